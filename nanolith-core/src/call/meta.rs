@@ -1,0 +1,283 @@
+//! What is known of a call beside its input and outcome, for errors, time-outs, progress and order.
+
+use crate::{
+    clock,
+    error::{At, CallError, Caller},
+    id::TaskInfo,
+    lanes::Priority,
+    place::{self, Trace},
+    timer::{self, Key},
+};
+use once_cell::race::OnceBox;
+use std::{
+    panic::Location,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use super::slot::End;
+
+/// How far a task has come, as it told: `cx.progress(done, total)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Progress {
+    /// Units done.
+    pub done: u64,
+    /// Units in all.
+    pub total: u64,
+}
+
+/// Beside the protocol of the slot.
+pub(crate) struct Meta {
+    caller: Caller,
+    parents: Option<Arc<Trace>>,
+    /// In nanoseconds, as [`clock::now`] tells.
+    submitted_at: u64,
+    /// The same; zero until the call runs.
+    started_at: AtomicU64,
+    cold: OnceBox<Cold>,
+    priority: Priority,
+    /// Whether a queue has taken the call, whether a running task of that executor submitted it, whether it carries state.
+    taken: AtomicU8,
+}
+
+const ACCEPTED: u8 = 1;
+const INSIDE: u8 = 2;
+const SHARING: u8 = 4;
+const URGENT: u8 = 8;
+
+/// What most calls never need.
+#[derive(Default)]
+struct Cold {
+    deadline: Option<Instant>,
+    timer: Mutex<Timer>,
+    progress: Mutex<Watched>,
+    stop: Mutex<Vec<Waker>>,
+}
+
+/// The call's time-out.
+#[derive(Default)]
+enum Timer {
+    #[default]
+    None,
+    Armed(Key),
+    /// The call was over before the timer was armed, or is now.
+    Over,
+}
+
+#[derive(Default)]
+struct Watched {
+    latest: Option<Progress>,
+    /// Counts what was told, so that a watcher sees what is new to it.
+    version: u64,
+    watcher: Option<Waker>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Meta {
+    pub(crate) fn new(
+        task: &'static TaskInfo,
+        submitted: &'static Location<'static>,
+        priority: Priority,
+        deadline: Option<Instant>,
+    ) -> Self {
+        let meta = Self {
+            caller: Caller { task, submitted },
+            parents: place::lineage(),
+            submitted_at: clock::now(),
+            started_at: AtomicU64::new(0),
+            cold: OnceBox::new(),
+            priority,
+            taken: AtomicU8::new(0),
+        };
+        if deadline.is_some() {
+            // The box is new, so the set cannot fail.
+            let _ = meta.cold.set(Box::new(Cold { deadline, ..Cold::default() }));
+        }
+        meta
+    }
+
+    /// For a second slot of the same call.
+    pub(crate) fn again(&self) -> Self {
+        let mut again = Self::new(self.caller.task, self.caller.submitted, self.priority, self.deadline());
+        again.parents = self.parents();
+        again.submitted_at = self.submitted_at;
+        again
+    }
+
+    pub(crate) fn task(&self) -> &'static TaskInfo {
+        self.caller.task
+    }
+
+    pub(crate) fn caller(&self) -> Caller {
+        self.caller
+    }
+
+    pub(crate) fn parents(&self) -> Option<Arc<Trace>> {
+        self.parents.clone()
+    }
+
+    pub(crate) fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    pub(crate) fn submitted_at(&self) -> u64 {
+        self.submitted_at
+    }
+
+    /// When others should have let it go first.
+    pub(crate) fn expires(&self) -> u64 {
+        self.priority.expiration(self.submitted_at)
+    }
+
+    // ORDERING of `taken` and `started_at`: Relaxed. Each is written once, before the slot passes through a lock or
+    // a state change that publishes it; a reader of an unpublished value would only tell a time too short.
+
+    /// A queue took the call; its lock is held here and in [`Meta::is_accepted`].
+    pub(crate) fn accept(&self, inside: bool) {
+        self.taken.fetch_or(if inside { ACCEPTED | INSIDE } else { ACCEPTED }, Ordering::Relaxed);
+    }
+
+    /// A task waits for the call, which is to start ahead of its turn.
+    pub(crate) fn mark_urgent(&self) -> bool {
+        self.taken.fetch_or(URGENT, Ordering::Relaxed) & URGENT == 0
+    }
+
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) & URGENT != 0
+    }
+
+    /// The call carries the state that it shares.
+    pub(crate) fn mark_sharing(&self) {
+        self.taken.fetch_or(SHARING, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_sharing(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) & SHARING != 0
+    }
+
+    pub(crate) fn is_accepted(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) & ACCEPTED != 0
+    }
+
+    pub(crate) fn is_inside(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) & INSIDE != 0
+    }
+
+    pub(crate) fn mark_started(&self) {
+        self.started_at.store(clock::now(), Ordering::Relaxed);
+    }
+
+    /// How long the task has run so far.
+    pub(crate) fn ran(&self) -> Duration {
+        match self.started_at.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            started => clock::between(started, clock::now()),
+        }
+    }
+
+    /// Where the call was, as of now.
+    pub(crate) fn at(&self) -> At {
+        let now = clock::now();
+        let started = self.started_at.load(Ordering::Relaxed);
+        let until = if started == 0 { now } else { started };
+        let parents = self.parents.as_deref().cloned().unwrap_or_default();
+        At::new(self.caller, clock::between(self.submitted_at, until), clock::between(until, now), parents)
+    }
+
+    /// The error of a call that was ended from outside.
+    pub(crate) fn error(&self, end: End) -> CallError {
+        let at = self.at();
+        match end {
+            End::Cancelled => CallError::Cancelled(at),
+            End::TimedOut => CallError::TimedOut(at),
+            End::Full => CallError::Full(at),
+            End::Dropped => CallError::Dropped(at),
+            End::Closed => CallError::Closed(at),
+            End::Crashed => CallError::Crashed(at),
+            End::Lost => CallError::Lost(at),
+            End::WouldDeadlock => CallError::WouldDeadlock(at),
+            End::Unsupported => CallError::Unsupported(at),
+        }
+    }
+
+    fn cold(&self) -> &Cold {
+        self.cold.get_or_init(Box::default)
+    }
+
+    // ----- the time-out
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.cold.get().and_then(|cold| cold.deadline)
+    }
+
+    /// Keeps the timer that will end the call. If the call is over already, the timer is taken back.
+    pub(crate) fn keep_timer(&self, key: Key) {
+        let mut timer = lock(&self.cold().timer);
+        match *timer {
+            Timer::Over => timer::disarm(key),
+            _ => *timer = Timer::Armed(key),
+        }
+    }
+
+    /// The call is over: its timer is taken back.
+    pub(crate) fn over(&self) {
+        let Some(cold) = self.cold.get() else { return };
+        let timer = std::mem::replace(&mut *lock(&cold.timer), Timer::Over);
+        if let Timer::Armed(key) = timer {
+            timer::disarm(key);
+        }
+        let watcher = lock(&cold.progress).watcher.take();
+        watcher.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
+    }
+
+    // ----- asked to stop
+
+    /// `waker` is woken when the call is asked to stop. The caller looks again whether it was, after this.
+    pub(crate) fn on_stop(&self, waker: &Waker) {
+        let mut wakers = lock(&self.cold().stop);
+        if !wakers.iter().any(|known| known.will_wake(waker)) {
+            wakers.push(waker.clone());
+        }
+    }
+
+    /// Tells those who want to know that the call was asked to stop.
+    pub(crate) fn tell_stop(&self) {
+        let Some(cold) = self.cold.get() else { return };
+        let wakers = std::mem::take(&mut *lock(&cold.stop));
+        wakers.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
+    }
+
+    // ----- progress
+
+    pub(crate) fn tell_progress(&self, progress: Progress) {
+        let watcher = {
+            let mut watched = lock(&self.cold().progress);
+            watched.latest = Some(progress);
+            watched.version += 1;
+            watched.watcher.take()
+        };
+        watcher.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
+    }
+
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        self.cold.get().and_then(|cold| lock(&cold.progress).latest)
+    }
+
+    /// What was told since `seen`, which moves on; else remembers whom to wake.
+    pub(crate) fn progress_since(&self, seen: &mut u64, waker: &Waker) -> Option<Progress> {
+        let mut watched = lock(&self.cold().progress);
+        if watched.version > *seen {
+            *seen = watched.version;
+            return watched.latest;
+        }
+        watched.watcher = Some(waker.clone());
+        None
+    }
+}

@@ -1,0 +1,8 @@
+//! A call's life in one allocation: its [`slot`] and what is known of it beside ([`meta`]).
+
+pub(crate) mod meta;
+pub(crate) mod slot;
+#[cfg(test)]
+mod slot_tests;
+
+pub use meta::Progress;

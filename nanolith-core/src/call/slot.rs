@@ -1,0 +1,288 @@
+//! The slot: one allocation in which a call lives from its submission to its end.
+//!
+//! It is the only room with unsafe code. `README.md` beside this file tells the protocol: who owns which cell in which
+//! state, the races, and why they cannot go wrong. The loom tests at the end walk through it.
+#![allow(unsafe_code)] // the one room: see ARCHITECTURE.md
+
+use crate::sync::{AtomicU32, Ordering, UnsafeCell};
+use std::{mem::ManuallyDrop, task::Waker};
+
+/// Why a call ended without an outcome in the slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum End {
+    Cancelled,
+    TimedOut,
+    Full,
+    Dropped,
+    Closed,
+    Crashed,
+    Lost,
+    WouldDeadlock,
+    Unsupported,
+}
+
+impl End {
+    const ALL: [Self; 9] = [
+        Self::Cancelled,
+        Self::TimedOut,
+        Self::Full,
+        Self::Dropped,
+        Self::Closed,
+        Self::Crashed,
+        Self::Lost,
+        Self::WouldDeadlock,
+        Self::Unsupported,
+    ];
+}
+
+/// Where the call was when it was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Nobody had begun it: its input was dropped, and its place in the queue is free.
+    Queued,
+    /// Its executor is at it and will find out.
+    Running,
+    /// It was over already.
+    Over,
+}
+
+/// What the handle finds when it looks for the outcome.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken<O> {
+    Outcome(O),
+    Ended(End),
+    NotYet,
+}
+
+/// Nobody has begun the call. Its body holds the input, which whoever moves the slot on from here owns.
+const QUEUED: u32 = 0;
+/// An executor has claimed the call. The body is the executor's alone: first the input, then the outcome being written.
+const RUNNING: u32 = 1;
+/// The body holds the outcome, for the handle alone to take.
+const DONE: u32 = 2;
+/// The handle took the outcome. The body is empty.
+const TAKEN: u32 = 3;
+/// The call was ended from outside, by the [`End`] whose number is added. Whoever ended a queued call drops its input;
+/// the executor of a running one keeps the body.
+const ENDED: u32 = 4;
+const PHASE: u32 = 0xff;
+
+/// The handle left a waker in its cell; whoever ends the call takes it.
+const WAITING: u32 = 1 << 8;
+/// The running task is asked to stop.
+const STOP: u32 = 1 << 9;
+/// The input is out of the body, or about to be taken by the one who set this.
+const EMPTY: u32 = 1 << 10;
+
+/// The input, or the outcome: the state says which.
+union Body<I, O> {
+    input: ManuallyDrop<I>,
+    outcome: ManuallyDrop<O>,
+}
+
+/// A call's state, its waiter, its input or outcome, and `meta`, which the protocol does not touch.
+pub(crate) struct Slot<I, O, M> {
+    state: AtomicU32,
+    pub(crate) meta: M,
+    waiter: UnsafeCell<Option<Waker>>,
+    body: UnsafeCell<Body<I, O>>,
+}
+
+// SAFETY: the slot moves an `I` to the one thread that claims it and an `O` back to the one that takes it; no two threads
+// ever reach the same cell at once (see README.md), and no reference into a cell leaves this room. `meta` is shared.
+unsafe impl<I: Send, O: Send, M: Send + Sync> Sync for Slot<I, O, M> {}
+// SAFETY: as above; a slot owns what it holds.
+unsafe impl<I: Send, O: Send, M: Send> Send for Slot<I, O, M> {}
+
+impl<I, O, M> Slot<I, O, M> {
+    pub(crate) fn new(input: I, meta: M) -> Self {
+        Self {
+            state: AtomicU32::new(QUEUED),
+            meta,
+            waiter: UnsafeCell::new(None),
+            body: UnsafeCell::new(Body { input: ManuallyDrop::new(input) }),
+        }
+    }
+
+    // ----- the executor's side
+
+    /// Claims the call, so that nobody else runs or ends it as queued. Followed by [`Slot::take_input`].
+    pub(crate) fn claim(&self) -> bool {
+        // ORDERING: Acquire, pairs with whatever published the slot to us (a queue's lock or channel) and, through the
+        // waiter's Release in `register`, keeps the modification order whole; the input itself came with the slot.
+        self.step(|state| (phase(state) == QUEUED).then_some(state | RUNNING), Ordering::Acquire).is_ok()
+    }
+
+    /// The input of a claimed call; for the claimer, once.
+    pub(crate) fn take_input(&self) -> Option<I> {
+        // ORDERING: Relaxed, only the claimer sets or reads EMPTY; the bit just keeps a second take from the first's.
+        let state = self.state.fetch_or(EMPTY, Ordering::Relaxed);
+        if state & EMPTY != 0 || phase(state) == QUEUED {
+            return None;
+        }
+        // SAFETY: the call was claimed, so the body is ours; EMPTY was not set, so it still holds the input, and now
+        // that it is set no drop of the slot and no second call reaches it.
+        Some(self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).input) }))
+    }
+
+    /// Leaves the outcome and wakes the waiter. For the claimer, once, after `take_input`. If the call was ended
+    /// meanwhile, the outcome comes back.
+    pub(crate) fn complete(&self, outcome: O) -> Result<(), O> {
+        // SAFETY: between `take_input` and DONE the body is the claimer's alone, and it is empty.
+        self.body.with_mut(|body| unsafe { (*body).outcome = ManuallyDrop::new(outcome) });
+        let done = |state| (phase(state) == RUNNING).then_some((state & !(PHASE | WAITING)) | DONE);
+        // ORDERING: AcqRel. Release publishes the outcome to `take`; Acquire pairs with the Release in `register`, so
+        // that the waker it left is ours to read.
+        match self.step(done, Ordering::AcqRel) {
+            Ok(before) => {
+                self.wake_if(before);
+                Ok(())
+            }
+            // SAFETY: the call was ended while it ran, so the handle will never look at the body: still ours, with the
+            // outcome that we just wrote.
+            Err(_) => Err(self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).outcome) })),
+        }
+    }
+
+    /// Whether the running task is asked to stop.
+    pub(crate) fn is_asked_to_stop(&self) -> bool {
+        // ORDERING: Acquire, pairs with the Release in `end`: who sees the request sees what was written before it.
+        self.state.load(Ordering::Acquire) & STOP != 0
+    }
+
+    // ----- anybody's side
+
+    /// Ends the call from outside: the waiter is let go at once. A queued call's input is dropped here.
+    pub(crate) fn end(&self, how: End) -> Ended {
+        let ended = |state| {
+            let mark = match phase(state) {
+                QUEUED => EMPTY, // the input is dropped below
+                RUNNING => STOP,
+                _ => return None,
+            };
+            Some((state & !(PHASE | WAITING)) | (ENDED + how as u32) | mark)
+        };
+        // ORDERING: AcqRel. Release publishes the end; Acquire pairs with `register`'s Release for the waker.
+        let Ok(before) = self.step(ended, Ordering::AcqRel) else { return Ended::Over };
+        let ended = if phase(before) == QUEUED { Ended::Queued } else { Ended::Running };
+        if ended == Ended::Queued {
+            // SAFETY: we moved the slot on from QUEUED, so the input is ours, and nobody looks at the body after us.
+            let input = self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).input) });
+            crate::panics::quietly(|| drop(input));
+        }
+        self.wake_if(before);
+        ended
+    }
+
+    /// Takes the input back out of a call that nobody has begun, and so ends it.
+    pub(crate) fn withdraw(&self) -> Option<I> {
+        self.claim().then(|| self.take_input()).flatten()
+    }
+
+    /// Whether nobody has begun the call.
+    pub(crate) fn is_queued(&self) -> bool {
+        // ORDERING: Relaxed, a hint: whoever acts on it claims first.
+        phase(self.state.load(Ordering::Relaxed)) == QUEUED
+    }
+
+    /// Whether the call is over, its outcome taken or not.
+    pub(crate) fn is_over(&self) -> bool {
+        // ORDERING: Acquire, pairs with the Release in `complete` and `end`.
+        is_over(self.state.load(Ordering::Acquire))
+    }
+
+    // ----- the handle's side: one owner, so these never run twice at once
+
+    /// Takes the outcome if it is there.
+    pub(crate) fn take(&self) -> Taken<O> {
+        // ORDERING: Acquire, pairs with the Release in `complete`: the outcome is ours to read.
+        let state = self.state.load(Ordering::Acquire);
+        match phase(state) {
+            QUEUED | RUNNING => Taken::NotYet,
+            DONE => {
+                // ORDERING: Relaxed, nobody but the handle moves on from DONE; the last `Arc` orders this before the drop.
+                self.state.store((state & !PHASE) | TAKEN, Ordering::Relaxed);
+                // SAFETY: in DONE the body holds the outcome and is the handle's; TAKEN keeps the drop from it.
+                Taken::Outcome(self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).outcome) }))
+            }
+            TAKEN => Taken::Ended(End::Lost),
+            ended => Taken::Ended(End::ALL[(ended - ENDED) as usize]),
+        }
+    }
+
+    /// Leaves `waker` to be woken at the end. Says false when the call is over already.
+    pub(crate) fn register(&self, waker: &Waker) -> bool {
+        if !self.unregister() {
+            return false;
+        }
+        // SAFETY: WAITING is not set, so nobody else reads the cell, and only the handle sets it.
+        self.waiter.with_mut(|cell| unsafe {
+            match &mut *cell {
+                Some(known) => known.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+        });
+        // ORDERING: Release, pairs with the Acquire in `complete` and `end`: hands the waker to whoever ends the call.
+        self.step(|state| (!is_over(state)).then_some(state | WAITING), Ordering::Release).is_ok()
+    }
+
+    /// Takes the waker's cell back. Says false when the call is over.
+    fn unregister(&self) -> bool {
+        // ORDERING: Acquire: should the call be over, what ended it is seen.
+        self.step(|state| (!is_over(state)).then_some(state & !WAITING), Ordering::Acquire).is_ok()
+    }
+
+    /// Takes the waker back for good, as when the handle goes: nobody is woken any more.
+    pub(crate) fn detach(&self) {
+        if self.unregister() {
+            // SAFETY: WAITING is not set and only the handle could set it: the cell is ours.
+            let waker = self.waiter.with_mut(|cell| unsafe { (*cell).take() });
+            crate::panics::quietly(|| drop(waker));
+        }
+    }
+
+    /// Wakes the waiter if the state that was left had one.
+    fn wake_if(&self, before: u32) {
+        if before & WAITING == 0 {
+            return;
+        }
+        // SAFETY: WAITING was set and we cleared it with the step that ended the call: the cell is ours, and the handle,
+        // which sees the call over, never touches it again.
+        let waker = self.waiter.with_mut(|cell| unsafe { (*cell).take() });
+        if let Some(waker) = waker {
+            crate::panics::quietly(|| waker.wake());
+        }
+    }
+
+    /// Moves the state on by `next`, which says `None` where it cannot. Gives the state before.
+    fn step(&self, next: impl Fn(u32) -> Option<u32>, success: Ordering) -> Result<u32, u32> {
+        // ORDERING: Acquire on failure: who finds the call over sees what ended it.
+        self.state.fetch_update(success, Ordering::Acquire, next)
+    }
+}
+
+impl<I, O, M> Drop for Slot<I, O, M> {
+    fn drop(&mut self) {
+        // ORDERING: Relaxed, `&mut self`: the last owner, ordered after all others by its `Arc`.
+        let state = self.state.load(Ordering::Relaxed);
+        // SAFETY: the state says what the body holds, and nobody else is left to reach it. A claimed call whose input was
+        // never taken still holds it, ended or not.
+        self.body.with_mut(|body| unsafe {
+            match phase(state) {
+                DONE => ManuallyDrop::drop(&mut (*body).outcome),
+                TAKEN => {}
+                _ if state & EMPTY == 0 => ManuallyDrop::drop(&mut (*body).input),
+                _ => {}
+            }
+        });
+    }
+}
+
+const fn phase(state: u32) -> u32 {
+    state & PHASE
+}
+
+const fn is_over(state: u32) -> bool {
+    phase(state) >= DONE
+}

@@ -1,0 +1,215 @@
+//! How calls come into a bounded queue: the same for a pool and a service.
+
+use crate::{
+    call::slot::End,
+    error::Refused,
+    executor::Admission,
+    host::{Host, Runnable},
+    place,
+    queue::{Queue, Wakes},
+    room::Ticket,
+    task::{CallSlot, Job, TaskSet},
+};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+/// What happens to a call that comes when the queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnFull {
+    /// It waits for room, first come first served.
+    #[default]
+    Wait,
+    /// It ends as [`CallError::Full`](crate::CallError::Full).
+    Reject,
+    /// It runs on its caller's thread, at once. For pools only: a service's tasks run on its own thread.
+    CallerRuns,
+    /// The oldest call of the lowest waiting priority makes room and ends as
+    /// [`CallError::Dropped`](crate::CallError::Dropped).
+    DropOldest,
+    /// It ends as [`CallError::Dropped`](crate::CallError::Dropped) itself.
+    DropNewest,
+}
+
+/// An executor with a queue.
+pub(crate) trait Gate<S: TaskSet>: Host {
+    /// An entry of its lanes.
+    type Item;
+
+    fn on_full(&self) -> OnFull;
+
+    /// Runs `f` with the queue, which is `None` for calls from outside once it is closed; then, off the lock, wakes whom
+    /// `f` says and starts what came in.
+    fn with_queue<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Queue<Self::Item>>) -> (R, Wakes)) -> R;
+
+    fn item(call: Arc<CallSlot<S>>) -> Self::Item;
+
+    /// The call of an entry that may be dropped.
+    fn call(item: &Self::Item) -> Option<Arc<dyn Runnable>>;
+
+    /// Runs a claimed call on this thread, which is its caller's; it counts as entered.
+    fn run_here(&self, call: Arc<CallSlot<S>>);
+}
+
+/// What became of a job at the gate.
+enum Passed<S: TaskSet> {
+    In,
+    Closed(Job<S>),
+    Full(Job<S>),
+}
+
+/// Puts the job into its lane, unless its call is over already.
+fn enter<S: TaskSet, G: Gate<S> + ?Sized>(queue: &mut Queue<G::Item>, job: Job<S>, inside: bool) {
+    let slot = job.into_slot();
+    if slot.is_over() {
+        return;
+    }
+    slot.meta.accept(inside);
+    let (priority, came) = (slot.meta.priority(), slot.meta.submitted_at());
+    queue.enter(priority, came, inside, G::item(slot));
+}
+
+/// Takes the job by the rules of the queue, without waiting.
+pub(crate) fn execute<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    let inside = place::host_id() == Some(gate.id());
+    let passed = gate.with_queue(inside, |queue| {
+        let passed = match queue {
+            None => Passed::Closed(job),
+            Some(queue) if inside || queue.has_room() => {
+                enter::<S, G>(queue, job, inside);
+                Passed::In
+            }
+            Some(_) => Passed::Full(job),
+        };
+        (passed, Wakes::default())
+    });
+    match passed {
+        Passed::In => Ok(()),
+        Passed::Closed(job) => Err(closed(job)),
+        Passed::Full(job) => full(gate, job),
+    }
+}
+
+fn closed<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
+    let error = job.closed();
+    Refused::new(job, error)
+}
+
+/// The queue had no room for the job.
+fn full<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    match gate.on_full() {
+        OnFull::Wait | OnFull::Reject => {
+            let error = job.full();
+            return Err(Refused::new(job, error));
+        }
+        OnFull::CallerRuns => run_here(gate, job),
+        OnFull::DropOldest => make_room(gate, job),
+        OnFull::DropNewest => job.end(End::Dropped),
+    }
+    Ok(())
+}
+
+fn run_here<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
+    let call = job.into_slot();
+    if call.claim() {
+        gate.with_queue(true, |queue| {
+            queue.into_iter().for_each(Queue::enter_running);
+            ((), Wakes::default())
+        });
+        gate.run_here(call);
+    }
+}
+
+/// The oldest call of the lowest priority goes; where all that wait are from inside, the newest.
+fn make_room<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
+    let mut dropped = None;
+    let left = gate.with_queue(true, |queue| {
+        let Some(queue) = queue else { return (Some(job), Wakes::default()) };
+        let fits = |item: &G::Item| G::call(item).is_some_and(|call| !call.meta().is_inside());
+        while let Some(call) = queue.evict(fits).as_ref().and_then(G::call) {
+            if call.claim() {
+                dropped = Some(call);
+                break;
+            }
+        }
+        if dropped.is_none() && !queue.has_room() {
+            return (Some(job), Wakes::default());
+        }
+        // The newcomer comes in first, so that nobody in line is granted the place.
+        enter::<S, G>(queue, job, false);
+        let wakes = dropped.is_some().then(|| queue.begun(false).and(queue.finished(false)));
+        (None, wakes.unwrap_or_default())
+    });
+    if let Some(call) = dropped {
+        call.discard(End::Dropped);
+    }
+    if let Some(job) = left {
+        job.end(End::Dropped);
+    }
+}
+
+/// Waits for room where the queue does so; else what happens happens at once.
+pub(crate) fn admit<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Admission<'_, S> {
+    if gate.on_full() == OnFull::Wait {
+        Box::pin(Admit { gate, job: Some(job), ticket: None })
+    } else {
+        Box::pin(std::future::ready(execute(gate, job)))
+    }
+}
+
+/// A job in line.
+struct Admit<'a, S: TaskSet, G: Gate<S> + ?Sized> {
+    gate: &'a G,
+    job: Option<Job<S>>,
+    ticket: Option<Ticket>,
+}
+
+impl<S: TaskSet, G: Gate<S> + ?Sized> Admit<'_, S, G> {
+    /// Whether there is room for this job now; else it stands in line.
+    fn may_enter(ticket: &mut Option<Ticket>, queue: &mut Queue<G::Item>, waker: &Waker) -> bool {
+        match *ticket {
+            Some(held) => queue.redeem(held, waker),
+            None if queue.has_room() => true,
+            None => {
+                *ticket = Some(queue.stand_in_line(waker));
+                false
+            }
+        }
+    }
+}
+
+impl<S: TaskSet, G: Gate<S> + ?Sized> Future for Admit<'_, S, G> {
+    type Output = Result<(), Refused<Job<S>>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { gate, job, ticket } = self.get_mut();
+        let poll = gate.with_queue(false, |queue| {
+            let poll = match queue {
+                None => Poll::Ready(job.take()),
+                Some(queue) => {
+                    if !Self::may_enter(ticket, queue, cx.waker()) {
+                        return (Poll::Pending, Wakes::default());
+                    }
+                    job.take().into_iter().for_each(|job| enter::<S, G>(queue, job, false));
+                    Poll::Ready(None)
+                }
+            };
+            (poll, Wakes::default())
+        });
+        poll.map(|refused| {
+            *ticket = None;
+            refused.map_or(Ok(()), |job| Err(closed(job)))
+        })
+    }
+}
+
+impl<S: TaskSet, G: Gate<S> + ?Sized> Drop for Admit<'_, S, G> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.gate.with_queue(true, |queue| ((), queue.map_or_else(Wakes::default, |queue| queue.leave_line(ticket))));
+        }
+    }
+}

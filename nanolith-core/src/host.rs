@@ -1,0 +1,104 @@
+//! What a call and the executor that holds it know of each other, told by two traits so that neither floor imports the
+//! other: a [`Host`] has threads and a queue, a [`Runnable`] is a call with its types erased.
+
+use crate::{
+    data::Data,
+    call::{
+        meta::Meta,
+        slot::{End, Ended},
+    },
+    place::Where,
+};
+use std::sync::Arc;
+
+/// Tells hosts apart: the address of the host, which lives as long as anybody holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HostId(usize);
+
+impl HostId {
+    pub(crate) fn of<T: ?Sized>(host: &T) -> Self {
+        Self(std::ptr::from_ref(host).cast::<()>() as usize)
+    }
+}
+
+/// The wait would never end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WouldDeadlock;
+
+/// What a task's thread is to do about a queued call that it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Wait: somebody else runs the call.
+    Wait,
+    /// The call was run here and now.
+    Ran,
+    /// Do not wait: it would never end.
+    Deadlock,
+}
+
+/// A pool or a service, as seen from the calls it holds and from the threads it owns.
+pub(crate) trait Host: Send + Sync {
+    fn id(&self) -> HostId;
+
+    /// What its builder was given for the tasks' contexts.
+    fn data(&self) -> &Data;
+
+    /// For [`crate::current`].
+    fn whereabouts(&self) -> Where;
+
+    /// One of our threads begins to wait for something of `target`'s: others may have its slot. `runner` says whether the
+    /// thread holds a slot, or only helps one that does.
+    fn lend(&self, runner: bool, target: Option<HostId>) -> Result<(), WouldDeadlock>;
+
+    /// The thread goes on; undoes [`Host::lend`].
+    fn take_back(&self, runner: bool);
+
+    /// A task of ours waits for `call`, which is ours too; `blocking` says that its thread would stand still.
+    fn awaited(self: Arc<Self>, call: &Arc<dyn Runnable>, blocking: bool) -> Verdict;
+
+    /// `call` was ended while it was queued: its place is free.
+    fn left_queue(&self, call: &dyn Runnable);
+
+    /// A call that had a future, or ran out of turn, is over.
+    fn finished(&self, inside: bool);
+
+    /// A future of ours was woken: it goes on when its turn comes, by `expires`.
+    fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable);
+}
+
+/// What running a call came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ran {
+    /// It is over.
+    Done,
+    /// It left a future, which tells its host when it is over.
+    Spawned,
+}
+
+/// A call whose types are known only to itself.
+pub(crate) trait Runnable: Send + Sync {
+    fn meta(&self) -> &Meta;
+
+    fn is_queued(&self) -> bool;
+
+    /// Makes the call the claimer's to run; false if somebody was first.
+    fn claim(&self) -> bool;
+
+    /// Runs a claimed call.
+    fn run(self: Arc<Self>, host: &Arc<dyn Host>) -> Ran;
+
+    /// Ends a claimed call without running it, and drops its arguments.
+    fn discard(&self, how: End);
+
+    /// Ends the call from outside. The caller tells the host if it was queued there.
+    fn end(&self, how: End) -> Ended;
+}
+
+/// Ends `call`, and frees its place if it was queued at `host`.
+pub(crate) fn end(call: &dyn Runnable, host: Option<&Arc<dyn Host>>, how: End) -> Ended {
+    let ended = call.end(how);
+    if let (Ended::Queued, Some(host)) = (ended, host) {
+        host.left_queue(call);
+    }
+    ended
+}

@@ -1,0 +1,216 @@
+//! What is known of a task before it runs: its names, its signature as text, its size.
+
+/// What a task asks of its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Receiver {
+    /// No `self`: the task runs anywhere.
+    None,
+    /// `&self`: the task shares the state with others.
+    Shared,
+    /// `&mut self`: the task has the state alone.
+    Exclusive,
+}
+
+/// One task of a set, as its definition says.
+///
+/// ```
+/// use nanolith_core::TaskInfo;
+/// const ADD: TaskInfo = TaskInfo::new("Geometry", "add", "demo::Geometry::add")
+///     .arguments(&[("x", "i64"), ("y", "i64")])
+///     .output("i64")
+///     .size(16);
+/// assert_eq!(ADD.to_string(), "Geometry::add");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TaskInfo {
+    set: &'static str,
+    name: &'static str,
+    identifier: &'static str,
+    arguments: &'static [(&'static str, &'static str)],
+    output: &'static str,
+    receiver: Receiver,
+    size: usize,
+    asynchronous: bool,
+    local: bool,
+    idempotent: bool,
+}
+
+impl TaskInfo {
+    /// A synchronous task without arguments, output or state; the other methods add to it.
+    #[must_use]
+    pub const fn new(set: &'static str, name: &'static str, identifier: &'static str) -> Self {
+        Self {
+            set,
+            name,
+            identifier,
+            arguments: &[],
+            output: "()",
+            receiver: Receiver::None,
+            size: 0,
+            asynchronous: false,
+            local: false,
+            idempotent: false,
+        }
+    }
+
+    /// With these arguments, each a name and its type as written.
+    #[must_use]
+    pub const fn arguments(mut self, arguments: &'static [(&'static str, &'static str)]) -> Self {
+        self.arguments = arguments;
+        self
+    }
+
+    /// With this output type, as written.
+    #[must_use]
+    pub const fn output(mut self, output: &'static str) -> Self {
+        self.output = output;
+        self
+    }
+
+    /// With this use of the state.
+    #[must_use]
+    pub const fn receiver(mut self, receiver: Receiver) -> Self {
+        self.receiver = receiver;
+        self
+    }
+
+    /// With arguments of this size, in bytes.
+    #[must_use]
+    pub const fn size(mut self, bytes: usize) -> Self {
+        self.size = bytes;
+        self
+    }
+
+    /// An `async fn`.
+    #[must_use]
+    pub const fn asynchronous(mut self) -> Self {
+        self.asynchronous = true;
+        self
+    }
+
+    /// Its future stays on one thread: for services only.
+    #[must_use]
+    pub const fn local(mut self) -> Self {
+        self.local = true;
+        self
+    }
+
+    /// May run twice without harm.
+    #[must_use]
+    pub const fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
+
+    /// The name of the set: `Geometry`.
+    #[must_use]
+    pub const fn set(&self) -> &'static str {
+        self.set
+    }
+
+    /// The name of the task: `add`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The identifier, stable from build to build: `demo::Geometry::add`.
+    #[must_use]
+    pub const fn identifier(&self) -> &'static str {
+        self.identifier
+    }
+
+    /// The arguments, each a name and its type as written.
+    #[must_use]
+    pub const fn argument_types(&self) -> &'static [(&'static str, &'static str)] {
+        self.arguments
+    }
+
+    /// The output type as written.
+    #[must_use]
+    pub const fn output_type(&self) -> &'static str {
+        self.output
+    }
+
+    /// What the task asks of its state.
+    #[must_use]
+    pub const fn state(&self) -> Receiver {
+        self.receiver
+    }
+
+    /// The size of its arguments in bytes. A set's calls all pay for its largest task: box what is above 512 bytes.
+    #[must_use]
+    pub const fn argument_size(&self) -> usize {
+        self.size
+    }
+
+    /// Whether it is an `async fn`.
+    #[must_use]
+    pub const fn is_async(&self) -> bool {
+        self.asynchronous
+    }
+
+    /// Whether only a service can run it, since its future stays on one thread.
+    #[must_use]
+    pub const fn is_local(&self) -> bool {
+        self.local
+    }
+
+    /// Whether it may run twice without harm.
+    #[must_use]
+    pub const fn is_idempotent(&self) -> bool {
+        self.idempotent
+    }
+}
+
+impl std::fmt::Display for TaskInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}::{}", self.set, self.name)
+    }
+}
+
+/// A number that changes with any task's name, arguments or output, and with nothing else (FNV-1a, 64 bits).
+#[must_use]
+pub const fn fingerprint(tasks: &[TaskInfo]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325;
+    let mut at = 0;
+    while at < tasks.len() {
+        let task = &tasks[at];
+        hash = mix(hash, task.name);
+        let mut argument = 0;
+        while argument < task.arguments.len() {
+            hash = mix(mix(hash, task.arguments[argument].0), task.arguments[argument].1);
+            argument += 1;
+        }
+        hash = mix(mix(hash, "->"), task.output);
+        at += 1;
+    }
+    hash
+}
+
+/// One text, and a byte that no UTF-8 text holds to end it.
+const fn mix(mut hash: u64, text: &str) -> u64 {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x0100_0000_01b3);
+        at += 1;
+    }
+    (hash ^ 0xff).wrapping_mul(0x0100_0000_01b3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ADD: TaskInfo = TaskInfo::new("G", "add", "g::add").arguments(&[("x", "i64")]).output("i64");
+
+    #[test]
+    fn the_fingerprint_follows_names_and_types() {
+        let same = fingerprint(&[ADD]);
+        assert_eq!(same, fingerprint(&[ADD.size(8).idempotent()]));
+        assert_ne!(same, fingerprint(&[ADD.output("u64")]));
+        assert_ne!(same, fingerprint(&[ADD.arguments(&[("xi", "64")])]));
+        assert_ne!(same, fingerprint(&[ADD, ADD]));
+    }
+}

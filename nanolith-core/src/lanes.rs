@@ -1,0 +1,220 @@
+//! The order of work: one first-in first-out lane a priority, the earliest expiration next. Pure data without a lock;
+//! whoever shares it brings the lock.
+
+use std::{cmp, collections::BinaryHeap, collections::VecDeque, time::Duration};
+
+/// How urgent a call is: how long it may be kept waiting by others before its turn comes.
+///
+/// Work expires at its submission plus the priority's time-out; the earliest expiration runs first. So a low priority
+/// is delayed by more urgent work, and never starved by it. The time-outs are those of React's scheduler.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Before everything else: expired when it comes.
+    Immediate,
+    /// Somebody waits for it and sees the delay: 250 ms.
+    UserBlocking,
+    /// The default: 5 s.
+    #[default]
+    Normal,
+    /// 10 s.
+    Low,
+    /// When nothing else is there, or after 2³⁰ ms (12 days).
+    Idle,
+}
+
+impl Priority {
+    /// Every priority, the most urgent first.
+    pub const ALL: [Self; 5] = [Self::Immediate, Self::UserBlocking, Self::Normal, Self::Low, Self::Idle];
+
+    /// How long work of this priority may be kept waiting; `Immediate` counts as expired one millisecond ago.
+    ///
+    /// ```
+    /// use nanolith_core::Priority;
+    /// use std::time::Duration;
+    /// assert_eq!(Priority::Low.timeout(), Duration::from_secs(10));
+    /// ```
+    #[must_use]
+    pub const fn timeout(self) -> Duration {
+        match self {
+            Self::Immediate => Duration::ZERO,
+            Self::UserBlocking => Duration::from_millis(250),
+            Self::Normal => Duration::from_secs(5),
+            Self::Low => Duration::from_secs(10),
+            Self::Idle => Duration::from_millis(1_073_741_823),
+        }
+    }
+
+    /// The moment, in nanoseconds, at which work submitted at `now` expires.
+    pub(crate) fn expiration(self, now: u64) -> u64 {
+        match self {
+            Self::Immediate => now.saturating_sub(1_000_000),
+            other => now.saturating_add(crate::clock::nanos(other.timeout())),
+        }
+    }
+}
+
+/// When an item expires and, among equals, when it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
+    expires: u64,
+    sequence: u64,
+}
+
+struct Entry<T> {
+    rank: Rank,
+    item: T,
+}
+
+impl<T> PartialEq for Entry<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank == other.rank
+    }
+}
+
+impl<T> Eq for Entry<T> {}
+
+impl<T> PartialOrd for Entry<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Reversed, since the standard heap gives its greatest first and we want the earliest.
+impl<T> Ord for Entry<T> {
+    fn cmp(&self, other: &Self) -> cmp::Ordering {
+        other.rank.cmp(&self.rank)
+    }
+}
+
+/// The lanes: a plain push or pop takes constant time, one that resumes `O(log n)`.
+pub(crate) struct Lanes<T> {
+    lanes: [VecDeque<Entry<T>>; Priority::ALL.len()],
+    resumed: BinaryHeap<Entry<T>>,
+    sequence: u64,
+}
+
+/// Which of the queues holds the next item.
+#[derive(Clone, Copy)]
+enum Next {
+    Lane(usize),
+    Resumed,
+}
+
+impl<T> Lanes<T> {
+    pub(crate) fn new() -> Self {
+        Self { lanes: Default::default(), resumed: BinaryHeap::new(), sequence: 0 }
+    }
+
+    /// How many items the lanes hold, those of ended calls included.
+    pub(crate) fn len(&self) -> usize {
+        self.lanes.iter().map(VecDeque::len).sum::<usize>() + self.resumed.len()
+    }
+
+    /// Puts an item that came at `now` at the end of its priority's lane.
+    pub(crate) fn push(&mut self, priority: Priority, now: u64, item: T) {
+        let rank = self.rank(priority.expiration(now));
+        self.lanes[priority as usize].push_back(Entry { rank, item });
+    }
+
+    /// Puts back an item that was already out once: it keeps its expiration, whatever came since.
+    pub(crate) fn resume(&mut self, expires: u64, item: T) {
+        let rank = self.rank(expires);
+        self.resumed.push(Entry { rank, item });
+    }
+
+    /// Takes the item that expires first.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        match self.next()? {
+            Next::Lane(lane) => self.lanes[lane].pop_front(),
+            Next::Resumed => self.resumed.pop(),
+        }
+        .map(|entry| entry.item)
+    }
+
+    /// The items in the lanes, in the order in which they would go if nothing came: for a look, not for the hot path.
+    pub(crate) fn in_order(&self) -> Vec<&T> {
+        let mut entries: Vec<_> = self.lanes.iter().flatten().chain(&self.resumed).collect();
+        entries.sort_by_key(|entry| entry.rank);
+        entries.into_iter().map(|entry| &entry.item).collect()
+    }
+
+    /// Takes the oldest item of the lowest waiting priority that `fits`. What resumes is never taken.
+    pub(crate) fn evict(&mut self, mut fits: impl FnMut(&T) -> bool) -> Option<T> {
+        let lane = self.lanes.iter_mut().rev().find(|lane| lane.iter().any(|entry| fits(&entry.item)))?;
+        let at = lane.iter().position(|entry| fits(&entry.item))?;
+        lane.remove(at).map(|entry| entry.item)
+    }
+
+    /// Keeps only the items that `stay`, in their order, and gives back the memory that is far too much for them.
+    pub(crate) fn retain(&mut self, mut stay: impl FnMut(&T) -> bool) {
+        for lane in &mut self.lanes {
+            lane.retain(|entry| stay(&entry.item));
+            let keep = lane.len() * 2 + 64;
+            lane.shrink_to(keep);
+        }
+        self.resumed.retain(|entry| stay(&entry.item));
+    }
+
+    fn rank(&mut self, expires: u64) -> Rank {
+        self.sequence += 1;
+        Rank { expires, sequence: self.sequence }
+    }
+
+    fn next(&self) -> Option<Next> {
+        let lane = (0..self.lanes.len())
+            .filter_map(|lane| self.lanes[lane].front().map(|entry| (entry.rank, Next::Lane(lane))))
+            .min_by_key(|(rank, _)| *rank);
+        let resumed = self.resumed.peek().map(|entry| (entry.rank, Next::Resumed));
+        lane.into_iter().chain(resumed).min_by_key(|(rank, _)| *rank).map(|(_, next)| next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn drain(lanes: &mut Lanes<u32>) -> Vec<u32> {
+        std::iter::from_fn(|| lanes.pop()).collect()
+    }
+
+    #[test]
+    fn the_same_priority_is_first_in_first_out() {
+        let mut lanes = Lanes::new();
+        (0..100).for_each(|n| lanes.push(Priority::Normal, 7, n));
+        assert_eq!(drain(&mut lanes), (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_earliest_expiration_goes_first_whatever_the_priority() {
+        let mut lanes = Lanes::new();
+        lanes.push(Priority::Low, 0, 1);
+        lanes.push(Priority::Normal, 4_999 * MS, 2);
+        lanes.push(Priority::UserBlocking, 9_000 * MS, 3);
+        lanes.push(Priority::UserBlocking, 9_900 * MS, 4);
+        lanes.push(Priority::Immediate, 9_999 * MS, 5);
+        assert_eq!(drain(&mut lanes), [3, 5, 2, 1, 4]);
+    }
+
+    #[test]
+    fn what_resumes_keeps_its_expiration() {
+        let mut lanes = Lanes::new();
+        lanes.push(Priority::Normal, 10 * MS, 1);
+        lanes.resume(Priority::Normal.expiration(5 * MS), 0);
+        lanes.resume(Priority::Normal.expiration(20 * MS), 2);
+        assert_eq!(drain(&mut lanes), [0, 1, 2]);
+    }
+
+    #[test]
+    fn the_oldest_of_the_lowest_is_evicted() {
+        let mut lanes = Lanes::new();
+        lanes.push(Priority::Normal, 0, 1);
+        lanes.push(Priority::Low, 0, 2);
+        lanes.push(Priority::Low, 0, 3);
+        assert_eq!(lanes.evict(|_| true), Some(2));
+        assert_eq!(lanes.evict(|item| *item == 1), Some(1));
+        assert_eq!(lanes.evict(|item| *item == 1), None);
+        assert_eq!(drain(&mut lanes), [3]);
+    }
+}

@@ -1,0 +1,67 @@
+//! The executors of [nanolith](https://docs.rs/nanolith): the call and its slot, the pool over rayon, the service. Programs
+//! use it through `nanolith`, which adds `#[define]`.
+//!
+//! The rooms, from the ground up; each imports only from those above it in this list.
+#![forbid(unsafe_op_in_unsafe_fn)]
+#![deny(unsafe_code)]
+
+mod clock;
+mod id;
+mod lanes;
+mod sync;
+
+mod data;
+mod error;
+mod panics;
+mod park;
+mod room;
+mod timer;
+
+mod call;
+mod host;
+mod place;
+mod queue;
+mod wait;
+
+#[doc(hidden)]
+pub mod check;
+pub mod time;
+
+mod task;
+
+mod executor;
+mod gate;
+mod typed;
+
+mod pool;
+mod service;
+
+pub use call::Progress;
+pub use error::{At, BoxError, CallError, Caller, Panic, Refused, TaskError};
+pub use executor::{Admission, Executor, OwnsState, RunsLocal, SharesState};
+pub use gate::OnFull;
+pub use id::{Receiver, TaskInfo, fingerprint};
+pub use lanes::Priority;
+pub use place::{Current, Where, current};
+pub use pool::{
+    BuildError, Concurrency, Drained, GlobalPool, MaxQueue, Pool, PoolBuilder, SharedPool, SharedState,
+};
+pub use service::{
+    CloseError, Closing, Control, Launch, LaunchError, OnPanic, Service, ServiceBuilder, ServiceInfo, ServiceRef,
+};
+pub use task::{CallInfo, Context, Job, Outcome, Reply, Stopped, TaskSet, call_size};
+pub use typed::{Call, Flatten, Handle, Progressing, Submit};
+pub use wait::block_in_place;
+
+/// For generated code only.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::{
+        check::*,
+        service::InitOutput,
+        task::{
+            After, Before, HookOutput, HookResult, Hooks, LocalFuture, NoState, OnClose, Owner, Run, Scope, SendFuture,
+            Writer,
+        },
+    };
+}

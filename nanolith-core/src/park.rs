@@ -1,0 +1,93 @@
+//! A thread as a waker: what blocks here waits as a future would.
+
+use std::{
+    sync::Arc,
+    sync::atomic::{AtomicBool, Ordering},
+    task::{Wake, Waker},
+    thread::{self, Thread},
+    time::Instant,
+};
+
+/// The thread to unpark, and whether somebody has called for it since it last looked.
+pub(crate) struct Parker {
+    thread: Thread,
+    called: AtomicBool,
+}
+
+impl Wake for Parker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // ORDERING: Release, pairs with the Acquire in `park_until`: the woken thread sees what it was woken for.
+        if !self.called.swap(true, Ordering::Release) {
+            self.thread.unpark();
+        }
+    }
+}
+
+/// The calling thread's own waker, and the means to sleep until it is used.
+#[derive(Clone)]
+pub(crate) struct Parking {
+    parker: Arc<Parker>,
+    waker: Waker,
+}
+
+thread_local! {
+    static PARKING: Parking = Parking::new();
+}
+
+impl Parking {
+    fn new() -> Self {
+        let parker = Arc::new(Parker { thread: thread::current(), called: AtomicBool::new(false) });
+        Self { waker: Waker::from(parker.clone()), parker }
+    }
+
+    /// The one of this thread. A thread whose locals are gone gets a fresh one.
+    pub(crate) fn of_this_thread() -> Self {
+        PARKING.try_with(Clone::clone).unwrap_or_else(|_| Self::new())
+    }
+
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Where a wait may stand within the poll of another of the same thread, it may use up the other's call: when this
+    /// is dropped the other is called again, so that it looks for itself.
+    pub(crate) fn within_another(&self, within: bool) -> Recall<'_> {
+        Recall(within.then_some(&self.parker))
+    }
+
+    /// Sleeps until the waker is used, or until `deadline`. Says whether it was used.
+    pub(crate) fn park_until(&self, deadline: Option<Instant>) -> bool {
+        loop {
+            // ORDERING: Acquire, pairs with the Release in `wake_by_ref`.
+            if self.parker.called.swap(false, Ordering::Acquire) {
+                return true;
+            }
+            match deadline {
+                None => thread::park(),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return false;
+                    }
+                    thread::park_timeout(left);
+                }
+            }
+        }
+    }
+}
+
+/// Calls the outer wait again when the inner one is over.
+pub(crate) struct Recall<'a>(Option<&'a Arc<Parker>>);
+
+impl Drop for Recall<'_> {
+    fn drop(&mut self) {
+        if let Some(parker) = self.0 {
+            // ORDERING: Relaxed, this thread itself looks at it next.
+            parker.called.store(true, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Where a thread stands: whose it is, and which task it runs. Calls ask here for their parents, waits for the slot they
+//! hold.
+
+use crate::{
+    error::Caller,
+    host::{Host, HostId, Ran, Runnable, Verdict, WouldDeadlock},
+    id::TaskInfo,
+    park::Parking,
+};
+use once_cell::unsync::OnceCell;
+use std::{
+    cell::{Cell, RefCell},
+    sync::{Arc, Weak},
+};
+
+/// How many claimed calls may stand on one thread's stack.
+const MAX_DEPTH: u32 = 64;
+
+/// How many parents a call remembers.
+const MAX_PARENTS: usize = 16;
+
+/// The calls within which a call was submitted, the nearest first; made by the first child and shared by the others.
+pub(crate) type Trace = Vec<Caller>;
+
+/// The task that a thread runs.
+pub(crate) struct Running {
+    pub(crate) caller: Caller,
+    pub(crate) parents: Option<Arc<Trace>>,
+    /// The parents of this task's children: this task and its own parents.
+    lineage: OnceCell<Arc<Trace>>,
+    /// Whether the task is an `async fn`, whose waits hold no thread.
+    pub(crate) asynchronous: bool,
+}
+
+impl Running {
+    pub(crate) fn new(caller: Caller, parents: Option<Arc<Trace>>, asynchronous: bool) -> Self {
+        Self { caller, parents, lineage: OnceCell::new(), asynchronous }
+    }
+
+    fn lineage(&self) -> Arc<Trace> {
+        let parents = || self.parents.iter().flat_map(|parents| parents.iter().copied());
+        self.lineage
+            .get_or_init(|| Arc::new(std::iter::once(self.caller).chain(parents()).take(MAX_PARENTS).collect()))
+            .clone()
+    }
+}
+
+/// What is known of this thread.
+struct Thread {
+    id: Cell<Option<HostId>>,
+    host: RefCell<Option<Weak<dyn Host>>>,
+    /// Whether a runner of the host, which holds a slot, is on the stack.
+    runner: Cell<bool>,
+    running: RefCell<Option<Running>>,
+    /// How many claimed calls stand on the stack.
+    depth: Cell<u32>,
+    /// Whether the slot is lent because a handle was polled within a sync task.
+    lent: Cell<bool>,
+    /// Whether our own blocking wait is on: it lends the slot itself.
+    waiting: Cell<bool>,
+}
+
+thread_local! {
+    static THREAD: Thread = const { Thread {
+        id: Cell::new(None),
+        host: RefCell::new(None),
+        runner: Cell::new(false),
+        running: RefCell::new(None),
+        depth: Cell::new(0),
+        lent: Cell::new(false),
+        waiting: Cell::new(false),
+    } };
+}
+
+/// Restores a thread-local flag when dropped, also by a panic.
+struct Restore<'a, T: Copy>(&'a Cell<T>, T);
+
+impl<T: Copy> Drop for Restore<'_, T> {
+    fn drop(&mut self) {
+        self.0.set(self.1);
+    }
+}
+
+fn set<T: Copy>(cell: &Cell<T>, value: T) -> Restore<'_, T> {
+    Restore(cell, cell.replace(value))
+}
+
+// ----- whose thread it is
+
+/// This thread is `host`'s from now on.
+pub(crate) fn adopt(id: HostId, host: Weak<dyn Host>) {
+    THREAD.with(|thread| {
+        thread.id.set(Some(id));
+        thread.host.replace(Some(host));
+    });
+}
+
+/// Whose thread this is.
+pub(crate) fn host_id() -> Option<HostId> {
+    THREAD.try_with(|thread| thread.id.get()).ok().flatten()
+}
+
+fn host(thread: &Thread) -> Option<Arc<dyn Host>> {
+    thread.host.borrow().as_ref().and_then(Weak::upgrade)
+}
+
+/// Marks the thread as holding a slot while `f` runs.
+pub(crate) fn as_runner(f: impl FnOnce()) {
+    THREAD.with(|thread| {
+        let _restore = set(&thread.runner, true);
+        f();
+    });
+}
+
+/// Whether a runner or a task is on this thread's stack, so that a further runner must not start on top of it.
+pub(crate) fn is_occupied() -> bool {
+    THREAD.with(|thread| thread.runner.get() || thread.running.borrow().is_some())
+}
+
+// ----- which task it runs
+
+/// Runs `f` as part of `running`, which is kept from one poll of a future to the next.
+pub(crate) fn enter<R>(running: &mut Option<Running>, f: impl FnOnce() -> R) -> R {
+    struct Swap<'a>(&'a mut Option<Running>);
+    impl Drop for Swap<'_> {
+        fn drop(&mut self) {
+            let _ = THREAD.try_with(|thread| std::mem::swap(&mut *thread.running.borrow_mut(), self.0));
+        }
+    }
+    THREAD.with(|thread| std::mem::swap(&mut *thread.running.borrow_mut(), running));
+    let _back = Swap(running);
+    f()
+}
+
+/// The parents of a call that is submitted here and now.
+pub(crate) fn lineage() -> Option<Arc<Trace>> {
+    THREAD.try_with(|thread| thread.running.borrow().as_ref().map(Running::lineage)).ok().flatten()
+}
+
+// ----- how it waits
+
+/// A slot that others may have until this is dropped.
+pub(crate) struct Lent {
+    host: Option<(Arc<dyn Host>, bool)>,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some((host, runner)) = self.host.take() {
+            host.take_back(runner);
+        }
+    }
+}
+
+/// Lends this thread's slot, if it has one and has not lent it already, for a wait for something of `target`'s.
+pub(crate) fn lend(target: Option<HostId>) -> Result<Lent, WouldDeadlock> {
+    let lent = THREAD.try_with(|thread| {
+        if thread.lent.get() {
+            return Ok(None);
+        }
+        let Some(host) = host(thread) else { return Ok(None) };
+        let runner = thread.runner.get();
+        host.lend(runner, target)?;
+        Ok(Some((host, runner)))
+    });
+    Ok(Lent { host: lent.unwrap_or(Ok(None))? })
+}
+
+/// Runs `f` as our own blocking wait, so that handles polled within it leave the lending to us.
+pub(crate) fn while_waiting<R>(f: impl FnOnce() -> R) -> R {
+    THREAD.with(|thread| {
+        let _restore = set(&thread.waiting, true);
+        f()
+    })
+}
+
+/// Whether our own blocking wait is polling on this thread.
+pub(crate) fn is_waiting() -> bool {
+    THREAD.with(|thread| thread.waiting.get())
+}
+
+/// What this thread is to do about `call`, which is queued at `home` and waited for here; `blocking` says that the thread
+/// is about to stand still.
+pub(crate) fn awaited(home: &Arc<dyn Host>, call: &Arc<dyn Runnable>, blocking: bool) -> Verdict {
+    let ours = THREAD.with(|thread| thread.id.get() == Some(home.id()));
+    if ours { home.clone().awaited(call, blocking) } else { Verdict::Wait }
+}
+
+/// A handle of `target`'s was polled, and is pending. Within a sync task that means that the thread is about to stand
+/// still in somebody's `block_on`: its slot is lent, until a handle is ready or the task ends.
+pub(crate) fn pending_poll(target: Option<HostId>) -> Result<(), WouldDeadlock> {
+    THREAD.with(|thread| {
+        if thread.lent.get() || thread.waiting.get() || !in_sync_task(thread) {
+            return Ok(());
+        }
+        if let Some(host) = host(thread) {
+            host.lend(thread.runner.get(), target)?;
+            thread.lent.set(true);
+        }
+        Ok(())
+    })
+}
+
+/// Whether a poll here means that the thread stands still if it is not ready.
+pub(crate) fn blocks_when_pending() -> bool {
+    THREAD.with(|thread| thread.waiting.get() || in_sync_task(thread))
+}
+
+fn in_sync_task(thread: &Thread) -> bool {
+    thread.running.borrow().as_ref().is_some_and(|running| !running.asynchronous)
+}
+
+/// A handle is ready, or the task over: what [`pending_poll`] lent is taken back.
+pub(crate) fn settle_polls() {
+    let _ = THREAD.try_with(|thread| {
+        if thread.lent.replace(false) {
+            if let Some(host) = host(thread) {
+                host.take_back(thread.runner.get());
+            }
+        }
+    });
+}
+
+/// Runs a claimed call on top of the task that waits for it. `None`: the stack is deep enough.
+pub(crate) fn run_on_top(claim: impl FnOnce() -> bool, run: impl FnOnce() -> Ran) -> Option<Ran> {
+    THREAD.with(|thread| {
+        let depth = thread.depth.get();
+        if depth >= MAX_DEPTH || !claim() {
+            return None;
+        }
+        let _depth = set(&thread.depth, depth + 1);
+        let parking = Parking::of_this_thread();
+        let _outer = parking.within_another(thread.waiting.get());
+        let _waiting = set(&thread.waiting, false);
+        Some(run())
+    })
+}
+
+// ----- for users
+
+/// What kind of thread some code runs on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Where {
+    /// A thread that is none of ours: `main`, or any that the program started.
+    Outside,
+    /// A thread of the pool of this name.
+    Pool(Arc<str>),
+    /// The thread of the service of this name.
+    Service(Arc<str>),
+}
+
+/// Where some code runs: made by [`current`].
+#[derive(Clone, Debug)]
+pub struct Current {
+    place: Where,
+    task: Option<&'static TaskInfo>,
+}
+
+impl Current {
+    /// What kind of thread this is.
+    #[must_use]
+    pub fn place(&self) -> &Where {
+        &self.place
+    }
+
+    /// Which task runs, if one does.
+    #[must_use]
+    pub fn task(&self) -> Option<&'static TaskInfo> {
+        self.task
+    }
+}
+
+/// Tells any code where it runs.
+///
+/// ```
+/// use nanolith_core::{current, Where};
+/// assert_eq!(current().place(), &Where::Outside);
+/// assert!(current().task().is_none());
+/// ```
+#[must_use]
+pub fn current() -> Current {
+    THREAD.with(|thread| Current {
+        place: host(thread).map_or(Where::Outside, |host| host.whereabouts()),
+        task: thread.running.borrow().as_ref().map(|running| running.caller.task),
+    })
+}
+
+/// The task that runs here.
+pub(crate) fn running_task() -> Option<&'static TaskInfo> {
+    THREAD.with(|thread| thread.running.borrow().as_ref().map(|running| running.caller.task))
+}

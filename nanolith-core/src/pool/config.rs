@@ -1,0 +1,238 @@
+//! The settings of a pool, and what is wrong with them.
+
+use crate::{data::Data, gate::OnFull, queue::Bounds};
+use std::{error::Error, fmt, io, num::NonZero, sync::Arc, thread};
+
+/// How many tasks a pool runs at once, in terms of the machine's cores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Concurrency {
+    /// A quarter of the cores, at least one.
+    Quarter,
+    /// Half of the cores, at least one.
+    Half,
+    /// One a core.
+    #[default]
+    X1,
+    /// Twice the cores.
+    X2,
+    /// Four times the cores.
+    X4,
+    /// Six times the cores.
+    X6,
+    /// Eight times the cores.
+    X8,
+    /// Ten times the cores.
+    X10,
+    /// This many.
+    Exact(usize),
+}
+
+impl Concurrency {
+    /// The number of tasks on this machine.
+    ///
+    /// ```
+    /// use nanolith_core::Concurrency;
+    /// assert_eq!(Concurrency::X2.tasks(), 2 * Concurrency::X1.tasks());
+    /// assert!(Concurrency::Quarter.tasks() >= 1);
+    /// ```
+    #[must_use]
+    pub fn tasks(self) -> usize {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        match self {
+            Self::Quarter => (cores / 4).max(1),
+            Self::Half => (cores / 2).max(1),
+            Self::X1 => cores,
+            Self::X2 => cores * 2,
+            Self::X4 => cores * 4,
+            Self::X6 => cores * 6,
+            Self::X8 => cores * 8,
+            Self::X10 => cores * 10,
+            Self::Exact(tasks) => tasks,
+        }
+    }
+}
+
+/// How many calls from outside may be queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MaxQueue {
+    /// No bound but memory.
+    Unbounded,
+    /// The square of the concurrency, which it follows when that changes.
+    Auto,
+    /// This many calls.
+    Bounded(usize),
+}
+
+impl Default for MaxQueue {
+    /// 65,536 calls.
+    fn default() -> Self {
+        Self::Bounded(65_536)
+    }
+}
+
+impl MaxQueue {
+    pub(crate) fn calls(self, concurrency: usize) -> usize {
+        match self {
+            Self::Unbounded => usize::MAX,
+            Self::Auto => concurrency.saturating_mul(concurrency),
+            Self::Bounded(calls) => calls,
+        }
+    }
+}
+
+/// What a pool's or a service's thread runs as it starts or exits.
+pub(crate) type ThreadHandler = Arc<dyn Fn() + Send + Sync>;
+
+/// Names a thread by its number.
+pub(crate) type ThreadName = Arc<dyn Fn(usize) -> String + Send + Sync>;
+
+/// What a pool is built from.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) name: Arc<str>,
+    pub(crate) concurrency: Concurrency,
+    pub(crate) max_queue: MaxQueue,
+    pub(crate) max_in_flight: usize,
+    pub(crate) on_full: OnFull,
+    pub(crate) thread_name: Option<ThreadName>,
+    pub(crate) stack_size: Option<usize>,
+    pub(crate) on_thread_start: Option<ThreadHandler>,
+    pub(crate) on_thread_exit: Option<ThreadHandler>,
+    pub(crate) max_spares: usize,
+    pub(crate) data: Data,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            name: "nanolith".into(),
+            concurrency: Concurrency::default(),
+            max_queue: MaxQueue::default(),
+            max_in_flight: usize::MAX,
+            on_full: OnFull::default(),
+            thread_name: None,
+            stack_size: None,
+            on_thread_start: None,
+            on_thread_exit: None,
+            max_spares: 256,
+            data: Data::default(),
+        }
+    }
+}
+
+/// The most tasks that a pool may run at once.
+const MAX_CONCURRENCY: usize = 10_000;
+
+impl Config {
+    /// The concurrency as a number, if it is one that can be had.
+    pub(crate) fn tasks(concurrency: Concurrency) -> Result<usize, BuildError> {
+        match concurrency.tasks() {
+            0 => Err(BuildError::bad("concurrency", "must be at least 1")),
+            tasks if tasks > MAX_CONCURRENCY => Err(BuildError::bad("concurrency", "must be at most 10,000")),
+            tasks => Ok(tasks),
+        }
+    }
+
+    pub(crate) fn bounds(&self, concurrency: usize) -> Bounds {
+        Bounds { queued: self.max_queue.calls(concurrency), in_flight: self.max_in_flight }
+    }
+
+    /// Every setting that cannot work, named.
+    pub(crate) fn validate(&self) -> Result<usize, BuildError> {
+        let tasks = Self::tasks(self.concurrency)?;
+        if self.max_queue == MaxQueue::Bounded(0) {
+            return Err(BuildError::bad("max_queue", "must be at least 1, or no call would ever be taken"));
+        }
+        if self.max_in_flight == 0 {
+            return Err(BuildError::bad("max_in_flight", "must be at least 1, or no call would ever be taken"));
+        }
+        if self.stack_size.is_some_and(|bytes| bytes < MIN_STACK) {
+            return Err(BuildError::bad("stack_size", "must be at least 65,536 bytes"));
+        }
+        check_name("name", &self.name)?;
+        if let Some(name) = &self.thread_name {
+            check_name("thread_name", &name(0))?;
+        }
+        Ok(tasks)
+    }
+
+    /// The name of thread `number`.
+    pub(crate) fn thread_name(&self, number: usize) -> String {
+        let name = match &self.thread_name {
+            Some(name) => name(number),
+            None => format!("{}-{number}", self.name),
+        };
+        name.replace('\0', "")
+    }
+}
+
+/// The least stack that a thread of ours can start with, in bytes.
+pub(crate) const MIN_STACK: usize = 65_536;
+
+/// A thread's name cannot hold a NUL byte.
+pub(crate) fn check_name(setting: &'static str, name: &str) -> Result<(), BuildError> {
+    if name.contains('\0') {
+        return Err(BuildError::bad(setting, "must not contain a NUL byte"));
+    }
+    Ok(())
+}
+
+/// A pool or a service cannot be made so.
+///
+/// ```
+/// use nanolith_core::{Concurrency, Pool};
+/// let error = Pool::builder().concurrency(Concurrency::Exact(0)).build().unwrap_err();
+/// assert_eq!(error.setting(), Some("concurrency"));
+/// assert_eq!(error.to_string(), "`concurrency` must be at least 1");
+/// ```
+#[derive(Debug)]
+pub struct BuildError(Reason);
+
+#[derive(Debug)]
+enum Reason {
+    Setting(&'static str, &'static str),
+    Threads(io::Error),
+    AlreadyBuilt,
+}
+
+impl BuildError {
+    pub(crate) fn bad(name: &'static str, problem: &'static str) -> Self {
+        Self(Reason::Setting(name, problem))
+    }
+
+    pub(crate) fn threads(error: io::Error) -> Self {
+        Self(Reason::Threads(error))
+    }
+
+    pub(crate) fn already_built() -> Self {
+        Self(Reason::AlreadyBuilt)
+    }
+
+    /// The setting at fault, if one is.
+    #[must_use]
+    pub fn setting(&self) -> Option<&'static str> {
+        match self.0 {
+            Reason::Setting(name, _) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Reason::Setting(name, problem) => write!(f, "`{name}` {problem}"),
+            Reason::Threads(_) => f.write_str("the system gives no threads"),
+            Reason::AlreadyBuilt => f.write_str("the global pool was built before"),
+        }
+    }
+}
+
+impl Error for BuildError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.0 {
+            Reason::Threads(source) => Some(source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The pool's state under its one lock: the queue, the permits, and which thread a start goes to. Pure data; what is to be
+//! done outside the lock is given back.
+//!
+//! A permit is a runner. `running` counts permits given out; a permit whose runner has not begun yet is a `token`, which
+//! whoever comes first takes up: the rayon thread it was sent to, or a spare one.
+
+use crate::{
+    host::Runnable,
+    queue::{Queue, Wakes},
+};
+use std::sync::Arc;
+
+/// What waits in a pool's lanes.
+pub(super) enum Work {
+    /// A call that nobody has begun, unless its entry is out of date.
+    Call(Arc<dyn Runnable>),
+    /// A future that was woken.
+    Resume(async_task::Runnable),
+}
+
+impl Work {
+    pub(super) fn is_live(&self) -> bool {
+        match self {
+            Self::Call(call) => call.is_queued(),
+            Self::Resume(_) => true,
+        }
+    }
+}
+
+/// A thread that a permit is sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a token was made for this start"]
+pub(super) enum Start {
+    Rayon,
+    Spare,
+}
+
+/// The rayon threads that new runners go to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RayonThreads {
+    pub(super) total: usize,
+    /// Threads that runners, or waits of those who help them, stand on.
+    pub(super) occupied: usize,
+    /// Starts that were sent and have not begun.
+    pub(super) coming: usize,
+    /// Counts the rayon pools that this pool has had.
+    pub(super) generation: u64,
+}
+
+pub(super) struct Core {
+    pub(super) queue: Queue<Work>,
+    /// The concurrency.
+    pub(super) limit: usize,
+    /// Permits given out.
+    pub(super) running: usize,
+    /// Permits that no runner has taken up yet.
+    pub(super) tokens: usize,
+    /// Runners that have nothing to do and look on a while.
+    pub(super) lingering: usize,
+    /// Runners at a task.
+    pub(super) active: usize,
+    /// Threads that stand still in a wait.
+    pub(super) blocked: usize,
+    pub(super) rayon: RayonThreads,
+    pub(super) paused: bool,
+    pub(super) closed: bool,
+}
+
+impl Core {
+    pub(super) fn new(queue: Queue<Work>, limit: usize) -> Self {
+        Self {
+            queue,
+            limit,
+            running: 0,
+            tokens: 0,
+            lingering: 0,
+            active: 0,
+            blocked: 0,
+            rayon: RayonThreads { total: limit, occupied: 0, coming: 0, generation: 0 },
+            paused: false,
+            closed: false,
+        }
+    }
+
+    /// Whether there is work that may be started.
+    fn has_work(&self) -> bool {
+        self.queue.lanes().len() > 0 && !self.paused
+    }
+
+    /// Gives out one more permit if there is work for it and nobody looks for some.
+    pub(super) fn want(&mut self) -> Option<Start> {
+        let wanted = self.has_work() && self.lingering == 0 && self.tokens == 0 && self.running < self.limit;
+        wanted.then(|| {
+            self.running += 1;
+            self.tokens += 1;
+            self.send()
+        })
+    }
+
+    /// Chooses the thread for a token: a rayon thread if one is free.
+    pub(super) fn send(&mut self) -> Start {
+        if self.rayon.occupied + self.rayon.coming < self.rayon.total {
+            self.rayon.coming += 1;
+            Start::Rayon
+        } else {
+            Start::Spare
+        }
+    }
+
+    /// Takes up a permit that was sent.
+    pub(super) fn take_token(&mut self) -> bool {
+        if self.tokens == 0 {
+            return false;
+        }
+        self.tokens -= 1;
+        true
+    }
+
+    /// Whether a runner of this generation is to step down: there are too many, or it stands on threads that go.
+    pub(super) fn is_superfluous(&self, generation: Option<u64>) -> bool {
+        self.running > self.limit || generation.is_some_and(|generation| generation != self.rayon.generation)
+    }
+
+    /// The next live work, which is begun by this.
+    pub(super) fn take(&mut self) -> (Option<Work>, Wakes) {
+        if self.paused {
+            return (None, Wakes::default());
+        }
+        while let Some(work) = self.queue.pop() {
+            match &work {
+                Work::Resume(_) => {
+                    self.queue.resumed();
+                    return (Some(work), Wakes::default());
+                }
+                Work::Call(call) if call.claim() => {
+                    let wakes = self.queue.begun(call.meta().is_inside());
+                    return (Some(work), wakes);
+                }
+                Work::Call(_) => {} // ended or claimed meanwhile; whoever did that counts it
+            }
+        }
+        (None, Wakes::default())
+    }
+}

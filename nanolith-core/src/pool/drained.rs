@@ -1,0 +1,56 @@
+//! Waiting for a pool's empty moment.
+
+use super::inner::Inner;
+use crate::{host::Host, wait};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// Ends at the first empty moment: made by [`Pool::drained`](super::Pool::drained).
+///
+/// # Cancel safety
+///
+/// It counts from when it was made, however often it is polled.
+#[must_use = "does nothing until awaited or waited on"]
+pub struct Drained {
+    inner: Arc<Inner>,
+    /// `None`: the pool was empty when it was asked.
+    since: Option<u64>,
+}
+
+impl Drained {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        let since = inner.lock().queue.emptied();
+        Self { inner, since }
+    }
+
+    /// Blocks until then. A task that waits for its own pool to be empty would wait for itself: it returns at once.
+    pub fn wait(self) {
+        if crate::place::host_id() == Some(self.inner.id()) {
+            return;
+        }
+        let host = Host::id(&*self.inner);
+        // Not one of the pool's threads, so there is no slot to lend that could be missing.
+        let _ = wait::block_on(self, Some(host));
+    }
+}
+
+impl Future for Drained {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(since) = self.since else { return Poll::Ready(()) };
+        let empty = self.inner.lock().queue.was_empty_since(since, cx.waker());
+        if empty { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl fmt::Debug for Drained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drained").finish_non_exhaustive()
+    }
+}

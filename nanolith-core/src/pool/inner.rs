@@ -1,0 +1,168 @@
+//! What all handles of a pool share: its lock, its threads, and how work comes in and goes out.
+
+use super::{
+    config::{BuildError, Config},
+    core::{Core, Start, Work},
+    rayon_pool,
+    spares::{Errand, Spares},
+};
+use crate::{
+    call::slot::End,
+    gate::{Gate, OnFull},
+    host::{HostId, Runnable},
+    panics,
+    queue::{Queue, Wakes},
+    task::{CallSlot, TaskSet},
+};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, Weak,
+    atomic::{AtomicUsize, Ordering},
+};
+
+pub(super) struct Inner {
+    pub(super) me: Weak<Inner>,
+    pub(super) config: Arc<Config>,
+    core: Mutex<Core>,
+    /// How many entries the lanes hold, for a runner that looks on without the lock.
+    pub(super) hint: AtomicUsize,
+    /// `None` only while the pool is being built.
+    pub(super) rayon: Mutex<Option<Arc<rayon::ThreadPool>>>,
+    pub(super) spares: Arc<Spares>,
+}
+
+impl Inner {
+    pub(super) fn new(config: Config) -> Result<Arc<Self>, BuildError> {
+        let tasks = config.validate()?;
+        panics::install_hook();
+        let inner = Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            core: Mutex::new(Core::new(Queue::new(config.bounds(tasks)), tasks)),
+            hint: AtomicUsize::new(0),
+            rayon: Mutex::new(None),
+            spares: Spares::new(config.max_spares),
+            config: Arc::new(config),
+        });
+        let rayon = rayon_pool::build(&inner, tasks)?;
+        *inner.rayon() = Some(rayon);
+        Ok(inner)
+    }
+
+    pub(super) fn id(&self) -> HostId {
+        HostId::of(self)
+    }
+
+    /// No user code runs, and nobody is woken, while this is held.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn rayon(&self) -> MutexGuard<'_, Option<Arc<rayon::ThreadPool>>> {
+        self.rayon.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Releases the lock, then does what came out of it.
+    pub(super) fn release(&self, mut core: MutexGuard<'_, Core>, wakes: Wakes) {
+        let start = core.want();
+        // ORDERING: Relaxed, a hint: the runner that follows it takes the lock.
+        self.hint.store(core.queue.lanes().len(), Ordering::Relaxed);
+        drop(core);
+        wakes.wake();
+        self.start(start);
+    }
+
+    /// Sends a permit to the thread chosen for it.
+    pub(super) fn start(&self, start: Option<Start>) {
+        let (Some(start), Some(me)) = (start, self.me.upgrade()) else { return };
+        match start {
+            Start::Rayon => rayon_pool::send(&me),
+            Start::Spare => self.send_spare(me),
+        }
+    }
+
+    /// Sends a permit to a spare thread. If there is none to be had, the permit is given back: whoever is done next, or goes
+    /// on after a wait, looks for work again.
+    pub(super) fn send_spare(&self, me: Arc<Self>) {
+        if self.spares.send(Errand::Begin(me)).is_err() {
+            let mut core = self.lock();
+            if core.take_token() {
+                core.running -= 1;
+            }
+        }
+    }
+
+    // ----- the end
+
+    pub(super) fn close(&self) {
+        let mut core = self.lock();
+        core.closed = true;
+        let wakes = core.queue.dismiss_line();
+        self.release(core, wakes);
+    }
+
+    /// Ends every queued call as `how`; gives their number.
+    pub(super) fn end_queued(&self, how: End) -> usize {
+        let mut core = self.lock();
+        let mut ended = Vec::new();
+        let mut resumed = Vec::new();
+        let mut wakes = Wakes::default();
+        while let Some(work) = core.queue.pop() {
+            match work {
+                Work::Resume(work) => resumed.push(work),
+                Work::Call(call) if call.claim() => {
+                    let inside = call.meta().is_inside();
+                    wakes = wakes.and(core.queue.begun(inside)).and(core.queue.finished(inside));
+                    ended.push(call);
+                }
+                Work::Call(_) => {}
+            }
+        }
+        for work in resumed {
+            core.queue.resumed();
+            core.queue.resume(0, Work::Resume(work)); // begun calls go on
+        }
+        self.release(core, wakes);
+        let number = ended.len();
+        ended.into_iter().for_each(|call| call.discard(how));
+        number
+    }
+}
+
+impl<S: TaskSet> Gate<S> for Inner {
+    type Item = Work;
+
+    fn on_full(&self) -> OnFull {
+        self.config.on_full
+    }
+
+    fn with_queue<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Queue<Work>>) -> (R, Wakes)) -> R {
+        let mut core = self.lock();
+        let closed = core.closed && !inside;
+        let (result, wakes) = f((!closed).then_some(&mut core.queue));
+        self.release(core, wakes);
+        result
+    }
+
+    fn item(call: Arc<CallSlot<S>>) -> Work {
+        Work::Call(call)
+    }
+
+    fn call(item: &Work) -> Option<Arc<dyn Runnable>> {
+        match item {
+            Work::Call(call) => Some(call.clone()),
+            Work::Resume(_) => None,
+        }
+    }
+
+    fn run_here(&self, call: Arc<CallSlot<S>>) {
+        self.lock().active += 1;
+        let ran = self.run_call(call);
+        self.after(ran);
+    }
+}
+
+impl Drop for Inner {
+    /// Nobody is left to run what waits in a pool that was paused: its calls end.
+    fn drop(&mut self) {
+        self.end_queued(End::Closed);
+    }
+}

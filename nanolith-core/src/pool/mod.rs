@@ -1,0 +1,241 @@
+//! The pool: lanes of work over runners that stand on rayon threads.
+//!
+//! `config` says what a pool is built from, `core` is its state under one lock, `runner` drains it, `waiting` says how its
+//! threads wait, `spares` are the threads that stand in for them, `rayon_pool` is all that knows rayon.
+
+mod builder;
+mod config;
+mod core;
+mod drained;
+mod global;
+mod inner;
+mod rayon_pool;
+mod resize;
+mod runner;
+mod shared;
+mod spares;
+mod waiting;
+
+pub use builder::PoolBuilder;
+pub use config::{BuildError, Concurrency, MaxQueue};
+pub(crate) use config::{MIN_STACK, ThreadHandler, check_name};
+pub use drained::Drained;
+pub use global::GlobalPool;
+pub use shared::{SharedPool, SharedState};
+
+use self::{config::Config, core::Work, inner::Inner};
+use crate::{
+    call::slot::End,
+    error::Refused,
+    executor::{Admission, Executor, HostRef},
+    gate,
+    id::TaskInfo,
+    task::{Job, TaskSet},
+};
+use std::{fmt, sync::Arc};
+
+/// A pool of threads that runs tasks by priority, at most so many at once.
+///
+/// It is a handle: clones share one pool. When the last is dropped the pool closes, without waiting: the calls that it
+/// accepted still finish.
+///
+/// ```
+/// use nanolith_core::{Concurrency, MaxQueue, OnFull, Pool};
+/// let pool = Pool::builder()
+///     .name("pictures")
+///     .concurrency(Concurrency::Half)
+///     .max_queue(MaxQueue::Bounded(1_000))
+///     .on_full(OnFull::Reject)
+///     .build()?;
+/// assert_eq!(pool.queue_len(), 0);
+/// # Ok::<(), nanolith_core::BuildError>(())
+/// ```
+#[derive(Clone)]
+pub struct Pool {
+    last: Arc<Last>,
+}
+
+/// Closes the pool when its last handle goes.
+struct Last(Arc<Inner>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.0.close();
+        self.0.set_paused(false);
+    }
+}
+
+impl Pool {
+    /// The settings of a new pool.
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::new()
+    }
+
+    fn build(config: Config) -> Result<Self, BuildError> {
+        Ok(Self { last: Arc::new(Last(Inner::new(config)?)) })
+    }
+
+    fn inner(&self) -> &Arc<Inner> {
+        &self.last.0
+    }
+
+    /// The pool's name, which its threads bear.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner().config.name
+    }
+
+    // ----- while it runs
+
+    /// Changes how many tasks run at once. More start at once; of fewer, those that run finish first.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] when there can be no such pool; nothing has changed then.
+    pub fn set_concurrency(&self, concurrency: Concurrency) -> Result<(), BuildError> {
+        self.inner().set_concurrency(concurrency)
+    }
+
+    /// How many tasks run at once at most.
+    ///
+    /// A task that goes on after a wait may exceed this for a moment, until the next runner is done.
+    #[must_use]
+    pub fn max_concurrency(&self) -> usize {
+        self.inner().lock().limit
+    }
+
+    /// Starts no queued call any more, but for those that a running task waits for.
+    pub fn pause(&self) {
+        self.inner().set_paused(true);
+    }
+
+    /// Starts queued calls again.
+    pub fn resume(&self) {
+        self.inner().set_paused(false);
+    }
+
+    /// Whether it was paused.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.inner().lock().paused
+    }
+
+    // ----- figures: each true at the moment when it was read
+
+    /// Calls from outside that wait for their turn.
+    #[must_use]
+    pub fn queue_len(&self) -> usize {
+        self.inner().lock().queue.queued_outside()
+    }
+
+    /// Calls that wait beyond the bound: those that running tasks submitted, and those that resume.
+    #[must_use]
+    pub fn overflow(&self) -> usize {
+        self.inner().lock().queue.overflow()
+    }
+
+    /// Tasks that run now. A task that waits, or whose future is pending, does not count.
+    #[must_use]
+    pub fn active(&self) -> usize {
+        self.inner().lock().active
+    }
+
+    /// Tasks that could start now.
+    #[must_use]
+    pub fn idle(&self) -> usize {
+        let core = self.inner().lock();
+        core.limit.saturating_sub(core.active)
+    }
+
+    /// Whether as many tasks run as may.
+    #[must_use]
+    pub fn maxed(&self) -> bool {
+        let core = self.inner().lock();
+        core.active >= core.limit
+    }
+
+    /// Calls that were accepted and are not over: queued, running and suspended.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.inner().lock().queue.in_flight()
+    }
+
+    /// Calls that were begun and are over.
+    #[must_use]
+    pub fn completed(&self) -> u64 {
+        self.inner().lock().queue.completed()
+    }
+
+    /// The task that would run next, if nothing more urgent came. It looks at every queued call.
+    #[must_use]
+    pub fn next(&self) -> Option<&'static TaskInfo> {
+        let core = self.inner().lock();
+        core.queue.lanes().in_order().into_iter().find_map(|work| match work {
+            Work::Call(call) if call.is_queued() => Some(call.meta().task()),
+            _ => None,
+        })
+    }
+
+    /// Threads that stand in for those that wait.
+    #[must_use]
+    pub fn spare_threads(&self) -> usize {
+        self.inner().spares.total()
+    }
+
+    // ----- the end
+
+    /// Waits for the first moment, from this call on, when no call is queued, running or suspended, even if others come at
+    /// once.
+    ///
+    /// ```
+    /// # let pool = nanolith_core::Pool::builder().build()?;
+    /// pool.drained().wait(); // or `.await`
+    /// # Ok::<(), nanolith_core::BuildError>(())
+    /// ```
+    pub fn drained(&self) -> Drained {
+        Drained::new(self.inner().clone())
+    }
+
+    /// Accepts no more calls but those of its running tasks; those it has accepted finish. Returns at once: wait for the
+    /// end with [`Pool::drained`].
+    pub fn close(&self) {
+        self.inner().close();
+    }
+
+    /// Closes, and ends the queued calls as [`CallError::Cancelled`](crate::CallError::Cancelled). Gives their number.
+    /// Running tasks finish.
+    pub fn shutdown_now(&self) -> usize {
+        self.inner().close();
+        self.inner().end_queued(End::Cancelled)
+    }
+
+    /// Whether it was closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inner().lock().closed
+    }
+}
+
+impl<S: TaskSet> Executor<S> for Pool {
+    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+        gate::execute(&**self.inner(), job)
+    }
+
+    fn admit(&self, job: Job<S>) -> Admission<'_, S> {
+        gate::admit(&**self.inner(), job)
+    }
+
+    fn host(&self) -> Option<HostRef> {
+        Some(HostRef(self.inner().clone()))
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("name", &self.name())
+            .field("active", &self.active())
+            .field("queue_len", &self.queue_len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,41 @@
+//! Changing a pool while it runs.
+
+use super::{
+    config::{BuildError, Concurrency, Config},
+    core::RayonThreads,
+    inner::Inner,
+    rayon_pool,
+};
+use crate::queue::Wakes;
+use std::sync::Arc;
+
+impl Inner {
+    /// More threads mean a larger rayon pool for new runners; the old one goes when its last runner is done.
+    pub(super) fn set_concurrency(self: &Arc<Self>, concurrency: Concurrency) -> Result<(), BuildError> {
+        let tasks = Config::tasks(concurrency)?;
+        if tasks > self.lock().rayon.total {
+            let larger = rayon_pool::build(self, tasks)?;
+            let mut rayon = self.rayon();
+            let mut core = self.lock();
+            if tasks > core.rayon.total {
+                let generation = core.rayon.generation + 1;
+                core.rayon = RayonThreads { total: tasks, occupied: 0, coming: 0, generation };
+                drop(core);
+                let old = rayon.replace(larger);
+                drop(rayon);
+                drop(old);
+            }
+        }
+        let mut core = self.lock();
+        core.limit = tasks;
+        let wakes = core.queue.set_bounds(self.config.bounds(tasks));
+        self.release(core, wakes);
+        Ok(())
+    }
+
+    pub(super) fn set_paused(&self, paused: bool) {
+        let mut core = self.lock();
+        core.paused = paused;
+        self.release(core, Wakes::default());
+    }
+}

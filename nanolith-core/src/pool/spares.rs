@@ -1,0 +1,147 @@
+//! A bounded cache of threads that run what the rayon threads cannot: they stand in for those that wait.
+
+use super::{config::Config, inner::Inner};
+use crate::{host::Runnable, panics};
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+/// How long a spare thread stays without work.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// What a spare thread is asked to do.
+pub(super) enum Errand {
+    /// To take up a permit.
+    Begin(Arc<Inner>),
+    /// To run a claimed call that somebody waits for.
+    Run(Arc<Inner>, Arc<dyn Runnable>),
+}
+
+impl Errand {
+    fn pool(&self) -> &Arc<Inner> {
+        match self {
+            Self::Begin(pool) | Self::Run(pool, _) => pool,
+        }
+    }
+
+    fn run(self) {
+        match self {
+            Self::Begin(pool) => pool.begin_spare(),
+            Self::Run(pool, call) => pool.run_apart(call),
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    errands: VecDeque<Errand>,
+    /// Threads that wait for an errand.
+    idle: usize,
+    total: usize,
+    started: usize,
+}
+
+/// The spare threads of one pool. They hold no pool while they are idle.
+pub(super) struct Spares {
+    state: Mutex<State>,
+    called: Condvar,
+    max: usize,
+}
+
+impl Spares {
+    pub(super) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), called: Condvar::new(), max })
+    }
+
+    pub(super) fn max(&self) -> usize {
+        self.max
+    }
+
+    /// How many threads there are now.
+    pub(super) fn total(&self) -> usize {
+        self.lock().total
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives `errand` to an idle thread or a new one. Gives it back when there are as many as there may be, or the system
+    /// gives no more.
+    pub(super) fn send(self: &Arc<Self>, errand: Errand) -> Result<(), Errand> {
+        let mut state = self.lock();
+        if state.idle <= state.errands.len() {
+            if state.total >= self.max {
+                return Err(errand);
+            }
+            state.total += 1;
+            state.started += 1;
+            let number = state.started;
+            drop(state);
+            if self.spawn(errand.pool(), number).is_err() {
+                self.lock().total -= 1;
+                return Err(errand);
+            }
+            state = self.lock();
+        }
+        state.errands.push_back(errand);
+        drop(state);
+        self.called.notify_one();
+        Ok(())
+    }
+
+    fn spawn(self: &Arc<Self>, pool: &Arc<Inner>, number: usize) -> io::Result<()> {
+        let (spares, id, weak) = (self.clone(), pool.id(), Arc::downgrade(pool));
+        let config = pool.config.clone();
+        let mut builder = thread::Builder::new().name(format!("{}-spare-{number}", config.name));
+        if let Some(bytes) = config.stack_size {
+            builder = builder.stack_size(bytes);
+        }
+        builder.spawn(move || {
+            crate::place::adopt(id, weak);
+            started(&config);
+            spares.serve();
+            exited(&config);
+        })?;
+        Ok(())
+    }
+
+    fn serve(&self) {
+        while let Some(errand) = self.next() {
+            panics::quietly(|| errand.run());
+        }
+    }
+
+    /// The next errand; `None` when the thread has been idle long enough.
+    fn next(&self) -> Option<Errand> {
+        let mut state = self.lock();
+        state.idle += 1;
+        loop {
+            if let Some(errand) = state.errands.pop_front() {
+                state.idle -= 1;
+                return Some(errand);
+            }
+            let (back, waited) = self.called.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+            state = back;
+            if waited.timed_out() && state.errands.is_empty() {
+                state.idle -= 1;
+                state.total -= 1;
+                return None;
+            }
+        }
+    }
+}
+
+/// The handler of a thread's start; what it throws stays here.
+pub(super) fn started(config: &Config) {
+    config.on_thread_start.iter().for_each(|handler| panics::quietly(|| handler()));
+}
+
+/// The handler of a thread's exit; what it throws stays here.
+pub(super) fn exited(config: &Config) {
+    config.on_thread_exit.iter().for_each(|handler| panics::quietly(|| handler()));
+}

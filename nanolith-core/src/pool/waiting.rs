@@ -1,0 +1,130 @@
+//! How the pool's threads wait: a slot is lent, a call is claimed. The rules are those of `DESIGN.md`, "No self-inflicted
+//! deadlock".
+
+use super::{core::Work, inner::Inner, spares::Errand};
+use crate::{
+    data::Data,
+    host::{Host, HostId, Ran, Runnable, Verdict, WouldDeadlock},
+    place::{self, Where},
+};
+use std::sync::Arc;
+
+impl Host for Inner {
+    fn id(&self) -> HostId {
+        Inner::id(self)
+    }
+
+    fn data(&self) -> &Data {
+        &self.config.data
+    }
+
+    fn whereabouts(&self) -> Where {
+        Where::Pool(self.config.name.clone())
+    }
+
+    /// The last thread that could still run something does not wait for what would have to run.
+    fn lend(&self, runner: bool, target: Option<HostId>) -> Result<(), WouldDeadlock> {
+        let mut core = self.lock();
+        let threads = core.rayon.total + self.spares.max();
+        if target == Some(self.id()) && core.blocked + 1 >= threads {
+            return Err(WouldDeadlock);
+        }
+        core.blocked += 1;
+        if runner {
+            core.running -= 1;
+            core.active -= 1;
+        } else {
+            core.rayon.occupied += 1;
+        }
+        // A start that was sent to a thread which now stands still is for a spare one.
+        let stuck = core.tokens > 0;
+        self.release(core, crate::queue::Wakes::default());
+        if stuck {
+            self.start(Some(super::core::Start::Spare));
+        }
+        Ok(())
+    }
+
+    fn take_back(&self, runner: bool) {
+        let mut core = self.lock();
+        core.blocked -= 1;
+        if runner {
+            // Beyond the concurrency for a moment: the next runner that is done steps down.
+            core.running += 1;
+            core.active += 1;
+        } else {
+            core.rayon.occupied = core.rayon.occupied.saturating_sub(1);
+        }
+    }
+
+    fn awaited(self: Arc<Self>, call: &Arc<dyn Runnable>, blocking: bool) -> Verdict {
+        if !call.is_queued() {
+            return Verdict::Wait;
+        }
+        if blocking && self.clone().run_on_top(call) {
+            return Verdict::Ran;
+        }
+        if self.lock().paused && call.claim() {
+            self.begun(&**call);
+            self.run_beside(call.clone());
+        }
+        Verdict::Wait
+    }
+
+    fn left_queue(&self, call: &dyn Runnable) {
+        let mut core = self.lock();
+        if call.meta().is_accepted() {
+            let wakes = core.queue.ended(call.meta().is_inside(), Work::is_live);
+            self.release(core, wakes);
+        }
+    }
+
+    fn finished(&self, inside: bool) {
+        let mut core = self.lock();
+        let wakes = core.queue.finished(inside);
+        self.release(core, wakes);
+    }
+
+    fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable) {
+        let mut core = self.lock();
+        core.queue.resume(expires, Work::Resume(work));
+        self.release(core, crate::queue::Wakes::default());
+    }
+}
+
+impl Inner {
+    /// Runs the very call that this thread waits for, in the slot that it holds.
+    fn run_on_top(self: Arc<Self>, call: &Arc<dyn Runnable>) -> bool {
+        let claim = || {
+            let claimed = call.claim();
+            if claimed {
+                self.begun(&**call);
+            }
+            claimed
+        };
+        let ran = place::run_on_top(claim, || self.run_call(call.clone()));
+        if ran == Some(Ran::Done) {
+            Host::finished(&*self, call.meta().is_inside());
+        }
+        ran.is_some()
+    }
+
+    /// A queued call of ours was claimed out of turn.
+    fn begun(&self, call: &dyn Runnable) {
+        let mut core = self.lock();
+        let wakes = core.queue.begun(call.meta().is_inside());
+        self.release(core, wakes);
+    }
+
+    /// Runs a claimed call on another thread, though the pool is paused.
+    fn run_beside(self: &Arc<Self>, call: Arc<dyn Runnable>) {
+        if let Err(Errand::Run(pool, call)) = self.spares.send(Errand::Run(self.clone(), call)) {
+            // No spare thread: a rayon thread runs it when one is free.
+            let rayon = self.rayon().clone();
+            rayon.into_iter().for_each(|rayon| {
+                let (pool, call) = (pool.clone(), call.clone());
+                rayon.spawn(move || pool.run_apart(call));
+            });
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! A bounded queue's book-keeping: the lanes, who is in them, who waits for room, who waits for the end. Pure data; its
+//! owner, a pool or a service, brings the lock, and wakes what comes back from here after releasing it.
+
+use crate::{
+    lanes::{Lanes, Priority},
+    room::{Line, Ticket},
+};
+use std::task::Waker;
+
+/// Whom to wake once the lock is released.
+#[derive(Default)]
+#[must_use = "somebody waits for this"]
+pub(crate) struct Wakes(Vec<Waker>);
+
+impl Wakes {
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// Wakes them; no lock is held here.
+    pub(crate) fn wake(self) {
+        self.0.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
+    }
+}
+
+/// How many there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Calls from outside that are queued.
+    pub(crate) queued: usize,
+    /// Calls from outside that are queued, running or suspended.
+    pub(crate) in_flight: usize,
+}
+
+/// Calls from outside, which the bounds count, and from inside, which they do not.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    outside: usize,
+    inside: usize,
+}
+
+impl Count {
+    fn of(&mut self, inside: bool) -> &mut usize {
+        if inside { &mut self.inside } else { &mut self.outside }
+    }
+
+    fn sum(self) -> usize {
+        self.outside + self.inside
+    }
+}
+
+pub(crate) struct Queue<T> {
+    lanes: Lanes<T>,
+    bounds: Bounds,
+    /// Calls that nobody has begun. A call that ended in its lane counts no more, though its entry stays a while.
+    queued: Count,
+    /// Futures that were woken and wait for their turn.
+    resumed: usize,
+    /// Calls that were taken and are not over.
+    in_flight: Count,
+    completed: u64,
+    line: Line,
+    /// How often the queue became empty, and who waits for that.
+    emptied: u64,
+    drained: Vec<Waker>,
+}
+
+impl<T> Queue<T> {
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self {
+            lanes: Lanes::new(),
+            bounds,
+            queued: Count::default(),
+            resumed: 0,
+            in_flight: Count::default(),
+            completed: 0,
+            line: Line::default(),
+            emptied: 0,
+            drained: Vec::new(),
+        }
+    }
+
+    pub(crate) fn lanes(&self) -> &Lanes<T> {
+        &self.lanes
+    }
+
+    /// Calls from outside that wait.
+    pub(crate) fn queued_outside(&self) -> usize {
+        self.queued.outside
+    }
+
+    /// What was admitted beyond the bound: calls of running tasks, and calls that resume.
+    pub(crate) fn overflow(&self) -> usize {
+        self.queued.inside + self.resumed
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.sum()
+    }
+
+    pub(crate) fn completed(&self) -> u64 {
+        self.completed
+    }
+
+    // ----- coming in
+
+    /// Changes the bounds; those for whom there is room now are let in.
+    pub(crate) fn set_bounds(&mut self, bounds: Bounds) -> Wakes {
+        self.bounds = bounds;
+        self.grant()
+    }
+
+    /// Places that nobody has or was promised.
+    fn free(&self) -> usize {
+        let queued = self.bounds.queued.saturating_sub(self.queued.outside);
+        let in_flight = self.bounds.in_flight.saturating_sub(self.in_flight.outside);
+        queued.min(in_flight).saturating_sub(self.line.granted())
+    }
+
+    /// Whether a newcomer may come in without standing in line.
+    pub(crate) fn has_room(&self) -> bool {
+        self.free() > 0 && !self.line.has_waiting()
+    }
+
+    /// Takes a call in.
+    pub(crate) fn enter(&mut self, priority: Priority, now: u64, inside: bool, item: T) {
+        *self.queued.of(inside) += 1;
+        *self.in_flight.of(inside) += 1;
+        self.lanes.push(priority, now, item);
+    }
+
+    /// Takes a call in that runs at once, on its caller's thread.
+    pub(crate) fn enter_running(&mut self) {
+        self.in_flight.outside += 1;
+    }
+
+    /// A woken future waits for its turn again.
+    pub(crate) fn resume(&mut self, expires: u64, item: T) {
+        self.resumed += 1;
+        self.lanes.resume(expires, item);
+    }
+
+    /// Stands in line for room.
+    pub(crate) fn stand_in_line(&mut self, waker: &Waker) -> Ticket {
+        self.line.join(waker)
+    }
+
+    /// Whether the one with this ticket may come in now.
+    pub(crate) fn redeem(&mut self, ticket: Ticket, waker: &Waker) -> bool {
+        self.line.redeem(ticket, waker)
+    }
+
+    /// The one with this ticket gives up.
+    pub(crate) fn leave_line(&mut self, ticket: Ticket) -> Wakes {
+        self.line.leave(ticket);
+        self.grant()
+    }
+
+    /// Everybody in line is to look for themselves: the queue was closed.
+    pub(crate) fn dismiss_line(&mut self) -> Wakes {
+        Wakes(self.line.dismiss())
+    }
+
+    fn grant(&mut self) -> Wakes {
+        if !self.line.has_waiting() {
+            return Wakes::default();
+        }
+        let free = self.free();
+        Wakes(self.line.grant(free))
+    }
+
+    // ----- going out
+
+    /// The next entry, be its call over or not; the taker then says [`Queue::begun`] or [`Queue::resumed`].
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        self.lanes.pop()
+    }
+
+    /// The entry of the oldest call of the lowest priority that `fits`.
+    pub(crate) fn evict(&mut self, fits: impl FnMut(&T) -> bool) -> Option<T> {
+        self.lanes.evict(fits)
+    }
+
+    /// A queued call begins.
+    pub(crate) fn begun(&mut self, inside: bool) -> Wakes {
+        *self.queued.of(inside) -= 1;
+        if inside { Wakes::default() } else { self.grant() }
+    }
+
+    /// A woken future goes on.
+    pub(crate) fn resumed(&mut self) {
+        self.resumed -= 1;
+    }
+
+    /// A call that was begun is over.
+    pub(crate) fn finished(&mut self, inside: bool) -> Wakes {
+        self.completed += 1;
+        self.gone(inside)
+    }
+
+    /// A call was ended while it was queued. Its entry stays, unless there are too many of that kind.
+    pub(crate) fn ended(&mut self, inside: bool, is_live: impl FnMut(&T) -> bool) -> Wakes {
+        *self.queued.of(inside) -= 1;
+        if self.lanes.len() > 2 * (self.queued.sum() + self.resumed) + 64 {
+            self.lanes.retain(is_live);
+        }
+        self.gone(inside)
+    }
+
+    fn gone(&mut self, inside: bool) -> Wakes {
+        *self.in_flight.of(inside) -= 1;
+        let granted = if inside { Wakes::default() } else { self.grant() };
+        if self.in_flight.sum() > 0 {
+            return granted;
+        }
+        self.emptied += 1;
+        granted.and(Wakes(std::mem::take(&mut self.drained)))
+    }
+
+    // ----- the end
+
+    /// For one who waits for an empty moment from now on: what to remember. `None`: this is one.
+    pub(crate) fn emptied(&self) -> Option<u64> {
+        (self.in_flight.sum() > 0).then_some(self.emptied)
+    }
+
+    /// Whether there was an empty moment since `emptied` was remembered; else `waker` is woken at the next.
+    pub(crate) fn was_empty_since(&mut self, emptied: u64, waker: &Waker) -> bool {
+        if self.emptied > emptied {
+            return true;
+        }
+        self.drained.push(waker.clone());
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(queued: usize, in_flight: usize) -> Queue<u32> {
+        Queue::new(Bounds { queued, in_flight })
+    }
+
+    #[test]
+    fn inside_calls_are_beyond_the_bound_and_counted_apart() {
+        let mut queue = queue(1, usize::MAX);
+        queue.enter(Priority::Normal, 0, false, 1);
+        assert!(!queue.has_room());
+        queue.enter(Priority::Normal, 0, true, 2);
+        assert_eq!((queue.queued_outside(), queue.overflow()), (1, 1));
+    }
+
+    #[test]
+    fn a_freed_place_is_kept_for_the_one_who_waits() {
+        let mut queue = queue(1, usize::MAX);
+        queue.enter(Priority::Normal, 0, false, 1);
+        let ticket = queue.stand_in_line(Waker::noop());
+        queue.pop();
+        queue.begun(false).wake();
+        assert!(!queue.has_room(), "it is promised");
+        assert!(queue.redeem(ticket, Waker::noop()));
+    }
+
+    #[test]
+    fn calls_in_flight_are_bounded_until_they_are_over() {
+        let mut queue = queue(10, 1);
+        queue.enter(Priority::Normal, 0, false, 1);
+        queue.pop();
+        queue.begun(false).wake();
+        assert!(!queue.has_room());
+        queue.finished(false).wake();
+        assert!(queue.has_room());
+    }
+
+    #[test]
+    fn an_empty_moment_is_seen_though_the_queue_refills() {
+        let mut queue = queue(10, 10);
+        queue.enter(Priority::Normal, 0, false, 1);
+        let before = queue.emptied().expect("it is not empty");
+        queue.pop();
+        queue.begun(false).wake();
+        queue.finished(false).wake();
+        queue.enter(Priority::Normal, 0, false, 2);
+        assert!(queue.was_empty_since(before, Waker::noop()));
+    }
+
+    #[test]
+    fn entries_of_ended_calls_do_not_pile_up() {
+        let mut queue = queue(usize::MAX, usize::MAX);
+        for item in 0..1_000 {
+            queue.enter(Priority::Normal, 0, false, item);
+            queue.ended(false, |_| false).wake();
+        }
+        assert!(queue.lanes().len() <= 64);
+    }
+}

@@ -1,0 +1,262 @@
+//! Launching a service.
+
+use super::{
+    launch::{Launch, LaunchError, Launched},
+    thread,
+};
+use crate::{
+    data::Data,
+    error::CallError,
+    gate::OnFull,
+    panics,
+    pool::{BuildError, MIN_STACK, ThreadHandler, check_name},
+    task::{Context, LocalFuture, TaskSet},
+    wait,
+};
+use std::{convert::Infallible, fmt, future::Future, sync::Arc};
+
+/// What a service does after one of its tasks panicked. The caller of that task has been told.
+///
+/// After a panic in a `&mut self` task the state may be half changed: continue only if that is harmless.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OnPanic {
+    /// It goes on with the state as it is.
+    #[default]
+    Continue,
+    /// It closes: what it accepted finishes.
+    Close,
+}
+
+/// What `#[init]` may return: the state, or a `Result` of it.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`#[init]` cannot return `{Self}`",
+    label = "this return type",
+    note = "`#[init]` makes the state: it returns `Self`, or `Result<Self, E>`"
+)]
+#[allow(missing_docs, clippy::missing_errors_doc)] // hidden: for generated code
+pub trait InitOutput<S> {
+    type Error: Send + 'static;
+    fn into_result(self) -> Result<S, Self::Error>;
+}
+
+impl<S: TaskSet> InitOutput<S> for S {
+    type Error = Infallible;
+
+    fn into_result(self) -> Result<S, Infallible> {
+        Ok(self)
+    }
+}
+
+impl InitOutput<()> for () {
+    type Error = Infallible;
+
+    fn into_result(self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+impl<S, E: Send + 'static> InitOutput<S> for Result<S, E> {
+    type Error = E;
+
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+/// Makes the state, on the service's thread.
+type MakeNow<S, E> = Box<dyn FnOnce(&Context<S>) -> Result<Option<S>, E> + Send>;
+type MakeLater<S, E> = Box<dyn FnOnce(Context<S>) -> LocalFuture<Result<Option<S>, E>> + Send>;
+
+pub(super) enum Init<S: TaskSet, E> {
+    Now(MakeNow<S, E>),
+    Later(MakeLater<S, E>),
+}
+
+impl<S: TaskSet, E> Init<S, E> {
+    pub(super) fn make(self, cx: Context<S>) -> Result<Option<S>, E> {
+        match self {
+            Self::Now(make) => make(&cx),
+            Self::Later(make) => match wait::block_on(make(cx), None) {
+                Ok(state) => state,
+                Err(_) => unreachable!("a wait for nobody in particular cannot deadlock"),
+            },
+        }
+    }
+}
+
+/// What the thread takes with it.
+pub(super) struct Settings {
+    pub(super) name: Arc<str>,
+    pub(super) max_queue: usize,
+    pub(super) on_full: OnFull,
+    pub(super) stack_size: Option<usize>,
+    pub(super) data: Data,
+    pub(super) on_panic: Option<Box<dyn FnMut(&CallError) -> OnPanic + Send>>,
+    pub(super) on_thread_start: Option<ThreadHandler>,
+    pub(super) on_thread_exit: Option<ThreadHandler>,
+}
+
+/// The settings of a service: made by `Counter::service(..)`, whose arguments are those of the set's `#[init]`.
+#[must_use = "a service does nothing until it is launched"]
+pub struct ServiceBuilder<S: TaskSet, E> {
+    init: Init<S, E>,
+    settings: Settings,
+}
+
+impl<S: TaskSet, E: Send + 'static> ServiceBuilder<S, E> {
+    fn new(init: Init<S, E>) -> Self {
+        let settings = Settings {
+            name: S::NAME.into(),
+            max_queue: 65_536,
+            on_full: OnFull::default(),
+            stack_size: None,
+            data: Data::default(),
+            on_panic: None,
+            on_thread_start: None,
+            on_thread_exit: None,
+        };
+        Self { init, settings }
+    }
+
+    /// For generated code.
+    #[doc(hidden)]
+    pub fn init(make: impl FnOnce(&Context<S>) -> Result<S, E> + Send + 'static) -> Self {
+        Self::new(Init::Now(Box::new(|cx| make(cx).map(Some))))
+    }
+
+    /// For generated code.
+    #[doc(hidden)]
+    pub fn init_async<F: Future<Output = Result<S, E>> + 'static>(
+        make: impl FnOnce(Context<S>) -> F + Send + 'static,
+    ) -> Self {
+        Self::new(Init::Later(Box::new(|cx| Box::pin(async move { make(cx).await.map(Some) }))))
+    }
+
+    /// For generated code.
+    #[doc(hidden)]
+    pub fn init_stateless(make: impl FnOnce(&Context<S>) -> Result<(), E> + Send + 'static) -> Self {
+        Self::new(Init::Now(Box::new(|cx| make(cx).map(|()| None))))
+    }
+
+    /// For generated code.
+    #[doc(hidden)]
+    pub fn init_stateless_async<F: Future<Output = Result<(), E>> + 'static>(
+        make: impl FnOnce(Context<S>) -> F + Send + 'static,
+    ) -> Self {
+        Self::new(Init::Later(Box::new(|cx| Box::pin(async move { make(cx).await.map(|()| None) }))))
+    }
+
+    /// The service's name, which its thread bears. The default is the set's.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.settings.name = name.into();
+        self
+    }
+
+    /// How many calls from outside may be queued. The default is 65,536.
+    pub fn queue(mut self, calls: usize) -> Self {
+        self.settings.max_queue = calls;
+        self
+    }
+
+    /// What happens to a call that comes when the queue is full. The default is to wait. `CallerRuns` is for pools.
+    pub fn on_full(mut self, on_full: OnFull) -> Self {
+        self.settings.on_full = on_full;
+        self
+    }
+
+    /// The stack of its thread, in bytes: at least 65,536. The default is the standard library's.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.settings.stack_size = Some(bytes);
+        self
+    }
+
+    /// The exception handler: sees each panic of a task, on the service's thread, and says how to go on. Without one the
+    /// service continues. A handler that panics closes the service.
+    pub fn on_panic(mut self, handler: impl FnMut(&CallError) -> OnPanic + Send + 'static) -> Self {
+        self.settings.on_panic = Some(Box::new(handler));
+        self
+    }
+
+    /// A value for the tasks' contexts, one a type: `cx.data::<T>()`.
+    pub fn data<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.settings.data.insert(value);
+        self
+    }
+
+    /// Runs on the service's thread as it starts. A panic in it is swallowed.
+    pub fn on_thread_start(mut self, handler: impl Fn() + Send + Sync + 'static) -> Self {
+        self.settings.on_thread_start = Some(Arc::new(handler));
+        self
+    }
+
+    /// Runs on the service's thread as it exits. A panic in it is swallowed.
+    pub fn on_thread_exit(mut self, handler: impl Fn() + Send + Sync + 'static) -> Self {
+        self.settings.on_thread_exit = Some(Arc::new(handler));
+        self
+    }
+
+    /// Starts the service's thread, which makes the state. Await what this gives, or wait on it, to have the service.
+    pub fn launch(self) -> Launch<S, E> {
+        panics::install_hook();
+        let (tell, answer) = flume::bounded(1);
+        if let Err(error) = self.start(tell.clone()) {
+            // The channel is empty, and its receiver is here.
+            let _ = tell.send(Err(LaunchError::Build(error)));
+        }
+        Launch::new(answer)
+    }
+
+    fn start(self, tell: flume::Sender<Launched<S, E>>) -> Result<(), BuildError> {
+        let Self { init, settings } = self;
+        validate(&settings)?;
+        let mut builder = std::thread::Builder::new().name(settings.name.to_string());
+        if let Some(bytes) = settings.stack_size {
+            builder = builder.stack_size(bytes);
+        }
+        let body = move || {
+            thread::live(settings, init, move |launched| {
+                // If nobody listens any more, the handle that comes back closes the service.
+                let _ = tell.send(launched);
+            });
+        };
+        builder.spawn(body).map(drop).map_err(BuildError::threads)
+    }
+}
+
+impl<S: TaskSet> ServiceBuilder<S, Infallible> {
+    /// For generated code.
+    #[doc(hidden)]
+    pub fn with_state(state: S) -> Self
+    where
+        S: Send,
+    {
+        Self::new(Init::Now(Box::new(move |_| Ok(Some(state)))))
+    }
+
+    /// For generated code.
+    #[doc(hidden)]
+    pub fn stateless() -> Self {
+        Self::new(Init::Now(Box::new(|_| Ok(None))))
+    }
+}
+
+fn validate(settings: &Settings) -> Result<(), BuildError> {
+    if settings.max_queue == 0 {
+        return Err(BuildError::bad("queue", "must be at least 1, or no call would ever be taken"));
+    }
+    if settings.on_full == OnFull::CallerRuns {
+        return Err(BuildError::bad("on_full", "cannot be `CallerRuns`: a service's tasks run on its own thread"));
+    }
+    if settings.stack_size.is_some_and(|bytes| bytes < MIN_STACK) {
+        return Err(BuildError::bad("stack_size", "must be at least 65,536 bytes"));
+    }
+    check_name("name", &settings.name)
+}
+
+impl<S: TaskSet, E> fmt::Debug for ServiceBuilder<S, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceBuilder").field("name", &self.settings.name).finish_non_exhaustive()
+    }
+}

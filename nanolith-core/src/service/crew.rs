@@ -1,0 +1,89 @@
+//! The futures that a service's tasks left, and who of them has the state.
+
+use super::inner::asks;
+use crate::{
+    call::slot::End,
+    id::Receiver,
+    task::{CallSlot, LocalFuture, Spawned, TaskSet},
+};
+use futures_util::stream::{FuturesUnordered, Stream};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// A future, and the call that it is.
+struct Member<S: TaskSet> {
+    call: Arc<CallSlot<S>>,
+    future: LocalFuture<()>,
+}
+
+impl<S: TaskSet> Future for Member<S> {
+    type Output = Arc<CallSlot<S>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.future.as_mut().poll(cx).map(|()| self.call.clone())
+    }
+}
+
+/// Every future of a service that is not over.
+pub(super) struct Crew<S: TaskSet> {
+    members: FuturesUnordered<Member<S>>,
+    readers: usize,
+    writer: bool,
+}
+
+impl<S: TaskSet> Crew<S> {
+    pub(super) fn new() -> Self {
+        Self { members: FuturesUnordered::new(), readers: 0, writer: false }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Whether a task that asks for the state so may begin now.
+    pub(super) fn admits(&self, receiver: Receiver) -> bool {
+        match receiver {
+            Receiver::None => true,
+            Receiver::Shared => !self.writer,
+            Receiver::Exclusive => !self.writer && self.readers == 0,
+        }
+    }
+
+    /// Whether one of them has the state alone, so that nothing after it begins.
+    pub(super) fn has_writer(&self) -> bool {
+        self.writer
+    }
+
+    pub(super) fn join(&mut self, Spawned { call, future }: Spawned<S>) {
+        match asks::<S>(call.meta.task()) {
+            Receiver::None => {}
+            Receiver::Shared => self.readers += 1,
+            Receiver::Exclusive => self.writer = true,
+        }
+        self.members.push(Member { call, future });
+    }
+
+    /// Polls those that were woken; gives a call that is over.
+    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Arc<CallSlot<S>>> {
+        let Poll::Ready(Some(call)) = Pin::new(&mut self.members).poll_next(cx) else { return Poll::Pending };
+        match asks::<S>(call.meta.task()) {
+            Receiver::None => {}
+            Receiver::Shared => self.readers -= 1,
+            Receiver::Exclusive => self.writer = false,
+        }
+        Poll::Ready(call)
+    }
+
+    /// Ends the calls of all of them, and then drops the futures.
+    pub(super) fn dismiss(&mut self, how: End) {
+        for member in &self.members {
+            member.call.end_call(how);
+        }
+        let members = std::mem::take(&mut self.members);
+        crate::panics::quietly(|| drop(members));
+    }
+}

@@ -1,0 +1,303 @@
+//! What a service's handles and its thread share.
+
+use super::ServiceInfo;
+use crate::{
+    call::slot::End,
+    data::Data,
+    error::{Panic, Refused},
+    executor::{Admission, Executor, HostRef, OwnsState, RunsLocal, SharesState},
+    gate::{self, Gate, OnFull},
+    host::{Host, HostId, Runnable, Verdict, WouldDeadlock},
+    id::{Receiver, TaskInfo},
+    park::Parking,
+    place::{self, Where},
+    queue::{Bounds, Queue, Wakes},
+    task::{CallSlot, Job, TaskSet},
+};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+    thread::{self, Thread},
+};
+
+/// How far a service's life has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Life {
+    Open,
+    /// No more calls from outside; the accepted ones finish.
+    Closing,
+    /// What has not begun, or is suspended, ends.
+    Terminating,
+    Over,
+}
+
+/// The service's state under its one lock.
+pub(super) struct Core<S: TaskSet> {
+    pub(super) queue: Queue<Arc<CallSlot<S>>>,
+    pub(super) life: Life,
+    /// Calls that were begun and are not over.
+    pub(super) active: usize,
+    /// Queued calls that a task of the service itself waits for.
+    pub(super) urgent: usize,
+    /// What `#[on_close]`, the state's drop or the loop itself threw.
+    pub(super) panic: Option<Panic>,
+    /// Who waits for the end.
+    pub(super) closers: Vec<Waker>,
+}
+
+pub(super) struct Inner<S: TaskSet> {
+    name: Arc<str>,
+    on_full: OnFull,
+    data: Data,
+    core: Mutex<Core<S>>,
+    thread: Thread,
+    /// Wakes the service's thread.
+    waker: Waker,
+}
+
+/// What a task asks of the state, its hooks included.
+pub(super) fn asks<S: TaskSet>(info: &TaskInfo) -> Receiver {
+    match info.state() {
+        Receiver::None if S::HOOKS.read_state() => Receiver::Shared,
+        receiver => receiver,
+    }
+}
+
+impl<S: TaskSet> Inner<S> {
+    /// For the service's own thread, which this is.
+    pub(super) fn new(name: Arc<str>, max_queue: usize, on_full: OnFull, data: Data) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            on_full,
+            data,
+            core: Mutex::new(Core {
+                queue: Queue::new(Bounds { queued: max_queue, in_flight: usize::MAX }),
+                life: Life::Open,
+                active: 0,
+                urgent: 0,
+                panic: None,
+                closers: Vec::new(),
+            }),
+            thread: thread::current(),
+            waker: Parking::of_this_thread().waker().clone(),
+        })
+    }
+
+    /// No user code runs, and nobody is woken, while this is held.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Core<S>> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn thread(&self) -> Thread {
+        self.thread.clone()
+    }
+
+    pub(super) fn info(&self) -> ServiceInfo {
+        let core = self.lock();
+        ServiceInfo {
+            name: self.name.clone(),
+            thread_id: self.thread.id(),
+            active_calls: core.active,
+            queue_len: core.queue.queued_outside(),
+            overflow: core.queue.overflow(),
+            completed: core.queue.completed(),
+            closed: core.life > Life::Open,
+        }
+    }
+
+    pub(super) fn begin_close(&self) {
+        self.move_on(Life::Closing);
+    }
+
+    /// Moves its life on; who waits for room is to look for themselves.
+    fn move_on(&self, life: Life) {
+        let wakes = {
+            let mut core = self.lock();
+            core.life = core.life.max(life);
+            core.queue.dismiss_line()
+        };
+        wakes.wake();
+        self.waker.wake_by_ref();
+    }
+
+    pub(super) fn terminate(&self) {
+        self.move_on(Life::Terminating);
+        self.end_queued(End::Closed);
+    }
+
+    /// Ends every queued call as `how`.
+    pub(super) fn end_queued(&self, how: End) {
+        let (ended, wakes) = {
+            let mut core = self.lock();
+            let mut ended = Vec::new();
+            let mut wakes = Wakes::default();
+            while let Some(call) = core.queue.pop() {
+                if call.claim() {
+                    let inside = call.meta.is_inside();
+                    wakes = wakes.and(core.queue.begun(inside)).and(core.queue.finished(inside));
+                    ended.push(call);
+                }
+            }
+            (ended, wakes)
+        };
+        wakes.wake();
+        ended.into_iter().for_each(|call| call.discard(how));
+    }
+
+    /// The service's thread is done: nobody is answered any more.
+    pub(super) fn over(&self, panic: Option<Panic>) {
+        let closers = {
+            let mut core = self.lock();
+            core.life = Life::Over;
+            core.panic = panic;
+            std::mem::take(&mut core.closers)
+        };
+        closers.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
+    }
+}
+
+impl<S: TaskSet> Host for Inner<S> {
+    fn id(&self) -> HostId {
+        HostId::of(self)
+    }
+
+    fn data(&self) -> &Data {
+        &self.data
+    }
+
+    fn whereabouts(&self) -> Where {
+        Where::Service(self.name.clone())
+    }
+
+    /// The thread is the service: what it waits for, it cannot do itself.
+    fn lend(&self, _runner: bool, target: Option<HostId>) -> Result<(), WouldDeadlock> {
+        if target == Some(self.id()) { Err(WouldDeadlock) } else { Ok(()) }
+    }
+
+    fn take_back(&self, _runner: bool) {}
+
+    /// A task that waits for another of its own service must not hold what the other needs; then the other starts ahead
+    /// of its turn, since a task in line before it may be waiting for the one that waits.
+    fn awaited(self: Arc<Self>, call: &Arc<dyn Runnable>, blocking: bool) -> Verdict {
+        let theirs = asks::<S>(call.meta().task());
+        let hinders = match place::running_task().map_or(Receiver::None, |task| asks::<S>(task)) {
+            Receiver::None => false,
+            Receiver::Shared => theirs == Receiver::Exclusive,
+            Receiver::Exclusive => theirs != Receiver::None,
+        };
+        if blocking || hinders {
+            return Verdict::Deadlock;
+        }
+        let ahead = theirs != Receiver::Exclusive && call.is_queued() && call.meta().mark_urgent();
+        if ahead {
+            self.lock().urgent += 1;
+        }
+        Verdict::Wait
+    }
+
+    fn left_queue(&self, call: &dyn Runnable) {
+        let wakes = {
+            let mut core = self.lock();
+            if !call.meta().is_accepted() {
+                return;
+            }
+            core.queue.ended(call.meta().is_inside(), |call| call.is_queued())
+        };
+        wakes.wake();
+        // The call may have been the one that a closing service, or a held writer, waited for.
+        self.waker.wake_by_ref();
+    }
+
+    fn finished(&self, _inside: bool) {}
+
+    /// A service's futures are its loop's.
+    fn resume(self: Arc<Self>, _expires: u64, _work: async_task::Runnable) {}
+}
+
+impl<S: TaskSet> Gate<S> for Inner<S> {
+    type Item = Arc<CallSlot<S>>;
+
+    fn on_full(&self) -> OnFull {
+        self.on_full
+    }
+
+    fn with_queue<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Queue<Self::Item>>) -> (R, Wakes)) -> R {
+        let (result, wakes) = {
+            let mut core = self.lock();
+            let last = if inside { Life::Closing } else { Life::Open };
+            let open = core.life <= last;
+            f(open.then_some(&mut core.queue))
+        };
+        wakes.wake();
+        self.waker.wake_by_ref();
+        result
+    }
+
+    fn item(call: Arc<CallSlot<S>>) -> Self::Item {
+        call
+    }
+
+    fn call(item: &Self::Item) -> Option<Arc<dyn Runnable>> {
+        Some(item.clone())
+    }
+
+    /// Never asked: the builder refuses `CallerRuns`.
+    fn run_here(&self, call: Arc<CallSlot<S>>) {
+        call.discard(End::Unsupported);
+    }
+}
+
+/// A service as an executor: what its typed methods call through. Clones share the service and keep it open.
+pub struct ServiceRef<S: TaskSet> {
+    last: Arc<Last<S>>,
+}
+
+/// Closes the service when its last handle goes.
+struct Last<S: TaskSet>(Arc<Inner<S>>);
+
+impl<S: TaskSet> Drop for Last<S> {
+    fn drop(&mut self) {
+        self.0.begin_close();
+    }
+}
+
+impl<S: TaskSet> ServiceRef<S> {
+    pub(super) fn new(inner: Arc<Inner<S>>) -> Self {
+        Self { last: Arc::new(Last(inner)) }
+    }
+
+    pub(super) fn inner(&self) -> &Arc<Inner<S>> {
+        &self.last.0
+    }
+}
+
+impl<S: TaskSet> Clone for ServiceRef<S> {
+    fn clone(&self) -> Self {
+        Self { last: self.last.clone() }
+    }
+}
+
+impl<S: TaskSet> Executor<S> for ServiceRef<S> {
+    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+        gate::execute(&**self.inner(), job)
+    }
+
+    fn admit(&self, job: Job<S>) -> Admission<'_, S> {
+        gate::admit(&**self.inner(), job)
+    }
+
+    fn host(&self) -> Option<HostRef> {
+        Some(HostRef(self.inner().clone()))
+    }
+}
+
+impl<S: TaskSet> SharesState<S> for ServiceRef<S> {}
+impl<S: TaskSet> OwnsState<S> for ServiceRef<S> {}
+impl<S: TaskSet> RunsLocal<S> for ServiceRef<S> {}
+
+impl<S: TaskSet> fmt::Debug for ServiceRef<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ServiceRef").field(&self.inner().info()).finish()
+    }
+}

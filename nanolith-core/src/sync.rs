@@ -1,0 +1,32 @@
+//! The few primitives of the slot's protocol: the standard library's, or loom's when the protocol is model-checked.
+//! Only [`crate::call::slot`] imports this room; everything else uses the standard library directly.
+
+#[cfg(not(loom))]
+pub(crate) use plain::UnsafeCell;
+#[cfg(loom)]
+pub(crate) use loom::cell::UnsafeCell;
+
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::AtomicU32;
+#[cfg(not(loom))]
+pub(crate) use std::sync::atomic::AtomicU32;
+
+pub(crate) use std::sync::atomic::Ordering;
+
+#[cfg(not(loom))]
+mod plain {
+    /// The standard cell, with the two accessors that loom's has.
+    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+
+        /// Hands out the pointer; whoever follows it says why that is sound.
+        #[inline(always)]
+        pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+}

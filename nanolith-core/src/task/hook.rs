@@ -1,0 +1,168 @@
+//! Hooks: what a set runs before and after each of its tasks, and at the close of its service.
+
+use crate::{error::BoxError, id::TaskInfo, lanes::Priority};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+/// Which task a hook stands around.
+#[derive(Clone, Copy, Debug)]
+pub struct CallInfo {
+    pub(crate) task: &'static TaskInfo,
+    pub(crate) priority: Priority,
+    pub(crate) waited: Duration,
+    pub(crate) in_service: bool,
+}
+
+impl CallInfo {
+    /// The task.
+    #[must_use]
+    pub fn task(&self) -> &'static TaskInfo {
+        self.task
+    }
+
+    /// How urgent the call was.
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// How long the call waited before it ran.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+
+    /// Whether a service runs the task, and not a pool.
+    #[must_use]
+    pub fn in_service(&self) -> bool {
+        self.in_service
+    }
+}
+
+/// How a task ended, as its `after_task` hook sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It gave its output, be that an `Err` of its own.
+    Done,
+    /// It panicked.
+    Panicked,
+    /// It was asked to stop, and its future was dropped.
+    Stopped,
+}
+
+/// What a hook failed with.
+pub type BoxHookError = BoxError;
+
+/// What a hook came to.
+#[doc(hidden)]
+pub type HookResult = Result<(), BoxHookError>;
+
+/// What a hook may return: `()`, or a `Result<(), E>` of any error.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a hook cannot return `{Self}`",
+    label = "this hook's return type",
+    note = "a hook returns nothing, or `Result<(), E>` where `E` is an error that is `Send + Sync`"
+)]
+pub trait HookOutput {
+    #[allow(missing_docs, clippy::missing_errors_doc)] // hidden: for generated code
+    fn into_result(self) -> HookResult;
+}
+
+impl HookOutput for () {
+    fn into_result(self) -> HookResult {
+        Ok(())
+    }
+}
+
+impl<E: Into<BoxHookError>> HookOutput for Result<(), E> {
+    fn into_result(self) -> HookResult {
+        self.map_err(Into::into)
+    }
+}
+
+/// A future that may move between threads.
+#[doc(hidden)]
+pub type SendFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A future that stays on its thread.
+#[doc(hidden)]
+pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// `#[before_task]`, in the form in which the set has it.
+#[doc(hidden)]
+#[allow(missing_docs)] // hidden: for generated code
+pub enum Before<S> {
+    None,
+    Free(fn(&CallInfo) -> HookResult),
+    Shared(fn(&S, &CallInfo) -> HookResult),
+    FreeAsync(fn(CallInfo) -> SendFuture<HookResult>),
+    SharedAsync(fn(Arc<S>, CallInfo) -> LocalFuture<HookResult>),
+    SharedSendAsync(fn(Arc<S>, CallInfo) -> SendFuture<HookResult>),
+}
+
+/// `#[after_task]`, in the form in which the set has it.
+#[doc(hidden)]
+#[allow(missing_docs)] // hidden: for generated code
+pub enum After<S> {
+    None,
+    Free(fn(&CallInfo, Outcome) -> HookResult),
+    Shared(fn(&S, &CallInfo, Outcome) -> HookResult),
+    FreeAsync(fn(CallInfo, Outcome) -> SendFuture<HookResult>),
+    SharedAsync(fn(Arc<S>, CallInfo, Outcome) -> LocalFuture<HookResult>),
+    SharedSendAsync(fn(Arc<S>, CallInfo, Outcome) -> SendFuture<HookResult>),
+}
+
+/// `#[on_close]`, in the form in which the set has it.
+#[doc(hidden)]
+#[allow(missing_docs)] // hidden: for generated code
+pub enum OnClose<S> {
+    None,
+    Free(fn()),
+    State(fn(S)),
+    FreeAsync(fn() -> LocalFuture<()>),
+    StateAsync(fn(S) -> LocalFuture<()>),
+}
+
+/// The hooks of a set.
+#[doc(hidden)]
+pub struct Hooks<S> {
+    pub(crate) before: Before<S>,
+    pub(crate) after: After<S>,
+    pub(crate) on_close: OnClose<S>,
+}
+
+#[allow(missing_docs)] // hidden: for generated code
+impl<S> Hooks<S> {
+    /// Whether a task's hooks look at the state, so that the task is a reader of it even where it asks for none.
+    pub(crate) const fn read_state(&self) -> bool {
+        matches!(self.before, Before::Shared(_) | Before::SharedAsync(_) | Before::SharedSendAsync(_))
+            || matches!(self.after, After::Shared(_) | After::SharedAsync(_) | After::SharedSendAsync(_))
+    }
+
+    /// Whether a task's hooks take a future to run.
+    pub(crate) const fn are_async(&self) -> bool {
+        matches!(self.before, Before::FreeAsync(_) | Before::SharedAsync(_) | Before::SharedSendAsync(_))
+            || matches!(self.after, After::FreeAsync(_) | After::SharedAsync(_) | After::SharedSendAsync(_))
+    }
+
+    pub const NONE: Self = Self { before: Before::None, after: After::None, on_close: OnClose::None };
+
+    #[must_use]
+    pub const fn before(self, before: Before<S>) -> Self {
+        let Self { on_close, after, .. } = self;
+        Self { before, after, on_close }
+    }
+
+    #[must_use]
+    pub const fn after(self, after: After<S>) -> Self {
+        let Self { before, on_close, .. } = self;
+        Self { before, after, on_close }
+    }
+
+    #[must_use]
+    pub const fn on_close(self, on_close: OnClose<S>) -> Self {
+        let Self { before, after, .. } = self;
+        Self { before, after, on_close }
+    }
+}

@@ -1,0 +1,364 @@
+//! A call on its way to be run: a [`Job`] until somebody begins it, then a task and the [`Reply`] to it.
+
+use crate::{
+    call::{
+        meta::Meta,
+        slot::{End, Ended, Slot, Taken},
+    },
+    clock,
+    error::{CallError, Panic},
+    host::{Host, Ran, Runnable},
+    id::TaskInfo,
+    lanes::Priority,
+    panics, place,
+    task::TaskSet,
+};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    mem,
+    panic::Location,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Poll, Wake, Waker},
+    time::Instant,
+};
+
+/// What a call brings: its task and, on a pool that shares the state, the state.
+pub(crate) struct Input<S: TaskSet> {
+    pub(crate) task: S::Task,
+    pub(crate) shared: Option<S::Shared>,
+}
+
+/// The slot of a call of `S`.
+pub(crate) type CallSlot<S> = Slot<Input<S>, Result<<S as TaskSet>::Output, CallError>, Meta>;
+
+/// The call was over before it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the call was over before it began")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+/// A call that nobody has begun. An executor takes it whole or gives it back whole.
+///
+/// Dropped unfinished, its call ends as [`CallError::Lost`].
+///
+/// ```
+/// use nanolith_core::{Job, Stopped, TaskSet};
+/// /// Runs a job by hand: what a new executor does.
+/// fn by_hand<S: TaskSet>(job: Job<S>, run: impl Fn(S::Task) -> S::Output) {
+///     match job.split() {
+///         Ok((task, reply)) => reply.complete(Ok(run(task))),
+///         Err(Stopped) => {} // cancelled, or timed out, while it was queued
+///     }
+/// }
+/// ```
+#[must_use = "a job that is dropped ends its call as lost"]
+pub struct Job<S: TaskSet> {
+    slot: Option<Arc<CallSlot<S>>>,
+}
+
+impl<S: TaskSet> Job<S> {
+    /// A job of one's own, as a layer around another executor makes: `on_complete` is called with the outcome, once, on the
+    /// thread that ends the job. It is brief and does not panic.
+    #[track_caller]
+    pub fn new<F>(task: S::Task, on_complete: F) -> Self
+    where
+        F: FnOnce(Result<S::Output, CallError>) + Send + 'static,
+    {
+        let meta = Meta::new(S::info(&task), Location::caller(), Priority::default(), None);
+        Self::told(task, None, meta, on_complete)
+    }
+
+    fn told<F>(task: S::Task, shared: Option<S::Shared>, meta: Meta, on_complete: F) -> Self
+    where
+        F: FnOnce(Result<S::Output, CallError>) + Send + 'static,
+    {
+        let job = Self::from_parts(task, shared, meta);
+        let told = Told { slot: job.slot().clone(), on_complete: Mutex::new(Some(on_complete)) };
+        // Nobody has the job yet, so it is not over.
+        job.slot().register(&Waker::from(Arc::new(told)));
+        job
+    }
+
+    pub(crate) fn from_parts(task: S::Task, shared: Option<S::Shared>, meta: Meta) -> Self {
+        if shared.is_some() {
+            meta.mark_sharing();
+        }
+        Self { slot: Some(Arc::new(Slot::new(Input { task, shared }, meta))) }
+    }
+
+    pub(crate) fn slot(&self) -> &Arc<CallSlot<S>> {
+        self.slot.as_ref().expect("a job has its slot until it is used up")
+    }
+
+    pub(crate) fn into_slot(mut self) -> Arc<CallSlot<S>> {
+        self.slot.take().expect("a job has its slot until it is used up")
+    }
+
+    pub(crate) fn from_slot(slot: Arc<CallSlot<S>>) -> Self {
+        Self { slot: Some(slot) }
+    }
+
+    /// What is known of its task.
+    #[must_use]
+    pub fn info(&self) -> &'static TaskInfo {
+        self.slot().meta.task()
+    }
+
+    /// How urgent it is.
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        self.slot().meta.priority()
+    }
+
+    /// When its call ends as timed out.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.slot().meta.deadline()
+    }
+
+    /// Whether its call is over already: cancelled or timed out.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.slot().is_over()
+    }
+
+    /// The error to refuse it with when there is no room.
+    #[must_use]
+    pub fn full(&self) -> CallError {
+        self.error(End::Full)
+    }
+
+    /// The error to refuse it with when the executor is closed.
+    #[must_use]
+    pub fn closed(&self) -> CallError {
+        self.error(End::Closed)
+    }
+
+    pub(crate) fn error(&self, end: End) -> CallError {
+        self.slot().meta.error(end)
+    }
+
+    /// Begins the call: the task is yours to run, its outcome goes to the reply.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] if the call was cancelled or timed out before.
+    pub fn split(self) -> Result<(S::Task, Reply<S>), Stopped> {
+        let slot = self.into_slot();
+        let input = slot.withdraw().ok_or(Stopped)?;
+        slot.meta.mark_started();
+        Ok((input.task, Reply { slot: Some(slot) }))
+    }
+
+    /// Ends the call without running it.
+    pub(crate) fn end(self, how: End) {
+        self.into_slot().end_call(how);
+    }
+
+    /// The same call with the state that it shares. One that was made for the executor has it already; one of a layer's
+    /// becomes a call within a call.
+    pub(crate) fn sharing(self, state: &Arc<S>) -> Self
+    where
+        S: TaskSet<Shared = Arc<S>> + Send + Sync,
+    {
+        if self.slot().meta.is_sharing() {
+            return self;
+        }
+        let slot = self.into_slot();
+        let Some(input) = slot.withdraw() else { return Self::from_slot(slot) };
+        let meta = slot.meta.again();
+        let reply = Reply { slot: Some(slot) };
+        Self::told(input.task, Some(state.clone()), meta, move |outcome| reply.complete(outcome))
+    }
+
+    /// Takes the task back out; the call is over, and nobody is told.
+    pub(crate) fn into_task(self) -> Option<S::Task> {
+        let slot = self.into_slot();
+        let input = slot.withdraw()?;
+        slot.meta.over();
+        Some(input.task)
+    }
+}
+
+impl<S: TaskSet> Drop for Job<S> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            slot.end_call(End::Lost);
+        }
+    }
+}
+
+impl<S: TaskSet> fmt::Debug for Job<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Job").field("task", self.info()).finish_non_exhaustive()
+    }
+}
+
+/// The waiter of a job that has no handle.
+struct Told<S: TaskSet, F> {
+    slot: Arc<CallSlot<S>>,
+    on_complete: Mutex<Option<F>>,
+}
+
+impl<S: TaskSet, F: FnOnce(Result<S::Output, CallError>) + Send + 'static> Wake for Told<S, F> {
+    fn wake(self: Arc<Self>) {
+        let on_complete = self.on_complete.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(tell), Some(outcome)) = (on_complete, self.slot.outcome()) {
+            tell(outcome);
+        }
+    }
+}
+
+/// The other half of a job that was begun: takes the outcome, once, from any thread.
+///
+/// Dropped unfinished, the call ends as [`CallError::Lost`].
+#[must_use = "a reply that is dropped ends its call as lost"]
+pub struct Reply<S: TaskSet> {
+    slot: Option<Arc<CallSlot<S>>>,
+}
+
+impl<S: TaskSet> Reply<S> {
+    /// For the one who took the input out of `slot`.
+    pub(crate) fn of(slot: Arc<CallSlot<S>>) -> Self {
+        Self { slot: Some(slot) }
+    }
+
+    pub(crate) fn slot(&self) -> &Arc<CallSlot<S>> {
+        self.slot.as_ref().expect("a reply has its slot until it is used up")
+    }
+
+    /// Ends the call with `outcome`. If the caller has been let go already (cancelled or timed out), it is dropped.
+    pub fn complete(mut self, outcome: Result<S::Output, CallError>) {
+        if let Some(slot) = self.slot.take() {
+            slot.meta.over();
+            if let Err(unwanted) = slot.complete(outcome) {
+                panics::quietly(|| drop(unwanted));
+            }
+        }
+    }
+
+    pub(crate) fn panicked(self, panic: Panic) {
+        let error = CallError::Panicked(panic, self.slot().meta.at());
+        self.complete(Err(error));
+    }
+
+    /// Ends the call for a reason that the slot keeps itself.
+    pub(crate) fn end(mut self, how: End) {
+        if let Some(slot) = self.slot.take() {
+            slot.end_call(how);
+        }
+    }
+
+    /// Whether the call was cancelled or timed out: its caller no longer waits.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.slot().is_asked_to_stop()
+    }
+
+    /// When the call ends as timed out.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.slot().meta.deadline()
+    }
+
+    /// Ends when the call is cancelled or timed out; never, if it is not.
+    pub fn cancelled(&self) -> impl Future<Output = ()> + '_ {
+        poll_fn(move |cx| {
+            self.slot().meta.on_stop(cx.waker());
+            if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
+        })
+    }
+}
+
+impl<S: TaskSet> Drop for Reply<S> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            slot.end_call(End::Lost);
+        }
+    }
+}
+
+impl<S: TaskSet> fmt::Debug for Reply<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("task", self.slot().meta.task()).finish_non_exhaustive()
+    }
+}
+
+impl<S: TaskSet> CallSlot<S> {
+    /// Ends the call, and tells those who want to know: a task that runs, a timer, a watcher of its progress.
+    pub(crate) fn end_call(&self, how: End) -> Ended {
+        let ended = self.end(how);
+        if ended == Ended::Running {
+            self.meta.tell_stop();
+        }
+        if ended != Ended::Over {
+            self.meta.over();
+        }
+        ended
+    }
+
+    /// The outcome, if the call is over; for the handle, once.
+    pub(crate) fn outcome(&self) -> Option<Result<S::Output, CallError>> {
+        match self.take() {
+            Taken::Outcome(outcome) => Some(outcome),
+            Taken::Ended(end) => Some(Err(self.meta.error(end))),
+            Taken::NotYet => None,
+        }
+    }
+}
+
+impl<S: TaskSet> Runnable for CallSlot<S> {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn is_queued(&self) -> bool {
+        Slot::is_queued(self)
+    }
+
+    fn claim(&self) -> bool {
+        Slot::claim(self)
+    }
+
+    fn run(self: Arc<Self>, host: &Arc<dyn Host>) -> Ran {
+        super::run_on_pool(self, host)
+    }
+
+    fn discard(&self, how: End) {
+        let input = self.take_input();
+        self.end_call(how);
+        panics::quietly(|| drop(input));
+    }
+
+    fn end(&self, how: End) -> Ended {
+        self.end_call(how)
+    }
+}
+
+/// The size in bytes of the one allocation of a call of `S`, its two reference counts included.
+///
+/// ```ignore
+/// assert!(call_size::<Geometry>() <= 128);
+/// ```
+#[must_use]
+pub const fn call_size<S: TaskSet>() -> usize {
+    mem::size_of::<CallSlot<S>>() + 2 * mem::size_of::<usize>()
+}
+
+/// The running side of a call's meta data.
+pub(crate) fn running<S: TaskSet>(slot: &CallSlot<S>) -> place::Running {
+    let meta = &slot.meta;
+    place::Running::new(meta.caller(), meta.parents(), meta.task().is_async())
+}
+
+/// How long a call waited until now.
+pub(crate) fn waited(meta: &Meta) -> std::time::Duration {
+    clock::between(meta.submitted_at(), clock::now())
+}

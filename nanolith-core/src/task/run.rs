@@ -1,0 +1,470 @@
+//! Running one task, the same on a pool and on a service: hooks around it, its panic caught, its outcome delivered.
+
+use crate::{
+    call::slot::End,
+    data::Data,
+    error::{BoxError, CallError, Panic},
+    host::{Host, Ran},
+    id::{Receiver, TaskInfo},
+    panics, place,
+    task::{
+        After, Before, CallInfo, CallSlot, HookResult, LocalFuture, OnClose, Outcome, Owner, Reply, Run, Scope,
+        SendFuture, SharedHandle, TaskSet,
+        job::{self, Input},
+        scope::Standing,
+    },
+};
+use std::{
+    cell::RefCell,
+    future::{Future, poll_fn},
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
+    task::Poll,
+};
+
+/// Where a task runs, as far as its hooks care.
+pub(crate) trait Ground<S: TaskSet>: Clone {
+    /// An asynchronous hook's future.
+    type Later: Future<Output = HookResult>;
+
+    fn before(&self, call: CallInfo) -> Stage<Self::Later>;
+    fn after(&self, call: CallInfo, outcome: Outcome) -> Stage<Self::Later>;
+    fn supports(&self, info: &TaskInfo) -> bool;
+    /// A task panicked.
+    fn panicked(&self, error: &CallError);
+    const IN_SERVICE: bool;
+}
+
+/// A hook's result, or the future of it.
+pub(crate) enum Stage<F> {
+    Now(Result<HookResult, Panic>),
+    Later(F),
+}
+
+impl<F> Stage<F> {
+    const SKIP: Self = Self::Now(Ok(Ok(())));
+
+    fn now(hook: impl FnOnce() -> HookResult) -> Self {
+        Self::Now(panics::catch(hook))
+    }
+}
+
+// ----- on a pool
+
+/// A pool, and the state that the call shares.
+pub(crate) struct PoolGround<S: TaskSet> {
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) shared: Option<S::Shared>,
+}
+
+impl<S: TaskSet> Clone for PoolGround<S> {
+    fn clone(&self) -> Self {
+        Self { host: self.host.clone(), shared: self.shared.clone() }
+    }
+}
+
+impl<S: TaskSet> PoolGround<S> {
+    fn state(&self) -> Option<Arc<S>> {
+        self.shared.as_ref().and_then(SharedHandle::state)
+    }
+}
+
+/// Hooks that ask for a state run where the pool shares one, others everywhere.
+impl<S: TaskSet> Ground<S> for PoolGround<S> {
+    type Later = SendFuture<HookResult>;
+    const IN_SERVICE: bool = false;
+
+    fn before(&self, call: CallInfo) -> Stage<Self::Later> {
+        if matches!(S::HOOKS.before, Before::None) {
+            return Stage::SKIP;
+        }
+        match (S::HOOKS.before, self.state()) {
+            (Before::Free(hook), _) => Stage::now(|| hook(&call)),
+            (Before::FreeAsync(hook), _) => Stage::Later(hook(call)),
+            (Before::Shared(hook), Some(state)) => Stage::now(|| hook(&state, &call)),
+            (Before::SharedSendAsync(hook), Some(state)) => Stage::Later(hook(state, call)),
+            _ => Stage::SKIP,
+        }
+    }
+
+    fn after(&self, call: CallInfo, outcome: Outcome) -> Stage<Self::Later> {
+        if matches!(S::HOOKS.after, After::None) {
+            return Stage::SKIP;
+        }
+        match (S::HOOKS.after, self.state()) {
+            (After::Free(hook), _) => Stage::now(|| hook(&call, outcome)),
+            (After::FreeAsync(hook), _) => Stage::Later(hook(call, outcome)),
+            (After::Shared(hook), Some(state)) => Stage::now(|| hook(&state, &call, outcome)),
+            (After::SharedSendAsync(hook), Some(state)) => Stage::Later(hook(state, call, outcome)),
+            _ => Stage::SKIP,
+        }
+    }
+
+    fn supports(&self, info: &TaskInfo) -> bool {
+        let has_state = match info.state() {
+            Receiver::None => true,
+            Receiver::Shared => self.shared.as_ref().and_then(SharedHandle::state).is_some(),
+            Receiver::Exclusive => false,
+        };
+        has_state && !info.is_local()
+    }
+
+    fn panicked(&self, _: &CallError) {}
+}
+
+// ----- on a service
+
+/// A future that a service's task left, to be taken up by its loop.
+pub(crate) struct Spawned<S: TaskSet> {
+    pub(crate) call: Arc<CallSlot<S>>,
+    pub(crate) future: LocalFuture<()>,
+}
+
+/// A service's own thread: its state, and where futures go.
+pub(crate) struct ServiceGround<S: TaskSet> {
+    pub(crate) owner: Owner<S>,
+    pub(crate) data: Data,
+    pub(crate) spawned: Rc<RefCell<Vec<Spawned<S>>>>,
+    /// Panics that the exception handler has not seen yet.
+    pub(crate) panics: Rc<RefCell<Vec<CallError>>>,
+}
+
+impl<S: TaskSet> Clone for ServiceGround<S> {
+    fn clone(&self) -> Self {
+        Self {
+            owner: self.owner.clone(),
+            data: self.data.clone(),
+            spawned: self.spawned.clone(),
+            panics: self.panics.clone(),
+        }
+    }
+}
+
+impl<S: TaskSet> Ground<S> for ServiceGround<S> {
+    type Later = LocalFuture<HookResult>;
+    const IN_SERVICE: bool = true;
+
+    fn before(&self, call: CallInfo) -> Stage<Self::Later> {
+        if matches!(S::HOOKS.before, Before::None) {
+            return Stage::SKIP;
+        }
+        match (S::HOOKS.before, self.owner.read()) {
+            (Before::Free(hook), _) => Stage::now(|| hook(&call)),
+            (Before::FreeAsync(hook), _) => Stage::Later(hook(call)),
+            (Before::Shared(hook), Some(state)) => Stage::now(|| hook(&state, &call)),
+            (Before::SharedAsync(hook), Some(state)) => Stage::Later(hook(state, call)),
+            (Before::SharedSendAsync(hook), Some(state)) => Stage::Later(hook(state, call)),
+            _ => Stage::SKIP,
+        }
+    }
+
+    fn after(&self, call: CallInfo, outcome: Outcome) -> Stage<Self::Later> {
+        if matches!(S::HOOKS.after, After::None) {
+            return Stage::SKIP;
+        }
+        match (S::HOOKS.after, self.owner.read()) {
+            (After::Free(hook), _) => Stage::now(|| hook(&call, outcome)),
+            (After::FreeAsync(hook), _) => Stage::Later(hook(call, outcome)),
+            (After::Shared(hook), Some(state)) => Stage::now(|| hook(&state, &call, outcome)),
+            (After::SharedAsync(hook), Some(state)) => Stage::Later(hook(state, call, outcome)),
+            (After::SharedSendAsync(hook), Some(state)) => Stage::Later(hook(state, call, outcome)),
+            _ => Stage::SKIP,
+        }
+    }
+
+    fn supports(&self, info: &TaskInfo) -> bool {
+        info.state() == Receiver::None || self.owner.is_some()
+    }
+
+    fn panicked(&self, error: &CallError) {
+        self.panics.borrow_mut().push(error.clone());
+    }
+}
+
+/// Runs the hook of a service's end. A future of it is the caller's to drive.
+pub(crate) fn on_close<S: TaskSet>(state: Option<S>) -> Option<LocalFuture<()>> {
+    match (S::HOOKS.on_close, state) {
+        (OnClose::Free(hook), _) => hook(),
+        (OnClose::State(hook), Some(state)) => hook(state),
+        (OnClose::FreeAsync(hook), _) => return Some(hook()),
+        (OnClose::StateAsync(hook), Some(state)) => return Some(hook(state)),
+        _ => {}
+    }
+    None
+}
+
+// ----- running a claimed call
+
+/// Runs a claimed call on a thread of `host`, a pool.
+pub(crate) fn run_on_pool<S: TaskSet>(slot: Arc<CallSlot<S>>, host: &Arc<dyn Host>) -> Ran {
+    let Some(Input { task, shared }) = slot.take_input() else { return Ran::Done };
+    let ground = PoolGround { host: host.clone(), shared };
+    if S::HOOKS.are_async() && !slot.meta.task().is_async() {
+        slot.meta.mark_started();
+        let whole = ground.clone();
+        let call = slot.clone();
+        let body = async move { run_within(task, call, Standing::Pool(whole)) };
+        spawn_checked_on_pool(ground, Reply::of(slot), body);
+        return Ran::Spawned;
+    }
+    run(task, Reply::of(slot), Standing::Pool(ground))
+}
+
+/// Runs a claimed call on its service's thread.
+pub(crate) fn run_on_service<S: TaskSet>(slot: Arc<CallSlot<S>>, ground: &ServiceGround<S>) -> Ran {
+    let Some(Input { task, .. }) = slot.take_input() else { return Ran::Done };
+    if S::HOOKS.are_async() && !slot.meta.task().is_async() {
+        slot.meta.mark_started();
+        let (whole, call) = (ground.clone(), slot.clone());
+        let body = async move { run_within(task, call, Standing::Service(whole)) };
+        spawn_checked_on_service(ground.clone(), Reply::of(slot), body);
+        return Ran::Spawned;
+    }
+    run(task, Reply::of(slot), Standing::Service(ground.clone()))
+}
+
+/// Runs a task whose hooks, if any, are synchronous, or that is asynchronous itself.
+fn run<S: TaskSet>(task: S::Task, reply: Reply<S>, standing: Standing<S>) -> Ran {
+    let mut scope = Scope::new(reply, standing);
+    let meta = &scope.call.meta;
+    meta.mark_started();
+    let info = meta.task();
+    if !scope.supports(info) {
+        return done(&mut scope, |reply| reply.end(End::Unsupported));
+    }
+    let mut running = Some(job::running(&scope.call));
+    if info.is_async() {
+        // Its hooks run with its future. Here the future is only made.
+        let made = place::enter(&mut running, || panics::catch(|| S::run(task, &mut scope)));
+        return match made {
+            Ok(Run::Spawned) => Ran::Spawned,
+            Ok(Run::Done(output)) => done(&mut scope, |reply| reply.complete(Ok(output))),
+            Err(panic) if scope.reply.is_some() => done(&mut scope, |reply| reply.panicked(panic)),
+            Err(_) => Ran::Spawned,
+        };
+    }
+    let ended = place::enter(&mut running, || run_hooked(task, &mut scope));
+    place::settle_polls();
+    let Some(reply) = scope.reply.take() else { return Ran::Done };
+    match &scope.standing {
+        Standing::Pool(ground) => deliver(ground, reply, ended),
+        Standing::Service(ground) => deliver(ground, reply, ended),
+    }
+    Ran::Done
+}
+
+fn done<S: TaskSet>(scope: &mut Scope<S>, end: impl FnOnce(Reply<S>)) -> Ran {
+    if let Some(reply) = scope.reply.take() {
+        end(reply);
+    }
+    Ran::Done
+}
+
+/// Why there is no output.
+enum Failure {
+    Panicked(Panic),
+    Hook(BoxError),
+    /// The call is over, and nobody waits for an outcome.
+    Stopped,
+}
+
+fn deliver<S: TaskSet, G: Ground<S>>(ground: &G, reply: Reply<S>, ended: Result<S::Output, Failure>) {
+    match ended {
+        Ok(output) => reply.complete(Ok(output)),
+        Err(Failure::Panicked(panic)) => {
+            let error = CallError::Panicked(panic, reply.slot().meta.at());
+            ground.panicked(&error);
+            reply.complete(Err(error));
+        }
+        Err(Failure::Hook(source)) => {
+            let error = CallError::Hook(source.into(), reply.slot().meta.at());
+            reply.complete(Err(error));
+        }
+        Err(Failure::Stopped) => reply.end(End::Cancelled),
+    }
+}
+
+/// before → task → after, all synchronous.
+fn run_hooked<S: TaskSet>(task: S::Task, scope: &mut Scope<S>) -> Result<S::Output, Failure> {
+    let call = info::<S>(&scope.call, matches!(scope.standing, Standing::Service(_)));
+    let now = |stage: Result<HookResult, Panic>| match stage {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(source)) => Err(Failure::Hook(source)),
+        Err(panic) => Err(Failure::Panicked(panic)),
+    };
+    let before = match &scope.standing {
+        Standing::Pool(ground) => at_once(ground.before(call)),
+        Standing::Service(ground) => at_once(ground.before(call)),
+    };
+    now(before)?;
+    let result = match panics::catch(|| S::run(task, scope)) {
+        Ok(Run::Done(output)) => Ok(output),
+        Ok(Run::Spawned) => Err(Failure::Stopped),
+        Err(panic) => Err(Failure::Panicked(panic)),
+    };
+    let outcome = outcome(&result);
+    let after = match &scope.standing {
+        Standing::Pool(ground) => at_once(ground.after(call, outcome)),
+        Standing::Service(ground) => at_once(ground.after(call, outcome)),
+    };
+    result.and_then(|output| now(after).map(|()| output))
+}
+
+/// The result of a hook that is synchronous.
+fn at_once<F>(stage: Stage<F>) -> Result<HookResult, Panic> {
+    match stage {
+        Stage::Now(result) => result,
+        Stage::Later(_) => unreachable!("`are_async` was asked before"),
+    }
+}
+
+fn outcome<O>(result: &Result<O, Failure>) -> Outcome {
+    match result {
+        Ok(_) => Outcome::Done,
+        Err(Failure::Stopped) => Outcome::Stopped,
+        Err(_) => Outcome::Panicked,
+    }
+}
+
+fn info<S: TaskSet>(slot: &CallSlot<S>, in_service: bool) -> CallInfo {
+    let meta = &slot.meta;
+    CallInfo { task: meta.task(), priority: meta.priority(), waited: job::waited(meta), in_service }
+}
+
+/// Runs a synchronous task as the body of a future, since its hooks are futures. `None`: its kind is not for this place.
+fn run_within<S: TaskSet>(task: S::Task, call: Arc<CallSlot<S>>, standing: Standing<S>) -> Option<S::Output> {
+    let mut scope = Scope { reply: None, call, standing };
+    match S::run(task, &mut scope) {
+        Run::Done(output) => Some(output),
+        Run::Spawned => None,
+    }
+}
+
+// ----- futures
+
+/// Keeps `future` going on `ground`'s pool: polled once here and now, then whenever it is woken and its turn has come.
+pub(crate) fn spawn_on_pool<S, F>(ground: PoolGround<S>, reply: Reply<S>, future: F)
+where
+    S: TaskSet,
+    F: Future<Output = S::Output> + Send + 'static,
+{
+    spawn_checked_on_pool(ground, reply, async move { Some(future.await) });
+}
+
+fn spawn_checked_on_pool<S, F>(ground: PoolGround<S>, reply: Reply<S>, body: F)
+where
+    S: TaskSet,
+    F: Future<Output = Option<S::Output>> + Send + 'static,
+{
+    if !ground.supports(reply.slot().meta.task()) {
+        let inside = reply.slot().meta.is_inside();
+        reply.end(End::Unsupported);
+        ground.host.finished(inside);
+        return;
+    }
+    let meta = &reply.slot().meta;
+    let (expires, inside, host) = (meta.expires(), meta.is_inside(), ground.host.clone());
+    let finish = Finish { host: host.clone(), inside };
+    let placed = placed(job::running(reply.slot()), whole(ground, reply, body), finish);
+    let (runnable, task) = async_task::spawn(placed, move |work| host.clone().resume(expires, work));
+    task.detach();
+    runnable.run();
+}
+
+/// Leaves `future` to the service's loop.
+pub(crate) fn spawn_on_service<S, F>(ground: ServiceGround<S>, reply: Reply<S>, future: F)
+where
+    S: TaskSet,
+    F: Future<Output = S::Output> + 'static,
+{
+    spawn_checked_on_service(ground, reply, async move { Some(future.await) });
+}
+
+fn spawn_checked_on_service<S, F>(ground: ServiceGround<S>, reply: Reply<S>, body: F)
+where
+    S: TaskSet,
+    F: Future<Output = Option<S::Output>> + 'static,
+{
+    let call = reply.slot().clone();
+    if !ground.supports(call.meta.task()) {
+        return reply.end(End::Unsupported);
+    }
+    let spawned = ground.spawned.clone();
+    let placed = placed(job::running(&call), whole(ground, reply, body), ());
+    spawned.borrow_mut().push(Spawned { call, future: Box::pin(placed) });
+}
+
+/// Tells the host that a call is over, however its future ends.
+struct Finish {
+    host: Arc<dyn Host>,
+    inside: bool,
+}
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        self.host.finished(self.inside);
+    }
+}
+
+/// Polls `future` as part of the task that it is; `finish` goes when it has gone.
+async fn placed<T>(running: place::Running, future: impl Future<Output = ()>, finish: T) {
+    let _finish = finish;
+    let mut running = Some(running);
+    let mut future = pin!(future);
+    poll_fn(|cx| place::enter(&mut running, || future.as_mut().poll(cx))).await;
+}
+
+/// before → task → after, any of them asynchronous.
+async fn whole<S, G, F>(ground: G, reply: Reply<S>, body: F)
+where
+    S: TaskSet,
+    G: Ground<S>,
+    F: Future<Output = Option<S::Output>>,
+{
+    let call = info::<S>(reply.slot(), G::IN_SERVICE);
+    if let Err(failure) = settle(ground.before(call)).await {
+        return deliver(&ground, reply, Err(failure));
+    }
+    let result = stoppable(&reply, body).await;
+    let after = settle(ground.after(call, outcome(&result))).await;
+    deliver(&ground, reply, result.and_then(|output| after.map(|()| output)));
+}
+
+async fn settle<F: Future<Output = HookResult>>(stage: Stage<F>) -> Result<(), Failure> {
+    let result = match stage {
+        Stage::Now(result) => result,
+        Stage::Later(future) => {
+            let mut future = pin!(future);
+            poll_fn(|cx| match panics::catch(|| future.as_mut().poll(cx)) {
+                Ok(poll) => poll.map(Ok),
+                Err(panic) => Poll::Ready(Err(panic)),
+            })
+            .await
+        }
+    };
+    result.map_err(Failure::Panicked)?.map_err(Failure::Hook)
+}
+
+/// The body of an asynchronous task: its panic is caught, and it is dropped at its next await once the call is over.
+async fn stoppable<S, F>(reply: &Reply<S>, body: F) -> Result<S::Output, Failure>
+where
+    S: TaskSet,
+    F: Future<Output = Option<S::Output>>,
+{
+    let mut body = pin!(body);
+    poll_fn(|cx| {
+        if reply.is_cancelled() {
+            return Poll::Ready(Err(Failure::Stopped));
+        }
+        match panics::catch(|| body.as_mut().poll(cx)) {
+            Ok(Poll::Ready(output)) => Poll::Ready(output.ok_or(Failure::Stopped)),
+            Err(panic) => Poll::Ready(Err(Failure::Panicked(panic))),
+            Ok(Poll::Pending) => {
+                reply.slot().meta.on_stop(cx.waker());
+                if reply.is_cancelled() { Poll::Ready(Err(Failure::Stopped)) } else { Poll::Pending }
+            }
+        }
+    })
+    .await
+}

@@ -1,0 +1,113 @@
+//! What the generated `match` runs a task with: the state, a context if the task wants one, a place for its future.
+
+use crate::{
+    call::slot::End,
+    task::{
+        Context, Ground, Owner, Reply, ServiceGround, SharedHandle, TaskSet,
+        run::{PoolGround, spawn_on_pool, spawn_on_service},
+    },
+};
+use std::{future::Future, sync::Arc};
+
+/// What running a task came to.
+#[doc(hidden)]
+pub enum Run<O> {
+    /// The task's output.
+    Done(O),
+    /// The task left a future, which the executor keeps.
+    Spawned,
+}
+
+/// Where the task stands.
+pub(crate) enum Standing<S: TaskSet> {
+    Pool(PoolGround<S>),
+    Service(ServiceGround<S>),
+}
+
+/// The surroundings of one run of a task: for generated code.
+#[doc(hidden)]
+pub struct Scope<S: TaskSet> {
+    pub(crate) reply: Option<Reply<S>>,
+    pub(crate) call: Arc<crate::task::CallSlot<S>>,
+    pub(crate) standing: Standing<S>,
+}
+
+const CHECKED: &str = "the executor looked whether it has the state that the task asks for";
+
+impl<S: TaskSet> Scope<S> {
+    pub(crate) fn new(reply: Reply<S>, standing: Standing<S>) -> Self {
+        Self { call: reply.slot().clone(), reply: Some(reply), standing }
+    }
+
+    /// The context of the call.
+    #[must_use]
+    pub fn context(&self) -> Context<S> {
+        let data = match &self.standing {
+            Standing::Pool(ground) => ground.host.data().clone(),
+            Standing::Service(ground) => ground.data.clone(),
+        };
+        Context::new(Some(self.call.clone()), data)
+    }
+
+    /// The state, shared.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is none, which the executor saw to before.
+    #[must_use]
+    pub fn reader(&self) -> Arc<S> {
+        match &self.standing {
+            Standing::Pool(ground) => ground.shared.as_ref().and_then(SharedHandle::state),
+            Standing::Service(ground) => ground.owner.read(),
+        }
+        .expect(CHECKED)
+    }
+
+    /// The state, to be had alone.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is none, which the executor saw to before.
+    #[must_use]
+    pub fn owner(&self) -> Owner<S> {
+        match &self.standing {
+            Standing::Pool(_) => None,
+            Standing::Service(ground) => Some(ground.owner.clone()),
+        }
+        .expect(CHECKED)
+    }
+
+    /// Leaves a future that may move between threads.
+    pub fn spawn<F>(&mut self, future: F) -> Run<S::Output>
+    where
+        F: Future<Output = S::Output> + Send + 'static,
+    {
+        let Some(reply) = self.reply.take() else { return Run::Spawned };
+        match &self.standing {
+            Standing::Pool(ground) => spawn_on_pool(ground.clone(), reply, future),
+            Standing::Service(ground) => spawn_on_service(ground.clone(), reply, future),
+        }
+        Run::Spawned
+    }
+
+    /// Leaves a future that stays on this thread.
+    pub fn spawn_local<F>(&mut self, future: F) -> Run<S::Output>
+    where
+        F: Future<Output = S::Output> + 'static,
+    {
+        let Some(reply) = self.reply.take() else { return Run::Spawned };
+        match &self.standing {
+            Standing::Pool(_) => reply.end(End::Unsupported),
+            Standing::Service(ground) => spawn_on_service(ground.clone(), reply, future),
+        }
+        Run::Spawned
+    }
+
+    /// Whether the state that tasks of this kind ask for is here.
+    pub(crate) fn supports(&self, info: &crate::id::TaskInfo) -> bool {
+        match &self.standing {
+            Standing::Pool(ground) => ground.supports(info),
+            Standing::Service(ground) => ground.supports(info),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Who holds a set's state: nobody, many through an `Arc`, or the one thread of a service.
+
+use std::{
+    cell::Cell,
+    ops::{Deref, DerefMut},
+    rc::Rc,
+    sync::Arc,
+};
+
+/// What a call on a pool carries of the state `S`.
+pub trait SharedHandle<S>: Clone + Send + Sync + 'static {
+    /// The state, if there is one.
+    #[doc(hidden)]
+    fn state(&self) -> Option<Arc<S>>;
+}
+
+/// The set shares no state on pools.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct NoState;
+
+impl<S> SharedHandle<S> for NoState {
+    fn state(&self) -> Option<Arc<S>> {
+        None
+    }
+}
+
+impl<S: Send + Sync + 'static> SharedHandle<S> for Arc<S> {
+    fn state(&self) -> Option<Arc<S>> {
+        Some(self.clone())
+    }
+}
+
+/// A service's state, on its own thread: lent to many readers or to one writer. The service's line sees to it that a
+/// writer comes when no reader is left, so neither [`Owner::read`] nor [`Owner::write`] finds it lent.
+#[doc(hidden)]
+pub struct Owner<S> {
+    home: Rc<Cell<Option<Arc<S>>>>,
+}
+
+impl<S> Clone for Owner<S> {
+    fn clone(&self) -> Self {
+        Self { home: self.home.clone() }
+    }
+}
+
+impl<S> Owner<S> {
+    /// `None` for a set without state.
+    pub(crate) fn new(state: Option<S>) -> Self {
+        // An `Arc` of what need not be `Send`: it never leaves this thread unless `S` says that it may.
+        #[allow(clippy::arc_with_non_send_sync)]
+        let state = state.map(Arc::new);
+        Self { home: Rc::new(Cell::new(state)) }
+    }
+
+    pub(crate) fn is_some(&self) -> bool {
+        self.read().is_some()
+    }
+
+    /// The state to share; `None` if there is none, or a writer has it.
+    pub(crate) fn read(&self) -> Option<Arc<S>> {
+        let state = self.home.take();
+        self.home.set(state.clone());
+        state
+    }
+
+    /// The state alone.
+    ///
+    /// # Panics
+    ///
+    /// Panics if somebody else has it, which the service's line prevents.
+    #[must_use]
+    pub fn write(&self) -> Writer<S> {
+        Writer { state: self.home.take(), home: self.home.clone() }
+    }
+
+    /// The state itself, at the end.
+    pub(crate) fn into_state(self) -> Option<S> {
+        self.home.take().and_then(Arc::into_inner)
+    }
+}
+
+/// The state in the hands of one task; it goes home when this is dropped.
+#[doc(hidden)]
+pub struct Writer<S> {
+    state: Option<Arc<S>>,
+    home: Rc<Cell<Option<Arc<S>>>>,
+}
+
+const ALONE: &str = "the service's line keeps readers away from a writer";
+
+impl<S> Deref for Writer<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        self.state.as_deref().expect(ALONE)
+    }
+}
+
+impl<S> DerefMut for Writer<S> {
+    fn deref_mut(&mut self) -> &mut S {
+        self.state.as_mut().and_then(Arc::get_mut).expect(ALONE)
+    }
+}
+
+impl<S> Drop for Writer<S> {
+    fn drop(&mut self) {
+        self.home.set(self.state.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_goes_home_after_each_writer() {
+        let owner = Owner::new(Some(1));
+        *owner.write() += 1;
+        *owner.write() += 1;
+        assert_eq!(owner.read().as_deref(), Some(&3));
+        assert_eq!(owner.into_state(), Some(3));
+    }
+
+    #[test]
+    fn a_writer_that_panics_gives_the_state_back() {
+        let owner = Owner::new(Some(1));
+        let _ = crate::panics::catch(|| {
+            let _writer = owner.write();
+            panic!("half way");
+        });
+        assert_eq!(owner.into_state(), Some(1));
+    }
+}

@@ -1,0 +1,309 @@
+//! A call that is made and not yet submitted, and the ways to submit it.
+
+use crate::{
+    call::{meta::Meta, slot::End},
+    error::{CallError, Refused},
+    executor::{Admission, Executor, HostRef},
+    host::{self, Runnable, WouldDeadlock},
+    id::TaskInfo,
+    lanes::Priority,
+    task::{Job, TaskSet},
+    timer::{self, Alarm},
+    typed::{Flatten, Handle},
+    wait,
+};
+use std::{
+    fmt,
+    future::Future,
+    mem,
+    panic::Location,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+/// A typed call: lazy, until it is awaited, waited on or submitted.
+///
+/// ```ignore
+/// let sum = geometry.add(4, 5).wait()?;                        // blocks
+/// let sum = geometry.add(4, 5).await?;                         // on any executor
+/// let job = geometry.add(4, 5).timeout(SECOND).submit();       // a Handle
+/// ```
+///
+/// # Errors
+///
+/// Every way in which a call can end without its task's output: see [`CallError`].
+///
+/// # Cancel safety
+///
+/// Dropped before it was polled, nothing was done. Dropped later, the call is cancelled: queued, it never runs; running,
+/// its task is asked to stop.
+#[must_use = "a call does nothing until awaited, waited on or submitted"]
+pub struct Call<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
+    executor: &'a E,
+    extract: fn(S::Output) -> Option<T>,
+    submitted: &'static Location<'static>,
+    priority: Priority,
+    timeout: Option<Duration>,
+    deadline: Option<Instant>,
+    stage: Stage<'a, S, T>,
+}
+
+enum Stage<'a, S: TaskSet, T> {
+    Lazy(S::Task),
+    /// It waits for room.
+    Entering(Admission<'a, S>, Handle<S, T>),
+    Submitted(Handle<S, T>),
+    Over,
+}
+
+impl<S: TaskSet, E: Executor<S> + ?Sized, T> Unpin for Call<'_, S, E, T> {}
+
+impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
+    /// For generated code: `extract` takes the task's own output out of the set's.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn new(executor: &'a E, task: S::Task, extract: fn(S::Output) -> Option<T>) -> Self {
+        Self {
+            executor,
+            extract,
+            submitted: Location::caller(),
+            priority: Priority::default(),
+            timeout: None,
+            deadline: None,
+            stage: Stage::Lazy(task),
+        }
+    }
+
+    /// How urgent the call is. The default is [`Priority::Normal`].
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Ends the call as [`CallError::TimedOut`] when it is not over after this long, counted from its submission, a wait
+    /// for room included.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// Ends the call as [`CallError::TimedOut`] when it is not over at this moment. With a time-out too, the earlier counts.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// What is called; `None` once the call has gone to its executor.
+    #[must_use]
+    pub fn info(&self) -> Option<&'static TaskInfo> {
+        match &self.stage {
+            Stage::Lazy(task) => Some(S::info(task)),
+            _ => None,
+        }
+    }
+
+    /// Submits the call and blocks until it is over. Within a task, see [`Handle::wait`].
+    ///
+    /// # Errors
+    ///
+    /// Every way in which a call can end without its task's output: see [`CallError`].
+    pub fn wait(self) -> Result<T, CallError> {
+        self.submit().wait()
+    }
+
+    /// Submits the call. Where the executor waits for room (`OnFull::Wait`), this blocks until there is some. A refusal
+    /// arrives through the handle.
+    pub fn submit(mut self) -> Handle<S, T> {
+        self.start();
+        if let Stage::Entering(admission, handle) = &mut self.stage {
+            let target = self.executor.host().map(|host| host.0.id());
+            if let Err(WouldDeadlock) = wait::block_on(Entering { admission, handle }, target) {
+                // Dropping the admission drops the job, too late to matter: the call is over.
+                handle.end(End::WouldDeadlock);
+            }
+        }
+        match mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Submitted(handle) | Stage::Entering(_, handle) => handle,
+            Stage::Lazy(_) | Stage::Over => unreachable!("it was started"),
+        }
+    }
+
+    /// Submits the call without waiting for room.
+    ///
+    /// Where a full executor drops a call to make room (`OnFull::DropOldest`, `DropNewest`), or runs it on the caller's own
+    /// thread (`CallerRuns`), it does so here too.
+    ///
+    /// # Errors
+    ///
+    /// Gives the call back, whole, with the reason.
+    pub fn try_submit(mut self) -> Result<Handle<S, T>, Refused<Self>> {
+        let (job, handle) = self.prepare();
+        match self.executor.execute(job) {
+            Ok(()) => Ok(handle),
+            Err(refused) => {
+                let (job, error) = refused.into_parts();
+                match job.into_task() {
+                    Some(task) => {
+                        self.stage = Stage::Lazy(task);
+                        Err(Refused::new(self, error))
+                    }
+                    // It timed out in the middle: the handle tells.
+                    None => Ok(handle),
+                }
+            }
+        }
+    }
+
+    /// Submits the call, waiting for room without blocking; gives the handle.
+    pub fn submit_async(self) -> Submit<'a, S, E, T> {
+        Submit { call: self }
+    }
+
+    /// Makes job and handle, and arms the time-out.
+    fn prepare(&mut self) -> (Job<S>, Handle<S, T>) {
+        let Stage::Lazy(task) = mem::replace(&mut self.stage, Stage::Over) else {
+            unreachable!("a call is submitted once, since that takes it by value")
+        };
+        let limit = self.timeout.and_then(|limit| Instant::now().checked_add(limit));
+        let deadline = limit.into_iter().chain(self.deadline).min();
+        let meta = Meta::new(S::info(&task), self.submitted, self.priority, deadline);
+        let job = Job::from_parts(task, self.executor.shared(), meta);
+        let host = self.executor.host();
+        if let Some(deadline) = deadline {
+            arm(&job, host.clone(), deadline);
+        }
+        let handle = Handle::new(job.slot().clone(), host, self.extract);
+        (job, handle)
+    }
+
+    /// Submits the call, or begins to wait for room.
+    fn start(&mut self) {
+        let (job, handle) = self.prepare();
+        self.stage = match self.executor.execute(job) {
+            Ok(()) => Stage::Submitted(handle),
+            Err(refused) if refused.is_full() => Stage::Entering(self.executor.admit(refused.into_inner()), handle),
+            Err(refused) => {
+                refuse(refused);
+                Stage::Submitted(handle)
+            }
+        };
+    }
+
+    /// Goes on until the call is with its executor.
+    fn poll_submitted(&mut self, cx: &mut Context<'_>) -> Poll<&mut Handle<S, T>> {
+        if let Stage::Lazy(_) = self.stage {
+            self.start();
+        }
+        if let Stage::Entering(admission, handle) = &mut self.stage {
+            ready!(Pin::new(&mut Entering { admission, handle }).poll(cx));
+            if let Stage::Entering(admission, handle) = mem::replace(&mut self.stage, Stage::Over) {
+                drop(admission);
+                self.stage = Stage::Submitted(handle);
+            }
+        }
+        match &mut self.stage {
+            Stage::Submitted(handle) => Poll::Ready(handle),
+            _ => panic!("a call was polled after it was ready"),
+        }
+    }
+}
+
+impl<S: TaskSet, E: Executor<S> + ?Sized, T> Future for Call<'_, S, E, T> {
+    type Output = Result<T, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let handle = ready!(self.poll_submitted(cx));
+        let outcome = ready!(Pin::new(handle).poll(cx));
+        self.stage = Stage::Over;
+        Poll::Ready(outcome)
+    }
+}
+
+impl<'a, S: TaskSet, E: Executor<S> + ?Sized, V, X> Call<'a, S, E, Result<V, X>> {
+    /// Both ways to fail in one: [`TaskError::Call`](crate::TaskError::Call) and
+    /// [`TaskError::Task`](crate::TaskError::Task).
+    ///
+    /// ```ignore
+    /// let n: i64 = geometry.parse("7".into()).flatten().await?;
+    /// ```
+    pub fn flatten(self) -> Flatten<Self> {
+        Flatten::new(self)
+    }
+}
+
+impl<S: TaskSet, E: Executor<S> + ?Sized, T> Drop for Call<'_, S, E, T> {
+    fn drop(&mut self) {
+        if let Stage::Entering(_, handle) | Stage::Submitted(handle) = &self.stage {
+            handle.cancel();
+        }
+    }
+}
+
+impl<S: TaskSet, E: Executor<S> + ?Sized, T> fmt::Debug for Call<'_, S, E, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("task", &self.info()).field("priority", &self.priority).finish_non_exhaustive()
+    }
+}
+
+/// Waits for room: made by [`Call::submit_async`].
+///
+/// # Cancel safety
+///
+/// Dropped before it is ready, the call is cancelled.
+#[must_use = "does nothing until awaited"]
+pub struct Submit<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
+    call: Call<'a, S, E, T>,
+}
+
+impl<S: TaskSet, E: Executor<S> + ?Sized, T> Future for Submit<'_, S, E, T> {
+    type Output = Handle<S, T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Handle<S, T>> {
+        ready!(self.call.poll_submitted(cx));
+        match mem::replace(&mut self.call.stage, Stage::Over) {
+            Stage::Submitted(handle) => Poll::Ready(handle),
+            _ => unreachable!("it was just seen to be submitted"),
+        }
+    }
+}
+
+/// A wait for room that ends when the call does, as by its time-out.
+struct Entering<'a, 'b, S: TaskSet, T> {
+    admission: &'a mut Admission<'b, S>,
+    handle: &'a mut Handle<S, T>,
+}
+
+impl<S: TaskSet, T> Future for Entering<'_, '_, S, T> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match self.admission.as_mut().poll(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(()),
+            Poll::Ready(Err(refused)) => {
+                refuse(refused);
+                Poll::Ready(())
+            }
+            Poll::Pending if self.handle.watch(cx) => Poll::Ready(()),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// Ends the call of a refused job with the reason, for its handle to tell.
+fn refuse<S: TaskSet>(refused: Refused<Job<S>>) {
+    let (job, error) = refused.into_parts();
+    if let Ok((_task, reply)) = job.split() {
+        reply.complete(Err(error));
+    }
+}
+
+/// Ends the call at `deadline`, unless it is over by then.
+fn arm<S: TaskSet>(job: &Job<S>, host: Option<HostRef>, deadline: Instant) {
+    let call: Arc<dyn Runnable> = job.slot().clone();
+    let ring = Box::new(move || {
+        host::end(&*call, host.as_ref().map(|host| &host.0), End::TimedOut);
+    });
+    job.slot().meta.keep_timer(timer::arm(deadline, Alarm::Run(ring)));
+}

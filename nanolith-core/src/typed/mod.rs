@@ -1,0 +1,9 @@
+//! Typed calls: what the generated methods give, and what becomes of it.
+
+mod call;
+mod flatten;
+mod handle;
+
+pub use call::{Call, Submit};
+pub use flatten::Flatten;
+pub use handle::{Handle, Progressing};

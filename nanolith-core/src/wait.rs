@@ -1,0 +1,58 @@
+//! Blocking, in one place: everything with a `.wait()` comes through here, so that a task that blocks gives its slot to
+//! others whatever it waits for.
+
+use crate::{
+    host::{HostId, WouldDeadlock},
+    park::Parking,
+    place,
+};
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Instant,
+};
+
+/// Blocks until `future` is ready. On a thread of a pool or service the slot is lent meanwhile; `target` is the host that
+/// will make it ready, if that is known.
+pub(crate) fn block_on<F: Future>(future: F, target: Option<HostId>) -> Result<F::Output, WouldDeadlock> {
+    let mut future = pin!(future);
+    block_until(future.as_mut(), target, None).map(|output| output.expect("there is no limit"))
+}
+
+/// The same with a limit: `None` when it is reached first.
+pub(crate) fn block_until<F: Future>(
+    mut future: Pin<&mut F>,
+    target: Option<HostId>,
+    deadline: Option<Instant>,
+) -> Result<Option<F::Output>, WouldDeadlock> {
+    let parking = Parking::of_this_thread();
+    let _outer = parking.within_another(place::is_waiting());
+    let mut cx = Context::from_waker(parking.waker());
+    let mut poll = || place::while_waiting(|| future.as_mut().poll(&mut cx));
+    if let Poll::Ready(output) = poll() {
+        return Ok(Some(output));
+    }
+    let _lent = place::lend(target)?;
+    loop {
+        if let Poll::Ready(output) = poll() {
+            return Ok(Some(output));
+        }
+        if !parking.park_until(deadline) {
+            return Ok(None);
+        }
+    }
+}
+
+/// Runs `f`, which may block by other means than ours, as blocking: within a task, others get its slot meanwhile.
+///
+/// Elsewhere it just runs `f`.
+///
+/// ```
+/// let line = nanolith_core::block_in_place(|| std::io::read_to_string(std::io::empty()));
+/// assert_eq!(line.unwrap(), "");
+/// ```
+pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
+    let _lent = place::lend(None);
+    f()
+}
