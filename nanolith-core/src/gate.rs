@@ -61,10 +61,10 @@ enum Passed<S: TaskSet> {
     Full(Job<S>),
 }
 
-/// Puts the job into its lane, unless its call is over already.
+/// Puts the job into its lane, unless its call was ended already, or is being ended: see [`Host::left_queue`].
 fn enter<S: TaskSet, G: Gate<S> + ?Sized>(queue: &mut Queue<G::Item>, job: Job<S>, inside: bool) {
     let slot = job.into_slot();
-    if slot.is_over() {
+    if !slot.is_queued() {
         return;
     }
     slot.meta.accept(inside);

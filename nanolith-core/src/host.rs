@@ -56,7 +56,7 @@ pub(crate) trait Host: Send + Sync {
     /// A task of ours waits for `call`, which is ours too; `blocking` says that its thread would stand still.
     fn awaited(self: Arc<Self>, call: &Arc<dyn Runnable>, blocking: bool) -> Verdict;
 
-    /// `call` was ended while it was queued: its place is free.
+    /// `call` was claimed to be ended while it was queued: its place is free.
     fn left_queue(&self, call: &dyn Runnable);
 
     /// A call that had a future, or ran out of turn, is over.
@@ -90,15 +90,19 @@ pub(crate) trait Runnable: Send + Sync {
     /// Ends a claimed call without running it, and drops its arguments.
     fn discard(&self, how: End);
 
-    /// Ends the call from outside. The caller tells the host if it was queued there.
+    /// Ends the call from outside, be it queued nowhere or running.
     fn end(&self, how: End) -> Ended;
 }
 
-/// Ends `call`, and frees its place if it was queued at `host`.
-pub(crate) fn end(call: &dyn Runnable, host: Option<&Arc<dyn Host>>, how: End) -> Ended {
-    let ended = call.end(how);
-    if let (Ended::Queued, Some(host)) = (ended, host) {
-        host.left_queue(call);
+/// Ends `call`. Its place, if it was queued at `host`, is free before its caller hears of the end.
+pub(crate) fn end(call: &dyn Runnable, host: Option<&Arc<dyn Host>>, how: End) {
+    match host {
+        Some(host) if call.claim() => {
+            host.left_queue(call);
+            call.discard(how);
+        }
+        _ => {
+            call.end(how);
+        }
     }
-    ended
 }

@@ -131,6 +131,11 @@ impl<T> Lanes<T> {
         .map(|entry| entry.item)
     }
 
+    /// Takes the item that expires first among those that resume.
+    pub(crate) fn pop_resumed(&mut self) -> Option<T> {
+        self.resumed.pop().map(|entry| entry.item)
+    }
+
     /// The items in the lanes, in the order in which they would go if nothing came: for a look, not for the hot path.
     pub(crate) fn in_order(&self) -> Vec<&T> {
         let mut entries: Vec<_> = self.lanes.iter().flatten().chain(&self.resumed).collect();

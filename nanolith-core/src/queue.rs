@@ -177,6 +177,16 @@ impl<T> Queue<T> {
         self.lanes.pop()
     }
 
+    /// The next future that was woken.
+    pub(crate) fn pop_resumed(&mut self) -> Option<T> {
+        self.lanes.pop_resumed()
+    }
+
+    /// Whether a woken future waits for its turn.
+    pub(crate) fn has_resumed(&self) -> bool {
+        self.resumed > 0
+    }
+
     /// The entry of the oldest call of the lowest priority that `fits`.
     pub(crate) fn evict(&mut self, fits: impl FnMut(&T) -> bool) -> Option<T> {
         self.lanes.evict(fits)
@@ -199,7 +209,7 @@ impl<T> Queue<T> {
         self.gone(inside)
     }
 
-    /// A call was ended while it was queued. Its entry stays, unless there are too many of that kind.
+    /// A queued call is being ended. Its entry stays, unless there are too many of that kind.
     pub(crate) fn ended(&mut self, inside: bool, is_live: impl FnMut(&T) -> bool) -> Wakes {
         *self.queued.of(inside) -= 1;
         if self.lanes.len() > 2 * (self.queued.sum() + self.resumed) + 64 {

@@ -82,9 +82,9 @@ impl Core {
         }
     }
 
-    /// Whether there is work that may be started.
+    /// Whether there is work that may be started. A pause holds back what has not begun; futures go on.
     fn has_work(&self) -> bool {
-        self.queue.lanes().len() > 0 && !self.paused
+        if self.paused { self.queue.has_resumed() } else { self.queue.lanes().len() > 0 }
     }
 
     /// Gives out one more permit if there is work for it and nobody looks for some.
@@ -123,10 +123,7 @@ impl Core {
 
     /// The next live work, which is begun by this.
     pub(super) fn take(&mut self) -> (Option<Work>, Wakes) {
-        if self.paused {
-            return (None, Wakes::default());
-        }
-        while let Some(work) = self.queue.pop() {
+        while let Some(work) = if self.paused { self.queue.pop_resumed() } else { self.queue.pop() } {
             match &work {
                 Work::Resume(_) => {
                     self.queue.resumed();

@@ -8,7 +8,6 @@ use super::{
 };
 use crate::{
     call::slot::End,
-    error::Panic,
     host::{Host, Ran, Runnable},
     panics,
     park::Parking,

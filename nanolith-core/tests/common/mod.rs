@@ -40,6 +40,12 @@ fn number(output: AnyOutput) -> Option<i64> {
     }
 }
 
+impl<E> AnyCalls<E> {
+    pub fn executor(&self) -> &E {
+        &self.0
+    }
+}
+
 impl<E: Executor<Any>> AnyCalls<E> {
     #[track_caller]
     pub fn run(&self, work: impl FnOnce() -> i64 + Send + 'static) -> AnyCall<'_, E> {

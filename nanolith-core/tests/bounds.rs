@@ -1,0 +1,376 @@
+//! Bounds are bounds: what a full queue does, who waits for room, when it is empty.
+
+mod common;
+
+use common::{Any, AnyCalls, LONG, gate};
+use nanolith_core::{CallError, Concurrency, MaxQueue, OnFull, Pool, PoolBuilder, Priority};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+fn builder() -> PoolBuilder {
+    Pool::builder().concurrency(Concurrency::Exact(1))
+}
+
+fn bounded(queue: usize, on_full: OnFull) -> (Pool, AnyCalls<Pool>) {
+    let pool = builder().max_queue(MaxQueue::Bounded(queue)).on_full(on_full).build().expect("sound");
+    (pool.clone(), Any::on(pool))
+}
+
+#[test]
+fn a_full_queue_rejects_and_gives_the_call_back() {
+    let (pool, calls) = bounded(2, OnFull::Reject);
+    pool.pause();
+    let _first = calls.run(|| 1).submit();
+    let _second = calls.run(|| 2).submit();
+    assert!(matches!(calls.run(|| 3).wait(), Err(CallError::Full(_))));
+    let refused = calls.run(|| 4).try_submit().expect_err("it is full");
+    assert!(refused.is_full());
+    pool.resume();
+    pool.drained().wait();
+    assert_eq!(refused.into_inner().wait().expect("the call came back whole"), 4);
+}
+
+#[test]
+fn try_submit_never_waits() {
+    let (pool, calls) = bounded(1, OnFull::Wait);
+    pool.pause();
+    let _first = calls.run(|| 1).submit();
+    assert!(calls.run(|| 2).try_submit().expect_err("it is full").is_full());
+    pool.resume();
+}
+
+#[test]
+fn the_caller_runs_what_does_not_fit() {
+    let (pool, calls) = bounded(1, OnFull::CallerRuns);
+    pool.pause();
+    let _first = calls.run(|| 1).submit();
+    let here = thread::current().id();
+    assert_eq!(calls.run(move || i64::from(thread::current().id() == here)).wait().expect("it runs"), 1);
+    assert_eq!(pool.queue_len(), 1);
+    pool.resume();
+    pool.drained().wait();
+    assert_eq!(pool.completed(), 2);
+}
+
+#[test]
+fn the_oldest_of_the_lowest_priority_is_dropped() {
+    let (pool, calls) = bounded(3, OnFull::DropOldest);
+    pool.pause();
+    let normal = calls.run(|| 1).submit();
+    let low = calls.run(|| 2).priority(Priority::Low).submit();
+    let lower = calls.run(|| 3).priority(Priority::Low).submit();
+    let newest = calls.run(|| 4).submit();
+    assert!(matches!(low.wait(), Err(CallError::Dropped(_))));
+    assert_eq!(pool.queue_len(), 3);
+    pool.resume();
+    assert_eq!([normal, lower, newest].map(|job| job.wait().expect("it runs")), [1, 3, 4]);
+}
+
+#[test]
+fn the_newest_is_dropped() {
+    let (pool, calls) = bounded(1, OnFull::DropNewest);
+    pool.pause();
+    let first = calls.run(|| 1).submit();
+    assert!(matches!(calls.run(|| 2).wait(), Err(CallError::Dropped(_))));
+    pool.resume();
+    assert_eq!(first.wait().expect("it runs"), 1);
+}
+
+#[test]
+fn dropped_arguments_are_dropped_at_once() {
+    let (pool, calls) = bounded(1, OnFull::DropOldest);
+    pool.pause();
+    let held = Arc::new(());
+    let job = { let held = held.clone(); calls.run(move || { drop(held); 1 }).submit() };
+    let _newest = calls.run(|| 2).submit();
+    assert_eq!(Arc::strong_count(&held), 1, "the handle does not keep what never runs");
+    assert!(job.is_finished());
+    pool.resume();
+}
+
+#[test]
+fn submitters_wait_for_room_and_the_bound_holds() {
+    let (pool, calls) = bounded(4, OnFull::Wait);
+    let most = AtomicUsize::new(0);
+    let done = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let submitters: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    for n in 0..2_000 {
+                        assert_eq!(calls.run(move || n).submit().wait().expect("it runs"), n);
+                        done.fetch_add(1, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        while submitters.iter().any(|submitter| !submitter.is_finished()) {
+            most.fetch_max(pool.queue_len(), Ordering::Relaxed);
+        }
+    });
+    assert_eq!(done.into_inner(), 16_000);
+    assert!(most.into_inner() <= 4);
+}
+
+#[test]
+fn room_goes_to_those_who_waited_longest() {
+    let (pool, calls) = bounded(1, OnFull::Wait);
+    let calls = Arc::new(calls);
+    pool.pause();
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let _first = calls.run(|| 0).submit();
+    let submitters: Vec<_> = (0..5)
+        .map(|n| {
+            let (calls, order) = (calls.clone(), order.clone());
+            let (tell, told) = mpsc::channel();
+            let submitter = thread::spawn(move || {
+                let mut submit = Box::pin(calls.run(move || { order.lock().expect("sound").push(n); n }).submit_async());
+                // In line from its first poll on.
+                let waker = std::task::Waker::noop();
+                assert!(submit.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
+                tell.send(()).expect("heard");
+                pollster::block_on(submit).wait().expect("it runs")
+            });
+            told.recv_timeout(LONG).expect("it stands in line");
+            submitter
+        })
+        .collect();
+    pool.resume();
+    submitters.into_iter().for_each(|submitter| drop(submitter.join().expect("it ends")));
+    assert_eq!(*order.lock().expect("sound"), [0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn one_who_stops_waiting_for_room_holds_nobody_up() {
+    let (pool, calls) = bounded(1, OnFull::Wait);
+    pool.pause();
+    let _first = calls.run(|| 1).submit();
+    let mut gives_up = Box::pin(calls.run(|| 2).submit_async());
+    let mut stays = Box::pin(calls.run(|| 3).submit_async());
+    let waker = std::task::Waker::noop();
+    let mut cx = std::task::Context::from_waker(waker);
+    assert!(gives_up.as_mut().poll(&mut cx).is_pending());
+    assert!(stays.as_mut().poll(&mut cx).is_pending());
+    drop(gives_up);
+    pool.resume();
+    assert_eq!(pollster::block_on(stays).wait().expect("it runs"), 3);
+}
+
+#[test]
+fn a_time_out_counts_the_wait_for_room() {
+    let (pool, calls) = bounded(1, OnFull::Wait);
+    pool.pause();
+    let _first = calls.run(|| 1).submit();
+    let limit = Duration::from_millis(10);
+    assert!(matches!(calls.run(|| 2).timeout(limit).wait(), Err(CallError::TimedOut(_))));
+    assert!(matches!(pollster::block_on(calls.run(|| 2).timeout(limit)), Err(CallError::TimedOut(_))));
+    assert_eq!(pool.queue_len(), 1);
+    pool.resume();
+    pool.drained().wait();
+    assert_eq!((pool.completed(), pool.in_flight()), (1, 0));
+}
+
+#[test]
+fn closing_refuses_those_who_wait_for_room() {
+    let (pool, calls) = bounded(1, OnFull::Wait);
+    pool.pause();
+    let _first = calls.run(|| 1).submit();
+    thread::scope(|scope| {
+        let mut waiting = Box::pin(calls.run(|| 2).submit_async());
+        let waker = std::task::Waker::noop();
+        assert!(waiting.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
+        let waits = scope.spawn(|| pollster::block_on(waiting).wait());
+        pool.close();
+        assert!(matches!(waits.join().expect("it ends"), Err(CallError::Closed(_))));
+    });
+    pool.resume();
+}
+
+#[test]
+fn calls_of_running_tasks_are_admitted_beyond_the_bound() {
+    let (pool, calls) = bounded(1, OnFull::Reject);
+    let calls = Arc::new(calls);
+    let (inner, watched) = (calls.clone(), pool.clone());
+    let job = calls.run(move || {
+        let children: Vec<_> = (0..100).map(|n| inner.run(move || n).submit()).collect();
+        assert_eq!((watched.queue_len(), watched.overflow()), (0, 100));
+        children.into_iter().map(|child| child.wait().expect("it runs")).sum()
+    });
+    assert_eq!(job.wait().expect("it runs"), 4_950);
+    assert_eq!(pool.overflow(), 0);
+}
+
+#[test]
+fn calls_in_flight_are_bounded_while_they_are_suspended() {
+    let pool = builder().max_in_flight(2).on_full(OnFull::Reject).build().expect("sound");
+    let calls = Any::on(pool.clone());
+    let first = calls.later(std::future::pending()).submit();
+    let second = calls.later(async { 2 }).submit();
+    assert_eq!(second.wait().expect("it runs"), 2);
+    let third = calls.later(std::future::pending()).submit();
+    while pool.in_flight() > 2 {
+        thread::yield_now();
+    }
+    assert!(calls.run(|| 4).try_submit().expect_err("two are suspended").is_full());
+    first.cancel();
+    third.cancel();
+    assert!(matches!(first.wait(), Err(CallError::Cancelled(_))));
+    pool.drained().wait();
+    assert_eq!(calls.run(|| 5).wait().expect("there is room"), 5);
+}
+
+#[test]
+fn the_first_empty_moment_counts_though_the_queue_refills() {
+    let (pool, calls) = bounded(10, OnFull::Wait);
+    let calls = Arc::new(calls);
+    let stop = Arc::new(AtomicUsize::new(0));
+    let (tell, told) = mpsc::channel();
+    thread::scope(|scope| {
+        let busy = scope.spawn(|| {
+            while stop.load(Ordering::Relaxed) == 0 {
+                calls.run(|| 1).wait().expect("it runs");
+                let _ = tell.send(());
+            }
+        });
+        told.recv_timeout(LONG).expect("it is busy");
+        for _ in 0..100 {
+            pool.drained().wait();
+        }
+        stop.store(1, Ordering::Relaxed);
+        busy.join().expect("it ends");
+    });
+}
+
+#[test]
+fn the_bound_follows_the_concurrency_and_evicts_nothing() {
+    let pool = Pool::builder()
+        .concurrency(Concurrency::Exact(3))
+        .max_queue(MaxQueue::Auto)
+        .on_full(OnFull::Reject)
+        .build()
+        .expect("sound");
+    let calls = Any::on(pool.clone());
+    pool.pause();
+    let jobs: Vec<_> = (0..9).map(|n| calls.run(move || n).try_submit().expect("there is room")).collect();
+    assert!(calls.run(|| 0).try_submit().is_err());
+    pool.set_concurrency(Concurrency::Exact(2)).expect("sound");
+    assert_eq!(pool.queue_len(), 9);
+    assert!(calls.run(|| 0).try_submit().is_err());
+    pool.set_concurrency(Concurrency::Exact(4)).expect("sound");
+    let more = calls.run(|| 9).try_submit().expect("16 fit");
+    pool.resume();
+    for (n, job) in jobs.into_iter().chain([more]).enumerate() {
+        assert_eq!(job.wait().expect("it runs"), n as i64);
+    }
+}
+
+#[test]
+fn the_concurrency_changes_while_it_runs() {
+    let pool = builder().build().expect("sound");
+    let calls = Any::on(pool.clone());
+    for concurrency in [4, 1, 3, 2, 8, 1] {
+        pool.set_concurrency(Concurrency::Exact(concurrency)).expect("sound");
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let together = Arc::new(std::sync::Barrier::new(concurrency));
+        let jobs: Vec<_> = (0..concurrency * 10)
+            .map(|_| {
+                let (now, most, together) = (now.clone(), most.clone(), together.clone());
+                calls
+                    .run(move || {
+                        most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                        together.wait(); // as many as may run do run
+                        now.fetch_sub(1, Ordering::SeqCst);
+                        0
+                    })
+                    .submit()
+            })
+            .collect();
+        for job in jobs {
+            assert_eq!(job.wait_timeout(LONG).expect("so many run at once").expect("it runs"), 0);
+        }
+        assert_eq!(most.load(Ordering::SeqCst), concurrency);
+    }
+}
+
+#[test]
+fn wrong_settings_are_named() {
+    let named = |builder: PoolBuilder| builder.build().expect_err("it cannot work").setting();
+    assert_eq!(named(Pool::builder().concurrency(Concurrency::Exact(0))), Some("concurrency"));
+    assert_eq!(named(Pool::builder().concurrency(Concurrency::Exact(usize::MAX))), Some("concurrency"));
+    assert_eq!(named(Pool::builder().max_queue(MaxQueue::Bounded(0))), Some("max_queue"));
+    assert_eq!(named(Pool::builder().max_in_flight(0)), Some("max_in_flight"));
+    assert_eq!(named(Pool::builder().stack_size(1)), Some("stack_size"));
+    assert_eq!(named(Pool::builder().name("a\0b")), Some("name"));
+    assert_eq!(named(Pool::builder().thread_name(|n| format!("{n}\0"))), Some("thread_name"));
+    let pool = builder().build().expect("sound");
+    assert!(pool.set_concurrency(Concurrency::Exact(0)).is_err());
+    assert_eq!(pool.max_concurrency(), 1);
+}
+
+#[test]
+fn shutdown_ends_what_is_queued_and_tells_how_many() {
+    let (pool, calls) = bounded(100, OnFull::Wait);
+    let (open, opened) = gate();
+    let (began, begun) = mpsc::channel();
+    let running = calls.run(move || { began.send(()).expect("heard"); opened(); 1 }).submit();
+    begun.recv_timeout(LONG).expect("it runs");
+    let queued: Vec<_> = (0..10).map(|n| calls.run(move || n).submit()).collect();
+    assert_eq!(pool.shutdown_now(), 10);
+    assert!(queued.into_iter().all(|job| matches!(job.wait(), Err(CallError::Cancelled(_)))));
+    assert!(matches!(calls.run(|| 1).wait(), Err(CallError::Closed(_))));
+    open.send(()).expect("it waits");
+    assert_eq!(running.wait().expect("it ran to its end"), 1);
+    pool.drained().wait();
+}
+
+#[test]
+fn a_closed_pool_finishes_what_it_accepted() {
+    let (pool, calls) = bounded(100, OnFull::Wait);
+    let calls = Arc::new(calls);
+    pool.pause();
+    let inner = calls.clone();
+    let nested = calls.run(move || inner.run(|| 7).wait().expect("a running task's calls are still accepted")).submit();
+    pool.close();
+    assert!(matches!(calls.run(|| 1).wait(), Err(CallError::Closed(_))));
+    pool.resume();
+    assert_eq!(nested.wait().expect("it was accepted"), 7);
+}
+
+#[test]
+fn a_pool_that_nobody_holds_finishes_what_it_accepted() {
+    let (pool, calls) = bounded(100, OnFull::Wait);
+    pool.pause();
+    let jobs: Vec<_> = (0..10).map(|n| calls.run(move || n).submit()).collect();
+    drop((pool, calls));
+    for (n, job) in jobs.into_iter().enumerate() {
+        assert_eq!(job.wait_timeout(LONG).expect("it ends").expect("it was accepted"), n as i64);
+    }
+}
+
+#[test]
+fn the_figures_tell_what_is() {
+    let (pool, calls) = bounded(100, OnFull::Wait);
+    assert_eq!((pool.active(), pool.idle(), pool.maxed(), pool.next()), (0, 1, false, None));
+    let (open, opened) = gate();
+    let (began, begun) = mpsc::channel();
+    let running = calls.run(move || { began.send(()).expect("heard"); opened(); 1 }).submit();
+    begun.recv_timeout(LONG).expect("it runs");
+    assert_eq!((pool.active(), pool.idle(), pool.maxed()), (1, 0, true));
+    let _low = calls.run(|| 1).priority(Priority::Low).submit();
+    let later = calls.later(async { 1 }).submit();
+    assert_eq!(pool.next().map(|task| task.name()), Some("later"));
+    later.cancel();
+    assert_eq!(pool.next().map(|task| task.name()), Some("run"));
+    assert_eq!((pool.queue_len(), pool.in_flight()), (1, 2));
+    open.send(()).expect("it waits");
+    running.wait().expect("it runs");
+    pool.drained().wait();
+    assert_eq!((pool.completed(), pool.in_flight(), pool.queue_len()), (2, 0, 0));
+}

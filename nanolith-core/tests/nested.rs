@@ -1,0 +1,316 @@
+//! Waits within tasks: none deadlocks, no stack grows with them, threads stay bounded.
+
+mod common;
+
+use common::{Any, AnyCalls, LONG, gate};
+use nanolith_core::{CallError, Concurrency, Pool, block_in_place};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+fn pool(concurrency: usize) -> Pool {
+    Pool::builder().concurrency(Concurrency::Exact(concurrency)).build().expect("the settings are sound")
+}
+
+fn calls(pool: &Pool) -> Arc<AnyCalls<Pool>> {
+    Arc::new(Any::on(pool.clone()))
+}
+
+/// How many threads of this process bear a name that begins so.
+fn threads_named(prefix: &str) -> usize {
+    std::fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok())
+        .filter(|name| name.starts_with(prefix))
+        .count()
+}
+
+fn nest(calls: Arc<AnyCalls<Pool>>, depth: i64) -> i64 {
+    if depth == 0 {
+        return 0;
+    }
+    let inner = calls.clone();
+    1 + calls.run(move || nest(inner, depth - 1)).wait().expect("it runs")
+}
+
+#[test]
+fn a_thousand_waits_deep_ends_at_any_concurrency() {
+    for concurrency in [1, 2, 4] {
+        let pool = Pool::builder().name("deep").concurrency(Concurrency::Exact(concurrency)).build().expect("sound");
+        assert_eq!(nest(calls(&pool), 1_000), 1_000);
+        assert!(pool.spare_threads() <= 256);
+        assert!(threads_named("deep") <= concurrency + 256);
+    }
+}
+
+#[test]
+fn ten_thousand_children_of_one_task_end() {
+    for concurrency in [1, 3] {
+        let pool = pool(concurrency);
+        let (outer, inner) = (calls(&pool), calls(&pool));
+        let sum = outer.run(move || {
+            let children: Vec<_> = (0..10_000).map(|n| inner.run(move || n).submit()).collect();
+            children.into_iter().map(|child| child.wait().expect("it runs")).sum()
+        });
+        assert_eq!(sum.wait().expect("it runs"), (0..10_000).sum::<i64>());
+        assert!(pool.spare_threads() <= 256);
+    }
+}
+
+#[test]
+fn children_waited_for_in_reverse_end() {
+    let pool = pool(1);
+    let (outer, inner) = (calls(&pool), calls(&pool));
+    let sum = outer.run(move || {
+        let mut children: Vec<_> = (0..1_000).map(|n| inner.run(move || n).submit()).collect();
+        children.reverse();
+        children.into_iter().map(|child| child.wait().expect("it runs")).sum()
+    });
+    assert_eq!(sum.wait().expect("it runs"), 499_500);
+}
+
+#[test]
+fn a_lock_held_across_an_unrelated_wait_blocks_nobody_for_ever() {
+    let pool = pool(1);
+    let calls = calls(&pool);
+    let lock = Arc::new(Mutex::new(0_i64));
+    let (open, opened) = gate();
+    // The unrelated call runs elsewhere, so the holder's slot goes to a task that wants the lock.
+    let elsewhere = Arc::new(Any::on(self::pool(1)));
+    let (held, holds) = mpsc::channel();
+    let holder = {
+        let (lock, elsewhere) = (lock.clone(), elsewhere.clone());
+        calls
+            .run(move || {
+                let mut guard = lock.lock().expect("sound");
+                held.send(()).expect("heard");
+                *guard += elsewhere.run(move || { opened(); 1 }).wait().expect("it runs");
+                *guard
+            })
+            .submit()
+    };
+    holds.recv_timeout(LONG).expect("it holds the lock");
+    let wanting: Vec<_> = (0..20)
+        .map(|_| {
+            let lock = lock.clone();
+            calls.run(move || { *lock.lock().expect("sound") += 1; 0 }).submit()
+        })
+        .collect();
+    open.send(()).expect("it waits");
+    assert_eq!(holder.wait().expect("it runs"), 1);
+    wanting.into_iter().for_each(|job| assert_eq!(job.wait().expect("it runs"), 0));
+    assert_eq!(*lock.lock().expect("sound"), 21);
+}
+
+#[test]
+fn a_lock_held_across_par_iter_is_not_wanted_by_the_same_stack() {
+    use rayon::prelude::*;
+    for concurrency in [1, 2] {
+        let pool = pool(concurrency);
+        let calls = calls(&pool);
+        let lock = Arc::new(Mutex::new(0_u64));
+        let jobs: Vec<_> = (0..1_000)
+            .map(|n| {
+                let lock = lock.clone();
+                calls
+                    .run(move || {
+                        let mut guard = lock.lock().expect("sound");
+                        if n % 50 == 0 {
+                            *guard += (0..10_000_u64).into_par_iter().map(|n| n % 7).sum::<u64>() & 1;
+                        } else {
+                            *guard += 1;
+                        }
+                        1
+                    })
+                    .submit()
+            })
+            .collect();
+        assert_eq!(jobs.into_iter().map(|job| job.wait().expect("it runs")).sum::<i64>(), 1_000);
+    }
+}
+
+#[test]
+fn calls_waited_for_within_par_iter_end() {
+    use rayon::prelude::*;
+    for concurrency in [1, 2, 4] {
+        let pool = pool(concurrency);
+        let (outer, inner) = (calls(&pool), calls(&pool));
+        let sum = outer.run(move || {
+            (0..1_000_i64).into_par_iter().map(|n| inner.run(move || n).wait().expect("it runs")).sum()
+        });
+        assert_eq!(sum.wait().expect("it runs"), 499_500);
+    }
+}
+
+#[test]
+fn a_foreign_block_on_within_a_task_counts_as_waiting() {
+    let pool = pool(1);
+    let (outer, inner) = (calls(&pool), calls(&pool));
+    let sum = outer.run(move || {
+        // Queued children, and one whose future is pending: a block_on that knows nothing of us drives them.
+        let children: Vec<_> = (0..100).map(|n| inner.run(move || n).submit()).collect();
+        let later = inner.later(async { nanolith_core::time::sleep(std::time::Duration::from_millis(5)).await; 50 }).submit();
+        let later = pollster::block_on(later).expect("it runs");
+        children.into_iter().map(|child| pollster::block_on(child).expect("it runs")).sum::<i64>() + later
+    });
+    assert_eq!(sum.wait().expect("it runs"), 5_000);
+}
+
+#[test]
+fn a_waiting_task_gives_its_slot_to_others() {
+    let pool = pool(1);
+    let (calls, elsewhere) = (calls(&pool), calls(&self::pool(1)));
+    let (open, opened) = gate();
+    let waiting = calls.run(move || elsewhere.run(move || { opened(); 1 }).wait().expect("it runs")).submit();
+    // It runs while the first waits.
+    assert_eq!(calls.run(|| 2).wait().expect("it runs"), 2);
+    open.send(()).expect("it waits");
+    assert_eq!(waiting.wait().expect("it runs"), 1);
+}
+
+#[test]
+fn block_in_place_gives_the_slot_to_others() {
+    let pool = pool(1);
+    let calls = calls(&pool);
+    let (open, opened) = gate();
+    let waiting = calls.run(move || block_in_place(|| { opened(); 1 })).submit();
+    assert_eq!(calls.run(|| 2).wait().expect("it runs"), 2);
+    open.send(()).expect("it waits");
+    assert_eq!(waiting.wait().expect("it runs"), 1);
+}
+
+#[test]
+fn past_the_cap_a_wait_that_cannot_end_is_told_so() {
+    let pool = Pool::builder().concurrency(Concurrency::Exact(1)).max_spare_threads(0).build().expect("sound");
+    let (outer, inner) = (calls(&pool), calls(&pool));
+    let job = outer.run(move || {
+        // Its future would need the only thread to go on.
+        let never = inner.later(std::future::pending()).submit();
+        inner.run(|| 0).wait().expect("a queued child is run right here");
+        // Started by the child's round or not, the pending one can never end.
+        i64::from(matches!(never.wait(), Err(CallError::WouldDeadlock(_))))
+    });
+    assert_eq!(job.wait().expect("it runs"), 1);
+}
+
+#[test]
+fn many_waits_for_one_gate_stay_within_the_cap() {
+    let pool = Pool::builder().name("capped").concurrency(Concurrency::Exact(2)).max_spare_threads(8).build().expect("sound");
+    let calls = calls(&pool);
+    let elsewhere = calls_elsewhere();
+    let (open, opened) = gate();
+    let slow = Arc::new(Mutex::new(Some(elsewhere.run(move || { opened(); 1 }).submit())));
+    let most = Arc::new(AtomicUsize::new(0));
+    let jobs: Vec<_> = (0..100)
+        .map(|_| {
+            let (slow, most, elsewhere) = (slow.clone(), most.clone(), elsewhere.clone());
+            calls
+                .run(move || {
+                    most.fetch_max(threads_named("capped"), Ordering::Relaxed);
+                    let first = slow.lock().expect("sound").take();
+                    match first {
+                        Some(job) => job.wait().expect("it runs"),
+                        None => elsewhere.run(|| 1).wait().expect("it runs"),
+                    }
+                })
+                .submit()
+        })
+        .collect();
+    open.send(()).expect("it waits");
+    assert_eq!(jobs.into_iter().map(|job| job.wait().expect("it runs")).sum::<i64>(), 100);
+    assert!(most.load(Ordering::Relaxed) <= 10, "{} threads", most.load(Ordering::Relaxed));
+}
+
+fn calls_elsewhere() -> Arc<AnyCalls<Pool>> {
+    calls(&pool(1))
+}
+
+#[test]
+fn two_pools_that_wait_for_each_other_end() {
+    let (left, right) = (calls(&pool(1)), calls(&pool(1)));
+    fn ping(left: Arc<AnyCalls<Pool>>, right: Arc<AnyCalls<Pool>>, depth: i64) -> i64 {
+        if depth == 0 {
+            return 0;
+        }
+        let (there, back) = (right.clone(), left.clone());
+        1 + left.run(move || ping(there, back, depth - 1)).wait().expect("it runs")
+    }
+    assert_eq!(ping(left, right, 200), 200);
+}
+
+#[test]
+fn a_paused_pool_starts_what_a_running_task_waits_for() {
+    let pool = pool(1);
+    let (calls, inner, asynchronous) = (calls(&pool), calls(&pool), calls(&pool));
+    let pausing = pool.clone();
+    let job = calls.run(move || {
+        pausing.pause();
+        let later = inner.clone();
+        inner.run(move || later.later(async { 1 }).wait().expect("it runs")).wait().expect("it runs")
+    });
+    assert_eq!(job.wait().expect("it runs"), 1);
+    pool.resume();
+    let pausing = pool.clone();
+    let child = asynchronous.clone();
+    let job = asynchronous.later(async move {
+        pausing.pause();
+        child.run(|| 2).await.expect("it runs")
+    });
+    let job = job.submit();
+    assert_eq!(job.wait_timeout(LONG).expect("it ends").expect("it runs"), 2);
+    pool.resume();
+}
+
+#[test]
+fn a_task_that_ends_with_a_pending_poll_gives_its_slot_back() {
+    let pool = pool(1);
+    let (calls, elsewhere) = (calls(&pool), calls(&self::pool(1)));
+    let (open, opened) = gate();
+    let job = calls.run(move || {
+        let mut other = elsewhere.run(move || { opened(); 1 }).submit();
+        let polled = std::pin::Pin::new(&mut other).poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        i64::from(polled.is_pending())
+    });
+    assert_eq!(job.wait().expect("it runs"), 1);
+    let _ = open.send(());
+    pool.drained().wait();
+    // Were the slot still lent, or given back twice, the pool would run two at once, or none.
+    let running = Arc::new(AtomicUsize::new(0));
+    let jobs: Vec<_> = (0..50)
+        .map(|_| {
+            let running = running.clone();
+            calls
+                .run(move || {
+                    let together = running.fetch_add(1, Ordering::SeqCst);
+                    thread::yield_now();
+                    running.fetch_sub(1, Ordering::SeqCst);
+                    together as i64
+                })
+                .submit()
+        })
+        .collect();
+    assert_eq!(jobs.into_iter().map(|job| job.wait().expect("it runs")).max(), Some(0));
+}
+
+#[test]
+fn parents_are_named_in_an_error() {
+    let pool = pool(1);
+    let (outer, inner) = (calls(&pool), calls(&pool));
+    let (send, receive) = mpsc::channel();
+    let job = outer.run(move || {
+        send.send(inner.run(|| panic!("deep")).wait().expect_err("it panics")).expect("heard");
+        0
+    });
+    job.wait().expect("it runs");
+    let error = receive.recv().expect("it was sent");
+    let parents: Vec<_> = error.at().parents().iter().map(|parent| parent.task().name()).collect();
+    assert_eq!(parents, ["run"]);
+    assert!(error.to_string().contains("within `Any::run` from"), "{error}");
+}
