@@ -209,7 +209,8 @@ impl<S: TaskSet, G: Gate<S> + ?Sized> Future for Admit<'_, S, G> {
 impl<S: TaskSet, G: Gate<S> + ?Sized> Drop for Admit<'_, S, G> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
-            self.gate.with_queue(true, |queue| ((), queue.map_or_else(Wakes::default, |queue| queue.leave_line(ticket))));
+            self.gate
+                .with_queue(true, |queue| ((), queue.map_or_else(Wakes::default, |queue| queue.leave_line(ticket))));
         }
     }
 }

@@ -2,11 +2,11 @@
 //! other: a [`Host`] has threads and a queue, a [`Runnable`] is a call with its types erased.
 
 use crate::{
-    data::Data,
     call::{
         meta::Meta,
         slot::{End, Ended},
     },
+    data::Data,
     place::Where,
 };
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! The few primitives of the slot's protocol: the standard library's, or loom's when the protocol is model-checked.
 //! Only [`crate::call::slot`] imports this room; everything else uses the standard library directly.
 
-#[cfg(not(loom))]
-pub(crate) use plain::UnsafeCell;
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
+#[cfg(not(loom))]
+pub(crate) use plain::UnsafeCell;
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::AtomicU32;

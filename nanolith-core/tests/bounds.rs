@@ -88,7 +88,15 @@ fn dropped_arguments_are_dropped_at_once() {
     let (pool, calls) = bounded(1, OnFull::DropOldest);
     pool.pause();
     let held = Arc::new(());
-    let job = { let held = held.clone(); calls.run(move || { drop(held); 1 }).submit() };
+    let job = {
+        let held = held.clone();
+        calls
+            .run(move || {
+                drop(held);
+                1
+            })
+            .submit()
+    };
     let _newest = calls.run(|| 2).submit();
     assert_eq!(Arc::strong_count(&held), 1, "the handle does not keep what never runs");
     assert!(job.is_finished());
@@ -131,7 +139,14 @@ fn room_goes_to_those_who_waited_longest() {
             let (calls, order) = (calls.clone(), order.clone());
             let (tell, told) = mpsc::channel();
             let submitter = thread::spawn(move || {
-                let mut submit = Box::pin(calls.run(move || { order.lock().expect("sound").push(n); n }).submit_async());
+                let mut submit = Box::pin(
+                    calls
+                        .run(move || {
+                            order.lock().expect("sound").push(n);
+                            n
+                        })
+                        .submit_async(),
+                );
                 // In line from its first poll on.
                 let waker = std::task::Waker::noop();
                 assert!(submit.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
@@ -319,7 +334,13 @@ fn shutdown_ends_what_is_queued_and_tells_how_many() {
     let (pool, calls) = bounded(100, OnFull::Wait);
     let (open, opened) = gate();
     let (began, begun) = mpsc::channel();
-    let running = calls.run(move || { began.send(()).expect("heard"); opened(); 1 }).submit();
+    let running = calls
+        .run(move || {
+            began.send(()).expect("heard");
+            opened();
+            1
+        })
+        .submit();
     begun.recv_timeout(LONG).expect("it runs");
     let queued: Vec<_> = (0..10).map(|n| calls.run(move || n).submit()).collect();
     assert_eq!(pool.shutdown_now(), 10);
@@ -360,7 +381,13 @@ fn the_figures_tell_what_is() {
     assert_eq!((pool.active(), pool.idle(), pool.maxed(), pool.next()), (0, 1, false, None));
     let (open, opened) = gate();
     let (began, begun) = mpsc::channel();
-    let running = calls.run(move || { began.send(()).expect("heard"); opened(); 1 }).submit();
+    let running = calls
+        .run(move || {
+            began.send(()).expect("heard");
+            opened();
+            1
+        })
+        .submit();
     begun.recv_timeout(LONG).expect("it runs");
     assert_eq!((pool.active(), pool.idle(), pool.maxed()), (1, 0, true));
     let _low = calls.run(|| 1).priority(Priority::Low).submit();

@@ -27,7 +27,10 @@ fn a_call_does_nothing_until_it_is_started() {
     let pool = pool();
     let ran = Arc::new(AtomicBool::new(false));
     let ran_too = ran.clone();
-    drop(calls(&pool).run(move || { ran_too.store(true, Ordering::Relaxed); 1 }));
+    drop(calls(&pool).run(move || {
+        ran_too.store(true, Ordering::Relaxed);
+        1
+    }));
     calls(&pool).run(|| 1).wait().expect("it runs");
     assert!(!ran.load(Ordering::Relaxed));
 }
@@ -51,8 +54,23 @@ fn a_dropped_handle_detaches_or_cancels_as_it_was_told() {
     let calls = calls(&pool);
     let (tell, told) = mpsc::channel();
     let other = tell.clone();
-    drop(calls.run(move || { tell.send(1).expect("heard"); 1 }).submit());
-    drop(calls.run(move || { other.send(2).expect("heard"); 2 }).submit().cancel_on_drop());
+    drop(
+        calls
+            .run(move || {
+                tell.send(1).expect("heard");
+                1
+            })
+            .submit(),
+    );
+    drop(
+        calls
+            .run(move || {
+                other.send(2).expect("heard");
+                2
+            })
+            .submit()
+            .cancel_on_drop(),
+    );
     assert_eq!(pool.queue_len(), 1);
     pool.resume();
     assert_eq!(told.into_iter().collect::<Vec<_>>(), [1]);
@@ -64,7 +82,13 @@ fn a_running_task_is_asked_to_stop_and_its_caller_let_go() {
     let calls = calls(&pool);
     let (open, opened) = gate();
     let (began, begun) = mpsc::channel();
-    let job = calls.run(move || { began.send(()).expect("heard"); opened(); 1 }).submit();
+    let job = calls
+        .run(move || {
+            began.send(()).expect("heard");
+            opened();
+            1
+        })
+        .submit();
     begun.recv_timeout(LONG).expect("it runs");
     job.cancel();
     job.cancel();
@@ -81,7 +105,13 @@ fn a_suspended_task_that_is_cancelled_is_dropped() {
     let calls = calls(&pool);
     let held = Arc::new(());
     let holds = held.clone();
-    let job = calls.later(async move { std::future::pending::<()>().await; drop(holds); 1 }).submit();
+    let job = calls
+        .later(async move {
+            std::future::pending::<()>().await;
+            drop(holds);
+            1
+        })
+        .submit();
     while pool.active() > 0 || pool.queue_len() > 0 {
         std::thread::yield_now();
     }
@@ -96,7 +126,12 @@ fn a_wait_with_a_limit_gives_the_handle_back() {
     let pool = pool();
     let calls = calls(&pool);
     let (open, opened) = gate();
-    let job = calls.run(move || { opened(); 1 }).submit();
+    let job = calls
+        .run(move || {
+            opened();
+            1
+        })
+        .submit();
     let job = job.try_wait().expect_err("it is not over");
     let job = job.wait_timeout(Duration::from_millis(5)).expect_err("it is not over");
     let job = job.wait_deadline(Instant::now()).expect_err("it is not over");
@@ -132,7 +167,14 @@ fn a_handle_is_woken_by_the_last_waker_it_was_polled_with() {
     let pool = pool();
     let calls = calls(&pool);
     let (open, opened) = gate();
-    let mut job = Box::pin(calls.run(move || { opened(); 1 }).submit());
+    let mut job = Box::pin(
+        calls
+            .run(move || {
+                opened();
+                1
+            })
+            .submit(),
+    );
     assert!(job.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert!(job.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     open.send(()).expect("it waits");
@@ -144,7 +186,13 @@ fn code_knows_where_it_runs() {
     let pool = Pool::builder().name("here").build().expect("sound");
     assert_eq!(current().place(), &Where::Outside);
     let (tell, told) = mpsc::channel();
-    calls(&pool).run(move || { tell.send(current()).expect("heard"); 1 }).wait().expect("it runs");
+    calls(&pool)
+        .run(move || {
+            tell.send(current()).expect("heard");
+            1
+        })
+        .wait()
+        .expect("it runs");
     let there = told.recv().expect("it was sent");
     assert_eq!(there.place(), &Where::Pool("here".into()));
     assert_eq!(there.task().map(|task| task.name()), Some("run"));
@@ -157,7 +205,8 @@ fn an_error_says_where_and_how_long() {
     let line = line!() - 1;
     assert_eq!(error.at().submitted().line(), line);
     let text = error.to_string();
-    let begins = format!("`Any::run` panicked at {}:{line}: no luck; submitted at {}:{line}; waited ", file!(), file!());
+    let begins =
+        format!("`Any::run` panicked at {}:{line}: no luck; submitted at {}:{line}; waited ", file!(), file!());
     assert!(text.starts_with(&begins), "{text}");
     let CallError::Panicked(panic, _) = &error else { panic!("not {error}") };
     assert_eq!(panic.take_payload().expect("the first gets it").downcast_ref(), Some(&"no luck"));
@@ -167,7 +216,10 @@ fn an_error_says_where_and_how_long() {
 fn a_panic_in_a_suspended_task_is_its_own() {
     let pool = pool();
     let calls = calls(&pool);
-    let job = calls.later(async { nanolith_core::time::sleep(Duration::from_millis(1)).await; panic!("late") });
+    let job = calls.later(async {
+        nanolith_core::time::sleep(Duration::from_millis(1)).await;
+        panic!("late")
+    });
     assert!(matches!(job.wait(), Err(CallError::Panicked(..))));
     pool.drained().wait();
     assert_eq!(calls.run(|| 1).wait().expect("the pool lives on"), 1);
@@ -185,7 +237,12 @@ fn an_output_whose_drop_panics_hurts_nobody() {
     let calls = calls(&pool);
     pool.pause();
     let bomb = Bomb;
-    let job = calls.run(move || { std::mem::forget(bomb); 1 }).submit();
+    let job = calls
+        .run(move || {
+            std::mem::forget(bomb);
+            1
+        })
+        .submit();
     job.cancel(); // drops the arguments here
     drop(job);
     pool.resume();

@@ -91,7 +91,13 @@ fn a_lock_held_across_an_unrelated_wait_blocks_nobody_for_ever() {
             .run(move || {
                 let mut guard = lock.lock().expect("sound");
                 held.send(()).expect("heard");
-                *guard += elsewhere.run(move || { opened(); 1 }).wait().expect("it runs");
+                *guard += elsewhere
+                    .run(move || {
+                        opened();
+                        1
+                    })
+                    .wait()
+                    .expect("it runs");
                 *guard
             })
             .submit()
@@ -100,7 +106,12 @@ fn a_lock_held_across_an_unrelated_wait_blocks_nobody_for_ever() {
     let wanting: Vec<_> = (0..20)
         .map(|_| {
             let lock = lock.clone();
-            calls.run(move || { *lock.lock().expect("sound") += 1; 0 }).submit()
+            calls
+                .run(move || {
+                    *lock.lock().expect("sound") += 1;
+                    0
+                })
+                .submit()
         })
         .collect();
     open.send(()).expect("it waits");
@@ -142,9 +153,8 @@ fn calls_waited_for_within_par_iter_end() {
     for concurrency in [1, 2, 4] {
         let pool = pool(concurrency);
         let (outer, inner) = (calls(&pool), calls(&pool));
-        let sum = outer.run(move || {
-            (0..1_000_i64).into_par_iter().map(|n| inner.run(move || n).wait().expect("it runs")).sum()
-        });
+        let sum = outer
+            .run(move || (0..1_000_i64).into_par_iter().map(|n| inner.run(move || n).wait().expect("it runs")).sum());
         assert_eq!(sum.wait().expect("it runs"), 499_500);
     }
 }
@@ -156,7 +166,12 @@ fn a_foreign_block_on_within_a_task_counts_as_waiting() {
     let sum = outer.run(move || {
         // Queued children, and one whose future is pending: a block_on that knows nothing of us drives them.
         let children: Vec<_> = (0..100).map(|n| inner.run(move || n).submit()).collect();
-        let later = inner.later(async { nanolith_core::time::sleep(std::time::Duration::from_millis(5)).await; 50 }).submit();
+        let later = inner
+            .later(async {
+                nanolith_core::time::sleep(std::time::Duration::from_millis(5)).await;
+                50
+            })
+            .submit();
         let later = pollster::block_on(later).expect("it runs");
         children.into_iter().map(|child| pollster::block_on(child).expect("it runs")).sum::<i64>() + later
     });
@@ -168,7 +183,17 @@ fn a_waiting_task_gives_its_slot_to_others() {
     let pool = pool(1);
     let (calls, elsewhere) = (calls(&pool), calls(&self::pool(1)));
     let (open, opened) = gate();
-    let waiting = calls.run(move || elsewhere.run(move || { opened(); 1 }).wait().expect("it runs")).submit();
+    let waiting = calls
+        .run(move || {
+            elsewhere
+                .run(move || {
+                    opened();
+                    1
+                })
+                .wait()
+                .expect("it runs")
+        })
+        .submit();
     // It runs while the first waits.
     assert_eq!(calls.run(|| 2).wait().expect("it runs"), 2);
     open.send(()).expect("it waits");
@@ -180,7 +205,14 @@ fn block_in_place_gives_the_slot_to_others() {
     let pool = pool(1);
     let calls = calls(&pool);
     let (open, opened) = gate();
-    let waiting = calls.run(move || block_in_place(|| { opened(); 1 })).submit();
+    let waiting = calls
+        .run(move || {
+            block_in_place(|| {
+                opened();
+                1
+            })
+        })
+        .submit();
     assert_eq!(calls.run(|| 2).wait().expect("it runs"), 2);
     open.send(()).expect("it waits");
     assert_eq!(waiting.wait().expect("it runs"), 1);
@@ -202,11 +234,19 @@ fn past_the_cap_a_wait_that_cannot_end_is_told_so() {
 
 #[test]
 fn many_waits_for_one_gate_stay_within_the_cap() {
-    let pool = Pool::builder().name("capped").concurrency(Concurrency::Exact(2)).max_spare_threads(8).build().expect("sound");
+    let pool =
+        Pool::builder().name("capped").concurrency(Concurrency::Exact(2)).max_spare_threads(8).build().expect("sound");
     let calls = calls(&pool);
     let elsewhere = calls_elsewhere();
     let (open, opened) = gate();
-    let slow = Arc::new(Mutex::new(Some(elsewhere.run(move || { opened(); 1 }).submit())));
+    let slow = Arc::new(Mutex::new(Some(
+        elsewhere
+            .run(move || {
+                opened();
+                1
+            })
+            .submit(),
+    )));
     let most = Arc::new(AtomicUsize::new(0));
     let jobs: Vec<_> = (0..100)
         .map(|_| {
@@ -274,7 +314,12 @@ fn a_task_that_ends_with_a_pending_poll_gives_its_slot_back() {
     let (calls, elsewhere) = (calls(&pool), calls(&self::pool(1)));
     let (open, opened) = gate();
     let job = calls.run(move || {
-        let mut other = elsewhere.run(move || { opened(); 1 }).submit();
+        let mut other = elsewhere
+            .run(move || {
+                opened();
+                1
+            })
+            .submit();
         let polled = std::pin::Pin::new(&mut other).poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
         i64::from(polled.is_pending())
     });

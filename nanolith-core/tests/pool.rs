@@ -5,7 +5,10 @@ mod common;
 use common::{Any, LONG, gate};
 use nanolith_core::{CallError, Concurrency, MaxQueue, OnFull, Pool, Priority};
 use std::{
-    sync::{Arc, Mutex, atomic::{AtomicUsize, Ordering}},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -41,7 +44,12 @@ fn many_calls_from_many_threads_all_end_once() {
                 let jobs: Vec<_> = (0..5_000)
                     .map(|n| {
                         let ran = ran.clone();
-                        calls.run(move || { ran.fetch_add(1, Ordering::Relaxed); n }).submit()
+                        calls
+                            .run(move || {
+                                ran.fetch_add(1, Ordering::Relaxed);
+                                n
+                            })
+                            .submit()
                     })
                     .collect();
                 for (n, job) in jobs.into_iter().enumerate() {
@@ -62,7 +70,12 @@ fn the_same_priority_runs_first_in_first_out() {
     let order = Arc::new(Mutex::new(Vec::new()));
     for n in 0..100 {
         let order = order.clone();
-        let _ = calls.run(move || { order.lock().expect("sound").push(n); n }).submit();
+        let _ = calls
+            .run(move || {
+                order.lock().expect("sound").push(n);
+                n
+            })
+            .submit();
     }
     pool.resume();
     pool.drained().wait();
@@ -73,7 +86,9 @@ fn the_same_priority_runs_first_in_first_out() {
 fn a_nested_wait_at_concurrency_one_ends() {
     let calls = Arc::new(Any::on(pool(1)));
     fn nest(calls: Arc<common::AnyCalls<Pool>>, depth: i64) -> i64 {
-        if depth == 0 { return 0; }
+        if depth == 0 {
+            return 0;
+        }
         let inner = calls.clone();
         1 + calls.run(move || nest(inner, depth - 1)).wait().expect("it runs")
     }
@@ -92,7 +107,12 @@ fn a_panic_stays_in_its_task() {
 
 #[test]
 fn a_queued_call_that_is_cancelled_frees_its_place() {
-    let pool = Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject).build().expect("sound");
+    let pool = Pool::builder()
+        .concurrency(Concurrency::Exact(1))
+        .max_queue(MaxQueue::Bounded(1))
+        .on_full(OnFull::Reject)
+        .build()
+        .expect("sound");
     let calls = Any::on(pool.clone());
     pool.pause();
     let job = calls.run(|| 1).submit();
@@ -109,7 +129,13 @@ fn a_queued_call_that_is_cancelled_frees_its_place() {
 fn a_time_out_lets_the_caller_go() {
     let calls = Any::on(pool(1));
     let (open, wait) = gate();
-    let job = calls.run(move || { wait(); 1 }).timeout(Duration::from_millis(20)).submit();
+    let job = calls
+        .run(move || {
+            wait();
+            1
+        })
+        .timeout(Duration::from_millis(20))
+        .submit();
     assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
     open.send(()).expect("it waits");
     assert_eq!(calls.run(|| 2).wait().expect("the slot is free again"), 2);
@@ -132,13 +158,18 @@ fn flume_like() -> (impl FnOnce(i64), impl Future<Output = i64> + Send) {
     let send = move |value| {
         let mut shared = shared.lock().expect("sound");
         shared.0 = Some(value);
-        if let Some(waker) = shared.1.take() { waker.wake() }
+        if let Some(waker) = shared.1.take() {
+            waker.wake()
+        }
     };
     let receive = std::future::poll_fn(move |cx| {
         let mut other = other.lock().expect("sound");
         match other.0.take() {
             Some(value) => std::task::Poll::Ready(value),
-            None => { other.1 = Some(cx.waker().clone()); std::task::Poll::Pending }
+            None => {
+                other.1 = Some(cx.waker().clone());
+                std::task::Poll::Pending
+            }
         }
     });
     (send, receive)
@@ -152,7 +183,13 @@ fn priorities() {
     let order = Arc::new(Mutex::new(Vec::new()));
     for (n, priority) in [(1, Priority::Idle), (2, Priority::Low), (3, Priority::Normal), (4, Priority::Immediate)] {
         let order = order.clone();
-        let _ = calls.run(move || { order.lock().expect("sound").push(n); n }).priority(priority).submit();
+        let _ = calls
+            .run(move || {
+                order.lock().expect("sound").push(n);
+                n
+            })
+            .priority(priority)
+            .submit();
     }
     pool.resume();
     pool.drained().wait();

@@ -36,7 +36,12 @@ fn terminate_ends_the_queue() {
     let service = Any::service(0).launch().wait().expect("it starts");
     let (open, wait) = gate();
     let (began, begun) = std::sync::mpsc::channel();
-    let running = service.change_with(1, move |_| { began.send(()).expect("heard"); wait() }).submit();
+    let running = service
+        .change_with(1, move |_| {
+            began.send(()).expect("heard");
+            wait()
+        })
+        .submit();
     begun.recv().expect("it runs");
     let queued = service.change(1).submit();
     let ending = service.terminate();

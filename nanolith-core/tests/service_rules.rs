@@ -4,7 +4,8 @@ mod common;
 
 use common::{Any, AnyCalls, LONG, gate};
 use nanolith_core::{
-    BuildError, CallError, CloseError, LaunchError, OnFull, OnPanic, OwnsState, Pool, Service, ServiceRef, Where, current,
+    BuildError, CallError, CloseError, LaunchError, OnFull, OnPanic, OwnsState, Pool, Service, ServiceRef, Where,
+    current,
 };
 use std::{
     sync::{
@@ -35,8 +36,18 @@ fn calls_start_in_the_order_in_which_they_came() {
             let note = move || order.lock().expect("sound").push(n);
             match n % 3 {
                 0 => service.change_with(1, move |_| note()).submit(),
-                1 => service.look_later(async move { note(); a_while().await }).submit(),
-                _ => service.later(async move { note(); 0 }).submit(),
+                1 => service
+                    .look_later(async move {
+                        note();
+                        a_while().await
+                    })
+                    .submit(),
+                _ => service
+                    .later(async move {
+                        note();
+                        0
+                    })
+                    .submit(),
             }
         })
         .collect();
@@ -152,7 +163,12 @@ fn a_reader_may_await_a_reader_though_a_writer_is_in_line() {
         .look_later(async move {
             opened.await;
             me.look().await.expect("it starts ahead of the writer");
-            me.later(async { a_while().await; 1 }).await.expect("so does this");
+            me.later(async {
+                a_while().await;
+                1
+            })
+            .await
+            .expect("so does this");
         })
         .submit();
     let writer = service.change(1).submit();
@@ -184,7 +200,13 @@ fn a_panic_ends_its_call_and_the_handler_says_how_to_go_on() {
         .expect("it starts");
     let error = service.change_with(1, |_| panic!("half way")).wait().expect_err("it panics");
     assert!(matches!(error, CallError::Panicked(..)));
-    let error = service.change_later(async { a_while().await; panic!("later") }).wait().expect_err("it panics");
+    let error = service
+        .change_later(async {
+            a_while().await;
+            panic!("later")
+        })
+        .wait()
+        .expect_err("it panics");
     assert!(matches!(error, CallError::Panicked(..)));
     assert_eq!(service.look().wait().expect("it lives on"), 2);
     service.close().wait().expect("it closes");
@@ -258,7 +280,12 @@ fn a_full_service_does_as_it_was_told() {
     let service = Any::service(0).queue(1).on_full(OnFull::Reject).launch().wait().expect("it starts");
     let (open, opened) = gate();
     let (began, begun) = mpsc::channel();
-    let running = service.change_with(1, move |_| { began.send(()).expect("heard"); opened() }).submit();
+    let running = service
+        .change_with(1, move |_| {
+            began.send(()).expect("heard");
+            opened()
+        })
+        .submit();
     begun.recv_timeout(LONG).expect("it runs");
     let queued = service.change(1).submit();
     assert!(matches!(service.change(1).wait(), Err(CallError::Full(_))));
@@ -275,8 +302,9 @@ fn callers_wait_for_room_in_a_service() {
         }
     });
     assert_eq!(service.look().wait().expect("it runs"), 2_000);
+    service.close().wait().expect("it closes");
     let info = service.info();
-    assert_eq!((info.queue_len, info.completed), (0, 2_001));
+    assert_eq!((info.queue_len, info.active_calls, info.completed, info.closed), (0, 0, 2_001, true));
 }
 
 #[test]
@@ -297,8 +325,14 @@ fn threads_tell_of_their_start_and_exit() {
     let (start, exit) = (starts.clone(), exits.clone());
     let (gone, is_gone) = mpsc::channel::<()>();
     let service = Any::service(0)
-        .on_thread_start(move || { start.fetch_add(1, Ordering::Relaxed); panic!("swallowed") })
-        .on_thread_exit(move || { exit.fetch_add(1, Ordering::Relaxed); let _ = gone.send(()); })
+        .on_thread_start(move || {
+            start.fetch_add(1, Ordering::Relaxed);
+            panic!("swallowed")
+        })
+        .on_thread_exit(move || {
+            exit.fetch_add(1, Ordering::Relaxed);
+            let _ = gone.send(());
+        })
         .launch()
         .wait()
         .expect("it starts");

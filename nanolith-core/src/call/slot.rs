@@ -1,7 +1,7 @@
 //! The slot: one allocation in which a call lives from its submission to its end.
 //!
 //! It is the only room with unsafe code. `README.md` beside this file tells the protocol: who owns which cell in which
-//! state, the races, and why they cannot go wrong. The loom tests at the end walk through it.
+//! state, the races, and why they cannot go wrong. The loom tests in `slot_tests.rs` walk through it.
 #![allow(unsafe_code)] // the one room: see ARCHITECTURE.md
 
 use crate::sync::{AtomicU32, Ordering, UnsafeCell};
@@ -109,14 +109,15 @@ impl<I, O, M> Slot<I, O, M> {
 
     /// Claims the call, so that nobody else runs or ends it as queued. Followed by [`Slot::take_input`].
     pub(crate) fn claim(&self) -> bool {
-        // ORDERING: Acquire, pairs with whatever published the slot to us (a queue's lock or channel) and, through the
-        // waiter's Release in `register`, keeps the modification order whole; the input itself came with the slot.
+        // ORDERING: Acquire, pairs with the Release in `register`, as the front of a claimer's turn. The input does not
+        // rest on it: that came with the slot, through whatever published it to us (a queue's lock, a channel).
         self.step(|state| (phase(state) == QUEUED).then_some(state | RUNNING), Ordering::Acquire).is_ok()
     }
 
     /// The input of a claimed call; for the claimer, once.
     pub(crate) fn take_input(&self) -> Option<I> {
-        // ORDERING: Relaxed, only the claimer sets or reads EMPTY; the bit just keeps a second take from the first's.
+        // ORDERING: Relaxed, one moves on from QUEUED, and only that one sets EMPTY, here or in `end`. The drop reads it
+        // after all others, by its `Arc`.
         let state = self.state.fetch_or(EMPTY, Ordering::Relaxed);
         if state & EMPTY != 0 || phase(state) == QUEUED {
             return None;
@@ -175,7 +176,8 @@ impl<I, O, M> Slot<I, O, M> {
         ended
     }
 
-    /// Takes the input back out of a call that nobody has begun, and so ends it.
+    /// Takes the input back out of a call that nobody has begun. Nobody else begins it now, and its outcome, if somebody
+    /// waits for one, is the caller's to leave.
     pub(crate) fn withdraw(&self) -> Option<I> {
         self.claim().then(|| self.take_input()).flatten()
     }
@@ -190,6 +192,15 @@ impl<I, O, M> Slot<I, O, M> {
     pub(crate) fn is_over(&self) -> bool {
         // ORDERING: Acquire, pairs with the Release in `complete` and `end`.
         is_over(self.state.load(Ordering::Acquire))
+    }
+
+    /// For one who has just left word beside the slot (see [`crate::call::meta`]) that it wants to be told, before it looks
+    /// whether there is something to be told already: it sees the end, or whoever ends the call sees the word.
+    #[cfg_attr(not(test), expect(dead_code, reason = "until the watchers in `meta` call it"))]
+    pub(crate) fn look_again(&self) {
+        // ORDERING: AcqRel, pairs with the AcqRel in `complete` and `end`. It writes, though nothing changes, since of two
+        // writes one comes first and the other sees it; a load could be early on both sides at once.
+        self.state.fetch_or(0, Ordering::AcqRel);
     }
 
     // ----- the handle's side: one owner, so these never run twice at once
@@ -263,19 +274,24 @@ impl<I, O, M> Slot<I, O, M> {
 }
 
 impl<I, O, M> Drop for Slot<I, O, M> {
+    /// What the user's destructors throw stays here: the last owner may be a runner, or the timer.
     fn drop(&mut self) {
         // ORDERING: Relaxed, `&mut self`: the last owner, ordered after all others by its `Arc`.
         let state = self.state.load(Ordering::Relaxed);
         // SAFETY: the state says what the body holds, and nobody else is left to reach it. A claimed call whose input was
         // never taken still holds it, ended or not.
-        self.body.with_mut(|body| unsafe {
+        let drop_body = |body: *mut Body<I, O>| unsafe {
             match phase(state) {
                 DONE => ManuallyDrop::drop(&mut (*body).outcome),
                 TAKEN => {}
                 _ if state & EMPTY == 0 => ManuallyDrop::drop(&mut (*body).input),
                 _ => {}
             }
-        });
+        };
+        self.body.with_mut(|body| crate::panics::quietly(|| drop_body(body)));
+        // SAFETY: nobody else is left to reach the cell.
+        let waker = self.waiter.with_mut(|cell| unsafe { (*cell).take() });
+        crate::panics::quietly(|| drop(waker));
     }
 }
 

@@ -1,0 +1,696 @@
+//! The slot's protocol, walked through. Each test is a plain one on threads; under loom it takes every interleaving.
+//! `README.md` beside this file names the races.
+
+use super::slot::{End, Ended, Slot, Taken};
+use std::{
+    mem,
+    panic::resume_unwind,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Wake, Waker},
+};
+
+#[cfg(loom)]
+use loom::{
+    model,
+    sync::Arc as Shared,
+    thread::{self, JoinHandle},
+};
+#[cfg(not(loom))]
+use std::{
+    sync::Arc as Shared,
+    thread::{self, JoinHandle},
+};
+
+/// Without loom: often enough for the threads to meet in more than one way.
+#[cfg(not(loom))]
+fn model(scenario: impl Fn()) {
+    let rounds = if cfg!(miri) { 4 } else { 200 };
+    (0..rounds).for_each(|_| scenario());
+}
+
+/// A scenario too large for every interleaving: loom takes those that interrupt a thread three times at most.
+fn model_bounded(scenario: impl Fn() + Send + Sync + 'static) {
+    #[cfg(loom)]
+    {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(scenario);
+    }
+    #[cfg(not(loom))]
+    model(scenario);
+}
+
+/// A scenario of one thread.
+fn alone(scenario: impl Fn() + Send + Sync + 'static) {
+    #[cfg(loom)]
+    model(scenario);
+    #[cfg(not(loom))]
+    scenario();
+}
+
+// ----- the scene
+
+type Call = Slot<Value, Value, ()>;
+
+/// An input or an output that counts how often it was dropped.
+#[derive(Debug)]
+struct Value(Option<Arc<AtomicUsize>>);
+
+impl Value {
+    fn new() -> (Self, Drops) {
+        let count = Arc::new(AtomicUsize::new(0));
+        (Self(Some(count.clone())), Drops(count))
+    }
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        let Some(count) = self.0.take() else { return };
+        if count.fetch_add(1, SeqCst) > 0 {
+            mem::forget(count); // a copy of one that has gone already: its reference is not ours to give back
+        }
+    }
+}
+
+/// How often a [`Value`] was dropped.
+struct Drops(Arc<AtomicUsize>);
+
+impl Drops {
+    fn count(&self) -> usize {
+        self.0.load(SeqCst)
+    }
+}
+
+/// A waker that counts.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+impl Woken {
+    fn new() -> (Waker, Arc<Self>) {
+        let woken = Arc::new(Self::default());
+        (Waker::from(woken.clone()), woken)
+    }
+
+    fn count(&self) -> usize {
+        self.0.load(SeqCst)
+    }
+}
+
+/// A call, the output that its executor will leave, and what is known of both at the end.
+struct Scene {
+    call: Shared<Call>,
+    output: Option<Value>,
+    drops: [Drops; 2],
+}
+
+impl Scene {
+    fn new() -> Self {
+        let ((input, in_drops), (output, out_drops)) = (Value::new(), Value::new());
+        Self { call: Shared::new(Slot::new(input, ())), output: Some(output), drops: [in_drops, out_drops] }
+    }
+
+    /// A call that its executor has begun, its input taken.
+    fn running() -> Self {
+        let scene = Self::new();
+        assert!(scene.call.claim());
+        drop(scene.call.take_input().expect("nobody took it before"));
+        scene
+    }
+
+    /// Another owner of the call, on a thread of its own.
+    fn beside<R: 'static + Send>(&self, act: impl FnOnce(&Call) -> R + Send + 'static) -> JoinHandle<R> {
+        let call = self.call.clone();
+        thread::spawn(move || act(&call))
+    }
+
+    /// An executor that claims the call and runs it.
+    fn executor(&mut self) -> JoinHandle<Ran> {
+        let output = self.output();
+        self.beside(move |call| run(call, output))
+    }
+
+    /// The executor of a running call comes to the end.
+    fn completer(&mut self) -> JoinHandle<Ran> {
+        let output = self.output();
+        self.beside(move |call| complete(call, output))
+    }
+
+    fn ender(&self, how: End) -> JoinHandle<Ended> {
+        self.beside(move |call| call.end(how))
+    }
+
+    fn output(&mut self) -> Value {
+        self.output.take().expect("there is one output")
+    }
+
+    /// Whatever happened, the input and the output were each dropped once when the last owner has gone.
+    fn finish(self) {
+        let Self { call, output, drops } = self;
+        drop((call, output));
+        assert_eq!(drops.map(|drops| drops.count()), [1, 1], "drops of the input and of the output");
+    }
+}
+
+/// What became of the executor's part.
+#[derive(Debug, PartialEq, Eq)]
+enum Ran {
+    /// The call was not to be had.
+    Declined,
+    Delivered,
+    /// The outcome came back.
+    Unwanted,
+}
+
+fn run(call: &Call, output: Value) -> Ran {
+    if !call.claim() {
+        return Ran::Declined;
+    }
+    drop(call.take_input().expect("whoever claims the call finds its input"));
+    complete(call, output)
+}
+
+fn complete(call: &Call, output: Value) -> Ran {
+    match call.complete(output) {
+        Ok(()) => Ran::Delivered,
+        Err(_) => Ran::Unwanted,
+    }
+}
+
+fn join<R>(thread: JoinHandle<R>) -> R {
+    thread.join().expect("the other side does not panic")
+}
+
+fn is_outcome(taken: &Taken<Value>) -> bool {
+    matches!(taken, Taken::Outcome(_))
+}
+
+fn is_ended(taken: &Taken<Value>, how: End) -> bool {
+    matches!(taken, Taken::Ended(end) if *end == how)
+}
+
+const ENDS: [End; 9] = [
+    End::Cancelled,
+    End::TimedOut,
+    End::Full,
+    End::Dropped,
+    End::Closed,
+    End::Crashed,
+    End::Lost,
+    End::WouldDeadlock,
+    End::Unsupported,
+];
+
+// ----- one thread: the states
+
+#[test]
+fn a_call_goes_from_its_claim_to_its_outcome() {
+    alone(|| {
+        let mut scene = Scene::new();
+        let call = scene.call.clone();
+        assert!(call.is_queued() && !call.is_over());
+        assert!(matches!(call.take(), Taken::NotYet));
+        assert!(call.claim() && !call.claim(), "one claims it");
+        assert!(!call.is_queued() && !call.is_over());
+        assert!(call.take_input().is_some());
+        assert!(call.take_input().is_none(), "the input is there once");
+        assert_eq!(complete(&call, scene.output()), Ran::Delivered);
+        assert!(call.is_over() && !call.is_asked_to_stop());
+        assert!(is_outcome(&call.take()));
+        assert!(call.is_over());
+        assert!(is_ended(&call.take(), End::Lost), "the outcome is there once");
+        drop(call);
+        scene.finish();
+    });
+}
+
+#[test]
+fn every_end_arrives_as_itself() {
+    alone(|| {
+        for how in ENDS {
+            let scene = Scene::new();
+            assert_eq!(scene.call.end(how), Ended::Queued);
+            assert!(is_ended(&scene.call.take(), how) && is_ended(&scene.call.take(), how));
+            scene.finish();
+        }
+    });
+}
+
+#[test]
+fn what_is_over_stays_as_it_ended() {
+    alone(|| {
+        let mut done = Scene::running();
+        assert_eq!(complete(&done.call, done.output.take().expect("its output")), Ran::Delivered);
+        assert_eq!(done.call.end(End::Cancelled), Ended::Over);
+        assert!(!done.call.is_asked_to_stop() && is_outcome(&done.call.take()));
+        assert_eq!(done.call.end(End::Cancelled), Ended::Over);
+        done.finish();
+
+        let ended = Scene::new();
+        assert_eq!(ended.call.end(End::TimedOut), Ended::Queued);
+        assert_eq!(ended.call.end(End::Cancelled), Ended::Over);
+        assert!(!ended.call.claim() && ended.call.withdraw().is_none());
+        assert!(is_ended(&ended.call.take(), End::TimedOut));
+        ended.finish();
+    });
+}
+
+#[test]
+fn a_queued_call_that_ends_drops_its_input_at_once() {
+    alone(|| {
+        let scene = Scene::new();
+        assert_eq!(scene.call.end(End::Cancelled), Ended::Queued);
+        assert_eq!(scene.drops[0].count(), 1);
+        assert!(!scene.call.is_asked_to_stop(), "nobody runs it");
+        assert!(scene.call.take_input().is_none());
+        scene.finish();
+    });
+}
+
+#[test]
+fn a_running_call_that_ends_is_asked_to_stop_and_gets_its_outcome_back() {
+    alone(|| {
+        let mut scene = Scene::running();
+        assert_eq!(scene.call.end(End::TimedOut), Ended::Running);
+        assert!(scene.call.is_asked_to_stop());
+        assert!(is_ended(&scene.call.take(), End::TimedOut));
+        let output = scene.output();
+        assert_eq!(complete(&scene.call, output), Ran::Unwanted);
+        scene.finish();
+    });
+}
+
+#[test]
+fn a_claimed_call_that_ends_still_gives_its_input_to_its_claimer() {
+    alone(|| {
+        let scene = Scene::new();
+        assert!(scene.call.claim());
+        assert_eq!(scene.call.end(End::Cancelled), Ended::Running);
+        assert_eq!(scene.drops[0].count(), 0, "the input is the claimer's");
+        assert!(scene.call.take_input().is_some());
+        scene.finish();
+    });
+}
+
+#[test]
+fn only_the_latest_waker_is_woken() {
+    alone(|| {
+        let scene = Scene::new();
+        let ((first, first_woken), (second, second_woken)) = (Woken::new(), Woken::new());
+        assert!(scene.call.register(&first) && scene.call.register(&second));
+        scene.call.end(End::Cancelled);
+        assert_eq!((first_woken.count(), second_woken.count()), (0, 1));
+        assert!(!scene.call.register(&first), "it is over");
+        scene.finish();
+    });
+}
+
+#[test]
+fn a_waker_that_was_taken_back_is_neither_woken_nor_kept() {
+    alone(|| {
+        let scene = Scene::new();
+        let (waker, woken) = Woken::new();
+        assert!(scene.call.register(&waker));
+        drop(waker);
+        scene.call.detach();
+        assert_eq!(Arc::strong_count(&woken), 1, "the slot let go of it");
+        scene.call.end(End::Cancelled);
+        assert_eq!(woken.count(), 0);
+        scene.finish();
+    });
+}
+
+#[test]
+fn a_slot_dropped_in_any_state_drops_what_it_holds_once() {
+    let steps: [fn(&mut Scene); 7] = [
+        |_queued| {},
+        |claimed| assert!(claimed.call.claim()),
+        |claimed_and_ended| {
+            assert!(claimed_and_ended.call.claim());
+            assert_eq!(claimed_and_ended.call.end(End::Cancelled), Ended::Running);
+        },
+        |running| drop(running.call.withdraw().expect("it was queued")),
+        |ended| assert_eq!(ended.call.end(End::Closed), Ended::Queued),
+        |done| {
+            let output = done.output();
+            assert_eq!(run(&done.call, output), Ran::Delivered);
+        },
+        |taken| {
+            let output = taken.output();
+            assert_eq!(run(&taken.call, output), Ran::Delivered);
+            assert!(is_outcome(&taken.call.take()));
+        },
+    ];
+    alone(move || {
+        for step in steps {
+            let mut scene = Scene::new();
+            assert!(scene.call.register(&Woken::new().0));
+            step(&mut scene);
+            scene.finish();
+        }
+    });
+}
+
+/// Panics, without a word, when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        resume_unwind(Box::new("a destructor that throws"));
+    }
+}
+
+#[test]
+fn an_input_that_panics_when_dropped_does_not_keep_the_waiter() {
+    alone(|| {
+        let call: Slot<Bomb, (), ()> = Slot::new(Bomb, ());
+        let (waker, woken) = Woken::new();
+        assert!(call.register(&waker));
+        assert_eq!(call.end(End::Cancelled), Ended::Queued);
+        assert_eq!(woken.count(), 1);
+    });
+}
+
+#[test]
+fn the_last_owner_survives_what_a_destructor_throws() {
+    alone(|| {
+        drop(Slot::<Bomb, (), ()>::new(Bomb, ())); // still queued
+
+        let done: Slot<(), Bomb, ()> = Slot::new((), ());
+        done.withdraw().expect("it was queued");
+        assert!(done.complete(Bomb).is_ok());
+        drop(done);
+    });
+}
+
+#[test]
+fn a_waker_that_panics_does_not_reach_the_one_who_wakes() {
+    struct Throws;
+    impl Wake for Throws {
+        fn wake(self: Arc<Self>) {
+            resume_unwind(Box::new("a waker that throws"));
+        }
+    }
+    alone(|| {
+        let mut scene = Scene::running();
+        assert!(scene.call.register(&Waker::from(Arc::new(Throws))));
+        let output = scene.output();
+        assert_eq!(complete(&scene.call, output), Ran::Delivered);
+        assert!(is_outcome(&scene.call.take()));
+        scene.finish();
+    });
+}
+
+// ----- the outcome and the one who waits for it
+
+#[test]
+fn an_outcome_is_found_at_once_or_its_waiter_is_woken() {
+    model(|| {
+        let mut scene = Scene::running();
+        let (waker, woken) = Woken::new();
+        let executor = scene.completer();
+        let waits = scene.call.register(&waker);
+        let taken = scene.call.take();
+        assert!(waits || is_outcome(&taken), "who may not wait finds the outcome");
+        assert_eq!(join(executor), Ran::Delivered);
+        assert_eq!(woken.count(), usize::from(waits), "who may wait is woken once");
+        assert!(is_outcome(&taken) || is_outcome(&scene.call.take()));
+        drop(taken);
+        scene.finish();
+    });
+}
+
+#[test]
+fn one_who_waits_anew_is_woken_where_it_waits_now() {
+    model(|| {
+        let mut scene = Scene::running();
+        let ((first, first_woken), (second, second_woken)) = (Woken::new(), Woken::new());
+        assert!(scene.call.register(&first));
+        let executor = scene.completer();
+        let waits = scene.call.register(&second);
+        assert_eq!(join(executor), Ran::Delivered);
+        assert_eq!(second_woken.count(), usize::from(waits));
+        assert!(first_woken.count() + second_woken.count() <= 1, "one end, one wake");
+        assert!(is_outcome(&scene.call.take()));
+        scene.finish();
+    });
+}
+
+#[test]
+fn a_handle_that_goes_leaves_the_outcome_to_the_last_owner() {
+    model(|| {
+        let mut scene = Scene::running();
+        let (waker, woken) = Woken::new();
+        assert!(scene.call.register(&waker));
+        let executor = scene.completer();
+        scene.call.detach();
+        let woken_before = woken.count();
+        let Scene { call, output: _, drops } = scene;
+        drop(call);
+        assert_eq!(join(executor), Ran::Delivered);
+        assert!(woken.count() <= 1);
+        assert!(woken_before <= woken.count());
+        drop(waker);
+        assert_eq!(Arc::strong_count(&woken), 1, "nobody keeps the waker");
+        assert_eq!(drops.map(|drops| drops.count()), [1, 1]);
+    });
+}
+
+#[test]
+fn a_waker_may_take_the_outcome_where_it_is_woken() {
+    struct Takes {
+        call: Shared<Call>,
+        taken: Mutex<Option<Taken<Value>>>,
+    }
+    impl Wake for Takes {
+        fn wake(self: Arc<Self>) {
+            let taken = self.call.take();
+            *self.taken.lock().expect("nobody panics with it") = Some(taken);
+        }
+    }
+    model(|| {
+        let mut scene = Scene::new();
+        let takes = Arc::new(Takes { call: scene.call.clone(), taken: Mutex::new(None) });
+        assert!(scene.call.register(&Waker::from(takes.clone())));
+        let (executor, ender) = (scene.executor(), scene.ender(End::Cancelled));
+        let (ran, ended) = (join(executor), join(ender));
+        let taken = takes.taken.lock().expect("nobody panics with it").take().expect("whoever ends the call wakes");
+        match ended {
+            Ended::Over => assert!(ran == Ran::Delivered && is_outcome(&taken)),
+            Ended::Running => assert!(ran == Ran::Unwanted && is_ended(&taken, End::Cancelled)),
+            Ended::Queued => assert!(ran == Ran::Declined && is_ended(&taken, End::Cancelled)),
+        }
+        assert_eq!(Arc::strong_count(&takes), 1, "the slot let go of it");
+        drop((taken, takes));
+        scene.finish();
+    });
+}
+
+// ----- the end from outside
+
+#[test]
+fn an_end_is_found_at_once_or_its_waiter_is_woken() {
+    model(|| {
+        let scene = Scene::new();
+        let (waker, woken) = Woken::new();
+        let ender = scene.ender(End::TimedOut);
+        let waits = scene.call.register(&waker);
+        let taken = scene.call.take();
+        assert!(waits || is_ended(&taken, End::TimedOut));
+        assert_eq!(join(ender), Ended::Queued);
+        assert_eq!(woken.count(), usize::from(waits));
+        assert!(is_ended(&scene.call.take(), End::TimedOut));
+        scene.finish();
+    });
+}
+
+#[test]
+fn one_who_waits_anew_or_goes_does_not_meet_the_one_who_ends() {
+    model(|| {
+        let scene = Scene::running();
+        let ((first, first_woken), (second, second_woken)) = (Woken::new(), Woken::new());
+        assert!(scene.call.register(&first));
+        let ender = scene.ender(End::Cancelled);
+        let waits = scene.call.register(&second);
+        scene.call.detach();
+        assert_eq!(join(ender), Ended::Running);
+        let woken = first_woken.count() + second_woken.count();
+        assert!(woken <= 1, "one end, one wake");
+        assert!(waits || second_woken.count() == 0);
+        scene.finish();
+    });
+}
+
+#[test]
+fn a_call_that_ends_as_it_is_claimed_is_run_by_one_or_dropped_by_the_other() {
+    model(|| {
+        let mut scene = Scene::new();
+        let executor = scene.executor();
+        let ended = scene.call.end(End::Cancelled);
+        let (ran, taken) = (join(executor), scene.call.take());
+        match ended {
+            Ended::Queued => assert_eq!(ran, Ran::Declined),
+            Ended::Running => assert_eq!(ran, Ran::Unwanted),
+            Ended::Over => assert_eq!(ran, Ran::Delivered),
+        }
+        assert_eq!(is_outcome(&taken), ended == Ended::Over);
+        assert_eq!(is_ended(&taken, End::Cancelled), ended != Ended::Over);
+        drop(taken);
+        scene.finish();
+    });
+}
+
+#[test]
+fn a_call_that_ends_as_it_completes_has_its_outcome_in_one_place() {
+    model(|| {
+        let mut scene = Scene::running();
+        let (waker, woken) = Woken::new();
+        assert!(scene.call.register(&waker));
+        let executor = scene.completer();
+        let ended = scene.call.end(End::Cancelled);
+        let taken = scene.call.take();
+        assert_eq!(join(executor), if ended == Ended::Over { Ran::Delivered } else { Ran::Unwanted });
+        assert_eq!(is_outcome(&taken), ended == Ended::Over);
+        assert_eq!(woken.count(), 1, "by whoever was first, never by both");
+        drop(taken);
+        scene.finish();
+    });
+}
+
+#[test]
+fn of_two_who_end_a_call_one_does() {
+    model(|| {
+        let scene = Scene::new();
+        let (waker, woken) = Woken::new();
+        assert!(scene.call.register(&waker));
+        let other = scene.ender(End::TimedOut);
+        let mine = scene.call.end(End::Cancelled);
+        let other = join(other);
+        let (first, second) = if mine == Ended::Queued { (End::Cancelled, other) } else { (End::TimedOut, mine) };
+        assert_eq!(second, Ended::Over);
+        assert!(is_ended(&scene.call.take(), first));
+        assert_eq!(woken.count(), 1);
+        scene.finish();
+    });
+}
+
+#[test]
+fn a_call_claimed_and_left_drops_its_input_with_its_last_owner() {
+    model(|| {
+        let scene = Scene::new();
+        let claimer = scene.beside(Call::claim);
+        let ender = scene.ender(End::Crashed);
+        let Scene { call, output, drops } = scene;
+        drop((call, output));
+        let (claimed, ended) = (join(claimer), join(ender));
+        assert_eq!(ended, if claimed { Ended::Running } else { Ended::Queued });
+        assert_eq!(drops.map(|drops| drops.count()), [1, 1]);
+    });
+}
+
+#[test]
+fn an_executor_that_discards_a_call_agrees_with_the_one_who_ends_it() {
+    model(|| {
+        let scene = Scene::new();
+        assert!(scene.call.claim());
+        let executor = scene.beside(|call| {
+            let input = call.take_input();
+            (input.is_some(), call.end(End::Dropped))
+        });
+        let mine = scene.call.end(End::Cancelled);
+        let (had_input, theirs) = join(executor);
+        assert!(had_input, "the claimer's, ended or not");
+        let first = if mine == Ended::Running { End::Cancelled } else { End::Dropped };
+        assert!(is_ended(&scene.call.take(), first));
+        assert_ne!(mine, theirs);
+        scene.finish();
+    });
+}
+
+#[test]
+fn one_who_leaves_word_beside_the_slot_sees_the_end_or_is_seen() {
+    #[cfg(loom)]
+    use loom::sync::atomic::AtomicBool;
+    #[cfg(not(loom))]
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering::{Acquire, Release};
+
+    model(|| {
+        let scene = Scene::running();
+        let word = Shared::new(AtomicBool::new(false));
+        let left = word.clone();
+        let ender = scene.beside(move |call| {
+            call.end(End::Cancelled);
+            left.load(Acquire)
+        });
+        word.store(true, Release);
+        scene.call.look_again();
+        let sees_the_end = scene.call.is_asked_to_stop();
+        assert!(join(ender) || sees_the_end);
+        scene.finish();
+    });
+}
+
+// ----- who gets the input
+
+#[test]
+fn of_two_who_claim_a_call_one_does() {
+    model(|| {
+        let scene = Scene::new();
+        let other = scene.beside(Call::claim);
+        let mine = scene.call.claim();
+        assert_ne!(mine, join(other));
+        scene.finish();
+    });
+}
+
+#[test]
+fn a_call_is_run_or_withdrawn() {
+    model(|| {
+        let mut scene = Scene::new();
+        let executor = scene.executor();
+        let withdrawn = scene.call.withdraw();
+        assert_eq!(join(executor), if withdrawn.is_some() { Ran::Declined } else { Ran::Delivered });
+        drop(withdrawn);
+        scene.finish();
+    });
+}
+
+#[test]
+fn a_call_that_ends_as_it_is_withdrawn_has_its_input_in_one_place() {
+    model(|| {
+        let scene = Scene::new();
+        let ender = scene.ender(End::Cancelled);
+        let withdrawn = scene.call.withdraw();
+        assert_eq!(join(ender), if withdrawn.is_some() { Ended::Running } else { Ended::Queued });
+        drop(withdrawn);
+        scene.finish();
+    });
+}
+
+// ----- all at once
+
+#[test]
+fn executor_ender_and_handle_agree() {
+    model_bounded(|| {
+        let mut scene = Scene::new();
+        let (waker, woken) = Woken::new();
+        let (executor, ender) = (scene.executor(), scene.ender(End::TimedOut));
+        let waits = scene.call.register(&waker);
+        let (ran, ended) = (join(executor), join(ender));
+        let taken = scene.call.take();
+        assert_eq!(is_outcome(&taken), ran == Ran::Delivered);
+        assert_eq!(is_ended(&taken, End::TimedOut), ended != Ended::Over);
+        assert_eq!(woken.count(), usize::from(waits));
+        drop(taken);
+        scene.finish();
+    });
+}

@@ -38,7 +38,8 @@ impl GlobalPool {
 /// Starts the global pool with settings of one's own.
 pub(super) fn build_global(builder: PoolBuilder) -> Result<(), BuildError> {
     let mut builder = Some(builder);
-    let built = GLOBAL.get_or_try_init(|| builder.take().map_or_else(|| Err(BuildError::already_built()), PoolBuilder::build));
+    let built =
+        GLOBAL.get_or_try_init(|| builder.take().map_or_else(|| Err(BuildError::already_built()), PoolBuilder::build));
     match (built, builder) {
         (Ok(_), None) => Ok(()),
         (Ok(_), Some(_)) => Err(BuildError::already_built()),

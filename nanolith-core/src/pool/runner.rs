@@ -8,7 +8,8 @@ use crate::{
 };
 use once_cell::sync::Lazy;
 use std::{
-    hint, num::NonZero,
+    hint,
+    num::NonZero,
     sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},

@@ -42,6 +42,13 @@ pub struct SharedPool<S, P = Pool> {
     state: Arc<S>,
 }
 
+impl<S, P> SharedPool<S, P> {
+    /// As an executor, to put a layer around: [`SharedState::on`] gives the typed calls at once.
+    pub fn new(pool: P, state: Arc<S>) -> Self {
+        Self { pool, state }
+    }
+}
+
 impl<S: TaskSet<Shared = Arc<S>> + Send + Sync, P: Executor<S>> Executor<S> for SharedPool<S, P> {
     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
         self.pool.execute(job.sharing(&self.state))

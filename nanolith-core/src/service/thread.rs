@@ -24,11 +24,7 @@ use std::{
 };
 
 /// The whole life of a service, on its own thread. `launched` hears of the start.
-pub(super) fn live<S: TaskSet, E>(
-    settings: Settings,
-    init: Init<S, E>,
-    launched: impl FnOnce(Launched<S, E>),
-) {
+pub(super) fn live<S: TaskSet, E>(settings: Settings, init: Init<S, E>, launched: impl FnOnce(Launched<S, E>)) {
     let inner = Inner::<S>::new(settings.name, settings.max_queue, settings.on_full, settings.data.clone());
     let host: Weak<dyn Host> = {
         let strong: Arc<dyn Host> = inner.clone();
@@ -217,4 +213,3 @@ fn end<S: TaskSet>(ground: ServiceGround<S>, orderly: bool) {
         }
     }
 }
-

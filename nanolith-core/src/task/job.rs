@@ -237,8 +237,10 @@ impl<S: TaskSet> Reply<S> {
     /// Ends the call with `outcome`. If the caller has been let go already (cancelled or timed out), it is dropped.
     pub fn complete(mut self, outcome: Result<S::Output, CallError>) {
         if let Some(slot) = self.slot.take() {
+            let delivered = slot.complete(outcome);
+            // After the end, so that a watcher who came in between is woken for it.
             slot.meta.over();
-            if let Err(unwanted) = slot.complete(outcome) {
+            if let Err(unwanted) = delivered {
                 panics::quietly(|| drop(unwanted));
             }
         }

@@ -221,7 +221,10 @@ impl<S: TaskSet, T> Drop for Handle<S, T> {
 
 impl<S: TaskSet, T> fmt::Debug for Handle<S, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("task", self.info()).field("finished", &self.is_finished()).finish_non_exhaustive()
+        f.debug_struct("Handle")
+            .field("task", self.info())
+            .field("finished", &self.is_finished())
+            .finish_non_exhaustive()
     }
 }
 

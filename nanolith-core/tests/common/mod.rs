@@ -3,8 +3,8 @@
 #![allow(dead_code)] // not every test uses all of it
 
 use nanolith_core::{
-    Call, Executor, OwnsState, Receiver, ServiceBuilder, SharesState, TaskInfo, TaskSet,
     __private::{NoState, Run, Scope, SendFuture},
+    Call, Executor, OwnsState, Receiver, ServiceBuilder, SharesState, TaskInfo, TaskSet,
 };
 use std::{convert::Infallible, sync::mpsc, time::Duration};
 

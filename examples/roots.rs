@@ -1,0 +1,133 @@
+//! Ten million square roots, each submitted as a task of its own through a bounded queue, each result checked.
+//!
+//! ```text
+//! cargo run --release --example roots -- [COUNT]
+//! ```
+//!
+//! A task this small is nothing but overhead, so what it shows is the overhead: tasks a second, and a peak of memory that
+//! does not grow with COUNT. Two bounds keep it flat. The pool's queue holds at most [`QUEUE`] calls, and `.submit()` waits
+//! for room. The [`Window`] holds at most [`IN_FLIGHT`] handles: before another call is made, the oldest result is taken.
+
+mod shared;
+
+use nanolith::prelude::*;
+use shared::{
+    bar::Bar,
+    text::{bytes, grouped},
+    window::Window,
+};
+use std::{env, error::Error, ffi::OsString, fs, io, io::Write, process::ExitCode, time::Instant};
+
+/// How many calls the pool's queue holds.
+const QUEUE: usize = 1_024;
+
+/// How many handles are held: calls that are queued, run, or are over and not looked at yet.
+const IN_FLIGHT: usize = 4_096;
+
+const HELP: &str = "\
+Computes the square roots of 0 to COUNT - 1, each as a task of its own, and checks each.
+
+Usage: roots [COUNT]
+
+COUNT is a whole number, 10_000_000 if it is left out. Exit codes: 0 all roots are right,
+1 the run failed, 2 the command line is wrong.
+";
+
+/// The smallest task there is.
+pub struct Roots;
+
+#[define]
+impl Roots {
+    /// The square root of `n`.
+    pub fn root(n: u64) -> f64 {
+        (n as f64).sqrt()
+    }
+}
+
+fn main() -> ExitCode {
+    let outcome = match parse(env::args_os().skip(1)) {
+        Ok(Wish::Help) => shared::print(|out| out.write_all(HELP.as_bytes())),
+        Ok(Wish::Roots(count)) => run(count),
+        Err(problem) => {
+            eprintln!("roots: {problem}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    shared::exit_code("roots", outcome)
+}
+
+enum Wish {
+    Help,
+    Roots(u64),
+}
+
+fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Wish, String> {
+    let Some(first) = arguments.next() else {
+        return Ok(Wish::Roots(10_000_000));
+    };
+    if let Some(another) = arguments.next() {
+        return Err(format!("one COUNT is enough: what is `{}`?", another.to_string_lossy()));
+    }
+    match first.to_str() {
+        Some("-h" | "--help") => Ok(Wish::Help),
+        text => text
+            .and_then(|text| text.replace('_', "").parse().ok())
+            .map(Wish::Roots)
+            .ok_or_else(|| format!("COUNT must be a whole number, not `{}`", first.to_string_lossy())),
+    }
+}
+
+fn run(count: u64) -> Result<(), Box<dyn Error>> {
+    let pool = Pool::builder().name("roots").max_queue(MaxQueue::Bounded(QUEUE)).on_full(OnFull::Wait).build()?;
+    let started = Instant::now();
+    compute(&pool, count)?;
+    let seconds = started.elapsed().as_secs_f64();
+    pool.drained().wait();
+    shared::print(|out| summary(out, &pool, count, seconds))
+}
+
+/// Submits every root, and takes and checks every result in the order of submission.
+fn compute(pool: &Pool, count: u64) -> Result<(), Box<dyn Error>> {
+    let roots = Roots::on(pool);
+    let mut window = Window::new(IN_FLIGHT);
+    let mut bar = Bar::new();
+    for n in 0..count {
+        if let Some((oldest, handle)) = window.make_room() {
+            check(oldest, handle.wait()?)?;
+        }
+        window.push(n, roots.root(n).submit());
+        bar.show_now_and_then(n, count, || format!("{} queued", pool.queue_len()));
+    }
+    while let Some((oldest, handle)) = window.pop() {
+        check(oldest, handle.wait()?)?;
+    }
+    Ok(())
+}
+
+/// Squares the root. Two roundings make a relative error of at most one and a half times the machine's epsilon.
+fn check(n: u64, root: f64) -> Result<(), String> {
+    let exact = n as f64;
+    if (root * root - exact).abs() <= exact * 1.5 * f64::EPSILON {
+        return Ok(());
+    }
+    Err(format!("{root} is not the square root of {n}"))
+}
+
+fn summary(out: &mut dyn Write, pool: &Pool, count: u64, seconds: f64) -> io::Result<()> {
+    let rate = if count == 0 { 0 } else { (count as f64 / seconds) as u64 };
+    let peak = peak_memory().map_or_else(|| "unknown".to_owned(), bytes);
+    writeln!(out, "{} square roots, each a task of its own, each checked", grouped(count))?;
+    writeln!(out, "time          {seconds:.2} s")?;
+    writeln!(out, "tasks         {} a second", grouped(rate))?;
+    writeln!(out, "peak memory   {peak}")?;
+    writeln!(out, "pool          {} tasks at once, a queue of {}", pool.max_concurrency(), grouped(QUEUE as u64))?;
+    writeln!(out, "              {} completed, {} in flight", grouped(pool.completed()), pool.in_flight())
+}
+
+/// The most memory that this process had at once, in bytes: known on Linux.
+fn peak_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1_024)
+}

@@ -1,0 +1,303 @@
+//! The options of `#[define(..)]`, and the reading of options that `#[task(..)]` shares.
+
+use std::fmt::Display;
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+use syn::{
+    Ident, LitStr, Path, Token, Visibility,
+    ext::IdentExt,
+    parse::{Parse, ParseStream, Parser},
+    parse_quote,
+};
+
+use crate::{mistakes::Mistakes, names};
+
+/// What `#[define(..)]` says of the whole set.
+pub(crate) struct Options {
+    /// The path to the facade.
+    pub(crate) krate: Path,
+    pub(crate) identifier: Option<LitStr>,
+    /// Of the generated types, and of `tasks`, `on`, `service`.
+    pub(crate) vis: Visibility,
+    /// The prefix of the generated types.
+    pub(crate) name: Option<Ident>,
+    /// Where it says `shared`, if it does.
+    pub(crate) shared: Option<Ident>,
+    /// Where it says `wire`, if it does.
+    pub(crate) wire: Option<Ident>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            krate: parse_quote!(::nanolith),
+            identifier: None,
+            vis: parse_quote!(pub),
+            name: None,
+            shared: None,
+            wire: None,
+        }
+    }
+}
+
+impl Options {
+    const KNOWN: [&str; 6] = ["identifier", "crate", "vis", "name", "shared", "wire"];
+
+    pub(crate) fn parse(args: TokenStream, mistakes: &mut Mistakes) -> Self {
+        let mut options = Self::default();
+        for entry in entries("define", &Self::KNOWN, args, mistakes) {
+            options.take(entry, mistakes);
+        }
+        options
+    }
+
+    fn take(&mut self, entry: Entry, mistakes: &mut Mistakes) {
+        match entry.key.unraw().to_string().as_str() {
+            "identifier" => self.identifier = entry.value(mistakes, r#""shop.orders""#, identifier),
+            "crate" => {
+                self.krate = entry.value(mistakes, "::path::to::nanolith", absolute).unwrap_or(self.krate.clone())
+            }
+            "vis" => self.vis = entry.value(mistakes, r#""pub(crate)""#, visibility).unwrap_or(self.vis.clone()),
+            "name" => self.name = entry.value(mistakes, "Counters", prefix),
+            "shared" => self.shared = entry.alone(mistakes),
+            _ => self.wire = entry.alone(mistakes).filter(|wire| wire_is_on(wire, mistakes)),
+        }
+    }
+}
+
+fn identifier(input: ParseStream<'_>) -> syn::Result<LitStr> {
+    let text: LitStr = input.parse()?;
+    match text.value().trim().is_empty() {
+        true => Err(syn::Error::new(text.span(), "an identifier is not empty")),
+        false => Ok(text),
+    }
+}
+
+/// A path that means the same wherever the generated code stands.
+fn absolute(input: ParseStream<'_>) -> syn::Result<Path> {
+    let path = input.call(Path::parse_mod_style)?;
+    let first = path.segments.first().map(|segment| segment.ident.to_string());
+    let absolute = path.leading_colon.is_some() || matches!(first.as_deref(), Some("crate" | "$crate"));
+    match absolute {
+        true => Ok(path),
+        false => {
+            let written = crate::text::of(&path);
+            let message =
+                format!("`{written}` is relative, and means something else in another module; write `::{written}`");
+            Err(syn::Error::new_spanned(path, message))
+        }
+    }
+}
+
+fn visibility(input: ParseStream<'_>) -> syn::Result<Visibility> {
+    input.parse::<LitStr>()?.parse()
+}
+
+/// A name, bare or as a text.
+fn prefix(input: ParseStream<'_>) -> syn::Result<Ident> {
+    match input.peek(LitStr) {
+        true => input.parse::<LitStr>()?.parse(),
+        false => input.parse(),
+    }
+}
+
+fn wire_is_on(wire: &Ident, mistakes: &mut Mistakes) -> bool {
+    let on = cfg!(feature = "wire");
+    if !on {
+        mistakes.at(
+            wire,
+            "`wire` needs the cargo feature `wire`: `nanolith = { version = \"..\", features = [\"wire\"] }`",
+        );
+    }
+    on
+}
+
+/// One option: `key`, or `key = value`.
+pub(crate) struct Entry {
+    /// The attribute's name, for messages.
+    attribute: &'static str,
+    pub(crate) key: Ident,
+    value: Option<TokenStream>,
+}
+
+impl Parse for Entry {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let key = input.call(Ident::parse_any)?;
+        let assigned = input.parse::<Option<Token![=]>>()?.is_some();
+        let value = up_to_comma(input)?;
+        match (assigned, value.is_empty()) {
+            (true, true) => Err(syn::Error::new(key.span(), format!("`{key} =` lacks its value"))),
+            (false, false) => Err(syn::Error::new_spanned(value, "expected `=` or `,`")),
+            _ => Ok(Self { attribute: "", key, value: assigned.then_some(value) }),
+        }
+    }
+}
+
+fn up_to_comma(input: ParseStream<'_>) -> syn::Result<TokenStream> {
+    let mut tokens = TokenStream::new();
+    while !input.is_empty() && !input.peek(Token![,]) {
+        input.parse::<TokenTree>()?.to_tokens(&mut tokens);
+    }
+    Ok(tokens)
+}
+
+impl Entry {
+    /// The value, which `read` understands; otherwise a mistake that shows a good one.
+    pub(crate) fn value<T>(
+        &self,
+        mistakes: &mut Mistakes,
+        good: &str,
+        read: impl FnOnce(ParseStream<'_>) -> syn::Result<T>,
+    ) -> Option<T> {
+        let Self { attribute, key, value } = self;
+        let example = format!("for example `#[{attribute}({key} = {good})]`");
+        let Some(value) = value else {
+            mistakes.at(key, format!("`{key}` takes a value: {example}"));
+            return None;
+        };
+        match read.parse2(value.clone()) {
+            Ok(read) => Some(read),
+            Err(error) => {
+                mistakes.at(value, format!("`{key}` cannot be this: {error}; {example}"));
+                None
+            }
+        }
+    }
+
+    /// The key, which stands alone.
+    pub(crate) fn alone(self, mistakes: &mut Mistakes) -> Option<Ident> {
+        let Self { attribute, key, value } = self;
+        if let Some(value) = value {
+            mistakes.at(value, format!("`{key}` stands alone: `#[{attribute}({key})]`"));
+        }
+        Some(key)
+    }
+}
+
+/// The options of one attribute: each known, and given once.
+pub(crate) fn entries(
+    attribute: &'static str,
+    known: &[&str],
+    args: TokenStream,
+    mistakes: &mut Mistakes,
+) -> Vec<Entry> {
+    let mut kept: Vec<Entry> = Vec::new();
+    for entry in split(args, mistakes) {
+        let name = entry.key.unraw().to_string();
+        let earlier = kept.iter().find(|kept| kept.key.unraw() == name);
+        if let Some(earlier) = earlier {
+            let again = format!("`{name}` is given twice; keep one");
+            mistakes.clash(&earlier.key, &entry.key, again, format!("`{name}` is given here too"));
+        } else if known.contains(&name.as_str()) {
+            kept.push(Entry { attribute, ..entry });
+        } else {
+            mistakes.at(&entry.key, unknown(attribute, &name, known));
+        }
+    }
+    kept
+}
+
+fn unknown(attribute: impl Display, name: &str, known: &[&str]) -> String {
+    match names::nearest(name, known) {
+        Some(meant) => format!("`{attribute}` has no option `{name}`; did you mean `{meant}`?"),
+        None => format!("`{attribute}` has no option `{name}`; it has `{}`", known.join("`, `")),
+    }
+}
+
+/// Reads the options one by one, so that a broken one does not hide those after it.
+fn split(args: TokenStream, mistakes: &mut Mistakes) -> Vec<Entry> {
+    let each = |input: ParseStream<'_>| {
+        let mut parts = Vec::new();
+        while !input.is_empty() {
+            parts.push(up_to_comma(input)?);
+            input.parse::<Option<Token![,]>>()?;
+        }
+        Ok(parts)
+    };
+    let parts = each.parse2(args).unwrap_or_default();
+    let read = |part: TokenStream| match syn::parse2(part.clone()) {
+        Ok(entry) => Some(entry),
+        Err(error) => {
+            let place = if part.is_empty() { quote!(,) } else { part };
+            mistakes.at(place, format!("expected `option` or `option = value`: {error}"));
+            None
+        }
+    };
+    parts.into_iter().filter_map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(args: &str) -> Vec<String> {
+        let mut mistakes = Mistakes::default();
+        Options::parse(args.parse().expect("tokens"), &mut mistakes);
+        mistakes.messages()
+    }
+
+    fn read(args: &str) -> Options {
+        let mut mistakes = Mistakes::default();
+        let options = Options::parse(args.parse().expect("tokens"), &mut mistakes);
+        assert_eq!(mistakes.messages(), Vec::<String>::new());
+        options
+    }
+
+    #[test]
+    fn every_option_is_read() {
+        let options = read(r#"identifier = "a.b", crate = ::other::path, vis = "pub(crate)", name = Meters, shared"#);
+        assert_eq!(options.identifier.map(|text| text.value()), Some("a.b".to_owned()));
+        assert_eq!(crate::text::of(options.krate), "::other::path");
+        assert_eq!(crate::text::of(options.vis), "pub(crate)");
+        assert!(options.name.is_some_and(|name| name == "Meters"));
+        assert!(options.shared.is_some());
+    }
+
+    #[test]
+    fn a_name_may_be_a_text_and_a_comma_may_end_the_list() {
+        assert!(read(r#"name = "Meters","#).name.is_some_and(|name| name == "Meters"));
+    }
+
+    #[test]
+    fn an_unknown_option_is_told_with_the_one_meant() {
+        assert_eq!(told("identifer = \"a\""), ["`define` has no option `identifer`; did you mean `identifier`?"]);
+        let told = told("priority");
+        assert_eq!(
+            told,
+            ["`define` has no option `priority`; it has `identifier`, `crate`, `vis`, `name`, `shared`, `wire`"]
+        );
+    }
+
+    #[test]
+    fn an_option_given_twice_is_told_at_both_places() {
+        assert_eq!(told("shared, shared"), ["`shared` is given twice; keep one", "`shared` is given here too"]);
+    }
+
+    #[test]
+    fn a_bad_value_is_told_with_a_good_one() {
+        for (args, example) in [
+            ("identifier = 5", r#"`#[define(identifier = "shop.orders")]`"#),
+            ("identifier = \"\"", r#"`#[define(identifier = "shop.orders")]`"#),
+            ("identifier", r#"`#[define(identifier = "shop.orders")]`"#),
+            ("vis = \"publik\"", r#"`#[define(vis = "pub(crate)")]`"#),
+            ("name = 3", "`#[define(name = Counters)]`"),
+            ("shared = true", "`#[define(shared)]`"),
+            ("crate = foo", "write `::foo`"),
+        ] {
+            let told = told(args);
+            assert!(told.len() == 1 && told[0].contains(example), "{args}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        assert_eq!(told("5, nmae = X, vis = 3, shared = 1").len(), 4);
+    }
+
+    #[cfg(not(feature = "wire"))]
+    #[test]
+    fn an_option_without_its_feature_names_the_feature() {
+        assert!(told("wire")[0].contains("cargo feature `wire`"));
+    }
+}

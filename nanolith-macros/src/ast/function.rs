@@ -1,0 +1,155 @@
+//! A function of the block: its receiver, its context, its arguments.
+
+use syn::{Attribute, FnArg, Ident, Pat, PatType, ReceiverKind, ReturnType, Signature, Type, Visibility, parse_quote};
+
+use crate::{mistakes::Mistakes, this};
+
+/// A function without its body.
+pub(crate) struct Function {
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) sig: Signature,
+}
+
+/// What a function asks of the state.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Receiver {
+    None,
+    Shared,
+    Exclusive,
+    /// `self`, which only `#[on_close]` takes.
+    Owned,
+    /// `self: Arc<Self>` and the like, which nothing takes.
+    Other,
+}
+
+/// An argument.
+pub(crate) struct Param {
+    /// As written, or made up where there is a pattern.
+    pub(crate) name: Ident,
+    /// As written.
+    pub(crate) written: PatType,
+    /// Without `Self`.
+    pub(crate) ty: Type,
+}
+
+impl Function {
+    pub(crate) fn receiver(&self) -> Receiver {
+        let Some(FnArg::Receiver(receiver)) = self.sig.inputs.first() else { return Receiver::None };
+        match &receiver.kind {
+            ReceiverKind::Value => Receiver::Owned,
+            ReceiverKind::Reference(_, _, None) => Receiver::Shared,
+            ReceiverKind::Reference(_, _, Some(_)) => Receiver::Exclusive,
+            ReceiverKind::Typed(_, ty) => typed_receiver(ty),
+            _ => Receiver::Other,
+        }
+    }
+
+    pub(crate) fn is_async(&self) -> bool {
+        self.sig.asyncness.is_some()
+    }
+
+    /// The parameters without `self`.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &PatType> {
+        self.sig.inputs.iter().filter_map(|input| match input {
+            FnArg::Typed(input) => Some(input),
+            FnArg::Receiver(_) => None,
+        })
+    }
+
+    /// What it returns, `()` included.
+    pub(crate) fn output(&self) -> Type {
+        match &self.sig.output {
+            ReturnType::Default => parse_quote!(()),
+            ReturnType::Type(_, ty) => (**ty).clone(),
+        }
+    }
+
+    /// Whether a context comes first.
+    pub(crate) fn takes_context(&self) -> bool {
+        self.inputs().next().is_some_and(|first| is_context(&first.ty))
+    }
+
+    /// The parameters without `self` and without a context that comes first.
+    pub(crate) fn params(&self, this: &Type) -> Vec<Param> {
+        let inputs = self.inputs().skip(usize::from(self.takes_context()));
+        inputs.enumerate().map(|(position, input)| Param::new(position, input, this)).collect()
+    }
+}
+
+fn typed_receiver(ty: &Type) -> Receiver {
+    match ungrouped(ty) {
+        ty if is_self(ty) => Receiver::Owned,
+        Type::Reference(reference) if !is_self(&reference.elem) => Receiver::Other,
+        Type::Reference(reference) if reference.mutability.is_none() => Receiver::Shared,
+        Type::Reference(_) => Receiver::Exclusive,
+        _ => Receiver::Other,
+    }
+}
+
+fn is_self(ty: &Type) -> bool {
+    matches!(ungrouped(ty), Type::Path(path) if path.qself.is_none() && path.path.is_ident("Self"))
+}
+
+impl Param {
+    fn new(position: usize, written: &PatType, this: &Type) -> Self {
+        let name = match plain_name(&written.pat) {
+            Some(name) => name.clone(),
+            None => Ident::new(&format!("argument{position}"), proc_macro2::Span::mixed_site()),
+        };
+        Self { name, written: written.clone(), ty: this::spelled_out(&written.ty, this) }
+    }
+
+    /// Whether it has a name to make a field of.
+    pub(crate) fn is_named(&self) -> bool {
+        plain_name(&self.written.pat).is_some()
+    }
+
+    /// An argument stands or falls with its task.
+    pub(crate) fn refuse_cfg(&self, mistakes: &mut Mistakes) {
+        let conditional = ["cfg", "cfg_attr"];
+        for attribute in &self.written.attrs {
+            if conditional.iter().any(|name| attribute.path().is_ident(name)) {
+                mistakes.at(
+                    attribute,
+                    "an argument cannot depend on a `cfg`; put the `cfg` on two versions of the function",
+                );
+            }
+        }
+    }
+}
+
+/// The name in `x` and `mut x`.
+fn plain_name(pattern: &Pat) -> Option<&Ident> {
+    match pattern {
+        Pat::Ident(name) if name.by_ref.is_none() && name.subpat.is_none() => Some(&name.ident),
+        _ => None,
+    }
+}
+
+/// Whether a type is `&Context<..>`, by whatever path.
+pub(crate) fn is_context(ty: &Type) -> bool {
+    match ungrouped(ty) {
+        Type::Reference(reference) if reference.mutability.is_none() => {
+            type_name(&reference.elem).is_some_and(|name| name == "Context")
+        }
+        _ => false,
+    }
+}
+
+/// What stands in parentheses, or came out of a macro's `$ty`.
+pub(crate) fn ungrouped(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => ungrouped(&group.elem),
+        Type::Paren(paren) => ungrouped(&paren.elem),
+        other => other,
+    }
+}
+
+/// The last name of a path, less its arguments.
+pub(crate) fn type_name(ty: &Type) -> Option<Ident> {
+    match ungrouped(ty) {
+        Type::Path(path) if path.qself.is_none() => path.path.segments.last().map(|last| last.ident.clone()),
+        _ => None,
+    }
+}

@@ -1,0 +1,288 @@
+//! Attributes on functions: the helpers that are taken off, and those that generated code repeats.
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use syn::{Attribute, Ident, Meta, Path, Token, ext::IdentExt, parse_quote, punctuated::Punctuated, spanned::Spanned};
+
+use crate::{args, mistakes::Mistakes};
+
+/// The attributes that have a meaning inside of a `#[define]` block only.
+const HELPERS: [&str; 5] = ["task", "init", "before_task", "after_task", "on_close"];
+
+/// What the helper attributes of one function say.
+#[derive(Default)]
+pub(crate) struct Helpers {
+    pub(crate) task: Option<TaskOptions>,
+    /// One, unless there is a mistake.
+    pub(crate) hooks: Vec<(HookKind, Attribute)>,
+}
+
+/// `#[task(..)]`
+#[derive(Default)]
+pub(crate) struct TaskOptions {
+    /// The attribute, if there is one.
+    pub(crate) place: Option<Attribute>,
+    pub(crate) skip: Option<Ident>,
+    pub(crate) name: Option<Ident>,
+    pub(crate) local: Option<Ident>,
+    pub(crate) idempotent: Option<Ident>,
+}
+
+impl TaskOptions {
+    const KNOWN: [&str; 4] = ["skip", "name", "local", "idempotent"];
+
+    fn parse(attribute: &Attribute, mistakes: &mut Mistakes) -> Self {
+        let mut options = Self { place: Some(attribute.clone()), ..Self::default() };
+        let args = match &attribute.meta {
+            Meta::Path(_) => TokenStream::new(),
+            Meta::List(list) => list.tokens.clone(),
+            Meta::NameValue(_) => {
+                mistakes.at(attribute, "`task` takes its options in parentheses: `#[task(name = other)]`");
+                TokenStream::new()
+            }
+        };
+        for entry in args::entries("task", &Self::KNOWN, args, mistakes) {
+            match entry.key.to_string().as_str() {
+                "skip" => options.skip = entry.alone(mistakes),
+                "local" => options.local = entry.alone(mistakes),
+                "idempotent" => options.idempotent = entry.alone(mistakes),
+                _ => options.name = entry.value(mistakes, "other_name", |input| input.call(name)),
+            }
+        }
+        options.refuse_contradictions(mistakes);
+        options
+    }
+
+    fn refuse_contradictions(&self, mistakes: &mut Mistakes) {
+        let Self { skip, name, local, idempotent, .. } = self;
+        if skip.is_none() {
+            return;
+        }
+        for option in [name, local, idempotent].into_iter().flatten() {
+            mistakes
+                .at(option, "`skip` leaves the function out, and then nothing else has a meaning; keep one of the two");
+        }
+    }
+}
+
+/// A name, bare or as a text; a keyword needs its `r#`.
+fn name(input: syn::parse::ParseStream<'_>) -> syn::Result<Ident> {
+    match input.peek(syn::LitStr) {
+        true => input.parse::<syn::LitStr>()?.parse(),
+        false => input.parse(),
+    }
+}
+
+/// Which hook a function is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HookKind {
+    Init,
+    BeforeTask,
+    AfterTask,
+    OnClose,
+}
+
+impl HookKind {
+    pub(crate) const fn attribute(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::BeforeTask => "before_task",
+            Self::AfterTask => "after_task",
+            Self::OnClose => "on_close",
+        }
+    }
+
+    fn of(name: &str) -> Option<Self> {
+        let all = [Self::Init, Self::BeforeTask, Self::AfterTask, Self::OnClose];
+        all.into_iter().find(|kind| kind.attribute() == name)
+    }
+}
+
+/// Takes the helper attributes off a function and reads them. They are known by the last segment of their path, so
+/// that `#[nanolith::task]` is one too.
+pub(crate) fn take(attributes: &mut Vec<Attribute>, mistakes: &mut Mistakes) -> Helpers {
+    let mut helpers = Helpers::default();
+    attributes.retain(|attribute| {
+        if let Some(helper) = helper_under_cfg(attribute) {
+            let message = format!("`#[{helper}]` cannot stand in a `cfg_attr`: put the `cfg` on the function itself");
+            mistakes.at(attribute, message);
+            return false;
+        }
+        let Some(name) = helper_name(attribute.path()) else { return true };
+        match HookKind::of(&name) {
+            Some(kind) => helpers.take_hook(kind, attribute, mistakes),
+            None => helpers.take_task(attribute, mistakes),
+        }
+        false
+    });
+    helpers
+}
+
+impl Helpers {
+    fn take_hook(&mut self, kind: HookKind, attribute: &Attribute, mistakes: &mut Mistakes) {
+        if !matches!(attribute.meta, Meta::Path(_)) {
+            let name = kind.attribute();
+            mistakes.at(attribute, format!("`{name}` has no options: `#[{name}]`"));
+        }
+        self.hooks.push((kind, attribute.clone()));
+    }
+
+    fn take_task(&mut self, attribute: &Attribute, mistakes: &mut Mistakes) {
+        let options = TaskOptions::parse(attribute, mistakes);
+        if self.task.is_some() {
+            mistakes.at(attribute, "a second `#[task]`: put all options in one, `#[task(local, name = other)]`");
+        } else {
+            self.task = Some(options);
+        }
+    }
+}
+
+fn helper_name(path: &Path) -> Option<String> {
+    let name = path.segments.last()?.ident.unraw().to_string();
+    HELPERS.contains(&name.as_str()).then_some(name)
+}
+
+fn helper_under_cfg(attribute: &Attribute) -> Option<String> {
+    let inner = conditional(attribute)?.1;
+    inner.iter().find_map(|meta| helper_name(meta.path()))
+}
+
+/// The condition and the attributes of a `cfg_attr`.
+fn conditional(attribute: &Attribute) -> Option<(Meta, Vec<Meta>)> {
+    if !attribute.path().is_ident("cfg_attr") {
+        return None;
+    }
+    let parts = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).ok()?;
+    let mut parts = parts.into_iter();
+    let condition = parts.next()?;
+    Some((condition, parts.collect()))
+}
+
+/// Whether an attribute is a `cfg`, which every generated piece of a task repeats.
+fn is_cfg(meta: &Meta) -> bool {
+    meta.path().is_ident("cfg")
+}
+
+/// The attributes of a function that also hold for its generated method.
+fn is_for_methods(meta: &Meta) -> bool {
+    let path = meta.path();
+    is_cfg(meta) || is_lint(meta) || path.is_ident("doc") || path.is_ident("deprecated")
+}
+
+fn is_lint(meta: &Meta) -> bool {
+    ["allow", "warn", "deny", "forbid", "expect"].iter().any(|level| meta.path().is_ident(level))
+}
+
+/// The `cfg`s among `attributes`.
+pub(crate) fn cfgs(attributes: &[Attribute]) -> Vec<Attribute> {
+    repeated(attributes, is_cfg)
+}
+
+/// The `cfg`s and the lint levels among `attributes`: what holds for all that comes from an `impl`.
+pub(crate) fn for_items(attributes: &[Attribute]) -> Vec<Attribute> {
+    repeated(attributes, |meta| is_cfg(meta) || is_lint(meta))
+}
+
+/// What a generated method repeats of its function.
+pub(crate) fn for_methods(attributes: &[Attribute]) -> Vec<Attribute> {
+    repeated(attributes, is_for_methods)
+}
+
+/// Whether there is documentation, be it under a `cfg_attr`.
+pub(crate) fn are_documented(attributes: &[Attribute]) -> bool {
+    !repeated(attributes, |meta| meta.path().is_ident("doc") && !matches!(meta, Meta::List(_))).is_empty()
+}
+
+fn repeated(attributes: &[Attribute], wanted: fn(&Meta) -> bool) -> Vec<Attribute> {
+    attributes.iter().filter_map(|attribute| repeat(attribute, wanted)).collect()
+}
+
+fn repeat(attribute: &Attribute, wanted: fn(&Meta) -> bool) -> Option<Attribute> {
+    let Some((condition, inner)) = conditional(attribute) else {
+        return wanted(&attribute.meta)
+            .then(|| Attribute { meta: relaxed(attribute.meta.clone()), ..attribute.clone() });
+    };
+    let inner: Vec<Meta> = inner.into_iter().filter(wanted).map(relaxed).collect();
+    (!inner.is_empty()).then(|| parse_quote!(#[cfg_attr(#condition, #(#inner),*)]))
+}
+
+/// An `expect` is met at the function itself, and may not be met a second time.
+fn relaxed(meta: Meta) -> Meta {
+    match meta {
+        Meta::List(mut list) if list.path.is_ident("expect") => {
+            list.path = Ident::new("allow", list.path.span()).into();
+            Meta::List(list)
+        }
+        other => other,
+    }
+}
+
+/// What a helper attribute comes to on its own: where it may stand.
+pub(crate) fn misplaced(helper: &str, item: &TokenStream) -> TokenStream {
+    let example = match helper {
+        "task" => "#[define] impl Geometry { #[task] fn add(x: i64, y: i64) -> i64 { x + y } }".to_owned(),
+        "init" => "#[define] impl Counter { #[init] fn start(first: i64) -> Self { .. } }".to_owned(),
+        _ => format!("#[define] impl Counter {{ #[{helper}] fn hook(..) {{ .. }} }}"),
+    };
+    let message = format!("`#[{helper}]` has a meaning only inside a `#[define]` block: `{example}`");
+    let mut tokens = syn::Error::new(Span::call_site(), message).into_compile_error();
+    item.to_tokens(&mut tokens);
+    tokens
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quote::quote;
+
+    fn function(tokens: &TokenStream) -> Vec<Attribute> {
+        syn::parse2::<syn::ItemFn>(quote!(#tokens fn f() {})).expect("a function").attrs
+    }
+
+    fn written(attributes: &[Attribute]) -> Vec<String> {
+        attributes.iter().map(crate::text::of).collect()
+    }
+
+    #[test]
+    fn helpers_are_taken_off_by_their_last_segment() {
+        let mut attributes = function(&quote!(#[nanolith::task(local)] #[inline] #[define::init]));
+        let mut mistakes = Mistakes::default();
+        let helpers = take(&mut attributes, &mut mistakes);
+        assert_eq!(written(&attributes), ["#[inline]"]);
+        assert!(helpers.task.is_some_and(|task| task.local.is_some()));
+        assert!(helpers.hooks.iter().any(|(kind, _)| *kind == HookKind::Init));
+        assert_eq!(mistakes.count(), 0);
+    }
+
+    #[test]
+    fn methods_repeat_docs_lints_and_cfgs_but_expect_nothing() {
+        let attributes = function(quote! {
+            #[doc = "Adds."]
+            #[must_use]
+            #[expect(dead_code)]
+            #[cfg(unix)]
+            #[cfg_attr(test, inline, allow(unused))]
+        });
+        let repeated = written(&for_methods(&attributes));
+        assert_eq!(repeated.len(), 4);
+        assert_eq!(repeated[1], "#[allow(dead_code)]");
+        assert_eq!(repeated[3], "#[cfg_attr(test, allow(unused))]");
+        assert_eq!(written(&cfgs(&attributes)), ["#[cfg(unix)]"]);
+    }
+
+    #[test]
+    fn a_helper_under_cfg_attr_is_told() {
+        let mut mistakes = Mistakes::default();
+        take(&mut function(quote!(#[cfg_attr(unix, task(skip))])), &mut mistakes);
+        assert!(mistakes.messages()[0].contains("`#[task]` cannot stand in a `cfg_attr`"));
+    }
+
+    #[test]
+    fn task_options_are_checked_like_those_of_define() {
+        let mut mistakes = Mistakes::default();
+        take(&mut function(quote!(#[task(nmae = other, skip = 1, local, local)])), &mut mistakes);
+        let told = mistakes.messages();
+        assert_eq!(told[0], "`task` has no option `nmae`; did you mean `name`?");
+        assert_eq!(told.len(), 5);
+    }
+}

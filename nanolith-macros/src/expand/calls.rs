@@ -1,0 +1,109 @@
+//! `GeometryCalls<E>`: a typed method a task.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+
+use crate::{
+    ast::{Receiver, Set, Task},
+    attr,
+    expand::{attrs, doc, impl_attrs, phantom, with_executor},
+    names,
+};
+
+/// The struct and its methods.
+pub(crate) fn all(set: &Set) -> TokenStream {
+    around(set, |task| construction(set, task))
+}
+
+/// The same, where no method does anything; there is one for the tasks with mistakes too.
+pub(crate) fn inert(set: &Set) -> TokenStream {
+    around(set, |_| quote!(::core::unimplemented!()))
+}
+
+fn around(set: &Set, body: impl Fn(&Task) -> TokenStream) -> TokenStream {
+    let structure = structure(set);
+    let methods = set.tasks.iter().map(|task| method(set, task, &body(task)));
+    let (attrs, calls, this, executor, krate) =
+        (impl_attrs(set), set.calls_type(), set.this(), &set.executor, set.krate());
+    let mut generics = with_executor(set);
+    let bound: syn::WherePredicate = syn::parse_quote!(#executor: #krate::Executor<#this>);
+    generics.make_where_clause().predicates.push(bound);
+    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    quote! {
+        #structure
+
+        #attrs
+        impl #impl_generics #calls #type_generics #where_clause {
+            #(#methods)*
+        }
+    }
+}
+
+fn structure(set: &Set) -> TokenStream {
+    let (attrs, vis, calls, executor) = (attrs(set), set.vis(), set.calls_type(), &set.executor);
+    let doc = doc(&format!("Typed calls of the tasks of `{}`, run by `{executor}`.", set.name()));
+    let generics = with_executor(set);
+    let where_clause = &generics.where_clause;
+    let phantom = phantom(set).map(|phantom| quote!(set: #phantom,));
+    quote! {
+        #doc
+        #attrs
+        #vis struct #calls #generics #where_clause {
+            executor: #executor,
+            #phantom
+        }
+    }
+}
+
+fn method(set: &Set, task: &Task, body: &TokenStream) -> TokenStream {
+    let (vis, name, params, types) = (&task.function.vis, task.name(), task.names(), task.types());
+    let (this, executor, krate, output) = (set.this(), &set.executor, set.krate(), &task.output);
+    let attrs = attr::for_methods(&task.function.attrs);
+    let doc = undocumented(set, task);
+    let generics = &task.function.sig.generics;
+    let where_clause = conditions(set, task);
+    quote! {
+        #(#attrs)*
+        #doc
+        #[track_caller]
+        #vis fn #name #generics (&self #(, #params: #types)*) -> #krate::Call<'_, #this, #executor, #output> #where_clause {
+            #body
+        }
+    }
+}
+
+/// What the executor must have for this task, besides running the set.
+fn conditions(set: &Set, task: &Task) -> Option<TokenStream> {
+    let (this, executor, krate) = (set.this(), &set.executor, set.krate());
+    let state = match task.function.receiver() {
+        Receiver::Shared => Some(quote!(SharesState)),
+        Receiver::Exclusive => Some(quote!(OwnsState)),
+        Receiver::None | Receiver::Owned | Receiver::Other => None,
+    };
+    let local = task.options.local.as_ref().map(|_| quote!(RunsLocal));
+    let needed: Vec<_> = state.into_iter().chain(local).map(|bound| quote!(#krate::#bound<#this>)).collect();
+    let own = task.function.sig.generics.where_clause.as_ref().map(|clause| clause.predicates.to_token_stream());
+    let bound = (!needed.is_empty()).then(|| quote!(#executor: #(#needed)+*));
+    let predicates: Vec<_> = bound.into_iter().chain(own).collect();
+    (!predicates.is_empty()).then(|| quote!(where #(#predicates),*))
+}
+
+/// A line for a method whose function has none.
+fn undocumented(set: &Set, task: &Task) -> Option<TokenStream> {
+    let doc = doc(&format!("Calls `{}::{}`.", set.name(), task.ident()));
+    (!attr::are_documented(&task.function.attrs)).then_some(doc)
+}
+
+fn construction(set: &Set, task: &Task) -> TokenStream {
+    let (krate, tasks, outputs) = (set.krate(), set.task_type(), set.output_type());
+    let (variant, params) = (&task.variant, task.names());
+    let (output, value) = (names::local("output"), names::local("value"));
+    // The wrong argument of a caller is told with the place of the parameter.
+    let construct = quote_spanned!(names::quietly(task.ident().span())=> #tasks::#variant { #(#params),* });
+    quote! {
+        #krate::Call::new(&self.executor, #construct, |#output| match #output {
+            #outputs::#variant(#value) => ::core::option::Option::Some(#value),
+            _ => ::core::option::Option::None,
+        })
+    }
+}

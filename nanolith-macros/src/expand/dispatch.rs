@@ -1,0 +1,193 @@
+//! `impl TaskSet for Geometry`, and in it the one `match` that runs a task.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+
+use crate::{
+    ast::{Receiver, Set, Task},
+    expand::{calls_over, hooks, id, impl_attrs, phantom},
+    names,
+};
+
+/// All of the `impl`.
+pub(crate) fn task_set(set: &Set) -> TokenStream {
+    let (hooks, info, duplicate, run) = (hooks::constant(set), id::lookup(set), duplicate(set), run(set));
+    implementation(set, &quote! { #hooks #info #duplicate #run })
+}
+
+/// An `impl` that runs nothing.
+pub(crate) fn inert(set: &Set) -> TokenStream {
+    let krate = set.krate();
+    implementation(
+        set,
+        &quote! {
+            fn info(_: &Self::Task) -> &'static #krate::TaskInfo {
+                ::core::unimplemented!()
+            }
+            fn run(_: Self::Task, _: &mut #krate::__private::Scope<Self>) -> #krate::__private::Run<Self::Output> {
+                ::core::unimplemented!()
+            }
+        },
+    )
+}
+
+fn implementation(set: &Set, members: &TokenStream) -> TokenStream {
+    let (attrs, krate, this, tasks, outputs) =
+        (impl_attrs(set), set.krate(), set.this(), set.task_type(), set.output_type());
+    let generics = set.generics();
+    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    let (calls, shared, constants) = (calls(set), shared(set), id::constants(set));
+    let executor = &set.executor;
+    let over_executor = calls_over(set, &quote!(#executor));
+    quote! {
+        #attrs
+        impl #impl_generics #krate::TaskSet for #this #where_clause {
+            type Task = #tasks #type_generics;
+            type Output = #outputs #type_generics;
+            type Calls<#executor> = #over_executor;
+            #shared
+            #constants
+            #members
+            #calls
+        }
+    }
+}
+
+/// What a call on a pool carries of the state.
+fn shared(set: &Set) -> TokenStream {
+    let krate = set.krate();
+    match &set.options.shared {
+        Some(shared) if !set.is_module() => {
+            let state = quote_spanned!(names::quietly(shared.span())=> ::std::sync::Arc<Self>);
+            quote!(type Shared = #state;)
+        }
+        _ => quote!(type Shared = #krate::__private::NoState;),
+    }
+}
+
+fn calls(set: &Set) -> TokenStream {
+    let executor = &set.executor;
+    let construct = construct_calls(set, &quote!(executor));
+    quote! {
+        fn calls<#executor>(executor: #executor) -> Self::Calls<#executor> {
+            #construct
+        }
+    }
+}
+
+/// `GeometryCalls { executor }`, with what `field` says of the executor.
+pub(crate) fn construct_calls(set: &Set, field: &TokenStream) -> TokenStream {
+    let calls = set.calls_type();
+    let phantom = phantom(set).map(|_| quote!(, set: ::core::marker::PhantomData));
+    quote!(#calls { #field #phantom })
+}
+
+fn run(set: &Set) -> TokenStream {
+    let krate = set.krate();
+    let (task, scope) = (names::local("task"), names::local("scope"));
+    let arms = set.tasks.iter().map(|task| arm(set, task));
+    quote! {
+        fn run(#task: Self::Task, #scope: &mut #krate::__private::Scope<Self>) -> #krate::__private::Run<Self::Output> {
+            match #task {
+                #(#arms)*
+            }
+        }
+    }
+}
+
+fn arm(set: &Set, task: &Task) -> TokenStream {
+    let (cfgs, tasks, variant, params) = (task.cfgs(), set.task_type(), &task.variant, task.names());
+    let preparation = preparation(task);
+    let end = if task.function.is_async() { spawn(set, task) } else { finish(set, task) };
+    let body = if preparation.is_empty() { quote!(#end,) } else { quote!({ #preparation #end }) };
+    quote! {
+        #(#cfgs)*
+        #tasks::#variant { #(#params),* } => #body
+    }
+}
+
+/// What the call borrows from: the context, and for a future that outlives the scope, the state.
+fn preparation(task: &Task) -> TokenStream {
+    let (scope, cx, state, owner) =
+        (names::local("scope"), names::local("cx"), names::local("state"), names::local("owner"));
+    let context = task.function.takes_context().then(|| quote!(let #cx = #scope.context();));
+    let state = match (task.function.is_async(), task.function.receiver()) {
+        (true, Receiver::Shared) => Some(quote!(let #state = #scope.reader();)),
+        (true, Receiver::Exclusive) => Some(quote!(let #owner = #scope.owner();)),
+        _ => None,
+    };
+    quote!(#context #state)
+}
+
+fn finish(set: &Set, task: &Task) -> TokenStream {
+    let (krate, outputs, variant) = (set.krate(), set.output_type(), &task.variant);
+    let call = call(set, task);
+    quote!(#krate::__private::Run::Done(#outputs::#variant(#call)))
+}
+
+/// Leaves the future. One that is not `Send` where it must be is told at the function's name.
+fn spawn(set: &Set, task: &Task) -> TokenStream {
+    let (outputs, variant, scope) = (set.output_type(), &task.variant, names::local("scope"));
+    let call = call(set, task);
+    let stays = match task.function.receiver() {
+        Receiver::None => task.options.local.is_some(),
+        Receiver::Shared => !set.is_shared() || task.options.local.is_some(),
+        Receiver::Exclusive | Receiver::Owned | Receiver::Other => true,
+    };
+    let place = names::quietly(task.ident().span());
+    let spawn = if stays { quote_spanned!(place=> spawn_local) } else { quote_spanned!(place=> spawn) };
+    quote!(#scope.#spawn(async move { #outputs::#variant(#call.await) }))
+}
+
+/// The call of the user's function.
+fn call(set: &Set, task: &Task) -> TokenStream {
+    let path = set.path_to(task.ident());
+    let context = names::local("cx");
+    let receiver = receiver(task);
+    let context = task.function.takes_context().then(|| quote!(&#context));
+    let params = task.names().into_iter().map(|name| quote!(#name));
+    let arguments = receiver.into_iter().chain(context).chain(params);
+    quote!(#path(#(#arguments),*))
+}
+
+fn receiver(task: &Task) -> Option<TokenStream> {
+    let (scope, state, owner) = (names::local("scope"), names::local("state"), names::local("owner"));
+    match (task.function.receiver(), task.function.is_async()) {
+        (Receiver::Shared, false) => Some(quote!(&#scope.reader())),
+        (Receiver::Shared, true) => Some(quote!(&#state)),
+        (Receiver::Exclusive, false) => Some(quote!(&mut #scope.owner().write())),
+        (Receiver::Exclusive, true) => Some(quote!(&mut #owner.write())),
+        (Receiver::None | Receiver::Owned | Receiver::Other, _) => None,
+    }
+}
+
+/// `fn duplicate`, for a set with a task that may run twice.
+fn duplicate(set: &Set) -> Option<TokenStream> {
+    let idempotent: Vec<_> = set.tasks.iter().filter(|task| task.options.idempotent.is_some()).collect();
+    if idempotent.is_empty() {
+        return None;
+    }
+    let task = names::local("task");
+    let arms = idempotent.into_iter().map(|task| copy(set, task));
+    Some(quote! {
+        fn duplicate(#task: &Self::Task) -> ::core::option::Option<Self::Task> {
+            match #task {
+                #(#arms)*
+                _ => ::core::option::Option::None,
+            }
+        }
+    })
+}
+
+/// A second task; an argument that is not `Clone` is told at its type.
+fn copy(set: &Set, task: &Task) -> TokenStream {
+    let (cfgs, tasks, variant, params) = (task.cfgs(), set.task_type(), &task.variant, task.names());
+    let copies = task.params.iter().map(|param| {
+        let (name, place) = (&param.name, names::place_of(&param.written.ty));
+        quote_spanned!(place=> #name: ::core::clone::Clone::clone(#name))
+    });
+    quote! {
+        #(#cfgs)*
+        #tasks::#variant { #(#params),* } => ::core::option::Option::Some(#tasks::#variant { #(#copies),* }),
+    }
+}

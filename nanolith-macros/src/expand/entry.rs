@@ -1,0 +1,80 @@
+//! How callers come by the typed calls: `tasks`, `on`, `service`, `shared`.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::{
+    ast::Set,
+    expand::{attrs, calls_over, dispatch, doc, hooks, impl_attrs},
+};
+
+/// In an `impl` they are associated functions, in a module free ones.
+pub(crate) fn functions(set: &Set) -> TokenStream {
+    placed(set, hooks::service(set))
+}
+
+/// The same without a service that starts, which may be what the mistake is about.
+pub(crate) fn inert(set: &Set) -> TokenStream {
+    placed(set, hooks::inert_service(set))
+}
+
+fn placed(set: &Set, service: TokenStream) -> TokenStream {
+    let this = set.this();
+    let all =
+        [("tasks", tasks(set)), ("on", on(set)), ("service", service), ("shared", shared(set).unwrap_or_default())];
+    let free = all.into_iter().filter(|(name, tokens)| !set.clashes.contains(*name) && !tokens.is_empty());
+    let functions: Vec<_> = free.map(|(_, function)| function).collect();
+    if set.is_module() {
+        let attrs = attrs(set);
+        return quote!(#(#attrs #functions)*);
+    }
+    let (attrs, generics) = (impl_attrs(set), set.generics());
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    quote! {
+        #attrs
+        impl #impl_generics #this #where_clause {
+            #(#functions)*
+        }
+    }
+}
+
+fn tasks(set: &Set) -> TokenStream {
+    let (vis, krate) = (set.vis(), set.krate());
+    let pool = quote!(#krate::GlobalPool);
+    let (calls, construct) = (calls_over(set, &pool), dispatch::construct_calls(set, &quote!(executor: #pool)));
+    let doc = doc(&format!("The typed calls of `{}`, run by the global pool.", set.name()));
+    quote! {
+        #doc
+        #[must_use]
+        #vis fn tasks() -> &'static #calls {
+            const { &#construct }
+        }
+    }
+}
+
+fn on(set: &Set) -> TokenStream {
+    let (vis, krate, this) = (set.vis(), set.krate(), set.this_here());
+    let calls = calls_over(set, &quote!(#krate::Pool));
+    let doc = doc(&format!("The typed calls of `{}`, run by `pool`.", set.name()));
+    quote! {
+        #doc
+        #[must_use]
+        #vis fn on(pool: &#krate::Pool) -> #calls {
+            <#this as #krate::TaskSet>::calls(::core::clone::Clone::clone(pool))
+        }
+    }
+}
+
+/// Under `#[define(shared)]`.
+fn shared(set: &Set) -> Option<TokenStream> {
+    let (vis, krate) = (set.vis(), set.krate());
+    let doc = doc("A state to share between the tasks of a pool: `.on(&pool)` or `.tasks()` gives the typed calls.");
+    (set.is_shared() && !set.is_module()).then(|| {
+        quote! {
+            #doc
+            #vis fn shared(state: ::std::sync::Arc<Self>) -> #krate::SharedState<Self> {
+                #krate::SharedState::new(state)
+            }
+        }
+    })
+}

@@ -1,0 +1,185 @@
+//! `const HOOKS`, and `service`, which runs the `#[init]`.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::{Ident, ReturnType};
+
+use crate::{
+    ast::{Hook, Receiver, Set, Start},
+    attr::{self, HookKind},
+    expand::doc,
+    names,
+};
+
+/// The constant; a set without hooks keeps the default.
+pub(crate) fn constant(set: &Set) -> Option<TokenStream> {
+    let krate = set.krate();
+    let hooks: Vec<_> = set.hooks.iter().filter(|hook| hook.kind != HookKind::Init).collect();
+    if hooks.is_empty() {
+        return None;
+    }
+    let additions = hooks.into_iter().map(|hook| addition(set, hook));
+    Some(quote! {
+        const HOOKS: #krate::__private::Hooks<Self> = {
+            let hooks = #krate::__private::Hooks::NONE;
+            #(#additions)*
+            hooks
+        };
+    })
+}
+
+/// One hook in the form in which the set has it.
+fn addition(set: &Set, hook: &Hook) -> TokenStream {
+    let cfgs = attr::cfgs(&hook.function.attrs);
+    let (adds, hook) = match hook.kind {
+        HookKind::Init => return TokenStream::new(),
+        HookKind::BeforeTask => (quote!(before), around_task(set, hook, &quote!(Before), &[])),
+        HookKind::AfterTask => (quote!(after), around_task(set, hook, &quote!(After), &[quote!(outcome)])),
+        HookKind::OnClose => (quote!(on_close), on_close(set, hook)),
+    };
+    quote! {
+        #(#cfgs)*
+        let hooks = hooks.#adds(#hook);
+    }
+}
+
+fn around_task(set: &Set, hook: &Hook, kind: &TokenStream, more: &[TokenStream]) -> TokenStream {
+    let (krate, path) = (set.krate(), set.path_to(&hook.function.sig.ident));
+    let state = (hook.function.receiver() == Receiver::Shared).then(|| quote!(state));
+    let parameters: Vec<_> = state.iter().cloned().chain([quote!(call)]).chain(more.iter().cloned()).collect();
+    let is_async = hook.function.is_async();
+    let form = match (state.is_some(), is_async) {
+        (false, false) => quote!(Free),
+        (true, false) => quote!(Shared),
+        (false, true) => quote!(FreeAsync),
+        (true, true) if set.is_shared() => quote!(SharedSendAsync),
+        (true, true) => quote!(SharedAsync),
+    };
+    let into_result = of_output(set, hook, &quote!(HookOutput), "into_result");
+    let body = match is_async {
+        false => quote!(#into_result(#path(#(#parameters),*))),
+        true => {
+            let state = state.map(|state| quote!(&#state,));
+            quote!(::std::boxed::Box::pin(async move { #into_result(#path(#state &call #(, #more)*).await) }))
+        }
+    };
+    quote!(#krate::__private::#kind::#form(|#(#parameters),*| #body))
+}
+
+fn on_close(set: &Set, hook: &Hook) -> TokenStream {
+    let (krate, path) = (set.krate(), set.path_to(&hook.function.sig.ident));
+    let state = (hook.function.receiver() == Receiver::Owned).then(|| quote!(state));
+    let (form, body) = match (state.is_some(), hook.function.is_async()) {
+        (false, false) => (quote!(Free), quote!(#path())),
+        (true, false) => (quote!(State), quote!(#path(#state))),
+        (false, true) => (quote!(FreeAsync), quote!(::std::boxed::Box::pin(#path()))),
+        (true, true) => (quote!(StateAsync), quote!(::std::boxed::Box::pin(#path(#state)))),
+    };
+    quote!(#krate::__private::OnClose::#form(|#state| #body))
+}
+
+/// `service`: with the arguments of `#[init]`, with the state, or with nothing.
+pub(crate) fn service(set: &Set) -> TokenStream {
+    let (vis, krate, this) = (set.vis(), set.krate(), set.this_here());
+    let doc = doc(&format!("A service of `{}`, to be launched.", set.name()));
+    let infallible = quote!(#krate::ServiceBuilder<#this, ::core::convert::Infallible>);
+    match set.start() {
+        Start::Init(init) => service_of_init(set, init),
+        Start::WithState => quote! {
+            #doc
+            #vis fn service(state: #this) -> #infallible {
+                #krate::ServiceBuilder::with_state(state)
+            }
+        },
+        Start::Stateless => quote! {
+            #doc
+            #vis fn service() -> #infallible {
+                #krate::ServiceBuilder::stateless()
+            }
+        },
+    }
+}
+
+fn service_of_init(set: &Set, init: &Hook) -> TokenStream {
+    let signature = signature_of_service(set, init);
+    let (krate, this, path) = (set.krate(), set.this_here(), set.path_to(&init.function.sig.ident));
+    let cx = names::local("cx");
+    let names: Vec<_> = init.params.iter().map(|param| &param.name).collect();
+    let (takes_context, is_async) = (init.function.takes_context(), init.function.is_async());
+    let context = takes_context.then(|| if is_async { quote!(&#cx,) } else { quote!(#cx,) });
+    let bound = if takes_context { quote!(#cx) } else { quote!(_) };
+    let into_result = of_output(set, init, &init_output(set), "into_result");
+    let construct = match (set.is_module(), is_async) {
+        (false, false) => quote!(init),
+        (false, true) => quote!(init_async),
+        (true, false) => quote!(init_stateless),
+        (true, true) => quote!(init_stateless_async),
+    };
+    let start = match is_async {
+        false => quote!(move |#bound: &#krate::Context<#this>| #into_result(#path(#context #(#names),*))),
+        true => quote! {
+            move |#bound: #krate::Context<#this>| async move { #into_result(#path(#context #(#names),*).await) }
+        },
+    };
+    quote! {
+        #signature {
+            #krate::ServiceBuilder::#construct(#start)
+        }
+    }
+}
+
+/// Everything of the `service` of an `#[init]` but its body.
+fn signature_of_service(set: &Set, init: &Hook) -> TokenStream {
+    let (vis, krate, this) = (set.vis(), set.krate(), set.this_here());
+    let attrs = attr::for_methods(&init.function.attrs);
+    let doc =
+        doc(&format!("A service of `{}`, to be launched; it starts with `{}`.", set.name(), init.function.sig.ident));
+    let doc = (!attr::are_documented(&init.function.attrs)).then_some(doc);
+    let params = init.params.iter().map(|param| {
+        let (name, ty) = (&param.name, &param.ty);
+        quote!(#name: #ty)
+    });
+    let error = of_output(set, init, &init_output(set), "Error");
+    quote! {
+        #(#attrs)*
+        #doc
+        #vis fn service(#(#params),*) -> #krate::ServiceBuilder<#this, #error>
+    }
+}
+
+/// The trait of what an `#[init]` may return: the state, of which a module has none.
+fn init_output(set: &Set) -> TokenStream {
+    let state = set.state();
+    quote!(InitOutput<#state>)
+}
+
+/// An item of `<Output as Trait>`; where that does not hold, the compiler points at the user's output type.
+fn of_output(set: &Set, hook: &Hook, output: &TokenStream, item: &str) -> TokenStream {
+    let (krate, ty) = (set.krate(), hook.function.output());
+    let place = match &hook.function.sig.output {
+        ReturnType::Type(_, ty) => names::place_of(ty),
+        ReturnType::Default => names::quietly(hook.function.sig.ident.span()),
+    };
+    let item = Ident::new(item, place);
+    quote_spanned!(place=> <#ty as #krate::__private::#output>::#item)
+}
+
+/// A `service` that starts nothing.
+pub(crate) fn inert_service(set: &Set) -> TokenStream {
+    let (vis, krate, this) = (set.vis(), set.krate(), set.this_here());
+    let params = match set.start() {
+        Start::Init(init) => {
+            let names = init.params.iter().map(|param| &param.name);
+            let types = init.params.iter().map(|param| &param.ty);
+            quote!(#(#names: #types),*)
+        }
+        Start::WithState => quote!(state: #this),
+        Start::Stateless => TokenStream::new(),
+    };
+    quote! {
+        /// Launches nothing: the build has failed.
+        #vis fn service(#params) -> #krate::ServiceBuilder<#this, ::core::convert::Infallible> {
+            ::core::unimplemented!()
+        }
+    }
+}

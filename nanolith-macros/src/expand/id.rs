@@ -1,0 +1,94 @@
+//! What is known of a set before anything runs: its name, its identifier, the table of its tasks.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::{
+    ast::{Receiver, Set, Task},
+    names, text,
+};
+
+/// `NAME`, `IDENTIFIER` and `TASKS`.
+pub(crate) fn constants(set: &Set) -> TokenStream {
+    let (krate, name, identifier) = (set.krate(), set.name(), identifier(set, None));
+    let infos = set.tasks.iter().filter(|task| task.sound).map(|task| info(set, task));
+    quote! {
+        const NAME: &'static str = #name;
+        const IDENTIFIER: &'static str = #identifier;
+        const TASKS: &'static [#krate::TaskInfo] = &[#(#infos),*];
+    }
+}
+
+/// Of the set, or of one of its tasks below it.
+fn identifier(set: &Set, task: Option<&Task>) -> TokenStream {
+    let below = task.map(|task| format!("::{}", task.plain_name())).unwrap_or_default();
+    if let Some(given) = &set.options.identifier {
+        let whole = given.value() + &below;
+        return quote!(#whole);
+    }
+    match set.is_module() {
+        true if below.is_empty() => quote!(::core::module_path!()),
+        true => quote!(::core::concat!(::core::module_path!(), #below)),
+        false => {
+            let below = format!("::{}{below}", set.name());
+            quote!(::core::concat!(::core::module_path!(), #below))
+        }
+    }
+}
+
+fn info(set: &Set, task: &Task) -> TokenStream {
+    let (krate, cfgs, types) = (set.krate(), task.cfgs(), task.types());
+    let (set_name, name, identifier) = (set.name(), task.plain_name(), identifier(set, Some(task)));
+    let arguments = task.params.iter().map(argument);
+    let output = text::of(task.function.output());
+    let traits = traits(set, task);
+    quote! {
+        #(#cfgs)*
+        #krate::TaskInfo::new(#set_name, #name, #identifier)
+            .arguments(&[#(#arguments),*])
+            .output(#output)
+            .size(::core::mem::size_of::<(#(#types,)*)>())
+            #(#traits)*
+    }
+}
+
+/// Name and type, as written.
+fn argument(param: &crate::ast::Param) -> TokenStream {
+    let (name, ty) = (param.name.to_string(), text::of(&param.written.ty));
+    let name = name.trim_start_matches("r#");
+    quote!((#name, #ty))
+}
+
+fn traits(set: &Set, task: &Task) -> Vec<TokenStream> {
+    let krate = set.krate();
+    let receiver = match task.function.receiver() {
+        Receiver::Shared => Some(quote!(.receiver(#krate::Receiver::Shared))),
+        Receiver::Exclusive => Some(quote!(.receiver(#krate::Receiver::Exclusive))),
+        Receiver::None | Receiver::Owned | Receiver::Other => None,
+    };
+    let asynchronous = task.function.is_async().then(|| quote!(.asynchronous()));
+    let local = task.options.local.as_ref().map(|_| quote!(.local()));
+    let idempotent = task.options.idempotent.as_ref().map(|_| quote!(.idempotent()));
+    [receiver, asynchronous, local, idempotent].into_iter().flatten().collect()
+}
+
+/// `fn info`: an enum of the same variants counts the places in `TASKS`, so that a `cfg` shifts both alike.
+pub(crate) fn lookup(set: &Set) -> TokenStream {
+    let (krate, tasks) = (set.krate(), set.task_type());
+    let task = names::local("task");
+    let variants: Vec<_> = set.tasks.iter().map(|task| &task.variant).collect();
+    let cfgs: Vec<_> = set.tasks.iter().map(Task::cfgs).collect();
+    let never = super::phantom(set).map(|_| quote!(#tasks::__Never(never, _) => match never {},));
+    quote! {
+        fn info(#task: &Self::Task) -> &'static #krate::TaskInfo {
+            enum Place {
+                #(#(#cfgs)* #variants,)*
+            }
+            let place = match *#task {
+                #(#(#cfgs)* #tasks::#variants { .. } => Place::#variants,)*
+                #never
+            };
+            &<Self as #krate::TaskSet>::TASKS[place as usize]
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! `enum GeometryOutput`: a variant a task, with what it gives.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::{
+    ast::{Set, Task},
+    expand::{attrs, doc, phantom_variant, wire},
+};
+
+pub(crate) fn enumeration(set: &Set) -> TokenStream {
+    let (attrs, vis, name, derives) = (attrs(set), set.vis(), set.output_type(), wire::derives(set));
+    let doc = doc(&format!("What the tasks of `{}` give.", set.name()));
+    let generics = set.generics();
+    let where_clause = &generics.where_clause;
+    let variants = set.tasks.iter().filter(|task| task.sound).map(|task| variant(set, task));
+    let phantom = phantom_variant(set);
+    quote! {
+        #doc
+        #attrs
+        #derives
+        #vis enum #name #generics #where_clause {
+            #(#variants,)*
+            #phantom
+        }
+    }
+}
+
+fn variant(set: &Set, task: &Task) -> TokenStream {
+    let (cfgs, variant, output) = (task.cfgs(), &task.variant, &task.output);
+    let doc = doc(&format!("What `{}::{}` gives.", set.name(), task.ident()));
+    quote! {
+        #doc
+        #(#cfgs)*
+        #variant(#output)
+    }
+}

@@ -1,0 +1,38 @@
+//! `enum GeometryTask`: a variant a task, its arguments as fields.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::{
+    ast::{Set, Task},
+    expand::{attrs, doc, phantom_variant, wire},
+};
+
+pub(crate) fn enumeration(set: &Set) -> TokenStream {
+    let (attrs, vis, name, derives) = (attrs(set), set.vis(), set.task_type(), wire::derives(set));
+    let doc = doc(&format!("The tasks of `{}`, their arguments as fields.", set.name()));
+    let generics = set.generics();
+    let where_clause = &generics.where_clause;
+    let variants = set.tasks.iter().filter(|task| task.sound).map(|task| variant(set, task));
+    let phantom = phantom_variant(set);
+    quote! {
+        #doc
+        #attrs
+        #derives
+        #vis enum #name #generics #where_clause {
+            #(#variants,)*
+            #phantom
+        }
+    }
+}
+
+fn variant(set: &Set, task: &Task) -> TokenStream {
+    let (cfgs, variant, names, types) = (task.cfgs(), &task.variant, task.names(), task.types());
+    let own_doc = doc(&format!("`{}::{}`.", set.name(), task.ident()));
+    let docs = names.iter().map(|name| doc(&format!("The argument `{name}`.")));
+    quote! {
+        #own_doc
+        #(#cfgs)*
+        #variant { #(#docs #names: #types),* }
+    }
+}

@@ -1,0 +1,23 @@
+//! `#[define(wire)]`: serde for both enums.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::{ast::Set, text};
+
+/// The derives, if the set has them.
+pub(crate) fn derives(set: &Set) -> Option<TokenStream> {
+    let _ = set.options.wire.as_ref()?;
+    let krate = set.krate();
+    let serde = quote!(#krate::__private::serde);
+    let path = text::of(&serde);
+    Some(quote! {
+        #[::core::prelude::v1::derive(#serde::Serialize, #serde::Deserialize)]
+        #[serde(crate = #path)]
+    })
+}
+
+/// What takes a variant without a value out of them.
+pub(crate) fn skip(set: &Set) -> Option<TokenStream> {
+    set.options.wire.as_ref().map(|_| quote!(#[serde(skip)]))
+}

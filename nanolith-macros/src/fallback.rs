@@ -1,0 +1,55 @@
+//! What comes out beside the errors: the user's item, and an inert copy of the API, so that the callers of a set with
+//! one mistake are told of nothing else.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::{ImplItem, Item, ItemImpl, Type, ext::IdentExt, parse_quote};
+
+use crate::{
+    ast::{Set, ungrouped},
+    attr, expand,
+    mistakes::Mistakes,
+    valid,
+};
+
+/// For a set that was read and refused.
+pub(crate) fn inert(mut set: Set, mistakes: &Mistakes) -> TokenStream {
+    set.form.without_functions(valid::is_refused_by_the_compiler);
+    set.tasks.retain(|task| !task.is_twin && !valid::is_refused_by_the_compiler(&task.function.sig));
+    set.clashes = set.form.defined().iter().map(|name| name.unraw().to_string()).collect();
+    for task in &mut set.tasks {
+        if !valid::can_be_kept(&task.output) {
+            task.output = parse_quote!(::core::convert::Infallible);
+        }
+    }
+    let (errors, api) = (mistakes.compile_errors(), expand::inert(&set));
+    quote!(#errors #api)
+}
+
+/// For an item that no set can be made of: it stays, less the helper attributes, and less what the compiler would say
+/// again.
+pub(crate) fn untouched(item: TokenStream, mistakes: &Mistakes) -> TokenStream {
+    let errors = mistakes.compile_errors();
+    let item = match syn::parse2::<Item>(item.clone()) {
+        Ok(Item::Impl(item)) => mended(item).into_token_stream(),
+        _ => item,
+    };
+    quote!(#errors #item)
+}
+
+/// Nothing is left of an `impl` that no type or no stable compiler can have.
+fn mended(mut item: ItemImpl) -> Option<ItemImpl> {
+    let can_have_methods = matches!(ungrouped(&item.self_ty), Type::Path(_) | Type::TraitObject(_));
+    if item.modifiers.polarity.is_some() || (item.trait_.is_none() && !can_have_methods) {
+        return None;
+    }
+    if item.trait_.is_none() {
+        item.unsafety = None;
+    }
+    for item in &mut item.items {
+        if let ImplItem::Fn(function) = item {
+            attr::take(&mut function.attrs, &mut Mistakes::default());
+        }
+    }
+    Some(item)
+}

@@ -1,0 +1,93 @@
+//! The expansions of a few sets, held against files that a person can read: `snapshots/*.rs`.
+//!
+//! After a wanted change, `UPDATE_SNAPSHOTS=1 cargo test -p nanolith-macros` writes them anew.
+
+use std::{fs, path::PathBuf};
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+/// The expansion, as rustfmt would nearly have it.
+fn expansion(args: TokenStream, item: TokenStream) -> String {
+    let file = syn::parse2(crate::expansion(args, item)).expect("the expansion is a list of items");
+    prettyplease::unparse(&file)
+}
+
+fn assert_snapshot(name: &str, expansion: &str) {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "src", "snapshots", name].iter().collect();
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::write(&path, expansion).expect("the snapshot can be written");
+    }
+    let stored = fs::read_to_string(&path).unwrap_or_default();
+    assert!(stored == expansion, "{name} differs; the expansion is now:\n{expansion}");
+}
+
+#[test]
+fn a_stateless_set_reads_as_if_written_by_hand() {
+    let geometry = quote! {
+        impl Geometry {
+            /// Adds two numbers.
+            pub fn add(x: i64, y: i64) -> i64 { x + y }
+            pub fn parse(text: String) -> Result<i64, ParseIntError> { text.parse() }
+            pub async fn wait_then_add(x: i64, y: i64) -> i64 { sleep(SECOND).await; x + y }
+            fn helper() {}
+        }
+    };
+    assert_snapshot("geometry.rs", &expansion(TokenStream::new(), geometry));
+}
+
+#[test]
+fn a_service_gets_its_state_from_init_and_its_hooks_as_functions() {
+    let counter = quote! {
+        impl Counter {
+            #[init]
+            fn start(cx: &Context<Self>, first: i64) -> Result<Self, StartError> { Ok(Self { total: first }) }
+            #[before_task]
+            fn before(&self, call: &CallInfo) {}
+            #[after_task]
+            async fn after(&self, call: &CallInfo, outcome: Outcome) {}
+            #[on_close]
+            fn on_close(self) {}
+            pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+            pub async fn slow(&self, cx: &Context<Self>) -> i64 { self.total }
+            pub(crate) fn total(&self) -> i64 { self.total }
+        }
+    };
+    assert_snapshot("counter.rs", &expansion(TokenStream::new(), counter));
+}
+
+#[test]
+fn a_module_holds_its_own_set() {
+    let module = quote! {
+        pub mod geometry {
+            use super::Point;
+            pub fn move_by(point: Point, x: i64) -> Point { helper(point, x) }
+            fn helper(point: Point, x: i64) -> Point { point + x }
+        }
+    };
+    assert_snapshot("module.rs", &expansion(TokenStream::new(), module));
+}
+
+#[test]
+fn a_generic_set_mentions_every_parameter() {
+    let stack = quote! {
+        impl<T, const N: usize> Stack<T, N> where T: Clone + Send {
+            #[cfg(unix)]
+            #[task(idempotent, name = double)]
+            pub fn twice(item: T) -> Option<(T, Self)> { None }
+            pub async fn items(&self) -> Vec<T> { self.items.clone() }
+        }
+    };
+    assert_snapshot("generic.rs", &expansion(quote!(identifier = "stack", shared, name = Pile), stack));
+}
+
+#[test]
+fn a_set_with_mistakes_keeps_its_item_and_an_inert_api() {
+    let broken = quote! {
+        impl Broken {
+            pub fn greet(name: &str) -> String { name.into() }
+            pub fn add(x: i64) -> i64 { x }
+        }
+    };
+    assert_snapshot("broken.rs", &expansion(TokenStream::new(), broken));
+}

@@ -1,0 +1,162 @@
+::core::compile_error! {
+    "arguments are owned, since a borrow cannot outlive the call; take `String`"
+}
+#[allow(dead_code, unused_imports)]
+impl Broken {
+    #[allow(clippy::needless_pass_by_value)]
+    pub fn greet(name: &str) -> String {
+        name.into()
+    }
+    #[allow(clippy::needless_pass_by_value)]
+    pub fn add(x: i64) -> i64 {
+        x
+    }
+}
+/// The tasks of `Broken`, their arguments as fields.
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum BrokenTask {
+    /// `Broken::add`.
+    Add {
+        /// The argument `x`.
+        x: i64,
+    },
+}
+/// What the tasks of `Broken` give.
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum BrokenOutput {
+    /// What `Broken::add` gives.
+    Add(i64),
+}
+/// Typed calls of the tasks of `Broken`, run by `E`.
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub
+)]
+pub struct BrokenCalls<E> {
+    executor: E,
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<E> BrokenCalls<E>
+where
+    E: ::nanolith::Executor<Broken>,
+{
+    /// Calls `Broken::greet`.
+    #[track_caller]
+    pub fn greet(&self, name: &str) -> ::nanolith::Call<'_, Broken, E, String> {
+        ::core::unimplemented!()
+    }
+    /// Calls `Broken::add`.
+    #[track_caller]
+    pub fn add(&self, x: i64) -> ::nanolith::Call<'_, Broken, E, i64> {
+        ::core::unimplemented!()
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl ::nanolith::TaskSet for Broken {
+    type Task = BrokenTask;
+    type Output = BrokenOutput;
+    type Calls<E> = BrokenCalls<E>;
+    type Shared = ::nanolith::__private::NoState;
+    const NAME: &'static str = "Broken";
+    const IDENTIFIER: &'static str = ::core::concat!(::core::module_path!(), "::Broken");
+    const TASKS: &'static [::nanolith::TaskInfo] = &[
+        ::nanolith::TaskInfo::new(
+                "Broken",
+                "add",
+                ::core::concat!(::core::module_path!(), "::Broken::add"),
+            )
+            .arguments(&[("x", "i64")])
+            .output("i64")
+            .size(::core::mem::size_of::<(i64,)>()),
+    ];
+    fn info(_: &Self::Task) -> &'static ::nanolith::TaskInfo {
+        ::core::unimplemented!()
+    }
+    fn run(
+        _: Self::Task,
+        _: &mut ::nanolith::__private::Scope<Self>,
+    ) -> ::nanolith::__private::Run<Self::Output> {
+        ::core::unimplemented!()
+    }
+    fn calls<E>(executor: E) -> Self::Calls<E> {
+        BrokenCalls { executor }
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl Broken {
+    /// The typed calls of `Broken`, run by the global pool.
+    #[must_use]
+    pub fn tasks() -> &'static BrokenCalls<::nanolith::GlobalPool> {
+        const {
+            &BrokenCalls {
+                executor: ::nanolith::GlobalPool,
+            }
+        }
+    }
+    /// The typed calls of `Broken`, run by `pool`.
+    #[must_use]
+    pub fn on(pool: &::nanolith::Pool) -> BrokenCalls<::nanolith::Pool> {
+        <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(pool))
+    }
+    /// Launches nothing: the build has failed.
+    pub fn service() -> ::nanolith::ServiceBuilder<Self, ::core::convert::Infallible> {
+        ::core::unimplemented!()
+    }
+}

@@ -1,0 +1,296 @@
+impl Counter {
+    #[allow(clippy::needless_pass_by_value)]
+    fn start(cx: &Context<Self>, first: i64) -> Result<Self, StartError> {
+        Ok(Self { total: first })
+    }
+    #[allow(clippy::needless_pass_by_value)]
+    fn before(&self, call: &CallInfo) {}
+    #[allow(clippy::needless_pass_by_value)]
+    async fn after(&self, call: &CallInfo, outcome: Outcome) {}
+    fn on_close(self) {}
+    #[allow(clippy::needless_pass_by_value)]
+    pub fn bump(&mut self, by: i64) -> i64 {
+        self.total += by;
+        self.total
+    }
+    pub async fn slow(&self, cx: &Context<Self>) -> i64 {
+        self.total
+    }
+    pub(crate) fn total(&self) -> i64 {
+        self.total
+    }
+}
+/// The tasks of `Counter`, their arguments as fields.
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum CounterTask {
+    /// `Counter::bump`.
+    Bump {
+        /// The argument `by`.
+        by: i64,
+    },
+    /// `Counter::slow`.
+    Slow {},
+    /// `Counter::total`.
+    Total {},
+}
+/// What the tasks of `Counter` give.
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum CounterOutput {
+    /// What `Counter::bump` gives.
+    Bump(i64),
+    /// What `Counter::slow` gives.
+    Slow(i64),
+    /// What `Counter::total` gives.
+    Total(i64),
+}
+/// Typed calls of the tasks of `Counter`, run by `E`.
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub
+)]
+pub struct CounterCalls<E> {
+    executor: E,
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<E> CounterCalls<E>
+where
+    E: ::nanolith::Executor<Counter>,
+{
+    /// Calls `Counter::bump`.
+    #[track_caller]
+    pub fn bump(&self, by: i64) -> ::nanolith::Call<'_, Counter, E, i64>
+    where
+        E: ::nanolith::OwnsState<Counter>,
+    {
+        ::nanolith::Call::new(
+            &self.executor,
+            CounterTask::Bump { by },
+            |output| match output {
+                CounterOutput::Bump(value) => ::core::option::Option::Some(value),
+                _ => ::core::option::Option::None,
+            },
+        )
+    }
+    /// Calls `Counter::slow`.
+    #[track_caller]
+    pub fn slow(&self) -> ::nanolith::Call<'_, Counter, E, i64>
+    where
+        E: ::nanolith::SharesState<Counter>,
+    {
+        ::nanolith::Call::new(
+            &self.executor,
+            CounterTask::Slow {},
+            |output| match output {
+                CounterOutput::Slow(value) => ::core::option::Option::Some(value),
+                _ => ::core::option::Option::None,
+            },
+        )
+    }
+    /// Calls `Counter::total`.
+    #[track_caller]
+    pub(crate) fn total(&self) -> ::nanolith::Call<'_, Counter, E, i64>
+    where
+        E: ::nanolith::SharesState<Counter>,
+    {
+        ::nanolith::Call::new(
+            &self.executor,
+            CounterTask::Total {},
+            |output| match output {
+                CounterOutput::Total(value) => ::core::option::Option::Some(value),
+                _ => ::core::option::Option::None,
+            },
+        )
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl ::nanolith::TaskSet for Counter {
+    type Task = CounterTask;
+    type Output = CounterOutput;
+    type Calls<E> = CounterCalls<E>;
+    type Shared = ::nanolith::__private::NoState;
+    const NAME: &'static str = "Counter";
+    const IDENTIFIER: &'static str = ::core::concat!(
+        ::core::module_path!(), "::Counter"
+    );
+    const TASKS: &'static [::nanolith::TaskInfo] = &[
+        ::nanolith::TaskInfo::new(
+                "Counter",
+                "bump",
+                ::core::concat!(::core::module_path!(), "::Counter::bump"),
+            )
+            .arguments(&[("by", "i64")])
+            .output("i64")
+            .size(::core::mem::size_of::<(i64,)>())
+            .receiver(::nanolith::Receiver::Exclusive),
+        ::nanolith::TaskInfo::new(
+                "Counter",
+                "slow",
+                ::core::concat!(::core::module_path!(), "::Counter::slow"),
+            )
+            .arguments(&[])
+            .output("i64")
+            .size(::core::mem::size_of::<()>())
+            .receiver(::nanolith::Receiver::Shared)
+            .asynchronous(),
+        ::nanolith::TaskInfo::new(
+                "Counter",
+                "total",
+                ::core::concat!(::core::module_path!(), "::Counter::total"),
+            )
+            .arguments(&[])
+            .output("i64")
+            .size(::core::mem::size_of::<()>())
+            .receiver(::nanolith::Receiver::Shared),
+    ];
+    const HOOKS: ::nanolith::__private::Hooks<Self> = {
+        let hooks = ::nanolith::__private::Hooks::NONE;
+        let hooks = hooks
+            .before(
+                ::nanolith::__private::Before::Shared(|state, call| <() as ::nanolith::__private::HookOutput>::into_result(
+                    Self::before(state, call),
+                )),
+            );
+        let hooks = hooks
+            .after(
+                ::nanolith::__private::After::SharedAsync(|state, call, outcome| ::std::boxed::Box::pin(async move {
+                    <() as ::nanolith::__private::HookOutput>::into_result(
+                        Self::after(&state, &call, outcome).await,
+                    )
+                })),
+            );
+        let hooks = hooks
+            .on_close(
+                ::nanolith::__private::OnClose::State(|state| Self::on_close(state)),
+            );
+        hooks
+    };
+    fn info(task: &Self::Task) -> &'static ::nanolith::TaskInfo {
+        enum Place {
+            Bump,
+            Slow,
+            Total,
+        }
+        let place = match *task {
+            CounterTask::Bump { .. } => Place::Bump,
+            CounterTask::Slow { .. } => Place::Slow,
+            CounterTask::Total { .. } => Place::Total,
+        };
+        &<Self as ::nanolith::TaskSet>::TASKS[place as usize]
+    }
+    fn run(
+        task: Self::Task,
+        scope: &mut ::nanolith::__private::Scope<Self>,
+    ) -> ::nanolith::__private::Run<Self::Output> {
+        match task {
+            CounterTask::Bump { by } => {
+                ::nanolith::__private::Run::Done(
+                    CounterOutput::Bump(Self::bump(&mut scope.owner().write(), by)),
+                )
+            }
+            CounterTask::Slow {} => {
+                let cx = scope.context();
+                let state = scope.reader();
+                scope
+                    .spawn_local(async move {
+                        CounterOutput::Slow(Self::slow(&state, &cx).await)
+                    })
+            }
+            CounterTask::Total {} => {
+                ::nanolith::__private::Run::Done(
+                    CounterOutput::Total(Self::total(&scope.reader())),
+                )
+            }
+        }
+    }
+    fn calls<E>(executor: E) -> Self::Calls<E> {
+        CounterCalls { executor }
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl Counter {
+    /// The typed calls of `Counter`, run by the global pool.
+    #[must_use]
+    pub fn tasks() -> &'static CounterCalls<::nanolith::GlobalPool> {
+        const {
+            &CounterCalls {
+                executor: ::nanolith::GlobalPool,
+            }
+        }
+    }
+    /// The typed calls of `Counter`, run by `pool`.
+    #[must_use]
+    pub fn on(pool: &::nanolith::Pool) -> CounterCalls<::nanolith::Pool> {
+        <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(pool))
+    }
+    /// A service of `Counter`, to be launched; it starts with `start`.
+    pub fn service(
+        first: i64,
+    ) -> ::nanolith::ServiceBuilder<
+        Self,
+        <Result<Self, StartError> as ::nanolith::__private::InitOutput<Self>>::Error,
+    > {
+        ::nanolith::ServiceBuilder::init(move |cx: &::nanolith::Context<Self>| <Result<
+            Self,
+            StartError,
+        > as ::nanolith::__private::InitOutput<
+            Self,
+        >>::into_result(Self::start(cx, first)))
+    }
+}

@@ -1,0 +1,260 @@
+impl<T, const N: usize> Stack<T, N>
+where
+    T: Clone + Send,
+{
+    #[allow(clippy::needless_pass_by_value)]
+    #[cfg(unix)]
+    pub fn twice(item: T) -> Option<(T, Self)> {
+        None
+    }
+    pub async fn items(&self) -> Vec<T> {
+        self.items.clone()
+    }
+}
+/// The tasks of `Stack`, their arguments as fields.
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum PileTask<T, const N: usize>
+where
+    T: Clone + Send,
+    T: 'static,
+{
+    /// `Stack::twice`.
+    #[cfg(unix)]
+    Double {
+        /// The argument `item`.
+        item: T,
+    },
+    /// `Stack::items`.
+    Items {},
+    #[doc(hidden)]
+    __Never(::core::convert::Infallible, ::core::marker::PhantomData<(fn() -> T,)>),
+}
+/// What the tasks of `Stack` give.
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum PileOutput<T, const N: usize>
+where
+    T: Clone + Send,
+    T: 'static,
+{
+    /// What `Stack::twice` gives.
+    #[cfg(unix)]
+    Double(Option<(T, Stack<T, N>)>),
+    /// What `Stack::items` gives.
+    Items(Vec<T>),
+    #[doc(hidden)]
+    __Never(::core::convert::Infallible, ::core::marker::PhantomData<(fn() -> T,)>),
+}
+/// Typed calls of the tasks of `Stack`, run by `E`.
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub
+)]
+pub struct PileCalls<E, T, const N: usize>
+where
+    T: Clone + Send,
+    T: 'static,
+{
+    executor: E,
+    set: ::core::marker::PhantomData<(fn() -> T,)>,
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<E, T, const N: usize> PileCalls<E, T, N>
+where
+    T: Clone + Send,
+    T: 'static,
+    E: ::nanolith::Executor<Stack<T, N>>,
+{
+    #[cfg(unix)]
+    /// Calls `Stack::twice`.
+    #[track_caller]
+    pub fn double(
+        &self,
+        item: T,
+    ) -> ::nanolith::Call<'_, Stack<T, N>, E, Option<(T, Stack<T, N>)>> {
+        ::nanolith::Call::new(
+            &self.executor,
+            PileTask::Double { item },
+            |output| match output {
+                PileOutput::Double(value) => ::core::option::Option::Some(value),
+                _ => ::core::option::Option::None,
+            },
+        )
+    }
+    /// Calls `Stack::items`.
+    #[track_caller]
+    pub fn items(&self) -> ::nanolith::Call<'_, Stack<T, N>, E, Vec<T>>
+    where
+        E: ::nanolith::SharesState<Stack<T, N>>,
+    {
+        ::nanolith::Call::new(
+            &self.executor,
+            PileTask::Items {},
+            |output| match output {
+                PileOutput::Items(value) => ::core::option::Option::Some(value),
+                _ => ::core::option::Option::None,
+            },
+        )
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<T, const N: usize> ::nanolith::TaskSet for Stack<T, N>
+where
+    T: Clone + Send,
+    T: 'static,
+{
+    type Task = PileTask<T, N>;
+    type Output = PileOutput<T, N>;
+    type Calls<E> = PileCalls<E, T, N>;
+    type Shared = ::std::sync::Arc<Self>;
+    const NAME: &'static str = "Stack";
+    const IDENTIFIER: &'static str = "stack";
+    const TASKS: &'static [::nanolith::TaskInfo] = &[
+        #[cfg(unix)]
+        ::nanolith::TaskInfo::new("Stack", "double", "stack::double")
+            .arguments(&[("item", "T")])
+            .output("Option<(T, Self)>")
+            .size(::core::mem::size_of::<(T,)>())
+            .idempotent(),
+        ::nanolith::TaskInfo::new("Stack", "items", "stack::items")
+            .arguments(&[])
+            .output("Vec<T>")
+            .size(::core::mem::size_of::<()>())
+            .receiver(::nanolith::Receiver::Shared)
+            .asynchronous(),
+    ];
+    fn info(task: &Self::Task) -> &'static ::nanolith::TaskInfo {
+        enum Place {
+            #[cfg(unix)]
+            Double,
+            Items,
+        }
+        let place = match *task {
+            #[cfg(unix)]
+            PileTask::Double { .. } => Place::Double,
+            PileTask::Items { .. } => Place::Items,
+            PileTask::__Never(never, _) => match never {}
+        };
+        &<Self as ::nanolith::TaskSet>::TASKS[place as usize]
+    }
+    fn duplicate(task: &Self::Task) -> ::core::option::Option<Self::Task> {
+        match task {
+            #[cfg(unix)]
+            PileTask::Double { item } => {
+                ::core::option::Option::Some(PileTask::Double {
+                    item: ::core::clone::Clone::clone(item),
+                })
+            }
+            _ => ::core::option::Option::None,
+        }
+    }
+    fn run(
+        task: Self::Task,
+        scope: &mut ::nanolith::__private::Scope<Self>,
+    ) -> ::nanolith::__private::Run<Self::Output> {
+        match task {
+            #[cfg(unix)]
+            PileTask::Double { item } => {
+                ::nanolith::__private::Run::Done(PileOutput::Double(Self::twice(item)))
+            }
+            PileTask::Items {} => {
+                let state = scope.reader();
+                scope.spawn(async move { PileOutput::Items(Self::items(&state).await) })
+            }
+        }
+    }
+    fn calls<E>(executor: E) -> Self::Calls<E> {
+        PileCalls {
+            executor,
+            set: ::core::marker::PhantomData,
+        }
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<T, const N: usize> Stack<T, N>
+where
+    T: Clone + Send,
+    T: 'static,
+{
+    /// The typed calls of `Stack`, run by the global pool.
+    #[must_use]
+    pub fn tasks() -> &'static PileCalls<::nanolith::GlobalPool, T, N> {
+        const {
+            &PileCalls {
+                executor: ::nanolith::GlobalPool,
+                set: ::core::marker::PhantomData,
+            }
+        }
+    }
+    /// The typed calls of `Stack`, run by `pool`.
+    #[must_use]
+    pub fn on(pool: &::nanolith::Pool) -> PileCalls<::nanolith::Pool, T, N> {
+        <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(pool))
+    }
+    /// A service of `Stack`, to be launched.
+    pub fn service(
+        state: Self,
+    ) -> ::nanolith::ServiceBuilder<Self, ::core::convert::Infallible> {
+        ::nanolith::ServiceBuilder::with_state(state)
+    }
+    /// A state to share between the tasks of a pool: `.on(&pool)` or `.tasks()` gives the typed calls.
+    pub fn shared(state: ::std::sync::Arc<Self>) -> ::nanolith::SharedState<Self> {
+        ::nanolith::SharedState::new(state)
+    }
+}

@@ -1,0 +1,272 @@
+impl Geometry {
+    #[allow(clippy::needless_pass_by_value)]
+    /// Adds two numbers.
+    pub fn add(x: i64, y: i64) -> i64 {
+        x + y
+    }
+    #[allow(clippy::needless_pass_by_value)]
+    pub fn parse(text: String) -> Result<i64, ParseIntError> {
+        text.parse()
+    }
+    #[allow(clippy::needless_pass_by_value)]
+    pub async fn wait_then_add(x: i64, y: i64) -> i64 {
+        sleep(SECOND).await;
+        x + y
+    }
+    fn helper() {}
+}
+/// The tasks of `Geometry`, their arguments as fields.
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum GeometryTask {
+    /// `Geometry::add`.
+    Add {
+        /// The argument `x`.
+        x: i64,
+        /// The argument `y`.
+        y: i64,
+    },
+    /// `Geometry::parse`.
+    Parse {
+        /// The argument `text`.
+        text: String,
+    },
+    /// `Geometry::wait_then_add`.
+    WaitThenAdd {
+        /// The argument `x`.
+        x: i64,
+        /// The argument `y`.
+        y: i64,
+    },
+}
+/// What the tasks of `Geometry` give.
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum GeometryOutput {
+    /// What `Geometry::add` gives.
+    Add(i64),
+    /// What `Geometry::parse` gives.
+    Parse(Result<i64, ParseIntError>),
+    /// What `Geometry::wait_then_add` gives.
+    WaitThenAdd(i64),
+}
+/// Typed calls of the tasks of `Geometry`, run by `E`.
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub
+)]
+pub struct GeometryCalls<E> {
+    executor: E,
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<E> GeometryCalls<E>
+where
+    E: ::nanolith::Executor<Geometry>,
+{
+    /// Adds two numbers.
+    #[track_caller]
+    pub fn add(&self, x: i64, y: i64) -> ::nanolith::Call<'_, Geometry, E, i64> {
+        ::nanolith::Call::new(
+            &self.executor,
+            GeometryTask::Add { x, y },
+            |output| match output {
+                GeometryOutput::Add(value) => ::core::option::Option::Some(value),
+                _ => ::core::option::Option::None,
+            },
+        )
+    }
+    /// Calls `Geometry::parse`.
+    #[track_caller]
+    pub fn parse(
+        &self,
+        text: String,
+    ) -> ::nanolith::Call<'_, Geometry, E, Result<i64, ParseIntError>> {
+        ::nanolith::Call::new(
+            &self.executor,
+            GeometryTask::Parse { text },
+            |output| match output {
+                GeometryOutput::Parse(value) => ::core::option::Option::Some(value),
+                _ => ::core::option::Option::None,
+            },
+        )
+    }
+    /// Calls `Geometry::wait_then_add`.
+    #[track_caller]
+    pub fn wait_then_add(
+        &self,
+        x: i64,
+        y: i64,
+    ) -> ::nanolith::Call<'_, Geometry, E, i64> {
+        ::nanolith::Call::new(
+            &self.executor,
+            GeometryTask::WaitThenAdd { x, y },
+            |output| match output {
+                GeometryOutput::WaitThenAdd(value) => ::core::option::Option::Some(value),
+                _ => ::core::option::Option::None,
+            },
+        )
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl ::nanolith::TaskSet for Geometry {
+    type Task = GeometryTask;
+    type Output = GeometryOutput;
+    type Calls<E> = GeometryCalls<E>;
+    type Shared = ::nanolith::__private::NoState;
+    const NAME: &'static str = "Geometry";
+    const IDENTIFIER: &'static str = ::core::concat!(
+        ::core::module_path!(), "::Geometry"
+    );
+    const TASKS: &'static [::nanolith::TaskInfo] = &[
+        ::nanolith::TaskInfo::new(
+                "Geometry",
+                "add",
+                ::core::concat!(::core::module_path!(), "::Geometry::add"),
+            )
+            .arguments(&[("x", "i64"), ("y", "i64")])
+            .output("i64")
+            .size(::core::mem::size_of::<(i64, i64)>()),
+        ::nanolith::TaskInfo::new(
+                "Geometry",
+                "parse",
+                ::core::concat!(::core::module_path!(), "::Geometry::parse"),
+            )
+            .arguments(&[("text", "String")])
+            .output("Result<i64, ParseIntError>")
+            .size(::core::mem::size_of::<(String,)>()),
+        ::nanolith::TaskInfo::new(
+                "Geometry",
+                "wait_then_add",
+                ::core::concat!(::core::module_path!(), "::Geometry::wait_then_add"),
+            )
+            .arguments(&[("x", "i64"), ("y", "i64")])
+            .output("i64")
+            .size(::core::mem::size_of::<(i64, i64)>())
+            .asynchronous(),
+    ];
+    fn info(task: &Self::Task) -> &'static ::nanolith::TaskInfo {
+        enum Place {
+            Add,
+            Parse,
+            WaitThenAdd,
+        }
+        let place = match *task {
+            GeometryTask::Add { .. } => Place::Add,
+            GeometryTask::Parse { .. } => Place::Parse,
+            GeometryTask::WaitThenAdd { .. } => Place::WaitThenAdd,
+        };
+        &<Self as ::nanolith::TaskSet>::TASKS[place as usize]
+    }
+    fn run(
+        task: Self::Task,
+        scope: &mut ::nanolith::__private::Scope<Self>,
+    ) -> ::nanolith::__private::Run<Self::Output> {
+        match task {
+            GeometryTask::Add { x, y } => {
+                ::nanolith::__private::Run::Done(GeometryOutput::Add(Self::add(x, y)))
+            }
+            GeometryTask::Parse { text } => {
+                ::nanolith::__private::Run::Done(
+                    GeometryOutput::Parse(Self::parse(text)),
+                )
+            }
+            GeometryTask::WaitThenAdd { x, y } => {
+                scope
+                    .spawn(async move {
+                        GeometryOutput::WaitThenAdd(Self::wait_then_add(x, y).await)
+                    })
+            }
+        }
+    }
+    fn calls<E>(executor: E) -> Self::Calls<E> {
+        GeometryCalls { executor }
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl Geometry {
+    /// The typed calls of `Geometry`, run by the global pool.
+    #[must_use]
+    pub fn tasks() -> &'static GeometryCalls<::nanolith::GlobalPool> {
+        const {
+            &GeometryCalls {
+                executor: ::nanolith::GlobalPool,
+            }
+        }
+    }
+    /// The typed calls of `Geometry`, run by `pool`.
+    #[must_use]
+    pub fn on(pool: &::nanolith::Pool) -> GeometryCalls<::nanolith::Pool> {
+        <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(pool))
+    }
+    /// A service of `Geometry`, to be launched.
+    pub fn service() -> ::nanolith::ServiceBuilder<Self, ::core::convert::Infallible> {
+        ::nanolith::ServiceBuilder::stateless()
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub
+)]
+const _: () = {
+    ::nanolith::__private::argument::<String>();
+    ::nanolith::__private::returned::<Result<i64, ParseIntError>>();
+};

@@ -1,0 +1,208 @@
+pub mod geometry {
+    use super::Point;
+    #[allow(clippy::needless_pass_by_value)]
+    pub fn move_by(point: Point, x: i64) -> Point {
+        helper(point, x)
+    }
+    fn helper(point: Point, x: i64) -> Point {
+        point + x
+    }
+    /// The set of tasks of the module `geometry`.
+    #[allow(
+        dead_code,
+        deprecated,
+        non_snake_case,
+        private_bounds,
+        private_interfaces,
+        unreachable_pub
+    )]
+    pub struct Tasks;
+    /// The tasks of `geometry`, their arguments as fields.
+    #[allow(
+        dead_code,
+        deprecated,
+        non_snake_case,
+        private_bounds,
+        private_interfaces,
+        unreachable_pub
+    )]
+    pub enum Task {
+        /// `geometry::move_by`.
+        MoveBy {
+            /// The argument `point`.
+            point: Point,
+            /// The argument `x`.
+            x: i64,
+        },
+    }
+    /// What the tasks of `geometry` give.
+    #[allow(
+        dead_code,
+        deprecated,
+        non_snake_case,
+        private_bounds,
+        private_interfaces,
+        unreachable_pub
+    )]
+    pub enum Output {
+        /// What `geometry::move_by` gives.
+        MoveBy(Point),
+    }
+    /// Typed calls of the tasks of `geometry`, run by `E`.
+    #[allow(
+        dead_code,
+        deprecated,
+        non_snake_case,
+        private_bounds,
+        private_interfaces,
+        unreachable_pub
+    )]
+    pub struct Calls<E> {
+        executor: E,
+    }
+    #[allow(
+        dead_code,
+        deprecated,
+        non_snake_case,
+        private_bounds,
+        private_interfaces,
+        unreachable_pub,
+        unreachable_code,
+        unreachable_patterns,
+        unused_qualifications,
+        unused_variables,
+        clippy::all,
+        clippy::pedantic
+    )]
+    impl<E> Calls<E>
+    where
+        E: ::nanolith::Executor<Tasks>,
+    {
+        /// Calls `geometry::move_by`.
+        #[track_caller]
+        pub fn move_by(
+            &self,
+            point: Point,
+            x: i64,
+        ) -> ::nanolith::Call<'_, Tasks, E, Point> {
+            ::nanolith::Call::new(
+                &self.executor,
+                Task::MoveBy { point, x },
+                |output| match output {
+                    Output::MoveBy(value) => ::core::option::Option::Some(value),
+                    _ => ::core::option::Option::None,
+                },
+            )
+        }
+    }
+    #[allow(
+        dead_code,
+        deprecated,
+        non_snake_case,
+        private_bounds,
+        private_interfaces,
+        unreachable_pub,
+        unreachable_code,
+        unreachable_patterns,
+        unused_qualifications,
+        unused_variables,
+        clippy::all,
+        clippy::pedantic
+    )]
+    impl ::nanolith::TaskSet for Tasks {
+        type Task = Task;
+        type Output = Output;
+        type Calls<E> = Calls<E>;
+        type Shared = ::nanolith::__private::NoState;
+        const NAME: &'static str = "geometry";
+        const IDENTIFIER: &'static str = ::core::module_path!();
+        const TASKS: &'static [::nanolith::TaskInfo] = &[
+            ::nanolith::TaskInfo::new(
+                    "geometry",
+                    "move_by",
+                    ::core::concat!(::core::module_path!(), "::move_by"),
+                )
+                .arguments(&[("point", "Point"), ("x", "i64")])
+                .output("Point")
+                .size(::core::mem::size_of::<(Point, i64)>()),
+        ];
+        fn info(task: &Self::Task) -> &'static ::nanolith::TaskInfo {
+            enum Place {
+                MoveBy,
+            }
+            let place = match *task {
+                Task::MoveBy { .. } => Place::MoveBy,
+            };
+            &<Self as ::nanolith::TaskSet>::TASKS[place as usize]
+        }
+        fn run(
+            task: Self::Task,
+            scope: &mut ::nanolith::__private::Scope<Self>,
+        ) -> ::nanolith::__private::Run<Self::Output> {
+            match task {
+                Task::MoveBy { point, x } => {
+                    ::nanolith::__private::Run::Done(
+                        Output::MoveBy(self::move_by(point, x)),
+                    )
+                }
+            }
+        }
+        fn calls<E>(executor: E) -> Self::Calls<E> {
+            Calls { executor }
+        }
+    }
+    #[allow(
+        dead_code,
+        deprecated,
+        non_snake_case,
+        private_bounds,
+        private_interfaces,
+        unreachable_pub
+    )]
+    /// The typed calls of `geometry`, run by the global pool.
+    #[must_use]
+    pub fn tasks() -> &'static Calls<::nanolith::GlobalPool> {
+        const {
+            &Calls {
+                executor: ::nanolith::GlobalPool,
+            }
+        }
+    }
+    #[allow(
+        dead_code,
+        deprecated,
+        non_snake_case,
+        private_bounds,
+        private_interfaces,
+        unreachable_pub
+    )]
+    /// The typed calls of `geometry`, run by `pool`.
+    #[must_use]
+    pub fn on(pool: &::nanolith::Pool) -> Calls<::nanolith::Pool> {
+        <Tasks as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(pool))
+    }
+    #[allow(
+        dead_code,
+        deprecated,
+        non_snake_case,
+        private_bounds,
+        private_interfaces,
+        unreachable_pub
+    )]
+    /// A service of `geometry`, to be launched.
+    pub fn service() -> ::nanolith::ServiceBuilder<Tasks, ::core::convert::Infallible> {
+        ::nanolith::ServiceBuilder::stateless()
+    }
+    #[allow(
+        dead_code,
+        deprecated,
+        non_snake_case,
+        private_bounds,
+        private_interfaces,
+        unreachable_pub
+    )]
+    const _: () = {
+        ::nanolith::__private::argument::<Point>();
+        ::nanolith::__private::returned::<Point>();
+    };
+}

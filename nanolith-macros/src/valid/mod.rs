@@ -1,0 +1,50 @@
+//! Every refusal. All of them are collected, and each says what to write instead.
+
+mod hook;
+mod name;
+mod place;
+mod signature;
+mod ty;
+
+pub(crate) use place::form;
+pub(crate) use signature::{can_be_kept, is_refused_by_the_compiler};
+
+use crate::{
+    ast::{Form, Receiver, Set},
+    mistakes::Mistakes,
+};
+
+/// Looks at all of a set, and marks the tasks that are sound.
+pub(crate) fn check(set: &mut Set, mistakes: &mut Mistakes) {
+    for task in &mut set.tasks {
+        let before = mistakes.count();
+        signature::check(task, mistakes);
+        task.sound = mistakes.count() == before;
+    }
+    hook::check(set, mistakes);
+    name::check(set, mistakes);
+    refuse_no_task(set, mistakes);
+    refuse_vain_shared(set, mistakes);
+}
+
+fn refuse_no_task(set: &Set, mistakes: &mut Mistakes) {
+    if !set.tasks.is_empty() {
+        return;
+    }
+    let message = "no task here: tasks are the functions with a visibility; add `pub` to one, or `#[task]`";
+    match &set.form {
+        Form::Impl(item) => mistakes.at(&item.self_ty, message),
+        Form::Module(item) => mistakes.at(&item.ident, message),
+    }
+}
+
+/// `shared` asks for a state, and for a task that uses it.
+fn refuse_vain_shared(set: &Set, mistakes: &mut Mistakes) {
+    let Some(shared) = &set.options.shared else { return };
+    let mut receivers = set.tasks.iter().map(|task| task.function.receiver());
+    if set.is_module() {
+        mistakes.at(shared, "a module has no state to share; use `#[define(shared)] impl Type { .. }`");
+    } else if !receivers.any(|receiver| receiver == Receiver::Shared) {
+        mistakes.at(shared, "`shared` shares a state, and no task takes `&self`; remove it");
+    }
+}

@@ -1,0 +1,86 @@
+//! Names that clash: two tasks with each other, a task with an executor's method, an item with a generated one.
+
+use syn::ext::IdentExt;
+
+use crate::{
+    ast::{Set, Task},
+    mistakes::Mistakes,
+    names,
+};
+
+pub(super) fn check(set: &mut Set, mistakes: &mut Mistakes) {
+    for position in 0..set.tasks.len() {
+        let (earlier, later) = set.tasks.split_at_mut(position);
+        let [task, ..] = later else { break };
+        refuse_hidden(task, mistakes);
+        if let Some(earlier) = earlier.iter().find(|earlier| clash(earlier, task)) {
+            task.is_twin = true;
+            refuse_twin(earlier, task, mistakes);
+        }
+    }
+    refuse_generated(set, mistakes);
+}
+
+fn refuse_hidden(task: &Task, mistakes: &mut Mistakes) {
+    if let Some(by) = names::hidden_by(task.name()) {
+        let name = task.name();
+        let message = format!(
+            "a task `{name}` would be hidden by {by}; give it another name, `#[task(name = {}_task)]`",
+            name.unraw()
+        );
+        mistakes.at(name, message);
+    }
+}
+
+/// Two functions that are each under a `cfg` may well exclude each other.
+fn clash(earlier: &Task, task: &Task) -> bool {
+    earlier.variant == task.variant && (earlier.cfgs().is_empty() || task.cfgs().is_empty())
+}
+
+fn refuse_twin(earlier: &Task, task: &Task, mistakes: &mut Mistakes) {
+    let (first, second, variant) = (earlier.name(), task.name(), &task.variant);
+    let (why, other) = if earlier.plain_name() == task.plain_name() {
+        (
+            format!("a second task `{second}`; name one of them by `#[task(name = ..)]`"),
+            format!("the first `{first}` is here"),
+        )
+    } else {
+        (
+            format!(
+                "`{first}` and `{second}` both become the variant `{variant}`; name one of them by `#[task(name = ..)]`"
+            ),
+            format!("`{first}` becomes `{variant}` too"),
+        )
+    };
+    mistakes.clash(first, second, why, other);
+}
+
+/// What `#[define]` adds beside the user's own.
+fn refuse_generated(set: &Set, mistakes: &mut Mistakes) {
+    let functions = functions(set);
+    let types = types(set);
+    for defined in set.form.defined() {
+        let name = defined.unraw().to_string();
+        if functions.contains(&name.as_str()) {
+            mistakes.at(&defined, format!("`#[define]` adds a function `{name}` here; give this one another name"));
+        } else if types.contains(&name) {
+            let message = format!(
+                "`#[define]` adds a type `{name}` here; give this one another name, or those a prefix by `#[define(name = ..)]`"
+            );
+            mistakes.at(&defined, message);
+        }
+    }
+}
+
+fn functions(set: &Set) -> Vec<&'static str> {
+    let shared = set.is_shared().then_some("shared");
+    ["tasks", "on", "service"].into_iter().chain(shared).collect()
+}
+
+/// Only in a module do they stand among the user's items, where they can be seen.
+fn types(set: &Set) -> Vec<String> {
+    match set.is_module() {
+        true => ["Tasks", "Task", "Output", "Calls"].map(|suffix| set.type_name(suffix).to_string()).into(),
+        false => Vec::new(),
+    }
+}

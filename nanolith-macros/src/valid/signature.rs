@@ -1,0 +1,168 @@
+//! What the signature of a task may be.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::{FnArg, GenericParam, Generics, Pat, ReceiverKind, ReturnType, Safety, Signature, Type};
+
+use crate::{
+    ast::{Param, Receiver, Task, is_context, type_name, ungrouped},
+    mistakes::Mistakes,
+    text,
+    valid::ty::{self, Finding},
+};
+
+pub(super) fn check(task: &Task, mistakes: &mut Mistakes) {
+    let sig = &task.function.sig;
+    check_qualifiers(sig, mistakes);
+    check_generics(sig, mistakes);
+    check_receiver(task, mistakes);
+    check_params(&task.params, &sig.generics, mistakes);
+    if let ReturnType::Type(_, output) = &sig.output {
+        ty::check_output(output, &sig.generics, mistakes);
+    }
+    check_options(task, mistakes);
+}
+
+/// What of a function's qualifiers neither a task nor a hook can have.
+pub(super) fn check_qualifiers(sig: &Signature, mistakes: &mut Mistakes) {
+    let name = &sig.ident;
+    if let Some(constness) = &sig.constness {
+        mistakes.at(constness, format!("`{name}` runs on another thread, never at compile time; remove `const`, or leave the function out by `#[task(skip)]`"));
+    }
+    if let Safety::Unsafe(unsafety) = &sig.safety {
+        mistakes.at(unsafety, format!("`{name}` would be called by safe code, far from who could keep its promises; wrap what is unsafe in a safe function"));
+    }
+    if let Some(abi) = &sig.abi {
+        mistakes
+            .at(abi, format!("`{name}` is called from Rust alone; remove `extern`, or call it from a plain function"));
+    }
+    if let Some(variadic) = &sig.variadic {
+        mistakes.at(variadic, "a variadic argument has no type to keep; take a `Vec`");
+    }
+}
+
+pub(super) fn check_generics(sig: &Signature, mistakes: &mut Mistakes) {
+    for param in &sig.generics.params {
+        let message = match param {
+            GenericParam::Type(_) => {
+                "cannot be generic: each task is one variant of one type; make the `impl` generic, or write one function a type"
+            }
+            GenericParam::Const(_) => {
+                "cannot have a const parameter: each task is one variant of one type; make the `impl` generic, or take a plain argument"
+            }
+            GenericParam::Lifetime(_) => {
+                "cannot have a lifetime: its arguments are kept until it runs; take owned ones, `String` for `&str`, `Arc<T>` for `&T`"
+            }
+        };
+        mistakes.at(param, format!("`{}` {message}", sig.ident));
+    }
+}
+
+fn check_receiver(task: &Task, mistakes: &mut Mistakes) {
+    let Some(FnArg::Receiver(receiver)) = task.function.sig.inputs.first() else { return };
+    match task.function.receiver() {
+        Receiver::Owned => mistakes.at(
+            receiver,
+            "`self` would consume the state, and the next call would find none; write `&self` or `&mut self`",
+        ),
+        Receiver::Other => {
+            let written = text::of(receiver);
+            mistakes.at(
+                receiver,
+                format!("`{written}`: the executor holds the state and lends it; write `&self` or `&mut self`"),
+            );
+        }
+        Receiver::None | Receiver::Shared | Receiver::Exclusive => {}
+    }
+    if let ReceiverKind::Reference(_, Some(lifetime), _) = &receiver.kind {
+        mistakes.at(lifetime, "the state is lent for the call alone; write `&self` or `&mut self`");
+    }
+}
+
+/// Of a task, or of an `#[init]`.
+pub(super) fn check_params(params: &[Param], generics: &Generics, mistakes: &mut Mistakes) {
+    for param in params {
+        param.refuse_cfg(mistakes);
+        check_pattern(param, mistakes);
+        if is_context(&param.written.ty) {
+            mistakes.at(
+                &param.written.ty,
+                "the context comes first, and once: `fn task(cx: &Context<Self>, ..)`, after `self` if there is one",
+            );
+        } else if mutable_context(&param.written.ty) {
+            mistakes.at(&param.written.ty, "the context is only read; write `&Context<Self>`");
+        } else {
+            ty::check_argument(&param.written.ty, generics, mistakes);
+        }
+    }
+}
+
+fn mutable_context(ty: &Type) -> bool {
+    match ungrouped(ty) {
+        Type::Reference(reference) => type_name(&reference.elem).is_some_and(|name| name == "Context"),
+        _ => false,
+    }
+}
+
+fn check_pattern(param: &Param, mistakes: &mut Mistakes) {
+    if param.is_named() {
+        return;
+    }
+    let ty = text::of(&param.written.ty);
+    let message = match &*param.written.pat {
+        Pat::Wild(_) => format!("an argument becomes a field and needs a name: `_value: {ty}`"),
+        pattern => {
+            let pattern = text::of(pattern);
+            format!(
+                "an argument becomes a field and needs a name, not a pattern: `value: {ty}`, then `let {pattern} = value;` inside"
+            )
+        }
+    };
+    mistakes.at(&param.written.pat, message);
+}
+
+fn check_options(task: &Task, mistakes: &mut Mistakes) {
+    if let (Some(local), false) = (&task.options.local, task.function.is_async()) {
+        mistakes.at(
+            local,
+            "`local` keeps a future on one thread, and this function has none; remove it, or write `async fn`",
+        );
+    }
+}
+
+/// Whether the compiler refuses a function of this signature too: then its words would only repeat ours.
+pub(crate) fn is_refused_by_the_compiler(sig: &Signature) -> bool {
+    let output = match &sig.output {
+        ReturnType::Type(_, ty) => ty::finding(ty),
+        ReturnType::Default => None,
+    };
+    let arguments = sig.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(input) => ty::finding(&input.ty),
+        FnArg::Receiver(_) => None,
+    });
+    let refused = |finding: Finding| matches!(finding, Finding::Inferred(_) | Finding::Unsized(_));
+    sig.variadic.is_some() || arguments.chain(output).any(refused)
+}
+
+/// Whether a value of this type can be in a field, borrows aside.
+pub(crate) fn can_be_kept(ty: &Type) -> bool {
+    matches!(ty::finding(ty), None | Some(Finding::Borrow(_) | Finding::BorrowInside(_)))
+}
+
+/// `fn name(..) -> ..`, for messages.
+pub(super) fn written(sig: &Signature) -> String {
+    let (asyncness, name, inputs, output) = (&sig.asyncness, &sig.ident, &sig.inputs, &sig.output);
+    let output = match output {
+        ReturnType::Default => TokenStream::new(),
+        output => output.to_token_stream(),
+    };
+    text::of(quote!(#asyncness fn #name(#inputs) #output)).trim_end().to_owned()
+}
+
+/// Where the parameters stand, or the name if there are none.
+pub(super) fn place_of_params(sig: &Signature) -> TokenStream {
+    match sig.inputs.is_empty() {
+        true => sig.ident.to_token_stream(),
+        false => sig.inputs.to_token_stream(),
+    }
+}

@@ -1,0 +1,172 @@
+//! Typed calls of a set, on every kind of waiting.
+
+use nanolith::{Progress, TaskError, prelude::*};
+use std::{num::ParseIntError, sync::mpsc, time::Duration};
+
+pub struct Geometry;
+
+#[define]
+impl Geometry {
+    /// Adds two numbers.
+    pub fn add(x: i64, y: i64) -> i64 {
+        x + y
+    }
+
+    pub fn parse(text: String) -> Result<i64, ParseIntError> {
+        text.parse()
+    }
+
+    pub async fn wait_then_add(x: i64, y: i64) -> i64 {
+        nanolith::time::sleep(MILLISECOND).await;
+        x + y
+    }
+
+    /// Counts until it is asked to stop.
+    pub fn count(cx: &Context<Self>, began: mpsc::Sender<()>) -> u64 {
+        let mut count = 0;
+        let _ = began.send(());
+        while !cx.is_cancelled() {
+            count += 1;
+            std::thread::yield_now();
+        }
+        let _ = began.send(());
+        count
+    }
+
+    pub fn climb(cx: &Context<Self>, steps: u64, next: mpsc::Receiver<()>) -> u64 {
+        for step in 1..=steps {
+            cx.progress(step, steps);
+            let _ = next.recv();
+        }
+        steps
+    }
+
+    pub async fn outlive(cx: &Context<Self>) -> bool {
+        cx.cancelled().await;
+        cx.is_cancelled()
+    }
+
+    pub fn deadline_known(cx: &Context<Self>) -> bool {
+        cx.deadline().is_some()
+    }
+
+    pub fn greeting(cx: &Context<Self>) -> Option<String> {
+        cx.data::<String>().cloned()
+    }
+
+    fn helper() -> i64 {
+        7
+    }
+
+    #[task]
+    fn taken_in() -> i64 {
+        Self::helper()
+    }
+
+    #[task(skip)]
+    pub fn left_out() -> i64 {
+        8
+    }
+
+    #[task(name = renamed)]
+    pub fn original() -> i64 {
+        9
+    }
+}
+
+#[test]
+fn every_way_to_wait_gives_the_output() {
+    let geometry = Geometry::tasks();
+    assert_eq!(geometry.add(4, 5).wait().expect("it runs"), 9);
+    assert_eq!(geometry.add(4, 5).submit().wait().expect("it runs"), 9);
+    assert_eq!(geometry.add(4, 5).try_submit().expect("there is room").wait().expect("it runs"), 9);
+    assert_eq!(geometry.wait_then_add(4, 5).wait().expect("it runs"), 9);
+    assert_eq!(geometry.parse("7".into()).wait().expect("it runs"), Ok(7));
+    assert_eq!(geometry.parse("7".into()).flatten().wait().expect("it parses"), 7);
+    assert!(matches!(geometry.parse("x".into()).flatten().wait(), Err(TaskError::Task(_))));
+    assert_eq!((geometry.taken_in().wait().expect("it runs"), geometry.renamed().wait().expect("it runs")), (7, 9));
+    assert_eq!((Geometry::add(4, 5), Geometry::left_out(), Geometry::original()), (9, 8, 9));
+}
+
+async fn awaited() {
+    let geometry = Geometry::tasks();
+    assert_eq!(geometry.add(4, 5).await.expect("it runs"), 9);
+    assert_eq!(geometry.wait_then_add(4, 5).await.expect("it runs"), 9);
+    assert_eq!(geometry.parse("7".into()).flatten().await.expect("it parses"), 7);
+    let job = geometry.add(1, 1).submit_async().await;
+    assert_eq!(job.await.expect("it runs"), 2);
+    let calls = futures_util::future::join_all((0..100).map(|n| geometry.add(n, n))).await;
+    assert_eq!(calls.into_iter().map(|sum| sum.expect("it runs")).sum::<i64>(), 9_900);
+}
+
+#[test]
+fn calls_are_awaited_on_any_executor() {
+    pollster::block_on(awaited());
+    smol::block_on(awaited());
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("tokio starts");
+    tokio.block_on(async { tokio::spawn(awaited()).await.expect("it does not panic") });
+}
+
+#[test]
+fn a_running_task_sees_that_it_is_cancelled() {
+    let (began, told) = mpsc::channel();
+    let job = Geometry::tasks().count(began).submit();
+    told.recv().expect("it began");
+    job.cancel();
+    assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+    told.recv().expect("it stopped");
+}
+
+#[test]
+fn a_task_that_times_out_is_asked_to_stop() {
+    let (began, told) = mpsc::channel();
+    let job = Geometry::tasks().count(began).timeout(Duration::from_millis(10)).submit();
+    assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
+    told.recv().expect("it began");
+    told.recv().expect("it stopped");
+}
+
+#[test]
+fn progress_is_seen_and_the_latest_wins() {
+    let (go, next) = mpsc::channel();
+    let job = Geometry::tasks().climb(3, next).submit();
+    let seen = pollster::block_on(async {
+        let mut progress = job.progress();
+        let mut seen = Vec::new();
+        while let Some(step) = progress.next().await {
+            seen.push(step);
+            assert_eq!(progress.latest(), Some(step));
+            go.send(()).expect("it climbs");
+        }
+        seen
+    });
+    assert_eq!(seen, [1, 2, 3].map(|done| Progress { done, total: 3 }));
+    assert_eq!(job.wait().expect("it runs"), 3);
+}
+
+#[test]
+fn a_context_knows_deadline_and_data() {
+    let pool = Pool::builder().data(String::from("hello")).data(7_u8).build().expect("sound");
+    let geometry = Geometry::on(&pool);
+    assert_eq!(geometry.greeting().wait().expect("it runs").as_deref(), Some("hello"));
+    assert!(geometry.deadline_known().timeout(MINUTE).wait().expect("it runs"));
+    assert!(!geometry.deadline_known().wait().expect("it runs"));
+    assert_eq!(Geometry::tasks().greeting().wait().expect("it runs"), None);
+}
+
+#[test]
+fn an_asynchronous_task_is_dropped_when_its_call_is_cancelled() {
+    let pool = Pool::builder().build().expect("sound");
+    let job = Geometry::on(&pool).outlive().timeout(Duration::from_millis(5)).submit();
+    assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
+    pool.drained().wait();
+}
+
+#[test]
+fn an_error_names_the_line_of_the_call() {
+    let pool = Pool::builder().build().expect("sound");
+    pool.shutdown_now();
+    let error = Geometry::on(&pool).add(1, 2).wait().expect_err("the pool is closed");
+    assert_eq!((error.at().submitted().file(), error.at().submitted().line()), (file!(), line!() - 1));
+    assert!(error.to_string().starts_with("`Geometry::add` was refused, since the executor is closed; submitted at"));
+}

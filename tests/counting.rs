@@ -1,0 +1,64 @@
+//! What a call costs in memory: one allocation, of at most 128 bytes for a set like `Geometry`.
+
+use nanolith::prelude::*;
+use std::num::ParseIntError;
+
+pub struct Geometry;
+
+#[define]
+impl Geometry {
+    pub fn add(x: i64, y: i64) -> i64 {
+        x + y
+    }
+
+    pub fn parse(text: String) -> Result<i64, ParseIntError> {
+        text.parse()
+    }
+
+    pub async fn wait_then_add(x: i64, y: i64) -> i64 {
+        x + y
+    }
+}
+
+/// Allocations of this thread while `f` runs, after a first run that warms up.
+fn allocations(mut f: impl FnMut()) -> u64 {
+    f();
+    (0..10).map(|_| allocation_counter::measure(&mut f).count_total).min().expect("ten runs")
+}
+
+#[test]
+fn a_call_of_geometry_fits_128_bytes() {
+    assert!(nanolith::call_size::<Geometry>() <= 128, "{} bytes", nanolith::call_size::<Geometry>());
+}
+
+#[test]
+fn a_set_pays_for_its_largest_task_and_tells_sizes() {
+    use nanolith::TaskSet;
+    let sizes: Vec<_> = Geometry::TASKS.iter().map(|task| (task.name(), task.argument_size())).collect();
+    assert_eq!(sizes, [("add", 16), ("parse", 24), ("wait_then_add", 16)]);
+}
+
+#[test]
+fn a_synchronous_call_allocates_once() {
+    let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("the settings are sound");
+    let geometry = Geometry::on(&pool);
+    pool.pause();
+    let submit = || drop(geometry.add(1, 2).submit().cancel_on_drop());
+    assert_eq!(allocations(submit), 1);
+}
+
+#[test]
+fn a_call_that_runs_allocates_nothing_more() {
+    let pool = Pool::builder()
+        .concurrency(Concurrency::Exact(1))
+        .max_queue(MaxQueue::Bounded(1))
+        .on_full(OnFull::CallerRuns)
+        .build()
+        .expect("the settings are sound");
+    let geometry = Geometry::on(&pool);
+    pool.pause();
+    let _fills = geometry.add(0, 0).submit();
+    assert_eq!(allocations(|| assert_eq!(geometry.add(1, 2).wait().expect("it runs here"), 3)), 1);
+    // One more for the future of an asynchronous task.
+    assert_eq!(allocations(|| assert_eq!(geometry.wait_then_add(1, 2).wait().expect("it runs here"), 3)), 2);
+}

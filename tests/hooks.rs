@@ -1,0 +1,189 @@
+//! Hooks: before → task → after, in order, whatever happens.
+
+use nanolith::prelude::*;
+use std::sync::{Arc, Mutex};
+
+type Log = Arc<Mutex<Vec<String>>>;
+
+fn note(log: &Log, text: impl Into<String>) {
+    log.lock().expect("sound").push(text.into());
+}
+
+fn noted(log: &Log) -> Vec<String> {
+    std::mem::take(&mut *log.lock().expect("sound"))
+}
+
+#[derive(Debug)]
+struct Refusal;
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("refused by the hook")
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+pub struct Sync {
+    log: Log,
+}
+
+#[define]
+impl Sync {
+    #[before_task]
+    fn before(&self, call: &CallInfo) -> Result<(), Refusal> {
+        note(&self.log, format!("before {} {}", call.task().name(), call.in_service()));
+        if call.task().name() == "refused" { Err(Refusal) } else { Ok(()) }
+    }
+
+    #[after_task]
+    fn after(&self, call: &CallInfo, outcome: Outcome) -> Result<(), Refusal> {
+        note(&self.log, format!("after {} {outcome:?}", call.task().name()));
+        if call.task().name() == "too_late" { Err(Refusal) } else { Ok(()) }
+    }
+
+    pub fn work(&mut self) -> u8 {
+        note(&self.log, "work");
+        1
+    }
+
+    pub async fn later(&self) -> u8 {
+        nanolith::time::sleep(MILLISECOND).await;
+        note(&self.log, "later");
+        2
+    }
+
+    pub fn refused(&self) {
+        note(&self.log, "never");
+    }
+
+    pub fn too_late() -> u8 {
+        3
+    }
+
+    pub fn panics(&self) {
+        panic!("no luck");
+    }
+}
+
+#[test]
+fn hooks_stand_around_each_task_in_order() {
+    let log = Log::default();
+    let service = Sync::service(Sync { log: log.clone() }).launch().wait().expect("it starts");
+    assert_eq!(service.work().wait().expect("it runs"), 1);
+    assert_eq!(noted(&log), ["before work true", "work", "after work Done"]);
+    assert_eq!(service.later().wait().expect("it runs"), 2);
+    assert_eq!(noted(&log), ["before later true", "later", "after later Done"]);
+}
+
+#[test]
+fn a_failing_hook_ends_its_call_with_the_reason() {
+    let log = Log::default();
+    let service = Sync::service(Sync { log: log.clone() }).launch().wait().expect("it starts");
+    let error = service.refused().wait().expect_err("the hook refuses");
+    assert!(matches!(&error, CallError::Hook(source, _) if source.is::<Refusal>()), "{error}");
+    assert!(std::error::Error::source(&error).is_some_and(|source| source.is::<Refusal>()));
+    assert_eq!(noted(&log), ["before refused true"], "neither the task nor the other hook");
+    assert!(matches!(service.too_late().wait(), Err(CallError::Hook(..))));
+    assert_eq!(noted(&log).last().map(String::as_str), Some("after too_late Done"));
+}
+
+#[test]
+fn the_after_hook_runs_after_a_panic_and_after_a_cancel() {
+    let log = Log::default();
+    let service = Sync::service(Sync { log: log.clone() }).launch().wait().expect("it starts");
+    assert!(matches!(service.panics().wait(), Err(CallError::Panicked(..))));
+    assert_eq!(noted(&log), ["before panics true", "after panics Panicked"]);
+    let job = service.later().timeout(std::time::Duration::from_micros(100)).submit();
+    assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
+    service.close().wait().expect("it closes");
+    let noted = noted(&log);
+    assert!(noted.is_empty() || noted == ["before later true", "after later Stopped"], "{noted:?}");
+}
+
+pub struct Async {
+    log: Log,
+}
+
+#[define]
+impl Async {
+    #[before_task]
+    async fn before(&self, call: &CallInfo) {
+        nanolith::time::sleep(MILLISECOND).await;
+        note(&self.log, format!("before {}", call.task().name()));
+    }
+
+    #[after_task]
+    async fn after(&self, call: &CallInfo, outcome: Outcome) {
+        nanolith::time::sleep(MILLISECOND).await;
+        note(&self.log, format!("after {} {outcome:?}", call.task().name()));
+    }
+
+    #[on_close]
+    async fn end(self) {
+        nanolith::time::sleep(MILLISECOND).await;
+        note(&self.log, "closed");
+    }
+
+    pub fn work(&mut self) -> u8 {
+        note(&self.log, "work");
+        1
+    }
+
+    pub async fn later(&mut self) -> u8 {
+        note(&self.log, "later");
+        2
+    }
+
+    pub async fn panics() {
+        panic!("no luck");
+    }
+}
+
+#[test]
+fn asynchronous_hooks_stand_around_every_kind_of_task() {
+    let log = Log::default();
+    let service = Async::service(Async { log: log.clone() }).launch().wait().expect("it starts");
+    let jobs = [service.work().submit(), service.later().submit(), service.work().submit()];
+    assert_eq!(jobs.map(|job| job.wait().expect("it runs")), [1, 2, 1]);
+    assert!(service.panics().wait().is_err());
+    service.close().wait().expect("it closes");
+    let work = ["before work", "work", "after work Done"];
+    let later = ["before later", "later", "after later Done"];
+    let expected: Vec<_> =
+        [&work[..], &later, &work, &["before panics", "after panics Panicked", "closed"]].concat();
+    assert_eq!(noted(&log), expected);
+}
+
+pub struct Free;
+
+static FREE: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+#[define]
+impl Free {
+    #[before_task]
+    fn before(call: &CallInfo) {
+        FREE.lock().expect("sound").push(format!("before {} {}", call.task().name(), call.in_service()));
+    }
+
+    #[after_task]
+    async fn after(call: &CallInfo, outcome: Outcome) {
+        nanolith::time::sleep(MILLISECOND).await;
+        FREE.lock().expect("sound").push(format!("after {} {outcome:?}", call.task().name()));
+    }
+
+    pub fn work() -> u8 {
+        1
+    }
+}
+
+#[test]
+fn hooks_without_self_run_on_pools_too() {
+    let pool = Pool::builder().build().expect("sound");
+    assert_eq!(Free::on(&pool).work().wait().expect("it runs"), 1);
+    assert_eq!(*FREE.lock().expect("sound"), ["before work false", "after work Done"]);
+    pool.drained().wait();
+    let service = Free::service().launch().wait().expect("it starts");
+    assert_eq!(service.work().wait().expect("it runs"), 1);
+    assert_eq!(FREE.lock().expect("sound")[2..], ["before work true", "after work Done"]);
+}

@@ -1,0 +1,106 @@
+//! A layer around an executor, as a user would write it.
+
+use nanolith::{Job, Refused, TaskSet, prelude::*};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64, Ordering},
+};
+
+pub struct Flaky;
+
+static TRIES: AtomicU64 = AtomicU64::new(0);
+
+#[define]
+impl Flaky {
+    #[task(idempotent)]
+    pub fn third_time_lucky(name: String) -> String {
+        if TRIES.fetch_add(1, Ordering::Relaxed) < 2 {
+            panic!("not yet");
+        }
+        name
+    }
+
+    pub fn once() -> u8 {
+        panic!("never");
+    }
+}
+
+/// Tries again what may run twice.
+struct Retry<E>(Arc<E>);
+
+impl<S: TaskSet, E: Executor<S> + 'static> Executor<S> for Retry<E> {
+    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+        if let Ok((task, reply)) = job.split() {
+            attempt(self.0.clone(), task, reply, 3);
+        }
+        Ok(())
+    }
+}
+
+fn attempt<S: TaskSet, E: Executor<S> + 'static>(inner: Arc<E>, task: S::Task, reply: nanolith::Reply<S>, left: u32) {
+    let again = S::duplicate(&task);
+    let executor = inner.clone();
+    let job = Job::new(task, move |outcome| match (outcome, again) {
+        (Err(CallError::Panicked(..)), Some(task)) if left > 1 => attempt(inner, task, reply, left - 1),
+        (outcome, _) => reply.complete(outcome),
+    });
+    // A job that is refused is dropped, and its reply with it: the call ends as lost.
+    drop(executor.execute(job));
+}
+
+#[test]
+fn a_layer_makes_jobs_of_its_own() {
+    let pool = Pool::builder().build().expect("sound");
+    let flaky = Flaky::calls(Retry(Arc::new(pool)));
+    assert_eq!(flaky.third_time_lucky("lucky".into()).wait().expect("the third try"), "lucky");
+    assert!(matches!(flaky.once().wait(), Err(CallError::Panicked(..))), "it may not run twice");
+}
+
+#[test]
+fn a_job_that_is_dropped_ends_its_call_as_lost() {
+    struct Forgetful;
+    impl<S: TaskSet> Executor<S> for Forgetful {
+        fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+            drop(job);
+            Ok(())
+        }
+    }
+    let flaky = Flaky::calls(Forgetful);
+    assert!(matches!(flaky.once().wait(), Err(CallError::Lost(_))));
+}
+
+#[test]
+fn an_executor_that_refuses_gives_the_call_back() {
+    struct Closed;
+    impl<S: TaskSet> Executor<S> for Closed {
+        fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+            let error = job.closed();
+            Err(Refused::new(job, error))
+        }
+    }
+    let flaky = Flaky::calls(Closed);
+    assert!(matches!(flaky.once().wait(), Err(CallError::Closed(_))));
+    let refused = flaky.once().try_submit().expect_err("it is closed");
+    assert_eq!(refused.into_inner().info().map(|task| task.name()), Some("once"));
+}
+
+/// A state shared through a layer.
+pub struct Sum(AtomicI64);
+
+#[define(shared)]
+impl Sum {
+    pub fn add(&self, by: i64) -> i64 {
+        self.0.fetch_add(by, Ordering::Relaxed) + by
+    }
+}
+
+impl<E: nanolith::SharesState<Sum> + 'static> nanolith::SharesState<Sum> for Retry<E> {}
+
+#[test]
+fn a_layers_jobs_find_the_shared_state() {
+    let pool = Pool::builder().build().expect("sound");
+    let state = Arc::new(Sum(AtomicI64::new(1)));
+    let below = nanolith::SharedPool::new(pool, state);
+    let sum = Sum::calls(Retry(Arc::new(below)));
+    assert_eq!(sum.add(1).wait().expect("it runs"), 2);
+}

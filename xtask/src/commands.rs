@@ -1,0 +1,176 @@
+//! The table of commands, and each of them in words of cargo.
+
+use crate::{
+    ci,
+    shell::{Failure, Outcome, cargo, has, need, nightly_cargo},
+};
+use std::{collections::BTreeSet, env};
+
+/// One word after `cargo xtask`.
+pub(crate) struct Command {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) run: fn() -> Outcome,
+}
+
+impl Command {
+    const fn new(name: &'static str, about: &'static str, run: fn() -> Outcome) -> Self {
+        Self { name, about, run }
+    }
+
+    /// The command of this name.
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        COMMANDS.iter().find(|command| command.name == name)
+    }
+}
+
+/// All of them, in the order in which the help shows them.
+pub(crate) const COMMANDS: &[Command] = &[
+    Command::new("ci", "all that a change must pass, stopping at the first that does not", ci::run),
+    Command::new("test", "unit tests, behaviour tests, doc tests; with nextest if it is installed", test),
+    Command::new("fmt", "formatting, checked", fmt),
+    Command::new("clippy", "clippy over every target of every package, warnings denied", clippy),
+    Command::new("doc", "the documentation of the libraries, warnings denied", doc),
+    Command::new("ui", "what must not compile, and what the compiler says", ui),
+    Command::new("features", "every combination of features, checked; the tests with all of them", features),
+    Command::new("tree", "a user's default build stays under 30 crates", tree),
+    Command::new("deny", "licences, bans and sources of all dependencies", deny),
+    Command::new("examples", "the two programs on small input", examples),
+    Command::new("loom", "the slot's protocol under loom, every schedule within its bounds", loom),
+    Command::new("miri", "the lower floors under miri (nightly, with miri and rust-src)", miri),
+    Command::new("tsan", "nanolith-core's unit tests under ThreadSanitizer (nightly, with rust-src)", tsan),
+    Command::new("soak", "the soak tests, for NANOLITH_SOAK seconds (60)", soak),
+    Command::new("msrv", "how the oldest Rust we build with is guarded", msrv),
+];
+
+/// The packages that users depend on.
+const LIBRARIES: &str = "-p nanolith -p nanolith-core -p nanolith-macros";
+
+/// Packages whose dependencies and running time a plain test run does without.
+const ASIDE: &str = "--exclude nanolith-bench --exclude nanolith-ui-tests";
+
+/// A user's default build has fewer crates than this.
+const MAX_CRATES: usize = 30;
+
+const NEXTEST: &str = "nextest run";
+
+fn test() -> Outcome {
+    let runner = runner();
+    cargo(&format!("{runner} --workspace {ASIDE}")).run()?;
+    if runner == NEXTEST {
+        // It knows no doc tests.
+        cargo(&format!("test --doc --workspace {ASIDE}")).run()?;
+    }
+    Ok(())
+}
+
+/// Nextest ends a test that hangs and says which it was; cargo's own runner is there without an installation.
+fn runner() -> &'static str {
+    if has("nextest") { NEXTEST } else { "test" }
+}
+
+fn fmt() -> Outcome {
+    cargo("fmt --all -- --check").run()
+}
+
+fn clippy() -> Outcome {
+    cargo("clippy --workspace --all-targets --all-features -- -D warnings").run()
+}
+
+fn doc() -> Outcome {
+    cargo(&format!("doc --no-deps --all-features {LIBRARIES}")).var("RUSTDOCFLAGS", "-D warnings").run()
+}
+
+fn ui() -> Outcome {
+    cargo("test -p nanolith-ui-tests").run()
+}
+
+fn features() -> Outcome {
+    need("hack")?;
+    cargo(&format!("hack --feature-powerset clippy --all-targets {LIBRARIES} -- -D warnings")).run()?;
+    cargo(&format!("{} --all-features {LIBRARIES}", runner())).run()
+}
+
+fn tree() -> Outcome {
+    let listing = cargo("tree -e normal -p nanolith --prefix none").output()?;
+    let crates = crates_in(&listing);
+    let count = crates.len();
+    println!("{count} crates: {}", crates.into_iter().collect::<Vec<_>>().join(", "));
+    if count < MAX_CRATES { Ok(()) } else { Err(Failure::Rule(format!("{count} crates, not under {MAX_CRATES}"))) }
+}
+
+/// The crates that a `cargo tree` without prefixes names, each version once.
+fn crates_in(listing: &str) -> BTreeSet<String> {
+    listing
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            Some(format!("{} {}", words.next()?, words.next()?))
+        })
+        .collect()
+}
+
+fn deny() -> Outcome {
+    need("deny")?;
+    cargo("deny check licenses bans sources").run()
+}
+
+fn examples() -> Outcome {
+    cargo("run --release --example census -- .").run()?;
+    cargo("run --release --example roots -- 100000").run()
+}
+
+fn loom() -> Outcome {
+    cargo("test --release -p nanolith-core --lib").var("RUSTFLAGS", "--cfg loom").target("loom").run()
+}
+
+fn miri() -> Outcome {
+    // Rayon fails under stacked borrows, and its threads count as leaks; hence tree borrows, the lower floors only, and
+    // leaks left to the tests that count drops.
+    nightly_cargo("miri test -p nanolith-core --lib -- call:: lanes:: room:: queue::")
+        .var("MIRIFLAGS", "-Zmiri-tree-borrows -Zmiri-ignore-leaks")
+        .run()
+}
+
+fn tsan() -> Outcome {
+    // The standard library has to be built with the sanitizer too, or its locks look like races.
+    let built_std = "-Zbuild-std --target x86_64-unknown-linux-gnu";
+    nightly_cargo(&format!("test {built_std} -p nanolith-core --lib -- --test-threads=1"))
+        .var("RUSTFLAGS", "-Zsanitizer=thread")
+        .target("tsan")
+        .run()
+}
+
+fn soak() -> Outcome {
+    let seconds = env::var("NANOLITH_SOAK").unwrap_or_else(|_| "60".into());
+    cargo("test --release --test soak -- --ignored --nocapture").var("NANOLITH_SOAK", &seconds).run()
+}
+
+fn msrv() -> Outcome {
+    println!(
+        "`rust-version` in Cargo.toml is the oldest Rust. Clippy's `incompatible_msrv`, which `cargo xtask clippy`"
+    );
+    println!("denies, refuses what is newer in the standard library.");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_commands_share_a_name() {
+        let names: BTreeSet<_> = COMMANDS.iter().map(|command| command.name).collect();
+        assert_eq!(names.len(), COMMANDS.len());
+    }
+
+    #[test]
+    fn a_crate_counts_once_a_version() {
+        let listing = "nanolith v0.1.0 (/here)\nsyn v3.0.9\nquote v1.0.47\nsyn v3.0.9 (*)\nsyn v2.0.1\n\n";
+        let crates = crates_in(listing);
+        assert_eq!(
+            crates.into_iter().collect::<Vec<_>>(),
+            ["nanolith v0.1.0", "quote v1.0.47", "syn v2.0.1", "syn v3.0.9"]
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! Starting a program from the workspace's root, showing its command line first, and telling how it ended.
+
+use std::{
+    env,
+    ffi::OsString,
+    fmt, io,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// What a command of the table comes to.
+pub(crate) type Outcome = Result<(), Failure>;
+
+/// Why a step did not pass.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The program ran and said no.
+    Refused { line: String, status: String },
+    /// The program did not start, or could not be heard.
+    NotRun { line: String, source: io::Error },
+    /// Everything ran, and what it told breaks a rule of the project.
+    Rule(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { line, status } => write!(f, "`{line}` ended with {status}"),
+            Self::NotRun { line, source } => write!(f, "`{line}` did not run: {source}"),
+            Self::Rule(rule) => f.write_str(rule),
+        }
+    }
+}
+
+/// A program, its words and what it finds in its environment.
+#[must_use = "nothing runs before `run`, `output` or `succeeds`"]
+pub(crate) struct Program {
+    name: OsString,
+    shown: String,
+    vars: String,
+    command: Command,
+}
+
+/// `cargo` with these words, which are split at spaces: the very cargo that started this program.
+pub(crate) fn cargo(words: &str) -> Program {
+    Program::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), "cargo", words)
+}
+
+/// `cargo` of the nightly toolchain. Through rustup, for the cargo that started this program is of one toolchain.
+pub(crate) fn nightly_cargo(words: &str) -> Program {
+    Program::new("rustup".into(), "rustup", &format!("run nightly cargo {words}"))
+}
+
+impl Program {
+    fn new(name: OsString, shown: &str, words: &str) -> Self {
+        let mut command = Command::new(&name);
+        command.args(words.split_whitespace()).current_dir(root());
+        Self { name, shown: format!("{shown} {words}"), vars: String::new(), command }
+    }
+
+    /// Sets a variable of the environment, in place of what the caller's shell holds.
+    pub(crate) fn var(mut self, key: &str, value: &str) -> Self {
+        self.vars += &format!("{key}='{value}' ");
+        self.command.env(key, value);
+        self
+    }
+
+    /// A target directory below the usual one, so that other compiler flags do not throw out what is built there.
+    pub(crate) fn target(self, below: &str) -> Self {
+        let usual = env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+        self.var("CARGO_TARGET_DIR", &usual.join(below).display().to_string())
+    }
+
+    /// Runs it with this program's own input and output.
+    pub(crate) fn run(mut self) -> Outcome {
+        println!("$ {}", self.line());
+        let status = self.command.status();
+        match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(Failure::Refused { line: self.line(), status: status.to_string() }),
+            Err(source) => Err(self.not_run(source)),
+        }
+    }
+
+    /// Runs it and gives what it wrote to its standard output.
+    pub(crate) fn output(mut self) -> Result<String, Failure> {
+        println!("$ {}", self.line());
+        let output = self.command.stderr(Stdio::inherit()).output();
+        match output {
+            Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+            Ok(output) => Err(Failure::Refused { line: self.line(), status: output.status.to_string() }),
+            Err(source) => Err(self.not_run(source)),
+        }
+    }
+
+    /// Whether it runs and succeeds, quietly.
+    pub(crate) fn succeeds(mut self) -> bool {
+        self.command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    }
+
+    fn line(&self) -> String {
+        format!("{}{}", self.vars, self.shown)
+    }
+
+    fn not_run(&self, source: io::Error) -> Failure {
+        Failure::NotRun { line: format!("{} ({})", self.line(), self.name.to_string_lossy()), source }
+    }
+}
+
+/// Whether `cargo NAME` is to be had.
+pub(crate) fn has(subcommand: &str) -> bool {
+    cargo(&format!("{subcommand} --version")).succeeds()
+}
+
+/// Installs `cargo NAME` from its crate if it is missing. Unoptimized, to have it sooner: such a tool spends its time
+/// waiting for the compiler anyway.
+pub(crate) fn need(subcommand: &str) -> Outcome {
+    if has(subcommand) {
+        return Ok(());
+    }
+    cargo(&format!("install --locked --debug cargo-{subcommand}")).run()
+}
+
+/// The workspace's root. Where cargo says this package is, else where it was built.
+fn root() -> PathBuf {
+    let package = env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&package).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_the_command_and_how_it_ended() {
+        let failure = cargo("no-such-subcommand").var("LC_ALL", "C").run().expect_err("cargo refuses it");
+        let text = failure.to_string();
+        assert!(text.starts_with("`LC_ALL='C' cargo no-such-subcommand` ended with"), "{text}");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_a_failure() {
+        let missing = Program::new("no-such-program".into(), "no-such-program", "");
+        assert!(matches!(missing.run(), Err(Failure::NotRun { .. })));
+    }
+
+    #[test]
+    fn the_root_is_where_the_workspace_is() {
+        assert!(root().join("xtask/Cargo.toml").is_file());
+    }
+}
