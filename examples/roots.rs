@@ -6,7 +6,7 @@
 //!
 //! A task this small is nothing but overhead, so what it shows is the overhead: tasks a second, and a peak of memory that
 //! does not grow with COUNT. Two bounds keep it flat. The pool's queue holds at most [`QUEUE`] calls, and `.submit()` waits
-//! for room. The [`Window`] holds at most [`IN_FLIGHT`] handles: before another call is made, the oldest result is taken.
+//! for room. The window holds at most [`IN_FLIGHT`] handles: before another call is made, the oldest result is taken.
 
 mod shared;
 
@@ -14,9 +14,17 @@ use nanolith::prelude::*;
 use shared::{
     bar::Bar,
     text::{bytes, grouped},
-    window::Window,
 };
-use std::{env, error::Error, ffi::OsString, fs, io, io::Write, process::ExitCode, time::Instant};
+use std::{
+    collections::VecDeque,
+    env,
+    error::Error,
+    ffi::OsString,
+    fs,
+    io::{self, Write},
+    process::ExitCode,
+    time::Instant,
+};
 
 /// How many calls the pool's queue holds.
 const QUEUE: usize = 1_024;
@@ -24,13 +32,17 @@ const QUEUE: usize = 1_024;
 /// How many handles are held: calls that are queued, run, or are over and not looked at yet.
 const IN_FLIGHT: usize = 4_096;
 
+/// How many calls are made between two looks at the clock.
+const TELL_EVERY: u64 = 4_096;
+
 const HELP: &str = "\
 Computes the square roots of 0 to COUNT - 1, each as a task of its own, and checks each.
 
 Usage: roots [COUNT]
 
-COUNT is a whole number, 10_000_000 if it is left out. Exit codes: 0 all roots are right,
-1 the run failed, 2 the command line is wrong.
+COUNT is a whole number, 10_000_000 if it is left out.
+
+Exit codes: 0 all roots are right, 1 the run failed, 2 the command line is wrong.
 ";
 
 /// The smallest task there is.
@@ -49,8 +61,7 @@ fn main() -> ExitCode {
         Ok(Wish::Help) => shared::print(|out| out.write_all(HELP.as_bytes())),
         Ok(Wish::Roots(count)) => run(count),
         Err(problem) => {
-            eprintln!("roots: {problem}\n\n{HELP}");
-            return ExitCode::from(2);
+            return shared::usage_error("roots", &problem);
         }
     };
     shared::exit_code("roots", outcome)
@@ -89,19 +100,28 @@ fn run(count: u64) -> Result<(), Box<dyn Error>> {
 /// Submits every root, and takes and checks every result in the order of submission.
 fn compute(pool: &Pool, count: u64) -> Result<(), Box<dyn Error>> {
     let roots = Roots::on(pool);
-    let mut window = Window::new(IN_FLIGHT);
+    let mut window = VecDeque::with_capacity(IN_FLIGHT);
     let mut bar = Bar::new();
     for n in 0..count {
-        if let Some((oldest, handle)) = window.make_room() {
-            check(oldest, handle.wait()?)?;
+        if window.len() == IN_FLIGHT {
+            settle_oldest(&mut window)?;
         }
-        window.push(n, roots.root(n).submit());
-        bar.show_now_and_then(n, count, || format!("{} queued", pool.queue_len()));
+        window.push_back((n, roots.root(n).submit()));
+        if n % TELL_EVERY == 0 {
+            bar.show(n, count, || format!("{} queued", pool.queue_len()));
+        }
     }
-    while let Some((oldest, handle)) = window.pop() {
-        check(oldest, handle.wait()?)?;
+    while !window.is_empty() {
+        settle_oldest(&mut window)?;
     }
     Ok(())
+}
+
+fn settle_oldest(window: &mut VecDeque<(u64, Handle<Roots, f64>)>) -> Result<(), Box<dyn Error>> {
+    match window.pop_front() {
+        Some((n, handle)) => Ok(check(n, handle.wait()?)?),
+        None => Ok(()),
+    }
 }
 
 /// Squares the root. Two roundings make a relative error of at most one and a half times the machine's epsilon.
@@ -116,7 +136,7 @@ fn check(n: u64, root: f64) -> Result<(), String> {
 fn summary(out: &mut dyn Write, pool: &Pool, count: u64, seconds: f64) -> io::Result<()> {
     let rate = if count == 0 { 0 } else { (count as f64 / seconds) as u64 };
     let peak = peak_memory().map_or_else(|| "unknown".to_owned(), bytes);
-    writeln!(out, "{} square roots, each a task of its own, each checked", grouped(count))?;
+    writeln!(out, "{} square roots, each a task of its own, each checked and right", grouped(count))?;
     writeln!(out, "time          {seconds:.2} s")?;
     writeln!(out, "tasks         {} a second", grouped(rate))?;
     writeln!(out, "peak memory   {peak}")?;

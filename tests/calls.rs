@@ -1,4 +1,5 @@
 //! Typed calls of a set, on every kind of waiting.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{Progress, TaskError, prelude::*};
 use std::{num::ParseIntError, sync::mpsc, time::Duration};

@@ -1,4 +1,5 @@
 //! What a call costs in memory: one allocation, of at most 128 bytes for a set like `Geometry`.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::prelude::*;
 use std::num::ParseIntError;

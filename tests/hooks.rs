@@ -1,4 +1,5 @@
 //! Hooks: before → task → after, in order, whatever happens.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::prelude::*;
 use std::sync::{Arc, Mutex};
@@ -82,7 +83,7 @@ fn a_failing_hook_ends_its_call_with_the_reason() {
     let service = Sync::service(Sync { log: log.clone() }).launch().wait().expect("it starts");
     let error = service.refused().wait().expect_err("the hook refuses");
     assert!(matches!(&error, CallError::Hook(source, _) if source.is::<Refusal>()), "{error}");
-    assert!(std::error::Error::source(&error).is_some_and(|source| source.is::<Refusal>()));
+    assert!(std::error::Error::source(&error).is_some_and(<dyn std::error::Error + 'static>::is::<Refusal>));
     assert_eq!(noted(&log), ["before refused true"], "neither the task nor the other hook");
     assert!(matches!(service.too_late().wait(), Err(CallError::Hook(..))));
     assert_eq!(noted(&log).last().map(String::as_str), Some("after too_late Done"));
@@ -150,8 +151,7 @@ fn asynchronous_hooks_stand_around_every_kind_of_task() {
     service.close().wait().expect("it closes");
     let work = ["before work", "work", "after work Done"];
     let later = ["before later", "later", "after later Done"];
-    let expected: Vec<_> =
-        [&work[..], &later, &work, &["before panics", "after panics Panicked", "closed"]].concat();
+    let expected: Vec<_> = [&work[..], &later, &work, &["before panics", "after panics Panicked", "closed"]].concat();
     assert_eq!(noted(&log), expected);
 }
 

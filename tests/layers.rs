@@ -1,4 +1,5 @@
 //! A layer around an executor, as a user would write it.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{Job, Refused, TaskSet, prelude::*};
 use std::sync::{
@@ -81,7 +82,7 @@ fn an_executor_that_refuses_gives_the_call_back() {
     let flaky = Flaky::calls(Closed);
     assert!(matches!(flaky.once().wait(), Err(CallError::Closed(_))));
     let refused = flaky.once().try_submit().expect_err("it is closed");
-    assert_eq!(refused.into_inner().info().map(|task| task.name()), Some("once"));
+    assert_eq!(refused.into_inner().info().map(nanolith::TaskInfo::name), Some("once"));
 }
 
 /// A state shared through a layer.

@@ -1,4 +1,5 @@
 //! Sets in every shape: with state, shared, generic, as modules, with a context and hooks.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{Receiver, TaskSet, prelude::*};
 use std::{
@@ -31,11 +32,7 @@ impl std::error::Error for TooLow {}
 #[define]
 impl Counter {
     #[init]
-    fn start(
-        cx: &Context<Self>,
-        first: i64,
-        closed: Option<std::sync::mpsc::Sender<i64>>,
-    ) -> Result<Self, TooLow> {
+    fn start(cx: &Context<Self>, first: i64, closed: Option<std::sync::mpsc::Sender<i64>>) -> Result<Self, TooLow> {
         assert!(cx.task().is_none());
         if first < 0 { Err(TooLow(first)) } else { Ok(Self { total: Rc::new(Cell::new(first)), closed }) }
     }
@@ -134,7 +131,7 @@ fn a_pool_shares_a_state_among_its_tasks() {
     let state = Arc::new(Tally(AtomicI64::new(0)));
     let tally = Tally::shared(state.clone()).on(&pool);
     let jobs: Vec<_> = (0..100).map(|n| tally.add(n).submit()).collect();
-    jobs.into_iter().for_each(|job| drop(job.wait().expect("it runs")));
+    jobs.into_iter().for_each(|job| assert!(job.wait().is_ok(), "it runs"));
     assert_eq!(tally.add_later(50).wait().expect("it runs"), 5_000);
     assert_eq!(Tally::shared(state).tasks().add(1).wait().expect("the global pool does too"), 5_001);
     let service = Tally::service(Tally(AtomicI64::new(7))).launch().wait().expect("it starts");

@@ -37,13 +37,6 @@ impl Bar {
         bar.set_position(done);
         bar.set_message(message());
     }
-
-    /// The same for work in tiny steps: it looks at the clock at one step in 4,096.
-    pub(crate) fn show_now_and_then(&mut self, done: u64, total: u64, message: impl FnOnce() -> String) {
-        if done % 4_096 == 0 {
-            self.show(done, total, message);
-        }
-    }
 }
 
 impl Drop for Bar {

@@ -1,8 +1,7 @@
-//! What the example programs share: a progress bar, a window of handles, text, and the end of a program.
+//! What the example programs share: a progress bar, numbers as text, and how a program ends.
 
 pub(crate) mod bar;
 pub(crate) mod text;
-pub(crate) mod window;
 
 use std::{
     error::Error,
@@ -28,4 +27,10 @@ pub(crate) fn exit_code(program: &str, outcome: Result<(), Box<dyn Error>>) -> E
             ExitCode::FAILURE
         }
     }
+}
+
+/// 2, with what is wrong with the command line on standard error.
+pub(crate) fn usage_error(program: &str, problem: &str) -> ExitCode {
+    eprintln!("{program}: {problem}\nTry `{program} --help`.");
+    ExitCode::from(2)
 }

@@ -300,10 +300,6 @@ impl<T> Refused<T> {
     pub fn into_parts(self) -> (T, CallError) {
         (self.value, self.error)
     }
-
-    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Refused<U> {
-        Refused { value: f(self.value), error: self.error }
-    }
 }
 
 impl<T> fmt::Debug for Refused<T> {

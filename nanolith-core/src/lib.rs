@@ -59,7 +59,7 @@ pub mod __private {
         service::InitOutput,
         task::{
             After, Before, HookOutput, HookResult, Hooks, LocalFuture, NoState, OnClose, Owner, Run, Scope, SendFuture,
-            Writer,
+            SharedHandle, Writer,
         },
     };
 }

@@ -51,13 +51,9 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
 /// Runs the user's code where nobody can be told of a panic: a waker, a destructor, a handler of threads.
 pub(crate) fn quietly(f: impl FnOnce()) {
     if let Err(caught) = catch(f) {
-        forget(caught);
+        // A payload may itself panic when dropped.
+        std::mem::forget(caught.take_payload());
     }
-}
-
-/// Lets go of a panic whose payload may itself panic when dropped.
-fn forget(caught: Panic) {
-    std::mem::forget(caught.take_payload());
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 //! Handles and calls: cancel, time-outs, progress, what dropping means.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 mod common;
 
@@ -195,7 +196,7 @@ fn code_knows_where_it_runs() {
         .expect("it runs");
     let there = told.recv().expect("it was sent");
     assert_eq!(there.place(), &Where::Pool("here".into()));
-    assert_eq!(there.task().map(|task| task.name()), Some("run"));
+    assert_eq!(there.task().map(nanolith_core::TaskInfo::name), Some("run"));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Waits within tasks: none deadlocks, no stack grows with them, threads stay bounded.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 mod common;
 
@@ -32,19 +33,19 @@ fn threads_named(prefix: &str) -> usize {
         .count()
 }
 
-fn nest(calls: Arc<AnyCalls<Pool>>, depth: i64) -> i64 {
+fn nest(calls: &Arc<AnyCalls<Pool>>, depth: i64) -> i64 {
     if depth == 0 {
         return 0;
     }
     let inner = calls.clone();
-    1 + calls.run(move || nest(inner, depth - 1)).wait().expect("it runs")
+    1 + calls.run(move || nest(&inner, depth - 1)).wait().expect("it runs")
 }
 
 #[test]
 fn a_thousand_waits_deep_ends_at_any_concurrency() {
     for concurrency in [1, 2, 4] {
         let pool = Pool::builder().name("deep").concurrency(Concurrency::Exact(concurrency)).build().expect("sound");
-        assert_eq!(nest(calls(&pool), 1_000), 1_000);
+        assert_eq!(nest(&calls(&pool), 1_000), 1_000);
         assert!(pool.spare_threads() <= 256);
         assert!(threads_named("deep") <= concurrency + 256);
     }
@@ -275,14 +276,14 @@ fn calls_elsewhere() -> Arc<AnyCalls<Pool>> {
 #[test]
 fn two_pools_that_wait_for_each_other_end() {
     let (left, right) = (calls(&pool(1)), calls(&pool(1)));
-    fn ping(left: Arc<AnyCalls<Pool>>, right: Arc<AnyCalls<Pool>>, depth: i64) -> i64 {
+    fn ping(left: &Arc<AnyCalls<Pool>>, right: &Arc<AnyCalls<Pool>>, depth: i64) -> i64 {
         if depth == 0 {
             return 0;
         }
         let (there, back) = (right.clone(), left.clone());
-        1 + left.run(move || ping(there, back, depth - 1)).wait().expect("it runs")
+        1 + left.run(move || ping(&there, &back, depth - 1)).wait().expect("it runs")
     }
-    assert_eq!(ping(left, right, 200), 200);
+    assert_eq!(ping(&left, &right, 200), 200);
 }
 
 #[test]

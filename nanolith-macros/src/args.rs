@@ -56,7 +56,8 @@ impl Options {
         match entry.key.unraw().to_string().as_str() {
             "identifier" => self.identifier = entry.value(mistakes, r#""shop.orders""#, identifier),
             "crate" => {
-                self.krate = entry.value(mistakes, "::path::to::nanolith", absolute).unwrap_or(self.krate.clone())
+                let krate = entry.value(mistakes, "::path::to::nanolith", absolute);
+                self.krate = krate.unwrap_or(self.krate.clone());
             }
             "vis" => self.vis = entry.value(mistakes, r#""pub(crate)""#, visibility).unwrap_or(self.vis.clone()),
             "name" => self.name = entry.value(mistakes, "Counters", prefix),

@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn methods_repeat_docs_lints_and_cfgs_but_expect_nothing() {
-        let attributes = function(quote! {
+        let attributes = function(&quote! {
             #[doc = "Adds."]
             #[must_use]
             #[expect(dead_code)]
@@ -273,14 +273,14 @@ mod tests {
     #[test]
     fn a_helper_under_cfg_attr_is_told() {
         let mut mistakes = Mistakes::default();
-        take(&mut function(quote!(#[cfg_attr(unix, task(skip))])), &mut mistakes);
+        take(&mut function(&quote!(#[cfg_attr(unix, task(skip))])), &mut mistakes);
         assert!(mistakes.messages()[0].contains("`#[task]` cannot stand in a `cfg_attr`"));
     }
 
     #[test]
     fn task_options_are_checked_like_those_of_define() {
         let mut mistakes = Mistakes::default();
-        take(&mut function(quote!(#[task(nmae = other, skip = 1, local, local)])), &mut mistakes);
+        take(&mut function(&quote!(#[task(nmae = other, skip = 1, local, local)])), &mut mistakes);
         let told = mistakes.messages();
         assert_eq!(told[0], "`task` has no option `nmae`; did you mean `name`?");
         assert_eq!(told.len(), 5);

@@ -1,8 +1,8 @@
 //! The `#[define]` attribute of [nanolith](https://docs.rs/nanolith), and the attributes that stand inside of its
 //! blocks. Programs use them through `nanolith`.
 //!
-//! The rooms, in the order in which a block passes them: [`args`] and [`attr`] read the attributes, [`ast`] sorts the
-//! block into tasks and hooks, [`valid`] refuses what cannot work, [`expand`] writes the code, and [`fallback`] what
+//! The rooms, in the order in which a block passes them: `args` and `attr` read the attributes, `ast` sorts the
+//! block into tasks and hooks, `valid` refuses what cannot work, `expand` writes the code, and `fallback` what
 //! takes its place beside an error.
 #![forbid(unsafe_code)]
 

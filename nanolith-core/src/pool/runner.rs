@@ -91,6 +91,7 @@ impl Inner {
     }
 
     /// Counts what was done last, and takes what is next. `None`: the permit is given back.
+    #[allow(clippy::needless_pass_by_value)] // what was done last is counted once
     fn next(&self, last: Last, generation: Option<u64>) -> Option<Work> {
         let mut core = self.lock();
         let mut wakes = match last {

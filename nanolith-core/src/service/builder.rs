@@ -86,6 +86,9 @@ impl<S: TaskSet, E> Init<S, E> {
     }
 }
 
+/// Says how to go on after a panic.
+pub(super) type PanicHandler = Box<dyn FnMut(&CallError) -> OnPanic + Send>;
+
 /// What the thread takes with it.
 pub(super) struct Settings {
     pub(super) name: Arc<str>,
@@ -93,7 +96,7 @@ pub(super) struct Settings {
     pub(super) on_full: OnFull,
     pub(super) stack_size: Option<usize>,
     pub(super) data: Data,
-    pub(super) on_panic: Option<Box<dyn FnMut(&CallError) -> OnPanic + Send>>,
+    pub(super) on_panic: Option<PanicHandler>,
     pub(super) on_thread_start: Option<ThreadHandler>,
     pub(super) on_thread_exit: Option<ThreadHandler>,
 }

@@ -1,7 +1,7 @@
 //! A service's thread: its state is made here, its calls run here, and here it ends.
 
 use super::{
-    builder::{Init, OnPanic, Settings},
+    builder::{Init, OnPanic, PanicHandler, Settings},
     crew::Crew,
     inner::{Inner, Life, ServiceRef, asks},
     launch::{LaunchError, Launched},
@@ -56,7 +56,7 @@ struct Desk<S: TaskSet> {
     crew: Crew<S>,
     /// The next call, which waits until it may have the state.
     held: Option<Arc<CallSlot<S>>>,
-    on_panic: Option<Box<dyn FnMut(&crate::error::CallError) -> OnPanic + Send>>,
+    on_panic: Option<PanicHandler>,
 }
 
 /// What the thread does next.
@@ -93,7 +93,7 @@ impl<S: TaskSet> Desk<S> {
         loop {
             self.poll_crew(&mut cx);
             match self.next() {
-                Step::Run(call) => self.run(call),
+                Step::Run(call) => self.run(&call),
                 Step::Again => {}
                 Step::Park => {
                     parking.park_until(None);
@@ -161,9 +161,9 @@ impl<S: TaskSet> Desk<S> {
         Step::Run(call)
     }
 
-    fn run(&mut self, call: Arc<CallSlot<S>>) {
+    fn run(&mut self, call: &Arc<CallSlot<S>>) {
         if run_on_service(call.clone(), &self.ground) == Ran::Done {
-            self.count_over(&call);
+            self.count_over(call);
         }
         self.hear_panics();
         self.take_up_spawned();

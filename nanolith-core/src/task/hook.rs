@@ -50,12 +50,9 @@ pub enum Outcome {
     Stopped,
 }
 
-/// What a hook failed with.
-pub type BoxHookError = BoxError;
-
 /// What a hook came to.
 #[doc(hidden)]
-pub type HookResult = Result<(), BoxHookError>;
+pub type HookResult = Result<(), BoxError>;
 
 /// What a hook may return: `()`, or a `Result<(), E>` of any error.
 #[doc(hidden)]
@@ -75,7 +72,7 @@ impl HookOutput for () {
     }
 }
 
-impl<E: Into<BoxHookError>> HookOutput for Result<(), E> {
+impl<E: Into<BoxError>> HookOutput for Result<(), E> {
     fn into_result(self) -> HookResult {
         self.map_err(Into::into)
     }

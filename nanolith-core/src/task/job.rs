@@ -16,7 +16,6 @@ use crate::{
 use std::{
     fmt,
     future::{Future, poll_fn},
-    mem,
     panic::Location,
     sync::{Arc, Mutex, PoisonError},
     task::{Poll, Wake, Waker},
@@ -351,7 +350,7 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
 /// ```
 #[must_use]
 pub const fn call_size<S: TaskSet>() -> usize {
-    mem::size_of::<CallSlot<S>>() + 2 * mem::size_of::<usize>()
+    size_of::<CallSlot<S>>() + 2 * size_of::<usize>()
 }
 
 /// The running side of a call's meta data.

@@ -138,6 +138,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// # Errors
     ///
     /// Gives the call back, whole, with the reason.
+    #[allow(clippy::result_large_err)] // the call comes back whole, without an allocation
     pub fn try_submit(mut self) -> Result<Handle<S, T>, Refused<Self>> {
         let (job, handle) = self.prepare();
         match self.executor.execute(job) {

@@ -32,7 +32,7 @@ use std::{
 /// # Cancel safety
 ///
 /// As a future it may be polled by reference, dropped and polled again, until it is ready.
-#[must_use = "the call goes on without a handle; use `let _ =` to say so, or `.cancel_on_drop()`"]
+#[must_use = "say `.detach()` if the call is to go on without its handle, or `.cancel_on_drop()`"]
 pub struct Handle<S: TaskSet, T> {
     slot: Arc<CallSlot<S>>,
     host: Option<HostRef>,
@@ -110,6 +110,9 @@ impl<S: TaskSet, T> Handle<S, T> {
     pub fn cancel(&self) {
         self.end(End::Cancelled);
     }
+
+    /// Lets the call go on without its handle, as dropping it does.
+    pub fn detach(self) {}
 
     /// Cancels the call when the handle is dropped.
     pub fn cancel_on_drop(mut self) -> Self {

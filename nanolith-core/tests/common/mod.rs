@@ -1,6 +1,6 @@
 //! A set of tasks written by hand, as `#[define]` would write it: tasks that run whatever they are given, so that a test
 //! says itself what happens where.
-#![allow(dead_code)] // not every test uses all of it
+#![allow(dead_code, unreachable_pub, clippy::needless_pass_by_value)] // not every test uses all of it
 
 use nanolith_core::{
     __private::{NoState, Run, Scope, SendFuture},

@@ -98,7 +98,7 @@ impl Form {
     pub(crate) fn without_functions(&mut self, refused: impl Fn(&Signature) -> bool) {
         match self {
             Self::Impl(item) => {
-                item.items.retain(|item| !matches!(item, ImplItem::Fn(function) if refused(&function.sig)))
+                item.items.retain(|item| !matches!(item, ImplItem::Fn(function) if refused(&function.sig)));
             }
             Self::Module(item) => {
                 if let Some((_, items)) = &mut item.content {

@@ -66,7 +66,9 @@ fn method(set: &Set, task: &Task, body: &TokenStream) -> TokenStream {
         #(#attrs)*
         #doc
         #[track_caller]
-        #vis fn #name #generics (&self #(, #params: #types)*) -> #krate::Call<'_, #this, #executor, #output> #where_clause {
+        #vis fn #name #generics (&self #(, #params: #types)*) -> #krate::Call<'_, #this, #executor, #output>
+        #where_clause
+        {
             #body
         }
     }

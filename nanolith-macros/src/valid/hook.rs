@@ -44,7 +44,11 @@ fn check_init(set: &Set, hook: &Hook, mistakes: &mut Mistakes) {
         mistakes.at(&function.sig.ident, wrong(set, hook));
     }
     if let Some(attribute) = function.attrs.iter().find(|attribute| attribute.path().is_ident("cfg")) {
-        mistakes.at(attribute, "an `#[init]` cannot depend on a `cfg`, since `service(..)` takes its arguments; put the `cfg` inside of the function");
+        mistakes.at(
+            attribute,
+            "an `#[init]` cannot depend on a `cfg`, since `service(..)` takes its arguments; put the \
+            `cfg` inside of the function",
+        );
     }
     signature::check_params(&hook.params, &function.sig.generics, mistakes);
 }

@@ -4,6 +4,8 @@ mod hook;
 mod name;
 mod place;
 mod signature;
+#[cfg(test)]
+mod tests;
 mod ty;
 
 pub(crate) use place::form;

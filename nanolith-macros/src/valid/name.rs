@@ -47,7 +47,8 @@ fn refuse_twin(earlier: &Task, task: &Task, mistakes: &mut Mistakes) {
     } else {
         (
             format!(
-                "`{first}` and `{second}` both become the variant `{variant}`; name one of them by `#[task(name = ..)]`"
+                "`{first}` and `{second}` both become the variant `{variant}`; name one of them by \
+                    `#[task(name = ..)]`"
             ),
             format!("`{first}` becomes `{variant}` too"),
         )
@@ -65,7 +66,8 @@ fn refuse_generated(set: &Set, mistakes: &mut Mistakes) {
             mistakes.at(&defined, format!("`#[define]` adds a function `{name}` here; give this one another name"));
         } else if types.contains(&name) {
             let message = format!(
-                "`#[define]` adds a type `{name}` here; give this one another name, or those a prefix by `#[define(name = ..)]`"
+                "`#[define]` adds a type `{name}` here; give this one another name, or those a prefix by \
+                    `#[define(name = ..)]`"
             );
             mistakes.at(&defined, message);
         }

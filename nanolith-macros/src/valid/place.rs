@@ -45,7 +45,8 @@ fn check_impl(item: &ItemImpl, mistakes: &mut Mistakes) {
     }
     if let Some((path, _)) = &item.trait_ {
         let message = format!(
-            "tasks cannot come from a trait impl; use `impl {this} {{ .. }}`, with a line for each that calls the trait's"
+            "tasks cannot come from a trait impl; use `impl {this} {{ .. }}`, with a line for each \
+                that calls the trait's"
         );
         mistakes.at(path, message);
         return;
@@ -64,7 +65,8 @@ fn check_type(this: &Type, mistakes: &mut Mistakes) {
     if !is_plain_path(ungrouped(this)) {
         mistakes.at(
             this,
-            "tasks belong to a type that is a plain path: `impl Geometry { .. }` or `impl shapes::Circle<T> { .. }`",
+            "tasks belong to a type that is a plain path: `impl Geometry { .. }` or `impl \
+                shapes::Circle<T> { .. }`",
         );
     }
 }
@@ -99,15 +101,18 @@ impl<'ast> Visit<'ast> for Elided<'_> {
 
 fn lifetime_message(lifetime: &Lifetime) -> String {
     format!(
-        "a set cannot have a lifetime: its calls and its state outlive the scope of `{lifetime}`; own the data, or share it in an `Arc`"
+        "a set cannot have a lifetime: its calls and its state outlive the scope of `{lifetime}`; \
+            own the data, or share it in an `Arc`"
     )
 }
 
 fn check_module(item: &ItemMod, mistakes: &mut Mistakes) {
     if item.content.is_none() {
         let name = &item.ident;
-        let message =
-            format!("tasks are read from an inline module: `mod {name} {{ .. }}`; the macro cannot see another file");
+        let message = format!(
+            "tasks are read from an inline module: `mod {name} {{ .. }}`; the macro cannot see \
+                another file"
+        );
         mistakes.at(item, message);
     }
     if let Some(unsafety) = &item.unsafety {

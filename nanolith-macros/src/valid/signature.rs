@@ -27,10 +27,22 @@ pub(super) fn check(task: &Task, mistakes: &mut Mistakes) {
 pub(super) fn check_qualifiers(sig: &Signature, mistakes: &mut Mistakes) {
     let name = &sig.ident;
     if let Some(constness) = &sig.constness {
-        mistakes.at(constness, format!("`{name}` runs on another thread, never at compile time; remove `const`, or leave the function out by `#[task(skip)]`"));
+        mistakes.at(
+            constness,
+            format!(
+                "`{name}` runs on another thread, never at compile time; remove `const`, or leave the \
+            function out by `#[task(skip)]`"
+            ),
+        );
     }
     if let Safety::Unsafe(unsafety) = &sig.safety {
-        mistakes.at(unsafety, format!("`{name}` would be called by safe code, far from who could keep its promises; wrap what is unsafe in a safe function"));
+        mistakes.at(
+            unsafety,
+            format!(
+                "`{name}` would be called by safe code, far from who could keep its promises; wrap what \
+            is unsafe in a safe function"
+            ),
+        );
     }
     if let Some(abi) = &sig.abi {
         mistakes
@@ -45,13 +57,16 @@ pub(super) fn check_generics(sig: &Signature, mistakes: &mut Mistakes) {
     for param in &sig.generics.params {
         let message = match param {
             GenericParam::Type(_) => {
-                "cannot be generic: each task is one variant of one type; make the `impl` generic, or write one function a type"
+                "cannot be generic: each task is one variant of one type; make the `impl` generic, or \
+                    write one function a type"
             }
             GenericParam::Const(_) => {
-                "cannot have a const parameter: each task is one variant of one type; make the `impl` generic, or take a plain argument"
+                "cannot have a const parameter: each task is one variant of one type; make the `impl` \
+                    generic, or take a plain argument"
             }
             GenericParam::Lifetime(_) => {
-                "cannot have a lifetime: its arguments are kept until it runs; take owned ones, `String` for `&str`, `Arc<T>` for `&T`"
+                "cannot have a lifetime: its arguments are kept until it runs; take owned ones, `String` \
+                    for `&str`, `Arc<T>` for `&T`"
             }
         };
         mistakes.at(param, format!("`{}` {message}", sig.ident));
@@ -87,7 +102,8 @@ pub(super) fn check_params(params: &[Param], generics: &Generics, mistakes: &mut
         if is_context(&param.written.ty) {
             mistakes.at(
                 &param.written.ty,
-                "the context comes first, and once: `fn task(cx: &Context<Self>, ..)`, after `self` if there is one",
+                "the context comes first, and once: `fn task(cx: &Context<Self>, ..)`, after `self` if \
+                    there is one",
             );
         } else if mutable_context(&param.written.ty) {
             mistakes.at(&param.written.ty, "the context is only read; write `&Context<Self>`");
@@ -114,7 +130,8 @@ fn check_pattern(param: &Param, mistakes: &mut Mistakes) {
         pattern => {
             let pattern = text::of(pattern);
             format!(
-                "an argument becomes a field and needs a name, not a pattern: `value: {ty}`, then `let {pattern} = value;` inside"
+                "an argument becomes a field and needs a name, not a pattern: `value: {ty}`, then `let \
+                    {pattern} = value;` inside"
             )
         }
     };

@@ -31,12 +31,13 @@ pub(super) fn check_argument(ty: &Type, generics: &Generics, mistakes: &mut Mist
             format!("arguments are owned, since a borrow cannot outlive the call; take {}", owned(reference))
         }
         Finding::BorrowInside(_) => {
-            "arguments are owned, and this borrows inside; take an owned type: `String` for `&str`, `Arc<T>` for `&T`, or `'static`".to_owned()
+            "arguments are owned, and this borrows inside; take an owned type: `String` for `&str`, \
+                `Arc<T>` for `&T`, or `'static`"
+                .to_owned()
         }
-        Finding::ImplTrait(ty) => format!(
-            "`impl` has no name to make a field of; take a concrete type, or `Box<dyn {}>`",
-            with_send(ty)
-        ),
+        Finding::ImplTrait(ty) => {
+            format!("`impl` has no name to make a field of; take a concrete type, or `Box<dyn {}>`", with_send(ty))
+        }
         Finding::Unsized(ty) => format!("`{}` has no size known here; take {}", text::of(ty), boxed(ty)),
         Finding::Inferred(_) => "an argument becomes a field, whose type cannot be inferred; write the type".to_owned(),
         Finding::Never(_) => "no value is of type `!`, so the task could not be called; remove the argument".to_owned(),
@@ -48,18 +49,27 @@ pub(super) fn check_output(ty: &Type, generics: &Generics, mistakes: &mut Mistak
     let Some(finding) = finding(ty).filter(|finding| !finding.is_told_at(generics)) else { return };
     let message = match &finding {
         Finding::Borrow(reference) => {
-            format!("what a task returns goes to another thread, and a borrow cannot outlive the call; return {}", owned(reference))
+            format!(
+                "what a task returns goes to another thread, and a borrow cannot outlive the call; return \
+                {}",
+                owned(reference)
+            )
         }
         Finding::BorrowInside(_) => {
-            "what a task returns goes to another thread, and this borrows inside; return an owned type: `String` for `&str`, `Arc<T>` for `&T`, or `'static`".to_owned()
+            "what a task returns goes to another thread, and this borrows inside; return an owned \
+                type: `String` for `&str`, `Arc<T>` for `&T`, or `'static`"
+                .to_owned()
         }
-        Finding::ImplTrait(ty) => format!(
-            "`impl` has no name to make a field of; return a concrete type, or `Box<dyn {}>`",
-            with_send(ty)
-        ),
+        Finding::ImplTrait(ty) => {
+            format!("`impl` has no name to make a field of; return a concrete type, or `Box<dyn {}>`", with_send(ty))
+        }
         Finding::Unsized(ty) => format!("`{}` has no size known here; return {}", text::of(ty), boxed(ty)),
-        Finding::Inferred(_) => "what a task returns becomes a field, whose type cannot be inferred; write the type".to_owned(),
-        Finding::Never(_) => "a task that never returns would hold its thread for good and leave its caller waiting; return `()` once it is asked to stop (`cx.is_cancelled()`)".to_owned(),
+        Finding::Inferred(_) => {
+            "what a task returns becomes a field, whose type cannot be inferred; write the type".to_owned()
+        }
+        Finding::Never(_) => "a task that never returns would hold its thread for good and leave its caller waiting; \
+            return `()` once it is asked to stop (`cx.is_cancelled()`)"
+            .to_owned(),
     };
     mistakes.at(finding.place(), message);
 }

@@ -1,0 +1,71 @@
+//! A census of a folder tree: how many files, bytes, lines and words of each type there are, and which files are the same.
+//!
+//! ```text
+//! cargo run --release --example census -- [PATH] [--json] [--all]
+//! ```
+//!
+//! It shows the two executors at what each is for. Reading files is a task of [`Census`](count::Census), which runs on a
+//! pool, many at once. The sums are the state of [`Ledger`](ledger::Ledger), a service that alone owns them, so there is no
+//! lock. Between both stands the [`Desk`], with a window of handles: however large the tree is, only so many files are on
+//! their way at once. A file that cannot be read, or is gone when its turn comes, is part of the report.
+
+#[path = "census/arguments.rs"]
+mod arguments;
+#[path = "census/count.rs"]
+mod count;
+#[path = "census/desk.rs"]
+mod desk;
+#[path = "census/json.rs"]
+mod json;
+#[path = "census/ledger.rs"]
+mod ledger;
+#[path = "census/table.rs"]
+mod table;
+#[path = "census/walk.rs"]
+mod walk;
+
+mod shared;
+
+use arguments::{Options, Wish};
+use desk::Desk;
+use ledger::{Ledger, Report};
+use nanolith::prelude::*;
+use std::{env, error::Error, fs, process::ExitCode};
+
+fn main() -> ExitCode {
+    let outcome = match arguments::parse(env::args_os().skip(1)) {
+        Ok(Wish::Help) => shared::print(|out| out.write_all(arguments::HELP.as_bytes())),
+        Ok(Wish::Census(options)) => match fs::metadata(&options.path) {
+            Ok(_) => run(&options),
+            Err(error) => return shared::usage_error("census", &format!("`{}`: {error}", options.path.display())),
+        },
+        Err(problem) => return shared::usage_error("census", &problem),
+    };
+    shared::exit_code("census", outcome)
+}
+
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let report = take(options)?;
+    if options.json {
+        shared::print(|out| json::write(out, &report))
+    } else {
+        shared::print(|out| table::write(out, &report))
+    }
+}
+
+/// Walks the tree here, counts its files on the pool, and gathers what was counted in the ledger.
+fn take(options: &Options) -> Result<Report, Box<dyn Error>> {
+    let pool = Pool::builder().name("census").concurrency(Concurrency::X2).build()?;
+    let ledger = Ledger::service().name("ledger").on_panic(|_| OnPanic::Close).launch().wait()?;
+    let mut desk = Desk::new(&pool, &ledger);
+    for found in walk::files(&options.path, options.all) {
+        match found {
+            Ok(path) => desk.count(path),
+            Err(unreadable) => desk.reject(unreadable),
+        }
+    }
+    desk.finish();
+    let report = ledger.report().wait()?;
+    ledger.close().wait()?;
+    Ok(report)
+}

@@ -1,0 +1,67 @@
+//! The command line.
+
+use std::{ffi::OsString, path::PathBuf};
+
+pub(crate) const HELP: &str = "\
+Counts the files, bytes, lines and words of a folder tree by file type, and finds duplicates.
+
+Usage: census [PATH] [--json] [--all]
+
+  PATH       a folder, or one file; the current folder if it is left out
+  --json     prints the report as JSON
+  -a, --all  counts hidden files too, and those that ignore rules leave out
+  -h, --help prints this
+
+Left out are hidden files, and what `.gitignore`, `.ignore` and git's own exclude files name.
+Symbolic links below PATH are not followed; what is neither a file nor a folder is passed over.
+
+The type of a file is its extension, as written. Lines are newline bytes. Words are longest runs
+of bytes other than space, tab, newline, vertical tab, form feed and carriage return: what POSIX
+says of `wc -w` in the C locale. (Some versions of GNU wc do not count a word in which no byte is
+printable ASCII, so on binary files they count fewer.)
+
+Duplicates are files with the same bytes, by their BLAKE3 digest; empty files are not among them.
+Entries that cannot be read, or vanish while the census is taken, are listed with the reason.
+
+Exit codes: 0 the census was taken, 1 it failed, 2 the command line is wrong or PATH is not there.
+";
+
+/// What the user asks for.
+pub(crate) enum Wish {
+    Help,
+    Census(Options),
+}
+
+/// How to take the census.
+pub(crate) struct Options {
+    pub(crate) path: PathBuf,
+    pub(crate) json: bool,
+    pub(crate) all: bool,
+}
+
+pub(crate) fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Wish, String> {
+    let (mut json, mut all, mut paths) = (false, false, Vec::new());
+    while let Some(argument) = arguments.next() {
+        match argument.to_str() {
+            Some("-h" | "--help") => return Ok(Wish::Help),
+            Some("--json") => json = true,
+            Some("-a" | "--all") => all = true,
+            Some("--") => paths.extend(arguments.by_ref()),
+            Some(option) if option.starts_with('-') => return Err(format!("there is no option `{option}`")),
+            _ => paths.push(argument),
+        }
+    }
+    let path = one_path(paths)?;
+    Ok(Wish::Census(Options { path, json, all }))
+}
+
+fn one_path(paths: Vec<OsString>) -> Result<PathBuf, String> {
+    let mut paths = paths.into_iter();
+    let path = paths.next().unwrap_or_else(|| ".".into());
+    match paths.next() {
+        Some(another) => Err(format!("one PATH is enough: what is `{}`?", another.to_string_lossy())),
+        // The walk would take a bare `-` for standard input.
+        None if path == "-" => Ok("./-".into()),
+        None => Ok(path.into()),
+    }
+}

@@ -1,0 +1,87 @@
+//! Counting one file: the task that the pool runs.
+
+use nanolith::prelude::*;
+use std::{
+    fs::File,
+    io::{self, ErrorKind, Read},
+    path::PathBuf,
+};
+
+/// How much is read at once, in bytes.
+const CHUNK: usize = 64 * 1_024;
+
+/// A file of this many bytes takes long enough to tell how far it is.
+const LARGE: u64 = 16 * 1_024 * 1_024;
+
+/// The tasks of the pool.
+pub(crate) struct Census;
+
+#[define]
+impl Census {
+    /// Reads the file once, from its start to its end.
+    pub(crate) fn count(cx: &Context<Self>, path: PathBuf) -> io::Result<Count> {
+        let mut file = File::open(path)?;
+        let size = file.metadata()?.len();
+        let mut tally = Tally::default();
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            if cx.is_cancelled() {
+                return Err(io::Error::other("nobody waits for it any more"));
+            }
+            match file.read(&mut chunk) {
+                Ok(0) => return Ok(tally.finish()),
+                Ok(length) => tally.add(&chunk[..length]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if size >= LARGE {
+                cx.progress(tally.count.bytes, size);
+            }
+        }
+    }
+}
+
+/// What there is to know of a file.
+#[derive(Default)]
+pub(crate) struct Count {
+    pub(crate) bytes: u64,
+    /// Newline bytes.
+    pub(crate) lines: u64,
+    /// Longest runs of bytes that are not white space.
+    pub(crate) words: u64,
+    pub(crate) digest: Digest,
+}
+
+/// A BLAKE3 digest: files with the same one are taken to be the same.
+pub(crate) type Digest = [u8; blake3::OUT_LEN];
+
+/// A count on its way through the file.
+#[derive(Default)]
+struct Tally {
+    count: Count,
+    hasher: blake3::Hasher,
+    /// The last byte belongs to a word, which may go on in the next chunk.
+    in_word: bool,
+}
+
+impl Tally {
+    fn add(&mut self, chunk: &[u8]) {
+        self.hasher.update(chunk);
+        self.count.bytes += chunk.len() as u64;
+        self.count.lines += chunk.iter().filter(|byte| **byte == b'\n').count() as u64;
+        for byte in chunk {
+            let in_word = !is_space(*byte);
+            self.count.words += u64::from(in_word && !self.in_word);
+            self.in_word = in_word;
+        }
+    }
+
+    fn finish(self) -> Count {
+        Count { digest: *self.hasher.finalize().as_bytes(), ..self.count }
+    }
+}
+
+/// White space as C's `isspace` has it; the standard library's leaves out the vertical tab.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}

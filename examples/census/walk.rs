@@ -1,0 +1,47 @@
+//! Finding the files of a tree.
+
+use crate::ledger::Unreadable;
+use ignore::{DirEntry, Error, WalkBuilder};
+use std::path::{Path, PathBuf};
+
+/// Every file below `root`, or `root` itself, and every entry that could not be looked at. With `all`, hidden and ignored
+/// files too.
+pub(crate) fn files(root: &Path, all: bool) -> impl Iterator<Item = Result<PathBuf, Unreadable>> {
+    let walk = WalkBuilder::new(root).standard_filters(!all).require_git(false).build();
+    let root = root.to_owned();
+    walk.flat_map(move |entry| match entry {
+        Ok(entry) => found(entry, &root),
+        Err(error) => [Some(Err(unreadable(&error, &root))), None],
+    })
+    .flatten()
+}
+
+/// The entry if it is a file; also what is wrong with the ignore rules that it came with.
+fn found(entry: DirEntry, root: &Path) -> [Option<Result<PathBuf, Unreadable>>; 2] {
+    let problem = entry.error().map(|error| Err(unreadable(error, root)));
+    let file = is_file(&entry).then(|| Ok(entry.into_path()));
+    [problem, file]
+}
+
+/// A link is none, unless it is the root.
+fn is_file(entry: &DirEntry) -> bool {
+    match entry.depth() {
+        0 => entry.path().is_file(),
+        _ => entry.file_type().is_some_and(|kind| kind.is_file()),
+    }
+}
+
+fn unreadable(error: &Error, root: &Path) -> Unreadable {
+    let (path, reason) = path_and_reason(error);
+    Unreadable { path: path.unwrap_or(root).to_owned(), reason }
+}
+
+/// An error's text holds its path too, which the report shows apart.
+fn path_and_reason(error: &Error) -> (Option<&Path>, String) {
+    match error {
+        Error::WithPath { path, err } => (Some(path), path_and_reason(err).1),
+        Error::WithDepth { err, .. } => path_and_reason(err),
+        Error::Partial(errors) if errors.len() == 1 => path_and_reason(&errors[0]),
+        _ => (None, error.to_string()),
+    }
+}

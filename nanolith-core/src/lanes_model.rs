@@ -1,0 +1,161 @@
+//! The lanes against a model that keeps every item in one list.
+
+use super::{Lanes, Priority};
+use proptest::{prelude::*, sample::select};
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Push(Priority),
+    Pop,
+    /// Puts the nth of those that are out back in.
+    Resume(usize),
+    PopResumed,
+    /// Evicts one whose number the divisor divides.
+    Evict(u32),
+    /// Keeps those whose number the divisor does not divide.
+    Retain(u32),
+    /// Time goes on, in milliseconds.
+    Later(u64),
+}
+
+fn priority() -> impl Strategy<Value = Priority> {
+    select(&Priority::ALL[..])
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => priority().prop_map(Step::Push),
+        4 => Just(Step::Pop),
+        2 => (0..8_usize).prop_map(Step::Resume),
+        1 => Just(Step::PopResumed),
+        1 => (1..4_u32).prop_map(Step::Evict),
+        1 => (2..5_u32).prop_map(Step::Retain),
+        3 => select(&[1, 249, 251, 4_999, 5_001][..]).prop_map(Step::Later),
+    ]
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: if cfg!(miri) { 4 } else { 256 }, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Item {
+    number: u32,
+    priority: Priority,
+    expires: u64,
+    /// When it came in last.
+    came: u32,
+    resumed: bool,
+}
+
+/// What is in, in the order of coming, and what is out.
+#[derive(Default)]
+struct Model {
+    inside: Vec<Item>,
+    outside: Vec<Item>,
+    came: u32,
+    now: u64,
+}
+
+impl Model {
+    fn came(&mut self) -> u32 {
+        self.came += 1;
+        self.came
+    }
+
+    fn push(&mut self, priority: Priority) -> Item {
+        let came = self.came();
+        let item = Item { number: came, priority, expires: priority.expiration(self.now), came, resumed: false };
+        self.inside.push(item);
+        item
+    }
+
+    /// One that is out goes in as it was.
+    fn resume(&mut self, nth: usize) -> Option<Item> {
+        let at = nth.checked_rem(self.outside.len())?;
+        let came = self.came();
+        let item = Item { came, resumed: true, ..self.outside.remove(at) };
+        self.inside.push(item);
+        Some(item)
+    }
+
+    fn out(&mut self, item: Option<Item>) -> Option<u32> {
+        let item = item?;
+        self.inside.retain(|other| *other != item);
+        self.outside.push(item);
+        Some(item.number)
+    }
+
+    fn pop(&mut self) -> Option<u32> {
+        self.out(self.inside.iter().min_by_key(|item| (item.expires, item.came)).copied())
+    }
+
+    fn pop_resumed(&mut self) -> Option<u32> {
+        let resumed = self.inside.iter().filter(|item| item.resumed);
+        self.out(resumed.min_by_key(|item| (item.expires, item.came)).copied())
+    }
+
+    fn evict(&mut self, divisor: u32) -> Option<u32> {
+        let fits = self.inside.iter().filter(|item| !item.resumed && item.number.is_multiple_of(divisor));
+        self.out(fits.min_by_key(|item| (std::cmp::Reverse(item.priority), item.came)).copied())
+    }
+
+    fn in_order(&self) -> Vec<u32> {
+        let mut order = self.inside.clone();
+        order.sort_by_key(|item| (item.expires, item.came));
+        order.iter().map(|item| item.number).collect()
+    }
+}
+
+/// Takes the step in both, and says whether they gave the same.
+fn agree(lanes: &mut Lanes<u32>, model: &mut Model, step: Step) -> Result<(), TestCaseError> {
+    match step {
+        Step::Push(priority) => lanes.push(priority, model.now, model.push(priority).number),
+        Step::Resume(nth) => model.resume(nth).into_iter().for_each(|item| lanes.resume(item.expires, item.number)),
+        Step::Pop => prop_assert_eq!(lanes.pop(), model.pop()),
+        Step::PopResumed => prop_assert_eq!(lanes.pop_resumed(), model.pop_resumed()),
+        Step::Evict(divisor) => {
+            prop_assert_eq!(lanes.evict(|number| number.is_multiple_of(divisor)), model.evict(divisor));
+        }
+        Step::Retain(divisor) => {
+            lanes.retain(|number| !number.is_multiple_of(divisor));
+            model.inside.retain(|item| !item.number.is_multiple_of(divisor));
+        }
+        Step::Later(ms) => model.now += ms * 1_000_000,
+    }
+    prop_assert_eq!(lanes.len(), model.inside.len());
+    prop_assert_eq!(lanes.in_order().into_iter().copied().collect::<Vec<_>>(), model.in_order());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn the_lanes_do_as_one_list_that_is_searched(steps in prop::collection::vec(step(), 0..80)) {
+        let (mut lanes, mut model) = (Lanes::new(), Model { now: 10_000_000, ..Model::default() });
+        for step in steps {
+            agree(&mut lanes, &mut model, step)?;
+        }
+        while lanes.len() > 0 {
+            agree(&mut lanes, &mut model, Step::Pop)?;
+        }
+    }
+
+    /// The time of a submission is read before the lock is taken, so it may run backwards a little.
+    #[test]
+    fn one_priority_is_first_in_first_out_whatever_the_clock_says(
+        came in prop::collection::vec((priority(), 0..20_000_000_000_u64), 0..60),
+    ) {
+        let mut lanes = Lanes::new();
+        for (number, (priority, now)) in came.iter().enumerate() {
+            lanes.push(*priority, *now, (*priority, number));
+        }
+        let went: Vec<_> = std::iter::from_fn(|| lanes.pop()).collect();
+        prop_assert_eq!(went.len(), came.len());
+        for priority in Priority::ALL {
+            let numbers = went.iter().filter(|(of, _)| *of == priority).map(|(_, number)| number);
+            prop_assert!(numbers.is_sorted());
+        }
+    }
+}

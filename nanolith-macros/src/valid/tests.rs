@@ -1,0 +1,180 @@
+//! What is refused, and in which words: one misuse a line, each with what its message must hold.
+
+use proc_macro2::TokenStream;
+
+use crate::{args::Options, ast::Set, mistakes::Mistakes};
+
+/// The mistakes of a block.
+fn told(args: &str, item: &str) -> Vec<String> {
+    let mut mistakes = Mistakes::default();
+    let options = Options::parse(args.parse().expect("tokens"), &mut mistakes);
+    let item: TokenStream = item.parse().expect("tokens");
+    if let Some(form) = super::form(&item, &mut mistakes) {
+        let mut set = Set::new(form, options, &mut mistakes);
+        super::check(&mut set, &mut mistakes);
+    }
+    mistakes.messages()
+}
+
+/// The mistakes of a block with one sound task and these functions.
+fn told_in_impl(functions: &str) -> Vec<String> {
+    told("", &format!("impl Set {{ pub fn sound(x: u8) -> u8 {{ x }} {functions} }}"))
+}
+
+#[track_caller]
+fn assert_one(told: &[String], part: &str) {
+    assert!(told.len() == 1 && told[0].contains(part), "expected one message with `{part}`: {told:?}");
+}
+
+#[test]
+fn the_attribute_stands_on_inherent_impls_and_inline_modules() {
+    for (item, part) in [
+        ("struct Set;", "this is a struct; put the attribute on its `impl` block"),
+        ("enum Set { A }", "this is an enum"),
+        ("fn set() {}", "this is a function"),
+        ("impl Shape for Set { fn f() {} }", "tasks cannot come from a trait impl; use `impl Set { .. }`"),
+        ("mod outside;", "inline module: `mod outside { .. }`"),
+        ("unsafe impl Set { pub fn f() {} }", "`unsafe impl`"),
+        ("impl !Send for Set {}", "negative impl"),
+        ("impl (A, B) { pub fn f() {} }", "a type that is a plain path"),
+        ("impl Set { fn f() {} }", "add `pub` to one, or `#[task]`"),
+        ("mod set { fn f() {} }", "add `pub` to one, or `#[task]`"),
+        ("impl<'a> Set<'a> { pub fn f() {} }", "the scope of `'a`"),
+        ("impl Set<'_> { pub fn f() {} }", "the scope of `'_`"),
+    ] {
+        assert_one(&told("", item), part);
+    }
+}
+
+#[test]
+fn receivers_lend_the_state() {
+    assert_one(&told_in_impl("pub fn f(self) {}"), "write `&self` or `&mut self`");
+    assert_one(&told_in_impl("pub fn f(self: Arc<Self>) {}"), "`self: Arc<Self>`: the executor holds the state");
+    assert!(told_in_impl("pub fn f(self: &Self) {} pub fn g(self: &mut Self) {}").is_empty());
+}
+
+#[test]
+fn arguments_are_owned_and_named() {
+    for (function, part) in [
+        ("pub fn f(x: &str) {}", "take `String`"),
+        ("pub fn f(x: &[u8]) {}", "take `Vec<u8>`"),
+        ("pub fn f(x: &T) {}", "take `T` or `Arc<T>`"),
+        ("pub fn f(x: &mut T) {}", "take `T`, and give it back"),
+        ("pub fn f(x: Option<&T>) {}", "this borrows inside"),
+        ("pub fn f(x: Cow<'_, str>) {}", "this borrows inside"),
+        ("pub fn f(x: impl Fn(u8)) {}", "`Box<dyn Fn(u8) + Send>`"),
+        ("pub fn f(x: dyn Fn()) {}", "take `Box<dyn Fn() + Send>`"),
+        ("pub fn f(x: str) {}", "take `String`"),
+        ("pub fn f(x: [u8]) {}", "take `Vec<u8>`"),
+        ("pub fn f(x: Vec<_>) {}", "write the type"),
+        ("pub fn f((a, b): (A, B)) {}", "`value: (A, B)`, then `let (a, b) = value;` inside"),
+        ("pub fn f(_: u8) {}", "`_value: u8`"),
+        ("pub fn f(x: u8, cx: &Context<Self>) {}", "the context comes first"),
+        ("pub fn f(cx: &Context<Self>, dx: &Context<Self>) {}", "the context comes first, and once"),
+        ("pub fn f(cx: &mut Context<Self>) {}", "write `&Context<Self>`"),
+        ("pub fn f(#[cfg(unix)] x: u8) {}", "cannot depend on a `cfg`"),
+    ] {
+        assert_one(&told_in_impl(function), part);
+    }
+}
+
+#[test]
+fn what_a_function_takes_is_no_borrow_of_its_own() {
+    assert!(told_in_impl("pub fn f(x: fn(&T) -> &T, y: Box<dyn for<'a> Fn(&'a T) + Send>) {}").is_empty());
+    assert!(told_in_impl("pub fn f(x: &'static str, y: Cow<'static, str>) -> &'static str { x }").is_empty());
+}
+
+#[test]
+fn outputs_are_owned_and_end() {
+    for (function, part) in [
+        ("pub fn f(&self) -> &str { x }", "return `String`"),
+        ("pub fn f() -> impl Shape { x }", "`Box<dyn Shape + Send>`"),
+        ("pub fn f() -> Option<&T> { x }", "this borrows inside"),
+        ("pub fn f() -> ! { loop {} }", "a task that never returns"),
+        ("pub fn f() -> _ { 1 }", "write the type"),
+    ] {
+        assert_one(&told_in_impl(function), part);
+    }
+}
+
+#[test]
+fn a_task_is_a_plain_function() {
+    for (function, part) in [
+        ("pub fn f<T>(x: T) {}", "make the `impl` generic, or write one function a type"),
+        ("pub fn f<'a>(x: &'a str) -> &'a str { x }", "cannot have a lifetime"),
+        ("pub fn f<const N: usize>(x: [u8; N]) {}", "cannot have a const parameter"),
+        ("pub const fn f() {}", "remove `const`"),
+        ("pub unsafe fn f() {}", "wrap what is unsafe in a safe function"),
+        ("pub extern \"C\" fn f() {}", "remove `extern`"),
+        ("#[task(local)] pub fn f() {}", "or write `async fn`"),
+        ("#[task(skip, name = g)] pub fn f() {}", "keep one of the two"),
+    ] {
+        assert_one(&told_in_impl(function), part);
+    }
+}
+
+#[test]
+fn two_tasks_of_one_variant_are_told_at_both() {
+    let told = told_in_impl("pub fn do_it() {} pub fn doIt() {}");
+    assert!(told[0].contains("both become the variant `DoIt`") && told[1].contains("`do_it` becomes"), "{told:?}");
+    assert_eq!(told_in_impl("#[task(name = a)] pub fn b() {} #[task(name = a)] pub fn c() {}").len(), 2);
+    assert!(told_in_impl("#[cfg(a)] pub fn f() {} #[cfg(not(a))] pub fn f() {}").is_empty());
+}
+
+#[test]
+fn a_hidden_task_is_offered_another_name() {
+    assert_one(&told_in_impl("pub fn close() {}"), "`#[task(name = close_task)]`");
+    assert_one(&told_in_impl("pub fn into() {}"), "hidden by `Into::into`");
+    assert!(told_in_impl("#[task(name = shut)] pub fn close() {}").is_empty());
+}
+
+#[test]
+fn generated_names_are_not_the_users() {
+    assert_one(&told_in_impl("fn tasks() {}"), "adds a function `tasks` here");
+    assert!(told_in_impl("fn shared() {}").is_empty());
+    for (item, part) in [
+        ("mod m { pub fn f() {} struct Task; }", "adds a type `Task` here"),
+        ("mod m { pub fn f() {} use std::{process::Output, fmt}; }", "adds a type `Output` here"),
+        ("mod m { pub fn f() {} use a::b as Calls; }", "adds a type `Calls` here"),
+        ("mod m { pub fn f() {} fn on() {} }", "adds a function `on` here"),
+    ] {
+        assert_one(&told("", item), part);
+    }
+    assert!(told("name = Own", "mod m { pub fn f() {} struct Task; }").is_empty());
+}
+
+#[test]
+fn shared_asks_for_a_state_and_its_use() {
+    assert_one(&told("shared", "mod m { pub fn f() {} }"), "a module has no state to share");
+    assert_one(&told("shared", "impl Set { pub fn f() {} }"), "no task takes `&self`");
+}
+
+#[test]
+fn a_hook_of_the_wrong_signature_is_shown_the_right_one() {
+    for (function, part) in [
+        ("#[init] fn start(&self) -> Self { x }", "`fn start(cx: &Context<Self>, ..) -> Self`"),
+        ("#[init] fn start(x: u8) {}", "and this is `fn start(x: u8)`"),
+        ("#[before_task] fn b(x: u8) {}", "`fn b(&self, call: &CallInfo)` or without `&self`"),
+        ("#[after_task] fn a(&self, call: &CallInfo) {}", "`fn a(&self, call: &CallInfo, outcome: Outcome)`"),
+        ("#[on_close] fn c(&self) {}", "`fn c(self)` or without `self`, and this is `fn c(&self)`"),
+        ("#[on_close] fn c(self) -> u8 { 1 }", "and this is `fn c(self) -> u8`"),
+        ("#[init] #[task] fn start() -> Self { x }", "cannot be `#[task]` too"),
+        ("#[before_task] #[after_task] fn b(call: &CallInfo) {}", "cannot be `#[after_task]` too"),
+        ("#[init] #[cfg(unix)] fn start() -> Self { x }", "cannot depend on a `cfg`"),
+    ] {
+        assert_one(&told_in_impl(function), part);
+    }
+    assert_one(&told("", "mod m { pub fn f() {} #[on_close] fn c(x: u8) {} }"), "`#[on_close]` is `fn c()`");
+}
+
+#[test]
+fn a_second_hook_of_a_kind_is_told_at_both() {
+    let told = told_in_impl("#[init] fn a() -> Self { x } #[init] fn b() -> Self { x }");
+    assert!(told[0].contains("`a` is it") && told[1].contains("the first `#[init]` is here"), "{told:?}");
+}
+
+#[test]
+fn all_mistakes_of_a_block_are_told_in_one_build() {
+    let told = told("nmae = X", "impl Set { pub fn a(x: &str, _: u8) {} pub fn b(self) {} pub fn send<T>() {} }");
+    assert_eq!(told.len(), 6, "{told:?}");
+}
