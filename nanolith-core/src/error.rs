@@ -3,51 +3,223 @@
 use crate::id::TaskInfo;
 use std::{any::Any, error::Error, fmt, panic::Location, sync::Arc, sync::Mutex, time::Duration};
 
-/// Any error, as a hook or a launch gives it.
+/// Any error, as a hook may give it.
+///
+/// ```
+/// use nanolith::{BoxError, prelude::*};
+/// # pub struct Geometry;
+/// #[define]
+/// impl Geometry {
+///     #[before_task]
+///     fn before(_: &CallInfo) -> Result<(), BoxError> {
+///         Err("closed on Sundays".into())
+///     }
+/// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
+/// }
+/// let error = Geometry::tasks().add(4, 5).wait().unwrap_err();
+/// assert!(error.to_string().starts_with("`Geometry::add` failed in a hook: closed on Sundays"));
+/// ```
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Why a call ended without its task's output.
 ///
-/// It holds no arguments, costs one pointer to clone, and says where the call was submitted, by which chain of calls, and
-/// how long it waited and ran. What can be said beside the kind is in the [`At`] of each.
+/// It holds no arguments, costs one pointer to clone, and says where the call was submitted, by which chain of calls,
+/// and how long it waited and ran. What can be said beside the kind is in the [`At`] of each.
 ///
 /// ```
-/// use nanolith_core::CallError;
+/// use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
 /// fn worth_another_try(error: &CallError) -> bool {
 ///     matches!(error, CallError::Full(_) | CallError::TimedOut(_))
 /// }
+///
+/// let pool = Pool::builder().build()?;
+/// pool.close();
+/// let error = Geometry::on(&pool).add(4, 5).wait().unwrap_err();
+/// assert!(!worth_another_try(&error));
+/// assert!(error.to_string().starts_with("`Geometry::add` was refused, since the executor is closed; submitted at"));
+/// # Ok::<(), nanolith::BuildError>(())
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum CallError {
     /// The task panicked; its executor lives on.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
+    /// # }
+    /// match Geometry::tasks().add(i64::MAX, 1).wait() {
+    ///     Err(CallError::Panicked(panic, _)) => assert_eq!(panic.message(), "the sum fits"),
+    ///     other => unreachable!("not {other:?}"),
+    /// }
+    /// ```
     Panicked(Panic, At),
     /// The call was cancelled.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// pool.pause(); // so that the call is still queued
+    /// let job = Geometry::on(&pool).add(4, 5).submit();
+    /// job.cancel();
+    /// assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     Cancelled(At),
     /// The call's time was over before its task was done. A running task was asked to stop, and may go on a while.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// pool.pause();
+    /// let outcome = Geometry::on(&pool).add(4, 5).timeout(MILLISECOND).wait();
+    /// assert!(matches!(outcome, Err(CallError::TimedOut(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     TimedOut(At),
     /// The executor's queue was full, and it does not wait.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject).build()?;
+    /// # pool.pause();
+    /// let geometry = Geometry::on(&pool);
+    /// geometry.add(1, 2).submit().detach(); // fills the queue of a pool that is paused
+    /// assert!(matches!(geometry.add(4, 5).wait(), Err(CallError::Full(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     Full(At),
-    /// The call was dropped to make room, as `OnFull::DropOldest` and `OnFull::DropNewest` ask for.
+    /// The call was dropped to make room, as [`OnFull::DropOldest`](crate::OnFull::DropOldest) and
+    /// [`OnFull::DropNewest`](crate::OnFull::DropNewest) ask for.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::DropOldest).build()?;
+    /// # pool.pause();
+    /// let geometry = Geometry::on(&pool);
+    /// let oldest = geometry.add(1, 2).submit();
+    /// geometry.add(4, 5).submit().detach(); // takes the only place
+    /// assert!(matches!(oldest.wait(), Err(CallError::Dropped(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     Dropped(At),
     /// The executor was closed.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counter = Counter::service(10).launch().wait()?;
+    /// counter.close().wait()?;
+    /// assert!(matches!(counter.total().wait(), Err(CallError::Closed(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     Closed(At),
     /// The service crashed while it had the call.
     Crashed(At),
     /// The executor let go of the call without ending it.
+    ///
+    /// ```
+    /// use nanolith::{Job, Refused, TaskSet, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// struct Forgetful;
+    /// impl<S: TaskSet> Executor<S> for Forgetful {
+    ///     fn execute(&self, _: Job<S>) -> Result<(), Refused<Job<S>>> {
+    ///         Ok(()) // it took the job, and drops it
+    ///     }
+    /// }
+    /// assert!(matches!(Geometry::calls(Forgetful).add(4, 5).wait(), Err(CallError::Lost(_))));
+    /// ```
     Lost(At),
     /// The wait could never have ended: the call waits for the very thread, or state, that its caller holds.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define]
+    /// impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    ///     pub fn bump_by_itself(&mut self, itself: Service<Counter>) -> Result<i64, CallError> {
+    ///         itself.bump(1).wait() // `bump` needs the state that this task holds
+    ///     }
+    /// }
+    /// let counter = Counter::service(10).launch().wait()?;
+    /// assert!(matches!(counter.bump_by_itself(counter.clone()).wait()?, Err(CallError::WouldDeadlock(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     WouldDeadlock(At),
-    /// A `before_task` or `after_task` hook failed.
+    /// A `before_task` or `after_task` hook failed. The error is the hook's own.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// #[define]
+    /// impl Geometry {
+    ///     #[before_task]
+    ///     fn before(_: &CallInfo) -> Result<(), std::fmt::Error> {
+    ///         Err(std::fmt::Error)
+    ///     }
+    /// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
+    /// }
+    /// match Geometry::tasks().add(4, 5).wait() {
+    ///     Err(CallError::Hook(source, _)) => assert!(source.is::<std::fmt::Error>()),
+    ///     other => unreachable!("not {other:?}"),
+    /// }
+    /// ```
     Hook(Arc<dyn Error + Send + Sync>, At),
     /// The global pool could not be started; the next call tries again.
     NotStarted(Arc<dyn Error + Send + Sync>, At),
-    /// The executor has no state to run this task on, or cannot keep its future on one thread.
+    /// The executor has no state to run this task on, or cannot keep its future on one thread. The typed methods do not
+    /// compile where this would come; a job made by hand meets it.
+    ///
+    /// ```
+    /// use nanolith::{Job, prelude::*};
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// # let (tell, told) = std::sync::mpsc::channel();
+    /// let pool = Pool::builder().build()?; // has no `Counter`
+    /// let job = Job::<Counter>::new(CounterTask::Bump { by: 1 }, move |outcome| drop(tell.send(outcome)));
+    /// pool.execute(job)?;
+    /// assert!(matches!(told.recv()?, Err(CallError::Unsupported(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     Unsupported(At),
 }
 
 impl CallError {
     /// Where and when the call was.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
+    /// # }
+    /// let error = Geometry::tasks().add(i64::MAX, 1).wait().unwrap_err();
+    /// assert_eq!((error.at().submitted().file(), error.at().submitted().line()), (file!(), line!() - 1));
+    /// ```
     #[must_use]
     pub fn at(&self) -> &At {
         match self {
@@ -104,6 +276,20 @@ impl Error for CallError {
 }
 
 /// Where a call was submitted, by whom, and how long it took.
+///
+/// ```
+/// # use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry {
+/// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
+/// # }
+/// let error = Geometry::tasks().add(i64::MAX, 1).wait().unwrap_err();
+/// let at = error.at();
+/// assert_eq!(at.task().name(), "add");
+/// assert_eq!(at.submitted().file(), file!());
+/// println!("waited {:?}, ran {:?}", at.waited(), at.ran());
+/// assert!(at.to_string().starts_with("submitted at "));
+/// ```
 #[derive(Clone, Debug)]
 pub struct At(Arc<Details>);
 
@@ -116,6 +302,19 @@ struct Details {
 }
 
 /// A call as its children know it: its task, and where it was submitted.
+///
+/// ```
+/// use nanolith::{Caller, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry {
+/// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
+/// # }
+/// fn chain(parents: &[Caller]) -> Vec<String> {
+///     parents.iter().map(|call| format!("{} from line {}", call.task(), call.submitted().line())).collect()
+/// }
+/// let error = Geometry::tasks().add(i64::MAX, 1).wait().unwrap_err();
+/// assert!(chain(error.at().parents()).is_empty(), "nobody's task made this call");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Caller {
     pub(crate) task: &'static TaskInfo,
@@ -153,19 +352,34 @@ impl At {
         self.0.caller.submitted
     }
 
-    /// How long the call waited before it ran.
+    /// How long the call waited before it ran: from its submission to its start, or to its end if it never ran.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.0.waited
     }
 
-    /// How long it ran.
+    /// How long it ran, the time at which it was suspended included; zero if it never ran.
     #[must_use]
     pub fn ran(&self) -> Duration {
         self.0.ran
     }
 
     /// The calls within which this one was submitted, the nearest first; at most the nearest sixteen.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    /// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
+    ///     pub fn twice(x: i64) -> Result<i64, CallError> {
+    ///         Geometry::tasks().add(x, x).wait()
+    ///     }
+    /// }
+    /// let error = Geometry::tasks().twice(i64::MAX).wait()?.unwrap_err();
+    /// assert_eq!(error.at().parents()[0].task().to_string(), "Geometry::twice");
+    /// # Ok::<(), CallError>(())
+    /// ```
     #[must_use]
     pub fn parents(&self) -> &[Caller] {
         &self.0.parents
@@ -197,6 +411,20 @@ impl fmt::Display for Span {
 }
 
 /// A panic: what it said, where, and the payload.
+///
+/// ```
+/// # use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry {
+/// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
+/// # }
+/// if let Err(CallError::Panicked(panic, _)) = Geometry::tasks().add(i64::MAX, 1).wait() {
+///     assert_eq!(panic.message(), "the sum fits");
+///     assert_eq!(panic.place().map(|(file, _)| file), Some(file!()));
+/// #     return;
+/// }
+/// # unreachable!("it panics");
+/// ```
 #[derive(Clone)]
 pub struct Panic(Arc<Caught>);
 
@@ -223,7 +451,7 @@ impl Panic {
         Self(Arc::new(Caught { message, place, payload: Mutex::new(Some(payload)) }))
     }
 
-    /// What the panic said, if it said it in text.
+    /// What the panic said, if it said it in text; else `a value that is no text`.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.0.message
@@ -236,7 +464,20 @@ impl Panic {
         self.0.place.as_ref().map(|place| (place.file.as_str(), place.line))
     }
 
-    /// The payload, for [`std::panic::resume_unwind`]; the first who asks gets it.
+    /// The payload, for [`std::panic::resume_unwind`]; the first who asks gets it, of all clones.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
+    /// # }
+    /// # let Err(CallError::Panicked(panic, _)) = Geometry::tasks().add(i64::MAX, 1).wait() else { unreachable!() };
+    /// let payload = panic.take_payload().expect("nobody took it");
+    /// assert!(panic.take_payload().is_none());
+    /// let again = std::panic::catch_unwind(|| std::panic::resume_unwind(payload));
+    /// assert!(again.is_err());
+    /// ```
     #[must_use]
     pub fn take_payload(&self) -> Option<Box<dyn Any + Send>> {
         self.0.payload.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
@@ -261,11 +502,18 @@ impl fmt::Debug for Panic {
 /// A call that was not taken, given back whole with the reason.
 ///
 /// ```
-/// use nanolith_core::Refused;
-/// fn both<T>(refused: Refused<T>) -> T {
-///     eprintln!("{}", refused.error());
-///     refused.into_inner()
-/// }
+/// # use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build()?;
+/// let geometry = Geometry::on(&pool);
+/// # pool.pause();
+/// # geometry.add(1, 2).submit().detach();
+/// let refused = geometry.add(4, 5).try_submit().expect_err("the queue is full");
+/// eprintln!("{}", refused.error());
+/// # pool.resume();
+/// assert_eq!(refused.into_inner().wait()?, 9); // the same call, with its arguments
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "holds what was refused"]
 pub struct Refused<T> {
@@ -274,7 +522,22 @@ pub struct Refused<T> {
 }
 
 impl<T> Refused<T> {
-    /// Refuses `value` because of `error`.
+    /// Refuses `value` because of `error`, as an executor does.
+    ///
+    /// ```
+    /// use nanolith::{Job, Refused, TaskSet, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// /// An executor that is closed for good.
+    /// struct Nobody;
+    /// impl<S: TaskSet> Executor<S> for Nobody {
+    ///     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    ///         let error = job.closed();
+    ///         Err(Refused::new(job, error))
+    ///     }
+    /// }
+    /// assert!(matches!(Geometry::calls(Nobody).add(4, 5).wait(), Err(CallError::Closed(_))));
+    /// ```
     pub fn new(value: T, error: CallError) -> Self {
         Self { value, error }
     }
@@ -286,17 +549,54 @@ impl<T> Refused<T> {
     }
 
     /// Whether it was refused for want of room: it may be tried again.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// pool.close();
+    /// let geometry = Geometry::on(&pool);
+    /// let refused = geometry.add(4, 5).try_submit().unwrap_err();
+    /// assert!(!refused.is_full(), "the pool is closed, so there is no use in another try");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self.error, CallError::Full(_))
     }
 
     /// What was refused, whole.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let (closed, open) = (Pool::builder().build()?, Pool::builder().build()?);
+    /// # closed.close();
+    /// let geometry = Geometry::on(&closed);
+    /// let call = geometry.add(4, 5).try_submit().unwrap_err().into_inner();
+    /// assert_eq!(call.info().map(|task| task.name()), Some("add"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_inner(self) -> T {
         self.value
     }
 
     /// Both parts.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// # pool.close();
+    /// let geometry = Geometry::on(&pool);
+    /// let (call, error) = geometry.add(4, 5).try_submit().unwrap_err().into_parts();
+    /// assert!(matches!(error, CallError::Closed(_)));
+    /// assert!(call.info().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_parts(self) -> (T, CallError) {
         (self.value, self.error)
     }
@@ -321,6 +621,19 @@ impl<T> Error for Refused<T> {
 }
 
 /// The failure of a call whose task gives a `Result`, both in one: what `.flatten()` gives.
+///
+/// ```
+/// # use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry {
+/// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
+/// # }
+/// match Geometry::tasks().parse("seven".into()).flatten().wait() {
+///     Ok(number) => println!("{number}"),
+///     Err(TaskError::Task(error)) => assert_eq!(error.to_string(), "invalid digit found in string"),
+///     Err(TaskError::Call(error)) => unreachable!("{error}"),
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub enum TaskError<E> {
     /// The call did not give the task's result.

@@ -8,6 +8,25 @@ use crate::{
 use std::{future::Future, pin::Pin, sync::Arc};
 
 /// A wait for room, which ends with the job taken, or refused and given back.
+///
+/// ```
+/// use nanolith::{Admission, Job, Refused, TaskSet, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// /// A layer that adds nothing.
+/// struct Plain<E>(E);
+/// impl<S: TaskSet, E: Executor<S>> Executor<S> for Plain<E> {
+///     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+///         self.0.execute(job)
+///     }
+///     fn admit(&self, job: Job<S>) -> Admission<'_, S> {
+///         self.0.admit(job)
+///     }
+/// }
+/// # let pool = Pool::builder().build()?;
+/// assert_eq!(Geometry::calls(Plain(pool)).add(4, 5).wait()?, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub type Admission<'a, S> = Pin<Box<dyn Future<Output = Result<(), Refused<Job<S>>>> + Send + 'a>>;
 
 /// Runs the tasks of `S`: a pool, a service, or a layer around another executor.
@@ -15,15 +34,22 @@ pub type Admission<'a, S> = Pin<Box<dyn Future<Output = Result<(), Refused<Job<S
 /// It takes a [`Job`] whole or gives it back whole. It is dyn-compatible: `Arc<dyn Executor<S>>` is one too.
 ///
 /// ```
-/// use nanolith_core::{Executor, Job, Refused, Stopped, TaskSet};
+/// use nanolith::{Job, Refused, TaskSet, prelude::*};
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
 /// /// Counts the calls that pass.
-/// struct Counted<E>(E, std::sync::atomic::AtomicU64);
+/// struct Counted<E>(E, AtomicU64);
 /// impl<S: TaskSet, E: Executor<S>> Executor<S> for Counted<E> {
 ///     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
-///         self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+///         self.1.fetch_add(1, Ordering::Relaxed);
 ///         self.0.execute(job)
 ///     }
 /// }
+/// let counted = std::sync::Arc::new(Counted(Pool::builder().build()?, AtomicU64::new(0)));
+/// assert_eq!(Geometry::calls(counted.clone()).add(4, 5).wait()?, 9);
+/// assert_eq!(counted.1.load(Ordering::Relaxed), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not run the tasks of `{S}`",
@@ -32,6 +58,18 @@ pub type Admission<'a, S> = Pin<Box<dyn Future<Output = Result<(), Refused<Job<S
 )]
 pub trait Executor<S: TaskSet>: Send + Sync {
     /// Takes the job, without waiting.
+    ///
+    /// ```
+    /// use nanolith::{Job, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let (tell, told) = std::sync::mpsc::channel();
+    /// let pool = Pool::builder().build()?;
+    /// let task = GeometryTask::Add { x: 4, y: 5 };
+    /// pool.execute(Job::<Geometry>::new(task, move |outcome| drop(tell.send(outcome))))?;
+    /// assert!(matches!(told.recv()?, Ok(GeometryOutput::Add(9))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -92,7 +130,26 @@ forward!(Arc<E>);
 forward!(Box<E>);
 forward!(&E);
 
-/// An executor that shares the state of `S` with its tasks: services, and pools under `#[define(shared)]`.
+/// An executor that shares the state of `S` with its tasks: services, and pools under `#[define(shared)]`. It is what a
+/// method that takes `&self` asks for.
+///
+/// ```
+/// use nanolith::{SharesState, prelude::*};
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+/// #     pub fn total(&self) -> i64 { self.total }
+/// # }
+/// fn total(calls: &CounterCalls<impl SharesState<Counter>>) -> Result<i64, CallError> {
+///     calls.total().wait()
+/// }
+/// let counter = Counter::service(10).launch().wait()?;
+/// assert_eq!(total(counter.calls())?, 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A layer hands it on: `impl<E: SharesState<Counter>> SharesState<Counter> for Layer<E> {}`.
 #[diagnostic::on_unimplemented(
     message = "`{S}`'s method uses its state, and `{Self}` has none",
     label = "this method takes `&self`",
@@ -100,7 +157,24 @@ forward!(&E);
 )]
 pub trait SharesState<S: TaskSet>: Executor<S> {}
 
-/// An executor that owns the state of `S`: services.
+/// An executor that owns the state of `S`: services. It is what a method that takes `&mut self` asks for.
+///
+/// ```
+/// use nanolith::{OwnsState, prelude::*};
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+/// #     pub fn total(&self) -> i64 { self.total }
+/// # }
+/// fn bump_twice(calls: &CounterCalls<impl OwnsState<Counter>>) -> Result<i64, CallError> {
+///     calls.bump(1).wait()?;
+///     calls.bump(1).wait()
+/// }
+/// let counter = Counter::service(10).launch().wait()?;
+/// assert_eq!(bump_twice(counter.calls())?, 12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{S}`'s method changes its state: only a service owns it",
     label = "this method takes `&mut self`",
@@ -108,7 +182,27 @@ pub trait SharesState<S: TaskSet>: Executor<S> {}
 )]
 pub trait OwnsState<S: TaskSet>: SharesState<S> {}
 
-/// An executor that keeps a task's future on one thread: services.
+/// An executor that keeps a task's future on one thread: services. It is what a `#[task(local)]` method asks for.
+///
+/// ```
+/// use nanolith::{RunsLocal, prelude::*};
+/// use std::rc::Rc;
+/// # pub struct Geometry;
+/// #[define]
+/// impl Geometry {
+///     #[task(local)]
+///     pub async fn wait_then_add(x: i64, y: i64) -> i64 {
+///         let sum = Rc::new(x + y); // not `Send`, and held across an await
+///         nanolith::time::sleep(MILLISECOND).await;
+///         *sum
+///     }
+/// }
+/// fn nine(calls: &GeometryCalls<impl RunsLocal<Geometry>>) -> Result<i64, CallError> {
+///     calls.wait_then_add(4, 5).wait()
+/// }
+/// assert_eq!(nine(Geometry::service().launch().wait()?.calls())?, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{S}`'s method stays on one thread: only a service runs it",
     label = "this method is `#[task(local)]`",

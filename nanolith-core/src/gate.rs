@@ -18,6 +18,22 @@ use std::{
 };
 
 /// What happens to a call that comes when the queue is full.
+///
+/// ```
+/// # use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::DropNewest).build()?;
+/// # pool.pause();
+/// let geometry = Geometry::on(&pool);
+/// let first = geometry.add(1, 2).submit(); // fills the queue of a pool that is paused
+/// assert!(matches!(geometry.add(4, 5).wait(), Err(CallError::Dropped(_))));
+/// # pool.resume();
+/// assert_eq!(first.wait()?, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A call that a running task of the same executor submits is always taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnFull {
     /// It waits for room, first come first served.
@@ -26,6 +42,23 @@ pub enum OnFull {
     /// It ends as [`CallError::Full`](crate::CallError::Full).
     Reject,
     /// It runs on its caller's thread, at once. For pools only: a service's tasks run on its own thread.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn whereabouts() -> std::thread::ThreadId {
+    ///         std::thread::current().id()
+    ///     }
+    /// }
+    /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::CallerRuns).build()?;
+    /// # pool.pause();
+    /// let geometry = Geometry::on(&pool);
+    /// geometry.whereabouts().submit().detach(); // fills the queue of a pool that is paused
+    /// assert_eq!(geometry.whereabouts().wait()?, std::thread::current().id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     CallerRuns,
     /// The oldest call of the lowest waiting priority makes room and ends as
     /// [`CallError::Dropped`](crate::CallError::Dropped).

@@ -1,6 +1,18 @@
 //! What is known of a task before it runs: its names, its signature as text, its size.
 
 /// What a task asks of its state.
+///
+/// ```
+/// use nanolith::{Receiver, TaskSet, prelude::*};
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+/// #     pub fn total(&self) -> i64 { self.total }
+/// # }
+/// assert_eq!(Counter::TASKS[0].state(), Receiver::Exclusive); // `bump(&mut self, ..)`
+/// assert_eq!(Counter::TASKS[1].state(), Receiver::Shared);    // `total(&self)`
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Receiver {
     /// No `self`: the task runs anywhere.
@@ -14,12 +26,14 @@ pub enum Receiver {
 /// One task of a set, as its definition says.
 ///
 /// ```
-/// use nanolith_core::TaskInfo;
-/// const ADD: TaskInfo = TaskInfo::new("Geometry", "add", "demo::Geometry::add")
-///     .arguments(&[("x", "i64"), ("y", "i64")])
-///     .output("i64")
-///     .size(16);
-/// assert_eq!(ADD.to_string(), "Geometry::add");
+/// use nanolith::{TaskInfo, TaskSet, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let add: &TaskInfo = &Geometry::TASKS[0];
+/// assert_eq!((add.set(), add.name(), add.to_string()), ("Geometry", "add", "Geometry::add".into()));
+/// assert_eq!((add.argument_types(), add.output_type()), (&[("x", "i64"), ("y", "i64")][..], "i64"));
+/// assert_eq!(add.argument_size(), 16); // bytes
+/// assert!(!add.is_async() && !add.is_local() && !add.is_idempotent());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TaskInfo {
@@ -36,7 +50,16 @@ pub struct TaskInfo {
 }
 
 impl TaskInfo {
-    /// A synchronous task without arguments, output or state; the other methods add to it.
+    /// A synchronous task without arguments, output or state; the other methods add to it. `#[define]` writes this.
+    ///
+    /// ```
+    /// use nanolith::TaskInfo;
+    /// const ADD: TaskInfo = TaskInfo::new("Geometry", "add", "demo::Geometry::add")
+    ///     .arguments(&[("x", "i64"), ("y", "i64")])
+    ///     .output("i64")
+    ///     .size(16);
+    /// assert_eq!((ADD.to_string(), ADD.identifier()), ("Geometry::add".into(), "demo::Geometry::add"));
+    /// ```
     #[must_use]
     pub const fn new(set: &'static str, name: &'static str, identifier: &'static str) -> Self {
         Self {
@@ -170,6 +193,13 @@ impl std::fmt::Display for TaskInfo {
 }
 
 /// A number that changes with any task's name, arguments or output, and with nothing else (FNV-1a, 64 bits).
+///
+/// ```
+/// use nanolith::{TaskInfo, fingerprint};
+/// const ADD: TaskInfo = TaskInfo::new("Geometry", "add", "demo::Geometry::add").output("i64");
+/// assert_eq!(fingerprint(&[ADD]), fingerprint(&[ADD.size(16)]));
+/// assert_ne!(fingerprint(&[ADD]), fingerprint(&[ADD.output("u64")]));
+/// ```
 #[must_use]
 pub const fn fingerprint(tasks: &[TaskInfo]) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325;

@@ -7,6 +7,20 @@ use std::{cmp, collections::BinaryHeap, collections::VecDeque, time::Duration};
 ///
 /// Work expires at its submission plus the priority's time-out; the earliest expiration runs first. So a low priority
 /// is delayed by more urgent work, and never starved by it. The time-outs are those of React's scheduler.
+///
+/// ```
+/// # use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # let pool = Pool::builder().build()?;
+/// # pool.pause();
+/// let geometry = Geometry::on(&pool);
+/// let later = geometry.add(1, 2).priority(Priority::Idle).submit();
+/// let sooner = geometry.add(4, 5).priority(Priority::UserBlocking).submit();
+/// # pool.resume();
+/// assert_eq!((sooner.wait()?, later.wait()?), (9, 3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
     /// Before everything else: expired when it comes.
@@ -24,13 +38,20 @@ pub enum Priority {
 
 impl Priority {
     /// Every priority, the most urgent first.
-    pub const ALL: [Self; 5] = [Self::Immediate, Self::UserBlocking, Self::Normal, Self::Low, Self::Idle];
-
-    /// How long work of this priority may be kept waiting; `Immediate` counts as expired one millisecond ago.
     ///
     /// ```
-    /// use nanolith_core::Priority;
+    /// use nanolith::Priority;
+    /// assert!(Priority::ALL.is_sorted_by_key(|priority| priority.timeout()));
+    /// ```
+    pub const ALL: [Self; 5] = [Self::Immediate, Self::UserBlocking, Self::Normal, Self::Low, Self::Idle];
+
+    /// How long work of this priority may be kept waiting. `Immediate` gives zero, and counts as expired one millisecond
+    /// before it comes.
+    ///
+    /// ```
+    /// use nanolith::Priority;
     /// use std::time::Duration;
+    /// assert_eq!(Priority::UserBlocking.timeout(), Duration::from_millis(250));
     /// assert_eq!(Priority::Low.timeout(), Duration::from_secs(10));
     /// ```
     #[must_use]
@@ -173,6 +194,10 @@ impl<T> Lanes<T> {
         lane.into_iter().chain(resumed).min_by_key(|(rank, _)| *rank).map(|(_, next)| next)
     }
 }
+
+#[cfg(all(test, not(any(loom, miri))))]
+#[path = "lanes_model.rs"]
+mod model;
 
 #[cfg(test)]
 mod tests {

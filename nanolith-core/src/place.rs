@@ -3,7 +3,7 @@
 
 use crate::{
     error::Caller,
-    host::{Host, HostId, Ran, Runnable, Verdict, WouldDeadlock},
+    host::{Host, HostId, Ran, WouldDeadlock},
     id::TaskInfo,
     park::Parking,
 };
@@ -179,13 +179,6 @@ pub(crate) fn is_waiting() -> bool {
     THREAD.with(|thread| thread.waiting.get())
 }
 
-/// What this thread is to do about `call`, which is queued at `home` and waited for here; `blocking` says that the thread
-/// is about to stand still.
-pub(crate) fn awaited(home: &Arc<dyn Host>, call: &Arc<dyn Runnable>, blocking: bool) -> Verdict {
-    let ours = THREAD.with(|thread| thread.id.get() == Some(home.id()));
-    if ours { home.clone().awaited(call, blocking) } else { Verdict::Wait }
-}
-
 /// A handle of `target`'s was polled, and is pending. Within a sync task that means that the thread is about to stand
 /// still in somebody's `block_on`: its slot is lent, until a handle is ready or the task ends.
 pub(crate) fn pending_poll(target: Option<HostId>) -> Result<(), WouldDeadlock> {
@@ -239,6 +232,20 @@ pub(crate) fn run_on_top(claim: impl FnOnce() -> bool, run: impl FnOnce() -> Ran
 // ----- for users
 
 /// What kind of thread some code runs on.
+///
+/// ```
+/// use nanolith::{Where, prelude::*};
+/// # pub struct Geometry;
+/// # #[define]
+/// impl Geometry {
+///     pub fn whereabouts() -> Where {
+///         nanolith::current().place().clone()
+///     }
+/// }
+/// let pool = Pool::builder().name("pictures").build()?;
+/// assert_eq!(Geometry::on(&pool).whereabouts().wait()?, Where::Pool("pictures".into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Where {
@@ -251,6 +258,12 @@ pub enum Where {
 }
 
 /// Where some code runs: made by [`current`].
+///
+/// ```
+/// use nanolith::{Where, current};
+/// let here = current();
+/// assert_eq!((here.place(), here.task()), (&Where::Outside, None));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Current {
     place: Where,
@@ -274,9 +287,17 @@ impl Current {
 /// Tells any code where it runs.
 ///
 /// ```
-/// use nanolith_core::{current, Where};
-/// assert_eq!(current().place(), &Where::Outside);
-/// assert!(current().task().is_none());
+/// # use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define]
+/// impl Geometry {
+///     pub fn who_am_i() -> Option<&'static str> {
+///         nanolith::current().task().map(|task| task.name())
+///     }
+/// }
+/// assert_eq!(Geometry::tasks().who_am_i().wait()?, Some("who_am_i"));
+/// assert_eq!(Geometry::who_am_i(), None); // as a plain function
+/// # Ok::<(), CallError>(())
 /// ```
 #[must_use]
 pub fn current() -> Current {

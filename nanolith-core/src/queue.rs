@@ -240,10 +240,16 @@ impl<T> Queue<T> {
         if self.emptied > emptied {
             return true;
         }
-        self.drained.push(waker.clone());
+        if !self.drained.iter().any(|known| known.will_wake(waker)) {
+            self.drained.push(waker.clone());
+        }
         false
     }
 }
+
+#[cfg(all(test, not(any(loom, miri))))]
+#[path = "queue_model.rs"]
+mod model;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! The queue's book-keeping against calls that are looked at one by one.
 
-use super::{Bounds, Queue, Wakes};
+use super::{Bounds, Queue};
 use crate::{lanes::Priority, room::Ticket};
 use proptest::prelude::*;
 use std::{
@@ -14,7 +14,9 @@ use std::{
 #[derive(Clone, Copy, Debug)]
 enum Step {
     /// A call comes: from outside, it enters or stands in line.
-    Come { inside: bool },
+    Come {
+        inside: bool,
+    },
     /// A call that runs on its caller's thread.
     ComeRunning,
     /// Those in line who were woken come in, the nth first.
@@ -29,7 +31,10 @@ enum Step {
     Finish(usize),
     /// The nth queued call is ended.
     End(usize),
-    Bounds { queued: usize, in_flight: usize },
+    Bounds {
+        queued: usize,
+        in_flight: usize,
+    },
     /// Somebody asks for an empty moment.
     AskEmpty,
 }
@@ -52,7 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: if cfg!(miri) { 4 } else { 512 }, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 #[derive(Default)]
@@ -151,20 +156,191 @@ impl Model {
         self.line.push((self.queue.stand_in_line(&waker), woken));
     }
 
-    /// Everybody in line looks, beginning with the nth; those with a grant come in, and nobody else.
+    /// One in line looks: with a grant it comes in, and only then.
     fn come_in(&mut self, nth: usize) -> Result<(), TestCaseError> {
-        let first = nth.checked_rem(self.line.len()).unwrap_or(0);
-        self.line.rotate_left(first);
-        let mut left: Vec<_> = std::mem::take(&mut self.line);
-        let count = left.len();
-        left.rotate_right(first);
-        let mut stays = Vec::new();
-        for (ticket, woken) in left.into_iter().cycle_from(first, count) {
-            let came_in = self.queue.redeem(ticket, &Waker::from(woken.clone()));
-            prop_assert_eq!(came_in, woken.is());
-            if came_in { self.enter(false) } else { stays.push((ticket, woken)) }
+        let Some(at) = nth.checked_rem(self.line.len()) else { return Ok(()) };
+        let (ticket, woken) = self.line[at].clone();
+        prop_assert_eq!(self.queue.redeem(ticket, &Waker::from(woken.clone())), woken.is());
+        if woken.is() {
+            self.line.remove(at);
+            self.enter(false);
         }
-        self.line = stays;
         Ok(())
+    }
+
+    fn give_up(&mut self, nth: usize) {
+        if let Some(at) = nth.checked_rem(self.line.len()) {
+            let (ticket, _) = self.line.remove(at);
+            self.queue.leave_line(ticket).wake();
+        }
+    }
+
+    /// As an executor does: entries of calls that are over are passed by.
+    fn begin(&mut self) {
+        while let Some(number) = self.queue.pop() {
+            let call = &mut self.calls[number];
+            match std::mem::replace(&mut call.life, Life::Running) {
+                Life::Queued => return self.queue.begun(call.inside).wake(),
+                Life::Resumed => return self.queue.resumed(),
+                over => call.life = over,
+            }
+        }
+    }
+
+    fn suspend(&mut self, nth: usize) {
+        if let Some(number) = self.nth(Life::Running, nth) {
+            self.calls[number].life = Life::Resumed;
+            self.queue.resume(0, number);
+        }
+    }
+
+    fn over(&mut self, number: usize) -> bool {
+        self.calls[number].life = Life::Over;
+        if self.calls.iter().all(|call| call.life == Life::Over) {
+            self.askers.iter_mut().for_each(|asker| asker.empty = true);
+        }
+        self.calls[number].inside
+    }
+
+    fn finish(&mut self, nth: usize) {
+        if let Some(number) = self.nth(Life::Running, nth) {
+            self.completed += 1;
+            let inside = self.over(number);
+            self.queue.finished(inside).wake();
+        }
+    }
+
+    fn end(&mut self, nth: usize) {
+        if let Some(number) = self.nth(Life::Queued, nth) {
+            let inside = self.over(number);
+            let calls = &self.calls;
+            self.queue.ended(inside, |entry| calls[*entry].life != Life::Over).wake();
+        }
+    }
+
+    fn ask_empty(&mut self) -> Result<(), TestCaseError> {
+        let busy = self.calls.iter().any(|call| call.life != Life::Over);
+        let since = self.queue.emptied();
+        prop_assert_eq!(since.is_some(), busy);
+        if let Some(since) = since {
+            let (woken, waker) = Woken::new();
+            prop_assert!(!self.queue.was_empty_since(since, &waker), "not since just now");
+            self.askers.push(Asker { since, woken, empty: false });
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, step: Step) -> Result<(), TestCaseError> {
+        match step {
+            Step::Come { inside } => self.come(inside),
+            Step::ComeRunning => {
+                self.queue.enter_running();
+                self.calls.push(Call { life: Life::Running, inside: false });
+            }
+            Step::ComeIn(nth) => self.come_in(nth)?,
+            Step::GiveUp(nth) => self.give_up(nth),
+            Step::Begin => self.begin(),
+            Step::Suspend(nth) => self.suspend(nth),
+            Step::Finish(nth) => self.finish(nth),
+            Step::End(nth) => self.end(nth),
+            Step::Bounds { queued, in_flight } => {
+                self.bounds = Bounds { queued, in_flight };
+                self.queue.set_bounds(self.bounds).wake();
+            }
+            Step::AskEmpty => self.ask_empty()?,
+        }
+        self.check()
+    }
+
+    fn check(&mut self) -> Result<(), TestCaseError> {
+        prop_assert_eq!(self.queue.queued_outside(), self.count(Life::Queued, false));
+        let resumed = self.count(Life::Resumed, false) + self.count(Life::Resumed, true);
+        prop_assert_eq!(self.queue.overflow(), self.count(Life::Queued, true) + resumed);
+        prop_assert_eq!(self.queue.has_resumed(), resumed > 0);
+        prop_assert_eq!(self.queue.in_flight(), self.in_flight(false) + self.in_flight(true));
+        prop_assert_eq!(self.queue.completed(), self.completed);
+        let waits = self.line.len() > self.granted();
+        prop_assert!(!(waits && self.has_room()), "somebody waits though there is room");
+        prop_assert_eq!(self.queue.has_room(), self.has_room());
+        let first_waits = self.line.iter().position(|(_, woken)| !woken.is()).unwrap_or(self.line.len());
+        prop_assert!(
+            self.line[first_waits..].iter().all(|(_, woken)| !woken.is()),
+            "one who came later was told first"
+        );
+        for asker in &self.askers {
+            prop_assert_eq!(asker.woken.is(), asker.empty);
+            prop_assert_eq!(self.queue.was_empty_since(asker.since, Waker::noop()), asker.empty);
+        }
+        Ok(())
+    }
+
+    /// Lets everything in and out again.
+    fn wind_down(&mut self) -> Result<(), TestCaseError> {
+        loop {
+            let before = (self.line.len(), self.completed);
+            let granted = self.line.iter().position(|(_, woken)| woken.is());
+            granted.map_or(Ok(()), |at| self.take(Step::ComeIn(at)))?;
+            self.take(Step::Begin)?;
+            self.take(Step::Finish(0))?;
+            if before == (self.line.len(), self.completed) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn bounds() -> impl Strategy<Value = Bounds> {
+    (1..5_usize, 1..7_usize).prop_map(|(queued, in_flight)| Bounds { queued, in_flight })
+}
+
+fn is_bounds(step: &Step) -> bool {
+    matches!(step, Step::Bounds { .. })
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn the_queue_counts_what_is_there(bounds in bounds(), steps in prop::collection::vec(step(), 0..120)) {
+        let mut model = Model::new(bounds);
+        for step in steps {
+            model.take(step)?;
+        }
+        model.wind_down()?;
+        prop_assert!(model.line.is_empty(), "everybody in line came in");
+        prop_assert_eq!(model.queue.in_flight(), 0);
+        prop_assert!(model.askers.iter().all(|asker| asker.woken.is()), "everybody saw the empty moment");
+    }
+
+    /// What was promised counts: it may come at any time.
+    #[test]
+    fn the_bounds_hold(
+        bounds in bounds(),
+        steps in prop::collection::vec(step().prop_filter("fixed bounds", |step| !is_bounds(step)), 0..120),
+    ) {
+        let mut model = Model::new(bounds);
+        for step in steps {
+            if matches!(step, Step::ComeRunning) && !model.queue.has_room() {
+                continue; // it is what runs beyond the bound
+            }
+            model.take(step)?;
+            let granted = model.granted();
+            prop_assert!(model.count(Life::Queued, false) + granted <= bounds.queued);
+            prop_assert!(model.in_flight(false) + granted <= bounds.in_flight);
+        }
+    }
+
+    /// Entries of calls that ended while queued are swept before they outweigh the others.
+    #[test]
+    fn what_ended_does_not_pile_up(ends in prop::collection::vec(prop::bool::weighted(0.9), 0..400)) {
+        let mut model = Model::new(Bounds { queued: usize::MAX, in_flight: usize::MAX });
+        let mut live = 0;
+        for end in ends {
+            model.enter(false);
+            if end { model.end(0) } else { live += 1 }
+            prop_assert!(model.queue.lanes().len() <= 2 * (live + 1) + 64);
+        }
+        model.wind_down()?;
+        prop_assert_eq!(model.completed, live as u64, "what was alive is still there");
     }
 }

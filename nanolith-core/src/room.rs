@@ -72,6 +72,10 @@ impl Line {
     }
 }
 
+#[cfg(all(test, not(any(loom, miri))))]
+#[path = "room_model.rs"]
+mod model;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,12 @@
 //! Waiting for time to pass, on any executor: one timer thread serves all.
+//!
+//! ```
+//! use nanolith::time::{MILLISECOND, SECOND, sleep, timeout};
+//! # pollster::block_on(async {
+//! sleep(5 * MILLISECOND).await;
+//! assert!(timeout(SECOND, async { 4 + 5 }).await.is_ok());
+//! # });
+//! ```
 
 use crate::timer::{self, Alarm, Key};
 use std::{
@@ -11,22 +19,48 @@ use std::{
 };
 
 /// A thousandth of a second.
+///
+/// ```
+/// use nanolith::time::{MILLISECOND, SECOND};
+/// assert_eq!(1_000 * MILLISECOND, SECOND);
+/// ```
 pub const MILLISECOND: Duration = Duration::from_millis(1);
 /// One second.
+///
+/// ```
+/// use nanolith::time::{MINUTE, SECOND};
+/// assert_eq!(60 * SECOND, MINUTE);
+/// ```
 pub const SECOND: Duration = Duration::from_secs(1);
 /// Sixty seconds.
+///
+/// ```
+/// use nanolith::time::{HOUR, MINUTE};
+/// assert_eq!(60 * MINUTE, HOUR);
+/// ```
 pub const MINUTE: Duration = Duration::from_secs(60);
 /// Sixty minutes.
+///
+/// ```
+/// use nanolith::time::HOUR;
+/// assert_eq!(24 * HOUR, std::time::Duration::from_secs(86_400));
+/// ```
 pub const HOUR: Duration = Duration::from_secs(3600);
 
 /// Ends after `duration`, counted from this call. Within an `async` task it holds no slot of the pool.
 ///
 /// ```
-/// use nanolith_core::time::{sleep, MILLISECOND};
-/// use std::time::Instant;
-/// let began = Instant::now();
-/// sleep(5 * MILLISECOND).wait();
-/// assert!(began.elapsed() >= 5 * MILLISECOND);
+/// use nanolith::{prelude::*, time::sleep};
+/// # pub struct Geometry;
+/// # #[define]
+/// impl Geometry {
+///     pub async fn wait_then_add(x: i64, y: i64) -> i64 {
+///         sleep(5 * MILLISECOND).await;
+///         x + y
+///     }
+/// }
+/// assert_eq!(Geometry::tasks().wait_then_add(4, 5).wait()?, 9);
+/// # Ok::<(), CallError>(())
 /// ```
 ///
 /// # Cancel safety
@@ -41,6 +75,14 @@ pub fn sleep(duration: Duration) -> Sleep {
 }
 
 /// A future that ends when its time has come; made by [`sleep`].
+///
+/// ```
+/// use nanolith::time::{MILLISECOND, Sleep, sleep};
+/// let nap: Sleep = sleep(MILLISECOND);
+/// # pollster::block_on(async {
+/// nap.await; // or `nap.wait()`, which blocks
+/// # });
+/// ```
 #[derive(Debug)]
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Sleep {
@@ -51,6 +93,17 @@ pub struct Sleep {
 
 impl Sleep {
     /// Blocks until the time has come. Within a task, the slot is released meanwhile.
+    ///
+    /// ```
+    /// use nanolith::time::{MILLISECOND, sleep};
+    /// let began = std::time::Instant::now();
+    /// sleep(5 * MILLISECOND).wait();
+    /// assert!(began.elapsed() >= 5 * MILLISECOND);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`sleep`] does.
     pub fn wait(self) {
         // A sleep has no host that could wait for us: the wait cannot deadlock.
         let _ = crate::wait::block_on(self, None);
@@ -80,7 +133,12 @@ impl Drop for Sleep {
     }
 }
 
-/// The time was over before the future was done.
+/// The time was over before the future was done: what [`timeout`] gives.
+///
+/// ```
+/// use nanolith::time::Elapsed;
+/// assert_eq!(Elapsed.to_string(), "the time is over");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;
 
@@ -95,16 +153,26 @@ impl Error for Elapsed {}
 /// Gives `future` this long, counted from the first poll.
 ///
 /// ```
-/// use nanolith_core::time::{timeout, Elapsed, MILLISECOND};
-/// let never = std::future::pending::<()>();
+/// use nanolith::time::{Elapsed, MILLISECOND, MINUTE, timeout};
 /// # pollster::block_on(async {
-/// assert_eq!(timeout(MILLISECOND, never).await, Err(Elapsed));
+/// assert_eq!(timeout(MILLISECOND, std::future::pending::<()>()).await, Err(Elapsed));
+/// assert_eq!(timeout(MINUTE, async { 9 }).await, Ok(9));
 /// # });
 /// ```
+///
+/// For a call, [`Call::timeout`](crate::Call::timeout) tells the task too.
 ///
 /// # Errors
 ///
 /// [`Elapsed`] when the time was over first; the future is dropped.
+///
+/// # Cancel safety
+///
+/// Dropped, it drops the future and takes the timer back.
+///
+/// # Panics
+///
+/// As [`sleep`] does.
 pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
     let mut limit = pin!(sleep(limit));

@@ -46,11 +46,27 @@ pub(crate) fn block_until<F: Future>(
 
 /// Runs `f`, which may block by other means than ours, as blocking: within a task, others get its slot meanwhile.
 ///
-/// Elsewhere it just runs `f`.
+/// Elsewhere it just runs `f`. On a service it does too: the thread is the service, and nobody stands in for it.
 ///
 /// ```
-/// let line = nanolith_core::block_in_place(|| std::io::read_to_string(std::io::empty()));
-/// assert_eq!(line.unwrap(), "");
+/// use nanolith::{block_in_place, prelude::*};
+/// use std::sync::mpsc::Receiver;
+/// # pub struct Geometry;
+/// # #[define]
+/// impl Geometry {
+///     pub fn add_received(x: i64, from: Receiver<i64>) -> i64 {
+///         x + block_in_place(|| from.recv()).unwrap_or(0)
+///     }
+/// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
+/// }
+/// let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build()?;
+/// let geometry = Geometry::on(&pool);
+/// let (give, take) = std::sync::mpsc::channel();
+/// let job = geometry.add_received(4, take).submit();
+/// assert_eq!(geometry.add(1, 2).wait()?, 3); // runs though the only slot's task waits
+/// give.send(5)?;
+/// assert_eq!(job.wait()?, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
     let _lent = place::lend(None);

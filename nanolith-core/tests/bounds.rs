@@ -159,7 +159,7 @@ fn room_goes_to_those_who_waited_longest() {
         })
         .collect();
     pool.resume();
-    submitters.into_iter().for_each(|submitter| drop(submitter.join().expect("it ends")));
+    submitters.into_iter().for_each(|submitter| assert!(submitter.join().is_ok(), "it ends"));
     assert_eq!(*order.lock().expect("sound"), [0, 1, 2, 3, 4]);
 }
 

@@ -161,6 +161,29 @@ fn calls_waited_for_within_par_iter_end() {
 }
 
 #[test]
+fn par_iter_on_a_spare_thread_needs_no_other_thread() {
+    use rayon::prelude::*;
+    let pool = pool(1);
+    let (outer, inner, elsewhere) = (calls(&pool), calls(&pool), calls(&self::pool(1)));
+    let (open, opened) = gate();
+    // The only rayon thread waits, so the next task runs on a spare one; so does each call of its pieces.
+    let waits = outer.run(move || {
+        let unrelated = elsewhere.run(move || {
+            opened();
+            1
+        });
+        unrelated.wait().expect("it runs")
+    });
+    let waits = waits.submit();
+    let sum = outer.run(move || {
+        (0..100_i64).into_par_iter().map(|n| inner.later(async move { n }).wait().expect("it runs")).sum()
+    });
+    assert_eq!(sum.submit().wait_timeout(LONG).expect("it ends").expect("it runs"), 4_950);
+    open.send(()).expect("it waits");
+    assert_eq!(waits.wait().expect("it runs"), 1);
+}
+
+#[test]
 fn a_foreign_block_on_within_a_task_counts_as_waiting() {
     let pool = pool(1);
     let (outer, inner) = (calls(&pool), calls(&pool));

@@ -21,10 +21,16 @@ use std::{
 
 use super::slot::End;
 
-/// How far a task has come, as it told: `cx.progress(done, total)`.
+/// How far a task has come, as it told: `cx.progress(done, total)`. The units are the task's own.
+///
+/// ```
+/// use nanolith::Progress;
+/// let Progress { done, total } = Progress { done: 3, total: 12 };
+/// assert_eq!(format!("{} %", 100 * done / total), "25 %");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Progress {
-    /// Units done.
+    /// Units done: files, bytes, steps, whatever the task counts.
     pub done: u64,
     /// Units in all.
     pub total: u64,

@@ -7,7 +7,10 @@ use std::{
     panic::resume_unwind,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{
+            AtomicUsize,
+            Ordering::{Acquire, Release, SeqCst},
+        },
     },
     task::{Wake, Waker},
 };
@@ -15,12 +18,12 @@ use std::{
 #[cfg(loom)]
 use loom::{
     model,
-    sync::Arc as Shared,
+    sync::{Arc as Shared, atomic::AtomicBool},
     thread::{self, JoinHandle},
 };
 #[cfg(not(loom))]
 use std::{
-    sync::Arc as Shared,
+    sync::{Arc as Shared, atomic::AtomicBool},
     thread::{self, JoinHandle},
 };
 
@@ -615,14 +618,47 @@ fn an_executor_that_discards_a_call_agrees_with_the_one_who_ends_it() {
     });
 }
 
+/// A cell that loom watches: two touches that nothing holds apart are an error.
+#[cfg(loom)]
+struct Watched(loom::cell::UnsafeCell<()>);
+
+// SAFETY: nobody follows the pointer into the cell.
+#[cfg(loom)]
+#[allow(unsafe_code)]
+unsafe impl Sync for Watched {}
+
+#[cfg(loom)]
+impl Watched {
+    fn touch(&self) {
+        self.0.with_mut(|_| ());
+    }
+}
+
+#[cfg(loom)]
+#[test]
+fn whoever_sees_the_end_sees_what_came_before_it() {
+    let looks: [fn(&Call) -> bool; 2] = [Call::is_over, Call::is_asked_to_stop];
+    for look in looks {
+        model(move || {
+            let scene = Scene::running();
+            let theirs = Arc::new(Watched(loom::cell::UnsafeCell::new(())));
+            let mine = theirs.clone();
+            let ender = scene.beside(move |call| {
+                theirs.touch();
+                call.end(End::Cancelled)
+            });
+            while !look(&scene.call) {
+                thread::yield_now();
+            }
+            mine.touch();
+            assert_eq!(join(ender), Ended::Running);
+            scene.finish();
+        });
+    }
+}
+
 #[test]
 fn one_who_leaves_word_beside_the_slot_sees_the_end_or_is_seen() {
-    #[cfg(loom)]
-    use loom::sync::atomic::AtomicBool;
-    #[cfg(not(loom))]
-    use std::sync::atomic::AtomicBool;
-    use std::sync::atomic::Ordering::{Acquire, Release};
-
     model(|| {
         let scene = Scene::running();
         let word = Shared::new(AtomicBool::new(false));

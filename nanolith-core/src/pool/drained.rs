@@ -28,13 +28,10 @@ impl Drained {
         Self { inner, since }
     }
 
-    /// Blocks until then. A task that waits for its own pool to be empty would wait for itself: it returns at once.
+    /// Blocks until then. A task that waits for its own pool to be empty would wait for itself: for it, this ends at once.
     pub fn wait(self) {
-        if crate::place::host_id() == Some(self.inner.id()) {
-            return;
-        }
         let host = Host::id(&*self.inner);
-        // Not one of the pool's threads, so there is no slot to lend that could be missing.
+        // A thread of the pool is let go at its first poll, so there is no slot to lend.
         let _ = wait::block_on(self, Some(host));
     }
 }
@@ -44,6 +41,9 @@ impl Future for Drained {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(since) = self.since else { return Poll::Ready(()) };
+        if crate::place::host_id() == Some(self.inner.id()) {
+            return Poll::Ready(());
+        }
         let empty = self.inner.lock().queue.was_empty_since(since, cx.waker());
         if empty { Poll::Ready(()) } else { Poll::Pending }
     }

@@ -1,12 +1,10 @@
 //! A bounded cache of threads that run what the rayon threads cannot: they stand in for those that wait.
 
-use super::{config::Config, inner::Inner};
+use super::{config::BuildError, inner::Inner, rayon_pool};
 use crate::{host::Runnable, panics};
 use std::{
     collections::VecDeque,
-    io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
     time::Duration,
 };
 
@@ -94,20 +92,9 @@ impl Spares {
         Ok(())
     }
 
-    fn spawn(self: &Arc<Self>, pool: &Arc<Inner>, number: usize) -> io::Result<()> {
-        let (spares, id, weak) = (self.clone(), pool.id(), Arc::downgrade(pool));
-        let config = pool.config.clone();
-        let mut builder = thread::Builder::new().name(format!("{}-spare-{number}", config.name));
-        if let Some(bytes) = config.stack_size {
-            builder = builder.stack_size(bytes);
-        }
-        builder.spawn(move || {
-            crate::place::adopt(id, weak);
-            started(&config);
-            spares.serve();
-            exited(&config);
-        })?;
-        Ok(())
+    fn spawn(self: &Arc<Self>, pool: &Arc<Inner>, number: usize) -> Result<(), BuildError> {
+        let spares = self.clone();
+        rayon_pool::spawn_alone(pool, format!("{}-spare-{number}", pool.config.name), move || spares.serve())
     }
 
     fn serve(&self) {
@@ -134,14 +121,4 @@ impl Spares {
             }
         }
     }
-}
-
-/// The handler of a thread's start; what it throws stays here.
-pub(super) fn started(config: &Config) {
-    config.on_thread_start.iter().for_each(|handler| panics::quietly(|| handler()));
-}
-
-/// The handler of a thread's exit; what it throws stays here.
-pub(super) fn exited(config: &Config) {
-    config.on_thread_exit.iter().for_each(|handler| panics::quietly(|| handler()));
 }

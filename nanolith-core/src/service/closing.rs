@@ -50,7 +50,9 @@ impl<S: TaskSet> Future for Closing<S> {
         if core.life == Life::Over {
             return Poll::Ready(core.panic.clone().map_or(Ok(()), |panic| Err(CloseError::Panicked(panic))));
         }
-        core.closers.push(cx.waker().clone());
+        if !core.closers.iter().any(|known| known.will_wake(cx.waker())) {
+            core.closers.push(cx.waker().clone());
+        }
         Poll::Pending
     }
 }

@@ -19,15 +19,26 @@ const SLICE: Duration = Duration::from_millis(5);
 
 /// The context of a running task. A task takes it as its first parameter, by reference; it is no argument of the call.
 ///
-/// ```ignore
-/// pub fn count(cx: &Context<Self>, path: PathBuf) -> u64 {
-///     let files = list(path);
-///     for (done, file) in files.iter().enumerate() {
-///         if cx.is_cancelled() { break }
-///         cx.progress(done as u64, files.len() as u64);
+/// ```
+/// # use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// #[define]
+/// impl Geometry {
+///     pub fn sum(cx: &Context<Self>, of: Vec<i64>) -> i64 {
+///         let (mut sum, total) = (0, of.len() as u64);
+///         for (done, x) in (1..).zip(of) {
+///             if cx.is_cancelled() { break }
+///             sum += x;
+///             cx.progress(done, total);
+///         }
+///         sum
 ///     }
 /// }
+/// assert_eq!(Geometry::tasks().sum(vec![2, 3, 4]).wait()?, 9);
+/// # Ok::<(), CallError>(())
 /// ```
+///
+/// In a module under `#[define]` it is `&Context<Tasks>`.
 pub struct Context<S: TaskSet> {
     /// `None` in a service's init.
     call: Option<Arc<CallSlot<S>>>,
@@ -46,18 +57,64 @@ impl<S: TaskSet> Context<S> {
     }
 
     /// The task that runs; `None` in a service's init.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn name(cx: &Context<Self>) -> Option<&'static str> {
+    ///         cx.task().map(|task| task.name())
+    ///     }
+    /// }
+    /// assert_eq!(Geometry::tasks().name().wait()?, Some("name"));
+    /// # Ok::<(), CallError>(())
+    /// ```
     #[must_use]
     pub fn task(&self) -> Option<&'static TaskInfo> {
         self.call.as_ref().map(|call| call.meta.task())
     }
 
     /// Whether the call was cancelled or timed out: nobody waits for the result any more.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn count(cx: &Context<Self>) -> u64 {
+    ///         (0..).take_while(|_| !cx.is_cancelled()).count() as u64
+    ///     }
+    /// }
+    /// let outcome = Geometry::tasks().count().timeout(MILLISECOND).wait();
+    /// assert!(matches!(outcome, Err(CallError::TimedOut(_))));
+    /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.call.as_ref().is_some_and(|call| call.is_asked_to_stop())
     }
 
     /// Ends when the call is cancelled or timed out; never, if it is not.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// use std::sync::mpsc::Sender;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn serve(cx: &Context<Self>, stopped: Sender<()>) {
+    ///         pollster::block_on(cx.cancelled());
+    ///         let _ = stopped.send(());
+    ///     }
+    /// }
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let outcome = Geometry::tasks().serve(tell).timeout(MILLISECOND).wait();
+    /// assert!(matches!(outcome, Err(CallError::TimedOut(_))));
+    /// # told.recv().or_else(|_| Ok::<_, CallError>(()))?; // it never began
+    /// # Ok::<(), CallError>(())
+    /// ```
+    ///
+    /// An asynchronous task rarely asks: its future is dropped at its next await.
     ///
     /// # Cancel safety
     ///
@@ -71,7 +128,25 @@ impl<S: TaskSet> Context<S> {
         })
     }
 
-    /// Tells how far the task has come; the latest wins. Whoever holds the handle may look, or wait for it.
+    /// Tells how far the task has come, in units of its own; the latest wins. Whoever holds the handle may look, or wait for
+    /// it: [`Handle::progress`](crate::Handle::progress).
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn sum(cx: &Context<Self>, of: Vec<i64>) -> i64 {
+    ///         let total = of.len() as u64;
+    ///         (1..).zip(of).map(|(done, x)| { cx.progress(done, total); x }).sum()
+    ///     }
+    /// }
+    /// # let pool = Pool::builder().build()?;
+    /// let job = Geometry::on(&pool).sum(vec![2, 3, 4]).submit();
+    /// pool.drained().wait();
+    /// assert_eq!(job.progress().latest().map(|progress| progress.done), Some(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn progress(&self, done: u64, total: u64) {
         if let Some(call) = &self.call {
             call.meta.tell_progress(Progress { done, total });
@@ -79,18 +154,66 @@ impl<S: TaskSet> Context<S> {
     }
 
     /// Whether the task should stop or give way: it was cancelled, or has run for more than 5 ms.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     /// Adds as many as fit into its turn; gives back the rest.
+    ///     pub fn sum(cx: &Context<Self>, mut of: Vec<i64>) -> (i64, Vec<i64>) {
+    ///         let mut sum = 0;
+    ///         while !cx.should_yield() {
+    ///             let Some(x) = of.pop() else { break };
+    ///             sum += x;
+    ///         }
+    ///         (sum, of)
+    ///     }
+    /// }
+    /// let (sum, rest) = Geometry::tasks().sum(vec![2, 3, 4]).wait()?;
+    /// assert_eq!(sum + rest.into_iter().sum::<i64>(), 9);
+    /// # Ok::<(), CallError>(())
+    /// ```
     #[must_use]
     pub fn should_yield(&self) -> bool {
         self.is_cancelled() || self.call.as_ref().is_some_and(|call| call.meta.ran() > SLICE)
     }
 
     /// When the call ends as timed out, if it does.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn has_a_limit(cx: &Context<Self>) -> bool {
+    ///         cx.deadline().is_some()
+    ///     }
+    /// }
+    /// assert!(Geometry::tasks().has_a_limit().timeout(MINUTE).wait()?);
+    /// assert!(!Geometry::tasks().has_a_limit().wait()?);
+    /// # Ok::<(), CallError>(())
+    /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.call.as_ref().and_then(|call| call.meta.deadline())
     }
 
     /// The value of this type that the executor was built with: `Pool::builder().data(value)`, or a service's.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn greeting(cx: &Context<Self>) -> Option<String> {
+    ///         cx.data::<String>().cloned()
+    ///     }
+    /// }
+    /// let pool = Pool::builder().data(String::from("hello")).build()?;
+    /// assert_eq!(Geometry::on(&pool).greeting().wait()?.as_deref(), Some("hello"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn data<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.data.get()

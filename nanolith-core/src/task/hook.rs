@@ -4,6 +4,22 @@ use crate::{error::BoxError, id::TaskInfo, lanes::Priority};
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 /// Which task a hook stands around.
+///
+/// ```
+/// # use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// #[define]
+/// impl Geometry {
+///     #[before_task]
+///     fn before(call: &CallInfo) {
+///         println!("{} waited {:?} as {:?}", call.task(), call.waited(), call.priority());
+/// #         assert_eq!((call.task().name(), call.priority(), call.in_service()), ("add", Priority::Normal, false));
+///     }
+///     pub fn add(x: i64, y: i64) -> i64 { x + y }
+/// }
+/// assert_eq!(Geometry::tasks().add(4, 5).wait()?, 9);
+/// # Ok::<(), CallError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct CallInfo {
     pub(crate) task: &'static TaskInfo,
@@ -39,6 +55,23 @@ impl CallInfo {
 }
 
 /// How a task ended, as its `after_task` hook sees it.
+///
+/// ```
+/// # use nanolith::prelude::*;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// # pub struct Geometry;
+/// static PANICS: AtomicU64 = AtomicU64::new(0);
+/// #[define]
+/// impl Geometry {
+///     #[after_task]
+///     fn after(_: &CallInfo, outcome: Outcome) {
+///         PANICS.fetch_add((outcome == Outcome::Panicked).into(), Ordering::Relaxed);
+///     }
+/// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
+/// }
+/// assert!(Geometry::tasks().add(i64::MAX, 1).wait().is_err());
+/// assert_eq!(PANICS.load(Ordering::Relaxed), 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {

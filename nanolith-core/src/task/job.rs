@@ -31,7 +31,12 @@ pub(crate) struct Input<S: TaskSet> {
 /// The slot of a call of `S`.
 pub(crate) type CallSlot<S> = Slot<Input<S>, Result<<S as TaskSet>::Output, CallError>, Meta>;
 
-/// The call was over before it began.
+/// The call was over before it began: what [`Job::split`] gives then.
+///
+/// ```
+/// use nanolith::Stopped;
+/// assert_eq!(Stopped.to_string(), "the call was over before it began");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped;
 
@@ -48,14 +53,22 @@ impl std::error::Error for Stopped {}
 /// Dropped unfinished, its call ends as [`CallError::Lost`].
 ///
 /// ```
-/// use nanolith_core::{Job, Stopped, TaskSet};
-/// /// Runs a job by hand: what a new executor does.
-/// fn by_hand<S: TaskSet>(job: Job<S>, run: impl Fn(S::Task) -> S::Output) {
-///     match job.split() {
-///         Ok((task, reply)) => reply.complete(Ok(run(task))),
-///         Err(Stopped) => {} // cancelled, or timed out, while it was queued
+/// use nanolith::{Job, Refused, Stopped, TaskSet, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// /// Runs each job by hand, on its caller's thread.
+/// struct ByHand;
+/// impl Executor<Geometry> for ByHand {
+///     fn execute(&self, job: Job<Geometry>) -> Result<(), Refused<Job<Geometry>>> {
+///         match job.split() {
+///             Ok((GeometryTask::Add { x, y }, reply)) => reply.complete(Ok(GeometryOutput::Add(x + y))),
+///             Err(Stopped) => {} // cancelled, or timed out, while it was queued
+///         }
+///         Ok(())
 ///     }
 /// }
+/// assert_eq!(Geometry::calls(ByHand).add(4, 5).wait()?, 9);
+/// # Ok::<(), CallError>(())
 /// ```
 #[must_use = "a job that is dropped ends its call as lost"]
 pub struct Job<S: TaskSet> {
@@ -65,6 +78,18 @@ pub struct Job<S: TaskSet> {
 impl<S: TaskSet> Job<S> {
     /// A job of one's own, as a layer around another executor makes: `on_complete` is called with the outcome, once, on the
     /// thread that ends the job. It is brief and does not panic.
+    ///
+    /// ```
+    /// use nanolith::{Job, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let task = GeometryTask::Add { x: 4, y: 5 };
+    /// pool.execute(Job::<Geometry>::new(task, move |outcome| drop(tell.send(outcome))))?;
+    /// assert!(matches!(told.recv()?, Ok(GeometryOutput::Add(9))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[track_caller]
     pub fn new<F>(task: S::Task, on_complete: F) -> Self
     where
@@ -105,18 +130,27 @@ impl<S: TaskSet> Job<S> {
     }
 
     /// What is known of its task.
+    ///
+    /// ```
+    /// use nanolith::{Job, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, drop);
+    /// assert_eq!((job.info().name(), job.priority(), job.deadline()), ("add", Priority::Normal, None));
+    /// assert!(!job.is_over());
+    /// ```
     #[must_use]
     pub fn info(&self) -> &'static TaskInfo {
         self.slot().meta.task()
     }
 
-    /// How urgent it is.
+    /// How urgent it is. A job made by [`Job::new`] is [`Priority::Normal`].
     #[must_use]
     pub fn priority(&self) -> Priority {
         self.slot().meta.priority()
     }
 
-    /// When its call ends as timed out.
+    /// When its call ends as timed out, if it does.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.slot().meta.deadline()
@@ -129,12 +163,31 @@ impl<S: TaskSet> Job<S> {
     }
 
     /// The error to refuse it with when there is no room.
+    ///
+    /// ```
+    /// use nanolith::{Job, Refused, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// fn refuse(job: Job<Geometry>) -> Refused<Job<Geometry>> {
+    ///     let error = job.full();
+    ///     Refused::new(job, error)
+    /// }
+    /// assert!(refuse(Job::new(GeometryTask::Add { x: 4, y: 5 }, drop)).is_full());
+    /// ```
     #[must_use]
     pub fn full(&self) -> CallError {
         self.error(End::Full)
     }
 
     /// The error to refuse it with when the executor is closed.
+    ///
+    /// ```
+    /// use nanolith::{Job, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, drop);
+    /// assert!(matches!(job.closed(), CallError::Closed(_)));
+    /// ```
     #[must_use]
     pub fn closed(&self) -> CallError {
         self.error(End::Closed)
@@ -145,6 +198,18 @@ impl<S: TaskSet> Job<S> {
     }
 
     /// Begins the call: the task is yours to run, its outcome goes to the reply.
+    ///
+    /// ```
+    /// use nanolith::{Job, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, |outcome| {
+    ///     assert!(matches!(outcome, Ok(GeometryOutput::Add(9))));
+    /// });
+    /// let (GeometryTask::Add { x, y }, reply) = job.split()?;
+    /// reply.complete(Ok(GeometryOutput::Add(x + y)));
+    /// # Ok::<(), nanolith::Stopped>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -218,6 +283,18 @@ impl<S: TaskSet, F: FnOnce(Result<S::Output, CallError>) + Send + 'static> Wake 
 /// The other half of a job that was begun: takes the outcome, once, from any thread.
 ///
 /// Dropped unfinished, the call ends as [`CallError::Lost`].
+///
+/// ```
+/// use nanolith::{Job, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, |outcome| {
+///     assert!(matches!(outcome, Err(CallError::Lost(_))));
+/// });
+/// let (_task, reply) = job.split()?;
+/// drop(reply);
+/// # Ok::<(), nanolith::Stopped>(())
+/// ```
 #[must_use = "a reply that is dropped ends its call as lost"]
 pub struct Reply<S: TaskSet> {
     slot: Option<Arc<CallSlot<S>>>,
@@ -233,7 +310,19 @@ impl<S: TaskSet> Reply<S> {
         self.slot.as_ref().expect("a reply has its slot until it is used up")
     }
 
-    /// Ends the call with `outcome`. If the caller has been let go already (cancelled or timed out), it is dropped.
+    /// Ends the call with `outcome`. If the caller has been let go already (cancelled or timed out), the outcome is dropped.
+    ///
+    /// ```
+    /// use nanolith::{Job, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let (tell, told) = std::sync::mpsc::channel();
+    /// # let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, move |outcome| drop(tell.send(outcome)));
+    /// let (GeometryTask::Add { x, y }, reply) = job.split()?;
+    /// std::thread::spawn(move || reply.complete(Ok(GeometryOutput::Add(x + y))));
+    /// assert!(matches!(told.recv()?, Ok(GeometryOutput::Add(9))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn complete(mut self, outcome: Result<S::Output, CallError>) {
         if let Some(slot) = self.slot.take() {
             let delivered = slot.complete(outcome);
@@ -258,18 +347,51 @@ impl<S: TaskSet> Reply<S> {
     }
 
     /// Whether the call was cancelled or timed out: its caller no longer waits.
+    ///
+    /// ```
+    /// use nanolith::{Job, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, drop);
+    /// let (_task, reply) = job.split()?;
+    /// assert!(!reply.is_cancelled());
+    /// assert_eq!(reply.deadline(), None);
+    /// # Ok::<(), nanolith::Stopped>(())
+    /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.slot().is_asked_to_stop()
     }
 
-    /// When the call ends as timed out.
+    /// When the call ends as timed out, if it does.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.slot().meta.deadline()
     }
 
-    /// Ends when the call is cancelled or timed out; never, if it is not.
+    /// Ends when the call is cancelled or timed out; never, if it is not. An executor that runs tasks elsewhere passes that on.
+    ///
+    /// ```
+    /// use nanolith::{Job, Refused, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// /// Takes every job and never answers, until the caller has gone.
+    /// struct Deaf;
+    /// impl Executor<Geometry> for Deaf {
+    ///     fn execute(&self, job: Job<Geometry>) -> Result<(), Refused<Job<Geometry>>> {
+    ///         if let Ok((_task, reply)) = job.split() {
+    ///             std::thread::spawn(move || pollster::block_on(reply.cancelled()));
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    /// let outcome = Geometry::calls(Deaf).add(4, 5).timeout(MILLISECOND).wait();
+    /// assert!(matches!(outcome, Err(CallError::TimedOut(_))));
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and asked for again at any time.
     pub fn cancelled(&self) -> impl Future<Output = ()> + '_ {
         poll_fn(move |cx| {
             self.slot().meta.on_stop(cx.waker());
@@ -345,8 +467,11 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
 
 /// The size in bytes of the one allocation of a call of `S`, its two reference counts included.
 ///
-/// ```ignore
-/// assert!(call_size::<Geometry>() <= 128);
+/// ```
+/// # use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// const { assert!(nanolith::call_size::<Geometry>() <= 256) };
 /// ```
 #[must_use]
 pub const fn call_size<S: TaskSet>() -> usize {

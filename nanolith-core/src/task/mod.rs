@@ -23,12 +23,24 @@ use crate::id::{TaskInfo, fingerprint};
 ///
 /// A task is a value of [`TaskSet::Task`], what it gives one of [`TaskSet::Output`]; the typed methods stand on
 /// [`TaskSet::Calls`].
+///
+/// ```
+/// use nanolith::{TaskSet, prelude::*};
+/// #[define(identifier = "shop.geometry")]
+/// impl Geometry {
+///     pub fn add(x: i64, y: i64) -> i64 { x + y }
+/// }
+/// # pub struct Geometry;
+/// assert_eq!((Geometry::NAME, Geometry::IDENTIFIER), ("Geometry", "shop.geometry"));
+/// assert_eq!(Geometry::TASKS[0].identifier(), "shop.geometry::add");
+/// println!("{:016x}", Geometry::FINGERPRINT); // changes with a signature
+/// ```
 pub trait TaskSet: Sized + 'static {
-    /// One variant a task, its arguments as fields.
+    /// One variant a task, its arguments as fields: `GeometryTask::Add { x, y }`.
     type Task: Send + 'static;
-    /// One variant a task, with what it gives.
+    /// One variant a task, with what it gives: `GeometryOutput::Add(sum)`.
     type Output: Send + 'static;
-    /// The typed methods, over an executor.
+    /// The typed methods, over an executor: `GeometryCalls<E>`.
     type Calls<E>;
     /// What a call on a pool carries of the state: an `Arc` of it under `#[define(shared)]`, else nothing.
     type Shared: SharedHandle<Self>;
@@ -46,9 +58,29 @@ pub trait TaskSet: Sized + 'static {
     const HOOKS: Hooks<Self> = Hooks::NONE;
 
     /// What is known of `task`'s kind.
+    ///
+    /// ```
+    /// use nanolith::{TaskSet, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// assert_eq!(Geometry::info(&GeometryTask::Add { x: 4, y: 5 }).name(), "add");
+    /// ```
     fn info(task: &Self::Task) -> &'static TaskInfo;
 
     /// A second `task` to run, where the set says that it may run twice (`#[task(idempotent)]`).
+    ///
+    /// ```
+    /// use nanolith::{TaskSet, prelude::*};
+    /// # pub struct Geometry;
+    /// #[define]
+    /// impl Geometry {
+    ///     #[task(idempotent)]
+    ///     pub fn add(x: i64, y: i64) -> i64 { x + y }
+    ///     pub fn count() -> i64 { 1 }
+    /// }
+    /// assert!(Geometry::duplicate(&GeometryTask::Add { x: 4, y: 5 }).is_some());
+    /// assert!(Geometry::duplicate(&GeometryTask::Count {}).is_none());
+    /// ```
     #[must_use]
     fn duplicate(task: &Self::Task) -> Option<Self::Task> {
         let _ = task;
@@ -56,6 +88,16 @@ pub trait TaskSet: Sized + 'static {
     }
 
     /// The typed methods over `executor`.
+    ///
+    /// ```
+    /// use nanolith::{TaskSet, prelude::*};
+    /// use std::sync::Arc;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let any: Arc<dyn Executor<Geometry>> = Arc::new(Pool::builder().build()?);
+    /// assert_eq!(Geometry::calls(any).add(4, 5).wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn calls<E>(executor: E) -> Self::Calls<E>;
 
     /// Runs `task` in `scope`.

@@ -25,15 +25,27 @@ use std::{
 
 /// A typed call: lazy, until it is awaited, waited on or submitted.
 ///
-/// ```ignore
-/// let sum = geometry.add(4, 5).wait()?;                        // blocks
-/// let sum = geometry.add(4, 5).await?;                         // on any executor
-/// let job = geometry.add(4, 5).timeout(SECOND).submit();       // a Handle
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let geometry = Geometry::tasks();
+/// assert_eq!(geometry.add(4, 5).wait()?, 9); // blocks
+/// # pollster::block_on(async {
+/// assert_eq!(geometry.add(4, 5).await?, 9); // on any async runtime
+/// # Ok::<(), CallError>(()) })?;
+/// let job = geometry.add(4, 5).timeout(MINUTE).submit(); // a `Handle`
+/// # assert_eq!(job.wait()?, 9);
+/// # Ok::<(), CallError>(())
 /// ```
 ///
 /// # Errors
 ///
 /// Every way in which a call can end without its task's output: see [`CallError`].
+///
+/// # Panics
+///
+/// As a future, when polled after it was ready.
 ///
 /// # Cancel safety
 ///
@@ -77,6 +89,15 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     }
 
     /// How urgent the call is. The default is [`Priority::Normal`].
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let job = Geometry::tasks().add(4, 5).priority(Priority::UserBlocking).submit();
+    /// assert_eq!(job.wait()?, 9);
+    /// # Ok::<(), CallError>(())
+    /// ```
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
@@ -84,18 +105,58 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
 
     /// Ends the call as [`CallError::TimedOut`] when it is not over after this long, counted from its submission, a wait
     /// for room included.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub async fn wait_then_add(x: i64, y: i64) -> i64 { nanolith::time::sleep(MILLISECOND).await; x + y }
+    /// # }
+    /// let slow = Geometry::tasks().wait_then_add(4, 5).timeout(std::time::Duration::ZERO);
+    /// assert!(matches!(slow.wait(), Err(CallError::TimedOut(_))));
+    /// ```
+    ///
+    /// A synchronous task that runs keeps its slot until it returns; its caller is let go at once.
+    ///
+    /// # Panics
+    ///
+    /// The first timer of a program panics if the system gives no thread to serve it, as the call is submitted.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
     }
 
     /// Ends the call as [`CallError::TimedOut`] when it is not over at this moment. With a time-out too, the earlier counts.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let until = std::time::Instant::now() + MINUTE;
+    /// let calls = [(1, 2), (4, 5)].map(|(x, y)| Geometry::tasks().add(x, y).deadline(until).submit());
+    /// for job in calls {
+    ///     job.wait()?;
+    /// }
+    /// # Ok::<(), CallError>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`Call::timeout`] does.
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
     /// What is called; `None` once the call has gone to its executor.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let call = Geometry::tasks().add(4, 5);
+    /// assert_eq!(call.info().map(|task| task.name()), Some("add"));
+    /// ```
     #[must_use]
     pub fn info(&self) -> Option<&'static TaskInfo> {
         match &self.stage {
@@ -106,6 +167,14 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
 
     /// Submits the call and blocks until it is over. Within a task, see [`Handle::wait`].
     ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// assert_eq!(Geometry::tasks().add(4, 5).wait()?, 9);
+    /// # Ok::<(), CallError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// Every way in which a call can end without its task's output: see [`CallError`].
@@ -113,8 +182,20 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         self.submit().wait()
     }
 
-    /// Submits the call. Where the executor waits for room (`OnFull::Wait`), this blocks until there is some. A refusal
-    /// arrives through the handle.
+    /// Submits the call. Where the executor waits for room ([`OnFull::Wait`](crate::OnFull::Wait)), this blocks until there
+    /// is some. A refusal arrives through the handle.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Geometry::tasks();
+    /// let jobs: Vec<_> = (0..100).map(|n| geometry.add(n, n).submit()).collect();
+    /// for (n, job) in (0..).zip(jobs) {
+    ///     assert_eq!(job.wait()?, n + n);
+    /// }
+    /// # Ok::<(), CallError>(())
+    /// ```
     pub fn submit(mut self) -> Handle<S, T> {
         self.start();
         if let Stage::Entering(admission, handle) = &mut self.stage {
@@ -132,8 +213,23 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
 
     /// Submits the call without waiting for room.
     ///
-    /// Where a full executor drops a call to make room (`OnFull::DropOldest`, `DropNewest`), or runs it on the caller's own
-    /// thread (`CallerRuns`), it does so here too.
+    /// Where a full executor drops a call to make room ([`OnFull::DropOldest`](crate::OnFull::DropOldest) and its like), or
+    /// runs it on the caller's own thread (`CallerRuns`), it does so here too.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build()?;
+    /// let geometry = Geometry::on(&pool);
+    /// # pool.pause();
+    /// let first = geometry.add(1, 2).try_submit()?;
+    /// let refused = geometry.add(4, 5).try_submit().expect_err("the queue is full");
+    /// # pool.resume();
+    /// assert_eq!(first.wait()?, 3);
+    /// assert_eq!(refused.into_inner().wait()?, 9); // the same call, which now waits for room
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -158,6 +254,20 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     }
 
     /// Submits the call, waiting for room without blocking; gives the handle.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # pollster::block_on(async {
+    /// let job = Geometry::tasks().add(4, 5).submit_async().await; // it is queued from here on
+    /// assert_eq!(job.await?, 9);
+    /// # Ok::<(), CallError>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, the call is cancelled.
     pub fn submit_async(self) -> Submit<'a, S, E, T> {
         Submit { call: self }
     }
@@ -226,8 +336,16 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, V, X> Call<'a, S, E, Result<V, X>>
     /// Both ways to fail in one: [`TaskError::Call`](crate::TaskError::Call) and
     /// [`TaskError::Task`](crate::TaskError::Task).
     ///
-    /// ```ignore
-    /// let n: i64 = geometry.parse("7".into()).flatten().await?;
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
+    /// # }
+    /// # pollster::block_on(async {
+    /// let number = Geometry::tasks().parse("7".into()).flatten().await?;
+    /// assert_eq!(number, 7);
+    /// # Ok::<(), TaskError<std::num::ParseIntError>>(()) }).unwrap();
     /// ```
     pub fn flatten(self) -> Flatten<Self> {
         Flatten::new(self)
@@ -249,6 +367,17 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> fmt::Debug for Call<'_, S, E, T> {
 }
 
 /// Waits for room: made by [`Call::submit_async`].
+///
+/// ```
+/// use nanolith::{Submit, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # pollster::block_on(async {
+/// let geometry = Geometry::tasks();
+/// let entering: Submit<'_, _, _, i64> = geometry.add(4, 5).submit_async();
+/// assert_eq!(entering.await.await?, 9); // room first, then the outcome
+/// # Ok::<(), CallError>(()) }).unwrap();
+/// ```
 ///
 /// # Cancel safety
 ///

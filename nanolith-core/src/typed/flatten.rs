@@ -12,7 +12,24 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A call or a handle whose task gives a `Result`, seen as one result: made by `.flatten()`.
+/// A call or a handle whose task gives a `Result`, seen as one result: made by [`Call::flatten`] and
+/// [`Handle::flatten`].
+///
+/// ```
+/// # use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry {
+/// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
+/// # }
+/// let geometry = Geometry::tasks();
+/// assert_eq!(geometry.parse("7".into()).wait()?, Ok(7)); // the task's own result within the call's
+/// assert_eq!(geometry.parse("7".into()).flatten().wait()?, 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Cancel safety
+///
+/// That of what it was made from: a call is cancelled when dropped, a handle detaches.
 #[derive(Debug)]
 #[must_use = "does nothing until awaited, waited on or submitted"]
 pub struct Flatten<F>(F);
@@ -30,6 +47,16 @@ fn flatten<V, E>(outcome: Result<Result<V, E>, CallError>) -> Result<V, TaskErro
 impl<S: TaskSet, X: Executor<S> + ?Sized, V, E> Flatten<Call<'_, S, X, Result<V, E>>> {
     /// Submits the call and blocks until it is over.
     ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
+    /// # }
+    /// let outcome = Geometry::tasks().parse("seven".into()).flatten().wait();
+    /// assert!(matches!(outcome, Err(TaskError::Task(_))));
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`TaskError::Call`] if the call gave no output, [`TaskError::Task`] with the task's own error.
@@ -38,13 +65,35 @@ impl<S: TaskSet, X: Executor<S> + ?Sized, V, E> Flatten<Call<'_, S, X, Result<V,
     }
 
     /// Submits the call; see [`Call::submit`].
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
+    /// # }
+    /// let job = Geometry::tasks().parse("7".into()).flatten().submit();
+    /// assert_eq!(job.wait()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn submit(self) -> Flatten<Handle<S, Result<V, E>>> {
         Flatten(self.0.submit())
     }
 }
 
 impl<S: TaskSet, V, E> Flatten<Handle<S, Result<V, E>>> {
-    /// Blocks until the call is over.
+    /// Blocks until the call is over; see [`Handle::wait`].
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
+    /// # }
+    /// let job = Geometry::tasks().parse("7".into()).submit();
+    /// assert_eq!(job.flatten().wait()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

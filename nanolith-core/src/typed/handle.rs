@@ -24,9 +24,14 @@ use std::{
 ///
 /// It borrows nothing. Dropping it detaches the call, which goes on; [`Handle::cancel_on_drop`] says otherwise.
 ///
-/// ```ignore
-/// let job = geometry.add(4, 5).submit();
-/// assert_eq!(job.wait()?, 9);
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let job = Geometry::tasks().add(4, 5).submit();
+/// // .. something else meanwhile ..
+/// assert_eq!(job.wait()?, 9); // or `job.await?`
+/// # Ok::<(), CallError>(())
 /// ```
 ///
 /// # Cancel safety
@@ -57,9 +62,24 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// Blocks until the call is over. Within a task, the task's slot is lent to others meanwhile, and a call that is
     /// still queued on the same pool is run right here.
     ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    /// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
+    ///     pub fn twice(x: i64) -> Result<i64, CallError> {
+    ///         Geometry::tasks().add(x, x).submit().wait() // a task that waits for another
+    ///     }
+    /// }
+    /// assert_eq!(Geometry::tasks().twice(4).submit().wait()??, 8);
+    /// # Ok::<(), CallError>(())
+    /// ```
+    ///
     /// # Errors
     ///
-    /// Every way in which a call can end without its task's output: see [`CallError`].
+    /// Every way in which a call can end without its task's output: see [`CallError`]. A task of a service that waits for
+    /// that service gets [`CallError::WouldDeadlock`].
     pub fn wait(mut self) -> Result<T, CallError> {
         match self.block_until(None) {
             Some(outcome) => outcome,
@@ -67,7 +87,20 @@ impl<S: TaskSet, T> Handle<S, T> {
         }
     }
 
-    /// The same with a limit.
+    /// Blocks until the call is over, for `limit` at most, counted from now.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// # pool.pause();
+    /// let job = Geometry::on(&pool).add(4, 5).submit();
+    /// let job = job.wait_timeout(MILLISECOND).expect_err("the pool is paused");
+    /// pool.resume();
+    /// assert_eq!(job.wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -79,7 +112,19 @@ impl<S: TaskSet, T> Handle<S, T> {
         }
     }
 
-    /// The same until a moment.
+    /// Blocks until the call is over, or until `deadline`.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let job = Geometry::tasks().add(4, 5).submit();
+    /// match job.wait_deadline(std::time::Instant::now() + MINUTE) {
+    ///     Ok(outcome) => assert_eq!(outcome?, 9),
+    ///     Err(job) => job.cancel(),
+    /// }
+    /// # Ok::<(), CallError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -90,6 +135,20 @@ impl<S: TaskSet, T> Handle<S, T> {
 
     /// The outcome if the call is over.
     ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// # pool.pause();
+    /// let job = Geometry::on(&pool).add(4, 5).submit();
+    /// let job = job.try_wait().expect_err("the pool is paused");
+    /// pool.resume();
+    /// pool.drained().wait();
+    /// assert_eq!(job.try_wait().expect("it is over")?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// Gives the handle back if it is not.
@@ -98,6 +157,17 @@ impl<S: TaskSet, T> Handle<S, T> {
     }
 
     /// Whether the call is over.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// let job = Geometry::on(&pool).add(4, 5).submit();
+    /// pool.drained().wait();
+    /// assert!(job.is_finished());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.slot.is_over()
@@ -107,26 +177,95 @@ impl<S: TaskSet, T> Handle<S, T> {
     ///
     /// A queued call never runs, and its place is free. A running task is asked to stop, which its `Context` shows; an
     /// asynchronous one is dropped at its next await. Cancelling a call that is over does nothing.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn spin(cx: &Context<Self>) {
+    ///         while !cx.is_cancelled() {
+    ///             std::thread::yield_now();
+    ///         }
+    ///     }
+    /// }
+    /// let job = Geometry::tasks().spin().submit();
+    /// job.cancel();
+    /// assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+    /// ```
     pub fn cancel(&self) {
         self.end(End::Cancelled);
     }
 
     /// Lets the call go on without its handle, as dropping it does.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// Geometry::on(&pool).add(4, 5).submit().detach();
+    /// pool.drained().wait();
+    /// assert_eq!(pool.completed(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn detach(self) {}
 
     /// Cancels the call when the handle is dropped.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// pool.pause();
+    /// drop(Geometry::on(&pool).add(4, 5).submit().cancel_on_drop());
+    /// assert_eq!(pool.in_flight(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn cancel_on_drop(mut self) -> Self {
         self.on_drop = OnDrop::Cancel;
         self
     }
 
     /// What was called.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let job = Geometry::tasks().add(4, 5).submit();
+    /// assert_eq!(job.info().to_string(), "Geometry::add");
+    /// # job.wait()?;
+    /// # Ok::<(), CallError>(())
+    /// ```
     #[must_use]
     pub fn info(&self) -> &'static TaskInfo {
         self.slot.meta.task()
     }
 
-    /// How far the task has come: to look at ([`Progressing::latest`]), or to await.
+    /// How far the task has come: to look at ([`Progressing::latest`]), or to await ([`Progressing::next`]).
+    ///
+    /// ```
+    /// use nanolith::{Progress, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn sum(cx: &Context<Self>, of: Vec<i64>) -> i64 {
+    /// #         let total = of.len() as u64;
+    /// #         (1..).zip(of).map(|(done, x)| { cx.progress(done, total); x }).sum()
+    /// #     }
+    /// # }
+    /// let job = Geometry::tasks().sum(vec![2, 3, 4]).submit();
+    /// # pollster::block_on(async {
+    /// while let Some(Progress { done, total }) = job.progress().next().await {
+    /// #     if done < total { continue }
+    ///     println!("{done} of {total}");
+    /// #     break;
+    /// }
+    /// # });
+    /// # assert_eq!(job.wait()?, 9);
+    /// # Ok::<(), CallError>(())
+    /// ```
     pub fn progress(&self) -> Progressing<'_, S> {
         Progressing { slot: &self.slot, seen: 0 }
     }
@@ -165,13 +304,14 @@ impl<S: TaskSet, T> Handle<S, T> {
         Some(outcome.and_then(|output| (self.extract)(output).ok_or_else(|| self.slot.meta.error(End::Lost))))
     }
 
+    /// What a thread of the call's own host is to do about it; others wait.
     fn awaited(&self) -> Verdict {
         match &self.host {
-            None => Verdict::Wait,
-            Some(host) => {
+            Some(host) if place::host_id() == Some(host.0.id()) => {
                 let call: Arc<dyn Runnable> = self.slot.clone();
-                place::awaited(&host.0, &call, place::blocks_when_pending())
+                host.0.clone().awaited(&call, place::blocks_when_pending())
             }
+            _ => Verdict::Wait,
         }
     }
 }
@@ -179,6 +319,16 @@ impl<S: TaskSet, T> Handle<S, T> {
 impl<S: TaskSet, V, E> Handle<S, Result<V, E>> {
     /// Both ways to fail in one: [`TaskError::Call`](crate::TaskError::Call) and
     /// [`TaskError::Task`](crate::TaskError::Task).
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
+    /// # }
+    /// let job = Geometry::tasks().parse("seven".into()).submit();
+    /// assert!(matches!(job.flatten().wait(), Err(TaskError::Task(_))));
+    /// ```
     pub fn flatten(self) -> Flatten<Self> {
         Flatten::new(self)
     }
@@ -236,6 +386,16 @@ impl<S: TaskSet, T> fmt::Debug for Handle<S, T> {
 /// [`latest`](Self::latest) looks; [`next`](Self::next) awaits what is new. The latest wins: a watcher that is slow misses
 /// what lies between.
 ///
+/// ```
+/// # use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let job = Geometry::tasks().add(4, 5).submit();
+/// assert!(job.progress().latest().is_none(), "`add` tells nothing");
+/// # job.wait()?;
+/// # Ok::<(), CallError>(())
+/// ```
+///
 /// # Cancel safety
 ///
 /// `next` may be dropped at any time; nothing is lost but what a later one overwrites.
@@ -246,12 +406,49 @@ pub struct Progressing<'a, S: TaskSet> {
 
 impl<S: TaskSet> Progressing<'_, S> {
     /// What the task told last, if it told anything.
+    ///
+    /// ```
+    /// use nanolith::{Progress, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn add_slowly(cx: &Context<Self>, x: i64, y: i64) -> i64 {
+    ///         cx.progress(1, 1);
+    ///         x + y
+    ///     }
+    /// }
+    /// # let pool = Pool::builder().build()?;
+    /// let job = Geometry::on(&pool).add_slowly(4, 5).submit();
+    /// pool.drained().wait();
+    /// assert_eq!(job.progress().latest(), Some(Progress { done: 1, total: 1 }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn latest(&self) -> Option<Progress> {
         self.slot.meta.progress()
     }
 
     /// Waits for something new; `None` when the call is over.
+    ///
+    /// One watcher waits at a time: of two that wait for one call, the later is woken.
+    ///
+    /// ```
+    /// use nanolith::{Progress, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn add_slowly(cx: &Context<Self>, x: i64, y: i64) -> i64 { cx.progress(1, 1); x + y }
+    /// # }
+    /// let job = Geometry::tasks().add_slowly(4, 5).submit();
+    /// let mut progress = job.progress();
+    /// # pollster::block_on(async {
+    /// assert_eq!(progress.next().await, Some(Progress { done: 1, total: 1 }));
+    /// assert_eq!(progress.next().await, None);
+    /// # });
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any time; nothing is lost but what a later one overwrites.
     pub async fn next(&mut self) -> Option<Progress> {
         std::future::poll_fn(|cx| match self.slot.meta.progress_since(&mut self.seen, cx.waker()) {
             Some(progress) => Poll::Ready(Some(progress)),

@@ -1,0 +1,349 @@
+//! Does `examples/census.rs` count what is there? The program's JSON is held against `find`, `wc`, `tr` and `cmp`.
+#![cfg(unix)]
+
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::{OsStr, OsString},
+    fs,
+    os::{
+        fd::OwnedFd,
+        unix::{
+            ffi::{OsStrExt, OsStringExt},
+            fs::symlink,
+            net::UnixStream,
+        },
+    },
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::OnceLock,
+};
+use tempfile::TempDir;
+
+#[test]
+fn totals_by_type_agree_with_find_and_wc() {
+    let tree = tree();
+    let report = json(&["--all".as_ref(), tree.path().as_os_str()]);
+    assert_eq!(types_of(&report), types_by_wc(&find(tree.path(), &[])));
+    assert_eq!(report["unreadable"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn the_total_is_the_sum_of_the_types() {
+    let tree = tree();
+    let report = json(&["--all".as_ref(), tree.path().as_os_str()]);
+    let mut sum = [0; 4];
+    types_of(&report).values().for_each(|counts| add(&mut sum, counts));
+    assert_eq!(counts_of(&report["total"]), sum);
+    assert!(sum[0] > 20, "the tree is there");
+}
+
+#[test]
+fn words_are_those_of_wc_on_text() {
+    let tree = tree();
+    let report = json(&[tree.path().join("text").as_os_str()]);
+    let files = find(&tree.path().join("text"), &["-not", "-name", "*.log"]);
+    let words: u64 = files.iter().map(|file| wc("-w", &content(file))).sum();
+    assert_eq!(report["total"]["words"], words);
+    assert!(words > 1_000, "there is some text");
+}
+
+#[test]
+fn duplicates_agree_with_cmp() {
+    let tree = tree();
+    let report = json(&["--all".as_ref(), tree.path().as_os_str()]);
+    let expected = groups_by_cmp(&find(tree.path(), &["-size", "+0"]));
+    assert_eq!(duplicates_of(&report), expected);
+    assert_eq!(expected.len(), 3);
+}
+
+#[test]
+fn hidden_and_ignored_files_are_left_out() {
+    let tree = tree();
+    let report = json(&[tree.path().as_os_str()]);
+    let left_out = ["-path", "*/.*", "-o", "-name", "*.log", "-o", "-path", "*/build/*", "-o", "-name", "secret"];
+    let seen = find(tree.path(), &[&["-not", "("], &left_out[..], &[")"]].concat());
+    assert_eq!(types_of(&report), types_by_wc(&seen));
+    assert_eq!(find(tree.path(), &[]).len() - seen.len(), 8, "they are there");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_listed_and_the_rest_is_counted() {
+    let tree = folder();
+    fs::write(tree.path().join("fine.txt"), "two words\n").expect("written");
+    let unreachable = bury_a_file(tree.path());
+    let report = json(&[tree.path().as_os_str()]);
+    assert_eq!(counts_of(&report["total"]), [1, 10, 1, 2]);
+    let listed = report["unreadable"].as_array().expect("a list");
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!(path_of(&listed[0]["path"]), unreachable);
+    let reason = fs::read(&unreachable).expect_err("its path is too long").to_string();
+    assert_eq!(listed[0]["reason"], *reason);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_opens_and_cannot_be_read_is_listed() {
+    let report = json(&["/proc/self/mem".as_ref()]);
+    assert_eq!(counts_of(&report["total"]), [0; 4]);
+    assert_eq!(report["unreadable"][0]["path"], "/proc/self/mem");
+}
+
+#[test]
+fn an_empty_folder_has_a_census() {
+    let tree = folder();
+    let report = json(&[tree.path().as_os_str()]);
+    assert_eq!(counts_of(&report["total"]), [0; 4]);
+    assert_eq!(types_of(&report), BTreeMap::new());
+}
+
+#[test]
+fn more_files_than_are_on_their_way_at_once_are_all_counted() {
+    let tree = folder();
+    fs::write(tree.path().join("0.large"), vec![b'x'; 40_000_000]).expect("written");
+    (0..3_000).for_each(|n| fs::write(tree.path().join(format!("{n}.small")), n.to_string()).expect("written"));
+    let report = json(&[tree.path().as_os_str()]);
+    assert_eq!(types_of(&report)[&Some("small".to_owned())], [3_000, 10 + 180 + 2_700 + 8_000, 0, 3_000]);
+    assert_eq!(types_of(&report)[&Some("large".to_owned())], [1, 40_000_000, 0, 1]);
+}
+
+#[test]
+fn the_table_shows_every_type_and_the_total() {
+    let tree = tree();
+    let table = text(&census(&["--all".as_ref(), tree.path().as_os_str()]));
+    for line in ["type ", "txt ", "(none) ", "total ", "Groups of duplicates: 3;"] {
+        assert!(table.lines().any(|found| found.starts_with(line)), "`{line}` is missing:\n{table}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_told_with_exit_code_2() {
+    for wrong in [&["no/such/path"][..], &["--jsno"], &[".", "."]] {
+        let output = census(&wrong.iter().map(OsStr::new).collect::<Vec<_>>());
+        assert_eq!(output.status.code(), Some(2));
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(told.starts_with("census: ") && told.contains(wrong[wrong.len() - 1]), "{told}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_failure() {
+    let (ours, theirs) = UnixStream::pair().expect("a pair");
+    drop(ours);
+    let mut command = Command::new(program());
+    let output = command.arg("--help").stdout(OwnedFd::from(theirs)).stderr(Stdio::piped()).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty());
+}
+
+// ----- the tree
+
+/// An empty folder, whose own name is not hidden.
+fn folder() -> TempDir {
+    tempfile::Builder::new().prefix("census").tempdir().expect("a folder")
+}
+
+/// A folder with a bit of everything: three groups of duplicates, words across the borders of chunks, binary files, names
+/// that are no text, links, a pipe, ignored and hidden files.
+fn tree() -> TempDir {
+    let tree = folder();
+    let root = tree.path();
+    for folder in ["text", "text/deeper", "binary", "empty/folders/only", "build", ".hidden"] {
+        fs::create_dir_all(root.join(folder)).expect("a folder");
+    }
+    for (name, content) in contents() {
+        fs::write(root.join(name), content).expect("written");
+    }
+    symlink("text", root.join("link-to-folder")).expect("a link");
+    symlink("text/a.txt", root.join("link.txt")).expect("a link");
+    symlink("nowhere", root.join("dangling.txt")).expect("a link");
+    run("mkfifo", &[root.join("pipe.txt").as_os_str()], &[]);
+    tree
+}
+
+fn contents() -> Vec<(OsString, Vec<u8>)> {
+    let prose = "The quick brown fox\tjumps over\u{a0}the lazy dog, naïvely.\r\n\n".repeat(3_000);
+    let bytes: Vec<u8> = (0..=255).cycle().take(200_000).collect();
+    let files = [
+        ("text/a.txt", b"one two\nthree".to_vec()),
+        ("text/same.md", b"one two\nthree".to_vec()),
+        ("text/deeper/same", b"one two\nthree".to_vec()),
+        ("text/same-size.txt", b"one two\nthrez".to_vec()),
+        ("text/prose.txt", prose.clone().into_bytes()),
+        ("text/deeper/prose.tar.gz", prose.clone().into_bytes()),
+        ("text/longer.txt", format!("{prose}.").into_bytes()),
+        ("text/one-long-word.txt", "word".repeat(50_000).into_bytes()),
+        ("text/space.txt", b" \t\n\x0b\x0c\r ".to_vec()),
+        ("text/vertical.txt", b"a\x0bb\x0bc\x0cd\x0ce\rf\rg h\ti".to_vec()),
+        ("text/UPPER.TXT", b"shouted\n".to_vec()),
+        ("text/empty.txt", Vec::new()),
+        ("text/empty-too.txt", Vec::new()),
+        ("text/name with\nbreak.txt", b"words\n".to_vec()),
+        ("text/dot-at-end.", b"x".to_vec()),
+        ("binary/bytes.bin", bytes),
+        ("binary/zeros", vec![0; 65_536]),
+        ("binary/border.bin", [&[b'x'; 65_536][..], b"y z\n"].concat()),
+        (".gitignore", b"*.log\n/build\n".to_vec()),
+        (".ignore", b"secret\n".to_vec()),
+        ("noise.log", b"noise\n".to_vec()),
+        ("text/deeper/more.log", b"noise\n".to_vec()),
+        ("build/output.o", vec![b'o'; 100_000]),
+        ("secret", b"hush\n".to_vec()),
+        (".hidden/file.txt", b"hidden\n".to_vec()),
+        (".profile", b"also hidden\n".to_vec()),
+    ];
+    let mut files: Vec<_> = files.map(|(name, content)| (OsString::from(name), content)).into();
+    if cfg!(target_os = "linux") {
+        files.push((OsString::from_vec(b"text/not-\xff-unicode.txt".to_vec()), b"one two\nthrez\n".to_vec()));
+        files.push((OsString::from_vec(b"text/not-\xfe-unicode.\xfd".to_vec()), b"no extension that is text".to_vec()));
+    }
+    files
+}
+
+/// Puts a file so deep that the walk finds it and nobody opens it, the root user included: its path is longer than the
+/// system takes, its folder's is not. Gives its path.
+fn bury_a_file(root: &Path) -> PathBuf {
+    const LEVELS: usize = 25;
+    let limit = if cfg!(target_os = "linux") { 4_096 } else { 1_024 };
+    let (leaf, deep, outer) = ("f".repeat(100), root.join("deep"), root.join("outer"));
+    let name = "d".repeat((limit - 60 - deep.as_os_str().len()) / LEVELS - 1);
+    fs::create_dir(&deep).expect("a folder");
+    fs::write(deep.join(&leaf), "out of reach").expect("written");
+    let mut path = deep.clone();
+    for _ in 0..LEVELS {
+        fs::create_dir(&outer).expect("a folder");
+        fs::rename(&deep, outer.join(&name)).expect("moved");
+        fs::rename(&outer, &deep).expect("moved");
+        path.push(&name);
+    }
+    path.join(leaf)
+}
+
+// ----- the program
+
+/// The example as it is now, whatever has been built before.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let target =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's folder is within its target folder");
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).arg("build").args(["--quiet", "--example", "census"]);
+        cargo.args(["--message-format", "json", "--target-dir"]).arg(target);
+        if !cfg!(debug_assertions) {
+            cargo.arg("--release");
+        }
+        let messages = text(&cargo.stderr(Stdio::inherit()).output().expect("cargo runs"));
+        let mut executables = messages.lines().filter_map(|line| executable(&serde_json::from_str(line).ok()?));
+        executables.next_back().expect("cargo tells where the program is")
+    })
+}
+
+fn executable(message: &Value) -> Option<PathBuf> {
+    (message["target"]["name"] == "census").then(|| message["executable"].as_str().map(PathBuf::from))?
+}
+
+fn census(arguments: &[&OsStr]) -> Output {
+    Command::new(program()).args(arguments).output().expect("it runs")
+}
+
+fn json(arguments: &[&OsStr]) -> Value {
+    let arguments: Vec<_> = [OsStr::new("--json")].into_iter().chain(arguments.iter().copied()).collect();
+    serde_json::from_str(&text(&census(&arguments))).expect("it is JSON")
+}
+
+/// Files, bytes, lines, words.
+type Counts = [u64; 4];
+
+fn counts_of(totals: &Value) -> Counts {
+    ["files", "bytes", "lines", "words"].map(|figure| totals[figure].as_u64().expect("a number"))
+}
+
+fn types_of(report: &Value) -> BTreeMap<Option<String>, Counts> {
+    let types = report["types"].as_array().expect("a list").iter();
+    types.map(|totals| (totals["type"].as_str().map(str::to_owned), counts_of(totals))).collect()
+}
+
+fn duplicates_of(report: &Value) -> BTreeSet<BTreeSet<PathBuf>> {
+    let groups = report["duplicates"].as_array().expect("a list").iter();
+    groups.map(|group| group["paths"].as_array().expect("a list").iter().map(path_of).collect()).collect()
+}
+
+/// A string, or the bytes of a name that is no text.
+fn path_of(value: &Value) -> PathBuf {
+    if let Some(text) = value.as_str() {
+        return text.into();
+    }
+    let bytes = value["bytes"].as_array().expect("a list").iter();
+    OsString::from_vec(bytes.map(|byte| byte.as_u64().expect("a byte") as u8).collect()).into()
+}
+
+// ----- the independent count
+
+fn run(program: &str, arguments: &[&OsStr], input: &[u8]) -> Output {
+    let feed = tempfile::tempfile().expect("a file");
+    std::io::Write::write_all(&mut &feed, input).expect("written");
+    std::io::Seek::rewind(&mut &feed).expect("at its start");
+    Command::new(program).args(arguments).env("LC_ALL", "C").stdin(feed).output().expect("the tool is there")
+}
+
+fn text(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).expect("it is text")
+}
+
+/// The regular files below a folder.
+fn find(root: &Path, conditions: &[&str]) -> BTreeSet<PathBuf> {
+    let conditions = conditions.iter().map(OsStr::new);
+    let arguments: Vec<_> = [root.as_os_str(), "-type".as_ref(), "f".as_ref()].into_iter().chain(conditions).collect();
+    let found = run("find", &[&arguments[..], &["-print0".as_ref()]].concat(), &[]).stdout;
+    found.split(|byte| *byte == 0).filter(|name| !name.is_empty()).map(|name| OsStr::from_bytes(name).into()).collect()
+}
+
+fn content(file: &Path) -> Vec<u8> {
+    fs::read(file).expect("it is there")
+}
+
+fn wc(what: &str, input: &[u8]) -> u64 {
+    text(&run("wc", &[what.as_ref()], input)).trim().parse().expect("a number")
+}
+
+/// `wc -w`, which in some versions passes over words without a printable byte: so each byte of a word becomes an `x` before.
+fn words(input: &[u8]) -> u64 {
+    wc("-w", &run("tr", &["-c".as_ref(), "[:space:]".as_ref(), "x".as_ref()], input).stdout)
+}
+
+fn types_by_wc(files: &BTreeSet<PathBuf>) -> BTreeMap<Option<String>, Counts> {
+    let mut types = BTreeMap::new();
+    for file in files {
+        let content = content(file);
+        let counts = [1, wc("-c", &content), wc("-l", &content), words(&content)];
+        add(types.entry(type_of(file)).or_default(), &counts);
+    }
+    types
+}
+
+fn add(sum: &mut Counts, counts: &Counts) {
+    sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+}
+
+/// What stands after the last dot of a name, unless that is its first character.
+fn type_of(file: &Path) -> Option<String> {
+    let name = file.file_name().expect("a file has a name").to_string_lossy();
+    let (stem, extension) = name.rsplit_once('.')?;
+    (!stem.is_empty() && !extension.is_empty()).then(|| extension.to_owned())
+}
+
+fn groups_by_cmp(files: &BTreeSet<PathBuf>) -> BTreeSet<BTreeSet<PathBuf>> {
+    let mut groups: Vec<BTreeSet<PathBuf>> = Vec::new();
+    for file in files {
+        let is_same =
+            |other: &PathBuf| run("cmp", &["-s".as_ref(), file.as_os_str(), other.as_os_str()], &[]).status.success();
+        match groups.iter_mut().find(|group| group.first().is_some_and(is_same)) {
+            Some(group) => drop(group.insert(file.clone())),
+            None => groups.push([file.clone()].into()),
+        }
+    }
+    groups.into_iter().filter(|group| group.len() > 1).collect()
+}
