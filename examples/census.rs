@@ -1,13 +1,14 @@
 //! A census of a folder tree: how many files, bytes, lines and words of each type there are, and which files are the same.
 //!
 //! ```text
-//! cargo run --release --example census -- [PATH] [--json] [--all]
+//! cargo run --release --example census -- [PATH] [--json] [--all] [-x]
 //! ```
 //!
 //! It shows the two executors at what each is for. Reading files is a task of [`Census`](count::Census), which runs on a
 //! pool, many at once. The sums are the state of [`Ledger`](ledger::Ledger), a service that alone owns them, so there is no
 //! lock. Between both stands the [`Desk`], with a window of handles: however large the tree is, only so many files are on
-//! their way at once. A file that cannot be read, or is gone when its turn comes, is part of the report.
+//! their way at once. (What grows with the tree is the ledger alone, by a path and a digest for each file.) A file that
+//! cannot be read, or is gone when its turn comes, is part of the report.
 
 #[path = "census/arguments.rs"]
 mod arguments;
@@ -28,7 +29,7 @@ mod shared;
 
 use arguments::{Options, Wish};
 use desk::Desk;
-use ledger::{Ledger, Report};
+use ledger::{Ledger, Report, Unreadable};
 use nanolith::prelude::*;
 use std::{env, error::Error, fs, process::ExitCode};
 
@@ -56,15 +57,15 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 /// Walks the tree here, counts its files on the pool, and gathers what was counted in the ledger.
 fn take(options: &Options) -> Result<Report, Box<dyn Error>> {
     let pool = Pool::builder().name("census").concurrency(Concurrency::X2).build()?;
-    let ledger = Ledger::service().name("ledger").on_panic(|_| OnPanic::Close).launch().wait()?;
+    let ledger = Ledger::service().name("ledger").launch().wait()?;
     let mut desk = Desk::new(&pool, &ledger);
-    for found in walk::files(&options.path, options.all) {
+    for found in walk::files(options) {
         match found {
-            Ok(path) => desk.count(path),
-            Err(unreadable) => desk.reject(unreadable),
+            Ok(path) => desk.count(path)?,
+            Err(Unreadable { path, reason }) => desk.reject(path, reason)?,
         }
     }
-    desk.finish();
+    desk.finish()?;
     let report = ledger.report().wait()?;
     ledger.close().wait()?;
     Ok(report)

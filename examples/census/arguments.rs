@@ -5,12 +5,14 @@ use std::{ffi::OsString, path::PathBuf};
 pub(crate) const HELP: &str = "\
 Counts the files, bytes, lines and words of a folder tree by file type, and finds duplicates.
 
-Usage: census [PATH] [--json] [--all]
+Usage: census [PATH] [--json] [--all] [-x]
 
-  PATH       a folder, or one file; the current folder if it is left out
-  --json     prints the report as JSON
-  -a, --all  counts hidden files too, and those that ignore rules leave out
-  -h, --help prints this
+  PATH                   a folder, or one file; the current folder if it is left out
+  --json                 prints the report as JSON
+  -a, --all              counts hidden files too, and those that ignore rules leave out
+  -x, --one-file-system  stays on the file system of PATH, so that `census -x /` leaves out /proc,
+                         some of whose files never end
+  -h, --help             prints this
 
 Left out are hidden files, and what `.gitignore`, `.ignore` and git's own exclude files name.
 Symbolic links below PATH are not followed; what is neither a file nor a folder is passed over.
@@ -33,26 +35,32 @@ pub(crate) enum Wish {
 }
 
 /// How to take the census.
+#[derive(Default)]
 pub(crate) struct Options {
     pub(crate) path: PathBuf,
     pub(crate) json: bool,
     pub(crate) all: bool,
+    pub(crate) one_file_system: bool,
 }
 
 pub(crate) fn parse(mut arguments: impl Iterator<Item = OsString>) -> Result<Wish, String> {
-    let (mut json, mut all, mut paths) = (false, false, Vec::new());
+    let mut options = Options::default();
+    let mut paths = Vec::new();
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
             Some("-h" | "--help") => return Ok(Wish::Help),
-            Some("--json") => json = true,
-            Some("-a" | "--all") => all = true,
+            Some("--json") => options.json = true,
+            Some("-a" | "--all") => options.all = true,
+            Some("-x" | "--one-file-system") => options.one_file_system = true,
             Some("--") => paths.extend(arguments.by_ref()),
-            Some(option) if option.starts_with('-') => return Err(format!("there is no option `{option}`")),
+            Some(option) if option.starts_with('-') && option != "-" => {
+                return Err(format!("there is no option `{option}`"));
+            }
             _ => paths.push(argument),
         }
     }
-    let path = one_path(paths)?;
-    Ok(Wish::Census(Options { path, json, all }))
+    options.path = one_path(paths)?;
+    Ok(Wish::Census(options))
 }
 
 fn one_path(paths: Vec<OsString>) -> Result<PathBuf, String> {

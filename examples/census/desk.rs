@@ -22,6 +22,8 @@ pub(crate) struct Desk {
     census: CensusCalls<Pool>,
     ledger: Service<Ledger>,
     errands: VecDeque<Errand>,
+    /// The last call of the ledger, which goes on while the next file is waited for.
+    entry: Option<Handle<Ledger, ()>>,
     bar: Bar,
     counted: Progress,
 }
@@ -39,70 +41,79 @@ impl Desk {
             census: Census::on(pool),
             ledger: ledger.clone(),
             errands: VecDeque::with_capacity(IN_FLIGHT),
+            entry: None,
             bar: Bar::new(),
             counted: Progress::default(),
         }
     }
 
     /// Has a file counted. While too many are on their way, it waits.
-    pub(crate) fn count(&mut self, path: PathBuf) {
+    pub(crate) fn count(&mut self, path: PathBuf) -> Result<(), CallError> {
         while self.errands.len() >= IN_FLIGHT {
-            self.settle();
+            self.settle()?;
         }
         let handle = self.census.count(path.clone()).submit().cancel_on_drop();
         self.errands.push_back((path, handle));
         self.show();
+        Ok(())
     }
 
     /// Has it listed that an entry could not be read.
-    ///
-    /// As with a record, nobody waits for this call: the ledger takes calls in their order, so that what comes after it,
-    /// the report, is over only when it is. Should the ledger panic, it closes, and the report is refused.
-    pub(crate) fn reject(&self, unreadable: Unreadable) {
-        let _ = self.ledger.reject(unreadable).submit();
+    pub(crate) fn reject(&mut self, path: PathBuf, reason: String) -> Result<(), CallError> {
+        let entry = self.ledger.reject(Unreadable { path, reason }).submit();
+        self.follow(Some(entry))
     }
 
     /// Waits for every file that is still on its way.
-    pub(crate) fn finish(mut self) {
+    pub(crate) fn finish(mut self) -> Result<(), CallError> {
         while !self.errands.is_empty() {
-            self.settle();
+            self.settle()?;
         }
+        self.follow(None)
     }
 
     /// Waits a while for the oldest file. If it takes longer, for it may be large, takes the others that are done, so
     /// that the pool is not left without work.
-    fn settle(&mut self) {
-        let Some((path, handle)) = self.errands.pop_front() else { return };
+    fn settle(&mut self) -> Result<(), CallError> {
+        let Some((path, handle)) = self.errands.pop_front() else { return Ok(()) };
         match handle.wait_timeout(TICK) {
-            Ok(outcome) => self.record(path, outcome),
+            Ok(outcome) => self.record(path, outcome)?,
             Err(handle) => {
                 self.errands.push_front((path, handle));
-                self.take_finished();
+                self.take_finished()?;
             }
         }
         self.show();
+        Ok(())
     }
 
-    fn take_finished(&mut self) {
+    fn take_finished(&mut self) -> Result<(), CallError> {
         for (path, handle) in mem::take(&mut self.errands) {
             match handle.try_wait() {
-                Ok(outcome) => self.record(path, outcome),
+                Ok(outcome) => self.record(path, outcome)?,
                 Err(handle) => self.errands.push_back((path, handle)),
             }
         }
+        Ok(())
     }
 
-    /// Sends what became of a file to the ledger.
-    fn record(&mut self, path: PathBuf, outcome: Result<io::Result<Count>, CallError>) {
+    /// Has what became of a file put in the ledger.
+    fn record(&mut self, path: PathBuf, outcome: Result<io::Result<Count>, CallError>) -> Result<(), CallError> {
         self.counted.files += 1;
         match outcome {
             Ok(Ok(count)) => {
                 self.counted.bytes += count.bytes;
-                let _ = self.ledger.record(path, count).submit();
+                let entry = self.ledger.record(path, count).submit();
+                self.follow(Some(entry))
             }
-            Ok(Err(error)) => self.reject(Unreadable { path, reason: error.to_string() }),
-            Err(error) => self.reject(Unreadable { path, reason: error.to_string() }),
+            Ok(Err(error)) => self.reject(path, error.to_string()),
+            Err(error) => self.reject(path, error.to_string()),
         }
+    }
+
+    /// Sees the ledger's last call through, which hardly ever takes a wait, and keeps the next.
+    fn follow(&mut self, entry: Option<Handle<Ledger, ()>>) -> Result<(), CallError> {
+        mem::replace(&mut self.entry, entry).map_or(Ok(()), Handle::wait)
     }
 
     fn show(&mut self) {
@@ -118,7 +129,9 @@ impl Desk {
 /// How far a large file is, with its name.
 fn large((path, handle): &Errand) -> String {
     match (path.file_name(), handle.progress().latest()) {
-        (Some(name), Some(told)) => format!(", {}: {} of {}", name.to_string_lossy(), bytes(told.done), bytes(told.total)),
+        (Some(name), Some(told)) => {
+            format!(", {}: {} of {}", name.to_string_lossy(), bytes(told.done), bytes(told.total))
+        }
         _ => String::new(),
     }
 }

@@ -1,19 +1,20 @@
 //! Finding the files of a tree.
 
-use crate::ledger::Unreadable;
+use crate::{arguments::Options, ledger::Unreadable};
 use ignore::{DirEntry, Error, WalkBuilder};
 use std::path::{Path, PathBuf};
 
-/// Every file below `root`, or `root` itself, and every entry that could not be looked at. With `all`, hidden and ignored
-/// files too.
-pub(crate) fn files(root: &Path, all: bool) -> impl Iterator<Item = Result<PathBuf, Unreadable>> {
-    let walk = WalkBuilder::new(root).standard_filters(!all).require_git(false).build();
-    let root = root.to_owned();
-    walk.flat_map(move |entry| match entry {
-        Ok(entry) => found(entry, &root),
-        Err(error) => [Some(Err(unreadable(&error, &root))), None],
-    })
-    .flatten()
+/// Every file below the path, or the path itself, and every entry that could not be looked at.
+pub(crate) fn files(options: &Options) -> impl Iterator<Item = Result<PathBuf, Unreadable>> {
+    let mut walk = WalkBuilder::new(&options.path);
+    walk.standard_filters(!options.all).require_git(false).same_file_system(options.one_file_system);
+    let root = options.path.clone();
+    walk.build()
+        .flat_map(move |entry| match entry {
+            Ok(entry) => found(entry, &root),
+            Err(error) => [Some(Err(unreadable(&error, &root))), None],
+        })
+        .flatten()
 }
 
 /// The entry if it is a file; also what is wrong with the ignore rules that it came with.

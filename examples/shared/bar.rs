@@ -32,10 +32,12 @@ impl Bar {
             return;
         }
         self.due = Some(now + REFRESH);
-        let bar = self.bar.get_or_insert_with(|| ProgressBar::no_length().with_style(style()));
-        bar.set_length(total);
-        bar.set_position(done);
+        let bar = self.bar.get_or_insert_with(|| ProgressBar::no_length().with_style(style()).with_elapsed(PATIENCE));
         bar.set_message(message());
+        bar.update(|state| {
+            state.set_len(total);
+            state.set_pos(done);
+        });
     }
 }
 
@@ -48,6 +50,6 @@ impl Drop for Bar {
 }
 
 fn style() -> ProgressStyle {
-    ProgressStyle::with_template("[{elapsed}] {wide_bar} {human_pos}/{human_len} {msg}")
+    ProgressStyle::with_template("[{elapsed}] {wide_bar} {human_pos}/{human_len}  {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
 }

@@ -38,7 +38,7 @@ fn model(scenario: impl Fn()) {
 fn model_bounded(scenario: impl Fn() + Send + Sync + 'static) {
     #[cfg(loom)]
     {
-        let mut builder = loom::model::Builder::new();
+        let mut builder = model::Builder::new();
         builder.preemption_bound = Some(3);
         builder.check(scenario);
     }
