@@ -7,6 +7,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
+        mpsc,
     },
     thread,
     time::{Duration, Instant},
@@ -124,6 +125,15 @@ fn round(seed: u64, end: Instant) -> u64 {
     let ledger = Ledger::service(Ledger(0)).queue(random.usize(1..50)).launch().wait().expect("it starts");
     let mix = Arc::new(Mix::on(&pool));
     let done = AtomicU64::new(0);
+    let (over, is_over) = mpsc::channel::<()>();
+    let (pool_too, ledger_too) = (pool.clone(), ledger.clone());
+    thread::spawn(move || {
+        let hang = end.saturating_duration_since(Instant::now()) + Duration::from_secs(20);
+        if is_over.recv_timeout(hang) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("seed {seed} hangs: {pool_too:?} {ledger_too:?}");
+            std::process::abort();
+        }
+    });
     thread::scope(|scope| {
         for worker in 0..4 {
             let (mix, ledger, pool, done) = (&mix, &ledger, &pool, &done);
@@ -149,6 +159,7 @@ fn round(seed: u64, end: Instant) -> u64 {
     pool.drained().wait();
     assert_eq!((pool.in_flight(), pool.queue_len(), pool.overflow()), (0, 0, 0), "seed {seed}");
     assert_eq!((ledger.info().queue_len, ledger.info().active_calls), (0, 0), "seed {seed}");
+    drop(over);
     done.into_inner()
 }
 
@@ -165,7 +176,12 @@ fn nothing_is_left_behind_after_a_moment() {
 }
 
 fn soak(time: Duration) {
-    std::panic::set_hook(Box::new(|_| {})); // thousands of panics on purpose
+    std::panic::set_hook(Box::new(|panic| {
+        // Thousands of panics on purpose; any other is told.
+        if !panic.payload_as_str().is_some_and(|text| text.starts_with("number ")) {
+            eprintln!("{panic}\n{}", std::backtrace::Backtrace::force_capture());
+        }
+    }));
     let end = Instant::now() + time;
     let (mut rounds, mut calls) = (0, 0);
     while Instant::now() < end {

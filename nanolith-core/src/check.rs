@@ -23,16 +23,16 @@ pub trait Returned: Send + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Send + 'static> Returned for T {}
 
-/// A state that the tasks of a pool can share.
+/// A state that its service takes, where the set has no `#[init]`: it is made by the caller, and moves to the service.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be shared: the tasks of a pool use it from several threads at once",
-    label = "`shared` asks for a state that is `Send` and `Sync`",
-    note = "guard what changes with a `Mutex` or an atomic, or leave out `shared` and let a service own the state"
+    message = "`{Self}` cannot be handed to its service: it would move to another thread",
+    label = "this is not `Send`, and has no `#[init]`",
+    note = "write an `#[init] fn start(..) -> Self`, which makes the state on the service's own thread"
 )]
-pub trait Shared: Send + Sync + 'static {}
+pub trait Handed: Send {}
 
 #[diagnostic::do_not_recommend]
-impl<T: Send + Sync + 'static> Shared for T {}
+impl<T: Send> Handed for T {}
 
 /// Holds for every argument of a task.
 pub const fn argument<T: Argument>() {}
@@ -40,5 +40,16 @@ pub const fn argument<T: Argument>() {}
 /// Holds for what every task returns.
 pub const fn returned<T: Returned>() {}
 
-/// Holds for the state of a set under `#[define(shared)]`.
-pub const fn shared<T: Shared>() {}
+/// `T`, if the checks in `{ ..; true }` hold. If one does not, the compiler tells of it alone: what is made of a type
+/// that it could not find out is not looked at any more.
+pub type Checked<T, const HOLD: bool> = <T as Check<HOLD>>::Checked;
+
+/// Only `true` gives a type, so that the compiler has to look at the checks.
+#[allow(missing_docs)] // hidden: for generated code
+pub trait Check<const HOLD: bool> {
+    type Checked;
+}
+
+impl<T> Check<true> for T {
+    type Checked = T;
+}

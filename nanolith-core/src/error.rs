@@ -475,8 +475,8 @@ impl Panic {
     /// # let Err(CallError::Panicked(panic, _)) = Geometry::tasks().add(i64::MAX, 1).wait() else { unreachable!() };
     /// let payload = panic.take_payload().expect("nobody took it");
     /// assert!(panic.take_payload().is_none());
-    /// let again = std::panic::catch_unwind(|| std::panic::resume_unwind(payload));
-    /// assert!(again.is_err());
+    /// let again = std::thread::spawn(|| std::panic::resume_unwind(payload));
+    /// assert!(again.join().is_err());
     /// ```
     #[must_use]
     pub fn take_payload(&self) -> Option<Box<dyn Any + Send>> {

@@ -79,6 +79,25 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     /// Takes the job, when there is room for it. An executor that does not wait for room refuses at once, which is what
     /// this does unless it is written anew.
     ///
+    /// ```
+    /// use nanolith::{Job, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let (tell, told) = std::sync::mpsc::channel();
+    /// let pool = Pool::builder().build()?;
+    /// let task = GeometryTask::Add { x: 4, y: 5 };
+    /// let job = Job::<Geometry>::new(task, move |outcome| drop(tell.send(outcome)));
+    /// # pollster::block_on(async {
+    /// pool.admit(job).await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// assert!(matches!(told.recv()?, Ok(GeometryOutput::Add(9))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Gives the job back when it can never be run here, as after a close.
+    ///
     /// # Cancel safety
     ///
     /// Dropped, the job is dropped with it, and its call ends as lost.

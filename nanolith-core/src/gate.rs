@@ -222,6 +222,11 @@ impl<S: TaskSet, G: Gate<S> + ?Sized> Future for Admit<'_, S, G> {
         let poll = gate.with_queue(false, |queue| {
             let poll = match queue {
                 None => Poll::Ready(job.take()),
+                Some(queue) if job.as_ref().is_some_and(Job::is_over) => {
+                    // It ended while it stood in line; whoever is next has its place.
+                    let wakes = ticket.take().map(|ticket| queue.leave_line(ticket));
+                    return (Poll::Ready(job.take()), wakes.unwrap_or_default());
+                }
                 Some(queue) => {
                     if !Self::may_enter(ticket, queue, cx.waker()) {
                         return (Poll::Pending, Wakes::default());

@@ -36,6 +36,15 @@ pub(crate) enum Verdict {
     Deadlock,
 }
 
+/// What a thread that waits has given to others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Loan {
+    /// Its own slot.
+    pub(crate) slot: bool,
+    /// Slots beyond the concurrency.
+    pub(crate) extra: usize,
+}
+
 /// A pool or a service, as seen from the calls it holds and from the threads it owns.
 pub(crate) trait Host: Send + Sync {
     fn id(&self) -> HostId;
@@ -48,10 +57,10 @@ pub(crate) trait Host: Send + Sync {
 
     /// One of our threads begins to wait for something of `target`'s: others may have its slot. `runner` says whether the
     /// thread holds a slot, or only helps one that does.
-    fn lend(&self, runner: bool, target: Option<HostId>) -> Result<(), WouldDeadlock>;
+    fn lend(&self, runner: bool, target: Option<HostId>) -> Result<Loan, WouldDeadlock>;
 
     /// The thread goes on; undoes [`Host::lend`].
-    fn take_back(&self, runner: bool);
+    fn take_back(&self, loan: Loan);
 
     /// A task of ours waits for `call`, which is ours too; `blocking` says that its thread would stand still.
     fn awaited(self: Arc<Self>, call: &Arc<dyn Runnable>, blocking: bool) -> Verdict;

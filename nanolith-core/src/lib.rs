@@ -56,7 +56,7 @@ pub use wait::block_in_place;
 pub mod __private {
     pub use crate::{
         check::*,
-        service::InitOutput,
+        service::{InitOutput, init_output},
         task::{
             After, Before, HookOutput, HookResult, Hooks, LocalFuture, NoState, OnClose, Owner, Run, Scope, SendFuture,
             SharedHandle, Writer,

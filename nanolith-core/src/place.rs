@@ -3,7 +3,7 @@
 
 use crate::{
     error::Caller,
-    host::{Host, HostId, Ran, WouldDeadlock},
+    host::{Host, HostId, Loan, Ran, WouldDeadlock},
     id::TaskInfo,
     park::Parking,
 };
@@ -54,8 +54,9 @@ struct Thread {
     running: RefCell<Option<Running>>,
     /// How many claimed calls stand on the stack.
     depth: Cell<u32>,
-    /// Whether the slot is lent because a handle was polled within a sync task.
-    lent: Cell<bool>,
+    /// What is lent since handles were polled within a sync task, and how many of these are pending.
+    lent: Cell<Option<Loan>>,
+    pending: Cell<u32>,
     /// Whether our own blocking wait is on: it lends the slot itself.
     waiting: Cell<bool>,
 }
@@ -67,7 +68,8 @@ thread_local! {
         runner: Cell::new(false),
         running: RefCell::new(None),
         depth: Cell::new(0),
-        lent: Cell::new(false),
+        lent: Cell::new(None),
+        pending: Cell::new(0),
         waiting: Cell::new(false),
     } };
 }
@@ -112,11 +114,6 @@ pub(crate) fn as_runner(f: impl FnOnce()) {
     });
 }
 
-/// Whether a runner or a task is on this thread's stack, so that a further runner must not start on top of it.
-pub(crate) fn is_occupied() -> bool {
-    THREAD.with(|thread| thread.runner.get() || thread.running.borrow().is_some())
-}
-
 // ----- which task it runs
 
 /// Runs `f` as part of `running`, which is kept from one poll of a future to the next.
@@ -139,15 +136,15 @@ pub(crate) fn lineage() -> Option<Arc<Trace>> {
 
 // ----- how it waits
 
-/// A slot that others may have until this is dropped.
+/// What others may have until this is dropped.
 pub(crate) struct Lent {
-    host: Option<(Arc<dyn Host>, bool)>,
+    loan: Option<(Arc<dyn Host>, Loan)>,
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if let Some((host, runner)) = self.host.take() {
-            host.take_back(runner);
+        if let Some((host, loan)) = self.loan.take() {
+            host.take_back(loan);
         }
     }
 }
@@ -155,15 +152,14 @@ impl Drop for Lent {
 /// Lends this thread's slot, if it has one and has not lent it already, for a wait for something of `target`'s.
 pub(crate) fn lend(target: Option<HostId>) -> Result<Lent, WouldDeadlock> {
     let lent = THREAD.try_with(|thread| {
-        if thread.lent.get() {
+        if thread.lent.get().is_some() {
             return Ok(None);
         }
         let Some(host) = host(thread) else { return Ok(None) };
-        let runner = thread.runner.get();
-        host.lend(runner, target)?;
-        Ok(Some((host, runner)))
+        let loan = host.lend(thread.runner.get(), target)?;
+        Ok(Some((host, loan)))
     });
-    Ok(Lent { host: lent.unwrap_or(Ok(None))? })
+    Ok(Lent { loan: lent.unwrap_or(Ok(None))? })
 }
 
 /// Runs `f` as our own blocking wait, so that handles polled within it leave the lending to us.
@@ -180,18 +176,47 @@ pub(crate) fn is_waiting() -> bool {
 }
 
 /// A handle of `target`'s was polled, and is pending. Within a sync task that means that the thread is about to stand
-/// still in somebody's `block_on`: its slot is lent, until a handle is ready or the task ends.
-pub(crate) fn pending_poll(target: Option<HostId>) -> Result<(), WouldDeadlock> {
+/// still in somebody's `block_on`: its slot is lent, until no handle is pending or the task ends. `counted` says whether the
+/// handle was pending before.
+pub(crate) fn pending_poll(counted: &mut bool, target: Option<HostId>) -> Result<(), WouldDeadlock> {
     THREAD.with(|thread| {
-        if thread.lent.get() || thread.waiting.get() || !in_sync_task(thread) {
+        if *counted || thread.waiting.get() || !in_sync_task(thread) {
             return Ok(());
         }
-        if let Some(host) = host(thread) {
-            host.lend(thread.runner.get(), target)?;
-            thread.lent.set(true);
+        if thread.lent.get().is_none() {
+            let Some(host) = host(thread) else { return Ok(()) };
+            thread.lent.set(Some(host.lend(thread.runner.get(), target)?));
         }
+        thread.pending.set(thread.pending.get() + 1);
+        *counted = true;
         Ok(())
     })
+}
+
+/// A handle that was pending is ready, or gone. With the last of them the thread has its slot again.
+pub(crate) fn pending_over(counted: &mut bool) {
+    if std::mem::take(counted) {
+        let _ = THREAD.try_with(|thread| {
+            thread.pending.set(thread.pending.get().saturating_sub(1));
+            if thread.pending.get() == 0 {
+                settle(thread);
+            }
+        });
+    }
+}
+
+/// A task is over: what its pending handles lent is taken back.
+pub(crate) fn settle_polls() {
+    let _ = THREAD.try_with(|thread| {
+        thread.pending.set(0);
+        settle(thread);
+    });
+}
+
+fn settle(thread: &Thread) {
+    if let (Some(loan), Some(host)) = (thread.lent.take(), host(thread)) {
+        host.take_back(loan);
+    }
 }
 
 /// Whether a poll here means that the thread stands still if it is not ready.
@@ -203,17 +228,6 @@ fn in_sync_task(thread: &Thread) -> bool {
     thread.running.borrow().as_ref().is_some_and(|running| !running.asynchronous)
 }
 
-/// A handle is ready, or the task over: what [`pending_poll`] lent is taken back.
-pub(crate) fn settle_polls() {
-    let _ = THREAD.try_with(|thread| {
-        if thread.lent.replace(false) {
-            if let Some(host) = host(thread) {
-                host.take_back(thread.runner.get());
-            }
-        }
-    });
-}
-
 /// Runs a claimed call on top of the task that waits for it. `None`: the stack is deep enough.
 pub(crate) fn run_on_top(claim: impl FnOnce() -> bool, run: impl FnOnce() -> Ran) -> Option<Ran> {
     THREAD.with(|thread| {
@@ -222,6 +236,9 @@ pub(crate) fn run_on_top(claim: impl FnOnce() -> bool, run: impl FnOnce() -> Ran
             return None;
         }
         let _depth = set(&thread.depth, depth + 1);
+        // The task below may be pending in a `block_on`; what it lent stays lent, and the one on top lends for itself.
+        let _pending = set(&thread.pending, 0);
+        let _lent = set(&thread.lent, None);
         let parking = Parking::of_this_thread();
         let _outer = parking.within_another(thread.waiting.get());
         let _waiting = set(&thread.waiting, false);

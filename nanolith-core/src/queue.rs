@@ -103,6 +103,11 @@ impl<T> Queue<T> {
         self.completed
     }
 
+    /// Those who stand in line for room, and those of them who were told to come.
+    pub(crate) fn in_line(&self) -> (usize, usize) {
+        (self.line.waiting(), self.line.granted())
+    }
+
     // ----- coming in
 
     /// Changes the bounds; those for whom there is room now are let in.

@@ -23,6 +23,11 @@ impl Line {
         self.granted.len()
     }
 
+    /// How many stand in line.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether a newcomer would have to stand behind somebody.
     pub(crate) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()

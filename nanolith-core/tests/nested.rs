@@ -160,6 +160,95 @@ fn calls_waited_for_within_par_iter_end() {
     }
 }
 
+thread_local! {
+    static IN_A_PIECE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+#[test]
+fn no_task_starts_on_top_of_a_piece_of_par_iter() {
+    use rayon::prelude::*;
+    let pool = pool(3);
+    let calls = calls(&pool);
+    for _ in 0..20 {
+        let splits: Vec<_> = (0..2)
+            .map(|_| {
+                calls.run(|| {
+                    (0..50_i64)
+                        .into_par_iter()
+                        .map(|_| {
+                            let before = IN_A_PIECE.replace(true);
+                            let sum = (0..2_000_i64).into_par_iter().map(|n| n % 3).sum::<i64>();
+                            IN_A_PIECE.set(before);
+                            sum
+                        })
+                        .sum()
+                })
+            })
+            .map(nanolith_core::Call::submit)
+            .collect();
+        let quick: Vec<_> = (0..500).map(|_| calls.run(|| i64::from(IN_A_PIECE.get())).submit()).collect();
+        assert_eq!(quick.into_iter().map(|job| job.wait().expect("it runs")).sum::<i64>(), 0);
+        splits.into_iter().for_each(|job| assert!(job.wait().is_ok(), "it runs"));
+    }
+}
+
+#[test]
+fn work_that_does_not_wait_needs_no_spare_thread() {
+    let pool = pool(4);
+    let calls = calls(&pool);
+    for _ in 0..50 {
+        let jobs: Vec<_> = (0..200).map(|n| calls.run(move || n).submit()).collect();
+        jobs.into_iter().for_each(|job| assert!(job.wait().is_ok(), "it runs"));
+        pool.drained().wait();
+    }
+    assert_eq!(pool.spare_threads(), 0);
+}
+
+#[test]
+fn pieces_of_par_iter_that_wait_for_what_waits_end() {
+    use rayon::prelude::*;
+    let pool = pool(1);
+    pool.set_concurrency(Concurrency::Exact(4)).expect("sound");
+    pool.set_concurrency(Concurrency::Exact(1)).expect("sound");
+    // Four rayon threads help with the pieces, and only one permit is there.
+    let (outer, inner) = (calls(&pool), calls(&pool));
+    let sum = outer.run(move || {
+        (0..40_i64)
+            .into_par_iter()
+            .map(|n| {
+                let pause = nanolith_core::time::sleep(std::time::Duration::from_micros(100));
+                let later = inner.later(async move {
+                    pause.await;
+                    n
+                });
+                nest(&inner, 100) - 100 + later.wait().expect("it runs")
+            })
+            .sum()
+    });
+    assert_eq!(sum.submit().wait_timeout(LONG).expect("it ends").expect("it runs"), 780);
+}
+
+#[test]
+fn join_all_within_a_synchronous_task_ends() {
+    let pool = pool(1);
+    let (outer, inner) = (calls(&pool), calls(&pool));
+    let sum = outer.run(move || {
+        // Pending ones first: that a later one is ready must not take the slot back from those.
+        let pause = || nanolith_core::time::sleep(std::time::Duration::from_millis(1));
+        let later = (0..10).map(|n| {
+            let pause = pause();
+            inner.later(async move {
+                pause.await;
+                n
+            })
+        });
+        let now = (0..10).map(|n| inner.run(move || n));
+        let all = futures_util::future::join_all(later.chain(now));
+        pollster::block_on(all).into_iter().map(|outcome| outcome.expect("it runs")).sum()
+    });
+    assert_eq!(sum.submit().wait_timeout(LONG).expect("it ends").expect("it runs"), 90);
+}
+
 #[test]
 fn par_iter_on_a_spare_thread_needs_no_other_thread() {
     use rayon::prelude::*;

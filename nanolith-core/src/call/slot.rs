@@ -196,7 +196,6 @@ impl<I, O, M> Slot<I, O, M> {
 
     /// For one who has just left word beside the slot (see [`crate::call::meta`]) that it wants to be told, before it looks
     /// whether there is something to be told already: it sees the end, or whoever ends the call sees the word.
-    #[cfg_attr(not(test), expect(dead_code, reason = "until the watchers in `meta` call it"))]
     pub(crate) fn look_again(&self) {
         // ORDERING: AcqRel, pairs with the AcqRel in `complete` and `end`. It writes, though nothing changes, since of two
         // writes one comes first and the other sees it; a load could be early on both sides at once.

@@ -5,6 +5,14 @@ use crate::gate::OnFull;
 use std::{fmt, sync::Arc};
 
 /// The settings of a pool: made by [`Pool::builder`].
+///
+/// ```
+/// use nanolith::prelude::*;
+/// let settings = Pool::builder().concurrency(Concurrency::Exact(2)).on_full(OnFull::Reject);
+/// let (left, right) = (settings.clone().name("left").build()?, settings.name("right").build()?);
+/// assert_eq!((left.name(), right.name()), ("left", "right"));
+/// # Ok::<(), nanolith::BuildError>(())
+/// ```
 #[derive(Clone)]
 #[must_use = "settings do nothing until `build`"]
 pub struct PoolBuilder {
@@ -17,73 +25,201 @@ impl PoolBuilder {
     }
 
     /// The pool's name, which its threads bear with a number. The default is `nanolith`.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// assert_eq!(Pool::builder().name("pictures").build()?.name(), "pictures");
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.config.name = name.into();
         self
     }
 
-    /// How many tasks run at once. The default is one a core.
+    /// How many tasks run at once: from 1 to 10,000. The default is one a core.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// let pool = Pool::builder().concurrency(Concurrency::Exact(3)).build()?;
+    /// assert_eq!(pool.max_concurrency(), 3);
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
     pub fn concurrency(mut self, concurrency: Concurrency) -> Self {
         self.config.concurrency = concurrency;
         self
     }
 
-    /// How many calls from outside may be queued. The default is 65,536.
+    /// How many calls from outside may be queued: at least 1. The default is 65,536.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build()?;
+    /// # pool.pause();
+    /// let geometry = Geometry::on(&pool);
+    /// geometry.add(1, 2).submit().detach(); // fills the queue of a pool that is paused
+    /// assert!(geometry.add(4, 5).try_submit().is_err_and(|refused| refused.is_full()));
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
     pub fn max_queue(mut self, max_queue: MaxQueue) -> Self {
         self.config.max_queue = max_queue;
         self
     }
 
-    /// How many calls from outside may be queued, running and suspended together. There is no such bound unless it is set.
+    /// How many calls from outside may be queued, running and suspended together: at least 1. There is no such bound
+    /// unless it is set.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use std::sync::mpsc::{Receiver, channel};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn add_received(x: i64, from: Receiver<i64>) -> i64 { x + from.recv().unwrap_or(0) }
+    /// # }
+    /// let pool = Pool::builder().max_in_flight(1).build()?;
+    /// let geometry = Geometry::on(&pool);
+    /// # let ((give, take), (_never, nothing)) = (channel(), channel());
+    /// let job = geometry.add_received(4, take).submit(); // queued or running, it counts
+    /// assert!(geometry.add_received(4, nothing).try_submit().is_err());
+    /// # give.send(5)?;
+    /// assert_eq!(job.wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn max_in_flight(mut self, calls: usize) -> Self {
         self.config.max_in_flight = calls;
         self
     }
 
     /// What happens to a call that comes when the queue is full. The default is to wait.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject).build()?;
+    /// # pool.pause();
+    /// let geometry = Geometry::on(&pool);
+    /// geometry.add(1, 2).submit().detach(); // fills the queue of a pool that is paused
+    /// assert!(matches!(geometry.add(4, 5).wait(), Err(CallError::Full(_))));
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
     pub fn on_full(mut self, on_full: OnFull) -> Self {
         self.config.on_full = on_full;
         self
     }
 
-    /// Names each thread by its number.
+    /// Names each thread by its number, counted from zero. Threads that stand in for waiting ones keep the pool's name,
+    /// as `nanolith-spare-1`.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn thread() -> Option<String> {
+    ///         std::thread::current().name().map(str::to_owned)
+    ///     }
+    /// }
+    /// let pool = Pool::builder().thread_name(|number| format!("drawing {number}")).build()?;
+    /// let thread = Geometry::on(&pool).thread().wait()?;
+    /// assert!(thread.is_some_and(|name| name.starts_with("drawing ")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn thread_name(mut self, name: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
         self.config.thread_name = Some(Arc::new(name));
         self
     }
 
     /// The stack of each thread, in bytes: at least 65,536. The default is the standard library's.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// let pool = Pool::builder().stack_size(8 * 1024 * 1024).build()?; // for deep recursion
+    /// let error = Pool::builder().stack_size(1_024).build().unwrap_err();
+    /// assert_eq!(error.to_string(), "`stack_size` must be at least 65,536 bytes");
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.config.stack_size = Some(bytes);
         self
     }
 
     /// Runs on each thread as it starts. A panic in it is swallowed.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let pool = Pool::builder()
+    ///     .on_thread_start(move || drop(tell.send(std::thread::current().id())))
+    ///     .build()?;
+    /// assert_ne!(told.recv()?, std::thread::current().id());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_thread_start(mut self, handler: impl Fn() + Send + Sync + 'static) -> Self {
         self.config.on_thread_start = Some(Arc::new(handler));
         self
     }
 
     /// Runs on each thread as it exits. A panic in it is swallowed.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let pool = Pool::builder().on_thread_exit(move || drop(tell.send(()))).build()?;
+    /// drop(pool);
+    /// told.recv()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_thread_exit(mut self, handler: impl Fn() + Send + Sync + 'static) -> Self {
         self.config.on_thread_exit = Some(Arc::new(handler));
         self
     }
 
-    /// How many threads may stand in for those that wait within tasks. The default is 256. Beyond it, a wait for the same
-    /// pool that could never end gives [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock).
+    /// How many threads may stand in for those that wait within tasks. The default is 256. Beyond it, a wait for the
+    /// same pool that could never end gives [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock).
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// let pool = Pool::builder().max_spare_threads(16).build()?;
+    /// assert_eq!(pool.spare_threads(), 0); // they start when they are needed
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
     pub fn max_spare_threads(mut self, threads: usize) -> Self {
         self.config.max_spares = threads;
         self
     }
 
-    /// A value for the tasks' contexts, one a type: `cx.data::<T>()`.
+    /// A value for the tasks' contexts, one a type: `cx.data::<T>()`. A later one of the same type takes its place.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn add_offset(cx: &Context<Self>, x: i64) -> i64 {
+    ///         x + cx.data().copied().unwrap_or(0_i64)
+    ///     }
+    /// }
+    /// let pool = Pool::builder().data(5_i64).build()?;
+    /// assert_eq!(Geometry::on(&pool).add_offset(4).wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn data<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.config.data.insert(value);
         self
     }
 
     /// Starts the pool.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let pool = Pool::builder().build()?;
+    /// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -93,6 +229,16 @@ impl PoolBuilder {
     }
 
     /// Starts the global pool with these settings, before its first use.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// Pool::builder().concurrency(Concurrency::Exact(2)).build_global()?;
+    /// assert_eq!(Geometry::tasks().add(4, 5).wait()?, 9);
+    /// assert!(Pool::builder().build_global().is_err(), "it was built before");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///

@@ -4,6 +4,15 @@ use crate::{data::Data, gate::OnFull, queue::Bounds};
 use std::{error::Error, fmt, io, num::NonZero, sync::Arc, thread};
 
 /// How many tasks a pool runs at once, in terms of the machine's cores.
+///
+/// ```
+/// use nanolith::prelude::*;
+/// let pool = Pool::builder().concurrency(Concurrency::Half).build()?;
+/// assert_eq!(pool.max_concurrency(), Concurrency::Half.tasks());
+/// # Ok::<(), nanolith::BuildError>(())
+/// ```
+///
+/// "Cores" are what [`std::thread::available_parallelism`] tells: those that this process may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Concurrency {
     /// A quarter of the cores, at least one.
@@ -23,7 +32,7 @@ pub enum Concurrency {
     X8,
     /// Ten times the cores.
     X10,
-    /// This many.
+    /// This many: from 1 to 10,000.
     Exact(usize),
 }
 
@@ -31,9 +40,10 @@ impl Concurrency {
     /// The number of tasks on this machine.
     ///
     /// ```
-    /// use nanolith_core::Concurrency;
+    /// use nanolith::Concurrency;
     /// assert_eq!(Concurrency::X2.tasks(), 2 * Concurrency::X1.tasks());
     /// assert!(Concurrency::Quarter.tasks() >= 1);
+    /// assert_eq!(Concurrency::Exact(7).tasks(), 7);
     /// ```
     #[must_use]
     pub fn tasks(self) -> usize {
@@ -52,14 +62,26 @@ impl Concurrency {
     }
 }
 
-/// How many calls from outside may be queued.
+/// How many calls from outside may be queued. The default is 65,536.
+///
+/// ```
+/// use nanolith::prelude::*;
+/// assert_eq!(MaxQueue::default(), MaxQueue::Bounded(65_536));
+/// // four tasks at once, and at most sixteen calls that wait for them
+/// let pool = Pool::builder().concurrency(Concurrency::Exact(4)).max_queue(MaxQueue::Auto).build()?;
+/// # Ok::<(), nanolith::BuildError>(())
+/// ```
+///
+/// Calls that running tasks submit to their own pool are always taken, and counted apart: [`Pool::overflow`].
+///
+/// [`Pool::overflow`]: crate::Pool::overflow
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MaxQueue {
     /// No bound but memory.
     Unbounded,
     /// The square of the concurrency, which it follows when that changes.
     Auto,
-    /// This many calls.
+    /// This many calls, at least one.
     Bounded(usize),
 }
 
@@ -180,7 +202,7 @@ pub(crate) fn check_name(setting: &'static str, name: &str) -> Result<(), BuildE
 /// A pool or a service cannot be made so.
 ///
 /// ```
-/// use nanolith_core::{Concurrency, Pool};
+/// use nanolith::prelude::*;
 /// let error = Pool::builder().concurrency(Concurrency::Exact(0)).build().unwrap_err();
 /// assert_eq!(error.setting(), Some("concurrency"));
 /// assert_eq!(error.to_string(), "`concurrency` must be at least 1");
@@ -208,7 +230,7 @@ impl BuildError {
         Self(Reason::AlreadyBuilt)
     }
 
-    /// The setting at fault, if one is.
+    /// The setting at fault, if one is; `None` when the system gives no threads, or the global pool was built before.
     #[must_use]
     pub fn setting(&self) -> Option<&'static str> {
         match self.0 {

@@ -1,14 +1,14 @@
-//! The pool's state under its one lock: the queue, the permits, and which thread a start goes to. Pure data; what is to be
-//! done outside the lock is given back.
+//! The pool's state under its one lock: the queue, the permits, and which thread a start goes to. Pure data; what is to
+//! be done outside the lock is given back.
 //!
-//! A permit is a runner. `running` counts permits given out; a permit whose runner has not begun yet is a `token`, which
-//! whoever comes first takes up: the rayon thread it was sent to, or a spare one.
+//! A permit is a runner. `running` counts permits given out; a permit whose runner has not begun yet is a `token`,
+//! which whoever comes first takes up: the rayon thread it was sent to, or a spare one.
 
 use crate::{
-    host::Runnable,
+    host::{Loan, Runnable},
     queue::{Queue, Wakes},
 };
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// What waits in a pool's lanes.
 pub(super) enum Work {
@@ -31,7 +31,8 @@ impl Work {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a token was made for this start"]
 pub(super) enum Start {
-    Rayon,
+    /// To the rayon threads of this generation.
+    Rayon(u64),
     Spare,
 }
 
@@ -61,6 +62,8 @@ pub(super) struct Core {
     pub(super) active: usize,
     /// Threads that stand still in a wait.
     pub(super) blocked: usize,
+    /// Permits beyond the concurrency, lent by those threads.
+    pub(super) extra: usize,
     pub(super) rayon: RayonThreads,
     pub(super) paused: bool,
     pub(super) closed: bool,
@@ -76,10 +79,31 @@ impl Core {
             lingering: 0,
             active: 0,
             blocked: 0,
+            extra: 0,
             rayon: RayonThreads { total: limit, occupied: 0, coming: 0, generation: 0 },
             paused: false,
             closed: false,
         }
+    }
+
+    /// Every figure, for whoever wonders what a pool is at.
+    pub(super) fn describe(&self, f: &mut fmt::DebugStruct<'_, '_>) -> fmt::Result {
+        f.field("concurrency", &self.limit)
+            .field("active", &self.active)
+            .field("runners", &self.running)
+            .field("starting", &self.tokens)
+            .field("lingering", &self.lingering)
+            .field("waiting", &self.blocked)
+            .field("extra", &self.extra)
+            .field("queue_len", &self.queue.queued_outside())
+            .field("overflow", &self.queue.overflow())
+            .field("in_flight", &self.queue.in_flight())
+            .field("in_line", &self.queue.in_line())
+            .field("completed", &self.queue.completed())
+            .field("rayon", &self.rayon)
+            .field("paused", &self.paused)
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
     }
 
     /// Whether there is work that may be started. A pause holds back what has not begun; futures go on.
@@ -87,9 +111,42 @@ impl Core {
         if self.paused { self.queue.has_resumed() } else { self.queue.lanes().len() > 0 }
     }
 
+    /// How many runners there may be now.
+    fn permits(&self) -> usize {
+        self.limit + self.extra
+    }
+
+    /// A thread begins to wait: whatever the others do, one more runner may be at work. A runner lends its own permit; one
+    /// that only helps (with a piece of a `par_iter`) has none, though the task that it helps cannot go on without it; and
+    /// where more run than should, as after waits that ended, one more is allowed all the same.
+    pub(super) fn lend(&mut self, runner: bool) -> Loan {
+        self.blocked += 1;
+        if runner {
+            self.running -= 1;
+            self.active -= 1;
+        } else {
+            self.rayon.occupied += 1;
+        }
+        let extra = if runner { (self.running + 1).saturating_sub(self.permits()) } else { 1 };
+        self.extra += extra;
+        Loan { slot: runner, extra }
+    }
+
+    /// The thread goes on, without waiting for a permit: the next runner that is done steps down.
+    pub(super) fn take_back(&mut self, loan: Loan) {
+        self.blocked -= 1;
+        self.extra -= loan.extra;
+        if loan.slot {
+            self.running += 1;
+            self.active += 1;
+        } else {
+            self.rayon.occupied = self.rayon.occupied.saturating_sub(1);
+        }
+    }
+
     /// Gives out one more permit if there is work for it and nobody looks for some.
     pub(super) fn want(&mut self) -> Option<Start> {
-        let wanted = self.has_work() && self.lingering == 0 && self.tokens == 0 && self.running < self.limit;
+        let wanted = self.has_work() && self.lingering == 0 && self.tokens == 0 && self.running < self.permits();
         wanted.then(|| {
             self.running += 1;
             self.tokens += 1;
@@ -101,7 +158,7 @@ impl Core {
     pub(super) fn send(&mut self) -> Start {
         if self.rayon.occupied + self.rayon.coming < self.rayon.total {
             self.rayon.coming += 1;
-            Start::Rayon
+            Start::Rayon(self.rayon.generation)
         } else {
             Start::Spare
         }
@@ -118,7 +175,7 @@ impl Core {
 
     /// Whether a runner of this generation is to step down: there are too many, or it stands on threads that go.
     pub(super) fn is_superfluous(&self, generation: Option<u64>) -> bool {
-        self.running > self.limit || generation.is_some_and(|generation| generation != self.rayon.generation)
+        self.running > self.permits() || generation.is_some_and(|generation| generation != self.rayon.generation)
     }
 
     /// The next live work, which is begun by this.

@@ -12,6 +12,19 @@ use std::{
 
 /// Ends at the first empty moment: made by [`Pool::drained`](super::Pool::drained).
 ///
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # let pool = Pool::builder().build()?;
+/// let job = Geometry::on(&pool).add(4, 5).submit();
+/// # pollster::block_on(async {
+/// pool.drained().await;
+/// # });
+/// assert!(job.is_finished());
+/// # Ok::<(), nanolith::BuildError>(())
+/// ```
+///
 /// # Cancel safety
 ///
 /// It counts from when it was made, however often it is polled.
@@ -28,7 +41,19 @@ impl Drained {
         Self { inner, since }
     }
 
-    /// Blocks until then. A task that waits for its own pool to be empty would wait for itself: for it, this ends at once.
+    /// Blocks until then. A task that waits for its own pool to be empty would wait for itself: for it, this ends at
+    /// once.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// let job = Geometry::on(&pool).add(4, 5).submit();
+    /// pool.drained().wait();
+    /// assert!(job.is_finished());
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
     pub fn wait(self) {
         let host = Host::id(&*self.inner);
         // A thread of the pool is let go at its first poll, so there is no slot to lend.

@@ -17,15 +17,29 @@ static GLOBAL: OnceCell<Pool> = OnceCell::new();
 /// [`PoolBuilder::build_global`] gives it other settings.
 ///
 /// ```
-/// use nanolith_core::GlobalPool;
-/// assert!(GlobalPool.get()?.max_concurrency() >= 1);
-/// # Ok::<(), nanolith_core::BuildError>(())
+/// use nanolith::{GlobalPool, TaskSet, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// assert_eq!(Geometry::tasks().add(4, 5).wait()?, 9); // on the global pool
+/// assert_eq!(Geometry::calls(GlobalPool).add(4, 5).wait()?, 9); // the same
+/// # Ok::<(), CallError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GlobalPool;
 
 impl GlobalPool {
     /// The pool itself, started if need be.
+    ///
+    /// ```
+    /// use nanolith::{GlobalPool, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let _ =
+    /// Geometry::tasks().add(4, 5).submit();
+    /// GlobalPool.get()?.drained().wait();
+    /// assert_eq!(GlobalPool.get()?.completed(), 1);
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
     ///
     /// # Errors
     ///

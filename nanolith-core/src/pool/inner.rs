@@ -5,6 +5,7 @@ use super::{
     core::{Core, Start, Work},
     rayon_pool,
     spares::{Errand, Spares},
+    stack,
 };
 use crate::{
     call::slot::End,
@@ -27,6 +28,8 @@ pub(super) struct Inner {
     pub(super) hint: AtomicUsize,
     /// `None` only while the pool is being built.
     pub(super) rayon: Mutex<Option<Arc<rayon::ThreadPool>>>,
+    /// How deep the stack of a rayon thread is at a job on its main loop, in bytes.
+    main_loop: AtomicUsize,
     pub(super) spares: Arc<Spares>,
 }
 
@@ -39,12 +42,20 @@ impl Inner {
             core: Mutex::new(Core::new(Queue::new(config.bounds(tasks)), tasks)),
             hint: AtomicUsize::new(0),
             rayon: Mutex::new(None),
+            main_loop: AtomicUsize::new(0),
             spares: Spares::new(config.max_spares),
             config: Arc::new(config),
         });
         let rayon = rayon_pool::build(&inner, tasks)?;
+        // ORDERING: Relaxed, the pool is not shared yet.
+        inner.main_loop.store(rayon_pool::main_loop_depth(&rayon), Ordering::Relaxed);
         *inner.rayon() = Some(rayon);
         Ok(inner)
+    }
+
+    /// Whether a job so deep stands on top of another.
+    pub(super) fn is_on_top(&self, depth: Option<usize>) -> bool {
+        !stack::is_on_main_loop(depth, self.main_loop.load(Ordering::Relaxed))
     }
 
     pub(super) fn id(&self) -> HostId {
@@ -74,13 +85,13 @@ impl Inner {
     pub(super) fn start(&self, start: Option<Start>) {
         let (Some(start), Some(me)) = (start, self.me.upgrade()) else { return };
         match start {
-            Start::Rayon => rayon_pool::send(&me),
+            Start::Rayon(generation) => rayon_pool::send(&me, generation),
             Start::Spare => self.send_spare(me),
         }
     }
 
-    /// Sends a permit to a spare thread. If there is none to be had, the permit is given back: whoever is done next, or goes
-    /// on after a wait, looks for work again.
+    /// Sends a permit to a spare thread. If there is none to be had, the permit is given back: whoever is done next, or
+    /// goes on after a wait, looks for work again.
     pub(super) fn send_spare(&self, me: Arc<Self>) {
         if self.spares.send(Errand::Begin(me)).is_err() {
             let mut core = self.lock();

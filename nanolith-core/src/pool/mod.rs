@@ -1,7 +1,7 @@
 //! The pool: lanes of work over runners that stand on rayon threads.
 //!
-//! `config` says what a pool is built from, `core` is its state under one lock, `runner` drains it, `waiting` says how its
-//! threads wait, `spares` are the threads that stand in for them, `rayon_pool` is all that knows rayon.
+//! `config` says what a pool is built from, `core` is its state under one lock, `runner` drains it, `waiting` says how
+//! its threads wait, `spares` are the threads that stand in for them, `rayon_pool` is all that knows rayon.
 
 mod builder;
 mod config;
@@ -14,6 +14,7 @@ mod resize;
 mod runner;
 mod shared;
 mod spares;
+mod stack;
 mod waiting;
 
 pub use builder::PoolBuilder;
@@ -40,15 +41,15 @@ use std::{fmt, sync::Arc};
 /// accepted still finish.
 ///
 /// ```
-/// use nanolith_core::{Concurrency, MaxQueue, OnFull, Pool};
-/// let pool = Pool::builder()
-///     .name("pictures")
-///     .concurrency(Concurrency::Half)
-///     .max_queue(MaxQueue::Bounded(1_000))
-///     .on_full(OnFull::Reject)
-///     .build()?;
-/// assert_eq!(pool.queue_len(), 0);
-/// # Ok::<(), nanolith_core::BuildError>(())
+/// use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let pool = Pool::builder().name("pictures").concurrency(Concurrency::Half).build()?;
+/// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);
+/// pool.drained().wait();
+/// assert_eq!((pool.queue_len(), pool.overflow(), pool.in_flight(), pool.completed()), (0, 0, 0, 1));
+/// assert_eq!((pool.active(), pool.idle(), pool.maxed()), (0, pool.max_concurrency(), false));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct Pool {
@@ -67,6 +68,13 @@ impl Drop for Last {
 
 impl Pool {
     /// The settings of a new pool.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// let pool = Pool::builder().max_queue(MaxQueue::Auto).build()?;
+    /// assert_eq!(pool.max_concurrency(), Concurrency::X1.tasks()); // the default
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
     pub fn builder() -> PoolBuilder {
         PoolBuilder::new()
     }
@@ -87,7 +95,17 @@ impl Pool {
 
     // ----- while it runs
 
-    /// Changes how many tasks run at once. More start at once; of fewer, those that run finish first.
+    /// Changes how many tasks run at once. More start at once; of fewer, those that run finish first. A bound of
+    /// [`MaxQueue::Auto`] follows; it evicts no call.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # let pool = Pool::builder().build()?;
+    /// pool.set_concurrency(Concurrency::Exact(2))?;
+    /// assert_eq!(pool.max_concurrency(), 2);
+    /// assert!(pool.set_concurrency(Concurrency::Exact(0)).is_err());
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -104,17 +122,40 @@ impl Pool {
         self.inner().lock().limit
     }
 
-    /// Starts no queued call any more, but for those that a running task waits for.
+    /// Starts no queued call any more, but for those that a running task waits for. Calls are accepted as before, and
+    /// those that were begun go on.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// pool.pause();
+    /// let job = Geometry::on(&pool).add(4, 5).submit();
+    /// assert_eq!(pool.queue_len(), 1);
+    /// pool.resume();
+    /// assert_eq!(job.wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn pause(&self) {
         self.inner().set_paused(true);
     }
 
     /// Starts queued calls again.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # let pool = Pool::builder().build()?;
+    /// pool.pause();
+    /// pool.resume();
+    /// assert!(!pool.is_paused());
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
     pub fn resume(&self) {
         self.inner().set_paused(false);
     }
 
-    /// Whether it was paused.
+    /// Whether it is paused.
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.inner().lock().paused
@@ -167,6 +208,22 @@ impl Pool {
     }
 
     /// The task that would run next, if nothing more urgent came. It looks at every queued call.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
+    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
+    /// # }
+    /// # let pool = Pool::builder().build()?;
+    /// pool.pause();
+    /// let geometry = Geometry::on(&pool);
+    /// let later = geometry.add(4, 5).submit();
+    /// let sooner = geometry.parse("7".into()).priority(Priority::Immediate).submit();
+    /// assert_eq!(pool.next().map(|task| task.name()), Some("parse"));
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
     #[must_use]
     pub fn next(&self) -> Option<&'static TaskInfo> {
         let core = self.inner().lock();
@@ -184,32 +241,69 @@ impl Pool {
 
     // ----- the end
 
-    /// Waits for the first moment, from this call on, when no call is queued, running or suspended, even if others come at
-    /// once.
+    /// Waits for the first moment, from this call on, when no call is queued, running or suspended, even if others come
+    /// at once.
     ///
     /// ```
-    /// # let pool = nanolith_core::Pool::builder().build()?;
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// let jobs: Vec<_> = (0..100).map(|n| Geometry::on(&pool).add(n, n).submit()).collect();
     /// pool.drained().wait(); // or `.await`
-    /// # Ok::<(), nanolith_core::BuildError>(())
+    /// assert!(jobs.iter().all(|job| job.is_finished()));
+    /// # Ok::<(), nanolith::BuildError>(())
     /// ```
     pub fn drained(&self) -> Drained {
         Drained::new(self.inner().clone())
     }
 
-    /// Accepts no more calls but those of its running tasks; those it has accepted finish. Returns at once: wait for the
-    /// end with [`Pool::drained`].
+    /// Accepts no more calls but those of its running tasks; those it has accepted finish. Returns at once: wait for
+    /// the end with [`Pool::drained`].
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// let accepted = Geometry::on(&pool).add(1, 2).submit();
+    /// pool.close();
+    /// assert!(matches!(Geometry::on(&pool).add(4, 5).wait(), Err(CallError::Closed(_))));
+    /// assert_eq!(accepted.wait()?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&self) {
         self.inner().close();
     }
 
     /// Closes, and ends the queued calls as [`CallError::Cancelled`](crate::CallError::Cancelled). Gives their number.
     /// Running tasks finish.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// # pool.pause();
+    /// let queued = Geometry::on(&pool).add(4, 5).submit();
+    /// assert_eq!(pool.shutdown_now(), 1);
+    /// assert!(matches!(queued.wait(), Err(CallError::Cancelled(_))));
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
     pub fn shutdown_now(&self) -> usize {
         self.inner().close();
         self.inner().end_queued(End::Cancelled)
     }
 
     /// Whether it was closed.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # let pool = Pool::builder().build()?;
+    /// pool.close();
+    /// assert!(pool.is_closed());
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.inner().lock().closed
@@ -232,10 +326,6 @@ impl<S: TaskSet> Executor<S> for Pool {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool")
-            .field("name", &self.name())
-            .field("active", &self.active())
-            .field("queue_len", &self.queue_len())
-            .finish_non_exhaustive()
+        self.inner().lock().describe(f.debug_struct("Pool").field("name", &self.name()))
     }
 }

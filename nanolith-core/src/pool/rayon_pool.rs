@@ -3,11 +3,13 @@
 use super::{
     config::{BuildError, ThreadHandler},
     inner::Inner,
+    stack,
 };
 use crate::{host::Host, panics, place};
 use std::{
     io,
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, mpsc},
+    time::Duration,
 };
 
 /// A rayon pool whose threads know that they are `inner`'s.
@@ -18,8 +20,8 @@ pub(super) fn build(inner: &Arc<Inner>, threads: usize) -> Result<Arc<rayon::Thr
         .map_err(|error| BuildError::threads(io::Error::other(error)))
 }
 
-/// A thread of its own that runs `serve`. It is a rayon pool of one, so that a `par_iter` within a task stays on it: the
-/// other threads may all be waiting for this one.
+/// A thread of its own that runs `serve`. It is a rayon pool of one, so that a `par_iter` within a task stays on it:
+/// the other threads may all be waiting for this one.
 pub(super) fn spawn_alone(
     inner: &Arc<Inner>,
     name: String,
@@ -50,6 +52,7 @@ fn build_named(
         .start_handler(move |_| {
             let host: Weak<dyn Host> = weak.clone();
             place::adopt(id, host);
+            stack::mark_base();
             run(config.on_thread_start.as_ref());
         })
         .exit_handler(move |_| run(exit.on_thread_exit.as_ref()));
@@ -66,18 +69,50 @@ fn run(handler: Option<&ThreadHandler>) {
     }
 }
 
-/// Sends a permit to a rayon thread.
-pub(super) fn send(inner: &Arc<Inner>) {
+/// What is sent to a rayon thread. All goes through one closure, so that the depth of the stack tells where it stands.
+enum Sent {
+    /// A permit, to rayon threads of this generation.
+    Begin(Arc<Inner>, u64),
+    /// To tell how deep the stack is.
+    Measure(mpsc::Sender<Option<usize>>),
+}
+
+impl Sent {
+    #[inline(never)]
+    fn run(self) {
+        let depth = stack::depth();
+        match self {
+            Self::Begin(pool, generation) => pool.begin_on_rayon(generation, depth),
+            // Nobody listens if the pool was given up meanwhile.
+            Self::Measure(tell) => drop(tell.send(depth)),
+        }
+    }
+}
+
+fn spawn(rayon: &Arc<rayon::ThreadPool>, sent: Sent) {
     // The closure keeps the rayon pool, so that one that was outgrown lives as long as its last runner.
-    let (rayon, generation) = {
-        let rayon = inner.rayon();
-        (rayon.clone(), inner.lock().rayon.generation)
-    };
-    let Some(rayon) = rayon else { return };
-    let pool = inner.clone();
     let keep = rayon.clone();
     rayon.spawn(move || {
-        pool.begin_on_rayon(generation);
-        drop((pool, keep));
+        sent.run();
+        drop(keep);
     });
 }
+
+/// Sends a permit to a rayon thread of `generation`; should there be larger ones by now, its runner finds that out.
+pub(super) fn send(inner: &Arc<Inner>, generation: u64) {
+    let rayon = inner.rayon().clone();
+    if let Some(rayon) = rayon {
+        spawn(&rayon, Sent::Begin(inner.clone(), generation));
+    }
+}
+
+/// How deep the stack is at a job on the main loop of a new rayon pool. Zero if that is not found out in time, and then
+/// no job counts as on the main loop.
+pub(super) fn main_loop_depth(rayon: &Arc<rayon::ThreadPool>) -> usize {
+    let (tell, told) = mpsc::channel();
+    spawn(rayon, Sent::Measure(tell));
+    told.recv_timeout(MEASURE).ok().flatten().unwrap_or(0)
+}
+
+/// Long enough for a new thread to begin.
+const MEASURE: Duration = Duration::from_secs(2);

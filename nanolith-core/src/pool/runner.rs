@@ -29,15 +29,16 @@ enum Last {
 }
 
 impl Inner {
-    /// A permit has come to a rayon thread.
-    pub(super) fn begin_on_rayon(self: &Arc<Self>, generation: u64) {
+    /// A permit has come to a rayon thread, whose stack is so deep.
+    pub(super) fn begin_on_rayon(self: &Arc<Self>, generation: u64, depth: Option<usize>) {
         let mut core = self.lock();
         let current = core.rayon.generation == generation;
         if current {
             core.rayon.coming -= 1;
         }
-        if place::is_occupied() {
-            // Stolen on top of a task that waits in `par_iter`, and may hold a lock: another thread has to begin.
+        if self.is_on_top(depth) {
+            // Stolen on top of a task that waits in `par_iter` and may hold a lock, or of a piece that such a task waits
+            // for: another thread has to begin.
             drop(core);
             self.send_spare(self.clone());
             return;

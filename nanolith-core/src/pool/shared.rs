@@ -8,7 +8,20 @@ use crate::{
 };
 use std::{fmt, sync::Arc};
 
-/// A state, to be put on a pool: made by `Counter::shared(state)`.
+/// A state, to be put on a pool: made by `Counter::shared(state)`, which `#[define(shared)]` writes.
+///
+/// ```
+/// use nanolith::prelude::*;
+/// use std::sync::{Arc, atomic::{AtomicI64, Ordering}};
+/// pub struct Counter { total: AtomicI64 }
+/// #[define(shared)]
+/// impl Counter {
+///     pub fn bump(&self, by: i64) -> i64 { self.total.fetch_add(by, Ordering::Relaxed) + by }
+/// }
+/// let counter = Counter::shared(Arc::new(Counter { total: 10.into() })).tasks();
+/// assert_eq!(counter.bump(5).wait()?, 15);
+/// # Ok::<(), CallError>(())
+/// ```
 #[must_use = "a state does nothing until it is put on a pool"]
 pub struct SharedState<S>(Arc<S>);
 
@@ -20,11 +33,38 @@ impl<S: TaskSet<Shared = Arc<S>>> SharedState<S> {
     }
 
     /// The typed calls, run on `pool` with this state.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use std::sync::{Arc, atomic::{AtomicI64, Ordering}};
+    /// # pub struct Counter { total: AtomicI64 }
+    /// # #[define(shared)] impl Counter {
+    /// #     pub fn bump(&self, by: i64) -> i64 { self.total.fetch_add(by, Ordering::Relaxed) + by }
+    /// # }
+    /// # let pool = Pool::builder().build()?;
+    /// let state = Arc::new(Counter { total: 10.into() });
+    /// let counter = Counter::shared(state.clone()).on(&pool);
+    /// assert_eq!(counter.bump(5).wait()?, 15);
+    /// assert_eq!(state.total.load(Ordering::Relaxed), 15); // shared with the tasks
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on(self, pool: &Pool) -> S::Calls<SharedPool<S>> {
         S::calls(SharedPool { pool: pool.clone(), state: self.0 })
     }
 
     /// The typed calls, run on the global pool with this state.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use std::sync::{Arc, atomic::{AtomicI64, Ordering}};
+    /// # pub struct Counter { total: AtomicI64 }
+    /// # #[define(shared)] impl Counter {
+    /// #     pub fn bump(&self, by: i64) -> i64 { self.total.fetch_add(by, Ordering::Relaxed) + by }
+    /// # }
+    /// let counter = Counter::shared(Arc::new(Counter { total: 10.into() })).tasks();
+    /// assert_eq!(counter.bump(5).wait()?, 15);
+    /// # Ok::<(), CallError>(())
+    /// ```
     pub fn tasks(self) -> S::Calls<SharedPool<S, GlobalPool>> {
         S::calls(SharedPool { pool: GlobalPool, state: self.0 })
     }
@@ -36,7 +76,25 @@ impl<S> fmt::Debug for SharedState<S> {
     }
 }
 
-/// A pool with a state that its tasks of `S` share.
+/// A pool with a state that its tasks of `S` share: what the calls of [`SharedState::on`] run on.
+///
+/// ```
+/// use nanolith::{GlobalPool, SharedPool, prelude::*};
+/// # use std::sync::{Arc, atomic::{AtomicI64, Ordering}};
+/// # pub struct Counter { total: AtomicI64 }
+/// # #[define(shared)] impl Counter {
+/// #     pub fn bump(&self, by: i64) -> i64 { self.total.fetch_add(by, Ordering::Relaxed) + by }
+/// # }
+/// fn twice<P>(counter: &CounterCalls<SharedPool<Counter, P>>) -> Result<i64, CallError>
+/// where
+///     P: Executor<Counter>,
+/// {
+///     counter.bump(1).wait()?;
+///     counter.bump(1).wait()
+/// }
+/// assert_eq!(twice(&Counter::shared(Arc::new(Counter { total: 10.into() })).tasks())?, 12);
+/// # Ok::<(), CallError>(())
+/// ```
 pub struct SharedPool<S, P = Pool> {
     pool: P,
     state: Arc<S>,
@@ -44,6 +102,18 @@ pub struct SharedPool<S, P = Pool> {
 
 impl<S, P> SharedPool<S, P> {
     /// As an executor, to put a layer around: [`SharedState::on`] gives the typed calls at once.
+    ///
+    /// ```
+    /// use nanolith::{SharedPool, TaskSet, prelude::*};
+    /// # use std::sync::{Arc, atomic::{AtomicI64, Ordering}};
+    /// # pub struct Counter { total: AtomicI64 }
+    /// # #[define(shared)] impl Counter {
+    /// #     pub fn bump(&self, by: i64) -> i64 { self.total.fetch_add(by, Ordering::Relaxed) + by }
+    /// # }
+    /// let executor = SharedPool::new(Pool::builder().build()?, Arc::new(Counter { total: 10.into() }));
+    /// assert_eq!(Counter::calls(executor).bump(5).wait()?, 15);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(pool: P, state: Arc<S>) -> Self {
         Self { pool, state }
     }

@@ -1,11 +1,16 @@
 //! How the pool's threads wait: a slot is lent, a call is claimed. The rules are those of `DESIGN.md`, "No self-inflicted
 //! deadlock".
 
-use super::{core::Work, inner::Inner, spares::Errand};
+use super::{
+    core::{Start, Work},
+    inner::Inner,
+    spares::Errand,
+};
 use crate::{
     data::Data,
-    host::{Host, HostId, Ran, Runnable, Verdict, WouldDeadlock},
+    host::{Host, HostId, Loan, Ran, Runnable, Verdict, WouldDeadlock},
     place::{self, Where},
+    queue::Wakes,
 };
 use std::sync::Arc;
 
@@ -23,38 +28,24 @@ impl Host for Inner {
     }
 
     /// The last thread that could still run something does not wait for what would have to run.
-    fn lend(&self, runner: bool, target: Option<HostId>) -> Result<(), WouldDeadlock> {
+    fn lend(&self, runner: bool, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
         let mut core = self.lock();
         let threads = core.rayon.total + self.spares.max();
         if target == Some(self.id()) && core.blocked + 1 >= threads {
             return Err(WouldDeadlock);
         }
-        core.blocked += 1;
-        if runner {
-            core.running -= 1;
-            core.active -= 1;
-        } else {
-            core.rayon.occupied += 1;
-        }
+        let loan = core.lend(runner);
         // A start that was sent to a thread which now stands still is for a spare one.
         let stuck = core.tokens > 0;
-        self.release(core, crate::queue::Wakes::default());
+        self.release(core, Wakes::default());
         if stuck {
-            self.start(Some(super::core::Start::Spare));
+            self.start(Some(Start::Spare));
         }
-        Ok(())
+        Ok(loan)
     }
 
-    fn take_back(&self, runner: bool) {
-        let mut core = self.lock();
-        core.blocked -= 1;
-        if runner {
-            // Beyond the concurrency for a moment: the next runner that is done steps down.
-            core.running += 1;
-            core.active += 1;
-        } else {
-            core.rayon.occupied = core.rayon.occupied.saturating_sub(1);
-        }
+    fn take_back(&self, loan: Loan) {
+        self.lock().take_back(loan);
     }
 
     fn awaited(self: Arc<Self>, call: &Arc<dyn Runnable>, blocking: bool) -> Verdict {
@@ -64,7 +55,8 @@ impl Host for Inner {
         if blocking && self.clone().run_on_top(call) {
             return Verdict::Ran;
         }
-        if self.lock().paused && call.claim() {
+        // Where this stack is deep enough, or nothing else is started, another thread takes the very call.
+        if (blocking || self.lock().paused) && call.claim() {
             self.begun(&**call);
             self.run_beside(call.clone());
         }
@@ -88,7 +80,7 @@ impl Host for Inner {
     fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable) {
         let mut core = self.lock();
         core.queue.resume(expires, Work::Resume(work));
-        self.release(core, crate::queue::Wakes::default());
+        self.release(core, Wakes::default());
     }
 }
 
@@ -116,7 +108,7 @@ impl Inner {
         self.release(core, wakes);
     }
 
-    /// Runs a claimed call on another thread, though the pool is paused.
+    /// Runs a claimed call on another thread, whatever its turn.
     fn run_beside(self: &Arc<Self>, call: Arc<dyn Runnable>) {
         if let Err(Errand::Run(pool, call)) = self.spares.send(Errand::Run(self.clone(), call)) {
             // No spare thread: a rayon thread runs it when one is free.

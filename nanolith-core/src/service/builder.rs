@@ -5,6 +5,7 @@ use super::{
     thread,
 };
 use crate::{
+    check::Handed,
     data::Data,
     error::CallError,
     gate::OnFull,
@@ -18,6 +19,19 @@ use std::{convert::Infallible, fmt, future::Future, sync::Arc};
 /// What a service does after one of its tasks panicked. The caller of that task has been told.
 ///
 /// After a panic in a `&mut self` task the state may be half changed: continue only if that is harmless.
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+/// #     pub fn bump(&mut self, by: i64) { self.total = self.total.checked_add(by).expect("the sum fits") }
+/// # }
+/// let counter = Counter::service(i64::MAX).on_panic(|_| OnPanic::Close).launch().wait()?;
+/// assert!(matches!(counter.bump(1).wait(), Err(CallError::Panicked(..))));
+/// counter.control().closed().wait()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnPanic {
@@ -65,6 +79,10 @@ impl<S, E: Send + 'static> InitOutput<S> for Result<S, E> {
     }
 }
 
+/// Holds for what every `#[init]` returns.
+#[doc(hidden)]
+pub const fn init_output<S, T: InitOutput<S>>() {}
+
 /// Makes the state, on the service's thread.
 type MakeNow<S, E> = Box<dyn FnOnce(&Context<S>) -> Result<Option<S>, E> + Send>;
 type MakeLater<S, E> = Box<dyn FnOnce(Context<S>) -> LocalFuture<Result<Option<S>, E>> + Send>;
@@ -102,6 +120,19 @@ pub(super) struct Settings {
 }
 
 /// The settings of a service: made by `Counter::service(..)`, whose arguments are those of the set's `#[init]`.
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+/// #     pub fn total(&self) -> i64 { self.total }
+/// # }
+/// let counter = Counter::service(10).name("counter").queue(1_024).launch().wait()?;
+/// assert_eq!(&*counter.info().name, "counter");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a service does nothing until it is launched"]
 pub struct ServiceBuilder<S: TaskSet, E> {
     init: Init<S, E>,
@@ -152,55 +183,190 @@ impl<S: TaskSet, E: Send + 'static> ServiceBuilder<S, E> {
     }
 
     /// The service's name, which its thread bears. The default is the set's.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let (left, right) = (Counter::service(1).name("left").launch(), Counter::service(2).launch());
+    /// assert_eq!((&*left.wait()?.info().name, &*right.wait()?.info().name), ("left", "Counter"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.settings.name = name.into();
         self
     }
 
-    /// How many calls from outside may be queued. The default is 65,536.
+    /// How many calls from outside may be queued: at least 1. The default is 65,536.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counter = Counter::service(10).queue(16).launch().wait()?;
+    /// # assert_eq!(counter.total().wait()?, 10);
+    /// assert!(Counter::service(10).queue(0).launch().wait().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn queue(mut self, calls: usize) -> Self {
         self.settings.max_queue = calls;
         self
     }
 
     /// What happens to a call that comes when the queue is full. The default is to wait. `CallerRuns` is for pools.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counter = Counter::service(10).queue(16).on_full(OnFull::Reject).launch().wait()?;
+    /// # assert_eq!(counter.total().wait()?, 10);
+    /// assert!(Counter::service(10).on_full(OnFull::CallerRuns).launch().wait().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_full(mut self, on_full: OnFull) -> Self {
         self.settings.on_full = on_full;
         self
     }
 
     /// The stack of its thread, in bytes: at least 65,536. The default is the standard library's.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counter = Counter::service(10).stack_size(128 * 1024).launch().wait()?;
+    /// # assert_eq!(counter.total().wait()?, 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> Self {
         self.settings.stack_size = Some(bytes);
         self
     }
 
-    /// The exception handler: sees each panic of a task, on the service's thread, and says how to go on. Without one the
-    /// service continues. A handler that panics closes the service.
+    /// The exception handler: sees each panic of a task, on the service's thread, and says how to go on. Without one
+    /// the service continues. A handler that panics closes the service.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// #     pub fn fail(&self) { panic!("no luck") }
+    /// # }
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let counter = Counter::service(10)
+    ///     .on_panic(move |error| { drop(tell.send(error.to_string())); OnPanic::Continue })
+    ///     .launch().wait()?;
+    /// assert!(counter.fail().wait().is_err());
+    /// assert!(told.recv()?.starts_with("`Counter::fail` panicked"));
+    /// assert_eq!(counter.total().wait()?, 10); // it goes on
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_panic(mut self, handler: impl FnMut(&CallError) -> OnPanic + Send + 'static) -> Self {
         self.settings.on_panic = Some(Box::new(handler));
         self
     }
 
-    /// A value for the tasks' contexts, one a type: `cx.data::<T>()`.
+    /// A value for the tasks' contexts, one a type: `cx.data::<T>()`. `#[init]` has it too.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// pub struct Counter { step: i64 }
+    /// #[define]
+    /// impl Counter {
+    ///     #[init]
+    ///     fn start(cx: &Context<Self>) -> Self {
+    ///         Self { step: cx.data().copied().unwrap_or(1) }
+    ///     }
+    ///     pub fn step(&self) -> i64 { self.step }
+    /// }
+    /// let counter = Counter::service().data(5_i64).launch().wait()?;
+    /// assert_eq!(counter.step().wait()?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn data<T: Send + Sync + 'static>(mut self, value: T) -> Self {
         self.settings.data.insert(value);
         self
     }
 
-    /// Runs on the service's thread as it starts. A panic in it is swallowed.
+    /// Runs on the service's thread as it starts, before `#[init]`. A panic in it is swallowed.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let starting = Counter::service(10).on_thread_start(move || drop(tell.send(std::thread::current().id())));
+    /// let counter = starting.launch().wait()?;
+    /// assert_eq!(told.recv()?, counter.info().thread_id);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_thread_start(mut self, handler: impl Fn() + Send + Sync + 'static) -> Self {
         self.settings.on_thread_start = Some(Arc::new(handler));
         self
     }
 
     /// Runs on the service's thread as it exits. A panic in it is swallowed.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let counter = Counter::service(10).on_thread_exit(move || drop(tell.send(()))).launch().wait()?;
+    /// counter.close().wait()?;
+    /// told.recv()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn on_thread_exit(mut self, handler: impl Fn() + Send + Sync + 'static) -> Self {
         self.settings.on_thread_exit = Some(Arc::new(handler));
         self
     }
 
     /// Starts the service's thread, which makes the state. Await what this gives, or wait on it, to have the service.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counter = Counter::service(10).launch().wait()?; // or `.await?`
+    /// assert_eq!(counter.total().wait()?, 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// They come through what this gives: see [`LaunchError`].
     pub fn launch(self) -> Launch<S, E> {
         panics::install_hook();
         let (tell, answer) = flume::bounded(1);
@@ -233,7 +399,7 @@ impl<S: TaskSet> ServiceBuilder<S, Infallible> {
     #[doc(hidden)]
     pub fn with_state(state: S) -> Self
     where
-        S: Send,
+        S: Handed,
     {
         Self::new(Init::Now(Box::new(move |_| Ok(Some(state)))))
     }

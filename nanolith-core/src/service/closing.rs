@@ -18,6 +18,26 @@ use std::{
 
 /// Ends when the service's thread has: made by [`Service::close`](super::Service::close) and its like, which have done
 /// their part already. Dropping it changes nothing.
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+/// #     pub fn total(&self) -> i64 { self.total }
+/// # }
+/// let counter = Counter::service(10).launch().wait()?;
+/// # pollster::block_on(async {
+/// counter.close().await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// assert!(counter.info().closed);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Cancel safety
+///
+/// May be dropped and asked for again at any time.
 #[must_use = "the service is ending; await this, or wait on it, to see the end"]
 pub struct Closing<S: TaskSet> {
     inner: Arc<Inner<S>>,
@@ -29,6 +49,21 @@ impl<S: TaskSet> Closing<S> {
     }
 
     /// Blocks until the service has ended.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counter = Counter::service(10).launch().wait()?;
+    /// let job = counter.bump(5).submit();
+    /// counter.close().wait()?;
+    /// assert_eq!(job.wait()?, 15); // accepted before the close
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -64,12 +99,44 @@ impl<S: TaskSet> fmt::Debug for Closing<S> {
 }
 
 /// A service did not end as it should.
+///
+/// ```
+/// use nanolith::{CloseError, prelude::*};
+/// # pub struct Counter { total: i64 }
+/// # #[define]
+/// impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+///     #[on_close]
+///     fn done(self) {
+///         assert_eq!(self.total, 0, "somebody counted");
+///     }
+/// #     pub fn total(&self) -> i64 { self.total }
+/// }
+/// let counter = Counter::service(10).launch().wait()?;
+/// assert!(matches!(counter.close().wait(), Err(CloseError::Panicked(_))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum CloseError {
     /// `#[on_close]`, or the state as it was dropped, panicked.
     Panicked(Panic),
     /// A task of the service waits for the service's end, which waits for the task.
+    ///
+    /// ```
+    /// use nanolith::{CloseError, prelude::*};
+    /// # pub struct Counter { total: i64 }
+    /// # #[define]
+    /// impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    ///     pub fn close_itself(&self, itself: Service<Counter>) -> bool {
+    ///         matches!(itself.close().wait(), Err(CloseError::WouldDeadlock))
+    ///     }
+    /// }
+    /// let counter = Counter::service(10).launch().wait()?;
+    /// assert!(counter.close_itself(counter.clone()).wait()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     WouldDeadlock,
 }
 

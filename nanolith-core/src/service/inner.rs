@@ -7,7 +7,7 @@ use crate::{
     error::{Panic, Refused},
     executor::{Admission, Executor, HostRef, OwnsState, RunsLocal, SharesState},
     gate::{self, Gate, OnFull},
-    host::{Host, HostId, Runnable, Verdict, WouldDeadlock},
+    host::{Host, HostId, Loan, Runnable, Verdict, WouldDeadlock},
     id::{Receiver, TaskInfo},
     park::Parking,
     place::{self, Where},
@@ -171,11 +171,11 @@ impl<S: TaskSet> Host for Inner<S> {
     }
 
     /// The thread is the service: what it waits for, it cannot do itself.
-    fn lend(&self, _runner: bool, target: Option<HostId>) -> Result<(), WouldDeadlock> {
-        if target == Some(self.id()) { Err(WouldDeadlock) } else { Ok(()) }
+    fn lend(&self, _runner: bool, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
+        if target == Some(self.id()) { Err(WouldDeadlock) } else { Ok(Loan::default()) }
     }
 
-    fn take_back(&self, _runner: bool) {}
+    fn take_back(&self, _loan: Loan) {}
 
     /// A task that waits for another of its own service must not hold what the other needs; then the other starts ahead
     /// of its turn, since a task in line before it may be waiting for the one that waits.
@@ -249,6 +249,22 @@ impl<S: TaskSet> Gate<S> for Inner<S> {
 }
 
 /// A service as an executor: what its typed methods call through. Clones share the service and keep it open.
+///
+/// ```
+/// use nanolith::{ServiceRef, prelude::*};
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+/// #     pub fn total(&self) -> i64 { self.total }
+/// # }
+/// fn check(counter: &CounterCalls<ServiceRef<Counter>>) -> Result<i64, CallError> {
+///     counter.total().wait()
+/// }
+/// let counter = Counter::service(10).launch().wait()?;
+/// assert_eq!(check(counter.calls())?, 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct ServiceRef<S: TaskSet> {
     last: Arc<Last<S>>,
 }

@@ -15,6 +15,20 @@ pub(super) type Launched<S, E> = Result<ServiceRef<S>, LaunchError<E>>;
 
 /// Ends when the service's `#[init]` has: made by [`ServiceBuilder::launch`](super::ServiceBuilder::launch).
 ///
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+/// #     pub fn total(&self) -> i64 { self.total }
+/// # }
+/// # pollster::block_on(async {
+/// let counter = Counter::service(10).launch().await?;
+/// assert_eq!(counter.total().await?, 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+///
 /// # Cancel safety
 ///
 /// The service starts whether or not somebody waits. If this is dropped, it closes again.
@@ -29,6 +43,19 @@ impl<S: TaskSet, E: 'static> Launch<S, E> {
     }
 
     /// Blocks until the service has started.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counter = Counter::service(10).launch().wait()?;
+    /// assert_eq!(counter.total().wait()?, 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -57,14 +84,62 @@ impl<S: TaskSet, E> fmt::Debug for Launch<S, E> {
 }
 
 /// A service could not be launched.
+///
+/// ```
+/// use nanolith::{LaunchError, prelude::*};
+/// use std::num::TryFromIntError;
+/// pub struct Counter { total: u32 }
+/// #[define]
+/// impl Counter {
+///     #[init]
+///     fn start(first: i64) -> Result<Self, TryFromIntError> {
+///         Ok(Self { total: u32::try_from(first)? })
+///     }
+///     pub fn total(&self) -> u32 { self.total }
+/// }
+/// let failed: Result<_, LaunchError<TryFromIntError>> = Counter::service(-1).launch().wait();
+/// assert!(matches!(failed, Err(LaunchError::Init(_))));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LaunchError<E> {
     /// `#[init]` gave an error.
     Init(E),
     /// `#[init]` panicked.
+    ///
+    /// ```
+    /// use nanolith::{LaunchError, prelude::*};
+    /// # pub struct Counter { total: i64 }
+    /// # #[define]
+    /// impl Counter {
+    ///     #[init]
+    ///     fn start(first: i64) -> Self {
+    ///         assert!(first >= 0, "it counts from zero up");
+    ///         Self { total: first }
+    ///     }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// }
+    /// match Counter::service(-1).launch().wait() {
+    ///     Err(LaunchError::Panicked(panic)) => assert_eq!(panic.message(), "it counts from zero up"),
+    ///     other => unreachable!("not {other:?}"),
+    /// }
+    /// ```
     Panicked(Panic),
     /// A setting cannot work, or the system gives no thread.
+    ///
+    /// ```
+    /// use nanolith::{LaunchError, prelude::*};
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// match Counter::service(10).queue(0).launch().wait() {
+    ///     Err(LaunchError::Build(error)) => assert_eq!(error.setting(), Some("queue")),
+    ///     other => unreachable!("not {other:?}"),
+    /// }
+    /// ```
     Build(BuildError),
     /// The service's thread ended before it told anything.
     Lost,

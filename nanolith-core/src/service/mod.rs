@@ -10,7 +10,7 @@ mod inner;
 mod launch;
 mod thread;
 
-pub use builder::{InitOutput, OnPanic, ServiceBuilder};
+pub use builder::{InitOutput, OnPanic, ServiceBuilder, init_output};
 pub use closing::{CloseError, Closing};
 pub use inner::ServiceRef;
 pub use launch::{Launch, LaunchError};
@@ -26,10 +26,20 @@ use std::{
 
 /// A running service: a handle whose clones share it, with the typed methods of its set.
 ///
-/// ```ignore
-/// let counter = Counter::service(10).name("counter").launch().await?;
-/// counter.bump(5).await?;      // typed methods are on the service itself
-/// counter.close().await?;      // accepted calls finish first
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+/// #     pub fn total(&self) -> i64 { self.total }
+/// # }
+/// let counter = Counter::service(10).name("counter").launch().wait()?;
+/// assert_eq!(counter.bump(5).wait()?, 15); // typed methods are on the service itself
+/// let again = counter.clone(); // the same service
+/// assert_eq!(again.total().wait()?, 15);
+/// counter.close().wait()?; // accepted calls finish first
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// When the last handle is dropped the service closes, without waiting: the calls that it accepted still finish.
@@ -44,6 +54,18 @@ impl<S: TaskSet> Service<S> {
     }
 
     /// The typed methods, to be passed where any executor's calls are taken.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// fn nine(geometry: &GeometryCalls<impl Executor<Geometry>>) -> Result<i64, CallError> {
+    ///     geometry.add(4, 5).wait()
+    /// }
+    /// let service = Geometry::service().launch().wait()?;
+    /// assert_eq!((nine(service.calls())?, nine(Geometry::tasks())?), (9, 9));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn calls(&self) -> &S::Calls<ServiceRef<S>> {
         &self.calls
@@ -51,26 +73,91 @@ impl<S: TaskSet> Service<S> {
 
     /// Closes the service: from now on it accepts only calls of its own running tasks; those accepted finish; then
     /// `#[on_close]` has the state. Await what this gives, or wait on it, to see the end.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counter = Counter::service(10).launch().wait()?;
+    /// let accepted = counter.bump(5).submit();
+    /// counter.close().wait()?;
+    /// assert_eq!(accepted.wait()?, 15);
+    /// assert!(matches!(counter.total().wait(), Err(CallError::Closed(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// They come through what this gives: see [`CloseError`].
     pub fn close(&self) -> Closing<S> {
         self.executor.inner().begin_close();
         Closing::new(self.executor.inner().clone())
     }
 
     /// Ends the service without waiting for what is queued or suspended: those calls end as
-    /// [`CallError::Closed`](crate::CallError::Closed). A synchronous task that runs is asked to stop, and the thread
-    /// ends with it. `#[on_close]` does not run.
+    /// [`CallError::Closed`](crate::CallError::Closed). A synchronous task that runs is waited for, and the thread ends
+    /// with it. `#[on_close]` does not run.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub async fn total_later(&self) -> i64 { nanolith::time::sleep(MINUTE).await; self.total }
+    /// # }
+    /// let counter = Counter::service(10).launch().wait()?;
+    /// let pending = counter.total_later().submit(); // would take a minute
+    /// counter.terminate().wait()?;
+    /// assert!(matches!(pending.wait(), Err(CallError::Closed(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// They come through what this gives: see [`CloseError`].
     pub fn terminate(&self) -> Closing<S> {
         self.executor.inner().terminate();
         Closing::new(self.executor.inner().clone())
     }
 
     /// Its name, thread and figures, as of now.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counter = Counter::service(10).launch().wait()?;
+    /// let info = counter.info();
+    /// assert_eq!((&*info.name, info.queue_len, info.closed), ("Counter", 0, false));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn info(&self) -> ServiceInfo {
         self.executor.inner().info()
     }
 
     /// Rarer verbs.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counter = Counter::service(10).launch().wait()?;
+    /// assert_eq!(counter.control().thread().name(), Some("Counter"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn control(&self) -> Control<'_, S> {
         Control { inner: self.executor.inner() }
     }
@@ -97,6 +184,22 @@ impl<S: TaskSet> fmt::Debug for Service<S> {
 }
 
 /// What there is to know of a service, as of the moment when it was asked: made by [`Service::info`].
+///
+/// ```
+/// use nanolith::{ServiceInfo, prelude::*};
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+/// #     pub fn total(&self) -> i64 { self.total }
+/// # }
+/// let counter = Counter::service(10).launch().wait()?;
+/// counter.bump(5).wait()?;
+/// counter.close().wait()?;
+/// let ServiceInfo { active_calls, queue_len, overflow, completed, closed, .. } = counter.info();
+/// assert_eq!((active_calls, queue_len, overflow, completed, closed), (0, 0, 0, 1, true));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServiceInfo {
@@ -117,17 +220,63 @@ pub struct ServiceInfo {
 }
 
 /// Rarer verbs of a service: made by [`Service::control`].
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+/// #     pub fn total(&self) -> i64 { self.total }
+/// # }
+/// let counter = Counter::service(10).launch().wait()?;
+/// let control = counter.control();
+/// assert_eq!(control.thread().id(), counter.info().thread_id);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Control<'a, S: TaskSet> {
     inner: &'a Arc<Inner<S>>,
 }
 
 impl<S: TaskSet> Control<'_, S> {
     /// Waits for the service's end, without bringing it about.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counter = Counter::service(10).launch().wait()?;
+    /// let end = counter.control().closed();
+    /// drop(counter); // the last handle: the service closes
+    /// end.wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// They come through what this gives: see [`CloseError`].
     pub fn closed(&self) -> Closing<S> {
         Closing::new(self.inner.clone())
     }
 
     /// The service's thread.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counter = Counter::service(10).name("counter").launch().wait()?;
+    /// assert_eq!(counter.control().thread().name(), Some("counter"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn thread(&self) -> Thread {
         self.inner.thread()

@@ -123,6 +123,7 @@ impl<S: TaskSet> Context<S> {
         poll_fn(move |cx| {
             if let Some(call) = &self.call {
                 call.meta.on_stop(cx.waker());
+                call.look_again();
             }
             if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
         })

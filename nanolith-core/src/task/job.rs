@@ -76,8 +76,8 @@ pub struct Job<S: TaskSet> {
 }
 
 impl<S: TaskSet> Job<S> {
-    /// A job of one's own, as a layer around another executor makes: `on_complete` is called with the outcome, once, on the
-    /// thread that ends the job. It is brief and does not panic.
+    /// A job of one's own, as a layer around another executor makes: `on_complete` is called with the outcome, once, on
+    /// the thread that ends the job. It is brief and does not panic.
     ///
     /// ```
     /// use nanolith::{Job, prelude::*};
@@ -246,6 +246,7 @@ impl<S: TaskSet> Job<S> {
     pub(crate) fn into_task(self) -> Option<S::Task> {
         let slot = self.into_slot();
         let input = slot.withdraw()?;
+        slot.detach(); // whoever would have been told is told nothing
         slot.meta.over();
         Some(input.task)
     }
@@ -310,7 +311,8 @@ impl<S: TaskSet> Reply<S> {
         self.slot.as_ref().expect("a reply has its slot until it is used up")
     }
 
-    /// Ends the call with `outcome`. If the caller has been let go already (cancelled or timed out), the outcome is dropped.
+    /// Ends the call with `outcome`. If the caller has been let go already (cancelled or timed out), the outcome is
+    /// dropped.
     ///
     /// ```
     /// use nanolith::{Job, prelude::*};
@@ -369,10 +371,11 @@ impl<S: TaskSet> Reply<S> {
         self.slot().meta.deadline()
     }
 
-    /// Ends when the call is cancelled or timed out; never, if it is not. An executor that runs tasks elsewhere passes that on.
+    /// Ends when the call is cancelled or timed out; never, if it is not. An executor that runs tasks elsewhere passes
+    /// that on.
     ///
     /// ```
-    /// use nanolith::{Job, Refused, prelude::*};
+    /// use nanolith::{Job, Refused, TaskSet, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// /// Takes every job and never answers, until the caller has gone.
@@ -395,6 +398,7 @@ impl<S: TaskSet> Reply<S> {
     pub fn cancelled(&self) -> impl Future<Output = ()> + '_ {
         poll_fn(move |cx| {
             self.slot().meta.on_stop(cx.waker());
+            self.slot().look_again();
             if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
         })
     }

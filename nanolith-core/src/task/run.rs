@@ -462,6 +462,7 @@ where
             Err(panic) => Poll::Ready(Err(Failure::Panicked(panic))),
             Ok(Poll::Pending) => {
                 reply.slot().meta.on_stop(cx.waker());
+                reply.slot().look_again();
                 if reply.is_cancelled() { Poll::Ready(Err(Failure::Stopped)) } else { Poll::Pending }
             }
         }

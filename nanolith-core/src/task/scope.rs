@@ -80,7 +80,7 @@ impl<S: TaskSet> Scope<S> {
     /// Leaves a future that may move between threads.
     pub fn spawn<F>(&mut self, future: F) -> Run<S::Output>
     where
-        F: Future<Output = S::Output> + Send + 'static,
+        F: Future<Output = S::Output> + Send + 'static, // or `#[task(local)]`, for a service's own thread
     {
         let Some(reply) = self.reply.take() else { return Run::Spawned };
         match &self.standing {

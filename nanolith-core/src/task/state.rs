@@ -8,6 +8,11 @@ use std::{
 };
 
 /// What a call on a pool carries of the state `S`.
+#[diagnostic::on_unimplemented(
+    message = "`{S}` cannot be shared: the tasks of a pool use it from several threads at once",
+    label = "`shared` asks for a state that is `Send` and `Sync`",
+    note = "guard what changes with a `Mutex` or an atomic, or leave out `shared` and let a service own the state"
+)]
 pub trait SharedHandle<S>: Clone + Send + Sync + 'static {
     /// The state, if there is one.
     #[doc(hidden)]
@@ -25,6 +30,7 @@ impl<S> SharedHandle<S> for NoState {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<S: Send + Sync + 'static> SharedHandle<S> for Arc<S> {
     fn state(&self) -> Option<Arc<S>> {
         Some(self.clone())

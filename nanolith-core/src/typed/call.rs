@@ -49,8 +49,8 @@ use std::{
 ///
 /// # Cancel safety
 ///
-/// Dropped before it was polled, nothing was done. Dropped later, the call is cancelled: queued, it never runs; running,
-/// its task is asked to stop.
+/// Dropped before it was polled, nothing was done. Dropped later, the call is cancelled: queued, it never runs;
+/// running, its task is asked to stop.
 #[must_use = "a call does nothing until awaited, waited on or submitted"]
 pub struct Call<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
     executor: &'a E,
@@ -103,17 +103,17 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         self
     }
 
-    /// Ends the call as [`CallError::TimedOut`] when it is not over after this long, counted from its submission, a wait
-    /// for room included.
+    /// Ends the call as [`CallError::TimedOut`] when it is not over after this long, counted from its submission, a
+    /// wait for room included.
     ///
     /// ```
     /// # use nanolith::prelude::*;
     /// # pub struct Geometry;
     /// # #[define] impl Geometry {
-    /// #     pub async fn wait_then_add(x: i64, y: i64) -> i64 { nanolith::time::sleep(MILLISECOND).await; x + y }
+    /// #     pub async fn wait_then_add(x: i64, y: i64) -> i64 { nanolith::time::sleep(MINUTE).await; x + y }
     /// # }
-    /// let slow = Geometry::tasks().wait_then_add(4, 5).timeout(std::time::Duration::ZERO);
-    /// assert!(matches!(slow.wait(), Err(CallError::TimedOut(_))));
+    /// let slow = Geometry::tasks().wait_then_add(4, 5); // waits a minute
+    /// assert!(matches!(slow.timeout(MILLISECOND).wait(), Err(CallError::TimedOut(_))));
     /// ```
     ///
     /// A synchronous task that runs keeps its slot until it returns; its caller is let go at once.
@@ -126,7 +126,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         self
     }
 
-    /// Ends the call as [`CallError::TimedOut`] when it is not over at this moment. With a time-out too, the earlier counts.
+    /// Ends the call as [`CallError::TimedOut`] when it is not over at this moment. With a time-out too, the earlier
+    /// counts.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -182,8 +183,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         self.submit().wait()
     }
 
-    /// Submits the call. Where the executor waits for room ([`OnFull::Wait`](crate::OnFull::Wait)), this blocks until there
-    /// is some. A refusal arrives through the handle.
+    /// Submits the call. Where the executor waits for room ([`OnFull::Wait`](crate::OnFull::Wait)), this blocks until
+    /// there is some. A refusal arrives through the handle.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -213,8 +214,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
 
     /// Submits the call without waiting for room.
     ///
-    /// Where a full executor drops a call to make room ([`OnFull::DropOldest`](crate::OnFull::DropOldest) and its like), or
-    /// runs it on the caller's own thread (`CallerRuns`), it does so here too.
+    /// Where a full executor drops a call to make room ([`OnFull::DropOldest`](crate::OnFull::DropOldest) and its
+    /// like), or runs it on the caller's own thread (`CallerRuns`), it does so here too.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -223,7 +224,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build()?;
     /// let geometry = Geometry::on(&pool);
     /// # pool.pause();
-    /// let first = geometry.add(1, 2).try_submit()?;
+    /// let first = geometry.add(1, 2).try_submit().expect("there is room");
     /// let refused = geometry.add(4, 5).try_submit().expect_err("the queue is full");
     /// # pool.resume();
     /// assert_eq!(first.wait()?, 3);

@@ -44,6 +44,8 @@ pub struct Handle<S: TaskSet, T> {
     extract: fn(S::Output) -> Option<T>,
     /// What dropping the handle does.
     on_drop: OnDrop,
+    /// Whether the thread counts it as pending, and has lent its slot therefore.
+    counted: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,7 +58,7 @@ enum OnDrop {
 
 impl<S: TaskSet, T> Handle<S, T> {
     pub(crate) fn new(slot: Arc<CallSlot<S>>, host: Option<HostRef>, extract: fn(S::Output) -> Option<T>) -> Self {
-        Self { slot, host, extract, on_drop: OnDrop::Detach }
+        Self { slot, host, extract, on_drop: OnDrop::Detach, counted: false }
     }
 
     /// Blocks until the call is over. Within a task, the task's slot is lent to others meanwhile, and a call that is
@@ -300,7 +302,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     fn ready(&mut self) -> Option<Result<T, CallError>> {
         let outcome = self.slot.outcome()?;
         self.on_drop = OnDrop::Nothing;
-        place::settle_polls();
+        place::pending_over(&mut self.counted);
         Some(outcome.and_then(|output| (self.extract)(output).ok_or_else(|| self.slot.meta.error(End::Lost))))
     }
 
@@ -349,7 +351,8 @@ impl<S: TaskSet, T> Future for Handle<S, T> {
             return Poll::Ready(self.give_up());
         }
         if self.slot.register(cx.waker()) {
-            return match place::pending_poll(self.target()) {
+            let target = self.target();
+            return match place::pending_poll(&mut self.counted, target) {
                 Ok(()) => Poll::Pending,
                 Err(WouldDeadlock) => Poll::Ready(self.give_up()),
             };
@@ -368,6 +371,7 @@ impl<S: TaskSet, T> Drop for Handle<S, T> {
         }
         if self.on_drop != OnDrop::Nothing {
             self.slot.detach();
+            place::pending_over(&mut self.counted);
         }
     }
 }
@@ -450,10 +454,12 @@ impl<S: TaskSet> Progressing<'_, S> {
     ///
     /// May be dropped at any time; nothing is lost but what a later one overwrites.
     pub async fn next(&mut self) -> Option<Progress> {
-        std::future::poll_fn(|cx| match self.slot.meta.progress_since(&mut self.seen, cx.waker()) {
-            Some(progress) => Poll::Ready(Some(progress)),
-            None if self.slot.is_over() => Poll::Ready(None),
-            None => Poll::Pending,
+        std::future::poll_fn(|cx| {
+            if let Some(progress) = self.slot.meta.progress_since(&mut self.seen, cx.waker()) {
+                return Poll::Ready(Some(progress));
+            }
+            self.slot.look_again();
+            if self.slot.is_over() { Poll::Ready(None) } else { Poll::Pending }
         })
         .await
     }
