@@ -10,9 +10,305 @@ pub use nanolith_core::{
     RunsLocal, Service, ServiceBuilder, ServiceInfo, ServiceRef, SharedPool, SharedState, SharesState, Stopped, Submit,
     TaskError, TaskInfo, TaskSet, Where, block_in_place, call_size, current, fingerprint, time,
 };
-pub use nanolith_macros::{after_task, before_task, define, init, on_close, task};
 
-/// What most programs need: `use nanolith::prelude::*;`.
+/// Makes a set of tasks of an `impl` block or an inline module: every function with a visibility becomes a typed call.
+///
+/// ```
+/// use nanolith::prelude::*;
+///
+/// pub struct Geometry;
+///
+/// #[define]
+/// impl Geometry {
+///     /// Adds two numbers.
+///     pub fn add(x: i64, y: i64) -> i64 { x + y }
+///     fn helper() {} // no visibility: left alone
+/// }
+///
+/// assert_eq!(Geometry::tasks().add(4, 5).wait()?, 9);
+/// # Ok::<(), CallError>(())
+/// ```
+///
+/// The block stays as it is written. Beside it come, for `Geometry`:
+///
+/// | | |
+/// |---|---|
+/// | `Geometry::tasks()` | the typed calls on the global pool, `&'static` |
+/// | `Geometry::on(&pool)` | the same on a [`Pool`] |
+/// | `Geometry::service(..)` | a [`ServiceBuilder`]; takes what `#[init]` takes, else the state, else nothing |
+/// | `Geometry::shared(state)` | under `shared`: a [`SharedState`] to put on a pool |
+/// | `GeometryCalls<E>` | the typed methods over an executor `E`, with the functions' own docs and visibility |
+/// | `GeometryTask`, `GeometryOutput` | an enum each, with one variant a task |
+/// | `impl TaskSet for Geometry` | names, identifiers and signatures: see [`TaskSet`] |
+///
+/// # Options
+///
+/// | `#[define(..)]` | |
+/// |---|---|
+/// | `shared` | the tasks of a pool share the state through an `Arc`; it is `Send` and `Sync` |
+/// | `identifier = "shop.geometry"` | the set's identifier; else its module path and name |
+/// | `name = Shapes` | the prefix of the generated types: `ShapesCalls`; else the type's name, and none in a module |
+/// | `vis = "pub(crate)"` | that of what is generated but for the methods, at least the type's own; else `pub` |
+/// | `crate = ::path::to::nanolith` | where this crate is, if it has another name |
+/// | `wire` | serde for both enums, with the feature `wire` |
+///
+/// ```
+/// use nanolith::{TaskSet, prelude::*};
+///
+/// pub(crate) struct Geometry;
+///
+/// #[define(identifier = "shop.geometry", name = Shapes, vis = "pub(crate)")]
+/// impl Geometry {
+///     pub fn add(x: i64, y: i64) -> i64 { x + y }
+/// }
+///
+/// fn nine(shapes: &ShapesCalls<impl Executor<Geometry>>) -> Result<i64, CallError> {
+///     shapes.add(4, 5).wait()
+/// }
+/// assert_eq!((nine(Geometry::tasks())?, Geometry::IDENTIFIER), (9, "shop.geometry"));
+/// # Ok::<(), CallError>(())
+/// ```
+///
+/// # A state
+///
+/// A function with `&mut self` runs on a service, one with `&self` on a service or, under `shared`, on a pool.
+///
+/// ```
+/// use nanolith::prelude::*;
+/// use std::sync::{Arc, atomic::{AtomicI64, Ordering}};
+///
+/// pub struct Counter { total: AtomicI64 }
+///
+/// #[define(shared)]
+/// impl Counter {
+///     pub fn bump(&self, by: i64) -> i64 { self.total.fetch_add(by, Ordering::Relaxed) + by }
+/// }
+///
+/// let counter = Counter::shared(Arc::new(Counter { total: 10.into() })).tasks();
+/// assert_eq!(counter.bump(5).wait()?, 15);
+/// let counter = Counter::service(Counter { total: 20.into() }).launch().wait()?; // one of its own
+/// assert_eq!(counter.bump(5).wait()?, 25);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # A module
+///
+/// The set is `Tasks`, its types are `Task`, `Output` and `Calls`, a context is `&Context<Tasks>`, and hooks take no
+/// `self`.
+///
+/// ```
+/// use nanolith::prelude::*;
+///
+/// #[define]
+/// pub mod geometry {
+///     pub fn add(x: i64, y: i64) -> i64 { x + y }
+/// }
+///
+/// assert_eq!(geometry::tasks().add(4, 5).wait()?, 9);
+/// assert_eq!(geometry::add(4, 5), 9); // still a plain function
+/// # Ok::<(), CallError>(())
+/// ```
+#[cfg_attr(
+    feature = "wire",
+    doc = r##"
+# On the wire
+
+Under `wire` both enums are `Serialize` and `Deserialize`, as all arguments and outputs then must be.
+
+```
+use nanolith::prelude::*;
+# pub struct Geometry;
+
+#[define(wire)]
+impl Geometry {
+    pub fn add(x: i64, y: i64) -> i64 { x + y }
+}
+
+let text = serde_json::to_string(&GeometryTask::Add { x: 4, y: 5 })?;
+assert_eq!(text, r#"{"Add":{"x":4,"y":5}}"#);
+# Ok::<(), serde_json::Error>(())
+```
+"##
+)]
+pub use nanolith_macros::define;
+
+/// Inside of a `#[define]` block: takes a function in, leaves it out, or says how it is called.
+///
+/// | | |
+/// |---|---|
+/// | `#[task]` | a task, though it has no visibility |
+/// | `#[task(skip)]` | no task, though it has one |
+/// | `#[task(name = other)]` | the method is `other`: for a name that [`Service`] has itself, as `close` |
+/// | `#[task(local)]` | the `async` task's future need not be `Send`: for services only |
+/// | `#[task(idempotent)]` | may run twice without harm, so that a layer may try again: [`TaskSet::duplicate`] |
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Geometry;
+///
+/// #[define]
+/// impl Geometry {
+///     #[task]
+///     fn add(x: i64, y: i64) -> i64 { x + y }
+///
+///     #[task(skip)]
+///     pub fn origin() -> (i64, i64) { (0, 0) }
+///
+///     #[task(name = close_shape)]
+///     pub fn close(mut points: Vec<i64>) -> Vec<i64> {
+///         points.extend(points.first().copied());
+///         points
+///     }
+/// }
+///
+/// assert_eq!(Geometry::tasks().add(4, 5).wait()?, 9);
+/// assert_eq!(Geometry::tasks().close_shape(vec![1, 2]).wait()?, [1, 2, 1]);
+/// # Ok::<(), CallError>(())
+/// ```
+///
+/// A task may take `cx: &Context<Self>` first, which is no argument of the call: see [`Context`]. Its other parameters
+/// are owned.
+pub use nanolith_macros::task;
+
+/// Inside of a `#[define]` block: makes the state of a service, on the service's thread.
+///
+/// It is `fn(..) -> Self` or `fn(..) -> Result<Self, E>`, `async` or not, and may take `cx: &Context<Self>` first. Its
+/// other parameters become those of `service(..)`, so they are `Send`; the state need not be. In a module it returns
+/// nothing or `Result<(), E>`.
+///
+/// ```
+/// use nanolith::{LaunchError, prelude::*};
+/// use std::{num::TryFromIntError, rc::Rc};
+///
+/// pub struct Counter { total: Rc<u32> }
+///
+/// #[define]
+/// impl Counter {
+///     #[init]
+///     fn start(first: i64) -> Result<Self, TryFromIntError> {
+///         Ok(Self { total: Rc::new(first.try_into()?) })
+///     }
+///     pub fn total(&self) -> u32 { *self.total }
+/// }
+///
+/// assert_eq!(Counter::service(10).launch().wait()?.total().wait()?, 10);
+/// assert!(matches!(Counter::service(-1).launch().wait(), Err(LaunchError::Init(_))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Without an `#[init]`, `service(state)` takes a state that is `Send`, and a set whose functions take no `self` needs
+/// none.
+///
+/// # Errors
+///
+/// An `Err` ends the launch as [`LaunchError::Init`], a panic as [`LaunchError::Panicked`].
+pub use nanolith_macros::init;
+
+/// Inside of a `#[define]` block: runs before each task, on the same thread or within the same future.
+///
+/// It is `fn(&self, call: &CallInfo)` or `fn(call: &CallInfo)`, `async` or not, and returns nothing or `Result<(), E>`.
+/// With `&self` it runs where there is a state: on services, and on pools under `shared`. Without, it runs everywhere.
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Geometry;
+///
+/// #[define]
+/// impl Geometry {
+///     #[before_task]
+///     fn before(call: &CallInfo) -> Result<(), &'static str> {
+///         if call.task().name() == "add" { Ok(()) } else { Err("only additions today") }
+///     }
+///     pub fn add(x: i64, y: i64) -> i64 { x + y }
+///     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
+/// }
+///
+/// assert_eq!(Geometry::tasks().add(4, 5).wait()?, 9);
+/// assert!(matches!(Geometry::tasks().parse("7".into()).wait(), Err(CallError::Hook(..))));
+/// # Ok::<(), CallError>(())
+/// ```
+///
+/// # Errors
+///
+/// An `Err` ends the call as [`CallError::Hook`]; neither the task nor `#[after_task]` runs. A panic ends it as
+/// [`CallError::Panicked`].
+pub use nanolith_macros::before_task;
+
+/// Inside of a `#[define]` block: runs after each task whose `#[before_task]` succeeded, however the task ended.
+///
+/// It is `fn(&self, call: &CallInfo, outcome: Outcome)`, or the same without `&self`, `async` or not, and returns
+/// nothing or `Result<(), E>`. It runs where [`before_task`](macro@before_task) does.
+///
+/// ```
+/// use nanolith::prelude::*;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// # pub struct Geometry;
+///
+/// static DONE: AtomicU64 = AtomicU64::new(0);
+///
+/// #[define]
+/// impl Geometry {
+///     #[after_task]
+///     fn after(_: &CallInfo, outcome: Outcome) {
+///         DONE.fetch_add((outcome == Outcome::Done).into(), Ordering::Relaxed);
+///     }
+///     pub fn add(x: i64, y: i64) -> i64 { x + y }
+/// }
+///
+/// assert_eq!(Geometry::tasks().add(4, 5).wait()?, 9);
+/// assert_eq!(DONE.load(Ordering::Relaxed), 1);
+/// # Ok::<(), CallError>(())
+/// ```
+///
+/// # Errors
+///
+/// An `Err` ends the call as [`CallError::Hook`], a panic as [`CallError::Panicked`], in place of the task's output.
+/// After a task that panicked, its panic counts.
+pub use nanolith_macros::after_task;
+
+/// Inside of a `#[define]` block: runs when a service closes, after its last call, and takes the state.
+///
+/// It is `fn(self)` or `fn()`, `async` or not, and returns nothing. It runs after [`Service::close`] or when the last
+/// handle is dropped, never after [`Service::terminate`] or a crash.
+///
+/// ```
+/// use nanolith::prelude::*;
+/// use std::sync::mpsc::{Sender, channel};
+///
+/// pub struct Counter { total: i64, told: Sender<i64> }
+///
+/// #[define]
+/// impl Counter {
+///     pub fn bump(&mut self, by: i64) { self.total += by }
+///     #[on_close]
+///     fn done(self) { let _ = self.told.send(self.total); }
+/// }
+///
+/// let (told, last) = channel();
+/// let counter = Counter::service(Counter { total: 10, told }).launch().wait()?;
+/// counter.bump(5).wait()?;
+/// drop(counter);
+/// assert_eq!(last.recv()?, 15);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Panics
+///
+/// A panic in it is told to who waits for the end, as [`CloseError::Panicked`].
+pub use nanolith_macros::on_close;
+
+/// What most programs need: the attributes, calls and their ends, pools and services with their settings, and the units
+/// of time.
+///
+/// ```
+/// use nanolith::prelude::*;
+///
+/// let pool = Pool::builder().concurrency(Concurrency::Half).max_queue(MaxQueue::Auto).build()?;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// assert_eq!(Geometry::on(&pool).add(4, 5).timeout(MINUTE).wait()?, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub mod prelude {
     pub use crate::{
         Call, CallError, CallInfo, Concurrency, Context, Executor, Handle, MaxQueue, OnFull, OnPanic, Outcome, Pool,
@@ -25,6 +321,7 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __private {
     pub use nanolith_core::__private::*;
+    pub use nanolith_macros::reserved_names;
     #[cfg(feature = "wire")]
     pub use serde;
 }

@@ -79,7 +79,7 @@ struct Watched {
     latest: Option<Progress>,
     /// Counts what was told, so that a watcher sees what is new to it.
     version: u64,
-    watcher: Option<Waker>,
+    watchers: Vec<Waker>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -239,8 +239,8 @@ impl Meta {
         if let Timer::Armed(key) = timer {
             timer::disarm(key);
         }
-        let watcher = lock(&cold.progress).watcher.take();
-        watcher.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
+        let watchers = std::mem::take(&mut lock(&cold.progress).watchers);
+        watchers.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
     }
 
     // ----- asked to stop
@@ -263,13 +263,13 @@ impl Meta {
     // ----- progress
 
     pub(crate) fn tell_progress(&self, progress: Progress) {
-        let watcher = {
+        let watchers = {
             let mut watched = lock(&self.cold().progress);
             watched.latest = Some(progress);
             watched.version += 1;
-            watched.watcher.take()
+            std::mem::take(&mut watched.watchers)
         };
-        watcher.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
+        watchers.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
     }
 
     pub(crate) fn progress(&self) -> Option<Progress> {
@@ -283,7 +283,9 @@ impl Meta {
             *seen = watched.version;
             return watched.latest;
         }
-        watched.watcher = Some(waker.clone());
+        if !watched.watchers.iter().any(|known| known.will_wake(waker)) {
+            watched.watchers.push(waker.clone());
+        }
         None
     }
 }

@@ -147,11 +147,13 @@ impl Core {
     /// Gives out one more permit if there is work for it and nobody looks for some.
     pub(super) fn want(&mut self) -> Option<Start> {
         let wanted = self.has_work() && self.lingering == 0 && self.tokens == 0 && self.running < self.permits();
-        wanted.then(|| {
-            self.running += 1;
-            self.tokens += 1;
-            self.send()
-        })
+        if !wanted {
+            return None;
+        }
+        self.running += 1;
+        self.tokens += 1;
+        // A start whose token another runner took up is still on its way, and takes up this one.
+        (self.rayon.coming < self.tokens).then(|| self.send())
     }
 
     /// Chooses the thread for a token: a rayon thread if one is free.
@@ -164,13 +166,32 @@ impl Core {
         }
     }
 
-    /// Takes up a permit that was sent.
-    pub(super) fn take_token(&mut self) -> bool {
+    /// Takes up a permit that was sent; a rayon thread tells of which generation it is.
+    pub(super) fn take_token(&mut self, generation: Option<u64>) -> bool {
         if self.tokens == 0 {
             return false;
         }
         self.tokens -= 1;
+        if generation == Some(self.rayon.generation) {
+            self.rayon.occupied += 1;
+        }
         true
+    }
+
+    /// Gives back a permit that was taken up.
+    pub(super) fn step_down(&mut self, generation: Option<u64>) {
+        self.running -= 1;
+        if generation == Some(self.rayon.generation) {
+            self.rayon.occupied = self.rayon.occupied.saturating_sub(1);
+        }
+    }
+
+    /// Gives back a permit that found no thread.
+    pub(super) fn withdraw_token(&mut self) {
+        if self.tokens > 0 {
+            self.tokens -= 1;
+            self.running -= 1;
+        }
     }
 
     /// Whether a runner of this generation is to step down: there are too many, or it stands on threads that go.

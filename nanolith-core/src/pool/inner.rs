@@ -94,10 +94,7 @@ impl Inner {
     /// goes on after a wait, looks for work again.
     pub(super) fn send_spare(&self, me: Arc<Self>) {
         if self.spares.send(Errand::Begin(me)).is_err() {
-            let mut core = self.lock();
-            if core.take_token() {
-                core.running -= 1;
-            }
+            self.lock().withdraw_token();
         }
     }
 

@@ -43,15 +43,8 @@ impl Inner {
             self.send_spare(self.clone());
             return;
         }
-        if current {
-            core.rayon.occupied += 1;
-        }
         drop(core);
         self.begin(Some(generation));
-        let mut core = self.lock();
-        if core.rayon.generation == generation {
-            core.rayon.occupied -= 1;
-        }
     }
 
     /// A permit has come to a spare thread.
@@ -61,7 +54,7 @@ impl Inner {
 
     /// Takes up permits as long as there are some.
     fn begin(self: &Arc<Self>, generation: Option<u64>) {
-        while self.lock().take_token() {
+        while self.lock().take_token(generation) {
             place::as_runner(|| self.drain(generation));
         }
     }
@@ -130,7 +123,7 @@ impl Inner {
             core = self.lock();
             core.lingering -= 1;
         }
-        core.running -= 1;
+        core.step_down(generation);
         self.release(core, wakes);
         None
     }

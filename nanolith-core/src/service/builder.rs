@@ -38,7 +38,7 @@ pub enum OnPanic {
     /// It goes on with the state as it is.
     #[default]
     Continue,
-    /// It closes: what it accepted finishes.
+    /// It closes. The calls that it accepted still run, on the state as the panic left it.
     Close,
 }
 

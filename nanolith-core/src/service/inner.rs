@@ -38,6 +38,8 @@ pub(super) struct Core<S: TaskSet> {
     pub(super) life: Life,
     /// Calls that were begun and are not over.
     pub(super) active: usize,
+    /// The synchronous call that runs now.
+    pub(super) running: Option<Arc<CallSlot<S>>>,
     /// Queued calls that a task of the service itself waits for.
     pub(super) urgent: usize,
     /// What `#[on_close]`, the state's drop or the loop itself threw.
@@ -75,6 +77,7 @@ impl<S: TaskSet> Inner<S> {
                 queue: Queue::new(Bounds { queued: max_queue, in_flight: usize::MAX }),
                 life: Life::Open,
                 active: 0,
+                running: None,
                 urgent: 0,
                 panic: None,
                 closers: Vec::new(),
@@ -123,6 +126,10 @@ impl<S: TaskSet> Inner<S> {
 
     pub(super) fn terminate(&self) {
         self.move_on(Life::Terminating);
+        let running = self.lock().running.clone();
+        if let Some(call) = running {
+            call.end_call(End::Closed);
+        }
         self.end_queued(End::Closed);
     }
 

@@ -98,9 +98,9 @@ impl<S: TaskSet> Service<S> {
         Closing::new(self.executor.inner().clone())
     }
 
-    /// Ends the service without waiting for what is queued or suspended: those calls end as
-    /// [`CallError::Closed`](crate::CallError::Closed). A synchronous task that runs is waited for, and the thread ends
-    /// with it. `#[on_close]` does not run.
+    /// Ends the service without waiting for its calls: queued, suspended or running, they end as
+    /// [`CallError::Closed`](crate::CallError::Closed) at once. A synchronous task that runs is asked to stop, and the
+    /// thread ends with it. `#[on_close]` does not run.
     ///
     /// ```
     /// # use nanolith::prelude::*;

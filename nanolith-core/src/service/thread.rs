@@ -155,6 +155,7 @@ impl<S: TaskSet> Desk<S> {
         let wakes = {
             let mut core = self.inner.lock();
             core.active += 1;
+            core.running = Some(call.clone());
             core.queue.begun(call.meta.is_inside())
         };
         wakes.wake();
@@ -162,8 +163,9 @@ impl<S: TaskSet> Desk<S> {
     }
 
     fn run(&mut self, call: &Arc<CallSlot<S>>) {
-        if run_on_service(call.clone(), &self.ground) == Ran::Done {
-            self.count_over(call);
+        match run_on_service(call.clone(), &self.ground) {
+            Ran::Done => self.count_over(call),
+            Ran::Spawned => self.inner.lock().running = None,
         }
         self.hear_panics();
         self.take_up_spawned();
@@ -183,6 +185,7 @@ impl<S: TaskSet> Desk<S> {
         let wakes: Wakes = {
             let mut core = self.inner.lock();
             core.active -= 1;
+            core.running = None; // it was this one, or none: futures go on between calls
             core.queue.finished(call.meta.is_inside())
         };
         wakes.wake();

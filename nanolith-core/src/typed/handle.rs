@@ -434,8 +434,6 @@ impl<S: TaskSet> Progressing<'_, S> {
 
     /// Waits for something new; `None` when the call is over.
     ///
-    /// One watcher waits at a time: of two that wait for one call, the later is woken.
-    ///
     /// ```
     /// use nanolith::{Progress, prelude::*};
     /// # pub struct Geometry;
