@@ -8,7 +8,7 @@ use nanolith_core::{CallError, Concurrency, Pool, block_in_place};
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
     thread,
@@ -164,32 +164,69 @@ thread_local! {
     static IN_A_PIECE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
+fn spin_until(flag: &AtomicBool) {
+    while !flag.load(Ordering::SeqCst) {
+        thread::yield_now();
+    }
+}
+
 #[test]
 fn no_task_starts_on_top_of_a_piece_of_par_iter() {
-    use rayon::prelude::*;
-    let pool = pool(3);
+    let pool = pool(2);
     let calls = calls(&pool);
-    for _ in 0..20 {
-        let splits: Vec<_> = (0..2)
-            .map(|_| {
-                calls.run(|| {
-                    (0..50_i64)
-                        .into_par_iter()
-                        .map(|_| {
-                            let before = IN_A_PIECE.replace(true);
-                            let sum = (0..2_000_i64).into_par_iter().map(|n| n % 3).sum::<i64>();
-                            IN_A_PIECE.set(before);
-                            sum
-                        })
-                        .sum()
-                })
-            })
-            .map(nanolith_core::Call::submit)
-            .collect();
-        let quick: Vec<_> = (0..500).map(|_| calls.run(|| i64::from(IN_A_PIECE.get())).submit()).collect();
-        assert_eq!(quick.into_iter().map(|job| job.wait().expect("it runs")).sum::<i64>(), 0);
-        splits.into_iter().for_each(|job| assert!(job.wait().is_ok(), "it runs"));
+    let (nested, released) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (is_nested, is_released) = (nested.clone(), released.clone());
+    let splits = calls.run(move || {
+        let (outer_stolen, inner_stolen) = (AtomicBool::new(false), AtomicBool::new(false));
+        // The other thread steals a piece, and this one a piece of that: so the other waits within its piece.
+        rayon::join(
+            || spin_until(&outer_stolen),
+            || {
+                outer_stolen.store(true, Ordering::SeqCst);
+                IN_A_PIECE.set(true);
+                rayon::join(
+                    || spin_until(&inner_stolen),
+                    || {
+                        inner_stolen.store(true, Ordering::SeqCst);
+                        is_nested.store(true, Ordering::SeqCst);
+                        spin_until(&is_released);
+                    },
+                );
+                IN_A_PIECE.set(false);
+            },
+        );
+        0
+    });
+    let splits = splits.submit();
+    spin_until(&nested);
+    // rayon gives the start of a second runner to the thread that waits within its piece.
+    for _ in 0..10 {
+        assert_eq!(calls.run(|| i64::from(IN_A_PIECE.get())).wait().expect("it runs"), 0);
     }
+    released.store(true, Ordering::SeqCst);
+    assert_eq!(splits.wait().expect("it runs"), 0);
+}
+
+#[test]
+fn a_helper_that_waits_frees_a_slot() {
+    let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("sound");
+    pool.set_concurrency(Concurrency::Exact(1)).expect("sound");
+    let (outer, inner) = (calls(&pool), calls(&pool));
+    // The task itself waits as rayon waits, which nobody sees; its piece waits, on a thread that holds no slot.
+    let waits = outer.run(move || {
+        let stolen = AtomicBool::new(false);
+        let piece = || {
+            stolen.store(true, Ordering::SeqCst);
+            let pause = nanolith_core::time::sleep(std::time::Duration::from_millis(1));
+            let later = inner.later(async move {
+                pause.await;
+                7
+            });
+            later.wait().expect("it runs")
+        };
+        rayon::join(|| spin_until(&stolen), piece).1
+    });
+    assert_eq!(waits.submit().wait_timeout(LONG).expect("it ends").expect("it runs"), 7);
 }
 
 #[test]
