@@ -229,6 +229,9 @@ pub trait OwnsState<S: TaskSet>: SharesState<S> {}
 )]
 pub trait RunsLocal<S: TaskSet>: Executor<S> {}
 
+#[diagnostic::do_not_recommend]
 impl<S: TaskSet, E: SharesState<S> + ?Sized> SharesState<S> for Arc<E> {}
+#[diagnostic::do_not_recommend]
 impl<S: TaskSet, E: OwnsState<S> + ?Sized> OwnsState<S> for Arc<E> {}
+#[diagnostic::do_not_recommend]
 impl<S: TaskSet, E: RunsLocal<S> + ?Sized> RunsLocal<S> for Arc<E> {}

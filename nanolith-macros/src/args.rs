@@ -11,7 +11,7 @@ use syn::{
     parse_quote,
 };
 
-use crate::{mistakes::Mistakes, names};
+use crate::{mistakes::Mistakes, names, text};
 
 /// What `#[define(..)]` says of the whole set.
 pub(crate) struct Options {
@@ -83,9 +83,8 @@ fn absolute(input: ParseStream<'_>) -> syn::Result<Path> {
     match absolute {
         true => Ok(path),
         false => {
-            let written = crate::text::of(&path);
-            let message =
-                format!("`{written}` is relative, and means something else in another module; write `::{written}`");
+            let written = text::of(&path);
+            let message = format!("a relative path means something else in another module; write `::{written}`");
             Err(syn::Error::new_spanned(path, message))
         }
     }
@@ -160,7 +159,8 @@ impl Entry {
         match read.parse2(value.clone()) {
             Ok(read) => Some(read),
             Err(error) => {
-                mistakes.at(value, format!("`{key}` cannot be this: {error}; {example}"));
+                let written = text::of(value);
+                mistakes.at(value, format!("`{key}` cannot be `{written}`: {error}; {example}"));
                 None
             }
         }
@@ -249,8 +249,8 @@ mod tests {
     fn every_option_is_read() {
         let options = read(r#"identifier = "a.b", crate = ::other::path, vis = "pub(crate)", name = Meters, shared"#);
         assert_eq!(options.identifier.map(|text| text.value()), Some("a.b".to_owned()));
-        assert_eq!(crate::text::of(options.krate), "::other::path");
-        assert_eq!(crate::text::of(options.vis), "pub(crate)");
+        assert_eq!(text::of(options.krate), "::other::path");
+        assert_eq!(text::of(options.vis), "pub(crate)");
         assert!(options.name.is_some_and(|name| name == "Meters"));
         assert!(options.shared.is_some());
     }

@@ -39,7 +39,10 @@ pub(crate) fn untouched(item: TokenStream, mistakes: &Mistakes) -> TokenStream {
 
 /// Nothing is left of an `impl` that no type or no stable compiler can have.
 fn mended(mut item: ItemImpl) -> Option<ItemImpl> {
-    let can_have_methods = matches!(ungrouped(&item.self_ty), Type::Path(_) | Type::TraitObject(_));
+    let can_have_methods = match ungrouped(&item.self_ty) {
+        Type::Path(path) => path.qself.is_none(),
+        other => matches!(other, Type::TraitObject(_)),
+    };
     if item.modifiers.polarity.is_some() || (item.trait_.is_none() && !can_have_methods) {
         return None;
     }

@@ -76,6 +76,11 @@ pub(crate) fn place_of(tokens: impl ToTokens) -> Span {
     quietly(tokens.span())
 }
 
+/// [`quietly`], at the last of `tokens`.
+pub(crate) fn end_of(tokens: TokenStream) -> Span {
+    quietly(tokens.into_iter().last().map_or_else(Span::call_site, |last| last.span()))
+}
+
 /// A local variable that no name of the user's can meet.
 pub(crate) fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())

@@ -38,7 +38,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("examples", "the two programs on small input", examples),
     Command::new("loom", "the slot's protocol under loom, every schedule within its bounds", loom),
     Command::new("miri", "the lower floors under miri (nightly, with miri and rust-src)", miri),
-    Command::new("tsan", "nanolith-core's unit tests under ThreadSanitizer (nightly, with rust-src)", tsan),
+    Command::new("tsan", "nanolith-core's tests under ThreadSanitizer (nightly, with rust-src)", tsan),
     Command::new("soak", "the soak tests, for NANOLITH_SOAK seconds (60)", soak),
     Command::new("msrv", "how the oldest Rust we build with is guarded", msrv),
 ];
@@ -82,7 +82,9 @@ fn doc() -> Outcome {
 }
 
 fn ui() -> Outcome {
-    cargo("test -p nanolith-ui-tests").run()
+    cargo("test -p nanolith-ui-tests").run()?;
+    // One case is about a feature that is off.
+    cargo("test -p nanolith-ui-tests --no-default-features").run()
 }
 
 fn features() -> Outcome {
@@ -135,7 +137,7 @@ fn miri() -> Outcome {
 fn tsan() -> Outcome {
     // The standard library has to be built with the sanitizer too, or its locks look like races.
     let built_std = "-Zbuild-std --target x86_64-unknown-linux-gnu";
-    nightly_cargo(&format!("test {built_std} -p nanolith-core --lib -- --test-threads=1"))
+    nightly_cargo(&format!("test {built_std} -p nanolith-core --lib --tests"))
         .var("RUSTFLAGS", "-Zsanitizer=thread")
         .target("tsan")
         .run()

@@ -161,14 +161,17 @@ impl Set {
         }
     }
 
-    /// The parameters of the `impl`, without `Self` in their bounds. Every type is `'static`, as a set has to be.
+    /// The parameters of the `impl`, without `Self` in their bounds. Every type is `'static`, as a set has to be; this
+    /// stands where the head of the `impl` ends, since behind it the compiler shows a bound that it misses.
     pub(crate) fn generics(&self) -> Generics {
         let Form::Impl(item) = &self.form else { return Generics::default() };
-        let mut generics = item.generics.clone();
+        let (mut generics, this, where_clause) = (item.generics.clone(), &item.self_ty, &item.generics.where_clause);
         this::spell_out_generics(&mut generics, &self.this());
+        let end = names::end_of(quote!(#this #where_clause));
         for param in item.generics.type_params().filter(|param| !param.bounds.iter().any(is_static)) {
             let parameter = &param.ident;
-            generics.make_where_clause().predicates.push(parse_quote!(#parameter: 'static));
+            let predicate = syn::parse_quote_spanned!(end=> #parameter: 'static);
+            generics.make_where_clause().predicates.push(predicate);
         }
         generics
     }

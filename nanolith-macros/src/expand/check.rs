@@ -1,54 +1,129 @@
-//! Assertions on types, each at the user's own: what moves between threads must be able to.
+//! Checks of types, each at the user's own: what moves between threads must be able to.
 //!
-//! A type with a parameter of the set in it is left to the compiler, which then says what to add to the `impl`.
+//! A check of a type from the standard library stands inside of a generated type: `Checked<SetTask, { argument::<Rc<u8>>();
+//! true }>` is `SetTask`. Where it does not hold, there is no such type, and the compiler tells of nothing that would
+//! follow from it. A check of any other type stands beside, since that type may hold a service of this very set: then
+//! the one would be needed to find out the other. A type with a parameter of the set in it is left to the compiler, which
+//! then says what to add to the `impl`.
 
 use std::collections::HashSet;
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
-use syn::Type;
+use syn::{GenericArgument, Ident, PathArguments, Type};
 
 use crate::{
-    ast::{Param, Set, Start, Task},
-    names,
+    ast::{Hook, Param, Set, Task, ungrouped},
+    names, text,
 };
 
+/// The type of the tasks, with the checks that stand inside.
+pub(crate) fn tasks(set: &Set) -> TokenStream {
+    enumeration(set, &set.task_type(), &of_arguments(set, Origin::Standard))
+}
+
+/// The type of the outputs, with the checks that stand inside.
+pub(crate) fn outputs(set: &Set) -> TokenStream {
+    enumeration(set, &set.output_type(), &of_outputs(set, Origin::Standard))
+}
+
+/// The checks that stand beside.
 pub(crate) fn assertions(set: &Set) -> TokenStream {
     let attrs = super::attrs(set);
-    let tasks = set.tasks.iter().map(|task| of_task(set, task));
-    let start = match set.start() {
-        Start::Init(init) => of_params(set, &init.params),
-        Start::WithState | Start::Stateless => TokenStream::new(),
-    };
-    let assertions = quote!(#(#tasks)* #start);
-    if assertions.is_empty() {
+    let (arguments, outputs) = (of_arguments(set, Origin::Unknown), of_outputs(set, Origin::Unknown));
+    if arguments.is_empty() && outputs.is_empty() {
         return TokenStream::new();
     }
     quote! {
         #attrs
         const _: () = {
-            #assertions
+            #arguments
+            #outputs
         };
     }
 }
 
-fn of_task(set: &Set, task: &Task) -> TokenStream {
-    let cfgs = task.cfgs();
-    let arguments = of_params(set, &task.params);
-    let output = assertion(set, &quote!(returned), &task.output, &task.function.sig.output);
-    match (arguments.is_empty() && output.is_none(), cfgs.is_empty()) {
-        (true, _) => TokenStream::new(),
-        (false, true) => quote!(#arguments #output),
-        (false, false) => quote!(#(#cfgs)* { #arguments #output }),
+fn of_arguments(set: &Set, origin: Origin) -> TokenStream {
+    let of_param = |param: &Param| check(set, &quote!(argument), &param.ty, &param.written.ty, &[origin]);
+    let of_task = |task: &Task| under_cfg(task, task.params.iter().filter_map(of_param).collect());
+    set.tasks.iter().filter(|task| task.sound).map(of_task).collect()
+}
+
+fn of_outputs(set: &Set, origin: Origin) -> TokenStream {
+    let of_output = |task: &Task| {
+        check(set, &quote!(returned), &task.output, &task.function.sig.output, &[origin]).unwrap_or_default()
+    };
+    set.tasks.iter().filter(|task| task.sound).map(|task| under_cfg(task, of_output(task))).collect()
+}
+
+/// `let first: Checked<Vec<u8>, ..> = first;` for each argument of an `#[init]` that is worth a check.
+pub(crate) fn rebound(set: &Set, params: &[Param]) -> TokenStream {
+    let rebind = |param: &Param| {
+        let (name, ty) = (&param.name, &param.ty);
+        let check = check(set, &quote!(argument), ty, &param.written.ty, &[Origin::Standard, Origin::Unknown])?;
+        let checked = checked(set, ty, &check);
+        Some(quote!(let #name: #checked = #name;))
+    };
+    params.iter().filter_map(rebind).collect()
+}
+
+/// What an `#[init]` returns, if that is the state or a `Result` of it.
+pub(crate) fn init_output(set: &Set, init: &Hook) -> TokenStream {
+    let (written, krate) = (init.function.output(), set.krate());
+    let state = if set.is_module() { quote!(()) } else { set.this().to_token_stream() };
+    let output = crate::this::spelled_out(&written, &set.this());
+    if is_state_or_result(set, &written) || mentions_parameter(set, &output) || mentions_parameter(set, &set.this()) {
+        return written.into_token_stream();
+    }
+    let place = names::place_of(&init.function.sig.output);
+    let call = quote_spanned!(place=> init_output::<#state, #output>());
+    checked(set, &written, &quote!(#krate::__private::#call;))
+}
+
+/// Whether it says so itself: `Self`, or `Result<Self, ..>`; in a module `()`, or `Result<(), ..>`.
+fn is_state_or_result(set: &Set, output: &Type) -> bool {
+    let is_state = |ty: &Type| text::of(ty) == text::of(set.state());
+    let Type::Path(path) = ungrouped(output) else { return is_state(output) };
+    let result = path.path.segments.last().filter(|last| last.ident == "Result");
+    match result.map(|last| &last.arguments) {
+        Some(PathArguments::AngleBracketed(arguments)) => {
+            matches!(arguments.args.first(), Some(GenericArgument::Type(first)) if is_state(first))
+        }
+        _ => is_state(output),
     }
 }
 
-fn of_params(set: &Set, params: &[Param]) -> TokenStream {
-    params.iter().filter_map(|param| assertion(set, &quote!(argument), &param.ty, &param.written.ty)).collect()
+fn enumeration(set: &Set, name: &Ident, checks: &TokenStream) -> TokenStream {
+    let generics = set.generics();
+    let type_generics = generics.split_for_impl().1;
+    checked(set, &quote!(#name #type_generics), checks)
 }
 
-fn assertion(set: &Set, check: &TokenStream, ty: &Type, written: &impl ToTokens) -> Option<TokenStream> {
-    if is_plain(ty) || mentions_parameter(set, ty) {
+fn checked(set: &Set, ty: &impl ToTokens, checks: &TokenStream) -> TokenStream {
+    let krate = set.krate();
+    match checks.is_empty() {
+        true => ty.to_token_stream(),
+        false => quote!(#krate::__private::Checked<#ty, { #checks true }>),
+    }
+}
+
+fn under_cfg(task: &Task, checks: TokenStream) -> TokenStream {
+    let cfgs = task.cfgs();
+    match checks.is_empty() || cfgs.is_empty() {
+        true => checks,
+        false => quote!(#(#cfgs)* { #checks }),
+    }
+}
+
+/// A line, if the type is worth it and comes from one of `origins`.
+fn check(
+    set: &Set,
+    check: &TokenStream,
+    ty: &Type,
+    written: &impl ToTokens,
+    origins: &[Origin],
+) -> Option<TokenStream> {
+    if !origins.contains(&Origin::of(ty)?) || mentions_parameter(set, ty) {
         return None;
     }
     let krate = set.krate();
@@ -56,14 +131,110 @@ fn assertion(set: &Set, check: &TokenStream, ty: &Type, written: &impl ToTokens)
     Some(quote!(#krate::__private::#call;))
 }
 
-/// What everybody knows to move: not worth the compiler's time.
-fn is_plain(ty: &Type) -> bool {
-    const PLAIN: [&str; 17] = [
-        "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128",
-        "usize", "()",
-    ];
-    PLAIN.contains(&crate::text::of(ty).as_str())
+/// Where a type that may not move comes from, as far as its names tell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Standard,
+    Unknown,
 }
+
+impl Origin {
+    /// None for what everybody knows to move, which is not worth the compiler's time.
+    fn of(ty: &Type) -> Option<Self> {
+        let mut mentioned = HashSet::new();
+        names::collect_identifiers(ty.to_token_stream(), &mut mentioned);
+        let is_pointer = text::of(ty).contains('*');
+        let mut moves = mentioned.iter().map(|name| MOVES.contains(&name.as_str()));
+        let is_standard = |name: &String| MOVES.contains(&name.as_str()) || STANDARD.contains(&name.as_str());
+        match mentioned.iter().all(is_standard) {
+            true if moves.all(|moves| moves) && !is_pointer => None,
+            true => Some(Self::Standard),
+            false => Some(Self::Unknown),
+        }
+    }
+}
+
+/// Names whose types move if what is in them does. Should a name be another's, the compiler still has the last word.
+const MOVES: [&str; 37] = [
+    "bool",
+    "char",
+    "f32",
+    "f64",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "i128",
+    "isize",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "u128",
+    "usize",
+    "str",
+    "static",
+    "std",
+    "core",
+    "alloc",
+    "string",
+    "vec",
+    "option",
+    "result",
+    "boxed",
+    "collections",
+    "Box",
+    "Option",
+    "Result",
+    "String",
+    "Vec",
+    "VecDeque",
+    "HashMap",
+    "HashSet",
+    "BTreeMap",
+    "BTreeSet",
+];
+
+/// Other names that the standard library's types are written with, and no set is.
+const STANDARD: [&str; 37] = [
+    "rc",
+    "cell",
+    "sync",
+    "any",
+    "error",
+    "fmt",
+    "ops",
+    "iter",
+    "future",
+    "pin",
+    "ptr",
+    "dyn",
+    "fn",
+    "for",
+    "const",
+    "mut",
+    "Rc",
+    "Weak",
+    "Cell",
+    "RefCell",
+    "OnceCell",
+    "Ref",
+    "RefMut",
+    "Arc",
+    "Mutex",
+    "MutexGuard",
+    "RwLock",
+    "NonNull",
+    "Any",
+    "Debug",
+    "Error",
+    "Fn",
+    "FnMut",
+    "FnOnce",
+    "Iterator",
+    "Item",
+    "Send",
+];
 
 fn mentions_parameter(set: &Set, ty: &Type) -> bool {
     let mut mentioned = HashSet::new();
@@ -72,4 +243,34 @@ fn mentions_parameter(set: &Set, ty: &Type) -> bool {
     let types = generics.type_params().map(|param| &param.ident);
     let mut parameters = types.chain(generics.const_params().map(|param| &param.ident));
     parameters.any(|parameter| mentioned.contains(&parameter.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(ty: &str) -> Option<Origin> {
+        Origin::of(&syn::parse_str(ty).expect("a test gives a type"))
+    }
+
+    #[test]
+    fn what_everybody_knows_to_move_is_not_checked() {
+        for ty in ["i64", "()", "[u8; 4]", "Vec<Option<String>>", "std::vec::Vec<u8>", "&'static str"] {
+            assert!(origin(ty).is_none(), "{ty}");
+        }
+    }
+
+    #[test]
+    fn what_holds_no_set_is_checked_inside() {
+        for ty in ["Rc<u8>", "RefCell<std::rc::Rc<u8>>", "*const u8", "Box<dyn Fn(&str) -> usize>", "fn(u8) -> u8"] {
+            assert!(origin(ty) == Some(Origin::Standard), "{ty}");
+        }
+    }
+
+    #[test]
+    fn what_may_hold_the_very_set_is_checked_beside() {
+        for ty in ["Service<Counter>", "Vec<Peer>", "Rc<Counter>", "Box<dyn Shape>"] {
+            assert!(origin(ty) == Some(Origin::Unknown), "{ty}");
+        }
+    }
 }

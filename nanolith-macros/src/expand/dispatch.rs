@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 
 use crate::{
     ast::{Receiver, Set, Task},
-    expand::{calls_over, hooks, id, impl_attrs, phantom},
+    expand::{calls_over, check, hooks, id, impl_attrs, phantom},
     names,
 };
 
@@ -33,17 +33,17 @@ pub(crate) fn inert(set: &Set) -> TokenStream {
 
 fn implementation(set: &Set, members: &TokenStream) -> TokenStream {
     let (attrs, krate, this, tasks, outputs) =
-        (impl_attrs(set), set.krate(), set.this(), set.task_type(), set.output_type());
+        (impl_attrs(set), set.krate(), set.this(), check::tasks(set), check::outputs(set));
     let generics = set.generics();
-    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
     let (calls, shared, constants) = (calls(set), shared(set), id::constants(set));
     let executor = &set.executor;
     let over_executor = calls_over(set, &quote!(#executor));
     quote! {
         #attrs
         impl #impl_generics #krate::TaskSet for #this #where_clause {
-            type Task = #tasks #type_generics;
-            type Output = #outputs #type_generics;
+            type Task = #tasks;
+            type Output = #outputs;
             type Calls<#executor> = #over_executor;
             #shared
             #constants

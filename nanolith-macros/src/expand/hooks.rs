@@ -1,13 +1,13 @@
 //! `const HOOKS`, and `service`, which runs the `#[init]`.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{Ident, ReturnType};
 
 use crate::{
     ast::{Hook, Receiver, Set, Start},
     attr::{self, HookKind},
-    expand::doc,
+    expand::{check, doc},
     names,
 };
 
@@ -85,12 +85,16 @@ pub(crate) fn service(set: &Set) -> TokenStream {
     let infallible = quote!(#krate::ServiceBuilder<#this, ::core::convert::Infallible>);
     match set.start() {
         Start::Init(init) => service_of_init(set, init),
-        Start::WithState => quote! {
-            #doc
-            #vis fn service(state: #this) -> #infallible {
-                #krate::ServiceBuilder::with_state(state)
+        Start::WithState => {
+            let (handed, place) = (handed(set), names::place_of(set.this()));
+            let with_state = quote_spanned!(place=> with_state(state));
+            quote! {
+                #doc
+                #vis fn service(state: #this) -> #infallible #handed {
+                    #krate::ServiceBuilder::#with_state
+                }
             }
-        },
+        }
         Start::Stateless => quote! {
             #doc
             #vis fn service() -> #infallible {
@@ -98,6 +102,12 @@ pub(crate) fn service(set: &Set) -> TokenStream {
             }
         },
     }
+}
+
+/// A generic set may have states that can be handed over and states that cannot: their callers are told.
+fn handed(set: &Set) -> Option<TokenStream> {
+    let krate = set.krate();
+    (!set.generics().params.is_empty()).then(|| quote!(where Self: #krate::__private::Handed))
 }
 
 fn service_of_init(set: &Set, init: &Hook) -> TokenStream {
@@ -121,8 +131,10 @@ fn service_of_init(set: &Set, init: &Hook) -> TokenStream {
             move |#bound: #krate::Context<#this>| async move { #into_result(#path(#context #(#names),*).await) }
         },
     };
+    let rebound = check::rebound(set, &init.params);
     quote! {
         #signature {
+            #rebound
             #krate::ServiceBuilder::#construct(#start)
         }
     }
@@ -155,7 +167,11 @@ fn init_output(set: &Set) -> TokenStream {
 
 /// An item of `<Output as Trait>`; where that does not hold, the compiler points at the user's output type.
 fn of_output(set: &Set, hook: &Hook, output: &TokenStream, item: &str) -> TokenStream {
-    let (krate, ty) = (set.krate(), hook.function.output());
+    let krate = set.krate();
+    let ty = match hook.kind {
+        HookKind::Init => check::init_output(set, hook),
+        _ => hook.function.output().into_token_stream(),
+    };
     let place = match &hook.function.sig.output {
         ReturnType::Type(_, ty) => names::place_of(ty),
         ReturnType::Default => names::quietly(hook.function.sig.ident.span()),

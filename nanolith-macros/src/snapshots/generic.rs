@@ -250,7 +250,10 @@ where
     /// A service of `Stack`, to be launched.
     pub fn service(
         state: Self,
-    ) -> ::nanolith::ServiceBuilder<Self, ::core::convert::Infallible> {
+    ) -> ::nanolith::ServiceBuilder<Self, ::core::convert::Infallible>
+    where
+        Self: ::nanolith::__private::Handed,
+    {
         ::nanolith::ServiceBuilder::with_state(state)
     }
     /// A state to share between the tasks of a pool: `.on(&pool)` or `.tasks()` gives the typed calls.

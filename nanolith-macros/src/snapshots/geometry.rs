@@ -267,6 +267,5 @@ impl Geometry {
     unreachable_pub
 )]
 const _: () = {
-    ::nanolith::__private::argument::<String>();
     ::nanolith::__private::returned::<Result<i64, ParseIntError>>();
 };

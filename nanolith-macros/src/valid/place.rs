@@ -1,7 +1,7 @@
 //! Where the attribute may stand.
 
 use proc_macro2::TokenStream;
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 use syn::{GenericParam, Item, ItemImpl, ItemMod, Lifetime, PathArguments, Type, visit::Visit};
 
 use crate::{
@@ -113,7 +113,8 @@ fn check_module(item: &ItemMod, mistakes: &mut Mistakes) {
             "tasks are read from an inline module: `mod {name} {{ .. }}`; the macro cannot see \
                 another file"
         );
-        mistakes.at(item, message);
+        let (keyword, semi) = (&item.mod_token, &item.semi);
+        mistakes.at(quote!(#keyword #name #semi), message);
     }
     if let Some(unsafety) = &item.unsafety {
         mistakes.at(unsafety, "tasks cannot come from an `unsafe mod`; use `mod name { .. }`");

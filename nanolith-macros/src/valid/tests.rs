@@ -62,6 +62,7 @@ fn arguments_are_owned_and_named() {
         ("pub fn f(x: &mut T) {}", "take `T`, and give it back"),
         ("pub fn f(x: Option<&T>) {}", "this borrows inside"),
         ("pub fn f(x: Cow<'_, str>) {}", "this borrows inside"),
+        ("pub fn f(x: Option<Cow<str>>) {}", "this borrows inside"),
         ("pub fn f(x: impl Fn(u8)) {}", "`Box<dyn Fn(u8) + Send>`"),
         ("pub fn f(x: dyn Fn()) {}", "take `Box<dyn Fn() + Send>`"),
         ("pub fn f(x: str) {}", "take `String`"),
@@ -82,6 +83,7 @@ fn arguments_are_owned_and_named() {
 fn what_a_function_takes_is_no_borrow_of_its_own() {
     assert!(told_in_impl("pub fn f(x: fn(&T) -> &T, y: Box<dyn for<'a> Fn(&'a T) + Send>) {}").is_empty());
     assert!(told_in_impl("pub fn f(x: &'static str, y: Cow<'static, str>) -> &'static str { x }").is_empty());
+    assert!(told_in_impl("pub fn f(x: fn(Cow<str>), y: Cow) {}").is_empty());
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{
-    Generics, Lifetime, ParenthesizedGenericArguments, Type, TypeFnPtr, TypeImplTrait, TypeInfer, TypeReference,
+    GenericArgument, Generics, Lifetime, ParenthesizedGenericArguments, PathArguments, PathSegment, Type, TypeFnPtr,
+    TypeImplTrait, TypeInfer, TypeReference,
     visit::{self, Visit},
 };
 
@@ -172,7 +173,20 @@ impl Search {
     }
 }
 
+/// A lifetime that is left out of a path cannot be seen, but in the one type that everybody knows to have one.
+fn leaves_lifetime_out(segment: &PathSegment) -> bool {
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return false };
+    segment.ident == "Cow" && !arguments.args.iter().any(|argument| matches!(argument, GenericArgument::Lifetime(_)))
+}
+
 impl<'ast> Visit<'ast> for Search {
+    fn visit_path_segment(&mut self, segment: &'ast PathSegment) {
+        if !self.in_function && leaves_lifetime_out(segment) {
+            self.find(Finding::BorrowInside(segment.to_token_stream()));
+        }
+        visit::visit_path_segment(self, segment);
+    }
+
     fn visit_type_reference(&mut self, ty: &'ast TypeReference) {
         if ty.lifetime.is_none() && !self.in_function {
             self.find(Finding::BorrowInside(ty.to_token_stream()));

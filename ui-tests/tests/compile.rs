@@ -1,0 +1,121 @@
+//! What must compile, what must not, and what the compiler says of it: a file a case, in `ui/pass` and `ui/fail`.
+//!
+//! Words are compared on one toolchain, [`PINNED`]; on any other a case must only fail. After a wanted change,
+//! `TRYBUILD=overwrite cargo test -p nanolith-ui-tests` writes them anew. One case is about a cargo feature that is off:
+//! `cargo test -p nanolith-ui-tests --no-default-features` runs it.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+use trybuild::TestCases;
+
+/// The toolchain whose words are beside the cases.
+const PINNED: &str = "rustc 1.95.";
+
+/// The misuses have numbers, each with a file or more.
+const MISUSES: std::ops::RangeInclusive<u8> = 1..=53;
+
+/// They are about ports and messages, which are still to come.
+const STILL_TO_COME: [u8; 3] = [50, 52, 53];
+
+/// The one about the feature `wire`, which is on for all others.
+const WITHOUT_WIRE: &str = "39_";
+
+#[test]
+#[cfg(feature = "wire")]
+fn what_must_compile_compiles_and_runs() {
+    TestCases::new().pass("tests/ui/pass/*.rs");
+}
+
+#[test]
+fn what_must_not_compile_is_told_in_these_words() {
+    let cases = cases("rs").into_iter().filter(|case| name(case).starts_with(WITHOUT_WIRE) != cfg!(feature = "wire"));
+    if is_pinned() {
+        let tests = TestCases::new();
+        cases.for_each(|case| tests.compile_fail(case));
+    } else {
+        must_only_fail(&cases.collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn every_misuse_has_its_file() {
+    let files = cases("rs");
+    for number in MISUSES.filter(|number| !STILL_TO_COME.contains(number)) {
+        let prefix = format!("{number:02}_");
+        assert!(files.iter().any(|file| name(file).starts_with(&prefix)), "nothing in ui/fail starts with `{prefix}`");
+    }
+}
+
+#[test]
+fn every_case_has_its_words_and_all_words_their_case() {
+    assert_eq!(
+        cases("rs").iter().map(|file| name(file)).collect::<Vec<_>>(),
+        cases("stderr").iter().map(|file| name(file)).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn no_words_name_the_machine_they_were_written_on() {
+    for file in cases("stderr") {
+        let words = fs::read_to_string(&file).expect("it is there");
+        for path in ["/home/", "/root/", "/tmp/", "/Users/", ":\\", "registry"] {
+            assert!(!words.contains(path), "`{path}` in {}", file.display());
+        }
+    }
+}
+
+/// The files of one kind in `ui/fail`, in order.
+fn cases(extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir("tests/ui/fail").expect("tests run where the package is");
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("it can be read").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|found| found == extension));
+    files.sort();
+    files
+}
+
+/// Its name, less the extension.
+fn name(file: &Path) -> String {
+    file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn is_pinned() -> bool {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let version = Command::new(rustc).arg("--version").output().expect("a compiler built this test");
+    String::from_utf8_lossy(&version.stdout).starts_with(PINNED)
+}
+
+/// Checks each case as a program of a package made for it, whose dependencies compile.
+fn must_only_fail(cases: &[PathBuf]) {
+    let package = package_of(cases);
+    for case in cases {
+        let name = name(case);
+        let check =
+            Command::new(env!("CARGO")).args(["check", "--quiet", "--bin", &name]).current_dir(&package).output();
+        let output = check.expect("cargo runs");
+        let words = String::from_utf8_lossy(&output.stderr);
+        let is_its_own = words.contains(&format!("could not compile `must-only-fail` (bin \"{name}\")"));
+        assert!(!output.status.success() && is_its_own, "{name} must fail, by itself:\n{words}");
+    }
+}
+
+/// A package with a program for each case. It builds with the versions that this workspace has.
+fn package_of(cases: &[PathBuf]) -> PathBuf {
+    let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("must-only-fail");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a workspace is around it");
+    let features = if cfg!(feature = "wire") { "\"wire\"" } else { "" };
+    let mut manifest = format!(
+        "[package]\nname = \"must-only-fail\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n\
+            nanolith = {{ path = {root:?}, features = [{features}] }}\n"
+    );
+    for case in cases {
+        let path = fs::canonicalize(case).expect("it is there");
+        manifest += &format!("[[bin]]\nname = {:?}\npath = {path:?}\n", name(case));
+    }
+    fs::create_dir_all(&package).expect("the target directory can be written");
+    fs::write(package.join("Cargo.toml"), manifest).expect("the target directory can be written");
+    fs::copy(root.join("Cargo.lock"), package.join("Cargo.lock")).expect("the workspace has one");
+    package
+}

@@ -1,0 +1,6 @@
+use nanolith::prelude::*;
+
+#[define]
+pub struct Geometry;
+
+fn main() {}

@@ -1,0 +1,8 @@
+use nanolith::prelude::*;
+
+#[define]
+pub enum Shape {
+    Circle,
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use nanolith::prelude::*;
+
+pub struct Set;
+
+#[define]
+impl Set {
+    fn add(x: i64, y: i64) -> i64 {
+        x + y
+    }
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use nanolith::prelude::*;
+
+#[define]
+mod set {
+    fn add(x: i64, y: i64) -> i64 {
+        x + y
+    }
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use nanolith::prelude::*;
+
+#[define]
+mod set {
+    pub fn length(text: &str) -> usize {
+        text.len()
+    }
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use nanolith::prelude::*;
+
+pub struct Set;
+
+#[define]
+impl Set {
+    pub fn count(cx: &mut Context<Self>) -> bool {
+        cx.is_cancelled()
+    }
+}
+
+fn main() {}

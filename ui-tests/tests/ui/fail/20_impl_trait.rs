@@ -1,0 +1,12 @@
+use nanolith::prelude::*;
+
+pub struct Set;
+
+#[define]
+impl Set {
+    pub fn up_to(n: u8) -> impl Iterator<Item = u8> {
+        0..n
+    }
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use nanolith::prelude::*;
+
+#[define]
+mod set {
+    pub fn close() {}
+}
+
+fn main() {}

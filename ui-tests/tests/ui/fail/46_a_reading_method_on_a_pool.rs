@@ -1,0 +1,26 @@
+use nanolith::prelude::*;
+
+pub struct Counter {
+    total: i64,
+}
+
+#[define]
+impl Counter {
+    pub fn bump(&mut self, by: i64) -> i64 {
+        self.total += by;
+        self.total
+    }
+
+    pub fn total(&self) -> i64 {
+        self.total
+    }
+
+    #[task(local)]
+    pub async fn later(x: i64) -> i64 {
+        x
+    }
+}
+
+fn main() {
+    drop(Counter::tasks().total().wait());
+}

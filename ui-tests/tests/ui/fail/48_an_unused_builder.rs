@@ -1,0 +1,23 @@
+#![deny(unused_must_use)]
+
+use nanolith::prelude::*;
+
+pub struct Geometry;
+
+#[define]
+impl Geometry {
+    /// Adds two numbers.
+    pub fn add(x: i64, y: i64) -> i64 {
+        x + y
+    }
+
+    pub fn sum(values: Vec<i64>) -> i64 {
+        values.into_iter().sum()
+    }
+}
+
+fn main() {
+    Geometry::service();
+    Geometry::service().launch();
+    Geometry::tasks().add(4, 5).submit_async();
+}
