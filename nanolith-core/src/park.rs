@@ -1,11 +1,14 @@
 //! A thread as a waker: what blocks here waits as a future would.
 
+use once_cell::sync::Lazy;
 use std::{
+    hint,
+    num::NonZero,
     sync::Arc,
     sync::atomic::{AtomicBool, Ordering},
     task::{Wake, Waker},
     thread::{self, Thread},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// The thread to unpark, and whether somebody has called for it since it last looked.
@@ -59,8 +62,15 @@ impl Parking {
         Recall(within.then_some(&self.parker))
     }
 
+    /// Looks for a while whether the waker is used. Sleep follows, if it is not.
+    pub(crate) fn look_on(&self, limit: Duration) {
+        // ORDERING: Relaxed, `park_until` looks again.
+        look_on(limit, || self.parker.called.load(Ordering::Relaxed));
+    }
+
     /// Sleeps until the waker is used, or until `deadline`. Says whether it was used.
     pub(crate) fn park_until(&self, deadline: Option<Instant>) -> bool {
+        self.look_on(BRIEF);
         loop {
             // ORDERING: Acquire, pairs with the Release in `wake_by_ref`.
             if self.parker.called.swap(false, Ordering::Acquire) {
@@ -79,6 +89,37 @@ impl Parking {
         }
     }
 }
+
+/// How long a thread that waits for an answer looks on before it sleeps: what waking it would cost.
+const BRIEF: Duration = Duration::from_micros(10);
+
+/// How long a thread that serves looks on for more before it sleeps: a few wake-ups' worth.
+pub(crate) const LINGER: Duration = Duration::from_micros(30);
+
+/// Looking on pays only where somebody else can run meanwhile.
+static CAN_LOOK_ON: Lazy<bool> = Lazy::new(|| thread::available_parallelism().map_or(1, NonZero::get) > 1);
+
+/// Looks on until `seen`, but not longer than `limit`, and not at all where that would keep others from running.
+pub(crate) fn look_on(limit: Duration, seen: impl Fn() -> bool) {
+    if !*CAN_LOOK_ON || seen() {
+        return;
+    }
+    let end = Instant::now() + limit;
+    loop {
+        for _ in 0..LOOKS {
+            if seen() {
+                return;
+            }
+            hint::spin_loop();
+        }
+        if Instant::now() >= end {
+            return;
+        }
+    }
+}
+
+/// How often to look between two looks at the clock.
+const LOOKS: u32 = 16;
 
 /// Calls the outer wait again when the inner one is over.
 pub(crate) struct Recall<'a>(Option<&'a Arc<Parker>>);

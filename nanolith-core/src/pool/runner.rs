@@ -3,23 +3,10 @@
 use super::{core::Work, inner::Inner};
 use crate::{
     host::{Host, Ran, Runnable},
-    panics, place,
+    panics, park, place,
     queue::Wakes,
 };
-use once_cell::sync::Lazy;
-use std::{
-    hint,
-    num::NonZero,
-    sync::{Arc, atomic::Ordering},
-    thread,
-    time::{Duration, Instant},
-};
-
-/// How long a runner without work looks on before it steps down: a few wake-ups' worth.
-const LINGER: Duration = Duration::from_micros(30);
-
-/// Looking on pays only where somebody else can run meanwhile.
-static CAN_LINGER: Lazy<bool> = Lazy::new(|| thread::available_parallelism().map_or(1, NonZero::get) > 1);
+use std::sync::{Arc, atomic::Ordering};
 
 /// What a runner did last.
 enum Last {
@@ -111,7 +98,7 @@ impl Inner {
                 self.release(core, wakes);
                 return work;
             }
-            if lingered || !*CAN_LINGER || core.paused || core.closed {
+            if lingered || core.paused || core.closed {
                 break;
             }
             lingered = true;
@@ -130,13 +117,8 @@ impl Inner {
 
     /// Waits a moment for work, off the lock.
     fn look_on(&self) {
-        let end = Instant::now() + LINGER;
-        let mut pauses = 1;
         // ORDERING: Relaxed, a hint: the lock is taken before anything is believed.
-        while self.hint.load(Ordering::Relaxed) == 0 && Instant::now() < end {
-            (0..pauses).for_each(|_| hint::spin_loop());
-            pauses = (pauses * 2).min(16);
-        }
+        park::look_on(park::LINGER, || self.hint.load(Ordering::Relaxed) > 0);
     }
 
     /// Counts a call that was run outside of a runner's round.

@@ -10,7 +10,7 @@ use crate::{
     call::slot::End,
     host::{Host, Ran, Runnable},
     panics,
-    park::Parking,
+    park::{self, Parking},
     place,
     queue::Wakes,
     task::{CallSlot, Context, Owner, ServiceGround, TaskSet, on_close, run_on_service},
@@ -96,6 +96,7 @@ impl<S: TaskSet> Desk<S> {
                 Step::Run(call) => self.run(&call),
                 Step::Again => {}
                 Step::Park => {
+                    parking.look_on(park::LINGER);
                     parking.park_until(None);
                 }
                 Step::Leave => return self.inner.lock().life,
