@@ -35,7 +35,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("features", "every combination of features, checked; the tests with all of them", features),
     Command::new("tree", "a user's default build stays under 30 crates", tree),
     Command::new("deny", "licences, bans and sources of all dependencies", deny),
-    Command::new("examples", "the two programs on small input", examples),
+    Command::new("examples", "the programs on small input", examples),
     Command::new("loom", "the slot's protocol under loom, every schedule within its bounds", loom),
     Command::new("miri", "the lower floors under miri (nightly, with miri and rust-src)", miri),
     Command::new("tsan", "nanolith-core's tests under ThreadSanitizer (nightly, with rust-src)", tsan),
@@ -119,6 +119,7 @@ fn deny() -> Outcome {
 
 fn examples() -> Outcome {
     cargo("run --release --example census -- .").run()?;
+    cargo("run --release --example undo").run()?;
     cargo("run --release --example roots -- 100000").run()
 }
 
