@@ -3,7 +3,7 @@
 
 use crate::{
     error::Caller,
-    host::{Host, HostId, Loan, Ran, WouldDeadlock},
+    host::{Host, HostId, Loan, WouldDeadlock},
     id::TaskInfo,
     park::Parking,
 };
@@ -228,21 +228,22 @@ fn in_sync_task(thread: &Thread) -> bool {
     thread.running.borrow().as_ref().is_some_and(|running| !running.asynchronous)
 }
 
-/// Runs a claimed call on top of the task that waits for it. `None`: the stack is deep enough.
-pub(crate) fn run_on_top(claim: impl FnOnce() -> bool, run: impl FnOnce() -> Ran) -> Option<Ran> {
+/// Whether as many claimed calls stand on this stack as should.
+pub(crate) fn is_deep() -> bool {
+    THREAD.with(|thread| thread.depth.get() >= MAX_DEPTH)
+}
+
+/// Runs a claimed call on top of the task that waits for it.
+pub(crate) fn run_on_top<R>(run: impl FnOnce() -> R) -> R {
     THREAD.with(|thread| {
-        let depth = thread.depth.get();
-        if depth >= MAX_DEPTH || !claim() {
-            return None;
-        }
-        let _depth = set(&thread.depth, depth + 1);
+        let _depth = set(&thread.depth, thread.depth.get() + 1);
         // The task below may be pending in a `block_on`; what it lent stays lent, and the one on top lends for itself.
         let _pending = set(&thread.pending, 0);
         let _lent = set(&thread.lent, None);
         let parking = Parking::of_this_thread();
         let _outer = parking.within_another(thread.waiting.get());
         let _waiting = set(&thread.waiting, false);
-        Some(run())
+        run()
     })
 }
 

@@ -172,5 +172,6 @@ impl Drop for Inner {
     /// Nobody is left to run what waits in a pool that was paused: its calls end.
     fn drop(&mut self) {
         self.end_queued(End::Closed);
+        self.spares.dismiss();
     }
 }

@@ -5,7 +5,10 @@ use super::{
     inner::Inner,
     stack,
 };
-use crate::{host::Host, panics, place};
+use crate::{
+    host::{Host, Runnable},
+    panics, place,
+};
 use std::{
     io,
     sync::{Arc, Weak, mpsc},
@@ -103,6 +106,15 @@ pub(super) fn send(inner: &Arc<Inner>, generation: u64) {
     let rayon = inner.rayon().clone();
     if let Some(rayon) = rayon {
         spawn(&rayon, Sent::Begin(inner.clone(), generation));
+    }
+}
+
+/// Runs a claimed call on a rayon thread, when one is free.
+pub(super) fn run_apart(inner: &Arc<Inner>, call: Arc<dyn Runnable>) {
+    let rayon = inner.rayon().clone();
+    if let Some(rayon) = rayon {
+        let pool = inner.clone();
+        rayon.spawn(move || pool.run_apart(call));
     }
 }
 

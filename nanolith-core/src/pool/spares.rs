@@ -41,6 +41,8 @@ struct State {
     idle: usize,
     total: usize,
     started: usize,
+    /// The pool is gone: nobody sends errands any more.
+    dismissed: bool,
 }
 
 /// The spare threads of one pool. They hold no pool while they are idle.
@@ -62,6 +64,12 @@ impl Spares {
     /// How many threads there are now.
     pub(super) fn total(&self) -> usize {
         self.lock().total
+    }
+
+    /// Lets every idle thread go.
+    pub(super) fn dismiss(&self) {
+        self.lock().dismissed = true;
+        self.called.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -111,6 +119,11 @@ impl Spares {
             if let Some(errand) = state.errands.pop_front() {
                 state.idle -= 1;
                 return Some(errand);
+            }
+            if state.dismissed {
+                state.idle -= 1;
+                state.total -= 1;
+                return None;
             }
             let (back, waited) = self.called.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
             state = back;

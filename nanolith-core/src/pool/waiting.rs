@@ -4,6 +4,7 @@
 use super::{
     core::{Start, Work},
     inner::Inner,
+    rayon_pool,
     spares::Errand,
 };
 use crate::{
@@ -49,16 +50,15 @@ impl Host for Inner {
     }
 
     fn awaited(self: Arc<Self>, call: &Arc<dyn Runnable>, blocking: bool) -> Verdict {
-        if !call.is_queued() {
+        if !call.is_queued() || !(blocking || self.lock().paused) || !call.claim() {
             return Verdict::Wait;
         }
-        if blocking && self.clone().run_on_top(call) {
+        self.begun(&**call);
+        // A thread that would stand still runs the very call itself. Where its stack is deep enough, or where it is a
+        // future that waits in a paused pool, another thread does.
+        if (blocking && !place::is_deep()) || !self.run_beside(call, blocking) {
+            self.run_on_top(call);
             return Verdict::Ran;
-        }
-        // Where this stack is deep enough, or nothing else is started, another thread takes the very call.
-        if (blocking || self.lock().paused) && call.claim() {
-            self.begun(&**call);
-            self.run_beside(call.clone());
         }
         Verdict::Wait
     }
@@ -85,20 +85,11 @@ impl Host for Inner {
 }
 
 impl Inner {
-    /// Runs the very call that this thread waits for, in the slot that it holds.
-    fn run_on_top(self: Arc<Self>, call: &Arc<dyn Runnable>) -> bool {
-        let claim = || {
-            let claimed = call.claim();
-            if claimed {
-                self.begun(&**call);
-            }
-            claimed
-        };
-        let ran = place::run_on_top(claim, || self.run_call(call.clone()));
-        if ran == Some(Ran::Done) {
-            Host::finished(&*self, call.meta().is_inside());
+    /// Runs a claimed call that this thread waits for, in the slot that it holds.
+    fn run_on_top(&self, call: &Arc<dyn Runnable>) {
+        if place::run_on_top(|| self.run_call(call.clone())) == Ran::Done {
+            Host::finished(self, call.meta().is_inside());
         }
-        ran.is_some()
     }
 
     /// A queued call of ours was claimed out of turn.
@@ -108,15 +99,15 @@ impl Inner {
         self.release(core, wakes);
     }
 
-    /// Runs a claimed call on another thread, whatever its turn.
-    fn run_beside(self: &Arc<Self>, call: Arc<dyn Runnable>) {
-        if let Err(Errand::Run(pool, call)) = self.spares.send(Errand::Run(self.clone(), call)) {
-            // No spare thread: a rayon thread runs it when one is free.
-            let rayon = self.rayon().clone();
-            rayon.into_iter().for_each(|rayon| {
-                let (pool, call) = (pool.clone(), call.clone());
-                rayon.spawn(move || pool.run_apart(call));
-            });
+    /// Runs a claimed call on another thread, whatever its turn. Says false where there is none, and this one may as well
+    /// run it; for a future, which does not stand still, a rayon thread does when one is free.
+    fn run_beside(self: &Arc<Self>, call: &Arc<dyn Runnable>, blocking: bool) -> bool {
+        if self.spares.send(Errand::Run(self.clone(), call.clone())).is_ok() {
+            return true;
         }
+        if !blocking {
+            rayon_pool::run_apart(self, call.clone());
+        }
+        !blocking
     }
 }
