@@ -152,8 +152,9 @@ impl Core {
         }
         self.running += 1;
         self.tokens += 1;
-        // A start whose token another runner took up is still on its way, and takes up this one.
-        (self.rayon.coming < self.tokens).then(|| self.send())
+        // A start whose token another runner took up is still on its way, and takes up this one, if a thread is free for it.
+        let on_its_way = self.rayon.coming >= self.tokens && self.rayon.occupied + self.tokens <= self.rayon.total;
+        (!on_its_way).then(|| self.send())
     }
 
     /// Chooses the thread for a token: a rayon thread if one is free.
