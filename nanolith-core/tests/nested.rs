@@ -230,29 +230,6 @@ fn a_helper_that_waits_frees_a_slot() {
 }
 
 #[test]
-fn a_start_that_no_thread_can_take_up_is_not_relied_on() {
-    let pool = pool(1);
-    let (outer, inner, elsewhere) = (calls(&pool), calls(&pool), calls(&self::pool(1)));
-    for _ in 0..200 {
-        // The only rayon thread waits while a start may be on its way to it; then two more are needed.
-        let (open, opened) = gate();
-        let (first, second) = (elsewhere.clone(), inner.clone());
-        let waits = outer.run(move || {
-            let unrelated = first.run(move || {
-                opened();
-                1
-            });
-            unrelated.wait().expect("it runs")
-        });
-        let waits = waits.submit();
-        let nested = outer.run(move || second.later(async { 1 }).wait().expect("it runs")).submit();
-        assert_eq!(nested.wait_timeout(LONG).expect("it ends").expect("it runs"), 1);
-        open.send(()).expect("it waits");
-        assert_eq!(waits.wait().expect("it runs"), 1);
-    }
-}
-
-#[test]
 fn work_that_does_not_wait_needs_no_spare_thread() {
     let pool = pool(4);
     let calls = calls(&pool);

@@ -154,6 +154,7 @@ impl Core {
         self.tokens += 1;
         // A start whose token another runner took up is still on its way, and takes up this one, if a thread is free for it.
         let on_its_way = self.rayon.coming >= self.tokens && self.rayon.occupied + self.tokens <= self.rayon.total;
+
         (!on_its_way).then(|| self.send())
     }
 
@@ -216,5 +217,58 @@ impl Core {
             }
         }
         (None, Wakes::default())
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::queue::Bounds;
+
+    /// A core of so many rayon threads, with work for every runner.
+    fn core(threads: usize) -> Core {
+        let mut core = Core::new(Queue::new(Bounds { queued: 10, in_flight: 10 }), threads);
+        for _ in 0..10 {
+            let (work, task) = async_task::spawn(async {}, drop);
+            task.detach();
+            core.queue.resume(0, Work::Resume(work));
+        }
+        core
+    }
+
+    #[test]
+    fn a_start_that_no_thread_can_take_up_is_not_relied_on() {
+        let mut core = core(1);
+        assert_eq!(core.want(), Some(Start::Rayon(0)));
+        assert!(core.take_token(None), "a spare thread was first");
+        let _helps = core.lend(false); // the only rayon thread stands still, and the start on its way to it with it
+        assert_eq!(core.want(), Some(Start::Spare));
+    }
+
+    #[test]
+    fn a_start_on_its_way_to_a_free_thread_is_enough() {
+        let mut core = core(2);
+        assert_eq!(core.want(), Some(Start::Rayon(0)));
+        assert!(core.take_token(None));
+        assert_eq!(core.want(), None, "it takes up the new token");
+        assert_eq!(core.tokens, 1);
+    }
+
+    #[test]
+    fn each_thread_that_waits_lets_one_more_run() {
+        let mut core = core(1);
+        let _sent = core.want();
+        assert!(core.take_token(Some(0)));
+        assert_eq!(core.want(), None, "one runs, as many as may");
+        core.active = 1;
+        let slot = core.lend(true);
+        assert_eq!(core.want(), Some(Start::Spare));
+        assert!(core.take_token(None));
+        core.take_back(slot);
+        assert!(core.is_superfluous(Some(0)), "two run for a moment, and the next that is done steps down");
+        let helper = core.lend(false);
+        core.step_down(None);
+        assert_eq!(core.want(), Some(Start::Spare), "the one who waits as rayon does is not counted on");
+        core.take_back(helper);
     }
 }
