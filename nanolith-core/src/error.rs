@@ -41,7 +41,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// assert!(error.to_string().starts_with("`Geometry::add` was refused, since the executor is closed; submitted at"));
 /// # Ok::<(), nanolith::BuildError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum CallError {
     /// The task panicked; its executor lives on.
@@ -243,7 +243,7 @@ impl CallError {
             Self::TimedOut(_) => "timed out",
             Self::Full(_) => "was refused, since the queue was full",
             Self::Dropped(_) => "was dropped from the full queue",
-            Self::Closed(_) => "was refused, since the executor is closed",
+            Self::Closed(_) => "ended, since its executor was closed",
             Self::Crashed(_) => "was lost when the service crashed",
             Self::Lost(_) => "was let go by its executor without an end",
             Self::WouldDeadlock(_) => "would have waited for itself",
@@ -263,6 +263,13 @@ impl fmt::Display for CallError {
             _ => {}
         }
         write!(f, "; {}", self.at())
+    }
+}
+
+/// The same as its text, so that a `main` that returns it, or an `unwrap`, says what a person can read.
+impl fmt::Debug for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

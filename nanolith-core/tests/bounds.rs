@@ -366,6 +366,24 @@ fn a_closed_pool_finishes_what_it_accepted() {
 }
 
 #[test]
+fn a_paused_pool_that_is_closed_finishes_what_it_accepted() {
+    let (pool, calls) = bounded(100, OnFull::Wait);
+    pool.pause();
+    let accepted = calls.run(|| 1).submit();
+    pool.close();
+    assert_eq!(accepted.wait_timeout(LONG).expect("it ends").expect("it was accepted"), 1);
+}
+
+#[test]
+fn shutdown_of_a_paused_pool_starts_nothing() {
+    let (pool, calls) = bounded(100, OnFull::Wait);
+    pool.pause();
+    let queued: Vec<_> = (0..10).map(|n| calls.run(move || n).submit()).collect();
+    assert_eq!(pool.shutdown_now(), 10);
+    assert!(queued.into_iter().all(|job| matches!(job.wait(), Err(CallError::Cancelled(_)))));
+}
+
+#[test]
 fn a_pool_that_nobody_holds_finishes_what_it_accepted() {
     let (pool, calls) = bounded(100, OnFull::Wait);
     pool.pause();

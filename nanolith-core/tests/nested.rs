@@ -383,6 +383,31 @@ fn past_the_cap_a_wait_that_cannot_end_is_told_so() {
 }
 
 #[test]
+fn waits_too_deep_for_the_cap_are_told_so() {
+    fn chain(calls: &Arc<AnyCalls<Pool>>, depth: i64, deadlocks: &Arc<AtomicUsize>) -> i64 {
+        if depth == 0 {
+            return 0;
+        }
+        let (inner, seen) = (calls.clone(), deadlocks.clone());
+        match calls.run(move || chain(&inner, depth - 1, &seen)).wait() {
+            Ok(reached) => reached + 1,
+            Err(CallError::WouldDeadlock(_)) => {
+                deadlocks.fetch_add(1, Ordering::Relaxed);
+                0
+            }
+            Err(other) => panic!("not {other}"),
+        }
+    }
+    for spares in [0, 2] {
+        let pool = Pool::builder().concurrency(Concurrency::Exact(1)).max_spare_threads(spares).build().expect("sound");
+        let deadlocks = Arc::new(AtomicUsize::new(0));
+        let reached = chain(&calls(&pool), 2_000, &deadlocks);
+        assert!((60..2_000).contains(&reached), "{reached}");
+        assert_eq!(deadlocks.load(Ordering::Relaxed), 1);
+    }
+}
+
+#[test]
 fn many_waits_for_one_gate_stay_within_the_cap() {
     let pool =
         Pool::builder().name("capped").concurrency(Concurrency::Exact(2)).max_spare_threads(8).build().expect("sound");

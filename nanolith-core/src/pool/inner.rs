@@ -100,9 +100,18 @@ impl Inner {
 
     // ----- the end
 
+    /// Refuses calls from outside from now on, and starts nothing that is queued, until [`Inner::close`].
+    pub(super) fn close_paused(&self) {
+        let mut core = self.lock();
+        core.closed = true;
+        core.paused = true;
+    }
+
+    /// Refuses calls from outside from now on. What was accepted finishes, also in a paused pool.
     pub(super) fn close(&self) {
         let mut core = self.lock();
         core.closed = true;
+        core.paused = false;
         let wakes = core.queue.dismiss_line();
         self.release(core, wakes);
     }

@@ -62,7 +62,6 @@ struct Last(Arc<Inner>);
 impl Drop for Last {
     fn drop(&mut self) {
         self.0.close();
-        self.0.set_paused(false);
     }
 }
 
@@ -291,8 +290,10 @@ impl Pool {
     /// # Ok::<(), nanolith::BuildError>(())
     /// ```
     pub fn shutdown_now(&self) -> usize {
+        self.inner().close_paused();
+        let ended = self.inner().end_queued(End::Cancelled);
         self.inner().close();
-        self.inner().end_queued(End::Cancelled)
+        ended
     }
 
     /// Whether it was closed.

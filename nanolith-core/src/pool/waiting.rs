@@ -8,6 +8,7 @@ use super::{
     spares::Errand,
 };
 use crate::{
+    call::slot::End,
     data::Data,
     host::{Host, HostId, Loan, Ran, Runnable, Verdict, WouldDeadlock},
     place::{self, Where},
@@ -54,13 +55,23 @@ impl Host for Inner {
             return Verdict::Wait;
         }
         self.begun(&**call);
-        // A thread that would stand still runs the very call itself. Where its stack is deep enough, or where it is a
-        // future that waits in a paused pool, another thread does.
-        if (blocking && !place::is_deep()) || !self.run_beside(call, blocking) {
+        if blocking && !place::is_deep() {
             self.run_on_top(call);
             return Verdict::Ran;
         }
-        Verdict::Wait
+        // This stack is deep enough, or a future waits in a paused pool: another thread takes the very call.
+        match self.spares.send(Errand::Run(self.clone(), call.clone())) {
+            Ok(()) => Verdict::Wait,
+            Err(_) if blocking => {
+                call.discard(End::WouldDeadlock);
+                Host::finished(&*self, call.meta().is_inside());
+                Verdict::Deadlock
+            }
+            Err(_) => {
+                rayon_pool::run_apart(&self, call.clone());
+                Verdict::Wait
+            }
+        }
     }
 
     fn left_queue(&self, call: &dyn Runnable) {
@@ -97,17 +108,5 @@ impl Inner {
         let mut core = self.lock();
         let wakes = core.queue.begun(call.meta().is_inside());
         self.release(core, wakes);
-    }
-
-    /// Runs a claimed call on another thread, whatever its turn. Says false where there is none, and this one may as well
-    /// run it; for a future, which does not stand still, a rayon thread does when one is free.
-    fn run_beside(self: &Arc<Self>, call: &Arc<dyn Runnable>, blocking: bool) -> bool {
-        if self.spares.send(Errand::Run(self.clone(), call.clone())).is_ok() {
-            return true;
-        }
-        if !blocking {
-            rayon_pool::run_apart(self, call.clone());
-        }
-        !blocking
     }
 }
