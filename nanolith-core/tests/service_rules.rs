@@ -85,8 +85,8 @@ fn an_asynchronous_writer_holds_back_what_comes_after_it() {
     let service = service();
     let (open, opened) = flag();
     let writer = service.change_later(opened).submit();
-    let reader = service.look().submit();
     let stateless = service.run(|| 7).submit();
+    let reader = service.look().submit();
     let reader = reader.wait_timeout(Duration::from_millis(20)).expect_err("it is held back");
     let stateless = stateless.try_wait().expect_err("so is what needs no state: calls start in order");
     open();
