@@ -38,7 +38,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// pool.close();
 /// let error = Geometry::on(&pool).add(4, 5).wait().unwrap_err();
 /// assert!(!worth_another_try(&error));
-/// assert!(error.to_string().starts_with("`Geometry::add` was refused, since the executor is closed; submitted at"));
+/// assert!(error.to_string().starts_with("`Geometry::add` ended, since its executor was closed; submitted at"));
 /// # Ok::<(), nanolith::BuildError>(())
 /// ```
 #[derive(Clone)]
