@@ -624,7 +624,7 @@ struct Watched(loom::cell::UnsafeCell<()>);
 
 // SAFETY: nobody follows the pointer into the cell.
 #[cfg(loom)]
-#[allow(unsafe_code)]
+#[allow(unsafe_code)] // loom's cell is not `Sync`, and a test shares it
 unsafe impl Sync for Watched {}
 
 #[cfg(loom)]

@@ -257,8 +257,8 @@ impl Pool {
         Drained::new(self.inner().clone())
     }
 
-    /// Accepts no more calls but those of its running tasks; those it has accepted finish. Returns at once: wait for
-    /// the end with [`Pool::drained`].
+    /// Accepts no more calls but those of its running tasks; those it has accepted finish, also where it was paused, which
+    /// ends by this. Returns at once: wait for the end with [`Pool::drained`].
     ///
     /// ```
     /// # use nanolith::prelude::*;
