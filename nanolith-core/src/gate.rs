@@ -94,30 +94,29 @@ enum Passed<S: TaskSet> {
     Full(Job<S>),
 }
 
-/// Puts the job into its lane, unless its call was ended already, or is being ended: see [`Host::left_queue`].
-fn enter<S: TaskSet, G: Gate<S> + ?Sized>(queue: &mut Queue<G::Item>, job: Job<S>, inside: bool) {
+/// Puts the job into its lane, unless its call was ended already, or is being ended: see [`Host::left_queue`]. The place
+/// that was meant for it then goes to who is next.
+fn enter<S: TaskSet, G: Gate<S> + ?Sized>(queue: &mut Queue<G::Item>, job: Job<S>, inside: bool) -> Wakes {
     let slot = job.into_slot();
     if !slot.is_queued() {
-        return;
+        return queue.pass_on();
     }
     slot.meta.accept(inside);
     let (priority, came) = (slot.meta.priority(), slot.meta.submitted_at());
     queue.enter(priority, came, inside, G::item(slot));
+    Wakes::default()
 }
 
 /// Takes the job by the rules of the queue, without waiting.
 pub(crate) fn execute<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
     let inside = place::host_id() == Some(gate.id());
-    let passed = gate.with_queue(inside, |queue| {
-        let passed = match queue {
-            None => Passed::Closed(job),
-            Some(queue) if inside || queue.has_room() => {
-                enter::<S, G>(queue, job, inside);
-                Passed::In
-            }
-            Some(_) => Passed::Full(job),
-        };
-        (passed, Wakes::default())
+    let passed = gate.with_queue(inside, |queue| match queue {
+        None => (Passed::Closed(job), Wakes::default()),
+        Some(queue) if inside || queue.has_room() => {
+            let wakes = enter::<S, G>(queue, job, inside);
+            (Passed::In, wakes)
+        }
+        Some(_) => (Passed::Full(job), Wakes::default()),
     });
     match passed {
         Passed::In => Ok(()),
@@ -172,9 +171,9 @@ fn make_room<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
             return (Some(job), Wakes::default());
         }
         // The newcomer comes in first, so that nobody in line is granted the place.
-        enter::<S, G>(queue, job, false);
-        let wakes = dropped.is_some().then(|| queue.begun(false).and(queue.finished(false)));
-        (None, wakes.unwrap_or_default())
+        let wakes = enter::<S, G>(queue, job, false);
+        let freed = dropped.is_some().then(|| queue.begun(false).and(queue.finished(false)));
+        (None, wakes.and(freed.unwrap_or_default()))
     });
     if let Some(call) = dropped {
         call.discard(End::Dropped);
@@ -220,22 +219,21 @@ impl<S: TaskSet, G: Gate<S> + ?Sized> Future for Admit<'_, S, G> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { gate, job, ticket } = self.get_mut();
         let poll = gate.with_queue(false, |queue| {
-            let poll = match queue {
-                None => Poll::Ready(job.take()),
+            match queue {
+                None => (Poll::Ready(job.take()), Wakes::default()),
                 Some(queue) if job.as_ref().is_some_and(Job::is_over) => {
                     // It ended while it stood in line; whoever is next has its place.
                     let wakes = ticket.take().map(|ticket| queue.leave_line(ticket));
-                    return (Poll::Ready(job.take()), wakes.unwrap_or_default());
+                    (Poll::Ready(job.take()), wakes.unwrap_or_default())
                 }
                 Some(queue) => {
                     if !Self::may_enter(ticket, queue, cx.waker()) {
                         return (Poll::Pending, Wakes::default());
                     }
-                    job.take().into_iter().for_each(|job| enter::<S, G>(queue, job, false));
-                    Poll::Ready(None)
+                    let wakes = job.take().map(|job| enter::<S, G>(queue, job, false));
+                    (Poll::Ready(None), wakes.unwrap_or_default())
                 }
-            };
-            (poll, Wakes::default())
+            }
         });
         poll.map(|refused| {
             *ticket = None;
@@ -252,3 +250,7 @@ impl<S: TaskSet, G: Gate<S> + ?Sized> Drop for Admit<'_, S, G> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+#[path = "gate_tests.rs"]
+mod tests;
