@@ -4,7 +4,9 @@ use crate::{
     call::slot::End,
     error::Refused,
     executor::Admission,
+    front::{Entry, Front},
     host::{Host, Runnable},
+    inbox::Inbox,
     place,
     queue::{Queue, Wakes},
     room::Ticket,
@@ -70,13 +72,21 @@ pub enum OnFull {
 /// An executor with a queue.
 pub(crate) trait Gate<S: TaskSet>: Host {
     /// An entry of its lanes.
-    type Item;
+    type Item: Entry;
 
     fn on_full(&self) -> OnFull;
 
-    /// Runs `f` with the queue, which is `None` for calls from outside once it is closed; then, off the lock, wakes whom
-    /// `f` says and starts what came in.
-    fn with_queue<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Queue<Self::Item>>) -> (R, Wakes)) -> R;
+    /// Where plain calls come in.
+    fn inbox(&self) -> &Inbox<Self::Item>;
+
+    /// Runs `f` with the queue and its inbox, which are `None` for calls from outside once they are closed; then, off the
+    /// lock, wakes whom `f` says and starts what came in.
+    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Self::Item>>) -> (R, Wakes)) -> R;
+
+    /// The same with the queue alone, in which every call is counted.
+    fn with_queue<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Queue<Self::Item>>) -> (R, Wakes)) -> R {
+        self.with_front(inside, |front| f(front.map(Front::sort_out)))
+    }
 
     fn item(call: Arc<CallSlot<S>>) -> Self::Item;
 
@@ -90,6 +100,8 @@ pub(crate) trait Gate<S: TaskSet>: Host {
 /// What became of a job at the gate.
 enum Passed<S: TaskSet> {
     In,
+    /// There is a place in the inbox by now.
+    Again(Job<S>),
     Closed(Job<S>),
     Full(Job<S>),
 }
@@ -110,19 +122,54 @@ fn enter<S: TaskSet, G: Gate<S> + ?Sized>(queue: &mut Queue<G::Item>, job: Job<S
 /// Takes the job by the rules of the queue, without waiting.
 pub(crate) fn execute<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
     let inside = place::host_id() == Some(gate.id());
-    let passed = gate.with_queue(inside, |queue| match queue {
-        None => (Passed::Closed(job), Wakes::default()),
-        Some(queue) if inside || queue.has_room() => {
-            let wakes = enter::<S, G>(queue, job, inside);
-            (Passed::In, wakes)
+    let plain = job.is_plain();
+    let mut passed = Passed::Again(job);
+    while let Passed::Again(job) = passed {
+        passed = match plain {
+            true => step_in(gate, job, inside),
+            false => Passed::Again(job),
+        };
+        if let Passed::Again(job) = passed {
+            passed = gate.with_front(inside, |front| take_in::<S, G>(front, job, inside, plain));
         }
-        Some(_) => (Passed::Full(job), Wakes::default()),
-    });
+    }
     match passed {
-        Passed::In => Ok(()),
+        Passed::In | Passed::Again(_) => Ok(()),
         Passed::Closed(job) => Err(closed(job)),
         Passed::Full(job) => full(gate, job),
     }
+}
+
+/// Puts a plain call into the inbox, if it has a place.
+fn step_in<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> Passed<S> {
+    let mut slot = Some(job.into_slot());
+    if let (true, Some(slot)) = (inside, &slot) {
+        slot.meta.mark_inside();
+    }
+    let took = gate.inbox().push(|| slot.take().map(G::item).expect("a place is filled once"));
+    match slot {
+        Some(slot) if !took => Passed::Again(Job::from_slot(slot)),
+        _ => Passed::In,
+    }
+}
+
+/// The same under the lock.
+fn take_in<S: TaskSet, G: Gate<S> + ?Sized>(
+    front: Option<&mut Front<G::Item>>,
+    job: Job<S>,
+    inside: bool,
+    plain: bool,
+) -> (Passed<S>, Wakes) {
+    let Some(front) = front else { return (Passed::Closed(job), Wakes::default()) };
+    if plain && front.has_place() {
+        return (Passed::Again(job), Wakes::default());
+    }
+    front.hold();
+    if inside || front.has_room() {
+        let wakes = enter::<S, G>(&mut front.queue, job, inside);
+        return (Passed::In, wakes);
+    }
+    (Passed::Full(job), Wakes::default())
 }
 
 fn closed<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {

@@ -90,11 +90,14 @@ pub(crate) trait Runnable: Send + Sync {
 
     fn is_queued(&self) -> bool;
 
+    /// Whether it is of normal priority, leaves no future, and has no time limit.
+    fn is_plain(&self) -> bool;
+
     /// Makes the call the claimer's to run; false if somebody was first.
     fn claim(&self) -> bool;
 
-    /// Runs a claimed call.
-    fn run(self: Arc<Self>, host: &Arc<dyn Host>) -> Ran;
+    /// Runs a claimed call, which starts now.
+    fn run(self: Arc<Self>, host: &Arc<dyn Host>, now: u64) -> Ran;
 
     /// Ends a claimed call without running it, and drops its arguments.
     fn discard(&self, how: End);

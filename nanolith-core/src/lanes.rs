@@ -137,6 +137,27 @@ impl<T> Lanes<T> {
         self.lanes[priority as usize].push_back(Entry { rank, item });
     }
 
+    /// Puts an item that came at `now` before all others of its priority.
+    pub(crate) fn push_front(&mut self, priority: Priority, now: u64, item: T) {
+        let rank = self.rank(priority.expiration(now));
+        self.lanes[priority as usize].push_front(Entry { rank, item });
+    }
+
+    /// The first item of a priority.
+    pub(crate) fn first(&self, priority: Priority) -> Option<&T> {
+        self.lanes[priority as usize].front().map(|entry| &entry.item)
+    }
+
+    /// Takes the first item of a priority.
+    pub(crate) fn pop_first(&mut self, priority: Priority) -> Option<T> {
+        self.lanes[priority as usize].pop_front().map(|entry| entry.item)
+    }
+
+    /// How many items there are that are not of this priority, or resume.
+    pub(crate) fn len_without(&self, priority: Priority) -> usize {
+        self.len() - self.lanes[priority as usize].len()
+    }
+
     /// Puts back an item that was already out once: it keeps its expiration, whatever came since.
     pub(crate) fn resume(&mut self, expires: u64, item: T) {
         let rank = self.rank(expires);

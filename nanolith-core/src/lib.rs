@@ -12,12 +12,14 @@ mod sync;
 
 mod data;
 mod error;
+mod inbox;
 mod panics;
 mod park;
 mod room;
 mod timer;
 
 mod call;
+mod front;
 mod host;
 mod place;
 mod queue;

@@ -60,6 +60,8 @@ pub(crate) struct Queue<T> {
     /// Calls that were taken and are not over.
     in_flight: Count,
     completed: u64,
+    /// Threads that may be at a call which is not counted here: see [`crate::front`].
+    serving: usize,
     line: Line,
     /// How often the queue became empty, and who waits for that.
     emptied: u64,
@@ -75,6 +77,7 @@ impl<T> Queue<T> {
             resumed: 0,
             in_flight: Count::default(),
             completed: 0,
+            serving: 0,
             line: Line::default(),
             emptied: 0,
             drained: Vec::new(),
@@ -96,7 +99,7 @@ impl<T> Queue<T> {
     }
 
     pub(crate) fn in_flight(&self) -> usize {
-        self.in_flight.sum()
+        self.in_flight.sum() + self.serving
     }
 
     pub(crate) fn completed(&self) -> u64 {
@@ -231,18 +234,73 @@ impl<T> Queue<T> {
     fn gone(&mut self, inside: bool) -> Wakes {
         *self.in_flight.of(inside) -= 1;
         let granted = if inside { Wakes::default() } else { self.grant() };
-        if self.in_flight.sum() > 0 {
-            return granted;
+        granted.and(self.notice_empty())
+    }
+
+    fn notice_empty(&mut self) -> Wakes {
+        if self.in_flight() > 0 {
+            return Wakes::default();
         }
         self.emptied += 1;
-        granted.and(Wakes(std::mem::take(&mut self.drained)))
+        Wakes(std::mem::take(&mut self.drained))
+    }
+
+    // ----- calls that are counted elsewhere: see `crate::front`
+
+    /// A queued call comes in that was counted elsewhere.
+    pub(crate) fn count_in(&mut self, inside: bool) {
+        *self.queued.of(inside) += 1;
+        *self.in_flight.of(inside) += 1;
+    }
+
+    /// A queued call goes, and is counted elsewhere from now on.
+    pub(crate) fn count_out(&mut self, inside: bool) {
+        *self.queued.of(inside) -= 1;
+        *self.in_flight.of(inside) -= 1;
+    }
+
+    /// Puts a call that was counted in before all others of its priority.
+    pub(crate) fn put_first(&mut self, priority: Priority, now: u64, item: T) {
+        self.lanes.push_front(priority, now, item);
+    }
+
+    /// Takes the first call of a priority, if it is one that `fits`.
+    pub(crate) fn pop_first_if(&mut self, priority: Priority, fits: impl FnOnce(&T) -> bool) -> Option<T> {
+        self.lanes.first(priority).filter(|item| fits(item))?;
+        self.lanes.pop_first(priority)
+    }
+
+    /// A thread begins to take calls that are not counted here.
+    pub(crate) fn begin_serving(&mut self) {
+        self.serving += 1;
+    }
+
+    /// It does so no more.
+    pub(crate) fn end_serving(&mut self) -> Wakes {
+        self.serving -= 1;
+        self.notice_empty()
+    }
+
+    /// How many threads do.
+    pub(crate) fn serving(&self) -> usize {
+        self.serving
+    }
+
+    /// Places for calls from outside that nobody has or was promised.
+    pub(crate) fn places(&self) -> usize {
+        if self.line.has_waiting() { 0 } else { self.free() }
+    }
+
+    /// Whether calls in flight are bounded.
+    pub(crate) fn bounds_in_flight(&self) -> bool {
+        self.bounds.in_flight < usize::MAX
     }
 
     // ----- the end
 
     /// For one who waits for an empty moment from now on: what to remember. `None`: this is one.
     pub(crate) fn emptied(&self) -> Option<u64> {
-        (self.in_flight.sum() > 0).then_some(self.emptied)
+        (self.in_flight() > 0).then_some(self.emptied)
     }
 
     /// Whether there was an empty moment since `emptied` was remembered; else `waker` is woken at the next.

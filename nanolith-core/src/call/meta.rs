@@ -54,6 +54,7 @@ const ACCEPTED: u8 = 1;
 const INSIDE: u8 = 2;
 const SHARING: u8 = 4;
 const URGENT: u8 = 8;
+const LEFT: u8 = 16;
 
 /// What most calls never need.
 #[derive(Default)]
@@ -150,6 +151,30 @@ impl Meta {
         self.taken.fetch_or(if inside { ACCEPTED | INSIDE } else { ACCEPTED }, Ordering::Relaxed);
     }
 
+    /// A running task of the executor submitted it.
+    pub(crate) fn mark_inside(&self) {
+        self.taken.fetch_or(INSIDE, Ordering::Relaxed);
+    }
+
+    /// No queue counts the call any more; its lock is held here. Says whether it came from inside.
+    pub(crate) fn uncount(&self) -> bool {
+        self.taken.fetch_and(!ACCEPTED, Ordering::Relaxed) & INSIDE != 0
+    }
+
+    /// The call was ended before a queue counted it; its lock is held here and in [`Meta::has_left`].
+    pub(crate) fn leave(&self) {
+        self.taken.fetch_or(LEFT, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_left(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) & LEFT != 0
+    }
+
+    /// Whether it takes no more than the plain way through an executor.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.priority == Priority::Normal && !self.caller.task.is_async() && self.cold.get().is_none()
+    }
+
     /// A task waits for the call, which is to start ahead of its turn.
     pub(crate) fn mark_urgent(&self) -> bool {
         self.taken.fetch_or(URGENT, Ordering::Relaxed) & URGENT == 0
@@ -176,8 +201,8 @@ impl Meta {
         self.taken.load(Ordering::Relaxed) & INSIDE != 0
     }
 
-    pub(crate) fn mark_started(&self) {
-        self.started_at.store(clock::now(), Ordering::Relaxed);
+    pub(crate) fn mark_started(&self, now: u64) {
+        self.started_at.store(now, Ordering::Relaxed);
     }
 
     /// How long the task has run so far.

@@ -4,9 +4,11 @@
 //! A permit is a runner. `running` counts permits given out; a permit whose runner has not begun yet is a `token`,
 //! which whoever comes first takes up: the rayon thread it was sent to, or a spare one.
 
+use super::pace::Pace;
 use crate::{
+    front::{Entry, Front},
     host::{Loan, Runnable},
-    queue::{Queue, Wakes},
+    queue::Wakes,
 };
 use std::{fmt, sync::Arc};
 
@@ -18,11 +20,11 @@ pub(super) enum Work {
     Resume(async_task::Runnable),
 }
 
-impl Work {
-    pub(super) fn is_live(&self) -> bool {
+impl Entry for Work {
+    fn call(&self) -> Option<&dyn Runnable> {
         match self {
-            Self::Call(call) => call.is_queued(),
-            Self::Resume(_) => true,
+            Self::Call(call) => Some(&**call),
+            Self::Resume(_) => None,
         }
     }
 }
@@ -49,7 +51,11 @@ pub(super) struct RayonThreads {
 }
 
 pub(super) struct Core {
-    pub(super) queue: Queue<Work>,
+    pub(super) front: Front<Work>,
+    /// How long tasks take.
+    pub(super) pace: Pace,
+    /// How far the inbox had been emptied when the guard last looked; `None`: there is no guard.
+    pub(super) guard: Option<u64>,
     /// The concurrency.
     pub(super) limit: usize,
     /// Permits given out.
@@ -70,9 +76,11 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(queue: Queue<Work>, limit: usize) -> Self {
+    pub(super) fn new(front: Front<Work>, limit: usize) -> Self {
         Self {
-            queue,
+            front,
+            pace: Pace::default(),
+            guard: None,
             limit,
             running: 0,
             tokens: 0,
@@ -95,11 +103,12 @@ impl Core {
             .field("lingering", &self.lingering)
             .field("waiting", &self.blocked)
             .field("extra", &self.extra)
-            .field("queue_len", &self.queue.queued_outside())
-            .field("overflow", &self.queue.overflow())
-            .field("in_flight", &self.queue.in_flight())
-            .field("in_line", &self.queue.in_line())
-            .field("completed", &self.queue.completed())
+            .field("queue_len", &self.front.queue.queued_outside())
+            .field("overflow", &self.front.queue.overflow())
+            .field("in_flight", &self.front.in_flight())
+            .field("in_line", &self.front.queue.in_line())
+            .field("completed", &self.front.queue.completed())
+            .field("open", &self.front.is_open())
             .field("rayon", &self.rayon)
             .field("paused", &self.paused)
             .field("closed", &self.closed)
@@ -108,7 +117,7 @@ impl Core {
 
     /// Whether there is work that may be started. A pause holds back what has not begun; futures go on.
     fn has_work(&self) -> bool {
-        if self.paused { self.queue.has_resumed() } else { self.queue.lanes().len() > 0 }
+        if self.paused { self.front.queue.has_resumed() } else { self.front.has_waiting() }
     }
 
     /// How many runners there may be now.
@@ -120,6 +129,9 @@ impl Core {
     /// that only helps (with a piece of a `par_iter`) has none, though the task that it helps cannot go on without it; and
     /// where more run than should, as after waits that ended, one more is allowed all the same.
     pub(super) fn lend(&mut self, runner: bool) -> Loan {
+        // A task that waits is no tiny one, and what is in the inbox needs somebody else.
+        self.pace.forget();
+        self.front.shut();
         self.blocked += 1;
         if runner {
             self.running -= 1;
@@ -147,7 +159,7 @@ impl Core {
     /// Gives out one more permit if there is work for it and nobody looks for some.
     pub(super) fn want(&mut self) -> Option<Start> {
         let wanted = self.has_work() && self.lingering == 0 && self.tokens == 0 && self.running < self.permits();
-        if !wanted {
+        if !wanted || self.is_in_good_hands() {
             return None;
         }
         self.running += 1;
@@ -156,6 +168,17 @@ impl Core {
         let on_its_way = self.rayon.coming >= self.tokens && self.rayon.occupied + self.tokens <= self.rayon.total;
 
         (!on_its_way).then(|| self.send())
+    }
+
+    /// Whether those who take from the inbox do so faster than one more could help.
+    fn is_in_good_hands(&self) -> bool {
+        self.front.is_open() && self.front.others() == 0 && !self.pace.spreads()
+    }
+
+    /// Whether plain calls may go through the inbox: tasks are tiny, and nothing stands in the way.
+    pub(super) fn may_open(&self) -> bool {
+        let undisturbed = !self.paused && !self.closed && self.blocked == 0 && self.extra == 0;
+        undisturbed && self.pace.is_tiny() && self.front.may_open() && self.front.others() == 0
     }
 
     /// Chooses the thread for a token: a rayon thread if one is free.
@@ -203,14 +226,14 @@ impl Core {
 
     /// The next live work, which is begun by this.
     pub(super) fn take(&mut self) -> (Option<Work>, Wakes) {
-        while let Some(work) = if self.paused { self.queue.pop_resumed() } else { self.queue.pop() } {
+        while let Some(work) = if self.paused { self.front.queue.pop_resumed() } else { self.front.pop() } {
             match &work {
                 Work::Resume(_) => {
-                    self.queue.resumed();
+                    self.front.queue.resumed();
                     return (Some(work), Wakes::default());
                 }
                 Work::Call(call) if call.claim() => {
-                    let wakes = self.queue.begun(call.meta().is_inside());
+                    let wakes = self.front.queue.begun(call.meta().is_inside());
                     return (Some(work), wakes);
                 }
                 Work::Call(_) => {} // ended or claimed meanwhile; whoever did that counts it
@@ -223,15 +246,19 @@ impl Core {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::queue::Bounds;
+    use crate::{
+        inbox::Inbox,
+        queue::{Bounds, Queue},
+    };
 
     /// A core of so many rayon threads, with work for every runner.
     fn core(threads: usize) -> Core {
-        let mut core = Core::new(Queue::new(Bounds { queued: 10, in_flight: 10 }), threads);
+        let queue = Queue::new(Bounds { queued: 10, in_flight: 10 });
+        let mut core = Core::new(Front::new(queue, Arc::new(Inbox::new(1))), threads);
         for _ in 0..10 {
             let (work, task) = async_task::spawn(async {}, drop);
             task.detach();
-            core.queue.resume(0, Work::Resume(work));
+            core.front.queue.resume(0, Work::Resume(work));
         }
         core
     }

@@ -1,7 +1,7 @@
 //! Waiting for a pool's empty moment.
 
 use super::inner::Inner;
-use crate::{host::Host, wait};
+use crate::{host::Host, queue::Wakes, wait};
 use std::{
     fmt,
     future::Future,
@@ -37,8 +37,24 @@ pub struct Drained {
 
 impl Drained {
     pub(super) fn new(inner: Arc<Inner>) -> Self {
-        let since = inner.lock().queue.emptied();
+        let since = {
+            let mut core = inner.lock();
+            core.front.watch();
+            let since = core.front.queue.emptied();
+            if since.is_none() {
+                core.front.unwatch();
+            }
+            inner.release(core, Wakes::default());
+            since
+        };
         Self { inner, since }
+    }
+
+    /// It has seen the empty moment, or goes without.
+    fn over(&mut self) {
+        if self.since.take().is_some() {
+            self.inner.lock().front.unwatch();
+        }
     }
 
     /// Blocks until then. A task that waits for its own pool to be empty would wait for itself: for it, this ends at
@@ -64,13 +80,22 @@ impl Drained {
 impl Future for Drained {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(since) = self.since else { return Poll::Ready(()) };
         if crate::place::host_id() == Some(self.inner.id()) {
             return Poll::Ready(());
         }
-        let empty = self.inner.lock().queue.was_empty_since(since, cx.waker());
-        if empty { Poll::Ready(()) } else { Poll::Pending }
+        if !self.inner.lock().front.queue.was_empty_since(since, cx.waker()) {
+            return Poll::Pending;
+        }
+        self.over();
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Drained {
+    fn drop(&mut self) {
+        self.over();
     }
 }
 

@@ -9,23 +9,32 @@ use super::{
 };
 use crate::{
     call::slot::End,
+    front::{Front, Hint},
     gate::{Gate, OnFull},
     host::{HostId, Runnable},
+    inbox::Inbox,
     panics,
     queue::{Queue, Wakes},
     task::{CallSlot, TaskSet},
 };
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, Weak,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
+
+/// How many plain calls may wait in the inbox; more wait in their lane.
+const CELLS: usize = 4_096;
 
 pub(super) struct Inner {
     pub(super) me: Weak<Inner>,
     pub(super) config: Arc<Config>,
-    core: Mutex<Core>,
-    /// How many entries the lanes hold, for a runner that looks on without the lock.
-    pub(super) hint: AtomicUsize,
+    pub(super) core: Mutex<Core>,
+    /// Where plain calls come in while tasks are tiny.
+    pub(super) inbox: Arc<Inbox<Work>>,
+    /// How much waits in the lanes, for runners without the lock.
+    pub(super) hint: Hint,
+    /// How many calls have come and gone without the lock.
+    pub(super) served: AtomicU64,
     /// `None` only while the pool is being built.
     pub(super) rayon: Mutex<Option<Arc<rayon::ThreadPool>>>,
     /// How deep the stack of a rayon thread is at a job on its main loop, in bytes.
@@ -37,10 +46,13 @@ impl Inner {
     pub(super) fn new(config: Config) -> Result<Arc<Self>, BuildError> {
         let tasks = config.validate()?;
         panics::install_hook();
+        let inbox = Arc::new(Inbox::new(CELLS));
         let inner = Arc::new_cyclic(|me| Self {
             me: me.clone(),
-            core: Mutex::new(Core::new(Queue::new(config.bounds(tasks)), tasks)),
-            hint: AtomicUsize::new(0),
+            core: Mutex::new(Core::new(Front::new(Queue::new(config.bounds(tasks)), inbox.clone()), tasks)),
+            inbox,
+            hint: Hint::default(),
+            served: AtomicU64::new(0),
             rayon: Mutex::new(None),
             main_loop: AtomicUsize::new(0),
             spares: Spares::new(config.max_spares),
@@ -73,12 +85,28 @@ impl Inner {
 
     /// Releases the lock, then does what came out of it.
     pub(super) fn release(&self, mut core: MutexGuard<'_, Core>, wakes: Wakes) {
+        core.front.let_in();
         let start = core.want();
-        // ORDERING: Relaxed, a hint: the runner that follows it takes the lock.
-        self.hint.store(core.queue.lanes().len(), Ordering::Relaxed);
+        self.hint.tell(&core.front);
+        let spent = core.front.spent();
         drop(core);
         wakes.wake();
+        spent.into_iter().for_each(|work| panics::quietly(|| drop(work)));
         self.start(start);
+    }
+
+    /// Looks at the queue with every call counted.
+    pub(super) fn exact<R>(&self, look: impl FnOnce(&Queue<Work>) -> R) -> R {
+        let mut core = self.lock();
+        let found = look(core.front.sort_out());
+        self.release(core, Wakes::default());
+        found
+    }
+
+    /// Calls that were begun and are over.
+    pub(super) fn completed(&self) -> u64 {
+        // ORDERING: Relaxed, a figure.
+        self.lock().front.queue.completed() + self.served.load(Ordering::Relaxed)
     }
 
     /// Sends a permit to the thread chosen for it.
@@ -105,6 +133,7 @@ impl Inner {
         let mut core = self.lock();
         core.closed = true;
         core.paused = true;
+        core.front.shut();
     }
 
     /// Refuses calls from outside from now on. What was accepted finishes, also in a paused pool.
@@ -112,30 +141,33 @@ impl Inner {
         let mut core = self.lock();
         core.closed = true;
         core.paused = false;
-        let wakes = core.queue.dismiss_line();
+        core.front.shut();
+        let wakes = core.front.queue.dismiss_line();
         self.release(core, wakes);
     }
 
     /// Ends every queued call as `how`; gives their number.
     pub(super) fn end_queued(&self, how: End) -> usize {
         let mut core = self.lock();
+        core.front.shut();
+        let queue = core.front.sort_out();
         let mut ended = Vec::new();
         let mut resumed = Vec::new();
         let mut wakes = Wakes::default();
-        while let Some(work) = core.queue.pop() {
+        while let Some(work) = queue.pop() {
             match work {
                 Work::Resume(work) => resumed.push(work),
                 Work::Call(call) if call.claim() => {
                     let inside = call.meta().is_inside();
-                    wakes = wakes.and(core.queue.begun(inside)).and(core.queue.finished(inside));
+                    wakes = wakes.and(queue.begun(inside)).and(queue.finished(inside));
                     ended.push(call);
                 }
                 Work::Call(_) => {}
             }
         }
         for work in resumed {
-            core.queue.resumed();
-            core.queue.resume(0, Work::Resume(work)); // begun calls go on
+            queue.resumed();
+            queue.resume(0, Work::Resume(work)); // begun calls go on
         }
         self.release(core, wakes);
         let number = ended.len();
@@ -151,10 +183,14 @@ impl<S: TaskSet> Gate<S> for Inner {
         self.config.on_full
     }
 
-    fn with_queue<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Queue<Work>>) -> (R, Wakes)) -> R {
+    fn inbox(&self) -> &Inbox<Work> {
+        &self.inbox
+    }
+
+    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Work>>) -> (R, Wakes)) -> R {
         let mut core = self.lock();
         let closed = core.closed && !inside;
-        let (result, wakes) = f((!closed).then_some(&mut core.queue));
+        let (result, wakes) = f((!closed).then_some(&mut core.front));
         self.release(core, wakes);
         result
     }

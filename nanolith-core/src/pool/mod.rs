@@ -8,10 +8,13 @@ mod config;
 mod core;
 mod drained;
 mod global;
+mod guard;
 mod inner;
+mod pace;
 mod rayon_pool;
 mod resize;
 mod runner;
+mod serve;
 mod shared;
 mod spares;
 mod stack;
@@ -31,6 +34,7 @@ use crate::{
     executor::{Admission, Executor, HostRef},
     gate,
     id::TaskInfo,
+    queue::Queue,
     task::{Job, TaskSet},
 };
 use std::{fmt, sync::Arc};
@@ -165,13 +169,13 @@ impl Pool {
     /// Calls from outside that wait for their turn.
     #[must_use]
     pub fn queue_len(&self) -> usize {
-        self.inner().lock().queue.queued_outside()
+        self.inner().exact(Queue::queued_outside)
     }
 
     /// Calls that wait beyond the bound: those that running tasks submitted, and those that resume.
     #[must_use]
     pub fn overflow(&self) -> usize {
-        self.inner().lock().queue.overflow()
+        self.inner().exact(Queue::overflow)
     }
 
     /// Tasks that run now. A task that waits, or whose future is pending, does not count.
@@ -197,13 +201,13 @@ impl Pool {
     /// Calls that were accepted and are not over: queued, running and suspended.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.inner().lock().queue.in_flight()
+        self.inner().lock().front.in_flight()
     }
 
     /// Calls that were begun and are over.
     #[must_use]
     pub fn completed(&self) -> u64 {
-        self.inner().lock().queue.completed()
+        self.inner().completed()
     }
 
     /// The task that would run next, if nothing more urgent came. It looks at every queued call.
@@ -225,10 +229,11 @@ impl Pool {
     /// ```
     #[must_use]
     pub fn next(&self) -> Option<&'static TaskInfo> {
-        let core = self.inner().lock();
-        core.queue.lanes().in_order().into_iter().find_map(|work| match work {
-            Work::Call(call) if call.is_queued() => Some(call.meta().task()),
-            _ => None,
+        self.inner().exact(|queue| {
+            queue.lanes().in_order().into_iter().find_map(|work| match work {
+                Work::Call(call) if call.is_queued() => Some(call.meta().task()),
+                _ => None,
+            })
         })
     }
 

@@ -28,7 +28,8 @@ impl Inner {
         }
         let mut core = self.lock();
         core.limit = tasks;
-        let wakes = core.queue.set_bounds(self.config.bounds(tasks));
+        core.front.shut();
+        let wakes = core.front.queue.set_bounds(self.config.bounds(tasks));
         self.release(core, wakes);
         Ok(())
     }
@@ -36,6 +37,7 @@ impl Inner {
     pub(super) fn set_paused(&self, paused: bool) {
         let mut core = self.lock();
         core.paused = paused;
+        core.front.shut();
         self.release(core, Wakes::default());
     }
 }

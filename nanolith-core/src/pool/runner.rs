@@ -1,18 +1,38 @@
 //! A runner: it holds a permit, drains the lanes, lingers a moment, and steps down.
 
-use super::{core::Work, inner::Inner};
+use super::{
+    core::{Core, Work},
+    guard,
+    inner::Inner,
+};
 use crate::{
+    clock,
     host::{Host, Ran, Runnable},
     panics, park, place,
     queue::Wakes,
 };
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 /// What a runner did last.
 enum Last {
     Nothing,
-    Call { inside: bool, ran: Ran },
+    Call {
+        inside: bool,
+        ran: Ran,
+        /// How long it took, in nanoseconds.
+        took: u64,
+    },
     Resumed,
+    /// It took from the inbox, and found nothing there for a while.
+    Served,
+}
+
+/// What a runner does next.
+enum Next {
+    Run(Work),
+    /// Take from the inbox.
+    Serve,
+    Leave,
 }
 
 impl Inner {
@@ -47,78 +67,70 @@ impl Inner {
     }
 
     fn drain(self: &Arc<Self>, generation: Option<u64>) {
+        let host: Arc<dyn Host> = self.clone();
         let mut last = Last::Nothing;
-        while let Some(work) = self.next(last, generation) {
-            last = match work {
-                Work::Call(call) => {
+        loop {
+            last = match self.next(last, generation) {
+                Next::Run(Work::Call(call)) => {
                     let inside = call.meta().is_inside();
-                    Last::Call { inside, ran: self.run_call(call) }
+                    let began = clock::now();
+                    let ran = run_call(call, &host, began);
+                    Last::Call { inside, ran, took: clock::now() - began }
                 }
-                Work::Resume(work) => {
+                Next::Run(Work::Resume(work)) => {
                     panics::quietly(|| {
                         work.run();
                     });
                     Last::Resumed
                 }
+                Next::Serve => {
+                    self.serve(&host);
+                    Last::Served
+                }
+                Next::Leave => return,
             };
         }
     }
 
-    /// Runs a claimed call; what its destructors throw stays here.
-    pub(super) fn run_call(&self, call: Arc<dyn Runnable>) -> Ran {
-        let Some(me) = self.me.upgrade() else { return Ran::Done };
-        let host: Arc<dyn Host> = me;
-        panics::catch(|| call.run(&host)).unwrap_or(Ran::Done)
-    }
-
-    /// Counts what was done last, and takes what is next. `None`: the permit is given back.
-    #[allow(clippy::needless_pass_by_value)] // what was done last is counted once
-    fn next(&self, last: Last, generation: Option<u64>) -> Option<Work> {
+    /// Counts what was done last, and takes what is next. `Leave`: the permit is given back.
+    fn next(&self, last: Last, generation: Option<u64>) -> Next {
         let mut core = self.lock();
-        let mut wakes = match last {
-            Last::Nothing => Wakes::default(),
-            Last::Call { inside, ran: Ran::Done } => {
-                core.active -= 1;
-                core.queue.finished(inside)
-            }
-            Last::Call { .. } | Last::Resumed => {
-                core.active -= 1;
-                Wakes::default()
-            }
-        };
-        let mut lingered = false;
+        let mut lingered = matches!(last, Last::Served);
+        let mut wakes = core.account(last);
         loop {
             if core.is_superfluous(generation) {
                 break;
             }
+            if (core.front.has_waiting() || !lingered) && core.may_open() && core.front.next_is_plain() {
+                let posted = core.begin_serving(self.inbox.taken());
+                self.release(core, wakes);
+                if posted {
+                    guard::post(self.me.clone());
+                }
+                return Next::Serve;
+            }
             let (work, more) = core.take();
             wakes = wakes.and(more);
-            if work.is_some() {
+            if let Some(work) = work {
                 core.active += 1;
                 self.release(core, wakes);
-                return work;
+                return Next::Run(work);
             }
             if lingered || core.paused || core.closed {
                 break;
             }
             lingered = true;
             core.lingering += 1;
-            self.hint.store(0, Ordering::Relaxed);
+            self.hint.tell(&core.front);
             drop(core);
             std::mem::take(&mut wakes).wake();
-            self.look_on();
+            park::look_on(park::LINGER, || self.hint.is_waiting());
             core = self.lock();
             core.lingering -= 1;
         }
         core.step_down(generation);
         self.release(core, wakes);
-        None
-    }
-
-    /// Waits a moment for work, off the lock.
-    fn look_on(&self) {
-        // ORDERING: Relaxed, a hint: the lock is taken before anything is believed.
-        park::look_on(park::LINGER, || self.hint.load(Ordering::Relaxed) > 0);
+        Next::Leave
     }
 
     /// Counts a call that was run outside of a runner's round.
@@ -126,10 +138,17 @@ impl Inner {
         let mut core = self.lock();
         core.active -= 1;
         let wakes = match ran {
-            Ran::Done => core.queue.finished(false),
+            Ran::Done => core.front.queue.finished(false),
             Ran::Spawned => Wakes::default(),
         };
         self.release(core, wakes);
+    }
+
+    /// Runs a claimed call on this thread; what its destructors throw stays here.
+    pub(super) fn run_call(&self, call: Arc<dyn Runnable>) -> Ran {
+        let Some(me) = self.me.upgrade() else { return Ran::Done };
+        let host: Arc<dyn Host> = me;
+        run_call(call, &host, clock::now())
     }
 
     /// Runs a call that somebody waits for on a spare thread, beyond the concurrency: the pool is paused, or its one
@@ -146,8 +165,55 @@ impl Inner {
             let mut core = self.lock();
             core.active -= 1;
             core.running -= 1;
-            let wakes = if ran == Ran::Done { core.queue.finished(inside) } else { Wakes::default() };
+            let wakes = if ran == Ran::Done { core.front.queue.finished(inside) } else { Wakes::default() };
             self.release(core, wakes);
         });
+    }
+}
+
+/// Runs a claimed call; what its destructors throw stays here.
+pub(super) fn run_call(call: Arc<dyn Runnable>, host: &Arc<dyn Host>, now: u64) -> Ran {
+    panics::catch(|| call.run(host, now)).unwrap_or(Ran::Done)
+}
+
+impl Core {
+    /// Counts what a runner did last.
+    #[allow(clippy::needless_pass_by_value)] // what was done last is counted once
+    fn account(&mut self, last: Last) -> Wakes {
+        match last {
+            Last::Nothing => return Wakes::default(),
+            Last::Call { inside, ran, took } => {
+                self.active -= 1;
+                self.pace.note(took);
+                if ran == Ran::Done {
+                    return self.front.queue.finished(inside);
+                }
+            }
+            Last::Resumed => self.active -= 1,
+            Last::Served => {
+                self.active -= 1;
+                return self.end_serving();
+            }
+        }
+        Wakes::default()
+    }
+
+    /// A runner takes from the inbox from now on. Says whether a guard is to be posted, which looks after those.
+    fn begin_serving(&mut self, taken: u64) -> bool {
+        self.active += 1;
+        self.front.queue.begin_serving();
+        self.front.open();
+        let posted = self.guard.is_none() && self.limit > 1;
+        if posted {
+            self.guard = Some(taken);
+        }
+        posted
+    }
+
+    fn end_serving(&mut self) -> Wakes {
+        if self.front.queue.serving() == 1 {
+            self.front.shut();
+        }
+        self.front.queue.end_serving()
     }
 }

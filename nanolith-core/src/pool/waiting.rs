@@ -76,21 +76,19 @@ impl Host for Inner {
 
     fn left_queue(&self, call: &dyn Runnable) {
         let mut core = self.lock();
-        if call.meta().is_accepted() {
-            let wakes = core.queue.ended(call.meta().is_inside(), Work::is_live);
-            self.release(core, wakes);
-        }
+        let wakes = core.front.leave(call);
+        self.release(core, wakes);
     }
 
     fn finished(&self, inside: bool) {
         let mut core = self.lock();
-        let wakes = core.queue.finished(inside);
+        let wakes = core.front.queue.finished(inside);
         self.release(core, wakes);
     }
 
     fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable) {
         let mut core = self.lock();
-        core.queue.resume(expires, Work::Resume(work));
+        core.front.queue.resume(expires, Work::Resume(work));
         self.release(core, Wakes::default());
     }
 }
@@ -106,7 +104,7 @@ impl Inner {
     /// A queued call of ours was claimed out of turn.
     fn begun(&self, call: &dyn Runnable) {
         let mut core = self.lock();
-        let wakes = core.queue.begun(call.meta().is_inside());
+        let wakes = core.front.begin_out_of_turn(call);
         self.release(core, wakes);
     }
 }

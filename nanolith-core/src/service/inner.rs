@@ -6,9 +6,11 @@ use crate::{
     data::Data,
     error::{Panic, Refused},
     executor::{Admission, Executor, HostRef, OwnsState, RunsLocal, SharesState},
+    front::{Entry, Front, Hint},
     gate::{self, Gate, OnFull},
     host::{Host, HostId, Loan, Runnable, Verdict, WouldDeadlock},
     id::{Receiver, TaskInfo},
+    inbox::Inbox,
     park::Parking,
     place::{self, Where},
     queue::{Bounds, Queue, Wakes},
@@ -16,7 +18,10 @@ use crate::{
 };
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Waker,
     thread::{self, Thread},
 };
@@ -34,12 +39,10 @@ pub(super) enum Life {
 
 /// The service's state under its one lock.
 pub(super) struct Core<S: TaskSet> {
-    pub(super) queue: Queue<Arc<CallSlot<S>>>,
+    pub(super) front: Front<Arc<CallSlot<S>>>,
     pub(super) life: Life,
     /// Calls that were begun and are not over.
     pub(super) active: usize,
-    /// The synchronous call that runs now.
-    pub(super) running: Option<Arc<CallSlot<S>>>,
     /// Queued calls that a task of the service itself waits for.
     pub(super) urgent: usize,
     /// What `#[on_close]`, the state's drop or the loop itself threw.
@@ -48,11 +51,22 @@ pub(super) struct Core<S: TaskSet> {
     pub(super) closers: Vec<Waker>,
 }
 
+/// How many plain calls may wait in the inbox; more wait in their lane.
+const CELLS: usize = 1_024;
+
 pub(super) struct Inner<S: TaskSet> {
     name: Arc<str>,
     on_full: OnFull,
     data: Data,
     core: Mutex<Core<S>>,
+    /// Where plain calls come in.
+    pub(super) inbox: Arc<Inbox<Arc<CallSlot<S>>>>,
+    /// How much waits in the lanes, for the service's thread without the lock.
+    pub(super) hint: Hint,
+    /// How many calls have come and gone without the lock.
+    pub(super) served: AtomicU64,
+    /// The synchronous call that runs now.
+    running: Mutex<Option<Arc<CallSlot<S>>>>,
     thread: Thread,
     /// Wakes the service's thread.
     waker: Waker,
@@ -69,19 +83,24 @@ pub(super) fn asks<S: TaskSet>(info: &TaskInfo) -> Receiver {
 impl<S: TaskSet> Inner<S> {
     /// For the service's own thread, which this is.
     pub(super) fn new(name: Arc<str>, max_queue: usize, on_full: OnFull, data: Data) -> Arc<Self> {
+        let inbox = Arc::new(Inbox::new(max_queue.min(CELLS)));
+        let queue = Queue::new(Bounds { queued: max_queue, in_flight: usize::MAX });
         Arc::new(Self {
             name,
             on_full,
             data,
             core: Mutex::new(Core {
-                queue: Queue::new(Bounds { queued: max_queue, in_flight: usize::MAX }),
+                front: Front::new(queue, inbox.clone()),
                 life: Life::Open,
                 active: 0,
-                running: None,
                 urgent: 0,
                 panic: None,
                 closers: Vec::new(),
             }),
+            inbox,
+            hint: Hint::default(),
+            served: AtomicU64::new(0),
+            running: Mutex::new(None),
             thread: thread::current(),
             waker: Parking::of_this_thread().waker().clone(),
         })
@@ -97,16 +116,38 @@ impl<S: TaskSet> Inner<S> {
     }
 
     pub(super) fn info(&self) -> ServiceInfo {
-        let core = self.lock();
-        ServiceInfo {
+        let mut core = self.lock();
+        // ORDERING: Relaxed, a figure.
+        let served = self.served.load(Ordering::Relaxed);
+        let queue = core.front.sort_out();
+        let (queue_len, overflow, completed) = (queue.queued_outside(), queue.overflow(), queue.completed() + served);
+        let serving = usize::from(queue.serving() > 0 && self.running().is_some());
+        let info = ServiceInfo {
             name: self.name.clone(),
             thread_id: self.thread.id(),
-            active_calls: core.active,
-            queue_len: core.queue.queued_outside(),
-            overflow: core.queue.overflow(),
-            completed: core.queue.completed(),
+            active_calls: core.active + serving,
+            queue_len,
+            overflow,
+            completed,
             closed: core.life > Life::Open,
-        }
+        };
+        self.release(core, Wakes::default());
+        info
+    }
+
+    /// Releases the lock, then does what came out of it.
+    pub(super) fn release(&self, mut core: MutexGuard<'_, Core<S>>, wakes: Wakes) {
+        core.front.let_in();
+        self.hint.tell(&core.front);
+        let spent = core.front.spent();
+        drop(core);
+        wakes.wake();
+        crate::panics::quietly(|| drop(spent));
+    }
+
+    /// The synchronous call that runs now.
+    pub(super) fn running(&self) -> MutexGuard<'_, Option<Arc<CallSlot<S>>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn begin_close(&self) {
@@ -115,18 +156,17 @@ impl<S: TaskSet> Inner<S> {
 
     /// Moves its life on; who waits for room is to look for themselves.
     fn move_on(&self, life: Life) {
-        let wakes = {
-            let mut core = self.lock();
-            core.life = core.life.max(life);
-            core.queue.dismiss_line()
-        };
-        wakes.wake();
+        let mut core = self.lock();
+        core.life = core.life.max(life);
+        core.front.shut();
+        let wakes = core.front.queue.dismiss_line();
+        self.release(core, wakes);
         self.waker.wake_by_ref();
     }
 
     pub(super) fn terminate(&self) {
         self.move_on(Life::Terminating);
-        let running = self.lock().running.clone();
+        let running = self.running().clone();
         if let Some(call) = running {
             call.end_call(End::Closed);
         }
@@ -135,20 +175,19 @@ impl<S: TaskSet> Inner<S> {
 
     /// Ends every queued call as `how`.
     pub(super) fn end_queued(&self, how: End) {
-        let (ended, wakes) = {
-            let mut core = self.lock();
-            let mut ended = Vec::new();
-            let mut wakes = Wakes::default();
-            while let Some(call) = core.queue.pop() {
-                if call.claim() {
-                    let inside = call.meta.is_inside();
-                    wakes = wakes.and(core.queue.begun(inside)).and(core.queue.finished(inside));
-                    ended.push(call);
-                }
+        let mut core = self.lock();
+        core.front.shut();
+        let queue = core.front.sort_out();
+        let mut ended = Vec::new();
+        let mut wakes = Wakes::default();
+        while let Some(call) = queue.pop() {
+            if call.claim() {
+                let inside = call.meta.is_inside();
+                wakes = wakes.and(queue.begun(inside)).and(queue.finished(inside));
+                ended.push(call);
             }
-            (ended, wakes)
-        };
-        wakes.wake();
+        }
+        self.release(core, wakes);
         ended.into_iter().for_each(|call| call.discard(how));
     }
 
@@ -204,14 +243,9 @@ impl<S: TaskSet> Host for Inner<S> {
     }
 
     fn left_queue(&self, call: &dyn Runnable) {
-        let wakes = {
-            let mut core = self.lock();
-            if !call.meta().is_accepted() {
-                return;
-            }
-            core.queue.ended(call.meta().is_inside(), |call| call.is_queued())
-        };
-        wakes.wake();
+        let mut core = self.lock();
+        let wakes = core.front.leave(call);
+        self.release(core, wakes);
         // The call may have been the one that a closing service, or a held writer, waited for.
         self.waker.wake_by_ref();
     }
@@ -222,6 +256,12 @@ impl<S: TaskSet> Host for Inner<S> {
     fn resume(self: Arc<Self>, _expires: u64, _work: async_task::Runnable) {}
 }
 
+impl<S: TaskSet> Entry for Arc<CallSlot<S>> {
+    fn call(&self) -> Option<&dyn Runnable> {
+        Some(&**self)
+    }
+}
+
 impl<S: TaskSet> Gate<S> for Inner<S> {
     type Item = Arc<CallSlot<S>>;
 
@@ -229,14 +269,16 @@ impl<S: TaskSet> Gate<S> for Inner<S> {
         self.on_full
     }
 
-    fn with_queue<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Queue<Self::Item>>) -> (R, Wakes)) -> R {
-        let (result, wakes) = {
-            let mut core = self.lock();
-            let last = if inside { Life::Closing } else { Life::Open };
-            let open = core.life <= last;
-            f(open.then_some(&mut core.queue))
-        };
-        wakes.wake();
+    fn inbox(&self) -> &Inbox<Self::Item> {
+        &self.inbox
+    }
+
+    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Self::Item>>) -> (R, Wakes)) -> R {
+        let mut core = self.lock();
+        let last = if inside { Life::Closing } else { Life::Open };
+        let open = core.life <= last;
+        let (result, wakes) = f(open.then_some(&mut core.front));
+        self.release(core, wakes);
         self.waker.wake_by_ref();
         result
     }

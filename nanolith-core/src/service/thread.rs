@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     call::slot::End,
+    clock,
     host::{Host, Ran, Runnable},
     panics,
     park::{self, Parking},
@@ -19,7 +20,7 @@ use crate::{
 use std::{
     cell::RefCell,
     rc::Rc,
-    sync::{Arc, Weak},
+    sync::{Arc, Weak, atomic::Ordering},
     task::{self, Poll},
 };
 
@@ -62,6 +63,8 @@ struct Desk<S: TaskSet> {
 /// What the thread does next.
 enum Step<S: TaskSet> {
     Run(Arc<CallSlot<S>>),
+    /// Take from the inbox.
+    Serve,
     Again,
     Park,
     Leave,
@@ -90,17 +93,26 @@ impl<S: TaskSet> Desk<S> {
     /// Serves until the end; says which.
     fn serve(&mut self, parking: &Parking) -> Life {
         let mut cx = task::Context::from_waker(parking.waker());
+        let mut lingered = false;
         loop {
             self.poll_crew(&mut cx);
             match self.next() {
                 Step::Run(call) => self.run(&call),
                 Step::Again => {}
+                Step::Serve => {
+                    self.serve_inbox();
+                    lingered = true;
+                    continue;
+                }
                 Step::Park => {
-                    parking.look_on(park::LINGER);
+                    if !lingered {
+                        parking.look_on(park::LINGER);
+                    }
                     parking.park_until(None);
                 }
                 Step::Leave => return self.inner.lock().life,
             }
+            lingered = false;
         }
     }
 
@@ -123,7 +135,7 @@ impl<S: TaskSet> Desk<S> {
             return Step::Leave;
         }
         if core.urgent > 0 {
-            if let Some(call) = core.queue.evict(|call| call.meta.is_urgent()) {
+            if let Some(call) = core.front.sort_out().evict(|call| call.meta.is_urgent()) {
                 core.urgent -= 1;
                 drop(core);
                 return self.begin(call);
@@ -133,9 +145,16 @@ impl<S: TaskSet> Desk<S> {
         if self.crew.has_writer() {
             return Step::Park;
         }
-        let next = self.held.take().or_else(|| core.queue.pop());
-        let is_done = core.life == Life::Closing && core.queue.in_flight() == 0;
-        drop(core);
+        let calm = self.held.is_none() && self.crew.is_empty() && core.life == Life::Open;
+        if calm && core.front.may_open() && core.front.has_waiting() && core.front.next_is_plain() {
+            core.front.queue.begin_serving();
+            core.front.open();
+            inner.release(core, Wakes::default());
+            return Step::Serve;
+        }
+        let next = self.held.take().or_else(|| core.front.pop());
+        let is_done = core.life == Life::Closing && core.front.in_flight() == 0;
+        inner.release(core, Wakes::default());
         match next {
             Some(call) if self.crew.admits(asks::<S>(call.meta.task())) => self.begin(call),
             Some(call) if call.is_queued() => {
@@ -153,23 +172,68 @@ impl<S: TaskSet> Desk<S> {
         if !call.claim() {
             return Step::Again;
         }
-        let wakes = {
-            let mut core = self.inner.lock();
-            core.active += 1;
-            core.running = Some(call.clone());
-            core.queue.begun(call.meta.is_inside())
-        };
-        wakes.wake();
+        let mut core = self.inner.lock();
+        core.active += 1;
+        let wakes = core.front.queue.begun(call.meta.is_inside());
+        self.inner.release(core, wakes);
         Step::Run(call)
     }
 
     fn run(&mut self, call: &Arc<CallSlot<S>>) {
-        match run_on_service(call.clone(), &self.ground) {
-            Ran::Done => self.count_over(call),
-            Ran::Spawned => self.inner.lock().running = None,
+        if self.run_here(call, clock::now()) == Ran::Done {
+            self.count_over(call);
         }
         self.hear_panics();
         self.take_up_spawned();
+    }
+
+    /// Runs a claimed call, which whoever terminates the service finds meanwhile.
+    fn run_here(&self, call: &Arc<CallSlot<S>>, now: u64) -> Ran {
+        *self.inner.running() = Some(call.clone());
+        let ran = run_on_service(call.clone(), &self.ground, now);
+        let _over = self.inner.running().take();
+        ran
+    }
+
+    /// Takes plain calls from the inbox until it is empty for a while, until something else waits, or until it is shut.
+    fn serve_inbox(&mut self) {
+        let inbox = self.inner.inbox.clone();
+        let mut began = clock::now();
+        let mut done = 0;
+        while !self.inner.hint.is_for_lanes() {
+            match inbox.pop() {
+                Some(call) if call.claim() => {
+                    self.run_here(&call, began);
+                    done += 1;
+                    began = clock::now();
+                    self.hear_panics();
+                }
+                Some(call) => {
+                    let mut core = self.inner.lock();
+                    core.front.settle(&*call);
+                    self.inner.release(core, Wakes::default());
+                }
+                None => {
+                    self.inner.served.fetch_add(std::mem::take(&mut done), Ordering::Relaxed);
+                    if self.inner.hint.is_waiting() || !self.wait_at_inbox() {
+                        break;
+                    }
+                    began = clock::now();
+                }
+            }
+        }
+        self.inner.served.fetch_add(done, Ordering::Relaxed);
+        let mut core = self.inner.lock();
+        core.front.shut();
+        let wakes = core.front.queue.end_serving();
+        self.inner.release(core, wakes);
+    }
+
+    /// Waits a moment for a plain call. Says whether there is one.
+    fn wait_at_inbox(&self) -> bool {
+        let Inner { inbox, hint, .. } = &*self.inner;
+        park::look_on(park::LINGER, || inbox.has_next() || hint.is_waiting() || !inbox.is_in_use());
+        inbox.has_next()
     }
 
     /// Takes up the futures that tasks left, and polls them at the next round.
@@ -183,13 +247,10 @@ impl<S: TaskSet> Desk<S> {
     }
 
     fn count_over(&self, call: &CallSlot<S>) {
-        let wakes: Wakes = {
-            let mut core = self.inner.lock();
-            core.active -= 1;
-            core.running = None; // it was this one, or none: futures go on between calls
-            core.queue.finished(call.meta.is_inside())
-        };
-        wakes.wake();
+        let mut core = self.inner.lock();
+        core.active -= 1;
+        let wakes = core.front.queue.finished(call.meta.is_inside());
+        self.inner.release(core, wakes);
     }
 
     /// Shows panics to the exception handler, which says how to go on.

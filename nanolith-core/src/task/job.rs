@@ -197,6 +197,11 @@ impl<S: TaskSet> Job<S> {
         self.slot().meta.error(end)
     }
 
+    /// Whether it takes no more than the plain way through an executor.
+    pub(crate) fn is_plain(&self) -> bool {
+        Runnable::is_plain(&**self.slot())
+    }
+
     /// Begins the call: the task is yours to run, its outcome goes to the reply.
     ///
     /// ```
@@ -217,7 +222,7 @@ impl<S: TaskSet> Job<S> {
     pub fn split(self) -> Result<(S::Task, Reply<S>), Stopped> {
         let slot = self.into_slot();
         let input = slot.withdraw().ok_or(Stopped)?;
-        slot.meta.mark_started();
+        slot.meta.mark_started(clock::now());
         Ok((input.task, Reply { slot: Some(slot) }))
     }
 
@@ -450,12 +455,16 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
         Slot::is_queued(self)
     }
 
+    fn is_plain(&self) -> bool {
+        !S::HOOKS.are_async() && self.meta.is_plain()
+    }
+
     fn claim(&self) -> bool {
         Slot::claim(self)
     }
 
-    fn run(self: Arc<Self>, host: &Arc<dyn Host>) -> Ran {
-        super::run_on_pool(self, host)
+    fn run(self: Arc<Self>, host: &Arc<dyn Host>, now: u64) -> Ran {
+        super::run_on_pool(self, host, now)
     }
 
     fn discard(&self, how: End) {

@@ -197,38 +197,38 @@ pub(crate) fn on_close<S: TaskSet>(state: Option<S>) -> Option<LocalFuture<()>> 
 // ----- running a claimed call
 
 /// Runs a claimed call on a thread of `host`, a pool.
-pub(crate) fn run_on_pool<S: TaskSet>(slot: Arc<CallSlot<S>>, host: &Arc<dyn Host>) -> Ran {
+pub(crate) fn run_on_pool<S: TaskSet>(slot: Arc<CallSlot<S>>, host: &Arc<dyn Host>, now: u64) -> Ran {
     let Some(Input { task, shared }) = slot.take_input() else { return Ran::Done };
     let ground = PoolGround { host: host.clone(), shared };
     if S::HOOKS.are_async() && !slot.meta.task().is_async() {
-        slot.meta.mark_started();
+        slot.meta.mark_started(now);
         let whole = ground.clone();
         let call = slot.clone();
         let body = async move { run_within(task, call, Standing::Pool(whole)) };
         spawn_checked_on_pool(ground, Reply::of(slot), body);
         return Ran::Spawned;
     }
-    run(task, Reply::of(slot), Standing::Pool(ground))
+    run(task, Reply::of(slot), Standing::Pool(ground), now)
 }
 
 /// Runs a claimed call on its service's thread.
-pub(crate) fn run_on_service<S: TaskSet>(slot: Arc<CallSlot<S>>, ground: &ServiceGround<S>) -> Ran {
+pub(crate) fn run_on_service<S: TaskSet>(slot: Arc<CallSlot<S>>, ground: &ServiceGround<S>, now: u64) -> Ran {
     let Some(Input { task, .. }) = slot.take_input() else { return Ran::Done };
     if S::HOOKS.are_async() && !slot.meta.task().is_async() {
-        slot.meta.mark_started();
+        slot.meta.mark_started(now);
         let (whole, call) = (ground.clone(), slot.clone());
         let body = async move { run_within(task, call, Standing::Service(whole)) };
         spawn_checked_on_service(ground.clone(), Reply::of(slot), body);
         return Ran::Spawned;
     }
-    run(task, Reply::of(slot), Standing::Service(ground.clone()))
+    run(task, Reply::of(slot), Standing::Service(ground.clone()), now)
 }
 
 /// Runs a task whose hooks, if any, are synchronous, or that is asynchronous itself.
-fn run<S: TaskSet>(task: S::Task, reply: Reply<S>, standing: Standing<S>) -> Ran {
+fn run<S: TaskSet>(task: S::Task, reply: Reply<S>, standing: Standing<S>, now: u64) -> Ran {
     let mut scope = Scope::new(reply, standing);
     let meta = &scope.call.meta;
-    meta.mark_started();
+    meta.mark_started(now);
     let info = meta.task();
     if !scope.supports(info) {
         return done(&mut scope, |reply| reply.end(End::Unsupported));

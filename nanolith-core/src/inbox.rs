@@ -1,0 +1,252 @@
+//! A ring in front of the lanes, for calls that come fast: one compare-and-swap to come in, one to go out, no lock.
+//!
+//! Whoever holds the lock of the queue behind it says how many places it has, and may [shut](Inbox::shut) it at any
+//! moment; then newcomers go to the lock. So every rare thing (a bound that is reached, a line, a pause, a close) happens
+//! with the ring shut and empty, and only the plain way is here.
+//!
+//! A newcomer takes a place and a position in one step on one word, `tail`, and then fills the cell of its position. A
+//! cell's `turn` says whose it is: `2 * lap`, the newcomer's of that lap; `2 * lap + 1`, full, for whoever moves `head`
+//! past it.
+#![allow(unsafe_code)] // the second room: see ARCHITECTURE.md
+
+use crate::sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell, yield_now};
+use std::mem::MaybeUninit;
+
+/// Where the number of places stands in `tail`, above the position.
+const PLACES: u32 = 48;
+const POSITION: u64 = (1 << PLACES) - 1;
+
+/// The most places there can be.
+pub(crate) const MAX_PLACES: usize = 1 << 15;
+
+struct Cell<T> {
+    turn: AtomicU64,
+    item: UnsafeCell<MaybeUninit<T>>,
+}
+
+/// Keeps what one side writes off the other side's cache line.
+#[repr(align(128))]
+struct Apart<T>(T);
+
+/// The ring. Its capacity is a power of two.
+pub(crate) struct Inbox<T> {
+    /// The next position to fill, and above it how many places are left.
+    tail: Apart<AtomicU64>,
+    /// The next position to empty.
+    head: Apart<AtomicU64>,
+    cells: Box<[Cell<T>]>,
+    /// Whether somebody takes from it: a hint.
+    in_use: AtomicU32,
+}
+
+// SAFETY: an item is written by the one who took its position and read by the one who moved the head past it; `turn`
+// orders the two. No reference to an item leaves this room.
+unsafe impl<T: Send> Sync for Inbox<T> {}
+// SAFETY: as above; a ring owns what it holds.
+unsafe impl<T: Send> Send for Inbox<T> {}
+
+impl<T> Inbox<T> {
+    /// A ring of at least `capacity` cells, shut.
+    pub(crate) fn new(capacity: usize) -> Self {
+        let capacity = capacity.clamp(1, MAX_PLACES).next_power_of_two();
+        let cell = || Cell { turn: AtomicU64::new(0), item: UnsafeCell::new(MaybeUninit::uninit()) };
+        Self {
+            tail: Apart(AtomicU64::new(0)),
+            head: Apart(AtomicU64::new(0)),
+            cells: std::iter::repeat_with(cell).take(capacity).collect(),
+            in_use: AtomicU32::new(0),
+        }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.cells.len()
+    }
+
+    fn cell(&self, position: u64) -> &Cell<T> {
+        // The capacity is a power of two that fits.
+        &self.cells[position as usize & (self.cells.len() - 1)]
+    }
+
+    /// What `turn` says when the cell of `position` is its newcomer's.
+    fn turn(&self, position: u64) -> u64 {
+        (position >> self.cells.len().trailing_zeros()) * 2
+    }
+
+    /// Puts in the item that `make` gives, if there is a place for it. `make` must not panic.
+    pub(crate) fn push(&self, make: impl FnOnce() -> T) -> bool {
+        // ORDERING: Relaxed, the step below looks again.
+        let mut tail = self.tail.0.load(Ordering::Relaxed);
+        loop {
+            if tail >> PLACES == 0 {
+                return false;
+            }
+            let next = (tail - (1 << PLACES)) & !POSITION | (tail + 1) & POSITION;
+            // ORDERING: AcqRel. Acquire pairs with the Release in `allow`, so that what made the place is seen. Release
+            // pairs with the Acquire in `shut`: whoever shuts the ring sees what came before this item.
+            match self.tail.0.compare_exchange_weak(tail, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => break,
+                Err(now) => tail = now,
+            }
+        }
+        self.fill(tail & POSITION, make());
+        true
+    }
+
+    /// Fills the cell of a position that the caller alone has taken.
+    fn fill(&self, position: u64, item: T) {
+        let (cell, turn) = (self.cell(position), self.turn(position));
+        // The one who empties moves the head first and reads the item after; a lap later it may still be reading.
+        // ORDERING: Acquire, pairs with the Release in `pop`: the item of the lap before is out.
+        while cell.turn.load(Ordering::Acquire) != turn {
+            yield_now();
+        }
+        // SAFETY: the position is the caller's alone, and its turn has come: nobody else touches the cell until `turn` moves.
+        cell.item.with_mut(|slot| unsafe { (*slot).write(item) });
+        // ORDERING: Release, pairs with the Acquire in `pop`: publishes the item.
+        cell.turn.store(turn + 1, Ordering::Release);
+    }
+
+    /// Takes the oldest item out. `None`: there is none, or the one who took its position is still filling it.
+    pub(crate) fn pop(&self) -> Option<T> {
+        // ORDERING: Relaxed, the step below looks again.
+        let mut head = self.head.0.load(Ordering::Relaxed);
+        loop {
+            let (cell, turn) = (self.cell(head), self.turn(head));
+            // ORDERING: Acquire, pairs with the Release in `fill`: the item is there.
+            let now = cell.turn.load(Ordering::Acquire);
+            if now == turn {
+                return None;
+            }
+            if now == turn + 1 {
+                let next = (head + 1) & POSITION;
+                // ORDERING: AcqRel. Release pairs with the Acquire in `allow`: who counts this place as free sees what the
+                // one who freed it did before.
+                match self.head.0.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Relaxed) {
+                    Ok(_) => return Some(self.empty(cell, turn)),
+                    Err(now) => head = now,
+                }
+            } else {
+                // Somebody else took it and has moved the head, or still reads the item of the lap before.
+                // ORDERING: Relaxed, as above.
+                let moved = self.head.0.load(Ordering::Relaxed);
+                if moved == head {
+                    return None;
+                }
+                head = moved;
+            }
+        }
+    }
+
+    /// Takes the item out of a cell past which the caller has moved the head.
+    #[allow(clippy::unused_self)] // the cell is this ring's
+    fn empty(&self, cell: &Cell<T>, turn: u64) -> T {
+        // SAFETY: the cell was full, and whoever moves the head past it, once, has its item.
+        let item = cell.item.with_mut(|slot| unsafe { (*slot).assume_init_read() });
+        // ORDERING: Release, pairs with the Acquire in `fill`: the item is out before another is written.
+        cell.turn.store((turn + 2) & (self.turn(POSITION) + 1), Ordering::Release);
+        item
+    }
+
+    /// Whether the oldest item is there to be taken: a hint for those who look on.
+    pub(crate) fn has_next(&self) -> bool {
+        // ORDERING: Relaxed, `pop` looks again.
+        let head = self.head.0.load(Ordering::Relaxed);
+        self.cell(head).turn.load(Ordering::Relaxed) == self.turn(head) + 1
+    }
+
+    /// Whether somebody would be let in: a hint.
+    pub(crate) fn has_place(&self) -> bool {
+        // ORDERING: Relaxed, `push` looks again.
+        self.tail.0.load(Ordering::Relaxed) >> PLACES > 0
+    }
+
+    /// How far the ring has been emptied: moves whenever an item is taken.
+    pub(crate) fn taken(&self) -> u64 {
+        // ORDERING: Acquire, pairs with the Release in `pop`.
+        self.head.0.load(Ordering::Acquire)
+    }
+
+    /// How many items there are, or will be at once.
+    pub(crate) fn len(&self) -> usize {
+        // The head first: read later it might be past this tail.
+        let head = self.taken();
+        // ORDERING: Acquire, pairs with the Release in `push`.
+        let tail = self.tail.0.load(Ordering::Acquire) & POSITION;
+        (tail.wrapping_sub(head) & POSITION) as usize
+    }
+
+    /// Whether somebody takes from it: a hint.
+    pub(crate) fn is_in_use(&self) -> bool {
+        // ORDERING: Relaxed, a hint.
+        self.in_use.load(Ordering::Relaxed) > 0
+    }
+
+    // ----- for whoever holds the lock of the queue behind
+
+    pub(crate) fn set_in_use(&self, is_in_use: bool) {
+        // ORDERING: Relaxed, a hint.
+        self.in_use.store(is_in_use.into(), Ordering::Relaxed);
+    }
+
+    /// Has room for so many items, those in it included, and for as many as it has cells at most. Never takes back a place:
+    /// that is what [`Inbox::shut`] is for.
+    pub(crate) fn allow(&self, items: usize) {
+        let items = items.min(self.cells.len()) as u64;
+        let limit = self.taken() + items;
+        // ORDERING: Relaxed, the step below looks again.
+        let mut tail = self.tail.0.load(Ordering::Relaxed);
+        loop {
+            // A newcomer turns a place into a position, so the sum stays what it is.
+            let given = (tail & POSITION) + (tail >> PLACES);
+            let more = limit.wrapping_sub(given) & POSITION;
+            if more == 0 || more > items {
+                return;
+            }
+            // ORDERING: Release, pairs with the Acquire in `push`.
+            match self.tail.0.compare_exchange_weak(tail, tail + (more << PLACES), Ordering::Release, Ordering::Relaxed)
+            {
+                Ok(_) => return,
+                Err(now) => tail = now,
+            }
+        }
+    }
+
+    /// Lets nobody in from here on. Gives the position at which that was so.
+    pub(crate) fn hold(&self) -> u64 {
+        // ORDERING: AcqRel. Acquire pairs with the Release in `push`; Release keeps this before what the lock's holder does.
+        self.tail.0.fetch_and(POSITION, Ordering::AcqRel) & POSITION
+    }
+
+    /// Lets nobody in from here on, and takes everything out that came in.
+    pub(crate) fn shut(&self, mut each: impl FnMut(T)) {
+        let end = self.hold();
+        while self.taken() != end {
+            match self.pop() {
+                Some(item) => each(item),
+                // Whoever took the position fills its cell next, or whoever moved the head is at it.
+                None => yield_now(),
+            }
+        }
+    }
+
+    /// Puts an item into a ring that lets nobody in, if it has a cell free.
+    pub(crate) fn put_back(&self, item: T) -> Result<(), T> {
+        if self.len() >= self.cells.len() {
+            return Err(item);
+        }
+        // ORDERING: AcqRel, as in `push`. Nobody is let in, so nobody else moves the tail.
+        let tail = self.tail.0.fetch_add(1, Ordering::AcqRel);
+        self.fill(tail & POSITION, item);
+        Ok(())
+    }
+}
+
+impl<T> Drop for Inbox<T> {
+    fn drop(&mut self) {
+        self.shut(|item| crate::panics::quietly(|| drop(item)));
+    }
+}
+
+#[cfg(test)]
+#[path = "inbox_tests.rs"]
+mod tests;

@@ -1,0 +1,152 @@
+//! The ring's races: on threads by default, in every interleaving under loom.
+
+use super::*;
+use std::sync::Arc;
+
+#[cfg(loom)]
+use loom::thread;
+#[cfg(not(loom))]
+use std::thread;
+
+fn check(f: impl Fn() + Sync + Send + 'static) {
+    #[cfg(loom)]
+    loom::model(f);
+    #[cfg(not(loom))]
+    (0..if cfg!(miri) { 4 } else { 200 }).for_each(|_| f());
+}
+
+fn open(capacity: usize, places: usize) -> Arc<Inbox<Box<u32>>> {
+    let inbox = Inbox::new(capacity);
+    inbox.allow(places);
+    Arc::new(inbox)
+}
+
+#[test]
+fn items_leave_in_the_order_in_which_they_came_lap_after_lap() {
+    check(|| {
+        let inbox = open(2, 2);
+        for n in 0..5 {
+            assert!(inbox.push(|| Box::new(n)));
+            assert_eq!((inbox.len(), inbox.has_next()), (1, true));
+            assert_eq!(inbox.pop().as_deref(), Some(&n));
+            inbox.allow(2);
+        }
+        assert!(inbox.pop().is_none());
+    });
+}
+
+#[test]
+fn it_holds_no_more_than_it_is_allowed_to() {
+    check(|| {
+        let inbox = open(4, 2);
+        assert!(inbox.push(|| Box::new(1)) && inbox.push(|| Box::new(2)));
+        assert!(!inbox.push(|| Box::new(3)));
+        assert_eq!(inbox.pop().as_deref(), Some(&1));
+        assert!(!inbox.push(|| Box::new(3)), "a place that comes free is given by the lock's holder");
+        inbox.allow(2);
+        assert!(inbox.push(|| Box::new(3)));
+    });
+}
+
+#[test]
+fn two_come_and_one_takes_each_once() {
+    check(|| {
+        let inbox = open(2, 2);
+        let others: Vec<_> = (1..3)
+            .map(|n| {
+                let inbox = inbox.clone();
+                thread::spawn(move || inbox.push(|| Box::new(n)))
+            })
+            .collect();
+        let mut sum = inbox.pop().map_or(0, |n| *n);
+        assert!(others.into_iter().all(|other| other.join().unwrap_or(false)));
+        inbox.shut(|n| sum += *n);
+        assert_eq!(sum, 3);
+    });
+}
+
+#[test]
+fn two_take_and_no_item_goes_twice() {
+    check(|| {
+        let inbox = open(2, 2);
+        assert!(inbox.push(|| Box::new(1)) && inbox.push(|| Box::new(2)));
+        let other = {
+            let inbox = inbox.clone();
+            thread::spawn(move || inbox.pop().map_or(0, |n| *n))
+        };
+        let mine = inbox.pop().map_or(0, |n| *n);
+        let theirs = other.join().unwrap_or(0);
+        assert_eq!(mine + theirs, 3);
+    });
+}
+
+#[test]
+fn a_cell_is_filled_again_only_when_its_item_is_out() {
+    check(|| {
+        let inbox = open(1, 1);
+        assert!(inbox.push(|| Box::new(1)));
+        let other = {
+            let inbox = inbox.clone();
+            thread::spawn(move || inbox.pop().map_or(0, |n| *n))
+        };
+        inbox.allow(1); // counts the place as free as soon as the head has moved
+        let again = inbox.push(|| Box::new(2));
+        assert_eq!(other.join().unwrap_or(0), 1);
+        assert_eq!(inbox.pop().map(|n| *n), again.then_some(2));
+    });
+}
+
+#[test]
+fn who_shuts_it_gets_everything_that_came_in() {
+    check(|| {
+        let inbox = open(2, 2);
+        let other = {
+            let inbox = inbox.clone();
+            thread::spawn(move || u32::from(inbox.push(|| Box::new(1))))
+        };
+        let mut got = 0;
+        inbox.shut(|n| got += *n);
+        assert!(!inbox.push(|| Box::new(7)), "it is shut");
+        assert_eq!(got, other.join().unwrap_or(9), "in, or given back");
+        assert_eq!(inbox.len(), 0);
+    });
+}
+
+#[test]
+fn who_takes_while_it_is_shut_leaves_the_rest() {
+    check(|| {
+        let inbox = open(2, 2);
+        assert!(inbox.push(|| Box::new(1)) && inbox.push(|| Box::new(2)));
+        let other = {
+            let inbox = inbox.clone();
+            thread::spawn(move || inbox.pop().map_or(0, |n| *n))
+        };
+        let mut got = 0;
+        inbox.shut(|n| got += *n);
+        assert_eq!(got + other.join().unwrap_or(0), 3);
+    });
+}
+
+#[test]
+fn what_is_left_is_dropped_with_it() {
+    check(|| {
+        let item = Arc::new(());
+        let inbox = Inbox::new(2);
+        inbox.allow(2);
+        assert!(inbox.push(|| item.clone()));
+        drop(inbox);
+        assert_eq!(Arc::strong_count(&item), 1);
+    });
+}
+
+#[test]
+fn what_is_put_back_goes_first_and_positions_go_round() {
+    check(|| {
+        let inbox = Inbox::new(2);
+        for lap in 0..5 {
+            assert!(inbox.put_back(lap).is_ok() && inbox.put_back(lap + 1).is_ok());
+            assert_eq!(inbox.put_back(9), Err(9), "every cell is taken");
+            assert_eq!((inbox.pop(), inbox.pop(), inbox.pop()), (Some(lap), Some(lap + 1), None));
+        }
+    });
+}

@@ -1,0 +1,77 @@
+//! How long the tasks of a pool take: whether it pays to have them come and go without the lock, and by how many.
+
+/// A moving mean of the last tasks' times.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pace {
+    /// Nanoseconds.
+    mean: u64,
+    /// How many tasks it rests on, as far as that matters.
+    known: u32,
+}
+
+/// So many tasks in a row tell how the next will be.
+const ENOUGH: u32 = 32;
+
+/// Tasks shorter than this are tiny: the lock would be a good part of their cost. Nanoseconds.
+const TINY: u64 = 4_000;
+
+/// Tasks longer than this are worth a second thread, and the wake-up that it costs. Nanoseconds.
+const SPREAD: u64 = 400;
+
+/// Who takes so long was not to be expected: nothing is known any more. Nanoseconds.
+const LONG: u64 = 100_000;
+
+impl Pace {
+    /// A task took so long, in nanoseconds.
+    pub(super) fn note(&mut self, took: u64) {
+        if took > LONG {
+            return self.forget();
+        }
+        self.mean = if self.known == 0 { took } else { (7 * self.mean + took) / 8 };
+        self.known = ENOUGH.min(self.known + 1);
+    }
+
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether tasks are tiny.
+    pub(super) fn is_tiny(&self) -> bool {
+        self.known == ENOUGH && self.mean < TINY
+    }
+
+    /// Whether tasks, though tiny, are worth one more thread.
+    pub(super) fn spreads(&self) -> bool {
+        self.mean > SPREAD
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(times: impl IntoIterator<Item = u64>) -> Pace {
+        let mut pace = Pace::default();
+        times.into_iter().for_each(|took| pace.note(took));
+        pace
+    }
+
+    #[test]
+    fn a_few_short_tasks_say_nothing_yet() {
+        assert!(!after([100; 31]).is_tiny());
+        assert!(after([100; 32]).is_tiny());
+    }
+
+    #[test]
+    fn one_long_task_makes_it_start_anew() {
+        assert!(!after([100; 64].into_iter().chain([1_000_000])).is_tiny());
+    }
+
+    #[test]
+    fn what_takes_a_microsecond_is_tiny_and_worth_a_thread() {
+        let pace = after([1_000; 64]);
+        assert!(pace.is_tiny() && pace.spreads());
+        assert!(!after([5_000; 64]).is_tiny());
+        assert!(!after([100; 64]).spreads());
+    }
+}
