@@ -2,7 +2,7 @@
 
 use crate::{
     error::Refused,
-    host::Host,
+    host::HostId,
     task::{Job, TaskSet},
 };
 use std::{future::Future, pin::Pin, sync::Arc};
@@ -107,7 +107,7 @@ pub trait Executor<S: TaskSet>: Send + Sync {
 
     /// Who holds the calls, for those that run in this process.
     #[doc(hidden)]
-    fn host(&self) -> Option<HostRef> {
+    fn host(&self) -> Option<HostId> {
         None
     }
 
@@ -117,11 +117,6 @@ pub trait Executor<S: TaskSet>: Send + Sync {
         None
     }
 }
-
-/// The holder of a call, opaque.
-#[doc(hidden)]
-#[derive(Clone)]
-pub struct HostRef(pub(crate) Arc<dyn Host>);
 
 macro_rules! forward {
     ($pointer:ty) => {
@@ -134,7 +129,7 @@ macro_rules! forward {
                 (**self).admit(job)
             }
 
-            fn host(&self) -> Option<HostRef> {
+            fn host(&self) -> Option<HostId> {
                 (**self).host()
             }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     call::slot::End,
+    clock,
     error::Refused,
     executor::Admission,
     front::{Entry, Front},
@@ -130,6 +131,7 @@ pub(crate) fn execute<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) ->
             false => Passed::Again(job),
         };
         if let Passed::Again(job) = passed {
+            job.slot().meta.submit(clock::now);
             passed = gate.with_front(inside, |front| take_in::<S, G>(front, job, inside, plain));
         }
     }
@@ -143,6 +145,11 @@ pub(crate) fn execute<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) ->
 /// Puts a plain call into the inbox, if it has a place.
 fn step_in<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> Passed<S> {
     let mut slot = Some(job.into_slot());
+    if !gate.inbox().has_place() {
+        return slot.map_or(Passed::In, |slot| Passed::Again(Job::from_slot(slot)));
+    }
+    // Somebody serves, and tells the time.
+    slot.iter().for_each(|slot| slot.meta.submit(clock::recent));
     if let (true, Some(slot)) = (inside, &slot) {
         slot.meta.mark_inside();
     }

@@ -9,15 +9,47 @@ use crate::{
     data::Data,
     place::Where,
 };
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    num::NonZero,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
-/// Tells hosts apart: the address of the host, which lives as long as anybody holds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HostId(usize);
+/// Tells hosts apart, for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostId(NonZero<u64>);
+
+/// Every host that lives, for those who keep only its number: a call's handle, its timer. Handles come and go with each
+/// call, so they do not count the host's owners.
+static HOSTS: Mutex<BTreeMap<HostId, Weak<dyn Host>>> = Mutex::new(BTreeMap::new());
+
+fn hosts() -> MutexGuard<'static, BTreeMap<HostId, Weak<dyn Host>>> {
+    HOSTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl HostId {
-    pub(crate) fn of<T: ?Sized>(host: &T) -> Self {
-        Self(std::ptr::from_ref(host).cast::<()>() as usize)
+    pub(crate) fn new() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        // ORDERING: Relaxed, the number means nothing but itself.
+        let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        Self(NonZero::new(number).expect("nobody makes 2⁶⁴ hosts"))
+    }
+
+    /// Makes the host known under this number.
+    pub(crate) fn belongs_to(self, host: Weak<dyn Host>) {
+        hosts().insert(self, host);
+    }
+
+    /// The host goes.
+    pub(crate) fn forget(self) {
+        hosts().remove(&self);
+    }
+
+    pub(crate) fn find(self) -> Option<Arc<dyn Host>> {
+        hosts().get(&self).and_then(Weak::upgrade)
     }
 }
 
@@ -96,8 +128,11 @@ pub(crate) trait Runnable: Send + Sync {
     /// Makes the call the claimer's to run; false if somebody was first.
     fn claim(&self) -> bool;
 
-    /// Runs a claimed call, which starts now.
-    fn run(self: Arc<Self>, host: &Arc<dyn Host>, now: u64) -> Ran;
+    /// Runs a claimed call, which starts now. `host` is whose the thread is not, and runs it all the same.
+    fn run(self: Arc<Self>, host: Option<Arc<dyn Host>>, now: u64) -> Ran;
+
+    /// Claims the call and runs it, for the host whose thread this is; gives it back if somebody was first.
+    fn try_run(self: Arc<Self>, now: u64) -> Result<Ran, Arc<dyn Runnable>>;
 
     /// Ends a claimed call without running it, and drops its arguments.
     fn discard(&self, how: End);
@@ -107,8 +142,8 @@ pub(crate) trait Runnable: Send + Sync {
 }
 
 /// Ends `call`. Its place, if it was queued at `host`, is free before its caller hears of the end.
-pub(crate) fn end(call: &dyn Runnable, host: Option<&Arc<dyn Host>>, how: End) {
-    match host {
+pub(crate) fn end(call: &dyn Runnable, host: Option<HostId>, how: End) {
+    match host.and_then(HostId::find) {
         Some(host) if call.claim() => {
             host.left_queue(call);
             call.discard(how);

@@ -15,6 +15,7 @@ mod error;
 mod inbox;
 mod panics;
 mod park;
+mod pulse;
 mod room;
 mod timer;
 

@@ -2,6 +2,7 @@
 
 use once_cell::sync::Lazy;
 use std::{
+    cell::Cell,
     hint,
     num::NonZero,
     sync::Arc,
@@ -91,7 +92,7 @@ impl Parking {
 }
 
 /// How long a thread that waits for an answer looks on before it sleeps: what waking it would cost.
-const BRIEF: Duration = Duration::from_micros(10);
+pub(crate) const BRIEF: Duration = Duration::from_micros(5);
 
 /// How long a thread that serves looks on for more before it sleeps: a few wake-ups' worth.
 pub(crate) const LINGER: Duration = Duration::from_micros(30);
@@ -100,26 +101,77 @@ pub(crate) const LINGER: Duration = Duration::from_micros(30);
 static CAN_LOOK_ON: Lazy<bool> = Lazy::new(|| thread::available_parallelism().map_or(1, NonZero::get) > 1);
 
 /// Looks on until `seen`, but not longer than `limit`, and not at all where that would keep others from running.
+///
+/// Whether it pays shows: where what is waited for has not come while the thread looked on, a few times in a row (it takes
+/// longer, or whoever brings it has been put on this very core), the thread sleeps at once, and tries again now and then.
 pub(crate) fn look_on(limit: Duration, seen: impl Fn() -> bool) {
-    if !*CAN_LOOK_ON || seen() {
+    if seen() || !*CAN_LOOK_ON {
         return;
     }
-    let end = Instant::now() + limit;
-    loop {
-        for _ in 0..LOOKS {
-            if seen() {
-                return;
-            }
-            hint::spin_loop();
+    // A thread whose locals are gone does not look on.
+    let _ = LUCK.try_with(|luck| {
+        if luck.tries() {
+            luck.note(look(limit, seen));
         }
-        if Instant::now() >= end {
-            return;
+    });
+}
+
+/// Says whether it was `seen` in time. The pauses between two looks grow, so that the cache line that is looked at stays
+/// with the one who writes to it.
+fn look(limit: Duration, seen: impl Fn() -> bool) -> bool {
+    let mut end = None;
+    loop {
+        for round in 0..LOOKS {
+            for _ in 0..=(round / 4) {
+                hint::spin_loop();
+            }
+            if seen() {
+                return true;
+            }
+        }
+        let now = Instant::now();
+        if now > *end.get_or_insert(now + limit) {
+            return false;
         }
     }
 }
 
 /// How often to look between two looks at the clock.
 const LOOKS: u32 = 16;
+
+thread_local! {
+    static LUCK: Luck = const { Luck { left: Cell::new(Luck::MOST), rest: Cell::new(0) } };
+}
+
+/// What a thread's last looks came to.
+struct Luck {
+    /// How many more may come to nothing.
+    left: Cell<u32>,
+    /// How many times it sleeps at once before it tries again.
+    rest: Cell<u32>,
+}
+
+impl Luck {
+    const MOST: u32 = 8;
+    const REST: u32 = 32;
+
+    /// Whether to look on this time.
+    fn tries(&self) -> bool {
+        if self.left.get() > 0 {
+            return true;
+        }
+        self.rest.set(self.rest.get() - 1);
+        self.rest.get() == 0
+    }
+
+    fn note(&self, seen: bool) {
+        let left = self.left.get();
+        self.left.set(if seen { Self::MOST.min(left + 2) } else { left.saturating_sub(1) });
+        if self.left.get() == 0 {
+            self.rest.set(Self::REST);
+        }
+    }
+}
 
 /// Calls the outer wait again when the inner one is over.
 pub(crate) struct Recall<'a>(Option<&'a Arc<Parker>>);
@@ -130,5 +182,23 @@ impl Drop for Recall<'_> {
             // ORDERING: Relaxed, this thread itself looks at it next.
             parker.called.store(true, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_looks_on_in_vain_soon_sleeps_at_once_and_tries_again() {
+        let luck = Luck { left: Cell::new(Luck::MOST), rest: Cell::new(0) };
+        (0..Luck::MOST).for_each(|_| {
+            assert!(luck.tries());
+            luck.note(false);
+        });
+        assert_eq!((0..Luck::REST - 1).filter(|_| luck.tries()).count(), 0);
+        assert!(luck.tries(), "now and then");
+        luck.note(true);
+        assert!(luck.tries(), "it was lucky");
     }
 }

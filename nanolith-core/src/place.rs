@@ -102,6 +102,11 @@ pub(crate) fn host_id() -> Option<HostId> {
     THREAD.try_with(|thread| thread.id.get()).ok().flatten()
 }
 
+/// The host whose thread this is.
+pub(crate) fn host_here() -> Option<Arc<dyn Host>> {
+    THREAD.try_with(host).ok().flatten()
+}
+
 fn host(thread: &Thread) -> Option<Arc<dyn Host>> {
     thread.host.borrow().as_ref().and_then(Weak::upgrade)
 }
@@ -214,8 +219,10 @@ pub(crate) fn settle_polls() {
 }
 
 fn settle(thread: &Thread) {
-    if let (Some(loan), Some(host)) = (thread.lent.take(), host(thread)) {
-        host.take_back(loan);
+    if let Some(loan) = thread.lent.take() {
+        if let Some(host) = host(thread) {
+            host.take_back(loan);
+        }
     }
 }
 

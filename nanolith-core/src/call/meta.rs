@@ -40,8 +40,8 @@ pub struct Progress {
 pub(crate) struct Meta {
     caller: Caller,
     parents: Option<Arc<Trace>>,
-    /// In nanoseconds, as [`clock::now`] tells.
-    submitted_at: u64,
+    /// In nanoseconds, as [`clock::now`] tells; zero until an executor is asked to take the call.
+    submitted_at: AtomicU64,
     /// The same; zero until the call runs.
     started_at: AtomicU64,
     cold: OnceBox<Cold>,
@@ -97,7 +97,7 @@ impl Meta {
         let meta = Self {
             caller: Caller { task, submitted },
             parents: place::lineage(),
-            submitted_at: clock::now(),
+            submitted_at: AtomicU64::new(0),
             started_at: AtomicU64::new(0),
             cold: OnceBox::new(),
             priority,
@@ -114,7 +114,7 @@ impl Meta {
     pub(crate) fn again(&self) -> Self {
         let mut again = Self::new(self.caller.task, self.caller.submitted, self.priority, self.deadline());
         again.parents = self.parents();
-        again.submitted_at = self.submitted_at;
+        again.submitted_at = AtomicU64::new(self.submitted_at());
         again
     }
 
@@ -135,15 +135,22 @@ impl Meta {
     }
 
     pub(crate) fn submitted_at(&self) -> u64 {
-        self.submitted_at
+        self.submitted_at.load(Ordering::Relaxed)
+    }
+
+    /// An executor is asked to take the call, for the first time or again.
+    pub(crate) fn submit(&self, now: impl FnOnce() -> u64) {
+        if self.submitted_at() == 0 {
+            self.submitted_at.store(now(), Ordering::Relaxed);
+        }
     }
 
     /// When others should have let it go first.
     pub(crate) fn expires(&self) -> u64 {
-        self.priority.expiration(self.submitted_at)
+        self.priority.expiration(self.submitted_at())
     }
 
-    // ORDERING of `taken` and `started_at`: Relaxed. Each is written once, before the slot passes through a lock or
+    // ORDERING of `taken`, `submitted_at` and `started_at`: Relaxed. Each is written once, before the slot passes through a lock or
     // a state change that publishes it; a reader of an unpublished value would only tell a time too short.
 
     /// A queue took the call; its lock is held here and in [`Meta::is_accepted`].
@@ -205,6 +212,11 @@ impl Meta {
         self.started_at.store(now, Ordering::Relaxed);
     }
 
+    /// How long the call waited before it started.
+    pub(crate) fn waited(&self) -> Duration {
+        clock::between(self.submitted_at(), self.started_at.load(Ordering::Relaxed))
+    }
+
     /// How long the task has run so far.
     pub(crate) fn ran(&self) -> Duration {
         match self.started_at.load(Ordering::Relaxed) {
@@ -217,9 +229,10 @@ impl Meta {
     pub(crate) fn at(&self) -> At {
         let now = clock::now();
         let started = self.started_at.load(Ordering::Relaxed);
+        let submitted = if self.submitted_at() == 0 { now } else { self.submitted_at() };
         let until = if started == 0 { now } else { started };
         let parents = self.parents.as_deref().cloned().unwrap_or_default();
-        At::new(self.caller, clock::between(self.submitted_at, until), clock::between(until, now), parents)
+        At::new(self.caller, clock::between(submitted, until), clock::between(until, now), parents)
     }
 
     /// The error of a call that was ended from outside.

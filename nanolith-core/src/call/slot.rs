@@ -114,6 +114,15 @@ impl<I, O, M> Slot<I, O, M> {
         self.step(|state| (phase(state) == QUEUED).then_some(state | RUNNING), Ordering::Acquire).is_ok()
     }
 
+    /// Claims the call and takes its input in one step; `None` if somebody was first.
+    pub(crate) fn begin(&self) -> Option<I> {
+        // ORDERING: Acquire, as in `claim`.
+        self.step(|state| (phase(state) == QUEUED).then_some(state | RUNNING | EMPTY), Ordering::Acquire).ok()?;
+        // SAFETY: we moved the slot on from QUEUED, so the input is ours; EMPTY, set with the same step, keeps the drop and
+        // `take_input` from it.
+        Some(self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).input) }))
+    }
+
     /// The input of a claimed call; for the claimer, once.
     pub(crate) fn take_input(&self) -> Option<I> {
         // ORDERING: Relaxed, one moves on from QUEUED, and only that one sets EMPTY, here or in `end`. The drop reads it
@@ -179,7 +188,7 @@ impl<I, O, M> Slot<I, O, M> {
     /// Takes the input back out of a call that nobody has begun. Nobody else begins it now, and its outcome, if somebody
     /// waits for one, is the caller's to leave.
     pub(crate) fn withdraw(&self) -> Option<I> {
-        self.claim().then(|| self.take_input()).flatten()
+        self.begin()
     }
 
     /// Whether nobody has begun the call.

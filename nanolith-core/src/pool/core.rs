@@ -171,14 +171,15 @@ impl Core {
     }
 
     /// Whether those who take from the inbox do so faster than one more could help.
-    fn is_in_good_hands(&self) -> bool {
-        self.front.is_open() && self.front.others() == 0 && !self.pace.spreads()
+    pub(super) fn is_in_good_hands(&self) -> bool {
+        self.front.queue.serving() > 0 && self.front.is_open() && self.front.others() == 0 && !self.pace.spreads()
     }
 
-    /// Whether plain calls may go through the inbox: tasks are tiny, and nothing stands in the way.
-    pub(super) fn may_open(&self) -> bool {
+    /// Whether a runner may take plain calls from the inbox: tasks are tiny, and nothing stands in the way.
+    pub(super) fn may_serve(&self) -> bool {
         let undisturbed = !self.paused && !self.closed && self.blocked == 0 && self.extra == 0;
-        undisturbed && self.pace.is_tiny() && self.front.may_open() && self.front.others() == 0
+        let helps = self.front.queue.serving() == 0 || self.pace.spreads();
+        undisturbed && helps && self.pace.is_tiny() && self.front.may_open() && self.front.next_is_plain()
     }
 
     /// Chooses the thread for a token: a rayon thread if one is free.

@@ -3,7 +3,8 @@
 use super::{BuildError, Pool, PoolBuilder};
 use crate::{
     error::{CallError, Refused},
-    executor::{Admission, Executor, HostRef},
+    executor::{Admission, Executor},
+    host::HostId,
     task::{Job, TaskSet},
 };
 use once_cell::sync::OnceCell;
@@ -79,7 +80,7 @@ impl<S: TaskSet> Executor<S> for GlobalPool {
         }
     }
 
-    fn host(&self) -> Option<HostRef> {
+    fn host(&self) -> Option<HostId> {
         let pool = self.get().ok()?;
         Executor::<S>::host(pool)
     }

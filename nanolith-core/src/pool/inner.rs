@@ -11,7 +11,7 @@ use crate::{
     call::slot::End,
     front::{Front, Hint},
     gate::{Gate, OnFull},
-    host::{HostId, Runnable},
+    host::{Host, HostId, Runnable},
     inbox::Inbox,
     panics,
     queue::{Queue, Wakes},
@@ -26,6 +26,7 @@ use std::sync::{
 const CELLS: usize = 4_096;
 
 pub(super) struct Inner {
+    id: HostId,
     pub(super) me: Weak<Inner>,
     pub(super) config: Arc<Config>,
     pub(super) core: Mutex<Core>,
@@ -48,6 +49,7 @@ impl Inner {
         panics::install_hook();
         let inbox = Arc::new(Inbox::new(CELLS));
         let inner = Arc::new_cyclic(|me| Self {
+            id: HostId::new(),
             me: me.clone(),
             core: Mutex::new(Core::new(Front::new(Queue::new(config.bounds(tasks)), inbox.clone()), tasks)),
             inbox,
@@ -58,6 +60,9 @@ impl Inner {
             spares: Spares::new(config.max_spares),
             config: Arc::new(config),
         });
+        let host: Arc<dyn Host> = inner.clone();
+        inner.id.belongs_to(Arc::downgrade(&host));
+        drop(host);
         let rayon = rayon_pool::build(&inner, tasks)?;
         // ORDERING: Relaxed, the pool is not shared yet.
         inner.main_loop.store(rayon_pool::main_loop_depth(&rayon), Ordering::Relaxed);
@@ -71,7 +76,7 @@ impl Inner {
     }
 
     pub(super) fn id(&self) -> HostId {
-        HostId::of(self)
+        self.id
     }
 
     /// No user code runs, and nobody is woken, while this is held.
@@ -216,6 +221,7 @@ impl<S: TaskSet> Gate<S> for Inner {
 impl Drop for Inner {
     /// Nobody is left to run what waits in a pool that was paused: its calls end.
     fn drop(&mut self) {
+        self.id.forget();
         self.end_queued(End::Closed);
         self.spares.dismiss();
     }

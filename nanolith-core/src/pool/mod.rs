@@ -31,8 +31,9 @@ use self::{config::Config, core::Work, inner::Inner};
 use crate::{
     call::slot::End,
     error::Refused,
-    executor::{Admission, Executor, HostRef},
+    executor::{Admission, Executor},
     gate,
+    host::HostId,
     id::TaskInfo,
     queue::Queue,
     task::{Job, TaskSet},
@@ -325,8 +326,8 @@ impl<S: TaskSet> Executor<S> for Pool {
         gate::admit(&**self.inner(), job)
     }
 
-    fn host(&self) -> Option<HostRef> {
-        Some(HostRef(self.inner().clone()))
+    fn host(&self) -> Option<HostId> {
+        Some(self.inner().id())
     }
 }
 

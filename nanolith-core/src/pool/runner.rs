@@ -67,14 +67,13 @@ impl Inner {
     }
 
     fn drain(self: &Arc<Self>, generation: Option<u64>) {
-        let host: Arc<dyn Host> = self.clone();
         let mut last = Last::Nothing;
         loop {
             last = match self.next(last, generation) {
                 Next::Run(Work::Call(call)) => {
                     let inside = call.meta().is_inside();
                     let began = clock::now();
-                    let ran = run_call(call, &host, began);
+                    let ran = run_call(call, None, began);
                     Last::Call { inside, ran, took: clock::now() - began }
                 }
                 Next::Run(Work::Resume(work)) => {
@@ -84,7 +83,7 @@ impl Inner {
                     Last::Resumed
                 }
                 Next::Serve => {
-                    self.serve(&host);
+                    self.serve();
                     Last::Served
                 }
                 Next::Leave => return,
@@ -98,10 +97,10 @@ impl Inner {
         let mut lingered = matches!(last, Last::Served);
         let mut wakes = core.account(last);
         loop {
-            if core.is_superfluous(generation) {
+            if core.is_superfluous(generation) || core.is_in_good_hands() {
                 break;
             }
-            if (core.front.has_waiting() || !lingered) && core.may_open() && core.front.next_is_plain() {
+            if (core.front.has_waiting() || !lingered) && core.may_serve() {
                 let posted = core.begin_serving(self.inbox.taken());
                 self.release(core, wakes);
                 if posted {
@@ -148,7 +147,7 @@ impl Inner {
     pub(super) fn run_call(&self, call: Arc<dyn Runnable>) -> Ran {
         let Some(me) = self.me.upgrade() else { return Ran::Done };
         let host: Arc<dyn Host> = me;
-        run_call(call, &host, clock::now())
+        run_call(call, Some(host), clock::now())
     }
 
     /// Runs a call that somebody waits for on a spare thread, beyond the concurrency: the pool is paused, or its one
@@ -172,7 +171,7 @@ impl Inner {
 }
 
 /// Runs a claimed call; what its destructors throw stays here.
-pub(super) fn run_call(call: Arc<dyn Runnable>, host: &Arc<dyn Host>, now: u64) -> Ran {
+pub(super) fn run_call(call: Arc<dyn Runnable>, host: Option<Arc<dyn Host>>, now: u64) -> Ran {
     panics::catch(|| call.run(host, now)).unwrap_or(Ran::Done)
 }
 

@@ -1,46 +1,47 @@
 //! A runner at the inbox: plain calls come and go without the lock.
 
-use super::{core::Work, inner::Inner, runner::run_call};
-use crate::{
-    clock,
-    host::{Host, Runnable},
-    park,
-    queue::Wakes,
-};
-use std::sync::{Arc, atomic::Ordering};
+use super::{core::Work, inner::Inner};
+use crate::{clock, host::Runnable, panics, park, pulse::Pulse, queue::Wakes};
+use std::sync::atomic::Ordering;
 
 /// How often a runner sees to what others rest on: figures, and whether one more is wanted.
 const ROUND: u64 = 32;
 
+/// How often it looks at the clock.
+const GRAIN: u64 = 8;
+
+/// Tells more of the pace than the next look would. Nanoseconds.
+const LONG: u64 = 20_000;
+
 /// So many calls in the inbox are worth a look whether one more runner helps.
 const BACKLOG: usize = 128;
 
-/// A task that takes longer is not tiny. Nanoseconds.
-const LONG: u64 = 100_000;
-
 impl Inner {
     /// Takes from the inbox until it is empty for a while, until something waits in the lanes, or until it is shut.
-    pub(super) fn serve(&self, host: &Arc<dyn Host>) {
+    pub(super) fn serve(&self) {
+        let _pulse = Pulse::begin();
         let mut done = 0;
         let mut began = clock::now();
         while !self.hint.is_for_lanes() {
             match self.inbox.pop() {
                 Some(Work::Call(call)) => {
-                    if !call.claim() {
-                        self.settle(&*call);
+                    // What the call's destructors throw stays here.
+                    if let Ok(Err(claimed)) = panics::catch(|| call.try_run(began)) {
+                        self.settle(&*claimed);
                         continue;
                     }
-                    run_call(call, host, began);
                     done += 1;
-                    let now = clock::now();
-                    let took = now - began;
-                    began = now;
-                    if took > LONG {
-                        self.was_long(took);
-                        break;
-                    }
                     if done % ROUND == 0 {
-                        self.look_around(took);
+                        self.count_served(ROUND);
+                    }
+                    if done % GRAIN == 0 {
+                        let now = clock::now();
+                        clock::tell(now);
+                        let took = (now - began) / GRAIN;
+                        began = now;
+                        if (done % ROUND == 0 || took > LONG) && !self.look_around(took) {
+                            break;
+                        }
                     }
                 }
                 Some(Work::Resume(_)) | None => {
@@ -50,6 +51,7 @@ impl Inner {
                         break;
                     }
                     began = clock::now();
+                    clock::tell(began);
                 }
             }
         }
@@ -76,22 +78,18 @@ impl Inner {
         }
     }
 
-    fn look_around(&self, took: u64) {
-        self.count_served(ROUND);
-        let backlog = self.inbox.len() > BACKLOG;
-        if let Ok(mut core) = self.core.try_lock() {
-            core.pace.note(took);
-            if backlog {
-                self.release(core, Wakes::default());
-            }
-        }
-    }
-
-    /// A task was not tiny: what comes next goes by the lanes.
-    fn was_long(&self, took: u64) {
+    /// Tells how long tasks take, and asks for one more runner where that helps. Says whether to go on.
+    fn look_around(&self, took: u64) -> bool {
         let mut core = self.lock();
         core.pace.note(took);
-        core.front.shut();
-        self.release(core, Wakes::default());
+        let tiny = core.pace.is_tiny();
+        if !tiny {
+            core.front.shut();
+        }
+        let enough = core.front.queue.serving() == 1 || core.pace.spreads();
+        if !tiny || self.inbox.len() > BACKLOG {
+            self.release(core, Wakes::default());
+        }
+        tiny && enough
     }
 }

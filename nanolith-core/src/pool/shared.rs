@@ -3,7 +3,8 @@
 use super::{GlobalPool, Pool};
 use crate::{
     error::Refused,
-    executor::{Admission, Executor, HostRef, SharesState},
+    executor::{Admission, Executor, SharesState},
+    host::HostId,
     task::{Job, TaskSet},
 };
 use std::{fmt, sync::Arc};
@@ -128,7 +129,7 @@ impl<S: TaskSet<Shared = Arc<S>> + Send + Sync, P: Executor<S>> Executor<S> for 
         self.pool.admit(job.sharing(&self.state))
     }
 
-    fn host(&self) -> Option<HostRef> {
+    fn host(&self) -> Option<HostId> {
         self.pool.host()
     }
 

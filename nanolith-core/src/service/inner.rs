@@ -5,7 +5,7 @@ use crate::{
     call::slot::End,
     data::Data,
     error::{Panic, Refused},
-    executor::{Admission, Executor, HostRef, OwnsState, RunsLocal, SharesState},
+    executor::{Admission, Executor, OwnsState, RunsLocal, SharesState},
     front::{Entry, Front, Hint},
     gate::{self, Gate, OnFull},
     host::{Host, HostId, Loan, Runnable, Verdict, WouldDeadlock},
@@ -55,6 +55,7 @@ pub(super) struct Core<S: TaskSet> {
 const CELLS: usize = 1_024;
 
 pub(super) struct Inner<S: TaskSet> {
+    id: HostId,
     name: Arc<str>,
     on_full: OnFull,
     data: Data,
@@ -85,7 +86,8 @@ impl<S: TaskSet> Inner<S> {
     pub(super) fn new(name: Arc<str>, max_queue: usize, on_full: OnFull, data: Data) -> Arc<Self> {
         let inbox = Arc::new(Inbox::new(max_queue.min(CELLS)));
         let queue = Queue::new(Bounds { queued: max_queue, in_flight: usize::MAX });
-        Arc::new(Self {
+        let inner = Arc::new(Self {
+            id: HostId::new(),
             name,
             on_full,
             data,
@@ -103,7 +105,10 @@ impl<S: TaskSet> Inner<S> {
             running: Mutex::new(None),
             thread: thread::current(),
             waker: Parking::of_this_thread().waker().clone(),
-        })
+        });
+        let host: Arc<dyn Host> = inner.clone();
+        inner.id.belongs_to(Arc::downgrade(&host));
+        inner
     }
 
     /// No user code runs, and nobody is woken, while this is held.
@@ -203,9 +208,15 @@ impl<S: TaskSet> Inner<S> {
     }
 }
 
+impl<S: TaskSet> Drop for Inner<S> {
+    fn drop(&mut self) {
+        self.id.forget();
+    }
+}
+
 impl<S: TaskSet> Host for Inner<S> {
     fn id(&self) -> HostId {
-        HostId::of(self)
+        self.id
     }
 
     fn data(&self) -> &Data {
@@ -352,8 +363,8 @@ impl<S: TaskSet> Executor<S> for ServiceRef<S> {
         gate::admit(&**self.inner(), job)
     }
 
-    fn host(&self) -> Option<HostRef> {
-        Some(HostRef(self.inner().clone()))
+    fn host(&self) -> Option<HostId> {
+        Some(self.inner().id())
     }
 }
 

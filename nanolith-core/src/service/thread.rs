@@ -13,8 +13,9 @@ use crate::{
     panics,
     park::{self, Parking},
     place,
+    pulse::Pulse,
     queue::Wakes,
-    task::{CallSlot, Context, Owner, ServiceGround, TaskSet, on_close, run_on_service},
+    task::{CallSlot, Context, Input, Owner, ServiceGround, TaskSet, on_close, run_on_service},
     wait,
 };
 use std::{
@@ -37,12 +38,12 @@ pub(super) fn live<S: TaskSet, E>(settings: Settings, init: Init<S, E>, launched
         Err(panic) => launched(Err(LaunchError::Panicked(panic))),
         Ok(Err(error)) => launched(Err(LaunchError::Init(error))),
         Ok(Ok(state)) => {
-            let ground = ServiceGround {
+            let ground = Rc::new(ServiceGround {
                 owner: Owner::new(state),
                 data: settings.data,
-                spawned: Rc::default(),
-                panics: Rc::new(RefCell::default()),
-            };
+                spawned: RefCell::default(),
+                panics: RefCell::default(),
+            });
             launched(Ok(ServiceRef::new(inner.clone())));
             Desk { inner, ground, crew: Crew::new(), held: None, on_panic: settings.on_panic }.work();
         }
@@ -53,12 +54,15 @@ pub(super) fn live<S: TaskSet, E>(settings: Settings, init: Init<S, E>, launched
 /// Where the thread works.
 struct Desk<S: TaskSet> {
     inner: Arc<Inner<S>>,
-    ground: ServiceGround<S>,
+    ground: Rc<ServiceGround<S>>,
     crew: Crew<S>,
     /// The next call, which waits until it may have the state.
     held: Option<Arc<CallSlot<S>>>,
     on_panic: Option<PanicHandler>,
 }
+
+/// How often the thread looks at the clock while it serves plain calls.
+const GRAIN: u64 = 8;
 
 /// What the thread does next.
 enum Step<S: TaskSet> {
@@ -180,7 +184,8 @@ impl<S: TaskSet> Desk<S> {
     }
 
     fn run(&mut self, call: &Arc<CallSlot<S>>) {
-        if self.run_here(call, clock::now()) == Ran::Done {
+        let ran = call.take_input().map(|input| self.run_here(call.clone(), input, clock::now()));
+        if ran != Some(Ran::Spawned) {
             self.count_over(call);
         }
         self.hear_panics();
@@ -188,9 +193,9 @@ impl<S: TaskSet> Desk<S> {
     }
 
     /// Runs a claimed call, which whoever terminates the service finds meanwhile.
-    fn run_here(&self, call: &Arc<CallSlot<S>>, now: u64) -> Ran {
+    fn run_here(&self, call: Arc<CallSlot<S>>, input: Input<S>, now: u64) -> Ran {
         *self.inner.running() = Some(call.clone());
-        let ran = run_on_service(call.clone(), &self.ground, now);
+        let ran = run_on_service(call, input, &self.ground, now);
         let _over = self.inner.running().take();
         ran
     }
@@ -198,17 +203,22 @@ impl<S: TaskSet> Desk<S> {
     /// Takes plain calls from the inbox until it is empty for a while, until something else waits, or until it is shut.
     fn serve_inbox(&mut self) {
         let inbox = self.inner.inbox.clone();
+        let _pulse = Pulse::begin();
         let mut began = clock::now();
         let mut done = 0;
         while !self.inner.hint.is_for_lanes() {
             match inbox.pop() {
-                Some(call) if call.claim() => {
-                    self.run_here(&call, began);
-                    done += 1;
-                    began = clock::now();
-                    self.hear_panics();
-                }
                 Some(call) => {
+                    if let Some(input) = call.begin() {
+                        self.run_here(call, input, began);
+                        done += 1;
+                        if done % GRAIN == 0 {
+                            began = clock::now();
+                            clock::tell(began);
+                        }
+                        self.hear_panics();
+                        continue;
+                    }
                     let mut core = self.inner.lock();
                     core.front.settle(&*call);
                     self.inner.release(core, Wakes::default());
@@ -219,6 +229,7 @@ impl<S: TaskSet> Desk<S> {
                         break;
                     }
                     began = clock::now();
+                    clock::tell(began);
                 }
             }
         }
@@ -255,6 +266,9 @@ impl<S: TaskSet> Desk<S> {
 
     /// Shows panics to the exception handler, which says how to go on.
     fn hear_panics(&mut self) {
+        if self.ground.panics.borrow().is_empty() {
+            return;
+        }
         let panics = std::mem::take(&mut *self.ground.panics.borrow_mut());
         for error in panics {
             let Some(on_panic) = &mut self.on_panic else { continue };
@@ -267,9 +281,9 @@ impl<S: TaskSet> Desk<S> {
 }
 
 /// The state's end: in the hands of `#[on_close]` if the close was orderly, dropped else.
-fn end<S: TaskSet>(ground: ServiceGround<S>, orderly: bool) {
-    let ServiceGround { owner, spawned, panics, .. } = ground;
-    drop((spawned, panics));
+fn end<S: TaskSet>(ground: Rc<ServiceGround<S>>, orderly: bool) {
+    let owner = ground.owner.clone();
+    drop(ground);
     let state = owner.into_state();
     if orderly {
         if let Some(last) = on_close::<S>(state) {

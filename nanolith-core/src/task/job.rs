@@ -221,6 +221,7 @@ impl<S: TaskSet> Job<S> {
     /// [`Stopped`] if the call was cancelled or timed out before.
     pub fn split(self) -> Result<(S::Task, Reply<S>), Stopped> {
         let slot = self.into_slot();
+        slot.meta.submit(clock::now);
         let input = slot.withdraw().ok_or(Stopped)?;
         slot.meta.mark_started(clock::now());
         Ok((input.task, Reply { slot: Some(slot) }))
@@ -463,8 +464,18 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
         Slot::claim(self)
     }
 
-    fn run(self: Arc<Self>, host: &Arc<dyn Host>, now: u64) -> Ran {
-        super::run_on_pool(self, host, now)
+    fn run(self: Arc<Self>, host: Option<Arc<dyn Host>>, now: u64) -> Ran {
+        match self.take_input() {
+            Some(input) => super::run_on_pool(self, input, host, now),
+            None => Ran::Done,
+        }
+    }
+
+    fn try_run(self: Arc<Self>, now: u64) -> Result<Ran, Arc<dyn Runnable>> {
+        match self.begin() {
+            Some(input) => Ok(super::run_on_pool(self, input, None, now)),
+            None => Err(self),
+        }
     }
 
     fn discard(&self, how: End) {
@@ -495,9 +506,4 @@ pub const fn call_size<S: TaskSet>() -> usize {
 pub(crate) fn running<S: TaskSet>(slot: &CallSlot<S>) -> place::Running {
     let meta = &slot.meta;
     place::Running::new(meta.caller(), meta.parents(), meta.task().is_async())
-}
-
-/// How long a call waited until now.
-pub(crate) fn waited(meta: &Meta) -> std::time::Duration {
-    clock::between(meta.submitted_at(), clock::now())
 }

@@ -54,7 +54,8 @@ impl<F> Stage<F> {
 
 /// A pool, and the state that the call shares.
 pub(crate) struct PoolGround<S: TaskSet> {
-    pub(crate) host: Arc<dyn Host>,
+    /// `None`: the one whose thread this is.
+    pub(crate) host: Option<Arc<dyn Host>>,
     pub(crate) shared: Option<S::Shared>,
 }
 
@@ -65,6 +66,13 @@ impl<S: TaskSet> Clone for PoolGround<S> {
 }
 
 impl<S: TaskSet> PoolGround<S> {
+    /// # Panics
+    ///
+    /// Panics on a thread that is no host's, where whoever runs the call says which it is.
+    pub(crate) fn host(&self) -> Arc<dyn Host> {
+        self.host.clone().or_else(place::host_here).expect("a call runs on its host's thread, or is told which it is")
+    }
+
     fn state(&self) -> Option<Arc<S>> {
         self.shared.as_ref().and_then(SharedHandle::state)
     }
@@ -125,23 +133,12 @@ pub(crate) struct Spawned<S: TaskSet> {
 pub(crate) struct ServiceGround<S: TaskSet> {
     pub(crate) owner: Owner<S>,
     pub(crate) data: Data,
-    pub(crate) spawned: Rc<RefCell<Vec<Spawned<S>>>>,
+    pub(crate) spawned: RefCell<Vec<Spawned<S>>>,
     /// Panics that the exception handler has not seen yet.
-    pub(crate) panics: Rc<RefCell<Vec<CallError>>>,
+    pub(crate) panics: RefCell<Vec<CallError>>,
 }
 
-impl<S: TaskSet> Clone for ServiceGround<S> {
-    fn clone(&self) -> Self {
-        Self {
-            owner: self.owner.clone(),
-            data: self.data.clone(),
-            spawned: self.spawned.clone(),
-            panics: self.panics.clone(),
-        }
-    }
-}
-
-impl<S: TaskSet> Ground<S> for ServiceGround<S> {
+impl<S: TaskSet> Ground<S> for Rc<ServiceGround<S>> {
     type Later = LocalFuture<HookResult>;
     const IN_SERVICE: bool = true;
 
@@ -197,9 +194,14 @@ pub(crate) fn on_close<S: TaskSet>(state: Option<S>) -> Option<LocalFuture<()>> 
 // ----- running a claimed call
 
 /// Runs a claimed call on a thread of `host`, a pool.
-pub(crate) fn run_on_pool<S: TaskSet>(slot: Arc<CallSlot<S>>, host: &Arc<dyn Host>, now: u64) -> Ran {
-    let Some(Input { task, shared }) = slot.take_input() else { return Ran::Done };
-    let ground = PoolGround { host: host.clone(), shared };
+pub(crate) fn run_on_pool<S: TaskSet>(
+    slot: Arc<CallSlot<S>>,
+    input: Input<S>,
+    host: Option<Arc<dyn Host>>,
+    now: u64,
+) -> Ran {
+    let Input { task, shared } = input;
+    let ground = PoolGround { host, shared };
     if S::HOOKS.are_async() && !slot.meta.task().is_async() {
         slot.meta.mark_started(now);
         let whole = ground.clone();
@@ -212,8 +214,13 @@ pub(crate) fn run_on_pool<S: TaskSet>(slot: Arc<CallSlot<S>>, host: &Arc<dyn Hos
 }
 
 /// Runs a claimed call on its service's thread.
-pub(crate) fn run_on_service<S: TaskSet>(slot: Arc<CallSlot<S>>, ground: &ServiceGround<S>, now: u64) -> Ran {
-    let Some(Input { task, .. }) = slot.take_input() else { return Ran::Done };
+pub(crate) fn run_on_service<S: TaskSet>(
+    slot: Arc<CallSlot<S>>,
+    input: Input<S>,
+    ground: &Rc<ServiceGround<S>>,
+    now: u64,
+) -> Ran {
+    let Input { task, .. } = input;
     if S::HOOKS.are_async() && !slot.meta.task().is_async() {
         slot.meta.mark_started(now);
         let (whole, call) = (ground.clone(), slot.clone());
@@ -226,14 +233,15 @@ pub(crate) fn run_on_service<S: TaskSet>(slot: Arc<CallSlot<S>>, ground: &Servic
 
 /// Runs a task whose hooks, if any, are synchronous, or that is asynchronous itself.
 fn run<S: TaskSet>(task: S::Task, reply: Reply<S>, standing: Standing<S>, now: u64) -> Ran {
-    let mut scope = Scope::new(reply, standing);
-    let meta = &scope.call.meta;
+    let meta = &reply.slot().meta;
     meta.mark_started(now);
     let info = meta.task();
+    let mut running = Some(job::running(reply.slot()));
+    let call = self::info::<S>(reply.slot(), matches!(standing, Standing::Service(_)));
+    let mut scope = Scope::new(reply, standing);
     if !scope.supports(info) {
         return done(&mut scope, |reply| reply.end(End::Unsupported));
     }
-    let mut running = Some(job::running(&scope.call));
     if info.is_async() {
         // Its hooks run with its future. Here the future is only made.
         let made = place::enter(&mut running, || panics::catch(|| S::run(task, &mut scope)));
@@ -244,7 +252,7 @@ fn run<S: TaskSet>(task: S::Task, reply: Reply<S>, standing: Standing<S>, now: u
             Err(_) => Ran::Spawned,
         };
     }
-    let ended = place::enter(&mut running, || run_hooked(task, &mut scope));
+    let ended = place::enter(&mut running, || run_hooked(task, call, &mut scope));
     place::settle_polls();
     let Some(reply) = scope.reply.take() else { return Ran::Done };
     match &scope.standing {
@@ -286,8 +294,7 @@ fn deliver<S: TaskSet, G: Ground<S>>(ground: &G, reply: Reply<S>, ended: Result<
 }
 
 /// before → task → after, all synchronous.
-fn run_hooked<S: TaskSet>(task: S::Task, scope: &mut Scope<S>) -> Result<S::Output, Failure> {
-    let call = info::<S>(&scope.call, matches!(scope.standing, Standing::Service(_)));
+fn run_hooked<S: TaskSet>(task: S::Task, call: CallInfo, scope: &mut Scope<S>) -> Result<S::Output, Failure> {
     let now = |stage: Result<HookResult, Panic>| match stage {
         Ok(Ok(())) => Ok(()),
         Ok(Err(source)) => Err(Failure::Hook(source)),
@@ -329,12 +336,12 @@ fn outcome<O>(result: &Result<O, Failure>) -> Outcome {
 
 fn info<S: TaskSet>(slot: &CallSlot<S>, in_service: bool) -> CallInfo {
     let meta = &slot.meta;
-    CallInfo { task: meta.task(), priority: meta.priority(), waited: job::waited(meta), in_service }
+    CallInfo { task: meta.task(), priority: meta.priority(), waited: meta.waited(), in_service }
 }
 
 /// Runs a synchronous task as the body of a future, since its hooks are futures. `None`: its kind is not for this place.
 fn run_within<S: TaskSet>(task: S::Task, call: Arc<CallSlot<S>>, standing: Standing<S>) -> Option<S::Output> {
-    let mut scope = Scope { reply: None, call, standing };
+    let mut scope = Scope { reply: None, apart: Some(call), standing };
     match S::run(task, &mut scope) {
         Run::Done(output) => Some(output),
         Run::Spawned => None,
@@ -360,11 +367,11 @@ where
     if !ground.supports(reply.slot().meta.task()) {
         let inside = reply.slot().meta.is_inside();
         reply.end(End::Unsupported);
-        ground.host.finished(inside);
+        ground.host().finished(inside);
         return;
     }
     let meta = &reply.slot().meta;
-    let (expires, inside, host) = (meta.expires(), meta.is_inside(), ground.host.clone());
+    let (expires, inside, host) = (meta.expires(), meta.is_inside(), ground.host());
     let finish = Finish { host: host.clone(), inside };
     let placed = placed(job::running(reply.slot()), whole(ground, reply, body), finish);
     let (runnable, task) = async_task::spawn(placed, move |work| host.clone().resume(expires, work));
@@ -373,7 +380,7 @@ where
 }
 
 /// Leaves `future` to the service's loop.
-pub(crate) fn spawn_on_service<S, F>(ground: ServiceGround<S>, reply: Reply<S>, future: F)
+pub(crate) fn spawn_on_service<S, F>(ground: Rc<ServiceGround<S>>, reply: Reply<S>, future: F)
 where
     S: TaskSet,
     F: Future<Output = S::Output> + 'static,
@@ -381,7 +388,7 @@ where
     spawn_checked_on_service(ground, reply, async move { Some(future.await) });
 }
 
-fn spawn_checked_on_service<S, F>(ground: ServiceGround<S>, reply: Reply<S>, body: F)
+fn spawn_checked_on_service<S, F>(ground: Rc<ServiceGround<S>>, reply: Reply<S>, body: F)
 where
     S: TaskSet,
     F: Future<Output = Option<S::Output>> + 'static,
@@ -390,9 +397,9 @@ where
     if !ground.supports(call.meta.task()) {
         return reply.end(End::Unsupported);
     }
-    let spawned = ground.spawned.clone();
+    let here = ground.clone();
     let placed = placed(job::running(&call), whole(ground, reply, body), ());
-    spawned.borrow_mut().push(Spawned { call, future: Box::pin(placed) });
+    here.spawned.borrow_mut().push(Spawned { call, future: Box::pin(placed) });
 }
 
 /// Tells the host that a call is over, however its future ends.

@@ -7,7 +7,7 @@ use crate::{
         run::{PoolGround, spawn_on_pool, spawn_on_service},
     },
 };
-use std::{future::Future, sync::Arc};
+use std::{future::Future, rc::Rc, sync::Arc};
 
 /// What running a task came to.
 #[doc(hidden)]
@@ -21,14 +21,16 @@ pub enum Run<O> {
 /// Where the task stands.
 pub(crate) enum Standing<S: TaskSet> {
     Pool(PoolGround<S>),
-    Service(ServiceGround<S>),
+    Service(Rc<ServiceGround<S>>),
 }
 
 /// The surroundings of one run of a task: for generated code.
 #[doc(hidden)]
 pub struct Scope<S: TaskSet> {
+    /// `None` once it has left with the task's future.
     pub(crate) reply: Option<Reply<S>>,
-    pub(crate) call: Arc<crate::task::CallSlot<S>>,
+    /// Where the reply is elsewhere from the beginning.
+    pub(crate) apart: Option<Arc<crate::task::CallSlot<S>>>,
     pub(crate) standing: Standing<S>,
 }
 
@@ -36,17 +38,21 @@ const CHECKED: &str = "the executor looked whether it has the state that the tas
 
 impl<S: TaskSet> Scope<S> {
     pub(crate) fn new(reply: Reply<S>, standing: Standing<S>) -> Self {
-        Self { call: reply.slot().clone(), reply: Some(reply), standing }
+        Self { reply: Some(reply), apart: None, standing }
+    }
+
+    fn call(&self) -> Option<&Arc<crate::task::CallSlot<S>>> {
+        self.reply.as_ref().map(Reply::slot).or(self.apart.as_ref())
     }
 
     /// The context of the call.
     #[must_use]
     pub fn context(&self) -> Context<S> {
         let data = match &self.standing {
-            Standing::Pool(ground) => ground.host.data().clone(),
+            Standing::Pool(ground) => ground.host().data().clone(),
             Standing::Service(ground) => ground.data.clone(),
         };
-        Context::new(Some(self.call.clone()), data)
+        Context::new(self.call().cloned(), data)
     }
 
     /// The state, shared.

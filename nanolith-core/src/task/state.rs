@@ -60,7 +60,10 @@ impl<S> Owner<S> {
     }
 
     pub(crate) fn is_some(&self) -> bool {
-        self.read().is_some()
+        let state = self.home.take();
+        let is_some = state.is_some();
+        self.home.set(state);
+        is_some
     }
 
     /// The state to share; `None` if there is none, or a writer has it.

@@ -3,8 +3,8 @@
 use crate::{
     call::{meta::Meta, slot::End},
     error::{CallError, Refused},
-    executor::{Admission, Executor, HostRef},
-    host::{self, Runnable, WouldDeadlock},
+    executor::{Admission, Executor},
+    host::{self, HostId, Runnable, WouldDeadlock},
     id::TaskInfo,
     lanes::Priority,
     task::{Job, TaskSet},
@@ -198,9 +198,13 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// # Ok::<(), CallError>(())
     /// ```
     pub fn submit(mut self) -> Handle<S, T> {
-        self.start();
+        let (job, handle) = self.prepare();
+        match self.executor.execute(job) {
+            Ok(()) => return handle,
+            Err(refused) => self.refused(refused, handle),
+        }
         if let Stage::Entering(admission, handle) = &mut self.stage {
-            let target = self.executor.host().map(|host| host.0.id());
+            let target = self.executor.host();
             if let Err(WouldDeadlock) = wait::block_on(Entering { admission, handle }, target) {
                 // Dropping the admission drops the job, too late to matter: the call is over.
                 handle.end(End::WouldDeadlock);
@@ -284,7 +288,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         let job = Job::from_parts(task, self.executor.shared(), meta);
         let host = self.executor.host();
         if let Some(deadline) = deadline {
-            arm(&job, host.clone(), deadline);
+            arm(&job, host, deadline);
         }
         let handle = Handle::new(job.slot().clone(), host, self.extract);
         (job, handle)
@@ -293,13 +297,19 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// Submits the call, or begins to wait for room.
     fn start(&mut self) {
         let (job, handle) = self.prepare();
-        self.stage = match self.executor.execute(job) {
-            Ok(()) => Stage::Submitted(handle),
-            Err(refused) if refused.is_full() => Stage::Entering(self.executor.admit(refused.into_inner()), handle),
-            Err(refused) => {
-                refuse(refused);
-                Stage::Submitted(handle)
-            }
+        match self.executor.execute(job) {
+            Ok(()) => self.stage = Stage::Submitted(handle),
+            Err(refused) => self.refused(refused, handle),
+        }
+    }
+
+    /// Begins to wait for room, where that is what there was none of.
+    fn refused(&mut self, refused: Refused<Job<S>>, handle: Handle<S, T>) {
+        self.stage = if refused.is_full() {
+            Stage::Entering(self.executor.admit(refused.into_inner()), handle)
+        } else {
+            refuse(refused);
+            Stage::Submitted(handle)
         };
     }
 
@@ -431,10 +441,10 @@ fn refuse<S: TaskSet>(refused: Refused<Job<S>>) {
 }
 
 /// Ends the call at `deadline`, unless it is over by then.
-fn arm<S: TaskSet>(job: &Job<S>, host: Option<HostRef>, deadline: Instant) {
+fn arm<S: TaskSet>(job: &Job<S>, host: Option<HostId>, deadline: Instant) {
     let call: Arc<dyn Runnable> = job.slot().clone();
     let ring = Box::new(move || {
-        host::end(&*call, host.as_ref().map(|host| &host.0), End::TimedOut);
+        host::end(&*call, host, End::TimedOut);
     });
     job.slot().meta.keep_timer(timer::arm(deadline, Alarm::Run(ring)));
 }

@@ -3,10 +3,9 @@
 use crate::{
     call::{Progress, slot::End},
     error::CallError,
-    executor::HostRef,
     host::{self, HostId, Runnable, Verdict, WouldDeadlock},
     id::TaskInfo,
-    place,
+    park, place,
     task::{CallSlot, TaskSet},
     typed::Flatten,
     wait,
@@ -40,7 +39,7 @@ use std::{
 #[must_use = "say `.detach()` if the call is to go on without its handle, or `.cancel_on_drop()`"]
 pub struct Handle<S: TaskSet, T> {
     slot: Arc<CallSlot<S>>,
-    host: Option<HostRef>,
+    host: Option<HostId>,
     extract: fn(S::Output) -> Option<T>,
     /// What dropping the handle does.
     on_drop: OnDrop,
@@ -57,7 +56,7 @@ enum OnDrop {
 }
 
 impl<S: TaskSet, T> Handle<S, T> {
-    pub(crate) fn new(slot: Arc<CallSlot<S>>, host: Option<HostRef>, extract: fn(S::Output) -> Option<T>) -> Self {
+    pub(crate) fn new(slot: Arc<CallSlot<S>>, host: Option<HostId>, extract: fn(S::Output) -> Option<T>) -> Self {
         Self { slot, host, extract, on_drop: OnDrop::Detach, counted: false }
     }
 
@@ -278,10 +277,22 @@ impl<S: TaskSet, T> Handle<S, T> {
     }
 
     pub(crate) fn end(&self, how: End) {
-        host::end(&*self.slot, self.host.as_ref().map(|host| &host.0), how);
+        host::end(&*self.slot, self.host, how);
+    }
+
+    /// The outcome, if it is there or comes in a moment. A thread of ours does not wait so: it may be the one who has to
+    /// run the call.
+    fn ready_soon(&mut self) -> Option<Result<T, CallError>> {
+        if !self.slot.is_over() && place::host_id().is_none() {
+            park::look_on(park::BRIEF, || self.slot.is_over());
+        }
+        self.ready()
     }
 
     fn block_until(&mut self, deadline: Option<Instant>) -> Option<Result<T, CallError>> {
+        if let Some(outcome) = self.ready_soon() {
+            return Some(outcome);
+        }
         let target = self.target();
         let outcome = wait::block_until(Pin::new(&mut *self), target, deadline);
         outcome.unwrap_or_else(|WouldDeadlock| Some(self.give_up()))
@@ -289,7 +300,7 @@ impl<S: TaskSet, T> Handle<S, T> {
 
     /// The host that will end the call.
     fn target(&self) -> Option<HostId> {
-        self.host.as_ref().map(|host| host.0.id())
+        self.host
     }
 
     /// The wait would never end, so the call ends instead.
@@ -308,13 +319,11 @@ impl<S: TaskSet, T> Handle<S, T> {
 
     /// What a thread of the call's own host is to do about it; others wait.
     fn awaited(&self) -> Verdict {
-        match &self.host {
-            Some(host) if place::host_id() == Some(host.0.id()) => {
-                let call: Arc<dyn Runnable> = self.slot.clone();
-                host.0.clone().awaited(&call, place::blocks_when_pending())
-            }
-            _ => Verdict::Wait,
+        if self.host.is_none() || self.host != place::host_id() {
+            return Verdict::Wait;
         }
+        let call: Arc<dyn Runnable> = self.slot.clone();
+        place::host_here().map_or(Verdict::Wait, |host| host.awaited(&call, place::blocks_when_pending()))
     }
 }
 
