@@ -24,8 +24,11 @@ pub(crate) trait Entry: Sized {
     fn call(&self) -> Option<&dyn Runnable>;
 }
 
+/// So many entries of overtaken calls may lie in the lanes.
+const SWEEP: usize = 1_024;
+
 /// How many calls go back from their lane to the inbox at once.
-const REFILL: usize = 64;
+const REFILL: usize = 256;
 
 /// What the lanes hold, told off the lock: the lock is taken before anything is believed.
 #[derive(Default)]
@@ -59,13 +62,15 @@ pub(crate) struct Front<T> {
     open: bool,
     /// Who waits for an empty moment, and needs every call to be counted.
     watching: usize,
+    /// How many entries the lanes may hold before those of calls that were overtaken go.
+    sweep_at: usize,
     /// Entries of calls that are over: their last owner drops them off the lock.
     spent: Vec<T>,
 }
 
 impl<T: Entry> Front<T> {
     pub(crate) fn new(queue: Queue<T>, inbox: Arc<Inbox<T>>) -> Self {
-        Self { queue, inbox, open: false, watching: 0, spent: Vec::new() }
+        Self { queue, inbox, open: false, watching: 0, sweep_at: SWEEP, spent: Vec::new() }
     }
 
     /// Calls that were accepted and are not over.
@@ -124,6 +129,9 @@ impl<T: Entry> Front<T> {
     /// Lets nobody into the inbox for as long as the lock is held.
     pub(crate) fn hold(&mut self) -> &mut Queue<T> {
         self.inbox.hold();
+        if self.watching == 0 && self.queue.lanes().len() > self.sweep_at {
+            self.sweep();
+        }
         &mut self.queue
     }
 
@@ -164,6 +172,24 @@ impl<T: Entry> Front<T> {
         }
     }
 
+    /// The entries of overtaken calls go, which nobody else counts out before their turn comes.
+    fn sweep(&mut self) {
+        self.queue.sweep(|entry| entry.call().is_some_and(Runnable::was_overtaken));
+        self.sweep_at = SWEEP + 2 * self.queue.lanes().len();
+    }
+
+    /// The queue as a figure is to tell it: every call counted, and none that is over.
+    pub(crate) fn exact(&mut self) -> &Queue<T> {
+        self.sort_out();
+        self.sweep();
+        &self.queue
+    }
+
+    /// A call that was popped had been claimed: whoever did that counts it, unless it was overtaken.
+    pub(crate) fn pass(&mut self, call: &dyn Runnable) -> Wakes {
+        if call.was_overtaken() { self.queue.overtaken(call.meta().is_inside()) } else { Wakes::default() }
+    }
+
     /// Brings every call out of the inbox to the front of its lane, and counts it. From here on the queue is exact.
     pub(crate) fn sort_out(&mut self) -> &mut Queue<T> {
         let mut came = Vec::new();
@@ -188,10 +214,12 @@ impl<T: Entry> Front<T> {
     }
 
     /// A call left the inbox that somebody else had claimed. Whoever ends a call counts it out of the queue: so it has to be
-    /// counted in, unless they have been here.
+    /// counted in, unless they have been here, or the one who waits for it runs it, who counts nothing.
     pub(crate) fn settle(&mut self, call: &dyn Runnable) {
         let meta = call.meta();
-        if !meta.has_left() {
+        if call.was_overtaken() {
+            self.queue.count_completed();
+        } else if !meta.has_left() {
             meta.accept(meta.is_inside());
             self.queue.count_in(meta.is_inside());
         }
@@ -259,7 +287,9 @@ impl<T: Entry> Front<T> {
     /// A call that was claimed to be ended leaves.
     pub(crate) fn leave(&mut self, call: &dyn Runnable) -> Wakes {
         self.count(call);
-        self.queue.ended(call.meta().is_inside(), |entry| entry.call().is_none_or(Runnable::is_queued))
+        self.queue.ended(call.meta().is_inside(), |entry| {
+            entry.call().is_none_or(|call| call.is_queued() || call.was_overtaken())
+        })
     }
 }
 

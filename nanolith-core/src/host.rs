@@ -125,6 +125,9 @@ pub(crate) trait Runnable: Send + Sync {
     /// Whether it is of normal priority, leaves no future, and has no time limit.
     fn is_plain(&self) -> bool;
 
+    /// Whether a task that waits for it runs it, or has run it, ahead of its turn.
+    fn was_overtaken(&self) -> bool;
+
     /// Makes the call the claimer's to run; false if somebody was first.
     fn claim(&self) -> bool;
 

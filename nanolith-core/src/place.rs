@@ -54,6 +54,7 @@ struct Thread {
     running: RefCell<Option<Running>>,
     /// How many claimed calls stand on the stack.
     depth: Cell<u32>,
+    on_top: Cell<u64>,
     /// What is lent since handles were polled within a sync task, and how many of these are pending.
     lent: Cell<Option<Loan>>,
     pending: Cell<u32>,
@@ -68,6 +69,7 @@ thread_local! {
         runner: Cell::new(false),
         running: RefCell::new(None),
         depth: Cell::new(0),
+        on_top: Cell::new(0),
         lent: Cell::new(None),
         pending: Cell::new(0),
         waiting: Cell::new(false),
@@ -240,15 +242,26 @@ pub(crate) fn is_deep() -> bool {
     THREAD.with(|thread| thread.depth.get() >= MAX_DEPTH)
 }
 
+/// Whether a runner of `host` stands here, which may run a call that it waits for.
+pub(crate) fn may_overtake(host: Option<HostId>) -> bool {
+    THREAD.with(|thread| thread.runner.get() && host.is_some() && thread.id.get() == host) && !is_deep()
+}
+
+/// How many calls have run on top of others on this thread.
+pub(crate) fn ran_on_top() -> u64 {
+    THREAD.with(|thread| thread.on_top.get())
+}
+
 /// Runs a claimed call on top of the task that waits for it.
 pub(crate) fn run_on_top<R>(run: impl FnOnce() -> R) -> R {
     THREAD.with(|thread| {
         let _depth = set(&thread.depth, thread.depth.get() + 1);
+        thread.on_top.set(thread.on_top.get() + 1);
         // The task below may be pending in a `block_on`; what it lent stays lent, and the one on top lends for itself.
         let _pending = set(&thread.pending, 0);
         let _lent = set(&thread.lent, None);
-        let parking = Parking::of_this_thread();
-        let _outer = parking.within_another(thread.waiting.get());
+        let parking = thread.waiting.get().then(Parking::of_this_thread);
+        let _outer = parking.as_ref().map(|parking| parking.within_another(true));
         let _waiting = set(&thread.waiting, false);
         run()
     })

@@ -259,6 +259,29 @@ impl<T> Queue<T> {
         *self.in_flight.of(inside) -= 1;
     }
 
+    /// A call is over that was counted nowhere.
+    pub(crate) fn count_completed(&mut self) {
+        self.completed += 1;
+    }
+
+    /// The entry of a counted call goes that was run ahead of its turn, by the one who waits for it.
+    pub(crate) fn overtaken(&mut self, inside: bool) -> Wakes {
+        self.begun(inside).and(self.finished(inside))
+    }
+
+    /// Takes the entries of calls out that were run ahead of their turn, all of them from inside.
+    pub(crate) fn sweep(&mut self, mut was_overtaken: impl FnMut(&T) -> bool) {
+        let mut gone = 0;
+        self.lanes.retain(|entry| {
+            let over = was_overtaken(entry);
+            gone += usize::from(over);
+            !over
+        });
+        self.queued.inside -= gone;
+        self.in_flight.inside -= gone;
+        self.completed += gone as u64;
+    }
+
     /// Puts a call that was counted in before all others of its priority.
     pub(crate) fn put_first(&mut self, priority: Priority, now: u64, item: T) {
         self.lanes.push_front(priority, now, item);

@@ -75,6 +75,9 @@ const STOP: u32 = 1 << 9;
 /// The input is out of the body, or about to be taken by the one who set this.
 const EMPTY: u32 = 1 << 10;
 
+/// The task that waits for the call runs it, ahead of its turn.
+const OVERTAKEN: u32 = 1 << 11;
+
 /// The input, or the outcome: the state says which.
 union Body<I, O> {
     input: ManuallyDrop<I>,
@@ -116,8 +119,23 @@ impl<I, O, M> Slot<I, O, M> {
 
     /// Claims the call and takes its input in one step; `None` if somebody was first.
     pub(crate) fn begin(&self) -> Option<I> {
+        self.begin_as(EMPTY)
+    }
+
+    /// The same for a task that waits for the call and runs it ahead of its turn. Whoever finds the call's entry in a queue
+    /// learns that from [`Slot::was_overtaken`].
+    pub(crate) fn overtake(&self) -> Option<I> {
+        self.begin_as(EMPTY | OVERTAKEN)
+    }
+
+    pub(crate) fn was_overtaken(&self) -> bool {
+        // ORDERING: Relaxed, for one who found the call claimed: the mark came with the claim.
+        self.state.load(Ordering::Relaxed) & OVERTAKEN != 0
+    }
+
+    fn begin_as(&self, marks: u32) -> Option<I> {
         // ORDERING: Acquire, as in `claim`.
-        self.step(|state| (phase(state) == QUEUED).then_some(state | RUNNING | EMPTY), Ordering::Acquire).ok()?;
+        self.step(|state| (phase(state) == QUEUED).then_some(state | RUNNING | marks), Ordering::Acquire).ok()?;
         // SAFETY: we moved the slot on from QUEUED, so the input is ours; EMPTY, set with the same step, keeps the drop and
         // `take_input` from it.
         Some(self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).input) }))

@@ -227,20 +227,21 @@ impl Core {
 
     /// The next live work, which is begun by this.
     pub(super) fn take(&mut self) -> (Option<Work>, Wakes) {
+        let mut wakes = Wakes::default();
         while let Some(work) = if self.paused { self.front.queue.pop_resumed() } else { self.front.pop() } {
             match &work {
                 Work::Resume(_) => {
                     self.front.queue.resumed();
-                    return (Some(work), Wakes::default());
-                }
-                Work::Call(call) if call.claim() => {
-                    let wakes = self.front.queue.begun(call.meta().is_inside());
                     return (Some(work), wakes);
                 }
-                Work::Call(_) => {} // ended or claimed meanwhile; whoever did that counts it
+                Work::Call(call) if call.claim() => {
+                    let begun = self.front.queue.begun(call.meta().is_inside());
+                    return (Some(work), wakes.and(begun));
+                }
+                Work::Call(call) => wakes = wakes.and(self.front.pass(&**call)),
             }
         }
-        (None, Wakes::default())
+        (None, wakes)
     }
 }
 

@@ -103,7 +103,7 @@ impl Inner {
     /// Looks at the queue with every call counted.
     pub(super) fn exact<R>(&self, look: impl FnOnce(&Queue<Work>) -> R) -> R {
         let mut core = self.lock();
-        let found = look(core.front.sort_out());
+        let found = look(core.front.exact());
         self.release(core, Wakes::default());
         found
     }
@@ -166,6 +166,9 @@ impl Inner {
                     let inside = call.meta().is_inside();
                     wakes = wakes.and(queue.begun(inside)).and(queue.finished(inside));
                     ended.push(call);
+                }
+                Work::Call(call) if call.was_overtaken() => {
+                    wakes = wakes.and(queue.overtaken(call.meta().is_inside()));
                 }
                 Work::Call(_) => {}
             }

@@ -202,7 +202,7 @@ impl Pool {
     /// Calls that were accepted and are not over: queued, running and suspended.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.inner().lock().front.in_flight()
+        self.inner().exact(Queue::in_flight)
     }
 
     /// Calls that were begun and are over.

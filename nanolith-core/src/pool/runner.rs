@@ -19,7 +19,7 @@ enum Last {
     Call {
         inside: bool,
         ran: Ran,
-        /// How long it took, in nanoseconds.
+        /// How long it took, in nanoseconds: what it ran of others that it waited for takes its share.
         took: u64,
     },
     Resumed,
@@ -72,9 +72,10 @@ impl Inner {
             last = match self.next(last, generation) {
                 Next::Run(Work::Call(call)) => {
                     let inside = call.meta().is_inside();
-                    let began = clock::now();
+                    let (began, on_top) = (clock::now(), place::ran_on_top());
                     let ran = run_call(call, None, began);
-                    Last::Call { inside, ran, took: clock::now() - began }
+                    let calls = 1 + place::ran_on_top() - on_top;
+                    Last::Call { inside, ran, took: (clock::now() - began) / calls }
                 }
                 Next::Run(Work::Resume(work)) => {
                     panics::quietly(|| {

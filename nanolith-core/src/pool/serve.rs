@@ -1,7 +1,7 @@
 //! A runner at the inbox: plain calls come and go without the lock.
 
 use super::{core::Work, inner::Inner};
-use crate::{clock, host::Runnable, panics, park, pulse::Pulse, queue::Wakes};
+use crate::{clock, host::Runnable, panics, park, place, pulse::Pulse, queue::Wakes};
 use std::sync::atomic::Ordering;
 
 /// How often a runner sees to what others rest on: figures, and whether one more is wanted.
@@ -21,14 +21,16 @@ impl Inner {
     pub(super) fn serve(&self) {
         let _pulse = Pulse::begin();
         let mut done = 0;
-        let mut began = clock::now();
+        let (mut began, mut on_top) = (clock::now(), place::ran_on_top());
         while !self.hint.is_for_lanes() {
             match self.inbox.pop() {
                 Some(Work::Call(call)) => {
                     // What the call's destructors throw stays here.
                     if let Ok(Err(claimed)) = panics::catch(|| call.try_run(began)) {
-                        self.settle(&*claimed);
-                        continue;
+                        if !claimed.was_overtaken() {
+                            self.settle(&*claimed);
+                            continue;
+                        }
                     }
                     done += 1;
                     if done % ROUND == 0 {
@@ -37,8 +39,8 @@ impl Inner {
                     if done % GRAIN == 0 {
                         let now = clock::now();
                         clock::tell(now);
-                        let took = (now - began) / GRAIN;
-                        began = now;
+                        let took = (now - began) / (GRAIN + place::ran_on_top() - on_top);
+                        (began, on_top) = (now, place::ran_on_top());
                         if (done % ROUND == 0 || took > LONG) && !self.look_around(took) {
                             break;
                         }
@@ -47,10 +49,15 @@ impl Inner {
                 Some(Work::Resume(_)) | None => {
                     self.count_served(done % ROUND);
                     done = 0;
-                    if self.hint.is_waiting() || !self.wait_at_inbox() {
+                    if self.hint.is_waiting() {
+                        self.release(self.lock(), Wakes::default()); // the lane goes on to the inbox
+                        if !self.inbox.has_next() {
+                            break;
+                        }
+                    } else if !self.wait_at_inbox() {
                         break;
                     }
-                    began = clock::now();
+                    (began, on_top) = (clock::now(), place::ran_on_top());
                     clock::tell(began);
                 }
             }

@@ -225,7 +225,12 @@ impl<S: TaskSet> Desk<S> {
                 }
                 None => {
                     self.inner.served.fetch_add(std::mem::take(&mut done), Ordering::Relaxed);
-                    if self.inner.hint.is_waiting() || !self.wait_at_inbox() {
+                    if self.inner.hint.is_waiting() {
+                        self.inner.release(self.inner.lock(), Wakes::default()); // the lane goes on to the inbox
+                        if !inbox.has_next() {
+                            break;
+                        }
+                    } else if !self.wait_at_inbox() {
                         break;
                     }
                     began = clock::now();

@@ -7,7 +7,7 @@ use crate::{
     },
     clock,
     error::{CallError, Panic},
-    host::{Host, Ran, Runnable},
+    host::{Host, HostId, Ran, Runnable},
     id::TaskInfo,
     lanes::Priority,
     panics, place,
@@ -438,6 +438,22 @@ impl<S: TaskSet> CallSlot<S> {
     }
 
     /// The outcome, if the call is over; for the handle, once.
+    /// Runs the call, if it is a plain one that a task of this very pool has submitted and waits for: neither the queue nor
+    /// the others of the pool hear of it but by its entry.
+    pub(crate) fn overtake_here(self: &Arc<Self>, host: Option<HostId>) {
+        if !self.meta.is_inside() || !Runnable::is_plain(&**self) || !place::may_overtake(host) {
+            return;
+        }
+        if let Some(input) = self.overtake() {
+            let call = self.clone();
+            let run = || {
+                super::run_on_pool(call, input, None, clock::recent());
+            };
+            // What the call's destructors throw stays here.
+            place::run_on_top(|| panics::quietly(run));
+        }
+    }
+
     pub(crate) fn outcome(&self) -> Option<Result<S::Output, CallError>> {
         match self.take() {
             Taken::Outcome(outcome) => Some(outcome),
@@ -458,6 +474,10 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
 
     fn is_plain(&self) -> bool {
         !S::HOOKS.are_async() && self.meta.is_plain()
+    }
+
+    fn was_overtaken(&self) -> bool {
+        Slot::was_overtaken(self)
     }
 
     fn claim(&self) -> bool {

@@ -280,11 +280,15 @@ impl<S: TaskSet, T> Handle<S, T> {
         host::end(&*self.slot, self.host, how);
     }
 
-    /// The outcome, if it is there or comes in a moment. A thread of ours does not wait so: it may be the one who has to
-    /// run the call.
+    /// The outcome, if it is there, or comes in a moment, or comes of running the call here and now.
     fn ready_soon(&mut self) -> Option<Result<T, CallError>> {
-        if !self.slot.is_over() && place::host_id().is_none() {
-            park::look_on(park::BRIEF, || self.slot.is_over());
+        if !self.slot.is_over() {
+            match place::host_id() {
+                None => park::look_on(park::BRIEF, || self.slot.is_over()),
+                here if here == self.host => self.slot.overtake_here(here),
+                // A thread of ours has something to lend while it waits.
+                Some(_) => {}
+            }
         }
         self.ready()
     }
