@@ -297,3 +297,7 @@ impl<T: Entry> Front<T> {
 fn is_plain<T: Entry>(entry: &T) -> bool {
     entry.call().is_some_and(|call| call.is_plain() && call.is_queued())
 }
+
+#[cfg(all(test, not(any(loom, miri))))]
+#[path = "front_model.rs"]
+mod model;

@@ -1,0 +1,330 @@
+//! A queue with its inbox against one list that is searched: whatever way a call takes, it goes once, in its turn, and the
+//! bound holds.
+
+use super::{Entry, Front};
+use crate::{
+    call::{
+        meta::Meta,
+        slot::{End, Ended},
+    },
+    host::{Host, Ran, Runnable},
+    id::TaskInfo,
+    inbox::Inbox,
+    lanes::Priority,
+    queue::{Bounds, Queue},
+};
+use proptest::{prelude::*, test_runner::TestCaseResult};
+use std::{
+    panic::Location,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering::Relaxed},
+    },
+};
+
+const TASK: TaskInfo = TaskInfo::new("Set", "task", "front::Set::task");
+
+/// A call that does nothing but stand in a queue.
+struct Call {
+    number: usize,
+    meta: Meta,
+    state: AtomicU8,
+}
+
+const QUEUED: u8 = 0;
+const CLAIMED: u8 = 1;
+const OVERTAKEN: u8 = 2;
+
+impl Call {
+    fn take(&self, as_what: u8) -> bool {
+        self.state.compare_exchange(QUEUED, as_what, Relaxed, Relaxed).is_ok()
+    }
+}
+
+impl Runnable for Call {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn is_queued(&self) -> bool {
+        self.state.load(Relaxed) == QUEUED
+    }
+
+    fn is_plain(&self) -> bool {
+        self.meta.is_plain()
+    }
+
+    fn was_overtaken(&self) -> bool {
+        self.state.load(Relaxed) == OVERTAKEN
+    }
+
+    fn claim(&self) -> bool {
+        self.take(CLAIMED)
+    }
+
+    fn run(self: Arc<Self>, _: Option<Arc<dyn Host>>, _: u64) -> Ran {
+        Ran::Done
+    }
+
+    fn try_run(self: Arc<Self>, _: u64) -> Result<Ran, Arc<dyn Runnable>> {
+        if self.claim() { Ok(Ran::Done) } else { Err(self) }
+    }
+
+    fn discard(&self, _: End) {}
+
+    fn end(&self, _: End) -> Ended {
+        Ended::Over
+    }
+}
+
+impl Entry for Arc<Call> {
+    fn call(&self) -> Option<&dyn Runnable> {
+        Some(&**self)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A call comes, by the inbox if it is plain and there is a place.
+    Come {
+        urgent: bool,
+        inside: bool,
+    },
+    /// One who takes from the inbox takes the next. If that had been claimed, it is settled at once, or with others later.
+    Serve {
+        at_once: bool,
+    },
+    /// What was taken and had been claimed is settled.
+    Settle,
+    /// One who holds the lock takes the next.
+    Take,
+    /// The nth that waits is claimed to be ended, and leaves at once.
+    End(usize),
+    /// The nth that waits is claimed to be ended; it leaves when the others have gone on.
+    EndLater(usize),
+    /// The nth from inside that waits is overtaken.
+    Overtake(usize),
+    Open,
+    Shut,
+    /// Somebody looks at the figures.
+    Look,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let nth = 0..8_usize;
+    prop_oneof![
+        8 => (prop::bool::weighted(0.15), prop::bool::weighted(0.3)).prop_map(|(urgent, inside)| Step::Come { urgent, inside }),
+        5 => any::<bool>().prop_map(|at_once| Step::Serve { at_once }),
+        2 => Just(Step::Settle),
+        3 => Just(Step::Take),
+        1 => nth.clone().prop_map(Step::End),
+        1 => nth.clone().prop_map(Step::EndLater),
+        2 => nth.prop_map(Step::Overtake),
+        2 => Just(Step::Open),
+        1 => Just(Step::Shut),
+        1 => Just(Step::Look),
+    ]
+}
+
+struct Model {
+    front: Front<Arc<Call>>,
+    inbox: Arc<Inbox<Arc<Call>>>,
+    bound: usize,
+    /// Those that wait, in the order in which they came.
+    waiting: Vec<Arc<Call>>,
+    /// Claimed to be ended, and not gone yet.
+    ending: Vec<Arc<Call>>,
+    /// Taken from the inbox after they were claimed, and not settled yet.
+    unsettled: Vec<Arc<dyn Runnable>>,
+    came: usize,
+    /// Taken from the inbox and run, or found to have been.
+    served: u64,
+    /// Run, in their turn or overtaken.
+    over: u64,
+}
+
+impl Model {
+    fn new(bound: usize, cells: usize) -> Self {
+        let inbox = Arc::new(Inbox::new(cells));
+        let queue = Queue::new(Bounds { queued: bound, in_flight: usize::MAX });
+        let front = Front::new(queue, inbox.clone());
+        let (waiting, ending, unsettled) = (Vec::new(), Vec::new(), Vec::new());
+        Self { front, inbox, bound, waiting, ending, unsettled, came: 0, served: 0, over: 0 }
+    }
+
+    /// Calls from outside that have a place: until it is settled, one that was taken from the inbox has none.
+    fn outside(&self) -> usize {
+        let unsettled = |call: &Arc<Call>| self.unsettled.iter().any(|other| std::ptr::eq(other.meta(), &call.meta));
+        self.waiting.iter().chain(&self.ending).filter(|call| !call.meta.is_inside() && !unsettled(call)).count()
+    }
+
+    /// As the gate does.
+    fn come(&mut self, urgent: bool, inside: bool) -> Result<(), TestCaseError> {
+        let priority = if urgent { Priority::Immediate } else { Priority::Normal };
+        let meta = Meta::new(&TASK, Location::caller(), priority, None);
+        self.came += 1;
+        meta.submit(|| 10_000_000 + self.came as u64);
+        if inside {
+            meta.mark_inside();
+        }
+        let call = Arc::new(Call { number: self.came, meta, state: AtomicU8::new(QUEUED) });
+        let plain = call.is_plain();
+        let mut stepped_in = plain && self.inbox.push(|| call.clone());
+        if !stepped_in && plain && self.front.has_place() {
+            stepped_in = self.inbox.push(|| call.clone());
+            prop_assert!(stepped_in, "there was a place");
+        }
+        if !stepped_in {
+            self.front.hold();
+            let room = inside || self.front.has_room();
+            prop_assert_eq!(room, inside || self.outside() < self.bound, "room is told as it is");
+            if room {
+                call.meta.accept(inside);
+                self.front.queue.enter(priority, call.meta.submitted_at(), inside, call.clone());
+            }
+            self.front.let_in();
+            if !room {
+                return Ok(());
+            }
+        }
+        self.waiting.push(call);
+        if self.ending.is_empty() {
+            prop_assert!(self.outside() <= self.bound, "the bound holds");
+        }
+        Ok(())
+    }
+
+    /// Who goes next: the most urgent, and of those who came first.
+    fn goes(&mut self, call: &Call) -> TestCaseResult {
+        let next = self.waiting.iter().position(|call| call.meta.priority() == Priority::Immediate).unwrap_or(0);
+        prop_assert!(!self.waiting.is_empty(), "nobody waits");
+        prop_assert_eq!(self.waiting.remove(next).number, call.number);
+        self.over += 1;
+        Ok(())
+    }
+
+    fn serve(&mut self, at_once: bool) -> TestCaseResult {
+        if self.front.others() > 0 {
+            return Ok(()); // who serves leaves it to the lock's holder
+        }
+        while let Some(call) = self.inbox.pop() {
+            match call.clone().try_run(0) {
+                Ok(_) => {
+                    self.served += 1;
+                    return self.goes(&call);
+                }
+                Err(call) if call.was_overtaken() => self.served += 1,
+                Err(call) => self.unsettled.push(call),
+            }
+            if at_once {
+                self.settle();
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) {
+        for call in std::mem::take(&mut self.unsettled) {
+            self.front.settle(&*call);
+        }
+        self.front.let_in();
+    }
+
+    fn take(&mut self) -> TestCaseResult {
+        while let Some(call) = self.front.pop() {
+            if call.claim() {
+                self.front.queue.begun(call.meta.is_inside()).wake();
+                self.front.queue.finished(call.meta.is_inside()).wake();
+                self.front.let_in();
+                return self.goes(&call);
+            }
+            self.front.pass(&*call).wake();
+        }
+        prop_assert!(self.waiting.is_empty(), "somebody waits and nobody goes");
+        self.front.let_in();
+        Ok(())
+    }
+
+    fn claim(&mut self, nth: usize) -> Option<Arc<Call>> {
+        let at = nth.checked_rem(self.waiting.len())?;
+        let call = self.waiting.remove(at);
+        call.claim().then_some(call)
+    }
+
+    fn leave(&mut self, call: &Arc<Call>) {
+        self.front.leave(&**call).wake();
+        self.front.let_in();
+    }
+
+    fn overtake(&mut self, nth: usize) {
+        let inside: Vec<_> = (0..self.waiting.len()).filter(|at| self.waiting[*at].meta.is_inside()).collect();
+        if let Some(at) = nth.checked_rem(inside.len()) {
+            let call = self.waiting.remove(inside[at]);
+            assert!(call.take(OVERTAKEN));
+            self.over += 1;
+        }
+    }
+
+    /// Figures tell what waits, and nothing of what is over; what is about to leave is still there.
+    fn look(&mut self) -> TestCaseResult {
+        self.settle();
+        let (outside, all) = (self.outside(), self.waiting.len() + self.ending.len());
+        let queue = self.front.exact();
+        prop_assert_eq!(queue.queued_outside(), outside);
+        prop_assert_eq!(queue.queued_outside() + queue.overflow(), all);
+        prop_assert_eq!(queue.in_flight(), all);
+        prop_assert_eq!(queue.completed() + self.served, self.over);
+        self.front.let_in();
+        Ok(())
+    }
+
+    fn step(&mut self, step: Step) -> TestCaseResult {
+        match step {
+            Step::Come { urgent, inside } => self.come(urgent, inside)?,
+            Step::Serve { at_once } => self.serve(at_once)?,
+            Step::Settle => self.settle(),
+            Step::Take => self.take()?,
+            Step::End(nth) => self.claim(nth).iter().for_each(|call| self.leave(call)),
+            Step::EndLater(nth) => {
+                let call = self.claim(nth);
+                self.ending.extend(call);
+            }
+            Step::Overtake(nth) => self.overtake(nth),
+            Step::Open if self.front.may_open() => self.front.open(),
+            Step::Open => {}
+            Step::Shut => self.front.shut(),
+            Step::Look => self.look()?,
+        }
+        Ok(())
+    }
+
+    fn wind_down(&mut self) -> TestCaseResult {
+        while let Some(call) = self.ending.pop() {
+            self.leave(&call);
+        }
+        while !self.waiting.is_empty() {
+            self.serve(true)?;
+            if !self.waiting.is_empty() {
+                self.take()?;
+            }
+        }
+        self.look()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_024, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_way_a_call_takes_it_goes_once_and_in_its_turn(
+        bound in 1..12_usize,
+        cells in 1..9_usize,
+        steps in prop::collection::vec(step(), 0..160),
+    ) {
+        let mut model = Model::new(bound, cells);
+        for step in steps {
+            model.step(step)?;
+        }
+        model.wind_down()?;
+    }
+}
