@@ -1,64 +1,100 @@
-//! nanolith beside what people would write by hand, interleaved round by round in one run: `compare [CASE..] [--rounds N]`.
+//! nanolith beside its peers and beside what people would write by hand, in one run, interleaved round by round.
+//!
+//! ```text
+//! cargo run --release -p nanolith-bench -- compare [CASE..] [--rounds N] [--csv FILE] [--plot DIR] [--node]
+//! cargo run --release -p nanolith-bench -- check [CASE..] [--rounds N] [--node]
+//! cargo run --release -p nanolith-bench -- list
+//! ```
 //!
 //! Times on shared machines mean little; ratios of medians from one run mean something. Every result is checked.
 
+mod args;
+mod run;
+
+mod case;
 mod cases;
+mod drive;
+mod drive_async;
+mod node;
+mod peers;
+mod project;
+mod work;
+
+mod alloc;
+mod machine;
+mod measure;
 mod median;
+mod pace;
+mod probe;
 
-use cases::{CASES, Case};
-use std::process::ExitCode;
+mod csv;
+mod goals;
+mod plot;
+mod report;
 
-/// What to run.
-struct Plan {
-    cases: Vec<&'static Case>,
-    rounds: usize,
-}
+use args::{Command, Options};
+use std::{error::Error, process::ExitCode};
 
 fn main() -> ExitCode {
-    match plan(std::env::args().skip(1)) {
-        Ok(plan) => {
-            plan.cases.iter().for_each(|case| compare(case, plan.rounds));
-            ExitCode::SUCCESS
-        }
+    match args::parse(std::env::args().skip(1)) {
+        Ok(command) => outcome(carry_out(&command)),
         Err(problem) => {
-            eprintln!("nanolith-bench: {problem}\nusage: nanolith-bench compare [CASE..] [--rounds N]");
+            eprintln!("nanolith-bench: {problem}\n{}", args::USAGE);
             ExitCode::from(2)
         }
     }
 }
 
-fn plan(mut arguments: impl Iterator<Item = String>) -> Result<Plan, String> {
-    let mut plan = Plan { cases: Vec::new(), rounds: 5 };
-    if arguments.next().as_deref() != Some("compare") {
-        return Err("the one command is `compare`".into());
-    }
-    while let Some(argument) = arguments.next() {
-        if argument == "--rounds" {
-            let rounds = arguments.next().and_then(|text| text.parse().ok()).filter(|rounds| *rounds > 0);
-            plan.rounds = rounds.ok_or("`--rounds` takes a number from 1 up")?;
-        } else {
-            let case = CASES.iter().find(|case| case.name.eq_ignore_ascii_case(&argument));
-            plan.cases.push(case.ok_or_else(|| format!("there is no case `{argument}`"))?);
+/// 0 when all went well and every goal is reached.
+fn carry_out(command: &Command) -> Result<u8, Box<dyn Error>> {
+    match command {
+        Command::Compare(options) => compare(options).map(|()| 0),
+        Command::Check(options) => Ok(check(options)),
+        Command::List => {
+            print!("{}", report::list());
+            Ok(0)
+        }
+        Command::Probe(probe) => {
+            println!("{}", probe.run()?);
+            Ok(0)
         }
     }
-    if plan.cases.is_empty() {
-        plan.cases.extend(CASES);
-    }
-    Ok(plan)
 }
 
-/// Runs every contender of a case once a round, and prints medians and their ratio to the first, the baseline.
-fn compare(case: &Case, rounds: usize) {
-    println!("{}: {}", case.name, case.what);
-    let mut samples = vec![Vec::with_capacity(rounds); case.contenders.len()];
-    for _ in 0..rounds {
-        for (samples, (_, run)) in samples.iter_mut().zip(case.contenders) {
-            samples.push(run());
+fn outcome(result: Result<u8, Box<dyn Error>>) -> ExitCode {
+    result.map_or_else(
+        |problem| {
+            eprintln!("nanolith-bench: {problem}");
+            ExitCode::from(2)
+        },
+        ExitCode::from,
+    )
+}
+
+/// Every contender of every case, with all its figures.
+fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
+    println!("{}\n", machine::line());
+    let mut csv = options.csv.as_deref().map(csv::Writer::create).transpose()?;
+    for case in &options.cases {
+        let mut measured = run::compared(case, options);
+        measured.probe(options);
+        println!("{}", report::table(&measured));
+        csv.iter_mut().try_for_each(|csv| csv.write(&measured))?;
+        options.plot.iter().try_for_each(|folder| plot::draw(&measured, folder))?;
+    }
+    Ok(())
+}
+
+/// The rows that goals are about, and a line for each goal.
+fn check(options: &Options) -> u8 {
+    let mut standings = Vec::new();
+    for case in options.cases.iter().filter(|case| !case.goals.is_empty()) {
+        let measured = run::checked(case, options);
+        for goal in case.goals {
+            let standing = goal.stand(case.unit, |row, figure| measured.figure(row, figure));
+            println!("{}", goal.line(case.name, &standing));
+            standings.push(standing);
         }
     }
-    let baseline = samples.first().map_or(f64::NAN, |samples| median::of(samples));
-    for (samples, (name, _)) in samples.iter().zip(case.contenders) {
-        let (median, low, high) = (median::of(samples), median::lowest(samples), median::highest(samples));
-        println!("  {name:<28} {median:>12.1} {} ({low:.1} to {high:.1})  {:>6.2}", case.unit, median / baseline);
-    }
+    goals::exit_status(&standings)
 }

@@ -15,12 +15,33 @@ pub(crate) fn highest(samples: &[f64]) -> f64 {
     samples.iter().copied().fold(f64::NEG_INFINITY, f64::max)
 }
 
+/// The value that so many of a thousand do not exceed.
+pub(crate) fn per_mille(sorted: &[u32], share: usize) -> f64 {
+    let at = (sorted.len() * share / 1_000).min(sorted.len().saturating_sub(1));
+    sorted.get(at).map_or(f64::NAN, |value| f64::from(*value))
+}
+
 #[cfg(test)]
 mod tests {
+    fn same(left: f64, right: f64) {
+        assert!((left - right).abs() < f64::EPSILON, "{left} is not {right}");
+    }
+
     #[test]
     fn the_median_is_in_the_middle_whatever_the_order() {
-        assert!((super::of(&[3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
-        assert!((super::lowest(&[3.0, 1.0]) - 1.0).abs() < f64::EPSILON);
-        assert!((super::highest(&[3.0, 1.0]) - 3.0).abs() < f64::EPSILON);
+        same(super::of(&[3.0, 1.0, 2.0]), 2.0);
+        same(super::of(&[4.0, 1.0, 2.0, 3.0]), 3.0);
+        same(super::lowest(&[3.0, 1.0]), 1.0);
+        same(super::highest(&[3.0, 1.0]), 3.0);
+        assert!(super::of(&[]).is_nan());
+    }
+
+    #[test]
+    fn a_per_mille_counts_from_below() {
+        let sorted: Vec<u32> = (0..1_000).collect();
+        same(super::per_mille(&sorted, 500), 500.0);
+        same(super::per_mille(&sorted, 990), 990.0);
+        same(super::per_mille(&[7], 990), 7.0);
+        assert!(super::per_mille(&[], 990).is_nan());
     }
 }

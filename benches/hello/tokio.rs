@@ -1,0 +1,5 @@
+#[tokio::main]
+async fn main() -> Result<(), tokio::task::JoinError> {
+    println!("{}", tokio::spawn(async { 4 + 5 }).await?);
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! The command line.
+
+use crate::{
+    case::Case,
+    cases::{CASES, named},
+    probe::Probe,
+};
+use std::path::PathBuf;
+
+pub(crate) const USAGE: &str = "\
+usage: nanolith-bench compare [CASE..] [--rounds N] [--csv FILE] [--plot DIR] [--node]
+       nanolith-bench check [CASE..] [--rounds N] [--node]
+       nanolith-bench list";
+
+/// What is to be done.
+pub(crate) enum Command {
+    Compare(Options),
+    Check(Options),
+    List,
+    /// One contender in a process of its own, for `compare` and `check`.
+    Probe(Probe),
+}
+
+/// How it is to be done.
+pub(crate) struct Options {
+    pub(crate) cases: Vec<&'static Case>,
+    pub(crate) rounds: usize,
+    pub(crate) csv: Option<PathBuf>,
+    pub(crate) plot: Option<PathBuf>,
+    /// Whether contenders that are not written in Rust run too.
+    pub(crate) node: bool,
+}
+
+/// Reads what stands after the program's name.
+pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+    match arguments.next().as_deref() {
+        Some("compare") => options(arguments, 5).map(Command::Compare),
+        Some("check") => options(arguments, 3).map(Command::Check),
+        Some("list") => arguments.next().map_or(Ok(Command::List), |more| Err(format!("what is `{more}`?"))),
+        Some("probe") => Probe::parse(arguments).map(Command::Probe),
+        Some(other) => Err(format!("there is no command `{other}`")),
+        None => Err("a command is missing".into()),
+    }
+}
+
+fn options(mut arguments: impl Iterator<Item = String>, rounds: usize) -> Result<Options, String> {
+    let mut options = Options { cases: Vec::new(), rounds, csv: None, plot: None, node: false };
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--rounds" => options.rounds = count(arguments.next())?,
+            "--csv" => options.csv = Some(path(arguments.next(), "--csv", "a file")?),
+            "--plot" => options.plot = Some(path(arguments.next(), "--plot", "a folder")?),
+            "--node" => options.node = true,
+            name => options.cases.push(named(name).ok_or_else(|| format!("there is no case `{name}`"))?),
+        }
+    }
+    if options.cases.is_empty() {
+        options.cases.extend(CASES.iter().filter(|case| !case.only_named));
+    }
+    Ok(options)
+}
+
+fn count(text: Option<String>) -> Result<usize, String> {
+    let number = text.and_then(|text| text.parse().ok()).filter(|number| *number > 0);
+    number.ok_or_else(|| "`--rounds` takes a number from 1 up".into())
+}
+
+fn path(text: Option<String>, option: &str, what: &str) -> Result<PathBuf, String> {
+    text.map(PathBuf::from).ok_or_else(|| format!("`{option}` takes {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, String> {
+        parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    fn compared(line: &str) -> Options {
+        match parsed(line) {
+            Ok(Command::Compare(options)) => options,
+            _ => panic!("`{line}` is a comparison"),
+        }
+    }
+
+    #[test]
+    fn cases_are_named_in_upper_or_lower_case() {
+        let options = compared("compare t1 S2 --rounds 3 --csv a.csv --plot plots --node");
+        let names: Vec<_> = options.cases.iter().map(|case| case.name).collect();
+        assert_eq!(names, ["T1", "S2"]);
+        assert_eq!((options.rounds, options.node), (3, true));
+        assert_eq!((options.csv, options.plot), (Some("a.csv".into()), Some("plots".into())));
+    }
+
+    #[test]
+    fn without_names_it_is_every_case_but_those_that_take_minutes() {
+        let options = compared("compare");
+        assert_eq!(options.rounds, 5);
+        assert!(options.cases.iter().all(|case| !case.only_named));
+        assert_eq!(options.cases.len(), CASES.iter().filter(|case| !case.only_named).count());
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        let problem = |line| parsed(line).err().unwrap_or_default();
+        assert_eq!(problem(""), "a command is missing");
+        assert_eq!(problem("race"), "there is no command `race`");
+        assert_eq!(problem("compare T99"), "there is no case `T99`");
+        assert_eq!(problem("compare --rounds 0"), "`--rounds` takes a number from 1 up");
+        assert_eq!(problem("check --rounds"), "`--rounds` takes a number from 1 up");
+        assert_eq!(problem("compare --csv"), "`--csv` takes a file");
+        assert_eq!(problem("list all"), "what is `all`?");
+    }
+}

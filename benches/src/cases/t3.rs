@@ -1,0 +1,167 @@
+//! T3: a task submits a thousand children to its own pool and waits for all of them. The one case whose tasks may run on the
+//! thread that waits for them.
+
+use crate::{
+    case::{Case, Contender, Unit},
+    goals::{Bound, Goal},
+    measure::{Lap, Meter, Sample},
+    peers::{cores, numbers::Numbers, pools::rayon_pool, pools::rusty_pool, runtime},
+    work::{Body, Tiny, caught, check_value},
+};
+use futures_util::future::join_all;
+use std::{future::Future, sync::mpsc};
+
+/// Of each parent.
+const CHILDREN: u64 = 1_000;
+
+/// Parents before the measured section, and in it at least.
+const WARM_UP: u64 = 10;
+const PARENTS: u64 = 100;
+
+pub(crate) const T3: Case = Case {
+    name: "T3",
+    what: "a task of the pool submits 1,000 children and waits for all of them",
+    unit: Unit::ChildrenPerMs,
+    contenders: &[
+        Contender::new("rayon scope", rayon_scope),
+        Contender::new("tokio spawn, await each", |lap| on_tokio(lap, await_each)),
+        Contender::new("tokio join_all", |lap| on_tokio(lap, await_all)),
+        Contender::new("rusty_pool", on_rusty_pool),
+        Contender::new("threadpool + channel", on_threadpool),
+        Contender::new("limit: rayon join tree", rayon_join),
+        Contender::new("nanolith", on_nanolith),
+    ],
+    goals: &[
+        Goal::ratio(&["rayon scope"], Bound::AtLeast(5.0)),
+        Goal::ratio(&["tokio spawn, await each"], Bound::AtLeast(8.0)),
+    ],
+    only_named: false,
+};
+
+/// Measures families, each of which a parent has on the pool.
+fn families(lap: &Lap, mut family: impl FnMut()) -> Sample {
+    (0..WARM_UP).for_each(|_| family());
+    let pace = lap.rounds(PARENTS);
+    let meter = Meter::start(lap);
+    let parents = pace.map(|_| family()).count() as u64;
+    meter.rate(parents * CHILDREN)
+}
+
+fn child(n: u64) -> u64 {
+    caught(|| Tiny::run(n)).expect("it does not panic")
+}
+
+/// Checks children in the order of their numbers.
+fn check_all(results: impl IntoIterator<Item = u64>) {
+    let checked = (0..).zip(results).map(|(n, result)| check_value(n, result)).count();
+    assert_eq!(checked as u64, CHILDREN);
+}
+
+fn rayon_scope(lap: &Lap) -> Sample {
+    let pool = rayon_pool(cores());
+    families(lap, || {
+        pool.install(|| {
+            let mut results = vec![0; CHILDREN as usize];
+            rayon::scope(|scope| {
+                for (n, result) in (0..).zip(&mut results) {
+                    scope.spawn(move |_| *result = child(n));
+                }
+            });
+            check_all(results);
+        });
+    })
+}
+
+fn rayon_join(lap: &Lap) -> Sample {
+    let pool = rayon_pool(cores());
+    families(lap, || {
+        pool.install(|| {
+            let mut results = vec![0; CHILDREN as usize];
+            join_tree(0, &mut results);
+            check_all(results);
+        });
+    })
+}
+
+/// Each half on a thread of its own, if one is free.
+fn join_tree(first: u64, results: &mut [u64]) {
+    match results {
+        [] => {}
+        [result] => *result = child(first),
+        _ => {
+            let (left, right) = results.split_at_mut(results.len() / 2);
+            let middle = first + left.len() as u64;
+            rayon::join(|| join_tree(first, left), || join_tree(middle, right));
+        }
+    }
+}
+
+fn on_tokio<F: Future<Output = ()> + Send + 'static>(lap: &Lap, parent: fn() -> F) -> Sample {
+    let runtime = runtime(cores());
+    families(lap, || runtime.block_on(runtime.spawn(parent())).expect("the parent ends"))
+}
+
+fn spawned() -> Vec<tokio::task::JoinHandle<u64>> {
+    (0..CHILDREN).map(|n| tokio::spawn(async move { Tiny::run(n) })).collect()
+}
+
+async fn await_each() {
+    for (n, job) in (0..).zip(spawned()) {
+        check_value(n, job.await.expect("it runs"));
+    }
+}
+
+async fn await_all() {
+    check_all(join_all(spawned()).await.into_iter().map(|result| result.expect("it runs")));
+}
+
+/// The parent keeps one thread to itself.
+fn two_or_more() -> usize {
+    cores().max(2)
+}
+
+fn on_rusty_pool(lap: &Lap) -> Sample {
+    let pool = rusty_pool(two_or_more());
+    let sample = families(lap, || {
+        let inner = pool.clone();
+        let parent = pool.evaluate(move || {
+            let jobs: Vec<_> = (0..CHILDREN).map(|n| inner.evaluate(move || Tiny::run(n))).collect();
+            check_all(jobs.into_iter().map(rusty_pool::JoinHandle::await_complete));
+        });
+        parent.await_complete();
+    });
+    pool.shutdown_join();
+    sample
+}
+
+fn on_threadpool(lap: &Lap) -> Sample {
+    let pool = threadpool::ThreadPool::new(two_or_more());
+    let sample = families(lap, || {
+        let (tell, told) = mpsc::channel();
+        let inner = pool.clone();
+        pool.execute(move || tell.send(threadpool_parent(&inner)).expect("it is awaited"));
+        check_all(told.recv().expect("the parent ends"));
+    });
+    pool.join();
+    sample
+}
+
+/// Children come in whatever order, each with its number.
+fn threadpool_parent(pool: &threadpool::ThreadPool) -> Vec<u64> {
+    let (tell, told) = mpsc::channel();
+    for n in 0..CHILDREN {
+        let tell = tell.clone();
+        pool.execute(move || tell.send((n, child(n))).expect("it is awaited"));
+    }
+    drop(tell);
+    let mut results = vec![0; CHILDREN as usize];
+    told.into_iter().for_each(|(n, result)| results[n as usize] = result);
+    results
+}
+
+fn on_nanolith(lap: &Lap) -> Sample {
+    families(lap, || {
+        let parent = Numbers::tasks().family(CHILDREN).wait();
+        assert_eq!(parent.expect("it runs"), CHILDREN);
+    })
+}

@@ -1,0 +1,192 @@
+//! What is to be reached: ratios between the rows of one case, or figures of one row.
+
+use crate::{case::Unit, median, report::number};
+
+/// A bound on the figures of one case.
+pub(crate) struct Goal {
+    /// Our rows. Of several the worst counts.
+    pub(crate) ours: &'static [&'static str],
+    /// Whom they are held against: of several the best counts; of none, the figure itself is held against the bound.
+    pub(crate) peers: &'static [&'static str],
+    pub(crate) figure: Figure,
+    pub(crate) bound: Bound,
+}
+
+/// Which of a row's figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Figure {
+    Median,
+    P99,
+    PeakMemory,
+    Allocations,
+}
+
+impl Figure {
+    /// Whether it comes from a probe, not from the timed rounds.
+    pub(crate) fn is_probed(self) -> bool {
+        matches!(self, Self::PeakMemory | Self::Allocations)
+    }
+}
+
+/// How far.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+    Below(f64),
+}
+
+impl Bound {
+    pub(crate) fn holds(self, value: f64) -> bool {
+        match self {
+            Self::AtLeast(bound) => value >= bound,
+            Self::AtMost(bound) => value <= bound,
+            Self::Below(bound) => value < bound,
+        }
+    }
+
+    fn text(self) -> String {
+        match self {
+            Self::AtLeast(bound) => format!(">= {}", number(bound)),
+            Self::AtMost(bound) => format!("<= {}", number(bound)),
+            Self::Below(bound) => format!("<  {}", number(bound)),
+        }
+    }
+}
+
+/// How a goal stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Standing {
+    Reached(f64),
+    Short(f64),
+    /// A row that it needs has no figure, for this reason.
+    Unknown(String),
+}
+
+impl Goal {
+    /// Our median against the best of theirs.
+    pub(crate) const fn ratio(peers: &'static [&'static str], bound: Bound) -> Self {
+        Self { ours: &["nanolith"], peers, figure: Figure::Median, bound }
+    }
+
+    /// One of our figures by itself.
+    pub(crate) const fn absolute(figure: Figure, bound: Bound) -> Self {
+        Self { ours: &["nanolith"], peers: &[], figure, bound }
+    }
+
+    /// The rows that it needs.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &'static &'static str> {
+        self.ours.iter().chain(self.peers)
+    }
+
+    /// Holds the goal against figures of this unit.
+    pub(crate) fn stand(&self, unit: Unit, figure_of: impl Fn(&str, Figure) -> Result<f64, String>) -> Standing {
+        let figures = |rows: &[&str]| rows.iter().map(|row| figure_of(row, self.figure)).collect::<Result<Vec<_>, _>>();
+        let less_is_better = unit.is_cost() || self.figure != Figure::Median;
+        let (worst, best) = if less_is_better {
+            (median::highest as fn(&[f64]) -> f64, median::lowest as fn(&[f64]) -> f64)
+        } else {
+            (median::lowest as fn(&[f64]) -> f64, median::highest as fn(&[f64]) -> f64)
+        };
+        match (figures(self.ours), figures(self.peers)) {
+            (Ok(ours), Ok(peers)) if peers.is_empty() => self.standing_of(worst(&ours)),
+            (Ok(ours), Ok(peers)) => self.standing_of(worst(&ours) / best(&peers)),
+            (Err(why), _) | (_, Err(why)) => Standing::Unknown(why),
+        }
+    }
+
+    fn standing_of(&self, value: f64) -> Standing {
+        if self.bound.holds(value) { Standing::Reached(value) } else { Standing::Short(value) }
+    }
+
+    /// What the goal is about, as the begin of its line.
+    pub(crate) fn title(&self, case: &str) -> String {
+        let figure = match self.figure {
+            Figure::Median => "",
+            Figure::P99 => " p99",
+            Figure::PeakMemory => " peak MiB",
+            Figure::Allocations => " allocations a task",
+        };
+        let ours = if self.ours.len() > 1 { " worst row" } else { "" };
+        match self.peers {
+            [] => format!("{case}{ours}{figure}"),
+            [peer] => format!("{case}{ours}{figure} vs {peer}"),
+            [first, .., last] => format!("{case}{ours}{figure} vs best of {first} .. {last}"),
+        }
+    }
+
+    /// A line for it: `case ratio goal ok|short`.
+    pub(crate) fn line(&self, case: &str, standing: &Standing) -> String {
+        let (value, word) = match standing {
+            Standing::Reached(value) => (number(*value), "ok"),
+            Standing::Short(value) => (number(*value), "short"),
+            Standing::Unknown(why) => ("-".into(), why.as_str()),
+        };
+        format!("{:<66} {value:>7}  {:<8}  {word}", self.title(case), self.bound.text())
+    }
+}
+
+/// What the process ends with: 0, or 1 when a goal is short.
+pub(crate) fn exit_status(standings: &[Standing]) -> u8 {
+    standings.iter().any(|standing| matches!(standing, Standing::Short(_))).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figures(row: &str, figure: Figure) -> Result<f64, String> {
+        match (row, figure) {
+            ("nanolith", Figure::Median) => Ok(10.0),
+            ("nanolith", Figure::PeakMemory) => Ok(13.0),
+            ("a", Figure::Median) => Ok(2.0),
+            ("b", Figure::Median) => Ok(4.0),
+            _ => Err("not yet".into()),
+        }
+    }
+
+    #[test]
+    fn a_rate_is_held_against_the_highest_of_its_peers() {
+        let goal = Goal::ratio(&["a", "b"], Bound::AtLeast(2.5));
+        assert_eq!(goal.stand(Unit::TasksPerMs, figures), Standing::Reached(2.5));
+    }
+
+    #[test]
+    fn a_cost_is_held_against_the_lowest_of_its_peers() {
+        let goal = Goal::ratio(&["a", "b"], Bound::AtMost(2.5));
+        assert_eq!(goal.stand(Unit::Nanos, figures), Standing::Short(5.0));
+    }
+
+    #[test]
+    fn of_several_rows_of_ours_the_worst_counts() {
+        let goal = Goal { ours: &["a", "b"], ..Goal::ratio(&["nanolith"], Bound::AtLeast(0.3)) };
+        assert_eq!(goal.stand(Unit::TasksPerMs, figures), Standing::Short(0.2));
+    }
+
+    #[test]
+    fn a_figure_of_its_own_needs_no_peer() {
+        let goal = Goal::absolute(Figure::PeakMemory, Bound::Below(12.0));
+        assert_eq!(goal.stand(Unit::TasksPerMs, figures), Standing::Short(13.0));
+        assert!(goal.line("roots", &Standing::Short(13.0)).ends_with("13.0  <  12.0   short"));
+    }
+
+    #[test]
+    fn a_row_without_a_figure_leaves_the_goal_open() {
+        let goal = Goal::ratio(&["a", "c"], Bound::AtLeast(1.0));
+        let standing = goal.stand(Unit::TasksPerMs, figures);
+        assert_eq!(standing, Standing::Unknown("not yet".into()));
+        assert!(goal.line("T1", &standing).ends_with("not yet"));
+    }
+
+    #[test]
+    fn a_goal_that_is_short_fails_the_run() {
+        assert_eq!(exit_status(&[Standing::Reached(1.0), Standing::Unknown("not yet".into())]), 0);
+        assert_eq!(exit_status(&[Standing::Reached(1.0), Standing::Short(0.5)]), 1);
+    }
+
+    #[test]
+    fn bounds_hold_at_their_edge_but_below() {
+        assert!(Bound::AtLeast(5.0).holds(5.0) && Bound::AtMost(5.0).holds(5.0) && !Bound::Below(5.0).holds(5.0));
+        assert!(!Bound::AtLeast(5.0).holds(f64::NAN), "no figure is no success");
+    }
+}

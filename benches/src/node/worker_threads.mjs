@@ -1,0 +1,45 @@
+// Square roots through worker threads, 4,096 in flight; prints tasks/ms, ns of CPU time a task, and MiB at most.
+import { Worker, threadId } from "node:worker_threads";
+
+const WARM_UP = 4_096;
+const TASKS = 40_000;
+const IN_FLIGHT = 4_096;
+
+const threads = Number(process.argv[2]);
+const waiting = new Map();
+const workers = Array.from({ length: threads }, () => {
+  const worker = new Worker(new URL("./worker.mjs", import.meta.url), { workerData: "by messages" });
+  return worker.on("message", (result) => {
+    waiting.get(result.id)(result);
+    waiting.delete(result.id);
+  });
+});
+
+function run(id, n) {
+  return new Promise((resolve) => {
+    waiting.set(id, resolve);
+    workers[id % threads].postMessage({ id, n });
+  });
+}
+
+async function roots(count) {
+  const window = [];
+  let oldest = 0;
+  for (let n = 0; n < count; n++) {
+    if (window.length - oldest === IN_FLIGHT) check(oldest, await window[oldest++]);
+    window.push(run(n, n));
+  }
+  while (oldest < count) check(oldest, await window[oldest++]);
+}
+
+function check(n, result) {
+  if (result.root !== Math.sqrt(n) || result.threadId === threadId) throw new Error(`root ${n} is wrong`);
+}
+
+await roots(WARM_UP);
+const [began, cpu] = [performance.now(), process.cpuUsage()];
+await roots(TASKS);
+const took = performance.now() - began;
+const { user, system } = process.cpuUsage(cpu);
+console.log(TASKS / took, ((user + system) * 1e3) / TASKS, process.resourceUsage().maxRSS / 1024);
+await Promise.all(workers.map((worker) => worker.terminate()));

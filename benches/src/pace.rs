@@ -1,0 +1,62 @@
+//! The numbers of the tasks of one run: enough of them to fill a lap, so that fast contenders are measured as long as slow ones.
+
+use std::time::{Duration, Instant};
+
+/// Counts from zero up: at least so many, and on until the lap's time is over.
+pub(crate) struct Pace {
+    next: u64,
+    least: u64,
+    /// The clock is looked at when a multiple of this power of two is reached.
+    grain: u64,
+    until: Option<Instant>,
+}
+
+impl Pace {
+    /// Exactly `count` numbers.
+    pub(crate) fn exactly(count: u64) -> Self {
+        Self { next: 0, least: count, grain: 1, until: None }
+    }
+
+    /// `least` numbers, then more until `duration` from now.
+    pub(crate) fn lasting(duration: Duration, least: u64, grain: u64) -> Self {
+        Self { next: 0, least, grain, until: Some(Instant::now() + duration) }
+    }
+
+    /// How many numbers were given.
+    pub(crate) fn given(&self) -> u64 {
+        self.next
+    }
+
+    fn is_over(&self) -> bool {
+        let clock = self.next & (self.grain - 1) == 0;
+        self.next >= self.least && self.until.is_none_or(|until| clock && Instant::now() >= until)
+    }
+}
+
+impl Iterator for Pace {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        if self.is_over() {
+            return None;
+        }
+        self.next += 1;
+        Some(self.next - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lap_without_time_gives_what_is_least() {
+        assert_eq!(Pace::exactly(3).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(Pace::lasting(Duration::ZERO, 3, 1).count(), 3);
+    }
+
+    #[test]
+    fn a_lap_ends_at_a_multiple_of_its_grain() {
+        assert_eq!(Pace::lasting(Duration::ZERO, 3, 8).count(), 8);
+    }
+}

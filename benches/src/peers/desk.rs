@@ -1,0 +1,65 @@
+//! A service by hand for one caller, which meet at two slots: the question's and the answer's.
+
+use super::{Peer, STOP, Service, Start, TOTAL, slot::Slot};
+use crate::work::{Sum, caught};
+use crossbeam_utils::CachePadded;
+use std::{
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+/// Where caller and service meet.
+#[derive(Default)]
+struct Desk<S> {
+    question: CachePadded<S>,
+    answer: CachePadded<S>,
+}
+
+/// A service by hand for one caller: a thread, and one slot each way.
+pub(crate) struct SlotService<S> {
+    desk: Arc<Desk<S>>,
+    thread: JoinHandle<()>,
+}
+
+fn serve<S: Slot>(desk: &Desk<S>) {
+    let mut sum = Sum::default();
+    loop {
+        match desk.question.take() {
+            STOP => return,
+            TOTAL => desk.answer.fill(sum.total()),
+            n => desk.answer.fill(caught(|| sum.add(n)).unwrap_or(0)),
+        }
+    }
+}
+
+impl<S: Slot> Peer for SlotService<S> {
+    type Handle = ();
+
+    fn start(_: &Start) -> Self {
+        let desk = Arc::new(Desk::<S>::default());
+        let thread = thread::spawn({
+            let desk = Arc::clone(&desk);
+            move || serve(&desk)
+        });
+        Self { desk, thread }
+    }
+
+    fn submit(&self, n: u64) {
+        self.desk.question.fill(n);
+    }
+
+    fn take(&self, (): ()) -> u64 {
+        self.desk.answer.take()
+    }
+
+    fn stop(self) {
+        self.desk.question.fill(STOP);
+        self.thread.join().expect("it ends");
+    }
+}
+
+impl<S: Slot> Service for SlotService<S> {
+    fn total(&self) -> u64 {
+        self.ask(TOTAL)
+    }
+}

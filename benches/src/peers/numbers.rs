@@ -1,0 +1,84 @@
+//! The tasks of every case, as nanolith has them.
+
+use crate::work::{self, Body, Micros, Sum, Tiny};
+use ::nanolith::{TaskSet, prelude::*};
+
+/// The tasks of every case: free ones, and those of a service.
+#[derive(Default)]
+pub(crate) struct Numbers {
+    sum: Sum,
+}
+
+#[define]
+impl Numbers {
+    /// The smallest task.
+    pub(crate) fn mix(n: u64) -> u64 {
+        Tiny::run(n)
+    }
+
+    /// A task of about a microsecond.
+    pub(crate) fn mix_1us(n: u64) -> u64 {
+        Micros::<1>::run(n)
+    }
+
+    /// A task of about ten microseconds.
+    pub(crate) fn mix_10us(n: u64) -> u64 {
+        Micros::<10>::run(n)
+    }
+
+    /// A square root, and the number of its thread.
+    pub(crate) fn root(n: u64) -> (f64, u64) {
+        ((n as f64).sqrt(), work::thread_number())
+    }
+
+    /// A task that waits for as many tasks of its own set.
+    pub(crate) fn family(children: u64) -> u64 {
+        let numbers = Self::tasks();
+        let jobs: Vec<_> = (0..children).map(|n| numbers.mix(n).submit()).collect();
+        for (n, job) in (0..).zip(jobs) {
+            work::check_value(n, job.wait().expect("it runs"));
+        }
+        children
+    }
+
+    /// Adds to the state, and answers as a task does.
+    pub(crate) fn add(&mut self, n: u64) -> u64 {
+        self.sum.add(n)
+    }
+
+    /// Adds to the state.
+    pub(crate) fn note(&mut self, n: u64) {
+        self.sum.note(n);
+    }
+
+    /// All that was added.
+    pub(crate) fn total(&self) -> u64 {
+        self.sum.total()
+    }
+}
+
+/// The calls of an executor.
+pub(crate) type Calls<E> = <Numbers as TaskSet>::Calls<E>;
+
+/// A body, and the task that runs it.
+pub(crate) trait TaskBody: Body {
+    fn submit<E: Executor<Numbers>>(calls: &Calls<E>, n: u64) -> Handle<Numbers, u64>;
+}
+
+impl TaskBody for Tiny {
+    fn submit<E: Executor<Numbers>>(calls: &Calls<E>, n: u64) -> Handle<Numbers, u64> {
+        calls.mix(n).submit()
+    }
+}
+
+impl TaskBody for Micros<1> {
+    fn submit<E: Executor<Numbers>>(calls: &Calls<E>, n: u64) -> Handle<Numbers, u64> {
+        calls.mix_1us(n).submit()
+    }
+}
+
+impl TaskBody for Micros<10> {
+    fn submit<E: Executor<Numbers>>(calls: &Calls<E>, n: u64) -> Handle<Numbers, u64> {
+        calls.mix_10us(n).submit()
+    }
+}

@@ -1,0 +1,124 @@
+//! Running the contenders of a case in turn, round by round, so that what disturbs the machine disturbs them alike.
+
+use crate::{
+    args::Options,
+    case::{Case, Contender},
+    goals::Figure,
+    measure::{Lap, Sample},
+    median,
+    probe::{Costs, Probe},
+};
+use std::time::Duration;
+
+/// How long a measured section lasts at least.
+const LAP: Duration = Duration::from_millis(150);
+const SHORT_LAP: Duration = Duration::from_millis(80);
+
+/// What a case gave.
+pub(crate) struct Measured {
+    pub(crate) case: &'static Case,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// What a contender gave.
+pub(crate) struct Row {
+    pub(crate) contender: &'static Contender,
+    pub(crate) rounds: Vec<Sample>,
+    /// Why it gave nothing, if so.
+    pub(crate) missing: Option<String>,
+    /// From its probe, if it was probed.
+    pub(crate) costs: Costs,
+}
+
+/// All contenders of a case.
+pub(crate) fn compared(case: &'static Case, options: &Options) -> Measured {
+    let rows = case.contenders.iter().map(Row::new).collect();
+    timed(case, rows, options.rounds, &Lap { duration: LAP, counting: false, node: options.node })
+}
+
+/// Those that the case's goals are about, in shorter laps.
+pub(crate) fn checked(case: &'static Case, options: &Options) -> Measured {
+    let needed = |contender: &&Contender| case.goals.iter().any(|goal| goal.rows().any(|row| *row == contender.name));
+    let rows = case.contenders.iter().filter(needed).map(Row::new).collect();
+    let lap = Lap { duration: SHORT_LAP, counting: false, node: options.node };
+    let mut measured = timed(case, rows, options.rounds, &lap);
+    let probed: Vec<_> = case.goals.iter().filter(|goal| goal.figure.is_probed()).flat_map(|goal| goal.ours).collect();
+    measured
+        .rows
+        .iter_mut()
+        .filter(|row| probed.contains(&&row.contender.name))
+        .for_each(|row| row.probe(case, options));
+    measured
+}
+
+fn timed(case: &'static Case, mut rows: Vec<Row>, rounds: usize, lap: &Lap) -> Measured {
+    for _ in 0..rounds {
+        rows.iter_mut().filter(|row| row.missing.is_none()).for_each(|row| row.run(lap));
+    }
+    Measured { case, rows }
+}
+
+impl Measured {
+    /// Counts what is not timed: each contender once more, in a process of its own.
+    pub(crate) fn probe(&mut self, options: &Options) {
+        let case = self.case;
+        self.rows.iter_mut().filter(|row| row.missing.is_none()).for_each(|row| row.probe(case, options));
+    }
+
+    /// A figure of the row of this name, or why there is none.
+    pub(crate) fn figure(&self, row: &str, figure: Figure) -> Result<f64, String> {
+        let row = self.rows.iter().find(|found| found.contender.name == row).ok_or("no such row")?;
+        row.figure(figure).ok_or_else(|| row.missing.clone().unwrap_or_else(|| "no figure".into()))
+    }
+
+    /// The median of the first row.
+    pub(crate) fn baseline(&self) -> Option<f64> {
+        self.rows.first()?.figure(Figure::Median)
+    }
+}
+
+impl Row {
+    fn new(contender: &'static Contender) -> Self {
+        Self { contender, rounds: Vec::new(), missing: None, costs: Costs::default() }
+    }
+
+    fn run(&mut self, lap: &Lap) {
+        match self.contender.run(lap) {
+            Ok(sample) => self.rounds.push(sample),
+            Err(why) => self.missing = Some(why),
+        }
+    }
+
+    fn probe(&mut self, case: &Case, options: &Options) {
+        if !self.contender.is_probed() {
+            return;
+        }
+        match Probe::of(case, self.contender, options.node).in_a_process() {
+            Ok(costs) => self.costs = costs,
+            Err(problem) => eprintln!("the probe of {} in {} failed: {problem}", self.contender.name, case.name),
+        }
+    }
+
+    pub(crate) fn figures(&self) -> Vec<f64> {
+        self.rounds.iter().map(|sample| sample.figure).collect()
+    }
+
+    pub(crate) fn figure(&self, figure: Figure) -> Option<f64> {
+        match figure {
+            Figure::Median => (!self.rounds.is_empty()).then(|| median::of(&self.figures())),
+            Figure::P99 => self.median_of(|sample| sample.p99),
+            Figure::PeakMemory => self.costs.peak_memory.or(self.median_of(|sample| sample.peak_memory)),
+            Figure::Allocations => self.costs.allocations,
+        }
+    }
+
+    /// CPU time in nanoseconds a task.
+    pub(crate) fn cpu(&self) -> Option<f64> {
+        self.median_of(|sample| sample.cpu)
+    }
+
+    fn median_of(&self, figure: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
+        let figures: Vec<_> = self.rounds.iter().filter_map(figure).collect();
+        (!figures.is_empty()).then(|| median::of(&figures))
+    }
+}
