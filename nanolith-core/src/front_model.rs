@@ -1,86 +1,52 @@
 //! A queue with its inbox against one list that is searched: whatever way a call takes, it goes once, in its turn, and the
 //! bound holds.
 
-use super::{Entry, Front};
+use super::Front;
 use crate::{
-    call::{
-        meta::Meta,
-        slot::{End, Ended},
-    },
-    host::{Host, Ran, Runnable},
+    call::{meta::Meta, shared::Shared, slot::Slot},
+    host::Runnable,
     id::TaskInfo,
     inbox::Inbox,
     lanes::Priority,
     queue::{Bounds, Queue},
+    task::{CallSlot, Input, NoState, Run, Scope, TaskSet},
 };
 use proptest::{prelude::*, test_runner::TestCaseResult};
-use std::{
-    panic::Location,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering::Relaxed},
-    },
-};
+use std::{panic::Location, sync::Arc};
 
 const TASK: TaskInfo = TaskInfo::new("Set", "task", "front::Set::task");
 
-/// A call that does nothing but stand in a queue.
-struct Call {
-    number: usize,
-    meta: Meta,
-    state: AtomicU8,
-}
+/// A set whose one task gives back its number.
+struct Set;
 
-const QUEUED: u8 = 0;
-const CLAIMED: u8 = 1;
-const OVERTAKEN: u8 = 2;
+impl TaskSet for Set {
+    type Task = usize;
+    type Output = usize;
+    type Calls<E> = E;
+    type Shared = NoState;
 
-impl Call {
-    fn take(&self, as_what: u8) -> bool {
-        self.state.compare_exchange(QUEUED, as_what, Relaxed, Relaxed).is_ok()
+    const NAME: &'static str = "Set";
+    const IDENTIFIER: &'static str = "front::Set";
+    const TASKS: &'static [TaskInfo] = &[TASK];
+
+    fn info(_: &usize) -> &'static TaskInfo {
+        &Self::TASKS[0]
+    }
+
+    fn calls<E>(executor: E) -> E {
+        executor
+    }
+
+    fn run(task: usize, _: &mut Scope<Self>) -> Run<usize> {
+        Run::Done(task)
     }
 }
 
-impl Runnable for Call {
-    fn meta(&self) -> &Meta {
-        &self.meta
-    }
+/// A call that does nothing but stand in a queue. It came at the moment of its number.
+type Call = CallSlot<Set>;
 
-    fn is_queued(&self) -> bool {
-        self.state.load(Relaxed) == QUEUED
-    }
-
-    fn is_plain(&self) -> bool {
-        self.meta.is_plain()
-    }
-
-    fn was_overtaken(&self) -> bool {
-        self.state.load(Relaxed) == OVERTAKEN
-    }
-
-    fn claim(&self) -> bool {
-        self.take(CLAIMED)
-    }
-
-    fn run(self: Arc<Self>, _: Option<Arc<dyn Host>>, _: u64) -> Ran {
-        Ran::Done
-    }
-
-    fn try_run(self: Arc<Self>, _: u64) -> Result<Ran, Arc<dyn Runnable>> {
-        if self.claim() { Ok(Ran::Done) } else { Err(self) }
-    }
-
-    fn discard(&self, _: End) {}
-
-    fn end(&self, _: End) -> Ended {
-        Ended::Over
-    }
-}
-
-impl Entry for Arc<Call> {
-    fn call(&self) -> Option<&dyn Runnable> {
-        Some(&**self)
-    }
+fn number(call: &Call) -> u64 {
+    call.meta.submitted_at()
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -127,15 +93,15 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 struct Model {
-    front: Front<Arc<Call>>,
-    inbox: Arc<Inbox<Arc<Call>>>,
+    front: Front<Shared<Call>>,
+    inbox: Arc<Inbox<Shared<Call>>>,
     bound: usize,
     /// Those that wait, in the order in which they came.
-    waiting: Vec<Arc<Call>>,
+    waiting: Vec<Shared<Call>>,
     /// Claimed to be ended, and not gone yet.
-    ending: Vec<Arc<Call>>,
+    ending: Vec<Shared<Call>>,
     /// Taken from the inbox after they were claimed, and not settled yet.
-    unsettled: Vec<Arc<dyn Runnable>>,
+    unsettled: Vec<Shared<Call>>,
     came: usize,
     /// Taken from the inbox and run, or found to have been.
     served: u64,
@@ -154,7 +120,7 @@ impl Model {
 
     /// Calls from outside that have a place: until it is settled, one that was taken from the inbox has none.
     fn outside(&self) -> usize {
-        let unsettled = |call: &Arc<Call>| self.unsettled.iter().any(|other| std::ptr::eq(other.meta(), &call.meta));
+        let unsettled = |call: &Shared<Call>| self.unsettled.iter().any(|other| number(other) == number(call));
         self.waiting.iter().chain(&self.ending).filter(|call| !call.meta.is_inside() && !unsettled(call)).count()
     }
 
@@ -167,8 +133,8 @@ impl Model {
         if inside {
             meta.mark_inside();
         }
-        let call = Arc::new(Call { number: self.came, meta, state: AtomicU8::new(QUEUED) });
-        let plain = call.is_plain();
+        let call = Shared::new(Slot::new(Input { task: self.came, shared: None }, meta, false));
+        let plain = Runnable::is_plain(&*call);
         let mut stepped_in = plain && self.inbox.push(|| call.clone());
         if !stepped_in && plain && self.front.has_place() {
             stepped_in = self.inbox.push(|| call.clone());
@@ -198,7 +164,7 @@ impl Model {
     fn goes(&mut self, call: &Call) -> TestCaseResult {
         let next = self.waiting.iter().position(|call| call.meta.priority() == Priority::Immediate).unwrap_or(0);
         prop_assert!(!self.waiting.is_empty(), "nobody waits");
-        prop_assert_eq!(self.waiting.remove(next).number, call.number);
+        prop_assert_eq!(number(&self.waiting.remove(next)), number(call));
         self.over += 1;
         Ok(())
     }
@@ -208,13 +174,13 @@ impl Model {
             return Ok(()); // who serves leaves it to the lock's holder
         }
         while let Some(call) = self.inbox.pop() {
-            match call.clone().try_run(0) {
-                Ok(_) => {
-                    self.served += 1;
-                    return self.goes(&call);
-                }
-                Err(call) if call.was_overtaken() => self.served += 1,
-                Err(call) => self.unsettled.push(call),
+            if call.begin().is_some() {
+                self.served += 1;
+                return self.goes(&call);
+            } else if call.was_overtaken() {
+                self.served += 1;
+            } else {
+                self.unsettled.push(call);
             }
             if at_once {
                 self.settle();
@@ -245,13 +211,13 @@ impl Model {
         Ok(())
     }
 
-    fn claim(&mut self, nth: usize) -> Option<Arc<Call>> {
+    fn claim(&mut self, nth: usize) -> Option<Shared<Call>> {
         let at = nth.checked_rem(self.waiting.len())?;
         let call = self.waiting.remove(at);
         call.claim().then_some(call)
     }
 
-    fn leave(&mut self, call: &Arc<Call>) {
+    fn leave(&mut self, call: &Shared<Call>) {
         self.front.leave(&**call).wake();
         self.front.let_in();
     }
@@ -260,7 +226,7 @@ impl Model {
         let inside: Vec<_> = (0..self.waiting.len()).filter(|at| self.waiting[*at].meta.is_inside()).collect();
         if let Some(at) = nth.checked_rem(inside.len()) {
             let call = self.waiting.remove(inside[at]);
-            assert!(call.take(OVERTAKEN));
+            assert!(call.overtake().is_some());
             self.over += 1;
         }
     }

@@ -1,7 +1,7 @@
 //! How calls come into a bounded queue: the same for a pool and a service.
 
 use crate::{
-    call::slot::End,
+    call::{shared::Shared, slot::End},
     clock,
     error::Refused,
     executor::Admission,
@@ -16,7 +16,6 @@ use crate::{
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -89,13 +88,13 @@ pub(crate) trait Gate<S: TaskSet>: Host {
         self.with_front(inside, |front| f(front.map(Front::sort_out)))
     }
 
-    fn item(call: Arc<CallSlot<S>>) -> Self::Item;
+    fn item(call: Shared<CallSlot<S>>) -> Self::Item;
 
     /// The call of an entry that may be dropped.
-    fn call(item: &Self::Item) -> Option<Arc<dyn Runnable>>;
+    fn call(item: &Self::Item) -> Option<Shared<dyn Runnable>>;
 
     /// Runs a claimed call on this thread, which is its caller's; it counts as entered.
-    fn run_here(&self, call: Arc<CallSlot<S>>);
+    fn run_here(&self, call: Shared<CallSlot<S>>);
 }
 
 /// What became of a job at the gate.

@@ -6,6 +6,7 @@ use crate::{
     id::TaskInfo,
     task::{NoState, Run, Scope},
 };
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A set of one task that does nothing.

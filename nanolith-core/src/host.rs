@@ -4,6 +4,7 @@
 use crate::{
     call::{
         meta::Meta,
+        shared::{Counted, Shared},
         slot::{End, Ended},
     },
     data::Data,
@@ -95,7 +96,7 @@ pub(crate) trait Host: Send + Sync {
     fn take_back(&self, loan: Loan);
 
     /// A task of ours waits for `call`, which is ours too; `blocking` says that its thread would stand still.
-    fn awaited(self: Arc<Self>, call: &Arc<dyn Runnable>, blocking: bool) -> Verdict;
+    fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict;
 
     /// `call` was claimed to be ended while it was queued: its place is free.
     fn left_queue(&self, call: &dyn Runnable);
@@ -117,7 +118,7 @@ pub(crate) enum Ran {
 }
 
 /// A call whose types are known only to itself.
-pub(crate) trait Runnable: Send + Sync {
+pub(crate) trait Runnable: Counted + Send + Sync {
     fn meta(&self) -> &Meta;
 
     fn is_queued(&self) -> bool;
@@ -131,17 +132,33 @@ pub(crate) trait Runnable: Send + Sync {
     /// Makes the call the claimer's to run; false if somebody was first.
     fn claim(&self) -> bool;
 
-    /// Runs a claimed call, which starts now. `host` is whose the thread is not, and runs it all the same.
-    fn run(self: Arc<Self>, host: Option<Arc<dyn Host>>, now: u64) -> Ran;
-
-    /// Claims the call and runs it, for the host whose thread this is; gives it back if somebody was first.
-    fn try_run(self: Arc<Self>, now: u64) -> Result<Ran, Arc<dyn Runnable>>;
+    /// How it is run.
+    fn runs(&self) -> Runs;
 
     /// Ends a claimed call without running it, and drops its arguments.
     fn discard(&self, how: End);
 
     /// Ends the call from outside, be it queued nowhere or running.
     fn end(&self, how: End) -> Ended;
+}
+
+/// How calls of one type are run, by one of their owners.
+#[derive(Clone, Copy)]
+pub(crate) struct Runs {
+    pub(crate) claimed: fn(Shared<dyn Runnable>, Option<Arc<dyn Host>>, u64) -> Ran,
+    pub(crate) queued: fn(Shared<dyn Runnable>, u64) -> Result<Ran, Shared<dyn Runnable>>,
+}
+
+impl Shared<dyn Runnable> {
+    /// Runs a claimed call, which starts `now`. `host` is whose the thread is not, and runs it all the same.
+    pub(crate) fn run(self, host: Option<Arc<dyn Host>>, now: u64) -> Ran {
+        (self.runs().claimed)(self, host, now)
+    }
+
+    /// Claims the call and runs it, for the host whose thread this is; gives it back if somebody was first.
+    pub(crate) fn try_run(self, now: u64) -> Result<Ran, Self> {
+        (self.runs().queued)(self, now)
+    }
 }
 
 /// Ends `call`. Its place, if it was queued at `host`, is free before its caller hears of the end.

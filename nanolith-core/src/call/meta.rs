@@ -255,6 +255,11 @@ impl Meta {
         self.cold.get_or_init(Box::default)
     }
 
+    /// Whether somebody is to be told of the end, or may be.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.cold.get().is_some()
+    }
+
     // ----- the time-out
 
     pub(crate) fn deadline(&self) -> Option<Instant> {

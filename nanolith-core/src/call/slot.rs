@@ -1,15 +1,16 @@
 //! The slot: one allocation in which a call lives from its submission to its end.
 //!
-//! It is the only room with unsafe code. `README.md` beside this file tells the protocol: who owns which cell in which
-//! state, the races, and why they cannot go wrong. The loom tests in `slot_tests.rs` walk through it.
-#![allow(unsafe_code)] // the one room: see ARCHITECTURE.md
+//! `README.md` beside this file tells the protocol: who owns which cell in which state, the races, and why they cannot go
+//! wrong. The loom tests in `slot_tests.rs` walk through it.
+#![allow(unsafe_code)] // a room of its own: see ARCHITECTURE.md
 
-use crate::sync::{AtomicU32, Ordering, UnsafeCell};
+use super::shared::{Counted, Shared};
+use crate::sync::{AtomicU64, Ordering, UnsafeCell};
 use std::{mem::ManuallyDrop, task::Waker};
 
 /// Why a call ended without an outcome in the slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
+#[repr(u64)]
 pub(crate) enum End {
     Cancelled,
     TimedOut,
@@ -56,27 +57,34 @@ pub(crate) enum Taken<O> {
 }
 
 /// Nobody has begun the call. Its body holds the input, which whoever moves the slot on from here owns.
-const QUEUED: u32 = 0;
+const QUEUED: u64 = 0;
 /// An executor has claimed the call. The body is the executor's alone: first the input, then the outcome being written.
-const RUNNING: u32 = 1;
+const RUNNING: u64 = 1;
 /// The body holds the outcome, for the handle alone to take.
-const DONE: u32 = 2;
+const DONE: u64 = 2;
 /// The handle took the outcome. The body is empty.
-const TAKEN: u32 = 3;
+const TAKEN: u64 = 3;
 /// The call was ended from outside, by the [`End`] whose number is added. Whoever ended a queued call drops its input;
 /// the executor of a running one keeps the body.
-const ENDED: u32 = 4;
-const PHASE: u32 = 0xff;
+const ENDED: u64 = 4;
+const PHASE: u64 = 0xff;
 
 /// The handle left a waker in its cell; whoever ends the call takes it.
-const WAITING: u32 = 1 << 8;
+const WAITING: u64 = 1 << 8;
 /// The running task is asked to stop.
-const STOP: u32 = 1 << 9;
+const STOP: u64 = 1 << 9;
 /// The input is out of the body, or about to be taken by the one who set this.
-const EMPTY: u32 = 1 << 10;
+const EMPTY: u64 = 1 << 10;
 
 /// The task that waits for the call runs it, ahead of its turn.
-const OVERTAKEN: u32 = 1 << 11;
+const OVERTAKEN: u64 = 1 << 11;
+/// Somebody may have left word beside the slot; whoever ends the call looks there.
+const TOLD: u64 = 1 << 12;
+
+/// One owner. The count takes the upper half of the word.
+const OWNER: u64 = 1 << OWNERS;
+const OWNERS: u32 = 32;
+const MOST_OWNERS: u64 = 1 << 31;
 
 /// The input, or the outcome: the state says which.
 union Body<I, O> {
@@ -85,11 +93,14 @@ union Body<I, O> {
 }
 
 /// A call's state, its waiter, its input or outcome, and `meta`, which the protocol does not touch.
+///
+/// In this order what an executor touches comes first, in one cache line if the body is small.
+#[repr(C)]
 pub(crate) struct Slot<I, O, M> {
-    state: AtomicU32,
+    state: AtomicU64,
+    body: UnsafeCell<Body<I, O>>,
     pub(crate) meta: M,
     waiter: UnsafeCell<Option<Waker>>,
-    body: UnsafeCell<Body<I, O>>,
 }
 
 // SAFETY: the slot moves an `I` to the one thread that claims it and an `O` back to the one that takes it; no two threads
@@ -98,10 +109,42 @@ unsafe impl<I: Send, O: Send, M: Send + Sync> Sync for Slot<I, O, M> {}
 // SAFETY: as above; a slot owns what it holds.
 unsafe impl<I: Send, O: Send, M: Send> Send for Slot<I, O, M> {}
 
+// SAFETY: `new` counts one owner, `retain` and `release` are below, and `complete`, which releases too, is never the last.
+unsafe impl<I: 'static, O: 'static, M: 'static> Counted for Slot<I, O, M> {
+    fn retain(&self) {
+        // ORDERING: Relaxed, an owner makes another, who hears of the slot through it.
+        let before = self.state.fetch_add(OWNER, Ordering::Relaxed);
+        if before >> OWNERS > MOST_OWNERS {
+            std::process::abort(); // as `Arc` does: owners were forgotten, billions of them
+        }
+    }
+
+    fn release(&self) -> bool {
+        // ORDERING: Acquire, pairs with the Release of those who left before. One who finds itself alone stays so.
+        if self.state.load(Ordering::Acquire) >> OWNERS == 1 {
+            return true;
+        }
+        // ORDERING: AcqRel. Release orders what this owner did before the end; Acquire, for the last, what all others did.
+        self.state.fetch_sub(OWNER, Ordering::AcqRel) >> OWNERS == 1
+    }
+}
+
+/// What became of an outcome.
+#[must_use]
+pub(crate) enum Completed<I: 'static, O: 'static, M: 'static> {
+    /// It is the handle's, and the executor has left the slot.
+    Left,
+    /// The same, but there is somebody to be told, for which the slot is still the executor's too.
+    Stays(Shared<Slot<I, O, M>>),
+    /// The call was ended meanwhile.
+    Unwanted(Shared<Slot<I, O, M>>, O),
+}
+
 impl<I, O, M> Slot<I, O, M> {
-    pub(crate) fn new(input: I, meta: M) -> Self {
+    /// `told` says that `meta` is to be looked at when the call ends.
+    pub(crate) fn new(input: I, meta: M, told: bool) -> Self {
         Self {
-            state: AtomicU32::new(QUEUED),
+            state: AtomicU64::new(QUEUED | OWNER | if told { TOLD } else { 0 }),
             meta,
             waiter: UnsafeCell::new(None),
             body: UnsafeCell::new(Body { input: ManuallyDrop::new(input) }),
@@ -133,7 +176,7 @@ impl<I, O, M> Slot<I, O, M> {
         self.state.load(Ordering::Relaxed) & OVERTAKEN != 0
     }
 
-    fn begin_as(&self, marks: u32) -> Option<I> {
+    fn begin_as(&self, marks: u64) -> Option<I> {
         // ORDERING: Acquire, as in `claim`.
         self.step(|state| (phase(state) == QUEUED).then_some(state | RUNNING | marks), Ordering::Acquire).ok()?;
         // SAFETY: we moved the slot on from QUEUED, so the input is ours; EMPTY, set with the same step, keeps the drop and
@@ -154,23 +197,40 @@ impl<I, O, M> Slot<I, O, M> {
         Some(self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).input) }))
     }
 
-    /// Leaves the outcome and wakes the waiter. For the claimer, once, after `take_input`. If the call was ended
-    /// meanwhile, the outcome comes back.
-    pub(crate) fn complete(&self, outcome: O) -> Result<(), O> {
+    /// Leaves the outcome, wakes the waiter, and gives up `this` if nobody else is to be told. For the claimer, once, after
+    /// `take_input`.
+    pub(crate) fn complete(this: Shared<Self>, outcome: O) -> Completed<I, O, M>
+    where
+        I: 'static,
+        O: 'static,
+        M: 'static,
+    {
         // SAFETY: between `take_input` and DONE the body is the claimer's alone, and it is empty.
-        self.body.with_mut(|body| unsafe { (*body).outcome = ManuallyDrop::new(outcome) });
-        let done = |state| (phase(state) == RUNNING).then_some((state & !(PHASE | WAITING)) | DONE);
-        // ORDERING: AcqRel. Release publishes the outcome to `take`; Acquire pairs with the Release in `register`, so
-        // that the waker it left is ours to read.
-        match self.step(done, Ordering::AcqRel) {
-            Ok(before) => {
-                self.wake_if(before);
-                Ok(())
+        this.body.with_mut(|body| unsafe { (*body).outcome = ManuallyDrop::new(outcome) });
+        // ORDERING: Relaxed, the step below looks again.
+        let mut state = this.state.load(Ordering::Relaxed);
+        while phase(state) == RUNNING {
+            // Whoever has somebody to tell stays until that is done; the last owner stays to drop the slot.
+            let leaves = state & (WAITING | TOLD) == 0 && state >> OWNERS > 1;
+            let done = (state & !(PHASE | WAITING) | DONE) - if leaves { OWNER } else { 0 };
+            // ORDERING: AcqRel. Release publishes the outcome to `take`, and all that this owner did to the last one;
+            // Acquire pairs with the Release in `register`, so that the waker it left is ours to read.
+            match this.state.compare_exchange_weak(state, done, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) if leaves => {
+                    this.left();
+                    return Completed::Left;
+                }
+                Ok(before) => {
+                    this.wake_if(before);
+                    return Completed::Stays(this);
+                }
+                Err(now) => state = now,
             }
-            // SAFETY: the call was ended while it ran, so the handle will never look at the body: still ours, with the
-            // outcome that we just wrote.
-            Err(_) => Err(self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).outcome) })),
         }
+        // SAFETY: the call was ended while it ran, so the handle will never look at the body: still ours, with the
+        // outcome that we just wrote.
+        let outcome = this.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).outcome) });
+        Completed::Unwanted(this, outcome)
     }
 
     /// Whether the running task is asked to stop.
@@ -189,7 +249,7 @@ impl<I, O, M> Slot<I, O, M> {
                 RUNNING => STOP,
                 _ => return None,
             };
-            Some((state & !(PHASE | WAITING)) | (ENDED + how as u32) | mark)
+            Some((state & !(PHASE | WAITING)) | (ENDED + how as u64) | mark)
         };
         // ORDERING: AcqRel. Release publishes the end; Acquire pairs with `register`'s Release for the waker.
         let Ok(before) = self.step(ended, Ordering::AcqRel) else { return Ended::Over };
@@ -224,9 +284,9 @@ impl<I, O, M> Slot<I, O, M> {
     /// For one who has just left word beside the slot (see [`crate::call::meta`]) that it wants to be told, before it looks
     /// whether there is something to be told already: it sees the end, or whoever ends the call sees the word.
     pub(crate) fn look_again(&self) {
-        // ORDERING: AcqRel, pairs with the AcqRel in `complete` and `end`. It writes, though nothing changes, since of two
-        // writes one comes first and the other sees it; a load could be early on both sides at once.
-        self.state.fetch_or(0, Ordering::AcqRel);
+        // ORDERING: AcqRel, pairs with the AcqRel in `complete` and `end`. Of two writes one comes first and the other sees
+        // it; a load could be early on both sides at once.
+        self.state.fetch_or(TOLD, Ordering::AcqRel);
     }
 
     // ----- the handle's side: one owner, so these never run twice at once
@@ -238,8 +298,12 @@ impl<I, O, M> Slot<I, O, M> {
         match phase(state) {
             QUEUED | RUNNING => Taken::NotYet,
             DONE => {
-                // ORDERING: Relaxed, nobody but the handle moves on from DONE; the last `Arc` orders this before the drop.
-                self.state.store((state & !PHASE) | TAKEN, Ordering::Relaxed);
+                // ORDERING: Relaxed, nobody but the handle moves on from DONE, and a last owner is ordered by its release.
+                if state >> OWNERS == 1 {
+                    self.state.store(state + (TAKEN - DONE), Ordering::Relaxed);
+                } else {
+                    self.state.fetch_add(TAKEN - DONE, Ordering::Relaxed);
+                }
                 // SAFETY: in DONE the body holds the outcome and is the handle's; TAKEN keeps the drop from it.
                 Taken::Outcome(self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).outcome) }))
             }
@@ -280,7 +344,7 @@ impl<I, O, M> Slot<I, O, M> {
     }
 
     /// Wakes the waiter if the state that was left had one.
-    fn wake_if(&self, before: u32) {
+    fn wake_if(&self, before: u64) {
         if before & WAITING == 0 {
             return;
         }
@@ -293,7 +357,7 @@ impl<I, O, M> Slot<I, O, M> {
     }
 
     /// Moves the state on by `next`, which says `None` where it cannot. Gives the state before.
-    fn step(&self, next: impl Fn(u32) -> Option<u32>, success: Ordering) -> Result<u32, u32> {
+    fn step(&self, next: impl Fn(u64) -> Option<u64>, success: Ordering) -> Result<u64, u64> {
         // ORDERING: Acquire on failure: who finds the call over sees what ended it.
         self.state.fetch_update(success, Ordering::Acquire, next)
     }
@@ -302,7 +366,7 @@ impl<I, O, M> Slot<I, O, M> {
 impl<I, O, M> Drop for Slot<I, O, M> {
     /// What the user's destructors throw stays here: the last owner may be a runner, or the timer.
     fn drop(&mut self) {
-        // ORDERING: Relaxed, `&mut self`: the last owner, ordered after all others by its `Arc`.
+        // ORDERING: Relaxed, `&mut self`: the last owner, ordered after all others by its release.
         let state = self.state.load(Ordering::Relaxed);
         // SAFETY: the state says what the body holds, and nobody else is left to reach it. A claimed call whose input was
         // never taken still holds it, ended or not.
@@ -314,17 +378,21 @@ impl<I, O, M> Drop for Slot<I, O, M> {
                 _ => {}
             }
         };
-        self.body.with_mut(|body| crate::panics::quietly(|| drop_body(body)));
+        if phase(state) != TAKEN {
+            self.body.with_mut(|body| crate::panics::quietly(|| drop_body(body)));
+        }
         // SAFETY: nobody else is left to reach the cell.
         let waker = self.waiter.with_mut(|cell| unsafe { (*cell).take() });
-        crate::panics::quietly(|| drop(waker));
+        if let Some(waker) = waker {
+            crate::panics::quietly(|| drop(waker));
+        }
     }
 }
 
-const fn phase(state: u32) -> u32 {
+const fn phase(state: u64) -> u64 {
     state & PHASE
 }
 
-const fn is_over(state: u32) -> bool {
+const fn is_over(state: u64) -> bool {
     phase(state) >= DONE
 }

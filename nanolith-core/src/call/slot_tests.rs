@@ -1,7 +1,10 @@
 //! The slot's protocol, walked through. Each test is a plain one on threads; under loom it takes every interleaving.
 //! `README.md` beside this file names the races.
 
-use super::slot::{End, Ended, Slot, Taken};
+use super::{
+    shared::Shared,
+    slot::{Completed, End, Ended, Slot, Taken},
+};
 use std::{
     mem,
     panic::resume_unwind,
@@ -18,12 +21,12 @@ use std::{
 #[cfg(loom)]
 use loom::{
     model,
-    sync::{Arc as Shared, atomic::AtomicBool},
+    sync::{Arc as Board, atomic::AtomicBool},
     thread::{self, JoinHandle},
 };
 #[cfg(not(loom))]
 use std::{
-    sync::{Arc as Shared, atomic::AtomicBool},
+    sync::{Arc as Board, atomic::AtomicBool},
     thread::{self, JoinHandle},
 };
 
@@ -118,7 +121,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let ((input, in_drops), (output, out_drops)) = (Value::new(), Value::new());
-        Self { call: Shared::new(Slot::new(input, ())), output: Some(output), drops: [in_drops, out_drops] }
+        Self { call: Shared::new(Slot::new(input, (), false)), output: Some(output), drops: [in_drops, out_drops] }
     }
 
     /// A call that its executor has begun, its input taken.
@@ -130,9 +133,9 @@ impl Scene {
     }
 
     /// Another owner of the call, on a thread of its own.
-    fn beside<R: 'static + Send>(&self, act: impl FnOnce(&Call) -> R + Send + 'static) -> JoinHandle<R> {
+    fn beside<R: 'static + Send>(&self, act: impl FnOnce(Shared<Call>) -> R + Send + 'static) -> JoinHandle<R> {
         let call = self.call.clone();
-        thread::spawn(move || act(&call))
+        thread::spawn(move || act(call))
     }
 
     /// An executor that claims the call and runs it.
@@ -173,7 +176,7 @@ enum Ran {
     Unwanted,
 }
 
-fn run(call: &Call, output: Value) -> Ran {
+fn run(call: Shared<Call>, output: Value) -> Ran {
     if !call.claim() {
         return Ran::Declined;
     }
@@ -181,10 +184,10 @@ fn run(call: &Call, output: Value) -> Ran {
     complete(call, output)
 }
 
-fn complete(call: &Call, output: Value) -> Ran {
-    match call.complete(output) {
-        Ok(()) => Ran::Delivered,
-        Err(_) => Ran::Unwanted,
+fn complete(call: Shared<Call>, output: Value) -> Ran {
+    match Slot::complete(call, output) {
+        Completed::Left | Completed::Stays(_) => Ran::Delivered,
+        Completed::Unwanted(..) => Ran::Unwanted,
     }
 }
 
@@ -225,7 +228,7 @@ fn a_call_goes_from_its_claim_to_its_outcome() {
         assert!(!call.is_queued() && !call.is_over());
         assert!(call.take_input().is_some());
         assert!(call.take_input().is_none(), "the input is there once");
-        assert_eq!(complete(&call, scene.output()), Ran::Delivered);
+        assert_eq!(complete(call.clone(), scene.output()), Ran::Delivered);
         assert!(call.is_over() && !call.is_asked_to_stop());
         assert!(is_outcome(&call.take()));
         assert!(call.is_over());
@@ -251,7 +254,7 @@ fn every_end_arrives_as_itself() {
 fn what_is_over_stays_as_it_ended() {
     alone(|| {
         let mut done = Scene::running();
-        assert_eq!(complete(&done.call, done.output.take().expect("its output")), Ran::Delivered);
+        assert_eq!(complete(done.call.clone(), done.output.take().expect("its output")), Ran::Delivered);
         assert_eq!(done.call.end(End::Cancelled), Ended::Over);
         assert!(!done.call.is_asked_to_stop() && is_outcome(&done.call.take()));
         assert_eq!(done.call.end(End::Cancelled), Ended::Over);
@@ -286,7 +289,7 @@ fn a_running_call_that_ends_is_asked_to_stop_and_gets_its_outcome_back() {
         assert!(scene.call.is_asked_to_stop());
         assert!(is_ended(&scene.call.take(), End::TimedOut));
         let output = scene.output();
-        assert_eq!(complete(&scene.call, output), Ran::Unwanted);
+        assert_eq!(complete(scene.call.clone(), output), Ran::Unwanted);
         scene.finish();
     });
 }
@@ -344,11 +347,11 @@ fn a_slot_dropped_in_any_state_drops_what_it_holds_once() {
         |ended| assert_eq!(ended.call.end(End::Closed), Ended::Queued),
         |done| {
             let output = done.output();
-            assert_eq!(run(&done.call, output), Ran::Delivered);
+            assert_eq!(run(done.call.clone(), output), Ran::Delivered);
         },
         |taken| {
             let output = taken.output();
-            assert_eq!(run(&taken.call, output), Ran::Delivered);
+            assert_eq!(run(taken.call.clone(), output), Ran::Delivered);
             assert!(is_outcome(&taken.call.take()));
         },
     ];
@@ -374,7 +377,7 @@ impl Drop for Bomb {
 #[test]
 fn an_input_that_panics_when_dropped_does_not_keep_the_waiter() {
     alone(|| {
-        let call: Slot<Bomb, (), ()> = Slot::new(Bomb, ());
+        let call: Slot<Bomb, (), ()> = Slot::new(Bomb, (), false);
         let (waker, woken) = Woken::new();
         assert!(call.register(&waker));
         assert_eq!(call.end(End::Cancelled), Ended::Queued);
@@ -385,12 +388,11 @@ fn an_input_that_panics_when_dropped_does_not_keep_the_waiter() {
 #[test]
 fn the_last_owner_survives_what_a_destructor_throws() {
     alone(|| {
-        drop(Slot::<Bomb, (), ()>::new(Bomb, ())); // still queued
+        drop(Shared::new(Slot::<Bomb, (), ()>::new(Bomb, (), false))); // still queued
 
-        let done: Slot<(), Bomb, ()> = Slot::new((), ());
+        let done: Shared<Slot<(), Bomb, ()>> = Shared::new(Slot::new((), (), false));
         done.withdraw().expect("it was queued");
-        assert!(done.complete(Bomb).is_ok());
-        drop(done);
+        assert!(matches!(Slot::complete(done, Bomb), Completed::Stays(_)), "the last owner stays, to drop it");
     });
 }
 
@@ -406,7 +408,7 @@ fn a_waker_that_panics_does_not_reach_the_one_who_wakes() {
         let mut scene = Scene::running();
         assert!(scene.call.register(&Waker::from(Arc::new(Throws))));
         let output = scene.output();
-        assert_eq!(complete(&scene.call, output), Ran::Delivered);
+        assert_eq!(complete(scene.call.clone(), output), Ran::Delivered);
         assert!(is_outcome(&scene.call.take()));
         scene.finish();
     });
@@ -589,7 +591,7 @@ fn of_two_who_end_a_call_one_does() {
 fn a_call_claimed_and_left_drops_its_input_with_its_last_owner() {
     model(|| {
         let scene = Scene::new();
-        let claimer = scene.beside(Call::claim);
+        let claimer = scene.beside(|call| call.claim());
         let ender = scene.ender(End::Crashed);
         let Scene { call, output, drops } = scene;
         drop((call, output));
@@ -661,7 +663,7 @@ fn whoever_sees_the_end_sees_what_came_before_it() {
 fn one_who_leaves_word_beside_the_slot_sees_the_end_or_is_seen() {
     model(|| {
         let scene = Scene::running();
-        let word = Shared::new(AtomicBool::new(false));
+        let word = Board::new(AtomicBool::new(false));
         let left = word.clone();
         let ender = scene.beside(move |call| {
             call.end(End::Cancelled);
@@ -675,13 +677,120 @@ fn one_who_leaves_word_beside_the_slot_sees_the_end_or_is_seen() {
     });
 }
 
+#[test]
+fn one_who_leaves_word_as_the_call_completes_sees_that_or_is_seen() {
+    model(|| {
+        let mut scene = Scene::running();
+        let output = scene.output();
+        let word = Board::new(AtomicBool::new(false));
+        let left = word.clone();
+        let executor = scene.beside(move |call| match Slot::complete(call, output) {
+            Completed::Stays(call) => {
+                drop(call);
+                left.load(Acquire)
+            }
+            _ => false, // it did not look
+        });
+        word.store(true, Release);
+        scene.call.look_again();
+        let sees_the_end = scene.call.is_over();
+        assert!(join(executor) || sees_the_end);
+        scene.finish();
+    });
+}
+
+// ----- the owners
+
+#[test]
+fn an_executor_that_completes_leaves_the_slot_with_the_same_step() {
+    alone(|| {
+        let mut scene = Scene::running();
+        let output = scene.output();
+        let executor = scene.call.clone();
+        assert!(matches!(Slot::complete(executor, output), Completed::Left));
+        assert!(is_outcome(&scene.call.take()));
+        scene.finish();
+    });
+}
+
+#[test]
+fn an_executor_with_somebody_to_tell_stays() {
+    alone(|| {
+        let mut scene = Scene::running();
+        let (waker, woken) = Woken::new();
+        assert!(scene.call.register(&waker));
+        let output = scene.output();
+        assert!(matches!(Slot::complete(scene.call.clone(), output), Completed::Stays(_)));
+        assert_eq!(woken.count(), 1);
+        scene.finish();
+
+        let mut scene = Scene::running();
+        scene.call.look_again();
+        let output = scene.output();
+        assert!(matches!(Slot::complete(scene.call.clone(), output), Completed::Stays(_)));
+        scene.finish();
+    });
+}
+
+#[test]
+fn whoever_goes_last_drops_what_is_there_once() {
+    model(|| {
+        let mut scene = Scene::running();
+        let executor = scene.completer();
+        let onlooker = scene.beside(|call| drop(call.clone()));
+        let Scene { call, output: _, drops } = scene;
+        drop(call); // a handle that goes without a look
+        assert_eq!(join(executor), Ran::Delivered);
+        join(onlooker);
+        assert_eq!(drops.map(|drops| drops.count()), [1, 1]);
+    });
+}
+
+#[test]
+fn a_handle_that_takes_and_goes_meets_an_executor_that_leaves() {
+    model(|| {
+        let mut scene = Scene::running();
+        let executor = scene.completer();
+        let taken = scene.call.take();
+        let Scene { call, output: _, drops } = scene;
+        drop(call);
+        assert_eq!(join(executor), Ran::Delivered);
+        drop(taken);
+        assert_eq!(drops.map(|drops| drops.count()), [1, 1]);
+    });
+}
+
 // ----- who gets the input
+
+#[test]
+fn a_call_is_begun_in_its_turn_or_overtaken() {
+    model(|| {
+        let mut scene = Scene::new();
+        let output = scene.output();
+        let executor = scene.beside(move |call| match call.begin() {
+            Some(input) => {
+                drop(input);
+                Some(complete(call, output))
+            }
+            None => {
+                assert!(call.was_overtaken(), "who finds it claimed learns by whom");
+                drop(output);
+                None
+            }
+        });
+        let overtakes = scene.call.overtake();
+        let ran = join(executor);
+        assert_eq!(ran, if overtakes.is_some() { None } else { Some(Ran::Delivered) });
+        drop(overtakes);
+        scene.finish();
+    });
+}
 
 #[test]
 fn of_two_who_claim_a_call_one_does() {
     model(|| {
         let scene = Scene::new();
-        let other = scene.beside(Call::claim);
+        let other = scene.beside(|call| call.claim());
         let mine = scene.call.claim();
         assert_ne!(mine, join(other));
         scene.finish();

@@ -6,16 +6,17 @@
 
 use super::pace::Pace;
 use crate::{
+    call::shared::Shared,
     front::{Entry, Front},
     host::{Loan, Runnable},
     queue::Wakes,
 };
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 /// What waits in a pool's lanes.
 pub(super) enum Work {
     /// A call that nobody has begun, unless its entry is out of date.
-    Call(Arc<dyn Runnable>),
+    Call(Shared<dyn Runnable>),
     /// A future that was woken.
     Resume(async_task::Runnable),
 }
@@ -252,6 +253,7 @@ mod tests {
         inbox::Inbox,
         queue::{Bounds, Queue},
     };
+    use std::sync::Arc;
 
     /// A core of so many rayon threads, with work for every runner.
     fn core(threads: usize) -> Core {

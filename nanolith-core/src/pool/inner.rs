@@ -8,7 +8,7 @@ use super::{
     stack,
 };
 use crate::{
-    call::slot::End,
+    call::{shared::Shared, slot::End},
     front::{Front, Hint},
     gate::{Gate, OnFull},
     host::{Host, HostId, Runnable},
@@ -203,20 +203,20 @@ impl<S: TaskSet> Gate<S> for Inner {
         result
     }
 
-    fn item(call: Arc<CallSlot<S>>) -> Work {
-        Work::Call(call)
+    fn item(call: Shared<CallSlot<S>>) -> Work {
+        Work::Call(call.erase())
     }
 
-    fn call(item: &Work) -> Option<Arc<dyn Runnable>> {
+    fn call(item: &Work) -> Option<Shared<dyn Runnable>> {
         match item {
             Work::Call(call) => Some(call.clone()),
             Work::Resume(_) => None,
         }
     }
 
-    fn run_here(&self, call: Arc<CallSlot<S>>) {
+    fn run_here(&self, call: Shared<CallSlot<S>>) {
         self.lock().active += 1;
-        let ran = self.run_call(call);
+        let ran = self.run_call(call.erase());
         self.after(ran);
     }
 }

@@ -6,6 +6,7 @@ use super::{
     stack,
 };
 use crate::{
+    call::shared::Shared,
     host::{Host, Runnable},
     panics, place,
 };
@@ -110,7 +111,7 @@ pub(super) fn send(inner: &Arc<Inner>, generation: u64) {
 }
 
 /// Runs a claimed call on a rayon thread, when one is free.
-pub(super) fn run_apart(inner: &Arc<Inner>, call: Arc<dyn Runnable>) {
+pub(super) fn run_apart(inner: &Arc<Inner>, call: Shared<dyn Runnable>) {
     let rayon = inner.rayon().clone();
     if let Some(rayon) = rayon {
         let pool = inner.clone();

@@ -6,6 +6,7 @@ use super::{
     inner::Inner,
 };
 use crate::{
+    call::shared::Shared,
     clock,
     host::{Host, Ran, Runnable},
     panics, park, place,
@@ -145,7 +146,7 @@ impl Inner {
     }
 
     /// Runs a claimed call on this thread; what its destructors throw stays here.
-    pub(super) fn run_call(&self, call: Arc<dyn Runnable>) -> Ran {
+    pub(super) fn run_call(&self, call: Shared<dyn Runnable>) -> Ran {
         let Some(me) = self.me.upgrade() else { return Ran::Done };
         let host: Arc<dyn Host> = me;
         run_call(call, Some(host), clock::now())
@@ -153,7 +154,7 @@ impl Inner {
 
     /// Runs a call that somebody waits for on a spare thread, beyond the concurrency: the pool is paused, or its one
     /// who waits cannot run it.
-    pub(super) fn run_apart(self: &Arc<Self>, call: Arc<dyn Runnable>) {
+    pub(super) fn run_apart(self: &Arc<Self>, call: Shared<dyn Runnable>) {
         let inside = call.meta().is_inside();
         {
             let mut core = self.lock();
@@ -172,7 +173,7 @@ impl Inner {
 }
 
 /// Runs a claimed call; what its destructors throw stays here.
-pub(super) fn run_call(call: Arc<dyn Runnable>, host: Option<Arc<dyn Host>>, now: u64) -> Ran {
+pub(super) fn run_call(call: Shared<dyn Runnable>, host: Option<Arc<dyn Host>>, now: u64) -> Ran {
     panics::catch(|| call.run(host, now)).unwrap_or(Ran::Done)
 }
 

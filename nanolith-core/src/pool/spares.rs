@@ -1,7 +1,7 @@
 //! A bounded cache of threads that run what the rayon threads cannot: they stand in for those that wait.
 
 use super::{config::BuildError, inner::Inner, rayon_pool};
-use crate::{host::Runnable, panics};
+use crate::{call::shared::Shared, host::Runnable, panics};
 use std::{
     collections::VecDeque,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -16,7 +16,7 @@ pub(super) enum Errand {
     /// To take up a permit.
     Begin(Arc<Inner>),
     /// To run a claimed call that somebody waits for.
-    Run(Arc<Inner>, Arc<dyn Runnable>),
+    Run(Arc<Inner>, Shared<dyn Runnable>),
 }
 
 impl Errand {

@@ -8,7 +8,7 @@ use super::{
     spares::Errand,
 };
 use crate::{
-    call::slot::End,
+    call::{shared::Shared, slot::End},
     data::Data,
     host::{Host, HostId, Loan, Ran, Runnable, Verdict, WouldDeadlock},
     place::{self, Where},
@@ -50,7 +50,7 @@ impl Host for Inner {
         self.lock().take_back(loan);
     }
 
-    fn awaited(self: Arc<Self>, call: &Arc<dyn Runnable>, blocking: bool) -> Verdict {
+    fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict {
         if !call.is_queued() || !(blocking || self.lock().paused) || !call.claim() {
             return Verdict::Wait;
         }
@@ -95,7 +95,7 @@ impl Host for Inner {
 
 impl Inner {
     /// Runs a claimed call that this thread waits for, in the slot that it holds.
-    fn run_on_top(&self, call: &Arc<dyn Runnable>) {
+    fn run_on_top(&self, call: &Shared<dyn Runnable>) {
         if place::run_on_top(|| self.run_call(call.clone())) == Ran::Done {
             Host::finished(self, call.meta().is_inside());
         }

@@ -2,7 +2,7 @@
 
 use super::inner::asks;
 use crate::{
-    call::slot::End,
+    call::{shared::Shared, slot::End},
     id::Receiver,
     task::{CallSlot, LocalFuture, Spawned, TaskSet},
 };
@@ -10,18 +10,17 @@ use futures_util::stream::{FuturesUnordered, Stream};
 use std::{
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
 /// A future, and the call that it is.
 struct Member<S: TaskSet> {
-    call: Arc<CallSlot<S>>,
+    call: Shared<CallSlot<S>>,
     future: LocalFuture<()>,
 }
 
 impl<S: TaskSet> Future for Member<S> {
-    type Output = Arc<CallSlot<S>>;
+    type Output = Shared<CallSlot<S>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.future.as_mut().poll(cx).map(|()| self.call.clone())
@@ -68,7 +67,7 @@ impl<S: TaskSet> Crew<S> {
     }
 
     /// Polls those that were woken; gives a call that is over.
-    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Arc<CallSlot<S>>> {
+    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Shared<CallSlot<S>>> {
         let Poll::Ready(Some(call)) = Pin::new(&mut self.members).poll_next(cx) else { return Poll::Pending };
         match asks::<S>(call.meta.task()) {
             Receiver::None => {}

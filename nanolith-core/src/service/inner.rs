@@ -2,7 +2,7 @@
 
 use super::ServiceInfo;
 use crate::{
-    call::slot::End,
+    call::{shared::Shared, slot::End},
     data::Data,
     error::{Panic, Refused},
     executor::{Admission, Executor, OwnsState, RunsLocal, SharesState},
@@ -39,7 +39,7 @@ pub(super) enum Life {
 
 /// The service's state under its one lock.
 pub(super) struct Core<S: TaskSet> {
-    pub(super) front: Front<Arc<CallSlot<S>>>,
+    pub(super) front: Front<Shared<CallSlot<S>>>,
     pub(super) life: Life,
     /// Calls that were begun and are not over.
     pub(super) active: usize,
@@ -61,13 +61,13 @@ pub(super) struct Inner<S: TaskSet> {
     data: Data,
     core: Mutex<Core<S>>,
     /// Where plain calls come in.
-    pub(super) inbox: Arc<Inbox<Arc<CallSlot<S>>>>,
+    pub(super) inbox: Arc<Inbox<Shared<CallSlot<S>>>>,
     /// How much waits in the lanes, for the service's thread without the lock.
     pub(super) hint: Hint,
     /// How many calls have come and gone without the lock.
     pub(super) served: AtomicU64,
     /// The synchronous call that runs now.
-    running: Mutex<Option<Arc<CallSlot<S>>>>,
+    running: Mutex<Option<Shared<CallSlot<S>>>>,
     thread: Thread,
     /// Wakes the service's thread.
     waker: Waker,
@@ -151,7 +151,7 @@ impl<S: TaskSet> Inner<S> {
     }
 
     /// The synchronous call that runs now.
-    pub(super) fn running(&self) -> MutexGuard<'_, Option<Arc<CallSlot<S>>>> {
+    pub(super) fn running(&self) -> MutexGuard<'_, Option<Shared<CallSlot<S>>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -236,7 +236,7 @@ impl<S: TaskSet> Host for Inner<S> {
 
     /// A task that waits for another of its own service must not hold what the other needs; then the other starts ahead
     /// of its turn, since a task in line before it may be waiting for the one that waits.
-    fn awaited(self: Arc<Self>, call: &Arc<dyn Runnable>, blocking: bool) -> Verdict {
+    fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict {
         let theirs = asks::<S>(call.meta().task());
         let hinders = match place::running_task().map_or(Receiver::None, |task| asks::<S>(task)) {
             Receiver::None => false,
@@ -267,14 +267,14 @@ impl<S: TaskSet> Host for Inner<S> {
     fn resume(self: Arc<Self>, _expires: u64, _work: async_task::Runnable) {}
 }
 
-impl<S: TaskSet> Entry for Arc<CallSlot<S>> {
+impl<S: TaskSet> Entry for Shared<CallSlot<S>> {
     fn call(&self) -> Option<&dyn Runnable> {
         Some(&**self)
     }
 }
 
 impl<S: TaskSet> Gate<S> for Inner<S> {
-    type Item = Arc<CallSlot<S>>;
+    type Item = Shared<CallSlot<S>>;
 
     fn on_full(&self) -> OnFull {
         self.on_full
@@ -294,16 +294,16 @@ impl<S: TaskSet> Gate<S> for Inner<S> {
         result
     }
 
-    fn item(call: Arc<CallSlot<S>>) -> Self::Item {
+    fn item(call: Shared<CallSlot<S>>) -> Self::Item {
         call
     }
 
-    fn call(item: &Self::Item) -> Option<Arc<dyn Runnable>> {
-        Some(item.clone())
+    fn call(item: &Self::Item) -> Option<Shared<dyn Runnable>> {
+        Some(item.clone().erase())
     }
 
     /// Never asked: the builder refuses `CallerRuns`.
-    fn run_here(&self, call: Arc<CallSlot<S>>) {
+    fn run_here(&self, call: Shared<CallSlot<S>>) {
         call.discard(End::Unsupported);
     }
 }

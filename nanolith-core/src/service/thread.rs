@@ -7,7 +7,7 @@ use super::{
     launch::{LaunchError, Launched},
 };
 use crate::{
-    call::slot::End,
+    call::{shared::Shared, slot::End},
     clock,
     host::{Host, Ran, Runnable},
     panics,
@@ -57,7 +57,7 @@ struct Desk<S: TaskSet> {
     ground: Rc<ServiceGround<S>>,
     crew: Crew<S>,
     /// The next call, which waits until it may have the state.
-    held: Option<Arc<CallSlot<S>>>,
+    held: Option<Shared<CallSlot<S>>>,
     on_panic: Option<PanicHandler>,
 }
 
@@ -66,7 +66,7 @@ const GRAIN: u64 = 8;
 
 /// What the thread does next.
 enum Step<S: TaskSet> {
-    Run(Arc<CallSlot<S>>),
+    Run(Shared<CallSlot<S>>),
     /// Take from the inbox.
     Serve,
     Again,
@@ -172,7 +172,7 @@ impl<S: TaskSet> Desk<S> {
     }
 
     /// Claims `call`, if it is not over.
-    fn begin(&self, call: Arc<CallSlot<S>>) -> Step<S> {
+    fn begin(&self, call: Shared<CallSlot<S>>) -> Step<S> {
         if !call.claim() {
             return Step::Again;
         }
@@ -183,7 +183,7 @@ impl<S: TaskSet> Desk<S> {
         Step::Run(call)
     }
 
-    fn run(&mut self, call: &Arc<CallSlot<S>>) {
+    fn run(&mut self, call: &Shared<CallSlot<S>>) {
         let ran = call.take_input().map(|input| self.run_here(call.clone(), input, clock::now()));
         if ran != Some(Ran::Spawned) {
             self.count_over(call);
@@ -193,7 +193,7 @@ impl<S: TaskSet> Desk<S> {
     }
 
     /// Runs a claimed call, which whoever terminates the service finds meanwhile.
-    fn run_here(&self, call: Arc<CallSlot<S>>, input: Input<S>, now: u64) -> Ran {
+    fn run_here(&self, call: Shared<CallSlot<S>>, input: Input<S>, now: u64) -> Ran {
         *self.inner.running() = Some(call.clone());
         let ran = run_on_service(call, input, &self.ground, now);
         let _over = self.inner.running().take();

@@ -1,7 +1,7 @@
 //! What a running task can learn and tell: `cx: &Context<Self>`.
 
 use crate::{
-    call::Progress,
+    call::{Progress, shared::Shared},
     data::Data,
     id::TaskInfo,
     task::{CallSlot, TaskSet},
@@ -9,7 +9,6 @@ use crate::{
 use std::{
     fmt,
     future::{Future, poll_fn},
-    sync::Arc,
     task::Poll,
     time::{Duration, Instant},
 };
@@ -41,7 +40,7 @@ const SLICE: Duration = Duration::from_millis(5);
 /// In a module under `#[define]` it is `&Context<Tasks>`.
 pub struct Context<S: TaskSet> {
     /// `None` in a service's init.
-    call: Option<Arc<CallSlot<S>>>,
+    call: Option<Shared<CallSlot<S>>>,
     data: Data,
 }
 
@@ -52,7 +51,7 @@ impl<S: TaskSet> Clone for Context<S> {
 }
 
 impl<S: TaskSet> Context<S> {
-    pub(crate) fn new(call: Option<Arc<CallSlot<S>>>, data: Data) -> Self {
+    pub(crate) fn new(call: Option<Shared<CallSlot<S>>>, data: Data) -> Self {
         Self { call, data }
     }
 

@@ -3,11 +3,12 @@
 use crate::{
     call::{
         meta::Meta,
-        slot::{End, Ended, Slot, Taken},
+        shared::Shared,
+        slot::{Completed, End, Ended, Slot, Taken},
     },
     clock,
     error::{CallError, Panic},
-    host::{Host, HostId, Ran, Runnable},
+    host::{Host, HostId, Ran, Runnable, Runs},
     id::TaskInfo,
     lanes::Priority,
     panics, place,
@@ -72,7 +73,7 @@ impl std::error::Error for Stopped {}
 /// ```
 #[must_use = "a job that is dropped ends its call as lost"]
 pub struct Job<S: TaskSet> {
-    slot: Option<Arc<CallSlot<S>>>,
+    slot: Option<Shared<CallSlot<S>>>,
 }
 
 impl<S: TaskSet> Job<S> {
@@ -114,18 +115,19 @@ impl<S: TaskSet> Job<S> {
         if shared.is_some() {
             meta.mark_sharing();
         }
-        Self { slot: Some(Arc::new(Slot::new(Input { task, shared }, meta))) }
+        let told = meta.is_watched();
+        Self { slot: Some(Shared::new(Slot::new(Input { task, shared }, meta, told))) }
     }
 
-    pub(crate) fn slot(&self) -> &Arc<CallSlot<S>> {
+    pub(crate) fn slot(&self) -> &Shared<CallSlot<S>> {
         self.slot.as_ref().expect("a job has its slot until it is used up")
     }
 
-    pub(crate) fn into_slot(mut self) -> Arc<CallSlot<S>> {
+    pub(crate) fn into_slot(mut self) -> Shared<CallSlot<S>> {
         self.slot.take().expect("a job has its slot until it is used up")
     }
 
-    pub(crate) fn from_slot(slot: Arc<CallSlot<S>>) -> Self {
+    pub(crate) fn from_slot(slot: Shared<CallSlot<S>>) -> Self {
         Self { slot: Some(slot) }
     }
 
@@ -274,7 +276,7 @@ impl<S: TaskSet> fmt::Debug for Job<S> {
 
 /// The waiter of a job that has no handle.
 struct Told<S: TaskSet, F> {
-    slot: Arc<CallSlot<S>>,
+    slot: Shared<CallSlot<S>>,
     on_complete: Mutex<Option<F>>,
 }
 
@@ -304,16 +306,16 @@ impl<S: TaskSet, F: FnOnce(Result<S::Output, CallError>) + Send + 'static> Wake 
 /// ```
 #[must_use = "a reply that is dropped ends its call as lost"]
 pub struct Reply<S: TaskSet> {
-    slot: Option<Arc<CallSlot<S>>>,
+    slot: Option<Shared<CallSlot<S>>>,
 }
 
 impl<S: TaskSet> Reply<S> {
     /// For the one who took the input out of `slot`.
-    pub(crate) fn of(slot: Arc<CallSlot<S>>) -> Self {
+    pub(crate) fn of(slot: Shared<CallSlot<S>>) -> Self {
         Self { slot: Some(slot) }
     }
 
-    pub(crate) fn slot(&self) -> &Arc<CallSlot<S>> {
+    pub(crate) fn slot(&self) -> &Shared<CallSlot<S>> {
         self.slot.as_ref().expect("a reply has its slot until it is used up")
     }
 
@@ -333,11 +335,13 @@ impl<S: TaskSet> Reply<S> {
     /// ```
     pub fn complete(mut self, outcome: Result<S::Output, CallError>) {
         if let Some(slot) = self.slot.take() {
-            let delivered = slot.complete(outcome);
-            // After the end, so that a watcher who came in between is woken for it.
-            slot.meta.over();
-            if let Err(unwanted) = delivered {
-                panics::quietly(|| drop(unwanted));
+            match Slot::complete(slot, outcome) {
+                Completed::Left => {}
+                Completed::Stays(slot) => slot.meta.over(),
+                Completed::Unwanted(slot, outcome) => {
+                    slot.meta.over();
+                    panics::quietly(|| drop(outcome));
+                }
             }
         }
     }
@@ -440,12 +444,12 @@ impl<S: TaskSet> CallSlot<S> {
     /// The outcome, if the call is over; for the handle, once.
     /// Runs the call, if it is a plain one that a task of this very pool has submitted and waits for: neither the queue nor
     /// the others of the pool hear of it but by its entry.
-    pub(crate) fn overtake_here(self: &Arc<Self>, host: Option<HostId>) {
-        if !self.meta.is_inside() || !Runnable::is_plain(&**self) || !place::may_overtake(host) {
+    pub(crate) fn overtake_here(this: &Shared<Self>, host: Option<HostId>) {
+        if !this.meta.is_inside() || !Runnable::is_plain(&**this) || !place::may_overtake(host) {
             return;
         }
-        if let Some(input) = self.overtake() {
-            let call = self.clone();
+        if let Some(input) = this.overtake() {
+            let call = this.clone();
             let run = || {
                 super::run_on_pool(call, input, None, clock::recent());
             };
@@ -484,18 +488,8 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
         Slot::claim(self)
     }
 
-    fn run(self: Arc<Self>, host: Option<Arc<dyn Host>>, now: u64) -> Ran {
-        match self.take_input() {
-            Some(input) => super::run_on_pool(self, input, host, now),
-            None => Ran::Done,
-        }
-    }
-
-    fn try_run(self: Arc<Self>, now: u64) -> Result<Ran, Arc<dyn Runnable>> {
-        match self.begin() {
-            Some(input) => Ok(super::run_on_pool(self, input, None, now)),
-            None => Err(self),
-        }
+    fn runs(&self) -> Runs {
+        Runs { claimed: run_claimed::<S>, queued: run_queued::<S> }
     }
 
     fn discard(&self, how: End) {
@@ -509,7 +503,25 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
     }
 }
 
-/// The size in bytes of the one allocation of a call of `S`, its two reference counts included.
+const TYPED: &str = "it was asked of a call of this type";
+
+fn run_claimed<S: TaskSet>(call: Shared<dyn Runnable>, host: Option<Arc<dyn Host>>, now: u64) -> Ran {
+    let call = call.downcast::<CallSlot<S>>().expect(TYPED);
+    match call.take_input() {
+        Some(input) => super::run_on_pool(call, input, host, now),
+        None => Ran::Done,
+    }
+}
+
+fn run_queued<S: TaskSet>(call: Shared<dyn Runnable>, now: u64) -> Result<Ran, Shared<dyn Runnable>> {
+    let call = call.downcast::<CallSlot<S>>().expect(TYPED);
+    match call.begin() {
+        Some(input) => Ok(super::run_on_pool(call, input, None, now)),
+        None => Err(call.erase()),
+    }
+}
+
+/// The size in bytes of a call of `S`, in the one piece of memory that it takes. It is used again for the next.
 ///
 /// ```
 /// # use nanolith::prelude::*;
@@ -519,7 +531,7 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
 /// ```
 #[must_use]
 pub const fn call_size<S: TaskSet>() -> usize {
-    size_of::<CallSlot<S>>() + 2 * size_of::<usize>()
+    size_of::<CallSlot<S>>()
 }
 
 /// The running side of a call's meta data.

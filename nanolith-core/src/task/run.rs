@@ -1,7 +1,7 @@
 //! Running one task, the same on a pool and on a service: hooks around it, its panic caught, its outcome delivered.
 
 use crate::{
-    call::slot::End,
+    call::{shared::Shared, slot::End},
     data::Data,
     error::{BoxError, CallError, Panic},
     host::{Host, Ran},
@@ -125,7 +125,7 @@ impl<S: TaskSet> Ground<S> for PoolGround<S> {
 
 /// A future that a service's task left, to be taken up by its loop.
 pub(crate) struct Spawned<S: TaskSet> {
-    pub(crate) call: Arc<CallSlot<S>>,
+    pub(crate) call: Shared<CallSlot<S>>,
     pub(crate) future: LocalFuture<()>,
 }
 
@@ -195,7 +195,7 @@ pub(crate) fn on_close<S: TaskSet>(state: Option<S>) -> Option<LocalFuture<()>> 
 
 /// Runs a claimed call on a thread of `host`, a pool.
 pub(crate) fn run_on_pool<S: TaskSet>(
-    slot: Arc<CallSlot<S>>,
+    slot: Shared<CallSlot<S>>,
     input: Input<S>,
     host: Option<Arc<dyn Host>>,
     now: u64,
@@ -215,7 +215,7 @@ pub(crate) fn run_on_pool<S: TaskSet>(
 
 /// Runs a claimed call on its service's thread.
 pub(crate) fn run_on_service<S: TaskSet>(
-    slot: Arc<CallSlot<S>>,
+    slot: Shared<CallSlot<S>>,
     input: Input<S>,
     ground: &Rc<ServiceGround<S>>,
     now: u64,
@@ -340,7 +340,7 @@ fn info<S: TaskSet>(slot: &CallSlot<S>, in_service: bool) -> CallInfo {
 }
 
 /// Runs a synchronous task as the body of a future, since its hooks are futures. `None`: its kind is not for this place.
-fn run_within<S: TaskSet>(task: S::Task, call: Arc<CallSlot<S>>, standing: Standing<S>) -> Option<S::Output> {
+fn run_within<S: TaskSet>(task: S::Task, call: Shared<CallSlot<S>>, standing: Standing<S>) -> Option<S::Output> {
     let mut scope = Scope { reply: None, apart: Some(call), standing };
     match S::run(task, &mut scope) {
         Run::Done(output) => Some(output),

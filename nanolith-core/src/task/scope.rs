@@ -1,7 +1,7 @@
 //! What the generated `match` runs a task with: the state, a context if the task wants one, a place for its future.
 
 use crate::{
-    call::slot::End,
+    call::{shared::Shared, slot::End},
     task::{
         Context, Ground, Owner, Reply, ServiceGround, SharedHandle, TaskSet,
         run::{PoolGround, spawn_on_pool, spawn_on_service},
@@ -30,7 +30,7 @@ pub struct Scope<S: TaskSet> {
     /// `None` once it has left with the task's future.
     pub(crate) reply: Option<Reply<S>>,
     /// Where the reply is elsewhere from the beginning.
-    pub(crate) apart: Option<Arc<crate::task::CallSlot<S>>>,
+    pub(crate) apart: Option<Shared<crate::task::CallSlot<S>>>,
     pub(crate) standing: Standing<S>,
 }
 
@@ -41,7 +41,7 @@ impl<S: TaskSet> Scope<S> {
         Self { reply: Some(reply), apart: None, standing }
     }
 
-    fn call(&self) -> Option<&Arc<crate::task::CallSlot<S>>> {
+    fn call(&self) -> Option<&Shared<crate::task::CallSlot<S>>> {
         self.reply.as_ref().map(Reply::slot).or(self.apart.as_ref())
     }
 

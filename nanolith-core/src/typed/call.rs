@@ -4,7 +4,7 @@ use crate::{
     call::{meta::Meta, slot::End},
     error::{CallError, Refused},
     executor::{Admission, Executor},
-    host::{self, HostId, Runnable, WouldDeadlock},
+    host::{self, HostId, WouldDeadlock},
     id::TaskInfo,
     lanes::Priority,
     task::{Job, TaskSet},
@@ -18,7 +18,6 @@ use std::{
     mem,
     panic::Location,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -442,7 +441,7 @@ fn refuse<S: TaskSet>(refused: Refused<Job<S>>) {
 
 /// Ends the call at `deadline`, unless it is over by then.
 fn arm<S: TaskSet>(job: &Job<S>, host: Option<HostId>, deadline: Instant) {
-    let call: Arc<dyn Runnable> = job.slot().clone();
+    let call = job.slot().clone();
     let ring = Box::new(move || {
         host::end(&*call, host, End::TimedOut);
     });

@@ -1,9 +1,9 @@
 //! A handle on a call that was submitted.
 
 use crate::{
-    call::{Progress, slot::End},
+    call::{Progress, shared::Shared, slot::End},
     error::CallError,
-    host::{self, HostId, Runnable, Verdict, WouldDeadlock},
+    host::{self, HostId, Verdict, WouldDeadlock},
     id::TaskInfo,
     park, place,
     task::{CallSlot, TaskSet},
@@ -14,7 +14,6 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -38,7 +37,7 @@ use std::{
 /// As a future it may be polled by reference, dropped and polled again, until it is ready.
 #[must_use = "say `.detach()` if the call is to go on without its handle, or `.cancel_on_drop()`"]
 pub struct Handle<S: TaskSet, T> {
-    slot: Arc<CallSlot<S>>,
+    slot: Shared<CallSlot<S>>,
     host: Option<HostId>,
     extract: fn(S::Output) -> Option<T>,
     /// What dropping the handle does.
@@ -56,7 +55,7 @@ enum OnDrop {
 }
 
 impl<S: TaskSet, T> Handle<S, T> {
-    pub(crate) fn new(slot: Arc<CallSlot<S>>, host: Option<HostId>, extract: fn(S::Output) -> Option<T>) -> Self {
+    pub(crate) fn new(slot: Shared<CallSlot<S>>, host: Option<HostId>, extract: fn(S::Output) -> Option<T>) -> Self {
         Self { slot, host, extract, on_drop: OnDrop::Detach, counted: false }
     }
 
@@ -285,7 +284,7 @@ impl<S: TaskSet, T> Handle<S, T> {
         if !self.slot.is_over() {
             match place::host_id() {
                 None => park::look_on(park::BRIEF, || self.slot.is_over()),
-                here if here == self.host => self.slot.overtake_here(here),
+                here if here == self.host => CallSlot::overtake_here(&self.slot, here),
                 // A thread of ours has something to lend while it waits.
                 Some(_) => {}
             }
@@ -326,7 +325,7 @@ impl<S: TaskSet, T> Handle<S, T> {
         if self.host.is_none() || self.host != place::host_id() {
             return Verdict::Wait;
         }
-        let call: Arc<dyn Runnable> = self.slot.clone();
+        let call = self.slot.clone().erase();
         place::host_here().map_or(Verdict::Wait, |host| host.awaited(&call, place::blocks_when_pending()))
     }
 }

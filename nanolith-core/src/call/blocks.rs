@@ -1,0 +1,230 @@
+//! Memory for slots, used again: what one thread gives back goes to the next call, on that thread or on another.
+//!
+//! Each thread keeps two stacks of blocks a size, and changes a full or an empty one for another at the depot, which all
+//! threads share. So a block that is taken on one thread and given back on the other costs a lock every [`ROUND`] blocks,
+//! where a general allocator would go to the first thread's heap each time.
+#![allow(unsafe_code)] // a room of its own: see ARCHITECTURE.md
+
+use std::{
+    alloc::{self, Layout},
+    cell::RefCell,
+    mem,
+    ptr::NonNull,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// Blocks are as wide as so many cache lines of this size.
+const LINE: usize = 64;
+
+/// Larger blocks are not kept.
+const WIDEST: usize = 8;
+
+/// How many blocks go to or from the depot at once.
+const ROUND: usize = 64;
+
+/// How many rounds of a size the depot keeps.
+const KEPT: usize = 64;
+
+/// A block that nobody uses.
+struct Block(NonNull<u8>);
+
+// SAFETY: nobody else knows the block.
+unsafe impl Send for Block {}
+
+/// Blocks of one size.
+type Stack = Vec<Block>;
+
+/// One thread's blocks of one size: two stacks, so that one who takes and gives in turn does not go to the depot each time.
+struct Local {
+    front: Stack,
+    back: Stack,
+}
+
+/// One thread's blocks.
+struct Cache(RefCell<[Local; WIDEST]>);
+
+thread_local! {
+    static CACHE: Cache = const { Cache(RefCell::new([const { Local { front: Vec::new(), back: Vec::new() } }; WIDEST])) };
+}
+
+/// What all threads share, of one size.
+struct Depot {
+    full: Vec<Stack>,
+    empty: Vec<Stack>,
+}
+
+static DEPOTS: [Mutex<Depot>; WIDEST] = [const { Mutex::new(Depot { full: Vec::new(), empty: Vec::new() }) }; WIDEST];
+
+fn depot(width: usize) -> MutexGuard<'static, Depot> {
+    DEPOTS[width].lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many lines beyond the first a block for `layout` has; `None` if it is not kept.
+const fn width(layout: Layout) -> Option<usize> {
+    let lines = layout.size().div_ceil(LINE);
+    if layout.align() <= LINE && 0 < lines && lines <= WIDEST { Some(lines - 1) } else { None }
+}
+
+/// The layout of a kept block.
+fn layout_of(width: usize) -> Layout {
+    Layout::from_size_align((width + 1) * LINE, LINE).expect("a few cache lines")
+}
+
+/// Memory for `layout`, which is not empty.
+pub(crate) fn take(layout: Layout) -> NonNull<u8> {
+    match width(layout) {
+        None => allocate(layout),
+        Some(width) => {
+            let kept = CACHE.try_with(|cache| cache.0.try_borrow_mut().ok()?[width].take(width)).ok().flatten();
+            kept.map_or_else(|| allocate(layout_of(width)), |block| block.0)
+        }
+    }
+}
+
+/// Gives it back.
+///
+/// # Safety
+///
+/// `memory` came from [`take`] with this very layout, and nobody uses it any more.
+pub(crate) unsafe fn give(memory: NonNull<u8>, layout: Layout) {
+    let Some(width) = width(layout) else {
+        // SAFETY: it came from `allocate` with this layout.
+        return unsafe { alloc::dealloc(memory.as_ptr(), layout) };
+    };
+    let mut block = Some(Block(memory));
+    let _ = CACHE.try_with(|cache| {
+        if let Ok(mut cache) = cache.0.try_borrow_mut() {
+            block.take().into_iter().for_each(|block| cache[width].give(width, block));
+        }
+    });
+    block.into_iter().for_each(|block| free(block, width));
+}
+
+fn allocate(layout: Layout) -> NonNull<u8> {
+    // SAFETY: no layout here is empty.
+    let memory = unsafe { alloc::alloc(layout) };
+    NonNull::new(memory).unwrap_or_else(|| alloc::handle_alloc_error(layout))
+}
+
+fn free(block: Block, width: usize) {
+    // SAFETY: every block of this width came from `allocate` with this layout, and this one is nobody's.
+    unsafe { alloc::dealloc(block.0.as_ptr(), layout_of(width)) }
+}
+
+impl Local {
+    fn take(&mut self, width: usize) -> Option<Block> {
+        if self.front.is_empty() {
+            mem::swap(&mut self.front, &mut self.back);
+            if self.front.is_empty() {
+                let mut depot = depot(width);
+                let full = depot.full.pop()?;
+                depot.empty.push(mem::replace(&mut self.front, full));
+            }
+        }
+        self.front.pop()
+    }
+
+    fn give(&mut self, width: usize, block: Block) {
+        if self.front.len() == ROUND {
+            mem::swap(&mut self.front, &mut self.back);
+            if self.front.len() == ROUND {
+                self.bring(width);
+            }
+        }
+        self.front.push(block);
+    }
+
+    /// Changes the full front for an empty one.
+    fn bring(&mut self, width: usize) {
+        let mut depot = depot(width);
+        let empty = depot.empty.pop().unwrap_or_else(|| Vec::with_capacity(ROUND));
+        let full = mem::replace(&mut self.front, empty);
+        if depot.full.len() < KEPT {
+            return depot.full.push(full);
+        }
+        drop(depot);
+        full.into_iter().for_each(|block| free(block, width));
+    }
+}
+
+impl Drop for Cache {
+    /// The thread ends: what it kept goes to the others, as far as there is room.
+    fn drop(&mut self) {
+        for (width, local) in self.0.get_mut().iter_mut().enumerate() {
+            for stack in [mem::take(&mut local.front), mem::take(&mut local.back)] {
+                let mut depot = depot(width);
+                if !stack.is_empty() && depot.full.len() < KEPT {
+                    depot.full.push(stack);
+                } else {
+                    drop(depot);
+                    stack.into_iter().for_each(|block| free(block, width));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::{collections::HashSet, thread};
+
+    /// A size that nothing else uses.
+    const ODD: Layout = match Layout::from_size_align(LINE * WIDEST - 1, 8) {
+        Ok(layout) => layout,
+        Err(_) => panic!("a few cache lines"),
+    };
+
+    fn addresses(blocks: &[NonNull<u8>]) -> HashSet<usize> {
+        blocks.iter().map(|block| block.as_ptr() as usize).collect()
+    }
+
+    fn give_all(blocks: Vec<NonNull<u8>>) {
+        // SAFETY: they were just taken, with this layout.
+        blocks.into_iter().for_each(|block| unsafe { give(block, ODD) });
+    }
+
+    #[test]
+    fn what_is_given_back_is_used_again_and_nothing_is_given_twice() {
+        let taken: Vec<_> = (0..300).map(|_| take(ODD)).collect();
+        let first = addresses(&taken);
+        assert_eq!(first.len(), 300, "no two are the same");
+        assert!(first.iter().all(|address| address % LINE == 0));
+        give_all(taken);
+        let again: Vec<_> = (0..300).map(|_| take(ODD)).collect();
+        assert_eq!(addresses(&again).len(), 300);
+        assert!(addresses(&again).intersection(&first).count() >= 2 * ROUND, "at least the thread's own");
+        give_all(again);
+    }
+
+    #[test]
+    fn a_thread_that_only_gives_feeds_one_that_only_takes() {
+        struct Parcel(Vec<NonNull<u8>>);
+        // SAFETY: nobody else knows the blocks.
+        unsafe impl Send for Parcel {}
+        let mut seen = HashSet::new();
+        for _ in 0..20 {
+            let parcel = Parcel((0..ROUND * 4).map(|_| take(ODD)).collect());
+            seen.extend(addresses(&parcel.0));
+            thread::spawn(move || {
+                let parcel = parcel;
+                give_all(parcel.0);
+            })
+            .join()
+            .expect("it gives them back");
+        }
+        assert!(seen.len() < ROUND * 4 * 5, "{} blocks for {} at a time", seen.len(), ROUND * 4);
+    }
+
+    #[test]
+    fn what_is_wide_or_widely_aligned_is_not_kept() {
+        for (size, align) in [(LINE * WIDEST + 1, 8), (64, 128)] {
+            let layout = Layout::from_size_align(size, align).expect("valid");
+            assert_eq!(width(layout), None);
+            let block = take(layout);
+            assert_eq!(block.as_ptr() as usize % align, 0);
+            // SAFETY: it was just taken, with this layout.
+            unsafe { give(block, layout) };
+        }
+    }
+}

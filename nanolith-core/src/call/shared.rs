@@ -1,0 +1,129 @@
+//! An owner of a call's slot. The owners are counted in the slot's own word, so that the last step of an executor, which
+//! ends the call, gives its ownership up with it: the one who waits then finds itself alone, and nobody touches the slot
+//! after it.
+#![allow(unsafe_code)] // a room of its own: see ARCHITECTURE.md
+
+use super::blocks;
+use crate::host::Runnable;
+use std::{
+    alloc::{self, Layout},
+    any::TypeId,
+    fmt, mem,
+    ops::Deref,
+    ptr::NonNull,
+};
+
+/// What counts its owners.
+///
+/// # Safety
+///
+/// It begins with one owner. [`Counted::release`] says true to the last one only, and orders what all others did before
+/// what that one does next.
+pub(crate) unsafe trait Counted: 'static {
+    /// One owner more.
+    fn retain(&self);
+
+    /// One owner less. Says whether it was the last.
+    fn release(&self) -> bool;
+
+    /// The type, told past erasure. Nobody else can name `Sealed`, so nobody overrides this.
+    #[doc(hidden)]
+    fn kind(&self, _: Sealed) -> TypeId {
+        TypeId::of::<Self>()
+    }
+}
+
+/// Known to this room alone.
+pub(crate) struct Sealed(());
+
+/// One of the owners.
+pub(crate) struct Shared<T: ?Sized + Counted>(NonNull<T>);
+
+// SAFETY: an owner gives what `&T` gives, and the last one drops the `T`, on whatever thread it is.
+unsafe impl<T: ?Sized + Counted + Send + Sync> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T: ?Sized + Counted + Send + Sync> Sync for Shared<T> {}
+
+/// Where a checker is to find a use after the end, every slot gets fresh memory.
+const KEPT: bool = !cfg!(any(loom, miri));
+
+impl<T: Counted> Shared<T> {
+    pub(crate) fn new(value: T) -> Self {
+        let layout = Layout::new::<T>();
+        let memory = if KEPT {
+            blocks::take(layout).cast()
+        } else {
+            NonNull::from(Box::leak(Box::new(mem::MaybeUninit::<T>::uninit()))).cast()
+        };
+        // SAFETY: the memory is new, and fits.
+        unsafe { memory.write(value) };
+        Self(memory)
+    }
+
+    /// The same owner, to whom the type says nothing.
+    pub(crate) fn erase(self) -> Shared<dyn Runnable>
+    where
+        T: Runnable,
+    {
+        let erased: NonNull<dyn Runnable> = self.0;
+        mem::forget(self);
+        Shared(erased)
+    }
+
+    /// Gives the ownership up without a step on the count: that was taken with another.
+    pub(crate) fn left(self) {
+        mem::forget(self);
+    }
+}
+
+impl Shared<dyn Runnable> {
+    /// The same owner, of the type that it had before it was erased.
+    pub(crate) fn downcast<T: Runnable>(self) -> Option<Shared<T>> {
+        if (*self).kind(Sealed(())) != TypeId::of::<T>() {
+            return None;
+        }
+        let typed = self.0.cast();
+        mem::forget(self);
+        Some(Shared(typed))
+    }
+}
+
+impl<T: ?Sized + Counted> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: an owner keeps it alive.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T: ?Sized + Counted> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        self.retain();
+        Self(self.0)
+    }
+}
+
+impl<T: ?Sized + Counted> Drop for Shared<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.release() {
+            let layout = Layout::for_value::<T>(self);
+            // SAFETY: this was the last owner, so nobody reaches the value any more.
+            unsafe { self.0.drop_in_place() };
+            if KEPT {
+                // SAFETY: `new` took it with the layout of its type, which is the value's.
+                unsafe { blocks::give(self.0.cast(), layout) };
+            } else {
+                // SAFETY: `new` boxed it, with that layout.
+                unsafe { alloc::dealloc(self.0.cast().as_ptr(), layout) };
+            }
+        }
+    }
+}
+
+impl<T: ?Sized + Counted> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
