@@ -1,12 +1,15 @@
 //! A ring in front of the lanes, for calls that come fast: one compare-and-swap to come in, one to go out, no lock.
 //!
-//! Whoever holds the lock of the queue behind it says how many places it has, and may [shut](Inbox::shut) it at any
+//! Whoever holds the lock of the queue behind it says how many items it may hold, and may [shut](Inbox::shut) it at any
 //! moment; then newcomers go to the lock. So every rare thing (a bound that is reached, a line, a pause, a close) happens
 //! with the ring shut and empty, and only the plain way is here.
 //!
-//! A newcomer takes a place and a position in one step on one word, `tail`, and then fills the cell of its position. A
-//! cell's `turn` says whose it is: `2 * lap`, the newcomer's of that lap; `2 * lap + 1`, full, for whoever moves `head`
-//! past it.
+//! A newcomer takes a place and a position in one step on one word, `tail`, and then fills the cell of its position. Where
+//! the places have run out, it looks at `head` for those that came free meanwhile. A cell's `turn` says whose it is:
+//! `2 * lap`, the newcomer's of that lap; `2 * lap + 1`, full, for whoever moves `head` past it.
+//!
+//! Nobody adds places to a ring that was shut in between: `tail` would have to come back to what it was, open and without
+//! a place, while its position moves with each place that is used, and a shut ring is opened only to give some.
 #![allow(unsafe_code)] // the second room: see ARCHITECTURE.md
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell, yield_now};
@@ -16,8 +19,11 @@ use std::mem::MaybeUninit;
 const PLACES: u32 = 48;
 const POSITION: u64 = (1 << PLACES) - 1;
 
-/// The most places there can be.
-pub(crate) const MAX_PLACES: usize = 1 << 15;
+/// Nobody is let in. Above the places.
+const SHUT: u64 = 1 << 63;
+
+/// The most cells there can be.
+const MOST: usize = 1 << 14;
 
 struct Cell<T> {
     turn: AtomicU64,
@@ -35,6 +41,8 @@ pub(crate) struct Inbox<T> {
     /// The next position to empty.
     head: Apart<AtomicU64>,
     cells: Box<[Cell<T>]>,
+    /// How many items it may hold while it is open.
+    limit: AtomicU64,
     /// Whether somebody takes from it: a hint.
     in_use: AtomicU32,
 }
@@ -48,12 +56,13 @@ unsafe impl<T: Send> Send for Inbox<T> {}
 impl<T> Inbox<T> {
     /// A ring of at least `capacity` cells, shut.
     pub(crate) fn new(capacity: usize) -> Self {
-        let capacity = capacity.clamp(1, MAX_PLACES).next_power_of_two();
+        let capacity = capacity.clamp(1, MOST).next_power_of_two();
         let cell = || Cell { turn: AtomicU64::new(0), item: UnsafeCell::new(MaybeUninit::uninit()) };
         Self {
-            tail: Apart(AtomicU64::new(0)),
+            tail: Apart(AtomicU64::new(SHUT)),
             head: Apart(AtomicU64::new(0)),
             cells: std::iter::repeat_with(cell).take(capacity).collect(),
+            limit: AtomicU64::new(0),
             in_use: AtomicU32::new(0),
         }
     }
@@ -74,22 +83,39 @@ impl<T> Inbox<T> {
 
     /// Puts in the item that `make` gives, if there is a place for it. `make` must not panic.
     pub(crate) fn push(&self, make: impl FnOnce() -> T) -> bool {
-        // ORDERING: Relaxed, the step below looks again.
-        let mut tail = self.tail.0.load(Ordering::Relaxed);
+        // ORDERING: Acquire, as in the step below: `more` reads the limit that came with it.
+        let mut tail = self.tail.0.load(Ordering::Acquire);
         loop {
-            if tail >> PLACES == 0 {
-                return false;
-            }
-            let next = (tail - (1 << PLACES)) & !POSITION | (tail + 1) & POSITION;
+            let Some(places) = self.places(tail) else { return false };
+            let next = (places - 1) << PLACES | (tail + 1) & POSITION;
             // ORDERING: AcqRel. Acquire pairs with the Release in `allow`, so that what made the place is seen. Release
-            // pairs with the Acquire in `shut`: whoever shuts the ring sees what came before this item.
-            match self.tail.0.compare_exchange_weak(tail, next, Ordering::AcqRel, Ordering::Relaxed) {
+            // pairs with the Acquire in `hold`: whoever shuts the ring sees what came before this item.
+            match self.tail.0.compare_exchange_weak(tail, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break,
                 Err(now) => tail = now,
             }
         }
         self.fill(tail & POSITION, make());
         true
+    }
+
+    /// How many places there are, those included that came free since somebody looked; `None` if there are none.
+    fn places(&self, tail: u64) -> Option<u64> {
+        match tail >> PLACES {
+            0 => {
+                // ORDERING: Relaxed, it was written before the ring was opened.
+                let limit = self.limit.load(Ordering::Relaxed);
+                limit.checked_sub(self.between(self.taken(), tail)).filter(|places| *places > 0)
+            }
+            places if tail & SHUT == 0 => Some(places),
+            _ => None,
+        }
+    }
+
+    /// How many positions lie between two.
+    #[allow(clippy::unused_self)] // they are this ring's
+    fn between(&self, head: u64, tail: u64) -> u64 {
+        (tail & POSITION).wrapping_sub(head) & POSITION
     }
 
     /// Fills the cell of a position that the caller alone has taken.
@@ -156,8 +182,15 @@ impl<T> Inbox<T> {
 
     /// Whether somebody would be let in: a hint.
     pub(crate) fn has_place(&self) -> bool {
-        // ORDERING: Relaxed, `push` looks again.
-        self.tail.0.load(Ordering::Relaxed) >> PLACES > 0
+        // ORDERING: Acquire, as in `push`, which looks again.
+        self.places(self.tail.0.load(Ordering::Acquire)).is_some()
+    }
+
+    /// Whether it lets nobody in for want of cells: a hint. The queue behind it has room.
+    pub(crate) fn is_crowded(&self) -> bool {
+        // ORDERING: Relaxed, a hint.
+        let (tail, limit) = (self.tail.0.load(Ordering::Relaxed), self.limit.load(Ordering::Relaxed));
+        tail >> PLACES == 0 && limit == self.cells.len() as u64
     }
 
     /// How far the ring has been emptied: moves whenever an item is taken.
@@ -171,8 +204,7 @@ impl<T> Inbox<T> {
         // The head first: read later it might be past this tail.
         let head = self.taken();
         // ORDERING: Acquire, pairs with the Release in `push`.
-        let tail = self.tail.0.load(Ordering::Acquire) & POSITION;
-        (tail.wrapping_sub(head) & POSITION) as usize
+        self.between(head, self.tail.0.load(Ordering::Acquire)) as usize
     }
 
     /// Whether somebody takes from it: a hint.
@@ -188,33 +220,28 @@ impl<T> Inbox<T> {
         self.in_use.store(is_in_use.into(), Ordering::Relaxed);
     }
 
-    /// Has room for so many items, those in it included, and for as many as it has cells at most. Never takes back a place:
-    /// that is what [`Inbox::shut`] is for.
+    /// May hold so many items from now on, but no more than it has cells; opens it if that gives places. An open ring may be
+    /// allowed more, never less: that is what [`Inbox::hold`] is for.
     pub(crate) fn allow(&self, items: usize) {
-        let items = items.min(self.cells.len()) as u64;
-        let limit = self.taken() + items;
+        let limit = items.min(self.cells.len()) as u64;
+        // ORDERING: Relaxed, published by the step below where the ring was shut.
+        self.limit.store(limit, Ordering::Relaxed);
         // ORDERING: Relaxed, the step below looks again.
-        let mut tail = self.tail.0.load(Ordering::Relaxed);
-        loop {
-            // A newcomer turns a place into a position, so the sum stays what it is.
-            let given = (tail & POSITION) + (tail >> PLACES);
-            let more = limit.wrapping_sub(given) & POSITION;
-            if more == 0 || more > items {
-                return;
-            }
-            // ORDERING: Release, pairs with the Acquire in `push`.
-            match self.tail.0.compare_exchange_weak(tail, tail + (more << PLACES), Ordering::Release, Ordering::Relaxed)
-            {
-                Ok(_) => return,
-                Err(now) => tail = now,
-            }
+        let tail = self.tail.0.load(Ordering::Relaxed);
+        let places = limit.saturating_sub(self.between(self.taken(), tail));
+        if tail & SHUT != 0 && places > 0 {
+            // ORDERING: Release, pairs with the Acquire in `push`. Nobody else writes to a shut ring's tail.
+            self.tail.0.store(places << PLACES | tail & POSITION, Ordering::Release);
         }
     }
 
     /// Lets nobody in from here on. Gives the position at which that was so.
     pub(crate) fn hold(&self) -> u64 {
         // ORDERING: AcqRel. Acquire pairs with the Release in `push`; Release keeps this before what the lock's holder does.
-        self.tail.0.fetch_and(POSITION, Ordering::AcqRel) & POSITION
+        // SHUT comes with the places' end in one step, or a newcomer would find some that came free.
+        let shut = |tail| Some(tail & POSITION | SHUT);
+        let (Ok(tail) | Err(tail)) = self.tail.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, shut);
+        tail & POSITION
     }
 
     /// Lets nobody in from here on, and takes everything out that came in.

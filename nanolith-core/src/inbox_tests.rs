@@ -29,7 +29,6 @@ fn items_leave_in_the_order_in_which_they_came_lap_after_lap() {
             assert!(inbox.push(|| Box::new(n)));
             assert_eq!((inbox.len(), inbox.has_next()), (1, true));
             assert_eq!(inbox.pop().as_deref(), Some(&n));
-            inbox.allow(2);
         }
         assert!(inbox.pop().is_none());
     });
@@ -42,9 +41,10 @@ fn it_holds_no_more_than_it_is_allowed_to() {
         assert!(inbox.push(|| Box::new(1)) && inbox.push(|| Box::new(2)));
         assert!(!inbox.push(|| Box::new(3)));
         assert_eq!(inbox.pop().as_deref(), Some(&1));
-        assert!(!inbox.push(|| Box::new(3)), "a place that comes free is given by the lock's holder");
-        inbox.allow(2);
-        assert!(inbox.push(|| Box::new(3)));
+        assert!(inbox.push(|| Box::new(3)), "a place came free");
+        assert!(!inbox.push(|| Box::new(4)));
+        inbox.allow(3);
+        assert!(inbox.push(|| Box::new(4)));
     });
 }
 
@@ -89,7 +89,7 @@ fn a_cell_is_filled_again_only_when_its_item_is_out() {
             let inbox = inbox.clone();
             thread::spawn(move || inbox.pop().map_or(0, |n| *n))
         };
-        inbox.allow(1); // counts the place as free as soon as the head has moved
+        // The place counts as free as soon as the head has moved.
         let again = inbox.push(|| Box::new(2));
         assert_eq!(other.join().unwrap_or(0), 1);
         assert_eq!(inbox.pop().map(|n| *n), again.then_some(2));
@@ -128,6 +128,41 @@ fn who_takes_while_it_is_shut_leaves_the_rest() {
 }
 
 #[test]
+fn a_ring_that_was_shut_is_not_opened_by_one_who_found_a_place_before() {
+    check(|| {
+        let inbox = open(2, 1);
+        assert!(inbox.push(|| Box::new(1)));
+        let other = {
+            let inbox = inbox.clone();
+            thread::spawn(move || inbox.push(|| Box::new(2)))
+        };
+        let mut got = inbox.pop().map_or(0, |n| *n); // a place comes free, and is given by the one who finds it
+        inbox.shut(|n| got += *n);
+        let came = other.join().unwrap_or(false);
+        assert!(!inbox.has_place() && inbox.len() == 0, "it is shut");
+        assert_eq!(got, if came { 3 } else { 1 });
+    });
+}
+
+#[test]
+fn a_limit_holds_across_a_moment_in_which_it_was_shut() {
+    check(|| {
+        let inbox = open(2, 2);
+        assert!(inbox.push(|| Box::new(1)));
+        let other = {
+            let inbox = inbox.clone();
+            thread::spawn(move || u32::from(inbox.push(|| Box::new(2))) + u32::from(inbox.push(|| Box::new(3))))
+        };
+        inbox.hold();
+        let held = inbox.len();
+        inbox.allow(1);
+        assert!(inbox.len() <= held.max(1), "one more only if it held none");
+        assert!(other.join().unwrap_or(9) <= 2);
+        assert!(inbox.len() <= 2);
+    });
+}
+
+#[test]
 fn what_is_left_is_dropped_with_it() {
     check(|| {
         let item = Arc::new(());
@@ -144,7 +179,7 @@ fn what_is_put_back_goes_first_and_positions_go_round() {
     check(|| {
         let inbox = Inbox::new(2);
         for lap in 0..5 {
-            assert!(inbox.put_back(lap).is_ok() && inbox.put_back(lap + 1).is_ok());
+            assert!(inbox.put_back(lap).is_ok() && inbox.put_back(lap + 1).is_ok() && !inbox.has_place());
             assert_eq!(inbox.put_back(9), Err(9), "every cell is taken");
             assert_eq!((inbox.pop(), inbox.pop(), inbox.pop()), (Some(lap), Some(lap + 1), None));
         }

@@ -52,7 +52,7 @@ pub(super) struct Core<S: TaskSet> {
 }
 
 /// How many plain calls may wait in the inbox; more wait in their lane.
-const CELLS: usize = 1_024;
+const CELLS: usize = 4_096;
 
 pub(super) struct Inner<S: TaskSet> {
     id: HostId,
