@@ -4,6 +4,7 @@
 use super::Front;
 use crate::{
     call::{meta::Meta, shared::Shared, slot::Slot},
+    error::Caller,
     host::Runnable,
     id::TaskInfo,
     inbox::Inbox,
@@ -127,7 +128,7 @@ impl Model {
     /// As the gate does.
     fn come(&mut self, urgent: bool, inside: bool) -> Result<(), TestCaseError> {
         let priority = if urgent { Priority::Immediate } else { Priority::Normal };
-        let meta = Meta::new(&TASK, Location::caller(), priority, None);
+        let meta = Meta::new(Caller { task: &TASK, submitted: Location::caller() }, priority, None);
         self.came += 1;
         meta.submit(|| 10_000_000 + self.came as u64);
         if inside {

@@ -100,6 +100,7 @@ pub(crate) fn adopt(id: HostId, host: Weak<dyn Host>) {
 }
 
 /// Whose thread this is.
+#[inline]
 pub(crate) fn host_id() -> Option<HostId> {
     THREAD.try_with(|thread| thread.id.get()).ok().flatten()
 }
@@ -137,6 +138,7 @@ pub(crate) fn enter<R>(running: &mut Option<Running>, f: impl FnOnce() -> R) -> 
 }
 
 /// The parents of a call that is submitted here and now.
+#[inline]
 pub(crate) fn lineage() -> Option<Arc<Trace>> {
     THREAD.try_with(|thread| thread.running.borrow().as_ref().map(Running::lineage)).ok().flatten()
 }

@@ -71,6 +71,7 @@ fn layout_of(width: usize) -> Layout {
 }
 
 /// Memory for `layout`, which is not empty.
+#[inline]
 pub(crate) fn take(layout: Layout) -> NonNull<u8> {
     match width(layout) {
         None => allocate(layout),
@@ -86,6 +87,7 @@ pub(crate) fn take(layout: Layout) -> NonNull<u8> {
 /// # Safety
 ///
 /// `memory` came from [`take`] with this very layout, and nobody uses it any more.
+#[inline]
 pub(crate) unsafe fn give(memory: NonNull<u8>, layout: Layout) {
     let Some(width) = width(layout) else {
         // SAFETY: it came from `allocate` with this layout.
@@ -100,7 +102,7 @@ pub(crate) unsafe fn give(memory: NonNull<u8>, layout: Layout) {
     block.into_iter().for_each(|block| free(block, width));
 }
 
-fn allocate(layout: Layout) -> NonNull<u8> {
+pub(super) fn allocate(layout: Layout) -> NonNull<u8> {
     // SAFETY: no layout here is empty.
     let memory = unsafe { alloc::alloc(layout) };
     NonNull::new(memory).unwrap_or_else(|| alloc::handle_alloc_error(layout))
@@ -112,34 +114,49 @@ fn free(block: Block, width: usize) {
 }
 
 impl Local {
+    #[inline]
     fn take(&mut self, width: usize) -> Option<Block> {
+        self.front.pop().or_else(|| self.fetch(width))
+    }
+
+    /// Changes the empty front for a full one.
+    #[cold]
+    fn fetch(&mut self, width: usize) -> Option<Block> {
+        mem::swap(&mut self.front, &mut self.back);
         if self.front.is_empty() {
-            mem::swap(&mut self.front, &mut self.back);
-            if self.front.is_empty() {
-                let mut depot = depot(width);
-                let full = depot.full.pop()?;
-                depot.empty.push(mem::replace(&mut self.front, full));
+            let mut depot = depot(width);
+            let full = depot.full.pop()?;
+            let empty = mem::replace(&mut self.front, full);
+            if empty.capacity() > 0 {
+                depot.empty.push(empty);
             }
         }
         self.front.pop()
     }
 
+    #[inline]
     fn give(&mut self, width: usize, block: Block) {
-        if self.front.len() == ROUND {
-            mem::swap(&mut self.front, &mut self.back);
-            if self.front.len() == ROUND {
-                self.bring(width);
-            }
+        if self.front.len() == self.front.capacity() {
+            self.bring(width);
         }
         self.front.push(block);
     }
 
     /// Changes the full front for an empty one.
+    #[cold]
     fn bring(&mut self, width: usize) {
+        mem::swap(&mut self.front, &mut self.back);
+        if self.front.len() < self.front.capacity() {
+            return;
+        }
+        if self.front.capacity() == 0 {
+            self.front.reserve_exact(ROUND);
+            return;
+        }
         let mut depot = depot(width);
         let empty = depot.empty.pop().unwrap_or_else(|| Vec::with_capacity(ROUND));
         let full = mem::replace(&mut self.front, empty);
-        if depot.full.len() < KEPT {
+        if full.len() > 0 && depot.full.len() < KEPT {
             return depot.full.push(full);
         }
         drop(depot);

@@ -10,7 +10,6 @@ use crate::{
 };
 use once_cell::race::OnceBox;
 use std::{
-    panic::Location,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, AtomicU64, Ordering},
@@ -88,14 +87,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Meta {
-    pub(crate) fn new(
-        task: &'static TaskInfo,
-        submitted: &'static Location<'static>,
-        priority: Priority,
-        deadline: Option<Instant>,
-    ) -> Self {
+    #[inline]
+    pub(crate) fn new(caller: Caller, priority: Priority, deadline: Option<Instant>) -> Self {
         let meta = Self {
-            caller: Caller { task, submitted },
+            caller,
             parents: place::lineage(),
             submitted_at: AtomicU64::new(0),
             started_at: AtomicU64::new(0),
@@ -104,24 +99,31 @@ impl Meta {
             taken: AtomicU8::new(0),
         };
         if deadline.is_some() {
-            // The box is new, so the set cannot fail.
-            let _ = meta.cold.set(Box::new(Cold { deadline, ..Cold::default() }));
+            meta.limit(deadline);
         }
         meta
     }
 
+    #[cold]
+    fn limit(&self, deadline: Option<Instant>) {
+        // The box is new, so the set cannot fail.
+        let _ = self.cold.set(Box::new(Cold { deadline, ..Cold::default() }));
+    }
+
     /// For a second slot of the same call.
     pub(crate) fn again(&self) -> Self {
-        let mut again = Self::new(self.caller.task, self.caller.submitted, self.priority, self.deadline());
+        let mut again = Self::new(self.caller, self.priority, self.deadline());
         again.parents = self.parents();
         again.submitted_at = AtomicU64::new(self.submitted_at());
         again
     }
 
+    #[inline]
     pub(crate) fn task(&self) -> &'static TaskInfo {
         self.caller.task
     }
 
+    #[inline]
     pub(crate) fn caller(&self) -> Caller {
         self.caller
     }
@@ -130,15 +132,18 @@ impl Meta {
         self.parents.clone()
     }
 
+    #[inline]
     pub(crate) fn priority(&self) -> Priority {
         self.priority
     }
 
+    #[inline]
     pub(crate) fn submitted_at(&self) -> u64 {
         self.submitted_at.load(Ordering::Relaxed)
     }
 
     /// An executor is asked to take the call, for the first time or again.
+    #[inline]
     pub(crate) fn submit(&self, now: impl FnOnce() -> u64) {
         if self.submitted_at() == 0 {
             self.submitted_at.store(now(), Ordering::Relaxed);
@@ -154,11 +159,13 @@ impl Meta {
     // a state change that publishes it; a reader of an unpublished value would only tell a time too short.
 
     /// A queue took the call; its lock is held here and in [`Meta::is_accepted`].
+    #[inline]
     pub(crate) fn accept(&self, inside: bool) {
         self.taken.fetch_or(if inside { ACCEPTED | INSIDE } else { ACCEPTED }, Ordering::Relaxed);
     }
 
     /// A running task of the executor submitted it.
+    #[inline]
     pub(crate) fn mark_inside(&self) {
         self.taken.fetch_or(INSIDE, Ordering::Relaxed);
     }
@@ -178,6 +185,7 @@ impl Meta {
     }
 
     /// Whether it takes no more than the plain way through an executor.
+    #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         self.priority == Priority::Normal && !self.caller.task.is_async() && self.cold.get().is_none()
     }
@@ -192,6 +200,7 @@ impl Meta {
     }
 
     /// The call carries the state that it shares.
+    #[inline]
     pub(crate) fn mark_sharing(&self) {
         self.taken.fetch_or(SHARING, Ordering::Relaxed);
     }
@@ -204,15 +213,18 @@ impl Meta {
         self.taken.load(Ordering::Relaxed) & ACCEPTED != 0
     }
 
+    #[inline]
     pub(crate) fn is_inside(&self) -> bool {
         self.taken.load(Ordering::Relaxed) & INSIDE != 0
     }
 
+    #[inline]
     pub(crate) fn mark_started(&self, now: u64) {
         self.started_at.store(now, Ordering::Relaxed);
     }
 
     /// How long the call waited before it started.
+    #[inline]
     pub(crate) fn waited(&self) -> Duration {
         clock::between(self.submitted_at(), self.started_at.load(Ordering::Relaxed))
     }
@@ -256,6 +268,7 @@ impl Meta {
     }
 
     /// Whether somebody is to be told of the end, or may be.
+    #[inline]
     pub(crate) fn is_watched(&self) -> bool {
         self.cold.get().is_some()
     }
@@ -276,6 +289,7 @@ impl Meta {
     }
 
     /// The call is over: its timer is taken back.
+    #[inline]
     pub(crate) fn over(&self) {
         let Some(cold) = self.cold.get() else { return };
         let timer = std::mem::replace(&mut *lock(&cold.timer), Timer::Over);

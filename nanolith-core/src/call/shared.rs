@@ -23,6 +23,9 @@ pub(crate) unsafe trait Counted: 'static {
     /// One owner more.
     fn retain(&self);
 
+    /// The same for one that is not shared yet.
+    fn retain_mut(&mut self);
+
     /// One owner less. Says whether it was the last.
     fn release(&self) -> bool;
 
@@ -48,15 +51,30 @@ unsafe impl<T: ?Sized + Counted + Send + Sync> Sync for Shared<T> {}
 const KEPT: bool = !cfg!(any(loom, miri));
 
 impl<T: Counted> Shared<T> {
+    #[cfg(test)]
     pub(crate) fn new(value: T) -> Self {
+        Self::made(|| value)
+    }
+
+    /// Two owners of what `make` gives.
+    #[inline]
+    pub(crate) fn pair(make: impl FnOnce() -> T) -> (Self, Self) {
+        let one = Self::made(|| {
+            let mut value = make();
+            value.retain_mut();
+            value
+        });
+        let other = Self(one.0);
+        (one, other)
+    }
+
+    /// Made in place. Where `make` panics the memory is lost.
+    #[inline]
+    fn made(make: impl FnOnce() -> T) -> Self {
         let layout = Layout::new::<T>();
-        let memory = if KEPT {
-            blocks::take(layout).cast()
-        } else {
-            NonNull::from(Box::leak(Box::new(mem::MaybeUninit::<T>::uninit()))).cast()
-        };
+        let memory = if KEPT { blocks::take(layout).cast() } else { blocks::allocate(layout).cast() };
         // SAFETY: the memory is new, and fits.
-        unsafe { memory.write(value) };
+        unsafe { memory.write(make()) };
         Self(memory)
     }
 
@@ -115,7 +133,7 @@ impl<T: ?Sized + Counted> Drop for Shared<T> {
                 // SAFETY: `new` took it with the layout of its type, which is the value's.
                 unsafe { blocks::give(self.0.cast(), layout) };
             } else {
-                // SAFETY: `new` boxed it, with that layout.
+                // SAFETY: it came from `allocate` with that layout.
                 unsafe { alloc::dealloc(self.0.cast().as_ptr(), layout) };
             }
         }

@@ -119,6 +119,13 @@ unsafe impl<I: 'static, O: 'static, M: 'static> Counted for Slot<I, O, M> {
         }
     }
 
+    fn retain_mut(&mut self) {
+        // ORDERING: Relaxed, `&mut self`.
+        let state = self.state.load(Ordering::Relaxed);
+        self.state.store(state + OWNER, Ordering::Relaxed);
+    }
+
+    #[inline]
     fn release(&self) -> bool {
         // ORDERING: Acquire, pairs with the Release of those who left before. One who finds itself alone stays so.
         if self.state.load(Ordering::Acquire) >> OWNERS == 1 {
@@ -142,6 +149,7 @@ pub(crate) enum Completed<I: 'static, O: 'static, M: 'static> {
 
 impl<I, O, M> Slot<I, O, M> {
     /// `told` says that `meta` is to be looked at when the call ends.
+    #[inline]
     pub(crate) fn new(input: I, meta: M, told: bool) -> Self {
         Self {
             state: AtomicU64::new(QUEUED | OWNER | if told { TOLD } else { 0 }),
@@ -161,6 +169,7 @@ impl<I, O, M> Slot<I, O, M> {
     }
 
     /// Claims the call and takes its input in one step; `None` if somebody was first.
+    #[inline]
     pub(crate) fn begin(&self) -> Option<I> {
         self.begin_as(EMPTY)
     }
@@ -176,6 +185,7 @@ impl<I, O, M> Slot<I, O, M> {
         self.state.load(Ordering::Relaxed) & OVERTAKEN != 0
     }
 
+    #[inline]
     fn begin_as(&self, marks: u64) -> Option<I> {
         // ORDERING: Acquire, as in `claim`.
         self.step(|state| (phase(state) == QUEUED).then_some(state | RUNNING | marks), Ordering::Acquire).ok()?;
@@ -199,6 +209,7 @@ impl<I, O, M> Slot<I, O, M> {
 
     /// Leaves the outcome, wakes the waiter, and gives up `this` if nobody else is to be told. For the claimer, once, after
     /// `take_input`.
+    #[inline]
     pub(crate) fn complete(this: Shared<Self>, outcome: O) -> Completed<I, O, M>
     where
         I: 'static,
@@ -270,12 +281,14 @@ impl<I, O, M> Slot<I, O, M> {
     }
 
     /// Whether nobody has begun the call.
+    #[inline]
     pub(crate) fn is_queued(&self) -> bool {
         // ORDERING: Relaxed, a hint: whoever acts on it claims first.
         phase(self.state.load(Ordering::Relaxed)) == QUEUED
     }
 
     /// Whether the call is over, its outcome taken or not.
+    #[inline]
     pub(crate) fn is_over(&self) -> bool {
         // ORDERING: Acquire, pairs with the Release in `complete` and `end`.
         is_over(self.state.load(Ordering::Acquire))
@@ -292,6 +305,7 @@ impl<I, O, M> Slot<I, O, M> {
     // ----- the handle's side: one owner, so these never run twice at once
 
     /// Takes the outcome if it is there.
+    #[inline]
     pub(crate) fn take(&self) -> Taken<O> {
         // ORDERING: Acquire, pairs with the Release in `complete`: the outcome is ours to read.
         let state = self.state.load(Ordering::Acquire);
@@ -365,6 +379,7 @@ impl<I, O, M> Slot<I, O, M> {
 
 impl<I, O, M> Drop for Slot<I, O, M> {
     /// What the user's destructors throw stays here: the last owner may be a runner, or the timer.
+    #[inline]
     fn drop(&mut self) {
         // ORDERING: Relaxed, `&mut self`: the last owner, ordered after all others by its release.
         let state = self.state.load(Ordering::Relaxed);

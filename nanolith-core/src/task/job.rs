@@ -7,7 +7,7 @@ use crate::{
         slot::{Completed, End, Ended, Slot, Taken},
     },
     clock,
-    error::{CallError, Panic},
+    error::{CallError, Caller, Panic},
     host::{Host, HostId, Ran, Runnable, Runs},
     id::TaskInfo,
     lanes::Priority,
@@ -96,27 +96,37 @@ impl<S: TaskSet> Job<S> {
     where
         F: FnOnce(Result<S::Output, CallError>) + Send + 'static,
     {
-        let meta = Meta::new(S::info(&task), Location::caller(), Priority::default(), None);
-        Self::told(task, None, meta, on_complete)
+        let caller = Caller { task: S::info(&task), submitted: Location::caller() };
+        Self::told(task, None, Meta::new(caller, Priority::default(), None), on_complete)
     }
 
     fn told<F>(task: S::Task, shared: Option<S::Shared>, meta: Meta, on_complete: F) -> Self
     where
         F: FnOnce(Result<S::Output, CallError>) + Send + 'static,
     {
-        let job = Self::from_parts(task, shared, meta);
-        let told = Told { slot: job.slot().clone(), on_complete: Mutex::new(Some(on_complete)) };
+        let (job, slot) = Self::with_owner(task, shared, || meta);
+        let told = Told { slot: slot.clone(), on_complete: Mutex::new(Some(on_complete)) };
         // Nobody has the job yet, so it is not over.
-        job.slot().register(&Waker::from(Arc::new(told)));
+        slot.register(&Waker::from(Arc::new(told)));
         job
     }
 
-    pub(crate) fn from_parts(task: S::Task, shared: Option<S::Shared>, meta: Meta) -> Self {
-        if shared.is_some() {
-            meta.mark_sharing();
-        }
-        let told = meta.is_watched();
-        Self { slot: Some(Shared::new(Slot::new(Input { task, shared }, meta, told))) }
+    /// The job, and one more owner of its call.
+    #[inline]
+    pub(crate) fn with_owner(
+        task: S::Task,
+        shared: Option<S::Shared>,
+        meta: impl FnOnce() -> Meta,
+    ) -> (Self, Shared<CallSlot<S>>) {
+        let (slot, other) = Shared::pair(|| {
+            let meta = meta();
+            if shared.is_some() {
+                meta.mark_sharing();
+            }
+            let told = meta.is_watched();
+            Slot::new(Input { task, shared }, meta, told)
+        });
+        (Self { slot: Some(slot) }, other)
     }
 
     pub(crate) fn slot(&self) -> &Shared<CallSlot<S>> {

@@ -2,7 +2,7 @@
 
 use crate::{
     call::{meta::Meta, slot::End},
-    error::{CallError, Refused},
+    error::{CallError, Caller, Refused},
     executor::{Admission, Executor},
     host::{self, HostId, WouldDeadlock},
     id::TaskInfo,
@@ -54,17 +54,24 @@ use std::{
 pub struct Call<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
     executor: &'a E,
     extract: fn(S::Output) -> Option<T>,
+    terms: Terms,
+    stage: Stage<'a, S, T>,
+}
+
+/// What is asked of a call beside its task.
+#[derive(Clone, Copy)]
+struct Terms {
     submitted: &'static Location<'static>,
     priority: Priority,
     timeout: Option<Duration>,
     deadline: Option<Instant>,
-    stage: Stage<'a, S, T>,
 }
 
+/// The handles here cancel when they are dropped.
 enum Stage<'a, S: TaskSet, T> {
     Lazy(S::Task),
-    /// It waits for room.
-    Entering(Admission<'a, S>, Handle<S, T>),
+    /// It waits for room. The call is cancelled before its admission goes.
+    Entering(Handle<S, T>, Admission<'a, S>),
     Submitted(Handle<S, T>),
     Over,
 }
@@ -75,16 +82,11 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// For generated code: `extract` takes the task's own output out of the set's.
     #[doc(hidden)]
     #[track_caller]
+    #[inline]
     pub fn new(executor: &'a E, task: S::Task, extract: fn(S::Output) -> Option<T>) -> Self {
-        Self {
-            executor,
-            extract,
-            submitted: Location::caller(),
-            priority: Priority::default(),
-            timeout: None,
-            deadline: None,
-            stage: Stage::Lazy(task),
-        }
+        let submitted = Location::caller();
+        let terms = Terms { submitted, priority: Priority::default(), timeout: None, deadline: None };
+        Self { executor, extract, terms, stage: Stage::Lazy(task) }
     }
 
     /// How urgent the call is. The default is [`Priority::Normal`].
@@ -97,8 +99,9 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// assert_eq!(job.wait()?, 9);
     /// # Ok::<(), CallError>(())
     /// ```
+    #[inline]
     pub fn priority(mut self, priority: Priority) -> Self {
-        self.priority = priority;
+        self.terms.priority = priority;
         self
     }
 
@@ -120,8 +123,9 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// # Panics
     ///
     /// The first timer of a program panics if the system gives no thread to serve it, as the call is submitted.
+    #[inline]
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.timeout = Some(limit);
+        self.terms.timeout = Some(limit);
         self
     }
 
@@ -143,8 +147,9 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// # Panics
     ///
     /// As [`Call::timeout`] does.
+    #[inline]
     pub fn deadline(mut self, deadline: Instant) -> Self {
-        self.deadline = Some(deadline);
+        self.terms.deadline = Some(deadline);
         self
     }
 
@@ -178,6 +183,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// # Errors
     ///
     /// Every way in which a call can end without its task's output: see [`CallError`].
+    #[inline]
     pub fn wait(self) -> Result<T, CallError> {
         self.submit().wait()
     }
@@ -196,22 +202,14 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// }
     /// # Ok::<(), CallError>(())
     /// ```
-    pub fn submit(mut self) -> Handle<S, T> {
-        let (job, handle) = self.prepare();
-        match self.executor.execute(job) {
-            Ok(()) => return handle,
-            Err(refused) => self.refused(refused, handle),
-        }
-        if let Stage::Entering(admission, handle) = &mut self.stage {
-            let target = self.executor.host();
-            if let Err(WouldDeadlock) = wait::block_on(Entering { admission, handle }, target) {
-                // Dropping the admission drops the job, too late to matter: the call is over.
-                handle.end(End::WouldDeadlock);
-            }
-        }
-        match mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Submitted(handle) | Stage::Entering(_, handle) => handle,
-            Stage::Lazy(_) | Stage::Over => unreachable!("it was started"),
+    #[inline]
+    pub fn submit(self) -> Handle<S, T> {
+        let Self { executor, extract, terms, stage } = self;
+        let Stage::Lazy(task) = stage else { unreachable!("{ONCE}") };
+        let (job, handle) = prepare(executor, extract, terms, task);
+        match executor.execute(job) {
+            Ok(()) => handle,
+            Err(refused) => enter(executor, refused, handle),
         }
     }
 
@@ -239,21 +237,16 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     ///
     /// Gives the call back, whole, with the reason.
     #[allow(clippy::result_large_err)] // the call comes back whole, without an allocation
-    pub fn try_submit(mut self) -> Result<Handle<S, T>, Refused<Self>> {
-        let (job, handle) = self.prepare();
-        match self.executor.execute(job) {
-            Ok(()) => Ok(handle),
-            Err(refused) => {
-                let (job, error) = refused.into_parts();
-                match job.into_task() {
-                    Some(task) => {
-                        self.stage = Stage::Lazy(task);
-                        Err(Refused::new(self, error))
-                    }
-                    // It timed out in the middle: the handle tells.
-                    None => Ok(handle),
-                }
-            }
+    pub fn try_submit(self) -> Result<Handle<S, T>, Refused<Self>> {
+        let Self { executor, extract, terms, stage } = self;
+        let Stage::Lazy(task) = stage else { unreachable!("{ONCE}") };
+        let (job, handle) = prepare(executor, extract, terms, task);
+        let Err(refused) = executor.execute(job) else { return Ok(handle) };
+        let (job, error) = refused.into_parts();
+        match job.into_task() {
+            Some(task) => Err(Refused::new(Self { executor, extract, terms, stage: Stage::Lazy(task) }, error)),
+            // It timed out in the middle: the handle tells.
+            None => Ok(handle),
         }
     }
 
@@ -276,39 +269,18 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         Submit { call: self }
     }
 
-    /// Makes job and handle, and arms the time-out.
-    fn prepare(&mut self) -> (Job<S>, Handle<S, T>) {
-        let Stage::Lazy(task) = mem::replace(&mut self.stage, Stage::Over) else {
-            unreachable!("a call is submitted once, since that takes it by value")
-        };
-        let limit = self.timeout.and_then(|limit| Instant::now().checked_add(limit));
-        let deadline = limit.into_iter().chain(self.deadline).min();
-        let meta = Meta::new(S::info(&task), self.submitted, self.priority, deadline);
-        let job = Job::from_parts(task, self.executor.shared(), meta);
-        let host = self.executor.host();
-        if let Some(deadline) = deadline {
-            arm(&job, host, deadline);
-        }
-        let handle = Handle::new(job.slot().clone(), host, self.extract);
-        (job, handle)
-    }
-
     /// Submits the call, or begins to wait for room.
     fn start(&mut self) {
-        let (job, handle) = self.prepare();
-        match self.executor.execute(job) {
-            Ok(()) => self.stage = Stage::Submitted(handle),
-            Err(refused) => self.refused(refused, handle),
-        }
-    }
-
-    /// Begins to wait for room, where that is what there was none of.
-    fn refused(&mut self, refused: Refused<Job<S>>, handle: Handle<S, T>) {
-        self.stage = if refused.is_full() {
-            Stage::Entering(self.executor.admit(refused.into_inner()), handle)
-        } else {
-            refuse(refused);
-            Stage::Submitted(handle)
+        let Stage::Lazy(task) = mem::replace(&mut self.stage, Stage::Over) else { unreachable!("{ONCE}") };
+        let (job, handle) = prepare(self.executor, self.extract, self.terms, task);
+        let handle = handle.cancel_on_drop();
+        self.stage = match self.executor.execute(job) {
+            Ok(()) => Stage::Submitted(handle),
+            Err(refused) if refused.is_full() => Stage::Entering(handle, self.executor.admit(refused.into_inner())),
+            Err(refused) => {
+                refuse(refused);
+                Stage::Submitted(handle)
+            }
         };
     }
 
@@ -317,9 +289,9 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         if let Stage::Lazy(_) = self.stage {
             self.start();
         }
-        if let Stage::Entering(admission, handle) = &mut self.stage {
+        if let Stage::Entering(handle, admission) = &mut self.stage {
             ready!(Pin::new(&mut Entering { admission, handle }).poll(cx));
-            if let Stage::Entering(admission, handle) = mem::replace(&mut self.stage, Stage::Over) {
+            if let Stage::Entering(handle, admission) = mem::replace(&mut self.stage, Stage::Over) {
                 drop(admission);
                 self.stage = Stage::Submitted(handle);
             }
@@ -362,17 +334,12 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, V, X> Call<'a, S, E, Result<V, X>>
     }
 }
 
-impl<S: TaskSet, E: Executor<S> + ?Sized, T> Drop for Call<'_, S, E, T> {
-    fn drop(&mut self) {
-        if let Stage::Entering(_, handle) | Stage::Submitted(handle) = &self.stage {
-            handle.cancel();
-        }
-    }
-}
-
 impl<S: TaskSet, E: Executor<S> + ?Sized, T> fmt::Debug for Call<'_, S, E, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("task", &self.info()).field("priority", &self.priority).finish_non_exhaustive()
+        f.debug_struct("Call")
+            .field("task", &self.info())
+            .field("priority", &self.terms.priority)
+            .finish_non_exhaustive()
     }
 }
 
@@ -403,7 +370,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Future for Submit<'_, S, E, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Handle<S, T>> {
         ready!(self.call.poll_submitted(cx));
         match mem::replace(&mut self.call.stage, Stage::Over) {
-            Stage::Submitted(handle) => Poll::Ready(handle),
+            Stage::Submitted(handle) => Poll::Ready(handle.detach_on_drop()),
             _ => unreachable!("it was just seen to be submitted"),
         }
     }
@@ -429,6 +396,47 @@ impl<S: TaskSet, T> Future for Entering<'_, '_, S, T> {
             Poll::Pending => Poll::Pending,
         }
     }
+}
+
+const ONCE: &str = "a call is submitted once, since that takes it by value";
+
+/// Makes job and handle, and arms the time-out.
+#[inline]
+fn prepare<S: TaskSet, E: Executor<S> + ?Sized, T>(
+    executor: &E,
+    extract: fn(S::Output) -> Option<T>,
+    terms: Terms,
+    task: S::Task,
+) -> (Job<S>, Handle<S, T>) {
+    let limit = terms.timeout.and_then(|limit| Instant::now().checked_add(limit));
+    let deadline = limit.into_iter().chain(terms.deadline).min();
+    let caller = Caller { task: S::info(&task), submitted: terms.submitted };
+    let (job, slot) = Job::with_owner(task, executor.shared(), || Meta::new(caller, terms.priority, deadline));
+    let host = executor.host();
+    if let Some(deadline) = deadline {
+        arm(&job, host, deadline);
+    }
+    (job, Handle::new(slot, host, extract))
+}
+
+/// Waits for room, blocking, where that is what there was none of.
+#[cold]
+fn enter<S: TaskSet, E: Executor<S> + ?Sized, T>(
+    executor: &E,
+    refused: Refused<Job<S>>,
+    mut handle: Handle<S, T>,
+) -> Handle<S, T> {
+    if refused.is_full() {
+        let mut admission = executor.admit(refused.into_inner());
+        let entering = Entering { admission: &mut admission, handle: &mut handle };
+        if let Err(WouldDeadlock) = wait::block_on(entering, executor.host()) {
+            // Dropping the admission drops the job, too late to matter: the call is over.
+            handle.end(End::WouldDeadlock);
+        }
+    } else {
+        refuse(refused);
+    }
+    handle
 }
 
 /// Ends the call of a refused job with the reason, for its handle to tell.

@@ -228,6 +228,12 @@ impl<S: TaskSet, T> Handle<S, T> {
         self
     }
 
+    /// Undoes [`Handle::cancel_on_drop`].
+    pub(crate) fn detach_on_drop(mut self) -> Self {
+        self.on_drop = OnDrop::Detach;
+        self
+    }
+
     /// What was called.
     ///
     /// ```
