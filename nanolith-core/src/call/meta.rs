@@ -87,7 +87,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Meta {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(caller: Caller, priority: Priority, deadline: Option<Instant>) -> Self {
         let meta = Self {
             caller,

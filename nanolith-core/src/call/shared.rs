@@ -57,7 +57,7 @@ impl<T: Counted> Shared<T> {
     }
 
     /// Two owners of what `make` gives.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pair(make: impl FnOnce() -> T) -> (Self, Self) {
         let one = Self::made(|| {
             let mut value = make();
@@ -69,7 +69,7 @@ impl<T: Counted> Shared<T> {
     }
 
     /// Made in place. Where `make` panics the memory is lost.
-    #[inline]
+    #[inline(always)]
     fn made(make: impl FnOnce() -> T) -> Self {
         let layout = Layout::new::<T>();
         let memory = if KEPT { blocks::take(layout).cast() } else { blocks::allocate(layout).cast() };

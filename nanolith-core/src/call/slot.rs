@@ -149,7 +149,7 @@ pub(crate) enum Completed<I: 'static, O: 'static, M: 'static> {
 
 impl<I, O, M> Slot<I, O, M> {
     /// `told` says that `meta` is to be looked at when the call ends.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(input: I, meta: M, told: bool) -> Self {
         Self {
             state: AtomicU64::new(QUEUED | OWNER | if told { TOLD } else { 0 }),
@@ -305,7 +305,7 @@ impl<I, O, M> Slot<I, O, M> {
     // ----- the handle's side: one owner, so these never run twice at once
 
     /// Takes the outcome if it is there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&self) -> Taken<O> {
         // ORDERING: Acquire, pairs with the Release in `complete`: the outcome is ours to read.
         let state = self.state.load(Ordering::Acquire);

@@ -112,7 +112,7 @@ impl<S: TaskSet> Job<S> {
     }
 
     /// The job, and one more owner of its call.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn with_owner(
         task: S::Task,
         shared: Option<S::Shared>,
@@ -468,6 +468,7 @@ impl<S: TaskSet> CallSlot<S> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn outcome(&self) -> Option<Result<S::Output, CallError>> {
         match self.take() {
             Taken::Outcome(outcome) => Some(outcome),

@@ -82,7 +82,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// For generated code: `extract` takes the task's own output out of the set's.
     #[doc(hidden)]
     #[track_caller]
-    #[inline]
+    #[inline(always)]
     pub fn new(executor: &'a E, task: S::Task, extract: fn(S::Output) -> Option<T>) -> Self {
         let submitted = Location::caller();
         let terms = Terms { submitted, priority: Priority::default(), timeout: None, deadline: None };
@@ -183,7 +183,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// # Errors
     ///
     /// Every way in which a call can end without its task's output: see [`CallError`].
-    #[inline]
+    #[inline(always)]
     pub fn wait(self) -> Result<T, CallError> {
         self.submit().wait()
     }
@@ -202,7 +202,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// }
     /// # Ok::<(), CallError>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn submit(self) -> Handle<S, T> {
         let Self { executor, extract, terms, stage } = self;
         let Stage::Lazy(task) = stage else { unreachable!("{ONCE}") };
@@ -401,7 +401,7 @@ impl<S: TaskSet, T> Future for Entering<'_, '_, S, T> {
 const ONCE: &str = "a call is submitted once, since that takes it by value";
 
 /// Makes job and handle, and arms the time-out.
-#[inline]
+#[inline(always)]
 fn prepare<S: TaskSet, E: Executor<S> + ?Sized, T>(
     executor: &E,
     extract: fn(S::Output) -> Option<T>,

@@ -80,6 +80,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     ///
     /// Every way in which a call can end without its task's output: see [`CallError`]. A task of a service that waits for
     /// that service gets [`CallError::WouldDeadlock`].
+    #[inline]
     pub fn wait(mut self) -> Result<T, CallError> {
         match self.block_until(None) {
             Some(outcome) => outcome,
@@ -286,6 +287,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     }
 
     /// The outcome, if it is there, or comes in a moment, or comes of running the call here and now.
+    #[inline(always)]
     fn ready_soon(&mut self) -> Option<Result<T, CallError>> {
         if !self.slot.is_over() {
             match place::host_id() {
@@ -298,6 +300,7 @@ impl<S: TaskSet, T> Handle<S, T> {
         self.ready()
     }
 
+    #[inline(always)]
     fn block_until(&mut self, deadline: Option<Instant>) -> Option<Result<T, CallError>> {
         if let Some(outcome) = self.ready_soon() {
             return Some(outcome);
@@ -319,6 +322,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     }
 
     /// The outcome if it is there.
+    #[inline(always)]
     fn ready(&mut self) -> Option<Result<T, CallError>> {
         let outcome = self.slot.outcome()?;
         self.on_drop = OnDrop::Nothing;
