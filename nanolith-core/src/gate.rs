@@ -144,9 +144,9 @@ pub(crate) fn execute<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) ->
 /// Puts a plain call into the inbox, if it has a place.
 fn step_in<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> Passed<S> {
     let mut slot = Some(job.into_slot());
-    if !inside && gate.inbox().is_crowded() {
-        // Whoever takes from it is at it, and goes faster than by the lock.
-        park::look_on(park::BRIEF, || gate.inbox().has_place());
+    if !inside && gate.inbox().is_crowded() && gate.on_full() == OnFull::Wait {
+        // Whoever takes from it is at it, and the two go faster so than by the lock.
+        park::look_on(park::LINGER, || gate.inbox().is_roomy() || !gate.inbox().is_in_use());
     }
     if !gate.inbox().has_place() {
         return slot.map_or(Passed::In, |slot| Passed::Again(Job::from_slot(slot)));

@@ -186,11 +186,16 @@ impl<T> Inbox<T> {
         self.places(self.tail.0.load(Ordering::Acquire)).is_some()
     }
 
-    /// Whether it lets nobody in for want of cells: a hint. The queue behind it has room.
+    /// Whether those who take from it are about to make places: a hint.
     pub(crate) fn is_crowded(&self) -> bool {
+        self.is_in_use() && !self.has_place()
+    }
+
+    /// Whether a good part of what it may hold is free, so that it pays to come: a hint.
+    pub(crate) fn is_roomy(&self) -> bool {
         // ORDERING: Relaxed, a hint.
-        let (tail, limit) = (self.tail.0.load(Ordering::Relaxed), self.limit.load(Ordering::Relaxed));
-        tail >> PLACES == 0 && limit == self.cells.len() as u64
+        let limit = self.limit.load(Ordering::Relaxed) as usize;
+        self.has_place() && self.len() <= limit - limit / 8
     }
 
     /// How far the ring has been emptied: moves whenever an item is taken.

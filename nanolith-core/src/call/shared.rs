@@ -59,11 +59,9 @@ impl<T: Counted> Shared<T> {
     /// Two owners of what `make` gives.
     #[inline(always)]
     pub(crate) fn pair(make: impl FnOnce() -> T) -> (Self, Self) {
-        let one = Self::made(|| {
-            let mut value = make();
-            value.retain_mut();
-            value
-        });
+        let mut one = Self::made(make);
+        // SAFETY: nobody else knows it yet.
+        unsafe { one.0.as_mut() }.retain_mut();
         let other = Self(one.0);
         (one, other)
     }
