@@ -1,5 +1,5 @@
 //! The few primitives of the slot's protocol: the standard library's, or loom's when the protocol is model-checked.
-//! Only [`crate::call::slot`] and [`crate::inbox`] import this room; everything else uses the standard library directly.
+//! Only the rooms with unsafe code import this one; everything else uses the standard library directly.
 
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
@@ -8,12 +8,12 @@ pub(crate) use plain::UnsafeCell;
 
 #[cfg(loom)]
 pub(crate) use loom::{
-    sync::atomic::{AtomicU32, AtomicU64},
+    sync::atomic::{AtomicPtr, AtomicU32, AtomicU64},
     thread::yield_now,
 };
 #[cfg(not(loom))]
 pub(crate) use std::{
-    sync::atomic::{AtomicU32, AtomicU64},
+    sync::atomic::{AtomicPtr, AtomicU32, AtomicU64},
     thread::yield_now,
 };
 

@@ -6,5 +6,6 @@ pub(crate) mod shared;
 pub(crate) mod slot;
 #[cfg(test)]
 mod slot_tests;
+pub(crate) mod spot;
 
 pub use meta::Progress;

@@ -47,33 +47,40 @@ unsafe impl<T: ?Sized + Counted + Send + Sync> Send for Shared<T> {}
 // SAFETY: as above.
 unsafe impl<T: ?Sized + Counted + Send + Sync> Sync for Shared<T> {}
 
+/// Memory for a slot that is made next: so it is made in place.
+pub(crate) struct Space<T>(NonNull<T>);
+
+impl<T: Counted> Space<T> {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        let layout = Layout::new::<T>();
+        Self(if KEPT { blocks::take(layout).cast() } else { blocks::allocate(layout).cast() })
+    }
+
+    #[inline(always)]
+    pub(crate) fn fill(self, value: T) -> Shared<T> {
+        // SAFETY: the memory is new, and fits.
+        unsafe { self.0.write(value) };
+        Shared(self.0)
+    }
+
+    /// The same with two owners.
+    #[inline(always)]
+    pub(crate) fn fill_for_two(self, mut value: T) -> (Shared<T>, Shared<T>) {
+        value.retain_mut();
+        let one = self.fill(value);
+        let other = Shared(one.0);
+        (one, other)
+    }
+}
+
 /// Where a checker is to find a use after the end, every slot gets fresh memory.
 const KEPT: bool = !cfg!(any(loom, miri));
 
 impl<T: Counted> Shared<T> {
     #[cfg(test)]
     pub(crate) fn new(value: T) -> Self {
-        Self::made(|| value)
-    }
-
-    /// Two owners of what `make` gives.
-    #[inline(always)]
-    pub(crate) fn pair(make: impl FnOnce() -> T) -> (Self, Self) {
-        let mut one = Self::made(make);
-        // SAFETY: nobody else knows it yet.
-        unsafe { one.0.as_mut() }.retain_mut();
-        let other = Self(one.0);
-        (one, other)
-    }
-
-    /// Made in place. Where `make` panics the memory is lost.
-    #[inline(always)]
-    fn made(make: impl FnOnce() -> T) -> Self {
-        let layout = Layout::new::<T>();
-        let memory = if KEPT { blocks::take(layout).cast() } else { blocks::allocate(layout).cast() };
-        // SAFETY: the memory is new, and fits.
-        unsafe { memory.write(make()) };
-        Self(memory)
+        Space::new().fill(value)
     }
 
     /// The same owner, to whom the type says nothing.
@@ -84,6 +91,30 @@ impl<T: Counted> Shared<T> {
         let erased: NonNull<dyn Runnable> = self.0;
         mem::forget(self);
         Shared(erased)
+    }
+
+    pub(super) fn pointer(&self) -> NonNull<T> {
+        self.0
+    }
+
+    /// One more owner of what somebody else keeps alive meanwhile.
+    ///
+    /// # Safety
+    ///
+    /// Such an owner's [`Shared::pointer`] gave it, and that owner is there until this returns.
+    pub(super) unsafe fn another(pointer: *mut T) -> Option<Self> {
+        let shared = Self(NonNull::new(pointer)?);
+        shared.retain();
+        Some(shared)
+    }
+
+    /// One more owner, which was counted already.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else answers for that count.
+    pub(super) unsafe fn counted(&self) -> Self {
+        Self(self.0)
     }
 
     /// Gives the ownership up without a step on the count: that was taken with another.

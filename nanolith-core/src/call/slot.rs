@@ -174,6 +174,19 @@ impl<I, O, M> Slot<I, O, M> {
         self.begin_as(EMPTY)
     }
 
+    /// The same, with one more owner of the call.
+    #[inline]
+    pub(crate) fn begin_shared(this: &Shared<Self>) -> Option<(I, Shared<Self>)>
+    where
+        I: 'static,
+        O: 'static,
+        M: 'static,
+    {
+        let input = this.begin_as(EMPTY | OWNER)?;
+        // SAFETY: it was counted with the step.
+        Some((input, unsafe { this.counted() }))
+    }
+
     /// The same for a task that waits for the call and runs it ahead of its turn. Whoever finds the call's entry in a queue
     /// learns that from [`Slot::was_overtaken`].
     pub(crate) fn overtake(&self) -> Option<I> {
@@ -187,8 +200,8 @@ impl<I, O, M> Slot<I, O, M> {
 
     #[inline]
     fn begin_as(&self, marks: u64) -> Option<I> {
-        // ORDERING: Acquire, as in `claim`.
-        self.step(|state| (phase(state) == QUEUED).then_some(state | RUNNING | marks), Ordering::Acquire).ok()?;
+        // ORDERING: Acquire, as in `claim`. The marks are not set in a queued call, so adding sets them.
+        self.step(|state| (phase(state) == QUEUED).then(|| state + (RUNNING | marks)), Ordering::Acquire).ok()?;
         // SAFETY: we moved the slot on from QUEUED, so the input is ours; EMPTY, set with the same step, keeps the drop and
         // `take_input` from it.
         Some(self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).input) }))
@@ -207,10 +220,10 @@ impl<I, O, M> Slot<I, O, M> {
         Some(self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).input) }))
     }
 
-    /// Leaves the outcome, wakes the waiter, and gives up `this` if nobody else is to be told. For the claimer, once, after
-    /// `take_input`.
+    /// Leaves the outcome, wakes the waiter, and gives up `this`, and `second` where the executor owns the call twice, if
+    /// nobody else is to be told. For the claimer, once, after `take_input`.
     #[inline]
-    pub(crate) fn complete(this: Shared<Self>, outcome: O) -> Completed<I, O, M>
+    pub(crate) fn complete(this: Shared<Self>, second: Option<Shared<Self>>, outcome: O) -> Completed<I, O, M>
     where
         I: 'static,
         O: 'static,
@@ -218,17 +231,19 @@ impl<I, O, M> Slot<I, O, M> {
     {
         // SAFETY: between `take_input` and DONE the body is the claimer's alone, and it is empty.
         this.body.with_mut(|body| unsafe { (*body).outcome = ManuallyDrop::new(outcome) });
+        let owners = 1 + u64::from(second.is_some());
         // ORDERING: Relaxed, the step below looks again.
         let mut state = this.state.load(Ordering::Relaxed);
         while phase(state) == RUNNING {
             // Whoever has somebody to tell stays until that is done; the last owner stays to drop the slot.
-            let leaves = state & (WAITING | TOLD) == 0 && state >> OWNERS > 1;
-            let done = (state & !(PHASE | WAITING) | DONE) - if leaves { OWNER } else { 0 };
+            let leaves = state & (WAITING | TOLD) == 0 && state >> OWNERS > owners;
+            let done = (state & !(PHASE | WAITING) | DONE) - if leaves { owners << OWNERS } else { 0 };
             // ORDERING: AcqRel. Release publishes the outcome to `take`, and all that this owner did to the last one;
             // Acquire pairs with the Release in `register`, so that the waker it left is ours to read.
             match this.state.compare_exchange_weak(state, done, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) if leaves => {
                     this.left();
+                    second.into_iter().for_each(Shared::left);
                     return Completed::Left;
                 }
                 Ok(before) => {

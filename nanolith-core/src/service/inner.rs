@@ -2,7 +2,7 @@
 
 use super::ServiceInfo;
 use crate::{
-    call::{shared::Shared, slot::End},
+    call::{shared::Shared, slot::End, spot::Spot},
     data::Data,
     error::{Panic, Refused},
     executor::{Admission, Executor, OwnsState, RunsLocal, SharesState},
@@ -67,7 +67,7 @@ pub(super) struct Inner<S: TaskSet> {
     /// How many calls have come and gone without the lock.
     pub(super) served: AtomicU64,
     /// The synchronous call that runs now.
-    running: Mutex<Option<Shared<CallSlot<S>>>>,
+    pub(super) running: Spot<CallSlot<S>>,
     thread: Thread,
     /// Wakes the service's thread.
     waker: Waker,
@@ -102,7 +102,7 @@ impl<S: TaskSet> Inner<S> {
             inbox,
             hint: Hint::default(),
             served: AtomicU64::new(0),
-            running: Mutex::new(None),
+            running: Spot::new(),
             thread: thread::current(),
             waker: Parking::of_this_thread().waker().clone(),
         });
@@ -126,7 +126,7 @@ impl<S: TaskSet> Inner<S> {
         let served = self.served.load(Ordering::Relaxed);
         let queue = core.front.sort_out();
         let (queue_len, overflow, completed) = (queue.queued_outside(), queue.overflow(), queue.completed() + served);
-        let serving = usize::from(queue.serving() > 0 && self.running().is_some());
+        let serving = usize::from(queue.serving() > 0 && self.running.is_lit());
         let info = ServiceInfo {
             name: self.name.clone(),
             thread_id: self.thread.id(),
@@ -150,11 +150,6 @@ impl<S: TaskSet> Inner<S> {
         crate::panics::quietly(|| drop(spent));
     }
 
-    /// The synchronous call that runs now.
-    pub(super) fn running(&self) -> MutexGuard<'_, Option<Shared<CallSlot<S>>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn begin_close(&self) {
         self.move_on(Life::Closing);
     }
@@ -171,8 +166,7 @@ impl<S: TaskSet> Inner<S> {
 
     pub(super) fn terminate(&self) {
         self.move_on(Life::Terminating);
-        let running = self.running().clone();
-        if let Some(call) = running {
+        if let Some(call) = self.running.call() {
             call.end_call(End::Closed);
         }
         self.end_queued(End::Closed);

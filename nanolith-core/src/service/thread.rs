@@ -7,7 +7,10 @@ use super::{
     launch::{LaunchError, Launched},
 };
 use crate::{
-    call::{shared::Shared, slot::End},
+    call::{
+        shared::Shared,
+        slot::{End, Slot},
+    },
     clock,
     host::{Host, Ran, Runnable},
     panics,
@@ -184,7 +187,7 @@ impl<S: TaskSet> Desk<S> {
     }
 
     fn run(&mut self, call: &Shared<CallSlot<S>>) {
-        let ran = call.take_input().map(|input| self.run_here(call.clone(), input, clock::now()));
+        let ran = call.take_input().map(|input| self.run_here(call.clone(), call.clone(), input, clock::now()));
         if ran != Some(Ran::Spawned) {
             self.count_over(call);
         }
@@ -193,11 +196,8 @@ impl<S: TaskSet> Desk<S> {
     }
 
     /// Runs a claimed call, which whoever terminates the service finds meanwhile.
-    fn run_here(&self, call: Shared<CallSlot<S>>, input: Input<S>, now: u64) -> Ran {
-        *self.inner.running() = Some(call.clone());
-        let ran = run_on_service(call, input, &self.ground, now);
-        let _over = self.inner.running().take();
-        ran
+    fn run_here(&self, call: Shared<CallSlot<S>>, second: Shared<CallSlot<S>>, input: Input<S>, now: u64) -> Ran {
+        run_on_service(call, second, &self.inner.running, input, &self.ground, now)
     }
 
     /// Takes plain calls from the inbox until it is empty for a while, until something else waits, or until it is shut.
@@ -209,8 +209,8 @@ impl<S: TaskSet> Desk<S> {
         while !self.inner.hint.is_for_lanes() {
             match inbox.pop() {
                 Some(call) => {
-                    if let Some(input) = call.begin() {
-                        self.run_here(call, input, began);
+                    if let Some((input, second)) = Slot::begin_shared(&call) {
+                        self.run_here(call, second, input, began);
                         done += 1;
                         if done % GRAIN == 0 {
                             began = clock::now();

@@ -170,6 +170,11 @@ impl<S> Hooks<S> {
             || matches!(self.after, After::Shared(_) | After::SharedAsync(_) | After::SharedSendAsync(_))
     }
 
+    /// Whether a task runs by itself.
+    pub(crate) const fn are_none(&self) -> bool {
+        matches!((&self.before, &self.after), (Before::None, After::None))
+    }
+
     /// Whether a task's hooks take a future to run.
     pub(crate) const fn are_async(&self) -> bool {
         matches!(self.before, Before::FreeAsync(_) | Before::SharedAsync(_) | Before::SharedSendAsync(_))

@@ -3,7 +3,7 @@
 use crate::{
     call::{
         meta::Meta,
-        shared::Shared,
+        shared::{Shared, Space},
         slot::{Completed, End, Ended, Slot, Taken},
     },
     clock,
@@ -118,14 +118,13 @@ impl<S: TaskSet> Job<S> {
         shared: Option<S::Shared>,
         meta: impl FnOnce() -> Meta,
     ) -> (Self, Shared<CallSlot<S>>) {
-        let (slot, other) = Shared::pair(|| {
-            let meta = meta();
-            if shared.is_some() {
-                meta.mark_sharing();
-            }
-            let told = meta.is_watched();
-            Slot::new(Input { task, shared }, meta, told)
-        });
+        let space = Space::new();
+        let meta = meta();
+        if shared.is_some() {
+            meta.mark_sharing();
+        }
+        let told = meta.is_watched();
+        let (slot, other) = space.fill_for_two(Slot::new(Input { task, shared }, meta, told));
         (Self { slot: Some(slot) }, other)
     }
 
@@ -343,9 +342,15 @@ impl<S: TaskSet> Reply<S> {
     /// assert!(matches!(told.recv()?, Ok(GeometryOutput::Add(9))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn complete(mut self, outcome: Result<S::Output, CallError>) {
+    pub fn complete(self, outcome: Result<S::Output, CallError>) {
+        self.complete_with(None, outcome);
+    }
+
+    /// The same for one who owns the call twice.
+    #[inline]
+    pub(crate) fn complete_with(mut self, second: Option<Shared<CallSlot<S>>>, outcome: Result<S::Output, CallError>) {
         if let Some(slot) = self.slot.take() {
-            match Slot::complete(slot, outcome) {
+            match Slot::complete(slot, second, outcome) {
                 Completed::Left => {}
                 Completed::Stays(slot) => slot.meta.over(),
                 Completed::Unwanted(slot, outcome) => {

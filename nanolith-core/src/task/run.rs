@@ -1,7 +1,7 @@
 //! Running one task, the same on a pool and on a service: hooks around it, its panic caught, its outcome delivered.
 
 use crate::{
-    call::{shared::Shared, slot::End},
+    call::{shared::Shared, slot::End, spot::Spot},
     data::Data,
     error::{BoxError, CallError, Panic},
     host::{Host, Ran},
@@ -210,12 +210,14 @@ pub(crate) fn run_on_pool<S: TaskSet>(
         spawn_checked_on_pool(ground, Reply::of(slot), body);
         return Ran::Spawned;
     }
-    run(task, Reply::of(slot), Standing::Pool(ground), now)
+    run(task, Reply::of(slot), Standing::Pool(ground), now, || None)
 }
 
-/// Runs a claimed call on its service's thread.
+/// Runs a claimed call on its service's thread, which owns it twice. Meanwhile `second` is at `spot`.
 pub(crate) fn run_on_service<S: TaskSet>(
     slot: Shared<CallSlot<S>>,
+    second: Shared<CallSlot<S>>,
+    spot: &Spot<CallSlot<S>>,
     input: Input<S>,
     ground: &Rc<ServiceGround<S>>,
     now: u64,
@@ -228,23 +230,33 @@ pub(crate) fn run_on_service<S: TaskSet>(
         spawn_checked_on_service(ground.clone(), Reply::of(slot), body);
         return Ran::Spawned;
     }
-    run(task, Reply::of(slot), Standing::Service(ground.clone()), now)
+    let shown = spot.show(second);
+    run(task, Reply::of(slot), Standing::Service(ground.clone()), now, || shown.back())
 }
 
-/// Runs a task whose hooks, if any, are synchronous, or that is asynchronous itself.
-fn run<S: TaskSet>(task: S::Task, reply: Reply<S>, standing: Standing<S>, now: u64) -> Ran {
+/// Runs a task whose hooks, if any, are synchronous, or that is asynchronous itself. `second` gives the executor's second
+/// ownership of the call, if it has one, and is asked before the call ends.
+#[inline(always)]
+fn run<S: TaskSet>(
+    task: S::Task,
+    reply: Reply<S>,
+    standing: Standing<S>,
+    now: u64,
+    second: impl FnOnce() -> Option<Shared<CallSlot<S>>>,
+) -> Ran {
     let meta = &reply.slot().meta;
     meta.mark_started(now);
     let info = meta.task();
     let mut running = Some(job::running(reply.slot()));
-    let call = self::info::<S>(reply.slot(), matches!(standing, Standing::Service(_)));
     let mut scope = Scope::new(reply, standing);
     if !scope.supports(info) {
+        drop(second());
         return done(&mut scope, |reply| reply.end(End::Unsupported));
     }
     if info.is_async() {
         // Its hooks run with its future. Here the future is only made.
         let made = place::enter(&mut running, || panics::catch(|| S::run(task, &mut scope)));
+        drop(second());
         return match made {
             Ok(Run::Spawned) => Ran::Spawned,
             Ok(Run::Done(output)) => done(&mut scope, |reply| reply.complete(Ok(output))),
@@ -252,12 +264,14 @@ fn run<S: TaskSet>(task: S::Task, reply: Reply<S>, standing: Standing<S>, now: u
             Err(_) => Ran::Spawned,
         };
     }
-    let ended = place::enter(&mut running, || run_hooked(task, call, &mut scope));
+    let ended = place::enter(&mut running, || run_hooked(task, &mut scope));
     place::settle_polls();
+    let second = second();
     let Some(reply) = scope.reply.take() else { return Ran::Done };
-    match &scope.standing {
-        Standing::Pool(ground) => deliver(ground, reply, ended),
-        Standing::Service(ground) => deliver(ground, reply, ended),
+    match (ended, &scope.standing) {
+        (Ok(output), _) => reply.complete_with(second, Ok(output)),
+        (Err(failure), Standing::Pool(ground)) => fail(ground, reply, failure),
+        (Err(failure), Standing::Service(ground)) => fail(ground, reply, failure),
     }
     Ran::Done
 }
@@ -280,42 +294,58 @@ enum Failure {
 fn deliver<S: TaskSet, G: Ground<S>>(ground: &G, reply: Reply<S>, ended: Result<S::Output, Failure>) {
     match ended {
         Ok(output) => reply.complete(Ok(output)),
-        Err(Failure::Panicked(panic)) => {
-            let error = CallError::Panicked(panic, reply.slot().meta.at());
-            ground.panicked(&error);
-            reply.complete(Err(error));
-        }
-        Err(Failure::Hook(source)) => {
-            let error = CallError::Hook(source.into(), reply.slot().meta.at());
-            reply.complete(Err(error));
-        }
-        Err(Failure::Stopped) => reply.end(End::Cancelled),
+        Err(failure) => fail(ground, reply, failure),
     }
 }
 
+#[cold]
+fn fail<S: TaskSet, G: Ground<S>>(ground: &G, reply: Reply<S>, failure: Failure) {
+    let error = match failure {
+        Failure::Panicked(panic) => {
+            let error = CallError::Panicked(panic, reply.slot().meta.at());
+            ground.panicked(&error);
+            error
+        }
+        Failure::Hook(source) => CallError::Hook(source.into(), reply.slot().meta.at()),
+        Failure::Stopped => return reply.end(End::Cancelled),
+    };
+    reply.complete(Err(error));
+}
+
 /// before → task → after, all synchronous.
-fn run_hooked<S: TaskSet>(task: S::Task, call: CallInfo, scope: &mut Scope<S>) -> Result<S::Output, Failure> {
+#[inline(always)]
+fn run_hooked<S: TaskSet>(task: S::Task, scope: &mut Scope<S>) -> Result<S::Output, Failure> {
+    if S::HOOKS.are_none() {
+        return run_alone(task, scope);
+    }
     let now = |stage: Result<HookResult, Panic>| match stage {
         Ok(Ok(())) => Ok(()),
         Ok(Err(source)) => Err(Failure::Hook(source)),
         Err(panic) => Err(Failure::Panicked(panic)),
     };
+    let Some(reply) = &scope.reply else { return Err(Failure::Stopped) };
+    let call = info::<S>(reply.slot(), matches!(scope.standing, Standing::Service(_)));
     let before = match &scope.standing {
         Standing::Pool(ground) => at_once(ground.before(call)),
         Standing::Service(ground) => at_once(ground.before(call)),
     };
     now(before)?;
-    let result = match panics::catch(|| S::run(task, scope)) {
-        Ok(Run::Done(output)) => Ok(output),
-        Ok(Run::Spawned) => Err(Failure::Stopped),
-        Err(panic) => Err(Failure::Panicked(panic)),
-    };
+    let result = run_alone(task, scope);
     let outcome = outcome(&result);
     let after = match &scope.standing {
         Standing::Pool(ground) => at_once(ground.after(call, outcome)),
         Standing::Service(ground) => at_once(ground.after(call, outcome)),
     };
     result.and_then(|output| now(after).map(|()| output))
+}
+
+#[inline(always)]
+fn run_alone<S: TaskSet>(task: S::Task, scope: &mut Scope<S>) -> Result<S::Output, Failure> {
+    match panics::catch(|| S::run(task, scope)) {
+        Ok(Run::Done(output)) => Ok(output),
+        Ok(Run::Spawned) => Err(Failure::Stopped),
+        Err(panic) => Err(Failure::Panicked(panic)),
+    }
 }
 
 /// The result of a hook that is synchronous.
