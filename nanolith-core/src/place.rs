@@ -2,8 +2,9 @@
 //! hold.
 
 use crate::{
+    call::shared::Shared,
     error::Caller,
-    host::{Host, HostId, Loan, WouldDeadlock},
+    host::{Host, HostId, Loan, Runnable, WouldDeadlock},
     id::TaskInfo,
     park::Parking,
 };
@@ -22,26 +23,31 @@ const MAX_PARENTS: usize = 16;
 /// The calls within which a call was submitted, the nearest first; made by the first child and shared by the others.
 pub(crate) type Trace = Vec<Caller>;
 
-/// The task that a thread runs.
+/// A task that is being run.
 pub(crate) struct Running {
-    pub(crate) caller: Caller,
-    pub(crate) parents: Option<Arc<Trace>>,
-    /// The parents of this task's children: this task and its own parents.
+    /// Its call, which is the executor's too meanwhile.
+    call: Shared<dyn Runnable>,
+    /// The task and its parents, made when its first call asks.
     lineage: OnceCell<Arc<Trace>>,
-    /// Whether the task is an `async fn`, whose waits hold no thread.
-    pub(crate) asynchronous: bool,
+    asynchronous: bool,
 }
 
 impl Running {
-    pub(crate) fn new(caller: Caller, parents: Option<Arc<Trace>>, asynchronous: bool) -> Self {
-        Self { caller, parents, lineage: OnceCell::new(), asynchronous }
+    #[inline]
+    pub(crate) fn new(call: Shared<dyn Runnable>, asynchronous: bool) -> Self {
+        Self { call, lineage: OnceCell::new(), asynchronous }
+    }
+
+    /// The call, when its task is over.
+    #[inline]
+    pub(crate) fn into_call(self) -> Shared<dyn Runnable> {
+        self.call
     }
 
     fn lineage(&self) -> Arc<Trace> {
-        let parents = || self.parents.iter().flat_map(|parents| parents.iter().copied());
-        self.lineage
-            .get_or_init(|| Arc::new(std::iter::once(self.caller).chain(parents()).take(MAX_PARENTS).collect()))
-            .clone()
+        let meta = self.call.meta();
+        let all = || std::iter::once(meta.caller()).chain(meta.parents().iter().copied());
+        self.lineage.get_or_init(|| Arc::new(all().take(MAX_PARENTS).collect())).clone()
     }
 }
 
@@ -343,11 +349,11 @@ impl Current {
 pub fn current() -> Current {
     THREAD.with(|thread| Current {
         place: host(thread).map_or(Where::Outside, |host| host.whereabouts()),
-        task: thread.running.borrow().as_ref().map(|running| running.caller.task),
+        task: thread.running.borrow().as_ref().map(|running| running.call.meta().task()),
     })
 }
 
 /// The task that runs here.
 pub(crate) fn running_task() -> Option<&'static TaskInfo> {
-    THREAD.with(|thread| thread.running.borrow().as_ref().map(|running| running.caller.task))
+    THREAD.with(|thread| thread.running.borrow().as_ref().map(|running| running.call.meta().task()))
 }

@@ -10,6 +10,7 @@ use crate::{
 };
 use once_cell::race::OnceBox;
 use std::{
+    panic::Location,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, AtomicU64, Ordering},
@@ -35,18 +36,21 @@ pub struct Progress {
     pub total: u64,
 }
 
-/// Beside the protocol of the slot.
+/// Beside the protocol of the slot. What an executor touches comes first, and shares a cache line with the slot's state; the
+/// rest is its caller's, and those who ask.
+#[repr(C)]
 pub(crate) struct Meta {
-    caller: Caller,
-    parents: Option<Arc<Trace>>,
-    /// In nanoseconds, as [`clock::now`] tells; zero until an executor is asked to take the call.
-    submitted_at: AtomicU64,
-    /// The same; zero until the call runs.
+    task: &'static TaskInfo,
+    /// When it began to run, in nanoseconds, as [`clock::now`] tells; zero until then.
     started_at: AtomicU64,
-    cold: OnceBox<Cold>,
     priority: Priority,
     /// Whether a queue has taken the call, whether a running task of that executor submitted it, whether it carries state.
     taken: AtomicU8,
+    /// The same for its submission; zero until an executor is asked to take the call.
+    submitted_at: AtomicU64,
+    submitted: &'static Location<'static>,
+    parents: Option<Arc<Trace>>,
+    cold: OnceBox<Cold>,
 }
 
 const ACCEPTED: u8 = 1;
@@ -90,13 +94,14 @@ impl Meta {
     #[inline(always)]
     pub(crate) fn new(caller: Caller, priority: Priority, deadline: Option<Instant>) -> Self {
         let meta = Self {
-            caller,
-            parents: place::lineage(),
-            submitted_at: AtomicU64::new(0),
+            task: caller.task,
             started_at: AtomicU64::new(0),
-            cold: OnceBox::new(),
             priority,
             taken: AtomicU8::new(0),
+            submitted_at: AtomicU64::new(0),
+            submitted: caller.submitted,
+            parents: place::lineage(),
+            cold: OnceBox::new(),
         };
         if deadline.is_some() {
             meta.limit(deadline);
@@ -112,24 +117,24 @@ impl Meta {
 
     /// For a second slot of the same call.
     pub(crate) fn again(&self) -> Self {
-        let mut again = Self::new(self.caller, self.priority, self.deadline());
-        again.parents = self.parents();
+        let mut again = Self::new(self.caller(), self.priority, self.deadline());
+        again.parents.clone_from(&self.parents);
         again.submitted_at = AtomicU64::new(self.submitted_at());
         again
     }
 
     #[inline]
     pub(crate) fn task(&self) -> &'static TaskInfo {
-        self.caller.task
+        self.task
     }
 
     #[inline]
     pub(crate) fn caller(&self) -> Caller {
-        self.caller
+        Caller { task: self.task, submitted: self.submitted }
     }
 
-    pub(crate) fn parents(&self) -> Option<Arc<Trace>> {
-        self.parents.clone()
+    pub(crate) fn parents(&self) -> &[Caller] {
+        self.parents.as_deref().map_or(&[], Vec::as_slice)
     }
 
     #[inline]
@@ -187,7 +192,7 @@ impl Meta {
     /// Whether it takes no more than the plain way through an executor.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        self.priority == Priority::Normal && !self.caller.task.is_async() && self.cold.get().is_none()
+        self.priority == Priority::Normal && !self.task.is_async() && self.cold.get().is_none()
     }
 
     /// A task waits for the call, which is to start ahead of its turn.
@@ -244,7 +249,7 @@ impl Meta {
         let submitted = if self.submitted_at() == 0 { now } else { self.submitted_at() };
         let until = if started == 0 { now } else { started };
         let parents = self.parents.as_deref().cloned().unwrap_or_default();
-        At::new(self.caller, clock::between(submitted, until), clock::between(until, now), parents)
+        At::new(self.caller(), clock::between(submitted, until), clock::between(until, now), parents)
     }
 
     /// The error of a call that was ended from outside.

@@ -116,11 +116,6 @@ impl<T: Counted> Shared<T> {
     pub(super) unsafe fn counted(&self) -> Self {
         Self(self.0)
     }
-
-    /// Gives the ownership up without a step on the count: that was taken with another.
-    pub(crate) fn left(self) {
-        mem::forget(self);
-    }
 }
 
 impl Shared<dyn Runnable> {
@@ -132,6 +127,18 @@ impl Shared<dyn Runnable> {
         let typed = self.0.cast();
         mem::forget(self);
         Some(Shared(typed))
+    }
+}
+
+impl<T: ?Sized + Counted> Shared<T> {
+    /// Whether both own the same.
+    pub(super) fn is_of<U: ?Sized + Counted>(&self, other: &Shared<U>) -> bool {
+        self.0.addr() == other.0.addr()
+    }
+
+    /// Gives the ownership up without a step on the count: that was taken with another.
+    pub(crate) fn left(self) {
+        mem::forget(self);
     }
 }
 

@@ -5,7 +5,10 @@
 #![allow(unsafe_code)] // a room of its own: see ARCHITECTURE.md
 
 use super::shared::{Counted, Shared};
-use crate::sync::{AtomicU64, Ordering, UnsafeCell};
+use crate::{
+    host::Runnable,
+    sync::{AtomicU64, Ordering, UnsafeCell},
+};
 use std::{mem::ManuallyDrop, task::Waker};
 
 /// Why a call ended without an outcome in the slot.
@@ -136,6 +139,34 @@ unsafe impl<I: 'static, O: 'static, M: 'static> Counted for Slot<I, O, M> {
     }
 }
 
+/// Owners of a call that its executor has beside the one that completes it.
+pub(crate) struct Fellows<T: Counted> {
+    /// The one that stood with the running task.
+    pub(crate) running: Option<Shared<dyn Runnable>>,
+    /// The one that was shown to others.
+    pub(crate) shown: Option<Shared<T>>,
+}
+
+impl<T: Counted> Fellows<T> {
+    pub(crate) const NONE: Self = Self { running: None, shown: None };
+
+    fn of<'a>(&'a self, call: &'a Shared<T>) -> [bool; 2] {
+        let running = self.running.as_ref().is_some_and(|fellow| fellow.is_of(call));
+        [running, self.shown.as_ref().is_some_and(|fellow| fellow.is_of(call))]
+    }
+
+    fn count(&self, call: &Shared<T>) -> u64 {
+        self.of(call).into_iter().map(u64::from).sum()
+    }
+
+    /// They were counted off.
+    fn left(self, call: &Shared<T>) {
+        let [running, shown] = self.of(call);
+        self.running.filter(|_| running).into_iter().for_each(Shared::left);
+        self.shown.filter(|_| shown).into_iter().for_each(Shared::left);
+    }
+}
+
 /// What became of an outcome.
 #[must_use]
 pub(crate) enum Completed<I: 'static, O: 'static, M: 'static> {
@@ -174,23 +205,30 @@ impl<I, O, M> Slot<I, O, M> {
         self.begin_as(EMPTY)
     }
 
-    /// The same, with one more owner of the call.
+    /// The same, with so many more owners of the call.
     #[inline]
-    pub(crate) fn begin_shared(this: &Shared<Self>) -> Option<(I, Shared<Self>)>
+    pub(crate) fn begin_shared<const N: usize>(this: &Shared<Self>) -> Option<(I, [Shared<Self>; N])>
     where
         I: 'static,
         O: 'static,
         M: 'static,
     {
-        let input = this.begin_as(EMPTY | OWNER)?;
-        // SAFETY: it was counted with the step.
-        Some((input, unsafe { this.counted() }))
+        let input = this.begin_as(EMPTY + N as u64 * OWNER)?;
+        // SAFETY: they were counted with the step.
+        Some((input, std::array::from_fn(|_| unsafe { this.counted() })))
     }
 
     /// The same for a task that waits for the call and runs it ahead of its turn. Whoever finds the call's entry in a queue
     /// learns that from [`Slot::was_overtaken`].
-    pub(crate) fn overtake(&self) -> Option<I> {
-        self.begin_as(EMPTY | OVERTAKEN)
+    pub(crate) fn overtake<const N: usize>(this: &Shared<Self>) -> Option<(I, [Shared<Self>; N])>
+    where
+        I: 'static,
+        O: 'static,
+        M: 'static,
+    {
+        let input = this.begin_as((EMPTY | OVERTAKEN) + N as u64 * OWNER)?;
+        // SAFETY: they were counted with the step.
+        Some((input, std::array::from_fn(|_| unsafe { this.counted() })))
     }
 
     pub(crate) fn was_overtaken(&self) -> bool {
@@ -220,10 +258,10 @@ impl<I, O, M> Slot<I, O, M> {
         Some(self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).input) }))
     }
 
-    /// Leaves the outcome, wakes the waiter, and gives up `this`, and `second` where the executor owns the call twice, if
-    /// nobody else is to be told. For the claimer, once, after `take_input`.
+    /// Leaves the outcome, wakes the waiter, and gives up `this` and its fellow owners, if nobody else is to be told. For the
+    /// claimer, once, after `take_input`.
     #[inline]
-    pub(crate) fn complete(this: Shared<Self>, second: Option<Shared<Self>>, outcome: O) -> Completed<I, O, M>
+    pub(crate) fn complete(this: Shared<Self>, fellows: Fellows<Self>, outcome: O) -> Completed<I, O, M>
     where
         I: 'static,
         O: 'static,
@@ -231,22 +269,24 @@ impl<I, O, M> Slot<I, O, M> {
     {
         // SAFETY: between `take_input` and DONE the body is the claimer's alone, and it is empty.
         this.body.with_mut(|body| unsafe { (*body).outcome = ManuallyDrop::new(outcome) });
-        let owners = 1 + u64::from(second.is_some());
+        let owners = 1 + fellows.count(&this);
         // ORDERING: Relaxed, the step below looks again.
         let mut state = this.state.load(Ordering::Relaxed);
         while phase(state) == RUNNING {
             // Whoever has somebody to tell stays until that is done; the last owner stays to drop the slot.
             let leaves = state & (WAITING | TOLD) == 0 && state >> OWNERS > owners;
-            let done = (state & !(PHASE | WAITING) | DONE) - if leaves { owners << OWNERS } else { 0 };
+            let gone = if leaves { owners } else { owners - 1 };
+            let done = (state & !(PHASE | WAITING) | DONE) - (gone << OWNERS);
             // ORDERING: AcqRel. Release publishes the outcome to `take`, and all that this owner did to the last one;
             // Acquire pairs with the Release in `register`, so that the waker it left is ours to read.
             match this.state.compare_exchange_weak(state, done, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) if leaves => {
+                    fellows.left(&this);
                     this.left();
-                    second.into_iter().for_each(Shared::left);
                     return Completed::Left;
                 }
                 Ok(before) => {
+                    fellows.left(&this);
                     this.wake_if(before);
                     return Completed::Stays(this);
                 }

@@ -3,7 +3,7 @@
 
 use super::{
     shared::Shared,
-    slot::{Completed, End, Ended, Slot, Taken},
+    slot::{Completed, End, Ended, Fellows, Slot, Taken},
     spot::Spot,
 };
 use std::{
@@ -186,7 +186,7 @@ fn run(call: Shared<Call>, output: Value) -> Ran {
 }
 
 fn complete(call: Shared<Call>, output: Value) -> Ran {
-    match Slot::complete(call, None, output) {
+    match Slot::complete(call, Fellows::NONE, output) {
         Completed::Left | Completed::Stays(_) => Ran::Delivered,
         Completed::Unwanted(..) => Ran::Unwanted,
     }
@@ -393,7 +393,10 @@ fn the_last_owner_survives_what_a_destructor_throws() {
 
         let done: Shared<Slot<(), Bomb, ()>> = Shared::new(Slot::new((), (), false));
         done.withdraw().expect("it was queued");
-        assert!(matches!(Slot::complete(done, None, Bomb), Completed::Stays(_)), "the last owner stays, to drop it");
+        assert!(
+            matches!(Slot::complete(done, Fellows::NONE, Bomb), Completed::Stays(_)),
+            "the last owner stays, to drop it"
+        );
     });
 }
 
@@ -685,7 +688,7 @@ fn one_who_leaves_word_as_the_call_completes_sees_that_or_is_seen() {
         let output = scene.output();
         let word = Board::new(AtomicBool::new(false));
         let left = word.clone();
-        let executor = scene.beside(move |call| match Slot::complete(call, None, output) {
+        let executor = scene.beside(move |call| match Slot::complete(call, Fellows::NONE, output) {
             Completed::Stays(call) => {
                 drop(call);
                 left.load(Acquire)
@@ -708,7 +711,7 @@ fn an_executor_that_completes_leaves_the_slot_with_the_same_step() {
         let mut scene = Scene::running();
         let output = scene.output();
         let executor = scene.call.clone();
-        assert!(matches!(Slot::complete(executor, None, output), Completed::Left));
+        assert!(matches!(Slot::complete(executor, Fellows::NONE, output), Completed::Left));
         assert!(is_outcome(&scene.call.take()));
         scene.finish();
     });
@@ -720,18 +723,24 @@ fn an_executor_that_owns_the_call_twice_leaves_it_at_once() {
         let mut scene = Scene::new();
         let output = scene.output();
         let executor = scene.call.clone();
-        let (input, second) = Slot::begin_shared(&executor).expect("it is queued");
-        assert!(Slot::begin_shared(&executor).is_none(), "once");
+        let (input, [second]) = Slot::begin_shared(&executor).expect("it is queued");
+        assert!(Slot::begin_shared::<1>(&executor).is_none(), "once");
         drop(input);
-        assert!(matches!(Slot::complete(executor, Some(second), output), Completed::Left));
+        assert!(matches!(
+            Slot::complete(executor, Fellows { running: None, shown: Some(second) }, output),
+            Completed::Left
+        ));
         assert!(is_outcome(&scene.call.take()));
         scene.finish();
 
         let Scene { call, mut output, drops } = Scene::new();
-        let (input, second) = Slot::begin_shared(&call).expect("it is queued");
+        let (input, [second]) = Slot::begin_shared(&call).expect("it is queued");
         drop(input);
         let output = output.take().expect("its output");
-        assert!(matches!(Slot::complete(call, Some(second), output), Completed::Stays(_)), "nobody else is left");
+        assert!(
+            matches!(Slot::complete(call, Fellows { running: None, shown: Some(second) }, output), Completed::Stays(_)),
+            "nobody else is left"
+        );
         assert_eq!(drops.map(|drops| drops.count()), [1, 1]);
     });
 }
@@ -744,10 +753,10 @@ fn one_who_looks_at_the_spot_becomes_an_owner_or_finds_nothing() {
         let spot = Board::new(Spot::new());
         let shown = spot.clone();
         let executor = scene.beside(move |call| {
-            let (input, second) = Slot::begin_shared(&call).expect("it is queued");
+            let (input, [second]) = Slot::begin_shared(&call).expect("it is queued");
             let at = shown.show(second);
             drop(input);
-            matches!(Slot::complete(call, at.back(), output), Completed::Unwanted(..))
+            matches!(Slot::complete(call, Fellows { running: None, shown: at.back() }, output), Completed::Unwanted(..))
         });
         let ended = spot.call().map(|call| call.end(End::Closed));
         let taken = scene.call.take();
@@ -767,14 +776,14 @@ fn an_executor_with_somebody_to_tell_stays() {
         let (waker, woken) = Woken::new();
         assert!(scene.call.register(&waker));
         let output = scene.output();
-        assert!(matches!(Slot::complete(scene.call.clone(), None, output), Completed::Stays(_)));
+        assert!(matches!(Slot::complete(scene.call.clone(), Fellows::NONE, output), Completed::Stays(_)));
         assert_eq!(woken.count(), 1);
         scene.finish();
 
         let mut scene = Scene::running();
         scene.call.look_again();
         let output = scene.output();
-        assert!(matches!(Slot::complete(scene.call.clone(), None, output), Completed::Stays(_)));
+        assert!(matches!(Slot::complete(scene.call.clone(), Fellows::NONE, output), Completed::Stays(_)));
         scene.finish();
     });
 }
@@ -825,7 +834,7 @@ fn a_call_is_begun_in_its_turn_or_overtaken() {
                 None
             }
         });
-        let overtakes = scene.call.overtake();
+        let overtakes = Slot::overtake::<0>(&scene.call).map(|(input, [])| input);
         let ran = join(executor);
         assert_eq!(ran, if overtakes.is_some() { None } else { Some(Ran::Delivered) });
         drop(overtakes);

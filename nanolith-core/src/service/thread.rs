@@ -187,7 +187,9 @@ impl<S: TaskSet> Desk<S> {
     }
 
     fn run(&mut self, call: &Shared<CallSlot<S>>) {
-        let ran = call.take_input().map(|input| self.run_here(call.clone(), call.clone(), input, clock::now()));
+        let ran = call
+            .take_input()
+            .map(|input| self.run_here([call.clone(), call.clone(), call.clone()], input, clock::now()));
         if ran != Some(Ran::Spawned) {
             self.count_over(call);
         }
@@ -196,8 +198,8 @@ impl<S: TaskSet> Desk<S> {
     }
 
     /// Runs a claimed call, which whoever terminates the service finds meanwhile.
-    fn run_here(&self, call: Shared<CallSlot<S>>, second: Shared<CallSlot<S>>, input: Input<S>, now: u64) -> Ran {
-        run_on_service(call, second, &self.inner.running, input, &self.ground, now)
+    fn run_here(&self, owners: [Shared<CallSlot<S>>; 3], input: Input<S>, now: u64) -> Ran {
+        run_on_service(owners, &self.inner.running, input, &self.ground, now)
     }
 
     /// Takes plain calls from the inbox until it is empty for a while, until something else waits, or until it is shut.
@@ -209,8 +211,8 @@ impl<S: TaskSet> Desk<S> {
         while !self.inner.hint.is_for_lanes() {
             match inbox.pop() {
                 Some(call) => {
-                    if let Some((input, second)) = Slot::begin_shared(&call) {
-                        self.run_here(call, second, input, began);
+                    if let Some((input, [second, third])) = Slot::begin_shared(&call) {
+                        self.run_here([call, second, third], input, began);
                         done += 1;
                         if done % GRAIN == 0 {
                             began = clock::now();

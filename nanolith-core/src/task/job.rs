@@ -4,7 +4,7 @@ use crate::{
     call::{
         meta::Meta,
         shared::{Shared, Space},
-        slot::{Completed, End, Ended, Slot, Taken},
+        slot::{Completed, End, Ended, Fellows, Slot, Taken},
     },
     clock,
     error::{CallError, Caller, Panic},
@@ -343,14 +343,14 @@ impl<S: TaskSet> Reply<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn complete(self, outcome: Result<S::Output, CallError>) {
-        self.complete_with(None, outcome);
+        self.complete_with(Fellows::NONE, outcome);
     }
 
-    /// The same for one who owns the call twice.
+    /// The same for one who owns the call more than once.
     #[inline]
-    pub(crate) fn complete_with(mut self, second: Option<Shared<CallSlot<S>>>, outcome: Result<S::Output, CallError>) {
+    pub(crate) fn complete_with(mut self, fellows: Fellows<CallSlot<S>>, outcome: Result<S::Output, CallError>) {
         if let Some(slot) = self.slot.take() {
-            match Slot::complete(slot, second, outcome) {
+            match Slot::complete(slot, fellows, outcome) {
                 Completed::Left => {}
                 Completed::Stays(slot) => slot.meta.over(),
                 Completed::Unwanted(slot, outcome) => {
@@ -463,10 +463,9 @@ impl<S: TaskSet> CallSlot<S> {
         if !this.meta.is_inside() || !Runnable::is_plain(&**this) || !place::may_overtake(host) {
             return;
         }
-        if let Some(input) = this.overtake() {
-            let call = this.clone();
+        if let Some((input, [call, second])) = Slot::overtake(this) {
             let run = || {
-                super::run_on_pool(call, input, None, clock::recent());
+                super::run_on_pool(call, second, input, None, clock::recent());
             };
             // What the call's destructors throw stays here.
             place::run_on_top(|| panics::quietly(run));
@@ -524,15 +523,15 @@ const TYPED: &str = "it was asked of a call of this type";
 fn run_claimed<S: TaskSet>(call: Shared<dyn Runnable>, host: Option<Arc<dyn Host>>, now: u64) -> Ran {
     let call = call.downcast::<CallSlot<S>>().expect(TYPED);
     match call.take_input() {
-        Some(input) => super::run_on_pool(call, input, host, now),
+        Some(input) => super::run_on_pool(call.clone(), call, input, host, now),
         None => Ran::Done,
     }
 }
 
 fn run_queued<S: TaskSet>(call: Shared<dyn Runnable>, now: u64) -> Result<Ran, Shared<dyn Runnable>> {
     let call = call.downcast::<CallSlot<S>>().expect(TYPED);
-    match call.begin() {
-        Some(input) => Ok(super::run_on_pool(call, input, None, now)),
+    match Slot::begin_shared(&call) {
+        Some((input, [second])) => Ok(super::run_on_pool(call, second, input, None, now)),
         None => Err(call.erase()),
     }
 }
@@ -550,8 +549,9 @@ pub const fn call_size<S: TaskSet>() -> usize {
     size_of::<CallSlot<S>>()
 }
 
-/// The running side of a call's meta data.
-pub(crate) fn running<S: TaskSet>(slot: &CallSlot<S>) -> place::Running {
-    let meta = &slot.meta;
-    place::Running::new(meta.caller(), meta.parents(), meta.task().is_async())
+/// The call as one that is being run.
+#[inline]
+pub(crate) fn running<S: TaskSet>(call: Shared<CallSlot<S>>) -> place::Running {
+    let is_async = call.meta.task().is_async();
+    place::Running::new(call.erase(), is_async)
 }

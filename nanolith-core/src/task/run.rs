@@ -1,7 +1,11 @@
 //! Running one task, the same on a pool and on a service: hooks around it, its panic caught, its outcome delivered.
 
 use crate::{
-    call::{shared::Shared, slot::End, spot::Spot},
+    call::{
+        shared::Shared,
+        slot::{End, Fellows},
+        spot::Spot,
+    },
     data::Data,
     error::{BoxError, CallError, Panic},
     host::{Host, Ran},
@@ -193,9 +197,10 @@ pub(crate) fn on_close<S: TaskSet>(state: Option<S>) -> Option<LocalFuture<()>> 
 
 // ----- running a claimed call
 
-/// Runs a claimed call on a thread of `host`, a pool.
+/// Runs a claimed call on a thread of `host`, a pool, which owns it twice.
 pub(crate) fn run_on_pool<S: TaskSet>(
     slot: Shared<CallSlot<S>>,
+    second: Shared<CallSlot<S>>,
     input: Input<S>,
     host: Option<Arc<dyn Host>>,
     now: u64,
@@ -210,13 +215,12 @@ pub(crate) fn run_on_pool<S: TaskSet>(
         spawn_checked_on_pool(ground, Reply::of(slot), body);
         return Ran::Spawned;
     }
-    run(task, Reply::of(slot), Standing::Pool(ground), now, || None)
+    run(task, [slot, second], Standing::Pool(ground), now, || None)
 }
 
-/// Runs a claimed call on its service's thread, which owns it twice. Meanwhile `second` is at `spot`.
+/// Runs a claimed call on its service's thread, which owns it three times. Meanwhile `third` is at `spot`.
 pub(crate) fn run_on_service<S: TaskSet>(
-    slot: Shared<CallSlot<S>>,
-    second: Shared<CallSlot<S>>,
+    [slot, second, third]: [Shared<CallSlot<S>>; 3],
     spot: &Spot<CallSlot<S>>,
     input: Input<S>,
     ground: &Rc<ServiceGround<S>>,
@@ -230,33 +234,32 @@ pub(crate) fn run_on_service<S: TaskSet>(
         spawn_checked_on_service(ground.clone(), Reply::of(slot), body);
         return Ran::Spawned;
     }
-    let shown = spot.show(second);
-    run(task, Reply::of(slot), Standing::Service(ground.clone()), now, || shown.back())
+    let shown = spot.show(third);
+    run(task, [slot, second], Standing::Service(ground.clone()), now, || shown.back())
 }
 
-/// Runs a task whose hooks, if any, are synchronous, or that is asynchronous itself. `second` gives the executor's second
-/// ownership of the call, if it has one, and is asked before the call ends.
+/// Runs a task whose hooks, if any, are synchronous, or that is asynchronous itself. `shown` gives the owner of the call that
+/// was shown to others, if there is one, and is asked before the call ends.
 #[inline(always)]
 fn run<S: TaskSet>(
     task: S::Task,
-    reply: Reply<S>,
+    [slot, second]: [Shared<CallSlot<S>>; 2],
     standing: Standing<S>,
     now: u64,
-    second: impl FnOnce() -> Option<Shared<CallSlot<S>>>,
+    shown: impl FnOnce() -> Option<Shared<CallSlot<S>>>,
 ) -> Ran {
-    let meta = &reply.slot().meta;
-    meta.mark_started(now);
-    let info = meta.task();
-    let mut running = Some(job::running(reply.slot()));
-    let mut scope = Scope::new(reply, standing);
+    slot.meta.mark_started(now);
+    let info = slot.meta.task();
+    let mut running = Some(job::running(second));
+    let mut scope = Scope::new(Reply::of(slot), standing);
     if !scope.supports(info) {
-        drop(second());
+        drop(shown());
         return done(&mut scope, |reply| reply.end(End::Unsupported));
     }
     if info.is_async() {
         // Its hooks run with its future. Here the future is only made.
         let made = place::enter(&mut running, || panics::catch(|| S::run(task, &mut scope)));
-        drop(second());
+        drop(shown());
         return match made {
             Ok(Run::Spawned) => Ran::Spawned,
             Ok(Run::Done(output)) => done(&mut scope, |reply| reply.complete(Ok(output))),
@@ -266,10 +269,10 @@ fn run<S: TaskSet>(
     }
     let ended = place::enter(&mut running, || run_hooked(task, &mut scope));
     place::settle_polls();
-    let second = second();
+    let fellows = Fellows { running: running.map(place::Running::into_call), shown: shown() };
     let Some(reply) = scope.reply.take() else { return Ran::Done };
     match (ended, &scope.standing) {
-        (Ok(output), _) => reply.complete_with(second, Ok(output)),
+        (Ok(output), _) => reply.complete_with(fellows, Ok(output)),
         (Err(failure), Standing::Pool(ground)) => fail(ground, reply, failure),
         (Err(failure), Standing::Service(ground)) => fail(ground, reply, failure),
     }
@@ -403,7 +406,7 @@ where
     let meta = &reply.slot().meta;
     let (expires, inside, host) = (meta.expires(), meta.is_inside(), ground.host());
     let finish = Finish { host: host.clone(), inside };
-    let placed = placed(job::running(reply.slot()), whole(ground, reply, body), finish);
+    let placed = placed(job::running(reply.slot().clone()), whole(ground, reply, body), finish);
     let (runnable, task) = async_task::spawn(placed, move |work| host.clone().resume(expires, work));
     task.detach();
     runnable.run();
@@ -428,7 +431,7 @@ where
         return reply.end(End::Unsupported);
     }
     let here = ground.clone();
-    let placed = placed(job::running(&call), whole(ground, reply, body), ());
+    let placed = placed(job::running(call.clone()), whole(ground, reply, body), ());
     here.spawned.borrow_mut().push(Spawned { call, future: Box::pin(placed) });
 }
 
