@@ -5,6 +5,8 @@
 pub(super) struct Pace {
     /// Nanoseconds.
     mean: u64,
+    /// The same, but for times that are far beyond it: those of a thread that was off its core, as long as they are few.
+    usual: u64,
     /// How many tasks it rests on, as far as that matters.
     known: u32,
 }
@@ -18,6 +20,9 @@ const TINY: u64 = 4_000;
 /// Tasks longer than this are worth a second thread, and the wake-up that it costs. Nanoseconds.
 const SPREAD: u64 = 400;
 
+/// A time that is far from the usual one moves it by no more than its double and this. Nanoseconds.
+const STEP: u64 = 50;
+
 /// What one task adds to the mean at most, since its thread may have been off its core. Nanoseconds.
 const MOST: u64 = 5 * TINY;
 
@@ -25,7 +30,11 @@ impl Pace {
     /// A task took so long, in nanoseconds.
     pub(super) fn note(&mut self, took: u64) {
         let took = took.min(MOST);
-        self.mean = if self.known == 0 { took } else { (7 * self.mean + took) / 8 };
+        if self.known == 0 {
+            (self.mean, self.usual) = (took, took);
+        }
+        self.mean = (7 * self.mean + took) / 8;
+        self.usual = (7 * self.usual + took.min(2 * self.usual + STEP)) / 8;
         self.known = ENOUGH.min(self.known + 1);
     }
 
@@ -40,7 +49,7 @@ impl Pace {
 
     /// Whether tasks, though tiny, are worth one more thread.
     pub(super) fn spreads(&self) -> bool {
-        self.mean > SPREAD
+        self.usual > SPREAD
     }
 }
 
@@ -64,6 +73,13 @@ mod tests {
     fn one_long_task_may_be_a_thread_that_was_off_its_core_but_two_are_not() {
         assert!(after([100; 64].into_iter().chain([1_000_000])).is_tiny());
         assert!(!after([100; 64].into_iter().chain([1_000_000; 2])).is_tiny());
+    }
+
+    #[test]
+    fn a_thread_that_is_off_its_core_now_and_then_asks_for_no_second_one() {
+        let now_and_then = (0..256).map(|n| if n % 8 == 0 { 15_000 } else { 100 });
+        assert!(!after(now_and_then).spreads());
+        assert!(after([100; 64].into_iter().chain([1_000; 32])).spreads(), "tasks that grew");
     }
 
     #[test]
