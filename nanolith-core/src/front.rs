@@ -9,7 +9,7 @@
 
 use crate::{
     host::Runnable,
-    inbox::Inbox,
+    inbox::{Inbox, Points},
     lanes::Priority,
     queue::{Queue, Wakes},
 };
@@ -19,7 +19,7 @@ use std::sync::{
 };
 
 /// What waits in such a queue.
-pub(crate) trait Entry: Sized {
+pub(crate) trait Entry: Sized + Points {
     /// The call that nobody has begun, if it is one; else it is a future that was woken.
     fn call(&self) -> Option<&dyn Runnable>;
 }
@@ -55,7 +55,7 @@ impl Hint {
     }
 }
 
-pub(crate) struct Front<T> {
+pub(crate) struct Front<T: Entry> {
     pub(crate) queue: Queue<T>,
     inbox: Arc<Inbox<T>>,
     /// Whether somebody takes from the inbox.

@@ -13,7 +13,7 @@
 #![allow(unsafe_code)] // the second room: see ARCHITECTURE.md
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering, UnsafeCell, yield_now};
-use std::mem::MaybeUninit;
+use std::{mem::MaybeUninit, sync::atomic::AtomicUsize};
 
 /// Where the number of places stands in `tail`, above the position.
 const PLACES: u32 = 48;
@@ -27,6 +27,8 @@ const MOST: usize = 1 << 14;
 
 struct Cell<T> {
     turn: AtomicU64,
+    /// Where the item points: a hint for whoever is about to take it.
+    points: AtomicUsize,
     item: UnsafeCell<MaybeUninit<T>>,
 }
 
@@ -34,8 +36,16 @@ struct Cell<T> {
 #[repr(align(128))]
 struct Apart<T>(T);
 
+/// An item that points to what its taker touches next.
+pub(crate) trait Points {
+    fn points(&self) -> *const ();
+}
+
+/// How many items before its turn an item is fetched.
+const AHEAD: u64 = 2;
+
 /// The ring. Its capacity is a power of two.
-pub(crate) struct Inbox<T> {
+pub(crate) struct Inbox<T: Points> {
     /// The next position to fill, and above it how many places are left.
     tail: Apart<AtomicU64>,
     /// The next position to empty.
@@ -49,15 +59,19 @@ pub(crate) struct Inbox<T> {
 
 // SAFETY: an item is written by the one who took its position and read by the one who moved the head past it; `turn`
 // orders the two. No reference to an item leaves this room.
-unsafe impl<T: Send> Sync for Inbox<T> {}
+unsafe impl<T: Send + Points> Sync for Inbox<T> {}
 // SAFETY: as above; a ring owns what it holds.
-unsafe impl<T: Send> Send for Inbox<T> {}
+unsafe impl<T: Send + Points> Send for Inbox<T> {}
 
-impl<T> Inbox<T> {
+impl<T: Points> Inbox<T> {
     /// A ring of at least `capacity` cells, shut.
     pub(crate) fn new(capacity: usize) -> Self {
         let capacity = capacity.clamp(1, MOST).next_power_of_two();
-        let cell = || Cell { turn: AtomicU64::new(0), item: UnsafeCell::new(MaybeUninit::uninit()) };
+        let cell = || Cell {
+            turn: AtomicU64::new(0),
+            points: AtomicUsize::new(0),
+            item: UnsafeCell::new(MaybeUninit::uninit()),
+        };
         Self {
             tail: Apart(AtomicU64::new(SHUT)),
             head: Apart(AtomicU64::new(0)),
@@ -126,6 +140,8 @@ impl<T> Inbox<T> {
         while cell.turn.load(Ordering::Acquire) != turn {
             yield_now();
         }
+        // ORDERING: Relaxed, a hint.
+        cell.points.store(item.points().addr(), Ordering::Relaxed);
         // SAFETY: the position is the caller's alone, and its turn has come: nobody else touches the cell until `turn` moves.
         cell.item.with_mut(|slot| unsafe { (*slot).write(item) });
         // ORDERING: Release, pairs with the Acquire in `pop`: publishes the item.
@@ -148,7 +164,10 @@ impl<T> Inbox<T> {
                 // ORDERING: AcqRel. Release pairs with the Acquire in `allow`: who counts this place as free sees what the
                 // one who freed it did before.
                 match self.head.0.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Relaxed) {
-                    Ok(_) => return Some(self.empty(cell, turn)),
+                    Ok(_) => {
+                        self.fetch(head + AHEAD);
+                        return Some(self.empty(cell, turn));
+                    }
                     Err(now) => head = now,
                 }
             } else {
@@ -160,6 +179,17 @@ impl<T> Inbox<T> {
                 }
                 head = moved;
             }
+        }
+    }
+
+    /// Brings what the item of a position points to to this core, if it is there already. Whoever takes it writes to it.
+    #[inline]
+    fn fetch(&self, position: u64) {
+        let cell = self.cell(position & POSITION);
+        // ORDERING: Relaxed, hints.
+        let (full, points) = (cell.turn.load(Ordering::Relaxed) & 1 == 1, cell.points.load(Ordering::Relaxed));
+        if full {
+            prefetch(points);
         }
     }
 
@@ -273,7 +303,20 @@ impl<T> Inbox<T> {
     }
 }
 
-impl<T> Drop for Inbox<T> {
+/// Brings a cache line to this core, to be written to. Whatever lies there, or does not, this changes nothing.
+#[inline]
+fn prefetch(address: usize) {
+    #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
+    {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing that the program sees, and no address is wrong for it.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(std::ptr::without_provenance(address)) };
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(any(loom, miri)))))]
+    let _ = address;
+}
+
+impl<T: Points> Drop for Inbox<T> {
     fn drop(&mut self) {
         self.shut(|item| crate::panics::quietly(|| drop(item)));
     }

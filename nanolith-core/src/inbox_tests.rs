@@ -15,6 +15,24 @@ fn check(f: impl Fn() + Sync + Send + 'static) {
     (0..if cfg!(miri) { 4 } else { 200 }).for_each(|_| f());
 }
 
+impl Points for Box<u32> {
+    fn points(&self) -> *const () {
+        (&raw const **self).cast()
+    }
+}
+
+impl Points for Arc<()> {
+    fn points(&self) -> *const () {
+        Arc::as_ptr(self)
+    }
+}
+
+impl Points for i32 {
+    fn points(&self) -> *const () {
+        std::ptr::null()
+    }
+}
+
 fn open(capacity: usize, places: usize) -> Arc<Inbox<Box<u32>>> {
     let inbox = Inbox::new(capacity);
     inbox.allow(places);

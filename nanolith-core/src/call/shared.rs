@@ -4,7 +4,7 @@
 #![allow(unsafe_code)] // a room of its own: see ARCHITECTURE.md
 
 use super::blocks;
-use crate::host::Runnable;
+use crate::{host::Runnable, inbox::Points};
 use std::{
     alloc::{self, Layout},
     any::TypeId,
@@ -173,6 +173,13 @@ impl<T: ?Sized + Counted> Drop for Shared<T> {
                 unsafe { alloc::dealloc(self.0.cast().as_ptr(), layout) };
             }
         }
+    }
+}
+
+impl<T: ?Sized + Counted> Points for Shared<T> {
+    #[inline]
+    fn points(&self) -> *const () {
+        self.0.as_ptr().cast()
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     call::shared::Shared,
     front::{Entry, Front},
     host::{Loan, Runnable},
+    inbox::Points,
     queue::Wakes,
 };
 use std::fmt;
@@ -19,6 +20,15 @@ pub(super) enum Work {
     Call(Shared<dyn Runnable>),
     /// A future that was woken.
     Resume(async_task::Runnable),
+}
+
+impl Points for Work {
+    fn points(&self) -> *const () {
+        match self {
+            Self::Call(call) => call.points(),
+            Self::Resume(_) => std::ptr::null(),
+        }
+    }
 }
 
 impl Entry for Work {
