@@ -94,6 +94,13 @@ impl Parking {
 /// How long a thread that waits for an answer looks on before it sleeps: what waking it would cost.
 pub(crate) const BRIEF: Duration = Duration::from_micros(5);
 
+/// How long it rests at most before it looks again.
+pub(crate) const REST: Duration = Duration::from_micros(10);
+
+/// How long a future's poll looks on for an answer before it says that it is pending: a fraction of what it would cost to have
+/// its task woken.
+pub(crate) const GLANCE: Duration = Duration::from_micros(1);
+
 /// How long a thread that serves looks on for more before it sleeps: a few wake-ups' worth.
 pub(crate) const LINGER: Duration = Duration::from_micros(30);
 
@@ -105,20 +112,32 @@ static CAN_LOOK_ON: Lazy<bool> = Lazy::new(|| thread::available_parallelism().ma
 /// Whether it pays shows: where what is waited for has not come while the thread looked on, a few times in a row (it takes
 /// longer, or whoever brings it has been put on this very core), the thread sleeps at once, and tries again now and then.
 pub(crate) fn look_on(limit: Duration, seen: impl Fn() -> bool) {
+    look_on_after(Duration::ZERO, limit, seen);
+}
+
+/// The same, but after the first look the next comes after `rest` only, so that more is there to be seen: where many are to
+/// come, to go to and fro for each costs more than the rest.
+pub(crate) fn look_on_after(rest: Duration, limit: Duration, seen: impl Fn() -> bool) {
     if seen() || !*CAN_LOOK_ON {
         return;
     }
     // A thread whose locals are gone does not look on.
     let _ = LUCK.try_with(|luck| {
         if luck.tries() {
-            luck.note(look(limit, seen));
+            luck.note(look(rest, limit, seen));
         }
     });
 }
 
 /// Says whether it was `seen` in time. The pauses between two looks grow, so that the cache line that is looked at stays
 /// with the one who writes to it.
-fn look(limit: Duration, seen: impl Fn() -> bool) -> bool {
+fn look(rest: Duration, limit: Duration, seen: impl Fn() -> bool) -> bool {
+    if !rest.is_zero() {
+        let began = Instant::now();
+        while began.elapsed() < rest {
+            (0..LOOKS).for_each(|_| hint::spin_loop());
+        }
+    }
     let mut end = None;
     loop {
         for round in 0..LOOKS {

@@ -155,6 +155,11 @@ impl Meta {
         }
     }
 
+    /// How long ago it was submitted, as far as those tell who run such calls.
+    pub(crate) fn age(&self) -> Duration {
+        clock::between(self.submitted_at(), clock::recent())
+    }
+
     /// When others should have let it go first.
     pub(crate) fn expires(&self) -> u64 {
         self.priority.expiration(self.submitted_at())

@@ -291,12 +291,27 @@ impl<S: TaskSet, T> Handle<S, T> {
     fn ready_soon(&mut self) -> Option<Result<T, CallError>> {
         if !self.slot.is_over() {
             match place::host_id() {
-                None => park::look_on(park::BRIEF, || self.slot.is_over()),
+                None => park::look_on_after(self.rest(), park::BRIEF, || self.slot.is_over()),
                 here if here == self.host => CallSlot::overtake_here(&self.slot, here),
                 // A thread of ours has something to lend while it waits.
                 Some(_) => {}
             }
         }
+        self.ready()
+    }
+
+    /// How long to leave a call alone that is waited for: an eighth of what it has waited itself. One that was submitted long
+    /// ago is one of many, and more of them will be over by then.
+    fn rest(&self) -> Duration {
+        (self.slot.meta.age() / 8).min(park::REST)
+    }
+
+    /// The same for one who does not block: a glance, on threads that are not ours.
+    fn ready_at_a_glance(&mut self) -> Option<Result<T, CallError>> {
+        if place::host_id().is_some() || place::is_waiting() {
+            return None;
+        }
+        park::look_on(park::GLANCE, || self.slot.is_over());
         self.ready()
     }
 
@@ -367,6 +382,9 @@ impl<S: TaskSet, T> Future for Handle<S, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         assert!(self.on_drop != OnDrop::Nothing, "a call's handle was polled after it was ready");
         if let Some(outcome) = self.ready() {
+            return Poll::Ready(outcome);
+        }
+        if let Some(outcome) = self.ready_at_a_glance() {
             return Poll::Ready(outcome);
         }
         if self.awaited() == Verdict::Deadlock {
