@@ -104,27 +104,26 @@ impl<S: TaskSet> Job<S> {
     where
         F: FnOnce(Result<S::Output, CallError>) + Send + 'static,
     {
-        let (job, slot) = Self::with_owner(task, shared, || meta);
+        let (job, slot) = Self::with_owner(Space::new(), task, shared, meta);
         let told = Told { slot: slot.clone(), on_complete: Mutex::new(Some(on_complete)) };
         // Nobody has the job yet, so it is not over.
         slot.register(&Waker::from(Arc::new(told)));
         job
     }
 
-    /// The job, and one more owner of its call.
+    /// The job, and one more owner of its call. `place` is where that is made: see [`Space`].
     #[inline(always)]
     pub(crate) fn with_owner(
+        place: Space<CallSlot<S>>,
         task: S::Task,
         shared: Option<S::Shared>,
-        meta: impl FnOnce() -> Meta,
+        meta: Meta,
     ) -> (Self, Shared<CallSlot<S>>) {
-        let space = Space::new();
-        let meta = meta();
         if shared.is_some() {
             meta.mark_sharing();
         }
         let told = meta.is_watched();
-        let (slot, other) = space.fill_for_two(Slot::new(Input { task, shared }, meta, told));
+        let (slot, other) = place.fill_for_two(Slot::new(Input { task, shared }, meta, told));
         (Self { slot: Some(slot) }, other)
     }
 

@@ -1,7 +1,7 @@
 //! A call that is made and not yet submitted, and the ways to submit it.
 
 use crate::{
-    call::{meta::Meta, slot::End},
+    call::{meta::Meta, shared::Space, slot::End},
     error::{CallError, Caller, Refused},
     executor::{Admission, Executor},
     host::{self, HostId, WouldDeadlock},
@@ -411,7 +411,8 @@ fn prepare<S: TaskSet, E: Executor<S> + ?Sized, T>(
     let limit = terms.timeout.and_then(|limit| Instant::now().checked_add(limit));
     let deadline = limit.into_iter().chain(terms.deadline).min();
     let caller = Caller { task: S::info(&task), submitted: terms.submitted };
-    let (job, slot) = Job::with_owner(task, executor.shared(), || Meta::new(caller, terms.priority, deadline));
+    let (place, shared) = (Space::new(), executor.shared());
+    let (job, slot) = Job::with_owner(place, task, shared, Meta::new(caller, terms.priority, deadline));
     let host = executor.host();
     if let Some(deadline) = deadline {
         arm(&job, host, deadline);
