@@ -8,7 +8,6 @@ use crate::{
     id::TaskInfo,
     park::Parking,
 };
-use once_cell::unsync::OnceCell;
 use std::{
     cell::{Cell, RefCell},
     sync::{Arc, Weak},
@@ -26,28 +25,15 @@ pub(crate) type Trace = Vec<Caller>;
 /// A task that is being run.
 pub(crate) struct Running {
     /// Its call, which is the executor's too meanwhile.
-    call: Shared<dyn Runnable>,
+    pub(crate) call: Shared<dyn Runnable>,
     /// The task and its parents, made when its first call asks.
-    lineage: OnceCell<Arc<Trace>>,
-    asynchronous: bool,
+    lineage: Option<Arc<Trace>>,
 }
 
 impl Running {
     #[inline]
-    pub(crate) fn new(call: Shared<dyn Runnable>, asynchronous: bool) -> Self {
-        Self { call, lineage: OnceCell::new(), asynchronous }
-    }
-
-    /// The call, when its task is over.
-    #[inline]
-    pub(crate) fn into_call(self) -> Shared<dyn Runnable> {
-        self.call
-    }
-
-    fn lineage(&self) -> Arc<Trace> {
-        let meta = self.call.meta();
-        let all = || std::iter::once(meta.caller()).chain(meta.parents().iter().copied());
-        self.lineage.get_or_init(|| Arc::new(all().take(MAX_PARENTS).collect())).clone()
+    pub(crate) fn new(call: Shared<dyn Runnable>) -> Self {
+        Self { call, lineage: None }
     }
 }
 
@@ -57,7 +43,9 @@ struct Thread {
     host: RefCell<Option<Weak<dyn Host>>>,
     /// Whether a runner of the host, which holds a slot, is on the stack.
     runner: Cell<bool>,
-    running: RefCell<Option<Running>>,
+    call: Cell<Option<Shared<dyn Runnable>>>,
+    /// Goes with the call: see [`Running`].
+    lineage: Cell<Option<Arc<Trace>>>,
     /// How many claimed calls stand on the stack.
     depth: Cell<u32>,
     on_top: Cell<u64>,
@@ -73,7 +61,8 @@ thread_local! {
         id: Cell::new(None),
         host: RefCell::new(None),
         runner: Cell::new(false),
-        running: RefCell::new(None),
+        call: Cell::new(None),
+        lineage: Cell::new(None),
         depth: Cell::new(0),
         on_top: Cell::new(0),
         lent: Cell::new(None),
@@ -130,23 +119,56 @@ pub(crate) fn as_runner(f: impl FnOnce()) {
 
 // ----- which task it runs
 
-/// Runs `f` as part of `running`, which is kept from one poll of a future to the next.
-pub(crate) fn enter<R>(running: &mut Option<Running>, f: impl FnOnce() -> R) -> R {
-    struct Swap<'a>(&'a mut Option<Running>);
-    impl Drop for Swap<'_> {
-        fn drop(&mut self) {
-            let _ = THREAD.try_with(|thread| std::mem::swap(&mut *thread.running.borrow_mut(), self.0));
+/// Runs `f` as part of `running`, which comes back, to be kept from one poll of a future to the next.
+#[inline(always)]
+pub(crate) fn enter<R>(running: Running, f: impl FnOnce() -> R) -> (R, Running) {
+    /// The task that waits meanwhile for this one, if any.
+    struct Below(Option<Shared<dyn Runnable>>, Option<Arc<Trace>>);
+    impl Below {
+        fn go_on(&mut self) -> Option<Running> {
+            let swap = |thread: &Thread| (thread.call.replace(self.0.take()), thread.lineage.replace(self.1.take()));
+            let (call, lineage) = THREAD.try_with(swap).ok()?;
+            call.map(|call| Running { call, lineage })
         }
     }
-    THREAD.with(|thread| std::mem::swap(&mut *thread.running.borrow_mut(), running));
-    let _back = Swap(running);
-    f()
+    impl Drop for Below {
+        fn drop(&mut self) {
+            drop(self.go_on());
+        }
+    }
+    let Running { call, lineage } = running;
+    let swap = |thread: &Thread| (thread.call.replace(Some(call)), thread.lineage.replace(lineage));
+    let (call, lineage) = THREAD.with(swap);
+    let mut below = Below(call, lineage);
+    let result = f();
+    let running = below.go_on();
+    std::mem::forget(below); // it has gone on
+    (result, running.expect("whoever ran on top has gone"))
+}
+
+/// Looks at the call of the task that runs here, if any.
+#[inline]
+fn look<R>(thread: &Thread, f: impl FnOnce(&Shared<dyn Runnable>) -> R) -> Option<R> {
+    let call = thread.call.take()?;
+    let seen = f(&call);
+    thread.call.set(Some(call));
+    Some(seen)
 }
 
 /// The parents of a call that is submitted here and now.
 #[inline]
 pub(crate) fn lineage() -> Option<Arc<Trace>> {
-    THREAD.try_with(|thread| thread.running.borrow().as_ref().map(Running::lineage)).ok().flatten()
+    THREAD.try_with(|thread| look(thread, |call| lineage_of(thread, call))).ok().flatten()
+}
+
+fn lineage_of(thread: &Thread, call: &Shared<dyn Runnable>) -> Arc<Trace> {
+    let lineage = thread.lineage.take().unwrap_or_else(|| {
+        let meta = call.meta();
+        let all = std::iter::once(meta.caller()).chain(meta.parents().iter().copied());
+        Arc::new(all.take(MAX_PARENTS).collect())
+    });
+    thread.lineage.set(Some(lineage.clone()));
+    lineage
 }
 
 // ----- how it waits
@@ -242,7 +264,7 @@ pub(crate) fn blocks_when_pending() -> bool {
 }
 
 fn in_sync_task(thread: &Thread) -> bool {
-    thread.running.borrow().as_ref().is_some_and(|running| !running.asynchronous)
+    look(thread, |call| !call.meta().task().is_async()).unwrap_or(false)
 }
 
 /// Whether as many claimed calls stand on this stack as should.
@@ -349,11 +371,11 @@ impl Current {
 pub fn current() -> Current {
     THREAD.with(|thread| Current {
         place: host(thread).map_or(Where::Outside, |host| host.whereabouts()),
-        task: thread.running.borrow().as_ref().map(|running| running.call.meta().task()),
+        task: look(thread, |call| call.meta().task()),
     })
 }
 
 /// The task that runs here.
 pub(crate) fn running_task() -> Option<&'static TaskInfo> {
-    THREAD.with(|thread| thread.running.borrow().as_ref().map(|running| running.call.meta().task()))
+    THREAD.with(|thread| look(thread, |call| call.meta().task()))
 }

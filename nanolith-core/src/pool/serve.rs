@@ -16,39 +16,45 @@ const LONG: u64 = 20_000;
 /// So many calls in the inbox are worth a look whether one more runner helps.
 const BACKLOG: usize = 128;
 
+/// What a runner has done at the inbox, as far as nobody has been told.
+struct Done {
+    calls: u64,
+    /// When the last grain of calls began, and how many this thread had run on top of others by then.
+    began: u64,
+    on_top: u64,
+}
+
+impl Done {
+    fn now() -> Self {
+        Self { calls: 0, began: clock::now(), on_top: place::ran_on_top() }
+    }
+}
+
 impl Inner {
     /// Takes from the inbox until it is empty for a while, until something waits in the lanes, or until it is shut.
     pub(super) fn serve(&self) {
         let _pulse = Pulse::begin();
-        let mut done = 0;
-        let (mut began, mut on_top) = (clock::now(), place::ran_on_top());
+        let mut done = Done::now();
+        // What a call's destructors throw stays here.
+        while panics::catch(|| self.serve_on(&mut done)).is_err() {}
+        self.count_served(done.calls % ROUND);
+    }
+
+    fn serve_on(&self, done: &mut Done) {
         while !self.hint.is_for_lanes() {
             match self.inbox.pop() {
-                Some(Work::Call(call)) => {
-                    // What the call's destructors throw stays here.
-                    if let Ok(Err(claimed)) = panics::catch(|| call.try_run(began)) {
-                        if !claimed.was_overtaken() {
-                            self.settle(&*claimed);
-                            continue;
-                        }
-                    }
-                    done += 1;
-                    if done % ROUND == 0 {
-                        self.count_served(ROUND);
-                    }
-                    if done % GRAIN == 0 {
-                        let now = clock::now();
-                        clock::tell(now);
-                        let took = (now - began) / (GRAIN + place::ran_on_top() - on_top);
-                        (began, on_top) = (now, place::ran_on_top());
-                        if (done % ROUND == 0 || took > LONG) && !self.look_around(took) {
+                Some(Work::Call(call)) => match call.try_run(done.began) {
+                    Err(claimed) if !claimed.was_overtaken() => self.settle(&*claimed),
+                    _ => {
+                        done.calls += 1;
+                        if done.calls % GRAIN == 0 && !self.end_grain(done) {
                             break;
                         }
                     }
-                }
+                },
                 Some(Work::Resume(_)) | None => {
-                    self.count_served(done % ROUND);
-                    done = 0;
+                    self.count_served(done.calls % ROUND);
+                    done.calls = 0;
                     if self.hint.is_waiting() {
                         self.release(self.lock(), Wakes::default()); // the lane goes on to the inbox
                         if !self.inbox.has_next() {
@@ -57,12 +63,24 @@ impl Inner {
                     } else if !self.wait_at_inbox() {
                         break;
                     }
-                    (began, on_top) = (clock::now(), place::ran_on_top());
-                    clock::tell(began);
+                    *done = Done::now();
+                    clock::tell(done.began);
                 }
             }
         }
-        self.count_served(done % ROUND);
+    }
+
+    /// Looks at the clock after a grain of calls, and around after a round of them. Says whether to go on.
+    fn end_grain(&self, done: &mut Done) -> bool {
+        let (now, on_top) = (clock::now(), place::ran_on_top());
+        clock::tell(now);
+        let took = (now - done.began) / (GRAIN + on_top - done.on_top);
+        (done.began, done.on_top) = (now, on_top);
+        let round = done.calls % ROUND == 0;
+        if round {
+            self.count_served(ROUND);
+        }
+        !(round || took > LONG) || self.look_around(took)
     }
 
     /// Waits a moment for a call. Says whether there is one.

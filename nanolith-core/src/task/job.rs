@@ -547,10 +547,3 @@ fn run_queued<S: TaskSet>(call: Shared<dyn Runnable>, now: u64) -> Result<Ran, S
 pub const fn call_size<S: TaskSet>() -> usize {
     size_of::<CallSlot<S>>()
 }
-
-/// The call as one that is being run.
-#[inline]
-pub(crate) fn running<S: TaskSet>(call: Shared<CallSlot<S>>) -> place::Running {
-    let is_async = call.meta.task().is_async();
-    place::Running::new(call.erase(), is_async)
-}

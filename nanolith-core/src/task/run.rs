@@ -8,14 +8,12 @@ use crate::{
     },
     data::Data,
     error::{BoxError, CallError, Panic},
-    host::{Host, Ran},
+    host::{Host, Ran, Runnable},
     id::{Receiver, TaskInfo},
     panics, place,
     task::{
         After, Before, CallInfo, CallSlot, HookResult, LocalFuture, OnClose, Outcome, Owner, Reply, Run, Scope,
-        SendFuture, SharedHandle, TaskSet,
-        job::{self, Input},
-        scope::Standing,
+        SendFuture, SharedHandle, TaskSet, job::Input, scope::Standing,
     },
 };
 use std::{
@@ -250,7 +248,7 @@ fn run<S: TaskSet>(
 ) -> Ran {
     slot.meta.mark_started(now);
     let info = slot.meta.task();
-    let mut running = Some(job::running(second));
+    let running = place::Running::new(second.erase());
     let mut scope = Scope::new(Reply::of(slot), standing);
     if !scope.supports(info) {
         drop(shown());
@@ -258,8 +256,8 @@ fn run<S: TaskSet>(
     }
     if info.is_async() {
         // Its hooks run with its future. Here the future is only made.
-        let made = place::enter(&mut running, || panics::catch(|| S::run(task, &mut scope)));
-        drop(shown());
+        let (made, running) = place::enter(running, || panics::catch(|| S::run(task, &mut scope)));
+        drop((running, shown()));
         return match made {
             Ok(Run::Spawned) => Ran::Spawned,
             Ok(Run::Done(output)) => done(&mut scope, |reply| reply.complete(Ok(output))),
@@ -267,9 +265,9 @@ fn run<S: TaskSet>(
             Err(_) => Ran::Spawned,
         };
     }
-    let ended = place::enter(&mut running, || run_hooked(task, &mut scope));
+    let (ended, running) = place::enter(running, || run_hooked(task, &mut scope));
     place::settle_polls();
-    let fellows = Fellows { running: running.map(place::Running::into_call), shown: shown() };
+    let fellows = Fellows { running: Some(running.call), shown: shown() };
     let Some(reply) = scope.reply.take() else { return Ran::Done };
     match (ended, &scope.standing) {
         (Ok(output), _) => reply.complete_with(fellows, Ok(output)),
@@ -406,7 +404,7 @@ where
     let meta = &reply.slot().meta;
     let (expires, inside, host) = (meta.expires(), meta.is_inside(), ground.host());
     let finish = Finish { host: host.clone(), inside };
-    let placed = placed(job::running(reply.slot().clone()), whole(ground, reply, body), finish);
+    let placed = placed(reply.slot().clone().erase(), whole(ground, reply, body), finish);
     let (runnable, task) = async_task::spawn(placed, move |work| host.clone().resume(expires, work));
     task.detach();
     runnable.run();
@@ -431,7 +429,7 @@ where
         return reply.end(End::Unsupported);
     }
     let here = ground.clone();
-    let placed = placed(job::running(call.clone()), whole(ground, reply, body), ());
+    let placed = placed(call.clone().erase(), whole(ground, reply, body), ());
     here.spawned.borrow_mut().push(Spawned { call, future: Box::pin(placed) });
 }
 
@@ -448,11 +446,18 @@ impl Drop for Finish {
 }
 
 /// Polls `future` as part of the task that it is; `finish` goes when it has gone.
-async fn placed<T>(running: place::Running, future: impl Future<Output = ()>, finish: T) {
+async fn placed<T>(call: Shared<dyn Runnable>, future: impl Future<Output = ()>, finish: T) {
     let _finish = finish;
-    let mut running = Some(running);
+    let mut kept = Some(place::Running::new(call));
     let mut future = pin!(future);
-    poll_fn(|cx| place::enter(&mut running, || future.as_mut().poll(cx))).await;
+    poll_fn(|cx| {
+        // A future that panicked is not polled again.
+        let Some(running) = kept.take() else { return Poll::Ready(()) };
+        let (poll, running) = place::enter(running, || future.as_mut().poll(cx));
+        kept = Some(running);
+        poll
+    })
+    .await;
 }
 
 /// before → task → after, any of them asynchronous.
