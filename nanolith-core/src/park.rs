@@ -135,7 +135,7 @@ fn look(rest: Duration, limit: Duration, seen: impl Fn() -> bool) -> bool {
     if !rest.is_zero() {
         let began = Instant::now();
         while began.elapsed() < rest {
-            (0..LOOKS).for_each(|_| hint::spin_loop());
+            thread::yield_now();
         }
     }
     let mut end = None;
