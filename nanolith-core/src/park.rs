@@ -63,10 +63,12 @@ impl Parking {
         Recall(within.then_some(&self.parker))
     }
 
-    /// Looks for a while whether the waker is used. Sleep follows, if it is not.
-    pub(crate) fn look_on(&self, limit: Duration) {
+    /// Looks for a while whether the waker is used, and says so. Sleep follows, if it is not.
+    pub(crate) fn look_on(&self, limit: Duration) -> bool {
         // ORDERING: Relaxed, `park_until` looks again.
-        look_on(limit, || self.parker.called.load(Ordering::Relaxed));
+        let called = || self.parker.called.load(Ordering::Relaxed);
+        look_on(limit, called);
+        called()
     }
 
     /// Sleeps until the waker is used, or until `deadline`. Says whether it was used.
@@ -95,7 +97,10 @@ impl Parking {
 pub(crate) const BRIEF: Duration = Duration::from_micros(5);
 
 /// How long it rests at most before it looks again.
-pub(crate) const REST: Duration = Duration::from_micros(10);
+pub(crate) const REST: Duration = Duration::from_micros(250);
+
+/// A rest so long is worth a sleep.
+const NAP: Duration = Duration::from_micros(60);
 
 /// How long a future's poll looks on for an answer before it says that it is pending: a fraction of what it would cost to have
 /// its task woken.
@@ -132,7 +137,9 @@ pub(crate) fn look_on_after(rest: Duration, limit: Duration, seen: impl Fn() -> 
 /// Says whether it was `seen` in time. The pauses between two looks grow, so that the cache line that is looked at stays
 /// with the one who writes to it.
 fn look(rest: Duration, limit: Duration, seen: impl Fn() -> bool) -> bool {
-    if !rest.is_zero() {
+    if rest >= NAP {
+        thread::sleep(rest);
+    } else if !rest.is_zero() {
         let began = Instant::now();
         while began.elapsed() < rest {
             thread::yield_now();

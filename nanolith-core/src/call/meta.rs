@@ -155,9 +155,9 @@ impl Meta {
         }
     }
 
-    /// How long ago it was submitted, as far as those tell who run such calls.
+    /// How long ago it was submitted.
     pub(crate) fn age(&self) -> Duration {
-        clock::between(self.submitted_at(), clock::recent())
+        clock::between(self.submitted_at(), clock::now())
     }
 
     /// When others should have let it go first.

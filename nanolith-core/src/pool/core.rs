@@ -221,6 +221,10 @@ impl Core {
         if generation == Some(self.rayon.generation) {
             self.rayon.occupied = self.rayon.occupied.saturating_sub(1);
         }
+        if self.running == 0 {
+            // Calls that come now and then gain nothing without the lock, and need no guard.
+            self.pace.forget();
+        }
     }
 
     /// Gives back a permit that found no thread.

@@ -48,7 +48,7 @@ pub(super) fn live<S: TaskSet, E>(settings: Settings, init: Init<S, E>, launched
                 panics: RefCell::default(),
             });
             launched(Ok(ServiceRef::new(inner.clone())));
-            Desk { inner, ground, crew: Crew::new(), held: None, on_panic: settings.on_panic }.work();
+            Desk { inner, ground, crew: Crew::new(), held: None, on_panic: settings.on_panic, streak: 0 }.work();
         }
     }
     settings.on_thread_exit.iter().for_each(|handler| panics::quietly(|| handler()));
@@ -62,7 +62,12 @@ struct Desk<S: TaskSet> {
     /// The next call, which waits until it may have the state.
     held: Option<Shared<CallSlot<S>>>,
     on_panic: Option<PanicHandler>,
+    /// How many calls it has run since it last slept, as far as that matters.
+    streak: u32,
 }
+
+/// So many calls in a row are worth the inbox: those that come now and then gain nothing without the lock.
+const STREAK: u32 = 32;
 
 /// How often the thread looks at the clock while it serves plain calls.
 const GRAIN: u64 = 8;
@@ -112,8 +117,8 @@ impl<S: TaskSet> Desk<S> {
                     continue;
                 }
                 Step::Park => {
-                    if !lingered {
-                        parking.look_on(park::LINGER);
+                    if lingered || !parking.look_on(park::LINGER) {
+                        self.streak = 0;
                     }
                     parking.park_until(None);
                 }
@@ -152,7 +157,7 @@ impl<S: TaskSet> Desk<S> {
         if self.crew.has_writer() {
             return Step::Park;
         }
-        let calm = self.held.is_none() && self.crew.is_empty() && core.life == Life::Open;
+        let calm = self.streak >= STREAK && self.held.is_none() && self.crew.is_empty() && core.life == Life::Open;
         if calm && core.front.may_open() && core.front.has_waiting() && core.front.next_is_plain() {
             core.front.queue.begin_serving();
             core.front.open();
@@ -187,6 +192,7 @@ impl<S: TaskSet> Desk<S> {
     }
 
     fn run(&mut self, call: &Shared<CallSlot<S>>) {
+        self.streak = STREAK.min(self.streak + 1);
         let ran = call
             .take_input()
             .map(|input| self.run_here([call.clone(), call.clone(), call.clone()], input, clock::now()));
