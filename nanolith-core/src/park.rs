@@ -106,8 +106,11 @@ const NAP: Duration = Duration::from_micros(60);
 /// its task woken.
 pub(crate) const GLANCE: Duration = Duration::from_micros(1);
 
-/// How long a thread that serves looks on for more before it sleeps: a few wake-ups' worth.
+/// How long a thread that serves looks on for more before it sleeps, unless it is told: a few wake-ups' worth.
 pub(crate) const LINGER: Duration = Duration::from_micros(30);
+
+/// The longest time for which a thread may be told to look on.
+pub(crate) const LONGEST: Duration = Duration::from_millis(10);
 
 /// Looking on pays only where somebody else can run meanwhile.
 static CAN_LOOK_ON: Lazy<bool> = Lazy::new(|| thread::available_parallelism().map_or(1, NonZero::get) > 1);

@@ -323,6 +323,7 @@ fn wrong_settings_are_named() {
     assert_eq!(named(Pool::builder().max_queue(MaxQueue::Bounded(0))), Some("max_queue"));
     assert_eq!(named(Pool::builder().max_in_flight(0)), Some("max_in_flight"));
     assert_eq!(named(Pool::builder().stack_size(1)), Some("stack_size"));
+    assert_eq!(named(Pool::builder().spin_before_park(Duration::from_secs(1))), Some("spin_before_park"));
     assert_eq!(named(Pool::builder().name("a\0b")), Some("name"));
     assert_eq!(named(Pool::builder().thread_name(|n| format!("{n}\0"))), Some("thread_name"));
     let pool = builder().build().expect("sound");

@@ -272,6 +272,7 @@ fn wrong_settings_come_back_from_the_launch() {
         (Any::service(0).queue(0), "queue"),
         (Any::service(0).on_full(OnFull::CallerRuns), "on_full"),
         (Any::service(0).stack_size(7), "stack_size"),
+        (Any::service(0).spin_before_park(Duration::MAX), "spin_before_park"),
         (Any::service(0).name("a\0b"), "name"),
     ];
     for (builder, setting) in wrong {

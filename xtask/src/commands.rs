@@ -130,7 +130,7 @@ fn loom() -> Outcome {
 fn miri() -> Outcome {
     // Rayon fails under stacked borrows, and its threads count as leaks; hence tree borrows, the lower floors only, and
     // leaks left to the tests that count drops.
-    nightly_cargo("miri test -p nanolith-core --lib -- call:: lanes:: room:: queue::")
+    nightly_cargo("miri test -p nanolith-core --lib -- call:: inbox:: lanes:: room:: queue::")
         .var("MIRIFLAGS", "-Zmiri-tree-borrows -Zmiri-ignore-leaks")
         .run()
 }

@@ -1,7 +1,7 @@
 //! The settings of a pool, and what is wrong with them.
 
-use crate::{data::Data, gate::OnFull, queue::Bounds};
-use std::{error::Error, fmt, io, num::NonZero, sync::Arc, thread};
+use crate::{data::Data, gate::OnFull, park, queue::Bounds};
+use std::{error::Error, fmt, io, num::NonZero, sync::Arc, thread, time::Duration};
 
 /// How many tasks a pool runs at once, in terms of the machine's cores.
 ///
@@ -116,6 +116,7 @@ pub(crate) struct Config {
     pub(crate) max_queue: MaxQueue,
     pub(crate) max_in_flight: usize,
     pub(crate) on_full: OnFull,
+    pub(crate) spin: Duration,
     pub(crate) thread_name: Option<ThreadName>,
     pub(crate) stack_size: Option<usize>,
     pub(crate) on_thread_start: Option<ThreadHandler>,
@@ -132,6 +133,7 @@ impl Default for Config {
             max_queue: MaxQueue::default(),
             max_in_flight: usize::MAX,
             on_full: OnFull::default(),
+            spin: park::LINGER,
             thread_name: None,
             stack_size: None,
             on_thread_start: None,
@@ -171,6 +173,7 @@ impl Config {
         if self.stack_size.is_some_and(|bytes| bytes < MIN_STACK) {
             return Err(BuildError::bad("stack_size", "must be at least 65,536 bytes"));
         }
+        check_spin(self.spin)?;
         check_name("name", &self.name)?;
         if let Some(name) = &self.thread_name {
             check_name("thread_name", &name(0))?;
@@ -190,6 +193,14 @@ impl Config {
 
 /// The least stack that a thread of ours can start with, in bytes.
 pub(crate) const MIN_STACK: usize = 65_536;
+
+/// Whether a thread may look on for so long before it sleeps.
+pub(crate) fn check_spin(spin: Duration) -> Result<(), BuildError> {
+    if spin > park::LONGEST {
+        return Err(BuildError::bad("spin_before_park", "must be at most 10 ms"));
+    }
+    Ok(())
+}
 
 /// A thread's name cannot hold a NUL byte.
 pub(crate) fn check_name(setting: &'static str, name: &str) -> Result<(), BuildError> {

@@ -22,7 +22,7 @@ mod waiting;
 
 pub use builder::PoolBuilder;
 pub use config::{BuildError, Concurrency, MaxQueue};
-pub(crate) use config::{MIN_STACK, ThreadHandler, check_name};
+pub(crate) use config::{MIN_STACK, ThreadHandler, check_name, check_spin};
 pub use drained::Drained;
 pub use global::GlobalPool;
 pub use shared::{SharedPool, SharedState};

@@ -125,7 +125,7 @@ impl Inner {
             self.hint.tell(&core.front);
             drop(core);
             std::mem::take(&mut wakes).wake();
-            park::look_on(park::LINGER, || self.hint.is_waiting());
+            park::look_on(self.config.spin, || self.hint.is_waiting());
             core = self.lock();
             core.lingering -= 1;
         }

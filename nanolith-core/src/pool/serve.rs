@@ -85,7 +85,7 @@ impl Inner {
 
     /// Waits a moment for a call. Says whether there is one.
     fn wait_at_inbox(&self) -> bool {
-        park::look_on(park::LINGER, || self.inbox.has_next() || self.hint.is_waiting() || !self.inbox.is_in_use());
+        park::look_on(self.config.spin, || self.inbox.has_next() || self.hint.is_waiting() || !self.inbox.is_in_use());
         self.inbox.has_next()
     }
 

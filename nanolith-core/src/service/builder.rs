@@ -9,12 +9,12 @@ use crate::{
     data::Data,
     error::CallError,
     gate::OnFull,
-    panics,
-    pool::{BuildError, MIN_STACK, ThreadHandler, check_name},
+    panics, park,
+    pool::{BuildError, MIN_STACK, ThreadHandler, check_name, check_spin},
     task::{Context, LocalFuture, TaskSet},
     wait,
 };
-use std::{convert::Infallible, fmt, future::Future, sync::Arc};
+use std::{convert::Infallible, fmt, future::Future, sync::Arc, time::Duration};
 
 /// What a service does after one of its tasks panicked. The caller of that task has been told.
 ///
@@ -112,6 +112,7 @@ pub(super) struct Settings {
     pub(super) name: Arc<str>,
     pub(super) max_queue: usize,
     pub(super) on_full: OnFull,
+    pub(super) spin: Duration,
     pub(super) stack_size: Option<usize>,
     pub(super) data: Data,
     pub(super) on_panic: Option<PanicHandler>,
@@ -145,6 +146,7 @@ impl<S: TaskSet, E: Send + 'static> ServiceBuilder<S, E> {
             name: S::NAME.into(),
             max_queue: 65_536,
             on_full: OnFull::default(),
+            spin: park::LINGER,
             stack_size: None,
             data: Data::default(),
             on_panic: None,
@@ -238,6 +240,23 @@ impl<S: TaskSet, E: Send + 'static> ServiceBuilder<S, E> {
     /// ```
     pub fn on_full(mut self, on_full: OnFull) -> Self {
         self.settings.on_full = on_full;
+        self
+    }
+
+    /// How long the thread looks on for more before it sleeps, when it has run out of work: 30 µs unless it is set, 10 ms at
+    /// most. See [`PoolBuilder::spin_before_park`](crate::PoolBuilder::spin_before_park).
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter { pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total } }
+    /// use std::time::Duration;
+    /// let counter = Counter::service(Counter { total: 0 }).spin_before_park(Duration::from_micros(200)).launch().wait()?;
+    /// assert_eq!(counter.bump(9).wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn spin_before_park(mut self, spin: Duration) -> Self {
+        self.settings.spin = spin;
         self
     }
 
@@ -421,6 +440,7 @@ fn validate(settings: &Settings) -> Result<(), BuildError> {
     if settings.stack_size.is_some_and(|bytes| bytes < MIN_STACK) {
         return Err(BuildError::bad("stack_size", "must be at least 65,536 bytes"));
     }
+    check_spin(settings.spin)?;
     check_name("name", &settings.name)
 }
 

@@ -26,6 +26,7 @@ use std::{
     rc::Rc,
     sync::{Arc, Weak, atomic::Ordering},
     task::{self, Poll},
+    time::Duration,
 };
 
 /// The whole life of a service, on its own thread. `launched` hears of the start.
@@ -48,7 +49,16 @@ pub(super) fn live<S: TaskSet, E>(settings: Settings, init: Init<S, E>, launched
                 panics: RefCell::default(),
             });
             launched(Ok(ServiceRef::new(inner.clone())));
-            Desk { inner, ground, crew: Crew::new(), held: None, on_panic: settings.on_panic, streak: 0 }.work();
+            Desk {
+                inner,
+                ground,
+                crew: Crew::new(),
+                held: None,
+                on_panic: settings.on_panic,
+                spin: settings.spin,
+                streak: 0,
+            }
+            .work();
         }
     }
     settings.on_thread_exit.iter().for_each(|handler| panics::quietly(|| handler()));
@@ -62,6 +72,8 @@ struct Desk<S: TaskSet> {
     /// The next call, which waits until it may have the state.
     held: Option<Shared<CallSlot<S>>>,
     on_panic: Option<PanicHandler>,
+    /// How long it looks on for more before it sleeps.
+    spin: Duration,
     /// How many calls it has run since it last slept, as far as that matters.
     streak: u32,
 }
@@ -117,7 +129,7 @@ impl<S: TaskSet> Desk<S> {
                     continue;
                 }
                 Step::Park => {
-                    if lingered || !parking.look_on(park::LINGER) {
+                    if lingered || !parking.look_on(self.spin) {
                         self.streak = 0;
                     }
                     parking.park_until(None);
@@ -256,7 +268,7 @@ impl<S: TaskSet> Desk<S> {
     /// Waits a moment for a plain call. Says whether there is one.
     fn wait_at_inbox(&self) -> bool {
         let Inner { inbox, hint, .. } = &*self.inner;
-        park::look_on(park::LINGER, || inbox.has_next() || hint.is_waiting() || !inbox.is_in_use());
+        park::look_on(self.spin, || inbox.has_next() || hint.is_waiting() || !inbox.is_in_use());
         inbox.has_next()
     }
 

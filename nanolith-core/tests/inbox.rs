@@ -1,0 +1,191 @@
+//! What holds while calls come and go without the lock: the same as with it.
+#![allow(missing_docs)] // a test is read from its names
+
+mod common;
+
+use common::{Any, AnyCalls, LONG, gate};
+use nanolith_core::{CallError, Concurrency, Handle, MaxQueue, OnFull, Pool, PoolBuilder, Priority, Service};
+use std::{
+    sync::{Arc, Mutex, mpsc},
+    time::{Duration, Instant},
+};
+
+/// Long enough for a test to do what it is about before the thread sleeps.
+const SPIN: Duration = Duration::from_millis(10);
+
+/// A pool whose runner takes from the inbox.
+fn hot(builder: PoolBuilder) -> (Pool, AnyCalls<Pool>) {
+    let pool = builder.spin_before_park(SPIN).build().expect("sound");
+    let calls = Any::on(pool.clone());
+    let until = Instant::now() + LONG;
+    while !format!("{pool:?}").contains("open: true") {
+        assert!(Instant::now() < until, "short tasks in a row open the inbox: {pool:?}");
+        for _ in 0..64 {
+            assert_eq!(calls.run(|| 1).wait().expect("it runs"), 1);
+        }
+    }
+    (pool, calls)
+}
+
+fn threads(number: usize) -> PoolBuilder {
+    Pool::builder().concurrency(Concurrency::Exact(number))
+}
+
+/// A service whose thread takes from the inbox.
+fn hot_service() -> Service<Any> {
+    let service = Any::service(0).spin_before_park(SPIN).launch().wait().expect("it starts");
+    (0..200).for_each(|_| {
+        service.calls().change(1).wait().expect("it runs");
+    });
+    service
+}
+
+/// A task that has begun and stands still until the test opens its gate.
+fn stuck(calls: &AnyCalls<Pool>) -> (mpsc::Sender<()>, Handle<Any, i64>) {
+    let (open, wait) = gate();
+    let (tell, begun) = mpsc::channel();
+    let job = calls
+        .run(move || {
+            let _ = tell.send(());
+            wait();
+            7
+        })
+        .submit();
+    begun.recv_timeout(LONG).expect("it begins");
+    (open, job)
+}
+
+/// Tasks that note their number when they run.
+struct Order(Arc<Mutex<Vec<i64>>>);
+
+impl Order {
+    fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    fn note(&self, calls: &AnyCalls<Pool>, number: i64, priority: Priority) -> Handle<Any, i64> {
+        let order = self.0.clone();
+        let note = move || {
+            order.lock().expect("sound").push(number);
+            number
+        };
+        calls.run(note).priority(priority).submit()
+    }
+
+    fn seen(&self) -> Vec<i64> {
+        self.0.lock().expect("sound").clone()
+    }
+}
+
+#[test]
+fn calls_beside_one_that_stands_still_go_on_with_the_free_slot() {
+    let (_pool, calls) = hot(threads(2));
+    let (open, job) = stuck(&calls);
+    let others: Vec<_> = (0..100).map(|n| calls.run(move || n).submit()).collect();
+    for (n, other) in (0..).zip(others) {
+        assert_eq!(other.wait_timeout(LONG).expect("the free slot runs it").expect("it runs"), n);
+    }
+    open.send(()).expect("it waits");
+    assert_eq!(job.wait().expect("it runs"), 7);
+}
+
+#[test]
+fn they_run_first_in_first_out_and_the_urgent_first_of_all() {
+    let (_pool, calls) = hot(threads(1));
+    let (open, job) = stuck(&calls);
+    let order = Order::new();
+    let mut jobs: Vec<_> = (1..=50).map(|n| order.note(&calls, n, Priority::Normal)).collect();
+    jobs.push(order.note(&calls, 0, Priority::Immediate));
+    jobs.extend((51..=60).map(|n| order.note(&calls, n, Priority::Normal)));
+    jobs.push(order.note(&calls, 61, Priority::Low));
+    open.send(()).expect("it waits");
+    jobs.into_iter().chain([job]).for_each(|job| assert!(job.wait().is_ok()));
+    assert_eq!(order.seen(), (0..=61).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_pause_holds_back_what_has_not_begun() {
+    let (pool, calls) = hot(threads(1));
+    let (open, job) = stuck(&calls);
+    let order = Order::new();
+    let jobs: Vec<_> = (0..20).map(|n| order.note(&calls, n, Priority::Normal)).collect();
+    pool.pause();
+    open.send(()).expect("it waits");
+    assert_eq!(job.wait().expect("it runs"), 7);
+    assert_eq!((pool.queue_len(), order.seen().len()), (20, 0));
+    pool.resume();
+    jobs.into_iter().for_each(|job| assert!(job.wait().is_ok()));
+    assert_eq!(order.seen(), (0..20).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_bound_holds_and_a_cancelled_call_frees_its_place() {
+    let (pool, calls) = hot(threads(1).max_queue(MaxQueue::Bounded(3)).on_full(OnFull::Reject));
+    let (open, job) = stuck(&calls);
+    let mut jobs: Vec<_> = (0..3).map(|n| calls.run(move || n).try_submit().expect("there is room")).collect();
+    assert!(calls.run(|| 9).try_submit().is_err_and(|refused| refused.is_full()));
+    assert_eq!((pool.queue_len(), pool.in_flight()), (3, 4));
+    let cancelled = jobs.remove(1);
+    cancelled.cancel();
+    assert!(matches!(cancelled.wait(), Err(CallError::Cancelled(_))));
+    jobs.push(calls.run(|| 9).try_submit().expect("a place came free"));
+    open.send(()).expect("it waits");
+    let ended: Vec<_> = jobs.into_iter().chain([job]).map(|job| job.wait().expect("it runs")).collect();
+    assert_eq!(ended, [0, 2, 9, 7]);
+}
+
+#[test]
+fn the_empty_moment_comes_when_all_have_ended() {
+    let (pool, calls) = hot(threads(2));
+    let before = pool.completed();
+    let jobs: Vec<_> = (0..2_000).map(|n| calls.run(move || n).submit()).collect();
+    pool.drained().wait();
+    assert!(jobs.iter().all(Handle::is_finished), "nothing was left when it drained");
+    assert_eq!((pool.completed() - before, pool.in_flight(), pool.queue_len()), (2_000, 0, 0));
+}
+
+#[test]
+fn shutdown_now_ends_what_has_not_begun() {
+    let (pool, calls) = hot(threads(1));
+    let (open, job) = stuck(&calls);
+    let jobs: Vec<_> = (0..100).map(|n| calls.run(move || n).submit()).collect();
+    assert_eq!(pool.shutdown_now(), 100);
+    assert!(jobs.into_iter().all(|job| matches!(job.wait(), Err(CallError::Cancelled(_)))));
+    open.send(()).expect("it waits");
+    assert_eq!(job.wait().expect("what runs finishes"), 7);
+}
+
+#[test]
+fn terminate_lets_the_callers_of_a_service_go_at_once() {
+    let service = hot_service();
+    let (open, wait) = gate();
+    let (tell, begun) = mpsc::channel();
+    let running = service
+        .calls()
+        .change_with(1, move |_| {
+            let _ = tell.send(());
+            wait();
+        })
+        .submit();
+    begun.recv_timeout(LONG).expect("it begins");
+    let queued = service.calls().change(1).submit();
+    let closing = service.terminate();
+    assert!(matches!(running.wait(), Err(CallError::Closed(_))), "its task still runs");
+    assert!(matches!(queued.wait(), Err(CallError::Closed(_))));
+    open.send(()).expect("it waits");
+    closing.wait().expect("it ends");
+}
+
+#[test]
+fn a_service_counts_each_call_once() {
+    let service = hot_service();
+    let jobs: Vec<_> = (0..3_000).map(|_| service.calls().change(1).submit()).collect();
+    jobs.into_iter().for_each(|job| assert!(job.wait().is_ok()));
+    assert_eq!(service.calls().look().wait().expect("it runs"), 3_200);
+    // A figure may lag a moment behind the answers.
+    let until = Instant::now() + LONG;
+    while service.info().completed != 3_201 {
+        assert!(Instant::now() < until, "{:?}", service.info());
+        std::thread::yield_now();
+    }
+}
