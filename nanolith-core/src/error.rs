@@ -359,13 +359,14 @@ impl At {
         self.0.caller.submitted
     }
 
-    /// How long the call waited before it ran: from its submission to its start, or to its end if it never ran.
+    /// How long the call waited before it ran: from its submission to its start, or to its end if it never ran. Among
+    /// short calls in a row, whose times are not taken one by one, it is true to a few milliseconds.
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.0.waited
     }
 
-    /// How long it ran, the time at which it was suspended included; zero if it never ran.
+    /// How long it ran, the time at which it was suspended included; zero if it never ran. As true as [`At::waited`].
     #[must_use]
     pub fn ran(&self) -> Duration {
         self.0.ran

@@ -43,7 +43,7 @@ impl Inner {
     fn serve_on(&self, done: &mut Done) {
         while !self.hint.is_for_lanes() {
             match self.inbox.pop() {
-                Some(Work::Call(call)) => match call.try_run(done.began) {
+                Some(Work::Call(call)) => match call.try_run(done.began.max(clock::recent())) {
                     Err(claimed) if !claimed.was_overtaken() => self.settle(&*claimed),
                     _ => {
                         done.calls += 1;

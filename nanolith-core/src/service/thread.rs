@@ -230,7 +230,7 @@ impl<S: TaskSet> Desk<S> {
             match inbox.pop() {
                 Some(call) => {
                     if let Some((input, [second, third])) = Slot::begin_shared(&call) {
-                        self.run_here([call, second, third], input, began);
+                        self.run_here([call, second, third], input, began.max(clock::recent()));
                         done += 1;
                         if done % GRAIN == 0 {
                             began = clock::now();

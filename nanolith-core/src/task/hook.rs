@@ -41,7 +41,7 @@ impl CallInfo {
         self.priority
     }
 
-    /// How long the call waited before it ran.
+    /// How long the call waited before it ran: see [`At::waited`](crate::At::waited).
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.waited
