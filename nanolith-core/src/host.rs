@@ -145,9 +145,15 @@ pub(crate) trait Runnable: Counted + Send + Sync {
 /// How calls of one type are run, by one of their owners.
 #[derive(Clone, Copy)]
 pub(crate) struct Runs {
-    pub(crate) claimed: fn(Shared<dyn Runnable>, Option<Arc<dyn Host>>, u64) -> Ran,
-    pub(crate) queued: fn(Shared<dyn Runnable>, u64) -> Result<Ran, Shared<dyn Runnable>>,
+    pub(crate) claimed: RunClaimed,
+    pub(crate) queued: RunQueued,
 }
+
+/// For a claimed call, which starts at that moment on the thread of that host, or of its own.
+pub(crate) type RunClaimed = fn(Shared<dyn Runnable>, Option<Arc<dyn Host>>, u64) -> Ran;
+
+/// For one that is claimed by this; gives it back if somebody was first.
+pub(crate) type RunQueued = fn(Shared<dyn Runnable>, u64) -> Result<Ran, Shared<dyn Runnable>>;
 
 impl Shared<dyn Runnable> {
     /// Runs a claimed call, which starts `now`. `host` is whose the thread is not, and runs it all the same.

@@ -108,6 +108,7 @@ pub(super) fn allocate(layout: Layout) -> NonNull<u8> {
     NonNull::new(memory).unwrap_or_else(|| alloc::handle_alloc_error(layout))
 }
 
+#[allow(clippy::needless_pass_by_value)] // it is gone
 fn free(block: Block, width: usize) {
     // SAFETY: every block of this width came from `allocate` with this layout, and this one is nobody's.
     unsafe { alloc::dealloc(block.0.as_ptr(), layout_of(width)) }
@@ -156,7 +157,7 @@ impl Local {
         let mut depot = depot(width);
         let empty = depot.empty.pop().unwrap_or_else(|| Vec::with_capacity(ROUND));
         let full = mem::replace(&mut self.front, empty);
-        if full.len() > 0 && depot.full.len() < KEPT {
+        if !full.is_empty() && depot.full.len() < KEPT {
             return depot.full.push(full);
         }
         drop(depot);
