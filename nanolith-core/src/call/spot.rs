@@ -75,7 +75,7 @@ impl<T: Counted> Shown<'_, T> {
         let call = self.call.take()?;
         let (here, gone) = (call.pointer().as_ptr(), ptr::null_mut());
         // ORDERING: Acquire, pairs with the Release in `call`.
-        while self.spot.at.compare_exchange_weak(here, gone, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        while self.spot.at.compare_exchange(here, gone, Ordering::Acquire, Ordering::Relaxed).is_err() {
             yield_now(); // somebody becomes an owner
         }
         Some(call)

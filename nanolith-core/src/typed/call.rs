@@ -411,7 +411,8 @@ fn prepare<S: TaskSet, E: Executor<S> + ?Sized, T>(
     let limit = terms.timeout.and_then(|limit| Instant::now().checked_add(limit));
     let deadline = limit.into_iter().chain(terms.deadline).min();
     let caller = Caller { task: S::info(&task), submitted: terms.submitted };
-    let (place, shared) = (Space::new(), executor.shared());
+    let shared = executor.shared();
+    let place = Space::new();
     let (job, slot) = Job::with_owner(place, task, shared, Meta::new(caller, terms.priority, deadline));
     let host = executor.host();
     if let Some(deadline) = deadline {

@@ -288,10 +288,10 @@ impl<S: TaskSet, T> Handle<S, T> {
 
     /// The outcome, if it is there, or comes in a moment, or comes of running the call here and now.
     #[inline(always)]
-    fn ready_soon(&mut self) -> Option<Result<T, CallError>> {
+    fn ready_soon(&mut self, deadline: Option<Instant>) -> Option<Result<T, CallError>> {
         if !self.slot.is_over() {
             match place::host_id() {
-                None => park::look_on_after(self.rest(), park::BRIEF, || self.slot.is_over()),
+                None => self.look_on(deadline),
                 here if here == self.host => CallSlot::overtake_here(&self.slot, here),
                 // A thread of ours has something to lend while it waits.
                 Some(_) => {}
@@ -306,6 +306,12 @@ impl<S: TaskSet, T> Handle<S, T> {
         (self.slot.meta.age() / 8).min(park::REST)
     }
 
+    /// Looks on for the outcome for as long as that is cheaper than a sleep, and `deadline` leaves.
+    fn look_on(&self, deadline: Option<Instant>) {
+        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        park::look_on_after(self.rest().min(left), park::BRIEF.min(left), || self.slot.is_over());
+    }
+
     /// The same for one who does not block: a glance, on threads that are not ours.
     fn ready_at_a_glance(&mut self) -> Option<Result<T, CallError>> {
         if place::host_id().is_some() || place::is_waiting() {
@@ -317,7 +323,7 @@ impl<S: TaskSet, T> Handle<S, T> {
 
     #[inline(always)]
     fn block_until(&mut self, deadline: Option<Instant>) -> Option<Result<T, CallError>> {
-        if let Some(outcome) = self.ready_soon() {
+        if let Some(outcome) = self.ready_soon(deadline) {
             return Some(outcome);
         }
         let target = self.target();
