@@ -11,23 +11,42 @@ use std::{
 
 /// What a change must pass. The tests first: their answer is the one waited for. Miri, the sanitizer and the soak are
 /// apart: they need a nightly toolchain, or time.
-const STEPS: &[&str] = &["test", "fmt", "clippy", "doc", "ui", "features", "tree", "deny", "examples", "loom"];
+const STEPS: &[&str] =
+    &["test", "fmt", "clippy", "doc", "ui", "features", "tree", "deny", "examples", "instructions", "loom"];
+
+/// How a step ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Passed,
+    /// It cannot be had on this machine.
+    Skipped,
+    Failed,
+}
+
+struct Ran {
+    name: &'static str,
+    took: Duration,
+    ending: Ending,
+}
 
 pub(crate) fn run() -> Outcome {
-    let mut passed = Vec::new();
+    let mut ran = Vec::new();
     for name in STEPS {
         println!("\n=== {name} ===");
         let start = Instant::now();
         let outcome = step(name);
         let took = start.elapsed();
-        if let Err(failure) = outcome {
-            print!("{}", summary(&passed, Some((name, took))));
-            return Err(again(name, &failure));
+        ran.push(Ran { name, took, ending: ending(&outcome) });
+        match outcome {
+            Ok(()) => println!("=== {name} passed in {} ===", seconds(took)),
+            Err(Failure::NotHere(why)) => println!("=== {name} skipped: {why} ==="),
+            Err(failure) => {
+                print!("{}", summary(&ran));
+                return Err(again(name, &failure));
+            }
         }
-        println!("=== {name} passed in {} ===", seconds(took));
-        passed.push((*name, took));
     }
-    print!("{}", summary(&passed, None));
+    print!("{}", summary(&ran));
     Ok(())
 }
 
@@ -36,21 +55,36 @@ fn step(name: &str) -> Outcome {
     (command.run)()
 }
 
+fn ending(outcome: &Outcome) -> Ending {
+    match outcome {
+        Ok(()) => Ending::Passed,
+        Err(Failure::NotHere(_)) => Ending::Skipped,
+        Err(_) => Ending::Failed,
+    }
+}
+
 /// The failure, and how to see it again without the steps before it.
 fn again(name: &str, failure: &Failure) -> Failure {
     Failure::Rule(format!("{name} failed: {failure}\nrepeat it with: cargo xtask {name}"))
 }
 
 /// A line for each step that ran, and a closing line in the form of a test runner's.
-fn summary(passed: &[(&str, Duration)], failed: Option<(&str, Duration)>) -> String {
+fn summary(ran: &[Ran]) -> String {
     let mut text = String::from("\n");
-    for (name, took) in passed {
-        let _ = writeln!(text, "  {name:<9} {:>8}", seconds(*took));
+    for Ran { name, took, ending } in ran {
+        let note = match ending {
+            Ending::Passed => "",
+            Ending::Skipped => "  skipped",
+            Ending::Failed => "  FAILED",
+        };
+        let _ = writeln!(text, "  {name:<12} {:>8}{note}", seconds(*took));
     }
-    if let Some((name, took)) = failed {
-        let _ = writeln!(text, "  {name:<9} {:>8}  FAILED", seconds(took));
-    }
-    let _ = writeln!(text, "steps: {} passed, {} failed", passed.len(), usize::from(failed.is_some()));
+    let count = |ending| ran.iter().filter(|step| step.ending == ending).count();
+    let _ = write!(text, "steps: {} passed, {} failed", count(Ending::Passed), count(Ending::Failed));
+    let _ = match count(Ending::Skipped) {
+        0 => writeln!(text),
+        skipped => writeln!(text, ", {skipped} skipped"),
+    };
     text
 }
 
@@ -78,9 +112,20 @@ mod tests {
 
     #[test]
     fn the_summary_counts_what_passed_and_names_what_failed() {
-        let took = Duration::from_millis(1500);
-        let text = summary(&[("test", took), ("fmt", took)], Some(("doc", took)));
-        assert!(text.contains("doc          1.5 s  FAILED"), "{text}");
+        let text = summary(&[ran("test", Ending::Passed), ran("fmt", Ending::Passed), ran("doc", Ending::Failed)]);
+        assert!(text.contains("doc             1.5 s  FAILED"), "{text}");
         assert!(text.ends_with("steps: 2 passed, 1 failed\n"), "{text}");
+    }
+
+    #[test]
+    fn what_this_machine_cannot_do_is_skipped_and_said() {
+        assert!(ending(&Err(Failure::NotHere("no valgrind".into()))) == Ending::Skipped);
+        let text = summary(&[ran("test", Ending::Passed), ran("instructions", Ending::Skipped)]);
+        assert!(text.contains("instructions    1.5 s  skipped"), "{text}");
+        assert!(text.ends_with("steps: 1 passed, 0 failed, 1 skipped\n"), "{text}");
+    }
+
+    fn ran(name: &'static str, ending: Ending) -> Ran {
+        Ran { name, took: Duration::from_millis(1500), ending }
     }
 }

@@ -1,7 +1,7 @@
 //! The table of commands, and each of them in words of cargo.
 
 use crate::{
-    ci,
+    ci, instructions,
     shell::{Failure, Outcome, cargo, has, need, nightly_cargo},
 };
 use std::{collections::BTreeSet, env};
@@ -36,6 +36,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("tree", "a user's default build stays under 30 crates", tree),
     Command::new("deny", "licences, bans and sources of all dependencies", deny),
     Command::new("examples", "the programs on small input", examples),
+    Command::new("instructions", "what a call costs, in instructions, within bounds (valgrind)", instructions::run),
     Command::new("loom", "the slot's protocol under loom, every schedule within its bounds", loom),
     Command::new("miri", "the lower floors under miri (nightly, with miri and rust-src)", miri),
     Command::new("tsan", "nanolith-core's tests under ThreadSanitizer (nightly, with rust-src)", tsan),
@@ -47,7 +48,7 @@ pub(crate) const COMMANDS: &[Command] = &[
 const LIBRARIES: &str = "-p nanolith -p nanolith-core -p nanolith-macros";
 
 /// Packages whose dependencies and running time a plain test run does without.
-const ASIDE: &str = "--exclude nanolith-bench --exclude nanolith-ui-tests";
+const ASIDE: &str = "--exclude nanolith-bench --exclude nanolith-instructions --exclude nanolith-ui-tests";
 
 /// A user's default build has fewer crates than this.
 const MAX_CRATES: usize = 30;

@@ -1,10 +1,14 @@
 //! `cargo xtask COMMAND`: everything that CI does, as commands that a person runs too. Without a command it lists them.
 //!
-//! [`commands`] is the table: what each does in words of cargo. [`ci`] runs those that a change must pass. [`shell`]
-//! starts programs and says what became of them.
+//! [`commands`] is the table: what each does in words of cargo. [`ci`] runs those that a change must pass. [`instructions`]
+//! counts what a call costs, by what [`callgrind`] wrote. [`shell`] starts programs and says what became of them.
 
 mod ci;
 mod commands;
+
+mod callgrind;
+mod instructions;
+
 mod shell;
 
 use commands::{COMMANDS, Command};
@@ -43,7 +47,7 @@ fn misused(what: &str) -> ExitCode {
 fn help() -> String {
     let mut text = String::from("cargo xtask COMMAND\n\n");
     for Command { name, about, .. } in COMMANDS {
-        text += &format!("  {name:<9} {about}\n");
+        text += &format!("  {name:<12} {about}\n");
     }
     text
 }

@@ -20,6 +20,8 @@ pub(crate) enum Failure {
     NotRun { line: String, source: io::Error },
     /// Everything ran, and what it told breaks a rule of the project.
     Rule(String),
+    /// This machine lacks what is needed, and that is not for a command to install.
+    NotHere(String),
 }
 
 impl fmt::Display for Failure {
@@ -27,7 +29,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Refused { line, status } => write!(f, "`{line}` ended with {status}"),
             Self::NotRun { line, source } => write!(f, "`{line}` did not run: {source}"),
-            Self::Rule(rule) => f.write_str(rule),
+            Self::Rule(text) | Self::NotHere(text) => f.write_str(text),
         }
     }
 }
@@ -51,11 +53,23 @@ pub(crate) fn nightly_cargo(words: &str) -> Program {
     Program::new("rustup".into(), "rustup", &format!("run nightly cargo {words}"))
 }
 
+/// Any other program, with words that are split at spaces.
+pub(crate) fn program(name: &str, words: &str) -> Program {
+    Program::new(name.into(), name, words)
+}
+
 impl Program {
     fn new(name: OsString, shown: &str, words: &str) -> Self {
         let mut command = Command::new(&name);
         command.args(words.split_whitespace()).current_dir(root());
         Self { name, shown: format!("{shown} {words}"), vars: String::new(), command }
+    }
+
+    /// One more word, which may have spaces in it.
+    pub(crate) fn word(mut self, word: &str) -> Self {
+        self.shown += &format!(" {word}");
+        self.command.arg(word);
+        self
     }
 
     /// Sets a variable of the environment, in place of what the caller's shell holds.
@@ -67,8 +81,7 @@ impl Program {
 
     /// A target directory below the usual one, so that other compiler flags do not throw out what is built there.
     pub(crate) fn target(self, below: &str) -> Self {
-        let usual = env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-        self.var("CARGO_TARGET_DIR", &usual.join(below).display().to_string())
+        self.var("CARGO_TARGET_DIR", &target_dir().join(below).display().to_string())
     }
 
     /// Runs it with this program's own input and output.
@@ -119,6 +132,11 @@ pub(crate) fn need(subcommand: &str) -> Outcome {
         return Ok(());
     }
     cargo(&format!("install --locked --debug cargo-{subcommand}")).run()
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_dir() -> PathBuf {
+    root().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
 /// The workspace's root. Where cargo says this package is, else where it was built.

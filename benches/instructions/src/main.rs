@@ -9,7 +9,7 @@
 //! that way, since a task that happens to look short would change the count.
 //!
 //! The caller's side is what is spent within `submit_to_service` and its like. The executor's side is all that its thread
-//! does from the mark at the end of [`Sums::hold`] to an `end_of_..` task.
+//! does from one mark, at the end of [`Sums::hold`], to the next, in [`Sums::end`].
 
 use nanolith::{Concurrency, Handle, Pool, ServiceRef, prelude::*};
 use std::{
@@ -60,7 +60,7 @@ fn call_service(service: &OnService) -> Result<(), CallError> {
     for n in 0..CALLS {
         handles.push(submit_to_service(service, n));
     }
-    let end = service.end_of_service_calls().submit();
+    let end = service.end(end_of_service_calls).submit();
     gate.open();
     await_end(end)?;
     for handle in handles {
@@ -75,7 +75,7 @@ fn tell(service: &OnService) -> Result<(), CallError> {
     for n in 0..CALLS {
         tell_service(service, n);
     }
-    let end = service.end_of_tells().submit();
+    let end = service.end(end_of_tells).submit();
     gate.open();
     await_end(end)?;
     end_of_round();
@@ -90,7 +90,7 @@ fn call_pool(pool: &OnPool) -> Result<(), CallError> {
     for n in 0..CALLS {
         handles.push(submit_to_pool(pool, n));
     }
-    let end = pool.end_of_pool_calls().submit();
+    let end = pool.end(end_of_pool_calls).submit();
     gate.open();
     await_end(end)?;
     for (n, handle) in (0..).zip(handles) {
@@ -153,10 +153,33 @@ fn take_from_pool(handle: Handle<Sums, u64>) -> Result<u64, CallError> {
     handle.wait()
 }
 
-/// A mark: the caller's side of a round is complete.
+// ----- marks, of which each has its own number, so that none is taken for another
+
+/// From here on the executor's thread runs calls.
+#[inline(never)]
+fn end_of_hold() {
+    black_box(1);
+}
+
+#[inline(never)]
+fn end_of_service_calls() {
+    black_box(2);
+}
+
+#[inline(never)]
+fn end_of_tells() {
+    black_box(3);
+}
+
+#[inline(never)]
+fn end_of_pool_calls() {
+    black_box(4);
+}
+
+/// The caller's side is complete.
 #[inline(never)]
 fn end_of_round() {
-    black_box(());
+    black_box(5);
 }
 
 // ----- the executor's side
@@ -173,47 +196,31 @@ impl Sums {
     }
 
     #[inline(never)]
-    pub fn mix(n: u64) -> u64 {
+    pub(crate) fn mix(n: u64) -> u64 {
         black_box(n.rotate_left(7) ^ n)
     }
 
     #[inline(never)]
-    pub fn add(&mut self, n: u64) -> u64 {
+    pub(crate) fn add(&mut self, n: u64) -> u64 {
         self.total = self.total.wrapping_add(n);
         self.total
     }
 
     /// Keeps the executor's thread until the gate is opened.
-    pub fn hold(gate: Arc<Gate>) {
+    pub(crate) fn hold(gate: Arc<Gate>) {
         gate.stand();
         end_of_hold();
     }
 
-    #[inline(never)]
-    pub fn end_of_service_calls() {
-        black_box(1);
+    /// Comes after all calls of a round.
+    pub(crate) fn end(mark: fn()) {
+        mark();
     }
-
-    #[inline(never)]
-    pub fn end_of_tells() {
-        black_box(2);
-    }
-
-    #[inline(never)]
-    pub fn end_of_pool_calls() {
-        black_box(3);
-    }
-}
-
-/// A mark: from here on the executor's thread runs calls.
-#[inline(never)]
-fn end_of_hold() {
-    black_box(4);
 }
 
 /// Where a task stands until somebody lets it go on.
 #[derive(Default)]
-pub struct Gate {
+pub(crate) struct Gate {
     held: AtomicBool,
     open: AtomicBool,
 }

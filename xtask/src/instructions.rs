@@ -1,0 +1,223 @@
+//! `cargo xtask instructions`: what a call costs each side, in instructions, held against bounds. Unlike a time, that is
+//! the same on a busy machine and on an idle one, and small changes show.
+//!
+//! The program that is counted is `benches/instructions`, which says how a round goes and why it is always the same.
+
+use crate::{
+    callgrind::Part,
+    shell::{Failure, Outcome, cargo, program, target_dir},
+};
+use std::{fmt::Write as _, fs, io, path::Path};
+
+/// One thing that is counted.
+struct Count {
+    what: &'static str,
+    side: Side,
+    /// So many instructions a call are not too many.
+    bound: u64,
+}
+
+/// Whose instructions are counted.
+enum Side {
+    /// The caller's: those within this function.
+    Caller(&'static str),
+    /// All of the executor's thread, for calls of `task`, up to this mark. What holds the thread before and ends the round
+    /// after is one call more among hundreds.
+    Executor { task: &'static str, mark: &'static str },
+}
+
+/// The mark at which the caller's side of a round is complete.
+const END_OF_ROUND: &str = "end_of_round";
+
+/// The bounds are what was counted on x86-64 with Rust 1.95 and glibc 2.36, and 15 per cent, rounded up to fives. Within
+/// five runs the counts differed by less than 0.5 per cent. A change that costs more, and is worth it, raises its bound;
+/// one that saves much lowers it.
+const COUNTS: &[Count] = &[
+    Count { what: "submit to a service", side: Side::Caller("submit_to_service"), bound: 345 },
+    Count { what: "take from a service", side: Side::Caller("take_from_service"), bound: 180 },
+    Count { what: "tell a service", side: Side::Caller("tell_service"), bound: 415 },
+    Count {
+        what: "run a submitted call on a service",
+        side: Side::Executor { task: "add", mark: "end_of_service_calls" },
+        bound: 645,
+    },
+    Count {
+        what: "run a told call on a service",
+        side: Side::Executor { task: "add", mark: "end_of_tells" },
+        bound: 805,
+    },
+    Count { what: "submit to a locked pool", side: Side::Caller("submit_to_pool"), bound: 945 },
+    Count { what: "take from a pool", side: Side::Caller("take_from_pool"), bound: 180 },
+    Count {
+        what: "run a call on a locked pool",
+        side: Side::Executor { task: "mix", mark: "end_of_pool_calls" },
+        bound: 1_585,
+    },
+];
+
+pub(crate) fn run() -> Outcome {
+    can_count()?;
+    let counted = count()?;
+    print!("{}", table(&counted));
+    verdict(&counted)
+}
+
+/// Whether the instructions that the bounds are about can be counted here.
+fn can_count() -> Outcome {
+    if !cfg!(target_arch = "x86_64") {
+        return Err(Failure::NotHere("the bounds are those of x86-64".into()));
+    }
+    if !program("valgrind", "--version").succeeds() {
+        let how = "apt-get install valgrind, dnf install valgrind or the like";
+        return Err(Failure::NotHere(format!("valgrind is not installed: {how}")));
+    }
+    Ok(())
+}
+
+/// A thing that was counted; `None`: there was nothing to count.
+struct Counted {
+    count: &'static Count,
+    each: Option<f64>,
+}
+
+impl Counted {
+    fn is_ok(&self) -> bool {
+        self.each.is_some_and(|each| each <= self.count.bound as f64)
+    }
+}
+
+/// Threads apart and in fair turns, since each is one side of the call; a part at each mark; no abbreviations.
+const CALLGRIND: &str = "-q --tool=callgrind --separate-threads=yes --fair-sched=try \
+    --dump-before=nanolith_instructions::end_of_* --compress-strings=no --compress-pos=no";
+
+/// Builds the program, runs it under callgrind, and reads what that wrote.
+fn count() -> Result<Vec<Counted>, Failure> {
+    cargo("build --release -p nanolith-instructions").run()?;
+    let written = target_dir().join("instructions");
+    empty(&written).map_err(|source| unreadable(&written, &source))?;
+    program("valgrind", CALLGRIND)
+        .word(&format!("--callgrind-out-file={}", written.join("part").display()))
+        .word(&target_dir().join("release/nanolith-instructions").display().to_string())
+        .run()?;
+    let parts = parts(&written).map_err(|source| unreadable(&written, &source))?;
+    Ok(COUNTS.iter().map(|count| Counted { count, each: least(&count.side, &parts) }).collect())
+}
+
+/// Makes the directory anew.
+fn empty(directory: &Path) -> io::Result<()> {
+    if directory.exists() {
+        fs::remove_dir_all(directory)?;
+    }
+    fs::create_dir_all(directory)
+}
+
+fn parts(directory: &Path) -> io::Result<Vec<Part>> {
+    fs::read_dir(directory)?.map(|entry| Ok(Part::parse(&fs::read_to_string(entry?.path())?))).collect()
+}
+
+fn unreadable(path: &Path, source: &io::Error) -> Failure {
+    Failure::Rule(format!("{}: {source}", path.display()))
+}
+
+/// The least of all rounds, a call: the first ones also fill what keeps memory.
+fn least(side: &Side, parts: &[Part]) -> Option<f64> {
+    parts.iter().filter_map(|part| side.each(part)).min_by(f64::total_cmp)
+}
+
+impl Side {
+    /// Instructions a call in this part, if it is one of those that tell.
+    fn each(&self, part: &Part) -> Option<f64> {
+        match self {
+            Self::Caller(function) => {
+                let spent = part.spent_in(function).filter(|_| part.ends_at(END_OF_ROUND))?;
+                Some(spent.instructions as f64 / spent.calls as f64)
+            }
+            Self::Executor { task, mark } => {
+                let spent = part.spent_in(task).filter(|_| part.ends_at(mark))?;
+                Some(part.total as f64 / spent.calls as f64)
+            }
+        }
+    }
+}
+
+fn table(counted: &[Counted]) -> String {
+    let mut text = format!("\n{:<34} {:>19} {:>6}\n", "what", "instructions a call", "bound");
+    for row in counted {
+        let each = row.each.map_or_else(|| "none counted".into(), |each| format!("{each:.1}"));
+        let ok = if row.is_ok() { "ok" } else { "over" };
+        let _ = writeln!(text, "{:<34} {each:>19} {:>6}  {ok}", row.count.what, row.count.bound);
+    }
+    text
+}
+
+/// Every count has to be there, and within its bound.
+fn verdict(counted: &[Counted]) -> Outcome {
+    let over: Vec<_> = counted.iter().filter(|row| !row.is_ok()).map(complaint).collect();
+    if over.is_empty() { Ok(()) } else { Err(Failure::Rule(over.join("\n"))) }
+}
+
+fn complaint(row: &Counted) -> String {
+    let Count { what, bound, .. } = row.count;
+    match row.each {
+        Some(each) => format!("to {what} takes {each:.1} instructions, more than {bound}"),
+        None => format!("to {what}: nothing was counted, as if its functions or marks were called otherwise by now"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUBMIT: Count = Count { what: "submit", side: Side::Caller("submit"), bound: 100 };
+    const RUN: Count = Count { what: "run", side: Side::Executor { task: "add", mark: "end_of_calls" }, bound: 100 };
+
+    fn part(mark: &str, function: &str, instructions: u64) -> Part {
+        let head = format!("desc: Trigger: --dump-before=counted::{mark}\nsummary: {}\n", 2 * instructions);
+        Part::parse(&format!("{head}cfn=counted::{function}\ncalls=10 1\n1 {instructions}\n"))
+    }
+
+    fn rows(each: [Option<f64>; 2]) -> [Counted; 2] {
+        [Counted { count: &SUBMIT, each: each[0] }, Counted { count: &RUN, each: each[1] }]
+    }
+
+    #[test]
+    fn the_least_round_counts() {
+        let parts = [("end_of_round", 990), ("end_of_round", 900), ("end_of_round", 910), ("elsewhere", 10)]
+            .map(|(mark, instructions)| part(mark, "submit", instructions));
+        assert_eq!(least(&SUBMIT.side, &parts), Some(90.0));
+    }
+
+    #[test]
+    fn the_executors_side_is_all_that_its_thread_does() {
+        let parts = [part("end_of_calls", "add", 300), part("end_of_hold", "add", 10)];
+        assert_eq!(least(&RUN.side, &parts), Some(60.0));
+        assert_eq!(least(&SUBMIT.side, &parts), None);
+    }
+
+    #[test]
+    fn what_is_within_its_bound_passes() {
+        let counted = rows([Some(100.0), Some(0.5)]);
+        assert!(verdict(&counted).is_ok());
+        assert!(!table(&counted).contains("over"), "{}", table(&counted));
+    }
+
+    #[test]
+    fn each_that_is_over_its_bound_is_named() {
+        let counted = rows([Some(99.0), Some(100.1)]);
+        let text = verdict(&counted).expect_err("one is over").to_string();
+        assert_eq!(text, "to run takes 100.1 instructions, more than 100");
+        assert_eq!(table(&counted).lines().filter(|line| line.ends_with("  over")).count(), 1);
+    }
+
+    #[test]
+    fn what_was_not_counted_does_not_pass() {
+        let text = verdict(&rows([None, Some(1.0)])).expect_err("one is missing").to_string();
+        assert!(text.starts_with("to submit: nothing was counted"), "{text}");
+    }
+
+    #[test]
+    fn no_two_counts_share_a_name() {
+        let names: std::collections::BTreeSet<_> = COUNTS.iter().map(|count| count.what).collect();
+        assert_eq!(names.len(), COUNTS.len());
+    }
+}
