@@ -46,6 +46,9 @@ pub struct Handle<S: TaskSet, T> {
     counted: bool,
 }
 
+/// Whether a call was submitted just now shows no better than this: the time of its submission may be a near one.
+const LATELY: Duration = Duration::from_micros(16);
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OnDrop {
     Detach,
@@ -303,7 +306,8 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// How long to leave a call alone that is waited for: an eighth of what it has waited itself. One that was submitted long
     /// ago is one of many, and more of them will be over by then.
     fn rest(&self) -> Duration {
-        (self.slot.meta.age() / 8).min(park::REST)
+        let age = self.slot.meta.age();
+        if age > LATELY { (age / 8).min(park::REST) } else { Duration::ZERO }
     }
 
     /// Looks on for the outcome for as long as that is cheaper than a sleep, and `deadline` leaves.
