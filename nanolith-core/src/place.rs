@@ -243,10 +243,13 @@ pub(crate) fn pending_over(counted: &mut bool) {
 }
 
 /// A task is over: what its pending handles lent is taken back.
+#[inline]
 pub(crate) fn settle_polls() {
     let _ = THREAD.try_with(|thread| {
-        thread.pending.set(0);
-        settle(thread);
+        // Where no handle is pending, nothing is lent.
+        if thread.pending.replace(0) > 0 {
+            settle(thread);
+        }
     });
 }
 

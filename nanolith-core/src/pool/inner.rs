@@ -36,6 +36,8 @@ pub(super) struct Inner {
     pub(super) hint: Hint,
     /// How many calls have come and gone without the lock.
     pub(super) served: AtomicU64,
+    /// Runners that wait at an empty inbox, and count as active and in flight: a figure tells how many do not.
+    pub(super) resting: AtomicUsize,
     /// `None` only while the pool is being built.
     pub(super) rayon: Mutex<Option<Arc<rayon::ThreadPool>>>,
     /// How deep the stack of a rayon thread is at a job on its main loop, in bytes.
@@ -55,6 +57,7 @@ impl Inner {
             inbox,
             hint: Hint::default(),
             served: AtomicU64::new(0),
+            resting: AtomicUsize::new(0),
             rayon: Mutex::new(None),
             main_loop: AtomicUsize::new(0),
             spares: Spares::new(config.max_spares),
@@ -106,6 +109,20 @@ impl Inner {
         let found = look(core.front.exact());
         self.release(core, Wakes::default());
         found
+    }
+
+    /// Runners at a task.
+    pub(super) fn active(&self) -> usize {
+        let active = self.lock().active;
+        // ORDERING: Relaxed, a figure.
+        active.saturating_sub(self.resting.load(Ordering::Relaxed))
+    }
+
+    /// Calls that were accepted and are not over.
+    pub(super) fn in_flight(&self) -> usize {
+        let in_flight = self.exact(Queue::in_flight);
+        // ORDERING: Relaxed, a figure.
+        in_flight.saturating_sub(self.resting.load(Ordering::Relaxed))
     }
 
     /// Calls that were begun and are over.

@@ -182,27 +182,27 @@ impl Pool {
     /// Tasks that run now. A task that waits, or whose future is pending, does not count.
     #[must_use]
     pub fn active(&self) -> usize {
-        self.inner().lock().active
+        self.inner().active()
     }
 
     /// Tasks that could start now.
     #[must_use]
     pub fn idle(&self) -> usize {
-        let core = self.inner().lock();
-        core.limit.saturating_sub(core.active)
+        let active = self.inner().active();
+        self.inner().lock().limit.saturating_sub(active)
     }
 
     /// Whether as many tasks run as may.
     #[must_use]
     pub fn maxed(&self) -> bool {
-        let core = self.inner().lock();
-        core.active >= core.limit
+        let active = self.inner().active();
+        active >= self.inner().lock().limit
     }
 
     /// Calls that were accepted and are not over: queued, running and suspended.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.inner().exact(Queue::in_flight)
+        self.inner().in_flight()
     }
 
     /// Calls that were begun and are over.

@@ -2,7 +2,7 @@
 
 use super::{core::Work, inner::Inner};
 use crate::{clock, host::Runnable, panics, park, place, pulse::Pulse, queue::Wakes};
-use std::sync::atomic::Ordering;
+use std::{cell::Cell, sync::atomic::Ordering};
 
 /// How often a runner sees to what others rest on: figures, and whether one more is wanted.
 const ROUND: u64 = 32;
@@ -12,6 +12,9 @@ const GRAIN: u64 = 8;
 
 /// Tells more of the pace than the next look would. Nanoseconds.
 const LONG: u64 = 20_000;
+
+/// One who has looked so often for a call is idle.
+const IDLE: u32 = 16;
 
 /// So many calls in the inbox are worth a look whether one more runner helps.
 const BACKLOG: usize = 128;
@@ -85,7 +88,18 @@ impl Inner {
 
     /// Waits a moment for a call. Says whether there is one.
     fn wait_at_inbox(&self) -> bool {
-        park::look_on(self.config.spin, || self.inbox.has_next() || self.hint.is_waiting() || !self.inbox.is_in_use());
+        let looks = Cell::new(0_u32);
+        park::look_on(self.config.spin, || {
+            looks.set(looks.get() + 1);
+            if looks.get() == IDLE {
+                // ORDERING: Relaxed, and so below: a figure.
+                self.resting.fetch_add(1, Ordering::Relaxed);
+            }
+            self.inbox.has_next() || self.hint.is_waiting() || !self.inbox.is_in_use()
+        });
+        if looks.get() >= IDLE {
+            self.resting.fetch_sub(1, Ordering::Relaxed);
+        }
         self.inbox.has_next()
     }
 

@@ -290,10 +290,15 @@ impl<S: TaskSet> Desk<S> {
     }
 
     /// Shows panics to the exception handler, which says how to go on.
+    #[inline]
     fn hear_panics(&mut self) {
-        if self.ground.panics.borrow().is_empty() {
-            return;
+        if !self.ground.panics.borrow().is_empty() {
+            self.show_panics();
         }
+    }
+
+    #[cold]
+    fn show_panics(&mut self) {
         let panics = std::mem::take(&mut *self.ground.panics.borrow_mut());
         for error in panics {
             let Some(on_panic) = &mut self.on_panic else { continue };
