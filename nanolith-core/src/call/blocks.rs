@@ -108,7 +108,7 @@ pub(super) fn allocate(layout: Layout) -> NonNull<u8> {
     NonNull::new(memory).unwrap_or_else(|| alloc::handle_alloc_error(layout))
 }
 
-#[allow(clippy::needless_pass_by_value)] // it is gone
+#[allow(clippy::needless_pass_by_value)] // nobody has a block that was freed
 fn free(block: Block, width: usize) {
     // SAFETY: every block of this width came from `allocate` with this layout, and this one is nobody's.
     unsafe { alloc::dealloc(block.0.as_ptr(), layout_of(width)) }

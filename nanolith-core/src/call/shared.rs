@@ -47,12 +47,13 @@ unsafe impl<T: ?Sized + Counted + Send + Sync> Send for Shared<T> {}
 // SAFETY: as above.
 unsafe impl<T: ?Sized + Counted + Send + Sync> Sync for Shared<T> {}
 
-/// Memory for a slot that is made next: so it is made in place.
+/// Memory for a slot that is made next: so it is made in place. Where it is not, the memory is lost.
 pub(crate) struct Space<T>(NonNull<T>);
 
 impl<T: Counted> Space<T> {
     #[inline(always)]
     pub(crate) fn new() -> Self {
+        const { assert!(size_of::<T>() > 0, "what counts its owners has a size") };
         let layout = Layout::new::<T>();
         Self(if KEPT { blocks::take(layout).cast() } else { blocks::allocate(layout).cast() })
     }
@@ -69,6 +70,7 @@ impl<T: Counted> Space<T> {
     pub(crate) fn fill_for_two(self, mut value: T) -> (Shared<T>, Shared<T>) {
         value.retain_mut();
         let one = self.fill(value);
+        // `retain_mut` has counted this one.
         let other = Shared(one.0);
         (one, other)
     }
@@ -166,10 +168,10 @@ impl<T: ?Sized + Counted> Drop for Shared<T> {
             // SAFETY: this was the last owner, so nobody reaches the value any more.
             unsafe { self.0.drop_in_place() };
             if KEPT {
-                // SAFETY: `new` took it with the layout of its type, which is the value's.
+                // SAFETY: `Space::new` took it with the layout of its type, which is the value's.
                 unsafe { blocks::give(self.0.cast(), layout) };
             } else {
-                // SAFETY: it came from `allocate` with that layout.
+                // SAFETY: `Space::new` got it from `allocate` with that layout.
                 unsafe { alloc::dealloc(self.0.cast().as_ptr(), layout) };
             }
         }

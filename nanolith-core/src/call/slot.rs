@@ -213,9 +213,7 @@ impl<I, O, M> Slot<I, O, M> {
         O: 'static,
         M: 'static,
     {
-        let input = this.begin_as(EMPTY + N as u64 * OWNER)?;
-        // SAFETY: they were counted with the step.
-        Some((input, std::array::from_fn(|_| unsafe { this.counted() })))
+        Self::begin_shared_as(this, EMPTY)
     }
 
     /// The same for a task that waits for the call and runs it ahead of its turn. Whoever finds the call's entry in a queue
@@ -226,7 +224,17 @@ impl<I, O, M> Slot<I, O, M> {
         O: 'static,
         M: 'static,
     {
-        let input = this.begin_as((EMPTY | OVERTAKEN) + N as u64 * OWNER)?;
+        Self::begin_shared_as(this, EMPTY | OVERTAKEN)
+    }
+
+    #[inline]
+    fn begin_shared_as<const N: usize>(this: &Shared<Self>, marks: u64) -> Option<(I, [Shared<Self>; N])>
+    where
+        I: 'static,
+        O: 'static,
+        M: 'static,
+    {
+        let input = this.begin_as(marks + N as u64 * OWNER)?;
         // SAFETY: they were counted with the step.
         Some((input, std::array::from_fn(|_| unsafe { this.counted() })))
     }
@@ -248,7 +256,7 @@ impl<I, O, M> Slot<I, O, M> {
     /// The input of a claimed call; for the claimer, once.
     pub(crate) fn take_input(&self) -> Option<I> {
         // ORDERING: Relaxed, one moves on from QUEUED, and only that one sets EMPTY, here or in `end`. The drop reads it
-        // after all others, by its `Arc`.
+        // after all others, by its release.
         let state = self.state.fetch_or(EMPTY, Ordering::Relaxed);
         if state & EMPTY != 0 || phase(state) == QUEUED {
             return None;

@@ -464,7 +464,7 @@ impl<S: TaskSet> CallSlot<S> {
         }
         if let Some((input, [call, second])) = Slot::overtake(this) {
             let run = || {
-                super::run_on_pool(call, second, input, None, clock::recent());
+                super::run_on_pool([call, second], input, None, clock::recent());
             };
             // What the call's destructors throw stays here.
             place::run_on_top(|| panics::quietly(run));
@@ -522,7 +522,7 @@ const TYPED: &str = "it was asked of a call of this type";
 fn run_claimed<S: TaskSet>(call: Shared<dyn Runnable>, host: Option<Arc<dyn Host>>, now: u64) -> Ran {
     let call = call.downcast::<CallSlot<S>>().expect(TYPED);
     match call.take_input() {
-        Some(input) => super::run_on_pool(call.clone(), call, input, host, now),
+        Some(input) => super::run_on_pool([call.clone(), call], input, host, now),
         None => Ran::Done,
     }
 }
@@ -530,7 +530,7 @@ fn run_claimed<S: TaskSet>(call: Shared<dyn Runnable>, host: Option<Arc<dyn Host
 fn run_queued<S: TaskSet>(call: Shared<dyn Runnable>, now: u64) -> Result<Ran, Shared<dyn Runnable>> {
     let call = call.downcast::<CallSlot<S>>().expect(TYPED);
     match Slot::begin_shared(&call) {
-        Some((input, [second])) => Ok(super::run_on_pool(call, second, input, None, now)),
+        Some((input, [second])) => Ok(super::run_on_pool([call, second], input, None, now)),
         None => Err(call.erase()),
     }
 }

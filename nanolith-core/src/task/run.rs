@@ -197,8 +197,7 @@ pub(crate) fn on_close<S: TaskSet>(state: Option<S>) -> Option<LocalFuture<()>> 
 
 /// Runs a claimed call on a thread of `host`, a pool, which owns it twice.
 pub(crate) fn run_on_pool<S: TaskSet>(
-    slot: Shared<CallSlot<S>>,
-    second: Shared<CallSlot<S>>,
+    [slot, second]: [Shared<CallSlot<S>>; 2],
     input: Input<S>,
     host: Option<Arc<dyn Host>>,
     now: u64,
