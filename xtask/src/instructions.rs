@@ -39,12 +39,12 @@ const COUNTS: &[Count] = &[
     Count {
         what: "run a submitted call on a service",
         side: Side::Executor { task: "add", mark: "end_of_service_calls" },
-        bound: 645,
+        bound: 610,
     },
     Count {
         what: "run a told call on a service",
         side: Side::Executor { task: "add", mark: "end_of_tells" },
-        bound: 805,
+        bound: 770,
     },
     Count { what: "submit to a locked pool", side: Side::Caller("submit_to_pool"), bound: 945 },
     Count { what: "take from a pool", side: Side::Caller("take_from_pool"), bound: 180 },

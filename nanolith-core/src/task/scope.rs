@@ -3,7 +3,7 @@
 use crate::{
     call::{shared::Shared, slot::End},
     task::{
-        Context, Ground, Owner, Reply, ServiceGround, SharedHandle, TaskSet,
+        Context, Ground, Owner, Reply, ServiceGround, SharedHandle, TaskSet, Writer,
         run::{PoolGround, spawn_on_pool, spawn_on_service},
     },
 };
@@ -69,7 +69,22 @@ impl<S: TaskSet> Scope<S> {
         .expect(CHECKED)
     }
 
-    /// The state, to be had alone.
+    /// The state, alone, while this run lasts.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is none, which the executor saw to before.
+    #[must_use]
+    #[inline]
+    pub fn writer(&self) -> Writer<'_, S> {
+        match &self.standing {
+            Standing::Pool(_) => None,
+            Standing::Service(ground) => Some(ground.owner.write()),
+        }
+        .expect(CHECKED)
+    }
+
+    /// The same for a future, which outlives this run.
     ///
     /// # Panics
     ///

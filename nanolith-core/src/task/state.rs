@@ -79,8 +79,8 @@ impl<S> Owner<S> {
     ///
     /// Panics if somebody else has it, which the service's line prevents.
     #[must_use]
-    pub fn write(&self) -> Writer<S> {
-        Writer { state: self.home.take(), home: self.home.clone() }
+    pub fn write(&self) -> Writer<'_, S> {
+        Writer { state: self.home.take(), home: &self.home }
     }
 
     /// The state itself, at the end.
@@ -91,14 +91,14 @@ impl<S> Owner<S> {
 
 /// The state in the hands of one task; it goes home when this is dropped.
 #[doc(hidden)]
-pub struct Writer<S> {
+pub struct Writer<'a, S> {
     state: Option<Arc<S>>,
-    home: Rc<Cell<Option<Arc<S>>>>,
+    home: &'a Cell<Option<Arc<S>>>,
 }
 
 const ALONE: &str = "the service's line keeps readers away from a writer";
 
-impl<S> Deref for Writer<S> {
+impl<S> Deref for Writer<'_, S> {
     type Target = S;
 
     fn deref(&self) -> &S {
@@ -106,13 +106,13 @@ impl<S> Deref for Writer<S> {
     }
 }
 
-impl<S> DerefMut for Writer<S> {
+impl<S> DerefMut for Writer<'_, S> {
     fn deref_mut(&mut self) -> &mut S {
         self.state.as_mut().and_then(Arc::get_mut).expect(ALONE)
     }
 }
 
-impl<S> Drop for Writer<S> {
+impl<S> Drop for Writer<'_, S> {
     fn drop(&mut self) {
         self.home.set(self.state.take());
     }

@@ -140,7 +140,7 @@ impl TaskSet for Any {
             AnyTask::Run { work } => Run::Done(AnyOutput::Run(work())),
             AnyTask::Later { work } => scope.spawn(async move { AnyOutput::Run(work.await) }),
             AnyTask::Change { by, work } => {
-                let mut state = scope.owner().write();
+                let mut state = scope.writer();
                 state.0 += by;
                 work(&mut state.0);
                 Run::Done(AnyOutput::State(state.0))

@@ -155,7 +155,7 @@ fn receiver(task: &Task) -> Option<TokenStream> {
     match (task.function.receiver(), task.function.is_async()) {
         (Receiver::Shared, false) => Some(quote!(&#scope.reader())),
         (Receiver::Shared, true) => Some(quote!(&#state)),
-        (Receiver::Exclusive, false) => Some(quote!(&mut #scope.owner().write())),
+        (Receiver::Exclusive, false) => Some(quote!(&mut #scope.writer())),
         (Receiver::Exclusive, true) => Some(quote!(&mut #owner.write())),
         (Receiver::None | Receiver::Owned | Receiver::Other, _) => None,
     }

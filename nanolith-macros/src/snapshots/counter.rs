@@ -228,7 +228,7 @@ impl ::nanolith::TaskSet for Counter {
         match task {
             CounterTask::Bump { by } => {
                 ::nanolith::__private::Run::Done(
-                    CounterOutput::Bump(Self::bump(&mut scope.owner().write(), by)),
+                    CounterOutput::Bump(Self::bump(&mut scope.writer(), by)),
                 )
             }
             CounterTask::Slow {} => {
