@@ -8,7 +8,7 @@ pub use nanolith_core::{
     Control, Current, Drained, Executor, Flatten, GlobalPool, Handle, Job, Launch, LaunchError, MaxQueue, OnFull,
     OnPanic, Outcome, OwnsState, Panic, Pool, PoolBuilder, Priority, Progress, Progressing, Receiver, Refused, Reply,
     RunsLocal, Service, ServiceBuilder, ServiceInfo, ServiceRef, SharedPool, SharedState, SharesState, Stopped, Submit,
-    TaskError, TaskInfo, TaskSet, Where, block_in_place, call_size, current, fingerprint, time,
+    Subscription, TaskError, TaskInfo, TaskSet, Where, block_in_place, call_size, current, fingerprint, time,
 };
 
 /// Makes a set of tasks of an `impl` block or an inline module: every function with a visibility becomes a typed call.

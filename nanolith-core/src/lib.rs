@@ -46,7 +46,9 @@ pub use gate::OnFull;
 pub use id::{Receiver, TaskInfo, fingerprint};
 pub use lanes::Priority;
 pub use place::{Current, Where, current};
-pub use pool::{BuildError, Concurrency, Drained, GlobalPool, MaxQueue, Pool, PoolBuilder, SharedPool, SharedState};
+pub use pool::{
+    BuildError, Concurrency, Drained, GlobalPool, MaxQueue, Pool, PoolBuilder, SharedPool, SharedState, Subscription,
+};
 pub use service::{
     CloseError, Closing, Control, Launch, LaunchError, OnPanic, Service, ServiceBuilder, ServiceInfo, ServiceRef,
 };

@@ -18,6 +18,7 @@ mod serve;
 mod shared;
 mod spares;
 mod stack;
+mod subscription;
 mod waiting;
 
 pub use builder::PoolBuilder;
@@ -26,6 +27,9 @@ pub(crate) use config::{MIN_STACK, ThreadHandler, check_name, check_spin};
 pub use drained::Drained;
 pub use global::GlobalPool;
 pub use shared::{SharedPool, SharedState};
+pub use subscription::Subscription;
+#[allow(unused_imports)] // the rooms that listen come next
+pub(crate) use subscription::{Source, subscribe};
 
 use self::{config::Config, core::Work, inner::Inner};
 use crate::{
