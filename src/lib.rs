@@ -4,11 +4,12 @@
 extern crate self as nanolith;
 
 pub use nanolith_core::{
-    Admission, At, BoxError, BuildError, Call, CallError, CallInfo, Caller, CloseError, Closing, Concurrency, Context,
-    Control, Current, Drained, Executor, Flatten, GlobalPool, Handle, Job, Launch, LaunchError, MaxQueue, OnFull,
-    OnPanic, Outcome, OwnsState, Panic, Pool, PoolBuilder, Priority, Progress, Progressing, Receiver, Refused, Reply,
-    RunsLocal, Service, ServiceBuilder, ServiceInfo, ServiceRef, SharedPool, SharedState, SharesState, Stopped, Submit,
-    Subscription, TaskError, TaskInfo, TaskSet, Where, block_in_place, call_size, current, fingerprint, time,
+    Admission, At, Backoff, BoxError, BuildError, Call, CallError, CallInfo, Caller, CloseError, Closing, Concurrency,
+    Context, Control, Crash, Current, Drained, Executor, Flatten, GlobalPool, Group, GroupError, Handle, Job, Launch,
+    LaunchError, LifeEvent, LifeEvents, MaxQueue, NeverRestarts, NextEvent, OnFull, OnPanic, Outcome, OwnsState, Panic,
+    Pool, PoolBuilder, Priority, Progress, Progressing, Receiver, Refused, Reply, Restart, RunsLocal, Service,
+    ServiceBuilder, ServiceInfo, ServiceRef, SharedPool, SharedState, SharesState, Stopped, Submit, Subscription,
+    TaskError, TaskInfo, TaskSet, Where, block_in_place, call_size, current, fingerprint, time,
 };
 
 /// Makes a set of tasks of an `impl` block or an inline module: every function with a visibility becomes a typed call.

@@ -50,7 +50,8 @@ pub use pool::{
     BuildError, Concurrency, Drained, GlobalPool, MaxQueue, Pool, PoolBuilder, SharedPool, SharedState, Subscription,
 };
 pub use service::{
-    CloseError, Closing, Control, Launch, LaunchError, OnPanic, Service, ServiceBuilder, ServiceInfo, ServiceRef,
+    Backoff, CloseError, Closing, Control, Crash, Group, GroupError, Launch, LaunchError, LifeEvent, LifeEvents,
+    NeverRestarts, NextEvent, OnPanic, Restart, Service, ServiceBuilder, ServiceInfo, ServiceRef,
 };
 pub use task::{CallInfo, Context, Job, Outcome, Reply, Stopped, TaskSet, call_size};
 pub use typed::{Call, Flatten, Handle, Progressing, Submit};

@@ -1,7 +1,9 @@
 //! Launching a service.
 
 use super::{
+    init::{Init, Make, Start},
     launch::{Launch, LaunchError, Launched},
+    restart::Restart,
     thread,
 };
 use crate::{
@@ -11,8 +13,7 @@ use crate::{
     gate::OnFull,
     panics, park,
     pool::{BuildError, MIN_STACK, ThreadHandler, check_name, check_spin},
-    task::{Context, LocalFuture, TaskSet},
-    wait,
+    task::{Context, TaskSet},
 };
 use std::{convert::Infallible, fmt, future::Future, sync::Arc, time::Duration};
 
@@ -38,70 +39,11 @@ pub enum OnPanic {
     /// It goes on with the state as it is.
     #[default]
     Continue,
+    /// It crashes, and its restart policy says how to go on: see [`Restart`]. Without one it ends, and its calls end as
+    /// [`CallError::Crashed`].
+    Restart,
     /// It closes. The calls that it accepted still run, on the state as the panic left it.
     Close,
-}
-
-/// What `#[init]` may return: the state, or a `Result` of it.
-#[doc(hidden)]
-#[diagnostic::on_unimplemented(
-    message = "`#[init]` cannot return `{Self}`",
-    label = "this return type",
-    note = "`#[init]` makes the state: it returns `Self`, or `Result<Self, E>`"
-)]
-#[allow(missing_docs, clippy::missing_errors_doc)] // hidden: for generated code
-pub trait InitOutput<S> {
-    type Error: Send + 'static;
-    fn into_result(self) -> Result<S, Self::Error>;
-}
-
-impl<S: TaskSet> InitOutput<S> for S {
-    type Error = Infallible;
-
-    fn into_result(self) -> Result<S, Infallible> {
-        Ok(self)
-    }
-}
-
-impl InitOutput<()> for () {
-    type Error = Infallible;
-
-    fn into_result(self) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
-
-impl<S, E: Send + 'static> InitOutput<S> for Result<S, E> {
-    type Error = E;
-
-    fn into_result(self) -> Self {
-        self
-    }
-}
-
-/// Holds for what every `#[init]` returns.
-#[doc(hidden)]
-pub const fn init_output<S, T: InitOutput<S>>() {}
-
-/// Makes the state, on the service's thread.
-type MakeNow<S, E> = Box<dyn FnOnce(&Context<S>) -> Result<Option<S>, E> + Send>;
-type MakeLater<S, E> = Box<dyn FnOnce(Context<S>) -> LocalFuture<Result<Option<S>, E>> + Send>;
-
-pub(super) enum Init<S: TaskSet, E> {
-    Now(MakeNow<S, E>),
-    Later(MakeLater<S, E>),
-}
-
-impl<S: TaskSet, E> Init<S, E> {
-    pub(super) fn make(self, cx: Context<S>) -> Result<Option<S>, E> {
-        match self {
-            Self::Now(make) => make(&cx),
-            Self::Later(make) => match wait::block_on(make(cx), None) {
-                Ok(state) => state,
-                Err(_) => unreachable!("a wait for nobody in particular cannot deadlock"),
-            },
-        }
-    }
 }
 
 /// Says how to go on after a panic.
@@ -116,6 +58,7 @@ pub(super) struct Settings {
     pub(super) stack_size: Option<usize>,
     pub(super) data: Data,
     pub(super) on_panic: Option<PanicHandler>,
+    pub(super) restart: Restart,
     pub(super) on_thread_start: Option<ThreadHandler>,
     pub(super) on_thread_exit: Option<ThreadHandler>,
 }
@@ -135,13 +78,16 @@ pub(super) struct Settings {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "a service does nothing until it is launched"]
-pub struct ServiceBuilder<S: TaskSet, E> {
-    init: Init<S, E>,
+pub struct ServiceBuilder<S: TaskSet, E, A> {
+    start: Box<dyn Init<S, E, A>>,
     settings: Settings,
 }
 
-impl<S: TaskSet, E: Send + 'static> ServiceBuilder<S, E> {
-    fn new(init: Init<S, E>) -> Self {
+impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
+    fn new(args: A, make: Make<S, E, A>) -> Self
+    where
+        A: Send,
+    {
         let settings = Settings {
             name: S::NAME.into(),
             max_queue: 65_536,
@@ -150,38 +96,61 @@ impl<S: TaskSet, E: Send + 'static> ServiceBuilder<S, E> {
             stack_size: None,
             data: Data::default(),
             on_panic: None,
+            restart: Restart::never(),
             on_thread_start: None,
             on_thread_exit: None,
         };
-        Self { init, settings }
+        Self { start: Box::new(Start { first: Some(args), next: None, make }), settings }
     }
 
     /// For generated code.
     #[doc(hidden)]
-    pub fn init(make: impl FnOnce(&Context<S>) -> Result<S, E> + Send + 'static) -> Self {
-        Self::new(Init::Now(Box::new(|cx| make(cx).map(Some))))
+    pub fn init(args: A, make: impl Fn(&Context<S>, A) -> Result<S, E> + Send + 'static) -> Self
+    where
+        A: Send,
+    {
+        Self::new(args, Make::Now(Box::new(move |cx, args| make(cx, args).map(Some))))
     }
 
     /// For generated code.
     #[doc(hidden)]
     pub fn init_async<F: Future<Output = Result<S, E>> + 'static>(
-        make: impl FnOnce(Context<S>) -> F + Send + 'static,
-    ) -> Self {
-        Self::new(Init::Later(Box::new(|cx| Box::pin(async move { make(cx).await.map(Some) }))))
+        args: A,
+        make: impl Fn(Context<S>, A) -> F + Send + 'static,
+    ) -> Self
+    where
+        A: Send,
+    {
+        let make = move |cx, args| {
+            let state = make(cx, args);
+            Box::pin(async move { state.await.map(Some) }) as _
+        };
+        Self::new(args, Make::Later(Box::new(make)))
     }
 
     /// For generated code.
     #[doc(hidden)]
-    pub fn init_stateless(make: impl FnOnce(&Context<S>) -> Result<(), E> + Send + 'static) -> Self {
-        Self::new(Init::Now(Box::new(|cx| make(cx).map(|()| None))))
+    pub fn init_stateless(args: A, make: impl Fn(&Context<S>, A) -> Result<(), E> + Send + 'static) -> Self
+    where
+        A: Send,
+    {
+        Self::new(args, Make::Now(Box::new(move |cx, args| make(cx, args).map(|()| None))))
     }
 
     /// For generated code.
     #[doc(hidden)]
     pub fn init_stateless_async<F: Future<Output = Result<(), E>> + 'static>(
-        make: impl FnOnce(Context<S>) -> F + Send + 'static,
-    ) -> Self {
-        Self::new(Init::Later(Box::new(|cx| Box::pin(async move { make(cx).await.map(|()| None) }))))
+        args: A,
+        make: impl Fn(Context<S>, A) -> F + Send + 'static,
+    ) -> Self
+    where
+        A: Send,
+    {
+        let make = move |cx, args| {
+            let state = make(cx, args);
+            Box::pin(async move { state.await.map(|()| None) }) as _
+        };
+        Self::new(args, Make::Later(Box::new(make)))
     }
 
     /// The service's name, which its thread bears. The default is the set's.
@@ -304,6 +273,65 @@ impl<S: TaskSet, E: Send + 'static> ServiceBuilder<S, E> {
         self
     }
 
+    /// When the service is started anew after a crash, with the same settings and the same arguments of its `#[init]`,
+    /// which are cloned for that. The default is never.
+    ///
+    /// Calls that wait meanwhile wait on, and run after the restart. Those that were begun end as
+    /// [`CallError::Crashed`].
+    ///
+    /// ```
+    /// # use nanolith::{Restart, prelude::*};
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total = self.total.checked_add(by).expect("the sum fits"); self.total }
+    /// # }
+    /// let counter = Counter::service(10)
+    ///     .restart(Restart::on_crash().limit(5, MINUTE))
+    ///     .on_panic(|_| OnPanic::Restart)
+    ///     .launch().wait()?;
+    /// assert_eq!(counter.bump(5).wait()?, 15);
+    /// assert!(counter.bump(i64::MAX).wait().is_err()); // panics
+    /// assert_eq!(counter.bump(1).wait()?, 11); // it began at 10 again
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn restart(mut self, restart: Restart) -> Self
+    where
+        A: Clone + Send,
+    {
+        if let Some(args) = self.start.args().cloned() {
+            self.start.repeat(Box::new(move || args.clone()));
+        }
+        self.settings.restart = restart;
+        self
+    }
+
+    /// The same where the arguments cannot be cloned, or are to be others each time: `args` gives them, as a tuple in the
+    /// order of `#[init]`'s parameters. Where there is no `#[init]` it gives the state.
+    ///
+    /// ```
+    /// # use nanolith::{Restart, prelude::*};
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total = self.total.checked_add(by).expect("the sum fits"); self.total }
+    /// # }
+    /// let mut starts = 0;
+    /// let again = move || { starts += 100; (starts,) };
+    /// let counter = Counter::service(10)
+    ///     .restart_with(Restart::on_crash(), again)
+    ///     .on_panic(|_| OnPanic::Restart)
+    ///     .launch().wait()?;
+    /// assert!(counter.bump(i64::MAX).wait().is_err()); // panics
+    /// assert_eq!(counter.bump(1).wait()?, 101);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn restart_with(mut self, restart: Restart, args: impl FnMut() -> A + Send + 'static) -> Self {
+        self.start.repeat(Box::new(args));
+        self.settings.restart = restart;
+        self
+    }
+
     /// A value for the tasks' contexts, one a type: `cx.data::<T>()`. `#[init]` has it too.
     ///
     /// ```
@@ -397,14 +425,14 @@ impl<S: TaskSet, E: Send + 'static> ServiceBuilder<S, E> {
     }
 
     fn start(self, tell: flume::Sender<Launched<S, E>>) -> Result<(), BuildError> {
-        let Self { init, settings } = self;
+        let Self { start, settings } = self;
         validate(&settings)?;
         let mut builder = std::thread::Builder::new().name(settings.name.to_string());
         if let Some(bytes) = settings.stack_size {
             builder = builder.stack_size(bytes);
         }
         let body = move || {
-            thread::live(settings, init, move |launched| {
+            thread::live(settings, start, move |launched| {
                 // If nobody listens any more, the handle that comes back closes the service.
                 let _ = tell.send(launched);
             });
@@ -413,20 +441,19 @@ impl<S: TaskSet, E: Send + 'static> ServiceBuilder<S, E> {
     }
 }
 
-impl<S: TaskSet> ServiceBuilder<S, Infallible> {
+impl<S: TaskSet + Handed> ServiceBuilder<S, Infallible, S> {
     /// For generated code.
     #[doc(hidden)]
-    pub fn with_state(state: S) -> Self
-    where
-        S: Handed,
-    {
-        Self::new(Init::Now(Box::new(move |_| Ok(Some(state)))))
+    pub fn with_state(state: S) -> Self {
+        Self::new(state, Make::Now(Box::new(|_, state| Ok(Some(state)))))
     }
+}
 
+impl<S: TaskSet> ServiceBuilder<S, Infallible, ()> {
     /// For generated code.
     #[doc(hidden)]
     pub fn stateless() -> Self {
-        Self::new(Init::Now(Box::new(|_| Ok(None))))
+        Self::new((), Make::Now(Box::new(|_, ()| Ok(None))))
     }
 }
 
@@ -440,11 +467,12 @@ fn validate(settings: &Settings) -> Result<(), BuildError> {
     if settings.stack_size.is_some_and(|bytes| bytes < MIN_STACK) {
         return Err(BuildError::bad("stack_size", "must be at least 65,536 bytes"));
     }
+    settings.restart.check()?;
     check_spin(settings.spin)?;
     check_name("name", &settings.name)
 }
 
-impl<S: TaskSet, E> fmt::Debug for ServiceBuilder<S, E> {
+impl<S: TaskSet, E, A> fmt::Debug for ServiceBuilder<S, E, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceBuilder").field("name", &self.settings.name).finish_non_exhaustive()
     }

@@ -1,6 +1,9 @@
 //! The end of a service, to be waited for.
 
-use super::inner::{Inner, Life};
+use super::{
+    inner::{Inner, Life},
+    life::Crash,
+};
 use crate::{
     error::Panic,
     host::{Host, WouldDeadlock},
@@ -83,7 +86,7 @@ impl<S: TaskSet> Future for Closing<S> {
         }
         let mut core = self.inner.lock();
         if core.life == Life::Over {
-            return Poll::Ready(core.panic.clone().map_or(Ok(()), |panic| Err(CloseError::Panicked(panic))));
+            return Poll::Ready(core.error.clone().map_or(Ok(()), Err));
         }
         if !core.closers.iter().any(|known| known.will_wake(cx.waker())) {
             core.closers.push(cx.waker().clone());
@@ -121,6 +124,18 @@ impl<S: TaskSet> fmt::Debug for Closing<S> {
 pub enum CloseError {
     /// `#[on_close]`, or the state as it was dropped, panicked.
     Panicked(Panic),
+    /// It crashed, and was not to be started anew, or not so often.
+    ///
+    /// ```
+    /// use nanolith::{CloseError, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") } }
+    /// let geometry = Geometry::service().on_panic(|_| OnPanic::Restart).launch().wait()?; // and no restart policy
+    /// assert!(geometry.add(i64::MAX, 1).wait().is_err());
+    /// assert!(matches!(geometry.control().closed().wait(), Err(CloseError::Crashed(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    Crashed(Crash),
     /// A task of the service waits for the service's end, which waits for the task.
     ///
     /// ```
@@ -144,6 +159,7 @@ impl fmt::Display for CloseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Panicked(panic) => write!(f, "the service panicked as it closed{panic}"),
+            Self::Crashed(crash) => write!(f, "the service ended by a crash: {crash}"),
             Self::WouldDeadlock => f.write_str("a task of the service cannot wait for the service to close"),
         }
     }

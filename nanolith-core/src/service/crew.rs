@@ -34,6 +34,12 @@ pub(super) struct Crew<S: TaskSet> {
     writer: bool,
 }
 
+impl<S: TaskSet> Default for Crew<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<S: TaskSet> Crew<S> {
     pub(super) fn new() -> Self {
         Self { members: FuturesUnordered::new(), readers: 0, writer: false }
@@ -77,12 +83,14 @@ impl<S: TaskSet> Crew<S> {
         Poll::Ready(call)
     }
 
-    /// Ends the calls of all of them, and then drops the futures.
-    pub(super) fn dismiss(&mut self, how: End) {
-        for member in &self.members {
-            member.call.end_call(how);
+    /// Ends the calls of all of them, which this gives, and then drops the futures.
+    pub(super) fn dismiss(&mut self, how: End) -> Vec<Shared<CallSlot<S>>> {
+        let calls: Vec<_> = self.members.iter().map(|member| member.call.clone()).collect();
+        for call in &calls {
+            call.end_call(how);
         }
-        let members = std::mem::take(&mut self.members);
+        let members = std::mem::take(self).members;
         crate::panics::quietly(|| drop(members));
+        calls
     }
 }

@@ -1,10 +1,15 @@
 //! What a service's handles and its thread share.
 
-use super::ServiceInfo;
+use super::{
+    CloseError, ServiceInfo,
+    builder::Settings,
+    group::Place,
+    life::{Crash, LifeEvent, Watchers},
+};
 use crate::{
     call::{shared::Shared, slot::End, spot::Spot},
     data::Data,
-    error::{Panic, Refused},
+    error::Refused,
     executor::{Admission, Executor, OwnsState, RunsLocal, SharesState},
     front::{Entry, Front, Hint},
     gate::{self, Gate, OnFull},
@@ -19,7 +24,7 @@ use crate::{
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     task::Waker,
@@ -45,10 +50,13 @@ pub(super) struct Core<S: TaskSet> {
     pub(super) active: usize,
     /// Queued calls that a task of the service itself waits for.
     pub(super) urgent: usize,
-    /// What `#[on_close]`, the state's drop or the loop itself threw.
-    pub(super) panic: Option<Panic>,
+    /// Why it did not end as it should.
+    pub(super) error: Option<CloseError>,
     /// Who waits for the end.
     pub(super) closers: Vec<Waker>,
+    /// Somebody wants it to start anew.
+    pub(super) asked: Option<Crash>,
+    pub(super) restarts: u64,
 }
 
 /// How many plain calls may wait in the inbox; more wait in their lane.
@@ -68,6 +76,10 @@ pub(super) struct Inner<S: TaskSet> {
     pub(super) served: AtomicU64,
     /// The synchronous call that runs now.
     pub(super) running: Spot<CallSlot<S>>,
+    pub(super) watchers: Watchers,
+    /// Whether a crash leads to a restart.
+    pub(super) restarts: bool,
+    pub(super) group: OnceLock<Place>,
     thread: Thread,
     /// Wakes the service's thread.
     waker: Waker,
@@ -83,26 +95,32 @@ pub(super) fn asks<S: TaskSet>(info: &TaskInfo) -> Receiver {
 
 impl<S: TaskSet> Inner<S> {
     /// For the service's own thread, which this is.
-    pub(super) fn new(name: Arc<str>, max_queue: usize, on_full: OnFull, data: Data) -> Arc<Self> {
+    pub(super) fn new(settings: &Settings) -> Arc<Self> {
+        let max_queue = settings.max_queue;
         let inbox = Arc::new(Inbox::new(max_queue.min(CELLS)));
         let queue = Queue::new(Bounds { queued: max_queue, in_flight: usize::MAX });
         let inner = Arc::new(Self {
             id: HostId::new(),
-            name,
-            on_full,
-            data,
+            name: settings.name.clone(),
+            on_full: settings.on_full,
+            data: settings.data.clone(),
             core: Mutex::new(Core {
                 front: Front::new(queue, inbox.clone()),
                 life: Life::Open,
                 active: 0,
                 urgent: 0,
-                panic: None,
+                error: None,
                 closers: Vec::new(),
+                asked: None,
+                restarts: 0,
             }),
             inbox,
             hint: Hint::default(),
             served: AtomicU64::new(0),
             running: Spot::new(),
+            watchers: Watchers::new(),
+            restarts: settings.restart.after_crash(),
+            group: OnceLock::new(),
             thread: thread::current(),
             waker: Parking::of_this_thread().waker().clone(),
         });
@@ -135,6 +153,7 @@ impl<S: TaskSet> Inner<S> {
             overflow,
             completed,
             closed: core.life > Life::Open,
+            restarts: core.restarts,
         };
         self.release(core, Wakes::default());
         info
@@ -148,6 +167,15 @@ impl<S: TaskSet> Inner<S> {
         drop(core);
         wakes.wake();
         crate::panics::quietly(|| drop(spent));
+    }
+
+    /// Asks the service to start anew.
+    pub(super) fn restart(&self, why: Crash) {
+        let mut core = self.lock();
+        core.asked.get_or_insert(why);
+        core.front.shut();
+        self.release(core, Wakes::default());
+        self.waker.wake_by_ref();
     }
 
     pub(super) fn begin_close(&self) {
@@ -191,13 +219,14 @@ impl<S: TaskSet> Inner<S> {
     }
 
     /// The service's thread is done: nobody is answered any more.
-    pub(super) fn over(&self, panic: Option<Panic>) {
+    pub(super) fn over(&self, error: Option<CloseError>, last: &LifeEvent) {
         let closers = {
             let mut core = self.lock();
             core.life = Life::Over;
-            core.panic = panic;
+            core.error = error;
             std::mem::take(&mut core.closers)
         };
+        self.watchers.tell(last);
         closers.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
     }
 }

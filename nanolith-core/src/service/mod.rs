@@ -1,19 +1,28 @@
 //! The service: a thread of its own that owns a state, and runs calls on it in the order in which they came.
 //!
-//! `builder` says what a service is launched with, `inner` is what its handles and its thread share, `crew` the futures
-//! that its tasks left, `thread` its loop, `closing` its end.
+//! `builder` says what a service is launched with and `init` how it comes by its state, `inner` is what its handles and its
+//! thread share, `crew` the futures that its tasks left, `thread` its loop, `restart` when it starts anew, `life` who hears
+//! of that, `closing` its end.
 
 mod builder;
 mod closing;
 mod crew;
+mod group;
+mod init;
 mod inner;
 mod launch;
+mod life;
+mod restart;
 mod thread;
 
-pub use builder::{InitOutput, OnPanic, ServiceBuilder, init_output};
+pub use builder::{OnPanic, ServiceBuilder};
 pub use closing::{CloseError, Closing};
+pub use group::{Group, GroupError};
+pub use init::{InitOutput, init_output};
 pub use inner::ServiceRef;
 pub use launch::{Launch, LaunchError};
+pub use life::{Crash, LifeEvent, LifeEvents, NextEvent};
+pub use restart::{Backoff, Restart};
 
 use self::inner::Inner;
 use crate::task::TaskSet;
@@ -217,6 +226,8 @@ pub struct ServiceInfo {
     pub completed: u64,
     /// Whether it is closing or closed: it accepts no calls from outside.
     pub closed: bool,
+    /// How often it has started anew after a crash.
+    pub restarts: u64,
 }
 
 /// Rarer verbs of a service: made by [`Service::control`].
@@ -263,6 +274,55 @@ impl<S: TaskSet> Control<'_, S> {
         Closing::new(self.inner.clone())
     }
 
+    /// Has the service start anew, as after a crash: its state is dropped and `#[init]` makes another. The call that runs
+    /// finishes first; that counts against no limit.
+    ///
+    /// ```
+    /// # use nanolith::{LifeEvent, Restart, prelude::*};
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// # }
+    /// let counter = Counter::service(10).restart(Restart::on_crash()).launch().wait()?;
+    /// assert_eq!(counter.bump(5).wait()?, 15);
+    /// let mut life = counter.control().life();
+    /// counter.control().restart()?;
+    /// assert!(matches!(life.recv().wait(), Some(LifeEvent::Started)));
+    /// assert!(matches!(life.recv().wait(), Some(LifeEvent::Restarted { .. })));
+    /// assert_eq!(counter.bump(5).wait()?, 15);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`NeverRestarts`] where the service was launched without a restart policy.
+    pub fn restart(&self) -> Result<(), NeverRestarts> {
+        if !self.inner.restarts {
+            return Err(NeverRestarts);
+        }
+        self.inner.restart(Crash::Asked);
+        Ok(())
+    }
+
+    /// What happens in the service's life, beginning with what happened last.
+    ///
+    /// ```
+    /// # use nanolith::{LifeEvent, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Geometry::service().launch().wait()?;
+    /// let life = geometry.control().life();
+    /// drop(geometry);
+    /// for event in life {
+    ///     println!("{event:?}"); // Started, Closed
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn life(&self) -> LifeEvents {
+        self.inner.watchers.join()
+    }
+
     /// The service's thread.
     ///
     /// ```
@@ -282,6 +342,27 @@ impl<S: TaskSet> Control<'_, S> {
         self.inner.thread()
     }
 }
+
+/// A service without a restart policy was asked to start anew: see [`Control::restart`].
+///
+/// ```
+/// use nanolith::{NeverRestarts, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let geometry = Geometry::service().launch().wait()?;
+/// assert_eq!(geometry.control().restart(), Err(NeverRestarts));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NeverRestarts;
+
+impl fmt::Display for NeverRestarts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the service has no restart policy: launch it with `.restart(..)`")
+    }
+}
+
+impl std::error::Error for NeverRestarts {}
 
 impl<S: TaskSet> fmt::Debug for Control<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,10 +1,15 @@
 //! A service's thread: its state is made here, its calls run here, and here it ends.
 
 use super::{
-    builder::{Init, OnPanic, PanicHandler, Settings},
+    CloseError,
+    builder::{OnPanic, PanicHandler, Settings},
     crew::Crew,
+    group::Place,
+    init::Init,
     inner::{Inner, Life, ServiceRef, asks},
     launch::{LaunchError, Launched},
+    life::{Crash, LifeEvent},
+    restart::Restarts,
 };
 use crate::{
     call::{
@@ -12,13 +17,15 @@ use crate::{
         slot::{End, Slot},
     },
     clock,
+    data::Data,
+    error::CallError,
     host::{Host, Ran, Runnable},
     panics,
     park::{self, Parking},
     place,
     pulse::Pulse,
     queue::Wakes,
-    task::{CallSlot, Context, Input, Owner, ServiceGround, TaskSet, on_close, run_on_service},
+    task::{CallSlot, Context, Input, Owner, ServiceGround, TaskSet, Whose, on_close, run_on_service},
     wait,
 };
 use std::{
@@ -26,12 +33,16 @@ use std::{
     rc::Rc,
     sync::{Arc, Weak, atomic::Ordering},
     task::{self, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The whole life of a service, on its own thread. `launched` hears of the start.
-pub(super) fn live<S: TaskSet, E>(settings: Settings, init: Init<S, E>, launched: impl FnOnce(Launched<S, E>)) {
-    let inner = Inner::<S>::new(settings.name, settings.max_queue, settings.on_full, settings.data.clone());
+pub(super) fn live<S: TaskSet, E, A>(
+    settings: Settings,
+    mut init: Box<dyn Init<S, E, A>>,
+    launched: impl FnOnce(Launched<S, E>),
+) {
+    let inner = Inner::<S>::new(&settings);
     let host: Weak<dyn Host> = {
         let strong: Arc<dyn Host> = inner.clone();
         Arc::downgrade(&strong)
@@ -40,21 +51,20 @@ pub(super) fn live<S: TaskSet, E>(settings: Settings, init: Init<S, E>, launched
     settings.on_thread_start.iter().for_each(|handler| panics::quietly(|| handler()));
     match panics::catch(|| init.make(Context::new(None, settings.data.clone()))) {
         Err(panic) => launched(Err(LaunchError::Panicked(panic))),
-        Ok(Err(error)) => launched(Err(LaunchError::Init(error))),
-        Ok(Ok(state)) => {
-            let ground = Rc::new(ServiceGround {
-                owner: Owner::new(state),
-                data: settings.data,
-                spawned: RefCell::default(),
-                panics: RefCell::default(),
-            });
+        Ok(None) => launched(Err(LaunchError::Lost)), // a first start has its arguments
+        Ok(Some(Err(error))) => launched(Err(LaunchError::Init(error))),
+        Ok(Some(Ok(state))) => {
             launched(Ok(ServiceRef::new(inner.clone())));
             Desk {
+                ground: ground(state, &settings.data),
                 inner,
-                ground,
+                data: settings.data,
+                init,
                 crew: Crew::new(),
                 held: None,
                 on_panic: settings.on_panic,
+                restarts: Restarts::new(settings.restart),
+                crash: None,
                 spin: settings.spin,
                 streak: 0,
             }
@@ -64,14 +74,29 @@ pub(super) fn live<S: TaskSet, E>(settings: Settings, init: Init<S, E>, launched
     settings.on_thread_exit.iter().for_each(|handler| panics::quietly(|| handler()));
 }
 
+fn ground<S: TaskSet>(state: Option<S>, data: &Data) -> Rc<ServiceGround<S>> {
+    Rc::new(ServiceGround {
+        owner: Owner::new(state),
+        data: data.clone(),
+        spawned: RefCell::default(),
+        panics: RefCell::default(),
+    })
+}
+
 /// Where the thread works.
-struct Desk<S: TaskSet> {
+struct Desk<S: TaskSet, E, A> {
     inner: Arc<Inner<S>>,
     ground: Rc<ServiceGround<S>>,
+    data: Data,
+    /// Makes the next state.
+    init: Box<dyn Init<S, E, A>>,
     crew: Crew<S>,
     /// The next call, which waits until it may have the state.
     held: Option<Shared<CallSlot<S>>>,
     on_panic: Option<PanicHandler>,
+    restarts: Restarts,
+    /// Why the state is to be made anew, if it is.
+    crash: Option<Crash>,
     /// How long it looks on for more before it sleeps.
     spin: Duration,
     /// How many calls it has run since it last slept, as far as that matters.
@@ -92,14 +117,27 @@ enum Step<S: TaskSet> {
     Again,
     Park,
     Leave,
+    Crash(Crash),
 }
 
-impl<S: TaskSet> Desk<S> {
+impl<S: TaskSet, E, A> Desk<S, E, A> {
     fn work(mut self) {
         let parking = Parking::of_this_thread();
-        let served = panics::catch(|| self.serve(&parking));
-        let how = if served.is_ok() { End::Closed } else { End::Crashed };
-        // Whatever happened, nobody is left waiting.
+        loop {
+            let crash = match panics::catch(|| self.serve(&parking)) {
+                Ok(Ok(life)) => return self.end(life, None),
+                Ok(Err(crash)) => crash,
+                Err(panic) => Crash::Loop(panic),
+            };
+            if let Err(crash) = self.start_anew(crash, &parking) {
+                return self.end(Life::Terminating, crash);
+            }
+        }
+    }
+
+    /// Ends in the way of `life`, or by a crash. Whatever happened, nobody is left waiting.
+    fn end(mut self, life: Life, crash: Option<Crash>) {
+        let how = if crash.is_none() { End::Closed } else { End::Crashed };
         self.inner.lock().life = Life::Terminating;
         self.crew.dismiss(how);
         if let Some(call) = self.held.take() {
@@ -109,16 +147,89 @@ impl<S: TaskSet> Desk<S> {
         }
         self.inner.end_queued(how);
         let Self { inner, ground, .. } = self;
-        let orderly = matches!(served, Ok(Life::Closing));
-        let ended = panics::catch(move || end::<S>(ground, orderly));
-        inner.over(served.err().or(ended.err()));
+        let ended = panics::catch(move || end::<S>(ground, life == Life::Closing));
+        let thrown = ended.err().map(CloseError::Panicked);
+        let error = crash.clone().map(CloseError::Crashed).or(thrown);
+        let group = crash.as_ref().and(inner.group.get());
+        inner.over(error, &crash.map_or(LifeEvent::Closed, LifeEvent::GaveUp));
+        group.into_iter().for_each(Place::gave_up);
     }
 
-    /// Serves until the end; says which.
-    fn serve(&mut self, parking: &Parking) -> Life {
+    /// Drops the state and makes another, as often as the policy lets it. Calls that were not begun wait meanwhile.
+    ///
+    /// The error is why it cannot; `None` if it was closed or terminated meanwhile.
+    fn start_anew(&mut self, mut crash: Crash, parking: &Parking) -> Result<(), Option<Crash>> {
+        self.leave_state();
+        loop {
+            let wait = match crash {
+                Crash::Asked | Crash::Group => Some(Duration::ZERO), // no fault of its own
+                _ => self.restarts.next(Instant::now()),
+            };
+            let Some(wait) = wait else { return Err(Some(crash)) };
+            if !self.rest(wait, parking) {
+                return Err(None);
+            }
+            let cx = Context::new(None, self.data.clone());
+            crash = match panics::catch(|| self.init.make(cx)) {
+                Ok(Some(Ok(state))) => {
+                    self.ground = ground(state, &self.data);
+                    self.count_restart(&crash);
+                    return Ok(());
+                }
+                Ok(Some(Err(error))) => {
+                    panics::quietly(|| drop(error));
+                    Crash::Init
+                }
+                Ok(None) => return Err(Some(crash)),
+                Err(panic) => Crash::InitPanicked(panic),
+            };
+        }
+    }
+
+    /// Ends what was begun, and drops the state.
+    fn leave_state(&mut self) {
+        for call in self.crew.dismiss(End::Crashed) {
+            self.count_over(&call);
+        }
+        self.inner.lock().asked = None;
+        let ground = std::mem::replace(&mut self.ground, ground(None, &self.data));
+        panics::quietly(|| drop(ground));
+        self.streak = 0;
+    }
+
+    /// Waits before a restart. A close cuts that short, since the calls that were accepted still want the state. Says
+    /// whether the service is to live on.
+    fn rest(&self, wait: Duration, parking: &Parking) -> bool {
+        let until = Instant::now().checked_add(wait);
+        loop {
+            match self.inner.lock().life {
+                Life::Open => {}
+                Life::Closing => return true,
+                Life::Terminating | Life::Over => return false,
+            }
+            if wait.is_zero() || !parking.park_until(until) {
+                return true;
+            }
+        }
+    }
+
+    fn count_restart(&self, crash: &Crash) {
+        let mut core = self.inner.lock();
+        core.restarts += 1;
+        let restarts = core.restarts;
+        self.inner.release(core, Wakes::default());
+        self.inner.watchers.tell(&LifeEvent::Restarted { crash: crash.clone(), restarts });
+        self.inner.group.get().into_iter().for_each(|place| place.restarted(crash));
+    }
+
+    /// Serves until the end, and says which, or until a crash.
+    fn serve(&mut self, parking: &Parking) -> Result<Life, Crash> {
         let mut cx = task::Context::from_waker(parking.waker());
         let mut lingered = false;
         loop {
+            if let Some(crash) = self.crash.take() {
+                return Err(crash);
+            }
             self.poll_crew(&mut cx);
             match self.next() {
                 Step::Run(call) => self.run(&call),
@@ -134,7 +245,8 @@ impl<S: TaskSet> Desk<S> {
                     }
                     parking.park_until(None);
                 }
-                Step::Leave => return self.inner.lock().life,
+                Step::Leave => return Ok(self.inner.lock().life),
+                Step::Crash(crash) => return Err(crash),
             }
             lingered = false;
         }
@@ -157,6 +269,9 @@ impl<S: TaskSet> Desk<S> {
         let mut core = inner.lock();
         if core.life >= Life::Terminating {
             return Step::Leave;
+        }
+        if let Some(crash) = core.asked.take() {
+            return Step::Crash(crash);
         }
         if core.urgent > 0 {
             if let Some(call) = core.front.sort_out().evict(|call| call.meta.is_urgent()) {
@@ -223,10 +338,11 @@ impl<S: TaskSet> Desk<S> {
     /// Takes plain calls from the inbox until it is empty for a while, until something else waits, or until it is shut.
     fn serve_inbox(&mut self) {
         let inbox = self.inner.inbox.clone();
+        let _serving = Serving { inner: self.inner.clone() };
         let _pulse = Pulse::begin();
         let mut began = clock::now();
         let mut done = 0;
-        while !self.inner.hint.is_for_lanes() {
+        while !self.inner.hint.is_for_lanes() && self.crash.is_none() {
             match inbox.pop() {
                 Some(call) => {
                     if let Some((input, [second, third])) = Slot::begin_shared(&call) {
@@ -259,10 +375,6 @@ impl<S: TaskSet> Desk<S> {
             }
         }
         self.inner.served.fetch_add(done, Ordering::Relaxed);
-        let mut core = self.inner.lock();
-        core.front.shut();
-        let wakes = core.front.queue.end_serving();
-        self.inner.release(core, wakes);
     }
 
     /// Waits a moment for a plain call. Says whether there is one.
@@ -300,13 +412,42 @@ impl<S: TaskSet> Desk<S> {
     #[cold]
     fn show_panics(&mut self) {
         let panics = std::mem::take(&mut *self.ground.panics.borrow_mut());
-        for error in panics {
-            let Some(on_panic) = &mut self.on_panic else { continue };
-            let answer = panics::catch(|| on_panic(&error));
-            if !matches!(answer, Ok(OnPanic::Continue)) {
-                self.inner.begin_close();
+        for (whose, error) in panics {
+            match self.answer(whose, &error) {
+                OnPanic::Continue => {}
+                OnPanic::Restart => {
+                    self.crash.get_or_insert(match whose {
+                        Whose::Task => Crash::Task(error),
+                        Whose::Hook => Crash::Hook(error),
+                    });
+                }
+                OnPanic::Close => self.inner.begin_close(),
             }
         }
+    }
+
+    /// How to go on: what the exception handler says, or else the restart policy.
+    fn answer(&mut self, whose: Whose, error: &CallError) -> OnPanic {
+        let policy = self.restarts.policy();
+        match &mut self.on_panic {
+            Some(on_panic) => panics::catch(|| on_panic(error)).unwrap_or(OnPanic::Close),
+            None if policy.after_panic() || (whose == Whose::Hook && policy.after_crash()) => OnPanic::Restart,
+            None => OnPanic::Continue,
+        }
+    }
+}
+
+/// The inbox is open until this goes.
+struct Serving<S: TaskSet> {
+    inner: Arc<Inner<S>>,
+}
+
+impl<S: TaskSet> Drop for Serving<S> {
+    fn drop(&mut self) {
+        let mut core = self.inner.lock();
+        core.front.shut();
+        let wakes = core.front.queue.end_serving();
+        self.inner.release(core, wakes);
     }
 }
 

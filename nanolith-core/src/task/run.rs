@@ -33,9 +33,16 @@ pub(crate) trait Ground<S: TaskSet>: Clone {
     fn before(&self, call: CallInfo) -> Stage<Self::Later>;
     fn after(&self, call: CallInfo, outcome: Outcome) -> Stage<Self::Later>;
     fn supports(&self, info: &TaskInfo) -> bool;
-    /// A task panicked.
-    fn panicked(&self, error: &CallError);
+    /// A task panicked, or a hook around it.
+    fn panicked(&self, whose: Whose, error: &CallError);
     const IN_SERVICE: bool;
+}
+
+/// Who panicked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    Task,
+    Hook,
 }
 
 /// A hook's result, or the future of it.
@@ -120,7 +127,7 @@ impl<S: TaskSet> Ground<S> for PoolGround<S> {
         has_state && !info.is_local()
     }
 
-    fn panicked(&self, _: &CallError) {}
+    fn panicked(&self, _: Whose, _: &CallError) {}
 }
 
 // ----- on a service
@@ -137,7 +144,7 @@ pub(crate) struct ServiceGround<S: TaskSet> {
     pub(crate) data: Data,
     pub(crate) spawned: RefCell<Vec<Spawned<S>>>,
     /// Panics that the exception handler has not seen yet.
-    pub(crate) panics: RefCell<Vec<CallError>>,
+    pub(crate) panics: RefCell<Vec<(Whose, CallError)>>,
 }
 
 impl<S: TaskSet> Ground<S> for Rc<ServiceGround<S>> {
@@ -176,8 +183,8 @@ impl<S: TaskSet> Ground<S> for Rc<ServiceGround<S>> {
         info.state() == Receiver::None || self.owner.is_some()
     }
 
-    fn panicked(&self, error: &CallError) {
-        self.panics.borrow_mut().push(error.clone());
+    fn panicked(&self, whose: Whose, error: &CallError) {
+        self.panics.borrow_mut().push((whose, error.clone()));
     }
 }
 
@@ -285,7 +292,7 @@ fn done<S: TaskSet>(scope: &mut Scope<S>, end: impl FnOnce(Reply<S>)) -> Ran {
 
 /// Why there is no output.
 enum Failure {
-    Panicked(Panic),
+    Panicked(Whose, Panic),
     Hook(BoxError),
     /// The call is over, and nobody waits for an outcome.
     Stopped,
@@ -301,9 +308,9 @@ fn deliver<S: TaskSet, G: Ground<S>>(ground: &G, reply: Reply<S>, ended: Result<
 #[cold]
 fn fail<S: TaskSet, G: Ground<S>>(ground: &G, reply: Reply<S>, failure: Failure) {
     let error = match failure {
-        Failure::Panicked(panic) => {
+        Failure::Panicked(whose, panic) => {
             let error = CallError::Panicked(panic, reply.slot().meta.at());
-            ground.panicked(&error);
+            ground.panicked(whose, &error);
             error
         }
         Failure::Hook(source) => CallError::Hook(source.into(), reply.slot().meta.at()),
@@ -321,7 +328,7 @@ fn run_hooked<S: TaskSet>(task: S::Task, scope: &mut Scope<S>) -> Result<S::Outp
     let now = |stage: Result<HookResult, Panic>| match stage {
         Ok(Ok(())) => Ok(()),
         Ok(Err(source)) => Err(Failure::Hook(source)),
-        Err(panic) => Err(Failure::Panicked(panic)),
+        Err(panic) => Err(Failure::Panicked(Whose::Hook, panic)),
     };
     let Some(reply) = &scope.reply else { return Err(Failure::Stopped) };
     let call = info::<S>(reply.slot(), matches!(scope.standing, Standing::Service(_)));
@@ -344,7 +351,7 @@ fn run_alone<S: TaskSet>(task: S::Task, scope: &mut Scope<S>) -> Result<S::Outpu
     match panics::catch(|| S::run(task, scope)) {
         Ok(Run::Done(output)) => Ok(output),
         Ok(Run::Spawned) => Err(Failure::Stopped),
-        Err(panic) => Err(Failure::Panicked(panic)),
+        Err(panic) => Err(Failure::Panicked(Whose::Task, panic)),
     }
 }
 
@@ -487,7 +494,7 @@ async fn settle<F: Future<Output = HookResult>>(stage: Stage<F>) -> Result<(), F
             .await
         }
     };
-    result.map_err(Failure::Panicked)?.map_err(Failure::Hook)
+    result.map_err(|panic| Failure::Panicked(Whose::Hook, panic))?.map_err(Failure::Hook)
 }
 
 /// The body of an asynchronous task: its panic is caught, and it is dropped at its next await once the call is over.
@@ -503,7 +510,7 @@ where
         }
         match panics::catch(|| body.as_mut().poll(cx)) {
             Ok(Poll::Ready(output)) => Poll::Ready(output.ok_or(Failure::Stopped)),
-            Err(panic) => Poll::Ready(Err(Failure::Panicked(panic))),
+            Err(panic) => Poll::Ready(Err(Failure::Panicked(Whose::Task, panic))),
             Ok(Poll::Pending) => {
                 reply.slot().meta.on_stop(cx.waker());
                 reply.slot().look_again();

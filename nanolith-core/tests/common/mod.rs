@@ -171,7 +171,7 @@ impl Any {
         Self::calls(executor)
     }
 
-    pub fn service(first: i64) -> ServiceBuilder<Self, Infallible> {
+    pub fn service(first: i64) -> ServiceBuilder<Self, Infallible, Self> {
         ServiceBuilder::with_state(Self(first))
     }
 }

@@ -59,12 +59,21 @@ fn of_outputs(set: &Set, origin: Origin) -> TokenStream {
 /// `let first: Checked<Vec<u8>, ..> = first;` for each argument of an `#[init]` that is worth a check.
 pub(crate) fn rebound(set: &Set, params: &[Param]) -> TokenStream {
     let rebind = |param: &Param| {
-        let (name, ty) = (&param.name, &param.ty);
-        let check = check(set, &quote!(argument), ty, &param.written.ty, &[Origin::Standard, Origin::Unknown])?;
-        let checked = checked(set, ty, &check);
+        let (name, checked) = (&param.name, argument(set, param)?);
         Some(quote!(let #name: #checked = #name;))
     };
     params.iter().filter_map(rebind).collect()
+}
+
+/// The arguments of an `#[init]` as the tuple that its builder keeps, each checked if it is worth it.
+pub(crate) fn arguments(set: &Set, params: &[Param]) -> TokenStream {
+    let types = params.iter().map(|param| argument(set, param).unwrap_or_else(|| param.ty.to_token_stream()));
+    quote!((#(#types,)*))
+}
+
+fn argument(set: &Set, param: &Param) -> Option<TokenStream> {
+    let check = check(set, &quote!(argument), &param.ty, &param.written.ty, &[Origin::Standard, Origin::Unknown])?;
+    Some(checked(set, &param.ty, &check))
 }
 
 /// What an `#[init]` returns, if that is the state or a `Result` of it.

@@ -82,25 +82,29 @@ fn on_close(set: &Set, hook: &Hook) -> TokenStream {
 pub(crate) fn service(set: &Set) -> TokenStream {
     let (vis, krate, this) = (set.vis(), set.krate(), set.this_here());
     let doc = doc(&format!("A service of `{}`, to be launched.", set.name()));
-    let infallible = quote!(#krate::ServiceBuilder<#this, ::core::convert::Infallible>);
+    let infallible = |args: &TokenStream| quote!(#krate::ServiceBuilder<#this, ::core::convert::Infallible, #args>);
     match set.start() {
         Start::Init(init) => service_of_init(set, init),
         Start::WithState => {
             let (handed, place) = (handed(set), names::place_of(set.this()));
             let with_state = quote_spanned!(place=> with_state(state));
+            let builder = infallible(&this.to_token_stream());
             quote! {
                 #doc
-                #vis fn service(state: #this) -> #infallible #handed {
+                #vis fn service(state: #this) -> #builder #handed {
                     #krate::ServiceBuilder::#with_state
                 }
             }
         }
-        Start::Stateless => quote! {
-            #doc
-            #vis fn service() -> #infallible {
-                #krate::ServiceBuilder::stateless()
+        Start::Stateless => {
+            let builder = infallible(&quote!(()));
+            quote! {
+                #doc
+                #vis fn service() -> #builder {
+                    #krate::ServiceBuilder::stateless()
+                }
             }
-        },
+        }
     }
 }
 
@@ -125,17 +129,20 @@ fn service_of_init(set: &Set, init: &Hook) -> TokenStream {
         (true, false) => quote!(init_stateless),
         (true, true) => quote!(init_stateless_async),
     };
+    let arguments = quote!((#(#names,)*));
     let start = match is_async {
-        false => quote!(move |#bound: &#krate::Context<#this>| #into_result(#path(#context #(#names),*))),
+        false => quote!(|#bound: &#krate::Context<#this>, #arguments| #into_result(#path(#context #(#names),*))),
         true => quote! {
-            move |#bound: #krate::Context<#this>| async move { #into_result(#path(#context #(#names),*).await) }
+            |#bound: #krate::Context<#this>, #arguments| async move {
+                #into_result(#path(#context #(#names),*).await)
+            }
         },
     };
     let rebound = check::rebound(set, &init.params);
     quote! {
         #signature {
             #rebound
-            #krate::ServiceBuilder::#construct(#start)
+            #krate::ServiceBuilder::#construct(#arguments, #start)
         }
     }
 }
@@ -152,10 +159,11 @@ fn signature_of_service(set: &Set, init: &Hook) -> TokenStream {
         quote!(#name: #ty)
     });
     let error = of_output(set, init, &init_output(set), "Error");
+    let args = check::arguments(set, &init.params);
     quote! {
         #(#attrs)*
         #doc
-        #vis fn service(#(#params),*) -> #krate::ServiceBuilder<#this, #error>
+        #vis fn service(#(#params),*) -> #krate::ServiceBuilder<#this, #error, #args>
     }
 }
 
@@ -183,18 +191,18 @@ fn of_output(set: &Set, hook: &Hook, output: &TokenStream, item: &str) -> TokenS
 /// A `service` that starts nothing.
 pub(crate) fn inert_service(set: &Set) -> TokenStream {
     let (vis, krate, this) = (set.vis(), set.krate(), set.this_here());
-    let params = match set.start() {
+    let (params, args) = match set.start() {
         Start::Init(init) => {
             let names = init.params.iter().map(|param| &param.name);
-            let types = init.params.iter().map(|param| &param.ty);
-            quote!(#(#names: #types),*)
+            let types: Vec<_> = init.params.iter().map(|param| &param.ty).collect();
+            (quote!(#(#names: #types),*), quote!((#(#types,)*)))
         }
-        Start::WithState => quote!(state: #this),
-        Start::Stateless => TokenStream::new(),
+        Start::WithState => (quote!(state: #this), this.to_token_stream()),
+        Start::Stateless => (TokenStream::new(), quote!(())),
     };
     quote! {
         /// Launches nothing: the build has failed.
-        #vis fn service(#params) -> #krate::ServiceBuilder<#this, ::core::convert::Infallible> {
+        #vis fn service(#params) -> #krate::ServiceBuilder<#this, ::core::convert::Infallible, #args> {
             ::core::unimplemented!()
         }
     }

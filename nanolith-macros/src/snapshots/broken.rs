@@ -156,7 +156,11 @@ impl Broken {
         <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(pool))
     }
     /// Launches nothing: the build has failed.
-    pub fn service() -> ::nanolith::ServiceBuilder<Self, ::core::convert::Infallible> {
+    pub fn service() -> ::nanolith::ServiceBuilder<
+        Self,
+        ::core::convert::Infallible,
+        (),
+    > {
         ::core::unimplemented!()
     }
 }

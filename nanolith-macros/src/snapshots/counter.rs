@@ -285,12 +285,16 @@ impl Counter {
     ) -> ::nanolith::ServiceBuilder<
         Self,
         <Result<Self, StartError> as ::nanolith::__private::InitOutput<Self>>::Error,
+        (i64,),
     > {
-        ::nanolith::ServiceBuilder::init(move |cx: &::nanolith::Context<Self>| <Result<
-            Self,
-            StartError,
-        > as ::nanolith::__private::InitOutput<
-            Self,
-        >>::into_result(Self::start(cx, first)))
+        ::nanolith::ServiceBuilder::init(
+            (first,),
+            |cx: &::nanolith::Context<Self>, (first,)| <Result<
+                Self,
+                StartError,
+            > as ::nanolith::__private::InitOutput<
+                Self,
+            >>::into_result(Self::start(cx, first)),
+        )
     }
 }

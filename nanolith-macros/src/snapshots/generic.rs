@@ -250,7 +250,7 @@ where
     /// A service of `Stack`, to be launched.
     pub fn service(
         state: Self,
-    ) -> ::nanolith::ServiceBuilder<Self, ::core::convert::Infallible>
+    ) -> ::nanolith::ServiceBuilder<Self, ::core::convert::Infallible, Self>
     where
         Self: ::nanolith::__private::Handed,
     {

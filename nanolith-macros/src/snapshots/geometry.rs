@@ -254,7 +254,11 @@ impl Geometry {
         <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(pool))
     }
     /// A service of `Geometry`, to be launched.
-    pub fn service() -> ::nanolith::ServiceBuilder<Self, ::core::convert::Infallible> {
+    pub fn service() -> ::nanolith::ServiceBuilder<
+        Self,
+        ::core::convert::Infallible,
+        (),
+    > {
         ::nanolith::ServiceBuilder::stateless()
     }
 }

@@ -190,7 +190,11 @@ pub mod geometry {
         unreachable_pub
     )]
     /// A service of `geometry`, to be launched.
-    pub fn service() -> ::nanolith::ServiceBuilder<Tasks, ::core::convert::Infallible> {
+    pub fn service() -> ::nanolith::ServiceBuilder<
+        Tasks,
+        ::core::convert::Infallible,
+        (),
+    > {
         ::nanolith::ServiceBuilder::stateless()
     }
     #[allow(

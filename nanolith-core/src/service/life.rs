@@ -1,0 +1,251 @@
+//! What happens in a service's life, told to those who watch.
+
+use crate::{
+    error::{CallError, Panic},
+    wait,
+};
+use futures_util::Stream;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+/// Why a service crashed.
+///
+/// ```
+/// use nanolith::{Crash, LifeEvent, Restart, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") } }
+/// let geometry = Geometry::service().restart(Restart::always()).launch().wait()?;
+/// let mut life = geometry.control().life();
+/// assert!(geometry.add(i64::MAX, 1).wait().is_err());
+/// assert!(matches!(life.recv().wait(), Some(LifeEvent::Started)));
+/// match life.recv().wait() {
+///     Some(LifeEvent::Restarted { crash: Crash::Task(error), .. }) => println!("{error}"),
+///     other => unreachable!("not {other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Crash {
+    /// A task panicked, and the exception handler or [`Restart::always`](super::Restart::always) had it restarted.
+    Task(CallError),
+    /// A hook panicked.
+    Hook(CallError),
+    /// What runs the calls panicked: a future as it was dropped, for example.
+    Loop(Panic),
+    /// `#[init]` gave an error when it was to start anew.
+    Init,
+    /// `#[init]` panicked when it was to start anew.
+    InitPanicked(Panic),
+    /// [`Control::restart`](super::Control::restart) asked for it.
+    Asked,
+    /// Another of its [group](super::Group) crashed.
+    Group,
+}
+
+impl fmt::Display for Crash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Task(error) | Self::Hook(error) => error.fmt(f),
+            Self::Loop(panic) => write!(f, "the service panicked{panic}"),
+            Self::Init => f.write_str("the service's init gave an error as it started anew"),
+            Self::InitPanicked(panic) => write!(f, "the service's init panicked as it started anew{panic}"),
+            Self::Asked => f.write_str("the service was asked to start anew"),
+            Self::Group => f.write_str("another service of the group crashed"),
+        }
+    }
+}
+
+/// What happened in a service's life.
+///
+/// ```
+/// use nanolith::{LifeEvent, prelude::*};
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+/// #     pub fn total(&self) -> i64 { self.total }
+/// # }
+/// let counter = Counter::service(10).launch().wait()?;
+/// let life = counter.control().life();
+/// counter.close().wait()?;
+/// let events: Vec<LifeEvent> = life.collect();
+/// assert!(matches!(events[..], [LifeEvent::Started, LifeEvent::Closed]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum LifeEvent {
+    /// Its `#[init]` gave the state.
+    Started,
+    /// It crashed, and has a new state.
+    Restarted {
+        /// Why.
+        crash: Crash,
+        /// The restarts of its life, this one included.
+        restarts: u64,
+    },
+    /// It crashed, and ended since it is not to be restarted, or not so often.
+    GaveUp(Crash),
+    /// It was closed or terminated, and has ended.
+    Closed,
+}
+
+impl LifeEvent {
+    fn is_last(&self) -> bool {
+        matches!(self, Self::GaveUp(_) | Self::Closed)
+    }
+}
+
+/// What happens in a service's life from now on, after what happened last: made by
+/// [`Control::life`](super::Control::life). It ends after [`LifeEvent::Closed`] or [`LifeEvent::GaveUp`].
+///
+/// It is a `Stream`, and a blocking iterator.
+///
+/// ```
+/// use nanolith::{LifeEvent, prelude::*};
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+/// #     pub fn total(&self) -> i64 { self.total }
+/// # }
+/// let counter = Counter::service(10).launch().wait()?;
+/// let mut life = counter.control().life();
+/// assert!(matches!(life.recv().wait(), Some(LifeEvent::Started)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "it tells what happens when it is iterated, polled or asked"]
+pub struct LifeEvents {
+    events: flume::r#async::RecvStream<'static, LifeEvent>,
+}
+
+impl LifeEvents {
+    /// The next event; `None` after the last.
+    ///
+    /// ```
+    /// # use nanolith::{LifeEvent, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # pollster::block_on(async {
+    /// let geometry = Geometry::service().launch().await?;
+    /// let mut life = geometry.control().life();
+    /// geometry.close().await?;
+    /// assert!(matches!(life.recv().await, Some(LifeEvent::Started)));
+    /// assert!(matches!(life.recv().await, Some(LifeEvent::Closed)));
+    /// assert!(life.recv().await.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// No event is lost.
+    pub fn recv(&mut self) -> NextEvent<'_> {
+        NextEvent { life: self }
+    }
+}
+
+impl Stream for LifeEvents {
+    type Item = LifeEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<LifeEvent>> {
+        Pin::new(&mut self.events).poll_next(cx)
+    }
+}
+
+impl Iterator for LifeEvents {
+    type Item = LifeEvent;
+
+    fn next(&mut self) -> Option<LifeEvent> {
+        self.recv().wait()
+    }
+}
+
+impl fmt::Debug for LifeEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LifeEvents").finish_non_exhaustive()
+    }
+}
+
+/// Waits for an event: made by [`LifeEvents::recv`].
+#[must_use = "does nothing until awaited or waited on"]
+pub struct NextEvent<'a> {
+    life: &'a mut LifeEvents,
+}
+
+impl NextEvent<'_> {
+    /// Blocks until it is there.
+    ///
+    /// ```
+    /// # use nanolith::{LifeEvent, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Geometry::service().launch().wait()?;
+    /// assert!(matches!(geometry.control().life().recv().wait(), Some(LifeEvent::Started)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn wait(self) -> Option<LifeEvent> {
+        wait::block_on(self, None).ok().flatten()
+    }
+}
+
+impl Future for NextEvent<'_> {
+    type Output = Option<LifeEvent>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut *self.life).poll_next(cx)
+    }
+}
+
+impl fmt::Debug for NextEvent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NextEvent").finish_non_exhaustive()
+    }
+}
+
+/// Who watches a service, and what they heard last.
+pub(super) struct Watchers(Mutex<Watched>);
+
+struct Watched {
+    last: LifeEvent,
+    tell: Vec<flume::Sender<LifeEvent>>,
+}
+
+impl Watchers {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Watched { last: LifeEvent::Started, tell: Vec::new() }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Watched> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more, who hears of the last event first.
+    pub(super) fn join(&self) -> LifeEvents {
+        let (tell, events) = flume::unbounded();
+        let mut watched = self.lock();
+        // The channel has no bound, and its receiver is here.
+        let _ = tell.send(watched.last.clone());
+        if !watched.last.is_last() {
+            watched.tell.push(tell);
+        }
+        LifeEvents { events: events.into_stream() }
+    }
+
+    /// Tells all of them. Those who left are forgotten.
+    pub(super) fn tell(&self, event: &LifeEvent) {
+        let tell = {
+            let mut watched = self.lock();
+            watched.last = event.clone();
+            std::mem::take(&mut watched.tell)
+        };
+        let mut tell: Vec<_> = tell.into_iter().filter(|tell| tell.send(event.clone()).is_ok()).collect();
+        if !event.is_last() {
+            self.lock().tell.append(&mut tell);
+        }
+    }
+}

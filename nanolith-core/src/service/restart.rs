@@ -1,0 +1,278 @@
+//! When a crashed service is started anew: the policy, and the count that it keeps.
+
+use crate::{
+    pool::BuildError,
+    time::{MILLISECOND, MINUTE, SECOND},
+};
+use std::{
+    collections::VecDeque,
+    hash::{BuildHasher, Hasher, RandomState},
+    time::{Duration, Instant},
+};
+
+/// When a service is started anew, for [`ServiceBuilder::restart`](super::ServiceBuilder::restart).
+///
+/// A service crashes when one of its hooks panics, when its exception handler answers
+/// [`OnPanic::Restart`](super::OnPanic::Restart), when it is [asked to](super::Control::restart), or when a restart fails. It gives up
+/// after five restarts within a minute, unless [`Restart::limit`] says otherwise.
+///
+/// ```
+/// use nanolith::{Backoff, Restart, prelude::*};
+/// let restart = Restart::on_crash().limit(3, MINUTE).backoff(Backoff::exponential(MILLISECOND).up_to(SECOND));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[must_use = "a policy is given to a service's builder"]
+pub struct Restart {
+    when: When,
+    most: usize,
+    within: Duration,
+    backoff: Backoff,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum When {
+    Never,
+    OnCrash,
+    Always,
+}
+
+impl Restart {
+    /// A crash ends the service. Its calls end as [`CallError::Crashed`](crate::CallError::Crashed).
+    ///
+    /// ```
+    /// # use nanolith::{Restart, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Geometry::service().restart(Restart::never()).launch().wait()?; // as without
+    /// assert_eq!(geometry.add(4, 5).wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn never() -> Self {
+        Self::new(When::Never)
+    }
+
+    /// A crash restarts the service.
+    ///
+    /// ```
+    /// # use nanolith::{Restart, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Geometry::service().restart(Restart::on_crash()).launch().wait()?;
+    /// assert_eq!(geometry.info().restarts, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn on_crash() -> Self {
+        Self::new(When::OnCrash)
+    }
+
+    /// A task's panic restarts the service too, since it may have left the state half changed. If there is an exception
+    /// handler, its answer counts.
+    ///
+    /// ```
+    /// # use nanolith::{Restart, prelude::*};
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += 1; assert!(by < 100); self.total += by - 1; self.total }
+    /// # }
+    /// let counter = Counter::service(10).restart(Restart::always()).launch().wait()?;
+    /// assert!(counter.bump(100).wait().is_err()); // panics half way
+    /// assert_eq!(counter.bump(5).wait()?, 15);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn always() -> Self {
+        Self::new(When::Always)
+    }
+
+    const fn new(when: When) -> Self {
+        Self { when, most: 5, within: MINUTE, backoff: Backoff::exponential(MILLISECOND).up_to(SECOND) }
+    }
+
+    /// The service gives up, and ends as crashed, when it would be restarted more than `restarts` times `within` this time.
+    /// At least one restart, within more than nothing.
+    ///
+    /// ```
+    /// # use nanolith::{Restart, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let launched = Geometry::service().restart(Restart::on_crash().limit(0, MINUTE)).launch().wait();
+    /// assert!(launched.is_err()); // that would be `Restart::never()`
+    /// ```
+    pub const fn limit(mut self, restarts: usize, within: Duration) -> Self {
+        (self.most, self.within) = (restarts, within);
+        self
+    }
+
+    /// How long the service waits before it starts anew: from 1 ms, doubled each time, to 1 s unless this says otherwise.
+    ///
+    /// ```
+    /// # use nanolith::{Backoff, Restart, prelude::*};
+    /// let at_once = Restart::on_crash().backoff(Backoff::none());
+    /// ```
+    pub const fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    pub(super) fn check(&self) -> Result<(), BuildError> {
+        match (self.when, self.most, self.within) {
+            (When::Never, ..) => Ok(()),
+            (_, 0, _) => Err(BuildError::bad("restart", "has a limit of 0 restarts: that is `Restart::never()`")),
+            (_, _, Duration::ZERO) => Err(BuildError::bad("restart", "has a limit within no time, which never holds")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a task's panic that nobody has an answer to is a crash.
+    pub(super) fn after_panic(&self) -> bool {
+        self.when == When::Always
+    }
+
+    /// Whether a crash leads to a restart at all.
+    pub(super) fn after_crash(&self) -> bool {
+        self.when > When::Never
+    }
+}
+
+/// Ever longer waits before one restart after the other.
+///
+/// ```
+/// use nanolith::{Backoff, prelude::*};
+/// let backoff = Backoff::exponential(10 * MILLISECOND).up_to(SECOND).jitter(0.5);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backoff {
+    first: Duration,
+    most: Duration,
+    jitter: f64,
+}
+
+impl Backoff {
+    /// No wait at all.
+    ///
+    /// ```
+    /// # use nanolith::{Backoff, Restart};
+    /// let restart = Restart::on_crash().backoff(Backoff::none());
+    /// ```
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { first: Duration::ZERO, most: Duration::ZERO, jitter: 0.0 }
+    }
+
+    /// `first`, then twice as long each time; a quarter of it, more or less, by chance. It begins at `first` again when no restart
+    /// is within the limit's time any more.
+    ///
+    /// ```
+    /// # use nanolith::{Backoff, prelude::*};
+    /// let backoff = Backoff::exponential(10 * MILLISECOND);
+    /// ```
+    #[must_use]
+    pub const fn exponential(first: Duration) -> Self {
+        Self { first, most: MINUTE, jitter: 0.25 }
+    }
+
+    /// The longest wait: a minute unless this says otherwise. A shorter one than the first counts for all.
+    ///
+    /// ```
+    /// # use nanolith::{Backoff, prelude::*};
+    /// let backoff = Backoff::exponential(10 * MILLISECOND).up_to(SECOND);
+    /// ```
+    #[must_use]
+    pub const fn up_to(mut self, most: Duration) -> Self {
+        self.most = most;
+        self
+    }
+
+    /// By which part a wait is longer or shorter by chance, so that services that crashed together do not start together:
+    /// from 0 (exact) to 1 (from nothing to double). What is beyond counts as the nearer of the two, no number as 0.
+    ///
+    /// ```
+    /// # use nanolith::{Backoff, prelude::*};
+    /// let exact = Backoff::exponential(10 * MILLISECOND).jitter(0.0);
+    /// ```
+    #[must_use]
+    pub const fn jitter(mut self, part: f64) -> Self {
+        self.jitter = if part > 0.0 { part.min(1.0) } else { 0.0 };
+        self
+    }
+
+    /// The wait after so many restarts, where `chance` is from 0 to 1.
+    fn wait(&self, restarts: usize, chance: f64) -> Duration {
+        let doubled = u32::try_from(restarts).ok().and_then(|times| 2_u32.checked_pow(times));
+        let wait = doubled.and_then(|factor| self.first.checked_mul(factor)).unwrap_or(self.most).min(self.most);
+        let factor = 1.0 + self.jitter * (2.0 * chance - 1.0);
+        Duration::try_from_secs_f64(wait.as_secs_f64() * factor).unwrap_or(Duration::MAX)
+    }
+}
+
+/// What a service remembers of its restarts.
+pub(super) struct Restarts {
+    policy: Restart,
+    recent: VecDeque<Instant>,
+}
+
+impl Restarts {
+    pub(super) fn new(policy: Restart) -> Self {
+        Self { policy, recent: VecDeque::new() }
+    }
+
+    pub(super) fn policy(&self) -> &Restart {
+        &self.policy
+    }
+
+    /// Counts a restart at `now`. Says how long to wait before it; `None` when there were too many, or there is to be none.
+    pub(super) fn next(&mut self, now: Instant) -> Option<Duration> {
+        if !self.policy.after_crash() {
+            return None;
+        }
+        while self.recent.front().is_some_and(|then| now.duration_since(*then) >= self.policy.within) {
+            self.recent.pop_front();
+        }
+        if self.recent.len() >= self.policy.most {
+            return None;
+        }
+        let wait = self.policy.backoff.wait(self.recent.len(), chance());
+        self.recent.push_back(now);
+        Some(wait)
+    }
+}
+
+/// A number from 0 to 1, by the chance that the standard library seeds its hash tables with.
+fn chance() -> f64 {
+    let random = RandomState::new().build_hasher().finish();
+    f64::from(u32::try_from(random >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        let backoff = Backoff::exponential(10 * MILLISECOND).up_to(SECOND).jitter(0.0);
+        let waits = [0, 1, 2, 6, 7, 1_000].map(|restarts| backoff.wait(restarts, 0.9).as_millis());
+        assert_eq!(waits, [10, 20, 40, 640, 1_000, 1_000]);
+    }
+
+    #[test]
+    fn chance_moves_a_wait_by_its_part_at_most() {
+        let backoff = Backoff::exponential(SECOND).jitter(0.5);
+        assert_eq!([0.0, 0.5, 1.0].map(|chance| backoff.wait(0, chance).as_millis()), [500, 1_000, 1_500]);
+        assert_eq!(Backoff::exponential(SECOND).jitter(f64::NAN), Backoff::exponential(SECOND).jitter(0.0));
+        assert_eq!(Backoff::exponential(SECOND).jitter(7.0), Backoff::exponential(SECOND).jitter(1.0));
+        assert!((0..1_000).all(|_| (0.0..=1.0).contains(&chance())));
+    }
+
+    #[test]
+    fn restarts_are_counted_within_the_window() {
+        let mut restarts = Restarts::new(Restart::on_crash().limit(2, SECOND).backoff(Backoff::none()));
+        let start = Instant::now();
+        let at = [0, 400, 900, 1_000, 1_100, 1_400].map(|ms| restarts.next(start + ms * MILLISECOND).is_some());
+        assert_eq!(at, [true, true, false, true, false, true]);
+    }
+
+    #[test]
+    fn never_is_never() {
+        assert_eq!(Restarts::new(Restart::never()).next(Instant::now()), None);
+    }
+}

@@ -1,0 +1,418 @@
+//! What becomes of a service that crashes: restarts, limits, groups, and what is told of it.
+
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+
+use nanolith::{
+    Backoff, CloseError, Crash, Group, GroupError, LaunchError, LifeEvent, LifeEvents, NeverRestarts, Restart,
+    prelude::*,
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicUsize, Ordering},
+    mpsc::{Receiver, Sender, channel},
+};
+
+/// Counts from `first` up. Every start is counted in `starts`.
+pub struct Counter {
+    total: i64,
+}
+
+#[define]
+impl Counter {
+    #[init]
+    fn start(first: i64, starts: Arc<Starts>) -> Result<Self, CannotStart> {
+        let start = starts.count.fetch_add(1, Ordering::SeqCst);
+        match starts.fails.contains(&start) {
+            true => Err(CannotStart),
+            false => Ok(Self { total: first }),
+        }
+    }
+
+    #[before_task]
+    fn before(&self, call: &CallInfo) {
+        assert!(call.task().name() != "hooked", "the hook panics");
+    }
+
+    pub fn bump(&mut self, by: i64) -> i64 {
+        self.total += by;
+        self.total
+    }
+
+    pub fn hooked(&self) {}
+
+    pub fn fail(&mut self) {
+        self.total += 1_000;
+        panic!("the task panics");
+    }
+
+    /// Panics when it is let go.
+    pub fn fail_later(&mut self, begun: Sender<()>, go: Receiver<()>) {
+        let _ = begun.send(());
+        let _ = go.recv();
+        panic!("the task panics");
+    }
+
+    pub async fn never(&self, begun: Sender<()>) {
+        let _ = begun.send(());
+        std::future::pending::<()>().await;
+    }
+}
+
+#[derive(Debug)]
+pub struct CannotStart;
+
+impl std::fmt::Display for CannotStart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("it cannot start")
+    }
+}
+
+impl std::error::Error for CannotStart {}
+
+#[derive(Default)]
+pub struct Starts {
+    count: AtomicUsize,
+    /// The numbers of those that fail.
+    fails: Vec<usize>,
+}
+
+fn failing<const N: usize>(fails: [usize; N]) -> Arc<Starts> {
+    Arc::new(Starts { fails: fails.into(), ..Starts::default() })
+}
+
+fn at_once() -> Restart {
+    Restart::on_crash().backoff(Backoff::none())
+}
+
+/// A service that restarts whenever a task panics.
+fn launch(restart: Restart, starts: &Arc<Starts>) -> Service<Counter> {
+    let builder = Counter::service(10, starts.clone()).restart(restart).on_panic(|_| OnPanic::Restart);
+    builder.launch().wait().expect("it starts")
+}
+
+fn restarted(life: &mut LifeEvents) -> (Crash, u64) {
+    match life.recv().wait() {
+        Some(LifeEvent::Restarted { crash, restarts }) => (crash, restarts),
+        other => panic!("not {other:?}"),
+    }
+}
+
+fn started(service: &Service<Counter>) -> LifeEvents {
+    let mut life = service.control().life();
+    assert!(matches!(life.recv().wait(), Some(LifeEvent::Started)));
+    life
+}
+
+// ----- crashes
+
+#[test]
+fn a_panic_that_the_handler_answers_with_restart_gives_a_new_state() {
+    let counter = launch(at_once(), &Arc::default());
+    assert_eq!(counter.bump(5).wait().ok(), Some(15));
+    assert!(matches!(counter.fail().wait(), Err(CallError::Panicked(..))));
+    assert_eq!(counter.bump(1).wait().ok(), Some(11));
+    assert_eq!(counter.info().restarts, 1);
+}
+
+#[test]
+fn a_panic_in_a_hook_is_a_crash() -> Result<(), Box<dyn std::error::Error>> {
+    let counter = Counter::service(10, Arc::default()).restart(at_once()).launch().wait()?;
+    let mut life = started(&counter);
+    counter.bump(5).wait()?;
+    assert!(matches!(counter.hooked().wait(), Err(CallError::Panicked(..))));
+    assert!(matches!(restarted(&mut life), (Crash::Hook(_), 1)));
+    assert_eq!(counter.bump(1).wait()?, 11);
+    Ok(())
+}
+
+#[test]
+fn a_panic_in_a_task_is_none_unless_the_policy_is_always() -> Result<(), Box<dyn std::error::Error>> {
+    for (policy, after) in [(at_once(), 1_011), (Restart::always().backoff(Backoff::none()), 11)] {
+        let counter = Counter::service(10, Arc::default()).restart(policy).launch().wait()?;
+        assert!(counter.fail().wait().is_err());
+        assert_eq!(counter.bump(1).wait()?, after);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_handlers_answer_counts_more_than_the_policy() -> Result<(), Box<dyn std::error::Error>> {
+    let counter = Counter::service(10, Arc::default()).restart(Restart::always()).on_panic(|_| OnPanic::Continue);
+    let counter = counter.launch().wait()?;
+    assert!(counter.fail().wait().is_err());
+    assert_eq!(counter.bump(1).wait()?, 1_011);
+    Ok(())
+}
+
+#[test]
+fn without_a_policy_a_crash_ends_the_service() -> Result<(), Box<dyn std::error::Error>> {
+    let counter = Counter::service(10, Arc::default()).on_panic(|_| OnPanic::Restart).launch().wait()?;
+    let mut life = started(&counter);
+    assert!(counter.fail().wait().is_err());
+    assert!(matches!(counter.control().closed().wait(), Err(CloseError::Crashed(Crash::Task(_)))));
+    assert!(matches!(life.recv().wait(), Some(LifeEvent::GaveUp(Crash::Task(_)))));
+    assert!(life.recv().wait().is_none());
+    assert!(matches!(counter.bump(1).wait(), Err(CallError::Closed(_))));
+    assert_eq!(counter.control().restart(), Err(NeverRestarts));
+    Ok(())
+}
+
+#[test]
+fn one_that_is_asked_to_starts_anew_without_end() -> Result<(), Box<dyn std::error::Error>> {
+    let starts = Arc::default();
+    let counter = launch(Restart::on_crash().limit(1, MINUTE), &starts);
+    let mut life = started(&counter);
+    for round in 1..=20 {
+        counter.control().restart()?;
+        assert!(matches!(restarted(&mut life), (Crash::Asked, restarts) if restarts == round));
+    }
+    assert_eq!(starts.count.load(Ordering::SeqCst), 21);
+    assert_eq!(counter.bump(1).wait()?, 11);
+    Ok(())
+}
+
+// ----- calls
+
+#[test]
+fn queued_calls_survive_the_restart() -> Result<(), Box<dyn std::error::Error>> {
+    let counter = launch(at_once(), &Arc::default());
+    let (begun, begins) = channel();
+    let (go, goes) = channel();
+    let fails = counter.fail_later(begun, goes).submit();
+    begins.recv()?;
+    let queued: Vec<_> = (0..100).map(|_| counter.bump(1).submit()).collect();
+    go.send(())?;
+    assert!(matches!(fails.wait(), Err(CallError::Panicked(..))));
+    for (bumps, call) in (1..).zip(queued) {
+        assert_eq!(call.wait()?, 10 + bumps);
+    }
+    Ok(())
+}
+
+#[test]
+fn calls_that_were_begun_end_as_crashed() -> Result<(), Box<dyn std::error::Error>> {
+    let counter = launch(at_once(), &Arc::default());
+    let (begun, begins) = channel();
+    let pending: Vec<_> = (0..3).map(|_| counter.never(begun.clone()).submit()).collect();
+    begins.iter().take(3).for_each(drop);
+    counter.control().restart()?;
+    for call in pending {
+        assert!(matches!(call.wait(), Err(CallError::Crashed(_))));
+    }
+    assert_eq!(counter.bump(1).wait()?, 11);
+    counter.close().wait()?; // it would wait for those that are counted still
+    Ok(())
+}
+
+#[test]
+fn every_call_ends_once_however_often_the_service_crashes() -> Result<(), Box<dyn std::error::Error>> {
+    const CALLS: usize = 4_000;
+    let restart = Restart::always().limit(usize::MAX, MINUTE).backoff(Backoff::none());
+    let counter = Counter::service(10, Arc::default()).restart(restart).launch().wait()?;
+    let (done, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for thread in 0..2 {
+            let (counter, done, failed) = (&counter, &done, &failed);
+            scope.spawn(move || {
+                let mut calls = Vec::new();
+                for n in 0..CALLS {
+                    if n % 500 == 250 * thread {
+                        let outcome = counter.fail().wait();
+                        assert!(matches!(outcome, Err(CallError::Panicked(..))), "{outcome:?}");
+                        failed.fetch_add(1, Ordering::SeqCst);
+                    }
+                    calls.push(counter.bump(1).submit());
+                }
+                for call in calls {
+                    call.wait().expect("a call that was queued runs, on whichever state");
+                    done.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    assert_eq!(done.into_inner(), 2 * CALLS);
+    assert_eq!(counter.info().restarts, failed.into_inner() as u64);
+    let info = counter.info();
+    assert_eq!((info.active_calls, info.queue_len, info.overflow), (0, 0, 0));
+    counter.close().wait()?;
+    Ok(())
+}
+
+// ----- limits
+
+#[test]
+fn it_gives_up_beyond_its_limit_and_tells_those_who_wait() -> Result<(), Box<dyn std::error::Error>> {
+    let counter = launch(at_once().limit(2, MINUTE), &Arc::default());
+    let mut life = started(&counter);
+    for restarts in 1..=2 {
+        assert!(counter.fail().wait().is_err());
+        assert_eq!(restarted(&mut life).1, restarts);
+    }
+    let (begun, begins) = channel();
+    let (go, goes) = channel();
+    let fails = counter.fail_later(begun, goes).submit();
+    begins.recv()?;
+    let queued = counter.bump(1).submit();
+    go.send(())?;
+    assert!(matches!(fails.wait(), Err(CallError::Panicked(..))));
+    assert!(matches!(queued.wait(), Err(CallError::Crashed(_))));
+    assert!(matches!(life.recv().wait(), Some(LifeEvent::GaveUp(Crash::Task(_)))));
+    Ok(())
+}
+
+#[test]
+fn an_init_that_fails_as_it_starts_anew_is_tried_again() -> Result<(), Box<dyn std::error::Error>> {
+    let starts = failing([1, 2]);
+    let counter = launch(at_once(), &starts);
+    let mut life = started(&counter);
+    assert!(counter.fail().wait().is_err());
+    assert!(matches!(restarted(&mut life), (Crash::Init, 1)));
+    assert_eq!(starts.count.load(Ordering::SeqCst), 4);
+    assert_eq!(counter.bump(1).wait()?, 11);
+    Ok(())
+}
+
+#[test]
+fn an_init_that_always_fails_ends_the_service() {
+    let counter = launch(at_once().limit(3, MINUTE), &failing([1, 2, 3, 4]));
+    assert!(counter.fail().wait().is_err());
+    assert!(matches!(counter.control().closed().wait(), Err(CloseError::Crashed(Crash::Init))));
+}
+
+#[test]
+fn a_limit_that_never_holds_is_refused() {
+    for restart in [at_once().limit(0, MINUTE), at_once().limit(1, 0 * SECOND)] {
+        let launched = Counter::service(10, Arc::default()).restart(restart).launch().wait();
+        match launched {
+            Err(LaunchError::Build(error)) => assert_eq!(error.setting(), Some("restart")),
+            other => panic!("not {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_factory_gives_other_arguments_each_time() -> Result<(), Box<dyn std::error::Error>> {
+    let next = AtomicI64::new(100);
+    let args = move || (next.fetch_add(100, Ordering::SeqCst), Arc::default());
+    let counter = Counter::service(10, Arc::default()).restart_with(at_once(), args).launch().wait()?;
+    for first in [10, 100, 200] {
+        assert_eq!(counter.bump(1).wait()?, first + 1);
+        counter.control().restart()?;
+    }
+    Ok(())
+}
+
+// ----- a close in the middle
+
+#[test]
+fn a_close_cuts_the_wait_short_and_accepted_calls_finish() -> Result<(), Box<dyn std::error::Error>> {
+    let slow = Restart::on_crash().backoff(Backoff::exponential(MINUTE));
+    let counter = launch(slow, &Arc::default());
+    assert!(counter.fail().wait().is_err());
+    let queued = counter.bump(1).submit();
+    counter.close().wait()?;
+    assert_eq!(queued.wait()?, 11);
+    Ok(())
+}
+
+#[test]
+fn a_terminate_ends_the_wait() -> Result<(), Box<dyn std::error::Error>> {
+    let slow = Restart::on_crash().backoff(Backoff::exponential(MINUTE));
+    let counter = launch(slow, &Arc::default());
+    let mut life = started(&counter);
+    assert!(counter.fail().wait().is_err());
+    let queued = counter.bump(1).submit();
+    counter.terminate().wait()?;
+    assert!(matches!(queued.wait(), Err(CallError::Closed(_))));
+    assert!(matches!(life.recv().wait(), Some(LifeEvent::Closed)));
+    Ok(())
+}
+
+// ----- watching
+
+#[test]
+fn who_watches_late_hears_what_happened_last() -> Result<(), Box<dyn std::error::Error>> {
+    let counter = launch(at_once(), &Arc::default());
+    let mut early = started(&counter);
+    assert!(counter.fail().wait().is_err());
+    restarted(&mut early);
+    let mut late = counter.control().life();
+    assert_eq!(restarted(&mut late).1, 1);
+    counter.close().wait()?;
+    let after_the_end: Vec<_> = counter.control().life().collect();
+    assert!(matches!(after_the_end[..], [LifeEvent::Closed]), "{after_the_end:?}");
+    assert!(matches!(early.last(), Some(LifeEvent::Closed)));
+    Ok(())
+}
+
+// ----- groups
+
+fn three(group: &Group) -> Result<[Service<Counter>; 3], GroupError> {
+    let services = [(); 3].map(|()| launch(at_once().limit(1, MINUTE), &Arc::default()));
+    services.iter().try_for_each(|service| group.add(service))?;
+    Ok(services)
+}
+
+/// Crashes the second, and says how often each has started anew when all of `expected` have.
+fn after_the_second_crashed(group: &Group, expected: [u64; 3]) -> Result<(), Box<dyn std::error::Error>> {
+    let services = three(group)?;
+    let mut lives = services.each_ref().map(started);
+    assert!(services[1].fail().wait().is_err());
+    for (life, expected) in lives.iter_mut().zip(expected) {
+        for restarts in 1..=expected {
+            assert_eq!(restarted(life).1, restarts);
+        }
+    }
+    for service in &services {
+        assert_eq!(service.bump(1).wait()?, 11);
+    }
+    assert_eq!(services.each_ref().map(|service| service.info().restarts), expected);
+    Ok(())
+}
+
+#[test]
+fn one_for_one_leaves_the_others_alone() -> Result<(), Box<dyn std::error::Error>> {
+    after_the_second_crashed(&Group::one_for_one(), [0, 1, 0])
+}
+
+#[test]
+fn one_for_all_restarts_all() -> Result<(), Box<dyn std::error::Error>> {
+    after_the_second_crashed(&Group::one_for_all(), [1, 1, 1])
+}
+
+#[test]
+fn rest_for_one_restarts_those_after_it() -> Result<(), Box<dyn std::error::Error>> {
+    after_the_second_crashed(&Group::rest_for_one(), [0, 1, 1])
+}
+
+#[test]
+fn a_member_that_gives_up_takes_the_others_with_it() -> Result<(), Box<dyn std::error::Error>> {
+    for (group, open) in [
+        (Group::one_for_one(), [true, false, true]),
+        (Group::one_for_all(), [false, false, false]),
+        (Group::rest_for_one(), [true, false, false]),
+    ] {
+        let services = three(&group)?;
+        let mut lives = services.each_ref().map(started);
+        assert!(services[1].fail().wait().is_err());
+        restarted(&mut lives[1]);
+        assert!(services[1].fail().wait().is_err());
+        for (service, open) in services.iter().zip(open) {
+            if !open {
+                let _ = service.control().closed().wait();
+            }
+            assert_eq!(service.bump(1).wait().is_ok(), open);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_service_is_in_one_group_and_can_restart() -> Result<(), Box<dyn std::error::Error>> {
+    let service = launch(at_once(), &Arc::default());
+    Group::one_for_one().add(&service)?;
+    assert_eq!(Group::one_for_all().add(&service), Err(GroupError::InAGroup));
+    let mortal = Counter::service(10, Arc::default()).launch().wait()?;
+    assert_eq!(Group::one_for_all().add(&mortal), Err(GroupError::NeverRestarts));
+    Ok(())
+}
