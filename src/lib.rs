@@ -5,11 +5,11 @@ extern crate self as nanolith;
 
 pub use nanolith_core::{
     Admission, At, Backoff, BoxError, BuildError, Call, CallError, CallInfo, Caller, CloseError, Closing, Concurrency,
-    Context, Control, Crash, Current, Drained, Executor, Flatten, GlobalPool, Group, GroupError, Handle, Job, Launch,
-    LaunchError, LifeEvent, LifeEvents, MaxQueue, NeverRestarts, NextEvent, OnFull, OnPanic, Outcome, OwnsState, Panic,
-    Pool, PoolBuilder, Priority, Progress, Progressing, Receiver, Refused, Reply, Restart, RunsLocal, Service,
-    ServiceBuilder, ServiceInfo, ServiceRef, SharedPool, SharedState, SharesState, Stopped, Submit, Subscription,
-    TaskError, TaskInfo, TaskSet, Where, block_in_place, call_size, current, fingerprint, time,
+    Context, Control, Crash, Current, Drained, Executor, Flatten, GlobalPool, Group, GroupError, Handle, HasInbox, Job,
+    Launch, LaunchError, LifeEvent, LifeEvents, MaxQueue, NeverRestarts, NextEvent, OnFull, OnPanic, Outcome,
+    OwnsState, Panic, Pool, PoolBuilder, Priority, Progress, Progressing, Receiver, Refused, Reply, Restart, RunsLocal,
+    Sending, Service, ServiceBuilder, ServiceInfo, ServiceRef, SharedPool, SharedState, SharesState, Stopped, Submit,
+    Subscription, TaskError, TaskInfo, TaskSet, Where, block_in_place, call_size, current, fingerprint, time,
 };
 
 /// Makes a set of tasks of an `impl` block or an inline module: every function with a visibility becomes a typed call.
@@ -46,6 +46,8 @@ pub use nanolith_core::{
 ///
 /// | `#[define(..)]` | |
 /// |---|---|
+/// | `inbox = Command` | what its services hear: see [`on_message`](macro@on_message) |
+/// | `outbox = Event` | what its services say: [`Context::send`] |
 /// | `shared` | the tasks of a pool share the state through an `Arc`; it is `Send` and `Sync` |
 /// | `identifier = "shop.geometry"` | the set's identifier; else its module path and name |
 /// | `name = Shapes` | the prefix of the generated types: `ShapesCalls`; else the type's name, and none in a module |
@@ -267,6 +269,41 @@ pub use nanolith_macros::before_task;
 /// After a task that panicked, its panic counts.
 pub use nanolith_macros::after_task;
 
+/// Inside of a `#[define]` block: hears the messages that are sent to a service: [`Service::send`].
+///
+/// It is `fn(&mut self, cx: &Context<Self>, message: Command)`, with `&self` or without it, the context left out if not
+/// needed, `async` or not, and returns nothing. Messages and calls stand in one line, and are taken in the order in which
+/// they came; the hooks around tasks run around messages, too. What `#[define(inbox = Command)]` says of the message, for
+/// readers, is the type of that parameter.
+///
+/// ```
+/// use nanolith::prelude::*;
+///
+/// pub struct Counter { total: i64 }
+///
+/// pub enum Command { Reset }
+///
+/// #[define(inbox = Command)]
+/// impl Counter {
+///     #[on_message]
+///     fn on_message(&mut self, message: Command) {
+///         let Command::Reset = message;
+///         self.total = 0;
+///     }
+///     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+/// }
+///
+/// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+/// counter.send(Command::Reset).wait()?;
+/// assert_eq!(counter.bump(5).wait()?, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Panics
+///
+/// A panic in it is seen by the service's exception handler, as a task's is.
+pub use nanolith_macros::on_message;
+
 /// Inside of a `#[define]` block: runs when a service closes, after its last call, and takes the state.
 ///
 /// It is `fn(self)` or `fn()`, `async` or not, and returns nothing. It runs after [`Service::close`] or when the last
@@ -313,7 +350,7 @@ pub use nanolith_macros::on_close;
 pub mod prelude {
     pub use crate::{
         Call, CallError, CallInfo, Concurrency, Context, Executor, Handle, MaxQueue, OnFull, OnPanic, Outcome, Pool,
-        Priority, Service, TaskError, after_task, before_task, define, init, on_close, task,
+        Priority, Service, TaskError, after_task, before_task, define, init, on_close, on_message, task,
         time::{MILLISECOND, MINUTE, SECOND},
     };
 }

@@ -6,10 +6,13 @@ use nanolith::{
     Backoff, CloseError, Crash, Group, GroupError, LaunchError, LifeEvent, LifeEvents, NeverRestarts, Restart,
     prelude::*,
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, AtomicUsize, Ordering},
-    mpsc::{Receiver, Sender, channel},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::Duration,
 };
 
 /// Counts from `first` up. Every start is counted in `starts`.
@@ -281,7 +284,7 @@ fn an_init_that_always_fails_ends_the_service() {
 
 #[test]
 fn a_limit_that_never_holds_is_refused() {
-    for restart in [at_once().limit(0, MINUTE), at_once().limit(1, 0 * SECOND)] {
+    for restart in [at_once().limit(0, MINUTE), at_once().limit(1, Duration::ZERO)] {
         let launched = Counter::service(10, Arc::default()).restart(restart).launch().wait();
         match launched {
             Err(LaunchError::Build(error)) => assert_eq!(error.setting(), Some("restart")),

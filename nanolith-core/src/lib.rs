@@ -53,8 +53,8 @@ pub use service::{
     Backoff, CloseError, Closing, Control, Crash, Group, GroupError, Launch, LaunchError, LifeEvent, LifeEvents,
     NeverRestarts, NextEvent, OnPanic, Restart, Service, ServiceBuilder, ServiceInfo, ServiceRef,
 };
-pub use task::{CallInfo, Context, Job, Outcome, Reply, Stopped, TaskSet, call_size};
-pub use typed::{Call, Flatten, Handle, Progressing, Submit};
+pub use task::{CallInfo, Context, HasInbox, Job, Outcome, Reply, Stopped, TaskSet, call_size};
+pub use typed::{Call, Flatten, Handle, Progressing, Sending, Submit};
 pub use wait::block_in_place;
 
 /// For generated code only.

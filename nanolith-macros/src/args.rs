@@ -5,7 +5,7 @@ use std::fmt::Display;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
-    Ident, LitStr, Path, Token, Visibility,
+    Ident, LitStr, Path, Token, Type, Visibility,
     ext::IdentExt,
     parse::{Parse, ParseStream, Parser},
     parse_quote,
@@ -22,6 +22,10 @@ pub(crate) struct Options {
     pub(crate) vis: Visibility,
     /// The prefix of the generated types.
     pub(crate) name: Option<Ident>,
+    /// What its services hear.
+    pub(crate) inbox: Option<Type>,
+    /// What its services say.
+    pub(crate) outbox: Option<Type>,
     /// Where it says `shared`, if it does.
     pub(crate) shared: Option<Ident>,
     /// Where it says `wire`, if it does.
@@ -35,6 +39,8 @@ impl Default for Options {
             identifier: None,
             vis: parse_quote!(pub),
             name: None,
+            inbox: None,
+            outbox: None,
             shared: None,
             wire: None,
         }
@@ -42,7 +48,7 @@ impl Default for Options {
 }
 
 impl Options {
-    const KNOWN: [&str; 6] = ["identifier", "crate", "vis", "name", "shared", "wire"];
+    const KNOWN: [&str; 8] = ["identifier", "crate", "vis", "name", "inbox", "outbox", "shared", "wire"];
 
     pub(crate) fn parse(args: TokenStream, mistakes: &mut Mistakes) -> Self {
         let mut options = Self::default();
@@ -61,6 +67,8 @@ impl Options {
             }
             "vis" => self.vis = entry.value(mistakes, r#""pub(crate)""#, visibility).unwrap_or(self.vis.clone()),
             "name" => self.name = entry.value(mistakes, "Counters", prefix),
+            "inbox" => self.inbox = entry.value(mistakes, "Command", Type::parse),
+            "outbox" => self.outbox = entry.value(mistakes, "Event", Type::parse),
             "shared" => self.shared = entry.alone(mistakes),
             _ => self.wire = entry.alone(mistakes).filter(|wire| wire_is_on(wire, mistakes)),
         }
@@ -266,7 +274,9 @@ mod tests {
         let told = told("priority");
         assert_eq!(
             told,
-            ["`define` has no option `priority`; it has `identifier`, `crate`, `vis`, `name`, `shared`, `wire`"]
+            [
+                "`define` has no option `priority`; it has `identifier`, `crate`, `vis`, `name`, `inbox`, `outbox`, `shared`, `wire`"
+            ]
         );
     }
 

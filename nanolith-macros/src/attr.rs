@@ -7,7 +7,7 @@ use syn::{Attribute, Ident, Meta, Path, Token, ext::IdentExt, parse_quote, punct
 use crate::{args, mistakes::Mistakes};
 
 /// The attributes that have a meaning inside of a `#[define]` block only.
-const HELPERS: [&str; 5] = ["task", "init", "before_task", "after_task", "on_close"];
+const HELPERS: [&str; 7] = ["task", "init", "before_task", "after_task", "on_message", "on_stream", "on_close"];
 
 /// What the helper attributes of one function say.
 #[derive(Default)]
@@ -79,6 +79,8 @@ pub(crate) enum HookKind {
     Init,
     BeforeTask,
     AfterTask,
+    OnMessage,
+    OnStream,
     OnClose,
 }
 
@@ -88,12 +90,19 @@ impl HookKind {
             Self::Init => "init",
             Self::BeforeTask => "before_task",
             Self::AfterTask => "after_task",
+            Self::OnMessage => "on_message",
+            Self::OnStream => "on_stream",
             Self::OnClose => "on_close",
         }
     }
 
+    /// Whether it is run in line with the tasks, as one that nobody can call by name.
+    pub(crate) const fn is_in_line(self) -> bool {
+        matches!(self, Self::OnMessage | Self::OnStream)
+    }
+
     fn of(name: &str) -> Option<Self> {
-        let all = [Self::Init, Self::BeforeTask, Self::AfterTask, Self::OnClose];
+        let all = [Self::Init, Self::BeforeTask, Self::AfterTask, Self::OnMessage, Self::OnStream, Self::OnClose];
         all.into_iter().find(|kind| kind.attribute() == name)
     }
 }

@@ -66,6 +66,10 @@ helpers! {
     before_task
     /// Inside of a `#[define]` block: runs after each task whose `#[before_task]` succeeded.
     after_task
+    /// Inside of a `#[define]` block: hears the messages that are sent to a service.
+    on_message
+    /// Inside of a `#[define]` block: takes the streams that are made to a service.
+    on_stream
     /// Inside of a `#[define]` block: runs when a service closes.
     on_close
 }

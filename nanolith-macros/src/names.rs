@@ -8,7 +8,19 @@ use syn::{ext::IdentExt, spanned::Spanned};
 
 /// The inherent methods of `Service` and `Cluster`. Both hand out a set's methods by `Deref`, so that a task
 /// of such a name would be hidden. A test of the facade holds this list against the types.
-pub(crate) const RESERVED: [&str; 6] = ["calls", "close", "terminate", "send", "info", "control"];
+pub(crate) const RESERVED: [&str; 11] = [
+    "calls",
+    "close",
+    "terminate",
+    "send",
+    "try_send",
+    "on_message",
+    "wait_for",
+    "create_stream",
+    "on_stream",
+    "info",
+    "control",
+];
 
 /// Methods of traits in the prelude that every executor or every value has: they hide a task just the same.
 const OF_THE_PRELUDE: [(&str, &str); 4] = [

@@ -57,6 +57,18 @@ fn a_service_gets_its_state_from_init_and_its_hooks_as_functions() {
 }
 
 #[test]
+fn a_set_with_an_inbox_and_an_outbox_says_so() {
+    let log = quote! {
+        impl Log {
+            #[on_message]
+            fn on_message(&mut self, cx: &Context<Self>, command: Command) {}
+            pub fn heard(&self) -> Vec<String> { self.heard.clone() }
+        }
+    };
+    assert_snapshot("log.rs", &expansion(quote!(inbox = Command, outbox = Event), log));
+}
+
+#[test]
 fn a_module_holds_its_own_set() {
     let module = quote! {
         pub mod geometry {

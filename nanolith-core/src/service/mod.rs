@@ -12,6 +12,7 @@ mod init;
 mod inner;
 mod launch;
 mod life;
+mod messages;
 mod restart;
 mod thread;
 

@@ -127,6 +127,15 @@ impl<S: TaskSet> Job<S> {
         (Self { slot: Some(slot) }, other)
     }
 
+    /// A job whose outcome nobody hears of.
+    pub(crate) fn alone(place: Space<CallSlot<S>>, task: S::Task, shared: Option<S::Shared>, meta: Meta) -> Self {
+        if shared.is_some() {
+            meta.mark_sharing();
+        }
+        let told = meta.is_watched();
+        Self { slot: Some(place.fill(Slot::new(Input { task, shared }, meta, told))) }
+    }
+
     pub(crate) fn slot(&self) -> &Shared<CallSlot<S>> {
         self.slot.as_ref().expect("a job has its slot until it is used up")
     }

@@ -5,6 +5,7 @@
 mod context;
 mod hook;
 mod job;
+mod messages;
 mod run;
 mod scope;
 mod state;
@@ -13,6 +14,7 @@ pub use context::Context;
 pub use hook::{After, Before, CallInfo, HookOutput, HookResult, Hooks, LocalFuture, OnClose, Outcome, SendFuture};
 pub(crate) use job::{CallSlot, Input};
 pub use job::{Job, Reply, Stopped, call_size};
+pub use messages::HasInbox;
 pub(crate) use run::{Ground, ServiceGround, Spawned, Whose, on_close, run_on_pool, run_on_service};
 pub use scope::{Run, Scope};
 pub use state::{NoState, Owner, SharedHandle, Writer};

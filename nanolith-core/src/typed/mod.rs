@@ -3,7 +3,9 @@
 mod call;
 mod flatten;
 mod handle;
+mod sending;
 
 pub use call::{Call, Submit};
 pub use flatten::Flatten;
 pub use handle::{Handle, Progressing};
+pub use sending::Sending;

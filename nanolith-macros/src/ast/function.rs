@@ -5,6 +5,7 @@ use syn::{Attribute, FnArg, Ident, Pat, PatType, ReceiverKind, ReturnType, Signa
 use crate::{mistakes::Mistakes, this};
 
 /// A function without its body.
+#[derive(Clone)]
 pub(crate) struct Function {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) vis: Visibility,

@@ -72,6 +72,9 @@ impl Set {
         match helpers.hooks.first() {
             Some((kind, _)) => {
                 refuse_two_roles(*kind, &helpers, mistakes);
+                if kind.is_in_line() {
+                    self.tasks.push(Task::of_hook(*kind, function.clone(), self.vis(), &this));
+                }
                 self.hooks.push(Hook::new(*kind, function, &this));
             }
             None if is_task(&function, helpers.task.as_ref()) => {
@@ -186,6 +189,16 @@ impl Set {
 
     pub(crate) fn hook(&self, kind: HookKind) -> Option<&Hook> {
         self.hooks.iter().find(|hook| hook.kind == kind)
+    }
+
+    /// The task that a hook in line with the tasks is.
+    pub(crate) fn in_line(&self, kind: HookKind) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.hook == Some(kind))
+    }
+
+    /// Those that can be called by name.
+    pub(crate) fn callable(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.iter().filter(|task| task.hook.is_none())
     }
 
     pub(crate) fn start(&self) -> Start<'_> {

@@ -4,7 +4,7 @@ use syn::{Attribute, Ident, Type, Visibility, ext::IdentExt};
 
 use crate::{
     ast::{Function, Param},
-    attr::{self, TaskOptions},
+    attr::{self, HookKind, TaskOptions},
     names, this,
 };
 
@@ -17,6 +17,8 @@ pub(crate) struct Task {
     pub(crate) output: Type,
     /// Whether its signature can be a task's: `valid` finds out.
     pub(crate) sound: bool,
+    /// The hook that it is, if nobody can call it by name.
+    pub(crate) hook: Option<HookKind>,
     /// Whether an earlier task has its variant: `valid` finds out.
     pub(crate) is_twin: bool,
 }
@@ -30,7 +32,12 @@ impl Task {
         let params = function.params(this);
         let output = this::spelled_out(&function.output(), this);
         let variant = names::variant_of(options.name.as_ref().unwrap_or(&function.sig.ident));
-        Self { function, options, variant, params, output, sound: true, is_twin: false }
+        Self { function, options, variant, params, output, sound: true, hook: None, is_twin: false }
+    }
+
+    /// A hook that is run in line with the tasks.
+    pub(crate) fn of_hook(kind: HookKind, function: Function, vis: &Visibility, this: &Type) -> Self {
+        Self { hook: Some(kind), ..Self::new(function, TaskOptions::default(), vis, this) }
     }
 
     /// The function.

@@ -22,7 +22,7 @@ pub(crate) fn inert(set: &Set) -> TokenStream {
 
 fn around(set: &Set, body: impl Fn(&Task) -> TokenStream) -> TokenStream {
     let structure = structure(set);
-    let methods = set.tasks.iter().map(|task| method(set, task, &body(task)));
+    let methods = set.callable().map(|task| method(set, task, &body(task)));
     let (attrs, calls, this, executor, krate) =
         (impl_attrs(set), set.calls_type(), set.this(), &set.executor, set.krate());
     let mut generics = with_executor(set);

@@ -14,7 +14,8 @@ use crate::{
 /// The constant; a set without hooks keeps the default.
 pub(crate) fn constant(set: &Set) -> Option<TokenStream> {
     let krate = set.krate();
-    let hooks: Vec<_> = set.hooks.iter().filter(|hook| hook.kind != HookKind::Init).collect();
+    let hooks: Vec<_> =
+        set.hooks.iter().filter(|hook| hook.kind != HookKind::Init && !hook.kind.is_in_line()).collect();
     if hooks.is_empty() {
         return None;
     }
@@ -32,7 +33,7 @@ pub(crate) fn constant(set: &Set) -> Option<TokenStream> {
 fn addition(set: &Set, hook: &Hook) -> TokenStream {
     let cfgs = attr::cfgs(&hook.function.attrs);
     let (adds, hook) = match hook.kind {
-        HookKind::Init => return TokenStream::new(),
+        HookKind::Init | HookKind::OnMessage | HookKind::OnStream => return TokenStream::new(),
         HookKind::BeforeTask => (quote!(before), around_task(set, hook, &quote!(Before), &[])),
         HookKind::AfterTask => (quote!(after), around_task(set, hook, &quote!(After), &[quote!(outcome)])),
         HookKind::OnClose => (quote!(on_close), on_close(set, hook)),

@@ -9,6 +9,7 @@ mod dispatch;
 mod entry;
 mod hooks;
 mod id;
+mod messages;
 mod output;
 mod task;
 mod wire;
@@ -30,6 +31,7 @@ fn items(set: &Set) -> TokenStream {
     let output = output::enumeration(set);
     let calls = calls::all(set);
     let task_set = dispatch::task_set(set);
+    let messages = messages::all(set);
     let entry = entry::functions(set);
     let checks = check::assertions(set);
     quote! {
@@ -38,6 +40,7 @@ fn items(set: &Set) -> TokenStream {
         #output
         #calls
         #task_set
+        #messages
         #entry
         #checks
     }
@@ -50,8 +53,9 @@ pub(crate) fn inert(set: &Set) -> TokenStream {
     let output = output::enumeration(set);
     let calls = calls::inert(set);
     let task_set = dispatch::inert(set);
+    let messages = messages::inert(set);
     let entry = entry::inert(set);
-    let items = quote! { #tag #task #output #calls #task_set #entry };
+    let items = quote! { #tag #task #output #calls #task_set #messages #entry };
     beside(&set.form.quiet(), &items)
 }
 

@@ -29,10 +29,12 @@ pub(crate) fn enumeration(set: &Set) -> TokenStream {
 fn variant(set: &Set, task: &Task) -> TokenStream {
     let (cfgs, variant, names, types) = (task.cfgs(), &task.variant, task.names(), task.types());
     let own_doc = doc(&format!("`{}::{}`.", set.name(), task.ident()));
+    let skip = task.hook.and_then(|_| wire::skip(set));
     let docs = names.iter().map(|name| doc(&format!("The argument `{name}`.")));
     quote! {
         #own_doc
         #(#cfgs)*
+        #skip
         #variant { #(#docs #names: #types),* }
     }
 }

@@ -14,8 +14,11 @@ use crate::{
 pub(super) fn check(set: &Set, mistakes: &mut Mistakes) {
     refuse_second(set, mistakes);
     for hook in &set.hooks {
-        signature::check_qualifiers(&hook.function.sig, mistakes);
-        signature::check_generics(&hook.function.sig, mistakes);
+        // Those in line with the tasks are looked at as tasks, too.
+        if !hook.kind.is_in_line() {
+            signature::check_qualifiers(&hook.function.sig, mistakes);
+            signature::check_generics(&hook.function.sig, mistakes);
+        }
         match hook.kind {
             HookKind::Init => check_init(set, hook, mistakes),
             _ => check_fixed(set, hook, mistakes),
@@ -66,6 +69,9 @@ fn wrong_receiver(set: &Set, hook: &Hook) -> Option<TokenStream> {
         HookKind::OnClose => Receiver::Owned,
         _ => Receiver::Shared,
     };
+    if hook.kind.is_in_line() {
+        return None; // as a task's
+    }
     let receiver = hook.function.receiver();
     let fits = receiver == Receiver::None || (receiver == right && !set.is_module());
     (!fits).then(|| hook.function.sig.inputs.first().to_token_stream())
@@ -74,6 +80,7 @@ fn wrong_receiver(set: &Set, hook: &Hook) -> Option<TokenStream> {
 fn wrong_params(hook: &Hook) -> Option<TokenStream> {
     let inputs: Vec<&Type> = hook.function.inputs().map(|input| &*input.ty).collect();
     let fits = match (hook.kind, inputs.as_slice()) {
+        (HookKind::OnMessage | HookKind::OnStream, _) => hook.params.len() == 1,
         (HookKind::OnClose, []) => true,
         (HookKind::BeforeTask, [call]) => is_call_info(call),
         (HookKind::AfterTask, [call, outcome]) => is_call_info(call) && is_outcome(outcome),
@@ -82,10 +89,11 @@ fn wrong_params(hook: &Hook) -> Option<TokenStream> {
     (!fits).then(|| signature::place_of_params(&hook.function.sig))
 }
 
-/// An `#[on_close]` has nobody to tell of an error.
+/// These have nobody to tell of an error.
 fn wrong_output(hook: &Hook) -> Option<TokenStream> {
     let returns = !matches!(ungrouped(&hook.function.output()), Type::Tuple(tuple) if tuple.elems.is_empty());
-    (hook.kind == HookKind::OnClose && returns).then(|| hook.function.sig.output.to_token_stream())
+    let tells_nobody = hook.kind == HookKind::OnClose || hook.kind.is_in_line();
+    (tells_nobody && returns).then(|| hook.function.sig.output.to_token_stream())
 }
 
 fn is_call_info(ty: &Type) -> bool {
@@ -112,6 +120,10 @@ fn wrong(set: &Set, hook: &Hook) -> String {
         HookKind::Init => format!("fn {name}(cx: &Context<Self>, ..) -> Self` or `.. -> Result<Self, Error>"),
         HookKind::BeforeTask => format!("fn {name}({state}call: &CallInfo)"),
         HookKind::AfterTask => format!("fn {name}({state}call: &CallInfo, outcome: Outcome)"),
+        HookKind::OnMessage if set.is_module() => format!("fn {name}(cx: &Context<Tasks>, message: Message)"),
+        HookKind::OnMessage => format!("fn {name}(&mut self, cx: &Context<Self>, message: Message)"),
+        HookKind::OnStream if set.is_module() => format!("fn {name}(cx: &Context<Tasks>, stream: StreamReader)"),
+        HookKind::OnStream => format!("fn {name}(&mut self, cx: &Context<Self>, stream: StreamReader)"),
         HookKind::OnClose if set.is_module() => format!("fn {name}()"),
         HookKind::OnClose => format!("fn {name}(self)"),
     };
@@ -123,6 +135,10 @@ fn wrong(set: &Set, hook: &Hook) -> String {
 fn optional(set: &Set, hook: &Hook) -> &'static str {
     match hook.kind {
         HookKind::Init => ", the context or the arguments left out if not needed",
+        HookKind::OnMessage | HookKind::OnStream if set.is_module() => ", the context left out if not needed",
+        HookKind::OnMessage | HookKind::OnStream => {
+            " or with `&self`, or without it, and the context left out if not needed"
+        }
         HookKind::OnClose if !set.is_module() => " or without `self`",
         _ if !set.is_module() => " or without `&self`",
         _ => "",

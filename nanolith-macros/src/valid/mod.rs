@@ -13,7 +13,9 @@ pub(crate) use signature::{can_be_kept, is_refused_by_the_compiler};
 
 use crate::{
     ast::{Form, Receiver, Set},
+    attr::HookKind,
     mistakes::Mistakes,
+    text,
 };
 
 /// Looks at all of a set, and marks the tasks that are sound.
@@ -27,6 +29,7 @@ pub(crate) fn check(set: &mut Set, mistakes: &mut Mistakes) {
     name::check(set, mistakes);
     refuse_no_task(set, mistakes);
     refuse_vain_shared(set, mistakes);
+    refuse_vain_inbox(set, mistakes);
 }
 
 fn refuse_no_task(set: &Set, mistakes: &mut Mistakes) {
@@ -40,10 +43,26 @@ fn refuse_no_task(set: &Set, mistakes: &mut Mistakes) {
     }
 }
 
+/// `inbox` says what is heard, so something hears it.
+fn refuse_vain_inbox(set: &Set, mistakes: &mut Mistakes) {
+    let Some(inbox) = &set.options.inbox else { return };
+    if set.in_line(HookKind::OnMessage).is_none() {
+        let message = text::of(inbox);
+        let state = if set.is_module() { "" } else { "&mut self, " };
+        mistakes.at(
+            inbox,
+            format!(
+                "`inbox` says what a service hears, and nothing here hears it; add \
+                `#[on_message] fn on_message({state}message: {message}) {{ .. }}`"
+            ),
+        );
+    }
+}
+
 /// `shared` asks for a state, and for a task that uses it.
 fn refuse_vain_shared(set: &Set, mistakes: &mut Mistakes) {
     let Some(shared) = &set.options.shared else { return };
-    let mut receivers = set.tasks.iter().map(|task| task.function.receiver());
+    let mut receivers = set.callable().map(|task| task.function.receiver());
     if set.is_module() {
         mistakes.at(shared, "a module has no state to share; use `#[define(shared)] impl Type { .. }`");
     } else if !receivers.any(|receiver| receiver == Receiver::Shared) {

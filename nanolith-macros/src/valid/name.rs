@@ -12,7 +12,9 @@ pub(super) fn check(set: &mut Set, mistakes: &mut Mistakes) {
     for position in 0..set.tasks.len() {
         let (earlier, later) = set.tasks.split_at_mut(position);
         let [task, ..] = later else { break };
-        refuse_hidden(task, mistakes);
+        if task.hook.is_none() {
+            refuse_hidden(task, mistakes);
+        }
         if let Some(earlier) = earlier.iter().find(|earlier| clash(earlier, task)) {
             task.is_twin = true;
             refuse_twin(earlier, task, mistakes);

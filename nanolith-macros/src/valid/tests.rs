@@ -161,6 +161,14 @@ fn a_hook_of_the_wrong_signature_is_shown_the_right_one() {
         ("#[on_close] fn c(&self) {}", "`fn c(self)` or without `self`, and this is `fn c(&self)`"),
         ("#[on_close] fn c(self) -> u8 { 1 }", "and this is `fn c(self) -> u8`"),
         ("#[init] #[task] fn start() -> Self { x }", "cannot be `#[task]` too"),
+        ("#[on_message] fn m(&mut self) {}", "`fn m(&mut self, cx: &Context<Self>, message: Message)` or with `&self`"),
+        ("#[on_message] fn m(&mut self, a: u8, b: u8) {}", "and this is `fn m(&mut self, a: u8, b: u8)`"),
+        ("#[on_message] fn m(self, message: u8) {}", "`self`"),
+        ("#[on_message] fn m(&mut self, message: u8) -> u8 { 1 }", "-> u8`"),
+        ("#[on_message] fn m(message: &str) {}", "take `String`"),
+        ("#[on_message] #[task] fn m(message: u8) {}", "cannot be `#[task]` too"),
+        ("#[on_message] fn m(message: u8) {} #[on_message] fn n(message: u8) {}", "a set has one `#[on_message]`"),
+        ("#[on_stream] fn s(&mut self) {}", "stream: StreamReader)`"),
         ("#[before_task] #[after_task] fn b(call: &CallInfo) {}", "cannot be `#[after_task]` too"),
         ("#[init] #[cfg(unix)] fn start() -> Self { x }", "cannot depend on a `cfg`"),
     ] {
@@ -179,4 +187,13 @@ fn a_second_hook_of_a_kind_is_told_at_both() {
 fn all_mistakes_of_a_block_are_told_in_one_build() {
     let told = told("nmae = X", "impl Set { pub fn a(x: &str, _: u8) {} pub fn b(self) {} pub fn send<T>() {} }");
     assert_eq!(told.len(), 6, "{told:?}");
+}
+
+#[test]
+fn an_inbox_is_heard_by_something() {
+    let vain = told("inbox = Command", "impl Set { pub fn f() {} }");
+    assert_one(&vain, "add `#[on_message] fn on_message(&mut self, message: Command) { .. }`");
+    let heard = "impl Set { pub fn f() {} #[on_message] fn hear(message: Command) {} }";
+    assert!(told("inbox = Command, outbox = Event", heard).is_empty());
+    assert_one(&told("inbox", heard), "`inbox` takes a value: for example `#[define(inbox = Command)]`");
 }

@@ -1,0 +1,54 @@
+//! Messages to a service: they stand in one line with its calls.
+
+use super::{Service, ServiceRef};
+use crate::{error::Refused, task::HasInbox, typed::Sending};
+
+impl<S: HasInbox> Service<S> {
+    /// Sends a message, which the set's `#[on_message]` hears in its turn: messages and calls are taken in the order in
+    /// which they came. Where the queue is full, this waits for room, unless the service was told not to.
+    ///
+    /// ```
+    /// use nanolith::prelude::*;
+    /// pub struct Counter { total: i64 }
+    /// #[define]
+    /// impl Counter {
+    ///     #[on_message]
+    ///     fn on_message(&mut self, by: i64) { self.total += by }
+    ///     pub fn total(&self) -> i64 { self.total }
+    /// }
+    /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+    /// counter.send(5).wait()?; // or `.await?`
+    /// assert_eq!(counter.total().wait()?, 15);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn send(&self, message: S::Message) -> Sending<'_, S, ServiceRef<S>> {
+        Sending::new(&self.executor, message)
+    }
+
+    /// Sends a message without waiting for room.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define]
+    /// # impl Counter {
+    /// #     #[on_message]
+    /// #     fn on_message(&mut self, by: i64) { self.total += by }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+    /// if let Err(refused) = counter.try_send(5) {
+    ///     assert!(refused.is_full()); // `refused.into_inner()` is the 5
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] gives the message back: the queue is full, or the service closed.
+    #[track_caller]
+    pub fn try_send(&self, message: S::Message) -> Result<(), Refused<S::Message>> {
+        Sending::new(&self.executor, message).try_send()
+    }
+}

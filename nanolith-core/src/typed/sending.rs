@@ -1,0 +1,154 @@
+//! A message on its way into an executor's line: a call that nobody waits for.
+
+use crate::{
+    call::{meta::Meta, shared::Space},
+    error::{Caller, Refused},
+    executor::{Admission, Executor},
+    lanes::Priority,
+    task::{HasInbox, Job},
+    wait,
+};
+use std::{
+    fmt,
+    future::Future,
+    mem,
+    panic::Location,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// Sends a message when awaited or waited on: made by [`Service::send`](crate::Service::send). It is over when the message
+/// has its place in the line, not when it is heard.
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Counter { total: i64 }
+/// # #[define]
+/// # impl Counter {
+/// #     #[on_message]
+/// #     fn on_message(&mut self, by: i64) { self.total += by }
+/// #     pub fn total(&self) -> i64 { self.total }
+/// # }
+/// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+/// # pollster::block_on(async {
+/// counter.send(5).await?;
+/// assert_eq!(counter.total().await?, 15);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Refused`] gives the message back: the service is closed, or full where it does not wait for room.
+///
+/// # Panics
+///
+/// As a future, when polled after it was ready.
+///
+/// # Cancel safety
+///
+/// Dropped before it is ready, the message is dropped, too, and is not heard.
+#[must_use = "a message is sent when this is awaited or waited on"]
+pub struct Sending<'a, S: HasInbox, E: Executor<S> + ?Sized> {
+    executor: &'a E,
+    submitted: &'static Location<'static>,
+    stage: Stage<'a, S>,
+}
+
+enum Stage<'a, S: HasInbox> {
+    Lazy(S::Message),
+    Entering(Admission<'a, S>),
+    Over,
+}
+
+impl<S: HasInbox, E: Executor<S> + ?Sized> Unpin for Sending<'_, S, E> {}
+
+impl<'a, S: HasInbox, E: Executor<S> + ?Sized> Sending<'a, S, E> {
+    #[track_caller]
+    pub(crate) fn new(executor: &'a E, message: S::Message) -> Self {
+        Self { executor, submitted: Location::caller(), stage: Stage::Lazy(message) }
+    }
+
+    /// Blocks until the message has its place in the line.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define]
+    /// # impl Counter {
+    /// #     #[on_message]
+    /// #     fn on_message(&mut self, by: i64) { self.total += by }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+    /// counter.send(5).wait()?;
+    /// counter.close().wait()?; // it is heard before the end
+    /// assert_eq!(counter.send(7).wait().map_err(|refused| refused.into_inner()), Err(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] gives the message back.
+    pub fn wait(mut self) -> Result<(), Refused<S::Message>> {
+        match self.start() {
+            Poll::Ready(sent) => sent,
+            // Room on a service is nobody's in particular, so no wait for it is a wait for oneself.
+            Poll::Pending => wait::block_on(self, None).unwrap_or(Ok(())),
+        }
+    }
+
+    /// Without waiting for room.
+    pub(crate) fn try_send(mut self) -> Result<(), Refused<S::Message>> {
+        self.submit().map_err(given_back)
+    }
+
+    fn submit(&mut self) -> Result<(), Refused<Job<S>>> {
+        let Stage::Lazy(message) = mem::replace(&mut self.stage, Stage::Over) else {
+            panic!("a message was polled after it was sent")
+        };
+        let task = (S::TASK)(message);
+        let caller = Caller { task: S::info(&task), submitted: self.submitted };
+        let meta = Meta::new(caller, Priority::default(), None);
+        self.executor.execute(Job::alone(Space::new(), task, self.executor.shared(), meta))
+    }
+
+    fn start(&mut self) -> Poll<Result<(), Refused<S::Message>>> {
+        match self.submit() {
+            Err(refused) if refused.is_full() => {
+                self.stage = Stage::Entering(self.executor.admit(refused.into_inner()));
+                Poll::Pending
+            }
+            sent => Poll::Ready(sent.map_err(given_back)),
+        }
+    }
+}
+
+impl<S: HasInbox, E: Executor<S> + ?Sized> Future for Sending<'_, S, E> {
+    type Output = Result<(), Refused<S::Message>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if !matches!(self.stage, Stage::Entering(_)) {
+            if let Poll::Ready(sent) = self.start() {
+                return Poll::Ready(sent);
+            }
+        }
+        let Stage::Entering(admission) = &mut self.stage else { unreachable!("it was just seen to enter") };
+        let sent = ready!(admission.as_mut().poll(cx));
+        self.stage = Stage::Over;
+        Poll::Ready(sent.map_err(given_back))
+    }
+}
+
+/// The message of a refused job, with the reason.
+fn given_back<S: HasInbox>(refused: Refused<Job<S>>) -> Refused<S::Message> {
+    let (job, error) = refused.into_parts();
+    let message = job.into_task().and_then(S::MESSAGE);
+    Refused::new(message.expect("nobody else has the job, so nobody has ended it"), error)
+}
+
+impl<S: HasInbox, E: Executor<S> + ?Sized> fmt::Debug for Sending<'_, S, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending").finish_non_exhaustive()
+    }
+}

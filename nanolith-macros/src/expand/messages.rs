@@ -1,0 +1,83 @@
+//! `impl HasInbox for Counter` and its like: what services of the set hear and say.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::{Attribute, Type};
+
+use crate::{
+    ast::{Set, Task},
+    attr::HookKind,
+    expand::impl_attrs,
+    this,
+};
+
+/// All of them.
+pub(crate) fn all(set: &Set) -> TokenStream {
+    both(set, &|task| (conversion(set, task), conversion_back(set, task)))
+}
+
+/// The same, where nothing is heard.
+pub(crate) fn inert(set: &Set) -> TokenStream {
+    both(set, &|_| (quote!(|_| ::core::unimplemented!()), quote!(|_| ::core::unimplemented!())))
+}
+
+/// `conversions` are from what is heard to the task that hears it, and back.
+fn both(set: &Set, conversions: &dyn Fn(&Task) -> (TokenStream, TokenStream)) -> TokenStream {
+    let krate = set.krate();
+    let heard = |task: &Task| task.params.first().map(|param| param.ty.clone());
+    let sound = |kind| set.in_line(kind).filter(|task| task.sound);
+    let inbox = sound(HookKind::OnMessage).and_then(|task| {
+        let declared = set.options.inbox.as_ref().map(|ty| this::spelled_out(ty, &set.this()));
+        let (ty, (task_of, message_of)) = (declared.or(heard(task))?, conversions(task));
+        let items = quote! {
+            type Message = #ty;
+            const TASK: fn(Self::Message) -> Self::Task = #task_of;
+            const MESSAGE: fn(Self::Task) -> ::core::option::Option<Self::Message> = #message_of;
+        };
+        Some(implementation(set, &task.cfgs(), &quote!(HasInbox), &items))
+    });
+    let streams = sound(HookKind::OnStream).and_then(|task| {
+        let (ty, (task_of, stream_of)) = (heard(task)?, conversions(task));
+        let items = quote! {
+            type Metadata = <#ty as #krate::__private::StreamArgument>::Metadata;
+            const TASK: fn(#krate::stream::StreamReader<Self::Metadata>) -> Self::Task = #task_of;
+            const STREAM: fn(Self::Task) -> ::core::option::Option<#krate::stream::StreamReader<Self::Metadata>> =
+                #stream_of;
+        };
+        Some(implementation(set, &task.cfgs(), &quote!(TakesStreams), &items))
+    });
+    let outbox = set.options.outbox.as_ref().map(|ty| outbox(set, ty));
+    quote!(#inbox #streams #outbox)
+}
+
+fn conversion(set: &Set, task: &Task) -> TokenStream {
+    let (tasks, variant, name) = (set.task_type(), &task.variant, task.names());
+    quote!(|heard| #tasks::#variant { #(#name: heard),* })
+}
+
+fn conversion_back(set: &Set, task: &Task) -> TokenStream {
+    let (tasks, variant, name) = (set.task_type(), &task.variant, task.names());
+    quote! {
+        |task| match task {
+            #tasks::#variant { #(#name: heard),* } => ::core::option::Option::Some(heard),
+            _ => ::core::option::Option::None,
+        }
+    }
+}
+
+fn outbox(set: &Set, ty: &Type) -> TokenStream {
+    let ty = this::spelled_out(ty, &set.this());
+    implementation(set, &[], &quote!(HasOutbox), &quote!(type Event = #ty;))
+}
+
+fn implementation(set: &Set, cfgs: &[Attribute], of: &TokenStream, items: &TokenStream) -> TokenStream {
+    let (attrs, krate, this, generics) = (impl_attrs(set), set.krate(), set.this().to_token_stream(), set.generics());
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    quote! {
+        #(#cfgs)*
+        #attrs
+        impl #impl_generics #krate::#of for #this #where_clause {
+            #items
+        }
+    }
+}

@@ -1,0 +1,250 @@
+impl Log {
+    #[allow(clippy::needless_pass_by_value)]
+    fn on_message(&mut self, cx: &Context<Self>, command: Command) {}
+    pub fn heard(&self) -> Vec<String> {
+        self.heard.clone()
+    }
+}
+/// The tasks of `Log`, their arguments as fields.
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum LogTask {
+    /// `Log::on_message`.
+    OnMessage {
+        /// The argument `command`.
+        command: Command,
+    },
+    /// `Log::heard`.
+    Heard {},
+}
+/// What the tasks of `Log` give.
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub
+)]
+pub enum LogOutput {
+    /// What `Log::on_message` gives.
+    OnMessage(()),
+    /// What `Log::heard` gives.
+    Heard(Vec<String>),
+}
+/// Typed calls of the tasks of `Log`, run by `E`.
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub
+)]
+pub struct LogCalls<E> {
+    executor: E,
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<E> LogCalls<E>
+where
+    E: ::nanolith::Executor<Log>,
+{
+    /// Calls `Log::heard`.
+    #[track_caller]
+    pub fn heard(&self) -> ::nanolith::Call<'_, Log, E, Vec<String>>
+    where
+        E: ::nanolith::SharesState<Log>,
+    {
+        ::nanolith::Call::new(
+            &self.executor,
+            LogTask::Heard {},
+            |output| match output {
+                LogOutput::Heard(value) => ::core::option::Option::Some(value),
+                _ => ::core::option::Option::None,
+            },
+        )
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl ::nanolith::TaskSet for Log {
+    type Task = LogTask;
+    type Output = LogOutput;
+    type Calls<E> = LogCalls<E>;
+    type Shared = ::nanolith::__private::NoState;
+    const NAME: &'static str = "Log";
+    const IDENTIFIER: &'static str = ::core::concat!(::core::module_path!(), "::Log");
+    const TASKS: &'static [::nanolith::TaskInfo] = &[
+        ::nanolith::TaskInfo::new(
+                "Log",
+                "on_message",
+                ::core::concat!(::core::module_path!(), "::Log::on_message"),
+            )
+            .arguments(&[("command", "Command")])
+            .output("()")
+            .size(::core::mem::size_of::<(Command,)>())
+            .receiver(::nanolith::Receiver::Exclusive),
+        ::nanolith::TaskInfo::new(
+                "Log",
+                "heard",
+                ::core::concat!(::core::module_path!(), "::Log::heard"),
+            )
+            .arguments(&[])
+            .output("Vec<String>")
+            .size(::core::mem::size_of::<()>())
+            .receiver(::nanolith::Receiver::Shared),
+    ];
+    fn info(task: &Self::Task) -> &'static ::nanolith::TaskInfo {
+        enum Place {
+            OnMessage,
+            Heard,
+        }
+        let place = match *task {
+            LogTask::OnMessage { .. } => Place::OnMessage,
+            LogTask::Heard { .. } => Place::Heard,
+        };
+        &<Self as ::nanolith::TaskSet>::TASKS[place as usize]
+    }
+    fn run(
+        task: Self::Task,
+        scope: &mut ::nanolith::__private::Scope<Self>,
+    ) -> ::nanolith::__private::Run<Self::Output> {
+        match task {
+            LogTask::OnMessage { command } => {
+                let cx = scope.context();
+                ::nanolith::__private::Run::Done(
+                    LogOutput::OnMessage(
+                        Self::on_message(&mut scope.writer(), &cx, command),
+                    ),
+                )
+            }
+            LogTask::Heard {} => {
+                ::nanolith::__private::Run::Done(
+                    LogOutput::Heard(Self::heard(&scope.reader())),
+                )
+            }
+        }
+    }
+    fn calls<E>(executor: E) -> Self::Calls<E> {
+        LogCalls { executor }
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl ::nanolith::HasInbox for Log {
+    type Message = Command;
+    const TASK: fn(Self::Message) -> Self::Task = |heard| LogTask::OnMessage {
+        command: heard,
+    };
+    const MESSAGE: fn(Self::Task) -> ::core::option::Option<Self::Message> = |task| match task {
+        LogTask::OnMessage { command: heard } => ::core::option::Option::Some(heard),
+        _ => ::core::option::Option::None,
+    };
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl ::nanolith::HasOutbox for Log {
+    type Event = Event;
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl Log {
+    /// The typed calls of `Log`, run by the global pool.
+    #[must_use]
+    pub fn tasks() -> &'static LogCalls<::nanolith::GlobalPool> {
+        const {
+            &LogCalls {
+                executor: ::nanolith::GlobalPool,
+            }
+        }
+    }
+    /// The typed calls of `Log`, run by `pool`.
+    #[must_use]
+    pub fn on(pool: &::nanolith::Pool) -> LogCalls<::nanolith::Pool> {
+        <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(pool))
+    }
+    /// A service of `Log`, to be launched.
+    pub fn service(
+        state: Self,
+    ) -> ::nanolith::ServiceBuilder<Self, ::core::convert::Infallible, Self> {
+        ::nanolith::ServiceBuilder::with_state(state)
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub
+)]
+const _: () = {
+    ::nanolith::__private::argument::<Command>();
+};
