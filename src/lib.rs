@@ -6,10 +6,11 @@ extern crate self as nanolith;
 pub use nanolith_core::{
     Admission, At, Backoff, BoxError, BuildError, Call, CallError, CallInfo, Caller, CloseError, Closing, Concurrency,
     Context, Control, Crash, Current, Drained, Executor, Flatten, GlobalPool, Group, GroupError, Handle, HasInbox, Job,
-    Launch, LaunchError, LifeEvent, LifeEvents, MaxQueue, NeverRestarts, NextEvent, OnFull, OnPanic, Outcome,
-    OwnsState, Panic, Pool, PoolBuilder, Priority, Progress, Progressing, Receiver, Refused, Reply, Restart, RunsLocal,
-    Sending, Service, ServiceBuilder, ServiceInfo, ServiceRef, SharedPool, SharedState, SharesState, Stopped, Submit,
-    Subscription, TaskError, TaskInfo, TaskSet, Where, block_in_place, call_size, current, fingerprint, time,
+    Launch, LaunchError, LifeEvent, LifeEvents, MainGuard, MaxQueue, NeverRestarts, NextEvent, OnFull, OnPanic,
+    Outcome, OwnsState, Panic, Pool, PoolBuilder, Priority, Progress, Progressing, Receiver, Refused, Reply, Restart,
+    RunsLocal, Sending, Service, ServiceBuilder, ServiceInfo, ServiceRef, SharedPool, SharedState, SharesState,
+    StillAlive, Stopped, Submit, Subscription, TaskError, TaskInfo, TaskSet, Where, block_in_place, call_size, current,
+    fingerprint, main_guard, time,
 };
 
 /// Makes a set of tasks of an `impl` block or an inline module: every function with a visibility becomes a typed call.

@@ -19,6 +19,7 @@ mod pulse;
 mod room;
 mod timer;
 
+mod alive;
 mod call;
 mod front;
 mod host;
@@ -39,6 +40,7 @@ mod typed;
 mod pool;
 mod service;
 
+pub use alive::{MainGuard, StillAlive, main_guard};
 pub use call::Progress;
 pub use error::{At, BoxError, CallError, Caller, Panic, Refused, TaskError};
 pub use executor::{Admission, Executor, OwnsState, RunsLocal, SharesState};

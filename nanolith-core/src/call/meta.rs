@@ -1,6 +1,7 @@
 //! What is known of a call beside its input and outcome, for errors, time-outs, progress and order.
 
 use crate::{
+    alive::KeepAlive,
     clock,
     error::{At, CallError, Caller},
     id::TaskInfo,
@@ -66,6 +67,7 @@ struct Cold {
     timer: Mutex<Timer>,
     progress: Mutex<Watched>,
     stop: Mutex<Vec<Waker>>,
+    alive: Mutex<Option<KeepAlive>>,
 }
 
 /// The call's time-out.
@@ -283,6 +285,11 @@ impl Meta {
         self.cold.get().is_some()
     }
 
+    /// The program is to live until the call is over.
+    pub(crate) fn keep_alive(&self) {
+        *lock(&self.cold().alive) = Some(KeepAlive::new());
+    }
+
     // ----- the time-out
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -306,6 +313,7 @@ impl Meta {
         if let Timer::Armed(key) = timer {
             timer::disarm(key);
         }
+        drop(lock(&cold.alive).take());
         let watchers = std::mem::take(&mut lock(&cold.progress).watchers);
         watchers.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
     }

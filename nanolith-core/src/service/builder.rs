@@ -7,6 +7,7 @@ use super::{
     thread,
 };
 use crate::{
+    alive::KeepAlive,
     check::Handed,
     data::Data,
     error::CallError,
@@ -59,6 +60,7 @@ pub(super) struct Settings {
     pub(super) data: Data,
     pub(super) on_panic: Option<PanicHandler>,
     pub(super) restart: Restart,
+    pub(super) keep_alive: bool,
     pub(super) on_thread_start: Option<ThreadHandler>,
     pub(super) on_thread_exit: Option<ThreadHandler>,
 }
@@ -97,6 +99,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             data: Data::default(),
             on_panic: None,
             restart: Restart::never(),
+            keep_alive: false,
             on_thread_start: None,
             on_thread_exit: None,
         };
@@ -332,6 +335,28 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
+    /// Whether the program lives until the service has ended: see [`main_guard`](crate::main_guard). The default is no.
+    ///
+    /// ```
+    /// # use nanolith::{main_guard, prelude::*};
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// # }
+    /// let guard = main_guard();
+    /// let counter = Counter::service(10).keep_alive(true).launch().wait()?;
+    /// let job = counter.bump(5).submit();
+    /// drop(counter); // it closes, and its calls finish
+    /// guard.wait()?;
+    /// assert!(job.is_finished());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn keep_alive(mut self, keep: bool) -> Self {
+        self.settings.keep_alive = keep;
+        self
+    }
+
     /// A value for the tasks' contexts, one a type: `cx.data::<T>()`. `#[init]` has it too.
     ///
     /// ```
@@ -431,7 +456,9 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         if let Some(bytes) = settings.stack_size {
             builder = builder.stack_size(bytes);
         }
+        let alive = settings.keep_alive.then(KeepAlive::new);
         let body = move || {
+            let _alive = alive;
             thread::live(settings, start, move |launched| {
                 // If nobody listens any more, the handle that comes back closes the service.
                 let _ = tell.send(launched);

@@ -65,6 +65,7 @@ struct Terms {
     priority: Priority,
     timeout: Option<Duration>,
     deadline: Option<Instant>,
+    keep_alive: bool,
 }
 
 /// The handles here cancel when they are dropped.
@@ -85,7 +86,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     #[inline(always)]
     pub fn new(executor: &'a E, task: S::Task, extract: fn(S::Output) -> Option<T>) -> Self {
         let submitted = Location::caller();
-        let terms = Terms { submitted, priority: Priority::default(), timeout: None, deadline: None };
+        let terms =
+            Terms { submitted, priority: Priority::default(), timeout: None, deadline: None, keep_alive: false };
         Self { executor, extract, terms, stage: Stage::Lazy(task) }
     }
 
@@ -150,6 +152,24 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     #[inline]
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.terms.deadline = Some(deadline);
+        self
+    }
+
+    /// Whether the program lives until the call is over: see [`main_guard`](crate::main_guard). The default is no.
+    ///
+    /// ```
+    /// # use nanolith::{main_guard, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let guard = main_guard();
+    /// let job = Geometry::tasks().add(4, 5).keep_alive(true).submit();
+    /// guard.wait()?;
+    /// assert!(job.is_finished());
+    /// # Ok::<(), nanolith::StillAlive>(())
+    /// ```
+    #[inline]
+    pub fn keep_alive(mut self, keep: bool) -> Self {
+        self.terms.keep_alive = keep;
         self
     }
 
@@ -413,7 +433,11 @@ fn prepare<S: TaskSet, E: Executor<S> + ?Sized, T>(
     let caller = Caller { task: S::info(&task), submitted: terms.submitted };
     let shared = executor.shared();
     let place = Space::new();
-    let (job, slot) = Job::with_owner(place, task, shared, Meta::new(caller, terms.priority, deadline));
+    let meta = Meta::new(caller, terms.priority, deadline);
+    if terms.keep_alive {
+        meta.keep_alive();
+    }
+    let (job, slot) = Job::with_owner(place, task, shared, meta);
     let host = executor.host();
     if let Some(deadline) = deadline {
         arm(&job, host, deadline);

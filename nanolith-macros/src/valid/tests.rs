@@ -167,7 +167,6 @@ fn a_hook_of_the_wrong_signature_is_shown_the_right_one() {
         ("#[on_message] fn m(&mut self, message: u8) -> u8 { 1 }", "-> u8`"),
         ("#[on_message] fn m(message: &str) {}", "take `String`"),
         ("#[on_message] #[task] fn m(message: u8) {}", "cannot be `#[task]` too"),
-        ("#[on_message] fn m(message: u8) {} #[on_message] fn n(message: u8) {}", "a set has one `#[on_message]`"),
         ("#[on_stream] fn s(&mut self) {}", "stream: StreamReader)`"),
         ("#[before_task] #[after_task] fn b(call: &CallInfo) {}", "cannot be `#[after_task]` too"),
         ("#[init] #[cfg(unix)] fn start() -> Self { x }", "cannot depend on a `cfg`"),
