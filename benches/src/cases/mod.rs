@@ -4,6 +4,7 @@ mod compile;
 mod crowd;
 mod expansion;
 mod idle;
+mod launch;
 mod m1;
 mod m2;
 mod p1;
@@ -41,6 +42,7 @@ pub(crate) const CASES: &[Case] = &[
     m2::M2_TOUCHED,
     p1::P1,
     roots::ROOTS_CASE,
+    launch::LAUNCH,
     idle::IDLE,
     compile::COMPILE,
     compile::COMPILE_RELEASE,
