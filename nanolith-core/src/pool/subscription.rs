@@ -5,9 +5,12 @@ use crate::{clock, host::Host, lanes::Priority, panics};
 use async_task::Task;
 use std::{
     fmt,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -33,6 +36,8 @@ pub(crate) const TURN: usize = 64;
 #[must_use = "dropped, the handler hears nothing; `detach` keeps it for as long as messages can come"]
 pub struct Subscription {
     work: Option<Task<()>>,
+    /// Told to a handler that is at a message now: it takes no other.
+    ended: Arc<AtomicBool>,
 }
 
 impl Subscription {
@@ -47,6 +52,15 @@ impl Subscription {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.work.as_ref().is_none_or(Task::is_finished)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if self.work.is_some() {
+            // ORDERING: Release, pairs with the Acquire in `unless`.
+            self.ended.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -68,9 +82,11 @@ where
     H: FnMut(T) + Send + 'static,
 {
     let host: Arc<dyn Host> = GlobalPool.get()?.inner().clone();
+    let ended = Arc::new(AtomicBool::new(false));
+    let over = ended.clone();
     let hears = async move {
         let mut heard = 0;
-        while let Some(message) = next.next().await {
+        while let Some(message) = unless(&over, next.next()).await {
             panics::quietly(|| handler(message));
             heard += 1;
             if heard % TURN == 0 {
@@ -81,7 +97,17 @@ where
     let schedule = move |work| host.clone().resume(Priority::Normal.expiration(clock::now()), work);
     let (work, task) = async_task::spawn(hears, schedule);
     work.schedule();
-    Ok(Subscription { work: Some(task) })
+    Ok(Subscription { work: Some(task), ended })
+}
+
+/// What `next` gives, unless it is `over`: looked at before a message is taken, so that none is taken in vain.
+async fn unless<T>(over: &AtomicBool, next: impl Future<Output = Option<T>>) -> Option<T> {
+    let mut next = pin!(next);
+    poll_fn(|cx| {
+        // ORDERING: Acquire, pairs with the Release in `drop`.
+        if over.load(Ordering::Acquire) { Poll::Ready(None) } else { next.as_mut().poll(cx) }
+    })
+    .await
 }
 
 /// Where a handler's messages come from.
