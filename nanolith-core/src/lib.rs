@@ -29,6 +29,7 @@ mod wait;
 
 #[doc(hidden)]
 pub mod check;
+pub mod port;
 pub mod time;
 
 mod task;

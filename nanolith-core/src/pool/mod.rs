@@ -10,6 +10,7 @@ mod drained;
 mod global;
 mod guard;
 mod inner;
+mod listen;
 mod pace;
 mod rayon_pool;
 mod resize;
@@ -28,7 +29,6 @@ pub use drained::Drained;
 pub use global::GlobalPool;
 pub use shared::{SharedPool, SharedState};
 pub use subscription::Subscription;
-#[allow(unused_imports)] // the rooms that listen come next
 pub(crate) use subscription::{Source, subscribe};
 
 use self::{config::Config, core::Work, inner::Inner};

@@ -1,0 +1,150 @@
+//! Waiting for the next message.
+
+use super::{
+    block_on,
+    channel::Channel,
+    error::{RecvError, RecvTimeoutError, TryRecvError},
+    waiters::Key,
+};
+use crate::{time, wait};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+/// The next message, to be waited for: made by [`Port::recv`](super::Port::recv).
+///
+/// ```
+/// use nanolith::port::{self, Receiving};
+/// let (ours, theirs) = port::pair::<(), i64>();
+/// theirs.send(4).wait()?;
+/// let next: Receiving<'_, i64> = ours.recv();
+/// # pollster::block_on(async {
+/// assert_eq!(next.await, Ok(4)); // or `next.wait()`, which blocks
+/// # });
+/// # Ok::<(), port::SendError<i64>>(())
+/// ```
+///
+/// # Cancel safety
+///
+/// Dropped before it is ready, it has received nothing: the message stays for the next receive.
+#[must_use = "receives nothing until awaited or waited on"]
+pub struct Receiving<'a, R> {
+    channel: &'a Channel<R>,
+    key: Option<Key>,
+}
+
+impl<'a, R> Receiving<'a, R> {
+    pub(super) fn new(channel: &'a Channel<R>) -> Self {
+        Self { channel, key: None }
+    }
+
+    /// Blocks until a message is there. Within a task, the slot is released meanwhile.
+    ///
+    /// ```
+    /// use nanolith::port;
+    /// let (ours, theirs) = port::pair::<(), i64>();
+    /// std::thread::spawn(move || theirs.send(4).wait());
+    /// assert_eq!(ours.recv().wait(), Ok(4));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`] when the other port is closed and all that it sent was received.
+    pub fn wait(self) -> Result<R, RecvError> {
+        match self.channel.try_recv() {
+            Ok(message) => Ok(message),
+            Err(TryRecvError::Closed) => Err(RecvError),
+            Err(TryRecvError::Empty) => block_on(self),
+        }
+    }
+}
+
+impl<R> Future for Receiving<'_, R> {
+    type Output = Result<R, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        this.channel.poll_recv(&mut this.key, cx)
+    }
+}
+
+impl<R> Drop for Receiving<'_, R> {
+    fn drop(&mut self) {
+        self.channel.no_receiver(&mut self.key);
+    }
+}
+
+impl<R> fmt::Debug for Receiving<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiving").finish_non_exhaustive()
+    }
+}
+
+/// The next message, if it comes in time: made by [`Port::recv_timeout`](super::Port::recv_timeout).
+///
+/// ```
+/// use nanolith::{port::{self, ReceivingWithin, RecvTimeoutError}, time::MILLISECOND};
+/// let (ours, theirs) = port::pair::<(), i64>();
+/// let next: ReceivingWithin<'_, i64> = ours.recv_timeout(MILLISECOND);
+/// # pollster::block_on(async {
+/// assert_eq!(next.await, Err(RecvTimeoutError::Timeout));
+/// # });
+/// # drop(theirs);
+/// ```
+///
+/// # Cancel safety
+///
+/// As [`Receiving`].
+#[must_use = "receives nothing until awaited or waited on"]
+#[derive(Debug)]
+pub struct ReceivingWithin<'a, R> {
+    receiving: Receiving<'a, R>,
+    limit: time::Sleep,
+    /// `None`: further away than the clock can tell, so never.
+    deadline: Option<Instant>,
+}
+
+impl<'a, R> ReceivingWithin<'a, R> {
+    pub(super) fn new(receiving: Receiving<'a, R>, limit: Duration) -> Self {
+        Self { receiving, limit: time::sleep(limit), deadline: Instant::now().checked_add(limit) }
+    }
+
+    /// Blocks until a message is there or the time is over. Within a task, the slot is released meanwhile.
+    ///
+    /// ```
+    /// use nanolith::{port::{self, RecvTimeoutError}, time::MILLISECOND};
+    /// let (ours, theirs) = port::pair::<(), i64>();
+    /// assert_eq!(ours.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::Timeout));
+    /// # drop(theirs);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError`].
+    pub fn wait(mut self) -> Result<R, RecvTimeoutError> {
+        match self.receiving.channel.try_recv() {
+            Ok(message) => return Ok(message),
+            Err(TryRecvError::Closed) => return Err(RecvTimeoutError::Closed),
+            Err(TryRecvError::Empty) => {}
+        }
+        match wait::block_until(Pin::new(&mut self.receiving), None, self.deadline) {
+            Ok(Some(received)) => received.map_err(RecvTimeoutError::from),
+            _ => Err(RecvTimeoutError::Timeout),
+        }
+    }
+}
+
+impl<R> Future for ReceivingWithin<'_, R> {
+    type Output = Result<R, RecvTimeoutError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(received) = Pin::new(&mut self.receiving).poll(cx) {
+            return Poll::Ready(received.map_err(RecvTimeoutError::from));
+        }
+        Pin::new(&mut self.limit).poll(cx).map(|()| Err(RecvTimeoutError::Timeout))
+    }
+}

@@ -1,0 +1,74 @@
+//! A port as the `Stream` of what it receives and the `Sink` of what it sends.
+
+use super::{
+    Port,
+    error::{SendError, TrySendError},
+};
+use futures_util::{Sink, Stream};
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// Ends when the other port is closed and all that it sent was received.
+///
+/// ```
+/// use futures_util::StreamExt;
+/// use nanolith::port;
+/// let (ours, theirs) = port::pair::<(), i64>();
+/// std::thread::spawn(move || (1..=3).try_for_each(|n| theirs.send(n).wait()));
+/// # pollster::block_on(async {
+/// assert_eq!(ours.map(|n| n * 2).collect::<Vec<_>>().await, [2, 4, 6]);
+/// # });
+/// ```
+impl<S, R> Stream for Port<S, R> {
+    type Item = R;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<R>> {
+        let this = &mut *self;
+        this.inward.poll_recv(&mut this.streams, cx).map(Result::ok)
+    }
+}
+
+/// Flushed, all is sent. Closing it flushes too, and no more: the port closes when it is dropped.
+///
+/// ```
+/// use futures_util::SinkExt;
+/// use nanolith::port;
+/// let (mut ours, theirs) = port::bounded::<i64, ()>(16);
+/// # pollster::block_on(async {
+/// ours.feed(1).await?;
+/// ours.send(2).await // the sink's; `Port::send` goes by `&self`
+/// # })?;
+/// assert_eq!(theirs.try_iter().collect::<Vec<_>>(), [1, 2]);
+/// # Ok::<(), port::SendError<i64>>(())
+/// ```
+impl<S, R> Sink<S> for Port<S, R> {
+    type Error = SendError<S>;
+
+    fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError<S>>> {
+        self.poll_flush(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: S) -> Result<(), SendError<S>> {
+        match self.outward.send_now(message) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(message)) => Err(SendError(message)),
+            Err(TrySendError::Full(message)) => {
+                self.sinks = self.outward.send(message, None).map_err(SendError)?;
+                Ok(())
+            }
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError<S>>> {
+        let Some(key) = self.sinks else { return Poll::Ready(Ok(())) };
+        let flushed = ready!(self.outward.poll_line(key, cx));
+        self.sinks = None;
+        Poll::Ready(flushed.map_err(SendError))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError<S>>> {
+        self.poll_flush(cx)
+    }
+}

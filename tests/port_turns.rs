@@ -1,0 +1,94 @@
+//! Handlers on a global pool with one slot, in a program of its own.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+
+use nanolith::{GlobalPool, port, prelude::*};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+    mpsc,
+};
+
+pub struct Geometry;
+
+#[define]
+impl Geometry {
+    pub fn add(x: i64, y: i64) -> i64 {
+        x + y
+    }
+}
+
+/// All tests here share it, so it does not matter which of them starts it.
+fn one_slot() {
+    let _ = Pool::builder().concurrency(Concurrency::Exact(1)).build_global();
+    assert_eq!(GlobalPool.get().expect("it runs").max_concurrency(), 1);
+}
+
+/// Hears what it posts to itself, until told to stop; the number of messages comes back.
+fn posts_to_itself(stop: &Arc<AtomicBool>) -> (nanolith::Subscription, Arc<AtomicU64>, impl Sized + use<>) {
+    let (ours, theirs) = port::pair::<u64, ()>();
+    ours.try_send(1).expect("there is room");
+    let (heard, stop) = (Arc::new(AtomicU64::new(0)), stop.clone());
+    let counts = heard.clone();
+    let listening = theirs.on_message(move |n| {
+        counts.store(n, Ordering::SeqCst);
+        if !stop.load(Ordering::SeqCst) {
+            ours.try_send(n + 1).expect("there is room");
+        }
+    });
+    (listening.expect("there is a pool"), heard, theirs)
+}
+
+#[test]
+fn a_handler_that_posts_to_itself_starves_nobody() {
+    one_slot();
+    let stop = Arc::default();
+    let (_first, first_heard, _first_port) = posts_to_itself(&stop);
+    let (_second, second_heard, _second_port) = posts_to_itself(&stop);
+    for n in 0..100 {
+        assert_eq!(Geometry::tasks().add(n, 1).wait().expect("it has its turn"), n + 1);
+    }
+    stop.store(true, Ordering::SeqCst);
+    for heard in [first_heard, second_heard] {
+        assert!(heard.load(Ordering::SeqCst) > 64, "both had more than one turn");
+    }
+}
+
+#[test]
+fn many_handlers_share_one_slot() {
+    one_slot();
+    let (tell, told) = mpsc::channel();
+    let ends: Vec<_> = (0..50)
+        .map(|at| {
+            let ((ours, theirs), tell) = (port::pair::<u32, ()>(), tell.clone());
+            let listening = theirs.on_message(move |n| tell.send((at, n)).expect("the test listens"));
+            (ours, theirs, listening.expect("there is a pool"))
+        })
+        .collect();
+    for n in 0..20 {
+        ends.iter().for_each(|(ours, ..)| ours.try_send(n).expect("there is room"));
+    }
+    let mut next = [0; 50];
+    for (at, n) in told.iter().take(50 * 20) {
+        let expected: &mut u32 = &mut next[at];
+        assert_eq!(n, *expected, "each hears in order");
+        *expected += 1;
+    }
+}
+
+#[test]
+fn a_handler_that_waits_gives_its_slot_to_the_one_it_waits_for() {
+    one_slot();
+    let (ours, theirs) = port::pair::<u32, u32>();
+    let (ask, asked) = port::pair::<u32, u32>();
+    let asked = Arc::new(asked);
+    let answers = asked.clone();
+    let _answers = asked.on_message(move |n| answers.try_send(n * 2).expect("there is room")).expect("there is a pool");
+    let theirs = Arc::new(theirs);
+    let replies = theirs.clone();
+    let _asks = theirs.on_message(move |n| {
+        ask.send(n).wait().expect("it is heard");
+        replies.try_send(ask.recv().wait().expect("it is answered")).expect("there is room");
+    });
+    ours.send(4).wait().expect("it is heard");
+    assert_eq!(ours.recv().wait(), Ok(8));
+}
