@@ -382,6 +382,17 @@ fn a_bound_of_zero_hands_over() {
 }
 
 #[test]
+fn a_hand_off_that_does_not_wait_overtakes_none_that_does() {
+    let (ours, theirs) = port::bounded::<u32, u32>(0);
+    let (mut receiving, mut sending) = (pin!(theirs.recv()), pin!(ours.send(1)));
+    assert!(poll(receiving.as_mut()).is_pending());
+    assert!(poll(sending.as_mut()).is_pending());
+    assert_eq!(ours.try_send(2), Err(TrySendError::Full(2)));
+    assert_eq!(poll(receiving), Poll::Ready(Ok(1)));
+    assert_eq!(poll(sending), Poll::Ready(Ok(())));
+}
+
+#[test]
 fn a_hand_off_finds_a_stream_that_waits() {
     let (ours, mut theirs) = port::bounded::<u32, u32>(0);
     let mut next = theirs.next();
@@ -662,27 +673,50 @@ fn one_who_waits_hears_of_a_message_that_another_passed_over() {
 }
 
 #[test]
-fn one_who_waits_while_another_looks_at_the_last_message_gets_it_if_it_does_not_fit() {
+fn one_who_receives_while_another_looks_waits_for_what_does_not_fit() {
+    let (ours, theirs) = pair();
+    send_all(&ours, 1..=3);
+    let ((looks, has_looked), (tell, told)) = (mpsc::channel(), mpsc::channel());
+    thread::scope(|scope| {
+        let theirs = &theirs;
+        let waits = scope.spawn(move || {
+            let fits = |n: &u32| {
+                looks.send(*n).expect("the test listens");
+                told.recv().expect("the test tells");
+                *n == 2
+            };
+            theirs.wait_for(fits).wait()
+        });
+        assert_eq!(has_looked.recv(), Ok(1));
+        assert_eq!(theirs.try_recv(), Err(TryRecvError::Empty), "2 and 3 are not before 1");
+        tell.send(()).expect("it listens");
+        assert_eq!(has_looked.recv(), Ok(2));
+        tell.send(()).expect("it listens");
+        assert_eq!(waits.join().expect("it waits"), Ok(2));
+    });
+    assert_eq!(there(&theirs), [1, 3]);
+}
+
+#[test]
+fn nothing_is_over_while_another_looks_at_the_last_message() {
     let (ours, theirs) = pair();
     send_all(&ours, [1]);
     drop(ours);
-    let (looks, looked) = (mpsc::channel(), mpsc::channel());
+    let ((looks, has_looked), (tell, told)) = (mpsc::channel(), mpsc::channel());
     thread::scope(|scope| {
-        let (theirs, looks_from) = (&theirs, looks.0);
-        let looked_at = looked.1;
+        let theirs = &theirs;
         let waits = scope.spawn(move || {
-            theirs
-                .wait_for(|_| {
-                    looks_from.send(()).expect("the test listens");
-                    looked_at.recv().expect("the test tells");
-                    false
-                })
-                .wait()
+            let fits = |n: &u32| {
+                looks.send(*n).expect("the test listens");
+                told.recv().expect("the test tells");
+                false
+            };
+            theirs.wait_for(fits).wait()
         });
-        looks.1.recv().expect("it looks");
-        assert_eq!(theirs.try_recv(), Err(TryRecvError::Empty), "it is not over");
+        assert_eq!(has_looked.recv(), Ok(1));
+        assert_eq!(theirs.try_recv(), Err(TryRecvError::Empty));
         let receives = scope.spawn(|| theirs.recv().wait());
-        looked.0.send(()).expect("it listens");
+        tell.send(()).expect("it listens");
         assert_eq!(waits.join().expect("it waits"), Err(RecvError));
         assert_eq!(receives.join().expect("it waits"), Ok(1));
     });
@@ -898,7 +932,7 @@ fn a_handler_may_wait_for_answers_of_its_own_port() {
 }
 
 #[test]
-fn the_documents_say_what_errors_say() {
+fn errors_say_what_happened() {
     let closed = "the other port is closed";
     assert_eq!([SendError(4).to_string(), RecvError.to_string()], [closed, closed]);
     assert_eq!(TrySendError::Full(4).to_string(), "the port has no room");
