@@ -10,7 +10,7 @@ pub use nanolith_core::{
     Outcome, OwnsState, Panic, Pool, PoolBuilder, Priority, Progress, Progressing, Receiver, Refused, Reply, Restart,
     RunsLocal, Sending, Service, ServiceBuilder, ServiceInfo, ServiceRef, SharedPool, SharedState, SharesState,
     StillAlive, Stopped, Submit, Subscription, TaskError, TaskInfo, TaskSet, Where, block_in_place, call_size, current,
-    fingerprint, main_guard, port, time,
+    fingerprint, main_guard, port, stream, time,
 };
 
 /// Makes a set of tasks of an `impl` block or an inline module: every function with a visibility becomes a typed call.

@@ -32,6 +32,7 @@ pub mod check;
 pub mod port;
 pub mod time;
 
+pub mod stream;
 mod task;
 
 mod executor;

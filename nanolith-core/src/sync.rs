@@ -1,5 +1,5 @@
-//! The few primitives of the slot's protocol: the standard library's, or loom's when the protocol is model-checked.
-//! Only the rooms with unsafe code import this one; everything else uses the standard library directly.
+//! The few primitives of the protocols that are model-checked: the standard library's, or loom's when they are.
+//! Only the rooms with unsafe code, and the bell of streams, import this one; everything else uses the standard library directly.
 
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;

@@ -1,0 +1,101 @@
+//! The bell's race: on threads by default, in every interleaving under loom.
+
+use super::*;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    task::Wake,
+};
+
+#[cfg(loom)]
+use loom::thread;
+#[cfg(not(loom))]
+use std::thread;
+
+fn check(f: impl Fn() + Sync + Send + 'static) {
+    #[cfg(loom)]
+    loom::model(f);
+    #[cfg(not(loom))]
+    (0..if cfg!(miri) { 4 } else { 200 }).for_each(|_| f());
+}
+
+/// Tells whether it was used.
+#[derive(Default)]
+struct Told(AtomicBool);
+
+impl Wake for Told {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+/// A ring's counter, published and looked at as the ring does.
+struct Side {
+    bell: Bell,
+    done: AtomicU32,
+}
+
+impl Side {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { bell: Bell::new(), done: AtomicU32::new(0) })
+    }
+
+    fn act(&self, done: u32) {
+        self.done.store(done, Ordering::Release);
+        self.bell.ring();
+    }
+
+    fn has_done(&self, done: u32) -> bool {
+        self.done.load(Ordering::Acquire) >= done
+    }
+}
+
+#[test]
+fn who_asks_and_sees_nothing_is_woken() {
+    check(|| {
+        let side = Side::new();
+        let acts = side.clone();
+        let other = thread::spawn(move || acts.act(1));
+        let told = Arc::new(Told::default());
+        side.bell.ask(&Waker::from(told.clone()));
+        let seen = side.has_done(1);
+        other.join().expect("no panic");
+        assert!(seen || told.0.load(SeqCst), "it would sleep for ever");
+    });
+}
+
+#[test]
+fn who_asks_again_is_woken_for_what_comes_then() {
+    check(|| {
+        let side = Side::new();
+        let acts = side.clone();
+        let other = thread::spawn(move || (1..=2).for_each(|done| acts.act(done)));
+        let mut woken = true;
+        for done in 1..=2 {
+            let told = Arc::new(Told::default());
+            side.bell.ask(&Waker::from(told.clone()));
+            if !side.has_done(done) {
+                // It sleeps. Here it goes on only when the other is done with all, which must have woken it.
+                other.join().expect("no panic");
+                woken = told.0.load(SeqCst);
+                break;
+            }
+        }
+        assert!(woken, "it would sleep for ever");
+    });
+}
+
+#[test]
+fn nobody_is_woken_who_did_not_ask() {
+    let side = Side::new();
+    let told = Arc::new(Told::default());
+    side.act(1);
+    side.bell.ask(&Waker::from(told.clone()));
+    assert!(!told.0.load(SeqCst));
+    side.act(2);
+    assert!(told.0.swap(false, SeqCst));
+    side.act(3);
+    assert!(!told.0.load(SeqCst), "once for each time it asks");
+}

@@ -1,0 +1,124 @@
+//! How much a stream may hold.
+
+use std::{error::Error, fmt};
+
+/// How much a stream holds before its writer waits: a number of bytes and a number of chunks, whichever is reached first.
+///
+/// What counts is in flight: written, and not yet read. A writer waits until its chunk fits into what is left of both, so a
+/// reader that stands still keeps no more than its credits in memory. A chunk larger than all the bytes is let through by
+/// itself, once no other bytes are in flight, so nothing hangs.
+///
+/// ```
+/// use nanolith::stream::{self, Credits};
+/// let (mut writer, mut reader) = stream::pipe((), Credits::new().bytes(10).chunks(16))?;
+/// writer.try_write("12345678")?;
+/// assert!(writer.try_write("90!").is_err(), "eleven bytes");
+/// reader.read().wait()?;
+/// writer.try_write("larger than all the credit")?; // nothing else is in flight
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// By default these are 1 MiB and 16 chunks. Two things stand beside them: what a writer has not sent yet, which is at most
+/// 64 KiB of buffered `std::io::Write`, or the one chunk that a `Sink` was given too early; and what the reader is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credits {
+    bytes: usize,
+    chunks: usize,
+}
+
+/// The most chunks, or items, that a stream may be made for. Room for all of them is asked for at once.
+const MOST_CHUNKS: usize = 1 << 20;
+
+impl Credits {
+    /// 1 MiB, and 16 chunks.
+    ///
+    /// ```
+    /// use nanolith::stream::Credits;
+    /// assert_eq!(Credits::new(), Credits::default().bytes(1 << 20).chunks(16));
+    /// ```
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { bytes: 1 << 20, chunks: 16 }
+    }
+
+    /// Sets the number of bytes.
+    ///
+    /// ```
+    /// use nanolith::stream::{self, CreditError, Credits};
+    /// let none = stream::pipe((), Credits::new().bytes(0));
+    /// assert_eq!(none.unwrap_err(), CreditError::ZeroBytes);
+    /// ```
+    #[must_use]
+    pub const fn bytes(self, bytes: usize) -> Self {
+        Self { bytes, ..self }
+    }
+
+    /// Sets the number of chunks. The stream asks for room for all of them, 32 bytes each, when it is made.
+    ///
+    /// ```
+    /// use nanolith::stream::{self, Credits};
+    /// let (mut writer, _reader) = stream::pipe((), Credits::new().chunks(1))?;
+    /// writer.try_write("one")?;
+    /// assert!(writer.try_write("two").unwrap_err().is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn chunks(self, chunks: usize) -> Self {
+        Self { chunks, ..self }
+    }
+
+    pub(super) const fn byte_limit(self) -> usize {
+        self.bytes
+    }
+
+    /// The number of chunks, if all is in order.
+    pub(super) fn checked(self) -> Result<usize, CreditError> {
+        if self.bytes == 0 { Err(CreditError::ZeroBytes) } else { checked(self.chunks) }
+    }
+}
+
+/// A number of chunks or items, if it is in order.
+pub(super) fn checked(chunks: usize) -> Result<usize, CreditError> {
+    match chunks {
+        0 => Err(CreditError::ZeroChunks),
+        1..=MOST_CHUNKS => Ok(chunks),
+        more => Err(CreditError::TooManyChunks(more)),
+    }
+}
+
+impl Default for Credits {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A stream cannot be made with such credits.
+///
+/// ```
+/// use nanolith::stream::{self, CreditError};
+/// assert_eq!(stream::items::<i64>(0).unwrap_err(), CreditError::ZeroChunks);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CreditError {
+    /// No byte could ever be written.
+    ZeroBytes,
+    /// No chunk, or no item, could ever be written.
+    ZeroChunks,
+    /// So many chunks or items: more than 1,048,576.
+    TooManyChunks(usize),
+}
+
+impl fmt::Display for CreditError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ZeroBytes => f.write_str("a stream needs credit for at least one byte"),
+            Self::ZeroChunks => f.write_str("a stream needs credit for at least one chunk or item"),
+            Self::TooManyChunks(asked) => {
+                write!(f, "a stream holds at most {MOST_CHUNKS} chunks or items, not {asked}")
+            }
+        }
+    }
+}
+
+impl Error for CreditError {}

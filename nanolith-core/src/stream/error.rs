@@ -1,0 +1,212 @@
+//! How reading and writing can fail.
+
+use std::{error::Error, fmt, io, sync::Arc};
+
+/// Any error, to be told more than once.
+pub(super) type SharedError = Arc<dyn Error + Send + Sync>;
+
+/// Why there is nothing to read, other than a clean end.
+///
+/// As an [`io::Error`] it is the inner error; what a failed one has as its kind is in brackets.
+///
+/// ```
+/// use nanolith::stream::{self, Credits, StreamError};
+/// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
+/// writer.write("half of it").wait()?;
+/// drop(writer); // without `finish`
+/// assert_eq!(reader.read().wait()?.expect("kept"), "half of it");
+/// assert!(matches!(reader.read().wait(), Err(StreamError::Dropped)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// The writer ended the stream with this error (the kind of an [`io::Error`], else `Other`).
+    ///
+    /// ```
+    /// use nanolith::stream::{self, Credits, StreamError};
+    /// let (writer, mut reader) = stream::pipe((), Credits::new())?;
+    /// writer.fail("the disk is gone");
+    /// match reader.read().wait() {
+    ///     Err(StreamError::Failed(source)) => assert_eq!(source.to_string(), "the disk is gone"),
+    ///     other => unreachable!("not {other:?}"),
+    /// }
+    /// # Ok::<(), stream::CreditError>(())
+    /// ```
+    Failed(SharedError),
+    /// The writer was dropped before it finished, as by a panic (`UnexpectedEof`).
+    Dropped,
+    /// Nothing has come yet, or not within the limit (`WouldBlock`). The stream goes on.
+    ///
+    /// ```
+    /// use nanolith::stream::{self, Credits, StreamError};
+    /// let (writer, mut reader) = stream::pipe((), Credits::new())?;
+    /// assert!(matches!(reader.try_read(), Err(StreamError::Empty)));
+    /// # Ok::<(), stream::CreditError>(())
+    /// ```
+    Empty,
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(_) => f.write_str("the stream's writer failed"),
+            Self::Dropped => f.write_str("the stream's writer was dropped before it finished"),
+            Self::Empty => f.write_str("nothing has come through the stream yet"),
+        }
+    }
+}
+
+impl Error for StreamError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed(source) => Some(&**source),
+            Self::Dropped | Self::Empty => None,
+        }
+    }
+}
+
+impl From<StreamError> for io::Error {
+    fn from(error: StreamError) -> Self {
+        let kind = match &error {
+            StreamError::Failed(source) => kind_of(source),
+            StreamError::Dropped => io::ErrorKind::UnexpectedEof,
+            StreamError::Empty => io::ErrorKind::WouldBlock,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// What kind of error somebody gave.
+fn kind_of(error: &SharedError) -> io::ErrorKind {
+    match error.downcast_ref::<io::Error>().map(io::Error::kind) {
+        // What is interrupted would be tried again, and again.
+        None | Some(io::ErrorKind::Interrupted) => io::ErrorKind::Other,
+        Some(kind) => kind,
+    }
+}
+
+/// Why nothing more can be written, or not now.
+///
+/// As an [`io::Error`] it is the inner error; its kind is in brackets.
+///
+/// ```
+/// use nanolith::stream::{self, Credits, WriteError};
+/// let (mut writer, reader) = stream::pipe((), Credits::new())?;
+/// reader.cancel("seen enough");
+/// let unsent = writer.write("more").wait().unwrap_err();
+/// match unsent.error() {
+///     WriteError::Cancelled(reason) => assert_eq!(reason.to_string(), "seen enough"),
+///     other => unreachable!("not {other:?}"),
+/// }
+/// assert_eq!(unsent.into_inner(), "more"); // the chunk is given back
+/// # Ok::<(), stream::CreditError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The reader wants no more, for this reason (`BrokenPipe`).
+    Cancelled(SharedError),
+    /// The reader was dropped (`BrokenPipe`).
+    Dropped,
+    /// The writer itself has ended the stream before, as `close` of a `Sink` or an `AsyncWrite` does (`BrokenPipe`).
+    Finished,
+    /// There is no credit, or was none within the limit (`WouldBlock`). The stream goes on.
+    Full,
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cancelled(_) => "the stream's reader wants no more",
+            Self::Dropped => "the stream's reader was dropped",
+            Self::Finished => "the stream was ended before",
+            Self::Full => "the stream has no credit left",
+        })
+    }
+}
+
+impl Error for WriteError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Cancelled(reason) => Some(&**reason),
+            Self::Dropped | Self::Finished | Self::Full => None,
+        }
+    }
+}
+
+impl From<WriteError> for io::Error {
+    fn from(error: WriteError) -> Self {
+        let kind = match &error {
+            WriteError::Full => io::ErrorKind::WouldBlock,
+            WriteError::Cancelled(_) | WriteError::Dropped | WriteError::Finished => io::ErrorKind::BrokenPipe,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// A chunk or an item that was not written, given back with the reason.
+///
+/// ```
+/// use nanolith::stream;
+/// let (mut sender, _receiver) = stream::items::<i64>(1)?;
+/// sender.try_send(4)?;
+/// let unsent = sender.try_send(5).unwrap_err();
+/// assert!(unsent.is_full());
+/// assert_eq!(unsent.into_inner(), 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "holds what was not written"]
+pub struct Unsent<T> {
+    value: T,
+    error: WriteError,
+}
+
+impl<T> Unsent<T> {
+    #[cold]
+    pub(super) fn new(value: T, error: WriteError) -> Self {
+        Self { value, error }
+    }
+
+    /// Why it was not written.
+    #[must_use]
+    pub fn error(&self) -> &WriteError {
+        &self.error
+    }
+
+    /// Whether it was for want of credit only: it may be tried again.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self.error, WriteError::Full)
+    }
+
+    /// What was not written.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+}
+
+impl<T> fmt::Display for Unsent<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<T> fmt::Debug for Unsent<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unsent").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl<T> Error for Unsent<T> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}
+
+impl<T> From<Unsent<T>> for WriteError {
+    fn from(unsent: Unsent<T>) -> Self {
+        unsent.error
+    }
+}
