@@ -9,6 +9,7 @@ use crate::{
     peers::spin::until_soon,
 };
 use bytes::Bytes;
+use nanolith::stream::{self, Credits};
 use std::{hint::black_box, iter, sync::mpsc, thread};
 
 /// Chunks that a link holds.
@@ -30,7 +31,7 @@ pub(crate) const M2: Case = Case {
         Contender::new("kanal", |lap| chunks(lap, &HANDED, on_kanal)),
         Contender::new("std sync_channel", |lap| chunks(lap, &HANDED, on_std)),
         Contender::new("limit: spsc ring", |lap| chunks(lap, &HANDED, on_ring)),
-        Contender::not_yet("nanolith"),
+        Contender::new("nanolith", |lap| chunks(lap, &HANDED, on_nanolith)),
     ],
     goals: &[Goal::ratio(&["crossbeam"], Bound::AtLeast(1.3))],
     only_named: false,
@@ -46,7 +47,7 @@ pub(crate) const M2_TOUCHED: Case = Case {
         Contender::new("kanal", |lap| chunks(lap, &TOUCHED, on_kanal)),
         Contender::new("std sync_channel", |lap| chunks(lap, &TOUCHED, on_std)),
         Contender::new("limit: spsc ring", |lap| chunks(lap, &TOUCHED, on_ring)),
-        Contender::not_yet("nanolith"),
+        Contender::new("nanolith", |lap| chunks(lap, &TOUCHED, on_nanolith)),
     ],
     goals: &[Goal::ratio(&["limit: spsc ring"], Bound::AtLeast(0.97))],
     ..M2
@@ -130,6 +131,13 @@ fn on_kanal(flow: Flow) -> u64 {
 fn on_std(flow: Flow) -> u64 {
     let (sender, receiver) = mpsc::sync_channel(BOUND);
     flow.run(move |chunk| sender.send(chunk).expect("it listens"), move || receiver.recv().ok())
+}
+
+fn on_nanolith(flow: Flow) -> u64 {
+    let credits = Credits::new().bytes(BOUND * CHUNK).chunks(BOUND);
+    let (mut writer, mut reader) = stream::pipe((), credits).expect("sound");
+    let send = move |chunk: Bytes| writer.write(chunk).wait().expect("it listens");
+    flow.run(send, move || reader.read().wait().ok().flatten())
 }
 
 fn on_ring(flow: Flow) -> u64 {
