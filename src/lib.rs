@@ -5,12 +5,13 @@ extern crate self as nanolith;
 
 pub use nanolith_core::{
     Admission, At, Backoff, BoxError, BuildError, Call, CallError, CallInfo, Caller, CloseError, Closing, Concurrency,
-    Context, Control, Crash, Current, Drained, Executor, Flatten, GlobalPool, Group, GroupError, Handle, HasInbox, Job,
-    Launch, LaunchError, LifeEvent, LifeEvents, MainGuard, MaxQueue, NeverRestarts, NextEvent, OnFull, OnPanic,
-    Outcome, OwnsState, Panic, Pool, PoolBuilder, Priority, Progress, Progressing, Receiver, Refused, Reply, Restart,
-    RunsLocal, Sending, Service, ServiceBuilder, ServiceInfo, ServiceRef, SharedPool, SharedState, SharesState,
-    StillAlive, Stopped, Submit, Subscription, TaskError, TaskInfo, TaskSet, Where, block_in_place, call_size, current,
-    fingerprint, main_guard, port, stream, time,
+    Context, Control, Crash, CreateStream, CreateStreamError, Current, Drained, Executor, Flatten, GivesStreams,
+    GlobalPool, Group, GroupError, Handle, HasInbox, HasOutbox, Job, Launch, LaunchError, LifeEvent, LifeEvents,
+    MainGuard, MaxQueue, NeverRestarts, NextEvent, OnFull, OnPanic, Outcome, OwnsState, Panic, Pool, PoolBuilder,
+    Priority, Progress, Progressing, Receiver, Refused, Reply, Restart, RunsLocal, Sending, Service, ServiceBuilder,
+    ServiceInfo, ServiceRef, SharedPool, SharedState, SharesState, StillAlive, Stopped, Submit, Subscription,
+    TakesStreams, TaskError, TaskInfo, TaskSet, Where, block_in_place, call_size, current, fingerprint, main_guard,
+    port, stream, time,
 };
 
 /// Makes a set of tasks of an `impl` block or an inline module: every function with a visibility becomes a typed call.
@@ -49,6 +50,7 @@ pub use nanolith_core::{
 /// |---|---|
 /// | `inbox = Command` | what its services hear: see [`on_message`](macro@on_message) |
 /// | `outbox = Event` | what its services say: [`Context::send`] |
+/// | `streams = Metadata` | what is said of the streams that its services make: [`Context::create_stream`] |
 /// | `shared` | the tasks of a pool share the state through an `Arc`; it is `Send` and `Sync` |
 /// | `identifier = "shop.geometry"` | the set's identifier; else its module path and name |
 /// | `name = Shapes` | the prefix of the generated types: `ShapesCalls`; else the type's name, and none in a module |
@@ -305,6 +307,41 @@ pub use nanolith_macros::after_task;
 /// A panic in it is seen by the service's exception handler, as a task's is.
 pub use nanolith_macros::on_message;
 
+/// Inside of a `#[define]` block: takes the streams that are made to a service: [`Service::create_stream`].
+///
+/// It is `fn(&mut self, cx: &Context<Self>, stream: StreamReader<M>)`, with `&self` or without it, the context left out if
+/// not needed, `async` or not, and returns nothing. `M` is what is said of a stream when it is made, `()` if left out. Streams,
+/// messages and calls stand in one line; while a synchronous one reads its stream, those after it wait.
+///
+/// ```
+/// use nanolith::{prelude::*, stream::StreamReader};
+///
+/// pub struct Counter { bytes: usize }
+///
+/// #[define]
+/// impl Counter {
+///     #[on_stream]
+///     async fn on_stream(&mut self, mut stream: StreamReader) {
+///         while let Ok(Some(chunk)) = stream.read().await {
+///             self.bytes += chunk.len();
+///         }
+///     }
+///     pub fn bytes(&self) -> usize { self.bytes }
+/// }
+///
+/// let counter = Counter::service(Counter { bytes: 0 }).launch().wait()?;
+/// let mut writer = counter.create_stream(()).wait()?;
+/// writer.write(vec![0; 1 << 20]).wait()?; // moved, not copied
+/// writer.finish();
+/// assert_eq!(counter.bytes().wait()?, 1 << 20);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Panics
+///
+/// A panic in it is seen by the service's exception handler, as a task's is, and by the stream's writer, whose reader is gone.
+pub use nanolith_macros::on_stream;
+
 /// Inside of a `#[define]` block: runs when a service closes, after its last call, and takes the state.
 ///
 /// It is `fn(self)` or `fn()`, `async` or not, and returns nothing. It runs after [`Service::close`] or when the last
@@ -351,7 +388,7 @@ pub use nanolith_macros::on_close;
 pub mod prelude {
     pub use crate::{
         Call, CallError, CallInfo, Concurrency, Context, Executor, Handle, MaxQueue, OnFull, OnPanic, Outcome, Pool,
-        Priority, Service, TaskError, after_task, before_task, define, init, on_close, on_message, task,
+        Priority, Service, TaskError, after_task, before_task, define, init, on_close, on_message, on_stream, task,
         time::{MILLISECOND, MINUTE, SECOND},
     };
 }

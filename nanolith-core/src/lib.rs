@@ -54,10 +54,14 @@ pub use pool::{
     BuildError, Concurrency, Drained, GlobalPool, MaxQueue, Pool, PoolBuilder, SharedPool, SharedState, Subscription,
 };
 pub use service::{
-    Backoff, CloseError, Closing, Control, Crash, Group, GroupError, Launch, LaunchError, LifeEvent, LifeEvents,
-    NeverRestarts, NextEvent, OnPanic, Restart, Service, ServiceBuilder, ServiceInfo, ServiceRef,
+    Backoff, CloseError, Closing, Control, Crash, CreateStream, CreateStreamError, Group, GroupError, Launch,
+    LaunchError, LifeEvent, LifeEvents, NeverRestarts, NextEvent, OnPanic, Restart, Service, ServiceBuilder,
+    ServiceInfo, ServiceRef,
 };
-pub use task::{CallInfo, Context, HasInbox, Job, Outcome, Reply, Stopped, TaskSet, call_size};
+pub use task::{
+    CallInfo, Context, GivesStreams, HasInbox, HasOutbox, Job, Outcome, Reply, Stopped, TakesStreams, TaskSet,
+    call_size,
+};
 pub use typed::{Call, Flatten, Handle, Progressing, Sending, Submit};
 pub use wait::block_in_place;
 
@@ -69,7 +73,7 @@ pub mod __private {
         service::{InitOutput, init_output},
         task::{
             After, Before, HookOutput, HookResult, Hooks, LocalFuture, NoState, OnClose, Owner, Run, Scope, SendFuture,
-            SharedHandle, Writer,
+            SharedHandle, StreamArgument, Writer,
         },
     };
 }

@@ -26,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) inbox: Option<Type>,
     /// What its services say.
     pub(crate) outbox: Option<Type>,
+    /// What is said of the streams that its services make.
+    pub(crate) streams: Option<Type>,
     /// Where it says `shared`, if it does.
     pub(crate) shared: Option<Ident>,
     /// Where it says `wire`, if it does.
@@ -41,6 +43,7 @@ impl Default for Options {
             name: None,
             inbox: None,
             outbox: None,
+            streams: None,
             shared: None,
             wire: None,
         }
@@ -48,7 +51,7 @@ impl Default for Options {
 }
 
 impl Options {
-    const KNOWN: [&str; 8] = ["identifier", "crate", "vis", "name", "inbox", "outbox", "shared", "wire"];
+    const KNOWN: [&str; 9] = ["identifier", "crate", "vis", "name", "inbox", "outbox", "streams", "shared", "wire"];
 
     pub(crate) fn parse(args: TokenStream, mistakes: &mut Mistakes) -> Self {
         let mut options = Self::default();
@@ -69,6 +72,7 @@ impl Options {
             "name" => self.name = entry.value(mistakes, "Counters", prefix),
             "inbox" => self.inbox = entry.value(mistakes, "Command", Type::parse),
             "outbox" => self.outbox = entry.value(mistakes, "Event", Type::parse),
+            "streams" => self.streams = entry.value(mistakes, "Upload", Type::parse),
             "shared" => self.shared = entry.alone(mistakes),
             _ => self.wire = entry.alone(mistakes).filter(|wire| wire_is_on(wire, mistakes)),
         }
@@ -275,7 +279,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                "`define` has no option `priority`; it has `identifier`, `crate`, `vis`, `name`, `inbox`, `outbox`, `shared`, `wire`"
+                "`define` has no option `priority`; it has `identifier`, `crate`, `vis`, `name`, `inbox`, `outbox`, `streams`, `shared`, `wire`"
             ]
         );
     }

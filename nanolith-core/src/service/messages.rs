@@ -1,7 +1,11 @@
 //! Messages to a service: they stand in one line with its calls.
 
 use super::{Service, ServiceRef};
-use crate::{error::Refused, task::HasInbox, typed::Sending};
+use crate::{
+    error::Refused,
+    task::HasInbox,
+    typed::{Post, Sending},
+};
 
 impl<S: HasInbox> Service<S> {
     /// Sends a message, which the set's `#[on_message]` hears in its turn: messages and calls are taken in the order in
@@ -22,8 +26,8 @@ impl<S: HasInbox> Service<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
-    pub fn send(&self, message: S::Message) -> Sending<'_, S, ServiceRef<S>> {
-        Sending::new(&self.executor, message)
+    pub fn send(&self, message: S::Message) -> Sending<'_, S, ServiceRef<S>, S::Message> {
+        Sending::new(&self.executor, post::<S>(), message)
     }
 
     /// Sends a message without waiting for room.
@@ -49,6 +53,10 @@ impl<S: HasInbox> Service<S> {
     /// [`Refused`] gives the message back: the queue is full, or the service closed.
     #[track_caller]
     pub fn try_send(&self, message: S::Message) -> Result<(), Refused<S::Message>> {
-        Sending::new(&self.executor, message).try_send()
+        Sending::new(&self.executor, post::<S>(), message).try_send()
     }
+}
+
+fn post<S: HasInbox>() -> Post<S, S::Message> {
+    Post { put: S::TASK, take: S::MESSAGE }
 }

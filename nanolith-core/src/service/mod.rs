@@ -14,6 +14,7 @@ mod launch;
 mod life;
 mod messages;
 mod restart;
+mod streams;
 mod thread;
 
 pub use builder::{OnPanic, ServiceBuilder};
@@ -24,6 +25,7 @@ pub use inner::ServiceRef;
 pub use launch::{Launch, LaunchError};
 pub use life::{Crash, LifeEvent, LifeEvents, NextEvent};
 pub use restart::{Backoff, Restart};
+pub use streams::{CreateStream, CreateStreamError};
 
 use self::inner::Inner;
 use crate::task::TaskSet;

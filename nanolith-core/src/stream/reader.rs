@@ -44,6 +44,13 @@ impl<M> StreamReader<M> {
         &self.metadata
     }
 
+    /// What was said of the stream, when the writer has gone.
+    pub(crate) fn into_metadata(self) -> Option<M> {
+        let Self { outlet, metadata } = self;
+        drop(outlet);
+        Arc::into_inner(metadata)
+    }
+
     /// Waits for the next chunk: `.await` it, or `.wait()`. `None` is a clean end.
     ///
     /// ```

@@ -1,6 +1,6 @@
 //! What a set's services hear and say: written by `#[define]`.
 
-use crate::task::TaskSet;
+use crate::{stream::StreamReader, task::TaskSet};
 
 /// A set whose services take messages: one with an `#[on_message]`.
 ///
@@ -38,4 +38,114 @@ pub trait HasInbox: TaskSet {
     /// Back.
     #[doc(hidden)]
     const MESSAGE: fn(Self::Task) -> Option<Self::Message>;
+}
+
+/// A set whose services take streams: one with an `#[on_stream]`.
+///
+/// ```
+/// use nanolith::{Service, TakesStreams, prelude::*, stream::StreamReader};
+/// use std::io::Read;
+/// pub struct Counter { total: i64 }
+/// #[define]
+/// impl Counter {
+///     #[on_stream]
+///     fn on_stream(&mut self, mut stream: StreamReader<&'static str>) {
+///         let mut text = String::new();
+///         if stream.read_to_string(&mut text).is_ok() && *stream.metadata() == "numbers" {
+///             self.total += text.split_whitespace().filter_map(|word| word.parse::<i64>().ok()).sum::<i64>();
+///         }
+///     }
+///     pub fn total(&self) -> i64 { self.total }
+/// }
+/// fn upload<S: TakesStreams>(service: &Service<S>, metadata: S::Metadata, text: &'static str) -> bool {
+///     let Ok(mut writer) = service.create_stream(metadata).wait() else { return false };
+///     let written = writer.write(text).wait().is_ok();
+///     writer.finish();
+///     written
+/// }
+/// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+/// assert!(upload(&counter, "numbers", "1 2 3"));
+/// assert_eq!(counter.total().wait()?, 16); // streams are taken in line with calls
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait TakesStreams: TaskSet {
+    /// What is said of a stream when it is made.
+    type Metadata: Send + Sync + 'static;
+
+    /// The task that takes it.
+    #[doc(hidden)]
+    const TASK: fn(StreamReader<Self::Metadata>) -> Self::Task;
+
+    /// Back.
+    #[doc(hidden)]
+    const STREAM: fn(Self::Task) -> Option<StreamReader<Self::Metadata>>;
+}
+
+/// What an `#[on_stream]` takes.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`#[on_stream]` cannot take `{Self}`",
+    label = "this parameter",
+    note = "`#[on_stream]` takes a `StreamReader`, or a `StreamReader<M>` of streams with metadata `M`"
+)]
+#[allow(missing_docs)] // hidden: for generated code
+pub trait StreamArgument {
+    type Metadata;
+}
+
+impl<M> StreamArgument for StreamReader<M> {
+    type Metadata = M;
+}
+
+/// A set whose services make streams for their owners: one under `#[define(streams = Metadata)]`.
+///
+/// ```
+/// use nanolith::{GivesStreams, Service, prelude::*, stream::StreamReader};
+/// # pub struct Counter { total: i64 }
+/// #[define(streams = &'static str)]
+/// impl Counter {
+///     pub fn print(&self, cx: &Context<Self>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+///         let mut writer = cx.create_stream("total")?;
+///         writer.write(self.total.to_string()).wait()?;
+///         writer.finish();
+///         Ok(())
+///     }
+/// }
+/// fn first<S: GivesStreams>(service: &Service<S>) -> Option<StreamReader<S::Metadata>> {
+///     service.control().next_stream().wait()
+/// }
+/// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+/// counter.print().wait()??;
+/// let mut stream = first(&counter).ok_or("a stream was made")?;
+/// assert_eq!(stream.read().wait()?.ok_or("a chunk")?, "10");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait GivesStreams: TaskSet {
+    /// What is said of a stream when it is made.
+    type Metadata: Send + Sync + 'static;
+}
+
+/// A set whose services say something: one under `#[define(outbox = Event)]`.
+///
+/// ```
+/// use nanolith::{HasOutbox, Service, prelude::*};
+/// # pub struct Counter { total: i64 }
+/// #[define(outbox = i64)]
+/// impl Counter {
+///     pub fn bump(&mut self, cx: &Context<Self>, by: i64) {
+///         self.total += by;
+///         let _ = cx.send(self.total).wait();
+///     }
+/// }
+/// fn first<S: HasOutbox>(service: &Service<S>) -> Option<S::Event> {
+///     service.wait_for(|_| true).wait().ok()
+/// }
+/// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+/// counter.bump(5).wait()?; // what is said before somebody hears is kept
+/// assert_eq!(first(&counter), Some(15));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait HasOutbox: TaskSet {
+    /// What they say. All who hear get a clone.
+    type Event: Clone + Send + Sync + 'static;
 }

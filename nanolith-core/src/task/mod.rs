@@ -14,7 +14,7 @@ pub use context::Context;
 pub use hook::{After, Before, CallInfo, HookOutput, HookResult, Hooks, LocalFuture, OnClose, Outcome, SendFuture};
 pub(crate) use job::{CallSlot, Input};
 pub use job::{Job, Reply, Stopped, call_size};
-pub use messages::HasInbox;
+pub use messages::{GivesStreams, HasInbox, HasOutbox, StreamArgument, TakesStreams};
 pub(crate) use run::{Ground, ServiceGround, Spawned, Whose, on_close, run_on_pool, run_on_service};
 pub use scope::{Run, Scope};
 pub use state::{NoState, Owner, SharedHandle, Writer};

@@ -8,4 +8,5 @@ mod sending;
 pub use call::{Call, Submit};
 pub use flatten::Flatten;
 pub use handle::{Handle, Progressing};
+pub(crate) use sending::Post;
 pub use sending::Sending;

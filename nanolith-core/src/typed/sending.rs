@@ -5,7 +5,7 @@ use crate::{
     error::{Caller, Refused},
     executor::{Admission, Executor},
     lanes::Priority,
-    task::{HasInbox, Job},
+    task::{Job, TaskSet},
     wait,
 };
 use std::{
@@ -49,24 +49,31 @@ use std::{
 ///
 /// Dropped before it is ready, the message is dropped, too, and is not heard.
 #[must_use = "a message is sent when this is awaited or waited on"]
-pub struct Sending<'a, S: HasInbox, E: Executor<S> + ?Sized> {
+pub struct Sending<'a, S: TaskSet, E: Executor<S> + ?Sized, M> {
     executor: &'a E,
+    post: Post<S, M>,
     submitted: &'static Location<'static>,
-    stage: Stage<'a, S>,
+    stage: Stage<'a, S, M>,
 }
 
-enum Stage<'a, S: HasInbox> {
-    Lazy(S::Message),
+/// How something is put into a task that hears it, and taken out again.
+pub(crate) struct Post<S: TaskSet, M> {
+    pub(crate) put: fn(M) -> S::Task,
+    pub(crate) take: fn(S::Task) -> Option<M>,
+}
+
+enum Stage<'a, S: TaskSet, M> {
+    Lazy(M),
     Entering(Admission<'a, S>),
     Over,
 }
 
-impl<S: HasInbox, E: Executor<S> + ?Sized> Unpin for Sending<'_, S, E> {}
+impl<S: TaskSet, E: Executor<S> + ?Sized, M> Unpin for Sending<'_, S, E, M> {}
 
-impl<'a, S: HasInbox, E: Executor<S> + ?Sized> Sending<'a, S, E> {
+impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
     #[track_caller]
-    pub(crate) fn new(executor: &'a E, message: S::Message) -> Self {
-        Self { executor, submitted: Location::caller(), stage: Stage::Lazy(message) }
+    pub(crate) fn new(executor: &'a E, post: Post<S, M>, message: M) -> Self {
+        Self { executor, post, submitted: Location::caller(), stage: Stage::Lazy(message) }
     }
 
     /// Blocks until the message has its place in the line.
@@ -90,7 +97,7 @@ impl<'a, S: HasInbox, E: Executor<S> + ?Sized> Sending<'a, S, E> {
     /// # Errors
     ///
     /// [`Refused`] gives the message back.
-    pub fn wait(mut self) -> Result<(), Refused<S::Message>> {
+    pub fn wait(mut self) -> Result<(), Refused<M>> {
         match self.start() {
             Poll::Ready(sent) => sent,
             // Room on a service is nobody's in particular, so no wait for it is a wait for oneself.
@@ -99,33 +106,40 @@ impl<'a, S: HasInbox, E: Executor<S> + ?Sized> Sending<'a, S, E> {
     }
 
     /// Without waiting for room.
-    pub(crate) fn try_send(mut self) -> Result<(), Refused<S::Message>> {
-        self.submit().map_err(given_back)
+    pub(crate) fn try_send(mut self) -> Result<(), Refused<M>> {
+        self.submit().map_err(|refused| self.given_back(refused))
+    }
+
+    /// The message of a refused job, with the reason.
+    fn given_back(&self, refused: Refused<Job<S>>) -> Refused<M> {
+        let (job, error) = refused.into_parts();
+        let message = job.into_task().and_then(self.post.take);
+        Refused::new(message.expect("nobody else has the job, so nobody has ended it"), error)
     }
 
     fn submit(&mut self) -> Result<(), Refused<Job<S>>> {
         let Stage::Lazy(message) = mem::replace(&mut self.stage, Stage::Over) else {
             panic!("a message was polled after it was sent")
         };
-        let task = (S::TASK)(message);
+        let task = (self.post.put)(message);
         let caller = Caller { task: S::info(&task), submitted: self.submitted };
         let meta = Meta::new(caller, Priority::default(), None);
         self.executor.execute(Job::alone(Space::new(), task, self.executor.shared(), meta))
     }
 
-    fn start(&mut self) -> Poll<Result<(), Refused<S::Message>>> {
+    fn start(&mut self) -> Poll<Result<(), Refused<M>>> {
         match self.submit() {
             Err(refused) if refused.is_full() => {
                 self.stage = Stage::Entering(self.executor.admit(refused.into_inner()));
                 Poll::Pending
             }
-            sent => Poll::Ready(sent.map_err(given_back)),
+            sent => Poll::Ready(sent.map_err(|refused| self.given_back(refused))),
         }
     }
 }
 
-impl<S: HasInbox, E: Executor<S> + ?Sized> Future for Sending<'_, S, E> {
-    type Output = Result<(), Refused<S::Message>>;
+impl<S: TaskSet, E: Executor<S> + ?Sized, M> Future for Sending<'_, S, E, M> {
+    type Output = Result<(), Refused<M>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if !matches!(self.stage, Stage::Entering(_)) {
@@ -136,18 +150,11 @@ impl<S: HasInbox, E: Executor<S> + ?Sized> Future for Sending<'_, S, E> {
         let Stage::Entering(admission) = &mut self.stage else { unreachable!("it was just seen to enter") };
         let sent = ready!(admission.as_mut().poll(cx));
         self.stage = Stage::Over;
-        Poll::Ready(sent.map_err(given_back))
+        Poll::Ready(sent.map_err(|refused| self.given_back(refused)))
     }
 }
 
-/// The message of a refused job, with the reason.
-fn given_back<S: HasInbox>(refused: Refused<Job<S>>) -> Refused<S::Message> {
-    let (job, error) = refused.into_parts();
-    let message = job.into_task().and_then(S::MESSAGE);
-    Refused::new(message.expect("nobody else has the job, so nobody has ended it"), error)
-}
-
-impl<S: HasInbox, E: Executor<S> + ?Sized> fmt::Debug for Sending<'_, S, E> {
+impl<S: TaskSet, E: Executor<S> + ?Sized, M> fmt::Debug for Sending<'_, S, E, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sending").finish_non_exhaustive()
     }

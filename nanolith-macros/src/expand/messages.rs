@@ -46,8 +46,9 @@ fn both(set: &Set, conversions: &dyn Fn(&Task) -> (TokenStream, TokenStream)) ->
         };
         Some(implementation(set, &task.cfgs(), &quote!(TakesStreams), &items))
     });
-    let outbox = set.options.outbox.as_ref().map(|ty| outbox(set, ty));
-    quote!(#inbox #streams #outbox)
+    let outbox = said(set, set.options.outbox.as_ref(), &quote!(HasOutbox), &quote!(Event));
+    let gives = said(set, set.options.streams.as_ref(), &quote!(GivesStreams), &quote!(Metadata));
+    quote!(#inbox #streams #outbox #gives)
 }
 
 fn conversion(set: &Set, task: &Task) -> TokenStream {
@@ -65,9 +66,10 @@ fn conversion_back(set: &Set, task: &Task) -> TokenStream {
     }
 }
 
-fn outbox(set: &Set, ty: &Type) -> TokenStream {
-    let ty = this::spelled_out(ty, &set.this());
-    implementation(set, &[], &quote!(HasOutbox), &quote!(type Event = #ty;))
+/// `impl HasOutbox`, where the option says of what.
+fn said(set: &Set, ty: Option<&Type>, of: &TokenStream, name: &TokenStream) -> Option<TokenStream> {
+    let ty = this::spelled_out(ty?, &set.this());
+    Some(implementation(set, &[], of, &quote!(type #name = #ty;)))
 }
 
 fn implementation(set: &Set, cfgs: &[Attribute], of: &TokenStream, items: &TokenStream) -> TokenStream {

@@ -1,0 +1,257 @@
+//! Streams to a service: their readers stand in one line with its calls and messages.
+
+use super::{Service, ServiceRef};
+use crate::{
+    error::{CallError, Refused},
+    stream::{CreditError, Credits, StreamReader, StreamWriter, pipe},
+    task::TakesStreams,
+    typed::{Post, Sending},
+    wait,
+};
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+impl<S: TakesStreams> Service<S> {
+    /// Makes a stream to the service, which its `#[on_stream]` takes in its turn. What is written before is kept, up to the
+    /// credits.
+    ///
+    /// ```
+    /// use nanolith::{prelude::*, stream::{Credits, StreamReader}};
+    /// use std::io::BufRead;
+    /// pub struct Counter { lines: usize }
+    /// #[define]
+    /// impl Counter {
+    ///     #[on_stream]
+    ///     fn on_stream(&mut self, stream: StreamReader) {
+    ///         self.lines += stream.lines().map_while(Result::ok).count();
+    ///     }
+    ///     pub fn lines(&self) -> usize { self.lines }
+    /// }
+    /// let counter = Counter::service(Counter { lines: 0 }).launch().wait()?;
+    /// let mut writer = counter.create_stream(()).credits(Credits::new().bytes(1 << 20).chunks(16)).wait()?;
+    /// for n in 0..100 {
+    ///     writer.write(format!("{n}\n")).wait()?; // waits for credit
+    /// }
+    /// writer.finish();
+    /// assert_eq!(counter.lines().wait()?, 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn create_stream(&self, metadata: S::Metadata) -> CreateStream<'_, S> {
+        CreateStream { service: &self.executor, stage: Stage::Lazy(metadata, Credits::new()) }
+    }
+}
+
+/// Makes a stream to a service, when awaited or waited on: by [`Service::create_stream`].
+///
+/// # Panics
+///
+/// As a future, when polled after it was ready.
+///
+/// # Cancel safety
+///
+/// Dropped before it is ready, no stream is made.
+#[must_use = "a stream is made when this is awaited or waited on"]
+pub struct CreateStream<'a, S: TakesStreams> {
+    service: &'a ServiceRef<S>,
+    stage: Stage<'a, S>,
+}
+
+type Offer<'a, S> = Sending<'a, S, ServiceRef<S>, StreamReader<<S as TakesStreams>::Metadata>>;
+
+enum Stage<'a, S: TakesStreams> {
+    Lazy(S::Metadata, Credits),
+    /// Its reader is on the way.
+    Offered(Offer<'a, S>, StreamWriter<S::Metadata>),
+    Over,
+}
+
+impl<S: TakesStreams> Unpin for CreateStream<'_, S> {}
+
+impl<'a, S: TakesStreams> CreateStream<'a, S> {
+    /// How much may be under way at once; else what [`Credits::new`] says.
+    ///
+    /// ```
+    /// # use nanolith::{prelude::*, stream::{Credits, StreamReader}};
+    /// # pub struct Counter;
+    /// # #[define]
+    /// # impl Counter {
+    /// #     #[on_stream] fn on_stream(&mut self, mut stream: StreamReader) { while let Ok(Some(_)) = stream.read().wait() {} }
+    /// #     pub fn nothing() {}
+    /// # }
+    /// let counter = Counter::service(Counter).launch().wait()?;
+    /// let writer = counter.create_stream(()).credits(Credits::new().chunks(4)).wait()?;
+    /// assert!(counter.create_stream(()).credits(Credits::new().chunks(0)).wait().is_err());
+    /// # writer.finish();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn credits(mut self, credits: Credits) -> Self {
+        if let Stage::Lazy(_, asked) = &mut self.stage {
+            *asked = credits;
+        }
+        self
+    }
+
+    /// Blocks until the stream has its place in the service's line.
+    ///
+    /// ```
+    /// # use nanolith::{prelude::*, stream::StreamReader};
+    /// # pub struct Counter;
+    /// # #[define]
+    /// # impl Counter {
+    /// #     #[on_stream] fn on_stream(&mut self, mut stream: StreamReader) { while let Ok(Some(_)) = stream.read().wait() {} }
+    /// #     pub fn nothing() {}
+    /// # }
+    /// let counter = Counter::service(Counter).launch().wait()?;
+    /// counter.close().wait()?;
+    /// assert!(counter.create_stream(()).wait().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`CreateStreamError`] gives the metadata back.
+    pub fn wait(self) -> Result<StreamWriter<S::Metadata>, CreateStreamError<S::Metadata>> {
+        // Room on a service is nobody's in particular, so no wait for it is a wait for oneself.
+        wait::block_on(self, None).unwrap_or_else(|_| unreachable!("a wait for nobody in particular cannot deadlock"))
+    }
+
+    fn start(&mut self) -> Result<(), CreateStreamError<S::Metadata>> {
+        let Stage::Lazy(metadata, credits) = std::mem::replace(&mut self.stage, Stage::Over) else {
+            panic!("a stream was polled after it was made")
+        };
+        if let Err(error) = credits.check() {
+            return Err(CreateStreamError::Credits(error, metadata));
+        }
+        let (writer, reader) = pipe(metadata, credits).expect("the credits were looked at");
+        let post = Post { put: S::TASK, take: S::STREAM };
+        self.stage = Stage::Offered(Sending::new(self.service, post, reader), writer);
+        Ok(())
+    }
+}
+
+impl<S: TakesStreams> Future for CreateStream<'_, S> {
+    type Output = Result<StreamWriter<S::Metadata>, CreateStreamError<S::Metadata>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if !matches!(self.stage, Stage::Offered(..)) {
+            self.start()?;
+        }
+        let Stage::Offered(offer, _) = &mut self.stage else { unreachable!("it was just offered") };
+        let sent = ready!(Pin::new(offer).poll(cx));
+        let Stage::Offered(_, writer) = std::mem::replace(&mut self.stage, Stage::Over) else {
+            unreachable!("it was just offered")
+        };
+        Poll::Ready(match sent {
+            Ok(()) => Ok(writer),
+            Err(refused) => {
+                let (reader, error) = refused.into_parts();
+                drop(writer);
+                Err(CreateStreamError::Refused(Refused::new(
+                    reader.into_metadata().expect("the writer has gone"),
+                    error,
+                )))
+            }
+        })
+    }
+}
+
+impl<S: TakesStreams> fmt::Debug for CreateStream<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateStream").finish_non_exhaustive()
+    }
+}
+
+/// No stream was made to a service. Gives the metadata back.
+///
+/// ```
+/// use nanolith::{CreateStreamError, prelude::*, stream::StreamReader};
+/// # pub struct Counter;
+/// # #[define]
+/// # impl Counter {
+/// #     #[on_stream] fn on_stream(&mut self, stream: StreamReader<String>) { drop(stream) }
+/// #     pub fn nothing() {}
+/// # }
+/// let counter = Counter::service(Counter).launch().wait()?;
+/// counter.close().wait()?;
+/// match counter.create_stream("points".into()).wait() {
+///     Err(CreateStreamError::Refused(refused)) => assert_eq!(refused.into_inner(), "points"),
+///     _ => unreachable!("it is closed"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[non_exhaustive]
+pub enum CreateStreamError<M> {
+    /// The credits cannot work.
+    Credits(CreditError, M),
+    /// The service takes no more: it is closed, or full where it does not wait for room.
+    Refused(Refused<M>),
+}
+
+impl<M> CreateStreamError<M> {
+    /// The metadata.
+    ///
+    /// ```
+    /// # use nanolith::{prelude::*, stream::{Credits, StreamReader}};
+    /// # pub struct Counter;
+    /// # #[define]
+    /// # impl Counter {
+    /// #     #[on_stream] fn on_stream(&mut self, stream: StreamReader<String>) { drop(stream) }
+    /// #     pub fn nothing() {}
+    /// # }
+    /// let counter = Counter::service(Counter).launch().wait()?;
+    /// let wrong = counter.create_stream("points".into()).credits(Credits::new().bytes(0)).wait();
+    /// assert_eq!(wrong.err().map(|error| error.into_inner()).as_deref(), Some("points"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn into_inner(self) -> M {
+        match self {
+            Self::Credits(_, metadata) => metadata,
+            Self::Refused(refused) => refused.into_inner(),
+        }
+    }
+
+    fn reason(&self) -> Reason<'_> {
+        match self {
+            Self::Credits(error, _) => Reason::Credits(error),
+            Self::Refused(refused) => Reason::Call(refused.error()),
+        }
+    }
+}
+
+enum Reason<'a> {
+    Credits(&'a CreditError),
+    Call(&'a CallError),
+}
+
+impl<M> fmt::Display for CreateStreamError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason() {
+            Reason::Credits(error) => error.fmt(f),
+            Reason::Call(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<M> fmt::Debug for CreateStreamError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason() {
+            Reason::Credits(error) => f.debug_tuple("Credits").field(error).finish_non_exhaustive(),
+            Reason::Call(error) => f.debug_tuple("Refused").field(error).finish(),
+        }
+    }
+}
+
+impl<M> Error for CreateStreamError<M> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self.reason() {
+            Reason::Credits(error) => Some(error),
+            Reason::Call(error) => Some(error),
+        }
+    }
+}
