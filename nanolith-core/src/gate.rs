@@ -122,6 +122,39 @@ fn enter<S: TaskSet, G: Gate<S> + ?Sized>(queue: &mut Queue<G::Item>, job: Job<S
 /// Takes the job by the rules of the queue, without waiting.
 pub(crate) fn execute<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
     let inside = place::host_id() == Some(gate.id());
+    if !job.slot().meta.seeks_holder() {
+        return execute_from(gate, job, inside);
+    }
+    if !is_still_queued(gate, &job) {
+        drop(job.into_slot()); // whoever ends it tells
+        return Ok(());
+    }
+    execute_from(gate, job, inside).map_err(|refused| {
+        let (job, error) = refused.into_parts();
+        job.slot().meta.hold(None);
+        Refused::new(job, error)
+    })
+}
+
+/// Takes a job that was taken before, by another executor which came to its end: it finds room beyond the bound.
+pub(crate) fn take_over<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    if !is_still_queued(gate, &job) {
+        drop(job.into_slot());
+        return Ok(());
+    }
+    execute_from(gate, job, true)
+}
+
+/// Notes that the job is brought here, if its handle does not know. Says false if its call is being ended.
+fn is_still_queued<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: &Job<S>) -> bool {
+    let slot = job.slot();
+    if slot.meta.seeks_holder() {
+        slot.meta.hold(Some(gate.id()));
+    }
+    slot.is_queued()
+}
+
+fn execute_from<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> Result<(), Refused<Job<S>>> {
     let plain = job.is_plain();
     let mut passed = Passed::Again(job);
     while let Passed::Again(job) = passed {
@@ -256,55 +289,68 @@ struct Admit<'a, S: TaskSet, G: Gate<S> + ?Sized> {
     ticket: Option<Ticket>,
 }
 
-impl<S: TaskSet, G: Gate<S> + ?Sized> Admit<'_, S, G> {
-    /// Whether there is room for this job now; else it stands in line.
-    fn may_enter(ticket: &mut Option<Ticket>, queue: &mut Queue<G::Item>, waker: &Waker) -> bool {
-        match *ticket {
-            Some(held) => queue.redeem(held, waker),
-            None if queue.has_room() => true,
-            None => {
-                *ticket = Some(queue.stand_in_line(waker));
-                false
-            }
-        }
-    }
-}
-
 impl<S: TaskSet, G: Gate<S> + ?Sized> Future for Admit<'_, S, G> {
     type Output = Result<(), Refused<Job<S>>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { gate, job, ticket } = self.get_mut();
-        let poll = gate.with_queue(false, |queue| {
-            match queue {
-                None => (Poll::Ready(job.take()), Wakes::default()),
-                Some(queue) if job.as_ref().is_some_and(Job::is_over) => {
-                    // It ended while it stood in line; whoever is next has its place.
-                    let wakes = ticket.take().map(|ticket| queue.leave_line(ticket));
-                    (Poll::Ready(job.take()), wakes.unwrap_or_default())
-                }
-                Some(queue) => {
-                    if !Self::may_enter(ticket, queue, cx.waker()) {
-                        return (Poll::Pending, Wakes::default());
-                    }
-                    let wakes = job.take().map(|job| enter::<S, G>(queue, job, false));
-                    (Poll::Ready(None), wakes.unwrap_or_default())
-                }
+        let poll = poll_enter(*gate, job, ticket, cx.waker());
+        poll.map(|()| job.take().map_or(Ok(()), |job| Err(closed(job))))
+    }
+}
+
+/// Takes the job once there is room for it; `waker` is woken then. Ready with the job still there, the gate is closed or the
+/// call is over. Whoever stops asking, while there is a ticket, says [`leave_line`].
+pub(crate) fn poll_enter<S: TaskSet, G: Gate<S> + ?Sized>(
+    gate: &G,
+    job: &mut Option<Job<S>>,
+    ticket: &mut Option<Ticket>,
+    waker: &Waker,
+) -> Poll<()> {
+    let live = job.as_ref().is_some_and(|job| is_still_queued(gate, job));
+    let poll = gate.with_queue(false, |queue| match queue {
+        None => (Poll::Ready(()), Wakes::default()),
+        Some(queue) if !live => {
+            // It ended while it stood in line; whoever is next has its place.
+            let wakes = ticket.take().map(|ticket| queue.leave_line(ticket));
+            (Poll::Ready(()), wakes.unwrap_or_default())
+        }
+        Some(queue) => {
+            if !may_enter(ticket, queue, waker) {
+                return (Poll::Pending, Wakes::default());
             }
-        });
-        poll.map(|refused| {
-            *ticket = None;
-            refused.map_or(Ok(()), |job| Err(closed(job)))
-        })
+            let wakes = job.take().map(|job| enter::<S, G>(queue, job, false));
+            (Poll::Ready(()), wakes.unwrap_or_default())
+        }
+    });
+    if poll.is_ready() {
+        *ticket = None;
+    }
+    poll
+}
+
+/// Gives up the place in line; whoever is next has it.
+pub(crate) fn leave_line<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, ticket: &mut Option<Ticket>) {
+    if let Some(ticket) = ticket.take() {
+        gate.with_queue(true, |queue| ((), queue.map_or_else(Wakes::default, |queue| queue.leave_line(ticket))));
+    }
+}
+
+/// Whether there is room now; else the one with this ticket stands in line.
+fn may_enter<T>(ticket: &mut Option<Ticket>, queue: &mut Queue<T>, waker: &Waker) -> bool {
+    match *ticket {
+        Some(held) => queue.redeem(held, waker),
+        None if queue.has_room() => true,
+        None => {
+            *ticket = Some(queue.stand_in_line(waker));
+            false
+        }
     }
 }
 
 impl<S: TaskSet, G: Gate<S> + ?Sized> Drop for Admit<'_, S, G> {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.gate
-                .with_queue(true, |queue| ((), queue.map_or_else(Wakes::default, |queue| queue.leave_line(ticket))));
-        }
+        leave_line(self.gate, &mut self.ticket);
     }
 }
 

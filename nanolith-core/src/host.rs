@@ -39,6 +39,14 @@ impl HostId {
         Self(NonZero::new(number).expect("nobody makes 2⁶⁴ hosts"))
     }
 
+    pub(crate) fn number(self) -> u64 {
+        self.0.get()
+    }
+
+    pub(crate) fn numbered(number: u64) -> Option<Self> {
+        NonZero::new(number).map(Self)
+    }
+
     /// Makes the host known under this number.
     pub(crate) fn belongs_to(self, host: Weak<dyn Host>) {
         hosts().insert(self, host);
@@ -167,15 +175,18 @@ impl Shared<dyn Runnable> {
     }
 }
 
-/// Ends `call`. Its place, if it was queued at `host`, is free before its caller hears of the end.
+/// Ends `call`. Its place, if it was queued at `host`, is free before its caller hears of the end. Where the caller does not
+/// know the host, the call does.
 pub(crate) fn end(call: &dyn Runnable, host: Option<HostId>, how: End) {
-    match host.and_then(HostId::find) {
-        Some(host) if call.claim() => {
+    if call.claim() {
+        if let Some(host) = host.or_else(|| call.meta().last_holder()).and_then(HostId::find) {
             host.left_queue(call);
-            call.discard(how);
         }
-        _ => {
-            call.end(how);
-        }
+        call.discard(how);
+        return;
+    }
+    call.end(how);
+    if let Some(onward) = call.meta().onward() {
+        end(&*onward, None, how);
     }
 }

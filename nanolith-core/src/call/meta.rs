@@ -4,6 +4,7 @@ use crate::{
     alive::KeepAlive,
     clock,
     error::{At, CallError, Caller},
+    host::{HostId, Runnable},
     id::TaskInfo,
     lanes::Priority,
     place::{self, Trace},
@@ -14,13 +15,13 @@ use std::{
     panic::Location,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     task::Waker,
     time::{Duration, Instant},
 };
 
-use super::slot::End;
+use super::{shared::Shared, slot::End};
 
 /// How far a task has come, as it told: `cx.progress(done, total)`. The units are the task's own.
 ///
@@ -47,6 +48,8 @@ pub(crate) struct Meta {
     priority: Priority,
     /// Whether a queue has taken the call, whether a running task of that executor submitted it, whether it carries state.
     taken: AtomicU8,
+    /// Whose queue the call was last brought to, where its handle does not know: see [`Meta::hold`].
+    holder: AtomicU32,
     /// The same for its submission; zero until an executor is asked to take the call.
     submitted_at: AtomicU64,
     submitted: &'static Location<'static>,
@@ -59,6 +62,11 @@ const INSIDE: u8 = 2;
 const SHARING: u8 = 4;
 const URGENT: u8 = 8;
 const LEFT: u8 = 16;
+const SEEKING: u8 = 32;
+const WITHIN: u8 = 64;
+
+/// The holder's number does not fit, and is among what most calls never need.
+const FAR: u32 = u32::MAX;
 
 /// What most calls never need.
 #[derive(Default)]
@@ -68,6 +76,9 @@ struct Cold {
     progress: Mutex<Watched>,
     stop: Mutex<Vec<Waker>>,
     alive: Mutex<Option<KeepAlive>>,
+    /// The call as which this one goes on.
+    onward: Mutex<Option<Shared<dyn Runnable>>>,
+    far: Mutex<Option<HostId>>,
 }
 
 /// The call's time-out.
@@ -100,6 +111,7 @@ impl Meta {
             started_at: AtomicU64::new(0),
             priority,
             taken: AtomicU8::new(0),
+            holder: AtomicU32::new(0),
             submitted_at: AtomicU64::new(0),
             submitted: caller.submitted,
             parents: place::lineage(),
@@ -275,6 +287,66 @@ impl Meta {
         }
     }
 
+    // ----- who holds it
+
+    /// Its handle does not know who will hold the call: whoever takes it is to say so.
+    #[inline]
+    pub(crate) fn seek_holder(&self) {
+        self.taken.fetch_or(SEEKING, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn seeks_holder(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) & SEEKING != 0
+    }
+
+    /// The call is brought to `host`'s queue, or was not taken there. Whoever does so looks after this whether the call is still
+    /// queued.
+    pub(crate) fn hold(&self, host: Option<HostId>) {
+        let number = host.map_or(0, |host| u32::try_from(host.number()).unwrap_or(FAR));
+        if number == FAR {
+            *lock(&self.cold().far) = host;
+        }
+        // ORDERING: AcqRel, pairs with the one in `last_holder`. Of the two steps one comes first: whoever ends the call sees
+        // this host, or we see that the call was claimed.
+        self.holder.swap(number, Ordering::AcqRel);
+    }
+
+    /// For one who has claimed the call: the host to whose queue it was brought. It is brought to no other after this.
+    pub(crate) fn last_holder(&self) -> Option<HostId> {
+        // ORDERING: AcqRel, as in `hold`.
+        self.host_of(self.holder.fetch_add(0, Ordering::AcqRel))
+    }
+
+    /// Who holds the call, or that as which it goes on.
+    pub(crate) fn holder(&self) -> Option<HostId> {
+        // ORDERING: Relaxed, one who waits for a call that is brought elsewhere meanwhile hears of it too late on any.
+        let own = self.host_of(self.holder.load(Ordering::Relaxed));
+        own.or_else(|| self.onward()?.meta().holder())
+    }
+
+    fn host_of(&self, number: u32) -> Option<HostId> {
+        if number == FAR { *lock(&self.cold().far) } else { HostId::numbered(number.into()) }
+    }
+
+    /// The call goes on as `call`: who ends this one ends that one too, who waits for this one waits for that. The caller
+    /// looks again whether this one has been ended, after this.
+    pub(crate) fn go_on_as(&self, call: Shared<dyn Runnable>) {
+        call.meta().taken.fetch_or(WITHIN | SEEKING, Ordering::Relaxed);
+        let before = lock(&self.cold().onward).replace(call);
+        drop(before);
+    }
+
+    /// The call as which this one goes on, if it does.
+    pub(crate) fn onward(&self) -> Option<Shared<dyn Runnable>> {
+        lock(&self.cold.get()?.onward).clone()
+    }
+
+    /// Whether another call goes on as this one.
+    pub(crate) fn is_within(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) & WITHIN != 0
+    }
+
     fn cold(&self) -> &Cold {
         self.cold.get_or_init(Box::default)
     }
@@ -348,13 +420,22 @@ impl Meta {
     }
 
     pub(crate) fn progress(&self) -> Option<Progress> {
+        if let Some(onward) = self.onward() {
+            return onward.meta().progress();
+        }
         self.cold.get().and_then(|cold| lock(&cold.progress).latest)
     }
 
     /// What was told since `seen`, which moves on; else remembers whom to wake.
     pub(crate) fn progress_since(&self, seen: &mut u64, waker: &Waker) -> Option<Progress> {
+        let onward = self.onward();
+        let told = onward.as_ref().and_then(|onward| onward.meta().progress_since(seen, waker));
+        if told.is_some() {
+            return told;
+        }
         let mut watched = lock(&self.cold().progress);
-        if watched.version > *seen {
+        // One who has seen more has seen it of another call, as which this one went on before.
+        if onward.is_none() && watched.version != *seen {
             *seen = watched.version;
             return watched.latest;
         }

@@ -8,7 +8,7 @@ use crate::{
     },
     clock,
     error::{CallError, Caller, Panic},
-    host::{Host, HostId, Ran, Runnable, Runs},
+    host::{self, Host, HostId, Ran, Runnable, Runs},
     id::TaskInfo,
     lanes::Priority,
     panics, place,
@@ -249,6 +249,45 @@ impl<S: TaskSet> Job<S> {
     /// Ends the call without running it.
     pub(crate) fn end(self, how: End) {
         self.into_slot().end_call(how);
+    }
+
+    /// As [`Job::split`], for one who has a call within this one begin.
+    pub(crate) fn open(self) -> Result<(S::Task, Reply<S>), Stopped> {
+        let slot = self.into_slot();
+        slot.meta.submit(clock::now);
+        let input = slot.withdraw().ok_or(Stopped)?;
+        Ok((input.task, Reply { slot: Some(slot) }))
+    }
+
+    /// `reply`'s call goes on as one that runs `task`: who ends the former ends the latter, who waits for the former waits for
+    /// the latter. `then` has the reply back, with what the latter came to.
+    pub(crate) fn within<F>(reply: Reply<S>, task: S::Task, then: F) -> Self
+    where
+        F: FnOnce(Reply<S>, Result<S::Output, CallError>) + Send + 'static,
+    {
+        let call = reply.slot().clone();
+        let job = Self::told(task, None, call.meta.again(), move |outcome| then(reply, outcome));
+        call.meta.go_on_as(job.slot().clone().erase());
+        call.look_again();
+        if call.is_asked_to_stop() {
+            host::end(&**job.slot(), None, End::Cancelled);
+        }
+        job
+    }
+
+    /// The error of a call for which a cluster has no member.
+    pub(crate) fn no_member(&self) -> CallError {
+        CallError::NoMember(self.slot().meta.at())
+    }
+
+    /// Whether nobody has begun it, or ended it.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.slot().is_queued()
+    }
+
+    /// Whether it is a call as which another goes on.
+    pub(crate) fn is_within(&self) -> bool {
+        self.slot().meta.is_within()
     }
 
     /// The same call with the state that it shares. One that was made for the executor has it already; one of a layer's

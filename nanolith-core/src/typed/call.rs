@@ -58,6 +58,21 @@ pub struct Call<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
     stage: Stage<'a, S, T>,
 }
 
+/// A call without the executor that it was made for.
+pub(crate) struct Loose<S: TaskSet, T> {
+    extract: fn(S::Output) -> Option<T>,
+    terms: Terms,
+    task: S::Task,
+}
+
+impl<S: TaskSet, T> Loose<S, T> {
+    /// The call, to be run on `executor`.
+    pub(crate) fn on<E: Executor<S> + ?Sized>(self, executor: &E) -> Call<'_, S, E, T> {
+        let Self { extract, terms, task } = self;
+        Call { executor, extract, terms, stage: Stage::Lazy(task) }
+    }
+}
+
 /// What is asked of a call beside its task.
 #[derive(Clone, Copy)]
 struct Terms {
@@ -289,6 +304,15 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         Submit { call: self }
     }
 
+    /// Takes the call from its executor; `None` if it has been polled.
+    pub(crate) fn loosen(self) -> Option<Loose<S, T>> {
+        let Self { extract, terms, stage, .. } = self;
+        match stage {
+            Stage::Lazy(task) => Some(Loose { extract, terms, task }),
+            _ => None,
+        }
+    }
+
     /// Submits the call, or begins to wait for room.
     fn start(&mut self) {
         let Stage::Lazy(task) = mem::replace(&mut self.stage, Stage::Over) else { unreachable!("{ONCE}") };
@@ -439,6 +463,9 @@ fn prepare<S: TaskSet, E: Executor<S> + ?Sized, T>(
     }
     let (job, slot) = Job::with_owner(place, task, shared, meta);
     let host = executor.host();
+    if host.is_none() {
+        job.slot().meta.seek_holder();
+    }
     if let Some(deadline) = deadline {
         arm(&job, host, deadline);
     }
@@ -466,7 +493,7 @@ fn enter<S: TaskSet, E: Executor<S> + ?Sized, T>(
 }
 
 /// Ends the call of a refused job with the reason, for its handle to tell.
-fn refuse<S: TaskSet>(refused: Refused<Job<S>>) {
+pub(crate) fn refuse<S: TaskSet>(refused: Refused<Job<S>>) {
     let (job, error) = refused.into_parts();
     if let Ok((_task, reply)) = job.split() {
         reply.complete(Err(error));

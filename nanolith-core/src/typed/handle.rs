@@ -337,7 +337,7 @@ impl<S: TaskSet, T> Handle<S, T> {
 
     /// The host that will end the call.
     fn target(&self) -> Option<HostId> {
-        self.host
+        self.host.or_else(|| self.slot.meta.holder())
     }
 
     /// The wait would never end, so the call ends instead.
@@ -357,10 +357,11 @@ impl<S: TaskSet, T> Handle<S, T> {
 
     /// What a thread of the call's own host is to do about it; others wait.
     fn awaited(&self) -> Verdict {
-        if self.host.is_none() || self.host != place::host_id() {
+        let holder = self.target();
+        if holder.is_none() || holder != place::host_id() {
             return Verdict::Wait;
         }
-        let call = self.slot.clone().erase();
+        let call = self.slot.meta.onward().unwrap_or_else(|| self.slot.clone().erase());
         place::host_here().map_or(Verdict::Wait, |host| host.awaited(&call, place::blocks_when_pending()))
     }
 }

@@ -5,6 +5,7 @@ mod flatten;
 mod handle;
 mod sending;
 
+pub(crate) use call::refuse;
 pub use call::{Call, Submit};
 pub use flatten::Flatten;
 pub use handle::{Handle, Progressing};
