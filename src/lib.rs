@@ -4,6 +4,11 @@
 extern crate self as nanolith;
 
 pub use nanolith_core::{
+    AddError, Adding, Arrival, Balance, CallAll, Choose, Cluster, ClusterBuilder, ClusterClosing, ClusterControl,
+    ClusterInfo, ClusterLaunch, ClusterLaunchError, ClusterRef, InitFailure, LaunchMember, MemberId, MemberInfo,
+    MemberLoad, Resizing,
+};
+pub use nanolith_core::{
     Admission, At, Backoff, BoxError, BuildError, Call, CallError, CallInfo, Caller, CloseError, Closing, Concurrency,
     Context, Control, Crash, CreateStream, CreateStreamError, Current, Drained, Executor, Flatten, GivesStreams,
     GlobalPool, Group, GroupError, Handle, HasInbox, HasOutbox, Job, Launch, LaunchError, LifeEvent, LifeEvents,
@@ -387,8 +392,9 @@ pub use nanolith_macros::on_close;
 /// ```
 pub mod prelude {
     pub use crate::{
-        Call, CallError, CallInfo, Concurrency, Context, Executor, Handle, MaxQueue, OnFull, OnPanic, Outcome, Pool,
-        Priority, Service, TaskError, after_task, before_task, define, init, on_close, on_message, on_stream, task,
+        Balance, Call, CallError, CallInfo, Cluster, Concurrency, Context, Executor, Handle, MaxQueue, OnFull, OnPanic,
+        Outcome, Pool, Priority, Service, TaskError, after_task, before_task, define, init, on_close, on_message,
+        on_stream, task,
         time::{MILLISECOND, MINUTE, SECOND},
     };
 }

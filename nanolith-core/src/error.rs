@@ -206,6 +206,17 @@ pub enum CallError {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     Unsupported(At),
+    /// The cluster has no member to run the call: it was launched with none, or all of them have ended.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Cluster::launch(0, Geometry::service).wait()?;
+    /// assert!(matches!(geometry.add(4, 5).wait(), Err(CallError::NoMember(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    NoMember(At),
 }
 
 impl CallError {
@@ -232,7 +243,8 @@ impl CallError {
             | Self::Crashed(at)
             | Self::Lost(at)
             | Self::WouldDeadlock(at)
-            | Self::Unsupported(at) => at,
+            | Self::Unsupported(at)
+            | Self::NoMember(at) => at,
         }
     }
 
@@ -250,6 +262,7 @@ impl CallError {
             Self::Hook(..) => "failed in a hook",
             Self::NotStarted(..) => "found no pool",
             Self::Unsupported(_) => "cannot run on this executor",
+            Self::NoMember(_) => "found no member in the cluster",
         }
     }
 }

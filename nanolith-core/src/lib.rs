@@ -42,8 +42,15 @@ mod typed;
 mod pool;
 mod service;
 
+mod cluster;
+
 pub use alive::{MainGuard, StillAlive, main_guard};
 pub use call::Progress;
+pub use cluster::{
+    AddError, Adding, Arrival, Balance, CallAll, Choose, Cluster, ClusterBuilder, ClusterClosing, ClusterControl,
+    ClusterInfo, ClusterLaunch, ClusterLaunchError, ClusterRef, InitFailure, LaunchMember, MemberId, MemberInfo,
+    MemberLoad, Resizing,
+};
 pub use error::{At, BoxError, CallError, Caller, Panic, Refused, TaskError};
 pub use executor::{Admission, Executor, OwnsState, RunsLocal, SharesState};
 pub use gate::OnFull;

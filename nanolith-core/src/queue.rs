@@ -13,6 +13,10 @@ use std::task::Waker;
 pub(crate) struct Wakes(Vec<Waker>);
 
 impl Wakes {
+    pub(crate) fn of(wakers: Vec<Waker>) -> Self {
+        Self(wakers)
+    }
+
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self

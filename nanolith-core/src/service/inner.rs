@@ -1,7 +1,7 @@
 //! What a service's handles and its thread share.
 
 use super::{
-    CloseError, ServiceInfo,
+    CloseError, Closing, ServiceInfo,
     builder::Settings,
     group::Place,
     life::{Crash, LifeEvent, Watchers},
@@ -19,15 +19,16 @@ use crate::{
     park::Parking,
     place::{self, Where},
     queue::{Bounds, Queue, Wakes},
+    room::Ticket,
     task::{CallSlot, Job, TaskSet},
 };
 use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    task::Waker,
+    task::{Poll, Waker},
     thread::{self, Thread},
 };
 
@@ -57,6 +58,8 @@ pub(super) struct Core<S: TaskSet> {
     /// Somebody wants it to start anew.
     pub(super) asked: Option<Crash>,
     pub(super) restarts: u64,
+    /// Who waits for the moment at which it takes no more calls from outside.
+    leavers: Vec<Waker>,
 }
 
 /// How many plain calls may wait in the inbox; more wait in their lane.
@@ -74,6 +77,8 @@ pub(super) struct Inner<S: TaskSet> {
     pub(super) hint: Hint,
     /// How many calls have come and gone without the lock.
     pub(super) served: AtomicU64,
+    /// Calls that are counted in the queue and not over, twice; one more while the thread may be at a call that is not.
+    load: AtomicUsize,
     /// The synchronous call that runs now.
     pub(super) running: Spot<CallSlot<S>>,
     pub(super) watchers: Watchers,
@@ -113,10 +118,12 @@ impl<S: TaskSet> Inner<S> {
                 closers: Vec::new(),
                 asked: None,
                 restarts: 0,
+                leavers: Vec::new(),
             }),
             inbox,
             hint: Hint::default(),
             served: AtomicU64::new(0),
+            load: AtomicUsize::new(0),
             running: Spot::new(),
             watchers: Watchers::new(),
             restarts: settings.restart.after_crash(),
@@ -163,6 +170,9 @@ impl<S: TaskSet> Inner<S> {
     pub(super) fn release(&self, mut core: MutexGuard<'_, Core<S>>, wakes: Wakes) {
         core.front.let_in();
         self.hint.tell(&core.front);
+        let (calls, serving) = (core.front.queue.in_flight(), core.front.queue.serving());
+        // ORDERING: Relaxed, a figure.
+        self.load.store(2 * (calls - serving) + serving.min(1), Ordering::Relaxed);
         let spent = core.front.spent();
         drop(core);
         wakes.wake();
@@ -187,9 +197,58 @@ impl<S: TaskSet> Inner<S> {
         let mut core = self.lock();
         core.life = core.life.max(life);
         core.front.shut();
-        let wakes = core.front.queue.dismiss_line();
+        let wakes = core.front.queue.dismiss_line().and(Wakes::of(std::mem::take(&mut core.leavers)));
         self.release(core, wakes);
         self.waker.wake_by_ref();
+    }
+
+    /// Closes the service if it has nothing to do; says whether.
+    fn close_if_idle(&self) -> bool {
+        let mut core = self.lock();
+        core.front.sort_out();
+        let at_work = core.front.queue.serving() > 0 && self.running.is_lit();
+        let calls = core.front.queue.in_flight() - core.front.queue.serving();
+        let idle = core.life == Life::Open && calls == 0 && !at_work;
+        if idle {
+            core.life = Life::Closing;
+        }
+        self.release(core, Wakes::default());
+        if idle {
+            self.begin_close();
+        }
+        idle
+    }
+
+    /// Calls that wait or run, told off the lock.
+    fn load(&self) -> usize {
+        // ORDERING: Relaxed, a figure.
+        let told = self.load.load(Ordering::Relaxed);
+        let unseen = told % 2 == 1 && self.running.is_lit();
+        told / 2 + self.inbox.len() + usize::from(unseen)
+    }
+
+    /// How near its end the service is; `waker` is woken when that changes.
+    fn stage(&self, waker: &Waker) -> Stage {
+        let mut core = self.lock();
+        let (stage, wakers) = match core.life {
+            Life::Open => (Stage::Open, &mut core.leavers),
+            Life::Closing | Life::Terminating => (Stage::Leaving, &mut core.closers),
+            Life::Over => return Stage::Over,
+        };
+        if !wakers.iter().any(|known| known.will_wake(waker)) {
+            wakers.push(waker.clone());
+        }
+        stage
+    }
+
+    /// The thread serves nobody any more.
+    pub(super) fn stop_serving(&self) {
+        let leavers = {
+            let mut core = self.lock();
+            core.life = Life::Terminating;
+            std::mem::take(&mut core.leavers)
+        };
+        Wakes::of(leavers).wake();
     }
 
     pub(super) fn terminate(&self) {
@@ -369,6 +428,66 @@ impl<S: TaskSet> ServiceRef<S> {
     pub(super) fn inner(&self) -> &Arc<Inner<S>> {
         &self.last.0
     }
+}
+
+/// For a cluster.
+impl<S: TaskSet> ServiceRef<S> {
+    pub(crate) fn info(&self) -> ServiceInfo {
+        self.inner().info()
+    }
+
+    pub(crate) fn close(&self) -> Closing<S> {
+        self.inner().begin_close();
+        Closing::new(self.inner().clone())
+    }
+
+    pub(crate) fn terminate(&self) -> Closing<S> {
+        self.inner().terminate();
+        Closing::new(self.inner().clone())
+    }
+
+    pub(crate) fn on_full(&self) -> OnFull {
+        self.inner().on_full
+    }
+
+    /// Calls that wait or run; takes no lock.
+    pub(crate) fn load(&self) -> usize {
+        self.inner().load()
+    }
+
+    /// How near its end the service is; `waker` is woken when that changes.
+    pub(crate) fn stage(&self, waker: &Waker) -> Stage {
+        self.inner().stage(waker)
+    }
+
+    pub(crate) fn close_if_idle(&self) -> bool {
+        self.inner().close_if_idle()
+    }
+
+    /// Takes a job that another service had taken, which ended.
+    pub(crate) fn take_over(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+        gate::take_over(&**self.inner(), job)
+    }
+
+    /// See [`gate::poll_enter`].
+    pub(crate) fn poll_enter(&self, job: &mut Option<Job<S>>, ticket: &mut Option<Ticket>, waker: &Waker) -> Poll<()> {
+        gate::poll_enter(&**self.inner(), job, ticket, waker)
+    }
+
+    pub(crate) fn leave_line(&self, ticket: &mut Option<Ticket>) {
+        gate::leave_line(&**self.inner(), ticket);
+    }
+}
+
+/// How near its end a service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It takes calls.
+    Open,
+    /// It takes none from outside.
+    Leaving,
+    /// It is over.
+    Over,
 }
 
 impl<S: TaskSet> Clone for ServiceRef<S> {

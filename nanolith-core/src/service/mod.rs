@@ -22,6 +22,7 @@ pub use closing::{CloseError, Closing};
 pub use group::{Group, GroupError};
 pub use init::{InitOutput, init_output};
 pub use inner::ServiceRef;
+pub(crate) use inner::Stage;
 pub use launch::{Launch, LaunchError};
 pub use life::{Crash, LifeEvent, LifeEvents, NextEvent};
 pub use restart::{Backoff, Restart};
@@ -61,7 +62,7 @@ pub struct Service<S: TaskSet> {
 }
 
 impl<S: TaskSet> Service<S> {
-    fn new(executor: ServiceRef<S>) -> Self {
+    pub(crate) fn new(executor: ServiceRef<S>) -> Self {
         Self { calls: Arc::new(S::calls(executor.clone())), executor }
     }
 
@@ -81,6 +82,11 @@ impl<S: TaskSet> Service<S> {
     #[must_use]
     pub fn calls(&self) -> &S::Calls<ServiceRef<S>> {
         &self.calls
+    }
+
+    /// What its handles share.
+    pub(crate) fn into_ref(self) -> ServiceRef<S> {
+        self.executor
     }
 
     /// Closes the service: from now on it accepts only calls of its own running tasks; those accepted finish; then

@@ -138,7 +138,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
     /// Ends in the way of `life`, or by a crash. Whatever happened, nobody is left waiting.
     fn end(mut self, life: Life, crash: Option<Crash>) {
         let how = if crash.is_none() { End::Closed } else { End::Crashed };
-        self.inner.lock().life = Life::Terminating;
+        self.inner.stop_serving();
         self.crew.dismiss(how);
         if let Some(call) = self.held.take() {
             if call.claim() {

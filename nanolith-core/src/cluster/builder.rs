@@ -1,0 +1,152 @@
+//! What a cluster is launched with.
+
+use super::{
+    Cluster,
+    balance::{Balance, Choose, Policy},
+    inner::{Inner, MemberId},
+    launch::{ClusterLaunch, LaunchMember, starting},
+    route::ClusterRef,
+};
+use crate::task::TaskSet;
+use std::{fmt, marker::PhantomData, sync::Arc};
+
+/// The settings of a cluster: made by [`Cluster::builder`].
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+/// #     pub fn total(&self) -> i64 { self.total }
+/// # }
+/// let counters = Cluster::builder().name("counters").balance(Balance::PowerOfTwo);
+/// let counter = counters.launch(4, || Counter::service(10).queue(1_024)).wait()?;
+/// assert_eq!(counter.total().wait()?, 10);
+/// assert_eq!(&*counter.info().members[3].service.name, "counters 3");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a cluster does nothing until it is launched"]
+pub struct ClusterBuilder<S: TaskSet> {
+    name: Option<Arc<str>>,
+    policy: Policy,
+    set: PhantomData<fn(S)>,
+}
+
+impl<S: TaskSet> ClusterBuilder<S> {
+    pub(super) fn new() -> Self {
+        Self { name: None, policy: Policy::Ours(Balance::default()), set: PhantomData }
+    }
+
+    /// The cluster's name; its members bear it with their numbers. The default is the set's, and members keep the names that
+    /// they are launched with.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Cluster::builder().name("shapes").launch(2, Geometry::service).wait()?;
+    /// assert_eq!(&*geometry.info().members[1].service.name, "shapes 1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// How the member that a call goes to is chosen. The default is [`Balance::LeastBusy`].
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Cluster::builder().balance(Balance::RoundRobin).launch(2, Geometry::service).wait()?;
+    /// # assert_eq!(geometry.add(4, 5).wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn balance(mut self, balance: Balance) -> Self {
+        self.policy = Policy::Ours(balance);
+        self
+    }
+
+    /// Chooses the member that a call goes to in a way of one's own: see [`Choose`].
+    ///
+    /// ```
+    /// use nanolith::{Arrival, MemberLoad, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let newest = |members: &[MemberLoad], _: &Arrival| members.len() - 1;
+    /// let geometry = Cluster::builder().choose_by(newest).launch(2, Geometry::service).wait()?;
+    /// # assert_eq!(geometry.add(4, 5).wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn choose_by(mut self, choose: impl Choose) -> Self {
+        self.policy = Policy::Own(Box::new(choose));
+        self
+    }
+
+    /// Starts `n` members, each from what `member` gives. It is asked again whenever one is added.
+    ///
+    /// With `n = 0` the cluster is empty: its calls end as [`CallError::NoMember`](crate::CallError::NoMember) until a member
+    /// is added.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Cluster::builder().launch(2, Geometry::service).wait()?; // or `.await?`
+    /// assert_eq!(geometry.add(4, 5).wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// They come through what this gives: see [`ClusterLaunchError`](crate::ClusterLaunchError).
+    pub fn launch<B, F>(self, n: usize, member: F) -> ClusterLaunch<S, B::Error>
+    where
+        B: LaunchMember<Set = S>,
+        F: Fn() -> B + Send + Sync + 'static,
+    {
+        self.launch_numbered(n, move |_| member())
+    }
+
+    /// The same for members that differ: `member` is told which one it makes.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counter = Cluster::builder().launch_numbered(2, |id| Counter::service(10 * id.number() as i64)).wait()?;
+    /// let totals = counter.control().call_all(|counter| counter.total()).wait();
+    /// assert!(matches!(totals[..], [(_, Ok(0)), (_, Ok(10))]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// They come through what this gives: see [`ClusterLaunchError`](crate::ClusterLaunchError).
+    pub fn launch_numbered<B, F>(self, n: usize, member: F) -> ClusterLaunch<S, B::Error>
+    where
+        B: LaunchMember<Set = S>,
+        F: Fn(MemberId) -> B + Send + Sync + 'static,
+    {
+        let Self { name, policy, .. } = self;
+        let called = name.clone();
+        let launch = move |id: MemberId| {
+            let name = called.as_ref().map(|name| format!("{name} {id}"));
+            member(id).launch_member(name)
+        };
+        let pending = (0..n as u64).map(MemberId::new).map(|id| (id, launch(id))).collect();
+        let factory = Box::new(move |id| starting(launch(id)));
+        let inner = Inner::new(name, policy, factory, n as u64);
+        ClusterLaunch::new(Cluster::new(ClusterRef::new(inner)), pending)
+    }
+}
+
+impl<S: TaskSet> fmt::Debug for ClusterBuilder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterBuilder").field("name", &self.name).field("policy", &self.policy).finish()
+    }
+}

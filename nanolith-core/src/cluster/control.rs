@@ -1,0 +1,280 @@
+//! A cluster's rarer verbs.
+
+use super::{
+    adding::{Adding, Resizing},
+    all::{CallAll, ClusterClosing, OneCall},
+    balance::Candidates,
+    inner::{Inner, Member, MemberId},
+};
+use crate::{
+    place,
+    service::{Closing, Service, ServiceRef},
+    task::TaskSet,
+    typed::Call,
+};
+use std::{fmt, hash::Hash, sync::Arc};
+
+/// Rarer verbs of a cluster: made by [`Cluster::control`](crate::Cluster::control).
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+/// # }
+/// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
+/// let control = counter.control();
+/// let member = control.add().wait()?;
+/// control.notify_all(|counter| counter.bump(5));
+/// assert_eq!(control.use_member(member).expect("it was just added").bump(1).wait()?, 16);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ClusterControl<'a, S: TaskSet> {
+    inner: &'a Arc<Inner<S>>,
+}
+
+impl<'a, S: TaskSet> ClusterControl<'a, S> {
+    pub(super) fn new(inner: &'a Arc<Inner<S>>) -> Self {
+        Self { inner }
+    }
+
+    /// Starts one more member. It joins when this is awaited or waited on.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Cluster::launch(1, Geometry::service).wait()?;
+    /// let member = geometry.control().add().wait()?; // or `.await?`
+    /// assert_eq!(member.number(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// They come through what this gives: see [`AddError`](crate::AddError).
+    pub fn add(&self) -> Adding<S> {
+        Adding::new(self.inner)
+    }
+
+    /// Takes a member out and closes it: the calls that it accepted finish. `None` if there is no such member.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
+    /// let member = geometry.control().members()[0];
+    /// if let Some(closing) = geometry.control().remove(member) {
+    ///     closing.wait()?; // or leave it to itself
+    /// }
+    /// assert!(geometry.control().remove(member).is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn remove(&self, member: MemberId) -> Option<Closing<S>> {
+        Some(self.inner.remove(&self.inner.member(member)?))
+    }
+
+    /// Adds members until there are `n`, or closes the newest until no more are left. With `n = 0` all close, and calls end as
+    /// [`CallError::NoMember`](crate::CallError::NoMember) until there are members again.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Cluster::launch(1, Geometry::service).wait()?;
+    /// geometry.control().resize(3).wait()?; // or `.await?`
+    /// assert_eq!(geometry.info().active_services, 3);
+    /// geometry.control().resize(0).wait()?;
+    /// assert!(matches!(geometry.add(4, 5).wait(), Err(CallError::NoMember(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// They come through what this gives: see [`AddError`](crate::AddError).
+    pub fn resize(&self, n: usize) -> Resizing<S> {
+        let (more, surplus) = self.inner.plan(n);
+        let adding = (0..more).map(|_| self.add()).collect();
+        let closing = surplus.iter().map(|member| self.inner.remove(member)).collect();
+        Resizing::new(adding, ClusterClosing::new(closing))
+    }
+
+    /// The member that a call would go to now, as a service; `None` if there is none. Its calls stay with it: when it ends,
+    /// they are told.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// # }
+    /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
+    /// if let Some(one) = counter.control().use_next() {
+    ///     assert_eq!((one.bump(1).wait()?, one.bump(1).wait()?), (11, 12)); // the same both times
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn use_next(&self) -> Option<Service<S>> {
+        let members = self.inner.members();
+        if members.is_empty() {
+            return None;
+        }
+        Some(service(&members[self.inner.choose(&members, None, place::host_id())]))
+    }
+
+    /// The member for a key, as a service; `None` if there is none. The same key gives the same member for as long as the
+    /// members stay; when one goes only its keys move, each to another, and when one comes it takes its share of all keys.
+    /// So ask anew for each call, or for a few.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// # }
+    /// let counter = Cluster::launch(8, || Counter::service(0)).wait()?;
+    /// for _ in 0..3 {
+    ///     let Some(hers) = counter.control().use_key("ada") else { break };
+    ///     hers.bump(1).wait()?;
+    /// }
+    /// # let hers = counter.control().use_key("ada").unwrap();
+    /// assert_eq!(hers.bump(1).wait()?, 4); // all were hers
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn use_key<K: Hash + ?Sized>(&self, key: &K) -> Option<Service<S>> {
+        let members = self.inner.members();
+        if members.is_empty() {
+            return None;
+        }
+        Some(service(&members[Candidates::new(&members, None).by_key(key)]))
+    }
+
+    /// A certain member, as a service; `None` if there is no such member.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// # }
+    /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
+    /// for id in counter.control().members() {
+    ///     let Some(member) = counter.control().use_member(id) else { continue };
+    ///     assert_eq!(member.bump(1).wait()?, 11);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn use_member(&self, member: MemberId) -> Option<Service<S>> {
+        self.inner.member(member).map(|member| service(&member))
+    }
+
+    /// The members that take calls now, the oldest first.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
+    /// assert_eq!(geometry.control().members().len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn members(&self) -> Vec<MemberId> {
+        self.inner.members().iter().map(|member| member.id).collect()
+    }
+
+    /// Submits the same call to each member and does not wait for the ends. Gives how many members there were. Where a
+    /// member's queue is full, this waits for room as [`Call::submit`] does.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// # }
+    /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
+    /// assert_eq!(counter.control().notify_all(|counter| counter.bump(5)), 2);
+    /// assert_eq!(counter.bump(1).wait()?, 16); // whichever it is
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn notify_all<T, F>(&self, call: F) -> usize
+    where
+        F: for<'c> Fn(&'c S::Calls<ServiceRef<S>>) -> Call<'c, S, ServiceRef<S>, T>,
+    {
+        let members = self.inner.members();
+        for member in members.iter() {
+            call(&S::calls(member.service.clone())).submit().detach();
+        }
+        members.len()
+    }
+
+    /// Makes the same call on each member, to be awaited or waited on together: one result each, in the order of their
+    /// numbers.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counter = Cluster::launch(3, || Counter::service(10)).wait()?;
+    /// let totals = counter.control().call_all(|counter| counter.total()).wait(); // or `.await`
+    /// let sum: i64 = totals.into_iter().map(|(_, total)| total).sum::<Result<_, _>>()?;
+    /// assert_eq!(sum, 30);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if `call` gives a call that it has polled.
+    pub fn call_all<T, F>(&self, call: F) -> CallAll<T>
+    where
+        T: 'static,
+        F: for<'c> Fn(&'c S::Calls<ServiceRef<S>>) -> Call<'c, S, ServiceRef<S>, T>,
+    {
+        let one = |member: &Arc<Member<S>>| -> OneCall<T> {
+            let (id, service) = (member.id, member.service.clone());
+            let call = call(&S::calls(service.clone())).loosen().expect("the call was polled where it was made");
+            Box::pin(async move { (id, call.on(&service).await) })
+        };
+        CallAll::new(self.inner.members().iter().map(one).collect())
+    }
+
+    /// Closes the members that have nothing to do, and says how many. It does not wait for their end.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
+    /// assert_eq!(geometry.control().close_idle(), 2);
+    /// assert!(geometry.control().members().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn close_idle(&self) -> usize {
+        let members = self.inner.members();
+        let idle = members.iter().filter(|member| member.service.close_if_idle());
+        idle.map(|member| self.inner.look_at(member)).count()
+    }
+}
+
+/// A member's handle.
+fn service<S: TaskSet>(member: &Member<S>) -> Service<S> {
+    Service::new(member.service.clone())
+}
+
+impl<S: TaskSet> fmt::Debug for ClusterControl<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterControl").field("members", &self.members()).finish()
+    }
+}

@@ -1,0 +1,221 @@
+//! The start of a cluster, to be waited for.
+
+use super::{
+    Cluster,
+    adding::{InitFailure, Starting},
+    all::ClusterClosing,
+    inner::MemberId,
+};
+use crate::{
+    host::WouldDeadlock,
+    service::{Launch, LaunchError, Service, ServiceBuilder, ServiceRef},
+    task::TaskSet,
+    wait,
+};
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// What a member of a cluster can be launched from: a [`ServiceBuilder`].
+///
+/// ```
+/// use nanolith::{ClusterLaunch, LaunchMember, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// fn one_a_core<B: LaunchMember>(member: fn() -> B) -> ClusterLaunch<B::Set, B::Error> {
+///     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+///     Cluster::launch(cores, member)
+/// }
+/// assert_eq!(one_a_core(Geometry::service).wait()?.add(4, 5).wait()?, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait LaunchMember: sealed::Sealed + 'static {
+    /// The set whose tasks it runs.
+    type Set: TaskSet;
+    /// What its `#[init]` may fail with.
+    type Error: Send + 'static;
+
+    #[doc(hidden)]
+    fn launch_member(self, name: Option<String>) -> Launch<Self::Set, Self::Error>;
+}
+
+impl<S: TaskSet, E, A> sealed::Sealed for ServiceBuilder<S, E, A> {}
+
+impl<S: TaskSet, E: Send + 'static, A: 'static> LaunchMember for ServiceBuilder<S, E, A> {
+    type Set = S;
+    type Error = E;
+
+    fn launch_member(self, name: Option<String>) -> Launch<S, E> {
+        match name {
+            Some(name) => self.name(name).launch(),
+            None => self.launch(),
+        }
+    }
+}
+
+pub(super) fn starting<S: TaskSet, E: Send + 'static>(launch: Launch<S, E>) -> Starting<S> {
+    Box::pin(async move { launch.await.map(Service::into_ref).map_err(InitFailure::of) })
+}
+
+/// The start of a cluster: made by [`Cluster::launch`]. All members start at once.
+///
+/// ```
+/// use nanolith::{ClusterLaunch, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let launch: ClusterLaunch<Geometry, _> = Cluster::launch(2, Geometry::service);
+/// # pollster::block_on(async {
+/// assert_eq!(launch.await?.add(4, 5).await?, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+///
+/// # Errors
+///
+/// The first member that did not start, once those that did are closed: see [`ClusterLaunchError`].
+///
+/// # Cancel safety
+///
+/// Dropped, the members close as soon as they have started.
+#[must_use = "gives the cluster when awaited or waited on"]
+pub struct ClusterLaunch<S: TaskSet, E: 'static> {
+    cluster: Option<Cluster<S>>,
+    pending: Vec<(MemberId, Launch<S, E>)>,
+    started: Vec<(MemberId, ServiceRef<S>)>,
+    failed: Option<ClusterLaunchError<E>>,
+    closing: Option<ClusterClosing<S>>,
+}
+
+impl<S: TaskSet, E: 'static> Unpin for ClusterLaunch<S, E> {}
+
+impl<S: TaskSet, E: 'static> ClusterLaunch<S, E> {
+    pub(super) fn new(cluster: Cluster<S>, pending: Vec<(MemberId, Launch<S, E>)>) -> Self {
+        Self { cluster: Some(cluster), pending, started: Vec::new(), failed: None, closing: None }
+    }
+
+    /// Blocks until all members have started.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
+    /// assert_eq!(geometry.add(4, 5).wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The first member that did not start: see [`ClusterLaunchError`].
+    pub fn wait(self) -> Result<Cluster<S>, ClusterLaunchError<E>> {
+        match wait::block_on(self, None) {
+            Ok(launched) => launched,
+            Err(WouldDeadlock) => unreachable!("a wait for nobody in particular cannot deadlock"),
+        }
+    }
+
+    fn poll_members(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { pending, started, failed, .. } = self;
+        pending.retain_mut(|(id, launch)| match Pin::new(launch).poll(cx) {
+            Poll::Pending => return true,
+            Poll::Ready(Ok(service)) => {
+                started.push((*id, service.into_ref()));
+                false
+            }
+            Poll::Ready(Err(error)) => {
+                let error = ClusterLaunchError { member: *id, error };
+                *failed = failed.take().filter(|known| known.member < error.member).or(Some(error));
+                false
+            }
+        });
+        if pending.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl<S: TaskSet, E: 'static> Future for ClusterLaunch<S, E> {
+    type Output = Result<Cluster<S>, ClusterLaunchError<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        ready!(self.poll_members(cx));
+        if self.failed.is_some() {
+            let this = &mut *self;
+            let started = &mut this.started;
+            let close = || ClusterClosing::new(started.drain(..).map(|(_, service)| service.close()).collect());
+            // How they end is of no account beside why the launch failed.
+            let _ = ready!(Pin::new(this.closing.get_or_insert_with(close)).poll(cx));
+        }
+        if let Some(error) = self.failed.take() {
+            return Poll::Ready(Err(error));
+        }
+        let mut started = std::mem::take(&mut self.started);
+        started.sort_by_key(|(id, _)| *id);
+        let cluster = self.cluster.take().expect("a launch is not polled after it was ready");
+        for (id, service) in started {
+            cluster.inner().join(id, service);
+        }
+        Poll::Ready(Ok(cluster))
+    }
+}
+
+impl<S: TaskSet, E> fmt::Debug for ClusterLaunch<S, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterLaunch").field("pending", &self.pending.len()).finish_non_exhaustive()
+    }
+}
+
+/// Which member of a cluster did not start, and why. The others were closed.
+///
+/// ```
+/// use nanolith::{LaunchError, prelude::*};
+/// # pub struct Counter { total: i64 }
+/// #[define]
+/// impl Counter {
+///     #[init]
+///     fn start(first: i64) -> Result<Self, String> {
+///         if first < 0 { Err(format!("{first} is too small")) } else { Ok(Self { total: first }) }
+///     }
+/// #     pub fn total(&self) -> i64 { self.total }
+/// }
+/// let launch = Cluster::builder().launch_numbered(3, |member| Counter::service(1 - member.number() as i64));
+/// let error = launch.wait().unwrap_err();
+/// assert_eq!((error.member().number(), error.to_string().as_str()), (2, "member 2 did not start: -1 is too small"));
+/// assert!(matches!(error.into_inner(), LaunchError::Init(_)));
+/// ```
+#[derive(Debug)]
+pub struct ClusterLaunchError<E> {
+    member: MemberId,
+    error: LaunchError<E>,
+}
+
+impl<E> ClusterLaunchError<E> {
+    /// Which one did not start; the first of them, if there are several.
+    #[must_use]
+    pub fn member(&self) -> MemberId {
+        self.member
+    }
+
+    /// Why it did not.
+    #[must_use]
+    pub fn into_inner(self) -> LaunchError<E> {
+        self.error
+    }
+}
+
+impl<E: fmt::Display> fmt::Display for ClusterLaunchError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "member {} did not start: {}", self.member, self.error)
+    }
+}
+
+impl<E: Error + 'static> Error for ClusterLaunchError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.source()
+    }
+}

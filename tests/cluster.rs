@@ -1,0 +1,1294 @@
+//! Clusters: who gets a call, who comes and goes, and what becomes of the calls of one who ends.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::needless_pass_by_value)] // a test
+
+use nanolith::{AddError, Arrival, CloseError, Job, LaunchError, MemberId, MemberLoad, Refused, TaskSet, prelude::*};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    pin::{Pin, pin},
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+        mpsc::{self, Receiver, Sender},
+    },
+    task::{Context as Waiting, Poll, Waker},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Long enough for what must happen, on a machine that is busy.
+const LONG: Duration = Duration::from_secs(20);
+
+/// Shut until somebody opens it.
+#[derive(Clone, Default)]
+pub struct Door(Arc<(Mutex<bool>, Condvar)>);
+
+impl Door {
+    fn open(&self) {
+        *self.0.0.lock().expect("nobody panics with it") = true;
+        self.0.1.notify_all();
+    }
+
+    fn pass(&self) {
+        let shut = self.0.0.lock().expect("nobody panics with it");
+        let (shut, limit) = self.0.1.wait_timeout_while(shut, LONG, |open| !*open).expect("nobody panics with it");
+        drop(shut);
+        assert!(!limit.timed_out(), "nobody opened the door");
+    }
+}
+
+/// A member that knows its number.
+pub struct Worker {
+    number: u64,
+    sum: i64,
+}
+
+#[define]
+impl Worker {
+    #[init]
+    fn start(number: u64) -> Result<Self, String> {
+        if number == 13 { Err("no thirteenth".into()) } else { Ok(Self { number, sum: 0 }) }
+    }
+
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub fn add(&mut self, by: i64) -> i64 {
+        self.sum += by;
+        self.sum
+    }
+
+    pub fn double(x: i64) -> i64 {
+        2 * x
+    }
+
+    #[task(idempotent)]
+    pub fn triple(x: i64) -> i64 {
+        3 * x
+    }
+
+    pub fn fail() {
+        panic!("no luck")
+    }
+
+    /// Tells who it is, and waits.
+    pub fn hold(&self, started: Sender<u64>, door: Door) -> u64 {
+        let _ = started.send(self.number);
+        door.pass();
+        self.number
+    }
+
+    /// The same, and may run twice.
+    #[task(idempotent)]
+    pub fn hold_again(&self, started: Sender<u64>, door: Door) -> u64 {
+        let _ = started.send(self.number);
+        door.pass();
+        self.number
+    }
+
+    #[task(idempotent)]
+    pub fn hold_and_tell(cx: &Context<Self>, started: Sender<u64>, door: Door) {
+        cx.progress(1, 2);
+        let _ = started.send(0);
+        door.pass();
+        cx.progress(2, 2);
+    }
+
+    /// Keeps the core busy, and does not sleep.
+    pub fn work(&self, time: Duration) -> u64 {
+        let began = Instant::now();
+        while began.elapsed() < time {
+            std::hint::spin_loop();
+        }
+        self.number
+    }
+
+    #[task(idempotent)]
+    pub fn work_again(&self, time: Duration) -> u64 {
+        self.work(time)
+    }
+
+    pub async fn rest(&self, time: Duration) -> u64 {
+        nanolith::time::sleep(time).await;
+        self.number
+    }
+
+    #[task(idempotent)]
+    pub async fn rest_again(&self, time: Duration) -> u64 {
+        nanolith::time::sleep(time).await;
+        self.number
+    }
+
+    /// Waits for a call of its own cluster.
+    pub fn ask(&self, cluster: Cluster<Self>) -> Result<i64, CallError> {
+        cluster.double(self.number as i64).wait()
+    }
+
+    pub fn ask_again(&self, cluster: Cluster<Self>) -> Result<i64, CallError> {
+        cluster.triple(self.number as i64).wait()
+    }
+
+    pub async fn ask_later(&self, cluster: Cluster<Self>, started: Sender<u64>, go_on: flag::Flag) -> [u64; 2] {
+        let _ = started.send(self.number);
+        go_on.raised().await;
+        let plain = cluster.number().await.unwrap_or(99);
+        [plain, cluster.triple(1).await.unwrap_or(99) as u64]
+    }
+
+    pub fn call_everybody(&self, cluster: Cluster<Self>) -> Vec<(u64, Result<u64, CallError>)> {
+        let all = cluster.control().call_all(|worker| worker.number()).wait();
+        all.into_iter().map(|(id, number)| (id.number(), number)).collect()
+    }
+
+    pub fn close_everybody(cluster: Cluster<Self>) -> Result<(), CloseError> {
+        cluster.close().wait()
+    }
+}
+
+/// Something a future waits for.
+pub mod flag {
+    use std::{
+        future::poll_fn,
+        sync::{Arc, Mutex},
+        task::{Poll, Waker},
+    };
+
+    #[derive(Clone, Default)]
+    pub struct Flag(Arc<Mutex<(bool, Vec<Waker>)>>);
+
+    impl Flag {
+        pub fn raise(&self) {
+            let wakers = {
+                let mut flag = self.0.lock().expect("nobody panics with it");
+                flag.0 = true;
+                std::mem::take(&mut flag.1)
+            };
+            wakers.into_iter().for_each(Waker::wake);
+        }
+
+        pub async fn raised(&self) {
+            poll_fn(|cx| {
+                let mut flag = self.0.lock().expect("nobody panics with it");
+                if flag.0 {
+                    return Poll::Ready(());
+                }
+                flag.1.push(cx.waker().clone());
+                Poll::Pending
+            })
+            .await;
+        }
+    }
+}
+
+fn workers(n: usize, balance: Balance) -> Cluster<Worker> {
+    let builder = Cluster::builder().balance(balance);
+    builder.launch_numbered(n, |id| Worker::service(id.number())).wait().expect("they start")
+}
+
+/// The same with room for one call in each queue.
+fn narrow(n: usize, on_full: OnFull) -> Cluster<Worker> {
+    let builder = Cluster::builder().balance(Balance::RoundRobin);
+    builder
+        .launch_numbered(n, move |id| Worker::service(id.number()).queue(1).on_full(on_full))
+        .wait()
+        .expect("they start")
+}
+
+fn ids(cluster: &Cluster<Worker>) -> Vec<u64> {
+    cluster.control().members().into_iter().map(MemberId::number).collect()
+}
+
+fn id(cluster: &Cluster<Worker>, number: u64) -> MemberId {
+    *cluster.control().members().iter().find(|id| id.number() == number).expect("it is a member")
+}
+
+fn member(cluster: &Cluster<Worker>, number: u64) -> Service<Worker> {
+    cluster.control().use_member(id(cluster, number)).expect("it is a member")
+}
+
+/// Keeps a member busy; gives the call when it runs.
+fn occupy(member: &Service<Worker>, door: &Door) -> Handle<Worker, u64> {
+    let (started, starts) = mpsc::channel();
+    let held = member.hold(started, door.clone()).submit();
+    starts.recv_timeout(LONG).expect("it runs");
+    held
+}
+
+/// Keeps every member busy.
+fn occupy_all(cluster: &Cluster<Worker>, door: &Door) -> Vec<Handle<Worker, u64>> {
+    cluster.control().members().iter().map(|id| occupy(&member(cluster, id.number()), door)).collect()
+}
+
+fn all_run<T>(calls: impl IntoIterator<Item = Handle<Worker, T>>) {
+    assert!(calls.into_iter().all(|call| call.wait().is_ok()));
+}
+
+/// Counts a service's thread from its start to its end.
+fn counted<E: Send + 'static>(
+    service: nanolith::ServiceBuilder<Worker, E>,
+    alive: &Arc<AtomicI64>,
+) -> nanolith::ServiceBuilder<Worker, E> {
+    let (up, down) = (alive.clone(), alive.clone());
+    let add = |alive: &AtomicI64, by| {
+        alive.fetch_add(by, Ordering::SeqCst);
+    };
+    service.on_thread_start(move || add(&up, 1)).on_thread_exit(move || add(&down, -1))
+}
+
+fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Waiting::from_waker(Waker::noop()))
+}
+
+// ----- launch and close
+
+#[test]
+fn typed_methods_stand_on_the_cluster_itself_and_clones_share_it() {
+    let cluster = workers(1, Balance::LeastBusy);
+    assert_eq!(cluster.add(5).wait().expect("it runs"), 5);
+    let again = cluster.clone();
+    assert_eq!(again.add(5).wait().expect("it runs"), 10);
+    drop(cluster);
+    assert_eq!(again.add(5).wait().expect("one handle is left"), 15);
+}
+
+#[test]
+fn any_executors_code_takes_a_cluster() {
+    fn six(worker: &WorkerCalls<impl Executor<Worker>>) -> Result<i64, CallError> {
+        worker.double(3).wait()
+    }
+    fn sum(worker: &WorkerCalls<impl nanolith::OwnsState<Worker>>) -> Result<i64, CallError> {
+        worker.add(3).wait()
+    }
+    let cluster = workers(2, Balance::RoundRobin);
+    assert_eq!(six(cluster.calls()).expect("it runs"), 6);
+    assert_eq!(sum(cluster.calls()).expect("it runs"), 3);
+    let any: Arc<dyn Executor<Worker>> = Arc::new(Layer(workers(2, Balance::RoundRobin)));
+    assert_eq!(Worker::calls(any).double(3).wait().expect("it runs"), 6);
+}
+
+/// A layer around a cluster's calls, as a user would write it.
+struct Layer(Cluster<Worker>);
+
+impl Executor<Worker> for Layer {
+    fn execute(&self, job: Job<Worker>) -> Result<(), Refused<Job<Worker>>> {
+        if let Ok((task, reply)) = job.split() {
+            match task {
+                WorkerTask::Double { x } => {
+                    let outcome = self.0.double(x).wait();
+                    reply.complete(outcome.map(WorkerOutput::Double));
+                }
+                _ => drop(reply),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_member_that_does_not_start_is_told_and_the_others_are_closed() {
+    let alive = Arc::new(AtomicI64::new(0));
+    let count = alive.clone();
+    let launch = Cluster::builder().launch_numbered(4, move |id| {
+        counted(Worker::service(if id.number() == 2 { 13 } else { id.number() }), &count)
+    });
+    let error = launch.wait().expect_err("the third fails");
+    assert_eq!(error.member().number(), 2);
+    assert_eq!(error.to_string(), "member 2 did not start: no thirteenth");
+    assert!(matches!(error.into_inner(), LaunchError::Init(reason) if reason == "no thirteenth"));
+    settles(|| alive.load(Ordering::SeqCst) == 0);
+}
+
+/// Waits until a thread that is over has gone: nobody tells of that.
+fn settles(mut condition: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < LONG, "it does not come to rest");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn wrong_settings_of_a_member_come_back_from_the_launch() {
+    let launch = Cluster::launch(2, || Worker::service(0).queue(0));
+    assert!(matches!(launch.wait().map_err(nanolith::ClusterLaunchError::into_inner), Err(LaunchError::Build(_))));
+}
+
+#[test]
+fn dropping_the_last_handle_closes_the_members_and_what_was_accepted_finishes() {
+    let cluster = workers(2, Balance::RoundRobin);
+    let ends: Vec<_> = [0, 1].map(|number| member(&cluster, number).control().closed()).into_iter().collect();
+    let jobs: Vec<_> = (0..10).map(|x| cluster.double(x).submit()).collect();
+    let kept = member(&cluster, 0); // a member's handle keeps nothing open
+    drop(cluster);
+    ends.into_iter().for_each(|end| end.wait().expect("it closes"));
+    assert!(jobs.into_iter().zip(0..).all(|(job, x)| matches!(job.wait(), Ok(y) if y == 2 * x)));
+    assert!(matches!(kept.double(1).wait(), Err(CallError::Closed(_))));
+}
+
+#[test]
+fn a_closed_cluster_refuses_calls_and_members() {
+    let cluster = workers(2, Balance::LeastBusy);
+    cluster.close().wait().expect("they close");
+    assert!(matches!(cluster.double(1).wait(), Err(CallError::Closed(_))));
+    assert!(matches!(cluster.triple(1).wait(), Err(CallError::Closed(_))));
+    assert!(matches!(cluster.control().add().wait(), Err(AddError::Closed)));
+    assert!(matches!(cluster.control().resize(3).wait(), Err(AddError::Closed)));
+    assert!(cluster.info().closed);
+    cluster.close().wait().expect("they are closed");
+}
+
+#[test]
+fn a_close_waits_for_members_that_were_removed_before() {
+    let cluster = workers(2, Balance::LeastBusy);
+    let door = Door::default();
+    let held = occupy(&member(&cluster, 0), &door);
+    drop(cluster.control().remove(id(&cluster, 0)));
+    let mut closing = pin!(cluster.close());
+    // The one that is idle may end; the other cannot.
+    member_ends(&cluster);
+    assert!(poll_once(closing.as_mut()).is_pending());
+    door.open();
+    pollster::block_on(closing).expect("both are over");
+    assert_eq!(held.wait().expect("it was accepted"), 0);
+}
+
+fn member_ends(cluster: &Cluster<Worker>) {
+    settles(|| cluster.control().members().is_empty());
+}
+
+#[test]
+fn terminate_ends_queued_and_running_calls_of_every_sort() {
+    let cluster = workers(1, Balance::LeastBusy);
+    let door = Door::default();
+    let held = occupy(&member(&cluster, 0), &door);
+    let queued = [cluster.double(1).submit(), cluster.triple(1).submit()];
+    let ends = cluster.terminate();
+    for call in queued {
+        assert!(matches!(call.wait(), Err(CallError::Closed(_))));
+    }
+    assert!(matches!(held.wait(), Err(CallError::Closed(_))));
+    door.open();
+    ends.wait().expect("it ends");
+    assert_eq!(cluster.info().moved, 0, "there is nowhere to go");
+}
+
+#[test]
+fn a_task_that_waits_for_its_own_clusters_end_is_told_so() {
+    let cluster = workers(2, Balance::LeastBusy);
+    let told = cluster.close_everybody(cluster.clone()).wait().expect("it runs");
+    assert!(matches!(told, Err(CloseError::WouldDeadlock)));
+}
+
+// ----- the empty cluster
+
+#[test]
+fn an_empty_cluster_gives_no_member_until_one_is_added() {
+    let cluster = workers(0, Balance::LeastBusy);
+    for outcome in [cluster.double(1).wait(), cluster.triple(1).wait(), cluster.double(1).submit().wait()] {
+        let error = outcome.expect_err("nobody is there");
+        assert!(matches!(error, CallError::NoMember(_)));
+        assert!(error.to_string().contains("found no member in the cluster"), "{error}");
+        assert_eq!(error.at().submitted().file(), file!());
+    }
+    assert!(matches!(pollster::block_on(cluster.double(1)), Err(CallError::NoMember(_))));
+    let refused = cluster.triple(1).try_submit().expect_err("nobody is there");
+    assert!(matches!(refused.error(), CallError::NoMember(_)));
+    let control = cluster.control();
+    assert!(control.use_next().is_none() && control.use_key("a").is_none());
+    assert_eq!((control.notify_all(|worker| worker.fail()), control.close_idle()), (0, 0));
+    assert!(control.call_all(|worker| worker.number()).wait().is_empty());
+    assert_eq!(control.add().wait().expect("it starts").number(), 0);
+    assert_eq!(refused.into_inner().wait().expect("there is one now"), 3);
+}
+
+#[test]
+fn resized_to_zero_all_finish_what_they_have_and_nobody_takes_more() {
+    let cluster = workers(3, Balance::RoundRobin);
+    let jobs: Vec<_> = (0..30).map(|x| cluster.double(x).submit()).collect();
+    cluster.control().resize(0).wait().expect("they close");
+    assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
+    assert!(matches!(cluster.double(1).wait(), Err(CallError::NoMember(_))));
+    cluster.control().resize(2).wait().expect("they start");
+    assert_eq!(cluster.double(1).wait().expect("there are members again"), 2);
+}
+
+// ----- who comes and goes
+
+#[test]
+fn members_are_numbered_in_the_order_of_their_launch_and_no_number_comes_twice() {
+    let cluster = workers(2, Balance::LeastBusy);
+    let control = cluster.control();
+    assert_eq!(control.add().wait().expect("it starts").number(), 2);
+    control.remove(id(&cluster, 2)).expect("it is a member").wait().expect("it closes");
+    assert_eq!(control.add().wait().expect("it starts").number(), 3);
+    assert_eq!(ids(&cluster), [0, 1, 3]);
+}
+
+#[test]
+fn resize_adds_and_closes_the_newest() {
+    let cluster = workers(2, Balance::LeastBusy);
+    cluster.control().resize(5).wait().expect("they start");
+    assert_eq!(ids(&cluster), [0, 1, 2, 3, 4]);
+    cluster.control().resize(1).wait().expect("they close");
+    assert_eq!(ids(&cluster), [0]);
+    cluster.control().resize(1).wait().expect("it stays");
+    assert_eq!(cluster.number().wait().expect("it runs"), 0);
+}
+
+#[test]
+fn two_who_resize_at_once_do_not_add_twice() {
+    let cluster = workers(0, Balance::LeastBusy);
+    let (one, other) = (cluster.control().resize(3), cluster.control().resize(3));
+    one.wait().expect("they start");
+    other.wait().expect("nothing is left to do");
+    assert_eq!(ids(&cluster).len(), 3);
+}
+
+#[test]
+fn a_member_that_was_not_waited_for_is_not_added() {
+    let cluster = workers(1, Balance::LeastBusy);
+    drop(cluster.control().add());
+    drop(cluster.control().resize(4));
+    assert_eq!(ids(&cluster), [0]);
+    cluster.control().resize(3).wait().expect("they start");
+    assert_eq!(ids(&cluster).len(), 3, "those that were given up do not count");
+}
+
+#[test]
+fn an_added_member_that_does_not_start_is_told_with_its_inits_error() {
+    let made = Arc::new(AtomicU64::new(0));
+    let number = move || if made.fetch_add(1, Ordering::Relaxed) == 1 { 13 } else { 0 };
+    let cluster = Cluster::launch(1, move || Worker::service(number())).wait().expect("the first starts");
+    let Err(AddError::Launch(member, LaunchError::Init(failure))) = cluster.control().add().wait() else {
+        panic!("the second fails")
+    };
+    assert_eq!((member.number(), failure.downcast::<String>().expect("its type")), (1, "no thirteenth".to_owned()));
+    assert_eq!(cluster.control().add().wait().expect("the third starts").number(), 2);
+}
+
+#[test]
+fn a_removed_member_finishes_what_it_has_and_gets_no_more() {
+    let cluster = workers(2, Balance::RoundRobin);
+    let door = Door::default();
+    let held = occupy(&member(&cluster, 0), &door);
+    let queued = member(&cluster, 0).double(4).submit();
+    let closing = cluster.control().remove(id(&cluster, 0)).expect("it is a member");
+    assert_eq!(ids(&cluster), [1]);
+    assert!((0..4).all(|_| matches!(cluster.number().wait(), Ok(1))));
+    door.open();
+    closing.wait().expect("it closes");
+    assert_eq!((held.wait().expect("accepted"), queued.wait().expect("accepted")), (0, 8));
+}
+
+#[test]
+fn a_member_that_is_closed_from_outside_leaves_at_once() {
+    let cluster = workers(3, Balance::RoundRobin);
+    let closing = member(&cluster, 1).close();
+    assert_eq!(ids(&cluster), [0, 2], "nobody had to look");
+    closing.wait().expect("it closes");
+    let numbers: BTreeSet<_> = (0..6).map(|_| cluster.number().wait().expect("it runs")).collect();
+    assert_eq!(numbers, [0, 2].into());
+}
+
+#[test]
+fn a_member_that_its_handler_closes_leaves() {
+    let builder = Cluster::builder().balance(Balance::RoundRobin);
+    let careful = |id: MemberId| Worker::service(id.number()).on_panic(|_| OnPanic::Close);
+    let cluster = builder.launch_numbered(2, careful).wait().expect("they start");
+    let end = member(&cluster, 0).control().closed();
+    assert!(matches!(member(&cluster, 0).fail().wait(), Err(CallError::Panicked(..))));
+    end.wait().expect("it closes");
+    assert_eq!(ids(&cluster), [1]);
+    assert!((0..4).all(|_| matches!(cluster.number().wait(), Ok(1))));
+}
+
+#[test]
+fn close_idle_closes_those_with_nothing_to_do_and_counts_them() {
+    let cluster = workers(4, Balance::LeastBusy);
+    let door = Door::default();
+    let (held, pending) = (occupy(&member(&cluster, 1), &door), member(&cluster, 2).rest(MINUTE).submit());
+    settles(|| member(&cluster, 2).info().active_calls == 1);
+    assert_eq!(cluster.control().close_idle(), 2);
+    assert_eq!(ids(&cluster), [1, 2]);
+    door.open();
+    held.wait().expect("it was left alone");
+    pending.cancel();
+}
+
+#[test]
+fn close_idle_finds_members_idle_that_were_busy() {
+    let cluster = workers(2, Balance::RoundRobin);
+    let jobs: Vec<_> = (0..5_000).map(|x| cluster.double(x).submit()).collect();
+    all_run(jobs);
+    settles(|| cluster.control().close_idle() > 0 && ids(&cluster).is_empty() || ids(&cluster).is_empty());
+}
+
+// ----- one member
+
+#[test]
+fn a_key_keeps_its_member_while_the_members_stay_and_few_move_when_one_goes() {
+    let cluster = workers(5, Balance::LeastBusy);
+    let of = |key: u32| cluster.control().use_key(&key).expect("there are members").number().wait().expect("it runs");
+    let before: Vec<_> = (0..500).map(of).collect();
+    assert!((0..500).all(|key| of(key) == before[key as usize]));
+    let held: BTreeMap<u64, usize> = before.iter().fold(BTreeMap::new(), |mut held, number| {
+        *held.entry(*number).or_default() += 1;
+        held
+    });
+    assert!(held.len() == 5 && held.values().all(|keys| *keys > 50), "each has its share: {held:?}");
+    cluster.control().remove(id(&cluster, 3)).expect("it is a member").wait().expect("it closes");
+    for key in 0..500 {
+        let (was, is) = (before[key as usize], of(key));
+        assert!(is != 3 && (was == 3 || is == was), "{key} was at {was} and is at {is}");
+    }
+}
+
+#[test]
+fn the_next_member_is_the_one_a_call_would_go_to() {
+    let cluster = workers(2, Balance::LeastBusy);
+    let door = Door::default();
+    let held = occupy(&member(&cluster, 0), &door);
+    let next = cluster.control().use_next().expect("there are members");
+    assert_eq!((next.number().wait().expect("it runs"), next.number().wait().expect("it runs")), (1, 1));
+    door.open();
+    held.wait().expect("it runs");
+}
+
+#[test]
+fn a_member_is_used_by_its_number() {
+    let cluster = workers(3, Balance::LeastBusy);
+    for number in 0..3 {
+        assert_eq!(member(&cluster, number).number().wait().expect("it runs"), number);
+    }
+    let gone = id(&cluster, 1);
+    drop(cluster.control().remove(gone));
+    assert!(cluster.control().use_member(gone).is_none() && cluster.control().remove(gone).is_none());
+}
+
+// ----- all members
+
+#[test]
+fn notify_all_reaches_every_member_once() {
+    let cluster = workers(3, Balance::LeastBusy);
+    assert_eq!(cluster.control().notify_all(|worker| worker.add(5)), 3);
+    let sums = cluster.control().call_all(|worker| worker.add(0)).wait();
+    assert!(sums.len() == 3 && sums.into_iter().all(|(_, sum)| matches!(sum, Ok(5))));
+}
+
+#[test]
+fn call_all_gives_one_result_each_in_the_order_of_their_numbers() {
+    let cluster = workers(3, Balance::LeastBusy);
+    let numbers = pollster::block_on(cluster.control().call_all(|worker| worker.number()));
+    let numbers: Vec<_> = numbers.into_iter().map(|(id, number)| (id.number(), number.expect("it runs"))).collect();
+    assert_eq!(numbers, [(0, 0), (1, 1), (2, 2)]);
+    let failures = cluster.control().call_all(|worker| worker.fail()).wait();
+    assert!(failures.len() == 3 && failures.iter().all(|(_, failed)| matches!(failed, Err(CallError::Panicked(..)))));
+}
+
+#[test]
+fn call_all_is_lazy_keeps_what_was_asked_of_the_call_and_cancels_when_dropped() {
+    fn send<T: Send>(value: T) -> T {
+        value
+    }
+    let cluster = workers(2, Balance::LeastBusy);
+    drop(cluster.control().call_all(|worker| worker.add(1)));
+    let sums = cluster.control().call_all(|worker| worker.add(0)).wait();
+    assert!(sums.into_iter().all(|(_, sum)| matches!(sum, Ok(0))), "nobody was called");
+    let late = send(cluster.control().call_all(|worker| worker.rest(MINUTE).timeout(MILLISECOND))).wait();
+    assert!(late.into_iter().all(|(_, end)| matches!(end, Err(CallError::TimedOut(_)))));
+    let mut all = cluster.control().call_all(|worker| worker.rest(MINUTE));
+    assert!(poll_once(Pin::new(&mut all)).is_pending());
+    drop(all);
+    settles(|| cluster.info().active_calls == 0 && cluster.info().queue_len == 0);
+}
+
+#[test]
+fn a_member_that_calls_everybody_is_told_that_it_cannot_wait_for_itself() {
+    let cluster = workers(3, Balance::LeastBusy);
+    let all = member(&cluster, 1).call_everybody(cluster.clone()).wait().expect("it runs");
+    let ends: Vec<_> = all.iter().map(|(id, end)| (*id, end.is_ok())).collect();
+    assert_eq!(ends, [(0, true), (1, false), (2, true)]);
+    assert!(matches!(all[1].1, Err(CallError::WouldDeadlock(_))));
+}
+
+// ----- figures
+
+#[test]
+fn figures_tell_of_each_member_and_in_sum() {
+    let cluster = Cluster::builder().name("workers").launch_numbered(2, |id| Worker::service(id.number()));
+    let cluster = cluster.wait().expect("they start");
+    let door = Door::default();
+    let held = occupy_all(&cluster, &door);
+    let queued: Vec<_> = (0..6).map(|x| cluster.double(x).submit()).collect();
+    let info = cluster.info();
+    assert_eq!((&*info.name, info.active_services, info.active_calls, info.queue_len), ("workers", 2, 2, 6));
+    assert_eq!((info.overflow, info.completed, info.moved, info.closed), (0, 0, 0, false));
+    let each: Vec<_> =
+        info.members.iter().map(|member| (member.service.active_calls, member.service.queue_len)).collect();
+    assert_eq!(each, [(1, 3), (1, 3)]);
+    assert_eq!((&*info.members[1].service.name, info.members[1].id.number()), ("workers 1", 1));
+    door.open();
+    all_run(held);
+    all_run(queued);
+    settles(|| cluster.info().completed == 8 && cluster.info().active_calls == 0);
+}
+
+// ----- balance
+
+fn numbers(cluster: &Cluster<Worker>, calls: usize) -> Vec<u64> {
+    (0..calls).map(|_| cluster.number().wait().expect("it runs")).collect()
+}
+
+#[test]
+fn round_robin_takes_each_in_turn() {
+    assert_eq!(numbers(&workers(3, Balance::RoundRobin), 7), [0, 1, 2, 0, 1, 2, 0]);
+}
+
+#[test]
+fn the_least_busy_gets_the_call_and_equals_take_turns() {
+    let cluster = workers(3, Balance::LeastBusy);
+    let (door, (started, _starts)) = (Door::default(), mpsc::channel());
+    let _held: Vec<_> = (0..30).map(|_| cluster.hold(started.clone(), door.clone()).submit()).collect();
+    let each = |cluster: &Cluster<Worker>| -> Vec<usize> {
+        let info = cluster.info();
+        info.members.iter().map(|member| member.service.active_calls + member.service.queue_len).collect()
+    };
+    assert_eq!(each(&cluster), [10, 10, 10]);
+    // Calls that come to a member by other ways count too.
+    let _more: Vec<_> = (0..6).map(|_| member(&cluster, 0).number().submit()).collect();
+    let _rest: Vec<_> = (0..12).map(|_| cluster.number().submit()).collect();
+    assert_eq!(each(&cluster), [16, 16, 16]);
+    door.open();
+}
+
+#[test]
+fn futures_that_are_pending_count_as_busy() {
+    let cluster = workers(2, Balance::LeastBusy);
+    let pending: Vec<_> = (0..4).map(|_| member(&cluster, 0).rest(MINUTE).submit().cancel_on_drop()).collect();
+    settles(|| member(&cluster, 0).info().active_calls == 4);
+    assert_eq!(numbers(&cluster, 4), [1, 1, 1, 1]);
+    drop(pending);
+}
+
+#[test]
+fn the_better_of_two_is_never_the_busier() {
+    let cluster = workers(2, Balance::PowerOfTwo);
+    let door = Door::default();
+    let held = occupy(&member(&cluster, 0), &door);
+    let queued: Vec<_> = (0..3).map(|_| member(&cluster, 0).number().submit()).collect();
+    assert_eq!(numbers(&cluster, 20), [1; 20]);
+    door.open();
+    all_run(queued);
+    held.wait().expect("it runs");
+    let cluster = workers(4, Balance::PowerOfTwo);
+    let (door, (started, _starts)) = (Door::default(), mpsc::channel());
+    let _held: Vec<_> = (0..200).map(|_| cluster.hold(started.clone(), door.clone()).submit()).collect();
+    let info = cluster.info();
+    let each: Vec<_> =
+        info.members.iter().map(|member| member.service.active_calls + member.service.queue_len).collect();
+    assert!(each.iter().all(|calls| (45..=55).contains(calls)), "{each:?}");
+    door.open();
+}
+
+#[test]
+fn a_power_of_two_of_one_is_that_one() {
+    assert_eq!(numbers(&workers(1, Balance::PowerOfTwo), 3), [0, 0, 0]);
+}
+
+#[test]
+fn by_affinity_all_calls_of_a_task_go_to_one_member() {
+    let cluster = workers(4, Balance::KeyAffinity);
+    let sums: Vec<_> = (0..5).map(|_| cluster.add(1).wait().expect("it runs")).collect();
+    assert_eq!(sums, [1, 2, 3, 4, 5]);
+    assert_eq!(numbers(&cluster, 8).into_iter().collect::<BTreeSet<_>>().len(), 1);
+}
+
+#[test]
+fn ones_own_way_to_choose_sees_the_loads_and_the_call() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sees = seen.clone();
+    let choose = move |members: &[MemberLoad], call: &Arrival| {
+        let loads: Vec<_> = members.iter().map(|member| (member.id.number(), member.calls)).collect();
+        sees.lock().expect("nobody panics with it").push((call.task().map(|task| task.name()), call.turn(), loads));
+        usize::MAX // counts on from the first
+    };
+    let builder = Cluster::builder().choose_by(choose);
+    let cluster = builder.launch_numbered(3, |id| Worker::service(id.number())).wait().expect("they start");
+    let door = Door::default();
+    let held = occupy(&member(&cluster, 1), &door);
+    assert_eq!(numbers(&cluster, 1), [(usize::MAX % 3) as u64]);
+    drop(cluster.control().use_next());
+    door.open();
+    held.wait().expect("it runs");
+    let seen = seen.lock().expect("nobody panics with it");
+    assert_eq!(seen[0], (Some("number"), 0, vec![(0, 0), (1, 1), (2, 0)]));
+    assert_eq!((seen[1].0, seen[1].1), (None, 1));
+}
+
+#[test]
+fn a_way_to_choose_that_panics_leaves_the_cluster_whole() {
+    let builder = Cluster::builder().choose_by(|_: &[MemberLoad], call: &Arrival| {
+        assert!(call.turn() > 0, "not the first");
+        0
+    });
+    let cluster = builder.launch(1, || Worker::service(0)).wait().expect("they start");
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| cluster.double(1).wait()));
+    assert!(caught.is_err());
+    assert_eq!(cluster.double(1).wait().expect("it goes on"), 2);
+}
+
+#[test]
+fn under_load_the_work_spreads_over_all_members() {
+    let cluster = workers(2, Balance::LeastBusy);
+    let jobs: Vec<_> = (0..400).map(|_| cluster.work(Duration::from_micros(200)).submit()).collect();
+    let mut done = [0; 2];
+    jobs.into_iter().for_each(|job| done[job.wait().expect("it runs") as usize] += 1);
+    assert!(done.iter().all(|calls| *calls >= 150), "{done:?}");
+}
+
+#[test]
+fn a_second_member_takes_half_of_what_is_yet_to_come() {
+    let cluster = workers(1, Balance::LeastBusy);
+    let door = Door::default();
+    let held = occupy(&member(&cluster, 0), &door);
+    let before: Vec<_> = (0..50).map(|_| cluster.number().submit()).collect();
+    cluster.control().add().wait().expect("it starts");
+    // The first is stuck: all that comes goes to the second and is done.
+    assert_eq!(numbers(&cluster, 50), [1; 50]);
+    door.open();
+    held.wait().expect("it runs");
+    assert!(before.into_iter().all(|job| matches!(job.wait(), Ok(0))));
+}
+
+// ----- full queues
+
+#[test]
+fn a_call_whose_member_is_full_goes_to_another() {
+    let cluster = narrow(3, OnFull::Wait);
+    let door = Door::default();
+    let _held = occupy_all(&cluster, &door);
+    // Two of three queues are full; whoever's turn it is, the third gets the call.
+    let _filled = [0, 2].map(|number| member(&cluster, number).number().submit());
+    let free = cluster.number().try_submit().expect("one has room");
+    let refused = cluster.number().try_submit().expect_err("now all are full");
+    assert!(refused.is_full());
+    let refused_too = cluster.triple(5).try_submit().expect_err("all are full");
+    assert!(refused_too.is_full());
+    assert_eq!(refused_too.into_inner().info().map(TaskInfoName::name_of), Some("triple"));
+    door.open();
+    assert_eq!(free.wait().expect("it runs"), 1);
+    refused.into_inner().wait().expect("it waits for room");
+}
+
+/// To name a method in a chain.
+trait TaskInfoName {
+    fn name_of(&self) -> &'static str;
+}
+
+impl TaskInfoName for nanolith::TaskInfo {
+    fn name_of(&self) -> &'static str {
+        self.name()
+    }
+}
+
+#[test]
+fn a_call_waits_for_room_in_whichever_member_has_some_first() {
+    let cluster = narrow(3, OnFull::Wait);
+    let doors: [Door; 3] = Default::default();
+    let held: Vec<_> = (0..3).map(|n| occupy(&member(&cluster, n as u64), &doors[n])).collect();
+    let filled = [0, 1, 2].map(|number| member(&cluster, number).number().submit());
+    let mut waits = pin!(cluster.number().submit_async());
+    assert!(poll_once(waits.as_mut()).is_pending());
+    let mut waits_too = pin!(cluster.triple(1).submit_async());
+    assert!(poll_once(waits_too.as_mut()).is_pending());
+    doors[1].open();
+    assert_eq!(pollster::block_on(async { waits.await.await }).expect("one has room"), 1);
+    assert_eq!(pollster::block_on(async { waits_too.await.await }).expect("one has room"), 3);
+    doors.iter().for_each(Door::open);
+    all_run(held);
+    all_run(filled);
+}
+
+#[test]
+fn many_threads_wait_for_room_and_all_come_in() {
+    let cluster = narrow(2, OnFull::Wait);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..200).for_each(|x| assert_eq!(cluster.double(x).wait().expect("it runs"), 2 * x)));
+            scope.spawn(|| (0..200).for_each(|x| assert_eq!(cluster.triple(x).wait().expect("it runs"), 3 * x)));
+        }
+    });
+}
+
+#[test]
+fn a_member_that_comes_takes_those_who_wait_for_room() {
+    let cluster = narrow(1, OnFull::Wait);
+    let door = Door::default();
+    let held = occupy(&member(&cluster, 0), &door);
+    let filled = member(&cluster, 0).number().submit();
+    let mut waits = pin!(cluster.number().submit_async());
+    assert!(poll_once(waits.as_mut()).is_pending());
+    thread::scope(|scope| {
+        let adding = scope.spawn(|| cluster.control().add().wait().expect("it starts"));
+        assert_eq!(pollster::block_on(async { waits.await.await }).expect("the newcomer has room"), 1);
+        adding.join().expect("it joins");
+    });
+    door.open();
+    assert!(held.wait().is_ok() && filled.wait().is_ok());
+}
+
+#[test]
+fn those_who_wait_for_room_are_told_when_the_last_member_goes() {
+    for (close, closed) in [(false, false), (true, true)] {
+        let cluster = narrow(2, OnFull::Wait);
+        let door = Door::default();
+        let _held = occupy_all(&cluster, &door);
+        let _filled = [0, 1].map(|number| member(&cluster, number).number().submit());
+        let mut waits = pin!(cluster.number());
+        let mut waits_too = pin!(cluster.triple(1));
+        assert!(poll_once(waits.as_mut()).is_pending() && poll_once(waits_too.as_mut()).is_pending());
+        let ending: Box<dyn FnOnce()> = match close {
+            true => Box::new(|| drop(cluster.close())),
+            false => Box::new(|| drop(cluster.control().resize(0))),
+        };
+        ending();
+        for end in [pollster::block_on(waits).map(|_| 0), pollster::block_on(waits_too)] {
+            assert_eq!(matches!(end, Err(CallError::Closed(_))), closed);
+            assert_eq!(matches!(end, Err(CallError::NoMember(_))), !closed);
+        }
+        door.open();
+    }
+}
+
+#[test]
+fn one_who_gives_up_waiting_for_room_leaves_every_line() {
+    let cluster = narrow(2, OnFull::Wait);
+    let door = Door::default();
+    let held = occupy_all(&cluster, &door);
+    let filled = [0, 1].map(|number| member(&cluster, number).number().submit());
+    for _ in 0..3 {
+        assert!(matches!(cluster.number().timeout(MILLISECOND).wait(), Err(CallError::TimedOut(_))));
+        assert!(matches!(cluster.triple(1).timeout(MILLISECOND).wait(), Err(CallError::TimedOut(_))));
+    }
+    let mut gives_up = Box::pin(cluster.number());
+    assert!(poll_once(gives_up.as_mut()).is_pending());
+    drop(gives_up);
+    door.open();
+    all_run(held.into_iter().chain(filled));
+    // Nobody holds a place that was meant for them.
+    settles(|| cluster.info().queue_len == 0);
+    let both = occupy_all(&cluster, &Door::default());
+    let one_each = [0, 1].map(|_| cluster.number().try_submit().expect("there is room in each"));
+    both.iter().for_each(Handle::cancel);
+    one_each.iter().for_each(Handle::cancel);
+    drop(cluster.terminate());
+}
+
+#[test]
+fn where_members_reject_so_does_the_cluster() {
+    let cluster = narrow(2, OnFull::Reject);
+    let door = Door::default();
+    let held = occupy_all(&cluster, &door);
+    let filled: Vec<_> = (0..2).map(|_| cluster.number().submit()).collect();
+    assert!(matches!(cluster.number().wait(), Err(CallError::Full(_))));
+    assert!(matches!(cluster.triple(1).wait(), Err(CallError::Full(_))));
+    assert!(matches!(pollster::block_on(cluster.triple(1)), Err(CallError::Full(_))));
+    door.open();
+    all_run(held.into_iter().chain(filled));
+}
+
+// ----- who ends a call frees its place
+
+#[test]
+fn a_queued_call_that_is_cancelled_frees_its_place_at_once() {
+    let cluster = narrow(1, OnFull::Reject);
+    let door = Door::default();
+    let held = occupy(&member(&cluster, 0), &door);
+    for _ in 0..3 {
+        let plain = cluster.double(1).try_submit().expect("there is room");
+        plain.cancel();
+        assert_eq!(cluster.info().queue_len, 0);
+        assert!(matches!(plain.wait(), Err(CallError::Cancelled(_))));
+        let twice = cluster.triple(1).try_submit().expect("there is room");
+        assert_eq!(cluster.info().queue_len, 1);
+        twice.cancel();
+        assert_eq!(cluster.info().queue_len, 0);
+        assert!(matches!(twice.wait(), Err(CallError::Cancelled(_))));
+    }
+    door.open();
+    held.wait().expect("it runs");
+    cluster.close().wait().expect("nothing is left");
+}
+
+#[test]
+fn a_queued_call_that_times_out_frees_its_place_at_once() {
+    let cluster = narrow(1, OnFull::Reject);
+    let door = Door::default();
+    let held = occupy(&member(&cluster, 0), &door);
+    let plain = cluster.double(1).timeout(MILLISECOND).try_submit().expect("there is room");
+    assert!(matches!(plain.wait(), Err(CallError::TimedOut(_))));
+    let twice = cluster.triple(1).timeout(MILLISECOND).try_submit().expect("there is room");
+    assert!(matches!(twice.wait(), Err(CallError::TimedOut(_))));
+    // The one who waits may hear of it a moment before the place of the call within is free.
+    settles(|| cluster.info().queue_len == 0);
+    door.open();
+    held.wait().expect("it runs");
+    cluster.close().wait().expect("nothing is left");
+}
+
+#[test]
+fn a_running_call_that_is_cancelled_asks_its_task_to_stop() {
+    let cluster = workers(2, Balance::LeastBusy);
+    for twice in [false, true] {
+        let call = if twice { cluster.rest_again(MINUTE).submit() } else { cluster.rest(MINUTE).submit() };
+        settles(|| cluster.info().active_calls == 1);
+        call.cancel();
+        assert!(matches!(call.wait(), Err(CallError::Cancelled(_))));
+        settles(|| cluster.info().active_calls == 0);
+    }
+    assert_eq!(cluster.info().moved, 0);
+}
+
+#[test]
+fn a_call_through_a_layer_that_is_cancelled_frees_its_place_too() {
+    struct Plain<E>(E);
+    impl<S: TaskSet, E: Executor<S>> Executor<S> for Plain<E> {
+        fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+            self.0.execute(job)
+        }
+    }
+    let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build().expect("sound");
+    pool.pause();
+    let layered = Worker::calls(Plain(pool.clone()));
+    for _ in 0..3 {
+        let call = layered.double(1).try_submit().expect("there is room");
+        call.cancel();
+        assert_eq!(pool.queue_len(), 0);
+    }
+    pool.resume();
+    pool.drained().wait(); // nothing is left
+}
+
+// ----- a member's own task
+
+#[test]
+fn a_members_task_that_waits_for_its_cluster_gets_another_member() {
+    let cluster = workers(2, Balance::LeastBusy);
+    for _ in 0..20 {
+        assert_eq!(member(&cluster, 1).ask(cluster.clone()).wait().expect("it runs").expect("the other is free"), 2);
+        assert_eq!(member(&cluster, 1).ask_again(cluster.clone()).wait().expect("it runs").expect("free"), 3);
+    }
+}
+
+#[test]
+fn a_task_that_waits_for_a_call_in_its_own_member_is_told_so() {
+    let cluster = workers(1, Balance::LeastBusy);
+    let plain = cluster.ask(cluster.clone()).wait().expect("it runs");
+    assert!(matches!(plain, Err(CallError::WouldDeadlock(_))));
+    let twice = cluster.ask_again(cluster.clone()).wait().expect("it runs");
+    assert!(matches!(twice, Err(CallError::WouldDeadlock(_))));
+    assert_eq!(cluster.double(1).wait().expect("it goes on"), 2);
+    settles(|| cluster.info().queue_len == 0 && cluster.info().overflow == 0);
+}
+
+#[test]
+fn a_reader_that_awaits_calls_in_its_own_member_is_served_ahead_of_a_writer() {
+    let cluster = workers(1, Balance::LeastBusy);
+    let ((started, starts), go_on) = (mpsc::channel(), flag::Flag::default());
+    let asks = cluster.ask_later(cluster.clone(), started, go_on.clone()).submit();
+    starts.recv_timeout(LONG).expect("it runs");
+    let writes = cluster.add(1).submit(); // waits for the reader, which waits for two more readers
+    go_on.raise();
+    assert_eq!(asks.wait().expect("it ends"), [0, 3]);
+    assert_eq!(writes.wait().expect("its turn comes"), 1);
+}
+
+// ----- a member that ends
+
+/// What a call that is held somewhere came to, in whatever order.
+fn terminated(cluster: &Cluster<Worker>, number: u64) -> nanolith::Closing<Worker> {
+    member(cluster, number).terminate()
+}
+
+#[test]
+fn calls_of_a_member_that_ends_are_told_or_go_on_elsewhere_if_they_may_run_twice() {
+    let cluster = workers(3, Balance::RoundRobin);
+    let (door, (started, starts)) = (Door::default(), mpsc::channel());
+    // Six are run or queued at each member, of both sorts; the first at each runs.
+    let once: Vec<_> = (0..9).map(|_| cluster.hold(started.clone(), door.clone()).submit()).collect();
+    let twice: Vec<_> = (0..9).map(|_| cluster.hold_again(started.clone(), door.clone()).submit()).collect();
+    let first: BTreeSet<_> = (0..3).map(|_| starts.recv_timeout(LONG).expect("they run")).collect();
+    assert_eq!(first, [0, 1, 2].into());
+    let end = terminated(&cluster, 1);
+    assert_eq!(ids(&cluster), [0, 2]);
+    assert_eq!(cluster.info().moved, 3);
+    door.open();
+    end.wait().expect("it ends");
+    let told = once.into_iter().map(Handle::wait).filter(|end| matches!(end, Err(CallError::Closed(_)))).count();
+    assert_eq!(told, 3, "those of the one that ended");
+    assert!(twice.into_iter().all(|call| matches!(call.wait(), Ok(0 | 2))));
+}
+
+#[test]
+fn a_call_that_runs_when_its_member_ends_runs_again_elsewhere() {
+    let cluster = workers(2, Balance::RoundRobin);
+    let (door, (started, starts)) = (Door::default(), mpsc::channel());
+    let call = cluster.hold_again(started, door.clone()).submit();
+    let first = starts.recv_timeout(LONG).expect("it runs");
+    let end = terminated(&cluster, first);
+    let second = starts.recv_timeout(LONG).expect("it runs again");
+    assert_ne!(first, second);
+    assert!(!call.is_finished());
+    door.open();
+    assert_eq!(call.wait().expect("it ends there"), second);
+    end.wait().expect("it ends");
+    assert!(starts.try_recv().is_err(), "it ran twice, no more");
+}
+
+#[test]
+fn futures_of_a_member_that_ends_go_on_elsewhere() {
+    let cluster = workers(2, Balance::RoundRobin);
+    let once = cluster.rest(MINUTE).submit(); // at 0, and so on in turn
+    let still = cluster.rest(MINUTE).submit().cancel_on_drop();
+    let twice = cluster.rest_again(200 * MILLISECOND).submit();
+    settles(|| cluster.info().active_calls == 3);
+    terminated(&cluster, 0).wait().expect("it ends");
+    assert!(matches!(once.wait(), Err(CallError::Closed(_))), "it was at the first");
+    assert_eq!(cluster.info().moved, 1);
+    assert_eq!(twice.wait().expect("it begins anew"), 1);
+    assert!(!still.is_finished(), "it is at the second");
+}
+
+#[test]
+fn a_call_goes_on_as_often_as_there_were_members_and_not_more() {
+    let cluster = workers(3, Balance::RoundRobin);
+    let (door, (started, starts)) = (Door::default(), mpsc::channel());
+    let call = cluster.hold_again(started, door.clone()).submit();
+    let mut runs = 0;
+    while let Ok(number) = starts.recv_timeout(if call.is_finished() { Duration::ZERO } else { LONG }) {
+        runs += 1;
+        cluster.control().add().wait().expect("there is always another");
+        drop(terminated(&cluster, number));
+    }
+    assert!(matches!(call.wait(), Err(CallError::Closed(_))));
+    assert_eq!(runs, 4, "once, and once more for each member");
+    assert_eq!(cluster.info().moved, 3);
+    door.open();
+}
+
+#[test]
+fn a_call_that_was_cancelled_or_timed_out_does_not_go_on() {
+    let cluster = workers(2, Balance::RoundRobin);
+    let (door, (started, starts)) = (Door::default(), mpsc::channel());
+    let cancelled = member_call(&cluster, &started, &door, &starts);
+    cancelled.0.cancel();
+    drop(terminated(&cluster, cancelled.1));
+    assert!(matches!(cancelled.0.wait(), Err(CallError::Cancelled(_))));
+    cluster.control().add().wait().expect("it starts");
+    let late = cluster.hold_again(started, door.clone()).timeout(MILLISECOND).submit();
+    let at = starts.recv_timeout(LONG).ok();
+    assert!(matches!(late.wait(), Err(CallError::TimedOut(_))));
+    at.into_iter().for_each(|number| drop(terminated(&cluster, number)));
+    assert_eq!(cluster.info().moved, 0);
+    door.open();
+}
+
+fn member_call(
+    cluster: &Cluster<Worker>,
+    started: &Sender<u64>,
+    door: &Door,
+    starts: &Receiver<u64>,
+) -> (Handle<Worker, u64>, u64) {
+    let call = cluster.hold_again(started.clone(), door.clone()).submit();
+    (call, starts.recv_timeout(LONG).expect("it runs"))
+}
+
+#[test]
+fn a_call_that_moved_can_be_cancelled_and_times_out() {
+    let cluster = workers(3, Balance::RoundRobin);
+    let (door, (started, starts)) = (Door::default(), mpsc::channel());
+    let _busy = [1, 2].map(|number| occupy(&member(&cluster, number), &door));
+    let cancelled = cluster.hold_again(started.clone(), door.clone()).submit();
+    assert_eq!(starts.recv_timeout(LONG).expect("it runs"), 0);
+    let late = member_queue(&cluster, started, &door);
+    drop(terminated(&cluster, 0));
+    assert_eq!((cluster.info().moved, cluster.info().overflow), (2, 2));
+    cancelled.cancel();
+    assert_eq!(cluster.info().overflow, 1, "its place is free at once");
+    assert!(matches!(cancelled.wait(), Err(CallError::Cancelled(_))));
+    assert!(matches!(late.wait(), Err(CallError::TimedOut(_))));
+    settles(|| cluster.info().overflow == 0);
+    door.open();
+}
+
+/// A call that waits at the first member, and not for ever.
+fn member_queue(cluster: &Cluster<Worker>, started: Sender<u64>, door: &Door) -> Handle<Worker, u64> {
+    loop {
+        let call = cluster.hold_again(started.clone(), door.clone()).timeout(300 * MILLISECOND).submit();
+        if cluster.info().members[0].service.queue_len == 1 {
+            return call;
+        }
+        call.cancel();
+    }
+}
+
+#[test]
+fn a_call_that_moves_finds_room_beyond_the_bound() {
+    let cluster = narrow(2, OnFull::Reject);
+    let door = Door::default();
+    let _held = occupy_all(&cluster, &door);
+    let calls: Vec<_> = (0..2).map(|x| cluster.triple(x).try_submit().expect("there is room")).collect();
+    drop(terminated(&cluster, 0));
+    assert_eq!((cluster.info().queue_len, cluster.info().overflow, cluster.info().moved), (1, 1, 1));
+    door.open();
+    assert!(calls.into_iter().zip(0..).all(|(call, x)| matches!(call.wait(), Ok(y) if y == 3 * x)));
+}
+
+#[test]
+fn a_call_does_not_move_to_the_member_whose_task_may_wait_for_it() {
+    let cluster = workers(2, Balance::RoundRobin);
+    let door = Door::default();
+    let held = occupy(&member(&cluster, 1), &door);
+    // The task of 0 waits for a call that is queued at 1, which ends: at 0 it would wait for ever.
+    let asks = member(&cluster, 0).ask_again(cluster.clone()).submit();
+    settles(|| member(&cluster, 1).info().queue_len == 1);
+    drop(terminated(&cluster, 1));
+    assert!(matches!(asks.wait().expect("it ends"), Err(CallError::Closed(_))));
+    door.open();
+    drop(held);
+}
+
+#[test]
+fn progress_is_told_of_a_call_that_moved() {
+    let cluster = workers(2, Balance::RoundRobin);
+    let (door, (started, starts)) = (Door::default(), mpsc::channel());
+    let call = cluster.hold_and_tell(started, door.clone()).submit();
+    starts.recv_timeout(LONG).expect("it runs");
+    assert_eq!(call.progress().latest().map(|progress| progress.done), Some(1));
+    let at =
+        cluster.info().members.iter().find(|member| member.service.active_calls == 1).map(|member| member.id.number());
+    drop(terminated(&cluster, at.expect("it runs at one")));
+    starts.recv_timeout(LONG).expect("it runs again");
+    let mut progress = call.progress();
+    door.open();
+    let mut seen = Vec::new();
+    pollster::block_on(async {
+        while let Some(told) = progress.next().await {
+            seen.push(told.done);
+        }
+    });
+    assert!(seen == [2] || seen == [1, 2], "{seen:?}");
+    call.wait().expect("it ends");
+}
+
+#[test]
+fn arguments_of_calls_that_are_told_are_dropped() {
+    let cluster = workers(2, Balance::RoundRobin);
+    let door = Door::default();
+    let held = occupy_all(&cluster, &door);
+    let (started, starts) = mpsc::channel();
+    let calls: Vec<_> = (0..6).map(|_| cluster.hold_again(started.clone(), door.clone()).submit()).collect();
+    drop(started);
+    drop(cluster.terminate());
+    assert!(calls.into_iter().all(|call| matches!(call.wait(), Err(CallError::Closed(_)))));
+    assert!(matches!(starts.recv_timeout(LONG), Err(mpsc::RecvTimeoutError::Disconnected)));
+    door.open();
+    drop(held);
+}
+
+// ----- everything at once
+
+#[test]
+fn whoever_comes_goes_or_is_killed_every_call_ends_once() {
+    let alive = Arc::new(AtomicI64::new(0));
+    let (count, stop) = (alive.clone(), AtomicBool::new(false));
+    let launch =
+        Cluster::builder().launch_numbered(3, move |id| counted(Worker::service(100 + id.number()).queue(8), &count));
+    let cluster = launch.wait().expect("they start");
+    let totals = thread::scope(|scope| {
+        let callers: Vec<_> = (0..4)
+            .map(|seed| {
+                scope.spawn({
+                    let (cluster, stop) = (&cluster, &stop);
+                    move || call_at_random(cluster, seed, stop)
+                })
+            })
+            .collect();
+        disturb(&cluster, 300);
+        stop.store(true, Ordering::SeqCst);
+        callers.into_iter().map(|caller| caller.join().expect("no call is left waiting")).collect::<Vec<_>>()
+    });
+    let (done, told): (u64, u64) = totals.into_iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    assert!(done > 100, "{done} were done, {told} were told");
+    assert!(cluster.info().moved > 0, "some went on elsewhere");
+    cluster.close().wait().expect("they close");
+    settles(|| alive.load(Ordering::SeqCst) == 0);
+}
+
+/// Members come, go and are killed.
+fn disturb(cluster: &Cluster<Worker>, times: u32) {
+    let mut random = fastrand::Rng::with_seed(7);
+    let control = cluster.control();
+    for _ in 0..times {
+        let members = control.members();
+        let one = (!members.is_empty()).then(|| members[random.usize(..members.len())]);
+        match (random.u32(..6), one) {
+            (0 | 1, _) if members.len() < 6 => drop(control.add().wait().expect("it starts")),
+            (2, Some(one)) => drop(control.remove(one)),
+            (3 | 4, Some(one)) => drop(control.use_member(one).map(|member| member.terminate())),
+            (5, _) => control.resize(random.usize(1..5)).wait().expect("they come and go"),
+            _ => thread::sleep(Duration::from_micros(random.u64(..2_000))),
+        }
+    }
+    control.resize(2).wait().expect("they start");
+}
+
+/// Says how many calls gave their output, and how many a reason.
+fn call_at_random(cluster: &Cluster<Worker>, seed: u64, stop: &AtomicBool) -> (u64, u64) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (mut done, mut told) = (0, 0);
+    let mut kept = Vec::new();
+    while !stop.load(Ordering::SeqCst) {
+        let time = Duration::from_micros(random.u64(..100));
+        let call = match random.u32(..8) {
+            0 => cluster.work(time).submit(),
+            1 => cluster.work_again(time).submit(),
+            2 => cluster.rest(time).submit(),
+            3 => cluster.rest_again(time).submit(),
+            4 => cluster.work_again(time).timeout(time).submit(),
+            5 => pollster::block_on(cluster.work_again(time).submit_async()),
+            6 => match cluster.work_again(time).try_submit() {
+                Ok(call) => call,
+                Err(refused) => {
+                    assert!(matches!(refused.error(), CallError::Full(_) | CallError::NoMember(_)), "{refused}");
+                    told += 1;
+                    continue;
+                }
+            },
+            _ => cluster.number().submit(),
+        };
+        if random.u32(..8) == 0 {
+            call.cancel();
+        }
+        kept.push(call);
+        if kept.len() > 20 {
+            let end = kept.swap_remove(random.usize(..kept.len()));
+            count(end, &mut done, &mut told);
+        }
+    }
+    kept.into_iter().for_each(|end| count(end, &mut done, &mut told));
+    (done, told)
+}
+
+fn count(call: Handle<Worker, u64>, done: &mut u64, told: &mut u64) {
+    let twice = call.info().is_idempotent();
+    match call.wait_timeout(LONG).expect("every call ends") {
+        Ok(_) => *done += 1,
+        Err(CallError::Closed(_)) if !twice => *told += 1,
+        Err(CallError::Cancelled(_) | CallError::TimedOut(_) | CallError::NoMember(_)) => *told += 1,
+        // Where there was nobody else, or they ended one after the other, it is told too.
+        Err(CallError::Closed(_)) => *told += 1,
+        Err(other) => panic!("{other}"),
+    }
+}
