@@ -173,8 +173,10 @@ impl<S: TaskSet> Inner<S> {
                 drop(roll);
                 return false;
             }
-            let all = roll.members.iter().cloned().chain([member.clone()]);
-            roll.members = all.collect();
+            let place = roll.members.partition_point(|other| other.id < id);
+            let (older, newer) = roll.members.split_at(place);
+            let all = [older, std::slice::from_ref(&member), newer].concat();
+            roll.members = all.into();
         }
         self.look_at(&member);
         self.tell_change();

@@ -124,7 +124,7 @@ impl<S: TaskSet, E: 'static> ClusterLaunch<S, E> {
     fn poll_members(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Self { pending, started, failed, .. } = self;
         pending.retain_mut(|(id, launch)| match Pin::new(launch).poll(cx) {
-            Poll::Pending => return true,
+            Poll::Pending => true,
             Poll::Ready(Ok(service)) => {
                 started.push((*id, service.into_ref()));
                 false
