@@ -225,10 +225,10 @@ fn all_run<T>(calls: impl IntoIterator<Item = Handle<Worker, T>>) {
 }
 
 /// Counts a service's thread from its start to its end.
-fn counted<E: Send + 'static>(
-    service: nanolith::ServiceBuilder<Worker, E>,
+fn counted<E: Send + 'static, A: 'static>(
+    service: nanolith::ServiceBuilder<Worker, E, A>,
     alive: &Arc<AtomicI64>,
-) -> nanolith::ServiceBuilder<Worker, E> {
+) -> nanolith::ServiceBuilder<Worker, E, A> {
     let (up, down) = (alive.clone(), alive.clone());
     let add = |alive: &AtomicI64, by| {
         alive.fetch_add(by, Ordering::SeqCst);
