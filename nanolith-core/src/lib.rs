@@ -10,6 +10,8 @@ mod id;
 mod lanes;
 mod sync;
 
+mod attached;
+mod broadcast;
 mod data;
 mod error;
 mod inbox;
@@ -29,6 +31,7 @@ mod wait;
 
 #[doc(hidden)]
 pub mod check;
+pub mod messenger;
 pub mod port;
 pub mod time;
 
@@ -56,13 +59,14 @@ pub use executor::{Admission, Executor, OwnsState, RunsLocal, SharesState};
 pub use gate::OnFull;
 pub use id::{Receiver, TaskInfo, fingerprint};
 pub use lanes::Priority;
+pub use messenger::Messenger;
 pub use place::{Current, Where, current};
 pub use pool::{
     BuildError, Concurrency, Drained, GlobalPool, MaxQueue, Pool, PoolBuilder, SharedPool, SharedState, Subscription,
 };
 pub use service::{
-    Backoff, CloseError, Closing, Control, Crash, CreateStream, CreateStreamError, Group, GroupError, Launch,
-    LaunchError, LifeEvent, LifeEvents, NeverRestarts, NextEvent, OnPanic, Restart, Service, ServiceBuilder,
+    AttachError, Backoff, CloseError, Closing, Control, Crash, CreateStream, CreateStreamError, Group, GroupError,
+    Launch, LaunchError, LifeEvent, LifeEvents, NeverRestarts, NextEvent, OnPanic, Restart, Service, ServiceBuilder,
     ServiceInfo, ServiceRef,
 };
 pub use task::{

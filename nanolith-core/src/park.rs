@@ -137,6 +137,25 @@ pub(crate) fn look_on_after(rest: Duration, limit: Duration, seen: impl Fn() -> 
     });
 }
 
+/// The same, but between two looks the core is offered to others, one of whom may be waited for: for those who are many.
+pub(crate) fn look_on_yielding(limit: Duration, seen: impl Fn() -> bool) {
+    if seen() {
+        return;
+    }
+    // A thread whose locals are gone does not look on.
+    let _ = LUCK.try_with(|luck| {
+        if luck.tries() {
+            let began = Instant::now();
+            let mut came = false;
+            while !came && began.elapsed() < limit {
+                thread::yield_now();
+                came = seen();
+            }
+            luck.note(came);
+        }
+    });
+}
+
 /// Says whether it was `seen` in time. The pauses between two looks grow, so that the cache line that is looked at stays
 /// with the one who writes to it.
 fn look(rest: Duration, limit: Duration, seen: impl Fn() -> bool) -> bool {

@@ -10,6 +10,7 @@ use crate::{
     work::{Sum, check_elsewhere, check_total},
 };
 use bus::Bus;
+use nanolith::messenger::{Messenger, SlowReceiver, Subscriber};
 use std::thread;
 use tokio::{sync::broadcast, task};
 
@@ -33,7 +34,7 @@ pub(crate) const M1: Case = Case {
         Contender::new("flume, a channel each", |lap| deliveries(lap, on_flume)),
         Contender::new("crossbeam, a channel each", |lap| deliveries(lap, on_crossbeam)),
         Contender::new("limit: shared ring", |lap| deliveries(lap, on_shared_ring)),
-        Contender::not_yet("nanolith"),
+        Contender::new("nanolith", |lap| deliveries(lap, on_nanolith)),
     ],
     goals: &[
         Goal::ratio(&["bus"], Bound::AtLeast(2.0)),
@@ -213,6 +214,19 @@ fn on_crossbeam(mut pace: Pace) -> Sent {
         for n in pace.by_ref() {
             senders.iter().for_each(|sender| sender.send(n).expect("they listen"));
         }
+        pace.given()
+    })
+}
+
+/// Under the default policy: a sender waits for who has 1,024 messages ahead.
+fn on_nanolith(mut pace: Pace) -> Sent {
+    let messenger = Messenger::<u64>::builder().slow_receiver(SlowReceiver::Wait(BOUND)).build().expect("it is sound");
+    let receivers: Vec<_> = (0..RECEIVERS).map(|_| messenger.join().subscribe()).collect();
+    let hear = |receiver: Subscriber<u64>, ear: &mut Ear| receiver.into_iter().for_each(|n| ear.hear(n));
+    on_threads(receivers, hear, move || {
+        pace.by_ref().for_each(|n| {
+            messenger.send(n).wait().expect("they listen");
+        });
         pace.given()
     })
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     alive::KeepAlive,
+    attached::Attachments,
     clock,
     error::{At, CallError, Caller},
     host::{HostId, Runnable},
@@ -14,7 +15,7 @@ use once_cell::race::OnceBox;
 use std::{
     panic::Location,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     task::Waker,
@@ -72,6 +73,7 @@ const FAR: u32 = u32::MAX;
 #[derive(Default)]
 struct Cold {
     deadline: Option<Instant>,
+    attached: OnceLock<Arc<Attachments>>,
     timer: Mutex<Timer>,
     progress: Mutex<Watched>,
     stop: Mutex<Vec<Waker>>,
@@ -132,6 +134,7 @@ impl Meta {
     /// For a second slot of the same call.
     pub(crate) fn again(&self) -> Self {
         let mut again = Self::new(self.caller(), self.priority, self.deadline());
+        self.attached().into_iter().for_each(|attached| again.attach(attached.clone()));
         again.parents.clone_from(&self.parents);
         again.submitted_at = AtomicU64::new(self.submitted_at());
         again
@@ -360,6 +363,18 @@ impl Meta {
     /// The program is to live until the call is over.
     pub(crate) fn keep_alive(&self) {
         *lock(&self.cold().alive) = Some(KeepAlive::new());
+    }
+
+    // ----- what is attached to it
+
+    /// Keeps what the caller attached to the call: once, before it is submitted.
+    #[cold]
+    pub(crate) fn attach(&self, attached: Arc<Attachments>) {
+        let _ = self.cold().attached.set(attached);
+    }
+
+    pub(crate) fn attached(&self) -> Option<&Arc<Attachments>> {
+        self.cold.get().and_then(|cold| cold.attached.get())
     }
 
     // ----- the time-out

@@ -16,7 +16,7 @@ use std::{fmt, sync::Arc, time::Duration};
 #[derive(Clone)]
 #[must_use = "settings do nothing until `build`"]
 pub struct PoolBuilder {
-    config: Config,
+    pub(super) config: Config,
 }
 
 impl PoolBuilder {

@@ -11,6 +11,7 @@ mod global;
 mod guard;
 mod inner;
 mod listen;
+mod messengers;
 mod pace;
 mod rayon_pool;
 mod resize;

@@ -82,7 +82,7 @@ pub(super) struct Settings {
 #[must_use = "a service does nothing until it is launched"]
 pub struct ServiceBuilder<S: TaskSet, E, A> {
     start: Box<dyn Init<S, E, A>>,
-    settings: Settings,
+    pub(super) settings: Settings,
 }
 
 impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
@@ -450,8 +450,9 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     }
 
     fn start(self, tell: flume::Sender<Launched<S, E>>) -> Result<(), BuildError> {
-        let Self { start, settings } = self;
+        let Self { start, mut settings } = self;
         validate(&settings)?;
+        settings.data.open();
         let mut builder = std::thread::Builder::new().name(settings.name.to_string());
         if let Some(bytes) = settings.stack_size {
             builder = builder.stack_size(bytes);

@@ -13,6 +13,7 @@ mod inner;
 mod launch;
 mod life;
 mod messages;
+mod messengers;
 mod restart;
 mod streams;
 mod thread;
@@ -25,6 +26,7 @@ pub use inner::ServiceRef;
 pub(crate) use inner::Stage;
 pub use launch::{Launch, LaunchError};
 pub use life::{Crash, LifeEvent, LifeEvents, NextEvent};
+pub use messengers::AttachError;
 pub use restart::{Backoff, Restart};
 pub use streams::{CreateStream, CreateStreamError};
 

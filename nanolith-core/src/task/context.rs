@@ -40,8 +40,8 @@ const SLICE: Duration = Duration::from_millis(5);
 /// In a module under `#[define]` it is `&Context<Tasks>`.
 pub struct Context<S: TaskSet> {
     /// `None` in a service's init.
-    call: Option<Shared<CallSlot<S>>>,
-    data: Data,
+    pub(super) call: Option<Shared<CallSlot<S>>>,
+    pub(super) data: Data,
 }
 
 impl<S: TaskSet> Clone for Context<S> {

@@ -6,6 +6,7 @@ mod context;
 mod hook;
 mod job;
 mod messages;
+mod messengers;
 mod run;
 mod scope;
 mod state;

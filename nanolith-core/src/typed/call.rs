@@ -1,12 +1,14 @@
 //! A call that is made and not yet submitted, and the ways to submit it.
 
 use crate::{
+    attached::Attachments,
     call::{meta::Meta, shared::Space, slot::End},
     error::{CallError, Caller, Refused},
     executor::{Admission, Executor},
     host::{self, HostId, WouldDeadlock},
     id::TaskInfo,
     lanes::Priority,
+    messenger::Messenger,
     task::{Job, TaskSet},
     timer::{self, Alarm},
     typed::{Flatten, Handle},
@@ -18,6 +20,7 @@ use std::{
     mem,
     panic::Location,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -74,13 +77,14 @@ impl<S: TaskSet, T> Loose<S, T> {
 }
 
 /// What is asked of a call beside its task.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Terms {
     submitted: &'static Location<'static>,
     priority: Priority,
     timeout: Option<Duration>,
     deadline: Option<Instant>,
     keep_alive: bool,
+    attached: Option<Arc<Attachments>>,
 }
 
 /// The handles here cancel when they are dropped.
@@ -101,8 +105,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     #[inline(always)]
     pub fn new(executor: &'a E, task: S::Task, extract: fn(S::Output) -> Option<T>) -> Self {
         let submitted = Location::caller();
-        let terms =
-            Terms { submitted, priority: Priority::default(), timeout: None, deadline: None, keep_alive: false };
+        let priority = Priority::default();
+        let terms = Terms { submitted, priority, timeout: None, deadline: None, keep_alive: false, attached: None };
         Self { executor, extract, terms, stage: Stage::Lazy(task) }
     }
 
@@ -188,6 +192,32 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         self
     }
 
+    /// Attaches a messenger to this call: its task finds it by [`Context::messenger`](crate::Context::messenger).
+    ///
+    /// ```
+    /// use nanolith::Messenger;
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn add_and_tell(cx: &Context<Self>, x: i64, y: i64) {
+    ///         if let Ok(sums) = cx.messenger("sums") {
+    ///             let _ = sums.try_send(x + y);
+    ///         }
+    ///     }
+    /// }
+    /// let sums = Messenger::<i64>::named("sums")?;
+    /// let mut heard = sums.subscribe();
+    /// Geometry::tasks().add_and_tell(4, 5).messenger(&sums).wait()?;
+    /// assert_eq!(heard.recv().wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn messenger<M: Clone + Send + Sync + 'static>(mut self, messenger: &Messenger<M>) -> Self {
+        self.terms.attached.get_or_insert_default().attach(messenger.attachment());
+        self
+    }
+
     /// What is called; `None` once the call has gone to its executor.
     ///
     /// ```
@@ -241,7 +271,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     pub fn submit(self) -> Handle<S, T> {
         let Self { executor, extract, terms, stage } = self;
         let Stage::Lazy(task) = stage else { unreachable!("{ONCE}") };
-        let (job, handle) = prepare(executor, extract, terms, task);
+        let (job, handle) = prepare(executor, extract, &terms, task);
         match executor.execute(job) {
             Ok(()) => handle,
             Err(refused) => enter(executor, refused, handle),
@@ -275,7 +305,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     pub fn try_submit(self) -> Result<Handle<S, T>, Refused<Self>> {
         let Self { executor, extract, terms, stage } = self;
         let Stage::Lazy(task) = stage else { unreachable!("{ONCE}") };
-        let (job, handle) = prepare(executor, extract, terms, task);
+        let (job, handle) = prepare(executor, extract, &terms, task);
         let Err(refused) = executor.execute(job) else { return Ok(handle) };
         let (job, error) = refused.into_parts();
         match job.into_task() {
@@ -316,7 +346,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// Submits the call, or begins to wait for room.
     fn start(&mut self) {
         let Stage::Lazy(task) = mem::replace(&mut self.stage, Stage::Over) else { unreachable!("{ONCE}") };
-        let (job, handle) = prepare(self.executor, self.extract, self.terms, task);
+        let (job, handle) = prepare(self.executor, self.extract, &self.terms, task);
         let handle = handle.cancel_on_drop();
         self.stage = match self.executor.execute(job) {
             Ok(()) => Stage::Submitted(handle),
@@ -449,7 +479,7 @@ const ONCE: &str = "a call is submitted once, since that takes it by value";
 fn prepare<S: TaskSet, E: Executor<S> + ?Sized, T>(
     executor: &E,
     extract: fn(S::Output) -> Option<T>,
-    terms: Terms,
+    terms: &Terms,
     task: S::Task,
 ) -> (Job<S>, Handle<S, T>) {
     let limit = terms.timeout.and_then(|limit| Instant::now().checked_add(limit));
@@ -460,6 +490,9 @@ fn prepare<S: TaskSet, E: Executor<S> + ?Sized, T>(
     let meta = Meta::new(caller, terms.priority, deadline);
     if terms.keep_alive {
         meta.keep_alive();
+    }
+    if let Some(attached) = &terms.attached {
+        meta.attach(attached.clone());
     }
     let (job, slot) = Job::with_owner(place, task, shared, meta);
     let host = executor.host();

@@ -1,0 +1,79 @@
+//! What is attached to a pool, a service or a call by name, with its type unknown here: messengers, which stand a floor above.
+
+use std::{
+    any::Any,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+};
+
+/// Something attached.
+#[derive(Clone)]
+pub(crate) struct Attachment {
+    pub(crate) name: Arc<str>,
+    /// What it carries, for those who list or ask for another type.
+    pub(crate) carries: &'static str,
+    pub(crate) item: Arc<dyn Any + Send + Sync>,
+}
+
+/// All that is attached in one place, the latest of a name only; more may come at any time.
+#[derive(Default)]
+pub(crate) struct Attachments(Mutex<List>);
+
+#[derive(Default)]
+struct List {
+    items: Vec<Attachment>,
+    /// Who waits for what comes next.
+    waiting: Vec<Waker>,
+}
+
+impl Attachments {
+    fn lock(&self) -> MutexGuard<'_, List> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Attaches, in place of an earlier one of the name; wakes those who wait.
+    pub(crate) fn attach(&self, item: Attachment) {
+        let (earlier, waiting) = {
+            let mut list = self.lock();
+            let nth = list.items.iter().position(|known| known.name == item.name);
+            let earlier = nth.map(|nth| list.items.remove(nth));
+            list.items.push(item);
+            (earlier, std::mem::take(&mut list.waiting))
+        };
+        waiting.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
+        drop(earlier); // nobody holds the lock here
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<Attachment> {
+        self.lock().items.iter().find(|known| &*known.name == name).cloned()
+    }
+
+    /// The same; if there is none, `waker` hears of the next that comes.
+    pub(crate) fn find_or_wake(&self, name: &str, waker: &Waker) -> Option<Attachment> {
+        let mut list = self.lock();
+        let found = list.items.iter().find(|known| &*known.name == name).cloned();
+        if found.is_none() && !list.waiting.iter().any(|known| known.will_wake(waker)) {
+            list.waiting.push(waker.clone());
+        }
+        found
+    }
+
+    /// In the order in which they came.
+    pub(crate) fn list(&self) -> Vec<Attachment> {
+        self.lock().items.clone()
+    }
+}
+
+/// The same things, in another place: nobody waits there.
+impl Clone for Attachments {
+    fn clone(&self) -> Self {
+        Self(Mutex::new(List { items: self.list(), waiting: Vec::new() }))
+    }
+}
+
+impl fmt::Debug for Attachments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.list().iter().map(|item| &item.name)).finish()
+    }
+}

@@ -1,0 +1,55 @@
+//! A row of messages, written once each and read by many.
+
+use super::Origin;
+use std::sync::OnceLock;
+
+pub(super) struct Message<T> {
+    pub(super) from: Origin,
+    pub(super) value: T,
+}
+
+/// Some messages of a log, numbered from `start` on.
+pub(super) struct Block<T> {
+    start: u64,
+    cells: Box<[OnceLock<Message<T>>]>,
+    /// Set when a reader is to ask the log where to go on: nothing more comes in here, or what is here is too old.
+    over: OnceLock<()>,
+}
+
+impl<T> Block<T> {
+    pub(super) fn new(start: u64, cells: usize) -> Self {
+        Self { start, cells: (0..cells).map(|_| OnceLock::new()).collect(), over: OnceLock::new() }
+    }
+
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// The number after that of its last cell.
+    pub(super) fn end(&self) -> u64 {
+        self.start + self.cells.len() as u64
+    }
+
+    /// Fills the cell of this number, which is free. The log's lock is held.
+    pub(super) fn put(&self, number: u64, message: Message<T>) {
+        let put = self.cell(number).map(|cell| cell.set(message));
+        debug_assert!(matches!(put, Some(Ok(()))), "a cell is filled once, under the log's lock");
+    }
+
+    /// The message of this number, if it is here.
+    pub(super) fn get(&self, number: u64) -> Option<&Message<T>> {
+        self.cell(number)?.get()
+    }
+
+    fn cell(&self, number: u64) -> Option<&OnceLock<Message<T>>> {
+        self.cells.get(usize::try_from(number.checked_sub(self.start)?).ok()?)
+    }
+
+    pub(super) fn set_over(&self) {
+        let _ = self.over.set(());
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.over.get().is_some()
+    }
+}

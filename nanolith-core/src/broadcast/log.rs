@@ -1,0 +1,176 @@
+//! Who shares a log, and how one sends.
+
+use super::{
+    Origin, Receiver, SlowReceiver,
+    core::{Chores, Core, Pushed},
+    line::Ticket,
+};
+use crate::{park, wait};
+use std::{
+    future::Future,
+    mem,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+/// A log that is shared by senders and receivers.
+pub(crate) struct Log<T> {
+    core: Mutex<Core<T>>,
+    policy: SlowReceiver,
+}
+
+/// A message was not sent: it comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal<T> {
+    Full(T),
+    Ended(T),
+}
+
+impl<T> Log<T> {
+    /// Under a policy whose bound, if it has one, is at least 1. `keep_for_first` keeps what is sent, by the same policy,
+    /// until the first receiver comes; else it goes to those who are there.
+    pub(crate) fn new(policy: SlowReceiver, keep_for_first: bool) -> Arc<Self> {
+        Arc::new(Self { core: Mutex::new(Core::new(policy, keep_for_first)), policy })
+    }
+
+    pub(crate) fn policy(&self) -> SlowReceiver {
+        self.policy
+    }
+
+    /// Looks at the log, and does what comes of it when the lock is free again.
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut Core<T>, &mut Chores<T>) -> R) -> R {
+        let mut chores = Chores::new();
+        let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = f(&mut core, &mut chores);
+        drop(core);
+        chores.carry_out();
+        result
+    }
+
+    /// A receiver of what is sent from now on, but for the messages of `owner`.
+    pub(crate) fn receiver(self: &Arc<Self>, owner: Origin) -> Receiver<T> {
+        let (id, cursor) = self.with(|core, _| core.join(owner));
+        Receiver::new(self.clone(), owner, id, cursor)
+    }
+
+    /// Sends, if every receiver has room; says to how many it went.
+    pub(crate) fn try_send(&self, from: Origin, value: T) -> Result<usize, Refusal<T>> {
+        told(self.with(|core, chores| core.push(from, value, chores)))
+    }
+
+    /// Sends, when every receiver has room.
+    pub(crate) fn send(&self, from: Origin, value: T) -> Sending<'_, T> {
+        Sending { log: self, from, stage: Stage::Begun(value) }
+    }
+
+    /// No more messages come. What was sent is still received; those who wait for room have their messages back.
+    pub(crate) fn end(&self) {
+        self.with(Core::end);
+    }
+
+    /// The receivers of `owner` end at once.
+    pub(crate) fn dismiss(&self, owner: Origin) {
+        self.with(|core, chores| core.dismiss(owner, chores));
+    }
+
+    pub(crate) fn is_ended(&self) -> bool {
+        self.with(|core, _| core.is_ended())
+    }
+
+    /// How many receivers there are, how many messages are ahead of the slowest, and how many senders wait for room.
+    pub(crate) fn figures(&self) -> (usize, u64, usize) {
+        self.with(|core, _| (core.receivers(), core.lag(), core.waiting()))
+    }
+}
+
+fn told<T>(pushed: Pushed<T>) -> Result<usize, Refusal<T>> {
+    match pushed {
+        Pushed::To(receivers) => Ok(receivers),
+        Pushed::Unheard(_) => Ok(0),
+        Pushed::Full(value) => Err(Refusal::Full(value)),
+        Pushed::Ended(value) => Err(Refusal::Ended(value)),
+    }
+}
+
+/// Sends when there is room: gives the number of receivers, or the value if the log has ended. Dropped while it waits, it
+/// leaves the line; if the message had just been sent in its place, it stays sent.
+pub(crate) struct Sending<'a, T> {
+    log: &'a Log<T>,
+    from: Origin,
+    stage: Stage<T>,
+}
+
+enum Stage<T> {
+    Begun(T),
+    InLine(Ticket),
+    Over,
+}
+
+/// Nothing in it is pinned.
+impl<T> Unpin for Sending<'_, T> {}
+
+impl<T> Sending<'_, T> {
+    /// Blocks until it is sent.
+    pub(crate) fn wait(mut self) -> Result<usize, T> {
+        if let Some(outcome) = self.begin() {
+            return outcome;
+        }
+        // While receivers are at work, half of the room pays better than a place of it.
+        let half = self.log.policy.bound().unwrap_or(0).div_ceil(2) as u64;
+        park::look_on_yielding(park::LINGER, || {
+            self.log.with(|core, _| core.is_ended() || core.room(self.from) >= half)
+        });
+        if let Some(outcome) = self.begin() {
+            return outcome;
+        }
+        wait::block_on(self, None).unwrap_or_else(|_| unreachable!("a wait for nobody in particular cannot deadlock"))
+    }
+
+    /// Sends if that needs no wait.
+    #[inline]
+    fn begin(&mut self) -> Option<Result<usize, T>> {
+        let Stage::Begun(value) = mem::replace(&mut self.stage, Stage::Over) else { return None };
+        match self.log.try_send(self.from, value) {
+            Ok(receivers) => Some(Ok(receivers)),
+            Err(Refusal::Ended(value)) => Some(Err(value)),
+            Err(Refusal::Full(value)) => {
+                self.stage = Stage::Begun(value);
+                None
+            }
+        }
+    }
+}
+
+impl<T> Future for Sending<'_, T> {
+    type Output = Result<usize, T>;
+
+    /// # Panics
+    ///
+    /// Panics when polled after it was ready.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (log, from) = (self.log, self.from);
+        let answer = match mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Begun(value) => log.with(|core, chores| core.push_or_wait(from, value, cx.waker(), chores)),
+            Stage::InLine(ticket) => log.with(|core, _| core.line().redeem(ticket, cx.waker()).ok_or(ticket)),
+            Stage::Over => panic!("a message was polled after it was sent"),
+        };
+        match answer.map(told) {
+            Ok(Ok(receivers)) => Poll::Ready(Ok(receivers)),
+            Ok(Err(Refusal::Full(value) | Refusal::Ended(value))) => Poll::Ready(Err(value)),
+            Err(ticket) => {
+                self.stage = Stage::InLine(ticket);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T> Drop for Sending<'_, T> {
+    fn drop(&mut self) {
+        if let Stage::InLine(ticket) = self.stage {
+            // The value that comes out is dropped when the lock is free.
+            drop(self.log.with(|core, _| core.line().leave(ticket)));
+        }
+    }
+}

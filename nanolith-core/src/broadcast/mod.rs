@@ -1,0 +1,87 @@
+//! A broadcast log: messages that several receivers read, each at its own pace. A messenger stands on one, and so does
+//! what a service tells.
+//!
+//! Messages lie in numbered blocks, in the order in which they were sent. A sender takes the log's lock and fills the next
+//! cell. A receiver reads the cells of the block that it stands in without the lock, and takes it at a block's end and
+//! before it sleeps, which is also when the others learn how far it has come. It looks again under the lock before it
+//! sleeps, so no wake-up is missed. Nothing here is atomic but `OnceLock` and `Mutex`.
+//!
+//! `block` is a row of messages, `core` the log under its lock (pure data), `log` who shares it and how one sends,
+//! `receiver` how one reads.
+//!
+//! No user code runs, and nobody is woken, while the lock is held: what comes out of the data ([`core::Chores`]) is carried
+//! out after its release, and values are cloned by whoever reads them.
+
+mod block;
+mod core;
+mod line;
+mod log;
+mod receiver;
+
+#[cfg(all(test, not(any(loom, miri))))]
+mod model;
+
+pub(crate) use log::{Log, Refusal, Sending};
+pub(crate) use receiver::{Receiver, Take};
+
+use std::num::NonZero;
+
+/// What a receiver costs that does not keep up.
+///
+/// ```
+/// use nanolith::messenger::{Messenger, RecvError, SlowReceiver};
+/// let sender = Messenger::<u32>::builder().slow_receiver(SlowReceiver::DropOldest(2)).build()?;
+/// let mut slow = sender.join().subscribe();
+/// for n in 0..5 {
+///     sender.send(n).wait()?;
+/// }
+/// assert_eq!(slow.recv().wait(), Err(RecvError::Lost(3)));
+/// assert_eq!(slow.recv().wait(), Ok(3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SlowReceiver {
+    /// Senders wait for it: no receiver has more than this many messages ahead of it, at least 1.
+    ///
+    /// Of 32 and more, its room comes back in steps of up to a sixteenth of that, at most 64 messages.
+    Wait(usize),
+    /// It loses the oldest messages, and is told how many: this many of the last are kept, at least 1.
+    ///
+    /// Of 32 and more, up to a sixteenth more, at most 64 messages, may be kept.
+    DropOldest(usize),
+    /// Nobody waits and nothing is lost: what it has not received is kept, as far as memory goes.
+    Unbounded,
+}
+
+impl Default for SlowReceiver {
+    /// Senders wait, when it has 1,024 messages ahead of it.
+    fn default() -> Self {
+        Self::Wait(1_024)
+    }
+}
+
+impl SlowReceiver {
+    /// The number, if there is one.
+    pub(crate) fn bound(self) -> Option<usize> {
+        match self {
+            Self::Wait(bound) | Self::DropOldest(bound) => Some(bound),
+            Self::Unbounded => None,
+        }
+    }
+}
+
+/// Who sends, so that its own receivers leave its messages out. Numbers are for the user of a log to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Origin(pub(crate) Option<NonZero<u64>>);
+
+impl Origin {
+    /// Nobody in particular: for a receiver which leaves nothing out, or a sender which has no receivers of its own.
+    #[allow(dead_code)] // for logs with one sender
+    pub(crate) const NONE: Self = Self(None);
+
+    /// Whether messages of `from` are kept from receivers of `self`.
+    fn is_own(self, from: Self) -> bool {
+        self.0.is_some() && self == from
+    }
+}

@@ -1,0 +1,335 @@
+//! The log against a list of all that was sent and of how far everybody has read.
+
+use super::{Log, Origin, Receiver, Refusal, SlowReceiver, Take};
+use proptest::prelude::*;
+use std::{
+    future::Future,
+    num::NonZero,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+/// Who sends and owns receivers: three, of whom the first is nobody in particular.
+fn origin(number: u64) -> Origin {
+    Origin(NonZero::new(number % 3))
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Join(u64),
+    /// The nth receiver goes.
+    Leave(usize),
+    /// So many are sent.
+    Send(u64, usize),
+    /// The nth receiver takes so many.
+    Take(usize, usize),
+    /// The nth receiver falls asleep, if there is nothing for it.
+    Sleep(usize),
+    Dismiss(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        2 => (0..3_u64).prop_map(Step::Join),
+        1 => (0..8_usize).prop_map(Step::Leave),
+        8 => (0..3_u64, 1..12_usize).prop_map(|(from, count)| Step::Send(from, count)),
+        8 => (0..8_usize, 1..12_usize).prop_map(|(nth, count)| Step::Take(nth, count)),
+        3 => (0..8_usize).prop_map(Step::Sleep),
+        1 => (1..3_u64).prop_map(Step::Dismiss),
+    ]
+}
+
+fn policy() -> impl Strategy<Value = SlowReceiver> {
+    let bound = || prop_oneof![4 => 1..9_usize, 1 => 32..200_usize];
+    prop_oneof![
+        bound().prop_map(SlowReceiver::Wait),
+        bound().prop_map(SlowReceiver::DropOldest),
+        Just(SlowReceiver::Unbounded),
+    ]
+}
+
+/// One who reads, and the place in the list of what it reads next.
+struct One {
+    receiver: Receiver<usize>,
+    owner: Origin,
+    next: usize,
+}
+
+struct Model {
+    log: Arc<Log<usize>>,
+    policy: SlowReceiver,
+    /// What was sent and went to somebody: who sent it. The values count up.
+    sent: Vec<Origin>,
+    receivers: Vec<One>,
+}
+
+impl Model {
+    fn new(policy: SlowReceiver) -> Self {
+        Self { log: Log::new(policy, false), policy, sent: Vec::new(), receivers: Vec::new() }
+    }
+
+    fn grain(&self) -> usize {
+        self.log.with(|core, _| core.grain()) as usize
+    }
+
+    /// How many of the others' messages a receiver has not read.
+    fn lag(&self, one: &One) -> usize {
+        self.sent[one.next..].iter().filter(|from| !one.owner.is_own(**from)).count()
+    }
+
+    fn send(&mut self, from: Origin) -> Result<(), TestCaseError> {
+        let lags = |owned: bool| {
+            let lag = |one: &One| (one.owner.is_own(from) == owned).then(|| self.lag(one));
+            self.receivers.iter().filter_map(lag).collect::<Vec<_>>()
+        };
+        let others = lags(false);
+        let value = self.sent.len();
+        match (self.log.try_send(from, value), self.policy) {
+            (Ok(to), policy) => {
+                prop_assert_eq!(to, others.len());
+                if let SlowReceiver::Wait(bound) = policy {
+                    prop_assert!(others.iter().all(|lag| *lag < bound), "the bound is exceeded");
+                }
+                if to > 0 {
+                    self.sent.push(from);
+                }
+            }
+            (Err(Refusal::Full(back)), SlowReceiver::Wait(bound)) => {
+                prop_assert_eq!(back, value);
+                // What was read of a block may not have been told yet.
+                let grain = self.grain();
+                prop_assert!(others.iter().any(|lag| lag + grain > bound), "there was room");
+            }
+            (Err(_), _) => prop_assert!(false, "nobody has to wait here"),
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, nth: usize) -> Result<(), TestCaseError> {
+        let (head, policy, grain) = (self.sent.len(), self.policy, self.grain());
+        let Self { receivers, sent, .. } = self;
+        let Some(at) = nth.checked_rem(receivers.len()) else { return Ok(()) };
+        let One { receiver, owner, next } = &mut receivers[at];
+        let foreign = |from: &Origin| !owner.is_own(*from);
+        let taken = receiver.try_take();
+        if let SlowReceiver::DropOldest(bound) = policy {
+            if let Some(Take::Lost(count)) = &taken {
+                let lost = sent[*next..].iter().filter(|from| foreign(from)).count();
+                *next = head.saturating_sub(bound);
+                let left = sent[*next..].iter().filter(|from| foreign(from)).count();
+                prop_assert_eq!(*count as usize, lost - left);
+                return Ok(());
+            }
+            if grain == 1 {
+                // Kept is what the bound says; the rest of a receiver's is lost, or was its own.
+                let oldest = head.saturating_sub(bound);
+                prop_assert!(*next >= oldest || !sent[*next..oldest].iter().any(foreign), "it should have been told");
+                *next = (*next).max(oldest);
+            }
+        }
+        let expected = (*next..head).find(|n| foreign(&sent[*n]));
+        *next = expected.map_or(head, |n| n + 1);
+        prop_assert_eq!(taken, expected.map(Take::Message));
+        Ok(())
+    }
+
+    fn sleep(&mut self, nth: usize) -> Result<(), TestCaseError> {
+        let Some(at) = nth.checked_rem(self.receivers.len()) else { return Ok(()) };
+        if self.lag(&self.receivers[at]) == 0 {
+            let head = self.sent.len();
+            let One { receiver, next, .. } = &mut self.receivers[at];
+            let polled = receiver.poll_take(&mut Context::from_waker(Waker::noop()));
+            prop_assert_eq!(polled, Poll::Pending);
+            *next = head;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: Step) -> Result<(), TestCaseError> {
+        match step {
+            Step::Join(owner) => {
+                let owner = origin(owner);
+                let one = One { receiver: self.log.receiver(owner), owner, next: self.sent.len() };
+                self.receivers.push(one);
+            }
+            Step::Leave(nth) => {
+                if let Some(at) = nth.checked_rem(self.receivers.len()) {
+                    self.receivers.swap_remove(at);
+                }
+            }
+            Step::Send(from, count) => (0..count).try_for_each(|_| self.send(origin(from)))?,
+            Step::Take(nth, count) => (0..count).try_for_each(|_| self.take(nth))?,
+            Step::Sleep(nth) => self.sleep(nth)?,
+            Step::Dismiss(owner) => {
+                self.log.dismiss(origin(owner));
+                self.receivers.retain(|one| one.owner != origin(owner));
+            }
+        }
+        self.figures_agree()
+    }
+
+    fn figures_agree(&self) -> Result<(), TestCaseError> {
+        let (receivers, lag, waiting) = self.log.figures();
+        prop_assert_eq!((receivers, waiting), (self.receivers.len(), 0));
+        prop_assert!(lag as usize >= self.receivers.iter().map(|one| self.lag(one)).max().unwrap_or(0).min(1));
+        for one in &self.receivers {
+            prop_assert_eq!(one.receiver.lag() as usize, self.lag(one));
+        }
+        if let SlowReceiver::DropOldest(bound) = self.policy {
+            let kept = self.log.with(|core, _| core.kept()) as usize;
+            prop_assert!(kept <= bound + self.grain(), "{} are kept", kept);
+        }
+        Ok(())
+    }
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn the_log_does_as_a_list_of_what_was_sent(
+        policy in policy(),
+        steps in prop::collection::vec(step(), 0..100),
+    ) {
+        let mut model = Model::new(policy);
+        for step in steps {
+            model.step(step)?;
+        }
+        // Whoever is left reads all that is there.
+        for nth in 0..model.receivers.len() {
+            while model.lag(&model.receivers[nth]) > 0 {
+                model.take(nth)?;
+            }
+            prop_assert_eq!(model.receivers[nth].receiver.try_take(), None);
+        }
+        prop_assert_eq!(model.log.with(|core, _| core.kept()), 0);
+    }
+}
+
+fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[test]
+fn those_in_line_are_served_in_order_by_whoever_makes_room() {
+    let log = Log::new(SlowReceiver::Wait(1), false);
+    let mut receiver = log.receiver(Origin::NONE);
+    let mut sending: Vec<_> = (0..3).map(|n| log.send(Origin::NONE, n)).collect();
+    let polled: Vec<_> = sending.iter_mut().map(poll).collect();
+    assert_eq!(polled, [Poll::Ready(Ok(1)), Poll::Pending, Poll::Pending]);
+    assert_eq!(receiver.try_take(), Some(Take::Message(0)));
+    assert_eq!(log.try_send(Origin::NONE, 9), Err(Refusal::Full(9)), "the place is taken");
+    assert_eq!(poll(&mut sending[2]), Poll::Pending);
+    drop(sending.remove(2)); // gives up
+    assert_eq!(poll(&mut sending[1]), Poll::Ready(Ok(1)));
+    assert_eq!((receiver.try_take(), receiver.try_take()), (Some(Take::Message(1)), None));
+}
+
+#[test]
+fn one_who_waits_hears_of_the_end_and_has_the_value_back() {
+    let log = Log::new(SlowReceiver::Wait(1), false);
+    let mut receiver = log.receiver(Origin::NONE);
+    assert_eq!(log.try_send(Origin::NONE, "sent"), Ok(1));
+    let mut sending = log.send(Origin::NONE, "late");
+    assert_eq!(poll(&mut sending), Poll::Pending);
+    log.end();
+    assert_eq!(poll(&mut sending), Poll::Ready(Err("late")));
+    assert_eq!((receiver.try_take(), receiver.try_take()), (Some(Take::Message("sent")), Some(Take::Ended)));
+}
+
+#[test]
+fn nobody_waits_for_receivers_of_their_own() {
+    let log = Log::new(SlowReceiver::Wait(2), false);
+    let (left, right) = (origin(1), origin(2));
+    let (mut at_left, mut at_right) = (log.receiver(left), log.receiver(right));
+    assert!((0..2).all(|n| log.try_send(right, n) == Ok(1)), "the left one is full");
+    let mut stands_in_line = log.send(right, 2);
+    assert_eq!(poll(&mut stands_in_line), Poll::Pending);
+    for n in 10..1_000 {
+        assert_eq!(log.try_send(left, n), Ok(1), "a sender does not wait for itself, nor for who waits for it");
+        assert_eq!(at_right.try_take(), Some(Take::Message(n)));
+    }
+    assert!(log.with(|core, _| core.kept()) < 200, "its own messages are not kept for it");
+    assert_eq!((at_left.try_take(), at_left.try_take()), (Some(Take::Message(0)), Some(Take::Message(1))));
+    assert_eq!(poll(&mut stands_in_line), Poll::Ready(Ok(1)));
+    assert_eq!(at_left.try_take(), Some(Take::Message(2)));
+}
+
+#[test]
+fn what_comes_before_the_first_receiver_can_be_kept_for_it() {
+    let log = Log::new(SlowReceiver::Wait(2), true);
+    assert_eq!((log.try_send(Origin::NONE, 1), log.try_send(Origin::NONE, 2)), (Ok(1), Ok(1)));
+    assert_eq!(log.try_send(Origin::NONE, 3), Err(Refusal::Full(3)));
+    let mut first = log.receiver(Origin::NONE);
+    let mut second = log.receiver(Origin::NONE);
+    assert_eq!((first.try_take(), first.try_take()), (Some(Take::Message(1)), Some(Take::Message(2))));
+    assert_eq!((first.try_take(), second.try_take()), (None, None));
+    assert_eq!(log.try_send(Origin::NONE, 3), Ok(2));
+}
+
+/// Is counted while it lives.
+#[derive(Clone)]
+struct Counted(#[allow(dead_code)] Arc<()>);
+
+#[test]
+fn what_everybody_has_read_is_dropped_when_they_wait_for_more() {
+    let (log, alive) = (Log::new(SlowReceiver::default(), false), Arc::new(()));
+    let mut receivers = [log.receiver(Origin::NONE), log.receiver(Origin::NONE)];
+    for _ in 0..5 {
+        assert!(log.try_send(Origin::NONE, Counted(alive.clone())).is_ok());
+    }
+    for receiver in &mut receivers {
+        (0..5).for_each(|_| assert!(matches!(receiver.try_take(), Some(Take::Message(Counted(_))))));
+        assert!(receiver.poll_take(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    assert_eq!(Arc::strong_count(&alive), 1);
+}
+
+#[test]
+fn a_stalled_receiver_holds_what_the_bound_says() {
+    for bound in [1, 5, 64, 1_000] {
+        let (log, alive) = (Log::new(SlowReceiver::DropOldest(bound), false), Arc::new(()));
+        let mut stalled = log.receiver(Origin::NONE);
+        let mut brisk = log.receiver(Origin::NONE);
+        for n in 0..5_000 {
+            assert!(log.try_send(Origin::NONE, Counted(alive.clone())).is_ok());
+            assert!(matches!(brisk.try_take(), Some(Take::Message(_))));
+            if n == 0 {
+                assert!(matches!(stalled.try_take(), Some(Take::Message(_))), "it stands in a block");
+            }
+        }
+        let held = Arc::strong_count(&alive) - 1;
+        assert!((bound..=bound + bound / 8 + 4).contains(&held), "{held} are held of {bound}");
+        drop((stalled, brisk));
+        assert_eq!(Arc::strong_count(&alive), 1);
+    }
+}
+
+#[test]
+fn a_clone_that_panics_loses_that_message_and_nothing_else() {
+    struct Shy(u32);
+    impl Clone for Shy {
+        fn clone(&self) -> Self {
+            assert_ne!(self.0, 1, "not this one");
+            Self(self.0)
+        }
+    }
+    for bound in [1, 8, 1_000] {
+        let log = Log::new(SlowReceiver::Wait(bound), false);
+        let (mut receiver, mut heard) = (log.receiver(Origin::NONE), Vec::new());
+        for n in 0..4 {
+            assert!(log.try_send(Origin::NONE, Shy(n)).is_ok());
+            let take = std::panic::AssertUnwindSafe(|| receiver.try_take());
+            if let Ok(Some(Take::Message(Shy(n)))) = std::panic::catch_unwind(take) {
+                heard.push(n);
+            }
+            assert!(receiver.try_take().is_none());
+        }
+        assert_eq!(heard, [0, 2, 3]);
+    }
+}

@@ -1,0 +1,280 @@
+//! How sending, receiving, opening and finding fail.
+
+use super::SlowReceiver;
+use std::{error::Error, fmt, sync::Arc};
+
+/// The messenger is closed: the message comes back.
+///
+/// ```
+/// use nanolith::{Messenger, messenger::SendError};
+/// let messenger = Messenger::new();
+/// messenger.close_all();
+/// assert_eq!(messenger.send("tea").wait(), Err(SendError("tea")));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SendError<T>(pub T);
+
+impl<T> SendError<T> {
+    /// The message.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> fmt::Debug for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendError").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the messenger is closed")
+    }
+}
+
+impl<T> Error for SendError<T> {}
+
+/// The message cannot be sent now: it comes back.
+///
+/// ```
+/// use nanolith::messenger::{Messenger, SlowReceiver, TrySendError};
+/// let sender = Messenger::builder().slow_receiver(SlowReceiver::Wait(1)).build()?;
+/// let slow = sender.join().subscribe();
+/// assert_eq!(sender.try_send("tea"), Ok(1));
+/// assert_eq!(sender.try_send("cake"), Err(TrySendError::Full("cake")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrySendError<T> {
+    /// A receiver has no room for it.
+    Full(T),
+    /// The messenger is closed.
+    Closed(T),
+}
+
+impl<T> TrySendError<T> {
+    /// The message.
+    #[must_use]
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Full(message) | Self::Closed(message) => message,
+        }
+    }
+
+    /// Whether there will be room later.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Full(_))
+    }
+}
+
+impl<T> fmt::Debug for TrySendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_full() { "Full(..)" } else { "Closed(..)" })
+    }
+}
+
+impl<T> fmt::Display for TrySendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_full() { "a receiver has no room" } else { "the messenger is closed" })
+    }
+}
+
+impl<T> Error for TrySendError<T> {}
+
+macro_rules! receiving {
+    ($(#[$doc:meta])* $name:ident { $($(#[$more:meta])* $variant:ident: $text:literal,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$more])* $variant,)?
+            /// The subscriber was too slow: so many messages were dropped before it received them. It goes on with the next.
+            Lost(u64),
+            /// No more messages will come: the messenger or the subscriber's endpoint is closed.
+            Closed,
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$variant => f.write_str($text),)?
+                    Self::Lost(count) => write!(f, "{count} messages were dropped before they were received"),
+                    Self::Closed => f.write_str("the messenger is closed"),
+                }
+            }
+        }
+
+        impl Error for $name {}
+    };
+}
+
+receiving! {
+    /// There is no message.
+    ///
+    /// ```
+    /// use nanolith::messenger::{Messenger, RecvError, SlowReceiver};
+    /// let sender = Messenger::builder().slow_receiver(SlowReceiver::DropOldest(1)).build()?;
+    /// let mut slow = sender.join().subscribe();
+    /// sender.send("tea").wait()?;
+    /// sender.send("cake").wait()?;
+    /// assert_eq!(slow.recv().wait(), Err(RecvError::Lost(1)));
+    /// assert_eq!(slow.recv().wait(), Ok("cake"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    RecvError {}
+}
+
+receiving! {
+    /// There is no message now.
+    ///
+    /// ```
+    /// use nanolith::messenger::{Messenger, TryRecvError};
+    /// let sender = Messenger::<u32>::new();
+    /// let mut receiver = sender.join().subscribe();
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+    /// drop(sender); // the last endpoint
+    /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Closed));
+    /// ```
+    TryRecvError {
+        /// Nothing has come yet.
+        Empty: "no message has come yet",
+    }
+}
+
+receiving! {
+    /// There was no message in time.
+    ///
+    /// ```
+    /// use nanolith::{messenger::{Messenger, RecvTimeoutError}, time::MILLISECOND};
+    /// let sender = Messenger::<u32>::new();
+    /// let mut receiver = sender.join().subscribe();
+    /// assert_eq!(receiver.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::TimedOut));
+    /// ```
+    RecvTimeoutError {
+        /// The time was over first.
+        TimedOut: "no message came in time",
+    }
+}
+
+impl From<RecvError> for RecvTimeoutError {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::Lost(count) => Self::Lost(count),
+            RecvError::Closed => Self::Closed,
+        }
+    }
+}
+
+impl From<RecvError> for TryRecvError {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::Lost(count) => Self::Lost(count),
+            RecvError::Closed => Self::Closed,
+        }
+    }
+}
+
+/// A messenger cannot be opened so.
+///
+/// ```
+/// use nanolith::{Messenger, messenger::OpenError};
+/// let orders = Messenger::<u32>::named("figures")?;
+/// let error = Messenger::<String>::named("figures").unwrap_err();
+/// assert_eq!(error.to_string(), "the messenger `figures` carries `u32`, not `alloc::string::String`");
+/// # Ok::<(), OpenError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The name is in use for messages of another type.
+    #[non_exhaustive]
+    OtherType {
+        /// The name.
+        name: Arc<str>,
+        /// The type that was asked for.
+        asked: &'static str,
+        /// The type that the messenger carries.
+        carries: &'static str,
+    },
+    /// The name is in use, with another policy than was asked for.
+    #[non_exhaustive]
+    OtherPolicy {
+        /// The name.
+        name: Arc<str>,
+        /// The policy that was asked for.
+        asked: SlowReceiver,
+        /// The policy that the messenger has.
+        has: SlowReceiver,
+    },
+    /// A bound of zero: no message could ever be sent.
+    ZeroBound,
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherType { name, asked, carries } => {
+                write!(f, "the messenger `{name}` carries `{carries}`, not `{asked}`")
+            }
+            Self::OtherPolicy { name, asked, has } => {
+                write!(f, "the messenger `{name}` was opened with `{has:?}`, not `{asked:?}`")
+            }
+            Self::ZeroBound => f.write_str("the bound of a messenger must be at least 1, or no message could be sent"),
+        }
+    }
+}
+
+impl Error for OpenError {}
+
+/// A task does not find a messenger: see [`Context::messenger`](crate::Context::messenger).
+///
+/// ```
+/// use nanolith::{messenger::FindError, prelude::*};
+/// # pub struct Geometry;
+/// # #[define]
+/// impl Geometry {
+///     pub fn look(cx: &Context<Self>) -> Result<(), FindError> {
+///         cx.messenger::<u32>("orders").map(drop)
+///     }
+/// }
+/// let error = Geometry::tasks().look().wait()?.unwrap_err();
+/// assert_eq!(error.to_string(), "no messenger `orders` is attached");
+/// # Ok::<(), CallError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FindError {
+    /// None of that name is attached to the call, nor to what runs it.
+    #[non_exhaustive]
+    NotAttached {
+        /// The name that was asked for.
+        name: Arc<str>,
+    },
+    /// It carries messages of another type.
+    #[non_exhaustive]
+    OtherType {
+        /// The name.
+        name: Arc<str>,
+        /// The type that was asked for.
+        asked: &'static str,
+        /// The type that the messenger carries.
+        carries: &'static str,
+    },
+}
+
+impl fmt::Display for FindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAttached { name } => write!(f, "no messenger `{name}` is attached"),
+            Self::OtherType { name, asked, carries } => {
+                write!(f, "the messenger `{name}` carries `{carries}`, not `{asked}`")
+            }
+        }
+    }
+}
+
+impl Error for FindError {}

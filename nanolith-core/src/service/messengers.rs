@@ -1,0 +1,92 @@
+//! Messengers that are attached to a service: at its launch, or later.
+
+use super::{Control, ServiceBuilder, inner::Life};
+use crate::{host::Host, messenger::Messenger, task::TaskSet};
+use std::{error::Error, fmt};
+
+impl<S: TaskSet, E, A> ServiceBuilder<S, E, A> {
+    /// Attaches a messenger: the service's tasks, `#[init]` too, find it by
+    /// [`Context::messenger`](crate::Context::messenger).
+    ///
+    /// ```
+    /// use nanolith::{Messenger, prelude::*};
+    /// pub struct Counter { total: i64, totals: Messenger<i64> }
+    /// #[define]
+    /// impl Counter {
+    ///     #[init]
+    ///     fn start(cx: &Context<Self>, total: i64) -> Result<Self, nanolith::messenger::FindError> {
+    ///         Ok(Self { total, totals: cx.messenger("totals")? })
+    ///     }
+    ///     pub fn bump(&mut self, by: i64) {
+    ///         self.total += by;
+    ///         let _ = self.totals.try_send(self.total);
+    ///     }
+    /// }
+    /// let totals = Messenger::<i64>::named("totals")?;
+    /// let mut heard = totals.subscribe();
+    /// let counter = Counter::service(10).messenger(&totals).launch().wait()?;
+    /// counter.bump(5).wait()?;
+    /// assert_eq!(heard.recv().wait()?, 15);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn messenger<T: Clone + Send + Sync + 'static>(mut self, messenger: &Messenger<T>) -> Self {
+        self.settings.data.attach(messenger.attachment());
+        self
+    }
+}
+
+impl<S: TaskSet> Control<'_, S> {
+    /// Attaches a messenger to a service that runs. When this returns, every task finds it, those that wait for it first.
+    ///
+    /// ```
+    /// use nanolith::{Messenger, prelude::*};
+    /// # pub struct Counter;
+    /// # #[define]
+    /// impl Counter {
+    ///     pub fn announce(cx: &Context<Self>, total: i64) -> bool {
+    ///         cx.messenger::<i64>("totals").is_ok_and(|totals| totals.try_send(total).is_ok())
+    ///     }
+    /// }
+    /// let counter = Counter::service().launch().wait()?;
+    /// assert!(!counter.announce(9).wait()?);
+    /// counter.control().attach(&Messenger::<i64>::named("totals")?)?;
+    /// assert!(counter.announce(9).wait()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`AttachError`] when the service has ended.
+    pub fn attach<T: Clone + Send + Sync + 'static>(&self, messenger: &Messenger<T>) -> Result<(), AttachError> {
+        let over = self.inner.lock().life == Life::Over;
+        match Host::data(&**self.inner).attached() {
+            Some(attached) if !over => {
+                attached.attach(messenger.attachment());
+                Ok(())
+            }
+            _ => Err(AttachError),
+        }
+    }
+}
+
+/// Nothing can be attached: the service has ended.
+///
+/// ```
+/// use nanolith::{AttachError, Messenger, prelude::*};
+/// # pub struct Counter;
+/// # #[define] impl Counter { pub fn total(&self) -> i64 { 0 } }
+/// let counter = Counter::service(Counter).launch().wait()?;
+/// counter.close().wait()?;
+/// assert_eq!(counter.control().attach(&Messenger::<i64>::new()), Err(AttachError));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttachError;
+
+impl fmt::Display for AttachError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the service has ended")
+    }
+}
+
+impl Error for AttachError {}

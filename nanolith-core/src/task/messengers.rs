@@ -1,0 +1,87 @@
+//! How a task finds the messengers that are attached to its call, or to what runs it.
+
+use super::{Context, TaskSet};
+use crate::messenger::{Attached, FindError, Finder, Finding, Messenger};
+use std::time::Duration;
+
+impl<S: TaskSet> Context<S> {
+    /// An endpoint, new and the task's own, of the messenger of this name that is attached: to the call
+    /// ([`Call::messenger`](crate::Call::messenger)), else to the pool or service that runs it.
+    ///
+    /// ```
+    /// use nanolith::{Messenger, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn add_and_tell(cx: &Context<Self>, x: i64, y: i64) -> Result<(), nanolith::messenger::FindError> {
+    ///         let sums = cx.messenger::<i64>("sums")?;
+    ///         let _ = sums.try_send(x + y);
+    ///         Ok(())
+    ///     }
+    /// }
+    /// let sums = Messenger::<i64>::named("sums")?;
+    /// let mut heard = sums.subscribe();
+    /// let pool = Pool::builder().messenger(&sums).build()?;
+    /// Geometry::on(&pool).add_and_tell(4, 5).wait()??;
+    /// assert_eq!(heard.recv().wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`FindError`] when there is none, or when it carries another type; that names both.
+    pub fn messenger<T: Clone + Send + Sync + 'static>(&self, name: &str) -> Result<Messenger<T>, FindError> {
+        self.finder().find(name)
+    }
+
+    /// The same, but waits for up to `limit`, from this call on, until one of this name is attached to the service.
+    ///
+    /// ```
+    /// use nanolith::{Messenger, prelude::*};
+    /// # pub struct Counter;
+    /// # #[define]
+    /// impl Counter {
+    ///     pub async fn announce(cx: &Context<Self>, total: i64) -> bool {
+    ///         let totals = cx.messenger_within::<i64>("totals", MINUTE).await;
+    ///         totals.is_ok_and(|totals| totals.try_send(total).is_ok())
+    ///     }
+    /// }
+    /// let counter = Counter::service().launch().wait()?;
+    /// let announcing = counter.announce(9).submit();
+    /// counter.control().attach(&Messenger::<i64>::named("totals")?)?;
+    /// assert!(announcing.wait()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`FindError`] when none was attached in time, or when it carries another type.
+    pub fn messenger_within<T: Clone + Send + Sync + 'static>(&self, name: &str, limit: Duration) -> Finding<T> {
+        self.finder().within(name, limit)
+    }
+
+    /// The messengers that are attached, each name once: those of the call first.
+    ///
+    /// ```
+    /// use nanolith::{Messenger, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn names(cx: &Context<Self>) -> Vec<String> {
+    ///         cx.messengers().iter().map(|one| format!("{}: {}", one.name, one.carries)).collect()
+    ///     }
+    /// }
+    /// let sums = Messenger::<i64>::named("sums")?;
+    /// assert_eq!(Geometry::tasks().names().messenger(&sums).wait()?, ["sums: i64"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn messengers(&self) -> Vec<Attached> {
+        self.finder().list()
+    }
+
+    fn finder(&self) -> Finder<'_> {
+        let call = self.call.as_ref().and_then(|call| call.meta.attached());
+        Finder { call: call.map(|attached| &**attached), data: &self.data }
+    }
+}

@@ -1,0 +1,748 @@
+//! Messengers: who receives what, in which order, what a slow receiver costs, names, ends, and what is attached where.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+
+use futures_util::StreamExt;
+use nanolith::{
+    AttachError,
+    messenger::{
+        self, FindError, Messenger, OpenError, RecvError, RecvTimeoutError, SendError, SlowReceiver, Subscriber,
+        TryRecvError, TrySendError,
+    },
+    prelude::*,
+};
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Barrier,
+        mpsc::{Receiver, Sender, channel},
+    },
+    task::Waker,
+    thread,
+    time::Duration,
+};
+
+/// Long enough for what must happen, on a machine that is busy.
+const LONG: Duration = Duration::from_secs(20);
+
+fn with<T: Clone + Send + Sync>(policy: SlowReceiver) -> Messenger<T> {
+    Messenger::builder().slow_receiver(policy).build().expect("the bound is no zero")
+}
+
+fn all<T: Clone>(subscriber: &mut Subscriber<T>) -> Vec<T> {
+    std::iter::from_fn(|| subscriber.try_recv().ok()).collect()
+}
+
+// ----- who receives what
+
+#[test]
+fn a_message_goes_to_all_others_and_never_to_the_sender() {
+    let left = Messenger::new();
+    let (middle, right) = (left.join(), left.join());
+    let mut heard = [left.subscribe(), middle.subscribe(), right.subscribe(), right.subscribe()];
+    assert_eq!(left.send("from the left").wait(), Ok(3));
+    assert_eq!(middle.send("from the middle").wait(), Ok(3));
+    let heard: Vec<_> = heard.iter_mut().map(all).collect();
+    assert_eq!(heard[0], ["from the middle"]);
+    assert_eq!(heard[1], ["from the left"]);
+    assert_eq!(heard[2], ["from the left", "from the middle"]);
+    assert_eq!(heard[3], heard[2]);
+}
+
+#[test]
+fn a_message_stays_within_its_name() {
+    let [here, same, other] = ["within", "within", "without"].map(|name| Messenger::named(name).expect("one type"));
+    let (mut same, mut other) = (same.subscribe(), other.subscribe());
+    assert_eq!(here.send(1).wait(), Ok(1));
+    assert_eq!((same.try_recv(), other.try_recv()), (Ok(1), Err(TryRecvError::Empty)));
+}
+
+#[test]
+fn messages_of_several_senders_come_in_the_order_in_which_they_were_sent() {
+    let left = Messenger::new();
+    let (right, third) = (left.join(), left.join());
+    let mut heard = [third.subscribe(), third.subscribe()];
+    for n in 0..100 {
+        let sender = if n % 3 == 0 { &left } else { &right };
+        sender.send(n).wait().expect("it is open");
+    }
+    for heard in &mut heard {
+        assert_eq!(all(heard), (0..100).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn what_was_sent_before_the_subscription_does_not_come() {
+    let left = Messenger::new();
+    let right = left.join();
+    let mut early = right.subscribe();
+    assert_eq!(left.send(1).wait(), Ok(1));
+    let mut late = right.subscribe();
+    assert_eq!(left.send(2).wait(), Ok(2));
+    assert_eq!((all(&mut early), all(&mut late)), (vec![1, 2], vec![2]));
+}
+
+#[test]
+fn with_nobody_to_hear_it_a_message_is_dropped_at_once() {
+    let (alive, left) = (Arc::new(()), Messenger::new());
+    let own = left.subscribe();
+    assert_eq!(left.send(alive.clone()).wait(), Ok(0));
+    assert_eq!(Arc::strong_count(&alive), 1);
+    drop(own);
+}
+
+#[test]
+fn a_message_may_be_answered_from_where_it_is_heard() {
+    let left = Messenger::new();
+    let right = left.join();
+    let mut answers = left.subscribe();
+    let questions = right.subscribe();
+    let answering = thread::spawn(move || {
+        for n in questions {
+            right.send(n * 2).wait().expect("it is open");
+            if n == 9 {
+                break;
+            }
+        }
+    });
+    for n in 0..10 {
+        left.send(n).wait().expect("it is open");
+        assert_eq!(answers.recv().wait(), Ok(n * 2));
+    }
+    answering.join().expect("it ends");
+}
+
+// ----- ways to receive
+
+#[test]
+fn one_can_wait_block_poll_stream_and_iterate() {
+    let left = Messenger::new();
+    let mut heard = left.join().subscribe();
+    assert_eq!(heard.try_recv(), Err(TryRecvError::Empty));
+    assert_eq!(heard.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::TimedOut));
+    assert_eq!(pollster::block_on(heard.recv_timeout(MILLISECOND)), Err(RecvTimeoutError::TimedOut));
+    for n in 0..8 {
+        left.send(n).wait().expect("it is open");
+    }
+    assert_eq!(heard.recv().wait(), Ok(0));
+    assert_eq!(pollster::block_on(heard.recv()), Ok(1));
+    assert_eq!(heard.recv_timeout(LONG).wait(), Ok(2));
+    assert_eq!(pollster::block_on(heard.recv_timeout(LONG)), Ok(3));
+    assert_eq!(pollster::block_on(heard.next()), Some(4));
+    assert_eq!(heard.iter().next(), Some(5));
+    left.close_all();
+    assert_eq!(heard.into_iter().collect::<Vec<_>>(), [6, 7]);
+}
+
+#[test]
+fn one_can_wait_for_a_certain_message() {
+    let left = Messenger::new();
+    let mut heard = left.join().subscribe();
+    for n in 0..20 {
+        left.send(n).wait().expect("it is open");
+    }
+    assert_eq!(heard.wait_for(|n| *n == 4).wait(), Ok(4));
+    assert_eq!(pollster::block_on(heard.wait_for(|n| n % 7 == 0)), Ok(7));
+    assert_eq!(heard.wait_for_timeout(|n| *n > 9, LONG).wait(), Ok(10));
+    assert_eq!(pollster::block_on(heard.wait_for_timeout(|n| *n > 15, LONG)), Ok(16));
+    assert_eq!(heard.wait_for_timeout(|n| *n > 50, MILLISECOND).wait(), Err(RecvTimeoutError::TimedOut));
+    assert_eq!(heard.try_recv(), Err(TryRecvError::Empty), "those before it are passed over");
+    let waiting = thread::spawn(move || heard.wait_for(|n| *n == 99).wait());
+    assert_eq!((left.send(98).wait(), left.send(99).wait()), (Ok(1), Ok(1)));
+    assert_eq!(waiting.join().expect("it ends"), Ok(99));
+}
+
+#[test]
+fn a_sleeping_receiver_is_woken_however_it_sleeps() {
+    let left = Messenger::new();
+    let (mut blocks, mut awaits) = (left.join().subscribe(), left.join().subscribe());
+    let blocking = thread::spawn(move || blocks.recv().wait());
+    let awaiting = thread::spawn(move || pollster::block_on(awaits.recv()));
+    left.send(9).wait().expect("it is open");
+    assert_eq!((blocking.join().expect("it ends"), awaiting.join().expect("it ends")), (Ok(9), Ok(9)));
+}
+
+#[test]
+fn a_handler_hears_messages_in_order_until_it_is_dropped() {
+    let left = Messenger::new();
+    let (tell, told) = channel();
+    let listening = left.join().on_message(move |n| drop(tell.send(n))).expect("the pool starts");
+    for n in 0..200 {
+        left.send(n).wait().expect("it is open");
+    }
+    assert!((0..200).all(|n| told.recv_timeout(LONG) == Ok(n)));
+    assert_eq!(left.info().receivers, 1);
+    drop(listening);
+    assert!(told.recv_timeout(LONG).is_err(), "the handler is dropped");
+    assert_eq!(left.send(200).wait(), Ok(0));
+}
+
+#[test]
+fn a_handler_that_panics_hears_the_next_message() {
+    let left = Messenger::new();
+    let (tell, told) = channel();
+    let handler = move |n: i32| {
+        assert_ne!(n, 0, "not this one");
+        drop(tell.send(n));
+    };
+    let _listening = left.join().on_message(handler).expect("the pool starts");
+    assert_eq!((left.send(0).wait(), left.send(1).wait()), (Ok(1), Ok(1)));
+    assert_eq!(told.recv_timeout(LONG), Ok(1));
+}
+
+#[test]
+fn two_handlers_that_answer_each_other_starve_nobody() {
+    let left = Messenger::<u32>::new();
+    let right = Arc::new(left.join());
+    let left = Arc::new(left);
+    let answer = |to: &Arc<Messenger<u32>>| {
+        let to = Arc::downgrade(to);
+        move |n: u32| to.upgrade().map_or((), |to| drop(to.try_send(n.wrapping_add(1))))
+    };
+    let _playing = (
+        left.on_message(answer(&left)).expect("the pool starts"),
+        right.on_message(answer(&right)).expect("the pool starts"),
+    );
+    assert_eq!(left.send(0).wait(), Ok(1));
+    for n in 0..100 {
+        assert_eq!(Geometry::tasks().add(n, n).timeout(LONG).wait().expect("it has its turn"), n + n);
+    }
+}
+
+// ----- what a slow receiver costs
+
+#[test]
+fn a_sender_waits_for_the_slowest_receiver() {
+    let left = with(SlowReceiver::Wait(2));
+    let (mut slow, mut brisk) = (left.join().subscribe(), left.join().subscribe());
+    assert_eq!((left.try_send(0), left.try_send(1)), (Ok(2), Ok(2)));
+    assert_eq!(all(&mut brisk), [0, 1]);
+    assert_eq!(left.try_send(2), Err(TrySendError::Full(2)));
+    let (began, begun) = channel();
+    let sending = thread::spawn(move || {
+        drop(began.send(()));
+        (left.send(2).wait(), left)
+    });
+    begun.recv().expect("it begins");
+    assert_eq!(slow.recv().wait(), Ok(0));
+    let (sent, left) = sending.join().expect("it ends");
+    assert_eq!(sent, Ok(2));
+    assert_eq!((left.info().lag, left.info().waiting), (2, 0));
+    assert_eq!((all(&mut slow), all(&mut brisk)), (vec![1, 2], vec![2]));
+}
+
+#[test]
+fn a_receiver_that_goes_lets_go_of_senders() {
+    let left = with(SlowReceiver::Wait(1));
+    let slow = left.join().subscribe();
+    assert_eq!(left.try_send(0), Ok(1));
+    let mut sending = Box::pin(left.send(1));
+    let mut poll = || sending.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop()));
+    assert!(poll().is_pending());
+    assert_eq!(left.info().waiting, 1);
+    drop(slow);
+    assert_eq!(poll(), std::task::Poll::Ready(Ok(0)));
+}
+
+#[test]
+fn a_send_that_is_given_up_is_not_sent() {
+    let left = with(SlowReceiver::Wait(1));
+    let mut slow = left.join().subscribe();
+    assert_eq!(left.try_send(0), Ok(1));
+    let mut sending = Box::pin(left.send(1));
+    assert!(sending.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop())).is_pending());
+    drop(sending);
+    assert_eq!(all(&mut slow), [0]);
+    assert_eq!(left.info().waiting, 0);
+}
+
+#[test]
+fn a_receiver_that_is_too_slow_is_told_how_many_it_lost_once() {
+    let left = with(SlowReceiver::DropOldest(3));
+    let mut slow = left.join().subscribe();
+    for n in 0..10 {
+        assert_eq!(left.send(n).wait(), Ok(1));
+    }
+    assert_eq!(slow.recv().wait(), Err(RecvError::Lost(7)));
+    assert_eq!(all(&mut slow), [7, 8, 9]);
+    for n in 10..20 {
+        assert_eq!(left.send(n).wait(), Ok(1));
+    }
+    assert_eq!(slow.iter().take(3).collect::<Vec<_>>(), [17, 18, 19], "an iterator passes over it");
+    assert_eq!(slow.lost(), 14);
+}
+
+#[test]
+fn a_handler_can_be_told_what_it_lost() {
+    let left = with(SlowReceiver::DropOldest(1));
+    let (tell, told) = channel();
+    let (go, may_go) = channel::<()>();
+    let handler = move |heard: Result<i32, u64>| {
+        drop(tell.send(heard));
+        let _ = may_go.recv();
+    };
+    let _listening = left.join().on_message_or_lost(handler).expect("the pool starts");
+    left.send(0).wait().expect("it is open");
+    assert_eq!(told.recv_timeout(LONG), Ok(Ok(0)));
+    for n in 1..5 {
+        left.send(n).wait().expect("it is open");
+    }
+    drop(go);
+    assert_eq!((told.recv_timeout(LONG), told.recv_timeout(LONG)), (Ok(Err(3)), Ok(Ok(4))));
+}
+
+/// Is counted while it lives.
+#[derive(Clone)]
+struct Counted(#[allow(dead_code)] Arc<()>);
+
+#[test]
+fn a_stalled_receiver_holds_no_more_than_the_bound() {
+    let (alive, bound) = (Arc::new(()), 256);
+    let left = with(SlowReceiver::DropOldest(bound));
+    let mut stalled = left.join().subscribe();
+    left.send(Counted(alive.clone())).wait().expect("it is open");
+    assert!(stalled.recv().wait().is_ok());
+    for _ in 0..100_000 {
+        left.send(Counted(alive.clone())).wait().expect("it is open");
+    }
+    let held = Arc::strong_count(&alive) - 1;
+    assert!((bound..=bound + bound / 8).contains(&held), "{held} live");
+    drop(stalled);
+    assert_eq!(Arc::strong_count(&alive), 1, "what only it held goes with it");
+}
+
+#[test]
+fn without_a_bound_nothing_is_lost_and_nobody_waits() {
+    let (alive, left) = (Arc::new(()), with(SlowReceiver::Unbounded));
+    let mut stalled = left.join().subscribe();
+    assert!((0..10_000).all(|_| left.try_send(Counted(alive.clone())) == Ok(1)));
+    assert_eq!((Arc::strong_count(&alive), stalled.lag()), (10_001, 10_000));
+    assert_eq!(std::iter::from_fn(|| stalled.try_recv().ok()).count(), 10_000);
+    assert_eq!((Arc::strong_count(&alive), stalled.lost()), (1, 0));
+}
+
+impl PartialEq for Counted {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+#[test]
+fn a_bound_of_zero_is_refused_by_name() {
+    for policy in [SlowReceiver::Wait(0), SlowReceiver::DropOldest(0)] {
+        assert_eq!(Messenger::<u32>::builder().slow_receiver(policy).build().unwrap_err(), OpenError::ZeroBound);
+        let named = Messenger::<u32>::builder().slow_receiver(policy).named("zero");
+        assert_eq!(named.unwrap_err(), OpenError::ZeroBound);
+    }
+}
+
+#[test]
+fn a_clone_that_panics_reaches_that_receiver_alone() {
+    struct Shy(u32);
+    impl Clone for Shy {
+        fn clone(&self) -> Self {
+            assert_ne!((self.0, thread::current().name()), (1, Some("shy")), "not this one, here");
+            Self(self.0)
+        }
+    }
+    let left = Messenger::new();
+    let (mut here, there) = (left.join().subscribe(), left.join().subscribe());
+    for n in 0..3 {
+        left.send(Shy(n)).wait().expect("it is open");
+    }
+    let shy = move || {
+        let mut there = there;
+        (0..3).map(|_| catch_unwind(AssertUnwindSafe(|| there.recv().wait().map(|Shy(n)| n))).ok()).collect::<Vec<_>>()
+    };
+    let heard = thread::Builder::new().name("shy".into()).spawn(shy).expect("there is a thread").join();
+    assert_eq!(heard.expect("it ends"), [Some(Ok(0)), None, Some(Ok(2))]);
+    assert_eq!(all(&mut here).iter().map(|Shy(n)| *n).collect::<Vec<_>>(), [0, 1, 2]);
+}
+
+// ----- names
+
+#[test]
+fn a_name_with_another_type_is_an_error_that_names_both() {
+    let _figures = Messenger::<u32>::named("two types").expect("it is new");
+    let error = Messenger::<bool>::named("two types").unwrap_err();
+    assert_eq!(error.to_string(), "the messenger `two types` carries `u32`, not `bool`");
+    assert!(matches!(error, OpenError::OtherType { asked: "bool", carries: "u32", .. }));
+}
+
+#[test]
+fn a_name_with_another_policy_is_an_error_that_names_both() {
+    let open = |policy| Messenger::<u32>::builder().slow_receiver(policy).named("two policies");
+    let _ticks = open(SlowReceiver::DropOldest(4)).expect("it is new");
+    let error = open(SlowReceiver::Unbounded).unwrap_err();
+    assert_eq!(error.to_string(), "the messenger `two policies` was opened with `DropOldest(4)`, not `Unbounded`");
+    assert!(open(SlowReceiver::DropOldest(4)).is_ok());
+    let as_it_is = Messenger::<u32>::named("two policies").expect("no policy is asked for");
+    assert_eq!(as_it_is.info().slow_receiver, SlowReceiver::DropOldest(4));
+}
+
+#[test]
+fn a_name_is_free_when_the_last_endpoint_and_subscriber_are_gone() {
+    let is_open = || messenger::names().iter().any(|name| &**name == "short-lived");
+    assert!(!is_open());
+    let first = Messenger::<u32>::named("short-lived").expect("it is new");
+    let heard = first.subscribe();
+    drop(first);
+    assert!(is_open(), "a subscriber lives");
+    let again = Messenger::<u32>::named("short-lived").expect("the same type");
+    assert_eq!(again.send(9).wait(), Ok(1), "it is the same messenger");
+    drop((heard, again));
+    assert!(!is_open());
+    assert!(Messenger::<bool>::named("short-lived").is_ok());
+}
+
+#[test]
+fn many_threads_open_one_name_and_reach_each_other() {
+    let together = Barrier::new(8);
+    let heard = thread::scope(|scope| {
+        let open = || {
+            let orders = Messenger::<usize>::named("crowd").expect("one type");
+            let mut heard = orders.subscribe();
+            together.wait();
+            assert_eq!(orders.send(1).wait(), Ok(7));
+            (0..7).map(|_| heard.recv_timeout(LONG).wait().expect("each sends one")).sum::<usize>()
+        };
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("it ends")).collect::<Vec<_>>()
+    });
+    assert_eq!(heard, [7; 8]);
+}
+
+// ----- ends
+
+#[test]
+fn closing_an_endpoint_drops_what_is_queued_for_it_and_leaves_others_be() {
+    let (alive, left) = (Arc::new(()), Messenger::new());
+    let (right, third) = (left.join(), left.join());
+    let (mut at_right, mut at_third) = (right.subscribe(), third.subscribe());
+    for _ in 0..3 {
+        left.send(Counted(alive.clone())).wait().expect("it is open");
+    }
+    assert!(at_right.recv().wait().is_ok());
+    right.close();
+    assert_eq!(at_right.try_recv().err(), Some(TryRecvError::Closed));
+    assert_eq!(at_right.recv().wait().err(), Some(RecvError::Closed));
+    assert_eq!(left.send(Counted(alive.clone())).wait(), Ok(1));
+    assert_eq!(all(&mut at_third).len(), 4);
+    drop(at_third);
+    assert_eq!(Arc::strong_count(&alive), 1);
+}
+
+#[test]
+fn closing_an_endpoint_wakes_its_sleeping_subscriber() {
+    let left = Messenger::<u32>::new();
+    let right = left.join();
+    let mut heard = right.subscribe();
+    let sleeping = thread::spawn(move || heard.recv().wait());
+    right.close();
+    assert_eq!(sleeping.join().expect("it ends"), Err(RecvError::Closed));
+}
+
+#[test]
+fn what_an_endpoint_sent_before_its_close_is_received() {
+    let left = Messenger::new();
+    let mut heard = left.join().subscribe();
+    let third = left.join();
+    left.send(1).wait().expect("it is open");
+    left.close();
+    third.send(2).wait().expect("it is open");
+    assert_eq!(all(&mut heard), [1, 2]);
+}
+
+#[test]
+fn close_all_lets_everybody_finish_and_then_see_the_end() {
+    let left = Messenger::named("closed by all").expect("it is new");
+    let right = Messenger::named("closed by all").expect("one type");
+    let mut heard = right.subscribe();
+    assert_eq!(left.send(1).wait(), Ok(1));
+    right.close_all();
+    assert_eq!(left.send(2).wait(), Err(SendError(2)));
+    assert_eq!(pollster::block_on(left.send(3)), Err(SendError(3)));
+    assert_eq!(left.try_send(4), Err(TrySendError::Closed(4)));
+    assert!(left.info().closed);
+    assert_eq!((heard.recv().wait(), heard.recv().wait()), (Ok(1), Err(RecvError::Closed)));
+    assert_eq!(right.subscribe().recv().wait(), Err(RecvError::Closed));
+    let anew = Messenger::<bool>::named("closed by all").expect("the name is free");
+    drop((left, right));
+    assert!(messenger::names().contains(&anew.name().into()), "the old one's end leaves the new one's name");
+}
+
+#[test]
+fn close_all_ends_those_who_sleep_and_those_who_wait_for_room() {
+    let left = Arc::new(with(SlowReceiver::Wait(1)));
+    let (full, own) = (left.join().subscribe(), left.subscribe());
+    assert_eq!(left.try_send(1), Ok(1));
+    let sending = thread::spawn({
+        let left = left.clone();
+        move || left.send(2).wait()
+    });
+    let sleeping = thread::spawn(move || own.into_iter().count());
+    left.close_all();
+    assert_eq!(sending.join().expect("it ends"), Err(SendError(2)));
+    assert_eq!(sleeping.join().expect("it ends"), 0);
+    assert_eq!(full.into_iter().collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn a_messenger_without_a_name_ends_with_its_last_endpoint() {
+    let left = Messenger::new();
+    let right = left.join();
+    let heard = right.subscribe();
+    left.send(1).wait().expect("it is open");
+    drop(left);
+    let more = right.join();
+    drop(right);
+    assert_eq!(more.send(2).wait(), Ok(1));
+    drop(more);
+    assert_eq!(heard.into_iter().collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn a_handler_ends_with_its_messenger() {
+    let left = Messenger::<u32>::new();
+    let (tell, told) = channel::<()>();
+    let listening = left.join().on_message(move |_| drop(tell.send(()))).expect("the pool starts");
+    drop(left);
+    assert!(told.recv_timeout(LONG).is_err(), "the handler is dropped");
+    while !listening.is_over() {
+        thread::yield_now();
+    }
+}
+
+// ----- attached
+
+pub struct Geometry;
+
+#[define]
+impl Geometry {
+    pub fn add(x: i64, y: i64) -> i64 {
+        x + y
+    }
+
+    pub fn tell(cx: &Context<Self>, name: String, what: i64) -> Result<usize, FindError> {
+        let messenger = cx.messenger::<i64>(&name)?;
+        Ok(messenger.send(what).wait().unwrap_or(0))
+    }
+
+    pub async fn tell_later(cx: &Context<Self>, name: String, limit: Duration) -> Result<usize, FindError> {
+        let messenger = cx.messenger_within::<i64>(&name, limit).await?;
+        Ok(messenger.send(9).await.unwrap_or(0))
+    }
+
+    pub fn tell_when_there(cx: &Context<Self>, name: String, limit: Duration) -> Result<usize, FindError> {
+        let messenger = cx.messenger_within::<i64>(&name, limit).wait()?;
+        Ok(messenger.send(9).wait().unwrap_or(0))
+    }
+
+    pub fn list(cx: &Context<Self>) -> Vec<String> {
+        cx.messengers().iter().map(|one| format!("{}: {}", one.name, one.carries)).collect()
+    }
+
+    pub fn wrong_type(cx: &Context<Self>, name: String) -> Result<(), FindError> {
+        cx.messenger::<String>(&name).map(drop)
+    }
+
+    pub fn hear_one(mut from: Subscriber<i64>) -> Option<i64> {
+        from.recv().wait().ok()
+    }
+}
+
+#[test]
+fn a_pools_tasks_find_what_is_attached_to_it() {
+    let sums = Messenger::<i64>::named("sums of a pool").expect("it is new");
+    let mut heard = sums.subscribe();
+    let pool = Pool::builder().messenger(&sums).build().expect("it starts");
+    let geometry = Geometry::on(&pool);
+    assert_eq!(geometry.tell(sums.name().into(), 9).wait().expect("it runs"), Ok(1));
+    assert_eq!(heard.recv().wait(), Ok(9));
+    assert_eq!(geometry.list().wait().expect("it runs"), ["sums of a pool: i64"]);
+    let error = geometry.wrong_type(sums.name().into()).wait().expect("it runs").unwrap_err();
+    assert_eq!(error.to_string(), "the messenger `sums of a pool` carries `i64`, not `alloc::string::String`");
+}
+
+#[test]
+fn pools_of_one_builder_share_what_was_attached_before_and_nothing_after() {
+    let (first, second) = (Messenger::<i64>::new(), Messenger::<u32>::new());
+    let builder = Pool::builder().messenger(&first);
+    let left = builder.clone().build().expect("it starts");
+    let right = builder.messenger(&second).build().expect("it starts");
+    let list = |pool| Geometry::on(pool).list().wait().expect("it runs").len();
+    assert_eq!((list(&left), list(&right)), (1, 2));
+}
+
+#[test]
+fn a_single_calls_task_finds_what_is_attached_to_the_call() {
+    let sums = Messenger::<i64>::new(); // found by its number
+    let mut heard = sums.subscribe();
+    let name = || sums.name().to_owned();
+    let telling = Geometry::tasks().tell(name(), 4).messenger(&sums).timeout(LONG);
+    assert_eq!(telling.wait().expect("it runs"), Ok(1));
+    let refused = Geometry::tasks().tell(name(), 5).wait().expect("it runs");
+    assert!(matches!(refused, Err(FindError::NotAttached { .. })), "the next call has none");
+    let service = Geometry::service().launch().wait().expect("it starts");
+    assert_eq!(service.tell(name(), 6).messenger(&sums).wait().expect("it runs"), Ok(1));
+    assert_eq!(all(&mut heard), [4, 6]);
+}
+
+#[test]
+fn a_calls_messenger_comes_before_the_executors() {
+    let (calls, pools) = (Messenger::<i64>::named("nearest"), Messenger::<u32>::new());
+    let calls = calls.expect("it is new");
+    let pool = Pool::builder().messenger(&calls).messenger(&pools).build().expect("it starts");
+    calls.close_all(); // so that the name is free for another
+    let calls = Messenger::<u8>::named("nearest").expect("the name is free");
+    let list = Geometry::on(&pool).list().messenger(&calls).wait().expect("it runs");
+    assert_eq!(list, ["nearest: u8".to_owned(), format!("{}: u32", pools.name())]);
+}
+
+#[test]
+fn a_service_has_what_was_attached_at_launch_and_what_comes_later() {
+    let (first, second) = (Messenger::<i64>::new(), Messenger::<i64>::new());
+    let (mut at_first, mut at_second) = (first.subscribe(), second.subscribe());
+    let service = Geometry::service().messenger(&first).launch().wait().expect("it starts");
+    assert_eq!(service.tell(first.name().into(), 1).wait().expect("it runs"), Ok(1));
+    let early = service.tell(second.name().into(), 2).wait().expect("it runs");
+    assert!(matches!(early, Err(FindError::NotAttached { .. })));
+    assert_eq!(service.control().attach(&second), Ok(()));
+    assert_eq!(service.tell(second.name().into(), 3).wait().expect("it runs"), Ok(1), "it is there on return");
+    assert_eq!((all(&mut at_first), all(&mut at_second)), (vec![1], vec![3]));
+    service.close().wait().expect("it closes");
+    assert_eq!(service.control().attach(&second), Err(AttachError));
+}
+
+#[test]
+fn a_task_that_waits_for_a_messenger_goes_on_when_it_is_attached() {
+    let totals = Messenger::<i64>::new();
+    let mut heard = totals.subscribe();
+    let service = Geometry::service().launch().wait().expect("it starts");
+    let later = service.tell_later(totals.name().into(), LONG).submit();
+    let blocks = service.tell_when_there(totals.name().into(), LONG).submit();
+    assert_eq!(service.control().attach(&totals), Ok(()));
+    assert_eq!((later.wait().expect("it runs"), blocks.wait().expect("it runs")), (Ok(1), Ok(1)));
+    assert_eq!(all(&mut heard), [9, 9]);
+}
+
+#[test]
+fn a_task_that_waits_for_a_messenger_in_vain_is_told_when_its_time_is_over() {
+    let service = Geometry::service().launch().wait().expect("it starts");
+    let pool = Geometry::tasks();
+    let name = || String::from("nowhere");
+    for found in [
+        service.tell_later(name(), MILLISECOND).wait(),
+        service.tell_when_there(name(), MILLISECOND).wait(),
+        pool.tell_later(name(), MILLISECOND).wait(),
+        pool.tell_when_there(name(), MILLISECOND).wait(),
+    ] {
+        assert!(matches!(found.expect("it runs"), Err(FindError::NotAttached { .. })));
+    }
+}
+
+#[test]
+fn endpoints_and_subscribers_travel_to_tasks_which_lend_their_slot_while_they_wait() {
+    let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("it starts");
+    let geometry = Geometry::on(&pool);
+    let sums = Messenger::new();
+    let hearing = geometry.hear_one(sums.join().subscribe()).submit();
+    assert_eq!(geometry.add(4, 5).timeout(LONG).wait().expect("the slot is free"), 9);
+    sums.send(7).wait().expect("it is open");
+    assert_eq!(hearing.wait().expect("it runs"), Some(7));
+}
+
+// ----- many at once
+
+const SENDERS: u64 = 4;
+const EACH: u64 = 3_000;
+
+/// What one receiver heard: each sender's numbers in order, none doubled, and how many were lost.
+fn listen(mut heard: Subscriber<(u64, u64)>) -> (BTreeMap<u64, Vec<u64>>, u64) {
+    let (mut by_sender, mut lost) = (BTreeMap::<u64, Vec<u64>>::new(), 0);
+    loop {
+        match heard.recv().wait() {
+            Ok((sender, n)) => by_sender.entry(sender).or_default().push(n),
+            Err(RecvError::Lost(count)) => lost += count,
+            Err(RecvError::Closed) => return (by_sender, lost),
+            Err(_) => unreachable!("there is no other way"),
+        }
+    }
+}
+
+fn crowd(policy: SlowReceiver) {
+    let hub = with(policy);
+    let endpoints: Vec<_> = (0..SENDERS).map(|_| hub.join()).collect();
+    let subscribers: Vec<_> = endpoints.iter().map(Messenger::subscribe).collect();
+    let (tell, told) = channel();
+    let handler = endpoints[0].on_message(move |message| drop(tell.send(message))).expect("the pool starts");
+    drop(hub);
+    thread::scope(|scope| {
+        let listening: Vec<_> = subscribers.into_iter().map(|heard| scope.spawn(|| listen(heard))).collect();
+        for (sender, endpoint) in (0..).zip(endpoints) {
+            scope.spawn(move || {
+                for n in 0..EACH {
+                    if n % 2 == 0 {
+                        endpoint.send((sender, n)).wait().expect("it is open");
+                    } else {
+                        pollster::block_on(endpoint.send((sender, n))).expect("it is open");
+                    }
+                }
+            });
+        }
+        for (own, listening) in (0..).zip(listening) {
+            let (by_sender, lost) = listening.join().expect("it ends");
+            assert!(!by_sender.contains_key(&own), "never to the sender");
+            assert!(by_sender.values().all(|heard| heard.is_sorted_by(|one, next| one < next)), "in order, once each");
+            let heard: usize = by_sender.values().map(Vec::len).sum();
+            assert_eq!(heard as u64 + lost, (SENDERS - 1) * EACH, "each message is heard or told as lost");
+            assert!(lost == 0 || matches!(policy, SlowReceiver::DropOldest(_)));
+        }
+    });
+    handler.detach();
+    let handled = told.iter().count() as u64;
+    assert!(handled == (SENDERS - 1) * EACH || matches!(policy, SlowReceiver::DropOldest(_)));
+}
+
+#[test]
+fn a_crowd_that_waits_for_each_other_loses_nothing() {
+    [1, 7, 1_024].map(|bound| crowd(SlowReceiver::Wait(bound)));
+}
+
+#[test]
+fn a_crowd_that_drops_the_oldest_accounts_for_every_message() {
+    [1, 7, 1_024].map(|bound| crowd(SlowReceiver::DropOldest(bound)));
+}
+
+#[test]
+fn a_crowd_without_a_bound_loses_nothing() {
+    crowd(SlowReceiver::Unbounded);
+}
+
+#[test]
+fn receivers_that_come_and_go_leave_nothing_behind() {
+    let alive = Arc::new(());
+    let hub = with::<Counted>(SlowReceiver::Wait(8));
+    let (stop, stopped): (Sender<()>, Receiver<()>) = channel();
+    let sending = {
+        let (hub, alive) = (hub.join(), alive.clone());
+        thread::spawn(move || {
+            while stopped.try_recv() != Err(std::sync::mpsc::TryRecvError::Disconnected) {
+                hub.send(Counted(alive.clone())).wait().expect("it is open");
+            }
+        })
+    };
+    let coming: Vec<_> = (0..3)
+        .map(|_| {
+            let hub = hub.join();
+            thread::spawn(move || {
+                (0..200).for_each(|n| assert_eq!(hub.subscribe().iter().take(n % 20).count(), n % 20))
+            })
+        })
+        .collect();
+    coming.into_iter().for_each(|thread| thread.join().expect("it ends"));
+    drop(stop);
+    sending.join().expect("it ends");
+    assert_eq!((hub.info().receivers, hub.info().lag), (0, 0));
+    assert_eq!(Arc::strong_count(&alive), 1);
+}
