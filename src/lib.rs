@@ -12,11 +12,11 @@ pub use nanolith_core::{
     Admission, At, AttachError, Backoff, BoxError, BuildError, Call, CallError, CallInfo, Caller, CloseError, Closing,
     Concurrency, Context, Control, Crash, CreateStream, CreateStreamError, Current, Drained, Executor, Flatten,
     GivesStreams, GlobalPool, Group, GroupError, Handle, HasInbox, HasOutbox, Job, Launch, LaunchError, LifeEvent,
-    LifeEvents, MainGuard, MaxQueue, Messenger, NeverRestarts, NextEvent, OnFull, OnPanic, Outcome, OwnsState, Panic,
-    Pool, PoolBuilder, Priority, Progress, Progressing, Receiver, Refused, Reply, Restart, RunsLocal, Sending, Service,
-    ServiceBuilder, ServiceInfo, ServiceRef, SharedPool, SharedState, SharesState, StillAlive, Stopped, Submit,
-    Subscription, TakesStreams, TaskError, TaskInfo, TaskSet, Where, block_in_place, call_size, current, fingerprint,
-    main_guard, messenger, port, stream, time,
+    LifeEvents, MainGuard, MaxQueue, Messenger, NeverRestarts, NextEvent, NextStream, OnFull, OnPanic, OpenStreamError,
+    Outcome, OwnsState, Panic, Pool, PoolBuilder, Priority, Progress, Progressing, Receiver, Refused, Reply, Restart,
+    RunsLocal, SendEvent, Sending, Service, ServiceBuilder, ServiceInfo, ServiceRef, SharedPool, SharedState,
+    SharesState, StillAlive, Stopped, Submit, Subscription, TakesStreams, TaskError, TaskInfo, TaskSet, WaitForEvent,
+    Where, block_in_place, call_size, current, fingerprint, main_guard, messenger, port, stream, time,
 };
 
 /// Makes a set of tasks of an `impl` block or an inline module: every function with a visibility becomes a typed call.

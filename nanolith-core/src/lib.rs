@@ -66,12 +66,12 @@ pub use pool::{
 };
 pub use service::{
     AttachError, Backoff, CloseError, Closing, Control, Crash, CreateStream, CreateStreamError, Group, GroupError,
-    Launch, LaunchError, LifeEvent, LifeEvents, NeverRestarts, NextEvent, OnPanic, Restart, Service, ServiceBuilder,
-    ServiceInfo, ServiceRef,
+    Launch, LaunchError, LifeEvent, LifeEvents, NeverRestarts, NextEvent, NextStream, OnPanic, Restart, Service,
+    ServiceBuilder, ServiceInfo, ServiceRef, WaitForEvent,
 };
 pub use task::{
-    CallInfo, Context, GivesStreams, HasInbox, HasOutbox, Job, Outcome, Reply, Stopped, TakesStreams, TaskSet,
-    call_size,
+    CallInfo, Context, GivesStreams, HasInbox, HasOutbox, Job, OpenStreamError, Outcome, Reply, SendEvent, Stopped,
+    TakesStreams, TaskSet, call_size,
 };
 pub use typed::{Call, Flatten, Handle, Progressing, Sending, Submit};
 pub use wait::block_in_place;

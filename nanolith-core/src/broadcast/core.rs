@@ -57,6 +57,8 @@ struct Reader {
     at: u64,
     /// How many of the messages from there on are its owner's.
     own: u64,
+    /// How many it lost while it stood in for the first receiver, as long as that was not told.
+    lost: u64,
     waker: Option<Waker>,
 }
 
@@ -181,7 +183,7 @@ impl<T> Core<T> {
     fn add_reader(&mut self, owner: Origin) -> ReaderId {
         self.last_id += 1;
         let id = ReaderId(self.last_id);
-        self.readers.push(Reader { id, owner, at: self.head, own: 0, waker: None });
+        self.readers.push(Reader { id, owner, at: self.head, own: 0, lost: 0, waker: None });
         self.limit = 0; // looked up again by the next sender
         id
     }
@@ -218,7 +220,7 @@ impl<T> Core<T> {
     /// A receiver tells where it stands, and learns where to go on.
     pub(super) fn turn(&mut self, id: ReaderId, cursor: &mut Cursor, chores: &mut Chores<T>) -> Turn<T> {
         let Some(nth) = self.find(id) else { return Turn::Ended };
-        let lost = self.publish(nth, cursor);
+        let lost = self.publish(nth, cursor) + std::mem::take(&mut self.readers[nth].lost);
         self.make_room(chores);
         if lost > 0 {
             return Turn::Lost(lost);
@@ -315,7 +317,7 @@ impl<T> Core<T> {
         if to == 0 {
             return Pushed::Unheard(value);
         }
-        if !self.has_room(from) {
+        if !self.has_room(from) && !self.forget_early(chores) {
             return Pushed::Full(value);
         }
         self.append(from, value, chores);
@@ -355,6 +357,16 @@ impl<T> Core<T> {
         let head = self.head;
         // One who only waits for its own receivers would wait for itself.
         head < self.limit || self.readers.iter().all(|reader| reader.owner.is_own(from) || head < limit(reader))
+    }
+
+    /// Nobody waits for the stand-in: it loses its oldest message, of which the first receiver will be told.
+    fn forget_early(&mut self, chores: &mut Chores<T>) -> bool {
+        let Some(nth) = self.early.and_then(|id| self.find(id)) else { return false };
+        self.readers[nth].at += 1;
+        self.readers[nth].lost += 1;
+        self.limit = 0; // looked up again by the next sender
+        self.make_room(chores);
+        true
     }
 
     fn append(&mut self, from: Origin, value: T, chores: &mut Chores<T>) {

@@ -264,12 +264,30 @@ fn nobody_waits_for_receivers_of_their_own() {
 fn what_comes_before_the_first_receiver_can_be_kept_for_it() {
     let log = Log::new(SlowReceiver::Wait(2), true);
     assert_eq!((log.try_send(Origin::NONE, 1), log.try_send(Origin::NONE, 2)), (Ok(1), Ok(1)));
-    assert_eq!(log.try_send(Origin::NONE, 3), Err(Refusal::Full(3)));
     let mut first = log.receiver(Origin::NONE);
     let mut second = log.receiver(Origin::NONE);
+    assert_eq!(log.try_send(Origin::NONE, 3), Err(Refusal::Full(3)));
     assert_eq!((first.try_take(), first.try_take()), (Some(Take::Message(1)), Some(Take::Message(2))));
     assert_eq!((first.try_take(), second.try_take()), (None, None));
     assert_eq!(log.try_send(Origin::NONE, 3), Ok(2));
+}
+
+#[test]
+fn nobody_waits_before_the_first_receiver_and_it_is_told_what_it_lost() {
+    for bound in [1, 2, 5, 40, 1_024] {
+        let log = Log::new(SlowReceiver::Wait(bound), true);
+        let sent = 3 * bound as u64 + 7;
+        for n in 0..sent {
+            assert_eq!(log.try_send(Origin::NONE, n), Ok(1));
+        }
+        let (mut first, mut second) = (log.receiver(Origin::NONE), log.receiver(Origin::NONE));
+        assert_eq!(second.try_take(), None);
+        assert_eq!(first.try_take(), Some(Take::Lost(sent - bound as u64)));
+        for n in sent - bound as u64..sent {
+            assert_eq!(first.try_take(), Some(Take::Message(n)));
+        }
+        assert_eq!(first.try_take(), None);
+    }
 }
 
 /// Is counted while it lives.

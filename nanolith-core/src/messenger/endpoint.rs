@@ -45,6 +45,11 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
         Self::of(Seat::new(Hub::new(None, SlowReceiver::default())))
     }
 
+    /// One that keeps what is sent for its first subscriber, as far as the policy's bound goes; nobody waits for that one.
+    pub(crate) fn kept_for_first(policy: SlowReceiver) -> Self {
+        Self::of(Seat::new(Hub::kept_for_first(policy)))
+    }
+
     /// An endpoint of the messenger of this name, which is made if need be.
     ///
     /// ```

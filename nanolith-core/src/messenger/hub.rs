@@ -35,6 +35,13 @@ impl<T> Hub<T> {
         Arc::new(Self { id, name, named, log: Log::new(policy, false), endpoints: Mutex::new(0) })
     }
 
+    /// One that keeps what is sent for its first receiver.
+    pub(super) fn kept_for_first(policy: SlowReceiver) -> Arc<Self> {
+        let id = number();
+        let log = Log::new(policy, true);
+        Arc::new(Self { id, name: format!("#{id}").into(), named: false, log, endpoints: Mutex::new(0) })
+    }
+
     pub(super) fn endpoints(&self) -> usize {
         *self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -12,9 +12,10 @@ use crate::{
     data::Data,
     error::CallError,
     gate::OnFull,
+    messenger::SlowReceiver,
     panics, park,
     pool::{BuildError, MIN_STACK, ThreadHandler, check_name, check_spin},
-    task::{Context, TaskSet},
+    task::{Context, Outlets, TaskSet},
 };
 use std::{convert::Infallible, fmt, future::Future, sync::Arc, time::Duration};
 
@@ -60,6 +61,7 @@ pub(super) struct Settings {
     pub(super) data: Data,
     pub(super) on_panic: Option<PanicHandler>,
     pub(super) restart: Restart,
+    pub(super) outbox: SlowReceiver,
     pub(super) keep_alive: bool,
     pub(super) on_thread_start: Option<ThreadHandler>,
     pub(super) on_thread_exit: Option<ThreadHandler>,
@@ -99,6 +101,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             data: Data::default(),
             on_panic: None,
             restart: Restart::never(),
+            outbox: SlowReceiver::default(),
             keep_alive: false,
             on_thread_start: None,
             on_thread_exit: None,
@@ -453,6 +456,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         let Self { start, mut settings } = self;
         validate(&settings)?;
         settings.data.open();
+        settings.data.insert(Outlets::new(settings.outbox));
         let mut builder = std::thread::Builder::new().name(settings.name.to_string());
         if let Some(bytes) = settings.stack_size {
             builder = builder.stack_size(bytes);
@@ -496,6 +500,9 @@ fn validate(settings: &Settings) -> Result<(), BuildError> {
         return Err(BuildError::bad("stack_size", "must be at least 65,536 bytes"));
     }
     settings.restart.check()?;
+    if settings.outbox.bound() == Some(0) {
+        return Err(BuildError::bad("outbox", "must be bound to at least 1, or nothing could ever be said"));
+    }
     check_spin(settings.spin)?;
     check_name("name", &settings.name)
 }

@@ -20,7 +20,7 @@ use crate::{
     place::{self, Where},
     queue::{Bounds, Queue, Wakes},
     room::Ticket,
-    task::{CallSlot, Job, TaskSet},
+    task::{CallSlot, Job, Outlets, TaskSet},
 };
 use std::{
     fmt,
@@ -285,6 +285,9 @@ impl<S: TaskSet> Inner<S> {
             core.error = error;
             std::mem::take(&mut core.closers)
         };
+        if let Some(outlets) = Outlets::of(&self.data) {
+            outlets.close();
+        }
         self.watchers.tell(last);
         closers.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
     }

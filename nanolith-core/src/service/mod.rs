@@ -14,6 +14,7 @@ mod launch;
 mod life;
 mod messages;
 mod messengers;
+mod outlets;
 mod restart;
 mod streams;
 mod thread;
@@ -27,6 +28,7 @@ pub(crate) use inner::Stage;
 pub use launch::{Launch, LaunchError};
 pub use life::{Crash, LifeEvent, LifeEvents, NextEvent};
 pub use messengers::AttachError;
+pub use outlets::{NextStream, WaitForEvent};
 pub use restart::{Backoff, Restart};
 pub use streams::{CreateStream, CreateStreamError};
 

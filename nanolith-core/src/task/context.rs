@@ -55,6 +55,10 @@ impl<S: TaskSet> Context<S> {
         Self { call, data }
     }
 
+    pub(crate) fn executor_data(&self) -> &Data {
+        &self.data
+    }
+
     /// The task that runs; `None` in a service's init.
     ///
     /// ```

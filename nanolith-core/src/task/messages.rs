@@ -101,12 +101,13 @@ impl<M> StreamArgument for StreamReader<M> {
 ///
 /// ```
 /// use nanolith::{GivesStreams, Service, prelude::*, stream::StreamReader};
+/// use std::io::Write;
 /// # pub struct Counter { total: i64 }
 /// #[define(streams = &'static str)]
 /// impl Counter {
-///     pub fn print(&self, cx: &Context<Self>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-///         let mut writer = cx.create_stream("total")?;
-///         writer.write(self.total.to_string()).wait()?;
+///     pub fn print(&self, cx: &Context<Self>) -> std::io::Result<()> {
+///         let mut writer = cx.create_stream("total").map_err(std::io::Error::other)?;
+///         write!(writer, "{}", self.total)?;
 ///         writer.finish();
 ///         Ok(())
 ///     }

@@ -7,6 +7,7 @@ mod hook;
 mod job;
 mod messages;
 mod messengers;
+mod outlets;
 mod run;
 mod scope;
 mod state;
@@ -16,6 +17,8 @@ pub use hook::{After, Before, CallInfo, HookOutput, HookResult, Hooks, LocalFutu
 pub(crate) use job::{CallSlot, Input};
 pub use job::{Job, Reply, Stopped, call_size};
 pub use messages::{GivesStreams, HasInbox, HasOutbox, StreamArgument, TakesStreams};
+pub(crate) use outlets::Outlets;
+pub use outlets::{OpenStreamError, SendEvent};
 pub(crate) use run::{Ground, ServiceGround, Spawned, Whose, on_close, run_on_pool, run_on_service};
 pub use scope::{Run, Scope};
 pub use state::{NoState, Owner, SharedHandle, Writer};
