@@ -298,7 +298,7 @@ fn a_failed_stream_gives_what_came_before_and_then_the_error() -> Tested {
     }
     let error = io::Error::from(reader.read().wait().unwrap_err());
     assert_eq!(error.kind(), ErrorKind::StorageFull);
-    assert!(error.get_ref().is_some_and(|inner| inner.is::<StreamError>()));
+    assert!(error.get_ref().and_then(|inner| inner.downcast_ref::<StreamError>()).is_some());
     Ok(())
 }
 
@@ -321,7 +321,8 @@ fn a_dropped_writer_never_looks_like_an_end() -> Tested {
 
 #[test]
 fn a_waiting_reader_sees_each_end() {
-    let ends: [(fn(StreamWriter), fn(&Result<Option<Bytes>, StreamError>) -> bool); 3] = [
+    type Seen = fn(&Result<Option<Bytes>, StreamError>) -> bool;
+    let ends: [(fn(StreamWriter), Seen); 3] = [
         (StreamWriter::finish, |end| matches!(end, Ok(None))),
         (|writer| writer.fail("no more"), |end| matches!(end, Err(StreamError::Failed(_)))),
         (drop, |end| matches!(end, Err(StreamError::Dropped))),
@@ -337,7 +338,8 @@ fn a_waiting_reader_sees_each_end() {
 
 #[test]
 fn a_waiting_writer_sees_why_nobody_reads() -> Tested {
-    let ends: [(fn(StreamReader), fn(&WriteError) -> bool); 2] = [
+    type Seen = fn(&WriteError) -> bool;
+    let ends: [(fn(StreamReader), Seen); 2] = [
         (
             |reader| reader.cancel("seen enough"),
             |why| matches!(why, WriteError::Cancelled(reason) if reason.to_string() == "seen enough"),
@@ -574,7 +576,7 @@ fn a_caller_that_has_enough_ends_the_task() -> Tested {
             numbers.cancel("three are enough");
             match job.wait() {
                 Err(TaskError::Task(WriteError::Cancelled(reason))) => {
-                    assert_eq!(reason.to_string(), "three are enough")
+                    assert_eq!(reason.to_string(), "three are enough");
                 }
                 other => unreachable!("not {other:?}"),
             }

@@ -113,7 +113,7 @@ pub(crate) const LINGER: Duration = Duration::from_micros(30);
 pub(crate) const LONGEST: Duration = Duration::from_millis(10);
 
 /// Looking on pays only where somebody else can run meanwhile.
-static CAN_LOOK_ON: Lazy<bool> = Lazy::new(|| thread::available_parallelism().map_or(1, NonZero::get) > 1);
+pub(crate) static CAN_LOOK_ON: Lazy<bool> = Lazy::new(|| thread::available_parallelism().map_or(1, NonZero::get) > 1);
 
 /// Looks on until `seen`, but not longer than `limit`, and not at all where that would keep others from running.
 ///
@@ -158,7 +158,7 @@ pub(crate) fn look_on_yielding(limit: Duration, seen: impl Fn() -> bool) {
 
 /// Says whether it was `seen` in time. The pauses between two looks grow, so that the cache line that is looked at stays
 /// with the one who writes to it.
-fn look(rest: Duration, limit: Duration, seen: impl Fn() -> bool) -> bool {
+pub(crate) fn look(rest: Duration, limit: Duration, seen: impl Fn() -> bool) -> bool {
     if rest >= NAP {
         thread::sleep(rest);
     } else if !rest.is_zero() {
@@ -188,11 +188,11 @@ fn look(rest: Duration, limit: Duration, seen: impl Fn() -> bool) -> bool {
 const LOOKS: u32 = 16;
 
 thread_local! {
-    static LUCK: Luck = const { Luck { left: Cell::new(Luck::MOST), rest: Cell::new(0) } };
+    static LUCK: Luck = const { Luck::new() };
 }
 
-/// What a thread's last looks came to.
-struct Luck {
+/// What the last looks came to.
+pub(crate) struct Luck {
     /// How many more may come to nothing.
     left: Cell<u32>,
     /// How many times it sleeps at once before it tries again.
@@ -203,8 +203,12 @@ impl Luck {
     const MOST: u32 = 8;
     const REST: u32 = 32;
 
+    pub(crate) const fn new() -> Self {
+        Self { left: Cell::new(Self::MOST), rest: Cell::new(0) }
+    }
+
     /// Whether to look on this time.
-    fn tries(&self) -> bool {
+    pub(crate) fn tries(&self) -> bool {
         if self.left.get() > 0 {
             return true;
         }
@@ -212,7 +216,7 @@ impl Luck {
         self.rest.get() == 0
     }
 
-    fn note(&self, seen: bool) {
+    pub(crate) fn note(&self, seen: bool) {
         let left = self.left.get();
         self.left.set(if seen { Self::MOST.min(left + 2) } else { left.saturating_sub(1) });
         if self.left.get() == 0 {
@@ -239,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_looks_on_in_vain_soon_sleeps_at_once_and_tries_again() {
-        let luck = Luck { left: Cell::new(Luck::MOST), rest: Cell::new(0) };
+        let luck = Luck::new();
         (0..Luck::MOST).for_each(|_| {
             assert!(luck.tries());
             luck.note(false);

@@ -1,6 +1,10 @@
 //! Blocking on an end of a stream.
 
-use crate::{host::WouldDeadlock, park, place, wait};
+use crate::{
+    host::WouldDeadlock,
+    park::{self, CAN_LOOK_ON, Luck},
+    place, wait,
+};
 use std::{
     future::poll_fn,
     pin::pin,
@@ -22,21 +26,63 @@ pub(super) fn until<R>(deadline: Option<Instant>, poll: impl FnMut(&mut Context<
     }
 }
 
-/// Looks on until `seen`, for as long as that is cheaper than a sleep, and `deadline` leaves; after the first look only when
-/// `rest` is over. A thread of ours has something to lend while it waits, so it does not.
-pub(super) fn look_on(rest: Duration, deadline: Option<Instant>, seen: impl Fn() -> bool) {
-    if place::host_id().is_none() {
-        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-        park::look_on_after(rest.min(left), park::BRIEF.min(left), &seen);
-        for _ in 0..YIELDS {
+/// How one side of a stream looks on for the other before it sleeps. A sleep costs the other side too, who has to wake it.
+///
+/// First it spins: the other may run on another core. Then it offers its core: the other may be waiting for this very one,
+/// and does more in a row then than if it woke us for the first. What comes to nothing a few times in a row is left out, and
+/// tried again now and then.
+pub(super) struct Patience {
+    spins: Luck,
+    yields: Luck,
+}
+
+impl Patience {
+    pub(super) const fn new() -> Self {
+        Self { spins: Luck::new(), yields: Luck::new() }
+    }
+
+    /// Looks on until `seen`, for as long as that is cheaper than a sleep, and `deadline` leaves; after the first look only
+    /// when `rest` is over. A thread of ours has something to lend while it waits, so it does not.
+    pub(super) fn look_on(&self, rest: Duration, deadline: Option<Instant>, seen: impl Fn() -> bool) {
+        let left = || deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        if place::host_id().is_some() || seen() {
+            return;
+        }
+        if let Some(nap) = rest.min(left()).checked_sub(OVERSLEPT) {
+            // The other may have waited for this very core only.
+            thread::yield_now();
             if seen() {
                 return;
             }
-            thread::yield_now();
+            thread::sleep(nap);
+        }
+        if *CAN_LOOK_ON && self.spins.tries() {
+            let seen = park::look(Duration::ZERO, park::BRIEF.min(left()), &seen);
+            self.spins.note(seen);
+            if seen {
+                return;
+            }
+        }
+        if self.yields.tries() {
+            self.yields.note(give_way(YIELDS.min(left()), seen));
         }
     }
 }
 
-/// How often the core is offered to others before a sleep: the other side may be waiting for this very core, and does more in
-/// a row then than if it were to wake us for the first.
-const YIELDS: usize = 3;
+/// Says whether it was `seen` in time.
+fn give_way(limit: Duration, seen: impl Fn() -> bool) -> bool {
+    let began = Instant::now();
+    while !seen() {
+        if began.elapsed() > limit {
+            return false;
+        }
+        thread::yield_now();
+    }
+    true
+}
+
+/// How much longer a short sleep takes than it is asked to.
+const OVERSLEPT: Duration = Duration::from_micros(60);
+
+/// For how long the core is offered to others.
+const YIELDS: Duration = Duration::from_micros(20);

@@ -4,7 +4,7 @@
 //! one cell more than there are chunks: what a writer still holds when it ends goes there, so ending never waits.
 
 use super::{
-    blocking,
+    blocking::{self, Patience},
     error::{Unsent, WriteError},
     link::{Link, ReaderEnd, WriterEnd},
     outlet::Outlet,
@@ -31,6 +31,7 @@ pub(super) fn open<T>(chunks: usize, limit: Option<usize>) -> (Inlet<T>, Outlet<
             held: None,
             pushed: 0,
             pace: Pace::default(),
+            patience: Patience::new(),
             over: false,
             counted: false,
         },
@@ -47,6 +48,7 @@ pub(super) struct Inlet<T> {
     held: Option<(T, usize)>,
     pushed: u64,
     pace: Pace,
+    patience: Patience,
     /// The end was told.
     over: bool,
     /// Whether the thread counts us as pending, and has lent its slot therefore.
@@ -183,7 +185,7 @@ impl<T> Inlet<T> {
     ) -> Option<R> {
         let (began, before) = (Instant::now(), self.producer.slots());
         let seen = || self.producer.slots() != before || self.link.reader_end.get().is_some();
-        blocking::look_on(self.pace.rest(self.in_flight()), deadline, seen);
+        self.patience.look_on(self.pace.rest(self.in_flight()), deadline, seen);
         self.pace.note(began, self.producer.slots().saturating_sub(before));
         blocking::until(deadline, |cx| poll(self, cx))
     }

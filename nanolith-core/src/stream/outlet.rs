@@ -1,9 +1,9 @@
 //! The reading end of any stream: what came, and then how it ended.
 
 use super::{
-    blocking,
+    blocking::{self, Patience},
     error::StreamError,
-    link::{Link, ReaderEnd},
+    link::{Link, ReaderEnd, WriterEnd},
 };
 use crate::place;
 use rtrb::Consumer;
@@ -19,6 +19,7 @@ pub(super) struct Outlet<T> {
     /// What was taken and given back: it comes before all else.
     rest: Option<T>,
     taken: u64,
+    patience: Patience,
     /// The end was told to one who is told once.
     told: bool,
     /// Whether the thread counts us as pending, and has lent its slot therefore.
@@ -30,7 +31,7 @@ impl<T> Unpin for Outlet<T> {}
 
 impl<T> Outlet<T> {
     pub(super) fn new(consumer: Consumer<T>, link: Arc<Link>) -> Self {
-        Self { consumer, link, rest: None, taken: 0, told: false, counted: false }
+        Self { consumer, link, rest: None, taken: 0, patience: Patience::new(), told: false, counted: false }
     }
 
     /// What is next: a value, or the end; `None` if nothing has come yet.
@@ -55,7 +56,7 @@ impl<T> Outlet<T> {
         self.link.writer_end.get()?;
         match self.pop() {
             Some(value) => Some(Ok(Some(value))),
-            None => self.link.writer_end.get().map(|end| end.outcome()),
+            None => self.link.writer_end.get().map(WriterEnd::outcome),
         }
     }
 
@@ -92,9 +93,8 @@ impl<T> Outlet<T> {
 
     #[inline(never)]
     fn wait_until(&mut self, deadline: Option<Instant>) -> Option<Result<Option<T>, StreamError>> {
-        blocking::look_on(Duration::ZERO, deadline, || {
-            self.consumer.slots() > 0 || self.link.writer_end.get().is_some()
-        });
+        let seen = || self.consumer.slots() > 0 || self.link.writer_end.get().is_some();
+        self.patience.look_on(Duration::ZERO, deadline, seen);
         self.take().or_else(|| blocking::until(deadline, |cx| self.poll_take(cx)))
     }
 
