@@ -121,6 +121,8 @@ fn deny() -> Outcome {
 fn examples() -> Outcome {
     cargo("run --release --example census -- .").run()?;
     cargo("run --release --example undo").run()?;
+    cargo("run --release --example credit_flow").run()?;
+    cargo("run --release --example bounded_handoff").run()?;
     cargo("run --release --example roots -- 100000").run()
 }
 

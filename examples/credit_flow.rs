@@ -1,0 +1,53 @@
+//! Credit-based flow control: a quick writer, a slow reader, and never more between them than the credits.
+//!
+//! `cargo run --example credit_flow` writes 12 chunks of 1 KiB through a credit of 4 KiB, and prints who is at what.
+
+use nanolith::{
+    prelude::*,
+    stream::{self, Credits, StreamReader},
+};
+use std::{error::Error, sync::mpsc};
+
+const CHUNKS: usize = 12;
+const CHUNK: usize = 1 << 10;
+
+struct Desk;
+
+#[define]
+impl Desk {
+    /// Reads a chunk for each ticket, so that the caller says how quick it is. Gives the number of bytes.
+    #[task]
+    fn read(mut from: StreamReader<&'static str>, tickets: mpsc::Receiver<()>) -> Result<usize, stream::StreamError> {
+        let mut bytes = 0;
+        while nanolith::block_in_place(|| tickets.recv()).is_ok() {
+            let Some(chunk) = from.read().wait()? else { break };
+            bytes += chunk.len();
+        }
+        println!("`{}` is read: {bytes} bytes", from.metadata());
+        Ok(bytes)
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (mut writer, reader) = stream::pipe("report", Credits::new().bytes(4 * CHUNK).chunks(16))?;
+    let (ticket, tickets) = mpsc::channel();
+    let reads = Desk::tasks().read(reader, tickets).submit();
+    for n in 0..CHUNKS {
+        // No credit: the chunk comes back, the reader is let go on, and the write waits for what it gives back.
+        match writer.try_write(vec![0; CHUNK]) {
+            Ok(()) => println!("chunk {n:2}: written at once"),
+            Err(unsent) if unsent.is_full() => {
+                ticket.send(())?;
+                writer.write(unsent.into_inner()).wait()?;
+                println!("chunk {n:2}: written when the reader had taken one");
+            }
+            Err(unsent) => return Err(unsent.into()),
+        }
+    }
+    // The rest, and the end.
+    (0..=CHUNKS).try_for_each(|_| ticket.send(()))?;
+    writer.finished().wait()?;
+    println!("all is taken");
+    assert_eq!(reads.wait()??, CHUNKS * CHUNK);
+    Ok(())
+}
