@@ -803,6 +803,31 @@ fn threads_that_wait_for_each_other_see_all_and_the_true_end() {
     (0..500).for_each(race);
 }
 
+#[test]
+fn an_end_never_overtakes_what_was_written_before_it() {
+    let (give, take) = mpsc::sync_channel::<ItemSender<u32>>(1);
+    let sends = thread::spawn(move || {
+        for mut sender in take {
+            sender.try_send(7).expect("there is room");
+            sender.finish();
+        }
+    });
+    for _ in 0..20_000 {
+        let (sender, mut receiver) = stream::items(1).expect("sound");
+        give.send(sender).expect("it listens");
+        // A look of the receiver's may fall between the value and the end.
+        let first = loop {
+            match receiver.try_recv() {
+                Err(StreamError::Empty) => std::hint::spin_loop(),
+                seen => break seen,
+            }
+        };
+        assert_eq!(first.expect("no error"), Some(7));
+    }
+    drop(give);
+    sends.join().expect("no panic");
+}
+
 // ----- helpers
 
 /// What a future gives at its first poll.
