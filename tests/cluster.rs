@@ -129,6 +129,17 @@ impl Worker {
         cluster.triple(self.number as i64).wait()
     }
 
+    /// The first waits for the second, which waits for the third, and so on.
+    pub fn ask_round(mut ring: Vec<Service<Self>>, limit: Option<Duration>) -> Result<u64, String> {
+        let Some(next) = ring.pop() else { return Ok(0) };
+        let call = next.ask_round(ring, limit);
+        let call = match limit {
+            Some(limit) => call.timeout(limit),
+            None => call,
+        };
+        call.wait().map_err(|error| error.to_string())?
+    }
+
     pub async fn ask_later(&self, cluster: Cluster<Self>, started: Sender<u64>, go_on: flag::Flag) -> [u64; 2] {
         let _ = started.send(self.number);
         go_on.raised().await;
@@ -710,7 +721,11 @@ fn ones_own_way_to_choose_sees_the_loads_and_the_call() {
     let sees = seen.clone();
     let choose = move |members: &[MemberLoad], call: &Arrival| {
         let loads: Vec<_> = members.iter().map(|member| (member.id.number(), member.calls)).collect();
-        sees.lock().expect("nobody panics with it").push((call.task().map(|task| task.name()), call.turn(), loads));
+        sees.lock().expect("nobody panics with it").push((
+            call.task().map(nanolith::TaskInfo::name),
+            call.turn(),
+            loads,
+        ));
         usize::MAX // counts on from the first
     };
     let builder = Cluster::builder().choose_by(choose);
@@ -990,6 +1005,33 @@ fn a_task_that_waits_for_a_call_in_its_own_member_is_told_so() {
     assert!(matches!(twice, Err(CallError::WouldDeadlock(_))));
     assert_eq!(cluster.double(1).wait().expect("it goes on"), 2);
     settles(|| cluster.info().queue_len == 0 && cluster.info().overflow == 0);
+}
+
+#[test]
+fn members_whose_tasks_wait_for_each_other_are_told_so() {
+    let cluster = workers(3, Balance::LeastBusy);
+    let jobs: Vec<_> = (0..600)
+        .map(|n| match n % 2 {
+            0 => cluster.ask(cluster.clone()).submit(),
+            _ => cluster.ask_again(cluster.clone()).submit(),
+        })
+        .collect();
+    for job in jobs {
+        let end = job.wait_timeout(LONG).expect("nobody waits for ever").expect("it runs");
+        assert!(matches!(end, Ok(_) | Err(CallError::WouldDeadlock(_))), "{end:?}");
+    }
+}
+
+#[test]
+fn services_in_a_ring_are_told_so_and_a_wait_with_a_limit_is_none() {
+    let cluster = workers(3, Balance::LeastBusy);
+    let [a, b, c] = [0, 1, 2].map(|number| member(&cluster, number));
+    let end = a.ask_round(vec![a.clone(), c.clone(), b.clone()], None).wait().expect("it runs");
+    assert!(end.expect_err("the last waits for the first").contains("would have waited for itself"));
+    let end = a.ask_round(vec![a.clone(), c.clone(), b.clone()], Some(10 * MILLISECOND)).wait().expect("it runs");
+    let reason = end.expect_err("they wait no longer");
+    assert!(reason.contains("timed out"), "{reason}");
+    assert!(a.ask_round(vec![c, b], None).wait().expect("it runs").is_ok(), "there is no ring");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::{
     executor::{Admission, Executor, OwnsState, RunsLocal, SharesState},
     front::{Entry, Front, Hint},
     gate::{self, Gate, OnFull},
-    host::{Host, HostId, Loan, Runnable, Verdict, WouldDeadlock},
+    host::{Awaited, Host, HostId, Loan, Runnable, Verdict, WouldDeadlock},
     id::{Receiver, TaskInfo},
     inbox::Inbox,
     park::Parking,
@@ -79,6 +79,8 @@ pub(super) struct Inner<S: TaskSet> {
     pub(super) served: AtomicU64,
     /// Calls that are counted in the queue and not over, twice; one more while the thread may be at a call that is not.
     load: AtomicUsize,
+    /// The call for which its thread waits.
+    awaited: Mutex<Awaited>,
     /// The synchronous call that runs now.
     pub(super) running: Spot<CallSlot<S>>,
     pub(super) watchers: Watchers,
@@ -124,6 +126,7 @@ impl<S: TaskSet> Inner<S> {
             hint: Hint::default(),
             served: AtomicU64::new(0),
             load: AtomicUsize::new(0),
+            awaited: Mutex::default(),
             running: Spot::new(),
             watchers: Watchers::new(),
             restarts: settings.restart.after_crash(),
@@ -318,6 +321,15 @@ impl<S: TaskSet> Host for Inner<S> {
     }
 
     fn take_back(&self, _loan: Loan) {}
+
+    fn await_call(&self, call: Awaited) -> Option<Awaited> {
+        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(std::mem::replace(&mut *awaited, call))
+    }
+
+    fn awaited_call(&self) -> Awaited {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 
     /// A task that waits for another of its own service must not hold what the other needs; then the other starts ahead
     /// of its turn, since a task in line before it may be waiting for the one that waits.

@@ -538,6 +538,10 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
         Slot::is_queued(self)
     }
 
+    fn is_over(&self) -> bool {
+        Slot::is_over(self)
+    }
+
     fn is_plain(&self) -> bool {
         !S::HOOKS.are_async() && self.meta.is_plain()
     }

@@ -3,7 +3,7 @@
 use crate::{
     call::{Progress, shared::Shared, slot::End},
     error::CallError,
-    host::{self, HostId, Verdict, WouldDeadlock},
+    host::{self, Awaiting, HostId, Verdict, WouldDeadlock},
     id::TaskInfo,
     park, place,
     task::{CallSlot, TaskSet},
@@ -331,8 +331,20 @@ impl<S: TaskSet, T> Handle<S, T> {
             return Some(outcome);
         }
         let target = self.target();
+        let Ok(_awaiting) = self.awaiting(target, deadline) else { return Some(self.give_up()) };
         let outcome = wait::block_until(Pin::new(&mut *self), target, deadline);
         outcome.unwrap_or_else(|WouldDeadlock| Some(self.give_up()))
+    }
+
+    /// A service's thread says for whom it waits, if it does so without a limit, so that services do not wait for each other.
+    fn awaiting(&self, target: Option<HostId>, deadline: Option<Instant>) -> Result<Option<Awaiting>, WouldDeadlock> {
+        let here = place::host_id();
+        let Some(target) = target.filter(|_| here.is_some() && here != target) else { return Ok(None) };
+        if deadline.is_some() || self.slot.meta.deadline().is_some() {
+            return Ok(None);
+        }
+        let Some(host) = place::host_here() else { return Ok(None) };
+        Awaiting::begin(host, target, self.slot.clone().erase())
     }
 
     /// The host that will end the call.
