@@ -471,7 +471,7 @@ fn an_added_member_that_does_not_start_is_told_with_its_inits_error() {
     let made = Arc::new(AtomicU64::new(0));
     let number = move || if made.fetch_add(1, Ordering::Relaxed) == 1 { 13 } else { 0 };
     let cluster = Cluster::launch(1, move || Worker::service(number())).wait().expect("the first starts");
-    let Err(AddError::Launch(member, LaunchError::Init(failure))) = cluster.control().add().wait() else {
+    let Err(AddError::Failed(member, LaunchError::Init(failure))) = cluster.control().add().wait() else {
         panic!("the second fails")
     };
     assert_eq!((member.number(), failure.downcast::<String>().expect("its type")), (1, "no thirteenth".to_owned()));

@@ -41,7 +41,7 @@ pub(super) type Starting<S> = Pin<Box<dyn Future<Output = Result<ServiceRef<S>, 
 /// }
 /// let counter = Cluster::launch(1, Counter::service).wait()?;
 /// FULL.store(true, Ordering::Relaxed);
-/// let Err(AddError::Launch(_, LaunchError::Init(failure))) = counter.control().add().wait() else { unreachable!() };
+/// let Err(AddError::Failed(_, LaunchError::Init(failure))) = counter.control().add().wait() else { unreachable!() };
 /// assert_eq!(failure.downcast::<ParseIntError>().ok(), "no more".parse::<i64>().err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -96,7 +96,7 @@ impl Error for InitFailure {}
 #[non_exhaustive]
 pub enum AddError {
     /// It did not start.
-    Launch(MemberId, LaunchError<InitFailure>),
+    Failed(MemberId, LaunchError<InitFailure>),
     /// The cluster is closed.
     Closed,
 }
@@ -104,7 +104,7 @@ pub enum AddError {
 impl fmt::Display for AddError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Launch(member, error) => write!(f, "member {member} did not start: {error}"),
+            Self::Failed(member, error) => write!(f, "member {member} did not start: {error}"),
             Self::Closed => f.write_str("the cluster is closed"),
         }
     }
@@ -113,7 +113,7 @@ impl fmt::Display for AddError {
 impl Error for AddError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Launch(_, error) => error.source(),
+            Self::Failed(_, error) => error.source(),
             Self::Closed => None,
         }
     }
@@ -180,7 +180,7 @@ impl<S: TaskSet> Adding<S> {
         let (id, started) = (*id, ready!(starting.as_mut().poll(cx)));
         let joined = match started {
             Ok(service) => self.cluster.join(id, service).then_some(id).ok_or(AddError::Closed),
-            Err(error) => Err(AddError::Launch(id, error)),
+            Err(error) => Err(AddError::Failed(id, error)),
         };
         self.end();
         Poll::Ready(joined)

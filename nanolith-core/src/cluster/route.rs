@@ -80,8 +80,11 @@ impl<S: TaskSet> Executor<S> for ClusterRef<S> {
     }
 }
 
+#[diagnostic::do_not_recommend] // a service is what is missing
 impl<S: TaskSet> SharesState<S> for ClusterRef<S> {}
+#[diagnostic::do_not_recommend]
 impl<S: TaskSet> OwnsState<S> for ClusterRef<S> {}
+#[diagnostic::do_not_recommend]
 impl<S: TaskSet> RunsLocal<S> for ClusterRef<S> {}
 
 impl<S: TaskSet> fmt::Debug for ClusterRef<S> {
