@@ -40,6 +40,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("loom", "the slot's protocol under loom, every schedule within its bounds", loom),
     Command::new("miri", "the lower floors under miri (nightly, with miri and rust-src)", miri),
     Command::new("tsan", "nanolith-core's tests under ThreadSanitizer (nightly, with rust-src)", tsan),
+    Command::new("stress", "services, clusters, messengers and streams for 20 s, while members are killed", stress),
     Command::new("soak", "the soak tests, for NANOLITH_SOAK seconds (60)", soak),
     Command::new("msrv", "how the oldest Rust we build with is guarded", msrv),
 ];
@@ -149,7 +150,17 @@ fn tsan() -> Outcome {
 
 fn soak() -> Outcome {
     let seconds = env::var("NANOLITH_SOAK").unwrap_or_else(|_| "60".into());
-    cargo("test --release --test soak -- --ignored --nocapture").var("NANOLITH_SOAK", &seconds).run()
+    for test in ["soak", "soak_services"] {
+        cargo(&format!("test --release --test {test} -- --ignored --nocapture"))
+            .var("NANOLITH_SOAK", &seconds)
+            .run()?;
+    }
+    Ok(())
+}
+
+/// The shorter half of the soak, for every change.
+fn stress() -> Outcome {
+    cargo("test --test soak_services -- --ignored --nocapture").var("NANOLITH_SOAK", "20").run()
 }
 
 fn msrv() -> Outcome {

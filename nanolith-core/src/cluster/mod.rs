@@ -12,6 +12,7 @@ mod control;
 mod entering;
 mod inner;
 mod launch;
+mod messages;
 mod route;
 
 pub use adding::{AddError, Adding, InitFailure, Resizing};

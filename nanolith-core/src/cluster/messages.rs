@@ -1,0 +1,72 @@
+//! Messages to the members of a cluster.
+
+use super::{Cluster, ClusterControl, ClusterRef};
+use crate::{
+    error::Refused,
+    task::HasInbox,
+    typed::{Post, Sending},
+};
+
+impl<S: HasInbox> Cluster<S> {
+    /// Sends a message to one member, which is chosen as for a call. Two messages may go to two members, and then nothing is
+    /// said of their order.
+    ///
+    /// ```
+    /// use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define]
+    /// # impl Counter {
+    /// #     #[on_message] fn on_message(&mut self, by: i64) { self.total += by }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counters = Cluster::launch(2, || Counter::service(Counter { total: 0 })).wait()?;
+    /// for by in 1..=10 {
+    ///     counters.send(by).wait()?;
+    /// }
+    /// let totals = counters.control().call_all(|counter| counter.total()).wait();
+    /// assert_eq!(totals.into_iter().filter_map(|(_, total)| total.ok()).sum::<i64>(), 55);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn send(&self, message: S::Message) -> Sending<'_, S, ClusterRef<S>, S::Message> {
+        Sending::new(&self.executor, post::<S>(), message)
+    }
+
+    /// The same without waiting for room.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] gives the message back: all members are full, or there is none.
+    #[track_caller]
+    pub fn try_send(&self, message: S::Message) -> Result<(), Refused<S::Message>> {
+        Sending::new(&self.executor, post::<S>(), message).try_send()
+    }
+}
+
+impl<S: HasInbox> ClusterControl<'_, S>
+where
+    S::Message: Clone,
+{
+    /// Sends a clone of a message to every member, without waiting for room. Gives the number of those that took it.
+    ///
+    /// ```
+    /// use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define]
+    /// # impl Counter {
+    /// #     #[on_message] fn on_message(&mut self, by: i64) { self.total += by }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counters = Cluster::launch(2, || Counter::service(Counter { total: 0 })).wait()?;
+    /// assert_eq!(counters.control().send_all(&5), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn send_all(&self, message: &S::Message) -> usize {
+        let members = self.members().into_iter().filter_map(|member| self.use_member(member));
+        members.filter(|member| member.try_send(message.clone()).is_ok()).count()
+    }
+}
+
+fn post<S: HasInbox>() -> Post<S, S::Message> {
+    Post { put: S::TASK, take: S::MESSAGE }
+}
