@@ -16,8 +16,35 @@ pub use nanolith_core::{
     Outcome, OwnsState, Panic, Pool, PoolBuilder, Priority, Progress, Progressing, Receiver, Refused, Reply, Restart,
     RunsLocal, SendEvent, Sending, Service, ServiceBuilder, ServiceInfo, ServiceRef, SharedPool, SharedState,
     SharesState, StillAlive, Stopped, Submit, Subscription, TakesStreams, TaskError, TaskInfo, TaskSet, WaitForEvent,
-    Where, block_in_place, call_size, current, fingerprint, main_guard, messenger, port, stream, time,
+    Where, block_in_place, call_size, current, fingerprint, main_guard, messenger, port, time,
 };
+
+/// Streams from one thread to another: of bytes ([`stream::pipe`]), of values ([`stream::items`]), and of the values that one
+/// call gives ([`stream::from_call`]).
+///
+/// Chunks and values are moved, never copied. A writer waits for credit, so a reader that stands still keeps no more than its
+/// credits in memory. Only `finish` ends a stream cleanly: one that failed, or whose writer was dropped or panicked, gives what
+/// was written before and then an error, so it never looks complete. A reader that cancels or goes is seen by the writer, who
+/// gets its chunk back. A task that blocks on a stream lends its pool slot meanwhile.
+///
+/// ```
+/// use nanolith::stream::{self, Credits};
+/// use std::io::{Read, Write};
+/// let (mut writer, mut reader) = stream::pipe((), Credits::new().bytes(1 << 20).chunks(16))?;
+/// std::thread::spawn(move || {
+///     writer.write_all(b"hello").expect("somebody reads");
+///     writer.finish();
+/// });
+/// let mut text = String::new();
+/// reader.read_to_string(&mut text)?;
+/// assert_eq!(text, "hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub mod stream {
+    #[doc(inline)]
+    pub use nanolith_core::stream::*;
+    pub use nanolith_core::{FromCall, FromCallError, from_call};
+}
 
 /// Makes a set of tasks of an `impl` block or an inline module: every function with a visibility becomes a typed call.
 ///

@@ -73,7 +73,7 @@ pub use task::{
     CallInfo, Context, GivesStreams, HasInbox, HasOutbox, Job, OpenStreamError, Outcome, Reply, SendEvent, Stopped,
     TakesStreams, TaskSet, call_size,
 };
-pub use typed::{Call, Flatten, Handle, Progressing, Sending, Submit};
+pub use typed::{Call, Flatten, FromCall, FromCallError, Handle, Progressing, Sending, Submit, from_call};
 pub use wait::block_in_place;
 
 /// For generated code only.

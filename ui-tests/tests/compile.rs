@@ -17,9 +17,6 @@ const PINNED: &str = "rustc 1.95.";
 /// The misuses have numbers, each with a file or more.
 const MISUSES: std::ops::RangeInclusive<u8> = 1..=53;
 
-/// It is about messages of a service, which are still to come.
-const STILL_TO_COME: [u8; 1] = [52];
-
 /// The one about the feature `wire`, which is on for all others.
 const WITHOUT_WIRE: &str = "39_";
 
@@ -43,7 +40,7 @@ fn what_must_not_compile_is_told_in_these_words() {
 #[test]
 fn every_misuse_has_its_file() {
     let files = cases("rs");
-    for number in MISUSES.filter(|number| !STILL_TO_COME.contains(number)) {
+    for number in MISUSES {
         let prefix = format!("{number:02}_");
         assert!(files.iter().any(|file| name(file).starts_with(&prefix)), "nothing in ui/fail starts with `{prefix}`");
     }

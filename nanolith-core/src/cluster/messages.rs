@@ -3,11 +3,11 @@
 use super::{Cluster, ClusterControl, ClusterRef};
 use crate::{
     error::Refused,
-    task::HasInbox,
+    task::{HasInbox, TaskSet},
     typed::{Post, Sending},
 };
 
-impl<S: HasInbox> Cluster<S> {
+impl<S: TaskSet> Cluster<S> {
     /// Sends a message to one member, which is chosen as for a call. Two messages may go to two members, and then nothing is
     /// said of their order.
     ///
@@ -28,7 +28,10 @@ impl<S: HasInbox> Cluster<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
-    pub fn send(&self, message: S::Message) -> Sending<'_, S, ClusterRef<S>, S::Message> {
+    pub fn send(&self, message: S::Message) -> Sending<'_, S, ClusterRef<S>, S::Message>
+    where
+        S: HasInbox,
+    {
         Sending::new(&self.executor, post::<S>(), message)
     }
 
@@ -38,7 +41,10 @@ impl<S: HasInbox> Cluster<S> {
     ///
     /// [`Refused`] gives the message back: all members are full, or there is none.
     #[track_caller]
-    pub fn try_send(&self, message: S::Message) -> Result<(), Refused<S::Message>> {
+    pub fn try_send(&self, message: S::Message) -> Result<(), Refused<S::Message>>
+    where
+        S: HasInbox,
+    {
         Sending::new(&self.executor, post::<S>(), message).try_send()
     }
 }

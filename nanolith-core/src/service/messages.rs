@@ -3,11 +3,11 @@
 use super::{Service, ServiceRef};
 use crate::{
     error::Refused,
-    task::HasInbox,
+    task::{HasInbox, TaskSet},
     typed::{Post, Sending},
 };
 
-impl<S: HasInbox> Service<S> {
+impl<S: TaskSet> Service<S> {
     /// Sends a message, which the set's `#[on_message]` hears in its turn: messages and calls are taken in the order in
     /// which they came. Where the queue is full, this waits for room, unless the service was told not to.
     ///
@@ -26,7 +26,10 @@ impl<S: HasInbox> Service<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
-    pub fn send(&self, message: S::Message) -> Sending<'_, S, ServiceRef<S>, S::Message> {
+    pub fn send(&self, message: S::Message) -> Sending<'_, S, ServiceRef<S>, S::Message>
+    where
+        S: HasInbox,
+    {
         Sending::new(&self.executor, post::<S>(), message)
     }
 
@@ -52,7 +55,10 @@ impl<S: HasInbox> Service<S> {
     ///
     /// [`Refused`] gives the message back: the queue is full, or the service closed.
     #[track_caller]
-    pub fn try_send(&self, message: S::Message) -> Result<(), Refused<S::Message>> {
+    pub fn try_send(&self, message: S::Message) -> Result<(), Refused<S::Message>>
+    where
+        S: HasInbox,
+    {
         Sending::new(&self.executor, post::<S>(), message).try_send()
     }
 }

@@ -59,7 +59,7 @@ fn arriving<S: GivesStreams>(inner: &Inner<S>) -> &Port<Infallible, StreamReader
     outlets(inner).arriving()
 }
 
-impl<S: HasOutbox> Service<S> {
+impl<S: TaskSet> Service<S> {
     /// Gives each event that the service sends from now on to `handler`, on the global pool, until the [`Subscription`] is
     /// dropped or the service has ended. All who listen hear all. The first also hears what was said before, as far as it is
     /// kept.
@@ -87,7 +87,10 @@ impl<S: HasOutbox> Service<S> {
     /// # Panics
     ///
     /// A panic of `handler` ends with that event; it hears the next.
-    pub fn on_message(&self, handler: impl FnMut(S::Event) + Send + 'static) -> Result<Subscription, BuildError> {
+    pub fn on_message(&self, handler: impl FnMut(S::Event) + Send + 'static) -> Result<Subscription, BuildError>
+    where
+        S: HasOutbox,
+    {
         heard(self.executor.inner()).on_message(handler)
     }
 
@@ -115,6 +118,7 @@ impl<S: HasOutbox> Service<S> {
     /// They come through what this gives: see [`WaitForEvent`].
     pub fn wait_for<P>(&self, predicate: P) -> WaitForEvent<S::Event, P>
     where
+        S: HasOutbox,
         P: FnMut(&S::Event) -> bool,
     {
         WaitForEvent { events: heard(self.executor.inner()).subscribe(), predicate }
@@ -212,7 +216,7 @@ impl<T: Clone, P> fmt::Debug for WaitForEvent<T, P> {
     }
 }
 
-impl<S: GivesStreams> Service<S> {
+impl<S: TaskSet> Service<S> {
     /// Gives each stream that the service makes to `handler`, on the global pool, one after the other, until the
     /// [`Subscription`] is dropped or the service has ended. A stream goes to one of those who listen; those that were made
     /// before are kept for the first.
@@ -248,7 +252,10 @@ impl<S: GivesStreams> Service<S> {
     pub fn on_stream(
         &self,
         handler: impl FnMut(StreamReader<S::Metadata>) + Send + 'static,
-    ) -> Result<Subscription, BuildError> {
+    ) -> Result<Subscription, BuildError>
+    where
+        S: GivesStreams,
+    {
         arriving(self.executor.inner()).on_message(handler)
     }
 }

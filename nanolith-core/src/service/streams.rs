@@ -4,7 +4,7 @@ use super::{Service, ServiceRef};
 use crate::{
     error::{CallError, Refused},
     stream::{CreditError, Credits, StreamReader, StreamWriter, pipe},
-    task::TakesStreams,
+    task::{TakesStreams, TaskSet},
     typed::{Post, Sending},
     wait,
 };
@@ -16,7 +16,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-impl<S: TakesStreams> Service<S> {
+impl<S: TaskSet> Service<S> {
     /// Makes a stream to the service, which its `#[on_stream]` takes in its turn. What is written before is kept, up to the
     /// credits.
     ///
@@ -42,7 +42,10 @@ impl<S: TakesStreams> Service<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[track_caller]
-    pub fn create_stream(&self, metadata: S::Metadata) -> CreateStream<'_, S> {
+    pub fn create_stream(&self, metadata: S::Metadata) -> CreateStream<'_, S>
+    where
+        S: TakesStreams,
+    {
         CreateStream { service: &self.executor, stage: Stage::Lazy(metadata, Credits::new()) }
     }
 }

@@ -27,6 +27,11 @@ use crate::{stream::StreamReader, task::TaskSet};
 /// assert_eq!(counter.total().wait()?, 5); // in the order in which they were sent
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}`'s services take no messages",
+    label = "this sends one",
+    note = "give the set an `#[on_message] fn on_message(&mut self, message: ..)`"
+)]
 pub trait HasInbox: TaskSet {
     /// A message.
     type Message: Send + 'static;
@@ -68,6 +73,11 @@ pub trait HasInbox: TaskSet {
 /// assert_eq!(counter.total().wait()?, 16); // streams are taken in line with calls
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}`'s services take no streams",
+    label = "this makes one",
+    note = "give the set an `#[on_stream] fn on_stream(&mut self, stream: StreamReader<..>)`"
+)]
 pub trait TakesStreams: TaskSet {
     /// What is said of a stream when it is made.
     type Metadata: Send + Sync + 'static;
@@ -121,6 +131,11 @@ impl<M> StreamArgument for StreamReader<M> {
 /// assert_eq!(stream.read().wait()?.ok_or("a chunk")?, "10");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}`'s services make no streams",
+    label = "this is about one",
+    note = "say what is said of them: `#[define(streams = ..)]`"
+)]
 pub trait GivesStreams: TaskSet {
     /// What is said of a stream when it is made.
     type Metadata: Send + Sync + 'static;
@@ -146,6 +161,11 @@ pub trait GivesStreams: TaskSet {
 /// assert_eq!(first(&counter), Some(15));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}`'s services say nothing",
+    label = "this is about what they say",
+    note = "say what: `#[define(outbox = ..)]`"
+)]
 pub trait HasOutbox: TaskSet {
     /// What they say. All who hear get a clone.
     type Event: Clone + Send + Sync + 'static;

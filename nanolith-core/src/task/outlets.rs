@@ -6,7 +6,7 @@ use crate::{
     messenger::{Messenger, SendError, SendMessage, SlowReceiver, TrySendError},
     port::{self, Port},
     stream::{CreditError, Credits, StreamReader, StreamWriter, pipe},
-    task::{Context, GivesStreams, HasOutbox},
+    task::{Context, GivesStreams, HasOutbox, TaskSet},
     wait,
 };
 use std::{
@@ -113,7 +113,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<S: HasOutbox> Context<S> {
+impl<S: TaskSet> Context<S> {
     /// Says something to the service's owners: see [`Service::on_message`](crate::Service::on_message). Await what this gives,
     /// or wait on it; by default it waits for owners that have 1,024 events ahead of them.
     ///
@@ -136,7 +136,10 @@ impl<S: HasOutbox> Context<S> {
     /// assert_eq!(totals.recv().wait()?, 15);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn send(&self, event: S::Event) -> SendEvent<'_, S::Event> {
+    pub fn send(&self, event: S::Event) -> SendEvent<'_, S::Event>
+    where
+        S: HasOutbox,
+    {
         SendEvent(match Outlets::of(self.executor_data()) {
             Some(outlets) => Way::Out(outlets.events().service.send(event)),
             None => Way::Nowhere(Some(event)),
@@ -163,7 +166,10 @@ impl<S: HasOutbox> Context<S> {
     /// # Errors
     ///
     /// [`TrySendError`] gives the event back: an owner is too far behind, or nobody can ever hear.
-    pub fn try_send(&self, event: S::Event) -> Result<usize, TrySendError<S::Event>> {
+    pub fn try_send(&self, event: S::Event) -> Result<usize, TrySendError<S::Event>>
+    where
+        S: HasOutbox,
+    {
         match Outlets::of(self.executor_data()) {
             Some(outlets) => outlets.events().service.try_send(event),
             None => Err(TrySendError::Closed(event)),
@@ -240,7 +246,7 @@ impl<T> fmt::Debug for SendEvent<'_, T> {
     }
 }
 
-impl<S: GivesStreams> Context<S> {
+impl<S: TaskSet> Context<S> {
     /// Makes a stream to the service's owners, of whom one takes it:
     /// [`Service::on_stream`](crate::Service::on_stream). What is written before is kept, up to the credits.
     ///
@@ -272,7 +278,10 @@ impl<S: GivesStreams> Context<S> {
     pub fn create_stream(
         &self,
         metadata: S::Metadata,
-    ) -> Result<StreamWriter<S::Metadata>, OpenStreamError<S::Metadata>> {
+    ) -> Result<StreamWriter<S::Metadata>, OpenStreamError<S::Metadata>>
+    where
+        S: GivesStreams,
+    {
         self.create_stream_with(metadata, Credits::new())
     }
 
@@ -298,7 +307,10 @@ impl<S: GivesStreams> Context<S> {
         &self,
         metadata: S::Metadata,
         credits: Credits,
-    ) -> Result<StreamWriter<S::Metadata>, OpenStreamError<S::Metadata>> {
+    ) -> Result<StreamWriter<S::Metadata>, OpenStreamError<S::Metadata>>
+    where
+        S: GivesStreams,
+    {
         if let Err(error) = credits.check() {
             return Err(OpenStreamError::Credits(error, metadata));
         }

@@ -2,12 +2,14 @@
 
 mod call;
 mod flatten;
+mod from_call;
 mod handle;
 mod sending;
 
 pub(crate) use call::refuse;
 pub use call::{Call, Submit};
 pub use flatten::Flatten;
+pub use from_call::{FromCall, FromCallError, from_call};
 pub use handle::{Handle, Progressing};
 pub(crate) use sending::Post;
 pub use sending::Sending;

@@ -1,0 +1,203 @@
+//! The items that a call's task sends, with the call itself as their reason where they end too early.
+
+use crate::{
+    error::CallError,
+    executor::Executor,
+    stream::{CreditError, ItemReceiver, ItemSender, StreamError, items},
+    task::TaskSet,
+    typed::{Call, Handle},
+};
+use futures_util::Stream;
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// Submits a call that gives many values: `call` gets the sender, and makes the call that takes it. At most `bound` values are
+/// under way; the task waits for who takes them.
+///
+/// What this gives is a `Stream` and a blocking iterator of the values. Where the task panics, is cancelled or never runs, the
+/// reason is the [`CallError`]. Dropped early, it cancels the call.
+///
+/// ```
+/// use nanolith::{prelude::*, stream::{self, ItemSender, WriteError}};
+/// # pub struct Geometry;
+/// #[define]
+/// impl Geometry {
+///     pub fn numbers(to: i64, mut items: ItemSender<i64>) -> Result<(), WriteError> {
+///         for n in 0..to {
+///             items.send(n).wait()?;
+///         }
+///         items.finish();
+///         Ok(())
+///     }
+/// }
+/// let numbers = stream::from_call(16, |items| Geometry::tasks().numbers(10, items))?;
+/// let sum: i64 = numbers.sum::<Result<i64, _>>()?;
+/// assert_eq!(sum, 45);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`CreditError`] for a bound of zero, or of more than 1,048,576.
+pub fn from_call<'a, S, E, T, O>(
+    bound: usize,
+    call: impl FnOnce(ItemSender<T>) -> Call<'a, S, E, O>,
+) -> Result<FromCall<S, T, O>, CreditError>
+where
+    S: TaskSet,
+    E: Executor<S> + ?Sized + 'a,
+{
+    let (sender, receiver) = items(bound)?;
+    let handle = call(sender).submit().cancel_on_drop();
+    Ok(FromCall { receiver, handle: Some(handle) })
+}
+
+/// The values that a call gives: made by [`from_call`].
+///
+/// ```
+/// use futures_util::TryStreamExt;
+/// # use nanolith::{prelude::*, stream::{self, ItemSender, WriteError}};
+/// # pub struct Geometry;
+/// # #[define]
+/// # impl Geometry {
+/// #     pub async fn numbers(to: i64, mut items: ItemSender<i64>) -> Result<(), WriteError> {
+/// #         for n in 0..to { items.send(n).await?; }
+/// #         items.finish();
+/// #         Ok(())
+/// #     }
+/// # }
+/// # pollster::block_on(async {
+/// let numbers = stream::from_call(16, |items| Geometry::tasks().numbers(10, items))?;
+/// let even: Vec<i64> = numbers.try_filter(|n| std::future::ready(n % 2 == 0)).try_collect().await?;
+/// assert_eq!(even, [0, 2, 4, 6, 8]);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+#[must_use = "dropped, it cancels the call"]
+pub struct FromCall<S: TaskSet, T, O> {
+    receiver: ItemReceiver<T>,
+    /// `None` once its failure was told.
+    handle: Option<Handle<S, O>>,
+}
+
+impl<S: TaskSet, T, O> Unpin for FromCall<S, T, O> {}
+
+impl<S: TaskSet, T, O> FromCall<S, T, O> {
+    /// The call alone, when no more values are wanted. Its task finds that nobody takes them.
+    ///
+    /// ```
+    /// # use nanolith::{prelude::*, stream::{self, ItemSender, WriteError}};
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// # impl Geometry {
+    /// #     pub fn numbers(to: i64, mut items: ItemSender<i64>) -> Result<(), WriteError> {
+    /// #         for n in 0..to { items.send(n).wait()?; }
+    /// #         items.finish();
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// let mut numbers = stream::from_call(16, |items| Geometry::tasks().numbers(1_000_000, items))?;
+    /// assert_eq!(numbers.next().transpose()?, Some(0));
+    /// let job = numbers.into_handle().ok_or("its failure was not told")?;
+    /// assert!(matches!(job.wait()?, Err(WriteError::Dropped)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// `None` where the call's failure has been told already.
+    #[must_use]
+    pub fn into_handle(self) -> Option<Handle<S, O>> {
+        self.handle.map(Handle::detach_on_drop)
+    }
+}
+
+impl<S: TaskSet, T, O> Stream for FromCall<S, T, O> {
+    type Item = Result<T, FromCallError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let error = match ready!(Pin::new(&mut self.receiver).poll_next(cx)) {
+            None => return Poll::Ready(None),
+            Some(Ok(item)) => return Poll::Ready(Some(Ok(item))),
+            Some(Err(error)) => error,
+        };
+        // The sender goes with the task, just before its call ends.
+        if let (StreamError::Dropped, Some(handle)) = (&error, &mut self.handle) {
+            let ended = ready!(Pin::new(handle).poll(cx));
+            self.handle = None;
+            if let Err(call) = ended {
+                return Poll::Ready(Some(Err(FromCallError::Call(call))));
+            }
+        }
+        Poll::Ready(Some(Err(FromCallError::Stream(error))))
+    }
+}
+
+impl<S: TaskSet, T, O> Iterator for FromCall<S, T, O> {
+    type Item = Result<T, FromCallError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.receiver.iter().next() {
+            Some(Ok(item)) => Some(Ok(item)),
+            None => None,
+            Some(Err(StreamError::Dropped)) if self.handle.is_some() => {
+                let ended = self.handle.take().map(Handle::wait)?;
+                Some(Err(ended.err().map_or(FromCallError::Stream(StreamError::Dropped), FromCallError::Call)))
+            }
+            Some(Err(error)) => Some(Err(FromCallError::Stream(error))),
+        }
+    }
+}
+
+impl<S: TaskSet, T, O> fmt::Debug for FromCall<S, T, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FromCall").finish_non_exhaustive()
+    }
+}
+
+/// The values of a call ended before their end.
+///
+/// ```
+/// use nanolith::{prelude::*, stream::{self, FromCallError, ItemSender}};
+/// # pub struct Geometry;
+/// #[define]
+/// impl Geometry {
+///     pub fn half(mut items: ItemSender<i64>) {
+///         let _ = items.send(1).wait();
+///         panic!("no more");
+///     }
+/// }
+/// let mut numbers = stream::from_call(16, |items| Geometry::tasks().half(items))?;
+/// assert!(matches!(numbers.next(), Some(Ok(1))));
+/// assert!(matches!(numbers.next(), Some(Err(FromCallError::Call(CallError::Panicked(..))))));
+/// assert!(numbers.next().is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum FromCallError {
+    /// The call did not give its output.
+    Call(CallError),
+    /// The task failed the stream, or returned without an end of it.
+    Stream(StreamError),
+}
+
+impl fmt::Display for FromCallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(error) => error.fmt(f),
+            Self::Stream(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for FromCallError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Call(error) => error.source(),
+            Self::Stream(error) => error.source(),
+        }
+    }
+}
