@@ -1,6 +1,8 @@
 //! Does `examples/census.rs` count what is there? The program's JSON is held against `find`, `wc`, `tr` and `cmp`.
 #![cfg(unix)]
 
+mod program;
+
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -222,26 +224,9 @@ fn bury_a_file(root: &Path) -> PathBuf {
 
 // ----- the program
 
-/// The example as it is now, whatever has been built before.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let target =
-            Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's folder is within its target folder");
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).arg("build").args(["--quiet", "--example", "census"]);
-        cargo.args(["--message-format", "json", "--target-dir"]).arg(target);
-        if !cfg!(debug_assertions) {
-            cargo.arg("--release");
-        }
-        let messages = text(&cargo.stderr(Stdio::inherit()).output().expect("cargo runs"));
-        let mut executables = messages.lines().filter_map(|line| executable(&serde_json::from_str(line).ok()?));
-        executables.next_back().expect("cargo tells where the program is")
-    })
-}
-
-fn executable(message: &Value) -> Option<PathBuf> {
-    (message["target"]["name"] == "census").then(|| message["executable"].as_str().map(PathBuf::from))?
+    PROGRAM.get_or_init(|| program::build("census"))
 }
 
 fn census(arguments: &[&OsStr]) -> Output {

@@ -2,9 +2,9 @@
 
 use crate::{
     ci, instructions,
-    shell::{Failure, Outcome, cargo, has, need, nightly_cargo},
+    shell::{Failure, Outcome, cargo, has, need, nightly_cargo, root},
 };
-use std::{collections::BTreeSet, env};
+use std::{collections::BTreeSet, env, ffi::OsStr, fs};
 
 /// One word after `cargo xtask`.
 pub(crate) struct Command {
@@ -35,7 +35,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("features", "every combination of features, checked; the tests with all of them", features),
     Command::new("tree", "a user's default build stays under 30 crates", tree),
     Command::new("deny", "licences, bans and sources of all dependencies", deny),
-    Command::new("examples", "the programs on small input", examples),
+    Command::new("examples", "every example program, on small input", examples),
     Command::new("instructions", "what a call costs, in instructions, within bounds (valgrind)", instructions::run),
     Command::new("loom", "the slot's protocol under loom, every schedule within its bounds", loom),
     Command::new("miri", "the lower floors under miri (nightly, with miri and rust-src)", miri),
@@ -120,11 +120,24 @@ fn deny() -> Outcome {
 }
 
 fn examples() -> Outcome {
-    cargo("run --release --example census -- .").run()?;
-    cargo("run --release --example undo").run()?;
-    cargo("run --release --example credit_flow").run()?;
-    cargo("run --release --example bounded_handoff").run()?;
-    cargo("run --release --example roots -- 100000").run()
+    let files = fs::read_dir(root().join("examples"))
+        .map_err(|source| Failure::NotRun { line: "ls examples".into(), source })?;
+    let names: BTreeSet<_> = files.filter_map(|file| example(&file.ok()?.file_name())).collect();
+    names.into_iter().try_for_each(|name| cargo(&format!("run --release --example {name} -- {}", small(&name))).run())
+}
+
+/// The name of the example in a file of the folder; shared modules stand in folders of their own.
+fn example(file: &OsStr) -> Option<String> {
+    file.to_str()?.strip_suffix(".rs").map(Into::into)
+}
+
+/// An example's words for small input. Most need none.
+fn small(example: &str) -> &'static str {
+    match example {
+        "census" => ".",
+        "roots" => "100000",
+        _ => "",
+    }
 }
 
 fn loom() -> Outcome {
@@ -179,6 +192,12 @@ mod tests {
     fn no_two_commands_share_a_name() {
         let names: BTreeSet<_> = COMMANDS.iter().map(|command| command.name).collect();
         assert_eq!(names.len(), COMMANDS.len());
+    }
+
+    #[test]
+    fn an_example_is_a_file_and_a_folder_is_none() {
+        assert_eq!(example("undo.rs".as_ref()).as_deref(), Some("undo"));
+        assert_eq!(example("shared".as_ref()), None);
     }
 
     #[test]

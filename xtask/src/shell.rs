@@ -140,7 +140,7 @@ pub(crate) fn target_dir() -> PathBuf {
 }
 
 /// The workspace's root. Where cargo says this package is, else where it was built.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let package = env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&package).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }

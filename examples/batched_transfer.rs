@@ -1,0 +1,103 @@
+//! A batcher: it gathers items and hands them on in batches, when there are enough of them, when they are large enough, or
+//! when the oldest has waited long enough. What is left when its port closes goes out as the last batch, so nothing is lost.
+//!
+//! `cargo run --example batched_transfer` sends 11 records, and prints the batches and why each was sent.
+
+use nanolith::{
+    port::{self, Port, RecvTimeoutError},
+    prelude::*,
+};
+use std::{
+    collections::BTreeMap,
+    marker::PhantomData,
+    time::{Duration, Instant},
+};
+
+/// Why a batch was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// There are enough items.
+    Count,
+    /// They are large enough.
+    Bytes,
+    /// The oldest has waited long enough.
+    Time,
+    /// No more can come.
+    Close,
+}
+
+/// A batch is sent when one of these is reached.
+pub struct Limits {
+    count: usize,
+    bytes: usize,
+    /// Counted from the batch's first item.
+    time: Duration,
+}
+
+/// Items, in the order in which they were sent, and why they were handed on.
+pub type Batch<T> = (Reason, Vec<T>);
+
+/// For items of one type.
+pub struct Batcher<T>(PhantomData<T>);
+
+#[define]
+impl<T: AsRef<[u8]> + Send + 'static> Batcher<T> {
+    /// Gathers until no more items can come. While it waits for one it holds no slot of the pool.
+    pub async fn run(limits: Limits, items: Port<(), T>, batches: Port<Batch<T>, ()>) {
+        while let Ok(first) = items.recv().await {
+            let due = Instant::now() + limits.time;
+            let mut batch = vec![first];
+            let reason = loop {
+                if batch.len() >= limits.count {
+                    break Reason::Count;
+                }
+                if bytes(&batch) >= limits.bytes {
+                    break Reason::Bytes;
+                }
+                match items.recv_timeout(due.saturating_duration_since(Instant::now())).await {
+                    Ok(item) => batch.push(item),
+                    Err(RecvTimeoutError::Timeout) => break Reason::Time,
+                    Err(RecvTimeoutError::Closed) => break Reason::Close,
+                }
+            };
+            if batches.send((reason, batch)).await.is_err() {
+                return; // nobody takes them
+            }
+        }
+    }
+}
+
+fn bytes<T: AsRef<[u8]>>(batch: &[T]) -> usize {
+    batch.iter().map(|item| item.as_ref().len()).sum()
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let limits = Limits { count: 4, bytes: 100, time: 250 * MILLISECOND };
+    let (send, items) = port::pair();
+    let (theirs, batches) = port::pair();
+    let short = |n| format!("record {n}");
+    let long = |n| format!("record {n}, with {}", "much to say, ".repeat(5));
+
+    for record in (1..=5).map(short).chain((6..=8).map(long)) {
+        send.send(record).wait()?;
+    }
+    let batcher = Batcher::tasks().run(limits, items, theirs).submit();
+    let mut rest = Some((send, (9..=11).map(short)));
+    let mut received = Vec::new();
+    let mut reasons = BTreeMap::new();
+    for (reason, batch) in &batches {
+        println!("{} records, {} bytes, sent by {reason:?}", batch.len(), bytes(&batch));
+        *reasons.entry(reason).or_insert(0) += 1;
+        received.extend(batch);
+        if reason == Reason::Time {
+            if let Some((send, mut records)) = rest.take() {
+                records.try_for_each(|record| send.send(record).wait())?;
+            } // here its port is dropped, and so closed
+        }
+    }
+    batcher.wait()?;
+    let in_order = (1..=11).zip(&received).all(|(n, record)| record.starts_with(&short(n)));
+    println!("{} records, in order: {in_order}", received.len());
+    println!("batches by reason: {reasons:?}");
+    Ok(())
+}

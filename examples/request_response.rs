@@ -1,0 +1,80 @@
+//! Request and response over a pair of ports, with a time limit. An answer that comes after its limit is told as late, and
+//! is not taken for the answer to the next question.
+//!
+//! `cargo run --example request_response` asks a library for three books, one of which is hard to find.
+
+use nanolith::{
+    port::{self, Port, RecvTimeoutError},
+    prelude::*,
+};
+use std::{sync::mpsc, time::Duration};
+
+/// What a reader sends.
+pub struct Question {
+    id: u64,
+    title: String,
+}
+
+/// What comes back: to which question, and where the book is.
+pub struct Answer {
+    id: u64,
+    shelf: usize,
+}
+
+/// It knows where each book is.
+pub struct Library;
+
+#[define]
+impl Library {
+    /// Answers one question after the other, until nobody asks.
+    pub fn answer(desk: Port<Answer, Question>, found: mpsc::Receiver<()>) {
+        for Question { id, title } in &desk {
+            if title == "Ulysses" {
+                // Mislaid. To print the same each time, it is found when the reader has given up.
+                let _ = nanolith::block_in_place(|| found.recv());
+            }
+            if desk.send(Answer { id, shelf: title.len() }).wait().is_err() {
+                break;
+            }
+        }
+        println!("library: closed");
+    }
+}
+
+/// One who asks, and knows which answer belongs to which question.
+struct Reader {
+    desk: Port<Question, Answer>,
+    asked: u64,
+}
+
+impl Reader {
+    fn ask(&mut self, title: &str, limit: Duration) -> Result<usize, RecvTimeoutError> {
+        self.asked += 1;
+        let id = self.asked;
+        self.desk.send(Question { id, title: title.into() }).wait().map_err(|_| RecvTimeoutError::Closed)?;
+        let answer = self.desk.wait_for(|answer| answer.id == id).wait_timeout(limit);
+        // What is left belongs to questions that were given up.
+        for late in self.desk.try_iter() {
+            println!("answer to question {} came late: shelf {}", late.id, late.shelf);
+        }
+        answer.map(|answer| answer.shelf)
+    }
+}
+
+fn main() -> Result<(), CallError> {
+    let (desk, theirs) = port::pair();
+    let (find, found) = mpsc::channel();
+    let library = Library::tasks().answer(theirs, found).submit();
+    let mut reader = Reader { desk, asked: 0 };
+    for (title, limit) in [("Emma", MINUTE), ("Ulysses", 20 * MILLISECOND), ("Middlemarch", MINUTE)] {
+        match reader.ask(title, limit) {
+            Ok(shelf) => println!("{title}: shelf {shelf}"),
+            Err(reason) => println!("{title}: {reason}"),
+        }
+        if title == "Ulysses" {
+            let _ = find.send(());
+        }
+    }
+    drop(reader);
+    library.wait()
+}

@@ -1,0 +1,150 @@
+//! The examples, run as programs: do they print what happens? (`examples/census.rs` has a test file of its own.)
+#![allow(missing_docs)] // a test is read from its names
+
+mod program;
+
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
+
+#[test]
+fn no_example_is_left_out() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    let names = files.filter_map(|name| Some(name.to_str()?.strip_suffix(".rs")?.to_owned()));
+    let missing: BTreeSet<_> = names
+        .filter(|name| name != "census" && !include_str!("examples.rs").contains(&format!("run(\"{name}\"")))
+        .collect();
+    assert!(missing.is_empty(), "no test runs {missing:?}");
+}
+
+// ----- patterns
+
+#[test]
+fn two_workers_talk_with_each_other() {
+    let told = run("worker_to_worker", &[]);
+    assert_eq!(told[0], "keeper: 50? it is less");
+    assert_eq!(
+        told[told.len() - 3..],
+        ["keeper: 42? that is it", "keeper: the other port is closed", "found Some(42) after 7 guesses"]
+    );
+}
+
+#[test]
+fn a_managed_port_loses_no_page_and_tidies_up() {
+    let told = run("ports_managed", &[]);
+    let pages: Vec<_> = after(&told, "printer ").filter_map(|line| line.split_once(": page ")).collect();
+    assert_eq!(pages, [("1", "1"), ("1", "2"), ("2", "3"), ("2", "4"), ("3", "5")]);
+    let off: Vec<_> = told.iter().filter(|line| line.contains(": off after ")).collect();
+    assert_eq!(off.len(), 3, "each printer ends: {told:#?}");
+    assert_eq!(told.last().map(String::as_str), Some("five pages took 3 printers"));
+}
+
+#[test]
+fn a_pipeline_loses_nothing_and_no_stage_runs_far_ahead() {
+    let told = run("pipeline_services", &[]);
+    for stage in ["drawn   ", "blurred ", "packed  "] {
+        let numbers: Vec<_> = after(&told, stage).map(|line| &line[..1]).collect();
+        assert_eq!(numbers, ["0", "1", "2", "3", "4", "5", "6", "7"], "{stage}: {told:#?}");
+    }
+    let mut ahead = 0;
+    for line in &told {
+        ahead += i32::from(line.starts_with("drawn")) - i32::from(line.starts_with("blurred"));
+        assert!(ahead <= 4, "one is drawn, two wait, one is blurred: {told:#?}");
+    }
+    assert_eq!(told.last().map(String::as_str), Some("came out: [0, 1, 2, 3, 4, 5, 6, 7]"));
+}
+
+#[test]
+fn a_late_answer_is_told_and_not_taken_for_the_next() {
+    assert_eq!(
+        run("request_response", &[]),
+        [
+            "Emma: shelf 4",
+            "Ulysses: no message came in time",
+            "answer to question 2 came late: shelf 7",
+            "Middlemarch: shelf 11",
+            "library: closed",
+        ]
+    );
+}
+
+#[test]
+fn batches_are_sent_by_count_by_bytes_by_time_and_at_the_close_with_nothing_lost() {
+    let told = run("batched_transfer", &[]);
+    assert_eq!(
+        told[..3],
+        [
+            "4 records, 32 bytes, sent by Count",
+            "3 records, 168 bytes, sent by Bytes",
+            "1 records, 80 bytes, sent by Time"
+        ]
+    );
+    // On a machine that stands still for a quarter of a second its time is over before the close is seen.
+    assert!(
+        told[3..].iter().any(|line| line.ends_with("sent by Close") || line.ends_with("sent by Time")),
+        "{told:#?}"
+    );
+    assert!(told.contains(&"11 records, in order: true".to_owned()), "{told:#?}");
+}
+
+#[test]
+fn the_round_goes_on_without_the_one_who_leaves() {
+    let told = run("round_robin", &[]);
+    for line in [
+        "customer 1 paid 10 euros to cashier 0",
+        "customer 2 paid 20 euros to cashier 1",
+        "customer 3 paid 30 euros to cashier 2",
+        "customer 6 paid 60 euros to cashier 2",
+        "cashier 0 has to leave at once",
+        "bread is 5 euros, says cashier 1",
+        "cheese is 6 euros, says cashier 2",
+        "1 calls went on to another cashier",
+    ] {
+        assert!(told.iter().any(|told| told == line), "`{line}` is missing: {told:#?}");
+    }
+    let tea = told.iter().find(|line| line.starts_with("tea is 3 euros, says cashier "));
+    assert!(tea.is_some_and(|line| !line.ends_with('0')), "{told:#?}");
+    let till = |n: u64| after(&told, &format!("till {n} has ")).find_map(|line| line.split(' ').next()?.parse().ok());
+    let tills: (Option<u64>, Option<u64>) = (till(0), till(1).zip(till(2)).map(|(one, two): (u64, u64)| one + two));
+    assert_eq!(tills, (None, Some(180)), "{told:#?}");
+    let closed = told.iter().filter(|line| line.contains("closes with")).count();
+    assert_eq!(closed, 2, "who is ended does not close: {told:#?}");
+}
+
+// ----- states
+
+#[test]
+fn a_map_is_shared_by_tasks_and_by_who_holds_the_arc() {
+    let told = run("shared_map", &[]);
+    assert_eq!(
+        told[told.len() - 3..],
+        [r#"most often: [("the", 6), ("and", 4), ("in", 3)]"#, "`in` was seen 3 times", "51 different words",]
+    );
+}
+
+#[test]
+fn an_undo_tree_lives_on_its_service() {
+    let told = run("undo", &[]);
+    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<BTreeSet<_>>();
+    assert_eq!(words(&told[0]), words("once upon a time there"));
+    assert!(told[0].starts_with(&told[1]) && words(&told[1]).len() == 4, "{told:#?}");
+    assert_eq!(told[2..], ["closed with 4 versions"]);
+}
+
+#[test]
+fn every_root_is_right() {
+    let told = run("roots", &["20000"]);
+    assert_eq!(told[0], "20,000 square roots, each a task of its own, each checked and right");
+}
+
+/// Runs an example; the lines that it prints.
+fn run(example: &str, arguments: &[&str]) -> Vec<String> {
+    let output = Command::new(program::build(example)).args(arguments).output().expect("it runs");
+    let told = String::from_utf8(output.stdout).expect("it prints text");
+    assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
+    told.lines().map(str::to_owned).collect()
+}
+
+/// What comes after this beginning, in those lines that have it.
+fn after<'a>(told: &'a [String], beginning: &str) -> impl Iterator<Item = &'a str> {
+    told.iter().filter_map(move |line| line.strip_prefix(beginning))
+}
