@@ -434,3 +434,7 @@ pub mod __private {
     #[cfg(feature = "wire")]
     pub use serde;
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-node.md")]
+mod from_node {}
