@@ -3,17 +3,26 @@
 
 mod program;
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 #[test]
 fn no_example_is_left_out() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    let files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
-    let names = files.filter_map(|name| Some(name.to_str()?.strip_suffix(".rs")?.to_owned()));
-    let missing: BTreeSet<_> = names
-        .filter(|name| name != "census" && !include_str!("examples.rs").contains(&format!("run(\"{name}\"")))
-        .collect();
+    let tests: String = sources("tests").map(|file| fs::read_to_string(file).expect("a test is text")).collect();
+    let names = sources("examples").map(|file| file.file_stem().expect("it has a name").to_string_lossy().into_owned());
+    let missing: Vec<_> = names.filter(|name| !tests.contains(&format!("(\"{name}\""))).collect();
     assert!(missing.is_empty(), "no test runs {missing:?}");
+}
+
+/// The Rust files right in a folder.
+fn sources(folder: &str) -> impl Iterator<Item = PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    files.filter(|file| file.extension().is_some_and(|extension| extension == "rs"))
 }
 
 // ----- patterns
@@ -84,6 +93,36 @@ fn batches_are_sent_by_count_by_bytes_by_time_and_at_the_close_with_nothing_lost
         "{told:#?}"
     );
     assert!(told.contains(&"11 records, in order: true".to_owned()), "{told:#?}");
+}
+
+#[test]
+fn all_hands_hear_a_broadcast_and_one_alone_what_is_sent_to_it() {
+    let told = run("broadcast", &[]);
+    assert_eq!(told[..3], ["anna: on deck", "ben: on deck", "cleo: on deck"]);
+    assert_eq!(told[3], "captain, to 3: set sail");
+    assert_eq!(told[4..7], ["anna, with all: set sail", "ben, with all: set sail", "cleo, with all: set sail"]);
+    assert_eq!(told[8], "ben alone: look out");
+    let heard_of_land: Vec<_> = told.iter().filter_map(|line| line.strip_suffix(", with all: land ahead")).collect();
+    assert_eq!(heard_of_land, ["captain", "anna", "cleo"], "not ben, who said it");
+    assert_eq!(told.last().map(String::as_str), Some("heard by each: [2, 2, 2]"));
+}
+
+#[test]
+fn a_topic_reaches_those_who_subscribe_until_they_unsubscribe() {
+    assert_eq!(
+        run("publish_subscribe", &[]),
+        [
+            "tea: nobody reads this (to 0)",
+            "tea: Assam is in (to 2)",
+            "ships: the Cutty Sark is late (to 1)",
+            r#"anna reads ["ships: the Cutty Sark is late", "tea: Assam is in"]"#,
+            "tea: Darjeeling is out (to 1)",
+            "ships: the Cutty Sark is in (to 1)",
+            r#"anna reads ["ships: the Cutty Sark is in"]"#,
+            r#"ben reads ["tea: Assam is in", "tea: Darjeeling is out"]"#,
+            "the messenger `tea` carries `alloc::string::String`, not `u64`",
+        ]
+    );
 }
 
 #[test]

@@ -1,0 +1,69 @@
+//! Broadcast and send-to: a captain calls all hands through a messenger, and has a port to each for what is meant for one
+//! alone. A hand calls all others, too: never itself.
+//!
+//! `cargo run --example broadcast` prints what each of three hands heard, and from where.
+
+use futures_util::future::{Either, select};
+use nanolith::{
+    Messenger,
+    port::{self, Port},
+    prelude::*,
+};
+use std::{error::Error, pin::pin};
+
+/// One of the crew.
+pub struct Hand;
+
+#[define]
+impl Hand {
+    /// Repeats to the captain what it hears, from whichever side, until one of them is closed. Gives how much that was.
+    pub async fn serve(name: &'static str, ship: Messenger<String>, captain: Port<String, String>) -> usize {
+        let mut all = ship.subscribe();
+        let mut heard = 0;
+        let mut answer = format!("{name}: on deck");
+        while captain.send(answer).await.is_ok() {
+            answer = match select(pin!(all.recv()), pin!(captain.recv())).await {
+                Either::Left((Ok(words), _)) => format!("{name}, with all: {words}"),
+                Either::Right((Ok(words), _)) => {
+                    if words == "look out" {
+                        let _ = ship.send("land ahead".into()).await; // an error if the ship has been left
+                    }
+                    format!("{name} alone: {words}")
+                }
+                _ => break,
+            };
+            heard += 1;
+        }
+        heard
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let ship = Messenger::<String>::named("ship")?;
+    let mut captain = ship.subscribe();
+    let (ports, hands): (Vec<_>, Vec<_>) = ["anna", "ben", "cleo"]
+        .map(|name| {
+            let (port, theirs) = port::pair();
+            (port, Hand::tasks().serve(name, ship.join(), theirs).submit())
+        })
+        .into_iter()
+        .unzip();
+    let tell = |port: &Port<String, String>| port.recv().wait().map(|answer| println!("{answer}"));
+    ports.iter().try_for_each(tell)?;
+
+    let heard_by = ship.send("set sail".into()).wait()?;
+    println!("captain, to {heard_by}: set sail");
+    ports.iter().try_for_each(tell)?;
+
+    println!("captain, to ben: look out");
+    ports[1].send("look out".into()).wait()?;
+    tell(&ports[1])?;
+    println!("captain, with all: {}", captain.recv().wait()?);
+    tell(&ports[0])?;
+    tell(&ports[2])?;
+
+    ship.close_all();
+    let heard = hands.into_iter().map(Handle::wait).collect::<Result<Vec<_>, _>>()?;
+    println!("heard by each: {heard:?}");
+    Ok(())
+}
