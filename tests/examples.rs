@@ -149,6 +149,26 @@ fn the_round_goes_on_without_the_one_who_leaves() {
     assert_eq!(closed, 2, "who is ended does not close: {told:#?}");
 }
 
+#[test]
+fn a_writer_goes_as_far_as_its_credit_and_then_as_the_reader_takes() {
+    let told = run("credit_flow", &[]);
+    let at_once = told.iter().take_while(|line| line.ends_with("written at once")).count();
+    assert_eq!(at_once, 4, "{told:#?}");
+    assert_eq!(told.iter().filter(|line| line.starts_with("chunk")).count(), 12, "{told:#?}");
+    assert!(told.iter().any(|line| line.ends_with("when the reader had taken one")), "{told:#?}");
+    for line in ["`report` is read: 12288 bytes", "all is taken"] {
+        assert!(told.iter().any(|told| told == line), "`{line}` is missing: {told:#?}");
+    }
+}
+
+#[test]
+fn a_bounded_hand_off_gives_ten_primes_and_gets_one_back() {
+    let told = run("bounded_handoff", &[]);
+    let taken: Vec<_> = after(&told, "taken: ").collect();
+    assert_eq!(taken, ["2", "3", "5", "7", "11", "13", "17", "19", "23", "29"]);
+    assert!(told.iter().any(|line| line.ends_with("comes back: ten are enough")), "{told:#?}");
+}
+
 // ----- states
 
 #[test]
