@@ -14,7 +14,7 @@ pub struct Words {
 
 #[define(shared)]
 impl Words {
-    /// Counts the words of a text. Others may count theirs meanwhile: no two wait for each other unless at near words.
+    /// Counts the words of a text. Others count theirs meanwhile; two wait for each other only at words of one shard.
     pub fn add(&self, text: String) -> usize {
         let words = text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
         words.map(|word| *self.counts.entry(word.to_lowercase()).or_default() += 1).count()
