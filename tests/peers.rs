@@ -1,4 +1,4 @@
-//! What `docs/peers.md` says: every test that it names is there and runs, and what the peers' defects have no other test for.
+//! What `docs/peers.md` and the README say of the peers: every test that it names is there and runs, and what the peers' defects have no other test for.
 #![allow(missing_docs)] // a test is read from its names
 
 use nanolith::{Backoff, LifeEvent, Restart, prelude::*};
@@ -18,8 +18,11 @@ use std::{
 
 #[test]
 fn every_test_that_the_page_names_is_there_and_runs() {
-    let missing = missing(include_str!("../docs/peers.md"));
-    assert!(missing.is_empty(), "{missing:#?}");
+    for page in [include_str!("../docs/peers.md"), include_str!("../README.md")] {
+        assert!(page.contains("| shown by |"), "it has a table of peers");
+        let missing = missing(page);
+        assert!(missing.is_empty(), "{missing:#?}");
+    }
 }
 
 #[test]
@@ -37,7 +40,12 @@ fn a_row_without_a_test_and_one_whose_test_is_gone_are_found() {
 /// The rows of a page's tables that no test shows, or not one that is there.
 fn missing(page: &str) -> Vec<&str> {
     let cells = |row: &str| row.trim_matches('|').rsplit('|').next().map(str::to_owned).unwrap_or_default();
-    let is_row = |line: &&str| line.starts_with("| ") && !line.ends_with("| shown by |");
+    let mut is_of_peers = false;
+    let is_row = |line: &&str| {
+        let is_head = line.ends_with("| shown by |");
+        is_of_peers = is_head || (is_of_peers && line.starts_with('|'));
+        is_of_peers && !is_head && line.starts_with("| ")
+    };
     page.lines().filter(is_row).filter(|row| !is_shown(&cells(row))).collect()
 }
 
