@@ -122,9 +122,12 @@ fn enter<S: TaskSet, G: Gate<S> + ?Sized>(queue: &mut Queue<G::Item>, job: Job<S
 /// Takes the job by the rules of the queue, without waiting.
 pub(crate) fn execute<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
     let inside = place::host_id() == Some(gate.id());
-    if !job.slot().meta.seeks_holder() {
-        return execute_from(gate, job, inside);
-    }
+    if job.slot().meta.seeks_holder() { hold(gate, job, inside) } else { execute_from(gate, job, inside) }
+}
+
+/// The same for a job whose handle does not know whom it is brought to.
+#[cold]
+fn hold<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> Result<(), Refused<Job<S>>> {
     if !is_still_queued(gate, &job) {
         drop(job.into_slot()); // whoever ends it tells
         return Ok(());
@@ -154,6 +157,7 @@ fn is_still_queued<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: &Job<S>) -> b
     slot.is_queued()
 }
 
+#[inline(always)]
 fn execute_from<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> Result<(), Refused<Job<S>>> {
     let plain = job.is_plain();
     let mut passed = Passed::Again(job);

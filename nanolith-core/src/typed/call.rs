@@ -77,14 +77,41 @@ impl<S: TaskSet, T> Loose<S, T> {
 }
 
 /// What is asked of a call beside its task.
-#[derive(Clone)]
 struct Terms {
     submitted: &'static Location<'static>,
     priority: Priority,
+    rare: Option<Box<Rare>>,
+}
+
+/// What is asked of few calls: one pointer that is not there for the others.
+#[derive(Default)]
+struct Rare {
     timeout: Option<Duration>,
     deadline: Option<Instant>,
     keep_alive: bool,
     attached: Option<Arc<Attachments>>,
+}
+
+impl Terms {
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+}
+
+impl Rare {
+    /// The same for a call that is submitted now.
+    #[cold]
+    fn meta(&self, caller: Caller, priority: Priority) -> Meta {
+        let limit = self.timeout.and_then(|limit| Instant::now().checked_add(limit));
+        let meta = Meta::new(caller, priority, limit.into_iter().chain(self.deadline).min());
+        if self.keep_alive {
+            meta.keep_alive();
+        }
+        if let Some(attached) = &self.attached {
+            meta.attach(attached.clone());
+        }
+        meta
+    }
 }
 
 /// The handles here cancel when they are dropped.
@@ -106,7 +133,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     pub fn new(executor: &'a E, task: S::Task, extract: fn(S::Output) -> Option<T>) -> Self {
         let submitted = Location::caller();
         let priority = Priority::default();
-        let terms = Terms { submitted, priority, timeout: None, deadline: None, keep_alive: false, attached: None };
+        let terms = Terms { submitted, priority, rare: None };
         Self { executor, extract, terms, stage: Stage::Lazy(task) }
     }
 
@@ -146,7 +173,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// The first timer of a program panics if the system gives no thread to serve it, as the call is submitted.
     #[inline]
     pub fn timeout(mut self, limit: Duration) -> Self {
-        self.terms.timeout = Some(limit);
+        self.terms.rare().timeout = Some(limit);
         self
     }
 
@@ -170,7 +197,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// As [`Call::timeout`] does.
     #[inline]
     pub fn deadline(mut self, deadline: Instant) -> Self {
-        self.terms.deadline = Some(deadline);
+        self.terms.rare().deadline = Some(deadline);
         self
     }
 
@@ -188,7 +215,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// ```
     #[inline]
     pub fn keep_alive(mut self, keep: bool) -> Self {
-        self.terms.keep_alive = keep;
+        self.terms.rare().keep_alive = keep;
         self
     }
 
@@ -214,7 +241,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// ```
     #[inline]
     pub fn messenger<M: Clone + Send + Sync + 'static>(mut self, messenger: &Messenger<M>) -> Self {
-        self.terms.attached.get_or_insert_default().attach(messenger.attachment());
+        self.terms.rare().attached.get_or_insert_default().attach(messenger.attachment());
         self
     }
 
@@ -482,25 +509,20 @@ fn prepare<S: TaskSet, E: Executor<S> + ?Sized, T>(
     terms: &Terms,
     task: S::Task,
 ) -> (Job<S>, Handle<S, T>) {
-    let limit = terms.timeout.and_then(|limit| Instant::now().checked_add(limit));
-    let deadline = limit.into_iter().chain(terms.deadline).min();
     let caller = Caller { task: S::info(&task), submitted: terms.submitted };
     let shared = executor.shared();
     let place = Space::new();
-    let meta = Meta::new(caller, terms.priority, deadline);
-    if terms.keep_alive {
-        meta.keep_alive();
-    }
-    if let Some(attached) = &terms.attached {
-        meta.attach(attached.clone());
-    }
+    let meta = match &terms.rare {
+        None => Meta::new(caller, terms.priority, None),
+        Some(rare) => rare.meta(caller, terms.priority),
+    };
     let (job, slot) = Job::with_owner(place, task, shared, meta);
     let host = executor.host();
     if host.is_none() {
         job.slot().meta.seek_holder();
     }
-    if let Some(deadline) = deadline {
-        arm(&job, host, deadline);
+    if terms.rare.is_some() {
+        arm(&job, host);
     }
     (job, Handle::new(slot, host, extract))
 }
@@ -533,8 +555,10 @@ pub(crate) fn refuse<S: TaskSet>(refused: Refused<Job<S>>) {
     }
 }
 
-/// Ends the call at `deadline`, unless it is over by then.
-fn arm<S: TaskSet>(job: &Job<S>, host: Option<HostId>, deadline: Instant) {
+/// Ends the call at its deadline, if it has one, unless it is over by then.
+#[cold]
+fn arm<S: TaskSet>(job: &Job<S>, host: Option<HostId>) {
+    let Some(deadline) = job.slot().meta.deadline() else { return };
     let call = job.slot().clone();
     let ring = Box::new(move || {
         host::end(&*call, host, End::TimedOut);
