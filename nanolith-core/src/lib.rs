@@ -10,6 +10,7 @@ mod id;
 mod lanes;
 mod sync;
 
+mod alive;
 mod attached;
 mod broadcast;
 mod data;
@@ -21,10 +22,10 @@ mod pulse;
 mod room;
 mod timer;
 
-mod alive;
 mod call;
 mod front;
 mod host;
+mod main_guard;
 mod place;
 mod queue;
 mod wait;
@@ -47,7 +48,6 @@ mod service;
 
 mod cluster;
 
-pub use alive::{MainGuard, StillAlive, main_guard};
 pub use call::Progress;
 pub use cluster::{
     AddError, Adding, Arrival, Balance, CallAll, Choose, Cluster, ClusterBuilder, ClusterClosing, ClusterControl,
@@ -59,6 +59,7 @@ pub use executor::{Admission, Executor, OwnsState, RunsLocal, SharesState};
 pub use gate::OnFull;
 pub use id::{Receiver, TaskInfo, fingerprint};
 pub use lanes::Priority;
+pub use main_guard::{MainGuard, StillAlive, main_guard};
 pub use messenger::Messenger;
 pub use place::{Current, Where, current};
 pub use pool::{
