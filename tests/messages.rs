@@ -259,3 +259,30 @@ fn code_can_be_generic_over_sets_with_an_inbox() -> Result<(), Box<dyn Error>> {
     assert_eq!(log.heard().wait()?, ["a", "b"]);
     Ok(())
 }
+
+#[test]
+fn a_port_travels_in_a_message_with_what_it_holds() -> Result<(), Box<dyn Error>> {
+    use nanolith::port::{self, Port};
+    pub struct Doubler;
+    #[define(inbox = Port<i64, i64>)]
+    impl Doubler {
+        #[on_message]
+        async fn serve(&self, port: Port<i64, i64>) {
+            while let Ok(n) = port.recv().await {
+                if port.send(2 * n).await.is_err() {
+                    return;
+                }
+            }
+        }
+        pub fn nothing() {}
+    }
+    let doubler = Doubler::service(Doubler).launch().wait()?;
+    let (ours, theirs) = port::pair();
+    ours.send(1).wait()?; // it goes with the port
+    doubler.send(theirs).wait()?;
+    ours.send(2).wait()?;
+    assert_eq!([ours.recv().wait()?, ours.recv().wait()?], [2, 4]);
+    drop(ours);
+    doubler.close().wait()?; // the task sees its port closed, and ends
+    Ok(())
+}

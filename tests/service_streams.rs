@@ -234,3 +234,32 @@ fn a_buffer_keeps_its_address_through_call_message_and_stream() -> Result<(), Bo
     assert_eq!(post.seen().wait()?, [address; 3], "through a message");
     Ok(())
 }
+
+#[test]
+fn a_stream_over_a_messenger_goes_to_the_first_who_takes_it() -> Result<(), Box<dyn Error>> {
+    use nanolith::{Messenger, stream};
+    let messenger = Messenger::new();
+    let mut subscribers = [0; 4].map(|_| messenger.join().subscribe());
+    for round in 0..20 {
+        let (mut writer, offer) = stream::offer(round, Credits::new())?;
+        assert_eq!(messenger.send(offer).wait()?, 4);
+        writer.write("early").wait()?;
+        writer.finish();
+        let read = std::thread::scope(|scope| {
+            let threads = subscribers.each_mut().map(|subscriber| {
+                scope.spawn(move || -> Result<Option<(i32, String)>, Box<dyn Error + Send + Sync>> {
+                    let Some(mut reader) = subscriber.recv().wait()?.accept() else { return Ok(None) };
+                    let mut text = String::new();
+                    reader.read_to_string(&mut text)?;
+                    Ok(Some((*reader.metadata(), text)))
+                })
+            });
+            threads.map(|thread| thread.join().expect("it ends").expect("it reads"))
+        });
+        assert_eq!(read.into_iter().flatten().collect::<Vec<_>>(), [(round, "early".to_owned())]);
+    }
+    let (mut writer, offer) = stream::offer((), Credits::new())?;
+    drop(offer);
+    assert!(matches!(writer.write("x").wait().expect_err("nobody took it").error(), WriteError::Dropped));
+    Ok(())
+}

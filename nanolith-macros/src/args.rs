@@ -146,10 +146,21 @@ impl Parse for Entry {
     }
 }
 
+/// Up to a comma that is not between the angle brackets of a type.
 fn up_to_comma(input: ParseStream<'_>) -> syn::Result<TokenStream> {
-    let mut tokens = TokenStream::new();
-    while !input.is_empty() && !input.peek(Token![,]) {
-        input.parse::<TokenTree>()?.to_tokens(&mut tokens);
+    let (mut tokens, mut depth) = (TokenStream::new(), 0_usize);
+    while !input.is_empty() && (depth > 0 || !input.peek(Token![,])) {
+        let is_arrow = input.peek(Token![->]);
+        let token = input.parse::<TokenTree>()?;
+        match &token {
+            TokenTree::Punct(punct) if punct.as_char() == '<' => depth += 1,
+            TokenTree::Punct(punct) if punct.as_char() == '>' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        token.to_tokens(&mut tokens);
+        if is_arrow {
+            input.parse::<TokenTree>()?.to_tokens(&mut tokens); // its `>` ends no type
+        }
     }
     Ok(tokens)
 }
@@ -265,6 +276,14 @@ mod tests {
         assert_eq!(text::of(options.vis), "pub(crate)");
         assert!(options.name.is_some_and(|name| name == "Meters"));
         assert!(options.shared.is_some());
+    }
+
+    #[test]
+    fn a_type_may_have_commas_of_its_own() {
+        let options = read("inbox = Map<Key, Vec<(u8, fn(u8) -> u8)>>, outbox = [u8; 4], streams = (A, B), shared");
+        assert_eq!(options.inbox.map(text::of), Some("Map<Key, Vec<(u8, fn(u8) -> u8)>>".to_owned()));
+        assert_eq!(options.streams.map(text::of), Some("(A, B)".to_owned()));
+        assert!(options.outbox.is_some() && options.shared.is_some());
     }
 
     #[test]

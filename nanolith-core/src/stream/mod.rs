@@ -50,6 +50,7 @@ mod receiving;
 mod sending;
 
 mod items;
+mod offer;
 mod reader;
 mod reader_io;
 mod writer;
@@ -60,6 +61,7 @@ pub use credits::{CreditError, Credits};
 pub use error::{StreamError, Unsent, WriteError};
 pub use finished::Finished;
 pub use items::{ItemReceiver, ItemSender, Items, items};
+pub use offer::{StreamOffer, offer};
 pub use reader::{Chunks, StreamReader};
 pub use receiving::Receiving;
 pub use sending::Sending;
