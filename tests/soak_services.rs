@@ -40,6 +40,25 @@ pub struct Tally {
     unfinished: Mutex<Vec<Report>>,
 }
 
+impl Tally {
+    /// The stream of this report was dropped half way. Not all reports are kept for long.
+    fn note_unfinished(&self, report: Report) {
+        let mut unfinished = self.unfinished.lock().expect("nobody panics with it");
+        unfinished.push(report);
+        if unfinished.len() > 1_000 {
+            check_unfinished(unfinished.drain(..500));
+        }
+    }
+}
+
+/// No reader took a stream for complete that was dropped half way.
+fn check_unfinished(reports: impl Iterator<Item = Report>) {
+    for report in reports {
+        let report = *report.lock().expect("nobody panics with it");
+        assert!(!matches!(report, Some((_, true))), "{report:?}");
+    }
+}
+
 fn add(counter: &AtomicU64, n: u64) {
     counter.fetch_add(n, SeqCst);
 }
@@ -239,7 +258,7 @@ impl Town {
         }
         if random.u8(..5) == 0 {
             drop(writer);
-            return self.tally.unfinished.lock().expect("nobody panics with it").push(report);
+            return self.tally.note_unfinished(report);
         }
         match writer.finished().wait() {
             Ok(()) => {
@@ -384,6 +403,7 @@ fn everything_is_accounted_for_while_members_are_killed() {
     while threads() > threads_before && Instant::now() < until {
         thread::sleep(10 * MILLISECOND); // threads that were told to end are ending
     }
+    check_unfinished(std::mem::take(&mut *tally.unfinished.lock().expect("nobody panicked")).into_iter());
     let (threads_after, memory_after) = (threads(), memory());
     let of = |counter: &AtomicU64| counter.load(SeqCst);
     println!(
@@ -404,10 +424,6 @@ fn everything_is_accounted_for_while_members_are_killed() {
         of(&tally.kills),
     );
     assert!(of(&tally.done) > 0 && of(&tally.heard) > 0 && of(&tally.bytes) > 0 && of(&tally.broadcasts) > 0);
-    let unfinished = std::mem::take(&mut *tally.unfinished.lock().expect("nobody panicked"));
-    let complete =
-        unfinished.iter().filter(|report| matches!(*report.lock().expect("nobody panicked"), Some((_, true))));
-    assert_eq!(complete.count(), 0, "of {} streams that were dropped half way", unfinished.len());
     assert!(of(&tally.heard) + of(&tally.refused) <= of(&tally.sent));
     assert_eq!(of(&tally.gone), of(&tally.sent), "each message was heard, given back, or dropped with its service");
     assert_eq!(Arc::strong_count(&tally), 1, "nothing keeps a state, a message or a call");
