@@ -166,7 +166,7 @@ fn a_sleeping_receiver_is_woken_however_it_sleeps() {
 fn a_handler_hears_messages_in_order_until_it_is_dropped() {
     let left = Messenger::new();
     let (tell, told) = channel();
-    let listening = left.join().on_message(move |n| drop(tell.send(n))).expect("the pool starts");
+    let listening = left.join().on_message(move |n| tell.send(n).unwrap_or_default()).expect("the pool starts");
     for n in 0..200 {
         left.send(n).wait().expect("it is open");
     }
@@ -183,7 +183,7 @@ fn a_handler_that_panics_hears_the_next_message() {
     let (tell, told) = channel();
     let handler = move |n: i32| {
         assert_ne!(n, 0, "not this one");
-        drop(tell.send(n));
+        let _ = tell.send(n);
     };
     let _listening = left.join().on_message(handler).expect("the pool starts");
     assert_eq!((left.send(0).wait(), left.send(1).wait()), (Ok(1), Ok(1)));
@@ -197,7 +197,7 @@ fn two_handlers_that_answer_each_other_starve_nobody() {
     let left = Arc::new(left);
     let answer = |to: &Arc<Messenger<u32>>| {
         let to = Arc::downgrade(to);
-        move |n: u32| to.upgrade().map_or((), |to| drop(to.try_send(n.wrapping_add(1))))
+        move |n: u32| to.upgrade().map_or((), |to| to.try_send(n.wrapping_add(1)).map_or((), |_| ()))
     };
     let _playing = (
         left.on_message(answer(&left)).expect("the pool starts"),
@@ -220,7 +220,7 @@ fn a_sender_waits_for_the_slowest_receiver() {
     assert_eq!(left.try_send(2), Err(TrySendError::Full(2)));
     let (began, begun) = channel();
     let sending = thread::spawn(move || {
-        drop(began.send(()));
+        let _ = began.send(());
         (left.send(2).wait(), left)
     });
     begun.recv().expect("it begins");
@@ -278,7 +278,7 @@ fn a_handler_can_be_told_what_it_lost() {
     let (tell, told) = channel();
     let (go, may_go) = channel::<()>();
     let handler = move |heard: Result<i32, u64>| {
-        drop(tell.send(heard));
+        let _ = tell.send(heard);
         let _ = may_go.recv();
     };
     let _listening = left.join().on_message_or_lost(handler).expect("the pool starts");
@@ -458,6 +458,7 @@ fn close_all_lets_everybody_finish_and_then_see_the_end() {
     let left = Messenger::named("closed by all").expect("it is new");
     let right = Messenger::named("closed by all").expect("one type");
     let mut heard = right.subscribe();
+    assert_eq!(heard.try_recv(), Err(TryRecvError::Empty));
     assert_eq!(left.send(1).wait(), Ok(1));
     right.close_all();
     assert_eq!(left.send(2).wait(), Err(SendError(2)));
@@ -492,12 +493,15 @@ fn a_messenger_without_a_name_ends_with_its_last_endpoint() {
     let left = Messenger::new();
     let right = left.join();
     let heard = right.subscribe();
+    let mut looks = right.subscribe();
     left.send(1).wait().expect("it is open");
     drop(left);
     let more = right.join();
     drop(right);
-    assert_eq!(more.send(2).wait(), Ok(1));
+    assert_eq!(more.send(2).wait(), Ok(2));
+    assert_eq!(all(&mut looks), [1, 2]);
     drop(more);
+    assert_eq!(looks.try_recv(), Err(TryRecvError::Closed));
     assert_eq!(heard.into_iter().collect::<Vec<_>>(), [1, 2]);
 }
 
@@ -505,7 +509,7 @@ fn a_messenger_without_a_name_ends_with_its_last_endpoint() {
 fn a_handler_ends_with_its_messenger() {
     let left = Messenger::<u32>::new();
     let (tell, told) = channel::<()>();
-    let listening = left.join().on_message(move |_| drop(tell.send(()))).expect("the pool starts");
+    let listening = left.join().on_message(move |_| tell.send(()).unwrap_or_default()).expect("the pool starts");
     drop(left);
     assert!(told.recv_timeout(LONG).is_err(), "the handler is dropped");
     while !listening.is_over() {
@@ -675,7 +679,8 @@ fn crowd(policy: SlowReceiver) {
     let endpoints: Vec<_> = (0..SENDERS).map(|_| hub.join()).collect();
     let subscribers: Vec<_> = endpoints.iter().map(Messenger::subscribe).collect();
     let (tell, told) = channel();
-    let handler = endpoints[0].on_message(move |message| drop(tell.send(message))).expect("the pool starts");
+    let handler =
+        endpoints[0].on_message(move |message| tell.send(message).unwrap_or_default()).expect("the pool starts");
     drop(hub);
     thread::scope(|scope| {
         let listening: Vec<_> = subscribers.into_iter().map(|heard| scope.spawn(|| listen(heard))).collect();
@@ -706,12 +711,12 @@ fn crowd(policy: SlowReceiver) {
 
 #[test]
 fn a_crowd_that_waits_for_each_other_loses_nothing() {
-    [1, 7, 1_024].map(|bound| crowd(SlowReceiver::Wait(bound)));
+    [1, 7, 1_024].into_iter().for_each(|bound| crowd(SlowReceiver::Wait(bound)));
 }
 
 #[test]
 fn a_crowd_that_drops_the_oldest_accounts_for_every_message() {
-    [1, 7, 1_024].map(|bound| crowd(SlowReceiver::DropOldest(bound)));
+    [1, 7, 1_024].into_iter().for_each(|bound| crowd(SlowReceiver::DropOldest(bound)));
 }
 
 #[test]
@@ -736,7 +741,7 @@ fn receivers_that_come_and_go_leave_nothing_behind() {
         .map(|_| {
             let hub = hub.join();
             thread::spawn(move || {
-                (0..200).for_each(|n| assert_eq!(hub.subscribe().iter().take(n % 20).count(), n % 20))
+                (0..200).for_each(|n| assert_eq!(hub.subscribe().iter().take(n % 20).count(), n % 20));
             })
         })
         .collect();

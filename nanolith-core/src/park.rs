@@ -137,24 +137,27 @@ pub(crate) fn look_on_after(rest: Duration, limit: Duration, seen: impl Fn() -> 
     });
 }
 
-/// The same, but between two looks the core is offered to others, one of whom may be waited for: for those who are many.
-pub(crate) fn look_on_yielding(limit: Duration, seen: impl Fn() -> bool) {
-    if seen() {
-        return;
-    }
+/// The same, but between two looks the core is offered to others, one of whom may be waited for: for those who are many. Where
+/// others keep it for long, that does not pay.
+pub(crate) fn look_on_yielding(limit: Duration, seen: impl Fn(Duration) -> bool) {
     // A thread whose locals are gone does not look on.
     let _ = LUCK.try_with(|luck| {
-        if luck.tries() {
-            let began = Instant::now();
-            let mut came = false;
-            while !came && began.elapsed() < limit {
-                thread::yield_now();
-                came = seen();
-            }
-            luck.note(came);
+        if seen(Duration::ZERO) || !luck.tries() {
+            return;
         }
+        let began = Instant::now();
+        let (mut came, mut looked) = (false, Duration::ZERO);
+        while !came && looked < limit {
+            thread::yield_now();
+            looked = began.elapsed();
+            came = seen(looked);
+        }
+        luck.note(came && looked < SLICE);
     });
 }
+
+/// Who has kept a core for so long has work of its own.
+const SLICE: Duration = Duration::from_micros(500);
 
 /// Says whether it was `seen` in time. The pauses between two looks grow, so that the cache line that is looked at stays
 /// with the one who writes to it.

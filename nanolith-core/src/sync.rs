@@ -8,12 +8,12 @@ pub(crate) use plain::UnsafeCell;
 
 #[cfg(loom)]
 pub(crate) use loom::{
-    sync::atomic::{AtomicPtr, AtomicU32, AtomicU64},
+    sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, fence},
     thread::yield_now,
 };
 #[cfg(not(loom))]
 pub(crate) use std::{
-    sync::atomic::{AtomicPtr, AtomicU32, AtomicU64},
+    sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, fence},
     thread::yield_now,
 };
 

@@ -1,7 +1,7 @@
 //! A row of messages, written once each and read by many.
 
 use super::Origin;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, Weak};
 
 pub(super) struct Message<T> {
     pub(super) from: Origin,
@@ -14,11 +14,18 @@ pub(super) struct Block<T> {
     cells: Box<[OnceLock<Message<T>>]>,
     /// Set when a reader is to ask the log where to go on: nothing more comes in here, or what is here is too old.
     over: OnceLock<()>,
+    /// The block after this one; the log keeps it, so that one who stands still here does not.
+    next: OnceLock<Weak<Self>>,
 }
 
 impl<T> Block<T> {
     pub(super) fn new(start: u64, cells: usize) -> Self {
-        Self { start, cells: (0..cells).map(|_| OnceLock::new()).collect(), over: OnceLock::new() }
+        Self {
+            start,
+            cells: (0..cells).map(|_| OnceLock::new()).collect(),
+            over: OnceLock::new(),
+            next: OnceLock::new(),
+        }
     }
 
     pub(super) fn start(&self) -> u64 {
@@ -43,6 +50,15 @@ impl<T> Block<T> {
 
     fn cell(&self, number: u64) -> Option<&OnceLock<Message<T>>> {
         self.cells.get(usize::try_from(number.checked_sub(self.start)?).ok()?)
+    }
+
+    pub(super) fn set_next(&self, next: &Arc<Self>) {
+        let _ = self.next.set(Arc::downgrade(next));
+    }
+
+    /// The block after this one, if there is one and the log still keeps it.
+    pub(super) fn next(&self) -> Option<Arc<Self>> {
+        self.next.get()?.upgrade()
     }
 
     pub(super) fn set_over(&self) {

@@ -1,7 +1,7 @@
 //! Senders that wait for room, with what they want to send: whoever makes room sends it for them, first come first served.
 //! Pure data; the log's lock is held by the caller.
 
-use super::{Origin, core::Pushed};
+use super::{Origin, senders::Pushed};
 use std::{collections::BTreeMap, task::Waker};
 
 /// A place in the line.

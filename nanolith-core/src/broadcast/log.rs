@@ -2,15 +2,17 @@
 
 use super::{
     Origin, Receiver, SlowReceiver,
-    core::{Chores, Core, Pushed},
+    core::{Chores, Core},
     line::Ticket,
+    senders::Pushed,
+    stand::Wanted,
 };
 use crate::{park, wait};
 use std::{
     future::Future,
     mem,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, TryLockError},
     task::{Context, Poll},
 };
 
@@ -18,6 +20,8 @@ use std::{
 pub(crate) struct Log<T> {
     core: Mutex<Core<T>>,
     policy: SlowReceiver,
+    /// The core's own.
+    pub(super) wanted: Arc<Wanted>,
 }
 
 /// A message was not sent: it comes back.
@@ -31,7 +35,9 @@ impl<T> Log<T> {
     /// Under a policy whose bound, if it has one, is at least 1. `keep_for_first` keeps what is sent, by the same policy,
     /// until the first receiver comes; else it goes to those who are there.
     pub(crate) fn new(policy: SlowReceiver, keep_for_first: bool) -> Arc<Self> {
-        Arc::new(Self { core: Mutex::new(Core::new(policy, keep_for_first)), policy })
+        let wanted = Arc::new(Wanted::new());
+        let core = Core::new(policy, keep_for_first, wanted.clone());
+        Arc::new(Self { core: Mutex::new(core), policy, wanted })
     }
 
     pub(crate) fn policy(&self) -> SlowReceiver {
@@ -46,6 +52,19 @@ impl<T> Log<T> {
         drop(core);
         chores.carry_out();
         result
+    }
+
+    /// The same, unless somebody else looks at it.
+    pub(super) fn try_with(&self, f: impl FnOnce(&mut Core<T>, &mut Chores<T>)) {
+        let mut core = match self.core.try_lock() {
+            Ok(core) => core,
+            Err(TryLockError::Poisoned(core)) => core.into_inner(),
+            Err(TryLockError::WouldBlock) => return,
+        };
+        let mut chores = Chores::new();
+        f(&mut core, &mut chores);
+        drop(core);
+        chores.carry_out();
     }
 
     /// A receiver of what is sent from now on, but for the messages of `owner`.
@@ -118,7 +137,7 @@ impl<T> Sending<'_, T> {
         }
         // While receivers are at work, half of the room pays better than a place of it.
         let half = self.log.policy.bound().unwrap_or(0).div_ceil(2) as u64;
-        park::look_on_yielding(park::LINGER, || {
+        park::look_on_yielding(park::LINGER, |_| {
             self.log.with(|core, _| core.is_ended() || core.room(self.from) >= half)
         });
         if let Some(outcome) = self.begin() {

@@ -2,12 +2,16 @@
 //! what a service tells.
 //!
 //! Messages lie in numbered blocks, in the order in which they were sent. A sender takes the log's lock and fills the next
-//! cell. A receiver reads the cells of the block that it stands in without the lock, and takes it at a block's end and
-//! before it sleeps, which is also when the others learn how far it has come. It looks again under the lock before it
-//! sleeps, so no wake-up is missed. Nothing here is atomic but `OnceLock` and `Mutex`.
+//! cell. A receiver reads cell after cell and block after block without the lock; it takes it when it finds nothing, looks
+//! once more, and sleeps: so no wake-up is missed.
 //!
-//! `block` is a row of messages, `core` the log under its lock (pure data), `log` who shares it and how one sends,
-//! `receiver` how one reads.
+//! Where a receiver stands, senders see without asking; see `stand`. A sender that finds no room leaves its message in line, and
+//! whoever makes room sends it in its place, first come first served. A receiver looks whether somebody waits when it has
+//! taken all there is, or a whole block: while more is there it is left in peace.
+//!
+//! `block` is a row of messages, `core` the log under its lock (pure data), which
+//! `readers` and `senders` go on with, `line` the senders that wait, `stand` how far a
+//! receiver has come, `log` who shares it and how one sends, `receiver` how one reads.
 //!
 //! No user code runs, and nobody is woken, while the lock is held: what comes out of the data ([`core::Chores`]) is carried
 //! out after its release, and values are cloned by whoever reads them.
@@ -16,7 +20,10 @@ mod block;
 mod core;
 mod line;
 mod log;
+mod readers;
 mod receiver;
+mod senders;
+mod stand;
 
 #[cfg(all(test, not(any(loom, miri))))]
 mod model;
@@ -44,7 +51,8 @@ use std::num::NonZero;
 pub enum SlowReceiver {
     /// Senders wait for it: no receiver has more than this many messages ahead of it, at least 1.
     ///
-    /// Of 32 and more, its room comes back in steps of up to a sixteenth of that, at most 64 messages.
+    /// A sender that waits hears of room when a receiver has taken all there is for it, or a sixteenth of this number, at
+    /// most 64 messages.
     Wait(usize),
     /// It loses the oldest messages, and is told how many: this many of the last are kept, at least 1.
     ///

@@ -3,12 +3,15 @@
 use super::{
     Log, Origin,
     block::Block,
-    core::{Cursor, ReaderId, Turn},
+    core::Core,
+    readers::{Cursor, ReaderId, Turn},
 };
 use crate::park;
 use std::{
+    cell::Cell,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// Reads a log from the moment on when it was made, at its own pace. Dropped, it lets go of what only it had not read.
@@ -17,11 +20,19 @@ pub(crate) struct Receiver<T> {
     id: ReaderId,
     owner: Origin,
     cursor: Cursor,
-    /// How far the log knows that it has come.
-    told: u64,
+    /// Where it stood when it last saw to what is kept.
+    settled: u64,
+    /// How many messages it had passed when it last looked on.
+    looked: Cell<u64>,
     /// Where its next message is, or will be.
     block: Option<Arc<Block<T>>>,
 }
+
+/// Where so many have come since it last waited, more come: to go to and fro with the sender for each costs more than a rest.
+const MANY: u64 = 16;
+
+/// After so many messages it looks whether the log can let go of some.
+const SOME: u64 = 512;
 
 /// What a receiver finds.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,19 +46,19 @@ pub(crate) enum Take<T> {
 
 impl<T> Receiver<T> {
     pub(super) fn new(log: Arc<Log<T>>, owner: Origin, id: ReaderId, cursor: Cursor) -> Self {
-        Self { log, id, owner, cursor, told: cursor.next, block: None }
+        Self { log, id, owner, settled: cursor.next, looked: Cell::new(cursor.next), cursor, block: None }
     }
 
     /// How many messages are ahead of it.
     pub(crate) fn lag(&self) -> u64 {
-        self.log.with(|core, _| core.lag_of(self.id, self.cursor))
+        self.log.with(|core, _| core.lag_of(self.id))
     }
 
-    /// Tells how far it has come, and learns where to go on.
+    /// Learns where to go on.
+    #[cold]
     fn turn(&mut self) -> Result<(), Take<T>> {
         let passed = self.block.take();
         let turn = self.log.with(|core, chores| core.turn(self.id, &mut self.cursor, chores));
-        self.told = self.cursor.next;
         drop(passed); // nobody holds the lock here
         match turn {
             Turn::Block(block) => {
@@ -72,39 +83,38 @@ impl<T> Receiver<T> {
 
     /// Looks on for a while whether something comes.
     pub(crate) fn look_on(&self) {
-        park::look_on_yielding(park::LINGER, || self.has_next());
+        let next = self.cursor.next;
+        let many = next - self.looked.replace(next) >= MANY;
+        let rest = if many { park::LINGER } else { Duration::ZERO };
+        park::look_on_yielding(park::LINGER, |looked| looked >= rest && self.has_next());
     }
 }
 
 impl<T: Clone> Receiver<T> {
-    /// What is there, if there is something.
+    /// What is there, as far as can be seen without the lock; within a block, that leaves out the end.
     #[inline]
     pub(crate) fn try_take(&mut self) -> Option<Take<T>> {
-        let taken = self.take();
-        if taken.is_none() && self.told != self.cursor.next {
-            // Nothing is there: now is the time to say how far it has come.
-            return self.turn().err().or_else(|| self.take());
-        }
-        taken
-    }
-
-    /// The same, without telling anybody while it stands within a block.
-    #[inline]
-    fn take(&mut self) -> Option<Take<T>> {
         loop {
             let next = self.cursor.next;
             match &self.block {
                 Some(block) if next < block.end() && !block.is_over() => {
                     let message = block.get(next)?;
-                    self.cursor.next += 1;
                     if self.owner.is_own(message.from) {
-                        self.cursor.own += 1;
+                        self.cursor.pass_to(next + 1, 1);
                         continue;
+                    }
+                    self.cursor.pass(next + 1);
+                    while block.get(self.cursor.next).is_some_and(|message| self.owner.is_own(message.from)) {
+                        self.cursor.pass_to(self.cursor.next + 1, 1);
+                    }
+                    // Within a block of which more is there, nobody needs to know yet.
+                    if block.get(self.cursor.next).is_none() && self.log.wanted.is_set() {
+                        self.log.with(Core::make_room);
                     }
                     // If this panics, the message is passed all the same.
                     let value = message.value.clone();
                     if self.cursor.next == block.end() {
-                        return Some(self.pass(value));
+                        self.pass_block();
                     }
                     return Some(Take::Message(value));
                 }
@@ -117,25 +127,31 @@ impl<T: Clone> Receiver<T> {
         }
     }
 
-    /// The block is read: those who wait for its room hear of it at once.
-    #[cold]
-    fn pass(&mut self, value: T) -> Take<T> {
-        let next = self.log.with(|core, chores| core.pass(self.id, &mut self.cursor, chores));
-        let passed = std::mem::replace(&mut self.block, next);
-        drop(passed); // nobody holds the lock here
-        Take::Message(value)
+    /// Goes to the next block without a word, if there is one. Now and then it sees to it that the log lets go of what
+    /// nobody needs, unless somebody is at it who will.
+    fn pass_block(&mut self) {
+        let next = self.block.as_ref().and_then(|block| block.next());
+        self.block = next;
+        if self.block.is_none() || self.cursor.next - self.settled >= SOME {
+            self.settled = self.cursor.next;
+            self.log.try_with(Core::make_room);
+        }
+    }
+
+    /// What is there, or nothing for certain: it asks the log, which then lets go of what was read.
+    pub(crate) fn take_now(&mut self) -> Option<Take<T>> {
+        self.try_take().or_else(|| self.turn().err()).or_else(|| self.try_take())
     }
 
     /// The next message, the number of those that were lost before it, or the end.
     pub(crate) fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Take<T>> {
         loop {
-            if let Some(taken) = self.take() {
+            if let Some(taken) = self.try_take() {
                 return Poll::Ready(taken);
             }
             drop(self.block.take());
-            let sleeps = self.log.with(|core, chores| core.sleep(self.id, &mut self.cursor, cx.waker(), chores));
+            let sleeps = self.log.with(|core, chores| core.sleep(self.id, &self.cursor, cx.waker(), chores));
             if sleeps {
-                self.told = self.cursor.next;
                 return Poll::Pending;
             }
         }

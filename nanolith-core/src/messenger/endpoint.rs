@@ -11,14 +11,14 @@ use std::{fmt, num::NonZero, sync::Arc};
 ///
 /// ```
 /// use nanolith::Messenger;
-/// let (waiter, kitchen) = (Messenger::named("orders")?, Messenger::named("orders")?);
+/// let (waiter, kitchen) = (Messenger::<&str>::named("orders")?, Messenger::<&str>::named("orders")?);
 /// let mut orders = kitchen.subscribe();
 /// assert_eq!(waiter.send("tea").wait(), Ok(1)); // to one subscriber
 /// assert_eq!(orders.recv().wait()?, "tea");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Any thread may send through a reference; see the [module](self) for the rules. A clone would be another sender, so there is
+/// Any thread may send through a reference; [`messenger`](crate::messenger) has the rules. A clone would be another sender, so there is
 /// none: [`Messenger::join`] makes one.
 pub struct Messenger<T: Clone + Send + Sync + 'static> {
     seat: Arc<Seat<T>>,
@@ -100,7 +100,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// ```
     /// use nanolith::Messenger;
-    /// let (left, right) = (Messenger::named("figures")?, Messenger::named("figures")?);
+    /// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
     /// left.send(1).wait()?; // nobody listens
     /// let mut heard = right.subscribe();
     /// left.send(2).wait()?;
@@ -159,7 +159,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// ```
     /// use nanolith::messenger::{Messenger, RecvError};
-    /// let (left, right) = (Messenger::named("figures")?, Messenger::named("figures")?);
+    /// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
     /// let mut heard = right.subscribe();
     /// left.send(1).wait()?;
     /// right.close();
@@ -178,7 +178,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// ```
     /// use nanolith::messenger::{Messenger, RecvError, SendError};
-    /// let (left, right) = (Messenger::named("figures")?, Messenger::named("figures")?);
+    /// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
     /// let mut heard = right.subscribe();
     /// left.send(1).wait()?;
     /// left.close_all();
@@ -219,7 +219,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// ```
     /// use nanolith::Messenger;
-    /// let (left, right) = (Messenger::named("figures")?, Messenger::named("figures")?);
+    /// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
     /// let heard = right.subscribe();
     /// left.send(9).wait()?;
     /// let info = left.info();

@@ -112,7 +112,7 @@ fn endpoint<T: Clone + Send + Sync + 'static>(found: &Attachment) -> Result<Mess
 /// }
 /// let counter = Counter::service().launch().wait()?;
 /// let announcing = counter.announce(9).submit();
-/// let totals = Messenger::named("totals")?;
+/// let totals = Messenger::<i64>::named("totals")?;
 /// let mut heard = totals.subscribe();
 /// counter.control().attach(&totals)?;
 /// assert!(announcing.wait()?);

@@ -15,7 +15,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::Messenger;
-/// let (left, right) = (Messenger::named("figures")?, Messenger::named("figures")?);
+/// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
 /// let heard = right.subscribe();
 /// for n in 0..3 {
 ///     left.send(n).wait()?;
@@ -83,7 +83,13 @@ impl<T: Clone> Subscriber<T> {
     ///
     /// As [`Subscriber::recv`], and [`TryRecvError::Empty`].
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        self.look().map_or(Err(TryRecvError::Empty), |taken| taken.map_err(Into::into))
+        if self.is_closed() {
+            return Err(TryRecvError::Closed);
+        }
+        match self.receiver.take_now() {
+            Some(taken) => self.heard(taken).map_err(Into::into),
+            None => Err(TryRecvError::Empty),
+        }
     }
 
     /// The next message, if it comes within `limit` from this call.
@@ -197,16 +203,26 @@ impl<T: Clone> Subscriber<T> {
         self.lost
     }
 
+    /// Whether its endpoint is closed; if so, nothing is kept for it.
+    #[inline]
+    fn is_closed(&mut self) -> bool {
+        let closed = self.seat.is_closed();
+        if closed {
+            self.receiver.let_go();
+        }
+        closed
+    }
+
     /// Looks whether something comes, for a while.
     #[inline]
     pub(super) fn look_on(&self) {
         self.receiver.look_on();
     }
 
+    /// What is there at a first look.
     #[inline]
     pub(super) fn look(&mut self) -> Option<Result<T, RecvError>> {
-        if self.seat.is_closed() {
-            self.receiver.let_go();
+        if self.is_closed() {
             return Some(Err(RecvError::Closed));
         }
         let taken = self.receiver.try_take()?;
@@ -214,8 +230,7 @@ impl<T: Clone> Subscriber<T> {
     }
 
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
-        if self.seat.is_closed() {
-            self.receiver.let_go();
+        if self.is_closed() {
             return Poll::Ready(Err(RecvError::Closed));
         }
         let taken = ready!(self.receiver.poll_take(cx));

@@ -35,7 +35,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// ```
     /// use nanolith::Messenger;
-    /// let (waiter, kitchen) = (Messenger::named("orders")?, Messenger::named("orders")?);
+    /// let (waiter, kitchen) = (Messenger::<&str>::named("orders")?, Messenger::<&str>::named("orders")?);
     /// let (tell, told) = std::sync::mpsc::channel();
     /// let cooking = kitchen.on_message(move |order| drop(tell.send(format!("{order} is ready"))))?;
     /// waiter.send("tea").wait()?;

@@ -1,0 +1,158 @@
+//! The log as its senders see it, under the lock: whether there is room, and what becomes of a message.
+
+use super::{
+    Origin, SlowReceiver,
+    block::Message,
+    core::{Chores, Core},
+    line::{Line, Ticket, Waiting},
+    readers::Reader,
+};
+use std::task::Waker;
+
+/// What became of a message that was to be sent.
+pub(crate) enum Pushed<T> {
+    /// It went to so many receivers.
+    To(usize),
+    /// There is no receiver that it could go to. The value is dropped outside of the lock.
+    Unheard(T),
+    /// A receiver has no room for it.
+    Full(T),
+    /// The log has ended.
+    Ended(T),
+}
+
+impl<T> Core<T> {
+    /// Sends, if there is room.
+    pub(super) fn push(&mut self, from: Origin, value: T, chores: &mut Chores<T>) -> Pushed<T> {
+        if self.ended {
+            return Pushed::Ended(value);
+        }
+        let to = match self.hearers {
+            Some((known, to)) if known == from => to,
+            _ => self.count_hearers(from),
+        };
+        if to == 0 {
+            return Pushed::Unheard(value);
+        }
+        if !self.has_room(from) && !self.forget_early(chores) {
+            return Pushed::Full(value);
+        }
+        self.append(from, value, chores);
+        if self.asleep || to < self.readers.len() {
+            self.tell_readers(from, chores);
+        }
+        Pushed::To(to)
+    }
+
+    /// Sends, or stands in line.
+    pub(super) fn push_or_wait(
+        &mut self,
+        from: Origin,
+        value: T,
+        waker: &Waker,
+        chores: &mut Chores<T>,
+    ) -> Result<Pushed<T>, Ticket> {
+        match self.push(from, value, chores) {
+            Pushed::Full(value) => {
+                let ticket = self.line.join(Waiting { from, value, waker: waker.clone() });
+                self.wanted.set();
+                self.make_room(chores); // some may have come in the meantime
+                self.line.redeem(ticket, waker).ok_or(ticket)
+            }
+            pushed => Ok(pushed),
+        }
+    }
+
+    /// How many receivers hear what `from` sends; known until one comes or goes.
+    #[cold]
+    fn count_hearers(&mut self, from: Origin) -> usize {
+        let to = self.readers.iter().filter(|reader| !reader.owner.is_own(from)).count();
+        self.hearers = Some((from, to));
+        to
+    }
+
+    /// Counts a message of `from` as its own receivers', and wakes the others.
+    fn tell_readers(&mut self, from: Origin, chores: &mut Chores<T>) {
+        self.asleep = false;
+        for reader in &mut self.readers {
+            if reader.owner.is_own(from) {
+                reader.own += 1;
+                self.asleep |= reader.waker.is_some();
+            } else {
+                chores.wakers.extend(reader.waker.take());
+            }
+        }
+    }
+
+    /// Whether every receiver that `from` sends to has room for one more.
+    fn has_room(&mut self, from: Origin) -> bool {
+        if self.head < self.limit || !matches!(self.policy, SlowReceiver::Wait(_)) {
+            return true;
+        }
+        let bound = self.bound;
+        let limit = |reader: &Reader| reader.even().saturating_add(bound);
+        self.limit = self.readers.iter().map(limit).min().unwrap_or(u64::MAX);
+        let head = self.head;
+        // One who only waits for its own receivers would wait for itself.
+        head < self.limit || self.readers.iter().all(|reader| reader.owner.is_own(from) || head < limit(reader))
+    }
+
+    /// Nobody waits for the stand-in: it loses its oldest message, of which the first receiver will be told.
+    #[cold]
+    fn forget_early(&mut self, chores: &mut Chores<T>) -> bool {
+        let Some(nth) = self.early.and_then(|id| self.find(id)) else { return false };
+        let reader = &mut self.readers[nth];
+        reader.lost += 1;
+        reader.stand.go_on(reader.at() + 1);
+        self.limit = 0; // looked up again by the next sender
+        self.make_room(chores);
+        true
+    }
+
+    fn append(&mut self, from: Origin, value: T, chores: &mut Chores<T>) {
+        let head = self.head;
+        let room = self.blocks.back().is_some_and(|kept| head < kept.block.end());
+        if !room {
+            self.let_go(chores);
+            self.open(chores);
+        }
+        let Some(kept) = self.blocks.back_mut() else { unreachable!("it was just opened") };
+        if head == kept.block.start() {
+            kept.sole = Some(from);
+        } else if kept.sole != Some(from) {
+            kept.sole = None;
+        }
+        kept.block.put(head, Message { from, value });
+        self.head += 1;
+        if let SlowReceiver::DropOldest(_) = self.policy {
+            let oldest = self.head.saturating_sub(self.bound);
+            self.drop_until(oldest, chores);
+        }
+    }
+
+    /// No more messages come. Those who wait for room are told, those who sleep look what is left for them.
+    pub(super) fn end(&mut self, chores: &mut Chores<T>) {
+        self.ended = true;
+        chores.wakers.extend(self.readers.iter_mut().filter_map(|reader| reader.waker.take()));
+        for (ticket, Waiting { value, waker, .. }) in self.line.take_all() {
+            self.line.answer(ticket, Pushed::Ended(value));
+            chores.wakers.push(waker);
+        }
+        if self.early.is_some() {
+            return; // what is kept is for the first receiver
+        }
+        self.make_room(chores);
+    }
+
+    /// Sends for those in line who have room now.
+    pub(super) fn serve_line(&mut self, chores: &mut Chores<T>) {
+        let mut line = std::mem::replace(&mut self.line, Line::new());
+        while let Some(ticket) = line.first(|from| self.count_hearers(from) == 0 || self.has_room(from)) {
+            let Some(Waiting { from, value, waker }) = line.take(ticket) else { break };
+            let pushed = self.push(from, value, chores);
+            line.answer(ticket, pushed);
+            chores.wakers.push(waker);
+        }
+        self.line = line;
+    }
+}
