@@ -3,7 +3,9 @@
 use super::inner::asks;
 use crate::{
     call::{shared::Shared, slot::End},
+    error::Panic,
     id::Receiver,
+    panics,
     task::{CallSlot, LocalFuture, Spawned, TaskSet},
 };
 use futures_util::stream::{FuturesUnordered, Stream};
@@ -14,16 +16,34 @@ use std::{
 };
 
 /// A future, and the call that it is.
+///
+/// Neither its poll nor its drop throws anything at those beside it: they would be forgotten, and never counted out.
 struct Member<S: TaskSet> {
     call: Shared<CallSlot<S>>,
-    future: LocalFuture<()>,
+    future: Option<LocalFuture<()>>,
 }
 
+/// A call whose future is over, and what that threw: the task's own panic is the task's, so this is a destructor's.
+pub(super) type Over<S> = (Shared<CallSlot<S>>, Option<Panic>);
+
 impl<S: TaskSet> Future for Member<S> {
-    type Output = Shared<CallSlot<S>>;
+    type Output = Over<S>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.future.as_mut().poll(cx).map(|()| self.call.clone())
+        let Some(future) = &mut self.future else { return Poll::Pending };
+        let thrown = match panics::catch(|| future.as_mut().poll(cx)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(())) => None,
+            Err(panic) => Some(panic),
+        };
+        Poll::Ready((self.call.clone(), thrown))
+    }
+}
+
+impl<S: TaskSet> Drop for Member<S> {
+    fn drop(&mut self) {
+        let future = self.future.take();
+        panics::quietly(|| drop(future));
     }
 }
 
@@ -69,18 +89,18 @@ impl<S: TaskSet> Crew<S> {
             Receiver::Shared => self.readers += 1,
             Receiver::Exclusive => self.writer = true,
         }
-        self.members.push(Member { call, future });
+        self.members.push(Member { call, future: Some(future) });
     }
 
     /// Polls those that were woken; gives a call that is over.
-    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Shared<CallSlot<S>>> {
-        let Poll::Ready(Some(call)) = Pin::new(&mut self.members).poll_next(cx) else { return Poll::Pending };
+    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Over<S>> {
+        let Poll::Ready(Some((call, thrown))) = Pin::new(&mut self.members).poll_next(cx) else { return Poll::Pending };
         match asks::<S>(call.meta.task()) {
             Receiver::None => {}
             Receiver::Shared => self.readers -= 1,
             Receiver::Exclusive => self.writer = false,
         }
-        Poll::Ready(call)
+        Poll::Ready((call, thrown))
     }
 
     /// Ends the calls of all of them, which this gives, and then drops the futures.
@@ -89,8 +109,7 @@ impl<S: TaskSet> Crew<S> {
         for call in &calls {
             call.end_call(how);
         }
-        let members = std::mem::take(self).members;
-        crate::panics::quietly(|| drop(members));
+        drop(std::mem::take(self));
         calls
     }
 }

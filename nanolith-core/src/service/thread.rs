@@ -227,10 +227,11 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         let mut cx = task::Context::from_waker(parking.waker());
         let mut lingered = false;
         loop {
+            self.poll_crew(&mut cx);
+            // Nothing more is begun on a state that is to go, and nobody sleeps over it.
             if let Some(crash) = self.crash.take() {
                 return Err(crash);
             }
-            self.poll_crew(&mut cx);
             match self.next() {
                 Step::Run(call) => self.run(&call),
                 Step::Again => {}
@@ -257,9 +258,13 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         if self.crew.is_empty() {
             return;
         }
-        while let Poll::Ready(call) = self.crew.poll_over(cx) {
+        while self.crash.is_none() {
+            let Poll::Ready((call, thrown)) = self.crew.poll_over(cx) else { break };
             self.count_over(&call);
             self.hear_panics();
+            if let Some(panic) = thrown {
+                self.crash.get_or_insert(Crash::Loop(panic));
+            }
         }
         self.take_up_spawned();
     }
@@ -320,13 +325,17 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
 
     fn run(&mut self, call: &Shared<CallSlot<S>>) {
         self.streak = STREAK.min(self.streak + 1);
-        let ran = call
-            .take_input()
-            .map(|input| self.run_here([call.clone(), call.clone(), call.clone()], input, clock::now()));
-        if ran != Some(Ran::Spawned) {
+        let ran = panics::catch(|| {
+            let input = call.take_input();
+            input.map(|input| self.run_here([call.clone(), call.clone(), call.clone()], input, clock::now()))
+        });
+        if !matches!(ran, Ok(Some(Ran::Spawned))) {
             self.count_over(call);
         }
         self.hear_panics();
+        if let Err(panic) = ran {
+            self.crash.get_or_insert(Crash::Loop(panic));
+        }
         self.take_up_spawned();
     }
 
