@@ -191,3 +191,140 @@ fn a_destructor_that_panics_keeps_no_other_from_its_turn() -> Result<(), Failed>
     assert_eq!(told.iter().count(), 5);
     Ok(())
 }
+
+// ----- figures
+
+#[test]
+fn nothing_is_counted_as_at_work_once_a_service_is_over() -> Result<(), Failed> {
+    let counter = launch(at_once(), &Starts::default());
+    let ((begun, begins), (tell, _told)) = (channel(), channel());
+    let running = counter.never(begun, Last { tell, panics: false }).submit();
+    begins.recv()?;
+    let held = counter.bump(1).submit();
+    counter.terminate().wait()?;
+    assert!(matches!(running.wait(), Err(CallError::Closed(_))));
+    assert!(matches!(held.wait(), Err(CallError::Closed(_))));
+    let info = counter.info();
+    assert_eq!((info.active_calls, info.queue_len, info.overflow), (0, 0, 0));
+    Ok(())
+}
+
+// ----- while it starts anew
+
+#[test]
+fn a_terminate_ends_a_start_that_hangs() -> Result<(), Failed> {
+    let starts = Starts { stuck: Some(1), ..Starts::default() };
+    let counter = launch(at_once(), &starts);
+    assert!(counter.fail().wait().is_err());
+    let queued = counter.bump(1).submit();
+    pollster::block_on(starts.begun.opened());
+    counter.terminate().wait()?;
+    assert!(matches!(queued.wait(), Err(CallError::Closed(_))));
+    Ok(())
+}
+
+#[test]
+fn a_close_waits_for_a_start_and_then_the_accepted_calls_run() -> Result<(), Failed> {
+    let starts = Starts { stuck: Some(1), ..Starts::default() };
+    let counter = launch(at_once(), &starts);
+    assert!(counter.fail().wait().is_err());
+    let queued = counter.bump(1).submit();
+    pollster::block_on(starts.begun.opened());
+    let closing = counter.close();
+    starts.open.open();
+    closing.wait()?;
+    assert_eq!(queued.wait()?, 11);
+    Ok(())
+}
+
+#[test]
+fn a_start_that_fails_while_it_closes_waits_before_it_is_tried_again() -> Result<(), Failed> {
+    let starts = Starts { fails: Some(1), ..Starts::default() };
+    let counter =
+        launch(Restart::always().limit(100, MINUTE).backoff(Backoff::exponential(MINUTE).up_to(MINUTE)), &starts);
+    assert!(counter.fail().wait().is_err());
+    let queued = counter.bump(1).submit();
+    let closing = counter.close();
+    assert!(queued.wait_timeout(200 * MILLISECOND).is_err());
+    assert_eq!(starts.count.load(Ordering::SeqCst), 2, "the first wait is cut short, the second is not");
+    counter.terminate().wait()?;
+    closing.wait()?;
+    Ok(())
+}
+
+pub struct Selfish;
+
+static ITSELF: Mutex<Option<Service<Selfish>>> = Mutex::new(None);
+
+#[define]
+impl Selfish {
+    #[init]
+    async fn start() -> Self {
+        let itself = ITSELF.lock().expect("nobody panics here").clone();
+        if let Some(itself) = itself {
+            assert!(matches!(itself.nine().await, Err(CallError::WouldDeadlock(_))));
+        }
+        Self
+    }
+
+    pub fn nine(&self) -> i64 {
+        9
+    }
+}
+
+#[test]
+fn a_start_cannot_wait_for_a_call_of_the_service_that_starts() -> Result<(), Failed> {
+    let service = Selfish::service().restart(Restart::on_crash()).launch().wait()?;
+    *ITSELF.lock().expect("nobody panics here") = Some(service.clone());
+    let mut life = service.control().life();
+    service.control().restart()?;
+    assert!(matches!(life.recv().wait(), Some(LifeEvent::Started)));
+    assert!(matches!(life.recv().wait(), Some(LifeEvent::Restarted { .. })));
+    *ITSELF.lock().expect("nobody panics here") = None;
+    assert_eq!(service.nine().wait()?, 9);
+    Ok(())
+}
+
+// ----- groups
+
+#[test]
+fn rest_for_one_goes_on_past_a_member_that_has_ended() -> Result<(), Failed> {
+    let group = Group::rest_for_one();
+    let services = [(); 3].map(|()| launch(at_once(), &Starts::default()));
+    services.iter().try_for_each(|service| group.add(service))?;
+    let mut last = started(&services[2]);
+    services[1].close().wait()?; // and its handle stays
+    assert!(services[0].fail().wait().is_err());
+    assert!(matches!(restarted(&mut last), Crash::Group));
+    Ok(())
+}
+
+#[test]
+fn rest_for_one_goes_on_past_a_member_that_ends_as_it_should_start() -> Result<(), Failed> {
+    let group = Group::rest_for_one();
+    let stuck = Starts { stuck: Some(1), ..Starts::default() };
+    let all = [Starts::default(), stuck.clone(), Starts::default()];
+    let services = all.each_ref().map(|starts| launch(at_once(), starts));
+    services.iter().try_for_each(|service| group.add(service))?;
+    let mut last = started(&services[2]);
+    assert!(services[0].fail().wait().is_err());
+    pollster::block_on(stuck.begun.opened());
+    services[1].terminate().wait()?;
+    assert!(matches!(restarted(&mut last), Crash::Group));
+    Ok(())
+}
+
+#[test]
+fn one_start_answers_all_who_asked_for_it_before() -> Result<(), Failed> {
+    let slow = Restart::on_crash().backoff(Backoff::exponential(300 * MILLISECOND).jitter(0.0));
+    let counter = Counter::service(10, Starts::default()).restart(slow).on_panic(|_| OnPanic::Restart);
+    let counter = counter.launch().wait()?;
+    let mut life = started(&counter);
+    assert!(counter.fail().wait().is_err());
+    std::thread::sleep(50 * MILLISECOND); // it waits before it starts anew
+    counter.control().restart()?;
+    assert!(matches!(restarted(&mut life), Crash::Task(_)));
+    assert_eq!(counter.bump(1).wait()?, 11);
+    assert_eq!(counter.info().restarts, 1);
+    Ok(())
+}

@@ -42,13 +42,20 @@ pub struct Group {
 /// A group, and a member's place in it.
 pub(super) struct Place {
     shared: Arc<Shared>,
-    position: usize,
+    position: u64,
 }
 
 struct Shared {
     strategy: Strategy,
-    /// In the order in which they were added.
-    members: Mutex<Vec<Weak<dyn Member>>>,
+    members: Mutex<Members>,
+}
+
+#[derive(Default)]
+struct Members {
+    /// How many there have been.
+    added: u64,
+    /// With their positions, in the order in which they were added.
+    known: Vec<(u64, Weak<dyn Member>)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,13 +67,14 @@ enum Strategy {
 
 /// A service of whatever set.
 trait Member: Send + Sync {
-    fn restart(&self, why: Crash);
+    /// Says whether it may still come to that.
+    fn restart(&self, why: Crash) -> bool;
     fn terminate(&self);
 }
 
 impl<S: TaskSet> Member for Inner<S> {
-    fn restart(&self, why: Crash) {
-        Self::restart(self, why);
+    fn restart(&self, why: Crash) -> bool {
+        Self::restart(self, why)
     }
 
     fn terminate(&self) {
@@ -136,23 +144,27 @@ impl Group {
             return Err(GroupError::NeverRestarts);
         }
         let mut members = self.shared.members();
-        let place = Place { shared: self.shared.clone(), position: members.len() };
+        let place = Place { shared: self.shared.clone(), position: members.added };
         inner.group.set(place).map_err(|_| GroupError::InAGroup)?;
         let member: Arc<dyn Member> = inner.clone();
-        members.push(Arc::downgrade(&member));
+        // Those that are gone are not kept for as long as the group.
+        members.known.retain(|(_, member)| member.strong_count() > 0);
+        let position = members.added;
+        members.known.push((position, Arc::downgrade(&member)));
+        members.added += 1;
         Ok(())
     }
 }
 
 impl Shared {
-    fn members(&self) -> MutexGuard<'_, Vec<Weak<dyn Member>>> {
+    fn members(&self) -> MutexGuard<'_, Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Those that live, of some.
-    fn living(&self, wanted: impl Fn(usize) -> bool) -> Vec<Arc<dyn Member>> {
+    fn living(&self, wanted: impl Fn(u64) -> bool) -> Vec<Arc<dyn Member>> {
         let members = self.members();
-        let wanted = members.iter().enumerate().filter(|(position, _)| wanted(*position));
+        let wanted = members.known.iter().filter(|(position, _)| wanted(*position));
         wanted.filter_map(|(_, member)| member.upgrade()).collect()
     }
 }
@@ -163,10 +175,25 @@ impl Place {
         match self.shared.strategy {
             Strategy::OneForOne => {}
             Strategy::OneForAll if matches!(crash, Crash::Group) => {}
-            Strategy::OneForAll => self.others().iter().for_each(|member| member.restart(Crash::Group)),
-            // The next one, when it has started anew, sees to the one after it.
-            Strategy::RestForOne => self.rest().first().into_iter().for_each(|member| member.restart(Crash::Group)),
+            Strategy::OneForAll => {
+                for member in self.others() {
+                    member.restart(Crash::Group);
+                }
+            }
+            Strategy::RestForOne => self.restart_next(),
         }
+    }
+
+    /// The member was to start anew for the group, and has ended in another way.
+    pub(super) fn passed_over(&self) {
+        if self.shared.strategy == Strategy::RestForOne {
+            self.restart_next();
+        }
+    }
+
+    /// The next one that is not over, when it has started anew, sees to the one after it.
+    fn restart_next(&self) {
+        self.rest().iter().any(|member| member.restart(Crash::Group));
     }
 
     /// The member has given up.

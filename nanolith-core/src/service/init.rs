@@ -4,7 +4,7 @@ use crate::{
     task::{Context, LocalFuture, TaskSet},
     wait,
 };
-use std::convert::Infallible;
+use std::{convert::Infallible, future::poll_fn, task::Poll};
 
 /// What `#[init]` may return: the state, or a `Result` of it.
 #[doc(hidden)]
@@ -73,8 +73,9 @@ pub(super) trait Init<S: TaskSet, E, A>: Send {
 
     fn repeat(&mut self, next: Next<A>);
 
-    /// Makes the state, on the service's thread; `None` where it can be made only once, and was.
-    fn make(&mut self, cx: Context<S>) -> Option<Result<Option<S>, E>>;
+    /// Makes the state, on the service's thread; `None` where it can be made only once, and was, or where it waited and was
+    /// `given_up` meanwhile. Who gives it up wakes that thread.
+    fn make(&mut self, cx: Context<S>, given_up: &dyn Fn() -> bool) -> Option<Result<Option<S>, E>>;
 }
 
 impl<S: TaskSet, E, A: Send> Init<S, E, A> for Start<S, E, A> {
@@ -86,17 +87,21 @@ impl<S: TaskSet, E, A: Send> Init<S, E, A> for Start<S, E, A> {
         self.next = Some(next);
     }
 
-    fn make(&mut self, cx: Context<S>) -> Option<Result<Option<S>, E>> {
+    fn make(&mut self, cx: Context<S>, given_up: &dyn Fn() -> bool) -> Option<Result<Option<S>, E>> {
         let args = match self.first.take() {
             Some(args) => args,
             None => self.next.as_mut()?(),
         };
-        Some(match &self.make {
-            Make::Now(make) => make(&cx, args),
-            Make::Later(make) => match wait::block_on(make(cx, args), None) {
-                Ok(state) => state,
-                Err(_) => unreachable!("a wait for nobody in particular cannot deadlock"),
-            },
-        })
+        match &self.make {
+            Make::Now(make) => Some(make(&cx, args)),
+            Make::Later(make) => {
+                let mut state = make(cx, args);
+                let made = poll_fn(|cx| if given_up() { Poll::Ready(None) } else { state.as_mut().poll(cx).map(Some) });
+                match wait::block_on(made, None) {
+                    Ok(state) => state,
+                    Err(_) => unreachable!("a wait for nobody in particular cannot deadlock"),
+                }
+            }
+        }
     }
 }

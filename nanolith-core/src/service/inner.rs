@@ -182,13 +182,24 @@ impl<S: TaskSet> Inner<S> {
         crate::panics::quietly(|| drop(spent));
     }
 
-    /// Asks the service to start anew.
-    pub(super) fn restart(&self, why: Crash) {
+    /// Asks the service to start anew; says whether it may still come to that.
+    pub(super) fn restart(&self, why: Crash) -> bool {
         let mut core = self.lock();
-        core.asked.get_or_insert(why);
+        if core.life >= Life::Terminating {
+            return false;
+        }
+        core.asked = match why {
+            Crash::Group => Some(why),
+            why => core.asked.take().or(Some(why)),
+        };
         core.front.shut();
         self.release(core, Wakes::default());
         self.waker.wake_by_ref();
+        true
+    }
+
+    pub(super) fn is_terminated(&self) -> bool {
+        self.lock().life >= Life::Terminating
     }
 
     pub(super) fn begin_close(&self) {
@@ -244,14 +255,15 @@ impl<S: TaskSet> Inner<S> {
         stage
     }
 
-    /// The thread serves nobody any more.
-    pub(super) fn stop_serving(&self) {
-        let leavers = {
+    /// The thread serves nobody any more. Says whether its group wants it to start anew, and after it others.
+    pub(super) fn stop_serving(&self) -> bool {
+        let (leavers, asked) = {
             let mut core = self.lock();
             core.life = Life::Terminating;
-            std::mem::take(&mut core.leavers)
+            (std::mem::take(&mut core.leavers), core.asked.take())
         };
         Wakes::of(leavers).wake();
+        matches!(asked, Some(Crash::Group))
     }
 
     pub(super) fn terminate(&self) {
@@ -259,17 +271,17 @@ impl<S: TaskSet> Inner<S> {
         if let Some(call) = self.running.call() {
             call.end_call(End::Closed);
         }
-        self.end_queued(End::Closed);
+        self.end_queued(None, End::Closed);
     }
 
-    /// Ends every queued call as `how`.
-    pub(super) fn end_queued(&self, how: End) {
+    /// Ends every queued call as `how`, and the one that its thread has `held`.
+    pub(super) fn end_queued(&self, mut held: Option<Shared<CallSlot<S>>>, how: End) {
         let mut core = self.lock();
         core.front.shut();
         let queue = core.front.sort_out();
         let mut ended = Vec::new();
         let mut wakes = Wakes::default();
-        while let Some(call) = queue.pop() {
+        while let Some(call) = held.take().or_else(|| queue.pop()) {
             if call.claim() {
                 let inside = call.meta.is_inside();
                 wakes = wakes.and(queue.begun(inside)).and(queue.finished(inside));

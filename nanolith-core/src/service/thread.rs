@@ -4,7 +4,6 @@ use super::{
     CloseError,
     builder::{OnPanic, PanicHandler, Settings},
     crew::Crew,
-    group::Place,
     init::Init,
     inner::{Inner, Life, ServiceRef, asks},
     launch::{LaunchError, Launched},
@@ -19,7 +18,7 @@ use crate::{
     clock,
     data::Data,
     error::CallError,
-    host::{Host, Ran, Runnable},
+    host::{Host, Ran},
     panics,
     park::{self, Parking},
     place,
@@ -49,7 +48,7 @@ pub(super) fn live<S: TaskSet, E, A>(
     };
     place::adopt(inner.id(), host);
     settings.on_thread_start.iter().for_each(|handler| panics::quietly(|| handler()));
-    match panics::catch(|| init.make(Context::new(None, settings.data.clone()))) {
+    match panics::catch(|| init.make(Context::new(None, settings.data.clone()), &|| false)) {
         Err(panic) => launched(Err(LaunchError::Panicked(panic))),
         Ok(None) => launched(Err(LaunchError::Lost)), // a first start has its arguments
         Ok(Some(Err(error))) => launched(Err(LaunchError::Init(error))),
@@ -138,39 +137,51 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
     /// Ends in the way of `life`, or by a crash. Whatever happened, nobody is left waiting.
     fn end(mut self, life: Life, crash: Option<Crash>) {
         let how = if crash.is_none() { End::Closed } else { End::Crashed };
-        self.inner.stop_serving();
-        self.crew.dismiss(how);
-        if let Some(call) = self.held.take() {
-            if call.claim() {
-                call.discard(how);
-            }
+        let is_owed = self.inner.stop_serving();
+        for call in self.crew.dismiss(how) {
+            self.count_over(&call);
         }
-        self.inner.end_queued(how);
+        self.inner.end_queued(self.held.take(), how);
         let Self { inner, ground, .. } = self;
         let ended = panics::catch(move || end::<S>(ground, life == Life::Closing));
         let thrown = ended.err().map(CloseError::Panicked);
         let error = crash.clone().map(CloseError::Crashed).or(thrown);
-        let group = crash.as_ref().and(inner.group.get());
+        let has_crashed = crash.is_some();
         inner.over(error, &crash.map_or(LifeEvent::Closed, LifeEvent::GaveUp));
-        group.into_iter().for_each(Place::gave_up);
+        match inner.group.get() {
+            Some(place) if has_crashed => place.gave_up(),
+            Some(place) if is_owed => place.passed_over(),
+            _ => {}
+        }
     }
 
     /// Drops the state and makes another, as often as the policy lets it. Calls that were not begun wait meanwhile.
     ///
-    /// The error is why it cannot; `None` if it was closed or terminated meanwhile.
+    /// The error is why it cannot; `None` if it was terminated meanwhile.
     fn start_anew(&mut self, mut crash: Crash, parking: &Parking) -> Result<(), Option<Crash>> {
         self.leave_state();
+        let mut is_for_group = matches!(crash, Crash::Group);
+        let mut has_failed = false;
         loop {
+            if self.inner.is_terminated() {
+                if is_for_group {
+                    self.inner.lock().asked = Some(Crash::Group); // and so it stays
+                }
+                return Err(None);
+            }
             let wait = match crash {
                 Crash::Asked | Crash::Group => Some(Duration::ZERO), // no fault of its own
                 _ => self.restarts.next(Instant::now()),
             };
             let Some(wait) = wait else { return Err(Some(crash)) };
-            if !self.rest(wait, parking) {
-                return Err(None);
+            if !self.rest(wait, has_failed, parking) {
+                continue;
             }
-            let cx = Context::new(None, self.data.clone());
-            crash = match panics::catch(|| self.init.make(cx)) {
+            // Whoever asked until now has what they asked for.
+            is_for_group |= matches!(self.inner.lock().asked.take(), Some(Crash::Group));
+            let (cx, inner) = (Context::new(None, self.data.clone()), self.inner.clone());
+            has_failed = true;
+            crash = match panics::catch(|| self.init.make(cx, &|| inner.is_terminated())) {
                 Ok(Some(Ok(state))) => {
                     self.ground = ground(state, &self.data);
                     self.count_restart(&crash);
@@ -180,6 +191,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
                     panics::quietly(|| drop(error));
                     Crash::Init
                 }
+                Ok(None) if self.inner.is_terminated() => continue,
                 Ok(None) => return Err(Some(crash)),
                 Err(panic) => Crash::InitPanicked(panic),
             };
@@ -191,20 +203,20 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         for call in self.crew.dismiss(End::Crashed) {
             self.count_over(&call);
         }
-        self.inner.lock().asked = None;
         let ground = std::mem::replace(&mut self.ground, ground(None, &self.data));
         panics::quietly(|| drop(ground));
         self.streak = 0;
     }
 
-    /// Waits before a restart. A close cuts that short, since the calls that were accepted still want the state. Says
-    /// whether the service is to live on.
-    fn rest(&self, wait: Duration, parking: &Parking) -> bool {
+    /// Waits before a restart. A close cuts that short, since the calls that were accepted still want the state; but not
+    /// where a start `has_failed`, or one that never succeeds would be tried without a pause. Says whether the service is to
+    /// live on.
+    fn rest(&self, wait: Duration, has_failed: bool, parking: &Parking) -> bool {
         let until = Instant::now().checked_add(wait);
         loop {
             match self.inner.lock().life {
-                Life::Open => {}
-                Life::Closing => return true,
+                Life::Closing if !has_failed => return true,
+                Life::Open | Life::Closing => {}
                 Life::Terminating | Life::Over => return false,
             }
             if wait.is_zero() || !parking.park_until(until) {
