@@ -877,6 +877,36 @@ fn those_who_wait_for_room_are_told_when_the_last_member_goes() {
 }
 
 #[test]
+fn one_who_waits_for_room_gets_it_where_nobody_waits_when_the_others_go() {
+    let on_full = |id: MemberId| if id.number() == 0 { OnFull::Wait } else { OnFull::Reject };
+    let service = move |id: MemberId| Worker::service(id.number()).queue(1).on_full(on_full(id));
+    let cluster = Cluster::builder().launch_numbered(2, service).wait().expect("they start");
+    let doors = [Door::default(), Door::default()];
+    let held = [0, 1].map(|number| occupy(&member(&cluster, number), &doors[number as usize]));
+    let filled = [0, 1].map(|number| member(&cluster, number).number().submit());
+    let mut waits = pin!(cluster.number());
+    assert!(poll_once(waits.as_mut()).is_pending());
+    let [first, second] = filled;
+    doors[1].open();
+    assert_eq!(second.wait().ok(), Some(1));
+    let closing = cluster.control().remove(id(&cluster, 0));
+    assert_eq!(pollster::block_on(waits).ok(), Some(1));
+    doors[0].open();
+    all_run(held.into_iter().chain([first]));
+    closing.expect("it was a member").wait().expect("it ends");
+}
+
+#[test]
+fn why_a_member_does_not_start_goes_on_as_any_error() {
+    fn add(cluster: &Cluster<Worker>) -> Result<MemberId, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(cluster.control().add().wait()?)
+    }
+    let cluster = workers(13, Balance::RoundRobin);
+    assert!(add(&cluster).is_err_and(|error| error.to_string().contains("member 13")));
+    assert_eq!(add(&cluster).map(MemberId::number).ok(), Some(14));
+}
+
+#[test]
 fn one_who_gives_up_waiting_for_room_leaves_every_line() {
     let cluster = narrow(2, OnFull::Wait);
     let door = Door::default();

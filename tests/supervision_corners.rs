@@ -4,7 +4,7 @@
 
 use nanolith::{Backoff, Crash, Group, LifeEvent, LifeEvents, Restart, prelude::*};
 use std::{
-    future::{pending, poll_fn},
+    future::{Future, pending, poll_fn},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -206,6 +206,37 @@ fn nothing_is_counted_as_at_work_once_a_service_is_over() -> Result<(), Failed> 
     assert!(matches!(held.wait(), Err(CallError::Closed(_))));
     let info = counter.info();
     assert_eq!((info.active_calls, info.queue_len, info.overflow), (0, 0, 0));
+    Ok(())
+}
+
+// ----- those who wait for room
+
+#[test]
+fn all_who_wait_for_room_are_told_when_the_service_gives_up() -> Result<(), Failed> {
+    let counter = Counter::service(10, Starts::default()).queue(1).on_panic(|_| OnPanic::Restart).launch().wait()?;
+    let ((begun, begins), gate) = (channel(), Gate::default());
+    let fails = counter.fail_later(begun, gate.clone()).submit();
+    begins.recv()?;
+    let queued = counter.bump(1).submit();
+    let (stands, stood) = channel();
+    std::thread::scope(|scope| {
+        let wait_in_line = || {
+            let mut call = std::pin::pin!(counter.bump(1));
+            pollster::block_on(poll_fn(|cx| {
+                let outcome = call.as_mut().poll(cx);
+                let _ = stands.clone().send(());
+                outcome
+            }))
+        };
+        let in_line = [(); 3].map(|()| scope.spawn(wait_in_line));
+        stood.iter().take(3).for_each(drop);
+        gate.open();
+        for call in in_line {
+            assert!(matches!(call.join().expect("it ends"), Err(CallError::Closed(_))));
+        }
+    });
+    assert!(matches!(fails.wait(), Err(CallError::Panicked(..))));
+    assert!(matches!(queued.wait(), Err(CallError::Crashed(_))));
     Ok(())
 }
 

@@ -16,7 +16,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 
@@ -45,12 +45,12 @@ pub(super) type Starting<S> = Pin<Box<dyn Future<Output = Result<ServiceRef<S>, 
 /// assert_eq!(failure.downcast::<ParseIntError>().ok(), "no more".parse::<i64>().err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct InitFailure(Box<dyn Any + Send>);
+pub struct InitFailure(Mutex<Box<dyn Any + Send>>); // never locked: so it is `Sync`, whatever the error is
 
 impl InitFailure {
     pub(super) fn of<E: Send + 'static>(error: LaunchError<E>) -> LaunchError<Self> {
         match error {
-            LaunchError::Init(error) => LaunchError::Init(Self(Box::new(error))),
+            LaunchError::Init(error) => LaunchError::Init(Self(Mutex::new(Box::new(error)))),
             LaunchError::Panicked(panic) => LaunchError::Panicked(panic),
             LaunchError::Build(error) => LaunchError::Build(error),
             LaunchError::Lost => LaunchError::Lost,
@@ -63,7 +63,8 @@ impl InitFailure {
     ///
     /// Gives it back if it is of another type.
     pub fn downcast<E: 'static>(self) -> Result<E, Self> {
-        self.0.downcast().map(|error| *error).map_err(Self)
+        let error = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        error.downcast().map(|error| *error).map_err(|error| Self(Mutex::new(error)))
     }
 }
 

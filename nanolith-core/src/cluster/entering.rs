@@ -86,7 +86,8 @@ impl<S: TaskSet> Future for Entering<S> {
         }
         self.lines.clear();
         Poll::Ready(match self.job.take() {
-            Some(job) => Err(self.cluster.nobody(job)),
+            // Nobody is left whose line one could stand in; there may be one who takes it at once, or says why not.
+            Some(job) => self.cluster.send(job),
             None => Ok(()),
         })
     }

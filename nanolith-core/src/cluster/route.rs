@@ -97,7 +97,7 @@ impl<S: TaskSet> fmt::Debug for ClusterRef<S> {
 impl<S: TaskSet> Inner<S> {
     /// Sends the job to the chosen member; where that one is full, to the next that is not. A member whose own task calls
     /// comes last, and always takes it.
-    fn send(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    pub(super) fn send(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
         self.offer(job, place::host_id(), true, |member, job| member.service.execute(job))
     }
 
@@ -157,7 +157,7 @@ impl<S: TaskSet> Inner<S> {
     }
 
     /// There is no member for the job.
-    pub(super) fn nobody(&self, job: Job<S>) -> Refused<Job<S>> {
+    fn nobody(&self, job: Job<S>) -> Refused<Job<S>> {
         let error = if self.is_closed() { job.closed() } else { job.no_member() };
         Refused::new(job, error)
     }

@@ -257,12 +257,12 @@ impl<S: TaskSet> Inner<S> {
 
     /// The thread serves nobody any more. Says whether its group wants it to start anew, and after it others.
     pub(super) fn stop_serving(&self) -> bool {
-        let (leavers, asked) = {
-            let mut core = self.lock();
-            core.life = Life::Terminating;
-            (std::mem::take(&mut core.leavers), core.asked.take())
-        };
-        Wakes::of(leavers).wake();
+        let mut core = self.lock();
+        core.life = Life::Terminating;
+        core.front.shut();
+        let wakes = core.front.queue.dismiss_line().and(Wakes::of(std::mem::take(&mut core.leavers)));
+        let asked = core.asked.take();
+        self.release(core, wakes);
         matches!(asked, Some(Crash::Group))
     }
 
