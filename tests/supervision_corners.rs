@@ -359,3 +359,64 @@ fn one_start_answers_all_who_asked_for_it_before() -> Result<(), Failed> {
     assert_eq!(counter.info().restarts, 1);
     Ok(())
 }
+
+// ----- all of it at once
+
+/// A number that looks like chance, and is the same in each run.
+fn scatter(number: u64) -> u64 {
+    let bits = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (bits ^ (bits >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 33
+}
+
+/// Calls of every sort, until they are over; none is left without an end.
+fn torment(services: &[Service<Counter>], round: u64) {
+    let ((begun, _begins), (tell, _told)) = (channel(), channel());
+    let gate = Gate::default();
+    let (mut bumps, mut others) = (Vec::new(), Vec::new());
+    for step in 0..200 {
+        let chance = scatter(round * 1_000 + step);
+        let service = &services[chance as usize % services.len()];
+        match (chance >> 8) % 16 {
+            0 => others.push(service.fail().submit()),
+            1 => others.push(service.fail_later(begun.clone(), gate.clone()).submit()),
+            2 => others.push(service.fail_later_beside(begun.clone(), gate.clone()).submit()),
+            3 | 4 => {
+                let panics = chance & (1 << 16) > 0;
+                let call = service.never(begun.clone(), Last { tell: tell.clone(), panics });
+                others.push(call.timeout(MILLISECOND).submit());
+            }
+            5 => drop(service.control().restart()),
+            6 => drop(service.bump(1).submit().cancel_on_drop()),
+            7 => others.push(service.fail().timeout(MILLISECOND).submit()),
+            _ => bumps.push(service.bump(1).submit()),
+        }
+    }
+    gate.open();
+    for call in others {
+        assert!(call.wait().is_err());
+    }
+    for call in bumps {
+        assert!(call.wait().is_ok_and(|total| total > 10), "a queued call runs, on whichever state");
+    }
+}
+
+#[test]
+fn members_that_crash_at_once_end_every_call_and_come_to_rest() -> Result<(), Failed> {
+    for group in [Group::one_for_one(), Group::one_for_all(), Group::rest_for_one()] {
+        let endless = at_once().limit(usize::MAX, MINUTE);
+        let services = [(); 3].map(|()| launch(endless.clone(), &Starts::default()));
+        services.iter().try_for_each(|service| group.add(service))?;
+        std::thread::scope(|scope| {
+            for round in 0..3 {
+                let services = &services;
+                scope.spawn(move || torment(services, round));
+            }
+        });
+        for service in &services {
+            service.close().wait()?;
+            let info = service.info();
+            assert_eq!((info.active_calls, info.queue_len, info.overflow), (0, 0, 0));
+        }
+    }
+    Ok(())
+}
