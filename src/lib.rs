@@ -152,6 +152,7 @@ pub mod stream {
 # On the wire
 
 Under `wire` both enums are `Serialize` and `Deserialize`, as all arguments and outputs then must be.
+What is heard goes over no wire: a message, or a stream, need be no data of serde's, and to write one as a task is an error.
 
 ```
 use nanolith::prelude::*;

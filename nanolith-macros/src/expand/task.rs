@@ -13,7 +13,9 @@ pub(crate) fn enumeration(set: &Set) -> TokenStream {
     let doc = doc(&format!("The tasks of `{}`, their arguments as fields.", set.name()));
     let generics = set.generics();
     let where_clause = &generics.where_clause;
-    let variants = set.tasks.iter().filter(|task| task.sound).map(|task| variant(set, task));
+    // What is heard comes last: serde counts a variant that it skips as it writes, and not as it reads.
+    let hooks = set.tasks.iter().filter(|task| task.hook.is_some());
+    let variants = set.callable().chain(hooks).filter(|task| task.sound).map(|task| variant(set, task));
     let phantom = phantom_variant(set);
     quote! {
         #doc
