@@ -1,7 +1,7 @@
 //! Messengers: who receives what, in which order, what a slow receiver costs, names, ends, and what is attached where.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use nanolith::{
     AttachError,
     messenger::{
@@ -12,12 +12,14 @@ use nanolith::{
 };
 use std::{
     collections::BTreeMap,
+    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
     sync::{
         Arc, Barrier,
         mpsc::{Receiver, Sender, channel},
     },
-    task::Waker,
+    task::{self, Waker},
     thread,
     time::Duration,
 };
@@ -166,7 +168,12 @@ fn a_sleeping_receiver_is_woken_however_it_sleeps() {
 fn a_handler_hears_messages_in_order_until_it_is_dropped() {
     let left = Messenger::new();
     let (tell, told) = channel();
-    let listening = left.join().on_message(move |n| tell.send(n).unwrap_or_default()).expect("the pool starts");
+    let listening = left
+        .join()
+        .on_message(move |n| {
+            let _ = tell.send(n);
+        })
+        .expect("the pool starts");
     for n in 0..200 {
         left.send(n).wait().expect("it is open");
     }
@@ -197,7 +204,11 @@ fn two_handlers_that_answer_each_other_starve_nobody() {
     let left = Arc::new(left);
     let answer = |to: &Arc<Messenger<u32>>| {
         let to = Arc::downgrade(to);
-        move |n: u32| to.upgrade().map_or((), |to| to.try_send(n.wrapping_add(1)).map_or((), |_| ()))
+        move |n: u32| {
+            to.upgrade().map_or((), |to| {
+                let _ = to.try_send(n.wrapping_add(1));
+            })
+        }
     };
     let _playing = (
         left.on_message(answer(&left)).expect("the pool starts"),
@@ -237,7 +248,7 @@ fn a_receiver_that_goes_lets_go_of_senders() {
     let slow = left.join().subscribe();
     assert_eq!(left.try_send(0), Ok(1));
     let mut sending = Box::pin(left.send(1));
-    let mut poll = || sending.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop()));
+    let mut poll = || sending.as_mut().poll(&mut task::Context::from_waker(Waker::noop()));
     assert!(poll().is_pending());
     assert_eq!(left.info().waiting, 1);
     drop(slow);
@@ -250,7 +261,7 @@ fn a_send_that_is_given_up_is_not_sent() {
     let mut slow = left.join().subscribe();
     assert_eq!(left.try_send(0), Ok(1));
     let mut sending = Box::pin(left.send(1));
-    assert!(sending.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop())).is_pending());
+    assert!(sending.as_mut().poll(&mut task::Context::from_waker(Waker::noop())).is_pending());
     drop(sending);
     assert_eq!(all(&mut slow), [0]);
     assert_eq!(left.info().waiting, 0);
@@ -509,7 +520,12 @@ fn a_messenger_without_a_name_ends_with_its_last_endpoint() {
 fn a_handler_ends_with_its_messenger() {
     let left = Messenger::<u32>::new();
     let (tell, told) = channel::<()>();
-    let listening = left.join().on_message(move |_| tell.send(()).unwrap_or_default()).expect("the pool starts");
+    let listening = left
+        .join()
+        .on_message(move |_| {
+            let _ = tell.send(());
+        })
+        .expect("the pool starts");
     drop(left);
     assert!(told.recv_timeout(LONG).is_err(), "the handler is dropped");
     while !listening.is_over() {
@@ -656,6 +672,46 @@ fn endpoints_and_subscribers_travel_to_tasks_which_lend_their_slot_while_they_wa
     assert_eq!(hearing.wait().expect("it runs"), Some(7));
 }
 
+// ----- at the edges
+
+/// Runs `f` on a thread of its own; fails if it is not over in time.
+fn in_time<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
+    let (tell, told) = channel();
+    thread::spawn(move || drop(tell.send(f())));
+    told.recv_timeout(LONG).expect("it ends in time")
+}
+
+#[test]
+fn one_who_leaves_out_its_own_messages_hears_the_next_of_others_however_many_they_were() {
+    in_time(|| {
+        let left = with::<u32>(SlowReceiver::DropOldest(10_000));
+        let right = left.join();
+        let (mut own, mut other) = (left.subscribe(), right.subscribe());
+        for n in 0..9_000 {
+            assert_eq!(left.try_send(n), Ok(1));
+            assert_eq!(other.recv().wait(), Ok(n));
+        }
+        right.try_send(1).expect("it drops the oldest");
+        assert_eq!(own.lag(), 1);
+        assert_eq!(own.recv_timeout(LONG).wait(), Ok(1));
+    });
+}
+
+#[test]
+fn own_messages_among_those_that_were_dropped_are_not_counted_as_lost() {
+    in_time(|| {
+        let left = with::<u32>(SlowReceiver::DropOldest(8_000));
+        let right = left.join();
+        let (mut own, mut other) = (left.subscribe(), right.subscribe());
+        for n in 0..10_000 {
+            left.try_send(n).expect("it drops the oldest");
+            assert_eq!(other.recv().wait(), Ok(n));
+        }
+        right.try_send(1).expect("it drops the oldest");
+        assert_eq!((own.recv().wait(), own.lost()), (Ok(1), 0));
+    });
+}
+
 // ----- many at once
 
 const SENDERS: u64 = 4;
@@ -679,8 +735,11 @@ fn crowd(policy: SlowReceiver) {
     let endpoints: Vec<_> = (0..SENDERS).map(|_| hub.join()).collect();
     let subscribers: Vec<_> = endpoints.iter().map(Messenger::subscribe).collect();
     let (tell, told) = channel();
-    let handler =
-        endpoints[0].on_message(move |message| tell.send(message).unwrap_or_default()).expect("the pool starts");
+    let handler = endpoints[0]
+        .on_message(move |message| {
+            let _ = tell.send(message);
+        })
+        .expect("the pool starts");
     drop(hub);
     thread::scope(|scope| {
         let listening: Vec<_> = subscribers.into_iter().map(|heard| scope.spawn(|| listen(heard))).collect();
