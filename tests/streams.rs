@@ -2,28 +2,34 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 // The traits of asynchronous reading have methods of the same names as the standard ones, so they are named in full.
-use futures_util::{FutureExt, StreamExt, TryStreamExt, future, io as aio};
+use futures_util::{FutureExt, Sink, Stream, StreamExt, TryStreamExt, future, io as aio};
 use nanolith::{
     prelude::*,
     stream::{
-        self, Bytes, CreditError, Credits, ItemReceiver, ItemSender, StreamError, StreamReader, StreamWriter, Unsent,
-        WriteError,
+        self, Bytes, CreditError, Credits, FromCallError, ItemReceiver, ItemSender, StreamError, StreamReader,
+        StreamWriter, Unsent, WriteError,
     },
 };
 use std::{
     collections::VecDeque,
     error::Error,
     io::{self, BufRead, ErrorKind, Read, Write},
+    panic,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
+    task::{self, Waker},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 type Tested = Result<(), Box<dyn Error>>;
+
+/// Long enough for what must happen, on a machine that is busy.
+const LONG: Duration = Duration::from_secs(20);
 
 pub struct Geometry;
 
@@ -52,6 +58,34 @@ impl Geometry {
             sender.send(n).wait().expect("it listens");
         }
         panic!("out of numbers");
+    }
+
+    /// Sends one number, and panics long after its sender is gone.
+    pub fn one_then_panic(mut sender: ItemSender<i64>, gate: mpsc::Receiver<()>) {
+        sender.send(1).wait().expect("it listens");
+        drop(sender);
+        let _ = gate.recv();
+        panic!("out of numbers");
+    }
+
+    /// Polls once.
+    pub fn glance(mut points: ItemReceiver<i64>) -> ItemReceiver<i64> {
+        assert!(points.next().now_or_never().is_none(), "nothing has come");
+        points
+    }
+
+    pub fn wait_at(gate: mpsc::Receiver<()>) {
+        let _ = gate.recv();
+    }
+
+    /// Polls once.
+    pub fn glance_at_call(mut call: Handle<Geometry, ()>) -> Handle<Geometry, ()> {
+        assert!((&mut call).now_or_never().is_none(), "it waits");
+        call
+    }
+
+    pub fn wait_on_pollster(call: Handle<Geometry, ()>) -> Result<(), CallError> {
+        pollster::block_on(call)
     }
 
     pub fn sum(mut points: ItemReceiver<i64>) -> Result<i64, StreamError> {
@@ -594,6 +628,42 @@ fn a_task_that_panics_leaves_an_error_and_no_end() -> Tested {
     }
     assert!(matches!(numbers.recv().wait(), Err(StreamError::Dropped)));
     assert!(matches!(job.wait(), Err(CallError::Panicked(..))));
+    Ok(())
+}
+
+#[test]
+fn a_task_that_lets_its_sender_go_long_before_it_fails_leaves_no_short_stream() -> Tested {
+    let (release, gate) = mpsc::channel();
+    let mut numbers = stream::from_call(4, |items| Geometry::tasks().one_then_panic(items, gate))?;
+    let waker = Waker::noop();
+    let mut poll =
+        |numbers: &mut stream::FromCall<_, i64, ()>| Pin::new(numbers).poll_next(&mut task::Context::from_waker(waker));
+    while poll(&mut numbers).is_pending() {
+        thread::yield_now(); // it is on its way: 1
+    }
+    // The sender goes some time after the item, the call a long time after that.
+    for _ in 0..100 {
+        assert!(poll(&mut numbers).is_pending(), "why it ended is not known yet");
+        thread::sleep(MILLISECOND);
+    }
+    release.send(())?;
+    let rest: Vec<_> = pollster::block_on(StreamExt::collect(numbers));
+    assert!(matches!(rest[..], [Err(FromCallError::Call(CallError::Panicked(..)))]), "{rest:?}");
+    Ok(())
+}
+
+#[test]
+fn values_that_were_polled_for_may_be_waited_for_by_blocking() -> Tested {
+    let (release, gate) = mpsc::channel();
+    let mut numbers = stream::from_call(4, |items| Geometry::tasks().one_then_panic(items, gate))?;
+    assert_eq!(Iterator::next(&mut numbers).transpose()?, Some(1));
+    let mut polled = |_| Pin::new(&mut numbers).poll_next(&mut task::Context::from_waker(Waker::noop())).is_pending();
+    assert!((0..100).all(|n| polled(n)), "why it ended is not known yet");
+    thread::sleep(20 * MILLISECOND);
+    assert!(polled(0), "why it ended is not known yet");
+    release.send(())?;
+    assert!(matches!(Iterator::next(&mut numbers), Some(Err(FromCallError::Call(CallError::Panicked(..))))));
+    assert!(Iterator::next(&mut numbers).is_none());
     Ok(())
 }
 

@@ -54,7 +54,7 @@ where
 {
     let (sender, receiver) = items(bound)?;
     let handle = call(sender).submit().cancel_on_drop();
-    Ok(FromCall { receiver, handle: Some(handle) })
+    Ok(FromCall { receiver, handle: Some(handle), is_cut: false })
 }
 
 /// The values that a call gives: made by [`from_call`].
@@ -82,6 +82,8 @@ pub struct FromCall<S: TaskSet, T, O> {
     receiver: ItemReceiver<T>,
     /// `None` once its failure was told.
     handle: Option<Handle<S, O>>,
+    /// The sender went without an end; the call, which says why, may not be over yet.
+    is_cut: bool,
 }
 
 impl<S: TaskSet, T, O> Unpin for FromCall<S, T, O> {}
@@ -114,24 +116,39 @@ impl<S: TaskSet, T, O> FromCall<S, T, O> {
     }
 }
 
+impl<S: TaskSet, T, O> FromCall<S, T, O> {
+    /// Tells what came, but for a sender that went: then it is cut, and `None`.
+    fn heard(&mut self, next: Option<Result<T, StreamError>>) -> Option<Option<Result<T, FromCallError>>> {
+        match next {
+            Some(Err(StreamError::Dropped)) if self.handle.is_some() => {
+                self.is_cut = true;
+                None
+            }
+            next => Some(next.map(|next| next.map_err(FromCallError::Stream))),
+        }
+    }
+
+    /// The call of a stream that is cut is over.
+    fn reason(&mut self, ended: Result<O, CallError>) -> FromCallError {
+        self.is_cut = false;
+        ended.err().map_or(FromCallError::Stream(StreamError::Dropped), FromCallError::Call)
+    }
+}
+
 impl<S: TaskSet, T, O> Stream for FromCall<S, T, O> {
     type Item = Result<T, FromCallError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let error = match ready!(Pin::new(&mut self.receiver).poll_next(cx)) {
-            None => return Poll::Ready(None),
-            Some(Ok(item)) => return Poll::Ready(Some(Ok(item))),
-            Some(Err(error)) => error,
-        };
-        // The sender goes with the task, just before its call ends.
-        if let (StreamError::Dropped, Some(handle)) = (&error, &mut self.handle) {
-            let ended = ready!(Pin::new(handle).poll(cx));
-            self.handle = None;
-            if let Err(call) = ended {
-                return Poll::Ready(Some(Err(FromCallError::Call(call))));
+        if !self.is_cut {
+            let next = ready!(Pin::new(&mut self.receiver).poll_next(cx));
+            if let Some(next) = self.heard(next) {
+                return Poll::Ready(next);
             }
         }
-        Poll::Ready(Some(Err(FromCallError::Stream(error))))
+        let Some(handle) = &mut self.handle else { return Poll::Ready(None) };
+        let ended = ready!(Pin::new(handle).poll(cx));
+        self.handle = None;
+        Poll::Ready(Some(Err(self.reason(ended))))
     }
 }
 
@@ -139,15 +156,14 @@ impl<S: TaskSet, T, O> Iterator for FromCall<S, T, O> {
     type Item = Result<T, FromCallError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.receiver.iter().next() {
-            Some(Ok(item)) => Some(Ok(item)),
-            None => None,
-            Some(Err(StreamError::Dropped)) if self.handle.is_some() => {
-                let ended = self.handle.take().map(Handle::wait)?;
-                Some(Err(ended.err().map_or(FromCallError::Stream(StreamError::Dropped), FromCallError::Call)))
+        if !self.is_cut {
+            let next = self.receiver.iter().next();
+            if let Some(next) = self.heard(next) {
+                return next;
             }
-            Some(Err(error)) => Some(Err(FromCallError::Stream(error))),
         }
+        let ended = self.handle.take().map(Handle::wait)?;
+        Some(Err(self.reason(ended)))
     }
 }
 
