@@ -667,6 +667,26 @@ fn values_that_were_polled_for_may_be_waited_for_by_blocking() -> Tested {
     Ok(())
 }
 
+/// Panics when it is dropped.
+struct Bomb(bool);
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(!self.0, "dropped");
+    }
+}
+
+#[test]
+fn a_value_that_panics_as_it_is_dropped_with_its_sender_hides_no_end() -> Tested {
+    let (mut sender, mut receiver) = stream::items(1)?;
+    Pin::new(&mut sender).start_send(Bomb(false))?;
+    Pin::new(&mut sender).start_send(Bomb(true))?; // waits for room
+    assert!(panic::catch_unwind(panic::AssertUnwindSafe(|| drop(sender))).is_err());
+    assert!(receiver.recv().wait_timeout(LONG)?.is_some());
+    assert!(matches!(receiver.recv().wait_timeout(LONG), Err(StreamError::Dropped)));
+    Ok(())
+}
+
 #[test]
 fn items_have_the_same_bound_ends_and_errors() -> Tested {
     let (mut sender, mut receiver) = stream::items(2)?;

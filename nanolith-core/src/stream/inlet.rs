@@ -266,9 +266,10 @@ impl<T> Inlet<T> {
 impl<T> Drop for Inlet<T> {
     fn drop(&mut self) {
         self.stop_waiting();
-        // What is held was not written.
-        self.held = None;
+        // What is held was not written. It is the user's, so it goes last, when the reader has been told.
+        let held = self.held.take();
         self.end(WriterEnd::Dropped);
+        drop(held);
     }
 }
 
