@@ -767,6 +767,33 @@ fn a_task_that_polls_a_stream_by_its_own_runtime_lends_its_slot_too() -> Tested 
     Ok(())
 }
 
+#[test]
+fn a_stream_that_another_task_polled_before_lends_the_slot_of_the_one_that_polls_it_now() -> Tested {
+    let pool = narrow();
+    let geometry = Geometry::on(&pool);
+    let (sender, receiver) = stream::items(1)?;
+    let receiver = geometry.glance(receiver).wait()?;
+    let sum = geometry.sum_on_pollster(receiver).submit();
+    let numbers = geometry.numbers(100, sender).timeout(LONG).submit();
+    numbers.flatten().wait()?;
+    assert_eq!(sum.flatten().wait()?, 4_950);
+    Ok(())
+}
+
+#[test]
+fn a_handle_that_another_task_polled_before_lends_the_slot_of_the_one_that_polls_it_now() -> Tested {
+    let pool = narrow();
+    let geometry = Geometry::on(&pool);
+    let (release, gate) = mpsc::channel();
+    let handle = Geometry::tasks().wait_at(gate).submit();
+    let handle = geometry.glance_at_call(handle).wait()?;
+    let waits = geometry.wait_on_pollster(handle).submit();
+    geometry.numbers(0, stream::items(1)?.0).timeout(LONG).flatten().wait()?; // runs meanwhile
+    release.send(())?;
+    waits.wait()??;
+    Ok(())
+}
+
 // ----- against a model
 
 /// What a stream ought to be: chunks in flight, and how each side ended.

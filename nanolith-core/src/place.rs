@@ -10,7 +10,11 @@ use crate::{
 };
 use std::{
     cell::{Cell, RefCell},
-    sync::{Arc, Weak},
+    num::NonZero,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// How many claimed calls may stand on one thread's stack.
@@ -52,6 +56,8 @@ struct Thread {
     /// What is lent since handles were polled within a sync task, and how many of these are pending.
     lent: Cell<Option<Loan>>,
     pending: Cell<u32>,
+    /// Of which loan these are.
+    loan: Cell<Option<NonZero<u64>>>,
     /// Whether our own blocking wait is on: it lends the slot itself.
     waiting: Cell<bool>,
 }
@@ -67,8 +73,20 @@ thread_local! {
         on_top: Cell::new(0),
         lent: Cell::new(None),
         pending: Cell::new(0),
+        loan: Cell::new(None),
         waiting: Cell::new(false),
     } };
+}
+
+/// Of which loan somebody counts as pending, if any. One who was left pending, and goes elsewhere, to another task or thread,
+/// counts nothing there.
+pub(crate) type Counted = Option<NonZero<u64>>;
+
+/// A number that no other loan has.
+fn next_loan() -> Counted {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    // ORDERING: Relaxed, the number means nothing but itself.
+    NonZero::new(LAST.fetch_add(1, Ordering::Relaxed) + 1)
 }
 
 /// Restores a thread-local flag when dropped, also by a panic.
@@ -215,31 +233,34 @@ pub(crate) fn is_waiting() -> bool {
 /// A handle of `target`'s was polled, and is pending. Within a sync task that means that the thread is about to stand
 /// still in somebody's `block_on`: its slot is lent, until no handle is pending or the task ends. `counted` says whether the
 /// handle was pending before.
-pub(crate) fn pending_poll(counted: &mut bool, target: Option<HostId>) -> Result<(), WouldDeadlock> {
+pub(crate) fn pending_poll(counted: &mut Counted, target: Option<HostId>) -> Result<(), WouldDeadlock> {
     THREAD.with(|thread| {
-        if *counted || thread.waiting.get() || !in_sync_task(thread) {
+        let is_counted = counted.is_some() && *counted == thread.loan.get();
+        if is_counted || thread.waiting.get() || !in_sync_task(thread) {
             return Ok(());
         }
         if thread.lent.get().is_none() {
             let Some(host) = host(thread) else { return Ok(()) };
             thread.lent.set(Some(host.lend(thread.runner.get(), target)?));
+            thread.loan.set(next_loan());
         }
         thread.pending.set(thread.pending.get() + 1);
-        *counted = true;
+        *counted = thread.loan.get();
         Ok(())
     })
 }
 
 /// A handle that was pending is ready, or gone. With the last of them the thread has its slot again.
-pub(crate) fn pending_over(counted: &mut bool) {
-    if std::mem::take(counted) {
-        let _ = THREAD.try_with(|thread| {
+pub(crate) fn pending_over(counted: &mut Counted) {
+    let Some(loan) = counted.take() else { return };
+    let _ = THREAD.try_with(|thread| {
+        if thread.loan.get() == Some(loan) {
             thread.pending.set(thread.pending.get().saturating_sub(1));
             if thread.pending.get() == 0 {
                 settle(thread);
             }
-        });
-    }
+        }
+    });
 }
 
 /// A task is over: what its pending handles lent is taken back.
@@ -254,6 +275,7 @@ pub(crate) fn settle_polls() {
 }
 
 fn settle(thread: &Thread) {
+    thread.loan.set(None);
     if let Some(loan) = thread.lent.take() {
         if let Some(host) = host(thread) {
             host.take_back(loan);
@@ -293,6 +315,7 @@ pub(crate) fn run_on_top<R>(run: impl FnOnce() -> R) -> R {
         // The task below may be pending in a `block_on`; what it lent stays lent, and the one on top lends for itself.
         let _pending = set(&thread.pending, 0);
         let _lent = set(&thread.lent, None);
+        let _loan = set(&thread.loan, None);
         let parking = thread.waiting.get().then(Parking::of_this_thread);
         let _outer = parking.as_ref().map(|parking| parking.within_another(true));
         let _waiting = set(&thread.waiting, false);

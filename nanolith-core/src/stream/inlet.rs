@@ -33,7 +33,7 @@ pub(super) fn open<T>(chunks: usize, limit: Option<usize>) -> (Inlet<T>, Outlet<
             pace: Pace::default(),
             patience: Patience::new(),
             over: false,
-            counted: false,
+            counted: None,
         },
         outlet,
     )
@@ -51,8 +51,8 @@ pub(super) struct Inlet<T> {
     patience: Patience,
     /// The end was told.
     over: bool,
-    /// Whether the thread counts us as pending, and has lent its slot therefore.
-    counted: bool,
+    /// Whether a thread counts us as pending, and has lent its slot therefore.
+    counted: place::Counted,
 }
 
 // Nothing is pinned in place.

@@ -22,8 +22,8 @@ pub(super) struct Outlet<T> {
     patience: Patience,
     /// The end was told to one who is told once.
     told: bool,
-    /// Whether the thread counts us as pending, and has lent its slot therefore.
-    counted: bool,
+    /// Whether a thread counts us as pending, and has lent its slot therefore.
+    counted: place::Counted,
 }
 
 // Nothing is pinned in place.
@@ -31,7 +31,7 @@ impl<T> Unpin for Outlet<T> {}
 
 impl<T> Outlet<T> {
     pub(super) fn new(consumer: Consumer<T>, link: Arc<Link>) -> Self {
-        Self { consumer, link, rest: None, taken: 0, patience: Patience::new(), told: false, counted: false }
+        Self { consumer, link, rest: None, taken: 0, patience: Patience::new(), told: false, counted: None }
     }
 
     /// What is next: a value, or the end; `None` if nothing has come yet.

@@ -42,8 +42,8 @@ pub struct Handle<S: TaskSet, T> {
     extract: fn(S::Output) -> Option<T>,
     /// What dropping the handle does.
     on_drop: OnDrop,
-    /// Whether the thread counts it as pending, and has lent its slot therefore.
-    counted: bool,
+    /// Whether a thread counts it as pending, and has lent its slot therefore.
+    counted: place::Counted,
 }
 
 /// Whether a call was submitted just now shows no better than this: the time of its submission may be a near one.
@@ -59,7 +59,7 @@ enum OnDrop {
 
 impl<S: TaskSet, T> Handle<S, T> {
     pub(crate) fn new(slot: Shared<CallSlot<S>>, host: Option<HostId>, extract: fn(S::Output) -> Option<T>) -> Self {
-        Self { slot, host, extract, on_drop: OnDrop::Detach, counted: false }
+        Self { slot, host, extract, on_drop: OnDrop::Detach, counted: None }
     }
 
     /// Blocks until the call is over. Within a task, the task's slot is lent to others meanwhile, and a call that is
