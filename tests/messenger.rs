@@ -712,6 +712,30 @@ fn own_messages_among_those_that_were_dropped_are_not_counted_as_lost() {
     });
 }
 
+#[test]
+fn a_flow_of_messages_that_do_not_fit_does_not_hold_up_the_limit() {
+    in_time(|| {
+        let left = with::<u32>(SlowReceiver::Unbounded);
+        let mut heard = left.join().subscribe();
+        let more = |_: &u32| left.try_send(1).is_err(); // there always is a next one
+        left.try_send(1).expect("there is no bound");
+        assert_eq!(heard.wait_for_timeout(more, MILLISECOND).wait(), Err(RecvTimeoutError::TimedOut));
+        let limited = pollster::block_on(heard.wait_for_timeout(more, MILLISECOND));
+        assert_eq!(limited, Err(RecvTimeoutError::TimedOut));
+    });
+}
+
+#[test]
+fn a_wait_among_many_messages_gives_way_to_others() {
+    let left = with::<u32>(SlowReceiver::Unbounded);
+    let mut heard = left.join().subscribe();
+    (0..10_000).for_each(|n| assert_eq!(left.try_send(n), Ok(1)));
+    let mut waiting = heard.wait_for(|n| *n == 9_999);
+    let waker = Waker::noop();
+    let polls = (1..).find(|_| Pin::new(&mut waiting).poll(&mut task::Context::from_waker(waker)).is_ready());
+    assert!(polls > Some(1), "it looks at some at a time");
+}
+
 // ----- many at once
 
 const SENDERS: u64 = 4;

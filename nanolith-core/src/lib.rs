@@ -12,7 +12,6 @@ mod sync;
 
 mod alive;
 mod attached;
-mod broadcast;
 mod data;
 mod error;
 mod inbox;
@@ -21,6 +20,7 @@ mod park;
 mod pulse;
 mod room;
 mod timer;
+mod waiters;
 
 mod call;
 mod front;
@@ -30,6 +30,7 @@ mod place;
 mod queue;
 mod wait;
 
+mod broadcast;
 #[doc(hidden)]
 pub mod check;
 pub mod messenger;

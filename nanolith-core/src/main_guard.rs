@@ -98,8 +98,10 @@ impl Error for StillAlive {}
 fn wait_until_done(limit: Option<Duration>) -> Result<(), StillAlive> {
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     let done = pin!(poll_fn(alive::poll_done));
-    match wait::block_until(done, None, deadline) {
-        Ok(Some(())) => Ok(()),
-        _ => Err(StillAlive { count: alive::count() }),
+    let done = wait::block_on_anybody_until(done, deadline);
+    // What was done at that very moment is done, too.
+    match (done, alive::count()) {
+        (None, count @ 1..) => Err(StillAlive { count }),
+        _ => Ok(()),
     }
 }

@@ -105,8 +105,7 @@ impl Sleep {
     ///
     /// As [`sleep`] does.
     pub fn wait(self) {
-        // A sleep has no host that could wait for us: the wait cannot deadlock.
-        let _ = crate::wait::block_on(self, None);
+        crate::wait::block_on_anybody(self);
     }
 }
 

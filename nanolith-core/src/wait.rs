@@ -13,6 +13,18 @@ use std::{
     time::Instant,
 };
 
+/// Blocks until `future` is ready, which nobody's host in particular makes so. Such a wait cannot be refused.
+pub(crate) fn block_on_anybody<F: Future>(future: F) -> F::Output {
+    block_on(future, None).unwrap_or_else(|WouldDeadlock| unreachable!("{ANYBODY}"))
+}
+
+/// The same with a limit: `None` when it is reached first.
+pub(crate) fn block_on_anybody_until<F: Future>(future: Pin<&mut F>, deadline: Option<Instant>) -> Option<F::Output> {
+    block_until(future, None, deadline).unwrap_or_else(|WouldDeadlock| unreachable!("{ANYBODY}"))
+}
+
+const ANYBODY: &str = "only a wait for a host's own work can deadlock with the host";
+
 /// Blocks until `future` is ready. On a thread of a pool or service the slot is lent meanwhile; `target` is the host that
 /// will make it ready, if that is known.
 pub(crate) fn block_on<F: Future>(future: F, target: Option<HostId>) -> Result<F::Output, WouldDeadlock> {
@@ -38,7 +50,9 @@ pub(crate) fn block_until<F: Future>(
         if let Poll::Ready(output) = poll() {
             return Ok(Some(output));
         }
-        if !parking.park_until(deadline) {
+        // One who wakes itself all the time never gets to sleep, and has its limit all the same.
+        let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
+        if is_late || !parking.park_until(deadline) {
             return Ok(None);
         }
     }

@@ -143,7 +143,7 @@ impl<T> Sending<'_, T> {
         if let Some(outcome) = self.begin() {
             return outcome;
         }
-        wait::block_on(self, None).unwrap_or_else(|_| unreachable!("a wait for nobody in particular cannot deadlock"))
+        wait::block_on_anybody(self)
     }
 
     /// Sends if that needs no wait.

@@ -167,7 +167,7 @@ impl<T: Clone + Send + Sync + 'static> Finding<T> {
     pub fn wait(mut self) -> Result<Messenger<T>, FindError> {
         let deadline = self.deadline;
         let finding = pin!(std::future::poll_fn(|cx| self.poll_found(cx)));
-        let found = wait::block_until(finding, None, deadline).unwrap_or(None);
+        let found = wait::block_on_anybody_until(finding, deadline);
         found.unwrap_or_else(|| Err(self.not_attached()))
     }
 

@@ -13,18 +13,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Blocks for a message, which nobody in particular sends.
-fn block_on<F: Future>(future: F) -> F::Output {
-    wait::block_on(future, None).unwrap_or_else(|_| unreachable!("{NOBODY}"))
-}
-
-/// The same with a limit.
-fn block_until<F: Future>(future: F, deadline: Option<Instant>) -> Option<F::Output> {
-    wait::block_until(pin!(future), None, deadline).unwrap_or_else(|_| unreachable!("{NOBODY}"))
-}
-
-const NOBODY: &str = "a wait for nobody in particular cannot deadlock";
-
 /// Waits for the next message: made by [`Subscriber::recv`].
 ///
 /// ```
@@ -81,7 +69,7 @@ impl<'a, T: Clone> Recv<'a, T> {
     #[cold]
     fn wait_long(self) -> Result<T, RecvError> {
         self.subscriber.look_on();
-        block_on(self)
+        wait::block_on_anybody(self)
     }
 }
 
@@ -164,7 +152,7 @@ impl<'a, T: Clone> RecvTimeout<'a, T> {
     ///
     /// As [`Recv`], and [`RecvTimeoutError::TimedOut`].
     pub fn wait(self) -> Result<T, RecvTimeoutError> {
-        let received = block_until(self.recv, self.limit.deadline);
+        let received = wait::block_on_anybody_until(pin!(self.recv), self.limit.deadline);
         received.map_or(Err(RecvTimeoutError::TimedOut), |received| received.map_err(Into::into))
     }
 }
@@ -213,6 +201,9 @@ pub struct WaitFor<'a, T, P> {
     predicate: P,
 }
 
+/// How many messages are looked at before others have their turn, and a limit its look at the clock.
+const TURN: usize = 64;
+
 /// Nothing in it is pinned.
 impl<T, P> Unpin for WaitFor<'_, T, P> {}
 
@@ -237,7 +228,7 @@ impl<'a, T: Clone, P: FnMut(&T) -> bool> WaitFor<'a, T, P> {
     ///
     /// As [`Recv`].
     pub fn wait(self) -> Result<T, RecvError> {
-        block_on(self)
+        wait::block_on_anybody(self)
     }
 }
 
@@ -245,13 +236,15 @@ impl<T: Clone, P: FnMut(&T) -> bool> Future for WaitFor<'_, T, P> {
     type Output = Result<T, RecvError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        loop {
+        for _ in 0..TURN {
             let received = ready!(self.subscriber.poll_recv(cx));
             match &received {
                 Ok(message) if !(self.predicate)(message) => {}
                 _ => return Poll::Ready(received),
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -307,7 +300,7 @@ impl<'a, T: Clone, P: FnMut(&T) -> bool> WaitForTimeout<'a, T, P> {
     ///
     /// As [`Recv`], and [`RecvTimeoutError::TimedOut`].
     pub fn wait(self) -> Result<T, RecvTimeoutError> {
-        let received = block_until(self.wait_for, self.limit.deadline);
+        let received = wait::block_on_anybody_until(pin!(self.wait_for), self.limit.deadline);
         received.map_or(Err(RecvTimeoutError::TimedOut), |received| received.map_err(Into::into))
     }
 }

@@ -1,7 +1,10 @@
 //! Handlers of what ports receive: here, since they run on the global pool, of which ports know nothing.
 
 use super::{BuildError, Source, Subscription, subscribe};
-use crate::port::{Channel, Key, Port};
+use crate::{
+    port::{Channel, Port},
+    waiters::Key,
+};
 use std::{future::poll_fn, sync::Arc};
 
 impl<S, R: Send + 'static> Port<S, R> {

@@ -4,9 +4,11 @@
 use super::{
     core::{Core, Line, Number, Numbered, Unreceived},
     error::{RecvError, TryRecvError, TrySendError},
+};
+use crate::{
+    panics,
     waiters::{Key, Wakes},
 };
-use crate::panics;
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},

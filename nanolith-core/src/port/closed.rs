@@ -1,6 +1,7 @@
 //! Waiting for the other port to close.
 
-use super::{Port, block_on, channel::Channel, waiters::Key};
+use super::{Port, channel::Channel};
+use crate::{wait, waiters::Key};
 use std::{
     fmt,
     future::Future,
@@ -75,7 +76,7 @@ impl<'a, R> Closed<'a, R> {
     /// assert!(ours.is_closed());
     /// ```
     pub fn wait(self) {
-        block_on(self);
+        wait::block_on_anybody(self);
     }
 }
 

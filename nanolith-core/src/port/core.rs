@@ -5,10 +5,8 @@
 //! over has been received; it stands in `kept`, ahead of the queue, and takes no room. Wherever a message goes from one
 //! place to the next, those behind it follow at once, so the line is empty while there is room.
 
-use super::{
-    error::TrySendError,
-    waiters::{Key, Waiters, Wakes, remember},
-};
+use super::error::TrySendError;
+use crate::waiters::{Key, Waiters, Wakes, remember};
 use std::{collections::VecDeque, mem, task::Waker};
 
 /// A message's place among all that were received.

@@ -1,7 +1,7 @@
 //! One direction against a model: all messages in one list, and for each where it must stand.
 
 use super::{Core, Line};
-use crate::port::{error::TrySendError, waiters::Key};
+use crate::{port::error::TrySendError, waiters::Key};
 use proptest::prelude::*;
 use std::task::Waker;
 

@@ -5,8 +5,8 @@ use super::{
     error::{TryRecvError, TrySendError},
     receiving::{Receiving, ReceivingWithin},
     sending::Sending,
-    waiters::Key,
 };
+use crate::waiters::Key;
 use std::{fmt, sync::Arc, time::Duration};
 
 /// One end of two: it sends `S` and receives `R`. Made by [`pair`](super::pair) and [`bounded`](super::bounded); the module says what holds.

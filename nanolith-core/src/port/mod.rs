@@ -55,9 +55,8 @@ mod receiving;
 mod sending;
 mod stream;
 mod wait_for;
-mod waiters;
 
-pub(crate) use self::{channel::Channel, waiters::Key};
+pub(crate) use self::channel::Channel;
 pub use self::{
     closed::Closed,
     ends::Port,
@@ -68,8 +67,7 @@ pub use self::{
     wait_for::WaitFor,
 };
 
-use crate::wait;
-use std::{future::Future, sync::Arc};
+use std::sync::Arc;
 
 /// Two connected ports, for any number of messages.
 ///
@@ -113,10 +111,4 @@ fn connected<A, B>(bound: Option<usize>) -> (Port<A, B>, Port<B, A>) {
     let there = Arc::new(Channel::new(bound));
     let back = Arc::new(Channel::new(bound));
     (Port::new(there.clone(), back.clone()), Port::new(back, there))
-}
-
-/// Blocks until `future` is ready.
-fn block_on<F: Future>(future: F) -> F::Output {
-    // Only a wait for a host's own work can deadlock with the host, and a port is nobody's.
-    wait::block_on(future, None).expect("it is no wait for a host")
 }

@@ -1,12 +1,10 @@
 //! Waiting for the next message.
 
 use super::{
-    block_on,
     channel::Channel,
     error::{RecvError, RecvTimeoutError, TryRecvError},
-    waiters::Key,
 };
-use crate::{time, wait};
+use crate::{time, wait, waiters::Key};
 use std::{
     fmt,
     future::Future,
@@ -58,7 +56,7 @@ impl<'a, R> Receiving<'a, R> {
         match self.channel.try_recv() {
             Ok(message) => Ok(message),
             Err(TryRecvError::Closed) => Err(RecvError),
-            Err(TryRecvError::Empty) => block_on(self),
+            Err(TryRecvError::Empty) => wait::block_on_anybody(self),
         }
     }
 }
@@ -131,10 +129,8 @@ impl<'a, R> ReceivingWithin<'a, R> {
             Err(TryRecvError::Closed) => return Err(RecvTimeoutError::Closed),
             Err(TryRecvError::Empty) => {}
         }
-        match wait::block_until(Pin::new(&mut self.receiving), None, self.deadline) {
-            Ok(Some(received)) => received.map_err(RecvTimeoutError::from),
-            _ => Err(RecvTimeoutError::Timeout),
-        }
+        let received = wait::block_on_anybody_until(Pin::new(&mut self.receiving), self.deadline);
+        received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(RecvTimeoutError::from))
     }
 }
 

@@ -1,12 +1,10 @@
 //! A message on its way into the other port.
 
 use super::{
-    block_on,
     channel::Channel,
     error::{SendError, SendTimeoutError, TrySendError},
-    waiters::Key,
 };
-use crate::wait;
+use crate::{wait, waiters::Key};
 use std::{
     fmt,
     future::Future,
@@ -69,7 +67,7 @@ impl<'a, S> Sending<'a, S> {
     pub fn wait(mut self) -> Result<(), SendError<S>> {
         match self.at_once() {
             Some(sent) => sent.map_err(SendError),
-            None => block_on(self),
+            None => wait::block_on_anybody(self),
         }
     }
 
@@ -92,9 +90,9 @@ impl<'a, S> Sending<'a, S> {
         if let Some(sent) = self.at_once() {
             return sent.map_err(SendTimeoutError::Closed);
         }
-        match wait::block_until(Pin::new(&mut self), None, deadline) {
-            Ok(Some(sent)) => sent.map_err(|SendError(message)| SendTimeoutError::Closed(message)),
-            _ => self.take_back().map_or(Ok(()), |message| Err(SendTimeoutError::Timeout(message))),
+        match wait::block_on_anybody_until(Pin::new(&mut self), deadline) {
+            Some(sent) => sent.map_err(|SendError(message)| SendTimeoutError::Closed(message)),
+            None => self.take_back().map_or(Ok(()), |message| Err(SendTimeoutError::Timeout(message))),
         }
     }
 

@@ -1,17 +1,16 @@
 //! Waiting for the first message that fits.
 
 use super::{
-    Port, block_on,
+    Port,
     channel::Channel,
     core::Number,
     error::{RecvError, RecvTimeoutError},
-    waiters::Key,
 };
-use crate::wait;
+use crate::{wait, waiters::Key};
 use std::{
     fmt,
-    future::{Future, poll_fn},
-    pin::{Pin, pin},
+    future::Future,
+    pin::Pin,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -102,7 +101,7 @@ impl<'a, R, P: FnMut(&R) -> bool> WaitFor<'a, R, P> {
     ///
     /// [`RecvError`] when the other port is closed and nothing that it sent fits.
     pub fn wait(self) -> Result<R, RecvError> {
-        block_on(self)
+        wait::block_on_anybody(self)
     }
 
     /// Blocks until a message that fits is there, but not longer than `limit`, counted from this call.
@@ -121,17 +120,8 @@ impl<'a, R, P: FnMut(&R) -> bool> WaitFor<'a, R, P> {
     /// [`RecvTimeoutError`].
     pub fn wait_timeout(mut self, limit: Duration) -> Result<R, RecvTimeoutError> {
         let deadline = Instant::now().checked_add(limit);
-        // A flow of messages that do not fit keeps it from sleeping, so it looks at the clock itself too.
-        let is_late = || deadline.is_some_and(|deadline| deadline <= Instant::now());
-        let in_time = pin!(poll_fn(|cx| match Pin::new(&mut self).poll(cx) {
-            Poll::Ready(received) => Poll::Ready(received.map_err(RecvTimeoutError::from)),
-            Poll::Pending if is_late() => Poll::Ready(Err(RecvTimeoutError::Timeout)),
-            Poll::Pending => Poll::Pending,
-        }));
-        match wait::block_until(in_time, None, deadline) {
-            Ok(Some(received)) => received,
-            _ => Err(RecvTimeoutError::Timeout),
-        }
+        let received = wait::block_on_anybody_until(Pin::new(&mut self), deadline);
+        received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(RecvTimeoutError::from))
     }
 }
 

@@ -121,7 +121,7 @@ impl<'a, S: TakesStreams> CreateStream<'a, S> {
     /// [`CreateStreamError`] gives the metadata back.
     pub fn wait(self) -> Result<StreamWriter<S::Metadata>, CreateStreamError<S::Metadata>> {
         // Room on a service is nobody's in particular, so no wait for it is a wait for oneself.
-        wait::block_on(self, None).unwrap_or_else(|_| unreachable!("a wait for nobody in particular cannot deadlock"))
+        wait::block_on_anybody(self)
     }
 
     fn start(&mut self) -> Result<(), CreateStreamError<S::Metadata>> {

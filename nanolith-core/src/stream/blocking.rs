@@ -1,7 +1,6 @@
 //! Blocking on an end of a stream.
 
 use crate::{
-    host::WouldDeadlock,
     park::{self, CAN_LOOK_ON, Luck},
     place, wait,
 };
@@ -20,10 +19,7 @@ pub(super) fn after(limit: Duration) -> Option<Instant> {
 
 /// Blocks until `poll` is ready, or until `deadline`. Within a task the slot is lent meanwhile.
 pub(super) fn until<R>(deadline: Option<Instant>, poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> Option<R> {
-    match wait::block_until(pin!(poll_fn(poll)), None, deadline) {
-        Ok(outcome) => outcome,
-        Err(WouldDeadlock) => unreachable!("what it waits for belongs to nobody's host"),
-    }
+    wait::block_on_anybody_until(pin!(poll_fn(poll)), deadline)
 }
 
 /// How one side of a stream looks on for the other before it sleeps. A sleep costs the other side too, who has to wake it.

@@ -223,7 +223,7 @@ impl<T> SendEvent<'_, T> {
         match self.0 {
             Way::Out(sending) => sending.wait(),
             nowhere @ Way::Nowhere(_) => {
-                wait::block_on(SendEvent(nowhere), None).unwrap_or(Ok(0)) // it is ready at once
+                wait::block_on_anybody(SendEvent(nowhere)) // it is ready at once
             }
         }
     }

@@ -101,7 +101,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
         match self.start() {
             Poll::Ready(sent) => sent,
             // Room on a service is nobody's in particular, so no wait for it is a wait for oneself.
-            Poll::Pending => wait::block_on(self, None).unwrap_or(Ok(())),
+            Poll::Pending => wait::block_on_anybody(self),
         }
     }
 
