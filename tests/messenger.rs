@@ -736,6 +736,63 @@ fn a_wait_among_many_messages_gives_way_to_others() {
     assert!(polls > Some(1), "it looks at some at a time");
 }
 
+/// A waker that owns something.
+struct Owns<T>(#[allow(dead_code)] T);
+
+impl<T: Send + Sync + 'static> task::Wake for Owns<T> {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// Polls `future` once, with a waker that owns the only other subscriber.
+fn poll_owning<F: Future>(future: F, owned: Subscriber<u32>) -> task::Poll<F::Output> {
+    let waker = Waker::from(Arc::new(Owns(std::sync::Mutex::new(owned))));
+    pin!(future).poll(&mut task::Context::from_waker(&waker))
+}
+
+#[test]
+fn a_waker_that_owns_a_subscriber_may_be_dropped_wherever_it_waits() {
+    let receives = || {
+        let left = with::<u32>(SlowReceiver::Wait(1));
+        let mut heard = left.join().subscribe();
+        assert!(poll_owning(heard.recv(), left.subscribe()).is_pending());
+        (left, heard)
+    };
+    in_time(move || {
+        let (_left, mut heard) = receives();
+        assert!(heard.recv().now_or_never().is_none(), "another waker takes its place");
+    });
+    in_time(move || drop(receives().1));
+    in_time(|| {
+        let left = with::<u32>(SlowReceiver::Wait(1));
+        let _full = left.join().subscribe();
+        left.try_send(1).expect("it has room");
+        let mut sending = left.send(2);
+        assert!(poll_owning(&mut sending, left.subscribe()).is_pending());
+        assert!((&mut sending).now_or_never().is_none(), "another waker takes its place");
+    });
+}
+
+pub struct Waits;
+
+#[define]
+impl Waits {
+    /// Looks for a messenger that is not there, and gives up. Says how many hold its waker then.
+    pub fn look_and_give_up(cx: &Context<Self>) -> usize {
+        let waker = Arc::new(Owns(()));
+        let mut finding = cx.messenger_within::<i64>("nowhere", LONG);
+        let polled = Pin::new(&mut finding).poll(&mut task::Context::from_waker(&Waker::from(waker.clone())));
+        assert!(polled.is_pending());
+        drop(finding);
+        Arc::strong_count(&waker) - 1
+    }
+}
+
+#[test]
+fn who_gives_up_looking_for_a_messenger_leaves_nothing_behind() {
+    let service = Waits::service().launch().wait().expect("it starts");
+    assert_eq!(service.look_and_give_up().wait().expect("it runs"), 0);
+}
+
 // ----- many at once
 
 const SENDERS: u64 = 4;

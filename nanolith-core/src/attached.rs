@@ -1,5 +1,6 @@
 //! What is attached to a pool, a service or a call by name, with its type unknown here: messengers, which stand a floor above.
 
+use crate::waiters::{Key, Waiters};
 use std::{
     any::Any,
     fmt,
@@ -23,8 +24,9 @@ pub(crate) struct Attachments(Mutex<List>);
 #[derive(Default)]
 struct List {
     items: Vec<Attachment>,
-    /// Who waits for what comes next.
-    waiting: Vec<Waker>,
+    /// They wait for what comes next.
+    waiting: Waiters,
+    last_key: Key,
 }
 
 impl Attachments {
@@ -34,14 +36,14 @@ impl Attachments {
 
     /// Attaches, in place of an earlier one of the name; wakes those who wait.
     pub(crate) fn attach(&self, item: Attachment) {
-        let (earlier, waiting) = {
+        let (earlier, wakes) = {
             let mut list = self.lock();
             let nth = list.items.iter().position(|known| known.name == item.name);
             let earlier = nth.map(|nth| list.items.remove(nth));
             list.items.push(item);
-            (earlier, std::mem::take(&mut list.waiting))
+            (earlier, list.waiting.called())
         };
-        waiting.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
+        wakes.wake();
         drop(earlier); // nobody holds the lock here
     }
 
@@ -49,14 +51,23 @@ impl Attachments {
         self.lock().items.iter().find(|known| &*known.name == name).cloned()
     }
 
-    /// The same; if there is none, `waker` hears of the next that comes.
-    pub(crate) fn find_or_wake(&self, name: &str, waker: &Waker) -> Option<Attachment> {
+    /// The same; if there is none, `waker` hears of the next that comes. `key` is the one who waits, until it says
+    /// [`Attachments::leave`].
+    pub(crate) fn find_or_wake(&self, name: &str, key: &mut Option<Key>, waker: &Waker) -> Option<Attachment> {
         let mut list = self.lock();
-        let found = list.items.iter().find(|known| &*known.name == name).cloned();
-        if found.is_none() && !list.waiting.iter().any(|known| known.will_wake(waker)) {
-            list.waiting.push(waker.clone());
+        if let Some(found) = list.items.iter().find(|known| &*known.name == name) {
+            return Some(found.clone());
         }
-        found
+        list.last_key = list.last_key.next();
+        let key = *key.get_or_insert(list.last_key);
+        let _spent = list.waiting.wait(key, waker);
+        drop(list);
+        None
+    }
+
+    /// It waits no more.
+    pub(crate) fn leave(&self, key: Key) {
+        let _spent = self.lock().waiting.leave(key);
     }
 
     /// In the order in which they came.
@@ -68,7 +79,7 @@ impl Attachments {
 /// The same things, in another place: nobody waits there.
 impl Clone for Attachments {
     fn clone(&self) -> Self {
-        Self(Mutex::new(List { items: self.list(), waiting: Vec::new() }))
+        Self(Mutex::new(List { items: self.list(), ..List::default() }))
     }
 }
 

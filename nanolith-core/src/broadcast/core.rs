@@ -19,17 +19,20 @@ const FEW: usize = 4;
 /// What is to be done when the lock is free again.
 pub(super) struct Chores<T> {
     pub(super) wakers: Vec<Waker>,
+    /// Wakers that are used no more. What they own is dropped with them.
+    pub(super) spent: Vec<Waker>,
     pub(super) blocks: Vec<Arc<Block<T>>>,
 }
 
 impl<T> Chores<T> {
     pub(super) fn new() -> Self {
-        Self { wakers: Vec::new(), blocks: Vec::new() }
+        Self { wakers: Vec::new(), spent: Vec::new(), blocks: Vec::new() }
     }
 
     /// Nobody holds the lock here.
     pub(super) fn carry_out(self) {
         self.wakers.into_iter().for_each(|waker| panics::quietly(|| waker.wake()));
+        self.spent.into_iter().for_each(|waker| panics::quietly(|| drop(waker)));
         self.blocks.into_iter().for_each(|block| panics::quietly(|| drop(block)));
     }
 }

@@ -2,7 +2,7 @@
 //! Pure data; the log's lock is held by the caller.
 
 use super::{Origin, senders::Pushed};
-use std::{collections::BTreeMap, task::Waker};
+use std::{collections::BTreeMap, mem, task::Waker};
 
 /// A place in the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,7 +63,7 @@ impl<T> Line<T> {
 
     /// Takes everybody out.
     pub(super) fn take_all(&mut self) -> BTreeMap<Ticket, Waiting<T>> {
-        std::mem::take(&mut self.waiting)
+        mem::take(&mut self.waiting)
     }
 
     /// Keeps what became of one who is no longer in line.
@@ -71,15 +71,14 @@ impl<T> Line<T> {
         self.answers.insert(ticket, answer);
     }
 
-    /// What became of them; else remembers whom to wake.
-    pub(super) fn redeem(&mut self, ticket: Ticket, waker: &Waker) -> Option<Pushed<T>> {
+    /// What became of them; else remembers whom to wake. An earlier waker comes back, to be dropped without the lock.
+    pub(super) fn redeem(&mut self, ticket: Ticket, waker: &Waker) -> (Option<Pushed<T>>, Option<Waker>) {
         if let Some(answer) = self.answers.remove(&ticket) {
-            return Some(answer);
+            return (Some(answer), None);
         }
-        if let Some(waiting) = self.waiting.get_mut(&ticket) {
-            waiting.waker.clone_from(waker);
-        }
-        None
+        let known = self.waiting.get_mut(&ticket).map(|waiting| &mut waiting.waker);
+        let spent = known.filter(|known| !known.will_wake(waker)).map(|known| mem::replace(known, waker.clone()));
+        (None, spent)
     }
 
     /// Gives up the place, or the answer.

@@ -171,7 +171,7 @@ impl<T> Future for Sending<'_, T> {
         let (log, from) = (self.log, self.from);
         let answer = match mem::replace(&mut self.stage, Stage::Over) {
             Stage::Begun(value) => log.with(|core, chores| core.push_or_wait(from, value, cx.waker(), chores)),
-            Stage::InLine(ticket) => log.with(|core, _| core.line().redeem(ticket, cx.waker()).ok_or(ticket)),
+            Stage::InLine(ticket) => log.with(|core, chores| core.redeem(ticket, cx.waker(), chores).ok_or(ticket)),
             Stage::Over => panic!("a message was polled after it was sent"),
         };
         match answer.map(told) {

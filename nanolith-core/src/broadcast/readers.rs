@@ -6,6 +6,7 @@ use super::{
     core::{Chores, Core, Kept},
     stand::Stand,
 };
+use crate::waiters::remember;
 use std::{sync::Arc, task::Waker};
 
 /// Tells receivers apart.
@@ -110,7 +111,7 @@ impl<T> Core<T> {
     /// A receiver goes, and with it what only it had not read.
     pub(super) fn leave(&mut self, id: ReaderId, chores: &mut Chores<T>) {
         if let Some(nth) = self.find(id) {
-            self.readers.swap_remove(nth);
+            chores.spent.extend(self.readers.swap_remove(nth).waker);
             self.hearers = None;
             self.make_room(chores);
         }
@@ -159,10 +160,7 @@ impl<T> Core<T> {
             return false;
         }
         self.asleep = true;
-        match &mut self.readers[nth].waker {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
-        }
+        chores.spent.extend(remember(&mut self.readers[nth].waker, waker));
         self.make_room(chores);
         true
     }

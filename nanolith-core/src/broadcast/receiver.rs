@@ -6,7 +6,7 @@ use super::{
     core::Core,
     readers::{Cursor, ReaderId, Turn},
 };
-use crate::park;
+use crate::{panics, park};
 use std::{
     cell::Cell,
     sync::Arc,
@@ -59,7 +59,7 @@ impl<T> Receiver<T> {
     fn turn(&mut self) -> Result<(), Take<T>> {
         let passed = self.block.take();
         let turn = self.log.with(|core, chores| core.turn(self.id, &mut self.cursor, chores));
-        drop(passed); // nobody holds the lock here
+        panics::quietly(|| drop(passed)); // nobody holds the lock here
         match turn {
             Turn::Block(block) => {
                 self.block = Some(block);
@@ -149,7 +149,8 @@ impl<T: Clone> Receiver<T> {
             if let Some(taken) = self.try_take() {
                 return Poll::Ready(taken);
             }
-            drop(self.block.take());
+            let passed = self.block.take();
+            panics::quietly(|| drop(passed));
             let sleeps = self.log.with(|core, chores| core.sleep(self.id, &self.cursor, cx.waker(), chores));
             if sleeps {
                 return Poll::Pending;

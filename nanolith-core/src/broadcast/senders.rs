@@ -57,10 +57,17 @@ impl<T> Core<T> {
                 let ticket = self.line.join(Waiting { from, value, waker: waker.clone() });
                 self.wanted.set();
                 self.make_room(chores); // some may have come in the meantime
-                self.line.redeem(ticket, waker).ok_or(ticket)
+                self.redeem(ticket, waker, chores).ok_or(ticket)
             }
             pushed => Ok(pushed),
         }
+    }
+
+    /// What became of one in line; else remembers whom to wake.
+    pub(super) fn redeem(&mut self, ticket: Ticket, waker: &Waker, chores: &mut Chores<T>) -> Option<Pushed<T>> {
+        let (answer, spent) = self.line.redeem(ticket, waker);
+        chores.spent.extend(spent);
+        answer
     }
 
     /// How many receivers hear what `from` sends; known until one comes or goes.

@@ -6,6 +6,7 @@ use crate::{
     data::Data,
     time::{Sleep, sleep},
     wait,
+    waiters::Key,
 };
 use std::{
     any::type_name,
@@ -72,6 +73,7 @@ impl Finder<'_> {
             found,
             name: name.into(),
             data: self.data.clone(),
+            key: None,
             deadline: Instant::now().checked_add(limit),
             sleep: None,
             carries: PhantomData,
@@ -136,6 +138,8 @@ pub struct Finding<T: Clone + Send + Sync + 'static> {
     found: Option<Result<Messenger<T>, FindError>>,
     name: Arc<str>,
     data: Data,
+    /// Who waits there.
+    key: Option<Key>,
     deadline: Option<Instant>,
     sleep: Option<Sleep>,
     carries: PhantomData<fn() -> T>,
@@ -175,7 +179,8 @@ impl<T: Clone + Send + Sync + 'static> Finding<T> {
         if let Some(found) = self.found.take() {
             return Poll::Ready(found);
         }
-        let found = self.data.attached().and_then(|attached| attached.find_or_wake(&self.name, cx.waker()));
+        let attached = self.data.attached();
+        let found = attached.and_then(|attached| attached.find_or_wake(&self.name, &mut self.key, cx.waker()));
         found.map_or(Poll::Pending, |found| Poll::Ready(endpoint(&found)))
     }
 
@@ -195,6 +200,14 @@ impl<T: Clone + Send + Sync + 'static> Future for Finding<T> {
         let left = || sleep(deadline.saturating_duration_since(Instant::now()));
         ready!(Pin::new(self.sleep.get_or_insert_with(left)).poll(cx));
         Poll::Ready(Err(self.not_attached()))
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Drop for Finding<T> {
+    fn drop(&mut self) {
+        if let (Some(key), Some(attached)) = (self.key, self.data.attached()) {
+            attached.leave(key);
+        }
     }
 }
 
