@@ -3,7 +3,7 @@
 use super::{Service, ServiceRef};
 use crate::{
     error::{CallError, Refused},
-    stream::{CreditError, Credits, StreamReader, StreamWriter, pipe},
+    stream::{CreditError, Credits, StreamReader, StreamWriter, pipe_or_back},
     task::{TakesStreams, TaskSet},
     typed::{Post, Sending},
     wait,
@@ -70,7 +70,7 @@ type Offer<'a, S> = Sending<'a, S, ServiceRef<S>, StreamReader<<S as TakesStream
 enum Stage<'a, S: TakesStreams> {
     Lazy(S::Metadata, Credits),
     /// Its reader is on the way.
-    Offered(Offer<'a, S>, StreamWriter<S::Metadata>),
+    Offered(Offer<'a, S>, Box<StreamWriter<S::Metadata>>),
     Over,
 }
 
@@ -128,12 +128,10 @@ impl<'a, S: TakesStreams> CreateStream<'a, S> {
         let Stage::Lazy(metadata, credits) = std::mem::replace(&mut self.stage, Stage::Over) else {
             panic!("a stream was polled after it was made")
         };
-        if let Err(error) = credits.check() {
-            return Err(CreateStreamError::Credits(error, metadata));
-        }
-        let (writer, reader) = pipe(metadata, credits).expect("the credits were looked at");
+        let (writer, reader) =
+            pipe_or_back(metadata, credits).map_err(|(error, metadata)| CreateStreamError::Credits(error, metadata))?;
         let post = Post { put: S::TASK, take: S::STREAM };
-        self.stage = Stage::Offered(Sending::new(self.service, post, reader), writer);
+        self.stage = Stage::Offered(Sending::new(self.service, post, reader), Box::new(writer));
         Ok(())
     }
 }
@@ -151,14 +149,10 @@ impl<S: TakesStreams> Future for CreateStream<'_, S> {
             unreachable!("it was just offered")
         };
         Poll::Ready(match sent {
-            Ok(()) => Ok(writer),
+            Ok(()) => Ok(*writer),
             Err(refused) => {
                 let (reader, error) = refused.into_parts();
-                drop(writer);
-                Err(CreateStreamError::Refused(Refused::new(
-                    reader.into_metadata().expect("the writer has gone"),
-                    error,
-                )))
+                Err(CreateStreamError::Refused(Refused::new(reader.into_metadata(*writer), error)))
             }
         })
     }

@@ -67,11 +67,6 @@ impl Credits {
         Self { chunks, ..self }
     }
 
-    /// Whether a stream can be made with them.
-    pub(crate) fn check(self) -> Result<(), CreditError> {
-        self.checked().map(drop)
-    }
-
     pub(super) const fn byte_limit(self) -> usize {
         self.bytes
     }

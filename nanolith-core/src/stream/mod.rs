@@ -66,3 +66,5 @@ pub use reader::{Chunks, StreamReader};
 pub use receiving::Receiving;
 pub use sending::Sending;
 pub use writer::{StreamWriter, pipe};
+
+pub(crate) use writer::pipe_or_back;

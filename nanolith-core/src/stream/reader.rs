@@ -1,6 +1,6 @@
 //! The reading end of a stream of bytes.
 
-use super::{error::StreamError, link::ReaderEnd, outlet::Outlet, receiving::Receiving};
+use super::{error::StreamError, link::ReaderEnd, outlet::Outlet, receiving::Receiving, writer::StreamWriter};
 use crate::error::BoxError;
 use bytes::Bytes;
 use std::{fmt, sync::Arc, time::Duration};
@@ -44,11 +44,12 @@ impl<M> StreamReader<M> {
         &self.metadata
     }
 
-    /// What was said of the stream, when the writer has gone.
-    pub(crate) fn into_metadata(self) -> Option<M> {
+    /// What was said of the stream, of which nothing comes: its writer goes with it.
+    pub(crate) fn into_metadata(self, writer: StreamWriter<M>) -> M {
+        drop(writer);
         let Self { outlet, metadata } = self;
         drop(outlet);
-        Arc::into_inner(metadata)
+        Arc::into_inner(metadata).expect("only the two ends know of it")
     }
 
     /// Waits for the next chunk: `.await` it, or `.wait()`. `None` is a clean end.

@@ -44,8 +44,21 @@ const CHUNK: usize = 64 << 10;
 ///
 /// [`CreditError`] for credits of zero, or of more than 1,048,576 chunks.
 pub fn pipe<M>(metadata: M, credits: Credits) -> Result<(StreamWriter<M>, StreamReader<M>), CreditError> {
+    pipe_or_back(metadata, credits).map_err(|(error, _)| error)
+}
+
+/// The same, and gives the metadata back where it cannot be.
+#[allow(clippy::type_complexity)] // two ends, or two things that are left of them
+pub(crate) fn pipe_or_back<M>(
+    metadata: M,
+    credits: Credits,
+) -> Result<(StreamWriter<M>, StreamReader<M>), (CreditError, M)> {
+    let chunks = match credits.checked() {
+        Ok(chunks) => chunks,
+        Err(error) => return Err((error, metadata)),
+    };
     let limit = credits.byte_limit();
-    let (inlet, outlet) = inlet::open(credits.checked()?, Some(limit));
+    let (inlet, outlet) = inlet::open(chunks, Some(limit));
     let metadata = Arc::new(metadata);
     let writer = StreamWriter { inlet, buffer: BytesMut::new(), chunk: CHUNK.min(limit), metadata: metadata.clone() };
     Ok((writer, StreamReader::new(outlet, metadata)))

@@ -5,7 +5,7 @@ use crate::{
     data::Data,
     messenger::{Messenger, SendError, SendMessage, SlowReceiver, TrySendError},
     port::{self, Port},
-    stream::{CreditError, Credits, StreamReader, StreamWriter, pipe},
+    stream::{CreditError, Credits, StreamReader, StreamWriter, pipe_or_back},
     task::{Context, GivesStreams, HasOutbox, TaskSet},
     wait,
 };
@@ -40,9 +40,12 @@ struct Events<T: Clone + Send + Sync + 'static> {
 
 /// Streams wait here for an owner to take them.
 struct Streams<M> {
-    service: Arc<Mutex<Option<Port<StreamReader<M>, Infallible>>>>,
+    service: Arc<Mutex<Option<Arc<Offering<M>>>>>,
     owners: Port<Infallible, StreamReader<M>>,
 }
+
+/// The port by which a service gives its streams. Whoever uses it has it from under its lock, which is free meanwhile.
+type Offering<M> = Port<StreamReader<M>, Infallible>;
 
 const TYPED: &str = "a set has one type of events, and one of streams";
 
@@ -95,12 +98,20 @@ impl Outlets {
     fn streams<M: Send + Sync + 'static>(&self) -> &Streams<M> {
         let streams = self.streams.get_or_init(|| {
             let (service, owners) = port::pair::<StreamReader<M>, Infallible>();
-            let service = Arc::new(Mutex::new(Some(service)));
+            let service = Arc::new(Mutex::new(Some(Arc::new(service))));
             let end = service.clone();
-            self.at_the_end(move || drop(lock(&end).take()));
+            self.at_the_end(move || {
+                let port = lock(&end).take();
+                drop(port); // nobody holds the lock here
+            });
             Box::new(Streams::<M> { service, owners })
         });
         streams.downcast_ref().expect(TYPED)
+    }
+
+    /// The port by which they are given, until the service has ended.
+    fn offering<M: Send + Sync + 'static>(&self) -> Option<Arc<Offering<M>>> {
+        lock(&self.streams().service).clone()
     }
 
     /// The port at which streams arrive.
@@ -311,23 +322,16 @@ impl<S: TaskSet> Context<S> {
     where
         S: GivesStreams,
     {
-        if let Err(error) = credits.check() {
-            return Err(OpenStreamError::Credits(error, metadata));
-        }
-        let Some(outlets) = Outlets::of(self.executor_data()) else {
-            return Err(OpenStreamError::NoOwner(metadata));
-        };
-        let (writer, reader) = pipe(metadata, credits).expect("the credits were looked at");
-        let offered = match &*lock(&outlets.streams::<S::Metadata>().service) {
+        let (writer, reader) =
+            pipe_or_back(metadata, credits).map_err(|(error, metadata)| OpenStreamError::Credits(error, metadata))?;
+        let port = Outlets::of(self.executor_data()).and_then(Outlets::offering);
+        let offered = match port {
             Some(port) => port.try_send(reader).map_err(port::TrySendError::into_inner),
             None => Err(reader),
         };
         match offered {
             Ok(()) => Ok(writer),
-            Err(reader) => {
-                drop(writer);
-                Err(OpenStreamError::NoOwner(reader.into_metadata().expect("the writer has gone")))
-            }
+            Err(reader) => Err(OpenStreamError::NoOwner(reader.into_metadata(writer))),
         }
     }
 }
