@@ -101,6 +101,13 @@ impl Counter {
         panic!("the task panics");
     }
 
+    #[task(idempotent)]
+    pub async fn nine_later(&self, begun: Sender<()>, gate: Gate) -> i64 {
+        let _ = begun.send(());
+        gate.opened().await;
+        9
+    }
+
     pub async fn never(&self, begun: Sender<()>, last: Last) {
         let _ = begun.send(());
         pending::<()>().await;
@@ -357,6 +364,29 @@ fn one_start_answers_all_who_asked_for_it_before() -> Result<(), Failed> {
     assert!(matches!(restarted(&mut life), Crash::Task(_)));
     assert_eq!(counter.bump(1).wait()?, 11);
     assert_eq!(counter.info().restarts, 1);
+    Ok(())
+}
+
+// ----- clusters
+
+#[test]
+fn a_member_that_starts_anew_stays_a_member_and_its_calls_wait_for_it() -> Result<(), Failed> {
+    let starts = Starts { stuck: Some(1), ..Starts::default() };
+    let (seen, member) = (starts.clone(), move || Counter::service(10, starts.clone()).restart(at_once()));
+    let cluster = Cluster::launch(1, member).wait()?;
+    let ((begun, begins), gate) = (channel(), Gate::default());
+    let again = cluster.nine_later(begun, gate.clone()).submit();
+    begins.recv()?;
+    cluster.control().use_next().ok_or("no member")?.control().restart()?;
+    pollster::block_on(seen.begun.opened());
+    let queued = cluster.bump(1).submit();
+    assert_eq!(cluster.info().active_services, 1);
+    seen.open.open();
+    gate.open();
+    // What was begun and may run twice has gone on in the same member, since there is no other.
+    assert_eq!((again.wait()?, queued.wait()?), (9, 11));
+    assert_eq!(cluster.info().moved, 1);
+    cluster.close().wait()?;
     Ok(())
 }
 

@@ -32,13 +32,13 @@ pub struct Shop;
 
 /// No data of serde's.
 #[derive(Debug)]
-pub struct Plain;
+pub struct Plain(u8);
 
 #[define(wire, inbox = Plain)]
 impl Shop {
     #[on_message]
     fn hear(message: Plain) {
-        drop(message);
+        assert_eq!(message.0, 1);
     }
 
     #[on_stream]
@@ -57,7 +57,7 @@ impl Shop {
 
 #[test]
 fn a_message_is_no_data_for_a_wire() {
-    let error = serde_json::to_string(&ShopTask::Hear { message: Plain }).expect_err("it is skipped");
+    let error = serde_json::to_string(&ShopTask::Hear { message: Plain(1) }).expect_err("it is skipped");
     assert!(error.to_string().contains("cannot be serialized"), "{error}");
     assert!(serde_json::from_str::<ShopTask>(r#"{"Hear":{"message":null}}"#).is_err());
 }

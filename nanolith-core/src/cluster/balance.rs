@@ -27,6 +27,7 @@ use std::{
 #[non_exhaustive]
 pub enum Balance {
     /// The member with the fewest calls that wait or run, wherever they came from; among equals each in turn.
+    /// One that is about to start anew after a crash still counts: its calls wait for it.
     #[default]
     LeastBusy,
     /// Each member in turn.

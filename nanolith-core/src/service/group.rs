@@ -109,7 +109,8 @@ impl Group {
         Self::new(Strategy::OneForAll)
     }
 
-    /// When one of them starts anew after a crash, those that were added after it do, one after the other in that order.
+    /// When one of them starts anew after a crash, those that were added after it do, one after the other in that order. One
+    /// that has ended, or ends meanwhile, is passed over.
     ///
     /// ```
     /// # use nanolith::Group;

@@ -122,7 +122,8 @@ impl<S: TaskSet> Service<S> {
 
     /// Ends the service without waiting for its calls: queued, suspended or running, they end as
     /// [`CallError::Closed`](crate::CallError::Closed) at once. A synchronous task that runs is asked to stop, and the
-    /// thread ends with it. `#[on_close]` does not run.
+    /// thread ends with it. `#[on_close]` does not run. An `async` `#[init]` that makes the state anew is dropped; a
+    /// synchronous one is waited for.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -288,7 +289,8 @@ impl<S: TaskSet> Control<'_, S> {
     }
 
     /// Has the service start anew, as after a crash: its state is dropped and `#[init]` makes another. The call that runs
-    /// finishes first; that counts against no limit.
+    /// finishes first; that counts against no limit. A start that has not begun answers all who asked for one, and one who
+    /// asks a service that is over asks in vain.
     ///
     /// ```
     /// # use nanolith::{LifeEvent, Restart, prelude::*};

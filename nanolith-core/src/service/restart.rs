@@ -14,7 +14,8 @@ use std::{
 ///
 /// A service crashes when one of its hooks panics, when its exception handler answers
 /// [`OnPanic::Restart`](super::OnPanic::Restart), when it is [asked to](super::Control::restart), or when a restart fails. It gives up
-/// after five restarts within a minute, unless [`Restart::limit`] says otherwise.
+/// after five restarts within a minute, unless [`Restart::limit`] says otherwise. A close cuts the first wait after a crash
+/// short, so that accepted calls run soon; where a start fails after that, the waits are kept.
 ///
 /// ```
 /// use nanolith::{Backoff, Restart, prelude::*};

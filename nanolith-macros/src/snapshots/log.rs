@@ -15,13 +15,13 @@ impl Log {
     unreachable_pub
 )]
 pub enum LogTask {
+    /// `Log::heard`.
+    Heard {},
     /// `Log::on_message`.
     OnMessage {
         /// The argument `command`.
         command: Command,
     },
-    /// `Log::heard`.
-    Heard {},
 }
 /// What the tasks of `Log` give.
 #[allow(
