@@ -9,6 +9,7 @@ use nanolith::{
         TryRecvError, TrySendError,
     },
     prelude::*,
+    time::{Elapsed, timeout},
 };
 use std::{
     collections::BTreeMap,
@@ -121,8 +122,8 @@ fn one_can_wait_block_poll_stream_and_iterate() {
     let left = Messenger::new();
     let mut heard = left.join().subscribe();
     assert_eq!(heard.try_recv(), Err(TryRecvError::Empty));
-    assert_eq!(heard.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::TimedOut));
-    assert_eq!(pollster::block_on(heard.recv_timeout(MILLISECOND)), Err(RecvTimeoutError::TimedOut));
+    assert_eq!(heard.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::Timeout));
+    assert_eq!(pollster::block_on(heard.recv_timeout(MILLISECOND)), Err(RecvTimeoutError::Timeout));
     for n in 0..8 {
         left.send(n).wait().expect("it is open");
     }
@@ -145,9 +146,9 @@ fn one_can_wait_for_a_certain_message() {
     }
     assert_eq!(heard.wait_for(|n| *n == 4).wait(), Ok(4));
     assert_eq!(pollster::block_on(heard.wait_for(|n| n % 7 == 0)), Ok(7));
-    assert_eq!(heard.wait_for_timeout(|n| *n > 9, LONG).wait(), Ok(10));
-    assert_eq!(pollster::block_on(heard.wait_for_timeout(|n| *n > 15, LONG)), Ok(16));
-    assert_eq!(heard.wait_for_timeout(|n| *n > 50, MILLISECOND).wait(), Err(RecvTimeoutError::TimedOut));
+    assert_eq!(heard.wait_for(|n| *n > 9).wait_timeout(LONG), Ok(10));
+    assert_eq!(pollster::block_on(timeout(LONG, heard.wait_for(|n| *n > 15))), Ok(Ok(16)));
+    assert_eq!(heard.wait_for(|n| *n > 50).wait_timeout(MILLISECOND), Err(RecvTimeoutError::Timeout));
     assert_eq!(heard.try_recv(), Err(TryRecvError::Empty), "those before it are passed over");
     let waiting = thread::spawn(move || heard.wait_for(|n| *n == 99).wait());
     assert_eq!((left.send(98).wait(), left.send(99).wait()), (Ok(1), Ok(1)));
@@ -205,9 +206,9 @@ fn two_handlers_that_answer_each_other_starve_nobody() {
     let answer = |to: &Arc<Messenger<u32>>| {
         let to = Arc::downgrade(to);
         move |n: u32| {
-            to.upgrade().map_or((), |to| {
+            if let Some(to) = to.upgrade() {
                 let _ = to.try_send(n.wrapping_add(1));
-            })
+            }
         }
     };
     let _playing = (
@@ -252,7 +253,7 @@ fn a_receiver_that_goes_lets_go_of_senders() {
     assert!(poll().is_pending());
     assert_eq!(left.info().waiting, 1);
     drop(slow);
-    assert_eq!(poll(), std::task::Poll::Ready(Ok(0)));
+    assert_eq!(poll(), task::Poll::Ready(Ok(0)));
 }
 
 #[test]
@@ -674,6 +675,26 @@ fn endpoints_and_subscribers_travel_to_tasks_which_lend_their_slot_while_they_wa
 
 // ----- at the edges
 
+#[test]
+fn one_who_only_tries_sees_the_end_too() {
+    let left = Messenger::<u32>::new();
+    let right = left.join();
+    let (mut waits, mut slow) = (right.subscribe(), right.subscribe());
+    assert_eq!(waits.try_recv(), Err(TryRecvError::Empty));
+    left.close_all();
+    assert_eq!(waits.try_recv(), Err(TryRecvError::Closed), "nothing was ever sent");
+    assert_eq!(slow.try_recv(), Err(TryRecvError::Closed));
+
+    let left = Messenger::new();
+    let right = left.join();
+    let (mut waits, mut slow) = (right.subscribe(), right.subscribe());
+    left.try_send(1).expect("it has room");
+    assert_eq!((all(&mut waits), waits.try_recv()), (vec![1], Err(TryRecvError::Empty)));
+    drop((left, right)); // the last endpoints
+    assert_eq!(waits.try_recv(), Err(TryRecvError::Closed), "another has something to read still");
+    assert_eq!((slow.try_recv(), slow.try_recv()), (Ok(1), Err(TryRecvError::Closed)));
+}
+
 /// Runs `f` on a thread of its own; fails if it is not over in time.
 fn in_time<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
     let (tell, told) = channel();
@@ -719,9 +740,9 @@ fn a_flow_of_messages_that_do_not_fit_does_not_hold_up_the_limit() {
         let mut heard = left.join().subscribe();
         let more = |_: &u32| left.try_send(1).is_err(); // there always is a next one
         left.try_send(1).expect("there is no bound");
-        assert_eq!(heard.wait_for_timeout(more, MILLISECOND).wait(), Err(RecvTimeoutError::TimedOut));
-        let limited = pollster::block_on(heard.wait_for_timeout(more, MILLISECOND));
-        assert_eq!(limited, Err(RecvTimeoutError::TimedOut));
+        assert_eq!(heard.wait_for(more).wait_timeout(MILLISECOND), Err(RecvTimeoutError::Timeout));
+        let limited = pollster::block_on(timeout(MILLISECOND, heard.wait_for(more)));
+        assert_eq!(limited, Err(Elapsed));
     });
 }
 

@@ -159,7 +159,7 @@ fn who_waits_for_an_event_gets_the_one_that_fits() -> Result<(), Box<dyn Error>>
         counter.bump_later(2).wait()?;
     }
     assert_eq!(pollster::block_on(twenty)?, 20);
-    assert_eq!(never.wait_timeout(MILLISECOND), Err(RecvTimeoutError::TimedOut));
+    assert_eq!(never.wait_timeout(MILLISECOND), Err(RecvTimeoutError::Timeout));
     let closed = counter.wait_for(|total| *total < 0);
     counter.close().wait()?;
     assert_eq!(closed.wait(), Err(RecvError::Closed));

@@ -132,6 +132,26 @@ impl Drop for Sleep {
     }
 }
 
+/// A limit that counts from when it was set; the timer is armed when a future first asks.
+#[derive(Debug)]
+pub(crate) struct Limit(Sleep);
+
+impl Limit {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self(sleep(limit))
+    }
+
+    /// For those who block.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.0.due
+    }
+
+    /// For futures.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
 /// The time was over before the future was done: what [`timeout`] gives.
 ///
 /// ```

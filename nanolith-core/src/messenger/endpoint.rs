@@ -1,7 +1,7 @@
 //! An endpoint: one who sends, and makes subscribers.
 
 use super::{
-    MessengerBuilder, OpenError, SendMessage, SlowReceiver, Subscriber, TrySendError,
+    MessengerBuilder, OpenError, Sending, SlowReceiver, Subscriber, TrySendError,
     hub::{Hub, Seat},
 };
 use crate::broadcast::Refusal;
@@ -129,8 +129,8 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// # Errors
     ///
     /// [`SendError`](super::SendError) with the message when the messenger is closed.
-    pub fn send(&self, message: T) -> SendMessage<'_, T> {
-        SendMessage::new(self.seat.hub.log.send(self.seat.origin(), message))
+    pub fn send(&self, message: T) -> Sending<'_, T> {
+        Sending::new(self.seat.hub.log.send(self.seat.origin(), message))
     }
 
     /// Sends without waiting; gives the number of subscribers that it went to.

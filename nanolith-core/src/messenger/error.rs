@@ -152,11 +152,11 @@ receiving! {
     /// use nanolith::{messenger::{Messenger, RecvTimeoutError}, time::MILLISECOND};
     /// let sender = Messenger::<u32>::new();
     /// let mut receiver = sender.join().subscribe();
-    /// assert_eq!(receiver.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::TimedOut));
+    /// assert_eq!(receiver.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::Timeout));
     /// ```
     RecvTimeoutError {
         /// The time was over first.
-        TimedOut: "no message came in time",
+        Timeout: "no message came in time",
     }
 }
 

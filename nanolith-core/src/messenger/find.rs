@@ -4,7 +4,7 @@ use super::{FindError, Messenger};
 use crate::{
     attached::{Attachment, Attachments},
     data::Data,
-    time::{Sleep, sleep},
+    time::Limit,
     wait,
     waiters::Key,
 };
@@ -16,7 +16,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// An attached messenger, as [`Context::messengers`](crate::Context::messengers) lists it.
@@ -74,8 +74,7 @@ impl Finder<'_> {
             name: name.into(),
             data: self.data.clone(),
             key: None,
-            deadline: Instant::now().checked_add(limit),
-            sleep: None,
+            limit: Limit::new(limit),
             carries: PhantomData,
         }
     }
@@ -140,8 +139,7 @@ pub struct Finding<T: Clone + Send + Sync + 'static> {
     data: Data,
     /// Who waits there.
     key: Option<Key>,
-    deadline: Option<Instant>,
-    sleep: Option<Sleep>,
+    limit: Limit,
     carries: PhantomData<fn() -> T>,
 }
 
@@ -169,7 +167,7 @@ impl<T: Clone + Send + Sync + 'static> Finding<T> {
     ///
     /// [`FindError`] when none was attached in time, or it carries another type.
     pub fn wait(mut self) -> Result<Messenger<T>, FindError> {
-        let deadline = self.deadline;
+        let deadline = self.limit.deadline();
         let finding = pin!(std::future::poll_fn(|cx| self.poll_found(cx)));
         let found = wait::block_on_anybody_until(finding, deadline);
         found.unwrap_or_else(|| Err(self.not_attached()))
@@ -196,9 +194,7 @@ impl<T: Clone + Send + Sync + 'static> Future for Finding<T> {
         if let Poll::Ready(found) = self.poll_found(cx) {
             return Poll::Ready(found);
         }
-        let Some(deadline) = self.deadline else { return Poll::Pending };
-        let left = || sleep(deadline.saturating_duration_since(Instant::now()));
-        ready!(Pin::new(self.sleep.get_or_insert_with(left)).poll(cx));
+        ready!(self.limit.poll(cx));
         Poll::Ready(Err(self.not_attached()))
     }
 }

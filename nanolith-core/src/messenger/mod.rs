@@ -52,8 +52,8 @@ pub use endpoint::{EndpointId, Messenger, MessengerInfo};
 pub use error::{FindError, OpenError, RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
 pub use find::{Attached, Finding};
 pub use names::names;
-pub use recv::{Recv, RecvTimeout, WaitFor, WaitForTimeout};
-pub use send::SendMessage;
+pub use recv::{Receiving, ReceivingWithin, WaitFor};
+pub use send::Sending;
 pub use subscriber::{Messages, Subscriber};
 
 pub(crate) use find::Finder;

@@ -1,26 +1,23 @@
 //! Waiting for a message: the next one or a certain one, with a limit or without.
 
 use super::{RecvError, RecvTimeoutError, Subscriber};
-use crate::{
-    time::{Sleep, sleep},
-    wait,
-};
+use crate::{time::Limit, wait};
 use std::{
     fmt,
     future::Future,
     pin::{Pin, pin},
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Waits for the next message: made by [`Subscriber::recv`].
 ///
 /// ```
-/// use nanolith::messenger::{Messenger, Recv};
+/// use nanolith::messenger::{Messenger, Receiving};
 /// let left = Messenger::new();
 /// let mut heard = left.join().subscribe();
 /// left.send(9).wait()?;
-/// let next: Recv<'_, i64> = heard.recv();
+/// let next: Receiving<'_, i64> = heard.recv();
 /// assert_eq!(next.wait()?, 9); // or `.await`
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -34,11 +31,11 @@ use std::{
 ///
 /// Dropped, it has received nothing.
 #[must_use = "nothing is received until awaited or waited on"]
-pub struct Recv<'a, T> {
+pub struct Receiving<'a, T> {
     subscriber: &'a mut Subscriber<T>,
 }
 
-impl<'a, T: Clone> Recv<'a, T> {
+impl<'a, T: Clone> Receiving<'a, T> {
     #[inline]
     pub(super) fn new(subscriber: &'a mut Subscriber<T>) -> Self {
         Self { subscriber }
@@ -73,7 +70,7 @@ impl<'a, T: Clone> Recv<'a, T> {
     }
 }
 
-impl<T: Clone> Future for Recv<'_, T> {
+impl<T: Clone> Future for Receiving<'_, T> {
     type Output = Result<T, RecvError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -81,45 +78,27 @@ impl<T: Clone> Future for Recv<'_, T> {
     }
 }
 
-impl<T> fmt::Debug for Recv<'_, T> {
+impl<T> fmt::Debug for Receiving<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recv").finish_non_exhaustive()
-    }
-}
-
-/// A limit that counts from when it was set; the timer is armed when a future first asks.
-struct Limit {
-    deadline: Option<Instant>,
-    sleep: Option<Sleep>,
-}
-
-impl Limit {
-    fn new(limit: Duration) -> Self {
-        Self { deadline: Instant::now().checked_add(limit), sleep: None }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(deadline) = self.deadline else { return Poll::Pending };
-        let left = || sleep(deadline.saturating_duration_since(Instant::now()));
-        Pin::new(self.sleep.get_or_insert_with(left)).poll(cx)
+        f.debug_struct("Receiving").finish_non_exhaustive()
     }
 }
 
 /// Waits for the next message, not longer than a limit: made by [`Subscriber::recv_timeout`].
 ///
 /// ```
-/// use nanolith::{messenger::{Messenger, RecvTimeout}, time::MINUTE};
+/// use nanolith::{messenger::{Messenger, ReceivingWithin}, time::MINUTE};
 /// let left = Messenger::new();
 /// let mut heard = left.join().subscribe();
 /// left.send(9).wait()?;
-/// let next: RecvTimeout<'_, i64> = heard.recv_timeout(MINUTE);
+/// let next: ReceivingWithin<'_, i64> = heard.recv_timeout(MINUTE);
 /// assert_eq!(next.wait()?, 9); // or `.await`
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors
 ///
-/// As [`Recv`], and [`RecvTimeoutError::TimedOut`].
+/// As [`Receiving`], and [`RecvTimeoutError::Timeout`].
 ///
 /// # Panics
 ///
@@ -129,13 +108,13 @@ impl Limit {
 ///
 /// Dropped, it has received nothing.
 #[must_use = "nothing is received until awaited or waited on"]
-pub struct RecvTimeout<'a, T> {
-    recv: Recv<'a, T>,
+pub struct ReceivingWithin<'a, T> {
+    recv: Receiving<'a, T>,
     limit: Limit,
 }
 
-impl<'a, T: Clone> RecvTimeout<'a, T> {
-    pub(super) fn new(recv: Recv<'a, T>, limit: Duration) -> Self {
+impl<'a, T: Clone> ReceivingWithin<'a, T> {
+    pub(super) fn new(recv: Receiving<'a, T>, limit: Duration) -> Self {
         Self { recv, limit: Limit::new(limit) }
     }
 
@@ -150,14 +129,14 @@ impl<'a, T: Clone> RecvTimeout<'a, T> {
     ///
     /// # Errors
     ///
-    /// As [`Recv`], and [`RecvTimeoutError::TimedOut`].
+    /// As [`Receiving`], and [`RecvTimeoutError::Timeout`].
     pub fn wait(self) -> Result<T, RecvTimeoutError> {
-        let received = wait::block_on_anybody_until(pin!(self.recv), self.limit.deadline);
-        received.map_or(Err(RecvTimeoutError::TimedOut), |received| received.map_err(Into::into))
+        let received = wait::block_on_anybody_until(pin!(self.recv), self.limit.deadline());
+        received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(Into::into))
     }
 }
 
-impl<T: Clone> Future for RecvTimeout<'_, T> {
+impl<T: Clone> Future for ReceivingWithin<'_, T> {
     type Output = Result<T, RecvTimeoutError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -165,13 +144,13 @@ impl<T: Clone> Future for RecvTimeout<'_, T> {
             return Poll::Ready(received.map_err(Into::into));
         }
         ready!(self.limit.poll(cx));
-        Poll::Ready(Err(RecvTimeoutError::TimedOut))
+        Poll::Ready(Err(RecvTimeoutError::Timeout))
     }
 }
 
-impl<T> fmt::Debug for RecvTimeout<'_, T> {
+impl<T> fmt::Debug for ReceivingWithin<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecvTimeout").field("deadline", &self.limit.deadline).finish_non_exhaustive()
+        f.debug_struct("ReceivingWithin").field("deadline", &self.limit.deadline()).finish_non_exhaustive()
     }
 }
 
@@ -190,11 +169,11 @@ impl<T> fmt::Debug for RecvTimeout<'_, T> {
 ///
 /// # Errors
 ///
-/// As [`Recv`].
+/// As [`Receiving`].
 ///
 /// # Cancel safety
 ///
-/// Dropped, it has passed over the messages that it saw.
+/// Dropped, it has passed over the messages that it saw: also where [`time::timeout`](crate::time::timeout) does so.
 #[must_use = "nothing is received until awaited or waited on"]
 pub struct WaitFor<'a, T, P> {
     subscriber: &'a mut Subscriber<T>,
@@ -226,9 +205,29 @@ impl<'a, T: Clone, P: FnMut(&T) -> bool> WaitFor<'a, T, P> {
     ///
     /// # Errors
     ///
-    /// As [`Recv`].
+    /// As [`Receiving`].
     pub fn wait(self) -> Result<T, RecvError> {
         wait::block_on_anybody(self)
+    }
+
+    /// Blocks for the message, but not longer than `limit`, counted from this call.
+    ///
+    /// ```
+    /// use nanolith::{messenger::{Messenger, RecvTimeoutError}, time::MILLISECOND};
+    /// let left = Messenger::new();
+    /// let mut heard = left.join().subscribe();
+    /// left.send(4).wait()?;
+    /// let seven = heard.wait_for(|n| *n == 7).wait_timeout(MILLISECOND);
+    /// assert_eq!(seven, Err(RecvTimeoutError::Timeout));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Receiving`], and [`RecvTimeoutError::Timeout`].
+    pub fn wait_timeout(mut self, limit: Duration) -> Result<T, RecvTimeoutError> {
+        let received = wait::block_on_anybody_until(Pin::new(&mut self), Limit::new(limit).deadline());
+        received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(Into::into))
     }
 }
 
@@ -251,74 +250,5 @@ impl<T: Clone, P: FnMut(&T) -> bool> Future for WaitFor<'_, T, P> {
 impl<T, P> fmt::Debug for WaitFor<'_, T, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitFor").finish_non_exhaustive()
-    }
-}
-
-/// Waits for a message for which a predicate holds, not longer than a limit: made by [`Subscriber::wait_for_timeout`].
-///
-/// ```
-/// use nanolith::{Messenger, time::MINUTE};
-/// let left = Messenger::new();
-/// let mut heard = left.join().subscribe();
-/// left.send(7).wait()?;
-/// assert_eq!(heard.wait_for_timeout(|n| *n == 7, MINUTE).wait()?, 7); // or `.await`
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-///
-/// # Errors
-///
-/// As [`Recv`], and [`RecvTimeoutError::TimedOut`].
-///
-/// # Panics
-///
-/// As [`sleep`](crate::time::sleep) does.
-///
-/// # Cancel safety
-///
-/// Dropped, it has passed over the messages that it saw.
-#[must_use = "nothing is received until awaited or waited on"]
-pub struct WaitForTimeout<'a, T, P> {
-    wait_for: WaitFor<'a, T, P>,
-    limit: Limit,
-}
-
-impl<'a, T: Clone, P: FnMut(&T) -> bool> WaitForTimeout<'a, T, P> {
-    pub(super) fn new(subscriber: &'a mut Subscriber<T>, predicate: P, limit: Duration) -> Self {
-        Self { wait_for: WaitFor::new(subscriber, predicate), limit: Limit::new(limit) }
-    }
-
-    /// Blocks for the message. Within a task, the slot is released meanwhile.
-    ///
-    /// ```
-    /// use nanolith::{Messenger, time::MILLISECOND};
-    /// let left = Messenger::<u32>::new();
-    /// let mut heard = left.join().subscribe();
-    /// assert!(heard.wait_for_timeout(|_| true, MILLISECOND).wait().is_err());
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`Recv`], and [`RecvTimeoutError::TimedOut`].
-    pub fn wait(self) -> Result<T, RecvTimeoutError> {
-        let received = wait::block_on_anybody_until(pin!(self.wait_for), self.limit.deadline);
-        received.map_or(Err(RecvTimeoutError::TimedOut), |received| received.map_err(Into::into))
-    }
-}
-
-impl<T: Clone, P: FnMut(&T) -> bool> Future for WaitForTimeout<'_, T, P> {
-    type Output = Result<T, RecvTimeoutError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(received) = Pin::new(&mut self.wait_for).poll(cx) {
-            return Poll::Ready(received.map_err(Into::into));
-        }
-        ready!(self.limit.poll(cx));
-        Poll::Ready(Err(RecvTimeoutError::TimedOut))
-    }
-}
-
-impl<T, P> fmt::Debug for WaitForTimeout<'_, T, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitForTimeout").field("deadline", &self.limit.deadline).finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! Sending, which may wait for room.
 
 use super::SendError;
-use crate::broadcast::Sending;
+use crate::broadcast;
 use std::{
     fmt,
     future::Future,
@@ -13,10 +13,10 @@ use std::{
 /// receivers that it went to.
 ///
 /// ```
-/// use nanolith::messenger::{Messenger, SendMessage};
+/// use nanolith::messenger::{Messenger, Sending};
 /// let waiter = Messenger::new();
 /// let kitchen = waiter.join().subscribe();
-/// let sending: SendMessage<'_, &str> = waiter.send("tea");
+/// let sending: Sending<'_, &str> = waiter.send("tea");
 /// assert_eq!(sending.wait(), Ok(1)); // or `.await`
 /// ```
 ///
@@ -33,13 +33,13 @@ use std::{
 /// Dropped before it was polled, nothing was sent. Dropped while it waits for room, the message leaves the line; if room was
 /// found for it at that very moment, it is sent.
 #[must_use = "nothing is sent until awaited or waited on"]
-pub struct SendMessage<'a, T> {
-    sending: Sending<'a, T>,
+pub struct Sending<'a, T> {
+    sending: broadcast::Sending<'a, T>,
 }
 
-impl<'a, T> SendMessage<'a, T> {
+impl<'a, T> Sending<'a, T> {
     #[inline]
-    pub(super) fn new(sending: Sending<'a, T>) -> Self {
+    pub(super) fn new(sending: broadcast::Sending<'a, T>) -> Self {
         Self { sending }
     }
 
@@ -63,7 +63,7 @@ impl<'a, T> SendMessage<'a, T> {
     }
 }
 
-impl<T> Future for SendMessage<'_, T> {
+impl<T> Future for Sending<'_, T> {
     type Output = Result<usize, SendError<T>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -71,8 +71,8 @@ impl<T> Future for SendMessage<'_, T> {
     }
 }
 
-impl<T> fmt::Debug for SendMessage<'_, T> {
+impl<T> fmt::Debug for Sending<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendMessage").finish_non_exhaustive()
+        f.debug_struct("Sending").finish_non_exhaustive()
     }
 }

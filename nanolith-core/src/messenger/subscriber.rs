@@ -1,6 +1,6 @@
 //! One who receives.
 
-use super::{Recv, RecvError, RecvTimeout, TryRecvError, WaitFor, WaitForTimeout, hub::Seat};
+use super::{Receiving, ReceivingWithin, RecvError, TryRecvError, WaitFor, hub::Seat};
 use crate::broadcast::{Receiver, Take};
 use futures_util::Stream;
 use std::{
@@ -63,8 +63,8 @@ impl<T: Clone> Subscriber<T> {
     ///
     /// [`RecvError::Lost`] with the number of messages that were dropped before the next one, once; [`RecvError::Closed`]
     /// when no more will come.
-    pub fn recv(&mut self) -> Recv<'_, T> {
-        Recv::new(self)
+    pub fn recv(&mut self) -> Receiving<'_, T> {
+        Receiving::new(self)
     }
 
     /// The next message, if there is one.
@@ -98,17 +98,18 @@ impl<T: Clone> Subscriber<T> {
     /// use nanolith::{Messenger, messenger::RecvTimeoutError, time::MILLISECOND};
     /// let left = Messenger::<u32>::new();
     /// let mut heard = left.join().subscribe();
-    /// assert_eq!(heard.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::TimedOut));
+    /// assert_eq!(heard.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::Timeout));
     /// ```
     ///
     /// # Errors
     ///
-    /// As [`Subscriber::recv`], and [`RecvTimeoutError::TimedOut`](super::RecvTimeoutError::TimedOut).
-    pub fn recv_timeout(&mut self, limit: Duration) -> RecvTimeout<'_, T> {
-        RecvTimeout::new(Recv::new(self), limit)
+    /// As [`Subscriber::recv`], and [`RecvTimeoutError::Timeout`](super::RecvTimeoutError::Timeout).
+    pub fn recv_timeout(&mut self, limit: Duration) -> ReceivingWithin<'_, T> {
+        ReceivingWithin::new(Receiving::new(self), limit)
     }
 
-    /// The next message for which `predicate` holds; those before it are passed over.
+    /// The next message for which `predicate` holds; those before it are passed over. For a limit there are
+    /// [`WaitFor::wait_timeout`] and [`time::timeout`](crate::time::timeout).
     ///
     /// ```
     /// use nanolith::Messenger;
@@ -127,29 +128,6 @@ impl<T: Clone> Subscriber<T> {
     /// As [`Subscriber::recv`]: what was lost may have been what is waited for.
     pub fn wait_for<P: FnMut(&T) -> bool>(&mut self, predicate: P) -> WaitFor<'_, T, P> {
         WaitFor::new(self, predicate)
-    }
-
-    /// The same, if it comes within `limit` from this call.
-    ///
-    /// ```
-    /// use nanolith::{Messenger, messenger::RecvTimeoutError, time::MILLISECOND};
-    /// let left = Messenger::new();
-    /// let mut heard = left.join().subscribe();
-    /// left.send(4).wait()?;
-    /// let seven = heard.wait_for_timeout(|n| *n == 7, MILLISECOND).wait();
-    /// assert_eq!(seven, Err(RecvTimeoutError::TimedOut));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`Subscriber::recv`], and [`RecvTimeoutError::TimedOut`](super::RecvTimeoutError::TimedOut).
-    pub fn wait_for_timeout<P: FnMut(&T) -> bool>(
-        &mut self,
-        predicate: P,
-        limit: Duration,
-    ) -> WaitForTimeout<'_, T, P> {
-        WaitForTimeout::new(self, predicate, limit)
     }
 
     /// Blocks for each message, until no more will come; passes over what was lost.

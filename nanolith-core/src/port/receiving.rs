@@ -4,13 +4,13 @@ use super::{
     channel::Channel,
     error::{RecvError, RecvTimeoutError, TryRecvError},
 };
-use crate::{time, wait, waiters::Key};
+use crate::{time::Limit, wait, waiters::Key};
 use std::{
     fmt,
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// The next message, to be waited for: made by [`Port::recv`](super::Port::recv).
@@ -101,14 +101,12 @@ impl<R> fmt::Debug for Receiving<'_, R> {
 #[derive(Debug)]
 pub struct ReceivingWithin<'a, R> {
     receiving: Receiving<'a, R>,
-    limit: time::Sleep,
-    /// `None`: further away than the clock can tell, so never.
-    deadline: Option<Instant>,
+    limit: Limit,
 }
 
 impl<'a, R> ReceivingWithin<'a, R> {
     pub(super) fn new(receiving: Receiving<'a, R>, limit: Duration) -> Self {
-        Self { receiving, limit: time::sleep(limit), deadline: Instant::now().checked_add(limit) }
+        Self { receiving, limit: Limit::new(limit) }
     }
 
     /// Blocks until a message is there or the time is over. Within a task, the slot is released meanwhile.
@@ -129,7 +127,7 @@ impl<'a, R> ReceivingWithin<'a, R> {
             Err(TryRecvError::Closed) => return Err(RecvTimeoutError::Closed),
             Err(TryRecvError::Empty) => {}
         }
-        let received = wait::block_on_anybody_until(Pin::new(&mut self.receiving), self.deadline);
+        let received = wait::block_on_anybody_until(Pin::new(&mut self.receiving), self.limit.deadline());
         received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(RecvTimeoutError::from))
     }
 }
@@ -141,6 +139,6 @@ impl<R> Future for ReceivingWithin<'_, R> {
         if let Poll::Ready(received) = Pin::new(&mut self.receiving).poll(cx) {
             return Poll::Ready(received.map_err(RecvTimeoutError::from));
         }
-        Pin::new(&mut self.limit).poll(cx).map(|()| Err(RecvTimeoutError::Timeout))
+        self.limit.poll(cx).map(|()| Err(RecvTimeoutError::Timeout))
     }
 }

@@ -4,14 +4,14 @@ use super::{
     channel::Channel,
     error::{SendError, SendTimeoutError, TrySendError},
 };
-use crate::{wait, waiters::Key};
+use crate::{time::Limit, wait, waiters::Key};
 use std::{
     fmt,
     future::Future,
     mem,
     pin::Pin,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// A message that waits for room: made by [`Port::send`](super::Port::send).
@@ -86,11 +86,11 @@ impl<'a, S> Sending<'a, S> {
     ///
     /// [`SendTimeoutError`] with the message when the time is over or the other port is closed.
     pub fn wait_timeout(mut self, limit: Duration) -> Result<(), SendTimeoutError<S>> {
-        let deadline = Instant::now().checked_add(limit);
+        let limit = Limit::new(limit);
         if let Some(sent) = self.at_once() {
             return sent.map_err(SendTimeoutError::Closed);
         }
-        match wait::block_on_anybody_until(Pin::new(&mut self), deadline) {
+        match wait::block_on_anybody_until(Pin::new(&mut self), limit.deadline()) {
             Some(sent) => sent.map_err(|SendError(message)| SendTimeoutError::Closed(message)),
             None => self.take_back().map_or(Ok(()), |message| Err(SendTimeoutError::Timeout(message))),
         }

@@ -6,13 +6,13 @@ use super::{
     core::Number,
     error::{RecvError, RecvTimeoutError},
 };
-use crate::{wait, waiters::Key};
+use crate::{time::Limit, wait, waiters::Key};
 use std::{
     fmt,
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 impl<S, R> Port<S, R> {
@@ -119,8 +119,7 @@ impl<'a, R, P: FnMut(&R) -> bool> WaitFor<'a, R, P> {
     ///
     /// [`RecvTimeoutError`].
     pub fn wait_timeout(mut self, limit: Duration) -> Result<R, RecvTimeoutError> {
-        let deadline = Instant::now().checked_add(limit);
-        let received = wait::block_on_anybody_until(Pin::new(&mut self), deadline);
+        let received = wait::block_on_anybody_until(Pin::new(&mut self), Limit::new(limit).deadline());
         received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(RecvTimeoutError::from))
     }
 }

@@ -189,15 +189,15 @@ impl<T: Clone, P: FnMut(&T) -> bool> WaitForEvent<T, P> {
     /// # }
     /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
     /// let never = counter.wait_for(|total| *total < 0);
-    /// assert_eq!(never.wait_timeout(MILLISECOND), Err(RecvTimeoutError::TimedOut));
+    /// assert_eq!(never.wait_timeout(MILLISECOND), Err(RecvTimeoutError::Timeout));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// See [`WaitForEvent`]; and [`RecvTimeoutError::TimedOut`].
+    /// See [`WaitForEvent`]; and [`RecvTimeoutError::Timeout`].
     pub fn wait_timeout(mut self, limit: Duration) -> Result<T, RecvTimeoutError> {
-        self.events.wait_for_timeout(self.predicate, limit).wait()
+        self.events.wait_for(self.predicate).wait_timeout(limit)
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     inlet::{self, Inlet},
     link::{ReaderEnd, WriterEnd},
     outlet::Outlet,
-    receiving::Receiving,
+    receiving::{Receiving, ReceivingWithin},
     sending::Sending,
 };
 use crate::error::BoxError;
@@ -271,20 +271,28 @@ impl<T> ItemReceiver<T> {
         self.outlet.take().unwrap_or(Err(StreamError::Empty))
     }
 
-    /// Blocks until the next value is there, for `limit` at most, counted from now.
+    /// Waits for the next value, for `limit` at most, counted from this call: `.await` it, or `.wait()`.
     ///
     /// ```
     /// # use nanolith::{stream::{self, StreamError}, time::MILLISECOND};
     /// let (sender, mut receiver) = stream::items::<i64>(4)?;
-    /// assert!(matches!(receiver.recv_timeout(MILLISECOND), Err(StreamError::Empty)));
+    /// assert!(matches!(receiver.recv_timeout(MILLISECOND).wait(), Err(StreamError::Empty)));
     /// # Ok::<(), stream::CreditError>(())
     /// ```
     ///
     /// # Errors
     ///
     /// [`StreamError::Empty`] when the time is over, else as [`ItemReceiver::recv`].
-    pub fn recv_timeout(&mut self, limit: Duration) -> Result<Option<T>, StreamError> {
-        self.recv().wait_timeout(limit)
+    ///
+    /// # Panics
+    ///
+    /// Awaited, as [`time::sleep`](crate::time::sleep).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it takes nothing.
+    pub fn recv_timeout(&mut self, limit: Duration) -> ReceivingWithin<'_, T> {
+        ReceivingWithin::new(self.recv(), limit)
     }
 
     /// Wants no more: the sender gets `reason` as [`WriteError::Cancelled`].

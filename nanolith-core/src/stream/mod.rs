@@ -63,7 +63,7 @@ pub use finished::Finished;
 pub use items::{ItemReceiver, ItemSender, Items, items};
 pub use offer::{StreamOffer, offer};
 pub use reader::{Chunks, StreamReader};
-pub use receiving::Receiving;
+pub use receiving::{Receiving, ReceivingWithin};
 pub use sending::Sending;
 pub use writer::{StreamWriter, pipe};
 

@@ -1,6 +1,12 @@
 //! The reading end of a stream of bytes.
 
-use super::{error::StreamError, link::ReaderEnd, outlet::Outlet, receiving::Receiving, writer::StreamWriter};
+use super::{
+    error::StreamError,
+    link::ReaderEnd,
+    outlet::Outlet,
+    receiving::{Receiving, ReceivingWithin},
+    writer::StreamWriter,
+};
 use crate::error::BoxError;
 use bytes::Bytes;
 use std::{fmt, sync::Arc, time::Duration};
@@ -98,20 +104,28 @@ impl<M> StreamReader<M> {
         self.outlet.take().unwrap_or(Err(StreamError::Empty))
     }
 
-    /// Blocks until the next chunk is there, for `limit` at most, counted from now.
+    /// Waits for the next chunk, for `limit` at most, counted from this call: `.await` it, or `.wait()`.
     ///
     /// ```
     /// # use nanolith::{stream::{self, Credits, StreamError}, time::MILLISECOND};
     /// let (writer, mut reader) = stream::pipe((), Credits::new())?;
-    /// assert!(matches!(reader.read_timeout(MILLISECOND), Err(StreamError::Empty)));
+    /// assert!(matches!(reader.read_timeout(MILLISECOND).wait(), Err(StreamError::Empty)));
     /// # Ok::<(), stream::CreditError>(())
     /// ```
     ///
     /// # Errors
     ///
     /// [`StreamError::Empty`] when the time is over, else as [`StreamReader::read`].
-    pub fn read_timeout(&mut self, limit: Duration) -> Result<Option<Bytes>, StreamError> {
-        self.read().wait_timeout(limit)
+    ///
+    /// # Panics
+    ///
+    /// Awaited, as [`time::sleep`](crate::time::sleep).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it takes nothing.
+    pub fn read_timeout(&mut self, limit: Duration) -> ReceivingWithin<'_, Bytes> {
+        ReceivingWithin::new(self.read(), limit)
     }
 
     /// Wants no more: the writer gets `reason` as [`WriteError::Cancelled`](super::WriteError::Cancelled).

@@ -1,6 +1,7 @@
 //! The next chunk or item of a stream.
 
-use super::{blocking, error::StreamError, outlet::Outlet};
+use super::{error::StreamError, outlet::Outlet};
+use crate::time::Limit;
 use std::{
     fmt,
     future::Future,
@@ -56,22 +57,6 @@ impl<'a, T> Receiving<'a, T> {
     pub fn wait(self) -> Result<Option<T>, StreamError> {
         self.outlet.block()
     }
-
-    /// Blocks until something has come, for `limit` at most, counted from now.
-    ///
-    /// ```
-    /// # use nanolith::{stream::{self, Credits, StreamError}, time::MILLISECOND};
-    /// let (writer, mut reader) = stream::pipe((), Credits::new())?;
-    /// assert!(matches!(reader.read().wait_timeout(MILLISECOND), Err(StreamError::Empty)));
-    /// # Ok::<(), stream::CreditError>(())
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`StreamError::Empty`] when the time is over, else as [`Receiving::wait`].
-    pub fn wait_timeout(self, limit: Duration) -> Result<Option<T>, StreamError> {
-        self.outlet.block_until(blocking::after(limit)).unwrap_or(Err(StreamError::Empty))
-    }
 }
 
 impl<T> Future for Receiving<'_, T> {
@@ -91,5 +76,64 @@ impl<T> Drop for Receiving<'_, T> {
 impl<T> fmt::Debug for Receiving<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiving").finish_non_exhaustive()
+    }
+}
+
+/// Waits for the next chunk or item, not longer than a limit: made by
+/// [`StreamReader::read_timeout`](super::StreamReader::read_timeout) and
+/// [`ItemReceiver::recv_timeout`](super::ItemReceiver::recv_timeout). When the time is over it gives [`StreamError::Empty`].
+///
+/// ```
+/// use nanolith::{stream::{self, StreamError}, time::MILLISECOND};
+/// let (mut sender, mut receiver) = stream::items(16)?;
+/// # pollster::block_on(async {
+/// assert!(matches!(receiver.recv_timeout(MILLISECOND).await, Err(StreamError::Empty))); // or `.wait()`, which blocks
+/// sender.send(4).await?;
+/// assert_eq!(receiver.recv_timeout(MILLISECOND).await?, Some(4));
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Cancel safety
+///
+/// Dropped before it is ready, it takes nothing.
+#[must_use = "nothing is read until this is awaited or waited on"]
+#[derive(Debug)]
+pub struct ReceivingWithin<'a, T> {
+    receiving: Receiving<'a, T>,
+    limit: Limit,
+}
+
+impl<'a, T> ReceivingWithin<'a, T> {
+    pub(super) fn new(receiving: Receiving<'a, T>, limit: Duration) -> Self {
+        Self { receiving, limit: Limit::new(limit) }
+    }
+
+    /// Blocks until something has come, or the time is over. Within a task, the task's slot is lent to others meanwhile.
+    ///
+    /// ```
+    /// # use nanolith::{stream::{self, Credits, StreamError}, time::MILLISECOND};
+    /// let (writer, mut reader) = stream::pipe((), Credits::new())?;
+    /// assert!(matches!(reader.read_timeout(MILLISECOND).wait(), Err(StreamError::Empty)));
+    /// # Ok::<(), stream::CreditError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError::Empty`] when the time is over, else as [`Receiving::wait`].
+    pub fn wait(self) -> Result<Option<T>, StreamError> {
+        let received = self.receiving.outlet.block_until(self.limit.deadline());
+        received.unwrap_or(Err(StreamError::Empty))
+    }
+}
+
+impl<T> Future for ReceivingWithin<'_, T> {
+    type Output = Result<Option<T>, StreamError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(received) = Pin::new(&mut self.receiving).poll(cx) {
+            return Poll::Ready(received);
+        }
+        self.limit.poll(cx).map(|()| Err(StreamError::Empty))
     }
 }

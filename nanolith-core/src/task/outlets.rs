@@ -3,7 +3,7 @@
 
 use crate::{
     data::Data,
-    messenger::{Messenger, SendError, SendMessage, SlowReceiver, TrySendError},
+    messenger::{Messenger, SendError, Sending, SlowReceiver, TrySendError},
     port::{self, Port},
     stream::{CreditError, Credits, StreamReader, StreamWriter, pipe_or_back},
     task::{Context, GivesStreams, HasOutbox, TaskSet},
@@ -205,7 +205,7 @@ impl<S: TaskSet> Context<S> {
 pub struct SendEvent<'a, T>(Way<'a, T>);
 
 enum Way<'a, T> {
-    Out(SendMessage<'a, T>),
+    Out(Sending<'a, T>),
     Nowhere(Option<T>),
 }
 
@@ -378,8 +378,18 @@ impl<M> fmt::Display for OpenStreamError<M> {
 
 impl<M> fmt::Debug for OpenStreamError<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple(if matches!(self, Self::NoOwner(_)) { "NoOwner" } else { "Credits" }).finish_non_exhaustive()
+        match self {
+            Self::Credits(error, _) => f.debug_tuple("Credits").field(error).finish_non_exhaustive(),
+            Self::NoOwner(_) => f.write_str("NoOwner(..)"),
+        }
     }
 }
 
-impl<M> Error for OpenStreamError<M> {}
+impl<M> Error for OpenStreamError<M> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Credits(error, _) => Some(error),
+            Self::NoOwner(_) => None,
+        }
+    }
+}
