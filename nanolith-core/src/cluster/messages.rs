@@ -32,7 +32,7 @@ impl<S: TaskSet> Cluster<S> {
     where
         S: HasInbox,
     {
-        Sending::new(&self.executor, post::<S>(), message)
+        Sending::new(&self.executor, Post::message(), message)
     }
 
     /// The same without waiting for room.
@@ -45,7 +45,7 @@ impl<S: TaskSet> Cluster<S> {
     where
         S: HasInbox,
     {
-        Sending::new(&self.executor, post::<S>(), message).try_send()
+        Sending::new(&self.executor, Post::message(), message).try_send()
     }
 }
 
@@ -71,8 +71,4 @@ where
         let members = self.members().into_iter().filter_map(|member| self.use_member(member));
         members.filter(|member| member.try_send(message.clone()).is_ok()).count()
     }
-}
-
-fn post<S: HasInbox>() -> Post<S, S::Message> {
-    Post { put: S::TASK, take: S::MESSAGE }
 }

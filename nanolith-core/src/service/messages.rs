@@ -30,7 +30,7 @@ impl<S: TaskSet> Service<S> {
     where
         S: HasInbox,
     {
-        Sending::new(&self.executor, post::<S>(), message)
+        Sending::new(&self.executor, Post::message(), message)
     }
 
     /// Sends a message without waiting for room.
@@ -59,10 +59,6 @@ impl<S: TaskSet> Service<S> {
     where
         S: HasInbox,
     {
-        Sending::new(&self.executor, post::<S>(), message).try_send()
+        Sending::new(&self.executor, Post::message(), message).try_send()
     }
-}
-
-fn post<S: HasInbox>() -> Post<S, S::Message> {
-    Post { put: S::TASK, take: S::MESSAGE }
 }

@@ -130,8 +130,7 @@ impl<'a, S: TakesStreams> CreateStream<'a, S> {
         };
         let (writer, reader) =
             pipe_or_back(metadata, credits).map_err(|(error, metadata)| CreateStreamError::Credits(error, metadata))?;
-        let post = Post { put: S::TASK, take: S::STREAM };
-        self.stage = Stage::Offered(Sending::new(self.service, post, reader), Box::new(writer));
+        self.stage = Stage::Offered(Sending::new(self.service, Post::stream(), reader), Box::new(writer));
         Ok(())
     }
 }

@@ -5,7 +5,8 @@ use crate::{
     error::{Caller, Refused},
     executor::{Admission, Executor},
     lanes::Priority,
-    task::{Job, TaskSet},
+    stream::StreamReader,
+    task::{HasInbox, Job, TakesStreams, TaskSet},
     wait,
 };
 use std::{
@@ -60,6 +61,18 @@ pub struct Sending<'a, S: TaskSet, E: Executor<S> + ?Sized, M> {
 pub(crate) struct Post<S: TaskSet, M> {
     pub(crate) put: fn(M) -> S::Task,
     pub(crate) take: fn(S::Task) -> Option<M>,
+}
+
+impl<S: HasInbox> Post<S, S::Message> {
+    pub(crate) fn message() -> Self {
+        Self { put: S::TASK, take: S::MESSAGE }
+    }
+}
+
+impl<S: TakesStreams> Post<S, StreamReader<S::Metadata>> {
+    pub(crate) fn stream() -> Self {
+        Self { put: S::TASK, take: S::STREAM }
+    }
 }
 
 enum Stage<'a, S: TaskSet, M> {
