@@ -1,7 +1,7 @@
 //! What a service's handles and its thread share.
 
 use super::{
-    CloseError, Closing, ServiceInfo,
+    CloseError, ServiceInfo,
     builder::Settings,
     group::Place,
     life::{Crash, LifeEvent, Watchers},
@@ -9,26 +9,21 @@ use super::{
 use crate::{
     call::{shared::Shared, slot::End, spot::Spot},
     data::Data,
-    error::Refused,
-    executor::{Admission, Executor, OwnsState, RunsLocal, SharesState},
-    front::{Entry, Front, Hint},
-    gate::{self, Gate, OnFull},
-    host::{Awaited, Host, HostId, Loan, Runnable, Verdict, WouldDeadlock},
+    front::{Front, Hint},
+    gate::OnFull,
+    host::{Awaited, Host, HostId, Runnable},
     id::{Receiver, TaskInfo},
     inbox::Inbox,
     park::Parking,
-    place::{self, Where},
     queue::{Bounds, Queue, Wakes},
-    room::Ticket,
-    task::{CallSlot, Job, Outlets, TaskSet},
+    task::{CallSlot, Outlets, TaskSet},
 };
 use std::{
-    fmt,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    task::{Poll, Waker},
+    task::Waker,
     thread::{self, Thread},
 };
 
@@ -62,14 +57,25 @@ pub(super) struct Core<S: TaskSet> {
     leavers: Vec<Waker>,
 }
 
+/// How near its end a service is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It takes calls.
+    Open,
+    /// It takes none from outside.
+    Leaving,
+    /// It is over.
+    Over,
+}
+
 /// How many plain calls may wait in the inbox; more wait in their lane.
 const CELLS: usize = 4_096;
 
 pub(super) struct Inner<S: TaskSet> {
-    id: HostId,
-    name: Arc<str>,
-    on_full: OnFull,
-    data: Data,
+    pub(super) id: HostId,
+    pub(super) name: Arc<str>,
+    pub(super) on_full: OnFull,
+    pub(super) data: Data,
     core: Mutex<Core<S>>,
     /// Where plain calls come in.
     pub(super) inbox: Arc<Inbox<Shared<CallSlot<S>>>>,
@@ -78,18 +84,18 @@ pub(super) struct Inner<S: TaskSet> {
     /// How many calls have come and gone without the lock.
     pub(super) served: AtomicU64,
     /// Calls that are counted in the queue and not over, twice; one more while the thread may be at a call that is not.
-    load: AtomicUsize,
+    pub(super) load: AtomicUsize,
     /// The call for which its thread waits.
-    awaited: Mutex<Awaited>,
+    pub(super) awaited: Mutex<Awaited>,
     /// The synchronous call that runs now.
     pub(super) running: Spot<CallSlot<S>>,
     pub(super) watchers: Watchers,
     /// Whether a crash leads to a restart.
     pub(super) restarts: bool,
     pub(super) group: OnceLock<Place>,
-    thread: Thread,
+    pub(super) thread: Thread,
     /// Wakes the service's thread.
-    waker: Waker,
+    pub(super) waker: Waker,
 }
 
 /// What a task asks of the state, its hooks included.
@@ -217,7 +223,7 @@ impl<S: TaskSet> Inner<S> {
     }
 
     /// Closes the service if it has nothing to do; says whether.
-    fn close_if_idle(&self) -> bool {
+    pub(super) fn close_if_idle(&self) -> bool {
         let mut core = self.lock();
         core.front.sort_out();
         let at_work = core.front.queue.serving() > 0 && self.running.is_lit();
@@ -234,7 +240,7 @@ impl<S: TaskSet> Inner<S> {
     }
 
     /// Calls that wait or run, told off the lock.
-    fn load(&self) -> usize {
+    pub(super) fn load(&self) -> usize {
         // ORDERING: Relaxed, a figure.
         let told = self.load.load(Ordering::Relaxed);
         let unseen = told % 2 == 1 && self.running.is_lit();
@@ -242,7 +248,7 @@ impl<S: TaskSet> Inner<S> {
     }
 
     /// How near its end the service is; `waker` is woken when that changes.
-    fn stage(&self, waker: &Waker) -> Stage {
+    pub(super) fn stage(&self, waker: &Waker) -> Stage {
         let mut core = self.lock();
         let (stage, wakers) = match core.life {
             Life::Open => (Stage::Open, &mut core.leavers),
@@ -311,238 +317,5 @@ impl<S: TaskSet> Inner<S> {
 impl<S: TaskSet> Drop for Inner<S> {
     fn drop(&mut self) {
         self.id.forget();
-    }
-}
-
-impl<S: TaskSet> Host for Inner<S> {
-    fn id(&self) -> HostId {
-        self.id
-    }
-
-    fn data(&self) -> &Data {
-        &self.data
-    }
-
-    fn whereabouts(&self) -> Where {
-        Where::Service(self.name.clone())
-    }
-
-    /// The thread is the service: what it waits for, it cannot do itself.
-    fn lend(&self, _runner: bool, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
-        if target == Some(self.id()) { Err(WouldDeadlock) } else { Ok(Loan::default()) }
-    }
-
-    fn take_back(&self, _loan: Loan) {}
-
-    fn await_call(&self, call: Awaited) -> Option<Awaited> {
-        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(std::mem::replace(&mut *awaited, call))
-    }
-
-    fn awaited_call(&self) -> Awaited {
-        self.awaited.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// A task that waits for another of its own service must not hold what the other needs; then the other starts ahead
-    /// of its turn, since a task in line before it may be waiting for the one that waits.
-    fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict {
-        let theirs = asks::<S>(call.meta().task());
-        let hinders = match place::running_task().map_or(Receiver::None, |task| asks::<S>(task)) {
-            Receiver::None => false,
-            Receiver::Shared => theirs == Receiver::Exclusive,
-            Receiver::Exclusive => theirs != Receiver::None,
-        };
-        if blocking || hinders {
-            return Verdict::Deadlock;
-        }
-        let ahead = theirs != Receiver::Exclusive && call.is_queued() && call.meta().mark_urgent();
-        if ahead {
-            self.lock().urgent += 1;
-        }
-        Verdict::Wait
-    }
-
-    fn left_queue(&self, call: &dyn Runnable) {
-        let mut core = self.lock();
-        let wakes = core.front.leave(call);
-        self.release(core, wakes);
-        // The call may have been the one that a closing service, or a held writer, waited for.
-        self.waker.wake_by_ref();
-    }
-
-    fn finished(&self, _inside: bool) {}
-
-    /// A service's futures are its loop's.
-    fn resume(self: Arc<Self>, _expires: u64, _work: async_task::Runnable) {}
-}
-
-impl<S: TaskSet> Entry for Shared<CallSlot<S>> {
-    fn call(&self) -> Option<&dyn Runnable> {
-        Some(&**self)
-    }
-}
-
-impl<S: TaskSet> Gate<S> for Inner<S> {
-    type Item = Shared<CallSlot<S>>;
-
-    fn on_full(&self) -> OnFull {
-        self.on_full
-    }
-
-    fn inbox(&self) -> &Inbox<Self::Item> {
-        &self.inbox
-    }
-
-    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Self::Item>>) -> (R, Wakes)) -> R {
-        let mut core = self.lock();
-        let last = if inside { Life::Closing } else { Life::Open };
-        let open = core.life <= last;
-        let (result, wakes) = f(open.then_some(&mut core.front));
-        self.release(core, wakes);
-        self.waker.wake_by_ref();
-        result
-    }
-
-    fn item(call: Shared<CallSlot<S>>) -> Self::Item {
-        call
-    }
-
-    fn call(item: &Self::Item) -> Option<Shared<dyn Runnable>> {
-        Some(item.clone().erase())
-    }
-
-    /// Never asked: the builder refuses `CallerRuns`.
-    fn run_here(&self, call: Shared<CallSlot<S>>) {
-        call.discard(End::Unsupported);
-    }
-}
-
-/// A service as an executor: what its typed methods call through. Clones share the service and keep it open.
-///
-/// ```
-/// use nanolith::{ServiceRef, prelude::*};
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// #     pub fn total(&self) -> i64 { self.total }
-/// # }
-/// fn check(counter: &CounterCalls<ServiceRef<Counter>>) -> Result<i64, CallError> {
-///     counter.total().wait()
-/// }
-/// let counter = Counter::service(10).launch().wait()?;
-/// assert_eq!(check(counter.calls())?, 10);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub struct ServiceRef<S: TaskSet> {
-    last: Arc<Last<S>>,
-}
-
-/// Closes the service when its last handle goes.
-struct Last<S: TaskSet>(Arc<Inner<S>>);
-
-impl<S: TaskSet> Drop for Last<S> {
-    fn drop(&mut self) {
-        self.0.begin_close();
-    }
-}
-
-impl<S: TaskSet> ServiceRef<S> {
-    pub(super) fn new(inner: Arc<Inner<S>>) -> Self {
-        Self { last: Arc::new(Last(inner)) }
-    }
-
-    pub(super) fn inner(&self) -> &Arc<Inner<S>> {
-        &self.last.0
-    }
-}
-
-/// For a cluster.
-impl<S: TaskSet> ServiceRef<S> {
-    pub(crate) fn info(&self) -> ServiceInfo {
-        self.inner().info()
-    }
-
-    pub(crate) fn close(&self) -> Closing<S> {
-        self.inner().begin_close();
-        Closing::new(self.inner().clone())
-    }
-
-    pub(crate) fn terminate(&self) -> Closing<S> {
-        self.inner().terminate();
-        Closing::new(self.inner().clone())
-    }
-
-    pub(crate) fn on_full(&self) -> OnFull {
-        self.inner().on_full
-    }
-
-    /// Calls that wait or run; takes no lock.
-    pub(crate) fn load(&self) -> usize {
-        self.inner().load()
-    }
-
-    /// How near its end the service is; `waker` is woken when that changes.
-    pub(crate) fn stage(&self, waker: &Waker) -> Stage {
-        self.inner().stage(waker)
-    }
-
-    pub(crate) fn close_if_idle(&self) -> bool {
-        self.inner().close_if_idle()
-    }
-
-    /// Takes a job that another service had taken, which ended.
-    pub(crate) fn take_over(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
-        gate::take_over(&**self.inner(), job)
-    }
-
-    /// See [`gate::poll_enter`].
-    pub(crate) fn poll_enter(&self, job: &mut Option<Job<S>>, ticket: &mut Option<Ticket>, waker: &Waker) -> Poll<()> {
-        gate::poll_enter(&**self.inner(), job, ticket, waker)
-    }
-
-    pub(crate) fn leave_line(&self, ticket: &mut Option<Ticket>) {
-        gate::leave_line(&**self.inner(), ticket);
-    }
-}
-
-/// How near its end a service is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// It takes calls.
-    Open,
-    /// It takes none from outside.
-    Leaving,
-    /// It is over.
-    Over,
-}
-
-impl<S: TaskSet> Clone for ServiceRef<S> {
-    fn clone(&self) -> Self {
-        Self { last: self.last.clone() }
-    }
-}
-
-impl<S: TaskSet> Executor<S> for ServiceRef<S> {
-    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
-        gate::execute(&**self.inner(), job)
-    }
-
-    fn admit(&self, job: Job<S>) -> Admission<'_, S> {
-        gate::admit(&**self.inner(), job)
-    }
-
-    fn host(&self) -> Option<HostId> {
-        Some(self.inner().id())
-    }
-}
-
-impl<S: TaskSet> SharesState<S> for ServiceRef<S> {}
-impl<S: TaskSet> OwnsState<S> for ServiceRef<S> {}
-impl<S: TaskSet> RunsLocal<S> for ServiceRef<S> {}
-
-impl<S: TaskSet> fmt::Debug for ServiceRef<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ServiceRef").field(&self.inner().info()).finish()
     }
 }

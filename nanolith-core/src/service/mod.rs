@@ -1,13 +1,15 @@
 //! The service: a thread of its own that owns a state, and runs calls on it in the order in which they came.
 //!
 //! `builder` says what a service is launched with and `init` how it comes by its state, `inner` is what its handles and its
-//! thread share, `crew` the futures that its tasks left, `thread` its loop, `restart` when it starts anew, `life` who hears
-//! of that, `closing` its end.
+//! thread share, `holder` how it holds calls, `reference` how others bring them, `crew` the futures that its tasks left,
+//! `thread` its loop. `restart` says when it starts anew, `group` with whom, `life` who hears of that, `closing` is its end.
+//! `messages`, `streams`, `outlets` and `messengers` are what is said to it, and by it.
 
 mod builder;
 mod closing;
 mod crew;
 mod group;
+mod holder;
 mod init;
 mod inner;
 mod launch;
@@ -15,6 +17,7 @@ mod life;
 mod messages;
 mod messengers;
 mod outlets;
+mod reference;
 mod restart;
 mod streams;
 mod thread;
@@ -23,12 +26,12 @@ pub use builder::{OnPanic, ServiceBuilder};
 pub use closing::{CloseError, Closing};
 pub use group::{Group, GroupError};
 pub use init::{InitOutput, init_output};
-pub use inner::ServiceRef;
 pub(crate) use inner::Stage;
 pub use launch::{Launch, LaunchError};
 pub use life::{Crash, LifeEvent, LifeEvents, NextEvent};
 pub use messengers::AttachError;
 pub use outlets::{NextStream, WaitForEvent};
+pub use reference::ServiceRef;
 pub use restart::{Backoff, Restart};
 pub use streams::{CreateStream, CreateStreamError};
 

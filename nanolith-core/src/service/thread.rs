@@ -5,9 +5,10 @@ use super::{
     builder::{OnPanic, PanicHandler, Settings},
     crew::Crew,
     init::Init,
-    inner::{Inner, Life, ServiceRef, asks},
+    inner::{Inner, Life, asks},
     launch::{LaunchError, Launched},
     life::{Crash, LifeEvent},
+    reference::ServiceRef,
     restart::Restarts,
 };
 use crate::{

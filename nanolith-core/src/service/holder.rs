@@ -1,0 +1,119 @@
+//! The service as the holder of its calls, and as a queue that they come into.
+
+use super::inner::{Inner, Life, asks};
+use crate::{
+    call::{shared::Shared, slot::End},
+    data::Data,
+    front::{Entry, Front},
+    gate::{Gate, OnFull},
+    host::{Awaited, Host, HostId, Loan, Runnable, Verdict, WouldDeadlock},
+    id::Receiver,
+    inbox::Inbox,
+    place::{self, Where},
+    queue::Wakes,
+    task::{CallSlot, TaskSet},
+};
+use std::sync::{Arc, PoisonError};
+
+impl<S: TaskSet> Host for Inner<S> {
+    fn id(&self) -> HostId {
+        self.id
+    }
+
+    fn data(&self) -> &Data {
+        &self.data
+    }
+
+    fn whereabouts(&self) -> Where {
+        Where::Service(self.name.clone())
+    }
+
+    /// The thread is the service: what it waits for, it cannot do itself.
+    fn lend(&self, _runner: bool, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
+        if target == Some(self.id()) { Err(WouldDeadlock) } else { Ok(Loan::default()) }
+    }
+
+    fn take_back(&self, _loan: Loan) {}
+
+    fn await_call(&self, call: Awaited) -> Option<Awaited> {
+        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(std::mem::replace(&mut *awaited, call))
+    }
+
+    fn awaited_call(&self) -> Awaited {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A task that waits for another of its own service must not hold what the other needs; then the other starts ahead
+    /// of its turn, since a task in line before it may be waiting for the one that waits.
+    fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict {
+        let theirs = asks::<S>(call.meta().task());
+        let hinders = match place::running_task().map_or(Receiver::None, |task| asks::<S>(task)) {
+            Receiver::None => false,
+            Receiver::Shared => theirs == Receiver::Exclusive,
+            Receiver::Exclusive => theirs != Receiver::None,
+        };
+        if blocking || hinders {
+            return Verdict::Deadlock;
+        }
+        let ahead = theirs != Receiver::Exclusive && call.is_queued() && call.meta().mark_urgent();
+        if ahead {
+            self.lock().urgent += 1;
+        }
+        Verdict::Wait
+    }
+
+    fn left_queue(&self, call: &dyn Runnable) {
+        let mut core = self.lock();
+        let wakes = core.front.leave(call);
+        self.release(core, wakes);
+        // The call may have been the one that a closing service, or a held writer, waited for.
+        self.waker.wake_by_ref();
+    }
+
+    fn finished(&self, _inside: bool) {}
+
+    /// A service's futures are its loop's.
+    fn resume(self: Arc<Self>, _expires: u64, _work: async_task::Runnable) {}
+}
+
+impl<S: TaskSet> Entry for Shared<CallSlot<S>> {
+    fn call(&self) -> Option<&dyn Runnable> {
+        Some(&**self)
+    }
+}
+
+impl<S: TaskSet> Gate<S> for Inner<S> {
+    type Item = Shared<CallSlot<S>>;
+
+    fn on_full(&self) -> OnFull {
+        self.on_full
+    }
+
+    fn inbox(&self) -> &Inbox<Self::Item> {
+        &self.inbox
+    }
+
+    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Self::Item>>) -> (R, Wakes)) -> R {
+        let mut core = self.lock();
+        let last = if inside { Life::Closing } else { Life::Open };
+        let open = core.life <= last;
+        let (result, wakes) = f(open.then_some(&mut core.front));
+        self.release(core, wakes);
+        self.waker.wake_by_ref();
+        result
+    }
+
+    fn item(call: Shared<CallSlot<S>>) -> Self::Item {
+        call
+    }
+
+    fn call(item: &Self::Item) -> Option<Shared<dyn Runnable>> {
+        Some(item.clone().erase())
+    }
+
+    /// Never asked: the builder refuses `CallerRuns`.
+    fn run_here(&self, call: Shared<CallSlot<S>>) {
+        call.discard(End::Unsupported);
+    }
+}
