@@ -1310,7 +1310,7 @@ fn disturb(cluster: &Cluster<Worker>, times: u32) {
             (2, Some(one)) => drop(control.remove(one)),
             (3 | 4, Some(one)) => drop(control.use_member(one).map(|member| member.terminate())),
             (5, _) => control.resize(random.usize(1..5)).wait().expect("they come and go"),
-            _ => thread::sleep(Duration::from_micros(random.u64(..2_000))),
+            _ => thread::sleep(Duration::from_micros(random.u64(..2_000))), // nothing is awaited: the next comes at an odd moment
         }
     }
     control.resize(2).wait().expect("they start");

@@ -1,5 +1,6 @@
 //! The few primitives of the protocols that are model-checked: the standard library's, or loom's when they are.
-//! Only the rooms with unsafe code, and the bell of streams, import this one; everything else uses the standard library directly.
+//! Only the rooms with unsafe code, the bell of streams and the stands of broadcasts import this one; everything else uses the
+//! standard library directly.
 
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;

@@ -85,7 +85,6 @@ pub(crate) struct Origin(pub(crate) Option<NonZero<u64>>);
 
 impl Origin {
     /// Nobody in particular: for a receiver which leaves nothing out, or a sender which has no receivers of its own.
-    #[allow(dead_code)] // for logs with one sender
     pub(crate) const NONE: Self = Self(None);
 
     /// Whether messages of `from` are kept from receivers of `self`.

@@ -302,7 +302,7 @@ fn nobody_waits_before_the_first_receiver_and_it_is_told_what_it_lost() {
 
 /// Is counted while it lives.
 #[derive(Clone)]
-struct Counted(#[allow(dead_code)] Arc<()>);
+struct Counted(#[allow(dead_code)] Arc<()>); // it is there to be counted, not to be read
 
 #[test]
 fn what_everybody_has_read_is_dropped_when_they_wait_for_more() {

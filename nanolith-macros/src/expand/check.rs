@@ -56,15 +56,6 @@ fn of_outputs(set: &Set, origin: Origin) -> TokenStream {
     set.tasks.iter().filter(|task| task.sound).map(|task| under_cfg(task, of_output(task))).collect()
 }
 
-/// `let first: Checked<Vec<u8>, ..> = first;` for each argument of an `#[init]` that is worth a check.
-pub(crate) fn rebound(set: &Set, params: &[Param]) -> TokenStream {
-    let rebind = |param: &Param| {
-        let (name, checked) = (&param.name, argument(set, param)?);
-        Some(quote!(let #name: #checked = #name;))
-    };
-    params.iter().filter_map(rebind).collect()
-}
-
 /// The arguments of an `#[init]` as the tuple that its builder keeps, each checked if it is worth it.
 pub(crate) fn arguments(set: &Set, params: &[Param]) -> TokenStream {
     let types = params.iter().map(|param| argument(set, param).unwrap_or_else(|| param.ty.to_token_stream()));

@@ -139,10 +139,8 @@ fn service_of_init(set: &Set, init: &Hook) -> TokenStream {
             }
         },
     };
-    let rebound = check::rebound(set, &init.params);
     quote! {
         #signature {
-            #rebound
             #krate::ServiceBuilder::#construct(#arguments, #start)
         }
     }
