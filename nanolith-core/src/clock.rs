@@ -1,29 +1,165 @@
 //! Time as one number: nanoseconds since the process first asked, so that a slot keeps a moment in eight bytes.
+//!
+//! A thread may have another [`Source`] of time than the system's clock, which somebody moves by hand. All of the crate asks
+//! here what time it is, but for what spins or measures for a few microseconds.
 
 use once_cell::sync::Lazy;
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    cell::RefCell,
+    marker::PhantomData,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 static START: Lazy<Instant> = Lazy::new(Instant::now);
 
 /// Nanoseconds since the first call of this function, plus one: never zero, so that zero can mean "not yet".
+#[inline]
 pub(crate) fn now() -> u64 {
+    if is_any_mocked() {
+        if let Some(now) = mocked() {
+            return now;
+        }
+    }
     nanos(START.elapsed()).saturating_add(1)
 }
 
+/// The same as the standard library has it.
+#[inline]
+pub(crate) fn instant() -> Instant {
+    if is_any_mocked() {
+        if let Some(now) = mocked() {
+            return *START + Duration::from_nanos(now);
+        }
+    }
+    Instant::now()
+}
+
+// ----- other sources
+
+/// How many sources there are beside the system's clock: while there is none, nobody looks for one.
+static SOURCES: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static SOURCE: RefCell<Option<Arc<Source>>> = const { RefCell::new(None) };
+}
+
+/// A clock that stands still until it is moved.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// No other has it, and it is not zero.
+    number: u64,
+    now: AtomicU64,
+}
+
+impl Source {
+    /// Where every such clock begins: late enough for moments before it.
+    const BEGIN: u64 = 1_000_000_000_000;
+
+    pub(crate) fn new() -> Arc<Self> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        // ORDERING: Relaxed, and so below: a thread has a source only after it was handed one, and the handing orders the rest.
+        SOURCES.fetch_add(1, Ordering::Relaxed);
+        let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        Arc::new(Self { number, now: AtomicU64::new(Self::BEGIN) })
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        between(Self::BEGIN, self.now.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn instant(&self) -> Instant {
+        *START + Duration::from_nanos(self.now.load(Ordering::Relaxed))
+    }
+
+    /// Moves the clock to `instant`, unless it is there already, or later.
+    pub(crate) fn move_to(&self, instant: Instant) {
+        self.now.fetch_max(nanos(instant.saturating_duration_since(*START)), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        SOURCES.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[inline]
+fn is_any_mocked() -> bool {
+    SOURCES.load(Ordering::Relaxed) > 0
+}
+
+#[cold]
+fn mocked() -> Option<u64> {
+    let read = |source: &RefCell<Option<Arc<Source>>>| {
+        source.borrow().as_ref().map(|source| source.now.load(Ordering::Relaxed))
+    };
+    SOURCE.try_with(read).ok().flatten()
+}
+
+/// Where this thread has the time from, if not from the system's clock. Threads that are started from here have it from there
+/// too.
+pub(crate) fn source() -> Option<Arc<Source>> {
+    if !is_any_mocked() {
+        return None;
+    }
+    SOURCE.try_with(|source| source.borrow().clone()).ok().flatten()
+}
+
+/// This thread has the time from `source` until what this gives is dropped.
+pub(crate) fn enter(source: Option<Arc<Source>>) -> Entered {
+    Entered(SOURCE.try_with(|here| here.replace(source)).ok().flatten(), PhantomData)
+}
+
+/// Gives a thread its former source of time back.
+#[derive(Debug)]
+#[must_use = "the source is left when this is dropped"]
+pub(crate) struct Entered(Option<Arc<Source>>, PhantomData<*const ()>);
+
+impl Entered {
+    /// The source stays as long as the thread.
+    pub(crate) fn for_ever(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let before = self.0.take();
+        let left = SOURCE.try_with(|here| here.replace(before));
+        drop(left);
+    }
+}
+
+// ----- not so exact
+
 /// A moment that is not long past, for a fraction of what [`now`] costs: whoever serves calls tells it now and then, and
 /// [`crate::pulse`] does every millisecond while somebody serves.
+#[inline]
 pub(crate) fn recent() -> u64 {
+    if is_any_mocked() {
+        if let Some(now) = mocked() {
+            return now;
+        }
+    }
     // ORDERING: Relaxed, it is a number.
     RECENT.load(Ordering::Relaxed)
 }
 
 /// Tells everybody that it is `now`, if that is news.
 pub(crate) fn tell(now: u64) {
+    if is_any_mocked() && mocked().is_some() {
+        return; // it is nobody else's
+    }
     // ORDERING: Relaxed, as above. Two who tell at once may set it back by as little as lies between their looks.
-    if now > recent() + NEWS {
+    if now > RECENT.load(Ordering::Relaxed) + NEWS {
         RECENT.store(now, Ordering::Relaxed);
     }
 }

@@ -26,6 +26,7 @@ mod call;
 mod front;
 mod host;
 mod main_guard;
+mod mock_clock;
 mod place;
 mod queue;
 mod wait;

@@ -1,14 +1,7 @@
 //! The guard in `main` that waits for what keeps the program alive.
 
-use crate::{alive, wait};
-use std::{
-    error::Error,
-    fmt,
-    future::poll_fn,
-    pin::pin,
-    thread,
-    time::{Duration, Instant},
-};
+use crate::{alive, clock, wait};
+use std::{error::Error, fmt, future::poll_fn, pin::pin, thread, time::Duration};
 
 /// The guard that holds `main` until all is done that was asked to be: calls and services under `keep_alive(true)`. Keep it
 /// in `main`, before all else, so that it is dropped last.
@@ -96,7 +89,7 @@ impl fmt::Display for StillAlive {
 impl Error for StillAlive {}
 
 fn wait_until_done(limit: Option<Duration>) -> Result<(), StillAlive> {
-    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let deadline = limit.and_then(|limit| clock::instant().checked_add(limit));
     let done = pin!(poll_fn(alive::poll_done));
     let done = wait::block_on_anybody_until(done, deadline);
     // What was done at that very moment is done, too.

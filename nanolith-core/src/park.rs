@@ -1,5 +1,9 @@
 //! A thread as a waker: what blocks here waits as a future would.
 
+use crate::{
+    clock,
+    timer::{self, Alarm, Key},
+};
 use once_cell::sync::Lazy;
 use std::{
     cell::Cell,
@@ -74,6 +78,7 @@ impl Parking {
     /// Sleeps until the waker is used, or until `deadline`. Says whether it was used.
     pub(crate) fn park_until(&self, deadline: Option<Instant>) -> bool {
         self.look_on(BRIEF);
+        let alarm = deadline.filter(|_| clock::source().is_some()).map(|due| Armed::new(due, &self.waker));
         loop {
             // ORDERING: Acquire, pairs with the Release in `wake_by_ref`.
             if self.parker.called.swap(false, Ordering::Acquire) {
@@ -81,8 +86,9 @@ impl Parking {
             }
             match deadline {
                 None => thread::park(),
+                Some(_) if alarm.is_some() => thread::park(),
                 Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
+                    let left = deadline.saturating_duration_since(clock::instant());
                     if left.is_zero() {
                         return false;
                     }
@@ -90,6 +96,21 @@ impl Parking {
                 }
             }
         }
+    }
+}
+
+/// Calls a thread whose clock is moved by hand when that has come to its deadline.
+struct Armed(Key);
+
+impl Armed {
+    fn new(due: Instant, waker: &Waker) -> Self {
+        Self(timer::arm(due, Alarm::Wake(waker.clone())))
+    }
+}
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        timer::disarm(self.0);
     }
 }
 

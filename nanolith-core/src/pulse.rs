@@ -39,7 +39,7 @@ impl Drop for Pulse {
 }
 
 fn set() {
-    timer::arm(Instant::now() + BEAT, Alarm::Run(Box::new(beat)));
+    timer::arm_real(Instant::now() + BEAT, Alarm::Run(Box::new(beat)));
 }
 
 fn beat() {

@@ -8,7 +8,12 @@
 //! # });
 //! ```
 
-use crate::timer::{self, Alarm, Key};
+pub use crate::mock_clock::{ClockGuard, MockClock};
+
+use crate::{
+    clock,
+    timer::{self, Alarm, Key},
+};
 use std::{
     error::Error,
     fmt,
@@ -47,6 +52,22 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 /// ```
 pub const HOUR: Duration = Duration::from_secs(3600);
 
+/// What time it is: by the [`MockClock`] that this thread is within, else by the system's.
+///
+/// ```
+/// use nanolith::time::{HOUR, MockClock, now};
+/// let clock = MockClock::new();
+/// clock.run(|| {
+///     let before = now();
+///     clock.advance(HOUR);
+///     assert_eq!(now() - before, HOUR);
+/// });
+/// ```
+#[must_use]
+pub fn now() -> Instant {
+    clock::instant()
+}
+
 /// Ends after `duration`, counted from this call. Within an `async` task it holds no slot of the pool.
 ///
 /// ```
@@ -71,7 +92,7 @@ pub const HOUR: Duration = Duration::from_secs(3600);
 ///
 /// The first timer of a program panics if the system gives no thread to serve it.
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep { due: Instant::now().checked_add(duration), armed: None }
+    Sleep { due: clock::instant().checked_add(duration), armed: None }
 }
 
 /// A future that ends when its time has come; made by [`sleep`].
@@ -114,7 +135,7 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.due else { return Poll::Pending };
-        if due <= Instant::now() {
+        if due <= clock::instant() {
             return Poll::Ready(());
         }
         if !self.armed.is_some_and(|key| timer::rewake(key, cx.waker())) {

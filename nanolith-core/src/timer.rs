@@ -1,8 +1,11 @@
 //! One thread that wakes others when their time has come. It starts with the first timer and sleeps when there is none.
+//!
+//! Where a thread has a clock of its own ([`clock::Source`]), what it arms is rung by whoever moves that clock.
 
+use crate::clock;
 use once_cell::sync::OnceCell;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::OccupiedEntry},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     task::Waker,
     thread,
@@ -31,6 +34,8 @@ impl Alarm {
 pub(crate) struct Key {
     due: Instant,
     number: u64,
+    /// By whose clock: zero is the system's.
+    source: u64,
 }
 
 #[derive(Default)]
@@ -88,13 +93,28 @@ impl Timer {
     }
 }
 
-/// Rings `alarm` at `due`.
+impl Timers {
+    fn arm(&mut self, due: Instant, source: u64, alarm: Alarm) -> Key {
+        self.next += 1;
+        let key = Key { due, number: self.next, source };
+        self.armed.insert(key, alarm);
+        key
+    }
+}
+
+/// Rings `alarm` at `due`, by this thread's clock.
 pub(crate) fn arm(due: Instant, alarm: Alarm) -> Key {
+    match clock::source() {
+        Some(source) => mocked().entry(source.number()).or_default().arm(due, source.number(), alarm),
+        None => arm_real(due, alarm),
+    }
+}
+
+/// The same by the system's clock.
+pub(crate) fn arm_real(due: Instant, alarm: Alarm) -> Key {
     let timer = Timer::get();
     let mut timers = timer.lock();
-    timers.next += 1;
-    let key = Key { due, number: timers.next };
-    timers.armed.insert(key, alarm);
+    let key = timers.arm(due, 0, alarm);
     if timers.armed.first_key_value().is_some_and(|(first, _)| *first == key) {
         timer.earlier.notify_one();
     }
@@ -103,17 +123,56 @@ pub(crate) fn arm(due: Instant, alarm: Alarm) -> Key {
 
 /// Takes an alarm back, if it has not rung.
 pub(crate) fn disarm(key: Key) {
-    let alarm = Timer::get().lock().armed.remove(&key);
+    let alarm = with(key, |timers| timers.armed.remove(&key));
     drop(alarm); // outside the lock: what it holds may disarm others
 }
 
 /// Sets whom to wake at `key`; false if it has rung.
 pub(crate) fn rewake(key: Key, waker: &Waker) -> bool {
-    match Timer::get().lock().armed.get_mut(&key) {
+    let known = with(key, |timers| match timers.armed.get_mut(&key) {
         Some(Alarm::Wake(known)) => {
             known.clone_from(waker);
-            true
+            Some(())
         }
-        _ => false,
+        _ => None,
+    });
+    known.is_some()
+}
+
+fn with<R>(key: Key, f: impl FnOnce(&mut Timers) -> Option<R>) -> Option<R> {
+    match key.source {
+        0 => f(&mut Timer::get().lock()),
+        source => f(mocked().get_mut(&source)?),
     }
+}
+
+// ----- clocks that are moved by hand
+
+/// What is armed by the number of each such clock.
+static MOCKED: Mutex<BTreeMap<u64, Timers>> = Mutex::new(BTreeMap::new());
+
+fn mocked() -> MutexGuard<'static, BTreeMap<u64, Timers>> {
+    MOCKED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// When the next alarm of such a clock is due.
+pub(crate) fn next_due(source: &clock::Source) -> Option<Instant> {
+    mocked().get(&source.number())?.armed.first_key_value().map(|(key, _)| key.due)
+}
+
+/// Rings the first alarm of such a clock, if it is due; says whether it was. No lock is held while it rings.
+pub(crate) fn ring_next(source: &clock::Source) -> bool {
+    let now = source.instant();
+    let first = {
+        let mut mocked = mocked();
+        let armed = mocked.get_mut(&source.number()).map(|timers| &mut timers.armed);
+        armed.and_then(|armed| armed.first_entry().filter(|first| first.key().due <= now).map(OccupiedEntry::remove))
+    };
+    first.map(Alarm::ring).is_some()
+}
+
+/// Nobody moves such a clock any more: what is armed is dropped.
+pub(crate) fn forget(source: &clock::Source) {
+    let forgotten = mocked().remove(&source.number());
+    drop(forgotten);
 }

@@ -2,6 +2,7 @@
 //! others whatever it waits for.
 
 use crate::{
+    clock,
     host::{HostId, WouldDeadlock},
     park::Parking,
     place,
@@ -51,7 +52,7 @@ pub(crate) fn block_until<F: Future>(
             return Ok(Some(output));
         }
         // One who wakes itself all the time never gets to sleep, and has its limit all the same.
-        let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let is_late = deadline.is_some_and(|deadline| deadline <= clock::instant());
         if is_late || !parking.park_until(deadline) {
             return Ok(None);
         }

@@ -2,6 +2,7 @@
 
 use super::{BuildError, Pool, PoolBuilder};
 use crate::{
+    clock,
     error::{CallError, Refused},
     executor::{Admission, Executor},
     host::HostId,
@@ -46,7 +47,11 @@ impl GlobalPool {
     ///
     /// [`BuildError`] when it cannot be started.
     pub fn get(self) -> Result<&'static Pool, BuildError> {
-        GLOBAL.get_or_try_init(|| Pool::builder().build())
+        GLOBAL.get_or_try_init(|| {
+            // It is there for all, whatever clock its first user has.
+            let _clock = clock::enter(None);
+            Pool::builder().build()
+        })
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn post(pool: Weak<Inner>) {
             pool.look_after();
         }
     };
-    timer::arm(Instant::now() + ROUND, Alarm::Run(Box::new(look)));
+    timer::arm_real(Instant::now() + ROUND, Alarm::Run(Box::new(look)));
 }
 
 impl Inner {

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     call::{shared::Shared, slot::End},
+    clock,
     front::{Front, Hint},
     gate::{Gate, OnFull},
     host::{Host, HostId, Runnable},
@@ -29,6 +30,8 @@ pub(super) struct Inner {
     id: HostId,
     pub(super) me: Weak<Inner>,
     pub(super) config: Arc<Config>,
+    /// Where its threads have the time from.
+    pub(super) clock: Option<Arc<clock::Source>>,
     pub(super) core: Mutex<Core>,
     /// Where plain calls come in while tasks are tiny.
     pub(super) inbox: Arc<Inbox<Work>>,
@@ -53,6 +56,7 @@ impl Inner {
         let inner = Arc::new_cyclic(|me| Self {
             id: HostId::new(),
             me: me.clone(),
+            clock: clock::source(),
             core: Mutex::new(Core::new(Front::new(Queue::new(config.bounds(tasks)), inbox.clone()), tasks)),
             inbox,
             hint: Hint::default(),

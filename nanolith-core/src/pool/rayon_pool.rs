@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     call::shared::Shared,
+    clock,
     host::{Host, Runnable},
     panics, place,
 };
@@ -49,13 +50,14 @@ fn build_named(
 ) -> Result<rayon::ThreadPool, rayon::ThreadPoolBuildError> {
     let config = inner.config.clone();
     let exit = config.clone();
-    let (id, weak) = (inner.id(), Arc::downgrade(inner));
+    let (id, weak, clock) = (inner.id(), Arc::downgrade(inner), inner.clock.clone());
     let mut builder = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(name)
         .start_handler(move |_| {
             let host: Weak<dyn Host> = weak.clone();
             place::adopt(id, host);
+            clock::enter(clock.clone()).for_ever();
             stack::mark_base();
             run(config.on_thread_start.as_ref());
         })

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     alive::KeepAlive,
     check::Handed,
+    clock,
     data::Data,
     error::CallError,
     gate::OnFull,
@@ -462,7 +463,9 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             builder = builder.stack_size(bytes);
         }
         let alive = settings.keep_alive.then(KeepAlive::new);
+        let clock = clock::source();
         let body = move || {
+            clock::enter(clock).for_ever();
             let _alive = alive;
             thread::live(settings, start, move |launched| {
                 // If nobody listens any more, the handle that comes back closes the service.

@@ -33,7 +33,7 @@ use std::{
     rc::Rc,
     sync::{Arc, Weak, atomic::Ordering},
     task::{self, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// The whole life of a service, on its own thread. `launched` hears of the start.
@@ -172,7 +172,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
             }
             let wait = match crash {
                 Crash::Asked | Crash::Group => Some(Duration::ZERO), // no fault of its own
-                _ => self.restarts.next(Instant::now()),
+                _ => self.restarts.next(clock::instant()),
             };
             let Some(wait) = wait else { return Err(Some(crash)) };
             if !self.rest(wait, has_failed, parking) {
@@ -213,14 +213,15 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
     /// where a start `has_failed`, or one that never succeeds would be tried without a pause. Says whether the service is to
     /// live on.
     fn rest(&self, wait: Duration, has_failed: bool, parking: &Parking) -> bool {
-        let until = Instant::now().checked_add(wait);
+        let until = clock::instant().checked_add(wait);
         loop {
             match self.inner.lock().life {
                 Life::Closing if !has_failed => return true,
                 Life::Open | Life::Closing => {}
                 Life::Terminating | Life::Over => return false,
             }
-            if wait.is_zero() || !parking.park_until(until) {
+            let is_late = until.is_some_and(|until| until <= clock::instant());
+            if is_late || !parking.park_until(until) {
                 return true;
             }
         }

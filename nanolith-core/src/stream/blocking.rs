@@ -1,6 +1,7 @@
 //! Blocking on an end of a stream.
 
 use crate::{
+    clock,
     park::{self, CAN_LOOK_ON, Luck},
     place, wait,
 };
@@ -14,7 +15,7 @@ use std::{
 
 /// When `limit` is over; `None`: further away than the clock can tell, so never.
 pub(super) fn after(limit: Duration) -> Option<Instant> {
-    Instant::now().checked_add(limit)
+    clock::instant().checked_add(limit)
 }
 
 /// Blocks until `poll` is ready, or until `deadline`. Within a task the slot is lent meanwhile.
@@ -40,7 +41,7 @@ impl Patience {
     /// Looks on until `seen`, for as long as that is cheaper than a sleep, and `deadline` leaves; after the first look only
     /// when `rest` is over. A thread of ours has something to lend while it waits, so it does not.
     pub(super) fn look_on(&self, rest: Duration, deadline: Option<Instant>, seen: impl Fn() -> bool) {
-        let left = || deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = || deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(clock::instant()));
         if place::host_id().is_some() || seen() {
             return;
         }

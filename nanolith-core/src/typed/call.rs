@@ -3,6 +3,7 @@
 use crate::{
     attached::Attachments,
     call::{meta::Meta, shared::Space, slot::End},
+    clock,
     error::{CallError, Caller, Refused},
     executor::{Admission, Executor},
     host::{self, HostId, WouldDeadlock},
@@ -102,7 +103,7 @@ impl Rare {
     /// The same for a call that is submitted now.
     #[cold]
     fn meta(&self, caller: Caller, priority: Priority) -> Meta {
-        let limit = self.timeout.and_then(|limit| Instant::now().checked_add(limit));
+        let limit = self.timeout.and_then(|limit| clock::instant().checked_add(limit));
         let meta = Meta::new(caller, priority, limit.into_iter().chain(self.deadline).min());
         if self.keep_alive {
             meta.keep_alive();

@@ -2,6 +2,7 @@
 
 use crate::{
     call::{Progress, shared::Shared, slot::End},
+    clock,
     error::CallError,
     host::{self, Awaiting, HostId, Verdict, WouldDeadlock},
     id::TaskInfo,
@@ -110,7 +111,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     ///
     /// Gives the handle back if the call is not over by then; it goes on.
     pub fn wait_timeout(self, limit: Duration) -> Result<Result<T, CallError>, Self> {
-        match Instant::now().checked_add(limit) {
+        match clock::instant().checked_add(limit) {
             Some(deadline) => self.wait_deadline(deadline),
             None => Ok(self.wait()),
         }
@@ -312,7 +313,7 @@ impl<S: TaskSet, T> Handle<S, T> {
 
     /// Looks on for the outcome for as long as that is cheaper than a sleep, and `deadline` leaves.
     fn look_on(&self, deadline: Option<Instant>) {
-        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(clock::instant()));
         park::look_on_after(self.rest().min(left), park::BRIEF.min(left), || self.slot.is_over());
     }
 

@@ -1,0 +1,135 @@
+//! A clock that is moved by hand, for tests of what takes hours.
+
+use crate::{
+    clock::{self, Source},
+    timer,
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// A clock for tests, which stands still until it is told to [advance](MockClock::advance): what waits for hours is over in
+/// microseconds.
+///
+/// It holds within [`MockClock::run`], or while [`MockClock::enter`]'s guard lives, on that thread and on the threads of the
+/// pools and services that are built there. Sleeps, time-outs, deadlines, delays and expirations all go by it;
+/// [`std::time::Instant::now`] does not, so ask [`now`](crate::time::now). Clones are handles on the same clock. The global pool
+/// has the system's time always.
+///
+/// ```
+/// use nanolith::{prelude::*, time::{HOUR, MockClock, sleep}};
+/// # pub struct Geometry;
+/// # #[define]
+/// impl Geometry {
+///     pub async fn add_in_an_hour(x: i64, y: i64) -> i64 { sleep(HOUR).await; x + y }
+/// }
+/// let clock = MockClock::new();
+/// clock.run(|| {
+///     let pool = Pool::builder().build()?;
+///     let job = Geometry::on(&pool).add_in_an_hour(4, 5).submit();
+///     while !clock.advance_to_next() { std::thread::yield_now() } // until the task sleeps
+///     assert_eq!(job.wait()?, 9);
+///     assert_eq!(clock.elapsed(), HOUR);
+///     Ok::<(), Box<dyn std::error::Error>>(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct MockClock {
+    hands: Arc<Hands>,
+}
+
+/// The clock itself; what is armed goes with its last handle.
+#[derive(Debug)]
+struct Hands(Arc<Source>);
+
+impl Drop for Hands {
+    fn drop(&mut self) {
+        timer::forget(&self.0);
+    }
+}
+
+impl Default for MockClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MockClock {
+    /// A clock that stands still.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { hands: Arc::new(Hands(Source::new())) }
+    }
+
+    fn source(&self) -> &Arc<Source> {
+        &self.hands.0
+    }
+
+    /// Runs `f` with this clock as the time of this thread.
+    pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _entered = self.enter();
+        f()
+    }
+
+    /// Makes this clock the time of this thread, until the guard is dropped.
+    ///
+    /// ```
+    /// use nanolith::time::{HOUR, MockClock, now};
+    /// let clock = MockClock::new();
+    /// let _guard = clock.enter();
+    /// let begun = now();
+    /// clock.advance(HOUR);
+    /// assert_eq!(begun.elapsed().as_secs(), 0, "the system's clock says nothing of it");
+    /// assert_eq!(now() - begun, HOUR);
+    /// ```
+    pub fn enter(&self) -> ClockGuard {
+        ClockGuard { _entered: clock::enter(Some(self.source().clone())), _clock: self.clone() }
+    }
+
+    /// Moves the clock forward, from alarm to alarm: each rings, on this thread, at its own time.
+    ///
+    /// What it wakes runs on other threads, perhaps later: an alarm that they arm for a time that is past by then rings with the
+    /// next move.
+    pub fn advance(&self, by: Duration) {
+        let Some(end) = self.source().instant().checked_add(by) else { return };
+        let _entered = self.enter();
+        while let Some(due) = timer::next_due(self.source()).filter(|due| *due <= end) {
+            self.ring_at(due);
+        }
+        self.source().move_to(end);
+    }
+
+    /// Moves the clock to the next alarm, and rings it. Says false, and moves nothing, if there is none.
+    pub fn advance_to_next(&self) -> bool {
+        let _entered = self.enter();
+        let due = timer::next_due(self.source());
+        due.is_some_and(|due| self.ring_at(due))
+    }
+
+    fn ring_at(&self, due: Instant) -> bool {
+        self.source().move_to(due);
+        timer::ring_next(self.source())
+    }
+
+    /// How far it was moved so far.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.source().elapsed()
+    }
+
+    /// How long until the next alarm rings; `None`: there is none.
+    #[must_use]
+    pub fn next_alarm(&self) -> Option<Duration> {
+        timer::next_due(self.source()).map(|due| due.saturating_duration_since(self.source().instant()))
+    }
+}
+
+/// Gives the thread its former time back when it is dropped: what [`MockClock::enter`] gives.
+#[derive(Debug)]
+#[must_use = "the clock is left when this is dropped"]
+pub struct ClockGuard {
+    _entered: clock::Entered,
+    _clock: MockClock,
+}

@@ -1,0 +1,144 @@
+//! A clock that is moved by hand.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+
+use nanolith::{
+    Backoff, Restart,
+    prelude::*,
+    time::{HOUR, MockClock, now, sleep, timeout},
+};
+use std::{thread, time::Instant};
+
+pub struct Sleeper;
+
+#[define]
+impl Sleeper {
+    pub async fn sleep_an_hour() -> Instant {
+        sleep(HOUR).await;
+        now()
+    }
+
+    pub fn sleep_as_a_thread() -> Instant {
+        sleep(HOUR).wait();
+        now()
+    }
+
+    pub fn never(cx: &Context<Self>) {
+        pollster::block_on(cx.cancelled());
+    }
+}
+
+/// Moves the clock on once somebody sleeps.
+fn go_on(clock: &MockClock) {
+    while !clock.advance_to_next() {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn an_hour_on_a_pool_is_over_at_once() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let pool = Pool::builder().build().expect("sound");
+        let begun = now();
+        let later = Sleeper::on(&pool).sleep_an_hour().submit();
+        go_on(&clock);
+        assert_eq!(later.wait().expect("it runs") - begun, HOUR);
+        let blocking = Sleeper::on(&pool).sleep_as_a_thread().submit();
+        go_on(&clock);
+        assert_eq!(blocking.wait().expect("it runs") - begun, 2 * HOUR);
+    });
+}
+
+#[test]
+fn a_service_takes_its_time_from_the_clock_too() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let service = Sleeper::service().launch().wait().expect("sound");
+        let begun = now();
+        let job = service.sleep_as_a_thread().submit();
+        go_on(&clock);
+        assert_eq!(job.wait().expect("it runs") - begun, HOUR);
+    });
+}
+
+#[test]
+fn a_time_out_and_a_limit_are_over_when_the_clock_says_so() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let pool = Pool::builder().build().expect("sound");
+        let job = Sleeper::on(&pool).never().timeout(HOUR).submit();
+        clock.advance(HOUR - MILLISECOND);
+        assert!(!job.is_finished());
+        clock.advance(MILLISECOND);
+        assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
+        let begun = now();
+        let limited = thread::scope(|scope| {
+            let waits = scope.spawn(|| clock.run(|| pollster::block_on(timeout(HOUR, std::future::pending::<()>()))));
+            go_on(&clock);
+            waits.join().expect("it does not panic")
+        });
+        assert!(limited.is_err());
+        assert_eq!(now() - begun, HOUR);
+    });
+}
+
+#[test]
+fn a_blocking_wait_with_a_limit_ends_by_the_clock() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let pool = Pool::builder().build().expect("sound");
+        pool.pause();
+        let job = Sleeper::on(&pool).sleep_as_a_thread().submit();
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| clock.run(|| job.wait_timeout(HOUR).is_err()));
+            go_on(&clock);
+            assert!(waits.join().expect("it does not panic"), "nobody runs it");
+        });
+    });
+}
+
+#[test]
+fn a_thread_that_left_the_clock_has_the_systems_time_again() {
+    let before = Instant::now();
+    let clock = MockClock::new();
+    clock.run(|| clock.advance(1_000 * HOUR));
+    assert!(now() - before < HOUR);
+    assert_eq!(clock.elapsed(), 1_000 * HOUR);
+    assert_eq!(clock.next_alarm(), None);
+}
+
+pub struct Fragile(u8);
+
+#[define]
+impl Fragile {
+    #[init]
+    fn start() -> Self {
+        Self(7)
+    }
+
+    pub fn fall(&mut self) {
+        panic!("it breaks {}", self.0);
+    }
+
+    pub fn value(&self) -> u8 {
+        self.0
+    }
+}
+
+#[test]
+fn a_service_rests_before_a_restart_by_the_clock() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let service = Fragile::service()
+            .restart(Restart::on_crash().backoff(Backoff::exponential(HOUR).up_to(HOUR)))
+            .on_panic(|_| OnPanic::Restart)
+            .launch()
+            .wait()
+            .expect("sound");
+        assert!(service.fall().wait().is_err());
+        let value = service.value().submit();
+        go_on(&clock);
+        assert_eq!(value.wait().expect("it lives again"), 7);
+        assert!(clock.elapsed() >= HOUR / 2, "{:?}", clock.elapsed());
+    });
+}
