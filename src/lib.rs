@@ -12,12 +12,32 @@ pub use nanolith_core::{
     Admission, At, AttachError, Backoff, BoxError, BuildError, Call, CallError, CallInfo, Caller, CloseError, Closing,
     Concurrency, Context, Control, Crash, CreateStream, CreateStreamError, Current, Drained, Executor, Flatten,
     GivesStreams, GlobalPool, Group, GroupError, Handle, HasInbox, HasOutbox, Job, Launch, LaunchError, LifeEvent,
-    LifeEvents, MainGuard, MaxQueue, Messenger, NeverRestarts, NextEvent, NextStream, OnFull, OnPanic, OpenStreamError,
-    Outcome, OwnsState, Panic, Pool, PoolBuilder, Priority, Progress, Progressing, Receiver, Refused, Reply, Restart,
-    RunsLocal, SendEvent, Sending, Service, ServiceBuilder, ServiceInfo, ServiceRef, SharedPool, SharedState,
-    SharesState, StillAlive, Stopped, Submit, Subscription, TakesStreams, TaskError, TaskInfo, TaskSet, WaitForEvent,
-    Where, block_in_place, call_size, current, fingerprint, main_guard, messenger, port, time,
+    LifeEvents, MainGuard, MaxQueue, Messenger, NeverRestarts, NextEvent, NextPoolEvent, NextStream, OnFull, OnPanic,
+    OpenStreamError, Outcome, OwnsState, Panic, Pool, PoolBuilder, PoolEvent, PoolEvents, Priority, Progress,
+    Progressing, Receiver, Refused, Reply, Restart, RunsLocal, SendEvent, Sending, Service, ServiceBuilder,
+    ServiceInfo, ServiceRef, SharedPool, SharedState, SharesState, StillAlive, Stopped, Submit, Subscription,
+    TakesStreams, TaskError, TaskInfo, TaskSet, WaitForEvent, Where, block_in_place, call_size, current, fingerprint,
+    main_guard, messenger, port, time,
 };
+
+/// How long calls waited and ran, by task, and how busy the threads were: for pools and services that were built with
+/// `.metrics(true)`.
+///
+/// Needs the cargo feature `metrics`.
+///
+/// ```
+/// # use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let pool = Pool::builder().metrics(true).build()?;
+/// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);
+/// pool.drained().wait();
+/// let metrics: nanolith::metrics::Metrics = pool.metrics().ok_or("it was asked to measure")?;
+/// println!("waited {}, ran {}", metrics.wait(), metrics.run());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[cfg(feature = "metrics")]
+pub use nanolith_core::metrics;
 
 /// Streams from one thread to another: of bytes ([`stream::pipe`]), of values ([`stream::items`]), and of the values that one
 /// call gives ([`stream::from_call`]).

@@ -88,6 +88,9 @@ pub(crate) trait Gate<S: TaskSet>: Host {
         self.with_front(inside, |front| f(front.map(Front::sort_out)))
     }
 
+    /// A call found no room.
+    fn note_full(&self) {}
+
     fn item(call: Shared<CallSlot<S>>) -> Self::Item;
 
     /// The call of an entry that may be dropped.
@@ -226,6 +229,7 @@ fn closed<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
 
 /// The queue had no room for the job.
 fn full<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    gate.note_full();
     match gate.on_full() {
         OnFull::Wait | OnFull::Reject => {
             let error = job.full();

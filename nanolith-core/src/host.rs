@@ -8,6 +8,7 @@ use crate::{
         slot::{End, Ended},
     },
     data::Data,
+    id::TaskInfo,
     place::Where,
 };
 use std::{
@@ -17,6 +18,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 /// Tells hosts apart, for ever.
@@ -123,6 +125,11 @@ pub(crate) trait Host: Send + Sync {
 
     /// A call that had a future, or ran out of turn, is over.
     fn finished(&self, inside: bool);
+
+    /// A call is over that no thread of the host's has counted: one measures it who is asked to.
+    fn record(&self, task: &'static TaskInfo, waited: Duration, ran: Duration) {
+        let _ = (task, waited, ran);
+    }
 
     /// A future of ours was woken: it goes on when its turn comes, by `expires`.
     fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable);

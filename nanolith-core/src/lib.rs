@@ -26,6 +26,10 @@ mod call;
 mod front;
 mod host;
 mod main_guard;
+#[cfg(not(feature = "metrics"))]
+mod metrics;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod mock_clock;
 mod place;
 mod queue;
@@ -65,7 +69,8 @@ pub use main_guard::{MainGuard, StillAlive, main_guard};
 pub use messenger::Messenger;
 pub use place::{Current, Where, current};
 pub use pool::{
-    BuildError, Concurrency, Drained, GlobalPool, MaxQueue, Pool, PoolBuilder, SharedPool, SharedState, Subscription,
+    BuildError, Concurrency, Drained, GlobalPool, MaxQueue, NextPoolEvent, Pool, PoolBuilder, PoolEvent, PoolEvents,
+    SharedPool, SharedState, Subscription,
 };
 pub use service::{
     AttachError, Backoff, CloseError, Closing, Control, Crash, CreateStream, CreateStreamError, Group, GroupError,

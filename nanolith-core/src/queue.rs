@@ -330,6 +330,11 @@ impl<T> Queue<T> {
         (self.in_flight() > 0).then_some(self.emptied)
     }
 
+    /// How often it became empty.
+    pub(crate) fn times_emptied(&self) -> u64 {
+        self.emptied
+    }
+
     /// Whether there was an empty moment since `emptied` was remembered; else `waker` is woken at the next.
     pub(crate) fn was_empty_since(&mut self, emptied: u64, waker: &Waker) -> bool {
         if self.emptied > emptied {

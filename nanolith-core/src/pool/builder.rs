@@ -49,6 +49,20 @@ impl PoolBuilder {
         self
     }
 
+    /// Whether it measures how long calls wait and run: [`Pool::metrics`]. The default is not, and costs nothing.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// let pool = Pool::builder().metrics(true).build()?;
+    /// assert!(pool.metrics().is_some());
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    #[cfg(feature = "metrics")]
+    pub fn metrics(mut self, on: bool) -> Self {
+        self.config.metrics = on;
+        self
+    }
+
     /// How many calls from outside may be queued: at least 1. The default is 65,536.
     ///
     /// ```

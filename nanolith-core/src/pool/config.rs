@@ -122,6 +122,7 @@ pub(crate) struct Config {
     pub(crate) on_thread_start: Option<ThreadHandler>,
     pub(crate) on_thread_exit: Option<ThreadHandler>,
     pub(crate) max_spares: usize,
+    pub(crate) metrics: bool,
     pub(crate) data: Data,
 }
 
@@ -139,6 +140,7 @@ impl Default for Config {
             on_thread_start: None,
             on_thread_exit: None,
             max_spares: 256,
+            metrics: false,
             data: Data::default(),
         }
     }

@@ -4,7 +4,7 @@
 //! A permit is a runner. `running` counts permits given out; a permit whose runner has not begun yet is a `token`,
 //! which whoever comes first takes up: the rayon thread it was sent to, or a spare one.
 
-use super::pace::Pace;
+use super::{events::Fulls, pace::Pace};
 use crate::{
     call::shared::Shared,
     front::{Entry, Front},
@@ -84,6 +84,7 @@ pub(super) struct Core {
     pub(super) rayon: RayonThreads,
     pub(super) paused: bool,
     pub(super) closed: bool,
+    pub(super) fulls: Fulls,
 }
 
 impl Core {
@@ -102,6 +103,7 @@ impl Core {
             rayon: RayonThreads { total: limit, occupied: 0, coming: 0, generation: 0 },
             paused: false,
             closed: false,
+            fulls: Fulls::default(),
         }
     }
 

@@ -14,6 +14,7 @@ use crate::{
     gate::{Gate, OnFull},
     host::{Host, HostId, Runnable},
     inbox::Inbox,
+    metrics::Recorder,
     panics,
     queue::{Queue, Wakes},
     task::{CallSlot, TaskSet},
@@ -46,6 +47,10 @@ pub(super) struct Inner {
     /// How deep the stack of a rayon thread is at a job on its main loop, in bytes.
     main_loop: AtomicUsize,
     pub(super) spares: Arc<Spares>,
+    /// How many watch whether the queue is full.
+    pub(super) watched: AtomicUsize,
+    /// What it measures, if it was asked to.
+    pub(super) recorder: Recorder,
 }
 
 impl Inner {
@@ -65,6 +70,8 @@ impl Inner {
             rayon: Mutex::new(None),
             main_loop: AtomicUsize::new(0),
             spares: Spares::new(config.max_spares),
+            watched: AtomicUsize::new(0),
+            recorder: Recorder::new(config.metrics),
             config: Arc::new(config),
         });
         let host: Arc<dyn Host> = inner.clone();
@@ -168,7 +175,7 @@ impl Inner {
         core.closed = true;
         core.paused = false;
         core.front.shut();
-        let wakes = core.front.queue.dismiss_line();
+        let wakes = core.front.queue.dismiss_line().and(core.fulls.watchers());
         self.release(core, wakes);
     }
 
@@ -222,6 +229,15 @@ impl<S: TaskSet> Gate<S> for Inner {
         let (result, wakes) = f((!closed).then_some(&mut core.front));
         self.release(core, wakes);
         result
+    }
+
+    fn note_full(&self) {
+        // ORDERING: Relaxed, as where it is counted.
+        if self.watched.load(Ordering::Relaxed) > 0 {
+            let mut core = self.lock();
+            let wakes = core.fulls.note();
+            self.release(core, wakes);
+        }
     }
 
     fn item(call: Shared<CallSlot<S>>) -> Work {

@@ -7,6 +7,7 @@ mod builder;
 mod config;
 mod core;
 mod drained;
+mod events;
 mod global;
 mod guard;
 mod inner;
@@ -27,12 +28,15 @@ pub use builder::PoolBuilder;
 pub use config::{BuildError, Concurrency, MaxQueue};
 pub(crate) use config::{MIN_STACK, ThreadHandler, check_name, check_spin};
 pub use drained::Drained;
+pub use events::{NextPoolEvent, PoolEvent, PoolEvents};
 pub use global::GlobalPool;
 pub use shared::{SharedPool, SharedState};
 pub use subscription::Subscription;
 pub(crate) use subscription::{Source, subscribe};
 
 use self::{config::Config, core::Work, inner::Inner};
+#[cfg(feature = "metrics")]
+use crate::metrics::Metrics;
 use crate::{
     call::slot::End,
     error::Refused,
@@ -216,6 +220,41 @@ impl Pool {
         self.inner().completed()
     }
 
+    /// How long calls waited and ran, by task, and how busy its threads were; `None` unless it was built to measure.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let pool = Pool::builder().metrics(true).build()?;
+    /// Geometry::on(&pool).add(4, 5).wait()?;
+    /// pool.drained().wait();
+    /// if let Some(metrics) = pool.metrics() {
+    ///     println!("{}, {:.0} % busy", metrics.run(), 100.0 * metrics.utilization());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "metrics")]
+    #[must_use]
+    pub fn metrics(&self) -> Option<Metrics> {
+        let slots = self.max_concurrency();
+        self.inner().recorder.read(slots)
+    }
+
+    /// Forgets what was measured, and begins anew.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # let pool = Pool::builder().metrics(true).build()?;
+    /// pool.reset_metrics();
+    /// assert_eq!(pool.metrics().map(|metrics| metrics.run().count()), Some(0));
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    #[cfg(feature = "metrics")]
+    pub fn reset_metrics(&self) {
+        self.inner().recorder.reset();
+    }
+
     /// The task that would run next, if nothing more urgent came. It looks at every queued call.
     ///
     /// ```
@@ -266,6 +305,35 @@ impl Pool {
     /// ```
     pub fn drained(&self) -> Drained {
         Drained::new(self.inner().clone())
+    }
+
+    /// What happens to its queue from now on: it was full, it ran empty.
+    ///
+    /// ```
+    /// # use nanolith::{PoolEvent, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// let mut events = pool.events();
+    /// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);
+    /// assert_eq!(events.recv().wait(), Some(PoolEvent::Drained));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn events(&self) -> PoolEvents {
+        PoolEvents::new(self.inner().clone())
+    }
+
+    /// Whether its queue has no room for a call from outside now.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # let pool = Pool::builder().build()?;
+    /// assert!(!pool.is_full());
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.inner().exact(|queue| !queue.has_room())
     }
 
     /// Accepts no more calls but those of its running tasks; those it has accepted finish, also where it was paused, which

@@ -9,6 +9,7 @@ use crate::{
     call::shared::Shared,
     clock,
     host::{Host, Ran, Runnable},
+    metrics::Tally,
     panics, park, place,
     queue::Wakes,
 };
@@ -69,23 +70,38 @@ impl Inner {
 
     fn drain(self: &Arc<Self>, generation: Option<u64>) {
         let mut last = Last::Nothing;
+        let mut tally = self.recorder.tally();
         loop {
-            last = match self.next(last, generation) {
+            last = match self.next(last, generation, &mut tally) {
                 Next::Run(Work::Call(call)) => {
                     let inside = call.meta().is_inside();
                     let (began, on_top) = (clock::now(), place::ran_on_top());
+                    let seen = tally.is_on().then(|| (call.meta().task(), call.meta().submitted_at()));
                     let ran = run_call(call, None, began);
-                    let calls = 1 + place::ran_on_top() - on_top;
-                    Last::Call { inside, ran, took: (clock::now() - began) / calls }
+                    let (calls, took) = (1 + place::ran_on_top() - on_top, clock::now() - began);
+                    if let Some((task, submitted)) = seen {
+                        tally.busy(took);
+                        if ran == Ran::Done {
+                            tally.note(task, began.saturating_sub(submitted), took, 1);
+                        }
+                        self.bring(&mut tally);
+                    }
+                    Last::Call { inside, ran, took: took / calls }
                 }
                 Next::Run(Work::Resume(work)) => {
+                    let began = tally.is_on().then(clock::now);
                     panics::quietly(|| {
                         work.run();
                     });
+                    if let Some(began) = began {
+                        tally.busy(clock::now() - began);
+                        self.bring(&mut tally);
+                    }
                     Last::Resumed
                 }
                 Next::Serve => {
-                    self.serve();
+                    self.serve(&mut tally);
+                    tally.flush();
                     Last::Served
                 }
                 Next::Leave => return,
@@ -93,8 +109,15 @@ impl Inner {
         }
     }
 
+    /// Brings what was measured to the book, unless more waits: a pool that is empty has it all.
+    fn bring(&self, tally: &mut Tally) {
+        if !self.hint.is_waiting() {
+            tally.flush();
+        }
+    }
+
     /// Counts what was done last, and takes what is next. `Leave`: the permit is given back.
-    fn next(&self, last: Last, generation: Option<u64>) -> Next {
+    fn next(&self, last: Last, generation: Option<u64>, tally: &mut Tally) -> Next {
         let mut core = self.lock();
         let mut lingered = matches!(last, Last::Served);
         let mut wakes = core.account(last);
@@ -125,6 +148,7 @@ impl Inner {
             self.hint.tell(&core.front);
             drop(core);
             std::mem::take(&mut wakes).wake();
+            tally.flush();
             park::look_on(self.config.spin, || self.hint.is_waiting());
             core = self.lock();
             core.lingering -= 1;
@@ -149,7 +173,13 @@ impl Inner {
     pub(super) fn run_call(&self, call: Shared<dyn Runnable>) -> Ran {
         let Some(me) = self.me.upgrade() else { return Ran::Done };
         let host: Arc<dyn Host> = me;
-        run_call(call, Some(host), clock::now())
+        let began = clock::now();
+        let seen = self.recorder.is_on().then(|| (call.meta().task(), call.meta().submitted_at()));
+        let ran = run_call(call, Some(host), began);
+        if let (Ran::Done, Some((task, submitted))) = (ran, seen) {
+            self.recorder.note(task, clock::between(submitted, began), clock::between(began, clock::now()));
+        }
+        ran
     }
 
     /// Runs a call that somebody waits for on a spare thread, beyond the concurrency: the pool is paused, or its one

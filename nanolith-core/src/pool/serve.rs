@@ -1,7 +1,7 @@
 //! A runner at the inbox: plain calls come and go without the lock.
 
 use super::{core::Work, inner::Inner};
-use crate::{clock, host::Runnable, panics, park, place, pulse::Pulse, queue::Wakes};
+use crate::{clock, host::Runnable, metrics::Tally, panics, park, place, pulse::Pulse, queue::Wakes};
 use std::{cell::Cell, sync::atomic::Ordering};
 
 /// How often a runner sees to what others rest on: figures, and whether one more is wanted.
@@ -35,29 +35,41 @@ impl Done {
 
 impl Inner {
     /// Takes from the inbox until it is empty for a while, until something waits in the lanes, or until it is shut.
-    pub(super) fn serve(&self) {
+    pub(super) fn serve(&self, tally: &mut Tally) {
         let _pulse = Pulse::begin();
         let mut done = Done::now();
         // What a call's destructors throw stays here.
-        while panics::catch(|| self.serve_on(&mut done)).is_err() {}
+        while panics::catch(|| self.serve_on(&mut done, tally)).is_err() {}
         self.count_served(done.calls % ROUND);
+        if tally.is_on() {
+            tally.end_grain(done.began, clock::now());
+        }
     }
 
-    fn serve_on(&self, done: &mut Done) {
+    fn serve_on(&self, done: &mut Done, tally: &mut Tally) {
         while !self.hint.is_for_lanes() {
             match self.inbox.pop() {
-                Some(Work::Call(call)) => match call.try_run(done.began.max(clock::recent())) {
-                    Err(claimed) if !claimed.was_overtaken() => self.settle(&*claimed),
-                    _ => {
-                        done.calls += 1;
-                        if done.calls % GRAIN == 0 && !self.end_grain(done) {
-                            break;
+                Some(Work::Call(call)) => {
+                    let seen = tally.is_on().then(|| (call.meta().task(), call.meta().submitted_at()));
+                    match call.try_run(done.began.max(clock::recent())) {
+                        Err(claimed) if !claimed.was_overtaken() => self.settle(&*claimed),
+                        ran => {
+                            if let (Ok(_), Some((task, submitted))) = (ran, seen) {
+                                tally.see(task, submitted);
+                            }
+                            done.calls += 1;
+                            if done.calls % GRAIN == 0 && !self.end_grain(done, tally) {
+                                break;
+                            }
                         }
                     }
-                },
+                }
                 Some(Work::Resume(_)) | None => {
                     self.count_served(done.calls % ROUND);
                     done.calls = 0;
+                    if tally.is_on() {
+                        tally.end_grain(done.began, clock::now());
+                    }
                     if self.hint.is_waiting() {
                         self.release(self.lock(), Wakes::default()); // the lane goes on to the inbox
                         if !self.inbox.has_next() {
@@ -74,9 +86,12 @@ impl Inner {
     }
 
     /// Looks at the clock after a grain of calls, and around after a round of them. Says whether to go on.
-    fn end_grain(&self, done: &mut Done) -> bool {
+    fn end_grain(&self, done: &mut Done, tally: &mut Tally) -> bool {
         let (now, on_top) = (clock::now(), place::ran_on_top());
         clock::tell(now);
+        if tally.is_on() {
+            tally.end_grain(done.began, now);
+        }
         let took = (now - done.began) / (GRAIN + on_top - done.on_top);
         (done.began, done.on_top) = (now, on_top);
         let round = done.calls % ROUND == 0;

@@ -11,10 +11,11 @@ use crate::{
     call::{shared::Shared, slot::End},
     data::Data,
     host::{Host, HostId, Loan, Ran, Runnable, Verdict, WouldDeadlock},
+    id::TaskInfo,
     place::{self, Where},
     queue::Wakes,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 impl Host for Inner {
     fn id(&self) -> HostId {
@@ -84,6 +85,10 @@ impl Host for Inner {
         let mut core = self.lock();
         let wakes = core.front.queue.finished(inside);
         self.release(core, wakes);
+    }
+
+    fn record(&self, task: &'static TaskInfo, waited: Duration, ran: Duration) {
+        self.recorder.note(task, waited, ran);
     }
 
     fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable) {

@@ -64,6 +64,7 @@ pub(super) struct Settings {
     pub(super) restart: Restart,
     pub(super) outbox: SlowReceiver,
     pub(super) keep_alive: bool,
+    pub(super) metrics: bool,
     pub(super) on_thread_start: Option<ThreadHandler>,
     pub(super) on_thread_exit: Option<ThreadHandler>,
 }
@@ -104,6 +105,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             restart: Restart::never(),
             outbox: SlowReceiver::default(),
             keep_alive: false,
+            metrics: false,
             on_thread_start: None,
             on_thread_exit: None,
         };
@@ -336,6 +338,23 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     pub fn restart_with(mut self, restart: Restart, args: impl FnMut() -> A + Send + 'static) -> Self {
         self.start.repeat(Box::new(args));
         self.settings.restart = restart;
+        self
+    }
+
+    /// Whether it measures how long calls wait and run: [`Control::metrics`](super::Control::metrics). The default is not, and
+    /// costs nothing.
+    ///
+    /// ```
+    /// use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Geometry::service().metrics(true).launch().wait()?;
+    /// assert!(geometry.control().metrics().is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "metrics")]
+    pub fn metrics(mut self, on: bool) -> Self {
+        self.settings.metrics = on;
         self
     }
 

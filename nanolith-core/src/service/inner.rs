@@ -14,6 +14,7 @@ use crate::{
     host::{Awaited, Host, HostId, Runnable},
     id::{Receiver, TaskInfo},
     inbox::Inbox,
+    metrics::Recorder,
     park::Parking,
     queue::{Bounds, Queue, Wakes},
     task::{CallSlot, Outlets, TaskSet},
@@ -90,6 +91,8 @@ pub(super) struct Inner<S: TaskSet> {
     /// The synchronous call that runs now.
     pub(super) running: Spot<CallSlot<S>>,
     pub(super) watchers: Watchers,
+    /// What it measures, if it was asked to.
+    pub(super) recorder: Recorder,
     /// Whether a crash leads to a restart.
     pub(super) restarts: bool,
     pub(super) group: OnceLock<Place>,
@@ -135,6 +138,7 @@ impl<S: TaskSet> Inner<S> {
             awaited: Mutex::default(),
             running: Spot::new(),
             watchers: Watchers::new(),
+            recorder: Recorder::new(settings.metrics),
             restarts: settings.restart.after_crash(),
             group: OnceLock::new(),
             thread: thread::current(),

@@ -341,6 +341,32 @@ impl<S: TaskSet> Control<'_, S> {
         self.inner.watchers.join()
     }
 
+    /// How long calls waited and ran, by task, and how busy the thread was; `None` unless the service was built to measure. A
+    /// restart goes on with it.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Geometry::service().metrics(true).launch().wait()?;
+    /// geometry.add(4, 5).wait()?;
+    /// if let Some(metrics) = geometry.control().metrics() {
+    ///     println!("{}", metrics.run());
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "metrics")]
+    #[must_use]
+    pub fn metrics(&self) -> Option<crate::metrics::Metrics> {
+        self.inner.recorder.read(1)
+    }
+
+    /// Forgets what was measured, and begins anew.
+    #[cfg(feature = "metrics")]
+    pub fn reset_metrics(&self) {
+        self.inner.recorder.reset();
+    }
+
     /// The service's thread.
     ///
     /// ```

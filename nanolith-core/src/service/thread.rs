@@ -20,6 +20,7 @@ use crate::{
     data::Data,
     error::CallError,
     host::{Host, Ran},
+    metrics::Tally,
     panics,
     park::{self, Parking},
     place,
@@ -55,7 +56,9 @@ pub(super) fn live<S: TaskSet, E, A>(
         Ok(Some(Err(error))) => launched(Err(LaunchError::Init(error))),
         Ok(Some(Ok(state))) => {
             launched(Ok(ServiceRef::new(inner.clone())));
+            let tally = inner.recorder.tally();
             Desk {
+                tally,
                 ground: ground(state, &settings.data),
                 inner,
                 data: settings.data,
@@ -101,6 +104,8 @@ struct Desk<S: TaskSet, E, A> {
     spin: Duration,
     /// How many calls it has run since it last slept, as far as that matters.
     streak: u32,
+    /// What it has measured, if it was asked to.
+    tally: Tally,
 }
 
 /// So many calls in a row are worth the inbox: those that come now and then gain nothing without the lock.
@@ -274,6 +279,10 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         }
         while self.crash.is_none() {
             let Poll::Ready((call, thrown)) = self.crew.poll_over(cx) else { break };
+            if self.tally.is_on() {
+                self.tally.note(call.meta.task(), clock::nanos(call.meta.waited()), clock::nanos(call.meta.ran()), 1);
+                self.bring();
+            }
             self.count_over(&call);
             self.hear_panics();
             if let Some(panic) = thrown {
@@ -339,10 +348,19 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
 
     fn run(&mut self, call: &Shared<CallSlot<S>>) {
         self.streak = STREAK.min(self.streak + 1);
+        let began = clock::now();
         let ran = panics::catch(|| {
             let input = call.take_input();
-            input.map(|input| self.run_here([call.clone(), call.clone(), call.clone()], input, clock::now()))
+            input.map(|input| self.run_here([call.clone(), call.clone(), call.clone()], input, began))
         });
+        if self.tally.is_on() {
+            let took = clock::now().saturating_sub(began);
+            self.tally.busy(took);
+            if matches!(ran, Ok(Some(Ran::Done))) {
+                self.tally.note(call.meta.task(), began.saturating_sub(call.meta.submitted_at()), took, 1);
+            }
+            self.bring();
+        }
         if !matches!(ran, Ok(Some(Ran::Spawned))) {
             self.count_over(call);
         }
@@ -351,6 +369,13 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
             self.crash.get_or_insert(Crash::Loop(panic));
         }
         self.take_up_spawned();
+    }
+
+    /// Brings what was measured to the book, unless more waits: a service without work has it all.
+    fn bring(&mut self) {
+        if !self.inner.hint.is_waiting() {
+            self.tally.flush();
+        }
     }
 
     /// Runs a claimed call, which whoever terminates the service finds meanwhile.
@@ -368,11 +393,17 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         while !self.inner.hint.is_for_lanes() && self.crash.is_none() {
             match inbox.pop() {
                 Some(call) => {
+                    let seen = self.tally.is_on().then(|| (call.meta.task(), call.meta.submitted_at()));
                     if let Some((input, [second, third])) = Slot::begin_shared(&call) {
                         self.run_here([call, second, third], input, began.max(clock::recent()));
+                        if let Some((task, submitted)) = seen {
+                            self.tally.see(task, submitted);
+                        }
                         done += 1;
                         if done % GRAIN == 0 {
-                            began = clock::now();
+                            let now = clock::now();
+                            self.end_grain(began, now);
+                            began = now;
                             clock::tell(began);
                         }
                         self.hear_panics();
@@ -384,6 +415,9 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
                 }
                 None => {
                     self.inner.served.fetch_add(std::mem::take(&mut done), Ordering::Relaxed);
+                    if self.tally.is_on() {
+                        self.end_grain(began, clock::now());
+                    }
                     if self.inner.hint.is_waiting() {
                         self.inner.release(self.inner.lock(), Wakes::default()); // the lane goes on to the inbox
                         if !inbox.has_next() {
@@ -398,6 +432,17 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
             }
         }
         self.inner.served.fetch_add(done, Ordering::Relaxed);
+        if self.tally.is_on() {
+            self.end_grain(began, clock::now());
+            self.tally.flush();
+        }
+    }
+
+    #[inline]
+    fn end_grain(&mut self, began: u64, now: u64) {
+        if self.tally.is_on() {
+            self.tally.end_grain(began, now);
+        }
     }
 
     /// Waits a moment for a plain call. Says whether there is one.

@@ -11,7 +11,7 @@ use crate::{
     host::{self, Host, HostId, Ran, Runnable, Runs},
     id::TaskInfo,
     lanes::Priority,
-    panics, place,
+    metrics, panics, place,
     task::TaskSet,
 };
 use std::{
@@ -511,8 +511,12 @@ impl<S: TaskSet> CallSlot<S> {
             return;
         }
         if let Some((input, [call, second])) = Slot::overtake(this) {
+            let seen = metrics::is_any_on().then(|| (call.meta.task(), call.meta.submitted_at(), clock::now()));
             let run = || {
                 super::run_on_pool([call, second], input, None, clock::recent());
+                if let Some((task, submitted, began)) = seen {
+                    record(task, submitted, began);
+                }
             };
             // What the call's destructors throw stays here.
             place::run_on_top(|| panics::quietly(run));
@@ -566,6 +570,14 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
 
     fn end(&self, how: End) -> Ended {
         self.end_call(how)
+    }
+}
+
+/// A call is over that ran ahead of its turn.
+#[cold]
+fn record(task: &'static TaskInfo, submitted: u64, began: u64) {
+    if let Some(host) = place::host_here() {
+        host.record(task, clock::between(submitted, began), clock::between(began, clock::now()));
     }
 }
 

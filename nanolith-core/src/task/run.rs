@@ -10,7 +10,7 @@ use crate::{
     error::{BoxError, CallError, Panic},
     host::{Host, Ran, Runnable},
     id::{Receiver, TaskInfo},
-    panics, place,
+    metrics, panics, place,
     task::{
         After, Before, CallInfo, CallSlot, HookResult, LocalFuture, OnClose, Outcome, Owner, Reply, Run, Scope,
         SendFuture, SharedHandle, TaskSet, job::Input, scope::Standing,
@@ -409,7 +409,8 @@ where
     }
     let meta = &reply.slot().meta;
     let (expires, inside, host) = (meta.expires(), meta.is_inside(), ground.host());
-    let finish = Finish { host: host.clone(), inside };
+    let finish =
+        Finish { host: host.clone(), inside, seen: metrics::is_any_on().then(|| reply.slot().clone().erase()) };
     let placed = placed(reply.slot().clone().erase(), whole(ground, reply, body), finish);
     let (runnable, task) = async_task::spawn(placed, move |work| host.clone().resume(expires, work));
     task.detach();
@@ -443,10 +444,16 @@ where
 struct Finish {
     host: Arc<dyn Host>,
     inside: bool,
+    /// The call, where somebody measures.
+    seen: Option<Shared<dyn Runnable>>,
 }
 
 impl Drop for Finish {
     fn drop(&mut self) {
+        if let Some(call) = self.seen.take() {
+            let meta = call.meta();
+            self.host.record(meta.task(), meta.waited(), meta.ran());
+        }
         self.host.finished(self.inside);
     }
 }

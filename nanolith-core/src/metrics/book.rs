@@ -1,0 +1,59 @@
+//! What was measured of an executor's calls, by task. Pure data, under the lock of [`super::recorder`].
+
+use super::{Histogram, Metrics, TaskMetrics, recorder::Sample};
+use crate::{clock, id::TaskInfo};
+use std::time::Duration;
+
+pub(crate) struct Book {
+    since: u64,
+    /// Nanoseconds that threads were at tasks.
+    busy: u64,
+    kinds: Vec<Kind>,
+    /// Where the last sample went: the next is mostly of the same kind.
+    last: usize,
+}
+
+struct Kind {
+    task: &'static TaskInfo,
+    wait: Histogram,
+    run: Histogram,
+}
+
+impl Book {
+    pub(crate) fn new(now: u64) -> Self {
+        Self { since: now, busy: 0, kinds: Vec::new(), last: 0 }
+    }
+
+    pub(crate) fn busy(&mut self, nanos: u64) {
+        self.busy += nanos;
+    }
+
+    pub(crate) fn note(&mut self, sample: &Sample) {
+        let is_it = |kind: &Kind| is_same(kind.task, sample.task);
+        if !self.kinds.get(self.last).is_some_and(is_it) {
+            self.last = self.kinds.iter().position(is_it).unwrap_or_else(|| {
+                self.kinds.push(Kind { task: sample.task, wait: Histogram::new(), run: Histogram::new() });
+                self.kinds.len() - 1
+            });
+        }
+        let kind = &mut self.kinds[self.last];
+        kind.wait.record(sample.waited, sample.calls);
+        kind.run.record(sample.ran, sample.calls);
+    }
+
+    pub(crate) fn read(&self, now: u64, slots: usize) -> Metrics {
+        let tasks = self.kinds.iter().map(|kind| TaskMetrics {
+            task: kind.task,
+            wait: kind.wait.clone(),
+            run: kind.run.clone(),
+        });
+        let mut tasks: Vec<_> = tasks.collect();
+        tasks.sort_by_key(|task| task.task.identifier());
+        Metrics { tasks, span: clock::between(self.since, now), busy: Duration::from_nanos(self.busy), slots }
+    }
+}
+
+/// A set's table may be there more than once: the compiler copies constants.
+pub(super) fn is_same(one: &'static TaskInfo, other: &'static TaskInfo) -> bool {
+    std::ptr::eq(one, other) || (one.identifier() == other.identifier() && one.set() == other.set())
+}

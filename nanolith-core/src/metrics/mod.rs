@@ -1,0 +1,178 @@
+//! Figures of what executors do over time: how long calls waited and ran, and how busy the threads were. For programs that
+//! ask for it: the cargo feature `metrics`, and `.metrics(true)` on a builder.
+
+#[cfg(feature = "metrics")]
+mod book;
+#[cfg(feature = "metrics")]
+mod histogram;
+mod recorder;
+
+#[cfg(feature = "metrics")]
+pub use histogram::Histogram;
+pub(crate) use recorder::{Recorder, Tally, is_any_on};
+
+#[cfg(feature = "metrics")]
+pub use read::{Metrics, TaskMetrics};
+
+#[cfg(feature = "metrics")]
+mod read {
+    use super::{Histogram, book::is_same};
+    use crate::id::TaskInfo;
+    use std::{fmt, time::Duration};
+
+    /// What an executor measured, as it was when it was asked.
+    ///
+    /// A call counts when it is over. A thread that is at work brings what it measured some dozens of calls at a time, and when it
+    /// rests. Among short calls in a row the times are means of up to eight, and waits are true to some milliseconds.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
+    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
+    /// # }
+    /// let pool = Pool::builder().metrics(true).build()?;
+    /// let geometry = Geometry::on(&pool);
+    /// geometry.add(4, 5).wait()?;
+    /// geometry.parse("7".into()).wait()??;
+    /// pool.drained().wait();
+    /// let metrics = pool.metrics().ok_or("it was asked to measure")?;
+    /// assert_eq!((metrics.run().count(), metrics.tasks().len()), (2, 2));
+    /// assert_eq!(metrics.task("parse").map(|parse| parse.run().count()), Some(1));
+    /// println!("{:.0} % busy", 100.0 * metrics.utilization());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[derive(Clone)]
+    pub struct Metrics {
+        pub(super) tasks: Vec<TaskMetrics>,
+        pub(super) span: Duration,
+        pub(super) busy: Duration,
+        pub(super) slots: usize,
+    }
+
+    impl Metrics {
+        /// How long calls waited from their submission to their start.
+        #[must_use]
+        pub fn wait(&self) -> Histogram {
+            self.sum(|task| &task.wait)
+        }
+
+        /// How long tasks ran: of asynchronous ones, from the start to the end.
+        #[must_use]
+        pub fn run(&self) -> Histogram {
+            self.sum(|task| &task.run)
+        }
+
+        fn sum(&self, of: impl Fn(&TaskMetrics) -> &Histogram) -> Histogram {
+            let mut sum = Histogram::new();
+            self.tasks.iter().for_each(|task| sum.merge(of(task)));
+            sum
+        }
+
+        /// The same for each task that was called, in the order of their identifiers.
+        #[must_use]
+        pub fn tasks(&self) -> &[TaskMetrics] {
+            &self.tasks
+        }
+
+        /// The first task of this name or identifier, if it was called.
+        #[must_use]
+        pub fn task(&self, name: &str) -> Option<&TaskMetrics> {
+            self.tasks.iter().find(|task| task.task.name() == name || task.task.identifier() == name)
+        }
+
+        /// How much of what could have been done was: the time at tasks, by the time since it began to measure times the
+        /// concurrency. From 0 to 1; more where tasks that wait lend their slots. An asynchronous task counts while it is polled.
+        #[must_use]
+        pub fn utilization(&self) -> f64 {
+            let whole = self.span.as_secs_f64() * self.slots as f64;
+            if whole > 0.0 { self.busy.as_secs_f64() / whole } else { 0.0 }
+        }
+
+        /// How long the threads were at tasks, in sum.
+        #[must_use]
+        pub fn busy(&self) -> Duration {
+            self.busy
+        }
+
+        /// For how long this was measured.
+        #[must_use]
+        pub fn span(&self) -> Duration {
+            self.span
+        }
+
+        /// Adds what another executor measured: of the members of a cluster, for example.
+        ///
+        /// ```
+        /// # use nanolith::prelude::*;
+        /// # let pool = Pool::builder().metrics(true).concurrency(Concurrency::Exact(2)).build()?;
+        /// let mut both = pool.metrics().ok_or("it was asked to measure")?;
+        /// both.merge(&both.clone());
+        /// assert_eq!(both.run().count(), 0);
+        /// # Ok::<(), Box<dyn std::error::Error>>(())
+        /// ```
+        pub fn merge(&mut self, other: &Self) {
+            for task in &other.tasks {
+                match self.tasks.iter_mut().find(|known| is_same(known.task, task.task)) {
+                    Some(known) => {
+                        known.wait.merge(&task.wait);
+                        known.run.merge(&task.run);
+                    }
+                    None => self.tasks.push(task.clone()),
+                }
+            }
+            self.tasks.sort_by_key(|task| task.task.identifier());
+            self.span = self.span.max(other.span);
+            self.busy += other.busy;
+            self.slots += other.slots;
+        }
+    }
+
+    impl fmt::Debug for Metrics {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("Metrics")
+                .field("tasks", &self.tasks)
+                .field("utilization", &self.utilization())
+                .finish_non_exhaustive()
+        }
+    }
+
+    /// What was measured of one task: see [`Metrics`].
+    #[derive(Clone)]
+    pub struct TaskMetrics {
+        pub(super) task: &'static TaskInfo,
+        pub(super) wait: Histogram,
+        pub(super) run: Histogram,
+    }
+
+    impl TaskMetrics {
+        /// Which task.
+        #[must_use]
+        pub fn task(&self) -> &'static TaskInfo {
+            self.task
+        }
+
+        /// How long its calls waited from their submission to their start.
+        #[must_use]
+        pub fn wait(&self) -> &Histogram {
+            &self.wait
+        }
+
+        /// How long it ran.
+        #[must_use]
+        pub fn run(&self) -> &Histogram {
+            &self.run
+        }
+    }
+
+    impl fmt::Debug for TaskMetrics {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("TaskMetrics")
+                .field("task", &self.task.identifier())
+                .field("wait", &self.wait)
+                .field("run", &self.run)
+                .finish()
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Where executors put down how long calls waited and ran. A thread keeps a [`Tally`] of its own, and brings it to the book
+//! that all of an executor's threads share, some dozens of calls at a time. Without the cargo feature `metrics` nothing of this
+//! is left but two empty types.
+
+#[cfg(feature = "metrics")]
+pub(crate) use on::{Recorder, Sample, Tally, is_any_on};
+
+#[cfg(not(feature = "metrics"))]
+pub(crate) use off::{Recorder, Tally, is_any_on};
+
+#[cfg(feature = "metrics")]
+mod on {
+    use crate::{
+        clock,
+        id::TaskInfo,
+        metrics::{Metrics, book::Book},
+    };
+    use std::{
+        mem,
+        sync::{
+            Arc, Mutex, MutexGuard, PoisonError,
+            atomic::{AtomicBool, Ordering},
+        },
+        time::Duration,
+    };
+
+    /// What an executor measures, if it was asked to.
+    #[derive(Clone, Default)]
+    pub(crate) struct Recorder(Option<Arc<Mutex<Book>>>);
+
+    /// Whether any executor of the program was ever asked to measure.
+    static ANY: AtomicBool = AtomicBool::new(false);
+
+    #[inline]
+    pub(crate) fn is_any_on() -> bool {
+        ANY.load(Ordering::Relaxed)
+    }
+
+    fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
+        book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    impl Recorder {
+        pub(crate) fn new(on: bool) -> Self {
+            if on {
+                // ORDERING: Relaxed, and so below: whoever has a call of such an executor came by it later than by this.
+                ANY.store(true, Ordering::Relaxed);
+            }
+            Self(on.then(|| Arc::new(Mutex::new(Book::new(clock::now())))))
+        }
+
+        #[inline]
+        pub(crate) fn is_on(&self) -> bool {
+            self.0.is_some()
+        }
+
+        /// A thread's own part of it.
+        pub(crate) fn tally(&self) -> Tally {
+            let samples = Vec::with_capacity(if self.is_on() { FULL } else { 0 });
+            Tally { book: self.0.clone(), samples, busy: 0, grain: Vec::new() }
+        }
+
+        /// One call, by somebody who has no tally.
+        pub(crate) fn note(&self, task: &'static TaskInfo, waited: Duration, ran: Duration) {
+            if let Some(book) = &self.0 {
+                lock(book).note(&Sample { task, waited: clock::nanos(waited), ran: clock::nanos(ran), calls: 1 });
+            }
+        }
+
+        /// All of it, for so many tasks at once.
+        pub(crate) fn read(&self, slots: usize) -> Option<Metrics> {
+            self.0.as_ref().map(|book| lock(book).read(clock::now(), slots))
+        }
+
+        /// Begins anew.
+        pub(crate) fn reset(&self) {
+            if let Some(book) = &self.0 {
+                let fresh = Book::new(clock::now());
+                let before = mem::replace(&mut *lock(book), fresh);
+                drop(before);
+            }
+        }
+    }
+
+    /// So many calls in a row of one kind: how long each waited, and ran, in nanoseconds.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Sample {
+        pub(crate) task: &'static TaskInfo,
+        pub(crate) waited: u64,
+        pub(crate) ran: u64,
+        pub(crate) calls: u64,
+    }
+
+    /// So many samples go to the book at once.
+    const FULL: usize = 64;
+
+    /// What one thread has measured and not yet brought to the book.
+    pub(crate) struct Tally {
+        book: Option<Arc<Mutex<Book>>>,
+        samples: Vec<Sample>,
+        /// How long the thread was at it, in nanoseconds.
+        busy: u64,
+        /// Short calls since the thread last looked at the clock.
+        grain: Vec<Seen>,
+    }
+
+    /// So many calls in a row of one kind, the last of which was submitted then.
+    struct Seen {
+        task: &'static TaskInfo,
+        calls: u64,
+        submitted: u64,
+    }
+
+    impl Tally {
+        #[inline]
+        pub(crate) fn is_on(&self) -> bool {
+            self.book.is_some()
+        }
+
+        /// So many calls of one kind waited and ran so long each.
+        pub(crate) fn note(&mut self, task: &'static TaskInfo, waited: u64, ran: u64, calls: u64) {
+            self.samples.push(Sample { task, waited, ran, calls });
+            if self.samples.len() == FULL {
+                self.flush();
+            }
+        }
+
+        /// A short call was run that was submitted then.
+        pub(crate) fn see(&mut self, task: &'static TaskInfo, submitted: u64) {
+            match self.grain.last_mut() {
+                Some(last) if std::ptr::eq(last.task, task) => {
+                    last.calls += 1;
+                    last.submitted = submitted;
+                }
+                _ => self.grain.push(Seen { task, calls: 1, submitted }),
+            }
+        }
+
+        /// The calls that were seen ran from `began` to `now`: their times are the mean.
+        pub(crate) fn end_grain(&mut self, began: u64, now: u64) {
+            let calls: u64 = self.grain.iter().map(|seen| seen.calls).sum();
+            if calls == 0 {
+                return;
+            }
+            self.busy(now.saturating_sub(began));
+            let ran = now.saturating_sub(began) / calls;
+            for Seen { task, calls, submitted } in mem::take(&mut self.grain) {
+                self.note(task, began.saturating_sub(submitted), ran, calls);
+            }
+        }
+
+        /// The thread was at tasks for so many nanoseconds.
+        #[inline]
+        pub(crate) fn busy(&mut self, nanos: u64) {
+            self.busy += nanos;
+        }
+
+        /// Brings what was measured to the book: before the thread rests, so that a pool at rest has it all.
+        pub(crate) fn flush(&mut self) {
+            let Some(book) = &self.book else { return };
+            if self.samples.is_empty() && self.busy == 0 {
+                return;
+            }
+            let mut book = lock(book);
+            book.busy(mem::take(&mut self.busy));
+            self.samples.drain(..).for_each(|sample| book.note(&sample));
+        }
+    }
+
+    impl Drop for Tally {
+        fn drop(&mut self) {
+            self.flush();
+        }
+    }
+}
+
+#[cfg(not(feature = "metrics"))]
+mod off {
+    use crate::id::TaskInfo;
+    use std::time::Duration;
+
+    #[inline]
+    pub(crate) fn is_any_on() -> bool {
+        false
+    }
+
+    #[derive(Clone, Default)]
+    pub(crate) struct Recorder;
+
+    #[allow(clippy::unused_self)] // they are there for the other
+    impl Recorder {
+        pub(crate) fn new(_: bool) -> Self {
+            Self
+        }
+
+        pub(crate) fn is_on(&self) -> bool {
+            false
+        }
+
+        pub(crate) fn tally(&self) -> Tally {
+            Tally
+        }
+
+        pub(crate) fn note(&self, _: &'static TaskInfo, _: Duration, _: Duration) {}
+    }
+
+    pub(crate) struct Tally;
+
+    #[allow(clippy::unused_self)]
+    impl Tally {
+        #[inline]
+        pub(crate) fn is_on(&self) -> bool {
+            false
+        }
+
+        #[inline]
+        pub(crate) fn note(&mut self, _: &'static TaskInfo, _: u64, _: u64, _: u64) {}
+
+        #[inline]
+        pub(crate) fn see(&mut self, _: &'static TaskInfo, _: u64) {}
+
+        #[inline]
+        pub(crate) fn end_grain(&mut self, _: u64, _: u64) {}
+
+        #[inline]
+        pub(crate) fn busy(&mut self, _: u64) {}
+
+        #[inline]
+        pub(crate) fn flush(&mut self) {}
+    }
+}
