@@ -25,6 +25,7 @@ pub(crate) const CASES: &[Case] = &[
     t1::T1_1US,
     t1::T1_10US,
     t1::T1_ASYNC,
+    t1::T1_METRICS,
     t2::T2,
     t2::T2_GAP,
     t2::T2_ASYNC,

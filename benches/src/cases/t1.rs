@@ -8,7 +8,7 @@ use crate::{
     pace::Pace,
     peers::{
         AsyncPeer, Peer, Start, Within, cores,
-        nanolith::{AsyncGlobalPool, GlobalPool},
+        nanolith::{AsyncGlobalPool, GlobalPool, MeasuredPool, OwnPool},
         pools::{Crossbeam, Rayon, RustyPool, ThreadPool, rayon_pool},
         ring::TaskRing,
         runtimes::{RayonTokio, Smol, SpawnBlocking, TokioSpawn},
@@ -63,6 +63,17 @@ pub(crate) const T1_10US: Case = Case {
     what: "tasks of about 10 µs, submitted one by one from outside, 4,096 in flight",
     contenders: BODIES_10US,
     goals: BODY_GOALS,
+    ..T1
+};
+
+pub(crate) const T1_METRICS: Case = Case {
+    name: "T1-metrics",
+    what: "the same, by a pool that measures how long calls wait and run, and by one that does not",
+    contenders: &[
+        Contender::new("not measured", tiny::<OwnPool<Tiny>>),
+        Contender::new("nanolith", tiny::<MeasuredPool<Tiny>>),
+    ],
+    goals: &[Goal::ratio(&["not measured"], Bound::AtLeast(0.97))],
     ..T1
 };
 

@@ -60,6 +60,34 @@ impl<B: TaskBody> Peer for OwnPool<B> {
     }
 }
 
+/// The same, which measures how long its calls wait and run.
+pub(crate) struct MeasuredPool<B>(OwnPool<B>);
+
+impl<B: TaskBody> Peer for MeasuredPool<B> {
+    type Handle = Handle<Numbers, u64>;
+
+    fn start(start: &Start) -> Self {
+        let settings = Pool::builder().concurrency(Concurrency::Exact(start.workers)).metrics(true);
+        let pool = settings.build().expect("it starts");
+        Self(OwnPool { calls: Numbers::on(&pool), pool, body: PhantomData })
+    }
+
+    fn submit(&self, n: u64) -> Self::Handle {
+        self.0.submit(n)
+    }
+
+    fn take(&self, handle: Self::Handle) -> u64 {
+        self.0.take(handle)
+    }
+
+    fn stop(self) {
+        self.0.pool.drained().wait();
+        let metrics = self.0.pool.metrics().expect("it was asked to measure");
+        assert!(metrics.run().count() > 0, "it measured");
+        self.0.stop();
+    }
+}
+
 /// A service with the default queue.
 pub(crate) struct NanolithService(::nanolith::prelude::Service<Numbers>);
 

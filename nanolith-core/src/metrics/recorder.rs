@@ -144,9 +144,11 @@ mod on {
             }
             self.busy(now.saturating_sub(began));
             let ran = now.saturating_sub(began) / calls;
-            for Seen { task, calls, submitted } in mem::take(&mut self.grain) {
+            let mut grain = mem::take(&mut self.grain);
+            for Seen { task, calls, submitted } in grain.drain(..) {
                 self.note(task, began.saturating_sub(submitted), ran, calls);
             }
+            self.grain = grain;
         }
 
         /// The thread was at tasks for so many nanoseconds.
