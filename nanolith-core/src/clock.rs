@@ -38,6 +38,11 @@ pub(crate) fn instant() -> Instant {
     Instant::now()
 }
 
+/// The same for any moment; those before the process first asked count as that.
+pub(crate) fn at(moment: Instant) -> u64 {
+    nanos(moment.saturating_duration_since(*START)).saturating_add(1)
+}
+
 // ----- other sources
 
 /// How many sources there are beside the system's clock: while there is none, nobody looks for one.

@@ -11,7 +11,7 @@ use crate::{
     host::Runnable,
     inbox::{Inbox, Points},
     lanes::Priority,
-    queue::{Queue, Wakes},
+    queue::{Queue, Spent, Wakes},
 };
 use std::sync::{
     Arc,
@@ -44,6 +44,7 @@ impl Hint {
     pub(crate) fn tell<T: Entry>(&self, front: &Front<T>) {
         self.waiting.store(front.queue.lanes().len(), Ordering::Relaxed);
         self.others.store(front.others(), Ordering::Relaxed);
+        front.queue.rules().tell_earliest(front.queue.lanes().earliest());
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
@@ -90,7 +91,9 @@ impl<T: Entry> Front<T> {
 
     /// What is to be dropped after the lock is released.
     pub(crate) fn spent(&mut self) -> Vec<T> {
-        std::mem::take(&mut self.spent)
+        let mut spent = std::mem::take(&mut self.spent);
+        spent.extend(self.queue.swept());
+        spent
     }
 
     // ----- the inbox
@@ -100,9 +103,10 @@ impl<T: Entry> Front<T> {
     }
 
     /// Whether plain calls may go through the inbox now: nobody waits for a place or for an empty moment, which only calls
-    /// that are counted give.
+    /// that are counted give, and the order is that of priorities.
     pub(crate) fn may_open(&self) -> bool {
-        self.watching == 0 && !self.queue.bounds_in_flight() && self.queue.in_line() == (0, 0)
+        let ordered = self.queue.rules().is_custom();
+        self.watching == 0 && !ordered && !self.queue.bounds_in_flight() && self.queue.in_line() == (0, 0)
     }
 
     /// Whether what goes next is in the inbox, or can go there.
@@ -172,9 +176,10 @@ impl<T: Entry> Front<T> {
         }
     }
 
-    /// The entries of overtaken calls go, which nobody else counts out before their turn comes.
+    /// The entries of overtaken calls go, which nobody else counts out before their turn comes, and those of others that have
+    /// begun since.
     fn sweep(&mut self) {
-        self.queue.sweep(|entry| entry.call().is_some_and(Runnable::was_overtaken));
+        self.queue.sweep(|entry| entry.call().filter(|call| !call.is_queued()).map(spent));
         self.sweep_at = SWEEP + 2 * self.queue.lanes().len();
     }
 
@@ -187,7 +192,31 @@ impl<T: Entry> Front<T> {
 
     /// A call that was popped had been claimed: whoever did that counts it, unless it was overtaken.
     pub(crate) fn pass(&mut self, call: &dyn Runnable) -> Wakes {
-        if call.was_overtaken() { self.queue.overtaken(call.meta().is_inside()) } else { Wakes::default() }
+        match spent(call) {
+            Spent::Counted => self.queue.overtaken(call.meta().is_inside()),
+            Spent::Settled => Wakes::default(),
+        }
+    }
+
+    /// An entry that was popped is out of date: it is dropped after the lock is released.
+    pub(crate) fn spend(&mut self, entry: T) {
+        self.spent.push(entry);
+    }
+
+    /// A call that may be queued here was raised, and expires so: its entry is put where it stands now.
+    pub(crate) fn raise(&mut self, expires: u64, entry: T) {
+        self.sort_out();
+        // One that is not counted is not here yet, or is about to begin.
+        let queued = entry.call().filter(|call| call.is_queued() && call.meta().is_accepted());
+        match queued.map(|call| call.meta().priority()) {
+            Some(priority) => self.queue.enter_again(priority, expires, entry),
+            None => self.spend(entry),
+        }
+    }
+
+    /// When the first of what waits expires.
+    pub(crate) fn earliest(&mut self) -> Option<u64> {
+        self.sort_out().lanes().earliest()
     }
 
     /// Brings every call out of the inbox to the front of its lane, and counts it. From here on the queue is exact.
@@ -291,6 +320,11 @@ impl<T: Entry> Front<T> {
             entry.call().is_none_or(|call| call.is_queued() || call.was_overtaken())
         })
     }
+}
+
+/// What there is to do about the entry of a call that is not queued.
+fn spent(call: &dyn Runnable) -> Spent {
+    if call.was_overtaken() && call.meta().count_off() { Spent::Counted } else { Spent::Settled }
 }
 
 /// Whether the inbox may hold it.

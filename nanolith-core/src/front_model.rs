@@ -71,6 +71,8 @@ enum Step {
     EndLater(usize),
     /// The nth from inside that waits is overtaken.
     Overtake(usize),
+    /// The nth that waits is made the most urgent.
+    Raise(usize),
     Open,
     Shut,
     /// Somebody looks at the figures.
@@ -86,7 +88,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => Just(Step::Take),
         1 => nth.clone().prop_map(Step::End),
         1 => nth.clone().prop_map(Step::EndLater),
-        2 => nth.prop_map(Step::Overtake),
+        2 => nth.clone().prop_map(Step::Overtake),
+        2 => nth.prop_map(Step::Raise),
         2 => Just(Step::Open),
         1 => Just(Step::Shut),
         1 => Just(Step::Look),
@@ -128,7 +131,7 @@ impl Model {
     /// As the gate does.
     fn come(&mut self, urgent: bool, inside: bool) -> Result<(), TestCaseError> {
         let priority = if urgent { Priority::Immediate } else { Priority::Normal };
-        let meta = Meta::new(Caller { task: &TASK, submitted: Location::caller() }, priority, None);
+        let meta = Meta::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None);
         self.came += 1;
         meta.submit(|| 10_000_000 + self.came as u64);
         if inside {
@@ -232,6 +235,18 @@ impl Model {
         }
     }
 
+    /// As a host does. What it pops meanwhile may be either entry.
+    fn raise(&mut self, nth: usize) {
+        if let Some(at) = nth.checked_rem(self.waiting.len()) {
+            let call = self.waiting[at].clone();
+            if call.meta.raise(Priority::Immediate) {
+                self.front.raise(number(&call).saturating_sub(1_000_000), call);
+                self.front.let_in();
+                drop(self.front.spent());
+            }
+        }
+    }
+
     /// Figures tell what waits, and nothing of what is over; what is about to leave is still there.
     fn look(&mut self) -> TestCaseResult {
         self.settle();
@@ -257,6 +272,7 @@ impl Model {
                 self.ending.extend(call);
             }
             Step::Overtake(nth) => self.overtake(nth),
+            Step::Raise(nth) => self.raise(nth),
             Step::Open if self.front.may_open() => self.front.open(),
             Step::Open => {}
             Step::Shut => self.front.shut(),

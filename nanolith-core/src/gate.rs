@@ -111,14 +111,24 @@ enum Passed<S: TaskSet> {
 
 /// Puts the job into its lane, unless its call was ended already, or is being ended: see [`Host::left_queue`]. The place
 /// that was meant for it then goes to who is next.
-fn enter<S: TaskSet, G: Gate<S> + ?Sized>(queue: &mut Queue<G::Item>, job: Job<S>, inside: bool) -> Wakes {
+///
+/// It goes to its own `place`, if it has one.
+fn enter<S: TaskSet, G: Gate<S> + ?Sized>(
+    queue: &mut Queue<G::Item>,
+    job: Job<S>,
+    inside: bool,
+    place: Option<u64>,
+) -> Wakes {
     let slot = job.into_slot();
     if !slot.is_queued() {
         return queue.pass_on();
     }
     slot.meta.accept(inside);
     let (priority, came) = (slot.meta.priority(), slot.meta.submitted_at());
-    queue.enter(priority, came, inside, G::item(slot));
+    match place {
+        None => queue.enter(priority, came, inside, G::item(slot)),
+        Some(expires) => queue.enter_placed(priority, expires, inside, G::item(slot)),
+    }
     Wakes::default()
 }
 
@@ -171,7 +181,8 @@ fn execute_from<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>, inside: 
         };
         if let Passed::Again(job) = passed {
             job.slot().meta.submit(clock::now);
-            passed = gate.with_front(inside, |front| take_in::<S, G>(front, job, inside, plain));
+            let place = gate.rules().place(&job.slot().meta);
+            passed = gate.with_front(inside, |front| take_in::<S, G>(front, job, inside, plain, place));
         }
     }
     match passed {
@@ -209,6 +220,7 @@ fn take_in<S: TaskSet, G: Gate<S> + ?Sized>(
     job: Job<S>,
     inside: bool,
     plain: bool,
+    place: Option<u64>,
 ) -> (Passed<S>, Wakes) {
     let Some(front) = front else { return (Passed::Closed(job), Wakes::default()) };
     if plain && front.has_place() {
@@ -216,7 +228,7 @@ fn take_in<S: TaskSet, G: Gate<S> + ?Sized>(
     }
     front.hold();
     if inside || front.has_room() {
-        let wakes = enter::<S, G>(&mut front.queue, job, inside);
+        let wakes = enter::<S, G>(&mut front.queue, job, inside, place);
         return (Passed::In, wakes);
     }
     (Passed::Full(job), Wakes::default())
@@ -256,9 +268,13 @@ fn run_here<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
 /// The oldest call of the lowest priority goes; where all that wait are from inside, the newest.
 fn make_room<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
     let mut dropped = None;
+    let place = gate.rules().place(&job.slot().meta);
     let left = gate.with_queue(true, |queue| {
         let Some(queue) = queue else { return (Some(job), Wakes::default()) };
-        let fits = |item: &G::Item| G::call(item).is_some_and(|call| !call.meta().is_inside());
+        let fits = |item: &G::Item, priority| {
+            // One that was raised is no longer where its older entry is.
+            item.call().is_some_and(|call| !call.meta().is_inside() && call.meta().priority() == priority)
+        };
         while let Some(call) = queue.evict(fits).as_ref().and_then(G::call) {
             if call.claim() {
                 dropped = Some(call);
@@ -269,7 +285,7 @@ fn make_room<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
             return (Some(job), Wakes::default());
         }
         // The newcomer comes in first, so that nobody in line is granted the place.
-        let wakes = enter::<S, G>(queue, job, false);
+        let wakes = enter::<S, G>(queue, job, false, place);
         let freed = dropped.is_some().then(|| queue.begun(false).and(queue.finished(false)));
         (None, wakes.and(freed.unwrap_or_default()))
     });
@@ -316,6 +332,10 @@ pub(crate) fn poll_enter<S: TaskSet, G: Gate<S> + ?Sized>(
     waker: &Waker,
 ) -> Poll<()> {
     let live = job.as_ref().is_some_and(|job| is_still_queued(gate, job));
+    let place = job.as_ref().filter(|_| live).and_then(|job| {
+        job.slot().meta.submit(clock::now);
+        gate.rules().place(&job.slot().meta)
+    });
     let poll = gate.with_queue(false, |queue| match queue {
         None => (Poll::Ready(()), Wakes::default()),
         Some(queue) if !live => {
@@ -327,7 +347,7 @@ pub(crate) fn poll_enter<S: TaskSet, G: Gate<S> + ?Sized>(
             if !may_enter(ticket, queue, waker) {
                 return (Poll::Pending, Wakes::default());
             }
-            let wakes = job.take().map(|job| enter::<S, G>(queue, job, false));
+            let wakes = job.take().map(|job| enter::<S, G>(queue, job, false, place));
             (Poll::Ready(()), wakes.unwrap_or_default())
         }
     });

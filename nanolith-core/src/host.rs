@@ -9,8 +9,11 @@ use crate::{
     },
     data::Data,
     id::TaskInfo,
+    lanes::Priority,
+    order::Rules,
     place::Where,
 };
+use once_cell::sync::Lazy;
 use std::{
     collections::BTreeMap,
     num::NonZero,
@@ -18,6 +21,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    task::Waker,
     time::Duration,
 };
 
@@ -94,6 +98,24 @@ pub(crate) trait Host: Send + Sync {
 
     /// What its builder was given for the tasks' contexts.
     fn data(&self) -> &Data;
+
+    /// The order of its work. One's own queue has to have the same.
+    fn rules(&self) -> &Arc<Rules> {
+        static STANDARD: Lazy<Arc<Rules>> = Lazy::new(Arc::default);
+        &STANDARD
+    }
+
+    /// A call of ours that waits in our queue, perhaps, was made more urgent.
+    fn raised(&self, call: &Shared<dyn Runnable>) {
+        let _ = call;
+    }
+
+    /// The future of a task of ours, which runs on the calling thread, gives way to what expires before `expires`; then
+    /// `waker` is used. Where each future that is woken waits for its turn, that is at once.
+    fn give_way(&self, expires: u64, waker: &Waker) {
+        let _ = expires;
+        waker.wake_by_ref();
+    }
 
     /// For [`crate::current`].
     fn whereabouts(&self) -> Where;
@@ -203,6 +225,9 @@ pub(crate) trait Runnable: Counted + Send + Sync {
 
     fn is_over(&self) -> bool;
 
+    /// Whether it was ended while its task ran.
+    fn is_asked_to_stop(&self) -> bool;
+
     /// Whether it is of normal priority, leaves no future, and has no time limit.
     fn is_plain(&self) -> bool;
 
@@ -260,5 +285,22 @@ pub(crate) fn end(call: &dyn Runnable, host: Option<HostId>, how: End) {
     call.end(how);
     if let Some(onward) = call.meta().onward() {
         end(&*onward, None, how);
+    }
+}
+
+/// Makes `call` more urgent. If it is queued it gets its new place; if it runs, it looks again at what it waits for, and so
+/// passes that on.
+pub(crate) fn raise(call: &Shared<dyn Runnable>, host: Option<HostId>, priority: Priority) {
+    if call.is_over() || !call.meta().raise(priority) {
+        return;
+    }
+    if call.is_queued() {
+        if let Some(host) = host.or_else(|| call.meta().holder()).and_then(HostId::find) {
+            host.raised(call);
+        }
+    }
+    call.meta().tell_raise();
+    if let Some(onward) = call.meta().onward() {
+        raise(&onward, None, priority);
     }
 }

@@ -1,7 +1,12 @@
 //! The order of work: one first-in first-out lane a priority, the earliest expiration next. Pure data without a lock;
 //! whoever shares it brings the lock.
 
-use std::{cmp, collections::BinaryHeap, collections::VecDeque, time::Duration};
+use crate::expirations::Expirations;
+use std::{
+    cmp::{self, Reverse},
+    collections::{BinaryHeap, VecDeque},
+    time::Duration,
+};
 
 /// How urgent a call is: how long it may be kept waiting by others before its turn comes.
 ///
@@ -45,6 +50,18 @@ impl Priority {
     /// ```
     pub const ALL: [Self; 5] = [Self::Immediate, Self::UserBlocking, Self::Normal, Self::Low, Self::Idle];
 
+    /// The one that stands at this place in [`Priority::ALL`]; those beyond are the last.
+    #[inline]
+    pub(crate) const fn numbered(number: u8) -> Self {
+        match number {
+            0 => Self::Immediate,
+            1 => Self::UserBlocking,
+            2 => Self::Normal,
+            3 => Self::Low,
+            _ => Self::Idle,
+        }
+    }
+
     /// How long work of this priority may be kept waiting. `Immediate` gives zero, and counts as expired one millisecond
     /// before it comes.
     ///
@@ -62,14 +79,6 @@ impl Priority {
             Self::Normal => Duration::from_secs(5),
             Self::Low => Duration::from_secs(10),
             Self::Idle => Duration::from_millis(1_073_741_823),
-        }
-    }
-
-    /// The moment, in nanoseconds, at which work submitted at `now` expires.
-    pub(crate) fn expiration(self, now: u64) -> u64 {
-        match self {
-            Self::Immediate => now.saturating_sub(1_000_000),
-            other => now.saturating_add(crate::clock::nanos(other.timeout())),
         }
     }
 }
@@ -107,40 +116,52 @@ impl<T> Ord for Entry<T> {
     }
 }
 
-/// The lanes: a plain push or pop takes constant time, one that resumes `O(log n)`.
+/// The lanes: a plain push or pop takes constant time, one that resumes or has a place of its own `O(log n)`.
 pub(crate) struct Lanes<T> {
+    expirations: Expirations,
     lanes: [VecDeque<Entry<T>>; Priority::ALL.len()],
+    /// Items whose place is not the end of a lane, with their priority: raised ones, and those of a custom order.
+    placed: BinaryHeap<Entry<(Priority, T)>>,
     resumed: BinaryHeap<Entry<T>>,
     sequence: u64,
+    len: usize,
 }
 
 /// Which of the queues holds the next item.
 #[derive(Clone, Copy)]
 enum Next {
     Lane(usize),
+    Placed,
     Resumed,
 }
 
 impl<T> Lanes<T> {
-    pub(crate) fn new() -> Self {
-        Self { lanes: Default::default(), resumed: BinaryHeap::new(), sequence: 0 }
+    pub(crate) fn new(expirations: Expirations) -> Self {
+        let (placed, resumed) = (BinaryHeap::new(), BinaryHeap::new());
+        Self { expirations, lanes: Default::default(), placed, resumed, sequence: 0, len: 0 }
     }
 
     /// How many items the lanes hold, those of ended calls included.
     pub(crate) fn len(&self) -> usize {
-        self.lanes.iter().map(VecDeque::len).sum::<usize>() + self.resumed.len()
+        self.len
     }
 
     /// Puts an item that came at `now` at the end of its priority's lane.
     pub(crate) fn push(&mut self, priority: Priority, now: u64, item: T) {
-        let rank = self.rank(priority.expiration(now));
+        let rank = self.rank(self.expirations.of(priority, now));
         self.lanes[priority as usize].push_back(Entry { rank, item });
     }
 
     /// Puts an item that came at `now` before all others of its priority.
     pub(crate) fn push_front(&mut self, priority: Priority, now: u64, item: T) {
-        let rank = self.rank(priority.expiration(now));
+        let rank = self.rank(self.expirations.of(priority, now));
         self.lanes[priority as usize].push_front(Entry { rank, item });
+    }
+
+    /// Puts an item where it says, whatever its priority.
+    pub(crate) fn place(&mut self, priority: Priority, expires: u64, item: T) {
+        let rank = self.rank(expires);
+        self.placed.push(Entry { rank, item: (priority, item) });
     }
 
     /// The first item of a priority.
@@ -150,12 +171,14 @@ impl<T> Lanes<T> {
 
     /// Takes the first item of a priority.
     pub(crate) fn pop_first(&mut self, priority: Priority) -> Option<T> {
-        self.lanes[priority as usize].pop_front().map(|entry| entry.item)
+        let entry = self.lanes[priority as usize].pop_front()?;
+        self.len -= 1;
+        Some(entry.item)
     }
 
-    /// How many items there are that are not of this priority, or resume.
+    /// How many items there are that are not in the lane of this priority.
     pub(crate) fn len_without(&self, priority: Priority) -> usize {
-        self.len() - self.lanes[priority as usize].len()
+        self.len - self.lanes[priority as usize].len()
     }
 
     /// Puts back an item that was already out once: it keeps its expiration, whatever came since.
@@ -166,53 +189,94 @@ impl<T> Lanes<T> {
 
     /// Takes the item that expires first.
     pub(crate) fn pop(&mut self) -> Option<T> {
-        match self.next()? {
-            Next::Lane(lane) => self.lanes[lane].pop_front(),
-            Next::Resumed => self.resumed.pop(),
-        }
-        .map(|entry| entry.item)
+        let item = match self.next()?.1 {
+            Next::Lane(lane) => self.lanes[lane].pop_front().map(|entry| entry.item),
+            Next::Placed => self.placed.pop().map(|entry| entry.item.1),
+            Next::Resumed => self.resumed.pop().map(|entry| entry.item),
+        };
+        self.len -= 1;
+        item
     }
 
     /// Takes the item that expires first among those that resume.
     pub(crate) fn pop_resumed(&mut self) -> Option<T> {
-        self.resumed.pop().map(|entry| entry.item)
+        let entry = self.resumed.pop()?;
+        self.len -= 1;
+        Some(entry.item)
+    }
+
+    /// When the first item expires.
+    pub(crate) fn earliest(&self) -> Option<u64> {
+        self.next().map(|(rank, _)| rank.expires)
     }
 
     /// The items in the lanes, in the order in which they would go if nothing came: for a look, not for the hot path.
     pub(crate) fn in_order(&self) -> Vec<&T> {
-        let mut entries: Vec<_> = self.lanes.iter().flatten().chain(&self.resumed).collect();
-        entries.sort_by_key(|entry| entry.rank);
-        entries.into_iter().map(|entry| &entry.item).collect()
+        let plain = self.lanes.iter().flatten().chain(&self.resumed).map(|entry| (entry.rank, &entry.item));
+        let mut entries: Vec<_> = plain.chain(self.placed.iter().map(|entry| (entry.rank, &entry.item.1))).collect();
+        entries.sort_by_key(|(rank, _)| *rank);
+        entries.into_iter().map(|(_, item)| item).collect()
     }
 
-    /// Takes the oldest item of the lowest waiting priority that `fits`. What resumes is never taken.
-    pub(crate) fn evict(&mut self, mut fits: impl FnMut(&T) -> bool) -> Option<T> {
-        let lane = self.lanes.iter_mut().rev().find(|lane| lane.iter().any(|entry| fits(&entry.item)))?;
-        let at = lane.iter().position(|entry| fits(&entry.item))?;
-        lane.remove(at).map(|entry| entry.item)
+    /// Takes the oldest item of the lowest waiting priority that `fits`, as what it came in with. What resumes is never taken.
+    pub(crate) fn evict(&mut self, mut fits: impl FnMut(&T, Priority) -> bool) -> Option<T> {
+        let placed = self.placed.iter().filter(|entry| fits(&entry.item.1, entry.item.0));
+        let placed = placed.map(|entry| (Reverse(entry.item.0), entry.rank.sequence)).min();
+        let in_lane = Priority::ALL.into_iter().rev().find_map(|priority| {
+            let lane = &self.lanes[priority as usize];
+            let at = lane.iter().position(|entry| fits(&entry.item, priority))?;
+            Some(((Reverse(priority), lane[at].rank.sequence), at))
+        });
+        let item = match (in_lane, placed) {
+            (Some((oldest, _)), Some(placed)) if placed < oldest => self.take_placed(placed.1),
+            (Some(((Reverse(priority), _), at)), _) => self.lanes[priority as usize].remove(at).map(|entry| entry.item),
+            (None, Some(placed)) => self.take_placed(placed.1),
+            (None, None) => None,
+        };
+        self.len -= usize::from(item.is_some());
+        item
     }
 
-    /// Keeps only the items that `stay`, in their order, and gives back the memory that is far too much for them.
-    pub(crate) fn retain(&mut self, mut stay: impl FnMut(&T) -> bool) {
+    fn take_placed(&mut self, sequence: u64) -> Option<T> {
+        let mut all = std::mem::take(&mut self.placed).into_vec();
+        let at = all.iter().position(|entry| entry.rank.sequence == sequence);
+        let taken = at.map(|at| all.swap_remove(at).item.1);
+        self.placed = all.into();
+        taken
+    }
+
+    /// Keeps only the items that `stay`, in their order, and gives back the memory that is far too much for them. Gives the
+    /// others, for their last owner to drop them off the lock.
+    pub(crate) fn retain(&mut self, mut stay: impl FnMut(&T) -> bool) -> Vec<T> {
+        let mut gone = Vec::new();
         for lane in &mut self.lanes {
-            lane.retain(|entry| stay(&entry.item));
-            let keep = lane.len() * 2 + 64;
-            lane.shrink_to(keep);
+            for entry in std::mem::take(lane) {
+                if stay(&entry.item) { lane.push_back(entry) } else { gone.push(entry.item) }
+            }
         }
-        self.resumed.retain(|entry| stay(&entry.item));
+        for entry in std::mem::take(&mut self.placed) {
+            if stay(&entry.item.1) { self.placed.push(entry) } else { gone.push(entry.item.1) }
+        }
+        for entry in std::mem::take(&mut self.resumed) {
+            if stay(&entry.item) { self.resumed.push(entry) } else { gone.push(entry.item) }
+        }
+        self.len -= gone.len();
+        gone
     }
 
+    /// The rank of one more item.
     fn rank(&mut self, expires: u64) -> Rank {
         self.sequence += 1;
+        self.len += 1;
         Rank { expires, sequence: self.sequence }
     }
 
-    fn next(&self) -> Option<Next> {
+    fn next(&self) -> Option<(Rank, Next)> {
         let lane = (0..self.lanes.len())
-            .filter_map(|lane| self.lanes[lane].front().map(|entry| (entry.rank, Next::Lane(lane))))
-            .min_by_key(|(rank, _)| *rank);
+            .filter_map(|lane| self.lanes[lane].front().map(|entry| (entry.rank, Next::Lane(lane))));
+        let placed = self.placed.peek().map(|entry| (entry.rank, Next::Placed));
         let resumed = self.resumed.peek().map(|entry| (entry.rank, Next::Resumed));
-        lane.into_iter().chain(resumed).min_by_key(|(rank, _)| *rank).map(|(_, next)| next)
+        lane.chain(placed).chain(resumed).min_by_key(|(rank, _)| *rank)
     }
 }
 
@@ -232,14 +296,14 @@ mod tests {
 
     #[test]
     fn the_same_priority_is_first_in_first_out() {
-        let mut lanes = Lanes::new();
+        let mut lanes = Lanes::new(Expirations::default());
         (0..100).for_each(|n| lanes.push(Priority::Normal, 7, n));
         assert_eq!(drain(&mut lanes), (0..100).collect::<Vec<_>>());
     }
 
     #[test]
     fn the_earliest_expiration_goes_first_whatever_the_priority() {
-        let mut lanes = Lanes::new();
+        let mut lanes = Lanes::new(Expirations::default());
         lanes.push(Priority::Low, 0, 1);
         lanes.push(Priority::Normal, 4_999 * MS, 2);
         lanes.push(Priority::UserBlocking, 9_000 * MS, 3);
@@ -250,22 +314,22 @@ mod tests {
 
     #[test]
     fn what_resumes_keeps_its_expiration() {
-        let mut lanes = Lanes::new();
+        let mut lanes = Lanes::new(Expirations::default());
         lanes.push(Priority::Normal, 10 * MS, 1);
-        lanes.resume(Priority::Normal.expiration(5 * MS), 0);
-        lanes.resume(Priority::Normal.expiration(20 * MS), 2);
+        lanes.resume(Expirations::default().of(Priority::Normal, 5 * MS), 0);
+        lanes.resume(Expirations::default().of(Priority::Normal, 20 * MS), 2);
         assert_eq!(drain(&mut lanes), [0, 1, 2]);
     }
 
     #[test]
     fn the_oldest_of_the_lowest_is_evicted() {
-        let mut lanes = Lanes::new();
+        let mut lanes = Lanes::new(Expirations::default());
         lanes.push(Priority::Normal, 0, 1);
         lanes.push(Priority::Low, 0, 2);
         lanes.push(Priority::Low, 0, 3);
-        assert_eq!(lanes.evict(|_| true), Some(2));
-        assert_eq!(lanes.evict(|item| *item == 1), Some(1));
-        assert_eq!(lanes.evict(|item| *item == 1), None);
+        assert_eq!(lanes.evict(|_, _| true), Some(2));
+        assert_eq!(lanes.evict(|item, _| *item == 1), Some(1));
+        assert_eq!(lanes.evict(|item, _| *item == 1), None);
         assert_eq!(drain(&mut lanes), [3]);
     }
 }

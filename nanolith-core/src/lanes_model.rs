@@ -1,11 +1,16 @@
 //! The lanes against a model that keeps every item in one list.
 
 use super::{Lanes, Priority};
+use crate::expirations::Expirations;
 use proptest::{prelude::*, sample::select};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Push(Priority),
+    /// One with a place of its own comes, so many milliseconds from now.
+    Place(Priority, u64),
+    /// The nth that is in gets a second entry, as one of this priority.
+    Raise(usize, Priority),
     Pop,
     /// Puts the nth of those that are out back in.
     Resume(usize),
@@ -25,6 +30,8 @@ fn priority() -> impl Strategy<Value = Priority> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => priority().prop_map(Step::Push),
+        3 => (priority(), 0..12_000_u64).prop_map(|(priority, ms)| Step::Place(priority, ms)),
+        2 => (0..8_usize, priority()).prop_map(|(nth, priority)| Step::Raise(nth, priority)),
         4 => Just(Step::Pop),
         2 => (0..8_usize).prop_map(Step::Resume),
         1 => Just(Step::PopResumed),
@@ -46,6 +53,8 @@ struct Item {
     /// When it came in last.
     came: u32,
     resumed: bool,
+    /// Whether it stands in its priority's lane.
+    lane: bool,
 }
 
 /// What is in, in the order of coming, and what is out.
@@ -65,16 +74,45 @@ impl Model {
 
     fn push(&mut self, priority: Priority) -> Item {
         let came = self.came();
-        let item = Item { number: came, priority, expires: priority.expiration(self.now), came, resumed: false };
+        let item = Item {
+            number: came,
+            priority,
+            expires: self.expirations().of(priority, self.now),
+            came,
+            resumed: false,
+            lane: true,
+        };
         self.inside.push(item);
         item
+    }
+
+    fn expirations(&self) -> Expirations {
+        Expirations::default()
+    }
+
+    fn place(&mut self, priority: Priority, ms: u64) -> Item {
+        let came = self.came();
+        let item =
+            Item { number: came, priority, expires: self.now + ms * 1_000_000, came, resumed: false, lane: false };
+        self.inside.push(item);
+        item
+    }
+
+    /// Two entries of the same number: whichever is first goes first, and the other is still there.
+    fn raise(&mut self, nth: usize, priority: Priority) -> Option<Item> {
+        let at = nth.checked_rem(self.inside.len())?;
+        let came = self.came();
+        let expires = self.expirations().of(priority, self.now);
+        let item = Item { priority, expires, came, resumed: false, lane: false, ..self.inside[at] };
+        self.inside.push(item);
+        Some(item)
     }
 
     /// One that is out goes in as it was.
     fn resume(&mut self, nth: usize) -> Option<Item> {
         let at = nth.checked_rem(self.outside.len())?;
         let came = self.came();
-        let item = Item { came, resumed: true, ..self.outside.remove(at) };
+        let item = Item { came, resumed: true, lane: false, ..self.outside.remove(at) };
         self.inside.push(item);
         Some(item)
     }
@@ -111,19 +149,32 @@ impl Model {
 fn agree(lanes: &mut Lanes<u32>, model: &mut Model, step: Step) -> Result<(), TestCaseError> {
     match step {
         Step::Push(priority) => lanes.push(priority, model.now, model.push(priority).number),
+        Step::Place(priority, ms) => {
+            let item = model.place(priority, ms);
+            lanes.place(priority, item.expires, item.number);
+        }
+        Step::Raise(nth, priority) => {
+            let raised = model.raise(nth, priority);
+            raised.into_iter().for_each(|item| lanes.place(priority, item.expires, item.number));
+        }
         Step::Resume(nth) => model.resume(nth).into_iter().for_each(|item| lanes.resume(item.expires, item.number)),
         Step::Pop => prop_assert_eq!(lanes.pop(), model.pop()),
         Step::PopResumed => prop_assert_eq!(lanes.pop_resumed(), model.pop_resumed()),
         Step::Evict(divisor) => {
-            prop_assert_eq!(lanes.evict(|number| number % divisor == 0), model.evict(divisor));
+            prop_assert_eq!(lanes.evict(|number, _| number % divisor == 0), model.evict(divisor));
         }
         Step::Retain(divisor) => {
-            lanes.retain(|number| number % divisor != 0);
+            let gone = lanes.retain(|number| number % divisor != 0);
+            let before = model.inside.len();
             model.inside.retain(|item| item.number % divisor != 0);
+            prop_assert_eq!(gone.len(), before - model.inside.len());
         }
         Step::Later(ms) => model.now += ms * 1_000_000,
     }
     prop_assert_eq!(lanes.len(), model.inside.len());
+    prop_assert_eq!(lanes.earliest(), model.inside.iter().map(|item| item.expires).min());
+    let normal = model.inside.iter().filter(|item| item.lane && item.priority == Priority::Normal).count();
+    prop_assert_eq!(lanes.len_without(Priority::Normal), model.inside.len() - normal);
     prop_assert_eq!(lanes.in_order().into_iter().copied().collect::<Vec<_>>(), model.in_order());
     Ok(())
 }
@@ -133,7 +184,7 @@ proptest! {
 
     #[test]
     fn the_lanes_do_as_one_list_that_is_searched(steps in prop::collection::vec(step(), 0..80)) {
-        let (mut lanes, mut model) = (Lanes::new(), Model { now: 10_000_000, ..Model::default() });
+        let (mut lanes, mut model) = (Lanes::new(Expirations::default()), Model { now: 10_000_000, ..Model::default() });
         for step in steps {
             agree(&mut lanes, &mut model, step)?;
         }
@@ -147,7 +198,7 @@ proptest! {
     fn one_priority_is_first_in_first_out_whatever_the_clock_says(
         came in prop::collection::vec((priority(), 0..20_000_000_000_u64), 0..60),
     ) {
-        let mut lanes = Lanes::new();
+        let mut lanes = Lanes::new(Expirations::default());
         for (number, (priority, now)) in came.iter().enumerate() {
             lanes.push(*priority, *now, (*priority, number));
         }

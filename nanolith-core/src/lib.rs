@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 mod clock;
+mod expirations;
 mod id;
 mod lanes;
 mod sync;
@@ -31,9 +32,12 @@ mod metrics;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 mod mock_clock;
+mod order;
 mod place;
 mod queue;
+mod slices;
 mod wait;
+mod with_priority;
 
 mod broadcast;
 #[doc(hidden)]
@@ -67,6 +71,7 @@ pub use id::{Receiver, TaskInfo, fingerprint};
 pub use lanes::Priority;
 pub use main_guard::{MainGuard, StillAlive, main_guard};
 pub use messenger::Messenger;
+pub use order::{Order, Queued};
 pub use place::{Current, Where, current};
 pub use pool::{
     BuildError, Concurrency, Drained, GlobalPool, MaxQueue, NextPoolEvent, Pool, PoolBuilder, PoolEvent, PoolEvents,
@@ -77,12 +82,14 @@ pub use service::{
     Launch, LaunchError, LifeEvent, LifeEvents, NeverRestarts, NextEvent, NextStream, OnPanic, Restart, Service,
     ServiceBuilder, ServiceInfo, ServiceRef, WaitForEvent,
 };
+pub use slices::{Step, YieldNow, should_yield, yield_now};
 pub use task::{
     CallInfo, Context, GivesStreams, HasInbox, HasOutbox, Job, OpenStreamError, Outcome, Reply, SendEvent, Stopped,
     TakesStreams, TaskSet, call_size,
 };
 pub use typed::{Call, Flatten, FromCall, FromCallError, Handle, Progressing, Sending, Submit, from_call};
 pub use wait::block_in_place;
+pub use with_priority::{WithPriority, with_priority, with_priority_async};
 
 /// For generated code only.
 #[doc(hidden)]
@@ -90,6 +97,7 @@ pub mod __private {
     pub use crate::{
         check::*,
         service::{InitOutput, init_output},
+        slices::steps,
         task::{
             After, Before, HookOutput, HookResult, Hooks, LocalFuture, NoState, OnClose, Owner, Run, Scope, SendFuture,
             SharedHandle, StreamArgument, Writer,

@@ -2,10 +2,13 @@
 //! hold.
 
 use crate::{
-    call::shared::Shared,
+    call::{meta::Meta, shared::Shared},
     error::Caller,
     host::{Host, HostId, Loan, Runnable, WouldDeadlock},
     id::TaskInfo,
+    inbox::Points,
+    lanes::Priority,
+    order::Rules,
     park::Parking,
 };
 use std::{
@@ -15,6 +18,7 @@ use std::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
+    task::Waker,
 };
 
 /// How many claimed calls may stand on one thread's stack.
@@ -45,11 +49,17 @@ impl Running {
 struct Thread {
     id: Cell<Option<HostId>>,
     host: RefCell<Option<Weak<dyn Host>>>,
+    /// The host's.
+    rules: RefCell<Option<Arc<Rules>>>,
     /// Whether a runner of the host, which holds a slot, is on the stack.
     runner: Cell<bool>,
     call: Cell<Option<Shared<dyn Runnable>>>,
     /// Goes with the call: see [`Running`].
     lineage: Cell<Option<Arc<Trace>>>,
+    /// The priority of a scope, and the call within which it is; none of a call within that.
+    scope: Cell<Option<(Priority, *const ())>>,
+    /// The waker with which the future of the call is polled, by what it points to.
+    polled_by: Cell<*const ()>,
     /// How many claimed calls stand on the stack.
     depth: Cell<u32>,
     on_top: Cell<u64>,
@@ -66,9 +76,12 @@ thread_local! {
     static THREAD: Thread = const { Thread {
         id: Cell::new(None),
         host: RefCell::new(None),
+        rules: RefCell::new(None),
         runner: Cell::new(false),
         call: Cell::new(None),
         lineage: Cell::new(None),
+        scope: Cell::new(None),
+        polled_by: Cell::new(std::ptr::null()),
         depth: Cell::new(0),
         on_top: Cell::new(0),
         lent: Cell::new(None),
@@ -106,8 +119,10 @@ fn set<T: Copy>(cell: &Cell<T>, value: T) -> Restore<'_, T> {
 
 /// This thread is `host`'s from now on.
 pub(crate) fn adopt(id: HostId, host: Weak<dyn Host>) {
+    let rules = host.upgrade().map(|host| host.rules().clone());
     THREAD.with(|thread| {
         thread.id.set(Some(id));
+        thread.rules.replace(rules);
         thread.host.replace(Some(host));
     });
 }
@@ -173,10 +188,81 @@ fn look<R>(thread: &Thread, f: impl FnOnce(&Shared<dyn Runnable>) -> R) -> Optio
     Some(seen)
 }
 
-/// The parents of a call that is submitted here and now.
+/// The parents of a call that is submitted here and now, and the priority that it has unless it is told another.
 #[inline]
-pub(crate) fn lineage() -> Option<Arc<Trace>> {
-    THREAD.try_with(|thread| look(thread, |call| lineage_of(thread, call))).ok().flatten()
+pub(crate) fn descent() -> (Option<Arc<Trace>>, Priority) {
+    let descent = THREAD.try_with(|thread| {
+        let task = look(thread, |call| (lineage_of(thread, call), call.meta().priority()));
+        let (lineage, inherited) =
+            task.map_or((None, Priority::Normal), |(lineage, priority)| (Some(lineage), priority));
+        (lineage, in_scope(thread).unwrap_or(inherited))
+    });
+    descent.unwrap_or((None, Priority::Normal))
+}
+
+/// The priority of the innermost scope that is on within the call which runs here.
+#[inline]
+fn in_scope(thread: &Thread) -> Option<Priority> {
+    let (priority, within) = thread.scope.get()?;
+    let here = look(thread, |call| call.points()).unwrap_or_default();
+    (here == within).then_some(priority)
+}
+
+/// How urgent what runs here is: the scope, else the task; `None` where there is neither.
+pub(crate) fn urgency() -> Option<Priority> {
+    let urgency = |thread: &Thread| in_scope(thread).or_else(|| look(thread, |call| call.meta().priority()));
+    THREAD.try_with(urgency).ok().flatten()
+}
+
+/// Runs `f` as a scope of this priority.
+pub(crate) fn within_scope<R>(priority: Priority, f: impl FnOnce() -> R) -> R {
+    THREAD.with(|thread| {
+        let within = look(thread, |call| call.points()).unwrap_or_default();
+        let _restore = set(&thread.scope, Some((priority, within)));
+        f()
+    })
+}
+
+/// Has the task that runs here look again, by `waker`, whenever it is raised or asked to stop.
+pub(crate) fn look_again_by(waker: &Waker) {
+    let _ = THREAD.try_with(|thread| look(thread, |call| call.meta().on_stop(waker)));
+}
+
+/// Whether the task that runs here should give way to others. `None`: no task runs here.
+pub(crate) fn should_yield() -> Option<bool> {
+    THREAD.with(|thread| look(thread, |call| call.is_asked_to_stop() || should_give_way(thread, call.meta())))
+}
+
+/// Whether a call that runs on a thread of this host should give way.
+pub(crate) fn should_yield_for(meta: &Meta) -> bool {
+    THREAD.with(|thread| should_give_way(thread, meta))
+}
+
+fn should_give_way(thread: &Thread, meta: &Meta) -> bool {
+    match &*thread.rules.borrow() {
+        Some(rules) => rules.should_yield(meta),
+        None => Rules::default().should_yield(meta),
+    }
+}
+
+/// The future of the task that runs here is polled with this waker.
+pub(crate) fn polled_by(waker: &Waker) {
+    THREAD.with(|thread| thread.polled_by.set(waker.data()));
+}
+
+/// Uses the waker of a future that is pending, when what is more urgent has had its turn. Where the future is not the task's
+/// own, as in somebody's `block_on`, that is at once.
+pub(crate) fn give_way(waker: &Waker) {
+    let host = THREAD.with(|thread| {
+        let polls = look(thread, |call| call.meta().task().is_async()) == Some(true);
+        let host = (polls && thread.polled_by.get() == waker.data()).then(|| host(thread)).flatten()?;
+        let expires = look(thread, |call| host.rules().expires(call.meta()))?;
+        Some((host, expires))
+    });
+    match host {
+        Some((host, expires)) => host.give_way(expires, waker),
+        None => waker.wake_by_ref(),
+    }
 }
 
 fn lineage_of(thread: &Thread, call: &Shared<dyn Runnable>) -> Arc<Trace> {

@@ -3,9 +3,10 @@
 
 use crate::{
     lanes::{Lanes, Priority},
+    order::Rules,
     room::{Line, Ticket},
 };
-use std::task::Waker;
+use std::{sync::Arc, task::Waker};
 
 /// Whom to wake once the lock is released.
 #[derive(Default)]
@@ -54,8 +55,20 @@ impl Count {
     }
 }
 
+/// An entry that is out of date.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spent {
+    /// Its call was run ahead of its turn, and is still counted.
+    Counted,
+    /// Whoever claimed the call counts it.
+    Settled,
+}
+
 pub(crate) struct Queue<T> {
     lanes: Lanes<T>,
+    rules: Arc<Rules>,
+    /// What was swept out of the lanes, and is dropped off the lock.
+    swept: Vec<T>,
     bounds: Bounds,
     /// Calls that nobody has begun. A call that ended in its lane counts no more, though its entry stays a while.
     queued: Count,
@@ -73,9 +86,18 @@ pub(crate) struct Queue<T> {
 }
 
 impl<T> Queue<T> {
+    /// One with the order that priorities have by default: for tests.
+    #[cfg(test)]
     pub(crate) fn new(bounds: Bounds) -> Self {
+        Self::ordered(bounds, Arc::default())
+    }
+
+    /// One with the order of its host, which its [`Host::rules`](crate::host::Host::rules) tells.
+    pub(crate) fn ordered(bounds: Bounds, rules: Arc<Rules>) -> Self {
         Self {
-            lanes: Lanes::new(),
+            lanes: Lanes::new(*rules.expirations()),
+            rules,
+            swept: Vec::new(),
             bounds,
             queued: Count::default(),
             resumed: 0,
@@ -90,6 +112,15 @@ impl<T> Queue<T> {
 
     pub(crate) fn lanes(&self) -> &Lanes<T> {
         &self.lanes
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// What is to be dropped after the lock is released.
+    pub(crate) fn swept(&mut self) -> Vec<T> {
+        std::mem::take(&mut self.swept)
     }
 
     /// Calls from outside that wait.
@@ -140,6 +171,18 @@ impl<T> Queue<T> {
         *self.queued.of(inside) += 1;
         *self.in_flight.of(inside) += 1;
         self.lanes.push(priority, now, item);
+    }
+
+    /// Takes a call in that has a place of its own: it goes by `expires`, whatever its priority.
+    pub(crate) fn enter_placed(&mut self, priority: Priority, expires: u64, inside: bool, item: T) {
+        self.count_in(inside);
+        self.lanes.place(priority, expires, item);
+    }
+
+    /// A second entry for a call that is queued already, and was raised. Whichever comes first is its turn; the other is out of
+    /// date then.
+    pub(crate) fn enter_again(&mut self, priority: Priority, expires: u64, item: T) {
+        self.lanes.place(priority, expires, item);
     }
 
     /// Takes a call in that runs at once, on its caller's thread.
@@ -205,7 +248,7 @@ impl<T> Queue<T> {
     }
 
     /// The entry of the oldest call of the lowest priority that `fits`.
-    pub(crate) fn evict(&mut self, fits: impl FnMut(&T) -> bool) -> Option<T> {
+    pub(crate) fn evict(&mut self, fits: impl FnMut(&T, Priority) -> bool) -> Option<T> {
         self.lanes.evict(fits)
     }
 
@@ -230,7 +273,8 @@ impl<T> Queue<T> {
     pub(crate) fn ended(&mut self, inside: bool, is_live: impl FnMut(&T) -> bool) -> Wakes {
         *self.queued.of(inside) -= 1;
         if self.lanes.len() > 2 * (self.queued.sum() + self.resumed) + 64 {
-            self.lanes.retain(is_live);
+            let gone = self.lanes.retain(is_live);
+            self.swept.extend(gone);
         }
         self.gone(inside)
     }
@@ -273,14 +317,16 @@ impl<T> Queue<T> {
         self.begun(inside).and(self.finished(inside))
     }
 
-    /// Takes the entries of calls out that were run ahead of their turn, all of them from inside.
-    pub(crate) fn sweep(&mut self, mut was_overtaken: impl FnMut(&T) -> bool) {
+    /// Takes the entries out that are `spent`. Those of calls that were run ahead of their turn, all of them from inside, are
+    /// counted out by this.
+    pub(crate) fn sweep(&mut self, mut spent: impl FnMut(&T) -> Option<Spent>) {
         let mut gone = 0;
-        self.lanes.retain(|entry| {
-            let over = was_overtaken(entry);
-            gone += usize::from(over);
-            !over
+        let swept = self.lanes.retain(|entry| {
+            let spent = spent(entry);
+            gone += usize::from(spent == Some(Spent::Counted));
+            spent.is_none()
         });
+        self.swept.extend(swept);
         self.queued.inside -= gone;
         self.in_flight.inside -= gone;
         self.completed += gone as u64;

@@ -31,6 +31,8 @@ enum Step {
     Finish(usize),
     /// The nth queued call is ended.
     End(usize),
+    /// The nth queued call is raised.
+    Raise(usize),
     Bounds {
         queued: usize,
         in_flight: usize,
@@ -50,7 +52,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => Just(Step::Begin),
         1 => nth.clone().prop_map(Step::Suspend),
         8 => nth.clone().prop_map(Step::Finish),
-        3 => nth.prop_map(Step::End),
+        3 => nth.clone().prop_map(Step::End),
+        2 => nth.prop_map(Step::Raise),
         1 => (1..5_usize, 1..7_usize).prop_map(|(queued, in_flight)| Step::Bounds { queued, in_flight }),
         1 => Just(Step::AskEmpty),
     ]
@@ -218,6 +221,13 @@ impl Model {
         }
     }
 
+    /// It has two entries from now on, and counts as one call.
+    fn raise(&mut self, nth: usize) {
+        if let Some(number) = self.nth(Life::Queued, nth) {
+            self.queue.enter_again(Priority::Immediate, 0, number);
+        }
+    }
+
     fn ask_empty(&mut self) -> Result<(), TestCaseError> {
         let busy = self.calls.iter().any(|call| call.life != Life::Over);
         let since = self.queue.emptied();
@@ -243,6 +253,7 @@ impl Model {
             Step::Suspend(nth) => self.suspend(nth),
             Step::Finish(nth) => self.finish(nth),
             Step::End(nth) => self.end(nth),
+            Step::Raise(nth) => self.raise(nth),
             Step::Bounds { queued, in_flight } => {
                 self.bounds = Bounds { queued, in_flight };
                 self.queue.set_bounds(self.bounds).wake();

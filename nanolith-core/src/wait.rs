@@ -46,6 +46,8 @@ pub(crate) fn block_until<F: Future>(
     if let Poll::Ready(output) = poll() {
         return Ok(Some(output));
     }
+    // One whose task is raised meanwhile passes that on to what it waits for.
+    place::look_again_by(parking.waker());
     let _lent = place::lend(target)?;
     loop {
         if let Poll::Ready(output) = poll() {

@@ -5,6 +5,7 @@ use crate::{
     attached::Attachments,
     clock,
     error::{At, CallError, Caller},
+    expirations::Expirations,
     host::{HostId, Runnable},
     id::TaskInfo,
     lanes::Priority,
@@ -46,7 +47,8 @@ pub(crate) struct Meta {
     task: &'static TaskInfo,
     /// When it began to run, in nanoseconds, as [`clock::now`] tells; zero until then.
     started_at: AtomicU64,
-    priority: Priority,
+    /// The priority, and whether it was raised: see [`RAISED`].
+    priority: AtomicU8,
     /// Whether a queue has taken the call, whether a running task of that executor submitted it, whether it carries state.
     taken: AtomicU8,
     /// Whose queue the call was last brought to, where its handle does not know: see [`Meta::hold`].
@@ -66,6 +68,9 @@ const LEFT: u8 = 16;
 const SEEKING: u8 = 32;
 const WITHIN: u8 = 64;
 
+/// Beside the priority: it is not the one with which the call was made.
+const RAISED: u8 = 0x80;
+
 /// The holder's number does not fit, and is among what most calls never need.
 const FAR: u32 = u32::MAX;
 
@@ -81,6 +86,32 @@ struct Cold {
     /// The call as which this one goes on.
     onward: Mutex<Option<Shared<dyn Runnable>>>,
     far: Mutex<Option<HostId>>,
+    /// In how many nanoseconds it expires, whatever its priority says.
+    expires_in: Maybe,
+    /// What an order of the user's own said.
+    rank: Maybe,
+    /// When its future's turn began, in nanoseconds; or one of the two below.
+    slice: AtomicU64,
+}
+
+/// The first turn, which began with the call.
+const FIRST: u64 = 0;
+/// A later one, which nobody has looked at yet.
+const UNSEEN: u64 = 1;
+
+/// A number that may be there: zero is none, else it is less by one.
+#[derive(Default)]
+struct Maybe(AtomicU64);
+
+impl Maybe {
+    // ORDERING: Relaxed, a number that whoever needs it has from the one who wrote it, or does without.
+    fn get(&self) -> Option<u64> {
+        self.0.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    fn set(&self, number: u64) {
+        self.0.store(number.saturating_add(1), Ordering::Relaxed);
+    }
 }
 
 /// The call's time-out.
@@ -106,17 +137,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Meta {
+    /// Without a `priority` it has that of whoever makes it.
     #[inline(always)]
-    pub(crate) fn new(caller: Caller, priority: Priority, deadline: Option<Instant>) -> Self {
+    pub(crate) fn new(caller: Caller, priority: Option<Priority>, deadline: Option<Instant>) -> Self {
+        let (parents, inherited) = place::descent();
         let meta = Self {
             task: caller.task,
             started_at: AtomicU64::new(0),
-            priority,
+            priority: AtomicU8::new(priority.unwrap_or(inherited) as u8),
             taken: AtomicU8::new(0),
             holder: AtomicU32::new(0),
             submitted_at: AtomicU64::new(0),
             submitted: caller.submitted,
-            parents: place::lineage(),
+            parents,
             cold: OnceBox::new(),
         };
         if deadline.is_some() {
@@ -133,7 +166,10 @@ impl Meta {
 
     /// For a second slot of the same call.
     pub(crate) fn again(&self) -> Self {
-        let mut again = Self::new(self.caller(), self.priority, self.deadline());
+        let mut again = Self::new(self.caller(), Some(self.priority()), self.deadline());
+        if let Some(cold) = self.cold.get() {
+            cold.expires_in.get().into_iter().for_each(|nanos| again.cold().expires_in.set(nanos));
+        }
         self.attached().into_iter().for_each(|attached| again.attach(attached.clone()));
         again.parents.clone_from(&self.parents);
         again.submitted_at = AtomicU64::new(self.submitted_at());
@@ -154,9 +190,21 @@ impl Meta {
         self.parents.as_deref().map_or(&[], Vec::as_slice)
     }
 
+    // ORDERING of `priority`: Relaxed. Who raises it and who rests on it meet at a lock, of the queue or of the wakers below.
+
     #[inline]
     pub(crate) fn priority(&self) -> Priority {
-        self.priority
+        Priority::numbered(self.priority.load(Ordering::Relaxed) & !RAISED)
+    }
+
+    /// Makes it more urgent; says whether that is news.
+    pub(crate) fn raise(&self, to: Priority) -> bool {
+        let raised = |now: u8| ((to as u8) < now & !RAISED).then_some(to as u8 | RAISED);
+        self.priority.fetch_update(Ordering::Relaxed, Ordering::Relaxed, raised).is_ok()
+    }
+
+    fn is_raised(&self) -> bool {
+        self.priority.load(Ordering::Relaxed) & RAISED != 0
     }
 
     #[inline]
@@ -178,8 +226,36 @@ impl Meta {
     }
 
     /// When others should have let it go first.
-    pub(crate) fn expires(&self) -> u64 {
-        self.priority.expiration(self.submitted_at())
+    pub(crate) fn expires(&self, expirations: &Expirations) -> u64 {
+        let by_priority = || expirations.of(self.priority(), self.submitted_at());
+        match self.cold.get().and_then(|cold| cold.expires_in.get()) {
+            None => by_priority(),
+            Some(nanos) => {
+                let own = self.submitted_at().saturating_add(nanos);
+                if self.is_raised() { own.min(by_priority()) } else { own }
+            }
+        }
+    }
+
+    /// It expires so long after its submission, whatever its priority says.
+    pub(crate) fn expire_in(&self, timeout: Duration) {
+        self.cold().expires_in.set(clock::nanos(timeout));
+    }
+
+    #[inline]
+    pub(crate) fn has_own_expiration(&self) -> bool {
+        self.cold.get().is_some_and(|cold| cold.expires_in.get().is_some())
+    }
+
+    /// What an order of the user's own said of it, if it did.
+    pub(crate) fn rank(&self) -> Option<u64> {
+        self.cold.get().and_then(|cold| cold.rank.get())
+    }
+
+    /// Keeps what it says; a raised call never goes later than it would have.
+    pub(crate) fn keep_rank(&self, rank: u64) {
+        let rank = self.rank().map_or(rank, |before| before.min(rank));
+        self.cold().rank.set(rank);
     }
 
     // ORDERING of `taken`, `submitted_at` and `started_at`: Relaxed. Each is written once, before the slot passes through a lock or
@@ -202,6 +278,11 @@ impl Meta {
         self.taken.fetch_and(!ACCEPTED, Ordering::Relaxed) & INSIDE != 0
     }
 
+    /// A queue's counts are done with the call; its lock is held here. Says whether that is news: of several entries one counts.
+    pub(crate) fn count_off(&self) -> bool {
+        self.taken.fetch_and(!ACCEPTED, Ordering::Relaxed) & ACCEPTED != 0
+    }
+
     /// The call was ended before a queue counted it; its lock is held here and in [`Meta::has_left`].
     pub(crate) fn leave(&self) {
         self.taken.fetch_or(LEFT, Ordering::Relaxed);
@@ -214,7 +295,9 @@ impl Meta {
     /// Whether it takes no more than the plain way through an executor.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        self.priority == Priority::Normal && !self.task.is_async() && self.cold.get().is_none()
+        self.priority.load(Ordering::Relaxed) == Priority::Normal as u8
+            && !self.task.is_async()
+            && self.cold.get().is_none()
     }
 
     /// A task waits for the call, which is to start ahead of its turn.
@@ -261,6 +344,27 @@ impl Meta {
         match self.started_at.load(Ordering::Relaxed) {
             0 => Duration::ZERO,
             started => clock::between(started, clock::now()),
+        }
+    }
+
+    /// A turn of its future begins, which is not the first.
+    pub(crate) fn begin_slice(&self) {
+        if let Some(cold) = self.cold.get() {
+            cold.slice.store(UNSEEN, Ordering::Relaxed);
+        }
+    }
+
+    /// How long it has run in this turn. One that nobody has asked in yet begins now.
+    pub(crate) fn ran_in_slice(&self) -> Duration {
+        let Some(cold) = self.cold.get() else { return self.ran() };
+        // ORDERING: Relaxed, a time.
+        match cold.slice.load(Ordering::Relaxed) {
+            FIRST => self.ran(),
+            UNSEEN => {
+                cold.slice.store(clock::now(), Ordering::Relaxed);
+                Duration::ZERO
+            }
+            began => clock::between(began, clock::now()),
         }
     }
 
@@ -420,6 +524,20 @@ impl Meta {
         let Some(cold) = self.cold.get() else { return };
         let wakers = std::mem::take(&mut *lock(&cold.stop));
         wakers.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
+    }
+
+    /// Has those look again who want to know of it while it runs, as one that waits within its task: it was raised.
+    pub(crate) fn tell_raise(&self) {
+        let Some(cold) = self.cold.get() else { return };
+        let wakers = lock(&cold.stop).clone();
+        wakers.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
+    }
+
+    /// The call is over, and its future gone: nobody is to be woken any more.
+    pub(crate) fn forget_wakers(&self) {
+        let Some(cold) = self.cold.get() else { return };
+        let wakers = std::mem::take(&mut *lock(&cold.stop));
+        crate::panics::quietly(|| drop(wakers));
     }
 
     // ----- progress

@@ -1,7 +1,7 @@
 //! Building a pool.
 
 use super::{BuildError, Concurrency, MaxQueue, Pool, config::Config, global::build_global};
-use crate::gate::OnFull;
+use crate::{gate::OnFull, lanes::Priority, order::Order};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// The settings of a pool: made by [`Pool::builder`].
@@ -141,6 +141,47 @@ impl PoolBuilder {
     /// ```
     pub fn spin_before_park(mut self, spin: Duration) -> Self {
         self.config.spin = spin;
+        self
+    }
+
+    /// How long work of this priority may be kept waiting by others on this pool, instead of [`Priority::timeout`]: the
+    /// earliest expiration goes first. Zero counts, for [`Priority::Immediate`], as expired one millisecond before it comes.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// let pool = Pool::builder().expiration(Priority::Low, 2 * SECOND).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn expiration(mut self, priority: Priority, timeout: Duration) -> Self {
+        self.config.schedule.expirations.set(priority, timeout);
+        self
+    }
+
+    /// An order of one's own, over that of priorities: see [`Order`]. Each call then passes the pool's lock, and takes
+    /// `O(log n)` to be queued; where a full queue drops the oldest call, `O(n)`.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// use nanolith::Queued;
+    /// let by_name = |call: &Queued<'_>| call.task().name().len().try_into().ok(); // short names first
+    /// let pool = Pool::builder().order(by_name).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn order(mut self, order: impl Order + 'static) -> Self {
+        self.config.schedule.order = Some(Arc::new(order));
+        self
+    }
+
+    /// How long a task may run before it should give way ([`Context::should_yield`](crate::Context::should_yield)): 5 ms
+    /// unless it is set. With `Duration::ZERO` it always should.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// let pool = Pool::builder().slice(2 * MILLISECOND).build()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn slice(mut self, slice: Duration) -> Self {
+        self.config.schedule.slice = slice;
         self
     }
 

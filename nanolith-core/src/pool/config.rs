@@ -1,6 +1,6 @@
 //! The settings of a pool, and what is wrong with them.
 
-use crate::{data::Data, gate::OnFull, park, queue::Bounds};
+use crate::{data::Data, gate::OnFull, order::Schedule, park, queue::Bounds};
 use std::{error::Error, fmt, io, num::NonZero, sync::Arc, thread, time::Duration};
 
 /// How many tasks a pool runs at once, in terms of the machine's cores.
@@ -116,6 +116,7 @@ pub(crate) struct Config {
     pub(crate) max_queue: MaxQueue,
     pub(crate) max_in_flight: usize,
     pub(crate) on_full: OnFull,
+    pub(crate) schedule: Schedule,
     pub(crate) spin: Duration,
     pub(crate) thread_name: Option<ThreadName>,
     pub(crate) stack_size: Option<usize>,
@@ -134,6 +135,7 @@ impl Default for Config {
             max_queue: MaxQueue::default(),
             max_in_flight: usize::MAX,
             on_full: OnFull::default(),
+            schedule: Schedule::default(),
             spin: park::LINGER,
             thread_name: None,
             stack_size: None,

@@ -255,7 +255,10 @@ impl Core {
                     let begun = self.front.queue.begun(call.meta().is_inside());
                     return (Some(work), wakes.and(begun));
                 }
-                Work::Call(call) => wakes = wakes.and(self.front.pass(&**call)),
+                Work::Call(call) => {
+                    wakes = wakes.and(self.front.pass(&**call));
+                    self.front.spend(work);
+                }
             }
         }
         (None, wakes)

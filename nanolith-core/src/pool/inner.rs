@@ -15,6 +15,7 @@ use crate::{
     host::{Host, HostId, Runnable},
     inbox::Inbox,
     metrics::Recorder,
+    order::Rules,
     panics,
     queue::{Queue, Wakes},
     task::{CallSlot, TaskSet},
@@ -33,6 +34,7 @@ pub(super) struct Inner {
     pub(super) config: Arc<Config>,
     /// Where its threads have the time from.
     pub(super) clock: Option<Arc<clock::Source>>,
+    pub(super) rules: Arc<Rules>,
     pub(super) core: Mutex<Core>,
     /// Where plain calls come in while tasks are tiny.
     pub(super) inbox: Arc<Inbox<Work>>,
@@ -58,11 +60,14 @@ impl Inner {
         let tasks = config.validate()?;
         panics::install_hook();
         let inbox = Arc::new(Inbox::new(CELLS));
+        let rules = Arc::new(Rules::new(config.schedule.clone()));
+        let queue = Queue::ordered(config.bounds(tasks), rules.clone());
         let inner = Arc::new_cyclic(|me| Self {
             id: HostId::new(),
             me: me.clone(),
             clock: clock::source(),
-            core: Mutex::new(Core::new(Front::new(Queue::new(config.bounds(tasks)), inbox.clone()), tasks)),
+            core: Mutex::new(Core::new(Front::new(queue, inbox.clone()), tasks)),
+            rules,
             inbox,
             hint: Hint::default(),
             served: AtomicU64::new(0),
@@ -183,27 +188,28 @@ impl Inner {
     pub(super) fn end_queued(&self, how: End) -> usize {
         let mut core = self.lock();
         core.front.shut();
-        let queue = core.front.sort_out();
+        core.front.sort_out();
         let mut ended = Vec::new();
         let mut resumed = Vec::new();
         let mut wakes = Wakes::default();
-        while let Some(work) = queue.pop() {
+        while let Some(work) = core.front.queue.pop() {
             match work {
                 Work::Resume(work) => resumed.push(work),
                 Work::Call(call) if call.claim() => {
                     let inside = call.meta().is_inside();
+                    let queue = &mut core.front.queue;
                     wakes = wakes.and(queue.begun(inside)).and(queue.finished(inside));
                     ended.push(call);
                 }
-                Work::Call(call) if call.was_overtaken() => {
-                    wakes = wakes.and(queue.overtaken(call.meta().is_inside()));
+                Work::Call(call) => {
+                    wakes = wakes.and(core.front.pass(&*call));
+                    core.front.spend(Work::Call(call));
                 }
-                Work::Call(_) => {}
             }
         }
         for work in resumed {
-            queue.resumed();
-            queue.resume(0, Work::Resume(work)); // begun calls go on
+            core.front.queue.resumed();
+            core.front.queue.resume(0, Work::Resume(work)); // begun calls go on
         }
         self.release(core, wakes);
         let number = ended.len();

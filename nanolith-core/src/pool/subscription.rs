@@ -94,7 +94,7 @@ where
             }
         }
     };
-    let schedule = move |work| host.clone().resume(Priority::Normal.expiration(clock::now()), work);
+    let schedule = move |work| host.clone().resume(host.rules().expirations().of(Priority::Normal, clock::now()), work);
     let (work, task) = async_task::spawn(hears, schedule);
     work.schedule();
     Ok(Subscription { work: Some(task), ended })

@@ -12,6 +12,7 @@ use crate::{
     data::Data,
     host::{Host, HostId, Loan, Ran, Runnable, Verdict, WouldDeadlock},
     id::TaskInfo,
+    order::Rules,
     place::{self, Where},
     queue::Wakes,
 };
@@ -24,6 +25,10 @@ impl Host for Inner {
 
     fn data(&self) -> &Data {
         &self.config.data
+    }
+
+    fn rules(&self) -> &Arc<Rules> {
+        &self.rules
     }
 
     fn whereabouts(&self) -> Where {
@@ -79,6 +84,13 @@ impl Host for Inner {
         let mut core = self.lock();
         let wakes = core.front.leave(call);
         self.release(core, wakes);
+    }
+
+    fn raised(&self, call: &Shared<dyn Runnable>) {
+        let expires = self.rules.raised(call.meta());
+        let mut core = self.lock();
+        core.front.raise(expires, Work::Call(call.clone()));
+        self.release(core, Wakes::default());
     }
 
     fn finished(&self, inside: bool) {

@@ -13,7 +13,9 @@ use crate::{
     data::Data,
     error::CallError,
     gate::OnFull,
+    lanes::Priority,
     messenger::SlowReceiver,
+    order::{Order, Schedule},
     panics, park,
     pool::{BuildError, MIN_STACK, ThreadHandler, check_name, check_spin},
     task::{Context, Outlets, TaskSet},
@@ -57,6 +59,7 @@ pub(super) struct Settings {
     pub(super) name: Arc<str>,
     pub(super) max_queue: usize,
     pub(super) on_full: OnFull,
+    pub(super) schedule: Schedule,
     pub(super) spin: Duration,
     pub(super) stack_size: Option<usize>,
     pub(super) data: Data,
@@ -98,6 +101,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             name: S::NAME.into(),
             max_queue: 65_536,
             on_full: OnFull::default(),
+            schedule: Schedule::default(),
             spin: park::LINGER,
             stack_size: None,
             data: Data::default(),
@@ -235,6 +239,53 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// ```
     pub fn spin_before_park(mut self, spin: Duration) -> Self {
         self.settings.spin = spin;
+        self
+    }
+
+    /// How long work of this priority may be kept waiting by others on this service, instead of [`Priority::timeout`]: the
+    /// earliest expiration goes first. Zero counts, for [`Priority::Immediate`], as expired one millisecond before it comes.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Geometry::service().expiration(Priority::Low, 2 * SECOND).launch().wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn expiration(mut self, priority: Priority, timeout: Duration) -> Self {
+        self.settings.schedule.expirations.set(priority, timeout);
+        self
+    }
+
+    /// An order of one's own, over that of priorities: see [`Order`]. Each call then passes the service's lock, and takes
+    /// `O(log n)` to be queued; where a full queue drops the oldest call, `O(n)`.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// use nanolith::Queued;
+    /// let by_name = |call: &Queued<'_>| call.task().name().len().try_into().ok(); // short names first
+    /// let geometry = Geometry::service().order(by_name).launch().wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn order(mut self, order: impl Order + 'static) -> Self {
+        self.settings.schedule.order = Some(Arc::new(order));
+        self
+    }
+
+    /// How long a task may run before it should give way ([`Context::should_yield`](crate::Context::should_yield)): 5 ms
+    /// unless it is set. With `Duration::ZERO` it always should.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Geometry::service().slice(2 * MILLISECOND).launch().wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn slice(mut self, slice: Duration) -> Self {
+        self.settings.schedule.slice = slice;
         self
     }
 

@@ -9,11 +9,15 @@ use crate::{
     host::{Awaited, Host, HostId, Loan, Runnable, Verdict, WouldDeadlock},
     id::Receiver,
     inbox::Inbox,
+    order::Rules,
     place::{self, Where},
     queue::Wakes,
     task::{CallSlot, TaskSet},
 };
-use std::sync::{Arc, PoisonError};
+use std::{
+    sync::{Arc, PoisonError},
+    task::Waker,
+};
 
 impl<S: TaskSet> Host for Inner<S> {
     fn id(&self) -> HostId {
@@ -22,6 +26,10 @@ impl<S: TaskSet> Host for Inner<S> {
 
     fn data(&self) -> &Data {
         &self.data
+    }
+
+    fn rules(&self) -> &Arc<Rules> {
+        &self.rules
     }
 
     fn whereabouts(&self) -> Where {
@@ -69,6 +77,19 @@ impl<S: TaskSet> Host for Inner<S> {
         self.release(core, wakes);
         // The call may have been the one that a closing service, or a held writer, waited for.
         self.waker.wake_by_ref();
+    }
+
+    fn raised(&self, call: &Shared<dyn Runnable>) {
+        let expires = self.rules.raised(call.meta());
+        let Some(call) = call.clone().downcast::<CallSlot<S>>() else { return };
+        let mut core = self.lock();
+        core.front.raise(expires, call);
+        self.release(core, Wakes::default());
+    }
+
+    /// The future goes on when nothing that waits expires earlier: the thread, which this is, sees to that.
+    fn give_way(&self, expires: u64, waker: &Waker) {
+        self.lock().gave_way.resume(expires, waker.clone());
     }
 
     fn finished(&self, _inside: bool) {}

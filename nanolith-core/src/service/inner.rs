@@ -14,7 +14,9 @@ use crate::{
     host::{Awaited, Host, HostId, Runnable},
     id::{Receiver, TaskInfo},
     inbox::Inbox,
+    lanes::Lanes,
     metrics::Recorder,
+    order::Rules,
     park::Parking,
     queue::{Bounds, Queue, Wakes},
     task::{CallSlot, Outlets, TaskSet},
@@ -47,6 +49,8 @@ pub(super) struct Core<S: TaskSet> {
     pub(super) active: usize,
     /// Queued calls that a task of the service itself waits for.
     pub(super) urgent: usize,
+    /// Futures of its tasks that gave way to others.
+    pub(super) gave_way: Lanes<Waker>,
     /// Why it did not end as it should.
     pub(super) error: Option<CloseError>,
     /// Who waits for the end.
@@ -77,6 +81,7 @@ pub(super) struct Inner<S: TaskSet> {
     pub(super) name: Arc<str>,
     pub(super) on_full: OnFull,
     pub(super) data: Data,
+    pub(super) rules: Arc<Rules>,
     core: Mutex<Core<S>>,
     /// Where plain calls come in.
     pub(super) inbox: Arc<Inbox<Shared<CallSlot<S>>>>,
@@ -114,17 +119,20 @@ impl<S: TaskSet> Inner<S> {
     pub(super) fn new(settings: &Settings) -> Arc<Self> {
         let max_queue = settings.max_queue;
         let inbox = Arc::new(Inbox::new(max_queue.min(CELLS)));
-        let queue = Queue::new(Bounds { queued: max_queue, in_flight: usize::MAX });
+        let rules = Arc::new(Rules::new(settings.schedule.clone()));
+        let queue = Queue::ordered(Bounds { queued: max_queue, in_flight: usize::MAX }, rules.clone());
         let inner = Arc::new(Self {
             id: HostId::new(),
             name: settings.name.clone(),
             on_full: settings.on_full,
             data: settings.data.clone(),
+            rules: rules.clone(),
             core: Mutex::new(Core {
                 front: Front::new(queue, inbox.clone()),
                 life: Life::Open,
                 active: 0,
                 urgent: 0,
+                gave_way: Lanes::new(*rules.expirations()),
                 error: None,
                 closers: Vec::new(),
                 asked: None,

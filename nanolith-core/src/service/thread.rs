@@ -5,7 +5,7 @@ use super::{
     builder::{OnPanic, PanicHandler, Settings},
     crew::Crew,
     init::Init,
-    inner::{Inner, Life, asks},
+    inner::{Core, Inner, Life, asks},
     launch::{LaunchError, Launched},
     life::{Crash, LifeEvent},
     reference::ServiceRef,
@@ -33,7 +33,7 @@ use std::{
     cell::RefCell,
     rc::Rc,
     sync::{Arc, Weak, atomic::Ordering},
-    task::{self, Poll},
+    task::{self, Poll, Waker},
     time::Duration,
 };
 
@@ -302,12 +302,17 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
             return Step::Crash(crash);
         }
         if core.urgent > 0 {
-            if let Some(call) = core.front.sort_out().evict(|call| call.meta.is_urgent()) {
+            if let Some(call) = core.front.sort_out().evict(|call, _| call.meta.is_urgent() && call.is_queued()) {
                 core.urgent -= 1;
                 drop(core);
                 return self.begin(call);
             }
             core.urgent = 0;
+        }
+        if let Some(future) = self.next_to_go_on(&mut core) {
+            drop(core);
+            future.wake();
+            return Step::Again;
         }
         if self.crew.has_writer() {
             return Step::Park;
@@ -321,17 +326,26 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         }
         let next = self.held.take().or_else(|| core.front.pop());
         let is_done = core.life == Life::Closing && core.front.in_flight() == 0;
+        let others_go_on = core.gave_way.len() > 0;
         inner.release(core, Wakes::default());
         match next {
             Some(call) if self.crew.admits(asks::<S>(call.meta.task())) => self.begin(call),
             Some(call) if call.is_queued() => {
                 self.held = Some(call);
-                Step::Park
+                if others_go_on { Step::Again } else { Step::Park }
             }
             Some(_) => Step::Again, // it was cancelled while it was held
             None if is_done => Step::Leave,
             None => Step::Park,
         }
+    }
+
+    /// The future of those that gave way whose turn has come: nothing that waits expires earlier, or it cannot begin before
+    /// futures have gone on.
+    fn next_to_go_on(&self, core: &mut Core<S>) -> Option<Waker> {
+        let first = core.gave_way.earliest()?;
+        let hinders = self.held.is_some() || self.crew.has_writer();
+        if hinders || core.front.earliest().is_none_or(|expires| first <= expires) { core.gave_way.pop() } else { None }
     }
 
     /// Claims `call`, if it is not over.

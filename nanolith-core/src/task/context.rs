@@ -4,17 +4,16 @@ use crate::{
     call::{Progress, shared::Shared},
     data::Data,
     id::TaskInfo,
+    lanes::Priority,
+    place,
     task::{CallSlot, TaskSet},
 };
 use std::{
     fmt,
     future::{Future, poll_fn},
     task::Poll,
-    time::{Duration, Instant},
+    time::Instant,
 };
-
-/// How long a task may run before it should give way to others.
-const SLICE: Duration = Duration::from_millis(5);
 
 /// The context of a running task. A task takes it as its first parameter, by reference; it is no argument of the call.
 ///
@@ -157,7 +156,13 @@ impl<S: TaskSet> Context<S> {
         }
     }
 
-    /// Whether the task should stop or give way: it was cancelled, or has run for more than 5 ms.
+    /// Whether the task should stop or give way: it was cancelled, has run for a slice ([`PoolBuilder::slice`], 5 ms unless it is
+    /// set), or something more urgent waits for the executor. An asynchronous task gives way at [`yield_now`], which begins a
+    /// new slice; a synchronous one by [`Step`].
+    ///
+    /// [`PoolBuilder::slice`]: crate::PoolBuilder::slice
+    /// [`yield_now`]: crate::yield_now
+    /// [`Step`]: crate::Step
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -180,7 +185,28 @@ impl<S: TaskSet> Context<S> {
     /// ```
     #[must_use]
     pub fn should_yield(&self) -> bool {
-        self.is_cancelled() || self.call.as_ref().is_some_and(|call| call.meta.ran() > SLICE)
+        self.is_cancelled() || self.call.as_ref().is_some_and(|call| place::should_yield_for(&call.meta))
+    }
+
+    /// How urgent the call is now: [`Priority::Normal`] in a service's init. Calls that the task submits are as urgent, unless
+    /// they are told.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn is_urgent(cx: &Context<Self>) -> bool {
+    ///         cx.priority() <= Priority::UserBlocking
+    ///     }
+    /// }
+    /// assert!(Geometry::tasks().is_urgent().priority(Priority::Immediate).wait()?);
+    /// assert!(!Geometry::tasks().is_urgent().wait()?);
+    /// # Ok::<(), CallError>(())
+    /// ```
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        self.call.as_ref().map_or(Priority::Normal, |call| call.meta.priority())
     }
 
     /// When the call ends as timed out, if it does.

@@ -97,7 +97,7 @@ impl<S: TaskSet> Job<S> {
         F: FnOnce(Result<S::Output, CallError>) + Send + 'static,
     {
         let caller = Caller { task: S::info(&task), submitted: Location::caller() };
-        Self::told(task, None, Meta::new(caller, Priority::default(), None), on_complete)
+        Self::told(task, None, Meta::new(caller, None, None), on_complete)
     }
 
     fn told<F>(task: S::Task, shared: Option<S::Shared>, meta: Meta, on_complete: F) -> Self
@@ -163,7 +163,8 @@ impl<S: TaskSet> Job<S> {
         self.slot().meta.task()
     }
 
-    /// How urgent it is. A job made by [`Job::new`] is [`Priority::Normal`].
+    /// How urgent it is. A job made by [`Job::new`] is as urgent as the task or scope in which it was made, and
+    /// [`Priority::Normal`] elsewhere.
     #[must_use]
     pub fn priority(&self) -> Priority {
         self.slot().meta.priority()
@@ -503,7 +504,6 @@ impl<S: TaskSet> CallSlot<S> {
         ended
     }
 
-    /// The outcome, if the call is over; for the handle, once.
     /// Runs the call, if it is a plain one that a task of this very pool has submitted and waits for: neither the queue nor
     /// the others of the pool hear of it but by its entry.
     pub(crate) fn overtake_here(this: &Shared<Self>, host: Option<HostId>) {
@@ -544,6 +544,10 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
 
     fn is_over(&self) -> bool {
         Slot::is_over(self)
+    }
+
+    fn is_asked_to_stop(&self) -> bool {
+        Slot::is_asked_to_stop(self)
     }
 
     fn is_plain(&self) -> bool {

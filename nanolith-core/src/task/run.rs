@@ -407,12 +407,12 @@ where
         ground.host().finished(inside);
         return;
     }
-    let meta = &reply.slot().meta;
-    let (expires, inside, host) = (meta.expires(), meta.is_inside(), ground.host());
-    let finish =
-        Finish { host: host.clone(), inside, seen: metrics::is_any_on().then(|| reply.slot().clone().erase()) };
-    let placed = placed(reply.slot().clone().erase(), whole(ground, reply, body), finish);
-    let (runnable, task) = async_task::spawn(placed, move |work| host.clone().resume(expires, work));
+    let (call, host) = (reply.slot().clone().erase(), ground.host());
+    let finish = Finish { host: host.clone(), call: call.clone() };
+    let placed = placed(call.clone(), whole(ground, reply, body), finish);
+    // It keeps its expiration, unless it was raised meanwhile.
+    let schedule = move |work| host.clone().resume(host.rules().expires(call.meta()), work);
+    let (runnable, task) = async_task::spawn(placed, schedule);
     task.detach();
     runnable.run();
 }
@@ -443,30 +443,36 @@ where
 /// Tells the host that a call is over, however its future ends.
 struct Finish {
     host: Arc<dyn Host>,
-    inside: bool,
-    /// The call, where somebody measures.
-    seen: Option<Shared<dyn Runnable>>,
+    call: Shared<dyn Runnable>,
 }
 
 impl Drop for Finish {
     fn drop(&mut self) {
-        if let Some(call) = self.seen.take() {
-            let meta = call.meta();
+        let meta = self.call.meta();
+        if metrics::is_any_on() {
             self.host.record(meta.task(), meta.waited(), meta.ran());
         }
-        self.host.finished(self.inside);
+        // They belong to the future, and its schedule to the call: neither would ever go.
+        self.call.meta().forget_wakers();
+        self.host.finished(self.call.meta().is_inside());
     }
 }
 
 /// Polls `future` as part of the task that it is; `finish` goes when it has gone.
 async fn placed<T>(call: Shared<dyn Runnable>, future: impl Future<Output = ()>, finish: T) {
     let _finish = finish;
-    let mut kept = Some(place::Running::new(call));
+    let (mut kept, mut polled) = (Some(place::Running::new(call)), false);
     let mut future = pin!(future);
     poll_fn(|cx| {
         // A future that panicked is not polled again.
         let Some(running) = kept.take() else { return Poll::Ready(()) };
-        let (poll, running) = place::enter(running, || future.as_mut().poll(cx));
+        if std::mem::replace(&mut polled, true) {
+            running.call.meta().begin_slice();
+        }
+        let (poll, running) = place::enter(running, || {
+            place::polled_by(cx.waker());
+            future.as_mut().poll(cx)
+        });
         kept = Some(running);
         poll
     })
@@ -515,12 +521,16 @@ where
         if reply.is_cancelled() {
             return Poll::Ready(Err(Failure::Stopped));
         }
+        let urgency = reply.slot().meta.priority();
         match panics::catch(|| body.as_mut().poll(cx)) {
             Ok(Poll::Ready(output)) => Poll::Ready(output.ok_or(Failure::Stopped)),
             Err(panic) => Poll::Ready(Err(Failure::Panicked(Whose::Task, panic))),
             Ok(Poll::Pending) => {
                 reply.slot().meta.on_stop(cx.waker());
                 reply.slot().look_again();
+                if reply.slot().meta.priority() != urgency {
+                    cx.waker().wake_by_ref(); // it was raised meanwhile, and passes that on to what it waits for
+                }
                 if reply.is_cancelled() { Poll::Ready(Err(Failure::Stopped)) } else { Poll::Pending }
             }
         }

@@ -80,7 +80,8 @@ impl<S: TaskSet, T> Loose<S, T> {
 /// What is asked of a call beside its task.
 struct Terms {
     submitted: &'static Location<'static>,
-    priority: Priority,
+    /// `None`: that of whoever submits it.
+    priority: Option<Priority>,
     rare: Option<Box<Rare>>,
 }
 
@@ -89,6 +90,7 @@ struct Terms {
 struct Rare {
     timeout: Option<Duration>,
     deadline: Option<Instant>,
+    expires_in: Option<Duration>,
     keep_alive: bool,
     attached: Option<Arc<Attachments>>,
 }
@@ -102,9 +104,12 @@ impl Terms {
 impl Rare {
     /// The same for a call that is submitted now.
     #[cold]
-    fn meta(&self, caller: Caller, priority: Priority) -> Meta {
+    fn meta(&self, caller: Caller, priority: Option<Priority>) -> Meta {
         let limit = self.timeout.and_then(|limit| clock::instant().checked_add(limit));
         let meta = Meta::new(caller, priority, limit.into_iter().chain(self.deadline).min());
+        if let Some(timeout) = self.expires_in {
+            meta.expire_in(timeout);
+        }
         if self.keep_alive {
             meta.keep_alive();
         }
@@ -133,12 +138,12 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     #[inline(always)]
     pub fn new(executor: &'a E, task: S::Task, extract: fn(S::Output) -> Option<T>) -> Self {
         let submitted = Location::caller();
-        let priority = Priority::default();
-        let terms = Terms { submitted, priority, rare: None };
+        let terms = Terms { submitted, priority: None, rare: None };
         Self { executor, extract, terms, stage: Stage::Lazy(task) }
     }
 
-    /// How urgent the call is. The default is [`Priority::Normal`].
+    /// How urgent the call is. Unless it is told, it is as urgent as the task that submits it, or the scope of
+    /// [`with_priority`](crate::with_priority); elsewhere it is [`Priority::Normal`].
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -150,7 +155,25 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// ```
     #[inline]
     pub fn priority(mut self, priority: Priority) -> Self {
-        self.terms.priority = priority;
+        self.terms.priority = Some(priority);
+        self
+    }
+
+    /// How long others may keep the call waiting, counted from its submission, whatever its priority says: those that expire
+    /// earlier go first. It never times out by that.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// // after whatever else there is, but within about a minute
+    /// let job = Geometry::tasks().add(4, 5).expires_in(MINUTE).submit();
+    /// assert_eq!(job.wait()?, 9);
+    /// # Ok::<(), CallError>(())
+    /// ```
+    #[inline]
+    pub fn expires_in(mut self, timeout: Duration) -> Self {
+        self.terms.rare().expires_in = Some(timeout);
         self
     }
 

@@ -6,6 +6,7 @@ use crate::{
     error::CallError,
     host::{self, Awaiting, HostId, Verdict, WouldDeadlock},
     id::TaskInfo,
+    lanes::Priority,
     park, place,
     task::{CallSlot, TaskSet},
     typed::Flatten,
@@ -202,6 +203,28 @@ impl<S: TaskSet, T> Handle<S, T> {
         self.end(End::Cancelled);
     }
 
+    /// Makes the call more urgent; never less. If it is queued it goes where a call of that priority would stand that was
+    /// submitted when this one was. If its task runs, what it submits from now on is as urgent, and so is what it waits for;
+    /// its future, if it has one, goes on sooner.
+    ///
+    /// A task that waits for a less urgent call raises it so by itself.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// # pool.pause();
+    /// let later = Geometry::on(&pool).add(4, 5).priority(Priority::Idle).submit();
+    /// later.raise(Priority::UserBlocking); // somebody has asked for it
+    /// # pool.resume();
+    /// assert_eq!(later.wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn raise(&self, priority: Priority) {
+        host::raise(&self.slot.clone().erase(), self.host, priority);
+    }
+
     /// Lets the call go on without its handle, as dropping it does.
     ///
     /// ```
@@ -348,6 +371,15 @@ impl<S: TaskSet, T> Handle<S, T> {
         Awaiting::begin(host, target, self.slot.clone().erase())
     }
 
+    /// What a task waits for, or a scope of some priority, is as urgent as that.
+    fn pass_on_urgency(&self) {
+        if let Some(urgency) = place::urgency() {
+            if urgency < self.slot.meta.priority() {
+                self.raise(urgency);
+            }
+        }
+    }
+
     /// The host that will end the call.
     fn target(&self) -> Option<HostId> {
         self.host.or_else(|| self.slot.meta.holder())
@@ -414,6 +446,7 @@ impl<S: TaskSet, T> Future for Handle<S, T> {
         if self.awaited() == Verdict::Deadlock {
             return Poll::Ready(self.give_up());
         }
+        self.pass_on_urgency();
         if self.slot.register(cx.waker()) {
             let target = self.target();
             return match place::pending_poll(&mut self.counted, target) {

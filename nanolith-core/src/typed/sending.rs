@@ -4,7 +4,6 @@ use crate::{
     call::{meta::Meta, shared::Space},
     error::{Caller, Refused},
     executor::{Admission, Executor},
-    lanes::Priority,
     stream::StreamReader,
     task::{HasInbox, Job, TakesStreams, TaskSet},
     wait,
@@ -136,7 +135,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
         };
         let task = (self.post.put)(message);
         let caller = Caller { task: S::info(&task), submitted: self.submitted };
-        let meta = Meta::new(caller, Priority::default(), None);
+        let meta = Meta::new(caller, None, None);
         self.executor.execute(Job::alone(Space::new(), task, self.executor.shared(), meta))
     }
 
