@@ -13,11 +13,12 @@ pub use nanolith_core::{
     Concurrency, Context, Control, Crash, CreateStream, CreateStreamError, Current, Drained, Executor, Flatten,
     GivesStreams, GlobalPool, Group, GroupError, Handle, HasInbox, HasOutbox, Job, Launch, LaunchError, LifeEvent,
     LifeEvents, MainGuard, MaxQueue, Messenger, NeverRestarts, NextEvent, NextPoolEvent, NextStream, OnFull, OnPanic,
-    OpenStreamError, Outcome, OwnsState, Panic, Pool, PoolBuilder, PoolEvent, PoolEvents, Priority, Progress,
-    Progressing, Receiver, Refused, Reply, Restart, RunsLocal, SendEvent, Sending, Service, ServiceBuilder,
-    ServiceInfo, ServiceRef, SharedPool, SharedState, SharesState, StillAlive, Stopped, Submit, Subscription,
-    TakesStreams, TaskError, TaskInfo, TaskSet, WaitForEvent, Where, block_in_place, call_size, current, fingerprint,
-    main_guard, messenger, port, time,
+    OpenStreamError, Order, Outcome, OwnsState, Panic, Pool, PoolBuilder, PoolEvent, PoolEvents, Priority, Progress,
+    Progressing, Queued, Receiver, Refused, Reply, Restart, RunsLocal, SendEvent, Sending, Service, ServiceBuilder,
+    ServiceInfo, ServiceRef, SharedPool, SharedState, SharesState, Step, StillAlive, Stopped, Submit, Subscription,
+    TakesStreams, TaskError, TaskInfo, TaskSet, WaitForEvent, Where, WithPriority, YieldNow, block_in_place, call_size,
+    current, fingerprint, main_guard, messenger, port, should_yield, time, with_priority, with_priority_async,
+    yield_now,
 };
 
 /// How long calls waited and ran, by task, and how busy the threads were: for pools and services that were built with
@@ -199,6 +200,7 @@ pub use nanolith_macros::define;
 /// | `#[task(skip)]` | no task, though it has one |
 /// | `#[task(name = other)]` | the method is `other`: for a name that [`Service`] has itself, as `close` |
 /// | `#[task(local)]` | the `async` task's future need not be `Send`: for services only |
+/// | `#[task(sliced)]` | gives a [`Step`] instead of its output, and others their turn between two steps |
 /// | `#[task(idempotent)]` | may run twice without harm, so that a layer may try again: [`TaskSet::duplicate`] |
 ///
 /// ```

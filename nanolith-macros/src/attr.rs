@@ -26,10 +26,12 @@ pub(crate) struct TaskOptions {
     pub(crate) name: Option<Ident>,
     pub(crate) local: Option<Ident>,
     pub(crate) idempotent: Option<Ident>,
+    /// It is run step by step.
+    pub(crate) sliced: Option<Ident>,
 }
 
 impl TaskOptions {
-    const KNOWN: [&str; 4] = ["skip", "name", "local", "idempotent"];
+    const KNOWN: [&str; 5] = ["skip", "name", "local", "idempotent", "sliced"];
 
     fn parse(attribute: &Attribute, mistakes: &mut Mistakes) -> Self {
         let mut options = Self { place: Some(attribute.clone()), ..Self::default() };
@@ -46,6 +48,7 @@ impl TaskOptions {
                 "skip" => options.skip = entry.alone(mistakes),
                 "local" => options.local = entry.alone(mistakes),
                 "idempotent" => options.idempotent = entry.alone(mistakes),
+                "sliced" => options.sliced = entry.alone(mistakes),
                 _ => options.name = entry.value(mistakes, "other_name", |input| input.call(name)),
             }
         }
@@ -54,11 +57,11 @@ impl TaskOptions {
     }
 
     fn refuse_contradictions(&self, mistakes: &mut Mistakes) {
-        let Self { skip, name, local, idempotent, .. } = self;
+        let Self { skip, name, local, idempotent, sliced, .. } = self;
         if skip.is_none() {
             return;
         }
-        for option in [name, local, idempotent].into_iter().flatten() {
+        for option in [name, local, idempotent, sliced].into_iter().flatten() {
             mistakes
                 .at(option, "`skip` leaves the function out, and then nothing else has a meaning; keep one of the two");
         }

@@ -30,6 +30,8 @@ fn a_stateless_set_reads_as_if_written_by_hand() {
             pub fn add(x: i64, y: i64) -> i64 { x + y }
             pub fn parse(text: String) -> Result<i64, ParseIntError> { text.parse() }
             pub async fn wait_then_add(x: i64, y: i64) -> i64 { sleep(SECOND).await; x + y }
+            #[task(sliced)]
+            pub fn sum(of: Vec<i64>) -> Step<i64> { add_on(0, of) }
             fn helper() {}
         }
     };

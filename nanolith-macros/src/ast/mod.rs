@@ -11,7 +11,7 @@ mod task;
 pub(crate) use form::Form;
 pub(crate) use function::{Function, Param, Receiver, is_context, type_name, ungrouped};
 pub(crate) use hook::Hook;
-pub(crate) use task::Task;
+pub(crate) use task::{Task, output_of_steps};
 
 use std::collections::HashSet;
 

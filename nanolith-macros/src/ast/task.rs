@@ -1,9 +1,9 @@
 //! A task.
 
-use syn::{Attribute, Ident, Type, Visibility, ext::IdentExt};
+use syn::{Attribute, GenericArgument, Ident, PathArguments, Type, Visibility, ext::IdentExt};
 
 use crate::{
-    ast::{Function, Param},
+    ast::{Function, Param, ungrouped},
     attr::{self, HookKind, TaskOptions},
     names, this,
 };
@@ -30,7 +30,9 @@ impl Task {
             function.vis = vis.clone();
         }
         let params = function.params(this);
-        let output = this::spelled_out(&function.output(), this);
+        let written = function.output();
+        let output = options.sliced.as_ref().and_then(|_| output_of_steps(&written)).unwrap_or(written);
+        let output = this::spelled_out(&output, this);
         let variant = names::variant_of(options.name.as_ref().unwrap_or(&function.sig.ident));
         Self { function, options, variant, params, output, sound: true, hook: None, is_twin: false }
     }
@@ -55,6 +57,17 @@ impl Task {
         self.name().unraw().to_string()
     }
 
+    /// Whether the executor keeps a future of it.
+    pub(crate) fn leaves_future(&self) -> bool {
+        self.function.is_async() || self.options.sliced.is_some()
+    }
+
+    /// What a call of it gives, as written.
+    pub(crate) fn written_output(&self) -> Type {
+        let written = self.function.output();
+        self.options.sliced.as_ref().and_then(|_| output_of_steps(&written)).unwrap_or(written)
+    }
+
     pub(crate) fn cfgs(&self) -> Vec<Attribute> {
         attr::cfgs(&self.function.attrs)
     }
@@ -65,5 +78,16 @@ impl Task {
 
     pub(crate) fn types(&self) -> Vec<&Type> {
         self.params.iter().map(|param| &param.ty).collect()
+    }
+}
+
+/// The `T` of `Step<T>`, by whatever path.
+pub(crate) fn output_of_steps(ty: &Type) -> Option<Type> {
+    let Type::Path(path) = ungrouped(ty) else { return None };
+    let step = path.path.segments.last().filter(|last| last.ident == "Step")?;
+    let PathArguments::AngleBracketed(arguments) = &step.arguments else { return None };
+    match (arguments.args.first(), arguments.args.len()) {
+        (Some(GenericArgument::Type(output)), 1) => Some(output.clone()),
+        _ => None,
     }
 }

@@ -98,7 +98,7 @@ fn run(set: &Set) -> TokenStream {
 fn arm(set: &Set, task: &Task) -> TokenStream {
     let (cfgs, tasks, variant, params) = (task.cfgs(), set.task_type(), &task.variant, task.names());
     let preparation = preparation(task);
-    let end = if task.function.is_async() { spawn(set, task) } else { finish(set, task) };
+    let end = if task.leaves_future() { spawn(set, task) } else { finish(set, task) };
     let body = if preparation.is_empty() { quote!(#end,) } else { quote!({ #preparation #end }) };
     quote! {
         #(#cfgs)*
@@ -136,7 +136,9 @@ fn spawn(set: &Set, task: &Task) -> TokenStream {
     };
     let place = names::quietly(task.ident().span());
     let spawn = if stays { quote_spanned!(place=> spawn_local) } else { quote_spanned!(place=> spawn) };
-    quote!(#scope.#spawn(async move { #outputs::#variant(#call.await) }))
+    let krate = set.krate();
+    let future = if task.options.sliced.is_some() { quote!(#krate::__private::steps(#call)) } else { call };
+    quote!(#scope.#spawn(async move { #outputs::#variant(#future.await) }))
 }
 
 /// The call of the user's function.

@@ -40,7 +40,7 @@ fn info(set: &Set, task: &Task) -> TokenStream {
     let (krate, cfgs, types) = (set.krate(), task.cfgs(), task.types());
     let (set_name, name, identifier) = (set.name(), task.plain_name(), identifier(set, Some(task)));
     let arguments = task.params.iter().map(argument);
-    let output = text::of(task.function.output());
+    let output = text::of(task.written_output());
     let traits = traits(set, task);
     quote! {
         #(#cfgs)*
@@ -66,7 +66,7 @@ fn traits(set: &Set, task: &Task) -> Vec<TokenStream> {
         Receiver::Exclusive => Some(quote!(.receiver(#krate::Receiver::Exclusive))),
         Receiver::None | Receiver::Owned | Receiver::Other => None,
     };
-    let asynchronous = task.function.is_async().then(|| quote!(.asynchronous()));
+    let asynchronous = task.leaves_future().then(|| quote!(.asynchronous()));
     let local = task.options.local.as_ref().map(|_| quote!(.local()));
     let idempotent = task.options.idempotent.as_ref().map(|_| quote!(.idempotent()));
     [receiver, asynchronous, local, idempotent].into_iter().flatten().collect()

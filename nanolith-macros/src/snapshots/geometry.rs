@@ -13,6 +13,10 @@ impl Geometry {
         sleep(SECOND).await;
         x + y
     }
+    #[allow(clippy::needless_pass_by_value)]
+    pub fn sum(of: Vec<i64>) -> Step<i64> {
+        add_on(0, of)
+    }
     fn helper() {}
 }
 /// The tasks of `Geometry`, their arguments as fields.
@@ -44,6 +48,11 @@ pub enum GeometryTask {
         /// The argument `y`.
         y: i64,
     },
+    /// `Geometry::sum`.
+    Sum {
+        /// The argument `of`.
+        of: Vec<i64>,
+    },
 }
 /// What the tasks of `Geometry` give.
 #[allow(
@@ -61,6 +70,8 @@ pub enum GeometryOutput {
     Parse(Result<i64, ParseIntError>),
     /// What `Geometry::wait_then_add` gives.
     WaitThenAdd(i64),
+    /// What `Geometry::sum` gives.
+    Sum(i64),
 }
 /// Typed calls of the tasks of `Geometry`, run by `E`.
 #[allow(
@@ -135,6 +146,18 @@ where
             },
         )
     }
+    /// Calls `Geometry::sum`.
+    #[track_caller]
+    pub fn sum(&self, of: Vec<i64>) -> ::nanolith::Call<'_, Geometry, E, i64> {
+        ::nanolith::Call::new(
+            &self.executor,
+            GeometryTask::Sum { of },
+            |output| match output {
+                GeometryOutput::Sum(value) => ::core::option::Option::Some(value),
+                _ => ::core::option::Option::None,
+            },
+        )
+    }
 }
 #[allow(
     dead_code,
@@ -185,17 +208,28 @@ impl ::nanolith::TaskSet for Geometry {
             .output("i64")
             .size(::core::mem::size_of::<(i64, i64)>())
             .asynchronous(),
+        ::nanolith::TaskInfo::new(
+                "Geometry",
+                "sum",
+                ::core::concat!(::core::module_path!(), "::Geometry::sum"),
+            )
+            .arguments(&[("of", "Vec<i64>")])
+            .output("i64")
+            .size(::core::mem::size_of::<(Vec<i64>,)>())
+            .asynchronous(),
     ];
     fn info(task: &Self::Task) -> &'static ::nanolith::TaskInfo {
         enum Place {
             Add,
             Parse,
             WaitThenAdd,
+            Sum,
         }
         let place = match *task {
             GeometryTask::Add { .. } => Place::Add,
             GeometryTask::Parse { .. } => Place::Parse,
             GeometryTask::WaitThenAdd { .. } => Place::WaitThenAdd,
+            GeometryTask::Sum { .. } => Place::Sum,
         };
         &<Self as ::nanolith::TaskSet>::TASKS[place as usize]
     }
@@ -216,6 +250,14 @@ impl ::nanolith::TaskSet for Geometry {
                 scope
                     .spawn(async move {
                         GeometryOutput::WaitThenAdd(Self::wait_then_add(x, y).await)
+                    })
+            }
+            GeometryTask::Sum { of } => {
+                scope
+                    .spawn(async move {
+                        GeometryOutput::Sum(
+                            ::nanolith::__private::steps(Self::sum(of)).await,
+                        )
                     })
             }
         }

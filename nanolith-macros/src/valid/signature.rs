@@ -5,7 +5,7 @@ use quote::{ToTokens, quote};
 use syn::{FnArg, GenericParam, Generics, Pat, ReceiverKind, ReturnType, Safety, Signature, Type};
 
 use crate::{
-    ast::{Param, Receiver, Task, is_context, type_name, ungrouped},
+    ast::{Param, Receiver, Task, is_context, output_of_steps, type_name, ungrouped},
     mistakes::Mistakes,
     text,
     valid::ty::{self, Finding},
@@ -139,11 +139,45 @@ fn check_pattern(param: &Param, mistakes: &mut Mistakes) {
 }
 
 fn check_options(task: &Task, mistakes: &mut Mistakes) {
+    check_sliced(task, mistakes);
+    if task.options.sliced.is_some() {
+        return;
+    }
     if let (Some(local), false) = (&task.options.local, task.function.is_async()) {
         mistakes.at(
             local,
             "`local` keeps a future on one thread, and this function has none; remove it, or write `async fn`",
         );
+    }
+}
+
+/// A task that is run step by step.
+fn check_sliced(task: &Task, mistakes: &mut Mistakes) {
+    let Some(sliced) = &task.options.sliced else { return };
+    if let Some(asyncness) = &task.function.sig.asyncness {
+        let message = "an `async` task gives way by `nanolith::yield_now().await`; remove `async` or `sliced`";
+        return mistakes.at(asyncness, message);
+    }
+    if let Some(local) = &task.options.local {
+        mistakes
+            .at(local, "`local` keeps a future on one thread, and the steps of a sliced task are `Send`; remove it");
+    }
+    if task.function.receiver() != Receiver::None {
+        let message = "a step goes on when others have had their turn, and cannot borrow the state meanwhile; take what it \
+            needs as an argument, or write an `async` task with `nanolith::yield_now().await`";
+        return mistakes.at(&task.function.sig.inputs[0], message);
+    }
+    let output = task.function.output();
+    if output_of_steps(&output).is_none() {
+        let message = format!(
+            "a sliced task returns what a step came to; write `-> Step<{}>`, and give `Step::Done(..)` or \
+            `Step::go_on(move || ..)`",
+            text::of(output)
+        );
+        match &task.function.sig.output {
+            ReturnType::Default => mistakes.at(sliced, message),
+            ReturnType::Type(_, written) => mistakes.at(written, message),
+        }
     }
 }
 

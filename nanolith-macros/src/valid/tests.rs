@@ -47,6 +47,23 @@ fn the_attribute_stands_on_inherent_impls_and_inline_modules() {
 }
 
 #[test]
+fn a_sliced_task_gives_steps_that_borrow_nothing() {
+    for (function, part) in [
+        ("#[task(sliced)] pub fn f() -> u8 { 1 }", "write `-> Step<u8>`"),
+        ("#[task(sliced)] pub fn f() {}", "write `-> Step<()>`"),
+        ("#[task(sliced)] pub fn f() -> Step<u8, u8> { x }", "returns what a step came to"),
+        ("#[task(sliced)] pub async fn f() -> Step<u8> { x }", "remove `async` or `sliced`"),
+        ("#[task(sliced)] pub fn f(&self) -> Step<u8> { x }", "cannot borrow the state meanwhile"),
+        ("#[task(sliced)] pub fn f(&mut self) -> Step<u8> { x }", "write an `async` task"),
+        ("#[task(sliced, local)] pub fn f() -> Step<u8> { x }", "are `Send`; remove it"),
+        ("#[task(skip, sliced)] pub fn f() -> Step<u8> { x }", "keep one of the two"),
+    ] {
+        assert_one(&told_in_impl(function), part);
+    }
+    assert!(told_in_impl("#[task(sliced)] pub fn f(cx: &Context<Self>, x: u8) -> nanolith::Step<u8> { x }").is_empty());
+}
+
+#[test]
 fn receivers_lend_the_state() {
     assert_one(&told_in_impl("pub fn f(self) {}"), "write `&self` or `&mut self`");
     assert_one(&told_in_impl("pub fn f(self: Arc<Self>) {}"), "`self: Arc<Self>`: the executor holds the state");

@@ -1,0 +1,620 @@
+//! Who goes first: expirations, an order of one's own, what calls inherit, and what raises them.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+
+use nanolith::{Order, Queued, prelude::*, with_priority, with_priority_async};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc::{self, Receiver, Sender},
+    },
+    task::{Poll, Waker},
+    thread,
+    time::Duration,
+};
+
+pub struct Work;
+
+#[define]
+impl Work {
+    pub fn tell(of: u32, to: Sender<u32>) {
+        let _ = to.send(of);
+    }
+
+    pub fn other(of: u32, to: Sender<u32>) {
+        let _ = to.send(of);
+    }
+
+    pub fn fail() {
+        panic!("no luck");
+    }
+
+    pub fn priority(cx: &Context<Self>) -> Priority {
+        cx.priority()
+    }
+
+    /// Stands until it is let go.
+    pub fn hold(began: Sender<()>, go: Receiver<()>) {
+        let _ = began.send(());
+        let _ = go.recv();
+    }
+
+    /// What a child has, and a child of that, and one that was told.
+    pub fn children(depth: u32) -> Vec<Priority> {
+        let mut all = vec![Self::tasks().priority().wait().expect("it runs")];
+        match depth {
+            0 => all.push(Self::tasks().priority().priority(Priority::UserBlocking).wait().expect("it runs")),
+            _ => all.extend(Self::tasks().children(depth - 1).wait().expect("it runs")),
+        }
+        all
+    }
+
+    /// The same on the pool that it runs on.
+    pub fn child_on(pool: Pool) -> Priority {
+        Self::on(&pool).priority().wait().expect("it runs")
+    }
+
+    pub async fn child_of_future(pool: Pool) -> Priority {
+        Self::on(&pool).priority().await.expect("it runs")
+    }
+
+    pub fn scoped_child(pool: Pool) -> [Priority; 3] {
+        let work = Self::on(&pool);
+        let here = || work.priority().wait().expect("it runs");
+        let urgent = work.child_on(pool.clone()).priority(Priority::UserBlocking);
+        let (inner, within) = with_priority(Priority::Idle, || (here(), urgent.wait()));
+        [inner, within.expect("it runs"), here()]
+    }
+
+    pub fn child_of_service(counter: Service<Counter>) -> Priority {
+        counter.priority().wait().expect("it runs")
+    }
+
+    /// Waits for a call that is elsewhere.
+    pub fn wait_on(handle: Handle<Self, ()>) {
+        let _ = handle.wait();
+    }
+
+    pub async fn await_it(handle: Handle<Self, ()>) {
+        let _ = handle.await;
+    }
+
+    /// Says what a child has once it is let go.
+    pub fn child_later(pool: Pool, began: Sender<()>, go: Receiver<()>) -> Priority {
+        let _ = began.send(());
+        let _ = go.recv();
+        Self::on(&pool).priority().submit().wait().expect("it runs")
+    }
+
+    pub async fn suspended(of: u32, open: Arc<AtomicBool>, began: Sender<Waker>, to: Sender<u32>) {
+        std::future::poll_fn(|cx| {
+            if open.load(Ordering::Relaxed) {
+                return Poll::Ready(());
+            }
+            let _ = began.send(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+        let _ = to.send(of);
+    }
+}
+
+pub struct Counter {
+    told: Vec<u32>,
+}
+
+#[define(inbox = u32)]
+impl Counter {
+    #[on_message]
+    fn on_message(&mut self, of: u32) {
+        self.told.push(of);
+    }
+
+    pub fn tell(&mut self, of: u32) {
+        self.told.push(of);
+    }
+
+    pub fn told(&self) -> Vec<u32> {
+        self.told.clone()
+    }
+
+    pub fn priority(cx: &Context<Self>) -> Priority {
+        cx.priority()
+    }
+
+    pub fn hold(&self, began: Sender<()>, go: Receiver<()>) {
+        let _ = began.send(());
+        let _ = go.recv();
+    }
+}
+
+/// A pool with one slot that starts nothing yet.
+fn paused(settings: nanolith::PoolBuilder) -> (Pool, WorkCalls<Pool>) {
+    let pool = settings.concurrency(Concurrency::Exact(1)).build().expect("it starts");
+    pool.pause();
+    let work = Work::on(&pool);
+    (pool, work)
+}
+
+fn one_slot() -> Pool {
+    Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("it starts")
+}
+
+/// Lets everything run, and tells in which order it did.
+fn order(pool: &Pool, told: &Receiver<u32>) -> Vec<u32> {
+    pool.resume();
+    pool.drained().wait();
+    told.try_iter().collect()
+}
+
+// ----- expirations
+
+#[test]
+fn the_earliest_expiration_goes_first_and_equals_as_they_came() {
+    let (pool, work) = paused(Pool::builder());
+    let (to, told) = mpsc::channel();
+    let all = [Priority::Idle, Priority::Low, Priority::Normal, Priority::UserBlocking, Priority::Immediate];
+    for (of, priority) in (0..).zip(all.into_iter().chain(all)) {
+        work.tell(of, to.clone()).priority(priority).submit().detach();
+    }
+    assert_eq!(order(&pool, &told), [4, 9, 3, 8, 2, 7, 1, 6, 0, 5]);
+}
+
+#[test]
+fn a_pool_has_the_expirations_that_it_was_built_with() {
+    let settings = Pool::builder().expiration(Priority::Low, MILLISECOND).expiration(Priority::Immediate, MINUTE);
+    let (pool, work) = paused(settings);
+    let (to, told) = mpsc::channel();
+    for (of, priority) in (0..).zip([Priority::Immediate, Priority::Normal, Priority::Low]) {
+        work.tell(of, to.clone()).priority(priority).submit().detach();
+    }
+    assert_eq!(order(&pool, &told), [2, 1, 0]);
+}
+
+#[test]
+fn a_service_has_the_expirations_that_it_was_built_with() {
+    let counter = Counter::service(Counter { told: Vec::new() }).expiration(Priority::Low, MILLISECOND);
+    let counter = counter.launch().wait().expect("it starts");
+    let (began, held) = mpsc::channel();
+    let (go, gate) = mpsc::channel();
+    counter.hold(began, gate).submit().detach();
+    held.recv().expect("it holds");
+    counter.tell(1).submit().detach();
+    counter.tell(2).priority(Priority::Low).submit().detach();
+    go.send(()).expect("it waits");
+    assert_eq!(counter.told().priority(Priority::Idle).wait().expect("it runs"), [2, 1]);
+}
+
+#[test]
+fn a_call_may_have_an_expiration_of_its_own() {
+    let (pool, work) = paused(Pool::builder());
+    let (to, told) = mpsc::channel();
+    work.tell(0, to.clone()).submit().detach(); // 5 s
+    work.tell(1, to.clone()).expires_in(SECOND).submit().detach();
+    work.tell(2, to.clone()).expires_in(7 * SECOND).priority(Priority::Immediate).submit().detach();
+    work.tell(3, to.clone()).priority(Priority::Low).submit().detach(); // 10 s
+    work.tell(4, to.clone()).expires_in(Duration::ZERO).submit().detach();
+    work.tell(5, to.clone()).expires_in(Duration::MAX).submit().detach();
+    work.tell(6, to.clone()).priority(Priority::Idle).submit().detach();
+    assert_eq!(order(&pool, &told), [4, 1, 0, 2, 3, 6, 5]);
+}
+
+#[test]
+fn an_expiration_of_its_own_is_no_time_out() {
+    let work = Work::tasks();
+    assert_eq!(work.priority().expires_in(Duration::ZERO).wait().expect("it runs"), Priority::Normal);
+}
+
+// ----- an order of one's own
+
+#[test]
+fn an_order_of_ones_own_stands_over_priorities_and_equals_go_as_they_came() {
+    let order_of = |call: &Queued<'_>| Some(u64::from(call.task().name() == "tell"));
+    let (pool, work) = paused(Pool::builder().order(order_of));
+    let (to, told) = mpsc::channel();
+    for of in 0..4 {
+        work.tell(of, to.clone()).priority(Priority::Immediate).submit().detach();
+        work.other(10 + of, to.clone()).priority(Priority::Idle).submit().detach();
+    }
+    assert_eq!(order(&pool, &told), [10, 11, 12, 13, 0, 1, 2, 3]);
+}
+
+struct NearestDeadline;
+
+impl Order for NearestDeadline {
+    fn rank(&self, call: &Queued<'_>) -> Option<u64> {
+        call.deadline()
+    }
+}
+
+#[test]
+fn calls_of_which_an_order_says_nothing_stand_where_they_would() {
+    let (pool, work) = paused(Pool::builder().order(NearestDeadline));
+    let (to, told) = mpsc::channel();
+    work.tell(0, to.clone()).timeout(MINUTE).submit().detach();
+    work.tell(1, to.clone()).priority(Priority::Low).submit().detach();
+    work.tell(2, to.clone()).timeout(8 * SECOND).submit().detach();
+    work.tell(3, to.clone()).submit().detach();
+    assert_eq!(order(&pool, &told), [3, 2, 1, 0]);
+}
+
+#[test]
+fn what_an_order_says_of_a_service_holds_there() {
+    let last_first = AtomicUsize::new(0);
+    let order_of = move |_: &Queued<'_>| Some(1_000 - last_first.fetch_add(1, Ordering::Relaxed) as u64);
+    let counter = Counter::service(Counter { told: Vec::new() }).order(order_of).launch().wait().expect("it starts");
+    let (began, held) = mpsc::channel();
+    let (go, gate) = mpsc::channel();
+    counter.hold(began, gate).submit().detach();
+    held.recv().expect("it holds");
+    let all = [1, 2, 3].map(|of| counter.tell(of).submit());
+    go.send(()).expect("it waits");
+    all.into_iter().for_each(|one| one.wait().expect("it runs"));
+    assert_eq!(counter.told().wait().expect("it runs"), [3, 2, 1]);
+}
+
+#[test]
+fn an_order_that_panics_says_nothing() {
+    let order_of = |_: &Queued<'_>| panic!("no idea");
+    let (pool, work) = paused(Pool::builder().order(order_of));
+    let (to, told) = mpsc::channel();
+    work.tell(0, to.clone()).submit().detach();
+    work.tell(1, to.clone()).priority(Priority::UserBlocking).submit().detach();
+    assert_eq!(order(&pool, &told), [1, 0]);
+}
+
+#[test]
+fn with_an_order_every_call_is_counted_and_bounds_hold() {
+    let newest_first = |call: &Queued<'_>| Some(u64::MAX - call.submitted());
+    let settings = Pool::builder().order(newest_first).max_queue(MaxQueue::Bounded(3)).on_full(OnFull::DropOldest);
+    let (pool, work) = paused(settings);
+    let (to, told) = mpsc::channel();
+    let low = work.tell(0, to.clone()).priority(Priority::Low).submit();
+    for of in 1..4 {
+        work.tell(of, to.clone()).submit().detach();
+    }
+    assert!(matches!(low.wait(), Err(CallError::Dropped(_))), "the oldest of the lowest priority goes");
+    assert_eq!(pool.queue_len(), 3);
+    assert_eq!(order(&pool, &told), [3, 2, 1]);
+    for of in 0..2_000 {
+        work.tell(of, to.clone()).wait().expect("it runs");
+    }
+    pool.drained().wait();
+    assert_eq!((pool.completed(), pool.in_flight()), (2_004, 0));
+}
+
+// ----- what is inherited
+
+#[test]
+fn children_are_as_urgent_as_their_parents_unless_they_are_told() {
+    let all = Work::tasks().children(1).priority(Priority::Low).wait().expect("it runs");
+    assert_eq!(all, [Priority::Low, Priority::Low, Priority::UserBlocking]);
+    let all = Work::tasks().children(0).wait().expect("it runs");
+    assert_eq!(all, [Priority::Normal, Priority::UserBlocking]);
+}
+
+#[test]
+fn children_inherit_in_one_slot_and_from_futures() {
+    let pool = one_slot();
+    let work = Work::on(&pool);
+    for priority in Priority::ALL {
+        assert_eq!(work.child_on(pool.clone()).priority(priority).wait().expect("it runs"), priority);
+        assert_eq!(work.child_of_future(pool.clone()).priority(priority).wait().expect("it runs"), priority);
+    }
+}
+
+#[test]
+fn a_scope_says_how_urgent_what_is_submitted_within_it_is() {
+    let work = Work::tasks();
+    let inner = with_priority(Priority::Low, || {
+        let outer = work.priority().wait().expect("it runs");
+        (outer, with_priority(Priority::Immediate, || work.priority().wait()).expect("it runs"), work.priority().wait())
+    });
+    assert_eq!((inner.0, inner.1, inner.2.expect("it runs")), (Priority::Low, Priority::Immediate, Priority::Low));
+    assert_eq!(work.priority().wait().expect("it runs"), Priority::Normal);
+    assert!(std::panic::catch_unwind(|| with_priority(Priority::Low, || panic!("out of the scope"))).is_err());
+    assert_eq!(work.priority().wait().expect("it runs"), Priority::Normal);
+}
+
+#[test]
+fn a_future_in_a_scope_takes_it_along() {
+    let work = Work::tasks();
+    let inner = pollster::block_on(with_priority_async(Priority::Idle, async {
+        nanolith::time::sleep(MILLISECOND).await;
+        work.priority().await.expect("it runs")
+    }));
+    assert_eq!(inner, Priority::Idle);
+    assert_eq!(with_priority_async(Priority::Low, work.priority()).wait().expect("it runs"), Priority::Low);
+    assert_eq!(work.priority().wait().expect("it runs"), Priority::Normal);
+}
+
+#[test]
+fn a_scope_within_a_task_is_of_that_task_alone() {
+    let pool = one_slot();
+    let priorities = Work::on(&pool).scoped_child(pool.clone()).priority(Priority::Low).wait().expect("it runs");
+    // The one in the middle is a child of a child, which runs on top of the task in its scope.
+    assert_eq!(priorities, [Priority::Idle, Priority::UserBlocking, Priority::Low]);
+}
+
+#[test]
+fn services_and_clusters_honour_it() {
+    let counter = Counter::service(Counter { told: Vec::new() }).launch().wait().expect("it starts");
+    let child = Work::tasks().child_of_service(counter);
+    assert_eq!(child.priority(Priority::Low).wait().expect("it runs"), Priority::Low);
+    let cluster = Cluster::launch(2, || Counter::service(Counter { told: Vec::new() })).wait().expect("it starts");
+    assert_eq!(with_priority(Priority::Low, || cluster.priority().wait()).expect("it runs"), Priority::Low);
+}
+
+#[test]
+fn messages_and_calls_of_one_scope_keep_their_order() {
+    let counter = Counter::service(Counter { told: Vec::new() }).launch().wait().expect("it starts");
+    let (began, held) = mpsc::channel();
+    let (go, gate) = mpsc::channel();
+    counter.hold(began, gate).submit().detach();
+    held.recv().expect("it holds");
+    counter.tell(1).submit().detach();
+    with_priority(Priority::UserBlocking, || {
+        counter.send(2).wait().expect("it is open");
+        counter.tell(3).submit().detach();
+        counter.send(4).wait().expect("it is open");
+    });
+    go.send(()).expect("it waits");
+    assert_eq!(counter.told().priority(Priority::Idle).wait().expect("it runs"), [2, 3, 4, 1]);
+}
+
+// ----- raised
+
+#[test]
+fn a_queued_call_that_is_raised_goes_once_and_in_its_new_place() {
+    let (pool, work) = paused(Pool::builder());
+    let (to, told) = mpsc::channel();
+    let jobs: Vec<_> = (0..5).map(|of| work.tell(of, to.clone()).submit()).collect();
+    let idle = work.tell(5, to.clone()).priority(Priority::Idle).submit();
+    idle.raise(Priority::Low);
+    idle.raise(Priority::Idle); // never less urgent
+    jobs[3].raise(Priority::UserBlocking);
+    jobs[3].raise(Priority::UserBlocking);
+    jobs[4].raise(Priority::Immediate);
+    work.tell(6, to.clone()).priority(Priority::Idle).submit().detach();
+    assert_eq!((pool.queue_len(), pool.in_flight()), (7, 7), "an entry more is no call more");
+    assert_eq!(order(&pool, &told), [4, 3, 0, 1, 2, 5, 6]);
+    assert_eq!((pool.queue_len(), pool.in_flight(), pool.completed()), (0, 0, 7));
+}
+
+#[test]
+fn a_call_that_is_raised_stands_as_if_it_had_come_so() {
+    let (pool, work) = paused(Pool::builder());
+    let (to, told) = mpsc::channel();
+    let first = work.tell(0, to.clone()).priority(Priority::Low).submit();
+    work.tell(1, to.clone()).priority(Priority::UserBlocking).submit().detach();
+    first.raise(Priority::UserBlocking); // it came first
+    assert_eq!(order(&pool, &told), [0, 1]);
+}
+
+#[test]
+fn what_was_raised_is_cancelled_dropped_and_closed_as_others_are() {
+    let settings = Pool::builder().max_queue(MaxQueue::Bounded(2)).on_full(OnFull::DropOldest);
+    let (pool, work) = paused(settings);
+    let (to, told) = mpsc::channel();
+    let raised = work.tell(0, to.clone()).priority(Priority::Idle).submit();
+    let low = work.tell(1, to.clone()).priority(Priority::Low).submit();
+    raised.raise(Priority::UserBlocking);
+    let third = work.tell(2, to.clone()).submit();
+    assert!(matches!(low.wait(), Err(CallError::Dropped(_))), "its first entry is no longer what it is");
+    raised.cancel();
+    raised.cancel();
+    assert_eq!(pool.queue_len(), 1);
+    third.raise(Priority::Immediate);
+    assert_eq!(pool.shutdown_now(), 1);
+    assert!(matches!(third.wait(), Err(CallError::Cancelled(_))));
+    assert!(matches!(raised.wait(), Err(CallError::Cancelled(_))));
+    assert_eq!((pool.in_flight(), told.try_iter().count()), (0, 0));
+}
+
+#[test]
+fn a_call_in_a_service_is_raised_too() {
+    let counter = Counter::service(Counter { told: Vec::new() }).launch().wait().expect("it starts");
+    let (began, held) = mpsc::channel();
+    let (go, gate) = mpsc::channel();
+    counter.hold(began, gate).submit().detach();
+    held.recv().expect("it holds");
+    let jobs = [1, 2, 3].map(|of| counter.tell(of).submit());
+    jobs[2].raise(Priority::UserBlocking);
+    go.send(()).expect("it waits");
+    assert_eq!(counter.told().priority(Priority::Idle).wait().expect("it runs"), [3, 1, 2]);
+    counter.close().wait().expect("it closes");
+    let info = counter.info();
+    assert_eq!((info.queue_len, info.completed), (0, 5));
+}
+
+#[test]
+fn a_call_in_a_cluster_is_raised_where_it_is() {
+    let cluster = Cluster::launch(1, || Counter::service(Counter { told: Vec::new() })).wait().expect("it starts");
+    let (began, held) = mpsc::channel();
+    let (go, gate) = mpsc::channel();
+    cluster.hold(began, gate).submit().detach();
+    held.recv().expect("it holds");
+    let jobs = [1, 2, 3].map(|of| cluster.tell(of).submit());
+    jobs[2].raise(Priority::UserBlocking);
+    go.send(()).expect("it waits");
+    assert_eq!(cluster.told().priority(Priority::Idle).wait().expect("it runs"), [3, 1, 2]);
+}
+
+#[test]
+fn raised_calls_that_are_waited_for_at_once_are_counted_once() {
+    let pool = one_slot();
+    let (to, told) = mpsc::channel();
+    for of in 0..500 {
+        let job = Work::on(&pool).tell(of, to.clone()).submit();
+        job.raise(Priority::ALL[of as usize % 5]);
+        job.wait().expect("it runs");
+    }
+    pool.drained().wait();
+    assert_eq!((pool.in_flight(), pool.queue_len(), pool.overflow(), pool.completed()), (0, 0, 0, 500));
+    assert_eq!(told.try_iter().count(), 500);
+}
+
+#[test]
+fn a_running_call_that_is_raised_passes_that_on_to_its_children() {
+    let pool = one_slot();
+    let (began, held) = mpsc::channel();
+    let (go, gate) = mpsc::channel();
+    let job = Work::on(&pool).child_later(pool.clone(), began, gate).priority(Priority::Low).submit();
+    held.recv().expect("it runs");
+    job.raise(Priority::UserBlocking);
+    go.send(()).expect("it waits");
+    assert_eq!(job.wait().expect("it runs"), Priority::UserBlocking);
+}
+
+#[test]
+fn a_future_that_was_raised_goes_on_in_its_new_place() {
+    let pool = one_slot();
+    let work = Work::on(&pool);
+    let (to, told) = mpsc::channel();
+    let (began, pending) = mpsc::channel();
+    let open = Arc::new(AtomicBool::new(false));
+    let jobs = [0, 1].map(|of| {
+        let job = work.suspended(of, open.clone(), began.clone(), to.clone()).priority(Priority::Low).submit();
+        (job, pending.recv().expect("it is pending"))
+    });
+    let (hold, held) = mpsc::channel();
+    let (go, gate) = mpsc::channel();
+    work.hold(hold, gate).submit().detach();
+    held.recv().expect("it holds");
+    open.store(true, Ordering::Relaxed);
+    jobs[1].0.raise(Priority::UserBlocking); // which wakes it
+    jobs.iter().for_each(|(_, waker)| waker.wake_by_ref());
+    work.tell(2, to.clone()).submit().detach();
+    go.send(()).expect("it waits");
+    pool.drained().wait();
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [1, 2, 0]);
+}
+
+// ----- waits
+
+/// A pool that starts nothing, with two calls: of the last priority, and a more urgent one before it.
+fn elsewhere() -> (Pool, Handle<Work, ()>, Receiver<u32>) {
+    let (pool, work) = paused(Pool::builder());
+    let (to, told) = mpsc::channel();
+    work.other(1, to.clone()).submit().detach();
+    let idle = work.tell(2, to).priority(Priority::Idle).submit();
+    assert_eq!(pool.next().map(|task| task.name()), Some("other"));
+    (pool, idle, told)
+}
+
+/// The call that is awaited stands first by and by.
+fn await_raised(pool: &Pool) {
+    while pool.next().map(|task| task.name()) != Some("tell") {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn a_task_that_waits_raises_what_it_waits_for() {
+    let waits = |handle| Work::on(&one_slot()).wait_on(handle).priority(Priority::UserBlocking).submit();
+    let (pool, idle, told) = elsewhere();
+    let waiter = waits(idle);
+    await_raised(&pool);
+    assert_eq!(order(&pool, &told), [2, 1]);
+    waiter.wait().expect("it runs");
+}
+
+#[test]
+fn a_task_that_awaits_raises_what_it_awaits() {
+    let (pool, idle, told) = elsewhere();
+    let waiter = Work::tasks().await_it(idle).priority(Priority::Immediate).submit();
+    await_raised(&pool);
+    assert_eq!(order(&pool, &told), [2, 1]);
+    waiter.wait().expect("it runs");
+}
+
+#[test]
+fn a_wait_in_a_scope_raises_and_another_does_not() {
+    let (pool, idle, told) = elsewhere();
+    let idle = idle.wait_timeout(MILLISECOND).expect_err("nothing starts");
+    assert_eq!(pool.next().map(|task| task.name()), Some("other"), "a thread outside is in no hurry");
+    let idle = with_priority(Priority::UserBlocking, || idle.wait_timeout(MILLISECOND)).expect_err("nothing starts");
+    assert_eq!(order(&pool, &told), [2, 1]);
+    idle.wait().expect("it runs");
+}
+
+#[test]
+fn raising_reaches_what_the_raised_call_waits_for() {
+    let (pool, idle, told) = elsewhere();
+    let (middle, outer) = (one_slot(), one_slot());
+    let inner = Work::on(&middle).wait_on(idle).priority(Priority::Idle).submit();
+    let waiter = Work::on(&outer).wait_on(inner).priority(Priority::Idle).submit();
+    while middle.active() > 0 || outer.active() > 0 || middle.in_flight() == 0 || outer.in_flight() == 0 {
+        thread::yield_now(); // until both stand in their waits
+    }
+    waiter.raise(Priority::Immediate);
+    await_raised(&pool);
+    assert_eq!(order(&pool, &told), [2, 1]);
+    waiter.wait().expect("it runs");
+}
+
+#[test]
+fn raising_reaches_what_a_raised_future_awaits() {
+    let (pool, idle, told) = elsewhere();
+    let middle = one_slot();
+    let inner = Work::on(&middle).await_it(idle).priority(Priority::Idle).submit();
+    let waiter = Work::on(&middle).await_it(inner).priority(Priority::Idle).submit();
+    waiter.raise(Priority::Immediate);
+    await_raised(&pool);
+    assert_eq!(order(&pool, &told), [2, 1]);
+    waiter.wait().expect("it runs");
+}
+
+// ----- as React's scheduler does
+
+#[test]
+fn cancel_is_idempotent_and_frees_the_place_once() {
+    let (pool, work) = paused(Pool::builder());
+    let (to, told) = mpsc::channel();
+    let job = work.tell(0, to.clone()).submit();
+    work.tell(1, to).submit().detach();
+    job.cancel();
+    job.cancel();
+    assert_eq!(pool.in_flight(), 1);
+    assert_eq!(order(&pool, &told), [1]);
+    job.cancel();
+    assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+}
+
+#[test]
+fn an_error_in_one_task_leaves_the_rest_running() {
+    let (pool, work) = paused(Pool::builder());
+    let (to, told) = mpsc::channel();
+    work.tell(0, to.clone()).submit().detach();
+    let failing = work.fail().submit();
+    work.tell(1, to).submit().detach();
+    assert_eq!(order(&pool, &told), [0, 1]);
+    assert!(matches!(failing.wait(), Err(CallError::Panicked(..))));
+}
+
+#[test]
+fn raising_while_others_submit_wait_and_cancel_loses_nobody() {
+    let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("it starts");
+    let (to, told) = mpsc::channel();
+    thread::scope(|scope| {
+        for seed in 0..3 {
+            let (work, to) = (Work::on(&pool), to.clone());
+            scope.spawn(move || {
+                let mut random = fastrand::Rng::with_seed(seed);
+                for of in 0..2_000 {
+                    let job = work.tell(of, to.clone()).priority(random.choice(Priority::ALL).expect("there are some"));
+                    let job = job.submit();
+                    job.raise(random.choice(Priority::ALL).expect("there are some"));
+                    match random.u8(0..4) {
+                        0 => job.cancel(),
+                        1 => job.wait().expect("it runs"),
+                        _ => job.detach(),
+                    }
+                }
+            });
+        }
+    });
+    pool.drained().wait();
+    assert_eq!((pool.in_flight(), pool.queue_len(), pool.overflow()), (0, 0, 0));
+    assert_eq!(told.try_iter().count() as u64, pool.completed());
+}
