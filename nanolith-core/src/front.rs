@@ -91,9 +91,10 @@ impl<T: Entry> Front<T> {
 
     /// What is to be dropped after the lock is released.
     pub(crate) fn spent(&mut self) -> Vec<T> {
-        let mut spent = std::mem::take(&mut self.spent);
-        spent.extend(self.queue.swept());
-        spent
+        if self.queue.has_swept() {
+            self.spent.extend(self.queue.swept());
+        }
+        std::mem::take(&mut self.spent)
     }
 
     // ----- the inbox

@@ -125,20 +125,18 @@ pub(crate) struct Lanes<T> {
     resumed: BinaryHeap<Entry<T>>,
     sequence: u64,
     len: usize,
+    /// A bit for each of the queues that holds something: those of the lanes first.
+    filled: u8,
 }
 
-/// Which of the queues holds the next item.
-#[derive(Clone, Copy)]
-enum Next {
-    Lane(usize),
-    Placed,
-    Resumed,
-}
+/// The numbers of the queues that are no lanes.
+const PLACED: usize = Priority::ALL.len();
+const RESUMED: usize = PLACED + 1;
 
 impl<T> Lanes<T> {
     pub(crate) fn new(expirations: Expirations) -> Self {
         let (placed, resumed) = (BinaryHeap::new(), BinaryHeap::new());
-        Self { expirations, lanes: Default::default(), placed, resumed, sequence: 0, len: 0 }
+        Self { expirations, lanes: Default::default(), placed, resumed, sequence: 0, len: 0, filled: 0 }
     }
 
     /// How many items the lanes hold, those of ended calls included.
@@ -148,19 +146,19 @@ impl<T> Lanes<T> {
 
     /// Puts an item that came at `now` at the end of its priority's lane.
     pub(crate) fn push(&mut self, priority: Priority, now: u64, item: T) {
-        let rank = self.rank(self.expirations.of(priority, now));
+        let rank = self.rank(priority as usize, self.expirations.of(priority, now));
         self.lanes[priority as usize].push_back(Entry { rank, item });
     }
 
     /// Puts an item that came at `now` before all others of its priority.
     pub(crate) fn push_front(&mut self, priority: Priority, now: u64, item: T) {
-        let rank = self.rank(self.expirations.of(priority, now));
+        let rank = self.rank(priority as usize, self.expirations.of(priority, now));
         self.lanes[priority as usize].push_front(Entry { rank, item });
     }
 
     /// Puts an item where it says, whatever its priority.
     pub(crate) fn place(&mut self, priority: Priority, expires: u64, item: T) {
-        let rank = self.rank(expires);
+        let rank = self.rank(PLACED, expires);
         self.placed.push(Entry { rank, item: (priority, item) });
     }
 
@@ -171,9 +169,7 @@ impl<T> Lanes<T> {
 
     /// Takes the first item of a priority.
     pub(crate) fn pop_first(&mut self, priority: Priority) -> Option<T> {
-        let entry = self.lanes[priority as usize].pop_front()?;
-        self.len -= 1;
-        Some(entry.item)
+        self.take(priority as usize)
     }
 
     /// How many items there are that are not in the lane of this priority.
@@ -183,31 +179,24 @@ impl<T> Lanes<T> {
 
     /// Puts back an item that was already out once: it keeps its expiration, whatever came since.
     pub(crate) fn resume(&mut self, expires: u64, item: T) {
-        let rank = self.rank(expires);
+        let rank = self.rank(RESUMED, expires);
         self.resumed.push(Entry { rank, item });
     }
 
     /// Takes the item that expires first.
     pub(crate) fn pop(&mut self) -> Option<T> {
-        let item = match self.next()?.1 {
-            Next::Lane(lane) => self.lanes[lane].pop_front().map(|entry| entry.item),
-            Next::Placed => self.placed.pop().map(|entry| entry.item.1),
-            Next::Resumed => self.resumed.pop().map(|entry| entry.item),
-        };
-        self.len -= 1;
-        item
+        let first = self.next()?;
+        self.take(first)
     }
 
     /// Takes the item that expires first among those that resume.
     pub(crate) fn pop_resumed(&mut self) -> Option<T> {
-        let entry = self.resumed.pop()?;
-        self.len -= 1;
-        Some(entry.item)
+        self.take(RESUMED)
     }
 
     /// When the first item expires.
     pub(crate) fn earliest(&self) -> Option<u64> {
-        self.next().map(|(rank, _)| rank.expires)
+        self.next().and_then(|first| self.first_rank(first)).map(|rank| rank.expires)
     }
 
     /// The items in the lanes, in the order in which they would go if nothing came: for a look, not for the hot path.
@@ -234,6 +223,7 @@ impl<T> Lanes<T> {
             (None, None) => None,
         };
         self.len -= usize::from(item.is_some());
+        self.note_filled();
         item
     }
 
@@ -261,22 +251,57 @@ impl<T> Lanes<T> {
             if stay(&entry.item) { self.resumed.push(entry) } else { gone.push(entry.item) }
         }
         self.len -= gone.len();
+        self.note_filled();
         gone
     }
 
-    /// The rank of one more item.
-    fn rank(&mut self, expires: u64) -> Rank {
+    /// The rank of one more item, which goes to this queue.
+    fn rank(&mut self, queue: usize, expires: u64) -> Rank {
         self.sequence += 1;
         self.len += 1;
+        self.filled |= 1 << queue;
         Rank { expires, sequence: self.sequence }
     }
 
-    fn next(&self) -> Option<(Rank, Next)> {
-        let lane = (0..self.lanes.len())
-            .filter_map(|lane| self.lanes[lane].front().map(|entry| (entry.rank, Next::Lane(lane))));
-        let placed = self.placed.peek().map(|entry| (entry.rank, Next::Placed));
-        let resumed = self.resumed.peek().map(|entry| (entry.rank, Next::Resumed));
-        lane.chain(placed).chain(resumed).min_by_key(|(rank, _)| *rank)
+    /// Takes the first item of a queue.
+    fn take(&mut self, queue: usize) -> Option<T> {
+        let (item, is_empty) = match queue {
+            PLACED => (self.placed.pop()?.item.1, self.placed.is_empty()),
+            RESUMED => (self.resumed.pop()?.item, self.resumed.is_empty()),
+            lane => (self.lanes[lane].pop_front()?.item, self.lanes[lane].is_empty()),
+        };
+        self.len -= 1;
+        if is_empty {
+            self.filled &= !(1 << queue);
+        }
+        Some(item)
+    }
+
+    fn note_filled(&mut self) {
+        let bit = |queue: usize, is_empty: bool| u8::from(!is_empty) << queue;
+        let lanes = (0..self.lanes.len()).map(|lane| bit(lane, self.lanes[lane].is_empty())).sum::<u8>();
+        self.filled = lanes | bit(PLACED, self.placed.is_empty()) | bit(RESUMED, self.resumed.is_empty());
+    }
+
+    #[inline]
+    fn first_rank(&self, queue: usize) -> Option<Rank> {
+        match queue {
+            PLACED => self.placed.peek().map(|entry| entry.rank),
+            RESUMED => self.resumed.peek().map(|entry| entry.rank),
+            lane => self.lanes[lane].front().map(|entry| entry.rank),
+        }
+    }
+
+    /// The queue that holds the item which expires first.
+    #[inline]
+    fn next(&self) -> Option<usize> {
+        let first = self.filled.trailing_zeros() as usize;
+        // Most often there is one alone.
+        if self.filled & self.filled.wrapping_sub(1) == 0 { (self.filled > 0).then_some(first) } else { self.choose() }
+    }
+
+    fn choose(&self) -> Option<usize> {
+        (0..=RESUMED).filter(|queue| self.filled & 1 << queue > 0).min_by_key(|queue| self.first_rank(*queue))
     }
 }
 

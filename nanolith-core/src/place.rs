@@ -191,13 +191,17 @@ fn look<R>(thread: &Thread, f: impl FnOnce(&Shared<dyn Runnable>) -> R) -> Optio
 /// The parents of a call that is submitted here and now, and the priority that it has unless it is told another.
 #[inline]
 pub(crate) fn descent() -> (Option<Arc<Trace>>, Priority) {
-    let descent = THREAD.try_with(|thread| {
-        let task = look(thread, |call| (lineage_of(thread, call), call.meta().priority()));
-        let (lineage, inherited) =
-            task.map_or((None, Priority::Normal), |(lineage, priority)| (Some(lineage), priority));
-        (lineage, in_scope(thread).unwrap_or(inherited))
+    let descent = THREAD.try_with(|thread| match thread.call.take() {
+        Some(call) => descent_within(thread, call),
+        None => (None, in_scope(thread).unwrap_or_default()),
     });
-    descent.unwrap_or((None, Priority::Normal))
+    descent.unwrap_or_default()
+}
+
+fn descent_within(thread: &Thread, call: Shared<dyn Runnable>) -> (Option<Arc<Trace>>, Priority) {
+    let (lineage, priority) = (lineage_of(thread, &call), call.meta().priority());
+    thread.call.set(Some(call));
+    (Some(lineage), in_scope(thread).unwrap_or(priority))
 }
 
 /// The priority of the innermost scope that is on within the call which runs here.

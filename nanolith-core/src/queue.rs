@@ -118,6 +118,10 @@ impl<T> Queue<T> {
         &self.rules
     }
 
+    pub(crate) fn has_swept(&self) -> bool {
+        !self.swept.is_empty()
+    }
+
     /// What is to be dropped after the lock is released.
     pub(crate) fn swept(&mut self) -> Vec<T> {
         std::mem::take(&mut self.swept)
