@@ -65,13 +65,11 @@ pub(crate) struct Front<T: Entry> {
     watching: usize,
     /// How many entries the lanes may hold before those of calls that were overtaken go.
     sweep_at: usize,
-    /// Entries of calls that are over: their last owner drops them off the lock.
-    spent: Vec<T>,
 }
 
 impl<T: Entry> Front<T> {
     pub(crate) fn new(queue: Queue<T>, inbox: Arc<Inbox<T>>) -> Self {
-        Self { queue, inbox, open: false, watching: 0, sweep_at: SWEEP, spent: Vec::new() }
+        Self { queue, inbox, open: false, watching: 0, sweep_at: SWEEP }
     }
 
     /// Calls that were accepted and are not over.
@@ -91,10 +89,7 @@ impl<T: Entry> Front<T> {
 
     /// What is to be dropped after the lock is released.
     pub(crate) fn spent(&mut self) -> Vec<T> {
-        if self.queue.has_swept() {
-            self.spent.extend(self.queue.swept());
-        }
-        std::mem::take(&mut self.spent)
+        self.queue.spent()
     }
 
     // ----- the inbox
@@ -201,7 +196,7 @@ impl<T: Entry> Front<T> {
 
     /// An entry that was popped is out of date: it is dropped after the lock is released.
     pub(crate) fn spend(&mut self, entry: T) {
-        self.spent.push(entry);
+        self.queue.spend(entry);
     }
 
     /// A call that may be queued here was raised, and expires so: its entry is put where it stands now.
@@ -239,7 +234,7 @@ impl<T: Entry> Front<T> {
             self.queue.put_first(Priority::Normal, came, entry);
         } else {
             self.settle(call);
-            self.spent.push(entry);
+            self.spend(entry);
         }
     }
 

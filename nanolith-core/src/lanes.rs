@@ -195,6 +195,7 @@ impl<T> Lanes<T> {
     }
 
     /// When the first item expires.
+    #[inline]
     pub(crate) fn earliest(&self) -> Option<u64> {
         self.next().and_then(|first| self.first_rank(first)).map(|rank| rank.expires)
     }

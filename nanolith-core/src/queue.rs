@@ -67,8 +67,8 @@ pub(crate) enum Spent {
 pub(crate) struct Queue<T> {
     lanes: Lanes<T>,
     rules: Arc<Rules>,
-    /// What was swept out of the lanes, and is dropped off the lock.
-    swept: Vec<T>,
+    /// Entries of calls that are over: their last owner drops them off the lock.
+    spent: Vec<T>,
     bounds: Bounds,
     /// Calls that nobody has begun. A call that ended in its lane counts no more, though its entry stays a while.
     queued: Count,
@@ -97,7 +97,7 @@ impl<T> Queue<T> {
         Self {
             lanes: Lanes::new(*rules.expirations()),
             rules,
-            swept: Vec::new(),
+            spent: Vec::new(),
             bounds,
             queued: Count::default(),
             resumed: 0,
@@ -118,13 +118,14 @@ impl<T> Queue<T> {
         &self.rules
     }
 
-    pub(crate) fn has_swept(&self) -> bool {
-        !self.swept.is_empty()
+    /// What is to be dropped after the lock is released.
+    pub(crate) fn spent(&mut self) -> Vec<T> {
+        std::mem::take(&mut self.spent)
     }
 
-    /// What is to be dropped after the lock is released.
-    pub(crate) fn swept(&mut self) -> Vec<T> {
-        std::mem::take(&mut self.swept)
+    /// This entry is out of date.
+    pub(crate) fn spend(&mut self, entry: T) {
+        self.spent.push(entry);
     }
 
     /// Calls from outside that wait.
@@ -278,7 +279,7 @@ impl<T> Queue<T> {
         *self.queued.of(inside) -= 1;
         if self.lanes.len() > 2 * (self.queued.sum() + self.resumed) + 64 {
             let gone = self.lanes.retain(is_live);
-            self.swept.extend(gone);
+            self.spent.extend(gone);
         }
         self.gone(inside)
     }
@@ -330,7 +331,7 @@ impl<T> Queue<T> {
             gone += usize::from(spent == Some(Spent::Counted));
             spent.is_none()
         });
-        self.swept.extend(swept);
+        self.spent.extend(swept);
         self.queued.inside -= gone;
         self.in_flight.inside -= gone;
         self.completed += gone as u64;
