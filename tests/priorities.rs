@@ -1,7 +1,7 @@
 //! Who goes first: expirations, an order of one's own, what calls inherit, and what raises them.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
-use nanolith::{Order, Queued, prelude::*, with_priority, with_priority_async};
+use nanolith::{Order, Queued, TaskInfo, prelude::*, with_priority, with_priority_async};
 use std::{
     sync::{
         Arc,
@@ -498,13 +498,13 @@ fn elsewhere() -> (Pool, Handle<Work, ()>, Receiver<u32>) {
     let (to, told) = mpsc::channel();
     work.other(1, to.clone()).submit().detach();
     let idle = work.tell(2, to).priority(Priority::Idle).submit();
-    assert_eq!(pool.next().map(|task| task.name()), Some("other"));
+    assert_eq!(pool.next().map(TaskInfo::name), Some("other"));
     (pool, idle, told)
 }
 
 /// The call that is awaited stands first by and by.
 fn await_raised(pool: &Pool) {
-    while pool.next().map(|task| task.name()) != Some("tell") {
+    while pool.next().map(TaskInfo::name) != Some("tell") {
         thread::yield_now();
     }
 }
@@ -532,7 +532,7 @@ fn a_task_that_awaits_raises_what_it_awaits() {
 fn a_wait_in_a_scope_raises_and_another_does_not() {
     let (pool, idle, told) = elsewhere();
     let idle = idle.wait_timeout(MILLISECOND).expect_err("nothing starts");
-    assert_eq!(pool.next().map(|task| task.name()), Some("other"), "a thread outside is in no hurry");
+    assert_eq!(pool.next().map(TaskInfo::name), Some("other"), "a thread outside is in no hurry");
     let idle = with_priority(Priority::UserBlocking, || idle.wait_timeout(MILLISECOND)).expect_err("nothing starts");
     assert_eq!(order(&pool, &told), [2, 1]);
     idle.wait().expect("it runs");

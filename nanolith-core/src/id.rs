@@ -104,7 +104,7 @@ impl TaskInfo {
         self
     }
 
-    /// An `async fn`.
+    /// An `async fn`, or one that is run in slices.
     #[must_use]
     pub const fn asynchronous(mut self) -> Self {
         self.asynchronous = true;
@@ -167,7 +167,7 @@ impl TaskInfo {
         self.size
     }
 
-    /// Whether it is an `async fn`.
+    /// Whether it leaves a future: an `async fn`, or one that is run in slices.
     #[must_use]
     pub const fn is_async(&self) -> bool {
         self.asynchronous

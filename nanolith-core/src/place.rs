@@ -208,8 +208,12 @@ fn descent_within(thread: &Thread, call: Shared<dyn Runnable>) -> (Option<Arc<Tr
 #[inline]
 fn in_scope(thread: &Thread) -> Option<Priority> {
     let (priority, within) = thread.scope.get()?;
-    let here = look(thread, |call| call.points()).unwrap_or_default();
-    (here == within).then_some(priority)
+    (running(thread) == within).then_some(priority)
+}
+
+/// Tells the call that runs here from others; null where none does.
+fn running(thread: &Thread) -> *const () {
+    look(thread, Points::points).unwrap_or(std::ptr::null())
 }
 
 /// How urgent what runs here is: the scope, else the task; `None` where there is neither.
@@ -221,8 +225,7 @@ pub(crate) fn urgency() -> Option<Priority> {
 /// Runs `f` as a scope of this priority.
 pub(crate) fn within_scope<R>(priority: Priority, f: impl FnOnce() -> R) -> R {
     THREAD.with(|thread| {
-        let within = look(thread, |call| call.points()).unwrap_or_default();
-        let _restore = set(&thread.scope, Some((priority, within)));
+        let _restore = set(&thread.scope, Some((priority, running(thread))));
         f()
     })
 }
