@@ -42,6 +42,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("tsan", "nanolith-core's tests under ThreadSanitizer (nightly, with rust-src)", tsan),
     Command::new("stress", "services, clusters, messengers and streams for 20 s, while members are killed", stress),
     Command::new("soak", "the soak tests, for NANOLITH_SOAK seconds (60)", soak),
+    Command::new("programs", "random programs over a pool against a model, NANOLITH_STEPS steps (a million)", programs),
     Command::new("msrv", "how the oldest Rust we build with is guarded", msrv),
 ];
 
@@ -174,6 +175,10 @@ fn soak() -> Outcome {
 /// The shorter half of the soak, for every change.
 fn stress() -> Outcome {
     cargo("test --test soak_services -- --ignored --nocapture").var("NANOLITH_SOAK", "20").run()
+}
+
+fn programs() -> Outcome {
+    cargo("test --release -p nanolith-core --test programs -- --ignored --nocapture").run()
 }
 
 fn msrv() -> Outcome {
