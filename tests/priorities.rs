@@ -71,7 +71,8 @@ impl Work {
     }
 
     /// Waits for a call that is elsewhere.
-    pub fn wait_on(handle: Handle<Self, ()>) {
+    pub fn wait_on(handle: Handle<Self, ()>, began: Sender<()>) {
+        let _ = began.send(());
         let _ = handle.wait();
     }
 
@@ -511,7 +512,8 @@ fn await_raised(pool: &Pool) {
 
 #[test]
 fn a_task_that_waits_raises_what_it_waits_for() {
-    let waits = |handle| Work::on(&one_slot()).wait_on(handle).priority(Priority::UserBlocking).submit();
+    let waits =
+        |handle| Work::on(&one_slot()).wait_on(handle, mpsc::channel().0).priority(Priority::UserBlocking).submit();
     let (pool, idle, told) = elsewhere();
     let waiter = waits(idle);
     await_raised(&pool);
@@ -542,9 +544,11 @@ fn a_wait_in_a_scope_raises_and_another_does_not() {
 fn raising_reaches_what_the_raised_call_waits_for() {
     let (pool, idle, told) = elsewhere();
     let (middle, outer) = (one_slot(), one_slot());
-    let inner = Work::on(&middle).wait_on(idle).priority(Priority::Idle).submit();
-    let waiter = Work::on(&outer).wait_on(inner).priority(Priority::Idle).submit();
-    while middle.active() > 0 || outer.active() > 0 || middle.in_flight() == 0 || outer.in_flight() == 0 {
+    let (began, both) = mpsc::channel();
+    let inner = Work::on(&middle).wait_on(idle, began.clone()).priority(Priority::Idle).submit();
+    let waiter = Work::on(&outer).wait_on(inner, began).priority(Priority::Idle).submit();
+    assert_eq!(both.iter().take(2).count(), 2);
+    while middle.active() + outer.active() > 0 {
         thread::yield_now(); // until both stand in their waits
     }
     waiter.raise(Priority::Immediate);
@@ -559,6 +563,9 @@ fn raising_reaches_what_a_raised_future_awaits() {
     let middle = one_slot();
     let inner = Work::on(&middle).await_it(idle).priority(Priority::Idle).submit();
     let waiter = Work::on(&middle).await_it(inner).priority(Priority::Idle).submit();
+    while middle.active() > 0 || middle.queue_len() > 0 {
+        thread::yield_now(); // until both are pending
+    }
     waiter.raise(Priority::Immediate);
     await_raised(&pool);
     assert_eq!(order(&pool, &told), [2, 1]);

@@ -80,6 +80,11 @@ impl Work {
         cx.should_yield()
     }
 
+    pub async fn keep(what: Arc<()>) -> Arc<()> {
+        yield_now().await;
+        what
+    }
+
     /// Whether it should give way in its first turn and in its second.
     pub async fn asked_in_two_turns() -> [bool; 2] {
         std::thread::sleep(2 * MILLISECOND);
@@ -389,6 +394,25 @@ fn futures_that_give_way_keep_their_expiration() {
     pool.resume();
     pool.drained().wait();
     assert_eq!(told.try_iter().collect::<Vec<_>>(), [10, 11, 12, 20, 21, 1]);
+}
+
+#[test]
+fn a_future_that_gave_way_leaves_nothing_behind() {
+    let pool = one_slot(HOUR);
+    let what = Arc::new(());
+    for round in 0..3 {
+        let job = Work::on(&pool).keep(what.clone()).submit();
+        match round {
+            0 => job.cancel(),
+            1 => drop(job.wait().expect("it runs")),
+            _ => job.detach(),
+        }
+    }
+    pool.drained().wait();
+    drop(pool);
+    while Arc::strong_count(&what) > 1 {
+        std::thread::yield_now(); // the runner lets go of the last one
+    }
 }
 
 // ----- on services

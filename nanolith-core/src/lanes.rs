@@ -339,6 +339,29 @@ mod tests {
     }
 
     #[test]
+    fn a_flood_delays_what_is_less_urgent_until_it_expires_and_no_longer() {
+        let mut lanes = Lanes::new(Expirations::default());
+        lanes.push(Priority::Low, 0, 0);
+        let went = (1..).find(|ms| {
+            lanes.push(Priority::UserBlocking, u64::from(*ms) * MS, *ms);
+            lanes.pop() == Some(0)
+        });
+        assert_eq!(went, Some(10_000 - 250), "with those that expire when it does, it came first");
+    }
+
+    #[test]
+    fn what_is_placed_goes_by_its_own_time_and_is_evicted_by_its_priority() {
+        let mut lanes = Lanes::new(Expirations::default());
+        lanes.push(Priority::Normal, 0, 1);
+        lanes.place(Priority::Idle, MS, 2);
+        lanes.place(Priority::Idle, 0, 3);
+        assert_eq!((lanes.earliest(), lanes.len_without(Priority::Normal)), (Some(0), 2));
+        assert_eq!(lanes.evict(|_, priority| priority == Priority::Idle), Some(2), "the oldest, not the first to go");
+        assert_eq!(drain(&mut lanes), [3, 1]);
+        assert_eq!((lanes.earliest(), lanes.len()), (None, 0));
+    }
+
+    #[test]
     fn what_resumes_keeps_its_expiration() {
         let mut lanes = Lanes::new(Expirations::default());
         lanes.push(Priority::Normal, 10 * MS, 1);
