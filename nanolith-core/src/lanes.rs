@@ -342,7 +342,7 @@ mod tests {
     fn a_flood_delays_what_is_less_urgent_until_it_expires_and_no_longer() {
         let mut lanes = Lanes::new(Expirations::default());
         lanes.push(Priority::Low, 0, 0);
-        let went = (1..).find(|ms| {
+        let went = (1_u32..).find(|ms| {
             lanes.push(Priority::UserBlocking, u64::from(*ms) * MS, *ms);
             lanes.pop() == Some(0)
         });
