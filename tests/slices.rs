@@ -164,7 +164,7 @@ impl Shop {
     }
 
     pub async fn yield_within(&self) {
-        pollster::block_on(yield_now());
+        smol::block_on(yield_now());
         futures_util::future::join(yield_now(), yield_now()).await;
     }
 
