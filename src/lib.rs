@@ -67,6 +67,37 @@ pub mod stream {
     pub use nanolith_core::{FromCall, FromCallError, from_call};
 }
 
+/// Work in bulk: many inputs through one task, or a plain function over all of a `Vec`.
+///
+/// [`each`](bulk::each) makes a call of each input of an iterator and gives the results as an iterator; a stream in, or a
+/// stream out, goes as well ([`each_stream`](bulk::each_stream)). It works over every executor; on a pool, tiny tasks are
+/// batched by the time they take. [`map`](bulk::map) and [`map_reduce`](bulk::map_reduce) split a `Vec` over a pool's threads,
+/// as one call.
+///
+/// ```
+/// use nanolith::{bulk::{each, map}, prelude::*};
+///
+/// pub struct Numbers;
+///
+/// #[define]
+/// impl Numbers {
+///     pub fn root(n: u64) -> f64 { (n as f64).sqrt() }
+/// }
+///
+/// let mut sum = 0.0;
+/// for root in each(Numbers::tasks(), 0..100_000, |numbers, n| numbers.root(n)) {
+///     sum += root?;
+/// }
+/// let pool = Pool::builder().build()?;
+/// let roots = map(&pool, (0..100_000).collect(), Numbers::root).wait()?;
+/// assert_eq!(roots.iter().sum::<f64>(), sum);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub mod bulk {
+    #[doc(inline)]
+    pub use nanolith_core::bulk::*;
+}
+
 /// Makes a set of tasks of an `impl` block or an inline module: every function with a visibility becomes a typed call.
 ///
 /// ```

@@ -248,6 +248,29 @@ impl CallError {
         }
     }
 
+    /// The same of one input among many.
+    pub(crate) fn of_item(mut self, item: usize) -> Self {
+        let at = self.at().clone().of_item(item);
+        *self.at_mut() = at;
+        self
+    }
+
+    fn at_mut(&mut self) -> &mut At {
+        match self {
+            Self::Panicked(_, at) | Self::Hook(_, at) | Self::NotStarted(_, at) => at,
+            Self::Cancelled(at)
+            | Self::TimedOut(at)
+            | Self::Full(at)
+            | Self::Dropped(at)
+            | Self::Closed(at)
+            | Self::Crashed(at)
+            | Self::Lost(at)
+            | Self::WouldDeadlock(at)
+            | Self::Unsupported(at)
+            | Self::NoMember(at) => at,
+        }
+    }
+
     fn what(&self) -> &'static str {
         match self {
             Self::Panicked(..) => "panicked",
@@ -313,12 +336,14 @@ impl Error for CallError {
 #[derive(Clone, Debug)]
 pub struct At(Arc<Details>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Details {
     caller: Caller,
     waited: Duration,
     ran: Duration,
     parents: Vec<Caller>,
+    /// Of work in bulk.
+    item: Option<usize>,
 }
 
 /// A call as its children know it: its task, and where it was submitted.
@@ -357,7 +382,31 @@ impl Caller {
 
 impl At {
     pub(crate) fn new(caller: Caller, waited: Duration, ran: Duration, parents: Vec<Caller>) -> Self {
-        Self(Arc::new(Details { caller, waited, ran, parents }))
+        Self(Arc::new(Details { caller, waited, ran, parents, item: None }))
+    }
+
+    /// The same of one input among many.
+    pub(crate) fn of_item(mut self, item: usize) -> Self {
+        Arc::make_mut(&mut self.0).item = Some(item);
+        self
+    }
+
+    /// Of work in bulk, which input it was, counted from zero: see [`bulk`](crate::bulk).
+    ///
+    /// ```
+    /// use nanolith::bulk::each;
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
+    /// # }
+    /// let sums = each(Geometry::tasks(), [3, 4, i64::MAX], |geometry, x| geometry.add(x, 1));
+    /// let error = sums.try_collect::<Vec<_>>().unwrap_err();
+    /// assert_eq!(error.at().item(), Some(2));
+    /// ```
+    #[must_use]
+    pub fn item(&self) -> Option<usize> {
+        self.0.item
     }
 
     /// The task that was called.
@@ -410,6 +459,9 @@ impl At {
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = self.submitted();
+        if let Some(item) = self.item() {
+            write!(f, "item {item}, ")?;
+        }
         write!(f, "submitted at {}:{}", place.file(), place.line())?;
         for parent in self.parents() {
             write!(f, ", within `{}` from {}:{}", parent.task, parent.submitted.file(), parent.submitted.line())?;

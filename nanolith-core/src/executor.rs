@@ -3,7 +3,7 @@
 use crate::{
     error::Refused,
     host::HostId,
-    task::{Job, TaskSet},
+    task::{Job, TaskSet, Work},
 };
 use std::{future::Future, pin::Pin, sync::Arc};
 
@@ -116,6 +116,22 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     fn shared(&self) -> Option<S::Shared> {
         None
     }
+
+    /// Who runs many tasks of `S` as one call, if that comes to the same as running each: a pool.
+    #[doc(hidden)]
+    fn crew(&self) -> Option<&dyn Crew> {
+        None
+    }
+}
+
+/// Runs work in bulk.
+#[doc(hidden)]
+#[allow(missing_docs)] // hidden: what an executor gives to `bulk`
+pub trait Crew: Executor<Work> {
+    /// How many threads are at work at once.
+    fn threads(&self) -> usize;
+
+    fn to_owned(&self) -> Arc<dyn Crew>;
 }
 
 macro_rules! forward {
@@ -135,6 +151,10 @@ macro_rules! forward {
 
             fn shared(&self) -> Option<S::Shared> {
                 (**self).shared()
+            }
+
+            fn crew(&self) -> Option<&dyn Crew> {
+                (**self).crew()
             }
         }
     };

@@ -58,6 +58,8 @@ mod service;
 
 mod cluster;
 
+pub mod bulk;
+
 pub use call::Progress;
 pub use cluster::{
     AddError, Adding, Arrival, Balance, CallAll, Choose, Cluster, ClusterBuilder, ClusterClosing, ClusterControl,

@@ -91,6 +91,7 @@ const MOST_OWNERS: u64 = 1 << 31;
 
 /// The input, or the outcome: the state says which.
 union Body<I, O> {
+    nothing: (),
     input: ManuallyDrop<I>,
     outcome: ManuallyDrop<O>,
 }
@@ -187,6 +188,16 @@ impl<I, O, M> Slot<I, O, M> {
             meta,
             waiter: UnsafeCell::new(None),
             body: UnsafeCell::new(Body { input: ManuallyDrop::new(input) }),
+        }
+    }
+
+    /// A call that is at work already, as a part of another: its input was never here, and nobody takes its outcome.
+    pub(crate) fn begun(meta: M) -> Self {
+        Self {
+            state: AtomicU64::new(RUNNING | EMPTY | OWNER),
+            meta,
+            waiter: UnsafeCell::new(None),
+            body: UnsafeCell::new(Body { nothing: () }),
         }
     }
 

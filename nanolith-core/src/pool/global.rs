@@ -4,7 +4,7 @@ use super::{BuildError, Pool, PoolBuilder};
 use crate::{
     clock,
     error::{CallError, Refused},
-    executor::{Admission, Executor},
+    executor::{Admission, Crew, Executor},
     host::HostId,
     task::{Job, TaskSet},
 };
@@ -88,5 +88,10 @@ impl<S: TaskSet> Executor<S> for GlobalPool {
     fn host(&self) -> Option<HostId> {
         let pool = self.get().ok()?;
         Executor::<S>::host(pool)
+    }
+
+    fn crew(&self) -> Option<&dyn Crew> {
+        let pool = self.get().ok()?;
+        Some(pool)
     }
 }

@@ -14,6 +14,7 @@ mod inner;
 mod listen;
 mod messengers;
 mod pace;
+pub(crate) mod parallel;
 mod rayon_pool;
 mod resize;
 mod runner;
@@ -40,7 +41,7 @@ use crate::metrics::Metrics;
 use crate::{
     call::slot::End,
     error::Refused,
-    executor::{Admission, Executor},
+    executor::{Admission, Crew, Executor},
     gate,
     host::HostId,
     id::TaskInfo,
@@ -401,6 +402,20 @@ impl<S: TaskSet> Executor<S> for Pool {
 
     fn host(&self) -> Option<HostId> {
         Some(self.inner().id())
+    }
+
+    fn crew(&self) -> Option<&dyn Crew> {
+        Some(self)
+    }
+}
+
+impl Crew for Pool {
+    fn threads(&self) -> usize {
+        self.max_concurrency()
+    }
+
+    fn to_owned(&self) -> Arc<dyn Crew> {
+        Arc::new(self.clone())
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{GlobalPool, Pool};
 use crate::{
     error::Refused,
-    executor::{Admission, Executor, SharesState},
+    executor::{Admission, Crew, Executor, SharesState},
     host::HostId,
     task::{Job, TaskSet},
 };
@@ -135,6 +135,10 @@ impl<S: TaskSet<Shared = Arc<S>> + Send + Sync, P: Executor<S>> Executor<S> for 
 
     fn shared(&self) -> Option<S::Shared> {
         Some(self.state.clone())
+    }
+
+    fn crew(&self) -> Option<&dyn Crew> {
+        self.pool.crew()
     }
 }
 

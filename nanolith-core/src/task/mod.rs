@@ -11,6 +11,7 @@ mod outlets;
 mod run;
 mod scope;
 mod state;
+mod work;
 
 pub use context::Context;
 pub use hook::{After, Before, CallInfo, HookOutput, HookResult, Hooks, LocalFuture, OnClose, Outcome, SendFuture};
@@ -19,9 +20,12 @@ pub use job::{Job, Reply, Stopped, call_size};
 pub use messages::{GivesStreams, HasInbox, HasOutbox, StreamArgument, TakesStreams};
 pub(crate) use outlets::Outlets;
 pub use outlets::{OpenStreamError, SendEvent};
-pub(crate) use run::{Ground, ServiceGround, Spawned, Whose, on_close, run_on_pool, run_on_service};
+pub(crate) use run::{Ground, PoolGround, ServiceGround, Spawned, Stage, Whose, on_close, run_on_pool, run_on_service};
+pub(crate) use scope::Standing;
 pub use scope::{Run, Scope};
 pub use state::{NoState, Owner, SharedHandle, Writer};
+pub use work::Work;
+pub(crate) use work::{Piece, unpack};
 
 use crate::id::{TaskInfo, fingerprint};
 
@@ -62,6 +66,10 @@ pub trait TaskSet: Sized + 'static {
     /// What runs before and after each task, and at the close of a service.
     #[doc(hidden)]
     const HOOKS: Hooks<Self> = Hooks::NONE;
+
+    /// Whether tasks bring the state that they use along, wherever they run.
+    #[doc(hidden)]
+    const BRINGS_STATE: bool = false;
 
     /// What is known of `task`'s kind.
     ///

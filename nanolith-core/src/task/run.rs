@@ -119,6 +119,9 @@ impl<S: TaskSet> Ground<S> for PoolGround<S> {
     }
 
     fn supports(&self, info: &TaskInfo) -> bool {
+        if S::BRINGS_STATE {
+            return true;
+        }
         let has_state = match info.state() {
             Receiver::None => true,
             Receiver::Shared => self.shared.as_ref().and_then(SharedHandle::state).is_some(),
@@ -378,7 +381,7 @@ fn info<S: TaskSet>(slot: &CallSlot<S>, in_service: bool) -> CallInfo {
 
 /// Runs a synchronous task as the body of a future, since its hooks are futures. `None`: its kind is not for this place.
 fn run_within<S: TaskSet>(task: S::Task, call: Shared<CallSlot<S>>, standing: Standing<S>) -> Option<S::Output> {
-    let mut scope = Scope { reply: None, apart: Some(call), standing };
+    let mut scope = Scope { reply: None, apart: Some(call), within: None, standing };
     match S::run(task, &mut scope) {
         Run::Done(output) => Some(output),
         Run::Spawned => None,

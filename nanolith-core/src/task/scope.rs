@@ -3,7 +3,7 @@
 use crate::{
     call::{shared::Shared, slot::End},
     task::{
-        Context, Ground, Owner, Reply, ServiceGround, SharedHandle, TaskSet, Writer,
+        Context, Ground, Owner, Reply, ServiceGround, SharedHandle, TaskSet, Work, Writer,
         run::{PoolGround, spawn_on_pool, spawn_on_service},
     },
 };
@@ -31,6 +31,8 @@ pub struct Scope<S: TaskSet> {
     pub(crate) reply: Option<Reply<S>>,
     /// Where the reply is elsewhere from the beginning.
     pub(crate) apart: Option<Shared<crate::task::CallSlot<S>>>,
+    /// The call that runs many tasks of `S` as one: see [`Work`].
+    pub(crate) within: Option<Shared<crate::task::CallSlot<Work>>>,
     pub(crate) standing: Standing<S>,
 }
 
@@ -38,7 +40,7 @@ const CHECKED: &str = "the executor looked whether it has the state that the tas
 
 impl<S: TaskSet> Scope<S> {
     pub(crate) fn new(reply: Reply<S>, standing: Standing<S>) -> Self {
-        Self { reply: Some(reply), apart: None, standing }
+        Self { reply: Some(reply), apart: None, within: None, standing }
     }
 
     fn call(&self) -> Option<&Shared<crate::task::CallSlot<S>>> {
@@ -52,7 +54,8 @@ impl<S: TaskSet> Scope<S> {
             Standing::Pool(ground) => ground.host().data().clone(),
             Standing::Service(ground) => ground.data.clone(),
         };
-        Context::new(self.call().cloned(), data)
+        let call = self.call().cloned().or_else(|| self.within.as_ref().map(super::work::part));
+        Context::new(call, data)
     }
 
     /// The state, shared.

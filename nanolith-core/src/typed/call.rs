@@ -69,6 +69,22 @@ pub(crate) struct Loose<S: TaskSet, T> {
     task: S::Task,
 }
 
+/// A call of which nothing rare is asked, in its parts.
+pub(crate) struct PlainCall<'a, S: TaskSet, E: ?Sized, T> {
+    pub(crate) executor: &'a E,
+    pub(crate) task: S::Task,
+    pub(crate) extract: fn(S::Output) -> Option<T>,
+    pub(crate) priority: Priority,
+    pub(crate) submitted: &'static Location<'static>,
+}
+
+impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> PlainCall<'a, S, E, T> {
+    pub(crate) fn into_call(self) -> Call<'a, S, E, T> {
+        let Self { executor, task, extract, priority, submitted } = self;
+        Call { executor, extract, terms: Terms { submitted, priority, rare: None }, stage: Stage::Lazy(task) }
+    }
+}
+
 impl<S: TaskSet, T> Loose<S, T> {
     /// The call, to be run on `executor`.
     pub(crate) fn on<E: Executor<S> + ?Sized>(self, executor: &E) -> Call<'_, S, E, T> {
@@ -383,6 +399,75 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// Dropped before it is ready, the call is cancelled.
     pub fn submit_async(self) -> Submit<'a, S, E, T> {
         Submit { call: self }
+    }
+
+    /// What it is made of, if nothing is asked of it but its task and a priority.
+    ///
+    /// # Errors
+    ///
+    /// Gives the call back.
+    #[inline(always)]
+    #[allow(clippy::result_large_err)] // the call comes back whole, without an allocation
+    pub(crate) fn into_plain(self) -> Result<PlainCall<'a, S, E, T>, Self> {
+        match self {
+            Self { executor, extract, terms: Terms { submitted, priority, rare: None }, stage: Stage::Lazy(task) } => {
+                Ok(PlainCall { executor, task, extract, priority, submitted })
+            }
+            call => Err(call),
+        }
+    }
+
+    /// Whom it is made for.
+    pub(crate) fn executor(&self) -> &'a E {
+        self.executor
+    }
+
+    /// Begins the call, if that was not done. Says whether it is with its executor; else `cx` is woken when there is room.
+    pub(crate) fn begin(&mut self, cx: &mut Context<'_>) -> bool {
+        self.poll_submitted(cx).is_ready()
+    }
+
+    /// Begins the call, if that was not done and there is room at once. Says whether it is with its executor.
+    pub(crate) fn try_begin(&mut self) -> bool {
+        let task = match mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Lazy(task) => task,
+            stage => {
+                self.stage = stage;
+                return matches!(self.stage, Stage::Submitted(_));
+            }
+        };
+        let (job, handle) = prepare(self.executor, self.extract, &self.terms, task);
+        match self.executor.execute(job) {
+            Ok(()) => {}
+            Err(refused) if refused.is_full() => {
+                if let Some(task) = refused.into_inner().into_task() {
+                    self.stage = Stage::Lazy(task);
+                    return false;
+                }
+            }
+            Err(refused) => refuse(refused),
+        }
+        self.stage = Stage::Submitted(handle.cancel_on_drop());
+        true
+    }
+
+    /// Blocks until the call is over.
+    pub(crate) fn finish(mut self) -> Result<T, CallError> {
+        if let Stage::Lazy(_) = self.stage {
+            return self.wait();
+        }
+        let executor = self.executor;
+        if let Stage::Entering(..) = self.stage {
+            let submitted = std::future::poll_fn(|cx| self.poll_submitted(cx).map(drop));
+            let waited = wait::block_on(submitted, executor.host());
+            if let (Err(WouldDeadlock), Stage::Entering(handle, _)) = (waited, &self.stage) {
+                handle.end(End::WouldDeadlock);
+            }
+        }
+        match mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Entering(handle, _) | Stage::Submitted(handle) => handle.wait(),
+            _ => panic!("a call was waited for after it was over"),
+        }
     }
 
     /// Takes the call from its executor; `None` if it has been polled.

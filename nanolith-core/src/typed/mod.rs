@@ -6,8 +6,8 @@ mod from_call;
 mod handle;
 mod sending;
 
-pub(crate) use call::refuse;
 pub use call::{Call, Submit};
+pub(crate) use call::{PlainCall, refuse};
 pub use flatten::Flatten;
 pub use from_call::{FromCall, FromCallError, from_call};
 pub use handle::{Handle, Progressing};

@@ -1,0 +1,213 @@
+//! A batch: many tasks of one kind that run as one call, each with its own outcome.
+
+use super::results::Filling;
+use crate::{
+    call::{shared::Shared, shared::Space},
+    clock,
+    error::{CallError, Panic},
+    executor::Crew,
+    id::TaskInfo,
+    panics, place,
+    task::{
+        CallInfo, CallSlot, Ground, Job, Outcome, Piece, PoolGround, Run, Scope, Stage, Standing, TaskSet, Work, unpack,
+    },
+    typed::Handle,
+};
+use std::{any::Any, sync::Arc, vec};
+
+/// A batch that has run for so long gives away what is left of it. Nanoseconds.
+const BUDGET: u64 = 200_000;
+
+/// It looks at the clock after so many tasks at most.
+const STRIDE: usize = 32;
+
+/// Tasks to be run one after the other.
+pub(super) struct Batch<S: TaskSet, T> {
+    pub(super) tasks: Vec<S::Task>,
+    pub(super) info: &'static TaskInfo,
+    pub(super) extract: fn(S::Output) -> Option<T>,
+    pub(super) shared: Option<S::Shared>,
+    /// Whom to give to what is left when it takes long.
+    pub(super) crew: Arc<dyn Crew>,
+}
+
+/// What became of a batch.
+pub(super) struct Done<T> {
+    pub(super) results: Filling<T>,
+    /// How long that took, in nanoseconds.
+    pub(super) took: u64,
+    /// What it gave away, in order, with the number of tasks of each.
+    pub(super) rest: Vec<(Handle<Work, Done<T>>, usize)>,
+}
+
+impl<S: TaskSet, T: Send + 'static> Batch<S, T> {
+    pub(super) fn into_piece(self) -> Piece {
+        Piece::new(self.info, |scope| Run::Done(Box::new(self.run(scope)) as Box<dyn Any + Send>))
+    }
+
+    fn run(self, scope: &Scope<Work>) -> Done<T> {
+        let began = clock::now();
+        let Self { tasks, info, extract, shared, crew } = self;
+        let host = match &scope.standing {
+            Standing::Pool(ground) => ground.host.clone(),
+            Standing::Service(_) => None,
+        };
+        let whole = scope.reply.as_ref().expect("it is there until the call is over").slot().clone();
+        let standing = Standing::Pool(PoolGround::<S> { host, shared });
+        let scope = Scope { reply: None, apart: None, within: Some(whole.clone()), standing };
+        let results = Filling::for_items(tasks.len());
+        let mut runner =
+            Runner { tasks: tasks.into_iter(), results, info, extract, whole, began, stint: 1, crew, scope };
+        let rest = runner.run();
+        Done { results: runner.results, took: clock::now() - began, rest }
+    }
+}
+
+/// A batch that is being run.
+struct Runner<S: TaskSet, T> {
+    tasks: vec::IntoIter<S::Task>,
+    results: Filling<T>,
+    info: &'static TaskInfo,
+    extract: fn(S::Output) -> Option<T>,
+    /// The call that this is.
+    whole: Shared<CallSlot<Work>>,
+    began: u64,
+    /// Tasks until the next look at the clock.
+    stint: usize,
+    crew: Arc<dyn Crew>,
+    scope: Scope<S>,
+}
+
+/// Why a batch pauses.
+enum Pause {
+    /// Nothing is left, or nobody waits for it any more.
+    Over,
+    /// It is time to look at the clock.
+    Stint,
+}
+
+impl<S: TaskSet, T: Send + 'static> Runner<S, T> {
+    fn run(&mut self) -> Vec<(Handle<Work, Done<T>>, usize)> {
+        if !self.scope.supports(self.info) {
+            let at = self.whole.meta.at();
+            self.tasks.by_ref().for_each(|_| self.results.fail(CallError::Unsupported(at.clone())));
+        }
+        loop {
+            match panics::catch(|| self.run_stint()) {
+                Ok(Pause::Over) => return Vec::new(),
+                Ok(Pause::Stint) if self.is_late() => return self.give_away(),
+                Ok(Pause::Stint) => self.stint = (2 * self.stint).min(STRIDE),
+                Err(panic) => {
+                    place::settle_polls();
+                    let error = self.panicked(panic);
+                    self.results.fail(error);
+                }
+            }
+        }
+    }
+
+    fn run_stint(&mut self) -> Pause {
+        for _ in 0..self.stint {
+            if self.whole.is_asked_to_stop() {
+                return Pause::Over;
+            }
+            let Some(task) = self.tasks.next() else { return Pause::Over };
+            let output = if S::HOOKS.are_none() { self.run_alone(task) } else { self.run_hooked(task) };
+            place::settle_polls();
+            if let Some(output) = output {
+                self.results.push(output);
+            }
+        }
+        Pause::Stint
+    }
+
+    /// `None`: it failed, as is noted.
+    #[inline(always)]
+    fn run_alone(&mut self, task: S::Task) -> Option<T> {
+        if let Run::Done(output) = S::run(task, &mut self.scope) {
+            if let Some(output) = (self.extract)(output) {
+                return Some(output);
+            }
+        }
+        self.lost()
+    }
+
+    /// before → task → after, all synchronous: see `task/run.rs`.
+    fn run_hooked(&mut self, task: S::Task) -> Option<T> {
+        let Standing::Pool(ground) = &self.scope.standing else { return self.lost() };
+        let ground = ground.clone();
+        let meta = &self.whole.meta;
+        let call = CallInfo { task: self.info, priority: meta.priority(), waited: meta.waited(), in_service: false };
+        if let Err(error) = self.hook(ground.before(call)) {
+            return self.fail(error);
+        }
+        let ran = panics::catch(|| self.run_alone(task));
+        let outcome = match &ran {
+            Ok(Some(_)) => Outcome::Done,
+            Ok(None) => Outcome::Stopped,
+            Err(_) => Outcome::Panicked,
+        };
+        let after = self.hook(ground.after(call, outcome));
+        match (ran, after) {
+            (Ok(Some(output)), Ok(())) => Some(output),
+            (Ok(Some(_)), Err(error)) => self.fail(error),
+            (Ok(None), _) => None,
+            (Err(panic), _) => self.fail(self.panicked(panic)),
+        }
+    }
+
+    fn hook<F>(&self, stage: Stage<F>) -> Result<(), CallError> {
+        match stage {
+            Stage::Now(Ok(Ok(()))) => Ok(()),
+            Stage::Now(Ok(Err(source))) => Err(CallError::Hook(source.into(), self.whole.meta.at())),
+            Stage::Now(Err(panic)) => Err(self.panicked(panic)),
+            Stage::Later(_) => unreachable!("a set whose hooks are asynchronous is not run in batches"),
+        }
+    }
+
+    #[cold]
+    fn panicked(&self, panic: Panic) -> CallError {
+        CallError::Panicked(panic, self.whole.meta.at())
+    }
+
+    #[cold]
+    fn lost(&mut self) -> Option<T> {
+        self.fail(CallError::Lost(self.whole.meta.at()))
+    }
+
+    #[cold]
+    fn fail(&mut self, error: CallError) -> Option<T> {
+        self.results.fail(error);
+        None
+    }
+
+    /// Whether others should have what is left. Only the pool's own threads may give to it whatever its bounds are.
+    fn is_late(&self) -> bool {
+        let late = self.tasks.len() > 0 && clock::now() - self.began > BUDGET;
+        late && place::host_id().is_some() && place::host_id() == self.crew.host()
+    }
+
+    /// Gives what is left to the crew, in pieces enough for all of its threads.
+    #[cold]
+    fn give_away(&mut self) -> Vec<(Handle<Work, Done<T>>, usize)> {
+        let pieces = self.crew.threads().saturating_mul(2).max(1);
+        let size = self.tasks.len().div_ceil(pieces);
+        let mut given = Vec::with_capacity(pieces);
+        while self.tasks.len() > 0 {
+            let tasks: Vec<_> = self.tasks.by_ref().take(size).collect();
+            given.push((tasks.len(), self.give(tasks)));
+        }
+        given.into_iter().map(|(count, handle)| (handle, count)).collect()
+    }
+
+    fn give(&self, tasks: Vec<S::Task>) -> Handle<Work, Done<T>> {
+        let Standing::Pool(ground) = &self.scope.standing else { unreachable!("a batch stands on a pool") };
+        let (info, extract, crew) = (self.info, self.extract, self.crew.clone());
+        let batch = Batch::<S, T> { tasks, info, extract, shared: ground.shared.clone(), crew };
+        let (job, slot) = Job::with_owner(Space::new(), batch.into_piece(), None, self.whole.meta.again());
+        if let Err(refused) = self.crew.execute(job) {
+            crate::typed::refuse(refused);
+        }
+        Handle::new(slot, self.crew.host(), unpack).cancel_on_drop()
+    }
+}

@@ -1,0 +1,20 @@
+//! Work in bulk: many inputs through one task ([`each`]), or a plain function over a `Vec` ([`map`]).
+//!
+//! `window` takes inputs and gives results, `source` says where inputs come from, `flight` is what is under way, `batch` runs
+//! many tasks as one call, `pace` says how many. [`each`] stands on the typed calls of any executor; [`map`] and
+//! [`map_reduce`] are calls of a pool by themselves.
+
+mod batch;
+mod each;
+mod each_stream;
+mod flight;
+mod map;
+mod pace;
+mod results;
+mod source;
+mod window;
+
+pub use crate::task::Work;
+pub use each::{Each, each};
+pub use each_stream::{EachStream, each_stream};
+pub use map::{Mapping, map, map_reduce};

@@ -1,0 +1,156 @@
+//! How much goes into one batch, and how many batches are under way: by what the last ones took.
+
+use std::num::NonZero;
+
+/// A batch that takes less is worth doubling. Nanoseconds.
+const SHORT: u64 = 40_000;
+
+/// One that takes longer is too large: others could have had a part of it. Nanoseconds.
+const LONG: u64 = 100_000;
+
+/// The most inputs of a batch that nobody has set.
+const MOST: usize = 1_024;
+
+/// Calls under way where each input is one.
+const SINGLES: usize = 4_096;
+
+/// Batches under way before anything is known, at least.
+const FIRST: usize = 16;
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wish {
+    pub(super) in_flight: Option<NonZero<usize>>,
+    pub(super) batch: Option<NonZero<usize>>,
+}
+
+impl Wish {
+    /// How many inputs to take before anything else is known.
+    pub(super) fn first(self) -> usize {
+        let size = self.batch.map_or(1, NonZero::get);
+        self.in_flight.map_or(size, |bound| size.min(bound.get()))
+    }
+}
+
+/// How the work goes on.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// Inputs under way, at most.
+    bound: usize,
+    /// Inputs of the next batch.
+    size: usize,
+    /// Of any.
+    most: usize,
+    /// Whether the size follows the time that batches take.
+    adapts: bool,
+    /// Batches under way, at most: grows with each that comes back, so that the first ones are not all of one input.
+    batches: usize,
+    /// Whether inputs come so slowly that a batch of them is long in the making.
+    waits: bool,
+}
+
+impl Pace {
+    /// For calls one by one.
+    pub(super) fn of_singles(wish: Wish) -> Self {
+        let bound = wish.in_flight.map_or(SINGLES, NonZero::get);
+        Self { bound, size: 1, most: 1, adapts: false, batches: usize::MAX, waits: false }
+    }
+
+    /// For batches on so many threads: each has one and looks forward to another, and so has whoever hands them out.
+    pub(super) fn of_batches(wish: Wish, threads: usize) -> Self {
+        let batches = threads.saturating_mul(2).saturating_add(2);
+        let usual = wish.batch.map_or(MOST, NonZero::get).saturating_mul(batches);
+        let bound = wish.in_flight.map_or(usual, NonZero::get);
+        let most = wish.batch.map_or((bound / batches).clamp(1, MOST), |size| size.get().min(bound));
+        let size = if wish.batch.is_some() { most } else { 1 };
+        let adapts = wish.batch.is_none();
+        let batches = if adapts { batches.max(FIRST) } else { usize::MAX };
+        Self { bound, size, most, adapts, batches, waits: false }
+    }
+
+    pub(super) fn adapts(&self) -> bool {
+        self.adapts
+    }
+
+    /// How many inputs to take now, with so many under way in so many batches; zero: wait for some to come back.
+    pub(super) fn room(&self, inputs: usize, batches: usize) -> usize {
+        if batches >= self.batches || inputs >= self.bound {
+            return 0;
+        }
+        let room = self.bound - inputs;
+        // Rather none than a small one, as long as others are under way.
+        if room < self.size && batches > 0 { 0 } else { room.min(self.size) }
+    }
+
+    /// A batch of so many inputs took so long to run, in nanoseconds.
+    pub(super) fn ran(&mut self, inputs: usize, took: u64) {
+        if !self.adapts {
+            return;
+        }
+        self.batches = self.batches.saturating_add(2);
+        if took > LONG {
+            let fitting = (inputs as u64).saturating_mul(LONG) / took;
+            // By half at most: a thread may have been off its core.
+            self.size = self.size.min((self.size / 2).max(usize::try_from(fitting).unwrap_or(usize::MAX))).max(1);
+        } else if took < SHORT && inputs >= self.size && !self.waits {
+            self.size = (self.size * 2).min(self.most);
+        }
+    }
+
+    /// To take the inputs of a batch took so long, in nanoseconds.
+    pub(super) fn filled(&mut self, took: u64) {
+        self.waits = took > SHORT;
+        if self.adapts && took > LONG {
+            self.size = (self.size / 2).max(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_batches_grow_to_the_most_and_long_ones_shrink_to_one() {
+        let mut pace = Pace::of_batches(Wish::default(), 2);
+        assert_eq!(pace.room(0, 0), 1);
+        (0..20).for_each(|_| pace.ran(pace.size, 1_000));
+        assert_eq!(pace.room(0, 0), MOST);
+        (0..20).for_each(|_| pace.ran(pace.size, 1_000_000_000));
+        assert_eq!(pace.room(0, 0), 1);
+    }
+
+    #[test]
+    fn a_batch_that_came_from_before_does_not_count_as_a_short_one() {
+        let mut pace = Pace::of_batches(Wish::default(), 2);
+        pace.ran(1, 1_000);
+        pace.ran(1, 1_000);
+        assert_eq!(pace.size, 2);
+    }
+
+    #[test]
+    fn a_size_of_ones_own_stays() {
+        let wish = Wish { batch: NonZero::new(7), in_flight: NonZero::new(20) };
+        let mut pace = Pace::of_batches(wish, 2);
+        pace.ran(7, 1_000_000_000);
+        assert_eq!((pace.room(0, 0), pace.room(7, 1), pace.room(14, 2)), (7, 7, 0));
+    }
+
+    #[test]
+    fn no_more_are_under_way_than_was_said() {
+        let wish = Wish { batch: None, in_flight: NonZero::new(3) };
+        let mut pace = Pace::of_batches(wish, 64);
+        (0..20).for_each(|_| pace.ran(1, 1));
+        assert_eq!((pace.room(0, 0), pace.room(2, 2), pace.room(3, 3)), (1, 1, 0));
+    }
+
+    #[test]
+    fn slow_inputs_do_not_wait_for_each_other() {
+        let mut pace = Pace::of_batches(Wish::default(), 2);
+        for _ in 0..20 {
+            pace.filled(1_000_000);
+            pace.ran(pace.size, 1);
+        }
+        assert_eq!(pace.size, 1);
+    }
+}

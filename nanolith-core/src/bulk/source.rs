@@ -1,0 +1,56 @@
+//! Where inputs come from, and what makes a call of each.
+
+use crate::{executor::Executor, task::TaskSet, typed::Call};
+use futures_util::Stream;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// Gives calls, one for each input.
+pub(super) trait Source<'a, S: TaskSet, E: Executor<S> + ?Sized + 'a, T> {
+    /// The next call; `None` when there are no more inputs, and not asked again then.
+    fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Option<Call<'a, S, E, T>>>;
+}
+
+/// The inputs of an iterator, pulled on the thread of whoever takes the results.
+pub struct FromIterator<'a, C: ?Sized, I, F> {
+    pub(super) calls: &'a C,
+    pub(super) inputs: I,
+    pub(super) call: F,
+}
+
+impl<'a, S, E, T, C, I, F> Source<'a, S, E, T> for FromIterator<'a, C, I, F>
+where
+    S: TaskSet,
+    E: Executor<S> + ?Sized + 'a,
+    C: ?Sized,
+    I: Iterator,
+    F: FnMut(&'a C, I::Item) -> Call<'a, S, E, T>,
+{
+    #[inline(always)]
+    fn poll_call(&mut self, _: &mut Context<'_>) -> Poll<Option<Call<'a, S, E, T>>> {
+        Poll::Ready(self.inputs.next().map(|input| (self.call)(self.calls, input)))
+    }
+}
+
+/// The inputs of a stream.
+pub struct FromStream<'a, C: ?Sized, I, F> {
+    pub(super) calls: &'a C,
+    pub(super) inputs: Pin<Box<I>>,
+    pub(super) call: F,
+}
+
+impl<'a, S, E, T, C, I, F> Source<'a, S, E, T> for FromStream<'a, C, I, F>
+where
+    S: TaskSet,
+    E: Executor<S> + ?Sized + 'a,
+    C: ?Sized,
+    I: Stream,
+    F: FnMut(&'a C, I::Item) -> Call<'a, S, E, T>,
+{
+    #[inline]
+    fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Option<Call<'a, S, E, T>>> {
+        self.inputs.as_mut().poll_next(cx).map(|input| input.map(|input| (self.call)(self.calls, input)))
+    }
+}

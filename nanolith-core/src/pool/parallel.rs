@@ -1,0 +1,122 @@
+//! Plain functions over many values, split as rayon splits, on the threads of the pool whose thread this is. With
+//! `rayon_pool` it is all that knows rayon. `bulk` calls it within a call of the pool.
+
+use crate::{error::Panic, panics};
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use std::{
+    panic::resume_unwind,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+/// Why there is no result.
+pub(crate) enum Broken {
+    /// Somebody asked to stop.
+    Stopped,
+    /// A function panicked, at this value if it was at one.
+    Panicked(Panic, Option<usize>),
+}
+
+/// Gives what `f` makes of each value, in order.
+pub(crate) fn map<T, R, F>(values: Vec<T>, f: F, stop: impl Fn() -> bool + Sync) -> Result<Vec<R>, Broken>
+where
+    T: Send,
+    R: Send,
+    F: Fn(T) -> R + Sync,
+{
+    let watch = Watch::new(stop);
+    watch.over(|| {
+        let one = |(n, value): (usize, T)| watch.at(Some(n), || f(value));
+        if is_on_pool() {
+            values.into_par_iter().enumerate().map(one).collect()
+        } else {
+            values.into_iter().enumerate().map(one).collect()
+        }
+    })
+}
+
+/// Reduces what `f` makes of the values to one.
+pub(crate) fn map_reduce<T, R, F, I, G>(
+    values: Vec<T>,
+    f: F,
+    identity: I,
+    reduce: G,
+    stop: impl Fn() -> bool + Sync,
+) -> Result<R, Broken>
+where
+    T: Send,
+    R: Send,
+    F: Fn(T) -> R + Sync,
+    I: Fn() -> R + Sync,
+    G: Fn(R, R) -> R + Sync,
+{
+    let watch = Watch::new(stop);
+    watch.over(|| {
+        let first = || watch.at(None, &identity);
+        let one = |sum: R, (n, value): (usize, T)| watch.at(Some(n), || reduce(sum, f(value)));
+        if is_on_pool() {
+            let both = |one: R, other: R| watch.at(None, || reduce(one, other));
+            values.into_par_iter().enumerate().fold(first, one).reduce(first, both)
+        } else {
+            values.into_iter().enumerate().fold(first(), one)
+        }
+    })
+}
+
+/// Elsewhere rayon would start a pool of its own.
+fn is_on_pool() -> bool {
+    rayon::current_thread_index().is_some()
+}
+
+/// Looks at each value's turn whether to stop, and keeps the first panic.
+struct Watch<F> {
+    stop: F,
+    broken: AtomicBool,
+    first: Mutex<Option<(Panic, Option<usize>)>>,
+}
+
+/// What is thrown so that rayon comes to an end.
+struct Enough;
+
+/// Without unwinding nothing can be thrown, so that what has begun goes on to its end.
+const UNWINDS: bool = cfg!(panic = "unwind");
+
+impl<F: Fn() -> bool + Sync> Watch<F> {
+    fn new(stop: F) -> Self {
+        Self { stop, broken: AtomicBool::new(false), first: Mutex::new(None) }
+    }
+
+    #[inline(always)]
+    fn at<R>(&self, value: Option<usize>, f: impl FnOnce() -> R) -> R {
+        // ORDERING: Relaxed, whoever learns of it late has done a little more.
+        if UNWINDS && (self.broken.load(Ordering::Relaxed) || (self.stop)()) {
+            resume_unwind(Box::new(Enough));
+        }
+        match panics::catch(f) {
+            Ok(result) => result,
+            Err(panic) => self.broke(panic, value),
+        }
+    }
+
+    #[cold]
+    fn broke(&self, panic: Panic, value: Option<usize>) -> ! {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((panic, value));
+        // ORDERING: Relaxed, as above; the panic itself is behind a lock.
+        self.broken.store(true, Ordering::Relaxed);
+        resume_unwind(Box::new(Enough))
+    }
+
+    /// Runs all of it.
+    fn over<R>(&self, all: impl FnOnce() -> R) -> Result<R, Broken> {
+        panics::catch(all).map_err(|thrown| {
+            match self.first.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                Some((panic, value)) => Broken::Panicked(panic, value),
+                None if (self.stop)() => Broken::Stopped,
+                // A value's own destructor.
+                None => Broken::Panicked(thrown, None),
+            }
+        })
+    }
+}
