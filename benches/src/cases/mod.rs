@@ -1,5 +1,6 @@
 //! The cases in the order of a full comparison.
 
+mod bulk;
 mod compile;
 mod crowd;
 mod expansion;
@@ -43,6 +44,7 @@ pub(crate) const CASES: &[Case] = &[
     m2::M2_TOUCHED,
     p1::P1,
     roots::ROOTS_CASE,
+    bulk::BULK,
     launch::LAUNCH,
     idle::IDLE,
     compile::COMPILE,

@@ -31,6 +31,11 @@ impl Numbers {
         ((n as f64).sqrt(), work::thread_number())
     }
 
+    /// A square root and nothing else.
+    pub(crate) fn square_root(n: f64) -> f64 {
+        n.sqrt()
+    }
+
     /// A task that waits for as many tasks of its own set.
     pub(crate) fn family(children: u64) -> u64 {
         let numbers = Self::tasks();
