@@ -1,4 +1,5 @@
-//! Ten million square roots, each submitted as a task of its own through a bounded queue, each result checked.
+//! Ten million square roots, each submitted as a task of its own through a bounded queue, each result checked; then the same
+//! in bulk.
 //!
 //! ```text
 //! cargo run --release --example roots -- [COUNT]
@@ -10,7 +11,7 @@
 
 mod shared;
 
-use nanolith::prelude::*;
+use nanolith::{bulk::each, prelude::*};
 use shared::{
     bar::Bar,
     text::{bytes, grouped},
@@ -36,7 +37,7 @@ const IN_FLIGHT: usize = 4_096;
 const TELL_EVERY: u64 = 4_096;
 
 const HELP: &str = "\
-Computes the square roots of 0 to COUNT - 1, each as a task of its own, and checks each.
+Computes the square roots of 0 to COUNT - 1, each as a task of its own, and checks each; then all again in bulk.
 
 Usage: roots [COUNT]
 
@@ -94,7 +95,20 @@ fn run(count: u64) -> Result<(), Box<dyn Error>> {
     compute(&pool, count)?;
     let seconds = started.elapsed().as_secs_f64();
     pool.drained().wait();
-    shared::print(|out| summary(out, &pool, count, seconds))
+    shared::print(|out| summary(out, &pool, count, seconds))?;
+    let started = Instant::now();
+    in_bulk(&pool, count)?;
+    let rate = rate(count, started.elapsed().as_secs_f64());
+    shared::print(|out| writeln!(out, "in bulk       {} a second, checked as well", grouped(rate)))
+}
+
+/// The same roots through [`each`], which does the window's work and puts many tasks into one call of the pool.
+fn in_bulk(pool: &Pool, count: u64) -> Result<(), Box<dyn Error>> {
+    let roots = Roots::on(pool);
+    for (n, root) in (0..).zip(each(&roots, 0..count, |roots, n| roots.root(n))) {
+        check(n, root?)?;
+    }
+    Ok(())
 }
 
 /// Submits every root, and takes and checks every result in the order of submission.
@@ -134,7 +148,7 @@ fn check(n: u64, root: f64) -> Result<(), String> {
 }
 
 fn summary(out: &mut dyn Write, pool: &Pool, count: u64, seconds: f64) -> io::Result<()> {
-    let rate = if count == 0 { 0 } else { (count as f64 / seconds) as u64 };
+    let rate = rate(count, seconds);
     let peak = peak_memory().map_or_else(|| "unknown".to_owned(), bytes);
     writeln!(out, "{} square roots, each a task of its own, each checked and right", grouped(count))?;
     writeln!(out, "time          {seconds:.2} s")?;
@@ -142,6 +156,11 @@ fn summary(out: &mut dyn Write, pool: &Pool, count: u64, seconds: f64) -> io::Re
     writeln!(out, "peak memory   {peak}")?;
     writeln!(out, "pool          {} tasks at once, a queue of {}", pool.max_concurrency(), grouped(QUEUE as u64))?;
     writeln!(out, "              {} completed, {} in flight", grouped(pool.completed()), pool.in_flight())
+}
+
+/// Roots a second.
+fn rate(count: u64, seconds: f64) -> u64 {
+    if count == 0 { 0 } else { (count as f64 / seconds) as u64 }
 }
 
 /// The most memory that this process had at once, in bytes: known on Linux.

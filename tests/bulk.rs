@@ -3,7 +3,7 @@
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use nanolith::{
-    Job, Refused, TaskSet, Where, block_in_place,
+    Job, Refused, TaskInfo, TaskSet, Where, block_in_place,
     bulk::{each, each_stream, map, map_reduce},
     prelude::*,
 };
@@ -72,7 +72,7 @@ impl Geometry {
 
     pub fn who(cx: &Context<Self>) -> (Option<&'static str>, Option<&'static str>, Where) {
         let here = nanolith::current();
-        (cx.task().map(|task| task.name()), here.task().map(|task| task.name()), here.place().clone())
+        (cx.task().map(TaskInfo::name), here.task().map(TaskInfo::name), here.place().clone())
     }
 
     /// Adds by many calls of its own, on its own pool.
@@ -636,7 +636,7 @@ fn inputs_of_batches_of_one_may_wait_for_each_other() {
     let mut tell = Some(tell);
     let numbers = each(&geometry, 0..2, |geometry, n| {
         if n == 1 {
-            drop(tell.take())
+            drop(tell.take());
         }
         geometry.hold_on(told.take(), n)
     });

@@ -193,6 +193,7 @@ fn an_undo_tree_lives_on_its_service() {
 fn every_root_is_right() {
     let told = run("roots", &["20000"]);
     assert_eq!(told[0], "20,000 square roots, each a task of its own, each checked and right");
+    assert!(told.last().is_some_and(|line| line.starts_with("in bulk ")), "{told:#?}");
 }
 
 /// Runs an example; the lines that it prints.
