@@ -3,6 +3,7 @@
 
 extern crate self as nanolith;
 
+pub use nanolith_core::{Acquire, AcquireError, AcquireTimeoutError, Permit, Permits, TryAcquireError};
 pub use nanolith_core::{
     AddError, Adding, Arrival, Balance, CallAll, Choose, Cluster, ClusterBuilder, ClusterClosing, ClusterControl,
     ClusterInfo, ClusterLaunch, ClusterLaunchError, ClusterRef, InitFailure, LaunchMember, MemberId, MemberInfo,

@@ -43,6 +43,7 @@ mod broadcast;
 #[doc(hidden)]
 pub mod check;
 pub mod messenger;
+mod permits;
 pub mod port;
 pub mod time;
 
@@ -74,6 +75,7 @@ pub use lanes::Priority;
 pub use main_guard::{MainGuard, StillAlive, main_guard};
 pub use messenger::Messenger;
 pub use order::{Order, Queued};
+pub use permits::{Acquire, AcquireError, AcquireTimeoutError, Permit, Permits, TryAcquireError};
 pub use place::{Current, Where, current};
 pub use pool::{
     BuildError, Concurrency, Drained, GlobalPool, MaxQueue, NextPoolEvent, Pool, PoolBuilder, PoolEvent, PoolEvents,

@@ -1,0 +1,140 @@
+//! Waiting for permits.
+
+use super::{
+    Permit, Permits,
+    core::{Stands, Ticket},
+    error::{AcquireError, AcquireTimeoutError, TryAcquireError},
+};
+use crate::wait;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+/// Permits to be waited for: made by [`Permits::acquire`] and [`Permits::acquire_many`].
+///
+/// ```
+/// use nanolith::{Acquire, Permits};
+/// let permits = Permits::new(1);
+/// let taking: Acquire = permits.acquire();
+/// # pollster::block_on(async {
+/// let permit = taking.await?; // or `taking.wait()`, which blocks
+/// # drop(permit);
+/// # Ok::<(), nanolith::AcquireError>(()) }).unwrap();
+/// ```
+///
+/// # Cancel safety
+///
+/// Dropped before it is ready, it leaves the line; a grant goes to the next.
+#[must_use = "takes nothing until awaited or waited on"]
+pub struct Acquire {
+    permits: Permits,
+    count: usize,
+    ticket: Option<Ticket>,
+}
+
+impl Acquire {
+    pub(super) fn new(permits: Permits, count: usize) -> Self {
+        Self { permits, count, ticket: None }
+    }
+
+    /// Blocks until the permits are there. Within a task, the task's slot is lent meanwhile.
+    ///
+    /// ```
+    /// use nanolith::Permits;
+    /// assert_eq!(Permits::new(2).acquire_many(2).wait()?.count(), 2);
+    /// # Ok::<(), nanolith::AcquireError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`] once the permits are closed.
+    pub fn wait(self) -> Result<Permit, AcquireError> {
+        match self.try_now() {
+            Some(taken) => taken,
+            None => wait::block_on_anybody(self),
+        }
+    }
+
+    /// The same, for `limit` at most, counted from now.
+    ///
+    /// ```
+    /// use nanolith::{Permits, time::MILLISECOND};
+    /// let permits = Permits::new(0);
+    /// assert!(permits.acquire().wait_timeout(MILLISECOND).is_err());
+    /// assert_eq!(permits.waiting(), 0); // it has left the line
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireTimeoutError`].
+    pub fn wait_timeout(mut self, limit: Duration) -> Result<Permit, AcquireTimeoutError> {
+        let deadline = Instant::now().checked_add(limit);
+        let taken = match self.try_now() {
+            Some(taken) => Some(taken),
+            None => wait::block_on_anybody_until(Pin::new(&mut self), deadline),
+        };
+        taken.ok_or(AcquireTimeoutError::Timeout)?.map_err(|AcquireError| AcquireTimeoutError::Closed)
+    }
+
+    fn try_now(&self) -> Option<Result<Permit, AcquireError>> {
+        match self.permits.try_acquire_many(self.count) {
+            Ok(permit) => Some(Ok(permit)),
+            Err(TryAcquireError::Closed) => Some(Err(AcquireError)),
+            Err(TryAcquireError::Taken) => None,
+        }
+    }
+
+    fn taken(&self) -> Permit {
+        Permit { permits: self.permits.clone(), count: self.count }
+    }
+}
+
+impl Future for Acquire {
+    type Output = Result<Permit, AcquireError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let mut core = this.permits.lock();
+        let stands = match this.ticket {
+            Some(ticket) => core.redeem(ticket, cx.waker()),
+            None if core.is_closed() => Stands::Dismissed,
+            None if core.take(this.count) => Stands::Granted,
+            None => {
+                this.ticket = Some(core.join(this.count, cx.waker()));
+                Stands::Waits(None)
+            }
+        };
+        drop(core);
+        match stands {
+            Stands::Waits(_) => Poll::Pending,
+            Stands::Granted => {
+                this.ticket = None;
+                Poll::Ready(Ok(this.taken()))
+            }
+            Stands::Dismissed => {
+                this.ticket = None;
+                Poll::Ready(Err(AcquireError))
+            }
+        }
+    }
+}
+
+impl Drop for Acquire {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            let (wakes, own) = self.permits.lock().leave(ticket);
+            wakes.wake();
+            drop(own);
+        }
+    }
+}
+
+impl fmt::Debug for Acquire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acquire").field("count", &self.count).field("waits", &self.ticket.is_some()).finish()
+    }
+}

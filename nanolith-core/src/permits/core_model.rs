@@ -1,0 +1,173 @@
+//! The permits against a model that is a list of who asked for what.
+
+use super::{Core, Stands, Ticket};
+use proptest::prelude::*;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Wake, Waker},
+};
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Tries; else joins.
+    Ask(usize),
+    /// The nth of those who ever joined looks, with a new waker.
+    Look(usize),
+    /// The nth of those who ever joined leaves, or gives back what it has.
+    Leave(usize),
+    Add(usize),
+    Close,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0..5_usize).prop_map(Step::Ask),
+        8 => (0..16_usize).prop_map(Step::Look),
+        4 => (0..16_usize).prop_map(Step::Leave),
+        4 => (0..4_usize).prop_map(Step::Add),
+        1 => Just(Step::Close),
+    ]
+}
+
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Is {
+    Waiting,
+    Granted,
+    Holding,
+    SentAway,
+    Gone,
+}
+
+struct One {
+    ticket: Option<Ticket>,
+    count: usize,
+    is: Is,
+    woken: Arc<Woken>,
+}
+
+/// Everybody who ever asked, in that order, and how many permits there are in all.
+struct Model {
+    all: Vec<One>,
+    total: usize,
+    closed: bool,
+}
+
+impl Model {
+    fn free(&self) -> usize {
+        let taken: usize =
+            self.all.iter().filter(|one| matches!(one.is, Is::Granted | Is::Holding)).map(|one| one.count).sum();
+        self.total - taken
+    }
+
+    fn has_waiting(&self) -> bool {
+        self.all.iter().any(|one| one.is == Is::Waiting)
+    }
+
+    /// The first in line get what is free, each all that it asked for, and none before the one ahead of it.
+    fn settle(&mut self) -> Result<(), TestCaseError> {
+        while let Some(at) = self.all.iter().position(|one| one.is == Is::Waiting) {
+            let is = if self.closed {
+                Is::SentAway
+            } else if self.all[at].count <= self.free() {
+                Is::Granted
+            } else {
+                break;
+            };
+            self.all[at].is = is;
+            prop_assert_eq!(self.all[at].woken.0.load(Relaxed), 1, "who is told is woken");
+        }
+        for one in self.all.iter().filter(|one| one.is == Is::Waiting) {
+            prop_assert_eq!(one.woken.0.load(Relaxed), 0, "nobody else is");
+        }
+        Ok(())
+    }
+
+    fn nth(&mut self, nth: usize) -> Option<&mut One> {
+        let at = nth.checked_rem(self.all.len())?;
+        Some(&mut self.all[at])
+    }
+}
+
+fn agree(core: &mut Core, model: &mut Model, step: Step) -> Result<(), TestCaseError> {
+    match step {
+        Step::Ask(count) => {
+            if model.closed {
+                return Ok(()); // the owner refuses before it asks
+            }
+            let at_once = count == 0 || (!model.has_waiting() && count <= model.free());
+            let woken = Arc::new(Woken::default());
+            prop_assert_eq!(core.take(count), at_once);
+            let ticket = (!at_once).then(|| core.join(count, &Waker::from(woken.clone())));
+            model.all.push(One { ticket, count, is: if at_once { Is::Holding } else { Is::Waiting }, woken });
+        }
+        Step::Look(nth) => {
+            let Some((one, ticket)) = model.nth(nth).and_then(|one| one.ticket.map(|ticket| (one, ticket))) else {
+                return Ok(());
+            };
+            let woken = Arc::new(Woken::default());
+            let stands = core.redeem(ticket, &Waker::from(woken.clone()));
+            match one.is {
+                Is::Waiting => {
+                    prop_assert!(matches!(stands, Stands::Waits(_)));
+                    one.woken = woken;
+                }
+                Is::Granted => {
+                    prop_assert!(matches!(stands, Stands::Granted));
+                    one.is = Is::Holding;
+                }
+                _ => prop_assert!(matches!(stands, Stands::Dismissed), "a grant counts once"),
+            }
+        }
+        Step::Leave(nth) => {
+            let Some(one) = model.nth(nth) else { return Ok(()) };
+            match (one.is, one.ticket) {
+                (Is::Holding, _) => core.add(one.count).wake(),
+                (_, Some(ticket)) => core.leave(ticket).0.wake(),
+                (_, None) => return Ok(()),
+            }
+            one.is = Is::Gone;
+        }
+        Step::Add(count) => {
+            model.total += count;
+            core.add(count).wake();
+        }
+        Step::Close => {
+            model.closed = true;
+            core.close().wake();
+        }
+    }
+    model.settle()?;
+    prop_assert_eq!(core.available(), model.free());
+    prop_assert_eq!(core.waiting(), model.all.iter().filter(|one| one.is == Is::Waiting).count());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// No permit is lost or made, the longest waiting come first, and each is woken once, when it may come.
+    #[test]
+    fn permits_go_as_in_a_list_of_who_asked(total in 0..5_usize, steps in prop::collection::vec(step(), 0..80)) {
+        let mut core = Core::new(total);
+        let mut model = Model { all: Vec::new(), total, closed: false };
+        for step in steps {
+            agree(&mut core, &mut model, step)?;
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! How taking permits fails.
+
+use std::{error::Error, fmt};
+
+/// No permit comes any more: they were closed.
+///
+/// ```
+/// use nanolith::{AcquireError, Permits};
+/// let permits = Permits::new(1);
+/// permits.close();
+/// assert_eq!(permits.acquire().wait().unwrap_err(), AcquireError);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AcquireError;
+
+/// Why no permit was taken at once.
+///
+/// ```
+/// use nanolith::{Permits, TryAcquireError};
+/// assert_eq!(Permits::new(0).try_acquire().unwrap_err(), TryAcquireError::Taken);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TryAcquireError {
+    /// There are not so many now, or others wait for them.
+    Taken,
+    /// The permits were closed.
+    Closed,
+}
+
+/// Why no permit was taken in time.
+///
+/// ```
+/// use nanolith::{AcquireTimeoutError, Permits, time::MILLISECOND};
+/// assert_eq!(Permits::new(0).acquire().wait_timeout(MILLISECOND).unwrap_err(), AcquireTimeoutError::Timeout);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AcquireTimeoutError {
+    /// The time was over.
+    Timeout,
+    /// The permits were closed.
+    Closed,
+}
+
+const CLOSED: &str = "the permits are closed";
+
+impl fmt::Display for AcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(CLOSED)
+    }
+}
+
+impl fmt::Display for TryAcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Taken => "no permit is free",
+            Self::Closed => CLOSED,
+        })
+    }
+}
+
+impl fmt::Display for AcquireTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Timeout => "no permit came free in time",
+            Self::Closed => CLOSED,
+        })
+    }
+}
+
+impl Error for AcquireError {}
+impl Error for TryAcquireError {}
+impl Error for AcquireTimeoutError {}
