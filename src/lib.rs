@@ -18,8 +18,8 @@ pub use nanolith_core::{
     Progressing, Queued, Receiver, Refused, Reply, Restart, RunsLocal, SendEvent, Sending, Service, ServiceBuilder,
     ServiceInfo, ServiceRef, SharedPool, SharedState, SharesState, Step, StillAlive, Stopped, Submit, Subscription,
     TakesStreams, TaskError, TaskInfo, TaskSet, WaitForEvent, Where, WithPriority, YieldNow, block_in_place, call_size,
-    current, fingerprint, main_guard, messenger, port, should_yield, time, with_priority, with_priority_async,
-    yield_now,
+    current, fingerprint, main_guard, messenger, pipeline, port, should_yield, time, with_priority,
+    with_priority_async, yield_now,
 };
 
 /// How long calls waited and ran, by task, and how busy the threads were: for pools and services that were built with

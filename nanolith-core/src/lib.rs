@@ -58,6 +58,7 @@ mod pool;
 mod service;
 
 mod cluster;
+pub mod pipeline;
 
 pub mod bulk;
 

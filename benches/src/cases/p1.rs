@@ -9,6 +9,7 @@ use crate::{
     peers::{cores, pools::rayon_pool, runtime},
     work::{grind, mix, turns_a_microsecond},
 };
+use nanolith::{Concurrency, Pool, pipeline::Pipeline};
 use rayon::prelude::*;
 use std::{hint::black_box, thread};
 use tokio::{sync::mpsc, task};
@@ -32,7 +33,7 @@ pub(crate) const P1: Case = Case {
         Contender::new("crossbeam", |lap| items(lap, on_crossbeam)),
         Contender::new("crossbeam, batches of 32", |lap| items(lap, in_batches)),
         Contender::new("limit: fused rayon loop", fused),
-        Contender::not_yet("nanolith"),
+        Contender::new("nanolith", |lap| items(lap, on_nanolith)),
     ],
     goals: &[Goal::ratio(&["tokio mpsc"], Bound::AtLeast(1.6))],
     only_named: false,
@@ -148,6 +149,27 @@ fn on_tokio(pace: Pace) -> u64 {
         count
     };
     runtime.block_on(async { task::spawn(last).await.expect("it ends") })
+}
+
+/// Each stage a function on the pool, batches found by measuring; the slowest may run twice at once, and keeps its order.
+fn on_nanolith(pace: Pace) -> u64 {
+    let pool = Pool::builder().concurrency(Concurrency::Exact(cores())).build().expect("the system gives threads");
+    let stages = Pipeline::from_iter(pace)
+        .map(&pool, first)
+        .buffer(BOUND)
+        .map(&pool, second)
+        .buffer(BOUND)
+        .concurrency(2)
+        .map(&pool, third)
+        .buffer(BOUND)
+        .output(BOUND);
+    let mut count = 0;
+    let each = |value| {
+        assert_eq!(value, mix(mix(mix(count))), "item {count}");
+        count += 1;
+    };
+    stages.for_each(each).wait().expect("no stage fails");
+    count
 }
 
 /// No links at all: all stages of an item at once, on whatever thread is free.

@@ -59,9 +59,9 @@ struct Open<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
     executor: &'a E,
     info: &'static TaskInfo,
     extract: fn(S::Output) -> Option<T>,
-    priority: Priority,
+    priority: Option<Priority>,
     /// What the call itself says of it, unless all have the same.
-    asked: Option<Priority>,
+    asked: Option<Option<Priority>>,
     submitted: &'static Location<'static>,
     tasks: Vec<S::Task>,
 }
@@ -283,7 +283,7 @@ where
         let mut tasks = Vec::with_capacity(more + 1);
         tasks.push(task);
         let asked = self.priority.is_none().then_some(priority);
-        let priority = self.priority.unwrap_or(priority);
+        let priority = self.priority.or(priority);
         Some(Open { executor, info, extract, priority, asked, submitted, tasks })
     }
 

@@ -5,7 +5,7 @@ use super::{
     core::{Stands, Ticket},
     error::{AcquireError, AcquireTimeoutError, TryAcquireError},
 };
-use crate::wait;
+use crate::{clock, wait};
 use std::{
     fmt,
     future::Future,
@@ -72,7 +72,7 @@ impl Acquire {
     ///
     /// [`AcquireTimeoutError`].
     pub fn wait_timeout(mut self, limit: Duration) -> Result<Permit, AcquireTimeoutError> {
-        let deadline = Instant::now().checked_add(limit);
+        let deadline = clock::instant().checked_add(limit);
         let taken = match self.try_now() {
             Some(taken) => Some(taken),
             None => wait::block_on_anybody_until(Pin::new(&mut self), deadline),

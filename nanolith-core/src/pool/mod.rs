@@ -21,6 +21,7 @@ mod runner;
 mod serve;
 mod shared;
 mod spares;
+mod spawn;
 mod stack;
 mod subscription;
 mod waiting;
@@ -32,6 +33,7 @@ pub use drained::Drained;
 pub use events::{NextPoolEvent, PoolEvent, PoolEvents};
 pub use global::GlobalPool;
 pub use shared::{SharedPool, SharedState};
+pub(crate) use spawn::spawn;
 pub use subscription::Subscription;
 pub(crate) use subscription::{Source, subscribe};
 

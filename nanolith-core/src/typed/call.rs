@@ -74,7 +74,7 @@ pub(crate) struct PlainCall<'a, S: TaskSet, E: ?Sized, T> {
     pub(crate) executor: &'a E,
     pub(crate) task: S::Task,
     pub(crate) extract: fn(S::Output) -> Option<T>,
-    pub(crate) priority: Priority,
+    pub(crate) priority: Option<Priority>,
     pub(crate) submitted: &'static Location<'static>,
 }
 

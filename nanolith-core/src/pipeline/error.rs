@@ -1,0 +1,166 @@
+//! How an item fails, and what is done about it.
+
+use super::gauge::Gauge;
+use crate::error::{BoxError, CallError, Panic};
+use std::{error::Error, fmt, sync::Arc};
+
+/// What a pipeline does about an item that fails.
+///
+/// ```
+/// use nanolith::{pipeline::{OnError, Pipeline}, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry {
+/// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
+/// # }
+/// let texts = ["4", "five", "6"].map(String::from);
+/// let numbers = Pipeline::from_iter(texts)
+///     .try_stage(Geometry::tasks(), |geometry, text| geometry.parse(text))
+///     .on_error(OnError::Skip)
+///     .collect()
+///     .wait()?;
+/// assert_eq!((numbers.items, numbers.report.failed), (vec![4, 6], 1));
+/// # Ok::<(), nanolith::pipeline::ItemError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnError {
+    /// The first error ends the pipeline: what is in flight is cancelled, and the error is the outcome.
+    #[default]
+    Stop,
+    /// The item is left out. The figures count it.
+    Skip,
+    /// The item is left out, and its error kept for the [`Report`](super::Report): memory grows with the errors.
+    Collect,
+}
+
+/// An item of a pipeline that failed: which, at what stage, and why.
+///
+/// ```
+/// use nanolith::{pipeline::{Cause, Pipeline}, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry {
+/// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
+/// # }
+/// let failed = Pipeline::from_iter(["4", "five"].map(String::from))
+///     .try_stage(Geometry::tasks(), |geometry, text| geometry.parse(text))
+///     .collect()
+///     .wait()
+///     .unwrap_err();
+/// assert_eq!((failed.stage(), failed.index()), ("parse", 1));
+/// assert!(matches!(failed.cause(), Cause::Task(_)));
+/// assert_eq!(failed.to_string(), "item 1 failed at stage `parse`: invalid digit found in string");
+/// ```
+#[derive(Clone)]
+pub struct ItemError {
+    stage: Arc<str>,
+    index: u64,
+    count: usize,
+    cause: Cause,
+}
+
+/// Why an item failed.
+///
+/// ```
+/// use nanolith::{GlobalPool, pipeline::{Cause, Pipeline}};
+/// let failed = Pipeline::from_iter([4, 0]).map(GlobalPool.get()?, |n| 20 / n).collect().wait().unwrap_err();
+/// assert!(matches!(failed.cause(), Cause::Panicked(_)));
+/// # Ok::<(), nanolith::BuildError>(())
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Cause {
+    /// Its call ended without the task's output.
+    Call(CallError),
+    /// Its task gave an error of its own.
+    Task(Arc<dyn Error + Send + Sync>),
+    /// What ran outside of a call panicked: the function of a stage, the closure that makes its calls, or the input.
+    Panicked(Panic),
+    /// The pipeline did not start: there was no global pool, or no thread, to be had.
+    NotStarted(Arc<dyn Error + Send + Sync>),
+}
+
+impl Cause {
+    pub(super) fn task(error: impl Into<BoxError>) -> Self {
+        Self::Task(Arc::from(error.into()))
+    }
+
+    pub(super) fn not_started(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::NotStarted(Arc::new(error))
+    }
+}
+
+impl ItemError {
+    pub(super) fn new(at: &Gauge, index: u64, count: usize, cause: Cause) -> Self {
+        Self { stage: at.name(), index, count, cause }
+    }
+
+    /// The name of the stage: as it was given by [`named`](super::Pipeline::named), else that of its task or function. What
+    /// fails before the first stage fails at `input`.
+    #[must_use]
+    pub fn stage(&self) -> &str {
+        &self.stage
+    }
+
+    /// Which item of the input it was made of, counted from zero; of a batch, the first.
+    #[must_use]
+    pub fn index(&self) -> u64 {
+        self.index
+    }
+
+    /// How many items failed together: more than one for a batch.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Why it failed.
+    #[must_use]
+    pub fn cause(&self) -> &Cause {
+        &self.cause
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(error) => error.fmt(f),
+            Self::Task(error) | Self::NotStarted(error) => error.fmt(f),
+            Self::Panicked(panic) => write!(f, "panicked{panic}"),
+        }
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for ItemError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.cause, self.count) {
+            (Cause::NotStarted(error), _) => write!(f, "the pipeline could not start: {error}"),
+            (cause, 0 | 1) => write!(f, "item {} failed at stage `{}`: {cause}", self.index, self.stage),
+            (cause, count) => {
+                write!(f, "{count} items from {} on failed at stage `{}`: {cause}", self.index, self.stage)
+            }
+        }
+    }
+}
+
+/// The same as its text, so that a `main` that returns it, or an `unwrap`, says what a person can read.
+impl fmt::Debug for ItemError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Error for ItemError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.cause {
+            Cause::Call(error) => Some(error),
+            Cause::Task(error) | Cause::NotStarted(error) => Some(error.as_ref()),
+            Cause::Panicked(_) => None,
+        }
+    }
+}

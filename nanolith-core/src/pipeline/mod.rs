@@ -1,0 +1,249 @@
+//! Pipelines: items flow through stages of tasks, services, clusters and functions, over links that are bounded.
+//!
+//! `plan` puts stages together and starts them; `link` stands between two; `calls` and `functions` are what drives a stage,
+//! `feed` and `size` what it takes at once; `source` and `ends` are the ends. All share a `run`. Programs come in by
+//! [`Pipeline`].
+//!
+//! A stage is a future, or a few: one that makes calls is driven on the global pool, one of functions on the pool that it runs
+//! on. They go on by themselves, whatever the consumer does. An input that may block is pulled on a thread of its own.
+
+mod calls;
+mod ends;
+mod error;
+mod feed;
+mod figures;
+mod functions;
+mod gauge;
+mod link;
+mod output;
+mod plan;
+mod run;
+mod settings;
+mod size;
+mod source;
+mod stages;
+mod stop;
+
+pub use ends::{Collect, Collected, ForEach, Iter, Results};
+pub use error::{Cause, ItemError, OnError};
+pub use figures::{End, Figures, Report, StageFigures};
+pub use settings::{Batches, Calls, Functions, Input, Stage};
+pub use stop::StopHandle;
+
+use self::{plan::Plan, source::Streaming};
+use futures_util::Stream;
+use std::{fmt, marker::PhantomData};
+
+/// Items that flow through stages of unequal speed, to one consumer.
+///
+/// Each stage makes calls of its items, on an executor of its own: so many at once ([`concurrency`](Self::concurrency)), in
+/// order or not. The links between the stages are bounded ([`buffer`](Self::buffer)), so a slow stage, or a slow consumer,
+/// stops those before it, and memory is bounded whatever the input. Nothing starts before the end is waited on, awaited or
+/// iterated; from then on it runs by itself.
+///
+/// ```
+/// use nanolith::{pipeline::Pipeline, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry {
+/// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
+/// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
+/// #     pub fn sum(of: Vec<i64>) -> i64 { of.iter().sum() }
+/// # }
+/// let geometry = Geometry::service().launch().wait()?;
+/// let mut total = 0;
+/// let report = Pipeline::from_iter((1..=100).map(|n| n.to_string()))
+///     .try_stage(Geometry::tasks(), |geometry, text| geometry.parse(text)).concurrency(4).buffer(8)
+///     .stage(geometry.clone(), |geometry, n| geometry.add(n, 1)).concurrency(2).unordered()
+///     .batched(Geometry::tasks(), |geometry, numbers| geometry.sum(numbers)) // as many at once as wait
+///     .for_each(|sum| total += sum)
+///     .wait()?; // or `.await?`
+/// assert_eq!((report.taken, total), (100, 5_150));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # How far the input is ahead
+///
+/// An item is taken from the input once there is room in the first link. So there are never more on their way than fit into
+/// the links ([`buffer`](Self::buffer), [`output`](Self::output)), are in flight at the stages, and the one that the input
+/// gives next. A stage of functions has at most half of what waits before it in flight on each thread, and 256 at most.
+///
+/// # Panics
+///
+/// None. A panic of a task, of a closure or of a function is the error of its item. One of the input ends the input: what it
+/// gave before comes out, and the panic is the outcome.
+#[must_use = "a pipeline does nothing until its end is awaited, waited on or iterated"]
+pub struct Pipeline<T, K = Input> {
+    plan: Plan<T>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<T: Send + 'static> Pipeline<T> {
+    /// Begins with an iterator. It is pulled on a thread of its own, so it may block, as by reading a directory or a channel.
+    ///
+    /// ```
+    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// let lines = std::io::Cursor::new("4\n5");
+    /// let numbers = Pipeline::from_iter(std::io::BufRead::lines(lines))
+    ///     .try_map(GlobalPool.get()?, |line| line)
+    ///     .try_map(GlobalPool.get()?, |line| line.parse::<i64>());
+    /// assert_eq!(numbers.collect().wait()?.items, [4, 5]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[allow(clippy::should_implement_trait)] // the items of that trait need be neither `Send` nor `'static`
+    pub fn from_iter<I>(input: I) -> Self
+    where
+        I: IntoIterator<Item = T>,
+        I::IntoIter: Send + 'static,
+    {
+        let input = input.into_iter();
+        Self::of(Plan::new(move |starting, out| {
+            if let Err(error) = source::pull(starting.run.clone(), input, out) {
+                starting.run.broken(&starting.run.input, 0, Cause::not_started(error));
+            }
+        }))
+    }
+
+    /// Begins with a stream. It is polled on the global pool, so it does not block.
+    ///
+    /// ```
+    /// use futures_util::stream;
+    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// let squares = Pipeline::from_stream(stream::iter(0..5)).map(GlobalPool.get()?, |n| n * n);
+    /// # pollster::block_on(async {
+    /// assert_eq!(squares.collect().await?.items, [0, 1, 4, 9, 16]);
+    /// # Ok::<(), nanolith::pipeline::ItemError>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_stream<S>(input: S) -> Self
+    where
+        S: Stream<Item = T> + Send + 'static,
+    {
+        Self::of(Plan::new(move |starting, out| {
+            let streaming = Streaming::new(starting.run.clone(), input, out);
+            starting.run.spawn_input(starting.global, streaming);
+        }))
+    }
+}
+
+impl<T: Send + 'static, K> Pipeline<T, K> {
+    /// What is done about items that fail, at whatever stage. The default is [`OnError::Stop`].
+    ///
+    /// ```
+    /// use nanolith::{GlobalPool, pipeline::{OnError, Pipeline}};
+    /// let quotients = Pipeline::from_iter([4, 0, 5]).map(GlobalPool.get()?, |n| 20 / n).on_error(OnError::Skip);
+    /// assert_eq!(quotients.collect().wait()?.items, [5, 4]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_error(self, on_error: OnError) -> Self {
+        self.plan.run.set_on_error(on_error);
+        self
+    }
+
+    /// How many results wait for the consumer at most. The default is 16; zero counts as one.
+    ///
+    /// ```
+    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// let squares = Pipeline::from_iter(0..10_000).map(GlobalPool.get()?, |n| n * n).output(1_024);
+    /// assert_eq!(squares.collect().wait()?.len(), 10_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn output(mut self, results: usize) -> Self {
+        self.plan.output = results;
+        self
+    }
+
+    /// Looks at the stages while it runs, from any thread.
+    ///
+    /// ```
+    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// let squares = Pipeline::from_iter(0..100).map(GlobalPool.get()?, |n| n * n);
+    /// let figures = squares.figures();
+    /// squares.collect().wait()?;
+    /// assert_eq!(figures.stages()[0].done, 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        Figures::of(&self.plan.run)
+    }
+
+    /// Ends it, from any thread.
+    ///
+    /// ```
+    /// use nanolith::{GlobalPool, pipeline::{End, Pipeline}};
+    /// let squares = Pipeline::from_iter(0..).map(GlobalPool.get()?, |n: u64| n * n);
+    /// squares.stop_handle().stop();
+    /// assert_eq!(squares.collect().wait()?.report.end, End::Stopped);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn stop_handle(&self) -> StopHandle {
+        StopHandle::of(&self.plan.run)
+    }
+
+    // ----- ends
+
+    /// Runs it and gives each result to `consume`, on the thread that waits, or within the task that awaits.
+    ///
+    /// ```
+    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// let mut sum = 0;
+    /// let report = Pipeline::from_iter(0..100).map(GlobalPool.get()?, |n| n * 2).for_each(|n| sum += n).wait()?;
+    /// assert_eq!((sum, report.delivered), (9_900, 100));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ItemError`]: the first, under [`OnError::Stop`], or that of an input that panicked.
+    pub fn for_each<F: FnMut(T)>(self, consume: F) -> ForEach<T, F> {
+        ForEach::new(self.plan, consume)
+    }
+
+    /// Runs it and keeps all results, with the report.
+    ///
+    /// ```
+    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// let squares = Pipeline::from_iter(0..5).map(GlobalPool.get()?, |n| n * n).collect().wait()?;
+    /// assert_eq!(squares.items, [0, 1, 4, 9, 16]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Pipeline::for_each`].
+    pub fn collect(self) -> Collect<T> {
+        Collect::new(self.plan)
+    }
+
+    /// Starts it, and gives its results as a `Stream`; an error is the last.
+    ///
+    /// ```
+    /// use futures_util::StreamExt;
+    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// let mut squares = Pipeline::from_iter(2..5).map(GlobalPool.get()?, |n| n * n).into_stream();
+    /// # pollster::block_on(async {
+    /// assert_eq!(squares.next().await.transpose()?, Some(4));
+    /// # Ok::<(), nanolith::pipeline::ItemError>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn into_stream(self) -> Results<T> {
+        Results::new(self.plan)
+    }
+}
+
+/// Starts it, and gives its results, by blocking for each; an error is the last.
+impl<T: Send + 'static, K> IntoIterator for Pipeline<T, K> {
+    type Item = Result<T, ItemError>;
+    type IntoIter = Iter<T>;
+
+    fn into_iter(self) -> Iter<T> {
+        Iter::new(self.plan)
+    }
+}
+
+impl<T, K> fmt::Debug for Pipeline<T, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline").field("figures", &Figures::of(&self.plan.run)).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,99 @@
+//! How large a batch is: as many items as take about as long as is aimed at. Pure data.
+
+use std::ops::RangeInclusive;
+
+/// The size of the next batch, found by measuring the last ones.
+#[derive(Clone, Debug)]
+pub(super) struct Size {
+    least: usize,
+    most: usize,
+    /// How long a batch should take, in nanoseconds.
+    target: u64,
+    now: usize,
+}
+
+impl Size {
+    /// From the smallest on.
+    pub(super) fn new(sizes: &RangeInclusive<usize>, target: u64) -> Self {
+        let least = (*sizes.start()).max(1);
+        Self { least, most: (*sizes.end()).max(least), target: target.max(1), now: least }
+    }
+
+    pub(super) fn least(&self) -> usize {
+        self.least
+    }
+
+    pub(super) fn now(&self) -> usize {
+        self.now
+    }
+
+    /// A batch of so many took so long. What took longer than it should makes the next smaller: by half at most, for the thread
+    /// may have been kept from its core, unless it took much longer. What took less makes it larger, twice at most, if it was
+    /// as large as it might be: so what each batch costs by itself, be it of whatever size, is spread over more and more.
+    pub(super) fn ran(&mut self, count: usize, nanos: u64) {
+        let fits = (count as f64 * self.target as f64 / nanos.max(1) as f64) as usize;
+        let next = if nanos > self.target.saturating_mul(8) {
+            fits
+        } else if nanos > self.target {
+            fits.max(self.now / 2).min(self.now)
+        } else if count >= self.now {
+            // One more at least, where time is left for it: what is rounded off would keep a small one from growing.
+            let one_more = usize::from(nanos < self.target / 4 * 3);
+            fits.clamp(self.now + one_more, self.now * 2)
+        } else {
+            return;
+        };
+        self.now = next.clamp(self.least, self.most);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Batches of items that take so long each, and so long together.
+    fn settle(size: &mut Size, each: u64, all: u64) -> usize {
+        (0..40).for_each(|_| size.ran(size.now(), all + each * size.now() as u64));
+        size.now()
+    }
+
+    #[test]
+    fn a_batch_grows_until_it_takes_as_long_as_it_should_and_shrinks_again() {
+        let mut size = Size::new(&(1..=1_000), 30_000);
+        assert_eq!(settle(&mut size, 100, 0), 300);
+        assert_eq!(settle(&mut size, 1_000, 0), 30);
+        assert_eq!(settle(&mut size, 1_000_000, 0), 1);
+        assert_eq!(settle(&mut size, 1, 0), 1_000, "the most that is allowed");
+    }
+
+    #[test]
+    fn what_a_batch_costs_by_itself_is_spread() {
+        let mut size = Size::new(&(1..=10_000), 20_000);
+        assert!(settle(&mut size, 10, 10_000) > 900);
+    }
+
+    #[test]
+    fn one_long_batch_halves_it_and_a_very_long_one_does_more() {
+        let mut size = Size::new(&(1..=256), 30_000);
+        settle(&mut size, 100, 0);
+        size.ran(256, 200_000);
+        assert_eq!(size.now(), 128);
+        size.ran(128, 128_000_000);
+        assert_eq!(size.now(), 1, "each takes a millisecond now");
+    }
+
+    #[test]
+    fn a_batch_that_is_not_full_tells_of_no_growth() {
+        let mut size = Size::new(&(4..=64), 1_000);
+        size.ran(1, 1);
+        assert_eq!(size.now(), 4);
+    }
+
+    #[test]
+    fn contradictory_sizes_are_put_right() {
+        #[expect(clippy::reversed_empty_ranges, reason = "it is what a user may pass in")]
+        let size = Size::new(&(9..=2), 0);
+        assert_eq!((size.least(), size.most, size.now()), (9, 9, 9));
+        assert_eq!(Size::new(&(0..=0), 5).now(), 1);
+    }
+}

@@ -1,0 +1,114 @@
+//! Where the items come from: an iterator, on a thread of its own, which may block; or a stream, polled on the global pool.
+
+use super::{
+    error::Cause,
+    link::{Gone, Item, Ring, Writer},
+    run::{Run, Work},
+};
+use crate::{panics, wait};
+use futures_util::Stream;
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Context, Poll},
+    thread,
+};
+
+/// Starts a thread that pulls the items of `input`. It ends with them, or when nobody wants any more.
+pub(super) fn pull<I>(run: Arc<Run>, input: I, out: Writer<I::Item>) -> io::Result<()>
+where
+    I: Iterator + Send + 'static,
+    I::Item: Send + 'static,
+{
+    let pull = move || {
+        let mut input = input;
+        if let Err(panic) = panics::catch(|| pull_all(&run, &mut input, &out)) {
+            run.broken(&run.input, run.taken.load(Relaxed), Cause::Panicked(panic));
+        }
+        panics::quietly(|| drop(input));
+    };
+    thread::Builder::new().name("nanolith-input".into()).spawn(pull).map(drop)
+}
+
+fn pull_all<I: Iterator>(run: &Run, input: &mut I, out: &Writer<I::Item>) {
+    for item in (0..).zip(input) {
+        let index = item.0;
+        let pushed = match out.try_push(item) {
+            Ok(()) => Ok(()),
+            Err(Err(gone)) => Err(gone),
+            Err(Ok(item)) => push_when_there_is_room(out, item),
+        };
+        if pushed.is_err() {
+            return;
+        }
+        run.taken.store(index + 1, Relaxed);
+    }
+}
+
+#[cold]
+fn push_when_there_is_room<T>(out: &Writer<T>, item: Item<T>) -> Result<(), Gone> {
+    let mut item = VecDeque::from([item]);
+    let pushed = wait::block_on_anybody(poll_fn(|cx| out.poll_push(cx, &mut item, Ring::Now)));
+    panics::quietly(|| drop(item));
+    pushed
+}
+
+/// After so many items others have their turn.
+const TURN: usize = 64;
+
+/// A stream as the input.
+pub(super) struct Streaming<S: Stream> {
+    stream: Pin<Box<S>>,
+    out: Writer<S::Item>,
+    /// What finds no room yet.
+    next: VecDeque<Item<S::Item>>,
+    index: u64,
+    run: Arc<Run>,
+}
+
+impl<S: Stream> Streaming<S> {
+    pub(super) fn new(run: Arc<Run>, stream: S, out: Writer<S::Item>) -> Self {
+        Self { stream: Box::pin(stream), out, next: VecDeque::new(), index: 0, run }
+    }
+
+    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        match panics::catch(|| self.stream.as_mut().poll_next(cx)) {
+            Ok(polled) => polled.map(|item| item.map(|item| self.next.push_back((self.index, item)))),
+            Err(panic) => {
+                self.run.broken(&self.run.input, self.index, Cause::Panicked(panic));
+                Poll::Ready(None)
+            }
+        }
+    }
+}
+
+impl<S> Work for Streaming<S>
+where
+    S: Stream + Send + 'static,
+    S::Item: Send + 'static,
+{
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..TURN {
+            if !self.next.is_empty() {
+                match self.out.poll_push(cx, &mut self.next, Ring::Now) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Err(Gone)) => return Poll::Ready(()),
+                    Poll::Ready(Ok(())) => {
+                        self.index += 1;
+                        self.run.taken.store(self.index, Relaxed);
+                    }
+                }
+            }
+            match self.poll_item(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Ready(Some(())) => {}
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

@@ -1,0 +1,280 @@
+//! Adding stages to a pipeline.
+
+use super::{
+    Pipeline,
+    calls::{self, Make},
+    error::Cause,
+    feed::{Batches as BatchFeed, Feed, Singles},
+    functions::{self, Functions as Worker, Turns},
+    gauge::Gauge,
+    link::{Reader, Writer},
+    plan::{Plan, Starting},
+    settings::{Batches, Calls, Functions, Settings},
+    size::Size,
+};
+use crate::{error::BoxError, executor::Executor, lanes::Priority, panics, pool::Pool, task::TaskSet, typed::Call};
+use std::{any, collections::VecDeque, sync::Arc};
+
+impl<T: Send + 'static, K> Pipeline<T, K> {
+    /// Adds a stage that makes a call of each item: a task on a pool, a service, a cluster, or any other executor.
+    ///
+    /// `target` is what the calls are made on: `Geometry::tasks()`, `Geometry::on(&pool)`, a clone of a
+    /// [`Service`](crate::Service) or [`Cluster`](crate::Cluster). What follows sets how the stage runs: by default one call at
+    /// a time, in order. A full executor that waits for room ([`OnFull::Wait`](crate::OnFull::Wait)) is waited for; whatever
+    /// else a call comes to but its output is the item's error.
+    ///
+    /// ```
+    /// use nanolith::{pipeline::Pipeline, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+    /// # }
+    /// let counter = Counter::service(10).launch().wait()?;
+    /// let totals = Pipeline::from_iter(1..=3)
+    ///     .stage(Geometry::tasks(), |geometry, n| geometry.add(n, n)).concurrency(4)
+    ///     .stage(counter, |counter, n| counter.bump(n))
+    ///     .collect()
+    ///     .wait()?;
+    /// assert_eq!(totals.items, [12, 16, 22]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn stage<C, S, E, O, F>(self, target: C, call: F) -> Pipeline<O, Calls>
+    where
+        C: Send + Sync + 'static,
+        S: TaskSet,
+        E: Executor<S> + ?Sized + 'static,
+        O: Send + 'static,
+        F: for<'a> Fn(&'a C, T) -> Call<'a, S, E, O> + Send + Sync + 'static,
+    {
+        self.calls(target, call, Ok, Settings::default(), |input, _, _| Singles::new(input))
+    }
+
+    /// The same for tasks that give a `Result`: an `Err` is the item's error, as [`Cause::Task`].
+    ///
+    /// ```
+    /// use nanolith::{pipeline::Pipeline, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
+    /// # }
+    /// let numbers = Pipeline::from_iter(["4", "5"].map(String::from))
+    ///     .try_stage(Geometry::tasks(), |geometry, text| geometry.parse(text))
+    ///     .collect()
+    ///     .wait()?;
+    /// assert_eq!(numbers.items, [4, 5]);
+    /// # Ok::<(), nanolith::pipeline::ItemError>(())
+    /// ```
+    pub fn try_stage<C, S, E, O, X, F>(self, target: C, call: F) -> Pipeline<O, Calls>
+    where
+        C: Send + Sync + 'static,
+        S: TaskSet,
+        E: Executor<S> + ?Sized + 'static,
+        O: Send + 'static,
+        X: Into<BoxError> + 'static,
+        F: for<'a> Fn(&'a C, T) -> Call<'a, S, E, Result<O, X>> + Send + Sync + 'static,
+    {
+        self.calls(target, call, own_result, Settings::default(), |input, _, _| Singles::new(input))
+    }
+
+    /// Adds a stage that makes one call of as many items as wait for it, in batches whose size follows the rate of the stage:
+    /// see [`sizes`](Pipeline::sizes) and [`latency`](Pipeline::latency). What comes out is what each call gives.
+    ///
+    /// ```
+    /// use nanolith::{pipeline::Pipeline, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn sum(of: Vec<i64>) -> i64 { of.iter().sum() } }
+    /// let sums = Pipeline::from_iter(1..=1_000)
+    ///     .batched(Geometry::tasks(), |geometry, numbers| geometry.sum(numbers))
+    ///     .collect()
+    ///     .wait()?;
+    /// assert_eq!(sums.items.iter().sum::<i64>(), 500_500);
+    /// # Ok::<(), nanolith::pipeline::ItemError>(())
+    /// ```
+    pub fn batched<C, S, E, O, F>(self, target: C, call: F) -> Pipeline<O, Batches>
+    where
+        C: Send + Sync + 'static,
+        S: TaskSet,
+        E: Executor<S> + ?Sized + 'static,
+        O: Send + 'static,
+        F: for<'a> Fn(&'a C, Vec<T>) -> Call<'a, S, E, O> + Send + Sync + 'static,
+    {
+        self.calls(target, call, Ok, Settings::of_batches(), batches)
+    }
+
+    /// The same for tasks that give a `Result`: an `Err` is the error of all items of the batch.
+    ///
+    /// ```
+    /// use nanolith::{pipeline::{OnError, Pipeline}, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn sum(of: Vec<u8>) -> Result<u8, &'static str> {
+    /// #         of.iter().try_fold(0_u8, |sum, n| sum.checked_add(*n)).ok_or("too much")
+    /// #     }
+    /// # }
+    /// let sums = Pipeline::from_iter([100, 100, 100, 200])
+    ///     .try_batched(Geometry::tasks(), |geometry, numbers| geometry.sum(numbers))
+    ///     .sizes(2..=2).latency(MINUTE)
+    ///     .on_error(OnError::Skip)
+    ///     .collect()
+    ///     .wait()?;
+    /// assert_eq!((sums.items, sums.report.failed), (vec![200], 2));
+    /// # Ok::<(), nanolith::pipeline::ItemError>(())
+    /// ```
+    pub fn try_batched<C, S, E, O, X, F>(self, target: C, call: F) -> Pipeline<O, Batches>
+    where
+        C: Send + Sync + 'static,
+        S: TaskSet,
+        E: Executor<S> + ?Sized + 'static,
+        O: Send + 'static,
+        X: Into<BoxError> + 'static,
+        F: for<'a> Fn(&'a C, Vec<T>) -> Call<'a, S, E, Result<O, X>> + Send + Sync + 'static,
+    {
+        self.calls(target, call, own_result, Settings::of_batches(), batches)
+    }
+
+    /// Adds a stage that runs a function on each item, on the threads of `pool`. For tiny items: many go in one piece of work,
+    /// which is made to take some 30 µs, so that each costs little more than its run.
+    ///
+    /// [`concurrency`](Pipeline::concurrency) says on how many threads it runs. It takes no place in the pool's queue, and goes
+    /// on while the pool is paused. A function that blocks does so within
+    /// [`block_in_place`](crate::block_in_place), if not by a wait of this crate's.
+    ///
+    /// ```
+    /// use nanolith::{pipeline::Pipeline, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn double(x: i64) -> i64 { x * 2 } }
+    /// let pool = Pool::builder().build()?;
+    /// let doubled = Pipeline::from_iter(0..10_000).map(&pool, Geometry::double).buffer(1_024).collect().wait()?;
+    /// assert_eq!(doubled.items[9_999], 19_998);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn map<O, F>(self, pool: &Pool, function: F) -> Pipeline<O, Functions>
+    where
+        O: Send + 'static,
+        F: Fn(T) -> O + Send + Sync + 'static,
+    {
+        let name = any::type_name::<F>();
+        self.functions(pool, name, move |item| Ok(function(item)))
+    }
+
+    /// The same for functions that give a `Result`: an `Err` is the item's error, as [`Cause::Task`].
+    ///
+    /// ```
+    /// use nanolith::{GlobalPool, pipeline::Pipeline};
+    /// let failed = Pipeline::from_iter(["4", "five"])
+    ///     .try_map(GlobalPool.get()?, |text| text.parse::<i64>())
+    ///     .collect()
+    ///     .wait();
+    /// assert_eq!(failed.unwrap_err().index(), 1);
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn try_map<O, X, F>(self, pool: &Pool, function: F) -> Pipeline<O, Functions>
+    where
+        O: Send + 'static,
+        X: Into<BoxError> + 'static,
+        F: Fn(T) -> Result<O, X> + Send + Sync + 'static,
+    {
+        let name = any::type_name::<F>();
+        self.functions(pool, name, move |item| own_result(function(item)))
+    }
+
+    fn calls<C, S, E, I, V, O, F, M, N>(
+        self,
+        target: C,
+        call: F,
+        finish: fn(V) -> Result<O, Cause>,
+        settings: Settings,
+        feed: impl FnOnce(Reader<T>, &Settings, &Arc<Gauge>) -> M + Send + 'static,
+    ) -> Pipeline<O, N>
+    where
+        C: Send + Sync + 'static,
+        S: TaskSet,
+        E: Executor<S> + ?Sized + 'static,
+        I: Send + 'static,
+        V: 'static,
+        O: Send + 'static,
+        F: for<'a> Fn(&'a C, I) -> Call<'a, S, E, V> + Send + Sync + 'static,
+        M: Feed<I>,
+    {
+        let gauge = self.plan.run.add_stage();
+        let make: Make<I, O> = calls::make(target, call, finish, gauge.clone());
+        Pipeline::of(self.plan.add(settings, gauge, move |starting, settings, gauge, input, out| {
+            let parts = (feed(input, settings, gauge), make, out);
+            let run = starting.run.clone();
+            let calls = calls::Calls::new(parts, settings.concurrency, settings.ordered, gauge.clone(), run);
+            // It only makes calls and hands on what they give: whoever waits for its turn would keep a whole stage idle.
+            starting.run.spawn(starting.global, Priority::Immediate, gauge, calls);
+        }))
+    }
+
+    fn functions<O, F>(self, pool: &Pool, name: &'static str, function: F) -> Pipeline<O, Functions>
+    where
+        O: Send + 'static,
+        F: Fn(T) -> Result<O, Cause> + Send + Sync + 'static,
+    {
+        let (function, pool, gauge) = (Arc::new(function), pool.clone(), self.plan.run.add_stage());
+        let plan = self.plan.add(Settings::default(), gauge, move |starting, settings, gauge, input, out| {
+            if let Some(name) = own_name(name) {
+                gauge.name_it(|| name.into());
+            }
+            start_functions(starting, settings, gauge, &pool, (&function, input, out));
+        });
+        Pipeline::of(plan)
+    }
+}
+
+fn start_functions<I, O, F>(
+    starting: &Starting<'_>,
+    settings: &Settings,
+    gauge: &Arc<Gauge>,
+    pool: &Pool,
+    (function, input, out): (&Arc<F>, Reader<I>, Writer<O>),
+) where
+    I: Send + 'static,
+    O: Send + 'static,
+    F: Fn(I) -> Result<O, Cause> + Send + Sync + 'static,
+{
+    let turns = (settings.ordered && settings.concurrency > 1).then(Arc::<Turns>::default);
+    // One batch is to leave room for the next, so that the stages before and after have something to do meanwhile.
+    let most = (*functions::SIZES.end()).min(input.places().div_ceil(2));
+    for _ in 0..settings.concurrency {
+        let worker = Worker {
+            function: function.clone(),
+            input: input.clone(),
+            out: out.clone(),
+            turns: turns.clone(),
+            gauge: gauge.clone(),
+            run: starting.run.clone(),
+            size: Size::new(&(*functions::SIZES.start()..=most), functions::TARGET),
+            taken: VecDeque::new(),
+            made: VecDeque::new(),
+            batch: None,
+        };
+        starting.run.spawn(pool, Priority::Normal, gauge, worker);
+    }
+    // Where the function's own drop panics, that stays here.
+    panics::quietly(|| drop((input, out)));
+}
+
+fn batches<T: Send + 'static>(input: Reader<T>, settings: &Settings, gauge: &Arc<Gauge>) -> BatchFeed<T> {
+    BatchFeed::new(input, settings.size(), settings.latency, gauge.clone())
+}
+
+fn own_result<O, X: Into<BoxError>>(result: Result<O, X>) -> Result<O, Cause> {
+    result.map_err(Cause::task)
+}
+
+/// The last part of a function's path; a closure has none.
+fn own_name(path: &'static str) -> Option<&'static str> {
+    let name = path.rsplit("::").next()?;
+    name.chars().all(|c| c.is_alphanumeric() || c == '_').then_some(name)
+}
+
+impl<T, K> Pipeline<T, K> {
+    pub(super) fn of(plan: Plan<T>) -> Self {
+        Self { plan, kind: std::marker::PhantomData }
+    }
+}

@@ -1,0 +1,23 @@
+//! Futures of this crate's own on a pool: the stages of a pipeline.
+
+use super::Pool;
+use crate::{clock, host::Host, lanes::Priority};
+use async_task::Task;
+use std::{future::Future, sync::Arc};
+
+/// Runs `future` on the threads of `pool`, which stays open meanwhile. It panics nowhere. Dropping the task cancels it.
+pub(crate) fn spawn<F>(pool: &Pool, priority: Priority, future: F) -> Task<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let host: Arc<dyn Host> = pool.inner().clone();
+    let schedule = move |work| host.clone().resume(host.rules().expirations().of(priority, clock::now()), work);
+    let kept_open = pool.clone();
+    let future = async move {
+        future.await;
+        drop(kept_open);
+    };
+    let (work, task) = async_task::spawn(future, schedule);
+    work.schedule();
+    task
+}
