@@ -169,6 +169,49 @@ fn a_bounded_hand_off_gives_ten_primes_and_gets_one_back() {
     assert!(told.iter().any(|line| line.ends_with("comes back: ten are enough")), "{told:#?}");
 }
 
+#[test]
+fn pictures_flow_through_three_stages_and_few_are_in_memory_at_once() {
+    let told = run("pipeline", &["--count", "24"]);
+    let quarters: Vec<_> = told.iter().filter_map(|line| line.split_once(" of 24, waiting and at work: ")).collect();
+    assert_eq!(quarters.iter().map(|(came, _)| *came).collect::<Vec<_>>(), ["6", "12", "18", "24"]);
+    assert!(quarters[0].1.starts_with("decode ") && quarters[0].1.contains(", encode "), "{told:#?}");
+    for stage in ["decode", "shrink", "encode"] {
+        let line = told.iter().find(|line| line.starts_with(stage)).expect("each stage has a line");
+        assert_eq!(line.split_whitespace().nth(3), Some("24"), "all are done: {line}");
+    }
+    assert!(told[told.len() - 2].starts_with("24 small pictures, "), "{told:#?}");
+    let last = &told[told.len() - 1];
+    let numbers: Vec<u32> = last.split(' ').filter_map(|word| word.parse().ok()).collect();
+    let [ahead, 24, most] = numbers[..] else { panic!("{last}") };
+    assert!(0 < ahead && ahead <= most && most < 30, "{last}");
+}
+
+#[test]
+fn pictures_of_ones_own_are_shrunk_and_what_is_none_is_told() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let large = folder.path().join("large.png");
+    let mut encoder = png::Encoder::new(fs::File::create(&large)?, 300, 200);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.write_header()?.write_image_data(&[7; 300 * 200])?;
+    let text = folder.path().join("text.png");
+    fs::write(&text, "no picture")?;
+    let out = folder.path().join("small");
+    let paths = [&large, &text].map(|path| path.to_str().expect("it is text"));
+    let arguments = [paths[0], paths[1], "--out", out.to_str().expect("it is text")];
+    let told = run("pipeline", &arguments);
+    let problem = format!("item 1 failed at stage `decode`: `{}`: ", paths[1]);
+    assert!(told.iter().any(|line| line.starts_with(&problem)), "{told:#?}");
+    let decoder = png::Decoder::new(std::io::BufReader::new(fs::File::open(out.join("large.png"))?));
+    let mut reader = decoder.read_info()?;
+    let mut samples = vec![0; reader.output_buffer_size().ok_or("it is small")?];
+    let info = reader.next_frame(&mut samples)?;
+    assert_eq!((info.width, info.height), (128, 85));
+    assert!(samples[..128 * 85].iter().all(|sample| *sample == 7));
+    let again = Command::new(program::build("pipeline")).args(arguments).output()?;
+    assert_eq!(again.status.code(), Some(1), "nothing is written over");
+    Ok(())
+}
+
 // ----- states
 
 #[test]

@@ -1,5 +1,5 @@
 //! Random pipelines beside plain iterators.
-#![allow(missing_docs)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc)] // a test is read from its names
 
 use nanolith::{
     pipeline::{OnError, Pipeline, Stage},
@@ -7,7 +7,7 @@ use nanolith::{
 };
 use proptest::prelude::*;
 
-struct Arithmetic;
+pub struct Arithmetic;
 
 #[define]
 impl Arithmetic {

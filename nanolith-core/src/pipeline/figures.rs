@@ -47,7 +47,7 @@ impl Figures {
     /// How many items were taken from the input.
     #[must_use]
     pub fn taken(&self) -> u64 {
-        self.run.taken.load(Relaxed)
+        self.run.taken()
     }
 
     /// How many results the consumer took, counted when it is done with those it took at once.
@@ -180,7 +180,7 @@ impl Report {
     pub(super) fn of(run: &Run) -> Self {
         Self {
             end: if run.is_stopped() { End::Stopped } else { End::Finished },
-            taken: run.taken.load(Relaxed),
+            taken: run.taken(),
             delivered: run.delivered.load(Relaxed),
             failed: run.failures(),
             errors: run.take_collected(),

@@ -35,7 +35,7 @@ impl<T: Send + 'static> Plan<T> {
     /// A pipeline without a stage.
     pub(super) fn new(start: impl FnOnce(&Starting<'_>, Writer<T>) + Send + 'static) -> Self {
         let start: Start<T> = Box::new(move |starting, _, out: Writer<T>| {
-            starting.run.begin(out.to_shut());
+            starting.run.begin(out.total(), out.to_shut());
             start(starting, out);
         });
         Self { run: Run::new(), settings: Settings::default(), gauge: None, output: BUFFER, start }

@@ -10,7 +10,7 @@ use std::{
     future::poll_fn,
     mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -20,8 +20,9 @@ use std::{
 pub(super) struct Run {
     /// The input, which is no stage.
     pub(super) input: Arc<Gauge>,
-    /// Items that came from the input, and that the consumer got. ORDERING: Relaxed, figures.
-    pub(super) taken: AtomicU64,
+    /// Items that came from the input, once it has begun.
+    taken: OnceLock<Arc<AtomicU64>>,
+    /// Items that the consumer got. ORDERING: Relaxed, a figure.
     pub(super) delivered: AtomicU64,
     stages: Mutex<Vec<Arc<Gauge>>>,
     cancelled: AtomicBool,
@@ -57,7 +58,7 @@ impl Run {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             input: Gauge::new("input"),
-            taken: AtomicU64::new(0),
+            taken: OnceLock::new(),
             delivered: AtomicU64::new(0),
             stages: Mutex::default(),
             cancelled: AtomicBool::new(false),
@@ -88,8 +89,14 @@ impl Run {
 
     // ----- its course
 
-    /// It starts; `shut` ends the input.
-    pub(super) fn begin(&self, shut: Box<dyn FnOnce() + Send>) {
+    /// Items that were taken from the input.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.get().map_or(0, |taken| taken.load(Ordering::Relaxed))
+    }
+
+    /// It starts; `taken` counts what comes from the input, and `shut` ends it.
+    pub(super) fn begin(&self, taken: Arc<AtomicU64>, shut: Box<dyn FnOnce() + Send>) {
+        self.taken.get_or_init(|| taken);
         let mut state = self.state();
         state.began = Some(clock::instant());
         if state.stopped || self.is_cancelled() {

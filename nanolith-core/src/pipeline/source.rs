@@ -12,7 +12,7 @@ use std::{
     future::poll_fn,
     io,
     pin::Pin,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::Arc,
     task::{Context, Poll},
     thread,
 };
@@ -25,17 +25,16 @@ where
 {
     let pull = move || {
         let mut input = input;
-        if let Err(panic) = panics::catch(|| pull_all(&run, &mut input, &out)) {
-            run.broken(&run.input, run.taken.load(Relaxed), Cause::Panicked(panic));
+        if let Err(panic) = panics::catch(|| pull_all(&mut input, &out)) {
+            run.broken(&run.input, run.taken(), Cause::Panicked(panic));
         }
         panics::quietly(|| drop(input));
     };
     thread::Builder::new().name("nanolith-input".into()).spawn(pull).map(drop)
 }
 
-fn pull_all<I: Iterator>(run: &Run, input: &mut I, out: &Writer<I::Item>) {
+fn pull_all<I: Iterator>(input: &mut I, out: &Writer<I::Item>) {
     for item in (0..).zip(input) {
-        let index = item.0;
         let pushed = match out.try_push(item) {
             Ok(()) => Ok(()),
             Err(Err(gone)) => Err(gone),
@@ -44,7 +43,6 @@ fn pull_all<I: Iterator>(run: &Run, input: &mut I, out: &Writer<I::Item>) {
         if pushed.is_err() {
             return;
         }
-        run.taken.store(index + 1, Relaxed);
     }
 }
 
@@ -96,10 +94,7 @@ where
                 match self.out.poll_push(cx, &mut self.next, Ring::Now) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Err(Gone)) => return Poll::Ready(()),
-                    Poll::Ready(Ok(())) => {
-                        self.index += 1;
-                        self.run.taken.store(self.index, Relaxed);
-                    }
+                    Poll::Ready(Ok(())) => self.index += 1,
                 }
             }
             match self.poll_item(cx) {

@@ -1,0 +1,128 @@
+//! Makes small pictures of large ones: a pipeline of three stages of unequal speed, over real files.
+//!
+//! ```text
+//! cargo run --release --example pipeline -- [FILE.. --out FOLDER] [--count N]
+//! ```
+//!
+//! To decode a picture, to shrink it and to encode the small one are tasks of [`Pictures`](picture::Pictures), each on a pool of
+//! its own here, as if each had a machine. Between them stand links of a few pictures: however many files there are, no more
+//! than [`ON_THEIR_WAY`] pictures are in memory. A table shows what each stage is at; where the output is no terminal, a line
+//! at each quarter of the way. A file that is no picture is told at the end, and the others go on.
+
+#[path = "pipeline/arguments.rs"]
+mod arguments;
+#[path = "pipeline/made.rs"]
+mod made;
+#[path = "pipeline/picture.rs"]
+mod picture;
+#[path = "pipeline/table.rs"]
+mod table;
+
+#[allow(dead_code)] // its bar is for others
+mod shared;
+
+use arguments::{Options, Wish};
+use nanolith::{
+    pipeline::{OnError, Pipeline, Report},
+    prelude::*,
+};
+use picture::{Pictures, Small};
+use shared::text::bytes;
+use std::{
+    env,
+    error::Error,
+    fs::OpenOptions,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+use table::Live;
+
+/// How many pictures wait for a stage.
+const BUFFER: usize = 4;
+/// How many pictures a stage is at.
+const CALLS: usize = 2;
+/// Those, and the paths: one is in the hand of whoever reads the list.
+const ON_THEIR_WAY: usize = 3 * CALLS + 4 * BUFFER + 1;
+
+fn main() -> ExitCode {
+    let outcome = match arguments::parse(env::args_os().skip(1)) {
+        Ok(Wish::Help) => shared::print(|out| out.write_all(arguments::HELP.as_bytes())),
+        Ok(Wish::Shrink(options)) => run(&options),
+        Err(problem) => return shared::usage_error("pipeline", &problem),
+    };
+    shared::exit_code("pipeline", outcome)
+}
+
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let Options { files, out, count } = options;
+    if let Some(out) = out {
+        std::fs::create_dir_all(out)?;
+        return shrink(files.clone(), out);
+    }
+    // It is gone with its pictures when this is dropped.
+    let folder = tempfile::tempdir()?;
+    let files = made::pictures(folder.path(), *count)?;
+    let out = folder.path().join("small");
+    std::fs::create_dir(&out)?;
+    shrink(files, &out)
+}
+
+/// Shrinks the pictures of these files into that folder.
+fn shrink(files: Vec<PathBuf>, out: &Path) -> Result<(), Box<dyn Error>> {
+    let total = files.len();
+    let pool = |name| Pool::builder().name(name).concurrency(Concurrency::Exact(CALLS)).build();
+    let [decoder, shrinker, encoder] = [pool("decode")?, pool("shrink")?, pool("encode")?];
+    let pipeline = Pipeline::from_iter(files)
+        .try_stage(Pictures::on(&decoder), |pictures, file| pictures.decode(file))
+        .concurrency(CALLS)
+        .buffer(BUFFER)
+        .stage(Pictures::on(&shrinker), |pictures, picture| pictures.shrink(picture))
+        .concurrency(CALLS)
+        .unordered()
+        .buffer(BUFFER)
+        .try_stage(Pictures::on(&encoder), |pictures, picture| pictures.encode(picture))
+        .concurrency(CALLS)
+        .unordered()
+        .buffer(BUFFER)
+        .output(BUFFER)
+        .on_error(OnError::Collect);
+    let (stop, figures) = (pipeline.stop_handle(), pipeline.figures());
+    let (mut ahead, mut written, mut failed) = (0, 0, None);
+    let live = Live::start(&figures, total);
+    let report = pipeline.for_each(|small| {
+        ahead = ahead.max(figures.taken().saturating_sub(figures.delivered() + figures.failed()));
+        match write(&small, out) {
+            Ok(()) => written += small.png.len() as u64,
+            Err(error) => {
+                stop.stop(); // what is on its way still comes, and is tried
+                failed.get_or_insert(error);
+            }
+        }
+        live.came();
+    });
+    let report = report.wait()?;
+    live.end();
+    failed.map_or(Ok(()), Err)?;
+    tell(&report, written, ahead)
+}
+
+/// Writes a picture, over no other.
+fn write(small: &Small, out: &Path) -> io::Result<()> {
+    let path = out.join(small.file.file_name().unwrap_or(small.file.as_os_str()));
+    let opened = OpenOptions::new().write(true).create_new(true).open(&path);
+    let written = opened.and_then(|mut file| file.write_all(&small.png));
+    written.map_err(|error| io::Error::new(error.kind(), format!("`{}`: {error}", path.display())))
+}
+
+fn tell(report: &Report, written: u64, ahead: u64) -> Result<(), Box<dyn Error>> {
+    shared::print(|out| {
+        let seconds = report.elapsed.as_secs_f64();
+        table::write(out, &report.stages, |stage| stage.done as f64 / seconds)?;
+        for error in &report.errors {
+            writeln!(out, "{error}")?;
+        }
+        writeln!(out, "{} small pictures, {}, in {seconds:.1} s", report.delivered, bytes(written))?;
+        writeln!(out, "at most {ahead} of {} were on their way at once, of {ON_THEIR_WAY} that may be", report.taken)
+    })
+}

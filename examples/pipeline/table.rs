@@ -1,0 +1,96 @@
+//! What each stage is at: a table that is drawn anew on a terminal, and lines where there is none.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use nanolith::pipeline::{Figures, StageFigures};
+use std::{
+    cell::Cell,
+    io::{self, IsTerminal, Write},
+    sync::mpsc::{self, RecvTimeoutError, Sender},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+/// How often the table changes.
+const REFRESH: Duration = Duration::from_millis(100);
+
+/// Shows the stages while they are at work.
+pub(crate) struct Live {
+    figures: Figures,
+    total: usize,
+    came: Cell<usize>,
+    /// Where there is a terminal: who draws, until this end of the channel goes.
+    draws: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl Live {
+    pub(crate) fn start(figures: &Figures, total: usize) -> Self {
+        let draws = io::stderr().is_terminal().then(|| {
+            let (lives, over) = mpsc::channel();
+            let figures = figures.clone();
+            (lives, thread::spawn(move || draw(&figures, total, || over.recv_timeout(REFRESH))))
+        });
+        Self { figures: figures.clone(), total, came: Cell::new(0), draws }
+    }
+
+    /// One more came out.
+    pub(crate) fn came(&self) {
+        let (before, came) = (self.came.get(), self.came.get() + 1);
+        self.came.set(came);
+        let quarter = |count: usize| count * 4 / self.total.max(1);
+        if self.draws.is_none() && quarter(before) < quarter(came) {
+            let stages = self.figures.stages();
+            let at = |stage: &StageFigures| format!("{} {}+{}", stage.name, stage.depth, stage.in_flight);
+            // A reader that has seen enough is no failure.
+            let _ = writeln!(
+                io::stdout(),
+                "{came} of {}, waiting and at work: {}",
+                self.total,
+                stages.iter().map(at).collect::<Vec<_>>().join(", ")
+            );
+        }
+    }
+
+    /// Takes the table away.
+    pub(crate) fn end(self) {
+        if let Some((lives, draws)) = self.draws {
+            drop(lives);
+            let _ = draws.join(); // it draws no more, whatever became of it
+        }
+    }
+}
+
+fn draw(figures: &Figures, total: usize, next: impl Fn() -> Result<(), RecvTimeoutError>) {
+    let style = ProgressStyle::with_template("{msg}\n{wide_bar} {pos}/{len}");
+    let bar = ProgressBar::new(total as u64).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    while next() == Err(RecvTimeoutError::Timeout) {
+        let mut text = Vec::new();
+        if write(&mut text, &figures.stages(), |stage| stage.rate).is_ok() {
+            bar.set_message(String::from_utf8_lossy(text.trim_ascii_end()).into_owned());
+        }
+        bar.set_position(figures.delivered());
+    }
+    bar.finish_and_clear();
+}
+
+/// A line for each stage.
+pub(crate) fn write(
+    out: &mut dyn Write,
+    stages: &[StageFigures],
+    rate: impl Fn(&StageFigures) -> f64,
+) -> io::Result<()> {
+    writeln!(
+        out,
+        "{:<8}{:>9}{:>9}{:>7}{:>10}{:>11}{:>11}",
+        "stage", "waiting", "at work", "done", "a second", "wait", "run"
+    )?;
+    for stage in stages {
+        let (wait, run) = (millis(stage.mean_wait), millis(stage.mean_run));
+        let (rate, StageFigures { name, depth, in_flight, done, .. }) = (rate(stage), stage);
+        writeln!(out, "{name:<8}{depth:>9}{in_flight:>9}{done:>7}{rate:>10.1}{wait:>11}{run:>11}")?;
+    }
+    Ok(())
+}
+
+fn millis(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1e3)
+}
