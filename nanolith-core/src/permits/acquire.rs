@@ -11,7 +11,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Permits to be waited for: made by [`Permits::acquire`] and [`Permits::acquire_many`].

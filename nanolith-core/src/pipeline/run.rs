@@ -174,7 +174,7 @@ impl Run {
             drop(old);
             return Poll::Pending;
         }
-        state.ended.get_or_insert_with(Instant::now);
+        state.ended.get_or_insert_with(clock::instant);
         let tasks = mem::take(&mut state.tasks);
         drop(state);
         drop(tasks);
@@ -232,7 +232,7 @@ impl Run {
     /// How long it has run, or ran.
     pub(super) fn elapsed(&self) -> Duration {
         let state = self.state();
-        let until = state.ended.unwrap_or_else(Instant::now);
+        let until = state.ended.unwrap_or_else(clock::instant);
         state.began.map_or(Duration::ZERO, |began| until.saturating_duration_since(began))
     }
 }
