@@ -63,6 +63,43 @@ impl PoolBuilder {
         self
     }
 
+    /// How many threads the pool keeps, and begins with: at least 1, at most the concurrency. The default is as many as the
+    /// concurrency.
+    ///
+    /// When work waits and all threads are busy, the pool starts one more, up to the concurrency; it gives back those that were
+    /// without work for [`PoolBuilder::idle_timeout`]. A `par_iter` in a task that runs on such a thread has that thread alone.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// let pool = Pool::builder()
+    ///     .min_concurrency(Concurrency::Exact(1))
+    ///     .concurrency(Concurrency::Exact(8))
+    ///     .build()?;
+    /// assert_eq!((pool.threads(), pool.max_concurrency()), (1, 8));
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn min_concurrency(mut self, concurrency: Concurrency) -> Self {
+        self.config.min_concurrency = Some(concurrency);
+        self
+    }
+
+    /// How long a thread beyond [`PoolBuilder::min_concurrency`], or one that stood in for a waiting one, stays without work
+    /// before it ends. The default is 5 s. `Duration::ZERO` ends it at once, `Duration::MAX` keeps it.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// let pool = Pool::builder()
+    ///     .min_concurrency(Concurrency::Exact(1))
+    ///     .concurrency(Concurrency::Exact(8))
+    ///     .idle_timeout(MINUTE)
+    ///     .build()?;
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn idle_timeout(mut self, idle: Duration) -> Self {
+        self.config.idle_timeout = idle;
+        self
+    }
+
     /// How many calls from outside may be queued: at least 1. The default is 65,536.
     ///
     /// ```

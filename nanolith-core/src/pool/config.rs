@@ -113,6 +113,10 @@ pub(crate) type ThreadName = Arc<dyn Fn(usize) -> String + Send + Sync>;
 pub(crate) struct Config {
     pub(crate) name: Arc<str>,
     pub(crate) concurrency: Concurrency,
+    /// `None`: as many as the concurrency.
+    pub(crate) min_concurrency: Option<Concurrency>,
+    /// How long a thread beyond those stays without work.
+    pub(crate) idle_timeout: Duration,
     pub(crate) max_queue: MaxQueue,
     pub(crate) max_in_flight: usize,
     pub(crate) on_full: OnFull,
@@ -132,6 +136,8 @@ impl Default for Config {
         Self {
             name: "nanolith".into(),
             concurrency: Concurrency::default(),
+            min_concurrency: None,
+            idle_timeout: IDLE,
             max_queue: MaxQueue::default(),
             max_in_flight: usize::MAX,
             on_full: OnFull::default(),
@@ -148,6 +154,9 @@ impl Default for Config {
     }
 }
 
+/// How long a thread that a pool does not keep stays without work, unless it is said otherwise.
+const IDLE: Duration = Duration::from_secs(5);
+
 /// The most tasks that a pool may run at once.
 const MAX_CONCURRENCY: usize = 10_000;
 
@@ -161,6 +170,16 @@ impl Config {
         }
     }
 
+    /// How many threads the pool keeps of those that its tasks run on. The others come when work waits, and go.
+    pub(crate) fn kept(&self, concurrency: usize) -> usize {
+        self.min_concurrency.map_or(concurrency, Concurrency::tasks)
+    }
+
+    /// How many threads there may be beside those: to run tasks, and to stand in for those that wait.
+    pub(crate) fn others(&self, concurrency: usize) -> usize {
+        self.max_spares.saturating_add(concurrency.saturating_sub(self.kept(concurrency)))
+    }
+
     pub(crate) fn bounds(&self, concurrency: usize) -> Bounds {
         Bounds { queued: self.max_queue.calls(concurrency), in_flight: self.max_in_flight }
     }
@@ -168,6 +187,13 @@ impl Config {
     /// Every setting that cannot work, named.
     pub(crate) fn validate(&self) -> Result<usize, BuildError> {
         let tasks = Self::tasks(self.concurrency)?;
+        match self.kept(tasks) {
+            0 => return Err(BuildError::bad("min_concurrency", "must be at least 1")),
+            kept if kept > tasks => {
+                return Err(BuildError::bad("min_concurrency", "must be at most the concurrency"));
+            }
+            _ => {}
+        }
         if self.max_queue == MaxQueue::Bounded(0) {
             return Err(BuildError::bad("max_queue", "must be at least 1, or no call would ever be taken"));
         }

@@ -88,7 +88,8 @@ pub(super) struct Core {
 }
 
 impl Core {
-    pub(super) fn new(front: Front<Work>, limit: usize) -> Self {
+    /// Of so many tasks at once; `kept` rayon threads run them, and spare ones what is beyond.
+    pub(super) fn new(front: Front<Work>, limit: usize, kept: usize) -> Self {
         Self {
             front,
             pace: Pace::default(),
@@ -100,7 +101,7 @@ impl Core {
             active: 0,
             blocked: 0,
             extra: 0,
-            rayon: RayonThreads { total: limit, occupied: 0, coming: 0, generation: 0 },
+            rayon: RayonThreads { total: kept, occupied: 0, coming: 0, generation: 0 },
             paused: false,
             closed: false,
             fulls: Fulls::default(),
@@ -277,7 +278,7 @@ mod tests {
     /// A core of so many rayon threads, with work for every runner.
     fn core(threads: usize) -> Core {
         let queue = Queue::new(Bounds { queued: 10, in_flight: 10 });
-        let mut core = Core::new(Front::new(queue, Arc::new(Inbox::new(1))), threads);
+        let mut core = Core::new(Front::new(queue, Arc::new(Inbox::new(1))), threads, threads);
         for _ in 0..10 {
             let (work, task) = async_task::spawn(async {}, drop);
             task.detach();

@@ -58,6 +58,7 @@ pub(super) struct Inner {
 impl Inner {
     pub(super) fn new(config: Config) -> Result<Arc<Self>, BuildError> {
         let tasks = config.validate()?;
+        let kept = config.kept(tasks);
         panics::install_hook();
         let inbox = Arc::new(Inbox::new(CELLS));
         let rules = Arc::new(Rules::new(config.schedule.clone()));
@@ -66,7 +67,7 @@ impl Inner {
             id: HostId::new(),
             me: me.clone(),
             clock: clock::source(),
-            core: Mutex::new(Core::new(Front::new(queue, inbox.clone()), tasks)),
+            core: Mutex::new(Core::new(Front::new(queue, inbox.clone()), tasks, kept)),
             rules,
             inbox,
             hint: Hint::default(),
@@ -74,7 +75,7 @@ impl Inner {
             resting: AtomicUsize::new(0),
             rayon: Mutex::new(None),
             main_loop: AtomicUsize::new(0),
-            spares: Spares::new(config.max_spares),
+            spares: Spares::new(config.others(tasks), config.idle_timeout),
             watched: AtomicUsize::new(0),
             recorder: Recorder::new(config.metrics),
             config: Arc::new(config),
@@ -82,7 +83,7 @@ impl Inner {
         let host: Arc<dyn Host> = inner.clone();
         inner.id.belongs_to(Arc::downgrade(&host));
         drop(host);
-        let rayon = rayon_pool::build(&inner, tasks)?;
+        let rayon = rayon_pool::build(&inner, kept)?;
         // ORDERING: Relaxed, the pool is not shared yet.
         inner.main_loop.store(rayon_pool::main_loop_depth(&rayon), Ordering::Relaxed);
         *inner.rayon() = Some(rayon);

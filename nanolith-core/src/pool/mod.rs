@@ -112,7 +112,7 @@ impl Pool {
     // ----- while it runs
 
     /// Changes how many tasks run at once. More start at once; of fewer, those that run finish first. A bound of
-    /// [`MaxQueue::Auto`] follows; it evicts no call.
+    /// [`MaxQueue::Auto`] follows; it evicts no call. The threads of [`PoolBuilder::min_concurrency`], where that is set, stay.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -285,7 +285,23 @@ impl Pool {
         })
     }
 
-    /// Threads that stand in for those that wait.
+    /// Threads that the pool has now: those that it keeps, and those beside them, of which
+    /// [`spare_threads`](Pool::spare_threads) tells.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// let pool = Pool::builder().concurrency(Concurrency::Exact(3)).build()?;
+    /// assert_eq!((pool.threads(), pool.spare_threads()), (3, 0));
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        let kept = self.inner().lock().rayon.total;
+        kept + self.inner().spares.total()
+    }
+
+    /// Threads beside those that the pool keeps: they stand in for those that wait, or are what it grew by beyond
+    /// [`PoolBuilder::min_concurrency`].
     #[must_use]
     pub fn spare_threads(&self) -> usize {
         self.inner().spares.total()

@@ -10,10 +10,12 @@ use crate::queue::Wakes;
 use std::sync::Arc;
 
 impl Inner {
-    /// More threads mean a larger rayon pool for new runners; the old one goes when its last runner is done.
+    /// More threads mean a larger rayon pool for new runners; the old one goes when its last runner is done. Where the pool
+    /// keeps a number of threads of its own, more of the others may come.
     pub(super) fn set_concurrency(self: &Arc<Self>, concurrency: Concurrency) -> Result<(), BuildError> {
         let tasks = Config::tasks(concurrency)?;
-        if tasks > self.lock().rayon.total {
+        self.spares.set_max(self.config.others(tasks));
+        if self.config.kept(tasks) > self.lock().rayon.total {
             let larger = rayon_pool::build(self, tasks)?;
             let mut rayon = self.rayon();
             let mut core = self.lock();

@@ -1,15 +1,16 @@
-//! A bounded cache of threads that run what the rayon threads cannot: they stand in for those that wait.
+//! A bounded cache of threads that run what the rayon threads cannot: they stand in for those that wait, and are what a
+//! pool grows by beyond the threads that it keeps.
 
-use super::{config::BuildError, inner::Inner, rayon_pool};
+use super::{inner::Inner, rayon_pool};
 use crate::{call::shared::Shared, host::Runnable, panics};
 use std::{
     collections::VecDeque,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
-
-/// How long a spare thread stays without work.
-const IDLE: Duration = Duration::from_secs(5);
 
 /// What a spare thread is asked to do.
 pub(super) enum Errand {
@@ -49,16 +50,24 @@ struct State {
 pub(super) struct Spares {
     state: Mutex<State>,
     called: Condvar,
-    max: usize,
+    max: AtomicUsize,
+    /// How long a thread stays without work.
+    idle: Duration,
 }
 
 impl Spares {
-    pub(super) fn new(max: usize) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), called: Condvar::new(), max })
+    pub(super) fn new(max: usize, idle: Duration) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), called: Condvar::new(), max: AtomicUsize::new(max), idle })
     }
 
+    // ORDERING of `max`: Relaxed, it says nothing of anything else.
     pub(super) fn max(&self) -> usize {
-        self.max
+        self.max.load(Ordering::Relaxed)
+    }
+
+    /// There may be so many from now on; those beyond go when they have been idle long enough.
+    pub(super) fn set_max(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
     }
 
     /// How many threads there are now.
@@ -81,18 +90,14 @@ impl Spares {
     pub(super) fn send(self: &Arc<Self>, errand: Errand) -> Result<(), Errand> {
         let mut state = self.lock();
         if state.idle <= state.errands.len() {
-            if state.total >= self.max {
+            if state.total >= self.max() {
                 return Err(errand);
             }
             state.total += 1;
             state.started += 1;
             let number = state.started;
             drop(state);
-            if self.spawn(errand.pool(), number).is_err() {
-                self.lock().total -= 1;
-                return Err(errand);
-            }
-            state = self.lock();
+            return self.spawn(number, errand).inspect_err(|_| self.lock().total -= 1);
         }
         state.errands.push_back(errand);
         drop(state);
@@ -100,12 +105,20 @@ impl Spares {
         Ok(())
     }
 
-    fn spawn(self: &Arc<Self>, pool: &Arc<Inner>, number: usize) -> Result<(), BuildError> {
-        let spares = self.clone();
-        rayon_pool::spawn_alone(pool, format!("{}-spare-{number}", pool.config.name), move || spares.serve())
+    /// Starts a thread, which begins with `errand`; gives that back if the system gives no thread.
+    fn spawn(self: &Arc<Self>, number: usize, errand: Errand) -> Result<(), Errand> {
+        let (spares, pool) = (self.clone(), errand.pool().clone());
+        let errand = Arc::new(Mutex::new(Some(errand)));
+        let take = |errand: &Mutex<Option<Errand>>| errand.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let first = errand.clone();
+        let serve = move || spares.serve(take(&first));
+        let started = rayon_pool::spawn_alone(&pool, format!("{}-spare-{number}", pool.config.name), serve);
+        // One that has started takes it itself.
+        started.or_else(|_| take(&errand).map_or(Ok(()), Err))
     }
 
-    fn serve(&self) {
+    fn serve(&self, first: Option<Errand>) {
+        first.into_iter().for_each(|errand| panics::quietly(|| errand.run()));
         while let Some(errand) = self.next() {
             panics::quietly(|| errand.run());
         }
@@ -125,7 +138,7 @@ impl Spares {
                 state.total -= 1;
                 return None;
             }
-            let (back, waited) = self.called.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+            let (back, waited) = self.called.wait_timeout(state, self.idle).unwrap_or_else(PoisonError::into_inner);
             state = back;
             if waited.timed_out() && state.errands.is_empty() {
                 state.idle -= 1;
