@@ -1,8 +1,10 @@
 //! What changes while a pool runs: its threads, runs on all of them, limits for kinds of tasks.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
-use nanolith::prelude::*;
+use nanolith::{RunOnAllError, prelude::*};
 use std::{
+    cell::Cell,
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -13,6 +15,10 @@ use std::{
 
 /// Long enough for what must happen, on a machine that is busy.
 const LONG: Duration = Duration::from_secs(20);
+
+thread_local! {
+    static SET_UP: Cell<i64> = const { Cell::new(0) };
+}
 
 pub struct Tasks;
 
@@ -26,6 +32,19 @@ impl Tasks {
 
     pub fn double(x: i64) -> i64 {
         2 * x
+    }
+
+    /// Has been on all threads before it ends, if it may.
+    pub fn everywhere(pool: Pool) -> Result<usize, RunOnAllError> {
+        pool.run_on_all(|| ()).wait().map(|all| all.len())
+    }
+
+    pub async fn everywhere_async(pool: Pool) -> Result<usize, RunOnAllError> {
+        pool.run_on_all(|| ()).await.map(|all| all.len())
+    }
+
+    pub fn set_up() -> i64 {
+        SET_UP.get()
     }
 }
 
@@ -148,4 +167,114 @@ fn a_least_number_that_cannot_be_is_named() {
             (Some("min_concurrency"), format!("`min_concurrency` {says}"))
         );
     }
+}
+
+// ----- a run on all threads
+
+fn who_am_i() -> std::thread::ThreadId {
+    std::thread::current().id()
+}
+
+#[test]
+fn a_run_on_all_threads_runs_once_on_each() {
+    let pool = Pool::builder().concurrency(Concurrency::Exact(4)).build().expect("sound");
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = runs.clone();
+    let all = pool.run_on_all(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        SET_UP.set(7);
+        who_am_i()
+    });
+    let threads: HashSet<_> = all.wait().expect("nobody is in the way").into_iter().map(Result::unwrap).collect();
+    assert_eq!((threads.len(), runs.load(Ordering::Relaxed)), (4, 4));
+    assert!((0..100).all(|_| Tasks::on(&pool).set_up().wait().expect("it runs") == 7));
+}
+
+#[test]
+fn it_reaches_the_one_thread_of_a_paused_pool() {
+    let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("sound");
+    pool.pause();
+    let waits = Tasks::on(&pool).set_up().submit();
+    assert_eq!(pool.run_on_all(|| SET_UP.set(7)).wait().expect("nobody is in the way").len(), 1);
+    assert!(!waits.is_finished());
+    pool.resume();
+    assert_eq!(waits.wait().expect("it runs"), 7);
+}
+
+#[test]
+fn a_busy_thread_comes_to_it_between_two_tasks() {
+    let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("sound");
+    let (mut go, held) = busy(&pool, 2);
+    let after: Vec<_> = (0..100).map(|_| Tasks::on(&pool).set_up().submit()).collect();
+    let all = pool.run_on_all(|| SET_UP.set(7));
+    assert_eq!(format!("{all:?}"), "RunOnAll { left: 2, .. }");
+    go.clear();
+    assert_eq!(all.wait().expect("nobody is in the way").len(), 2);
+    held.into_iter().for_each(|job| job.wait().expect("it runs"));
+    assert!(after.into_iter().all(|job| job.wait().expect("it runs") == 7), "it comes before what waited");
+}
+
+#[test]
+fn it_ends_though_the_pool_never_runs_out_of_short_calls() {
+    let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("sound");
+    let stop = Arc::new(AtomicUsize::new(0));
+    let callers: Vec<_> = (0..2)
+        .map(|_| {
+            let (pool, stop) = (pool.clone(), stop.clone());
+            std::thread::spawn(move || {
+                while stop.load(Ordering::Relaxed) == 0 {
+                    let jobs: Vec<_> = (0..64).map(|x| Tasks::on(&pool).double(x).submit()).collect();
+                    jobs.into_iter().for_each(|job| drop(job.wait().expect("it runs")));
+                }
+            })
+        })
+        .collect();
+    for _ in 0..50 {
+        assert_eq!(pool.run_on_all(who_am_i).wait().expect("nobody is in the way").len(), 2);
+    }
+    stop.store(1, Ordering::Relaxed);
+    callers.into_iter().for_each(|caller| caller.join().expect("every call ends"));
+}
+
+#[test]
+fn it_reaches_threads_that_the_pool_grew_by() {
+    let pool = pool(1, 3).build().expect("sound");
+    let (go, held) = busy(&pool, 3);
+    drop(go);
+    held.into_iter().for_each(|job| job.wait().expect("it runs"));
+    let threads: HashSet<_> =
+        pool.run_on_all(who_am_i).wait().expect("nobody is in the way").into_iter().map(Result::unwrap).collect();
+    assert_eq!(threads.len(), 3);
+}
+
+#[test]
+fn a_panic_on_one_thread_is_its_result_alone() {
+    let pool = Pool::builder().concurrency(Concurrency::Exact(3)).build().expect("sound");
+    let runs = AtomicUsize::new(0);
+    let all = pool.run_on_all(move || assert_ne!(runs.fetch_add(1, Ordering::Relaxed), 1, "the second fails"));
+    let results = all.wait().expect("nobody is in the way");
+    let panics: Vec<_> = results.into_iter().filter_map(Result::err).collect();
+    assert!(panics.len() == 1 && panics[0].message().contains("the second fails"), "{panics:?}");
+    assert_eq!(Tasks::on(&pool).double(4).wait().expect("the threads live on"), 8);
+}
+
+#[test]
+fn a_task_that_waits_for_its_own_thread_is_told_so_and_one_that_awaits_it_is_not() {
+    for threads in [1, 2] {
+        let pool = Pool::builder().concurrency(Concurrency::Exact(threads)).build().expect("sound");
+        let tasks = Tasks::on(&pool);
+        assert_eq!(tasks.everywhere(pool.clone()).wait().expect("it runs"), Err(RunOnAllError::WouldDeadlock));
+        assert_eq!(tasks.everywhere_async(pool.clone()).wait().expect("it runs"), Ok(threads));
+        let other = Pool::builder().build().expect("sound");
+        assert_eq!(Tasks::on(&other).everywhere(pool.clone()).wait().expect("it runs"), Ok(threads));
+    }
+}
+
+#[test]
+fn it_goes_on_though_nobody_waits_for_it_and_the_pool_is_dropped() {
+    let (tell, told) = mpsc::channel();
+    let pool = Pool::builder().concurrency(Concurrency::Exact(3)).build().expect("sound");
+    drop(pool.run_on_all(move || tell.send(who_am_i())));
+    drop(pool);
+    assert_eq!(told.iter().collect::<HashSet<_>>().len(), 3);
 }

@@ -390,6 +390,11 @@ pub(crate) fn is_deep() -> bool {
     THREAD.with(|thread| thread.depth.get() >= MAX_DEPTH)
 }
 
+/// Whether a runner stands on this thread.
+pub(crate) fn is_runner() -> bool {
+    THREAD.with(|thread| thread.runner.get())
+}
+
 /// Whether a runner of `host` stands here, which may run a call that it waits for.
 pub(crate) fn may_overtake(host: Option<HostId>) -> bool {
     THREAD.with(|thread| thread.runner.get() && host.is_some() && thread.id.get() == host) && !is_deep()

@@ -4,7 +4,7 @@
 //! A permit is a runner. `running` counts permits given out; a permit whose runner has not begun yet is a `token`,
 //! which whoever comes first takes up: the rayon thread it was sent to, or a spare one.
 
-use super::{events::Fulls, pace::Pace};
+use super::{events::Fulls, pace::Pace, run_on_all::Roll};
 use crate::{
     call::shared::Shared,
     front::{Entry, Front},
@@ -12,7 +12,7 @@ use crate::{
     inbox::Points,
     queue::Wakes,
 };
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// What waits in a pool's lanes.
 pub(super) enum Work {
@@ -85,6 +85,8 @@ pub(super) struct Core {
     pub(super) paused: bool,
     pub(super) closed: bool,
     pub(super) fulls: Fulls,
+    /// What each thread is yet to run once.
+    pub(super) rolls: Vec<Arc<Roll>>,
 }
 
 impl Core {
@@ -105,6 +107,7 @@ impl Core {
             paused: false,
             closed: false,
             fulls: Fulls::default(),
+            rolls: Vec::new(),
         }
     }
 
@@ -191,7 +194,7 @@ impl Core {
 
     /// Whether a runner may take plain calls from the inbox: tasks are tiny, and nothing stands in the way.
     pub(super) fn may_serve(&self) -> bool {
-        let undisturbed = !self.paused && !self.closed && self.blocked == 0 && self.extra == 0;
+        let undisturbed = !self.paused && !self.closed && self.blocked == 0 && self.extra == 0 && self.rolls.is_empty();
         let helps = self.front.queue.serving() == 0 || self.pace.spreads();
         undisturbed && helps && self.pace.is_tiny() && self.front.may_open() && self.front.next_is_plain()
     }
@@ -273,7 +276,6 @@ mod tests {
         inbox::Inbox,
         queue::{Bounds, Queue},
     };
-    use std::sync::Arc;
 
     /// A core of so many rayon threads, with work for every runner.
     fn core(threads: usize) -> Core {

@@ -17,6 +17,7 @@ mod pace;
 pub(crate) mod parallel;
 mod rayon_pool;
 mod resize;
+mod run_on_all;
 mod runner;
 mod serve;
 mod shared;
@@ -32,6 +33,7 @@ pub(crate) use config::{MIN_STACK, ThreadHandler, check_name, check_spin};
 pub use drained::Drained;
 pub use events::{NextPoolEvent, PoolEvent, PoolEvents};
 pub use global::GlobalPool;
+pub use run_on_all::{RunOnAll, RunOnAllError};
 pub use shared::{SharedPool, SharedState};
 pub(crate) use spawn::spawn;
 pub use subscription::Subscription;
@@ -175,6 +177,40 @@ impl Pool {
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.inner().lock().paused
+    }
+
+    /// Runs `run` once on each of the pool's threads, for set-up: at once on those that are idle, between two tasks on the
+    /// others. Gives the results, one a thread.
+    ///
+    /// The threads are those that there are now: [`PoolBuilder::on_thread_start`] runs on those that start later. A paused
+    /// pool's threads run it too. A thread whose task does not end never comes to it.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// use std::cell::Cell;
+    /// thread_local! { static UNIT: Cell<i64> = const { Cell::new(1) } }
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn scaled(x: i64) -> i64 { x * UNIT.get() }
+    /// }
+    /// let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build()?;
+    /// let results = pool.run_on_all(|| UNIT.set(1_000)).wait()?;
+    /// assert_eq!(results.len(), 2);
+    /// assert_eq!(Geometry::on(&pool).scaled(9).wait()?, 9_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A task of the pool that would stand still in the wait gets [`RunOnAllError::WouldDeadlock`]; an asynchronous one may
+    /// await it.
+    ///
+    /// # Panics
+    ///
+    /// A panic in `run` is the result of that thread.
+    pub fn run_on_all<T: Send + 'static>(&self, run: impl Fn() -> T + Send + Sync + 'static) -> RunOnAll<T> {
+        RunOnAll::begin(self.inner().clone(), run)
     }
 
     // ----- figures: each true at the moment when it was read

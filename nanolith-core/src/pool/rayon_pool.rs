@@ -3,6 +3,7 @@
 use super::{
     config::{BuildError, ThreadHandler},
     inner::Inner,
+    run_on_all::{Roll, Who},
     stack,
 };
 use crate::{
@@ -119,6 +120,20 @@ pub(super) fn run_apart(inner: &Arc<Inner>, call: Shared<dyn Runnable>) {
         let pool = inner.clone();
         rayon.spawn(move || pool.run_apart(call));
     }
+}
+
+/// Which of its rayon pool's threads this is.
+pub(super) fn thread_number() -> Option<usize> {
+    rayon::current_thread_index()
+}
+
+/// Has every thread of `rayon` come to `roll`, when it is idle.
+pub(super) fn call_on_all(rayon: &Arc<rayon::ThreadPool>, inner: &Arc<Inner>, roll: &Arc<Roll>, generation: u64) {
+    let (keep, pool, roll) = (rayon.clone(), inner.clone(), roll.clone());
+    rayon.spawn_broadcast(move |thread| {
+        pool.come_to(&roll, Who::Rayon(generation, thread.index()));
+        let _ = &keep; // one that was outgrown lives as long
+    });
 }
 
 /// How deep the stack is at a job on the main loop of a new rayon pool. Zero if that is not found out in time, and then

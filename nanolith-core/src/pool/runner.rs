@@ -4,6 +4,7 @@ use super::{
     core::{Core, Work},
     guard,
     inner::Inner,
+    run_on_all::Turn,
 };
 use crate::{
     call::shared::Shared,
@@ -34,6 +35,8 @@ enum Next {
     Run(Work),
     /// Take from the inbox.
     Serve,
+    /// Run what each thread is to run once.
+    Turn(Turn),
     Leave,
 }
 
@@ -99,6 +102,10 @@ impl Inner {
                     }
                     Last::Resumed
                 }
+                Next::Turn(turn) => {
+                    self.run_turn(turn);
+                    Last::Resumed
+                }
                 Next::Serve => {
                     self.serve(&mut tally);
                     tally.flush();
@@ -122,6 +129,13 @@ impl Inner {
         let mut lingered = matches!(last, Last::Served);
         let mut wakes = core.account(last);
         loop {
+            if !core.rolls.is_empty() {
+                if let Some(turn) = core.turn(generation) {
+                    core.active += 1;
+                    self.release(core, wakes);
+                    return Next::Turn(turn);
+                }
+            }
             if core.is_superfluous(generation) || core.is_in_good_hands() {
                 break;
             }

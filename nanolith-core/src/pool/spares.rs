@@ -1,9 +1,14 @@
 //! A bounded cache of threads that run what the rayon threads cannot: they stand in for those that wait, and are what a
 //! pool grows by beyond the threads that it keeps.
 
-use super::{inner::Inner, rayon_pool};
+use super::{
+    inner::Inner,
+    rayon_pool,
+    run_on_all::{Roll, Who},
+};
 use crate::{call::shared::Shared, host::Runnable, panics};
 use std::{
+    cell::Cell,
     collections::VecDeque,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -18,12 +23,14 @@ pub(super) enum Errand {
     Begin(Arc<Inner>),
     /// To run a claimed call that somebody waits for.
     Run(Arc<Inner>, Shared<dyn Runnable>),
+    /// To run what each thread is to run once; for the one of this number.
+    Come(Arc<Inner>, Arc<Roll>, usize),
 }
 
 impl Errand {
     fn pool(&self) -> &Arc<Inner> {
         match self {
-            Self::Begin(pool) | Self::Run(pool, _) => pool,
+            Self::Begin(pool) | Self::Run(pool, _) | Self::Come(pool, ..) => pool,
         }
     }
 
@@ -31,6 +38,7 @@ impl Errand {
         match self {
             Self::Begin(pool) => pool.begin_spare(),
             Self::Run(pool, call) => pool.run_apart(call),
+            Self::Come(pool, roll, number) => pool.come_to(&roll, Who::Spare(number)),
         }
     }
 }
@@ -38,12 +46,34 @@ impl Errand {
 #[derive(Default)]
 struct State {
     errands: VecDeque<Errand>,
+    /// Errands for one thread each, by its number.
+    own: Vec<(usize, Errand)>,
+    /// The numbers of the threads that have begun.
+    here: Vec<usize>,
     /// Threads that wait for an errand.
     idle: usize,
     total: usize,
     started: usize,
     /// The pool is gone: nobody sends errands any more.
     dismissed: bool,
+}
+
+impl State {
+    /// The idle thread of this number ends.
+    fn go(&mut self, number: usize) {
+        self.idle -= 1;
+        self.total -= 1;
+        self.here.retain(|known| *known != number);
+    }
+}
+
+thread_local! {
+    static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// Which of its pool's spare threads this is.
+pub(super) fn thread_number() -> Option<usize> {
+    NUMBER.get()
 }
 
 /// The spare threads of one pool. They hold no pool while they are idle.
@@ -111,38 +141,56 @@ impl Spares {
         let errand = Arc::new(Mutex::new(Some(errand)));
         let take = |errand: &Mutex<Option<Errand>>| errand.lock().unwrap_or_else(PoisonError::into_inner).take();
         let first = errand.clone();
-        let serve = move || spares.serve(take(&first));
+        let serve = move || spares.serve(number, take(&first));
         let started = rayon_pool::spawn_alone(&pool, format!("{}-spare-{number}", pool.config.name), serve);
         // One that has started takes it itself.
         started.or_else(|_| take(&errand).map_or(Ok(()), Err))
     }
 
-    fn serve(&self, first: Option<Errand>) {
+    /// Gives every thread an errand of its own; tells their numbers.
+    pub(super) fn summon(&self, errand: impl Fn(usize) -> Errand) -> Vec<usize> {
+        let mut state = self.lock();
+        let here = state.here.clone();
+        state.own.extend(here.iter().map(|number| (*number, errand(*number))));
+        drop(state);
+        self.called.notify_all();
+        here
+    }
+
+    fn serve(&self, number: usize, first: Option<Errand>) {
+        NUMBER.set(Some(number));
+        self.lock().here.push(number);
         first.into_iter().for_each(|errand| panics::quietly(|| errand.run()));
-        while let Some(errand) = self.next() {
+        while let Some(errand) = self.next(number) {
             panics::quietly(|| errand.run());
         }
     }
 
     /// The next errand; `None` when the thread has been idle long enough.
-    fn next(&self) -> Option<Errand> {
+    fn next(&self, number: usize) -> Option<Errand> {
         let mut state = self.lock();
         state.idle += 1;
         loop {
+            if let Some(at) = state.own.iter().position(|(whose, _)| *whose == number) {
+                state.idle -= 1;
+                let own = state.own.swap_remove(at).1;
+                if !state.errands.is_empty() {
+                    self.called.notify_one(); // this thread may have been called for that
+                }
+                return Some(own);
+            }
             if let Some(errand) = state.errands.pop_front() {
                 state.idle -= 1;
                 return Some(errand);
             }
             if state.dismissed {
-                state.idle -= 1;
-                state.total -= 1;
+                state.go(number);
                 return None;
             }
             let (back, waited) = self.called.wait_timeout(state, self.idle).unwrap_or_else(PoisonError::into_inner);
             state = back;
-            if waited.timed_out() && state.errands.is_empty() {
-                state.idle -= 1;
-                state.total -= 1;
+            if waited.timed_out() && state.errands.is_empty() && state.own.iter().all(|(whose, _)| *whose != number) {
+                state.go(number);
                 return None;
             }
         }

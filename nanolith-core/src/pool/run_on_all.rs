@@ -1,0 +1,259 @@
+//! One run on each of a pool's threads: whoever comes to it first runs it for its thread, a runner between two tasks, a
+//! rayon thread that is idle, or a spare one that is.
+
+use super::{
+    core::Core,
+    inner::Inner,
+    rayon_pool,
+    spares::{self, Errand},
+};
+use crate::{error::Panic, host::Host, panics, place, queue::Wakes, wait};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+/// A thread of the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Who {
+    /// The rayon thread of this number, of this generation.
+    Rayon(u64, usize),
+    Spare(usize),
+}
+
+impl Who {
+    /// The thread that a runner of this generation stands on.
+    fn here(generation: Option<u64>) -> Option<Self> {
+        match generation {
+            Some(generation) => rayon_pool::thread_number().map(|number| Self::Rayon(generation, number)),
+            None => spares::thread_number().map(Self::Spare),
+        }
+    }
+}
+
+/// What each thread is to run once.
+pub(super) struct Roll {
+    /// Who has not come to it, and which result is theirs.
+    pending: Mutex<Vec<(Who, usize)>>,
+    run: Box<dyn Fn(usize) + Send + Sync>,
+}
+
+impl Roll {
+    fn pending(&self) -> MutexGuard<'_, Vec<(Who, usize)>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the run the taker's, for its thread.
+    fn take(&self, who: Who) -> Option<usize> {
+        let mut pending = self.pending();
+        let at = pending.iter().position(|(thread, _)| *thread == who)?;
+        Some(pending.swap_remove(at).1)
+    }
+
+    fn is_taken(&self) -> bool {
+        self.pending().is_empty()
+    }
+}
+
+/// A thread's run, which it has taken.
+#[must_use = "the thread is to run it"]
+pub(super) struct Turn {
+    roll: Arc<Roll>,
+    number: usize,
+}
+
+impl Core {
+    /// What a runner's thread is yet to run.
+    pub(super) fn turn(&self, generation: Option<u64>) -> Option<Turn> {
+        let who = Who::here(generation)?;
+        let turn = |roll: &Arc<Roll>| roll.take(who).map(|number| Turn { roll: roll.clone(), number });
+        self.rolls.iter().find_map(turn)
+    }
+}
+
+impl Inner {
+    /// Runs what a runner's thread has taken.
+    pub(super) fn run_turn(&self, Turn { roll, number }: Turn) {
+        self.forget_if_taken(&roll);
+        panics::quietly(|| (roll.run)(number));
+        panics::quietly(|| drop(roll));
+    }
+
+    /// A thread that is idle comes to it; a runner's does so itself, when its task is over.
+    pub(super) fn come_to(&self, roll: &Arc<Roll>, who: Who) {
+        if place::is_runner() {
+            return;
+        }
+        if let Some(number) = roll.take(who) {
+            self.run_turn(Turn { roll: roll.clone(), number });
+        }
+    }
+
+    fn forget_if_taken(&self, roll: &Arc<Roll>) {
+        if roll.is_taken() {
+            let known = {
+                let rolls = &mut self.lock().rolls;
+                rolls.iter().position(|known| Arc::ptr_eq(known, roll)).map(|at| rolls.swap_remove(at))
+            };
+            drop(known); // what it drops is the user's
+        }
+    }
+
+    /// Calls on every thread there is; gives their number to `begin` before the first can come.
+    fn call_on_all(self: &Arc<Self>, roll: &Arc<Roll>, begin: impl FnOnce(usize)) {
+        let rayon = self.rayon();
+        let generation = self.lock().rayon.generation;
+        let threads = rayon.clone();
+        {
+            let mut pending = roll.pending();
+            let kept = threads.as_ref().map_or(0, |rayon| rayon.current_num_threads());
+            let spare = self.spares.summon(|number| Errand::Come(self.clone(), roll.clone(), number));
+            let all = (0..kept).map(|number| Who::Rayon(generation, number)).chain(spare.into_iter().map(Who::Spare));
+            pending.extend(all.zip(0..));
+            begin(pending.len());
+        }
+        drop(rayon);
+        let mut core = self.lock();
+        core.rolls.push(roll.clone());
+        core.front.shut(); // who takes from the inbox comes out and looks
+        self.release(core, Wakes::default());
+        self.forget_if_taken(roll);
+        threads.iter().for_each(|rayon| rayon_pool::call_on_all(rayon, self, roll, generation));
+    }
+}
+
+/// What came of it so far.
+struct Results<T> {
+    of: Vec<Option<Result<T, Panic>>>,
+    left: usize,
+    waker: Option<Waker>,
+}
+
+/// Ends when each thread of a pool has run something once: made by [`Pool::run_on_all`](super::Pool::run_on_all).
+///
+/// Its output has a result for each thread; a panic is that thread's result.
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build()?;
+/// # pollster::block_on(async {
+/// let results = pool.run_on_all(|| std::thread::current().id()).await?;
+/// assert!(results.iter().all(|result| result.is_ok()));
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Cancel safety
+///
+/// Dropped, the threads run it all the same.
+#[must_use = "the threads run it all the same; this tells when they have"]
+pub struct RunOnAll<T> {
+    inner: Arc<Inner>,
+    results: Arc<Mutex<Results<T>>>,
+}
+
+/// Why nobody can wait for a run on all threads: see [`Pool::run_on_all`](super::Pool::run_on_all).
+///
+/// ```
+/// use nanolith::{RunOnAllError, prelude::*};
+/// # pub struct Geometry;
+/// #[define]
+/// impl Geometry {
+///     pub fn set_up() -> bool {
+///         let pool = nanolith::GlobalPool.get().expect("it runs this task");
+///         pool.run_on_all(|| {}).wait() == Err(RunOnAllError::WouldDeadlock)
+///     }
+/// }
+/// assert!(Geometry::tasks().set_up().wait()?);
+/// # Ok::<(), CallError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunOnAllError {
+    /// A task of the pool would have stood still in this wait, and its own thread could not have come to the run. The threads
+    /// run it all the same.
+    WouldDeadlock,
+}
+
+impl fmt::Display for RunOnAllError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a task waits for a run on its own thread, which cannot begin before the task is over")
+    }
+}
+
+impl std::error::Error for RunOnAllError {}
+
+impl<T: Send + 'static> RunOnAll<T> {
+    pub(super) fn begin(inner: Arc<Inner>, run: impl Fn() -> T + Send + Sync + 'static) -> Self {
+        let results = Arc::new(Mutex::new(Results { of: Vec::new(), left: 0, waker: None }));
+        let told = results.clone();
+        let run = move |number| tell(&told, number, panics::catch(&run));
+        let roll = Arc::new(Roll { pending: Mutex::default(), run: Box::new(run) });
+        inner.call_on_all(&roll, |threads| {
+            let mut results = lock(&results);
+            results.of.resize_with(threads, || None);
+            results.left = threads;
+        });
+        Self { inner, results }
+    }
+
+    /// Blocks until then.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build()?;
+    /// assert_eq!(pool.run_on_all(|| 9).wait()?.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RunOnAllError::WouldDeadlock`] on a thread of the pool.
+    pub fn wait(self) -> Result<Vec<Result<T, Panic>>, RunOnAllError> {
+        let host = Host::id(&*self.inner);
+        wait::block_on(self, Some(host)).unwrap_or(Err(RunOnAllError::WouldDeadlock))
+    }
+}
+
+fn lock<T>(results: &Mutex<Results<T>>) -> MutexGuard<'_, Results<T>> {
+    results.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn tell<T>(results: &Mutex<Results<T>>, number: usize, result: Result<T, Panic>) {
+    let waker = {
+        let mut results = lock(results);
+        results.of[number] = Some(result);
+        results.left -= 1;
+        if results.left == 0 { results.waker.take() } else { None }
+    };
+    waker.into_iter().for_each(Waker::wake);
+}
+
+impl<T: Send + 'static> Future for RunOnAll<T> {
+    type Output = Result<Vec<Result<T, Panic>>, RunOnAllError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let stands_still = place::host_id() == Some(self.inner.id()) && place::blocks_when_pending();
+        let mut results = lock(&self.results);
+        if results.left == 0 {
+            let results = std::mem::take(&mut results.of);
+            return Poll::Ready(Ok(results.into_iter().flatten().collect()));
+        }
+        if stands_still {
+            return Poll::Ready(Err(RunOnAllError::WouldDeadlock));
+        }
+        let known = results.waker.replace(cx.waker().clone());
+        drop(results);
+        drop(known);
+        Poll::Pending
+    }
+}
+
+impl<T> fmt::Debug for RunOnAll<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunOnAll").field("left", &lock(&self.results).left).finish_non_exhaustive()
+    }
+}
