@@ -1,12 +1,13 @@
 //! How calls come into a bounded queue: the same for a pool and a service.
 
 use crate::{
-    call::{shared::Shared, slot::End},
+    call::{meta::Meta, shared::Shared, slot::End},
     clock,
     error::Refused,
     executor::Admission,
     front::{Entry, Front},
     host::{Host, Runnable},
+    id::TaskInfo,
     inbox::Inbox,
     park, place,
     queue::{Queue, Wakes},
@@ -43,7 +44,8 @@ pub enum OnFull {
     Wait,
     /// It ends as [`CallError::Full`](crate::CallError::Full).
     Reject,
-    /// It runs on its caller's thread, at once. For pools only: a service's tasks run on its own thread.
+    /// It runs on its caller's thread, at once. For pools only: a service's tasks run on its own thread. One of a kind of which
+    /// as many run as may (`#[task(concurrency = 2)]`) is refused.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -88,6 +90,11 @@ pub(crate) trait Gate<S: TaskSet>: Host {
         self.with_front(inside, |front| f(front.map(Front::sort_out)))
     }
 
+    /// Where a call is to stand that comes now, if not at the end of its lane. No lock is held.
+    fn place(&self, meta: &Meta) -> Option<u64> {
+        self.rules().place(meta)
+    }
+
     /// A call found no room.
     fn note_full(&self) {}
 
@@ -95,6 +102,17 @@ pub(crate) trait Gate<S: TaskSet>: Host {
 
     /// The call of an entry that may be dropped.
     fn call(item: &Self::Item) -> Option<Shared<dyn Runnable>>;
+
+    /// Whether a call of this task may run beside those that run, and counts as one from here on; [`Gate::unreserve`] undoes
+    /// it.
+    fn reserve(&self, task: &'static TaskInfo) -> bool {
+        let _ = task;
+        true
+    }
+
+    fn unreserve(&self, task: &'static TaskInfo) {
+        let _ = task;
+    }
 
     /// Runs a claimed call on this thread, which is its caller's; it counts as entered.
     fn run_here(&self, call: Shared<CallSlot<S>>);
@@ -181,7 +199,7 @@ fn execute_from<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>, inside: 
         };
         if let Passed::Again(job) = passed {
             job.slot().meta.submit(clock::now);
-            let place = gate.rules().place(&job.slot().meta);
+            let place = gate.place(&job.slot().meta);
             passed = gate.with_front(inside, |front| take_in::<S, G>(front, job, inside, plain, place));
         }
     }
@@ -243,11 +261,11 @@ fn closed<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
 fn full<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
     gate.note_full();
     match gate.on_full() {
-        OnFull::Wait | OnFull::Reject => {
+        OnFull::CallerRuns if gate.reserve(job.info()) => run_here(gate, job),
+        OnFull::Wait | OnFull::Reject | OnFull::CallerRuns => {
             let error = job.full();
             return Err(Refused::new(job, error));
         }
-        OnFull::CallerRuns => run_here(gate, job),
         OnFull::DropOldest => make_room(gate, job),
         OnFull::DropNewest => job.end(End::Dropped),
     }
@@ -262,13 +280,15 @@ fn run_here<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
             ((), Wakes::default())
         });
         gate.run_here(call);
+    } else {
+        gate.unreserve(call.meta.task());
     }
 }
 
 /// The oldest call of the lowest priority goes; where all that wait are from inside, the newest.
 fn make_room<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
     let mut dropped = None;
-    let place = gate.rules().place(&job.slot().meta);
+    let place = gate.place(&job.slot().meta);
     let left = gate.with_queue(true, |queue| {
         let Some(queue) = queue else { return (Some(job), Wakes::default()) };
         let fits = |item: &G::Item, priority| {
@@ -334,7 +354,7 @@ pub(crate) fn poll_enter<S: TaskSet, G: Gate<S> + ?Sized>(
     let live = job.as_ref().is_some_and(|job| is_still_queued(gate, job));
     let place = job.as_ref().filter(|_| live).and_then(|job| {
         job.slot().meta.submit(clock::now);
-        gate.rules().place(&job.slot().meta)
+        gate.place(&job.slot().meta)
     });
     let poll = gate.with_queue(false, |queue| match queue {
         None => (Poll::Ready(()), Wakes::default()),

@@ -146,7 +146,7 @@ pub(crate) trait Host: Send + Sync {
     fn left_queue(&self, call: &dyn Runnable);
 
     /// A call that had a future, or ran out of turn, is over.
-    fn finished(&self, inside: bool);
+    fn finished(&self, over: Over);
 
     /// A call is over that no thread of the host's has counted: one measures it who is asked to.
     fn record(&self, task: &'static TaskInfo, waited: Duration, ran: Duration) {
@@ -215,6 +215,31 @@ pub(crate) enum Ran {
     Done,
     /// It left a future, which tells its host when it is over.
     Spawned,
+}
+
+/// A call that is over, as far as its host counts it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Over {
+    pub(crate) task: &'static TaskInfo,
+    /// How long it ran, in nanoseconds, where somebody asks for that.
+    pub(crate) ran: u64,
+    pub(crate) share: u32,
+    pub(crate) inside: bool,
+}
+
+impl Over {
+    pub(crate) fn of(meta: &Meta) -> Self {
+        Self { task: meta.task(), ran: 0, share: meta.share(), inside: meta.is_inside() }
+    }
+
+    /// Whether somebody asks how long it ran.
+    pub(crate) fn is_timed(&self) -> bool {
+        self.share != 0
+    }
+
+    pub(crate) fn ran(self, nanos: u64) -> Self {
+        Self { ran: self.ran.saturating_add(nanos), ..self }
+    }
 }
 
 /// A call whose types are known only to itself.

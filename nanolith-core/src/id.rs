@@ -47,6 +47,7 @@ pub struct TaskInfo {
     asynchronous: bool,
     local: bool,
     idempotent: bool,
+    concurrency: u32,
 }
 
 impl TaskInfo {
@@ -73,6 +74,7 @@ impl TaskInfo {
             asynchronous: false,
             local: false,
             idempotent: false,
+            concurrency: 0,
         }
     }
 
@@ -122,6 +124,13 @@ impl TaskInfo {
     #[must_use]
     pub const fn idempotent(mut self) -> Self {
         self.idempotent = true;
+        self
+    }
+
+    /// At most so many of its calls run at once on a pool; zero means no limit.
+    #[must_use]
+    pub const fn concurrency(mut self, calls: u32) -> Self {
+        self.concurrency = calls;
         self
     }
 
@@ -184,6 +193,36 @@ impl TaskInfo {
     pub const fn is_idempotent(&self) -> bool {
         self.idempotent
     }
+
+    /// How many of its calls may run at once on a pool: `#[task(concurrency = 2)]`. `None`: as many as the pool runs.
+    ///
+    /// ```
+    /// use nanolith::{TaskSet, prelude::*};
+    /// # pub struct Geometry;
+    /// #[define]
+    /// impl Geometry {
+    ///     #[task(concurrency = 2)]
+    ///     pub fn add(x: i64, y: i64) -> i64 { x + y }
+    /// }
+    /// assert_eq!(Geometry::TASKS[0].max_concurrency(), Some(2));
+    /// ```
+    #[must_use]
+    pub const fn max_concurrency(&self) -> Option<usize> {
+        if self.concurrency == 0 { None } else { Some(self.concurrency as usize) }
+    }
+}
+
+/// Whether any of these tasks has a limit of its own: asked when the program is compiled, so that sets without one pay
+/// nothing.
+pub(crate) const fn any_limited(tasks: &[TaskInfo]) -> bool {
+    let mut at = 0;
+    while at < tasks.len() {
+        if tasks[at].concurrency > 0 {
+            return true;
+        }
+        at += 1;
+    }
+    false
 }
 
 impl std::fmt::Display for TaskInfo {

@@ -2,6 +2,7 @@
 //! owner, a pool or a service, brings the lock, and wakes what comes back from here after releasing it.
 
 use crate::{
+    call::meta::Meta,
     lanes::{Lanes, Priority},
     order::Rules,
     room::{Line, Ticket},
@@ -62,6 +63,14 @@ pub(crate) enum Spent {
     Counted,
     /// Whoever claimed the call counts it.
     Settled,
+}
+
+/// What a queue counts, for another that counts the same calls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tally {
+    pub(crate) queued: usize,
+    pub(crate) in_flight: usize,
+    pub(crate) completed: u64,
 }
 
 pub(crate) struct Queue<T> {
@@ -182,6 +191,11 @@ impl<T> Queue<T> {
     pub(crate) fn enter_placed(&mut self, priority: Priority, expires: u64, inside: bool, item: T) {
         self.count_in(inside);
         self.lanes.place(priority, expires, item);
+    }
+
+    /// When a call's turn comes at the latest.
+    pub(crate) fn expires(&self, meta: &Meta) -> u64 {
+        self.rules.expires(meta)
     }
 
     /// A second entry for a call that is queued already, and was raised. Whichever comes first is its turn; the other is out of
@@ -335,6 +349,23 @@ impl<T> Queue<T> {
         self.queued.inside -= gone;
         self.in_flight.inside -= gone;
         self.completed += gone as u64;
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        Tally { queued: self.queued.sum(), in_flight: self.in_flight.sum(), completed: self.completed }
+    }
+
+    /// Counts, as calls from inside, what another queue has counted.
+    pub(crate) fn follow(&mut self, before: Tally, after: Tally) -> Wakes {
+        self.queued.inside = self.queued.inside + after.queued - before.queued;
+        self.in_flight.inside = self.in_flight.inside + after.in_flight - before.in_flight;
+        self.completed += after.completed - before.completed;
+        if after.in_flight < before.in_flight { self.notice_empty() } else { Wakes::default() }
+    }
+
+    /// Puts an entry after all others of its priority, and counts nothing.
+    pub(crate) fn put_last(&mut self, priority: Priority, now: u64, item: T) {
+        self.lanes.push(priority, now, item);
     }
 
     /// Puts a call that was counted in before all others of its priority.

@@ -2,12 +2,24 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
-use syn::{Attribute, Ident, Meta, Path, Token, ext::IdentExt, parse_quote, punctuated::Punctuated, spanned::Spanned};
+use syn::{
+    Attribute, Ident, LitInt, Meta, Path, Token, ext::IdentExt, parse::ParseStream, parse_quote,
+    punctuated::Punctuated, spanned::Spanned,
+};
 
 use crate::{args, mistakes::Mistakes};
 
 /// The attributes that have a meaning inside of a `#[define]` block only.
 const HELPERS: [&str; 7] = ["task", "init", "before_task", "after_task", "on_message", "on_stream", "on_close"];
+
+/// A number of calls.
+fn at_least_one(input: ParseStream<'_>) -> syn::Result<u32> {
+    let number: LitInt = input.parse()?;
+    match number.base10_parse()? {
+        0 => Err(syn::Error::new(number.span(), "no call would ever run")),
+        calls => Ok(calls),
+    }
+}
 
 /// What the helper attributes of one function say.
 #[derive(Default)]
@@ -28,10 +40,17 @@ pub(crate) struct TaskOptions {
     pub(crate) idempotent: Option<Ident>,
     /// It is run step by step.
     pub(crate) sliced: Option<Ident>,
+    pub(crate) concurrency: Option<Limit>,
+}
+
+/// `concurrency = 2`
+pub(crate) struct Limit {
+    key: Ident,
+    pub(crate) calls: u32,
 }
 
 impl TaskOptions {
-    const KNOWN: [&str; 5] = ["skip", "name", "local", "idempotent", "sliced"];
+    const KNOWN: [&str; 6] = ["skip", "name", "local", "idempotent", "sliced", "concurrency"];
 
     fn parse(attribute: &Attribute, mistakes: &mut Mistakes) -> Self {
         let mut options = Self { place: Some(attribute.clone()), ..Self::default() };
@@ -49,6 +68,10 @@ impl TaskOptions {
                 "local" => options.local = entry.alone(mistakes),
                 "idempotent" => options.idempotent = entry.alone(mistakes),
                 "sliced" => options.sliced = entry.alone(mistakes),
+                "concurrency" => {
+                    let calls = entry.value(mistakes, "2", at_least_one);
+                    options.concurrency = calls.map(|calls| Limit { key: entry.key, calls });
+                }
                 _ => options.name = entry.value(mistakes, "other_name", |input| input.call(name)),
             }
         }
@@ -57,11 +80,12 @@ impl TaskOptions {
     }
 
     fn refuse_contradictions(&self, mistakes: &mut Mistakes) {
-        let Self { skip, name, local, idempotent, sliced, .. } = self;
+        let Self { skip, name, local, idempotent, sliced, concurrency, .. } = self;
         if skip.is_none() {
             return;
         }
-        for option in [name, local, idempotent, sliced].into_iter().flatten() {
+        let words = [name, local, idempotent, sliced].into_iter().filter_map(Option::as_ref);
+        for option in words.chain(concurrency.as_ref().map(|limit| &limit.key)) {
             mistakes
                 .at(option, "`skip` leaves the function out, and then nothing else has a meaning; keep one of the two");
         }
@@ -69,7 +93,7 @@ impl TaskOptions {
 }
 
 /// A name, bare or as a text; a keyword needs its `r#`.
-fn name(input: syn::parse::ParseStream<'_>) -> syn::Result<Ident> {
+fn name(input: ParseStream<'_>) -> syn::Result<Ident> {
     match input.peek(syn::LitStr) {
         true => input.parse::<syn::LitStr>()?.parse(),
         false => input.parse(),
@@ -287,6 +311,20 @@ mod tests {
         let mut mistakes = Mistakes::default();
         take(&mut function(&quote!(#[cfg_attr(unix, task(skip))])), &mut mistakes);
         assert!(mistakes.messages()[0].contains("`#[task]` cannot stand in a `cfg_attr`"));
+    }
+
+    #[test]
+    fn a_limit_is_a_number_of_calls() {
+        let mut mistakes = Mistakes::default();
+        let helpers = take(&mut function(&quote!(#[task(concurrency = 2)])), &mut mistakes);
+        assert_eq!(helpers.task.and_then(|task| task.concurrency).map(|limit| limit.calls), Some(2));
+        assert_eq!(mistakes.count(), 0);
+        for bad in [quote!(0), quote!(-1), quote!(two), quote!(1.5), quote!(5_000_000_000)] {
+            let mut mistakes = Mistakes::default();
+            take(&mut function(&quote!(#[task(concurrency = #bad)])), &mut mistakes);
+            let told = mistakes.messages();
+            assert!(told.len() == 1 && told[0].contains("`#[task(concurrency = 2)]`"), "{told:?}");
+        }
     }
 
     #[test]

@@ -92,6 +92,8 @@ struct Cold {
     rank: Maybe,
     /// When its future's turn began, in nanoseconds; or one of the two below.
     slice: AtomicU64,
+    /// The share of its pool through which it came, by number; zero: none.
+    share: AtomicU32,
 }
 
 /// The first turn, which began with the call.
@@ -467,6 +469,16 @@ impl Meta {
     /// The program is to live until the call is over.
     pub(crate) fn keep_alive(&self) {
         *lock(&self.cold().alive) = Some(KeepAlive::new());
+    }
+
+    /// The call comes to its pool through this share; zero: it does not.
+    // ORDERING: Relaxed, it is written before the call passes through its pool's lock.
+    pub(crate) fn set_share(&self, share: u32) {
+        self.cold().share.store(share, Ordering::Relaxed);
+    }
+
+    pub(crate) fn share(&self) -> u32 {
+        self.cold.get().map_or(0, |cold| cold.share.load(Ordering::Relaxed))
     }
 
     // ----- what is attached to it

@@ -4,7 +4,12 @@
 //! A permit is a runner. `running` counts permits given out; a permit whose runner has not begun yet is a `token`,
 //! which whoever comes first takes up: the rayon thread it was sent to, or a spare one.
 
-use super::{events::Fulls, pace::Pace, run_on_all::Roll};
+use super::{
+    events::Fulls,
+    pace::Pace,
+    rules::{Rules, Taken},
+    run_on_all::Roll,
+};
 use crate::{
     call::shared::Shared,
     front::{Entry, Front},
@@ -18,15 +23,22 @@ use std::{fmt, sync::Arc};
 pub(super) enum Work {
     /// A call that nobody has begun, unless its entry is out of date.
     Call(Shared<dyn Runnable>),
+    Rest(Rest),
+}
+
+/// What is no call. It is apart so that all of this fits into two words.
+pub(super) enum Rest {
     /// A future that was woken.
     Resume(async_task::Runnable),
+    /// Some share's call goes, whichever's turn it is.
+    Ticket,
 }
 
 impl Points for Work {
     fn points(&self) -> *const () {
         match self {
             Self::Call(call) => call.points(),
-            Self::Resume(_) => std::ptr::null(),
+            Self::Rest(_) => std::ptr::null(),
         }
     }
 }
@@ -35,7 +47,7 @@ impl Entry for Work {
     fn call(&self) -> Option<&dyn Runnable> {
         match self {
             Self::Call(call) => Some(&**call),
-            Self::Resume(_) => None,
+            Self::Rest(_) => None,
         }
     }
 }
@@ -85,6 +97,9 @@ pub(super) struct Core {
     pub(super) paused: bool,
     pub(super) closed: bool,
     pub(super) fulls: Fulls,
+    /// Whether a call has ever come that some rule is about.
+    pub(super) ruled: bool,
+    pub(super) rules: Rules,
     /// What each thread is yet to run once.
     pub(super) rolls: Vec<Arc<Roll>>,
 }
@@ -107,6 +122,8 @@ impl Core {
             paused: false,
             closed: false,
             fulls: Fulls::default(),
+            ruled: false,
+            rules: Rules::default(),
             rolls: Vec::new(),
         }
     }
@@ -247,22 +264,32 @@ impl Core {
     }
 
     /// The next live work, which is begun by this.
-    pub(super) fn take(&mut self) -> (Option<Work>, Wakes) {
+    pub(super) fn take(&mut self) -> (Option<Taken>, Wakes) {
         let mut wakes = Wakes::default();
         while let Some(work) = if self.paused { self.front.queue.pop_resumed() } else { self.front.pop() } {
-            match &work {
-                Work::Resume(_) => {
+            let call = match work {
+                Work::Rest(Rest::Resume(_)) => {
                     self.front.queue.resumed();
-                    return (Some(work), wakes);
+                    return (Some(Taken::Work(work)), wakes);
                 }
-                Work::Call(call) if call.claim() => {
-                    let begun = self.front.queue.begun(call.meta().is_inside());
-                    return (Some(work), wakes.and(begun));
+                Work::Rest(Rest::Ticket) => match self.redeem() {
+                    Some(call) => call,
+                    None => continue,
+                },
+                Work::Call(call) => call,
+            };
+            if self.ruled {
+                let (taken, more) = self.begin_by_rules(call);
+                wakes = wakes.and(more);
+                if taken.is_some() {
+                    return (taken, wakes);
                 }
-                Work::Call(call) => {
-                    wakes = wakes.and(self.front.pass(&**call));
-                    self.front.spend(work);
-                }
+            } else if call.claim() {
+                let begun = self.front.queue.begun(call.meta().is_inside());
+                return (Some(Taken::Work(Work::Call(call))), wakes.and(begun));
+            } else {
+                wakes = wakes.and(self.front.pass(&*call));
+                self.front.spend(Work::Call(call));
             }
         }
         (None, wakes)
@@ -284,9 +311,14 @@ mod tests {
         for _ in 0..10 {
             let (work, task) = async_task::spawn(async {}, drop);
             task.detach();
-            core.front.queue.resume(0, Work::Resume(work));
+            core.front.queue.resume(0, Work::Rest(Rest::Resume(work)));
         }
         core
+    }
+
+    #[test]
+    fn what_waits_is_two_words() {
+        assert_eq!(size_of::<Work>(), 2 * size_of::<usize>());
     }
 
     #[test]

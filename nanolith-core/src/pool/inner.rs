@@ -2,7 +2,7 @@
 
 use super::{
     config::{BuildError, Config},
-    core::{Core, Start, Work},
+    core::{Core, Rest, Start, Work},
     rayon_pool,
     spares::{Errand, Spares},
     stack,
@@ -13,16 +13,17 @@ use crate::{
     front::{Front, Hint},
     gate::{Gate, OnFull},
     host::{Host, HostId, Runnable},
+    id::{TaskInfo, any_limited},
     inbox::Inbox,
     metrics::Recorder,
     order::Rules,
     panics,
     queue::{Queue, Wakes},
-    task::{CallSlot, TaskSet},
+    task::{CallSlot, Job, TaskSet},
 };
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, Weak,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 /// How many plain calls may wait in the inbox; more wait in their lane.
@@ -38,6 +39,8 @@ pub(super) struct Inner {
     pub(super) core: Mutex<Core>,
     /// Where plain calls come in while tasks are tiny.
     pub(super) inbox: Arc<Inbox<Work>>,
+    /// Whether the core looks at rules.
+    ruled: AtomicBool,
     /// How much waits in the lanes, for runners without the lock.
     pub(super) hint: Hint,
     /// How many calls have come and gone without the lock.
@@ -70,6 +73,7 @@ impl Inner {
             core: Mutex::new(Core::new(Front::new(queue, inbox.clone()), tasks, kept)),
             rules,
             inbox,
+            ruled: AtomicBool::new(false),
             hint: Hint::default(),
             served: AtomicU64::new(0),
             resting: AtomicUsize::new(0),
@@ -114,9 +118,13 @@ impl Inner {
         let start = core.want();
         self.hint.tell(&core.front);
         let spent = core.front.spent();
+        let leftovers = core.ruled.then(|| core.rules.leftovers());
         drop(core);
         wakes.wake();
         spent.into_iter().for_each(|work| panics::quietly(|| drop(work)));
+        if let Some(leftovers) = leftovers {
+            panics::quietly(|| drop(leftovers));
+        }
         self.start(start);
     }
 
@@ -182,6 +190,7 @@ impl Inner {
         core.paused = false;
         core.front.shut();
         let wakes = core.front.queue.dismiss_line().and(core.fulls.watchers());
+        let wakes = wakes.and(core.rules.shares.dismiss_lines());
         self.release(core, wakes);
     }
 
@@ -190,16 +199,14 @@ impl Inner {
         let mut core = self.lock();
         core.front.shut();
         core.front.sort_out();
-        let mut ended = Vec::new();
         let mut resumed = Vec::new();
-        let mut wakes = Wakes::default();
+        let (mut ended, mut wakes) = core.claim_beside();
         while let Some(work) = core.front.queue.pop() {
             match work {
-                Work::Resume(work) => resumed.push(work),
+                Work::Rest(Rest::Resume(work)) => resumed.push(work),
+                Work::Rest(Rest::Ticket) => {}
                 Work::Call(call) if call.claim() => {
-                    let inside = call.meta().is_inside();
-                    let queue = &mut core.front.queue;
-                    wakes = wakes.and(queue.begun(inside)).and(queue.finished(inside));
+                    wakes = wakes.and(core.end_claimed(&call));
                     ended.push(call);
                 }
                 Work::Call(call) => {
@@ -210,12 +217,44 @@ impl Inner {
         }
         for work in resumed {
             core.front.queue.resumed();
-            core.front.queue.resume(0, Work::Resume(work)); // begun calls go on
+            core.front.queue.resume(0, Work::Rest(Rest::Resume(work))); // begun calls go on
         }
         self.release(core, wakes);
         let number = ended.len();
         ended.into_iter().for_each(|call| call.discard(how));
         number
+    }
+
+    // ----- rules
+
+    /// From here on there may be calls that some rule is about.
+    pub(super) fn look_at_rules(&self) {
+        // ORDERING: Relaxed, the lock orders what is looked at.
+        if !self.ruled.load(Ordering::Relaxed) {
+            self.lock().ruled = true;
+            self.ruled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The same where the job's task has a limit of its own.
+    #[inline]
+    pub(super) fn look_at_limits<S: TaskSet>(&self, job: &Job<S>) {
+        if const { any_limited(S::TASKS) } && job.info().max_concurrency().is_some() {
+            self.look_at_rules();
+        }
+    }
+
+    /// The task that would run next.
+    pub(super) fn next_task(&self) -> Option<&'static TaskInfo> {
+        let mut core = self.lock();
+        core.front.exact();
+        let next = core.front.queue.lanes().in_order().into_iter().find_map(|work| match work {
+            Work::Call(call) if call.is_queued() => Some(call.meta().task()),
+            Work::Rest(Rest::Ticket) => core.rules.shares.next_task(),
+            _ => None,
+        });
+        self.release(core, Wakes::default());
+        next
     }
 }
 
@@ -254,14 +293,22 @@ impl<S: TaskSet> Gate<S> for Inner {
     fn call(item: &Work) -> Option<Shared<dyn Runnable>> {
         match item {
             Work::Call(call) => Some(call.clone()),
-            Work::Resume(_) => None,
+            Work::Rest(_) => None,
         }
     }
 
+    fn reserve(&self, task: &'static TaskInfo) -> bool {
+        self.lock().reserve(task)
+    }
+
+    fn unreserve(&self, task: &'static TaskInfo) {
+        let mut core = self.lock();
+        core.unreserve(task);
+        self.release(core, Wakes::default());
+    }
+
     fn run_here(&self, call: Shared<CallSlot<S>>) {
-        self.lock().active += 1;
-        let ran = self.run_call(call.erase());
-        self.after(ran);
+        self.run_on_caller(call.erase());
     }
 }
 

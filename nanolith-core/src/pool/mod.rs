@@ -11,16 +11,20 @@ mod events;
 mod global;
 mod guard;
 mod inner;
+mod kinds;
 mod listen;
 mod messengers;
 mod pace;
 pub(crate) mod parallel;
 mod rayon_pool;
 mod resize;
+mod rules;
 mod run_on_all;
 mod runner;
 mod serve;
+mod share;
 mod shared;
+mod shares;
 mod spares;
 mod spawn;
 mod stack;
@@ -34,12 +38,13 @@ pub use drained::Drained;
 pub use events::{NextPoolEvent, PoolEvent, PoolEvents};
 pub use global::GlobalPool;
 pub use run_on_all::{RunOnAll, RunOnAllError};
+pub use share::Share;
 pub use shared::{SharedPool, SharedState};
 pub(crate) use spawn::spawn;
 pub use subscription::Subscription;
 pub(crate) use subscription::{Source, subscribe};
 
-use self::{config::Config, core::Work, inner::Inner};
+use self::{config::Config, inner::Inner};
 #[cfg(feature = "metrics")]
 use crate::metrics::Metrics;
 use crate::{
@@ -213,6 +218,24 @@ impl Pool {
         RunOnAll::begin(self.inner().clone(), run)
     }
 
+    /// A share of the pool, as an executor: while several shares have calls waiting, each gets run time in proportion to its
+    /// weight, so that the flood of one holds no other up. Zero counts as one. The same name gives the same share, which has
+    /// this weight from now on.
+    ///
+    /// ```
+    /// # use nanolith::{TaskSet, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// let tenant = pool.share("tenant-a", 3);
+    /// assert_eq!(Geometry::calls(tenant).add(4, 5).wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "a share is an executor: give it to `calls`"]
+    pub fn share(&self, name: impl Into<Arc<str>>, weight: u32) -> Share {
+        Share::new(self, name.into(), weight)
+    }
+
     // ----- figures: each true at the moment when it was read
 
     /// Calls from outside that wait for their turn.
@@ -221,7 +244,8 @@ impl Pool {
         self.inner().exact(Queue::queued_outside)
     }
 
-    /// Calls that wait beyond the bound: those that running tasks submitted, and those that resume.
+    /// Calls that wait beyond the bound: those that running tasks submitted, those that resume, and those of shares, which
+    /// have bounds of their own.
     #[must_use]
     pub fn overflow(&self) -> usize {
         self.inner().exact(Queue::overflow)
@@ -313,12 +337,7 @@ impl Pool {
     /// ```
     #[must_use]
     pub fn next(&self) -> Option<&'static TaskInfo> {
-        self.inner().exact(|queue| {
-            queue.lanes().in_order().into_iter().find_map(|work| match work {
-                Work::Call(call) if call.is_queued() => Some(call.meta().task()),
-                _ => None,
-            })
-        })
+        self.inner().next_task()
     }
 
     /// Threads that the pool has now: those that it keeps, and those beside them, of which
@@ -447,10 +466,12 @@ impl Pool {
 
 impl<S: TaskSet> Executor<S> for Pool {
     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+        self.inner().look_at_limits(&job);
         gate::execute(&**self.inner(), job)
     }
 
     fn admit(&self, job: Job<S>) -> Admission<'_, S> {
+        self.inner().look_at_limits(&job);
         gate::admit(&**self.inner(), job)
     }
 

@@ -32,6 +32,7 @@ impl Inner {
         core.limit = tasks;
         core.front.shut();
         let wakes = core.front.queue.set_bounds(self.config.bounds(tasks));
+        let wakes = wakes.and(core.rules.shares.set_bounds(tasks));
         self.release(core, wakes);
         Ok(())
     }

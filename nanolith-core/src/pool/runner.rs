@@ -1,15 +1,16 @@
 //! A runner: it holds a permit, drains the lanes, lingers a moment, and steps down.
 
 use super::{
-    core::{Core, Work},
+    core::{Core, Rest, Work},
     guard,
     inner::Inner,
+    rules::Taken,
     run_on_all::Turn,
 };
 use crate::{
     call::shared::Shared,
     clock,
-    host::{Host, Ran, Runnable},
+    host::{Host, Over, Ran, Runnable},
     metrics::Tally,
     panics, park, place,
     queue::Wakes,
@@ -26,6 +27,11 @@ enum Last {
         took: u64,
     },
     Resumed,
+    /// A call that some rule is about.
+    Ruled {
+        ran: Ran,
+        over: Over,
+    },
     /// It took from the inbox, and found nothing there for a while.
     Served,
 }
@@ -33,6 +39,8 @@ enum Last {
 /// What a runner does next.
 enum Next {
     Run(Work),
+    /// A call that some rule is about.
+    RunByRules(Shared<dyn Runnable>),
     /// Take from the inbox.
     Serve,
     /// Run what each thread is to run once.
@@ -91,7 +99,8 @@ impl Inner {
                     }
                     Last::Call { inside, ran, took: took / calls }
                 }
-                Next::Run(Work::Resume(work)) => {
+                Next::Run(Work::Rest(Rest::Ticket)) => Last::Resumed,
+                Next::Run(Work::Rest(Rest::Resume(work))) => {
                     let began = tally.is_on().then(clock::now);
                     panics::quietly(|| {
                         work.run();
@@ -101,6 +110,10 @@ impl Inner {
                         self.bring(&mut tally);
                     }
                     Last::Resumed
+                }
+                Next::RunByRules(call) => {
+                    let (ran, over) = self.run_and_count(call);
+                    Last::Ruled { ran, over }
                 }
                 Next::Turn(turn) => {
                     self.run_turn(turn);
@@ -152,7 +165,10 @@ impl Inner {
             if let Some(work) = work {
                 core.active += 1;
                 self.release(core, wakes);
-                return Next::Run(work);
+                return match work {
+                    Taken::Work(work) => Next::Run(work),
+                    Taken::Ruled(call) => Next::RunByRules(call),
+                };
             }
             if lingered || core.paused || core.closed {
                 break;
@@ -172,15 +188,28 @@ impl Inner {
         Next::Leave
     }
 
-    /// Counts a call that was run outside of a runner's round.
-    pub(super) fn after(&self, ran: Ran) {
+    /// Runs a call that has entered on its caller's thread.
+    pub(super) fn run_on_caller(&self, call: Shared<dyn Runnable>) {
+        self.lock().active += 1;
+        let (ran, over) = self.run_and_count(call);
         let mut core = self.lock();
         core.active -= 1;
         let wakes = match ran {
-            Ran::Done => core.front.queue.finished(false),
+            Ran::Done => core.over(over),
             Ran::Spawned => Wakes::default(),
         };
         self.release(core, wakes);
+    }
+
+    /// Runs a claimed call on this thread, and tells what is to be counted when it is over.
+    pub(super) fn run_and_count(&self, call: Shared<dyn Runnable>) -> (Ran, Over) {
+        let over = Over::of(call.meta());
+        if !over.is_timed() {
+            return (self.run_call(call), over);
+        }
+        let began = clock::now();
+        let ran = self.run_call(call);
+        (ran, over.ran(clock::now() - began))
     }
 
     /// Runs a claimed call on this thread; what its destructors throw stays here.
@@ -199,18 +228,17 @@ impl Inner {
     /// Runs a call that somebody waits for on a spare thread, beyond the concurrency: the pool is paused, or its one
     /// who waits cannot run it.
     pub(super) fn run_apart(self: &Arc<Self>, call: Shared<dyn Runnable>) {
-        let inside = call.meta().is_inside();
         {
             let mut core = self.lock();
             core.running += 1;
             core.active += 1;
         }
         place::as_runner(|| {
-            let ran = self.run_call(call);
+            let (ran, over) = self.run_and_count(call);
             let mut core = self.lock();
             core.active -= 1;
             core.running -= 1;
-            let wakes = if ran == Ran::Done { core.front.queue.finished(inside) } else { Wakes::default() };
+            let wakes = if ran == Ran::Done { core.over(over) } else { Wakes::default() };
             self.release(core, wakes);
         });
     }
@@ -232,6 +260,12 @@ impl Core {
                 self.pace.note(took);
                 if ran == Ran::Done {
                     return self.front.queue.finished(inside);
+                }
+            }
+            Last::Ruled { ran, over } => {
+                self.active -= 1;
+                if ran == Ran::Done {
+                    return self.over(over);
                 }
             }
             Last::Resumed => self.active -= 1,

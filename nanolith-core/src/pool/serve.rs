@@ -64,7 +64,7 @@ impl Inner {
                         }
                     }
                 }
-                Some(Work::Resume(_)) | None => {
+                Some(Work::Rest(_)) | None => {
                     self.count_served(done.calls % ROUND);
                     done.calls = 0;
                     if tally.is_on() {

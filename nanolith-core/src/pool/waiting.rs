@@ -2,7 +2,7 @@
 //! deadlock".
 
 use super::{
-    core::{Start, Work},
+    core::{Rest, Start, Work},
     inner::Inner,
     rayon_pool,
     spares::Errand,
@@ -10,7 +10,7 @@ use super::{
 use crate::{
     call::{shared::Shared, slot::End},
     data::Data,
-    host::{Host, HostId, Loan, Ran, Runnable, Verdict, WouldDeadlock},
+    host::{Host, HostId, Loan, Over, Ran, Runnable, Verdict, WouldDeadlock},
     id::TaskInfo,
     order::Rules,
     place::{self, Where},
@@ -57,10 +57,9 @@ impl Host for Inner {
     }
 
     fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict {
-        if !call.is_queued() || !(blocking || self.lock().paused) || !call.claim() {
+        if !call.is_queued() || !self.claim_awaited(call, blocking) {
             return Verdict::Wait;
         }
-        self.begun(&**call);
         if blocking && !place::is_deep() {
             self.run_on_top(call);
             return Verdict::Ran;
@@ -70,7 +69,7 @@ impl Host for Inner {
             Ok(()) => Verdict::Wait,
             Err(_) if blocking => {
                 call.discard(End::WouldDeadlock);
-                Host::finished(&*self, call.meta().is_inside());
+                Host::finished(&*self, Over::of(call.meta()));
                 Verdict::Deadlock
             }
             Err(_) => {
@@ -82,7 +81,7 @@ impl Host for Inner {
 
     fn left_queue(&self, call: &dyn Runnable) {
         let mut core = self.lock();
-        let wakes = core.front.leave(call);
+        let wakes = core.leave(call);
         self.release(core, wakes);
     }
 
@@ -93,9 +92,9 @@ impl Host for Inner {
         self.release(core, Wakes::default());
     }
 
-    fn finished(&self, inside: bool) {
+    fn finished(&self, over: Over) {
         let mut core = self.lock();
-        let wakes = core.front.queue.finished(inside);
+        let wakes = core.over(over);
         self.release(core, wakes);
     }
 
@@ -105,7 +104,7 @@ impl Host for Inner {
 
     fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable) {
         let mut core = self.lock();
-        core.front.queue.resume(expires, Work::Resume(work));
+        core.front.queue.resume(expires, Work::Rest(Rest::Resume(work)));
         self.release(core, Wakes::default());
     }
 }
@@ -113,15 +112,35 @@ impl Host for Inner {
 impl Inner {
     /// Runs a claimed call that this thread waits for, in the slot that it holds.
     fn run_on_top(&self, call: &Shared<dyn Runnable>) {
-        if place::run_on_top(|| self.run_call(call.clone())) == Ran::Done {
-            Host::finished(self, call.meta().is_inside());
+        let (ran, over) = place::run_on_top(|| self.run_and_count(call.clone()));
+        if ran == Ran::Done {
+            Host::finished(self, over);
         }
     }
 
+    /// Makes a queued call of ours, which a task waits for, the caller's to run out of its turn, if it is to do so.
+    fn claim_awaited(&self, call: &Shared<dyn Runnable>, blocking: bool) -> bool {
+        let task = call.meta().task();
+        if task.max_concurrency().is_some() {
+            let (lineage, _) = place::descent();
+            let mut within = lineage.iter().flat_map(|callers| callers.iter());
+            let within = within.any(|caller| caller.task.identifier() == task.identifier());
+            let mut core = self.lock();
+            let (claimed, wakes) = core.claim_awaited(call, within, blocking);
+            self.release(core, wakes);
+            return claimed;
+        }
+        let claimed = (blocking || self.lock().paused) && call.claim();
+        if claimed {
+            self.begun(call);
+        }
+        claimed
+    }
+
     /// A queued call of ours was claimed out of turn.
-    fn begun(&self, call: &dyn Runnable) {
+    fn begun(&self, call: &Shared<dyn Runnable>) {
         let mut core = self.lock();
-        let wakes = core.front.begin_out_of_turn(call);
+        let wakes = core.begun_by_rules(call, false);
         self.release(core, wakes);
     }
 }

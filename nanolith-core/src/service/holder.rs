@@ -6,7 +6,7 @@ use crate::{
     data::Data,
     front::{Entry, Front},
     gate::{Gate, OnFull},
-    host::{Awaited, Host, HostId, Loan, Runnable, Verdict, WouldDeadlock},
+    host::{Awaited, Host, HostId, Loan, Over, Runnable, Verdict, WouldDeadlock},
     id::Receiver,
     inbox::Inbox,
     order::Rules,
@@ -92,7 +92,7 @@ impl<S: TaskSet> Host for Inner<S> {
         self.lock().gave_way.resume(expires, waker.clone());
     }
 
-    fn finished(&self, _inside: bool) {}
+    fn finished(&self, _over: Over) {}
 
     /// A service's futures are its loop's.
     fn resume(self: Arc<Self>, _expires: u64, _work: async_task::Runnable) {}

@@ -9,7 +9,7 @@ use crate::{
     clock,
     error::{CallError, Caller, Panic},
     host::{self, Host, HostId, Ran, Runnable, Runs},
-    id::TaskInfo,
+    id::{TaskInfo, any_limited},
     lanes::Priority,
     metrics, panics, place,
     task::TaskSet,
@@ -551,7 +551,10 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
     }
 
     fn is_plain(&self) -> bool {
-        !S::HOOKS.are_async() && self.meta.is_plain()
+        let may_be_limited = const { any_limited(S::TASKS) };
+        !S::HOOKS.are_async()
+            && self.meta.is_plain()
+            && !(may_be_limited && self.meta.task().max_concurrency().is_some())
     }
 
     fn was_overtaken(&self) -> bool {

@@ -6,9 +6,10 @@ use crate::{
         slot::{End, Fellows},
         spot::Spot,
     },
+    clock,
     data::Data,
     error::{BoxError, CallError, Panic},
-    host::{Host, Ran, Runnable},
+    host::{Host, Over, Ran, Runnable},
     id::{Receiver, TaskInfo},
     metrics, panics, place,
     task::{
@@ -405,13 +406,13 @@ where
     F: Future<Output = Option<S::Output>> + Send + 'static,
 {
     if !ground.supports(reply.slot().meta.task()) {
-        let inside = reply.slot().meta.is_inside();
+        let over = Over::of(&reply.slot().meta);
         reply.end(End::Unsupported);
-        ground.host().finished(inside);
+        ground.host().finished(over);
         return;
     }
     let (call, host) = (reply.slot().clone().erase(), ground.host());
-    let finish = Finish { host: host.clone(), call: call.clone() };
+    let finish = Finish { host: host.clone(), over: Over::of(call.meta()), call: call.clone() };
     let placed = placed(call.clone(), whole(ground, reply, body), finish);
     // It keeps its expiration, unless it was raised meanwhile.
     let schedule = move |work| host.clone().resume(host.rules().expires(call.meta()), work);
@@ -447,6 +448,7 @@ where
 struct Finish {
     host: Arc<dyn Host>,
     call: Shared<dyn Runnable>,
+    over: Over,
 }
 
 impl Drop for Finish {
@@ -456,14 +458,39 @@ impl Drop for Finish {
             self.host.record(meta.task(), meta.waited(), meta.ran());
         }
         // They belong to the future, and its schedule to the call: neither would ever go.
-        self.call.meta().forget_wakers();
-        self.host.finished(self.call.meta().is_inside());
+        meta.forget_wakers();
+        self.host.finished(self.over);
+    }
+}
+
+/// What goes when a future has gone.
+trait Last {
+    /// Whether it wants to know how long the future ran.
+    fn is_timed(&self) -> bool;
+    fn ran(&mut self, nanos: u64);
+}
+
+impl Last for () {
+    fn is_timed(&self) -> bool {
+        false
+    }
+
+    fn ran(&mut self, _: u64) {}
+}
+
+impl Last for Finish {
+    fn is_timed(&self) -> bool {
+        self.over.is_timed()
+    }
+
+    fn ran(&mut self, nanos: u64) {
+        self.over = self.over.ran(nanos);
     }
 }
 
 /// Polls `future` as part of the task that it is; `finish` goes when it has gone.
-async fn placed<T>(call: Shared<dyn Runnable>, future: impl Future<Output = ()>, finish: T) {
-    let _finish = finish;
+async fn placed<T: Last>(call: Shared<dyn Runnable>, future: impl Future<Output = ()>, finish: T) {
+    let mut finish = finish;
     let (mut kept, mut polled) = (Some(place::Running::new(call)), false);
     let mut future = pin!(future);
     poll_fn(|cx| {
@@ -472,10 +499,14 @@ async fn placed<T>(call: Shared<dyn Runnable>, future: impl Future<Output = ()>,
         if std::mem::replace(&mut polled, true) {
             running.call.meta().begin_slice();
         }
+        let began = finish.is_timed().then(clock::now);
         let (poll, running) = place::enter(running, || {
             place::polled_by(cx.waker());
             future.as_mut().poll(cx)
         });
+        if let Some(began) = began {
+            finish.ran(clock::now() - began);
+        }
         kept = Some(running);
         poll
     })

@@ -69,7 +69,9 @@ fn traits(set: &Set, task: &Task) -> Vec<TokenStream> {
     let asynchronous = task.leaves_future().then(|| quote!(.asynchronous()));
     let local = task.options.local.as_ref().map(|_| quote!(.local()));
     let idempotent = task.options.idempotent.as_ref().map(|_| quote!(.idempotent()));
-    [receiver, asynchronous, local, idempotent].into_iter().flatten().collect()
+    let concurrency =
+        task.options.concurrency.as_ref().map(|limit| limit.calls).map(|calls| quote!(.concurrency(#calls)));
+    [receiver, asynchronous, local, idempotent, concurrency].into_iter().flatten().collect()
 }
 
 /// `fn info`: an enum of the same variants counts the places in `TASKS`, so that a `cfg` shifts both alike.

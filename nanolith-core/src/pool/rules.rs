@@ -1,0 +1,211 @@
+//! What a pool looks at beside its lanes, once a call has come that asks for it: limits for kinds of tasks, and shares. Pools
+//! that never see such a call never come here: see [`Core::ruled`].
+
+use super::{
+    core::{Core, Work},
+    kinds::{Id, Kinds},
+    share::Shares,
+};
+use crate::{
+    call::shared::Shared,
+    host::{Over, Runnable},
+    id::TaskInfo,
+    inbox::Points,
+    queue::Wakes,
+};
+
+#[derive(Default)]
+pub(super) struct Rules {
+    pub(super) kinds: Kinds<Shared<dyn Runnable>>,
+    pub(super) shares: Shares,
+    /// Calls that are over, for their last owner to drop off the lock.
+    spent: Vec<Shared<dyn Runnable>>,
+}
+
+/// What is dropped after the lock is released.
+pub(super) type Leftovers = (Vec<Shared<dyn Runnable>>, Vec<super::share::Entry>);
+
+/// What a runner has taken.
+pub(super) enum Taken {
+    Work(Work),
+    /// A call that some rule is about: it is counted by its [`Over`].
+    Ruled(Shared<dyn Runnable>),
+}
+
+fn id(call: &Shared<dyn Runnable>) -> Id {
+    call.points().addr()
+}
+
+impl Rules {
+    pub(super) fn leftovers(&mut self) -> Leftovers {
+        (std::mem::take(&mut self.spent), self.shares.leftovers())
+    }
+
+    /// Whether one more call of this task may run.
+    fn has_room(&mut self, task: &'static TaskInfo) -> bool {
+        self.kinds.of(task).is_none_or(|kind| kind.has_room())
+    }
+}
+
+impl Core {
+    /// Begins a call whose turn has come, if nobody was first and no rule is against it.
+    pub(super) fn begin_by_rules(&mut self, call: Shared<dyn Runnable>) -> (Option<Taken>, Wakes) {
+        let meta = call.meta();
+        let expires = self.front.queue.expires(meta);
+        let kind = self.rules.kinds.of(meta.task());
+        let is_limited = kind.is_some();
+        if call.is_queued() && !kind.is_none_or(|kind| kind.admit(id(&call), expires, || call.clone())) {
+            return (None, Wakes::default());
+        }
+        if !call.claim() {
+            let wakes = self.front.pass(&*call);
+            self.rules.spent.push(call);
+            return (None, wakes);
+        }
+        let wakes = self.begun_by_rules(&call, true);
+        let is_ruled = is_limited || meta.share() != 0;
+        (Some(if is_ruled { Taken::Ruled(call) } else { Taken::Work(Work::Call(call)) }), wakes)
+    }
+
+    /// Counts a queued call that was claimed to be run, in its turn or out of it.
+    pub(super) fn begun_by_rules(&mut self, call: &Shared<dyn Runnable>, in_turn: bool) -> Wakes {
+        let meta = call.meta();
+        if let Some(kind) = self.rules.kinds.of(meta.task()) {
+            kind.began(id(call));
+        }
+        let begun = self.with_share(meta.share(), |order, number, entry| {
+            order.began(number, &mut entry.account);
+            entry.front.begin_out_of_turn(&**call)
+        });
+        match begun {
+            Some((mine, pools)) => mine.and(pools),
+            None if in_turn => self.front.queue.begun(meta.is_inside()),
+            None => self.front.begin_out_of_turn(&**call),
+        }
+    }
+
+    /// A call that was begun is over.
+    pub(super) fn over(&mut self, over: Over) -> Wakes {
+        if !self.ruled {
+            return self.front.queue.finished(over.inside);
+        }
+        if let Some(kind) = self.rules.kinds.of(over.task) {
+            kind.over();
+        }
+        let gone = self.with_share(over.share, |order, number, entry| {
+            order.over(number, &mut entry.account, over.ran);
+            entry.ran = entry.ran.saturating_add(over.ran);
+            entry.front.queue.finished(over.inside)
+        });
+        let wakes = match gone {
+            Some((mine, pools)) => mine.and(pools),
+            None => self.front.queue.finished(over.inside),
+        };
+        self.call_next(over.task);
+        self.rules.shares.forget_if_idle(over.share);
+        wakes
+    }
+
+    /// A queued call was claimed to be ended.
+    pub(super) fn leave(&mut self, call: &dyn Runnable) -> Wakes {
+        if !self.ruled {
+            return self.front.leave(call);
+        }
+        let (task, share) = (call.meta().task(), call.meta().share());
+        let left = self.with_share(share, |_, _, entry| entry.front.leave(call));
+        let wakes = match left {
+            Some((mine, pools)) => mine.and(pools),
+            None => self.front.leave(call),
+        };
+        if let Some(kind) = self.rules.kinds.of(task) {
+            kind.left(std::ptr::from_ref(call).addr(), |held| held.is_queued());
+        }
+        self.call_next(task);
+        self.rules.shares.forget_if_idle(share);
+        wakes
+    }
+
+    // ----- kinds
+
+    /// Those of this kind for which there is room now go back to the front of their lanes.
+    fn call_next(&mut self, task: &'static TaskInfo) {
+        loop {
+            let Some(kind) = self.rules.kinds.of(task) else { return };
+            let Some((rank, call)) = kind.call() else { return };
+            if call.is_queued() {
+                kind.called(id(&call), rank);
+                self.put_first(call);
+            } else {
+                self.rules.spent.push(call);
+            }
+        }
+    }
+
+    fn put_first(&mut self, call: Shared<dyn Runnable>) {
+        let (priority, expires) = (call.meta().priority(), self.front.queue.expires(call.meta()));
+        self.front.sort_out().enter_again(priority, expires, Work::Call(call));
+    }
+
+    /// Makes a queued call of a limited kind, which a task waits for, the caller's to run on that task's stack. `within` says
+    /// whether the task is of that kind, or within one that is: then the place that the call would have to wait for is never
+    /// free, and it takes that. `None`: it has its turn elsewhere.
+    pub(super) fn claim_awaited(&mut self, call: &Shared<dyn Runnable>, within: bool, blocking: bool) -> (bool, Wakes) {
+        let may_run = within || self.rules.has_room(call.meta().task());
+        if blocking || self.paused {
+            let claimed = may_run && call.claim();
+            let wakes = if claimed { self.begun_by_rules(call, false) } else { Wakes::default() };
+            return (claimed, wakes);
+        }
+        let new = within && self.rules.kinds.of(call.meta().task()).is_some_and(|kind| kind.let_through(id(call)));
+        if new && call.is_queued() {
+            self.put_first(call.clone());
+        }
+        (false, Wakes::default())
+    }
+
+    /// Takes a place for a call that does not come through the queue.
+    pub(super) fn reserve(&mut self, task: &'static TaskInfo) -> bool {
+        let Some(kind) = self.rules.kinds.of(task) else { return true };
+        let has_room = kind.has_room();
+        if has_room {
+            kind.began(0);
+        }
+        has_room
+    }
+
+    pub(super) fn unreserve(&mut self, task: &'static TaskInfo) {
+        if let Some(kind) = self.rules.kinds.of(task) {
+            kind.over();
+        }
+        self.call_next(task);
+    }
+
+    // ----- the end
+
+    /// Takes out every queued call that waits beside the lanes, claimed to be ended.
+    pub(super) fn claim_beside(&mut self) -> (Vec<Shared<dyn Runnable>>, Wakes) {
+        let mut claimed = Vec::new();
+        let mut wakes = Wakes::default();
+        for call in self.rules.kinds.take_held().into_iter().chain(self.rules.shares.waiting()) {
+            if call.claim() {
+                wakes = wakes.and(self.end_claimed(&call));
+                claimed.push(call);
+            } else {
+                self.rules.spent.push(call);
+            }
+        }
+        (claimed, wakes)
+    }
+
+    /// Counts a queued call that was claimed as begun and over.
+    pub(super) fn end_claimed(&mut self, call: &Shared<dyn Runnable>) -> Wakes {
+        let inside = call.meta().is_inside();
+        let ended = self.with_share(call.meta().share(), |_, _, entry| {
+            entry.front.queue.begun(inside).and(entry.front.queue.finished(inside))
+        });
+        match ended {
+            Some((mine, pools)) => mine.and(pools),
+            None => self.front.queue.begun(inside).and(self.front.queue.finished(inside)),
+        }
+    }
+}
