@@ -1,7 +1,8 @@
 //! What changes while a pool runs: its threads, runs on all of them, limits for kinds of tasks.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
-use nanolith::{RunOnAllError, prelude::*};
+use futures_util::lock::Mutex as AsyncMutex;
+use nanolith::{PoolBuilder, RunOnAllError, prelude::*};
 use std::{
     cell::Cell,
     collections::HashSet,
@@ -48,12 +49,12 @@ impl Tasks {
     }
 }
 
-fn pool(min: usize, max: usize) -> nanolith::PoolBuilder {
+fn pool(min: usize, max: usize) -> PoolBuilder {
     Pool::builder().min_concurrency(Concurrency::Exact(min)).concurrency(Concurrency::Exact(max))
 }
 
 /// So many tasks that run until they are let go.
-fn busy(pool: &Pool, tasks: usize) -> (Vec<Sender<()>>, Vec<nanolith::Handle<Tasks, ()>>) {
+fn busy(pool: &Pool, tasks: usize) -> (Vec<Sender<()>>, Vec<Handle<Tasks, ()>>) {
     let (begun, told) = mpsc::channel();
     let held = (0..tasks)
         .map(|_| {
@@ -66,7 +67,7 @@ fn busy(pool: &Pool, tasks: usize) -> (Vec<Sender<()>>, Vec<nanolith::Handle<Tas
 }
 
 /// Counts a pool's threads, and tells of each that ends.
-fn counted(settings: nanolith::PoolBuilder) -> (Pool, Arc<AtomicUsize>, Receiver<()>) {
+fn counted(settings: PoolBuilder) -> (Pool, Arc<AtomicUsize>, Receiver<()>) {
     let (tell, ended) = mpsc::channel();
     let started = Arc::new(AtomicUsize::new(0));
     let starts = started.clone();
@@ -224,7 +225,7 @@ fn it_ends_though_the_pool_never_runs_out_of_short_calls() {
             std::thread::spawn(move || {
                 while stop.load(Ordering::Relaxed) == 0 {
                     let jobs: Vec<_> = (0..64).map(|x| Tasks::on(&pool).double(x).submit()).collect();
-                    jobs.into_iter().for_each(|job| drop(job.wait().expect("it runs")));
+                    assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
                 }
             })
         })
@@ -277,4 +278,311 @@ fn it_goes_on_though_nobody_waits_for_it_and_the_pool_is_dropped() {
     drop(pool.run_on_all(move || tell.send(who_am_i())));
     drop(pool);
     assert_eq!(told.iter().collect::<HashSet<_>>().len(), 3);
+}
+
+// ----- limits for kinds of tasks
+
+/// How many run now, and how many ran at once at most.
+#[derive(Default)]
+pub struct Gauge {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Gauge {
+    fn enter(&self) {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+    }
+
+    fn leave(&self) {
+        self.now.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn most(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+}
+
+pub struct Kinds;
+
+#[define]
+impl Kinds {
+    #[task(concurrency = 2)]
+    pub fn hold(begun: Sender<usize>, number: usize, go: Receiver<()>) -> usize {
+        let _ = begun.send(number);
+        let _ = go.recv_timeout(LONG);
+        number
+    }
+
+    #[task(concurrency = 3)]
+    pub fn measured(gauge: Arc<Gauge>) {
+        gauge.enter();
+        std::thread::yield_now();
+        gauge.leave();
+    }
+
+    #[task(concurrency = 2)]
+    pub async fn suspended(begun: Sender<usize>, number: usize, gate: Arc<AsyncMutex<()>>) -> usize {
+        let _ = begun.send(number);
+        drop(gate.lock().await);
+        number
+    }
+
+    #[task(concurrency = 1)]
+    pub fn alone(text: String) -> i64 {
+        text.parse().expect("a number")
+    }
+
+    /// Waits for one of its own kind.
+    #[task(concurrency = 1)]
+    pub fn down(pool: Pool, levels: u32) -> Result<u32, CallError> {
+        if levels == 0 { Ok(0) } else { Self::on(&pool).down(pool.clone(), levels - 1).wait()?.map(|below| below + 1) }
+    }
+
+    /// The same over a task of another kind, all of them asynchronous.
+    #[task(concurrency = 1)]
+    pub async fn down_async(pool: Pool, levels: u32) -> Result<u32, CallError> {
+        if levels == 0 { Ok(0) } else { Self::on(&pool).between(pool.clone(), levels).await? }
+    }
+
+    pub async fn between(pool: Pool, levels: u32) -> Result<u32, CallError> {
+        Self::on(&pool).down_async(pool.clone(), levels - 1).await?.map(|below| below + 1)
+    }
+
+    /// Waits for calls of a kind of which it is none.
+    pub fn all_of(pool: Pool, gauge: Arc<Gauge>) -> Result<(), CallError> {
+        let kinds = Self::on(&pool);
+        let jobs: Vec<_> = (0..8).map(|_| kinds.measured(gauge.clone()).submit()).collect();
+        jobs.into_iter().rev().try_for_each(Handle::wait)
+    }
+
+    pub fn plain() -> i64 {
+        7
+    }
+}
+
+fn kinds(threads: usize) -> Pool {
+    Pool::builder().concurrency(Concurrency::Exact(threads)).build().expect("sound")
+}
+
+/// Calls of one kind that run until they are let go, the first of them at once.
+type Held = (Vec<Sender<()>>, Vec<Handle<Kinds, usize>>, Receiver<usize>);
+
+fn hold(pool: &Pool, calls: usize) -> Held {
+    let (begun, told) = mpsc::channel();
+    let mut go = Vec::new();
+    let mut jobs = Vec::new();
+    for number in 0..calls {
+        let (send, may_go) = mpsc::channel();
+        go.push(send);
+        jobs.push(Kinds::on(pool).hold(begun.clone(), number, may_go).submit());
+    }
+    let two: HashSet<_> = (0..2).map(|_| told.recv_timeout(LONG).expect("two begin")).collect();
+    assert_eq!(two, HashSet::from([0, 1]));
+    (go, jobs, told)
+}
+
+#[test]
+fn so_many_calls_of_a_kind_run_and_the_others_take_no_slot() {
+    let pool = kinds(3);
+    let (go, jobs, told) = hold(&pool, 5);
+    assert!((0..100).all(|_| Kinds::on(&pool).plain().wait().expect("those behind go on") == 7));
+    assert_eq!(pool.queue_len(), 3);
+    assert!(told.try_recv().is_err());
+    for go in go {
+        drop(go);
+    }
+    assert_eq!(jobs.into_iter().map(|job| job.wait().expect("it runs")).sum::<usize>(), 10);
+}
+
+#[test]
+fn those_of_a_kind_that_wait_run_first_in_first_out() {
+    let pool = kinds(4);
+    let (go, jobs, told) = hold(&pool, 6);
+    for (number, go) in go.into_iter().enumerate() {
+        drop(go);
+        if number + 2 < 6 {
+            assert_eq!(told.recv_timeout(LONG), Ok(number + 2), "one ends, the next begins");
+        }
+    }
+    assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
+}
+
+#[test]
+fn a_more_urgent_one_of_the_kind_goes_first() {
+    let pool = kinds(4);
+    let (mut go, jobs, told) = hold(&pool, 3);
+    let (begun, urgent) = mpsc::channel();
+    let (_go, may_go) = mpsc::channel();
+    let first = Kinds::on(&pool).hold(begun, 9, may_go).priority(Priority::Immediate).submit();
+    assert_eq!(Kinds::on(&pool).plain().wait().expect("it runs, so those before it are held"), 7);
+    go.remove(0);
+    assert_eq!(urgent.recv_timeout(LONG), Ok(9));
+    assert!(told.try_recv().is_err());
+    drop((go, _go));
+    assert!(first.wait().is_ok() && jobs.into_iter().all(|job| job.wait().is_ok()));
+}
+
+#[test]
+fn the_limit_holds_whoever_submits_and_every_call_ends() {
+    let pool = kinds(8);
+    let gauge = Arc::new(Gauge::default());
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let (pool, gauge) = (pool.clone(), gauge.clone());
+            std::thread::spawn(move || {
+                let kinds = Kinds::on(&pool);
+                for round in 0..50 {
+                    let jobs: Vec<_> = (0..20).map(|_| kinds.measured(gauge.clone()).submit()).collect();
+                    let plain: Vec<_> = (0..20).map(|_| kinds.plain().submit()).collect();
+                    jobs.into_iter().enumerate().for_each(|(n, job)| {
+                        if n % 7 == round % 7 { job.cancel() } else { job.wait().expect("it runs") }
+                    });
+                    plain.into_iter().for_each(|job| assert_eq!(job.wait().expect("it runs"), 7));
+                }
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().expect("every call ends"));
+    pool.drained().wait();
+    assert_eq!(gauge.most(), 3, "as many as may, and no more");
+    assert_eq!((pool.queue_len(), pool.overflow(), pool.in_flight()), (0, 0, 0));
+}
+
+#[test]
+fn asynchronous_calls_of_a_kind_count_until_they_are_over() {
+    let pool = kinds(1);
+    let (begun, told) = mpsc::channel();
+    let gate = Arc::new(AsyncMutex::new(()));
+    let go = gate.try_lock().expect("nobody has it");
+    let kinds = Kinds::on(&pool);
+    let mut jobs: Vec<_> = (0..4).map(|number| kinds.suspended(begun.clone(), number, gate.clone()).submit()).collect();
+    let first: Vec<_> = (0..2).map(|_| told.recv_timeout(LONG).expect("two begin")).collect();
+    assert_eq!(first, [0, 1]);
+    assert_eq!(kinds.plain().wait().expect("they hold no slot"), 7);
+    assert!(told.try_recv().is_err());
+    jobs.remove(0).cancel();
+    assert_eq!(told.recv_timeout(LONG), Ok(2), "one that is dropped makes room");
+    drop(go);
+    assert_eq!(told.recv_timeout(LONG), Ok(3));
+    assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
+}
+
+#[test]
+fn one_that_waits_for_its_kind_is_cancelled_and_times_out_as_any_other() {
+    let pool = kinds(4);
+    let (go, mut jobs, told) = hold(&pool, 6);
+    let (begun, late) = mpsc::channel();
+    let (_never, may_go) = mpsc::channel();
+    let timed = Kinds::on(&pool).hold(begun, 9, may_go).timeout(MILLISECOND).submit();
+    assert!(matches!(timed.wait(), Err(CallError::TimedOut(_))));
+    jobs[2].cancel();
+    assert_eq!(pool.queue_len(), 3);
+    assert!(matches!(jobs.remove(2).wait(), Err(CallError::Cancelled(_))));
+    drop(go);
+    let begun: HashSet<_> = told.iter().take(3).collect();
+    assert_eq!(begun, HashSet::from([3, 4, 5]));
+    assert!(late.recv().is_err(), "what ended before it began never begins");
+    assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
+    pool.drained().wait();
+    assert_eq!(pool.in_flight(), 0);
+}
+
+#[test]
+fn one_that_waits_for_its_kind_counts_in_the_bounds_and_is_drained() {
+    let bounded = Pool::builder().concurrency(Concurrency::Exact(4)).max_queue(MaxQueue::Bounded(2));
+    let pool = bounded.on_full(OnFull::Reject).build().expect("sound");
+    let (go, jobs, _told) = hold(&pool, 2);
+    let (begun, _) = mpsc::channel();
+    let waits: Vec<_> = (0..2).map(|_| Kinds::on(&pool).hold(begun.clone(), 9, mpsc::channel().1).submit()).collect();
+    let kinds = Kinds::on(&pool);
+    let full = kinds.hold(begun, 9, mpsc::channel().1).try_submit();
+    assert!(full.is_err_and(|refused| refused.is_full()));
+    let drained = pool.drained();
+    drop(go);
+    drained.wait();
+    assert!(waits.iter().chain(&jobs).all(Handle::is_finished));
+}
+
+#[test]
+fn shutdown_ends_what_waits_for_its_kind() {
+    let pool = kinds(4);
+    let (go, jobs, _told) = hold(&pool, 5);
+    assert_eq!(Kinds::on(&pool).plain().wait().expect("it runs, so those before it are held"), 7);
+    assert_eq!(pool.shutdown_now(), 3);
+    drop(go);
+    let ended = jobs.into_iter().map(Handle::wait).filter(|end| matches!(end, Err(CallError::Cancelled(_)))).count();
+    assert_eq!(ended, 3);
+    pool.drained().wait();
+    assert_eq!((pool.queue_len(), pool.in_flight()), (0, 0));
+}
+
+#[test]
+fn a_close_finishes_what_waits_for_its_kind() {
+    let pool = kinds(4);
+    let (go, jobs, _told) = hold(&pool, 5);
+    pool.close();
+    drop((go, pool));
+    assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
+}
+
+#[test]
+fn a_panic_makes_room_for_the_next_of_its_kind() {
+    let pool = kinds(2);
+    let kinds = Kinds::on(&pool);
+    let jobs: Vec<_> = ["x", "1", "y", "2"].map(|text| kinds.alone(text.into()).submit()).into();
+    let sums: Vec<_> = jobs.into_iter().map(|job| job.wait().ok()).collect();
+    assert_eq!(sums, [None, Some(1), None, Some(2)]);
+}
+
+#[test]
+fn a_task_that_waits_for_one_of_its_own_kind_gives_it_its_place() {
+    for threads in [1, 2] {
+        let pool = kinds(threads);
+        let kinds = Kinds::on(&pool);
+        assert_eq!(kinds.down(pool.clone(), 100).wait().expect("it runs").expect("each runs"), 100);
+        assert_eq!(kinds.down_async(pool.clone(), 10).wait().expect("it runs").expect("each runs"), 10);
+        assert_eq!(kinds.alone("7".into()).wait().expect("nothing is left behind"), 7);
+        assert_eq!(kinds.down(pool.clone(), 1).wait().expect("it runs").expect("each runs"), 1);
+    }
+}
+
+#[test]
+fn a_task_that_waits_for_another_kind_at_its_limit_ends() {
+    for threads in [1, 4] {
+        let pool = kinds(threads);
+        let gauge = Arc::new(Gauge::default());
+        let jobs: Vec<_> = (0..20).map(|_| Kinds::on(&pool).all_of(pool.clone(), gauge.clone()).submit()).collect();
+        assert!(jobs.into_iter().all(|job| matches!(job.wait(), Ok(Ok(())))));
+        assert!(gauge.most() <= 3, "{} ran at once", gauge.most());
+    }
+}
+
+#[test]
+fn a_caller_does_not_run_one_beyond_its_kinds_limit() {
+    let bounded = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(MaxQueue::Bounded(2));
+    let pool = bounded.on_full(OnFull::CallerRuns).build().expect("sound");
+    let (go, jobs, told) = hold(&pool, 2);
+    let (begun, _) = mpsc::channel();
+    let submit = || Kinds::on(&pool).hold(begun.clone(), 9, mpsc::channel().1).submit();
+    let waits = [submit(), submit()];
+    let refused = Kinds::on(&pool).hold(begun.clone(), 9, mpsc::channel().1).wait();
+    assert!(matches!(refused, Err(CallError::Full(_))));
+    assert_eq!(Kinds::on(&pool).plain().wait().expect("the caller runs it"), 7);
+    drop((go, told));
+    assert!(waits.into_iter().chain(jobs).all(|job| job.wait().is_ok()));
+}
+
+#[test]
+fn a_service_takes_no_notice_of_a_kinds_limit() {
+    let service = Kinds::service().launch().wait().expect("it starts");
+    let (begun, told) = mpsc::channel();
+    let gate = Arc::new(AsyncMutex::new(()));
+    let go = gate.try_lock().expect("nobody has it");
+    let jobs: Vec<_> = (0..3).map(|number| service.suspended(begun.clone(), number, gate.clone()).submit()).collect();
+    let all: Vec<_> = (0..3).map(|_| told.recv_timeout(LONG).expect("all begin")).collect();
+    assert_eq!(all, [0, 1, 2]);
+    drop(go);
+    assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
 }

@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn one_that_was_called_and_overtaken_keeps_its_place() {
         let mut kind = kind();
-        [1, 2, 3, 4].map(|id| come(&mut kind, id, 7));
+        let _ = [1, 2, 3, 4].map(|id| come(&mut kind, id, 7));
         kind.over();
         assert_eq!(call(&mut kind), Some(3));
         assert!(come(&mut kind, 9, 1), "a more urgent one is faster");
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn the_one_that_expires_first_is_called_first() {
         let mut kind = kind();
-        [(1, 7), (2, 7), (3, 7), (4, 5)].map(|(id, expires)| come(&mut kind, id, expires));
+        let _ = [(1, 7), (2, 7), (3, 7), (4, 5)].map(|(id, expires)| come(&mut kind, id, expires));
         kind.over();
         assert_eq!(call(&mut kind), Some(4));
     }
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn room_that_the_called_one_does_not_take_goes_to_the_next() {
         let mut kind = kind();
-        [1, 2, 3, 4].map(|id| come(&mut kind, id, 7));
+        let _ = [1, 2, 3, 4].map(|id| come(&mut kind, id, 7));
         kind.over();
         assert_eq!(call(&mut kind), Some(3));
         kind.left(3, |_| true);
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn one_that_is_let_through_runs_beyond_the_limit() {
         let mut kind = kind();
-        [1, 2, 3].map(|id| come(&mut kind, id, 7));
+        let _ = [1, 2, 3].map(|id| come(&mut kind, id, 7));
         assert!(kind.let_through(3) && !kind.let_through(3));
         assert!(come(&mut kind, 3, 7));
         kind.over();
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn those_that_ended_do_not_pile_up() {
         let mut kind = kind();
-        [1, 2].map(|id| come(&mut kind, id, 7));
+        let _ = [1, 2].map(|id| come(&mut kind, id, 7));
         for id in 3..10_000 {
             assert!(!come(&mut kind, id, 7));
             kind.left(id, |_| false);
