@@ -10,16 +10,16 @@ pub use nanolith_core::{
     MemberLoad, Resizing,
 };
 pub use nanolith_core::{
-    Admission, At, AttachError, Backoff, BoxError, BuildError, Call, CallError, CallInfo, Caller, CloseError, Closing,
-    Concurrency, Context, Control, Crash, CreateStream, CreateStreamError, Current, Drained, Executor, Flatten,
-    GivesStreams, GlobalPool, Group, GroupError, Handle, HasInbox, HasOutbox, Job, Launch, LaunchError, LifeEvent,
-    LifeEvents, MainGuard, MaxQueue, Messenger, NeverRestarts, NextEvent, NextPoolEvent, NextStream, OnFull, OnPanic,
-    OpenStreamError, Order, Outcome, OwnsState, Panic, Pool, PoolBuilder, PoolEvent, PoolEvents, Priority, Progress,
-    Progressing, Queued, Receiver, Refused, Reply, Restart, RunOnAll, RunOnAllError, RunsLocal, SendEvent, Sending,
-    Service, ServiceBuilder, ServiceInfo, ServiceRef, Share, SharedPool, SharedState, SharesState, Step, StillAlive,
-    Stopped, Submit, Subscription, TakesStreams, TaskError, TaskInfo, TaskSet, WaitForEvent, Where, WithPriority,
-    YieldNow, block_in_place, call_size, current, fingerprint, main_guard, messenger, pipeline, port, should_yield,
-    time, with_priority, with_priority_async, yield_now,
+    Admission, At, AttachError, Backoff, BoxError, BuildError, Call, CallError, CallInfo, Caller, CloseError,
+    CloseWithin, Closing, Concurrency, Context, Control, Crash, CreateStream, CreateStreamError, Current, Drained,
+    Executor, Flatten, GivesStreams, GlobalPool, Group, GroupError, Handle, HasInbox, HasOutbox, Job, Launch,
+    LaunchError, LifeEvent, LifeEvents, MainGuard, MaxQueue, Messenger, NeverRestarts, NextEvent, NextPoolEvent,
+    NextStream, OnFull, OnPanic, OpenStreamError, Order, Outcome, OwnsState, Panic, Pool, PoolBuilder, PoolEvent,
+    PoolEvents, Priority, Progress, Progressing, Queued, Receiver, Refused, Reply, Restart, RunOnAll, RunOnAllError,
+    RunsLocal, SendEvent, Sending, Service, ServiceBuilder, ServiceInfo, ServiceRef, Share, SharedPool, SharedState,
+    SharesState, Step, StillAlive, Stopped, Submit, Subscription, TakesStreams, TaskError, TaskInfo, TaskSet,
+    Unfinished, WaitForEvent, Where, WithPriority, YieldNow, block_in_place, call_size, current, fingerprint,
+    main_guard, messenger, pipeline, port, should_yield, time, with_priority, with_priority_async, yield_now,
 };
 
 /// How long calls waited and ran, by task, and how busy the threads were: for pools and services that were built with

@@ -153,6 +153,21 @@ pub(crate) trait Host: Send + Sync {
         let _ = (task, waited, ran);
     }
 
+    /// Whether our tasks are asked to stop, all of them.
+    fn is_stopping(&self) -> bool {
+        false
+    }
+
+    /// A call of ours has a future that is pending, for the first time.
+    fn suspended(&self, call: &Shared<dyn Runnable>) {
+        let _ = call;
+    }
+
+    /// The call at this address, which was suspended, is over.
+    fn no_more_suspended(&self, call: usize) {
+        let _ = call;
+    }
+
     /// A future of ours was woken: it goes on when its turn comes, by `expires`.
     fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable);
 }

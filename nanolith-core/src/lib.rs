@@ -79,8 +79,8 @@ pub use order::{Order, Queued};
 pub use permits::{Acquire, AcquireError, AcquireTimeoutError, Permit, Permits, TryAcquireError};
 pub use place::{Current, Where, current};
 pub use pool::{
-    BuildError, Concurrency, Drained, GlobalPool, MaxQueue, NextPoolEvent, Pool, PoolBuilder, PoolEvent, PoolEvents,
-    RunOnAll, RunOnAllError, Share, SharedPool, SharedState, Subscription,
+    BuildError, CloseWithin, Concurrency, Drained, GlobalPool, MaxQueue, NextPoolEvent, Pool, PoolBuilder, PoolEvent,
+    PoolEvents, RunOnAll, RunOnAllError, Share, SharedPool, SharedState, Subscription, Unfinished,
 };
 pub use service::{
     AttachError, Backoff, CloseError, Closing, Control, Crash, CreateStream, CreateStreamError, Group, GroupError,

@@ -16,7 +16,7 @@ use std::{
     num::NonZero,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Waker,
 };
@@ -388,6 +388,20 @@ fn in_sync_task(thread: &Thread) -> bool {
 /// Whether as many claimed calls stand on this stack as should.
 pub(crate) fn is_deep() -> bool {
     THREAD.with(|thread| thread.depth.get() >= MAX_DEPTH)
+}
+
+/// Whether any host has ever asked its tasks to stop.
+static SOME_STOP: AtomicBool = AtomicBool::new(false);
+
+// ORDERING of it: Relaxed, it is asked again and again.
+pub(crate) fn some_host_stops() {
+    SOME_STOP.store(true, Ordering::Relaxed);
+}
+
+/// Whether the host whose thread this is asks its tasks to stop.
+#[inline]
+pub(crate) fn is_stopping() -> bool {
+    SOME_STOP.load(Ordering::Relaxed) && host_here().is_some_and(|host| host.is_stopping())
 }
 
 /// Whether a runner stands on this thread.

@@ -7,7 +7,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 /// Ends at the first empty moment: made by [`Pool::drained`](super::Pool::drained).
@@ -50,6 +50,20 @@ impl Drained {
         Self { inner, since }
     }
 
+    pub(super) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    /// Whether there was an empty moment since it was made; else `waker` is woken at the next.
+    pub(super) fn has_been_empty(&mut self, waker: &Waker) -> bool {
+        let Some(since) = self.since else { return true };
+        let was = self.inner.lock().front.queue.was_empty_since(since, waker);
+        if was {
+            self.over();
+        }
+        was
+    }
+
     /// It has seen the empty moment, or goes without.
     fn over(&mut self) {
         if self.since.take().is_some() {
@@ -81,15 +95,10 @@ impl Future for Drained {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(since) = self.since else { return Poll::Ready(()) };
-        if crate::place::host_id() == Some(self.inner.id()) {
+        if crate::place::host_id() == Some(self.inner.id()) || self.has_been_empty(cx.waker()) {
             return Poll::Ready(());
         }
-        if !self.inner.lock().front.queue.was_empty_since(since, cx.waker()) {
-            return Poll::Pending;
-        }
-        self.over();
-        Poll::Ready(())
+        Poll::Pending
     }
 }
 

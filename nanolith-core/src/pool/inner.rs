@@ -1,6 +1,7 @@
 //! What all handles of a pool share: its lock, its threads, and how work comes in and goes out.
 
 use super::{
+    close_within::Suspended,
     config::{BuildError, Config},
     core::{Core, Rest, Start, Work},
     rayon_pool,
@@ -17,7 +18,7 @@ use crate::{
     inbox::Inbox,
     metrics::Recorder,
     order::Rules,
-    panics,
+    panics, place,
     queue::{Queue, Wakes},
     task::{CallSlot, Job, TaskSet},
 };
@@ -45,6 +46,9 @@ pub(super) struct Inner {
     pub(super) hint: Hint,
     /// How many calls have come and gone without the lock.
     pub(super) served: AtomicU64,
+    /// Its tasks are asked to stop.
+    stopping: AtomicBool,
+    pub(super) suspended: Suspended,
     /// Runners that wait at an empty inbox, and count as active and in flight: a figure tells how many do not.
     pub(super) resting: AtomicUsize,
     /// `None` only while the pool is being built.
@@ -76,6 +80,8 @@ impl Inner {
             ruled: AtomicBool::new(false),
             hint: Hint::default(),
             served: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+            suspended: Suspended::default(),
             resting: AtomicUsize::new(0),
             rayon: Mutex::new(None),
             main_loop: AtomicUsize::new(0),
@@ -223,6 +229,17 @@ impl Inner {
         let number = ended.len();
         ended.into_iter().for_each(|call| call.discard(how));
         number
+    }
+
+    /// Asks every task to stop, from now on.
+    pub(super) fn ask_to_stop(&self) {
+        // ORDERING: Relaxed, it is a question that is asked again and again.
+        self.stopping.store(true, Ordering::Relaxed);
+        place::some_host_stops();
+    }
+
+    pub(super) fn is_asked_to_stop(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     // ----- rules

@@ -4,6 +4,7 @@
 //! its threads wait, `spares` are the threads that stand in for them, `rayon_pool` is all that knows rayon.
 
 mod builder;
+mod close_within;
 mod config;
 mod core;
 mod drained;
@@ -32,6 +33,7 @@ mod subscription;
 mod waiting;
 
 pub use builder::PoolBuilder;
+pub use close_within::{CloseWithin, Unfinished};
 pub use config::{BuildError, Concurrency, MaxQueue};
 pub(crate) use config::{MIN_STACK, ThreadHandler, check_name, check_spin};
 pub use drained::Drained;
@@ -57,7 +59,7 @@ use crate::{
     queue::Queue,
     task::{Job, TaskSet},
 };
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// A pool of threads that runs tasks by priority, at most so many at once.
 ///
@@ -426,6 +428,33 @@ impl Pool {
     /// ```
     pub fn close(&self) {
         self.inner().close();
+    }
+
+    /// Closes as [`Pool::close`] does, and waits until all calls are over, for `limit` at most, counted from now. What has not
+    /// finished by then is ended: a queued call as [`CallError::Cancelled`](crate::CallError::Cancelled), an asynchronous one
+    /// at its await. A synchronous task that runs is asked to stop, which its
+    /// [`Context`](crate::Context::is_cancelled) shows; its caller waits until it returns. A limit of zero ends at once what
+    /// can be ended.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn count(cx: &Context<Self>) -> u64 {
+    ///         (0..).take_while(|_| !cx.is_cancelled()).count() as u64
+    ///     }
+    /// }
+    /// # let pool = Pool::builder().build()?;
+    /// let endless = Geometry::on(&pool).count().submit();
+    /// # while pool.queue_len() > 0 { std::thread::yield_now() }
+    /// let unfinished = pool.close_within(10 * MILLISECOND).wait().unwrap_err();
+    /// assert_eq!((unfinished.cancelled(), unfinished.running()), (0, 1));
+    /// assert!(endless.wait()? > 0); // it was asked to stop
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn close_within(&self, limit: Duration) -> CloseWithin {
+        CloseWithin::new(self.drained(), limit)
     }
 
     /// Closes, and ends the queued calls as [`CallError::Cancelled`](crate::CallError::Cancelled). Gives their number.

@@ -102,6 +102,20 @@ impl Host for Inner {
         self.recorder.note(task, waited, ran);
     }
 
+    fn is_stopping(&self) -> bool {
+        self.is_asked_to_stop()
+    }
+
+    fn suspended(&self, call: &Shared<dyn Runnable>) {
+        if self.suspended.list(call) {
+            crate::host::end(&**call, Some(self.id()), End::Cancelled);
+        }
+    }
+
+    fn no_more_suspended(&self, call: usize) {
+        self.suspended.strike_off(call);
+    }
+
     fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable) {
         let mut core = self.lock();
         core.front.queue.resume(expires, Work::Rest(Rest::Resume(work)));

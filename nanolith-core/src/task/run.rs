@@ -11,6 +11,7 @@ use crate::{
     error::{BoxError, CallError, Panic},
     host::{Host, Over, Ran, Runnable},
     id::{Receiver, TaskInfo},
+    inbox::Points,
     metrics, panics, place,
     task::{
         After, Before, CallInfo, CallSlot, HookResult, LocalFuture, OnClose, Outcome, Owner, Reply, Run, Scope,
@@ -412,7 +413,7 @@ where
         return;
     }
     let (call, host) = (reply.slot().clone().erase(), ground.host());
-    let finish = Finish { host: host.clone(), over: Over::of(call.meta()), call: call.clone() };
+    let finish = Finish { host: host.clone(), over: Over::of(call.meta()), call: call.clone(), suspended: None };
     let placed = placed(call.clone(), whole(ground, reply, body), finish);
     // It keeps its expiration, unless it was raised meanwhile.
     let schedule = move |work| host.clone().resume(host.rules().expires(call.meta()), work);
@@ -449,6 +450,8 @@ struct Finish {
     host: Arc<dyn Host>,
     call: Shared<dyn Runnable>,
     over: Over,
+    /// Where the call is listed as suspended, once it is.
+    suspended: Option<usize>,
 }
 
 impl Drop for Finish {
@@ -459,6 +462,9 @@ impl Drop for Finish {
         }
         // They belong to the future, and its schedule to the call: neither would ever go.
         meta.forget_wakers();
+        if let Some(call) = self.suspended {
+            self.host.no_more_suspended(call);
+        }
         self.host.finished(self.over);
     }
 }
@@ -468,6 +474,8 @@ trait Last {
     /// Whether it wants to know how long the future ran.
     fn is_timed(&self) -> bool;
     fn ran(&mut self, nanos: u64);
+    /// The future is pending.
+    fn pending(&mut self, call: &Shared<dyn Runnable>);
 }
 
 impl Last for () {
@@ -476,6 +484,8 @@ impl Last for () {
     }
 
     fn ran(&mut self, _: u64) {}
+
+    fn pending(&mut self, _: &Shared<dyn Runnable>) {}
 }
 
 impl Last for Finish {
@@ -485,6 +495,13 @@ impl Last for Finish {
 
     fn ran(&mut self, nanos: u64) {
         self.over = self.over.ran(nanos);
+    }
+
+    fn pending(&mut self, call: &Shared<dyn Runnable>) {
+        if self.suspended.is_none() {
+            self.suspended = Some(call.points().addr());
+            self.host.suspended(call);
+        }
     }
 }
 
@@ -506,6 +523,9 @@ async fn placed<T: Last>(call: Shared<dyn Runnable>, future: impl Future<Output 
         });
         if let Some(began) = began {
             finish.ran(clock::now() - began);
+        }
+        if poll.is_pending() {
+            finish.pending(&running.call);
         }
         kept = Some(running);
         poll

@@ -1,0 +1,184 @@
+//! A close with a limit: what has not ended by then is ended, as far as that can be.
+//!
+//! A queued call ends. A suspended one is dropped at its await: those are listed while they are suspended. A synchronous one
+//! is asked to stop, which its context shows, and its caller waits until it returns.
+
+use super::{drained::Drained, inner::Inner};
+use crate::{
+    call::{shared::Shared, slot::End},
+    host::{self, Host, Runnable},
+    inbox::Points,
+    time::Limit,
+    wait,
+};
+use std::{
+    collections::HashMap,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// The suspended calls of a pool, to be ended if need be.
+#[derive(Default)]
+pub(super) struct Suspended {
+    listed: Mutex<Listed>,
+}
+
+#[derive(Default)]
+struct Listed {
+    calls: HashMap<usize, Shared<dyn Runnable>>,
+    /// They are being ended, and so are those that come.
+    stopping: bool,
+}
+
+impl Suspended {
+    /// Lists a call; says whether it is to end.
+    pub(super) fn list(&self, call: &Shared<dyn Runnable>) -> bool {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.calls.insert(call.points().addr(), call.clone());
+        listed.stopping
+    }
+
+    /// The call is over.
+    pub(super) fn strike_off(&self, call: usize) {
+        let gone = self.listed.lock().unwrap_or_else(PoisonError::into_inner).calls.remove(&call);
+        drop(gone); // off the lock
+    }
+
+    fn stop(&self) -> Vec<Shared<dyn Runnable>> {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.stopping = true;
+        listed.calls.values().cloned().collect()
+    }
+}
+
+impl Inner {
+    /// Ends what is queued or suspended, and asks what runs to stop. What was accepted and is not over then is told.
+    fn stop(&self) -> Unfinished {
+        self.ask_to_stop();
+        let id = Host::id(self);
+        self.close_paused();
+        let cancelled = self.end_queued(End::Cancelled);
+        self.close();
+        let suspended = self.suspended.stop();
+        let running = self.in_flight();
+        suspended.into_iter().for_each(|call| host::end(&*call, Some(id), End::Cancelled));
+        Unfinished { cancelled, running }
+    }
+}
+
+/// What had not finished within the limit of [`Pool::close_within`](super::Pool::close_within).
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub async fn wait_then_add(x: i64, y: i64) -> i64 { nanolith::time::sleep(MINUTE).await; x + y } }
+/// let pool = Pool::builder().build()?;
+/// let slow = Geometry::on(&pool).wait_then_add(4, 5).submit(); // waits a minute
+/// # while pool.queue_len() > 0 { std::thread::yield_now() }
+/// let unfinished = pool.close_within(MILLISECOND).wait().unwrap_err();
+/// assert_eq!((unfinished.cancelled(), unfinished.running()), (0, 1));
+/// assert!(matches!(slow.wait(), Err(CallError::Cancelled(_))));
+/// # Ok::<(), nanolith::BuildError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    cancelled: usize,
+    running: usize,
+}
+
+impl Unfinished {
+    /// Calls that were queued, and were ended as [`CallError::Cancelled`](crate::CallError::Cancelled).
+    #[must_use]
+    pub fn cancelled(&self) -> usize {
+        self.cancelled
+    }
+
+    /// Calls that had begun, and were asked to stop: [`Pool::drained`](super::Pool::drained) tells when they have.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.running
+    }
+}
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cancelled, running } = self;
+        write!(
+            f,
+            "the limit was reached: {cancelled} queued calls were cancelled, {running} running ones asked to stop"
+        )
+    }
+}
+
+impl std::error::Error for Unfinished {}
+
+/// Ends when all calls of a closed pool are over, or at the limit: made by
+/// [`Pool::close_within`](super::Pool::close_within), which has closed it.
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # let pool = Pool::builder().build()?;
+/// let job = Geometry::on(&pool).add(4, 5).submit();
+/// # pollster::block_on(async {
+/// pool.close_within(MINUTE).await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// assert!(job.is_finished());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Cancel safety
+///
+/// Dropped, the pool stays closed, and nothing is ended.
+#[must_use = "the pool is closed; what does not finish is ended only by awaiting this, or waiting on it"]
+pub struct CloseWithin {
+    drained: Drained,
+    limit: Limit,
+}
+
+impl CloseWithin {
+    pub(super) fn new(drained: Drained, limit: Duration) -> Self {
+        drained.inner().close();
+        Self { drained, limit: Limit::new(limit) }
+    }
+
+    /// Blocks until then.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # let pool = Pool::builder().build()?;
+    /// pool.close_within(MINUTE).wait()?; // nothing was left to do
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Unfinished`] tells what did not finish within the limit. A task of the pool that waits for this is itself among that.
+    pub fn wait(self) -> Result<(), Unfinished> {
+        let inner = self.drained.inner().clone();
+        // Where the wait could never end, it does so at the limit, which is now.
+        wait::block_on(self, Some(inner.id())).unwrap_or_else(|_| Err(inner.stop()))
+    }
+}
+
+impl Future for CloseWithin {
+    type Output = Result<(), Unfinished>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.drained.has_been_empty(cx.waker()) {
+            return Poll::Ready(Ok(()));
+        }
+        self.limit.poll(cx).map(|()| Err(self.drained.inner().stop()))
+    }
+}
+
+impl fmt::Debug for CloseWithin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CloseWithin").finish_non_exhaustive()
+    }
+}
