@@ -234,6 +234,7 @@ pub use nanolith_macros::define;
 /// | `#[task(local)]` | the `async` task's future need not be `Send`: for services only |
 /// | `#[task(sliced)]` | gives a [`Step`] instead of its output, and others their turn between two steps |
 /// | `#[task(idempotent)]` | may run twice without harm, so that a layer may try again: [`TaskSet::duplicate`] |
+/// | `#[task(concurrency = 2)]` | at most so many of its calls run at once on a pool: see below |
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -261,6 +262,35 @@ pub use nanolith_macros::define;
 ///
 /// A task may take `cx: &Context<Self>` first, which is no argument of the call: see [`Context`]. Its other parameters
 /// are owned.
+///
+/// # A limit of its own
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Geometry;
+///
+/// #[define]
+/// impl Geometry {
+///     #[task(concurrency = 2)] // for what there are two of: connections, drives, licences
+///     pub fn add(x: i64, y: i64) -> i64 { x + y }
+/// }
+///
+/// let jobs: Vec<_> = (0..100).map(|n| Geometry::tasks().add(n, n).submit()).collect();
+/// for (n, job) in (0..).zip(jobs) {
+///     assert_eq!(job.wait()?, n + n); // never more than two at once
+/// }
+/// # Ok::<(), CallError>(())
+/// ```
+///
+/// The limit holds for each pool. An asynchronous call counts from its beginning until it is over. Those that wait take no
+/// slot: calls of other tasks pass them, and among themselves they go first in, first out within a priority. They count as
+/// queued, and are cancelled, timed out and drained as all others. In a paused pool they wait, whoever waits for them.
+///
+/// A task that waits for a call of its own kind, or does so within such a call, gives it its place: that call runs at once,
+/// beyond the limit, while the one above it stands still. But tasks of two kinds that each wait for one of the other, with all
+/// places of both taken, wait for each other, as with two locks taken in two orders.
+///
+/// A service takes no notice of it. All instances of a generic set share one limit.
 pub use nanolith_macros::task;
 
 /// Inside of a `#[define]` block: makes the state of a service, on the service's thread.
