@@ -1,7 +1,7 @@
 //! Shares of a pool: by weight, work conserving, each with bounds of its own.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
-use nanolith::{Share, SharedPool, TaskSet, prelude::*};
+use nanolith::{Share, SharedPool, TaskInfo, TaskSet, prelude::*};
 use std::{
     sync::{
         Arc, Mutex,
@@ -151,7 +151,7 @@ fn a_more_urgent_call_goes_first_whoevers_it_is() {
     let mut jobs: Vec<_> = (0..10).map(|_| much.note(log.clone(), 0).submit()).collect();
     jobs.push(little.note(log.clone(), 2).priority(Priority::UserBlocking).submit());
     jobs.push(little.note(log.clone(), 1).priority(Priority::Immediate).submit());
-    assert_eq!(pool.next().map(|task| task.name()), Some("note"));
+    assert_eq!(pool.next().map(TaskInfo::name), Some("note"));
     pool.resume();
     jobs.into_iter().for_each(|job| job.wait().expect("it runs"));
     assert_eq!(noted(&log)[..2], [1, 2]);
@@ -271,7 +271,7 @@ fn the_bound_of_a_share_follows_the_concurrency() {
     let more: Vec<_> = (0..10).map(|_| submit()).collect();
     assert_eq!(tenant.queue_len(), 9);
     pool.resume();
-    assert_eq!(jobs.into_iter().chain(more).filter(|_| true).map(Handle::wait).filter(Result::is_ok).count(), 9);
+    assert_eq!(jobs.into_iter().chain(more).map(Handle::wait).filter(Result::is_ok).count(), 9);
 }
 
 // ----- ends

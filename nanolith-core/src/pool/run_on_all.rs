@@ -164,7 +164,7 @@ pub struct RunOnAll<T> {
 /// impl Geometry {
 ///     pub fn set_up() -> bool {
 ///         let pool = nanolith::GlobalPool.get().expect("it runs this task");
-///         pool.run_on_all(|| {}).wait() == Err(RunOnAllError::WouldDeadlock)
+///         matches!(pool.run_on_all(|| {}).wait(), Err(RunOnAllError::WouldDeadlock))
 ///     }
 /// }
 /// assert!(Geometry::tasks().set_up().wait()?);
