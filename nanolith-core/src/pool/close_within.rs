@@ -56,17 +56,17 @@ impl Suspended {
 }
 
 impl Inner {
-    /// Ends what is queued or suspended, and asks what runs to stop. What was accepted and is not over then is told.
-    fn stop(&self) -> Unfinished {
-        self.ask_to_stop();
+    /// Ends what is queued or suspended, and asks what runs to stop. Tells what there was of it.
+    fn stop(&self) -> Result<(), Unfinished> {
         let id = Host::id(self);
         self.close_paused();
         let cancelled = self.end_queued(End::Cancelled);
+        let running = self.in_flight(); // before any of them sees that it is to stop
+        self.ask_to_stop();
         self.close();
         let suspended = self.suspended.stop();
-        let running = self.in_flight();
         suspended.into_iter().for_each(|call| host::end(&*call, Some(id), End::Cancelled));
-        Unfinished { cancelled, running }
+        if cancelled + running == 0 { Ok(()) } else { Err(Unfinished { cancelled, running }) }
     }
 }
 
@@ -162,7 +162,7 @@ impl CloseWithin {
     pub fn wait(self) -> Result<(), Unfinished> {
         let inner = self.drained.inner().clone();
         // Where the wait could never end, it does so at the limit, which is now.
-        wait::block_on(self, Some(inner.id())).unwrap_or_else(|_| Err(inner.stop()))
+        wait::block_on(self, Some(inner.id())).unwrap_or_else(|_| inner.stop())
     }
 }
 
@@ -173,7 +173,7 @@ impl Future for CloseWithin {
         if self.drained.has_been_empty(cx.waker()) {
             return Poll::Ready(Ok(()));
         }
-        self.limit.poll(cx).map(|()| Err(self.drained.inner().stop()))
+        self.limit.poll(cx).map(|()| self.drained.inner().stop())
     }
 }
 
