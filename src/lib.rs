@@ -18,7 +18,7 @@ pub use nanolith_core::{
     PoolEvents, Priority, Progress, Progressing, Queued, Receiver, Refused, Reply, Restart, RunOnAll, RunOnAllError,
     RunsLocal, SendEvent, Sending, Service, ServiceBuilder, ServiceInfo, ServiceRef, Share, SharedPool, SharedState,
     SharesState, Step, StillAlive, Stopped, Submit, Subscription, TakesStreams, TaskError, TaskInfo, TaskSet,
-    Unfinished, WaitForEvent, Where, WithPriority, YieldNow, block_in_place, call_size, current, fingerprint,
+    Unfinished, WaitForEvent, Where, WithPriority, YieldNow, block_in_place, call_size, current, fingerprint, layers,
     main_guard, messenger, pipeline, port, should_yield, time, with_priority, with_priority_async, yield_now,
 };
 

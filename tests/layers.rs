@@ -1,5 +1,18 @@
 //! A layer around an executor, as a user would write it.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+
+#[path = "layers/breaker.rs"]
+mod breaker;
+#[path = "layers/desk.rs"]
+mod desk;
+#[path = "layers/hedge.rs"]
+mod hedge;
+#[path = "layers/limits.rs"]
+mod limits;
+#[path = "layers/retry.rs"]
+mod retry;
+#[path = "layers/stacks.rs"]
+mod stacks;
 
 use nanolith::{Job, Refused, TaskSet, prelude::*};
 use std::sync::{

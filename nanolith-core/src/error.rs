@@ -217,6 +217,23 @@ pub enum CallError {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     NoMember(At),
+    /// A layer, which is named, did not let the call through: an open circuit breaker, for example. Its task did not run.
+    ///
+    /// ```
+    /// use nanolith::{layers::ConcurrencyLimit, layers::Layer, prelude::*};
+    /// # use nanolith::TaskSet;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// let geometry = Geometry::calls(ConcurrencyLimit::new(1).max_waiting(0).layer(pool.clone()));
+    /// # pool.pause();
+    /// let first = geometry.add(1, 2).submit();
+    /// assert!(matches!(geometry.add(4, 5).wait(), Err(CallError::Rejected("ConcurrencyLimit", _))));
+    /// # pool.resume();
+    /// assert_eq!(first.wait()?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    Rejected(&'static str, At),
 }
 
 impl CallError {
@@ -234,7 +251,7 @@ impl CallError {
     #[must_use]
     pub fn at(&self) -> &At {
         match self {
-            Self::Panicked(_, at) | Self::Hook(_, at) | Self::NotStarted(_, at) => at,
+            Self::Panicked(_, at) | Self::Hook(_, at) | Self::NotStarted(_, at) | Self::Rejected(_, at) => at,
             Self::Cancelled(at)
             | Self::TimedOut(at)
             | Self::Full(at)
@@ -258,6 +275,7 @@ impl CallError {
     fn at_mut(&mut self) -> &mut At {
         match self {
             Self::Panicked(_, at) | Self::Hook(_, at) | Self::NotStarted(_, at) => at,
+            Self::Rejected(_, at) => at,
             Self::Cancelled(at)
             | Self::TimedOut(at)
             | Self::Full(at)
@@ -286,6 +304,7 @@ impl CallError {
             Self::NotStarted(..) => "found no pool",
             Self::Unsupported(_) => "cannot run on this executor",
             Self::NoMember(_) => "found no member in the cluster",
+            Self::Rejected(..) => "was rejected by",
         }
     }
 }
@@ -295,6 +314,7 @@ impl fmt::Display for CallError {
         write!(f, "`{}` {}", self.at().task(), self.what())?;
         match self {
             Self::Panicked(panic, _) => write!(f, "{panic}")?,
+            Self::Rejected(layer, _) => write!(f, " `{layer}`")?,
             Self::Hook(source, _) | Self::NotStarted(source, _) => write!(f, ": {source}")?,
             _ => {}
         }
@@ -613,6 +633,10 @@ impl<T> Refused<T> {
     /// ```
     pub fn new(value: T, error: CallError) -> Self {
         Self { value, error }
+    }
+
+    pub(crate) fn value(&self) -> &T {
+        &self.value
     }
 
     /// Why it was refused.

@@ -371,6 +371,11 @@ pub(crate) fn poll_enter<S: TaskSet, G: Gate<S> + ?Sized>(
             (Poll::Ready(()), wakes.unwrap_or_default())
         }
     });
+    match job {
+        // It is not in the queue yet, and nobody is to look for it there.
+        Some(job) if poll.is_pending() && job.slot().meta.seeks_holder() => job.slot().meta.hold(None),
+        _ => {}
+    }
     if poll.is_ready() {
         *ticket = None;
     }

@@ -18,6 +18,7 @@ mod error;
 mod inbox;
 mod panics;
 mod park;
+mod passed;
 mod pulse;
 mod room;
 mod timer;
@@ -39,6 +40,7 @@ mod slices;
 mod wait;
 mod with_priority;
 
+mod backoff;
 mod broadcast;
 #[doc(hidden)]
 pub mod check;
@@ -52,6 +54,7 @@ mod task;
 
 mod executor;
 mod gate;
+pub mod layers;
 mod typed;
 
 mod pool;
@@ -62,6 +65,7 @@ pub mod pipeline;
 
 pub mod bulk;
 
+pub use backoff::Backoff;
 pub use call::Progress;
 pub use cluster::{
     AddError, Adding, Arrival, Balance, CallAll, Choose, Cluster, ClusterBuilder, ClusterClosing, ClusterControl,
@@ -83,8 +87,8 @@ pub use pool::{
     PoolEvents, RunOnAll, RunOnAllError, Share, SharedPool, SharedState, Subscription, Unfinished,
 };
 pub use service::{
-    AttachError, Backoff, CloseError, Closing, Control, Crash, CreateStream, CreateStreamError, Group, GroupError,
-    Launch, LaunchError, LifeEvent, LifeEvents, NeverRestarts, NextEvent, NextStream, OnPanic, Restart, Service,
+    AttachError, CloseError, Closing, Control, Crash, CreateStream, CreateStreamError, Group, GroupError, Launch,
+    LaunchError, LifeEvent, LifeEvents, NeverRestarts, NextEvent, NextStream, OnPanic, Restart, Service,
     ServiceBuilder, ServiceInfo, ServiceRef, WaitForEvent,
 };
 pub use slices::{Step, YieldNow, should_yield, yield_now};

@@ -10,6 +10,7 @@ use crate::{
     lanes::Priority,
     order::Rules,
     park::Parking,
+    passed::LayerId,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -433,6 +434,11 @@ pub(crate) fn run_on_top<R>(run: impl FnOnce() -> R) -> R {
         let _waiting = set(&thread.waiting, false);
         run()
     })
+}
+
+/// Whether the task that runs here came through this layer.
+pub(crate) fn is_within(layer: LayerId) -> bool {
+    THREAD.try_with(|thread| look(thread, |call| call.meta().has_passed(layer))).ok().flatten().unwrap_or(false)
 }
 
 // ----- for users

@@ -53,6 +53,11 @@ impl Line {
         false
     }
 
+    /// Whether a place is kept for `ticket`.
+    pub(crate) fn is_granted(&self, ticket: Ticket) -> bool {
+        self.granted.contains(&ticket)
+    }
+
     /// Leaves the line. The caller then grants again, for a grant may have come free.
     pub(crate) fn leave(&mut self, ticket: Ticket) {
         self.granted.retain(|granted| *granted != ticket);

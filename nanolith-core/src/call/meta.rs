@@ -9,6 +9,7 @@ use crate::{
     host::{HostId, Runnable},
     id::TaskInfo,
     lanes::Priority,
+    passed::{LayerId, Passed},
     place::{self, Trace},
     timer::{self, Key},
 };
@@ -94,6 +95,7 @@ struct Cold {
     slice: AtomicU64,
     /// The share of its pool through which it came, by number; zero: none.
     share: AtomicU32,
+    passed: Mutex<Option<Arc<Passed>>>,
 }
 
 /// The first turn, which began with the call.
@@ -168,7 +170,15 @@ impl Meta {
 
     /// For a second slot of the same call.
     pub(crate) fn again(&self) -> Self {
-        let mut again = Self::new(self.caller(), Some(self.priority()), self.deadline());
+        self.again_until(self.deadline())
+    }
+
+    /// The same with another deadline.
+    pub(crate) fn again_until(&self, deadline: Option<Instant>) -> Self {
+        let mut again = Self::new(self.caller(), Some(self.priority()), deadline);
+        if let Some(passed) = self.passed() {
+            *lock(&again.cold().passed) = Some(passed);
+        }
         if let Some(cold) = self.cold.get() {
             cold.expires_in.get().into_iter().for_each(|nanos| again.cold().expires_in.set(nanos));
         }
@@ -441,7 +451,7 @@ impl Meta {
     /// The call goes on as `call`: who ends this one ends that one too, who waits for this one waits for that. The caller
     /// looks again whether this one has been ended, after this.
     pub(crate) fn go_on_as(&self, call: Shared<dyn Runnable>) {
-        call.meta().taken.fetch_or(WITHIN | SEEKING, Ordering::Relaxed);
+        call.meta().mark_within();
         let before = lock(&self.cold().onward).replace(call);
         drop(before);
     }
@@ -451,9 +461,35 @@ impl Meta {
         lock(&self.cold.get()?.onward).clone()
     }
 
+    /// A call beside another: whoever takes it is to say so, and it is no caller's own.
+    pub(crate) fn mark_within(&self) {
+        self.taken.fetch_or(WITHIN | SEEKING, Ordering::Relaxed);
+    }
+
     /// Whether another call goes on as this one.
     pub(crate) fn is_within(&self) -> bool {
         self.taken.load(Ordering::Relaxed) & WITHIN != 0
+    }
+
+    /// Whether the call is with `host`, as far as one can tell: a layer's call may wait on its way there, or rest.
+    pub(crate) fn is_with(&self, host: HostId) -> bool {
+        // ORDERING: Relaxed, as in `holder`.
+        !self.seeks_holder() || self.host_of(self.holder.load(Ordering::Relaxed)) == Some(host)
+    }
+
+    // ----- which layers it has been through
+
+    fn passed(&self) -> Option<Arc<Passed>> {
+        lock(&self.cold.get()?.passed).clone()
+    }
+
+    pub(crate) fn pass(&self, layer: LayerId) {
+        let mut passed = lock(&self.cold().passed);
+        *passed = Some(Passed::and(passed.take(), layer));
+    }
+
+    pub(crate) fn has_passed(&self, layer: LayerId) -> bool {
+        self.cold.get().is_some_and(|cold| lock(&cold.passed).as_ref().is_some_and(|passed| passed.has(layer)))
     }
 
     fn cold(&self) -> &Cold {

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     executor::Executor,
     host::HostId,
+    passed::LayerId,
     service::{Closing, ServiceRef, Stage},
     task::TaskSet,
 };
@@ -79,6 +80,8 @@ pub(super) struct Inner<S: TaskSet> {
     next_id: AtomicU64,
     turn: AtomicU64,
     pub(super) moved: AtomicU64,
+    /// By which it knows again what it gave back.
+    pub(super) layer: LayerId,
 }
 
 struct Roll<S: TaskSet> {
@@ -109,6 +112,7 @@ impl<S: TaskSet> Inner<S> {
             next_id: AtomicU64::new(taken),
             turn: AtomicU64::new(0),
             moved: AtomicU64::new(0),
+            layer: LayerId::new(),
         })
     }
 

@@ -1,6 +1,9 @@
 //! A call's way to a member, and on to another when that one ends.
 
-use super::inner::{Inner, Member, Members, place_of};
+use super::{
+    Cluster,
+    inner::{Inner, Member, Members, place_of},
+};
 use crate::{
     error::{CallError, Refused},
     executor::{Admission, Executor, OwnsState, RunsLocal, SharesState},
@@ -56,6 +59,13 @@ impl<S: TaskSet> ClusterRef<S> {
     }
 }
 
+impl<S: TaskSet> From<&Cluster<S>> for ClusterRef<S> {
+    /// The cluster as an executor, to put a [layer](crate::layers) around.
+    fn from(cluster: &Cluster<S>) -> Self {
+        cluster.executor.clone()
+    }
+}
+
 impl<S: TaskSet> Clone for ClusterRef<S> {
     fn clone(&self) -> Self {
         Self { last: self.last.clone() }
@@ -65,7 +75,7 @@ impl<S: TaskSet> Clone for ClusterRef<S> {
 impl<S: TaskSet> Executor<S> for ClusterRef<S> {
     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
         match Move::prepare(self.inner(), job) {
-            Some(job) => self.inner().send(job),
+            Some(job) => self.inner().send(job).inspect_err(|refused| refused.value().pass(self.inner().layer)),
             None => Ok(()),
         }
     }
@@ -176,7 +186,7 @@ struct Move<S: TaskSet> {
 impl<S: TaskSet> Move<S> {
     /// A call that may run twice becomes one that goes on as another. `None` if the job's call is over.
     fn prepare(cluster: &Arc<Inner<S>>, job: Job<S>) -> Option<Job<S>> {
-        if !job.info().is_idempotent() || job.is_within() {
+        if !job.info().is_idempotent() || job.has_passed(cluster.layer) {
             return Some(job);
         }
         let (task, reply) = job.open().ok()?;

@@ -57,7 +57,7 @@ impl Host for Inner {
     }
 
     fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict {
-        if !call.is_queued() || !self.claim_awaited(call, blocking) {
+        if !call.is_queued() || !call.meta().is_with(self.id()) || !self.claim_awaited(call, blocking) {
             return Verdict::Wait;
         }
         if blocking && !place::is_deep() {

@@ -64,7 +64,8 @@ impl<S: TaskSet> Host for Inner<S> {
         if blocking || hinders {
             return Verdict::Deadlock;
         }
-        let ahead = theirs != Receiver::Exclusive && call.is_queued() && call.meta().mark_urgent();
+        let waits_here = call.is_queued() && call.meta().is_with(self.id());
+        let ahead = theirs != Receiver::Exclusive && waits_here && call.meta().mark_urgent();
         if ahead {
             self.lock().urgent += 1;
         }

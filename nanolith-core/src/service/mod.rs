@@ -32,7 +32,7 @@ pub use life::{Crash, LifeEvent, LifeEvents, NextEvent};
 pub use messengers::AttachError;
 pub use outlets::{NextStream, WaitForEvent};
 pub use reference::ServiceRef;
-pub use restart::{Backoff, Restart};
+pub use restart::Restart;
 pub use streams::{CreateStream, CreateStreamError};
 
 use self::inner::Inner;

@@ -1,7 +1,7 @@
 //! A service as an executor.
 
 use super::{
-    Closing, ServiceInfo,
+    Closing, Service, ServiceInfo,
     inner::{Inner, Stage},
 };
 use crate::{
@@ -104,6 +104,13 @@ impl<S: TaskSet> ServiceRef<S> {
 
     pub(crate) fn leave_line(&self, ticket: &mut Option<Ticket>) {
         gate::leave_line(&**self.inner(), ticket);
+    }
+}
+
+impl<S: TaskSet> From<&Service<S>> for ServiceRef<S> {
+    /// The service as an executor, to put a [layer](crate::layers) around.
+    fn from(service: &Service<S>) -> Self {
+        service.executor.clone()
     }
 }
 

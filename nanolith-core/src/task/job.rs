@@ -11,8 +11,11 @@ use crate::{
     host::{self, Host, HostId, Ran, Runnable, Runs},
     id::{TaskInfo, any_limited},
     lanes::Priority,
-    metrics, panics, place,
+    metrics, panics,
+    passed::LayerId,
+    place,
     task::TaskSet,
+    timer::{self, Alarm},
 };
 use std::{
     fmt,
@@ -213,6 +216,28 @@ impl<S: TaskSet> Job<S> {
         self.error(End::Closed)
     }
 
+    /// The error with which a layer refuses it: `layer` is its name.
+    ///
+    /// ```
+    /// use nanolith::{Job, Refused, TaskSet, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// /// Lets nobody in.
+    /// struct Doorman;
+    /// impl<S: TaskSet> Executor<S> for Doorman {
+    ///     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    ///         let error = job.rejected("Doorman");
+    ///         Err(Refused::new(job, error))
+    ///     }
+    /// }
+    /// let error = Geometry::calls(Doorman).add(4, 5).wait().unwrap_err();
+    /// assert!(error.to_string().starts_with("`Geometry::add` was rejected by `Doorman`; submitted at"));
+    /// ```
+    #[must_use]
+    pub fn rejected(&self, layer: &'static str) -> CallError {
+        CallError::Rejected(layer, self.slot().meta.at())
+    }
+
     pub(crate) fn error(&self, end: End) -> CallError {
         self.slot().meta.error(end)
     }
@@ -266,14 +291,64 @@ impl<S: TaskSet> Job<S> {
     where
         F: FnOnce(Reply<S>, Result<S::Output, CallError>) + Send + 'static,
     {
-        let call = reply.slot().clone();
-        let job = Self::told(task, None, call.meta.again(), move |outcome| then(reply, outcome));
-        call.meta.go_on_as(job.slot().clone().erase());
-        call.look_again();
-        if call.is_asked_to_stop() {
-            host::end(&**job.slot(), None, End::Cancelled);
-        }
+        let meta = reply.slot().meta.again();
+        Self::go_on(reply, task, None, meta, then)
+    }
+
+    /// The same with an end of its own: see [`Job::limit`].
+    pub(crate) fn within_until<F>(reply: Reply<S>, task: S::Task, deadline: Instant, then: F) -> Self
+    where
+        F: FnOnce(Reply<S>, Result<S::Output, CallError>) + Send + 'static,
+    {
+        let meta = reply.slot().meta.again_until(Some(deadline));
+        let job = Self::go_on(reply, task, None, meta, then);
+        let call = job.slot().clone();
+        let ring = Box::new(move || host::end(&*call, None, End::TimedOut));
+        job.ring_at(deadline, ring);
         job
+    }
+
+    fn go_on<F>(reply: Reply<S>, task: S::Task, shared: Option<S::Shared>, meta: Meta, then: F) -> Self
+    where
+        F: FnOnce(Reply<S>, Result<S::Output, CallError>) + Send + 'static,
+    {
+        let call = reply.slot().clone();
+        let within = Within(Some(reply));
+        let job = Self::told(task, shared, meta, move |outcome| within.end(|reply| then(reply, outcome)));
+        go_on_as(&call, job.slot());
+        job
+    }
+
+    /// A second call beside those as which `call` goes on. Who ends `call` does not end this.
+    pub(crate) fn beside<F>(call: &CallSlot<S>, task: S::Task, on_complete: F) -> Self
+    where
+        F: FnOnce(Result<S::Output, CallError>) + Send + 'static,
+    {
+        let meta = call.meta.again();
+        meta.mark_within();
+        Self::told(task, None, meta, on_complete)
+    }
+
+    /// Rings at `due`, unless the call is over by then.
+    pub(crate) fn ring_at(&self, due: Instant, ring: Box<dyn FnOnce() + Send>) {
+        self.slot().meta.keep_timer(timer::arm(due, Alarm::Run(ring)));
+    }
+
+    /// Brings the job somewhere at `due`, unless its call is over by then.
+    pub(crate) fn rest_until(self, due: Instant, then: impl FnOnce(Self) + Send + 'static) {
+        let call = self.slot().clone();
+        let key = timer::arm(due, Alarm::Run(Box::new(move || then(self))));
+        call.meta.keep_timer(key);
+    }
+
+    /// Whether it has been through this layer.
+    pub(crate) fn has_passed(&self, layer: LayerId) -> bool {
+        self.slot().meta.has_passed(layer)
+    }
+
+    /// It has been through this layer.
+    pub(crate) fn pass(&self, layer: LayerId) {
+        self.slot().meta.pass(layer);
     }
 
     /// The error of a call for which a cluster has no member.
@@ -284,11 +359,6 @@ impl<S: TaskSet> Job<S> {
     /// Whether nobody has begun it, or ended it.
     pub(crate) fn is_queued(&self) -> bool {
         self.slot().is_queued()
-    }
-
-    /// Whether it is a call as which another goes on.
-    pub(crate) fn is_within(&self) -> bool {
-        self.slot().meta.is_within()
     }
 
     /// The same call with the state that it shares. One that was made for the executor has it already; one of a layer's
@@ -304,7 +374,7 @@ impl<S: TaskSet> Job<S> {
         let Some(input) = slot.withdraw() else { return Self::from_slot(slot) };
         let meta = slot.meta.again();
         let reply = Reply { slot: Some(slot) };
-        Self::told(input.task, Some(state.clone()), meta, move |outcome| reply.complete(outcome))
+        Self::go_on(reply, input.task, Some(state.clone()), meta, Reply::complete)
     }
 
     /// Takes the task back out; the call is over, and nobody is told.
@@ -342,6 +412,38 @@ impl<S: TaskSet, F: FnOnce(Result<S::Output, CallError>) + Send + 'static> Wake 
         let on_complete = self.on_complete.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let (Some(tell), Some(outcome)) = (on_complete, self.slot.outcome()) {
             tell(outcome);
+        }
+    }
+}
+
+/// `call` goes on as `job`: if the former was ended meanwhile, the latter ends too.
+pub(crate) fn go_on_as<S: TaskSet>(call: &CallSlot<S>, job: &Shared<CallSlot<S>>) {
+    call.meta.go_on_as(job.clone().erase());
+    call.look_again();
+    if call.is_asked_to_stop() {
+        host::end(&**job, None, End::Cancelled);
+    }
+}
+
+/// The reply to a call that goes on as another.
+struct Within<S: TaskSet>(Option<Reply<S>>);
+
+impl<S: TaskSet> Within<S> {
+    fn end(mut self, then: impl FnOnce(Reply<S>)) {
+        if let Some(reply) = self.0.take() {
+            then(reply);
+        }
+    }
+}
+
+impl<S: TaskSet> Drop for Within<S> {
+    /// The call as which it goes on was taken back: so is this one, and nobody is told.
+    fn drop(&mut self) {
+        if let Some(slot) = self.0.take().and_then(|mut reply| reply.slot.take()) {
+            if slot.meta.is_within() {
+                slot.detach();
+            }
+            slot.end_call(End::Lost);
         }
     }
 }

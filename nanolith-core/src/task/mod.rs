@@ -15,7 +15,7 @@ mod work;
 
 pub use context::Context;
 pub use hook::{After, Before, CallInfo, HookOutput, HookResult, Hooks, LocalFuture, OnClose, Outcome, SendFuture};
-pub(crate) use job::{CallSlot, Input};
+pub(crate) use job::{CallSlot, Input, go_on_as};
 pub use job::{Job, Reply, Stopped, call_size};
 pub use messages::{GivesStreams, HasInbox, HasOutbox, StreamArgument, TakesStreams};
 pub(crate) use outlets::Outlets;

@@ -406,7 +406,10 @@ impl<S: TaskSet, T> Handle<S, T> {
         if holder.is_none() || holder != place::host_id() {
             return Verdict::Wait;
         }
-        let call = self.slot.meta.onward().unwrap_or_else(|| self.slot.clone().erase());
+        let mut call = self.slot.clone().erase();
+        while let Some(onward) = call.meta().onward() {
+            call = onward;
+        }
         place::host_here().map_or(Verdict::Wait, |host| host.awaited(&call, place::blocks_when_pending()))
     }
 }

@@ -1,0 +1,128 @@
+//! Who hears of it when a circuit breaker opens and closes.
+
+use super::breaker_state::Transition;
+use crate::wait;
+use futures_util::Stream;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+/// What a [`CircuitBreaker`](super::CircuitBreaker) does from now on: a `Stream` without an end, and a blocking iterator.
+///
+/// It turns half-open as the first call comes, or somebody asks for its state, after it was open for its time; so that is told then.
+///
+/// ```
+/// use nanolith::layers::{BreakerState, CircuitBreaker};
+/// let breaker = CircuitBreaker::new();
+/// let mut transitions = breaker.transitions();
+/// breaker.trip();
+/// breaker.reset();
+/// let states: Vec<_> = transitions.by_ref().take(2).map(|told| told.to).collect();
+/// assert_eq!(states, [BreakerState::Open, BreakerState::Closed]);
+/// ```
+#[must_use = "it tells what happens when it is iterated, polled or asked"]
+pub struct Transitions {
+    events: flume::r#async::RecvStream<'static, Transition>,
+    /// So that the channel stays open.
+    _tell: flume::Sender<Transition>,
+}
+
+impl Transitions {
+    /// The next one.
+    ///
+    /// # Cancel safety
+    ///
+    /// None is lost.
+    pub fn recv(&mut self) -> NextTransition<'_> {
+        NextTransition { transitions: self }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Transition> {
+        match Pin::new(&mut self.events).poll_next(cx) {
+            Poll::Ready(Some(transition)) => Poll::Ready(transition),
+            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl Stream for Transitions {
+    type Item = Transition;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Transition>> {
+        self.poll(cx).map(Some)
+    }
+}
+
+impl Iterator for Transitions {
+    type Item = Transition;
+
+    fn next(&mut self) -> Option<Transition> {
+        Some(self.recv().wait())
+    }
+}
+
+impl fmt::Debug for Transitions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transitions").finish_non_exhaustive()
+    }
+}
+
+/// Waits for a transition: made by [`Transitions::recv`].
+#[must_use = "does nothing until awaited or waited on"]
+pub struct NextTransition<'a> {
+    transitions: &'a mut Transitions,
+}
+
+impl NextTransition<'_> {
+    /// Blocks until it is there.
+    #[must_use]
+    pub fn wait(self) -> Transition {
+        wait::block_on_anybody(self)
+    }
+}
+
+impl Future for NextTransition<'_> {
+    type Output = Transition;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Transition> {
+        self.transitions.poll(cx)
+    }
+}
+
+impl fmt::Debug for NextTransition<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NextTransition").finish_non_exhaustive()
+    }
+}
+
+/// Who watches.
+#[derive(Default)]
+pub(super) struct Watchers(Mutex<Vec<flume::WeakSender<Transition>>>);
+
+impl Watchers {
+    pub(super) fn join(&self) -> Transitions {
+        let (tell, events) = flume::unbounded();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(tell.downgrade());
+        Transitions { events: events.into_stream(), _tell: tell }
+    }
+
+    /// Tells all of them. Those who left are forgotten.
+    pub(super) fn tell(&self, transitions: &[Transition]) {
+        if transitions.is_empty() {
+            return;
+        }
+        let mut watchers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        watchers.retain(|tell| tell.upgrade().is_some());
+        let tell: Vec<_> = watchers.iter().filter_map(flume::WeakSender::upgrade).collect();
+        drop(watchers);
+        for transition in transitions {
+            for tell in &tell {
+                let _ = tell.send(*transition); // the channel has no bound; its receiver may have gone
+            }
+        }
+    }
+}

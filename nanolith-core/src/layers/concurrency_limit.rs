@@ -1,0 +1,251 @@
+//! So many at once: a bulkhead.
+
+use super::layered::{Around, Entered, Entering, OneBeneath, Policy, layer};
+use crate::{
+    error::Refused,
+    executor::Executor,
+    panics,
+    passed::LayerId,
+    place,
+    room::{Line, Ticket},
+    task::{Job, TaskSet},
+};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+/// Lets at most so many calls through at once. Others wait their turn, first come first served, or are rejected: a bulkhead
+/// between what shares an executor.
+///
+/// ```
+/// use nanolith::{TaskSet, layers::{ConcurrencyLimit, Layer}, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let limit = ConcurrencyLimit::new(2);
+/// let geometry = Geometry::calls(limit.clone().layer(Pool::builder().build()?));
+/// let jobs: Vec<_> = (0..100).map(|n| geometry.add(n, n).submit()).collect(); // waits while two are under way
+/// for job in jobs {
+///     job.wait()?;
+/// }
+/// assert_eq!((limit.in_flight(), limit.waiting()), (0, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A call is under way from the moment at which it is let through until it is over, however it ends. A task that is cancelled while
+/// it runs may go on a while after that. Who waits and is cancelled, or runs out of time, leaves the line. Clones share the
+/// limit.
+///
+/// A call that a task makes which came through the same limit itself is let through at once, beyond the limit: it would wait for
+/// itself otherwise.
+#[derive(Clone)]
+#[must_use = "a layer does nothing until it is put around an executor"]
+pub struct ConcurrencyLimit {
+    places: Arc<Places>,
+}
+
+struct Places {
+    id: LayerId,
+    most: usize,
+    most_waiting: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    count: usize,
+    line: Line,
+}
+
+impl ConcurrencyLimit {
+    /// At most so many at once; 0 counts as 1. Any number may wait.
+    pub fn new(calls: usize) -> Self {
+        Self::with(calls, usize::MAX)
+    }
+
+    /// At most so many wait; the others are rejected. With 0 nobody waits.
+    ///
+    /// The layer has a line of its own from here on: set this before it is cloned.
+    ///
+    /// ```
+    /// # use nanolith::layers::ConcurrencyLimit;
+    /// let strict = ConcurrencyLimit::new(8).max_waiting(0);
+    /// ```
+    pub fn max_waiting(self, calls: usize) -> Self {
+        Self::with(self.places.most, calls)
+    }
+
+    fn with(most: usize, most_waiting: usize) -> Self {
+        let taken = Mutex::default();
+        Self { places: Arc::new(Places { id: LayerId::new(), most: most.max(1), most_waiting, taken }) }
+    }
+
+    /// How many are under way.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.places.lock().count
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.places.lock().line.waiting()
+    }
+}
+
+impl Places {
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn free(&self, taken: &Taken) -> usize {
+        self.most.saturating_sub(taken.count + taken.line.granted())
+    }
+
+    /// A place, if there is one that nobody waits for.
+    fn take(self: &Arc<Self>) -> Option<Place> {
+        let inside = place::is_within(self.id);
+        let mut taken = self.lock();
+        (inside || self.free(&taken) > 0 && !taken.line.has_waiting()).then(|| self.place(&mut taken))
+    }
+
+    fn place(self: &Arc<Self>, taken: &mut Taken) -> Place {
+        taken.count += 1;
+        Place(self.clone())
+    }
+
+    /// Changes what is taken, and wakes those for whom there is a place then.
+    fn change(&self, change: impl FnOnce(&mut Taken)) {
+        let wakers = {
+            let mut taken = self.lock();
+            change(&mut taken);
+            let free = self.free(&taken);
+            taken.line.grant(free)
+        };
+        wakers.into_iter().for_each(|waker| panics::quietly(|| waker.wake()));
+    }
+
+    /// There is no place: the job may wait for one, if not too many do.
+    fn refuse<S: TaskSet>(&self, job: Job<S>) -> Refused<Job<S>> {
+        if self.lock().line.waiting() >= self.most_waiting {
+            return reject(job);
+        }
+        let error = job.full();
+        Refused::new(job, error)
+    }
+
+    /// Has the job keep the place until its call is over.
+    fn let_in<S: TaskSet>(&self, job: Job<S>, place: Place) -> Entered<S, ()> {
+        let Ok((task, reply)) = job.open() else { return Entered::Over };
+        let job = Job::within(reply, task, |reply, outcome| {
+            drop(place);
+            reply.complete(outcome);
+        });
+        job.pass(self.id);
+        Entered::On(job, ())
+    }
+}
+
+fn reject<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
+    let error = job.rejected("ConcurrencyLimit");
+    Refused::new(job, error)
+}
+
+/// A place that is taken, until this is dropped.
+struct Place(Arc<Places>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.change(|taken| taken.count -= 1);
+    }
+}
+
+layer!(ConcurrencyLimit);
+impl OneBeneath for ConcurrencyLimit {}
+
+impl<S: TaskSet> Policy<S> for ConcurrencyLimit {
+    type Pass = ();
+
+    fn enter<E: Executor<S> + 'static>(around: &Arc<Around<Self, E>>, job: Job<S>) -> Entered<S, ()> {
+        let places = &around.layer.places;
+        match places.take() {
+            Some(place) => places.let_in(job, place),
+            None => Entered::Refused(places.refuse(job)),
+        }
+    }
+
+    fn admit<'a, E>(around: &'a Arc<Around<Self, E>>, job: Job<S>) -> Entering<'a, S, ()>
+    where
+        E: Executor<S> + 'static,
+    {
+        let places = &around.layer.places;
+        Box::pin(async move {
+            match (Waiting { places, ticket: None }).await {
+                Some(place) => places.let_in(job, place),
+                None => Entered::Refused(reject(job)),
+            }
+        })
+    }
+}
+
+/// A wait for a place; `None` if too many wait.
+struct Waiting<'a> {
+    places: &'a Arc<Places>,
+    ticket: Option<Ticket>,
+}
+
+impl Waiting<'_> {
+    fn ask(&mut self, waker: &Waker) -> Poll<Option<Place>> {
+        if self.ticket.is_none() {
+            if let Some(place) = self.places.take() {
+                return Poll::Ready(Some(place));
+            }
+        }
+        let mut taken = self.places.lock();
+        match self.ticket {
+            Some(ticket) if taken.line.redeem(ticket, waker) => {
+                self.ticket = None;
+                Poll::Ready(Some(self.places.place(&mut taken)))
+            }
+            Some(_) => Poll::Pending,
+            // One may have come free since we looked, for which nobody stood in line.
+            None if self.places.free(&taken) > 0 && !taken.line.has_waiting() => {
+                Poll::Ready(Some(self.places.place(&mut taken)))
+            }
+            None if taken.line.waiting() >= self.places.most_waiting => Poll::Ready(None),
+            None => {
+                self.ticket = Some(taken.line.join(waker));
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Future for Waiting<'_> {
+    type Output = Option<Place>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Place>> {
+        self.ask(cx.waker())
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.places.change(|taken| taken.line.leave(ticket));
+        }
+    }
+}
+
+impl fmt::Debug for ConcurrencyLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConcurrencyLimit")
+            .field("most", &self.places.most)
+            .field("in_flight", &self.in_flight())
+            .field("waiting", &self.waiting())
+            .finish()
+    }
+}

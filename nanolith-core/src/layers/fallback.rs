@@ -1,0 +1,132 @@
+//! Somebody else, if need be.
+
+use super::{
+    attempt,
+    judge::Judge,
+    layered::{Around, Entered, Policy, layer},
+};
+use crate::{
+    error::{CallError, Refused},
+    executor::Executor,
+    panics,
+    task::{Job, TaskSet},
+    typed::refuse,
+};
+use std::{fmt, sync::Arc};
+
+/// Runs on another executor what failed on this one: tasks under `#[task(idempotent)]`, whose arguments are `Clone`. What the
+/// executor beneath refuses, never having begun it, goes to the other whatever it is, but where there is a use in waiting for room.
+///
+/// ```
+/// use nanolith::{TaskSet, layers::{Fallback, Layer}, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # let (first, second) = (Pool::builder().build()?, Pool::builder().build()?);
+/// let geometry = Geometry::calls(Fallback::to(second).layer(first.clone()));
+/// first.close();
+/// assert_eq!(geometry.add(4, 5).wait()?, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Every error but [`CallError::Cancelled`] is a reason, unless [`Fallback::when`] says otherwise. It is for tasks without a state,
+/// since there are two executors.
+#[derive(Clone)]
+#[must_use = "a layer does nothing until it is put around an executor"]
+pub struct Fallback<F> {
+    other: F,
+    when: Judge,
+}
+
+impl<F> Fallback<F> {
+    /// Falls back to `other`.
+    pub fn to(other: F) -> Self {
+        Self { other, when: Judge::new(|error| !matches!(error, CallError::Cancelled(_))) }
+    }
+
+    /// Which errors are a reason to ask the other executor.
+    ///
+    /// ```
+    /// # use nanolith::{layers::Fallback, prelude::*};
+    /// # let pool = Pool::builder().build()?;
+    /// let when_down = Fallback::to(pool).when(|error| matches!(error, CallError::Rejected(..) | CallError::Closed(_)));
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn when(mut self, error: impl Fn(&CallError) -> bool + Send + Sync + 'static) -> Self {
+        self.when = self.when.on_error(error);
+        self
+    }
+
+    /// Which outputs are a reason too: for tasks that give a `Result` of their own.
+    ///
+    /// ```
+    /// # use nanolith::{layers::Fallback, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     #[task(idempotent)]
+    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
+    /// # }
+    /// # let pool = Pool::builder().build()?;
+    /// let fallback = Fallback::to(pool)
+    ///     .when_output(|output: &GeometryOutput| matches!(output, GeometryOutput::Parse(Err(_))));
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn when_output<O: 'static>(mut self, output: impl Fn(&O) -> bool + Send + Sync + 'static) -> Self {
+        self.when = self.when.on_output(output);
+        self
+    }
+}
+
+layer!(Fallback<F>);
+
+impl<S: TaskSet, F: Executor<S> + 'static> Policy<S> for Fallback<F> {
+    type Pass = ();
+    const ONE_HOST: bool = false;
+
+    fn enter<E: Executor<S> + 'static>(around: &Arc<Around<Self, E>>, job: Job<S>) -> Entered<S, ()> {
+        if !job.info().is_idempotent() {
+            return Entered::On(job, ());
+        }
+        let Ok((task, reply)) = job.open() else { return Entered::Over };
+        let (again, around) = (S::duplicate(&task), around.clone());
+        let job = Job::within(reply, task, move |reply, outcome| match again {
+            Some(task) if !reply.is_cancelled() && around.layer.when.says(&outcome) => {
+                panics::quietly(|| drop(outcome));
+                let job = Job::within(reply, task, |reply, outcome| reply.complete(outcome));
+                attempt::bring(around, other::<F, E>, job);
+            }
+            _ => reply.complete(outcome),
+        });
+        Entered::On(job, ())
+    }
+
+    fn refused<E>(
+        around: &Arc<Around<Self, E>>,
+        refused: Refused<Job<S>>,
+        for_good: bool,
+    ) -> Result<(), Refused<Job<S>>>
+    where
+        E: Executor<S> + 'static,
+    {
+        let failed = for_good || !refused.is_full();
+        let error = refused.error().clone();
+        if failed && around.layer.when.says::<S::Output>(&Err(error)) {
+            if refused.value().info().is_idempotent() {
+                refuse(refused); // of which we hear, since we were asked to
+            } else {
+                attempt::bring(around.clone(), other::<F, E>, refused.into_inner());
+            }
+            return Ok(());
+        }
+        around.keep(refused)
+    }
+}
+
+fn other<F, E>(around: &Around<Fallback<F>, E>) -> &F {
+    &around.layer.other
+}
+
+impl<F: fmt::Debug> fmt::Debug for Fallback<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fallback").field("other", &self.other).finish_non_exhaustive()
+    }
+}

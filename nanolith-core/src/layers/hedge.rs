@@ -1,0 +1,268 @@
+//! Twice, if once takes long.
+
+use super::{
+    attempt,
+    latencies::Latencies,
+    layered::{Around, Entered, OneBeneath, Policy, layer},
+};
+use crate::{
+    call::{shared::Shared, slot::End},
+    clock,
+    error::CallError,
+    executor::Executor,
+    host, panics,
+    task::{CallSlot, Job, Reply, TaskSet, go_on_as},
+    timer::{self, Alarm},
+};
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// Begins a second attempt of what takes long, and has the first that succeeds: for tasks under `#[task(idempotent)]`, whose arguments
+/// are `Clone`. The other is cancelled. Other tasks it lets through as they are.
+///
+/// ```
+/// use nanolith::{TaskSet, layers::{Hedge, Layer}, prelude::*};
+/// use std::sync::atomic::{AtomicU32, Ordering};
+/// # pub struct Geometry;
+/// static CALLS: AtomicU32 = AtomicU32::new(0);
+///
+/// #[define]
+/// impl Geometry {
+///     #[task(idempotent)]
+///     pub async fn add(x: i64, y: i64) -> i64 {
+///         if CALLS.fetch_add(1, Ordering::Relaxed) == 0 {
+///             nanolith::time::sleep(MINUTE).await; // has a bad day
+///         }
+///         x + y
+///     }
+/// }
+/// let geometry = Geometry::calls(Hedge::after(5 * MILLISECOND).layer(Pool::builder().build()?));
+/// assert_eq!(geometry.add(4, 5).wait()?, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// An error ends the call only if no other attempt is under way: a hedge is no retry. It costs up to twice the load: put it around
+/// what is slow at times, and not for want of room.
+#[derive(Clone)]
+#[must_use = "a layer does nothing until it is put around an executor"]
+pub struct Hedge {
+    after: Duration,
+    latencies: Option<Arc<Mutex<Latencies>>>,
+    hedged: Arc<AtomicU64>,
+}
+
+impl Hedge {
+    /// Begins the second attempt after this long.
+    pub fn after(delay: Duration) -> Self {
+        Self { after: delay, latencies: None, hedged: Arc::default() }
+    }
+
+    /// Begins the second attempt when this part of the calls would have been over, by what they took of late: 0.95, say, for about
+    /// one second attempt in twenty. It is clamped to what lies from 0 to 1; no number counts as 1. Until 20 calls are over, the
+    /// delay of [`Hedge::after`] counts.
+    ///
+    /// ```
+    /// # use nanolith::{layers::Hedge, prelude::*};
+    /// let hedge = Hedge::after(SECOND).percentile(0.95);
+    /// ```
+    pub fn percentile(mut self, part: f64) -> Self {
+        self.latencies = Some(Arc::new(Mutex::new(Latencies::new(part))));
+        self
+    }
+
+    /// How many second attempts there were.
+    ///
+    /// ```
+    /// # use nanolith::{layers::Hedge, prelude::*};
+    /// assert_eq!(Hedge::after(SECOND).hedged(), 0);
+    /// ```
+    #[must_use]
+    pub fn hedged(&self) -> u64 {
+        self.hedged.load(Ordering::Relaxed)
+    }
+
+    fn delay(&self) -> Duration {
+        let told = self.latencies.as_ref().and_then(|latencies| lock(latencies).percentile());
+        told.unwrap_or(self.after)
+    }
+
+    fn learn(&self, took: Duration) {
+        self.latencies.iter().for_each(|latencies| lock(latencies).add(took));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+layer!(Hedge);
+impl OneBeneath for Hedge {}
+
+impl<S: TaskSet> Policy<S> for Hedge {
+    type Pass = ();
+
+    fn enter<E: Executor<S> + 'static>(around: &Arc<Around<Self, E>>, job: Job<S>) -> Entered<S, ()> {
+        if !job.info().is_idempotent() {
+            return Entered::On(job, ());
+        }
+        let Ok((task, reply)) = job.open() else { return Entered::Over };
+        match S::duplicate(&task) {
+            Some(again) => Entered::On(Race::begin(around, task, again, reply), ()),
+            None => Entered::On(Job::within(reply, task, Reply::complete), ()),
+        }
+    }
+}
+
+/// Two attempts of one call. The first is the one as which the call goes on, and has its reply; if it fails while the second is
+/// under way, the call goes on as the second, and the reply waits here.
+struct Race<S: TaskSet, E> {
+    around: Arc<Around<Hedge, E>>,
+    call: Shared<CallSlot<S>>,
+    since: u64,
+    state: Mutex<State<S>>,
+}
+
+struct State<S: TaskSet> {
+    second: Second<S>,
+    /// With what the second has won, for the first to give it to the caller.
+    won: Option<S::Output>,
+    /// The first failed, and waits for the second.
+    parked: Option<(Reply<S>, Result<S::Output, CallError>)>,
+}
+
+enum Second<S: TaskSet> {
+    /// It begins when the alarm rings.
+    Resting(Option<timer::Key>, S::Task),
+    Running(Shared<CallSlot<S>>),
+    Over,
+}
+
+impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
+    fn begin(around: &Arc<Around<Hedge, E>>, task: S::Task, again: S::Task, reply: Reply<S>) -> Job<S> {
+        let second = Second::Resting(None, again);
+        let state = Mutex::new(State { second, won: None, parked: None });
+        let race = Arc::new(Self { around: around.clone(), call: reply.slot().clone(), since: clock::now(), state });
+        if let Some(due) = clock::instant().checked_add(around.layer.delay()) {
+            let ring = {
+                let race = race.clone();
+                move || race.begin_second()
+            };
+            let key = timer::arm(due, Alarm::Run(Box::new(ring)));
+            if let Second::Resting(known, _) = &mut lock(&race.state).second {
+                *known = Some(key);
+            }
+        }
+        let first = First(race);
+        Job::within(reply, task, move |reply, outcome| first.is_over(reply, outcome))
+    }
+
+    /// The first takes long.
+    fn begin_second(self: Arc<Self>) {
+        let mut state = lock(&self.state);
+        let Second::Resting(_, task) = std::mem::replace(&mut state.second, Second::Over) else { return };
+        let race = self.clone();
+        let job = Job::beside(&self.call, task, move |outcome| race.second_is_over(outcome));
+        state.second = Second::Running(job.slot().clone());
+        drop(state);
+        // ORDERING: Relaxed, a figure.
+        self.around.layer.hedged.fetch_add(1, Ordering::Relaxed);
+        attempt::send(&self.around, job);
+    }
+
+    fn first_is_over(&self, reply: Reply<S>, outcome: Result<S::Output, CallError>) {
+        let mut state = lock(&self.state);
+        let outcome = match state.won.take() {
+            Some(output) => Ok(output),
+            None => outcome,
+        };
+        let waits = outcome.is_err() && !reply.is_cancelled();
+        match std::mem::replace(&mut state.second, Second::Over) {
+            Second::Running(second) if waits => {
+                state.second = Second::Running(second.clone());
+                state.parked = Some((reply, outcome));
+                drop(state);
+                go_on_as(&self.call, &second);
+            }
+            second => {
+                drop(state);
+                self.give_up(second);
+                self.complete(reply, outcome);
+            }
+        }
+    }
+
+    fn second_is_over(&self, outcome: Result<S::Output, CallError>) {
+        let mut state = lock(&self.state);
+        state.second = Second::Over;
+        match (state.parked.take(), outcome) {
+            (Some((reply, Err(error))), Err(_)) => {
+                drop(state);
+                self.complete(reply, Err(error));
+            }
+            (Some((reply, _)), outcome) => {
+                drop(state);
+                self.complete(reply, outcome);
+            }
+            (None, Ok(output)) => {
+                state.won = Some(output);
+                drop(state);
+                // The first hears of it, as does the caller through the first.
+                if let Some(first) = self.call.meta.onward() {
+                    host::end(&*first, None, End::Cancelled);
+                }
+            }
+            (None, Err(_)) => {}
+        }
+    }
+
+    /// There is no need of a second any more.
+    fn give_up(&self, second: Second<S>) {
+        match second {
+            Second::Resting(key, task) => {
+                key.into_iter().for_each(timer::disarm);
+                panics::quietly(|| drop(task));
+            }
+            Second::Running(second) => host::end(&*second, None, End::Cancelled),
+            Second::Over => {}
+        }
+    }
+
+    fn complete(&self, reply: Reply<S>, outcome: Result<S::Output, CallError>) {
+        if outcome.is_ok() {
+            self.around.layer.learn(clock::between(self.since, clock::now()));
+        }
+        reply.complete(outcome);
+    }
+}
+
+/// The first attempt. Should it be taken back, there will be no second.
+struct First<S: TaskSet, E: Executor<S> + 'static>(Arc<Race<S, E>>);
+
+impl<S: TaskSet, E: Executor<S> + 'static> First<S, E> {
+    fn is_over(&self, reply: Reply<S>, outcome: Result<S::Output, CallError>) {
+        self.0.first_is_over(reply, outcome);
+    }
+}
+
+impl<S: TaskSet, E: Executor<S> + 'static> Drop for First<S, E> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        if state.parked.is_none() {
+            let second = std::mem::replace(&mut state.second, Second::Over);
+            drop(state);
+            self.0.give_up(second);
+        }
+    }
+}
+
+impl fmt::Debug for Hedge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hedge").field("after", &self.after).field("hedged", &self.hedged()).finish_non_exhaustive()
+    }
+}

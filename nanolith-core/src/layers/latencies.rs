@@ -1,0 +1,71 @@
+//! How long calls took of late, and what most of them stay below. Pure data; its owner brings the lock.
+
+use std::time::Duration;
+
+/// So many calls are remembered,
+const KEPT: usize = 256;
+/// and so many are enough to tell by.
+const ENOUGH: usize = 20;
+/// The percentile is looked up anew after so many.
+const STALE: usize = 16;
+
+#[derive(Debug)]
+pub(super) struct Latencies {
+    /// From 0 to 1.
+    part: f64,
+    kept: Vec<Duration>,
+    /// Which is the oldest, once there are as many as are kept.
+    oldest: usize,
+    found: Option<Duration>,
+    since_found: usize,
+}
+
+impl Latencies {
+    pub(super) fn new(part: f64) -> Self {
+        let part = if part.is_nan() { 1.0 } else { part.clamp(0.0, 1.0) };
+        Self { part, kept: Vec::new(), oldest: 0, found: None, since_found: 0 }
+    }
+
+    pub(super) fn add(&mut self, latency: Duration) {
+        if self.kept.len() < KEPT {
+            self.kept.push(latency);
+        } else {
+            self.kept[self.oldest] = latency;
+            self.oldest = (self.oldest + 1) % KEPT;
+        }
+        self.since_found += 1;
+    }
+
+    /// That part of the calls took no longer; `None` while there are too few to tell.
+    pub(super) fn percentile(&mut self) -> Option<Duration> {
+        if self.kept.len() < ENOUGH {
+            return None;
+        }
+        if self.found.is_none() || self.since_found >= STALE {
+            let mut sorted = self.kept.clone();
+            sorted.sort_unstable();
+            #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let rank = (self.part * sorted.len() as f64).ceil() as usize; // both are small, and not negative
+            self.found = sorted.get(rank.clamp(1, sorted.len()) - 1).copied();
+            self.since_found = 0;
+        }
+        self.found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_percentile_is_of_those_that_came_last() {
+        let mut latencies = Latencies::new(0.95);
+        (1..20).for_each(|ms| latencies.add(Duration::from_millis(ms)));
+        assert_eq!(latencies.percentile(), None, "too few");
+        latencies.add(Duration::from_millis(20));
+        assert_eq!(latencies.percentile(), Some(Duration::from_millis(19)));
+        (0..KEPT).for_each(|_| latencies.add(Duration::from_secs(1)));
+        assert_eq!(latencies.percentile(), Some(Duration::from_secs(1)));
+        assert_eq!(Latencies::new(f64::NAN).part.to_bits(), 1.0_f64.to_bits());
+    }
+}

@@ -1,0 +1,227 @@
+//! An executor with one of our layers around it: what is the same for all of them.
+
+use crate::{
+    error::Refused,
+    executor::{Admission, Executor, OwnsState, RunsLocal, SharesState},
+    host::HostId,
+    passed::LayerId,
+    task::{Job, TaskSet},
+};
+use std::{
+    fmt,
+    future::{Future, ready},
+    pin::Pin,
+    sync::Arc,
+};
+
+/// An executor with a layer around it: what [`Layer::layer`](super::Layer::layer) makes of the layers of this module. Clones
+/// share both.
+///
+/// ```
+/// use nanolith::{TaskSet, layers::{CircuitBreaker, Layer, Layered}, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let guarded: Layered<CircuitBreaker, Pool> = CircuitBreaker::new().layer(Pool::builder().build()?);
+/// assert_eq!(Geometry::calls(guarded.clone()).add(4, 5).wait()?, 9);
+/// println!("{:?}, {} calls", guarded.policy().state(), guarded.inner().completed());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+pub struct Layered<L, E> {
+    around: Arc<Around<L, E>>,
+}
+
+/// A layer and what it is put around.
+pub struct Around<L, E> {
+    pub(super) layer: L,
+    pub(super) inner: E,
+    id: LayerId,
+}
+
+/// What became of a job that a layer was asked to let in.
+pub enum Entered<S: TaskSet, P> {
+    /// It goes on to the executor beneath, this one or another that stands for it. `P` is kept until that has taken it.
+    On(Job<S>, P),
+    /// Its call is over.
+    Over,
+    Refused(Refused<Job<S>>),
+}
+
+/// How a wait for a layer looks.
+pub(super) type Entering<'a, S, P> = Pin<Box<dyn Future<Output = Entered<S, P>> + Send + 'a>>;
+
+/// What a layer does. Nobody but the layers of this module has it.
+pub trait Policy<S: TaskSet>: Send + Sync + Sized + 'static {
+    /// What is to be undone, by its drop, if the executor beneath refuses the job.
+    type Pass: Send + 'static;
+
+    /// Whether those whom the executor beneath has no room for wait.
+    const WAITS: bool = true;
+
+    /// Whether the host of the executor beneath has its calls.
+    const ONE_HOST: bool = true;
+
+    /// Lets the job in, without waiting.
+    fn enter<E: Executor<S> + 'static>(around: &Arc<Around<Self, E>>, job: Job<S>) -> Entered<S, Self::Pass>;
+
+    /// Lets the job in, when the layer has room for it.
+    fn admit<'a, E>(around: &'a Arc<Around<Self, E>>, job: Job<S>) -> Entering<'a, S, Self::Pass>
+    where
+        E: Executor<S> + 'static,
+    {
+        Box::pin(ready(Self::enter(around, job)))
+    }
+
+    /// The executor beneath has taken the job.
+    fn taken(pass: Self::Pass) {
+        drop(pass);
+    }
+
+    /// The executor beneath has refused the job: `for_good`, if it had waited for room. What is given back is known again.
+    fn refused<E>(
+        around: &Arc<Around<Self, E>>,
+        refused: Refused<Job<S>>,
+        for_good: bool,
+    ) -> Result<(), Refused<Job<S>>>
+    where
+        E: Executor<S> + 'static,
+    {
+        let _ = for_good;
+        around.keep(refused)
+    }
+}
+
+/// A layer beneath which there is one executor: so the state is that one's.
+pub trait OneBeneath {}
+
+impl<L, E> Layered<L, E> {
+    pub(super) fn new(layer: L, inner: E) -> Self {
+        Self { around: Arc::new(Around { layer, inner, id: LayerId::new() }) }
+    }
+
+    /// The layer.
+    #[must_use]
+    pub fn policy(&self) -> &L {
+        &self.around.layer
+    }
+
+    /// What it is put around.
+    #[must_use]
+    pub fn inner(&self) -> &E {
+        &self.around.inner
+    }
+}
+
+impl<L, E> Clone for Layered<L, E> {
+    fn clone(&self) -> Self {
+        Self { around: self.around.clone() }
+    }
+}
+
+impl<S: TaskSet, L: Policy<S>, E: Executor<S> + 'static> Executor<S> for Layered<L, E> {
+    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+        let around = &self.around;
+        let (job, pass) = match around.known(job) {
+            Ok(job) => (job, None),
+            Err(job) => match L::enter(around, job) {
+                Entered::On(job, pass) => (job, Some(pass)),
+                Entered::Over => return Ok(()),
+                Entered::Refused(refused) => return Err(refused),
+            },
+        };
+        let taken = around.inner.execute(job);
+        around.close::<S>(taken, pass, !L::WAITS)
+    }
+
+    fn admit(&self, job: Job<S>) -> Admission<'_, S> {
+        if !L::WAITS {
+            return Box::pin(ready(self.execute(job)));
+        }
+        let around = &self.around;
+        Box::pin(async move {
+            let (job, pass) = match around.known(job) {
+                Ok(job) => (job, None),
+                Err(job) => match L::admit(around, job).await {
+                    Entered::On(job, pass) => (job, Some(pass)),
+                    Entered::Over => return Ok(()),
+                    Entered::Refused(refused) => return Err(refused),
+                },
+            };
+            let taken = around.inner.admit(job).await;
+            around.close::<S>(taken, pass, true)
+        })
+    }
+
+    fn host(&self) -> Option<HostId> {
+        self.around.inner.host().filter(|_| L::ONE_HOST)
+    }
+}
+
+impl<L, E> Around<L, E> {
+    /// Whether this layer has been passed before.
+    fn known<S: TaskSet>(&self, job: Job<S>) -> Result<Job<S>, Job<S>> {
+        if job.has_passed(self.id) { Ok(job) } else { Err(job) }
+    }
+
+    /// Gives a job back, to be known again.
+    pub(super) fn keep<S: TaskSet>(&self, refused: Refused<Job<S>>) -> Result<(), Refused<Job<S>>> {
+        refused.value().pass(self.id);
+        Err(refused)
+    }
+
+    /// What the executor beneath came to.
+    fn close<S: TaskSet>(
+        self: &Arc<Self>,
+        taken: Result<(), Refused<Job<S>>>,
+        pass: Option<L::Pass>,
+        for_good: bool,
+    ) -> Result<(), Refused<Job<S>>>
+    where
+        L: Policy<S>,
+        E: Executor<S> + 'static,
+    {
+        match taken {
+            Ok(()) => {
+                pass.into_iter().for_each(L::taken);
+                Ok(())
+            }
+            Err(refused) => {
+                drop(pass);
+                L::refused(self, refused, for_good)
+            }
+        }
+    }
+}
+
+#[diagnostic::do_not_recommend] // a service is what is missing
+impl<S: TaskSet, L: Policy<S> + OneBeneath, E: SharesState<S> + 'static> SharesState<S> for Layered<L, E> {}
+#[diagnostic::do_not_recommend]
+impl<S: TaskSet, L: Policy<S> + OneBeneath, E: OwnsState<S> + 'static> OwnsState<S> for Layered<L, E> {}
+#[diagnostic::do_not_recommend]
+impl<S: TaskSet, L: Policy<S> + OneBeneath, E: RunsLocal<S> + 'static> RunsLocal<S> for Layered<L, E> {}
+
+impl<L: fmt::Debug, E: fmt::Debug> fmt::Debug for Layered<L, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layered").field("layer", &self.around.layer).field("inner", &self.around.inner).finish()
+    }
+}
+
+impl<L, E> fmt::Debug for Around<L, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Around").finish_non_exhaustive()
+    }
+}
+
+/// Puts a layer of ours around an executor.
+macro_rules! layer {
+    ($layer:ident $(<$($param:ident),+>)?) => {
+        impl<E $($(, $param)+)?> super::Layer<E> for $layer $(<$($param),+>)? {
+            type Executor = super::Layered<Self, E>;
+
+            fn layer(self, inner: E) -> super::Layered<Self, E> {
+                super::Layered::new(self, inner)
+            }
+        }
+    };
+}
+pub(super) use layer;

@@ -1,0 +1,334 @@
+//! So many in so long: a token bucket.
+
+use super::layered::{Around, Entered, Entering, OneBeneath, Policy, layer};
+use crate::{
+    clock,
+    error::Refused,
+    executor::Executor,
+    panics,
+    room::{Line, Ticket},
+    task::{Job, TaskSet},
+    timer::{self, Alarm},
+};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+/// Lets so many calls through in so long. Others wait their turn, first come first served, or are rejected.
+///
+/// It is a token bucket: tokens come at an even rate, and as many are kept for later as the [burst](RateLimit::burst) says. A call
+/// takes one; it gives it back if the executor beneath refuses it.
+///
+/// ```
+/// use nanolith::{TaskSet, layers::{Layer, RateLimit}, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let limit = RateLimit::new(100, SECOND).burst(10);
+/// let geometry = Geometry::calls(limit.layer(Pool::builder().build()?));
+/// let begun = std::time::Instant::now();
+/// for n in 0..12 {
+///     geometry.add(n, n).wait()?; // ten at once, then one every 10 ms
+/// }
+/// assert!(begun.elapsed() >= 20 * MILLISECOND - MILLISECOND);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Who waits and is cancelled, or runs out of time, leaves the line; a call whose deadline comes before its turn is rejected at once.
+/// Clones share the bucket.
+#[derive(Clone)]
+#[must_use = "a layer does nothing until it is put around an executor"]
+pub struct RateLimit {
+    bucket: Arc<Bucket>,
+}
+
+struct Bucket {
+    /// From one token to the next, in nanoseconds.
+    interval: u64,
+    calls: u32,
+    per: Duration,
+    burst: u32,
+    most_waiting: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// When the bucket is full again, in nanoseconds.
+    full_at: u64,
+    line: Line,
+    /// Rings when there is a token for the first in line.
+    alarm: Option<timer::Key>,
+}
+
+impl RateLimit {
+    /// So many calls in so long, at an even rate; 0 calls count as 1. The burst is as large as that, and any number may wait.
+    pub fn new(calls: u32, per: Duration) -> Self {
+        let calls = calls.max(1);
+        Self::with(calls, per, calls, usize::MAX)
+    }
+
+    /// How many tokens are kept for later, and so may go at once after a rest. At least 1: then calls go at even distances.
+    ///
+    /// The layer has a new, full bucket from here on: set this before it is cloned.
+    ///
+    /// ```
+    /// # use nanolith::{layers::RateLimit, prelude::*};
+    /// let even = RateLimit::new(100, SECOND).burst(1); // one every 10 ms
+    /// ```
+    pub fn burst(self, tokens: u32) -> Self {
+        Self::with(self.bucket.calls, self.bucket.per, tokens, self.bucket.most_waiting)
+    }
+
+    /// At most so many wait; the others are rejected. With 0 nobody waits.
+    ///
+    /// The layer has a new, full bucket from here on: set this before it is cloned.
+    ///
+    /// ```
+    /// # use nanolith::{layers::RateLimit, prelude::*};
+    /// let strict = RateLimit::new(100, SECOND).max_waiting(0);
+    /// ```
+    pub fn max_waiting(self, calls: usize) -> Self {
+        Self::with(self.bucket.calls, self.bucket.per, self.bucket.burst, calls)
+    }
+
+    fn with(calls: u32, per: Duration, burst: u32, most_waiting: usize) -> Self {
+        let interval = clock::nanos(per / calls);
+        let (burst, state) = (burst.max(1), Mutex::default());
+        Self { bucket: Arc::new(Bucket { interval, calls, per, burst, most_waiting, state }) }
+    }
+
+    /// How many tokens there are now.
+    #[must_use]
+    pub fn available(&self) -> u32 {
+        let now = clock::now();
+        self.bucket.tokens(&self.bucket.lock(), now)
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.bucket.lock().line.waiting()
+    }
+}
+
+impl Bucket {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long it takes to fill the bucket.
+    fn depth(&self) -> u64 {
+        self.interval.saturating_mul(self.burst.into())
+    }
+
+    fn tokens(&self, state: &State, now: u64) -> u32 {
+        let missing = state.full_at.saturating_sub(now).div_ceil(self.interval.max(1));
+        self.burst.saturating_sub(u32::try_from(missing).unwrap_or(u32::MAX))
+    }
+
+    /// When there is a token for the one who has so many before them.
+    fn due(&self, state: &State, before: usize, now: u64) -> u64 {
+        let before = self.interval.saturating_mul(u64::try_from(before).unwrap_or(u64::MAX));
+        let emptied = state.full_at.max(now).saturating_add(self.interval).saturating_sub(self.depth());
+        emptied.saturating_add(before)
+    }
+
+    fn spend(&self, state: &mut State, now: u64) {
+        state.full_at = state.full_at.max(now).saturating_add(self.interval);
+    }
+
+    /// A token, if there is one that nobody waits for.
+    fn take(self: &Arc<Self>) -> Option<Token> {
+        let now = clock::now();
+        let mut state = self.lock();
+        if state.line.has_waiting() || self.due(&state, 0, now) > now {
+            return None;
+        }
+        self.spend(&mut state, now);
+        Some(Token(Some(self.clone())))
+    }
+
+    /// Changes what there is, and hands tokens to those who wait. What is granted is spent.
+    fn change(self: &Arc<Self>, change: impl FnOnce(&mut State)) {
+        let now = clock::now();
+        let mut wakers = Vec::new();
+        let mut state = self.lock();
+        change(&mut state);
+        while state.line.has_waiting() && self.due(&state, 0, now) <= now {
+            self.spend(&mut state, now);
+            wakers.append(&mut state.line.grant(1));
+        }
+        let before = self.set_alarm(&mut state, now);
+        drop(state);
+        before.into_iter().for_each(timer::disarm);
+        wakers.into_iter().for_each(|waker| panics::quietly(|| waker.wake()));
+    }
+
+    /// Sees to it that somebody comes when there is a token for the first in line. Gives the alarm that is not needed any more.
+    fn set_alarm(self: &Arc<Self>, state: &mut State, now: u64) -> Option<timer::Key> {
+        let before = state.alarm.take();
+        if state.line.has_waiting() {
+            let wait = clock::between(now, self.due(state, 0, now));
+            if let Some(due) = clock::instant().checked_add(wait) {
+                let bucket = Arc::downgrade(self);
+                let ring = move || bucket.upgrade().iter().for_each(|bucket| bucket.change(|_| ()));
+                state.alarm = Some(timer::arm(due, Alarm::Run(Box::new(ring))));
+            }
+        }
+        before
+    }
+
+    /// There is no token: the job may wait for one, if not too many do.
+    fn refuse<S: TaskSet>(&self, job: Job<S>) -> Refused<Job<S>> {
+        if self.lock().line.waiting() >= self.most_waiting {
+            return reject(job);
+        }
+        let error = job.full();
+        Refused::new(job, error)
+    }
+}
+
+fn reject<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
+    let error = job.rejected("RateLimit");
+    Refused::new(job, error)
+}
+
+/// A token; dropped, it is given back.
+pub struct Token(Option<Arc<Bucket>>);
+
+impl Token {
+    fn spent(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        if let Some(bucket) = self.0.take() {
+            bucket.change(|state| state.full_at = state.full_at.saturating_sub(bucket.interval));
+        }
+    }
+}
+
+layer!(RateLimit);
+impl OneBeneath for RateLimit {}
+
+impl<S: TaskSet> Policy<S> for RateLimit {
+    type Pass = Token;
+
+    fn enter<E: Executor<S> + 'static>(around: &Arc<Around<Self, E>>, job: Job<S>) -> Entered<S, Token> {
+        let bucket = &around.layer.bucket;
+        match bucket.take() {
+            Some(token) => Entered::On(job, token),
+            None => Entered::Refused(bucket.refuse(job)),
+        }
+    }
+
+    fn admit<'a, E>(around: &'a Arc<Around<Self, E>>, job: Job<S>) -> Entering<'a, S, Token>
+    where
+        E: Executor<S> + 'static,
+    {
+        let bucket = &around.layer.bucket;
+        Box::pin(async move {
+            let left = job.deadline().map(|deadline| deadline.saturating_duration_since(clock::instant()));
+            match (Waiting { bucket, left, ticket: None }).await {
+                Some(token) => Entered::On(job, token),
+                None => Entered::Refused(reject(job)),
+            }
+        })
+    }
+
+    fn taken(token: Token) {
+        token.spent();
+    }
+
+    /// It was let through as it came, and its token is back.
+    fn refused<E>(_: &Arc<Around<Self, E>>, refused: Refused<Job<S>>, _for_good: bool) -> Result<(), Refused<Job<S>>>
+    where
+        E: Executor<S> + 'static,
+    {
+        Err(refused)
+    }
+}
+
+/// A wait for a token; `None` if too many wait, or it would come too late.
+struct Waiting<'a> {
+    bucket: &'a Arc<Bucket>,
+    /// How much time there was at first.
+    left: Option<Duration>,
+    ticket: Option<Ticket>,
+}
+
+impl Waiting<'_> {
+    /// Stands in line, if there is a use in that.
+    fn join(&mut self, waker: &Waker) -> bool {
+        let (bucket, mut ticket) = (self.bucket, None);
+        let now = clock::now();
+        bucket.change(|state| {
+            let waiting = state.line.waiting();
+            let wait = clock::between(now, bucket.due(state, waiting, now));
+            if waiting < bucket.most_waiting && self.left.is_none_or(|left| wait < left) {
+                ticket = Some(state.line.join(waker));
+            }
+        });
+        self.ticket = ticket;
+        ticket.is_some()
+    }
+}
+
+impl Future for Waiting<'_> {
+    type Output = Option<Token>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Token>> {
+        if self.ticket.is_none() {
+            if let Some(token) = self.bucket.take() {
+                return Poll::Ready(Some(token));
+            }
+            if !self.join(cx.waker()) {
+                return Poll::Ready(None);
+            }
+        }
+        let Some(ticket) = self.ticket else { return Poll::Ready(None) };
+        if !self.bucket.lock().line.redeem(ticket, cx.waker()) {
+            return Poll::Pending;
+        }
+        self.ticket = None;
+        Poll::Ready(Some(Token(Some(self.bucket.clone()))))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket.take() else { return };
+        let interval = self.bucket.interval;
+        self.bucket.change(|state| {
+            if state.line.is_granted(ticket) {
+                state.full_at = state.full_at.saturating_sub(interval);
+            }
+            state.line.leave(ticket);
+        });
+    }
+}
+
+impl fmt::Debug for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimit")
+            .field("calls", &self.bucket.calls)
+            .field("per", &self.bucket.per)
+            .field("burst", &self.bucket.burst)
+            .field("available", &self.available())
+            .field("waiting", &self.waiting())
+            .finish()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
+}

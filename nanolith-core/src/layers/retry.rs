@@ -1,0 +1,249 @@
+//! Once more.
+
+use super::{
+    attempt,
+    judge::Judge,
+    layered::{Around, Entered, OneBeneath, Policy, layer},
+    retry_budget::Budget,
+};
+use crate::{
+    backoff::{Backoff, chance},
+    clock,
+    error::{CallError, Refused},
+    executor::Executor,
+    id::TaskInfo,
+    panics,
+    task::{Job, Reply, TaskSet},
+    time::{MILLISECOND, SECOND},
+    typed::refuse,
+};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Tries again what failed: tasks under `#[task(idempotent)]`, whose arguments are `Clone`. Others it lets through as they are.
+///
+/// ```
+/// use nanolith::{Backoff, TaskSet, layers::{Layer, Retry}, prelude::*};
+/// use std::sync::atomic::{AtomicU32, Ordering};
+/// # pub struct Geometry;
+/// static TRIES: AtomicU32 = AtomicU32::new(0);
+///
+/// #[define]
+/// impl Geometry {
+///     #[task(idempotent)]
+///     pub fn add(x: i64, y: i64) -> i64 {
+///         assert!(TRIES.fetch_add(1, Ordering::Relaxed) >= 2, "not yet");
+///         x + y
+///     }
+/// }
+/// let retry = Retry::new(3).backoff(Backoff::exponential(MILLISECOND).up_to(SECOND));
+/// let geometry = Geometry::calls(retry.layer(Pool::builder().build()?));
+/// assert_eq!(geometry.add(4, 5).wait()?, 9); // at the third try
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Every failure is worth another try, unless [`Retry::when`] says otherwise, but for these: the call was cancelled; the executor is
+/// closed, cannot run the task, or would wait for itself. Nothing is tried again once the caller has gone, or where the call's
+/// deadline would be over by then. A refusal of the executor beneath is a failure too, if there is no use in waiting for room.
+///
+/// The call's priority, deadline and messengers are those of each attempt.
+#[derive(Clone)]
+#[must_use = "a layer does nothing until it is put around an executor"]
+pub struct Retry {
+    attempts: u32,
+    backoff: Backoff,
+    when: Judge,
+    budget: Option<Arc<Budget>>,
+    retries: Arc<AtomicU64>,
+}
+
+impl Retry {
+    /// So many attempts, the first included; 0 counts as 1. The rests between them are from 10 ms, doubled each time, to 1 s.
+    pub fn new(attempts: u32) -> Self {
+        Self {
+            attempts: attempts.max(1),
+            backoff: Backoff::exponential(10 * MILLISECOND).up_to(SECOND),
+            when: Judge::new(is_worth_another_try),
+            budget: None,
+            retries: Arc::default(),
+        }
+    }
+
+    /// How long to rest before each further attempt.
+    ///
+    /// ```
+    /// # use nanolith::{Backoff, layers::Retry, prelude::*};
+    /// let at_once = Retry::new(3).backoff(Backoff::none());
+    /// ```
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+
+    /// Which failures are worth another try.
+    ///
+    /// ```
+    /// # use nanolith::{layers::Retry, prelude::*};
+    /// let crashes = Retry::new(3).when(|error| matches!(error, CallError::Crashed(_)));
+    /// ```
+    pub fn when(mut self, error: impl Fn(&CallError) -> bool + Send + Sync + 'static) -> Self {
+        self.when = self.when.on_error(error);
+        self
+    }
+
+    /// Which outputs are worth another try: for tasks that give a `Result` of their own.
+    ///
+    /// ```
+    /// # use nanolith::{layers::Retry, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     #[task(idempotent)]
+    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
+    /// # }
+    /// let retry = Retry::new(3).when_output(|output: &GeometryOutput| matches!(output, GeometryOutput::Parse(Err(_))));
+    /// ```
+    pub fn when_output<O: 'static>(mut self, output: impl Fn(&O) -> bool + Send + Sync + 'static) -> Self {
+        self.when = self.when.on_output(output);
+        self
+    }
+
+    /// Bounds the retries of all calls together, so that they do not bury an executor that is down: over the last ten seconds
+    /// they are at most this part of the calls, and `per_second` a second beside it. Without it there is no such bound.
+    ///
+    /// ```
+    /// # use nanolith::{layers::Retry, prelude::*};
+    /// let modest = Retry::new(3).budget(0.2, 10); // a fifth more load at most, and ten a second
+    /// ```
+    pub fn budget(mut self, part: f64, per_second: u32) -> Self {
+        self.budget = Some(Arc::new(Budget::new(part, per_second)));
+        self
+    }
+
+    /// How many retries there were.
+    ///
+    /// ```
+    /// # use nanolith::layers::Retry;
+    /// assert_eq!(Retry::new(3).retries(), 0);
+    /// ```
+    #[must_use]
+    pub fn retries(&self) -> u64 {
+        self.retries.load(Ordering::Relaxed)
+    }
+
+    fn takes(&self, task: &TaskInfo) -> bool {
+        self.attempts > 1 && task.is_idempotent()
+    }
+}
+
+fn is_worth_another_try(error: &CallError) -> bool {
+    !matches!(
+        error,
+        CallError::Cancelled(_) | CallError::Closed(_) | CallError::Unsupported(_) | CallError::WouldDeadlock(_)
+    )
+}
+
+layer!(Retry);
+impl OneBeneath for Retry {}
+
+impl<S: TaskSet> Policy<S> for Retry {
+    type Pass = ();
+
+    fn enter<E: Executor<S> + 'static>(around: &Arc<Around<Self, E>>, job: Job<S>) -> Entered<S, ()> {
+        if !around.layer.takes(job.info()) {
+            return Entered::On(job, ());
+        }
+        let Ok((task, reply)) = job.open() else { return Entered::Over };
+        around.layer.budget.iter().for_each(|budget| budget.deposit(clock::now()));
+        Entered::On(Attempt { around: around.clone(), number: 1 }.begin(reply, task), ())
+    }
+
+    fn refused<E>(
+        around: &Arc<Around<Self, E>>,
+        refused: Refused<Job<S>>,
+        for_good: bool,
+    ) -> Result<(), Refused<Job<S>>>
+    where
+        E: Executor<S> + 'static,
+    {
+        let failed = for_good || !refused.is_full();
+        let error = refused.error().clone();
+        if failed && around.layer.takes(refused.value().info()) && around.layer.when.says::<S::Output>(&Err(error)) {
+            refuse(refused); // which the attempt hears of
+            return Ok(());
+        }
+        around.keep(refused)
+    }
+}
+
+/// One attempt of a call.
+struct Attempt<E> {
+    around: Arc<Around<Retry, E>>,
+    /// The first is 1.
+    number: u32,
+}
+
+/// Beyond so many attempts in a row that failed at once, the next begins on the timer's thread, from an empty stack.
+const DEEP: u32 = 16;
+
+impl<E> Attempt<E> {
+    fn begin<S: TaskSet>(self, reply: Reply<S>, task: S::Task) -> Job<S>
+    where
+        E: Executor<S> + 'static,
+    {
+        let more = self.number < self.around.layer.attempts;
+        let again = if more { S::duplicate(&task) } else { None };
+        Job::within(reply, task, |reply, outcome| match again {
+            Some(task) if self.is_to_be_tried_again::<S>(&reply, &outcome) => self.go_on(reply, task, outcome),
+            _ => reply.complete(outcome),
+        })
+    }
+
+    fn is_to_be_tried_again<S: TaskSet>(&self, reply: &Reply<S>, outcome: &Result<S::Output, CallError>) -> bool {
+        !reply.is_cancelled() && self.around.layer.when.says(outcome)
+    }
+
+    /// Rests, and tries again, if there is time and a budget for it.
+    fn go_on<S: TaskSet>(self, reply: Reply<S>, task: S::Task, outcome: Result<S::Output, CallError>)
+    where
+        E: Executor<S> + 'static,
+    {
+        let Self { around, number } = self;
+        let layer = &around.layer;
+        let tries = usize::try_from(number - 1).unwrap_or(usize::MAX);
+        let rest = layer.backoff.wait(tries, chance());
+        let due = clock::instant().checked_add(rest);
+        let Some(due) = due.filter(|due| reply.deadline().is_none_or(|deadline| *due < deadline)) else {
+            return reply.complete(outcome);
+        };
+        if !layer.budget.as_ref().is_none_or(|budget| budget.withdraw(clock::now())) {
+            return reply.complete(outcome);
+        }
+        // ORDERING: Relaxed, a figure.
+        layer.retries.fetch_add(1, Ordering::Relaxed);
+        panics::quietly(|| drop(outcome));
+        let next = Attempt { around: around.clone(), number: number + 1 };
+        let mut job = None;
+        // A clone that panics ends the call as lost.
+        panics::quietly(|| job = Some(next.begin(reply, task)));
+        match job {
+            None => {}
+            Some(job) if rest.is_zero() && number % DEEP != 0 => attempt::send(&around, job),
+            Some(job) => job.rest_until(due, move |job| attempt::send(&around, job)),
+        }
+    }
+}
+
+impl fmt::Debug for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retry")
+            .field("attempts", &self.attempts)
+            .field("backoff", &self.backoff)
+            .field("retries", &self.retries())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,68 @@
+//! How much more load retries may be, as Finagle has it: a part of the calls of late, and a few a second in any case.
+
+use super::window::{Span, Window};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+/// What is of late, in seconds.
+const LATELY: u32 = 10;
+
+#[derive(Debug)]
+pub(super) struct Budget {
+    part: f64,
+    per_second: u32,
+    /// Calls, and retries.
+    window: Mutex<Window<2>>,
+}
+
+impl Budget {
+    pub(super) fn new(part: f64, per_second: u32) -> Self {
+        let part = if part > 0.0 { part } else { 0.0 };
+        let window = Window::new(Span::Time(Duration::from_secs(LATELY.into())));
+        Self { part, per_second, window: Mutex::new(window) }
+    }
+
+    /// Counts a call.
+    pub(super) fn deposit(&self, now: u64) {
+        self.window.lock().unwrap_or_else(PoisonError::into_inner).add(now, [1, 0]);
+    }
+
+    /// Counts a retry, if there may be one.
+    pub(super) fn withdraw(&self, now: u64) -> bool {
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let [calls, retries] = window.counts(now);
+        #[allow(clippy::cast_precision_loss)] // nobody makes 2⁵² calls in ten seconds
+        let may = (retries + 1) as f64 <= calls as f64 * self.part + f64::from(self.per_second) * f64::from(LATELY);
+        if may {
+            window.add(now, [0, 1]);
+        }
+        may
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    #[test]
+    fn retries_are_a_part_of_the_calls_of_late() {
+        let budget = Budget::new(0.5, 0);
+        assert!(!budget.withdraw(0));
+        (0..4).for_each(|_| budget.deposit(0));
+        assert_eq!([(); 3].map(|()| budget.withdraw(0)), [true, true, false]);
+        assert!(!budget.withdraw(11 * SECOND), "the calls are long past");
+        budget.deposit(11 * SECOND);
+        budget.deposit(11 * SECOND);
+        assert!(budget.withdraw(11 * SECOND), "and so are the retries");
+    }
+
+    #[test]
+    fn a_few_a_second_are_always_there() {
+        let budget = Budget::new(f64::NAN, 1);
+        assert_eq!((0..12).filter(|_| budget.withdraw(0)).count(), 10);
+    }
+}

@@ -1,0 +1,126 @@
+//! Several layers as one, written from the outside in.
+
+use super::{CircuitBreaker, ConcurrencyLimit, Fallback, Hedge, Layer, LoadShed, RateLimit, Retry, Timeout};
+use std::time::Duration;
+
+/// A stack of layers, to which those that are added come beneath those that are there.
+///
+/// ```
+/// use nanolith::{Backoff, TaskSet, layers::{self, CircuitBreaker, Retry}, prelude::*};
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+/// # }
+/// use nanolith::ServiceRef;
+/// let service = Counter::service(10).launch().wait()?;
+/// let guarded = layers::stack()
+///     .timeout(MINUTE)                                              // for all of it
+///     .retry(Retry::new(3).backoff(Backoff::exponential(MILLISECOND)))
+///     .circuit_breaker(CircuitBreaker::new())
+///     .timeout(SECOND)                                              // for each attempt
+///     .wrap(ServiceRef::from(&service));
+/// let counter = Counter::calls(guarded);
+/// assert_eq!(counter.bump(5).wait()?, 15); // the state is the service's
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn stack() -> Stack<Identity> {
+    Stack { layers: Identity }
+}
+
+/// Layers in the making: see [`stack`]. It is a [`Layer`] itself.
+#[derive(Clone, Debug)]
+#[must_use = "layers do nothing until they are put around an executor"]
+pub struct Stack<L> {
+    layers: L,
+}
+
+impl<L> Stack<L> {
+    /// Adds a layer beneath those that are there.
+    pub fn layer<M>(self, layer: M) -> Stack<Pair<L, M>> {
+        Stack { layers: Pair { outer: self.layers, inner: layer } }
+    }
+
+    /// Adds a [`Timeout`].
+    pub fn timeout(self, limit: Duration) -> Stack<Pair<L, Timeout>> {
+        self.layer(Timeout::new(limit))
+    }
+
+    /// Adds a [`Retry`].
+    pub fn retry(self, retry: Retry) -> Stack<Pair<L, Retry>> {
+        self.layer(retry)
+    }
+
+    /// Adds a [`CircuitBreaker`].
+    pub fn circuit_breaker(self, breaker: CircuitBreaker) -> Stack<Pair<L, CircuitBreaker>> {
+        self.layer(breaker)
+    }
+
+    /// Adds a [`RateLimit`].
+    pub fn rate_limit(self, limit: RateLimit) -> Stack<Pair<L, RateLimit>> {
+        self.layer(limit)
+    }
+
+    /// Adds a [`ConcurrencyLimit`].
+    pub fn concurrency_limit(self, limit: ConcurrencyLimit) -> Stack<Pair<L, ConcurrencyLimit>> {
+        self.layer(limit)
+    }
+
+    /// Adds a [`Hedge`].
+    pub fn hedge(self, hedge: Hedge) -> Stack<Pair<L, Hedge>> {
+        self.layer(hedge)
+    }
+
+    /// Adds a [`Fallback`] to `executor`.
+    pub fn fallback<F>(self, executor: F) -> Stack<Pair<L, Fallback<F>>> {
+        self.layer(Fallback::to(executor))
+    }
+
+    /// Adds a [`LoadShed`].
+    pub fn load_shed(self) -> Stack<Pair<L, LoadShed>> {
+        self.layer(LoadShed::new())
+    }
+
+    /// Puts the layers around `executor`, the first outermost.
+    pub fn wrap<E>(self, executor: E) -> L::Executor
+    where
+        L: Layer<E>,
+    {
+        self.layers.layer(executor)
+    }
+}
+
+impl<E, L: Layer<E>> Layer<E> for Stack<L> {
+    type Executor = L::Executor;
+
+    fn layer(self, inner: E) -> L::Executor {
+        self.layers.layer(inner)
+    }
+}
+
+/// No layer: what an empty [`stack`] is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Identity;
+
+impl<E> Layer<E> for Identity {
+    type Executor = E;
+
+    fn layer(self, inner: E) -> E {
+        inner
+    }
+}
+
+/// Two layers, one around the other.
+#[derive(Clone, Debug)]
+pub struct Pair<Outer, Inner> {
+    outer: Outer,
+    inner: Inner,
+}
+
+impl<E, Outer: Layer<Inner::Executor>, Inner: Layer<E>> Layer<E> for Pair<Outer, Inner> {
+    type Executor = Outer::Executor;
+
+    fn layer(self, inner: E) -> Outer::Executor {
+        self.outer.layer(self.inner.layer(inner))
+    }
+}

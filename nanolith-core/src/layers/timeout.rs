@@ -1,0 +1,63 @@
+//! So long, and no longer.
+
+use super::layered::{Around, Entered, OneBeneath, Policy, layer};
+use crate::{
+    clock,
+    executor::Executor,
+    task::{Job, Reply, TaskSet},
+};
+use std::{sync::Arc, time::Duration};
+
+/// Ends what comes through it as [`CallError::TimedOut`](crate::CallError::TimedOut) when it is not over after this long, counted
+/// from the moment at which it comes, a wait for room included.
+///
+/// Within a [`Retry`](super::Retry) it is for each attempt, around one it is for all of them.
+///
+/// ```
+/// use nanolith::{TaskSet, layers::{Layer, Timeout}, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry {
+/// #     pub async fn wait_then_add(x: i64, y: i64) -> i64 { nanolith::time::sleep(MINUTE).await; x + y }
+/// # }
+/// let geometry = Geometry::calls(Timeout::new(MILLISECOND).layer(Pool::builder().build()?));
+/// let slow = geometry.wait_then_add(4, 5); // waits a minute
+/// assert!(matches!(slow.wait(), Err(CallError::TimedOut(_))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// The call's own deadline counts where it is earlier. The task sees the earlier of both as its
+/// [deadline](crate::Context::deadline), and is asked to stop; a synchronous one keeps its slot until it returns.
+///
+/// # Panics
+///
+/// As [`Call::timeout`](crate::Call::timeout) does, when a call is submitted.
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it is put around an executor"]
+pub struct Timeout {
+    limit: Duration,
+}
+
+impl Timeout {
+    /// Gives each call this long.
+    pub const fn new(limit: Duration) -> Self {
+        Self { limit }
+    }
+}
+
+layer!(Timeout);
+impl OneBeneath for Timeout {}
+
+impl<S: TaskSet> Policy<S> for Timeout {
+    type Pass = ();
+
+    fn enter<E: Executor<S> + 'static>(around: &Arc<Around<Self, E>>, job: Job<S>) -> Entered<S, ()> {
+        let own = clock::instant().checked_add(around.layer.limit);
+        let Some(due) = own.filter(|due| job.deadline().is_none_or(|deadline| *due < deadline)) else {
+            return Entered::On(job, ()); // it ends no later as it is
+        };
+        match job.open() {
+            Ok((task, reply)) => Entered::On(Job::within_until(reply, task, due, Reply::complete), ()),
+            Err(_) => Entered::Over,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Leaving alone what fails.
+
+use crate::desk::{Desk, Work, WorkCalls, WorkOutput};
+use nanolith::{
+    TaskSet,
+    layers::{BreakerState, CircuitBreaker, Layer, Layered},
+    prelude::*,
+    time::MockClock,
+};
+
+fn over(desk: &Desk, breaker: &CircuitBreaker) -> WorkCalls<Layered<CircuitBreaker, Desk>> {
+    Work::calls(breaker.clone().layer(desk.clone()))
+}
+
+fn nervous() -> CircuitBreaker {
+    CircuitBreaker::new().last_calls(4).min_calls(2).open_for(SECOND).trials(1)
+}
+
+fn is_rejected<T: std::fmt::Debug>(outcome: Result<T, CallError>) -> bool {
+    matches!(outcome, Err(CallError::Rejected("CircuitBreaker", _)))
+}
+
+#[test]
+fn it_opens_when_too_many_fail_and_closes_when_a_trial_goes_well() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (desk, breaker) = (Desk::default(), nervous());
+        let mut transitions = breaker.transitions();
+        let work = over(&desk, &breaker);
+        let jobs = [1, 2].map(|x| work.once(x).submit());
+        desk.succeed();
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        desk.fail();
+        assert_eq!(breaker.state(), BreakerState::Open, "half of them");
+        assert!(is_rejected(work.once(3).wait()));
+        let refused = work.once(3).try_submit().expect_err("it is open");
+        assert!(!refused.is_full(), "and nobody waits for it");
+        clock.advance(SECOND);
+        let trial = work.once(4).submit();
+        assert!(is_rejected(work.once(5).wait()), "one trial is under way");
+        desk.fail();
+        assert_eq!(breaker.state(), BreakerState::Open, "the trial failed");
+        assert!(trial.wait().is_err());
+        clock.advance(SECOND);
+        let trial = refused.into_inner().submit();
+        desk.succeed();
+        assert_eq!(trial.wait().expect("it is let through"), 3);
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        let to: Vec<_> = transitions.by_ref().take(5).map(|told| told.to).collect();
+        let (open, half, closed) = (BreakerState::Open, BreakerState::HalfOpen, BreakerState::Closed);
+        assert_eq!(to, [open, half, open, half, closed]);
+        jobs.map(Handle::detach);
+    });
+}
+
+#[test]
+fn a_trial_that_is_cancelled_or_taken_back_makes_room_for_another() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (desk, breaker) = (Desk::with_room_for(1), nervous());
+        let work = over(&desk, &breaker);
+        breaker.trip();
+        clock.advance(SECOND);
+        let trial = work.once(1).submit();
+        trial.cancel();
+        assert_eq!(breaker.state(), BreakerState::HalfOpen);
+        desk.set_room(0);
+        assert!(work.once(2).try_submit().expect_err("there is no room").is_full());
+        desk.set_room(1);
+        let trial = work.once(3).submit();
+        desk.succeed();
+        assert_eq!(trial.wait().expect("it is let through"), 3);
+        assert_eq!(breaker.state(), BreakerState::Closed);
+    });
+}
+
+#[test]
+fn it_opens_when_too_many_are_slow() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (desk, breaker) = (Desk::default(), nervous().slow_rate(0.5, SECOND));
+        let work = over(&desk, &breaker);
+        let quick = work.once(1).submit();
+        desk.succeed();
+        let slow = work.once(2).submit();
+        clock.advance(SECOND);
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        desk.succeed();
+        assert_eq!(breaker.state(), BreakerState::Open);
+        assert!(quick.wait().is_ok() && slow.wait().is_ok(), "their callers have what they want");
+    });
+}
+
+#[test]
+fn what_is_long_past_counts_no_more() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (desk, breaker) = (Desk::default(), nervous().last(10 * SECOND));
+        let work = over(&desk, &breaker);
+        for x in 0..5 {
+            let job = work.once(x).submit();
+            desk.fail();
+            assert!(job.wait().is_err());
+            clock.advance(10 * SECOND);
+        }
+        assert_eq!(breaker.state(), BreakerState::Closed, "never two within ten seconds");
+    });
+}
+
+#[test]
+fn the_user_says_what_a_failure_is() {
+    let desk = Desk::default();
+    let breaker = nervous()
+        .failure_if(|error| matches!(error, CallError::TimedOut(_)))
+        .failure_if_output(|output: &WorkOutput| matches!(output, WorkOutput::Check(Err(_))));
+    let work = over(&desk, &breaker);
+    for _ in 0..2 {
+        let job = work.check(1).submit();
+        desk.fail();
+        assert!(job.wait().is_err());
+    }
+    assert_eq!(breaker.state(), BreakerState::Closed, "to be lost is none");
+    for _ in 0..2 {
+        let job = work.check(1).submit();
+        desk.begin().1.complete(Ok(WorkOutput::Check(Err("no".into()))));
+        assert!(job.wait().expect("it ran").is_err());
+    }
+    assert_eq!(breaker.state(), BreakerState::Open, "two of four");
+}
+
+#[test]
+fn a_breaker_may_stand_around_two_executors() {
+    let (desk, breaker) = (Desk::default(), nervous());
+    let [left, right] = [(); 2].map(|()| over(&desk, &breaker));
+    let jobs = [left.once(1).submit(), right.once(2).submit()];
+    desk.fail();
+    desk.fail();
+    assert!(is_rejected(left.once(3).wait()) && is_rejected(right.once(3).wait()));
+    jobs.map(Handle::detach);
+}

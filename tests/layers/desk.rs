@@ -1,0 +1,144 @@
+//! An executor whose jobs the test ends by hand, and a set to call on it.
+
+use nanolith::{Admission, Job, Refused, Reply, prelude::*};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    panic::Location,
+    sync::{Arc, Mutex},
+    task::{Poll, Waker},
+};
+
+pub struct Work;
+
+#[define]
+impl Work {
+    #[task(idempotent)]
+    pub fn echo(x: u32) -> u32 {
+        x
+    }
+
+    #[task(idempotent)]
+    pub fn check(x: u32) -> Result<u32, String> {
+        Ok(x)
+    }
+
+    pub fn once(x: u32) -> u32 {
+        x
+    }
+}
+
+/// Takes so many jobs, and does nothing with them.
+#[derive(Clone, Default)]
+pub struct Desk(Arc<Mutex<Papers>>);
+
+#[derive(Default)]
+struct Papers {
+    jobs: VecDeque<Job<Work>>,
+    waiting: Vec<Waker>,
+    most: Option<usize>,
+    closed: bool,
+}
+
+impl Desk {
+    pub(crate) fn with_room_for(jobs: usize) -> Self {
+        let desk = Self::default();
+        desk.set_room(jobs);
+        desk
+    }
+
+    pub(crate) fn set_room(&self, jobs: usize) {
+        self.0.lock().unwrap().most = Some(jobs);
+        self.call();
+    }
+
+    pub(crate) fn close(&self) {
+        self.0.lock().unwrap().closed = true;
+        self.call();
+    }
+
+    /// Those who wait are to look again.
+    fn call(&self) {
+        let waiting = std::mem::take(&mut self.0.lock().unwrap().waiting);
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// How many jobs lie here whose calls are not over.
+    pub(crate) fn len(&self) -> usize {
+        let mut papers = self.0.lock().unwrap();
+        papers.jobs.retain(|job| !job.is_over());
+        papers.jobs.len()
+    }
+
+    /// Begins the oldest.
+    #[track_caller]
+    pub(crate) fn begin(&self) -> (WorkTask, Reply<Work>) {
+        let job = self.take().unwrap_or_else(|| panic!("no job lies here: {}", Location::caller()));
+        job.split().expect("it is not over")
+    }
+
+    pub(crate) fn take(&self) -> Option<Job<Work>> {
+        self.len();
+        let job = self.0.lock().unwrap().jobs.pop_front();
+        self.call();
+        job
+    }
+
+    /// Begins the oldest, and ends it well.
+    #[track_caller]
+    pub(crate) fn succeed(&self) {
+        let (task, reply) = self.begin();
+        reply.complete(Ok(match task {
+            WorkTask::Echo { x } => WorkOutput::Echo(x),
+            WorkTask::Check { x } => WorkOutput::Check(Ok(x)),
+            WorkTask::Once { x } => WorkOutput::Once(x),
+        }));
+    }
+
+    /// Begins the oldest, and loses it.
+    #[track_caller]
+    pub(crate) fn fail(&self) {
+        drop(self.begin());
+    }
+
+    fn put(&self, job: Job<Work>) -> Result<(), Refused<Job<Work>>> {
+        let mut papers = self.0.lock().unwrap();
+        if papers.closed {
+            let error = job.closed();
+            return Err(Refused::new(job, error));
+        }
+        if papers.most.is_some_and(|most| papers.jobs.len() >= most) {
+            let error = job.full();
+            return Err(Refused::new(job, error));
+        }
+        papers.jobs.push_back(job);
+        Ok(())
+    }
+}
+
+impl Executor<Work> for Desk {
+    fn execute(&self, job: Job<Work>) -> Result<(), Refused<Job<Work>>> {
+        self.len();
+        self.put(job)
+    }
+
+    fn admit(&self, job: Job<Work>) -> Admission<'_, Work> {
+        let mut job = Some(job);
+        Box::pin(poll_fn(move |cx| {
+            let Some(brought) = job.take() else { return Poll::Ready(Ok(())) };
+            match self.put(brought) {
+                Err(refused) if refused.is_full() => {
+                    job = Some(refused.into_inner());
+                    self.0.lock().unwrap().waiting.push(cx.waker().clone());
+                    Poll::Pending
+                }
+                taken => Poll::Ready(taken),
+            }
+        }))
+    }
+}
+
+/// Polls a future by hand.
+pub(crate) fn poll_now<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    std::pin::Pin::new(future).poll(&mut std::task::Context::from_waker(Waker::noop()))
+}

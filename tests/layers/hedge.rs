@@ -1,0 +1,170 @@
+//! A second attempt of what takes long, and another executor for what fails.
+
+use crate::desk::{Desk, Work, WorkCalls, WorkOutput};
+use nanolith::{
+    TaskSet,
+    layers::{Fallback, Hedge, Layer, Layered},
+    prelude::*,
+    time::MockClock,
+};
+
+fn over(desk: &Desk, hedge: &Hedge) -> WorkCalls<Layered<Hedge, Desk>> {
+    Work::calls(hedge.clone().layer(desk.clone()))
+}
+
+#[test]
+fn the_second_begins_after_the_delay_and_the_first_to_succeed_ends_the_other() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (desk, hedge) = (Desk::default(), Hedge::after(SECOND));
+        for first_wins in [true, false] {
+            let job = over(&desk, &hedge).echo(7).submit();
+            let first = desk.begin().1;
+            clock.advance(SECOND - MILLISECOND);
+            assert_eq!(desk.len(), 0);
+            clock.advance(MILLISECOND);
+            let second = desk.begin().1;
+            let (winner, loser) = if first_wins { (first, second) } else { (second, first) };
+            winner.complete(Ok(WorkOutput::Echo(1)));
+            assert!(loser.is_cancelled());
+            loser.complete(Ok(WorkOutput::Echo(2)));
+            assert_eq!(job.wait().expect("one of them ran"), 1);
+        }
+        assert_eq!((hedge.hedged(), clock.next_alarm()), (2, None));
+    });
+}
+
+#[test]
+fn what_is_quick_has_no_second() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (desk, hedge) = (Desk::default(), Hedge::after(SECOND));
+        let job = over(&desk, &hedge).echo(7).submit();
+        desk.succeed();
+        assert_eq!((job.wait().expect("it ran"), clock.next_alarm()), (7, None));
+        let job = over(&desk, &hedge).echo(7).submit();
+        desk.fail();
+        assert!(matches!(job.wait(), Err(CallError::Lost(_))), "a hedge is no retry");
+        let job = over(&desk, &hedge).once(7).submit();
+        clock.advance(SECOND);
+        assert_eq!((desk.len(), hedge.hedged()), (1, 0), "it may not run twice");
+        job.cancel();
+    });
+}
+
+#[test]
+fn an_error_counts_when_no_other_attempt_is_left() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (desk, hedge) = (Desk::default(), Hedge::after(SECOND));
+        for (first_fails_first, both) in [(true, false), (false, false), (true, true), (false, true)] {
+            let job = over(&desk, &hedge).echo(7).submit();
+            let first = desk.begin().1;
+            clock.advance(SECOND);
+            let second = desk.begin().1;
+            let (loser, other) = if first_fails_first { (first, second) } else { (second, first) };
+            drop(loser);
+            assert!(!job.is_finished());
+            if both {
+                drop(other)
+            } else {
+                other.complete(Ok(WorkOutput::Echo(7)))
+            }
+            assert_eq!(job.wait().is_err(), both);
+        }
+    });
+}
+
+#[test]
+fn a_cancel_ends_both() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (desk, hedge) = (Desk::default(), Hedge::after(SECOND));
+        let work = over(&desk, &hedge);
+        let job = work.echo(7).submit();
+        job.cancel();
+        assert_eq!((desk.len(), clock.next_alarm()), (0, None));
+        for first_failed in [false, true] {
+            let job = work.echo(7).submit();
+            let first = desk.begin().1;
+            clock.advance(SECOND);
+            let second = desk.begin().1;
+            let first = (!first_failed).then_some(first);
+            job.cancel();
+            assert!(second.is_cancelled() && first.is_none_or(|first| first.is_cancelled()));
+            assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+        }
+    });
+}
+
+#[test]
+fn a_call_that_is_given_back_has_no_second() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (desk, hedge) = (Desk::with_room_for(0), Hedge::after(SECOND));
+        let work = over(&desk, &hedge);
+        assert!(work.echo(7).try_submit().expect_err("there is no room").is_full());
+        assert_eq!((clock.next_alarm(), hedge.hedged()), (None, 0));
+    });
+}
+
+#[test]
+fn the_delay_follows_what_calls_took_of_late() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (desk, hedge) = (Desk::default(), Hedge::after(MINUTE).percentile(0.9));
+        let work = over(&desk, &hedge);
+        for ms in 1..=20 {
+            let job = work.echo(7).submit();
+            clock.advance(ms * MILLISECOND);
+            desk.succeed();
+            assert!(job.wait().is_ok());
+        }
+        let job = work.echo(7).submit();
+        assert_eq!(clock.next_alarm(), Some(18 * MILLISECOND));
+        job.cancel();
+    });
+}
+
+#[test]
+fn what_fails_here_runs_there() {
+    let (here, there) = (Desk::default(), Desk::default());
+    let work = Work::calls(Fallback::to(there.clone()).layer(here.clone()));
+    let job = work.echo(7).submit();
+    here.fail();
+    there.succeed();
+    assert_eq!(job.wait().expect("it ran there"), 7);
+    let job = work.echo(7).submit();
+    here.fail();
+    there.fail();
+    assert!(matches!(job.wait(), Err(CallError::Lost(_))), "and no third");
+    let job = work.once(7).submit();
+    here.fail();
+    assert!(matches!(job.wait(), Err(CallError::Lost(_))), "it may have run");
+    let job = work.echo(7).submit();
+    job.cancel();
+    assert_eq!((here.len(), there.len()), (0, 0));
+    here.close();
+    for (job, x) in [(work.once(1).submit(), 1), (work.echo(2).submit(), 2)] {
+        there.succeed();
+        assert_eq!(job.wait().expect("it was not begun here"), x);
+    }
+    there.close();
+    assert!(matches!(work.echo(2).wait(), Err(CallError::Closed(_))));
+    assert!(matches!(work.once(2).wait(), Err(CallError::Closed(_))));
+}
+
+#[test]
+fn a_fall_back_waits_for_room_there() {
+    let (here, there) = (Desk::default(), Desk::with_room_for(0));
+    let work =
+        Work::calls(Fallback::to(there.clone()).when(|error| matches!(error, CallError::Lost(_))).layer(here.clone()));
+    let job = work.echo(7).submit();
+    here.fail();
+    assert!(!job.is_finished());
+    there.set_room(1);
+    there.succeed();
+    assert_eq!(job.wait().expect("it ran there"), 7);
+    here.close();
+    assert!(matches!(work.echo(7).wait(), Err(CallError::Closed(_))), "that is no reason");
+}

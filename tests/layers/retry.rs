@@ -1,0 +1,288 @@
+//! Trying again.
+
+use crate::desk::{Desk, Work, WorkCalls, WorkOutput, poll_now};
+use nanolith::{
+    Backoff, TaskSet,
+    layers::{CircuitBreaker, Layer, Layered, Retry, Timeout, stack},
+    prelude::*,
+    time::MockClock,
+};
+use std::task::Poll;
+
+fn over(desk: &Desk, retry: Retry) -> WorkCalls<Layered<Retry, Desk>> {
+    Work::calls(retry.layer(desk.clone()))
+}
+
+fn second() -> Backoff {
+    Backoff::exponential(SECOND).jitter(0.0)
+}
+
+#[test]
+fn a_failed_attempt_is_followed_by_another_after_a_rest() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let desk = Desk::default();
+        let retry = Retry::new(3).backoff(second());
+        let job = over(&desk, retry.clone()).echo(7).submit();
+        desk.fail();
+        clock.advance(SECOND - MILLISECOND);
+        assert_eq!((desk.len(), job.is_finished()), (0, false), "it rests");
+        clock.advance(MILLISECOND);
+        desk.fail();
+        clock.advance(SECOND);
+        assert_eq!(desk.len(), 0, "the second rest is twice as long");
+        clock.advance(SECOND);
+        desk.succeed();
+        assert_eq!(job.wait().expect("the third try"), 7);
+        assert_eq!((retry.retries(), clock.next_alarm()), (2, None));
+    });
+}
+
+#[test]
+fn after_the_last_attempt_its_error_is_told() {
+    let desk = Desk::default();
+    let job = over(&desk, Retry::new(3).backoff(Backoff::none())).echo(7).submit();
+    (0..3).for_each(|_| desk.fail());
+    assert_eq!(desk.len(), 0);
+    assert!(matches!(job.wait(), Err(CallError::Lost(_))));
+}
+
+#[test]
+fn what_may_not_run_twice_does_not() {
+    let desk = Desk::default();
+    let job = over(&desk, Retry::new(3).backoff(Backoff::none())).once(7).submit();
+    desk.fail();
+    assert_eq!(desk.len(), 0);
+    assert!(matches!(job.wait(), Err(CallError::Lost(_))));
+}
+
+#[test]
+fn the_user_says_which_errors_and_outputs_are_worth_it() {
+    let desk = Desk::default();
+    let retry = Retry::new(2).backoff(Backoff::none()).when(|error| matches!(error, CallError::TimedOut(_)));
+    let job = over(&desk, retry.clone()).echo(7).submit();
+    desk.fail();
+    assert!(matches!(job.wait(), Err(CallError::Lost(_))), "no other try");
+    let retry = retry.when_output(|output: &WorkOutput| matches!(output, WorkOutput::Check(Err(_))));
+    let job = over(&desk, retry).check(7).submit();
+    desk.begin().1.complete(Ok(WorkOutput::Check(Err("not yet".into()))));
+    desk.succeed();
+    assert_eq!(job.flatten().wait().expect("the second try"), 7);
+}
+
+#[test]
+fn a_predicate_that_panics_says_no() {
+    let desk = Desk::default();
+    let retry = Retry::new(2).when(|_| panic!("a bad predicate"));
+    let job = over(&desk, retry).echo(7).submit();
+    desk.fail();
+    assert!(matches!(job.wait(), Err(CallError::Lost(_))));
+}
+
+#[test]
+fn a_cancel_ends_the_rest_and_the_attempt() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let desk = Desk::default();
+        let work = over(&desk, Retry::new(3).backoff(second()));
+        let job = work.echo(7).submit();
+        desk.fail();
+        assert!(clock.next_alarm().is_some());
+        job.cancel();
+        assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+        assert_eq!(clock.next_alarm(), None, "nothing is left of it");
+        let job = work.echo(7).submit();
+        let (_task, reply) = desk.begin();
+        job.cancel();
+        assert!(reply.is_cancelled(), "the attempt is asked to stop");
+        drop(reply);
+        assert_eq!((desk.len(), clock.next_alarm()), (0, None), "and is the last");
+        assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+    });
+}
+
+#[test]
+fn no_rest_lasts_beyond_the_deadline() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let desk = Desk::default();
+        let job = over(&desk, Retry::new(9).backoff(second())).echo(7).timeout(2 * SECOND).submit();
+        desk.fail();
+        clock.advance(SECOND);
+        desk.fail();
+        assert!(
+            matches!(job.wait(), Err(CallError::Lost(_))),
+            "two seconds more would be too late: it is told at once"
+        );
+    });
+}
+
+#[test]
+fn a_time_out_of_an_attempt_is_retried_and_one_of_the_call_is_not() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let desk = Desk::default();
+        let layers = stack().timeout(5 * SECOND).retry(Retry::new(9).backoff(Backoff::none())).timeout(2 * SECOND);
+        let work = Work::calls(layers.wrap(desk.clone()));
+        let job = work.echo(7).submit();
+        for second in 0..6 {
+            assert_eq!((desk.len(), job.is_finished()), (usize::from(second < 5), second >= 5), "after {second} s");
+            clock.advance(SECOND);
+        }
+        assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
+        let job = work.echo(8).submit();
+        let silent = desk.begin();
+        clock.advance(2 * SECOND);
+        assert!(silent.1.is_cancelled());
+        desk.succeed();
+        assert_eq!(job.wait().expect("the second attempt"), 8);
+        assert_eq!(clock.next_alarm(), None);
+    });
+}
+
+#[test]
+fn priority_deadline_and_place_are_those_of_the_call() {
+    let desk = Desk::default();
+    let work = over(&desk, Retry::new(2).backoff(Backoff::none()));
+    let until = nanolith::time::now() + MINUTE;
+    let job = work.echo(7).priority(Priority::Low).deadline(until).submit();
+    desk.fail();
+    let again = desk.take().expect("it is tried again");
+    assert_eq!((again.priority(), again.deadline()), (Priority::Low, Some(until)));
+    drop(again);
+    let error = job.wait().expect_err("it is lost twice");
+    assert_eq!((error.at().submitted().file(), error.at().task().name()), (file!(), "echo"));
+}
+
+#[test]
+fn a_refusal_is_a_failure_when_there_is_no_use_in_waiting() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let desk = Desk::default();
+        let breaker = CircuitBreaker::new().open_for(SECOND).trials(1);
+        let layers = stack().retry(Retry::new(2).backoff(second())).circuit_breaker(breaker.clone());
+        let work = Work::calls(layers.wrap(desk.clone()));
+        breaker.trip();
+        let job = work.echo(7).submit();
+        assert_eq!(desk.len(), 0);
+        clock.advance(SECOND);
+        desk.succeed();
+        assert_eq!(job.wait().expect("it was half-open by then"), 7);
+        breaker.trip();
+        let once = work.once(7).try_submit().expect_err("it is not tried again");
+        assert!(matches!(once.error(), CallError::Rejected("CircuitBreaker", _)));
+        desk.close();
+        breaker.reset();
+        assert!(matches!(work.echo(7).wait(), Err(CallError::Closed(_))), "it stays closed");
+    });
+}
+
+#[test]
+fn a_call_waits_for_room_as_it_does_without() {
+    let desk = Desk::with_room_for(1);
+    let work = over(&desk, Retry::new(2).backoff(Backoff::none()));
+    let first = work.echo(1).submit();
+    let refused = work.echo(2).try_submit().expect_err("there is no room");
+    assert!(refused.is_full());
+    let mut second = refused.into_inner();
+    assert!(poll_now(&mut second).is_pending());
+    desk.succeed();
+    assert_eq!(first.wait().expect("it ran"), 1);
+    assert!(poll_now(&mut second).is_pending(), "it has come in");
+    desk.fail();
+    desk.succeed();
+    assert_eq!(poll_now(&mut second).map(|outcome| outcome.expect("the second try")), Poll::Ready(2));
+}
+
+#[test]
+fn a_second_attempt_waits_for_room_too_and_leaves_when_it_is_cancelled() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let desk = Desk::with_room_for(1);
+        let work = over(&desk, Retry::new(2).backoff(second()));
+        let [kept, cancelled] = [1, 2].map(|x| {
+            let job = work.echo(x).submit();
+            desk.fail();
+            job
+        });
+        let other = work.once(3).submit();
+        clock.advance(SECOND);
+        assert_eq!(desk.len(), 1, "there is room for the other alone");
+        cancelled.cancel();
+        desk.succeed();
+        assert_eq!(other.wait().expect("it ran"), 3);
+        desk.succeed();
+        assert_eq!((kept.wait().expect("it ran"), desk.len()), (1, 0));
+    });
+}
+
+#[test]
+fn a_call_that_is_given_back_leaves_nothing_behind() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let desk = Desk::with_room_for(0);
+        let retry = Retry::new(5).backoff(second());
+        let breaker = CircuitBreaker::new().last_calls(1).min_calls(1);
+        let layers = stack().retry(retry.clone()).timeout(MINUTE).circuit_breaker(breaker.clone()).timeout(SECOND);
+        let work = Work::calls(layers.wrap(desk.clone()));
+        let refused = work.echo(7).try_submit().expect_err("there is no room");
+        assert_eq!((retry.retries(), clock.next_alarm()), (0, None), "no attempt, and no time-out");
+        assert_eq!(breaker.state(), nanolith::layers::BreakerState::Closed, "nor a failure");
+        desk.set_room(1);
+        let job = refused.into_inner().submit();
+        desk.succeed();
+        assert_eq!(job.wait().expect("it is whole"), 7);
+    });
+}
+
+#[test]
+fn a_budget_bounds_the_retries_of_all() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let desk = Desk::default();
+        let retry = Retry::new(2).backoff(Backoff::none()).budget(0.5, 0);
+        let work = over(&desk, retry.clone());
+        let jobs: Vec<_> = (0..4).map(|x| work.echo(x).submit()).collect();
+        while desk.len() > 0 {
+            desk.fail();
+        }
+        assert_eq!(retry.retries(), 2);
+        assert!(jobs.into_iter().all(|job| job.wait().is_err()));
+    });
+}
+
+#[test]
+fn a_great_many_attempts_that_fail_at_once_need_no_deep_stack() {
+    struct Never;
+    impl<S: TaskSet> Executor<S> for Never {
+        fn execute(&self, job: nanolith::Job<S>) -> Result<(), nanolith::Refused<nanolith::Job<S>>> {
+            drop(job);
+            Ok(())
+        }
+    }
+    let retry = Retry::new(20_000).backoff(Backoff::none());
+    let work = Work::calls(retry.clone().layer(Never));
+    assert!(matches!(work.echo(7).wait(), Err(CallError::Lost(_))));
+    assert_eq!(retry.retries(), 19_999);
+}
+
+#[test]
+fn a_timeout_counts_from_the_moment_at_which_a_call_comes() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let desk = Desk::with_room_for(0);
+        let work = Work::calls(Timeout::new(SECOND).layer(desk.clone()));
+        let mut call = work.once(7);
+        assert!(poll_now(&mut call).is_pending(), "it waits for room");
+        clock.advance(SECOND);
+        assert!(matches!(poll_now(&mut call), Poll::Ready(Err(CallError::TimedOut(_)))));
+        desk.set_room(1);
+        let job = work.once(7).timeout(MILLISECOND).submit();
+        assert_eq!(
+            desk.take().and_then(|job| job.deadline()),
+            Some(nanolith::time::now() + MILLISECOND),
+            "the earlier"
+        );
+        assert!(job.wait().is_err());
+    });
+}

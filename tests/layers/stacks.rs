@@ -1,0 +1,198 @@
+//! Whatever layers stand around a pool, and whatever happens: each call ends, what may run once does, and nothing is left.
+
+use nanolith::{
+    Backoff, OnFull, TaskSet,
+    layers::{CircuitBreaker, ConcurrencyLimit, Fallback, Hedge, Layer, LoadShed, RateLimit, Retry, Timeout},
+    prelude::*,
+    time::{HOUR, MockClock, sleep},
+};
+use std::{
+    collections::HashSet,
+    future::Future,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Waker,
+    thread,
+    time::Instant,
+};
+
+/// The calls that ran, of those that may run once.
+static RAN: Mutex<Option<HashSet<u64>>> = Mutex::new(None);
+
+fn ran(number: u64) {
+    let mut ran = RAN.lock().unwrap_or_else(PoisonError::into_inner);
+    assert!(ran.get_or_insert_default().insert(number), "call {number} ran twice");
+}
+
+pub struct Chaos;
+
+#[define]
+impl Chaos {
+    #[task(idempotent)]
+    pub fn again(number: u64, luck: u8) -> u64 {
+        assert!(luck > 60 || fastrand::bool(), "bad luck");
+        number
+    }
+
+    #[task(idempotent)]
+    pub async fn later(number: u64, luck: u8) -> u64 {
+        sleep(u32::from(luck) * MILLISECOND).await;
+        assert!(luck > 60 || fastrand::bool(), "bad luck");
+        number
+    }
+
+    pub fn once(number: u64, luck: u8) -> u64 {
+        ran(number);
+        assert!(luck > 60, "bad luck");
+        number
+    }
+}
+
+type Any = Arc<dyn Executor<Chaos>>;
+
+/// What is to be looked at in the end.
+#[derive(Default)]
+struct Built {
+    limits: Vec<ConcurrencyLimit>,
+    rates: Vec<RateLimit>,
+}
+
+fn pool(random: &mut fastrand::Rng) -> Pool {
+    let on_full = random.choice([OnFull::Wait, OnFull::Reject, OnFull::DropOldest, OnFull::DropNewest]);
+    Pool::builder()
+        .concurrency(Concurrency::Exact(random.usize(1..4)))
+        .max_queue(MaxQueue::Bounded(random.usize(1..6)))
+        .on_full(on_full.expect("there are four"))
+        .build()
+        .expect("sound")
+}
+
+/// One more layer.
+fn wrap(inner: Any, other: &Pool, random: &mut fastrand::Rng, built: &mut Built) -> Any {
+    match random.u8(0..9) {
+        0 => Arc::new(Timeout::new(random.u32(1..300) * MILLISECOND).layer(inner)),
+        1 => Arc::new(Hedge::after(random.u32(0..100) * MILLISECOND).layer(inner)),
+        2 => Arc::new(LoadShed::new().layer(inner)),
+        3 => Arc::new(Fallback::to(other.clone()).layer(inner)),
+        4 => {
+            let breaker = CircuitBreaker::new().last_calls(6).min_calls(3).open_for(30 * MILLISECOND).trials(1);
+            Arc::new(breaker.layer(inner))
+        }
+        5 => {
+            let limit = ConcurrencyLimit::new(random.usize(1..4)).max_waiting(random.usize(0..9));
+            built.limits.push(limit.clone());
+            Arc::new(limit.layer(inner))
+        }
+        6 => {
+            let limit = RateLimit::new(random.u32(1..5), 20 * MILLISECOND).max_waiting(random.usize(0..9));
+            built.rates.push(limit.clone());
+            Arc::new(limit.layer(inner))
+        }
+        _ => {
+            let backoff = if random.bool() { Backoff::none() } else { Backoff::exponential(5 * MILLISECOND) };
+            Arc::new(Retry::new(random.u32(1..4)).backoff(backoff).layer(inner))
+        }
+    }
+}
+
+/// Makes a call, one way or another, and sees that it ends.
+fn call(chaos: &ChaosCalls<Any>, random: &mut fastrand::Rng) {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let luck = random.u8(..);
+    let call = match random.u8(0..3) {
+        0 => chaos.again(number, luck),
+        1 => chaos.later(number, luck),
+        _ => chaos.once(number, luck),
+    };
+    let call = if random.u8(0..4) == 0 { call.timeout(random.u32(0..100) * MILLISECOND) } else { call };
+    let outcome = match random.u8(0..6) {
+        0 => {
+            let job = call.submit();
+            job.cancel();
+            job.wait()
+        }
+        1 => match call.try_submit() {
+            Ok(job) => job.wait(),
+            Err(refused) if random.bool() => refused.into_inner().wait(),
+            Err(_) => return,
+        },
+        2 => {
+            let mut call = Box::pin(call);
+            let mut cx = std::task::Context::from_waker(Waker::noop());
+            let _ = call.as_mut().poll(&mut cx); // and dropped
+            return;
+        }
+        3 => pollster::block_on(call),
+        4 => return call.submit().detach(),
+        _ => call.wait(),
+    };
+    if let Ok(told) = outcome {
+        assert_eq!(told, number, "the outcome of another call");
+    }
+}
+
+fn play(seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let clock = MockClock::new();
+    let _within = clock.enter();
+    let (here, there) = (pool(&mut random), pool(&mut random));
+    let mut built = Built::default();
+    let mut stack: Any = Arc::new(here.clone());
+    for _ in 0..random.usize(1..6) {
+        stack = wrap(stack, &there, &mut random, &mut built);
+    }
+    let chaos = Arc::new(Chaos::calls(stack));
+    let callers: Vec<_> = (0..3)
+        .map(|_| {
+            let (clock, chaos, mut random) = (clock.clone(), chaos.clone(), random.fork());
+            thread::spawn(move || clock.run(|| (0..15).for_each(|_| call(&chaos, &mut random))))
+        })
+        .collect();
+    let closes = random.u8(0..4) == 0;
+    let begun = Instant::now();
+    let go_on = |what: &str| {
+        assert!(begun.elapsed().as_secs() < 60, "seed {seed} hangs: {what}; {:?} {:?}", built.limits, built.rates);
+        clock.advance(MILLISECOND);
+        thread::yield_now();
+    };
+    for moves in 0.. {
+        if callers.iter().all(thread::JoinHandle::is_finished) {
+            break;
+        }
+        if closes && moves == 20 {
+            here.close();
+        }
+        go_on("a caller waits");
+    }
+    callers.into_iter().for_each(|caller| caller.join().unwrap_or_else(|_| panic!("seed {seed}: a caller panicked")));
+    // What was detached, or asked to stop, comes to its end.
+    while here.in_flight() + there.in_flight() > 0 || clock.next_alarm().is_some() {
+        go_on("a call is left");
+    }
+    for limit in &built.limits {
+        while limit.in_flight() + limit.waiting() > 0 {
+            go_on("a place is kept");
+        }
+    }
+    clock.advance(HOUR);
+    assert!(built.rates.iter().all(|rate| rate.waiting() == 0 && rate.available() > 0), "seed {seed}");
+    assert_eq!(clock.next_alarm(), None, "seed {seed}");
+}
+
+#[test]
+fn each_call_ends_once_through_every_stack() {
+    std::panic::set_hook(Box::new(|info| {
+        let text = info.to_string();
+        if !text.contains("bad luck") {
+            eprintln!("{text}");
+        }
+    }));
+    let seeds = match std::env::var("NANOLITH_SEED").ok().and_then(|seed| seed.parse().ok()) {
+        Some(seed) => seed..seed + 1,
+        None => 0..150,
+    };
+    seeds.for_each(play);
+}
