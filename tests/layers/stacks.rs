@@ -190,9 +190,8 @@ fn each_call_ends_once_through_every_stack() {
             eprintln!("{text}");
         }
     }));
-    let seeds = match std::env::var("NANOLITH_SEED").ok().and_then(|seed| seed.parse().ok()) {
-        Some(seed) => seed..seed + 1,
-        None => 0..150,
-    };
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let first = number("NANOLITH_SEED").unwrap_or(0); // to play one again, or to go on from there
+    let seeds = first..first + number("NANOLITH_SEEDS").unwrap_or(150);
     seeds.for_each(play);
 }
