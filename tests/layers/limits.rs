@@ -107,6 +107,12 @@ fn a_refusal_beneath_keeps_no_place() {
     assert_eq!(limit.in_flight(), 1, "it waits beneath");
     drop(call);
     assert_eq!(limit.in_flight(), 0);
+    let mut call = work.once(1);
+    assert!(poll_now(&mut call).is_pending(), "refused first, it waits beneath");
+    desk.set_room(1);
+    assert!(poll_now(&mut call).is_pending(), "with the place that it has: it does not wait for another");
+    desk.succeed();
+    assert_eq!(poll_now(&mut call).map(|outcome| outcome.expect("it ran")), Poll::Ready(1));
 }
 
 static NESTED: OnceLock<NestCalls<Layered<ConcurrencyLimit, Pool>>> = OnceLock::new();

@@ -2,15 +2,17 @@
 
 use nanolith::{
     Backoff, OnFull, TaskSet,
-    layers::{CircuitBreaker, ConcurrencyLimit, Fallback, Hedge, Layer, LoadShed, RateLimit, Retry, Timeout},
+    layers::{
+        CircuitBreaker, ConcurrencyLimit, Fallback, Hedge, Layer, Layered, LoadShed, RateLimit, Retry, Timeout, stack,
+    },
     prelude::*,
-    time::{HOUR, MockClock, sleep},
+    time::{HOUR, MockClock, now, sleep},
 };
 use std::{
     collections::HashSet,
     future::Future,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     task::Waker,
@@ -194,4 +196,59 @@ fn each_call_ends_once_through_every_stack() {
     let first = number("NANOLITH_SEED").unwrap_or(0); // to play one again, or to go on from there
     let seeds = first..first + number("NANOLITH_SEEDS").unwrap_or(150);
     seeds.for_each(play);
+}
+
+type Twice = Layered<Timeout, Layered<Retry, Pool>>;
+
+static NESTED: OnceLock<NestedCalls<Twice>> = OnceLock::new();
+static TRIES: Mutex<Vec<Instant>> = Mutex::new(Vec::new());
+
+pub struct Nested;
+
+#[define]
+impl Nested {
+    pub fn pause_and_wait(pool: Pool) -> u8 {
+        pool.pause();
+        NESTED.get().expect("it is set").seven().wait().expect("it runs on top of this")
+    }
+
+    #[task(idempotent)]
+    pub fn seven() -> u8 {
+        7
+    }
+
+    pub fn wait_for_the_second_try() -> u8 {
+        NESTED.get().expect("it is set").at_the_second_try().wait().expect("the second try")
+    }
+
+    #[task(idempotent)]
+    pub fn at_the_second_try() -> u8 {
+        let mut tries = TRIES.lock().unwrap_or_else(PoisonError::into_inner);
+        tries.push(now());
+        assert!(tries.len() > 1, "bad luck");
+        7
+    }
+}
+
+#[test]
+fn a_task_that_waits_through_layers_runs_what_it_waits_for_and_no_sooner_than_it_is_due() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("sound");
+        let retry = Retry::new(2).backoff(Backoff::exponential(SECOND).jitter(0.0));
+        let nested = NESTED.get_or_init(|| Nested::calls(stack().timeout(HOUR).retry(retry).wrap(pool.clone())));
+        assert_eq!(nested.pause_and_wait(pool.clone()).wait().expect("it ends, in a paused pool"), 7);
+        pool.resume();
+        let job = nested.wait_for_the_second_try().submit();
+        while !job.is_finished() {
+            let has_failed = TRIES.lock().unwrap_or_else(PoisonError::into_inner).len() == 1;
+            if has_failed && clock.next_alarm().is_some_and(|left| left <= SECOND) {
+                clock.advance(100 * MILLISECOND);
+            }
+            thread::yield_now();
+        }
+        assert_eq!(job.wait().expect("it ends"), 7);
+        let tries = TRIES.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(tries[1] - tries[0] >= SECOND, "it rested, though somebody waited");
+    });
 }
