@@ -3,6 +3,8 @@
 
 #[path = "layers/breaker.rs"]
 mod breaker;
+#[path = "layers/cache.rs"]
+mod cache;
 #[path = "layers/desk.rs"]
 mod desk;
 #[path = "layers/hedge.rs"]

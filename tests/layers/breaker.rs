@@ -49,7 +49,7 @@ fn it_opens_when_too_many_fail_and_closes_when_a_trial_goes_well() {
         let to: Vec<_> = transitions.by_ref().take(5).map(|told| told.to).collect();
         let (open, half, closed) = (BreakerState::Open, BreakerState::HalfOpen, BreakerState::Closed);
         assert_eq!(to, [open, half, open, half, closed]);
-        jobs.map(Handle::detach);
+        let _ = jobs.map(Handle::detach);
     });
 }
 
@@ -136,5 +136,5 @@ fn a_breaker_may_stand_around_two_executors() {
     desk.fail();
     desk.fail();
     assert!(is_rejected(left.once(3).wait()) && is_rejected(right.once(3).wait()));
-    jobs.map(Handle::detach);
+    let _ = jobs.map(Handle::detach);
 }

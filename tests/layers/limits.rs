@@ -36,7 +36,7 @@ fn a_place_comes_back_once_however_a_call_ends() {
         assert_eq!(limit.in_flight(), 1);
         desk.succeed();
         assert_eq!(limit.in_flight(), 0);
-        jobs.map(Handle::detach);
+        let _ = jobs.map(Handle::detach);
     }
 }
 

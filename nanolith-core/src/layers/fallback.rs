@@ -9,7 +9,7 @@ use crate::{
     error::{CallError, Refused},
     executor::Executor,
     panics,
-    task::{Job, TaskSet},
+    task::{Job, Reply, TaskSet},
     typed::refuse,
 };
 use std::{fmt, sync::Arc};
@@ -91,7 +91,7 @@ impl<S: TaskSet, F: Executor<S> + 'static> Policy<S> for Fallback<F> {
         let job = Job::within(reply, task, move |reply, outcome| match again {
             Some(task) if !reply.is_cancelled() && around.layer.when.says(&outcome) => {
                 panics::quietly(|| drop(outcome));
-                let job = Job::within(reply, task, |reply, outcome| reply.complete(outcome));
+                let job = Job::within(reply, task, Reply::complete);
                 attempt::bring(around, other::<F, E>, job);
             }
             _ => reply.complete(outcome),

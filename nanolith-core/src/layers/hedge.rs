@@ -128,12 +128,14 @@ struct Race<S: TaskSet, E> {
     state: Mutex<State<S>>,
 }
 
+type Outcome<S> = Result<<S as TaskSet>::Output, CallError>;
+
 struct State<S: TaskSet> {
     second: Second<S>,
     /// With what the second has won, for the first to give it to the caller.
     won: Option<S::Output>,
     /// The first failed, and waits for the second.
-    parked: Option<(Reply<S>, Result<S::Output, CallError>)>,
+    parked: Option<(Reply<S>, Outcome<S>)>,
 }
 
 enum Second<S: TaskSet> {
@@ -175,7 +177,7 @@ impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
         attempt::send(&self.around, job);
     }
 
-    fn first_is_over(&self, reply: Reply<S>, outcome: Result<S::Output, CallError>) {
+    fn first_is_over(&self, reply: Reply<S>, outcome: Outcome<S>) {
         let mut state = lock(&self.state);
         let outcome = match state.won.take() {
             Some(output) => Ok(output),
@@ -197,7 +199,7 @@ impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
         }
     }
 
-    fn second_is_over(&self, outcome: Result<S::Output, CallError>) {
+    fn second_is_over(&self, outcome: Outcome<S>) {
         let mut state = lock(&self.state);
         state.second = Second::Over;
         match (state.parked.take(), outcome) {
@@ -233,7 +235,7 @@ impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
         }
     }
 
-    fn complete(&self, reply: Reply<S>, outcome: Result<S::Output, CallError>) {
+    fn complete(&self, reply: Reply<S>, outcome: Outcome<S>) {
         if outcome.is_ok() {
             self.around.layer.learn(clock::between(self.since, clock::now()));
         }
@@ -245,7 +247,7 @@ impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
 struct First<S: TaskSet, E: Executor<S> + 'static>(Arc<Race<S, E>>);
 
 impl<S: TaskSet, E: Executor<S> + 'static> First<S, E> {
-    fn is_over(&self, reply: Reply<S>, outcome: Result<S::Output, CallError>) {
+    fn is_over(&self, reply: Reply<S>, outcome: Outcome<S>) {
         self.0.first_is_over(reply, outcome);
     }
 }

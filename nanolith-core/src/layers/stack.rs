@@ -1,6 +1,7 @@
 //! Several layers as one, written from the outside in.
 
-use super::{CircuitBreaker, ConcurrencyLimit, Fallback, Hedge, Layer, LoadShed, RateLimit, Retry, Timeout};
+use super::{Cache, CircuitBreaker, ConcurrencyLimit, Fallback, Hedge, Layer, LoadShed, RateLimit, Retry, Timeout};
+use crate::task::TaskSet;
 use std::time::Duration;
 
 /// A stack of layers, to which those that are added come beneath those that are there.
@@ -79,6 +80,11 @@ impl<L> Stack<L> {
     /// Adds a [`LoadShed`].
     pub fn load_shed(self) -> Stack<Pair<L, LoadShed>> {
         self.layer(LoadShed::new())
+    }
+
+    /// Adds a [`Cache`].
+    pub fn cache<S: TaskSet, K>(self, cache: Cache<S, K>) -> Stack<Pair<L, Cache<S, K>>> {
+        self.layer(cache)
     }
 
     /// Puts the layers around `executor`, the first outermost.
