@@ -66,9 +66,9 @@ fn an_error_counts_when_no_other_attempt_is_left() {
             drop(loser);
             assert!(!job.is_finished());
             if both {
-                drop(other)
+                drop(other);
             } else {
-                other.complete(Ok(WorkOutput::Echo(7)))
+                other.complete(Ok(WorkOutput::Echo(7)));
             }
             assert_eq!(job.wait().is_err(), both);
         }

@@ -194,13 +194,9 @@ fn a_burst_goes_at_once_and_the_others_at_the_rate() {
         assert_eq!((limit.waiting(), clock.next_alarm()), (0, None));
         clock.advance(MINUTE);
         assert_eq!(limit.available(), 3, "the bucket holds no more");
-        for x in 0..6 {
+        for (x, call) in (0..).zip(&mut calls) {
             desk.succeed();
-            assert_eq!(
-                poll_now(&mut calls[x]).map(|outcome| outcome.expect("it ran")),
-                Poll::Ready(x as u32),
-                "in order"
-            );
+            assert_eq!(poll_now(call).map(|outcome| outcome.expect("it ran")), Poll::Ready(x), "in order");
         }
     });
 }
