@@ -53,14 +53,17 @@ fn tasks(set: &Set) -> TokenStream {
 }
 
 fn on(set: &Set) -> TokenStream {
-    let (vis, krate, this) = (set.vis(), set.krate(), set.this_here());
-    let calls = calls_over(set, &quote!(#krate::Pool));
-    let doc = doc(&format!("The typed calls of `{}`, run by `pool`.", set.name()));
+    let (vis, krate, this, executor) = (set.vis(), set.krate(), set.this_here(), &set.executor);
+    let calls = calls_over(set, &quote!(#executor));
+    let doc = doc(&format!("The typed calls of `{}`, run by `executor`: a pool, or another.", set.name()));
     quote! {
         #doc
         #[must_use]
-        #vis fn on(pool: &#krate::Pool) -> #calls {
-            <#this as #krate::TaskSet>::calls(::core::clone::Clone::clone(pool))
+        #vis fn on<#executor>(executor: &#executor) -> #calls
+        where
+            #executor: ::core::clone::Clone + #krate::Executor<#this>,
+        {
+            <#this as #krate::TaskSet>::calls(::core::clone::Clone::clone(executor))
         }
     }
 }

@@ -150,10 +150,13 @@ impl Broken {
             }
         }
     }
-    /// The typed calls of `Broken`, run by `pool`.
+    /// The typed calls of `Broken`, run by `executor`: a pool, or another.
     #[must_use]
-    pub fn on(pool: &::nanolith::Pool) -> BrokenCalls<::nanolith::Pool> {
-        <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(pool))
+    pub fn on<E>(executor: &E) -> BrokenCalls<E>
+    where
+        E: ::core::clone::Clone + ::nanolith::Executor<Self>,
+    {
+        <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(executor))
     }
     /// Launches nothing: the build has failed.
     pub fn service() -> ::nanolith::ServiceBuilder<

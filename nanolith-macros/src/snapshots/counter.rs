@@ -274,10 +274,13 @@ impl Counter {
             }
         }
     }
-    /// The typed calls of `Counter`, run by `pool`.
+    /// The typed calls of `Counter`, run by `executor`: a pool, or another.
     #[must_use]
-    pub fn on(pool: &::nanolith::Pool) -> CounterCalls<::nanolith::Pool> {
-        <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(pool))
+    pub fn on<E>(executor: &E) -> CounterCalls<E>
+    where
+        E: ::core::clone::Clone + ::nanolith::Executor<Self>,
+    {
+        <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(executor))
     }
     /// A service of `Counter`, to be launched; it starts with `start`.
     pub fn service(

@@ -242,10 +242,13 @@ where
             }
         }
     }
-    /// The typed calls of `Stack`, run by `pool`.
+    /// The typed calls of `Stack`, run by `executor`: a pool, or another.
     #[must_use]
-    pub fn on(pool: &::nanolith::Pool) -> PileCalls<::nanolith::Pool, T, N> {
-        <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(pool))
+    pub fn on<E>(executor: &E) -> PileCalls<E, T, N>
+    where
+        E: ::core::clone::Clone + ::nanolith::Executor<Self>,
+    {
+        <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(executor))
     }
     /// A service of `Stack`, to be launched.
     pub fn service(

@@ -290,10 +290,13 @@ impl Geometry {
             }
         }
     }
-    /// The typed calls of `Geometry`, run by `pool`.
+    /// The typed calls of `Geometry`, run by `executor`: a pool, or another.
     #[must_use]
-    pub fn on(pool: &::nanolith::Pool) -> GeometryCalls<::nanolith::Pool> {
-        <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(pool))
+    pub fn on<E>(executor: &E) -> GeometryCalls<E>
+    where
+        E: ::core::clone::Clone + ::nanolith::Executor<Self>,
+    {
+        <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(executor))
     }
     /// A service of `Geometry`, to be launched.
     pub fn service() -> ::nanolith::ServiceBuilder<

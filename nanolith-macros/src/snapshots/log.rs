@@ -225,10 +225,13 @@ impl Log {
             }
         }
     }
-    /// The typed calls of `Log`, run by `pool`.
+    /// The typed calls of `Log`, run by `executor`: a pool, or another.
     #[must_use]
-    pub fn on(pool: &::nanolith::Pool) -> LogCalls<::nanolith::Pool> {
-        <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(pool))
+    pub fn on<E>(executor: &E) -> LogCalls<E>
+    where
+        E: ::core::clone::Clone + ::nanolith::Executor<Self>,
+    {
+        <Self as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(executor))
     }
     /// A service of `Log`, to be launched.
     pub fn service(

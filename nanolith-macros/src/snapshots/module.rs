@@ -176,10 +176,13 @@ pub mod geometry {
         private_interfaces,
         unreachable_pub
     )]
-    /// The typed calls of `geometry`, run by `pool`.
+    /// The typed calls of `geometry`, run by `executor`: a pool, or another.
     #[must_use]
-    pub fn on(pool: &::nanolith::Pool) -> Calls<::nanolith::Pool> {
-        <Tasks as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(pool))
+    pub fn on<E>(executor: &E) -> Calls<E>
+    where
+        E: ::core::clone::Clone + ::nanolith::Executor<Tasks>,
+    {
+        <Tasks as ::nanolith::TaskSet>::calls(::core::clone::Clone::clone(executor))
     }
     #[allow(
         dead_code,
