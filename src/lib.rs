@@ -13,13 +13,13 @@ pub use nanolith_core::{
     Admission, At, AttachError, Backoff, BoxError, BuildError, Call, CallError, CallInfo, Caller, CloseError,
     CloseWithin, Closing, Concurrency, Context, Control, Crash, CreateStream, CreateStreamError, Current, Drained,
     Executor, Flatten, GivesStreams, GlobalPool, Group, GroupError, Handle, HasInbox, HasOutbox, Job, Launch,
-    LaunchError, LifeEvent, LifeEvents, MainGuard, MaxQueue, Messenger, NeverRestarts, NextEvent, NextPoolEvent,
+    LaunchError, LifeEvent, LifeEvents, Local, MainGuard, MaxQueue, Messenger, NeverRestarts, NextEvent, NextPoolEvent,
     NextStream, OnFull, OnPanic, OpenStreamError, Order, Outcome, OwnsState, Panic, Pool, PoolBuilder, PoolEvent,
     PoolEvents, Priority, Progress, Progressing, Queued, Receiver, Refused, Reply, Restart, RunOnAll, RunOnAllError,
     RunsLocal, SendEvent, Sending, Service, ServiceBuilder, ServiceInfo, ServiceRef, Share, SharedPool, SharedState,
     SharesState, Step, StillAlive, Stopped, Submit, Subscription, TakesStreams, TaskError, TaskInfo, TaskSet,
     Unfinished, WaitForEvent, Where, WithPriority, YieldNow, block_in_place, call_size, current, fingerprint, layers,
-    main_guard, messenger, pipeline, port, should_yield, time, with_priority, with_priority_async, yield_now,
+    local, main_guard, messenger, pipeline, port, should_yield, time, with_priority, with_priority_async, yield_now,
 };
 
 /// How long calls waited and ran, by task, and how busy the threads were: for pools and services that were built with
@@ -122,7 +122,7 @@ pub mod bulk {
 /// | | |
 /// |---|---|
 /// | `Geometry::tasks()` | the typed calls on the global pool, `&'static` |
-/// | `Geometry::on(&pool)` | the same on a [`Pool`] |
+/// | `Geometry::on(&pool)` | the same on a [`Pool`], or another [`Executor`] that is `Clone` |
 /// | `Geometry::service(..)` | a [`ServiceBuilder`]; takes what `#[init]` takes, else the state, else nothing |
 /// | `Geometry::shared(state)` | under `shared`: a [`SharedState`] to put on a pool |
 /// | `GeometryCalls<E>` | the typed methods over an executor `E`, with the functions' own docs and visibility |

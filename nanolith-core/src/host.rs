@@ -22,7 +22,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     task::Waker,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Tells hosts apart, for ever.
@@ -141,6 +141,17 @@ pub(crate) trait Host: Send + Sync {
 
     /// A task of ours waits for `call`, which is ours too; `blocking` says that its thread would stand still.
     fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict;
+
+    /// This thread waits for something of ours. If it is the one that has to bring it about, it runs our work until `is_ready`
+    /// says so, or until `deadline`; `None`: others do that.
+    fn drive_until(
+        self: Arc<Self>,
+        is_ready: &mut dyn FnMut() -> bool,
+        deadline: Option<Instant>,
+    ) -> Option<Result<(), WouldDeadlock>> {
+        let _ = (is_ready, deadline);
+        None
+    }
 
     /// `call` was claimed to be ended while it was queued: its place is free.
     fn left_queue(&self, call: &dyn Runnable);

@@ -60,6 +60,8 @@ mod typed;
 mod pool;
 mod service;
 
+pub mod local;
+
 mod cluster;
 pub mod pipeline;
 
@@ -77,6 +79,7 @@ pub use executor::{Admission, Executor, OwnsState, RunsLocal, SharesState};
 pub use gate::OnFull;
 pub use id::{Receiver, TaskInfo, fingerprint};
 pub use lanes::Priority;
+pub use local::Local;
 pub use main_guard::{MainGuard, StillAlive, main_guard};
 pub use messenger::Messenger;
 pub use order::{Order, Queued};

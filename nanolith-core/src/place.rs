@@ -14,6 +14,7 @@ use crate::{
 };
 use std::{
     cell::{Cell, RefCell},
+    marker::PhantomData,
     num::NonZero,
     sync::{
         Arc, Weak,
@@ -126,6 +127,59 @@ pub(crate) fn adopt(id: HostId, host: Weak<dyn Host>) {
         thread.rules.replace(rules);
         thread.host.replace(Some(host));
     });
+}
+
+/// This thread is `host`'s, and runs its work, until what this gives is dropped: then it is whose it was.
+pub(crate) fn adopt_for_now(id: HostId, host: Weak<dyn Host>) -> Adopted {
+    let rules = host.upgrade().map(|host| host.rules().clone());
+    THREAD.with(|thread| Adopted {
+        id: thread.id.replace(Some(id)),
+        host: thread.host.replace(Some(host)),
+        rules: thread.rules.replace(rules),
+        runner: thread.runner.replace(true),
+        here: PhantomData,
+    })
+}
+
+/// Whose thread it was before.
+#[must_use = "the thread is given back when this is dropped"]
+pub(crate) struct Adopted {
+    id: Option<HostId>,
+    host: Option<Weak<dyn Host>>,
+    rules: Option<Arc<Rules>>,
+    runner: bool,
+    here: PhantomData<*const ()>,
+}
+
+impl Drop for Adopted {
+    fn drop(&mut self) {
+        let _ = THREAD.try_with(|thread| {
+            thread.id.set(self.id);
+            drop(thread.host.replace(self.host.take()));
+            drop(thread.rules.replace(self.rules.take()));
+            thread.runner.set(self.runner);
+        });
+    }
+}
+
+/// The host whose thread this is, and whether the thread holds a slot of it.
+pub(crate) fn standing() -> Option<(Weak<dyn Host>, bool)> {
+    THREAD.with(|thread| thread.host.borrow().clone().map(|host| (host, thread.runner.get())))
+}
+
+thread_local! {
+    static DRIVES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// This thread may have to bring about itself what it waits for: it drives an executor.
+pub(crate) fn mark_driver() {
+    let _ = DRIVES.try_with(|drives| drives.set(true));
+}
+
+/// The `target` of a wait, if it may be one that this thread drives.
+pub(crate) fn driven_here(target: Option<HostId>) -> Option<Arc<dyn Host>> {
+    let drives = DRIVES.try_with(Cell::get).unwrap_or(false);
+    target.filter(|_| drives).and_then(HostId::find)
 }
 
 /// Whose thread this is.
@@ -467,6 +521,8 @@ pub enum Where {
     Pool(Arc<str>),
     /// The thread of the service of this name.
     Service(Arc<str>),
+    /// A thread that drives the [`Local`](crate::Local) of this name, and runs its work just now.
+    Local(Arc<str>),
 }
 
 /// Where some code runs: made by [`current`].

@@ -146,6 +146,14 @@ fn with<R>(key: Key, f: impl FnOnce(&mut Timers) -> Option<R>) -> Option<R> {
     }
 }
 
+/// When the next alarm is due by this thread's clock.
+pub(crate) fn next() -> Option<Instant> {
+    match clock::source() {
+        Some(source) => next_due(&source),
+        None => TIMER.get()?.lock().armed.first_key_value().map(|(key, _)| key.due),
+    }
+}
+
 // ----- clocks that are moved by hand
 
 /// What is armed by the number of each such clock.

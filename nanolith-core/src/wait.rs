@@ -46,6 +46,19 @@ pub(crate) fn block_until<F: Future>(
     if let Poll::Ready(output) = poll() {
         return Ok(Some(output));
     }
+    if let Some(host) = place::driven_here(target) {
+        let mut output = None;
+        let mut is_ready = || match poll() {
+            Poll::Ready(ready) => {
+                output = Some(ready);
+                true
+            }
+            Poll::Pending => false,
+        };
+        if let Some(driven) = host.drive_until(&mut is_ready, deadline) {
+            return driven.map(|()| output);
+        }
+    }
     // One whose task is raised meanwhile passes that on to what it waits for.
     place::look_again_by(parking.waker());
     let _lent = place::lend(target)?;

@@ -1,0 +1,260 @@
+//! Building a `Local`.
+
+use super::{Local, inner::Inner};
+use crate::{
+    data::Data,
+    gate::OnFull,
+    lanes::Priority,
+    messenger::Messenger,
+    order::{Order, Schedule},
+    pool::{BuildError, MaxQueue},
+    queue::Bounds,
+};
+use std::{fmt, sync::Arc, time::Duration};
+
+/// What a `Local` is built from.
+#[derive(Clone)]
+pub(super) struct Config {
+    pub(super) name: Arc<str>,
+    max_queue: MaxQueue,
+    max_in_flight: usize,
+    pub(super) on_full: OnFull,
+    pub(super) schedule: Schedule,
+    pub(super) data: Data,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            name: "local".into(),
+            max_queue: MaxQueue::default(),
+            max_in_flight: usize::MAX,
+            on_full: OnFull::default(),
+            schedule: Schedule::default(),
+            data: Data::default(),
+        }
+    }
+}
+
+impl Config {
+    pub(super) fn bounds(&self) -> Bounds {
+        Bounds { queued: self.max_queue.calls(1), in_flight: self.max_in_flight }
+    }
+
+    fn validate(&self) -> Result<(), BuildError> {
+        if self.max_queue == MaxQueue::Bounded(0) {
+            return Err(BuildError::bad("max_queue", "must be at least 1, or no call would ever be taken"));
+        }
+        if self.max_in_flight == 0 {
+            return Err(BuildError::bad("max_in_flight", "must be at least 1, or no call would ever be taken"));
+        }
+        if self.on_full == OnFull::CallerRuns {
+            return Err(BuildError::bad(
+                "on_full",
+                "cannot be `CallerRuns`: a local's tasks run on the thread that drives it",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The settings of a [`Local`]: made by [`Local::builder`].
+///
+/// ```
+/// use nanolith::{Local, prelude::*};
+/// let settings = Local::builder().on_full(OnFull::Reject);
+/// let (left, right) = (settings.clone().name("left").build()?, settings.name("right").build()?);
+/// assert_eq!((left.name(), right.name()), ("left", "right"));
+/// # Ok::<(), nanolith::BuildError>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "settings do nothing until `build`"]
+pub struct LocalBuilder {
+    config: Config,
+}
+
+impl LocalBuilder {
+    pub(super) fn new() -> Self {
+        Self { config: Config::default() }
+    }
+
+    /// The name, which [`current`](crate::current) tells. The default is `local`.
+    ///
+    /// ```
+    /// # use nanolith::{Local, prelude::*};
+    /// assert_eq!(Local::builder().name("frames").build()?.name(), "frames");
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.config.name = name.into();
+        self
+    }
+
+    /// How many calls from outside may be queued: at least 1. The default is 65,536. `MaxQueue::Auto` is one call.
+    ///
+    /// ```
+    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let local = Local::builder().max_queue(MaxQueue::Bounded(1)).build()?;
+    /// let geometry = Geometry::calls(local);
+    /// geometry.add(1, 2).submit().detach();
+    /// assert!(geometry.add(4, 5).try_submit().is_err_and(|refused| refused.is_full()));
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn max_queue(mut self, max_queue: MaxQueue) -> Self {
+        self.config.max_queue = max_queue;
+        self
+    }
+
+    /// How many calls from outside may be queued, running and suspended together: at least 1. There is no such bound unless it
+    /// is set.
+    ///
+    /// ```
+    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub async fn wait(x: i64) -> i64 { nanolith::time::sleep(MINUTE).await; x } }
+    /// let local = Local::builder().max_in_flight(1).build()?;
+    /// let geometry = Geometry::calls(local.clone());
+    /// let job = geometry.wait(4).submit();
+    /// local.run_until_idle(); // it is suspended now, and counts
+    /// assert!(geometry.wait(5).try_submit().is_err());
+    /// # drop(job);
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn max_in_flight(mut self, calls: usize) -> Self {
+        self.config.max_in_flight = calls;
+        self
+    }
+
+    /// What happens to a call that comes when the queue is full. The default is to wait, which the owner does by driving.
+    /// `CallerRuns` is for pools.
+    ///
+    /// ```
+    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let local = Local::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject).build()?;
+    /// let geometry = Geometry::calls(local);
+    /// geometry.add(1, 2).submit().detach();
+    /// assert!(matches!(geometry.add(4, 5).wait(), Err(CallError::Full(_))));
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn on_full(mut self, on_full: OnFull) -> Self {
+        self.config.on_full = on_full;
+        self
+    }
+
+    /// How long work of this priority may be kept waiting by others, instead of [`Priority::timeout`]: the earliest expiration
+    /// goes first. Zero counts, for [`Priority::Immediate`], as expired one millisecond before it comes.
+    ///
+    /// ```
+    /// # use nanolith::{Local, prelude::*};
+    /// let local = Local::builder().expiration(Priority::Low, 2 * SECOND).build()?;
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn expiration(mut self, priority: Priority, timeout: Duration) -> Self {
+        self.config.schedule.expirations.set(priority, timeout);
+        self
+    }
+
+    /// An order of one's own, over that of priorities: see [`Order`].
+    ///
+    /// ```
+    /// # use nanolith::{Local, prelude::*};
+    /// use nanolith::Queued;
+    /// let by_name = |call: &Queued<'_>| call.task().name().len().try_into().ok(); // short names first
+    /// let local = Local::builder().order(by_name).build()?;
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn order(mut self, order: impl Order + 'static) -> Self {
+        self.config.schedule.order = Some(Arc::new(order));
+        self
+    }
+
+    /// How long [`Local::run_slice`] goes on, and how long a task may run before it should give way
+    /// ([`Context::should_yield`](crate::Context::should_yield)). The default is 5 ms.
+    ///
+    /// ```
+    /// # use nanolith::{Local, prelude::*};
+    /// let local = Local::builder().slice(2 * MILLISECOND).build()?;
+    /// assert_eq!(local.run_slice().ran(), 0);
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn slice(mut self, slice: Duration) -> Self {
+        self.config.schedule.slice = slice;
+        self
+    }
+
+    /// A value for the tasks' contexts, one a type: `cx.data::<T>()`. A later one of the same type takes its place.
+    ///
+    /// ```
+    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn add_offset(cx: &Context<Self>, x: i64) -> i64 {
+    ///         x + cx.data().copied().unwrap_or(0_i64)
+    ///     }
+    /// }
+    /// let local = Local::builder().data(5_i64).build()?;
+    /// assert_eq!(Geometry::calls(local).add_offset(4).wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn data<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.config.data.insert(value);
+        self
+    }
+
+    /// Attaches a messenger: its tasks find it by [`Context::messenger`](crate::Context::messenger).
+    ///
+    /// ```
+    /// use nanolith::{Local, Messenger, TaskSet, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn add_and_tell(cx: &Context<Self>, x: i64, y: i64) {
+    ///         if let Ok(sums) = cx.messenger("sums") {
+    ///             let _ = sums.try_send(x + y);
+    ///         }
+    ///     }
+    /// }
+    /// let sums = Messenger::<i64>::named("sums")?;
+    /// let mut heard = sums.subscribe();
+    /// let local = Local::builder().messenger(&sums).build()?;
+    /// Geometry::calls(local).add_and_tell(4, 5).wait()?;
+    /// assert_eq!(heard.recv().wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn messenger<T: Clone + Send + Sync + 'static>(mut self, messenger: &Messenger<T>) -> Self {
+        self.config.data.attach(messenger.attachment());
+        self
+    }
+
+    /// Makes it; this thread owns it.
+    ///
+    /// ```
+    /// # use nanolith::{Local, prelude::*};
+    /// let error = Local::builder().max_queue(MaxQueue::Bounded(0)).build().unwrap_err();
+    /// assert_eq!(error.setting(), Some("max_queue"));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] names the setting that cannot work.
+    pub fn build(self) -> Result<Local, BuildError> {
+        self.config.validate()?;
+        Ok(Local::of(Inner::new(self.config)))
+    }
+}
+
+impl fmt::Debug for LocalBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalBuilder")
+            .field("name", &self.config.name)
+            .field("max_queue", &self.config.max_queue)
+            .field("on_full", &self.config.on_full)
+            .field("slice", &self.config.schedule.slice)
+            .finish_non_exhaustive()
+    }
+}

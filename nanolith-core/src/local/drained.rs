@@ -1,0 +1,79 @@
+//! Waiting for the empty moment of a `Local`.
+
+use super::inner::Inner;
+use crate::{place, wait};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// Ends at the first empty moment: made by [`Local::drained`](super::Local::drained).
+///
+/// ```
+/// use nanolith::{Local, TaskSet, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let local = Local::new();
+/// let job = Geometry::calls(local.clone()).add(4, 5).submit();
+/// local.block_on(local.drained());
+/// assert!(job.is_finished());
+/// ```
+///
+/// # Cancel safety
+///
+/// It counts from when it was made, however often it is polled.
+#[must_use = "does nothing until awaited or waited on"]
+pub struct Drained {
+    inner: Arc<Inner>,
+    /// `None`: it was empty when it was asked.
+    since: Option<u64>,
+}
+
+impl Drained {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        let since = inner.exact(|queue| queue.emptied());
+        Self { inner, since }
+    }
+
+    /// Blocks until then; the owner drives meanwhile. A task that waits for its own executor to be empty would wait for itself: for
+    /// it, this ends at once.
+    ///
+    /// ```
+    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let local = Local::new();
+    /// let job = Geometry::calls(local.clone()).add(4, 5).submit();
+    /// local.drained().wait();
+    /// assert!(job.is_finished());
+    /// ```
+    pub fn wait(self) {
+        let inner = self.inner.clone();
+        if inner.is_driven_by_us() { inner.block_on(self) } else { wait::block_on_anybody(self) }
+    }
+}
+
+impl Future for Drained {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(since) = self.since else { return Poll::Ready(()) };
+        if place::host_id() == Some(self.inner.id) {
+            return Poll::Ready(());
+        }
+        if !self.inner.lock().front.queue.was_empty_since(since, cx.waker()) {
+            return Poll::Pending;
+        }
+        self.since = None;
+        Poll::Ready(())
+    }
+}
+
+impl fmt::Debug for Drained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drained").finish_non_exhaustive()
+    }
+}

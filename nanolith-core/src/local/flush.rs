@@ -1,0 +1,77 @@
+//! Driving along a mock clock: for tests of what is delayed, and what expires.
+
+use super::{Local, Turn};
+use crate::time::MockClock;
+use std::time::Duration;
+
+impl Local {
+    /// Moves the clock forward, from alarm to alarm, and runs at each moment what there is to run: as if it were driven all the
+    /// time. Gives the sum of the turns.
+    ///
+    /// To move it while nobody drives, and see what expires by that, advance the [clock](MockClock::advance) itself. To run so many
+    /// tasks say [`run_one`](Self::run_one) so often, to run what has expired [`run_expired`](Self::run_expired).
+    ///
+    /// ```
+    /// use nanolith::{Local, TaskSet, prelude::*, time::{HOUR, MockClock, sleep}};
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub async fn add_in_an_hour(x: i64, y: i64) -> i64 { sleep(HOUR).await; x + y }
+    /// }
+    /// let clock = MockClock::new();
+    /// clock.run(|| {
+    ///     let local = Local::new();
+    ///     let job = Geometry::calls(local.clone()).add_in_an_hour(4, 5).submit();
+    ///     local.advance(&clock, HOUR - MILLISECOND);
+    ///     assert!(!job.is_finished());
+    ///     local.advance(&clock, MILLISECOND);
+    ///     assert_eq!(job.wait()?, 9);
+    /// #   Ok::<(), CallError>(())
+    /// })?;
+    /// # Ok::<(), CallError>(())
+    /// ```
+    pub fn advance(&self, clock: &MockClock, by: Duration) -> Turn {
+        let end = clock.elapsed().saturating_add(by);
+        let mut turn = self.run_until_idle();
+        loop {
+            let left = end.saturating_sub(clock.elapsed());
+            match clock.next_alarm().filter(|until| *until <= left) {
+                Some(_) => drop(clock.advance_to_next()),
+                None if left.is_zero() => return turn,
+                None => clock.advance(left),
+            }
+            turn = turn.then(self.run_until_idle());
+            if turn.busy {
+                return turn;
+            }
+        }
+    }
+
+    /// Runs everything, what is delayed included: whenever there is nothing to run, moves the clock to its next alarm. It goes on
+    /// until there is none left, so not with something that begins again and again: say [`advance`](Self::advance) for that.
+    ///
+    /// ```
+    /// use nanolith::{Local, TaskSet, prelude::*, time::{HOUR, MockClock, sleep}};
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub async fn add_in_hours(hours: u32, y: i64) -> i64 { sleep(hours * HOUR).await; i64::from(hours) + y }
+    /// }
+    /// let clock = MockClock::new();
+    /// clock.run(|| {
+    ///     let local = Local::new();
+    ///     let geometry = Geometry::calls(local.clone());
+    ///     let jobs = [4, 400].map(|hours| geometry.add_in_hours(hours, 5).submit());
+    ///     local.flush_all(&clock); // takes microseconds
+    ///     assert!(jobs.iter().all(|job| job.is_finished()));
+    ///     assert_eq!(clock.elapsed(), 400 * HOUR);
+    /// });
+    /// ```
+    pub fn flush_all(&self, clock: &MockClock) -> Turn {
+        let mut turn = self.run_until_idle();
+        while !turn.busy && clock.advance_to_next() {
+            turn = turn.then(self.run_until_idle());
+        }
+        turn
+    }
+}

@@ -1,0 +1,200 @@
+//! A `Local` as the holder of its calls: how its tasks wait, and how its owner does.
+
+use super::{core::Work, driving::Driving, inner::Inner};
+use crate::{
+    call::{shared::Shared, slot::End},
+    clock,
+    data::Data,
+    host::{Awaited, Host, HostId, Loan, Over, Ran, Runnable, Verdict, WouldDeadlock},
+    inbox::Points,
+    order::Rules,
+    panics,
+    park::Parking,
+    place::{self, Where},
+    queue::Wakes,
+};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Instant,
+};
+
+impl Host for Inner {
+    fn id(&self) -> HostId {
+        self.id
+    }
+
+    fn data(&self) -> &Data {
+        &self.config.data
+    }
+
+    fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    fn whereabouts(&self) -> Where {
+        Where::Local(self.config.name.clone())
+    }
+
+    /// The thread is the only one: what it waits for, it cannot do meanwhile. If it is another host's too, that lends.
+    fn lend(&self, _runner: bool, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
+        if target == Some(self.id) {
+            return Err(WouldDeadlock);
+        }
+        match self.outer() {
+            Some((outer, runner)) => outer.lend(runner, target),
+            None => Ok(Loan::default()),
+        }
+    }
+
+    fn take_back(&self, loan: Loan) {
+        if let Some((outer, _)) = self.outer() {
+            outer.take_back(loan);
+        }
+    }
+
+    fn await_call(&self, call: Awaited) -> Option<Awaited> {
+        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(std::mem::replace(&mut *awaited, call))
+    }
+
+    fn awaited_call(&self) -> Awaited {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict {
+        if !call.is_queued() {
+            let stands_below = blocking && self.lock().begun.contains(&address(call));
+            return if stands_below && !call.is_over() { Verdict::Deadlock } else { Verdict::Wait };
+        }
+        if !blocking {
+            if call.meta().mark_urgent() {
+                let mut core = self.lock();
+                core.urge(call.clone());
+                self.release(core, Wakes::default());
+            }
+            return Verdict::Wait;
+        }
+        if !call.claim() {
+            return Verdict::Wait;
+        }
+        let mut core = self.lock();
+        let wakes = core.front.begin_out_of_turn(&**call);
+        if place::is_deep() {
+            let wakes = wakes.and(core.front.queue.finished(call.meta().is_inside()));
+            self.release(core, wakes);
+            call.discard(End::WouldDeadlock);
+            return Verdict::Deadlock;
+        }
+        self.release(core, wakes);
+        self.run(Work::Call(call.clone()));
+        Verdict::Ran
+    }
+
+    fn drive_until(
+        self: Arc<Self>,
+        is_ready: &mut dyn FnMut() -> bool,
+        deadline: Option<Instant>,
+    ) -> Option<Result<(), WouldDeadlock>> {
+        let driving = Driving::as_owner(&self)?;
+        if place::is_deep() {
+            return Some(Err(WouldDeadlock));
+        }
+        let parking = Parking::of_this_thread();
+        loop {
+            let ready = {
+                let _here = self.enter();
+                is_ready()
+            };
+            if ready || deadline.is_some_and(|deadline| deadline <= clock::instant()) {
+                return Some(Ok(()));
+            }
+            if !driving.step_or_sleep(parking.waker()) {
+                let _lent = place::lend(None);
+                parking.park_until(deadline);
+            }
+        }
+    }
+
+    fn left_queue(&self, call: &dyn Runnable) {
+        let mut core = self.lock();
+        let wakes = core.front.leave(call);
+        self.release(core, wakes);
+    }
+
+    fn raised(&self, call: &Shared<dyn Runnable>) {
+        let expires = self.rules.raised(call.meta());
+        let mut core = self.lock();
+        core.front.raise(expires, Work::Call(call.clone()));
+        self.release(core, Wakes::default());
+    }
+
+    fn finished(&self, over: Over) {
+        let mut core = self.lock();
+        let wakes = core.front.queue.finished(over.inside);
+        self.release(core, wakes);
+    }
+
+    fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable) {
+        let mut core = self.lock();
+        if core.abandoned {
+            drop(core);
+            panics::quietly(|| drop(work));
+            return;
+        }
+        core.front.queue.resume(expires, Work::Resume(work));
+        self.release(core, Wakes::default());
+    }
+}
+
+impl Inner {
+    fn outer(&self) -> Option<(Arc<dyn Host>, bool)> {
+        let (outer, runner) = self.lock().outer.clone()?;
+        Some((outer.upgrade()?, runner))
+    }
+
+    /// Runs work that was begun, on this thread, which drives.
+    pub(super) fn run(&self, work: Work) {
+        let begun = match &work {
+            Work::Call(call) => Some((address(call), call.meta().is_inside())),
+            Work::Resume(_) => None,
+        };
+        {
+            let mut core = self.lock();
+            core.active += 1;
+            core.begun.extend(begun.map(|(address, _)| address));
+        }
+        let ran = {
+            let _here = self.enter();
+            let now = clock::now();
+            clock::tell(now);
+            place::run_on_top(|| run(work, now))
+        };
+        let mut core = self.lock();
+        core.active -= 1;
+        let mut wakes = Wakes::default();
+        if let Some((_, inside)) = begun {
+            core.begun.pop();
+            if ran == Ran::Done {
+                wakes = core.front.queue.finished(inside);
+            }
+        }
+        self.release(core, wakes);
+    }
+}
+
+/// What its destructors throw stays here.
+fn run(work: Work, now: u64) -> Ran {
+    match work {
+        Work::Call(call) => panics::catch(|| call.run(None, now)).unwrap_or(Ran::Done),
+        Work::Resume(work) => {
+            panics::quietly(|| {
+                work.run();
+            });
+            Ran::Spawned
+        }
+    }
+}
+
+fn address(call: &Shared<dyn Runnable>) -> usize {
+    call.points().addr()
+}

@@ -1,0 +1,196 @@
+//! What all handles of a `Local` share: its lock, how work comes in, and how it ends.
+
+use super::{
+    builder::Config,
+    core::{Core, Notice, Work},
+    work::WorkHint,
+};
+use crate::{
+    call::{shared::Shared, slot::End},
+    clock,
+    front::Front,
+    gate::{Gate, OnFull},
+    host::{Awaited, Host, HostId, Runnable},
+    inbox::Inbox,
+    order::Rules,
+    panics, place,
+    queue::{Queue, Wakes},
+    task::{CallSlot, TaskSet},
+};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    thread,
+};
+
+/// What its host has asked to be called with.
+pub(super) type OnWork = Arc<dyn Fn(WorkHint) + Send + Sync>;
+
+pub(super) struct Inner {
+    pub(super) id: HostId,
+    me: Weak<Inner>,
+    pub(super) config: Config,
+    pub(super) rules: Arc<Rules>,
+    /// Where its tasks have the time from.
+    pub(super) clock: Option<Arc<clock::Source>>,
+    core: Mutex<Core>,
+    /// Nothing comes in by it: whoever submits, and whoever drives, takes the lock.
+    inbox: Arc<Inbox<Work>>,
+    pub(super) on_work: Mutex<Option<OnWork>>,
+    /// The call for which its driver waits.
+    pub(super) awaited: Mutex<Awaited>,
+}
+
+impl Inner {
+    pub(super) fn new(config: Config) -> Arc<Self> {
+        panics::install_hook();
+        place::mark_driver();
+        let inbox = Arc::new(Inbox::new(1));
+        let rules = Arc::new(Rules::new(config.schedule.clone()));
+        let front = Front::new(Queue::ordered(config.bounds(), rules.clone()), inbox.clone());
+        let inner = Arc::new_cyclic(|me| Self {
+            id: HostId::new(),
+            me: me.clone(),
+            config,
+            rules,
+            clock: clock::source(),
+            core: Mutex::new(Core::new(front)),
+            inbox,
+            on_work: Mutex::new(None),
+            awaited: Mutex::default(),
+        });
+        let host: Weak<dyn Host> = inner.me.clone();
+        inner.id.belongs_to(host);
+        inner
+    }
+
+    /// No user code runs, and nobody is woken, while this is held.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Releases the lock, then does what came out of it.
+    pub(super) fn release(&self, mut core: MutexGuard<'_, Core>, wakes: Wakes) {
+        let Notice { wakes: more, tell } = core.notice();
+        self.rules.tell_earliest(core.front.queue.lanes().earliest());
+        let spent = core.spent();
+        drop(core);
+        wakes.and(more).wake();
+        spent.into_iter().for_each(|work| panics::quietly(|| drop(work)));
+        if let Some(expires_in) = tell {
+            self.tell(WorkHint::new(expires_in));
+        }
+    }
+
+    fn tell(&self, hint: WorkHint) {
+        let on_work = self.on_work.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(on_work) = on_work {
+            panics::quietly(|| on_work(hint));
+        }
+    }
+
+    /// This thread is ours until what this gives is dropped, and has our time.
+    pub(super) fn enter(&self) -> (place::Adopted, clock::Entered) {
+        (place::adopt_for_now(self.id, self.me.clone()), clock::enter(self.clock.clone()))
+    }
+
+    /// Looks at the queue with every call counted.
+    pub(super) fn exact<R>(&self, look: impl FnOnce(&Queue<Work>) -> R) -> R {
+        let mut core = self.lock();
+        let found = look(core.front.exact());
+        // What was swept out may have been the last, and nobody has told so.
+        core.front.queue.begin_serving();
+        let wakes = core.front.queue.end_serving();
+        self.release(core, wakes);
+        found
+    }
+
+    /// Whether this thread drives, or is the one that would have to.
+    pub(super) fn is_driven_by_us(&self) -> bool {
+        let (core, here) = (self.lock(), thread::current().id());
+        core.driver.unwrap_or(core.owner) == here
+    }
+
+    pub(super) fn set_paused(&self, paused: bool) {
+        let mut core = self.lock();
+        core.paused = paused && !core.closed;
+        self.release(core, Wakes::default());
+    }
+
+    // ----- the end
+
+    /// Refuses calls from outside from now on. What was accepted is still run by whoever drives.
+    pub(super) fn close(&self) {
+        let mut core = self.lock();
+        core.closed = true;
+        core.paused = false;
+        let wakes = core.front.queue.dismiss_line();
+        self.release(core, wakes);
+    }
+
+    /// The same, but what is queued ends. Gives the number of calls.
+    pub(super) fn shutdown_now(&self) -> usize {
+        let mut core = self.lock();
+        core.closed = true;
+        core.paused = false;
+        let (calls, _, wakes) = core.take_all(false);
+        let wakes = wakes.and(core.front.queue.dismiss_line());
+        self.release(core, wakes);
+        let number = calls.len();
+        calls.into_iter().for_each(|call| call.discard(End::Cancelled));
+        number
+    }
+
+    /// The last handle has gone, so nobody drives any more: what waits ends, and so does what goes on later.
+    pub(super) fn abandon(&self) {
+        let mut core = self.lock();
+        core.closed = true;
+        core.abandoned = true;
+        let (calls, futures, wakes) = core.take_all(true);
+        let wakes = wakes.and(core.front.queue.dismiss_line());
+        self.release(core, wakes);
+        calls.into_iter().for_each(|call| call.discard(End::Closed));
+        futures.into_iter().for_each(|future| panics::quietly(|| drop(future)));
+    }
+}
+
+impl<S: TaskSet> Gate<S> for Inner {
+    type Item = Work;
+
+    fn on_full(&self) -> OnFull {
+        self.config.on_full
+    }
+
+    fn inbox(&self) -> &Inbox<Work> {
+        &self.inbox
+    }
+
+    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Work>>) -> (R, Wakes)) -> R {
+        let mut core = self.lock();
+        let refuses = core.abandoned || (core.closed && !inside);
+        let (result, wakes) = f((!refuses).then_some(&mut core.front));
+        self.release(core, wakes);
+        result
+    }
+
+    fn item(call: Shared<CallSlot<S>>) -> Work {
+        Work::Call(call.erase())
+    }
+
+    fn call(item: &Work) -> Option<Shared<dyn Runnable>> {
+        match item {
+            Work::Call(call) => Some(call.clone()),
+            Work::Resume(_) => None,
+        }
+    }
+
+    /// Never asked: the builder refuses `CallerRuns`.
+    fn run_here(&self, call: Shared<CallSlot<S>>) {
+        call.discard(End::Unsupported);
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.id.forget();
+    }
+}

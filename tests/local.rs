@@ -1,0 +1,696 @@
+//! `Local`: an executor that its owner drives.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+
+use nanolith::{
+    Local, Where,
+    prelude::*,
+    time::{HOUR, MockClock, sleep},
+};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread::{self, ThreadId},
+    time::Duration,
+};
+
+/// What ran, in order.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<&'static str>>>);
+
+impl Log {
+    fn note(&self, name: &'static str) {
+        self.0.lock().expect("nobody panics with it").push(name);
+    }
+
+    fn take(&self) -> Vec<&'static str> {
+        std::mem::take(&mut *self.0.lock().expect("nobody panics with it"))
+    }
+}
+
+pub struct Desk;
+
+#[define]
+impl Desk {
+    pub fn note(log: Log, name: &'static str) {
+        log.note(name);
+    }
+
+    pub fn note_for(log: Log, name: &'static str, clock: MockClock, takes: Duration) {
+        log.note(name);
+        clock.advance(takes);
+    }
+
+    pub fn add(x: i64, y: i64) -> i64 {
+        x + y
+    }
+
+    pub fn thread() -> ThreadId {
+        thread::current().id()
+    }
+
+    pub fn place() -> Where {
+        nanolith::current().place().clone()
+    }
+
+    pub fn panic() {
+        panic!("it breaks");
+    }
+
+    pub fn drive(local: Local) -> bool {
+        local.run_until_idle().is_busy()
+    }
+
+    pub fn hold(began: Sender<()>, end: Receiver<()>) {
+        began.send(()).expect("somebody listens");
+        end.recv().expect("somebody tells");
+    }
+
+    pub async fn nap(log: Log, name: &'static str, how_long: Duration) {
+        sleep(how_long).await;
+        log.note(name);
+    }
+
+    pub fn submit_many(local: Local, log: Log, names: Vec<&'static str>) {
+        for name in names {
+            Desk::on(&local).note(log.clone(), name).submit().detach();
+        }
+    }
+
+    pub fn wait_for_note(local: Local, log: Log) -> Result<(), CallError> {
+        log.note("outer begins");
+        Desk::on(&local).note(log.clone(), "inner").wait()?;
+        log.note("outer ends");
+        Ok(())
+    }
+
+    pub fn wait_deep(local: Local, depth: usize) -> Result<usize, CallError> {
+        if depth == 0 {
+            return Ok(0);
+        }
+        Ok(1 + Desk::on(&local).wait_deep(local.clone(), depth - 1).submit().wait()??)
+    }
+
+    pub fn wait_for_nap(local: Local, log: Log, held: Arc<Mutex<()>>) -> Result<(), CallError> {
+        let _held = held.lock().expect("nobody panics with it");
+        Desk::on(&local).nap(log.clone(), "nap", MILLISECOND).wait()?;
+        log.note("woke");
+        Ok(())
+    }
+
+    pub fn lock(log: Log, held: Arc<Mutex<()>>) {
+        log.note(if held.try_lock().is_ok() { "free" } else { "held" });
+    }
+
+    pub async fn nap_then_note(local: Local, log: Log) -> Result<(), CallError> {
+        sleep(MILLISECOND).await;
+        Desk::on(&local).note(log, "what the future waits for").await
+    }
+
+    pub fn wait_for_future(local: Local, log: Log) -> Result<(), CallError> {
+        Desk::on(&local).nap_then_note(local.clone(), log).wait()?
+    }
+
+    pub fn block_on_nap_elsewhere(local: Local) -> Result<(), CallError> {
+        pollster::block_on(Desk::on(&local).nap(Log::default(), "nap", MILLISECOND))
+    }
+
+    pub async fn wait_below(log: Log, below: Receiver<Handle<Desk, Result<(), CallError>>>) {
+        sleep(MILLISECOND).await;
+        let outcome = below.recv().expect("it was sent").wait();
+        log.note(if matches!(outcome, Err(CallError::WouldDeadlock(_))) { "would deadlock" } else { "ended" });
+    }
+
+    pub fn wait_above(
+        local: Local,
+        log: Log,
+        this: Receiver<Handle<Desk, Result<(), CallError>>>,
+    ) -> Result<(), CallError> {
+        Desk::on(&local).wait_below(log, this).wait()
+    }
+
+    pub fn add_on(pool: Pool, x: i64, y: i64) -> Result<i64, CallError> {
+        Desk::on(&pool).add(x, y).wait()
+    }
+
+    pub fn drive_here(pool: Pool) -> Result<i64, CallError> {
+        let local = Local::new();
+        Desk::on(&local).add_on(pool, 4, 5).wait()?
+    }
+}
+
+/// A local, and its calls.
+fn desk() -> (Local, DeskCalls<Local>, Log) {
+    let local = Local::new();
+    let calls = Desk::on(&local);
+    (local, calls, Log::default())
+}
+
+// ----- driving
+
+#[test]
+fn work_waits_until_it_is_driven_and_runs_on_the_drivers_thread() {
+    let (local, desk, _) = desk();
+    let job = thread::spawn(move || desk.thread().submit()).join().expect("it does not panic");
+    assert!(!job.is_finished());
+    assert_eq!((local.queue_len(), local.in_flight()), (1, 1));
+    assert_eq!(local.run_until_idle().ran(), 1);
+    assert_eq!(job.wait().expect("it ran"), thread::current().id());
+    assert_eq!((local.queue_len(), local.in_flight(), local.completed()), (0, 0, 1));
+}
+
+#[test]
+fn a_budget_ends_a_turn_and_what_has_expired_goes_on_beyond_it() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (local, desk, log) = desk();
+        let note = |name, priority| {
+            desk.note_for(log.clone(), name, clock.clone(), 6 * MILLISECOND).priority(priority).submit().detach();
+        };
+        note("normal", Priority::Normal);
+        note("later", Priority::Normal);
+        let turn = local.run_for(5 * MILLISECOND);
+        assert_eq!((turn.ran(), turn.has_work(), log.take()), (1, true, vec!["normal"]));
+        note("urgent", Priority::Immediate);
+        note("just as urgent", Priority::Immediate);
+        let turn = local.run_for(5 * MILLISECOND);
+        assert_eq!((turn.ran(), log.take()), (2, vec!["urgent", "just as urgent"]));
+        assert_eq!(local.run_expired().ran(), 0, "it has not expired");
+        clock.advance(5 * SECOND);
+        assert_eq!((local.run_expired().ran(), log.take()), (1, vec!["later"]));
+        assert!(!local.run_slice().has_work());
+    });
+}
+
+#[test]
+fn only_one_drives_at_a_time() {
+    let (local, desk, _) = desk();
+    let ((began, has_begun), (end, ends)) = (channel(), channel());
+    let job = desk.hold(began, ends).submit();
+    thread::scope(|scope| {
+        let drives = scope.spawn(|| local.run_until_idle());
+        has_begun.recv().expect("it began");
+        assert_eq!(local.active(), 1);
+        let turn = local.run_until_idle();
+        assert!(turn.is_busy() && turn.ran() == 0);
+        assert!(!local.run_one());
+        end.send(()).expect("it waits");
+        assert_eq!(drives.join().expect("it does not panic").ran(), 1);
+    });
+    assert!(job.is_finished() && !local.run_until_idle().is_busy());
+}
+
+#[test]
+fn a_task_that_drives_what_drives_it_is_told_so() {
+    let (local, desk, _) = desk();
+    assert!(desk.drive(local.clone()).wait().expect("it runs"));
+    assert!(!local.run_until_idle().is_busy());
+}
+
+#[test]
+fn block_on_polls_a_future_between_tasks() {
+    let (local, desk, log) = desk();
+    desk.note(log.clone(), "other").submit().detach();
+    let sum = local.block_on(async {
+        desk.nap(log.clone(), "nap", MILLISECOND).await?;
+        desk.add(4, 5).await
+    });
+    assert_eq!(sum.expect("it runs"), 9);
+    assert_eq!(log.take(), ["other", "nap"]);
+}
+
+#[test]
+fn block_on_goes_on_when_the_one_who_drives_has_gone() {
+    let (local, desk, _) = desk();
+    let ((began, has_begun), (end, ends)) = (channel(), channel());
+    let first = desk.hold(began, ends).submit();
+    let second = desk.add(4, 5).submit();
+    thread::scope(|scope| {
+        scope.spawn(|| assert!(local.run_one()));
+        has_begun.recv().expect("it began");
+        let blocks = scope.spawn(|| local.block_on(second));
+        end.send(()).expect("it waits");
+        assert_eq!(blocks.join().expect("it does not panic").expect("it runs"), 9);
+    });
+    assert!(first.is_finished());
+}
+
+#[test]
+fn a_task_knows_where_it_runs() {
+    let local = Local::builder().name("frames").build().expect("sound");
+    assert_eq!(Desk::on(&local).place().wait().expect("it runs"), Where::Local("frames".into()));
+    assert_eq!(*nanolith::current().place(), Where::Outside);
+}
+
+#[test]
+fn a_panic_ends_its_own_task_alone() {
+    let (local, desk, log) = desk();
+    let job = desk.panic().submit();
+    desk.note(log.clone(), "the next").submit().detach();
+    assert_eq!(local.run_until_idle().ran(), 2);
+    assert!(matches!(job.wait(), Err(CallError::Panicked(..))));
+    assert_eq!(log.take(), ["the next"]);
+}
+
+// ----- waiting
+
+#[test]
+fn a_call_that_the_owner_waits_for_runs_at_once() {
+    let (local, desk, log) = desk();
+    desk.note(log.clone(), "other").submit().detach();
+    desk.note(log.clone(), "awaited").wait().expect("it runs");
+    assert_eq!(log.take(), ["awaited"]);
+    assert_eq!(local.queue_len(), 1);
+}
+
+#[test]
+fn the_owner_drives_while_what_it_waits_for_is_suspended() {
+    let (_local, desk, log) = desk();
+    desk.note(log.clone(), "other").submit().detach();
+    desk.nap(log.clone(), "nap", MILLISECOND).wait().expect("it runs");
+    assert_eq!(log.take(), ["other", "nap"]);
+}
+
+#[test]
+fn a_limit_ends_the_owners_wait() {
+    let (_local, desk, log) = desk();
+    let job = desk.nap(log, "nap", HOUR).submit();
+    let job = job.wait_timeout(MILLISECOND).expect_err("it sleeps an hour");
+    job.cancel();
+    assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+}
+
+#[test]
+fn another_thread_waits_for_the_one_who_drives() {
+    let (local, desk, _) = desk();
+    let waits = thread::spawn(move || desk.thread().wait());
+    local.work_available().wait();
+    assert_eq!(local.run_until_idle().ran(), 1);
+    assert_eq!(waits.join().expect("it does not panic").expect("it runs"), thread::current().id());
+}
+
+#[test]
+fn a_task_runs_what_it_waits_for() {
+    let (local, desk, log) = desk();
+    let job = desk.wait_for_note(local.clone(), log.clone()).submit();
+    desk.note(log.clone(), "other").submit().detach();
+    assert_eq!(local.run_until_idle().ran(), 2);
+    job.wait().expect("it runs").expect("so does the inner one");
+    assert_eq!(log.take(), ["outer begins", "inner", "outer ends", "other"]);
+    assert_eq!((local.in_flight(), local.completed()), (0, 3));
+}
+
+#[test]
+fn tasks_that_wait_for_each_other_go_deep_and_then_end() {
+    let (local, desk, _) = desk();
+    assert_eq!(desk.wait_deep(local.clone(), 50).wait().expect("it runs").expect("not too deep"), 50);
+    let deeper = desk.wait_deep(local.clone(), 500).wait().expect("it runs");
+    assert!(matches!(deeper, Err(CallError::WouldDeadlock(_))), "{deeper:?}");
+    assert_eq!(local.in_flight(), 0);
+}
+
+#[test]
+fn while_a_task_waits_only_what_was_begun_goes_on() {
+    let (local, desk, log) = desk();
+    let held = Arc::new(Mutex::new(()));
+    let job = desk.wait_for_nap(local.clone(), log.clone(), held.clone()).submit();
+    desk.lock(log.clone(), held).submit().detach();
+    local.run_until_idle();
+    job.wait().expect("it runs").expect("so does the nap");
+    assert_eq!(log.take(), ["nap", "woke", "free"]);
+}
+
+#[test]
+fn while_a_task_waits_what_a_future_waits_for_runs_too() {
+    let (local, desk, log) = desk();
+    let job = desk.wait_for_future(local.clone(), log.clone()).submit();
+    desk.note(log.clone(), "other").priority(Priority::Idle).submit().detach();
+    local.run_until_idle();
+    job.wait().expect("it runs").expect("so does the future");
+    assert_eq!(log.take(), ["what the future waits for", "other"]);
+}
+
+#[test]
+fn a_wait_for_a_task_further_down_the_stack_would_never_end() {
+    let (local, desk, log) = desk();
+    let (give, take) = channel();
+    let job = desk.wait_above(local.clone(), log.clone(), take).submit();
+    give.send(job).expect("it is queued");
+    local.run_until_idle();
+    assert_eq!((log.take(), local.in_flight()), (vec!["would deadlock"], 0));
+}
+
+#[test]
+fn a_foreign_block_on_that_would_never_end_gives_up() {
+    let (local, desk, _) = desk();
+    let outcome = desk.block_on_nap_elsewhere(local.clone()).wait().expect("it runs");
+    assert!(matches!(outcome, Err(CallError::WouldDeadlock(_))), "{outcome:?}");
+    local.drained().wait();
+}
+
+#[test]
+fn a_task_of_a_pool_that_drives_lends_its_slot_while_that_waits() {
+    let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("sound");
+    let sum = Desk::on(&pool).drive_here(pool.clone()).wait().expect("it runs");
+    assert_eq!(sum.expect("it runs, too"), 9);
+    pool.drained().wait();
+    assert_eq!(pool.active(), 0);
+}
+
+#[test]
+fn two_on_one_thread_wait_for_each_other() {
+    let (left, right) = (Local::new(), Local::new());
+    let log = Log::default();
+    let outcome = Desk::on(&left).wait_for_note(right.clone(), log.clone()).wait();
+    outcome.expect("it runs").expect("so does the other");
+    assert_eq!(log.take(), ["outer begins", "inner", "outer ends"]);
+    assert_eq!((left.completed(), right.completed()), (1, 1));
+}
+
+pub struct Clerk;
+
+#[define]
+impl Clerk {
+    pub fn ask(local: Local, this: Service<Clerk>) -> Result<Result<(), CallError>, CallError> {
+        Errand::on(&local).ask_back(this).wait()
+    }
+
+    pub fn answer() {}
+}
+
+pub struct Errand;
+
+#[define]
+impl Errand {
+    pub fn ask_back(clerk: Service<Clerk>) -> Result<(), CallError> {
+        clerk.answer().wait()
+    }
+}
+
+#[test]
+fn a_ring_of_waits_with_a_service_ends() {
+    let local = Local::new();
+    let clerk = Clerk::service().launch().wait().expect("sound");
+    let job = clerk.ask(local.clone(), clerk.clone()).submit();
+    while !job.is_finished() {
+        local.run_until_idle();
+        thread::yield_now();
+    }
+    let outcome = job.wait().expect("it runs");
+    assert!(matches!(outcome, Err(CallError::WouldDeadlock(_)) | Ok(Err(CallError::WouldDeadlock(_)))), "{outcome:?}");
+}
+
+// ----- the host hears of work
+
+#[test]
+fn the_host_hears_of_work_once_a_turn() {
+    let (local, desk, log) = desk();
+    let told = Arc::new(AtomicUsize::new(0));
+    let count = told.clone();
+    local.on_work(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    let told = || told.load(Ordering::Relaxed);
+    desk.note(log.clone(), "one").submit().detach();
+    desk.note(log.clone(), "two").submit().detach();
+    assert_eq!(told(), 1);
+    assert!(local.run_one());
+    desk.note(log.clone(), "three").submit().detach();
+    assert_eq!(told(), 1, "the report said that there is more");
+    desk.submit_many(local.clone(), log.clone(), vec!["four", "five"]).submit().detach();
+    assert!(!local.run_until_idle().has_work());
+    assert_eq!(told(), 1, "it was at it");
+    desk.note(log.clone(), "six").submit().detach();
+    assert_eq!(told(), 2);
+}
+
+#[test]
+fn a_host_that_asks_late_hears_of_what_waits() {
+    let (local, desk, log) = desk();
+    desk.note(log, "one").priority(Priority::UserBlocking).submit().detach();
+    let (tell, told) = channel();
+    local.on_work(move |hint| tell.send(hint).expect("somebody listens"));
+    let hint = told.try_recv().expect("it is told");
+    assert!(!hint.is_expired() && hint.expires_in() <= 250 * MILLISECOND);
+}
+
+#[test]
+fn the_host_hears_when_a_future_is_woken() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (local, desk, log) = desk();
+        desk.nap(log.clone(), "nap", HOUR).submit().detach();
+        let turn = local.run_until_idle();
+        assert_eq!((turn.has_work(), turn.next_alarm()), (false, Some(HOUR)));
+        let (tell, told) = channel();
+        local.on_work(move |hint| tell.send(hint).expect("somebody listens"));
+        assert!(told.try_recv().is_err(), "it sleeps");
+        clock.advance(HOUR);
+        assert!(told.try_recv().expect("it is told").is_expired());
+        assert_eq!((local.run_expired().ran(), log.take()), (1, vec!["nap"]));
+    });
+}
+
+#[test]
+fn what_a_wait_leaves_is_told_to_the_host() {
+    let (local, desk, log) = desk();
+    let (tell, told) = channel();
+    desk.note(log.clone(), "other").submit().detach();
+    local.on_work(move |hint| tell.send(hint).expect("somebody listens"));
+    told.try_recv().expect("it is told");
+    desk.note(log, "awaited").wait().expect("it runs");
+    told.try_recv().expect("the other is left, and nobody has reported it");
+}
+
+#[test]
+fn a_handler_that_panics_stops_nobody() {
+    let (local, desk, log) = desk();
+    local.on_work(|_| panic!("the loop has gone"));
+    desk.note(log.clone(), "one").submit().detach();
+    assert_eq!((local.run_until_idle().ran(), log.take()), (1, vec!["one"]));
+}
+
+#[test]
+fn whoever_waits_for_work_sleeps_until_there_is_some() {
+    let (local, desk, _) = desk();
+    let total = 1_000;
+    let submits = thread::spawn(move || (0..total).map(|n| desk.add(n, 1).submit()).collect::<Vec<_>>());
+    let mut ran = 0;
+    while ran < total {
+        local.work_available().wait();
+        ran += i64::try_from(local.run_slice().ran()).expect("few");
+    }
+    let jobs = submits.join().expect("it does not panic");
+    let sum: i64 = jobs.into_iter().map(|job| job.wait().expect("it ran")).sum();
+    assert_eq!(sum, (0..total).sum::<i64>() + total);
+}
+
+// ----- bounds
+
+#[test]
+fn a_full_one_rejects_or_drops() {
+    let build = |on_full| Local::builder().max_queue(MaxQueue::Bounded(1)).on_full(on_full).build().expect("sound");
+    let rejects = build(OnFull::Reject);
+    let first = Desk::on(&rejects).add(1, 2).submit();
+    assert!(matches!(Desk::on(&rejects).add(4, 5).wait(), Err(CallError::Full(_))));
+    assert_eq!(first.wait().expect("it was taken"), 3);
+    let drops = build(OnFull::DropOldest);
+    let first = Desk::on(&drops).add(1, 2).submit();
+    let second = Desk::on(&drops).add(4, 5).submit();
+    assert!(matches!(first.wait(), Err(CallError::Dropped(_))));
+    assert_eq!(second.wait().expect("it took the place"), 9);
+    let drops = build(OnFull::DropNewest);
+    Desk::on(&drops).add(1, 2).submit().detach();
+    assert!(matches!(Desk::on(&drops).add(4, 5).wait(), Err(CallError::Dropped(_))));
+    let error = Local::builder().on_full(OnFull::CallerRuns).build().expect_err("not here");
+    assert_eq!(error.setting(), Some("on_full"));
+}
+
+#[test]
+fn the_owner_makes_room_for_itself() {
+    let local = Local::builder().max_queue(MaxQueue::Bounded(1)).build().expect("sound");
+    let (desk, log) = (Desk::on(&local), Log::default());
+    desk.note(log.clone(), "one").submit().detach();
+    desk.note(log.clone(), "two").submit().detach();
+    assert_eq!(log.take(), ["one"]);
+    assert_eq!(local.queue_len(), 1);
+    local.block_on(async {
+        desk.note(log.clone(), "three").submit_async().await.detach();
+    });
+    assert_eq!(log.take(), ["two"]);
+}
+
+#[test]
+fn others_wait_for_room() {
+    let local = Local::builder().max_queue(MaxQueue::Bounded(2)).build().expect("sound");
+    let desk = Desk::on(&local);
+    let submits = thread::spawn(move || (0..100).map(|n| desk.add(n, n).submit()).collect::<Vec<_>>());
+    let mut ran = 0;
+    while ran < 100 {
+        local.work_available().wait();
+        assert!(local.queue_len() <= 2);
+        ran += usize::from(local.run_one());
+    }
+    assert!(submits.join().expect("it does not panic").iter().all(|job| job.is_finished()));
+}
+
+#[test]
+fn what_a_task_submits_is_taken_beyond_the_bound() {
+    let local = Local::builder().max_queue(MaxQueue::Bounded(1)).build().expect("sound");
+    let (desk, log) = (Desk::on(&local), Log::default());
+    desk.submit_many(local.clone(), log.clone(), vec!["one", "two", "three"]).submit().detach();
+    assert!(local.run_one());
+    assert_eq!((local.queue_len(), local.overflow()), (0, 3));
+    assert_eq!(local.run_until_idle().ran(), 3);
+    assert_eq!(log.take(), ["one", "two", "three"]);
+}
+
+// ----- ending early
+
+#[test]
+fn a_cancelled_call_leaves_its_place() {
+    let (local, desk, log) = desk();
+    let job = desk.note(log.clone(), "cancelled").submit();
+    desk.note(log.clone(), "other").submit().detach();
+    job.cancel();
+    job.cancel();
+    assert_eq!(local.queue_len(), 1);
+    assert_eq!(local.run_until_idle().ran(), 1);
+    assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+    assert_eq!(log.take(), ["other"]);
+}
+
+#[test]
+fn a_call_times_out_while_nobody_drives() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (local, desk, log) = desk();
+        let job = desk.note(log.clone(), "late").timeout(SECOND).submit();
+        clock.advance(SECOND);
+        assert!(job.is_finished());
+        let turn = local.run_until_idle();
+        assert_eq!((turn.ran(), turn.has_work(), turn.next_alarm()), (0, false, None));
+        assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
+    });
+}
+
+#[test]
+fn a_pause_keeps_what_has_not_begun() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (local, desk, log) = desk();
+        desk.nap(log.clone(), "nap", SECOND).submit().detach();
+        local.run_until_idle();
+        local.pause();
+        desk.note(log.clone(), "kept").submit().detach();
+        clock.advance(SECOND);
+        assert_eq!((local.run_until_idle().ran(), log.take()), (1, vec!["nap"]));
+        assert!(local.is_paused());
+        local.resume();
+        assert_eq!((local.run_until_idle().ran(), log.take()), (1, vec!["kept"]));
+    });
+}
+
+#[test]
+fn after_a_close_what_was_accepted_is_run() {
+    let (local, desk, log) = desk();
+    desk.submit_many(local.clone(), log.clone(), vec!["from inside"]).submit().detach();
+    local.pause();
+    local.close();
+    assert!(local.is_closed());
+    assert!(matches!(desk.add(4, 5).wait(), Err(CallError::Closed(_))));
+    assert_eq!((local.run_until_idle().ran(), log.take()), (2, vec!["from inside"]));
+}
+
+#[test]
+fn a_shutdown_ends_what_is_queued() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (local, desk, log) = desk();
+        let begun = desk.nap(log.clone(), "begun", SECOND).submit();
+        local.run_until_idle();
+        let queued = desk.note(log.clone(), "queued").submit();
+        assert_eq!(local.shutdown_now(), 1);
+        assert!(matches!(queued.wait(), Err(CallError::Cancelled(_))));
+        local.flush_all(&clock);
+        assert!(begun.wait().is_ok());
+        assert_eq!(log.take(), ["begun"]);
+    });
+}
+
+#[test]
+fn when_nobody_can_drive_any_more_every_call_ends() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (local, desk, log) = desk();
+        let suspended = desk.nap(log.clone(), "never", SECOND).submit();
+        local.run_until_idle();
+        let queued = desk.note(log.clone(), "never").submit();
+        drop(desk);
+        drop(local);
+        assert!(matches!(queued.wait(), Err(CallError::Closed(_))));
+        assert!(!suspended.is_finished());
+        clock.advance(SECOND);
+        assert!(matches!(suspended.wait(), Err(CallError::Lost(_))));
+        assert_eq!(log.take(), Vec::<&str>::new());
+    });
+}
+
+#[test]
+fn a_future_that_was_woken_when_the_last_handle_goes_ends() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (local, desk, log) = desk();
+        let woken = desk.nap(log.clone(), "never", SECOND).submit();
+        local.run_until_idle();
+        clock.advance(SECOND);
+        drop((desk, local));
+        assert!(matches!(woken.wait(), Err(CallError::Lost(_))));
+    });
+}
+
+#[test]
+fn drained_is_the_first_empty_moment() {
+    let (local, desk, log) = desk();
+    let empty = local.drained();
+    empty.wait();
+    desk.note(log.clone(), "one").submit().detach();
+    desk.nap(log.clone(), "nap", MILLISECOND).submit().detach();
+    let drained = local.drained();
+    local.drained().wait();
+    assert_eq!(log.take(), ["one", "nap"]);
+    desk.note(log.clone(), "two").submit().detach();
+    pollster::block_on(drained);
+    assert_eq!(local.queue_len(), 1, "it was empty before");
+}
+
+#[test]
+fn a_figure_does_not_hide_the_empty_moment() {
+    let (local, desk, log) = desk();
+    desk.wait_for_note(local.clone(), log).submit().detach();
+    let drained = local.drained();
+    assert!(local.run_one());
+    assert_eq!(local.in_flight(), 0, "the inner call has run, too, ahead of its turn");
+    pollster::block_on(drained);
+}
+
+// ----- along a mock clock
+
+#[test]
+fn delayed_work_runs_at_its_own_time() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (local, desk, log) = desk();
+        for (name, after) in [("three", 3), ("one", 1), ("two", 2)] {
+            desk.nap(log.clone(), name, after * HOUR).submit().detach();
+        }
+        local.advance(&clock, 2 * HOUR);
+        assert_eq!(log.take(), ["one", "two"]);
+        assert_eq!(clock.elapsed(), 2 * HOUR);
+        let turn = local.flush_all(&clock);
+        assert_eq!((turn.ran(), turn.next_alarm(), log.take()), (1, None, vec!["three"]));
+        assert_eq!(clock.elapsed(), 3 * HOUR);
+    });
+}
