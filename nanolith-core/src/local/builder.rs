@@ -93,11 +93,11 @@ impl LocalBuilder {
     /// How many calls from outside may be queued: at least 1. The default is 65,536. `MaxQueue::Auto` is one call.
     ///
     /// ```
-    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # use nanolith::{Local, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let local = Local::builder().max_queue(MaxQueue::Bounded(1)).build()?;
-    /// let geometry = Geometry::calls(local);
+    /// let geometry = Geometry::on(&local);
     /// geometry.add(1, 2).submit().detach();
     /// assert!(geometry.add(4, 5).try_submit().is_err_and(|refused| refused.is_full()));
     /// # Ok::<(), nanolith::BuildError>(())
@@ -111,11 +111,11 @@ impl LocalBuilder {
     /// is set.
     ///
     /// ```
-    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # use nanolith::{Local, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub async fn wait(x: i64) -> i64 { nanolith::time::sleep(MINUTE).await; x } }
     /// let local = Local::builder().max_in_flight(1).build()?;
-    /// let geometry = Geometry::calls(local.clone());
+    /// let geometry = Geometry::on(&local);
     /// let job = geometry.wait(4).submit();
     /// local.run_until_idle(); // it is suspended now, and counts
     /// assert!(geometry.wait(5).try_submit().is_err());
@@ -131,11 +131,11 @@ impl LocalBuilder {
     /// `CallerRuns` is for pools.
     ///
     /// ```
-    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # use nanolith::{Local, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let local = Local::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject).build()?;
-    /// let geometry = Geometry::calls(local);
+    /// let geometry = Geometry::on(&local);
     /// geometry.add(1, 2).submit().detach();
     /// assert!(matches!(geometry.add(4, 5).wait(), Err(CallError::Full(_))));
     /// # Ok::<(), nanolith::BuildError>(())
@@ -189,7 +189,7 @@ impl LocalBuilder {
     /// A value for the tasks' contexts, one a type: `cx.data::<T>()`. A later one of the same type takes its place.
     ///
     /// ```
-    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # use nanolith::{Local, prelude::*};
     /// # pub struct Geometry;
     /// # #[define]
     /// impl Geometry {
@@ -198,7 +198,7 @@ impl LocalBuilder {
     ///     }
     /// }
     /// let local = Local::builder().data(5_i64).build()?;
-    /// assert_eq!(Geometry::calls(local).add_offset(4).wait()?, 9);
+    /// assert_eq!(Geometry::on(&local).add_offset(4).wait()?, 9);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn data<T: Send + Sync + 'static>(mut self, value: T) -> Self {
@@ -209,7 +209,7 @@ impl LocalBuilder {
     /// Attaches a messenger: its tasks find it by [`Context::messenger`](crate::Context::messenger).
     ///
     /// ```
-    /// use nanolith::{Local, Messenger, TaskSet, prelude::*};
+    /// use nanolith::{Local, Messenger, prelude::*};
     /// # pub struct Geometry;
     /// # #[define]
     /// impl Geometry {
@@ -222,7 +222,7 @@ impl LocalBuilder {
     /// let sums = Messenger::<i64>::named("sums")?;
     /// let mut heard = sums.subscribe();
     /// let local = Local::builder().messenger(&sums).build()?;
-    /// Geometry::calls(local).add_and_tell(4, 5).wait()?;
+    /// Geometry::on(&local).add_and_tell(4, 5).wait()?;
     /// assert_eq!(heard.recv().wait()?, 9);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

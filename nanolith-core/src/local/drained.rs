@@ -13,11 +13,11 @@ use std::{
 /// Ends at the first empty moment: made by [`Local::drained`](super::Local::drained).
 ///
 /// ```
-/// use nanolith::{Local, TaskSet, prelude::*};
+/// use nanolith::{Local, prelude::*};
 /// # pub struct Geometry;
 /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
 /// let local = Local::new();
-/// let job = Geometry::calls(local.clone()).add(4, 5).submit();
+/// let job = Geometry::on(&local).add(4, 5).submit();
 /// local.block_on(local.drained());
 /// assert!(job.is_finished());
 /// ```
@@ -42,11 +42,11 @@ impl Drained {
     /// it, this ends at once.
     ///
     /// ```
-    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # use nanolith::{Local, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// # let local = Local::new();
-    /// let job = Geometry::calls(local.clone()).add(4, 5).submit();
+    /// let job = Geometry::on(&local).add(4, 5).submit();
     /// local.drained().wait();
     /// assert!(job.is_finished());
     /// ```

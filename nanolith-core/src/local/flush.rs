@@ -12,7 +12,7 @@ impl Local {
     /// tasks say [`run_one`](Self::run_one) so often, to run what has expired [`run_expired`](Self::run_expired).
     ///
     /// ```
-    /// use nanolith::{Local, TaskSet, prelude::*, time::{HOUR, MockClock, sleep}};
+    /// use nanolith::{Local, prelude::*, time::{HOUR, MockClock, sleep}};
     /// # pub struct Geometry;
     /// # #[define]
     /// impl Geometry {
@@ -21,7 +21,7 @@ impl Local {
     /// let clock = MockClock::new();
     /// clock.run(|| {
     ///     let local = Local::new();
-    ///     let job = Geometry::calls(local.clone()).add_in_an_hour(4, 5).submit();
+    ///     let job = Geometry::on(&local).add_in_an_hour(4, 5).submit();
     ///     local.advance(&clock, HOUR - MILLISECOND);
     ///     assert!(!job.is_finished());
     ///     local.advance(&clock, MILLISECOND);
@@ -51,7 +51,7 @@ impl Local {
     /// until there is none left, so not with something that begins again and again: say [`advance`](Self::advance) for that.
     ///
     /// ```
-    /// use nanolith::{Local, TaskSet, prelude::*, time::{HOUR, MockClock, sleep}};
+    /// use nanolith::{Local, prelude::*, time::{HOUR, MockClock, sleep}};
     /// # pub struct Geometry;
     /// # #[define]
     /// impl Geometry {
@@ -60,7 +60,7 @@ impl Local {
     /// let clock = MockClock::new();
     /// clock.run(|| {
     ///     let local = Local::new();
-    ///     let geometry = Geometry::calls(local.clone());
+    ///     let geometry = Geometry::on(&local);
     ///     let jobs = [4, 400].map(|hours| geometry.add_in_hours(hours, 5).submit());
     ///     local.flush_all(&clock); // takes microseconds
     ///     assert!(jobs.iter().all(|job| job.is_finished()));

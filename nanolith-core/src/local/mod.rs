@@ -38,11 +38,11 @@ use std::{fmt, sync::Arc};
 /// alone.
 ///
 /// ```
-/// use nanolith::{Local, TaskSet, prelude::*};
+/// use nanolith::{Local, prelude::*};
 /// # pub struct Geometry;
 /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
 /// let local = Local::new();
-/// let geometry = Geometry::calls(local.clone());
+/// let geometry = Geometry::on(&local);
 /// let job = std::thread::spawn(move || geometry.add(4, 5).submit()).join().expect("it does not panic");
 /// assert!(!job.is_finished(), "nobody drives");
 /// let turn = local.run_for(8 * MILLISECOND); // what a game can spare in each frame
@@ -127,12 +127,12 @@ impl Local {
     /// begun go on.
     ///
     /// ```
-    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # use nanolith::{Local, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let local = Local::new();
     /// local.pause();
-    /// let job = Geometry::calls(local.clone()).add(4, 5).submit();
+    /// let job = Geometry::on(&local).add(4, 5).submit();
     /// assert_eq!(local.run_until_idle().ran(), 0);
     /// local.resume();
     /// assert_eq!(local.run_until_idle().ran(), 1);
@@ -189,11 +189,11 @@ impl Local {
     /// The task that would run next, if nothing more urgent came. It looks at every queued call.
     ///
     /// ```
-    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # use nanolith::{Local, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let local = Local::new();
-    /// let job = Geometry::calls(local.clone()).add(4, 5).submit();
+    /// let job = Geometry::on(&local).add(4, 5).submit();
     /// assert_eq!(local.next().map(|task| task.name()), Some("add"));
     /// # drop(job);
     /// ```
@@ -213,11 +213,11 @@ impl Local {
     /// The owner's wait drives.
     ///
     /// ```
-    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # use nanolith::{Local, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let local = Local::new();
-    /// let geometry = Geometry::calls(local.clone());
+    /// let geometry = Geometry::on(&local);
     /// let jobs: Vec<_> = (0..100).map(|n| geometry.add(n, n).submit()).collect();
     /// local.drained().wait(); // or `.await`
     /// assert!(jobs.iter().all(|job| job.is_finished()));
@@ -230,11 +230,11 @@ impl Local {
     /// where it was paused, which ends by this.
     ///
     /// ```
-    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # use nanolith::{Local, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let local = Local::new();
-    /// let geometry = Geometry::calls(local.clone());
+    /// let geometry = Geometry::on(&local);
     /// let accepted = geometry.add(1, 2).submit();
     /// local.close();
     /// assert!(matches!(geometry.add(4, 5).wait(), Err(CallError::Closed(_))));
@@ -250,11 +250,11 @@ impl Local {
     /// that were begun go on.
     ///
     /// ```
-    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # use nanolith::{Local, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let local = Local::new();
-    /// let queued = Geometry::calls(local.clone()).add(4, 5).submit();
+    /// let queued = Geometry::on(&local).add(4, 5).submit();
     /// assert_eq!(local.shutdown_now(), 1);
     /// assert!(matches!(queued.wait(), Err(CallError::Cancelled(_))));
     /// ```

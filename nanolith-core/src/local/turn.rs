@@ -10,11 +10,11 @@ use std::{
 /// What came of driving a [`Local`] for a while.
 ///
 /// ```
-/// use nanolith::{Local, TaskSet, prelude::*};
+/// use nanolith::{Local, prelude::*};
 /// # pub struct Geometry;
 /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
 /// let local = Local::new();
-/// let job = Geometry::calls(local.clone()).add(4, 5).submit();
+/// let job = Geometry::on(&local).add(4, 5).submit();
 /// let turn = local.run_for(8 * MILLISECOND);
 /// assert_eq!((turn.ran(), turn.has_work(), turn.is_busy()), (1, false, false));
 /// # drop(job);
@@ -73,7 +73,7 @@ impl Local {
     /// is never interrupted: one that is long asks [`should_yield`](crate::Context::should_yield).
     ///
     /// ```
-    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # use nanolith::{Local, prelude::*};
     /// # use nanolith::time::MockClock;
     /// # pub struct Geometry;
     /// # #[define]
@@ -83,7 +83,7 @@ impl Local {
     /// # let clock = MockClock::new();
     /// # clock.run(|| {
     /// let local = Local::new();
-    /// let geometry = Geometry::calls(local.clone());
+    /// let geometry = Geometry::on(&local);
     /// # let jobs: Vec<_> =
     /// (0..3).map(|_| geometry.draw(clock.clone()).submit()).collect();
     /// let turn = local.run_for(5 * MILLISECOND);
@@ -125,11 +125,11 @@ impl Local {
     /// Runs work until there is none, the work that comes of it included. It does not wait for what is suspended.
     ///
     /// ```
-    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # use nanolith::{Local, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// # let local = Local::new();
-    /// let geometry = Geometry::calls(local.clone());
+    /// let geometry = Geometry::on(&local);
     /// let jobs: Vec<_> = (0..100).map(|n| geometry.add(n, n).submit()).collect();
     /// assert_eq!(local.run_until_idle().ran(), 100);
     /// # drop(jobs);
@@ -141,11 +141,11 @@ impl Local {
     /// Runs what is next. Says whether there was any.
     ///
     /// ```
-    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # use nanolith::{Local, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// # let local = Local::new();
-    /// let job = Geometry::calls(local.clone()).add(4, 5).submit();
+    /// let job = Geometry::on(&local).add(4, 5).submit();
     /// assert!(local.run_one());
     /// assert!(!local.run_one());
     /// # drop(job);
@@ -157,11 +157,11 @@ impl Local {
     /// Runs what has expired: what was kept waiting for longer than its priority allows.
     ///
     /// ```
-    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # use nanolith::{Local, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// # let local = Local::new();
-    /// let geometry = Geometry::calls(local.clone());
+    /// let geometry = Geometry::on(&local);
     /// let at_leisure = geometry.add(1, 2).priority(Priority::Low).submit();
     /// let at_once = geometry.add(4, 5).priority(Priority::Immediate).submit();
     /// assert_eq!(local.run_expired().ran(), 1);
@@ -175,11 +175,11 @@ impl Local {
     /// another thread drives, it waits.
     ///
     /// ```
-    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # use nanolith::{Local, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let local = Local::new();
-    /// let geometry = Geometry::calls(local.clone());
+    /// let geometry = Geometry::on(&local);
     /// let sum = local.block_on(async {
     ///     let three = geometry.add(1, 2).await?;
     ///     geometry.add(three, 6).await

@@ -15,14 +15,14 @@ use std::{
 /// What is known of the work that came to an idle [`Local`].
 ///
 /// ```
-/// use nanolith::{Local, TaskSet, prelude::*};
+/// use nanolith::{Local, prelude::*};
 /// use std::sync::mpsc::channel;
 /// # pub struct Geometry;
 /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
 /// let local = Local::new();
 /// let (post, messages) = channel();
 /// local.on_work(move |hint| drop(post.send(hint)));
-/// let job = Geometry::calls(local.clone()).add(4, 5).priority(Priority::Immediate).submit();
+/// let job = Geometry::on(&local).add(4, 5).priority(Priority::Immediate).submit();
 /// assert!(messages.recv()?.is_expired(), "it is to run before all else");
 /// # drop(job);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -59,14 +59,14 @@ impl Local {
     /// [left](crate::local::Turn::has_work) after a turn is not told of again.
     ///
     /// ```
-    /// use nanolith::{Local, TaskSet, prelude::*};
+    /// use nanolith::{Local, prelude::*};
     /// use std::sync::mpsc::channel;
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let local = Local::new();
     /// let (wake, wakes) = channel(); // the host's own loop
     /// local.on_work(move |_| drop(wake.send(())));
-    /// let geometry = Geometry::calls(local.clone());
+    /// let geometry = Geometry::on(&local);
     /// let jobs = [(1, 2), (4, 5)].map(|(x, y)| geometry.add(x, y).submit());
     /// wakes.recv()?;
     /// assert_eq!(local.run_slice().ran(), 2);
@@ -89,11 +89,11 @@ impl Local {
     /// Waits until there is work that nobody is at.
     ///
     /// ```
-    /// # use nanolith::{Local, TaskSet, prelude::*};
+    /// # use nanolith::{Local, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let local = Local::new();
-    /// let geometry = Geometry::calls(local.clone());
+    /// let geometry = Geometry::on(&local);
     /// let submitted = std::thread::spawn(move || geometry.add(4, 5).submit());
     /// # pollster::block_on(async {
     /// local.work_available().await; // in the host's own async loop
@@ -109,11 +109,11 @@ impl Local {
 /// Ends when there is work that nobody is at: made by [`Local::work_available`].
 ///
 /// ```
-/// # use nanolith::{Local, TaskSet, prelude::*};
+/// # use nanolith::{Local, prelude::*};
 /// # pub struct Geometry;
 /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
 /// # let local = Local::new();
-/// let job = Geometry::calls(local.clone()).add(4, 5).submit();
+/// let job = Geometry::on(&local).add(4, 5).submit();
 /// local.work_available().wait(); // there is some
 /// # drop(job);
 /// ```

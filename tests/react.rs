@@ -1,0 +1,365 @@
+//! What React's scheduler does, on a [`Local`]: its host is a loop that has a message posted to it, as a browser's is.
+//!
+//! Each test is named after what it shows.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+
+use nanolith::{Local, prelude::*, time::MockClock};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+/// What ran, in order.
+#[derive(Clone, Default)]
+pub struct Log(Arc<Mutex<Vec<&'static str>>>);
+
+impl Log {
+    fn note(&self, name: &'static str) {
+        self.0.lock().expect("nobody panics with it").push(name);
+    }
+
+    fn take(&self) -> Vec<&'static str> {
+        std::mem::take(&mut *self.0.lock().expect("nobody panics with it"))
+    }
+}
+
+/// What tasks have at hand: `cx.data()`.
+#[derive(Clone)]
+pub struct Stage {
+    log: Log,
+    clock: MockClock,
+}
+
+pub struct Play;
+
+#[define]
+impl Play {
+    pub fn say(cx: &Context<Self>, line: &'static str) {
+        stage(cx).log.note(line);
+    }
+
+    /// The same, and it takes a while.
+    pub fn say_for(cx: &Context<Self>, line: &'static str, takes: Duration) {
+        stage(cx).clock.advance(takes);
+        stage(cx).log.note(line);
+    }
+
+    pub fn say_and_break(cx: &Context<Self>, line: &'static str) {
+        stage(cx).log.note(line);
+        panic!("{line}");
+    }
+
+    pub fn say_and_ask(cx: &Context<Self>, local: Local, line: &'static str, next: &'static str) {
+        stage(cx).log.note(line);
+        Play::on(&local).say(next).priority(Priority::Immediate).submit().detach();
+    }
+
+    /// Goes on until it should yield; gives how long that took.
+    pub fn block_until_asked_to_yield(cx: &Context<Self>) -> Duration {
+        let begun = stage(cx).clock.elapsed();
+        while !cx.should_yield() {
+            stage(cx).clock.advance(MILLISECOND);
+        }
+        stage(cx).clock.elapsed() - begun
+    }
+}
+
+fn stage(cx: &Context<Play>) -> &Stage {
+    cx.data().expect("the local was built with it")
+}
+
+/// A local in a loop that counts the messages posted to it.
+struct Host {
+    clock: MockClock,
+    log: Log,
+    posted: Arc<AtomicUsize>,
+    local: Local,
+    play: PlayCalls<Local>,
+}
+
+impl Host {
+    fn run(test: impl FnOnce(Self)) {
+        let (clock, log) = (MockClock::new(), Log::default());
+        clock.run(|| {
+            let data = Stage { log: log.clone(), clock: clock.clone() };
+            let local = Local::builder().data(data).build().expect("sound");
+            let posted = Arc::new(AtomicUsize::new(0));
+            let post = posted.clone();
+            local.on_work(move |_| {
+                post.fetch_add(1, Ordering::Relaxed);
+            });
+            let play = Play::on(&local);
+            test(Self { clock: clock.clone(), log, posted, local, play });
+        });
+    }
+
+    /// How many messages were posted since this was asked.
+    fn posted(&self) -> usize {
+        self.posted.swap(0, Ordering::Relaxed)
+    }
+
+    /// The loop comes to the message. What ran by that, and whether there is to be another.
+    fn message(&self) -> (Vec<&'static str>, bool) {
+        let turn = self.local.run_slice();
+        (self.log.take(), turn.has_work())
+    }
+
+    /// Runs so many tasks.
+    fn flush(&self, tasks: usize) -> Vec<&'static str> {
+        (0..tasks).for_each(|_| assert!(self.local.run_one()));
+        self.log.take()
+    }
+
+    fn flush_expired(&self) -> Vec<&'static str> {
+        self.local.run_expired();
+        self.log.take()
+    }
+
+    fn flush_all(&self) -> Vec<&'static str> {
+        self.local.flush_all(&self.clock);
+        self.log.take()
+    }
+
+    fn say(&self, line: &'static str, priority: Priority) {
+        self.play.say(line).priority(priority).submit().detach();
+    }
+
+    fn say_for(&self, line: &'static str, priority: Priority, takes: Duration) {
+        self.play.say_for(line, takes).priority(priority).submit().detach();
+    }
+}
+
+// ----- in the host's loop
+
+#[test]
+fn a_task_runs_in_the_message_that_was_posted_for_it() {
+    Host::run(|host| {
+        host.say("task", Priority::Normal);
+        assert_eq!((host.posted(), host.log.take()), (1, vec![]));
+        assert_eq!(host.message(), (vec!["task"], false));
+    });
+}
+
+#[test]
+fn tasks_share_a_message() {
+    Host::run(|host| {
+        host.say("A", Priority::Normal);
+        host.say("B", Priority::Normal);
+        assert_eq!(host.posted(), 1);
+        assert_eq!(host.message(), (vec!["A", "B"], false));
+    });
+}
+
+#[test]
+fn when_the_time_is_used_the_rest_is_for_another_message() {
+    Host::run(|host| {
+        host.say_for("A", Priority::Normal, Duration::from_millis(4_999));
+        host.say("B", Priority::Normal);
+        assert_eq!(host.message(), (vec!["A"], true));
+        assert_eq!(host.message(), (vec!["B"], false));
+    });
+}
+
+#[test]
+fn a_cancelled_task_never_runs_and_to_cancel_it_again_does_nothing() {
+    Host::run(|host| {
+        let job = host.play.say("task").submit();
+        job.cancel();
+        job.cancel();
+        assert_eq!((host.posted(), host.message()), (1, (vec![], false)));
+        job.cancel();
+        assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+    });
+}
+
+#[test]
+fn an_error_is_its_own_tasks_and_the_others_run() {
+    Host::run(|host| {
+        let job = host.play.say_and_break("oops").submit();
+        host.say("fine", Priority::Normal);
+        assert_eq!(host.message(), (vec!["oops", "fine"], false));
+        assert!(matches!(job.wait(), Err(CallError::Panicked(panic, _)) if panic.message() == "oops"));
+    });
+}
+
+#[test]
+fn after_an_empty_queue_a_new_message_is_posted() {
+    Host::run(|host| {
+        for line in ["A", "B"] {
+            host.say(line, Priority::Normal);
+            assert_eq!(host.posted(), 1);
+            assert_eq!(host.message(), (vec![line], false));
+        }
+    });
+}
+
+#[test]
+fn after_a_cancellation_a_new_message_is_posted() {
+    Host::run(|host| {
+        host.play.say("A").submit().cancel();
+        assert_eq!((host.posted(), host.message()), (1, (vec![], false)));
+        host.say("B", Priority::Normal);
+        assert_eq!((host.posted(), host.message()), (1, (vec!["B"], false)));
+    });
+}
+
+#[test]
+fn a_task_is_asked_to_yield_after_five_milliseconds() {
+    Host::run(|host| {
+        let job = host.play.block_until_asked_to_yield().submit();
+        host.message();
+        let took = job.wait().expect("it ran");
+        assert!((5 * MILLISECOND..=6 * MILLISECOND).contains(&took), "{took:?}");
+    });
+}
+
+// ----- order
+
+#[test]
+fn work_is_flushed_bit_by_bit() {
+    Host::run(|host| {
+        ["A", "B", "C", "D"].into_iter().for_each(|line| host.say(line, Priority::Normal));
+        assert_eq!(host.flush(2), ["A", "B"]);
+        assert_eq!(host.flush(1), ["C"]);
+        assert_eq!(host.flush_all(), ["D"]);
+    });
+}
+
+#[test]
+fn what_was_cancelled_is_left_out() {
+    Host::run(|host| {
+        host.say("A", Priority::Normal);
+        let job = host.play.say("B").submit();
+        host.say("C", Priority::Normal);
+        job.cancel();
+        assert_eq!(host.flush_all(), ["A", "C"]);
+    });
+}
+
+#[test]
+fn the_highest_priority_is_first_and_equals_keep_their_order() {
+    Host::run(|host| {
+        host.say("A", Priority::Normal);
+        host.say("B", Priority::Normal);
+        assert_eq!(host.flush(1), ["A"]);
+        host.say("C", Priority::UserBlocking);
+        host.say("D", Priority::UserBlocking);
+        assert_eq!(host.flush_all(), ["C", "D", "B"]);
+    });
+}
+
+#[test]
+fn all_five_priorities_are_in_order() {
+    Host::run(|host| {
+        let lines = ["immediate", "user blocking", "normal", "low", "idle"];
+        lines.into_iter().zip(Priority::ALL).rev().for_each(|(line, priority)| host.say(line, priority));
+        assert_eq!(host.flush_all(), lines);
+    });
+}
+
+#[test]
+fn work_expires_and_runs_whatever_time_there_is() {
+    Host::run(|host| {
+        let takes = 100 * MILLISECOND;
+        host.say_for("A", Priority::Normal, takes);
+        host.say_for("B", Priority::UserBlocking, takes);
+        host.say_for("C", Priority::UserBlocking, takes);
+        host.clock.advance(249 * MILLISECOND);
+        assert_eq!(host.flush_expired(), Vec::<&str>::new());
+        host.say_for("D", Priority::Normal, takes);
+        host.say_for("E", Priority::Normal, takes);
+        host.clock.advance(MILLISECOND);
+        assert_eq!(host.flush_expired(), ["B", "C"]);
+        host.clock.advance(4_550 * MILLISECOND); // 5,000 ms in all
+        assert_eq!(host.flush_expired(), ["A"]);
+        assert_eq!(host.flush_expired(), Vec::<&str>::new());
+        assert_eq!(host.flush_all(), ["D", "E"]);
+    });
+}
+
+#[test]
+fn expired_work_runs_on_when_the_slice_is_over() {
+    Host::run(|host| {
+        ["A", "B", "C"].into_iter().for_each(|line| host.say_for(line, Priority::UserBlocking, 10 * MILLISECOND));
+        host.say("normal", Priority::Normal);
+        host.clock.advance(250 * MILLISECOND);
+        assert_eq!(host.message(), (vec!["A", "B", "C"], true), "a slice is 5 ms");
+        assert_eq!(host.message(), (vec!["normal"], false));
+    });
+}
+
+#[test]
+fn normal_work_expires_after_five_seconds() {
+    Host::run(|host| {
+        host.say("A", Priority::Normal);
+        host.clock.advance(Duration::from_millis(4_999));
+        assert_eq!(host.flush_expired(), Vec::<&str>::new());
+        host.clock.advance(MILLISECOND);
+        assert_eq!(host.flush_expired(), ["A"]);
+    });
+}
+
+#[test]
+fn idle_work_hardly_ever_expires() {
+    Host::run(|host| {
+        host.say("idle", Priority::Idle);
+        host.clock.advance(Duration::from_millis((1 << 30) - 2));
+        assert_eq!(host.flush_expired(), Vec::<&str>::new());
+        host.clock.advance(MILLISECOND);
+        assert_eq!(host.flush_expired(), ["idle"]);
+    });
+}
+
+// ----- immediate work
+
+#[test]
+fn immediate_work_waits_for_the_next_turn_and_then_runs_to_its_end() {
+    Host::run(|host| {
+        ["A", "B", "C", "D"].into_iter().for_each(|line| host.say(line, Priority::Immediate));
+        assert_eq!(host.log.take(), Vec::<&str>::new());
+        assert_eq!(host.flush_expired(), ["A", "B", "C", "D"]);
+    });
+}
+
+#[test]
+fn nested_immediate_work_goes_to_the_end_of_its_queue() {
+    Host::run(|host| {
+        host.say("A", Priority::Immediate);
+        let nested = host.play.say_and_ask(host.local.clone(), "B", "C");
+        nested.priority(Priority::Immediate).submit().detach();
+        host.say("D", Priority::Immediate);
+        assert_eq!(host.flush_expired(), ["A", "B", "D", "C"]);
+    });
+}
+
+#[test]
+fn immediate_work_runs_though_some_of_it_fails_and_each_has_its_own_error() {
+    Host::run(|host| {
+        let breaks = |line| host.play.say_and_break(line).priority(Priority::Immediate).submit();
+        let first = breaks("A");
+        host.say("B", Priority::Immediate);
+        let second = breaks("C");
+        assert_eq!(host.flush_expired(), ["A", "B", "C"]);
+        for (job, line) in [(first, "A"), (second, "C")] {
+            assert!(matches!(job.wait(), Err(CallError::Panicked(panic, _)) if panic.message() == line));
+        }
+    });
+}
+
+// ----- for a debugger
+
+#[test]
+fn a_pause_keeps_everything_until_it_is_resumed() {
+    Host::run(|host| {
+        host.local.pause();
+        host.say("A", Priority::Immediate);
+        assert_eq!(host.posted(), 0, "there is nothing to be done");
+        assert_eq!(host.message(), (vec![], false));
+        host.local.resume();
+        assert_eq!(host.posted(), 1);
+        assert_eq!(host.message(), (vec!["A"], false));
+    });
+}
