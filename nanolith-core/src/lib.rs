@@ -55,6 +55,7 @@ mod task;
 mod executor;
 mod gate;
 pub mod layers;
+pub mod mock;
 mod typed;
 
 mod pool;

@@ -1,0 +1,147 @@
+//! Saying what is expected, and what becomes of it.
+
+use super::{Times, answer::Answer, script::Script};
+use crate::{
+    error::{At, CallError},
+    task::TaskSet,
+};
+use std::{fmt, panic::Location, sync::Arc, time::Duration};
+
+/// Says whether a task is one that is expected.
+pub(super) type Fits<S> = Box<dyn Fn(&<S as TaskSet>::Task) -> bool + Send + Sync>;
+
+/// What is expected.
+pub(super) struct Expectation<S: TaskSet> {
+    pub(super) fits: Fits<S>,
+    pub(super) times: Times,
+    pub(super) delay: Duration,
+    pub(super) answer: Answer<S>,
+    pub(super) told: &'static Location<'static>,
+}
+
+/// Calls that are expected, until it is said what becomes of them: made by [`Mock::expect`](super::Mock::expect).
+///
+/// ```
+/// use nanolith::{mock::Mock, prelude::*, time::{HOUR, MockClock}};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let clock = MockClock::new();
+/// clock.run(|| {
+///     let mock = Mock::<Geometry>::new();
+///     mock.expect(|_| true).times(2).delay(HOUR).returns(|_| GeometryOutput::Add(9));
+///     let jobs = [(1, 2), (4, 5)].map(|(x, y)| Geometry::on(&mock).add(x, y).submit());
+///     assert!(!jobs[0].is_finished());
+///     clock.advance(HOUR);
+///     assert!(jobs[1].is_finished());
+/// });
+/// ```
+#[must_use = "say what becomes of the calls: `returns`, `fails`, `panics` or `never_answers`"]
+pub struct Expect<'a, S: TaskSet> {
+    script: &'a Script<S>,
+    fits: Fits<S>,
+    times: Times,
+    delay: Duration,
+    told: &'static Location<'static>,
+}
+
+impl<'a, S: TaskSet> Expect<'a, S> {
+    pub(super) fn new(script: &'a Script<S>, fits: Fits<S>, told: &'static Location<'static>) -> Self {
+        Self { script, fits, times: 1.into(), delay: Duration::ZERO, told }
+    }
+
+    /// How many calls are expected: one, unless it is said. `2`, `1..=3`, `1..`, `..` are all good.
+    ///
+    /// ```
+    /// # use nanolith::{mock::Mock, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let mock = Mock::<Geometry>::new();
+    /// mock.expect(|_| true).times(1..).returns(|_| GeometryOutput::Add(9));
+    /// (0..3).for_each(|n| assert_eq!(Geometry::on(&mock).add(n, n).wait().unwrap(), 9));
+    /// ```
+    pub fn times(mut self, times: impl Into<Times>) -> Self {
+        self.times = times.into();
+        self
+    }
+
+    /// How long the answer takes, by the clock of the thread that submits the call.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
+
+    /// They give what `respond` says: on the thread that submits them, or the clock's if they are delayed. If it panics, so does
+    /// the call.
+    ///
+    /// ```
+    /// # use nanolith::{mock::Mock, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let mock = Mock::<Geometry>::new();
+    /// mock.expect(|_| true).returns(|GeometryTask::Add { x, y }| GeometryOutput::Add(x * y));
+    /// assert_eq!(Geometry::on(&mock).add(4, 5).wait()?, 20);
+    /// # Ok::<(), CallError>(())
+    /// ```
+    ///
+    /// An output of another task than the one that was called ends the call as [`CallError::Lost`].
+    pub fn returns(self, respond: impl Fn(S::Task) -> S::Output + Send + Sync + 'static) {
+        self.answered(Answer::Returns(Arc::new(respond)));
+    }
+
+    /// They end with an error: the name of its kind, or a function of where the call was.
+    ///
+    /// ```
+    /// # use nanolith::{mock::Mock, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let mock = Mock::<Geometry>::new();
+    /// mock.expect(|_| true).fails(CallError::Crashed);
+    /// assert!(matches!(Geometry::on(&mock).add(4, 5).wait(), Err(CallError::Crashed(_))));
+    /// ```
+    pub fn fails(self, error: impl Fn(At) -> CallError + Send + Sync + 'static) {
+        self.answered(Answer::Fails(Arc::new(error)));
+    }
+
+    /// They end as if their task had panicked with this message.
+    ///
+    /// ```
+    /// # use nanolith::{mock::Mock, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let mock = Mock::<Geometry>::new();
+    /// mock.expect(|_| true).panics("the sum fits");
+    /// match Geometry::on(&mock).add(4, 5).wait() {
+    ///     Err(CallError::Panicked(panic, _)) => assert_eq!(panic.message(), "the sum fits"),
+    ///     other => unreachable!("not {other:?}"),
+    /// }
+    /// ```
+    pub fn panics(self, message: impl Into<String>) {
+        self.answered(Answer::Panics(message.into()));
+    }
+
+    /// They end only by their callers: cancelled, or timed out; or as [`CallError::Lost`] when the mock is dropped.
+    ///
+    /// ```
+    /// # use nanolith::{mock::Mock, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let mock = Mock::<Geometry>::new();
+    /// mock.expect(|_| true).never_answers();
+    /// let outcome = Geometry::on(&mock).add(4, 5).timeout(MILLISECOND).wait();
+    /// assert!(matches!(outcome, Err(CallError::TimedOut(_))));
+    /// ```
+    pub fn never_answers(self) {
+        self.answered(Answer::Never);
+    }
+
+    fn answered(self, answer: Answer<S>) {
+        let Self { script, fits, times, delay, told } = self;
+        script.add(Expectation { fits, times, delay, answer, told });
+    }
+}
+
+impl<S: TaskSet> fmt::Debug for Expect<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Expect").field("times", &self.times).field("delay", &self.delay).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,219 @@
+//! Keeping what is called, and what comes of it.
+
+use crate::{
+    error::{CallError, Refused},
+    executor::{Admission, Executor, OwnsState, RunsLocal, SharesState},
+    id::TaskInfo,
+    lanes::Priority,
+    task::{Job, TaskSet},
+};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// One call, as a [`Recorder`] kept it.
+///
+/// ```
+/// use nanolith::{mock::Recorder, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let recorder = Recorder::new(
+///     Pool::builder().build()?,
+///     |GeometryTask::Add { x, y }| (*x, *y),
+///     |GeometryOutput::Add(sum)| *sum,
+/// );
+/// Geometry::on(&recorder).add(4, 5).priority(Priority::Low).wait()?;
+/// let record = &recorder.records()[0];
+/// assert_eq!((record.info.name(), record.task, record.priority), ("add", (4, 5), Priority::Low));
+/// assert!(matches!(record.outcome, Some(Ok(9))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Record<K, V> {
+    /// What is known of the task's kind.
+    pub info: &'static TaskInfo,
+    /// What was kept of the task.
+    pub task: K,
+    /// How urgent the call was when it was submitted.
+    pub priority: Priority,
+    /// What was kept of the output, or how else it ended; `None`: it has not.
+    pub outcome: Option<Result<V, CallError>>,
+}
+
+/// A layer around an executor that keeps each call, in the order in which they were submitted, and what came of it.
+///
+/// It cannot keep the tasks themselves, which move to where they run: so it is told what to keep of them, and of what they give. A
+/// [`Replay`](super::Replay) answers from that.
+///
+/// ```
+/// use nanolith::{mock::{Recorder, Replay}, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let key = |GeometryTask::Add { x, y }: &GeometryTask| (*x, *y);
+/// let recorder = Recorder::new(Pool::builder().build()?, key, |GeometryOutput::Add(sum)| *sum);
+/// assert_eq!(Geometry::on(&recorder).add(4, 5).wait()?, 9);
+///
+/// let replay = Replay::of(recorder.records(), key, GeometryOutput::Add);
+/// assert_eq!(Geometry::on(&replay).add(4, 5).wait()?, 9); // nobody adds
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// To keep it in a file, choose what can be written: the enums themselves as text, under `#[define(wire)]`.
+pub struct Recorder<S: TaskSet, E, K, V> {
+    executor: Arc<E>,
+    tape: Arc<Tape<S, K, V>>,
+}
+
+struct Tape<S: TaskSet, K, V> {
+    keep_task: Box<dyn Fn(&S::Task) -> K + Send + Sync>,
+    keep_output: Box<dyn Fn(&S::Output) -> V + Send + Sync>,
+    /// By number, and in that order.
+    records: Mutex<Kept<K, V>>,
+}
+
+struct Kept<K, V> {
+    next: u64,
+    records: Vec<(u64, Record<K, V>)>,
+}
+
+impl<S: TaskSet, K, V> Tape<S, K, V> {
+    fn lock(&self) -> MutexGuard<'_, Kept<K, V>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, record: Record<K, V>) -> u64 {
+        let mut kept = self.lock();
+        kept.next += 1;
+        let number = kept.next;
+        kept.records.push((number, record));
+        number
+    }
+
+    fn end(&self, number: u64, outcome: Result<V, CallError>) {
+        let mut kept = self.lock();
+        if let Ok(at) = kept.records.binary_search_by_key(&number, |(number, _)| *number) {
+            kept.records[at].1.outcome = Some(outcome);
+        }
+    }
+
+    /// It was not taken.
+    fn strike(&self, number: u64) {
+        let mut kept = self.lock();
+        let at = kept.records.binary_search_by_key(&number, |(number, _)| *number);
+        let struck = at.map(|at| kept.records.remove(at));
+        drop(kept);
+        drop(struck);
+    }
+}
+
+impl<S, E, K, V> Recorder<S, E, K, V>
+where
+    S: TaskSet,
+    E: Executor<S>,
+    K: Send + 'static,
+    V: Send + 'static,
+{
+    /// Puts it around `executor`. `keep_task` and `keep_output` say what is kept: on the thread that submits, and on the one that
+    /// ends the call. They are brief and do not panic.
+    pub fn new(
+        executor: E,
+        keep_task: impl Fn(&S::Task) -> K + Send + Sync + 'static,
+        keep_output: impl Fn(&S::Output) -> V + Send + Sync + 'static,
+    ) -> Self {
+        let tape = Tape {
+            keep_task: Box::new(keep_task),
+            keep_output: Box::new(keep_output),
+            records: Mutex::new(Kept { next: 0, records: Vec::new() }),
+        };
+        Self { executor: Arc::new(executor), tape: Arc::new(tape) }
+    }
+
+    /// What was kept so far.
+    #[must_use]
+    pub fn records(&self) -> Vec<Record<K, V>>
+    where
+        K: Clone,
+        V: Clone,
+    {
+        self.tape.lock().records.iter().map(|(_, record)| record.clone()).collect()
+    }
+
+    /// The same, which is not kept any more.
+    ///
+    /// ```
+    /// # use nanolith::{mock::Recorder, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let pool = Pool::builder().build()?;
+    /// let recorder = Recorder::new(pool, |_| (), |GeometryOutput::Add(sum)| *sum);
+    /// Geometry::on(&recorder).add(4, 5).wait()?;
+    /// assert_eq!(recorder.take().len(), 1);
+    /// assert!(recorder.take().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// A call that is not over has no outcome then, and gets none.
+    #[must_use]
+    pub fn take(&self) -> Vec<Record<K, V>> {
+        let records = std::mem::take(&mut self.tape.lock().records);
+        records.into_iter().map(|(_, record)| record).collect()
+    }
+
+    /// Keeps the call, and gives one that goes on as it.
+    fn record(&self, job: Job<S>) -> Option<(u64, Job<S>)> {
+        let (info, priority) = (job.info(), job.priority());
+        let (task, reply) = job.open().ok()?;
+        let number = self.tape.push(Record { info, task: (self.tape.keep_task)(&task), priority, outcome: None });
+        let tape = self.tape.clone();
+        let job = Job::within(reply, task, move |reply, outcome| {
+            let kept = outcome.as_ref().map(|output| (tape.keep_output)(output)).map_err(Clone::clone);
+            tape.end(number, kept);
+            reply.complete(outcome);
+        });
+        Some((number, job))
+    }
+}
+
+impl<S, E, K, V> Executor<S> for Recorder<S, E, K, V>
+where
+    S: TaskSet,
+    E: Executor<S>,
+    K: Send + 'static,
+    V: Send + 'static,
+{
+    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+        let Some((number, job)) = self.record(job) else { return Ok(()) };
+        self.executor.execute(job).inspect_err(|_| self.tape.strike(number))
+    }
+
+    fn admit(&self, job: Job<S>) -> Admission<'_, S> {
+        let recorded = self.record(job);
+        Box::pin(async move {
+            let Some((number, job)) = recorded else { return Ok(()) };
+            self.executor.admit(job).await.inspect_err(|_| self.tape.strike(number))
+        })
+    }
+
+    fn shared(&self) -> Option<S::Shared> {
+        self.executor.shared()
+    }
+}
+
+impl<S: TaskSet, E: SharesState<S>, K: Send + 'static, V: Send + 'static> SharesState<S> for Recorder<S, E, K, V> {}
+impl<S: TaskSet, E: OwnsState<S>, K: Send + 'static, V: Send + 'static> OwnsState<S> for Recorder<S, E, K, V> {}
+impl<S: TaskSet, E: RunsLocal<S>, K: Send + 'static, V: Send + 'static> RunsLocal<S> for Recorder<S, E, K, V> {}
+
+impl<S: TaskSet, E, K, V> Clone for Recorder<S, E, K, V> {
+    fn clone(&self) -> Self {
+        Self { executor: self.executor.clone(), tape: self.tape.clone() }
+    }
+}
+
+impl<S: TaskSet, E: fmt::Debug, K, V> fmt::Debug for Recorder<S, E, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let records = self.tape.lock().records.len();
+        f.debug_struct("Recorder").field("executor", &self.executor).field("records", &records).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,136 @@
+//! Answering from what was kept.
+
+use super::Record;
+use crate::{
+    error::{CallError, Panic, Refused},
+    executor::{Executor, OwnsState, RunsLocal, SharesState},
+    task::{Job, TaskSet},
+};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// An executor that runs nothing: each call ends as the first of those that were kept of an equal task, and were not replayed
+/// before. Made from what a [`Recorder`](super::Recorder) kept, or from a file.
+///
+/// ```
+/// use nanolith::{mock::Replay, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let lines = "add 4 5 = 9\nadd 1 2 = 3";
+/// let calls = lines.lines().filter_map(|line| line.split_once(" = ")).map(|(call, sum)| (call.to_owned(), Ok(sum)));
+/// let replay = Replay::new(
+///     calls,
+///     |GeometryTask::Add { x, y }| format!("add {x} {y}"),
+///     |sum: &str| GeometryOutput::Add(sum.parse().unwrap_or(0)),
+/// );
+/// assert_eq!(Geometry::on(&replay).add(1, 2).wait()?, 3);
+/// assert_eq!(replay.left(), 1);
+/// # Ok::<(), CallError>(())
+/// ```
+///
+/// A call that was not kept, or was replayed already, ends as [`CallError::Panicked`], with a message that names it.
+pub struct Replay<S: TaskSet, K, V> {
+    tape: Arc<Tape<S, K, V>>,
+}
+
+struct Tape<S: TaskSet, K, V> {
+    key: Box<dyn Fn(&S::Task) -> K + Send + Sync>,
+    output: Box<dyn Fn(V) -> S::Output + Send + Sync>,
+    calls: Mutex<Vec<Option<Kept<K, V>>>>,
+}
+
+/// What was kept of a call.
+struct Kept<K, V> {
+    key: Arc<K>,
+    outcome: Result<V, CallError>,
+}
+
+impl<S: TaskSet, K, V> Tape<S, K, V> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Option<Kept<K, V>>>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S, K, V> Replay<S, K, V>
+where
+    S: TaskSet,
+    K: PartialEq + Send + Sync + 'static,
+    V: Send + 'static,
+{
+    /// From tasks and how they ended. `key` says what was kept of a task, `output` makes of what was kept what the task gave.
+    pub fn new(
+        calls: impl IntoIterator<Item = (K, Result<V, CallError>)>,
+        key: impl Fn(&S::Task) -> K + Send + Sync + 'static,
+        output: impl Fn(V) -> S::Output + Send + Sync + 'static,
+    ) -> Self {
+        let calls = calls.into_iter().map(|(key, outcome)| Some(Kept { key: Arc::new(key), outcome })).collect();
+        let tape = Tape { key: Box::new(key), output: Box::new(output), calls: Mutex::new(calls) };
+        Self { tape: Arc::new(tape) }
+    }
+
+    /// From the records of a [`Recorder`](super::Recorder). Calls that were not over are left out.
+    pub fn of(
+        records: impl IntoIterator<Item = Record<K, V>>,
+        key: impl Fn(&S::Task) -> K + Send + Sync + 'static,
+        output: impl Fn(V) -> S::Output + Send + Sync + 'static,
+    ) -> Self {
+        let calls = records.into_iter().filter_map(|record| Some((record.task, record.outcome?)));
+        Self::new(calls, key, output)
+    }
+
+    /// How many of the calls were not replayed.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.tape.lock().iter().flatten().count()
+    }
+
+    /// Takes the first that was kept of an equal task.
+    fn take(&self, key: &K) -> Option<Result<V, CallError>> {
+        let keys: Vec<_> = {
+            let calls = self.tape.lock();
+            let left = calls.iter().enumerate().filter_map(|(nth, call)| Some((nth, call.as_ref()?.key.clone())));
+            left.collect()
+        };
+        let mut equal = keys.into_iter().filter(|(_, known)| **known == *key);
+        equal.find_map(|(nth, _)| self.tape.lock()[nth].take()).map(|kept| kept.outcome)
+    }
+}
+
+impl<S, K, V> Executor<S> for Replay<S, K, V>
+where
+    S: TaskSet,
+    K: PartialEq + Send + Sync + 'static,
+    V: Send + 'static,
+{
+    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+        let Ok((task, reply)) = job.split() else { return Ok(()) };
+        match self.take(&(self.tape.key)(&task)) {
+            Some(outcome) => reply.complete(outcome.map(|value| (self.tape.output)(value))),
+            None => {
+                let info = S::info(&task);
+                let text = format!("nothing is left to replay for `{info}` ({})", info.identifier());
+                reply.panicked(Panic::new(Box::new(text), None));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<S: TaskSet, K: PartialEq + Send + Sync + 'static, V: Send + 'static> SharesState<S> for Replay<S, K, V> {}
+impl<S: TaskSet, K: PartialEq + Send + Sync + 'static, V: Send + 'static> OwnsState<S> for Replay<S, K, V> {}
+impl<S: TaskSet, K: PartialEq + Send + Sync + 'static, V: Send + 'static> RunsLocal<S> for Replay<S, K, V> {}
+
+impl<S: TaskSet, K, V> Clone for Replay<S, K, V> {
+    fn clone(&self) -> Self {
+        Self { tape: self.tape.clone() }
+    }
+}
+
+impl<S: TaskSet, K, V> fmt::Debug for Replay<S, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let left = self.tape.lock().iter().flatten().count();
+        f.debug_struct("Replay").field("set", &S::NAME).field("left", &left).finish_non_exhaustive()
+    }
+}
