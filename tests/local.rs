@@ -533,7 +533,7 @@ fn others_wait_for_room() {
         assert!(local.queue_len() <= 2);
         ran += usize::from(local.run_one());
     }
-    assert!(submits.join().expect("it does not panic").iter().all(|job| job.is_finished()));
+    assert!(submits.join().expect("it does not panic").iter().all(Handle::is_finished));
 }
 
 #[test]

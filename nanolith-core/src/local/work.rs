@@ -5,7 +5,6 @@ use crate::{queue::Wakes, wait};
 use std::{
     fmt,
     future::Future,
-    mem,
     pin::Pin,
     sync::{Arc, PoisonError},
     task::{Context, Poll},
@@ -78,7 +77,7 @@ impl Local {
         let handler: Arc<dyn Fn(WorkHint) + Send + Sync> = Arc::new(handler);
         let before = {
             let mut known = self.inner().on_work.lock().unwrap_or_else(PoisonError::into_inner);
-            mem::replace(&mut *known, Some(handler))
+            known.replace(handler)
         };
         drop(before);
         let mut core = self.inner().lock();

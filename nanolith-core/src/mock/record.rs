@@ -66,9 +66,12 @@ pub struct Recorder<S: TaskSet, E, K, V> {
     tape: Arc<Tape<S, K, V>>,
 }
 
+/// What is kept of a value.
+pub(super) type Keep<T, K> = Box<dyn Fn(&T) -> K + Send + Sync>;
+
 struct Tape<S: TaskSet, K, V> {
-    keep_task: Box<dyn Fn(&S::Task) -> K + Send + Sync>,
-    keep_output: Box<dyn Fn(&S::Output) -> V + Send + Sync>,
+    keep_task: Keep<S::Task, K>,
+    keep_output: Keep<S::Output, V>,
     /// By number, and in that order.
     records: Mutex<Kept<K, V>>,
 }

@@ -1,6 +1,6 @@
 //! Answering from what was kept.
 
-use super::Record;
+use super::{Record, record::Keep};
 use crate::{
     error::{CallError, Panic, Refused},
     executor::{Executor, OwnsState, RunsLocal, SharesState},
@@ -36,7 +36,7 @@ pub struct Replay<S: TaskSet, K, V> {
 }
 
 struct Tape<S: TaskSet, K, V> {
-    key: Box<dyn Fn(&S::Task) -> K + Send + Sync>,
+    key: Keep<S::Task, K>,
     output: Box<dyn Fn(V) -> S::Output + Send + Sync>,
     calls: Mutex<Vec<Option<Kept<K, V>>>>,
 }
