@@ -190,8 +190,11 @@ impl<S: TaskSet> Executor<S> for Mock<S> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<S: TaskSet> SharesState<S> for Mock<S> {}
+#[diagnostic::do_not_recommend]
 impl<S: TaskSet> OwnsState<S> for Mock<S> {}
+#[diagnostic::do_not_recommend]
 impl<S: TaskSet> RunsLocal<S> for Mock<S> {}
 
 impl<S: TaskSet> Clone for Mock<S> {

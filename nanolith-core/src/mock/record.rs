@@ -204,8 +204,11 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<S: TaskSet, E: SharesState<S>, K: Send + 'static, V: Send + 'static> SharesState<S> for Recorder<S, E, K, V> {}
+#[diagnostic::do_not_recommend]
 impl<S: TaskSet, E: OwnsState<S>, K: Send + 'static, V: Send + 'static> OwnsState<S> for Recorder<S, E, K, V> {}
+#[diagnostic::do_not_recommend]
 impl<S: TaskSet, E: RunsLocal<S>, K: Send + 'static, V: Send + 'static> RunsLocal<S> for Recorder<S, E, K, V> {}
 
 impl<S: TaskSet, E, K, V> Clone for Recorder<S, E, K, V> {

@@ -118,8 +118,11 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<S: TaskSet, K: PartialEq + Send + Sync + 'static, V: Send + 'static> SharesState<S> for Replay<S, K, V> {}
+#[diagnostic::do_not_recommend]
 impl<S: TaskSet, K: PartialEq + Send + Sync + 'static, V: Send + 'static> OwnsState<S> for Replay<S, K, V> {}
+#[diagnostic::do_not_recommend]
 impl<S: TaskSet, K: PartialEq + Send + Sync + 'static, V: Send + 'static> RunsLocal<S> for Replay<S, K, V> {}
 
 impl<S: TaskSet, K, V> Clone for Replay<S, K, V> {
