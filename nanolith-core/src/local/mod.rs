@@ -18,8 +18,7 @@ pub use drained::Drained;
 pub use turn::Turn;
 pub use work::{WorkAvailable, WorkHint};
 
-use self::core::Work;
-use self::inner::Inner;
+use self::{core::Work, inner::Inner};
 use crate::{
     error::Refused,
     executor::{Admission, Executor},
