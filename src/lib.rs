@@ -19,7 +19,7 @@ pub use nanolith_core::{
     RunsLocal, SendEvent, Sending, Service, ServiceBuilder, ServiceInfo, ServiceRef, Share, SharedPool, SharedState,
     SharesState, Step, StillAlive, Stopped, Submit, Subscription, TakesStreams, TaskError, TaskInfo, TaskSet,
     Unfinished, WaitForEvent, Where, WithPriority, YieldNow, block_in_place, call_size, current, fingerprint, layers,
-    local, main_guard, messenger, mock, pipeline, port, should_yield, time, with_priority, with_priority_async,
+    local, main_guard, messenger, mock, pipeline, port, should_yield, sim, time, with_priority, with_priority_async,
     yield_now,
 };
 

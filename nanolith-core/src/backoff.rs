@@ -1,6 +1,6 @@
 //! Ever longer waits: before a service's restarts, and between the tries of a call.
 
-use crate::time::MINUTE;
+use crate::{baton, time::MINUTE};
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
     time::Duration,
@@ -77,8 +77,11 @@ impl Backoff {
     }
 }
 
-/// A number from 0 to 1, by the chance that the standard library seeds its hash tables with.
+/// A number from 0 to 1, by the chance that the standard library seeds its hash tables with; in a simulation by its seed.
 pub(crate) fn chance() -> f64 {
+    if let Some(world) = baton::world() {
+        return world.draw_part();
+    }
     let random = RandomState::new().build_hasher().finish();
     f64::from(u32::try_from(random >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
 }

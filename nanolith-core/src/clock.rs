@@ -96,8 +96,9 @@ impl Drop for Source {
     }
 }
 
+/// Whether anybody has another source of time: no thread is simulated while nobody has.
 #[inline]
-fn is_any_mocked() -> bool {
+pub(crate) fn is_any_mocked() -> bool {
     SOURCES.load(Ordering::Relaxed) > 0
 }
 

@@ -544,6 +544,12 @@ impl Panic {
         Self(Arc::new(Caught { message, place, payload: Mutex::new(Some(payload)) }))
     }
 
+    /// Whether a `T` was thrown.
+    pub(crate) fn is<T: 'static>(&self) -> bool {
+        let payload = self.0.payload.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        payload.as_ref().is_some_and(|payload| payload.is::<T>())
+    }
+
     /// What the panic said, if it said it in text; else `a value that is no text`.
     #[must_use]
     pub fn message(&self) -> &str {

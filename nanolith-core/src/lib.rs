@@ -13,6 +13,8 @@ mod sync;
 
 mod alive;
 mod attached;
+mod baton;
+mod condvar;
 mod data;
 mod error;
 mod inbox;
@@ -69,6 +71,7 @@ pub mod pipeline;
 pub mod bulk;
 
 pub use backoff::Backoff;
+pub mod sim;
 pub use call::Progress;
 pub use cluster::{
     AddError, Adding, Arrival, Balance, CallAll, Choose, Cluster, ClusterBuilder, ClusterClosing, ClusterControl,
@@ -95,6 +98,7 @@ pub use service::{
     LaunchError, LifeEvent, LifeEvents, NeverRestarts, NextEvent, NextStream, OnPanic, Restart, Service,
     ServiceBuilder, ServiceInfo, ServiceRef, WaitForEvent,
 };
+pub use sim::sim;
 pub use slices::{Step, YieldNow, should_yield, yield_now};
 pub use task::{
     CallInfo, Context, GivesStreams, HasInbox, HasOutbox, Job, OpenStreamError, Outcome, Reply, SendEvent, Stopped,

@@ -1,7 +1,7 @@
 //! A thread as a waker: what blocks here waits as a future would.
 
 use crate::{
-    clock,
+    baton, clock,
     timer::{self, Alarm, Key},
 };
 use once_cell::sync::Lazy;
@@ -19,6 +19,8 @@ use std::{
 /// The thread to unpark, and whether somebody has called for it since it last looked.
 pub(crate) struct Parker {
     thread: Thread,
+    /// Where it sleeps in a simulation.
+    seat: Option<baton::Seat>,
     called: AtomicBool,
 }
 
@@ -30,7 +32,10 @@ impl Wake for Parker {
     fn wake_by_ref(self: &Arc<Self>) {
         // ORDERING: Release, pairs with the Acquire in `park_until`: the woken thread sees what it was woken for.
         if !self.called.swap(true, Ordering::Release) {
-            self.thread.unpark();
+            match &self.seat {
+                Some(seat) => seat.wake(),
+                None => self.thread.unpark(),
+            }
         }
     }
 }
@@ -48,7 +53,8 @@ thread_local! {
 
 impl Parking {
     fn new() -> Self {
-        let parker = Arc::new(Parker { thread: thread::current(), called: AtomicBool::new(false) });
+        let parker =
+            Arc::new(Parker { thread: thread::current(), seat: baton::here(), called: AtomicBool::new(false) });
         Self { waker: Waker::from(parker.clone()), parker }
     }
 
@@ -79,6 +85,9 @@ impl Parking {
     pub(crate) fn park_until(&self, deadline: Option<Instant>) -> bool {
         self.look_on(BRIEF);
         let alarm = deadline.filter(|_| clock::source().is_some()).map(|due| Armed::new(due, &self.waker));
+        if let Some(seat) = &self.parker.seat {
+            return self.park_in(seat, deadline);
+        }
         loop {
             // ORDERING: Acquire, pairs with the Release in `wake_by_ref`.
             if self.parker.called.swap(false, Ordering::Acquire) {
@@ -96,6 +105,25 @@ impl Parking {
                 }
             }
         }
+    }
+}
+
+impl Parking {
+    /// The same in a simulation, where an alarm is set for the deadline.
+    fn park_in(&self, seat: &baton::Seat, deadline: Option<Instant>) -> bool {
+        // ORDERING: Acquire, as above.
+        let called = || self.parker.called.swap(false, Ordering::Acquire);
+        if called() {
+            seat.glance(); // it may be a thread that wakes itself all the time
+            return true;
+        }
+        while deadline.is_none_or(|deadline| clock::instant() < deadline) {
+            seat.park();
+            if called() {
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -147,7 +175,7 @@ pub(crate) fn look_on(limit: Duration, seen: impl Fn() -> bool) {
 /// The same, but after the first look the next comes after `rest` only, so that more is there to be seen: where many are to
 /// come, to go to and fro for each costs more than the rest.
 pub(crate) fn look_on_after(rest: Duration, limit: Duration, seen: impl Fn() -> bool) {
-    if seen() || !*CAN_LOOK_ON {
+    if seen() || !*CAN_LOOK_ON || baton::is_here() {
         return;
     }
     // A thread whose locals are gone does not look on.
@@ -161,6 +189,9 @@ pub(crate) fn look_on_after(rest: Duration, limit: Duration, seen: impl Fn() -> 
 /// The same, but between two looks the core is offered to others, one of whom may be waited for: for those who are many. Where
 /// others keep it for long, that does not pay.
 pub(crate) fn look_on_yielding(limit: Duration, seen: impl Fn(Duration) -> bool) {
+    if baton::is_here() {
+        return;
+    }
     // A thread whose locals are gone does not look on.
     let _ = LUCK.try_with(|luck| {
         if seen(Duration::ZERO) || !luck.tries() {

@@ -2,10 +2,10 @@
 //! others whatever it waits for.
 
 use crate::{
-    clock,
+    baton, clock,
     host::{HostId, WouldDeadlock},
     park::Parking,
-    place,
+    place::{self, Where},
 };
 use std::{
     future::Future,
@@ -39,6 +39,7 @@ pub(crate) fn block_until<F: Future>(
     target: Option<HostId>,
     deadline: Option<Instant>,
 ) -> Result<Option<F::Output>, WouldDeadlock> {
+    baton::preempt();
     let parking = Parking::of_this_thread();
     let _outer = parking.within_another(place::is_waiting());
     let mut cx = Context::from_waker(parking.waker());
@@ -62,6 +63,7 @@ pub(crate) fn block_until<F: Future>(
     // One whose task is raised meanwhile passes that on to what it waits for.
     place::look_again_by(parking.waker());
     let _lent = place::lend(target)?;
+    let _told = baton::doing(|| describe(target, deadline.is_some()));
     loop {
         if let Poll::Ready(output) = poll() {
             return Ok(Some(output));
@@ -72,6 +74,18 @@ pub(crate) fn block_until<F: Future>(
             return Ok(None);
         }
     }
+}
+
+/// What this thread waits for, for who reads of a deadlock.
+fn describe(target: Option<HostId>, has_limit: bool) -> String {
+    let who = place::running_task().map_or("waits".to_owned(), |task| format!("the task `{}` waits", task.name()));
+    let whom = target.and_then(HostId::find).map(|host| match host.whereabouts() {
+        Where::Pool(name) => format!(" for the pool `{name}`"),
+        Where::Service(name) => format!(" for the service `{name}`"),
+        Where::Local(name) => format!(" for the local `{name}`"),
+        Where::Outside => String::new(),
+    });
+    format!("{who}{}{}", whom.unwrap_or_default(), if has_limit { ", with a limit" } else { "" })
 }
 
 /// Runs `f`, which may block by other means than ours, as blocking: within a task, others get its slot meanwhile.

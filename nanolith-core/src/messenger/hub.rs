@@ -1,7 +1,10 @@
 //! A messenger itself, which its endpoints and subscribers share.
 
 use super::{SlowReceiver, names};
-use crate::broadcast::{Log, Origin};
+use crate::{
+    baton,
+    broadcast::{Log, Origin},
+};
 use std::{
     num::NonZero,
     sync::{
@@ -22,6 +25,8 @@ pub(super) struct Hub<T> {
     pub(super) name: Arc<str>,
     /// Whether others find it by its name.
     named: bool,
+    /// Where they do.
+    realm: u64,
     pub(super) log: Arc<Log<T>>,
     endpoints: Mutex<usize>,
 }
@@ -32,14 +37,21 @@ impl<T> Hub<T> {
         let id = number();
         let named = name.is_some();
         let name = name.unwrap_or_else(|| format!("#{id}").into());
-        Arc::new(Self { id, name, named, log: Log::new(policy, false), endpoints: Mutex::new(0) })
+        Arc::new(Self {
+            id,
+            name,
+            named,
+            realm: baton::realm(),
+            log: Log::new(policy, false),
+            endpoints: Mutex::new(0),
+        })
     }
 
     /// One that keeps what is sent for its first receiver.
     pub(super) fn kept_for_first(policy: SlowReceiver) -> Arc<Self> {
         let id = number();
         let log = Log::new(policy, true);
-        Arc::new(Self { id, name: format!("#{id}").into(), named: false, log, endpoints: Mutex::new(0) })
+        Arc::new(Self { id, name: format!("#{id}").into(), named: false, realm: 0, log, endpoints: Mutex::new(0) })
     }
 
     pub(super) fn endpoints(&self) -> usize {
@@ -60,7 +72,7 @@ impl<T> Hub<T> {
 
     fn free_name(&self) {
         if self.named {
-            names::forget(&self.name, self.id);
+            names::forget(self.realm, &self.name, self.id);
         }
     }
 }

@@ -1,9 +1,10 @@
-//! The names in use, of the whole process.
+//! The names in use, of the whole process; those of a simulation are its own.
 
 use super::{
     OpenError, SlowReceiver,
     hub::{Hub, Seat},
 };
+use crate::baton;
 use std::{
     any::{Any, type_name},
     collections::BTreeMap,
@@ -19,7 +20,8 @@ struct Named {
     policy: SlowReceiver,
 }
 
-type Names = BTreeMap<Arc<str>, Named>;
+/// By the realm that they are of: see [`baton::realm`].
+type Names = BTreeMap<(u64, Arc<str>), Named>;
 
 fn lock() -> MutexGuard<'static, Names> {
     static NAMES: Mutex<Names> = Mutex::new(BTreeMap::new());
@@ -36,7 +38,8 @@ fn lock() -> MutexGuard<'static, Names> {
 /// ```
 #[must_use]
 pub fn names() -> Vec<Arc<str>> {
-    lock().keys().cloned().collect()
+    let realm = baton::realm();
+    lock().keys().filter(|(of, _)| *of == realm).map(|(_, name)| name.clone()).collect()
 }
 
 /// The endpoint of a messenger of that name, which is made if need be. A policy that is asked for is the one it has.
@@ -44,8 +47,10 @@ pub(super) fn open<T: Send + Sync + 'static>(
     name: Arc<str>,
     policy: Option<SlowReceiver>,
 ) -> Result<Arc<Seat<T>>, OpenError> {
+    let realm = baton::realm();
     let mut names = lock();
-    if let Some((named, hub)) = names.get(&name).and_then(|named| Some((named, named.hub.upgrade()?))) {
+    if let Some((named, hub)) = names.get(&(realm, name.clone())).and_then(|named| Some((named, named.hub.upgrade()?)))
+    {
         let (carries, has) = (named.carries, named.policy);
         drop(names); // the last owner of `hub` takes the lock
         let hub = hub.downcast::<Hub<T>>();
@@ -60,14 +65,15 @@ pub(super) fn open<T: Send + Sync + 'static>(
     let seat = Seat::new(hub.clone());
     let known: Arc<dyn Any + Send + Sync> = hub.clone();
     let named = Named { hub: Arc::downgrade(&known), id: hub.id, carries: type_name::<T>(), policy };
-    names.insert(name, named);
+    names.insert((realm, name), named);
     Ok(seat)
 }
 
 /// Frees a name, unless it is in use for another messenger by now.
-pub(super) fn forget(name: &str, id: NonZero<u64>) {
+pub(super) fn forget(realm: u64, name: &Arc<str>, id: NonZero<u64>) {
+    let name = (realm, name.clone());
     let mut names = lock();
-    if names.get(name).is_some_and(|named| named.id == id) {
-        names.remove(name);
+    if names.get(&name).is_some_and(|named| named.id == id) {
+        names.remove(&name);
     }
 }

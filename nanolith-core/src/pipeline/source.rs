@@ -5,7 +5,7 @@ use super::{
     link::{Gone, Item, Ring, Writer},
     run::{Run, Work},
 };
-use crate::{panics, wait};
+use crate::{baton, clock, panics, wait};
 use futures_util::Stream;
 use std::{
     collections::VecDeque,
@@ -23,6 +23,7 @@ where
     I: Iterator + Send + 'static,
     I::Item: Send + 'static,
 {
+    const NAME: &str = "nanolith-input";
     let pull = move || {
         let mut input = input;
         if let Err(panic) = panics::catch(|| pull_all(&mut input, &out)) {
@@ -30,7 +31,15 @@ where
         }
         panics::quietly(|| drop(input));
     };
-    thread::Builder::new().name("nanolith-input".into()).spawn(pull).map(drop)
+    let clock = clock::source();
+    let ticket = baton::world().map(|world| world.ticket(NAME));
+    let body = move || {
+        let _leave = baton::Leave; // after all else
+        ticket.into_iter().for_each(baton::Ticket::enter);
+        clock::enter(clock).for_ever();
+        baton::bounded(pull);
+    };
+    thread::Builder::new().name(NAME.into()).spawn(body).map(drop)
 }
 
 fn pull_all<I: Iterator>(input: &mut I, out: &Writer<I::Item>) {

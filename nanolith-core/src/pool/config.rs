@@ -1,6 +1,6 @@
 //! The settings of a pool, and what is wrong with them.
 
-use crate::{data::Data, gate::OnFull, order::Schedule, park, queue::Bounds};
+use crate::{baton, data::Data, gate::OnFull, order::Schedule, park, queue::Bounds};
 use std::{error::Error, fmt, io, num::NonZero, sync::Arc, thread, time::Duration};
 
 /// How many tasks a pool runs at once, in terms of the machine's cores.
@@ -47,7 +47,8 @@ impl Concurrency {
     /// ```
     #[must_use]
     pub fn tasks(self) -> usize {
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let simulated = baton::world().map(|world| world.rules().cores);
+        let cores = simulated.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get));
         match self {
             Self::Quarter => (cores / 4).max(1),
             Self::Half => (cores / 2).max(1),

@@ -2,6 +2,7 @@
 
 use super::{BuildError, Pool, PoolBuilder};
 use crate::{
+    baton::{self, World},
     clock,
     error::{CallError, Refused},
     executor::{Admission, Crew, Executor},
@@ -30,7 +31,7 @@ static GLOBAL: OnceCell<Pool> = OnceCell::new();
 pub struct GlobalPool;
 
 impl GlobalPool {
-    /// The pool itself, started if need be.
+    /// The pool itself, started if need be. A [simulation](crate::sim()) has one of its own, of which this leaves a handle for ever.
     ///
     /// ```
     /// use nanolith::{GlobalPool, prelude::*};
@@ -47,6 +48,9 @@ impl GlobalPool {
     ///
     /// [`BuildError`] when it cannot be started.
     pub fn get(self) -> Result<&'static Pool, BuildError> {
+        if let Some(world) = baton::world() {
+            return lasting(&world);
+        }
         GLOBAL.get_or_try_init(|| {
             // It is there for all, whatever clock its first user has.
             let _clock = clock::enter(None);
@@ -55,8 +59,46 @@ impl GlobalPool {
     }
 }
 
+impl GlobalPool {
+    /// Does `f` with the pool.
+    #[inline]
+    pub(super) fn with<R>(self, f: impl FnOnce(&Pool) -> R) -> Result<R, BuildError> {
+        match baton::world() {
+            Some(world) => simulated(&world, Pool::builder()).map(|pool| f(&pool)),
+            None => self.get().map(f),
+        }
+    }
+}
+
+// ----- in a simulation, which has one of its own
+
+#[derive(Default)]
+struct Simulated(OnceCell<Pool>);
+
+/// A handle that is never dropped, for who asks for one.
+#[derive(Default)]
+struct Lasting(OnceCell<&'static Pool>);
+
+#[cold]
+fn simulated(world: &World, builder: PoolBuilder) -> Result<Pool, BuildError> {
+    world.local(Simulated::default).0.get_or_try_init(|| builder.build()).cloned()
+}
+
+#[cold]
+fn lasting(world: &World) -> Result<&'static Pool, BuildError> {
+    let pool = simulated(world, Pool::builder())?;
+    Ok(world.local(Lasting::default).0.get_or_init(|| Box::leak(Box::new(pool))))
+}
+
 /// Starts the global pool with settings of one's own.
 pub(super) fn build_global(builder: PoolBuilder) -> Result<(), BuildError> {
+    if let Some(world) = baton::world() {
+        let known = world.local(Simulated::default);
+        return match known.0.set(builder.build()?) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(BuildError::already_built()),
+        };
+    }
     let mut builder = Some(builder);
     let built =
         GLOBAL.get_or_try_init(|| builder.take().map_or_else(|| Err(BuildError::already_built()), PoolBuilder::build));
@@ -69,16 +111,22 @@ pub(super) fn build_global(builder: PoolBuilder) -> Result<(), BuildError> {
 
 impl<S: TaskSet> Executor<S> for GlobalPool {
     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+        if let Some(world) = baton::world() {
+            return match simulated(&world, Pool::builder()) {
+                Ok(pool) => pool.execute(job),
+                Err(error) => Err(not_started(job, error)),
+            };
+        }
         match self.get() {
             Ok(pool) => pool.execute(job),
-            Err(error) => {
-                let at = job.slot().meta.at();
-                Err(Refused::new(job, CallError::NotStarted(Arc::new(error), at)))
-            }
+            Err(error) => Err(not_started(job, error)),
         }
     }
 
     fn admit(&self, job: Job<S>) -> Admission<'_, S> {
+        if let Some(pool) = baton::world().and_then(|world| simulated(&world, Pool::builder()).ok()) {
+            return Box::pin(async move { pool.admit(job).await });
+        }
         match self.get() {
             Ok(pool) => pool.admit(job),
             Err(_) => Box::pin(std::future::ready(self.execute(job))),
@@ -86,12 +134,16 @@ impl<S: TaskSet> Executor<S> for GlobalPool {
     }
 
     fn host(&self) -> Option<HostId> {
-        let pool = self.get().ok()?;
-        Executor::<S>::host(pool)
+        self.with(Executor::<S>::host).ok().flatten()
     }
 
     fn crew(&self) -> Option<&dyn Crew> {
         let pool = self.get().ok()?;
         Some(pool)
     }
+}
+
+fn not_started<S: TaskSet>(job: Job<S>, error: BuildError) -> Refused<Job<S>> {
+    let at = job.slot().meta.at();
+    Refused::new(job, CallError::NotStarted(Arc::new(error), at))
 }

@@ -4,11 +4,12 @@ use super::{
     close_within::Suspended,
     config::{BuildError, Config},
     core::{Core, Rest, Start, Work},
-    rayon_pool,
+    rayon_pool::{self, Threads},
     spares::{Errand, Spares},
     stack,
 };
 use crate::{
+    baton::{self, World},
     call::{shared::Shared, slot::End},
     clock,
     front::{Front, Hint},
@@ -37,6 +38,8 @@ pub(super) struct Inner {
     /// Where its threads have the time from.
     pub(super) clock: Option<Arc<clock::Source>>,
     pub(super) rules: Arc<Rules>,
+    /// The simulation that its threads are of.
+    pub(super) world: Option<Arc<World>>,
     pub(super) core: Mutex<Core>,
     /// Where plain calls come in while tasks are tiny.
     pub(super) inbox: Arc<Inbox<Work>>,
@@ -52,7 +55,7 @@ pub(super) struct Inner {
     /// Runners that wait at an empty inbox, and count as active and in flight: a figure tells how many do not.
     pub(super) resting: AtomicUsize,
     /// `None` only while the pool is being built.
-    pub(super) rayon: Mutex<Option<Arc<rayon::ThreadPool>>>,
+    pub(super) rayon: Mutex<Option<Threads>>,
     /// How deep the stack of a rayon thread is at a job on its main loop, in bytes.
     main_loop: AtomicUsize,
     pub(super) spares: Arc<Spares>,
@@ -67,13 +70,15 @@ impl Inner {
         let tasks = config.validate()?;
         let kept = config.kept(tasks);
         panics::install_hook();
-        let inbox = Arc::new(Inbox::new(CELLS));
+        let world = baton::world();
+        let inbox = Arc::new(Inbox::new(if world.is_some() { 1 } else { CELLS }));
         let rules = Arc::new(Rules::new(config.schedule.clone()));
         let queue = Queue::ordered(config.bounds(tasks), rules.clone());
         let inner = Arc::new_cyclic(|me| Self {
             id: HostId::new(),
             me: me.clone(),
             clock: clock::source(),
+            world,
             core: Mutex::new(Core::new(Front::new(queue, inbox.clone()), tasks, kept)),
             rules,
             inbox,
@@ -97,6 +102,14 @@ impl Inner {
         // ORDERING: Relaxed, the pool is not shared yet.
         inner.main_loop.store(rayon_pool::main_loop_depth(&rayon), Ordering::Relaxed);
         *inner.rayon() = Some(rayon);
+        if let Some(world) = &inner.world {
+            let pool = inner.me.clone();
+            world.at_end(move || {
+                if let Some(pool) = pool.upgrade() {
+                    pool.shut_down();
+                }
+            });
+        }
         Ok(inner)
     }
 
@@ -114,12 +127,18 @@ impl Inner {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn rayon(&self) -> MutexGuard<'_, Option<Arc<rayon::ThreadPool>>> {
+    pub(super) fn rayon(&self) -> MutexGuard<'_, Option<Threads>> {
         self.rayon.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Releases the lock, then does what came out of it.
-    pub(super) fn release(&self, mut core: MutexGuard<'_, Core>, wakes: Wakes) {
+    pub(super) fn release(&self, core: MutexGuard<'_, Core>, wakes: Wakes) {
+        self.release_within(core, wakes);
+        baton::preempt();
+    }
+
+    /// The same for a waker, whose user may hold a lock.
+    pub(super) fn release_within(&self, mut core: MutexGuard<'_, Core>, wakes: Wakes) {
         core.front.let_in();
         let start = core.want();
         self.hint.tell(&core.front);
@@ -198,6 +217,14 @@ impl Inner {
         let wakes = core.front.queue.dismiss_line().and(core.fulls.watchers());
         let wakes = wakes.and(core.rules.shares.dismiss_lines());
         self.release(core, wakes);
+    }
+
+    /// Closes, and ends the queued calls; gives their number.
+    pub(super) fn shut_down(&self) -> usize {
+        self.close_paused();
+        let ended = self.end_queued(End::Cancelled);
+        self.close();
+        ended
     }
 
     /// Ends every queued call as `how`; gives their number.

@@ -26,6 +26,7 @@ mod serve;
 mod share;
 mod shared;
 mod shares;
+mod simulated;
 mod spares;
 mod spawn;
 mod stack;
@@ -50,7 +51,6 @@ use self::{config::Config, inner::Inner};
 #[cfg(feature = "metrics")]
 use crate::metrics::Metrics;
 use crate::{
-    call::slot::End,
     error::Refused,
     executor::{Admission, Crew, Executor},
     gate,
@@ -472,10 +472,7 @@ impl Pool {
     /// # Ok::<(), nanolith::BuildError>(())
     /// ```
     pub fn shutdown_now(&self) -> usize {
-        self.inner().close_paused();
-        let ended = self.inner().end_queued(End::Cancelled);
-        self.inner().close();
-        ended
+        self.inner().shut_down()
     }
 
     /// Whether it was closed.

@@ -4,9 +4,11 @@ use super::{
     config::{BuildError, ThreadHandler},
     inner::Inner,
     run_on_all::{Roll, Who},
+    simulated::{self, Crew},
     stack,
 };
 use crate::{
+    baton,
     call::shared::Shared,
     clock,
     host::{Host, Runnable},
@@ -14,15 +16,31 @@ use crate::{
 };
 use std::{
     io,
-    sync::{Arc, Weak, mpsc},
+    sync::{Arc, Mutex, PoisonError, Weak, mpsc},
     time::Duration,
 };
 
+/// The threads that a pool's runners stand on.
+#[derive(Clone)]
+pub(super) enum Threads {
+    Rayon(Arc<rayon::ThreadPool>),
+    /// Those of a simulation, each a rayon pool of its own: so a `par_iter` within a task is done by its one thread, in order.
+    Simulated(Arc<Crew>),
+}
+
 /// A rayon pool whose threads know that they are `inner`'s.
-pub(super) fn build(inner: &Arc<Inner>, threads: usize) -> Result<Arc<rayon::ThreadPool>, BuildError> {
+pub(super) fn build(inner: &Arc<Inner>, threads: usize) -> Result<Threads, BuildError> {
     let config = inner.config.clone();
+    if let Some(world) = &inner.world {
+        let crew = Crew::new(world.clone(), threads);
+        for number in 0..threads {
+            let serves = crew.service();
+            spawn_alone(inner, config.thread_name(number), move || serves.serve(number))?;
+        }
+        return Ok(Threads::Simulated(Arc::new(crew)));
+    }
     build_named(inner, threads, move |number| config.thread_name(number))
-        .map(Arc::new)
+        .map(|rayon| Threads::Rayon(Arc::new(rayon)))
         .map_err(|error| BuildError::threads(io::Error::other(error)))
 }
 
@@ -33,12 +51,17 @@ pub(super) fn spawn_alone(
     name: String,
     serve: impl FnOnce() + Send + 'static,
 ) -> Result<(), BuildError> {
+    let is_simulated = inner.world.is_some();
     let alone = build_named(inner, 1, move |_| name.clone())
         .map(Arc::new)
         .map_err(|error| BuildError::threads(io::Error::other(error)))?;
     let keep = alone.clone();
     alone.spawn(move || {
-        serve();
+        if is_simulated {
+            panics::quietly(serve); // it is made to unwind if it is left over
+        } else {
+            serve();
+        }
         drop(keep); // ends the thread
     });
     Ok(())
@@ -47,22 +70,28 @@ pub(super) fn spawn_alone(
 fn build_named(
     inner: &Arc<Inner>,
     threads: usize,
-    name: impl FnMut(usize) -> String + 'static,
+    mut name: impl FnMut(usize) -> String + 'static,
 ) -> Result<rayon::ThreadPool, rayon::ThreadPoolBuildError> {
     let config = inner.config.clone();
+    let ticket = Mutex::new(inner.world.as_ref().map(|world| world.ticket(&name(0))));
     let exit = config.clone();
     let (id, weak, clock) = (inner.id(), Arc::downgrade(inner), inner.clock.clone());
     let mut builder = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(name)
         .start_handler(move |_| {
+            let ticket = ticket.lock().unwrap_or_else(PoisonError::into_inner).take();
+            ticket.into_iter().for_each(baton::Ticket::enter);
             let host: Weak<dyn Host> = weak.clone();
             place::adopt(id, host);
             clock::enter(clock.clone()).for_ever();
             stack::mark_base();
             run(config.on_thread_start.as_ref());
         })
-        .exit_handler(move |_| run(exit.on_thread_exit.as_ref()));
+        .exit_handler(move |_| {
+            run(exit.on_thread_exit.as_ref());
+            baton::leave();
+        });
     if let Some(bytes) = inner.config.stack_size {
         builder = builder.stack_size(bytes);
     }
@@ -107,38 +136,65 @@ fn spawn(rayon: &Arc<rayon::ThreadPool>, sent: Sent) {
 
 /// Sends a permit to a rayon thread of `generation`; should there be larger ones by now, its runner finds that out.
 pub(super) fn send(inner: &Arc<Inner>, generation: u64) {
-    let rayon = inner.rayon().clone();
-    if let Some(rayon) = rayon {
-        spawn(&rayon, Sent::Begin(inner.clone(), generation));
+    let threads = inner.rayon().clone();
+    match threads {
+        Some(Threads::Rayon(rayon)) => spawn(&rayon, Sent::Begin(inner.clone(), generation)),
+        Some(Threads::Simulated(crew)) => {
+            let pool = inner.clone();
+            Crew::send(&crew, move || pool.begin_on_rayon(generation, Some(0)));
+        }
+        None => {}
     }
 }
 
 /// Runs a claimed call on a rayon thread, when one is free.
 pub(super) fn run_apart(inner: &Arc<Inner>, call: Shared<dyn Runnable>) {
-    let rayon = inner.rayon().clone();
-    if let Some(rayon) = rayon {
-        let pool = inner.clone();
-        rayon.spawn(move || pool.run_apart(call));
+    let (threads, pool) = (inner.rayon().clone(), inner.clone());
+    match threads {
+        Some(Threads::Rayon(rayon)) => rayon.spawn(move || pool.run_apart(call)),
+        Some(Threads::Simulated(crew)) => Crew::send(&crew, move || pool.run_apart(call)),
+        None => {}
     }
 }
 
 /// Which of its rayon pool's threads this is.
 pub(super) fn thread_number() -> Option<usize> {
-    rayon::current_thread_index()
+    simulated::number().or_else(rayon::current_thread_index)
 }
 
-/// Has every thread of `rayon` come to `roll`, when it is idle.
-pub(super) fn call_on_all(rayon: &Arc<rayon::ThreadPool>, inner: &Arc<Inner>, roll: &Arc<Roll>, generation: u64) {
-    let (keep, pool, roll) = (rayon.clone(), inner.clone(), roll.clone());
-    rayon.spawn_broadcast(move |thread| {
-        pool.come_to(&roll, Who::Rayon(generation, thread.index()));
-        let _ = &keep; // one that was outgrown lives as long
-    });
+/// How many threads there are.
+pub(super) fn count(threads: &Threads) -> usize {
+    match threads {
+        Threads::Rayon(rayon) => rayon.current_num_threads(),
+        Threads::Simulated(crew) => crew.threads(),
+    }
+}
+
+/// Has every thread come to `roll`, when it is idle.
+pub(super) fn call_on_all(threads: &Threads, inner: &Arc<Inner>, roll: &Arc<Roll>, generation: u64) {
+    match threads {
+        Threads::Rayon(rayon) => {
+            let (keep, pool, roll) = (rayon.clone(), inner.clone(), roll.clone());
+            rayon.spawn_broadcast(move |thread| {
+                pool.come_to(&roll, Who::Rayon(generation, thread.index()));
+                let _ = &keep; // one that was outgrown lives as long
+            });
+        }
+        Threads::Simulated(crew) => {
+            let (pool, roll) = (Arc::downgrade(inner), Arc::downgrade(roll));
+            crew.call_all(move |number| {
+                if let (Some(pool), Some(roll)) = (pool.upgrade(), roll.upgrade()) {
+                    pool.come_to(&roll, Who::Rayon(generation, number));
+                }
+            });
+        }
+    }
 }
 
 /// How deep the stack is at a job on the main loop of a new rayon pool. Zero if that is not found out in time, and then
 /// no job counts as on the main loop.
-pub(super) fn main_loop_depth(rayon: &Arc<rayon::ThreadPool>) -> usize {
+pub(super) fn main_loop_depth(threads: &Threads) -> usize {
+    let Threads::Rayon(rayon) = threads else { return 0 };
     let (tell, told) = mpsc::channel();
     spawn(rayon, Sent::Measure(tell));
     told.recv_timeout(MEASURE).ok().flatten().unwrap_or(0)

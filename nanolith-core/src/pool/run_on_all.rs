@@ -109,7 +109,7 @@ impl Inner {
         let threads = rayon.clone();
         {
             let mut pending = roll.pending();
-            let kept = threads.as_ref().map_or(0, |rayon| rayon.current_num_threads());
+            let kept = threads.as_ref().map_or(0, rayon_pool::count);
             let spare = self.spares.summon(|number| Errand::Come(self.clone(), roll.clone(), number));
             let all = (0..kept).map(|number| Who::Rayon(generation, number)).chain(spare.into_iter().map(Who::Spare));
             pending.extend(all.zip(0..));
@@ -121,7 +121,7 @@ impl Inner {
         core.front.shut(); // who takes from the inbox comes out and looks
         self.release(core, Wakes::default());
         self.forget_if_taken(roll);
-        threads.iter().for_each(|rayon| rayon_pool::call_on_all(rayon, self, roll, generation));
+        threads.iter().for_each(|threads| rayon_pool::call_on_all(threads, self, roll, generation));
     }
 }
 

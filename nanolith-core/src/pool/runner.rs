@@ -152,7 +152,7 @@ impl Inner {
             if core.is_superfluous(generation) || core.is_in_good_hands() {
                 break;
             }
-            if (core.front.has_waiting() || !lingered) && core.may_serve() {
+            if (core.front.has_waiting() || !lingered) && core.may_serve() && self.world.is_none() {
                 let posted = core.begin_serving(self.inbox.taken());
                 self.release(core, wakes);
                 if posted {

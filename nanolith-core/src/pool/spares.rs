@@ -6,12 +6,12 @@ use super::{
     rayon_pool,
     run_on_all::{Roll, Who},
 };
-use crate::{call::shared::Shared, host::Runnable, panics};
+use crate::{call::shared::Shared, condvar::Condvar, host::Runnable, panics};
 use std::{
     cell::Cell,
     collections::VecDeque,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -87,7 +87,7 @@ pub(super) struct Spares {
 
 impl Spares {
     pub(super) fn new(max: usize, idle: Duration) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), called: Condvar::new(), max: AtomicUsize::new(max), idle })
+        Arc::new(Self { state: Mutex::default(), called: Condvar::default(), max: AtomicUsize::new(max), idle })
     }
 
     // ORDERING of `max`: Relaxed, it says nothing of anything else.
@@ -187,9 +187,9 @@ impl Spares {
                 state.go(number);
                 return None;
             }
-            let (back, waited) = self.called.wait_timeout(state, self.idle).unwrap_or_else(PoisonError::into_inner);
+            let (back, timed_out) = self.called.wait_timeout(&self.state, state, self.idle);
             state = back;
-            if waited.timed_out() && state.errands.is_empty() && state.own.iter().all(|(whose, _)| *whose != number) {
+            if timed_out && state.errands.is_empty() && state.own.iter().all(|(whose, _)| *whose != number) {
                 state.go(number);
                 return None;
             }

@@ -81,7 +81,7 @@ where
     N: Source<T>,
     H: FnMut(T) + Send + 'static,
 {
-    let host: Arc<dyn Host> = GlobalPool.get()?.inner().clone();
+    let host: Arc<dyn Host> = GlobalPool.with(|pool| pool.inner().clone())?;
     let ended = Arc::new(AtomicBool::new(false));
     let over = ended.clone();
     let hears = async move {

@@ -119,7 +119,7 @@ impl Host for Inner {
     fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable) {
         let mut core = self.lock();
         core.front.queue.resume(expires, Work::Rest(Rest::Resume(work)));
-        self.release(core, Wakes::default());
+        self.release_within(core, Wakes::default());
     }
 }
 

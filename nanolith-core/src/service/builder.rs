@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     alive::KeepAlive,
+    baton,
     check::Handed,
     clock,
     data::Data,
@@ -534,13 +535,19 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         }
         let alive = settings.keep_alive.then(KeepAlive::new);
         let clock = clock::source();
+        let ticket = baton::world().map(|world| world.ticket(&settings.name));
         let body = move || {
+            let _leave = baton::Leave; // after all else
+            ticket.into_iter().for_each(baton::Ticket::enter);
             clock::enter(clock).for_ever();
             let _alive = alive;
-            thread::live(settings, start, move |launched| {
-                // If nobody listens any more, the handle that comes back closes the service.
-                let _ = tell.send(launched);
-            });
+            let live = || {
+                thread::live(settings, start, move |launched| {
+                    // If nobody listens any more, the handle that comes back closes the service.
+                    let _ = tell.send(launched);
+                });
+            };
+            baton::bounded(live);
         };
         builder.spawn(body).map(drop).map_err(BuildError::threads)
     }

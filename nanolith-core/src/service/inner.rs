@@ -7,6 +7,7 @@ use super::{
     life::{Crash, LifeEvent, Watchers},
 };
 use crate::{
+    baton,
     call::{shared::Shared, slot::End, spot::Spot},
     data::Data,
     front::{Front, Hint},
@@ -154,6 +155,10 @@ impl<S: TaskSet> Inner<S> {
         });
         let host: Arc<dyn Host> = inner.clone();
         inner.id.belongs_to(Arc::downgrade(&host));
+        if let Some(world) = baton::world() {
+            let service = Arc::downgrade(&inner);
+            world.at_end(move || service.upgrade().iter().for_each(|service| service.terminate()));
+        }
         inner
     }
 
@@ -198,6 +203,7 @@ impl<S: TaskSet> Inner<S> {
         drop(core);
         wakes.wake();
         crate::panics::quietly(|| drop(spent));
+        baton::preempt();
     }
 
     /// Asks the service to start anew; says whether it may still come to that.

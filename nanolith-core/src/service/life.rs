@@ -46,6 +46,8 @@ pub enum Crash {
     Asked,
     /// Another of its [group](super::Group) crashed.
     Group,
+    /// A test had it crash: [`sim::crash`](crate::sim::crash).
+    Simulated,
 }
 
 impl fmt::Display for Crash {
@@ -57,6 +59,7 @@ impl fmt::Display for Crash {
             Self::InitPanicked(panic) => write!(f, "the service's init panicked as it started anew{panic}"),
             Self::Asked => f.write_str("the service was asked to start anew"),
             Self::Group => f.write_str("another service of the group crashed"),
+            Self::Simulated => f.write_str("a test had the service crash"),
         }
     }
 }

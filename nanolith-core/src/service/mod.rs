@@ -92,6 +92,11 @@ impl<S: TaskSet> Service<S> {
     }
 
     /// What its handles share.
+    /// Has it crash, for tests; says whether it may still come to that.
+    pub(crate) fn crash(&self) -> bool {
+        self.executor.inner().restart(Crash::Simulated)
+    }
+
     pub(crate) fn into_ref(self) -> ServiceRef<S> {
         self.executor
     }

@@ -12,6 +12,7 @@ use super::{
     restart::Restarts,
 };
 use crate::{
+    baton,
     call::{
         shared::Shared,
         slot::{End, Slot},
@@ -318,6 +319,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
             return Step::Park;
         }
         let calm = self.streak >= STREAK && self.held.is_none() && self.crew.is_empty() && core.life == Life::Open;
+        let calm = calm && !baton::is_here();
         if calm && core.front.may_open() && core.front.has_waiting() && core.front.next_is_plain() {
             core.front.queue.begin_serving();
             core.front.open();

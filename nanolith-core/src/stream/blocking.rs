@@ -1,7 +1,7 @@
 //! Blocking on an end of a stream.
 
 use crate::{
-    clock,
+    baton, clock,
     park::{self, CAN_LOOK_ON, Luck},
     place, wait,
 };
@@ -42,7 +42,7 @@ impl Patience {
     /// when `rest` is over. A thread of ours has something to lend while it waits, so it does not.
     pub(super) fn look_on(&self, rest: Duration, deadline: Option<Instant>, seen: impl Fn() -> bool) {
         let left = || deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(clock::instant()));
-        if place::host_id().is_some() || seen() {
+        if place::host_id().is_some() || seen() || baton::is_here() {
             return;
         }
         if let Some(nap) = rest.min(left()).checked_sub(OVERSLEPT) {

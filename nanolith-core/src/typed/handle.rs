@@ -1,6 +1,7 @@
 //! A handle on a call that was submitted.
 
 use crate::{
+    baton,
     call::{Progress, shared::Shared, slot::End},
     clock,
     error::CallError,
@@ -176,6 +177,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
+        baton::glance();
         self.slot.is_over()
     }
 

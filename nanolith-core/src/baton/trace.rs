@@ -1,0 +1,94 @@
+//! Which thread had the baton when: what two runs of one seed have in common.
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
+
+/// One thread of a simulation went on in place of another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Switch {
+    /// How far the simulation's clock had moved.
+    pub at: Duration,
+    /// Who ran before; `None` at the start.
+    pub from: Option<Arc<str>>,
+    /// Why that one went no further: it `waits`, `ended`, `gave way`, or was `interrupted`.
+    pub why: &'static str,
+    /// Who went on.
+    pub to: Arc<str>,
+}
+
+impl fmt::Display for Switch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let from = self.from.as_deref().unwrap_or("nobody");
+        write!(f, "{:?}: {from} {}, {} goes on", self.at, self.why, self.to)
+    }
+}
+
+/// Which threads of a simulation went on, in order: equal for two runs with one seed.
+///
+/// It keeps the first 100,000 switches; the [fingerprint](Trace::fingerprint) tells of all.
+///
+/// ```
+/// use nanolith::{prelude::*, sim::Simulation};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let run = |seed| Simulation::new().run(seed, || Geometry::tasks().add(4, 5).wait());
+/// let (one, again) = (run(42)?, run(42)?);
+/// assert_eq!(one.trace, again.trace);
+/// println!("{}", one.trace); // a line a switch
+/// # Ok::<(), nanolith::sim::SimError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    switches: Vec<Switch>,
+    count: u64,
+    fingerprint: u64,
+}
+
+/// So many are kept.
+const KEPT: usize = 100_000;
+
+impl Trace {
+    pub(super) fn push(&mut self, switch: Switch) {
+        let mut hasher = DefaultHasher::new();
+        (self.fingerprint, &switch).hash(&mut hasher);
+        self.fingerprint = hasher.finish();
+        self.count += 1;
+        if self.switches.len() < KEPT {
+            self.switches.push(switch);
+        }
+    }
+
+    /// The switches, in order, but for those after the first 100,000.
+    #[must_use]
+    pub fn switches(&self) -> &[Switch] {
+        &self.switches
+    }
+
+    /// How many there were.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// A number that tells two traces apart.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+}
+
+impl fmt::Display for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.switches.iter().try_for_each(|switch| writeln!(f, "{switch}"))?;
+        match self.count - self.switches.len() as u64 {
+            0 => Ok(()),
+            more => writeln!(f, "and {more} more"),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Why a simulation failed.
+
+use crate::{baton::Trace, error::Panic};
+use std::{error::Error, fmt};
+
+/// A simulation failed: given by [`Simulation::run`](super::Simulation::run). It says the seed with which it fails again.
+///
+/// ```
+/// use nanolith::sim::Simulation;
+/// let failed = Simulation::new().run(42, || assert_eq!(2 + 2, 5, "the sum is wrong"));
+/// let error = failed.map(|_| ()).expect_err("it panics");
+/// assert_eq!(error.seed(), 42);
+/// assert!(error.panic().is_some_and(|panic| panic.message().contains("the sum is wrong")));
+/// assert!(error.to_string().starts_with("simulation failed with seed 42: run it again with NANOLITH_SIM_SEED=42"));
+/// ```
+#[derive(Debug)]
+pub struct SimError {
+    pub(super) seed: u64,
+    pub(super) why: Why,
+    pub(super) trace: Trace,
+}
+
+#[derive(Debug)]
+pub(super) enum Why {
+    Panicked(Panic),
+    Deadlock(Vec<String>),
+    Steps(u64, Vec<String>),
+    Start(std::io::Error),
+}
+
+impl SimError {
+    /// The seed with which it fails again.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The panic of the closure, or of a thread that nobody waited for.
+    #[must_use]
+    pub fn panic(&self) -> Option<&Panic> {
+        match &self.why {
+            Why::Panicked(panic) => Some(panic),
+            _ => None,
+        }
+    }
+
+    /// Whether all threads waited, and no alarm was set.
+    #[must_use]
+    pub fn is_deadlock(&self) -> bool {
+        matches!(self.why, Why::Deadlock(_))
+    }
+
+    /// Whether it came to its [step limit](super::Simulation::step_limit).
+    #[must_use]
+    pub fn is_live_lock(&self) -> bool {
+        matches!(self.why, Why::Steps(..))
+    }
+
+    /// What each thread was at when all waited, or when it came to the step limit: a line a thread.
+    #[must_use]
+    pub fn threads(&self) -> &[String] {
+        match &self.why {
+            Why::Deadlock(threads) | Why::Steps(_, threads) => threads,
+            _ => &[],
+        }
+    }
+
+    /// Which threads had gone on.
+    #[must_use]
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+}
+
+impl fmt::Display for SimError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seed = self.seed;
+        write!(f, "simulation failed with seed {seed}: run it again with NANOLITH_SIM_SEED={seed}\n")?;
+        match &self.why {
+            Why::Panicked(panic) => match panic.place() {
+                Some((file, line)) => write!(f, "it panicked at {file}:{line}: {}", panic.message()),
+                None => write!(f, "it panicked: {}", panic.message()),
+            },
+            Why::Deadlock(threads) => write!(f, "all threads wait for ever\n  {}", threads.join("\n  ")),
+            Why::Steps(steps, threads) => {
+                write!(f, "it did not end within {steps} steps\n  {}", threads.join("\n  "))
+            }
+            Why::Start(error) => write!(f, "the system gives no thread for it: {error}"),
+        }
+    }
+}
+
+impl Error for SimError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.why {
+            Why::Start(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Running a simulation: its settings, and its first threads.
+
+use super::error::{SimError, Why};
+use crate::{
+    baton::{Failure, Rules, Trace, World},
+    error::Panic,
+    panics,
+    time::{MINUTE, SECOND},
+};
+use std::{
+    io, mem,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+/// Runs `f` as a program whose threads, times and chances are all decided by `seed`: see the [module](self) of the same name.
+///
+/// ```
+/// use nanolith::{prelude::*, sim};
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+/// # }
+/// let total = sim(42, || {
+///     let counter = Counter::service(10).launch().wait().expect("it starts");
+///     let jobs = [counter.bump(1).submit(), counter.bump(2).submit()];
+///     jobs.map(|job| job.wait().expect("it counts"))
+/// });
+/// assert_eq!(total, [11, 13]);
+/// ```
+///
+/// # Panics
+///
+/// Panics with the seed if `f` panics, if all threads wait for ever, or if it does not end: see [`Simulation::run`], which gives
+/// that as an error.
+#[track_caller]
+pub fn sim<R: Send>(seed: u64, f: impl FnOnce() -> R + Send) -> R {
+    match Simulation::new().run(seed, f) {
+        Ok(report) => report.value,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The settings of a simulation.
+///
+/// ```
+/// use nanolith::{prelude::*, sim::{self, Simulation}};
+/// let careful = Simulation::new().switch_probability(0.5).step_limit(1_000_000).cores(2);
+/// let report = careful.run(42, || sim::advance(MINUTE))?;
+/// assert_eq!(report.elapsed, MINUTE);
+/// # Ok::<(), sim::SimError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "settings do nothing until `run` or `explore`"]
+pub struct Simulation {
+    rules: Rules,
+    patience: Duration,
+}
+
+impl Default for Simulation {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Simulation {
+    /// The default settings.
+    pub fn new() -> Self {
+        let rules = Rules { seed: 0, switch: 0.25, steps: 10_000_000, grace: MINUTE, cores: 4 };
+        Self { rules, patience: 10 * SECOND }
+    }
+
+    /// How probable it is that a thread is interrupted where it may be but need not: from 0 to 1, a quarter unless this says
+    /// otherwise. At 0 a thread goes on until it waits.
+    pub fn switch_probability(mut self, probability: f64) -> Self {
+        self.rules.switch = if probability > 0.0 { probability.min(1.0) } else { 0.0 };
+        self
+    }
+
+    /// At how many places, all in all, threads may come by that they wait or may be interrupted, before the simulation fails as one
+    /// that does not end: ten million unless this says otherwise.
+    pub fn step_limit(mut self, steps: u64) -> Self {
+        self.rules.steps = steps;
+        self
+    }
+
+    /// How long, by its own clock, a simulation goes on when its closure has returned, for what is still under way: a minute unless
+    /// this says otherwise. What is left then is ended.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.rules.grace = grace;
+        self
+    }
+
+    /// How many cores the machine seems to have, so that a seed means the same on each: 4 unless this says otherwise, at least 1.
+    pub fn cores(mut self, cores: usize) -> Self {
+        self.rules.cores = cores.max(1);
+        self
+    }
+
+    /// How long, by the system's clock, one thread may keep all others from going on before that is said on standard error: ten
+    /// seconds unless this says otherwise.
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Runs `f` with this seed.
+    ///
+    /// When `f` has returned, what it left goes on until nobody could, or until the [grace](Simulation::grace) is over. Services
+    /// that are left then are terminated, pools closed, and threads that still wait are made to unwind, silently.
+    ///
+    /// ```
+    /// use nanolith::{prelude::*, sim::Simulation};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let report = Simulation::new().run(42, || Geometry::tasks().add(4, 5).wait())?;
+    /// assert_eq!(report.value?, 9);
+    /// assert!(report.left_over.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SimError`] if `f` panics, or a thread of [`spawn`](super::spawn) for which nobody waits; if all threads wait and no alarm
+    /// is set; if it comes to the step limit; or if the system gives no thread.
+    pub fn run<R: Send>(&self, seed: u64, f: impl FnOnce() -> R + Send) -> Result<Report<R>, SimError> {
+        panics::install_hook();
+        let world = World::new(seed, Rules { seed, ..self.rules.clone() });
+        let ended = self.run_in(&world, f);
+        let trace = world.trace();
+        let fail = |why| SimError { seed, why, trace: world.trace() };
+        let Ended { value, left, given_up } = ended.map_err(|error| fail(Why::Start(error)))?;
+        let why = match (world.failure(), value) {
+            (Some(Failure::Deadlock(threads)), _) => Why::Deadlock(threads),
+            (Some(Failure::Steps(steps, threads)), _) => Why::Steps(steps, threads),
+            (_, Err(panic)) | (Some(Failure::Panicked(panic)), Ok(_)) => Why::Panicked(panic),
+            (None, Ok(value)) => {
+                let (steps, elapsed, held_up) = (world.steps(), world.clock().elapsed(), world.holders());
+                return Ok(Report { value, seed, elapsed, steps, trace, left_over: left, given_up, held_up });
+            }
+        };
+        Err(fail(why))
+    }
+
+    fn run_in<R: Send>(&self, world: &Arc<World>, f: impl FnOnce() -> R + Send) -> io::Result<Ended<R>> {
+        let clock = world.clone();
+        thread::Builder::new().name("nanolith-sim-clock".into()).spawn(move || clock.run_clock())?;
+        let here = thread::current();
+        let name = here.name().unwrap_or("nanolith-sim").to_owned();
+        thread::scope(|scope| {
+            let (tell, told) = mpsc::channel();
+            let root = move || {
+                let (value, left, given_up) = world.run(|| panics::catch(f));
+                let _ = tell.send(Ended { value, left, given_up }); // the receiver waits for it
+            };
+            match thread::Builder::new().name(name).spawn_scoped(scope, root) {
+                Ok(_) => Ok(self.watch(world, &told)),
+                Err(error) => {
+                    world.close();
+                    Err(error)
+                }
+            }
+        })
+    }
+
+    /// Waits for the end, and says who keeps others from going on.
+    fn watch<R>(&self, world: &World, told: &mpsc::Receiver<Ended<R>>) -> Ended<R> {
+        let (mut seen, mut has_told) = (world.steps(), false);
+        loop {
+            match told.recv_timeout(self.patience) {
+                Ok(ended) => return ended,
+                Err(mpsc::RecvTimeoutError::Disconnected) => unreachable!("what the closure throws is caught"),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+            }
+            let now = world.steps();
+            if now != seen {
+                (seen, has_told) = (now, false);
+            } else if !mem::replace(&mut has_told, true) {
+                self.tell(world);
+            }
+        }
+    }
+
+    fn tell(&self, world: &World) {
+        let Some(holder) = world.note_holder() else { return };
+        let (seed, patience) = (world.rules().seed, self.patience);
+        eprintln!(
+            "simulation with seed {seed}: the thread `{holder}` has kept all others from going on for {patience:?}. It computes, or \
+             blocks by other means than nanolith's: a lock that another thread of the simulation holds, a channel, a sleep."
+        );
+    }
+}
+
+/// What a closure came to, and what it left.
+struct Ended<R> {
+    value: Result<R, Panic>,
+    left: Vec<String>,
+    given_up: usize,
+}
+
+/// How a simulation went: given by [`Simulation::run`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Report<R> {
+    /// What the closure gave.
+    pub value: R,
+    /// The seed.
+    pub seed: u64,
+    /// How far the clock had moved when all had ended.
+    pub elapsed: Duration,
+    /// How many places threads came by where they waited or might have been interrupted.
+    pub steps: u64,
+    /// Which threads went on, in order.
+    pub trace: Trace,
+    /// What had not ended when the grace was over, and was ended: a line a thread.
+    pub left_over: Vec<String>,
+    /// How many of those could not be ended, and stand still for ever.
+    pub given_up: usize,
+    /// Which threads had kept all others from going on for too long: see [`Simulation::patience`].
+    pub held_up: Vec<Arc<str>>,
+}

@@ -1,0 +1,137 @@
+//! Threads of user code within a simulation.
+
+use crate::{
+    baton::{self, Doomed, Failure, World},
+    error::Panic,
+    panics, wait,
+};
+use std::{
+    fmt,
+    future::Future,
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    thread,
+};
+
+/// Starts a thread that runs `f`, as `std::thread::spawn` does: within a simulation it is one of the simulation's, elsewhere a
+/// plain one.
+///
+/// ```
+/// use nanolith::sim;
+/// let sum = sim(42, || sim::spawn(|| 4 + 5).wait());
+/// assert_eq!(sum.map_err(|panic| panic.message().to_owned()), Ok(9));
+/// ```
+///
+/// # Panics
+///
+/// Panics if the system gives no thread. A panic of `f` goes to whoever waits for the thread; where nobody does, a simulation fails
+/// by it.
+pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Spawned<T> {
+    panics::install_hook();
+    let (tell, answer) = flume::bounded(1);
+    let over = Arc::new(AtomicBool::new(false));
+    let has_ended = over.clone();
+    let run = move || {
+        // The channel is empty, and where nobody listens any more nobody hears of a panic but the simulation.
+        if let Err(flume::SendError(Err(panic))) = tell.send(panics::catch(f)) {
+            unheard(panic);
+        }
+        // ORDERING: Release, pairs with the Acquire in `is_over`: the answer is there.
+        has_ended.store(true, Ordering::Release);
+    };
+    start(baton::world(), run).unwrap_or_else(|error| panic!("the system gives no thread: {error}"));
+    Spawned { answer: answer.into_recv_async(), over, has_answered: false }
+}
+
+/// Nobody waits for a thread that panicked.
+fn unheard(panic: Panic) {
+    if let Some(world) = baton::world().filter(|_| !panic.is::<Doomed>()) {
+        world.fail(Failure::Panicked(panic));
+    }
+}
+
+fn start(world: Option<Arc<World>>, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let builder = thread::Builder::new();
+    let Some(world) = world else { return builder.spawn(run).map(drop) };
+    let name = format!("thread-{}", world.next_spawned());
+    let ticket = world.ticket(&name);
+    let body = move || {
+        let _leave = baton::Leave; // after all else
+        ticket.enter();
+        baton::bounded(run);
+    };
+    builder.name(name).spawn(body).map(drop)
+}
+
+/// A thread that was started by [`spawn`]. Dropped, it goes on alone.
+///
+/// ```
+/// use nanolith::sim;
+/// sim(42, || {
+///     let thread = sim::spawn(|| 4 + 5);
+///     assert_eq!(thread.wait().ok(), Some(9)); // or `.await`
+/// });
+/// ```
+#[must_use = "dropped, the thread goes on alone: `wait` for it, or `detach` it"]
+pub struct Spawned<T: 'static> {
+    answer: flume::r#async::RecvFut<'static, Result<T, Panic>>,
+    over: Arc<AtomicBool>,
+    has_answered: bool,
+}
+
+impl<T> Spawned<T> {
+    /// Blocks until the thread has ended.
+    ///
+    /// # Errors
+    ///
+    /// The thread's panic.
+    pub fn wait(self) -> Result<T, Panic> {
+        wait::block_on_anybody(self)
+    }
+
+    /// Whether the thread has ended.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        baton::glance();
+        // ORDERING: Acquire, pairs with the Release in `spawn`.
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// Lets the thread go on alone.
+    pub fn detach(self) {}
+}
+
+impl<T> Future for Spawned<T> {
+    type Output = Result<T, Panic>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.answer).poll(cx).map(|answer| {
+            self.has_answered = true;
+            answer.unwrap_or_else(|_| Err(Panic::new(Box::new("the thread was lost"), None)))
+        })
+    }
+}
+
+impl<T> Drop for Spawned<T> {
+    /// A panic that nobody has heard of is the simulation's.
+    fn drop(&mut self) {
+        if !self.has_answered && self.over.load(Ordering::Acquire) {
+            if let Poll::Ready(Ok(Err(panic))) =
+                Pin::new(&mut self.answer).poll(&mut Context::from_waker(Waker::noop()))
+            {
+                unheard(panic);
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Spawned<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spawned").field("is_over", &self.over).finish_non_exhaustive()
+    }
+}
