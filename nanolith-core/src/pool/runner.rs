@@ -72,10 +72,15 @@ impl Inner {
         self.begin(None);
     }
 
-    /// Takes up permits as long as there are some.
+    /// Takes up permits as long as there are some. On threads that are outgrown it takes no second one: that is for the larger
+    /// ones, and it would only give it back, over and over, until one of these is there.
     fn begin(self: &Arc<Self>, generation: Option<u64>) {
+        let is_outgrown = || generation.is_some_and(|generation| generation != self.lock().rayon.generation);
         while self.lock().take_token(generation) {
             place::as_runner(|| self.drain(generation));
+            if is_outgrown() {
+                return;
+            }
         }
     }
 
