@@ -11,6 +11,7 @@ use nanolith::{
     stream::{self, Credits},
     time::{HOUR, sleep},
 };
+use rayon::prelude::*;
 use std::{
     collections::BTreeSet,
     io::{Read, Write},
@@ -59,6 +60,17 @@ impl Work {
     pub async fn later(n: u64, after: Duration) -> u64 {
         sleep(after).await;
         n
+    }
+
+    /// A sum, and on how many threads it was made.
+    pub fn sums(factor: u64) -> (u64, usize) {
+        let threads = Mutex::new(BTreeSet::new());
+        let sum = (1..=100_u64).into_par_iter().map(|n| {
+            threads.lock().expect("nobody panics with it").insert(format!("{:?}", std::thread::current().id()));
+            n * factor
+        });
+        let sum = sum.sum();
+        (sum, threads.into_inner().expect("nobody panics with it").len())
     }
 }
 
@@ -543,4 +555,74 @@ fn simulations_side_by_side_do_not_meet() {
         threads.into_iter().map(|thread| thread.join().expect("it ends")).collect()
     });
     assert!(others.iter().all(|other| *other == alone));
+}
+
+#[test]
+fn a_parallel_iterator_within_a_task_stays_on_its_thread() {
+    sim::explore(0..10, || {
+        let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("there are threads");
+        let jobs = [1, 2].map(|n| Work::on(&pool).sums(n).submit());
+        let sums = jobs.map(|job| job.wait().expect("it ends"));
+        assert_eq!(sums, [(5_050, 1), (10_100, 1)]);
+    });
+}
+
+#[test]
+fn the_machine_has_as_many_cores_as_is_said() {
+    let cores = |simulation: Simulation| simulation.run(1, || Concurrency::X2.tasks()).expect("it ends").value;
+    assert_eq!((cores(Simulation::new()), cores(Simulation::new().cores(3))), (8, 6));
+}
+
+#[test]
+fn no_threads_are_left_by_a_hundred_simulations() {
+    let threads = || std::fs::read_dir("/proc/self/task").map(Iterator::count).unwrap_or(0);
+    sim(0, town);
+    let before = threads();
+    sim::explore(0..100, || assert!(town() > 0));
+    // Their last steps are not waited for.
+    let ended = (0..1_000).any(|_| {
+        std::thread::sleep(MILLISECOND);
+        threads() <= before + 2
+    });
+    assert!(ended, "{before} threads, then {}", threads());
+}
+
+#[test]
+fn one_who_polls_for_ever_is_ended_too() {
+    let careful = Simulation::new().step_limit(10_000);
+    let report = careful.run(1, || {
+        sim::spawn(|| {
+            loop {
+                sim::yield_now();
+            }
+        })
+        .detach();
+    });
+    let report = report.expect("the closure ends");
+    assert_eq!((report.left_over.len(), report.given_up), (1, 0), "{:?}", report.left_over);
+}
+
+#[test]
+#[ignore = "run by the next"]
+fn the_seeds_that_are_explored() {
+    let runs = AtomicUsize::new(0);
+    sim::explore(0..5, || {
+        runs.fetch_add(1, SeqCst);
+    });
+    println!("{} were run", runs.load(SeqCst));
+}
+
+#[test]
+fn the_environment_picks_one_seed() {
+    let run = |seed: Option<&str>| {
+        let mut test = std::process::Command::new(std::env::current_exe().expect("it is a file"));
+        test.args(["--exact", "the_seeds_that_are_explored", "--ignored", "--nocapture"])
+            .env_remove("NANOLITH_SIM_SEED");
+        seed.map(|seed| test.env("NANOLITH_SIM_SEED", seed));
+        let output = test.output().expect("it runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(run(None).contains("5 were run"));
+    assert!(run(Some("77")).contains("1 were run"));
+    assert!(run(Some("many")).contains("FAILED"));
 }

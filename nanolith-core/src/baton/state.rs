@@ -76,6 +76,8 @@ pub(super) struct State {
     pub(super) steps: u64,
     /// The same since the clock moved.
     pub(super) steps_now: u64,
+    /// The same since another thread had the baton.
+    pub(super) steps_alone: u64,
     /// Turns of those who poll since anybody else had one.
     idle_turns: u32,
     pub(super) trace: Trace,
@@ -83,6 +85,9 @@ pub(super) struct State {
 
 /// After so many switch points at one moment the clock goes on though somebody could run: computing takes time after all.
 const LONGEST_MOMENT: u64 = 100_000;
+
+/// After so many switch points a thread is interrupted even where nothing else would: it may poll for what others do.
+const LONGEST_RUN: u64 = 1_000;
 
 /// So often those who poll look in vain before the clock goes on.
 const PATIENCE: u32 = 64;
@@ -95,6 +100,7 @@ impl State {
             random: Random::new(seed),
             steps: 0,
             steps_now: 0,
+            steps_alone: 0,
             idle_turns: 0,
             trace: Trace::default(),
         }
@@ -110,14 +116,17 @@ impl State {
     pub(super) fn count_step(&mut self) {
         self.steps += 1;
         self.steps_now += 1;
+        self.steps_alone += 1;
     }
 
     fn standing(&self, standing: Standing) -> Vec<usize> {
         (0..self.stands.len()).filter(|id| self.stands[*id].standing == standing).collect()
     }
 
-    pub(super) fn is_anybody_ready(&self) -> bool {
-        self.stands.iter().any(|stand| stand.standing == Standing::Ready)
+    /// Whether the thread that runs is interrupted, where it may be with this `probability`.
+    pub(super) fn is_interrupted(&mut self, probability: f64) -> bool {
+        let is_anybody_ready = self.stands.iter().any(|stand| stand.standing == Standing::Ready);
+        is_anybody_ready && (self.random.chance(probability) || self.steps_alone > LONGEST_RUN)
     }
 
     /// Threads that have not ended, but for the root and the clock.
@@ -158,6 +167,7 @@ impl State {
             (self.steps_now, self.idle_turns) = (0, 0);
         }
         if last != Some(next) {
+            self.steps_alone = 0;
             let why = last.map_or("start", |last| self.stands[last].standing.why());
             let from = last.map(|last| self.stands[last].name.clone());
             self.trace.push(Switch { at, from, why, to: self.stands[next].name.clone() });

@@ -237,7 +237,7 @@ impl World {
         }
         state.count_step();
         let is_late = state.steps > lock(&self.course).steps;
-        if is_late || (state.is_anybody_ready() && state.random.chance(self.rules.switch)) {
+        if is_late || state.is_interrupted(self.rules.switch) {
             drop(state);
             self.switch(me, Standing::Ready, me == ROOT);
         }
@@ -406,7 +406,7 @@ impl World {
         let mut any = false;
         for id in state.left() {
             let stand = &mut state.stands[id];
-            if stand.standing == Standing::Parked && !stand.unwinds {
+            if matches!(stand.standing, Standing::Parked | Standing::Yielded) && !stand.unwinds {
                 (stand.doomed, stand.standing, any) = (true, Standing::Ready, true);
             }
         }

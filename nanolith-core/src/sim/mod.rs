@@ -37,7 +37,7 @@
 //! A thread that blocks by other means, such as `std::sync::mpsc`, `std::thread::sleep` or a file, keeps all others from going on
 //! meanwhile. One that waits so for another thread of the simulation never goes on; that is said on standard error after ten
 //! seconds, with the seed. The same happens where a thread keeps a `std::sync::Mutex` locked while it submits or waits, and
-//! another wants it: with a [switch probability](Simulation::switch_probability) of zero, only waits interrupt. Threads started by
+//! another wants it: with a [switch probability](Simulation::switch_probability) of zero, hardly anything but a wait interrupts. Threads started by
 //! `std::thread::spawn` and executors of others are not of the simulation, nor are pools and services that were made before;
 //! `std::time::Instant` and `HashMap`'s order go by no seed.
 

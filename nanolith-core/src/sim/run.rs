@@ -73,7 +73,7 @@ impl Simulation {
     }
 
     /// How probable it is that a thread is interrupted where it may be but need not: from 0 to 1, a quarter unless this says
-    /// otherwise. At 0 a thread goes on until it waits.
+    /// otherwise. At 0 a thread goes on until it waits, or has come by a thousand such places.
     pub fn switch_probability(mut self, probability: f64) -> Self {
         self.rules.switch = if probability > 0.0 { probability.min(1.0) } else { 0.0 };
         self
