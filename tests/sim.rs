@@ -248,7 +248,7 @@ fn a_live_lock_comes_to_the_step_limit() {
     let error = careful.run(5, || {
         let _nap = sim::spawn(|| {
             loop {
-                sim::advance(MILLISECOND)
+                sim::advance(MILLISECOND);
             }
         });
         loop {
@@ -269,7 +269,7 @@ fn a_panic_within_carries_the_seed_and_is_kept() {
         let _account = account(1);
         panic!("no luck")
     });
-    assert_eq!((error.seed(), error.panic().map(|panic| panic.message())), (9, Some("no luck")));
+    assert_eq!((error.seed(), error.panic().map(nanolith::Panic::message)), (9, Some("no luck")));
     let thrown = std::panic::catch_unwind(|| sim(9, || panic!("no luck"))).expect_err("it panics");
     let message = thrown.downcast_ref::<String>().expect("it says so in words");
     assert!(message.contains("seed 9") && message.contains("no luck") && message.contains("sim.rs"), "{message}");
@@ -281,7 +281,7 @@ fn a_thread_that_panics_while_nobody_waits_fails_the_simulation() {
         sim::spawn(|| panic!("alone")).detach();
         sim::advance(SECOND);
     });
-    assert_eq!(error.panic().map(|panic| panic.message()), Some("alone"));
+    assert_eq!(error.panic().map(nanolith::Panic::message), Some("alone"));
     let heard = sim(2, || sim::spawn(|| panic!("heard")).wait().map_err(|panic| panic.message().to_owned()));
     assert_eq!(heard, Err::<(), _>("heard".to_owned()));
 }
@@ -404,7 +404,7 @@ fn a_cluster_loses_a_member_under_load_and_every_call_ends_once() {
         let members = cluster.control().members();
         sim::advance((sim::random() % 2) as u32 * 500 * MILLISECOND);
         drop(cluster.control().use_member(members[victim]).map(|member| member.terminate()));
-        let ended: Vec<_> = jobs.into_iter().map(|job| job.wait()).collect();
+        let ended: Vec<_> = jobs.into_iter().map(Handle::wait).collect();
         assert!(ended.iter().all(|end| matches!(end, Ok(1) | Err(CallError::Closed(_)))), "{ended:?}");
         assert!(ended.iter().filter(|end| end.is_ok()).count() >= 20, "{ended:?}");
     });

@@ -207,7 +207,9 @@ mod tests {
         let mut state = State::new(1);
         state.add("root".into(), Standing::Parked);
         state.add("clock".into(), Standing::Last);
-        (0..threads).for_each(|_| drop(state.add("thread".into(), Standing::Ready)));
+        for _ in 0..threads {
+            state.add("thread".into(), Standing::Ready);
+        }
         state
     }
 

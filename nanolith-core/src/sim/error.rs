@@ -75,7 +75,7 @@ impl SimError {
 impl fmt::Display for SimError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seed = self.seed;
-        write!(f, "simulation failed with seed {seed}: run it again with NANOLITH_SIM_SEED={seed}\n")?;
+        writeln!(f, "simulation failed with seed {seed}: run it again with NANOLITH_SIM_SEED={seed}")?;
         match &self.why {
             Why::Panicked(panic) => match panic.place() {
                 Some((file, line)) => write!(f, "it panicked at {file}:{line}: {}", panic.message()),

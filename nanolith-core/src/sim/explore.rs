@@ -57,7 +57,7 @@ fn asked() -> Option<u64> {
     let seed = env::var_os(SEED)?;
     match seed.to_str().and_then(|seed| seed.trim().parse().ok()) {
         Some(seed) => Some(seed),
-        None => panic!("{SEED} is no number from 0 up, but {}", seed.display()),
+        None => panic!("{SEED} is no number from 0 up, but {seed:?}"),
     }
 }
 
