@@ -170,6 +170,28 @@ fn other_seeds_find_other_orders() {
 }
 
 #[test]
+fn those_who_send_are_interrupted_too() {
+    let orders: BTreeSet<_> = (0..30)
+        .map(|seed| {
+            sim(seed, || {
+                let (log, news) = (Log::default(), Messenger::<u64>::named("news").expect("it carries numbers"));
+                let mut heard = news.join().subscribe();
+                let hears = log.clone();
+                let hearing =
+                    sim::spawn(move || (0..3).for_each(|_| note(&hears, heard.recv().wait().expect("it is open"))));
+                for n in 1..=3 {
+                    news.send(n).wait().expect("it is open");
+                    note(&log, 10 * n);
+                }
+                hearing.wait().expect("it ends");
+                noted(&log)
+            })
+        })
+        .collect();
+    assert!(orders.len() > 3, "{orders:?}");
+}
+
+#[test]
 fn user_code_draws_from_the_seed() {
     let draw = |seed| sim(seed, || [sim::random(), sim::random()]);
     assert_eq!(draw(3), draw(3));

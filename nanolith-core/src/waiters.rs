@@ -1,7 +1,7 @@
 //! Who waits for something, and who is to be woken: for ports, and for what is attached. Pure data, under the lock of whoever
 //! has it; only [`Wakes::wake`], and the drops of wakers, which may run the user's code, are for after its release.
 
-use crate::panics;
+use crate::{baton, panics};
 use std::task::Waker;
 
 /// Tells apart who waits in one place; later ones are greater.
@@ -80,6 +80,10 @@ impl Wakes {
 
     /// Wakes them. One that panics keeps the others from nothing.
     pub(crate) fn wake(self) {
+        if self.first.is_none() {
+            return;
+        }
         self.first.into_iter().chain(self.more).for_each(|waker| panics::quietly(|| waker.wake()));
+        baton::preempt();
     }
 }

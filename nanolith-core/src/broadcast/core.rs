@@ -7,7 +7,7 @@ use super::{
     readers::{Reader, ReaderId},
     stand::Wanted,
 };
-use crate::panics;
+use crate::{baton, panics};
 use std::{collections::VecDeque, sync::Arc, task::Waker};
 
 /// The most messages of a block. It is also a sixteenth of the bound at most, so that room shows soon.
@@ -31,9 +31,13 @@ impl<T> Chores<T> {
 
     /// Nobody holds the lock here.
     pub(super) fn carry_out(self) {
+        let wakes = !self.wakers.is_empty();
         self.wakers.into_iter().for_each(|waker| panics::quietly(|| waker.wake()));
         self.spent.into_iter().for_each(|waker| panics::quietly(|| drop(waker)));
         self.blocks.into_iter().for_each(|block| panics::quietly(|| drop(block)));
+        if wakes {
+            baton::preempt();
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     senders::Pushed,
     stand::Wanted,
 };
-use crate::{park, wait};
+use crate::{baton, park, wait};
 use std::{
     future::Future,
     mem,
@@ -132,6 +132,7 @@ impl<T> Unpin for Sending<'_, T> {}
 impl<T> Sending<'_, T> {
     /// Blocks until it is sent.
     pub(crate) fn wait(mut self) -> Result<usize, T> {
+        baton::preempt();
         if let Some(outcome) = self.begin() {
             return outcome;
         }

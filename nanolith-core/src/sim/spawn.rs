@@ -45,6 +45,7 @@ pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Spawn
         has_ended.store(true, Ordering::Release);
     };
     start(baton::world(), run).unwrap_or_else(|error| panic!("the system gives no thread: {error}"));
+    baton::preempt();
     Spawned { answer: answer.into_recv_async(), over, has_answered: false }
 }
 
