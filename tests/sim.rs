@@ -62,6 +62,10 @@ impl Work {
         n
     }
 
+    pub fn says(pool: Pool) -> String {
+        format!("{pool:?}")
+    }
+
     /// A sum, and on how many threads it was made.
     pub fn sums(factor: u64) -> (u64, usize) {
         let threads = Mutex::new(BTreeSet::new());
@@ -571,12 +575,25 @@ fn simulations_side_by_side_do_not_meet() {
             (heard, sim::trace().fingerprint())
         })
     };
+    let outside = Messenger::<u64>::named("side by side").expect("it carries numbers");
+    let mut overheard = outside.join().subscribe();
     let alone = run(6);
+    assert!(overheard.try_recv().is_err(), "a name is the simulation's own");
     let others: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| run(6))).collect();
         threads.into_iter().map(|thread| thread.join().expect("it ends")).collect()
     });
     assert!(others.iter().all(|other| *other == alone));
+}
+
+#[test]
+fn short_tasks_in_a_row_take_no_way_around_the_queue() {
+    sim::explore(0..3, || {
+        let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("there are threads");
+        let jobs: Vec<_> = (0..200).map(|_| Work::on(&pool).says(pool.clone()).submit()).collect();
+        let said: Vec<_> = jobs.into_iter().map(|job| job.wait().expect("it ends")).collect();
+        assert!(said.iter().all(|said| said.contains("open: false")), "{}", said[199]);
+    });
 }
 
 #[test]

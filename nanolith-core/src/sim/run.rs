@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-/// Runs `f` as a program whose threads, times and chances are all decided by `seed`: see the [module](crate::sim) of the same name.
+/// Runs `f` as a program whose threads, times and chances are all decided by `seed`: see the [module](mod@crate::sim) of the same name.
 ///
 /// ```
 /// use nanolith::{prelude::*, sim};
