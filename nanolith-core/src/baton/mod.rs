@@ -3,6 +3,7 @@
 //!
 //! Outside of a simulation that costs one look at a flag ([`clock::is_any_mocked`]).
 
+mod end;
 mod random;
 mod state;
 mod trace;

@@ -25,31 +25,31 @@ use std::{
 };
 
 pub(crate) struct World {
-    rules: Rules,
-    clock: Arc<Source>,
-    state: Mutex<State>,
-    course: Mutex<Course>,
+    pub(super) rules: Rules,
+    pub(super) clock: Arc<Source>,
+    pub(super) state: Mutex<State>,
+    pub(super) course: Mutex<Course>,
     /// What user code draws.
     draws: Mutex<Random>,
-    locals: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    pub(super) locals: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     /// Ends what is left when the closure has returned.
-    enders: Mutex<Vec<Ender>>,
+    pub(super) enders: Mutex<Vec<Ender>>,
 }
 
 type Ender = Box<dyn FnOnce() + Send>;
 
 /// How far the simulation has come.
-struct Course {
+pub(super) struct Course {
     failure: Option<Failure>,
     /// The closure has returned, or thrown.
-    ending: bool,
+    pub(super) ending: bool,
     /// Too many steps: nobody but the root runs.
     stopping: bool,
     /// So many steps at most.
     steps: u64,
     /// The clock goes no further than this.
-    limit: Option<Instant>,
-    over: bool,
+    pub(super) limit: Option<Instant>,
+    pub(super) over: bool,
     /// Who kept others from going on.
     holders: Vec<Arc<str>>,
     /// Threads that user code started.
@@ -67,7 +67,7 @@ pub(crate) enum Failure {
     Steps(u64, Vec<String>),
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -276,7 +276,12 @@ impl World {
     }
 
     /// Gives the baton to who is next, and waits for it, but for one who has ended.
-    fn pass_on<'a>(&'a self, mut state: MutexGuard<'a, State>, me: usize, standing: Standing) -> MutexGuard<'a, State> {
+    pub(super) fn pass_on<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        me: usize,
+        standing: Standing,
+    ) -> MutexGuard<'a, State> {
         state.stands[me].standing = standing;
         state.count_step();
         let next = self.choose(&mut state);
@@ -350,85 +355,13 @@ impl World {
         }
     }
 
-    // ----- the end
-
-    /// The closure has ended: what it left runs to its end, is told to end, is made to, or is given up, in this order. Gives
-    /// what did not end of itself, and how many threads were given up.
-    pub(super) fn end(&self) -> (Vec<String>, usize) {
-        lock(&self.course).ending = true;
-        self.settle();
-        let left = self.describe_left();
-        if !left.is_empty() {
-            for end in mem::take(&mut *lock(&self.enders)) {
-                crate::panics::quietly(end);
-            }
-            self.settle();
-        }
-        for _ in 0..ROUNDS {
-            if !self.doom_all() {
-                break;
-            }
-            self.settle();
-        }
-        lock(&self.enders).clear();
-        let given_up = self.close();
-        timer::forget(&self.clock);
-        (left, given_up)
-    }
-
-    fn describe_left(&self) -> Vec<String> {
-        let state = lock(&self.state);
-        state.left().into_iter().map(|id| state.stands[id].describe()).collect()
-    }
-
-    /// Others run until none could, or too long.
-    fn settle(&self) {
-        drop(mem::take(&mut *lock(&self.locals)));
-        lock(&self.course).limit = self.clock.instant().checked_add(self.rules.grace);
-        let state = lock(&self.state);
-        self.go_on(&state);
-        if state.running == Some(ROOT) {
-            drop(self.pass_on(state, ROOT, Standing::Last));
-        }
-        drop(mem::take(&mut *lock(&self.locals)));
-    }
-
     /// A part of the steps is left for the end.
-    fn go_on(&self, state: &State) {
+    pub(super) fn go_on(&self, state: &State) {
         let mut course = lock(&self.course);
         course.stopping = false;
         course.steps = state.steps.saturating_add(self.rules.steps / 8 + 1_000);
     }
-
-    /// Makes those who wait unwind; says whether there are any.
-    fn doom_all(&self) -> bool {
-        let mut state = lock(&self.state);
-        let mut any = false;
-        for id in state.left() {
-            let stand = &mut state.stands[id];
-            if matches!(stand.standing, Standing::Parked | Standing::Yielded) && !stand.unwinds {
-                (stand.doomed, stand.standing, any) = (true, Standing::Ready, true);
-            }
-        }
-        any
-    }
-
-    /// Nobody gets the baton any more. Gives how many had not ended.
-    pub(crate) fn close(&self) -> usize {
-        let mut state = lock(&self.state);
-        lock(&self.course).over = true;
-        state.stands[ROOT].standing = Standing::Over;
-        state.running = None;
-        if state.stands[CLOCK].standing == Standing::Last {
-            state.running = Some(CLOCK);
-            state.stands[CLOCK].bell.notify_one(); // it sees that it is over
-        }
-        state.left().len()
-    }
 }
-
-/// How often what is left is made to unwind before it is given up.
-const ROUNDS: usize = 4;
 
 /// The root waits for ever while it unwinds: in a destructor. There is no way on.
 fn give_up(seed: u64, left: &[String]) -> ! {

@@ -1,0 +1,80 @@
+//! The end of a simulation: what its closure left comes to an end, by itself or not.
+
+use super::{
+    state::{CLOCK, ROOT, Standing},
+    world::{World, lock},
+};
+use crate::timer;
+use std::mem;
+
+impl World {
+    /// The closure has ended: what it left runs to its end, is told to end, is made to, or is given up, in this order. Gives
+    /// what did not end of itself, and how many threads were given up.
+    pub(super) fn end(&self) -> (Vec<String>, usize) {
+        lock(&self.course).ending = true;
+        self.settle();
+        let left = self.describe_left();
+        if !left.is_empty() {
+            for end in mem::take(&mut *lock(&self.enders)) {
+                crate::panics::quietly(end);
+            }
+            self.settle();
+        }
+        for _ in 0..ROUNDS {
+            if !self.doom_all() {
+                break;
+            }
+            self.settle();
+        }
+        lock(&self.enders).clear();
+        let given_up = self.close();
+        timer::forget(&self.clock);
+        (left, given_up)
+    }
+
+    fn describe_left(&self) -> Vec<String> {
+        let state = lock(&self.state);
+        state.left().into_iter().map(|id| state.stands[id].describe()).collect()
+    }
+
+    /// Others run until none could, or too long.
+    fn settle(&self) {
+        drop(mem::take(&mut *lock(&self.locals)));
+        lock(&self.course).limit = self.clock.instant().checked_add(self.rules.grace);
+        let state = lock(&self.state);
+        self.go_on(&state);
+        if state.running == Some(ROOT) {
+            drop(self.pass_on(state, ROOT, Standing::Last));
+        }
+        drop(mem::take(&mut *lock(&self.locals)));
+    }
+
+    /// Makes those who wait unwind; says whether there are any.
+    fn doom_all(&self) -> bool {
+        let mut state = lock(&self.state);
+        let mut any = false;
+        for id in state.left() {
+            let stand = &mut state.stands[id];
+            if matches!(stand.standing, Standing::Parked | Standing::Yielded) && !stand.unwinds {
+                (stand.doomed, stand.standing, any) = (true, Standing::Ready, true);
+            }
+        }
+        any
+    }
+
+    /// Nobody gets the baton any more. Gives how many had not ended.
+    pub(crate) fn close(&self) -> usize {
+        let mut state = lock(&self.state);
+        lock(&self.course).over = true;
+        state.stands[ROOT].standing = Standing::Over;
+        state.running = None;
+        if state.stands[CLOCK].standing == Standing::Last {
+            state.running = Some(CLOCK);
+            state.stands[CLOCK].bell.notify_one(); // it sees that it is over
+        }
+        state.left().len()
+    }
+}
+
+/// How often what is left is made to unwind before it is given up.
+const ROUNDS: usize = 4;
