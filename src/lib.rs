@@ -22,6 +22,7 @@ pub use nanolith_core::{
     local, main_guard, messenger, mock, pipeline, port, should_yield, sim, time, with_priority, with_priority_async,
     yield_now,
 };
+pub use nanolith_core::{CancelToken, Cancelled, DropGuard};
 
 /// How long calls waited and ran, by task, and how busy the threads were: for pools and services that were built with
 /// `.metrics(true)`.

@@ -13,6 +13,7 @@ use crate::{
     queue::{Queue, Wakes},
     room::Ticket,
     task::{CallSlot, Job, TaskSet},
+    timer,
 };
 use std::{
     future::Future,
@@ -261,15 +262,17 @@ fn closed<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
 fn full<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
     gate.note_full();
     match gate.on_full() {
-        OnFull::CallerRuns if gate.reserve(job.info()) => run_here(gate, job),
-        OnFull::Wait | OnFull::Reject | OnFull::CallerRuns => {
-            let error = job.full();
-            return Err(Refused::new(job, error));
-        }
+        OnFull::CallerRuns if !timer::is_ringing() && gate.reserve(job.info()) => run_here(gate, job),
+        OnFull::Wait | OnFull::Reject | OnFull::CallerRuns => return Err(no_room(job)),
         OnFull::DropOldest => make_room(gate, job),
         OnFull::DropNewest => job.end(End::Dropped),
     }
     Ok(())
+}
+
+fn no_room<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
+    let error = job.full();
+    Refused::new(job, error)
 }
 
 fn run_here<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
@@ -319,7 +322,8 @@ fn make_room<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
 
 /// Waits for room where the queue does so; else what happens happens at once.
 pub(crate) fn admit<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Admission<'_, S> {
-    if gate.on_full() == OnFull::Wait {
+    let waits = gate.on_full() == OnFull::Wait || gate.on_full() == OnFull::CallerRuns && timer::is_ringing();
+    if waits {
         Box::pin(Admit { gate, job: Some(job), ticket: None })
     } else {
         Box::pin(std::future::ready(execute(gate, job)))

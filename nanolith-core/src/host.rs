@@ -279,6 +279,9 @@ pub(crate) trait Runnable: Counted + Send + Sync {
     /// Whether it was ended while its task ran.
     fn is_asked_to_stop(&self) -> bool;
 
+    /// Whether it was ended while its task ran; for one who has just left word beside it of what is to be stopped then.
+    fn look_for_stop(&self) -> bool;
+
     /// Whether it is of normal priority, leaves no future, and has no time limit.
     fn is_plain(&self) -> bool;
 

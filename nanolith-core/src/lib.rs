@@ -13,6 +13,7 @@ mod sync;
 
 mod alive;
 mod attached;
+mod background;
 mod baton;
 mod condvar;
 mod data;
@@ -29,6 +30,7 @@ mod waiters;
 mod call;
 mod front;
 mod host;
+mod lineage;
 mod main_guard;
 #[cfg(not(feature = "metrics"))]
 mod metrics;
@@ -39,11 +41,13 @@ mod order;
 mod place;
 mod queue;
 mod slices;
+mod stop;
 mod wait;
 mod with_priority;
 
 mod backoff;
 mod broadcast;
+mod cancel_token;
 #[doc(hidden)]
 pub mod check;
 pub mod messenger;
@@ -73,6 +77,7 @@ pub mod bulk;
 pub use backoff::Backoff;
 pub mod sim;
 pub use call::Progress;
+pub use cancel_token::{CancelToken, Cancelled, DropGuard};
 pub use cluster::{
     AddError, Adding, Arrival, Balance, CallAll, Choose, Cluster, ClusterBuilder, ClusterClosing, ClusterControl,
     ClusterInfo, ClusterLaunch, ClusterLaunchError, ClusterRef, InitFailure, LaunchMember, MemberId, MemberInfo,

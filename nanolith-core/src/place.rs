@@ -3,11 +3,11 @@
 
 use crate::{
     call::{meta::Meta, shared::Shared},
-    error::Caller,
     host::{Host, HostId, Loan, Runnable, WouldDeadlock},
     id::TaskInfo,
     inbox::Points,
     lanes::Priority,
+    lineage::{Lineage, Trace},
     order::Rules,
     park::Parking,
     passed::LayerId,
@@ -26,18 +26,12 @@ use std::{
 /// How many claimed calls may stand on one thread's stack.
 const MAX_DEPTH: u32 = 64;
 
-/// How many parents a call remembers.
-const MAX_PARENTS: usize = 16;
-
-/// The calls within which a call was submitted, the nearest first; made by the first child and shared by the others.
-pub(crate) type Trace = Vec<Caller>;
-
 /// A task that is being run.
 pub(crate) struct Running {
     /// Its call, which is the executor's too meanwhile.
     pub(crate) call: Shared<dyn Runnable>,
     /// The task and its parents, made when its first call asks.
-    lineage: Option<Arc<Trace>>,
+    lineage: Option<Lineage>,
 }
 
 impl Running {
@@ -57,7 +51,7 @@ struct Thread {
     runner: Cell<bool>,
     call: Cell<Option<Shared<dyn Runnable>>>,
     /// Goes with the call: see [`Running`].
-    lineage: Cell<Option<Arc<Trace>>>,
+    lineage: Cell<Option<Lineage>>,
     /// The priority of a scope, and the call within which it is; none of a call within that.
     scope: Cell<Option<(Priority, *const ())>>,
     /// The waker with which the future of the call is polled, by what it points to.
@@ -211,7 +205,7 @@ pub(crate) fn as_runner(f: impl FnOnce()) {
 #[inline(always)]
 pub(crate) fn enter<R>(running: Running, f: impl FnOnce() -> R) -> (R, Running) {
     /// The task that waits meanwhile for this one, if any.
-    struct Below(Option<Shared<dyn Runnable>>, Option<Arc<Trace>>);
+    struct Below(Option<Shared<dyn Runnable>>, Option<Lineage>);
     impl Below {
         fn go_on(&mut self) -> Option<Running> {
             let swap = |thread: &Thread| (thread.call.replace(self.0.take()), thread.lineage.replace(self.1.take()));
@@ -328,13 +322,10 @@ pub(crate) fn give_way(waker: &Waker) {
 }
 
 fn lineage_of(thread: &Thread, call: &Shared<dyn Runnable>) -> Arc<Trace> {
-    let lineage = thread.lineage.take().unwrap_or_else(|| {
-        let meta = call.meta();
-        let all = std::iter::once(meta.caller()).chain(meta.parents().iter().copied());
-        Arc::new(all.take(MAX_PARENTS).collect())
-    });
-    thread.lineage.set(Some(lineage.clone()));
-    lineage
+    let lineage = thread.lineage.take().unwrap_or_else(|| Lineage::of(call));
+    let trace = lineage.trace().clone();
+    thread.lineage.set(Some(lineage));
+    trace
 }
 
 // ----- how it waits

@@ -47,7 +47,7 @@ impl Line {
             self.granted.swap_remove(at);
             return true;
         }
-        if let Some((_, known)) = self.waiting.iter_mut().find(|(waiting, _)| *waiting == ticket) {
+        if let Some((_, known)) = self.find(ticket).and_then(|at| self.waiting.get_mut(at)) {
             known.clone_from(waker);
         }
         false
@@ -58,10 +58,15 @@ impl Line {
         self.granted.contains(&ticket)
     }
 
+    /// Where one waits: the line is in the order of the tickets.
+    fn find(&self, ticket: Ticket) -> Option<usize> {
+        self.waiting.binary_search_by_key(&ticket.0, |(waiting, _)| waiting.0).ok()
+    }
+
     /// Leaves the line. The caller then grants again, for a grant may have come free.
     pub(crate) fn leave(&mut self, ticket: Ticket) {
         self.granted.retain(|granted| *granted != ticket);
-        self.waiting.retain(|(waiting, _)| *waiting != ticket);
+        self.find(ticket).into_iter().for_each(|at| drop(self.waiting.remove(at)));
     }
 
     /// Grants `places` to the longest waiting; wake what comes back after the lock is released.

@@ -5,6 +5,7 @@
 use crate::clock;
 use once_cell::sync::OnceCell;
 use std::{
+    cell::Cell,
     collections::{BTreeMap, btree_map::OccupiedEntry},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     task::Waker,
@@ -22,11 +23,22 @@ pub(crate) enum Alarm {
 
 impl Alarm {
     fn ring(self) {
+        let before = RINGING.replace(true);
         crate::panics::quietly(|| match self {
             Self::Wake(waker) => waker.wake(),
             Self::Run(run) => run(),
         });
+        RINGING.set(before);
     }
+}
+
+thread_local! {
+    static RINGING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether an alarm rings on this thread, so that it is nobody's to run tasks on.
+pub(crate) fn is_ringing() -> bool {
+    RINGING.try_with(Cell::get).unwrap_or(false)
 }
 
 /// Which timer to disarm: unique, and in order of time.

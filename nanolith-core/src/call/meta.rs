@@ -9,8 +9,10 @@ use crate::{
     host::{HostId, Runnable},
     id::TaskInfo,
     lanes::Priority,
+    lineage::Trace,
     passed::{LayerId, Passed},
-    place::{self, Trace},
+    place,
+    stop::{self, Stop},
     timer::{self, Key},
 };
 use once_cell::race::OnceBox;
@@ -18,7 +20,7 @@ use std::{
     panic::Location,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
     task::Waker,
     time::{Duration, Instant},
@@ -52,6 +54,8 @@ pub(crate) struct Meta {
     priority: AtomicU8,
     /// Whether a queue has taken the call, whether a running task of that executor submitted it, whether it carries state.
     taken: AtomicU8,
+    /// What is to be looked at when it begins to run: see [`TIED`], [`LIMITED`] and [`TOKENS`].
+    begin: u8,
     /// Whose queue the call was last brought to, where its handle does not know: see [`Meta::hold`].
     holder: AtomicU32,
     /// The same for its submission; zero until an executor is asked to take the call.
@@ -71,6 +75,12 @@ const WITHIN: u8 = 64;
 
 /// Beside the priority: it is not the one with which the call was made.
 const RAISED: u8 = 0x80;
+/// It ends when its parents are cancelled.
+const TIED: u8 = 1;
+/// Its run has a limit.
+const LIMITED: u8 = 2;
+/// It ends when a token says so.
+const TOKENS: u8 = 4;
 
 /// The holder's number does not fit, and is among what most calls never need.
 const FAR: u32 = u32::MAX;
@@ -79,6 +89,12 @@ const FAR: u32 = u32::MAX;
 #[derive(Default)]
 struct Cold {
     deadline: Option<Instant>,
+    /// The same of the task within which it was submitted.
+    inherited: OnceLock<Instant>,
+    /// How long it may run.
+    run_limit: OnceLock<Duration>,
+    /// When that is over, once it has begun.
+    run_deadline: OnceLock<Instant>,
     attached: OnceLock<Arc<Attachments>>,
     timer: Mutex<Timer>,
     progress: Mutex<Watched>,
@@ -96,6 +112,12 @@ struct Cold {
     /// The share of its pool through which it came, by number; zero: none.
     share: AtomicU32,
     passed: Mutex<Option<Arc<Passed>>>,
+    /// It was submitted, and goes to its executor later.
+    is_delayed: AtomicBool,
+    /// On what it hangs.
+    ties: Mutex<Ties>,
+    /// What stops the calls that its task has submitted.
+    children: OnceLock<Arc<Stop>>,
 }
 
 /// The first turn, which began with the call.
@@ -116,6 +138,13 @@ impl Maybe {
     fn set(&self, number: u64) {
         self.0.store(number.saturating_add(1), Ordering::Relaxed);
     }
+}
+
+/// What ends the call when it is stopped.
+#[derive(Default)]
+struct Ties {
+    over: bool,
+    held: Vec<(Arc<Stop>, stop::Place)>,
 }
 
 /// The call's time-out.
@@ -150,6 +179,7 @@ impl Meta {
             started_at: AtomicU64::new(0),
             priority: AtomicU8::new(priority.unwrap_or(inherited) as u8),
             taken: AtomicU8::new(0),
+            begin: if parents.is_some() { TIED } else { 0 },
             holder: AtomicU32::new(0),
             submitted_at: AtomicU64::new(0),
             submitted: caller.submitted,
@@ -184,6 +214,10 @@ impl Meta {
         }
         self.attached().into_iter().for_each(|attached| again.attach(attached.clone()));
         again.parents.clone_from(&self.parents);
+        again.begin = self.begin & TIED;
+        if let Some(limit) = self.cold.get().and_then(|cold| cold.run_limit.get()) {
+            again.limit_run(*limit);
+        }
         again.submitted_at = AtomicU64::new(self.submitted_at());
         again
     }
@@ -199,7 +233,7 @@ impl Meta {
     }
 
     pub(crate) fn parents(&self) -> &[Caller] {
-        self.parents.as_deref().map_or(&[], Vec::as_slice)
+        self.parents.as_deref().map_or(&[], Trace::callers)
     }
 
     // ORDERING of `priority`: Relaxed. Who raises it and who rests on it meet at a lock, of the queue or of the wakers below.
@@ -386,8 +420,7 @@ impl Meta {
         let started = self.started_at.load(Ordering::Relaxed);
         let submitted = if self.submitted_at() == 0 { now } else { self.submitted_at() };
         let until = if started == 0 { now } else { started };
-        let parents = self.parents.as_deref().cloned().unwrap_or_default();
-        At::new(self.caller(), clock::between(submitted, until), clock::between(until, now), parents)
+        At::new(self.caller(), clock::between(submitted, until), clock::between(until, now), self.parents().to_vec())
     }
 
     /// The error of a call that was ended from outside.
@@ -532,15 +565,146 @@ impl Meta {
     // ----- the time-out
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.cold.get().and_then(|cold| cold.deadline)
+        let cold = self.cold.get()?;
+        [cold.deadline, cold.inherited.get().copied(), cold.run_deadline.get().copied()].into_iter().flatten().min()
     }
 
-    /// Keeps the timer that will end the call. If the call is over already, the timer is taken back.
+    /// Keeps the timer that will end the call, in place of an earlier one. If the call is over already, the timer is taken back.
     pub(crate) fn keep_timer(&self, key: Key) {
-        let mut timer = lock(&self.cold().timer);
-        match *timer {
-            Timer::Over => timer::disarm(key),
-            _ => *timer = Timer::Armed(key),
+        let timer = &self.cold().timer;
+        let unused = {
+            let mut timer = lock(timer);
+            match *timer {
+                Timer::Over => Some(key),
+                Timer::None => {
+                    *timer = Timer::Armed(key);
+                    None
+                }
+                Timer::Armed(before) => {
+                    *timer = Timer::Armed(key);
+                    Some(before)
+                }
+            }
+        };
+        unused.into_iter().for_each(timer::disarm);
+    }
+
+    /// The same for the timer that will bring the call to its executor. If it has done so already, there may be another.
+    pub(crate) fn keep_first_timer(&self, key: Key) {
+        let is_over = {
+            let mut timer = lock(&self.cold().timer);
+            if let Timer::None = *timer {
+                *timer = Timer::Armed(key);
+            }
+            matches!(*timer, Timer::Over)
+        };
+        if is_over {
+            timer::disarm(key);
+        }
+    }
+
+    /// The task may run for so long.
+    #[cold]
+    pub(crate) fn limit_run(&mut self, limit: Duration) {
+        self.begin |= LIMITED;
+        let _ = self.cold().run_limit.set(limit);
+    }
+
+    /// The run begins: when its limit is over, unless the call's own is earlier.
+    pub(crate) fn begin_limit(&self) -> Option<Instant> {
+        let cold = self.cold.get()?;
+        let over = clock::instant().checked_add(*cold.run_limit.get()?)?;
+        let is_first = self.deadline().is_none_or(|deadline| over < deadline);
+        (cold.run_deadline.set(over).is_ok() && is_first).then_some(over)
+    }
+
+    // ----- before it goes to its executor
+
+    /// The call is submitted, and goes to its executor later.
+    pub(crate) fn delay(&self, is_delayed: bool) {
+        // ORDERING: Relaxed, it is set before anybody else knows the call; one who sees the end of it late waits instead.
+        self.cold().is_delayed.store(is_delayed, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_delayed(&self) -> bool {
+        self.cold.get().is_some_and(|cold| cold.is_delayed.load(Ordering::Relaxed))
+    }
+
+    // ----- its parents, and what else it hangs on
+
+    /// Neither a limit nor a cancellation of its parents is passed on to it.
+    pub(crate) fn untie(&mut self) {
+        self.begin &= !TIED;
+    }
+
+    /// Takes the parents' limit over, if that is earlier than its own. Says whether the call is to be hung on what cancels them:
+    /// those that leave a future, or have something beside the slot anyway.
+    #[inline(always)]
+    pub(crate) fn inherit(&self, leaves_future: bool) -> bool {
+        let Some(parents) = &self.parents else { return false };
+        if self.begin & TIED == 0 {
+            return false;
+        }
+        if let Some(deadline) = parents.deadline() {
+            let _ = self.cold().inherited.set(deadline);
+        }
+        if leaves_future {
+            self.cold();
+        }
+        self.cold.get().is_some()
+    }
+
+    /// What cancels the call when its parents are cancelled, if anything does.
+    pub(crate) fn ancestor(&self) -> Option<&Arc<Stop>> {
+        self.parents.as_ref().filter(|_| self.begin & TIED != 0).map(|parents| parents.stop())
+    }
+
+    /// It has tokens, which it hangs on.
+    pub(crate) fn heed_tokens(&mut self) {
+        self.begin |= TOKENS;
+    }
+
+    /// Whether its parents were cancelled, or a token of it: it may hear of that later.
+    #[inline]
+    pub(crate) fn is_disowned(&self) -> bool {
+        let is_orphan =
+            self.begin & TIED != 0 && self.parents.as_ref().is_some_and(|parents| parents.stop().is_stopped());
+        is_orphan || self.begin & TOKENS != 0 && self.has_stopped_token()
+    }
+
+    #[cold]
+    fn has_stopped_token(&self) -> bool {
+        self.cold.get().is_some_and(|cold| lock(&cold.ties).held.iter().any(|(stop, _)| stop.is_stopped()))
+    }
+
+    /// Whether there is something to look at when it begins to run.
+    #[inline]
+    pub(crate) fn looks_at_begin(&self) -> bool {
+        self.begin != 0
+    }
+
+    /// `stop` is to stop the calls that its task submits.
+    pub(crate) fn beget(&self, stop: &Arc<Stop>) {
+        let _ = self.cold().children.set(stop.clone()); // one runs it, and makes one lineage
+    }
+
+    /// Has `stop` end the call, which this is; once. Says false if it was stopped before.
+    pub(crate) fn hang_on(
+        &self,
+        stop: &Arc<Stop>,
+        call: impl FnOnce() -> Shared<dyn Runnable>,
+        host: Option<HostId>,
+    ) -> bool {
+        let mut ties = lock(&self.cold().ties);
+        if ties.over || ties.held.iter().any(|(known, _)| Arc::ptr_eq(known, stop)) {
+            return true;
+        }
+        match stop.hold(call(), host) {
+            Some(place) => {
+                ties.held.push((stop.clone(), place));
+                true
+            }
+            None => false,
         }
     }
 
@@ -552,6 +716,12 @@ impl Meta {
         if let Timer::Armed(key) = timer {
             timer::disarm(key);
         }
+        let held = {
+            let mut ties = lock(&cold.ties);
+            ties.over = true;
+            std::mem::take(&mut ties.held)
+        };
+        held.into_iter().for_each(|(stop, place)| stop.remove(place));
         drop(lock(&cold.alive).take());
         let watchers = std::mem::take(&mut lock(&cold.progress).watchers);
         watchers.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
@@ -567,9 +737,10 @@ impl Meta {
         }
     }
 
-    /// Tells those who want to know that the call was asked to stop.
+    /// Tells those who want to know that the call was asked to stop: first its children, which are stopped too.
     pub(crate) fn tell_stop(&self) {
         let Some(cold) = self.cold.get() else { return };
+        cold.children.get().into_iter().for_each(Stop::stop);
         let wakers = std::mem::take(&mut *lock(&cold.stop));
         wakers.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
     }

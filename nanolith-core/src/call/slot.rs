@@ -324,6 +324,13 @@ impl<I, O, M> Slot<I, O, M> {
         self.state.load(Ordering::Acquire) & STOP != 0
     }
 
+    /// The same for one who has just left word beside the slot that whoever ends the running task is to read: it sees the end,
+    /// or whoever ends the task sees the word.
+    pub(crate) fn look_for_stop(&self) -> bool {
+        // ORDERING: AcqRel, pairs with the AcqRel in `end`: of two writes one comes first and the other sees it.
+        self.state.fetch_or(0, Ordering::AcqRel) & STOP != 0
+    }
+
     // ----- anybody's side
 
     /// Ends the call from outside: the waiter is let go at once. A queued call's input is dropped here.

@@ -137,7 +137,7 @@ impl Inner {
         let task = call.meta().task();
         if task.max_concurrency().is_some() {
             let (lineage, _) = place::descent();
-            let mut within = lineage.iter().flat_map(|callers| callers.iter());
+            let mut within = lineage.iter().flat_map(|trace| trace.callers());
             let within = within.any(|caller| caller.task.identifier() == task.identifier());
             let mut core = self.lock();
             let (claimed, wakes) = core.claim_awaited(call, within, blocking);

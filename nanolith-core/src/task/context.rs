@@ -77,8 +77,8 @@ impl<S: TaskSet> Context<S> {
         self.call.as_ref().map(|call| call.meta.task())
     }
 
-    /// Whether the call was cancelled or timed out: nobody waits for the result any more. Also when its pool asks all tasks to
-    /// stop: [`Pool::close_within`](crate::Pool::close_within).
+    /// Whether the call was cancelled or timed out, or one within which it was made: nobody waits for the result any more. Also
+    /// when its pool asks all tasks to stop: [`Pool::close_within`](crate::Pool::close_within).
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -94,7 +94,7 @@ impl<S: TaskSet> Context<S> {
     /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.call.as_ref().is_some_and(|call| call.is_asked_to_stop() || place::is_stopping())
+        self.call.as_ref().is_some_and(|call| CallSlot::is_to_stop(call) || place::is_stopping())
     }
 
     /// Ends when the call is cancelled or timed out; never, if it is not.
@@ -127,6 +127,7 @@ impl<S: TaskSet> Context<S> {
             if let Some(call) = &self.call {
                 call.meta.on_stop(cx.waker());
                 call.look_again();
+                CallSlot::hang_on_parents(call);
             }
             if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
         })

@@ -269,6 +269,9 @@ impl<S: TaskSet> Job<S> {
         slot.meta.submit(clock::now);
         let input = slot.withdraw().ok_or(Stopped)?;
         slot.meta.mark_started(clock::now());
+        if !CallSlot::may_begin(&slot) {
+            return Err(Stopped);
+        }
         Ok((input.task, Reply { slot: Some(slot) }))
     }
 
@@ -537,7 +540,7 @@ impl<S: TaskSet> Reply<S> {
     /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.slot().is_asked_to_stop()
+        CallSlot::is_to_stop(self.slot())
     }
 
     /// When the call ends as timed out, if it does.
@@ -574,6 +577,7 @@ impl<S: TaskSet> Reply<S> {
         poll_fn(move |cx| {
             self.slot().meta.on_stop(cx.waker());
             self.slot().look_again();
+            CallSlot::hang_on_parents(self.slot());
             if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
         })
     }
@@ -625,6 +629,46 @@ impl<S: TaskSet> CallSlot<S> {
         }
     }
 
+    /// Whether a claimed call is to run. One whose parents were cancelled ends here; where the run has a limit, that counts from
+    /// now.
+    #[inline(always)]
+    pub(crate) fn may_begin(this: &Shared<Self>) -> bool {
+        !this.meta.looks_at_begin() || Self::look_at_begin(this)
+    }
+
+    fn look_at_begin(this: &Shared<Self>) -> bool {
+        if this.meta.is_disowned() {
+            this.end_call(End::Cancelled);
+            return false;
+        }
+        if let Some(deadline) = this.meta.begin_limit() {
+            let call = this.clone();
+            let ring = Box::new(move || host::end(&*call, None, End::TimedOut));
+            this.meta.keep_timer(timer::arm(deadline, Alarm::Run(ring)));
+        }
+        true
+    }
+
+    /// Whether the running task is asked to stop. If its parents were cancelled, and it would not have heard of that by itself, its
+    /// call ends here.
+    pub(crate) fn is_to_stop(this: &Shared<Self>) -> bool {
+        this.is_asked_to_stop()
+            || this.meta.looks_at_begin() && this.meta.is_disowned() && {
+                this.end_call(End::Cancelled);
+                true
+            }
+    }
+
+    /// The call is to hear at once when its parents are cancelled, though it is a plain one.
+    pub(crate) fn hang_on_parents(this: &Shared<Self>) {
+        if let Some(stop) = this.meta.ancestor() {
+            this.meta.hang_on(stop, || this.clone().erase(), None);
+            if this.is_over() {
+                this.meta.over(); // it came to its end before it could know of this
+            }
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn outcome(&self) -> Option<Result<S::Output, CallError>> {
         match self.take() {
@@ -649,7 +693,11 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
     }
 
     fn is_asked_to_stop(&self) -> bool {
-        Slot::is_asked_to_stop(self)
+        Slot::is_asked_to_stop(self) || self.meta.looks_at_begin() && self.meta.is_disowned()
+    }
+
+    fn look_for_stop(&self) -> bool {
+        Slot::look_for_stop(self)
     }
 
     fn is_plain(&self) -> bool {

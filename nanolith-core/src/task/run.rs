@@ -214,6 +214,10 @@ pub(crate) fn run_on_pool<S: TaskSet>(
     host: Option<Arc<dyn Host>>,
     now: u64,
 ) -> Ran {
+    if !CallSlot::may_begin(&slot) {
+        panics::quietly(|| drop(input));
+        return Ran::Done;
+    }
     let Input { task, shared } = input;
     let ground = PoolGround { host, shared };
     if S::HOOKS.are_async() && !slot.meta.task().is_async() {
@@ -235,6 +239,10 @@ pub(crate) fn run_on_service<S: TaskSet>(
     ground: &Rc<ServiceGround<S>>,
     now: u64,
 ) -> Ran {
+    if !CallSlot::may_begin(&slot) {
+        panics::quietly(|| drop(input));
+        return Ran::Done;
+    }
     let Input { task, .. } = input;
     if S::HOOKS.are_async() && !slot.meta.task().is_async() {
         slot.meta.mark_started(now);

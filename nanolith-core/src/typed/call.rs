@@ -3,6 +3,7 @@
 use crate::{
     attached::Attachments,
     call::{meta::Meta, shared::Space, slot::End},
+    cancel_token::CancelToken,
     clock,
     error::{CallError, Caller, Refused},
     executor::{Admission, Executor},
@@ -12,7 +13,7 @@ use crate::{
     messenger::Messenger,
     task::{Job, TaskSet},
     timer::{self, Alarm},
-    typed::{Flatten, Handle},
+    typed::{Flatten, Handle, later::Later},
     wait,
 };
 use std::{
@@ -58,14 +59,14 @@ use std::{
 pub struct Call<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
     executor: &'a E,
     extract: fn(S::Output) -> Option<T>,
-    terms: Terms,
+    terms: Terms<S>,
     stage: Stage<'a, S, T>,
 }
 
 /// A call without the executor that it was made for.
 pub(crate) struct Loose<S: TaskSet, T> {
     extract: fn(S::Output) -> Option<T>,
-    terms: Terms,
+    terms: Terms<S>,
     task: S::Task,
 }
 
@@ -94,37 +95,66 @@ impl<S: TaskSet, T> Loose<S, T> {
 }
 
 /// What is asked of a call beside its task.
-struct Terms {
+struct Terms<S: TaskSet> {
     submitted: &'static Location<'static>,
     /// `None`: that of whoever submits it.
     priority: Option<Priority>,
-    rare: Option<Box<Rare>>,
+    rare: Option<Box<Rare<S>>>,
 }
 
 /// What is asked of few calls: one pointer that is not there for the others.
-#[derive(Default)]
-struct Rare {
+pub(super) struct Rare<S: TaskSet> {
     timeout: Option<Duration>,
     deadline: Option<Instant>,
     expires_in: Option<Duration>,
     keep_alive: bool,
     attached: Option<Arc<Attachments>>,
+    pub(super) run_timeout: Option<Duration>,
+    pub(super) is_unlinked: bool,
+    pub(super) tokens: Vec<CancelToken>,
+    pub(super) later: Option<Later<S>>,
 }
 
-impl Terms {
-    fn rare(&mut self) -> &mut Rare {
+impl<S: TaskSet> Default for Rare<S> {
+    fn default() -> Self {
+        Self {
+            timeout: None,
+            deadline: None,
+            expires_in: None,
+            keep_alive: false,
+            attached: None,
+            run_timeout: None,
+            is_unlinked: false,
+            tokens: Vec::new(),
+            later: None,
+        }
+    }
+}
+
+impl<S: TaskSet> Terms<S> {
+    fn rare(&mut self) -> &mut Rare<S> {
         self.rare.get_or_insert_default()
     }
 }
 
-impl Rare {
+impl<S: TaskSet> Rare<S> {
     /// The same for a call that is submitted now.
     #[cold]
     fn meta(&self, caller: Caller, priority: Option<Priority>) -> Meta {
-        let limit = self.timeout.and_then(|limit| clock::instant().checked_add(limit));
-        let meta = Meta::new(caller, priority, limit.into_iter().chain(self.deadline).min());
+        let begin = self.later.as_ref().map_or_else(|| Some(clock::instant()), Later::due);
+        let limit = self.timeout.and_then(|limit| begin?.checked_add(limit));
+        let mut meta = Meta::new(caller, priority, limit.into_iter().chain(self.deadline).min());
         if let Some(timeout) = self.expires_in {
             meta.expire_in(timeout);
+        }
+        if let Some(limit) = self.run_timeout {
+            meta.limit_run(limit);
+        }
+        if self.is_unlinked {
+            meta.untie();
+        }
+        if !self.tokens.is_empty() {
+            meta.heed_tokens();
         }
         if self.keep_alive {
             meta.keep_alive();
@@ -156,6 +186,10 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         let submitted = Location::caller();
         let terms = Terms { submitted, priority: None, rare: None };
         Self { executor, extract, terms, stage: Stage::Lazy(task) }
+    }
+
+    pub(super) fn rare(&mut self) -> &mut Rare<S> {
+        self.terms.rare()
     }
 
     /// How urgent the call is. Unless it is told, it is as urgent as the task that submits it, or the scope of
@@ -194,7 +228,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     }
 
     /// Ends the call as [`CallError::TimedOut`] when it is not over after this long, counted from its submission, a
-    /// wait for room included.
+    /// wait for room included. One that is submitted for [later](Call::after) counts from when it is due. See also
+    /// [`Call::run_timeout`].
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -339,7 +374,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         let Self { executor, extract, terms, stage } = self;
         let Stage::Lazy(task) = stage else { unreachable!("{ONCE}") };
         let (job, handle) = prepare(executor, extract, &terms, task);
-        match executor.execute(job) {
+        match bring(executor, &terms, job) {
             Ok(()) => handle,
             Err(refused) => enter(executor, refused, handle),
         }
@@ -373,7 +408,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         let Self { executor, extract, terms, stage } = self;
         let Stage::Lazy(task) = stage else { unreachable!("{ONCE}") };
         let (job, handle) = prepare(executor, extract, &terms, task);
-        let Err(refused) = executor.execute(job) else { return Ok(handle) };
+        let Err(refused) = bring(executor, &terms, job) else { return Ok(handle) };
         let (job, error) = refused.into_parts();
         match job.into_task() {
             Some(task) => Err(Refused::new(Self { executor, extract, terms, stage: Stage::Lazy(task) }, error)),
@@ -484,7 +519,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         let Stage::Lazy(task) = mem::replace(&mut self.stage, Stage::Over) else { unreachable!("{ONCE}") };
         let (job, handle) = prepare(self.executor, self.extract, &self.terms, task);
         let handle = handle.cancel_on_drop();
-        self.stage = match self.executor.execute(job) {
+        self.stage = match bring(self.executor, &self.terms, job) {
             Ok(()) => Stage::Submitted(handle),
             Err(refused) if refused.is_full() => Stage::Entering(handle, self.executor.admit(refused.into_inner())),
             Err(refused) => {
@@ -615,7 +650,7 @@ const ONCE: &str = "a call is submitted once, since that takes it by value";
 fn prepare<S: TaskSet, E: Executor<S> + ?Sized, T>(
     executor: &E,
     extract: fn(S::Output) -> Option<T>,
-    terms: &Terms,
+    terms: &Terms<S>,
     task: S::Task,
 ) -> (Job<S>, Handle<S, T>) {
     let caller = Caller { task: S::info(&task), submitted: terms.submitted };
@@ -625,13 +660,14 @@ fn prepare<S: TaskSet, E: Executor<S> + ?Sized, T>(
         None => Meta::new(caller, terms.priority, None),
         Some(rare) => rare.meta(caller, terms.priority),
     };
+    let is_heir = meta.inherit(S::HOOKS.are_async() || meta.task().is_async());
     let (job, slot) = Job::with_owner(place, task, shared, meta);
     let host = executor.host();
     if host.is_none() {
         job.slot().meta.seek_holder();
     }
-    if terms.rare.is_some() {
-        arm(&job, host);
+    if terms.rare.is_some() || is_heir {
+        bind(&job, host, terms.rare.as_deref());
     }
     (job, Handle::new(slot, host, extract))
 }
@@ -664,9 +700,53 @@ pub(crate) fn refuse<S: TaskSet>(refused: Refused<Job<S>>) {
     }
 }
 
+/// Brings the job to its executor, now or later.
+#[inline(always)]
+fn bring<S: TaskSet, E: Executor<S> + ?Sized>(
+    executor: &E,
+    terms: &Terms<S>,
+    job: Job<S>,
+) -> Result<(), Refused<Job<S>>> {
+    match &terms.rare {
+        Some(rare) => bring_rare(executor, rare, job),
+        None => executor.execute(job),
+    }
+}
+
+#[cold]
+fn bring_rare<S: TaskSet, E: Executor<S> + ?Sized>(
+    executor: &E,
+    rare: &Rare<S>,
+    job: Job<S>,
+) -> Result<(), Refused<Job<S>>> {
+    match &rare.later {
+        // Over before anybody heard of it, as by a token: its handle tells.
+        _ if job.is_over() => Ok(()),
+        Some(later) => later.keep(job),
+        None => executor.execute(job),
+    }
+}
+
+/// Has the call end when its parents do, or a token says so, or its time is over.
+#[cold]
+fn bind<S: TaskSet>(job: &Job<S>, host: Option<HostId>, rare: Option<&Rare<S>>) {
+    let meta = &job.slot().meta;
+    let tokens = rare.into_iter().flat_map(|rare| &rare.tokens).map(CancelToken::stop);
+    for stop in tokens.chain(meta.ancestor()) {
+        if !meta.hang_on(stop, || job.slot().clone().erase(), host) {
+            job.slot().end_call(End::Cancelled);
+            return;
+        }
+    }
+    let waits = rare.and_then(|rare| rare.later.as_ref()).is_some_and(|later| later.is_before(meta.deadline()));
+    if !waits {
+        arm(job, host);
+    }
+}
+
 /// Ends the call at its deadline, if it has one, unless it is over by then.
 #[cold]
-fn arm<S: TaskSet>(job: &Job<S>, host: Option<HostId>) {
+pub(super) fn arm<S: TaskSet>(job: &Job<S>, host: Option<HostId>) {
     let Some(deadline) = job.slot().meta.deadline() else { return };
     let call = job.slot().clone();
     let ring = Box::new(move || {

@@ -408,6 +408,9 @@ impl<S: TaskSet, T> Handle<S, T> {
         if holder.is_none() || holder != place::host_id() {
             return Verdict::Wait;
         }
+        if self.slot.meta.is_delayed() {
+            return Verdict::Wait; // nobody has it yet
+        }
         let mut call = self.slot.clone().erase();
         while let Some(onward) = call.meta().onward() {
             call = onward;

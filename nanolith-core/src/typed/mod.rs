@@ -1,9 +1,11 @@
 //! Typed calls: what the generated methods give, and what becomes of it.
 
 mod call;
+mod ending;
 mod flatten;
 mod from_call;
 mod handle;
+mod later;
 mod sending;
 
 pub use call::{Call, Submit};

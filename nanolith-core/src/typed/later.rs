@@ -1,0 +1,138 @@
+//! Calls that are submitted now and go to their executor later: one alarm of the timer each.
+
+use crate::{
+    background, clock,
+    error::Refused,
+    executor::Executor,
+    task::{Job, TaskSet},
+    timer::{self, Alarm},
+    typed::{
+        Call,
+        call::{arm, refuse},
+    },
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+impl<S, E, T> Call<'_, S, E, T>
+where
+    S: TaskSet,
+    E: Executor<S> + Clone + 'static,
+{
+    /// Has the call wait for so long, counted from here, before it goes to its executor. It is submitted all the same: its handle
+    /// is there at once.
+    ///
+    /// ```
+    /// use nanolith::{prelude::*, time::{HOUR, MockClock}};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let clock = MockClock::new();
+    /// clock.run(|| {
+    ///     let pool = Pool::builder().build()?;
+    ///     let sum = Geometry::on(&pool).add(4, 5).after(HOUR).submit();
+    ///     clock.advance(HOUR - MILLISECOND);
+    ///     assert_eq!(pool.in_flight(), 0);
+    ///     clock.advance(MILLISECOND);
+    ///     assert_eq!(sum.wait()?, 9);
+    ///     Ok::<(), Box<dyn std::error::Error>>(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// The priority's expiration, a [`timeout`](Call::timeout) and the wait that its errors tell of count from when it is due; a
+    /// [`deadline`](Call::deadline) is a moment, and may come before that. Until then the executor knows nothing of the call: it
+    /// takes no room in the queue, no bound holds it, and a cancelled one is never brought there. When it is due it goes the way of
+    /// all calls: where the queue is full, it waits for room, as the queue has it ([`OnFull`](crate::OnFull); one that would run on
+    /// its caller's thread waits for room instead, since it has none), and a refusal arrives through the handle.
+    ///
+    /// The call keeps its executor: a pool or a service whose last handle is dropped stays open until the call is with it. One that
+    /// is closed by then refuses it, as [`CallError::Closed`](crate::CallError::Closed). A close waits for no call that is not due.
+    ///
+    /// An executor of one's own is called on the timer's thread, so its `execute` is brief.
+    ///
+    /// # Panics
+    ///
+    /// The first timer of a program panics if the system gives no thread to serve it, as the call is submitted.
+    pub fn after(mut self, delay: Duration) -> Self {
+        let due = clock::instant().checked_add(delay);
+        self.rare().later = Some(Later { due, executor: Arc::new(self.executor().clone()) });
+        self
+    }
+
+    /// Has the call wait until `due` before it goes to its executor: else as [`Call::after`]. A moment that is past is now.
+    ///
+    /// ```
+    /// # use nanolith::{prelude::*, time::{now}};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let soon = now() + MILLISECOND;
+    /// assert_eq!(Geometry::tasks().add(4, 5).at(soon).wait()?, 9);
+    /// assert!(now() >= soon);
+    /// # Ok::<(), CallError>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`Call::after`] does.
+    pub fn at(mut self, due: Instant) -> Self {
+        self.rare().later = Some(Later { due: Some(due), executor: Arc::new(self.executor().clone()) });
+        self
+    }
+}
+
+/// When a call goes to its executor, and that.
+pub(super) struct Later<S: TaskSet> {
+    /// `None`: further away than the clock can tell, so never.
+    due: Option<Instant>,
+    executor: Arc<dyn Executor<S>>,
+}
+
+impl<S: TaskSet> Later<S> {
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Whether the call is due before its time is over.
+    pub(super) fn is_before(&self, deadline: Option<Instant>) -> bool {
+        self.due.is_some_and(|due| deadline.is_none_or(|deadline| due < deadline))
+    }
+
+    /// Keeps the job until it is due. One that is due already goes at once.
+    pub(super) fn keep(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+        let meta = &job.slot().meta;
+        let Some(due) = self.due.filter(|_| self.is_before(meta.deadline())) else {
+            meta.delay(true);
+            drop(job.into_slot()); // it is never due: its handle keeps it, and a limit ends it
+            return Ok(());
+        };
+        if due <= clock::instant() {
+            arm(&job, self.executor.host());
+            return self.executor.execute(job);
+        }
+        meta.delay(true);
+        let (slot, executor) = (job.slot().clone(), self.executor.clone());
+        let ring = Box::new(move || bring(job, executor));
+        slot.meta.keep_first_timer(timer::arm(due, Alarm::Run(ring)));
+        Ok(())
+    }
+}
+
+/// Brings a job that is due to its executor. If there is no room for it, it waits for some, and nobody blocks.
+fn bring<S: TaskSet>(job: Job<S>, executor: Arc<dyn Executor<S>>) {
+    if job.is_over() {
+        return;
+    }
+    job.slot().meta.delay(false);
+    arm(&job, executor.host());
+    match executor.execute(job) {
+        Ok(()) => {}
+        Err(refused) if refused.is_full() => background::spawn(async move {
+            if let Err(refused) = executor.admit(refused.into_inner()).await {
+                refuse(refused);
+            }
+        }),
+        Err(refused) => refuse(refused),
+    }
+}

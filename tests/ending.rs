@@ -1,0 +1,467 @@
+//! Calls that end early: by limits that pass down, by their parents, by tokens.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+
+use nanolith::{
+    CancelToken, Handle,
+    prelude::*,
+    time::{HOUR, MockClock, now, sleep},
+};
+use std::{
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Where tasks tell what became of them.
+type Told = Sender<&'static str>;
+
+pub struct Work;
+
+#[define]
+impl Work {
+    pub fn value(n: u32) -> u32 {
+        n
+    }
+
+    pub async fn value_later(n: u32) -> u32 {
+        sleep(HOUR).await;
+        n
+    }
+
+    pub fn spin(cx: &Context<Self>, told: Told) {
+        let _ = told.send("begun");
+        while !cx.is_cancelled() {
+            thread::yield_now();
+        }
+        let _ = told.send("stopped");
+    }
+
+    pub fn await_the_end(cx: &Context<Self>, told: Told) {
+        let _ = told.send("begun");
+        pollster::block_on(cx.cancelled());
+        let _ = told.send("stopped");
+    }
+
+    pub async fn drop_at_await(told: Told) {
+        struct Tells(Told);
+        impl Drop for Tells {
+            fn drop(&mut self) {
+                let _ = self.0.send("stopped");
+            }
+        }
+        let _tells = Tells(told.clone());
+        let _ = told.send("begun");
+        std::future::pending::<()>().await;
+    }
+
+    /// Runs `child` as a child and waits for it.
+    pub fn cancelled_child(pool: Pool, child: Box<dyn Fn(&WorkCalls<Pool>) -> Handle<Work, ()> + Send>) -> bool {
+        let outcome = child(&Work::on(&pool)).wait();
+        matches!(outcome, Err(CallError::Cancelled(_)))
+    }
+
+    pub fn parent(pool: Pool, depth: u32, told: Told) {
+        let work = Work::on(&pool);
+        let child = match depth {
+            0 => work.spin(told).submit(),
+            _ => work.parent(pool.clone(), depth - 1, told).submit(),
+        };
+        let _ = child.wait();
+    }
+
+    pub fn submit_and_end(pool: Pool, told: Told) -> Handle<Work, ()> {
+        Work::on(&pool).spin(told).submit()
+    }
+
+    pub fn submit_and_spin(cx: &Context<Self>, other: Pool, unlinked: bool, given: Sender<Handle<Work, u32>>) {
+        let call = Work::on(&other);
+        let call = if unlinked { call.value(7).unlinked() } else { call.value(7) };
+        let _ = given.send(call.submit());
+        while !cx.is_cancelled() {
+            thread::yield_now();
+        }
+    }
+
+    pub fn limit_of_child(pool: Pool, own: Option<Duration>) -> Option<Instant> {
+        let work = Work::on(&pool);
+        own.map_or_else(|| work.limit().wait(), |own| work.limit().timeout(own).wait()).expect("it runs")
+    }
+
+    pub fn limit(cx: &Context<Self>) -> Option<Instant> {
+        cx.deadline()
+    }
+
+    pub fn child_times_out(pool: Pool) -> bool {
+        matches!(Work::on(&pool).value_later(1).wait(), Err(CallError::TimedOut(_)))
+    }
+
+    pub fn child_after_the_end(cx: &Context<Self>, pool: Pool, told: Told) {
+        while !cx.is_cancelled() {
+            thread::yield_now();
+        }
+        let work = Work::on(&pool);
+        let plain = matches!(work.value(1).wait(), Err(CallError::Cancelled(_)));
+        let cold = matches!(work.value(1).priority(Priority::Low).wait(), Err(CallError::Cancelled(_)));
+        let later = matches!(work.value_later(1).wait(), Err(CallError::Cancelled(_)));
+        let unlinked = work.value(1).unlinked().wait().is_ok();
+        let _ = told.send(if plain && cold && later && unlinked { "as it should" } else { "not so" });
+    }
+
+    pub fn count(counter: Arc<AtomicUsize>) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn pool(concurrency: usize) -> Pool {
+    Pool::builder().concurrency(Concurrency::Exact(concurrency)).build().expect("the settings are sound")
+}
+
+fn hears(heard: &Receiver<&'static str>, what: &str) {
+    assert_eq!(heard.recv().expect("somebody tells"), what);
+}
+
+// ----- limits
+
+#[test]
+fn a_run_time_out_does_not_count_the_wait_in_the_queue() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let pool = pool(1);
+        pool.pause();
+        let (tell, told) = channel();
+        let job = Work::on(&pool).await_the_end(tell).run_timeout(MINUTE).submit();
+        clock.advance(HOUR);
+        assert!(!job.is_finished());
+        pool.resume();
+        hears(&told, "begun");
+        clock.advance(MINUTE - MILLISECOND);
+        assert!(!job.is_finished());
+        clock.advance(MILLISECOND);
+        assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
+        hears(&told, "stopped");
+    });
+}
+
+#[test]
+fn of_both_time_outs_the_earlier_counts() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (pool, begun) = (pool(2), now());
+        let work = Work::on(&pool);
+        assert_eq!(work.limit().timeout(HOUR).run_timeout(MINUTE).wait().expect("it runs"), Some(begun + MINUTE));
+        assert_eq!(work.limit().timeout(MINUTE).run_timeout(HOUR).wait().expect("it runs"), Some(begun + MINUTE));
+        let job = work.value_later(1).timeout(MINUTE).run_timeout(HOUR).submit();
+        clock.advance(MINUTE);
+        assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
+    });
+}
+
+#[test]
+fn a_service_and_a_call_within_a_call_have_run_time_outs_too() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let service = Work::service().launch().wait().expect("sound");
+        let (tell, told) = channel();
+        let job = service.await_the_end(tell.clone()).run_timeout(MINUTE).submit();
+        hears(&told, "begun");
+        clock.advance(MINUTE);
+        assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
+        let cluster = Cluster::launch(2, Work::service).wait().expect("sound");
+        hears(&told, "stopped");
+        let job = cluster.await_the_end(tell).run_timeout(MINUTE).submit();
+        hears(&told, "begun");
+        clock.advance(MINUTE);
+        assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
+        hears(&told, "stopped");
+    });
+}
+
+#[test]
+fn a_deadline_passes_down_and_the_earlier_counts() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (pool, begun) = (pool(1), now());
+        let work = Work::on(&pool);
+        let passed = work.limit_of_child(pool.clone(), None).timeout(MINUTE).wait();
+        assert_eq!(passed.expect("it runs"), Some(begun + MINUTE));
+        let own = work.limit_of_child(pool.clone(), Some(SECOND)).timeout(MINUTE).wait();
+        assert_eq!(own.expect("it runs"), Some(begun + SECOND));
+        let own = work.limit_of_child(pool.clone(), Some(HOUR)).timeout(MINUTE).wait();
+        assert_eq!(own.expect("it runs"), Some(begun + MINUTE));
+        let by_run = work.limit_of_child(pool.clone(), None).run_timeout(MINUTE).wait();
+        assert_eq!(by_run.expect("it runs"), Some(begun + MINUTE));
+        assert_eq!(work.limit_of_child(pool.clone(), None).wait().expect("it runs"), None);
+    });
+}
+
+#[test]
+fn a_child_that_waits_past_its_parents_deadline_times_out() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let pool = pool(1);
+        let calls = Work::on(&pool);
+        let parent = calls.child_times_out(pool.clone()).timeout(MINUTE).submit();
+        while clock.next_alarm() != Some(MINUTE) || pool.active() > 0 {
+            thread::yield_now(); // until the child sleeps
+        }
+        clock.advance(MINUTE);
+        assert!(matches!(parent.wait(), Err(CallError::TimedOut(_))));
+        pool.drained().wait();
+    });
+}
+
+// ----- parents
+
+fn cancelled_with_its_parent(child: impl Fn(&WorkCalls<Pool>, Told) -> Handle<Work, ()> + Send + 'static) {
+    let pool = pool(1);
+    let (tell, told) = channel();
+    let parent =
+        Work::on(&pool).cancelled_child(pool.clone(), Box::new(move |work| child(work, tell.clone()))).submit();
+    hears(&told, "begun");
+    parent.cancel();
+    hears(&told, "stopped");
+    assert!(matches!(parent.wait(), Err(CallError::Cancelled(_))));
+    pool.drained().wait();
+}
+
+#[test]
+fn a_plain_child_that_runs_sees_its_parents_cancellation() {
+    cancelled_with_its_parent(|work, told| work.spin(told).submit());
+}
+
+#[test]
+fn a_child_that_awaits_its_cancellation_hears_of_its_parents() {
+    cancelled_with_its_parent(|work, told| work.await_the_end(told).submit());
+}
+
+#[test]
+fn an_asynchronous_child_is_dropped_with_its_parent() {
+    cancelled_with_its_parent(|work, told| work.drop_at_await(told).submit());
+}
+
+#[test]
+fn a_child_of_another_priority_is_cancelled_with_its_parent() {
+    cancelled_with_its_parent(|work, told| work.spin(told).priority(Priority::UserBlocking).submit());
+}
+
+#[test]
+fn a_cancellation_goes_all_the_way_down() {
+    let pool = pool(2);
+    let (tell, told) = channel();
+    let parent = Work::on(&pool).parent(pool.clone(), 20, tell).submit();
+    hears(&told, "begun");
+    parent.cancel();
+    hears(&told, "stopped");
+    pool.drained().wait();
+}
+
+#[test]
+fn a_time_out_reaches_the_children_too() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let pool = pool(2);
+        let (tell, told) = channel();
+        let parent = Work::on(&pool).parent(pool.clone(), 3, tell).run_timeout(MINUTE).submit();
+        hears(&told, "begun");
+        clock.advance(MINUTE);
+        assert!(matches!(parent.wait(), Err(CallError::TimedOut(_))));
+        hears(&told, "stopped");
+        pool.drained().wait();
+    });
+}
+
+#[test]
+fn a_task_that_ended_normally_cancels_nothing() {
+    let pool = pool(2);
+    let (tell, told) = channel();
+    let parent = Work::on(&pool).submit_and_end(pool.clone(), tell).submit();
+    hears(&told, "begun");
+    let token = CancelToken::new();
+    let child = parent.wait().expect("it ended");
+    token.cancel();
+    assert!(!child.is_finished());
+    child.cancel();
+    hears(&told, "stopped");
+}
+
+#[test]
+fn a_plain_child_in_a_queue_ends_when_its_turn_comes_and_never_runs() {
+    let (pool, other) = (pool(1), pool(1));
+    other.pause();
+    let (give, given) = channel();
+    let parent = Work::on(&pool).submit_and_spin(other.clone(), false, give).submit();
+    let child = given.recv().expect("it submits");
+    parent.cancel();
+    other.resume();
+    assert!(matches!(child.wait(), Err(CallError::Cancelled(_))));
+}
+
+#[test]
+fn an_unlinked_child_goes_on_without_its_parent() {
+    let (pool, other) = (pool(1), pool(1));
+    other.pause();
+    let (give, given) = channel();
+    let parent = Work::on(&pool).submit_and_spin(other.clone(), true, give).submit();
+    let child = given.recv().expect("it submits");
+    parent.cancel();
+    other.resume();
+    assert_eq!(child.wait().expect("it runs"), 7);
+}
+
+#[test]
+fn a_cancelled_task_starts_no_child_but_unlinked_ones() {
+    let pool = pool(1);
+    let (tell, told) = channel();
+    let parent = Work::on(&pool).child_after_the_end(pool.clone(), tell).submit();
+    while pool.active() == 0 {
+        thread::yield_now();
+    }
+    parent.cancel();
+    hears(&told, "as it should");
+}
+
+#[test]
+fn a_deep_family_is_cancelled_without_a_deep_stack() {
+    pub struct Deep;
+    #[define]
+    impl Deep {
+        pub async fn nest(depth: u32, pool: Pool, told: Told) {
+            if depth == 0 {
+                let _ = told.send("begun");
+                std::future::pending::<()>().await;
+            }
+            let child = Deep::on(&pool).nest(depth - 1, pool.clone(), told).submit();
+            let _ = child.await;
+        }
+    }
+    let pool = pool(1);
+    let (tell, told) = channel();
+    let root = Deep::on(&pool).nest(20_000, pool.clone(), tell).submit();
+    hears(&told, "begun");
+    root.cancel();
+    pool.drained().wait();
+    assert!(matches!(root.wait(), Err(CallError::Cancelled(_))));
+}
+
+// ----- tokens
+
+#[test]
+fn a_token_cancels_its_calls_wherever_they_are() {
+    let pool = pool(1);
+    let (tell, told) = channel();
+    let token = CancelToken::new();
+    let work = Work::on(&pool);
+    let running = work.spin(tell).cancel_token(&token).submit();
+    hears(&told, "begun");
+    let queued: Vec<_> = (0..1_000).map(|n| work.value(n).cancel_token(&token).submit()).collect();
+    let other = work.value(7).submit();
+    token.cancel();
+    token.cancel();
+    assert!(matches!(running.wait(), Err(CallError::Cancelled(_))));
+    for job in queued {
+        assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+    }
+    assert_eq!(other.wait().expect("it has no token"), 7);
+    pool.drained().wait();
+    assert_eq!((pool.queue_len(), pool.in_flight()), (0, 0));
+}
+
+#[test]
+fn a_call_with_a_cancelled_token_never_runs() {
+    let (pool, counter) = (pool(1), Arc::new(AtomicUsize::new(0)));
+    let token = CancelToken::new();
+    token.cancel();
+    let work = Work::on(&pool);
+    assert!(matches!(work.count(counter.clone()).cancel_token(&token).wait(), Err(CallError::Cancelled(_))));
+    let awaited = pollster::block_on(work.count(counter.clone()).cancel_token(&token.child_token()));
+    assert!(matches!(awaited, Err(CallError::Cancelled(_))));
+    let tried = work.count(counter.clone()).cancel_token(&token).try_submit().expect("nobody asks for room");
+    assert!(matches!(tried.wait(), Err(CallError::Cancelled(_))));
+    assert_eq!(counter.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_child_token_is_cancelled_with_its_parent_and_alone() {
+    let root = CancelToken::new();
+    let child = root.child_token();
+    let grandchild = child.child_token();
+    let sibling = root.child_token();
+    drop(child.clone());
+    child.cancel();
+    assert!(grandchild.is_cancelled() && !sibling.is_cancelled() && !root.is_cancelled());
+    root.cancel();
+    assert!(sibling.is_cancelled() && root.child_token().is_cancelled());
+}
+
+#[test]
+fn a_long_chain_of_tokens_is_cancelled_and_dropped_without_a_deep_stack() {
+    let root = CancelToken::new();
+    let mut last = root.child_token();
+    let mut kept = vec![];
+    for _ in 0..100_000 {
+        last = last.child_token();
+        kept.push(last.clone());
+    }
+    let alone = last.child_token();
+    root.cancel();
+    assert!(alone.is_cancelled());
+    drop((kept, root));
+    drop((last, alone));
+}
+
+#[test]
+fn a_token_wakes_those_who_wait_for_it() {
+    let token = CancelToken::new();
+    let waits: Vec<_> = (0..4)
+        .map(|n| {
+            let token = token.clone();
+            thread::spawn(move || match n % 2 {
+                0 => token.cancelled().wait(),
+                _ => assert_eq!(pollster::block_on(token.run_until_cancelled(std::future::pending::<()>())), None),
+            })
+        })
+        .collect();
+    drop(token.clone().drop_guard());
+    waits.into_iter().for_each(|waits| waits.join().expect("it does not panic"));
+}
+
+#[test]
+fn calls_that_are_over_leave_nothing_at_their_token() {
+    let pool = pool(2);
+    let token = CancelToken::new();
+    let (kept, work) = (Arc::new(AtomicUsize::new(0)), Work::on(&pool));
+    for _ in 0..100 {
+        work.count(kept.clone()).cancel_token(&token).wait().expect("it runs");
+    }
+    drop(work);
+    pool.drained().wait();
+    assert_eq!(Arc::strong_count(&kept), 1);
+    token.cancel();
+    assert_eq!(kept.load(Ordering::Relaxed), 100);
+}
+
+#[test]
+fn tokens_cancelled_while_calls_come_and_go_lose_none() {
+    let pool = pool(2);
+    for round in 0..200 {
+        let token = CancelToken::new();
+        let barrier = Arc::new(Barrier::new(2));
+        thread::scope(|scope| {
+            let submits = scope.spawn(|| {
+                barrier.wait();
+                let jobs: Vec<_> = (0..50).map(|n| Work::on(&pool).value(n).cancel_token(&token).submit()).collect();
+                jobs.into_iter().map(Handle::wait).filter(Result::is_ok).count()
+            });
+            barrier.wait();
+            (0..round).for_each(|_| std::hint::spin_loop());
+            token.cancel();
+            assert!(submits.join().expect("it does not panic") <= 50);
+        });
+    }
+    pool.drained().wait();
+    assert_eq!((pool.queue_len(), pool.in_flight()), (0, 0));
+}
