@@ -19,8 +19,8 @@ pub use nanolith_core::{
     RunsLocal, SendEvent, Sending, Service, ServiceBuilder, ServiceInfo, ServiceRef, Share, SharedPool, SharedState,
     SharesState, Step, StillAlive, Stopped, Submit, Subscription, TakesStreams, TaskError, TaskInfo, TaskSet,
     Unfinished, WaitForEvent, Where, WithPriority, YieldNow, block_in_place, call_size, current, fingerprint, layers,
-    local, main_guard, messenger, mock, pipeline, port, should_yield, sim, time, with_priority, with_priority_async,
-    yield_now,
+    local, main_guard, messenger, mock, pipeline, port, schedule, should_yield, sim, time, with_priority,
+    with_priority_async, yield_now,
 };
 pub use nanolith_core::{CancelToken, Cancelled, DropGuard};
 

@@ -67,9 +67,10 @@ mod typed;
 mod pool;
 mod service;
 
-pub mod local;
-
 mod cluster;
+pub mod local;
+pub mod schedule;
+
 pub mod pipeline;
 
 pub mod bulk;

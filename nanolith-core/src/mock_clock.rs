@@ -101,6 +101,28 @@ impl MockClock {
         self.source().move_to(end);
     }
 
+    /// Moves the clock forward at once, as after a sleep of the whole machine: what was due meanwhile rings late.
+    ///
+    /// ```
+    /// use nanolith::{prelude::*, schedule::every, time::{HOUR, MockClock}};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let clock = MockClock::new();
+    /// clock.run(|| {
+    ///     let schedule = every(SECOND, Geometry::tasks(), |geometry| geometry.add(4, 5)).start()?;
+    ///     clock.leap(HOUR);
+    ///     assert_eq!((schedule.info().runs, schedule.info().missed), (1, 3_599));
+    ///     Ok::<(), nanolith::BuildError>(())
+    /// })?;
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn leap(&self, by: Duration) {
+        let Some(end) = self.source().instant().checked_add(by) else { return };
+        let _entered = self.enter();
+        self.source().move_to(end);
+        while timer::ring_next(self.source()) {}
+    }
+
     /// Moves the clock to the next alarm, and rings it. Says false, and moves nothing, if there is none.
     pub fn advance_to_next(&self) -> bool {
         let _entered = self.enter();

@@ -4,6 +4,7 @@
 //! its threads wait, `spares` are the threads that stand in for them, `rayon_pool` is all that knows rayon.
 
 mod builder;
+mod chores;
 mod close_within;
 mod config;
 mod core;
@@ -34,6 +35,7 @@ mod subscription;
 mod waiting;
 
 pub use builder::PoolBuilder;
+pub(crate) use chores::Chores;
 pub use close_within::{CloseWithin, Unfinished};
 pub use config::{BuildError, Concurrency, MaxQueue};
 pub(crate) use config::{MIN_STACK, ThreadHandler, check_name, check_spin};

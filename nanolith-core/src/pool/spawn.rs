@@ -1,4 +1,4 @@
-//! Futures of this crate's own on a pool: the stages of a pipeline.
+//! Futures of this crate's own on a pool: the stages of a pipeline, and what runs the user's code for schedules.
 
 use super::Pool;
 use crate::{clock, host::Host, lanes::Priority};
@@ -10,13 +10,20 @@ pub(crate) fn spawn<F>(pool: &Pool, priority: Priority, future: F) -> Task<()>
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let host: Arc<dyn Host> = pool.inner().clone();
-    let schedule = move |work| host.clone().resume(host.rules().expirations().of(priority, clock::now()), work);
     let kept_open = pool.clone();
     let future = async move {
         future.await;
         drop(kept_open);
     };
+    spawn_on(pool.inner().clone(), priority, future)
+}
+
+/// The same on the threads of `host`, which may close.
+pub(super) fn spawn_on<F>(host: Arc<dyn Host>, priority: Priority, future: F) -> Task<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let schedule = move |work| host.clone().resume(host.rules().expirations().of(priority, clock::now()), work);
     let (work, task) = async_task::spawn(future, schedule);
     work.schedule();
     task

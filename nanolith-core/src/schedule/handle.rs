@@ -1,0 +1,167 @@
+//! The handle on a schedule that was started.
+
+use super::inner::{Steered, poll_over};
+use crate::{clock, wait, waiters::Key};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+/// A schedule that was started. Dropping it cancels it; [`detach`](Schedule::detach) says otherwise.
+///
+/// ```
+/// use nanolith::{prelude::*, schedule::every};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let schedule = every(MILLISECOND, Geometry::tasks(), |geometry| geometry.add(4, 5)).times(2).start()?;
+/// schedule.ended().wait();
+/// assert_eq!((schedule.info().runs, schedule.info().errors), (2, 0));
+/// # Ok::<(), nanolith::BuildError>(())
+/// ```
+#[must_use = "a schedule is cancelled when it is dropped: keep it, or say `.detach()`"]
+pub struct Schedule {
+    inner: Arc<dyn Steered>,
+    is_detached: bool,
+}
+
+/// How a schedule is, at the moment when it was asked: [`Schedule::info`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ScheduleInfo {
+    /// Runs that have begun.
+    pub runs: u64,
+    /// Runs that are on.
+    pub running: u64,
+    /// Beats without a run, since it was too late for them.
+    pub missed: u64,
+    /// Runs that gave no output: their calls ended as errors, or could not be made.
+    pub errors: u64,
+}
+
+impl Schedule {
+    pub(super) fn new(inner: Arc<dyn Steered>) -> Self {
+        Self { inner, is_detached: false }
+    }
+
+    /// Begins no more runs. Those that are on go on to their end; to cancel them too, give their calls a
+    /// [`CancelToken`](crate::CancelToken). Doing it twice does nothing.
+    pub fn cancel(&self) {
+        self.inner.clone().steer(&mut |state| state.beats.stop());
+    }
+
+    /// Begins no more runs until [`resume`](Schedule::resume). The beats meanwhile are not missed: there are none.
+    ///
+    /// ```
+    /// use nanolith::{prelude::*, schedule::every, time::{HOUR, MockClock}};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let clock = MockClock::new();
+    /// clock.run(|| {
+    ///     let schedule = every(HOUR, Geometry::tasks(), |geometry| geometry.add(4, 5)).start()?;
+    ///     schedule.pause();
+    ///     clock.advance(10 * HOUR + MINUTE);
+    ///     schedule.resume();
+    ///     assert_eq!(schedule.next_due(), Some(nanolith::time::now() + 59 * MINUTE));
+    ///     Ok::<(), nanolith::BuildError>(())
+    /// })?;
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn pause(&self) {
+        self.inner.clone().steer(&mut |state| state.beats.is_paused = true);
+    }
+
+    /// Goes on with the first beat after now.
+    pub fn resume(&self) {
+        self.inner.clone().steer(&mut |state| state.beats.resume(clock::instant()));
+    }
+
+    /// When the next beat is due; `None`: it is paused, or over, or waits for the run that is on ([`Missed::Delay`](super::Missed)).
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        let state = self.inner.state();
+        state.beats.due.filter(|_| !state.beats.is_paused)
+    }
+
+    /// Its figures.
+    #[must_use]
+    pub fn info(&self) -> ScheduleInfo {
+        let state = self.inner.state();
+        let beats = &state.beats;
+        ScheduleInfo { runs: beats.runs, running: beats.running, missed: beats.skipped, errors: state.errors }
+    }
+
+    /// Whether it was cancelled, or has made all its [`times`](super::Plan::times), and no run is on.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.inner.state().beats.is_over()
+    }
+
+    /// Ends when the schedule is over: a future, or [`wait`](Ended::wait).
+    pub fn ended(&self) -> Ended {
+        let mut state = self.inner.state();
+        state.last_key = state.last_key.next();
+        Ended { inner: self.inner.clone(), key: state.last_key }
+    }
+
+    /// Lets it go on without its handle, until the program ends or its times are over.
+    pub fn detach(mut self) {
+        self.is_detached = true;
+    }
+}
+
+impl Drop for Schedule {
+    fn drop(&mut self) {
+        if !self.is_detached {
+            self.cancel();
+        }
+    }
+}
+
+impl fmt::Debug for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Schedule").field("info", &self.info()).field("next_due", &self.next_due()).finish()
+    }
+}
+
+/// A wait for the end of a schedule: made by [`Schedule::ended`].
+///
+/// # Cancel safety
+///
+/// May be dropped at any time.
+#[must_use = "does nothing until awaited or waited on"]
+pub struct Ended {
+    inner: Arc<dyn Steered>,
+    key: Key,
+}
+
+impl Ended {
+    /// Blocks until the schedule is over. Within a task, the slot is lent meanwhile.
+    pub fn wait(self) {
+        wait::block_on_anybody(self);
+    }
+}
+
+impl Future for Ended {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if poll_over(&*self.inner, self.key, cx.waker()) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let waker = self.inner.state().waiting.leave(self.key);
+        drop(waker);
+    }
+}
+
+impl fmt::Debug for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ended").field("is_over", &self.inner.state().beats.is_over()).finish()
+    }
+}

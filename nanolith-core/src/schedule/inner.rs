@@ -1,0 +1,195 @@
+//! A schedule at work: an alarm that beats, runs on the global pool, and what becomes of them.
+
+use super::beats::Beats;
+use crate::{
+    clock::{self, Source},
+    error::CallError,
+    panics,
+    pool::Chores,
+    timer::{self, Alarm},
+    waiters::{Key, Waiters, Wakes},
+};
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Poll, Waker},
+    time::Instant,
+};
+
+pub(super) type Outcome<T> = Result<T, CallError>;
+
+/// Makes the call of a run, and submits it.
+pub(super) type Run<T> = dyn Fn() -> Running<T> + Send + Sync;
+
+/// The call, until it is over.
+pub(super) type Running<T> = Pin<Box<dyn Future<Output = Outcome<T>> + Send>>;
+
+/// Hears what runs come to.
+pub(super) type Handler<T> = dyn FnMut(Outcome<T>) + Send;
+
+/// What a handle needs of a schedule whose runs give whatever they give.
+pub(super) trait Steered: Send + Sync {
+    /// Does something to the schedule, and then what follows from that.
+    fn steer(self: Arc<Self>, change: &mut dyn FnMut(&mut State));
+    fn state(&self) -> MutexGuard<'_, State>;
+}
+
+pub(super) struct Inner<T> {
+    state: Mutex<State>,
+    run: Box<Run<T>>,
+    hearing: Mutex<Hearing<T>>,
+    chores: Chores,
+    /// Whose time it goes by.
+    source: Option<Arc<Source>>,
+}
+
+pub(super) struct State {
+    pub(super) beats: Beats,
+    pub(super) errors: u64,
+    armed: Option<(Instant, timer::Key)>,
+    pub(super) waiting: Waiters,
+    pub(super) last_key: Key,
+}
+
+struct Hearing<T> {
+    /// `None` while somebody has it.
+    handler: Option<Box<Handler<T>>>,
+    unheard: VecDeque<Outcome<T>>,
+}
+
+impl<T: Send + 'static> Inner<T> {
+    pub(super) fn start(
+        mut beats: Beats,
+        starting: Option<Instant>,
+        run: Box<Run<T>>,
+        handler: Option<Box<Handler<T>>>,
+        chores: Chores,
+    ) -> Arc<Self> {
+        beats.begin(clock::instant(), starting);
+        let state = State { beats, errors: 0, armed: None, waiting: Waiters::default(), last_key: Key::default() };
+        let this = Arc::new(Self {
+            state: Mutex::new(state),
+            run,
+            hearing: Mutex::new(Hearing { handler, unheard: VecDeque::new() }),
+            chores,
+            source: clock::source(),
+        });
+        this.go_on(|state| state.beats.ring(clock::instant()));
+        this
+    }
+
+    /// Changes the state, which says how many runs begin; arms the alarm for the next beat.
+    fn go_on(self: &Arc<Self>, change: impl FnOnce(&mut State) -> u64) {
+        let _clock = clock::enter(self.source.clone());
+        let (begin, unused, wakes) = {
+            let mut state = self.state();
+            let begin = change(&mut state);
+            let unused = self.rearm(&mut state);
+            let wakes = if state.beats.is_over() { state.waiting.called() } else { Wakes::default() };
+            (begin, unused, wakes)
+        };
+        unused.into_iter().for_each(timer::disarm);
+        (0..begin).for_each(|_| self.begin());
+        wakes.wake();
+    }
+
+    /// Has the alarm ring at the next beat; gives one that is not needed any more.
+    fn rearm(self: &Arc<Self>, state: &mut State) -> Option<timer::Key> {
+        let due = state.beats.due.filter(|_| !state.beats.is_paused);
+        if state.armed.map(|(at, _)| at) == due {
+            return None;
+        }
+        let unused = state.armed.take().map(|(_, key)| key);
+        state.armed = due.map(|due| {
+            let this = self.clone();
+            (due, timer::arm(due, Alarm::Run(Box::new(move || this.ring()))))
+        });
+        unused
+    }
+
+    fn ring(self: &Arc<Self>) {
+        self.go_on(|state| {
+            // One that was put off meanwhile has another alarm, and this one rings for nobody.
+            if state.armed.is_some_and(|(at, _)| at <= clock::instant()) {
+                state.armed = None;
+            }
+            state.beats.ring(clock::instant())
+        });
+    }
+
+    /// Makes a call, and hears of it, on a thread that is nobody's.
+    fn begin(self: &Arc<Self>) {
+        let this = self.clone();
+        self.chores.spawn(async move {
+            let outcome = this.outcome().await;
+            if !matches!(outcome, Some(Ok(_))) {
+                this.state().errors += 1;
+            }
+            outcome.into_iter().for_each(|outcome| this.hear(outcome));
+            this.go_on(|state| state.beats.over(clock::instant()));
+        });
+    }
+
+    /// What a run comes to; `None` if there was not even a call, since the user's function panicked.
+    async fn outcome(&self) -> Option<Outcome<T>> {
+        let mut run = None;
+        poll_fn(|cx| {
+            let _clock = clock::enter(self.source.clone());
+            let polled = panics::catch(|| run.get_or_insert_with(|| (self.run)()).as_mut().poll(cx));
+            match polled {
+                Ok(poll) => poll.map(Some),
+                Err(panic) => {
+                    panics::quietly(|| drop(panic));
+                    Poll::Ready(None)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Tells the handler. While it hears one outcome, others wait, for the same thread.
+    fn hear(&self, outcome: Outcome<T>) {
+        let lock = || self.hearing.lock().unwrap_or_else(PoisonError::into_inner);
+        lock().unheard.push_back(outcome);
+        loop {
+            let (mut handler, outcome) = {
+                let mut hearing = lock();
+                let Some(handler) = hearing.handler.take() else { return };
+                match hearing.unheard.pop_front() {
+                    Some(outcome) => (handler, outcome),
+                    None => {
+                        hearing.handler = Some(handler);
+                        return;
+                    }
+                }
+            };
+            panics::quietly(|| handler(outcome));
+            lock().handler = Some(handler);
+        }
+    }
+}
+
+impl<T: Send + 'static> Steered for Inner<T> {
+    fn steer(self: Arc<Self>, change: &mut dyn FnMut(&mut State)) {
+        self.go_on(|state| {
+            change(state);
+            state.beats.ring(clock::instant())
+        });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether the schedule is over; else `waker` is woken when it is.
+pub(super) fn poll_over(schedule: &dyn Steered, key: Key, waker: &Waker) -> bool {
+    let mut state = schedule.state();
+    let is_over = state.beats.is_over();
+    let before = if is_over { None } else { state.waiting.wait(key, waker) };
+    drop(state);
+    drop(before);
+    is_over
+}

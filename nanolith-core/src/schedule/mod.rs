@@ -1,0 +1,200 @@
+//! Calls that are made again and again: [`every`] period, or as a cron expression says.
+//!
+//! ```
+//! use nanolith::{prelude::*, schedule::every, time::{HOUR, MockClock}};
+//! # pub struct Geometry;
+//! # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+//! let clock = MockClock::new();
+//! clock.run(|| {
+//!     let pool = Pool::builder().build()?;
+//!     let (tell, told) = std::sync::mpsc::channel();
+//!     let schedule = every(HOUR, Geometry::on(&pool), |geometry| geometry.add(4, 5))
+//!         .on_outcome(move |sum| drop(tell.send(sum)))
+//!         .start()?;
+//!     clock.advance(HOUR);
+//!     assert_eq!(told.recv()??, 9);
+//!     schedule.cancel();
+//!     Ok::<(), Box<dyn std::error::Error>>(())
+//! })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! All schedules share the one thread of the timer, which only tells when it is time: calls are made, and their outcomes heard,
+//! on the global pool, as messages are. The calls themselves run where they say.
+
+mod beats;
+mod handle;
+mod inner;
+
+pub use beats::Missed;
+pub use handle::{Ended, Schedule, ScheduleInfo};
+
+use self::{
+    beats::{Beats, Rhythm, Steady},
+    inner::{Handler, Inner, Outcome, Run, Running},
+};
+use crate::{
+    executor::Executor,
+    pool::{BuildError, Chores},
+    task::TaskSet,
+    typed::Call,
+};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// The shortest period: shorter ones count as this.
+const SHORTEST: Duration = Duration::from_micros(1);
+
+/// Makes a call on `calls` every `period`, the first after one: a plan, which [`start`](Plan::start) carries out. `call` may give
+/// its calls priorities, time-outs and whatever else.
+///
+/// ```
+/// use nanolith::{prelude::*, schedule::every};
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter { pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total } }
+/// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+/// let schedule = every(MILLISECOND, counter.clone(), |counter| counter.bump(5).timeout(SECOND))
+///     .times(3)
+///     .start()?;
+/// schedule.ended().wait();
+/// assert_eq!(counter.bump(0).wait()?, 25);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// What calls are made on is kept until the schedule is over, and so are pools and services by it. A period shorter than a
+/// microsecond counts as one.
+pub fn every<C, S, E, T, F>(period: Duration, calls: C, call: F) -> Plan<T>
+where
+    C: Send + Sync + 'static,
+    S: TaskSet,
+    E: Executor<S> + ?Sized + 'static,
+    T: Send + 'static,
+    F: for<'c> Fn(&'c C) -> Call<'c, S, E, T> + Send + Sync + 'static,
+{
+    Plan::new(Box::new(Steady(period.max(SHORTEST))), calls, call)
+}
+
+/// What a schedule is to do: made by [`every`], carried out by [`start`](Plan::start).
+#[must_use = "nothing is done until `.start()`"]
+pub struct Plan<T> {
+    beats: Beats,
+    starting: Option<Instant>,
+    run: Box<Run<T>>,
+    handler: Option<Box<Handler<T>>>,
+}
+
+impl<T: Send + 'static> Plan<T> {
+    fn new<C, S, E, F>(rhythm: Box<dyn Rhythm>, calls: C, call: F) -> Self
+    where
+        C: Send + Sync + 'static,
+        S: TaskSet,
+        E: Executor<S> + ?Sized + 'static,
+        F: for<'c> Fn(&'c C) -> Call<'c, S, E, T> + Send + Sync + 'static,
+    {
+        let shared = Arc::new((calls, call));
+        let run = move || {
+            let shared = shared.clone();
+            let run = async move {
+                let (calls, call) = &*shared;
+                call(calls).await
+            };
+            Box::pin(run) as Running<T>
+        };
+        let beats = Beats {
+            rhythm,
+            missed: Missed::default(),
+            is_overlapping: false,
+            left: None,
+            due: None,
+            owed: 0,
+            running: 0,
+            runs: 0,
+            skipped: 0,
+            is_put_off: false,
+            is_paused: false,
+        };
+        Self { beats, starting: None, run: Box::new(run), handler: None }
+    }
+
+    /// When the first run begins. One that is past is now, when the schedule starts. Without it that is one period after the
+    /// start.
+    ///
+    /// ```
+    /// use nanolith::{prelude::*, schedule::every, time::{HOUR, now}};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let at_once = every(HOUR, Geometry::tasks(), |geometry| geometry.add(4, 5)).starting_at(now()).times(1).start()?;
+    /// at_once.ended().wait();
+    /// assert_eq!(at_once.info().runs, 1);
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn starting_at(mut self, first: Instant) -> Self {
+        self.starting = Some(first);
+        self
+    }
+
+    /// How many runs there are; then the schedule is over. The default is no end.
+    pub fn times(mut self, runs: u64) -> Self {
+        self.beats.left = Some(runs);
+        self
+    }
+
+    /// What becomes of a beat for which it is too late. The default is [`Missed::Skip`].
+    pub fn missed(mut self, missed: Missed) -> Self {
+        self.beats.missed = missed;
+        self
+    }
+
+    /// Lets a run begin while others are on. The default is one at a time: a beat that finds the run before still on is missed.
+    pub fn overlapping(mut self) -> Self {
+        self.beats.is_overlapping = true;
+        self
+    }
+
+    /// Hears what each run comes to, one at a time, on the global pool. It is part of the run: the next begins after it, unless
+    /// they overlap. What it throws ends with that outcome.
+    ///
+    /// ```
+    /// use nanolith::{prelude::*, schedule::every};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let schedule = every(MILLISECOND, Geometry::tasks(), |geometry| geometry.add(4, 5))
+    ///     .on_outcome(move |sum| drop(tell.send(sum)))
+    ///     .start()?;
+    /// assert_eq!(told.recv()??, 9);
+    /// schedule.cancel();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_outcome(mut self, handler: impl FnMut(Outcome<T>) + Send + 'static) -> Self {
+        self.handler = Some(Box::new(handler));
+        self
+    }
+
+    /// Starts the schedule. It goes by the clock of this thread: see [`MockClock`](crate::time::MockClock).
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] when the global pool cannot be started.
+    ///
+    /// # Panics
+    ///
+    /// The first timer of a program panics if the system gives no thread to serve it.
+    pub fn start(self) -> Result<Schedule, BuildError> {
+        let Self { beats, starting, run, handler } = self;
+        Ok(Schedule::new(Inner::start(beats, starting, run, handler, Chores::start()?)))
+    }
+}
+
+impl<T> fmt::Debug for Plan<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan")
+            .field("missed", &self.beats.missed)
+            .field("overlapping", &self.beats.is_overlapping)
+            .field("times", &self.beats.left)
+            .finish_non_exhaustive()
+    }
+}

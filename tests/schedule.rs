@@ -1,0 +1,371 @@
+//! Calls that are made again and again.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+
+use nanolith::{
+    CancelToken,
+    prelude::*,
+    schedule::{Missed, Schedule, every},
+    time::{HOUR, MockClock, now},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::{Duration, Instant},
+};
+
+pub struct Work;
+
+#[define]
+impl Work {
+    pub fn when() -> Instant {
+        now()
+    }
+
+    pub fn count(counter: Arc<AtomicU64>) -> u64 {
+        counter.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub fn hold(begun: Sender<()>, gate: Arc<std::sync::Mutex<Receiver<()>>>) {
+        let _ = begun.send(());
+        let _ = gate.lock().expect("nobody panics").recv();
+    }
+
+    pub fn fail() {
+        panic!("on purpose");
+    }
+
+    pub async fn never() {
+        std::future::pending().await
+    }
+}
+
+pub struct Counter(u64);
+
+#[define]
+impl Counter {
+    pub fn bump(&mut self) -> u64 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+fn pool() -> Pool {
+    Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("the settings are sound")
+}
+
+fn mocked(f: impl FnOnce(&MockClock)) {
+    let clock = MockClock::new();
+    clock.run(|| f(&clock));
+}
+
+/// A task that stays until it is let go, and hears of each that has begun.
+struct Held {
+    begun: Receiver<()>,
+    go: Sender<()>,
+}
+
+fn held(
+    period: Duration,
+    set: impl FnOnce(nanolith::schedule::Plan<()>) -> nanolith::schedule::Plan<()>,
+) -> (Schedule, Held) {
+    let ((tell, begun), (go, gate)) = (channel(), channel());
+    let gate = Arc::new(std::sync::Mutex::new(gate));
+    let tell = std::sync::Mutex::new(tell);
+    let plan = every(period, Work::on(&pool()), move |work| {
+        work.hold(tell.lock().expect("nobody panics").clone(), gate.clone())
+    });
+    (set(plan).start().expect("the global pool starts"), Held { begun, go })
+}
+
+/// Until the runs that are on are over.
+fn settle(schedule: &Schedule) {
+    while schedule.info().running > 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn beats_do_not_drift_and_the_first_is_after_a_period() {
+    mocked(|clock| {
+        let (tell, told) = channel();
+        let begun = now();
+        let schedule = every(SECOND, Work::on(&pool()), |work| work.when())
+            .on_outcome(move |when| drop(tell.send(when)))
+            .start()
+            .expect("it starts");
+        assert_eq!(schedule.next_due(), Some(begun + SECOND));
+        for n in 1..=100 {
+            clock.advance(SECOND);
+            assert_eq!(told.recv().expect("it beats").expect("it runs"), begun + n * SECOND);
+            settle(&schedule);
+        }
+        assert_eq!((schedule.info().runs, schedule.info().missed), (100, 0));
+    });
+}
+
+#[test]
+fn a_schedule_starts_when_it_is_told_and_ends_after_its_times() {
+    mocked(|clock| {
+        let counter = Arc::new(AtomicU64::new(0));
+        let counted = counter.clone();
+        let schedule = every(HOUR, Work::on(&pool()), move |work| work.count(counted.clone()))
+            .starting_at(now() + SECOND)
+            .times(3)
+            .start()
+            .expect("it starts");
+        for advance in [SECOND, HOUR, HOUR, HOUR, HOUR] {
+            assert_eq!(schedule.is_over(), counter.load(Ordering::Relaxed) == 3);
+            clock.advance(advance);
+            settle(&schedule);
+        }
+        schedule.ended().wait();
+        assert_eq!((counter.load(Ordering::Relaxed), schedule.next_due(), clock.next_alarm()), (3, None, None));
+        let none = every(HOUR, Work::on(&pool()), Work2::when).times(0).start().expect("it starts");
+        none.ended().wait();
+        let past = every(HOUR, Work::on(&pool()), Work2::when).starting_at(now() - SECOND).times(1).start();
+        past.expect("it starts").ended().wait();
+    });
+}
+
+/// A call may be made by a function too.
+struct Work2;
+
+impl Work2 {
+    fn when(work: &WorkCalls<Pool>) -> Call<'_, Work, Pool, Instant> {
+        work.when()
+    }
+}
+
+#[test]
+fn a_schedule_that_is_cancelled_or_dropped_beats_no_more() {
+    mocked(|clock| {
+        let counter = Arc::new(AtomicU64::new(0));
+        let start = || {
+            let counted = counter.clone();
+            every(SECOND, Work::on(&pool()), move |work| work.count(counted.clone())).start().expect("it starts")
+        };
+        let (cancelled, dropped, detached) = (start(), start(), start());
+        cancelled.cancel();
+        cancelled.cancel();
+        assert!(cancelled.is_over());
+        drop(dropped);
+        assert_eq!(clock.next_alarm(), Some(SECOND));
+        detached.detach();
+        clock.advance(SECOND);
+        while counter.load(Ordering::Relaxed) == 0 {
+            std::thread::yield_now();
+        }
+        assert_eq!(counter.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn a_run_that_is_on_goes_on_after_a_cancellation_unless_its_token_says_otherwise() {
+    mocked(|clock| {
+        let (schedule, held) = held(SECOND, |plan| plan);
+        clock.advance(SECOND);
+        held.begun.recv().expect("it begins");
+        schedule.cancel();
+        assert!(!schedule.is_over());
+        held.go.send(()).expect("it waits");
+        schedule.ended().wait();
+        assert_eq!(schedule.info().errors, 0);
+        let token = CancelToken::new();
+        let shared = token.clone();
+        let schedule = every(SECOND, Work::on(&pool()), move |work| work.never().cancel_token(&shared));
+        let schedule = schedule.start().expect("it starts");
+        clock.advance(SECOND);
+        schedule.cancel();
+        token.cancel();
+        schedule.ended().wait();
+        assert_eq!(schedule.info().errors, 1);
+    });
+}
+
+#[test]
+fn a_beat_that_finds_the_run_before_on_is_skipped_and_counted() {
+    mocked(|clock| {
+        let begun = now();
+        let (schedule, held) = held(SECOND, |plan| plan);
+        clock.advance(5 * SECOND + SECOND / 2);
+        held.begun.recv().expect("it begins");
+        assert_eq!((schedule.info().runs, schedule.info().missed, schedule.info().running), (1, 4, 1));
+        held.go.send(()).expect("it waits");
+        settle(&schedule);
+        assert_eq!(schedule.next_due(), Some(begun + 6 * SECOND));
+        assert!(held.begun.try_recv().is_err(), "nothing is made up for");
+        held.go.send(()).expect("it waits");
+        clock.advance(SECOND);
+        held.begun.recv().expect("it begins");
+    });
+}
+
+#[test]
+fn missed_beats_are_made_up_for_one_after_the_other() {
+    mocked(|clock| {
+        let begun = now();
+        let (schedule, held) = held(SECOND, |plan| plan.missed(Missed::Burst).times(7));
+        clock.advance(5 * SECOND);
+        for _ in 0..5 {
+            held.begun.recv().expect("it begins");
+            assert!(held.begun.try_recv().is_err(), "one at a time");
+            held.go.send(()).expect("it waits");
+        }
+        settle(&schedule);
+        assert_eq!((schedule.info().runs, schedule.info().missed), (5, 0));
+        assert_eq!(schedule.next_due(), Some(begun + 6 * SECOND));
+        drop(held);
+        clock.advance(HOUR);
+        schedule.ended().wait();
+        assert_eq!(schedule.info().runs, 7);
+    });
+}
+
+#[test]
+fn a_delayed_beat_puts_off_those_after_it() {
+    mocked(|clock| {
+        let begun = now();
+        let (schedule, held) = held(SECOND, |plan| plan.missed(Missed::Delay));
+        clock.advance(5 * SECOND + SECOND / 2);
+        held.begun.recv().expect("it begins");
+        assert_eq!((schedule.next_due(), schedule.is_over()), (None, false));
+        held.go.send(()).expect("it waits");
+        held.begun.recv().expect("the second begins as soon as it can");
+        assert_eq!(schedule.next_due(), Some(begun + 6 * SECOND + SECOND / 2));
+        held.go.send(()).expect("it waits");
+        settle(&schedule);
+        assert_eq!(schedule.info().runs, 2);
+    });
+}
+
+#[test]
+fn a_clock_that_leaps_counts_what_it_leapt_over() {
+    for (missed, runs, skipped, next) in
+        [(Missed::Skip, 1, 9, 500), (Missed::Burst, 10, 0, 500), (Missed::Delay, 1, 9, 1_000)]
+    {
+        mocked(|clock| {
+            let schedule =
+                every(SECOND, Work::on(&pool()), |work| work.when()).missed(missed).start().expect("it starts");
+            clock.leap(10 * SECOND + SECOND / 2);
+            while schedule.info().runs < runs || schedule.info().running > 0 {
+                std::thread::yield_now();
+            }
+            assert_eq!((schedule.info().runs, schedule.info().missed), (runs, skipped), "{missed:?}");
+            assert_eq!(schedule.next_due(), Some(now() + Duration::from_millis(next)), "{missed:?}");
+        });
+    }
+}
+
+#[test]
+fn runs_overlap_where_they_may() {
+    mocked(|clock| {
+        let (schedule, held) = held(SECOND, |plan| plan.overlapping().times(2));
+        clock.advance(2 * SECOND);
+        held.begun.recv().expect("one begins");
+        held.begun.recv().expect("and another");
+        assert_eq!((schedule.info().running, schedule.info().missed), (2, 0));
+        drop(held);
+        schedule.ended().wait();
+    });
+}
+
+#[test]
+fn a_pause_leaves_the_rhythm_as_it_is() {
+    mocked(|clock| {
+        let begun = now();
+        let schedule = every(SECOND, Work::on(&pool()), |work| work.when()).start().expect("it starts");
+        schedule.pause();
+        assert_eq!((schedule.next_due(), clock.next_alarm()), (None, None));
+        clock.advance(10 * SECOND + SECOND / 4);
+        schedule.resume();
+        schedule.resume();
+        assert_eq!(schedule.next_due(), Some(begun + 11 * SECOND));
+        assert_eq!((schedule.info().runs, schedule.info().missed), (0, 0));
+        clock.advance(SECOND);
+        settle(&schedule);
+        assert_eq!(schedule.info().runs, 1);
+    });
+}
+
+#[test]
+fn runs_that_fail_are_counted_and_the_schedule_goes_on() {
+    mocked(|clock| {
+        let (tell, told) = channel();
+        let schedule = every(SECOND, Work::on(&pool()), |work| work.fail())
+            .on_outcome(move |outcome| {
+                let _ = tell.send(matches!(outcome, Err(CallError::Panicked(..))));
+                panic!("the handler fails too");
+            })
+            .start()
+            .expect("it starts");
+        let unmade = every(SECOND, Work::on(&pool()), |work| {
+            assert!(now() < Instant::now(), "it cannot be made");
+            work.fail()
+        });
+        let unmade = unmade.times(2).start().expect("it starts");
+        for n in 1..=2 {
+            clock.advance(SECOND);
+            assert!(told.recv().expect("it is heard of"));
+            settle(&schedule);
+            settle(&unmade);
+            assert_eq!((schedule.info().errors, unmade.info().errors), (n, n));
+        }
+        unmade.ended().wait();
+    });
+}
+
+#[test]
+fn a_service_is_called_again_and_again_and_kept_open() {
+    mocked(|clock| {
+        let counter = Counter::service(Counter(0)).launch().wait().expect("sound");
+        let (tell, told) = channel();
+        let schedule = every(SECOND, counter.clone(), |counter| counter.bump().timeout(MINUTE))
+            .on_outcome(move |total| drop(tell.send(total)))
+            .start()
+            .expect("it starts");
+        drop(counter);
+        for n in 1..=3 {
+            clock.advance(SECOND);
+            assert_eq!(told.recv().expect("it beats").expect("it runs"), n);
+            settle(&schedule);
+        }
+        drop(schedule);
+        assert!(told.recv().is_err(), "with the schedule goes its handler");
+    });
+}
+
+#[test]
+fn a_schedule_by_the_systems_clock_beats_too() {
+    let counter = Arc::new(AtomicU64::new(0));
+    let counted = counter.clone();
+    let begun = Instant::now();
+    let schedule = every(MILLISECOND, Work::tasks(), move |work| work.count(counted.clone()))
+        .missed(Missed::Burst)
+        .times(5)
+        .start()
+        .expect("it starts");
+    schedule.ended().wait();
+    assert_eq!(counter.load(Ordering::Relaxed), 5);
+    assert!(begun.elapsed() >= 5 * MILLISECOND);
+}
+
+#[test]
+fn a_thousand_schedules_share_the_timer() {
+    mocked(|clock| {
+        let counter = Arc::new(AtomicU64::new(0));
+        let shared = pool();
+        let schedules: Vec<_> = (0..1_000u32)
+            .map(|n| {
+                let counted = counter.clone();
+                let plan = every(SECOND + n * MILLISECOND, Work::on(&shared), move |work| work.count(counted.clone()));
+                plan.missed(Missed::Burst).times(3).start().expect("it starts")
+            })
+            .collect();
+        clock.advance(HOUR);
+        schedules.iter().for_each(|schedule| schedule.ended().wait());
+        assert_eq!(counter.load(Ordering::Relaxed), 3_000);
+    });
+}
