@@ -11,7 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 static START: Lazy<Instant> = Lazy::new(Instant::now);
@@ -43,6 +43,15 @@ pub(crate) fn at(moment: Instant) -> u64 {
     nanos(moment.saturating_duration_since(*START)).saturating_add(1)
 }
 
+/// The time of day, and the date, which may be set.
+#[cfg(feature = "cron")]
+pub(crate) fn wall() -> SystemTime {
+    match source() {
+        Some(source) => source.wall(),
+        None => SystemTime::now(),
+    }
+}
+
 // ----- other sources
 
 /// How many sources there are beside the system's clock: while there is none, nobody looks for one.
@@ -58,9 +67,14 @@ pub(crate) struct Source {
     /// No other has it, and it is not zero.
     number: u64,
     now: AtomicU64,
+    /// What the calendar said when it began, in nanoseconds since 1970.
+    wall: AtomicU64,
 }
 
 impl Source {
+    /// The first moment of 2000, in nanoseconds since 1970: a Saturday.
+    const MILLENNIUM: u64 = 946_684_800_000_000_000;
+
     /// Where every such clock begins: late enough for moments before it.
     const BEGIN: u64 = 1_000_000_000_000;
 
@@ -69,7 +83,7 @@ impl Source {
         // ORDERING: Relaxed, and so below: a thread has a source only after it was handed one, and the handing orders the rest.
         SOURCES.fetch_add(1, Ordering::Relaxed);
         let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-        Arc::new(Self { number, now: AtomicU64::new(Self::BEGIN) })
+        Arc::new(Self { number, now: AtomicU64::new(Self::BEGIN), wall: AtomicU64::new(Self::MILLENNIUM) })
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -78,6 +92,16 @@ impl Source {
 
     pub(crate) fn elapsed(&self) -> Duration {
         between(Self::BEGIN, self.now.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_nanos(self.wall.load(Ordering::Relaxed)) + self.elapsed()
+    }
+
+    /// It is `wall` now, by the calendar.
+    pub(crate) fn set_wall(&self, wall: SystemTime) {
+        let since_1970 = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        self.wall.store(nanos(since_1970.saturating_sub(self.elapsed())), Ordering::Relaxed);
     }
 
     pub(crate) fn instant(&self) -> Instant {

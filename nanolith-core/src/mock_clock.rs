@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// A clock for tests, which stands still until it is told to [advance](MockClock::advance): what waits for hours is over in
@@ -139,6 +139,27 @@ impl MockClock {
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.source().elapsed()
+    }
+
+    /// What the calendar says: at the beginning the first moment of 2000, universal time, which was a Saturday. Cron expressions go
+    /// by it.
+    ///
+    /// ```
+    /// use nanolith::time::{HOUR, MockClock};
+    /// use std::time::SystemTime;
+    /// let clock = MockClock::new();
+    /// clock.set_wall(SystemTime::UNIX_EPOCH + 20 * HOUR);
+    /// clock.advance(HOUR);
+    /// assert_eq!(clock.wall(), SystemTime::UNIX_EPOCH + 21 * HOUR);
+    /// ```
+    #[must_use]
+    pub fn wall(&self) -> SystemTime {
+        self.source().wall()
+    }
+
+    /// Sets the calendar, and moves no alarm: as when somebody sets the system's clock. A time before 1970 counts as 1970.
+    pub fn set_wall(&self, wall: SystemTime) {
+        self.source().set_wall(wall);
     }
 
     /// How long until the next alarm rings; `None`: there is none.

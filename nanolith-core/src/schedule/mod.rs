@@ -1,4 +1,4 @@
-//! Calls that are made again and again: [`every`] period, or as a cron expression says.
+//! Calls that are made again and again: [`every`] period, or, with the feature `cron`, as a cron expression says.
 //!
 //! ```
 //! use nanolith::{prelude::*, schedule::every, time::{HOUR, MockClock}};
@@ -23,10 +23,14 @@
 //! on the global pool, as messages are. The calls themselves run where they say.
 
 mod beats;
+#[cfg(feature = "cron")]
+mod cron;
 mod handle;
 mod inner;
 
 pub use beats::Missed;
+#[cfg(feature = "cron")]
+pub use cron::{Cron, CronError, cron};
 pub use handle::{Ended, Schedule, ScheduleInfo};
 
 use self::{

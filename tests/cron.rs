@@ -1,0 +1,105 @@
+//! Calls by cron expressions, on a calendar that is turned by hand.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+
+use nanolith::{
+    prelude::*,
+    schedule::{Cron, Missed, Schedule, cron},
+    time::{HOUR, MockClock, now},
+};
+use std::time::{Duration, SystemTime};
+
+pub struct Work;
+
+#[define]
+impl Work {
+    pub fn value(n: u32) -> u32 {
+        n
+    }
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn mocked(f: impl FnOnce(&MockClock)) {
+    let clock = MockClock::new();
+    clock.run(|| f(&clock));
+}
+
+fn start(expression: Cron, missed: Missed) -> Schedule {
+    let plan = cron(expression, Work::tasks(), |work| work.value(7)).expect("it is sound");
+    plan.missed(missed).start().expect("the global pool starts")
+}
+
+fn settle(schedule: &Schedule, runs: u64) {
+    while schedule.info().runs < runs || schedule.info().running > 0 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn it_runs_on_weekdays_only() {
+    mocked(|clock| {
+        let schedule = start(Cron::utc("0 30 9 * * Mon-Fri").expect("it is sound"), Missed::Burst);
+        let monday = now() + 2 * DAY + 9 * HOUR + 30 * MINUTE;
+        assert_eq!(schedule.next_due(), Some(monday), "the calendar begins with a Saturday");
+        clock.advance(9 * DAY); // two weekends and the five days between
+        settle(&schedule, 5);
+        assert_eq!((schedule.info().runs, schedule.info().errors), (5, 0));
+        assert_eq!(schedule.next_due(), Some(monday + 7 * DAY));
+    });
+}
+
+#[test]
+fn it_goes_by_the_time_of_its_zone_over_a_change_of_clocks() {
+    mocked(|clock| {
+        // 2024-03-30 12:00 in Zurich, where the clocks went forward in the night after.
+        clock.set_wall(SystemTime::UNIX_EPOCH + Duration::from_secs(1_711_796_400));
+        let noon = Cron::in_zone("0 12 * * *", "Europe/Zurich").expect("it is sound");
+        let schedule = start(noon, Missed::Skip);
+        assert_eq!(schedule.next_due(), Some(now() + DAY - HOUR));
+        clock.advance(DAY - HOUR);
+        settle(&schedule, 1);
+        assert_eq!(schedule.next_due(), Some(now() + DAY));
+    });
+}
+
+#[test]
+fn a_calendar_that_is_set_is_followed_once_the_alarm_rings() {
+    mocked(|clock| {
+        let schedule = start(Cron::utc("0 * * * *").expect("it is sound"), Missed::Skip);
+        clock.set_wall(clock.wall() - 30 * MINUTE);
+        clock.advance(HOUR);
+        assert_eq!((schedule.info().runs, schedule.next_due()), (0, Some(now() + 30 * MINUTE)));
+        clock.advance(30 * MINUTE);
+        settle(&schedule, 1);
+        clock.set_wall(clock.wall() + 10 * HOUR);
+        clock.advance(HOUR);
+        settle(&schedule, 2);
+        assert_eq!((schedule.info().runs, schedule.info().missed), (2, 10));
+    });
+}
+
+#[test]
+fn it_starts_at_a_moment_and_ends_with_its_last() {
+    mocked(|clock| {
+        let plan = cron(Cron::utc("0 0 * * *").expect("it is sound"), Work::tasks(), |work| work.value(7));
+        let schedule = plan.expect("it is sound").starting_at(now() + 10 * DAY).start().expect("it starts");
+        assert_eq!(schedule.next_due(), Some(now() + 10 * DAY));
+        let last = start(Cron::utc("0 0 0 2 1 * 2000").expect("it is sound"), Missed::Skip);
+        clock.advance(DAY);
+        last.ended().wait();
+        assert_eq!(last.info().runs, 1);
+        let never = start(Cron::utc("0 0 30 2 *").expect("it is read"), Missed::Skip);
+        assert!(never.is_over());
+    });
+}
+
+#[test]
+fn what_is_no_expression_is_told() {
+    for bad in ["", "every day", "60 * * * *", "* * *", "0 30 9 * * Mon-Fry", "* * * * * * * *"] {
+        let error = cron(bad, Work::tasks(), |work| work.value(7)).expect_err("it is none");
+        assert!(error.to_string().starts_with(&format!("`{bad}` is no cron expression: ")), "{error}");
+    }
+    let error = Cron::in_zone("* * * * *", "Middle/Earth").expect_err("there is none");
+    assert!(error.to_string().starts_with("`Middle/Earth` is no time zone: "), "{error}");
+    assert!("@hourly".parse::<Cron>().is_ok());
+}
