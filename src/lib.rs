@@ -23,6 +23,7 @@ pub use nanolith_core::{
     with_priority_async, yield_now,
 };
 pub use nanolith_core::{CancelToken, Cancelled, DropGuard};
+pub use nanolith_core::{JoinAll, JoinNext, Joined, Scope, Shutdown, Spawn, TaskGroup, TryScope, scope, try_scope};
 
 /// How long calls waited and ran, by task, and how busy the threads were: for pools and services that were built with
 /// `.metrics(true)`.

@@ -64,6 +64,8 @@ pub mod layers;
 pub mod mock;
 mod typed;
 
+mod group;
+
 mod pool;
 mod service;
 
@@ -87,6 +89,7 @@ pub use cluster::{
 pub use error::{At, BoxError, CallError, Caller, Panic, Refused, TaskError};
 pub use executor::{Admission, Executor, OwnsState, RunsLocal, SharesState};
 pub use gate::OnFull;
+pub use group::{JoinAll, JoinNext, Joined, Scope, Shutdown, Spawn, TaskGroup, TryScope, scope, try_scope};
 pub use id::{Receiver, TaskInfo, fingerprint};
 pub use lanes::Priority;
 pub use local::Local;

@@ -34,6 +34,8 @@ pub(crate) struct Stop {
 #[derive(Default)]
 struct List {
     members: BTreeMap<Place, Member>,
+    /// How many of them are calls.
+    calls: usize,
     last: Place,
     /// They wait until it is stopped, or until no call is left.
     waiting: Waiters,
@@ -73,6 +75,7 @@ impl Stop {
         }
         list.last += 1;
         let place = list.last;
+        list.calls += usize::from(matches!(member, Member::Call(..)));
         list.members.insert(place, member);
         Some(place)
     }
@@ -81,7 +84,9 @@ impl Stop {
         let (member, wakes) = {
             let mut list = lock(&self.list);
             let member = list.members.remove(&place);
-            let wakes = if list.members.is_empty() { list.waiting.called() } else { Wakes::default() };
+            let is_call = matches!(member, Some(Member::Call(..)));
+            list.calls -= usize::from(is_call);
+            let wakes = if is_call && list.calls == 0 { list.waiting.called() } else { Wakes::default() };
             (member, wakes)
         };
         wakes.wake();
@@ -173,7 +178,7 @@ impl Stop {
 
     /// Whether no call hangs on it; else `waker` is woken when none does, or it is stopped.
     pub(crate) fn poll_empty(&self, key: Key, waker: &Waker) -> bool {
-        self.poll_until(key, waker, |list| list.members.is_empty())
+        self.poll_until(key, waker, |list| list.calls == 0)
     }
 
     fn poll_until(&self, key: Key, waker: &Waker, is_so: impl FnOnce(&List) -> bool) -> bool {
@@ -190,14 +195,15 @@ impl Stop {
         drop(waker);
     }
 
-    /// The calls that hang on it, and who holds them.
-    pub(crate) fn calls(&self) -> Vec<(Shared<dyn Runnable>, Option<HostId>)> {
+    /// The first call after `place` that hangs on it and is not over, who holds it, and its place.
+    pub(crate) fn call_after(&self, place: Place) -> Option<(Place, Shared<dyn Runnable>, Option<HostId>)> {
         let list = lock(&self.list);
-        let calls = list.members.values().filter_map(|member| match member {
-            Member::Call(call, host) => Some((call.clone(), *host)),
+        let calls = list.members.range(place + 1..).filter_map(|(place, member)| match member {
+            Member::Call(call, host) => Some((*place, call, *host)),
             Member::Stop(_) => None,
         });
-        calls.collect()
+        let mut calls = calls.filter(|(_, call, _)| !call.is_over());
+        calls.next().map(|(place, call, host)| (place, call.clone(), host))
     }
 }
 

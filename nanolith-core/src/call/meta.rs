@@ -659,6 +659,12 @@ impl Meta {
         self.parents.as_ref().filter(|_| self.begin & TIED != 0).map(|parents| parents.stop())
     }
 
+    /// Whoever ends the call is to look here.
+    #[cold]
+    pub(crate) fn be_watched(&self) {
+        self.cold();
+    }
+
     /// It has tokens, which it hangs on.
     pub(crate) fn heed_tokens(&mut self) {
         self.begin |= TOKENS;

@@ -156,6 +156,7 @@ impl<S: TaskSet> Rare<S> {
         if !self.tokens.is_empty() {
             meta.heed_tokens();
         }
+        meta.be_watched();
         if self.keep_alive {
             meta.keep_alive();
         }
@@ -548,6 +549,17 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     }
 }
 
+impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
+    /// Goes on until the call is with its executor, and gives the handle, once.
+    pub(crate) fn poll_submit(&mut self, cx: &mut Context<'_>) -> Poll<Handle<S, T>> {
+        ready!(self.poll_submitted(cx));
+        match mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Submitted(handle) => Poll::Ready(handle.detach_on_drop()),
+            _ => unreachable!("it was just seen to be submitted"),
+        }
+    }
+}
+
 impl<S: TaskSet, E: Executor<S> + ?Sized, T> Future for Call<'_, S, E, T> {
     type Output = Result<T, CallError>;
 
@@ -613,11 +625,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Future for Submit<'_, S, E, T> {
     type Output = Handle<S, T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Handle<S, T>> {
-        ready!(self.call.poll_submitted(cx));
-        match mem::replace(&mut self.call.stage, Stage::Over) {
-            Stage::Submitted(handle) => Poll::Ready(handle.detach_on_drop()),
-            _ => unreachable!("it was just seen to be submitted"),
-        }
+        self.call.poll_submit(cx)
     }
 }
 

@@ -38,9 +38,17 @@ impl<F> Flatten<F> {
     pub(crate) fn new(inner: F) -> Self {
         Self(inner)
     }
+
+    pub(crate) fn into_inner(self) -> F {
+        self.0
+    }
+
+    pub(crate) fn inner_mut(&mut self) -> &mut F {
+        &mut self.0
+    }
 }
 
-fn flatten<V, E>(outcome: Result<Result<V, E>, CallError>) -> Result<V, TaskError<E>> {
+pub(crate) fn flatten<V, E>(outcome: Result<Result<V, E>, CallError>) -> Result<V, TaskError<E>> {
     outcome.map_err(TaskError::Call)?.map_err(TaskError::Task)
 }
 

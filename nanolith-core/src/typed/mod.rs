@@ -11,6 +11,7 @@ mod sending;
 pub use call::{Call, Submit};
 pub(crate) use call::{PlainCall, refuse};
 pub use flatten::Flatten;
+pub(crate) use flatten::flatten;
 pub use from_call::{FromCall, FromCallError, from_call};
 pub use handle::{Handle, Progressing};
 pub(crate) use sending::Post;

@@ -1,0 +1,74 @@
+//! Calls that belong together: those of a [`scope()`], which are over when it returns, and those of a [`TaskGroup`], which are
+//! joined as they end.
+//!
+//! Each hangs on one [`Stop`], so that all are cancelled at once, and is watched by whoever spawned it: `member` has the
+//! outcome as soon as it is there.
+
+mod member;
+mod scope;
+mod spawn;
+mod task_group;
+mod try_scope;
+
+pub use scope::{Scope, scope};
+pub use spawn::Spawn;
+pub use task_group::{JoinAll, JoinNext, Shutdown, TaskGroup};
+pub use try_scope::{Joined, TryScope, try_scope};
+
+use crate::{
+    call::slot::End,
+    host::{self, Verdict},
+    place,
+    stop::Stop,
+};
+
+/// How somebody waits for calls of a group, be it in our own blocking wait, in another's, or in a task.
+#[derive(Default)]
+struct Patience {
+    /// Whether a thread counts it as pending, and has lent its slot therefore.
+    counted: place::Counted,
+    has_helped: bool,
+}
+
+impl Patience {
+    /// Before a thread of ours waits for the calls that hang on `stop`: it runs those that wait for its own executor, where it
+    /// may, until `is_enough`; and ends those that would never be run while it waits. Says whether to look again.
+    fn help(&mut self, stop: &Stop, is_enough: impl Fn() -> bool) -> bool {
+        if std::mem::replace(&mut self.has_helped, true) {
+            return false;
+        }
+        let Some(here) = place::host_here() else { return false };
+        let mut last = 0;
+        while let Some((place, call, holder)) = stop.call_after(last) {
+            last = place;
+            let holder = holder.or_else(|| call.meta().holder());
+            if holder != Some(here.id()) || call.meta().is_delayed() {
+                continue;
+            }
+            let known = call.meta().onward().unwrap_or_else(|| call.clone());
+            if here.clone().awaited(&known, place::blocks_when_pending()) == Verdict::Deadlock {
+                host::end(&*call, holder, End::WouldDeadlock);
+            }
+            if is_enough() {
+                break;
+            }
+        }
+        true
+    }
+
+    /// It is about to be pending.
+    fn pending(&mut self) {
+        // Only a wait for a host's own work can be refused.
+        let _ = place::pending_poll(&mut self.counted, None);
+    }
+
+    fn over(&mut self) {
+        place::pending_over(&mut self.counted);
+    }
+}
+
+impl Drop for Patience {
+    fn drop(&mut self) {
+        self.over();
+    }
+}

@@ -1,0 +1,107 @@
+//! A scope: its calls are over when it returns.
+
+use super::Patience;
+use crate::{
+    cancel_token::CancelToken,
+    executor::Executor,
+    stop::Stop,
+    task::TaskSet,
+    typed::{Call, Handle},
+    wait,
+};
+use std::{
+    fmt,
+    future::poll_fn,
+    panic::{self, AssertUnwindSafe},
+    task::Poll,
+};
+
+/// Runs `f`, and returns when all calls that it spawned are over. If it panics they are cancelled first.
+///
+/// ```
+/// # use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let geometry = Geometry::tasks();
+/// let (sum, other) = nanolith::scope(|scope| {
+///     let sum = scope.spawn(geometry.add(1, 2));
+///     let other = scope.spawn(geometry.add(3, 4));
+///     scope.spawn(geometry.add(5, 6)).detach();
+///     (sum.wait(), other)
+/// });
+/// assert_eq!(sum?, 3);
+/// assert!(other.is_finished()); // a handle may leave the scope; its call is over by then
+/// # Ok::<(), CallError>(())
+/// ```
+///
+/// Within a task, the slot is lent while the scope waits at its end, and calls that wait for the same pool are run here and now. A
+/// task of a service that waits so for its own service would never go on: those calls end as
+/// [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock). A call that was cancelled, or whose time is over, is over for its
+/// scope too, though its task may take a while to see that.
+///
+/// [`try_scope`](crate::try_scope) cancels the others with the first error. Arguments stay owned: to borrow, a task uses `rayon::scope` within.
+///
+/// # Panics
+///
+/// When `f` does, with what it throws.
+pub fn scope<R>(f: impl FnOnce(&Scope) -> R) -> R {
+    let scope = Scope { token: CancelToken::new() };
+    // What `f` touched is its caller's, who has the panic too.
+    let result = panic::catch_unwind(AssertUnwindSafe(|| f(&scope)));
+    if result.is_err() {
+        scope.token.cancel();
+    }
+    wait_for_all(scope.token.stop());
+    result.unwrap_or_else(|payload| panic::resume_unwind(payload))
+}
+
+/// Blocks until no call hangs on `stop`.
+pub(super) fn wait_for_all(stop: &Stop) {
+    let key = stop.key();
+    let mut patience = Patience::default();
+    let all = poll_fn(|cx| {
+        while !stop.poll_empty(key, cx.waker()) {
+            if !patience.help(stop, || false) {
+                return Poll::Pending;
+            }
+        }
+        Poll::Ready(())
+    });
+    wait::block_on_anybody(all);
+    stop.forget(key);
+}
+
+/// Where calls are spawned that are over when [`scope()`] returns.
+pub struct Scope {
+    token: CancelToken,
+}
+
+impl Scope {
+    /// Submits `call`, which is over when the scope returns. The handle is one like any other.
+    ///
+    /// It waits for room, blocking, as [`Call::submit`] does.
+    pub fn spawn<S, E, T>(&self, call: Call<'_, S, E, T>) -> Handle<S, T>
+    where
+        S: TaskSet,
+        E: Executor<S> + ?Sized,
+    {
+        call.cancel_token(&self.token).submit()
+    }
+
+    /// Cancels all its calls, and those that are spawned from now on.
+    pub fn cancel(&self) {
+        self.token.cancel();
+    }
+
+    /// A token that is cancelled with the scope.
+    #[must_use]
+    pub fn token(&self) -> CancelToken {
+        self.token.child_token()
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").field("is_cancelled", &self.token.is_cancelled()).finish()
+    }
+}

@@ -1,0 +1,416 @@
+//! A group of calls that are joined as they end.
+
+use super::{
+    Patience,
+    member::{Sink, watch},
+    spawn::{Spawn, Watched},
+};
+use crate::{cancel_token::CancelToken, error::CallError, wait, waiters::remember};
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+/// Calls that are joined in the order in which they end. Dropped, it cancels those that are not over.
+///
+/// ```
+/// use nanolith::{TaskGroup, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # pollster::block_on(async {
+/// let mut sums = TaskGroup::new();
+/// for n in 0..10 {
+///     sums.spawn(Geometry::tasks().add(n, n));
+/// }
+/// let mut total = 0;
+/// while let Some(sum) = sums.join_next().await { // or `.join_next().wait()`
+///     total += sum?;
+/// }
+/// assert_eq!(total, 90);
+/// # Ok::<(), CallError>(()) }).unwrap();
+/// ```
+///
+/// One made by [`TaskGroup::new`] gives a [`CallError`] for what fails. `TaskGroup::<T, E>::default()` has errors of one's own, that
+/// others become by `Into`: so a call's [`flatten`](crate::Call::flatten) may be spawned too.
+///
+/// ```
+/// use nanolith::{BoxError, TaskGroup, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry {
+/// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
+/// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
+/// # }
+/// let geometry = Geometry::tasks();
+/// let mut group = TaskGroup::<String, BoxError>::default().cancel_on_error();
+/// group.spawn_map(geometry.add(4, 5), |sum| format!("the sum is {sum}"));
+/// group.spawn_map(geometry.parse("7".into()).flatten(), |number| format!("read {number}"));
+/// let mut texts: Vec<String> = group.join_all().wait().into_iter().collect::<Result<_, _>>()?;
+/// texts.sort();
+/// assert_eq!(texts, ["read 7", "the sum is 9"]);
+/// # Ok::<(), BoxError>(())
+/// ```
+#[must_use = "a group cancels its calls when it is dropped"]
+pub struct TaskGroup<T, E = CallError> {
+    shared: Arc<Shared<T, E>>,
+    token: CancelToken,
+}
+
+/// What a call has come to, made of it when it is joined.
+type Ended<T, E> = Box<dyn FnOnce() -> Result<T, E> + Send>;
+
+struct Shared<T, E> {
+    state: Mutex<State<T, E>>,
+    cancels_on_error: AtomicBool,
+}
+
+struct State<T, E> {
+    ended: VecDeque<Ended<T, E>>,
+    /// Calls that are not over.
+    open: usize,
+    waiter: Option<Waker>,
+}
+
+impl<T, E> Shared<T, E> {
+    fn state(&self) -> MutexGuard<'_, State<T, E>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Send + 'static> TaskGroup<T> {
+    /// A group without calls.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl<T, E> Default for TaskGroup<T, E> {
+    fn default() -> Self {
+        let state = State { ended: VecDeque::new(), open: 0, waiter: None };
+        let shared = Shared { state: Mutex::new(state), cancels_on_error: AtomicBool::new(false) };
+        Self { shared: Arc::new(shared), token: CancelToken::new() }
+    }
+}
+
+impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
+    /// Cancels the others as soon as one fails, and those that are spawned after that.
+    pub fn cancel_on_error(self) -> Self {
+        // ORDERING: Relaxed, nothing was spawned before, or it is one that may come too late.
+        self.shared.cancels_on_error.store(true, Ordering::Relaxed);
+        self
+    }
+
+    /// Submits a call, or a call's [`flatten`](crate::Call::flatten).
+    ///
+    /// It waits for room, blocking, as [`Call::submit`](crate::Call::submit) does: see [`TaskGroup::spawn_async`].
+    pub fn spawn<W>(&mut self, work: W)
+    where
+        W: Spawn<Output = T>,
+        W::Error: Into<E>,
+    {
+        self.spawn_map(work, |output| output);
+    }
+
+    /// The same for one that gives something else, of which `map` makes what the group gives. It runs where the call is joined.
+    pub fn spawn_map<W, F>(&mut self, work: W, map: F)
+    where
+        W: Spawn,
+        W::Error: Into<E>,
+        F: FnOnce(W::Output) -> T + Send + 'static,
+    {
+        let handle = work.under(&self.token).submit();
+        self.watch(handle, map);
+    }
+
+    /// As [`TaskGroup::spawn`], waiting for room without blocking.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, the call is cancelled, and no part of the group.
+    pub async fn spawn_async<W>(&mut self, work: W)
+    where
+        W: Spawn<Output = T> + Send,
+        W::Error: Into<E>,
+    {
+        let mut work = work.under(&self.token);
+        let handle = poll_fn(|cx| work.poll_submit(cx)).await;
+        self.watch(handle, |output| output);
+    }
+
+    fn watch<O, X, F>(&self, handle: Watched<O, X>, map: F)
+    where
+        O: Send + 'static,
+        X: Into<E> + Send + 'static,
+        F: FnOnce(O) -> T + Send + 'static,
+    {
+        self.shared.state().open += 1;
+        let (shared, token) = (self.shared.clone(), self.token.clone());
+        watch(handle, Member { shared, token, map: Mutex::new(Some(map)) });
+    }
+
+    /// Waits for the next that ends; `None`: there is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any time; no outcome is lost.
+    pub fn join_next(&mut self) -> JoinNext<'_, T, E> {
+        JoinNext { group: self, patience: Patience::default() }
+    }
+
+    /// The outcome of one that is over; `None`: none is, or there is none.
+    pub fn try_join_next(&mut self) -> Option<Result<T, E>> {
+        let ended = self.shared.state().ended.pop_front()?;
+        Some(ended())
+    }
+
+    /// Waits for all, and gives what they came to, in the order in which they ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it cancels what is not over, as the group does.
+    pub fn join_all(self) -> JoinAll<T, E> {
+        JoinAll { group: self, outcomes: Vec::new(), patience: Patience::default() }
+    }
+
+    /// Cancels those that are not over. They end, as cancelled, and are joined like the others.
+    pub fn cancel_all(&mut self) {
+        std::mem::take(&mut self.token).cancel();
+    }
+
+    /// Cancels those that are not over, and waits until all are; their outcomes are dropped.
+    ///
+    /// ```
+    /// use nanolith::{TaskGroup, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn spin(cx: &Context<Self>) { while !cx.is_cancelled() { std::thread::yield_now() } } }
+    /// let mut group = TaskGroup::new();
+    /// (0..3).for_each(|_| group.spawn(Geometry::tasks().spin()));
+    /// group.shutdown().wait(); // or `.await`
+    /// assert!(group.is_empty());
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any time: they are cancelled all the same.
+    pub fn shutdown(&mut self) -> Shutdown<'_, T, E> {
+        self.cancel_all();
+        Shutdown { next: self.join_next() }
+    }
+
+    /// Those that are not joined.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let state = self.shared.state();
+        state.open + state.ended.len()
+    }
+
+    /// Whether all were joined.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Lets those that are not over go on without the group; outcomes that were not joined are dropped.
+    pub fn detach_all(&mut self) {
+        let mut left = std::mem::take(self);
+        let cancels = left.shared.cancels_on_error.load(Ordering::Relaxed);
+        self.shared.cancels_on_error.store(cancels, Ordering::Relaxed);
+        left.token = CancelToken::new(); // that of the calls is dropped, and cancels nothing
+    }
+
+    fn poll_next(&self, patience: &mut Patience, cx: &mut Context<'_>) -> Poll<Option<Ended<T, E>>> {
+        loop {
+            let before = {
+                let mut state = self.shared.state();
+                if let Some(ended) = state.ended.pop_front() {
+                    drop(state);
+                    patience.over();
+                    return Poll::Ready(Some(ended));
+                }
+                if state.open == 0 {
+                    drop(state);
+                    patience.over();
+                    return Poll::Ready(None);
+                }
+                remember(&mut state.waiter, cx.waker())
+            };
+            drop(before);
+            if !patience.help(self.token.stop(), || !self.shared.state().ended.is_empty()) {
+                patience.pending();
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl<T, E> Drop for TaskGroup<T, E> {
+    fn drop(&mut self) {
+        self.token.cancel();
+    }
+}
+
+impl<T, E> fmt::Debug for TaskGroup<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (open, ended) = {
+            let state = self.shared.state();
+            (state.open, state.ended.len())
+        };
+        f.debug_struct("TaskGroup").field("open", &open).field("ended", &ended).finish()
+    }
+}
+
+/// One of its calls.
+struct Member<T, E, F> {
+    shared: Arc<Shared<T, E>>,
+    token: CancelToken,
+    map: Mutex<Option<F>>,
+}
+
+impl<T, E, O, X, F> Sink<O, X> for Member<T, E, F>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    O: Send + 'static,
+    X: Into<E> + Send + 'static,
+    F: FnOnce(O) -> T + Send + 'static,
+{
+    fn take(&self, outcome: Result<O, X>) {
+        let Some(map) = self.map.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let has_failed = outcome.is_err();
+        let waiter = {
+            let mut state = self.shared.state();
+            state.open -= 1;
+            state.ended.push_back(Box::new(move || outcome.map(map).map_err(Into::into)));
+            state.waiter.take()
+        };
+        waiter.into_iter().for_each(Waker::wake);
+        // ORDERING: Relaxed, as in `cancel_on_error`.
+        if has_failed && self.shared.cancels_on_error.load(Ordering::Relaxed) {
+            self.token.cancel();
+        }
+    }
+}
+
+/// A wait for the next call of a group: made by [`TaskGroup::join_next`].
+///
+/// # Cancel safety
+///
+/// May be dropped at any time; no outcome is lost.
+#[must_use = "does nothing until awaited or waited on"]
+pub struct JoinNext<'g, T, E> {
+    group: &'g mut TaskGroup<T, E>,
+    patience: Patience,
+}
+
+impl<T: Send + 'static, E: Send + 'static> JoinNext<'_, T, E> {
+    /// Blocks until one is over. Within a task, the slot is lent meanwhile, and a call that waits for the same pool is run here and
+    /// now; a task of a service that waits for its own service's calls gets [`CallError::WouldDeadlock`].
+    pub fn wait(self) -> Option<Result<T, E>> {
+        wait::block_on_anybody(self)
+    }
+}
+
+impl<T, E> Unpin for JoinNext<'_, T, E> {}
+
+impl<T: Send + 'static, E: Send + 'static> Future for JoinNext<'_, T, E> {
+    type Output = Option<Result<T, E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { group, patience } = &mut *self;
+        group.poll_next(patience, cx).map(|ended| ended.map(|ended| ended()))
+    }
+}
+
+impl<T, E> fmt::Debug for JoinNext<'_, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinNext").field("group", &self.group).finish()
+    }
+}
+
+/// A wait for all calls of a group: made by [`TaskGroup::join_all`].
+///
+/// # Cancel safety
+///
+/// Dropped, it cancels what is not over, as the group does.
+#[must_use = "does nothing until awaited or waited on; dropped, it cancels the calls"]
+pub struct JoinAll<T, E> {
+    group: TaskGroup<T, E>,
+    outcomes: Vec<Result<T, E>>,
+    patience: Patience,
+}
+
+impl<T: Send + 'static, E: Send + 'static> JoinAll<T, E> {
+    /// Blocks until all are over; within a task as [`JoinNext::wait`].
+    pub fn wait(self) -> Vec<Result<T, E>> {
+        wait::block_on_anybody(self)
+    }
+}
+
+impl<T, E> Unpin for JoinAll<T, E> {}
+
+impl<T: Send + 'static, E: Send + 'static> Future for JoinAll<T, E> {
+    type Output = Vec<Result<T, E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { group, outcomes, patience } = &mut *self;
+        loop {
+            match group.poll_next(patience, cx) {
+                Poll::Ready(Some(ended)) => outcomes.push(ended()),
+                Poll::Ready(None) => return Poll::Ready(std::mem::take(outcomes)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl<T, E> fmt::Debug for JoinAll<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinAll").field("group", &self.group).field("ended", &self.outcomes.len()).finish()
+    }
+}
+
+/// A wait for the end of calls that were cancelled: made by [`TaskGroup::shutdown`].
+///
+/// # Cancel safety
+///
+/// May be dropped at any time.
+#[must_use = "does nothing until awaited or waited on"]
+pub struct Shutdown<'g, T, E> {
+    next: JoinNext<'g, T, E>,
+}
+
+impl<T: Send + 'static, E: Send + 'static> Shutdown<'_, T, E> {
+    /// Blocks until all are over.
+    pub fn wait(self) {
+        wait::block_on_anybody(self);
+    }
+}
+
+impl<T, E> Unpin for Shutdown<'_, T, E> {}
+
+impl<T: Send + 'static, E: Send + 'static> Future for Shutdown<'_, T, E> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let JoinNext { group, patience } = &mut self.next;
+        loop {
+            match group.poll_next(patience, cx) {
+                Poll::Ready(Some(ended)) => crate::panics::quietly(|| drop(ended)),
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl<T, E> fmt::Debug for Shutdown<'_, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shutdown").field("group", &self.next.group).finish()
+    }
+}

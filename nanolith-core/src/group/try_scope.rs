@@ -1,0 +1,261 @@
+//! A scope whose first error cancels the rest.
+
+use super::{
+    Patience,
+    member::{Sink, watch},
+    scope::wait_for_all,
+    spawn::Spawn,
+};
+use crate::{cancel_token::CancelToken, wait, waiters::remember};
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    panic::{self, AssertUnwindSafe},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+/// As [`scope`](crate::scope()), but the first call that fails cancels the others, and its error is what this returns.
+///
+/// A call's [`flatten`](crate::Call::flatten) fails with its task's own error too. Errors become `E` by `Into`.
+///
+/// ```
+/// # use nanolith::prelude::*;
+/// # use std::num::ParseIntError;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn parse(text: String) -> Result<i64, ParseIntError> { text.parse() } }
+/// let geometry = Geometry::tasks();
+/// let sum = |texts: [&str; 3]| {
+///     nanolith::try_scope(|scope| {
+///         let parts = texts.map(|text| scope.spawn(geometry.parse(text.into()).flatten()));
+///         parts.into_iter().map(|part| part.wait()).sum::<Result<i64, TaskError<ParseIntError>>>()
+///     })
+/// };
+/// assert_eq!(sum(["1", "2", "3"])?, 6);
+/// assert!(matches!(sum(["1", "two", "3"]), Err(TaskError::Task(_))));
+/// # Ok::<(), TaskError<ParseIntError>>(())
+/// ```
+///
+/// An error that `f` returns cancels them too. The first by time counts: where `f` fails since it waits for a call that was
+/// cancelled for another's error, that other's is returned. One that was waited for is `f`'s to return.
+///
+/// # Errors
+///
+/// The first error of a call, else what `f` returns.
+///
+/// # Panics
+///
+/// When `f` does, with what it throws.
+pub fn try_scope<R, E, F>(f: F) -> Result<R, E>
+where
+    E: Send + 'static,
+    F: FnOnce(&TryScope<E>) -> Result<R, E>,
+{
+    let first = First { last: Id(0), failed: None, error: None };
+    let scope = TryScope { core: Arc::new(Core { token: CancelToken::new(), first: Mutex::new(first) }) };
+    // What `f` touched is its caller's, who has the panic too.
+    let result = panic::catch_unwind(AssertUnwindSafe(|| f(&scope)));
+    if !matches!(result, Ok(Ok(_))) {
+        scope.core.first().failed.get_or_insert(NOBODY); // what fails from here on fails for this
+        scope.core.token.cancel();
+    }
+    wait_for_all(scope.core.token.stop());
+    let first = scope.core.first().error.take();
+    match (result, first) {
+        (Err(payload), _) => panic::resume_unwind(payload),
+        (Ok(_), Some(first)) => Err(first()),
+        (Ok(result), None) => result,
+    }
+}
+
+/// Where calls are spawned of which the first that fails cancels the others: see [`try_scope`].
+pub struct TryScope<E> {
+    core: Arc<Core<E>>,
+}
+
+/// Makes the scope's error of a call's, when somebody wants it.
+type Failure<E> = Box<dyn FnOnce() -> E + Send>;
+
+struct Core<E> {
+    token: CancelToken,
+    first: Mutex<First<E>>,
+}
+
+/// The first call that failed.
+struct First<E> {
+    last: Id,
+    failed: Option<Id>,
+    /// How, until somebody takes that: who waits for the call, or the scope.
+    error: Option<Failure<E>>,
+}
+
+/// Tells the calls of a scope apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Id(u64);
+
+/// The scope's own function.
+const NOBODY: Id = Id(0);
+
+impl<E> Core<E> {
+    fn first(&self) -> MutexGuard<'_, First<E>> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<E: Send + 'static> TryScope<E> {
+    /// Submits a call, or a call's [`flatten`](crate::Call::flatten), which is over when the scope returns.
+    ///
+    /// It waits for room, blocking, as [`Call::submit`](crate::Call::submit) does.
+    pub fn spawn<W>(&self, work: W) -> Joined<'_, W::Output, E>
+    where
+        W: Spawn,
+        W::Error: Into<E>,
+    {
+        let id = {
+            let mut first = self.core.first();
+            first.last.0 += 1;
+            first.last
+        };
+        let entry = Arc::new(Entry { id, core: self.core.clone(), state: Mutex::default() });
+        watch(work.under(&self.core.token).submit(), entry.clone());
+        Joined { entry, patience: Patience::default(), scope: PhantomData }
+    }
+
+    /// Cancels all its calls, and those that are spawned from now on. The first that fails so is the scope's error.
+    pub fn cancel(&self) {
+        self.core.token.cancel();
+    }
+
+    /// A token that is cancelled with the scope: by its first error, too.
+    #[must_use]
+    pub fn token(&self) -> CancelToken {
+        self.core.token.child_token()
+    }
+}
+
+impl<E> fmt::Debug for TryScope<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TryScope").field("is_cancelled", &self.core.token.is_cancelled()).finish()
+    }
+}
+
+/// One of its calls.
+struct Entry<T, E> {
+    id: Id,
+    core: Arc<Core<E>>,
+    state: Mutex<State<T, E>>,
+}
+
+struct State<T, E> {
+    /// Of one that failed first, the scope has the error.
+    outcome: Option<Result<T, Option<Failure<E>>>>,
+    waiter: Option<Waker>,
+}
+
+impl<T, E> Default for State<T, E> {
+    fn default() -> Self {
+        Self { outcome: None, waiter: None }
+    }
+}
+
+impl<T, E> Entry<T, E> {
+    fn state(&self) -> MutexGuard<'_, State<T, E>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Option<Result<T, E>> {
+        let outcome = self.state().outcome.take()?;
+        Some(outcome.map_err(|failure| {
+            let failure = failure.or_else(|| self.core.first().error.take());
+            failure.expect("the scope keeps the first error until the call's own handle takes it, or is gone")()
+        }))
+    }
+}
+
+impl<T, X, E> Sink<T, X> for Arc<Entry<T, E>>
+where
+    T: Send + 'static,
+    X: Into<E> + Send + 'static,
+    E: Send + 'static,
+{
+    fn take(&self, outcome: Result<T, X>) {
+        let mut is_first = false;
+        let outcome = outcome.map_err(|error| {
+            let failure: Failure<E> = Box::new(move || error.into());
+            let mut first = self.core.first();
+            is_first = first.failed.is_none();
+            if !is_first {
+                return Some(failure);
+            }
+            first.failed = Some(self.id);
+            first.error = Some(failure);
+            None
+        });
+        let waiter = {
+            let mut state = self.state();
+            state.outcome = Some(outcome);
+            state.waiter.take()
+        };
+        waiter.into_iter().for_each(Waker::wake);
+        if is_first {
+            self.core.token.cancel();
+        }
+    }
+}
+
+/// A call of a [`TryScope`]: a future, or [`wait`](Joined::wait). Dropped, the call goes on within the scope.
+#[must_use = "say `.detach()` if nobody waits for it but the scope"]
+pub struct Joined<'s, T, E> {
+    entry: Arc<Entry<T, E>>,
+    patience: Patience,
+    /// It does not leave the scope, which has the first error.
+    scope: PhantomData<&'s TryScope<E>>,
+}
+
+impl<T, E> Joined<'_, T, E> {
+    /// Blocks until the call is over. Within a task, see [`Handle::wait`](crate::Handle::wait).
+    ///
+    /// # Errors
+    ///
+    /// The call's; one that is cancelled for another's error fails as cancelled.
+    pub fn wait(self) -> Result<T, E> {
+        wait::block_on_anybody(self)
+    }
+
+    /// Leaves the call to the scope, as dropping this does.
+    pub fn detach(self) {}
+}
+
+impl<T, E> Unpin for Joined<'_, T, E> {}
+
+impl<T, E> Future for Joined<'_, T, E> {
+    type Output = Result<T, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { entry, patience, .. } = &mut *self;
+        loop {
+            let before = {
+                let mut state = entry.state();
+                let is_over = state.outcome.is_some();
+                (!is_over).then(|| remember(&mut state.waiter, cx.waker()))
+            };
+            if before.is_none() {
+                patience.over();
+                return entry.take().map_or(Poll::Pending, Poll::Ready);
+            }
+            drop(before);
+            if !patience.help(entry.core.token.stop(), || entry.state().outcome.is_some()) {
+                patience.pending();
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl<T, E> fmt::Debug for Joined<'_, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Joined").field("is_over", &self.entry.state().outcome.is_some()).finish()
+    }
+}
