@@ -19,6 +19,9 @@ use std::{
 /// Where tasks tell what became of them.
 type Told = Sender<&'static str>;
 
+/// How a task submits its child.
+type Submits = Box<dyn Fn(&WorkCalls<Pool>) -> Handle<Work, ()> + Send>;
+
 pub struct Work;
 
 #[define]
@@ -59,7 +62,7 @@ impl Work {
     }
 
     /// Runs `child` as a child and waits for it.
-    pub fn cancelled_child(pool: Pool, child: Box<dyn Fn(&WorkCalls<Pool>) -> Handle<Work, ()> + Send>) -> bool {
+    pub fn cancelled_child(pool: Pool, child: Submits) -> bool {
         let outcome = child(&Work::on(&pool)).wait();
         matches!(outcome, Err(CallError::Cancelled(_)))
     }
@@ -75,6 +78,16 @@ impl Work {
 
     pub fn submit_and_end(pool: Pool, told: Told) -> Handle<Work, ()> {
         Work::on(&pool).spin(told).submit()
+    }
+
+    /// Its child has ended by the time that it spins; the child's own child has not.
+    pub fn outlive_a_child(cx: &Context<Self>, pool: Pool, told: Told, given: Sender<Handle<Work, ()>>) {
+        let work = Work::on(&pool);
+        let grandchild = work.submit_and_end(pool.clone(), told).wait();
+        let _ = given.send(grandchild.expect("the child ends normally"));
+        while !cx.is_cancelled() {
+            thread::yield_now();
+        }
     }
 
     pub fn submit_and_spin(cx: &Context<Self>, other: Pool, unlinked: bool, given: Sender<Handle<Work, u32>>) {
@@ -289,6 +302,20 @@ fn a_task_that_ended_normally_cancels_nothing() {
 }
 
 #[test]
+fn what_a_child_has_left_when_it_ended_is_not_its_parents_to_cancel() {
+    let pool = pool(4);
+    let ((tell, told), (give, given)) = (channel(), channel());
+    let parent = Work::on(&pool).outlive_a_child(pool.clone(), tell, give).submit();
+    hears(&told, "begun");
+    let grandchild = given.recv().expect("it is there");
+    parent.cancel();
+    assert!(matches!(parent.wait(), Err(CallError::Cancelled(_))));
+    assert!(told.try_recv().is_err() && !grandchild.is_finished());
+    grandchild.cancel();
+    hears(&told, "stopped");
+}
+
+#[test]
 fn a_plain_child_in_a_queue_ends_when_its_turn_comes_and_never_runs() {
     let (pool, other) = (pool(1), pool(1));
     other.pause();
@@ -324,20 +351,22 @@ fn a_cancelled_task_starts_no_child_but_unlinked_ones() {
     hears(&told, "as it should");
 }
 
+pub struct Deep;
+
+#[define]
+impl Deep {
+    pub async fn nest(depth: u32, pool: Pool, told: Told) {
+        if depth == 0 {
+            let _ = told.send("begun");
+            std::future::pending::<()>().await;
+        }
+        let child = Deep::on(&pool).nest(depth - 1, pool.clone(), told).submit();
+        let _ = child.await;
+    }
+}
+
 #[test]
 fn a_deep_family_is_cancelled_without_a_deep_stack() {
-    pub struct Deep;
-    #[define]
-    impl Deep {
-        pub async fn nest(depth: u32, pool: Pool, told: Told) {
-            if depth == 0 {
-                let _ = told.send("begun");
-                std::future::pending::<()>().await;
-            }
-            let child = Deep::on(&pool).nest(depth - 1, pool.clone(), told).submit();
-            let _ = child.await;
-        }
-    }
     let pool = pool(1);
     let (tell, told) = channel();
     let root = Deep::on(&pool).nest(20_000, pool.clone(), tell).submit();

@@ -38,7 +38,7 @@ impl Work {
     }
 
     pub async fn never() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
