@@ -80,7 +80,7 @@ impl Work {
 
     pub fn submit_and_end(pool: Pool, told: Told) -> Handle<Work, ()> {
         // Not a plain one, which would take a moment to hear of a cancellation.
-        Work::on(&pool).spin(told).priority(Priority::UserBlocking).submit()
+        Work::on(&pool).spin(told).run_timeout(HOUR).submit()
     }
 
     /// Its child has ended by the time that it spins; the child's own child has not.

@@ -1,8 +1,8 @@
 //! What the calls that one run of a task submits have in common: their parents, for errors; the task's own limit; and a
 //! [`Stop`], so that who cancels the task cancels them.
 //!
-//! It is made by the run's first such call. A plain child costs it nothing: the child looks at the stop when its turn comes.
-//! Others hang on the stop, and are ended at once.
+//! It is made by the run's first such call. A plain child costs it nothing: the child looks at the stop when its turn comes, and
+//! while it runs. One that leaves a future, or of which something rare is asked, hangs on the stop, and is ended at once.
 
 use crate::{call::shared::Shared, error::Caller, host::Runnable, stop::Stop};
 use std::{sync::Arc, time::Instant};
