@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
-    BoxError, Handle, TaskGroup,
+    BoxError, Handle, Joined, TaskGroup,
     prelude::*,
     scope,
     time::{HOUR, MockClock, sleep},
@@ -47,7 +47,7 @@ impl Work {
     }
 
     pub async fn never() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     pub fn fail() -> u32 {
@@ -204,7 +204,7 @@ fn the_first_error_cancels_the_rest_and_is_returned() {
     let outcome: Result<(), CallError> = try_scope(|scope| {
         let waits = [scope.spawn(work.spin()), scope.spawn(work.never())];
         scope.spawn(work.fail()).detach();
-        waits.into_iter().try_for_each(|waits| waits.wait())
+        waits.into_iter().try_for_each(Joined::wait)
     });
     assert!(matches!(outcome, Err(CallError::Panicked(..))), "not that of one that was cancelled for it");
     pool.drained().wait();

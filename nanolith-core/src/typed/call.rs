@@ -256,6 +256,9 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// Ends the call as [`CallError::TimedOut`] when it is not over at this moment. With a time-out too, the earlier
     /// counts.
     ///
+    /// Such a limit passes down: a call that its task submits has it too, unless its own is earlier, or it is
+    /// [`unlinked`](Call::unlinked).
+    ///
     /// ```
     /// # use nanolith::prelude::*;
     /// # pub struct Geometry;

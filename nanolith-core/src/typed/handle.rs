@@ -186,6 +186,11 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// A queued call never runs, and its place is free. A running task is asked to stop, which its `Context` shows; an
     /// asynchronous one is dropped at its next await. Cancelling a call that is over does nothing.
     ///
+    /// The calls that the running task has submitted, and that are not over, are cancelled too, and so on down: at once those that
+    /// are asynchronous or of which something rare is asked (a limit, a token, a later moment); others that run see it in their
+    /// `Context`, and those that are queued end when their turn comes, at the latest, without running. A time-out does the same. A
+    /// task that ends by itself, or panics, cancels nothing. [`Call::unlinked`](crate::Call::unlinked) leaves a call out of that.
+    ///
     /// ```
     /// # use nanolith::prelude::*;
     /// # pub struct Geometry;
