@@ -3,8 +3,9 @@
 //! Each test is named after what it shows.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
-use nanolith::{Local, prelude::*, time::MockClock};
+use nanolith::{Local, Step, prelude::*, time::MockClock, with_priority};
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -361,5 +362,296 @@ fn a_pause_keeps_everything_until_it_is_resumed() {
         host.local.resume();
         assert_eq!(host.posted(), 1);
         assert_eq!(host.message(), (vec!["A"], false));
+    });
+}
+
+pub struct Long;
+
+/// Lines, each with how long it takes.
+type Script = VecDeque<(&'static str, Duration)>;
+
+#[define]
+impl Long {
+    /// Says one line after the other, and yields when it should.
+    #[task(sliced)]
+    pub fn say_all(cx: &Context<Self>, script: Script) -> Step<()> {
+        go_on(cx.clone(), script)
+    }
+
+    /// The same, and yields after each; with "B" it asks for something urgent.
+    #[task(sliced)]
+    pub fn say_each(cx: &Context<Self>, local: Local, script: Script) -> Step<()> {
+        say_next(cx.clone(), local, script)
+    }
+
+    pub fn priority(cx: &Context<Self>) -> Priority {
+        cx.priority()
+    }
+
+    /// Asks for itself once more, by a nested call without a priority of its own.
+    pub fn inherited(local: Local) -> Result<Priority, CallError> {
+        Long::on(&local).priority().wait()
+    }
+}
+
+fn set(cx: &Context<Long>) -> &Stage {
+    cx.data().expect("the local was built with it")
+}
+
+fn go_on(cx: Context<Long>, mut script: Script) -> Step<()> {
+    while let Some((line, takes)) = script.pop_front() {
+        set(&cx).clock.advance(takes);
+        set(&cx).log.note(line);
+        if !script.is_empty() && cx.should_yield() {
+            return Step::go_on(move || go_on(cx, script));
+        }
+    }
+    Step::Done(())
+}
+
+fn say_next(cx: Context<Long>, local: Local, mut script: Script) -> Step<()> {
+    if let Some((line, takes)) = script.pop_front() {
+        set(&cx).clock.advance(takes);
+        set(&cx).log.note(line);
+        if line == "B" {
+            Play::on(&local).say("urgent").priority(Priority::UserBlocking).submit().detach();
+        }
+    }
+    if script.is_empty() { Step::Done(()) } else { Step::go_on(move || say_next(cx, local, script)) }
+}
+
+fn script(lines: &[&'static str], takes: u64) -> Script {
+    lines.iter().map(|line| (*line, Duration::from_millis(takes))).collect()
+}
+
+// ----- continuations
+
+#[test]
+fn a_continuation_goes_on_in_a_later_step_and_keeps_its_place() {
+    Host::run(|host| {
+        let takes = 100 * MILLISECOND;
+        host.say_for("A", Priority::Normal, takes);
+        host.say_for("B", Priority::Normal, takes);
+        let job = Long::on(&host.local).say_all(script(&["C1", "C2", "C3"], 100)).submit();
+        host.say_for("D", Priority::Normal, takes);
+        host.say_for("E", Priority::Normal, takes);
+        assert_eq!(host.flush(3), ["A", "B", "C1"]);
+        assert!(!job.is_finished());
+        assert_eq!(host.flush_all(), ["C2", "C3", "D", "E"]);
+        job.wait().expect("it is done");
+    });
+}
+
+#[test]
+fn a_continuation_inherits_the_expiration() {
+    Host::run(|host| {
+        let script: Script = [("A", 125), ("B", 124), ("C", 100), ("D", 100)]
+            .map(|(line, takes)| (line, Duration::from_millis(takes)))
+            .into();
+        Long::on(&host.local).say_all(script).priority(Priority::UserBlocking).submit().detach();
+        assert_eq!(host.flush(2), ["A", "B"]); // 249 ms
+        assert_eq!(host.flush_expired(), Vec::<&str>::new());
+        host.clock.advance(MILLISECOND);
+        assert_eq!(host.flush_expired(), ["C", "D"]);
+    });
+}
+
+#[test]
+fn more_urgent_work_goes_between_two_steps() {
+    Host::run(|host| {
+        Long::on(&host.local).say_all(script(&["A", "B", "C", "D"], 100)).submit().detach();
+        assert_eq!(host.flush(1), ["A"]);
+        host.say_for("urgent", Priority::UserBlocking, 100 * MILLISECOND);
+        assert_eq!(host.flush_all(), ["urgent", "B", "C", "D"]);
+    });
+}
+
+#[test]
+fn work_asked_for_within_a_step_goes_before_its_continuation_if_it_is_more_urgent() {
+    Host::run(|host| {
+        let long = Long::on(&host.local);
+        long.say_each(host.local.clone(), script(&["A", "B", "C", "D"], 100)).submit().detach();
+        assert_eq!(host.flush_all(), ["A", "B", "urgent", "C", "D"]);
+    });
+}
+
+#[test]
+fn a_task_that_is_cancelled_between_two_steps_does_not_go_on() {
+    Host::run(|host| {
+        let job = Long::on(&host.local).say_each(host.local.clone(), script(&["yield", "continuation"], 0)).submit();
+        assert_eq!(host.flush(1), ["yield"]);
+        job.cancel();
+        assert_eq!(host.flush_all(), Vec::<&str>::new());
+        assert_eq!(host.local.in_flight(), 0);
+    });
+}
+
+#[test]
+fn a_long_task_yields_at_the_end_of_the_slice_and_goes_on_with_the_next_message() {
+    Host::run(|host| {
+        Long::on(&host.local).say_all(script(&["A", "B", "C", "D"], 3)).submit().detach();
+        assert_eq!(host.posted(), 1);
+        assert_eq!(host.message(), (vec!["A", "B"], true), "6 ms are more than 5");
+        assert_eq!(host.message(), (vec!["C", "D"], false));
+    });
+}
+
+#[test]
+fn a_turn_ends_when_nothing_is_left_though_steps_followed_each_other() {
+    Host::run(|host| {
+        let long = Long::on(&host.local);
+        long.say_each(host.local.clone(), script(&["A", "C", "D"], 0)).submit().detach();
+        assert_eq!(host.message(), (vec!["A", "C", "D"], false));
+    });
+}
+
+#[test]
+fn a_task_is_asked_to_yield_at_once_when_more_urgent_work_comes() {
+    Host::run(|host| {
+        // It is the only one there: it has its 5 ms.
+        let alone = host.play.block_until_asked_to_yield().submit();
+        host.message();
+        assert!(alone.wait().expect("it ran") >= 5 * MILLISECOND);
+        let disturbed = host.play.block_until_asked_to_yield().submit();
+        let timer = host.play.say("urgent").priority(Priority::UserBlocking).after(2 * MILLISECOND).submit();
+        assert_eq!(host.flush(1), Vec::<&str>::new());
+        let took = disturbed.wait().expect("it ran");
+        assert!(took < 5 * MILLISECOND, "{took:?}");
+        host.flush_all();
+        timer.wait().expect("it ran");
+    });
+}
+
+// ----- the current priority
+
+#[test]
+fn a_scope_has_a_priority_and_an_inner_one_its_own() {
+    Host::run(|host| {
+        let long = Long::on(&host.local);
+        let ask = || long.priority().submit();
+        let (first, second, third, fourth, fifth) = {
+            let first = ask();
+            let (second, third, fourth, fifth) = with_priority(Immediate, || {
+                let second = ask();
+                let (third, fourth) =
+                    with_priority(Normal, || (ask(), with_priority(UserBlocking, ask)));
+                (second, third, fourth, ask())
+            });
+            (first, second, third, fourth, fifth)
+        };
+        host.flush_all();
+        let told = [first, second, third, fourth, fifth].map(|job| job.wait().expect("it ran"));
+        use Priority::{Immediate, Normal, UserBlocking};
+        assert_eq!(told, [Normal, Immediate, Normal, UserBlocking, Immediate]);
+    });
+}
+
+#[test]
+fn a_task_hands_its_priority_to_what_it_submits() {
+    Host::run(|host| {
+        let long = Long::on(&host.local);
+        let job = long.inherited(host.local.clone()).priority(Priority::UserBlocking).submit();
+        host.flush_all();
+        assert_eq!(job.wait().expect("it ran").expect("so did the inner one"), Priority::UserBlocking);
+    });
+}
+
+#[test]
+fn a_callback_made_in_a_scope_brings_the_scope_along_by_naming_it() {
+    // React wraps a callback with the current priority. Here a closure says `with_priority` itself.
+    Host::run(|host| {
+        let local = host.local.clone();
+        let wrapped = |priority| {
+            let long = Long::on(&local);
+            move || with_priority(priority, || long.priority().submit())
+        };
+        let (normal, urgent) = (wrapped(Priority::Normal), wrapped(Priority::UserBlocking));
+        let jobs = with_priority(Priority::Low, || [normal(), urgent()]);
+        host.flush_all();
+        assert_eq!(jobs.map(|job| job.wait().expect("it ran")), [Priority::Normal, Priority::UserBlocking]);
+    });
+}
+
+// ----- delayed
+
+fn say_after(host: &Host, line: &'static str, priority: Priority, ms: u64) -> Handle<Play, ()> {
+    host.play.say(line).priority(priority).after(Duration::from_millis(ms)).submit()
+}
+
+#[test]
+fn a_delayed_task_is_not_there_before_it_is_due() {
+    Host::run(|host| {
+        say_after(&host, "A", Priority::Normal, 1_000).detach();
+        assert_eq!(host.posted(), 0);
+        host.clock.advance(Duration::from_millis(999));
+        assert_eq!((host.posted(), host.message()), (0, (vec![], false)));
+        host.clock.advance(MILLISECOND);
+        assert_eq!((host.posted(), host.message()), (1, (vec!["A"], false)));
+    });
+}
+
+#[test]
+fn delayed_tasks_come_in_the_order_in_which_they_are_due() {
+    Host::run(|host| {
+        for (line, ms) in [("C", 300), ("A", 100), ("B", 200), ("D", 400)] {
+            say_after(&host, line, Priority::Normal, ms).detach();
+        }
+        host.clock.advance(Duration::from_millis(399));
+        assert_eq!(host.message(), (vec!["A", "B", "C"], false));
+        host.clock.advance(MILLISECOND);
+        assert_eq!(host.message(), (vec!["D"], false));
+    });
+}
+
+#[test]
+fn delayed_tasks_stand_between_those_that_are_not() {
+    Host::run(|host| {
+        let takes = 100 * MILLISECOND;
+        let delayed = |line, ms| {
+            let call = host.play.say_for(line, takes).after(Duration::from_millis(ms));
+            call.submit().detach();
+        };
+        delayed("timer 2", 300);
+        delayed("timer 1", 100);
+        ["A", "B", "C", "D"].into_iter().for_each(|line| host.say_for(line, Priority::Normal, takes));
+        // Each expires 5 s after it was due, so they go after what was there before.
+        assert_eq!(host.flush_all(), ["A", "B", "C", "D", "timer 1", "timer 2"]);
+    });
+}
+
+#[test]
+fn a_delayed_task_that_is_more_urgent_goes_between_two_steps() {
+    Host::run(|host| {
+        Long::on(&host.local).say_all(script(&["A", "B", "C", "D"], 100)).submit().detach();
+        let takes = 100 * MILLISECOND;
+        let call = host.play.say_for("timer", takes).priority(Priority::UserBlocking).after(150 * MILLISECOND);
+        call.submit().detach();
+        assert_eq!(host.flush_all(), ["A", "B", "timer", "C", "D"]);
+    });
+}
+
+#[test]
+fn a_delayed_tasks_expiration_counts_from_when_it_is_due() {
+    Host::run(|host| {
+        say_after(&host, "A", Priority::Normal, 1_000).detach();
+        host.clock.advance(Duration::from_millis(5_999));
+        assert_eq!(host.flush_expired(), Vec::<&str>::new());
+        host.clock.advance(MILLISECOND);
+        assert_eq!(host.flush_expired(), ["A"]);
+    });
+}
+
+#[test]
+fn a_delayed_task_is_cancelled_before_it_is_due_and_after() {
+    Host::run(|host| {
+        let early = say_after(&host, "early", Priority::Normal, 1_000);
+        let late = say_after(&host, "late", Priority::Normal, 1_000);
+        say_after(&host, "A", Priority::Normal, 1_000).detach();
+        early.cancel();
+        assert!(matches!(early.wait(), Err(CallError::Cancelled(_))));
+        host.clock.advance(SECOND);
+        late.cancel();
+        assert_eq!(host.message(), (vec!["A"], false));
+        assert!(matches!(late.wait(), Err(CallError::Cancelled(_))));
     });
 }

@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
-    TaskSet,
+    ServiceRef, TaskSet,
     prelude::*,
     time::{HOUR, MockClock},
 };
@@ -74,6 +74,18 @@ fn a_minutes_flood_on_a_pool_starves_nobody_and_lets_nobody_by() {
         let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("sound");
         pool.pause();
         behind_a_flood(Arc::new(pool.clone()), &clock, || pool.resume());
+    });
+}
+
+#[test]
+fn a_minutes_flood_on_a_service_starves_nobody_and_lets_nobody_by() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let service = Work::service().launch().wait().expect("sound");
+        let (until, held) = channel();
+        let keeps = service.keep(held).submit();
+        behind_a_flood(Arc::new(ServiceRef::from(&service)), &clock, || drop(until));
+        keeps.wait().expect("it runs");
     });
 }
 

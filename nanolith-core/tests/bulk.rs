@@ -49,7 +49,7 @@ proptest! {
         take in prop::option::of(0..3_000_usize),
     ) {
         let inputs: Vec<_> = inputs.into_iter().map(|n| same.map_or(n, |rest| n / 7 * 7 + rest)).collect();
-        let numbers = Numbers::on(if small { &SMALL } else { &LARGE });
+        let numbers = Numbers::on(if small { &*SMALL } else { &*LARGE });
         let mut results = each(&numbers, inputs.iter().copied(), |numbers, n| match n % 7 {
             0 => numbers.quadruple(n),
             1 | 2 => numbers.triple(n),
