@@ -557,7 +557,7 @@ fn a_batch_shares_the_state_and_runs_the_hooks_of_each() {
     let shared = Shared::shared(state.clone()).on(&pool);
     let totals: Vec<_> = each(&shared, [1, 0, 2, 4], |shared, by| shared.bump(by)).batch(4).collect();
     pool.drained().wait();
-    assert_eq!(pool.completed(), 1, "one batch");
+    assert!(pool.completed() < 4, "they came as one batch, which is shared out only if it takes long");
     assert!(matches!(totals[..], [Ok(1), Err(CallError::Panicked(..)), Ok(3), Err(CallError::Hook(..))]), "{totals:?}");
     let log = state.log.lock().expect("sound");
     let each =

@@ -533,8 +533,7 @@ fn a_scope_has_a_priority_and_an_inner_one_its_own() {
             let first = ask();
             let (second, third, fourth, fifth) = with_priority(Immediate, || {
                 let second = ask();
-                let (third, fourth) =
-                    with_priority(Normal, || (ask(), with_priority(UserBlocking, ask)));
+                let (third, fourth) = with_priority(Normal, || (ask(), with_priority(UserBlocking, ask)));
                 (second, third, fourth, ask())
             });
             (first, second, third, fourth, fifth)

@@ -133,6 +133,9 @@ pub(crate) struct Lanes<T> {
 const PLACED: usize = Priority::ALL.len();
 const RESUMED: usize = PLACED + 1;
 
+/// In the sequence of what has not been out yet.
+const NEWCOMER: u64 = 1 << 63;
+
 impl<T> Lanes<T> {
     pub(crate) fn new(expirations: Expirations) -> Self {
         let (placed, resumed) = (BinaryHeap::new(), BinaryHeap::new());
@@ -261,7 +264,9 @@ impl<T> Lanes<T> {
         self.sequence += 1;
         self.len += 1;
         self.filled |= 1 << queue;
-        Rank { expires, sequence: self.sequence }
+        // What resumes came before all that waits, so among equals it goes first.
+        let newcomer = if queue == RESUMED { 0 } else { NEWCOMER };
+        Rank { expires, sequence: self.sequence | newcomer }
     }
 
     /// Takes the first item of a queue.

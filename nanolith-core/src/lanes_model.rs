@@ -125,7 +125,7 @@ impl Model {
     }
 
     fn pop(&mut self) -> Option<u32> {
-        self.out(self.inside.iter().min_by_key(|item| (item.expires, item.came)).copied())
+        self.out(self.inside.iter().min_by_key(|item| (item.expires, !item.resumed, item.came)).copied())
     }
 
     fn pop_resumed(&mut self) -> Option<u32> {
@@ -140,7 +140,7 @@ impl Model {
 
     fn in_order(&self) -> Vec<u32> {
         let mut order = self.inside.clone();
-        order.sort_by_key(|item| (item.expires, item.came));
+        order.sort_by_key(|item| (item.expires, !item.resumed, item.came));
         order.iter().map(|item| item.number).collect()
     }
 }

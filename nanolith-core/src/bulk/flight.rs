@@ -94,6 +94,15 @@ pub(super) enum Lot<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
     Unordered(FuturesUnordered<Entry<'a, S, E, T>>),
 }
 
+/// The last goes first: else, while one is cancelled, the next would begin.
+impl<S: TaskSet, E: Executor<S> + ?Sized, T> Drop for Lot<'_, S, E, T> {
+    fn drop(&mut self) {
+        if let Self::Ordered(entries) = self {
+            while entries.pop_back().is_some() {}
+        }
+    }
+}
+
 impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Lot<'a, S, E, T> {
     pub(super) fn len(&self) -> usize {
         match self {

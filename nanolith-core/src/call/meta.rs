@@ -107,7 +107,7 @@ struct Cold {
     expires_in: Maybe,
     /// What an order of the user's own said.
     rank: Maybe,
-    /// When its future's turn began, in nanoseconds; or one of the two below.
+    /// When its future's turn began, in nanoseconds; or one of those below.
     slice: AtomicU64,
     /// The share of its pool through which it came, by number; zero: none.
     share: AtomicU32,
@@ -124,6 +124,8 @@ struct Cold {
 const FIRST: u64 = 0;
 /// A later one, which nobody has looked at yet.
 const UNSEEN: u64 = 1;
+/// The first, when the task has asked how long it has run: such a task asks again.
+const ASKED: u64 = 2;
 
 /// A number that may be there: zero is none, else it is less by one.
 #[derive(Default)]
@@ -396,16 +398,25 @@ impl Meta {
     /// A turn of its future begins, which is not the first.
     pub(crate) fn begin_slice(&self) {
         if let Some(cold) = self.cold.get() {
-            cold.slice.store(UNSEEN, Ordering::Relaxed);
+            let began = match cold.slice.load(Ordering::Relaxed) {
+                FIRST | UNSEEN => UNSEEN,
+                _ => clock::now(),
+            };
+            cold.slice.store(began, Ordering::Relaxed);
         }
     }
 
     /// How long it has run in this turn. One that nobody has asked in yet begins now.
     pub(crate) fn ran_in_slice(&self) -> Duration {
-        let Some(cold) = self.cold.get() else { return self.ran() };
+        let Some(cold) = self.cold.get().or_else(|| self.task.is_async().then(|| self.cold())) else {
+            return self.ran();
+        };
         // ORDERING: Relaxed, a time.
         match cold.slice.load(Ordering::Relaxed) {
-            FIRST => self.ran(),
+            FIRST | ASKED => {
+                cold.slice.store(ASKED, Ordering::Relaxed);
+                self.ran()
+            }
             UNSEEN => {
                 cold.slice.store(clock::now(), Ordering::Relaxed);
                 Duration::ZERO
