@@ -377,8 +377,13 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     pub fn submit(self) -> Handle<S, T> {
         let Self { executor, extract, terms, stage } = self;
         let Stage::Lazy(task) = stage else { unreachable!("{ONCE}") };
-        let (job, handle) = prepare(executor, extract, &terms, task);
-        match bring(executor, &terms, job) {
+        let Terms { submitted, priority, rare } = terms;
+        if let Some(rare) = rare {
+            return submit_rare(executor, extract, Terms { submitted, priority, rare: Some(rare) }, task);
+        }
+        let meta = Meta::new(Caller { task: S::info(&task), submitted }, priority, None);
+        let (job, handle) = make(executor, extract, meta, task);
+        match executor.execute(job) {
             Ok(()) => handle,
             Err(refused) => enter(executor, refused, handle),
         }
@@ -665,22 +670,62 @@ fn prepare<S: TaskSet, E: Executor<S> + ?Sized, T>(
     task: S::Task,
 ) -> (Job<S>, Handle<S, T>) {
     let caller = Caller { task: S::info(&task), submitted: terms.submitted };
-    let shared = executor.shared();
-    let place = Space::new();
-    let meta = match &terms.rare {
-        None => Meta::new(caller, terms.priority, None),
-        Some(rare) => rare.meta(caller, terms.priority),
-    };
+    match &terms.rare {
+        None => make(executor, extract, Meta::new(caller, terms.priority, None), task),
+        Some(rare) => make_rare(executor, extract, rare, rare.meta(caller, terms.priority), task),
+    }
+}
+
+/// The same for a call of which nothing rare is asked.
+#[inline(always)]
+fn make<S: TaskSet, E: Executor<S> + ?Sized, T>(
+    executor: &E,
+    extract: fn(S::Output) -> Option<T>,
+    meta: Meta,
+    task: S::Task,
+) -> (Job<S>, Handle<S, T>) {
     let is_heir = meta.inherit(S::HOOKS.are_async() || meta.task().is_async());
-    let (job, slot) = Job::with_owner(place, task, shared, meta);
+    let (job, slot) = Job::with_owner(Space::new(), task, executor.shared(), meta);
     let host = executor.host();
     if host.is_none() {
         job.slot().meta.seek_holder();
     }
-    if terms.rare.is_some() || is_heir {
-        bind(&job, host, terms.rare.as_deref());
+    if is_heir {
+        bind(&job, host, None);
     }
     (job, Handle::new(slot, host, extract))
+}
+
+#[cold]
+fn make_rare<S: TaskSet, E: Executor<S> + ?Sized, T>(
+    executor: &E,
+    extract: fn(S::Output) -> Option<T>,
+    rare: &Rare<S>,
+    meta: Meta,
+    task: S::Task,
+) -> (Job<S>, Handle<S, T>) {
+    meta.inherit(true);
+    let (job, slot) = Job::with_owner(Space::new(), task, executor.shared(), meta);
+    let host = executor.host();
+    if host.is_none() {
+        job.slot().meta.seek_holder();
+    }
+    bind(&job, host, Some(rare));
+    (job, Handle::new(slot, host, extract))
+}
+
+#[cold]
+fn submit_rare<S: TaskSet, E: Executor<S> + ?Sized, T>(
+    executor: &E,
+    extract: fn(S::Output) -> Option<T>,
+    terms: Terms<S>,
+    task: S::Task,
+) -> Handle<S, T> {
+    let (job, handle) = prepare(executor, extract, &terms, task);
+    match bring(executor, &terms, job) {
+        Ok(()) => handle,
+        Err(refused) => enter(executor, refused, handle),
+    }
 }
 
 /// Waits for room, blocking, where that is what there was none of.
