@@ -1,6 +1,6 @@
 //! How long each priority may be kept waiting on one executor: the table that its lanes are sorted by.
 
-use crate::{clock, lanes::Priority};
+use crate::{clock, priority::Priority};
 use std::time::Duration;
 
 /// What counts as expired when it comes does so by this much, in nanoseconds.

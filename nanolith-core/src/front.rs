@@ -10,7 +10,7 @@
 use crate::{
     host::Runnable,
     inbox::{Inbox, Points},
-    lanes::Priority,
+    priority::Priority,
     queue::{Queue, Spent, Wakes},
 };
 use std::sync::{

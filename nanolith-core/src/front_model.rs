@@ -8,7 +8,7 @@ use crate::{
     host::Runnable,
     id::TaskInfo,
     inbox::Inbox,
-    lanes::Priority,
+    priority::Priority,
     queue::{Bounds, Queue},
     task::{CallSlot, Input, NoState, Run, Scope, TaskSet},
 };

@@ -9,9 +9,9 @@ use crate::{
     },
     data::Data,
     id::TaskInfo,
-    lanes::Priority,
     order::Rules,
     place::Where,
+    priority::Priority,
 };
 use once_cell::sync::Lazy;
 use std::{

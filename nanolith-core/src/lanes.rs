@@ -1,87 +1,11 @@
 //! The order of work: one first-in first-out lane a priority, the earliest expiration next. Pure data without a lock;
 //! whoever shares it brings the lock.
 
-use crate::expirations::Expirations;
+use crate::{expirations::Expirations, priority::Priority};
 use std::{
     cmp::{self, Reverse},
     collections::{BinaryHeap, VecDeque},
-    time::Duration,
 };
-
-/// How urgent a call is: how long it may be kept waiting by others before its turn comes.
-///
-/// Work expires at its submission plus the priority's time-out; the earliest expiration runs first. So a low priority
-/// is delayed by more urgent work, and never starved by it. The time-outs are those of React's scheduler.
-///
-/// ```
-/// # use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
-/// # let pool = Pool::builder().build()?;
-/// # pool.pause();
-/// let geometry = Geometry::on(&pool);
-/// let later = geometry.add(1, 2).priority(Priority::Idle).submit();
-/// let sooner = geometry.add(4, 5).priority(Priority::UserBlocking).submit();
-/// # pool.resume();
-/// assert_eq!((sooner.wait()?, later.wait()?), (9, 3));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Priority {
-    /// Before everything else: expired when it comes.
-    Immediate,
-    /// Somebody waits for it and sees the delay: 250 ms.
-    UserBlocking,
-    /// The default: 5 s.
-    #[default]
-    Normal,
-    /// 10 s.
-    Low,
-    /// When nothing else is there, or after 2³⁰ ms (12 days).
-    Idle,
-}
-
-impl Priority {
-    /// Every priority, the most urgent first.
-    ///
-    /// ```
-    /// use nanolith::Priority;
-    /// assert!(Priority::ALL.is_sorted_by_key(|priority| priority.timeout()));
-    /// ```
-    pub const ALL: [Self; 5] = [Self::Immediate, Self::UserBlocking, Self::Normal, Self::Low, Self::Idle];
-
-    /// The one that stands at this place in [`Priority::ALL`]; those beyond are the last.
-    #[inline]
-    pub(crate) const fn numbered(number: u8) -> Self {
-        match number {
-            0 => Self::Immediate,
-            1 => Self::UserBlocking,
-            2 => Self::Normal,
-            3 => Self::Low,
-            _ => Self::Idle,
-        }
-    }
-
-    /// How long work of this priority may be kept waiting. `Immediate` gives zero, and counts as expired one millisecond
-    /// before it comes.
-    ///
-    /// ```
-    /// use nanolith::Priority;
-    /// use std::time::Duration;
-    /// assert_eq!(Priority::UserBlocking.timeout(), Duration::from_millis(250));
-    /// assert_eq!(Priority::Low.timeout(), Duration::from_secs(10));
-    /// ```
-    #[must_use]
-    pub const fn timeout(self) -> Duration {
-        match self {
-            Self::Immediate => Duration::ZERO,
-            Self::UserBlocking => Duration::from_millis(250),
-            Self::Normal => Duration::from_secs(5),
-            Self::Low => Duration::from_secs(10),
-            Self::Idle => Duration::from_millis(1_073_741_823),
-        }
-    }
-}
 
 /// When an item expires and, among equals, when it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,6 +9,7 @@ mod clock;
 mod expirations;
 mod id;
 mod lanes;
+mod priority;
 mod sync;
 
 mod alive;
@@ -76,9 +77,9 @@ pub mod schedule;
 pub mod pipeline;
 
 pub mod bulk;
+pub mod sim;
 
 pub use backoff::Backoff;
-pub mod sim;
 pub use call::Progress;
 pub use cancel_token::{CancelToken, Cancelled, DropGuard};
 pub use cluster::{
@@ -91,7 +92,6 @@ pub use executor::{Admission, Executor, OwnsState, RunsLocal, SharesState};
 pub use gate::OnFull;
 pub use group::{JoinAll, JoinNext, Joined, Scope, Shutdown, Spawn, TaskGroup, TryScope, scope, try_scope};
 pub use id::{Receiver, TaskInfo, fingerprint};
-pub use lanes::Priority;
 pub use local::Local;
 pub use main_guard::{MainGuard, StillAlive, main_guard};
 pub use messenger::Messenger;
@@ -102,6 +102,7 @@ pub use pool::{
     BuildError, CloseWithin, Concurrency, Drained, GlobalPool, MaxQueue, NextPoolEvent, Pool, PoolBuilder, PoolEvent,
     PoolEvents, RunOnAll, RunOnAllError, Share, SharedPool, SharedState, Subscription, Unfinished,
 };
+pub use priority::Priority;
 pub use service::{
     AttachError, CloseError, Closing, Control, Crash, CreateStream, CreateStreamError, Group, GroupError, Launch,
     LaunchError, LifeEvent, LifeEvents, NeverRestarts, NextEvent, NextStream, OnPanic, Restart, Service,

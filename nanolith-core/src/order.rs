@@ -1,7 +1,7 @@
 //! The order of one executor's work: how long each priority may wait, an order of the user's own, how long a task may run
 //! before it should give way. Whoever holds the queue brings one of these; calls and their threads ask it.
 
-use crate::{call::meta::Meta, clock, expirations::Expirations, id::TaskInfo, lanes::Priority, panics};
+use crate::{call::meta::Meta, clock, expirations::Expirations, id::TaskInfo, panics, priority::Priority};
 use std::{
     fmt,
     sync::{

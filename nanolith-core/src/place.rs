@@ -6,11 +6,11 @@ use crate::{
     host::{Host, HostId, Loan, Runnable, WouldDeadlock},
     id::TaskInfo,
     inbox::Points,
-    lanes::Priority,
     lineage::{Lineage, Trace},
     order::Rules,
     park::Parking,
     passed::LayerId,
+    priority::Priority,
 };
 use std::{
     cell::{Cell, RefCell},

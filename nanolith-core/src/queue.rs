@@ -3,8 +3,9 @@
 
 use crate::{
     call::meta::Meta,
-    lanes::{Lanes, Priority},
+    lanes::Lanes,
     order::Rules,
+    priority::Priority,
     room::{Line, Ticket},
 };
 use std::{sync::Arc, task::Waker};

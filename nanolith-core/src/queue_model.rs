@@ -1,7 +1,7 @@
 //! The queue's book-keeping against calls that are looked at one by one.
 
 use super::{Bounds, Queue};
-use crate::{lanes::Priority, room::Ticket};
+use crate::{priority::Priority, room::Ticket};
 use proptest::prelude::*;
 use std::{
     sync::{

@@ -1,6 +1,6 @@
 //! Scopes of a priority: what is submitted within one is as urgent, unless it is told.
 
-use crate::{lanes::Priority, place, wait};
+use crate::{place, priority::Priority, wait};
 use std::{
     fmt,
     future::Future,

@@ -5,7 +5,7 @@ use super::{
     source::{FromIterator, Source},
     window::Window,
 };
-use crate::{error::CallError, executor::Executor, lanes::Priority, task::TaskSet, typed::Call};
+use crate::{error::CallError, executor::Executor, priority::Priority, task::TaskSet, typed::Call};
 use std::{fmt, iter::FusedIterator, num::NonZero};
 
 /// Makes a call of each input and gives the results, in the order of the inputs unless [`unordered`](Each::unordered).

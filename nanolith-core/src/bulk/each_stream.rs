@@ -4,7 +4,7 @@ use super::{
     source::{FromStream, Source},
     window::Window,
 };
-use crate::{error::CallError, executor::Executor, lanes::Priority, task::TaskSet, typed::Call};
+use crate::{error::CallError, executor::Executor, priority::Priority, task::TaskSet, typed::Call};
 use futures_util::{Stream, stream::FusedStream};
 use std::{
     fmt,

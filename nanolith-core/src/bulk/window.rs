@@ -14,7 +14,7 @@ use crate::{
     executor::{Crew, Executor},
     host::WouldDeadlock,
     id::TaskInfo,
-    lanes::Priority,
+    priority::Priority,
     task::{TaskSet, unpack},
     typed::{Call, PlainCall},
     wait,

@@ -8,10 +8,10 @@ use crate::{
     expirations::Expirations,
     host::{HostId, Runnable},
     id::TaskInfo,
-    lanes::Priority,
     lineage::Trace,
     passed::{LayerId, Passed},
     place,
+    priority::Priority,
     stop::{self, Stop},
     timer::{self, Key},
 };

@@ -4,10 +4,10 @@ use super::{Local, inner::Inner};
 use crate::{
     data::Data,
     gate::OnFull,
-    lanes::Priority,
     messenger::Messenger,
     order::{Order, Schedule},
     pool::{BuildError, MaxQueue},
+    priority::Priority,
     queue::Bounds,
 };
 use std::{fmt, sync::Arc, time::Duration};

@@ -4,7 +4,7 @@ use crate::{
     error::{CallError, Refused},
     executor::{Admission, Executor, OwnsState, RunsLocal, SharesState},
     id::TaskInfo,
-    lanes::Priority,
+    priority::Priority,
     task::{Job, TaskSet},
 };
 use std::{

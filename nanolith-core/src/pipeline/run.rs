@@ -4,7 +4,7 @@ use super::{
     error::{Cause, ItemError, OnError},
     gauge::Gauge,
 };
-use crate::{clock, lanes::Priority, panics, pool, pool::Pool, waiters};
+use crate::{clock, panics, pool, pool::Pool, priority::Priority, waiters};
 use async_task::Task;
 use std::{
     future::poll_fn,

@@ -12,7 +12,7 @@ use super::{
     settings::{Batches, Calls, Functions, Settings},
     size::Size,
 };
-use crate::{error::BoxError, executor::Executor, lanes::Priority, panics, pool::Pool, task::TaskSet, typed::Call};
+use crate::{error::BoxError, executor::Executor, panics, pool::Pool, priority::Priority, task::TaskSet, typed::Call};
 use std::{any, collections::VecDeque, sync::Arc};
 
 impl<T: Send + 'static, K> Pipeline<T, K> {

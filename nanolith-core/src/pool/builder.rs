@@ -1,7 +1,7 @@
 //! Building a pool.
 
 use super::{BuildError, Concurrency, MaxQueue, Pool, config::Config, global::build_global};
-use crate::{gate::OnFull, lanes::Priority, order::Order};
+use crate::{gate::OnFull, order::Order, priority::Priority};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// The settings of a pool: made by [`Pool::builder`].

@@ -1,7 +1,7 @@
 //! Futures of the crate's own that run the user's code, on the global pool: handlers hear there, schedules make their calls.
 
 use super::{BuildError, GlobalPool, spawn::spawn_on};
-use crate::{host::Host, lanes::Priority};
+use crate::{host::Host, priority::Priority};
 use std::{future::Future, sync::Arc};
 
 /// The threads that they run on.

@@ -18,9 +18,9 @@ use crate::{
     host::{Host, HostId, Loan, Over, Runnable, Verdict, WouldDeadlock},
     id::TaskInfo,
     inbox::Inbox,
-    lanes::Priority,
     order::Rules,
     place::Where,
+    priority::Priority,
     queue::{Bounds, Queue, Wakes},
     task::{CallSlot, Job, TaskSet},
 };

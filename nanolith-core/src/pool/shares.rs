@@ -6,7 +6,7 @@
 //! call that runs counts as what the share's calls took of late. A share that had nothing to do begins where the others are:
 //! nobody saves up.
 
-use crate::{expirations::Expirations, lanes::Priority};
+use crate::{expirations::Expirations, priority::Priority};
 use std::collections::{BTreeSet, VecDeque};
 
 pub(super) type ShareId = u32;

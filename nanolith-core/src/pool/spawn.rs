@@ -1,7 +1,7 @@
 //! Futures of this crate's own on a pool: the stages of a pipeline, and what runs the user's code for schedules.
 
 use super::Pool;
-use crate::{clock, host::Host, lanes::Priority};
+use crate::{clock, host::Host, priority::Priority};
 use async_task::Task;
 use std::{future::Future, sync::Arc};
 

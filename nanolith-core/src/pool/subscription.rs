@@ -1,7 +1,7 @@
 //! Handlers of messages. Each is a future on the global pool, so that none takes a thread while there is nothing to hear.
 
 use super::{BuildError, GlobalPool};
-use crate::{clock, host::Host, lanes::Priority, panics};
+use crate::{clock, host::Host, panics, priority::Priority};
 use async_task::Task;
 use std::{
     fmt,

@@ -14,11 +14,11 @@ use crate::{
     data::Data,
     error::CallError,
     gate::OnFull,
-    lanes::Priority,
     messenger::SlowReceiver,
     order::{Order, Schedule},
     panics, park,
     pool::{BuildError, MIN_STACK, ThreadHandler, check_name, check_spin},
+    priority::Priority,
     task::{Context, Outlets, TaskSet},
 };
 use std::{convert::Infallible, fmt, future::Future, sync::Arc, time::Duration};

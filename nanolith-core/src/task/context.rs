@@ -4,8 +4,8 @@ use crate::{
     call::{Progress, shared::Shared},
     data::Data,
     id::TaskInfo,
-    lanes::Priority,
     place,
+    priority::Priority,
     task::{CallSlot, TaskSet},
 };
 use std::{

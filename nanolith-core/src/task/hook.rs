@@ -1,6 +1,6 @@
 //! Hooks: what a set runs before and after each of its tasks, and at the close of its service.
 
-use crate::{error::BoxError, id::TaskInfo, lanes::Priority};
+use crate::{error::BoxError, id::TaskInfo, priority::Priority};
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 /// Which task a hook stands around.

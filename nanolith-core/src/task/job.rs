@@ -10,10 +10,10 @@ use crate::{
     error::{CallError, Caller, Panic},
     host::{self, Host, HostId, Ran, Runnable, Runs},
     id::{TaskInfo, any_limited},
-    lanes::Priority,
     metrics, panics,
     passed::LayerId,
     place,
+    priority::Priority,
     task::TaskSet,
     timer::{self, Alarm},
 };
