@@ -36,11 +36,11 @@ pub(crate) const BULK: Case = Case {
             over_vec(
                 lap,
                 |pool, roots| pool.install(|| roots.into_par_iter().map(f64::sqrt).collect()),
-                rayon_pool(cores()),
+                &rayon_pool(cores()),
             )
         }),
         Contender::new("map", |lap| {
-            over_vec(lap, |pool, roots| map(pool, roots, f64::sqrt).wait().expect("it runs"), pool())
+            over_vec(lap, |pool, roots| map(pool, roots, f64::sqrt).wait().expect("it runs"), &pool())
         }),
     ],
     goals: &[
@@ -64,12 +64,12 @@ fn roots(lap: &Lap, count: u32, run: fn(u32)) -> Sample {
 }
 
 /// The same over all of a `Vec`.
-fn over_vec<P>(lap: &Lap, run: impl Fn(&P, Vec<f64>) -> Vec<f64>, pool: P) -> Sample {
+fn over_vec<P>(lap: &Lap, run: impl Fn(&P, Vec<f64>) -> Vec<f64>, pool: &P) -> Sample {
     let values = || (0..ROOTS).map(f64::from).collect();
-    drop(run(&pool, values()));
+    drop(run(pool, values()));
     let values = values();
     let meter = Meter::start(lap);
-    let roots = run(&pool, values);
+    let roots = run(pool, values);
     let sample = meter.rate(ROOTS.into());
     (0..).zip(roots).for_each(|(n, root)| check(n, root));
     sample

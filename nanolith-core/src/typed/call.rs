@@ -379,7 +379,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         let Stage::Lazy(task) = stage else { unreachable!("{ONCE}") };
         let Terms { submitted, priority, rare } = terms;
         if let Some(rare) = rare {
-            return submit_rare(executor, extract, Terms { submitted, priority, rare: Some(rare) }, task);
+            return submit_rare(executor, extract, &Terms { submitted, priority, rare: Some(rare) }, task);
         }
         let meta = Meta::new(Caller { task: S::info(&task), submitted }, priority, None);
         let (job, handle) = make(executor, extract, meta, task);
@@ -718,11 +718,11 @@ fn make_rare<S: TaskSet, E: Executor<S> + ?Sized, T>(
 fn submit_rare<S: TaskSet, E: Executor<S> + ?Sized, T>(
     executor: &E,
     extract: fn(S::Output) -> Option<T>,
-    terms: Terms<S>,
+    terms: &Terms<S>,
     task: S::Task,
 ) -> Handle<S, T> {
-    let (job, handle) = prepare(executor, extract, &terms, task);
-    match bring(executor, &terms, job) {
+    let (job, handle) = prepare(executor, extract, terms, task);
+    match bring(executor, terms, job) {
         Ok(()) => handle,
         Err(refused) => enter(executor, refused, handle),
     }
