@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Any, AnyCalls, LONG};
+use common::{Any, AnyCalls};
 use nanolith_core::{CallError, Concurrency, Handle, MaxQueue, Pool, Priority, TaskSet, time::MockClock};
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::{
@@ -90,6 +90,9 @@ struct Model {
     suspended: BTreeSet<Id>,
     ends: BTreeMap<Id, End>,
 }
+
+/// Long enough for what must happen; short enough to find the shortest program that fails.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Far from zero, so that what expires before it comes has a time.
 const BEGIN: Duration = Duration::from_secs(1_000);
@@ -305,7 +308,7 @@ impl Program {
         let expected = self.model.settle();
         let mut seen = Vec::new();
         while seen.len() < expected.len() {
-            match self.told.recv_timeout(LONG) {
+            match self.told.recv_timeout(PATIENCE) {
                 Ok(told) if self.is_late(told) => {}
                 Ok(told) => seen.push(told),
                 Err(_) => {
@@ -327,7 +330,7 @@ impl Program {
         while self.pool.active() != self.model.running.len()
             || !done().all(|(id, _)| self.calls[id].handle.is_finished())
         {
-            prop_assert!(begun.elapsed() < LONG, "{:?} run; {:?}", self.model.running, self.pool);
+            prop_assert!(begun.elapsed() < PATIENCE, "{:?} run; {:?}", self.model.running, self.pool);
             thread::yield_now();
         }
         Ok(())
@@ -373,7 +376,7 @@ fn run(limit: usize, steps: Vec<Step>) -> TestCaseResult {
 
 /// Programs of so many steps each, and so many programs.
 fn check(cases: u32, length: usize) {
-    let config = ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 50, ..ProptestConfig::default() };
+    let config = ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 8, ..ProptestConfig::default() };
     let programs = (1..4_usize, prop::collection::vec(steps(), length / 2..=length));
     let mut runner = prop::test_runner::TestRunner::new(config);
     runner.run(&programs, |(limit, steps)| run(limit, steps)).unwrap_or_else(|error| panic!("{error}"));
