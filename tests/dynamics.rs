@@ -518,6 +518,35 @@ fn shutdown_ends_what_waits_for_its_kind() {
     assert_eq!((pool.queue_len(), pool.in_flight()), (0, 0));
 }
 
+/// The first call that waits begins as soon as one of the two before it is over.
+fn expect_two_at_once(pool: &Pool) {
+    let (mut go, jobs, told) = hold(pool, 3);
+    assert_eq!(Kinds::on(pool).plain().wait().expect("it runs, so the third is held"), 7);
+    drop(go.remove(0));
+    assert_eq!(told.recv_timeout(LONG / 2), Ok(2), "beside the second, which runs");
+    drop(go);
+    assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
+}
+
+#[test]
+fn a_raised_call_that_waits_for_its_kind_takes_one_place_of_it() {
+    let pool = kinds(4);
+    let (go, mut jobs, _told) = hold(&pool, 3);
+    assert_eq!(Kinds::on(&pool).plain().wait().expect("it runs, so the third is held"), 7);
+    jobs[2].raise(Priority::UserBlocking);
+    assert_eq!(Kinds::on(&pool).plain().wait().expect("it runs, so the third is held in its new place too"), 7);
+    pool.pause();
+    drop(go);
+    jobs.drain(..2).for_each(|job| assert!(job.wait().is_ok()));
+    while pool.active() > 0 {
+        std::thread::yield_now(); // both are counted, and the third was called in the place of each
+    }
+    pool.resume();
+    pool.drained().wait();
+    expect_two_at_once(&pool);
+    assert!(jobs.remove(0).wait().is_ok(), "it was over before");
+}
+
 #[test]
 fn a_close_finishes_what_waits_for_its_kind() {
     let pool = kinds(4);
