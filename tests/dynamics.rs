@@ -360,6 +360,14 @@ impl Kinds {
     pub fn plain() -> i64 {
         7
     }
+
+    /// Has others run which nobody waits for, once it may.
+    pub fn starts(pool: Pool, go: Receiver<()>, begun: Sender<usize>, of: Vec<Receiver<()>>) {
+        let _ = go.recv_timeout(LONG);
+        for (number, go) in of.into_iter().enumerate() {
+            Self::on(&pool).hold(begun.clone(), number, go).submit().detach();
+        }
+    }
 }
 
 fn kinds(threads: usize) -> Pool {
@@ -545,6 +553,61 @@ fn a_raised_call_that_waits_for_its_kind_takes_one_place_of_it() {
     pool.drained().wait();
     expect_two_at_once(&pool);
     assert!(jobs.remove(0).wait().is_ok(), "it was over before");
+}
+
+#[test]
+fn one_that_is_dropped_as_its_turn_comes_leaves_room_for_its_kind() {
+    let bounded = Pool::builder().concurrency(Concurrency::Exact(4)).max_queue(MaxQueue::Bounded(3));
+    let pool = bounded.on_full(OnFull::DropOldest).build().expect("sound");
+    let (go, mut jobs, _told) = hold(&pool, 2);
+    jobs.extend((0..2).map(|_| Kinds::on(&pool).hold(mpsc::channel().0, 9, mpsc::channel().1).submit()));
+    while pool.next().is_some() {
+        std::thread::yield_now(); // the last two are held
+    }
+    pool.pause();
+    drop(go);
+    jobs.drain(..2).for_each(|job| assert!(job.wait().is_ok()));
+    while pool.active() > 0 {
+        std::thread::yield_now(); // both are counted, and the last two were called
+    }
+    let newest = [(); 2].map(|()| Kinds::on(&pool).plain().submit());
+    pool.resume();
+    pool.drained().wait();
+    expect_two_at_once(&pool);
+    assert!(newest.into_iter().all(|job| job.wait().is_ok()));
+    assert!(matches!(jobs.remove(0).wait(), Err(CallError::Dropped(_))));
+    assert!(jobs.remove(0).wait().is_ok());
+}
+
+#[test]
+fn what_shutdown_ends_leaves_room_for_its_kind() {
+    let pool = kinds(4);
+    let (go, mut jobs, _told) = hold(&pool, 4);
+    let (go_on, may_go_on) = mpsc::channel();
+    let (begun, told) = mpsc::channel();
+    let (mut go_children, children): (Vec<_>, Vec<_>) = (0..4).map(|_| mpsc::channel()).unzip();
+    let starts = Kinds::on(&pool).starts(pool.clone(), may_go_on, begun, children).submit();
+    while pool.next().is_some() {
+        std::thread::yield_now(); // the last two are held, and `starts` has begun
+    }
+    pool.pause();
+    drop(go);
+    jobs.drain(..2).for_each(|job| assert!(job.wait().is_ok()));
+    while pool.active() > 1 {
+        std::thread::yield_now(); // both are counted, and the last two were called
+    }
+    assert_eq!(pool.shutdown_now(), 2);
+    drop(go_on);
+    assert!(starts.wait().is_ok());
+    let first: HashSet<_> = (0..2).map(|_| told.recv_timeout(LONG).expect("two begin")).collect();
+    while pool.next().is_some() {
+        std::thread::yield_now(); // the others are held
+    }
+    assert_eq!(first, HashSet::from([0, 1]));
+    drop(go_children.remove(0));
+    assert_eq!(told.recv_timeout(LONG / 2), Ok(2), "beside the second, which runs");
+    drop(go_children);
+    pool.drained().wait();
 }
 
 #[test]

@@ -115,6 +115,11 @@ pub(crate) trait Gate<S: TaskSet>: Host {
         let _ = task;
     }
 
+    /// A queued call is dropped to make room, and is counted.
+    fn dropped(&self, call: &dyn Runnable) {
+        let _ = call;
+    }
+
     /// Runs a claimed call on this thread, which is its caller's; it counts as entered.
     fn run_here(&self, call: Shared<CallSlot<S>>);
 }
@@ -313,6 +318,7 @@ fn make_room<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
         (None, wakes.and(freed.unwrap_or_default()))
     });
     if let Some(call) = dropped {
+        gate.dropped(&*call);
         call.discard(End::Dropped);
     }
     if let Some(job) = left {

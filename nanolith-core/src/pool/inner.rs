@@ -351,6 +351,12 @@ impl<S: TaskSet> Gate<S> for Inner {
         self.release(core, Wakes::default());
     }
 
+    fn dropped(&self, call: &dyn Runnable) {
+        let mut core = self.lock();
+        core.leave_kind(call);
+        self.release(core, Wakes::default());
+    }
+
     fn run_here(&self, call: Shared<CallSlot<S>>) {
         self.run_on_caller(call.erase());
     }

@@ -111,18 +111,24 @@ impl Core {
         if !self.ruled {
             return self.front.leave(call);
         }
-        let (task, share) = (call.meta().task(), call.meta().share());
+        let share = call.meta().share();
         let left = self.with_share(share, |_, _, entry| entry.front.leave(call));
         let wakes = match left {
             Some((mine, pools)) => mine.and(pools),
             None => self.front.leave(call),
         };
+        self.leave_kind(call);
+        self.rules.shares.forget_if_idle(share);
+        wakes
+    }
+
+    /// The same as far as its kind is concerned.
+    pub(super) fn leave_kind(&mut self, call: &dyn Runnable) {
+        let task = call.meta().task();
         if let Some(kind) = self.rules.kinds.of(task) {
             kind.left(std::ptr::from_ref(call).addr(), |held| held.is_queued());
         }
         self.call_next(task);
-        self.rules.shares.forget_if_idle(share);
-        wakes
     }
 
     // ----- kinds
@@ -200,6 +206,9 @@ impl Core {
     /// Counts a queued call that was claimed as begun and over.
     pub(super) fn end_claimed(&mut self, call: &Shared<dyn Runnable>) -> Wakes {
         let inside = call.meta().is_inside();
+        if let Some(kind) = self.rules.kinds.of(call.meta().task()) {
+            kind.forget(id(call));
+        }
         let ended = self.with_share(call.meta().share(), |_, _, entry| {
             entry.front.queue.begun(inside).and(entry.front.queue.finished(inside))
         });

@@ -451,6 +451,10 @@ impl<S: TaskSet> Gate<S> for Place {
         <Inner as Gate<S>>::unreserve(&self.inner, task);
     }
 
+    fn dropped(&self, call: &dyn Runnable) {
+        <Inner as Gate<S>>::dropped(&self.inner, call);
+    }
+
     fn run_here(&self, call: Shared<CallSlot<S>>) {
         // It was not charged, as one that comes through the queue is.
         let mut core = self.inner.lock();
