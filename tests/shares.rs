@@ -259,6 +259,24 @@ fn a_full_share_drops_or_runs_its_own() {
 }
 
 #[test]
+fn a_full_pool_drops_its_own_and_no_call_of_a_share() {
+    let full = Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(MaxQueue::Bounded(1));
+    let pool = full.on_full(OnFull::DropOldest).build().expect("sound");
+    pool.pause();
+    let tenant = pool.share("tenant", 1);
+    let log = Log::default();
+    let raised = calls(&tenant).note(log.clone(), 0).priority(Priority::Idle).submit();
+    raised.raise(Priority::Low);
+    let jobs = [1, 2].map(|n| Tenant::on(&pool).note(log.clone(), n).submit());
+    assert_eq!((tenant.queue_len(), pool.queue_len(), pool.overflow()), (1, 1, 1));
+    pool.resume();
+    assert!(raised.wait().is_ok());
+    assert_eq!(jobs.map(|job| job.wait().is_ok()), [false, true]);
+    assert_eq!(pool.close_within(LONG).wait(), Ok(()));
+    assert_eq!((noted(&log), tenant.queue_len(), tenant.running()), (vec![2, 0], 0, 0));
+}
+
+#[test]
 fn the_bound_of_a_share_follows_the_concurrency() {
     let pool = pool(2);
     pool.pause();

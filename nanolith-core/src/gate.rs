@@ -115,6 +115,12 @@ pub(crate) trait Gate<S: TaskSet>: Host {
         let _ = task;
     }
 
+    /// Whether a call in its lanes is counted by its queue, and not by another in front of it.
+    fn counts(&self, call: &Meta) -> bool {
+        let _ = call;
+        true
+    }
+
     /// A queued call is dropped to make room, and is counted.
     fn dropped(&self, call: &dyn Runnable) {
         let _ = call;
@@ -300,8 +306,9 @@ fn make_room<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
     let left = gate.with_queue(true, |queue| {
         let Some(queue) = queue else { return (Some(job), Wakes::default()) };
         let fits = |item: &G::Item, priority| {
-            // One that was raised is no longer where its older entry is.
-            item.call().is_some_and(|call| !call.meta().is_inside() && call.meta().priority() == priority)
+            let meta = item.call().map(Runnable::meta);
+            // One that was raised is no longer where its older entry is, and those of a share are counted by that.
+            meta.is_some_and(|meta| !meta.is_inside() && meta.priority() == priority && gate.counts(meta))
         };
         while let Some(call) = queue.evict(fits).as_ref().and_then(G::call) {
             if call.claim() {

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     baton::{self, World},
-    call::{shared::Shared, slot::End},
+    call::{meta::Meta, shared::Shared, slot::End},
     clock,
     front::{Front, Hint},
     gate::{Gate, OnFull},
@@ -349,6 +349,10 @@ impl<S: TaskSet> Gate<S> for Inner {
         let mut core = self.lock();
         core.unreserve(task);
         self.release(core, Wakes::default());
+    }
+
+    fn counts(&self, call: &Meta) -> bool {
+        call.share() == 0
     }
 
     fn dropped(&self, call: &dyn Runnable) {
