@@ -357,6 +357,16 @@ impl Kinds {
         jobs.into_iter().rev().try_for_each(Handle::wait)
     }
 
+    /// Waits for a service that waits for one of its own kind.
+    #[task(concurrency = 1)]
+    pub fn around(pool: Pool, service: Service<Kinds>, levels: u32) -> Result<u32, CallError> {
+        if levels == 0 { Ok(0) } else { service.relay(pool, service.clone(), levels - 1).wait()? }
+    }
+
+    pub fn relay(pool: Pool, service: Service<Kinds>, levels: u32) -> Result<u32, CallError> {
+        Self::on(&pool).around(pool.clone(), service, levels).wait()?.map(|below| below + 1)
+    }
+
     pub fn plain() -> i64 {
         7
     }
@@ -637,6 +647,16 @@ fn a_task_that_waits_for_one_of_its_own_kind_gives_it_its_place() {
         assert_eq!(kinds.down_async(pool.clone(), 10).wait().expect("it runs").expect("each runs"), 10);
         assert_eq!(kinds.alone("7".into()).wait().expect("nothing is left behind"), 7);
         assert_eq!(kinds.down(pool.clone(), 1).wait().expect("it runs").expect("each runs"), 1);
+    }
+}
+
+#[test]
+fn a_task_that_waits_for_one_of_its_own_kind_by_way_of_a_service_gives_it_its_place() {
+    for threads in [1, 4] {
+        let pool = kinds(threads);
+        let service = Kinds::service().launch().wait().expect("it starts");
+        let job = Kinds::on(&pool).around(pool.clone(), service, 1).submit();
+        assert!(matches!(job.wait_timeout(LONG), Ok(Ok(Ok(1)))));
     }
 }
 

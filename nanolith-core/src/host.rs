@@ -142,6 +142,11 @@ pub(crate) trait Host: Send + Sync {
     /// A task of ours waits for `call`, which is ours too; `blocking` says that its thread would stand still.
     fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict;
 
+    /// The same for a task that runs elsewhere, and whose thread is none of its own.
+    fn awaited_elsewhere(&self, call: &Shared<dyn Runnable>) {
+        let _ = call;
+    }
+
     /// This thread waits for something of ours. If it is the one that has to bring it about, it runs our work until `is_ready`
     /// says so, or until `deadline`; `None`: others do that.
     fn drive_until(

@@ -162,11 +162,19 @@ impl Core {
             let wakes = if claimed { self.begun_by_rules(call, false) } else { Wakes::default() };
             return (claimed, wakes);
         }
-        let new = within && self.rules.kinds.of(call.meta().task()).is_some_and(|kind| kind.let_through(id(call)));
-        if new && call.is_queued() {
-            self.put_first(call.clone());
+        if within {
+            self.let_through(call);
         }
         (false, Wakes::default())
+    }
+
+    /// A queued call of a limited kind is the next of it to begin, though there is no place: whoever has that waits for it.
+    pub(super) fn let_through(&mut self, call: &Shared<dyn Runnable>) {
+        let new = self.rules.kinds.of(call.meta().task()).is_some_and(|kind| kind.let_through(id(call)));
+        // One that is not counted yet comes to its lane by itself.
+        if new && call.is_queued() && call.meta().is_accepted() {
+            self.put_first(call.clone());
+        }
     }
 
     /// Takes a place for a call that does not come through the queue.

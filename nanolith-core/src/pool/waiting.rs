@@ -79,6 +79,14 @@ impl Host for Inner {
         }
     }
 
+    fn awaited_elsewhere(&self, call: &Shared<dyn Runnable>) {
+        if call.is_queued() && call.meta().is_with(self.id()) && is_within_kind(call) {
+            let mut core = self.lock();
+            core.let_through(call);
+            self.release(core, Wakes::default());
+        }
+    }
+
     fn left_queue(&self, call: &dyn Runnable) {
         let mut core = self.lock();
         let wakes = core.leave(call);
@@ -136,9 +144,7 @@ impl Inner {
     fn claim_awaited(&self, call: &Shared<dyn Runnable>, blocking: bool) -> bool {
         let task = call.meta().task();
         if task.max_concurrency().is_some() {
-            let (lineage, _) = place::descent();
-            let mut within = lineage.iter().flat_map(|trace| trace.callers());
-            let within = within.any(|caller| caller.task.identifier() == task.identifier());
+            let within = is_within_kind(call);
             let mut core = self.lock();
             let (claimed, wakes) = core.claim_awaited(call, within, blocking);
             self.release(core, wakes);
@@ -157,4 +163,11 @@ impl Inner {
         let wakes = core.begun_by_rules(call, false);
         self.release(core, wakes);
     }
+}
+
+/// Whether the task that runs here is of this call's kind, or within one that is.
+fn is_within_kind(call: &Shared<dyn Runnable>) -> bool {
+    let (lineage, _) = place::descent();
+    let mut callers = lineage.iter().flat_map(|trace| trace.callers());
+    callers.any(|caller| caller.task.identifier() == call.meta().task().identifier())
 }

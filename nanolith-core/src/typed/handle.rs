@@ -407,10 +407,11 @@ impl<S: TaskSet, T> Handle<S, T> {
         Some(outcome.and_then(|output| (self.extract)(output).ok_or_else(|| self.slot.meta.error(End::Lost))))
     }
 
-    /// What a thread of the call's own host is to do about it; others wait.
+    /// What a thread of the call's own host is to do about it; others wait, and tell the host where the call's kind has a limit.
     fn awaited(&self) -> Verdict {
-        let holder = self.target();
-        if holder.is_none() || holder != place::host_id() {
+        let Some(holder) = self.target() else { return Verdict::Wait };
+        let is_here = place::host_id() == Some(holder);
+        if !is_here && self.slot.meta.task().max_concurrency().is_none() {
             return Verdict::Wait;
         }
         if self.slot.meta.is_delayed() {
@@ -419,6 +420,10 @@ impl<S: TaskSet, T> Handle<S, T> {
         let mut call = self.slot.clone().erase();
         while let Some(onward) = call.meta().onward() {
             call = onward;
+        }
+        if !is_here {
+            holder.find().into_iter().for_each(|host| host.awaited_elsewhere(&call));
+            return Verdict::Wait;
         }
         place::host_here().map_or(Verdict::Wait, |host| host.awaited(&call, place::blocks_when_pending()))
     }
