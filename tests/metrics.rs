@@ -3,12 +3,13 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
+    TaskSet,
     metrics::Metrics,
     prelude::*,
     time::{MockClock, sleep},
 };
 use std::{
-    sync::mpsc::{Receiver, channel},
+    sync::mpsc::{Receiver, Sender, channel},
     thread,
     time::Duration,
 };
@@ -35,6 +36,11 @@ impl Work {
 
     pub fn fail() {
         panic!("it was asked to");
+    }
+
+    #[task(concurrency = 1)]
+    pub fn one_at_a_time(span: Duration) {
+        thread::sleep(span);
     }
 
     pub fn hold(until: Receiver<()>) {
@@ -150,6 +156,23 @@ fn a_pool_that_is_always_at_work_is_fully_used() {
     let metrics = once_there_are(&pool, 1);
     assert!(metrics.utilization() > 0.5 && metrics.utilization() <= 1.0, "{}", metrics.utilization());
     assert!(metrics.busy() >= 50 * MILLISECOND && metrics.span() >= metrics.busy());
+}
+
+#[test]
+fn a_pool_is_at_work_with_the_calls_of_a_share_and_those_of_a_limited_kind_too() {
+    let pool = pool(1);
+    let share = Work::calls(pool.share("tenant", 1));
+    let (told, until) = channel();
+    let held = [share.hold(until).submit(), Work::on(&pool).one_at_a_time(20 * MILLISECOND).submit()];
+    while pool.active() == 0 {
+        thread::yield_now();
+    }
+    thread::sleep(30 * MILLISECOND);
+    drop::<Sender<()>>(told);
+    held.into_iter().for_each(|job| job.wait().expect("it runs"));
+    let metrics = once_there_are(&pool, 2);
+    assert!(metrics.busy() >= 50 * MILLISECOND, "{:?}", metrics.busy());
+    assert!(metrics.utilization() > 0.0 && metrics.utilization() <= 1.0, "{}", metrics.utilization());
 }
 
 #[test]
