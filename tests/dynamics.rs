@@ -2,7 +2,11 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use futures_util::lock::Mutex as AsyncMutex;
-use nanolith::{PoolBuilder, RunOnAllError, prelude::*};
+use nanolith::{
+    PoolBuilder, RunOnAllError, TaskSet,
+    layers::{self, RateLimit},
+    prelude::*,
+};
 use std::{
     cell::Cell,
     collections::HashSet,
@@ -357,6 +361,25 @@ impl Kinds {
         jobs.into_iter().rev().try_for_each(Handle::wait)
     }
 
+    /// Waits for one of its own kind that nobody has yet.
+    #[task(concurrency = 1)]
+    pub fn later(desk: Arc<dyn Executor<Kinds>>, after: Duration, levels: u32) -> Result<u32, CallError> {
+        if levels == 0 {
+            return Ok(0);
+        }
+        let below = Self::calls(desk.clone()).later(desk, after, levels - 1).after(after).wait()?;
+        below.map(|below| below + 1)
+    }
+
+    #[task(concurrency = 1)]
+    pub async fn later_async(desk: Arc<dyn Executor<Kinds>>, after: Duration, levels: u32) -> Result<u32, CallError> {
+        if levels == 0 {
+            return Ok(0);
+        }
+        let below = Self::calls(desk.clone()).later_async(desk, after, levels - 1).after(after).await?;
+        below.map(|below| below + 1)
+    }
+
     /// Waits for a service that waits for one of its own kind.
     #[task(concurrency = 1)]
     pub fn around(pool: Pool, service: Service<Kinds>, levels: u32) -> Result<u32, CallError> {
@@ -657,6 +680,21 @@ fn a_task_that_waits_for_one_of_its_own_kind_by_way_of_a_service_gives_it_its_pl
         let service = Kinds::service().launch().wait().expect("it starts");
         let job = Kinds::on(&pool).around(pool.clone(), service, 1).submit();
         assert!(matches!(job.wait_timeout(LONG), Ok(Ok(Ok(1)))));
+    }
+}
+
+#[test]
+fn a_task_that_waits_for_one_of_its_own_kind_gives_it_its_place_though_it_comes_later() {
+    let pool = kinds(2);
+    let at_rest = layers::stack().rate_limit(RateLimit::new(1, 10 * MILLISECOND)).wrap(pool.clone());
+    let desks: [(Arc<dyn Executor<Kinds>>, _); 2] =
+        [(Arc::new(pool), MILLISECOND), (Arc::new(at_rest), Duration::ZERO)];
+    for (desk, after) in desks {
+        let kinds = Kinds::calls(desk.clone());
+        let job = kinds.later(desk.clone(), after, 2).submit();
+        assert!(matches!(job.wait_timeout(LONG), Ok(Ok(Ok(2)))));
+        let job = kinds.later_async(desk, after, 2).submit();
+        assert!(matches!(job.wait_timeout(LONG), Ok(Ok(Ok(2)))));
     }
 }
 

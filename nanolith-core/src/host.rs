@@ -142,8 +142,8 @@ pub(crate) trait Host: Send + Sync {
     /// A task of ours waits for `call`, which is ours too; `blocking` says that its thread would stand still.
     fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict;
 
-    /// The same for a task that runs elsewhere, and whose thread is none of its own.
-    fn awaited_elsewhere(&self, call: &Shared<dyn Runnable>) {
+    /// A queued call, which a task of its kind waits for, may begin beyond the limit of the kind from now on.
+    fn exempted(&self, call: &Shared<dyn Runnable>) {
         let _ = call;
     }
 

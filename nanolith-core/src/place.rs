@@ -481,6 +481,13 @@ pub(crate) fn run_on_top<R>(run: impl FnOnce() -> R) -> R {
     })
 }
 
+/// Whether the task that runs here is of this kind, or within one that is.
+pub(crate) fn is_within_kind(task: &TaskInfo) -> bool {
+    let (lineage, _) = descent();
+    let mut callers = lineage.iter().flat_map(|trace| trace.callers());
+    callers.any(|caller| caller.task.identifier() == task.identifier())
+}
+
 /// Whether the task that runs here came through this layer.
 pub(crate) fn is_within(layer: LayerId) -> bool {
     THREAD.try_with(|thread| look(thread, |call| call.meta().has_passed(layer))).ok().flatten().unwrap_or(false)

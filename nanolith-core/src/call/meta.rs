@@ -72,6 +72,7 @@ const URGENT: u8 = 8;
 const LEFT: u8 = 16;
 const SEEKING: u8 = 32;
 const WITHIN: u8 = 64;
+const EXEMPT: u8 = 128;
 
 /// Beside the priority: it is not the one with which the call was made.
 const RAISED: u8 = 0x80;
@@ -221,6 +222,9 @@ impl Meta {
             again.limit_run(*limit);
         }
         again.submitted_at = AtomicU64::new(self.submitted_at());
+        if self.is_exempt() {
+            again.exempt();
+        }
         again
     }
 
@@ -355,6 +359,15 @@ impl Meta {
 
     pub(crate) fn is_urgent(&self) -> bool {
         self.taken.load(Ordering::Relaxed) & URGENT != 0
+    }
+
+    /// Whoever has the place of the call's kind waits for it: it may begin beyond the limit. Says whether that is news.
+    pub(crate) fn exempt(&self) -> bool {
+        self.taken.fetch_or(EXEMPT, Ordering::Relaxed) & EXEMPT == 0
+    }
+
+    pub(crate) fn is_exempt(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) & EXEMPT != 0
     }
 
     /// The call carries the state that it shares.
@@ -496,8 +509,11 @@ impl Meta {
     /// looks again whether this one has been ended, after this.
     pub(crate) fn go_on_as(&self, call: Shared<dyn Runnable>) {
         call.meta().mark_within();
-        let before = lock(&self.cold().onward).replace(call);
+        let before = lock(&self.cold().onward).replace(call.clone());
         drop(before);
+        if self.is_exempt() {
+            call.meta().exempt(); // whoever said so may have looked for it too early
+        }
     }
 
     /// The call as which this one goes on, if it does.

@@ -21,8 +21,6 @@ pub(super) struct Kind<T> {
     held: BTreeMap<Rank, T>,
     /// Those that were called and have not begun.
     called: Vec<(Id, Rank)>,
-    /// Those that may begin whatever the limit.
-    exempt: Vec<Id>,
     came: u64,
     /// Calls that ended while they may have been held, since somebody last looked for them.
     ended: usize,
@@ -57,16 +55,7 @@ impl<T> Kinds<T> {
 
 impl<T> Kind<T> {
     fn new(task: &'static TaskInfo, limit: usize) -> Self {
-        Self {
-            task,
-            limit,
-            running: 0,
-            held: BTreeMap::new(),
-            called: Vec::new(),
-            exempt: Vec::new(),
-            came: 0,
-            ended: 0,
-        }
+        Self { task, limit, running: 0, held: BTreeMap::new(), called: Vec::new(), came: 0, ended: 0 }
     }
 
     /// Whether one more may run.
@@ -76,7 +65,7 @@ impl<T> Kind<T> {
 
     /// Whether the call whose turn has come may begin; else it is held.
     pub(super) fn admit(&mut self, id: Id, expires: u64, call: impl FnOnce() -> T) -> bool {
-        if self.has_room() || self.exempt.contains(&id) {
+        if self.has_room() {
             return true;
         }
         let rank = self.uncall(id).unwrap_or_else(|| {
@@ -108,16 +97,6 @@ impl<T> Kind<T> {
         }
     }
 
-    /// A call may begin whatever the limit, since whoever would have to make room for it waits for it. Says whether that is
-    /// new.
-    pub(super) fn let_through(&mut self, id: Id) -> bool {
-        let new = !self.exempt.contains(&id);
-        if new {
-            self.exempt.push(id);
-        }
-        new
-    }
-
     /// The next that is called, if there is room for it. Whoever calls it says where it goes, or drops it.
     pub(super) fn call(&mut self) -> Option<(Rank, T)> {
         if self.running + self.called.len() >= self.limit {
@@ -139,7 +118,6 @@ impl<T> Kind<T> {
     /// It waits no more. One that was raised may have been called in both its places.
     pub(super) fn forget(&mut self, id: Id) {
         self.called.retain(|(called, _)| *called != id);
-        self.exempt.retain(|exempt| *exempt != id);
     }
 }
 
@@ -208,16 +186,6 @@ mod tests {
         assert_eq!(call(&mut kind), Some(3));
         kind.left(3, |_| true);
         assert_eq!(call(&mut kind), Some(4));
-    }
-
-    #[test]
-    fn one_that_is_let_through_runs_beyond_the_limit() {
-        let mut kind = kind();
-        let _ = [1, 2, 3].map(|id| come(&mut kind, id, 7));
-        assert!(kind.let_through(3) && !kind.let_through(3));
-        assert!(come(&mut kind, 3, 7));
-        kind.over();
-        assert!(!kind.has_room(), "two run, as many as may");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::{
     core::{Core, Work},
-    kinds::{Id, Kinds},
+    kinds::{Id, Kind, Kinds},
     share::Shares,
 };
 use crate::{
@@ -54,7 +54,8 @@ impl Core {
         let expires = self.front.queue.expires(meta);
         let kind = self.rules.kinds.of(meta.task());
         let is_limited = kind.is_some();
-        if call.is_queued() && !kind.is_none_or(|kind| kind.admit(id(&call), expires, || call.clone())) {
+        let may_begin = |kind: &mut Kind<_>| meta.is_exempt() || kind.admit(id(&call), expires, || call.clone());
+        if call.is_queued() && !kind.is_none_or(may_begin) {
             return (None, Wakes::default());
         }
         if !call.claim() {
@@ -152,27 +153,19 @@ impl Core {
         self.front.sort_out().enter_again(priority, expires, Work::Call(call));
     }
 
-    /// Makes a queued call of a limited kind, which a task waits for, the caller's to run on that task's stack. `within` says
-    /// whether the task is of that kind, or within one that is: then the place that the call would have to wait for is never
-    /// free, and it takes that. `None`: it has its turn elsewhere.
-    pub(super) fn claim_awaited(&mut self, call: &Shared<dyn Runnable>, within: bool, blocking: bool) -> (bool, Wakes) {
-        let may_run = within || self.rules.has_room(call.meta().task());
-        if blocking || self.paused {
-            let claimed = may_run && call.claim();
-            let wakes = if claimed { self.begun_by_rules(call, false) } else { Wakes::default() };
-            return (claimed, wakes);
-        }
-        if within {
-            self.let_through(call);
-        }
-        (false, Wakes::default())
+    /// Makes a queued call of a limited kind, which a task waits for, the caller's to run on that task's stack, if there is a
+    /// place for it. `false`: it has its turn elsewhere.
+    pub(super) fn claim_awaited(&mut self, call: &Shared<dyn Runnable>, blocking: bool) -> (bool, Wakes) {
+        let may_run = call.meta().is_exempt() || self.rules.has_room(call.meta().task());
+        let claimed = (blocking || self.paused) && may_run && call.claim();
+        let wakes = if claimed { self.begun_by_rules(call, false) } else { Wakes::default() };
+        (claimed, wakes)
     }
 
-    /// A queued call of a limited kind is the next of it to begin, though there is no place: whoever has that waits for it.
+    /// A queued call may begin beyond the limit of its kind from now on, and may be held already.
     pub(super) fn let_through(&mut self, call: &Shared<dyn Runnable>) {
-        let new = self.rules.kinds.of(call.meta().task()).is_some_and(|kind| kind.let_through(id(call)));
         // One that is not counted yet comes to its lane by itself.
-        if new && call.is_queued() && call.meta().is_accepted() {
+        if call.is_queued() && call.meta().is_accepted() {
             self.put_first(call.clone());
         }
     }

@@ -79,8 +79,8 @@ impl Host for Inner {
         }
     }
 
-    fn awaited_elsewhere(&self, call: &Shared<dyn Runnable>) {
-        if call.is_queued() && call.meta().is_with(self.id()) && is_within_kind(call) {
+    fn exempted(&self, call: &Shared<dyn Runnable>) {
+        if call.meta().is_with(self.id()) {
             let mut core = self.lock();
             core.let_through(call);
             self.release(core, Wakes::default());
@@ -142,11 +142,9 @@ impl Inner {
 
     /// Makes a queued call of ours, which a task waits for, the caller's to run out of its turn, if it is to do so.
     fn claim_awaited(&self, call: &Shared<dyn Runnable>, blocking: bool) -> bool {
-        let task = call.meta().task();
-        if task.max_concurrency().is_some() {
-            let within = is_within_kind(call);
+        if call.meta().task().max_concurrency().is_some() {
             let mut core = self.lock();
-            let (claimed, wakes) = core.claim_awaited(call, within, blocking);
+            let (claimed, wakes) = core.claim_awaited(call, blocking);
             self.release(core, wakes);
             return claimed;
         }
@@ -163,11 +161,4 @@ impl Inner {
         let wakes = core.begun_by_rules(call, false);
         self.release(core, wakes);
     }
-}
-
-/// Whether the task that runs here is of this call's kind, or within one that is.
-fn is_within_kind(call: &Shared<dyn Runnable>) -> bool {
-    let (lineage, _) = place::descent();
-    let mut callers = lineage.iter().flat_map(|trace| trace.callers());
-    callers.any(|caller| caller.task.identifier() == call.meta().task().identifier())
 }

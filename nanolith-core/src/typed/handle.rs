@@ -407,11 +407,13 @@ impl<S: TaskSet, T> Handle<S, T> {
         Some(outcome.and_then(|output| (self.extract)(output).ok_or_else(|| self.slot.meta.error(End::Lost))))
     }
 
-    /// What a thread of the call's own host is to do about it; others wait, and tell the host where the call's kind has a limit.
+    /// What a thread of the call's own host is to do about it; others wait.
     fn awaited(&self) -> Verdict {
-        let Some(holder) = self.target() else { return Verdict::Wait };
-        let is_here = place::host_id() == Some(holder);
-        if !is_here && self.slot.meta.task().max_concurrency().is_none() {
+        if self.slot.meta.task().max_concurrency().is_some() {
+            self.give_place();
+        }
+        let holder = self.target();
+        if holder.is_none() || holder != place::host_id() {
             return Verdict::Wait;
         }
         if self.slot.meta.is_delayed() {
@@ -421,11 +423,25 @@ impl<S: TaskSet, T> Handle<S, T> {
         while let Some(onward) = call.meta().onward() {
             call = onward;
         }
-        if !is_here {
-            holder.find().into_iter().for_each(|host| host.awaited_elsewhere(&call));
-            return Verdict::Wait;
-        }
         place::host_here().map_or(Verdict::Wait, |host| host.awaited(&call, place::blocks_when_pending()))
+    }
+
+    /// Where the task that waits has the place for which the call would have to wait, gives it that: now, and should it come to
+    /// its executor only later, then.
+    #[cold]
+    fn give_place(&self) {
+        if !place::is_within_kind(self.slot.meta.task()) {
+            return;
+        }
+        let mut call = self.slot.clone().erase();
+        let mut is_new = call.meta().exempt();
+        while let Some(onward) = call.meta().onward() {
+            is_new = onward.meta().exempt();
+            call = onward;
+        }
+        if let Some(host) = self.target().filter(|_| is_new).and_then(HostId::find) {
+            host.exempted(&call);
+        }
     }
 }
 
