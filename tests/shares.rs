@@ -18,6 +18,15 @@ const LONG: Duration = Duration::from_secs(20);
 /// In which order calls ran.
 type Log = Arc<Mutex<Vec<u32>>>;
 
+/// An output that looks at its pool as it goes.
+pub struct Curious(Pool);
+
+impl Drop for Curious {
+    fn drop(&mut self) {
+        let _ = self.0.queue_len();
+    }
+}
+
 pub struct Tenant;
 
 #[define]
@@ -64,6 +73,10 @@ impl Tenant {
         thread::yield_now();
         now.fetch_sub(1, Ordering::SeqCst);
         others
+    }
+
+    pub fn curious(pool: Pool) -> Curious {
+        Curious(pool)
     }
 
     pub fn whereabouts() -> thread::ThreadId {
@@ -274,6 +287,19 @@ fn a_full_pool_drops_its_own_and_no_call_of_a_share() {
     assert_eq!(jobs.map(|job| job.wait().is_ok()), [false, true]);
     assert_eq!(pool.close_within(LONG).wait(), Ok(()));
     assert_eq!((noted(&log), tenant.queue_len(), tenant.running()), (vec![2, 0], 0, 0));
+}
+
+#[test]
+fn an_output_that_nobody_takes_may_look_at_the_pool_as_it_goes() {
+    let pool = pool(1);
+    pool.pause();
+    let tenant = calls(&pool.share("tenant", 1));
+    let raised = tenant.curious(pool.clone()).priority(Priority::Low).submit();
+    raised.raise(Priority::UserBlocking);
+    raised.detach();
+    let last = tenant.note(Log::default(), 1).priority(Priority::Low).submit();
+    pool.resume();
+    assert!(matches!(last.wait_timeout(LONG), Ok(Ok(()))));
 }
 
 #[test]

@@ -310,9 +310,10 @@ fn make_room<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
             // One that was raised is no longer where its older entry is, and those of a share are counted by that.
             meta.is_some_and(|meta| !meta.is_inside() && meta.priority() == priority && gate.counts(meta))
         };
-        while let Some(call) = queue.evict(fits).as_ref().and_then(G::call) {
-            if call.claim() {
-                dropped = Some(call);
+        while let Some(entry) = queue.evict(fits) {
+            dropped = G::call(&entry).filter(|call| call.claim());
+            queue.spend(entry);
+            if dropped.is_some() {
                 break;
             }
         }

@@ -6,7 +6,7 @@
 //! faster, it is held again in the place that it had.
 
 use crate::id::TaskInfo;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, mem};
 
 /// Tells a call from others that live.
 pub(super) type Id = usize;
@@ -49,7 +49,7 @@ impl<T> Kinds<T> {
 
     /// Takes out everything that is held.
     pub(super) fn take_held(&mut self) -> Vec<T> {
-        self.0.iter_mut().flat_map(|kind| std::mem::take(&mut kind.held).into_values()).collect()
+        self.0.iter_mut().flat_map(|kind| mem::take(&mut kind.held).into_values()).collect()
     }
 }
 
@@ -87,14 +87,18 @@ impl<T> Kind<T> {
         self.running -= 1;
     }
 
-    /// One that was queued has ended; says which of those that are held still wait.
-    pub(super) fn left(&mut self, id: Id, mut waits: impl FnMut(&T) -> bool) {
+    /// One that was queued has ended; `waits` says which of those that are held still wait. Gives others.
+    pub(super) fn left(&mut self, id: Id, waits: impl Fn(&T) -> bool) -> Vec<T> {
         self.forget(id);
         self.ended += 1;
-        if self.ended > self.held.len() / 2 + 64 {
-            self.ended = 0;
-            self.held.retain(|_, call| waits(call));
+        if self.ended <= self.held.len() / 2 + 64 {
+            return Vec::new();
         }
+        self.ended = 0;
+        let (stay, gone): (_, BTreeMap<_, _>) =
+            mem::take(&mut self.held).into_iter().partition(|(_, call)| waits(call));
+        self.held = stay;
+        gone.into_values().collect()
     }
 
     /// The next that is called, if there is room for it. Whoever calls it says where it goes, or drops it.

@@ -127,7 +127,8 @@ impl Core {
     pub(super) fn leave_kind(&mut self, call: &dyn Runnable) {
         let task = call.meta().task();
         if let Some(kind) = self.rules.kinds.of(task) {
-            kind.left(std::ptr::from_ref(call).addr(), |held| held.is_queued());
+            let gone = kind.left(std::ptr::from_ref(call).addr(), |held| held.is_queued());
+            self.rules.spent.extend(gone);
         }
         self.call_next(task);
     }

@@ -134,6 +134,7 @@ impl Core {
         let result = f(order, share, entry);
         let waiting = entry.waiting();
         order.set_waiting(share, &mut entry.account, waiting);
+        entry.front.spent().into_iter().for_each(|work| self.front.spend(work));
         let wakes = self.front.queue.follow(before, entry.front.queue.tally());
         let now = clock::now();
         for priority in order.issue(now, self.front.queue.rules().expirations()) {
@@ -148,7 +149,7 @@ impl Core {
         let pop = |_: &mut Order, _, entry: &mut Entry| loop {
             match entry.front.queue.pop_first_if(priority, |_| true) {
                 Some(Work::Call(call)) if call.is_queued() => return Some(call),
-                Some(_) => {}
+                Some(spent) => entry.front.spend(spent),
                 None => return None,
             }
         };
