@@ -173,6 +173,14 @@ fn no_more_inputs_are_taken_ahead_than_may_be_in_flight() {
 }
 
 #[test]
+fn a_batch_may_be_as_large_as_there_are_inputs() {
+    let pool = pool(2);
+    let geometry = Geometry::on(&pool);
+    let sums: Vec<i64> = each(&geometry, 0..5_000, |g, n| g.add(n, 1)).batch(usize::MAX).try_collect().expect("all fit");
+    assert!(sums.into_iter().eq(1..=5_000));
+}
+
+#[test]
 fn by_default_some_thousand_inputs_are_taken_ahead_and_no_more() {
     let taken = Cell::new(0);
     let geometry = Geometry::on(&pool(2));

@@ -9,7 +9,7 @@ const SHORT: u64 = 40_000;
 const LONG: u64 = 100_000;
 
 /// The most inputs of a batch that nobody has set.
-const MOST: usize = 1_024;
+pub(super) const MOST: usize = 1_024;
 
 /// Calls under way where each input is one.
 const SINGLES: usize = 4_096;

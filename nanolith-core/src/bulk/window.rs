@@ -4,7 +4,7 @@
 use super::{
     batch::{Batch, Done},
     flight::{Arrival, Came, Entry, Flight, Lot},
-    pace::{Pace, Wish},
+    pace::{self, Pace, Wish},
     results::Results,
     source::Source,
 };
@@ -280,7 +280,8 @@ where
             return None;
         }
         let PlainCall { executor, task, extract, priority, submitted } = call;
-        let mut tasks = Vec::with_capacity(more + 1);
+        // One that is to be larger than any other grows as its inputs come: there may be few of them.
+        let mut tasks = Vec::with_capacity(more.min(pace::MOST - 1) + 1);
         tasks.push(task);
         let asked = self.priority.is_none().then_some(priority);
         let priority = self.priority.or(priority);
