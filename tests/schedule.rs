@@ -37,6 +37,10 @@ impl Work {
         panic!("on purpose");
     }
 
+    pub fn give_back(what: Arc<()>) -> Arc<()> {
+        what
+    }
+
     pub async fn never() {
         std::future::pending::<()>().await;
     }
@@ -368,4 +372,14 @@ fn a_thousand_schedules_share_the_timer() {
         schedules.iter().for_each(|schedule| schedule.ended().wait());
         assert_eq!(counter.load(Ordering::Relaxed), 3_000);
     });
+}
+
+#[test]
+fn outcomes_that_nobody_hears_are_not_kept() {
+    let output = Arc::new(());
+    let given = output.clone();
+    let schedule = every(MILLISECOND, Work::on(&pool()), move |work| work.give_back(given.clone())).times(5);
+    let schedule = schedule.start().expect("the global pool starts");
+    schedule.ended().wait();
+    assert_eq!(Arc::strong_count(&output), 2, "this one, and the one of the schedule");
 }

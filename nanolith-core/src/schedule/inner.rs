@@ -39,7 +39,8 @@ pub(super) trait Steered: Send + Sync {
 pub(super) struct Inner<T> {
     state: Mutex<State>,
     run: Box<Run<T>>,
-    hearing: Mutex<Hearing<T>>,
+    /// `None`: nobody hears of outcomes.
+    hearing: Option<Mutex<Hearing<T>>>,
     chores: Chores,
     /// Whose time it goes by.
     source: Option<Arc<Source>>,
@@ -72,7 +73,7 @@ impl<T: Send + 'static> Inner<T> {
         let this = Arc::new(Self {
             state: Mutex::new(state),
             run,
-            hearing: Mutex::new(Hearing { handler, unheard: VecDeque::new() }),
+            hearing: handler.map(|handler| Mutex::new(Hearing { handler: Some(handler), unheard: VecDeque::new() })),
             chores,
             source: clock::source(),
         });
@@ -149,9 +150,10 @@ impl<T: Send + 'static> Inner<T> {
         .await
     }
 
-    /// Tells the handler. While it hears one outcome, others wait, for the same thread.
+    /// Tells the handler, if there is one. While it hears one outcome, others wait, for the same thread.
     fn hear(&self, outcome: Outcome<T>) {
-        let lock = || self.hearing.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(hearing) = &self.hearing else { return panics::quietly(|| drop(outcome)) };
+        let lock = || hearing.lock().unwrap_or_else(PoisonError::into_inner);
         lock().unheard.push_back(outcome);
         loop {
             let (mut handler, outcome) = {
