@@ -7,7 +7,7 @@ use nanolith::{
     prelude::*,
     time::MockClock,
 };
-use std::{sync::OnceLock, task::Poll};
+use std::{sync::OnceLock, task::Poll, time::Duration};
 
 fn bulkhead(desk: &Desk, limit: &ConcurrencyLimit) -> WorkCalls<Layered<ConcurrencyLimit, Desk>> {
     Work::calls(limit.clone().layer(desk.clone()))
@@ -199,6 +199,15 @@ fn a_burst_goes_at_once_and_the_others_at_the_rate() {
             assert_eq!(poll_now(call).map(|outcome| outcome.expect("it ran")), Poll::Ready(x), "in order");
         }
     });
+}
+
+#[test]
+fn a_rate_of_centuries_is_one_too() {
+    let (desk, limit) = (Desk::default(), RateLimit::new(3, Duration::MAX).max_waiting(0));
+    let work = bucket(&desk, &limit);
+    let mut calls: Vec<_> = (0..5).map(|x| work.once(x)).collect();
+    let taken = calls.iter_mut().map(poll_now).filter(Poll::is_pending).count();
+    assert_eq!((taken, limit.available()), (3, 0));
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub struct RateLimit {
 
 struct Bucket {
     /// From one token to the next, in nanoseconds.
-    interval: u64,
+    interval: u128,
     calls: u32,
     per: Duration,
     burst: u32,
@@ -58,8 +58,8 @@ struct Bucket {
 
 #[derive(Default)]
 struct State {
-    /// When the bucket is full again, in nanoseconds.
-    full_at: u64,
+    /// When the bucket is full again, in nanoseconds: 2⁶⁴ of them and more where a token takes centuries.
+    full_at: u128,
     line: Line,
     /// Rings when there is a token for the first in line.
     alarm: Option<timer::Key>,
@@ -97,7 +97,7 @@ impl RateLimit {
     }
 
     fn with(calls: u32, per: Duration, burst: u32, most_waiting: usize) -> Self {
-        let interval = clock::nanos(per / calls);
+        let interval = (per / calls).as_nanos();
         let (burst, state) = (burst.max(1), Mutex::default());
         Self { bucket: Arc::new(Bucket { interval, calls, per, burst, most_waiting, state }) }
     }
@@ -122,24 +122,24 @@ impl Bucket {
     }
 
     /// How long it takes to fill the bucket.
-    fn depth(&self) -> u64 {
-        self.interval.saturating_mul(self.burst.into())
+    fn depth(&self) -> u128 {
+        self.interval * u128::from(self.burst)
     }
 
     fn tokens(&self, state: &State, now: u64) -> u32 {
-        let missing = state.full_at.saturating_sub(now).div_ceil(self.interval.max(1));
+        let missing = state.full_at.saturating_sub(now.into()).div_ceil(self.interval.max(1));
         self.burst.saturating_sub(u32::try_from(missing).unwrap_or(u32::MAX))
     }
 
     /// When there is a token for the one who has so many before them.
     fn due(&self, state: &State, before: usize, now: u64) -> u64 {
-        let before = self.interval.saturating_mul(u64::try_from(before).unwrap_or(u64::MAX));
-        let emptied = state.full_at.max(now).saturating_add(self.interval).saturating_sub(self.depth());
-        emptied.saturating_add(before)
+        let before = self.interval.saturating_mul(before as u128);
+        let emptied = (state.full_at.max(now.into()) + self.interval).saturating_sub(self.depth());
+        u64::try_from(emptied.saturating_add(before)).unwrap_or(u64::MAX)
     }
 
     fn spend(&self, state: &mut State, now: u64) {
-        state.full_at = state.full_at.max(now).saturating_add(self.interval);
+        state.full_at = state.full_at.max(now.into()) + self.interval;
     }
 
     /// A token, if there is one that nobody waits for.
