@@ -196,6 +196,12 @@ fn a_zero_of_anything_counts_as_one() {
     assert_eq!(items(numbers.wait()), (0..100).collect::<Vec<_>>());
 }
 
+#[test]
+fn more_threads_than_there_can_be_are_as_many_as_there_are() {
+    let numbers = Pipeline::from_iter(0..100).map(&pool(2), |n| n).concurrency(usize::MAX).unordered();
+    assert_eq!(items(numbers.collect().wait()).len(), 100);
+}
+
 // ----- how far ahead
 
 /// Counts what it gives, and says when it goes.

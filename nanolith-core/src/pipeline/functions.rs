@@ -18,6 +18,9 @@ use std::{
 /// How many items a batch may have.
 pub(super) const SIZES: RangeInclusive<usize> = 1..=256;
 
+/// As many futures are made at least where more are asked for than the pool has threads: it may grow.
+pub(super) const FUTURES: usize = 1_024;
+
 /// How long a batch should take, in nanoseconds.
 pub(super) const TARGET: u64 = 30_000;
 

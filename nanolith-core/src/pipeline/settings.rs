@@ -76,7 +76,8 @@ impl<T, K: Stage> Pipeline<T, K> {
     }
 
     /// How many calls of this stage are in flight at once at most; for a function, how many threads of the pool it takes. The
-    /// default is one; zero counts as one.
+    /// default is one; zero counts as one. For a function, more than 1,024 and more than the pool has count as the greater of
+    /// the two.
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*};

@@ -240,7 +240,7 @@ fn start_functions<I, O, F>(
     let turns = (settings.ordered && settings.concurrency > 1).then(Arc::<Turns>::default);
     // One batch is to leave room for the next, so that the stages before and after have something to do meanwhile.
     let most = (*functions::SIZES.end()).min(input.places().div_ceil(2));
-    for _ in 0..settings.concurrency {
+    for _ in 0..settings.concurrency.min(functions::FUTURES.max(pool.max_concurrency())) {
         let worker = Worker {
             function: function.clone(),
             input: input.clone(),
