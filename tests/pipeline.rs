@@ -738,3 +738,35 @@ fn several_pipelines_at_once_do_not_get_into_each_others_way() {
         }
     });
 }
+
+/// An error that panics as it goes.
+#[derive(Debug)]
+struct Spiteful;
+
+impl std::fmt::Display for Spiteful {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("spiteful")
+    }
+}
+
+impl Error for Spiteful {}
+
+impl Drop for Spiteful {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            panic!("to the last");
+        }
+    }
+}
+
+#[test]
+fn an_error_that_panics_as_it_is_skipped_holds_up_nobody() {
+    let numbers = Pipeline::from_iter(0..1_000)
+        .try_map(&pool(4), |n| if n % 10 == 3 { Err(Spiteful) } else { Ok(n) })
+        .concurrency(4)
+        .on_error(OnError::Skip)
+        .collect()
+        .wait()
+        .expect("what fails is skipped");
+    assert_eq!((numbers.len(), numbers.report.failed), (900, 100));
+}

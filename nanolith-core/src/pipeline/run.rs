@@ -202,7 +202,8 @@ impl Run {
                 None
             }
         };
-        drop(unused);
+        // The user's own error may panic as it goes; the stage whose others wait for it goes on all the same.
+        panics::quietly(|| drop(unused));
     }
 
     /// The pipeline cannot go on: it takes no more, and ends with this once what it has came out.
