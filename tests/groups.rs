@@ -84,6 +84,16 @@ impl Work {
         }
     }
 
+    pub async fn group_of_many(pool: Pool, calls: u32) -> usize {
+        let mut group = TaskGroup::new();
+        (0..calls).for_each(|n| group.spawn(Work::on(&pool).value(n)));
+        let mut joined = 0;
+        while group.join_next().await.is_some() {
+            joined += 1;
+        }
+        joined
+    }
+
     pub async fn group_within_async(pool: Pool) -> u32 {
         let mut group = TaskGroup::new();
         for n in 0..10 {
@@ -343,6 +353,13 @@ fn groups_within_tasks_of_one_pool_do_not_deadlock() {
         assert_eq!(work.group_within(pool.clone(), by_await).wait().expect("it goes on"), 45);
     }
     assert_eq!(work.group_within_async(pool.clone()).wait().expect("it goes on"), 45);
+}
+
+#[test]
+fn a_group_of_a_great_many_is_not_looked_through_for_each() {
+    let pool = pool(1);
+    let joined = Work::on(&pool).group_of_many(pool.clone(), 20_000).timeout(MINUTE).wait();
+    assert_eq!(joined.expect("there is time enough"), 20_000);
 }
 
 #[test]

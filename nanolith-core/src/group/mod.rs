@@ -22,6 +22,10 @@ use crate::{
     stop::Stop,
 };
 
+/// Where a wait is one of many, for one call after the other, each helps with so many of those that are open: the next helps with
+/// the others. A group of thousands would be looked through thousands of times else.
+const HELPED: usize = 64;
+
 /// How somebody waits for calls of a group, be it in our own blocking wait, in another's, or in a task.
 #[derive(Default)]
 struct Patience {
@@ -32,14 +36,16 @@ struct Patience {
 
 impl Patience {
     /// Before a thread of ours waits for the calls that hang on `stop`: it runs those that wait for its own executor, where it
-    /// may, until `is_enough`; and ends those that would never be run while it waits. Says whether to look again.
-    fn help(&mut self, stop: &Stop, is_enough: impl Fn() -> bool) -> bool {
+    /// may, until `is_enough`; and ends those that would never be run while it waits. It looks at so many of them at `most`. Says
+    /// whether to look again.
+    fn help(&mut self, stop: &Stop, most: usize, is_enough: impl Fn() -> bool) -> bool {
         if std::mem::replace(&mut self.has_helped, true) {
             return false;
         }
         let Some(here) = place::host_here() else { return false };
         let mut last = 0;
-        while let Some((place, call, holder)) = stop.call_after(last) {
+        for _ in 0..most {
+            let Some((place, call, holder)) = stop.call_after(last) else { break };
             last = place;
             let holder = holder.or_else(|| call.meta().holder());
             if holder != Some(here.id()) || call.meta().is_delayed() {

@@ -61,7 +61,7 @@ pub(super) fn wait_for_all(stop: &Stop) {
     let mut patience = Patience::default();
     let all = poll_fn(|cx| {
         while !stop.poll_empty(key, cx.waker()) {
-            if !patience.help(stop, || false) {
+            if !patience.help(stop, usize::MAX, || false) {
                 return Poll::Pending;
             }
         }

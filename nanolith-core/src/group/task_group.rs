@@ -1,7 +1,7 @@
 //! A group of calls that are joined as they end.
 
 use super::{
-    Patience,
+    HELPED, Patience,
     member::{Sink, watch},
     spawn::{Spawn, Watched},
 };
@@ -224,7 +224,8 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
         left.token = CancelToken::new(); // that of the calls is dropped, and cancels nothing
     }
 
-    fn poll_next(&self, patience: &mut Patience, cx: &mut Context<'_>) -> Poll<Option<Ended<T, E>>> {
+    /// A wait helps with so many calls at `most`.
+    fn poll_next(&self, patience: &mut Patience, most: usize, cx: &mut Context<'_>) -> Poll<Option<Ended<T, E>>> {
         loop {
             let before = {
                 let mut state = self.shared.state();
@@ -241,7 +242,7 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
                 remember(&mut state.waiter, cx.waker())
             };
             drop(before);
-            if !patience.help(self.token.stop(), || !self.shared.state().ended.is_empty()) {
+            if !patience.help(self.token.stop(), most, || !self.shared.state().ended.is_empty()) {
                 patience.pending();
                 return Poll::Pending;
             }
@@ -323,7 +324,7 @@ impl<T: Send + 'static, E: Send + 'static> Future for JoinNext<'_, T, E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { group, patience } = &mut *self;
-        group.poll_next(patience, cx).map(|ended| ended.map(|ended| ended()))
+        group.poll_next(patience, HELPED, cx).map(|ended| ended.map(|ended| ended()))
     }
 }
 
@@ -360,7 +361,7 @@ impl<T: Send + 'static, E: Send + 'static> Future for JoinAll<T, E> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { group, outcomes, patience } = &mut *self;
         loop {
-            match group.poll_next(patience, cx) {
+            match group.poll_next(patience, usize::MAX, cx) {
                 Poll::Ready(Some(ended)) => outcomes.push(ended()),
                 Poll::Ready(None) => return Poll::Ready(std::mem::take(outcomes)),
                 Poll::Pending => return Poll::Pending,
@@ -400,7 +401,7 @@ impl<T: Send + 'static, E: Send + 'static> Future for Shutdown<'_, T, E> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let JoinNext { group, patience } = &mut self.next;
         loop {
-            match group.poll_next(patience, cx) {
+            match group.poll_next(patience, usize::MAX, cx) {
                 Poll::Ready(Some(ended)) => crate::panics::quietly(|| drop(ended)),
                 Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,

@@ -246,7 +246,7 @@ impl<T, E> Future for Joined<'_, T, E> {
                 return entry.take().map_or(Poll::Pending, Poll::Ready);
             }
             drop(before);
-            if !patience.help(entry.core.token.stop(), || entry.state().outcome.is_some()) {
+            if !patience.help(entry.core.token.stop(), usize::MAX, || entry.state().outcome.is_some()) {
                 patience.pending();
                 return Poll::Pending;
             }
