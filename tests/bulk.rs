@@ -176,7 +176,8 @@ fn no_more_inputs_are_taken_ahead_than_may_be_in_flight() {
 fn a_batch_may_be_as_large_as_there_are_inputs() {
     let pool = pool(2);
     let geometry = Geometry::on(&pool);
-    let sums: Vec<i64> = each(&geometry, 0..5_000, |g, n| g.add(n, 1)).batch(usize::MAX).try_collect().expect("all fit");
+    let sums: Vec<i64> =
+        each(&geometry, 0..5_000, |g, n| g.add(n, 1)).batch(usize::MAX).try_collect().expect("all fit");
     assert!(sums.into_iter().eq(1..=5_000));
 }
 

@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
-    BoxError, Handle, Joined, TaskGroup,
+    BoxError, Handle, Joined, Local, TaskGroup,
     prelude::*,
     scope,
     time::{HOUR, MockClock, sleep},
@@ -353,6 +353,51 @@ fn groups_within_tasks_of_one_pool_do_not_deadlock() {
         assert_eq!(work.group_within(pool.clone(), by_await).wait().expect("it goes on"), 45);
     }
     assert_eq!(work.group_within_async(pool.clone()).wait().expect("it goes on"), 45);
+}
+
+/// What only a thread of its own may wait for, or a test that fails would hang.
+fn apart(f: impl FnOnce() + Send + 'static) {
+    let (tell, told) = channel();
+    thread::spawn(move || {
+        f();
+        let _ = tell.send(());
+    });
+    told.recv_timeout(20 * SECOND).expect("it comes to its end");
+}
+
+#[test]
+fn a_scope_whose_owner_drives_what_its_calls_wait_for_drives_at_its_end() {
+    apart(|| {
+        let (one, other, pool) = (Local::new(), Local::new(), pool(1));
+        let value = scope(|scope| {
+            scope.spawn(Work::on(&one).value(1)).detach();
+            scope.spawn(Work::on(&pool).value(2)).detach();
+            scope.spawn(Work::on(&other).value_later(0))
+        });
+        assert_eq!((value.is_finished(), one.completed(), other.completed()), (true, 1, 1));
+        let sum = try_scope(|scope| {
+            scope.spawn(Work::on(&other).value(1)).detach();
+            scope.spawn(Work::on(&one).value_later(0)).wait()
+        });
+        assert_eq!(sum.map_err(|error: CallError| error.to_string()), Ok(0));
+        assert_eq!((one.completed(), other.completed()), (2, 2));
+    });
+}
+
+#[test]
+fn a_group_whose_owner_drives_what_its_calls_wait_for_drives_meanwhile() {
+    apart(|| {
+        let (local, pool) = (Local::new(), pool(1));
+        let mut group = TaskGroup::new();
+        for n in 0..50 {
+            group.spawn(Work::on(&pool).value(n));
+            group.spawn(Work::on(&local).value(n));
+        }
+        assert!(matches!(group.join_next().wait(), Some(Ok(_))));
+        group.spawn(Work::on(&local).value_later(0));
+        group.spawn(Work::on(&local).value(7).after(MILLISECOND));
+        assert_eq!(group.join_all().wait().into_iter().filter(Result::is_ok).count(), 101);
+    });
 }
 
 #[test]

@@ -158,6 +158,11 @@ pub(crate) trait Host: Send + Sync {
         None
     }
 
+    /// Whether this thread is the one that has to bring about what is ours.
+    fn is_driven_by_us(&self) -> bool {
+        false
+    }
+
     /// `call` was claimed to be ended while it was queued: its place is free.
     fn left_queue(&self, call: &dyn Runnable);
 

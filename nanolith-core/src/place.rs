@@ -170,10 +170,14 @@ pub(crate) fn mark_driver() {
     let _ = DRIVES.try_with(|drives| drives.set(true));
 }
 
+/// Whether this thread has ever driven something.
+pub(crate) fn drives() -> bool {
+    DRIVES.try_with(Cell::get).unwrap_or(false)
+}
+
 /// The `target` of a wait, if it may be one that this thread drives.
 pub(crate) fn driven_here(target: Option<HostId>) -> Option<Arc<dyn Host>> {
-    let drives = DRIVES.try_with(Cell::get).unwrap_or(false);
-    target.filter(|_| drives).and_then(HostId::find)
+    target.filter(|_| drives()).and_then(HostId::find)
 }
 
 /// Whose thread this is.

@@ -17,9 +17,15 @@ pub use try_scope::{Joined, TryScope, try_scope};
 
 use crate::{
     call::slot::End,
-    host::{self, Verdict},
+    host::{self, HostId, Verdict},
     place,
     stop::Stop,
+    wait,
+};
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::Poll,
 };
 
 /// Where a wait is one of many, for one call after the other, each helps with so many of those that are open: the next helps with
@@ -77,4 +83,42 @@ impl Drop for Patience {
     fn drop(&mut self) {
         self.over();
     }
+}
+
+/// Blocks until `future` is ready, which the calls that hang on `stop` make so. Where this thread is the one that drives what
+/// some of them wait for, it does that meanwhile; it looks at so many of them at `most` for that.
+fn block_on<F: Future + Unpin>(stop: &Stop, most: usize, mut future: F) -> F::Output {
+    while let Some(driven) = driven_here(stop, most) {
+        let waits = || holders(stop).any(|holder| holder == driven);
+        let next = poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if waits() => Poll::Pending,
+            Poll::Pending => Poll::Ready(None),
+        });
+        match wait::block_on(next, Some(driven)) {
+            Ok(Some(output)) => return output,
+            Ok(None) => {} // the others wait for somebody else
+            Err(host::WouldDeadlock) => break,
+        }
+    }
+    wait::block_on_anybody(future)
+}
+
+/// What this thread may have to drive, or a call of `stop` is never over.
+fn driven_here(stop: &Stop, most: usize) -> Option<HostId> {
+    if !place::drives() {
+        return None;
+    }
+    holders(stop).take(most).find(|holder| place::driven_here(Some(*holder)).is_some_and(|host| host.is_driven_by_us()))
+}
+
+/// Who holds the calls that hang on `stop` and are not over.
+fn holders(stop: &Stop) -> impl Iterator<Item = HostId> + '_ {
+    let mut last = 0;
+    let calls = std::iter::from_fn(move || {
+        let (place, call, holder) = stop.call_after(last)?;
+        last = place;
+        Some(holder.or_else(|| call.meta().holder()))
+    });
+    calls.flatten()
 }

@@ -7,7 +7,6 @@ use crate::{
     stop::Stop,
     task::TaskSet,
     typed::{Call, Handle},
-    wait,
 };
 use std::{
     fmt,
@@ -67,7 +66,7 @@ pub(super) fn wait_for_all(stop: &Stop) {
         }
         Poll::Ready(())
     });
-    wait::block_on_anybody(all);
+    super::block_on(stop, usize::MAX, all);
     stop.forget(key);
 }
 

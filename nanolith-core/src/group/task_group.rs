@@ -313,7 +313,8 @@ impl<T: Send + 'static, E: Send + 'static> JoinNext<'_, T, E> {
     /// Blocks until one is over. Within a task, the slot is lent meanwhile, and a call that waits for the same pool is run here and
     /// now; a task of a service that waits for its own service's calls gets [`CallError::WouldDeadlock`].
     pub fn wait(self) -> Option<Result<T, E>> {
-        wait::block_on_anybody(self)
+        let stop = self.group.token.stop().clone();
+        super::block_on(&stop, HELPED, self)
     }
 }
 
@@ -349,7 +350,8 @@ pub struct JoinAll<T, E> {
 impl<T: Send + 'static, E: Send + 'static> JoinAll<T, E> {
     /// Blocks until all are over; within a task as [`JoinNext::wait`].
     pub fn wait(self) -> Vec<Result<T, E>> {
-        wait::block_on_anybody(self)
+        let stop = self.group.token.stop().clone();
+        super::block_on(&stop, usize::MAX, self)
     }
 }
 

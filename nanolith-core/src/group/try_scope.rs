@@ -6,7 +6,7 @@ use super::{
     scope::wait_for_all,
     spawn::Spawn,
 };
-use crate::{cancel_token::CancelToken, wait, waiters::remember};
+use crate::{cancel_token::CancelToken, waiters::remember};
 use std::{
     fmt,
     future::Future,
@@ -221,7 +221,8 @@ impl<T, E> Joined<'_, T, E> {
     ///
     /// The call's; one that is cancelled for another's error fails as cancelled.
     pub fn wait(self) -> Result<T, E> {
-        wait::block_on_anybody(self)
+        let core = self.entry.core.clone();
+        super::block_on(core.token.stop(), usize::MAX, self)
     }
 
     /// Leaves the call to the scope, as dropping this does.

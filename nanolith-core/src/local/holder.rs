@@ -115,6 +115,10 @@ impl Host for Inner {
         }
     }
 
+    fn is_driven_by_us(&self) -> bool {
+        Self::is_driven_by_us(self)
+    }
+
     fn left_queue(&self, call: &dyn Runnable) {
         let mut core = self.lock();
         let wakes = core.front.leave(call);

@@ -56,8 +56,8 @@ use std::{fmt, sync::Arc};
 /// to gets a report that says [so](Turn::is_busy), and so does a task that tries to drive what drives it. The owner is the thread
 /// that made it, until another drives: then it is that one.
 ///
-/// What the owner waits for here (`.wait()` on a call, for room, for [`drained`](Self::drained)), it would wait for in vain: so it
-/// drives meanwhile. A call that it waits for is run at once, if it is still queued. So does a task's wait, but only what was begun
+/// What the owner waits for here (`.wait()` on a call, for room, for [`drained`](Self::drained), for the calls of a scope or a
+/// group), it would wait for in vain: so it drives meanwhile. A call that it waits for is run at once, if it is still queued. So does a task's wait, but only what was begun
 /// before goes on meanwhile, and what that waits for, since the task may hold a lock. To `.await` a call in a foreign executor's
 /// `block_on` drives nothing.
 ///
