@@ -5,8 +5,9 @@ use nanolith::{
     TaskSet,
     layers::{Cache, Layer, Layered},
     prelude::*,
-    time::MockClock,
+    time::{HOUR, MockClock},
 };
+use std::sync::mpsc::{Sender, channel};
 
 fn cache() -> Cache<Work, u32> {
     Cache::new(
@@ -81,6 +82,41 @@ fn who_goes_leaves_it_to_the_others() {
     let job = work.echo(2).submit();
     desk.succeed();
     assert_eq!(job.wait().expect("nothing was left of the other"), 2);
+}
+
+pub struct Slow;
+
+#[define]
+impl Slow {
+    #[task(idempotent)]
+    pub async fn echo(begun: Sender<()>, x: u32) -> u32 {
+        let _ = begun.send(());
+        nanolith::time::sleep(HOUR).await;
+        x
+    }
+}
+
+#[test]
+fn whose_run_takes_too_long_for_him_leaves_it_to_the_others() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let cache = Cache::<Slow, u32>::new(
+            |SlowTask::Echo { x, .. }| Some(*x),
+            |SlowOutput::Echo(x)| Some(SlowOutput::Echo(*x)),
+        );
+        let slow = Slow::calls(cache.layer(Pool::builder().build().expect("the settings are sound")));
+        let (tell, begun) = channel();
+        let hurried = slow.echo(tell.clone(), 1).run_timeout(MINUTE).submit();
+        begun.recv().expect("it begins");
+        let patient = slow.echo(tell, 1).submit();
+        clock.advance(MINUTE);
+        assert!(matches!(hurried.wait(), Err(CallError::TimedOut(_))));
+        while !patient.is_finished() {
+            clock.advance(HOUR);
+            std::thread::yield_now();
+        }
+        assert_eq!(patient.wait().expect("it has all the time in the world"), 1);
+    });
 }
 
 #[test]

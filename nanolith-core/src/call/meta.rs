@@ -637,6 +637,11 @@ impl Meta {
         let _ = self.cold().run_limit.set(limit);
     }
 
+    /// Whether the task may run for so long and no longer.
+    pub(crate) fn has_run_limit(&self) -> bool {
+        self.cold.get().is_some_and(|cold| cold.run_limit.get().is_some())
+    }
+
     /// The run begins: when its limit is over, unless the call's own is earlier.
     pub(crate) fn begin_limit(&self) -> Option<Instant> {
         let cold = self.cold.get()?;

@@ -47,7 +47,7 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Who is cancelled while others wait for the same leaves it to them: the next in line has it run anew. Clones share what is kept.
+/// Who is cancelled, or out of time, while others wait for the same leaves it to them: the next in line has it run anew. Clones share what is kept.
 #[must_use = "a layer does nothing until it is put around an executor"]
 pub struct Cache<S: TaskSet, K> {
     shared: Arc<Shared<S, K>>,
@@ -219,6 +219,12 @@ where
     }
 }
 
+/// Whether the error is that of this one caller, and says nothing to others.
+fn is_its_own<S: TaskSet>(reply: &Reply<S>, error: &CallError) -> bool {
+    let is_late = matches!(error, CallError::TimedOut(_)) && reply.slot().meta.has_run_limit();
+    is_late || reply.is_cancelled()
+}
+
 /// What is under way for a key. However it ends, those who wait for it hear of that.
 struct Flight<S, K, E>
 where
@@ -245,7 +251,7 @@ where
         let Some(key) = self.key.take() else { return };
         let shared = &self.around.layer.shared;
         match &outcome {
-            Err(_) if reply.is_cancelled() => self.leave_to_others(key),
+            Err(error) if is_its_own(&reply, error) => self.leave_to_others(key),
             Err(error) => {
                 let waiters = self.land(&key, None);
                 waiters.into_iter().for_each(|waiter| waiter.reply.complete(Err(error.clone())));
