@@ -171,3 +171,34 @@ fn an_error_names_the_line_of_the_call() {
     assert_eq!((error.at().submitted().file(), error.at().submitted().line()), (file!(), line!() - 1));
     assert!(error.to_string().starts_with("`Geometry::add` ended, since its executor was closed; submitted at"));
 }
+
+pub struct Journal(Vec<u32>);
+
+#[define]
+impl Journal {
+    pub fn note(&mut self, n: u32) {
+        self.0.push(n);
+    }
+
+    pub fn read(&self) -> Vec<u32> {
+        self.0.clone()
+    }
+}
+
+#[test]
+fn a_service_with_a_short_queue_runs_the_calls_of_one_thread_in_order() {
+    for _ in 0..200 {
+        let journal = Journal::service(Journal(Vec::new())).queue(4).launch().wait().expect("it starts");
+        let mut jobs = std::collections::VecDeque::new();
+        for n in 0..500 {
+            loop {
+                match journal.note(n).try_submit() {
+                    Ok(job) => break jobs.push_back(job),
+                    Err(_) => jobs.pop_front().into_iter().for_each(|job| job.wait().expect("it runs")),
+                }
+            }
+        }
+        jobs.into_iter().for_each(|job| job.wait().expect("it runs"));
+        assert!(journal.read().wait().expect("it runs").into_iter().eq(0..500));
+    }
+}

@@ -55,6 +55,8 @@ pub(crate) struct Inbox<T: Points> {
     limit: AtomicU64,
     /// Whether somebody takes from it: a hint.
     in_use: AtomicU32,
+    /// Whether all items are being taken out, by whoever holds the lock.
+    draining: AtomicU32,
 }
 
 // SAFETY: an item is written by the one who took its position and read by the one who moved the head past it; `turn`
@@ -78,6 +80,7 @@ impl<T: Points> Inbox<T> {
             cells: std::iter::repeat_with(cell).take(capacity).collect(),
             limit: AtomicU64::new(0),
             in_use: AtomicU32::new(0),
+            draining: AtomicU32::new(0),
         }
     }
 
@@ -148,11 +151,23 @@ impl<T: Points> Inbox<T> {
         cell.turn.store(turn + 1, Ordering::Release);
     }
 
-    /// Takes the oldest item out. `None`: there is none, or the one who took its position is still filling it.
+    /// Takes the oldest item out. `None`: there is none, the one who took its position is still filling it, or all are being
+    /// taken out by [`Inbox::shut`]: then what is in here is younger than what that has, and has to wait for it.
     pub(crate) fn pop(&self) -> Option<T> {
-        // ORDERING: Relaxed, the step below looks again.
-        let mut head = self.head.0.load(Ordering::Relaxed);
+        // ORDERING: Relaxed. It is read after the head: who drains says so before it moves the head, so a head that it has moved
+        // shows it, and one that it has not moved is what the step in `take` still finds.
+        self.take(|| self.draining.load(Ordering::Relaxed) > 0)
+    }
+
+    /// The same, unless `gives_up` says so once the head was read.
+    #[inline(always)]
+    fn take(&self, gives_up: impl Fn() -> bool) -> Option<T> {
+        // ORDERING: Acquire, pairs with the Release in the step below, for the sake of `draining`.
+        let mut head = self.head.0.load(Ordering::Acquire);
         loop {
+            if gives_up() {
+                return None;
+            }
             let (cell, turn) = (self.cell(head), self.turn(head));
             // ORDERING: Acquire, pairs with the Release in `fill`: the item is there.
             let now = cell.turn.load(Ordering::Acquire);
@@ -163,7 +178,7 @@ impl<T: Points> Inbox<T> {
                 let next = (head + 1) & POSITION;
                 // ORDERING: AcqRel. Release pairs with the Acquire in `allow`: who counts this place as free sees what the
                 // one who freed it did before.
-                match self.head.0.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Relaxed) {
+                match self.head.0.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Acquire) {
                     Ok(_) => {
                         self.fetch(head + AHEAD);
                         return Some(self.empty(cell, turn));
@@ -172,8 +187,8 @@ impl<T: Points> Inbox<T> {
                 }
             } else {
                 // Somebody else took it and has moved the head, or still reads the item of the lap before.
-                // ORDERING: Relaxed, as above.
-                let moved = self.head.0.load(Ordering::Relaxed);
+                // ORDERING: Acquire, as above.
+                let moved = self.head.0.load(Ordering::Acquire);
                 if moved == head {
                     return None;
                 }
@@ -282,13 +297,17 @@ impl<T: Points> Inbox<T> {
     /// Lets nobody in from here on, and takes everything out that came in.
     pub(crate) fn shut(&self, mut each: impl FnMut(T)) {
         let end = self.hold();
+        // ORDERING: Relaxed, published by the steps in `take`.
+        self.draining.store(1, Ordering::Relaxed);
         while self.taken() != end {
-            match self.pop() {
+            match self.take(|| false) {
                 Some(item) => each(item),
                 // Whoever took the position fills its cell next, or whoever moved the head is at it.
                 None => yield_now(),
             }
         }
+        // ORDERING: Release, it stays after the last step.
+        self.draining.store(0, Ordering::Release);
     }
 
     /// Puts an item into a ring that lets nobody in, if it has a cell free.

@@ -53,6 +53,23 @@ fn items_leave_in_the_order_in_which_they_came_lap_after_lap() {
 }
 
 #[test]
+fn nobody_takes_a_younger_one_while_all_are_taken_out() {
+    check(|| {
+        let inbox = open(4, 4);
+        assert!((1..=3).all(|n| inbox.push(|| Box::new(n))));
+        let mut came = Vec::new();
+        inbox.shut(|item| {
+            assert!(inbox.pop().is_none());
+            came.push(*item);
+        });
+        assert_eq!(came, [1, 2, 3]);
+        inbox.allow(4);
+        assert!(inbox.push(|| Box::new(4)));
+        assert_eq!(inbox.pop().as_deref(), Some(&4));
+    });
+}
+
+#[test]
 fn it_holds_no_more_than_it_is_allowed_to() {
     check(|| {
         let inbox = open(4, 2);
