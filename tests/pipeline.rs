@@ -202,6 +202,26 @@ fn more_threads_than_there_can_be_are_as_many_as_there_are() {
     assert_eq!(items(numbers.collect().wait()).len(), 100);
 }
 
+#[test]
+fn fewer_than_the_least_wait_for_others() {
+    let (give, take) = mpsc::channel();
+    let sums = Pipeline::from_iter(take)
+        .batched(Geometry::tasks(), |geometry, numbers| geometry.sum(numbers))
+        .sizes(3..=3)
+        .latency(100 * MINUTE);
+    let figures = sums.figures();
+    let mut sums = sums.into_iter();
+    for n in 1..=2 {
+        give.send(n).expect("it is taken");
+        until("it waits", || figures.stages()[0].depth == n as usize);
+    }
+    give.send(3).expect("it is taken");
+    assert_eq!(sums.next().and_then(Result::ok), Some(6));
+    give.send(4).expect("it is taken");
+    drop(give);
+    assert_eq!(sums.next().and_then(Result::ok), Some(4), "no more come");
+}
+
 // ----- how far ahead
 
 /// Counts what it gives, and says when it goes.
