@@ -424,7 +424,8 @@ pub(crate) fn go_on_as<S: TaskSet>(call: &CallSlot<S>, job: &Shared<CallSlot<S>>
     call.meta.go_on_as(job.clone().erase());
     call.look_again();
     if call.is_asked_to_stop() {
-        host::end(&**job, None, End::Cancelled);
+        let is_late = call.meta.deadline().is_some_and(|deadline| deadline <= clock::instant());
+        host::end(&**job, None, if is_late { End::TimedOut } else { End::Cancelled });
     }
 }
 
