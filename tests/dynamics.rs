@@ -699,6 +699,20 @@ fn a_task_that_waits_for_one_of_its_own_kind_gives_it_its_place_though_it_comes_
 }
 
 #[test]
+fn what_waits_for_its_kind_does_not_keep_out_a_later_call_that_the_kind_waits_for() {
+    let bounded = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(MaxQueue::Bounded(1));
+    let pool = bounded.build().expect("sound");
+    let desk: Arc<dyn Executor<Kinds>> = Arc::new(pool.clone());
+    let first = Kinds::calls(desk.clone()).later(desk.clone(), 50 * MILLISECOND, 1).submit();
+    while pool.in_flight() - pool.queue_len() == 0 {
+        std::thread::yield_now();
+    }
+    let fills = Kinds::calls(desk.clone()).later(desk, Duration::ZERO, 0).submit();
+    assert!(matches!(first.wait_timeout(LONG), Ok(Ok(Ok(1)))));
+    assert!(matches!(fills.wait(), Ok(Ok(0))));
+}
+
+#[test]
 fn a_task_that_waits_for_another_kind_at_its_limit_ends() {
     for threads in [1, 4] {
         let pool = kinds(threads);

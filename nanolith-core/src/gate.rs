@@ -7,7 +7,7 @@ use crate::{
     executor::Admission,
     front::{Entry, Front},
     host::{Host, Runnable},
-    id::TaskInfo,
+    id::{TaskInfo, any_limited},
     inbox::Inbox,
     park, place,
     queue::{Queue, Wakes},
@@ -164,7 +164,9 @@ fn enter<S: TaskSet, G: Gate<S> + ?Sized>(
 
 /// Takes the job by the rules of the queue, without waiting.
 pub(crate) fn execute<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
-    let inside = place::host_id() == Some(gate.id());
+    let may_be_exempt = const { any_limited(S::TASKS) };
+    // A task within waits for one that is exempt, wherever that comes from.
+    let inside = place::host_id() == Some(gate.id()) || may_be_exempt && job.slot().meta.is_exempt();
     if job.slot().meta.seeks_holder() { hold(gate, job, inside) } else { execute_from(gate, job, inside) }
 }
 
