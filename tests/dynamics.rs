@@ -713,6 +713,21 @@ fn what_waits_for_its_kind_does_not_keep_out_a_later_call_that_the_kind_waits_fo
 }
 
 #[test]
+fn what_a_task_submits_by_way_of_a_layer_is_taken_by_its_full_pool() {
+    let bounded = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(MaxQueue::Bounded(1));
+    let pool = bounded.build().expect("sound");
+    let limited = layers::stack().rate_limit(RateLimit::new(1, 50 * MILLISECOND)).wrap(pool.clone());
+    let desk: Arc<dyn Executor<Kinds>> = Arc::new(limited);
+    let first = Kinds::calls(desk.clone()).later(desk.clone(), Duration::ZERO, 1).submit();
+    while pool.in_flight() - pool.queue_len() == 0 {
+        std::thread::yield_now();
+    }
+    let fills = Kinds::on(&pool).later(desk, Duration::ZERO, 0).submit();
+    assert!(matches!(first.wait_timeout(LONG), Ok(Ok(Ok(1)))));
+    assert!(matches!(fills.wait(), Ok(Ok(0))));
+}
+
+#[test]
 fn a_task_that_waits_for_another_kind_at_its_limit_ends() {
     for threads in [1, 4] {
         let pool = kinds(threads);

@@ -164,10 +164,14 @@ fn enter<S: TaskSet, G: Gate<S> + ?Sized>(
 
 /// Takes the job by the rules of the queue, without waiting.
 pub(crate) fn execute<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
-    let may_be_exempt = const { any_limited(S::TASKS) };
     // A task within waits for one that is exempt, wherever that comes from.
-    let inside = place::host_id() == Some(gate.id()) || may_be_exempt && job.slot().meta.is_exempt();
+    let inside = place::host_id() == Some(gate.id()) || is_exempt(&job);
     if job.slot().meta.seeks_holder() { hold(gate, job, inside) } else { execute_from(gate, job, inside) }
+}
+
+fn is_exempt<S: TaskSet>(job: &Job<S>) -> bool {
+    let may_be = const { any_limited(S::TASKS) };
+    may_be && job.slot().meta.is_exempt()
 }
 
 /// The same for a job whose handle does not know whom it is brought to.
@@ -339,7 +343,9 @@ fn make_room<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
 /// Waits for room where the queue does so; else what happens happens at once.
 pub(crate) fn admit<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Admission<'_, S> {
     let waits = gate.on_full() == OnFull::Wait || gate.on_full() == OnFull::CallerRuns && timer::is_ringing();
-    if waits {
+    // One from inside is taken at once, as where a layer had it wait before it comes here.
+    let inside = place::host_id() == Some(gate.id()) || is_exempt(&job);
+    if waits && !inside {
         Box::pin(Admit { gate, job: Some(job), ticket: None })
     } else {
         Box::pin(std::future::ready(execute(gate, job)))

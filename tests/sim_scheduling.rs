@@ -1,0 +1,420 @@
+//! Random programs in a simulation over what schedules calls: priorities that are raised, shares, kinds with a limit, delayed
+//! calls, tokens, layers, slices, and pools that are paused, resized and closed, in an order that the seed decides. Every call
+//! ends once, the counts come out even, and nothing hangs.
+//!
+//! `NANOLITH_SIM_SEEDS=10000 cargo nextest run --test sim_scheduling` looks at more of them.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+
+use nanolith::{
+    Call, CancelToken, OnFull, Share, Step, TaskSet,
+    layers::{self, ConcurrencyLimit, Hedge, RateLimit, Retry},
+    prelude::*,
+    sim::{self, Simulation},
+    time::sleep,
+};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+/// What became of the calls.
+#[derive(Default)]
+pub struct Tally {
+    begun: AtomicU64,
+    /// Arguments that were dropped.
+    gone: AtomicU64,
+    /// Calls beyond the limit of their kind.
+    beyond: AtomicU64,
+}
+
+/// An argument that is counted as it goes.
+pub struct Parcel(Arc<Tally>);
+
+impl Parcel {
+    fn new(tally: &Arc<Tally>) -> Self {
+        tally.begun.fetch_add(1, SeqCst);
+        Self(tally.clone())
+    }
+}
+
+/// A task that may run twice keeps a copy.
+impl Clone for Parcel {
+    fn clone(&self) -> Self {
+        Self::new(&self.0)
+    }
+}
+
+impl Drop for Parcel {
+    fn drop(&mut self) {
+        self.0.gone.fetch_add(1, SeqCst);
+    }
+}
+
+/// How many of a kind run.
+#[derive(Clone, Default)]
+pub struct Gauge(Arc<AtomicU64>);
+
+impl Gauge {
+    fn enter(self, most: u64, parcel: &Parcel) -> Inside {
+        if self.0.fetch_add(1, SeqCst) >= most {
+            parcel.0.beyond.fetch_add(1, SeqCst);
+        }
+        Inside(self)
+    }
+}
+
+pub struct Inside(Gauge);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, SeqCst);
+    }
+}
+
+/// Where calls go.
+pub type Desk = Arc<dyn Executor<Worker>>;
+
+pub struct Worker;
+
+#[define]
+impl Worker {
+    #[task(idempotent)]
+    pub fn add(parcel: Parcel, x: u64) -> u64 {
+        drop(parcel);
+        x
+    }
+
+    pub fn waits(parcel: Parcel, span: Duration) {
+        sleep(span).wait();
+        drop(parcel);
+    }
+
+    #[task(idempotent)]
+    pub async fn rests(parcel: Parcel, span: Duration) {
+        sleep(span).await;
+        drop(parcel);
+    }
+
+    pub fn panics(parcel: Parcel) {
+        drop(parcel);
+        std::panic::resume_unwind(Box::new("as it should")) // which tells nobody
+    }
+
+    #[task(sliced)]
+    pub fn sliced(parcel: Parcel, steps: u64) -> Step<u64> {
+        go_on(parcel, steps)
+    }
+
+    #[task(concurrency = 1)]
+    pub fn alone(parcel: Parcel, gauge: Gauge, span: Duration) {
+        let _inside = gauge.enter(1, &parcel);
+        sleep(span).wait();
+    }
+
+    #[task(concurrency = 2)]
+    pub async fn pair(parcel: Parcel, gauge: Gauge, span: Duration) {
+        let _inside = gauge.enter(2, &parcel);
+        sleep(span).await;
+    }
+
+    /// Waits for one of its own kind.
+    #[task(concurrency = 1)]
+    pub fn down(parcel: Parcel, desk: Desk, levels: u64) -> u64 {
+        if levels == 0 {
+            return 0;
+        }
+        Worker::calls(desk.clone()).down(parcel, desk, levels - 1).wait().map_or(0, |below| below + 1)
+    }
+
+    #[task(concurrency = 2)]
+    pub async fn down_async(parcel: Parcel, desk: Desk, levels: u64) -> u64 {
+        if levels == 0 {
+            return 0;
+        }
+        let calls = Worker::calls(desk.clone());
+        calls.down_async(parcel, desk, levels - 1).await.map_or(0, |below| below + 1)
+    }
+
+    /// Submits children of all sorts, and waits for most of them.
+    pub fn family(parcel: Parcel, town: Arc<Town>, children: u64) {
+        let calls: Vec<_> = (0..children).map(|_| town.child()).collect();
+        drop(parcel);
+        for call in calls {
+            if below(4) > 0 {
+                drop(call.wait());
+            }
+        }
+    }
+
+    pub async fn family_async(parcel: Parcel, town: Arc<Town>, children: u64) {
+        let calls: Vec<_> = (0..children).map(|_| town.child()).collect();
+        drop(parcel);
+        for call in calls {
+            if below(4) > 0 {
+                drop(call.await);
+            }
+        }
+    }
+}
+
+fn go_on(parcel: Parcel, steps: u64) -> Step<u64> {
+    match steps {
+        0 => Step::Done(0),
+        _ => Step::go_on(move || go_on(parcel, steps - 1)),
+    }
+}
+
+fn below(bound: u64) -> u64 {
+    sim::random() % bound
+}
+
+fn moment() -> Duration {
+    below(20) as u32 * 100 * MILLISECOND
+}
+
+fn on_full() -> OnFull {
+    [OnFull::Wait, OnFull::Wait, OnFull::Reject, OnFull::CallerRuns, OnFull::DropOldest, OnFull::DropNewest]
+        [below(6) as usize]
+}
+
+fn max_queue() -> MaxQueue {
+    if below(2) == 0 { MaxQueue::Bounded(1 + below(3) as usize) } else { MaxQueue::Auto }
+}
+
+/// A pool, and what stands on it.
+#[derive(Clone)]
+struct Place {
+    pool: Pool,
+    shares: [Share; 2],
+    desks: Vec<Desk>,
+    one: Gauge,
+    two: Gauge,
+}
+
+impl Place {
+    fn new() -> Self {
+        let most = 1 + below(3) as usize;
+        let least = 1 + below(most as u64) as usize;
+        let pool = Pool::builder()
+            .concurrency(Concurrency::Exact(most))
+            .min_concurrency(Concurrency::Exact(least))
+            .max_queue(max_queue())
+            .on_full(on_full())
+            .max_spare_threads(64)
+            .build()
+            .expect("there are threads");
+        let share = |name: &str| pool.share(name, 1 + below(3) as u32).max_queue(max_queue()).on_full(on_full());
+        let shares = [share("one"), share("two")];
+        let desks: Vec<Desk> = vec![
+            Arc::new(pool.clone()),
+            Arc::new(shares[0].clone()),
+            Arc::new(shares[1].clone()),
+            Arc::new(layers::stack().timeout(MINUTE).retry(Retry::new(2)).wrap(shares[0].clone())),
+            Arc::new(layers::stack().concurrency_limit(ConcurrencyLimit::new(2)).wrap(shares[1].clone())),
+            Arc::new(layers::stack().rate_limit(RateLimit::new(3, SECOND)).wrap(pool.clone())),
+            Arc::new(layers::stack().hedge(Hedge::after(100 * MILLISECOND)).wrap(pool.clone())),
+        ];
+        Self { pool, shares, desks, one: Gauge::default(), two: Gauge::default() }
+    }
+
+    /// Closes the pool in one way or the other, and looks whether everything is over.
+    fn end(self) {
+        match below(3) {
+            0 => self.pool.close(),
+            1 => drop(self.pool.shutdown_now()),
+            _ => drop(self.pool.close_within(moment()).wait()),
+        }
+        self.pool.drained().wait();
+        let Self { pool, shares, .. } = self;
+        assert_eq!((pool.in_flight(), pool.queue_len(), pool.overflow()), (0, 0, 0), "{pool:?}");
+        for share in &shares {
+            assert_eq!((share.queue_len(), share.running()), (0, 0), "{share:?}");
+        }
+    }
+}
+
+/// All that clients use, and spoil.
+pub struct Town {
+    tally: Arc<Tally>,
+    place: Mutex<Place>,
+    token: Mutex<CancelToken>,
+    old: Mutex<Vec<Place>>,
+}
+
+impl Town {
+    fn new() -> Self {
+        let place = Mutex::new(Place::new());
+        Self { tally: Arc::default(), place, token: Mutex::default(), old: Mutex::default() }
+    }
+
+    fn place(&self) -> Place {
+        self.place.lock().expect("nobody panics with it").clone()
+    }
+
+    fn token(&self) -> CancelToken {
+        self.token.lock().expect("nobody panics with it").clone()
+    }
+
+    fn parcel(&self) -> Parcel {
+        Parcel::new(&self.tally)
+    }
+
+    /// Submits a call with this and that asked of it.
+    fn submit<T: Send>(&self, mut call: Call<'_, Worker, Desk, T>) -> Option<Handle<Worker, T>> {
+        if below(2) == 0 {
+            call = call.priority(Priority::ALL[below(5) as usize]);
+        }
+        match below(12) {
+            0 => call = call.expires_in(moment()),
+            1 => call = call.timeout(moment()),
+            2 => call = call.run_timeout(moment()),
+            3 | 4 => call = call.after(moment()),
+            5 | 6 => call = call.cancel_token(&self.token()),
+            7 => call = call.unlinked(),
+            8 => call = call.after(moment()).timeout(moment()),
+            _ => {}
+        }
+        if below(4) == 0 { call.try_submit().ok() } else { Some(call.submit()) }
+    }
+
+    /// A call that some task makes.
+    fn child(&self) -> Handle<Worker, u64> {
+        let place = self.place();
+        let desk = &place.desks[below(place.desks.len() as u64) as usize];
+        let calls = Worker::calls(desk.clone());
+        let call = self.submit(calls.add(self.parcel(), 1));
+        call.unwrap_or_else(|| calls.add(self.parcel(), 2).submit())
+    }
+
+    /// Sees a call through to its end, in one way or the other.
+    fn end<T: Send>(&self, call: Option<Handle<Worker, T>>) {
+        let Some(call) = call else { return };
+        let raise = |call: &Handle<Worker, T>| call.raise(Priority::ALL[below(5) as usize]);
+        match below(10) {
+            0 => {
+                call.cancel();
+                drop(call.wait());
+            }
+            1 => {
+                sim::advance(moment());
+                call.cancel();
+                drop(call.wait());
+            }
+            2 => match call.wait_timeout(moment()) {
+                Ok(_) => {}
+                Err(call) => drop(call.wait()),
+            },
+            3 | 4 => {
+                raise(&call);
+                drop(call.wait());
+            }
+            5 => {
+                raise(&call);
+                sim::advance(moment());
+                raise(&call);
+                drop(call.cancel_on_drop().wait());
+            }
+            6 => {
+                raise(&call);
+                call.detach();
+            }
+            7 => drop(call.cancel_on_drop()),
+            8 => call.detach(),
+            _ => drop(call.wait()),
+        }
+    }
+
+    fn act(self: &Arc<Self>) {
+        let place = self.place();
+        let desk = place.desks[below(place.desks.len() as u64) as usize].clone();
+        let (calls, parcel) = (Worker::calls(desk.clone()), self.parcel());
+        match below(16) {
+            0 => self.end(self.submit(calls.add(parcel, 1))),
+            1 => self.end(self.submit(calls.waits(parcel, moment()))),
+            2 => self.end(self.submit(calls.rests(parcel, moment()))),
+            3 => self.end(self.submit(calls.panics(parcel))),
+            4 => self.end(self.submit(calls.sliced(parcel, below(5)))),
+            5 => self.end(self.submit(calls.alone(parcel, place.one.clone(), moment()))),
+            6 => self.end(self.submit(calls.pair(parcel, place.two.clone(), moment()))),
+            7 => self.end(self.submit(calls.down(parcel, desk, below(4)))),
+            8 => self.end(self.submit(calls.down_async(parcel, desk, below(4)))),
+            9 => self.end(self.submit(calls.family(parcel, self.clone(), below(4)))),
+            10 => self.end(self.submit(calls.family_async(parcel, self.clone(), below(4)))),
+            11 | 12 => {
+                let (one, two) = (&place.one, &place.two);
+                let many: Vec<_> = (0..6)
+                    .map(|_| match below(2) {
+                        0 => self.submit(calls.alone(self.parcel(), one.clone(), moment())),
+                        _ => self.submit(calls.pair(self.parcel(), two.clone(), moment())),
+                    })
+                    .collect();
+                many.into_iter().for_each(|call| self.end(call));
+            }
+            13 | 14 => self.spoil(place),
+            _ => sim::advance(moment()),
+        }
+    }
+
+    fn spoil(&self, place: Place) {
+        match below(8) {
+            0 => {
+                place.pool.pause();
+                sim::advance(moment());
+                place.pool.resume();
+            }
+            1 => place.pool.set_concurrency(Concurrency::Exact(1 + below(4) as usize)).expect("it is a number"),
+            2 => drop(place.pool.run_on_all(|| ()).wait()),
+            3 => {
+                let token = std::mem::take(&mut *self.token.lock().expect("nobody panics with it"));
+                token.cancel();
+            }
+            4 => place.shares[0].set_weight(below(5) as u32),
+            5 => {
+                let _ = place.shares[1].clone().max_queue(max_queue()).on_full(on_full());
+            }
+            6 => {
+                let new = Place::new();
+                let old = std::mem::replace(&mut *self.place.lock().expect("nobody panics with it"), new);
+                match below(5) {
+                    0 => drop(old.pool.close_within(moment()).wait()),
+                    1 => drop(old.pool.shutdown_now()),
+                    2 => old.pool.close(),
+                    3 => return,
+                    _ => {}
+                }
+                self.old.lock().expect("nobody panics with it").push(old);
+            }
+            _ => drop((place.pool.next(), place.pool.is_full())),
+        }
+    }
+}
+
+fn program() {
+    let town = Arc::new(Town::new());
+    let clients: Vec<_> = (0..3)
+        .map(|_| {
+            let town = town.clone();
+            sim::spawn(move || (0..12).for_each(|_| town.act()))
+        })
+        .collect();
+    clients.into_iter().for_each(|client| client.wait().expect("it ends"));
+    let tally = town.tally.clone();
+    let old = std::mem::take(&mut *town.old.lock().expect("nobody panics with it"));
+    old.into_iter().chain([town.place()]).for_each(Place::end);
+    drop(town);
+    sim::advance(60 * MINUTE); // what is delayed is due, and what was let go has gone
+    let (begun, gone) = (tally.begun.load(SeqCst), tally.gone.load(SeqCst));
+    assert_eq!(gone, begun, "each argument is dropped once");
+    assert_eq!(tally.beyond.load(SeqCst), 0, "a kind's limit holds");
+}
+
+#[test]
+fn every_call_of_a_random_program_ends_once_and_the_counts_come_out_even() {
+    let seeds = std::env::var("NANOLITH_SIM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(120);
+    for probability in [0.0, 0.25, 0.7] {
+        Simulation::new().switch_probability(probability).explore(0..seeds / 3, program);
+    }
+}
