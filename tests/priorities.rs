@@ -1,7 +1,12 @@
 //! Who goes first: expirations, an order of one's own, what calls inherit, and what raises them.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
-use nanolith::{Order, Queued, TaskInfo, prelude::*, with_priority, with_priority_async};
+use nanolith::{
+    Backoff, Order, Queued, TaskInfo, TaskSet,
+    layers::{self, Retry},
+    prelude::*,
+    with_priority, with_priority_async,
+};
 use std::{
     sync::{
         Arc,
@@ -19,6 +24,12 @@ pub struct Work;
 impl Work {
     pub fn tell(of: u32, to: Sender<u32>) {
         let _ = to.send(of);
+    }
+
+    #[task(idempotent)]
+    pub fn fail_once(of: u32, to: Sender<u32>, tried: Arc<AtomicBool>) {
+        let _ = to.send(of);
+        assert!(tried.swap(true, Ordering::Relaxed), "it was the first time");
     }
 
     pub fn other(of: u32, to: Sender<u32>) {
@@ -439,6 +450,19 @@ fn a_call_in_a_cluster_is_raised_where_it_is() {
     jobs[2].raise(Priority::UserBlocking);
     go.send(()).expect("it waits");
     assert_eq!(cluster.told().priority(Priority::Idle).wait().expect("it runs"), [3, 1, 2]);
+}
+
+#[test]
+fn a_call_with_an_expiration_of_its_own_that_is_raised_is_so_when_it_is_tried_again() {
+    let (pool, work) = paused(Pool::builder());
+    let (calls, (to, told)) = (
+        Work::calls(layers::stack().retry(Retry::new(2).backoff(Backoff::none())).wrap(pool.clone())),
+        mpsc::channel(),
+    );
+    let fails_once = calls.fail_once(1, to.clone(), Arc::default()).expires_in(MINUTE).submit();
+    fails_once.raise(Priority::UserBlocking);
+    work.tell(2, to).submit().detach();
+    assert_eq!(order(&pool, &told), [1, 1, 2]);
 }
 
 #[test]

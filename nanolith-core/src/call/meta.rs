@@ -222,6 +222,7 @@ impl Meta {
             again.limit_run(*limit);
         }
         again.submitted_at = AtomicU64::new(self.submitted_at());
+        again.priority = AtomicU8::new(self.priority.load(Ordering::Relaxed)); // and whether it was raised
         if self.is_exempt() {
             again.exempt();
         }
