@@ -166,6 +166,16 @@ fn a_run_time_out_does_not_count_the_wait_in_the_queue() {
 }
 
 #[test]
+fn a_call_without_any_time_never_begins() {
+    let pool = Pool::builder().build().expect("sound settings");
+    for _ in 0..100 {
+        let outcome = Work::on(&pool).value(4).timeout(Duration::ZERO).wait();
+        assert!(matches!(outcome, Err(CallError::TimedOut(_))), "{outcome:?}");
+    }
+    assert_eq!(pool.completed(), 0);
+}
+
+#[test]
 fn of_both_time_outs_the_earlier_counts() {
     let clock = MockClock::new();
     clock.run(|| {

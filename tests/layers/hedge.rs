@@ -112,7 +112,7 @@ fn a_call_that_is_given_back_has_no_second() {
 fn the_delay_follows_what_calls_took_of_late() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, hedge) = (Desk::default(), Hedge::after(MINUTE).percentile(0.9));
+        let (desk, hedge) = (Desk::default(), Hedge::after(MINUTE).percentile(90.0));
         let work = over(&desk, &hedge);
         for ms in 1..=20 {
             let job = work.echo(7).submit();

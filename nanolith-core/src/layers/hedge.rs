@@ -63,16 +63,16 @@ impl Hedge {
         Self { after: delay, latencies: None, hedged: Arc::default() }
     }
 
-    /// Begins the second attempt when this part of the calls would have been over, by what they took of late: 0.95, say, for about
-    /// one second attempt in twenty. It is clamped to what lies from 0 to 1; no number counts as 1. Until 20 calls are over, the
-    /// delay of [`Hedge::after`] counts.
+    /// Begins the second attempt when so many percent of the calls would have been over, by what they took of late: 95, say, for
+    /// about one second attempt in twenty. It is clamped to what lies from 0 to 100; no number counts as 100. Until 20 calls are
+    /// over, the delay of [`Hedge::after`] counts.
     ///
     /// ```
     /// # use nanolith::{layers::Hedge, prelude::*};
-    /// let hedge = Hedge::after(SECOND).percentile(0.95);
+    /// let hedge = Hedge::after(SECOND).percentile(95.0);
     /// ```
-    pub fn percentile(mut self, part: f64) -> Self {
-        self.latencies = Some(Arc::new(Mutex::new(Latencies::new(part))));
+    pub fn percentile(mut self, percent: f64) -> Self {
+        self.latencies = Some(Arc::new(Mutex::new(Latencies::new(percent / 100.0))));
         self
     }
 

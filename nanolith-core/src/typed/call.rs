@@ -804,6 +804,10 @@ fn bind<S: TaskSet>(job: &Job<S>, host: Option<HostId>, rare: Option<&Rare<S>>) 
 #[cold]
 pub(super) fn arm<S: TaskSet>(job: &Job<S>, host: Option<HostId>) {
     let Some(deadline) = job.slot().meta.deadline() else { return };
+    if deadline <= clock::instant() {
+        job.slot().end_call(End::TimedOut); // it never begins
+        return;
+    }
     let call = job.slot().clone();
     let ring = Box::new(move || {
         host::end(&*call, host, End::TimedOut);
