@@ -162,7 +162,10 @@ impl Worker {
 
 fn go_on(parcel: Parcel, steps: u64) -> Step<u64> {
     match steps {
-        0 => Step::Done(0),
+        0 => {
+            drop(parcel);
+            Step::Done(0)
+        }
         _ => Step::go_on(move || go_on(parcel, steps - 1)),
     }
 }
@@ -353,12 +356,12 @@ impl Town {
                     .collect();
                 many.into_iter().for_each(|call| self.end(call));
             }
-            13 | 14 => self.spoil(place),
+            13 | 14 => self.spoil(&place),
             _ => sim::advance(moment()),
         }
     }
 
-    fn spoil(&self, place: Place) {
+    fn spoil(&self, place: &Place) {
         match below(8) {
             0 => {
                 place.pool.pause();

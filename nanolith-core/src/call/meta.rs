@@ -508,7 +508,7 @@ impl Meta {
 
     /// The call goes on as `call`: who ends this one ends that one too, who waits for this one waits for that. The caller
     /// looks again whether this one has been ended, after this.
-    pub(crate) fn go_on_as(&self, call: Shared<dyn Runnable>) {
+    pub(crate) fn go_on_as(&self, call: &Shared<dyn Runnable>) {
         call.meta().mark_within();
         let before = lock(&self.cold().onward).replace(call.clone());
         drop(before);

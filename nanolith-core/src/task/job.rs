@@ -421,7 +421,7 @@ impl<S: TaskSet, F: FnOnce(Result<S::Output, CallError>) + Send + 'static> Wake 
 
 /// `call` goes on as `job`: if the former was ended meanwhile, the latter ends too.
 pub(crate) fn go_on_as<S: TaskSet>(call: &CallSlot<S>, job: &Shared<CallSlot<S>>) {
-    call.meta.go_on_as(job.clone().erase());
+    call.meta.go_on_as(&job.clone().erase());
     call.look_again();
     if call.is_asked_to_stop() {
         let is_late = call.meta.deadline().is_some_and(|deadline| deadline <= clock::instant());

@@ -77,7 +77,7 @@ pub(super) fn part<S: TaskSet>(whole: &Shared<CallSlot<Work>>) -> Shared<CallSlo
     let meta = whole.meta.again();
     meta.mark_started(clock::now());
     let part: Shared<CallSlot<S>> = Space::new().fill(Slot::begun(meta));
-    whole.meta.go_on_as(part.clone().erase());
+    whole.meta.go_on_as(&part.clone().erase());
     whole.look_again();
     if whole.is_asked_to_stop() {
         part.end_call(crate::call::slot::End::Cancelled);
