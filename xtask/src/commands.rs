@@ -43,6 +43,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("stress", "services, clusters, messengers and streams for 20 s, while members are killed", stress),
     Command::new("soak", "the soak tests, for NANOLITH_SOAK seconds (60)", soak),
     Command::new("programs", "random programs over a pool against a model, NANOLITH_STEPS steps (a million)", programs),
+    Command::new("sim", "random programs in the simulation, NANOLITH_SIM_SEEDS seeds of each kind (5,000)", sim),
     Command::new("msrv", "how the oldest Rust we build with is guarded", msrv),
 ];
 
@@ -179,6 +180,13 @@ fn stress() -> Outcome {
 
 fn programs() -> Outcome {
     cargo("test --release -p nanolith-core --test programs -- --ignored --nocapture").run()
+}
+
+fn sim() -> Outcome {
+    let seeds = env::var("NANOLITH_SIM_SEEDS").unwrap_or_else(|_| "5000".into());
+    cargo("test --release --test sim_programs --test sim_scheduling -- --nocapture")
+        .var("NANOLITH_SIM_SEEDS", &seeds)
+        .run()
 }
 
 fn msrv() -> Outcome {
