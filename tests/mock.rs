@@ -334,7 +334,7 @@ fn errors_are_replayed_too() {
     assert!(matches!(outcome, Err(CallError::TimedOut(_))));
     // The caller is let go before the recorder hears of it.
     while recorder.records().iter().any(|record| record.outcome.is_none()) {
-        std::thread::yield_now();
+        thread::yield_now();
     }
     let replay = Replay::<Geometry, _, _>::of(recorder.records(), key, GeometryOutput::Add);
     let again = Geometry::on(&replay).add(1, 2).wait();
