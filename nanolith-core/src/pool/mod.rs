@@ -226,6 +226,9 @@ impl Pool {
     /// weight, so that the flood of one holds no other up. Zero counts as one. The same name gives the same share, which has
     /// this weight from now on.
     ///
+    /// Within a share calls go by their priority, first come first served: `.expires_in(..)` and the pool's own order count for
+    /// nothing there, until a call is raised. What a task of the pool submits through a share is always taken.
+    ///
     /// ```
     /// # use nanolith::{TaskSet, prelude::*};
     /// # pub struct Geometry;
