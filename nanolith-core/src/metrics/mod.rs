@@ -23,7 +23,8 @@ mod read {
     /// What an executor measured, as it was when it was asked.
     ///
     /// A call counts when it is over. A thread that is at work brings what it measured some dozens of calls at a time, and when it
-    /// rests. Among short calls in a row the times are means of up to eight, and waits are true to some milliseconds.
+    /// rests. Among short calls in a row the times are means of up to 32, and one wait stands for those of as many, true to
+    /// some milliseconds.
     ///
     /// ```
     /// # use nanolith::prelude::*;

@@ -125,15 +125,24 @@ mod on {
             }
         }
 
-        /// A short call was run that was submitted then.
-        pub(crate) fn see(&mut self, task: &'static TaskInfo, submitted: u64) {
+        /// A short call is about to run. When it was submitted stands on a cache line of its caller's, so the first of a row tells
+        /// for those after it.
+        #[inline(always)]
+        pub(crate) fn see(&mut self, task: &'static TaskInfo, submitted: impl FnOnce() -> u64) {
             match self.grain.last_mut() {
-                Some(last) if std::ptr::eq(last.task, task) => {
-                    last.calls += 1;
-                    last.submitted = submitted;
+                Some(last) if std::ptr::eq(last.task, task) => last.calls += 1,
+                Some(last) => {
+                    let submitted = last.submitted;
+                    self.grain.push(Seen { task, calls: 1, submitted });
                 }
-                _ => self.grain.push(Seen { task, calls: 1, submitted }),
+                None => self.grain.push(Seen { task, calls: 1, submitted: submitted() }),
             }
+        }
+
+        /// It did not run after all.
+        #[cold]
+        pub(crate) fn unsee(&mut self) {
+            self.grain.last_mut().into_iter().for_each(|last| last.calls -= 1);
         }
 
         /// The calls that were seen ran from `began` to `now`: their times are the mean.
@@ -145,7 +154,7 @@ mod on {
             self.busy(now.saturating_sub(began));
             let ran = now.saturating_sub(began) / calls;
             let mut grain = mem::take(&mut self.grain);
-            for Seen { task, calls, submitted } in grain.drain(..) {
+            for Seen { task, calls, submitted } in grain.drain(..).filter(|seen| seen.calls > 0) {
                 self.note(task, began.saturating_sub(submitted), ran, calls);
             }
             self.grain = grain;
@@ -219,7 +228,10 @@ mod off {
         pub(crate) fn note(&mut self, _: &'static TaskInfo, _: u64, _: u64, _: u64) {}
 
         #[inline]
-        pub(crate) fn see(&mut self, _: &'static TaskInfo, _: u64) {}
+        pub(crate) fn see(&mut self, _: &'static TaskInfo, _: impl FnOnce() -> u64) {}
+
+        #[inline]
+        pub(crate) fn unsee(&mut self) {}
 
         #[inline]
         pub(crate) fn end_grain(&mut self, _: u64, _: u64) {}

@@ -24,12 +24,15 @@ struct Done {
     calls: u64,
     /// When the last grain of calls began, and how many this thread had run on top of others by then.
     began: u64,
+    /// Since when calls were seen by the tally.
+    seen_from: u64,
     on_top: u64,
 }
 
 impl Done {
     fn now() -> Self {
-        Self { calls: 0, began: clock::now(), on_top: place::ran_on_top() }
+        let began = clock::now();
+        Self { calls: 0, began, seen_from: began, on_top: place::ran_on_top() }
     }
 }
 
@@ -42,7 +45,7 @@ impl Inner {
         while panics::catch(|| self.serve_on(&mut done, tally)).is_err() {}
         self.count_served(done.calls % ROUND);
         if tally.is_on() {
-            tally.end_grain(done.began, clock::now());
+            tally.end_grain(done.seen_from, clock::now());
         }
     }
 
@@ -50,12 +53,17 @@ impl Inner {
         while !self.hint.is_for_lanes() {
             match self.inbox.pop() {
                 Some(Work::Call(call)) => {
-                    let seen = tally.is_on().then(|| (call.meta().task(), call.meta().submitted_at()));
+                    if tally.is_on() {
+                        tally.see(call.meta().task(), || call.meta().submitted_at());
+                    }
                     match call.try_run(done.began.max(clock::recent())) {
-                        Err(claimed) if !claimed.was_overtaken() => self.settle(&*claimed),
+                        Err(claimed) if !claimed.was_overtaken() => {
+                            tally.unsee();
+                            self.settle(&*claimed);
+                        }
                         ran => {
-                            if let (Ok(_), Some((task, submitted))) = (ran, seen) {
-                                tally.see(task, submitted);
+                            if ran.is_err() {
+                                tally.unsee();
                             }
                             done.calls += 1;
                             if done.calls % GRAIN == 0 && !self.end_grain(done, tally) {
@@ -68,7 +76,7 @@ impl Inner {
                     self.count_served(done.calls % ROUND);
                     done.calls = 0;
                     if tally.is_on() {
-                        tally.end_grain(done.began, clock::now());
+                        tally.end_grain(done.seen_from, clock::now());
                     }
                     if self.hint.is_waiting() {
                         self.release(self.lock(), Wakes::default()); // the lane goes on to the inbox
@@ -89,12 +97,13 @@ impl Inner {
     fn end_grain(&self, done: &mut Done, tally: &mut Tally) -> bool {
         let (now, on_top) = (clock::now(), place::ran_on_top());
         clock::tell(now);
-        if tally.is_on() {
-            tally.end_grain(done.began, now);
-        }
         let took = (now - done.began) / (GRAIN + on_top - done.on_top);
         (done.began, done.on_top) = (now, on_top);
         let round = done.calls % ROUND == 0;
+        if tally.is_on() && (round || took > LONG) {
+            tally.end_grain(done.seen_from, now);
+            done.seen_from = now;
+        }
         if round {
             self.count_served(ROUND);
         }

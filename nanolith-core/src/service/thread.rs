@@ -115,6 +115,9 @@ const STREAK: u32 = 32;
 /// How often the thread looks at the clock while it serves plain calls.
 const GRAIN: u64 = 8;
 
+/// How often it notes how long they took, where somebody measures.
+const ROUND: u64 = 32;
+
 /// What the thread does next.
 enum Step<S: TaskSet> {
     Run(Shared<CallSlot<S>>),
@@ -405,26 +408,29 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         let _serving = Serving { inner: self.inner.clone() };
         let _pulse = Pulse::begin();
         let mut began = clock::now();
+        let mut seen_from = began;
         let mut done = 0;
         while !self.inner.hint.is_for_lanes() && self.crash.is_none() {
             match inbox.pop() {
                 Some(call) => {
-                    let seen = self.tally.is_on().then(|| (call.meta.task(), call.meta.submitted_at()));
+                    if self.tally.is_on() {
+                        self.tally.see(call.meta.task(), || call.meta.submitted_at());
+                    }
                     if let Some((input, [second, third])) = Slot::begin_shared(&call) {
                         self.run_here([call, second, third], input, began.max(clock::recent()));
-                        if let Some((task, submitted)) = seen {
-                            self.tally.see(task, submitted);
-                        }
                         done += 1;
                         if done % GRAIN == 0 {
-                            let now = clock::now();
-                            self.end_grain(began, now);
-                            began = now;
+                            began = clock::now();
+                            if done % ROUND == 0 {
+                                self.end_grain(seen_from, began);
+                                seen_from = began;
+                            }
                             clock::tell(began);
                         }
                         self.hear_panics();
                         continue;
                     }
+                    self.tally.unsee();
                     let mut core = self.inner.lock();
                     core.front.settle(&*call);
                     self.inner.release(core, Wakes::default());
@@ -432,7 +438,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
                 None => {
                     self.inner.served.fetch_add(std::mem::take(&mut done), Ordering::Relaxed);
                     if self.tally.is_on() {
-                        self.end_grain(began, clock::now());
+                        self.end_grain(seen_from, clock::now());
                     }
                     if self.inner.hint.is_waiting() {
                         self.inner.release(self.inner.lock(), Wakes::default()); // the lane goes on to the inbox
@@ -443,13 +449,14 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
                         break;
                     }
                     began = clock::now();
+                    seen_from = began;
                     clock::tell(began);
                 }
             }
         }
         self.inner.served.fetch_add(done, Ordering::Relaxed);
         if self.tally.is_on() {
-            self.end_grain(began, clock::now());
+            self.end_grain(seen_from, clock::now());
             self.tally.flush();
         }
     }
