@@ -268,7 +268,7 @@ fn what_a_batch_gives_away_keeps_its_place() {
 fn later(millis: u32) -> mpsc::Receiver<()> {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
-        std::thread::sleep(millis * MILLISECOND);
+        std::thread::sleep(millis * MILLISECOND); // how long the task that waits for it takes; nothing is awaited
         let _ = tell.send(());
     });
     told
@@ -287,7 +287,7 @@ fn a_pool_that_closes_finishes_what_was_given_away() {
             std::thread::yield_now();
         }
         pool.close();
-        std::thread::sleep(MILLISECOND); // the first takes long
+        std::thread::sleep(MILLISECOND); // the first is to take long: that is what is shared out; nothing is awaited
         tell.send(()).expect("it waits");
         assert_eq!(all.join().expect("it ends").expect("they run"), (0..100).collect::<Vec<_>>());
     });

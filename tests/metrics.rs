@@ -39,8 +39,8 @@ impl Work {
     }
 
     #[task(concurrency = 1)]
-    pub fn one_at_a_time(span: Duration) {
-        thread::sleep(span);
+    pub fn hold_one_at_a_time(until: Receiver<()>) {
+        let _ = until.recv();
     }
 
     pub fn hold(until: Receiver<()>) {
@@ -160,19 +160,25 @@ fn a_pool_that_is_always_at_work_is_fully_used() {
 
 #[test]
 fn a_pool_is_at_work_with_the_calls_of_a_share_and_those_of_a_limited_kind_too() {
-    let pool = pool(1);
-    let share = Work::calls(pool.share("tenant", 1));
-    let (told, until) = channel();
-    let held = [share.hold(until).submit(), Work::on(&pool).one_at_a_time(20 * MILLISECOND).submit()];
-    while pool.active() == 0 {
-        thread::yield_now();
-    }
-    thread::sleep(30 * MILLISECOND);
-    drop::<Sender<()>>(told);
-    held.into_iter().for_each(|job| job.wait().expect("it runs"));
-    let metrics = once_there_are(&pool, 2);
-    assert!(metrics.busy() >= 50 * MILLISECOND, "{:?}", metrics.busy());
-    assert!(metrics.utilization() > 0.0 && metrics.utilization() <= 1.0, "{}", metrics.utilization());
+    let clock = MockClock::new();
+    clock.run(|| {
+        let pool = pool(1);
+        let (of_share, first) = channel();
+        let (of_kind, second) = channel();
+        let share = Work::calls(pool.share("tenant", 1));
+        let jobs = [share.hold(first).submit(), Work::on(&pool).hold_one_at_a_time(second).submit()];
+        for (before, (job, held)) in (0..).zip(jobs.into_iter().zip([of_share, of_kind])) {
+            while pool.completed() < before || pool.active() == 0 {
+                thread::yield_now();
+            }
+            clock.advance(25 * MILLISECOND);
+            drop::<Sender<()>>(held);
+            job.wait().expect("it runs");
+        }
+        let metrics = once_there_are(&pool, 2);
+        assert!(metrics.busy() >= 50 * MILLISECOND, "{:?}", metrics.busy());
+        assert!(metrics.utilization() > 0.0 && metrics.utilization() <= 1.0, "{}", metrics.utilization());
+    });
 }
 
 #[test]

@@ -73,9 +73,6 @@ pub(crate) enum Act {
     Run(fn(&Lap) -> Sample),
     /// The same where what it needs is there; says what is missing otherwise. What it costs it says itself.
     Try(fn(&Lap) -> Result<Sample, String>),
-    /// Stands for what is to come.
-    #[allow(dead_code)] // now and then nothing is
-    NotYet,
 }
 
 impl Contender {
@@ -85,11 +82,6 @@ impl Contender {
 
     pub(crate) const fn attempt(name: &'static str, run: fn(&Lap) -> Result<Sample, String>) -> Self {
         Self { name, act: Act::Try(run) }
-    }
-
-    #[allow(dead_code)] // as above
-    pub(crate) const fn not_yet(name: &'static str) -> Self {
-        Self { name, act: Act::NotYet }
     }
 
     /// Whether its allocations and its memory are those of a process that runs it.
@@ -102,7 +94,6 @@ impl Contender {
         match self.act {
             Act::Run(run) => Ok(run(lap)),
             Act::Try(run) => run(lap),
-            Act::NotYet => Err("not yet".into()),
         }
     }
 }

@@ -236,6 +236,25 @@ pub enum CallError {
     Rejected(&'static str, At),
 }
 
+/// Where each kind of error keeps its [`At`].
+macro_rules! place {
+    ($error:expr) => {
+        match $error {
+            Self::Panicked(_, at) | Self::Hook(_, at) | Self::NotStarted(_, at) | Self::Rejected(_, at) => at,
+            Self::Cancelled(at)
+            | Self::TimedOut(at)
+            | Self::Full(at)
+            | Self::Dropped(at)
+            | Self::Closed(at)
+            | Self::Crashed(at)
+            | Self::Lost(at)
+            | Self::WouldDeadlock(at)
+            | Self::Unsupported(at)
+            | Self::NoMember(at) => at,
+        }
+    };
+}
+
 impl CallError {
     /// Where and when the call was.
     ///
@@ -250,43 +269,14 @@ impl CallError {
     /// ```
     #[must_use]
     pub fn at(&self) -> &At {
-        match self {
-            Self::Panicked(_, at) | Self::Hook(_, at) | Self::NotStarted(_, at) | Self::Rejected(_, at) => at,
-            Self::Cancelled(at)
-            | Self::TimedOut(at)
-            | Self::Full(at)
-            | Self::Dropped(at)
-            | Self::Closed(at)
-            | Self::Crashed(at)
-            | Self::Lost(at)
-            | Self::WouldDeadlock(at)
-            | Self::Unsupported(at)
-            | Self::NoMember(at) => at,
-        }
+        place!(self)
     }
 
     /// The same of one input among many.
     pub(crate) fn of_item(mut self, item: usize) -> Self {
-        let at = self.at().clone().of_item(item);
-        *self.at_mut() = at;
+        let at: &mut At = place!(&mut self);
+        *at = at.clone().of_item(item);
         self
-    }
-
-    fn at_mut(&mut self) -> &mut At {
-        match self {
-            Self::Panicked(_, at) | Self::Hook(_, at) | Self::NotStarted(_, at) => at,
-            Self::Rejected(_, at) => at,
-            Self::Cancelled(at)
-            | Self::TimedOut(at)
-            | Self::Full(at)
-            | Self::Dropped(at)
-            | Self::Closed(at)
-            | Self::Crashed(at)
-            | Self::Lost(at)
-            | Self::WouldDeadlock(at)
-            | Self::Unsupported(at)
-            | Self::NoMember(at) => at,
-        }
     }
 
     fn what(&self) -> &'static str {

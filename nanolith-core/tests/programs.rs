@@ -389,7 +389,7 @@ fn random_programs_go_as_a_simple_model_says() {
 
 /// `NANOLITH_STEPS` says how many: a million, unless told.
 #[test]
-#[ignore = "takes minutes"]
+#[ignore = "a million steps: `cargo xtask programs`"]
 fn a_million_steps_go_as_a_simple_model_says() {
     let steps: u32 = std::env::var("NANOLITH_STEPS").ok().and_then(|steps| steps.parse().ok()).unwrap_or(1_000_000);
     check((steps / 300).max(1), 400);

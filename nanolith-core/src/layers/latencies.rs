@@ -44,8 +44,9 @@ impl Latencies {
         if self.found.is_none() || self.since_found >= STALE {
             let mut sorted = self.kept.clone();
             sorted.sort_unstable();
+            // Both are small, and not negative.
             #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            let rank = (self.part * sorted.len() as f64).ceil() as usize; // both are small, and not negative
+            let rank = (self.part * sorted.len() as f64).ceil() as usize;
             self.found = sorted.get(rank.clamp(1, sorted.len()) - 1).copied();
             self.since_found = 0;
         }

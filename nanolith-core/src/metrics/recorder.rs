@@ -217,7 +217,7 @@ mod off {
 
     pub(crate) struct Tally;
 
-    #[allow(clippy::unused_self)]
+    #[allow(clippy::unused_self)] // as above
     impl Tally {
         #[inline]
         pub(crate) fn is_on(&self) -> bool {

@@ -382,7 +382,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
             return submit_rare(executor, extract, &Terms { submitted, priority, rare: Some(rare) }, task);
         }
         let meta = Meta::new(Caller { task: S::info(&task), submitted }, priority, None);
-        let (job, handle) = make(executor, extract, meta, task);
+        let (job, handle) = make(executor, extract, meta, task, None);
         match executor.execute(job) {
             Ok(()) => handle,
             Err(refused) => enter(executor, refused, handle),
@@ -671,18 +671,19 @@ fn prepare<S: TaskSet, E: Executor<S> + ?Sized, T>(
 ) -> (Job<S>, Handle<S, T>) {
     let caller = Caller { task: S::info(&task), submitted: terms.submitted };
     match &terms.rare {
-        None => make(executor, extract, Meta::new(caller, terms.priority, None), task),
-        Some(rare) => make_rare(executor, extract, rare, rare.meta(caller, terms.priority), task),
+        None => make(executor, extract, Meta::new(caller, terms.priority, None), task, None),
+        Some(rare) => make(executor, extract, rare.meta(caller, terms.priority), task, Some(rare)),
     }
 }
 
-/// The same for a call of which nothing rare is asked.
+/// The same with what is known of the call.
 #[inline(always)]
 fn make<S: TaskSet, E: Executor<S> + ?Sized, T>(
     executor: &E,
     extract: fn(S::Output) -> Option<T>,
     meta: Meta,
     task: S::Task,
+    rare: Option<&Rare<S>>,
 ) -> (Job<S>, Handle<S, T>) {
     let is_heir = meta.inherit(S::HOOKS.are_async() || meta.task().is_async());
     let (job, slot) = Job::with_owner(Space::new(), task, executor.shared(), meta);
@@ -690,27 +691,9 @@ fn make<S: TaskSet, E: Executor<S> + ?Sized, T>(
     if host.is_none() {
         job.slot().meta.seek_holder();
     }
-    if is_heir {
-        bind(&job, host, None);
+    if rare.is_some() || is_heir {
+        bind(&job, host, rare);
     }
-    (job, Handle::new(slot, host, extract))
-}
-
-#[cold]
-fn make_rare<S: TaskSet, E: Executor<S> + ?Sized, T>(
-    executor: &E,
-    extract: fn(S::Output) -> Option<T>,
-    rare: &Rare<S>,
-    meta: Meta,
-    task: S::Task,
-) -> (Job<S>, Handle<S, T>) {
-    meta.inherit(true);
-    let (job, slot) = Job::with_owner(Space::new(), task, executor.shared(), meta);
-    let host = executor.host();
-    if host.is_none() {
-        job.slot().meta.seek_holder();
-    }
-    bind(&job, host, Some(rare));
     (job, Handle::new(slot, host, extract))
 }
 
