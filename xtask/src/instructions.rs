@@ -33,9 +33,9 @@ const END_OF_ROUND: &str = "end_of_round";
 /// five runs the counts differed by less than 0.5 per cent. A change that costs more, and is worth it, raises its bound;
 /// one that saves much lowers it.
 const COUNTS: &[Count] = &[
-    Count { what: "submit to a service", side: Side::Caller("submit_to_service"), bound: 395 },
+    Count { what: "submit to a service", side: Side::Caller("submit_to_service"), bound: 345 },
     Count { what: "take from a service", side: Side::Caller("take_from_service"), bound: 180 },
-    Count { what: "tell a service", side: Side::Caller("tell_service"), bound: 475 },
+    Count { what: "tell a service", side: Side::Caller("tell_service"), bound: 415 },
     Count {
         what: "run a submitted call on a service",
         side: Side::Executor { task: "add", mark: "end_of_service_calls" },
@@ -46,7 +46,7 @@ const COUNTS: &[Count] = &[
         side: Side::Executor { task: "add", mark: "end_of_tells" },
         bound: 770,
     },
-    Count { what: "submit to a locked pool", side: Side::Caller("submit_to_pool"), bound: 1_110 },
+    Count { what: "submit to a locked pool", side: Side::Caller("submit_to_pool"), bound: 945 },
     Count { what: "take from a pool", side: Side::Caller("take_from_pool"), bound: 180 },
     Count {
         what: "run a call on a locked pool",
