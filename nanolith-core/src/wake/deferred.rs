@@ -1,0 +1,219 @@
+//! A mutex whose users act after its release.
+
+use super::WakeList;
+use crate::panics;
+use std::{
+    convert::Infallible,
+    mem,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::Waker,
+};
+
+/// What a change under a lock leaves to do: wakes first, then drops. It acts when it is run or dropped.
+///
+/// `D` is the type of the values to drop, which may run user code as they go.
+#[derive(Debug)]
+pub(crate) struct AfterUnlock<D = Infallible> {
+    wakes: WakeList,
+    unused: WakeList,
+    values: Vec<D>,
+}
+
+impl<D> Default for AfterUnlock<D> {
+    fn default() -> Self {
+        Self { wakes: WakeList::default(), unused: WakeList::default(), values: Vec::new() }
+    }
+}
+
+impl<D> AfterUnlock<D> {
+    /// Wakes `waker` after the release.
+    pub(crate) fn wake(&mut self, waker: Waker) {
+        self.wakes.push(waker);
+    }
+
+    /// Wakes every waker of `list` after the release.
+    pub(crate) fn wake_list(&mut self, list: WakeList) {
+        self.wakes.append(list);
+    }
+
+    /// Drops `waker` after the release, without a wake.
+    pub(crate) fn drop_waker(&mut self, waker: Waker) {
+        self.unused.push(waker);
+    }
+
+    /// Drops `value` after the release.
+    pub(crate) fn drop_value(&mut self, value: D) {
+        self.values.push(value);
+    }
+
+    /// Takes the wakers to wake out: for an owner that acts on them by its own means.
+    pub(crate) fn take_wakes(&mut self) -> WakeList {
+        mem::take(&mut self.wakes)
+    }
+
+    /// Wakes, then drops. The caller holds no lock.
+    pub(crate) fn run(self) {
+        drop(self);
+    }
+}
+
+impl<D> Drop for AfterUnlock<D> {
+    fn drop(&mut self) {
+        mem::take(&mut self.wakes).wake();
+        mem::take(&mut self.unused).discard();
+        if !self.values.is_empty() {
+            assert_unlocked();
+            mem::take(&mut self.values).into_iter().for_each(|value| panics::quietly(|| drop(value)));
+        }
+    }
+}
+
+/// Data under a mutex that is only changed by [`Deferred::with`]: wakes and drops happen after the release.
+#[derive(Debug, Default)]
+pub(crate) struct Deferred<T, D = Infallible> {
+    data: Mutex<T>,
+    kind: std::marker::PhantomData<fn() -> D>,
+}
+
+impl<T, D> Deferred<T, D> {
+    pub(crate) const fn new(data: T) -> Self {
+        Self { data: Mutex::new(data), kind: std::marker::PhantomData }
+    }
+
+    /// Changes the data under the lock. What `change` puts into its [`AfterUnlock`] happens after the release, also when
+    /// `change` panics.
+    pub(crate) fn with<R>(&self, change: impl FnOnce(&mut T, &mut AfterUnlock<D>) -> R) -> R {
+        let mut after = AfterUnlock::default(); // dropped after the guard
+        let mut guard = Guard::lock(&self.data);
+        let result = change(&mut guard.data, &mut after);
+        drop(guard);
+        after.run();
+        result
+    }
+
+    /// The data, for its one owner.
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.data.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The lock, and in debug builds a count of the locks that this thread holds.
+struct Guard<'a, T> {
+    data: MutexGuard<'a, T>,
+    #[cfg(debug_assertions)]
+    _held: held::Held,
+}
+
+impl<'a, T> Guard<'a, T> {
+    fn lock(data: &'a Mutex<T>) -> Self {
+        Self {
+            data: data.lock().unwrap_or_else(PoisonError::into_inner),
+            #[cfg(debug_assertions)]
+            _held: held::Held::new(),
+        }
+    }
+}
+
+/// In debug builds, panics if this thread is within [`Deferred::with`].
+#[inline(always)]
+pub(super) fn assert_unlocked() {
+    #[cfg(debug_assertions)]
+    assert!(!held::is_held(), "user code would run under a lock");
+}
+
+#[cfg(debug_assertions)]
+mod held {
+    use std::cell::Cell;
+
+    thread_local! {
+        static HELD: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn is_held() -> bool {
+        HELD.try_with(Cell::get).unwrap_or(0) > 0
+    }
+
+    /// Counts one lock until it is dropped.
+    pub(super) struct Held(());
+
+    impl Held {
+        pub(super) fn new() -> Self {
+            let _ = HELD.try_with(|held| held.set(held.get() + 1));
+            Self(())
+        }
+    }
+
+    impl Drop for Held {
+        fn drop(&mut self) {
+            let _ = HELD.try_with(|held| held.set(held.get() - 1));
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::wake::{NewWaker, test_waker::CountingWaker};
+    use std::{
+        panic::{AssertUnwindSafe, catch_unwind},
+        sync::{Arc, Mutex as StdMutex},
+    };
+
+    /// Records that it was dropped, and whether the lock was free then.
+    struct Probe {
+        lock: Arc<Deferred<u32, Probe>>,
+        log: Arc<StdMutex<Vec<&'static str>>>,
+    }
+
+    impl Drop for Probe {
+        fn drop(&mut self) {
+            self.lock.with(|count, _| *count += 1);
+            self.log.lock().unwrap().push("drop");
+        }
+    }
+
+    #[test]
+    fn wakes_come_before_drops_and_after_release() {
+        let lock = Arc::new(Deferred::<u32, Probe>::new(0));
+        let log = Arc::new(StdMutex::new(Vec::new()));
+        let (wakes, other) = (log.clone(), lock.clone());
+        let waker = CountingWaker::with_action(move || {
+            other.with(|count, _| *count += 1); // the lock is free
+            wakes.lock().unwrap().push("wake");
+        });
+        let probe = Probe { lock: lock.clone(), log: log.clone() };
+        let new = NewWaker::of(&waker.waker());
+        lock.with(|_, after| {
+            after.drop_value(probe);
+            after.wake(new.into_waker());
+        });
+        assert_eq!(*log.lock().unwrap(), ["wake", "drop"]);
+        assert_eq!(lock.with(|count, _| *count), 2);
+    }
+
+    #[test]
+    fn panicking_change_still_wakes() {
+        let lock: Deferred<()> = Deferred::new(());
+        let waker = CountingWaker::new();
+        let new = NewWaker::of(&waker.waker());
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            lock.with(|(), after| {
+                after.wake(new.into_waker());
+                panic!("in the change");
+            })
+        }));
+        assert!(result.is_err());
+        assert_eq!(waker.wakes(), 1);
+        lock.with(|(), _| ()); // and the lock is free
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    fn waker_clone_under_lock_panics() {
+        let lock: Deferred<()> = Deferred::new(());
+        let waker = CountingWaker::new().waker();
+        let result = catch_unwind(AssertUnwindSafe(|| lock.with(|(), _| NewWaker::of(&waker))));
+        assert!(result.is_err());
+        let _ = NewWaker::of(&waker);
+    }
+}

@@ -1,0 +1,27 @@
+//! Waiting lists and the one way to act on them: change data under a lock, wake and drop after it.
+//!
+//! A waker is user code: its clone, its drop and its wake may block, take locks and call back into the library. These types
+//! keep all three out of every lock:
+//!
+//! - [`NewWaker`] is cloned before the lock is taken.
+//! - [`AfterUnlock`] collects the wakers to wake and the values to drop, and acts after the release.
+//! - [`Deferred`] is a mutex whose every access ends with its `AfterUnlock`.
+//! - [`WaiterSet`] holds waiters for one event, [`WaitQueue`] waiters for capacity in their order, and [`SingleWaiter`]
+//!   at most one waiter. None of them gives a waker out other than into an `AfterUnlock`.
+//!
+//! In debug builds a thread that clones, wakes or drops a waker through these types within [`Deferred::with`] panics.
+
+mod deferred;
+mod single_waiter;
+mod wait_queue;
+mod waiter_set;
+mod wake_list;
+
+pub(crate) use deferred::{AfterUnlock, Deferred};
+pub(crate) use single_waiter::SingleWaiter;
+pub(crate) use wait_queue::{WaitQueue, WaitState, WaitTicket};
+pub(crate) use waiter_set::{Registration, WaiterHome, WaiterKey, WaiterSet};
+pub(crate) use wake_list::{NewWaker, WakeList};
+
+#[cfg(test)]
+mod test_waker;

@@ -1,0 +1,61 @@
+//! At most one waiter.
+
+use super::{AfterUnlock, NewWaker};
+use std::task::Waker;
+
+/// The one task that waits for something, if it does. Pure data; its owner brings the lock.
+#[derive(Debug, Default)]
+pub(crate) struct SingleWaiter(Option<Waker>);
+
+impl SingleWaiter {
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Waits with `waker`, in place of an earlier one.
+    pub(crate) fn register<D>(&mut self, waker: NewWaker, after: &mut AfterUnlock<D>) {
+        match &mut self.0 {
+            Some(known) => after.drop_waker(waker.replace(known)),
+            none => *none = Some(waker.into_waker()),
+        }
+    }
+
+    /// Wakes the waiter, which then waits no more.
+    pub(crate) fn notify<D>(&mut self, after: &mut AfterUnlock<D>) {
+        self.0.take().into_iter().for_each(|waker| after.wake(waker));
+    }
+
+    /// The waiter waits no more.
+    pub(crate) fn remove<D>(&mut self, after: &mut AfterUnlock<D>) {
+        self.0.take().into_iter().for_each(|waker| after.drop_waker(waker));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wake::test_waker::CountingWaker;
+
+    #[test]
+    fn last_registered_waker_is_woken() {
+        let (one, other) = (CountingWaker::new(), CountingWaker::new());
+        let mut waiter = SingleWaiter::default();
+        for waker in [&one, &one, &other] {
+            let new = NewWaker::of(&waker.waker());
+            waiter.register(new, &mut AfterUnlock::<()>::default());
+        }
+        assert_eq!((one.clones(), other.clones()), (0, 1));
+        waiter.notify(&mut AfterUnlock::<()>::default());
+        waiter.notify(&mut AfterUnlock::<()>::default());
+        assert_eq!((one.wakes(), other.wakes(), waiter.is_waiting()), (0, 1, false));
+    }
+
+    #[test]
+    fn removed_waiter_leaves_no_waker() {
+        let one = CountingWaker::new();
+        let mut waiter = SingleWaiter::default();
+        waiter.register(NewWaker::of(&one.waker()), &mut AfterUnlock::<()>::default());
+        waiter.remove(&mut AfterUnlock::<()>::default());
+        assert_eq!((one.clones(), one.wakes()), (0, 0));
+    }
+}

@@ -1,0 +1,325 @@
+//! Waiters for one event, in the order in which they came.
+
+use super::{AfterUnlock, NewWaker};
+use std::task::Waker;
+
+/// Names one waiter of a [`WaiterSet`], until it is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaiterKey {
+    index: usize,
+    /// No two waiters of a set have the same number, so a key of an earlier waiter names nothing.
+    number: u64,
+}
+
+/// Tasks that wait for the same event. Pure data; its owner brings the lock.
+///
+/// [`register`](Self::register), [`remove`](Self::remove) and [`notify_one`](Self::notify_one) take constant time,
+/// [`notify_all`](Self::notify_all) the time of those that it wakes. A waiter that was notified keeps its key until it is
+/// removed, and registers anew with that key if it has to wait again.
+#[derive(Debug, Default)]
+pub(crate) struct WaiterSet {
+    entries: Vec<Entry>,
+    /// Waiters with a waker: a list through the entries, the longest waiting first.
+    first: Option<usize>,
+    last: Option<usize>,
+    /// Entries without a waiter.
+    free: Option<usize>,
+    registered: usize,
+    waiting: usize,
+    last_number: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// The number of its waiter.
+    number: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Free {
+        next: Option<usize>,
+    },
+    Waiting {
+        waker: Waker,
+        before: Option<usize>,
+        next: Option<usize>,
+    },
+    /// A notification, and whether it was meant for this waiter alone.
+    Notified {
+        alone: bool,
+    },
+}
+
+impl WaiterSet {
+    pub(crate) const fn new() -> Self {
+        Self { entries: Vec::new(), first: None, last: None, free: None, registered: 0, waiting: 0, last_number: 0 }
+    }
+
+    /// The number of waiters, notified ones included.
+    pub(crate) fn len(&self) -> usize {
+        self.registered
+    }
+
+    /// Whether a waiter waits that was not notified.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.waiting > 0
+    }
+
+    /// Waits with `waker`. Without a key the waiter is new and goes to the end; with one it keeps its turn, unless it was
+    /// notified: then it goes to the end again.
+    pub(crate) fn register<D>(&mut self, key: &mut Option<WaiterKey>, waker: NewWaker, after: &mut AfterUnlock<D>) {
+        match (*key).filter(|key| self.is_registered(*key)) {
+            None => *key = Some(self.add(waker)),
+            Some(WaiterKey { index, .. }) => match &mut self.entries[index].state {
+                State::Waiting { waker: known, .. } => after.drop_waker(waker.replace(known)),
+                _ => self.link(index, waker),
+            },
+        }
+    }
+
+    /// The waiter waits no more; `key` is `None` after it. Returns whether a [`notify_one`](Self::notify_one) reached it
+    /// that it has not used: the caller notifies the next then.
+    pub(crate) fn remove<D>(&mut self, key: &mut Option<WaiterKey>, after: &mut AfterUnlock<D>) -> bool {
+        let Some(key) = key.take().filter(|key| self.is_registered(*key)) else { return false };
+        let was_alone = matches!(self.entries[key.index].state, State::Notified { alone: true });
+        self.unlink(key.index).into_iter().for_each(|waker| after.drop_waker(waker));
+        self.entries[key.index].state = State::Free { next: self.free };
+        self.free = Some(key.index);
+        self.registered -= 1;
+        if self.registered == 0 {
+            self.shrink();
+        }
+        was_alone
+    }
+
+    /// Notifies every waiter.
+    pub(crate) fn notify_all<D>(&mut self, after: &mut AfterUnlock<D>) {
+        self.notify_others(None, after);
+    }
+
+    /// Notifies every waiter but the one with the key `own`.
+    pub(crate) fn notify_others<D>(&mut self, own: Option<WaiterKey>, after: &mut AfterUnlock<D>) {
+        let mut at = self.first;
+        while let Some(index) = at {
+            let State::Waiting { next, .. } = self.entries[index].state else { break };
+            at = next;
+            if own.is_none_or(|own| own.index != index || own.number != self.entries[index].number) {
+                self.notify(index, false, after);
+            }
+        }
+    }
+
+    /// Notifies the waiter that waits longest, and says whether there was one.
+    pub(crate) fn notify_one<D>(&mut self, after: &mut AfterUnlock<D>) -> bool {
+        match self.first {
+            Some(index) => self.notify(index, true, after),
+            None => return false,
+        }
+        true
+    }
+
+    fn notify<D>(&mut self, index: usize, alone: bool, after: &mut AfterUnlock<D>) {
+        self.unlink(index).into_iter().for_each(|waker| after.wake(waker));
+        self.entries[index].state = State::Notified { alone };
+    }
+
+    fn is_registered(&self, key: WaiterKey) -> bool {
+        let entry = self.entries.get(key.index);
+        entry.is_some_and(|entry| entry.number == key.number && !matches!(entry.state, State::Free { .. }))
+    }
+
+    /// Adds a waiter at the end.
+    fn add(&mut self, waker: NewWaker) -> WaiterKey {
+        let index = self.free.unwrap_or(self.entries.len());
+        match self.entries.get(index).map(|entry| &entry.state) {
+            Some(State::Free { next }) => self.free = *next,
+            _ => self.entries.push(Entry { number: 0, state: State::Free { next: None } }),
+        }
+        self.registered += 1;
+        self.last_number += 1;
+        self.entries[index].number = self.last_number;
+        self.link(index, waker);
+        WaiterKey { index, number: self.last_number }
+    }
+
+    /// Puts an entry at the end of the list.
+    fn link(&mut self, index: usize, waker: NewWaker) {
+        let before = self.last.replace(index);
+        self.entries[index].state = State::Waiting { waker: waker.into_waker(), before, next: None };
+        self.set_next(before, Some(index));
+        self.waiting += 1;
+    }
+
+    /// Takes an entry out of the list, if it is there. Its state is for the caller to set.
+    fn unlink(&mut self, index: usize) -> Option<Waker> {
+        let state = std::mem::replace(&mut self.entries[index].state, State::Notified { alone: false });
+        let State::Waiting { waker, before, next } = state else { return None };
+        self.set_next(before, next);
+        match next.map(|next| &mut self.entries[next].state) {
+            Some(State::Waiting { before: known, .. }) => *known = before,
+            _ => self.last = before,
+        }
+        self.waiting -= 1;
+        Some(waker)
+    }
+
+    fn set_next(&mut self, before: Option<usize>, next: Option<usize>) {
+        match before.map(|before| &mut self.entries[before].state) {
+            Some(State::Waiting { next: known, .. }) => *known = next,
+            _ => self.first = next,
+        }
+    }
+
+    /// Gives the memory of an empty set back, if it is more than a few entries.
+    fn shrink(&mut self) {
+        if self.entries.len() > KEPT_ENTRIES {
+            self.entries = Vec::new();
+            self.free = None;
+        }
+    }
+}
+
+/// Entries that an empty set keeps.
+const KEPT_ENTRIES: usize = 32;
+
+/// What owns a [`WaiterSet`] under a lock.
+pub(crate) trait WaiterHome {
+    /// Runs `f` under the lock of the set.
+    fn with_waiters<R>(&self, f: impl FnOnce(&mut WaiterSet, &mut AfterUnlock) -> R) -> R;
+}
+
+impl<H: WaiterHome> WaiterHome for std::sync::Arc<H> {
+    fn with_waiters<R>(&self, f: impl FnOnce(&mut WaiterSet, &mut AfterUnlock) -> R) -> R {
+        (**self).with_waiters(f)
+    }
+}
+
+impl<H: WaiterHome> WaiterHome for &H {
+    fn with_waiters<R>(&self, f: impl FnOnce(&mut WaiterSet, &mut AfterUnlock) -> R) -> R {
+        (**self).with_waiters(f)
+    }
+}
+
+/// A waiter's key, held by the future that waits: it leaves the set when it is dropped, and hands on a notification that was
+/// meant for it alone.
+#[derive(Debug)]
+pub(crate) struct Registration<H: WaiterHome> {
+    home: H,
+    key: Option<WaiterKey>,
+}
+
+impl<H: WaiterHome> Registration<H> {
+    /// A waiter that has not registered.
+    pub(crate) fn new(home: H) -> Self {
+        Self { home, key: None }
+    }
+
+    pub(crate) fn home(&self) -> &H {
+        &self.home
+    }
+
+    /// The key, for a change of the set under the lock.
+    pub(crate) fn key(&mut self) -> &mut Option<WaiterKey> {
+        &mut self.key
+    }
+
+    /// The owner and the key at once.
+    pub(crate) fn parts(&mut self) -> (&H, &mut Option<WaiterKey>) {
+        (&self.home, &mut self.key)
+    }
+
+    /// The waiter has what it waited for: it leaves and keeps its notification.
+    pub(crate) fn finish(&mut self) {
+        let Self { home, key } = self;
+        if key.is_some() {
+            home.with_waiters(|set, after| set.remove(key, after));
+        }
+    }
+}
+
+impl<H: WaiterHome> Drop for Registration<H> {
+    fn drop(&mut self) {
+        let Self { home, key } = self;
+        if key.is_some() {
+            home.with_waiters(|set, after| {
+                if set.remove(key, after) {
+                    set.notify_one(after);
+                }
+            });
+        }
+    }
+}
+
+#[cfg(all(test, not(any(loom, miri))))]
+#[path = "waiter_set_model.rs"]
+mod model;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wake::{Deferred, test_waker::CountingWaker};
+
+    impl WaiterHome for Deferred<WaiterSet> {
+        fn with_waiters<R>(&self, f: impl FnOnce(&mut WaiterSet, &mut AfterUnlock) -> R) -> R {
+            self.with(f)
+        }
+    }
+
+    fn register(home: &Deferred<WaiterSet>, waiter: &CountingWaker) -> Option<WaiterKey> {
+        let (mut key, new) = (None, NewWaker::of(&waiter.waker()));
+        home.with(|set, after| set.register(&mut key, new, after));
+        key
+    }
+
+    #[test]
+    fn dropped_registration_leaves_no_waker() {
+        let home = Deferred::new(WaiterSet::new());
+        let waker = CountingWaker::new();
+        for _ in 0..1_000 {
+            let mut waiter = Registration::new(&home);
+            let new = NewWaker::of(&waker.waker());
+            home.with(|set, after| set.register(waiter.key(), new, after));
+        }
+        assert_eq!((waker.clones(), home.with(|set, _| set.len())), (0, 0));
+        assert!(home.with(|set, _| set.entries.len()) <= KEPT_ENTRIES);
+    }
+
+    #[test]
+    fn notify_one_reaches_the_longest_waiting() {
+        let home = Deferred::new(WaiterSet::new());
+        let (one, other) = (CountingWaker::new(), CountingWaker::new());
+        let (_first, _second) = (register(&home, &one), register(&home, &other));
+        assert!(home.with(|set, after| set.notify_one(after)));
+        assert_eq!((one.wakes(), other.wakes()), (1, 0));
+        assert!(home.with(|set, after| set.notify_one(after)));
+        assert!(!home.with(|set, after| set.notify_one(after)));
+        assert_eq!((one.wakes(), other.wakes()), (1, 1));
+    }
+
+    #[test]
+    fn dropped_waiter_hands_its_notification_on() {
+        let home = Deferred::new(WaiterSet::new());
+        let (one, other) = (CountingWaker::new(), CountingWaker::new());
+        let mut gone = Registration::new(&home);
+        let new = NewWaker::of(&one.waker());
+        home.with(|set, after| set.register(gone.key(), new, after));
+        let _second = register(&home, &other);
+        home.with(|set, after| set.notify_one(after));
+        drop(gone);
+        assert_eq!(other.wakes(), 1);
+    }
+
+    #[test]
+    fn stale_key_names_no_later_waiter() {
+        let home = Deferred::new(WaiterSet::new());
+        let waker = CountingWaker::new();
+        let mut first = register(&home, &waker);
+        let mut copy = first;
+        home.with(|set, after| set.remove(&mut first, after));
+        let _second = register(&home, &waker);
+        home.with(|set, after| set.remove(&mut copy, after));
+        assert_eq!(home.with(|set, _| set.len()), 1);
+    }
+}
