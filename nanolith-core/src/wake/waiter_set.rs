@@ -291,10 +291,10 @@ mod tests {
         let home = Deferred::new(WaiterSet::new());
         let (one, other) = (CountingWaker::new(), CountingWaker::new());
         let (_first, _second) = (register(&home, &one), register(&home, &other));
-        assert!(home.with(|set, after| set.notify_one(after)));
+        assert!(home.with(WaiterSet::notify_one));
         assert_eq!((one.wakes(), other.wakes()), (1, 0));
-        assert!(home.with(|set, after| set.notify_one(after)));
-        assert!(!home.with(|set, after| set.notify_one(after)));
+        assert!(home.with(WaiterSet::notify_one));
+        assert!(!home.with(WaiterSet::notify_one));
         assert_eq!((one.wakes(), other.wakes()), (1, 1));
     }
 
@@ -306,7 +306,7 @@ mod tests {
         let new = NewWaker::of(&one.waker());
         home.with(|set, after| set.register(gone.key(), new, after));
         let _second = register(&home, &other);
-        home.with(|set, after| set.notify_one(after));
+        home.with(WaiterSet::notify_one);
         drop(gone);
         assert_eq!(other.wakes(), 1);
     }
