@@ -1,24 +1,34 @@
 //! What keeps a program alive: calls and services that were asked to. `main_guard` waits for them.
 
-use crate::baton;
+use crate::{
+    baton,
+    wake::{AfterUnlock, Deferred, Registration, WaiterHome, WaiterSet},
+};
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 /// How many keep the program alive, and who waits until none does.
 #[derive(Default)]
-struct Kept {
+pub(crate) struct Kept {
     count: usize,
-    waiting: Vec<Waker>,
+    waiting: WaiterSet,
 }
 
 /// By the realm that they are of: see [`baton::realm`].
-static KEPT: Mutex<BTreeMap<u64, Kept>> = Mutex::new(BTreeMap::new());
+static KEPT: Deferred<BTreeMap<u64, Kept>> = Deferred::new(BTreeMap::new());
 
-fn kept() -> MutexGuard<'static, BTreeMap<u64, Kept>> {
-    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+/// Changes what is kept in one realm.
+fn with_kept<R>(realm: u64, change: impl FnOnce(&mut Kept, &mut AfterUnlock) -> R) -> R {
+    KEPT.with(|all, after| {
+        let kept = all.entry(realm).or_default();
+        let result = change(kept, after);
+        if kept.count == 0 && kept.waiting.len() == 0 {
+            all.remove(&realm);
+        }
+        result
+    })
 }
 
 /// Keeps the program alive until it is dropped.
@@ -28,35 +38,48 @@ pub(crate) struct KeepAlive(u64);
 impl KeepAlive {
     pub(crate) fn new() -> Self {
         let realm = baton::realm();
-        kept().entry(realm).or_default().count += 1;
+        with_kept(realm, |kept, _| kept.count += 1);
         Self(realm)
     }
 }
 
 impl Drop for KeepAlive {
     fn drop(&mut self) {
-        let waiting = {
-            let mut all = kept();
-            let kept = all.entry(self.0).or_default();
+        with_kept(self.0, |kept, after| {
             kept.count -= 1;
-            if kept.count > 0 { Vec::new() } else { all.remove(&self.0).map_or_else(Vec::new, |kept| kept.waiting) }
-        };
-        waiting.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
+            if kept.count == 0 {
+                kept.waiting.notify_all(after);
+            }
+        });
     }
 }
 
-/// Ready when nothing keeps the program alive.
-pub(crate) fn poll_done(cx: &mut Context<'_>) -> Poll<()> {
-    let realm = baton::realm();
-    let mut all = kept();
-    let Some(kept) = all.get_mut(&realm) else { return Poll::Ready(()) };
-    if !kept.waiting.iter().any(|known| known.will_wake(cx.waker())) {
-        kept.waiting.push(cx.waker().clone());
+/// The waits of a realm until nothing keeps the program alive.
+pub(crate) struct Realm(u64);
+
+impl WaiterHome for Realm {
+    type State = Kept;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut Kept, &mut AfterUnlock) -> R) -> R {
+        with_kept(self.0, change)
     }
-    Poll::Pending
+
+    fn waiters(state: &mut Kept) -> &mut WaiterSet {
+        &mut state.waiting
+    }
+}
+
+/// A wait of this realm, for [`poll_done`].
+pub(crate) fn waiter() -> Registration<Realm> {
+    Registration::new(Realm(baton::realm()))
+}
+
+/// Ready when nothing keeps the program alive.
+pub(crate) fn poll_done(waiter: &mut Registration<Realm>, cx: &Context<'_>) -> Poll<()> {
+    waiter.poll_until(cx.waker(), |kept| kept.count == 0)
 }
 
 /// How many keep the program alive.
 pub(crate) fn count() -> usize {
-    kept().get(&baton::realm()).map_or(0, |kept| kept.count)
+    with_kept(baton::realm(), |kept, _| kept.count)
 }

@@ -1,12 +1,7 @@
 //! What is attached to a pool, a service or a call by name, with its type unknown here: messengers, which stand a floor above.
 
-use crate::waiters::{Key, Waiters};
-use std::{
-    any::Any,
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::Waker,
-};
+use crate::wake::{Deferred, HasWaiters, Registration, WaiterSet};
+use std::{any::Any, fmt, sync::Arc};
 
 /// Something attached.
 #[derive(Clone)]
@@ -19,67 +14,61 @@ pub(crate) struct Attachment {
 
 /// All that is attached in one place, the latest of a name only; more may come at any time.
 #[derive(Default)]
-pub(crate) struct Attachments(Mutex<List>);
+pub(crate) struct Attachments(Arc<Deferred<List>>);
 
 #[derive(Default)]
-struct List {
+pub(crate) struct List {
     items: Vec<Attachment>,
     /// They wait for what comes next.
-    waiting: Waiters,
-    last_key: Key,
+    waiting: WaiterSet,
 }
 
-impl Attachments {
-    fn lock(&self) -> MutexGuard<'_, List> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// A wait for what is attached next.
+pub(crate) type AttachWait = Registration<Arc<Deferred<List>>>;
 
+impl Attachments {
     /// Attaches, in place of an earlier one of the name; wakes those who wait.
     pub(crate) fn attach(&self, item: Attachment) {
-        let (earlier, wakes) = {
-            let mut list = self.lock();
+        let earlier = self.0.with(|list, after| {
             let nth = list.items.iter().position(|known| known.name == item.name);
             let earlier = nth.map(|nth| list.items.remove(nth));
             list.items.push(item);
-            (earlier, list.waiting.called())
-        };
-        wakes.wake();
-        drop(earlier); // nobody holds the lock here
+            list.waiting.notify_all(after);
+            earlier
+        });
+        drop(earlier); // the lock is released here
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Attachment> {
-        self.lock().items.iter().find(|known| &*known.name == name).cloned()
-    }
-
-    /// The same; if there is none, `waker` hears of the next that comes. `key` is the one who waits, until it says
-    /// [`Attachments::leave`].
-    pub(crate) fn find_or_wake(&self, name: &str, key: &mut Option<Key>, waker: &Waker) -> Option<Attachment> {
-        let mut list = self.lock();
-        if let Some(found) = list.items.iter().find(|known| &*known.name == name) {
-            return Some(found.clone());
-        }
-        list.last_key = list.last_key.next();
-        let key = *key.get_or_insert(list.last_key);
-        let _spent = list.waiting.wait(key, waker);
-        drop(list);
-        None
-    }
-
-    /// It waits no more.
-    pub(crate) fn leave(&self, key: Key) {
-        let _spent = self.lock().waiting.leave(key);
+        self.0.with(|list, _| list.find(name))
     }
 
     /// In the order in which they came.
     pub(crate) fn list(&self) -> Vec<Attachment> {
-        self.lock().items.clone()
+        self.0.with(|list, _| list.items.clone())
+    }
+
+    pub(crate) fn wait(&self) -> AttachWait {
+        Registration::new(self.0.clone())
     }
 }
 
-/// The same things, in another place: nobody waits there.
+/// The same things, in another place: no task waits there.
 impl Clone for Attachments {
     fn clone(&self) -> Self {
-        Self(Mutex::new(List { items: self.list(), ..List::default() }))
+        Self(Arc::new(Deferred::new(List { items: self.list(), ..List::default() })))
+    }
+}
+
+impl List {
+    pub(crate) fn find(&self, name: &str) -> Option<Attachment> {
+        self.items.iter().find(|known| &*known.name == name).cloned()
+    }
+}
+
+impl HasWaiters for List {
+    fn waiters(&mut self) -> &mut WaiterSet {
+        &mut self.waiting
     }
 }
 

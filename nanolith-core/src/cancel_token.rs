@@ -1,6 +1,6 @@
 //! A token that many share: who cancels it cancels what was given it.
 
-use crate::{stop::Stop, wait, waiters::Key};
+use crate::{stop::Stop, wait, wake::Registration};
 use std::{
     fmt,
     future::Future,
@@ -92,7 +92,7 @@ impl CancelToken {
     ///
     /// May be dropped and asked for again at any time.
     pub fn cancelled(&self) -> Cancelled {
-        Cancelled { key: self.stop.key(), stop: self.stop.clone() }
+        Cancelled { waiter: Registration::new(self.stop.clone()) }
     }
 
     /// Runs `future` until it is done, or until the token is cancelled: then it is dropped, and this gives `None`.
@@ -147,8 +147,7 @@ impl fmt::Debug for CancelToken {
 /// May be dropped at any time.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Cancelled {
-    stop: Arc<Stop>,
-    key: Key,
+    waiter: Registration<Arc<Stop>>,
 }
 
 impl Cancelled {
@@ -161,20 +160,14 @@ impl Cancelled {
 impl Future for Cancelled {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.stop.poll_stopped(self.key, cx.waker()) { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
-
-impl Drop for Cancelled {
-    fn drop(&mut self) {
-        self.stop.forget(self.key);
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Stop::poll_stopped(&mut self.waiter, cx.waker())
     }
 }
 
 impl fmt::Debug for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cancelled").field("is_cancelled", &self.stop.is_stopped()).finish()
+        f.debug_struct("Cancelled").field("is_cancelled", &self.waiter.home().is_stopped()).finish()
     }
 }
 

@@ -90,7 +90,8 @@ impl Error for StillAlive {}
 
 fn wait_until_done(limit: Option<Duration>) -> Result<(), StillAlive> {
     let deadline = limit.and_then(|limit| clock::instant().checked_add(limit));
-    let done = pin!(poll_fn(alive::poll_done));
+    let mut waiter = alive::waiter();
+    let done = pin!(poll_fn(|cx| alive::poll_done(&mut waiter, cx)));
     let done = wait::block_on_anybody_until(done, deadline);
     // What was done at that very moment is done, too.
     match (done, alive::count()) {

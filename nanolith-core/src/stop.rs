@@ -6,7 +6,7 @@
 use crate::{
     call::{shared::Shared, slot::End},
     host::{self, HostId, Runnable},
-    waiters::{Key, Waiters, Wakes},
+    wake::{AfterUnlock, Deferred, Registration, WaiterHome, WaiterSet},
 };
 use std::{
     cell::RefCell,
@@ -16,7 +16,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    task::Waker,
+    task::{Poll, Waker},
 };
 
 /// Where to find a member of a [`Stop`].
@@ -26,20 +26,19 @@ pub(crate) type Place = u64;
 #[derive(Default)]
 pub(crate) struct Stop {
     stopped: AtomicBool,
-    list: Mutex<List>,
+    list: Deferred<List>,
     /// On which node this one hangs.
     up: Mutex<Option<(Arc<Stop>, Place)>>,
 }
 
 #[derive(Default)]
-struct List {
+pub(crate) struct List {
     members: BTreeMap<Place, Member>,
     /// How many of them are calls.
     calls: usize,
     last: Place,
     /// They wait until it is stopped, or until no call is left.
-    waiting: Waiters,
-    last_key: Key,
+    waiting: WaiterSet,
 }
 
 /// What hangs on a node.
@@ -67,30 +66,27 @@ impl Stop {
     }
 
     fn add(&self, member: Member) -> Option<Place> {
-        let mut list = lock(&self.list);
-        if self.is_stopped() {
-            drop(list);
-            drop(member);
-            return None;
-        }
-        list.last += 1;
-        let place = list.last;
-        list.calls += usize::from(matches!(member, Member::Call(..)));
-        list.members.insert(place, member);
-        Some(place)
+        let mut member = Some(member); // what is not added is dropped after the release
+        self.list.with(|list, _| {
+            let member = member.take_if(|_| !self.is_stopped())?;
+            list.last += 1;
+            list.calls += usize::from(matches!(member, Member::Call(..)));
+            list.members.insert(list.last, member);
+            Some(list.last)
+        })
     }
 
     pub(crate) fn remove(&self, place: Place) {
-        let (member, wakes) = {
-            let mut list = lock(&self.list);
+        let member = self.list.with(|list, after| {
             let member = list.members.remove(&place);
             let is_call = matches!(member, Some(Member::Call(..)));
             list.calls -= usize::from(is_call);
-            let wakes = if is_call && list.calls == 0 { list.waiting.called() } else { Wakes::default() };
-            (member, wakes)
-        };
-        wakes.wake();
-        drop(member); // nobody holds the lock here
+            if is_call && list.calls == 0 {
+                list.waiting.notify_all(after);
+            }
+            member
+        });
+        drop(member); // the lock is released here
     }
 
     /// It hangs on nothing any more.
@@ -143,15 +139,14 @@ impl Stop {
 
     /// The same for this node alone; gives those that hang on it.
     fn stop_one(&self) -> Vec<Arc<Self>> {
-        let (members, wakes) = {
-            let mut list = lock(&self.list);
+        let members = self.list.with(|list, after| {
             // ORDERING: AcqRel. Release pairs with the Acquire in `is_stopped`.
             if self.stopped.swap(true, Ordering::AcqRel) {
                 return Vec::new();
             }
-            (list.members.values().cloned().collect::<Vec<_>>(), list.waiting.called())
-        };
-        wakes.wake();
+            list.waiting.notify_all(after);
+            list.members.values().cloned().collect::<Vec<_>>()
+        });
         let mut below = Vec::new();
         for member in members {
             match member {
@@ -164,46 +159,45 @@ impl Stop {
 
     // ----- waiting for it
 
-    /// A key for one who waits.
-    pub(crate) fn key(&self) -> Key {
-        let mut list = lock(&self.list);
-        list.last_key = list.last_key.next();
-        list.last_key
+    /// Ready when it is stopped.
+    pub(crate) fn poll_stopped(waiter: &mut Registration<Arc<Self>>, waker: &Waker) -> Poll<()> {
+        if waiter.home().is_stopped() {
+            waiter.finish();
+            return Poll::Ready(());
+        }
+        let stop = waiter.home().clone();
+        waiter.poll_until(waker, |_| stop.is_stopped())
     }
 
-    /// Whether it is stopped; else `waker` is woken when it is.
-    pub(crate) fn poll_stopped(&self, key: Key, waker: &Waker) -> bool {
-        self.poll_until(key, waker, |_| self.is_stopped())
-    }
-
-    /// Whether no call hangs on it; else `waker` is woken when none does, or it is stopped.
-    pub(crate) fn poll_empty(&self, key: Key, waker: &Waker) -> bool {
-        self.poll_until(key, waker, |list| list.calls == 0)
-    }
-
-    fn poll_until(&self, key: Key, waker: &Waker, is_so: impl FnOnce(&List) -> bool) -> bool {
-        let mut list = lock(&self.list);
-        let (is_so, before) = if is_so(&list) { (true, None) } else { (false, list.waiting.wait(key, waker)) };
-        drop(list);
-        drop(before);
-        is_so
-    }
-
-    /// The one with this key waits no more.
-    pub(crate) fn forget(&self, key: Key) {
-        let waker = lock(&self.list).waiting.leave(key);
-        drop(waker);
+    /// Ready when no call hangs on it.
+    pub(crate) fn poll_empty(waiter: &mut Registration<&Self>, waker: &Waker) -> Poll<()> {
+        waiter.poll_until(waker, |list| list.calls == 0)
     }
 
     /// The first call after `place` that hangs on it and is not over, who holds it, and its place.
     pub(crate) fn call_after(&self, place: Place) -> Option<(Place, Shared<dyn Runnable>, Option<HostId>)> {
-        let list = lock(&self.list);
-        let calls = list.members.range(place + 1..).filter_map(|(place, member)| match member {
-            Member::Call(call, host) => Some((*place, call, *host)),
-            Member::Stop(_) => None,
-        });
-        let mut calls = calls.filter(|(_, call, _)| !call.is_over());
-        calls.next().map(|(place, call, host)| (place, call.clone(), host))
+        // The clone of an owner is a count.
+        self.list.with(|list, _| {
+            let calls = list.members.range(place + 1..).filter_map(|(place, member)| match member {
+                Member::Call(call, host) => Some((*place, call, *host)),
+                Member::Stop(_) => None,
+            });
+            let mut calls = calls.filter(|(_, call, _)| !call.is_over());
+            calls.next().map(|(place, call, host)| (place, call.clone(), host))
+        })
+    }
+}
+
+/// The waits for its stop, and for the end of its calls.
+impl WaiterHome for Stop {
+    type State = List;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut List, &mut AfterUnlock) -> R) -> R {
+        self.list.with(change)
+    }
+
+    fn waiters(state: &mut List) -> &mut WaiterSet {
+        &mut state.waiting
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     stop::Stop,
     task::TaskSet,
     typed::{Call, Handle},
+    wake::Registration,
 };
 use std::{
     fmt,
@@ -56,10 +57,10 @@ pub fn scope<R>(f: impl FnOnce(&Scope) -> R) -> R {
 
 /// Blocks until no call hangs on `stop`.
 pub(super) fn wait_for_all(stop: &Stop) {
-    let key = stop.key();
+    let mut waiter = Registration::new(stop);
     let mut patience = Patience::default();
     let all = poll_fn(|cx| {
-        while !stop.poll_empty(key, cx.waker()) {
+        while Stop::poll_empty(&mut waiter, cx.waker()).is_pending() {
             if !patience.help(stop, usize::MAX, || false) {
                 return Poll::Pending;
             }
@@ -67,7 +68,6 @@ pub(super) fn wait_for_all(stop: &Stop) {
         Poll::Ready(())
     });
     super::block_on(stop, usize::MAX, all);
-    stop.forget(key);
 }
 
 /// Where calls are spawned that are over when [`scope()`] returns.

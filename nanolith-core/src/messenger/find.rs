@@ -2,11 +2,10 @@
 
 use super::{FindError, Messenger};
 use crate::{
-    attached::{Attachment, Attachments},
+    attached::{AttachWait, Attachment, Attachments},
     data::Data,
     time::Limit,
     wait,
-    waiters::Key,
 };
 use std::{
     any::type_name,
@@ -72,8 +71,7 @@ impl Finder<'_> {
         Finding {
             found,
             name: name.into(),
-            data: self.data.clone(),
-            key: None,
+            waiter: self.data.attached().map(Attachments::wait),
             limit: Limit::new(limit),
             carries: PhantomData,
         }
@@ -136,9 +134,8 @@ fn endpoint<T: Clone + Send + Sync + 'static>(found: &Attachment) -> Result<Mess
 pub struct Finding<T: Clone + Send + Sync + 'static> {
     found: Option<Result<Messenger<T>, FindError>>,
     name: Arc<str>,
-    data: Data,
-    /// Who waits there.
-    key: Option<Key>,
+    /// The wait for what is attached to the executor. `None`: nothing can be.
+    waiter: Option<AttachWait>,
     limit: Limit,
     carries: PhantomData<fn() -> T>,
 }
@@ -177,9 +174,9 @@ impl<T: Clone + Send + Sync + 'static> Finding<T> {
         if let Some(found) = self.found.take() {
             return Poll::Ready(found);
         }
-        let attached = self.data.attached();
-        let found = attached.and_then(|attached| attached.find_or_wake(&self.name, &mut self.key, cx.waker()));
-        found.map_or(Poll::Pending, |found| Poll::Ready(endpoint(&found)))
+        let Some(waiter) = &mut self.waiter else { return Poll::Pending };
+        let found = ready!(waiter.poll_with(cx.waker(), |list, _| list.find(&self.name)));
+        Poll::Ready(endpoint(&found))
     }
 
     fn not_attached(&self) -> FindError {
@@ -196,14 +193,6 @@ impl<T: Clone + Send + Sync + 'static> Future for Finding<T> {
         }
         ready!(self.limit.poll(cx));
         Poll::Ready(Err(self.not_attached()))
-    }
-}
-
-impl<T: Clone + Send + Sync + 'static> Drop for Finding<T> {
-    fn drop(&mut self) {
-        if let (Some(key), Some(attached)) = (self.key, self.data.attached()) {
-            attached.leave(key);
-        }
     }
 }
 

@@ -69,10 +69,16 @@ impl<D> Drop for AfterUnlock<D> {
 }
 
 /// Data under a mutex that is only changed by [`Deferred::with`]: wakes and drops happen after the release.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Deferred<T, D = Infallible> {
     data: Mutex<T>,
     kind: std::marker::PhantomData<fn() -> D>,
+}
+
+impl<T: Default, D> Default for Deferred<T, D> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
 }
 
 impl<T, D> Deferred<T, D> {

@@ -20,7 +20,7 @@ mod wake_list;
 pub(crate) use deferred::{AfterUnlock, Deferred};
 pub(crate) use single_waiter::SingleWaiter;
 pub(crate) use wait_queue::{WaitQueue, WaitState, WaitTicket};
-pub(crate) use waiter_set::{Registration, WaiterHome, WaiterKey, WaiterSet};
+pub(crate) use waiter_set::{HasWaiters, Registration, WaiterHome, WaiterKey, WaiterSet};
 pub(crate) use wake_list::{NewWaker, WakeList};
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! Waiters for one event, in the order in which they came.
 
-use super::{AfterUnlock, NewWaker};
-use std::task::Waker;
+use super::{AfterUnlock, Deferred, NewWaker};
+use std::{
+    sync::Arc,
+    task::{Poll, Waker},
+};
 
 /// Names one waiter of a [`WaiterSet`], until it is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,21 +187,62 @@ impl WaiterSet {
 /// Entries that an empty set keeps.
 const KEPT_ENTRIES: usize = 32;
 
-/// What owns a [`WaiterSet`] under a lock.
+/// What owns a [`WaiterSet`], beside the data of its event, under one lock.
 pub(crate) trait WaiterHome {
-    /// Runs `f` under the lock of the set.
-    fn with_waiters<R>(&self, f: impl FnOnce(&mut WaiterSet, &mut AfterUnlock) -> R) -> R;
+    /// What the lock protects.
+    type State;
+
+    /// Changes the state under the lock. What `change` puts into the [`AfterUnlock`] happens after the release.
+    fn with_state<R>(&self, change: impl FnOnce(&mut Self::State, &mut AfterUnlock) -> R) -> R;
+
+    /// The waiters in the state.
+    fn waiters(state: &mut Self::State) -> &mut WaiterSet;
 }
 
-impl<H: WaiterHome> WaiterHome for std::sync::Arc<H> {
-    fn with_waiters<R>(&self, f: impl FnOnce(&mut WaiterSet, &mut AfterUnlock) -> R) -> R {
-        (**self).with_waiters(f)
+impl<H: WaiterHome> WaiterHome for Arc<H> {
+    type State = H::State;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut Self::State, &mut AfterUnlock) -> R) -> R {
+        (**self).with_state(change)
+    }
+
+    fn waiters(state: &mut Self::State) -> &mut WaiterSet {
+        H::waiters(state)
     }
 }
 
 impl<H: WaiterHome> WaiterHome for &H {
-    fn with_waiters<R>(&self, f: impl FnOnce(&mut WaiterSet, &mut AfterUnlock) -> R) -> R {
-        (**self).with_waiters(f)
+    type State = H::State;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut Self::State, &mut AfterUnlock) -> R) -> R {
+        (**self).with_state(change)
+    }
+
+    fn waiters(state: &mut Self::State) -> &mut WaiterSet {
+        H::waiters(state)
+    }
+}
+
+/// Data that has waiters for its event beside it.
+pub(crate) trait HasWaiters {
+    fn waiters(&mut self) -> &mut WaiterSet;
+}
+
+impl HasWaiters for WaiterSet {
+    fn waiters(&mut self) -> &mut WaiterSet {
+        self
+    }
+}
+
+impl<T: HasWaiters> WaiterHome for Deferred<T> {
+    type State = T;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut T, &mut AfterUnlock) -> R) -> R {
+        self.with(change)
+    }
+
+    fn waiters(state: &mut T) -> &mut WaiterSet {
+        state.waiters()
     }
 }
 
@@ -225,16 +269,38 @@ impl<H: WaiterHome> Registration<H> {
         &mut self.key
     }
 
-    /// The owner and the key at once.
-    pub(crate) fn parts(&mut self) -> (&H, &mut Option<WaiterKey>) {
-        (&self.home, &mut self.key)
+    /// Looks whether the event has come, under the lock: ready with what `look` gives. Else the waiter registers `waker`.
+    ///
+    /// A waiter whose event has come leaves the set, and its notification is used.
+    pub(crate) fn poll_with<R>(
+        &mut self,
+        waker: &Waker,
+        look: impl FnOnce(&mut H::State, &mut AfterUnlock) -> Option<R>,
+    ) -> Poll<R> {
+        let Self { home, key } = self;
+        // What is not needed of it is dropped after the release.
+        let mut new = Some(NewWaker::of(waker));
+        let found = home.with_state(|state, after| {
+            let found = look(state, after);
+            match (&found, new.take_if(|_| found.is_none())) {
+                (None, Some(new)) => H::waiters(state).register(key, new, after),
+                _ => drop(H::waiters(state).remove(key, after)),
+            }
+            found
+        });
+        found.map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// The waiter has what it waited for: it leaves and keeps its notification.
+    /// The same with a condition.
+    pub(crate) fn poll_until(&mut self, waker: &Waker, has_come: impl FnOnce(&mut H::State) -> bool) -> Poll<()> {
+        self.poll_with(waker, |state, _| has_come(state).then_some(()))
+    }
+
+    /// The waiter has what it waited for: it leaves, and its notification is used.
     pub(crate) fn finish(&mut self) {
         let Self { home, key } = self;
         if key.is_some() {
-            home.with_waiters(|set, after| set.remove(key, after));
+            home.with_state(|state, after| H::waiters(state).remove(key, after));
         }
     }
 }
@@ -243,7 +309,8 @@ impl<H: WaiterHome> Drop for Registration<H> {
     fn drop(&mut self) {
         let Self { home, key } = self;
         if key.is_some() {
-            home.with_waiters(|set, after| {
+            home.with_state(|state, after| {
+                let set = H::waiters(state);
                 if set.remove(key, after) {
                     set.notify_one(after);
                 }
@@ -259,13 +326,7 @@ mod model;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wake::{Deferred, test_waker::CountingWaker};
-
-    impl WaiterHome for Deferred<WaiterSet> {
-        fn with_waiters<R>(&self, f: impl FnOnce(&mut WaiterSet, &mut AfterUnlock) -> R) -> R {
-            self.with(f)
-        }
-    }
+    use crate::wake::test_waker::CountingWaker;
 
     fn register(home: &Deferred<WaiterSet>, waiter: &CountingWaker) -> Option<WaiterKey> {
         let (mut key, new) = (None, NewWaker::of(&waiter.waker()));
@@ -284,6 +345,19 @@ mod tests {
         }
         assert_eq!((waker.clones(), home.with(|set, _| set.len())), (0, 0));
         assert!(home.with(|set, _| set.entries.len()) <= KEPT_ENTRIES);
+    }
+
+    #[test]
+    fn poll_registers_until_event_has_come() {
+        let home = Deferred::new(WaiterSet::new());
+        let waker = CountingWaker::new();
+        let mut waiter = Registration::new(&home);
+        for _ in 0..3 {
+            assert!(waiter.poll_until(&waker.waker(), |_| false).is_pending());
+        }
+        assert_eq!((waker.clones(), home.with(|set, _| set.len())), (1, 1));
+        assert!(waiter.poll_until(&waker.waker(), |_| true).is_ready());
+        assert_eq!((waker.clones(), home.with(|set, _| set.len())), (0, 0));
     }
 
     #[test]
