@@ -3,6 +3,7 @@
 //! A thread may have another [`Source`] of time than the system's clock, which somebody moves by hand. All of the crate asks
 //! here what time it is, but for what spins or measures for a few microseconds.
 
+use crate::per_thread::{at_thread_end, per_thread};
 use once_cell::sync::Lazy;
 use std::{
     cell::RefCell,
@@ -57,8 +58,8 @@ pub(crate) fn wall() -> SystemTime {
 /// How many sources there are beside the system's clock: while there is none, nobody looks for one.
 static SOURCES: AtomicUsize = AtomicUsize::new(0);
 
-thread_local! {
-    static SOURCE: RefCell<Option<Arc<Source>>> = const { RefCell::new(None) };
+per_thread! {
+    static SOURCE: RefCell<Option<Arc<Source>>> = RefCell::new(None);
 }
 
 /// A clock that stands still until it is moved.
@@ -128,10 +129,7 @@ pub(crate) fn is_any_mocked() -> bool {
 
 #[cold]
 fn mocked() -> Option<u64> {
-    let read = |source: &RefCell<Option<Arc<Source>>>| {
-        source.borrow().as_ref().map(|source| source.now.load(Ordering::Relaxed))
-    };
-    SOURCE.try_with(read).ok().flatten()
+    SOURCE.with(|source| source.borrow().as_ref().map(|source| source.now.load(Ordering::Relaxed)))
 }
 
 /// Where this thread has the time from, if not from the system's clock. Threads that are started from here have it from there
@@ -140,12 +138,12 @@ pub(crate) fn source() -> Option<Arc<Source>> {
     if !is_any_mocked() {
         return None;
     }
-    SOURCE.try_with(|source| source.borrow().clone()).ok().flatten()
+    SOURCE.with(|source| source.borrow().clone())
 }
 
 /// This thread has the time from `source` until what this gives is dropped.
 pub(crate) fn enter(source: Option<Arc<Source>>) -> Entered {
-    Entered(SOURCE.try_with(|here| here.replace(source)).ok().flatten(), PhantomData)
+    Entered(SOURCE.with(|here| here.replace(source)), PhantomData)
 }
 
 /// Gives a thread its former source of time back.
@@ -157,13 +155,14 @@ impl Entered {
     /// The source stays as long as the thread.
     pub(crate) fn for_ever(self) {
         std::mem::forget(self);
+        at_thread_end(|| drop(SOURCE.with(RefCell::take)));
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
         let before = self.0.take();
-        let left = SOURCE.try_with(|here| here.replace(before));
+        let left = SOURCE.with(|here| here.replace(before));
         drop(left);
     }
 }

@@ -23,6 +23,7 @@ mod inbox;
 mod panics;
 mod park;
 mod passed;
+mod per_thread;
 mod pulse;
 mod room;
 mod timer;

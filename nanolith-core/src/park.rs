@@ -2,6 +2,7 @@
 
 use crate::{
     baton, clock,
+    per_thread::per_thread,
     timer::{self, Alarm, Key},
 };
 use once_cell::sync::Lazy;
@@ -178,8 +179,7 @@ pub(crate) fn look_on_after(rest: Duration, limit: Duration, seen: impl Fn() -> 
     if seen() || !*CAN_LOOK_ON || baton::is_here() {
         return;
     }
-    // A thread whose locals are gone does not look on.
-    let _ = LUCK.try_with(|luck| {
+    LUCK.with(|luck| {
         if luck.tries() {
             luck.note(look(rest, limit, seen));
         }
@@ -192,8 +192,7 @@ pub(crate) fn look_on_yielding(limit: Duration, seen: impl Fn(Duration) -> bool)
     if baton::is_here() {
         return;
     }
-    // A thread whose locals are gone does not look on.
-    let _ = LUCK.try_with(|luck| {
+    LUCK.with(|luck| {
         if seen(Duration::ZERO) || !luck.tries() {
             return;
         }
@@ -242,8 +241,8 @@ pub(crate) fn look(rest: Duration, limit: Duration, seen: impl Fn() -> bool) -> 
 /// How often to look between two looks at the clock.
 const LOOKS: u32 = 16;
 
-thread_local! {
-    static LUCK: Luck = const { Luck::new() };
+per_thread! {
+    static LUCK: Luck = Luck::new();
 }
 
 /// What the last looks came to.

@@ -10,6 +10,7 @@ use crate::{
     order::Rules,
     park::Parking,
     passed::LayerId,
+    per_thread::{at_thread_end, per_thread},
     priority::Priority,
 };
 use std::{
@@ -68,8 +69,8 @@ struct Thread {
     waiting: Cell<bool>,
 }
 
-thread_local! {
-    static THREAD: Thread = const { Thread {
+per_thread! {
+    static THREAD: Thread = Thread {
         id: Cell::new(None),
         host: RefCell::new(None),
         rules: RefCell::new(None),
@@ -84,7 +85,7 @@ thread_local! {
         pending: Cell::new(0),
         loan: Cell::new(None),
         waiting: Cell::new(false),
-    } };
+    };
 }
 
 /// Of which loan somebody counts as pending, if any. One who was left pending, and goes elsewhere, to another task or thread,
@@ -121,6 +122,10 @@ pub(crate) fn adopt(id: HostId, host: Weak<dyn Host>) {
         thread.rules.replace(rules);
         thread.host.replace(Some(host));
     });
+    at_thread_end(|| {
+        let left = THREAD.with(|thread| (thread.id.take(), thread.rules.take(), thread.host.take()));
+        drop(left);
+    });
 }
 
 /// This thread is `host`'s, and runs its work, until what this gives is dropped: then it is whose it was.
@@ -147,7 +152,7 @@ pub(crate) struct Adopted {
 
 impl Drop for Adopted {
     fn drop(&mut self) {
-        let _ = THREAD.try_with(|thread| {
+        THREAD.with(|thread| {
             thread.id.set(self.id);
             drop(thread.host.replace(self.host.take()));
             drop(thread.rules.replace(self.rules.take()));
@@ -161,18 +166,18 @@ pub(crate) fn standing() -> Option<(Weak<dyn Host>, bool)> {
     THREAD.with(|thread| thread.host.borrow().clone().map(|host| (host, thread.runner.get())))
 }
 
-thread_local! {
-    static DRIVES: Cell<bool> = const { Cell::new(false) };
+per_thread! {
+    static DRIVES: Cell<bool> = Cell::new(false);
 }
 
 /// This thread may have to bring about itself what it waits for: it drives an executor.
 pub(crate) fn mark_driver() {
-    let _ = DRIVES.try_with(|drives| drives.set(true));
+    DRIVES.set(true);
 }
 
 /// Whether this thread has ever driven something.
 pub(crate) fn drives() -> bool {
-    DRIVES.try_with(Cell::get).unwrap_or(false)
+    DRIVES.get()
 }
 
 /// The `target` of a wait, if it may be one that this thread drives.
@@ -183,12 +188,12 @@ pub(crate) fn driven_here(target: Option<HostId>) -> Option<Arc<dyn Host>> {
 /// Whose thread this is.
 #[inline]
 pub(crate) fn host_id() -> Option<HostId> {
-    THREAD.try_with(|thread| thread.id.get()).ok().flatten()
+    THREAD.with(|thread| thread.id.get())
 }
 
 /// The host whose thread this is.
 pub(crate) fn host_here() -> Option<Arc<dyn Host>> {
-    THREAD.try_with(host).ok().flatten()
+    THREAD.with(host)
 }
 
 fn host(thread: &Thread) -> Option<Arc<dyn Host>> {
@@ -213,7 +218,7 @@ pub(crate) fn enter<R>(running: Running, f: impl FnOnce() -> R) -> (R, Running) 
     impl Below {
         fn go_on(&mut self) -> Option<Running> {
             let swap = |thread: &Thread| (thread.call.replace(self.0.take()), thread.lineage.replace(self.1.take()));
-            let (call, lineage) = THREAD.try_with(swap).ok()?;
+            let (call, lineage) = THREAD.with(swap);
             call.map(|call| Running { call, lineage })
         }
     }
@@ -244,11 +249,10 @@ fn look<R>(thread: &Thread, f: impl FnOnce(&Shared<dyn Runnable>) -> R) -> Optio
 /// The parents of a call that is submitted here and now, and the priority that it has unless it is told another.
 #[inline]
 pub(crate) fn descent() -> (Option<Arc<Trace>>, Priority) {
-    let descent = THREAD.try_with(|thread| match thread.call.take() {
+    THREAD.with(|thread| match thread.call.take() {
         Some(call) => descent_within(thread, call),
         None => (None, in_scope(thread).unwrap_or_default()),
-    });
-    descent.unwrap_or_default()
+    })
 }
 
 fn descent_within(thread: &Thread, call: Shared<dyn Runnable>) -> (Option<Arc<Trace>>, Priority) {
@@ -272,7 +276,7 @@ fn running(thread: &Thread) -> *const () {
 /// How urgent what runs here is: the scope, else the task; `None` where there is neither.
 pub(crate) fn urgency() -> Option<Priority> {
     let urgency = |thread: &Thread| in_scope(thread).or_else(|| look(thread, |call| call.meta().priority()));
-    THREAD.try_with(urgency).ok().flatten()
+    THREAD.with(urgency)
 }
 
 /// Runs `f` as a scope of this priority.
@@ -285,7 +289,7 @@ pub(crate) fn within_scope<R>(priority: Priority, f: impl FnOnce() -> R) -> R {
 
 /// Has the task that runs here look again, by `waker`, whenever it is raised or asked to stop.
 pub(crate) fn look_again_by(waker: &Waker) {
-    let _ = THREAD.try_with(|thread| look(thread, |call| call.meta().on_stop(waker)));
+    THREAD.with(|thread| look(thread, |call| call.meta().on_stop(waker)));
 }
 
 /// Whether the task that runs here should give way to others. `None`: no task runs here.
@@ -349,7 +353,7 @@ impl Drop for Lent {
 
 /// Lends this thread's slot, if it has one and has not lent it already, for a wait for something of `target`'s.
 pub(crate) fn lend(target: Option<HostId>) -> Result<Lent, WouldDeadlock> {
-    let lent = THREAD.try_with(|thread| {
+    let lent = THREAD.with(|thread| {
         if thread.lent.get().is_some() {
             return Ok(None);
         }
@@ -357,7 +361,7 @@ pub(crate) fn lend(target: Option<HostId>) -> Result<Lent, WouldDeadlock> {
         let loan = host.lend(thread.runner.get(), target)?;
         Ok(Some((host, loan)))
     });
-    Ok(Lent { loan: lent.unwrap_or(Ok(None))? })
+    Ok(Lent { loan: lent? })
 }
 
 /// Runs `f` as our own blocking wait, so that handles polled within it leave the lending to us.
@@ -396,7 +400,7 @@ pub(crate) fn pending_poll(counted: &mut Counted, target: Option<HostId>) -> Res
 /// A handle that was pending is ready, or gone. With the last of them the thread has its slot again.
 pub(crate) fn pending_over(counted: &mut Counted) {
     let Some(loan) = counted.take() else { return };
-    let _ = THREAD.try_with(|thread| {
+    THREAD.with(|thread| {
         if thread.loan.get() == Some(loan) {
             thread.pending.set(thread.pending.get().saturating_sub(1));
             if thread.pending.get() == 0 {
@@ -409,7 +413,7 @@ pub(crate) fn pending_over(counted: &mut Counted) {
 /// A task is over: what its pending handles lent is taken back.
 #[inline]
 pub(crate) fn settle_polls() {
-    let _ = THREAD.try_with(|thread| {
+    THREAD.with(|thread| {
         // Where no handle is pending, nothing is lent.
         if thread.pending.replace(0) > 0 {
             settle(thread);
@@ -494,7 +498,7 @@ pub(crate) fn is_within_kind(task: &TaskInfo) -> bool {
 
 /// Whether the task that runs here came through this layer.
 pub(crate) fn is_within(layer: LayerId) -> bool {
-    THREAD.try_with(|thread| look(thread, |call| call.meta().has_passed(layer))).ok().flatten().unwrap_or(false)
+    THREAD.with(|thread| look(thread, |call| call.meta().has_passed(layer))).unwrap_or(false)
 }
 
 // ----- for users

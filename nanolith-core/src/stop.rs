@@ -6,6 +6,7 @@
 use crate::{
     call::{shared::Shared, slot::End},
     host::{self, HostId, Runnable},
+    per_thread::per_thread,
     wake::{AfterUnlock, Deferred, Registration, WaiterHome, WaiterSet},
 };
 use std::{
@@ -105,34 +106,29 @@ impl Stop {
 
     /// Ends the calls that hang on it, as cancelled, and stops the nodes that do. It returns when all of that is done.
     pub(crate) fn stop(self: &Arc<Self>) {
-        thread_local! {
+        per_thread! {
             /// What this thread is yet to stop, while it does.
-            static LEFT: RefCell<Option<Vec<Arc<Stop>>>> = const { RefCell::new(None) };
+            static LEFT: RefCell<Option<Vec<Arc<Stop>>>> = RefCell::new(None);
         }
         /// Lets later stops begin anew, also after a panic.
         struct Begun;
         impl Drop for Begun {
             fn drop(&mut self) {
-                let _ = LEFT.try_with(|left| left.borrow_mut().take());
+                LEFT.with(|left| left.borrow_mut().take());
             }
         }
         let queue = |stop: &Arc<Self>| {
-            LEFT.try_with(|left| match &mut *left.borrow_mut() {
-                Some(left) => left.push(stop.clone()),
-                none => *none = Some(vec![stop.clone()]),
-            })
+            LEFT.with(|left| left.borrow_mut().get_or_insert_default().push(stop.clone()));
         };
-        let is_first = LEFT.try_with(|left| left.borrow().is_none()).unwrap_or(true);
-        if queue(self).is_err() {
-            return self.stop_one().into_iter().for_each(|below| below.stop());
-        }
+        let is_first = LEFT.with(|left| left.borrow().is_none());
+        queue(self);
         if !is_first {
             return;
         }
         let _begun = Begun;
         while let Some(next) = LEFT.with(|left| left.borrow_mut().as_mut().and_then(Vec::pop)) {
             for below in next.stop_one() {
-                let _ = queue(&below); // the list is there, or the loop would not be
+                queue(&below);
             }
         }
     }

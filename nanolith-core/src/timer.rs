@@ -2,7 +2,7 @@
 //!
 //! Where a thread has a clock of its own ([`clock::Source`]), what it arms is rung by whoever moves that clock.
 
-use crate::clock;
+use crate::{clock, per_thread::per_thread};
 use once_cell::sync::OnceCell;
 use std::{
     cell::Cell,
@@ -32,13 +32,13 @@ impl Alarm {
     }
 }
 
-thread_local! {
-    static RINGING: Cell<bool> = const { Cell::new(false) };
+per_thread! {
+    static RINGING: Cell<bool> = Cell::new(false);
 }
 
 /// Whether an alarm rings on this thread, so that it is nobody's to run tasks on.
 pub(crate) fn is_ringing() -> bool {
-    RINGING.try_with(Cell::get).unwrap_or(false)
+    RINGING.get()
 }
 
 /// Which timer to disarm: unique, and in order of time.

@@ -12,7 +12,7 @@ mod world;
 pub use self::trace::{Switch, Trace};
 pub(crate) use self::world::{Failure, World};
 
-use crate::clock;
+use crate::{clock, per_thread::per_thread};
 use std::{
     cell::RefCell,
     panic::{self, AssertUnwindSafe},
@@ -44,8 +44,8 @@ pub(crate) struct Seat {
     id: usize,
 }
 
-thread_local! {
-    static HERE: RefCell<Option<Seat>> = const { RefCell::new(None) };
+per_thread! {
+    static HERE: RefCell<Option<Seat>> = RefCell::new(None);
 }
 
 /// Which simulated thread this is, if it is one.
@@ -56,12 +56,12 @@ pub(crate) fn here() -> Option<Seat> {
 
 #[cold]
 fn seat() -> Option<Seat> {
-    HERE.try_with(|here| here.borrow().clone()).ok().flatten()
+    HERE.with(|here| here.borrow().clone())
 }
 
 #[inline]
 pub(crate) fn is_here() -> bool {
-    clock::is_any_mocked() && HERE.try_with(|here| here.borrow().is_some()).unwrap_or(false)
+    clock::is_any_mocked() && HERE.with(|here| here.borrow().is_some())
 }
 
 /// The simulation that this thread is of.
@@ -163,7 +163,7 @@ impl World {
     /// The thread that rings the simulation's alarms, until it is over.
     pub(crate) fn run_clock(self: &Arc<Self>) {
         world::keep_time(self);
-        HERE.set(Some(Seat { world: self.clone(), id: state::CLOCK }));
+        HERE.with(|here| here.replace(Some(Seat { world: self.clone(), id: state::CLOCK })));
         self.serve_clock();
         HERE.with(RefCell::take);
     }
@@ -174,7 +174,7 @@ impl Ticket {
     pub(crate) fn enter(mut self) {
         let Some(seat) = self.0.take() else { return };
         world::keep_time(&seat.world);
-        HERE.set(Some(seat.clone()));
+        HERE.with(|here| here.replace(Some(seat.clone())));
         seat.world.enter(seat.id);
     }
 }
@@ -190,7 +190,7 @@ impl Drop for Ticket {
 
 /// This thread ends: others go on.
 pub(crate) fn leave() {
-    if let Some(seat) = HERE.try_with(RefCell::take).ok().flatten() {
+    if let Some(seat) = HERE.with(RefCell::take) {
         seat.world.leave(seat.id);
     }
 }

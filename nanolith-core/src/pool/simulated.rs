@@ -4,6 +4,7 @@ use crate::{
     baton::{self, World},
     panics,
     park::Parking,
+    per_thread::per_thread,
 };
 use std::{
     cell::Cell,
@@ -17,13 +18,13 @@ type Job = Box<dyn FnOnce() + Send>;
 /// What each of the threads does, once.
 type Call = Arc<dyn Fn(usize) + Send + Sync>;
 
-thread_local! {
-    static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
+per_thread! {
+    static NUMBER: Cell<Option<usize>> = Cell::new(None);
 }
 
 /// Which of its crew this thread is.
 pub(super) fn number() -> Option<usize> {
-    NUMBER.with(Cell::get)
+    NUMBER.get()
 }
 
 /// What the threads share.
@@ -108,7 +109,7 @@ impl Shared {
     }
 
     pub(super) fn serve(&self, number: usize) {
-        NUMBER.with(|here| here.set(Some(number)));
+        NUMBER.set(Some(number));
         let parking = Parking::of_this_thread();
         let mut called = 0;
         loop {

@@ -6,7 +6,7 @@ use super::{
     rayon_pool,
     run_on_all::{Roll, Who},
 };
-use crate::{call::shared::Shared, condvar::Condvar, host::Runnable, panics};
+use crate::{call::shared::Shared, condvar::Condvar, host::Runnable, panics, per_thread::per_thread};
 use std::{
     cell::Cell,
     collections::VecDeque,
@@ -67,8 +67,8 @@ impl State {
     }
 }
 
-thread_local! {
-    static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
+per_thread! {
+    static NUMBER: Cell<Option<usize>> = Cell::new(None);
 }
 
 /// Which of its pool's spare threads this is.

@@ -5,11 +5,12 @@
 //! the stack is always as deep there; on top of another job it is deeper. Where that cannot be told, the job counts as on
 //! top of another, and the start goes to a spare thread.
 
+use crate::per_thread::per_thread;
 use std::{cell::Cell, hint::black_box, ptr};
 
-thread_local! {
+per_thread! {
     /// An address near the bottom of this thread's stack.
-    static BASE: Cell<usize> = const { Cell::new(0) };
+    static BASE: Cell<usize> = Cell::new(0);
 }
 
 /// By how much the depth of the same place may differ from thread to thread, in bytes: frames are aligned.
@@ -18,13 +19,13 @@ const SLACK: usize = 128;
 /// Notes where this thread's stack begins; called as it starts.
 #[inline(never)]
 pub(super) fn mark_base() {
-    BASE.with(|base| base.set(here()));
+    BASE.set(here());
 }
 
 /// How deep the stack is, in bytes; `None` on a thread that was never marked.
 #[inline(never)]
 pub(super) fn depth() -> Option<usize> {
-    let base = BASE.with(Cell::get);
+    let base = BASE.get();
     (base != 0).then(|| base.abs_diff(here()))
 }
 

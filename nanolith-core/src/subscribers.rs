@@ -1,0 +1,155 @@
+//! Subscribers of rare events, each with a channel of its own. A subscription that is dropped leaves nothing behind.
+
+use futures_util::Stream;
+use std::{
+    collections::BTreeMap,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+/// Publishes events to its [`Subscription`]s.
+pub(crate) struct Subscribers<T>(Arc<Mutex<List<T>>>);
+
+struct List<T> {
+    /// What a new subscriber receives first.
+    latest: Option<T>,
+    is_replaying: bool,
+    is_over: bool,
+    /// By the number of the subscription.
+    senders: BTreeMap<u64, flume::Sender<T>>,
+    last: u64,
+}
+
+impl<T: Clone> Subscribers<T> {
+    /// A new subscriber receives what is published from then on.
+    pub(crate) fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// A new subscriber receives the latest event first, which is `first` until another is published.
+    pub(crate) fn replaying(first: T) -> Self {
+        Self::with(Some(first))
+    }
+
+    fn with(latest: Option<T>) -> Self {
+        let is_replaying = latest.is_some();
+        Self(Arc::new(Mutex::new(List { latest, is_replaying, is_over: false, senders: BTreeMap::new(), last: 0 })))
+    }
+
+    pub(crate) fn subscribe(&self) -> Subscription<T> {
+        let (sender, receiver) = flume::unbounded();
+        let mut list = lock(&self.0);
+        list.last += 1;
+        let number = list.last;
+        if let Some(latest) = &list.latest {
+            // The channel has no bound, its receiver is here, and nothing waits at it yet.
+            let _ = sender.send(latest.clone());
+        }
+        if !list.is_over {
+            list.senders.insert(number, sender);
+        }
+        Subscription { events: receiver.into_stream(), number, list: self.0.clone() }
+    }
+
+    /// Sends `event` to every subscriber.
+    pub(crate) fn publish(&self, event: &T) {
+        let senders: Vec<_> = {
+            let mut list = lock(&self.0);
+            list.keep(event);
+            list.senders.values().cloned().collect()
+        };
+        send(senders, event);
+    }
+
+    /// Does the same, and ends every subscription after `event`.
+    pub(crate) fn publish_last(&self, event: &T) {
+        let senders = {
+            let mut list = lock(&self.0);
+            list.keep(event);
+            list.is_over = true;
+            std::mem::take(&mut list.senders)
+        };
+        send(senders.into_values(), event);
+    }
+}
+
+impl<T: Clone> List<T> {
+    fn keep(&mut self, event: &T) {
+        if self.is_replaying {
+            self.latest = Some(event.clone());
+        }
+    }
+}
+
+/// Wakes receivers, so no lock is held.
+fn send<T: Clone>(senders: impl IntoIterator<Item = flume::Sender<T>>, event: &T) {
+    for sender in senders {
+        let _ = sender.send(event.clone()); // the channel has no bound; its receiver may have gone
+    }
+}
+
+fn lock<T>(list: &Mutex<List<T>>) -> MutexGuard<'_, List<T>> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A stream of what is published. It leaves the list when it is dropped.
+pub(crate) struct Subscription<T: 'static> {
+    events: flume::r#async::RecvStream<'static, T>,
+    number: u64,
+    list: Arc<Mutex<List<T>>>,
+}
+
+impl<T> Stream for Subscription<T> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        Pin::new(&mut self.events).poll_next(cx)
+    }
+}
+
+impl<T> Drop for Subscription<T> {
+    fn drop(&mut self) {
+        let sender = lock(&self.list).senders.remove(&self.number);
+        drop(sender); // outside the lock
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use futures_util::{FutureExt, StreamExt};
+
+    fn received<T>(subscription: &mut Subscription<T>) -> Option<T> {
+        subscription.next().now_or_never().expect("an event, or the end")
+    }
+
+    #[test]
+    fn dropped_subscription_leaves_the_list() {
+        let subscribers = Subscribers::<u8>::new();
+        let kept = subscribers.subscribe();
+        (0..100).for_each(|_| drop(subscribers.subscribe()));
+        assert_eq!(lock(&subscribers.0).senders.len(), 1);
+        drop(kept);
+        assert_eq!(lock(&subscribers.0).senders.len(), 0);
+    }
+
+    #[test]
+    fn late_subscriber_receives_latest_event_then_end() {
+        let subscribers = Subscribers::replaying(1);
+        let mut early = subscribers.subscribe();
+        subscribers.publish(&2);
+        let mut late = subscribers.subscribe();
+        subscribers.publish_last(&3);
+        let mut last = subscribers.subscribe();
+        assert_eq!([(); 4].map(|()| received(&mut early)), [Some(1), Some(2), Some(3), None]);
+        assert_eq!([(); 3].map(|()| received(&mut late)), [Some(2), Some(3), None]);
+        assert_eq!([(); 2].map(|()| received(&mut last)), [Some(3), None]);
+    }
+
+    #[test]
+    fn stream_stays_open_without_its_publisher() {
+        let mut subscription = Subscribers::<u8>::new().subscribe();
+        assert!(subscription.next().now_or_never().is_none());
+    }
+}
