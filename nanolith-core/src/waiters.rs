@@ -19,10 +19,6 @@ impl Key {
 pub(crate) struct Waiters(Vec<(Key, Option<Waker>)>);
 
 impl Waiters {
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// Calls everybody. They stay until they leave.
     pub(crate) fn called(&mut self) -> Wakes {
         self.called_but(None)
@@ -72,10 +68,6 @@ impl Wakes {
             None => self.first = Some(waker),
             Some(_) => self.more.push(waker),
         }
-    }
-
-    pub(crate) fn add_all(&mut self, others: Self) {
-        others.first.into_iter().chain(others.more).for_each(|waker| self.add(waker));
     }
 
     /// Wakes them. One that panics keeps the others from nothing.

@@ -7,8 +7,11 @@ use super::{
     readers::{Reader, ReaderId},
     stand::Wanted,
 };
-use crate::{baton, panics};
-use std::{collections::VecDeque, sync::Arc, task::Waker};
+use crate::wake::{AfterUnlock, WaiterSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 /// The most messages of a block. It is also a sixteenth of the bound at most, so that room shows soon.
 const CELLS: usize = 64;
@@ -16,30 +19,8 @@ const CELLS: usize = 64;
 /// Those of a block while messages come one by one. A block that is filled has a successor twice as large.
 const FEW: usize = 4;
 
-/// What is to be done when the lock is free again.
-pub(super) struct Chores<T> {
-    pub(super) wakers: Vec<Waker>,
-    /// Wakers that are used no more. What they own is dropped with them.
-    pub(super) spent: Vec<Waker>,
-    pub(super) blocks: Vec<Arc<Block<T>>>,
-}
-
-impl<T> Chores<T> {
-    pub(super) fn new() -> Self {
-        Self { wakers: Vec::new(), spent: Vec::new(), blocks: Vec::new() }
-    }
-
-    /// Nobody holds the lock here.
-    pub(super) fn carry_out(self) {
-        let wakes = !self.wakers.is_empty();
-        self.wakers.into_iter().for_each(|waker| panics::quietly(|| waker.wake()));
-        self.spent.into_iter().for_each(|waker| panics::quietly(|| drop(waker)));
-        self.blocks.into_iter().for_each(|block| panics::quietly(|| drop(block)));
-        if wakes {
-            baton::preempt();
-        }
-    }
-}
+/// What is to be done when the lock is free again. The values are blocks that are used no more.
+pub(super) type Chores<T> = AfterUnlock<Arc<Block<T>>>;
 
 /// A block, and the one who sent all that is in it, unless there are several.
 pub(super) struct Kept<T> {
@@ -59,9 +40,15 @@ pub(super) struct Core<T> {
     pub(super) head: u64,
     /// Below this there is room with every receiver; there may be more.
     pub(super) limit: u64,
-    pub(super) readers: Vec<Reader>,
-    /// Whether one of them may be asleep.
-    pub(super) asleep: bool,
+    pub(super) readers: BTreeMap<ReaderId, Reader>,
+    /// Those of each owner.
+    pub(super) owned: BTreeMap<Origin, BTreeSet<ReaderId>>,
+    /// Those that sleep, each with its owner.
+    pub(super) sleepers: WaiterSet<Origin>,
+    /// A reader that kept the first block when that was last looked at.
+    slowest: Option<ReaderId>,
+    /// A reader that had no room when that was last looked at.
+    pub(super) full: Option<ReaderId>,
     /// Who sent last, and how many hear that one.
     pub(super) hearers: Option<(Origin, usize)>,
     pub(super) last_id: u64,
@@ -86,8 +73,11 @@ impl<T> Core<T> {
             blocks: VecDeque::new(),
             head: 0,
             limit: 0,
-            readers: Vec::new(),
-            asleep: false,
+            readers: BTreeMap::new(),
+            owned: BTreeMap::new(),
+            sleepers: WaiterSet::new(),
+            slowest: None,
+            full: None,
             hearers: None,
             last_id: 0,
             early: None,
@@ -118,12 +108,13 @@ impl<T> Core<T> {
 
     /// How many messages are ahead of the slowest receiver.
     pub(super) fn lag(&self) -> u64 {
-        self.readers.iter().map(|reader| reader.lag(self.head)).max().unwrap_or(0)
+        self.readers.values().map(|reader| reader.lag(self.head)).max().unwrap_or(0)
     }
 
     /// How many messages `from` can send before it would wait.
     pub(super) fn room(&self, from: Origin) -> u64 {
-        let lags = self.readers.iter().filter(|reader| !reader.owner.is_own(from)).map(|reader| reader.lag(self.head));
+        let lags =
+            self.readers.values().filter(|reader| !reader.owner.is_own(from)).map(|reader| reader.lag(self.head));
         lags.max().map_or(u64::MAX, |lag| self.bound.saturating_sub(lag))
     }
 
@@ -149,10 +140,9 @@ impl<T> Core<T> {
         block
     }
 
-    /// Lets go of what everybody has read, and sends for those in line who have room now.
+    /// Lets go of what all have read, and sends for those in line who have room now.
     pub(super) fn make_room(&mut self, chores: &mut Chores<T>) {
-        let read = self.let_go(chores);
-        if read == self.head {
+        if self.let_go(chores) {
             self.retire(chores);
         }
         if !self.line.is_empty() {
@@ -163,11 +153,29 @@ impl<T> Core<T> {
         }
     }
 
-    /// Lets go of the blocks that everybody has read. Says how far that is.
-    pub(super) fn let_go(&mut self, chores: &mut Chores<T>) -> u64 {
-        let read = self.readers.iter().map(Reader::at).min().unwrap_or(self.head);
-        self.drop_until(read, chores);
-        read
+    /// Lets go of the blocks that all have read. Says whether that is all there is.
+    ///
+    /// While the reader that kept the first block still does, there is nothing to look for.
+    pub(super) fn let_go(&mut self, chores: &mut Chores<T>) -> bool {
+        while let Some(Kept { block: first, .. }) = self.blocks.front() {
+            if first.start() == self.head {
+                return true;
+            }
+            let kept = first.end().min(self.head);
+            let is_behind = |reader: &Reader| reader.at() < kept;
+            if self.slowest.and_then(|id| self.readers.get(&id)).is_some_and(is_behind) {
+                return false;
+            }
+            self.slowest = self.readers.iter().find(|(_, reader)| is_behind(reader)).map(|(id, _)| *id);
+            if self.slowest.is_some() {
+                return false;
+            }
+            if first.end() > self.head {
+                return true;
+            }
+            self.drop_first(chores);
+        }
+        true
     }
 
     /// Lets go of the blocks that end by `number`.
@@ -180,7 +188,7 @@ impl<T> Core<T> {
     fn drop_first(&mut self, chores: &mut Chores<T>) {
         if let Some(Kept { block, .. }) = self.blocks.pop_front() {
             block.set_over();
-            chores.blocks.push(block);
+            chores.drop_value(block);
         }
     }
 
@@ -200,12 +208,12 @@ impl<T> Core<T> {
     fn sweep(&mut self, chores: &mut Chores<T>) {
         for kept in std::mem::take(&mut self.blocks) {
             let end = kept.block.end();
-            let wanted = |by: Origin| self.readers.iter().any(|reader| reader.at() < end && !reader.owner.is_own(by));
+            let wanted = |by: Origin| self.readers.values().any(|reader| reader.at() < end && !reader.owner.is_own(by));
             if end > self.head || kept.sole.is_none_or(wanted) {
                 self.blocks.push_back(kept);
             } else {
                 kept.block.set_over();
-                chores.blocks.push(kept.block);
+                chores.drop_value(kept.block);
             }
         }
         self.sweep_at = SWEEP.max(self.blocks.len() * 2);

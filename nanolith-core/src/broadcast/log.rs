@@ -2,23 +2,24 @@
 
 use super::{
     Origin, Receiver, SlowReceiver,
+    block::Block,
     core::{Chores, Core},
     line::Ticket,
     senders::Pushed,
     stand::Wanted,
 };
-use crate::{baton, park, wait};
+use crate::{baton, park, wait, wake::Deferred};
 use std::{
     future::Future,
     mem,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError, TryLockError},
+    sync::Arc,
     task::{Context, Poll},
 };
 
 /// A log that is shared by senders and receivers.
 pub(crate) struct Log<T> {
-    core: Mutex<Core<T>>,
+    core: Deferred<Core<T>, Arc<Block<T>>>,
     policy: SlowReceiver,
     /// The core's own.
     pub(super) wanted: Arc<Wanted>,
@@ -37,7 +38,7 @@ impl<T> Log<T> {
     pub(crate) fn new(policy: SlowReceiver, keep_for_first: bool) -> Arc<Self> {
         let wanted = Arc::new(Wanted::new());
         let core = Core::new(policy, keep_for_first, wanted.clone());
-        Arc::new(Self { core: Mutex::new(core), policy, wanted })
+        Arc::new(Self { core: Deferred::new(core), policy, wanted })
     }
 
     pub(crate) fn policy(&self) -> SlowReceiver {
@@ -45,26 +46,13 @@ impl<T> Log<T> {
     }
 
     /// Looks at the log, and does what comes of it when the lock is free again.
-    pub(super) fn with<R>(&self, f: impl FnOnce(&mut Core<T>, &mut Chores<T>) -> R) -> R {
-        let mut chores = Chores::new();
-        let mut core = self.core.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = f(&mut core, &mut chores);
-        drop(core);
-        chores.carry_out();
-        result
+    pub(super) fn with<R>(&self, change: impl FnOnce(&mut Core<T>, &mut Chores<T>) -> R) -> R {
+        self.core.with(change)
     }
 
-    /// The same, unless somebody else looks at it.
-    pub(super) fn try_with(&self, f: impl FnOnce(&mut Core<T>, &mut Chores<T>)) {
-        let mut core = match self.core.try_lock() {
-            Ok(core) => core,
-            Err(TryLockError::Poisoned(core)) => core.into_inner(),
-            Err(TryLockError::WouldBlock) => return,
-        };
-        let mut chores = Chores::new();
-        f(&mut core, &mut chores);
-        drop(core);
-        chores.carry_out();
+    /// The same, unless another thread looks at it.
+    pub(super) fn try_with(&self, change: impl FnOnce(&mut Core<T>, &mut Chores<T>)) {
+        self.core.try_with(change);
     }
 
     /// A receiver of what is sent from now on, but for the messages of `owner`.

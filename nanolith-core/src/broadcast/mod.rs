@@ -13,8 +13,8 @@
 //! `readers` and `senders` go on with, `line` the senders that wait, `stand` how far a
 //! receiver has come, `log` who shares it and how one sends, `receiver` how one reads.
 //!
-//! No user code runs, and nobody is woken, while the lock is held: what comes out of the data ([`core::Chores`]) is carried
-//! out after its release, and values are cloned by whoever reads them.
+//! No user code runs, and no task is woken, while the lock is held: what comes out of the data ([`core::Chores`]) is carried
+//! out after its release, and each receiver clones values for itself.
 
 mod block;
 mod core;

@@ -6,16 +6,15 @@ use super::{
     core::{Chores, Core, Kept},
     stand::Stand,
 };
-use crate::waiters::remember;
-use std::{sync::Arc, task::Waker};
+use crate::wake::{NewWaker, WaiterKey};
+use std::sync::Arc;
 
 /// Tells receivers apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ReaderId(u64);
 
 /// Where a receiver stands, as far as it has told.
 pub(super) struct Reader {
-    pub(super) id: ReaderId,
     /// Whose messages it leaves out.
     pub(super) owner: Origin,
     pub(super) stand: Arc<Stand>,
@@ -23,7 +22,8 @@ pub(super) struct Reader {
     pub(super) own: u64,
     /// How many it lost while it stood in for the first receiver, as long as that was not told.
     pub(super) lost: u64,
-    pub(super) waker: Option<Waker>,
+    /// Its place among those that sleep.
+    pub(super) sleeps: Option<WaiterKey>,
 }
 
 impl Reader {
@@ -84,13 +84,13 @@ impl<T> Core<T> {
     /// One more receiver, which leaves out the messages of `owner`; where it begins.
     pub(super) fn join(&mut self, owner: Origin) -> (ReaderId, Cursor) {
         let id = self.early.take().unwrap_or_else(|| self.add_reader(owner));
-        let Some(nth) = self.find(id) else { unreachable!("a reader stays until its receiver goes") };
-        let stand = self.readers[nth].stand.clone();
+        let Some(reader) = self.readers.get(&id) else { unreachable!("a reader stays until its receiver goes") };
+        let stand = reader.stand.clone();
         let next = stand.seen().0;
         let own = self.own_since(owner, next);
-        self.readers[nth].owner = owner;
+        self.readers.entry(id).and_modify(|reader| (reader.owner, reader.own) = (owner, own));
+        self.owned.entry(owner).or_default().insert(id);
         self.hearers = None;
-        self.readers[nth].own = own;
         (id, Cursor { next, own: 0, stand })
     }
 
@@ -98,47 +98,55 @@ impl<T> Core<T> {
         self.last_id += 1;
         let id = ReaderId(self.last_id);
         let stand = Arc::new(Stand::new(self.head));
-        self.readers.push(Reader { id, owner, stand, own: 0, lost: 0, waker: None });
+        self.readers.insert(id, Reader { owner, stand, own: 0, lost: 0, sleeps: None });
         self.hearers = None;
-        self.limit = 0; // looked up again by the next sender
+        self.limit = self.limit.min(self.head.saturating_add(self.bound));
         id
     }
 
-    pub(super) fn find(&self, id: ReaderId) -> Option<usize> {
-        self.readers.iter().position(|reader| reader.id == id)
+    /// Takes a reader out.
+    fn remove_reader(&mut self, id: ReaderId) -> Option<Reader> {
+        let reader = self.readers.remove(&id)?;
+        self.hearers = None;
+        if let Some(owned) = self.owned.get_mut(&reader.owner) {
+            owned.remove(&id);
+            if owned.is_empty() {
+                self.owned.remove(&reader.owner);
+            }
+        }
+        Some(reader)
     }
 
     /// A receiver goes, and with it what only it had not read.
     pub(super) fn leave(&mut self, id: ReaderId, chores: &mut Chores<T>) {
-        if let Some(nth) = self.find(id) {
-            chores.spent.extend(self.readers.swap_remove(nth).waker);
-            self.hearers = None;
+        if let Some(mut reader) = self.remove_reader(id) {
+            self.sleepers.remove(&mut reader.sleeps, chores);
             self.make_room(chores);
         }
     }
 
-    /// All receivers of `owner` go, and are told if they sleep.
+    /// All receivers of `owner` go, and are woken if they sleep.
     pub(super) fn dismiss(&mut self, owner: Origin, chores: &mut Chores<T>) {
-        self.hearers = None;
-        self.readers.retain_mut(|reader| {
-            let goes = reader.owner.is_own(owner);
-            if goes {
-                chores.wakers.extend(reader.waker.take());
+        let owned = self.owned.get(&owner).filter(|_| owner.is_own(owner)).cloned();
+        for id in owned.unwrap_or_default() {
+            if let Some(mut reader) = self.remove_reader(id) {
+                reader.sleeps.iter().for_each(|key| self.sleepers.notify_waiter(*key, chores));
+                self.sleepers.remove(&mut reader.sleeps, chores);
             }
-            !goes
-        });
+        }
         self.make_room(chores);
     }
 
     /// How many messages are ahead of this receiver.
     pub(super) fn lag_of(&self, id: ReaderId) -> u64 {
-        self.find(id).map_or(0, |nth| self.readers[nth].lag(self.head))
+        self.readers.get(&id).map_or(0, |reader| reader.lag(self.head))
     }
 
     /// A receiver learns where to go on.
     pub(super) fn turn(&mut self, id: ReaderId, cursor: &mut Cursor, chores: &mut Chores<T>) -> Turn<T> {
-        let Some(nth) = self.find(id) else { return Turn::Ended };
-        let lost = self.catch_up(nth, cursor) + std::mem::take(&mut self.readers[nth].lost);
+        let Some(reader) = self.readers.get_mut(&id) else { return Turn::Ended };
+        let (owner, own) = (reader.owner, reader.own);
+        let lost = std::mem::take(&mut reader.lost) + self.catch_up(owner, own, cursor);
         self.make_room(chores);
         if lost > 0 {
             return Turn::Lost(lost);
@@ -154,26 +162,40 @@ impl<T> Core<T> {
     }
 
     /// Puts a receiver to sleep that has read everything, `true`, or lets it look again. It no longer stands in a block.
-    pub(super) fn sleep(&mut self, id: ReaderId, cursor: &Cursor, waker: &Waker, chores: &mut Chores<T>) -> bool {
-        let Some(nth) = self.find(id) else { return false };
+    /// Takes `waker` if it sleeps.
+    pub(super) fn sleep(
+        &mut self,
+        id: ReaderId,
+        cursor: &Cursor,
+        waker: &mut Option<NewWaker>,
+        chores: &mut Chores<T>,
+    ) -> bool {
+        let Some(reader) = self.readers.get_mut(&id) else { return false };
         if cursor.next < self.head || self.ended {
             return false;
         }
-        self.asleep = true;
-        chores.spent.extend(remember(&mut self.readers[nth].waker, waker));
+        if let Some(waker) = waker.take() {
+            self.sleepers.register_as(reader.owner, &mut reader.sleeps, waker, chores);
+        }
         self.make_room(chores);
         true
     }
 
+    /// A receiver sleeps no more, though nothing has come.
+    pub(super) fn rise(&mut self, id: ReaderId, chores: &mut Chores<T>) {
+        if let Some(reader) = self.readers.get_mut(&id) {
+            self.sleepers.remove(&mut reader.sleeps, chores);
+        }
+    }
+
     /// Takes a receiver past what is no longer kept. Says how many messages it has lost.
-    fn catch_up(&mut self, nth: usize, cursor: &mut Cursor) -> u64 {
+    fn catch_up(&mut self, owner: Origin, own: u64, cursor: &mut Cursor) -> u64 {
         let at = cursor.next;
         if let SlowReceiver::DropOldest(_) = self.policy {
             let oldest = self.head.saturating_sub(self.bound);
             if at >= oldest {
                 return 0;
             }
-            let Reader { owner, own, .. } = self.readers[nth];
             let own = own - cursor.own;
             let own_kept = if own == 0 { 0 } else { self.own_since(owner, oldest) };
             cursor.pass_to(oldest, own - own_kept);

@@ -6,7 +6,7 @@ use super::{
     core::Core,
     readers::{Cursor, ReaderId, Turn},
 };
-use crate::{panics, park};
+use crate::{panics, park, wake::NewWaker};
 use std::{
     cell::Cell,
     sync::Arc,
@@ -26,6 +26,8 @@ pub(crate) struct Receiver<T> {
     looked: Cell<u64>,
     /// Where its next message is, or will be.
     block: Option<Arc<Block<T>>>,
+    /// Whether a poll left its waker, and none has looked since.
+    sleeps: bool,
 }
 
 /// Where so many have come since it last waited, more come: to go to and fro with the sender for each costs more than a rest.
@@ -46,7 +48,16 @@ pub(crate) enum Take<T> {
 
 impl<T> Receiver<T> {
     pub(super) fn new(log: Arc<Log<T>>, owner: Origin, id: ReaderId, cursor: Cursor) -> Self {
-        Self { log, id, owner, settled: cursor.next, looked: Cell::new(cursor.next), cursor, block: None }
+        Self {
+            log,
+            id,
+            owner,
+            settled: cursor.next,
+            looked: Cell::new(cursor.next),
+            cursor,
+            block: None,
+            sleeps: false,
+        }
     }
 
     /// How many messages are ahead of it.
@@ -145,16 +156,30 @@ impl<T: Clone> Receiver<T> {
 
     /// The next message, the number of those that were lost before it, or the end.
     pub(crate) fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Take<T>> {
+        self.sleeps = false;
+        let mut new = None;
         loop {
             if let Some(taken) = self.try_take() {
                 return Poll::Ready(taken);
             }
             let passed = self.block.take();
             panics::quietly(|| drop(passed));
-            let sleeps = self.log.with(|core, chores| core.sleep(self.id, &self.cursor, cx.waker(), chores));
-            if sleeps {
+            let waker = &mut new;
+            waker.get_or_insert_with(|| NewWaker::of(cx.waker()));
+            self.sleeps = self.log.with(|core, chores| core.sleep(self.id, &self.cursor, waker, chores));
+            if self.sleeps {
                 return Poll::Pending;
             }
+        }
+    }
+}
+
+impl<T> Receiver<T> {
+    /// Takes the waker of the last poll back, if it is still there: the future that polled is gone.
+    #[inline]
+    pub(crate) fn rise(&mut self) {
+        if std::mem::take(&mut self.sleeps) {
+            self.log.with(|core, chores| core.rise(self.id, chores));
         }
     }
 }

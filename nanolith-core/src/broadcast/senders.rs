@@ -7,7 +7,7 @@ use super::{
     line::{Line, Ticket, Waiting},
     readers::Reader,
 };
-use std::task::Waker;
+use std::{collections::BTreeSet, task::Waker};
 
 /// What became of a message that was to be sent.
 pub(crate) enum Pushed<T> {
@@ -38,7 +38,7 @@ impl<T> Core<T> {
             return Pushed::Full(value);
         }
         self.append(from, value, chores);
-        if self.asleep || to < self.readers.len() {
+        if self.sleepers.has_waiting() || to < self.readers.len() {
             self.tell_readers(from, chores);
         }
         Pushed::To(to)
@@ -66,29 +66,26 @@ impl<T> Core<T> {
     /// What became of one in line; else remembers whom to wake.
     pub(super) fn redeem(&mut self, ticket: Ticket, waker: &Waker, chores: &mut Chores<T>) -> Option<Pushed<T>> {
         let (answer, spent) = self.line.redeem(ticket, waker);
-        chores.spent.extend(spent);
+        spent.into_iter().for_each(|waker| chores.drop_waker(waker));
         answer
     }
 
     /// How many receivers hear what `from` sends; known until one comes or goes.
     #[cold]
     fn count_hearers(&mut self, from: Origin) -> usize {
-        let to = self.readers.iter().filter(|reader| !reader.owner.is_own(from)).count();
+        let own = self.owned.get(&from).filter(|_| from.is_own(from)).map_or(0, BTreeSet::len);
+        let to = self.readers.len() - own;
         self.hearers = Some((from, to));
         to
     }
 
-    /// Counts a message of `from` as its own receivers', and wakes the others.
+    /// Counts a message of `from` as its own receivers', and wakes the others that sleep.
     fn tell_readers(&mut self, from: Origin, chores: &mut Chores<T>) {
-        self.asleep = false;
-        for reader in &mut self.readers {
-            if reader.owner.is_own(from) {
-                reader.own += 1;
-                self.asleep |= reader.waker.is_some();
-            } else {
-                chores.wakers.extend(reader.waker.take());
-            }
+        let Self { owned, readers, sleepers, .. } = self;
+        for id in owned.get(&from).filter(|_| from.is_own(from)).into_iter().flatten() {
+            readers.entry(*id).and_modify(|reader| reader.own += 1);
         }
+        sleepers.notify_where(|owner| !owner.is_own(from), chores);
     }
 
     /// Whether every receiver that `from` sends to has room for one more.
@@ -96,19 +93,22 @@ impl<T> Core<T> {
         if self.head < self.limit || !matches!(self.policy, SlowReceiver::Wait(_)) {
             return true;
         }
-        let bound = self.bound;
+        let (head, bound) = (self.head, self.bound);
         let limit = |reader: &Reader| reader.even().saturating_add(bound);
-        self.limit = self.readers.iter().map(limit).min().unwrap_or(u64::MAX);
-        let head = self.head;
-        // One who only waits for its own receivers would wait for itself.
-        head < self.limit || self.readers.iter().all(|reader| reader.owner.is_own(from) || head < limit(reader))
+        // A sender that waited for its own receivers would wait for itself.
+        let is_full = |reader: &Reader| !reader.owner.is_own(from) && limit(reader) <= head;
+        if self.full.and_then(|id| self.readers.get(&id)).is_some_and(is_full) {
+            return false;
+        }
+        self.limit = self.readers.values().map(limit).min().unwrap_or(u64::MAX);
+        self.full = self.readers.iter().find(|(_, reader)| is_full(reader)).map(|(id, _)| *id);
+        self.full.is_none()
     }
 
     /// Nobody waits for the stand-in: it loses its oldest message, of which the first receiver will be told.
     #[cold]
     fn forget_early(&mut self, chores: &mut Chores<T>) -> bool {
-        let Some(nth) = self.early.and_then(|id| self.find(id)) else { return false };
-        let reader = &mut self.readers[nth];
+        let Some(reader) = self.early.and_then(|id| self.readers.get_mut(&id)) else { return false };
         reader.lost += 1;
         reader.stand.go_on(reader.at() + 1);
         self.limit = 0; // looked up again by the next sender
@@ -140,10 +140,10 @@ impl<T> Core<T> {
     /// No more messages come. Those who wait for room are told, those who sleep look what is left for them.
     pub(super) fn end(&mut self, chores: &mut Chores<T>) {
         self.ended = true;
-        chores.wakers.extend(self.readers.iter_mut().filter_map(|reader| reader.waker.take()));
+        self.sleepers.notify_all(chores);
         for (ticket, Waiting { value, waker, .. }) in self.line.take_all() {
             self.line.answer(ticket, Pushed::Ended(value));
-            chores.wakers.push(waker);
+            chores.wake(waker);
         }
         if self.early.is_some() {
             return; // what is kept is for the first receiver
@@ -158,7 +158,7 @@ impl<T> Core<T> {
             let Some(Waiting { from, value, waker }) = line.take(ticket) else { break };
             let pushed = self.push(from, value, chores);
             line.answer(ticket, pushed);
-            chores.wakers.push(waker);
+            chores.wake(waker);
         }
         self.line = line;
     }

@@ -10,6 +10,16 @@ use std::{
     time::Duration,
 };
 
+/// A subscriber that a future polls. Dropped, it leaves no waker with the messenger.
+struct Polled<'a, T>(&'a mut Subscriber<T>);
+
+impl<T> Drop for Polled<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.rise();
+    }
+}
+
 /// Waits for the next message: made by [`Subscriber::recv`].
 ///
 /// ```
@@ -32,13 +42,13 @@ use std::{
 /// Dropped, it has received nothing.
 #[must_use = "nothing is received until awaited or waited on"]
 pub struct Receiving<'a, T> {
-    subscriber: &'a mut Subscriber<T>,
+    subscriber: Polled<'a, T>,
 }
 
 impl<'a, T: Clone> Receiving<'a, T> {
     #[inline]
     pub(super) fn new(subscriber: &'a mut Subscriber<T>) -> Self {
-        Self { subscriber }
+        Self { subscriber: Polled(subscriber) }
     }
 
     /// Blocks for the message. Within a task, the slot is released meanwhile.
@@ -57,7 +67,7 @@ impl<'a, T: Clone> Receiving<'a, T> {
     /// See [`Subscriber::recv`].
     #[inline]
     pub fn wait(self) -> Result<T, RecvError> {
-        match self.subscriber.look() {
+        match self.subscriber.0.look() {
             Some(received) => received,
             None => self.wait_long(),
         }
@@ -65,7 +75,7 @@ impl<'a, T: Clone> Receiving<'a, T> {
 
     #[cold]
     fn wait_long(self) -> Result<T, RecvError> {
-        self.subscriber.look_on();
+        self.subscriber.0.look_on();
         wait::block_on_anybody(self)
     }
 }
@@ -74,7 +84,7 @@ impl<T: Clone> Future for Receiving<'_, T> {
     type Output = Result<T, RecvError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.subscriber.poll_recv(cx)
+        self.subscriber.0.poll_recv(cx)
     }
 }
 
@@ -140,7 +150,7 @@ impl<T: Clone> Future for ReceivingWithin<'_, T> {
     type Output = Result<T, RecvTimeoutError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(received) = self.recv.subscriber.poll_recv(cx) {
+        if let Poll::Ready(received) = self.recv.subscriber.0.poll_recv(cx) {
             return Poll::Ready(received.map_err(Into::into));
         }
         ready!(self.limit.poll(cx));
@@ -176,7 +186,7 @@ impl<T> fmt::Debug for ReceivingWithin<'_, T> {
 /// Dropped, it has passed over the messages that it saw: also where [`time::timeout`](crate::time::timeout) does so.
 #[must_use = "nothing is received until awaited or waited on"]
 pub struct WaitFor<'a, T, P> {
-    subscriber: &'a mut Subscriber<T>,
+    subscriber: Polled<'a, T>,
     predicate: P,
 }
 
@@ -188,7 +198,7 @@ impl<T, P> Unpin for WaitFor<'_, T, P> {}
 
 impl<'a, T: Clone, P: FnMut(&T) -> bool> WaitFor<'a, T, P> {
     pub(super) fn new(subscriber: &'a mut Subscriber<T>, predicate: P) -> Self {
-        Self { subscriber, predicate }
+        Self { subscriber: Polled(subscriber), predicate }
     }
 
     /// Blocks for the message. Within a task, the slot is released meanwhile.
@@ -236,7 +246,7 @@ impl<T: Clone, P: FnMut(&T) -> bool> Future for WaitFor<'_, T, P> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         for _ in 0..TURN {
-            let received = ready!(self.subscriber.poll_recv(cx));
+            let received = ready!(self.subscriber.0.poll_recv(cx));
             match &received {
                 Ok(message) if !(self.predicate)(message) => {}
                 _ => return Poll::Ready(received),

@@ -228,6 +228,14 @@ impl<T: Clone> Subscriber<T> {
     }
 }
 
+impl<T> Subscriber<T> {
+    /// Takes the waker of the last poll back, if it is still there.
+    #[inline]
+    pub(super) fn rise(&mut self) {
+        self.receiver.rise();
+    }
+}
+
 impl<T: Clone> Stream for Subscriber<T> {
     type Item = T;
 

@@ -2,8 +2,8 @@
 
 use super::{BuildError, Source, Subscription, subscribe};
 use crate::{
-    port::{Channel, Port},
-    waiters::Key,
+    port::{Channel, Port, Receivers},
+    wake::Registration,
 };
 use std::{future::poll_fn, sync::Arc};
 
@@ -37,24 +37,15 @@ impl<S, R: Send + 'static> Port<S, R> {
     where
         H: FnMut(R) + Send + 'static,
     {
-        subscribe(Inward { channel: self.inward().clone(), key: None }, handler)
+        subscribe(Inward(Receivers::at(self.inward().clone())), handler)
     }
 }
 
 /// A port's messages, without the port: it may be closed meanwhile.
-struct Inward<R> {
-    channel: Arc<Channel<R>>,
-    key: Option<Key>,
-}
+struct Inward<R>(Registration<Receivers<Arc<Channel<R>>>>);
 
 impl<R: Send + 'static> Source<R> for Inward<R> {
     async fn next(&mut self) -> Option<R> {
-        poll_fn(|cx| self.channel.poll_recv(&mut self.key, cx)).await.ok()
-    }
-}
-
-impl<R> Drop for Inward<R> {
-    fn drop(&mut self) {
-        self.channel.no_receiver(&mut self.key);
+        poll_fn(|cx| self.0.poll_recv(cx)).await.ok()
     }
 }

@@ -2,65 +2,47 @@
 //! users' values). The named futures of this room are thin around it, as is a handler in `pool/listen.rs`.
 
 use super::{
-    core::{Core, Line, Number, Numbered, Unreceived},
+    core::{Core, Line, Number, Numbered, Ticket, Unreceived},
     error::{RecvError, TryRecvError, TrySendError},
 };
-use crate::{
-    panics,
-    waiters::{Key, Wakes},
-};
+use crate::wake::{AfterUnlock, Deferred, NewWaker, Registration, WaiterHome, WaiterSet};
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    ops::Deref,
     task::{Context, Poll, Waker},
 };
 
-pub(crate) struct Channel<T>(Mutex<Core<T>>);
+pub(crate) struct Channel<T>(Deferred<Core<T>>);
 
 impl<T> Channel<T> {
     pub(super) fn new(bound: Option<usize>) -> Self {
-        Self(Mutex::new(Core::new(bound)))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Core<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        Self(Deferred::new(Core::new(bound)))
     }
 
     // ----- the sender's side
 
     pub(super) fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
-        self.offer(message, true)
+        self.0.with(|core, after| core.offer(message, true, after))
     }
 
-    /// Sends if there is room. Who waits to receive is no room: what is sent so has been taken, or is in the queue.
+    /// Sends if there is room. A receiver that waits is no room: what is sent so has been taken, or is in the queue.
     pub(super) fn send_now(&self, message: T) -> Result<(), TrySendError<T>> {
-        self.offer(message, false)
+        self.0.with(|core, after| core.offer(message, false, after))
     }
 
-    fn offer(&self, message: T, to_waiting: bool) -> Result<(), TrySendError<T>> {
-        let offered = self.lock().offer(message, to_waiting);
-        offered.map(Wakes::wake)
-    }
-
-    /// Sends, or stands in line: then the key says where. `Err`: the receiver has closed.
-    pub(super) fn send(&self, message: T, waker: Option<&Waker>) -> Result<Option<Key>, T> {
-        let mut core = self.lock();
-        let (key, wakes) = match core.offer(message, false) {
-            Ok(wakes) => (None, wakes),
-            Err(TrySendError::Closed(message)) => return Err(message),
-            Err(TrySendError::Full(message)) => {
-                let (key, wakes) = core.join(message, waker.cloned());
-                (Some(key), wakes)
-            }
-        };
-        drop(core);
-        wakes.wake();
-        Ok(key)
+    /// Sends, or stands in line: then the ticket says where. `Err`: the receiver has closed.
+    pub(super) fn send(&self, message: T, waker: Option<&Waker>) -> Result<Option<Ticket>, T> {
+        let mut new = waker.map(NewWaker::of);
+        self.0.with(|core, after| match core.offer(message, false, after) {
+            Ok(()) => Ok(None),
+            Err(TrySendError::Closed(message)) => Err(message),
+            Err(TrySendError::Full(message)) => Ok(Some(core.join(message, new.take(), after))),
+        })
     }
 
     /// Waits for a message to go from the line. `Err`: the receiver has closed.
-    pub(super) fn poll_line(&self, key: Key, cx: &mut Context<'_>) -> Poll<Result<(), T>> {
-        let (line, _waker) = self.lock().in_line(key, cx.waker());
-        match line {
+    pub(super) fn poll_line(&self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Result<(), T>> {
+        let new = NewWaker::of(cx.waker());
+        match self.0.with(|core, after| core.in_line(ticket, new, after)) {
             Line::Waits => Poll::Pending,
             Line::Went => Poll::Ready(Ok(())),
             Line::Back(message) => Poll::Ready(Err(message)),
@@ -68,121 +50,121 @@ impl<T> Channel<T> {
     }
 
     /// Takes a message out of the line, if it is there still.
-    pub(super) fn leave_line(&self, key: Key) -> Option<T> {
-        let left = self.lock().leave_line(key);
-        left.map(|(message, _)| message)
+    pub(super) fn leave_line(&self, ticket: Ticket) -> Option<T> {
+        self.0.with(|core, after| core.leave_line(ticket, after))
     }
 
     pub(super) fn close_sender(&self) {
-        let wakes = self.lock().close_sender();
-        wakes.wake();
+        self.0.with(Core::close_sender);
     }
 
     pub(super) fn is_sender_gone(&self) -> bool {
-        self.lock().is_sender_gone()
-    }
-
-    /// Waits for the sender to close. `key` is the one who waits.
-    pub(super) fn poll_closed(&self, key: &mut Option<Key>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut core = self.lock();
-        if core.is_sender_gone() {
-            return Poll::Ready(());
-        }
-        let key = *key.get_or_insert_with(|| core.key());
-        let _old = core.closers.wait(key, cx.waker());
-        drop(core);
-        Poll::Pending
-    }
-
-    pub(super) fn no_closer(&self, key: &mut Option<Key>) {
-        let _waker = key.take().map(|key| self.lock().closers.leave(key));
+        self.0.with(|core, _| core.is_sender_gone())
     }
 
     // ----- the receiver's side
 
     pub(super) fn try_recv(&self) -> Result<T, TryRecvError> {
-        let mut core = self.lock();
-        let Some((message, told)) = core.take() else {
-            return Err(if core.is_over() { TryRecvError::Closed } else { TryRecvError::Empty });
-        };
-        drop(core);
-        tell(told);
-        Ok(message)
-    }
-
-    /// Waits for the next message. `key` is the one who waits.
-    pub(crate) fn poll_recv(&self, key: &mut Option<Key>, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
-        let mut core = self.lock();
-        let taken = core.take();
-        if taken.is_none() && !core.is_over() {
-            let key = *key.get_or_insert_with(|| core.key());
-            let _old = core.receivers.wait(key, cx.waker());
-            drop(core);
-            return Poll::Pending;
-        }
-        let _waker = key.take().and_then(|key| core.receivers.leave(key));
-        drop(core);
-        Poll::Ready(taken.map_or(Err(RecvError), |(message, told)| {
-            tell(told);
-            Ok(message)
-        }))
-    }
-
-    pub(crate) fn no_receiver(&self, key: &mut Option<Key>) {
-        let _waker = key.take().map(|key| self.lock().receivers.leave(key));
+        self.0.with(|core, after| match core.take(after) {
+            Some(message) => Ok(message),
+            None if core.is_over() => Err(TryRecvError::Closed),
+            None => Err(TryRecvError::Empty),
+        })
     }
 
     pub(super) fn len(&self) -> usize {
-        self.lock().len()
+        self.0.with(|core, _| core.len())
     }
 
-    /// What had not been received comes back, to be dropped when nobody waits for it any more.
+    /// What had not been received comes back, to be dropped when no receiver waits for it any more.
     pub(super) fn close_receiver(&self) -> Unreceived<T> {
-        let (wakes, unreceived) = self.lock().close_receiver();
-        wakes.wake();
-        unreceived
+        self.0.with(Core::close_receiver)
     }
 
     pub(super) fn is_receiver_gone(&self) -> bool {
-        self.lock().is_receiver_gone()
+        self.0.with(|core, _| core.is_receiver_gone())
     }
+}
 
+/// A channel's waits of one kind, each a home of its own.
+macro_rules! homes {
+    ($($(#[$doc:meta])* $name:ident: $set:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(crate) struct $name<C>(C);
+
+        impl<C: Deref<Target = Channel<T>>, T> WaiterHome for $name<C> {
+            type State = Core<T>;
+
+            fn with_state<R>(&self, change: impl FnOnce(&mut Core<T>, &mut AfterUnlock) -> R) -> R {
+                self.0.0.with(change)
+            }
+
+            fn waiters(core: &mut Core<T>) -> &mut WaiterSet {
+                &mut core.$set
+            }
+        }
+
+        impl<C: Deref<Target = Channel<T>>, T> $name<C> {
+            /// A wait at this channel.
+            pub(crate) fn at(channel: C) -> Registration<Self> {
+                Registration::new(Self(channel))
+            }
+        }
+    )*};
+}
+
+homes! {
+    /// Those that take any message.
+    Receivers: receivers;
+    /// Those that are to see each message.
+    Observers: observers;
+    /// Those that wait for the sender to close.
+    Closers: closers;
+}
+
+impl<C: Deref<Target = Channel<T>>, T> Registration<Receivers<C>> {
+    /// Waits for the next message.
+    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
+        self.poll_with(cx.waker(), |core, after| {
+            let message = core.take(after).map(Ok);
+            message.or_else(|| core.is_over().then_some(Err(RecvError)))
+        })
+    }
+}
+
+impl<C: Deref<Target = Channel<T>>, T> Registration<Closers<C>> {
+    /// Waits for the sender to close.
+    pub(super) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_until(cx.waker(), |core| core.is_sender_gone())
+    }
+}
+
+impl<C: Deref<Target = Channel<T>>, T> Registration<Observers<C>> {
+    /// Waits for the next message, whatever it is.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
+        self.poll_with(cx.waker(), |core, after| {
+            let message = core.take_observed(after).map(Ok);
+            message.or_else(|| core.is_over().then_some(Err(RecvError)))
+        })
+    }
+}
+
+impl<'a, T> Registration<Observers<&'a Channel<T>>> {
     /// Waits for messages from number `unseen` on, to be looked at.
-    pub(super) fn poll_judge(
-        &self,
-        unseen: Number,
-        key: &mut Option<Key>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Batch<'_, T>, RecvError>> {
-        let mut core = self.lock();
-        if let Some((messages, told)) = core.judge(unseen) {
-            drop(core);
-            let batch = Batch { channel: self, messages, own: *key };
-            tell(told);
-            return Poll::Ready(Ok(batch));
-        }
-        if core.is_over_from(unseen) {
-            return Poll::Ready(Err(RecvError));
-        }
-        let key = *key.get_or_insert_with(|| core.key());
-        let _old = core.receivers.wait(key, cx.waker());
-        drop(core);
-        Poll::Pending
+    pub(super) fn poll_judge(&mut self, unseen: Number, cx: &mut Context<'_>) -> Poll<Result<Batch<'a, T>, RecvError>> {
+        let channel = self.home().0;
+        self.poll_with(cx.waker(), |core, after| match core.judge(unseen, after) {
+            Some(messages) => Some(Ok(Batch { channel, messages })),
+            None => core.is_over_from(unseen).then_some(Err(RecvError)),
+        })
     }
 }
 
-/// Tells the sender whose message has gone from the line.
-fn tell(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        panics::quietly(|| waker.wake());
-    }
-}
-
-/// Messages that somebody looks at. Dropped, also by a panic, those that are left are kept.
+/// Messages that an observer looks at. Dropped, also by a panic, those that are left are kept.
 pub(super) struct Batch<'a, T> {
     channel: &'a Channel<T>,
     messages: Numbered<T>,
-    own: Option<Key>,
 }
 
 impl<T> Batch<'_, T> {
@@ -196,7 +178,7 @@ impl<T> Batch<'_, T> {
 
 impl<T> Drop for Batch<'_, T> {
     fn drop(&mut self) {
-        let wakes = self.channel.lock().put_back(std::mem::take(&mut self.messages), self.own);
-        wakes.wake();
+        let messages = std::mem::take(&mut self.messages);
+        self.channel.0.with(|core, after| core.put_back(messages, after));
     }
 }

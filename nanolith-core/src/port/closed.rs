@@ -1,7 +1,10 @@
 //! Waiting for the other port to close.
 
-use super::{Port, channel::Channel};
-use crate::{wait, waiters::Key};
+use super::{
+    Port,
+    channel::{Channel, Closers},
+};
+use crate::{wait, wake::Registration};
 use std::{
     fmt,
     future::Future,
@@ -57,13 +60,12 @@ impl<S, R> Port<S, R> {
 /// May be dropped and asked for again at any time.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Closed<'a, R> {
-    channel: &'a Channel<R>,
-    key: Option<Key>,
+    waiter: Registration<Closers<&'a Channel<R>>>,
 }
 
 impl<'a, R> Closed<'a, R> {
     pub(super) fn new(channel: &'a Channel<R>) -> Self {
-        Self { channel, key: None }
+        Self { waiter: Closers::at(channel) }
     }
 
     /// Blocks until the other port is closed. Within a task, the slot is released meanwhile.
@@ -84,14 +86,7 @@ impl<R> Future for Closed<'_, R> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        this.channel.poll_closed(&mut this.key, cx)
-    }
-}
-
-impl<R> Drop for Closed<'_, R> {
-    fn drop(&mut self) {
-        self.channel.no_closer(&mut self.key);
+        self.waiter.poll_closed(cx)
     }
 }
 

@@ -1,42 +1,54 @@
 //! One direction between two ports, as plain data: what is on its way, who waits, who has closed. The lock lives in
-//! `channel.rs`, and whoever is to be woken comes back as [`Wakes`], for after its release.
+//! `channel.rs`; what is to be woken goes into an [`AfterUnlock`], for after its release.
+//!
+//! One message wakes one plain receiver, which hands the notification on if it goes without a message. Observers (each
+//! `wait_for`, whose predicate must see every message, and the port as a stream, which may be left unpolled) are woken by each.
 //!
 //! A message passes `line` (its sender waits for room) → `queue` (within the bound) → the receiver. What `wait_for` passed
 //! over has been received; it stands in `kept`, ahead of the queue, and takes no room. Wherever a message goes from one
 //! place to the next, those behind it follow at once, so the line is empty while there is room.
 
 use super::error::TrySendError;
-use crate::waiters::{Key, Waiters, Wakes, remember};
-use std::{collections::VecDeque, mem, task::Waker};
+use crate::wake::{AfterUnlock, NewWaker, SingleWaiter, WaiterSet};
+use std::{collections::VecDeque, mem};
+
+/// A place in the line of senders. Later ones are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ticket(u64);
 
 /// A message's place among all that were received.
 pub(super) type Number = u64;
 
 pub(super) type Numbered<T> = VecDeque<(Number, T)>;
 
-pub(super) struct Core<T> {
+pub(crate) struct Core<T> {
     /// How many messages the queue takes; `None`: any number.
     bound: Option<usize>,
     kept: Numbered<T>,
     queue: VecDeque<T>,
     /// In the order in which they came, so by key.
     line: VecDeque<InLine<T>>,
-    pub(super) receivers: Waiters,
+    /// They take the next message, whatever it is.
+    pub(super) receivers: WaiterSet,
+    /// They are to see each message.
+    pub(super) observers: WaiterSet,
     /// They wait for the sender's close.
-    pub(super) closers: Waiters,
+    pub(super) closers: WaiterSet,
     received: Number,
-    /// Somebody looks at messages that are out of `kept` meanwhile. Others wait, or they would be given later ones.
+    /// An observer looks at messages that are out of `kept` meanwhile. Others wait, or they would be given later ones.
     judging: bool,
+    /// Another observer came meanwhile, and has to look again.
+    is_observer_refused: bool,
     sender_gone: bool,
     receiver_gone: bool,
-    last_key: Key,
+    last_ticket: u64,
 }
 
 /// A sender that waits for room, or for its message to be taken.
 struct InLine<T> {
-    key: Key,
+    ticket: Ticket,
     message: T,
-    waker: Option<Waker>,
+    sender: SingleWaiter,
 }
 
 /// What became of a message that stood in line.
@@ -54,73 +66,94 @@ impl<T> Core<T> {
             kept: VecDeque::new(),
             queue: VecDeque::new(),
             line: VecDeque::new(),
-            receivers: Waiters::default(),
-            closers: Waiters::default(),
+            receivers: WaiterSet::new(),
+            observers: WaiterSet::new(),
+            closers: WaiterSet::new(),
             received: 0,
             judging: false,
+            is_observer_refused: false,
             sender_gone: false,
             receiver_gone: false,
-            last_key: Key::default(),
+            last_ticket: 0,
         }
     }
 
-    pub(super) fn key(&mut self) -> Key {
-        self.last_key = self.last_key.next();
-        self.last_key
+    /// One more message is there to be received.
+    fn notify_message(&mut self, after: &mut AfterUnlock) {
+        self.receivers.notify_one(after);
+        self.observers.notify_all(after);
+    }
+
+    /// All that wait to receive have to look again.
+    fn notify_receivers(&mut self, after: &mut AfterUnlock) {
+        self.receivers.notify_all(after);
+        self.observers.notify_all(after);
     }
 
     // ----- the sender's side
 
-    /// Puts a message into the queue if it takes one. `to_waiting`: also without a bound's room, where somebody waits to
-    /// receive it.
-    pub(super) fn offer(&mut self, message: T, to_waiting: bool) -> Result<Wakes, TrySendError<T>> {
+    /// Puts a message into the queue if it takes one. `to_waiting`: also without a bound's room, where a receiver waits for
+    /// it.
+    pub(super) fn offer(
+        &mut self,
+        message: T,
+        to_waiting: bool,
+        after: &mut AfterUnlock,
+    ) -> Result<(), TrySendError<T>> {
         if self.receiver_gone {
             return Err(TrySendError::Closed(message));
         }
         let handed = to_waiting && self.bound == Some(0);
-        let room = if handed { Some(self.receivers.len()) } else { self.bound };
+        let room = if handed { Some(self.receivers.len() + self.observers.len()) } else { self.bound };
         if !self.line.is_empty() || room.is_some_and(|room| self.queue.len() >= room) {
             return Err(TrySendError::Full(message));
         }
         self.queue.push_back(message);
-        Ok(self.receivers.called())
+        self.notify_message(after);
+        Ok(())
     }
 
     /// Stands in line with a message for which there was no room under the same lock.
-    pub(super) fn join(&mut self, message: T, waker: Option<Waker>) -> (Key, Wakes) {
-        let key = self.key();
-        self.line.push_back(InLine { key, message, waker });
-        // Of a queue without room, they take it out of the line.
-        (key, self.receivers.called())
+    pub(super) fn join(&mut self, message: T, waker: Option<NewWaker>, after: &mut AfterUnlock) -> Ticket {
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        let mut sender = SingleWaiter::default();
+        waker.into_iter().for_each(|waker| sender.register(waker, after));
+        self.line.push_back(InLine { ticket, message, sender });
+        // Of a queue without room, a receiver takes it out of the line.
+        self.notify_message(after);
+        ticket
     }
 
-    /// How it stands with a message in line; if it waits still, `waker` is the one to wake. An earlier one comes back to be
-    /// dropped without the lock.
-    pub(super) fn in_line(&mut self, key: Key, waker: &Waker) -> (Line<T>, Option<Waker>) {
-        let Ok(at) = self.find(key) else { return (Line::Went, None) };
-        if self.receiver_gone {
-            let found = self.line.remove(at).map(|found| (Line::Back(found.message), found.waker));
-            return found.unwrap_or((Line::Went, None));
+    /// How it stands with a message in line; if it waits still, `waker` is the one to wake.
+    pub(super) fn in_line(&mut self, ticket: Ticket, waker: NewWaker, after: &mut AfterUnlock) -> Line<T> {
+        match self.find(ticket) {
+            Err(_) => Line::Went,
+            Ok(_) if self.receiver_gone => self.leave_line(ticket, after).map_or(Line::Went, Line::Back),
+            Ok(at) => {
+                self.line[at].sender.register(waker, after);
+                Line::Waits
+            }
         }
-        (Line::Waits, remember(&mut self.line[at].waker, waker))
     }
 
     /// Takes a message out of the line, if it is there still.
-    pub(super) fn leave_line(&mut self, key: Key) -> Option<(T, Option<Waker>)> {
-        let at = self.find(key).ok()?;
-        self.line.remove(at).map(|found| (found.message, found.waker))
+    pub(super) fn leave_line(&mut self, ticket: Ticket, after: &mut AfterUnlock) -> Option<T> {
+        let at = self.find(ticket).ok()?;
+        let mut found = self.line.remove(at)?;
+        found.sender.remove(after);
+        Some(found.message)
     }
 
-    fn find(&self, key: Key) -> Result<usize, usize> {
-        self.line.binary_search_by_key(&key, |waiting| waiting.key)
+    fn find(&self, ticket: Ticket) -> Result<usize, usize> {
+        self.line.binary_search_by_key(&ticket, |waiting| waiting.ticket)
     }
 
     /// No more will be sent. What was sent stays, also what stands in line.
-    pub(super) fn close_sender(&mut self) -> Wakes {
+    pub(super) fn close_sender(&mut self, after: &mut AfterUnlock) {
         self.sender_gone = true;
-        let mut wakes = self.receivers.called();
-        wakes.add_all(self.closers.called());
-        wakes
+        self.notify_receivers(after);
+        self.closers.notify_all(after);
     }
 
     pub(super) fn is_sender_gone(&self) -> bool {
@@ -129,31 +162,36 @@ impl<T> Core<T> {
 
     // ----- the receiver's side
 
-    /// The next message, and the sender whose message has gone from the line for it.
-    pub(super) fn take(&mut self) -> Option<(T, Option<Waker>)> {
+    /// The next message. If another goes from the line for it, its sender is woken.
+    pub(super) fn take(&mut self, after: &mut AfterUnlock) -> Option<T> {
         if self.judging || self.receiver_gone {
             return None;
         }
         match self.kept.pop_front() {
-            Some((_, message)) => Some((message, None)),
-            None => self.take_new(),
+            Some((_, message)) => Some(message),
+            None => self.take_new(after),
         }
     }
 
-    fn take_new(&mut self) -> Option<(T, Option<Waker>)> {
+    fn take_new(&mut self, after: &mut AfterUnlock) -> Option<T> {
         let Some(message) = self.queue.pop_front() else {
-            let first = self.line.pop_front()?;
+            let message = self.leave_front(after)?;
             self.received += 1;
-            return Some((first.message, first.waker));
+            return Some(message);
         };
         self.received += 1;
-        let room = self.bound.is_none_or(|bound| self.queue.len() < bound);
-        let told = if room { self.line.pop_front() } else { None };
-        let waker = told.and_then(|first| {
-            self.queue.push_back(first.message);
-            first.waker
-        });
-        Some((message, waker))
+        if self.bound.is_none_or(|bound| self.queue.len() < bound) {
+            let next = self.leave_front(after);
+            self.queue.extend(next);
+        }
+        Some(message)
+    }
+
+    /// The first message in line, whose sender is done.
+    fn leave_front(&mut self, after: &mut AfterUnlock) -> Option<T> {
+        let mut first = self.line.pop_front()?;
+        first.sender.notify(after);
+        Some(first.message)
     }
 
     /// Nothing can be received any more.
@@ -167,13 +205,13 @@ impl<T> Core<T> {
         self.kept.len() + self.queue.len() + self.line.len()
     }
 
-    /// Nobody receives any more: takes out what is there, to be dropped without the lock. Messages in line stay for their
-    /// senders to take back.
-    pub(super) fn close_receiver(&mut self) -> (Wakes, Unreceived<T>) {
+    /// The receiver goes: takes out what is there, to be dropped without the lock. Messages in line stay for their senders
+    /// to take back.
+    pub(super) fn close_receiver(&mut self, after: &mut AfterUnlock) -> Unreceived<T> {
         self.receiver_gone = true;
-        let mut wakes = self.receivers.called();
-        self.line.iter_mut().filter_map(|waiting| waiting.waker.take()).for_each(|waker| wakes.add(waker));
-        (wakes, (mem::take(&mut self.kept), mem::take(&mut self.queue)))
+        self.notify_receivers(after);
+        self.line.iter_mut().for_each(|waiting| waiting.sender.notify(after));
+        (mem::take(&mut self.kept), mem::take(&mut self.queue))
     }
 
     pub(super) fn is_receiver_gone(&self) -> bool {
@@ -184,31 +222,46 @@ impl<T> Core<T> {
 
     /// Takes out the messages from number `unseen` on, to look at them without the lock: those that were kept, or else the
     /// next new one. [`Core::put_back`] ends it.
-    pub(super) fn judge(&mut self, unseen: Number) -> Option<(Numbered<T>, Option<Waker>)> {
+    pub(super) fn judge(&mut self, unseen: Number, after: &mut AfterUnlock) -> Option<Numbered<T>> {
         if self.judging {
+            self.is_observer_refused = true;
             return None;
         }
         let seen = self.kept.partition_point(|(number, _)| *number < unseen);
         let mut batch = self.kept.split_off(seen);
-        let mut waker = None;
         if batch.is_empty() {
             let number = self.received;
-            let (message, told) = self.take_new()?;
-            batch.push_back((number, message));
-            waker = told;
+            batch.push_back((number, self.take_new(after)?));
         }
         self.judging = true;
-        Some((batch, waker))
+        Some(batch)
     }
 
-    /// Keeps what did not fit, where it came from, and calls those who receive too, but for `own`.
-    pub(super) fn put_back(&mut self, mut batch: Numbered<T>, own: Option<Key>) -> Wakes {
+    /// The next message for an observer that takes any.
+    pub(super) fn take_observed(&mut self, after: &mut AfterUnlock) -> Option<T> {
+        self.is_observer_refused |= self.judging;
+        self.take(after)
+    }
+
+    /// Keeps what did not fit, where it came from. Those look again that could not meanwhile: a receiver for each message
+    /// that is there, and the observers.
+    pub(super) fn put_back(&mut self, mut batch: Numbered<T>, after: &mut AfterUnlock) {
         self.judging = false;
         self.kept.append(&mut batch);
-        self.receivers.called_but(own)
+        if mem::take(&mut self.is_observer_refused) {
+            self.observers.notify_all(after);
+        }
+        if self.is_over() {
+            self.receivers.notify_all(after);
+        }
+        for _ in 0..self.len() {
+            if !self.receivers.notify_one(after) {
+                break;
+            }
+        }
     }
 
-    /// As [`Core::is_over`], for one who has seen the messages below number `unseen`.
+    /// As [`Core::is_over`], for an observer that has seen the messages below number `unseen`.
     pub(super) fn is_over_from(&self, unseen: Number) -> bool {
         let all_seen = self.kept.back().is_none_or(|(number, _)| *number < unseen);
         let nothing_new = self.queue.is_empty() && self.line.is_empty();

@@ -1,7 +1,10 @@
 //! One direction against a model: all messages in one list, and for each where it must stand.
 
-use super::{Core, Line};
-use crate::{port::error::TrySendError, waiters::Key};
+use super::{Core, Line, Ticket};
+use crate::{
+    port::error::TrySendError,
+    wake::{AfterUnlock, NewWaker},
+};
 use proptest::prelude::*;
 use std::task::Waker;
 
@@ -38,7 +41,7 @@ struct Model {
     bound: Option<usize>,
     /// What was sent and not received, in order, and whether it was passed over.
     messages: Vec<(u64, bool)>,
-    joined: Vec<(Key, u64)>,
+    joined: Vec<(Ticket, u64)>,
     last: u64,
 }
 
@@ -72,12 +75,12 @@ impl Model {
 
 /// As `WaitFor` does it.
 fn find(core: &mut Core<u64>, by: u64) -> Option<u64> {
-    let mut unseen = 0;
-    while let Some((mut batch, _)) = core.judge(unseen) {
+    let (mut unseen, mut after) = (0, AfterUnlock::default());
+    while let Some(mut batch) = core.judge(unseen, &mut after) {
         unseen = batch.back().expect("it has looked at something").0 + 1;
         let at = batch.iter().position(|(_, message)| message % by == 0);
         let found = at.and_then(|at| batch.remove(at));
-        let _ = core.put_back(batch, None);
+        core.put_back(batch, &mut after);
         if let Some((_, message)) = found {
             return Some(message);
         }
@@ -93,11 +96,11 @@ proptest! {
         bound in prop_oneof![Just(None), (0..4_usize).prop_map(Some)],
         steps in prop::collection::vec(step(), 0..120),
     ) {
-        let mut core = Core::new(bound);
+        let (mut core, mut after) = (Core::new(bound), AfterUnlock::default());
         let mut model = Model { bound, ..Model::default() };
         for step in steps {
             match step {
-                Step::Offer => match core.offer(model.last + 1, false) {
+                Step::Offer => match core.offer(model.last + 1, false, &mut after) {
                     Ok(_) => {
                         prop_assert!(model.has_room());
                         model.sent();
@@ -107,20 +110,21 @@ proptest! {
                 },
                 Step::Join if !model.has_room() => {
                     let message = model.sent();
-                    model.joined.push((core.join(message, None).0, message));
+                    model.joined.push((core.join(message, None, &mut after), message));
                 }
                 Step::Join => {}
                 Step::Take => {
                     let first = (!model.messages.is_empty()).then(|| model.messages.remove(0).0);
-                    prop_assert_eq!(core.take().map(|(message, _)| message), first);
+                    prop_assert_eq!(core.take(&mut after), first);
                 }
                 Step::Find(by) => prop_assert_eq!(find(&mut core, by), model.find(by)),
-                Step::Ask(nth) => if let Some((key, message)) = model.joined.get(nth) {
-                    let waits = matches!(core.in_line(*key, Waker::noop()).0, Line::Waits);
+                Step::Ask(nth) => if let Some((ticket, message)) = model.joined.get(nth) {
+                    let new = NewWaker::of(Waker::noop());
+                    let waits = matches!(core.in_line(*ticket, new, &mut after), Line::Waits);
                     prop_assert_eq!(waits, model.is_in_line(*message));
                 },
-                Step::Leave(nth) => if let Some((key, message)) = model.joined.get(nth).copied() {
-                    let left = core.leave_line(key).map(|(message, _)| message);
+                Step::Leave(nth) => if let Some((ticket, message)) = model.joined.get(nth).copied() {
+                    let left = core.leave_line(ticket, &mut after);
                     prop_assert_eq!(left.is_some(), model.is_in_line(message));
                     if left.is_some() {
                         model.messages.retain(|(one, _)| *one != message);

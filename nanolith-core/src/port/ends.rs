@@ -1,12 +1,13 @@
 //! One end of two.
 
 use super::{
-    channel::Channel,
+    channel::{Channel, Observers},
+    core::Ticket,
     error::{TryRecvError, TrySendError},
     receiving::{Receiving, ReceivingWithin},
     sending::Sending,
 };
-use crate::waiters::Key;
+use crate::wake::Registration;
 use std::{fmt, sync::Arc, time::Duration};
 
 /// One end of two: it sends `S` and receives `R`. Made by [`pair`](super::pair) and [`bounded`](super::bounded); the module says what holds.
@@ -25,14 +26,15 @@ pub struct Port<S, R> {
     pub(super) outward: Arc<Channel<S>>,
     pub(super) inward: Arc<Channel<R>>,
     /// Where it waits as a stream.
-    pub(super) streams: Option<Key>,
+    pub(super) streams: Registration<Observers<Arc<Channel<R>>>>,
     /// Where a message stands in line that it took as a sink.
-    pub(super) sinks: Option<Key>,
+    pub(super) sinks: Option<Ticket>,
 }
 
 impl<S, R> Port<S, R> {
     pub(super) fn new(outward: Arc<Channel<S>>, inward: Arc<Channel<R>>) -> Self {
-        Self { outward, inward, streams: None, sinks: None }
+        let streams = Observers::at(inward.clone());
+        Self { outward, inward, streams, sinks: None }
     }
 
     /// Sends a message, and waits for room if it must. Without a bound there always is room.

@@ -56,7 +56,7 @@ mod sending;
 mod stream;
 mod wait_for;
 
-pub(crate) use self::channel::Channel;
+pub(crate) use self::channel::{Channel, Receivers};
 pub use self::{
     closed::Closed,
     ends::Port,

@@ -1,10 +1,10 @@
 //! Waiting for the next message.
 
 use super::{
-    channel::Channel,
+    channel::{Channel, Receivers},
     error::{RecvError, RecvTimeoutError, TryRecvError},
 };
-use crate::{time::Limit, wait, waiters::Key};
+use crate::{time::Limit, wait, wake::Registration};
 use std::{
     fmt,
     future::Future,
@@ -32,12 +32,12 @@ use std::{
 #[must_use = "receives nothing until awaited or waited on"]
 pub struct Receiving<'a, R> {
     channel: &'a Channel<R>,
-    key: Option<Key>,
+    waiter: Registration<Receivers<&'a Channel<R>>>,
 }
 
 impl<'a, R> Receiving<'a, R> {
     pub(super) fn new(channel: &'a Channel<R>) -> Self {
-        Self { channel, key: None }
+        Self { channel, waiter: Receivers::at(channel) }
     }
 
     /// Blocks until a message is there. Within a task, the slot is released meanwhile.
@@ -65,14 +65,7 @@ impl<R> Future for Receiving<'_, R> {
     type Output = Result<R, RecvError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        this.channel.poll_recv(&mut this.key, cx)
-    }
-}
-
-impl<R> Drop for Receiving<'_, R> {
-    fn drop(&mut self) {
-        self.channel.no_receiver(&mut self.key);
+        self.waiter.poll_recv(cx)
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::{
     channel::Channel,
+    core::Ticket,
     error::{SendError, SendTimeoutError, TrySendError},
 };
-use crate::{time::Limit, wait, waiters::Key};
+use crate::{time::Limit, wait};
 use std::{
     fmt,
     future::Future,
@@ -39,7 +40,7 @@ pub struct Sending<'a, S> {
 enum State<S> {
     Unsent(S),
     /// The message stands in line.
-    Waits(Key),
+    Waits(Ticket),
     Done,
 }
 
@@ -113,7 +114,7 @@ impl<'a, S> Sending<'a, S> {
     fn take_back(&mut self) -> Option<S> {
         match mem::replace(&mut self.state, State::Done) {
             State::Unsent(message) => Some(message),
-            State::Waits(key) => self.channel.leave_line(key),
+            State::Waits(ticket) => self.channel.leave_line(ticket),
             State::Done => None,
         }
     }
@@ -123,20 +124,20 @@ impl<S> Future for Sending<'_, S> {
     type Output = Result<(), SendError<S>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let key = match mem::replace(&mut self.state, State::Done) {
+        let ticket = match mem::replace(&mut self.state, State::Done) {
             State::Unsent(message) => match self.channel.send(message, Some(cx.waker())) {
                 Ok(None) => return Poll::Ready(Ok(())),
-                Ok(Some(key)) => key,
+                Ok(Some(ticket)) => ticket,
                 Err(message) => return Poll::Ready(Err(SendError(message))),
             },
-            State::Waits(key) => match self.channel.poll_line(key, cx) {
-                Poll::Pending => key,
+            State::Waits(ticket) => match self.channel.poll_line(ticket, cx) {
+                Poll::Pending => ticket,
                 Poll::Ready(sent) => return Poll::Ready(sent.map_err(SendError)),
             },
             // As with any future, who asks again after the answer is at fault.
             State::Done => panic!("`Sending` was polled after it was ready"),
         };
-        self.state = State::Waits(key);
+        self.state = State::Waits(ticket);
         Poll::Pending
     }
 }

@@ -25,8 +25,7 @@ impl<S, R> Stream for Port<S, R> {
     type Item = R;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<R>> {
-        let this = &mut *self;
-        this.inward.poll_recv(&mut this.streams, cx).map(Result::ok)
+        self.streams.poll_next(cx).map(Result::ok)
     }
 }
 
@@ -62,8 +61,8 @@ impl<S, R> Sink<S> for Port<S, R> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError<S>>> {
-        let Some(key) = self.sinks else { return Poll::Ready(Ok(())) };
-        let flushed = ready!(self.outward.poll_line(key, cx));
+        let Some(ticket) = self.sinks else { return Poll::Ready(Ok(())) };
+        let flushed = ready!(self.outward.poll_line(ticket, cx));
         self.sinks = None;
         Poll::Ready(flushed.map_err(SendError))
     }

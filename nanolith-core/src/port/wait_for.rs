@@ -2,11 +2,11 @@
 
 use super::{
     Port,
-    channel::Channel,
+    channel::{Channel, Observers},
     core::Number,
     error::{RecvError, RecvTimeoutError},
 };
-use crate::{time::Limit, wait, waiters::Key};
+use crate::{time::Limit, wait, wake::Registration};
 use std::{
     fmt,
     future::Future,
@@ -69,11 +69,10 @@ impl<S, R> Port<S, R> {
 /// Dropped before it is ready, it has taken nothing: what it looked at is kept.
 #[must_use = "receives nothing until awaited or waited on"]
 pub struct WaitFor<'a, R, P> {
-    channel: &'a Channel<R>,
+    waiter: Registration<Observers<&'a Channel<R>>>,
     fits: P,
     /// The number of the first message that it has not looked at.
     unseen: Number,
-    key: Option<Key>,
 }
 
 /// How many batches are looked through before others have their turn.
@@ -84,7 +83,7 @@ impl<R, P> Unpin for WaitFor<'_, R, P> {}
 
 impl<'a, R, P: FnMut(&R) -> bool> WaitFor<'a, R, P> {
     pub(super) fn new(channel: &'a Channel<R>, fits: P) -> Self {
-        Self { channel, fits, unseen: 0, key: None }
+        Self { waiter: Observers::at(channel), fits, unseen: 0 }
     }
 
     /// Blocks until a message that fits is there. Within a task, the slot is released meanwhile.
@@ -130,7 +129,7 @@ impl<R, P: FnMut(&R) -> bool> Future for WaitFor<'_, R, P> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         for _ in 0..TURN {
-            let Poll::Ready(batch) = this.channel.poll_judge(this.unseen, &mut this.key, cx) else {
+            let Poll::Ready(batch) = this.waiter.poll_judge(this.unseen, cx) else {
                 return Poll::Pending;
             };
             match batch?.find(&mut this.fits) {
@@ -140,12 +139,6 @@ impl<R, P: FnMut(&R) -> bool> Future for WaitFor<'_, R, P> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
-    }
-}
-
-impl<R, P> Drop for WaitFor<'_, R, P> {
-    fn drop(&mut self) {
-        self.channel.no_receiver(&mut self.key);
     }
 }
 

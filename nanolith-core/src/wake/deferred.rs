@@ -5,7 +5,7 @@ use crate::panics;
 use std::{
     convert::Infallible,
     mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, TryLockError},
     task::Waker,
 };
 
@@ -97,6 +97,14 @@ impl<T, D> Deferred<T, D> {
         result
     }
 
+    /// The same, unless the lock is held.
+    pub(crate) fn try_with(&self, change: impl FnOnce(&mut T, &mut AfterUnlock<D>)) {
+        let mut after = AfterUnlock::default(); // dropped after the guard
+        if let Some(mut guard) = Guard::try_lock(&self.data) {
+            change(&mut guard.data, &mut after);
+        }
+    }
+
     /// The data, for its one owner.
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.data.get_mut().unwrap_or_else(PoisonError::into_inner)
@@ -112,8 +120,20 @@ struct Guard<'a, T> {
 
 impl<'a, T> Guard<'a, T> {
     fn lock(data: &'a Mutex<T>) -> Self {
+        Self::of(data.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn try_lock(data: &'a Mutex<T>) -> Option<Self> {
+        match data.try_lock() {
+            Ok(data) => Some(Self::of(data)),
+            Err(TryLockError::Poisoned(data)) => Some(Self::of(data.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn of(data: MutexGuard<'a, T>) -> Self {
         Self {
-            data: data.lock().unwrap_or_else(PoisonError::into_inner),
+            data,
             #[cfg(debug_assertions)]
             _held: held::Held::new(),
         }

@@ -18,10 +18,11 @@ pub(crate) struct WaiterKey {
 ///
 /// [`register`](Self::register), [`remove`](Self::remove) and [`notify_one`](Self::notify_one) take constant time,
 /// [`notify_all`](Self::notify_all) the time of those that it wakes. A waiter that was notified keeps its key until it is
-/// removed, and registers anew with that key if it has to wait again.
-#[derive(Debug, Default)]
-pub(crate) struct WaiterSet {
-    entries: Vec<Entry>,
+/// removed, and registers anew with that key if it has to wait again. Each waiter has a `W` by which
+/// [`notify_where`](Self::notify_where) chooses.
+#[derive(Debug)]
+pub(crate) struct WaiterSet<W = ()> {
+    entries: Vec<Entry<W>>,
     /// Waiters with a waker: a list through the entries, the longest waiting first.
     first: Option<usize>,
     last: Option<usize>,
@@ -33,9 +34,10 @@ pub(crate) struct WaiterSet {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Entry<W> {
     /// The number of its waiter.
     number: u64,
+    tag: W,
     state: State,
 }
 
@@ -55,7 +57,13 @@ enum State {
     },
 }
 
-impl WaiterSet {
+impl<W> Default for WaiterSet<W> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<W> WaiterSet<W> {
     pub(crate) const fn new() -> Self {
         Self { entries: Vec::new(), first: None, last: None, free: None, registered: 0, waiting: 0, last_number: 0 }
     }
@@ -72,13 +80,22 @@ impl WaiterSet {
 
     /// Waits with `waker`. Without a key the waiter is new and goes to the end; with one it keeps its turn, unless it was
     /// notified: then it goes to the end again.
-    pub(crate) fn register<D>(&mut self, key: &mut Option<WaiterKey>, waker: NewWaker, after: &mut AfterUnlock<D>) {
+    pub(crate) fn register_as<D>(
+        &mut self,
+        tag: W,
+        key: &mut Option<WaiterKey>,
+        waker: NewWaker,
+        after: &mut AfterUnlock<D>,
+    ) {
         match (*key).filter(|key| self.is_registered(*key)) {
-            None => *key = Some(self.add(waker)),
-            Some(WaiterKey { index, .. }) => match &mut self.entries[index].state {
-                State::Waiting { waker: known, .. } => after.drop_waker(waker.replace(known)),
-                _ => self.link(index, waker),
-            },
+            None => *key = Some(self.add(tag, waker)),
+            Some(WaiterKey { index, .. }) => {
+                self.entries[index].tag = tag;
+                match &mut self.entries[index].state {
+                    State::Waiting { waker: known, .. } => after.drop_waker(waker.replace(known)),
+                    _ => self.link(index, waker),
+                }
+            }
         }
     }
 
@@ -99,18 +116,25 @@ impl WaiterSet {
 
     /// Notifies every waiter.
     pub(crate) fn notify_all<D>(&mut self, after: &mut AfterUnlock<D>) {
-        self.notify_others(None, after);
+        self.notify_where(|_| true, after);
     }
 
-    /// Notifies every waiter but the one with the key `own`.
-    pub(crate) fn notify_others<D>(&mut self, own: Option<WaiterKey>, after: &mut AfterUnlock<D>) {
+    /// Notifies every waiter whose tag `is_meant`. Takes the time of all that wait.
+    pub(crate) fn notify_where<D>(&mut self, mut is_meant: impl FnMut(&W) -> bool, after: &mut AfterUnlock<D>) {
         let mut at = self.first;
         while let Some(index) = at {
-            let State::Waiting { next, .. } = self.entries[index].state else { break };
-            at = next;
-            if own.is_none_or(|own| own.index != index || own.number != self.entries[index].number) {
+            let Entry { state: State::Waiting { next, .. }, tag, .. } = &self.entries[index] else { break };
+            at = *next;
+            if is_meant(tag) {
                 self.notify(index, false, after);
             }
+        }
+    }
+
+    /// Notifies one waiter, if it waits.
+    pub(crate) fn notify_waiter<D>(&mut self, key: WaiterKey, after: &mut AfterUnlock<D>) {
+        if self.is_registered(key) && matches!(self.entries[key.index].state, State::Waiting { .. }) {
+            self.notify(key.index, false, after);
         }
     }
 
@@ -134,15 +158,19 @@ impl WaiterSet {
     }
 
     /// Adds a waiter at the end.
-    fn add(&mut self, waker: NewWaker) -> WaiterKey {
-        let index = self.free.unwrap_or(self.entries.len());
-        match self.entries.get(index).map(|entry| &entry.state) {
-            Some(State::Free { next }) => self.free = *next,
-            _ => self.entries.push(Entry { number: 0, state: State::Free { next: None } }),
-        }
+    fn add(&mut self, tag: W, waker: NewWaker) -> WaiterKey {
         self.registered += 1;
         self.last_number += 1;
-        self.entries[index].number = self.last_number;
+        let index = self.free.unwrap_or(self.entries.len());
+        let entry = Entry { number: self.last_number, tag, state: State::Free { next: None } };
+        match self.entries.get_mut(index) {
+            Some(free) => {
+                if let State::Free { next } = std::mem::replace(free, entry).state {
+                    self.free = next;
+                }
+            }
+            None => self.entries.push(entry),
+        }
         self.link(index, waker);
         WaiterKey { index, number: self.last_number }
     }
@@ -181,6 +209,13 @@ impl WaiterSet {
             self.entries = Vec::new();
             self.free = None;
         }
+    }
+}
+
+impl WaiterSet {
+    /// [`register_as`](Self::register_as) without a tag.
+    pub(crate) fn register<D>(&mut self, key: &mut Option<WaiterKey>, waker: NewWaker, after: &mut AfterUnlock<D>) {
+        self.register_as((), key, waker, after);
     }
 }
 
@@ -358,6 +393,23 @@ mod tests {
         assert_eq!((waker.clones(), home.with(|set, _| set.len())), (1, 1));
         assert!(waiter.poll_until(&waker.waker(), |_| true).is_ready());
         assert_eq!((waker.clones(), home.with(|set, _| set.len())), (0, 0));
+    }
+
+    #[test]
+    fn notify_where_leaves_the_others_waiting() {
+        let wakers = [CountingWaker::new(), CountingWaker::new(), CountingWaker::new()];
+        let (mut set, mut after) = (WaiterSet::new(), AfterUnlock::<()>::default());
+        let mut keys = [None; 3];
+        for (tag, key) in keys.iter_mut().enumerate() {
+            set.register_as(tag, key, NewWaker::of(&wakers[tag].waker()), &mut after);
+        }
+        set.notify_where(|tag| *tag != 1, &mut after);
+        after.run();
+        assert_eq!(wakers.each_ref().map(CountingWaker::wakes), [1, 0, 1]);
+        let mut after = AfterUnlock::<()>::default();
+        keys[1].iter().for_each(|key| set.notify_waiter(*key, &mut after));
+        after.run();
+        assert_eq!((wakers[1].wakes(), set.has_waiting(), set.len()), (1, false, 3));
     }
 
     #[test]

@@ -14,8 +14,10 @@ enum Step {
     Remove(usize),
     NotifyOne,
     NotifyAll,
-    /// All but the nth waiter are notified.
-    NotifyOthers(usize),
+    /// The waiters with an even number are notified.
+    NotifyEven,
+    /// The nth waiter is notified.
+    NotifyWaiter(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -25,7 +27,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..16_usize).prop_map(Step::Remove),
         3 => Just(Step::NotifyOne),
         1 => Just(Step::NotifyAll),
-        1 => (0..16_usize).prop_map(Step::NotifyOthers),
+        1 => Just(Step::NotifyEven),
+        2 => (0..16_usize).prop_map(Step::NotifyWaiter),
     ]
 }
 
@@ -47,7 +50,8 @@ struct Waiter {
 
 #[derive(Default)]
 struct Model {
-    set: WaiterSet,
+    /// Each waiter has its number in `waiters`.
+    set: WaiterSet<usize>,
     waiters: Vec<Waiter>,
     turns: usize,
 }
@@ -56,7 +60,8 @@ impl Model {
     fn join(&mut self) {
         let waker = CountingWaker::new();
         let mut key = None;
-        self.set.register(&mut key, NewWaker::of(&waker.waker()), &mut AfterUnlock::<()>::default());
+        let (number, new) = (self.waiters.len(), NewWaker::of(&waker.waker()));
+        self.set.register_as(number, &mut key, new, &mut AfterUnlock::<()>::default());
         self.turns += 1;
         self.waiters.push(Waiter { key, waker, stands: Stands::Waiting, turn: self.turns });
     }
@@ -71,7 +76,8 @@ impl Model {
             return;
         }
         waiter.waker = CountingWaker::new();
-        self.set.register(&mut waiter.key, NewWaker::of(&waiter.waker.waker()), &mut AfterUnlock::<()>::default());
+        let new = NewWaker::of(&waiter.waker.waker());
+        self.set.register_as(nth, &mut waiter.key, new, &mut AfterUnlock::<()>::default());
         if waiter.stands != Stands::Waiting {
             self.turns += 1;
             waiter.turn = self.turns;
@@ -128,10 +134,15 @@ impl Model {
                 self.set.notify_all(&mut after);
                 self.notify(|_| true, Stands::Notified);
             }
-            Step::NotifyOthers(nth) => {
-                let own = self.nth(nth);
-                self.set.notify_others(own.and_then(|own| self.waiters[own].key), &mut after);
-                self.notify(|nth| Some(nth) != own, Stands::Notified);
+            Step::NotifyEven => {
+                self.set.notify_where(|number| number % 2 == 0, &mut after);
+                self.notify(|nth| nth % 2 == 0, Stands::Notified);
+            }
+            Step::NotifyWaiter(nth) => {
+                let nth = self.nth(nth);
+                let key = nth.and_then(|nth| self.waiters[nth].key);
+                key.into_iter().for_each(|key| self.set.notify_waiter(key, &mut after));
+                self.notify(|other| Some(other) == nth, Stands::Notified);
             }
         }
         after.run();
