@@ -18,8 +18,8 @@ pub use nanolith_core::{
     PoolEvents, Priority, Progress, Progressing, Queued, Receiver, Refused, Reply, Restart, RunOnAll, RunOnAllError,
     RunsLocal, SendEvent, Sending, Service, ServiceBuilder, ServiceInfo, ServiceRef, Share, SharedPool, SharedState,
     SharesState, Step, StillAlive, Stopped, Submit, Subscription, TakesStreams, TaskError, TaskInfo, TaskSet,
-    Unfinished, WaitForEvent, Where, WithPriority, YieldNow, block_in_place, call_size, current, fingerprint, layers,
-    local, main_guard, messenger, mock, pipeline, port, schedule, should_yield, sim, time, with_priority,
+    Unfinished, WaitForEvent, Where, WithPriority, YieldNow, block_in_place, call_size, current, deadlock, fingerprint,
+    layers, local, main_guard, messenger, mock, pipeline, port, schedule, should_yield, sim, time, with_priority,
     with_priority_async, yield_now,
 };
 pub use nanolith_core::{CancelToken, Cancelled, DropGuard};

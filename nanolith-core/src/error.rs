@@ -1,6 +1,6 @@
 //! How a call can end other than with its task's output, and where it was.
 
-use crate::id::TaskInfo;
+use crate::{deadlock::WaitCycle, id::TaskInfo};
 use std::{any::Any, error::Error, fmt, panic::Location, sync::Arc, sync::Mutex, time::Duration};
 
 /// Any error, as a hook may give it.
@@ -149,6 +149,9 @@ pub enum CallError {
     /// ```
     Lost(At),
     /// The wait could never have ended: the call waits for the very thread, or state, that its caller holds.
+    ///
+    /// Where several calls wait for each other in a cycle, [`At::cycle`] has them, and the text names each with its source line.
+    /// See [`deadlock`](crate::deadlock) for which cycles are found.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -306,6 +309,7 @@ impl fmt::Display for CallError {
             Self::Panicked(panic, _) => write!(f, "{panic}")?,
             Self::Rejected(layer, _) => write!(f, " `{layer}`")?,
             Self::Hook(source, _) | Self::NotStarted(source, _) => write!(f, ": {source}")?,
+            Self::WouldDeadlock(at) => at.cycle().map_or(Ok(()), |cycle| write!(f, ": {cycle}"))?,
             _ => {}
         }
         write!(f, "; {}", self.at())
@@ -354,6 +358,8 @@ struct Details {
     parents: Vec<Caller>,
     /// Of work in bulk.
     item: Option<usize>,
+    /// Of a call that would have waited for itself.
+    cycle: Option<WaitCycle>,
 }
 
 /// A call as its children know it: its task, and where it was submitted.
@@ -392,13 +398,26 @@ impl Caller {
 
 impl At {
     pub(crate) fn new(caller: Caller, waited: Duration, ran: Duration, parents: Vec<Caller>) -> Self {
-        Self(Arc::new(Details { caller, waited, ran, parents, item: None }))
+        Self(Arc::new(Details { caller, waited, ran, parents, item: None, cycle: None }))
     }
 
     /// The same of one input among many.
     pub(crate) fn of_item(mut self, item: usize) -> Self {
         Arc::make_mut(&mut self.0).item = Some(item);
         self
+    }
+
+    /// The same of a call whose wait closed this cycle.
+    pub(crate) fn with_cycle(mut self, cycle: WaitCycle) -> Self {
+        Arc::make_mut(&mut self.0).cycle = Some(cycle);
+        self
+    }
+
+    /// Returns the cycle of waits because of which the call ended as [`CallError::WouldDeadlock`]. `None`: the call ended for
+    /// another reason, or was the only one that waited.
+    #[must_use]
+    pub fn cycle(&self) -> Option<&WaitCycle> {
+        self.0.cycle.as_ref()
     }
 
     /// Of work in bulk, which input it was, counted from zero: see [`bulk`](crate::bulk).

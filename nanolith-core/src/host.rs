@@ -8,6 +8,7 @@ use crate::{
         slot::{End, Ended},
     },
     data::Data,
+    deadlock::BlockedWaiter,
     id::TaskInfo,
     order::Rules,
     place::Where,
@@ -124,16 +125,21 @@ pub(crate) trait Host: Send + Sync {
     /// thread holds a slot, or only helps one that does.
     fn lend(&self, runner: bool, target: Option<HostId>) -> Result<Loan, WouldDeadlock>;
 
-    /// The one thread of ours begins to wait, without a limit, for a call that another holds, or goes on. Gives what it waited
-    /// for before; `None` if we have other threads, so that nobody waits for this one alone.
-    fn await_call(&self, call: Awaited) -> Option<Awaited> {
-        drop(call);
+    /// The one thread of ours begins a blocking wait without a limit, or goes on. Returns its wait before; `None` if this host has
+    /// several threads, so that no call waits for one thread alone.
+    fn set_blocked(&self, waiter: Option<BlockedWaiter>) -> Option<Option<BlockedWaiter>> {
+        drop(waiter);
         None
     }
 
-    /// What it waits for.
-    fn awaited_call(&self) -> Awaited {
+    /// The blocking wait of the one thread.
+    fn blocked(&self) -> Option<BlockedWaiter> {
         None
+    }
+
+    /// Whether a call from outside that finds the queue full waits for room.
+    fn waits_for_room(&self) -> bool {
+        false
     }
 
     /// The thread goes on; undoes [`Host::lend`].
@@ -191,57 +197,6 @@ pub(crate) trait Host: Send + Sync {
 
     /// A future of ours was woken: it goes on when its turn comes, by `expires`.
     fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable);
-}
-
-/// What the one thread of a host waits for, and who held it.
-pub(crate) type Awaited = Option<(HostId, Shared<dyn Runnable>)>;
-
-/// The one thread of a host waits for a call that another holds, until this is dropped.
-pub(crate) struct Awaiting {
-    host: Arc<dyn Host>,
-    before: Awaited,
-}
-
-impl Awaiting {
-    /// `None` where nobody could be waiting for this thread alone.
-    ///
-    /// # Errors
-    ///
-    /// The one waits, perhaps over others, for this very thread. Each says what it waits for before it looks: so of those who
-    /// form a ring at least one sees it.
-    pub(crate) fn begin(
-        host: Arc<dyn Host>,
-        target: HostId,
-        call: Shared<dyn Runnable>,
-    ) -> Result<Option<Self>, WouldDeadlock> {
-        let Some(before) = host.await_call(Some((target, call))) else { return Ok(None) };
-        let this = Self { host, before };
-        if this.is_ring(target) { Err(WouldDeadlock) } else { Ok(Some(this)) }
-    }
-
-    fn is_ring(&self, target: HostId) -> bool {
-        let mut next = target;
-        for _ in 0..LONGEST_RING {
-            let Some((target, call)) = next.find().and_then(|host| host.awaited_call()) else { return false };
-            if call.is_over() {
-                return false; // it is about to go on
-            }
-            next = call.meta().holder().unwrap_or(target);
-            if next == self.host.id() {
-                return true;
-            }
-        }
-        false
-    }
-}
-
-/// A ring of others, in which this thread is not, has no end.
-const LONGEST_RING: usize = 64;
-
-impl Drop for Awaiting {
-    fn drop(&mut self) {
-        self.host.await_call(self.before.take());
-    }
 }
 
 /// What running a call came to.

@@ -18,6 +18,7 @@ mod background;
 mod baton;
 mod condvar;
 mod data;
+pub mod deadlock;
 mod error;
 mod inbox;
 mod panics;

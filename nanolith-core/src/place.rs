@@ -581,6 +581,11 @@ pub fn current() -> Current {
     })
 }
 
+/// The call of the task that runs here.
+pub(crate) fn running_call() -> Option<Shared<dyn Runnable>> {
+    THREAD.with(|thread| look(thread, Shared::clone))
+}
+
 /// The task that runs here.
 pub(crate) fn running_task() -> Option<&'static TaskInfo> {
     THREAD.with(|thread| look(thread, |call| call.meta().task()))

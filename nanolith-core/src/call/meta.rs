@@ -4,6 +4,7 @@ use crate::{
     alive::KeepAlive,
     attached::Attachments,
     clock,
+    deadlock::{Wait, WaitCycle},
     error::{At, CallError, Caller},
     expirations::Expirations,
     host::{HostId, Runnable},
@@ -119,6 +120,10 @@ struct Cold {
     ties: Mutex<Ties>,
     /// What stops the calls that its task has submitted.
     children: OnceLock<Arc<Stop>>,
+    /// What its task blocks a thread for.
+    blocked: Mutex<Option<Wait>>,
+    /// The cycle of waits that was closed by a wait for this call.
+    cycle: OnceLock<WaitCycle>,
 }
 
 /// The first turn, which began with the call.
@@ -459,9 +464,28 @@ impl Meta {
             End::Closed => CallError::Closed(at),
             End::Crashed => CallError::Crashed(at),
             End::Lost => CallError::Lost(at),
-            End::WouldDeadlock => CallError::WouldDeadlock(at),
+            End::WouldDeadlock => CallError::WouldDeadlock(match self.cold.get().and_then(|cold| cold.cycle.get()) {
+                Some(cycle) => at.with_cycle(cycle.clone()),
+                None => at,
+            }),
             End::Unsupported => CallError::Unsupported(at),
         }
+    }
+
+    // ----- what its task waits for
+
+    /// Keeps what the task blocks a thread for, and returns what it did before.
+    pub(crate) fn set_blocked(&self, wait: Option<Wait>) -> Option<Wait> {
+        std::mem::replace(&mut *lock(&self.cold().blocked), wait)
+    }
+
+    pub(crate) fn blocked(&self) -> Option<Wait> {
+        lock(&self.cold.get()?.blocked).clone()
+    }
+
+    /// Keeps the cycle because of which the call is to end as [`End::WouldDeadlock`].
+    pub(crate) fn keep_cycle(&self, cycle: WaitCycle) {
+        let _ = self.cold().cycle.set(cycle); // the first that is found is the reason
     }
 
     // ----- who holds it

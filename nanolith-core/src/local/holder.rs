@@ -5,7 +5,9 @@ use crate::{
     call::{shared::Shared, slot::End},
     clock,
     data::Data,
-    host::{Awaited, Host, HostId, Loan, Over, Ran, Runnable, Verdict, WouldDeadlock},
+    deadlock::BlockedWaiter,
+    gate::OnFull,
+    host::{Host, HostId, Loan, Over, Ran, Runnable, Verdict, WouldDeadlock},
     inbox::Points,
     order::Rules,
     panics,
@@ -52,13 +54,17 @@ impl Host for Inner {
         }
     }
 
-    fn await_call(&self, call: Awaited) -> Option<Awaited> {
-        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(std::mem::replace(&mut *awaited, call))
+    fn set_blocked(&self, waiter: Option<BlockedWaiter>) -> Option<Option<BlockedWaiter>> {
+        let mut blocked = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(std::mem::replace(&mut *blocked, waiter))
     }
 
-    fn awaited_call(&self) -> Awaited {
-        self.awaited.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn blocked(&self) -> Option<BlockedWaiter> {
+        self.blocked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn waits_for_room(&self) -> bool {
+        self.config.on_full == OnFull::Wait
     }
 
     fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict {

@@ -8,9 +8,10 @@ use super::{
 use crate::{
     call::{shared::Shared, slot::End},
     clock,
+    deadlock::BlockedWaiter,
     front::Front,
     gate::{Gate, OnFull},
-    host::{Awaited, Host, HostId, Runnable},
+    host::{Host, HostId, Runnable},
     inbox::Inbox,
     order::Rules,
     panics, place,
@@ -36,8 +37,8 @@ pub(super) struct Inner {
     /// Nothing comes in by it: whoever submits, and whoever drives, takes the lock.
     inbox: Arc<Inbox<Work>>,
     pub(super) on_work: Mutex<Option<OnWork>>,
-    /// The call for which its driver waits.
-    pub(super) awaited: Mutex<Awaited>,
+    /// The blocking wait of its driver.
+    pub(super) blocked: Mutex<Option<BlockedWaiter>>,
 }
 
 impl Inner {
@@ -56,7 +57,7 @@ impl Inner {
             core: Mutex::new(Core::new(front)),
             inbox,
             on_work: Mutex::new(None),
-            awaited: Mutex::default(),
+            blocked: Mutex::default(),
         });
         let host: Weak<dyn Host> = inner.me.clone();
         inner.id.belongs_to(host);

@@ -488,6 +488,10 @@ impl Host for Place {
         self.inner.lend(runner, target)
     }
 
+    fn waits_for_room(&self) -> bool {
+        self.inner.waits_for_room()
+    }
+
     fn take_back(&self, loan: Loan) {
         self.inner.take_back(loan);
     }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     call::{shared::Shared, slot::End},
     data::Data,
+    gate::OnFull,
     host::{Host, HostId, Loan, Over, Ran, Runnable, Verdict, WouldDeadlock},
     id::TaskInfo,
     order::Rules,
@@ -50,6 +51,10 @@ impl Host for Inner {
             self.start(Some(Start::Spare));
         }
         Ok(loan)
+    }
+
+    fn waits_for_room(&self) -> bool {
+        self.config.on_full == OnFull::Wait
     }
 
     fn take_back(&self, loan: Loan) {

@@ -4,9 +4,10 @@ use super::inner::{Inner, Life, asks};
 use crate::{
     call::{shared::Shared, slot::End},
     data::Data,
+    deadlock::BlockedWaiter,
     front::{Entry, Front},
     gate::{Gate, OnFull},
-    host::{Awaited, Host, HostId, Loan, Over, Runnable, Verdict, WouldDeadlock},
+    host::{Host, HostId, Loan, Over, Runnable, Verdict, WouldDeadlock},
     id::Receiver,
     inbox::Inbox,
     order::Rules,
@@ -43,17 +44,19 @@ impl<S: TaskSet> Host for Inner<S> {
 
     fn take_back(&self, _loan: Loan) {}
 
-    fn await_call(&self, call: Awaited) -> Option<Awaited> {
-        let mut awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(std::mem::replace(&mut *awaited, call))
+    fn set_blocked(&self, waiter: Option<BlockedWaiter>) -> Option<Option<BlockedWaiter>> {
+        let mut blocked = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(std::mem::replace(&mut *blocked, waiter))
     }
 
-    fn awaited_call(&self) -> Awaited {
-        self.awaited.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn blocked(&self) -> Option<BlockedWaiter> {
+        self.blocked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A task that waits for another of its own service must not hold what the other needs; then the other starts ahead
-    /// of its turn, since a task in line before it may be waiting for the one that waits.
+    fn waits_for_room(&self) -> bool {
+        self.on_full == OnFull::Wait
+    }
+
     fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict {
         let theirs = asks::<S>(call.meta().task());
         let hinders = match place::running_task().map_or(Receiver::None, |task| asks::<S>(task)) {

@@ -10,9 +10,10 @@ use crate::{
     baton,
     call::{shared::Shared, slot::End, spot::Spot},
     data::Data,
+    deadlock::BlockedWaiter,
     front::{Front, Hint},
     gate::OnFull,
-    host::{Awaited, Host, HostId, Runnable},
+    host::{Host, HostId, Runnable},
     id::{Receiver, TaskInfo},
     inbox::Inbox,
     lanes::Lanes,
@@ -92,8 +93,8 @@ pub(super) struct Inner<S: TaskSet> {
     pub(super) served: AtomicU64,
     /// Calls that are counted in the queue and not over, twice; one more while the thread may be at a call that is not.
     pub(super) load: AtomicUsize,
-    /// The call for which its thread waits.
-    pub(super) awaited: Mutex<Awaited>,
+    /// The blocking wait of its thread.
+    pub(super) blocked: Mutex<Option<BlockedWaiter>>,
     /// The synchronous call that runs now.
     pub(super) running: Spot<CallSlot<S>>,
     pub(super) watchers: Watchers,
@@ -144,7 +145,7 @@ impl<S: TaskSet> Inner<S> {
             hint: Hint::default(),
             served: AtomicU64::new(0),
             load: AtomicUsize::new(0),
-            awaited: Mutex::default(),
+            blocked: Mutex::default(),
             running: Spot::new(),
             watchers: Watchers::new(),
             recorder: Recorder::new(settings.metrics),

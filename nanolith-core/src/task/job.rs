@@ -7,6 +7,7 @@ use crate::{
         slot::{Completed, End, Ended, Fellows, Slot, Taken},
     },
     clock,
+    deadlock::WaitCycle,
     error::{CallError, Caller, Panic},
     host::{self, Host, HostId, Ran, Runnable, Runs},
     id::{TaskInfo, any_limited},
@@ -378,6 +379,12 @@ impl<S: TaskSet> Job<S> {
         let meta = slot.meta.again();
         let reply = Reply { slot: Some(slot) };
         Self::go_on(reply, input.task, Some(state.clone()), meta, Reply::complete)
+    }
+
+    /// The error to refuse it with when a wait for room would close this cycle.
+    pub(crate) fn would_deadlock(&self, cycle: WaitCycle) -> CallError {
+        self.slot().meta.keep_cycle(cycle);
+        self.slot().meta.error(End::WouldDeadlock)
     }
 
     /// Takes the task back out; the call is over, and nobody is told.

@@ -501,7 +501,15 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
             return self.wait();
         }
         let executor = self.executor;
-        if let Stage::Entering(..) = self.stage {
+        if let Stage::Entering(handle, _) = &self.stage {
+            let blocked = handle.begin_blocking_for_room(executor.host());
+            let _blocked = match blocked {
+                Ok(blocked) => blocked,
+                Err(cycle) => {
+                    handle.end_in_cycle(cycle);
+                    None
+                }
+            };
             let submitted = std::future::poll_fn(|cx| self.poll_submitted(cx).map(drop));
             let waited = wait::block_on(submitted, executor.host());
             if let (Err(WouldDeadlock), Stage::Entering(handle, _)) = (waited, &self.stage) {
@@ -719,6 +727,13 @@ fn enter<S: TaskSet, E: Executor<S> + ?Sized, T>(
     mut handle: Handle<S, T>,
 ) -> Handle<S, T> {
     if refused.is_full() {
+        let _blocked = match handle.begin_blocking_for_room(executor.host()) {
+            Ok(blocked) => blocked,
+            Err(cycle) => {
+                handle.end_in_cycle(cycle);
+                return handle;
+            }
+        };
         let mut admission = executor.admit(refused.into_inner());
         let entering = Entering { admission: &mut admission, handle: &mut handle };
         if let Err(WouldDeadlock) = wait::block_on(entering, executor.host()) {

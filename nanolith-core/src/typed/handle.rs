@@ -4,8 +4,9 @@ use crate::{
     baton,
     call::{Progress, shared::Shared, slot::End},
     clock,
+    deadlock::{BlockedWait, Wait, WaitCycle},
     error::CallError,
-    host::{self, Awaiting, HostId, Verdict, WouldDeadlock},
+    host::{self, HostId, Verdict, WouldDeadlock},
     id::TaskInfo,
     park, place,
     priority::Priority,
@@ -362,20 +363,45 @@ impl<S: TaskSet, T> Handle<S, T> {
             return Some(outcome);
         }
         let target = self.target();
-        let Ok(_awaiting) = self.awaiting(target, deadline) else { return Some(self.give_up()) };
+        let _blocked = match self.begin_blocking(target, deadline) {
+            Ok(blocked) => blocked,
+            Err(cycle) => {
+                self.end_in_cycle(cycle);
+                return Some(self.give_up());
+            }
+        };
         let outcome = wait::block_until(Pin::new(&mut *self), target, deadline);
         outcome.unwrap_or_else(|WouldDeadlock| Some(self.give_up()))
     }
 
-    /// A service's thread says for whom it waits, if it does so without a limit, so that services do not wait for each other.
-    fn awaiting(&self, target: Option<HostId>, deadline: Option<Instant>) -> Result<Option<Awaiting>, WouldDeadlock> {
+    /// Registers what the task on this thread blocks for, if it does so without a limit: see [`BlockedWait::begin`].
+    fn begin_blocking(
+        &self,
+        target: Option<HostId>,
+        deadline: Option<Instant>,
+    ) -> Result<Option<BlockedWait>, WaitCycle> {
         let here = place::host_id();
-        let Some(target) = target.filter(|_| here.is_some() && here != target) else { return Ok(None) };
-        if deadline.is_some() || self.slot.meta.deadline().is_some() {
+        if here.is_none() || here == target || target.is_none() || deadline.is_some() {
             return Ok(None);
         }
-        let Some(host) = place::host_here() else { return Ok(None) };
-        Awaiting::begin(host, target, self.slot.clone().erase())
+        if self.slot.meta.deadline().is_some() {
+            return Ok(None);
+        }
+        BlockedWait::begin(|| Wait::Call(target, self.slot.clone().erase()))
+    }
+
+    /// Registers that the task on this thread blocks until the executor has room for the call.
+    pub(super) fn begin_blocking_for_room(&self, target: Option<HostId>) -> Result<Option<BlockedWait>, WaitCycle> {
+        if self.slot.meta.deadline().is_some() {
+            return Ok(None);
+        }
+        BlockedWait::begin_for_room(target, || self.slot.clone().erase())
+    }
+
+    /// Ends the call because a wait for it closed this cycle.
+    pub(super) fn end_in_cycle(&self, cycle: WaitCycle) {
+        self.slot.meta.keep_cycle(cycle);
+        self.end(End::WouldDeadlock);
     }
 
     /// What a task waits for, or a scope of some priority, is as urgent as that.

@@ -2,6 +2,7 @@
 
 use crate::{
     call::{meta::Meta, shared::Space},
+    deadlock::{BlockedWait, WaitCycle},
     error::{Caller, Refused},
     executor::{Admission, Executor},
     stream::StreamReader,
@@ -108,13 +109,34 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
     ///
     /// # Errors
     ///
-    /// [`Refused`] gives the message back.
+    /// [`Refused`] gives the message back. Its error is [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock) where the
+    /// service with the full queue waits for this task: see [`deadlock`](crate::deadlock).
     pub fn wait(mut self) -> Result<(), Refused<M>> {
-        match self.start() {
-            Poll::Ready(sent) => sent,
-            // Room on a service is nobody's in particular, so no wait for it is a wait for oneself.
-            Poll::Pending => wait::block_on_anybody(self),
+        let refused = match self.submit() {
+            Err(refused) if refused.is_full() => refused,
+            sent => return sent.map_err(|refused| self.given_back(refused)),
+        };
+        let call = || refused.value().slot().clone().erase();
+        match BlockedWait::begin_for_room(self.executor.host(), call) {
+            Ok(_blocked) => {
+                self.stage = Stage::Entering(self.executor.admit(refused.into_inner()));
+                wait::block_on_anybody(self)
+            }
+            Err(cycle) => self.send_in_cycle(refused.into_inner(), cycle),
         }
+    }
+
+    /// Sends the message though a wait for room would close a cycle. There may be room since the cycle was closed; after that the
+    /// receiver blocks, so its queue does not change.
+    fn send_in_cycle(&self, job: Job<S>, cycle: WaitCycle) -> Result<(), Refused<M>> {
+        self.executor.execute(job).map_err(|refused| {
+            if !refused.is_full() {
+                return self.given_back(refused);
+            }
+            let job = refused.into_inner();
+            let error = job.would_deadlock(cycle);
+            self.given_back(Refused::new(job, error))
+        })
     }
 
     /// Without waiting for room.

@@ -1,0 +1,129 @@
+//! Waits that block a thread, and the cycles that they alone form.
+
+use super::{WaitCycle, WaitStep};
+use crate::{
+    call::shared::Shared,
+    host::{Host, HostId, Runnable},
+    inbox::Points,
+    place,
+};
+use std::sync::Arc;
+
+/// What a task waits for.
+#[derive(Clone)]
+pub(crate) enum Wait {
+    /// The end of a call, which that host has, if the waiting side knows.
+    Call(Option<HostId>, Shared<dyn Runnable>),
+    /// Room for a call in the host's queue.
+    Room(HostId, Shared<dyn Runnable>),
+}
+
+/// A thread that a host has alone blocks; the call that runs there, if one does, waits.
+#[derive(Clone)]
+pub(crate) struct BlockedWaiter {
+    pub(crate) call: Option<Shared<dyn Runnable>>,
+    pub(crate) wait: Wait,
+}
+
+/// The edges of a blocking wait without a limit. Dropping it removes them.
+pub(crate) struct BlockedWait {
+    host: Arc<dyn Host>,
+    /// What the host's thread waited for before. `None`: the host has several threads.
+    before: Option<Option<BlockedWaiter>>,
+    /// The call that runs here, and what it waited for before.
+    call: Option<(Shared<dyn Runnable>, Option<Wait>)>,
+}
+
+/// A cycle of others, which this thread is not part of, has no end.
+const LONGEST_CHAIN: usize = 64;
+
+impl BlockedWait {
+    /// Registers that the task on this thread blocks until `wait` is over. `None`: no host owns the thread.
+    ///
+    /// # Errors
+    ///
+    /// The wait closes a cycle of blocking waits. Each thread registers its edge before it looks for others: so of the threads
+    /// that close a cycle at least one sees it.
+    pub(crate) fn begin(wait: impl FnOnce() -> Wait) -> Result<Option<Self>, WaitCycle> {
+        let Some(host) = place::host_here() else { return Ok(None) };
+        let (call, wait) = (place::running_call(), wait());
+        let waiter = BlockedWaiter { call: call.clone(), wait: wait.clone() };
+        let before = host.set_blocked(Some(waiter));
+        let call = call.map(|call| {
+            let before = call.meta().set_blocked(Some(wait.clone()));
+            (call, before)
+        });
+        let this = Self { host, before, call };
+        match this.cycle(wait) {
+            Some(cycle) => Err(cycle),
+            None => Ok(Some(this)),
+        }
+    }
+
+    /// The same for a wait until `target` has room for the call.
+    pub(crate) fn begin_for_room(
+        target: Option<HostId>,
+        call: impl FnOnce() -> Shared<dyn Runnable>,
+    ) -> Result<Option<Self>, WaitCycle> {
+        let here = place::host_id();
+        let Some(target) = target.filter(|_| here.is_some() && here != target) else { return Ok(None) };
+        let waits = target.find().is_some_and(|host| host.waits_for_room());
+        if waits { Self::begin(|| Wait::Room(target, call())) } else { Ok(None) }
+    }
+
+    /// Follows the chain of blocking waits from `wait` on. Each of its threads waits for one thing, so the chain has no branches.
+    fn cycle(&self, mut wait: Wait) -> Option<WaitCycle> {
+        let mut steps = vec![WaitStep::of(self.call.as_ref().map(|(call, _)| call), Some(self.host.id()), false)];
+        for _ in 0..LONGEST_CHAIN {
+            let (mut call, mut holder, needs_room) = match wait {
+                Wait::Call(host, call) => (call, host, false),
+                Wait::Room(host, call) => (call, Some(host), true),
+            };
+            if call.is_over() {
+                return None; // the task that waits for it is about to go on
+            }
+            if !needs_room {
+                while let Some(onward) = call.meta().onward() {
+                    call = onward;
+                }
+                holder = call.meta().holder().or(holder);
+                if self.is_own(&call) {
+                    return Some(WaitCycle::new(steps));
+                }
+            }
+            steps.push(WaitStep::of(Some(&call), holder, needs_room));
+            if let Some(next) = call.meta().blocked().filter(|_| !needs_room) {
+                wait = next; // it runs, and its thread blocks
+                continue;
+            }
+            let host = holder?.find()?;
+            if self.before.is_some() && host.id() == self.host.id() {
+                return Some(WaitCycle::new(steps));
+            }
+            let next = host.blocked()?;
+            if let Some(running) = next.call {
+                if self.is_own(&running) {
+                    return Some(WaitCycle::new(steps));
+                }
+                steps.push(WaitStep::of(Some(&running), Some(host.id()), false));
+            }
+            wait = next.wait;
+        }
+        None
+    }
+
+    fn is_own(&self, call: &Shared<dyn Runnable>) -> bool {
+        self.call.as_ref().is_some_and(|(own, _)| own.points() == call.points())
+    }
+}
+
+impl Drop for BlockedWait {
+    fn drop(&mut self) {
+        if let Some(before) = self.before.take() {
+            drop(self.host.set_blocked(before));
+        }
+        if let Some((call, before)) = self.call.take() {
+            drop(call.meta().set_blocked(before));
+        }
+    }
+}
