@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
-    CancelToken, Handle,
+    Call, CancelToken, Handle, Local, TaskGroup,
     prelude::*,
     time::{HOUR, MockClock, now, sleep},
 };
@@ -511,4 +511,195 @@ fn tokens_cancelled_while_calls_come_and_go_lose_none() {
     }
     pool.drained().wait();
     assert_eq!((pool.queue_len(), pool.in_flight()), (0, 0));
+}
+
+// ----- a cancel within a cancel
+
+/// Runs a function when it is dropped, as an argument whose destructor is user code.
+pub struct AtDrop(Option<Box<dyn FnOnce() + Send>>);
+
+impl AtDrop {
+    fn new(run: impl FnOnce() + Send + 'static) -> Self {
+        Self(Some(Box::new(run)))
+    }
+}
+
+impl Drop for AtDrop {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(|run| run());
+    }
+}
+
+pub struct Owns;
+
+#[define]
+impl Owns {
+    pub fn own(value: AtDrop) {
+        drop(value);
+    }
+
+    pub async fn suspend(told: Told) {
+        let _ = told.send("begun");
+        std::future::pending::<()>().await;
+    }
+
+    pub async fn suspend_with(value: AtDrop, told: Told) {
+        let _ = told.send("begun");
+        std::future::pending::<()>().await;
+        drop(value);
+    }
+
+    pub fn block(block: Receiver<()>, told: Told) {
+        let _ = told.send("begun");
+        let _ = block.recv();
+    }
+}
+
+/// A group with a suspended call, which is shut down and awaited when the value is dropped.
+fn shuts_group_down(pool: &Pool) -> AtDrop {
+    let (tell, told) = channel();
+    let mut group = TaskGroup::new();
+    group.spawn(Owns::on(pool).suspend(tell));
+    hears(&told, "begun");
+    AtDrop::new(move || group.shutdown().wait())
+}
+
+/// `cancel` ends a queued call whose argument's destructor waits for the end of a group.
+fn destructor_waits(cancel: impl FnOnce(Call<'_, Owns, Pool, ()>, &Pool) -> Handle<Owns, ()>) {
+    let (queues, runs) = (pool(1), pool(1));
+    queues.pause();
+    let argument = shuts_group_down(&runs);
+    let job = cancel(Owns::on(&queues).own(argument), &queues);
+    assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+    runs.drained().wait();
+}
+
+#[test]
+fn destructor_shuts_group_down_within_token_cancel() {
+    destructor_waits(|call, _| {
+        let token = CancelToken::new();
+        let job = call.cancel_token(&token).submit();
+        token.cancel();
+        job
+    });
+}
+
+#[test]
+fn destructor_shuts_group_down_within_handle_cancel() {
+    destructor_waits(|call, _| {
+        let job = call.submit();
+        job.cancel();
+        job
+    });
+}
+
+#[test]
+fn destructor_shuts_group_down_within_shutdown_now() {
+    destructor_waits(|call, pool| {
+        let job = call.submit();
+        pool.shutdown_now();
+        job
+    });
+}
+
+#[test]
+fn destructor_shuts_group_down_within_future_drop() {
+    let pool = pool(1);
+    let argument = shuts_group_down(&pool);
+    let (tell, told) = channel();
+    let token = CancelToken::new();
+    let job = Owns::on(&pool).suspend_with(argument, tell).cancel_token(&token).submit();
+    hears(&told, "begun");
+    token.cancel();
+    assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+    pool.drained().wait();
+}
+
+/// Wakes by a function.
+struct WakeBy<F>(F);
+
+impl<F: Fn() + Send + Sync + 'static> std::task::Wake for WakeBy<F> {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
+    }
+}
+
+#[test]
+fn waker_cancels_another_token_within_a_cancel() {
+    let pool = pool(1);
+    pool.pause();
+    let (outer, inner) = (CancelToken::new(), CancelToken::new());
+    let below = inner.child_token();
+    let job = Arc::new(Work::on(&pool).value(7).cancel_token(&below).submit());
+    let (tell, told) = channel();
+    let seen = job.clone();
+    let waker = Arc::new(WakeBy(move || {
+        inner.cancel();
+        let _ = tell.send(if below.is_cancelled() && seen.is_finished() { "at once" } else { "later" });
+    }));
+    let mut cancelled = outer.cancelled();
+    let waker = waker.into();
+    assert!(std::pin::Pin::new(&mut cancelled).poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+    outer.cancel();
+    hears(&told, "at once");
+}
+
+/// Two queued calls, each with an argument whose destructor waits for the other call. `cancel` ends both.
+fn destructors_wait_for_each_other(calls: &OwnsCalls<impl Executor<Owns>>, token: &CancelToken, cancel: impl FnOnce()) {
+    let waits_for = |given: Receiver<Handle<Owns, ()>>| {
+        AtDrop::new(move || drop(given.recv().expect("the other handle comes").wait()))
+    };
+    let ((give_one, one), (give_other, other)) = (channel(), channel());
+    let first = calls.own(waits_for(other)).cancel_token(token).submit();
+    let second = calls.own(waits_for(one)).cancel_token(token).submit();
+    give_one.send(first).expect("the second takes it");
+    give_other.send(second).expect("the first takes it");
+    cancel();
+}
+
+#[test]
+fn all_calls_of_a_token_are_over_before_an_argument_drops() {
+    let pool = pool(1);
+    pool.pause();
+    let token = CancelToken::new();
+    destructors_wait_for_each_other(&Owns::on(&pool), &token, || token.cancel());
+}
+
+#[test]
+fn all_calls_are_over_before_shutdown_now_drops_an_argument() {
+    let pool = pool(1);
+    pool.pause();
+    destructors_wait_for_each_other(&Owns::on(&pool), &CancelToken::new(), || drop(pool.shutdown_now()));
+}
+
+#[test]
+fn all_calls_are_over_before_a_terminate_drops_an_argument() {
+    let service = Owns::service().launch().wait().expect("it starts");
+    let ((unblock, block), (tell, told)) = (channel(), channel());
+    let running = service.block(block, tell).submit();
+    hears(&told, "begun");
+    destructors_wait_for_each_other(&service, &CancelToken::new(), || drop(service.terminate()));
+    drop(unblock);
+    assert!(matches!(running.wait(), Err(CallError::Closed(_))));
+}
+
+#[test]
+fn all_calls_are_over_before_a_local_drops_an_argument() {
+    let local = Local::builder().build().expect("the settings are sound");
+    destructors_wait_for_each_other(&Owns::on(&local), &CancelToken::new(), || drop(local.shutdown_now()));
+}
+
+#[test]
+fn close_within_ends_suspended_calls_before_it_drops_an_argument() {
+    let pool = pool(1);
+    let (tell, told) = channel();
+    let suspended = Owns::on(&pool).suspend(tell).submit();
+    hears(&told, "begun");
+    pool.pause();
+    let argument = AtDrop::new(move || assert!(matches!(suspended.wait(), Err(CallError::Cancelled(_)))));
+    let queued = Owns::on(&pool).own(argument).submit();
+    let unfinished = pool.close_within(Duration::ZERO).wait();
+    assert!(unfinished.is_err());
+    assert!(queued.wait().is_err());
+    pool.drained().wait();
 }

@@ -9,6 +9,7 @@ use crate::{
     },
     data::Data,
     deadlock::BlockedWaiter,
+    end_batch::EndBatch,
     id::TaskInfo,
     order::Rules,
     place::Where,
@@ -169,8 +170,8 @@ pub(crate) trait Host: Send + Sync {
         false
     }
 
-    /// `call` was claimed to be ended while it was queued: its place is free.
-    fn left_queue(&self, call: &dyn Runnable);
+    /// `call` was claimed to be ended while it was queued: its place is free. User code is left to `batch`.
+    fn left_queue(&self, call: &dyn Runnable, batch: &mut EndBatch);
 
     /// A call that had a future, or ran out of turn, is over.
     fn finished(&self, over: Over);
@@ -259,11 +260,19 @@ pub(crate) trait Runnable: Counted + Send + Sync {
     /// How it is run.
     fn runs(&self) -> Runs;
 
-    /// Ends a claimed call without running it, and drops its arguments.
-    fn discard(&self, how: End);
+    /// Ends the call from outside, be it queued nowhere, claimed or running. User code is left to `batch`.
+    fn end_into(&self, how: End, batch: &mut EndBatch) -> Ended;
 
-    /// Ends the call from outside, be it queued nowhere or running.
-    fn end(&self, how: End) -> Ended;
+    /// Drops the arguments of a call that was claimed, or that was ended while it was queued, by the side that did so.
+    fn drop_input(&self);
+
+    /// Ends a claimed call without running it, and drops its arguments.
+    fn discard(&self, how: End) {
+        let mut batch = EndBatch::default();
+        self.end_into(how, &mut batch);
+        batch.run();
+        self.drop_input();
+    }
 }
 
 /// How calls of one type are run, by one of their owners.
@@ -294,16 +303,11 @@ impl Shared<dyn Runnable> {
 /// Ends `call`. Its place, if it was queued at `host`, is free before its caller hears of the end. Where the caller does not
 /// know the host, the call does.
 pub(crate) fn end(call: &dyn Runnable, host: Option<HostId>, how: End) {
-    if call.claim() {
-        if let Some(host) = host.or_else(|| call.meta().last_holder()).and_then(HostId::find) {
-            host.left_queue(call);
-        }
-        call.discard(how);
-        return;
-    }
-    call.end(how);
-    if let Some(onward) = call.meta().onward() {
-        end(&*onward, None, how);
+    let mut batch = EndBatch::default();
+    let has_input = batch.end_now(call, host, how);
+    batch.run();
+    if has_input {
+        call.drop_input();
     }
 }
 

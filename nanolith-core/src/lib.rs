@@ -33,6 +33,7 @@ mod waiters;
 mod wake;
 
 mod call;
+mod end_batch;
 mod front;
 mod host;
 mod lineage;

@@ -31,6 +31,15 @@ impl Wakes {
     }
 }
 
+impl IntoIterator for Wakes {
+    type Item = Waker;
+    type IntoIter = std::vec::IntoIter<Waker>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 /// How many there may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {

@@ -1,16 +1,16 @@
 //! Stopping many at once: the calls that a task submits, those that share a token, those of a scope or a group. A [`Stop`] is
 //! a node of a tree; who stops it stops what hangs on it, calls and further nodes, all the way down.
 //!
-//! No lock is held while a call is ended or somebody is woken, and nothing recurses, however deep the tree is.
+//! A stop ends all of that before it wakes a waiter or drops an argument: see [`EndBatch`]. Nothing recurses, however deep the
+//! tree is.
 
 use crate::{
     call::{shared::Shared, slot::End},
-    host::{self, HostId, Runnable},
-    per_thread::per_thread,
-    wake::{AfterUnlock, Deferred, Registration, WaiterHome, WaiterSet},
+    end_batch::EndBatch,
+    host::{HostId, Runnable},
+    wake::{AfterUnlock, Deferred, Registration, WaiterHome, WaiterSet, WakeList},
 };
 use std::{
-    cell::RefCell,
     collections::BTreeMap,
     mem,
     sync::{
@@ -43,7 +43,6 @@ pub(crate) struct List {
 }
 
 /// What hangs on a node.
-#[derive(Clone)]
 enum Member {
     /// A call that is not over, and who holds it, if that is known.
     Call(Shared<dyn Runnable>, Option<HostId>),
@@ -78,16 +77,26 @@ impl Stop {
     }
 
     pub(crate) fn remove(&self, place: Place) {
-        let member = self.list.with(|list, after| {
+        let mut batch = EndBatch::default();
+        self.remove_into(place, &mut batch);
+        batch.run();
+    }
+
+    /// The same, with user code left to `batch`.
+    pub(crate) fn remove_into(&self, place: Place, batch: &mut EndBatch) {
+        let (member, wakes) = self.list.with(|list, after| {
             let member = list.members.remove(&place);
             let is_call = matches!(member, Some(Member::Call(..)));
             list.calls -= usize::from(is_call);
             if is_call && list.calls == 0 {
                 list.waiting.notify_all(after);
             }
-            member
+            (member, after.take_wakes())
         });
-        drop(member); // the lock is released here
+        batch.wake_list(wakes);
+        if let Some(Member::Call(call, _)) = member {
+            batch.drop_owner(call);
+        }
     }
 
     /// It hangs on nothing any more.
@@ -106,51 +115,28 @@ impl Stop {
 
     /// Ends the calls that hang on it, as cancelled, and stops the nodes that do. It returns when all of that is done.
     pub(crate) fn stop(self: &Arc<Self>) {
-        per_thread! {
-            /// What this thread is yet to stop, while it does.
-            static LEFT: RefCell<Option<Vec<Arc<Stop>>>> = RefCell::new(None);
-        }
-        /// Lets later stops begin anew, also after a panic.
-        struct Begun;
-        impl Drop for Begun {
-            fn drop(&mut self) {
-                LEFT.with(|left| left.borrow_mut().take());
-            }
-        }
-        let queue = |stop: &Arc<Self>| {
-            LEFT.with(|left| left.borrow_mut().get_or_insert_default().push(stop.clone()));
-        };
-        let is_first = LEFT.with(|left| left.borrow().is_none());
-        queue(self);
-        if !is_first {
-            return;
-        }
-        let _begun = Begun;
-        while let Some(next) = LEFT.with(|left| left.borrow_mut().as_mut().and_then(Vec::pop)) {
-            for below in next.stop_one() {
-                queue(&below);
-            }
-        }
+        let mut batch = EndBatch::default();
+        batch.stop_node(self.clone());
+        batch.run();
     }
 
-    /// The same for this node alone; gives those that hang on it.
-    fn stop_one(&self) -> Vec<Arc<Self>> {
-        let members = self.list.with(|list, after| {
+    /// Marks this node, and leaves what hangs on it to `batch`.
+    pub(crate) fn stop_into(&self, batch: &mut EndBatch) {
+        let wakes = self.list.with(|list, after| {
             // ORDERING: AcqRel. Release pairs with the Acquire in `is_stopped`.
             if self.stopped.swap(true, Ordering::AcqRel) {
-                return Vec::new();
+                return WakeList::default();
+            }
+            for member in list.members.values() {
+                match member {
+                    Member::Call(call, host) => batch.end_call(call.clone(), *host, End::Cancelled),
+                    Member::Stop(stop) => stop.upgrade().into_iter().for_each(|stop| batch.stop_node(stop)),
+                }
             }
             list.waiting.notify_all(after);
-            list.members.values().cloned().collect::<Vec<_>>()
+            after.take_wakes()
         });
-        let mut below = Vec::new();
-        for member in members {
-            match member {
-                Member::Call(call, host) => host::end(&*call, host, End::Cancelled),
-                Member::Stop(stop) => below.extend(stop.upgrade()),
-            }
-        }
-        below
+        batch.wake_list(wakes);
     }
 
     // ----- waiting for it

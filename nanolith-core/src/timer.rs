@@ -135,8 +135,13 @@ pub(crate) fn arm_real(due: Instant, alarm: Alarm) -> Key {
 
 /// Takes an alarm back, if it has not rung.
 pub(crate) fn disarm(key: Key) {
-    let alarm = with(key, |timers| timers.armed.remove(&key));
+    let alarm = take(key);
     drop(alarm); // outside the lock: what it holds may disarm others
+}
+
+/// The same, and leaves the alarm, which may hold what is the user's, to the caller.
+pub(crate) fn take(key: Key) -> Option<Alarm> {
+    with(key, |timers| timers.armed.remove(&key))
 }
 
 /// Sets whom to wake at `key`; false if it has rung.

@@ -5,6 +5,7 @@ use crate::{
     attached::Attachments,
     clock,
     deadlock::{Wait, WaitCycle},
+    end_batch::EndBatch,
     error::{At, CallError, Caller},
     expirations::Expirations,
     host::{HostId, Runnable},
@@ -774,20 +775,38 @@ impl Meta {
     /// The call is over: its timer is taken back.
     #[inline]
     pub(crate) fn over(&self) {
+        if self.is_watched() {
+            self.over_at_once();
+        }
+    }
+
+    #[cold]
+    fn over_at_once(&self) {
+        let mut batch = EndBatch::default();
+        self.over_into(&mut batch);
+        batch.run();
+    }
+
+    /// The same, with user code left to `batch`.
+    pub(crate) fn over_into(&self, batch: &mut EndBatch) {
         let Some(cold) = self.cold.get() else { return };
         let timer = std::mem::replace(&mut *lock(&cold.timer), Timer::Over);
         if let Timer::Armed(key) = timer {
-            timer::disarm(key);
+            timer::take(key).into_iter().for_each(|alarm| batch.drop_later(alarm));
         }
         let held = {
             let mut ties = lock(&cold.ties);
             ties.over = true;
             std::mem::take(&mut ties.held)
         };
-        held.into_iter().for_each(|(stop, place)| stop.remove(place));
-        drop(lock(&cold.alive).take());
+        for (stop, place) in held {
+            stop.remove_into(place, batch);
+            batch.drop_node(stop);
+        }
+        let alive = lock(&cold.alive).take();
+        alive.into_iter().for_each(|alive| batch.drop_later(alive));
         let watchers = std::mem::take(&mut lock(&cold.progress).watchers);
-        watchers.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
+        batch.wake_all(watchers);
     }
 
     // ----- asked to stop
@@ -801,11 +820,11 @@ impl Meta {
     }
 
     /// Tells those who want to know that the call was asked to stop: first its children, which are stopped too.
-    pub(crate) fn tell_stop(&self) {
+    pub(crate) fn tell_stop(&self, batch: &mut EndBatch) {
         let Some(cold) = self.cold.get() else { return };
-        cold.children.get().into_iter().for_each(Stop::stop);
+        cold.children.get().into_iter().for_each(|children| batch.stop_node(children.clone()));
         let wakers = std::mem::take(&mut *lock(&cold.stop));
-        wakers.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
+        batch.wake_all(wakers);
     }
 
     /// Has those look again who want to know of it while it runs, as one that waits within its task: it was raised.

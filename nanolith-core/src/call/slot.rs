@@ -264,16 +264,16 @@ impl<I, O, M> Slot<I, O, M> {
         Some(self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).input) }))
     }
 
-    /// The input of a claimed call; for the claimer, once.
+    /// The input of a call that was claimed, or that was ended while it was queued; for the side that did so, once.
     pub(crate) fn take_input(&self) -> Option<I> {
-        // ORDERING: Relaxed, one moves on from QUEUED, and only that one sets EMPTY, here or in `end`. The drop reads it
-        // after all others, by its release.
+        // ORDERING: Relaxed, one moves on from QUEUED, and only that one sets EMPTY. The drop reads it after all others,
+        // by its release.
         let state = self.state.fetch_or(EMPTY, Ordering::Relaxed);
         if state & EMPTY != 0 || phase(state) == QUEUED {
             return None;
         }
-        // SAFETY: the call was claimed, so the body is ours; EMPTY was not set, so it still holds the input, and now
-        // that it is set no drop of the slot and no second call reaches it.
+        // SAFETY: we moved the slot on from QUEUED, so the body is ours; EMPTY was not set, so it still holds the input,
+        // and now that it is set no drop of the slot and no second call reaches it.
         Some(self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).input) }))
     }
 
@@ -333,25 +333,32 @@ impl<I, O, M> Slot<I, O, M> {
 
     // ----- anybody's side
 
-    /// Ends the call from outside: the waiter is let go at once. A queued call's input is dropped here.
-    pub(crate) fn end(&self, how: End) -> Ended {
+    /// Ends the call from outside, and runs no user code: the waker of the waiter is the caller's to wake. A queued call's
+    /// input stays in the body. It is the caller's alone, who takes it by [`Slot::take_input`], or leaves it to the last owner.
+    pub(crate) fn end_silently(&self, how: End) -> (Ended, Option<Waker>) {
         let ended = |state| {
             let mark = match phase(state) {
-                QUEUED => EMPTY, // the input is dropped below
+                QUEUED => 0,
                 RUNNING => STOP,
                 _ => return None,
             };
             Some((state & !(PHASE | WAITING)) | (ENDED + how as u64) | mark)
         };
         // ORDERING: AcqRel. Release publishes the end; Acquire pairs with `register`'s Release for the waker.
-        let Ok(before) = self.step(ended, Ordering::AcqRel) else { return Ended::Over };
+        let Ok(before) = self.step(ended, Ordering::AcqRel) else { return (Ended::Over, None) };
         let ended = if phase(before) == QUEUED { Ended::Queued } else { Ended::Running };
+        (ended, self.waker_of(before))
+    }
+
+    /// The same with all that is left to the caller.
+    #[cfg(test)]
+    pub(crate) fn end(&self, how: End) -> Ended {
+        let (ended, waker) = self.end_silently(how);
+        waker.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
         if ended == Ended::Queued {
-            // SAFETY: we moved the slot on from QUEUED, so the input is ours, and nobody looks at the body after us.
-            let input = self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).input) });
+            let input = self.take_input();
             crate::panics::quietly(|| drop(input));
         }
-        self.wake_if(before);
         ended
     }
 
@@ -440,15 +447,19 @@ impl<I, O, M> Slot<I, O, M> {
 
     /// Wakes the waiter if the state that was left had one.
     fn wake_if(&self, before: u64) {
+        if let Some(waker) = self.waker_of(before) {
+            crate::panics::quietly(|| waker.wake());
+        }
+    }
+
+    /// The waker of the waiter, if the state that was left had one.
+    fn waker_of(&self, before: u64) -> Option<Waker> {
         if before & WAITING == 0 {
-            return;
+            return None;
         }
         // SAFETY: WAITING was set and we cleared it with the step that ended the call: the cell is ours, and the handle,
         // which sees the call over, never touches it again.
-        let waker = self.waiter.with_mut(|cell| unsafe { (*cell).take() });
-        if let Some(waker) = waker {
-            crate::panics::quietly(|| waker.wake());
-        }
+        self.waiter.with_mut(|cell| unsafe { (*cell).take() })
     }
 
     /// Moves the state on by `next`, which says `None` where it cannot. Gives the state before.

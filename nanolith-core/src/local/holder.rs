@@ -6,6 +6,7 @@ use crate::{
     clock,
     data::Data,
     deadlock::BlockedWaiter,
+    end_batch::EndBatch,
     gate::OnFull,
     host::{Host, HostId, Loan, Over, Ran, Runnable, Verdict, WouldDeadlock},
     inbox::Points,
@@ -125,10 +126,10 @@ impl Host for Inner {
         Self::is_driven_by_us(self)
     }
 
-    fn left_queue(&self, call: &dyn Runnable) {
+    fn left_queue(&self, call: &dyn Runnable, batch: &mut EndBatch) {
         let mut core = self.lock();
         let wakes = core.front.leave(call);
-        self.release(core, wakes);
+        self.release_into(core, wakes, batch);
     }
 
     fn raised(&self, call: &Shared<dyn Runnable>) {

@@ -9,6 +9,7 @@ use crate::{
     call::{shared::Shared, slot::End},
     clock,
     deadlock::BlockedWaiter,
+    end_batch::EndBatch,
     front::Front,
     gate::{Gate, OnFull},
     host::{Host, HostId, Runnable},
@@ -82,6 +83,19 @@ impl Inner {
         }
     }
 
+    /// The same with all that is user code left to `batch`.
+    pub(super) fn release_into(&self, mut core: MutexGuard<'_, Core>, wakes: Wakes, batch: &mut EndBatch) {
+        let Notice { wakes: more, tell } = core.notice();
+        self.rules.tell_earliest(core.front.queue.lanes().earliest());
+        let spent = core.spent();
+        drop(core);
+        batch.wake_all(wakes.and(more));
+        spent.into_iter().for_each(|work| batch.drop_later(work));
+        if let (Some(expires_in), Some(me)) = (tell, self.me.upgrade()) {
+            batch.call_back(move || me.tell(WorkHint::new(expires_in)));
+        }
+    }
+
     fn tell(&self, hint: WorkHint) {
         let on_work = self.on_work.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(on_work) = on_work {
@@ -135,9 +149,11 @@ impl Inner {
         core.paused = false;
         let (calls, _, wakes) = core.take_all(false);
         let wakes = wakes.and(core.front.queue.dismiss_line());
-        self.release(core, wakes);
+        let mut batch = EndBatch::default();
+        self.release_into(core, wakes, &mut batch);
         let number = calls.len();
-        calls.into_iter().for_each(|call| call.discard(End::Cancelled));
+        calls.into_iter().for_each(|call| batch.end_claimed(call, End::Cancelled));
+        batch.run();
         number
     }
 
@@ -148,8 +164,10 @@ impl Inner {
         core.abandoned = true;
         let (calls, futures, wakes) = core.take_all(true);
         let wakes = wakes.and(core.front.queue.dismiss_line());
-        self.release(core, wakes);
-        calls.into_iter().for_each(|call| call.discard(End::Closed));
+        let mut batch = EndBatch::default();
+        self.release_into(core, wakes, &mut batch);
+        calls.into_iter().for_each(|call| batch.end_claimed(call, End::Closed));
+        batch.run();
         futures.into_iter().for_each(|future| panics::quietly(|| drop(future)));
     }
 }

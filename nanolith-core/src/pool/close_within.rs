@@ -6,7 +6,8 @@
 use super::{drained::Drained, inner::Inner};
 use crate::{
     call::{shared::Shared, slot::End},
-    host::{self, Host, Runnable},
+    end_batch::EndBatch,
+    host::{Host, Runnable},
     inbox::Points,
     time::Limit,
     wait,
@@ -59,13 +60,13 @@ impl Inner {
     /// Ends what is queued or suspended, and asks what runs to stop. Tells what there was of it.
     fn stop(&self) -> Result<(), Unfinished> {
         let id = Host::id(self);
+        let mut batch = EndBatch::default();
         self.close_paused();
-        let cancelled = self.end_queued(End::Cancelled);
-        let running = self.in_flight(); // before any of them sees that it is to stop
+        let (cancelled, running) = self.end_queued_into(End::Cancelled, &mut batch);
         self.ask_to_stop();
-        self.close();
-        let suspended = self.suspended.stop();
-        suspended.into_iter().for_each(|call| host::end(&*call, Some(id), End::Cancelled));
+        self.close_into(&mut batch);
+        self.suspended.stop().into_iter().for_each(|call| batch.end_call(call, Some(id), End::Cancelled));
+        batch.run();
         if cancelled + running == 0 { Ok(()) } else { Err(Unfinished { cancelled, running }) }
     }
 }

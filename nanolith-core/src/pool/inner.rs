@@ -12,6 +12,7 @@ use crate::{
     baton::{self, World},
     call::{meta::Meta, shared::Shared, slot::End},
     clock,
+    end_batch::EndBatch,
     front::{Front, Hint},
     gate::{Gate, OnFull},
     host::{Host, HostId, Runnable},
@@ -153,6 +154,20 @@ impl Inner {
         self.start(start);
     }
 
+    /// The same with wakes and drops left to `batch`.
+    pub(super) fn release_into(&self, mut core: MutexGuard<'_, Core>, wakes: Wakes, batch: &mut EndBatch) {
+        core.front.let_in();
+        let start = core.want();
+        self.hint.tell(&core.front);
+        let spent = core.front.spent();
+        let leftovers = core.ruled.then(|| core.rules.leftovers());
+        drop(core);
+        self.start(start);
+        batch.wake_all(wakes);
+        spent.into_iter().for_each(|work| batch.drop_later(work));
+        leftovers.into_iter().for_each(|leftovers| batch.drop_later(leftovers));
+    }
+
     /// Looks at the queue with every call counted.
     pub(super) fn exact<R>(&self, look: impl FnOnce(&Queue<Work>) -> R) -> R {
         let mut core = self.lock();
@@ -210,25 +225,41 @@ impl Inner {
 
     /// Refuses calls from outside from now on. What was accepted finishes, also in a paused pool.
     pub(super) fn close(&self) {
+        let mut batch = EndBatch::default();
+        self.close_into(&mut batch);
+        batch.run();
+    }
+
+    /// The same with user code left to `batch`.
+    pub(super) fn close_into(&self, batch: &mut EndBatch) {
         let mut core = self.lock();
         core.closed = true;
         core.paused = false;
         core.front.shut();
         let wakes = core.front.queue.dismiss_line().and(core.fulls.watchers());
         let wakes = wakes.and(core.rules.shares.dismiss_lines());
-        self.release(core, wakes);
+        self.release_into(core, wakes, batch);
     }
 
     /// Closes, and ends the queued calls; gives their number.
     pub(super) fn shut_down(&self) -> usize {
+        let mut batch = EndBatch::default();
         self.close_paused();
-        let ended = self.end_queued(End::Cancelled);
-        self.close();
+        let (ended, _) = self.end_queued_into(End::Cancelled, &mut batch);
+        self.close_into(&mut batch);
+        batch.run();
         ended
     }
 
-    /// Ends every queued call as `how`; gives their number.
-    pub(super) fn end_queued(&self, how: End) -> usize {
+    /// Ends every queued call as `how`.
+    fn end_queued(&self, how: End) {
+        let mut batch = EndBatch::default();
+        self.end_queued_into(how, &mut batch);
+        batch.run();
+    }
+
+    /// The same with user code left to `batch`; gives their number, and that of the calls that are left.
+    pub(super) fn end_queued_into(&self, how: End, batch: &mut EndBatch) -> (usize, usize) {
         let mut core = self.lock();
         core.front.shut();
         core.front.sort_out();
@@ -252,10 +283,12 @@ impl Inner {
             core.front.queue.resumed();
             core.front.queue.resume(0, Work::Rest(Rest::Resume(work))); // begun calls go on
         }
-        self.release(core, wakes);
+        // ORDERING: Relaxed, a figure.
+        let left = core.front.exact().in_flight().saturating_sub(self.resting.load(Ordering::Relaxed));
+        self.release_into(core, wakes, batch);
         let number = ended.len();
-        ended.into_iter().for_each(|call| call.discard(how));
-        number
+        ended.into_iter().for_each(|call| batch.end_claimed(call, how));
+        (number, left)
     }
 
     /// Asks every task to stop, from now on.

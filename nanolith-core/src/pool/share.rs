@@ -11,6 +11,7 @@ use crate::{
     call::{meta::Meta, shared::Shared},
     clock,
     data::Data,
+    end_batch::EndBatch,
     error::Refused,
     executor::{Admission, Executor},
     front::Front,
@@ -500,8 +501,8 @@ impl Host for Place {
         self.inner.clone().awaited(call, blocking)
     }
 
-    fn left_queue(&self, call: &dyn Runnable) {
-        self.inner.left_queue(call);
+    fn left_queue(&self, call: &dyn Runnable, batch: &mut EndBatch) {
+        self.inner.left_queue(call, batch);
     }
 
     fn raised(&self, call: &Shared<dyn Runnable>) {

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     call::{shared::Shared, slot::End},
     data::Data,
+    end_batch::EndBatch,
     gate::OnFull,
     host::{Host, HostId, Loan, Over, Ran, Runnable, Verdict, WouldDeadlock},
     id::TaskInfo,
@@ -92,10 +93,10 @@ impl Host for Inner {
         }
     }
 
-    fn left_queue(&self, call: &dyn Runnable) {
+    fn left_queue(&self, call: &dyn Runnable, batch: &mut EndBatch) {
         let mut core = self.lock();
         let wakes = core.leave(call);
-        self.release(core, wakes);
+        self.release_into(core, wakes, batch);
     }
 
     fn raised(&self, call: &Shared<dyn Runnable>) {

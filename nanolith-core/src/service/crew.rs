@@ -3,7 +3,9 @@
 use super::inner::asks;
 use crate::{
     call::{shared::Shared, slot::End},
+    end_batch::EndBatch,
     error::Panic,
+    host::Runnable,
     id::Receiver,
     panics,
     task::{CallSlot, LocalFuture, Spawned, TaskSet},
@@ -106,9 +108,11 @@ impl<S: TaskSet> Crew<S> {
     /// Ends the calls of all of them, which this gives, and then drops the futures.
     pub(super) fn dismiss(&mut self, how: End) -> Vec<Shared<CallSlot<S>>> {
         let calls: Vec<_> = self.members.iter().map(|member| member.call.clone()).collect();
+        let mut batch = EndBatch::default();
         for call in &calls {
-            call.end_call(how);
+            call.end_into(how, &mut batch);
         }
+        batch.run();
         drop(std::mem::take(self));
         calls
     }

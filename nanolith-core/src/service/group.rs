@@ -1,7 +1,7 @@
 //! Services that start anew together.
 
 use super::{Service, inner::Inner, life::Crash};
-use crate::task::TaskSet;
+use crate::{end_batch::EndBatch, task::TaskSet};
 use std::{
     error::Error,
     fmt,
@@ -69,7 +69,8 @@ enum Strategy {
 trait Member: Send + Sync {
     /// Says whether it may still come to that.
     fn restart(&self, why: Crash) -> bool;
-    fn terminate(&self);
+    /// User code is left to `batch`.
+    fn terminate_into(&self, batch: &mut EndBatch);
 }
 
 impl<S: TaskSet> Member for Inner<S> {
@@ -77,8 +78,8 @@ impl<S: TaskSet> Member for Inner<S> {
         Self::restart(self, why)
     }
 
-    fn terminate(&self) {
-        Self::terminate(self);
+    fn terminate_into(&self, batch: &mut EndBatch) {
+        Self::terminate_into(self, batch);
     }
 }
 
@@ -204,7 +205,9 @@ impl Place {
             Strategy::OneForAll => self.others(),
             Strategy::RestForOne => self.rest(),
         };
-        with_it.iter().for_each(|member| member.terminate());
+        let mut batch = EndBatch::default();
+        with_it.iter().for_each(|member| member.terminate_into(&mut batch));
+        batch.run();
     }
 
     fn others(&self) -> Vec<Arc<dyn Member>> {

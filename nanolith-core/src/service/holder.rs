@@ -5,6 +5,7 @@ use crate::{
     call::{shared::Shared, slot::End},
     data::Data,
     deadlock::BlockedWaiter,
+    end_batch::EndBatch,
     front::{Entry, Front},
     gate::{Gate, OnFull},
     host::{Host, HostId, Loan, Over, Runnable, Verdict, WouldDeadlock},
@@ -75,10 +76,10 @@ impl<S: TaskSet> Host for Inner<S> {
         Verdict::Wait
     }
 
-    fn left_queue(&self, call: &dyn Runnable) {
+    fn left_queue(&self, call: &dyn Runnable, batch: &mut EndBatch) {
         let mut core = self.lock();
         let wakes = core.front.leave(call);
-        self.release(core, wakes);
+        self.release_into(core, wakes, batch);
         // The call may have been the one that a closing service, or a held writer, waited for.
         self.waker.wake_by_ref();
     }

@@ -11,6 +11,7 @@ use crate::{
     call::{shared::Shared, slot::End, spot::Spot},
     data::Data,
     deadlock::BlockedWaiter,
+    end_batch::EndBatch,
     front::{Front, Hint},
     gate::OnFull,
     host::{Host, HostId, Runnable},
@@ -207,6 +208,19 @@ impl<S: TaskSet> Inner<S> {
         baton::preempt();
     }
 
+    /// The same with wakes and drops left to `batch`.
+    pub(super) fn release_into(&self, mut core: MutexGuard<'_, Core<S>>, wakes: Wakes, batch: &mut EndBatch) {
+        core.front.let_in();
+        self.hint.tell(&core.front);
+        let (calls, serving) = (core.front.queue.in_flight(), core.front.queue.serving());
+        // ORDERING: Relaxed, a figure.
+        self.load.store(2 * (calls - serving) + serving.min(1), Ordering::Relaxed);
+        let spent = core.front.spent();
+        drop(core);
+        batch.wake_all(wakes);
+        spent.into_iter().for_each(|call| batch.drop_owner(call.erase()));
+    }
+
     /// Asks the service to start anew; says whether it may still come to that.
     pub(super) fn restart(&self, why: Crash) -> bool {
         let mut core = self.lock();
@@ -233,11 +247,17 @@ impl<S: TaskSet> Inner<S> {
 
     /// Moves its life on; who waits for room is to look for themselves.
     fn move_on(&self, life: Life) {
+        let mut batch = EndBatch::default();
+        self.move_on_into(life, &mut batch);
+        batch.run();
+    }
+
+    fn move_on_into(&self, life: Life, batch: &mut EndBatch) {
         let mut core = self.lock();
         core.life = core.life.max(life);
         core.front.shut();
         let wakes = core.front.queue.dismiss_line().and(Wakes::of(std::mem::take(&mut core.leavers)));
-        self.release(core, wakes);
+        self.release_into(core, wakes, batch);
         self.waker.wake_by_ref();
     }
 
@@ -292,15 +312,29 @@ impl<S: TaskSet> Inner<S> {
     }
 
     pub(super) fn terminate(&self) {
-        self.move_on(Life::Terminating);
+        let mut batch = EndBatch::default();
+        self.terminate_into(&mut batch);
+        batch.run();
+    }
+
+    /// The same with user code left to `batch`.
+    pub(super) fn terminate_into(&self, batch: &mut EndBatch) {
+        self.move_on_into(Life::Terminating, batch);
         if let Some(call) = self.running.call() {
-            call.end_call(End::Closed);
+            call.end_into(End::Closed, batch);
+            batch.drop_owner(call.erase());
         }
-        self.end_queued(None, End::Closed);
+        self.end_queued_into(None, End::Closed, batch);
     }
 
     /// Ends every queued call as `how`, and the one that its thread has `held`.
-    pub(super) fn end_queued(&self, mut held: Option<Shared<CallSlot<S>>>, how: End) {
+    pub(super) fn end_queued(&self, held: Option<Shared<CallSlot<S>>>, how: End) {
+        let mut batch = EndBatch::default();
+        self.end_queued_into(held, how, &mut batch);
+        batch.run();
+    }
+
+    fn end_queued_into(&self, mut held: Option<Shared<CallSlot<S>>>, how: End, batch: &mut EndBatch) {
         let mut core = self.lock();
         core.front.shut();
         let queue = core.front.sort_out();
@@ -313,8 +347,8 @@ impl<S: TaskSet> Inner<S> {
                 ended.push(call);
             }
         }
-        self.release(core, wakes);
-        ended.into_iter().for_each(|call| call.discard(how));
+        self.release_into(core, wakes, batch);
+        ended.into_iter().for_each(|call| batch.end_claimed(call.erase(), how));
     }
 
     /// The service's thread is done: nobody is answered any more.

@@ -8,6 +8,7 @@ use crate::{
     },
     clock,
     deadlock::WaitCycle,
+    end_batch::EndBatch,
     error::{CallError, Caller, Panic},
     host::{self, Host, HostId, Ran, Runnable, Runs},
     id::{TaskInfo, any_limited},
@@ -607,15 +608,13 @@ impl<S: TaskSet> fmt::Debug for Reply<S> {
 
 impl<S: TaskSet> CallSlot<S> {
     /// Ends the call, and tells those who want to know: a task that runs, a timer, a watcher of its progress.
-    pub(crate) fn end_call(&self, how: End) -> Ended {
-        let ended = self.end(how);
-        if ended == Ended::Running {
-            self.meta.tell_stop();
+    pub(crate) fn end_call(&self, how: End) {
+        let mut batch = EndBatch::default();
+        let ended = self.end_into(how, &mut batch);
+        batch.run();
+        if ended == Ended::Queued {
+            self.drop_input();
         }
-        if ended != Ended::Over {
-            self.meta.over();
-        }
-        ended
     }
 
     /// Runs the call, if it is a plain one that a task of this very pool has submitted and waits for: neither the queue nor
@@ -727,14 +726,21 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
         Runs { claimed: run_claimed::<S>, queued: run_queued::<S> }
     }
 
-    fn discard(&self, how: End) {
-        let input = self.take_input();
-        self.end_call(how);
-        panics::quietly(|| drop(input));
+    fn end_into(&self, how: End, batch: &mut EndBatch) -> Ended {
+        let (ended, waker) = self.end_silently(how);
+        batch.wake(waker);
+        if ended == Ended::Running {
+            self.meta.tell_stop(batch);
+        }
+        if ended != Ended::Over {
+            self.meta.over_into(batch);
+        }
+        ended
     }
 
-    fn end(&self, how: End) -> Ended {
-        self.end_call(how)
+    fn drop_input(&self) {
+        let input = self.take_input();
+        panics::quietly(|| drop(input));
     }
 }
 

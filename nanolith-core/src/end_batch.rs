@@ -1,0 +1,162 @@
+//! Ending calls from outside, with everything that depends on them.
+//!
+//! A batch has two phases. The first ends every call and stops every node below, and runs no user
+//! code. The second wakes, then drops. User code of the second phase may cancel: that starts a
+//! batch of its own, which is complete when the cancel returns.
+//!
+//! Nothing recurses with the depth of the tree.
+
+use crate::{
+    call::{shared::Shared, slot::End},
+    host::{Host, HostId, Runnable},
+    panics,
+    stop::Stop,
+    wake::WakeList,
+};
+use std::{any::Any, sync::Arc, task::Waker};
+
+/// Calls and nodes that end together, and what is left to do after that.
+#[derive(Default)]
+#[must_use = "nothing is woken or dropped before `run`"]
+pub(crate) struct EndBatch {
+    // ----- the first phase
+    nodes: Vec<Arc<Stop>>,
+    calls: Vec<Target>,
+    // ----- the second phase
+    wakes: WakeList,
+    callbacks: Vec<Box<dyn FnOnce()>>,
+    ended: Vec<Ended>,
+    stopped: Vec<Arc<Stop>>,
+    leftovers: Vec<Box<dyn Any>>,
+    hosts: Vec<Arc<dyn Host>>,
+}
+
+/// A call to be ended, and its executor, if that is known.
+struct Target {
+    call: Shared<dyn Runnable>,
+    host: Option<HostId>,
+    how: End,
+}
+
+/// A call that the batch has ended.
+struct Ended {
+    call: Shared<dyn Runnable>,
+    /// Whether the call had not begun, so that its input is the batch's to drop.
+    has_input: bool,
+}
+
+impl EndBatch {
+    // ----- what is to end
+
+    /// Stops `node`, which ends the calls and stops the nodes below it.
+    pub(crate) fn stop_node(&mut self, node: Arc<Stop>) {
+        self.nodes.push(node);
+    }
+
+    /// Ends `call`. Where the caller does not know the call's executor, the call does.
+    pub(crate) fn end_call(&mut self, call: Shared<dyn Runnable>, host: Option<HostId>, how: End) {
+        self.calls.push(Target { call, host, how });
+    }
+
+    /// Ends a call that was claimed for this, and that no queue counts any more.
+    pub(crate) fn end_claimed(&mut self, call: Shared<dyn Runnable>, how: End) {
+        call.end_into(how, self);
+        self.ended.push(Ended { call, has_input: true });
+    }
+
+    /// Ends `call` at once. Says whether the call had not begun: its input is then the caller's to drop, after [`EndBatch::run`].
+    pub(crate) fn end_now(&mut self, call: &dyn Runnable, host: Option<HostId>, how: End) -> bool {
+        if call.claim() {
+            if let Some(host) = host.or_else(|| call.meta().last_holder()) {
+                self.leave_queue(call, host);
+            }
+            call.end_into(how, self);
+            return true;
+        }
+        call.end_into(how, self);
+        if let Some(onward) = call.meta().onward() {
+            self.end_call(onward, None, how);
+        }
+        false
+    }
+
+    /// Frees the place of a claimed call in the queue of `host`.
+    fn leave_queue(&mut self, call: &dyn Runnable, host: HostId) {
+        let known = self.hosts.last().filter(|known| known.id() == host).cloned();
+        let Some(known) = known.or_else(|| host.find()) else { return };
+        known.left_queue(call, self);
+        // The last owner of a host runs user code as it drops the host.
+        self.hosts.push(known);
+    }
+
+    // ----- what is left to do
+
+    pub(crate) fn wake(&mut self, waker: Option<Waker>) {
+        waker.into_iter().for_each(|waker| self.wakes.push(waker));
+    }
+
+    pub(crate) fn wake_all(&mut self, wakers: impl IntoIterator<Item = Waker>) {
+        wakers.into_iter().for_each(|waker| self.wakes.push(waker));
+    }
+
+    pub(crate) fn wake_list(&mut self, list: WakeList) {
+        self.wakes.append(list);
+    }
+
+    /// Calls `callback` after the wakes.
+    pub(crate) fn call_back(&mut self, callback: impl FnOnce() + 'static) {
+        self.callbacks.push(Box::new(callback));
+    }
+
+    /// Drops `leftover` at the end.
+    pub(crate) fn drop_later<T: 'static>(&mut self, leftover: T) {
+        if std::mem::needs_drop::<T>() {
+            self.leftovers.push(Box::new(leftover));
+        }
+    }
+
+    /// The same for an owner of a call.
+    pub(crate) fn drop_owner(&mut self, call: Shared<dyn Runnable>) {
+        self.ended.push(Ended { call, has_input: false });
+    }
+
+    /// The same for an owner of a node.
+    pub(crate) fn drop_node(&mut self, node: Arc<Stop>) {
+        self.stopped.push(node);
+    }
+
+    // ----- doing it
+
+    /// Ends and stops everything, then wakes, then drops.
+    pub(crate) fn run(mut self) {
+        self.end_everything();
+        std::mem::take(&mut self.wakes).wake();
+        self.callbacks.drain(..).for_each(panics::quietly);
+        for Ended { call, has_input } in self.ended.drain(..) {
+            if has_input {
+                call.drop_input();
+            }
+            panics::quietly(|| drop(call));
+        }
+        self.leftovers.drain(..).for_each(|leftover| panics::quietly(|| drop(leftover)));
+        self.stopped.drain(..).for_each(|node| panics::quietly(|| drop(node)));
+        self.hosts.drain(..).for_each(|host| panics::quietly(|| drop(host)));
+    }
+
+    /// The first phase. All nodes that are known are marked before a call ends and frees its slot.
+    fn end_everything(&mut self) {
+        loop {
+            while let Some(node) = self.nodes.pop() {
+                node.stop_into(self);
+                self.stopped.push(node);
+            }
+            if self.calls.is_empty() {
+                return;
+            }
+            for Target { call, host, how } in std::mem::take(&mut self.calls) {
+                let has_input = self.end_now(&*call, host, how);
+                self.ended.push(Ended { call, has_input });
+            }
+        }
+    }
+}
