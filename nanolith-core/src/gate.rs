@@ -151,6 +151,7 @@ fn enter<S: TaskSet, G: Gate<S> + ?Sized>(
 ) -> Wakes {
     let slot = job.into_slot();
     if !slot.is_queued() {
+        queue.spend(G::item(slot)); // the last owner drops wakers
         return queue.pass_on();
     }
     slot.meta.accept(inside);

@@ -85,12 +85,46 @@ pub(crate) enum Verdict {
     Deadlock,
 }
 
-/// What a thread that waits has given to others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The right to run one task at a time on a host's threads. The host counts the permits it issues.
+///
+/// A permit is neither `Clone` nor `Copy`, so a thread lends or returns only a permit that it holds.
+#[derive(Debug)]
+#[must_use = "the host counts this permit until it is returned"]
+pub(crate) struct Permit(());
+
+impl Permit {
+    /// Returns a new permit. The caller is the host, and counts it.
+    pub(crate) fn issue() -> Self {
+        Self(())
+    }
+
+    /// Ends the permit. The caller is the host, and counts it no more.
+    pub(crate) fn cancel(self) {
+        let Self(()) = self;
+    }
+}
+
+/// The permit of a thread.
+#[derive(Debug, Default)]
+pub(crate) enum PermitState {
+    /// The thread holds no permit: it helps a worker that does, or it runs no task.
+    #[default]
+    Absent,
+    /// The thread holds a permit, and is at no task: it runs wakers and destructors.
+    Idle(Permit),
+    /// The thread holds a permit, and is at a task.
+    Active(Permit),
+    /// A wait further down on this stack has lent what the thread has.
+    Lent,
+}
+
+/// What a waiting thread has lent to other threads.
+#[derive(Debug, Default)]
+#[must_use = "the thread takes this back when its wait ends"]
 pub(crate) struct Loan {
-    /// Its own slot.
-    pub(crate) slot: bool,
-    /// Slots beyond the concurrency.
+    /// The thread's permit before the wait.
+    pub(crate) before: PermitState,
+    /// Permits beyond the concurrency.
     pub(crate) extra: usize,
 }
 
@@ -122,9 +156,9 @@ pub(crate) trait Host: Send + Sync {
     /// For [`crate::current`].
     fn whereabouts(&self) -> Where;
 
-    /// One of our threads begins to wait for something of `target`'s: others may have its slot. `runner` says whether the
-    /// thread holds a slot, or only helps one that does.
-    fn lend(&self, runner: bool, target: Option<HostId>) -> Result<Loan, WouldDeadlock>;
+    /// One of our threads begins to wait for something of `target`'s: other threads may use its permit, which moves into the
+    /// loan.
+    fn lend(&self, permit: &mut PermitState, target: Option<HostId>) -> Result<Loan, WouldDeadlock>;
 
     /// The one thread of ours begins a blocking wait without a limit, or goes on. Returns its wait before; `None` if this host has
     /// several threads, so that no call waits for one thread alone.
@@ -143,8 +177,8 @@ pub(crate) trait Host: Send + Sync {
         false
     }
 
-    /// The thread goes on; undoes [`Host::lend`].
-    fn take_back(&self, loan: Loan);
+    /// The thread goes on; undoes [`Host::lend`]. Returns what the thread had before.
+    fn take_back(&self, loan: Loan) -> PermitState;
 
     /// A task of ours waits for `call`, which is ours too; `blocking` says that its thread would stand still.
     fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict;

@@ -3,7 +3,7 @@
 
 use crate::{
     call::{meta::Meta, shared::Shared},
-    host::{Host, HostId, Loan, Runnable, WouldDeadlock},
+    host::{Host, HostId, Loan, Permit, PermitState, Runnable, WouldDeadlock},
     id::TaskInfo,
     inbox::Points,
     lineage::{Lineage, Trace},
@@ -48,8 +48,10 @@ struct Thread {
     host: RefCell<Option<Weak<dyn Host>>>,
     /// The host's.
     rules: RefCell<Option<Arc<Rules>>>,
-    /// Whether a runner of the host, which holds a slot, is on the stack.
+    /// Whether a worker of the host is on the stack.
     runner: Cell<bool>,
+    /// The permit with which that worker runs tasks.
+    permit: Cell<PermitState>,
     call: Cell<Option<Shared<dyn Runnable>>>,
     /// Goes with the call: see [`Running`].
     lineage: Cell<Option<Lineage>>,
@@ -69,12 +71,23 @@ struct Thread {
     waiting: Cell<bool>,
 }
 
+impl Thread {
+    /// Whether pending handles of the running task have lent its permit.
+    fn has_lent(&self) -> bool {
+        let lent = self.lent.take();
+        let has_lent = lent.is_some();
+        self.lent.set(lent);
+        has_lent
+    }
+}
+
 per_thread! {
     static THREAD: Thread = Thread {
         id: Cell::new(None),
         host: RefCell::new(None),
         rules: RefCell::new(None),
         runner: Cell::new(false),
+        permit: Cell::new(PermitState::Absent),
         call: Cell::new(None),
         lineage: Cell::new(None),
         scope: Cell::new(None),
@@ -161,9 +174,9 @@ impl Drop for Adopted {
     }
 }
 
-/// The host whose thread this is, and whether the thread holds a slot of it.
-pub(crate) fn standing() -> Option<(Weak<dyn Host>, bool)> {
-    THREAD.with(|thread| thread.host.borrow().clone().map(|host| (host, thread.runner.get())))
+/// Returns the host whose thread this is.
+pub(crate) fn standing() -> Option<Weak<dyn Host>> {
+    THREAD.with(|thread| thread.host.borrow().clone())
 }
 
 per_thread! {
@@ -200,12 +213,38 @@ fn host(thread: &Thread) -> Option<Arc<dyn Host>> {
     thread.host.borrow().as_ref().and_then(Weak::upgrade)
 }
 
-/// Marks the thread as holding a slot while `f` runs.
-pub(crate) fn as_runner(f: impl FnOnce()) {
+/// Runs `f` as a worker that holds `permit`. Returns the permit, unless `f` has taken it out.
+pub(crate) fn as_runner<R>(permit: Permit, f: impl FnOnce() -> R) -> (R, Option<Permit>) {
     THREAD.with(|thread| {
         let _restore = set(&thread.runner, true);
-        f();
-    });
+        thread.permit.set(PermitState::Active(permit));
+        let result = f();
+        (result, take_permit(thread))
+    })
+}
+
+/// Takes the worker's permit out of its thread, which runs no task from now on.
+pub(crate) fn put_down_permit() -> Option<Permit> {
+    THREAD.with(take_permit)
+}
+
+/// Runs `f`, which is no task, on a thread that holds a permit and is at no task.
+pub(crate) fn as_idle<R>(f: impl FnOnce() -> R) -> R {
+    THREAD.with(|thread| {
+        let permit = take_permit(thread).map_or(PermitState::Absent, PermitState::Idle);
+        thread.permit.set(permit);
+        let result = f();
+        let permit = take_permit(thread).map_or(PermitState::Absent, PermitState::Active);
+        thread.permit.set(permit);
+        result
+    })
+}
+
+fn take_permit(thread: &Thread) -> Option<Permit> {
+    match thread.permit.take() {
+        PermitState::Idle(permit) | PermitState::Active(permit) => Some(permit),
+        PermitState::Absent | PermitState::Lent => None,
+    }
 }
 
 // ----- which task it runs
@@ -346,19 +385,28 @@ pub(crate) struct Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         if let Some((host, loan)) = self.loan.take() {
-            host.take_back(loan);
+            let permit = host.take_back(loan);
+            THREAD.with(|thread| thread.permit.set(permit));
         }
     }
+}
+
+/// Moves the permit of this thread, if it has one, into a loan of its host.
+fn lend_to(thread: &Thread, host: &Arc<dyn Host>, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
+    let mut permit = thread.permit.replace(PermitState::Lent);
+    let loan = host.lend(&mut permit, target);
+    thread.permit.set(permit);
+    loan
 }
 
 /// Lends this thread's slot, if it has one and has not lent it already, for a wait for something of `target`'s.
 pub(crate) fn lend(target: Option<HostId>) -> Result<Lent, WouldDeadlock> {
     let lent = THREAD.with(|thread| {
-        if thread.lent.get().is_some() {
+        if thread.has_lent() {
             return Ok(None);
         }
         let Some(host) = host(thread) else { return Ok(None) };
-        let loan = host.lend(thread.runner.get(), target)?;
+        let loan = lend_to(thread, &host, target)?;
         Ok(Some((host, loan)))
     });
     Ok(Lent { loan: lent? })
@@ -386,9 +434,9 @@ pub(crate) fn pending_poll(counted: &mut Counted, target: Option<HostId>) -> Res
         if is_counted || thread.waiting.get() || !in_sync_task(thread) {
             return Ok(());
         }
-        if thread.lent.get().is_none() {
+        if !thread.has_lent() {
             let Some(host) = host(thread) else { return Ok(()) };
-            thread.lent.set(Some(host.lend(thread.runner.get(), target)?));
+            thread.lent.set(Some(lend_to(thread, &host, target)?));
             thread.loan.set(next_loan());
         }
         thread.pending.set(thread.pending.get() + 1);
@@ -424,9 +472,11 @@ pub(crate) fn settle_polls() {
 fn settle(thread: &Thread) {
     thread.loan.set(None);
     if let Some(loan) = thread.lent.take() {
-        if let Some(host) = host(thread) {
-            host.take_back(loan);
-        }
+        let permit = match host(thread) {
+            Some(host) => host.take_back(loan),
+            None => loan.before,
+        };
+        thread.permit.set(permit);
     }
 }
 
@@ -473,6 +523,18 @@ pub(crate) fn ran_on_top() -> u64 {
     THREAD.with(|thread| thread.on_top.get())
 }
 
+/// Keeps apart what the task below has lent, until the call on top of it has gone.
+struct LentBelow<'a> {
+    thread: &'a Thread,
+    loan: Option<Loan>,
+}
+
+impl Drop for LentBelow<'_> {
+    fn drop(&mut self) {
+        self.thread.lent.set(self.loan.take());
+    }
+}
+
 /// Runs a claimed call on top of the task that waits for it.
 pub(crate) fn run_on_top<R>(run: impl FnOnce() -> R) -> R {
     THREAD.with(|thread| {
@@ -480,7 +542,7 @@ pub(crate) fn run_on_top<R>(run: impl FnOnce() -> R) -> R {
         thread.on_top.set(thread.on_top.get() + 1);
         // The task below may be pending in a `block_on`; what it lent stays lent, and the one on top lends for itself.
         let _pending = set(&thread.pending, 0);
-        let _lent = set(&thread.lent, None);
+        let _lent = LentBelow { thread, loan: thread.lent.take() };
         let _loan = set(&thread.loan, None);
         let parking = thread.waiting.get().then(Parking::of_this_thread);
         let _outer = parking.as_ref().map(|parking| parking.within_another(true));

@@ -25,6 +25,10 @@ impl Wakes {
         self
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Wakes them; no lock is held here.
     pub(crate) fn wake(self) {
         self.0.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
@@ -140,6 +144,11 @@ impl<T> Queue<T> {
     /// What is to be dropped after the lock is released.
     pub(crate) fn spent(&mut self) -> Vec<T> {
         std::mem::take(&mut self.spent)
+    }
+
+    /// Whether something is to be dropped after the lock is released.
+    pub(crate) fn has_spent(&self) -> bool {
+        !self.spent.is_empty()
     }
 
     /// This entry is out of date.

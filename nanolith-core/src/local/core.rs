@@ -51,7 +51,7 @@ pub(super) struct Core {
     /// The thread that made it, or drove it last: what that waits for, it brings about itself.
     pub(super) owner: ThreadId,
     /// Whose thread the driver is otherwise, and whether it holds a slot there.
-    pub(super) outer: Option<(Weak<dyn Host>, bool)>,
+    pub(super) outer: Option<Weak<dyn Host>>,
     /// Tasks on the driver's stack: at most one runs, the others wait.
     pub(super) active: usize,
     /// The calls among them that were run from the queue, by address.

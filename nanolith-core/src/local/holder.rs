@@ -8,7 +8,7 @@ use crate::{
     deadlock::BlockedWaiter,
     end_batch::EndBatch,
     gate::OnFull,
-    host::{Host, HostId, Loan, Over, Ran, Runnable, Verdict, WouldDeadlock},
+    host::{Host, HostId, Loan, Over, PermitState, Ran, Runnable, Verdict, WouldDeadlock},
     inbox::Points,
     order::Rules,
     panics,
@@ -39,19 +39,20 @@ impl Host for Inner {
     }
 
     /// The thread is the only one: what it waits for, it cannot do meanwhile. If it is another host's too, that lends.
-    fn lend(&self, _runner: bool, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
+    fn lend(&self, permit: &mut PermitState, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
         if target == Some(self.id) {
             return Err(WouldDeadlock);
         }
         match self.outer() {
-            Some((outer, runner)) => outer.lend(runner, target),
+            Some(outer) => outer.lend(permit, target),
             None => Ok(Loan::default()),
         }
     }
 
-    fn take_back(&self, loan: Loan) {
-        if let Some((outer, _)) = self.outer() {
-            outer.take_back(loan);
+    fn take_back(&self, loan: Loan) -> PermitState {
+        match self.outer() {
+            Some(outer) => outer.take_back(loan),
+            None => loan.before,
         }
     }
 
@@ -158,9 +159,8 @@ impl Host for Inner {
 }
 
 impl Inner {
-    fn outer(&self) -> Option<(Arc<dyn Host>, bool)> {
-        let (outer, runner) = self.lock().outer.clone()?;
-        Some((outer.upgrade()?, runner))
+    fn outer(&self) -> Option<Arc<dyn Host>> {
+        self.lock().outer.clone()?.upgrade()
     }
 
     /// Runs work that was begun, on this thread, which drives.

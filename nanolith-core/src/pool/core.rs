@@ -13,7 +13,7 @@ use super::{
 use crate::{
     call::shared::Shared,
     front::{Entry, Front},
-    host::{Loan, Runnable},
+    host::{Loan, Permit, PermitState, Runnable},
     inbox::Points,
     queue::Wakes,
 };
@@ -162,32 +162,37 @@ impl Core {
     /// A thread begins to wait: whatever the others do, one more runner may be at work. A runner lends its own permit; one
     /// that only helps (with a piece of a `par_iter`) has none, though the task that it helps cannot go on without it; and
     /// where more run than should, as after waits that ended, one more is allowed all the same.
-    pub(super) fn lend(&mut self, runner: bool) -> Loan {
+    pub(super) fn lend(&mut self, permit: PermitState) -> Loan {
         // A task that waits is no tiny one, and what is in the inbox needs somebody else.
         self.pace.forget();
         self.front.shut();
         self.blocked += 1;
-        if runner {
+        self.active -= usize::from(matches!(permit, PermitState::Active(_)));
+        let extra = if let PermitState::Active(_) | PermitState::Idle(_) = permit {
             self.running -= 1;
-            self.active -= 1;
+            (self.running + 1).saturating_sub(self.permits())
         } else {
             self.rayon.occupied += 1;
-        }
-        let extra = if runner { (self.running + 1).saturating_sub(self.permits()) } else { 1 };
+            1
+        };
         self.extra += extra;
-        Loan { slot: runner, extra }
+        Loan { before: permit, extra }
     }
 
     /// The thread goes on, without waiting for a permit: the next runner that is done steps down.
-    pub(super) fn take_back(&mut self, loan: Loan) {
+    pub(super) fn take_back(&mut self, Loan { before, extra }: Loan) -> PermitState {
+        if let PermitState::Lent = before {
+            return before; // the wait below this one has counted
+        }
         self.blocked -= 1;
-        self.extra -= loan.extra;
-        if loan.slot {
+        self.extra -= extra;
+        self.active += usize::from(matches!(before, PermitState::Active(_)));
+        if let PermitState::Active(_) | PermitState::Idle(_) = before {
             self.running += 1;
-            self.active += 1;
         } else {
             self.rayon.occupied = self.rayon.occupied.saturating_sub(1);
         }
+        before
     }
 
     /// Gives out one more permit if there is work for it and nobody looks for some.
@@ -227,19 +232,34 @@ impl Core {
     }
 
     /// Takes up a permit that was sent; a rayon thread tells of which generation it is.
-    pub(super) fn take_token(&mut self, generation: Option<u64>) -> bool {
+    pub(super) fn take_token(&mut self, generation: Option<u64>) -> Option<Permit> {
         if self.tokens == 0 {
-            return false;
+            return None;
         }
         self.tokens -= 1;
         if generation == Some(self.rayon.generation) {
             self.rayon.occupied += 1;
         }
-        true
+        Some(Permit::issue())
     }
 
-    /// Gives back a permit that was taken up.
-    pub(super) fn step_down(&mut self, generation: Option<u64>) {
+    /// Issues a permit beyond the concurrency, for a thread that is at a task at once.
+    pub(super) fn issue_beyond(&mut self) -> Permit {
+        self.running += 1;
+        self.active += 1;
+        Permit::issue()
+    }
+
+    /// Returns a permit of [`Core::issue_beyond`].
+    pub(super) fn return_beyond(&mut self, permit: Permit) {
+        permit.cancel();
+        self.running -= 1;
+        self.active -= 1;
+    }
+
+    /// Returns a permit that was taken up, from a thread at no task.
+    pub(super) fn step_down(&mut self, permit: Permit, generation: Option<u64>) {
+        permit.cancel();
         self.running -= 1;
         if generation == Some(self.rayon.generation) {
             self.rayon.occupied = self.rayon.occupied.saturating_sub(1);
@@ -325,8 +345,8 @@ mod tests {
     fn a_start_that_no_thread_can_take_up_is_not_relied_on() {
         let mut core = core(1);
         assert_eq!(core.want(), Some(Start::Rayon(0)));
-        assert!(core.take_token(None), "a spare thread was first");
-        let _helps = core.lend(false); // the only rayon thread stands still, and the start on its way to it with it
+        let _permit = core.take_token(None).expect("a spare thread was first");
+        let _helps = core.lend(PermitState::Absent); // the only rayon thread stands still, and the start on its way to it with it
         assert_eq!(core.want(), Some(Start::Spare));
     }
 
@@ -334,7 +354,7 @@ mod tests {
     fn a_start_on_its_way_to_a_free_thread_is_enough() {
         let mut core = core(2);
         assert_eq!(core.want(), Some(Start::Rayon(0)));
-        assert!(core.take_token(None));
+        let _permit = core.take_token(None).expect("the start made a token");
         assert_eq!(core.want(), None, "it takes up the new token");
         assert_eq!(core.tokens, 1);
     }
@@ -343,17 +363,17 @@ mod tests {
     fn each_thread_that_waits_lets_one_more_run() {
         let mut core = core(1);
         let _sent = core.want();
-        assert!(core.take_token(Some(0)));
+        let first = core.take_token(Some(0)).expect("the start made a token");
         assert_eq!(core.want(), None, "one runs, as many as may");
         core.active = 1;
-        let slot = core.lend(true);
+        let slot = core.lend(PermitState::Active(first));
         assert_eq!(core.want(), Some(Start::Spare));
-        assert!(core.take_token(None));
-        core.take_back(slot);
+        let second = core.take_token(None).expect("the start made a token");
+        let _first = core.take_back(slot);
         assert!(core.is_superfluous(Some(0)), "two run for a moment, and the next that is done steps down");
-        let helper = core.lend(false);
-        core.step_down(None);
+        let helper = core.lend(PermitState::Absent);
+        core.step_down(second, None);
         assert_eq!(core.want(), Some(Start::Spare), "the one who waits as rayon does is not counted on");
-        core.take_back(helper);
+        let _absent = core.take_back(helper);
     }
 }

@@ -132,7 +132,10 @@ impl Inner {
         self.rayon.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Releases the lock, then does what came out of it.
+    /// Releases the lock, then does what came out of it: starts first, then wakes, then drops of user values.
+    ///
+    /// A waker or a destructor may wait for this pool, and lends the permit of its thread. So a worker at no task marks its
+    /// permit as idle before, or has returned it.
     pub(super) fn release(&self, core: MutexGuard<'_, Core>, wakes: Wakes) {
         self.release_within(core, wakes);
         baton::preempt();
@@ -146,12 +149,12 @@ impl Inner {
         let spent = core.front.spent();
         let leftovers = core.ruled.then(|| core.rules.leftovers());
         drop(core);
+        self.start(start);
         wakes.wake();
         spent.into_iter().for_each(|work| panics::quietly(|| drop(work)));
         if let Some(leftovers) = leftovers {
             panics::quietly(|| drop(leftovers));
         }
-        self.start(start);
     }
 
     /// The same with wakes and drops left to `batch`.

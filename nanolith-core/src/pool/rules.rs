@@ -41,6 +41,11 @@ impl Rules {
         (std::mem::take(&mut self.spent), self.shares.leftovers())
     }
 
+    /// Whether there is something in [`Rules::leftovers`].
+    pub(super) fn has_leftovers(&self) -> bool {
+        !self.spent.is_empty() || self.shares.has_leftovers()
+    }
+
     /// Whether one more call of this task may run.
     fn has_room(&mut self, task: &'static TaskInfo) -> bool {
         self.kinds.of(task).is_none_or(|kind| kind.has_room())

@@ -10,12 +10,12 @@ use super::{
 use crate::{
     call::shared::Shared,
     clock,
-    host::{Host, Over, Ran, Runnable},
+    host::{Host, Over, Permit, Ran, Runnable},
     metrics::Tally,
     panics, park, place,
     queue::Wakes,
 };
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 /// What a runner did last.
 enum Last {
@@ -76,12 +76,18 @@ impl Inner {
     /// ones, and it would only give it back, over and over, until one of these is there.
     fn begin(self: &Arc<Self>, generation: Option<u64>) {
         let is_outgrown = || generation.is_some_and(|generation| generation != self.lock().rayon.generation);
-        while self.lock().take_token(generation) {
-            place::as_runner(|| self.drain(generation));
+        while let Some(permit) = self.take_token(generation) {
+            // The worker puts its permit down before it leaves.
+            let ((), left) = place::as_runner(permit, || self.drain(generation));
+            debug_assert!(left.is_none(), "the worker has stepped down");
             if is_outgrown() {
                 return;
             }
         }
+    }
+
+    fn take_token(&self, generation: Option<u64>) -> Option<Permit> {
+        self.lock().take_token(generation)
     }
 
     fn drain(self: &Arc<Self>, generation: Option<u64>) {
@@ -164,43 +170,55 @@ impl Inner {
                     return Next::Turn(turn);
                 }
             }
-            if core.is_superfluous(generation) || core.is_in_good_hands() {
-                break;
-            }
-            if (core.front.has_waiting() || !lingered) && core.may_serve() && self.world.is_none() {
-                let posted = core.begin_serving(self.inbox.taken());
-                self.release(core, wakes);
-                if posted {
-                    guard::post(self.me.clone());
+            let leaves = core.is_superfluous(generation) || core.is_in_good_hands();
+            if !leaves {
+                if (core.front.has_waiting() || !lingered) && core.may_serve() && self.world.is_none() {
+                    let posted = core.begin_serving(self.inbox.taken());
+                    self.release(core, wakes);
+                    if posted {
+                        guard::post(self.me.clone());
+                    }
+                    return Next::Serve;
                 }
-                return Next::Serve;
+                let (work, more) = core.take();
+                wakes = wakes.and(more);
+                if let Some(work) = work {
+                    core.active += 1;
+                    self.release(core, wakes);
+                    return match work {
+                        Taken::Work(work) => Next::Run(work),
+                        Taken::Ruled(call) => Next::RunByRules(call),
+                    };
+                }
             }
-            let (work, more) = core.take();
-            wakes = wakes.and(more);
-            if let Some(work) = work {
-                core.active += 1;
-                self.release(core, wakes);
-                return match work {
-                    Taken::Work(work) => Next::Run(work),
-                    Taken::Ruled(call) => Next::RunByRules(call),
-                };
+            if core.owes_user_code(&wakes) {
+                core = self.run_user_code(core, std::mem::take(&mut wakes));
+                continue;
             }
-            if lingered || core.paused || core.closed {
+            if leaves || lingered || core.paused || core.closed {
                 break;
             }
             lingered = true;
             core.lingering += 1;
             self.hint.tell(&core.front);
             drop(core);
-            std::mem::take(&mut wakes).wake();
             tally.flush();
             park::look_on(self.config.spin, || self.hint.is_waiting());
             core = self.lock();
             core.lingering -= 1;
         }
-        core.step_down(generation);
+        let permit = place::put_down_permit().expect("a worker at no task holds its permit");
+        core.step_down(permit, generation);
         self.release(core, wakes);
         Next::Leave
+    }
+
+    /// Wakes and drops what came out of the core, before this worker idles or leaves. A destructor may wait for this pool and
+    /// lend the permit, which is at no task.
+    #[cold]
+    fn run_user_code<'a>(&'a self, core: MutexGuard<'a, Core>, wakes: Wakes) -> MutexGuard<'a, Core> {
+        place::as_idle(|| self.release(core, wakes));
+        self.lock()
     }
 
     /// Runs a call that has entered on its caller's thread.
@@ -243,19 +261,12 @@ impl Inner {
     /// Runs a call that somebody waits for on a spare thread, beyond the concurrency: the pool is paused, or its one
     /// who waits cannot run it.
     pub(super) fn run_apart(self: &Arc<Self>, call: Shared<dyn Runnable>) {
-        {
-            let mut core = self.lock();
-            core.running += 1;
-            core.active += 1;
-        }
-        place::as_runner(|| {
-            let (ran, over) = self.run_and_count(call);
-            let mut core = self.lock();
-            core.active -= 1;
-            core.running -= 1;
-            let wakes = if ran == Ran::Done { core.over(over) } else { Wakes::default() };
-            self.release(core, wakes);
-        });
+        let permit = self.lock().issue_beyond();
+        let ((ran, over), permit) = place::as_runner(permit, || self.run_and_count(call));
+        let mut core = self.lock();
+        core.return_beyond(permit.expect("a call gives back what its waits have lent"));
+        let wakes = if ran == Ran::Done { core.over(over) } else { Wakes::default() };
+        self.release(core, wakes);
     }
 }
 
@@ -265,6 +276,11 @@ pub(super) fn run_call(call: Shared<dyn Runnable>, host: Option<Arc<dyn Host>>, 
 }
 
 impl Core {
+    /// Whether user code is to run once the lock is released: wakers and destructors.
+    fn owes_user_code(&self, wakes: &Wakes) -> bool {
+        !wakes.is_empty() || self.front.queue.has_spent() || self.ruled && self.rules.has_leftovers()
+    }
+
     /// Counts what a runner did last.
     #[allow(clippy::needless_pass_by_value)] // what was done last is counted once
     fn account(&mut self, last: Last) -> Wakes {

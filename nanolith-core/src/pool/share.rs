@@ -16,7 +16,7 @@ use crate::{
     executor::{Admission, Executor},
     front::Front,
     gate::{self, Gate, OnFull},
-    host::{Host, HostId, Loan, Over, Runnable, Verdict, WouldDeadlock},
+    host::{Host, HostId, Loan, Over, PermitState, Runnable, Verdict, WouldDeadlock},
     id::TaskInfo,
     inbox::Inbox,
     order::Rules,
@@ -68,6 +68,10 @@ impl Shares {
     /// Shares that are gone, to be dropped off the lock.
     pub(super) fn leftovers(&mut self) -> Vec<Entry> {
         mem::take(&mut self.gone)
+    }
+
+    pub(super) fn has_leftovers(&self) -> bool {
+        !self.gone.is_empty()
     }
 
     /// The call of the share whose turn it is.
@@ -485,16 +489,16 @@ impl Host for Place {
         self.inner.whereabouts()
     }
 
-    fn lend(&self, runner: bool, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
-        self.inner.lend(runner, target)
+    fn lend(&self, permit: &mut PermitState, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
+        self.inner.lend(permit, target)
     }
 
     fn waits_for_room(&self) -> bool {
         self.inner.waits_for_room()
     }
 
-    fn take_back(&self, loan: Loan) {
-        self.inner.take_back(loan);
+    fn take_back(&self, loan: Loan) -> PermitState {
+        self.inner.take_back(loan)
     }
 
     fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict {

@@ -12,7 +12,7 @@ use crate::{
     data::Data,
     end_batch::EndBatch,
     gate::OnFull,
-    host::{Host, HostId, Loan, Over, Ran, Runnable, Verdict, WouldDeadlock},
+    host::{Host, HostId, Loan, Over, PermitState, Ran, Runnable, Verdict, WouldDeadlock},
     id::TaskInfo,
     order::Rules,
     place::{self, Where},
@@ -38,13 +38,16 @@ impl Host for Inner {
     }
 
     /// The last thread that could still run something does not wait for what would have to run.
-    fn lend(&self, runner: bool, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
+    fn lend(&self, permit: &mut PermitState, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
+        if matches!(permit, PermitState::Lent) {
+            return Ok(Loan { before: PermitState::Lent, extra: 0 }); // this thread counts as blocked already
+        }
         let mut core = self.lock();
         let threads = core.rayon.total + self.spares.max();
         if target == Some(self.id()) && core.blocked + 1 >= threads {
             return Err(WouldDeadlock);
         }
-        let loan = core.lend(runner);
+        let loan = core.lend(std::mem::replace(permit, PermitState::Lent));
         // A start that was sent to a thread which now stands still is for a spare one.
         let stuck = core.tokens > 0;
         self.release(core, Wakes::default());
@@ -58,8 +61,8 @@ impl Host for Inner {
         self.config.on_full == OnFull::Wait
     }
 
-    fn take_back(&self, loan: Loan) {
-        self.lock().take_back(loan);
+    fn take_back(&self, loan: Loan) -> PermitState {
+        self.lock().take_back(loan)
     }
 
     fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict {

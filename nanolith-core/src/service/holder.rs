@@ -8,7 +8,7 @@ use crate::{
     end_batch::EndBatch,
     front::{Entry, Front},
     gate::{Gate, OnFull},
-    host::{Host, HostId, Loan, Over, Runnable, Verdict, WouldDeadlock},
+    host::{Host, HostId, Loan, Over, PermitState, Runnable, Verdict, WouldDeadlock},
     id::Receiver,
     inbox::Inbox,
     order::Rules,
@@ -39,11 +39,13 @@ impl<S: TaskSet> Host for Inner<S> {
     }
 
     /// The thread is the service: what it waits for, it cannot do itself.
-    fn lend(&self, _runner: bool, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
+    fn lend(&self, _: &mut PermitState, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
         if target == Some(self.id()) { Err(WouldDeadlock) } else { Ok(Loan::default()) }
     }
 
-    fn take_back(&self, _loan: Loan) {}
+    fn take_back(&self, loan: Loan) -> PermitState {
+        loan.before
+    }
 
     fn set_blocked(&self, waiter: Option<BlockedWaiter>) -> Option<Option<BlockedWaiter>> {
         let mut blocked = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);

@@ -345,6 +345,8 @@ impl<S: TaskSet> Inner<S> {
                 let inside = call.meta.is_inside();
                 wakes = wakes.and(queue.begun(inside)).and(queue.finished(inside));
                 ended.push(call);
+            } else {
+                queue.spend(call); // the last owner drops the output
             }
         }
         self.release_into(core, wakes, batch);
