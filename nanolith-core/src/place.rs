@@ -2,7 +2,10 @@
 //! hold.
 
 use crate::{
-    call::{meta::Meta, shared::Shared},
+    call::{
+        meta::{Meta, StopHome},
+        shared::Shared,
+    },
     host::{Host, HostId, Loan, Permit, PermitState, Runnable, WouldDeadlock},
     id::TaskInfo,
     inbox::Points,
@@ -12,6 +15,7 @@ use crate::{
     passed::LayerId,
     per_thread::{at_thread_end, per_thread},
     priority::Priority,
+    wake::Registration,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -326,9 +330,10 @@ pub(crate) fn within_scope<R>(priority: Priority, f: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Has the task that runs here look again, by `waker`, whenever it is raised or asked to stop.
-pub(crate) fn look_again_by(waker: &Waker) {
-    THREAD.with(|thread| look(thread, |call| call.meta().on_stop(waker)));
+/// A wait for the moments at which the task that runs here is raised or asked to stop. `None`: no task runs here.
+pub(crate) fn stop_wait() -> Option<Registration<StopHome<Shared<dyn Runnable>>>> {
+    let wait = |call: &Shared<dyn Runnable>| Registration::new(StopHome(call.clone()));
+    THREAD.with(|thread| look(thread, wait))
 }
 
 /// Whether the task that runs here should give way to others. `None`: no task runs here.

@@ -7,6 +7,7 @@ use once_cell::sync::OnceCell;
 use std::{
     cell::Cell,
     collections::{BTreeMap, btree_map::OccupiedEntry},
+    mem,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     task::Waker,
     thread,
@@ -146,14 +147,17 @@ pub(crate) fn take(key: Key) -> Option<Alarm> {
 
 /// Sets whom to wake at `key`; false if it has rung.
 pub(crate) fn rewake(key: Key, waker: &Waker) -> bool {
-    let known = with(key, |timers| match timers.armed.get_mut(&key) {
-        Some(Alarm::Wake(known)) => {
-            known.clone_from(waker);
-            Some(())
-        }
-        _ => None,
+    let is_known = with(key, |timers| match timers.armed.get(&key)? {
+        Alarm::Wake(known) => Some(known.will_wake(waker)),
+        Alarm::Run(_) => None,
     });
-    known.is_some()
+    match is_known {
+        Some(false) => {
+            let mut other = Alarm::Wake(waker.clone()); // the earlier waker drops with it, after the release
+            with(key, |timers| timers.armed.get_mut(&key).map(|known| mem::swap(known, &mut other))).is_some()
+        }
+        is_known => is_known.is_some(),
+    }
 }
 
 fn with<R>(key: Key, f: impl FnOnce(&mut Timers) -> Option<R>) -> Option<R> {

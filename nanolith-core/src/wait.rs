@@ -60,11 +60,12 @@ pub(crate) fn block_until<F: Future>(
             return driven.map(|()| output);
         }
     }
-    // One whose task is raised meanwhile passes that on to what it waits for.
-    place::look_again_by(parking.waker());
+    // A task that is raised meanwhile passes that on to what it waits for.
+    let mut stop = place::stop_wait();
     let _lent = place::lend(target)?;
     let _told = baton::doing(|| describe(target, deadline.is_some()));
     loop {
+        stop.iter_mut().for_each(|stop| stop.register(parking.waker()));
         if let Poll::Ready(output) = poll() {
             return Ok(Some(output));
         }

@@ -16,6 +16,7 @@ use crate::{
     priority::Priority,
     stop::{self, Stop},
     timer::{self, Key},
+    wake::{AfterUnlock, Deferred, Registration, WaiterHome, WaiterSet},
 };
 use once_cell::race::OnceBox;
 use std::{
@@ -24,7 +25,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
     },
-    task::Waker,
+    task::{Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -100,8 +101,9 @@ struct Cold {
     run_deadline: OnceLock<Instant>,
     attached: OnceLock<Arc<Attachments>>,
     timer: Mutex<Timer>,
-    progress: Mutex<Watched>,
-    stop: Mutex<Vec<Waker>>,
+    progress: Deferred<Watched>,
+    /// They look again when the call is asked to stop, or raised while it runs.
+    stop: Deferred<WaiterSet>,
     alive: Mutex<Option<KeepAlive>>,
     /// The call as which this one goes on.
     onward: Mutex<Option<Shared<dyn Runnable>>>,
@@ -167,11 +169,11 @@ enum Timer {
 }
 
 #[derive(Default)]
-struct Watched {
+pub(crate) struct Watched {
     latest: Option<Progress>,
     /// Counts what was told, so that a watcher sees what is new to it.
     version: u64,
-    watchers: Vec<Waker>,
+    waiting: WaiterSet,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -805,77 +807,125 @@ impl Meta {
         }
         let alive = lock(&cold.alive).take();
         alive.into_iter().for_each(|alive| batch.drop_later(alive));
-        let watchers = std::mem::take(&mut lock(&cold.progress).watchers);
-        batch.wake_all(watchers);
+        batch.wake_list(cold.progress.with(|watched, _| watched.waiting.take_all()));
     }
 
     // ----- asked to stop
 
-    /// `waker` is woken when the call is asked to stop. The caller looks again whether it was, after this.
-    pub(crate) fn on_stop(&self, waker: &Waker) {
-        let mut wakers = lock(&self.cold().stop);
-        if !wakers.iter().any(|known| known.will_wake(waker)) {
-            wakers.push(waker.clone());
-        }
+    /// A wait for the moment at which the call is asked to stop. A poll registers it, and then looks again whether it was.
+    pub(crate) fn stop_wait(&self) -> Registration<StopHome<&Self>> {
+        Registration::new(StopHome(self))
     }
 
     /// Tells those who want to know that the call was asked to stop: first its children, which are stopped too.
     pub(crate) fn tell_stop(&self, batch: &mut EndBatch) {
         let Some(cold) = self.cold.get() else { return };
         cold.children.get().into_iter().for_each(|children| batch.stop_node(children.clone()));
-        let wakers = std::mem::take(&mut *lock(&cold.stop));
-        batch.wake_all(wakers);
+        batch.wake_list(cold.stop.with(|waiting, _| waiting.take_all()));
     }
 
-    /// Has those look again who want to know of it while it runs, as one that waits within its task: it was raised.
+    /// Has those look again that wait for its stop while it runs, as a wait within its task: it was raised.
     pub(crate) fn tell_raise(&self) {
         let Some(cold) = self.cold.get() else { return };
-        let wakers = lock(&cold.stop).clone();
-        wakers.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
-    }
-
-    /// The call is over, and its future gone: nobody is to be woken any more.
-    pub(crate) fn forget_wakers(&self) {
-        let Some(cold) = self.cold.get() else { return };
-        let wakers = std::mem::take(&mut *lock(&cold.stop));
-        crate::panics::quietly(|| drop(wakers));
+        cold.stop.with(WaiterSet::notify_all);
     }
 
     // ----- progress
 
     pub(crate) fn tell_progress(&self, progress: Progress) {
-        let watchers = {
-            let mut watched = lock(&self.cold().progress);
+        self.cold().progress.with(|watched, after| {
             watched.latest = Some(progress);
             watched.version += 1;
-            std::mem::take(&mut watched.watchers)
-        };
-        watchers.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
+            watched.waiting.notify_all(after);
+        });
     }
 
     pub(crate) fn progress(&self) -> Option<Progress> {
         if let Some(onward) = self.onward() {
             return onward.meta().progress();
         }
-        self.cold.get().and_then(|cold| lock(&cold.progress).latest)
+        self.cold.get().and_then(|cold| cold.progress.with(|watched, _| watched.latest))
+    }
+}
+
+/// The waits for a call's stop.
+pub(crate) struct StopHome<C>(pub(crate) C);
+
+impl WaiterHome for StopHome<&Meta> {
+    type State = WaiterSet;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut WaiterSet, &mut AfterUnlock) -> R) -> R {
+        self.0.cold().stop.with(change)
     }
 
-    /// What was told since `seen`, which moves on; else remembers whom to wake.
-    pub(crate) fn progress_since(&self, seen: &mut u64, waker: &Waker) -> Option<Progress> {
-        let onward = self.onward();
-        let told = onward.as_ref().and_then(|onward| onward.meta().progress_since(seen, waker));
-        if told.is_some() {
-            return told;
+    fn waiters(state: &mut WaiterSet) -> &mut WaiterSet {
+        state
+    }
+}
+
+impl WaiterHome for StopHome<Shared<dyn Runnable>> {
+    type State = WaiterSet;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut WaiterSet, &mut AfterUnlock) -> R) -> R {
+        StopHome(self.0.meta()).with_state(change)
+    }
+
+    fn waiters(state: &mut WaiterSet) -> &mut WaiterSet {
+        state
+    }
+}
+
+/// The waits for a call's progress, and for its end.
+struct ProgressHome(Shared<dyn Runnable>);
+
+impl WaiterHome for ProgressHome {
+    type State = Watched;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut Watched, &mut AfterUnlock) -> R) -> R {
+        self.0.meta().cold().progress.with(change)
+    }
+
+    fn waiters(state: &mut Watched) -> &mut WaiterSet {
+        &mut state.waiting
+    }
+}
+
+/// A wait for a call's progress, or for that of the call as which it goes on.
+pub(crate) struct ProgressWait {
+    /// The call, then each as which the one before goes on.
+    calls: Vec<Registration<ProgressHome>>,
+}
+
+impl ProgressWait {
+    pub(crate) fn of(call: Shared<dyn Runnable>) -> Self {
+        Self { calls: vec![Registration::new(ProgressHome(call))] }
+    }
+
+    /// What was told since `seen`, which moves on; else `waker` is woken by more, and by the end. The caller looks for that
+    /// after this.
+    pub(crate) fn poll_since(&mut self, seen: &mut u64, waker: &Waker) -> Option<Progress> {
+        let mut at = 0;
+        while let Some(onward) = self.calls[at].home().0.meta().onward() {
+            // What happens to this call is of no interest but for its end.
+            self.calls[at].register(waker);
+            at += 1;
+            if !self.calls.get(at).is_some_and(|known| std::ptr::eq(known.home().0.meta(), onward.meta())) {
+                self.calls.truncate(at);
+                self.calls.push(Registration::new(ProgressHome(onward)));
+            }
         }
-        let mut watched = lock(&self.cold().progress);
-        // One who has seen more has seen it of another call, as which this one went on before.
-        if onward.is_none() && watched.version != *seen {
-            *seen = watched.version;
-            return watched.latest;
+        self.calls.truncate(at + 1);
+        let told = self.calls[at].poll_with(waker, |watched, _| {
+            // A wait that has seen more has seen it of another call, as which this one went on before.
+            let is_new = watched.version != *seen;
+            is_new.then(|| {
+                *seen = watched.version;
+                watched.latest
+            })
+        });
+        match told {
+            Poll::Ready(progress) => progress,
+            Poll::Pending => None,
         }
-        if !watched.watchers.iter().any(|known| known.will_wake(waker)) {
-            watched.watchers.push(waker.clone());
-        }
-        None
     }
 }

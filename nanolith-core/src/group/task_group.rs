@@ -5,17 +5,22 @@ use super::{
     member::{Sink, watch},
     spawn::{Spawn, Watched},
 };
-use crate::{cancel_token::CancelToken, error::CallError, wait, waiters::remember};
+use crate::{
+    cancel_token::CancelToken,
+    error::CallError,
+    wait,
+    wake::{AfterUnlock, Deferred, NewWaker, SingleWaiter},
+};
 use std::{
     collections::VecDeque,
     fmt,
     future::{Future, poll_fn},
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 /// Calls that are joined in the order in which they end. Dropped, it cancels those that are not over.
@@ -66,7 +71,7 @@ pub struct TaskGroup<T, E = CallError> {
 type Ended<T, E> = Box<dyn FnOnce() -> Result<T, E> + Send>;
 
 struct Shared<T, E> {
-    state: Mutex<State<T, E>>,
+    state: Deferred<State<T, E>>,
     cancels_on_error: AtomicBool,
 }
 
@@ -74,12 +79,12 @@ struct State<T, E> {
     ended: VecDeque<Ended<T, E>>,
     /// Calls that are not over.
     open: usize,
-    waiter: Option<Waker>,
+    waiter: SingleWaiter,
 }
 
 impl<T, E> Shared<T, E> {
-    fn state(&self) -> MutexGuard<'_, State<T, E>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn with<R>(&self, change: impl FnOnce(&mut State<T, E>, &mut AfterUnlock) -> R) -> R {
+        self.state.with(change)
     }
 }
 
@@ -92,8 +97,8 @@ impl<T: Send + 'static> TaskGroup<T> {
 
 impl<T, E> Default for TaskGroup<T, E> {
     fn default() -> Self {
-        let state = State { ended: VecDeque::new(), open: 0, waiter: None };
-        let shared = Shared { state: Mutex::new(state), cancels_on_error: AtomicBool::new(false) };
+        let state = State { ended: VecDeque::new(), open: 0, waiter: SingleWaiter::default() };
+        let shared = Shared { state: Deferred::new(state), cancels_on_error: AtomicBool::new(false) };
         Self { shared: Arc::new(shared), token: CancelToken::new() }
     }
 }
@@ -149,7 +154,7 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
         X: Into<E> + Send + 'static,
         F: FnOnce(O) -> T + Send + 'static,
     {
-        self.shared.state().open += 1;
+        self.shared.with(|state, _| state.open += 1);
         let (shared, token) = (self.shared.clone(), self.token.clone());
         watch(handle, Member { shared, token, map: Mutex::new(Some(map)) });
     }
@@ -165,7 +170,7 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
 
     /// The outcome of one that is over; `None`: none is, or there is none.
     pub fn try_join_next(&mut self) -> Option<Result<T, E>> {
-        let ended = self.shared.state().ended.pop_front()?;
+        let ended = self.shared.with(|state, _| state.ended.pop_front())?;
         Some(ended())
     }
 
@@ -206,8 +211,7 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
     /// Those that are not joined.
     #[must_use]
     pub fn len(&self) -> usize {
-        let state = self.shared.state();
-        state.open + state.ended.len()
+        self.shared.with(|state, _| state.open + state.ended.len())
     }
 
     /// Whether all were joined.
@@ -226,23 +230,21 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
 
     /// A wait helps with so many calls at `most`.
     fn poll_next(&self, patience: &mut Patience, most: usize, cx: &mut Context<'_>) -> Poll<Option<Ended<T, E>>> {
+        let mut new = Some(NewWaker::of(cx.waker()));
         loop {
-            let before = {
-                let mut state = self.shared.state();
-                if let Some(ended) = state.ended.pop_front() {
-                    drop(state);
-                    patience.over();
-                    return Poll::Ready(Some(ended));
+            let next = self.shared.with(|state, after| match state.ended.pop_front() {
+                None if state.open > 0 => {
+                    new.take().into_iter().for_each(|waker| state.waiter.register(waker, after));
+                    None
                 }
-                if state.open == 0 {
-                    drop(state);
-                    patience.over();
-                    return Poll::Ready(None);
-                }
-                remember(&mut state.waiter, cx.waker())
-            };
-            drop(before);
-            if !patience.help(self.token.stop(), most, || !self.shared.state().ended.is_empty()) {
+                next => Some(next),
+            });
+            if let Some(next) = next {
+                patience.over();
+                return Poll::Ready(next);
+            }
+            let has_ended = || self.shared.with(|state, _| !state.ended.is_empty());
+            if !patience.help(self.token.stop(), most, has_ended) {
                 patience.pending();
                 return Poll::Pending;
             }
@@ -250,18 +252,23 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
     }
 }
 
+impl<T, E> TaskGroup<T, E> {
+    /// No wait is left that would join an outcome.
+    fn forget_waiter(&self) {
+        self.shared.with(|state, after| state.waiter.remove(after));
+    }
+}
+
 impl<T, E> Drop for TaskGroup<T, E> {
     fn drop(&mut self) {
         self.token.cancel();
+        self.forget_waiter();
     }
 }
 
 impl<T, E> fmt::Debug for TaskGroup<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (open, ended) = {
-            let state = self.shared.state();
-            (state.open, state.ended.len())
-        };
+        let (open, ended) = self.shared.with(|state, _| (state.open, state.ended.len()));
         f.debug_struct("TaskGroup").field("open", &open).field("ended", &ended).finish()
     }
 }
@@ -284,13 +291,11 @@ where
     fn take(&self, outcome: Result<O, X>) {
         let Some(map) = self.map.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         let has_failed = outcome.is_err();
-        let waiter = {
-            let mut state = self.shared.state();
+        self.shared.with(|state, after| {
             state.open -= 1;
             state.ended.push_back(Box::new(move || outcome.map(map).map_err(Into::into)));
-            state.waiter.take()
-        };
-        waiter.into_iter().for_each(Waker::wake);
+            state.waiter.notify(after);
+        });
         // ORDERING: Relaxed, as in `cancel_on_error`.
         if has_failed && self.shared.cancels_on_error.load(Ordering::Relaxed) {
             self.token.cancel();
@@ -319,6 +324,13 @@ impl<T: Send + 'static, E: Send + 'static> JoinNext<'_, T, E> {
 }
 
 impl<T, E> Unpin for JoinNext<'_, T, E> {}
+
+/// It leaves no waker.
+impl<T, E> Drop for JoinNext<'_, T, E> {
+    fn drop(&mut self) {
+        self.group.forget_waiter();
+    }
+}
 
 impl<T: Send + 'static, E: Send + 'static> Future for JoinNext<'_, T, E> {
     type Output = Option<Result<T, E>>;

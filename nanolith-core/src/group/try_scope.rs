@@ -6,7 +6,10 @@ use super::{
     scope::wait_for_all,
     spawn::Spawn,
 };
-use crate::{cancel_token::CancelToken, waiters::remember};
+use crate::{
+    cancel_token::CancelToken,
+    wake::{Deferred, NewWaker, SingleWaiter},
+};
 use std::{
     fmt,
     future::Future,
@@ -14,7 +17,7 @@ use std::{
     panic::{self, AssertUnwindSafe},
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 /// As [`scope`](crate::scope()), but the first call that fails cancels the others, and its error is what this returns.
@@ -118,7 +121,7 @@ impl<E: Send + 'static> TryScope<E> {
             first.last.0 += 1;
             first.last
         };
-        let entry = Arc::new(Entry { id, core: self.core.clone(), state: Mutex::default() });
+        let entry = Arc::new(Entry { id, core: self.core.clone(), state: Deferred::default() });
         watch(work.under(&self.core.token).submit(), entry.clone());
         Joined { entry, patience: Patience::default(), scope: PhantomData }
     }
@@ -145,28 +148,28 @@ impl<E> fmt::Debug for TryScope<E> {
 struct Entry<T, E> {
     id: Id,
     core: Arc<Core<E>>,
-    state: Mutex<State<T, E>>,
+    state: Deferred<State<T, E>>,
 }
 
 struct State<T, E> {
     /// Of one that failed first, the scope has the error.
     outcome: Option<Result<T, Option<Failure<E>>>>,
-    waiter: Option<Waker>,
+    waiter: SingleWaiter,
 }
 
 impl<T, E> Default for State<T, E> {
     fn default() -> Self {
-        Self { outcome: None, waiter: None }
+        Self { outcome: None, waiter: SingleWaiter::default() }
     }
 }
 
 impl<T, E> Entry<T, E> {
-    fn state(&self) -> MutexGuard<'_, State<T, E>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn is_over(&self) -> bool {
+        self.state.with(|state, _| state.outcome.is_some())
     }
 
     fn take(&self) -> Option<Result<T, E>> {
-        let outcome = self.state().outcome.take()?;
+        let outcome = self.state.with(|state, _| state.outcome.take())?;
         Some(outcome.map_err(|failure| {
             let failure = failure.or_else(|| self.core.first().error.take());
             failure.expect("the scope keeps the first error until the call's own handle takes it, or is gone")()
@@ -193,12 +196,10 @@ where
             first.error = Some(failure);
             None
         });
-        let waiter = {
-            let mut state = self.state();
+        self.state.with(|state, after| {
             state.outcome = Some(outcome);
-            state.waiter.take()
-        };
-        waiter.into_iter().for_each(Waker::wake);
+            state.waiter.notify(after);
+        });
         if is_first {
             self.core.token.cancel();
         }
@@ -236,18 +237,18 @@ impl<T, E> Future for Joined<'_, T, E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { entry, patience, .. } = &mut *self;
+        let mut new = Some(NewWaker::of(cx.waker()));
         loop {
-            let before = {
-                let mut state = entry.state();
+            let is_over = entry.state.with(|state, after| {
                 let is_over = state.outcome.is_some();
-                (!is_over).then(|| remember(&mut state.waiter, cx.waker()))
-            };
-            if before.is_none() {
+                new.take_if(|_| !is_over).into_iter().for_each(|waker| state.waiter.register(waker, after));
+                is_over
+            });
+            if is_over {
                 patience.over();
                 return entry.take().map_or(Poll::Pending, Poll::Ready);
             }
-            drop(before);
-            if !patience.help(entry.core.token.stop(), usize::MAX, || entry.state().outcome.is_some()) {
+            if !patience.help(entry.core.token.stop(), usize::MAX, || entry.is_over()) {
                 patience.pending();
                 return Poll::Pending;
             }
@@ -255,8 +256,15 @@ impl<T, E> Future for Joined<'_, T, E> {
     }
 }
 
+/// It leaves no waker.
+impl<T, E> Drop for Joined<'_, T, E> {
+    fn drop(&mut self) {
+        self.entry.state.with(|state, after| state.waiter.remove(after));
+    }
+}
+
 impl<T, E> fmt::Debug for Joined<'_, T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Joined").field("is_over", &self.entry.state().outcome.is_some()).finish()
+        f.debug_struct("Joined").field("is_over", &self.entry.is_over()).finish()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::layered::Around;
 use crate::{
-    call::shared::Shared,
+    call::{meta::ProgressWait, shared::Shared},
     error::Refused,
     executor::{Admission, Executor},
     panics,
@@ -49,7 +49,7 @@ where
     let waits = async move {
         let call = job.slot().clone();
         let admission = inner(&holder).admit(job);
-        if let Some(Err(refused)) = (Unless { call, admission }).await {
+        if let Some(Err(refused)) = (Unless { watch: ProgressWait::of(call.clone().erase()), call, admission }).await {
             refuse(refused);
         }
     };
@@ -66,6 +66,8 @@ where
 /// A wait for room; `None` as soon as the call is over.
 struct Unless<'a, S: TaskSet> {
     call: Shared<CallSlot<S>>,
+    /// Hears of the call's end.
+    watch: ProgressWait,
     admission: Admission<'a, S>,
 }
 
@@ -76,9 +78,9 @@ impl<S: TaskSet> Future for Unless<'_, S> {
         if let Poll::Ready(taken) = self.admission.as_mut().poll(cx) {
             return Poll::Ready(Some(taken));
         }
-        // Who watches how far a call has come is woken when it is over.
+        // A wait for a call's progress is woken when the call is over.
         let mut seen = 0;
-        while self.call.meta.progress_since(&mut seen, cx.waker()).is_some() {}
+        while self.watch.poll_since(&mut seen, cx.waker()).is_some() {}
         self.call.look_again();
         if self.call.is_over() { Poll::Ready(None) } else { Poll::Pending }
     }

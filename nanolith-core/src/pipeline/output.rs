@@ -72,5 +72,6 @@ impl<T> Output<T> {
 impl<T> Drop for Output<T> {
     fn drop(&mut self) {
         self.run.cancel();
+        self.run.forget_waiter();
     }
 }

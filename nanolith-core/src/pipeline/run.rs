@@ -4,16 +4,22 @@ use super::{
     error::{Cause, ItemError, OnError},
     gauge::Gauge,
 };
-use crate::{clock, panics, pool, pool::Pool, priority::Priority, waiters};
+use crate::{
+    clock, panics, pool,
+    pool::Pool,
+    priority::Priority,
+    wake::{AfterUnlock, NewWaker, SingleWaiter, WakeList},
+};
 use async_task::Task;
 use std::{
+    convert::Infallible,
     future::poll_fn,
     mem,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -38,9 +44,9 @@ struct State {
     /// Ends the input.
     shut: Option<Box<dyn FnOnce() + Send>>,
     stopped: bool,
-    /// How many of the tasks there still are, and who waits for none.
+    /// How many of the tasks there still are, and the wait for none.
     live: usize,
-    waker: Option<Waker>,
+    waiter: SingleWaiter,
     /// What ends the pipeline, and whether that was told.
     fatal: Option<ItemError>,
     collected: Vec<ItemError>,
@@ -167,11 +173,10 @@ impl Run {
 
     /// Waits until no stage is at work any more.
     pub(super) fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let (waker, mut after) = (NewWaker::of(cx.waker()), AfterUnlock::<Infallible>::default());
         let mut state = self.state();
         if state.live > 0 {
-            let old = waiters::remember(&mut state.waker, cx.waker());
-            drop(state);
-            drop(old);
+            state.waiter.register(waker, &mut after);
             return Poll::Pending;
         }
         state.ended.get_or_insert_with(clock::instant);
@@ -179,6 +184,12 @@ impl Run {
         drop(state);
         drop(tasks);
         Poll::Ready(())
+    }
+
+    /// The wait for its end is over, or given up.
+    pub(super) fn forget_waiter(&self) {
+        let mut after = AfterUnlock::<Infallible>::default(); // acts after the release
+        self.state().waiter.remove(&mut after);
     }
 
     // ----- its errors
@@ -280,10 +291,8 @@ impl<W> Drop for Worker<W> {
         panics::quietly(|| drop(work));
         let mut state = self.run.state();
         state.live -= 1;
-        let waker = if state.live == 0 { state.waker.take() } else { None };
+        let wakes = if state.live == 0 { state.waiter.take() } else { WakeList::default() };
         drop(state);
-        if let Some(waker) = waker {
-            panics::quietly(|| waker.wake());
-        }
+        wakes.wake();
     }
 }

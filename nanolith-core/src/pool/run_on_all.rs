@@ -7,13 +7,20 @@ use super::{
     rayon_pool,
     spares::{self, Errand},
 };
-use crate::{error::Panic, host::Host, panics, place, queue::Wakes, wait};
+use crate::{
+    error::Panic,
+    host::Host,
+    panics, place,
+    queue::Wakes,
+    wait,
+    wake::{Deferred, NewWaker, SingleWaiter},
+};
 use std::{
     fmt,
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 /// A thread of the pool.
@@ -129,7 +136,7 @@ impl Inner {
 struct Results<T> {
     of: Vec<Option<Result<T, Panic>>>,
     left: usize,
-    waker: Option<Waker>,
+    waiter: SingleWaiter,
 }
 
 /// Ends when each thread of a pool has run something once: made by [`Pool::run_on_all`](super::Pool::run_on_all).
@@ -152,7 +159,7 @@ struct Results<T> {
 #[must_use = "the threads run it all the same; this tells when they have"]
 pub struct RunOnAll<T> {
     inner: Arc<Inner>,
-    results: Arc<Mutex<Results<T>>>,
+    results: Arc<Deferred<Results<T>>>,
 }
 
 /// Why nobody can wait for a run on all threads: see [`Pool::run_on_all`](super::Pool::run_on_all).
@@ -188,14 +195,15 @@ impl std::error::Error for RunOnAllError {}
 
 impl<T: Send + 'static> RunOnAll<T> {
     pub(super) fn begin(inner: Arc<Inner>, run: impl Fn() -> T + Send + Sync + 'static) -> Self {
-        let results = Arc::new(Mutex::new(Results { of: Vec::new(), left: 0, waker: None }));
+        let results = Arc::new(Deferred::new(Results { of: Vec::new(), left: 0, waiter: SingleWaiter::default() }));
         let told = results.clone();
         let run = move |number| tell(&told, number, panics::catch(&run));
         let roll = Arc::new(Roll { pending: Mutex::default(), run: Box::new(run) });
         inner.call_on_all(&roll, |threads| {
-            let mut results = lock(&results);
-            results.of.resize_with(threads, || None);
-            results.left = threads;
+            results.with(|results, _| {
+                results.of.resize_with(threads, || None);
+                results.left = threads;
+            });
         });
         Self { inner, results }
     }
@@ -218,18 +226,14 @@ impl<T: Send + 'static> RunOnAll<T> {
     }
 }
 
-fn lock<T>(results: &Mutex<Results<T>>) -> MutexGuard<'_, Results<T>> {
-    results.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn tell<T>(results: &Mutex<Results<T>>, number: usize, result: Result<T, Panic>) {
-    let waker = {
-        let mut results = lock(results);
+fn tell<T>(results: &Deferred<Results<T>>, number: usize, result: Result<T, Panic>) {
+    results.with(|results, after| {
         results.of[number] = Some(result);
         results.left -= 1;
-        if results.left == 0 { results.waker.take() } else { None }
-    };
-    waker.into_iter().for_each(Waker::wake);
+        if results.left == 0 {
+            results.waiter.notify(after);
+        }
+    });
 }
 
 impl<T: Send + 'static> Future for RunOnAll<T> {
@@ -237,23 +241,31 @@ impl<T: Send + 'static> Future for RunOnAll<T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let stands_still = place::host_id() == Some(self.inner.id()) && place::blocks_when_pending();
-        let mut results = lock(&self.results);
-        if results.left == 0 {
-            let results = std::mem::take(&mut results.of);
-            return Poll::Ready(Ok(results.into_iter().flatten().collect()));
+        let mut new = Some(NewWaker::of(cx.waker())); // what is not needed of it drops after the release
+        let results = self.results.with(|results, after| {
+            if results.left == 0 {
+                return Some(std::mem::take(&mut results.of));
+            }
+            new.take_if(|_| !stands_still).into_iter().for_each(|waker| results.waiter.register(waker, after));
+            None
+        });
+        match results {
+            Some(results) => Poll::Ready(Ok(results.into_iter().flatten().collect())),
+            None if stands_still => Poll::Ready(Err(RunOnAllError::WouldDeadlock)),
+            None => Poll::Pending,
         }
-        if stands_still {
-            return Poll::Ready(Err(RunOnAllError::WouldDeadlock));
-        }
-        let known = results.waker.replace(cx.waker().clone());
-        drop(results);
-        drop(known);
-        Poll::Pending
+    }
+}
+
+/// It leaves no waker.
+impl<T> Drop for RunOnAll<T> {
+    fn drop(&mut self) {
+        self.results.with(|results, after| results.waiter.remove(after));
     }
 }
 
 impl<T> fmt::Debug for RunOnAll<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunOnAll").field("left", &lock(&self.results).left).finish_non_exhaustive()
+        f.debug_struct("RunOnAll").field("left", &self.results.with(|results, _| results.left)).finish_non_exhaustive()
     }
 }

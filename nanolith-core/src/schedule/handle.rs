@@ -1,7 +1,7 @@
 //! The handle on a schedule that was started.
 
-use super::inner::{Steered, poll_over};
-use crate::{clock, wait, waiters::Key};
+use super::inner::{Ends, Steered, with_state};
+use crate::{clock, wait, wake::Registration};
 use std::{
     fmt,
     future::Future,
@@ -82,29 +82,27 @@ impl Schedule {
     /// When the next beat is due; `None`: it is paused, or over, or waits for the run that is on ([`Missed::Delay`](super::Missed)).
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        let state = self.inner.state();
-        state.beats.due.filter(|_| !state.beats.is_paused)
+        with_state(&*self.inner, |state, _| state.beats.due.filter(|_| !state.beats.is_paused))
     }
 
     /// Its figures.
     #[must_use]
     pub fn info(&self) -> ScheduleInfo {
-        let state = self.inner.state();
-        let beats = &state.beats;
-        ScheduleInfo { runs: beats.runs, running: beats.running, missed: beats.skipped, errors: state.errors }
+        with_state(&*self.inner, |state, _| {
+            let beats = &state.beats;
+            ScheduleInfo { runs: beats.runs, running: beats.running, missed: beats.skipped, errors: state.errors }
+        })
     }
 
     /// Whether it was cancelled, or has made all its [`times`](super::Plan::times), and no run is on.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.inner.state().beats.is_over()
+        with_state(&*self.inner, |state, _| state.beats.is_over())
     }
 
     /// Ends when the schedule is over: a future, or [`wait`](Ended::wait).
     pub fn ended(&self) -> Ended {
-        let mut state = self.inner.state();
-        state.last_key = state.last_key.next();
-        Ended { inner: self.inner.clone(), key: state.last_key }
+        Ended { waiter: Registration::new(Ends(self.inner.clone())) }
     }
 
     /// Lets it go on without its handle, until the program ends or its times are over.
@@ -134,8 +132,7 @@ impl fmt::Debug for Schedule {
 /// May be dropped at any time.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Ended {
-    inner: Arc<dyn Steered>,
-    key: Key,
+    waiter: Registration<Ends>,
 }
 
 impl Ended {
@@ -148,20 +145,15 @@ impl Ended {
 impl Future for Ended {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if poll_over(&*self.inner, self.key, cx.waker()) { Poll::Ready(()) } else { Poll::Pending }
-    }
-}
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let waker = self.inner.state().waiting.leave(self.key);
-        drop(waker);
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.waiter.poll_until(cx.waker(), |state| state.beats.is_over())
     }
 }
 
 impl fmt::Debug for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ended").field("is_over", &self.inner.state().beats.is_over()).finish()
+        f.debug_struct("Ended")
+            .field("is_over", &with_state(&*self.waiter.home().0, |state, _| state.beats.is_over()))
+            .finish()
     }
 }

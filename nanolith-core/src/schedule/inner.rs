@@ -7,14 +7,14 @@ use crate::{
     panics,
     pool::Chores,
     timer::{self, Alarm},
-    waiters::{Key, Waiters, Wakes},
+    wake::{AfterUnlock, Deferred, WaiterHome, WaiterSet},
 };
 use std::{
     collections::VecDeque,
     future::{Future, poll_fn},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Poll, Waker},
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
     time::Instant,
 };
 
@@ -33,11 +33,12 @@ pub(super) type Handler<T> = dyn FnMut(Outcome<T>) + Send;
 pub(super) trait Steered: Send + Sync {
     /// Does something to the schedule, and then what follows from that.
     fn steer(self: Arc<Self>, change: &mut dyn FnMut(&mut State));
-    fn state(&self) -> MutexGuard<'_, State>;
+    /// Looks at the state.
+    fn look(&self, look: &mut dyn FnMut(&mut State, &mut AfterUnlock));
 }
 
 pub(super) struct Inner<T> {
-    state: Mutex<State>,
+    state: Deferred<State>,
     run: Box<Run<T>>,
     /// `None`: nobody hears of outcomes.
     hearing: Option<Mutex<Hearing<T>>>,
@@ -50,8 +51,8 @@ pub(super) struct State {
     pub(super) beats: Beats,
     pub(super) errors: u64,
     armed: Option<(Instant, timer::Key)>,
-    pub(super) waiting: Waiters,
-    pub(super) last_key: Key,
+    /// They wait for its end.
+    waiting: WaiterSet,
 }
 
 struct Hearing<T> {
@@ -69,9 +70,9 @@ impl<T: Send + 'static> Inner<T> {
         chores: Chores,
     ) -> Arc<Self> {
         beats.begin(clock::instant(), starting);
-        let state = State { beats, errors: 0, armed: None, waiting: Waiters::default(), last_key: Key::default() };
+        let state = State { beats, errors: 0, armed: None, waiting: WaiterSet::new() };
         let this = Arc::new(Self {
-            state: Mutex::new(state),
+            state: Deferred::new(state),
             run,
             hearing: handler.map(|handler| Mutex::new(Hearing { handler: Some(handler), unheard: VecDeque::new() })),
             chores,
@@ -84,13 +85,14 @@ impl<T: Send + 'static> Inner<T> {
     /// Changes the state, which says how many runs begin; arms the alarm for the next beat.
     fn go_on(self: &Arc<Self>, change: impl FnOnce(&mut State) -> u64) {
         let _clock = clock::enter(self.source.clone());
-        let (begin, unused, wakes) = {
-            let mut state = self.state();
-            let begin = change(&mut state);
-            let unused = self.rearm(&mut state);
-            let wakes = if state.beats.is_over() { state.waiting.called() } else { Wakes::default() };
-            (begin, unused, wakes)
-        };
+        let (begin, unused, wakes) = self.state.with(|state, after| {
+            let begin = change(state);
+            let unused = self.rearm(state);
+            if state.beats.is_over() {
+                state.waiting.notify_all(after);
+            }
+            (begin, unused, after.take_wakes())
+        });
         unused.into_iter().for_each(timer::disarm);
         (0..begin).for_each(|_| self.begin());
         wakes.wake();
@@ -126,7 +128,7 @@ impl<T: Send + 'static> Inner<T> {
         self.chores.spawn(async move {
             let outcome = this.outcome().await;
             if !matches!(outcome, Some(Ok(_))) {
-                this.state().errors += 1;
+                this.state.with(|state, _| state.errors += 1);
             }
             outcome.into_iter().for_each(|outcome| this.hear(outcome));
             this.go_on(|state| state.beats.over(clock::instant()));
@@ -181,17 +183,29 @@ impl<T: Send + 'static> Steered for Inner<T> {
         });
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn look(&self, look: &mut dyn FnMut(&mut State, &mut AfterUnlock)) {
+        self.state.with(|state, after| look(state, after));
     }
 }
 
-/// Whether the schedule is over; else `waker` is woken when it is.
-pub(super) fn poll_over(schedule: &dyn Steered, key: Key, waker: &Waker) -> bool {
-    let mut state = schedule.state();
-    let is_over = state.beats.is_over();
-    let before = if is_over { None } else { state.waiting.wait(key, waker) };
-    drop(state);
-    drop(before);
-    is_over
+/// What `look` sees in the state.
+pub(super) fn with_state<R>(schedule: &dyn Steered, look: impl FnOnce(&mut State, &mut AfterUnlock) -> R) -> R {
+    let (mut look, mut seen) = (Some(look), None);
+    schedule.look(&mut |state, after| seen = look.take().map(|look| look(state, after)));
+    seen.expect("a schedule looks once")
+}
+
+/// The waits for a schedule's end.
+pub(super) struct Ends(pub(super) Arc<dyn Steered>);
+
+impl WaiterHome for Ends {
+    type State = State;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut State, &mut AfterUnlock) -> R) -> R {
+        with_state(&*self.0, change)
+    }
+
+    fn waiters(state: &mut State) -> &mut WaiterSet {
+        &mut state.waiting
+    }
 }

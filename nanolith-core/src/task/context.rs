@@ -123,9 +123,10 @@ impl<S: TaskSet> Context<S> {
     ///
     /// May be dropped and asked for again at any time.
     pub fn cancelled(&self) -> impl Future<Output = ()> + '_ {
+        let mut stop = self.call.as_ref().map(|call| call.meta.stop_wait());
         poll_fn(move |cx| {
-            if let Some(call) = &self.call {
-                call.meta.on_stop(cx.waker());
+            if let (Some(call), Some(stop)) = (&self.call, &mut stop) {
+                stop.register(cx.waker());
                 call.look_again();
                 CallSlot::hang_on_parents(call);
             }

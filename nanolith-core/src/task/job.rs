@@ -583,8 +583,9 @@ impl<S: TaskSet> Reply<S> {
     ///
     /// May be dropped and asked for again at any time.
     pub fn cancelled(&self) -> impl Future<Output = ()> + '_ {
+        let mut stop = self.slot().meta.stop_wait();
         poll_fn(move |cx| {
-            self.slot().meta.on_stop(cx.waker());
+            stop.register(cx.waker());
             self.slot().look_again();
             CallSlot::hang_on_parents(self.slot());
             if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }

@@ -468,8 +468,6 @@ impl Drop for Finish {
         if metrics::is_any_on() {
             self.host.record(meta.task(), meta.waited(), meta.ran());
         }
-        // They belong to the future, and its schedule to the call: neither would ever go.
-        meta.forget_wakers();
         if let Some(call) = self.suspended {
             self.host.no_more_suspended(call);
         }
@@ -578,6 +576,7 @@ where
     S: TaskSet,
     F: Future<Output = Option<S::Output>>,
 {
+    let mut stop = reply.slot().meta.stop_wait();
     let mut body = pin!(body);
     poll_fn(|cx| {
         if reply.is_cancelled() {
@@ -588,7 +587,7 @@ where
             Ok(Poll::Ready(output)) => Poll::Ready(output.ok_or(Failure::Stopped)),
             Err(panic) => Poll::Ready(Err(Failure::Panicked(Whose::Task, panic))),
             Ok(Poll::Pending) => {
-                reply.slot().meta.on_stop(cx.waker());
+                stop.register(cx.waker());
                 reply.slot().look_again();
                 if reply.slot().meta.priority() != urgency {
                     cx.waker().wake_by_ref(); // it was raised meanwhile, and passes that on to what it waits for

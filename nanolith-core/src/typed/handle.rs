@@ -2,7 +2,7 @@
 
 use crate::{
     baton,
-    call::{Progress, shared::Shared, slot::End},
+    call::{Progress, meta::ProgressWait, shared::Shared, slot::End},
     clock,
     deadlock::{BlockedWait, Wait, WaitCycle},
     error::CallError,
@@ -561,7 +561,7 @@ impl<S: TaskSet, T> fmt::Debug for Handle<S, T> {
 ///
 /// `next` may be dropped at any time; nothing is lost but what a later one overwrites.
 pub struct Progressing<'a, S: TaskSet> {
-    slot: &'a CallSlot<S>,
+    slot: &'a Shared<CallSlot<S>>,
     seen: u64,
 }
 
@@ -609,8 +609,9 @@ impl<S: TaskSet> Progressing<'_, S> {
     ///
     /// May be dropped at any time; nothing is lost but what a later one overwrites.
     pub async fn next(&mut self) -> Option<Progress> {
+        let mut waits = ProgressWait::of(self.slot.clone().erase());
         std::future::poll_fn(|cx| {
-            if let Some(progress) = self.slot.meta.progress_since(&mut self.seen, cx.waker()) {
+            if let Some(progress) = waits.poll_since(&mut self.seen, cx.waker()) {
                 return Poll::Ready(Some(progress));
             }
             self.slot.look_again();

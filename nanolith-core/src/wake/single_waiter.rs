@@ -1,7 +1,7 @@
 //! At most one waiter.
 
-use super::{AfterUnlock, NewWaker};
-use std::task::Waker;
+use super::{AfterUnlock, NewWaker, WakeList};
+use std::{convert::Infallible, task::Waker};
 
 /// The one task that waits for something, if it does. Pure data; its owner brings the lock.
 #[derive(Debug, Default)]
@@ -23,6 +23,13 @@ impl SingleWaiter {
     /// Wakes the waiter, which then waits no more.
     pub(crate) fn notify<D>(&mut self, after: &mut AfterUnlock<D>) {
         self.0.take().into_iter().for_each(|waker| after.wake(waker));
+    }
+
+    /// Notifies the waiter; the caller wakes the list after the release.
+    pub(crate) fn take(&mut self) -> WakeList {
+        let mut after = AfterUnlock::<Infallible>::default();
+        self.notify(&mut after);
+        after.take_wakes()
     }
 
     /// The waiter waits no more.

@@ -1,7 +1,8 @@
 //! Waiters for one event, in the order in which they came.
 
-use super::{AfterUnlock, Deferred, NewWaker};
+use super::{AfterUnlock, Deferred, NewWaker, WakeList};
 use std::{
+    convert::Infallible,
     sync::Arc,
     task::{Poll, Waker},
 };
@@ -99,6 +100,12 @@ impl<W> WaiterSet<W> {
         }
     }
 
+    /// Whether the waiter waits with a waker of the same task.
+    pub(crate) fn waits_with(&self, key: Option<WaiterKey>, waker: &Waker) -> bool {
+        let entry = key.filter(|key| self.is_registered(*key)).map(|key| &self.entries[key.index].state);
+        matches!(entry, Some(State::Waiting { waker: known, .. }) if known.will_wake(waker))
+    }
+
     /// The waiter waits no more; `key` is `None` after it. Returns whether a [`notify_one`](Self::notify_one) reached it
     /// that it has not used: the caller notifies the next then.
     pub(crate) fn remove<D>(&mut self, key: &mut Option<WaiterKey>, after: &mut AfterUnlock<D>) -> bool {
@@ -117,6 +124,13 @@ impl<W> WaiterSet<W> {
     /// Notifies every waiter.
     pub(crate) fn notify_all<D>(&mut self, after: &mut AfterUnlock<D>) {
         self.notify_where(|_| true, after);
+    }
+
+    /// Notifies every waiter; the caller wakes the list after the release.
+    pub(crate) fn take_all(&mut self) -> WakeList {
+        let mut after = AfterUnlock::<Infallible>::default();
+        self.notify_all(&mut after);
+        after.take_wakes()
     }
 
     /// Notifies every waiter whose tag `is_meant`. Takes the time of all that wait.
@@ -304,30 +318,43 @@ impl<H: WaiterHome> Registration<H> {
         &mut self.key
     }
 
-    /// Looks whether the event has come, under the lock: ready with what `look` gives. Else the waiter registers `waker`.
+    /// Looks whether the event has come, under the lock: ready with what `look` gives. Else the waiter registers `waker`, before
+    /// which it looks once more. A waker is cloned only to be registered.
     ///
     /// A waiter whose event has come leaves the set, and its notification is used.
     pub(crate) fn poll_with<R>(
         &mut self,
         waker: &Waker,
-        look: impl FnOnce(&mut H::State, &mut AfterUnlock) -> Option<R>,
+        mut look: impl FnMut(&mut H::State, &mut AfterUnlock) -> Option<R>,
     ) -> Poll<R> {
         let Self { home, key } = self;
-        // What is not needed of it is dropped after the release.
-        let mut new = Some(NewWaker::of(waker));
-        let found = home.with_state(|state, after| {
-            let found = look(state, after);
-            match (&found, new.take_if(|_| found.is_none())) {
-                (None, Some(new)) => H::waiters(state).register(key, new, after),
-                _ => drop(H::waiters(state).remove(key, after)),
+        let mut new = None; // what is not needed of it drops after the release
+        loop {
+            let seen = home.with_state(|state, after| {
+                if let Some(found) = look(state, after) {
+                    H::waiters(state).remove(key, after);
+                    return Some(Poll::Ready(found));
+                }
+                if let Some(new) = new.take() {
+                    H::waiters(state).register(key, new, after);
+                    return Some(Poll::Pending);
+                }
+                H::waiters(state).waits_with(*key, waker).then_some(Poll::Pending)
+            });
+            match seen {
+                Some(poll) => return poll,
+                None => new = Some(NewWaker::of(waker)),
             }
-            found
-        });
-        found.map_or(Poll::Pending, Poll::Ready)
+        }
+    }
+
+    /// Registers `waker` for the next event, whatever has come before.
+    pub(crate) fn register(&mut self, waker: &Waker) {
+        let _ = self.poll_until(waker, |_| false);
     }
 
     /// The same with a condition.
-    pub(crate) fn poll_until(&mut self, waker: &Waker, has_come: impl FnOnce(&mut H::State) -> bool) -> Poll<()> {
+    pub(crate) fn poll_until(&mut self, waker: &Waker, mut has_come: impl FnMut(&mut H::State) -> bool) -> Poll<()> {
         self.poll_with(waker, |state, _| has_come(state).then_some(()))
     }
 
