@@ -1,8 +1,14 @@
 //! Hooks: before → task → after, in order, whatever happens.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
-use nanolith::prelude::*;
-use std::sync::{Arc, Mutex};
+use nanolith::{Handle, Local, prelude::*, time::MockClock};
+use std::{
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::Duration,
+};
 
 type Log = Arc<Mutex<Vec<String>>>;
 
@@ -95,7 +101,7 @@ fn the_after_hook_runs_after_a_panic_and_after_a_cancel() {
     let service = Sync::service(Sync { log: log.clone() }).launch().wait().expect("it starts");
     assert!(matches!(service.panics().wait(), Err(CallError::Panicked(..))));
     assert_eq!(noted(&log), ["before panics true", "after panics Panicked"]);
-    let job = service.later().timeout(std::time::Duration::from_micros(100)).submit();
+    let job = service.later().timeout(Duration::from_micros(100)).submit();
     assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
     service.close().wait().expect("it closes");
     let noted = noted(&log);
@@ -138,6 +144,11 @@ impl Async {
 
     pub async fn panics() {
         panic!("no luck");
+    }
+
+    pub async fn pending(begun: Sender<()>) {
+        let _ = begun.send(());
+        std::future::pending::<()>().await;
     }
 }
 
@@ -186,4 +197,198 @@ fn hooks_without_self_run_on_pools_too() {
     let service = Free::service().launch().wait().expect("it starts");
     assert_eq!(service.work().wait().expect("it runs"), 1);
     assert_eq!(FREE.lock().expect("sound")[2..], ["before work true", "after work Done"]);
+}
+
+// ----- a hook that waits can be ended
+
+/// Where a hook tells that it begins, and that its future is gone.
+type Told = Sender<&'static str>;
+
+/// A future that never ends, and tells of its drop.
+async fn never(told: Told) {
+    struct Tells(Told);
+    impl Drop for Tells {
+        fn drop(&mut self) {
+            let _ = self.0.send("dropped");
+        }
+    }
+    let _tells = Tells(told.clone());
+    let _ = told.send("waits");
+    std::future::pending::<()>().await;
+}
+
+pub struct Waits {
+    told: Told,
+    before: bool,
+    after: bool,
+    close: bool,
+}
+
+#[define(shared)]
+impl Waits {
+    #[before_task]
+    async fn before(&self, _: &CallInfo) {
+        if self.before {
+            never(self.told.clone()).await;
+        }
+    }
+
+    #[after_task]
+    async fn after(&self, _: &CallInfo, _: Outcome) {
+        if self.after {
+            never(self.told.clone()).await;
+        }
+    }
+
+    #[on_close]
+    async fn end(self) {
+        if self.close {
+            never(self.told.clone()).await;
+        }
+    }
+
+    pub fn now(&self) {}
+
+    pub async fn later(&self) {}
+
+    pub async fn pending(&self) {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn waits(before: bool, after: bool, close: bool) -> (Waits, Receiver<&'static str>) {
+    let (told, heard) = channel();
+    (Waits { told, before, after, close }, heard)
+}
+
+fn hears(heard: &Receiver<&'static str>, what: &str) {
+    assert_eq!(heard.recv().expect("the hook tells"), what);
+}
+
+/// Each hook, around each kind of task, on a pool.
+fn each_hook_on_a_pool(end: impl Fn(&Pool, Handle<Waits, ()>)) {
+    for (before, is_async) in [(true, true), (true, false), (false, true), (false, false)] {
+        let (state, heard) = waits(before, !before, false);
+        let pool = Pool::builder().build().expect("sound");
+        let calls = Waits::shared(Arc::new(state)).on(&pool);
+        let job = if is_async { calls.later().submit() } else { calls.now().submit() };
+        hears(&heard, "waits");
+        end(&pool, job);
+        hears(&heard, "dropped");
+        pool.drained().wait();
+        assert_eq!(pool.in_flight(), 0);
+    }
+}
+
+#[test]
+fn cancel_drops_a_hook_that_waits_on_a_pool() {
+    each_hook_on_a_pool(|_, job| {
+        job.cancel();
+        assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+    });
+}
+
+#[test]
+fn close_within_drops_a_hook_that_waits() {
+    each_hook_on_a_pool(|pool, job| {
+        assert!(pool.close_within(Duration::ZERO).wait().is_err());
+        assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+    });
+}
+
+#[test]
+fn time_out_drops_a_hook_that_waits_on_a_pool() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (state, heard) = waits(true, false, false);
+        let pool = Pool::builder().build().expect("sound");
+        let job = Waits::shared(Arc::new(state)).on(&pool).later().timeout(SECOND).submit();
+        hears(&heard, "waits");
+        clock.advance(SECOND);
+        assert!(matches!(job.wait(), Err(CallError::TimedOut(_))));
+        hears(&heard, "dropped");
+        pool.drained().wait();
+    });
+}
+
+#[test]
+fn cancel_drops_a_hook_that_waits_on_a_service() {
+    for before in [true, false] {
+        let (state, heard) = waits(before, !before, false);
+        let service = Waits::service(state).launch().wait().expect("it starts");
+        for job in [service.later().submit(), service.now().submit()] {
+            hears(&heard, "waits");
+            job.cancel();
+            hears(&heard, "dropped");
+            assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+        }
+        service.close().wait().expect("nothing is left");
+    }
+}
+
+pub struct WaitsFree;
+
+static WAITS_FREE: Mutex<Option<Told>> = Mutex::new(None);
+
+#[define]
+impl WaitsFree {
+    #[before_task]
+    async fn before(_: &CallInfo) {
+        let told = WAITS_FREE.lock().expect("sound").take().expect("one call is made");
+        never(told).await;
+    }
+
+    pub fn now() {}
+}
+
+#[test]
+fn cancel_drops_a_hook_that_waits_on_a_local() {
+    let (told, heard) = channel();
+    *WAITS_FREE.lock().expect("sound") = Some(told);
+    let local = Local::builder().build().expect("sound");
+    let job = WaitsFree::on(&local).now().submit();
+    local.run_until_idle();
+    hears(&heard, "waits");
+    job.cancel();
+    local.run_until_idle();
+    hears(&heard, "dropped");
+    assert_eq!(local.in_flight(), 0);
+}
+
+#[test]
+fn after_hook_of_a_cancelled_task_runs_to_its_end() {
+    let log = Log::default();
+    let service = Async::service(Async { log: log.clone() }).launch().wait().expect("it starts");
+    let (begun, begins) = channel();
+    let job = service.pending(begun).submit();
+    begins.recv().expect("it begins");
+    job.cancel();
+    service.close().wait().expect("it closes");
+    assert_eq!(noted(&log), ["before pending", "after pending Stopped", "closed"]);
+}
+
+#[test]
+fn close_within_drops_a_hook_that_outlives_its_call() {
+    let (state, heard) = waits(false, true, false);
+    let pool = Pool::builder().build().expect("sound");
+    let job = Waits::shared(Arc::new(state)).on(&pool).pending().submit();
+    while pool.active() > 0 || pool.queue_len() > 0 {
+        std::thread::yield_now();
+    }
+    job.cancel();
+    hears(&heard, "waits");
+    assert!(pool.close_within(Duration::ZERO).wait().is_err());
+    hears(&heard, "dropped");
+    pool.drained().wait();
+}
+
+#[test]
+fn terminate_drops_an_on_close_that_waits() {
+    let (state, heard) = waits(false, false, true);
+    let service = Waits::service(state).launch().wait().expect("it starts");
+    let closing = service.close();
+    hears(&heard, "waits");
+    service.terminate().wait().expect("it ends");
+    hears(&heard, "dropped");
+    closing.wait().expect("it ends");
 }

@@ -7,7 +7,7 @@ use super::{drained::Drained, inner::Inner};
 use crate::{
     call::{shared::Shared, slot::End},
     end_batch::EndBatch,
-    host::{Host, Runnable},
+    host::{Host, HostId, Runnable},
     inbox::Points,
     time::Limit,
     wait,
@@ -56,7 +56,22 @@ impl Suspended {
     }
 }
 
+/// Ends a suspended call. Where that is over, a hook after its task may still wait: that looks again.
+fn end_suspended(call: Shared<dyn Runnable>, host: HostId, batch: &mut EndBatch) {
+    call.meta().tell_stop(batch);
+    batch.end_call(call, Some(host), End::Cancelled);
+}
+
 impl Inner {
+    /// A call is suspended for the first time. It ends if the limit of a close has passed.
+    pub(super) fn list_suspended(&self, call: &Shared<dyn Runnable>) {
+        if self.suspended.list(call) {
+            let mut batch = EndBatch::default();
+            end_suspended(call.clone(), self.id(), &mut batch);
+            batch.run();
+        }
+    }
+
     /// Ends what is queued or suspended, and asks what runs to stop. Tells what there was of it.
     fn stop(&self) -> Result<(), Unfinished> {
         let id = Host::id(self);
@@ -65,7 +80,7 @@ impl Inner {
         let (cancelled, running) = self.end_queued_into(End::Cancelled, &mut batch);
         self.ask_to_stop();
         self.close_into(&mut batch);
-        self.suspended.stop().into_iter().for_each(|call| batch.end_call(call, Some(id), End::Cancelled));
+        self.suspended.stop().into_iter().for_each(|call| end_suspended(call, id, &mut batch));
         batch.run();
         if cancelled + running == 0 { Ok(()) } else { Err(Unfinished { cancelled, running }) }
     }

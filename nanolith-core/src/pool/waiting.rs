@@ -124,9 +124,7 @@ impl Host for Inner {
     }
 
     fn suspended(&self, call: &Shared<dyn Runnable>) {
-        if self.suspended.list(call) {
-            crate::host::end(&**call, Some(self.id()), End::Cancelled);
-        }
+        self.list_suspended(call);
     }
 
     fn no_more_suspended(&self, call: usize) {

@@ -54,6 +54,8 @@ pub(super) struct Core<S: TaskSet> {
     pub(super) urgent: usize,
     /// Futures of its tasks that gave way to others.
     pub(super) gave_way: Lanes<Waker>,
+    /// It was terminated, so that its end waits for nothing more.
+    terminated: bool,
     /// Why it did not end as it should.
     pub(super) error: Option<CloseError>,
     /// Who waits for the end.
@@ -133,6 +135,7 @@ impl<S: TaskSet> Inner<S> {
             core: Mutex::new(Core {
                 front: Front::new(queue, inbox.clone()),
                 life: Life::Open,
+                terminated: false,
                 active: 0,
                 urgent: 0,
                 gave_way: Lanes::new(*rules.expirations()),
@@ -241,6 +244,11 @@ impl<S: TaskSet> Inner<S> {
         self.lock().life >= Life::Terminating
     }
 
+    /// Whether a terminate came, also in the middle of an orderly end.
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.lock().terminated
+    }
+
     pub(super) fn begin_close(&self) {
         self.move_on(Life::Closing);
     }
@@ -255,6 +263,7 @@ impl<S: TaskSet> Inner<S> {
     fn move_on_into(&self, life: Life, batch: &mut EndBatch) {
         let mut core = self.lock();
         core.life = core.life.max(life);
+        core.terminated |= life == Life::Terminating;
         core.front.shut();
         let wakes = core.front.queue.dismiss_line().and(Wakes::of(std::mem::take(&mut core.leavers)));
         self.release_into(core, wakes, batch);

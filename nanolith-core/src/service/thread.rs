@@ -32,6 +32,7 @@ use crate::{
 };
 use std::{
     cell::RefCell,
+    future::poll_fn,
     rc::Rc,
     sync::{Arc, Weak, atomic::Ordering},
     task::{self, Poll, Waker},
@@ -153,7 +154,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         }
         self.inner.end_queued(self.held.take(), how);
         let Self { inner, ground, .. } = self;
-        let ended = panics::catch(move || end::<S>(ground, life == Life::Closing));
+        let ended = panics::catch(|| end::<S>(ground, life == Life::Closing, &|| inner.is_cut_short()));
         let thrown = ended.err().map(CloseError::Panicked);
         let error = crash.clone().map(CloseError::Crashed).or(thrown);
         let has_crashed = crash.is_some();
@@ -542,15 +543,17 @@ impl<S: TaskSet> Drop for Serving<S> {
     }
 }
 
-/// The state's end: in the hands of `#[on_close]` if the close was orderly, dropped else.
-fn end<S: TaskSet>(ground: Rc<ServiceGround<S>>, orderly: bool) {
+/// The state's end: in the hands of `#[on_close]` if the close was orderly, dropped else. A terminate drops the future of
+/// `#[on_close]` at its next await.
+fn end<S: TaskSet>(ground: Rc<ServiceGround<S>>, orderly: bool, is_cut_short: &dyn Fn() -> bool) {
     let owner = ground.owner.clone();
     drop(ground);
     let state = owner.into_state();
     if orderly {
-        if let Some(last) = on_close::<S>(state) {
+        if let Some(mut last) = on_close::<S>(state) {
+            let ended = poll_fn(|cx| if is_cut_short() { Poll::Ready(()) } else { last.as_mut().poll(cx) });
             // Not a wait for a host: there is no slot to lend.
-            let _ = wait::block_on(last, None);
+            let _ = wait::block_on(ended, None);
         }
     }
 }

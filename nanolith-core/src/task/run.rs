@@ -35,6 +35,8 @@ pub(crate) trait Ground<S: TaskSet>: Clone {
     fn before(&self, call: CallInfo) -> Stage<Self::Later>;
     fn after(&self, call: CallInfo, outcome: Outcome) -> Stage<Self::Later>;
     fn supports(&self, info: &TaskInfo) -> bool;
+    /// Whether the limit of a close has passed, so that what still waits is dropped.
+    fn is_stopping(&self) -> bool;
     /// A task panicked, or a hook around it.
     fn panicked(&self, whose: Whose, error: &CallError);
     const IN_SERVICE: bool;
@@ -132,6 +134,10 @@ impl<S: TaskSet> Ground<S> for PoolGround<S> {
         has_state && !info.is_local()
     }
 
+    fn is_stopping(&self) -> bool {
+        self.host().is_stopping()
+    }
+
     fn panicked(&self, _: Whose, _: &CallError) {}
 }
 
@@ -186,6 +192,11 @@ impl<S: TaskSet> Ground<S> for Rc<ServiceGround<S>> {
 
     fn supports(&self, info: &TaskInfo) -> bool {
         info.state() == Receiver::None || self.owner.is_some()
+    }
+
+    /// Never asked in vain: a service that is terminated drops its futures.
+    fn is_stopping(&self) -> bool {
+        false
     }
 
     fn panicked(&self, whose: Whose, error: &CallError) {
@@ -547,27 +558,41 @@ where
     F: Future<Output = Option<S::Output>>,
 {
     let call = info::<S>(reply.slot(), G::IN_SERVICE);
-    if let Err(failure) = settle(ground.before(call)).await {
+    if let Err(failure) = settle(&reply, ground.before(call)).await {
         return deliver(&ground, reply, Err(failure));
     }
     let result = stoppable(&reply, body).await;
-    let after = settle(ground.after(call, outcome(&result))).await;
+    let after = settle_after(&ground, &reply, ground.after(call, outcome(&result))).await;
     deliver(&ground, reply, result.and_then(|output| after.map(|()| output)));
 }
 
-async fn settle<F: Future<Output = HookResult>>(stage: Stage<F>) -> Result<(), Failure> {
-    let result = match stage {
-        Stage::Now(result) => result,
-        Stage::Later(future) => {
-            let mut future = pin!(future);
-            poll_fn(|cx| match panics::catch(|| future.as_mut().poll(cx)) {
-                Ok(poll) => poll.map(Ok),
-                Err(panic) => Poll::Ready(Err(panic)),
-            })
-            .await
-        }
+/// The result of a hook before the task. Its future is dropped at its next await once the call is over.
+async fn settle<S, F>(reply: &Reply<S>, hook: Stage<F>) -> Result<(), Failure>
+where
+    S: TaskSet,
+    F: Future<Output = HookResult>,
+{
+    let result = match hook {
+        Stage::Now(result) => result.map_err(|panic| Failure::Panicked(Whose::Hook, panic))?,
+        Stage::Later(future) => until_stopped(reply, Whose::Hook, future, || reply.is_cancelled()).await?,
     };
-    result.map_err(|panic| Failure::Panicked(Whose::Hook, panic))?.map_err(Failure::Hook)
+    result.map_err(Failure::Hook)
+}
+
+/// The same for a hook after the task. A hook that begins after its call was over runs to its end, since it may undo what the
+/// other hook did. Only the limit of a close ends it.
+async fn settle_after<S, G>(ground: &G, reply: &Reply<S>, hook: Stage<G::Later>) -> Result<(), Failure>
+where
+    S: TaskSet,
+    G: Ground<S>,
+{
+    let Stage::Later(future) = hook else { return settle(reply, hook).await };
+    let mut outlives = None;
+    let is_to_stop = || match *outlives.get_or_insert_with(|| reply.is_cancelled()) {
+        true => ground.is_stopping(),
+        false => reply.is_cancelled(),
+    };
+    until_stopped(reply, Whose::Hook, future, is_to_stop).await?.map_err(Failure::Hook)
 }
 
 /// The body of an asynchronous task: its panic is caught, and it is dropped at its next await once the call is over.
@@ -576,23 +601,37 @@ where
     S: TaskSet,
     F: Future<Output = Option<S::Output>>,
 {
+    until_stopped(reply, Whose::Task, body, || reply.is_cancelled()).await?.ok_or(Failure::Stopped)
+}
+
+/// Polls a part of a call until `is_to_stop` says so, which the ends of the call and of its executor have it look at.
+async fn until_stopped<S, F>(
+    reply: &Reply<S>,
+    whose: Whose,
+    part: F,
+    mut is_to_stop: impl FnMut() -> bool,
+) -> Result<F::Output, Failure>
+where
+    S: TaskSet,
+    F: Future,
+{
     let mut stop = reply.slot().meta.stop_wait();
-    let mut body = pin!(body);
+    let mut part = pin!(part);
     poll_fn(|cx| {
-        if reply.is_cancelled() {
+        if is_to_stop() {
             return Poll::Ready(Err(Failure::Stopped));
         }
         let urgency = reply.slot().meta.priority();
-        match panics::catch(|| body.as_mut().poll(cx)) {
-            Ok(Poll::Ready(output)) => Poll::Ready(output.ok_or(Failure::Stopped)),
-            Err(panic) => Poll::Ready(Err(Failure::Panicked(Whose::Task, panic))),
+        match panics::catch(|| part.as_mut().poll(cx)) {
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(panic) => Poll::Ready(Err(Failure::Panicked(whose, panic))),
             Ok(Poll::Pending) => {
                 stop.register(cx.waker());
                 reply.slot().look_again();
                 if reply.slot().meta.priority() != urgency {
                     cx.waker().wake_by_ref(); // it was raised meanwhile, and passes that on to what it waits for
                 }
-                if reply.is_cancelled() { Poll::Ready(Err(Failure::Stopped)) } else { Poll::Pending }
+                if is_to_stop() { Poll::Ready(Err(Failure::Stopped)) } else { Poll::Pending }
             }
         }
     })
