@@ -316,7 +316,8 @@ fn cancel_drops_a_hook_that_waits_on_a_service() {
     for before in [true, false] {
         let (state, heard) = waits(before, !before, false);
         let service = Waits::service(state).launch().wait().expect("it starts");
-        for job in [service.later().submit(), service.now().submit()] {
+        for is_async in [true, false] {
+            let job = if is_async { service.later().submit() } else { service.now().submit() };
             hears(&heard, "waits");
             job.cancel();
             hears(&heard, "dropped");
