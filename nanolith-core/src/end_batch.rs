@@ -95,10 +95,6 @@ impl EndBatch {
         waker.into_iter().for_each(|waker| self.wakes.push(waker));
     }
 
-    pub(crate) fn wake_all(&mut self, wakers: impl IntoIterator<Item = Waker>) {
-        wakers.into_iter().for_each(|waker| self.wakes.push(waker));
-    }
-
     pub(crate) fn wake_list(&mut self, list: WakeList) {
         self.wakes.append(list);
     }

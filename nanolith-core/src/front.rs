@@ -11,7 +11,8 @@ use crate::{
     host::Runnable,
     inbox::{Inbox, Points},
     priority::Priority,
-    queue::{Queue, Spent, Wakes},
+    queue::{Queue, Spent},
+    wake::WakeList,
 };
 use std::sync::{
     Arc,
@@ -187,10 +188,10 @@ impl<T: Entry> Front<T> {
     }
 
     /// A call that was popped had been claimed: whoever did that counts it, unless it was overtaken.
-    pub(crate) fn pass(&mut self, call: &dyn Runnable) -> Wakes {
+    pub(crate) fn pass(&mut self, call: &dyn Runnable) -> WakeList {
         match spent(call) {
             Spent::Counted => self.queue.overtaken(call.meta().is_inside()),
-            Spent::Settled => Wakes::default(),
+            Spent::Settled => WakeList::default(),
         }
     }
 
@@ -292,7 +293,7 @@ impl<T: Entry> Front<T> {
     }
 
     /// A call that was claimed out of its turn begins.
-    pub(crate) fn begin_out_of_turn(&mut self, call: &dyn Runnable) -> Wakes {
+    pub(crate) fn begin_out_of_turn(&mut self, call: &dyn Runnable) -> WakeList {
         self.count(call);
         self.queue.begun(call.meta().is_inside())
     }
@@ -310,7 +311,7 @@ impl<T: Entry> Front<T> {
     }
 
     /// A call that was claimed to be ended leaves.
-    pub(crate) fn leave(&mut self, call: &dyn Runnable) -> Wakes {
+    pub(crate) fn leave(&mut self, call: &dyn Runnable) -> WakeList {
         self.count(call);
         self.queue.ended(call.meta().is_inside(), |entry| {
             entry.call().is_none_or(|call| call.is_queued() || call.was_overtaken())

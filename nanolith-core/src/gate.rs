@@ -10,10 +10,10 @@ use crate::{
     id::{TaskInfo, any_limited},
     inbox::Inbox,
     park, place,
-    queue::{Queue, Wakes},
-    room::Ticket,
+    queue::Queue,
     task::{CallSlot, Job, TaskSet},
     timer,
+    wake::{AfterUnlock, NewWaker, WaitTicket, WakeList},
 };
 use std::{
     future::Future,
@@ -84,10 +84,10 @@ pub(crate) trait Gate<S: TaskSet>: Host {
 
     /// Runs `f` with the queue and its inbox, which are `None` for calls from outside once they are closed; then, off the
     /// lock, wakes whom `f` says and starts what came in.
-    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Self::Item>>) -> (R, Wakes)) -> R;
+    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Self::Item>>) -> (R, WakeList)) -> R;
 
     /// The same with the queue alone, in which every call is counted.
-    fn with_queue<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Queue<Self::Item>>) -> (R, Wakes)) -> R {
+    fn with_queue<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Queue<Self::Item>>) -> (R, WakeList)) -> R {
         self.with_front(inside, |front| f(front.map(Front::sort_out)))
     }
 
@@ -148,7 +148,7 @@ fn enter<S: TaskSet, G: Gate<S> + ?Sized>(
     job: Job<S>,
     inside: bool,
     place: Option<u64>,
-) -> Wakes {
+) -> WakeList {
     let slot = job.into_slot();
     if !slot.is_queued() {
         queue.spend(G::item(slot)); // the last owner drops wakers
@@ -160,7 +160,7 @@ fn enter<S: TaskSet, G: Gate<S> + ?Sized>(
         None => queue.enter(priority, came, inside, G::item(slot)),
         Some(expires) => queue.enter_placed(priority, expires, inside, G::item(slot)),
     }
-    Wakes::default()
+    WakeList::default()
 }
 
 /// Takes the job by the rules of the queue, without waiting.
@@ -258,17 +258,17 @@ fn take_in<S: TaskSet, G: Gate<S> + ?Sized>(
     inside: bool,
     plain: bool,
     place: Option<u64>,
-) -> (Passed<S>, Wakes) {
-    let Some(front) = front else { return (Passed::Closed(job), Wakes::default()) };
+) -> (Passed<S>, WakeList) {
+    let Some(front) = front else { return (Passed::Closed(job), WakeList::default()) };
     if plain && front.has_place() {
-        return (Passed::Again(job), Wakes::default());
+        return (Passed::Again(job), WakeList::default());
     }
     front.hold();
     if inside || front.has_room() {
         let wakes = enter::<S, G>(&mut front.queue, job, inside, place);
         return (Passed::In, wakes);
     }
-    (Passed::Full(job), Wakes::default())
+    (Passed::Full(job), WakeList::default())
 }
 
 fn closed<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
@@ -298,7 +298,7 @@ fn run_here<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
     if call.claim() {
         gate.with_queue(true, |queue| {
             queue.into_iter().for_each(Queue::enter_running);
-            ((), Wakes::default())
+            ((), WakeList::default())
         });
         gate.run_here(call);
     } else {
@@ -311,7 +311,7 @@ fn make_room<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
     let mut dropped = None;
     let place = gate.place(&job.slot().meta);
     let left = gate.with_queue(true, |queue| {
-        let Some(queue) = queue else { return (Some(job), Wakes::default()) };
+        let Some(queue) = queue else { return (Some(job), WakeList::default()) };
         let fits = |item: &G::Item, priority| {
             let meta = item.call().map(Runnable::meta);
             // One that was raised is no longer where its older entry is, and those of a share are counted by that.
@@ -325,7 +325,7 @@ fn make_room<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
             }
         }
         if dropped.is_none() && !queue.has_room() {
-            return (Some(job), Wakes::default());
+            return (Some(job), WakeList::default());
         }
         // The newcomer comes in first, so that nobody in line is granted the place.
         let wakes = enter::<S, G>(queue, job, false, place);
@@ -357,7 +357,7 @@ pub(crate) fn admit<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> A
 struct Admit<'a, S: TaskSet, G: Gate<S> + ?Sized> {
     gate: &'a G,
     job: Option<Job<S>>,
-    ticket: Option<Ticket>,
+    ticket: Option<WaitTicket>,
 }
 
 impl<S: TaskSet, G: Gate<S> + ?Sized> Future for Admit<'_, S, G> {
@@ -375,7 +375,7 @@ impl<S: TaskSet, G: Gate<S> + ?Sized> Future for Admit<'_, S, G> {
 pub(crate) fn poll_enter<S: TaskSet, G: Gate<S> + ?Sized>(
     gate: &G,
     job: &mut Option<Job<S>>,
-    ticket: &mut Option<Ticket>,
+    ticket: &mut Option<WaitTicket>,
     waker: &Waker,
 ) -> Poll<()> {
     let live = job.as_ref().is_some_and(|job| is_still_queued(gate, job));
@@ -383,16 +383,17 @@ pub(crate) fn poll_enter<S: TaskSet, G: Gate<S> + ?Sized>(
         job.slot().meta.submit(clock::now);
         gate.place(&job.slot().meta)
     });
+    let (mut waker, mut after) = (NewWaker::of(waker), AfterUnlock::default());
     let poll = gate.with_queue(false, |queue| match queue {
-        None => (Poll::Ready(()), Wakes::default()),
+        None => (Poll::Ready(()), WakeList::default()),
         Some(queue) if !live => {
             // It ended while it stood in line; whoever is next has its place.
-            let wakes = ticket.take().map(|ticket| queue.leave_line(ticket));
+            let wakes = ticket.take().map(|ticket| queue.leave_line(ticket, &mut after));
             (Poll::Ready(()), wakes.unwrap_or_default())
         }
         Some(queue) => {
-            if !may_enter(ticket, queue, waker) {
-                return (Poll::Pending, Wakes::default());
+            if !may_enter(ticket, queue, &mut waker) {
+                return (Poll::Pending, WakeList::default());
             }
             let wakes = job.take().map(|job| enter::<S, G>(queue, job, false, place));
             (Poll::Ready(()), wakes.unwrap_or_default())
@@ -410,14 +411,17 @@ pub(crate) fn poll_enter<S: TaskSet, G: Gate<S> + ?Sized>(
 }
 
 /// Gives up the place in line; whoever is next has it.
-pub(crate) fn leave_line<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, ticket: &mut Option<Ticket>) {
+pub(crate) fn leave_line<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, ticket: &mut Option<WaitTicket>) {
     if let Some(ticket) = ticket.take() {
-        gate.with_queue(true, |queue| ((), queue.map_or_else(Wakes::default, |queue| queue.leave_line(ticket))));
+        let mut after = AfterUnlock::default();
+        gate.with_queue(true, |queue| {
+            ((), queue.map_or_else(WakeList::default, |queue| queue.leave_line(ticket, &mut after)))
+        });
     }
 }
 
 /// Whether there is room now; else the one with this ticket stands in line.
-fn may_enter<T>(ticket: &mut Option<Ticket>, queue: &mut Queue<T>, waker: &Waker) -> bool {
+fn may_enter<T>(ticket: &mut Option<WaitTicket>, queue: &mut Queue<T>, waker: &mut NewWaker) -> bool {
     match *ticket {
         Some(held) => queue.redeem(held, waker),
         None if queue.has_room() => true,

@@ -26,9 +26,7 @@ mod park;
 mod passed;
 mod per_thread;
 mod pulse;
-mod room;
 mod timer;
-mod waiters;
 #[allow(dead_code, unused_imports, reason = "waiting lists move here one by one")]
 mod wake;
 

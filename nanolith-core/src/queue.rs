@@ -6,43 +6,9 @@ use crate::{
     lanes::Lanes,
     order::Rules,
     priority::Priority,
-    room::{Line, Ticket},
+    wake::{AfterUnlock, NewWaker, WaitQueue, WaitState, WaitTicket, WakeList},
 };
 use std::{sync::Arc, task::Waker};
-
-/// Whom to wake once the lock is released.
-#[derive(Default)]
-#[must_use = "somebody waits for this"]
-pub(crate) struct Wakes(Vec<Waker>);
-
-impl Wakes {
-    pub(crate) fn of(wakers: Vec<Waker>) -> Self {
-        Self(wakers)
-    }
-
-    pub(crate) fn and(mut self, other: Self) -> Self {
-        self.0.extend(other.0);
-        self
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Wakes them; no lock is held here.
-    pub(crate) fn wake(self) {
-        self.0.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
-    }
-}
-
-impl IntoIterator for Wakes {
-    type Item = Waker;
-    type IntoIter = std::vec::IntoIter<Waker>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
-    }
-}
 
 /// How many there may be.
 #[derive(Clone, Copy, Debug)]
@@ -102,7 +68,7 @@ pub(crate) struct Queue<T> {
     completed: u64,
     /// Threads that may be at a call which is not counted here: see [`crate::front`].
     serving: usize,
-    line: Line,
+    line: WaitQueue,
     /// How often the queue became empty, and who waits for that.
     emptied: u64,
     drained: Vec<Waker>,
@@ -127,7 +93,7 @@ impl<T> Queue<T> {
             in_flight: Count::default(),
             completed: 0,
             serving: 0,
-            line: Line::default(),
+            line: WaitQueue::default(),
             emptied: 0,
             drained: Vec::new(),
         }
@@ -182,7 +148,7 @@ impl<T> Queue<T> {
     // ----- coming in
 
     /// Changes the bounds; those for whom there is room now are let in.
-    pub(crate) fn set_bounds(&mut self, bounds: Bounds) -> Wakes {
+    pub(crate) fn set_bounds(&mut self, bounds: Bounds) -> WakeList {
         self.bounds = bounds;
         self.grant()
     }
@@ -234,38 +200,42 @@ impl<T> Queue<T> {
         self.lanes.resume(expires, item);
     }
 
-    /// Stands in line for room.
-    pub(crate) fn stand_in_line(&mut self, waker: &Waker) -> Ticket {
-        self.line.join(waker)
+    /// Waits for room behind those that wait already.
+    pub(crate) fn stand_in_line(&mut self, waker: &mut NewWaker) -> WaitTicket {
+        self.line.join((), waker)
     }
 
-    /// Whether the one with this ticket may come in now.
-    pub(crate) fn redeem(&mut self, ticket: Ticket, waker: &Waker) -> bool {
-        self.line.redeem(ticket, waker)
+    /// Whether the waiter with this ticket may come in now.
+    pub(crate) fn redeem(&mut self, ticket: WaitTicket, waker: &mut NewWaker) -> bool {
+        self.line.redeem(ticket, waker) == WaitState::Granted(())
     }
 
-    /// The one with this ticket gives up.
-    pub(crate) fn leave_line(&mut self, ticket: Ticket) -> Wakes {
-        self.line.leave(ticket);
+    /// The waiter with this ticket gives up; its waker goes into `after`.
+    pub(crate) fn leave_line(&mut self, ticket: WaitTicket, after: &mut AfterUnlock) -> WakeList {
+        self.line.leave(ticket, after);
         self.grant()
     }
 
-    /// Everybody in line is to look for themselves: the queue was closed.
-    pub(crate) fn dismiss_line(&mut self) -> Wakes {
-        Wakes(self.line.dismiss())
+    /// Sends away all that wait for room: the queue was closed.
+    pub(crate) fn dismiss_line(&mut self) -> WakeList {
+        let mut after: AfterUnlock = AfterUnlock::default();
+        self.line.dismiss(&mut after);
+        self.line.revoke_grants().for_each(drop);
+        after.take_wakes()
     }
 
     /// The one who was let in does not come after all.
-    pub(crate) fn pass_on(&mut self) -> Wakes {
+    pub(crate) fn pass_on(&mut self) -> WakeList {
         self.grant()
     }
 
-    fn grant(&mut self) -> Wakes {
+    fn grant(&mut self) -> WakeList {
         if !self.line.has_waiting() {
-            return Wakes::default();
+            return WakeList::default();
         }
-        let free = self.free();
-        Wakes(self.line.grant(free))
+        let (free, mut after): (usize, AfterUnlock) = (self.free(), AfterUnlock::default());
+        self.line.grant_first(free, &mut after);
+        after.take_wakes()
     }
 
     // ----- going out
@@ -291,9 +261,9 @@ impl<T> Queue<T> {
     }
 
     /// A queued call begins.
-    pub(crate) fn begun(&mut self, inside: bool) -> Wakes {
+    pub(crate) fn begun(&mut self, inside: bool) -> WakeList {
         *self.queued.of(inside) -= 1;
-        if inside { Wakes::default() } else { self.grant() }
+        if inside { WakeList::default() } else { self.grant() }
     }
 
     /// A woken future goes on.
@@ -302,13 +272,13 @@ impl<T> Queue<T> {
     }
 
     /// A call that was begun is over.
-    pub(crate) fn finished(&mut self, inside: bool) -> Wakes {
+    pub(crate) fn finished(&mut self, inside: bool) -> WakeList {
         self.completed += 1;
         self.gone(inside)
     }
 
     /// A queued call is being ended. Its entry stays, unless there are too many of that kind.
-    pub(crate) fn ended(&mut self, inside: bool, is_live: impl FnMut(&T) -> bool) -> Wakes {
+    pub(crate) fn ended(&mut self, inside: bool, is_live: impl FnMut(&T) -> bool) -> WakeList {
         *self.queued.of(inside) -= 1;
         if self.lanes.len() > 2 * (self.queued.sum() + self.resumed) + 64 {
             let gone = self.lanes.retain(is_live);
@@ -317,18 +287,18 @@ impl<T> Queue<T> {
         self.gone(inside)
     }
 
-    fn gone(&mut self, inside: bool) -> Wakes {
+    fn gone(&mut self, inside: bool) -> WakeList {
         *self.in_flight.of(inside) -= 1;
-        let granted = if inside { Wakes::default() } else { self.grant() };
+        let granted = if inside { WakeList::default() } else { self.grant() };
         granted.and(self.notice_empty())
     }
 
-    fn notice_empty(&mut self) -> Wakes {
+    fn notice_empty(&mut self) -> WakeList {
         if self.in_flight() > 0 {
-            return Wakes::default();
+            return WakeList::default();
         }
         self.emptied += 1;
-        Wakes(std::mem::take(&mut self.drained))
+        WakeList::of(std::mem::take(&mut self.drained))
     }
 
     // ----- calls that are counted elsewhere: see `crate::front`
@@ -351,7 +321,7 @@ impl<T> Queue<T> {
     }
 
     /// The entry of a counted call goes that was run ahead of its turn, by the one who waits for it.
-    pub(crate) fn overtaken(&mut self, inside: bool) -> Wakes {
+    pub(crate) fn overtaken(&mut self, inside: bool) -> WakeList {
         self.begun(inside).and(self.finished(inside))
     }
 
@@ -375,11 +345,11 @@ impl<T> Queue<T> {
     }
 
     /// Counts, as calls from inside, what another queue has counted.
-    pub(crate) fn follow(&mut self, before: Tally, after: Tally) -> Wakes {
+    pub(crate) fn follow(&mut self, before: Tally, after: Tally) -> WakeList {
         self.queued.inside = self.queued.inside + after.queued - before.queued;
         self.in_flight.inside = self.in_flight.inside + after.in_flight - before.in_flight;
         self.completed += after.completed - before.completed;
-        if after.in_flight < before.in_flight { self.notice_empty() } else { Wakes::default() }
+        if after.in_flight < before.in_flight { self.notice_empty() } else { WakeList::default() }
     }
 
     /// Puts an entry after all others of its priority, and counts nothing.
@@ -404,7 +374,7 @@ impl<T> Queue<T> {
     }
 
     /// It does so no more.
-    pub(crate) fn end_serving(&mut self) -> Wakes {
+    pub(crate) fn end_serving(&mut self) -> WakeList {
         self.serving -= 1;
         self.notice_empty()
     }
@@ -473,11 +443,11 @@ mod tests {
     fn a_freed_place_is_kept_for_the_one_who_waits() {
         let mut queue = queue(1, usize::MAX);
         queue.enter(Priority::Normal, 0, false, 1);
-        let ticket = queue.stand_in_line(Waker::noop());
+        let ticket = queue.stand_in_line(&mut NewWaker::of(Waker::noop()));
         queue.pop();
         queue.begun(false).wake();
         assert!(!queue.has_room(), "it is promised");
-        assert!(queue.redeem(ticket, Waker::noop()));
+        assert!(queue.redeem(ticket, &mut NewWaker::of(Waker::noop())));
     }
 
     #[test]

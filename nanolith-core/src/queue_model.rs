@@ -1,7 +1,10 @@
 //! The queue's book-keeping against calls that are looked at one by one.
 
 use super::{Bounds, Queue};
-use crate::{priority::Priority, room::Ticket};
+use crate::{
+    priority::Priority,
+    wake::{AfterUnlock, NewWaker, WaitTicket},
+};
 use proptest::prelude::*;
 use std::{
     sync::{
@@ -110,7 +113,7 @@ struct Model {
     bounds: Bounds,
     /// By number, which is their entry in the queue.
     calls: Vec<Call>,
-    line: Vec<(Ticket, Arc<Woken>)>,
+    line: Vec<(WaitTicket, Arc<Woken>)>,
     askers: Vec<Asker>,
     completed: u64,
 }
@@ -156,14 +159,14 @@ impl Model {
             return self.enter(inside);
         }
         let (woken, waker) = Woken::new();
-        self.line.push((self.queue.stand_in_line(&waker), woken));
+        self.line.push((self.queue.stand_in_line(&mut NewWaker::of(&waker)), woken));
     }
 
     /// One in line looks: with a grant it comes in, and only then.
     fn come_in(&mut self, nth: usize) -> Result<(), TestCaseError> {
         let Some(at) = nth.checked_rem(self.line.len()) else { return Ok(()) };
         let (ticket, woken) = self.line[at].clone();
-        prop_assert_eq!(self.queue.redeem(ticket, &Waker::from(woken.clone())), woken.is());
+        prop_assert_eq!(self.queue.redeem(ticket, &mut NewWaker::of(&Waker::from(woken.clone()))), woken.is());
         if woken.is() {
             self.line.remove(at);
             self.enter(false);
@@ -174,7 +177,7 @@ impl Model {
     fn give_up(&mut self, nth: usize) {
         if let Some(at) = nth.checked_rem(self.line.len()) {
             let (ticket, _) = self.line.remove(at);
-            self.queue.leave_line(ticket).wake();
+            self.queue.leave_line(ticket, &mut AfterUnlock::default()).wake();
         }
     }
 

@@ -118,7 +118,7 @@ impl<T> Core<T> {
         lags.max().map_or(u64::MAX, |lag| self.bound.saturating_sub(lag))
     }
 
-    /// The senders that wait.
+    /// The senders that wait for room.
     pub(super) fn line(&mut self) -> &mut Line<T> {
         &mut self.line
     }

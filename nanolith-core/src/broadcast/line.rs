@@ -1,88 +1,92 @@
-//! Senders that wait for room, with what they want to send: whoever makes room sends it for them, first come first served.
-//! Pure data; the log's lock is held by the caller.
+//! Senders that wait for room, with what they want to send. The sender that waits longest and has room is served first, by the
+//! caller that makes room. Pure data; the log's lock is held by the caller.
 
-use super::{Origin, senders::Pushed};
-use std::{collections::BTreeMap, mem, task::Waker};
+use super::{Origin, core::Chores, senders::Pushed};
+use crate::wake::{NewWaker, WaitQueue, WaitState, WaitTicket};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// A place in the line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket(u64);
-
-pub(super) struct Waiting<T> {
-    pub(super) from: Origin,
-    pub(super) value: T,
-    pub(super) waker: Waker,
+/// What a sender waits to send.
+pub(super) struct Blocked<T> {
+    from: Origin,
+    value: T,
 }
 
-/// The line, and what became of those who left it without knowing.
+/// The line, and what became of the messages that were sent from it, until their senders ask.
 pub(super) struct Line<T> {
-    waiting: BTreeMap<Ticket, Waiting<T>>,
-    answers: BTreeMap<Ticket, Pushed<T>>,
-    next: u64,
+    queue: WaitQueue<Blocked<T>, Pushed<T>>,
+    by_origin: BTreeMap<Origin, BTreeSet<WaitTicket>>,
 }
 
 impl<T> Line<T> {
     pub(super) fn new() -> Self {
-        Self { waiting: BTreeMap::new(), answers: BTreeMap::new(), next: 0 }
+        Self { queue: WaitQueue::default(), by_origin: BTreeMap::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        !self.queue.has_waiting()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.waiting.len()
+        self.queue.waiting()
     }
 
-    pub(super) fn join(&mut self, waiting: Waiting<T>) -> Ticket {
-        let ticket = Ticket(self.next);
-        self.next += 1;
-        self.waiting.insert(ticket, waiting);
+    pub(super) fn join(&mut self, from: Origin, value: T, waker: &mut NewWaker) -> WaitTicket {
+        let ticket = self.queue.join(Blocked { from, value }, waker);
+        self.by_origin.entry(from).or_default().insert(ticket);
         ticket
     }
 
-    /// The first of those for whom `has_room` holds. It is asked once for all of one origin, who stand alike.
-    pub(super) fn first(&self, mut has_room: impl FnMut(Origin) -> bool) -> Option<Ticket> {
-        let mut without: Vec<Origin> = Vec::new();
-        for (ticket, Waiting { from, .. }) in &self.waiting {
-            if without.contains(from) {
-                continue;
-            }
-            if has_room(*from) {
-                return Some(*ticket);
-            }
-            without.push(*from);
+    /// The sender that waits longest.
+    pub(super) fn first(&self) -> Option<(WaitTicket, Origin)> {
+        self.queue.first().map(|(ticket, blocked)| (ticket, blocked.from))
+    }
+
+    /// The sender of this origin that waits longest.
+    pub(super) fn first_of(&self, from: Origin) -> Option<WaitTicket> {
+        self.by_origin.get(&from)?.first().copied()
+    }
+
+    /// Takes a sender's message out of the line, keeps what `send` makes of it for the sender, and wakes that.
+    pub(super) fn serve(
+        &mut self,
+        ticket: WaitTicket,
+        send: impl FnOnce(Origin, T, &mut Chores<T>) -> Pushed<T>,
+        chores: &mut Chores<T>,
+    ) {
+        let mut origin = None;
+        let send = |Blocked { from, value }, chores: &mut _| {
+            origin = Some(from);
+            send(from, value, chores)
+        };
+        self.queue.grant(ticket, send, chores);
+        origin.into_iter().for_each(|from| self.forget(from, ticket));
+    }
+
+    /// What became of the message; `None`: its sender waits with `waker` from now on.
+    pub(super) fn redeem(&mut self, ticket: WaitTicket, waker: &mut NewWaker) -> Option<Pushed<T>> {
+        match self.queue.redeem(ticket, waker) {
+            WaitState::Granted(pushed) => Some(pushed),
+            WaitState::Waiting | WaitState::Dismissed => None,
         }
-        None
     }
 
-    /// Takes one out of the line, as it gives up or is served.
-    pub(super) fn take(&mut self, ticket: Ticket) -> Option<Waiting<T>> {
-        self.waiting.remove(&ticket)
+    /// The sender gives up: returns its message, or what became of it.
+    pub(super) fn leave(
+        &mut self,
+        ticket: WaitTicket,
+        chores: &mut Chores<T>,
+    ) -> (Option<Blocked<T>>, Option<Pushed<T>>) {
+        let left = self.queue.leave(ticket, chores);
+        left.0.iter().for_each(|blocked| self.forget(blocked.from, ticket));
+        left
     }
 
-    /// Takes everybody out.
-    pub(super) fn take_all(&mut self) -> BTreeMap<Ticket, Waiting<T>> {
-        mem::take(&mut self.waiting)
-    }
-
-    /// Keeps what became of one who is no longer in line.
-    pub(super) fn answer(&mut self, ticket: Ticket, answer: Pushed<T>) {
-        self.answers.insert(ticket, answer);
-    }
-
-    /// What became of them; else remembers whom to wake. An earlier waker comes back, to be dropped without the lock.
-    pub(super) fn redeem(&mut self, ticket: Ticket, waker: &Waker) -> (Option<Pushed<T>>, Option<Waker>) {
-        if let Some(answer) = self.answers.remove(&ticket) {
-            return (Some(answer), None);
+    fn forget(&mut self, from: Origin, ticket: WaitTicket) {
+        if let Some(tickets) = self.by_origin.get_mut(&from) {
+            tickets.remove(&ticket);
+            if tickets.is_empty() {
+                self.by_origin.remove(&from);
+            }
         }
-        let known = self.waiting.get_mut(&ticket).map(|waiting| &mut waiting.waker);
-        let spent = known.filter(|known| !known.will_wake(waker)).map(|known| mem::replace(known, waker.clone()));
-        (None, spent)
-    }
-
-    /// Gives up the place, or the answer.
-    pub(super) fn leave(&mut self, ticket: Ticket) -> (Option<Waiting<T>>, Option<Pushed<T>>) {
-        (self.waiting.remove(&ticket), self.answers.remove(&ticket))
     }
 }

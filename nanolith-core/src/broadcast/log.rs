@@ -4,11 +4,13 @@ use super::{
     Origin, Receiver, SlowReceiver,
     block::Block,
     core::{Chores, Core},
-    line::Ticket,
     senders::Pushed,
     stand::Wanted,
 };
-use crate::{baton, park, wait, wake::Deferred};
+use crate::{
+    baton, park, wait,
+    wake::{Deferred, NewWaker, WaitTicket},
+};
 use std::{
     future::Future,
     mem,
@@ -110,7 +112,7 @@ pub(crate) struct Sending<'a, T> {
 
 enum Stage<T> {
     Begun(T),
-    InLine(Ticket),
+    InLine(WaitTicket),
     Over,
 }
 
@@ -157,10 +159,15 @@ impl<T> Future for Sending<'_, T> {
     ///
     /// Panics when polled after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (log, from) = (self.log, self.from);
+        if matches!(self.stage, Stage::Begun(_)) {
+            if let Some(outcome) = self.begin() {
+                return Poll::Ready(outcome); // without a clone of the waker
+            }
+        }
+        let (log, from, mut waker) = (self.log, self.from, NewWaker::of(cx.waker()));
         let answer = match mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Begun(value) => log.with(|core, chores| core.push_or_wait(from, value, cx.waker(), chores)),
-            Stage::InLine(ticket) => log.with(|core, chores| core.redeem(ticket, cx.waker(), chores).ok_or(ticket)),
+            Stage::Begun(value) => log.with(|core, chores| core.push_or_wait(from, value, &mut waker, chores)),
+            Stage::InLine(ticket) => log.with(|core, _| core.line().redeem(ticket, &mut waker).ok_or(ticket)),
             Stage::Over => panic!("a message was polled after it was sent"),
         };
         match answer.map(told) {
@@ -178,7 +185,7 @@ impl<T> Drop for Sending<'_, T> {
     fn drop(&mut self) {
         if let Stage::InLine(ticket) = self.stage {
             // The value that comes out is dropped when the lock is free.
-            drop(self.log.with(|core, _| core.line().leave(ticket)));
+            drop(self.log.with(|core, chores| core.line().leave(ticket, chores)));
         }
     }
 }

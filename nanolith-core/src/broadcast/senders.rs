@@ -4,10 +4,11 @@ use super::{
     Origin, SlowReceiver,
     block::Message,
     core::{Chores, Core},
-    line::{Line, Ticket, Waiting},
+    line::Line,
     readers::Reader,
 };
-use std::{collections::BTreeSet, task::Waker};
+use crate::wake::{NewWaker, WaitTicket};
+use std::collections::BTreeSet;
 
 /// What became of a message that was to be sent.
 pub(crate) enum Pushed<T> {
@@ -49,25 +50,18 @@ impl<T> Core<T> {
         &mut self,
         from: Origin,
         value: T,
-        waker: &Waker,
+        waker: &mut NewWaker,
         chores: &mut Chores<T>,
-    ) -> Result<Pushed<T>, Ticket> {
+    ) -> Result<Pushed<T>, WaitTicket> {
         match self.push(from, value, chores) {
             Pushed::Full(value) => {
-                let ticket = self.line.join(Waiting { from, value, waker: waker.clone() });
+                let ticket = self.line.join(from, value, waker);
                 self.wanted.set();
                 self.make_room(chores); // some may have come in the meantime
-                self.redeem(ticket, waker, chores).ok_or(ticket)
+                self.line.redeem(ticket, waker).ok_or(ticket)
             }
             pushed => Ok(pushed),
         }
-    }
-
-    /// What became of one in line; else remembers whom to wake.
-    pub(super) fn redeem(&mut self, ticket: Ticket, waker: &Waker, chores: &mut Chores<T>) -> Option<Pushed<T>> {
-        let (answer, spent) = self.line.redeem(ticket, waker);
-        spent.into_iter().for_each(|waker| chores.drop_waker(waker));
-        answer
     }
 
     /// How many receivers hear what `from` sends; known until one comes or goes.
@@ -141,9 +135,8 @@ impl<T> Core<T> {
     pub(super) fn end(&mut self, chores: &mut Chores<T>) {
         self.ended = true;
         self.sleepers.notify_all(chores);
-        for (ticket, Waiting { value, waker, .. }) in self.line.take_all() {
-            self.line.answer(ticket, Pushed::Ended(value));
-            chores.wake(waker);
+        while let Some((ticket, _)) = self.line.first() {
+            self.line.serve(ticket, |_, value, _| Pushed::Ended(value), chores);
         }
         if self.early.is_some() {
             return; // what is kept is for the first receiver
@@ -151,15 +144,31 @@ impl<T> Core<T> {
         self.make_room(chores);
     }
 
-    /// Sends for those in line who have room now.
+    /// Sends for the senders in line that have room now, the longest waiting first.
     pub(super) fn serve_line(&mut self, chores: &mut Chores<T>) {
         let mut line = std::mem::replace(&mut self.line, Line::new());
-        while let Some(ticket) = line.first(|from| self.count_hearers(from) == 0 || self.has_room(from)) {
-            let Some(Waiting { from, value, waker }) = line.take(ticket) else { break };
-            let pushed = self.push(from, value, chores);
-            line.answer(ticket, pushed);
-            chores.wake(waker);
+        while let Some(ticket) = self.next_in_line(&line) {
+            line.serve(ticket, |from, value, chores| self.push(from, value, chores), chores);
         }
         self.line = line;
+    }
+
+    /// The longest waiting of the senders that have room.
+    ///
+    /// A receiver that is full is so for all senders but its owner. So if the first in line has no room, only the owner of that
+    /// receiver may have some.
+    fn next_in_line(&mut self, line: &Line<T>) -> Option<WaitTicket> {
+        let (first, from) = line.first()?;
+        if self.may_send(from) {
+            return Some(first);
+        }
+        let owner = self.full.and_then(|id| self.readers.get(&id)).map(|reader| reader.owner)?;
+        let first = line.first_of(owner)?;
+        self.may_send(owner).then_some(first)
+    }
+
+    /// Whether a message from here would go to its receivers, or has none.
+    fn may_send(&mut self, from: Origin) -> bool {
+        self.count_hearers(from) == 0 || self.has_room(from)
     }
 }

@@ -4,8 +4,8 @@ use super::inner::{Inner, Member};
 use crate::{
     error::Refused,
     gate::OnFull,
-    room::Ticket,
     task::{Job, TaskSet},
+    wake::WaitTicket,
 };
 use std::{
     future::Future,
@@ -27,7 +27,7 @@ pub(super) struct Entering<S: TaskSet> {
 /// A place in a member's line.
 struct Place<S: TaskSet> {
     member: Arc<Member<S>>,
-    ticket: Option<Ticket>,
+    ticket: Option<WaitTicket>,
 }
 
 impl<S: TaskSet> Drop for Place<S> {

@@ -4,17 +4,16 @@ use super::layered::{Around, Entered, Entering, OneBeneath, Policy, layer};
 use crate::{
     error::Refused,
     executor::Executor,
-    panics,
     passed::LayerId,
     place,
-    room::{Line, Ticket},
     task::{Job, TaskSet},
+    wake::{AfterUnlock, Deferred, NewWaker, WaitQueue, WaitState, WaitTicket},
 };
 use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -51,13 +50,13 @@ struct Places {
     id: LayerId,
     most: usize,
     most_waiting: usize,
-    taken: Mutex<Taken>,
+    taken: Deferred<Taken>,
 }
 
 #[derive(Default)]
 struct Taken {
     count: usize,
-    line: Line,
+    line: WaitQueue,
 }
 
 impl ConcurrencyLimit {
@@ -79,58 +78,55 @@ impl ConcurrencyLimit {
     }
 
     fn with(most: usize, most_waiting: usize) -> Self {
-        let taken = Mutex::default();
+        let taken = Deferred::default();
         Self { places: Arc::new(Places { id: LayerId::new(), most: most.max(1), most_waiting, taken }) }
     }
 
     /// How many are under way.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.places.lock().count
+        self.places.taken.with(|taken, _| taken.count)
     }
 
     /// How many wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.places.lock().line.waiting()
+        self.places.taken.with(|taken, _| taken.line.waiting())
     }
 }
 
 impl Places {
-    fn lock(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn free(&self, taken: &Taken) -> usize {
         self.most.saturating_sub(taken.count + taken.line.granted())
     }
 
-    /// A place, if there is one that nobody waits for.
+    /// Takes a place that no call waits for, or one beyond the limit for a call from inside.
     fn take(self: &Arc<Self>) -> Option<Place> {
         let inside = place::is_within(self.id);
-        let mut taken = self.lock();
-        (inside || self.free(&taken) > 0 && !taken.line.has_waiting()).then(|| self.place(&mut taken))
+        let is_taken = self.taken.with(|taken, _| {
+            let has_place = inside || self.has_place(taken);
+            taken.count += usize::from(has_place);
+            has_place
+        });
+        is_taken.then(|| Place(self.clone()))
     }
 
-    fn place(self: &Arc<Self>, taken: &mut Taken) -> Place {
-        taken.count += 1;
-        Place(self.clone())
+    fn has_place(&self, taken: &Taken) -> bool {
+        self.free(taken) > 0 && !taken.line.has_waiting()
     }
 
-    /// Changes what is taken, and wakes those for whom there is a place then.
-    fn change(&self, change: impl FnOnce(&mut Taken)) {
-        let wakers = {
-            let mut taken = self.lock();
-            change(&mut taken);
-            let free = self.free(&taken);
-            taken.line.grant(free)
-        };
-        wakers.into_iter().for_each(|waker| panics::quietly(|| waker.wake()));
+    /// Changes what is taken, and grants what is free then to the calls that wait.
+    fn change(&self, change: impl FnOnce(&mut Taken, &mut AfterUnlock)) {
+        self.taken.with(|taken, after| {
+            change(taken, after);
+            let free = self.free(taken);
+            taken.line.grant_first(free, after);
+        });
     }
 
     /// There is no place: the job may wait for one, if not too many do.
     fn refuse<S: TaskSet>(&self, job: Job<S>) -> Refused<Job<S>> {
-        if self.lock().line.waiting() >= self.most_waiting {
+        if self.taken.with(|taken, _| taken.line.waiting()) >= self.most_waiting {
             return reject(job);
         }
         let error = job.full();
@@ -159,7 +155,7 @@ struct Place(Arc<Places>);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.change(|taken| taken.count -= 1);
+        self.0.change(|taken, _| taken.count -= 1);
     }
 }
 
@@ -194,7 +190,7 @@ impl<S: TaskSet> Policy<S> for ConcurrencyLimit {
 /// A wait for a place; `None` if too many wait.
 struct Waiting<'a> {
     places: &'a Arc<Places>,
-    ticket: Option<Ticket>,
+    ticket: Option<WaitTicket>,
 }
 
 impl Waiting<'_> {
@@ -204,23 +200,26 @@ impl Waiting<'_> {
                 return Poll::Ready(Some(place));
             }
         }
-        let mut taken = self.places.lock();
-        match self.ticket {
-            Some(ticket) if taken.line.redeem(ticket, waker) => {
-                self.ticket = None;
-                Poll::Ready(Some(self.places.place(&mut taken)))
-            }
-            Some(_) => Poll::Pending,
-            // One may have come free since we looked, for which nobody stood in line.
-            None if self.places.free(&taken) > 0 && !taken.line.has_waiting() => {
-                Poll::Ready(Some(self.places.place(&mut taken)))
-            }
-            None if taken.line.waiting() >= self.places.most_waiting => Poll::Ready(None),
-            None => {
-                self.ticket = Some(taken.line.join(waker));
-                Poll::Pending
-            }
+        let (mut waker, places) = (NewWaker::of(waker), self.places);
+        let takes = places.taken.with(|taken, _| {
+            let takes = match self.ticket {
+                Some(ticket) if taken.line.redeem(ticket, &mut waker) == WaitState::Granted(()) => Poll::Ready(true),
+                Some(_) => Poll::Pending,
+                // A place may have come free since the look above, while no call waited.
+                None if places.has_place(taken) => Poll::Ready(true),
+                None if taken.line.waiting() >= places.most_waiting => Poll::Ready(false),
+                None => {
+                    self.ticket = Some(taken.line.join((), &mut waker));
+                    Poll::Pending
+                }
+            };
+            taken.count += usize::from(takes == Poll::Ready(true));
+            takes
+        });
+        if takes.is_ready() {
+            self.ticket = None;
         }
+        takes.map(|takes| takes.then(|| Place(places.clone())))
     }
 }
 
@@ -235,7 +234,7 @@ impl Future for Waiting<'_> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            self.places.change(|taken| taken.line.leave(ticket));
+            self.places.change(|taken, after| _ = taken.line.leave(ticket, after));
         }
     }
 }

@@ -5,16 +5,15 @@ use crate::{
     clock,
     error::Refused,
     executor::Executor,
-    panics,
-    room::{Line, Ticket},
     task::{Job, TaskSet},
     timer::{self, Alarm},
+    wake::{AfterUnlock, Deferred, NewWaker, WaitQueue, WaitState, WaitTicket},
 };
 use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -53,14 +52,14 @@ struct Bucket {
     per: Duration,
     burst: u32,
     most_waiting: usize,
-    state: Mutex<State>,
+    state: Deferred<State>,
 }
 
 #[derive(Default)]
 struct State {
     /// When the bucket is full again, in nanoseconds: 2⁶⁴ of them and more where a token takes centuries.
     full_at: u128,
-    line: Line,
+    line: WaitQueue,
     /// Rings when there is a token for the first in line.
     alarm: Option<timer::Key>,
 }
@@ -98,7 +97,7 @@ impl RateLimit {
 
     fn with(calls: u32, per: Duration, burst: u32, most_waiting: usize) -> Self {
         let interval = (per / calls).as_nanos();
-        let (burst, state) = (burst.max(1), Mutex::default());
+        let (burst, state) = (burst.max(1), Deferred::default());
         Self { bucket: Arc::new(Bucket { interval, calls, per, burst, most_waiting, state }) }
     }
 
@@ -106,21 +105,17 @@ impl RateLimit {
     #[must_use]
     pub fn available(&self) -> u32 {
         let now = clock::now();
-        self.bucket.tokens(&self.bucket.lock(), now)
+        self.bucket.state.with(|state, _| self.bucket.tokens(state, now))
     }
 
     /// How many wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.bucket.lock().line.waiting()
+        self.bucket.state.with(|state, _| state.line.waiting())
     }
 }
 
 impl Bucket {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// How long it takes to fill the bucket.
     fn depth(&self) -> u128 {
         self.interval * u128::from(self.burst)
@@ -145,28 +140,28 @@ impl Bucket {
     /// A token, if there is one that nobody waits for.
     fn take(self: &Arc<Self>) -> Option<Token> {
         let now = clock::now();
-        let mut state = self.lock();
-        if state.line.has_waiting() || self.due(&state, 0, now) > now {
-            return None;
-        }
-        self.spend(&mut state, now);
-        Some(Token(Some(self.clone())))
+        let is_taken = self.state.with(|state, _| {
+            let has_token = !state.line.has_waiting() && self.due(state, 0, now) <= now;
+            if has_token {
+                self.spend(state, now);
+            }
+            has_token
+        });
+        is_taken.then(|| Token(Some(self.clone())))
     }
 
     /// Changes what there is, and hands tokens to those who wait. What is granted is spent.
-    fn change(self: &Arc<Self>, change: impl FnOnce(&mut State)) {
+    fn change(self: &Arc<Self>, change: impl FnOnce(&mut State, &mut AfterUnlock)) {
         let now = clock::now();
-        let mut wakers = Vec::new();
-        let mut state = self.lock();
-        change(&mut state);
-        while state.line.has_waiting() && self.due(&state, 0, now) <= now {
-            self.spend(&mut state, now);
-            wakers.append(&mut state.line.grant(1));
-        }
-        let before = self.set_alarm(&mut state, now);
-        drop(state);
+        let before = self.state.with(|state, after| {
+            change(state, after);
+            while state.line.has_waiting() && self.due(state, 0, now) <= now {
+                self.spend(state, now);
+                state.line.grant_first(1, after);
+            }
+            self.set_alarm(state, now)
+        });
         before.into_iter().for_each(timer::disarm);
-        wakers.into_iter().for_each(|waker| panics::quietly(|| waker.wake()));
     }
 
     /// Sees to it that somebody comes when there is a token for the first in line. Gives the alarm that is not needed any more.
@@ -176,7 +171,7 @@ impl Bucket {
             let wait = clock::between(now, self.due(state, 0, now));
             if let Some(due) = clock::instant().checked_add(wait) {
                 let bucket = Arc::downgrade(self);
-                let ring = move || bucket.upgrade().iter().for_each(|bucket| bucket.change(|_| ()));
+                let ring = move || bucket.upgrade().iter().for_each(|bucket| bucket.change(|_, _| ()));
                 state.alarm = Some(timer::arm(due, Alarm::Run(Box::new(ring))));
             }
         }
@@ -185,7 +180,7 @@ impl Bucket {
 
     /// There is no token: the job may wait for one, if not too many do.
     fn refuse<S: TaskSet>(&self, job: Job<S>) -> Refused<Job<S>> {
-        if self.lock().line.waiting() >= self.most_waiting {
+        if self.state.with(|state, _| state.line.waiting()) >= self.most_waiting {
             return reject(job);
         }
         let error = job.full();
@@ -210,7 +205,7 @@ impl Token {
 impl Drop for Token {
     fn drop(&mut self) {
         if let Some(bucket) = self.0.take() {
-            bucket.change(|state| state.full_at = state.full_at.saturating_sub(bucket.interval));
+            bucket.change(|state, _| state.full_at = state.full_at.saturating_sub(bucket.interval));
         }
     }
 }
@@ -261,19 +256,19 @@ struct Waiting<'a> {
     bucket: &'a Arc<Bucket>,
     /// How much time there was at first.
     left: Option<Duration>,
-    ticket: Option<Ticket>,
+    ticket: Option<WaitTicket>,
 }
 
 impl Waiting<'_> {
     /// Stands in line, if there is a use in that.
     fn join(&mut self, waker: &Waker) -> bool {
         let (bucket, mut ticket) = (self.bucket, None);
-        let now = clock::now();
-        bucket.change(|state| {
+        let (now, mut waker) = (clock::now(), NewWaker::of(waker));
+        bucket.change(|state, _| {
             let waiting = state.line.waiting();
             let wait = clock::between(now, bucket.due(state, waiting, now));
             if waiting < bucket.most_waiting && self.left.is_none_or(|left| wait < left) {
-                ticket = Some(state.line.join(waker));
+                ticket = Some(state.line.join((), &mut waker));
             }
         });
         self.ticket = ticket;
@@ -294,7 +289,8 @@ impl Future for Waiting<'_> {
             }
         }
         let Some(ticket) = self.ticket else { return Poll::Ready(None) };
-        if !self.bucket.lock().line.redeem(ticket, cx.waker()) {
+        let mut waker = NewWaker::of(cx.waker());
+        if self.bucket.state.with(|state, _| state.line.redeem(ticket, &mut waker)) != WaitState::Granted(()) {
             return Poll::Pending;
         }
         self.ticket = None;
@@ -306,11 +302,10 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket.take() else { return };
         let interval = self.bucket.interval;
-        self.bucket.change(|state| {
-            if state.line.is_granted(ticket) {
+        self.bucket.change(|state, after| {
+            if let (_, Some(())) = state.line.leave(ticket, after) {
                 state.full_at = state.full_at.saturating_sub(interval);
             }
-            state.line.leave(ticket);
         });
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     front::{Entry, Front},
     host::{Host, Runnable},
     inbox::Points,
-    queue::Wakes,
+    wake::WakeList,
 };
 use std::{
     collections::VecDeque,
@@ -83,7 +83,7 @@ const SWEEP: usize = 64;
 #[derive(Default)]
 #[must_use = "somebody waits for this"]
 pub(super) struct Notice {
-    pub(super) wakes: Wakes,
+    pub(super) wakes: WakeList,
     /// In how long the first of it expires: for the host's callback.
     pub(super) tell: Option<Duration>,
 }
@@ -128,11 +128,11 @@ impl Core {
     }
 
     /// The next live work, which is begun by this; `may` says whether to run what expires then.
-    pub(super) fn take(&mut self, may: &mut dyn FnMut(u64) -> bool) -> (Option<Work>, Wakes) {
+    pub(super) fn take(&mut self, may: &mut dyn FnMut(u64) -> bool) -> (Option<Work>, WakeList) {
         if self.is_held() {
-            return if may(u64::MAX) { self.take_begun() } else { (None, Wakes::default()) };
+            return if may(u64::MAX) { self.take_begun() } else { (None, WakeList::default()) };
         }
-        let mut wakes = Wakes::default();
+        let mut wakes = WakeList::default();
         while self.front.queue.lanes().earliest().is_some_and(&mut *may) {
             let Some(work) = self.front.queue.pop() else { break };
             match &work {
@@ -154,10 +154,10 @@ impl Core {
     }
 
     /// The same of what was begun, and of what that waits for.
-    fn take_begun(&mut self) -> (Option<Work>, Wakes) {
+    fn take_begun(&mut self) -> (Option<Work>, WakeList) {
         if let Some(work) = self.front.queue.pop_resumed() {
             self.front.queue.resumed();
-            return (Some(work), Wakes::default());
+            return (Some(work), WakeList::default());
         }
         while let Some(call) = self.urged.pop_front() {
             if call.claim() {
@@ -166,7 +166,7 @@ impl Core {
             }
             self.spent.push(Work::Call(call));
         }
-        (None, Wakes::default())
+        (None, WakeList::default())
     }
 
     /// A future of ours waits for a queued call of ours.
@@ -185,8 +185,8 @@ impl Core {
     pub(super) fn take_all(
         &mut self,
         futures_too: bool,
-    ) -> (Vec<Shared<dyn Runnable>>, Vec<async_task::Runnable>, Wakes) {
-        let (mut calls, mut futures, mut wakes) = (Vec::new(), Vec::new(), Wakes::default());
+    ) -> (Vec<Shared<dyn Runnable>>, Vec<async_task::Runnable>, WakeList) {
+        let (mut calls, mut futures, mut wakes) = (Vec::new(), Vec::new(), WakeList::default());
         while let Some(work) = self.front.queue.pop() {
             match work {
                 Work::Resume(work) => futures.push(work),
@@ -249,21 +249,21 @@ impl Core {
             return Notice::default();
         }
         if self.driver.is_some() {
-            return Notice { wakes: Wakes::of(self.sleeper.take().into_iter().collect()), tell: None };
+            return Notice { wakes: WakeList::of(self.sleeper.take().into_iter().collect()), tell: None };
         }
         let tell = (!mem::replace(&mut self.told, true)).then(|| {
             let expires = self.front.queue.lanes().earliest().unwrap_or(0);
             clock::between(clock::now(), expires)
         });
-        Notice { wakes: Wakes::of(mem::take(&mut self.watchers)), tell }
+        Notice { wakes: WakeList::of(mem::take(&mut self.watchers)), tell }
     }
 
     /// The driver goes. `reports` says that its host knows what is left.
-    pub(super) fn leave(&mut self, reports: bool) -> Wakes {
+    pub(super) fn leave(&mut self, reports: bool) -> WakeList {
         self.driver = None;
         self.outer = None;
         self.sleeper = None;
         self.told = reports && self.has_work();
-        Wakes::of(mem::take(&mut self.leavers))
+        WakeList::of(mem::take(&mut self.leavers))
     }
 }

@@ -1,7 +1,7 @@
 //! Driving: one thread at a time runs the work, as long as its host has time for it.
 
 use super::{Turn, inner::Inner};
-use crate::{clock, park::Parking, place, queue::Wakes, timer};
+use crate::{clock, park::Parking, place, timer, wake::WakeList};
 use std::{
     cell::Cell,
     future::Future,
@@ -141,7 +141,7 @@ impl Inner {
         let mut core = self.lock();
         core.await_driver(waker);
         let gone = core.driver.is_none();
-        self.release(core, Wakes::default());
+        self.release(core, WakeList::default());
         gone
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     panics,
     park::Parking,
     place::{self, Where},
-    queue::Wakes,
+    wake::WakeList,
 };
 use std::{
     sync::{Arc, PoisonError},
@@ -78,7 +78,7 @@ impl Host for Inner {
             if call.meta().mark_urgent() {
                 let mut core = self.lock();
                 core.urge(call.clone());
-                self.release(core, Wakes::default());
+                self.release(core, WakeList::default());
             }
             return Verdict::Wait;
         }
@@ -137,7 +137,7 @@ impl Host for Inner {
         let expires = self.rules.raised(call.meta());
         let mut core = self.lock();
         core.front.raise(expires, Work::Call(call.clone()));
-        self.release(core, Wakes::default());
+        self.release(core, WakeList::default());
     }
 
     fn finished(&self, over: Over) {
@@ -154,7 +154,7 @@ impl Host for Inner {
             return;
         }
         core.front.queue.resume(expires, Work::Resume(work));
-        self.release(core, Wakes::default());
+        self.release(core, WakeList::default());
     }
 }
 
@@ -182,7 +182,7 @@ impl Inner {
         };
         let mut core = self.lock();
         core.active -= 1;
-        let mut wakes = Wakes::default();
+        let mut wakes = WakeList::default();
         if let Some((_, inside)) = begun {
             core.begun.pop();
             if ran == Ran::Done {

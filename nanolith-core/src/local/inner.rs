@@ -16,8 +16,9 @@ use crate::{
     inbox::Inbox,
     order::Rules,
     panics, place,
-    queue::{Queue, Wakes},
+    queue::Queue,
     task::{CallSlot, TaskSet},
+    wake::WakeList,
 };
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -71,12 +72,12 @@ impl Inner {
     }
 
     /// Releases the lock, then does what came out of it.
-    pub(super) fn release(&self, mut core: MutexGuard<'_, Core>, wakes: Wakes) {
+    pub(super) fn release(&self, mut core: MutexGuard<'_, Core>, wakes: WakeList) {
         let Notice { wakes: more, tell } = core.notice();
         self.rules.tell_earliest(core.front.queue.lanes().earliest());
         let spent = core.spent();
         drop(core);
-        wakes.and(more).wake();
+        wakes.and(more).wake_in_place();
         spent.into_iter().for_each(|work| panics::quietly(|| drop(work)));
         if let Some(expires_in) = tell {
             self.tell(WorkHint::new(expires_in));
@@ -84,12 +85,12 @@ impl Inner {
     }
 
     /// The same with all that is user code left to `batch`.
-    pub(super) fn release_into(&self, mut core: MutexGuard<'_, Core>, wakes: Wakes, batch: &mut EndBatch) {
+    pub(super) fn release_into(&self, mut core: MutexGuard<'_, Core>, wakes: WakeList, batch: &mut EndBatch) {
         let Notice { wakes: more, tell } = core.notice();
         self.rules.tell_earliest(core.front.queue.lanes().earliest());
         let spent = core.spent();
         drop(core);
-        batch.wake_all(wakes.and(more));
+        batch.wake_list(wakes.and(more));
         spent.into_iter().for_each(|work| batch.drop_later(work));
         if let (Some(expires_in), Some(me)) = (tell, self.me.upgrade()) {
             batch.call_back(move || me.tell(WorkHint::new(expires_in)));
@@ -128,7 +129,7 @@ impl Inner {
     pub(super) fn set_paused(&self, paused: bool) {
         let mut core = self.lock();
         core.paused = paused && !core.closed;
-        self.release(core, Wakes::default());
+        self.release(core, WakeList::default());
     }
 
     // ----- the end
@@ -183,7 +184,7 @@ impl<S: TaskSet> Gate<S> for Inner {
         &self.inbox
     }
 
-    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Work>>) -> (R, Wakes)) -> R {
+    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Work>>) -> (R, WakeList)) -> R {
         let mut core = self.lock();
         let refuses = core.abandoned || (core.closed && !inside);
         let (result, wakes) = f((!refuses).then_some(&mut core.front));

@@ -1,7 +1,7 @@
 //! How a host hears that there is work.
 
 use super::{Local, inner::Inner};
-use crate::{queue::Wakes, wait};
+use crate::{wait, wake::WakeList};
 use std::{
     fmt,
     future::Future,
@@ -82,7 +82,7 @@ impl Local {
         drop(before);
         let mut core = self.inner().lock();
         core.told = false;
-        self.inner().release(core, Wakes::default());
+        self.inner().release(core, WakeList::default());
     }
 
     /// Waits until there is work that nobody is at.

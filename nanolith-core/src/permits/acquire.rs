@@ -2,10 +2,12 @@
 
 use super::{
     Permit, Permits,
-    core::{Stands, Ticket},
     error::{AcquireError, AcquireTimeoutError, TryAcquireError},
 };
-use crate::{clock, wait};
+use crate::{
+    clock, wait,
+    wake::{NewWaker, WaitState, WaitTicket},
+};
 use std::{
     fmt,
     future::Future,
@@ -33,7 +35,7 @@ use std::{
 pub struct Acquire {
     permits: Permits,
     count: usize,
-    ticket: Option<Ticket>,
+    ticket: Option<WaitTicket>,
 }
 
 impl Acquire {
@@ -98,24 +100,26 @@ impl Future for Acquire {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let mut core = this.permits.lock();
-        let stands = match this.ticket {
-            Some(ticket) => core.redeem(ticket, cx.waker()),
-            None if core.is_closed() => Stands::Dismissed,
-            None if core.take(this.count) => Stands::Granted,
+        if let Some(taken) = this.ticket.is_none().then(|| this.try_now()).flatten() {
+            return Poll::Ready(taken); // without a clone of the waker
+        }
+        let mut waker = NewWaker::of(cx.waker());
+        let state = this.permits.core.with(|core, _| match this.ticket {
+            Some(ticket) => core.redeem(ticket, &mut waker),
+            None if core.is_closed() => WaitState::Dismissed,
+            None if core.take(this.count) => WaitState::Granted(this.count),
             None => {
-                this.ticket = Some(core.join(this.count, cx.waker()));
-                Stands::Waits(None)
+                this.ticket = Some(core.join(this.count, &mut waker));
+                WaitState::Waiting
             }
-        };
-        drop(core);
-        match stands {
-            Stands::Waits(_) => Poll::Pending,
-            Stands::Granted => {
+        });
+        match state {
+            WaitState::Waiting => Poll::Pending,
+            WaitState::Granted(_) => {
                 this.ticket = None;
                 Poll::Ready(Ok(this.taken()))
             }
-            Stands::Dismissed => {
+            WaitState::Dismissed => {
                 this.ticket = None;
                 Poll::Ready(Err(AcquireError))
             }
@@ -126,9 +130,7 @@ impl Future for Acquire {
 impl Drop for Acquire {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let (wakes, own) = self.permits.lock().leave(ticket);
-            wakes.wake();
-            drop(own);
+            self.permits.core.with(|core, after| core.leave(ticket, after));
         }
     }
 }

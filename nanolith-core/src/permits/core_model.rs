@@ -1,6 +1,7 @@
 //! The permits against a model that is a list of who asked for what.
 
-use super::{Core, Stands, Ticket};
+use super::Core;
+use crate::wake::{AfterUnlock, NewWaker, WaitState, WaitTicket};
 use proptest::prelude::*;
 use std::{
     sync::{
@@ -55,7 +56,7 @@ enum Is {
 }
 
 struct One {
-    ticket: Option<Ticket>,
+    ticket: Option<WaitTicket>,
     count: usize,
     is: Is,
     woken: Arc<Woken>,
@@ -105,6 +106,7 @@ impl Model {
 }
 
 fn agree(core: &mut Core, model: &mut Model, step: Step) -> Result<(), TestCaseError> {
+    let mut after = AfterUnlock::default();
     match step {
         Step::Ask(count) => {
             if model.closed {
@@ -113,7 +115,7 @@ fn agree(core: &mut Core, model: &mut Model, step: Step) -> Result<(), TestCaseE
             let at_once = count == 0 || (!model.has_waiting() && count <= model.free());
             let woken = Arc::new(Woken::default());
             prop_assert_eq!(core.take(count), at_once);
-            let ticket = (!at_once).then(|| core.join(count, &Waker::from(woken.clone())));
+            let ticket = (!at_once).then(|| core.join(count, &mut NewWaker::of(&Waker::from(woken.clone()))));
             model.all.push(One { ticket, count, is: if at_once { Is::Holding } else { Is::Waiting }, woken });
         }
         Step::Look(nth) => {
@@ -121,37 +123,38 @@ fn agree(core: &mut Core, model: &mut Model, step: Step) -> Result<(), TestCaseE
                 return Ok(());
             };
             let woken = Arc::new(Woken::default());
-            let stands = core.redeem(ticket, &Waker::from(woken.clone()));
+            let stands = core.redeem(ticket, &mut NewWaker::of(&Waker::from(woken.clone())));
             match one.is {
                 Is::Waiting => {
-                    prop_assert!(matches!(stands, Stands::Waits(_)));
+                    prop_assert!(matches!(stands, WaitState::Waiting));
                     one.woken = woken;
                 }
                 Is::Granted => {
-                    prop_assert!(matches!(stands, Stands::Granted));
+                    prop_assert!(matches!(stands, WaitState::Granted(_)));
                     one.is = Is::Holding;
                 }
-                _ => prop_assert!(matches!(stands, Stands::Dismissed), "a grant counts once"),
+                _ => prop_assert!(matches!(stands, WaitState::Dismissed), "a grant counts once"),
             }
         }
         Step::Leave(nth) => {
             let Some(one) = model.nth(nth) else { return Ok(()) };
             match (one.is, one.ticket) {
-                (Is::Holding, _) => core.add(one.count).wake(),
-                (_, Some(ticket)) => core.leave(ticket).0.wake(),
+                (Is::Holding, _) => core.add(one.count, &mut after),
+                (_, Some(ticket)) => core.leave(ticket, &mut after),
                 (_, None) => return Ok(()),
             }
             one.is = Is::Gone;
         }
         Step::Add(count) => {
             model.total += count;
-            core.add(count).wake();
+            core.add(count, &mut after);
         }
         Step::Close => {
             model.closed = true;
-            core.close().wake();
+            core.close(&mut after);
         }
     }
+    after.run();
     model.settle()?;
     prop_assert_eq!(core.available(), model.free());
     prop_assert_eq!(core.waiting(), model.all.iter().filter(|one| one.is == Is::Waiting).count());

@@ -8,11 +8,8 @@ pub use acquire::Acquire;
 pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
 
 use self::core::Core;
-use crate::waiters::Wakes;
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use crate::wake::Deferred;
+use std::{fmt, sync::Arc};
 
 /// A number of permits that are taken and given back: a fair counting semaphore, for threads and async tasks alike.
 ///
@@ -39,7 +36,7 @@ use std::{
 /// ```
 #[derive(Clone)]
 pub struct Permits {
-    core: Arc<Mutex<Core>>,
+    core: Arc<Deferred<Core>>,
 }
 
 impl Permits {
@@ -51,14 +48,10 @@ impl Permits {
     /// ```
     #[must_use]
     pub fn new(count: usize) -> Self {
-        Self { core: Arc::new(Mutex::new(Core::new(count))) }
+        Self { core: Arc::new(Deferred::new(Core::new(count))) }
     }
 
     /// No waker runs, and nobody is woken, while this is held.
-    fn lock(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Takes one permit, once there is one: `.await` it, or `.wait()`. It stands in line from when it is first polled.
     ///
     /// ```
@@ -136,14 +129,12 @@ impl Permits {
     ///
     /// [`TryAcquireError`] says why not.
     pub fn try_acquire_many(&self, count: usize) -> Result<Permit, TryAcquireError> {
-        let mut core = self.lock();
-        if core.is_closed() {
-            return Err(TryAcquireError::Closed);
-        }
-        if !core.take(count) {
-            return Err(TryAcquireError::Taken);
-        }
-        drop(core);
+        self.core.with(|core, _| {
+            if core.is_closed() {
+                return Err(TryAcquireError::Closed);
+            }
+            core.take(count).then_some(()).ok_or(TryAcquireError::Taken)
+        })?;
         Ok(Permit { permits: self.clone(), count })
     }
 
@@ -156,7 +147,7 @@ impl Permits {
     /// assert_eq!(permits.available(), 2);
     /// ```
     pub fn add(&self, count: usize) {
-        self.wake(|core| core.add(count));
+        self.core.with(|core, after| core.add(count, after));
     }
 
     /// Gives no more permits: those who wait, and those who come, get an error. What was given stays with its holders.
@@ -172,38 +163,32 @@ impl Permits {
     /// assert_eq!(waits.join().expect("no panic"), Err(AcquireError));
     /// ```
     pub fn close(&self) {
-        self.wake(Core::close);
+        self.core.with(Core::close);
     }
 
     /// Whether it was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.lock().is_closed()
+        self.core.with(|core, _| core.is_closed())
     }
 
     /// Permits that nobody has, or was promised: true at the moment when it was read.
     #[must_use]
     pub fn available(&self) -> usize {
-        self.lock().available()
+        self.core.with(|core, _| core.available())
     }
 
     /// How many wait: true at the moment when it was read.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.lock().waiting()
-    }
-
-    fn wake(&self, change: impl FnOnce(&mut Core) -> Wakes) {
-        let wakes = change(&mut self.lock());
-        wakes.wake();
+        self.core.with(|core, _| core.waiting())
     }
 }
 
 impl fmt::Debug for Permits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let core = self.lock();
-        let (available, waiting, closed) = (core.available(), core.waiting(), core.is_closed());
-        drop(core);
+        let look = |core: &mut Core, _: &mut _| (core.available(), core.waiting(), core.is_closed());
+        let (available, waiting, closed) = self.core.with(look);
         let mut debug = f.debug_struct("Permits");
         debug.field("available", &available).field("waiting", &waiting).field("closed", &closed).finish()
     }

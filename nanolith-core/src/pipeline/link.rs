@@ -8,7 +8,7 @@
 //!   sleep.
 
 use super::gauge::Gauge;
-use crate::{clock, panics, waiters::Wakes};
+use crate::{clock, panics, wake::WakeList};
 use std::{
     collections::VecDeque,
     sync::{
@@ -110,14 +110,14 @@ impl Sleepers {
         self.0.pop_front().map(|(_, waker)| waker)
     }
 
-    fn wake_one(&mut self, wakes: &mut Wakes) {
+    fn wake_one(&mut self, wakes: &mut WakeList) {
         if let Some(waker) = self.first() {
-            wakes.add(waker);
+            wakes.push(waker);
         }
     }
 
-    fn wake_all(&mut self, wakes: &mut Wakes) {
-        self.0.drain(..).for_each(|(_, waker)| wakes.add(waker));
+    fn wake_all(&mut self, wakes: &mut WakeList) {
+        self.0.drain(..).for_each(|(_, waker)| wakes.push(waker));
     }
 }
 
@@ -144,7 +144,7 @@ impl<T> Link<T> {
     }
 
     /// Something went out, from a queue that held `before`.
-    fn went(&self, state: &mut State<T>, before: usize, now: u64, wakes: &mut Wakes) {
+    fn went(&self, state: &mut State<T>, before: usize, now: u64, wakes: &mut WakeList) {
         let depth = state.queue.len();
         // How long the items waited in all is the area under the depth; between two looks it is taken as a straight line.
         let lasted = now.saturating_sub(state.looked.at);
@@ -158,7 +158,7 @@ impl<T> Link<T> {
     }
 
     /// Wakes the writers if it is worth their while.
-    fn freed(&self, state: &mut State<T>, wakes: &mut Wakes) {
+    fn freed(&self, state: &mut State<T>, wakes: &mut WakeList) {
         let enough = if self.places < LARGE { 1 } else { self.places / 4 };
         if self.free(state) >= enough {
             state.asleep[WRITERS].wake_all(wakes);
@@ -166,7 +166,7 @@ impl<T> Link<T> {
     }
 
     fn shut(&self) {
-        let mut wakes = Wakes::default();
+        let mut wakes = WakeList::default();
         let mut state = self.lock();
         state.shut = true;
         state.asleep.iter_mut().for_each(|sleepers| sleepers.wake_all(&mut wakes));
@@ -209,7 +209,7 @@ impl<T> Writer<T> {
         items: &mut VecDeque<Item<T>>,
         ring: Ring,
     ) -> Poll<Result<(), Gone>> {
-        let mut wakes = Wakes::default();
+        let mut wakes = WakeList::default();
         let mut state = self.link.lock();
         if state.shut || state.readers == 0 {
             return Poll::Ready(Err(Gone));
@@ -218,7 +218,7 @@ impl<T> Writer<T> {
         state.queue.extend(items.drain(..room));
         let waits = !items.is_empty();
         if let Some(reader) = self.link.came(&mut state, before, ring) {
-            wakes.add(reader);
+            wakes.push(reader);
         }
         let mut old = None;
         if waits {
@@ -235,7 +235,7 @@ impl<T> Writer<T> {
 
     /// Wakes a reader, if there is something to read.
     pub(super) fn ring(&self) {
-        let mut wakes = Wakes::default();
+        let mut wakes = WakeList::default();
         let mut state = self.link.lock();
         if !state.queue.is_empty() {
             state.asleep[READERS].wake_one(&mut wakes);
@@ -269,7 +269,7 @@ impl<T> Clone for Writer<T> {
 
 impl<T> Drop for Writer<T> {
     fn drop(&mut self) {
-        let mut wakes = Wakes::default();
+        let mut wakes = WakeList::default();
         let mut state = self.link.lock();
         state.writers -= 1;
         if state.writers == 0 {
@@ -321,7 +321,7 @@ impl<T> Reader<T> {
         into: &mut VecDeque<Item<T>>,
         now: u64,
     ) -> Poll<Option<u64>> {
-        let mut wakes = Wakes::default();
+        let mut wakes = WakeList::default();
         let mut state = self.link.lock();
         let before = state.queue.len();
         if before == 0 && state.shut {
@@ -352,7 +352,7 @@ impl<T> Reader<T> {
 
     /// Items that were held are used up: their places are free.
     pub(super) fn release(&self, count: usize) {
-        let mut wakes = Wakes::default();
+        let mut wakes = WakeList::default();
         let mut state = self.link.lock();
         state.held -= count;
         self.link.freed(&mut state, &mut wakes);
@@ -372,7 +372,7 @@ impl<T> Clone for Reader<T> {
 
 impl<T> Drop for Reader<T> {
     fn drop(&mut self) {
-        let mut wakes = Wakes::default();
+        let mut wakes = WakeList::default();
         let mut left = VecDeque::new();
         let mut state = self.link.lock();
         state.readers -= 1;

@@ -15,7 +15,7 @@ use crate::{
     front::{Entry, Front},
     host::{Loan, Permit, PermitState, Runnable},
     inbox::Points,
-    queue::Wakes,
+    wake::WakeList,
 };
 use std::{fmt, sync::Arc};
 
@@ -284,8 +284,8 @@ impl Core {
     }
 
     /// The next live work, which is begun by this.
-    pub(super) fn take(&mut self) -> (Option<Taken>, Wakes) {
-        let mut wakes = Wakes::default();
+    pub(super) fn take(&mut self) -> (Option<Taken>, WakeList) {
+        let mut wakes = WakeList::default();
         while let Some(work) = if self.paused { self.front.queue.pop_resumed() } else { self.front.pop() } {
             let call = match work {
                 Work::Rest(Rest::Resume(_)) => {

@@ -1,7 +1,7 @@
 //! Waiting for a pool's empty moment.
 
 use super::inner::Inner;
-use crate::{host::Host, queue::Wakes, wait};
+use crate::{host::Host, wait, wake::WakeList};
 use std::{
     fmt,
     future::Future,
@@ -44,7 +44,7 @@ impl Drained {
             if since.is_none() {
                 core.front.unwatch();
             }
-            inner.release(core, Wakes::default());
+            inner.release(core, WakeList::default());
             since
         };
         Self { inner, since }

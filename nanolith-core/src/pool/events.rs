@@ -1,7 +1,7 @@
 //! What happens to a pool's queue, as a stream: it was full, it ran empty.
 
 use super::inner::Inner;
-use crate::{host::Host, queue::Wakes, wait};
+use crate::{host::Host, wait, wake::WakeList};
 use futures_util::Stream;
 use std::{
     fmt,
@@ -46,13 +46,13 @@ pub(super) struct Fulls {
 
 impl Fulls {
     /// Once more; those who are to hear of it.
-    pub(super) fn note(&mut self) -> Wakes {
+    pub(super) fn note(&mut self) -> WakeList {
         self.times += 1;
         self.watchers()
     }
 
-    pub(super) fn watchers(&mut self) -> Wakes {
-        Wakes::of(std::mem::take(&mut self.watchers))
+    pub(super) fn watchers(&mut self) -> WakeList {
+        WakeList::of(std::mem::take(&mut self.watchers))
     }
 }
 
@@ -90,7 +90,7 @@ impl PoolEvents {
         let (fulls, emptied) = (core.fulls.times, core.front.queue.times_emptied());
         // ORDERING: Relaxed, who finds the queue full at this very moment need not tell us.
         inner.watched.fetch_add(1, Ordering::Relaxed);
-        inner.release(core, Wakes::default());
+        inner.release(core, WakeList::default());
         Self { inner, fulls, emptied }
     }
 

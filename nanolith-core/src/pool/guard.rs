@@ -3,8 +3,8 @@
 
 use super::inner::Inner;
 use crate::{
-    queue::Wakes,
     timer::{self, Alarm},
+    wake::WakeList,
 };
 use std::{
     sync::Weak,
@@ -39,7 +39,7 @@ impl Inner {
             core.guard = Some(taken);
         }
         let stays = core.guard.is_some();
-        self.release(core, Wakes::default());
+        self.release(core, WakeList::default());
         if stays {
             post(self.me.clone());
         }

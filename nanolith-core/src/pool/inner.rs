@@ -21,8 +21,9 @@ use crate::{
     metrics::Recorder,
     order::Rules,
     panics, place,
-    queue::{Queue, Wakes},
+    queue::Queue,
     task::{CallSlot, Job, TaskSet},
+    wake::WakeList,
 };
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -136,13 +137,13 @@ impl Inner {
     ///
     /// A waker or a destructor may wait for this pool, and lends the permit of its thread. So a worker at no task marks its
     /// permit as idle before, or has returned it.
-    pub(super) fn release(&self, core: MutexGuard<'_, Core>, wakes: Wakes) {
+    pub(super) fn release(&self, core: MutexGuard<'_, Core>, wakes: WakeList) {
         self.release_within(core, wakes);
         baton::preempt();
     }
 
     /// The same for a waker, whose user may hold a lock.
-    pub(super) fn release_within(&self, mut core: MutexGuard<'_, Core>, wakes: Wakes) {
+    pub(super) fn release_within(&self, mut core: MutexGuard<'_, Core>, wakes: WakeList) {
         core.front.let_in();
         let start = core.want();
         self.hint.tell(&core.front);
@@ -150,7 +151,7 @@ impl Inner {
         let leftovers = core.ruled.then(|| core.rules.leftovers());
         drop(core);
         self.start(start);
-        wakes.wake();
+        wakes.wake_in_place();
         spent.into_iter().for_each(|work| panics::quietly(|| drop(work)));
         if let Some(leftovers) = leftovers {
             panics::quietly(|| drop(leftovers));
@@ -158,7 +159,7 @@ impl Inner {
     }
 
     /// The same with wakes and drops left to `batch`.
-    pub(super) fn release_into(&self, mut core: MutexGuard<'_, Core>, wakes: Wakes, batch: &mut EndBatch) {
+    pub(super) fn release_into(&self, mut core: MutexGuard<'_, Core>, wakes: WakeList, batch: &mut EndBatch) {
         core.front.let_in();
         let start = core.want();
         self.hint.tell(&core.front);
@@ -166,7 +167,7 @@ impl Inner {
         let leftovers = core.ruled.then(|| core.rules.leftovers());
         drop(core);
         self.start(start);
-        batch.wake_all(wakes);
+        batch.wake_list(wakes);
         spent.into_iter().for_each(|work| batch.drop_later(work));
         leftovers.into_iter().for_each(|leftovers| batch.drop_later(leftovers));
     }
@@ -175,7 +176,7 @@ impl Inner {
     pub(super) fn exact<R>(&self, look: impl FnOnce(&Queue<Work>) -> R) -> R {
         let mut core = self.lock();
         let found = look(core.front.exact());
-        self.release(core, Wakes::default());
+        self.release(core, WakeList::default());
         found
     }
 
@@ -333,7 +334,7 @@ impl Inner {
             Work::Rest(Rest::Ticket) => core.rules.shares.next_task(),
             _ => None,
         });
-        self.release(core, Wakes::default());
+        self.release(core, WakeList::default());
         next
     }
 }
@@ -349,7 +350,7 @@ impl<S: TaskSet> Gate<S> for Inner {
         &self.inbox
     }
 
-    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Work>>) -> (R, Wakes)) -> R {
+    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Work>>) -> (R, WakeList)) -> R {
         let mut core = self.lock();
         let closed = core.closed && !inside;
         let (result, wakes) = f((!closed).then_some(&mut core.front));
@@ -384,7 +385,7 @@ impl<S: TaskSet> Gate<S> for Inner {
     fn unreserve(&self, task: &'static TaskInfo) {
         let mut core = self.lock();
         core.unreserve(task);
-        self.release(core, Wakes::default());
+        self.release(core, WakeList::default());
     }
 
     fn counts(&self, call: &Meta) -> bool {
@@ -394,7 +395,7 @@ impl<S: TaskSet> Gate<S> for Inner {
     fn dropped(&self, call: &dyn Runnable) {
         let mut core = self.lock();
         core.leave_kind(call);
-        self.release(core, Wakes::default());
+        self.release(core, WakeList::default());
     }
 
     fn run_here(&self, call: Shared<CallSlot<S>>) {

@@ -6,7 +6,7 @@ use super::{
     inner::Inner,
     rayon_pool,
 };
-use crate::queue::Wakes;
+use crate::wake::WakeList;
 use std::sync::Arc;
 
 impl Inner {
@@ -41,6 +41,6 @@ impl Inner {
         let mut core = self.lock();
         core.paused = paused;
         core.front.shut();
-        self.release(core, Wakes::default());
+        self.release(core, WakeList::default());
     }
 }

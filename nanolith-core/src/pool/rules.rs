@@ -11,7 +11,7 @@ use crate::{
     host::{Over, Runnable},
     id::TaskInfo,
     inbox::Points,
-    queue::Wakes,
+    wake::WakeList,
 };
 
 #[derive(Default)]
@@ -54,14 +54,14 @@ impl Rules {
 
 impl Core {
     /// Begins a call whose turn has come, if nobody was first and no rule is against it.
-    pub(super) fn begin_by_rules(&mut self, call: Shared<dyn Runnable>) -> (Option<Taken>, Wakes) {
+    pub(super) fn begin_by_rules(&mut self, call: Shared<dyn Runnable>) -> (Option<Taken>, WakeList) {
         let meta = call.meta();
         let expires = self.front.queue.expires(meta);
         let kind = self.rules.kinds.of(meta.task());
         let is_limited = kind.is_some();
         let may_begin = |kind: &mut Kind<_>| meta.is_exempt() || kind.admit(id(&call), expires, || call.clone());
         if call.is_queued() && !kind.is_none_or(may_begin) {
-            return (None, Wakes::default());
+            return (None, WakeList::default());
         }
         if !call.claim() {
             let wakes = self.front.pass(&*call);
@@ -74,7 +74,7 @@ impl Core {
     }
 
     /// Counts a queued call that was claimed to be run, in its turn or out of it.
-    pub(super) fn begun_by_rules(&mut self, call: &Shared<dyn Runnable>, in_turn: bool) -> Wakes {
+    pub(super) fn begun_by_rules(&mut self, call: &Shared<dyn Runnable>, in_turn: bool) -> WakeList {
         let meta = call.meta();
         if let Some(kind) = self.rules.kinds.of(meta.task()) {
             kind.began(id(call));
@@ -91,7 +91,7 @@ impl Core {
     }
 
     /// A call that was begun is over.
-    pub(super) fn over(&mut self, over: Over) -> Wakes {
+    pub(super) fn over(&mut self, over: Over) -> WakeList {
         if !self.ruled {
             return self.front.queue.finished(over.inside);
         }
@@ -113,7 +113,7 @@ impl Core {
     }
 
     /// A queued call was claimed to be ended.
-    pub(super) fn leave(&mut self, call: &dyn Runnable) -> Wakes {
+    pub(super) fn leave(&mut self, call: &dyn Runnable) -> WakeList {
         if !self.ruled {
             return self.front.leave(call);
         }
@@ -161,10 +161,10 @@ impl Core {
 
     /// Makes a queued call of a limited kind, which a task waits for, the caller's to run on that task's stack, if there is a
     /// place for it. `false`: it has its turn elsewhere.
-    pub(super) fn claim_awaited(&mut self, call: &Shared<dyn Runnable>, blocking: bool) -> (bool, Wakes) {
+    pub(super) fn claim_awaited(&mut self, call: &Shared<dyn Runnable>, blocking: bool) -> (bool, WakeList) {
         let may_run = call.meta().is_exempt() || self.rules.has_room(call.meta().task());
         let claimed = (blocking || self.paused) && may_run && call.claim();
-        let wakes = if claimed { self.begun_by_rules(call, false) } else { Wakes::default() };
+        let wakes = if claimed { self.begun_by_rules(call, false) } else { WakeList::default() };
         (claimed, wakes)
     }
 
@@ -196,9 +196,9 @@ impl Core {
     // ----- the end
 
     /// Takes out every queued call that waits beside the lanes, claimed to be ended.
-    pub(super) fn claim_beside(&mut self) -> (Vec<Shared<dyn Runnable>>, Wakes) {
+    pub(super) fn claim_beside(&mut self) -> (Vec<Shared<dyn Runnable>>, WakeList) {
         let mut claimed = Vec::new();
-        let mut wakes = Wakes::default();
+        let mut wakes = WakeList::default();
         for call in self.rules.kinds.take_held().into_iter().chain(self.rules.shares.waiting()) {
             if call.claim() {
                 wakes = wakes.and(self.end_claimed(&call));
@@ -211,7 +211,7 @@ impl Core {
     }
 
     /// Counts a queued call that was claimed as begun and over.
-    pub(super) fn end_claimed(&mut self, call: &Shared<dyn Runnable>) -> Wakes {
+    pub(super) fn end_claimed(&mut self, call: &Shared<dyn Runnable>) -> WakeList {
         let inside = call.meta().is_inside();
         if let Some(kind) = self.rules.kinds.of(call.meta().task()) {
             kind.forget(id(call));

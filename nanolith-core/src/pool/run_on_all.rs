@@ -10,10 +10,8 @@ use super::{
 use crate::{
     error::Panic,
     host::Host,
-    panics, place,
-    queue::Wakes,
-    wait,
-    wake::{Deferred, NewWaker, SingleWaiter},
+    panics, place, wait,
+    wake::{Deferred, NewWaker, SingleWaiter, WakeList},
 };
 use std::{
     fmt,
@@ -126,7 +124,7 @@ impl Inner {
         let mut core = self.lock();
         core.rolls.push(roll.clone());
         core.front.shut(); // who takes from the inbox comes out and looks
-        self.release(core, Wakes::default());
+        self.release(core, WakeList::default());
         self.forget_if_taken(roll);
         threads.iter().for_each(|threads| rayon_pool::call_on_all(threads, self, roll, generation));
     }

@@ -13,7 +13,7 @@ use crate::{
     host::{Host, Over, Permit, Ran, Runnable},
     metrics::Tally,
     panics, park, place,
-    queue::Wakes,
+    wake::WakeList,
 };
 use std::sync::{Arc, MutexGuard};
 
@@ -216,7 +216,7 @@ impl Inner {
     /// Wakes and drops what came out of the core, before this worker idles or leaves. A destructor may wait for this pool and
     /// lend the permit, which is at no task.
     #[cold]
-    fn run_user_code<'a>(&'a self, core: MutexGuard<'a, Core>, wakes: Wakes) -> MutexGuard<'a, Core> {
+    fn run_user_code<'a>(&'a self, core: MutexGuard<'a, Core>, wakes: WakeList) -> MutexGuard<'a, Core> {
         place::as_idle(|| self.release(core, wakes));
         self.lock()
     }
@@ -229,7 +229,7 @@ impl Inner {
         core.active -= 1;
         let wakes = match ran {
             Ran::Done => core.over(over),
-            Ran::Spawned => Wakes::default(),
+            Ran::Spawned => WakeList::default(),
         };
         self.release(core, wakes);
     }
@@ -265,7 +265,7 @@ impl Inner {
         let ((ran, over), permit) = place::as_runner(permit, || self.run_and_count(call));
         let mut core = self.lock();
         core.return_beyond(permit.expect("a call gives back what its waits have lent"));
-        let wakes = if ran == Ran::Done { core.over(over) } else { Wakes::default() };
+        let wakes = if ran == Ran::Done { core.over(over) } else { WakeList::default() };
         self.release(core, wakes);
     }
 }
@@ -277,15 +277,15 @@ pub(super) fn run_call(call: Shared<dyn Runnable>, host: Option<Arc<dyn Host>>, 
 
 impl Core {
     /// Whether user code is to run once the lock is released: wakers and destructors.
-    fn owes_user_code(&self, wakes: &Wakes) -> bool {
+    fn owes_user_code(&self, wakes: &WakeList) -> bool {
         !wakes.is_empty() || self.front.queue.has_spent() || self.ruled && self.rules.has_leftovers()
     }
 
     /// Counts what a runner did last.
     #[allow(clippy::needless_pass_by_value)] // what was done last is counted once
-    fn account(&mut self, last: Last) -> Wakes {
+    fn account(&mut self, last: Last) -> WakeList {
         match last {
-            Last::Nothing => return Wakes::default(),
+            Last::Nothing => return WakeList::default(),
             Last::Call { inside, ran, took } => {
                 self.active -= 1;
                 self.pace.note(took);
@@ -305,7 +305,7 @@ impl Core {
                 return self.end_serving();
             }
         }
-        Wakes::default()
+        WakeList::default()
     }
 
     /// A runner takes from the inbox from now on. Says whether a guard is to be posted, which looks after those.
@@ -320,7 +320,7 @@ impl Core {
         posted
     }
 
-    fn end_serving(&mut self) -> Wakes {
+    fn end_serving(&mut self) -> WakeList {
         if self.front.queue.serving() == 1 {
             self.front.shut();
         }

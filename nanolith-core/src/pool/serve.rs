@@ -1,7 +1,7 @@
 //! A runner at the inbox: plain calls come and go without the lock.
 
 use super::{core::Work, inner::Inner};
-use crate::{clock, host::Runnable, metrics::Tally, panics, park, place, pulse::Pulse, queue::Wakes};
+use crate::{clock, host::Runnable, metrics::Tally, panics, park, place, pulse::Pulse, wake::WakeList};
 use std::{cell::Cell, sync::atomic::Ordering};
 
 /// How often a runner sees to what others rest on: figures, and whether one more is wanted.
@@ -79,7 +79,7 @@ impl Inner {
                         tally.end_grain(done.seen_from, clock::now());
                     }
                     if self.hint.is_waiting() {
-                        self.release(self.lock(), Wakes::default()); // the lane goes on to the inbox
+                        self.release(self.lock(), WakeList::default()); // the lane goes on to the inbox
                         if !self.inbox.has_next() {
                             break;
                         }
@@ -131,7 +131,7 @@ impl Inner {
     fn settle(&self, call: &dyn Runnable) {
         let mut core = self.lock();
         core.front.settle(call);
-        self.release(core, Wakes::default());
+        self.release(core, WakeList::default());
     }
 
     fn count_served(&self, calls: u64) {
@@ -151,7 +151,7 @@ impl Inner {
         }
         let enough = core.front.queue.serving() == 1 || core.pace.spreads();
         if !tiny || self.inbox.len() > BACKLOG {
-            self.release(core, Wakes::default());
+            self.release(core, WakeList::default());
         }
         tiny && enough
     }

@@ -22,8 +22,9 @@ use crate::{
     order::Rules,
     place::Where,
     priority::Priority,
-    queue::{Bounds, Queue, Wakes},
+    queue::{Bounds, Queue},
     task::{CallSlot, Job, TaskSet},
+    wake::WakeList,
 };
 use std::{
     collections::BTreeMap,
@@ -116,13 +117,13 @@ impl Shares {
     }
 
     /// The pool's concurrency has changed, or it was closed.
-    pub(super) fn set_bounds(&mut self, concurrency: usize) -> Wakes {
+    pub(super) fn set_bounds(&mut self, concurrency: usize) -> WakeList {
         let each = self.of.values_mut().map(|entry| entry.front.queue.set_bounds(entry.bounds(concurrency)));
-        each.fold(Wakes::default(), Wakes::and)
+        each.fold(WakeList::default(), WakeList::and)
     }
 
-    pub(super) fn dismiss_lines(&mut self) -> Wakes {
-        self.of.values_mut().map(|entry| entry.front.queue.dismiss_line()).fold(Wakes::default(), Wakes::and)
+    pub(super) fn dismiss_lines(&mut self) -> WakeList {
+        self.of.values_mut().map(|entry| entry.front.queue.dismiss_line()).fold(WakeList::default(), WakeList::and)
     }
 }
 
@@ -132,7 +133,7 @@ impl Core {
         &mut self,
         share: ShareId,
         f: impl FnOnce(&mut Order, ShareId, &mut Entry) -> R,
-    ) -> Option<(R, Wakes)> {
+    ) -> Option<(R, WakeList)> {
         let Shares { of, order, .. } = &mut self.rules.shares;
         let entry = of.get_mut(&share)?;
         let before = entry.front.queue.tally();
@@ -172,7 +173,7 @@ impl Drop for Handles {
     fn drop(&mut self) {
         let mut core = self.pool.inner().lock();
         core.rules.shares.forget_if_idle(self.number);
-        self.pool.inner().release(core, Wakes::default());
+        self.pool.inner().release(core, WakeList::default());
     }
 }
 
@@ -237,7 +238,7 @@ impl Share {
         let handles = entry.handles.upgrade();
         let handles = handles.unwrap_or_else(|| Arc::new(Handles { pool: pool.clone(), number }));
         entry.handles = Arc::downgrade(&handles);
-        pool.inner().release(core, Wakes::default());
+        pool.inner().release(core, WakeList::default());
         Self { place: Place { inner: pool.inner().clone(), number, inbox: Arc::new(Inbox::new(1)) }, handles }
     }
 
@@ -249,7 +250,7 @@ impl Share {
         self.pool().inner().lock().rules.shares.of.get(&self.place.number).map_or(gone, look)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Order, ShareId, &mut Entry, usize) -> Wakes) {
+    fn change(&self, change: impl FnOnce(&mut Order, ShareId, &mut Entry, usize) -> WakeList) {
         let mut core = self.pool().inner().lock();
         let limit = core.limit;
         let changed = core.with_share(self.place.number, |order, number, entry| change(order, number, entry, limit));
@@ -288,7 +289,7 @@ impl Share {
     pub fn on_full(self, on_full: OnFull) -> Self {
         self.change(|_, _, entry, _| {
             entry.on_full = on_full;
-            Wakes::default()
+            WakeList::default()
         });
         self
     }
@@ -306,7 +307,7 @@ impl Share {
     pub fn set_weight(&self, weight: u32) {
         self.change(|order, number, entry, _| {
             order.set_weight(number, &mut entry.account, weight);
-            Wakes::default()
+            WakeList::default()
         });
     }
 
@@ -418,7 +419,7 @@ impl<S: TaskSet> Gate<S> for Place {
         &self.inbox
     }
 
-    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Work>>) -> (R, Wakes)) -> R {
+    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Work>>) -> (R, WakeList)) -> R {
         let mut core = self.inner.lock();
         let closed = core.closed && !inside;
         let mut f = Some(f);
@@ -429,7 +430,7 @@ impl<S: TaskSet> Gate<S> for Place {
         };
         let (done, wakes) = match done {
             Some((done, wakes)) => (done, wakes),
-            None => (call(None), Wakes::default()),
+            None => (call(None), WakeList::default()),
         };
         let (result, more) = done.expect("it was called once, by one of the two");
         self.inner.release(core, wakes.and(more));

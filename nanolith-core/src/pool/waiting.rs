@@ -16,7 +16,7 @@ use crate::{
     id::TaskInfo,
     order::Rules,
     place::{self, Where},
-    queue::Wakes,
+    wake::WakeList,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -50,7 +50,7 @@ impl Host for Inner {
         let loan = core.lend(std::mem::replace(permit, PermitState::Lent));
         // A start that was sent to a thread which now stands still is for a spare one.
         let stuck = core.tokens > 0;
-        self.release(core, Wakes::default());
+        self.release(core, WakeList::default());
         if stuck {
             self.start(Some(Start::Spare));
         }
@@ -92,7 +92,7 @@ impl Host for Inner {
         if call.meta().is_with(self.id()) {
             let mut core = self.lock();
             core.let_through(call);
-            self.release(core, Wakes::default());
+            self.release(core, WakeList::default());
         }
     }
 
@@ -106,7 +106,7 @@ impl Host for Inner {
         let expires = self.rules.raised(call.meta());
         let mut core = self.lock();
         core.front.raise(expires, Work::Call(call.clone()));
-        self.release(core, Wakes::default());
+        self.release(core, WakeList::default());
     }
 
     fn finished(&self, over: Over) {
@@ -134,7 +134,7 @@ impl Host for Inner {
     fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable) {
         let mut core = self.lock();
         core.front.queue.resume(expires, Work::Rest(Rest::Resume(work)));
-        self.release_within(core, Wakes::default());
+        self.release_within(core, WakeList::default());
     }
 }
 

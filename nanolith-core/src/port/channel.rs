@@ -2,10 +2,10 @@
 //! users' values). The named futures of this room are thin around it, as is a handler in `pool/listen.rs`.
 
 use super::{
-    core::{Core, Line, Number, Numbered, Ticket, Unreceived},
+    core::{Core, Line, Number, Numbered, Unreceived},
     error::{RecvError, TryRecvError, TrySendError},
 };
-use crate::wake::{AfterUnlock, Deferred, NewWaker, Registration, WaiterHome, WaiterSet};
+use crate::wake::{AfterUnlock, Deferred, NewWaker, Registration, WaitTicket, WaiterHome, WaiterSet};
 use std::{
     ops::Deref,
     task::{Context, Poll, Waker},
@@ -30,19 +30,19 @@ impl<T> Channel<T> {
     }
 
     /// Sends, or stands in line: then the ticket says where. `Err`: the receiver has closed.
-    pub(super) fn send(&self, message: T, waker: Option<&Waker>) -> Result<Option<Ticket>, T> {
-        let mut new = waker.map(NewWaker::of);
+    pub(super) fn send(&self, message: T, waker: &Waker) -> Result<Option<WaitTicket>, T> {
+        let mut new = NewWaker::of(waker);
         self.0.with(|core, after| match core.offer(message, false, after) {
             Ok(()) => Ok(None),
             Err(TrySendError::Closed(message)) => Err(message),
-            Err(TrySendError::Full(message)) => Ok(Some(core.join(message, new.take(), after))),
+            Err(TrySendError::Full(message)) => Ok(Some(core.join(message, &mut new, after))),
         })
     }
 
     /// Waits for a message to go from the line. `Err`: the receiver has closed.
-    pub(super) fn poll_line(&self, ticket: Ticket, cx: &mut Context<'_>) -> Poll<Result<(), T>> {
-        let new = NewWaker::of(cx.waker());
-        match self.0.with(|core, after| core.in_line(ticket, new, after)) {
+    pub(super) fn poll_line(&self, ticket: WaitTicket, cx: &mut Context<'_>) -> Poll<Result<(), T>> {
+        let mut new = NewWaker::of(cx.waker());
+        match self.0.with(|core, _| core.in_line(ticket, &mut new)) {
             Line::Waits => Poll::Pending,
             Line::Went => Poll::Ready(Ok(())),
             Line::Back(message) => Poll::Ready(Err(message)),
@@ -50,7 +50,7 @@ impl<T> Channel<T> {
     }
 
     /// Takes a message out of the line, if it is there still.
-    pub(super) fn leave_line(&self, ticket: Ticket) -> Option<T> {
+    pub(super) fn leave_line(&self, ticket: WaitTicket) -> Option<T> {
         self.0.with(|core, after| core.leave_line(ticket, after))
     }
 

@@ -9,12 +9,8 @@
 //! place to the next, those behind it follow at once, so the line is empty while there is room.
 
 use super::error::TrySendError;
-use crate::wake::{AfterUnlock, NewWaker, SingleWaiter, WaiterSet};
+use crate::wake::{AfterUnlock, NewWaker, WaitQueue, WaitState, WaitTicket, WaiterSet};
 use std::{collections::VecDeque, mem};
-
-/// A place in the line of senders. Later ones are greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket(u64);
 
 /// A message's place among all that were received.
 pub(super) type Number = u64;
@@ -26,8 +22,9 @@ pub(crate) struct Core<T> {
     bound: Option<usize>,
     kept: Numbered<T>,
     queue: VecDeque<T>,
-    /// In the order in which they came, so by key.
-    line: VecDeque<InLine<T>>,
+    /// Senders that wait for room, or for their message to be taken. A message that the receiver does not take any more is
+    /// kept for its sender.
+    line: WaitQueue<T, Option<T>>,
     /// They take the next message, whatever it is.
     pub(super) receivers: WaiterSet,
     /// They are to see each message.
@@ -41,14 +38,6 @@ pub(crate) struct Core<T> {
     is_observer_refused: bool,
     sender_gone: bool,
     receiver_gone: bool,
-    last_ticket: u64,
-}
-
-/// A sender that waits for room, or for its message to be taken.
-struct InLine<T> {
-    ticket: Ticket,
-    message: T,
-    sender: SingleWaiter,
 }
 
 /// What became of a message that stood in line.
@@ -65,7 +54,7 @@ impl<T> Core<T> {
             bound,
             kept: VecDeque::new(),
             queue: VecDeque::new(),
-            line: VecDeque::new(),
+            line: WaitQueue::default(),
             receivers: WaiterSet::new(),
             observers: WaiterSet::new(),
             closers: WaiterSet::new(),
@@ -74,7 +63,6 @@ impl<T> Core<T> {
             is_observer_refused: false,
             sender_gone: false,
             receiver_gone: false,
-            last_ticket: 0,
         }
     }
 
@@ -105,7 +93,7 @@ impl<T> Core<T> {
         }
         let handed = to_waiting && self.bound == Some(0);
         let room = if handed { Some(self.receivers.len() + self.observers.len()) } else { self.bound };
-        if !self.line.is_empty() || room.is_some_and(|room| self.queue.len() >= room) {
+        if self.line.has_waiting() || room.is_some_and(|room| self.queue.len() >= room) {
             return Err(TrySendError::Full(message));
         }
         self.queue.push_back(message);
@@ -114,39 +102,26 @@ impl<T> Core<T> {
     }
 
     /// Stands in line with a message for which there was no room under the same lock.
-    pub(super) fn join(&mut self, message: T, waker: Option<NewWaker>, after: &mut AfterUnlock) -> Ticket {
-        self.last_ticket += 1;
-        let ticket = Ticket(self.last_ticket);
-        let mut sender = SingleWaiter::default();
-        waker.into_iter().for_each(|waker| sender.register(waker, after));
-        self.line.push_back(InLine { ticket, message, sender });
+    pub(super) fn join(&mut self, message: T, waker: &mut NewWaker, after: &mut AfterUnlock) -> WaitTicket {
+        let ticket = self.line.join(message, waker);
         // Of a queue without room, a receiver takes it out of the line.
         self.notify_message(after);
         ticket
     }
 
     /// How it stands with a message in line; if it waits still, `waker` is the one to wake.
-    pub(super) fn in_line(&mut self, ticket: Ticket, waker: NewWaker, after: &mut AfterUnlock) -> Line<T> {
-        match self.find(ticket) {
-            Err(_) => Line::Went,
-            Ok(_) if self.receiver_gone => self.leave_line(ticket, after).map_or(Line::Went, Line::Back),
-            Ok(at) => {
-                self.line[at].sender.register(waker, after);
-                Line::Waits
-            }
+    pub(super) fn in_line(&mut self, ticket: WaitTicket, waker: &mut NewWaker) -> Line<T> {
+        match self.line.redeem(ticket, waker) {
+            WaitState::Waiting => Line::Waits,
+            WaitState::Granted(Some(message)) => Line::Back(message),
+            WaitState::Granted(None) | WaitState::Dismissed => Line::Went,
         }
     }
 
     /// Takes a message out of the line, if it is there still.
-    pub(super) fn leave_line(&mut self, ticket: Ticket, after: &mut AfterUnlock) -> Option<T> {
-        let at = self.find(ticket).ok()?;
-        let mut found = self.line.remove(at)?;
-        found.sender.remove(after);
-        Some(found.message)
-    }
-
-    fn find(&self, ticket: Ticket) -> Result<usize, usize> {
-        self.line.binary_search_by_key(&ticket, |waiting| waiting.ticket)
+    pub(super) fn leave_line(&mut self, ticket: WaitTicket, after: &mut AfterUnlock) -> Option<T> {
+        let (waiting, granted) = self.line.leave(ticket, after);
+        waiting.or_else(|| granted.flatten())
     }
 
     /// No more will be sent. What was sent stays, also what stands in line.
@@ -189,20 +164,25 @@ impl<T> Core<T> {
 
     /// The first message in line, whose sender is done.
     fn leave_front(&mut self, after: &mut AfterUnlock) -> Option<T> {
-        let mut first = self.line.pop_front()?;
-        first.sender.notify(after);
-        Some(first.message)
+        let (first, _) = self.line.first()?;
+        let mut front = None;
+        let take = |message, _: &mut AfterUnlock| {
+            front = Some(message);
+            None
+        };
+        self.line.grant(first, take, after);
+        front
     }
 
     /// Nothing can be received any more.
     pub(super) fn is_over(&self) -> bool {
-        let nothing = self.kept.is_empty() && self.queue.is_empty() && self.line.is_empty();
+        let nothing = self.kept.is_empty() && self.queue.is_empty() && !self.line.has_waiting();
         self.receiver_gone || (self.sender_gone && nothing && !self.judging)
     }
 
     /// How many messages a receive would find at once.
     pub(super) fn len(&self) -> usize {
-        self.kept.len() + self.queue.len() + self.line.len()
+        self.kept.len() + self.queue.len() + self.line.waiting()
     }
 
     /// The receiver goes: takes out what is there, to be dropped without the lock. Messages in line stay for their senders
@@ -210,7 +190,9 @@ impl<T> Core<T> {
     pub(super) fn close_receiver(&mut self, after: &mut AfterUnlock) -> Unreceived<T> {
         self.receiver_gone = true;
         self.notify_receivers(after);
-        self.line.iter_mut().for_each(|waiting| waiting.sender.notify(after));
+        while let Some((first, _)) = self.line.first() {
+            self.line.grant(first, |message, _| Some(message), after);
+        }
         (mem::take(&mut self.kept), mem::take(&mut self.queue))
     }
 
@@ -264,7 +246,7 @@ impl<T> Core<T> {
     /// As [`Core::is_over`], for an observer that has seen the messages below number `unseen`.
     pub(super) fn is_over_from(&self, unseen: Number) -> bool {
         let all_seen = self.kept.back().is_none_or(|(number, _)| *number < unseen);
-        let nothing_new = self.queue.is_empty() && self.line.is_empty();
+        let nothing_new = self.queue.is_empty() && !self.line.has_waiting();
         self.receiver_gone || (self.sender_gone && nothing_new && all_seen && !self.judging)
     }
 }

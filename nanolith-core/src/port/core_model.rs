@@ -1,6 +1,6 @@
 //! One direction against a model: all messages in one list, and for each where it must stand.
 
-use super::{Core, Line, Ticket};
+use super::{Core, Line, WaitTicket};
 use crate::{
     port::error::TrySendError,
     wake::{AfterUnlock, NewWaker},
@@ -41,7 +41,7 @@ struct Model {
     bound: Option<usize>,
     /// What was sent and not received, in order, and whether it was passed over.
     messages: Vec<(u64, bool)>,
-    joined: Vec<(Ticket, u64)>,
+    joined: Vec<(WaitTicket, u64)>,
     last: u64,
 }
 
@@ -110,7 +110,7 @@ proptest! {
                 },
                 Step::Join if !model.has_room() => {
                     let message = model.sent();
-                    model.joined.push((core.join(message, None, &mut after), message));
+                    model.joined.push((core.join(message, &mut NewWaker::of(Waker::noop()), &mut after), message));
                 }
                 Step::Join => {}
                 Step::Take => {
@@ -119,8 +119,7 @@ proptest! {
                 }
                 Step::Find(by) => prop_assert_eq!(find(&mut core, by), model.find(by)),
                 Step::Ask(nth) => if let Some((ticket, message)) = model.joined.get(nth) {
-                    let new = NewWaker::of(Waker::noop());
-                    let waits = matches!(core.in_line(*ticket, new, &mut after), Line::Waits);
+                    let waits = matches!(core.in_line(*ticket, &mut NewWaker::of(Waker::noop())), Line::Waits);
                     prop_assert_eq!(waits, model.is_in_line(*message));
                 },
                 Step::Leave(nth) => if let Some((ticket, message)) = model.joined.get(nth).copied() {

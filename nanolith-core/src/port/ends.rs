@@ -2,12 +2,11 @@
 
 use super::{
     channel::{Channel, Observers},
-    core::Ticket,
     error::{TryRecvError, TrySendError},
     receiving::{Receiving, ReceivingWithin},
     sending::Sending,
 };
-use crate::wake::Registration;
+use crate::wake::{Registration, WaitTicket};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// One end of two: it sends `S` and receives `R`. Made by [`pair`](super::pair) and [`bounded`](super::bounded); the module says what holds.
@@ -28,7 +27,7 @@ pub struct Port<S, R> {
     /// Where it waits as a stream.
     pub(super) streams: Registration<Observers<Arc<Channel<R>>>>,
     /// Where a message stands in line that it took as a sink.
-    pub(super) sinks: Option<Ticket>,
+    pub(super) sinks: Option<WaitTicket>,
 }
 
 impl<S, R> Port<S, R> {

@@ -2,10 +2,9 @@
 
 use super::{
     channel::Channel,
-    core::Ticket,
     error::{SendError, SendTimeoutError, TrySendError},
 };
-use crate::{time::Limit, wait};
+use crate::{time::Limit, wait, wake::WaitTicket};
 use std::{
     fmt,
     future::Future,
@@ -40,7 +39,7 @@ pub struct Sending<'a, S> {
 enum State<S> {
     Unsent(S),
     /// The message stands in line.
-    Waits(Ticket),
+    Waits(WaitTicket),
     Done,
 }
 
@@ -124,8 +123,13 @@ impl<S> Future for Sending<'_, S> {
     type Output = Result<(), SendError<S>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if matches!(self.state, State::Unsent(_)) {
+            if let Some(sent) = self.at_once() {
+                return Poll::Ready(sent.map_err(SendError)); // without a clone of the waker
+            }
+        }
         let ticket = match mem::replace(&mut self.state, State::Done) {
-            State::Unsent(message) => match self.channel.send(message, Some(cx.waker())) {
+            State::Unsent(message) => match self.channel.send(message, cx.waker()) {
                 Ok(None) => return Poll::Ready(Ok(())),
                 Ok(Some(ticket)) => ticket,
                 Err(message) => return Poll::Ready(Err(SendError(message))),

@@ -7,7 +7,7 @@ use super::{
 use futures_util::{Sink, Stream};
 use std::{
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 /// Ends when the other port is closed and all that it sent was received.
@@ -54,7 +54,7 @@ impl<S, R> Sink<S> for Port<S, R> {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(message)) => Err(SendError(message)),
             Err(TrySendError::Full(message)) => {
-                self.sinks = self.outward.send(message, None).map_err(SendError)?;
+                self.sinks = self.outward.send(message, Waker::noop()).map_err(SendError)?;
                 Ok(())
             }
         }

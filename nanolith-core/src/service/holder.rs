@@ -13,8 +13,8 @@ use crate::{
     inbox::Inbox,
     order::Rules,
     place::{self, Where},
-    queue::Wakes,
     task::{CallSlot, TaskSet},
+    wake::WakeList,
 };
 use std::{
     sync::{Arc, PoisonError},
@@ -91,7 +91,7 @@ impl<S: TaskSet> Host for Inner<S> {
         let Some(call) = call.clone().downcast::<CallSlot<S>>() else { return };
         let mut core = self.lock();
         core.front.raise(expires, call);
-        self.release(core, Wakes::default());
+        self.release(core, WakeList::default());
     }
 
     /// The future goes on when nothing that waits expires earlier: the thread, which this is, sees to that.
@@ -122,7 +122,7 @@ impl<S: TaskSet> Gate<S> for Inner<S> {
         &self.inbox
     }
 
-    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Self::Item>>) -> (R, Wakes)) -> R {
+    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Self::Item>>) -> (R, WakeList)) -> R {
         let mut core = self.lock();
         let last = if inside { Life::Closing } else { Life::Open };
         let open = core.life <= last;

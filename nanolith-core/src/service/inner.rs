@@ -21,8 +21,9 @@ use crate::{
     metrics::Recorder,
     order::Rules,
     park::Parking,
-    queue::{Bounds, Queue, Wakes},
+    queue::{Bounds, Queue},
     task::{CallSlot, Outlets, TaskSet},
+    wake::WakeList,
 };
 use std::{
     sync::{
@@ -193,12 +194,12 @@ impl<S: TaskSet> Inner<S> {
             closed: core.life > Life::Open,
             restarts: core.restarts,
         };
-        self.release(core, Wakes::default());
+        self.release(core, WakeList::default());
         info
     }
 
     /// Releases the lock, then does what came out of it.
-    pub(super) fn release(&self, mut core: MutexGuard<'_, Core<S>>, wakes: Wakes) {
+    pub(super) fn release(&self, mut core: MutexGuard<'_, Core<S>>, wakes: WakeList) {
         core.front.let_in();
         self.hint.tell(&core.front);
         let (calls, serving) = (core.front.queue.in_flight(), core.front.queue.serving());
@@ -206,13 +207,13 @@ impl<S: TaskSet> Inner<S> {
         self.load.store(2 * (calls - serving) + serving.min(1), Ordering::Relaxed);
         let spent = core.front.spent();
         drop(core);
-        wakes.wake();
+        wakes.wake_in_place();
         crate::panics::quietly(|| drop(spent));
         baton::preempt();
     }
 
     /// The same with wakes and drops left to `batch`.
-    pub(super) fn release_into(&self, mut core: MutexGuard<'_, Core<S>>, wakes: Wakes, batch: &mut EndBatch) {
+    pub(super) fn release_into(&self, mut core: MutexGuard<'_, Core<S>>, wakes: WakeList, batch: &mut EndBatch) {
         core.front.let_in();
         self.hint.tell(&core.front);
         let (calls, serving) = (core.front.queue.in_flight(), core.front.queue.serving());
@@ -220,7 +221,7 @@ impl<S: TaskSet> Inner<S> {
         self.load.store(2 * (calls - serving) + serving.min(1), Ordering::Relaxed);
         let spent = core.front.spent();
         drop(core);
-        batch.wake_all(wakes);
+        batch.wake_list(wakes);
         spent.into_iter().for_each(|call| batch.drop_owner(call.erase()));
     }
 
@@ -235,7 +236,7 @@ impl<S: TaskSet> Inner<S> {
             why => core.asked.take().or(Some(why)),
         };
         core.front.shut();
-        self.release(core, Wakes::default());
+        self.release(core, WakeList::default());
         self.waker.wake_by_ref();
         true
     }
@@ -265,7 +266,7 @@ impl<S: TaskSet> Inner<S> {
         core.life = core.life.max(life);
         core.terminated |= life == Life::Terminating;
         core.front.shut();
-        let wakes = core.front.queue.dismiss_line().and(Wakes::of(std::mem::take(&mut core.leavers)));
+        let wakes = core.front.queue.dismiss_line().and(WakeList::of(std::mem::take(&mut core.leavers)));
         self.release_into(core, wakes, batch);
         self.waker.wake_by_ref();
     }
@@ -280,7 +281,7 @@ impl<S: TaskSet> Inner<S> {
         if idle {
             core.life = Life::Closing;
         }
-        self.release(core, Wakes::default());
+        self.release(core, WakeList::default());
         if idle {
             self.begin_close();
         }
@@ -314,7 +315,7 @@ impl<S: TaskSet> Inner<S> {
         let mut core = self.lock();
         core.life = Life::Terminating;
         core.front.shut();
-        let wakes = core.front.queue.dismiss_line().and(Wakes::of(std::mem::take(&mut core.leavers)));
+        let wakes = core.front.queue.dismiss_line().and(WakeList::of(std::mem::take(&mut core.leavers)));
         let asked = core.asked.take();
         self.release(core, wakes);
         matches!(asked, Some(Crash::Group))
@@ -348,7 +349,7 @@ impl<S: TaskSet> Inner<S> {
         core.front.shut();
         let queue = core.front.sort_out();
         let mut ended = Vec::new();
-        let mut wakes = Wakes::default();
+        let mut wakes = WakeList::default();
         while let Some(call) = held.take().or_else(|| queue.pop()) {
             if call.claim() {
                 let inside = call.meta.is_inside();

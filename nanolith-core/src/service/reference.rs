@@ -9,8 +9,8 @@ use crate::{
     executor::{Admission, Executor, OwnsState, RunsLocal, SharesState},
     gate::{self, OnFull},
     host::{Host, HostId},
-    room::Ticket,
     task::{Job, TaskSet},
+    wake::WaitTicket,
 };
 use std::{
     fmt,
@@ -98,11 +98,16 @@ impl<S: TaskSet> ServiceRef<S> {
     }
 
     /// See [`gate::poll_enter`].
-    pub(crate) fn poll_enter(&self, job: &mut Option<Job<S>>, ticket: &mut Option<Ticket>, waker: &Waker) -> Poll<()> {
+    pub(crate) fn poll_enter(
+        &self,
+        job: &mut Option<Job<S>>,
+        ticket: &mut Option<WaitTicket>,
+        waker: &Waker,
+    ) -> Poll<()> {
         gate::poll_enter(&**self.inner(), job, ticket, waker)
     }
 
-    pub(crate) fn leave_line(&self, ticket: &mut Option<Ticket>) {
+    pub(crate) fn leave_line(&self, ticket: &mut Option<WaitTicket>) {
         gate::leave_line(&**self.inner(), ticket);
     }
 }

@@ -26,9 +26,9 @@ use crate::{
     park::{self, Parking},
     place,
     pulse::Pulse,
-    queue::Wakes,
     task::{CallSlot, Context, Input, Owner, ServiceGround, TaskSet, Whose, on_close, run_on_service},
     wait,
+    wake::WakeList,
 };
 use std::{
     cell::RefCell,
@@ -241,7 +241,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         let mut core = self.inner.lock();
         core.restarts += 1;
         let restarts = core.restarts;
-        self.inner.release(core, Wakes::default());
+        self.inner.release(core, WakeList::default());
         self.inner.watchers.tell(&LifeEvent::Restarted { crash: crash.clone(), restarts });
         self.inner.group.get().into_iter().for_each(|place| place.restarted(crash));
     }
@@ -327,13 +327,13 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         if calm && core.front.may_open() && core.front.has_waiting() && core.front.next_is_plain() {
             core.front.queue.begin_serving();
             core.front.open();
-            inner.release(core, Wakes::default());
+            inner.release(core, WakeList::default());
             return Step::Serve;
         }
         let next = self.held.take().or_else(|| core.front.pop());
         let is_done = core.life == Life::Closing && core.front.in_flight() == 0;
         let others_go_on = core.gave_way.len() > 0;
-        inner.release(core, Wakes::default());
+        inner.release(core, WakeList::default());
         match next {
             Some(call) if self.crew.admits(asks::<S>(call.meta.task())) => self.begin(call),
             Some(call) if call.is_queued() => {
@@ -434,7 +434,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
                     self.tally.unsee();
                     let mut core = self.inner.lock();
                     core.front.settle(&*call);
-                    self.inner.release(core, Wakes::default());
+                    self.inner.release(core, WakeList::default());
                 }
                 None => {
                     self.inner.served.fetch_add(std::mem::take(&mut done), Ordering::Relaxed);
@@ -442,7 +442,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
                         self.end_grain(seen_from, clock::now());
                     }
                     if self.inner.hint.is_waiting() {
-                        self.inner.release(self.inner.lock(), Wakes::default()); // the lane goes on to the inbox
+                        self.inner.release(self.inner.lock(), WakeList::default()); // the lane goes on to the inbox
                         if !inbox.has_next() {
                             break;
                         }

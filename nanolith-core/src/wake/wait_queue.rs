@@ -53,33 +53,22 @@ impl<W, G> WaitQueue<W, G> {
         !self.waiting.is_empty()
     }
 
-    /// Waits at the end of the queue.
-    pub(crate) fn join(&mut self, waits_for: W, waker: NewWaker) -> WaitTicket {
+    /// Waits at the end of the queue. Takes the waker.
+    pub(crate) fn join(&mut self, waits_for: W, waker: &mut NewWaker) -> WaitTicket {
         self.next += 1;
         let ticket = WaitTicket(self.next);
-        self.waiting.insert(ticket, (waits_for, waker.into_waker()));
+        self.waiting.insert(ticket, (waits_for, waker.take()));
         ticket
     }
 
     /// Takes the grant of `ticket`, if there is one; else the waiter waits with `waker` from now on.
-    pub(crate) fn redeem<D>(
-        &mut self,
-        ticket: WaitTicket,
-        waker: NewWaker,
-        after: &mut AfterUnlock<D>,
-    ) -> WaitState<G> {
-        let (state, unused) = match (self.granted.remove(&ticket), self.waiting.get_mut(&ticket)) {
-            (Some(grant), _) => (WaitState::Granted(grant), waker.into_waker()),
-            (None, Some((_, known))) => (WaitState::Waiting, waker.replace(known)),
-            (None, None) => (WaitState::Dismissed, waker.into_waker()),
-        };
-        after.drop_waker(unused);
-        state
-    }
-
-    /// Whether a grant is kept for `ticket`.
-    pub(crate) fn is_granted(&self, ticket: WaitTicket) -> bool {
-        self.granted.contains_key(&ticket)
+    pub(crate) fn redeem(&mut self, ticket: WaitTicket, waker: &mut NewWaker) -> WaitState<G> {
+        if let Some(grant) = self.granted.remove(&ticket) {
+            return WaitState::Granted(grant);
+        }
+        let Some((_, known)) = self.waiting.get_mut(&ticket) else { return WaitState::Dismissed };
+        waker.exchange(known);
+        WaitState::Waiting
     }
 
     /// Leaves the queue. Returns what the waiter waited for, or what was kept for it; the caller grants that to the next.
@@ -103,9 +92,14 @@ impl<W, G> WaitQueue<W, G> {
 
     /// Grants to the waiter with this ticket what `grant` makes of what it waits for, and wakes it. Does nothing if the waiter
     /// does not wait.
-    pub(crate) fn grant<D>(&mut self, ticket: WaitTicket, grant: impl FnOnce(W) -> G, after: &mut AfterUnlock<D>) {
+    pub(crate) fn grant<D>(
+        &mut self,
+        ticket: WaitTicket,
+        grant: impl FnOnce(W, &mut AfterUnlock<D>) -> G,
+        after: &mut AfterUnlock<D>,
+    ) {
         if let Some((waits_for, waker)) = self.waiting.remove(&ticket) {
-            self.granted.insert(ticket, grant(waits_for));
+            self.granted.insert(ticket, grant(waits_for, after));
             after.wake(waker);
         }
     }
@@ -133,7 +127,7 @@ impl WaitQueue {
     pub(crate) fn grant_first<D>(&mut self, count: usize, after: &mut AfterUnlock<D>) {
         for _ in 0..count {
             let Some((ticket, ())) = self.first() else { return };
-            self.grant(ticket, |()| (), after);
+            self.grant(ticket, |(), _| (), after);
         }
     }
 }
@@ -154,19 +148,19 @@ mod tests {
     #[test]
     fn grants_go_to_the_longest_waiting() {
         let (mut queue, mut after) = (WaitQueue::default(), AfterUnlock::<()>::default());
-        let (first, second) = (queue.join((), new()), queue.join((), new()));
+        let (first, second) = (queue.join((), &mut new()), queue.join((), &mut new()));
         queue.grant_first(1, &mut after);
-        assert_eq!(queue.redeem(second, new(), &mut after), WaitState::Waiting);
-        assert_eq!(queue.redeem(first, new(), &mut after), WaitState::Granted(()));
-        assert_eq!(queue.redeem(first, new(), &mut after), WaitState::Dismissed, "a grant counts once");
+        assert_eq!(queue.redeem(second, &mut new()), WaitState::Waiting);
+        assert_eq!(queue.redeem(first, &mut new()), WaitState::Granted(()));
+        assert_eq!(queue.redeem(first, &mut new()), WaitState::Dismissed, "a grant counts once");
     }
 
     #[test]
     fn leaving_waiter_gives_its_grant_back() {
         let mut after = AfterUnlock::<()>::default();
         let mut queue = WaitQueue::<usize, usize>::default();
-        let (first, second) = (queue.join(3, new()), queue.join(2, new()));
-        queue.grant(first, |count| count, &mut after);
+        let (first, second) = (queue.join(3, &mut new()), queue.join(2, &mut new()));
+        queue.grant(first, |count, _| count, &mut after);
         assert_eq!(queue.leave(first, &mut after), (None, Some(3)));
         assert_eq!(queue.leave(second, &mut after), (Some(2), None));
         assert_eq!((queue.granted(), queue.waiting()), (0, 0));
@@ -176,7 +170,7 @@ mod tests {
     fn waker_of_leaving_waiter_drops_after_unlock() {
         let waker = CountingWaker::new();
         let (mut queue, mut after) = (WaitQueue::<()>::default(), AfterUnlock::<()>::default());
-        let ticket = queue.join((), NewWaker::of(&waker.waker()));
+        let ticket = queue.join((), &mut NewWaker::of(&waker.waker()));
         queue.leave(ticket, &mut after);
         assert_eq!(waker.clones(), 1, "it is kept until the lock is released");
         after.run();

@@ -77,7 +77,7 @@ impl Model {
         match step {
             Step::Join => {
                 let waker = CountingWaker::new();
-                let ticket = self.queue.join((), NewWaker::of(&waker.waker()));
+                let ticket = self.queue.join((), &mut NewWaker::of(&waker.waker()));
                 self.waiters.push(Waiter { ticket, stands: Stands::Waiting, waker });
             }
             Step::Grant(count) => {
@@ -88,7 +88,7 @@ impl Model {
             Step::Redeem(nth) => {
                 if let Some(nth) = self.nth(nth) {
                     let (waker, waiter) = (CountingWaker::new(), &mut self.waiters[nth]);
-                    let state = self.queue.redeem(waiter.ticket, NewWaker::of(&waker.waker()), &mut after);
+                    let state = self.queue.redeem(waiter.ticket, &mut NewWaker::of(&waker.waker()));
                     let expected = match waiter.stands {
                         Stands::Waiting => WaitState::Waiting,
                         Stands::Granted => WaitState::Granted(()),

@@ -2,69 +2,148 @@
 
 use super::deferred;
 use crate::{baton, panics};
-use std::task::Waker;
+use std::{mem, task::Waker};
 
 /// A clone of a task's waker, made before a lock is taken: the clone is user code.
+///
+/// A waiting list takes it, or leaves in it the waker that is not needed. So it is declared before the lock and lent to what
+/// runs under it, and drops after the release.
 #[derive(Debug)]
-pub(crate) struct NewWaker(Waker);
+pub(crate) struct NewWaker(Option<Waker>);
 
 impl NewWaker {
     pub(crate) fn of(waker: &Waker) -> Self {
         deferred::assert_unlocked();
-        Self(waker.clone())
+        Self(Some(waker.clone()))
     }
 
-    /// Stores this waker in place of the one in `known`, and returns the waker that is not needed. Both wake the same task
-    /// in the common case, and then `known` stays.
-    pub(super) fn replace(self, known: &mut Waker) -> Waker {
-        if known.will_wake(&self.0) { self.0 } else { std::mem::replace(known, self.0) }
-    }
-
-    pub(super) fn into_waker(self) -> Waker {
-        self.0
-    }
-}
-
-/// Wakers to wake once a lock is released. The first takes no allocation.
-#[derive(Debug, Default)]
-#[must_use = "tasks wait for these wakers"]
-pub(crate) struct WakeList {
-    first: Option<Waker>,
-    more: Vec<Waker>,
-}
-
-impl WakeList {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none()
-    }
-
-    pub(crate) fn push(&mut self, waker: Waker) {
-        match self.first {
-            None => self.first = Some(waker),
-            Some(_) => self.more.push(waker),
+    /// Stores this waker in `known`, and keeps the earlier one for its drop. Both wake the same task in the common case, and
+    /// then `known` stays.
+    pub(super) fn exchange(&mut self, known: &mut Waker) {
+        if let Some(new) = self.0.as_mut().filter(|new| !known.will_wake(new)) {
+            mem::swap(known, new);
         }
     }
 
+    /// As [`exchange`](Self::exchange), and returns the waker that is not needed.
+    pub(super) fn replace(mut self, known: &mut Waker) -> Waker {
+        self.exchange(known);
+        self.into_waker()
+    }
+
+    pub(super) fn into_waker(mut self) -> Waker {
+        self.take()
+    }
+
+    /// # Panics
+    ///
+    /// Panics if it was taken before: a task waits in one place for one event.
+    pub(super) fn take(&mut self) -> Waker {
+        self.0.take().expect("a new waker is stored once")
+    }
+}
+
+impl Drop for NewWaker {
+    fn drop(&mut self) {
+        if let Some(waker) = self.0.take() {
+            deferred::assert_unlocked();
+            panics::quietly(|| drop(waker));
+        }
+    }
+}
+
+/// Wakers to wake once a lock is released. An empty list costs one word, and the first waker no allocation.
+#[derive(Debug, Default)]
+#[must_use = "tasks wait for these wakers"]
+pub(crate) enum WakeList {
+    #[default]
+    Empty,
+    One(Waker),
+    Many(Vec<Waker>),
+}
+
+const _: () = assert!(size_of::<WakeList>() == size_of::<Vec<Waker>>(), "it is passed along with every call");
+
+impl WakeList {
+    /// A list of these wakers, in this order.
+    pub(crate) fn of(wakers: Vec<Waker>) -> Self {
+        if wakers.is_empty() { Self::Empty } else { Self::Many(wakers) }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+
+    pub(crate) fn push(&mut self, waker: Waker) {
+        *self = match mem::take(self) {
+            Self::Empty => Self::One(waker),
+            Self::One(first) => Self::Many(vec![first, waker]),
+            Self::Many(mut wakers) => {
+                wakers.push(waker);
+                Self::Many(wakers)
+            }
+        };
+    }
+
+    /// Adds the wakers of `other` after those of this list.
     pub(crate) fn append(&mut self, other: Self) {
-        other.first.into_iter().chain(other.more).for_each(|waker| self.push(waker));
+        *self = mem::take(self).and(other);
+    }
+
+    /// These wakers, and those of `other` after them.
+    #[inline]
+    pub(crate) fn and(self, other: Self) -> Self {
+        if other.is_empty() {
+            self
+        } else if self.is_empty() {
+            other
+        } else {
+            self.join(other)
+        }
+    }
+
+    #[cold]
+    fn join(mut self, other: Self) -> Self {
+        other.each(|waker| self.push(waker));
+        self
     }
 
     /// Wakes all of them, in the order in which they came. A wake that panics keeps no other from its turn.
     pub(crate) fn wake(self) {
-        if self.is_empty() {
-            return;
+        if !self.is_empty() {
+            self.wake_in_place();
+            baton::preempt();
         }
-        deferred::assert_unlocked();
-        self.first.into_iter().chain(self.more).for_each(|waker| panics::quietly(|| waker.wake()));
-        baton::preempt();
+    }
+
+    /// As [`wake`](Self::wake), without a hand-over to another simulated thread: for a caller whose user may hold a lock, or that
+    /// hands over by its own means.
+    #[inline]
+    pub(crate) fn wake_in_place(self) {
+        if !self.is_empty() {
+            self.each_unlocked(Waker::wake);
+        }
     }
 
     /// Drops all of them without a wake. A drop that panics keeps no other from its turn.
     pub(super) fn discard(self) {
-        if self.is_empty() {
-            return;
+        if !self.is_empty() {
+            self.each_unlocked(drop);
         }
+    }
+
+    #[cold]
+    fn each_unlocked(self, f: fn(Waker)) {
         deferred::assert_unlocked();
-        self.first.into_iter().chain(self.more).for_each(|waker| panics::quietly(|| drop(waker)));
+        self.each(|waker| panics::quietly(|| f(waker)));
+    }
+
+    fn each(self, f: impl FnMut(Waker)) {
+        match self {
+            Self::Empty => {}
+            Self::One(waker) => [waker].into_iter().for_each(f),
+            Self::Many(wakers) => wakers.into_iter().for_each(f),
+        }
     }
 }
