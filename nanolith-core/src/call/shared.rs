@@ -4,7 +4,11 @@
 #![allow(unsafe_code)] // a room of its own: see ARCHITECTURE.md
 
 use super::blocks;
-use crate::{host::Runnable, inbox::Points};
+use crate::{
+    host::Runnable,
+    inbox::Points,
+    sync::{AtomicU64, Ordering},
+};
 use std::{
     alloc::{self, Layout},
     any::TypeId,
@@ -13,22 +17,18 @@ use std::{
     ptr::NonNull,
 };
 
+/// One owner. The count takes the upper half of the word.
+pub(super) const OWNER: u64 = 1 << OWNERS;
+pub(super) const OWNERS: u32 = 32;
+const MOST_OWNERS: u64 = 1 << 31;
+
 /// What counts its owners.
 ///
 /// # Safety
 ///
-/// It begins with one owner. [`Counted::release`] says true to the last one only, and orders what all others did before
-/// what that one does next.
+/// Its first field, at its own address, is the word: an [`AtomicU64`] whose upper half counts the owners. A new value has one
+/// owner. A step by which the implementation takes an owner off that count leaves at least one, and has Release.
 pub(crate) unsafe trait Counted: 'static {
-    /// One owner more.
-    fn retain(&self);
-
-    /// The same for one that is not shared yet.
-    fn retain_mut(&mut self);
-
-    /// One owner less. Says whether it was the last.
-    fn release(&self) -> bool;
-
     /// The type, told past erasure. Nobody else can name `Sealed`, so nobody overrides this.
     #[doc(hidden)]
     fn kind(&self, _: Sealed) -> TypeId {
@@ -38,6 +38,53 @@ pub(crate) unsafe trait Counted: 'static {
 
 /// Known to this room alone.
 pub(crate) struct Sealed(());
+
+/// The word of a value that counts its owners.
+///
+/// The steps on the count take no reference to the value. As an argument, such a reference would protect the whole value until
+/// the step returns, while another owner may free the value as soon as the count is written. The word itself is not protected,
+/// since it is atomic.
+struct Word(NonNull<AtomicU64>);
+
+impl Word {
+    #[inline(always)]
+    fn of<T: ?Sized + Counted>(value: NonNull<T>) -> Self {
+        Self(value.cast())
+    }
+
+    /// Counts one owner more.
+    ///
+    /// # Safety
+    ///
+    /// An owner is there until this returns.
+    #[inline(always)]
+    unsafe fn retain(self) {
+        // SAFETY: an owner keeps the value, which begins with its word.
+        let word = unsafe { self.0.as_ref() };
+        // ORDERING: Relaxed, an owner makes another, who hears of the slot through it.
+        let before = word.fetch_add(OWNER, Ordering::Relaxed);
+        if before >> OWNERS > MOST_OWNERS {
+            std::process::abort(); // as `Arc` does: owners were forgotten, billions of them
+        }
+    }
+
+    /// Counts one owner less. Returns whether it was the last, and orders what all others did before what that one does next.
+    ///
+    /// # Safety
+    ///
+    /// This owner was counted, and does not touch the value after this unless it was the last.
+    #[inline(always)]
+    unsafe fn release(self) -> bool {
+        // SAFETY: this owner keeps the value, which begins with its word, until the last step below.
+        let word = unsafe { self.0.as_ref() };
+        // ORDERING: Acquire, pairs with the Release of those who left before. One who finds itself alone stays so.
+        if word.load(Ordering::Acquire) >> OWNERS == 1 {
+            return true;
+        }
+        // ORDERING: AcqRel. Release orders what this owner did before the end; Acquire, for the last, what all others did.
+        word.fetch_sub(OWNER, Ordering::AcqRel) >> OWNERS == 1
+    }
+}
 
 /// One of the owners.
 pub(crate) struct Shared<T: ?Sized + Counted>(NonNull<T>);
@@ -67,10 +114,12 @@ impl<T: Counted> Space<T> {
 
     /// The same with two owners.
     #[inline(always)]
-    pub(crate) fn fill_for_two(self, mut value: T) -> (Shared<T>, Shared<T>) {
-        value.retain_mut();
+    pub(crate) fn fill_for_two(self, value: T) -> (Shared<T>, Shared<T>) {
         let one = self.fill(value);
-        // `retain_mut` has counted this one.
+        // SAFETY: it was just made, and is not shared yet.
+        let word = unsafe { Word::of(one.0).0.as_ref() };
+        // ORDERING: Relaxed, nobody else knows it.
+        word.store(word.load(Ordering::Relaxed) + OWNER, Ordering::Relaxed);
         let other = Shared(one.0);
         (one, other)
     }
@@ -105,9 +154,10 @@ impl<T: Counted> Shared<T> {
     ///
     /// Such an owner's [`Shared::pointer`] gave it, and that owner is there until this returns.
     pub(super) unsafe fn another(pointer: *mut T) -> Option<Self> {
-        let shared = Self(NonNull::new(pointer)?);
-        shared.retain();
-        Some(shared)
+        let pointer = NonNull::new(pointer)?;
+        // SAFETY: that owner is there meanwhile.
+        unsafe { Word::of(pointer).retain() };
+        Some(Self(pointer))
     }
 
     /// One more owner, which was counted already.
@@ -155,7 +205,8 @@ impl<T: ?Sized + Counted> Deref for Shared<T> {
 
 impl<T: ?Sized + Counted> Clone for Shared<T> {
     fn clone(&self) -> Self {
-        self.retain();
+        // SAFETY: this is an owner.
+        unsafe { Word::of(self.0).retain() };
         Self(self.0)
     }
 }
@@ -163,7 +214,8 @@ impl<T: ?Sized + Counted> Clone for Shared<T> {
 impl<T: ?Sized + Counted> Drop for Shared<T> {
     #[inline]
     fn drop(&mut self) {
-        if self.release() {
+        // SAFETY: this owner was counted, and goes.
+        if unsafe { Word::of(self.0).release() } {
             let layout = Layout::for_value::<T>(self);
             // SAFETY: this was the last owner, so nobody reaches the value any more.
             unsafe { self.0.drop_in_place() };

@@ -4,7 +4,7 @@
 //! wrong. The loom tests in `slot_tests.rs` walk through it.
 #![allow(unsafe_code)] // a room of its own: see ARCHITECTURE.md
 
-use super::shared::{Counted, Shared};
+use super::shared::{Counted, OWNER, OWNERS, Shared};
 use crate::{
     host::Runnable,
     sync::{AtomicU64, Ordering, UnsafeCell},
@@ -84,11 +84,6 @@ const OVERTAKEN: u64 = 1 << 11;
 /// Somebody may have left word beside the slot; whoever ends the call looks there.
 const TOLD: u64 = 1 << 12;
 
-/// One owner. The count takes the upper half of the word.
-const OWNER: u64 = 1 << OWNERS;
-const OWNERS: u32 = 32;
-const MOST_OWNERS: u64 = 1 << 31;
-
 /// The input, or the outcome: the state says which.
 union Body<I, O> {
     nothing: (),
@@ -113,32 +108,8 @@ unsafe impl<I: Send, O: Send, M: Send + Sync> Sync for Slot<I, O, M> {}
 // SAFETY: as above; a slot owns what it holds.
 unsafe impl<I: Send, O: Send, M: Send> Send for Slot<I, O, M> {}
 
-// SAFETY: `new` counts one owner, `retain` and `release` are below, and `complete`, which releases too, is never the last.
-unsafe impl<I: 'static, O: 'static, M: 'static> Counted for Slot<I, O, M> {
-    fn retain(&self) {
-        // ORDERING: Relaxed, an owner makes another, who hears of the slot through it.
-        let before = self.state.fetch_add(OWNER, Ordering::Relaxed);
-        if before >> OWNERS > MOST_OWNERS {
-            std::process::abort(); // as `Arc` does: owners were forgotten, billions of them
-        }
-    }
-
-    fn retain_mut(&mut self) {
-        // ORDERING: Relaxed, `&mut self`.
-        let state = self.state.load(Ordering::Relaxed);
-        self.state.store(state + OWNER, Ordering::Relaxed);
-    }
-
-    #[inline]
-    fn release(&self) -> bool {
-        // ORDERING: Acquire, pairs with the Release of those who left before. One who finds itself alone stays so.
-        if self.state.load(Ordering::Acquire) >> OWNERS == 1 {
-            return true;
-        }
-        // ORDERING: AcqRel. Release orders what this owner did before the end; Acquire, for the last, what all others did.
-        self.state.fetch_sub(OWNER, Ordering::AcqRel) >> OWNERS == 1
-    }
-}
+// SAFETY: the word comes first; `new` and `begun` count one owner. `complete`, which takes owners off, is never the last.
+unsafe impl<I: 'static, O: 'static, M: 'static> Counted for Slot<I, O, M> {}
 
 /// Owners of a call that its executor has beside the one that completes it.
 pub(crate) struct Fellows<T: Counted> {
