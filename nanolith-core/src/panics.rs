@@ -2,18 +2,51 @@
 //!
 //! The place is known only to the panic hook, so the first executor puts ours before the program's: it notes the place
 //! for the thread and passes on. A program that sets its own hook later loses the places and nothing else.
+//!
+//! A task may catch a panic itself, and may pass on a panic of another thread, for which no hook runs. So a note says of which
+//! payload it is, and a payload without a note has no place.
 
 use crate::error::{Panic, Place};
 use once_cell::sync::OnceCell;
 use std::{
+    any::{Any, TypeId},
     cell::RefCell,
     panic::{self, AssertUnwindSafe, PanicHookInfo},
     thread,
 };
 
+/// So many notes a thread keeps: one for each panic that is on its way through destructors which panic in turn, and for those
+/// that a task caught itself.
+const MAX_NOTES: usize = 8;
+
+/// What the hook notes of one panic.
+struct Note {
+    payload: Identity,
+    place: Place,
+}
+
+/// What tells a payload from others. The hook sees it before it is boxed, so its own address says nothing.
+#[derive(PartialEq, Eq)]
+enum Identity {
+    /// A text, and its address. A text that was freed may leave its address to the next.
+    Text(usize, String),
+    /// Any other value. Two values of one type are not told apart.
+    Value(TypeId),
+}
+
+impl Identity {
+    fn of(payload: &(dyn Any + Send)) -> Self {
+        let literal = payload.downcast_ref::<&str>().copied();
+        match literal.or_else(|| payload.downcast_ref::<String>().map(String::as_str)) {
+            Some(text) => Self::Text(text.as_ptr().addr(), text.to_owned()),
+            None => Self::Value(payload.type_id()),
+        }
+    }
+}
+
 thread_local! {
-    /// Where this thread panicked last.
-    static LAST: RefCell<Option<Place>> = const { RefCell::new(None) };
+    /// This thread's panics that were not caught here yet, the latest last.
+    static NOTES: RefCell<Vec<Note>> = const { RefCell::new(Vec::new()) };
 }
 
 static HOOK: OnceCell<()> = OnceCell::new();
@@ -33,9 +66,28 @@ pub(crate) fn install_hook() {
 }
 
 fn note(info: &PanicHookInfo<'_>) {
-    let place = info.location().map(|at| Place { file: at.file().to_owned(), line: at.line() });
+    let Some(at) = info.location() else { return };
+    let note =
+        Note { payload: Identity::of(info.payload()), place: Place { file: at.file().to_owned(), line: at.line() } };
     // A panic while a thread's locals are being dropped has nowhere to be noted.
-    let _ = LAST.try_with(|last| last.replace(place));
+    let _ = NOTES.try_with(|notes| {
+        let mut notes = notes.borrow_mut();
+        if notes.len() == MAX_NOTES {
+            notes.remove(0);
+        }
+        notes.push(note);
+    });
+}
+
+/// Takes the place at which `payload` was thrown, if this thread's hook noted it. Later panics were caught on the way.
+fn take_place(payload: &(dyn Any + Send)) -> Option<Place> {
+    let identity = Identity::of(payload);
+    let take = |notes: &RefCell<Vec<Note>>| {
+        let mut notes = notes.borrow_mut();
+        let at = notes.iter().rposition(|note| note.payload == identity)?;
+        notes.drain(at..).next().map(|note| note.place)
+    };
+    NOTES.try_with(take).ok().flatten()
 }
 
 /// Runs `f`; a panic becomes a value.
@@ -43,7 +95,7 @@ fn note(info: &PanicHookInfo<'_>) {
 /// Unwind safety: what `f` touched is the task's own, or a service's state, whose owner is told of the panic.
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
     panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
-        let place = LAST.try_with(RefCell::take).ok().flatten();
+        let place = take_place(&*payload);
         Panic::new(payload, place)
     })
 }
@@ -66,6 +118,79 @@ mod tests {
         let caught = catch(|| panic!("no {}", "luck")).expect_err("it panics");
         assert_eq!(caught.message(), "no luck");
         assert_eq!(caught.place(), Some((file!(), line!() - 2)));
+    }
+
+    /// The line of the panic that `f` lets out, if it is known.
+    fn line_of(f: impl FnOnce()) -> Option<u32> {
+        install_hook();
+        catch(f).expect_err("it panics").place().map(|place| place.1)
+    }
+
+    /// Panics, and catches that; gives the payload.
+    fn survive(n: u32) -> Box<dyn Any + Send> {
+        panic::catch_unwind(|| panic!("caught {n}")).expect_err("it panics")
+    }
+
+    #[test]
+    fn a_panic_that_is_passed_on_has_no_place_of_another() {
+        let elsewhere = || thread::spawn(|| panic!("elsewhere")).join().expect_err("it panics");
+        assert_eq!(line_of(|| panic::resume_unwind(elsewhere())), None);
+        drop(survive(1)); // as an earlier task on this thread
+        assert_eq!(line_of(|| panic::resume_unwind(elsewhere())), None);
+        let of_one_length = || {
+            drop(survive(2));
+            panic::resume_unwind(Box::new(format!("passed {}", 2))); // most likely where the former text was
+        };
+        assert_eq!(line_of(of_one_length), None);
+        let literal = || {
+            drop(survive(3));
+            panic::resume_unwind(Box::new("a literal"));
+        };
+        assert_eq!(line_of(literal), None);
+        let value = || {
+            drop(survive(4));
+            panic::resume_unwind(Box::new(4_u8));
+        };
+        assert_eq!(line_of(value), None);
+    }
+
+    #[test]
+    fn a_panic_that_is_raised_again_keeps_its_place() {
+        let mut line = 0;
+        let again = || {
+            line = line!() + 1;
+            let payload = panic::catch_unwind(|| panic!("first")).expect_err("it panics");
+            drop(survive(5));
+            panic::resume_unwind(payload);
+        };
+        assert_eq!(line_of(again), Some(line));
+    }
+
+    #[test]
+    fn a_panic_keeps_its_place_while_a_destructor_catches() {
+        struct Catches;
+        impl Drop for Catches {
+            fn drop(&mut self) {
+                assert_eq!(line_of(|| panic!("on top")), Some(line!()));
+                drop(survive(6));
+                quietly(|| panic::resume_unwind(Box::new("on top, without a hook")));
+            }
+        }
+        let mut line = 0;
+        let outer = || {
+            let _catches = Catches;
+            line = line!() + 1;
+            panic!("below");
+        };
+        assert_eq!(line_of(outer), Some(line));
+    }
+
+    #[test]
+    fn caught_panics_leave_a_bounded_number_of_notes() {
+        install_hook();
+        (0..100).for_each(|n| drop(survive(n)));
+        assert_eq!(NOTES.try_with(|notes| notes.borrow().len()), Ok(MAX_NOTES));
+        assert_eq!(line_of(|| panic!("the next")), Some(line!()));
     }
 
     #[test]
