@@ -5,7 +5,7 @@ use crate::{
     error::Refused,
     gate::OnFull,
     task::{Job, TaskSet},
-    wake::WaitTicket,
+    wake::{Registration, WaitTicket},
 };
 use std::{
     future::Future,
@@ -17,11 +17,10 @@ use std::{
 /// A job that stands in the line of every member that has one. The first to have room takes it; those who come after it in the
 /// other lines move up.
 pub(super) struct Entering<S: TaskSet> {
-    cluster: Arc<Inner<S>>,
+    /// Its wait for members to come and go.
+    cluster: Registration<Arc<Inner<S>>>,
     job: Option<Job<S>>,
     lines: Vec<Place<S>>,
-    /// Under which number it hears of members that come and go.
-    waiter: Option<u64>,
 }
 
 /// A place in a member's line.
@@ -38,12 +37,12 @@ impl<S: TaskSet> Drop for Place<S> {
 
 impl<S: TaskSet> Entering<S> {
     pub(super) fn new(cluster: Arc<Inner<S>>, job: Job<S>) -> Self {
-        Self { cluster, job: Some(job), lines: Vec::new(), waiter: None }
+        Self { cluster: Registration::new(cluster), job: Some(job), lines: Vec::new() }
     }
 
     /// Stands in the lines of those who are members now, and in no others.
     fn form_lines(&mut self) {
-        let members = self.cluster.members();
+        let members = self.cluster.home().members();
         self.lines.retain(|line| members.iter().any(|member| member.id == line.member.id));
         for member in members.iter() {
             let known = self.lines.iter().any(|line| line.member.id == member.id);
@@ -68,7 +67,7 @@ impl<S: TaskSet> Entering<S> {
         if closed.is_empty() && !self.lines.is_empty() {
             return Poll::Pending;
         }
-        closed.iter().for_each(|member| self.cluster.look_at(member));
+        closed.iter().for_each(|member| self.cluster.home().look_at(member));
         self.lines.retain(|line| closed.iter().all(|member| member.id != line.member.id));
         if self.lines.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -78,8 +77,8 @@ impl<S: TaskSet> Future for Entering<S> {
     type Output = Result<(), Refused<Job<S>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // Before the look at the members: who comes or goes after it wakes us.
-        self.waiter = Some(self.cluster.await_change(self.waiter, cx.waker()));
+        // Before the look at the members: a change after it wakes this.
+        let _ = self.cluster.poll_until(cx.waker(), |_| false);
         self.form_lines();
         if self.ask(cx.waker()).is_pending() {
             return Poll::Pending;
@@ -87,16 +86,8 @@ impl<S: TaskSet> Future for Entering<S> {
         self.lines.clear();
         Poll::Ready(match self.job.take() {
             // Nobody is left whose line one could stand in; there may be one who takes it at once, or says why not.
-            Some(job) => self.cluster.send(job),
+            Some(job) => self.cluster.home().send(job),
             None => Ok(()),
         })
-    }
-}
-
-impl<S: TaskSet> Drop for Entering<S> {
-    fn drop(&mut self) {
-        if let Some(number) = self.waiter {
-            self.cluster.forget_waiter(number);
-        }
     }
 }

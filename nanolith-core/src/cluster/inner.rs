@@ -14,12 +14,12 @@ use crate::{
     passed::LayerId,
     service::{Closing, ServiceRef, Stage},
     task::TaskSet,
+    wake::{AfterUnlock, Deferred, WaiterHome, WaiterSet},
 };
 use std::{
-    collections::BTreeMap,
     fmt, mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
         atomic::{AtomicU64, Ordering},
     },
     task::{Wake, Waker},
@@ -75,8 +75,8 @@ pub(super) struct Inner<S: TaskSet> {
     pub(super) policy: Policy,
     factory: Factory<S>,
     roll: RwLock<Roll<S>>,
-    /// Who waits for members to come and go.
-    waiting: Mutex<Waiting>,
+    /// Calls that wait for members to come and go.
+    waiting: Deferred<WaiterSet>,
     next_id: AtomicU64,
     turn: AtomicU64,
     pub(super) moved: AtomicU64,
@@ -93,12 +93,6 @@ struct Roll<S: TaskSet> {
     closed: bool,
 }
 
-#[derive(Default)]
-struct Waiting {
-    last: u64,
-    wakers: BTreeMap<u64, Waker>,
-}
-
 impl<S: TaskSet> Inner<S> {
     /// Without members; the first so many numbers are taken.
     pub(super) fn new(name: Option<Arc<str>>, policy: Policy, factory: Factory<S>, taken: u64) -> Arc<Self> {
@@ -108,7 +102,7 @@ impl<S: TaskSet> Inner<S> {
             policy,
             factory,
             roll: RwLock::new(roll),
-            waiting: Mutex::default(),
+            waiting: Deferred::default(),
             next_id: AtomicU64::new(taken),
             turn: AtomicU64::new(0),
             moved: AtomicU64::new(0),
@@ -256,29 +250,21 @@ impl<S: TaskSet> Inner<S> {
         ClusterClosing::new(closing)
     }
 
-    // ----- those who wait for members
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// `waker` is woken at the next change, under the number that this gives.
-    pub(super) fn await_change(&self, number: Option<u64>, waker: &Waker) -> u64 {
-        let mut waiting = self.waiting();
-        waiting.last += 1;
-        let number = number.unwrap_or(waiting.last);
-        waiting.wakers.insert(number, waker.clone());
-        number
-    }
-
-    pub(super) fn forget_waiter(&self, number: u64) {
-        let waker = self.waiting().wakers.remove(&number);
-        drop(waker);
-    }
-
+    /// Wakes the calls that wait for members to come and go.
     fn tell_change(&self) {
-        let wakers = mem::take(&mut self.waiting().wakers);
-        wakers.into_values().for_each(|waker| crate::panics::quietly(|| waker.wake()));
+        self.waiting.with(WaiterSet::notify_all);
+    }
+}
+
+impl<S: TaskSet> WaiterHome for Inner<S> {
+    type State = WaiterSet;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut WaiterSet, &mut AfterUnlock) -> R) -> R {
+        self.waiting.with(change)
+    }
+
+    fn waiters(waiting: &mut WaiterSet) -> &mut WaiterSet {
+        waiting
     }
 }
 

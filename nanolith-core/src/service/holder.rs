@@ -96,7 +96,8 @@ impl<S: TaskSet> Host for Inner<S> {
 
     /// The future goes on when nothing that waits expires earlier: the thread, which this is, sees to that.
     fn give_way(&self, expires: u64, waker: &Waker) {
-        self.lock().gave_way.resume(expires, waker.clone());
+        let waker = waker.clone(); // user code, so before the lock
+        self.lock().gave_way.resume(expires, waker);
     }
 
     fn finished(&self, _over: Over) {}

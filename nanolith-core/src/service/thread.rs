@@ -316,7 +316,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         }
         if let Some(future) = self.next_to_go_on(&mut core) {
             drop(core);
-            future.wake();
+            panics::quietly(|| future.wake());
             return Step::Again;
         }
         if self.crew.has_writer() {
