@@ -2,7 +2,8 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
-    Call, CancelToken, Handle, Local, TaskGroup,
+    Call, CancelToken, Handle, Local, TaskGroup, TaskSet,
+    layers::{Layer, Retry},
     prelude::*,
     time::{HOUR, MockClock, now, sleep},
 };
@@ -669,7 +670,9 @@ fn all_calls_of_a_token_are_over_before_an_argument_drops() {
 fn all_calls_are_over_before_shutdown_now_drops_an_argument() {
     let pool = pool(1);
     pool.pause();
-    destructors_wait_for_each_other(&Owns::on(&pool), &CancelToken::new(), || drop(pool.shutdown_now()));
+    destructors_wait_for_each_other(&Owns::on(&pool), &CancelToken::new(), || {
+        pool.shutdown_now();
+    });
 }
 
 #[test]
@@ -686,7 +689,9 @@ fn all_calls_are_over_before_a_terminate_drops_an_argument() {
 #[test]
 fn all_calls_are_over_before_a_local_drops_an_argument() {
     let local = Local::builder().build().expect("the settings are sound");
-    destructors_wait_for_each_other(&Owns::on(&local), &CancelToken::new(), || drop(local.shutdown_now()));
+    destructors_wait_for_each_other(&Owns::on(&local), &CancelToken::new(), || {
+        local.shutdown_now();
+    });
 }
 
 #[test]
@@ -702,4 +707,148 @@ fn close_within_ends_suspended_calls_before_it_drops_an_argument() {
     assert!(unfinished.is_err());
     assert!(queued.wait().is_err());
     pool.drained().wait();
+}
+
+// ----- no call begins after its end was asked for
+
+pub struct Begins;
+
+#[define]
+impl Begins {
+    /// Keeps its slot until it is cancelled.
+    pub fn first(cx: &Context<Self>, told: Told) {
+        let _ = told.send("begun");
+        while !cx.is_cancelled() {}
+    }
+
+    /// Counts if its token was cancelled before it began.
+    pub fn next(token: CancelToken, late: Counter) {
+        late.fetch_add(token.is_cancelled().into(), Ordering::Relaxed);
+    }
+
+    pub async fn next_async(token: CancelToken, late: Counter) {
+        late.fetch_add(token.is_cancelled().into(), Ordering::Relaxed);
+    }
+
+    #[task(concurrency = 1)]
+    pub fn next_limited(token: CancelToken, late: Counter) {
+        late.fetch_add(token.is_cancelled().into(), Ordering::Relaxed);
+    }
+
+    pub fn count(counter: Counter) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Submits children that count, and keeps its slot until it is cancelled.
+    pub fn parent(cx: &Context<Self>, pool: Pool, counter: Counter, told: Told) {
+        let work = Begins::on(&pool);
+        let _children: Vec<_> = (0..20).map(|_| work.count(counter.clone()).submit()).collect();
+        let _ = told.send("begun");
+        while !cx.is_cancelled() {}
+    }
+}
+
+/// A call that runs and many that are queued behind it share a token. None of these begins after the cancel.
+fn none_begins_after_a_cancel<E: Executor<Begins>>(rounds: usize, calls: impl Fn() -> (BegunBy<E>, Box<dyn FnOnce()>)) {
+    let late = Counter::default();
+    for _ in 0..rounds {
+        let (BegunBy { first, next }, drained) = calls();
+        let (token, (tell, told)) = (CancelToken::new(), channel());
+        let below = token.child_token();
+        let running = first.first(tell).cancel_token(&token).submit();
+        hears(&told, "begun");
+        for _ in 0..20 {
+            next.next(token.clone(), late.clone()).cancel_token(&token).submit().detach();
+            next.next(below.clone(), late.clone()).cancel_token(&below).submit().detach();
+            next.next_async(token.clone(), late.clone()).cancel_token(&token).submit().detach();
+            next.next_limited(token.clone(), late.clone()).cancel_token(&token).submit().detach();
+        }
+        token.cancel();
+        assert!(running.wait().is_err());
+        drained();
+    }
+    assert_eq!(late.load(Ordering::Relaxed), 0);
+}
+
+/// By which executor the first call runs, and by which the next ones come.
+struct BegunBy<E: Executor<Begins>> {
+    first: BeginsCalls<E>,
+    next: BeginsCalls<E>,
+}
+
+impl<E: Executor<Begins> + Clone> BegunBy<E> {
+    fn both(executor: E) -> Self {
+        Self { first: Begins::calls(executor.clone()), next: Begins::calls(executor) }
+    }
+}
+
+#[test]
+fn no_call_begins_on_a_pool_after_its_token_is_cancelled() {
+    none_begins_after_a_cancel(100, || {
+        let pool = pool(1);
+        (BegunBy::both(pool.clone()), Box::new(move || pool.drained().wait()))
+    });
+}
+
+#[test]
+fn no_call_of_a_share_begins_after_its_token_is_cancelled() {
+    none_begins_after_a_cancel(100, || {
+        let pool = pool(1);
+        (BegunBy::both(pool.share("tenant", 1)), Box::new(move || pool.drained().wait()))
+    });
+}
+
+#[test]
+fn no_call_begins_on_a_service_after_its_token_is_cancelled() {
+    none_begins_after_a_cancel(100, || {
+        let service = Begins::service().launch().wait().expect("it starts");
+        (BegunBy::both(service.calls().executor.clone()), Box::new(move || service.close().wait().expect("it ends")))
+    });
+}
+
+#[test]
+fn no_call_within_a_call_begins_after_its_token_is_cancelled() {
+    none_begins_after_a_cancel(100, || {
+        let pool = pool(1);
+        let layered = Arc::new(Retry::new(2).layer(pool.clone()));
+        (BegunBy::both(layered), Box::new(move || pool.drained().wait()))
+    });
+}
+
+#[test]
+fn no_child_begins_after_its_parent_is_cancelled() {
+    let counter = Counter::default();
+    for _ in 0..50 {
+        let (pool, (tell, told)) = (pool(1), channel());
+        let parent = Begins::on(&pool).parent(pool.clone(), counter.clone(), tell).submit();
+        hears(&told, "begun");
+        parent.cancel();
+        pool.drained().wait();
+    }
+    assert_eq!(counter.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_call_past_its_deadline_never_begins_though_no_timer_rang() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let counter = Counter::default();
+        let (one, other) = (pool(1), pool(1));
+        one.pause();
+        other.pause();
+        let (give, given) = channel::<Handle<Work, ()>>();
+        let resumed = other.clone();
+        // The clock moves on after this destructor, and rings the other call's timer then.
+        let argument = AtDrop::new(move || {
+            let late = given.recv().expect("the other call comes");
+            resumed.resume();
+            assert!(matches!(late.wait(), Err(CallError::TimedOut(_))));
+        });
+        let first = Owns::on(&one).own(argument).timeout(SECOND).submit();
+        give.send(Work::on(&other).count(counter.clone()).timeout(SECOND).submit()).expect("the destructor takes it");
+        clock.advance(SECOND);
+        assert!(matches!(first.wait(), Err(CallError::TimedOut(_))));
+        other.drained().wait();
+        assert_eq!(counter.load(Ordering::Relaxed), 0);
+    });
 }

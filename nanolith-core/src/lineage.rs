@@ -53,6 +53,14 @@ impl Lineage {
         Self(Arc::new(Trace { callers, deadline: meta.deadline(), stop }))
     }
 
+    /// The run of `call` is over. If that was cancelled, its children are stopped before its slot is free for them.
+    #[cold]
+    pub(crate) fn end(self, call: &Shared<dyn Runnable>) {
+        if call.is_asked_to_stop() {
+            self.0.stop.stop();
+        }
+    }
+
     #[inline]
     pub(crate) fn trace(&self) -> &Arc<Trace> {
         &self.0

@@ -44,6 +44,15 @@ impl Running {
     pub(crate) fn new(call: Shared<dyn Runnable>) -> Self {
         Self { call, lineage: None }
     }
+
+    /// The run is over. Gives the owner of the call.
+    #[inline]
+    pub(crate) fn end(self) -> Shared<dyn Runnable> {
+        if let Some(lineage) = self.lineage {
+            lineage.end(&self.call);
+        }
+        self.call
+    }
 }
 
 /// What is known of this thread.

@@ -57,7 +57,7 @@ pub(crate) struct Meta {
     priority: AtomicU8,
     /// Whether a queue has taken the call, whether a running task of that executor submitted it, whether it carries state.
     taken: AtomicU8,
-    /// What is to be looked at when it begins to run: see [`TIED`], [`LIMITED`] and [`TOKENS`].
+    /// What is to be looked at when it begins to run: see [`TIED`], [`LIMITED`], [`TOKENS`] and [`DUE`].
     begin: u8,
     /// Whose queue the call was last brought to, where its handle does not know: see [`Meta::hold`].
     holder: AtomicU32,
@@ -85,6 +85,8 @@ const TIED: u8 = 1;
 const LIMITED: u8 = 2;
 /// It ends when a token says so.
 const TOKENS: u8 = 4;
+/// It has a deadline of its own.
+const DUE: u8 = 8;
 
 /// The holder's number does not fit, and is among what most calls never need.
 const FAR: u32 = u32::MAX;
@@ -156,6 +158,14 @@ impl Maybe {
 struct Ties {
     over: bool,
     held: Vec<(Arc<Stop>, stop::Place)>,
+    /// The tokens of a call that goes on as this one.
+    heeded: Vec<Arc<Stop>>,
+}
+
+impl Ties {
+    fn stops(&self) -> impl Iterator<Item = &Arc<Stop>> {
+        self.held.iter().map(|(stop, _)| stop).chain(&self.heeded)
+    }
 }
 
 /// The call's time-out.
@@ -185,7 +195,7 @@ impl Meta {
     #[inline(always)]
     pub(crate) fn new(caller: Caller, priority: Option<Priority>, deadline: Option<Instant>) -> Self {
         let (parents, inherited) = place::descent();
-        let meta = Self {
+        let mut meta = Self {
             task: caller.task,
             started_at: AtomicU64::new(0),
             priority: AtomicU8::new(priority.unwrap_or(inherited) as u8),
@@ -204,7 +214,8 @@ impl Meta {
     }
 
     #[cold]
-    fn limit(&self, deadline: Option<Instant>) {
+    fn limit(&mut self, deadline: Option<Instant>) {
+        self.begin |= DUE;
         // The box is new, so the set cannot fail.
         let _ = self.cold.set(Box::new(Cold { deadline, ..Cold::default() }));
     }
@@ -225,7 +236,10 @@ impl Meta {
         }
         self.attached().into_iter().for_each(|attached| again.attach(attached.clone()));
         again.parents.clone_from(&self.parents);
-        again.begin = self.begin & TIED;
+        again.begin = again.begin & DUE | self.begin & TIED;
+        if self.begin & TOKENS != 0 {
+            again.heed_tokens_of(self);
+        }
         if let Some(limit) = self.cold.get().and_then(|cold| cold.run_limit.get()) {
             again.limit_run(*limit);
         }
@@ -740,7 +754,26 @@ impl Meta {
 
     #[cold]
     fn has_stopped_token(&self) -> bool {
-        self.cold.get().is_some_and(|cold| lock(&cold.ties).held.iter().any(|(stop, _)| stop.is_stopped()))
+        self.cold.get().is_some_and(|cold| lock(&cold.ties).stops().any(|stop| stop.is_stopped()))
+    }
+
+    /// Heeds the tokens of a call that goes on as this one. That call hangs on them, and this one only looks at them.
+    #[cold]
+    fn heed_tokens_of(&mut self, call: &Self) {
+        let Some(cold) = call.cold.get() else { return };
+        let heeded = lock(&cold.ties).stops().cloned().collect();
+        lock(&self.cold().ties).heeded = heeded;
+        self.heed_tokens();
+    }
+
+    /// Why the call is not to begin, if a token, its parents or its deadline say so.
+    #[inline]
+    pub(crate) fn end_before_begin(&self) -> Option<End> {
+        if self.is_disowned() {
+            return Some(End::Cancelled);
+        }
+        // Its timer may not have rung yet.
+        self.deadline().is_some_and(|deadline| deadline <= clock::instant()).then_some(End::TimedOut)
     }
 
     /// Whether there is something to look at when it begins to run.

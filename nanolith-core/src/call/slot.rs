@@ -248,6 +248,23 @@ impl<I, O, M> Slot<I, O, M> {
         Some(self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).input) }))
     }
 
+    /// The same for an executor that is about to run the call. Where that was ended since the claim, the input is dropped.
+    #[inline]
+    pub(crate) fn take_input_to_run(&self) -> Option<I> {
+        // ORDERING: Relaxed, as in `take_input`. An end that is not seen here counts as one that came while the task ran.
+        let state = self.state.fetch_or(EMPTY, Ordering::Relaxed);
+        if state & EMPTY != 0 || phase(state) == QUEUED {
+            return None;
+        }
+        // SAFETY: as in `take_input`.
+        let input = self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).input) });
+        if phase(state) == RUNNING {
+            return Some(input);
+        }
+        crate::panics::quietly(|| drop(input));
+        None
+    }
+
     /// Leaves the outcome, wakes the waiter, and gives up `this` and its fellow owners, if nobody else is to be told. For the
     /// claimer, once, after `take_input`.
     #[inline]

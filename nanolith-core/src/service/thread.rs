@@ -370,7 +370,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         self.streak = STREAK.min(self.streak + 1);
         let began = clock::now();
         let ran = panics::catch(|| {
-            let input = call.take_input();
+            let input = call.take_input_to_run();
             input.map(|input| self.run_here([call.clone(), call.clone(), call.clone()], input, began))
         });
         if self.tally.is_on() {

@@ -637,16 +637,19 @@ impl<S: TaskSet> CallSlot<S> {
         }
     }
 
-    /// Whether a claimed call is to run. One whose parents were cancelled ends here; where the run has a limit, that counts from
-    /// now.
+    /// Whether a claimed call is to run. A call ends here if its parents or one of its tokens were cancelled, or if its deadline
+    /// has passed. Where the run has a limit, that counts from now.
     #[inline(always)]
     pub(crate) fn may_begin(this: &Shared<Self>) -> bool {
         !this.meta.looks_at_begin() || Self::look_at_begin(this)
     }
 
     fn look_at_begin(this: &Shared<Self>) -> bool {
-        if this.meta.is_disowned() {
-            this.end_call(End::Cancelled);
+        if Slot::is_asked_to_stop(this) {
+            return false; // it was ended after its executor had claimed it
+        }
+        if let Some(end) = this.meta.end_before_begin() {
+            this.end_call(end);
             return false;
         }
         if let Some(deadline) = this.meta.begin_limit() {
@@ -757,7 +760,7 @@ const TYPED: &str = "it was asked of a call of this type";
 
 fn run_claimed<S: TaskSet>(call: Shared<dyn Runnable>, host: Option<Arc<dyn Host>>, now: u64) -> Ran {
     let call = call.downcast::<CallSlot<S>>().expect(TYPED);
-    match call.take_input() {
+    match call.take_input_to_run() {
         Some(input) => super::run_on_pool([call.clone(), call], input, host, now),
         None => Ran::Done,
     }

@@ -297,7 +297,7 @@ fn run<S: TaskSet>(
     }
     let (ended, running) = place::enter(running, || run_hooked(task, &mut scope));
     place::settle_polls();
-    let fellows = Fellows { running: Some(running.call), shown: shown() };
+    let fellows = Fellows { running: Some(running.end()), shown: shown() };
     let Some(reply) = scope.reply.take() else { return Ran::Done };
     match (ended, &scope.standing) {
         (Ok(output), _) => reply.complete_with(fellows, Ok(output)),
@@ -543,8 +543,10 @@ async fn placed<T: Last>(call: Shared<dyn Runnable>, future: impl Future<Output 
         }
         if poll.is_pending() {
             finish.pending(&running.call);
+            kept = Some(running);
+        } else {
+            drop(running.end());
         }
-        kept = Some(running);
         poll
     })
     .await;
