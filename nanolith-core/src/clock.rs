@@ -153,7 +153,8 @@ pub(crate) struct Entered(Option<Arc<Source>>, PhantomData<*const ()>);
 
 impl Entered {
     /// The source stays as long as the thread.
-    pub(crate) fn for_ever(self) {
+    pub(crate) fn for_ever(mut self) {
+        drop(self.0.take());
         std::mem::forget(self);
         at_thread_end(|| drop(SOURCE.with(RefCell::take)));
     }

@@ -26,6 +26,7 @@ mod park;
 mod passed;
 mod per_thread;
 mod pulse;
+mod subscribers;
 mod timer;
 #[allow(dead_code, unused_imports, reason = "waiting lists move here one by one")]
 mod wake;

@@ -8,7 +8,10 @@ use std::{
     cell::Cell,
     collections::{BTreeMap, btree_map::OccupiedEntry},
     mem,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Waker,
     thread,
     time::Instant,
@@ -54,7 +57,6 @@ pub(crate) struct Key {
 #[derive(Default)]
 struct Timers {
     armed: BTreeMap<Key, Alarm>,
-    next: u64,
 }
 
 #[derive(Default)]
@@ -108,8 +110,9 @@ impl Timer {
 
 impl Timers {
     fn arm(&mut self, due: Instant, source: u64, alarm: Alarm) -> Key {
-        self.next += 1;
-        let key = Key { due, number: self.next, source };
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        // ORDERING: Relaxed, the number is unique and means nothing else.
+        let key = Key { due, number: LAST.fetch_add(1, Ordering::Relaxed), source };
         self.armed.insert(key, alarm);
         key
     }
@@ -163,7 +166,7 @@ pub(crate) fn rewake(key: Key, waker: &Waker) -> bool {
 fn with<R>(key: Key, f: impl FnOnce(&mut Timers) -> Option<R>) -> Option<R> {
     match key.source {
         0 => f(&mut Timer::get().lock()),
-        source => f(mocked().get_mut(&source)?),
+        source => with_mocked(source, f),
     }
 }
 
@@ -184,6 +187,17 @@ fn mocked() -> MutexGuard<'static, BTreeMap<u64, Timers>> {
     MOCKED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A clock at which nothing is armed any more leaves nothing behind, also where alarms were armed after its last handle went.
+fn with_mocked<R>(source: u64, f: impl FnOnce(&mut Timers) -> Option<R>) -> Option<R> {
+    let mut mocked = mocked();
+    let timers = mocked.get_mut(&source)?;
+    let result = f(timers);
+    if timers.armed.is_empty() {
+        mocked.remove(&source);
+    }
+    result
+}
+
 /// When the next alarm of such a clock is due.
 pub(crate) fn next_due(source: &clock::Source) -> Option<Instant> {
     mocked().get(&source.number())?.armed.first_key_value().map(|(key, _)| key.due)
@@ -192,11 +206,9 @@ pub(crate) fn next_due(source: &clock::Source) -> Option<Instant> {
 /// Rings the first alarm of such a clock, if it is due; says whether it was. No lock is held while it rings.
 pub(crate) fn ring_next(source: &clock::Source) -> bool {
     let now = source.instant();
-    let first = {
-        let mut mocked = mocked();
-        let armed = mocked.get_mut(&source.number()).map(|timers| &mut timers.armed);
-        armed.and_then(|armed| armed.first_entry().filter(|first| first.key().due <= now).map(OccupiedEntry::remove))
-    };
+    let first = with_mocked(source.number(), |timers| {
+        timers.armed.first_entry().filter(|first| first.key().due <= now).map(OccupiedEntry::remove)
+    });
     first.map(Alarm::ring).is_some()
 }
 

@@ -22,7 +22,7 @@ const WIDEST: usize = 8;
 /// How many blocks go to or from the depot at once.
 const ROUND: usize = 64;
 
-/// How many rounds of a size the depot keeps.
+/// How many rounds of a size the depot keeps, and how many empty stacks beside them.
 const KEPT: usize = 64;
 
 /// A block that nobody uses.
@@ -114,6 +114,22 @@ fn free(block: Block, width: usize) {
     unsafe { alloc::dealloc(block.0.as_ptr(), layout_of(width)) }
 }
 
+impl Depot {
+    /// Keeps a stack, and gives back what there is no room for. Threads that end bring a few blocks each, which fill up the last
+    /// stack: so a thread that fetches one gets many, and there are no more stacks than blocks for them.
+    fn keep(&mut self, mut stack: Stack) -> Stack {
+        if let Some(last) = self.full.last_mut() {
+            let room = last.capacity() - last.len();
+            last.extend(stack.drain(stack.len().saturating_sub(room)..));
+        }
+        if stack.is_empty() || self.full.len() == KEPT {
+            return stack;
+        }
+        self.full.push(stack);
+        Stack::new()
+    }
+}
+
 impl Local {
     #[inline]
     fn take(&mut self, width: usize) -> Option<Block> {
@@ -128,7 +144,7 @@ impl Local {
             let mut depot = depot(width);
             let full = depot.full.pop()?;
             let empty = mem::replace(&mut self.front, full);
-            if empty.capacity() > 0 {
+            if empty.capacity() > 0 && depot.empty.len() < KEPT {
                 depot.empty.push(empty);
             }
         }
@@ -157,11 +173,9 @@ impl Local {
         let mut depot = depot(width);
         let empty = depot.empty.pop().unwrap_or_else(|| Vec::with_capacity(ROUND));
         let full = mem::replace(&mut self.front, empty);
-        if !full.is_empty() && depot.full.len() < KEPT {
-            return depot.full.push(full);
-        }
+        let left = depot.keep(full);
         drop(depot);
-        full.into_iter().for_each(|block| free(block, width));
+        left.into_iter().for_each(|block| free(block, width));
     }
 }
 
@@ -170,13 +184,8 @@ impl Drop for Cache {
     fn drop(&mut self) {
         for (width, local) in self.0.get_mut().iter_mut().enumerate() {
             for stack in [mem::take(&mut local.front), mem::take(&mut local.back)] {
-                let mut depot = depot(width);
-                if !stack.is_empty() && depot.full.len() < KEPT {
-                    depot.full.push(stack);
-                } else {
-                    drop(depot);
-                    stack.into_iter().for_each(|block| free(block, width));
-                }
+                let left = depot(width).keep(stack);
+                left.into_iter().for_each(|block| free(block, width));
             }
         }
     }
@@ -215,21 +224,46 @@ mod tests {
         give_all(again);
     }
 
+    /// Blocks on their way to another thread.
+    struct Parcel(Vec<NonNull<u8>>);
+
+    // SAFETY: nothing else has the blocks.
+    unsafe impl Send for Parcel {}
+
+    impl Parcel {
+        fn of(count: usize) -> Self {
+            Self((0..count).map(|_| take(ODD)).collect())
+        }
+
+        /// A new thread gives the blocks back, and ends.
+        fn give_elsewhere(self) {
+            let gives = thread::spawn(move || {
+                let parcel = self;
+                give_all(parcel.0);
+            });
+            gives.join().expect("it gives them back");
+        }
+    }
+
+    #[test]
+    fn threads_that_end_leave_few_and_full_stacks() {
+        for _ in 0..4 * KEPT {
+            Parcel::of(1).give_elsewhere(); // the thread leaves one block, and the next round takes it
+        }
+        (0..2 * ROUND).map(|_| Parcel::of(1)).collect::<Vec<_>>().into_iter().for_each(Parcel::give_elsewhere);
+        let depot = depot(WIDEST - 1);
+        assert!(depot.empty.len() <= KEPT, "{} empty stacks", depot.empty.len());
+        let few = depot.full.iter().filter(|stack| stack.len() < ROUND).count();
+        assert!(few <= 1, "{few} stacks of {} have room", depot.full.len());
+    }
+
     #[test]
     fn a_thread_that_only_gives_feeds_one_that_only_takes() {
-        struct Parcel(Vec<NonNull<u8>>);
-        // SAFETY: nobody else knows the blocks.
-        unsafe impl Send for Parcel {}
         let mut seen = HashSet::new();
         for _ in 0..20 {
-            let parcel = Parcel((0..ROUND * 4).map(|_| take(ODD)).collect());
+            let parcel = Parcel::of(ROUND * 4);
             seen.extend(addresses(&parcel.0));
-            thread::spawn(move || {
-                let parcel = parcel;
-                give_all(parcel.0);
-            })
-            .join()
-            .expect("it gives them back");
+            parcel.give_elsewhere();
         }
         assert!(seen.len() < ROUND * 4 * 5, "{} blocks for {} at a time", seen.len(), ROUND * 4);
     }

@@ -1,13 +1,15 @@
 //! Who hears of it when a circuit breaker opens and closes.
 
 use super::breaker_state::Transition;
-use crate::wait;
+use crate::{
+    subscribers::{Subscribers, Subscription},
+    wait,
+};
 use futures_util::Stream;
 use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Mutex, PoisonError},
     task::{Context, Poll},
 };
 
@@ -26,9 +28,7 @@ use std::{
 /// ```
 #[must_use = "it tells what happens when it is iterated, polled or asked"]
 pub struct Transitions {
-    events: flume::r#async::RecvStream<'static, Transition>,
-    /// So that the channel stays open.
-    _tell: flume::Sender<Transition>,
+    events: Subscription<Transition>,
 }
 
 impl Transitions {
@@ -99,30 +99,21 @@ impl fmt::Debug for NextTransition<'_> {
     }
 }
 
-/// Who watches.
-#[derive(Default)]
-pub(super) struct Watchers(Mutex<Vec<flume::WeakSender<Transition>>>);
+/// Publishes what a breaker does.
+pub(super) struct Watchers(Subscribers<Transition>);
+
+impl Default for Watchers {
+    fn default() -> Self {
+        Self(Subscribers::new())
+    }
+}
 
 impl Watchers {
     pub(super) fn join(&self) -> Transitions {
-        let (tell, events) = flume::unbounded();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(tell.downgrade());
-        Transitions { events: events.into_stream(), _tell: tell }
+        Transitions { events: self.0.subscribe() }
     }
 
-    /// Tells all of them. Those who left are forgotten.
     pub(super) fn tell(&self, transitions: &[Transition]) {
-        if transitions.is_empty() {
-            return;
-        }
-        let mut watchers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        watchers.retain(|tell| tell.upgrade().is_some());
-        let tell: Vec<_> = watchers.iter().filter_map(flume::WeakSender::upgrade).collect();
-        drop(watchers);
-        for transition in transitions {
-            for tell in &tell {
-                let _ = tell.send(*transition); // the channel has no bound; its receiver may have gone
-            }
-        }
+        transitions.iter().for_each(|transition| self.0.publish(transition));
     }
 }

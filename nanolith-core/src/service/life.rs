@@ -2,6 +2,7 @@
 
 use crate::{
     error::{CallError, Panic},
+    subscribers::{Subscribers, Subscription},
     wait,
 };
 use futures_util::Stream;
@@ -9,7 +10,6 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
 };
 
@@ -123,7 +123,7 @@ impl LifeEvent {
 /// ```
 #[must_use = "it tells what happens when it is iterated, polled or asked"]
 pub struct LifeEvents {
-    events: flume::r#async::RecvStream<'static, LifeEvent>,
+    events: Subscription<LifeEvent>,
 }
 
 impl LifeEvents {
@@ -210,45 +210,23 @@ impl fmt::Debug for NextEvent<'_> {
     }
 }
 
-/// Who watches a service, and what they heard last.
-pub(super) struct Watchers(Mutex<Watched>);
-
-struct Watched {
-    last: LifeEvent,
-    tell: Vec<flume::Sender<LifeEvent>>,
-}
+/// Publishes what happens in a service's life. A new subscriber receives the latest event first.
+pub(super) struct Watchers(Subscribers<LifeEvent>);
 
 impl Watchers {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(Watched { last: LifeEvent::Started, tell: Vec::new() }))
+        Self(Subscribers::replaying(LifeEvent::Started))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Watched> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// One more, who hears of the last event first.
     pub(super) fn join(&self) -> LifeEvents {
-        let (tell, events) = flume::unbounded();
-        let mut watched = self.lock();
-        // The channel has no bound, and its receiver is here.
-        let _ = tell.send(watched.last.clone());
-        if !watched.last.is_last() {
-            watched.tell.push(tell);
-        }
-        LifeEvents { events: events.into_stream() }
+        LifeEvents { events: self.0.subscribe() }
     }
 
-    /// Tells all of them. Those who left are forgotten.
     pub(super) fn tell(&self, event: &LifeEvent) {
-        let tell = {
-            let mut watched = self.lock();
-            watched.last = event.clone();
-            std::mem::take(&mut watched.tell)
-        };
-        let mut tell: Vec<_> = tell.into_iter().filter(|tell| tell.send(event.clone()).is_ok()).collect();
-        if !event.is_last() {
-            self.lock().tell.append(&mut tell);
+        if event.is_last() {
+            self.0.publish_last(event);
+        } else {
+            self.0.publish(event);
         }
     }
 }
