@@ -3,6 +3,7 @@
 use crate::{
     call::{meta::Meta, shared::Shared, slot::End},
     clock,
+    deadlock::{self, Keeper, Wait},
     error::Refused,
     executor::Admission,
     front::{Entry, Front},
@@ -383,7 +384,7 @@ pub(crate) fn poll_enter<S: TaskSet, G: Gate<S> + ?Sized>(
         job.slot().meta.submit(clock::now);
         gate.place(&job.slot().meta)
     });
-    let (mut waker, mut after) = (NewWaker::of(waker), AfterUnlock::default());
+    let (mut new, mut after) = (NewWaker::of(waker), AfterUnlock::default());
     let poll = gate.with_queue(false, |queue| match queue {
         None => (Poll::Ready(()), WakeList::default()),
         Some(queue) if !live => {
@@ -392,13 +393,17 @@ pub(crate) fn poll_enter<S: TaskSet, G: Gate<S> + ?Sized>(
             (Poll::Ready(()), wakes.unwrap_or_default())
         }
         Some(queue) => {
-            if !may_enter(ticket, queue, &mut waker) {
+            if !may_enter(ticket, queue, &mut new) {
                 return (Poll::Pending, WakeList::default());
             }
             let wakes = job.take().map(|job| enter::<S, G>(queue, job, false, place));
             (Poll::Ready(()), wakes.unwrap_or_default())
         }
     });
+    if let (Some(job), true) = (&*job, poll.is_pending()) {
+        let wait = || Wait::Room { host: gate.id(), call: job.slot().clone().erase(), is_message: false };
+        deadlock::pending(waker, Keeper::Line, wait);
+    }
     match job {
         // It is not in the queue yet, and nobody is to look for it there.
         Some(job) if poll.is_pending() && job.slot().meta.seeks_holder() => job.slot().meta.hold(None),

@@ -7,8 +7,9 @@ use crate::{
         shared::{Counted, Shared},
         slot::{End, Ended},
     },
+    clock,
     data::Data,
-    deadlock::BlockedWaiter,
+    deadlock::{BlockedWaiter, Needs},
     end_batch::EndBatch,
     id::TaskInfo,
     order::Rules,
@@ -33,9 +34,20 @@ pub struct HostId(NonZero<u64>);
 
 /// Every host that lives, for those who keep only its number: a call's handle, its timer. Handles come and go with each
 /// call, so they do not count the host's owners.
-static HOSTS: Mutex<BTreeMap<HostId, Weak<dyn Host>>> = Mutex::new(BTreeMap::new());
+static HOSTS: Mutex<BTreeMap<HostId, Known>> = Mutex::new(BTreeMap::new());
 
-fn hosts() -> MutexGuard<'static, BTreeMap<HostId, Weak<dyn Host>>> {
+struct Known {
+    host: Weak<dyn Host>,
+    /// Whether the time is the system's where it was made.
+    has_system_clock: bool,
+}
+
+/// The hosts for which the time is the system's.
+pub(crate) fn all_by_the_system_clock() -> Vec<Weak<dyn Host>> {
+    hosts().values().filter(|known| known.has_system_clock).map(|known| known.host.clone()).collect()
+}
+
+fn hosts() -> MutexGuard<'static, BTreeMap<HostId, Known>> {
     HOSTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -57,7 +69,8 @@ impl HostId {
 
     /// Makes the host known under this number.
     pub(crate) fn belongs_to(self, host: Weak<dyn Host>) {
-        hosts().insert(self, host);
+        let known = Known { host, has_system_clock: clock::source().is_none() };
+        hosts().insert(self, known);
     }
 
     /// The host goes.
@@ -66,7 +79,7 @@ impl HostId {
     }
 
     pub(crate) fn find(self) -> Option<Arc<dyn Host>> {
-        hosts().get(&self).and_then(Weak::upgrade)
+        hosts().get(&self).and_then(|known| known.host.upgrade())
     }
 }
 
@@ -170,6 +183,30 @@ pub(crate) trait Host: Send + Sync {
     /// The blocking wait of the one thread.
     fn blocked(&self) -> Option<BlockedWaiter> {
         None
+    }
+
+    /// A call that runs on one of our threads blocks it, or goes on.
+    fn list_blocked(&self, call: &Shared<dyn Runnable>, is_blocked: bool) {
+        let _ = (call, is_blocked);
+    }
+
+    /// Those calls.
+    fn blocked_calls(&self) -> Vec<Shared<dyn Runnable>> {
+        Vec::new()
+    }
+
+    /// Calls whose futures are pending, as of the last time that the host looked at them.
+    fn suspended_calls(&self) -> Vec<Shared<dyn Runnable>> {
+        Vec::new()
+    }
+
+    /// Asks the host to look at its suspended calls, where it has to be asked.
+    fn inspect(&self) {}
+
+    /// What has to come before a call in our queue begins, or before there is room for a call.
+    fn needs(&self, call: &Shared<dyn Runnable>, needs_room: bool) -> Needs {
+        let _ = (call, needs_room);
+        Needs::Nothing
     }
 
     /// Whether a call from outside that finds the queue full waits for room.

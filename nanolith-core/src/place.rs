@@ -439,6 +439,23 @@ pub(crate) fn is_waiting() -> bool {
     THREAD.with(|thread| thread.waiting.get())
 }
 
+/// A wait of the asynchronous task that runs here is pending: counts it, and returns whether this poll is to find out which.
+/// `None`: there is no such task, or its thread blocks.
+#[inline]
+pub(crate) fn count_wait() -> Option<bool> {
+    in_async_task(Meta::count_wait)
+}
+
+/// Whether this poll of the asynchronous task that runs here is to find out what it waits for.
+pub(crate) fn is_probed() -> bool {
+    in_async_task(Meta::is_probed) == Some(true)
+}
+
+fn in_async_task<R>(f: impl FnOnce(&Meta) -> R) -> Option<R> {
+    let look = |thread: &Thread| look(thread, |call| call.meta().task().is_async().then(|| f(call.meta()))).flatten();
+    THREAD.with(|thread| if thread.waiting.get() { None } else { look(thread) })
+}
+
 /// A handle of `target`'s was polled, and is pending. Within a sync task that means that the thread is about to stand
 /// still in somebody's `block_on`: its slot is lent, until no handle is pending or the task ends. `counted` says whether the
 /// handle was pending before.

@@ -127,6 +127,13 @@ struct Cold {
     children: OnceLock<Arc<Stop>>,
     /// What its task blocks a thread for.
     blocked: Mutex<Option<Wait>>,
+    /// How many waits of its future were left pending by a poll; how many had been when a check looked at them.
+    waits: AtomicU64,
+    looked_at: AtomicU64,
+    /// Whether the next poll of its future is to find out what it waits for.
+    is_probed: AtomicBool,
+    /// In which suspected cycle it was reported.
+    reported: AtomicU64,
     /// The cycle of waits that was closed by a wait for this call.
     cycle: OnceLock<WaitCycle>,
 }
@@ -498,6 +505,54 @@ impl Meta {
 
     pub(crate) fn blocked(&self) -> Option<Wait> {
         lock(&self.cold.get()?.blocked).clone()
+    }
+
+    // ORDERING of `waits`, `looked_at`, `is_probed` and `reported`: Relaxed. Those who poll the future write the first, checks the
+    // others; a check that reads too early reads again at its next look.
+
+    /// A wait of its future is pending. Returns whether this poll is to find out which.
+    pub(crate) fn count_wait(&self) -> bool {
+        let cold = self.cold();
+        if cold.is_probed.load(Ordering::Relaxed) {
+            return true;
+        }
+        cold.waits.store(cold.waits.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        false
+    }
+
+    /// How many waits have been pending so far. A probe does not count.
+    pub(crate) fn waits(&self) -> u64 {
+        self.cold.get().map_or(0, |cold| cold.waits.load(Ordering::Relaxed))
+    }
+
+    /// How many of them a check has looked at.
+    pub(crate) fn looked_at(&self) -> u64 {
+        self.cold.get().map_or(0, |cold| cold.looked_at.load(Ordering::Relaxed))
+    }
+
+    /// A check has looked at so many of them.
+    pub(crate) fn look_at(&self, waits: u64) {
+        self.cold().looked_at.store(waits, Ordering::Relaxed);
+    }
+
+    /// Has the future polled, which finds out what it waits for.
+    pub(crate) fn start_probe(&self) {
+        self.cold().is_probed.store(true, Ordering::Relaxed);
+        self.tell_raise();
+    }
+
+    #[inline]
+    pub(crate) fn is_probed(&self) -> bool {
+        self.cold.get().is_some_and(|cold| cold.is_probed.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn end_probe(&self) {
+        self.cold().is_probed.store(false, Ordering::Relaxed);
+    }
+
+    /// It is reported as part of this suspected cycle. Returns whether it was before.
+    pub(crate) fn report(&self, cycle: u64) -> bool {
+        self.cold().reported.swap(cycle, Ordering::Relaxed) == cycle
     }
 
     /// Keeps the cycle because of which the call is to end as [`End::WouldDeadlock`].

@@ -1,6 +1,10 @@
 //! Waits that block a thread, and the cycles that they alone form.
 
-use super::{WaitCycle, WaitStep};
+use super::{
+    Needs, Node, WaitCycle, WaitStep, check,
+    graph::{self, Probes},
+    probe::Probe,
+};
 use crate::{
     call::shared::Shared,
     host::{Host, HostId, Runnable},
@@ -15,7 +19,15 @@ pub(crate) enum Wait {
     /// The end of a call, which that host has, if the waiting side knows.
     Call(Option<HostId>, Shared<dyn Runnable>),
     /// Room for a call in the host's queue.
-    Room(HostId, Shared<dyn Runnable>),
+    Room { host: HostId, call: Shared<dyn Runnable>, is_message: bool },
+}
+
+impl Wait {
+    pub(crate) fn call(&self) -> &Shared<dyn Runnable> {
+        match self {
+            Self::Call(_, call) | Self::Room { call, .. } => call,
+        }
+    }
 }
 
 /// A thread that a host has alone blocks; the call that runs there, if one does, waits.
@@ -23,6 +35,25 @@ pub(crate) enum Wait {
 pub(crate) struct BlockedWaiter {
     pub(crate) call: Option<Shared<dyn Runnable>>,
     pub(crate) wait: Wait,
+}
+
+impl BlockedWaiter {
+    /// What has to come before the thread of `host` is free.
+    pub(crate) fn needs(&self, host: HostId) -> Needs {
+        match &self.call {
+            Some(call) => Needs::all(vec![Node::new(call.clone(), host)]),
+            None => Needs::of_wait(&self.wait),
+        }
+    }
+}
+
+/// Of blocking waits alone, a task that is suspended goes on as far as one can tell.
+struct NoProbes;
+
+impl Probes for NoProbes {
+    fn probe(&mut self, _: &Node) -> Option<Probe> {
+        None
+    }
 }
 
 /// The edges of a blocking wait without a limit. Dropping it removes them.
@@ -51,24 +82,31 @@ impl BlockedWait {
         let before = host.set_blocked(Some(waiter));
         let call = call.map(|call| {
             let before = call.meta().set_blocked(Some(wait.clone()));
+            if before.is_none() {
+                host.list_blocked(&call, true);
+            }
             (call, before)
         });
         let this = Self { host, before, call };
         match this.cycle(wait) {
             Some(cycle) => Err(cycle),
-            None => Ok(Some(this)),
+            None => {
+                check::arm_for_blocked();
+                Ok(Some(this))
+            }
         }
     }
 
     /// The same for a wait until `target` has room for the call.
     pub(crate) fn begin_for_room(
         target: Option<HostId>,
+        is_message: bool,
         call: impl FnOnce() -> Shared<dyn Runnable>,
     ) -> Result<Option<Self>, WaitCycle> {
         let here = place::host_id();
         let Some(target) = target.filter(|_| here.is_some() && here != target) else { return Ok(None) };
         let waits = target.find().is_some_and(|host| host.waits_for_room());
-        if waits { Self::begin(|| Wait::Room(target, call())) } else { Ok(None) }
+        if waits { Self::begin(|| Wait::Room { host: target, call: call(), is_message }) } else { Ok(None) }
     }
 
     /// Follows the chain of blocking waits from `wait` on. Each of its threads waits for one thing, so the chain has no branches.
@@ -77,7 +115,7 @@ impl BlockedWait {
         for _ in 0..LONGEST_CHAIN {
             let (mut call, mut holder, needs_room) = match wait {
                 Wait::Call(host, call) => (call, host, false),
-                Wait::Room(host, call) => (call, Some(host), true),
+                Wait::Room { host, call, .. } => (call, Some(host), true),
             };
             if call.is_over() {
                 return None; // the task that waits for it is about to go on
@@ -100,7 +138,7 @@ impl BlockedWait {
             if self.before.is_some() && host.id() == self.host.id() {
                 return Some(WaitCycle::new(steps));
             }
-            let next = host.blocked()?;
+            let Some(next) = host.blocked() else { return self.cycle_by_limits(&*host, &call, needs_room) };
             if let Some(running) = next.call {
                 if self.is_own(&running) {
                     return Some(WaitCycle::new(steps));
@@ -110,6 +148,18 @@ impl BlockedWait {
             wait = next.wait;
         }
         None
+    }
+
+    /// The same where the chain comes to a limit of a pool, behind which several calls may stand.
+    fn cycle_by_limits(&self, host: &dyn Host, call: &Shared<dyn Runnable>, needs_room: bool) -> Option<WaitCycle> {
+        let (own, _) = self.call.as_ref()?;
+        if !needs_room && !call.is_queued() || matches!(host.needs(call, needs_room), Needs::Nothing) {
+            return None;
+        }
+        let start = Node::new(own.clone(), self.host.id());
+        let cycles = graph::cycles(&[start], &mut NoProbes, false);
+        let own = cycles.iter().find(|cycle| cycle.nodes.iter().any(|node| self.is_own(&node.call)));
+        own.map(graph::Cycle::named)
     }
 
     fn is_own(&self, call: &Shared<dyn Runnable>) -> bool {
@@ -123,6 +173,9 @@ impl Drop for BlockedWait {
             drop(self.host.set_blocked(before));
         }
         if let Some((call, before)) = self.call.take() {
+            if before.is_none() {
+                self.host.list_blocked(&call, false);
+            }
             drop(call.meta().set_blocked(before));
         }
     }

@@ -49,6 +49,19 @@ impl Suspended {
         drop(gone); // off the lock
     }
 
+    /// Lists the call, or no longer.
+    pub(super) fn list_or_strike_off(&self, call: &Shared<dyn Runnable>, is_listed: bool) {
+        if is_listed {
+            self.list(call);
+        } else {
+            self.strike_off(call.points().addr());
+        }
+    }
+
+    pub(super) fn calls(&self) -> Vec<Shared<dyn Runnable>> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner).calls.values().cloned().collect()
+    }
+
     fn stop(&self) -> Vec<Shared<dyn Runnable>> {
         let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         listed.stopping = true;

@@ -54,6 +54,8 @@ pub(super) struct Inner {
     /// Its tasks are asked to stop.
     stopping: AtomicBool,
     pub(super) suspended: Suspended,
+    /// Calls that block a thread for what another executor, or a limit, has to bring about.
+    pub(super) blocked: Suspended,
     /// Runners that wait at an empty inbox, and count as active and in flight: a figure tells how many do not.
     pub(super) resting: AtomicUsize,
     /// `None` only while the pool is being built.
@@ -89,6 +91,7 @@ impl Inner {
             served: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             suspended: Suspended::default(),
+            blocked: Suspended::default(),
             resting: AtomicUsize::new(0),
             rayon: Mutex::new(None),
             main_loop: AtomicUsize::new(0),

@@ -47,6 +47,12 @@ impl<T> Kinds<T> {
         self.0.get_mut(at)
     }
 
+    /// How many calls of this task run, if no more may.
+    pub(super) fn full(&self, task: &'static TaskInfo) -> Option<usize> {
+        let kind = self.0.iter().find(|kind| kind.task.identifier() == task.identifier())?;
+        (!kind.has_room()).then_some(kind.running)
+    }
+
     /// Takes out everything that is held.
     pub(super) fn take_held(&mut self) -> Vec<T> {
         self.0.iter_mut().flat_map(|kind| mem::take(&mut kind.held).into_values()).collect()

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     call::{shared::Shared, slot::End},
     data::Data,
+    deadlock::{Needs, Node},
     end_batch::EndBatch,
     gate::OnFull,
     host::{Host, HostId, Loan, Over, PermitState, Ran, Runnable, Verdict, WouldDeadlock},
@@ -55,6 +56,43 @@ impl Host for Inner {
             self.start(Some(Start::Spare));
         }
         Ok(loan)
+    }
+
+    fn list_blocked(&self, call: &Shared<dyn Runnable>, is_blocked: bool) {
+        self.blocked.list_or_strike_off(call, is_blocked);
+    }
+
+    fn blocked_calls(&self) -> Vec<Shared<dyn Runnable>> {
+        self.blocked.calls()
+    }
+
+    fn suspended_calls(&self) -> Vec<Shared<dyn Runnable>> {
+        self.suspended.calls()
+    }
+
+    /// A thread that waits lends its permit, so a call in the queue begins unless each thread that there may be waits, or its
+    /// kind is at its limit. Room comes when a call begins, or ends where `max_in_flight` is reached.
+    fn needs(&self, call: &Shared<dyn Runnable>, needs_room: bool) -> Needs {
+        let core = self.lock();
+        let (in_flight, blocked) = (core.front.in_flight(), core.blocked);
+        let has_thread = blocked < core.rayon.total + self.spares.max();
+        let full = core.rules.kinds.full(call.meta().task()).filter(|_| !call.meta().is_exempt() && !needs_room);
+        drop(core);
+        let node = |call: Shared<dyn Runnable>| Node::new(call, Host::id(self));
+        let of_blocked = || self.blocked.calls().into_iter();
+        let waiting = of_blocked().chain(self.suspended.calls()).filter(|call| !call.is_over());
+        let (nodes, least): (Vec<_>, usize) = match full {
+            Some(running) => {
+                let kind = call.meta().task().identifier();
+                (waiting.filter(|call| call.meta().task().identifier() == kind).map(node).collect(), running)
+            }
+            None if !has_thread => (of_blocked().map(node).collect(), blocked),
+            // A share has a queue of its own.
+            None if needs_room && call.meta().share() == 0 => (waiting.map(node).collect(), in_flight),
+            None => return Needs::Nothing,
+        };
+        // Where some of them do something else than to wait, they may end.
+        if nodes.len() < least { Needs::Nothing } else { Needs::Any(nodes) }
     }
 
     fn waits_for_room(&self) -> bool {

@@ -105,6 +105,12 @@ impl<S: TaskSet> Crew<S> {
         Poll::Ready((call, thrown))
     }
 
+    /// The calls of all of them.
+    pub(super) fn calls(&self) -> Vec<(Receiver, Shared<dyn Runnable>)> {
+        let calls = self.members.iter().map(|member| &member.call);
+        calls.map(|call| (asks::<S>(call.meta.task()), call.clone().erase())).collect()
+    }
+
     /// Ends the calls of all of them, which this gives, and then drops the futures.
     pub(super) fn dismiss(&mut self, how: End) -> Vec<Shared<CallSlot<S>>> {
         let calls: Vec<_> = self.members.iter().map(|member| member.call.clone()).collect();

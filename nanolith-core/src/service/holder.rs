@@ -4,13 +4,13 @@ use super::inner::{Inner, Life, asks};
 use crate::{
     call::{shared::Shared, slot::End},
     data::Data,
-    deadlock::BlockedWaiter,
+    deadlock::{BlockedWaiter, Needs, Node},
     end_batch::EndBatch,
     front::{Entry, Front},
     gate::{Gate, OnFull},
     host::{Host, HostId, Loan, Over, PermitState, Runnable, Verdict, WouldDeadlock},
     id::Receiver,
-    inbox::Inbox,
+    inbox::{Inbox, Points},
     order::Rules,
     place::{self, Where},
     task::{CallSlot, TaskSet},
@@ -54,6 +54,39 @@ impl<S: TaskSet> Host for Inner<S> {
 
     fn blocked(&self) -> Option<BlockedWaiter> {
         self.blocked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn suspended_calls(&self) -> Vec<Shared<dyn Runnable>> {
+        self.futures.lock().calls.iter().map(|(_, call)| call.clone()).collect()
+    }
+
+    fn inspect(&self) {
+        if self.futures.ask() {
+            self.waker.wake_by_ref();
+        }
+    }
+
+    /// The thread has to be free, and so has the state: a task that changes it keeps each other call out, and a task that reads
+    /// it those that would change it, with all that wait behind them.
+    fn needs(&self, call: &Shared<dyn Runnable>, needs_room: bool) -> Needs {
+        if let Some(blocked) = Host::blocked(self) {
+            return blocked.needs(self.id);
+        }
+        let node = |(_, call): &(Receiver, Shared<dyn Runnable>)| Node::new(call.clone(), self.id);
+        let seen = self.futures.lock();
+        let pending = || seen.calls.iter().filter(|(_, call)| !call.is_over());
+        let writer = pending().find(|(receiver, _)| *receiver == Receiver::Exclusive);
+        if let Some(writer) = writer {
+            return Needs::all(vec![node(writer)]);
+        }
+        let held = seen.held.as_ref().filter(|(_, held)| held.is_queued());
+        match held {
+            Some((_, held)) if !needs_room && held.points() == call.points() => {
+                Needs::all(pending().filter(|(receiver, _)| *receiver == Receiver::Shared).map(node).collect())
+            }
+            Some(held) if needs_room || !call.meta().is_urgent() => Needs::all(vec![node(held)]),
+            _ => Needs::Nothing,
+        }
     }
 
     fn waits_for_room(&self) -> bool {

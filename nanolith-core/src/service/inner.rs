@@ -3,6 +3,7 @@
 use super::{
     CloseError, ServiceInfo,
     builder::Settings,
+    futures::Futures,
     group::Place,
     life::{Crash, LifeEvent, Watchers},
 };
@@ -99,6 +100,8 @@ pub(super) struct Inner<S: TaskSet> {
     pub(super) load: AtomicUsize,
     /// The blocking wait of its thread.
     pub(super) blocked: Mutex<Option<BlockedWaiter>>,
+    /// What a check knows of its futures.
+    pub(super) futures: Futures,
     /// The synchronous call that runs now.
     pub(super) running: Spot<CallSlot<S>>,
     pub(super) watchers: Watchers,
@@ -151,6 +154,7 @@ impl<S: TaskSet> Inner<S> {
             served: AtomicU64::new(0),
             load: AtomicUsize::new(0),
             blocked: Mutex::default(),
+            futures: Futures::default(),
             running: Spot::new(),
             watchers: Watchers::new(),
             recorder: Recorder::new(settings.metrics),

@@ -8,6 +8,7 @@
 mod builder;
 mod closing;
 mod crew;
+mod futures;
 mod group;
 mod holder;
 mod init;

@@ -4,6 +4,7 @@ use super::{
     CloseError,
     builder::{OnPanic, PanicHandler, Settings},
     crew::Crew,
+    futures::Seen,
     init::Init,
     inner::{Core, Inner, Life, asks},
     launch::{LaunchError, Launched},
@@ -265,6 +266,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
                     continue;
                 }
                 Step::Park => {
+                    self.inner.futures.answer(|| self.seen());
                     if lingered || !parking.look_on(self.spin) {
                         self.streak = 0;
                     }
@@ -275,6 +277,12 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
             }
             lingered = false;
         }
+    }
+
+    /// The futures that are pending, and the call that waits for the state, for a check.
+    fn seen(&self) -> Seen {
+        let held = self.held.as_ref().map(|call| (asks::<S>(call.meta.task()), call.clone().erase()));
+        Seen { calls: self.crew.calls(), held }
     }
 
     /// Lets the futures that were woken go on.
@@ -294,6 +302,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
                 self.crash.get_or_insert(Crash::Loop(panic));
             }
         }
+        self.inner.futures.are_some(!self.crew.is_empty());
         self.take_up_spawned();
     }
 
@@ -481,6 +490,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         let spawned = std::mem::take(&mut *self.ground.spawned.borrow_mut());
         for spawned in spawned {
             self.crew.join(spawned);
+            self.inner.futures.are_some(true);
             // A new future has never been polled: the loop comes round at once.
             Parking::of_this_thread().waker().wake_by_ref();
         }

@@ -8,6 +8,7 @@ use crate::{
     },
     clock,
     data::Data,
+    deadlock,
     error::{BoxError, CallError, Panic},
     host::{Host, Over, Ran, Runnable},
     id::{Receiver, TaskInfo},
@@ -21,10 +22,10 @@ use crate::{
 use std::{
     cell::RefCell,
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
-    task::Poll,
+    task::{Context, Poll},
 };
 
 /// Where a task runs, as far as its hooks care.
@@ -624,7 +625,7 @@ where
             return Poll::Ready(Err(Failure::Stopped));
         }
         let urgency = reply.slot().meta.priority();
-        match panics::catch(|| part.as_mut().poll(cx)) {
+        match panics::catch(|| poll_part(reply, part.as_mut(), cx)) {
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
             Err(panic) => Poll::Ready(Err(Failure::Panicked(whose, panic))),
             Ok(Poll::Pending) => {
@@ -638,4 +639,13 @@ where
         }
     })
     .await
+}
+
+/// Polls a part of a call, and finds out what it waits for if a check has asked for that.
+fn poll_part<S, F>(reply: &Reply<S>, part: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output>
+where
+    S: TaskSet,
+    F: Future,
+{
+    deadlock::poll(&reply.slot().meta, || reply.slot().clone().erase(), cx, |cx| part.poll(cx))
 }

@@ -4,7 +4,7 @@ use crate::{
     baton,
     call::{Progress, meta::ProgressWait, shared::Shared, slot::End},
     clock,
-    deadlock::{BlockedWait, Wait, WaitCycle},
+    deadlock::{self, BlockedWait, Keeper, Wait, WaitCycle},
     error::CallError,
     host::{self, HostId, Verdict, WouldDeadlock},
     id::TaskInfo,
@@ -86,7 +86,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// # Errors
     ///
     /// Every way in which a call can end without its task's output: see [`CallError`]. A task of a service that waits for
-    /// that service gets [`CallError::WouldDeadlock`].
+    /// that service gets [`CallError::WouldDeadlock`], and so does one in a cycle of waits: see [`deadlock`].
     #[inline]
     pub fn wait(mut self) -> Result<T, CallError> {
         match self.block_until(None) {
@@ -314,7 +314,11 @@ impl<S: TaskSet, T> Handle<S, T> {
 
     /// Whether the call is over; else `cx` is woken when it is.
     pub(crate) fn watch(&self, cx: &mut Context<'_>) -> bool {
-        !self.slot.register(cx.waker())
+        let is_pending = self.slot.register(cx.waker());
+        if is_pending {
+            deadlock::also_keeps(cx.waker(), Keeper::Slot, &self.slot);
+        }
+        !is_pending
     }
 
     pub(crate) fn end(&self, how: End) {
@@ -381,10 +385,12 @@ impl<S: TaskSet, T> Handle<S, T> {
         deadline: Option<Instant>,
     ) -> Result<Option<BlockedWait>, WaitCycle> {
         let here = place::host_id();
-        if here.is_none() || here == target || target.is_none() || deadline.is_some() {
+        if here.is_none() || target.is_none() || deadline.is_some() {
             return Ok(None);
         }
-        if self.slot.meta.deadline().is_some() {
+        // A call of the same pool gets a thread, unless its kind has a limit.
+        let has_thread = here == target && self.slot.meta.task().max_concurrency().is_none();
+        if has_thread || self.slot.meta.deadline().is_some() {
             return Ok(None);
         }
         BlockedWait::begin(|| Wait::Call(target, self.slot.clone().erase()))
@@ -395,7 +401,7 @@ impl<S: TaskSet, T> Handle<S, T> {
         if self.slot.meta.deadline().is_some() {
             return Ok(None);
         }
-        BlockedWait::begin_for_room(target, || self.slot.clone().erase())
+        BlockedWait::begin_for_room(target, false, || self.slot.clone().erase())
     }
 
     /// Ends the call because a wait for it closed this cycle.
@@ -509,6 +515,7 @@ impl<S: TaskSet, T> Future for Handle<S, T> {
         self.pass_on_urgency();
         if self.slot.register(cx.waker()) {
             let target = self.target();
+            deadlock::pending(cx.waker(), Keeper::Slot, || Wait::Call(target, self.slot.clone().erase()));
             return match place::pending_poll(&mut self.counted, target) {
                 Ok(()) => Poll::Pending,
                 Err(WouldDeadlock) => Poll::Ready(self.give_up()),

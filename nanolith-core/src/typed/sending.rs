@@ -2,7 +2,7 @@
 
 use crate::{
     call::{meta::Meta, shared::Space},
-    deadlock::{BlockedWait, WaitCycle},
+    deadlock::{self, BlockedWait, WaitCycle},
     error::{Caller, Refused},
     executor::{Admission, Executor},
     stream::StreamReader,
@@ -15,7 +15,7 @@ use std::{
     mem,
     panic::Location,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 /// Sends a message when awaited or waited on: made by [`Service::send`](crate::Service::send). It is over when the message
@@ -117,7 +117,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
             sent => return sent.map_err(|refused| self.given_back(refused)),
         };
         let call = || refused.value().slot().clone().erase();
-        match BlockedWait::begin_for_room(self.executor.host(), call) {
+        match BlockedWait::begin_for_room(self.executor.host(), true, call) {
             Ok(_blocked) => {
                 self.stage = Stage::Entering(self.executor.admit(refused.into_inner()));
                 wait::block_on_anybody(self)
@@ -182,7 +182,10 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, M> Future for Sending<'_, S, E, M> {
             }
         }
         let Stage::Entering(admission) = &mut self.stage else { unreachable!("it was just seen to enter") };
-        let sent = ready!(admission.as_mut().poll(cx));
+        let Poll::Ready(sent) = admission.as_mut().poll(cx) else {
+            deadlock::pending_elsewhere(); // a message has no handle, so its end would not be noticed
+            return Poll::Pending;
+        };
         self.stage = Stage::Over;
         Poll::Ready(sent.map_err(|refused| self.given_back(refused)))
     }
