@@ -330,7 +330,7 @@ fn make_room<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
         }
         // The newcomer comes in first, so that nobody in line is granted the place.
         let wakes = enter::<S, G>(queue, job, false, place);
-        let freed = dropped.is_some().then(|| queue.begun(false).and(queue.finished(false)));
+        let freed = dropped.is_some().then(|| queue.discarded(false));
         (None, wakes.and(freed.unwrap_or_default()))
     });
     if let Some(call) = dropped {

@@ -278,6 +278,8 @@ pub(crate) enum Ran {
     Done,
     /// It left a future, which tells its host when it is over.
     Spawned,
+    /// It is over, and its task never began.
+    Skipped,
 }
 
 /// A call that is over, as far as its host counts it.
@@ -288,11 +290,27 @@ pub(crate) struct Over {
     pub(crate) ran: u64,
     pub(crate) share: u32,
     pub(crate) inside: bool,
+    /// Whether its task began.
+    pub(crate) began: bool,
 }
 
 impl Over {
     pub(crate) fn of(meta: &Meta) -> Self {
-        Self { task: meta.task(), ran: 0, share: meta.share(), inside: meta.is_inside() }
+        Self { task: meta.task(), ran: 0, share: meta.share(), inside: meta.is_inside(), began: true }
+    }
+
+    /// Of a call whose task never began.
+    pub(crate) fn skipped(self) -> Self {
+        Self { began: false, ..self }
+    }
+
+    /// What there is to count after the call came to `ran`; `None` if it is not over.
+    pub(crate) fn after(self, ran: Ran) -> Option<Self> {
+        match ran {
+            Ran::Done => Some(self),
+            Ran::Skipped => Some(self.skipped()),
+            Ran::Spawned => None,
+        }
     }
 
     /// Whether somebody asks how long it ran.

@@ -6,7 +6,7 @@ use crate::{
         meta::{Meta, StopHome},
         shared::Shared,
     },
-    host::{Host, HostId, Loan, Permit, PermitState, Runnable, WouldDeadlock},
+    host::{Host, HostId, Loan, Over, Permit, PermitState, Runnable, WouldDeadlock},
     id::TaskInfo,
     inbox::Points,
     lineage::{Lineage, Trace},
@@ -72,6 +72,9 @@ struct Thread {
     scope: Cell<Option<(Priority, *const ())>>,
     /// The waker with which the future of the call is polled, by what it points to.
     polled_by: Cell<*const ()>,
+    /// The host whose calls leave here that they are over, and the one that did.
+    collects: Cell<Option<HostId>>,
+    over: Cell<Option<Over>>,
     /// How many claimed calls stand on the stack.
     depth: Cell<u32>,
     on_top: Cell<u64>,
@@ -105,6 +108,8 @@ per_thread! {
         lineage: Cell::new(None),
         scope: Cell::new(None),
         polled_by: Cell::new(std::ptr::null()),
+        collects: Cell::new(None),
+        over: Cell::new(None),
         depth: Cell::new(0),
         on_top: Cell::new(0),
         lent: Cell::new(None),
@@ -227,9 +232,12 @@ fn host(thread: &Thread) -> Option<Arc<dyn Host>> {
 }
 
 /// Runs `f` as a worker that holds `permit`. Returns the permit, unless `f` has taken it out.
-pub(crate) fn as_runner<R>(permit: Permit, f: impl FnOnce() -> R) -> (R, Option<Permit>) {
+///
+/// Calls of `host` with a future leave here that they are over: see [`take_over`].
+pub(crate) fn as_runner<R>(host: HostId, permit: Permit, f: impl FnOnce() -> R) -> (R, Option<Permit>) {
     THREAD.with(|thread| {
         let _restore = set(&thread.runner, true);
+        let _collects = set(&thread.collects, Some(host));
         thread.permit.set(PermitState::Active(permit));
         let result = f();
         (result, take_permit(thread))
@@ -387,6 +395,34 @@ fn lineage_of(thread: &Thread, call: &Shared<dyn Runnable>) -> Arc<Trace> {
     let trace = lineage.trace().clone();
     thread.lineage.set(Some(lineage));
     trace
+}
+
+// ----- how its calls end
+
+/// Runs `f`, which runs a call of `host`. Returns with its result what that call left to be counted.
+pub(crate) fn collect_over<R>(host: HostId, f: impl FnOnce() -> R) -> (R, Option<Over>) {
+    THREAD.with(|thread| {
+        let _collects = set(&thread.collects, Some(host));
+        let _below = set(&thread.over, None);
+        let result = f();
+        (result, thread.over.take())
+    })
+}
+
+/// Takes what the call that ran here left to be counted.
+pub(crate) fn take_over() -> Option<Over> {
+    THREAD.with(|thread| thread.over.take())
+}
+
+/// Leaves to the runner of the call to count that it is over. False if no runner of `host` collects that here.
+pub(crate) fn leave_over(host: HostId, over: Over) -> bool {
+    THREAD.with(|thread| {
+        let is_free = thread.collects.get() == Some(host) && thread.over.get().is_none();
+        if is_free {
+            thread.over.set(Some(over));
+        }
+        is_free
+    })
 }
 
 // ----- how it waits

@@ -271,9 +271,20 @@ impl<T> Queue<T> {
         self.resumed -= 1;
     }
 
-    /// A call that was begun is over.
+    /// A call that was begun is over. It counts as completed.
     pub(crate) fn finished(&mut self, inside: bool) -> WakeList {
-        self.completed += 1;
+        self.over(inside, true)
+    }
+
+    /// A call is over that counted as begun; `began` says whether its task did, and so completed.
+    pub(crate) fn over(&mut self, inside: bool, began: bool) -> WakeList {
+        self.completed += u64::from(began);
+        self.gone(inside)
+    }
+
+    /// A queued call was taken out and claimed, to end without having begun.
+    pub(crate) fn discarded(&mut self, inside: bool) -> WakeList {
+        *self.queued.of(inside) -= 1;
         self.gone(inside)
     }
 

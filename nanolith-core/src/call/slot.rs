@@ -83,6 +83,8 @@ const EMPTY: u64 = 1 << 10;
 const OVERTAKEN: u64 = 1 << 11;
 /// Somebody may have left word beside the slot; whoever ends the call looks there.
 const TOLD: u64 = 1 << 12;
+/// Nobody takes the outcome: the executor drops it.
+const DETACHED: u64 = 1 << 13;
 
 /// The input, or the outcome: the state says which.
 union Body<I, O> {
@@ -146,7 +148,7 @@ pub(crate) enum Completed<I: 'static, O: 'static, M: 'static> {
     Left,
     /// The same, but there is somebody to be told, for which the slot is still the executor's too.
     Stays(Shared<Slot<I, O, M>>),
-    /// The call was ended meanwhile.
+    /// The call was ended meanwhile, or the handle had gone.
     Unwanted(Shared<Slot<I, O, M>>, O),
 }
 
@@ -160,6 +162,14 @@ impl<I, O, M> Slot<I, O, M> {
             waiter: UnsafeCell::new(None),
             body: UnsafeCell::new(Body { input: ManuallyDrop::new(input) }),
         }
+    }
+
+    /// Says that nobody takes the outcome. For the one who has just made the slot.
+    #[inline(always)]
+    pub(crate) fn detach_mut(&mut self) {
+        // ORDERING: Relaxed, `&mut self`.
+        let state = self.state.load(Ordering::Relaxed);
+        self.state.store(state | DETACHED, Ordering::Relaxed);
     }
 
     /// A call that is at work already, as a part of another: its input was never here, and nobody takes its outcome.
@@ -281,9 +291,11 @@ impl<I, O, M> Slot<I, O, M> {
         let mut state = this.state.load(Ordering::Relaxed);
         while phase(state) == RUNNING {
             // Whoever has somebody to tell stays until that is done; the last owner stays to drop the slot.
-            let leaves = state & (WAITING | TOLD) == 0 && state >> OWNERS > owners;
+            let leaves = state & (WAITING | TOLD | DETACHED) == 0 && state >> OWNERS > owners;
             let gone = if leaves { owners } else { owners - 1 };
-            let done = (state & !(PHASE | WAITING) | DONE) - (gone << OWNERS);
+            // An outcome that nobody takes stays the executor's.
+            let over = if state & DETACHED == 0 { DONE } else { TAKEN };
+            let done = (state & !(PHASE | WAITING) | over) - (gone << OWNERS);
             // ORDERING: AcqRel. Release publishes the outcome to `take`, and all that this owner did to the last one;
             // Acquire pairs with the Release in `register`, so that the waker it left is ours to read.
             match this.state.compare_exchange_weak(state, done, Ordering::AcqRel, Ordering::Acquire) {
@@ -294,14 +306,17 @@ impl<I, O, M> Slot<I, O, M> {
                 }
                 Ok(before) => {
                     fellows.left(&this);
+                    if before & DETACHED != 0 {
+                        break;
+                    }
                     this.wake_if(before);
                     return Completed::Stays(this);
                 }
                 Err(now) => state = now,
             }
         }
-        // SAFETY: the call was ended while it ran, so the handle will never look at the body: still ours, with the
-        // outcome that we just wrote.
+        // SAFETY: the call was ended while it ran, or the handle has gone, and TAKEN keeps the drop from the body. So nobody
+        // will look at the body: still ours, with the outcome that we just wrote.
         let outcome = this.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).outcome) });
         Completed::Unwanted(this, outcome)
     }
@@ -424,12 +439,20 @@ impl<I, O, M> Slot<I, O, M> {
         self.step(|state| (!is_over(state)).then_some(state & !WAITING), Ordering::Acquire).is_ok()
     }
 
-    /// Takes the waker back for good, as when the handle goes: nobody is woken any more.
+    /// The handle goes: nobody is woken any more, and nobody takes the outcome. The executor drops it, or this does.
     pub(crate) fn detach(&self) {
-        if self.unregister() {
-            // SAFETY: WAITING is not set and only the handle could set it: the cell is ours.
-            let waker = self.waiter.with_mut(|cell| unsafe { (*cell).take() });
-            crate::panics::quietly(|| drop(waker));
+        let detached = |state| (!is_over(state)).then_some(state & !WAITING | DETACHED);
+        // ORDERING: Acquire: should the call be over, its outcome is seen. The mark carries nothing.
+        match self.step(detached, Ordering::Acquire) {
+            Ok(_) => {
+                // SAFETY: WAITING is not set and only the handle could set it: the cell is ours.
+                let waker = self.waiter.with_mut(|cell| unsafe { (*cell).take() });
+                crate::panics::quietly(|| drop(waker));
+            }
+            Err(_) => {
+                let outcome = self.take();
+                crate::panics::quietly(|| drop(outcome));
+            }
         }
     }
 

@@ -191,8 +191,7 @@ impl Core {
             match work {
                 Work::Resume(work) => futures.push(work),
                 Work::Call(call) if call.claim() => {
-                    let inside = call.meta().is_inside();
-                    wakes = wakes.and(self.front.queue.begun(inside)).and(self.front.queue.finished(inside));
+                    wakes = wakes.and(self.front.queue.discarded(call.meta().is_inside()));
                     calls.push(call);
                 }
                 Work::Call(call) => {

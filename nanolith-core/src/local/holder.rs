@@ -88,7 +88,7 @@ impl Host for Inner {
         let mut core = self.lock();
         let wakes = core.front.begin_out_of_turn(&**call);
         if place::is_deep() {
-            let wakes = wakes.and(core.front.queue.finished(call.meta().is_inside()));
+            let wakes = wakes.and(core.front.queue.over(call.meta().is_inside(), false));
             self.release(core, wakes);
             call.discard(End::WouldDeadlock);
             return Verdict::Deadlock;
@@ -142,7 +142,7 @@ impl Host for Inner {
 
     fn finished(&self, over: Over) {
         let mut core = self.lock();
-        let wakes = core.front.queue.finished(over.inside);
+        let wakes = core.front.queue.over(over.inside, over.began);
         self.release(core, wakes);
     }
 
@@ -174,20 +174,23 @@ impl Inner {
             core.active += 1;
             core.begun.extend(begun.map(|(address, _)| address));
         }
-        let ran = {
+        let (ran, finished) = place::collect_over(self.id, || {
             let _here = self.enter();
             let now = clock::now();
             clock::tell(now);
             place::run_on_top(|| run(work, now))
-        };
+        });
         let mut core = self.lock();
         core.active -= 1;
         let mut wakes = WakeList::default();
         if let Some((_, inside)) = begun {
             core.begun.pop();
-            if ran == Ran::Done {
-                wakes = core.front.queue.finished(inside);
+            if ran != Ran::Spawned {
+                wakes = core.front.queue.over(inside, ran == Ran::Done);
             }
+        }
+        if let Some(over) = finished {
+            wakes = wakes.and(core.front.queue.over(over.inside, over.began));
         }
         self.release(core, wakes);
     }

@@ -93,7 +93,7 @@ impl Core {
     /// A call that was begun is over.
     pub(super) fn over(&mut self, over: Over) -> WakeList {
         if !self.ruled {
-            return self.front.queue.finished(over.inside);
+            return self.front.queue.over(over.inside, over.began);
         }
         if let Some(kind) = self.rules.kinds.of(over.task) {
             kind.over();
@@ -101,11 +101,11 @@ impl Core {
         let gone = self.with_share(over.share, |order, number, entry| {
             order.over(number, &mut entry.account, over.ran);
             entry.ran = entry.ran.saturating_add(over.ran);
-            entry.front.queue.finished(over.inside)
+            entry.front.queue.over(over.inside, over.began)
         });
         let wakes = match gone {
             Some((mine, pools)) => mine.and(pools),
-            None => self.front.queue.finished(over.inside),
+            None => self.front.queue.over(over.inside, over.began),
         };
         self.call_next(over.task);
         self.rules.shares.forget_if_idle(over.share);
@@ -210,18 +210,16 @@ impl Core {
         (claimed, wakes)
     }
 
-    /// Counts a queued call that was claimed as begun and over.
+    /// Counts a queued call that was claimed, to end without having begun.
     pub(super) fn end_claimed(&mut self, call: &Shared<dyn Runnable>) -> WakeList {
         let inside = call.meta().is_inside();
         if let Some(kind) = self.rules.kinds.of(call.meta().task()) {
             kind.forget(id(call));
         }
-        let ended = self.with_share(call.meta().share(), |_, _, entry| {
-            entry.front.queue.begun(inside).and(entry.front.queue.finished(inside))
-        });
+        let ended = self.with_share(call.meta().share(), |_, _, entry| entry.front.queue.discarded(inside));
         match ended {
             Some((mine, pools)) => mine.and(pools),
-            None => self.front.queue.begun(inside).and(self.front.queue.finished(inside)),
+            None => self.front.queue.discarded(inside),
         }
     }
 }

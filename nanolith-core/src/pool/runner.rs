@@ -78,7 +78,7 @@ impl Inner {
         let is_outgrown = || generation.is_some_and(|generation| generation != self.lock().rayon.generation);
         while let Some(permit) = self.take_token(generation) {
             // The worker puts its permit down before it leaves.
-            let ((), left) = place::as_runner(permit, || self.drain(generation));
+            let ((), left) = place::as_runner(self.id(), permit, || self.drain(generation));
             debug_assert!(left.is_none(), "the worker has stepped down");
             if is_outgrown() {
                 return;
@@ -224,25 +224,22 @@ impl Inner {
     /// Runs a call that has entered on its caller's thread.
     pub(super) fn run_on_caller(&self, call: Shared<dyn Runnable>) {
         self.lock().active += 1;
-        let (ran, over) = self.run_and_count(call);
+        let (over, finished) = place::collect_over(self.id(), || self.run_and_count(call));
         let mut core = self.lock();
         core.active -= 1;
-        let wakes = match ran {
-            Ran::Done => core.over(over),
-            Ran::Spawned => WakeList::default(),
-        };
+        let wakes = over.or(finished).map_or_else(WakeList::default, |over| core.over(over));
         self.release(core, wakes);
     }
 
-    /// Runs a claimed call on this thread, and tells what is to be counted when it is over.
-    pub(super) fn run_and_count(&self, call: Shared<dyn Runnable>) -> (Ran, Over) {
+    /// Runs a claimed call on this thread. Returns what is to be counted, if the call is over.
+    pub(super) fn run_and_count(&self, call: Shared<dyn Runnable>) -> Option<Over> {
         let over = Over::of(call.meta());
         if !over.is_timed() {
-            return (self.run_call(call), over);
+            return over.after(self.run_call(call));
         }
         let began = clock::now();
         let ran = self.run_call(call);
-        (ran, over.ran(clock::now() - began))
+        over.ran(clock::now() - began).after(ran)
     }
 
     /// Runs a claimed call on this thread; what its destructors throw stays here.
@@ -262,10 +259,13 @@ impl Inner {
     /// who waits cannot run it.
     pub(super) fn run_apart(self: &Arc<Self>, call: Shared<dyn Runnable>) {
         let permit = self.lock().issue_beyond();
-        let ((ran, over), permit) = place::as_runner(permit, || self.run_and_count(call));
+        let (over, permit) = place::as_runner(self.id(), permit, || {
+            let over = self.run_and_count(call);
+            over.or_else(place::take_over)
+        });
         let mut core = self.lock();
         core.return_beyond(permit.expect("a call gives back what its waits have lent"));
-        let wakes = if ran == Ran::Done { core.over(over) } else { WakeList::default() };
+        let wakes = over.map_or_else(WakeList::default, |over| core.over(over));
         self.release(core, wakes);
     }
 }
@@ -289,13 +289,13 @@ impl Core {
             Last::Call { inside, ran, took } => {
                 self.active -= 1;
                 self.pace.note(took);
-                if ran == Ran::Done {
-                    return self.front.queue.finished(inside);
+                if ran != Ran::Spawned {
+                    return self.front.queue.over(inside, ran == Ran::Done);
                 }
             }
             Last::Ruled { ran, over } => {
                 self.active -= 1;
-                if ran == Ran::Done {
+                if let Some(over) = over.after(ran) {
                     return self.over(over);
                 }
             }
@@ -305,7 +305,12 @@ impl Core {
                 return self.end_serving();
             }
         }
-        WakeList::default()
+        self.over_left()
+    }
+
+    /// Counts the call with a future that came to its end on this thread, if one did.
+    fn over_left(&mut self) -> WakeList {
+        place::take_over().map_or_else(WakeList::default, |over| self.over(over))
     }
 
     /// A runner takes from the inbox from now on. Says whether a guard is to be posted, which looks after those.

@@ -1,7 +1,14 @@
 //! A runner at the inbox: plain calls come and go without the lock.
 
 use super::{core::Work, inner::Inner};
-use crate::{clock, host::Runnable, metrics::Tally, panics, park, place, pulse::Pulse, wake::WakeList};
+use crate::{
+    clock,
+    host::{Ran, Runnable},
+    metrics::Tally,
+    panics, park, place,
+    pulse::Pulse,
+    wake::WakeList,
+};
 use std::{cell::Cell, sync::atomic::Ordering};
 
 /// How often a runner sees to what others rest on: figures, and whether one more is wanted.
@@ -61,6 +68,7 @@ impl Inner {
                             tally.unsee();
                             self.settle(&*claimed);
                         }
+                        Ok(Ran::Skipped) => tally.unsee(),
                         ran => {
                             if ran.is_err() {
                                 tally.unsee();

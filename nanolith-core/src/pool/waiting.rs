@@ -13,7 +13,7 @@ use crate::{
     deadlock::{Needs, Node},
     end_batch::EndBatch,
     gate::OnFull,
-    host::{Host, HostId, Loan, Over, PermitState, Ran, Runnable, Verdict, WouldDeadlock},
+    host::{Host, HostId, Loan, Over, PermitState, Runnable, Verdict, WouldDeadlock},
     id::TaskInfo,
     order::Rules,
     place::{self, Where},
@@ -116,7 +116,7 @@ impl Host for Inner {
             Ok(()) => Verdict::Wait,
             Err(_) if blocking => {
                 call.discard(End::WouldDeadlock);
-                Host::finished(&*self, Over::of(call.meta()));
+                Host::finished(&*self, Over::of(call.meta()).skipped());
                 Verdict::Deadlock
             }
             Err(_) => {
@@ -179,10 +179,9 @@ impl Host for Inner {
 impl Inner {
     /// Runs a claimed call that this thread waits for, in the slot that it holds.
     fn run_on_top(&self, call: &Shared<dyn Runnable>) {
-        let (ran, over) = place::run_on_top(|| self.run_and_count(call.clone()));
-        if ran == Ran::Done {
-            Host::finished(self, over);
-        }
+        let id = Inner::id(self);
+        let (over, finished) = place::collect_over(id, || place::run_on_top(|| self.run_and_count(call.clone())));
+        over.or(finished).into_iter().for_each(|over| Host::finished(self, over));
     }
 
     /// Makes a queued call of ours, which a task waits for, the caller's to run out of its turn, if it is to do so.

@@ -356,8 +356,7 @@ impl<S: TaskSet> Inner<S> {
         let mut wakes = WakeList::default();
         while let Some(call) = held.take().or_else(|| queue.pop()) {
             if call.claim() {
-                let inside = call.meta.is_inside();
-                wakes = wakes.and(queue.begun(inside)).and(queue.finished(inside));
+                wakes = wakes.and(queue.discarded(call.meta.is_inside()));
                 ended.push(call);
             } else {
                 queue.spend(call); // the last owner drops the output

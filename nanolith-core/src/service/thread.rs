@@ -151,7 +151,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         let how = if crash.is_none() { End::Closed } else { End::Crashed };
         let is_owed = self.inner.stop_serving();
         for call in self.crew.dismiss(how) {
-            self.count_over(&call);
+            self.count_over(&call, true);
         }
         self.inner.end_queued(self.held.take(), how);
         let Self { inner, ground, .. } = self;
@@ -213,7 +213,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
     /// Ends what was begun, and drops the state.
     fn leave_state(&mut self) {
         for call in self.crew.dismiss(End::Crashed) {
-            self.count_over(&call);
+            self.count_over(&call, true);
         }
         let ground = std::mem::replace(&mut self.ground, ground(None, &self.data));
         panics::quietly(|| drop(ground));
@@ -296,7 +296,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
                 self.tally.note(call.meta.task(), clock::nanos(call.meta.waited()), clock::nanos(call.meta.ran()), 1);
                 self.bring();
             }
-            self.count_over(&call);
+            self.count_over(&call, true);
             self.hear_panics();
             if let Some(panic) = thrown {
                 self.crash.get_or_insert(Crash::Loop(panic));
@@ -391,7 +391,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
             self.bring();
         }
         if !matches!(ran, Ok(Some(Ran::Spawned))) {
-            self.count_over(call);
+            self.count_over(call, !matches!(ran, Ok(Some(Ran::Skipped) | None)));
         }
         self.hear_panics();
         if let Err(panic) = ran {
@@ -427,7 +427,11 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
                         self.tally.see(call.meta.task(), || call.meta.submitted_at());
                     }
                     if let Some((input, [second, third])) = Slot::begin_shared(&call) {
-                        self.run_here([call, second, third], input, began.max(clock::recent()));
+                        let ran = self.run_here([call, second, third], input, began.max(clock::recent()));
+                        if ran == Ran::Skipped {
+                            self.tally.unsee();
+                            continue;
+                        }
                         done += 1;
                         if done % GRAIN == 0 {
                             began = clock::now();
@@ -496,10 +500,10 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         }
     }
 
-    fn count_over(&self, call: &CallSlot<S>) {
+    fn count_over(&self, call: &CallSlot<S>, began: bool) {
         let mut core = self.inner.lock();
         core.active -= 1;
-        let wakes = core.front.queue.finished(call.meta.is_inside());
+        let wakes = core.front.queue.over(call.meta.is_inside(), began);
         self.inner.release(core, wakes);
     }
 

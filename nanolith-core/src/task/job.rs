@@ -138,7 +138,9 @@ impl<S: TaskSet> Job<S> {
             meta.mark_sharing();
         }
         let told = meta.is_watched();
-        Self { slot: Some(place.fill(Slot::new(Input { task, shared }, meta, told))) }
+        let mut slot = Slot::new(Input { task, shared }, meta, told);
+        slot.detach_mut();
+        Self { slot: Some(place.fill(slot)) }
     }
 
     pub(crate) fn slot(&self) -> &Shared<CallSlot<S>> {
@@ -624,6 +626,10 @@ impl<S: TaskSet> CallSlot<S> {
         if !this.meta.is_inside() || !Runnable::is_plain(&**this) || !place::may_overtake(host) {
             return;
         }
+        if this.meta.looks_at_begin() && this.meta.is_disowned() {
+            host::end(&**this, host, End::Cancelled); // it never begins
+            return;
+        }
         if let Some((input, [call, second])) = Slot::overtake(this) {
             let seen = metrics::is_any_on().then(|| (call.meta.task(), call.meta.submitted_at(), clock::now()));
             let run = || {
@@ -762,7 +768,7 @@ fn run_claimed<S: TaskSet>(call: Shared<dyn Runnable>, host: Option<Arc<dyn Host
     let call = call.downcast::<CallSlot<S>>().expect(TYPED);
     match call.take_input_to_run() {
         Some(input) => super::run_on_pool([call.clone(), call], input, host, now),
-        None => Ran::Done,
+        None => Ran::Skipped,
     }
 }
 

@@ -228,7 +228,7 @@ pub(crate) fn run_on_pool<S: TaskSet>(
 ) -> Ran {
     if !CallSlot::may_begin(&slot) {
         panics::quietly(|| drop(input));
-        return Ran::Done;
+        return Ran::Skipped;
     }
     let Input { task, shared } = input;
     let ground = PoolGround { host, shared };
@@ -253,7 +253,7 @@ pub(crate) fn run_on_service<S: TaskSet>(
 ) -> Ran {
     if !CallSlot::may_begin(&slot) {
         panics::quietly(|| drop(input));
-        return Ran::Done;
+        return Ran::Skipped;
     }
     let Input { task, .. } = input;
     if S::HOOKS.are_async() && !slot.meta.task().is_async() {
@@ -283,7 +283,8 @@ fn run<S: TaskSet>(
     let mut scope = Scope::new(Reply::of(slot), standing);
     if !scope.supports(info) {
         drop(shown());
-        return done(&mut scope, |reply| reply.end(End::Unsupported));
+        done(&mut scope, |reply| reply.end(End::Unsupported));
+        return Ran::Skipped;
     }
     if info.is_async() {
         // Its hooks run with its future. Here the future is only made.
@@ -427,9 +428,9 @@ where
     F: Future<Output = Option<S::Output>> + Send + 'static,
 {
     if !ground.supports(reply.slot().meta.task()) {
-        let over = Over::of(&reply.slot().meta);
+        let over = Over::of(&reply.slot().meta).skipped();
         reply.end(End::Unsupported);
-        ground.host().finished(over);
+        count_over(&ground.host(), over);
         return;
     }
     let (call, host) = (reply.slot().clone().erase(), ground.host());
@@ -483,7 +484,14 @@ impl Drop for Finish {
         if let Some(call) = self.suspended {
             self.host.no_more_suspended(call);
         }
-        self.host.finished(self.over);
+        count_over(&self.host, self.over);
+    }
+}
+
+/// Counts a call as over. On a thread that runs it just now, its runner does so when the thread is done with it.
+fn count_over(host: &Arc<dyn Host>, over: Over) {
+    if !place::leave_over(host.id(), over) {
+        host.finished(over);
     }
 }
 

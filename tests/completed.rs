@@ -1,0 +1,325 @@
+//! What `completed` counts, by every way in and out: calls that began and are over. And what is left after `drained`.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+
+use nanolith::{Handle, Job, Local, Share, TaskSet, prelude::*, time::sleep};
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    task::{Context as PollContext, Wake, Waker},
+    time::Duration,
+};
+
+/// Counts the outputs that are alive.
+pub struct Output(Arc<AtomicUsize>);
+
+impl Output {
+    fn new(alive: &Arc<AtomicUsize>) -> Self {
+        alive.fetch_add(1, Ordering::SeqCst);
+        Self(alive.clone())
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+pub struct Work;
+
+#[define]
+impl Work {
+    pub fn add(x: i64, y: i64) -> i64 {
+        x + y
+    }
+
+    #[task(concurrency = 1)]
+    pub fn limited(x: i64) -> i64 {
+        x
+    }
+
+    #[task(concurrency = 1)]
+    pub fn hold_limited(begun: Sender<()>, go: Receiver<()>) {
+        let _ = begun.send(());
+        let _ = go.recv();
+    }
+
+    pub fn hold(begun: Sender<()>, go: Receiver<()>) {
+        let _ = begun.send(());
+        let _ = go.recv();
+    }
+
+    pub async fn rest(begun: Sender<()>) {
+        let _ = begun.send(());
+        std::future::pending::<()>().await;
+    }
+
+    pub async fn nap() {
+        sleep(MILLISECOND).await;
+    }
+
+    pub fn panics() {
+        panic!("as it should");
+    }
+
+    pub async fn give(alive: Arc<AtomicUsize>) -> Output {
+        Output::new(&alive)
+    }
+
+    pub fn give_at_once(alive: Arc<AtomicUsize>) -> Output {
+        Output::new(&alive)
+    }
+
+    /// Submits two children, plain and not, waits until it is to stop, and then for the children.
+    pub fn parent(cx: &Context<Self>, pool: Pool, begun: Sender<()>) -> (bool, bool) {
+        let _ = begun.send(());
+        while !cx.is_cancelled() {
+            std::thread::yield_now();
+        }
+        let work = Work::on(&pool);
+        let (plain, rare) = (work.add(1, 2).submit(), work.add(3, 4).priority(Priority::Low).submit());
+        (plain.wait().is_ok(), rare.wait().is_ok())
+    }
+}
+
+pub struct Desk;
+
+#[define]
+impl Desk {
+    #[init]
+    fn start() -> Self {
+        Self
+    }
+
+    pub fn add(&self, x: i64, y: i64) -> i64 {
+        x + y
+    }
+
+    pub fn hold(&self, begun: Sender<()>, go: Receiver<()>) {
+        let _ = begun.send(());
+        let _ = go.recv();
+    }
+}
+
+fn pool() -> Pool {
+    Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("the settings are sound")
+}
+
+fn paused(on_full: OnFull) -> Pool {
+    let builder = Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(MaxQueue::Bounded(1));
+    let pool = builder.on_full(on_full).build().expect("the settings are sound");
+    pool.pause();
+    pool
+}
+
+/// How a queued call ends without having begun.
+const ENDS: [fn(&Pool, &Handle<Work, i64>); 2] = [
+    |_, call| call.cancel(),
+    |pool, _| {
+        pool.shutdown_now();
+    },
+];
+
+#[test]
+fn a_queued_call_that_ends_did_not_complete() {
+    for end in ENDS {
+        let pool = pool();
+        pool.pause();
+        let call = Work::on(&pool).add(1, 2).submit();
+        end(&pool, &call);
+        assert!(call.wait().is_err());
+        assert_eq!((pool.completed(), pool.in_flight()), (0, 0));
+    }
+}
+
+#[test]
+fn a_queued_call_that_times_out_did_not_complete() {
+    let pool = pool();
+    pool.pause();
+    assert!(matches!(Work::on(&pool).add(1, 2).timeout(MILLISECOND).wait(), Err(CallError::TimedOut(_))));
+    let call = Work::on(&pool).add(1, 2).submit();
+    let _ = pool.close_within(Duration::ZERO).wait();
+    assert!(call.wait().is_err());
+    assert_eq!(pool.completed(), 0);
+}
+
+#[test]
+fn a_call_that_a_full_queue_drops_or_refuses_did_not_complete() {
+    for on_full in [OnFull::DropOldest, OnFull::DropNewest, OnFull::Reject] {
+        let pool = paused(on_full);
+        let work = Work::on(&pool);
+        let (first, second) = (work.add(1, 2).submit(), work.add(3, 4).submit());
+        pool.resume();
+        assert!(first.wait().is_ok() != second.wait().is_ok());
+        pool.drained().wait();
+        assert_eq!(pool.completed(), 1, "{on_full:?}");
+    }
+}
+
+#[test]
+fn a_call_that_its_caller_runs_completes() {
+    let pool = paused(OnFull::CallerRuns);
+    let work = Work::on(&pool);
+    let queued = work.add(1, 2).submit();
+    assert!(matches!(work.add(3, 4).wait(), Ok(7)));
+    assert_eq!(pool.completed(), 1);
+    pool.resume();
+    assert!(matches!(queued.wait(), Ok(3)));
+}
+
+#[test]
+fn a_call_of_a_share_that_ends_in_the_queue_did_not_complete() {
+    for end in ENDS {
+        let pool = pool();
+        let share: Share = pool.share("tenant", 1);
+        pool.pause();
+        let call = Work::calls(share.clone()).add(1, 2).submit();
+        end(&pool, &call);
+        assert!(call.wait().is_err());
+        assert_eq!((share.completed(), pool.completed()), (0, 0));
+    }
+    let pool = paused(OnFull::Wait);
+    let share = pool.share("tenant", 1).max_queue(MaxQueue::Bounded(1)).on_full(OnFull::DropOldest);
+    let work = Work::calls(share.clone());
+    let (first, second) = (work.add(1, 2).submit(), work.add(3, 4).submit());
+    pool.resume();
+    assert!(first.wait().is_err() && second.wait().is_ok());
+    pool.drained().wait();
+    assert_eq!((share.completed(), pool.completed()), (1, 1));
+}
+
+#[test]
+fn a_call_held_by_its_limit_that_ends_did_not_complete() {
+    for end in ENDS {
+        let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("the settings are sound");
+        let work = Work::on(&pool);
+        let ((begun, has_begun), (go, goes)) = (channel(), channel());
+        let holder = work.hold_limited(begun, goes).submit();
+        has_begun.recv().expect("it begins");
+        let call = work.limited(1).submit();
+        let limited = work.limited(2).submit();
+        end(&pool, &call);
+        drop(go);
+        assert!(holder.wait().is_ok());
+        let others = usize::from(limited.wait().is_ok()) + usize::from(call.wait().is_ok());
+        pool.drained().wait();
+        assert_eq!(pool.completed(), 1 + others as u64);
+    }
+}
+
+#[test]
+fn a_call_that_ends_while_it_runs_completes() {
+    let pool = pool();
+    let ((begun, has_begun), work) = (channel(), Work::on(&pool));
+    let cancelled = work.rest(begun.clone()).submit();
+    has_begun.recv().expect("it begins");
+    cancelled.cancel();
+    let late = work.rest(begun).timeout(50 * MILLISECOND).submit();
+    has_begun.recv().expect("it begins");
+    assert!(matches!(late.wait(), Err(CallError::TimedOut(_))));
+    assert!(matches!(work.panics().wait(), Err(CallError::Panicked(..))));
+    assert!(work.nap().wait().is_ok());
+    pool.drained().wait();
+    assert_eq!(pool.completed(), 4);
+}
+
+#[test]
+fn a_call_whose_parent_was_cancelled_did_not_complete() {
+    let (pool, (begun, has_begun)) = (pool(), channel());
+    let parent = Work::on(&pool).parent(pool.clone(), begun).submit();
+    has_begun.recv().expect("it begins");
+    parent.cancel();
+    assert!(parent.wait().is_err());
+    pool.drained().wait();
+    assert_eq!(pool.completed(), 1, "the parent alone has begun");
+}
+
+#[test]
+fn a_call_that_a_place_does_not_support_did_not_complete() {
+    let (pool, (tell, told)) = (pool(), channel());
+    let job =
+        Job::<Desk>::new(DeskTask::Add { x: 1, y: 2 }, move |outcome| assert!(tell.send(outcome.is_err()).is_ok()));
+    pool.execute(job).expect("the pool takes it");
+    assert_eq!(told.recv(), Ok(true));
+    pool.drained().wait();
+    assert_eq!(pool.completed(), 0);
+}
+
+#[test]
+fn a_services_queued_call_that_ends_did_not_complete() {
+    let desk = Desk::service().launch().wait().expect("it starts");
+    let ((begun, has_begun), (go, goes)) = (channel(), channel());
+    let holder = desk.hold(begun, goes).submit();
+    has_begun.recv().expect("it begins");
+    let (cancelled, closed) = (desk.add(1, 2).submit(), desk.add(3, 4).submit());
+    cancelled.cancel();
+    assert!(desk.add(5, 6).timeout(MILLISECOND).wait().is_err());
+    let ends = desk.terminate();
+    assert!(closed.wait().is_err());
+    drop(go);
+    let _ = holder.wait();
+    let _ = ends.wait();
+    assert_eq!(desk.info().completed, 1, "the one that held the service");
+}
+
+#[test]
+fn a_locals_queued_call_that_ends_did_not_complete() {
+    let local = Local::new();
+    let work = Work::on(&local);
+    let (cancelled, run) = (work.add(1, 2).submit(), work.add(3, 4).submit());
+    cancelled.cancel();
+    local.run_until_idle();
+    assert!(cancelled.wait().is_err() && run.wait().is_ok());
+    let shut = work.add(5, 6).submit();
+    local.shutdown_now();
+    assert!(shut.wait().is_err());
+    assert_eq!(local.completed(), 1);
+}
+
+// ----- after the last call
+
+type Code = Box<dyn FnOnce() + Send>;
+
+/// Runs its code when it wakes, once.
+struct OnWake(Mutex<Option<Code>>);
+
+impl Wake for OnWake {
+    fn wake(self: Arc<Self>) {
+        let code = self.0.lock().expect("no panic").take();
+        code.into_iter().for_each(|code| code());
+    }
+}
+
+/// What a waker of `drained` finds active and alive, when `submit` has submitted one call without a handle.
+fn found_at_drained(submit: impl FnOnce(&WorkCalls<Pool>, Arc<AtomicUsize>)) -> (usize, usize) {
+    let (pool, alive, (tell, told)) = (pool(), Arc::new(AtomicUsize::new(0)), channel());
+    pool.pause();
+    submit(&Work::on(&pool), alive.clone());
+    let (asked, outputs) = (pool.clone(), alive.clone());
+    let look: Code = Box::new(move || assert!(tell.send((asked.active(), outputs.load(Ordering::SeqCst))).is_ok()));
+    let waker = Waker::from(Arc::new(OnWake(Mutex::new(Some(look)))));
+    let mut drained = pin!(pool.drained());
+    assert!(drained.as_mut().poll(&mut PollContext::from_waker(&waker)).is_pending());
+    pool.resume();
+    told.recv().expect("the waker is used")
+}
+
+#[test]
+fn a_drained_pool_has_no_active_async_call_and_no_output() {
+    assert_eq!(found_at_drained(|work, alive| work.give(alive).submit().detach()), (0, 0));
+}
+
+#[test]
+fn a_drained_pool_has_no_output_of_a_raised_call() {
+    let submit = |work: &WorkCalls<Pool>, alive| {
+        let call = work.give_at_once(alive).priority(Priority::Idle).submit();
+        call.raise(Priority::UserBlocking);
+        call.detach();
+    };
+    assert_eq!(found_at_drained(submit), (0, 0));
+}
