@@ -384,22 +384,28 @@ pub(crate) fn poll_enter<S: TaskSet, G: Gate<S> + ?Sized>(
         job.slot().meta.submit(clock::now);
         gate.place(&job.slot().meta)
     });
-    let (mut new, mut after) = (NewWaker::of(waker), AfterUnlock::default());
-    let poll = gate.with_queue(false, |queue| match queue {
-        None => (Poll::Ready(()), WakeList::default()),
-        Some(queue) if !live => {
-            // It ended while it stood in line; whoever is next has its place.
-            let wakes = ticket.take().map(|ticket| queue.leave_line(ticket, &mut after));
-            (Poll::Ready(()), wakes.unwrap_or_default())
-        }
-        Some(queue) => {
-            if !may_enter(ticket, queue, &mut new) {
-                return (Poll::Pending, WakeList::default());
+    let (mut new, mut after) = (None, AfterUnlock::default());
+    let poll = loop {
+        let poll = gate.with_queue(false, |queue| match queue {
+            None => (Some(Poll::Ready(())), WakeList::default()),
+            Some(queue) if !live => {
+                // It ended while it stood in line; whoever is next has its place.
+                let wakes = ticket.take().map(|ticket| queue.leave_line(ticket, &mut after));
+                (Some(Poll::Ready(())), wakes.unwrap_or_default())
             }
-            let wakes = job.take().map(|job| enter::<S, G>(queue, job, false, place));
-            (Poll::Ready(()), wakes.unwrap_or_default())
+            Some(queue) => match may_enter(ticket, queue, waker, &mut new) {
+                Some(true) => {
+                    let wakes = job.take().map(|job| enter::<S, G>(queue, job, false, place));
+                    (Some(Poll::Ready(())), wakes.unwrap_or_default())
+                }
+                may => (may.map(|_| Poll::Pending), WakeList::default()),
+            },
+        });
+        match poll {
+            Some(poll) => break poll,
+            None => new = Some(NewWaker::of(waker)), // outside of the lock
         }
-    });
+    };
     if let (Some(job), true) = (&*job, poll.is_pending()) {
         let wait = || Wait::Room { host: gate.id(), call: job.slot().clone().erase(), is_message: false };
         deadlock::pending(waker, Keeper::Line, wait);
@@ -425,14 +431,20 @@ pub(crate) fn leave_line<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, ticket: &mut
     }
 }
 
-/// Whether there is room now; else the one with this ticket stands in line.
-fn may_enter<T>(ticket: &mut Option<WaitTicket>, queue: &mut Queue<T>, waker: &mut NewWaker) -> bool {
-    match *ticket {
-        Some(held) => queue.redeem(held, waker),
-        None if queue.has_room() => true,
-        None => {
-            *ticket = Some(queue.stand_in_line(waker));
-            false
+/// Whether there is room now; else the waiter with this ticket waits. `None` if that takes a new waker, which is missing.
+fn may_enter<T>(
+    ticket: &mut Option<WaitTicket>,
+    queue: &mut Queue<T>,
+    waker: &Waker,
+    new: &mut Option<NewWaker>,
+) -> Option<bool> {
+    match (*ticket, new) {
+        (Some(held), None) => queue.redeem_known(held, waker),
+        (Some(held), Some(new)) => Some(queue.redeem(held, new)),
+        (None, _) if queue.has_room() => Some(true),
+        (None, new) => {
+            *ticket = Some(queue.stand_in_line(new.as_mut()?));
+            Some(false)
         }
     }
 }

@@ -210,6 +210,11 @@ impl<T> Queue<T> {
         self.line.redeem(ticket, waker) == WaitState::Granted(())
     }
 
+    /// The same for a waiter whose waker may be known. `None` if another one is.
+    pub(crate) fn redeem_known(&mut self, ticket: WaitTicket, waker: &Waker) -> Option<bool> {
+        self.line.redeem_known(ticket, waker).map(|state| state == WaitState::Granted(()))
+    }
+
     /// The waiter with this ticket gives up; its waker goes into `after`.
     pub(crate) fn leave_line(&mut self, ticket: WaitTicket, after: &mut AfterUnlock) -> WakeList {
         self.line.leave(ticket, after);

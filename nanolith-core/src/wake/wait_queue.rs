@@ -71,6 +71,18 @@ impl<W, G> WaitQueue<W, G> {
         WaitState::Waiting
     }
 
+    /// The same for a waiter that may have registered `waker` before, and then needs no clone of it. `None`: it waits with
+    /// another waker.
+    pub(crate) fn redeem_known(&mut self, ticket: WaitTicket, waker: &Waker) -> Option<WaitState<G>> {
+        if let Some(grant) = self.granted.remove(&ticket) {
+            return Some(WaitState::Granted(grant));
+        }
+        match self.waiting.get(&ticket) {
+            Some((_, known)) => known.will_wake(waker).then_some(WaitState::Waiting),
+            None => Some(WaitState::Dismissed),
+        }
+    }
+
     /// Leaves the queue. Returns what the waiter waited for, or what was kept for it; the caller grants that to the next.
     pub(crate) fn leave<D>(&mut self, ticket: WaitTicket, after: &mut AfterUnlock<D>) -> (Option<W>, Option<G>) {
         let waited = self.waiting.remove(&ticket).map(|(waits_for, waker)| {
@@ -153,6 +165,18 @@ mod tests {
         assert_eq!(queue.redeem(second, &mut new()), WaitState::Waiting);
         assert_eq!(queue.redeem(first, &mut new()), WaitState::Granted(()));
         assert_eq!(queue.redeem(first, &mut new()), WaitState::Dismissed, "a grant counts once");
+    }
+
+    #[test]
+    fn known_waker_takes_no_clone() {
+        let (one, other) = (CountingWaker::new(), CountingWaker::new());
+        let (mut queue, mut after) = (WaitQueue::<()>::default(), AfterUnlock::<()>::default());
+        let ticket = queue.join((), &mut NewWaker::of(&one.waker()));
+        assert_eq!(queue.redeem_known(ticket, &one.waker()), Some(WaitState::Waiting));
+        assert_eq!(queue.redeem_known(ticket, &other.waker()), None);
+        queue.grant_first(1, &mut after);
+        assert_eq!(queue.redeem_known(ticket, &other.waker()), Some(WaitState::Granted(())));
+        assert_eq!(queue.redeem_known(ticket, &one.waker()), Some(WaitState::Dismissed));
     }
 
     #[test]
