@@ -25,9 +25,6 @@ pub(crate) trait Entry: Sized + Points {
     fn call(&self) -> Option<&dyn Runnable>;
 }
 
-/// So many entries of overtaken calls may lie in the lanes.
-const SWEEP: usize = 1_024;
-
 /// How many calls go back from their lane to the inbox at once.
 const REFILL: usize = 256;
 
@@ -57,6 +54,19 @@ impl Hint {
     }
 }
 
+/// What a queue and its inbox are at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Figures {
+    /// Calls from outside that wait.
+    pub(crate) queued_outside: usize,
+    /// Calls of running tasks that wait, and calls that resume.
+    pub(crate) overflow: usize,
+    /// Calls that were accepted and are not over.
+    pub(crate) in_flight: usize,
+    /// Calls that are over, of those that the queue has seen.
+    pub(crate) completed: u64,
+}
+
 pub(crate) struct Front<T: Entry> {
     pub(crate) queue: Queue<T>,
     inbox: Arc<Inbox<T>>,
@@ -64,13 +74,11 @@ pub(crate) struct Front<T: Entry> {
     open: bool,
     /// Who waits for an empty moment, and needs every call to be counted.
     watching: usize,
-    /// How many entries the lanes may hold before those of calls that were overtaken go.
-    sweep_at: usize,
 }
 
 impl<T: Entry> Front<T> {
     pub(crate) fn new(queue: Queue<T>, inbox: Arc<Inbox<T>>) -> Self {
-        Self { queue, inbox, open: false, watching: 0, sweep_at: SWEEP }
+        Self { queue, inbox, open: false, watching: 0 }
     }
 
     /// Calls that were accepted and are not over.
@@ -127,13 +135,10 @@ impl<T: Entry> Front<T> {
         }
     }
 
-    /// Lets nobody into the inbox for as long as the lock is held.
-    pub(crate) fn hold(&mut self) -> &mut Queue<T> {
+    /// Lets no call into the inbox for as long as the lock is held, for one that comes into the lanes.
+    pub(crate) fn hold(&mut self) -> WakeList {
         self.inbox.hold();
-        if self.watching == 0 && self.queue.lanes().len() > self.sweep_at {
-            self.sweep();
-        }
-        &mut self.queue
+        if self.queue.is_overgrown() || self.queue.is_stale() { self.sweep() } else { WakeList::default() }
     }
 
     /// Whether there is room for one more from outside. What is in the inbox counts as if it came from there, unless the
@@ -166,6 +171,9 @@ impl<T: Entry> Front<T> {
             let Some(entry) = self.queue.pop_first_if(Priority::Normal, is_plain) else { return };
             let inside = entry.call().is_some_and(|call| call.meta().uncount());
             self.queue.count_out(inside);
+            if inside {
+                self.inbox.mark_mixed();
+            }
             // It was empty, so there is a cell.
             if let Err(entry) = self.inbox.put_back(entry) {
                 self.take_in(entry);
@@ -175,16 +183,26 @@ impl<T: Entry> Front<T> {
 
     /// The entries of overtaken calls go, which nobody else counts out before their turn comes, and those of others that have
     /// begun since.
-    fn sweep(&mut self) {
-        self.queue.sweep(|entry| entry.call().filter(|call| !call.is_queued()).map(spent));
-        self.sweep_at = SWEEP + 2 * self.queue.lanes().len();
+    fn sweep(&mut self) -> WakeList {
+        self.queue.sweep(|entry| entry.call().filter(|call| !call.is_queued()).map(spent))
     }
 
-    /// The queue as a figure is to tell it: every call counted, and none that is over.
-    pub(crate) fn exact(&mut self) -> &Queue<T> {
-        self.sort_out();
-        self.sweep();
-        &self.queue
+    /// Every call counted, and none that is over. What waits is looked through only where that tells how it counts: in an
+    /// inbox that holds calls from inside.
+    pub(crate) fn figures(&mut self) -> (Figures, WakeList) {
+        if self.inbox.is_mixed() {
+            self.sort_out();
+        }
+        let (overtaken, in_inbox) = (self.queue.rules().overtaken(), self.inbox.len());
+        let figures = Figures {
+            queued_outside: self.queue.queued_outside() + in_inbox,
+            overflow: self.queue.overflow().saturating_sub(overtaken),
+            in_flight: (self.queue.in_flight() + in_inbox).saturating_sub(overtaken),
+            completed: self.queue.completed() + overtaken as u64,
+        };
+        // Where nothing but entries is left, they all go, and there is an empty moment.
+        let is_empty = figures.in_flight == 0 && self.queue.in_flight() > 0;
+        (figures, if is_empty { self.sweep() } else { WakeList::default() })
     }
 
     /// A call that was popped had been claimed: whoever did that counts it, unless it was overtaken.
@@ -202,7 +220,9 @@ impl<T: Entry> Front<T> {
 
     /// A call that may be queued here was raised, and expires so: its entry is put where it stands now.
     pub(crate) fn raise(&mut self, expires: u64, entry: T) {
-        self.sort_out();
+        if entry.call().is_some_and(|call| !call.meta().is_accepted()) {
+            self.sort_out();
+        }
         // One that is not counted is not here yet, or is about to begin.
         let queued = entry.call().filter(|call| call.is_queued() && call.meta().is_accepted());
         match queued.map(|call| call.meta().priority()) {
@@ -244,7 +264,7 @@ impl<T: Entry> Front<T> {
     pub(crate) fn settle(&mut self, call: &dyn Runnable) {
         let meta = call.meta();
         if call.was_overtaken() {
-            self.queue.count_completed();
+            self.queue.settle_overtaken();
         } else if !meta.has_left() {
             meta.accept(meta.is_inside());
             self.queue.count_in(meta.is_inside());
@@ -295,13 +315,16 @@ impl<T: Entry> Front<T> {
     /// A call that was claimed out of its turn begins.
     pub(crate) fn begin_out_of_turn(&mut self, call: &dyn Runnable) -> WakeList {
         self.count(call);
+        self.queue.count_stale();
         self.queue.begun(call.meta().is_inside())
     }
 
     /// Sees to it that a claimed call is counted in, wherever its entry is.
     fn count(&mut self, call: &dyn Runnable) {
-        self.sort_out();
         let meta = call.meta();
+        if !meta.is_accepted() {
+            self.sort_out();
+        }
         if !meta.is_accepted() {
             // Whoever took it from the inbox finds that it was claimed, and that it was counted.
             meta.leave();
@@ -313,9 +336,8 @@ impl<T: Entry> Front<T> {
     /// A call that was claimed to be ended leaves.
     pub(crate) fn leave(&mut self, call: &dyn Runnable) -> WakeList {
         self.count(call);
-        self.queue.ended(call.meta().is_inside(), |entry| {
-            entry.call().is_none_or(|call| call.is_queued() || call.was_overtaken())
-        })
+        let ended = self.queue.ended(call.meta().is_inside());
+        if self.queue.is_stale() { ended.and(self.sweep()) } else { ended }
     }
 }
 
@@ -332,3 +354,7 @@ fn is_plain<T: Entry>(entry: &T) -> bool {
 #[cfg(all(test, not(any(loom, miri))))]
 #[path = "front_model.rs"]
 mod model;
+
+#[cfg(all(test, not(any(loom, miri))))]
+#[path = "front_cost.rs"]
+mod cost;

@@ -15,10 +15,10 @@ use crate::{
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::{panic::Location, sync::Arc};
 
-const TASK: TaskInfo = TaskInfo::new("Set", "task", "front::Set::task");
+pub(super) const TASK: TaskInfo = TaskInfo::new("Set", "task", "front::Set::task");
 
 /// A set whose one task gives back its number.
-struct Set;
+pub(super) struct Set;
 
 impl TaskSet for Set {
     type Task = usize;
@@ -44,7 +44,7 @@ impl TaskSet for Set {
 }
 
 /// A call that does nothing but stand in a queue. It came at the moment of its number.
-type Call = CallSlot<Set>;
+pub(super) type Call = CallSlot<Set>;
 
 fn number(call: &Call) -> u64 {
     call.meta.submitted_at()
@@ -140,12 +140,18 @@ impl Model {
         let call = Shared::new(Slot::new(Input { task: self.came, shared: None }, meta, false));
         let plain = Runnable::is_plain(&*call);
         let mut stepped_in = plain && self.inbox.push(|| call.clone());
+        if inside && plain {
+            self.inbox.mark_mixed();
+        }
         if !stepped_in && plain && self.front.has_place() {
             stepped_in = self.inbox.push(|| call.clone());
+            if inside {
+                self.inbox.mark_mixed();
+            }
             prop_assert!(stepped_in, "there was a place");
         }
         if !stepped_in {
-            self.front.hold();
+            self.front.hold().wake();
             let room = inside || self.front.has_room();
             prop_assert_eq!(room, inside || self.outside() < self.bound, "room is told as it is");
             if room {
@@ -182,6 +188,7 @@ impl Model {
                 self.served += 1;
                 return self.goes(&call);
             } else if call.was_overtaken() {
+                self.front.queue.rules().uncount_overtaken();
                 self.served += 1;
             } else {
                 self.unsettled.push(call);
@@ -231,6 +238,7 @@ impl Model {
         if let Some(at) = nth.checked_rem(inside.len()) {
             let call = self.waiting.remove(inside[at]);
             assert!(Slot::overtake::<0>(&call).is_some());
+            self.front.queue.rules().count_overtaken();
             self.over += 1;
         }
     }
@@ -251,11 +259,12 @@ impl Model {
     fn look(&mut self) -> TestCaseResult {
         self.settle();
         let (outside, all) = (self.outside(), self.waiting.len() + self.ending.len());
-        let queue = self.front.exact();
-        prop_assert_eq!(queue.queued_outside(), outside);
-        prop_assert_eq!(queue.queued_outside() + queue.overflow(), all);
-        prop_assert_eq!(queue.in_flight(), all);
-        prop_assert_eq!(queue.completed() + self.served, self.over);
+        let (figures, wakes) = self.front.figures();
+        wakes.wake();
+        prop_assert_eq!(figures.queued_outside, outside);
+        prop_assert_eq!(figures.queued_outside + figures.overflow, all);
+        prop_assert_eq!(figures.in_flight, all);
+        prop_assert_eq!(figures.completed + self.served, self.over);
         self.front.let_in();
         Ok(())
     }

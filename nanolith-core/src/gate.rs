@@ -10,6 +10,7 @@ use crate::{
     host::{Host, Runnable},
     id::{TaskInfo, any_limited},
     inbox::Inbox,
+    lanes::Evicted,
     park, place,
     queue::Queue,
     task::{CallSlot, Job, TaskSet},
@@ -246,6 +247,9 @@ fn step_in<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool)
         slot.meta.mark_inside();
     }
     let took = gate.inbox().push(|| slot.take().map(G::item).expect("a place is filled once"));
+    if inside {
+        gate.inbox().mark_mixed();
+    }
     match slot {
         Some(slot) if !took => Passed::Again(Job::from_slot(slot)),
         _ => Passed::In,
@@ -264,12 +268,12 @@ fn take_in<S: TaskSet, G: Gate<S> + ?Sized>(
     if plain && front.has_place() {
         return (Passed::Again(job), WakeList::default());
     }
-    front.hold();
+    let swept = front.hold();
     if inside || front.has_room() {
         let wakes = enter::<S, G>(&mut front.queue, job, inside, place);
-        return (Passed::In, wakes);
+        return (Passed::In, swept.and(wakes));
     }
-    (Passed::Full(job), WakeList::default())
+    (Passed::Full(job), swept)
 }
 
 fn closed<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
@@ -315,12 +319,16 @@ fn make_room<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
         let Some(queue) = queue else { return (Some(job), WakeList::default()) };
         let fits = |item: &G::Item, priority| {
             let meta = item.call().map(Runnable::meta);
-            // One that was raised is no longer where its older entry is, and those of a share are counted by that.
+            // One that was raised is no longer where its older entry is, and those of a share are counted by that. None of
+            // this changes back.
             meta.is_some_and(|meta| !meta.is_inside() && meta.priority() == priority && gate.counts(meta))
         };
-        while let Some(entry) = queue.evict(fits) {
-            dropped = G::call(&entry).filter(|call| call.claim());
-            queue.spend(entry);
+        while let Some(evicted) = queue.evict(fits) {
+            dropped = G::call(evicted.item()).filter(|call| call.claim());
+            match evicted {
+                Evicted::Out(entry) => queue.spend(entry),
+                Evicted::Left(_) => queue.count_stale(),
+            }
             if dropped.is_some() {
                 break;
             }

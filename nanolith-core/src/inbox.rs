@@ -57,6 +57,8 @@ pub(crate) struct Inbox<T: Points> {
     in_use: AtomicU32,
     /// Whether all items are being taken out, by whoever holds the lock.
     draining: AtomicU32,
+    /// Whether it may hold items that count apart: see [`Inbox::mark_mixed`].
+    is_mixed: AtomicU32,
 }
 
 // SAFETY: an item is written by the one who took its position and read by the one who moved the head past it; `turn`
@@ -81,6 +83,7 @@ impl<T: Points> Inbox<T> {
             limit: AtomicU64::new(0),
             in_use: AtomicU32::new(0),
             draining: AtomicU32::new(0),
+            is_mixed: AtomicU32::new(0),
         }
     }
 
@@ -243,6 +246,21 @@ impl<T: Points> Inbox<T> {
         self.has_place() && self.len() <= limit - limit / 8
     }
 
+    /// An item that counts apart from the others was put in: from here on [`Inbox::len`] is no figure, until the ring is shut.
+    #[inline]
+    pub(crate) fn mark_mixed(&self) {
+        // ORDERING: Relaxed, and so below: who knows of the item, by what its newcomer did next, knows of the mark. It comes
+        // after the item, so that `shut`, which takes the item out, does not take back the mark of one that it left in.
+        if self.is_mixed.load(Ordering::Relaxed) == 0 {
+            self.is_mixed.store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether items may be in that count apart from the others.
+    pub(crate) fn is_mixed(&self) -> bool {
+        self.is_mixed.load(Ordering::Relaxed) > 0
+    }
+
     /// How far the ring has been emptied: moves whenever an item is taken.
     pub(crate) fn taken(&self) -> u64 {
         // ORDERING: Acquire, pairs with the Release in `pop`.
@@ -306,6 +324,8 @@ impl<T: Points> Inbox<T> {
                 None => yield_now(),
             }
         }
+        // ORDERING: Relaxed, see `mark_mixed`.
+        self.is_mixed.store(0, Ordering::Relaxed);
         // ORDERING: Release, it stays after the last step.
         self.draining.store(0, Ordering::Release);
     }

@@ -3,8 +3,9 @@
 
 use crate::{expirations::Expirations, priority::Priority};
 use std::{
-    cmp::{self, Reverse},
-    collections::{BinaryHeap, VecDeque},
+    cmp,
+    collections::{BTreeMap, BinaryHeap, VecDeque},
+    mem,
 };
 
 /// When an item expires and, among equals, when it came.
@@ -40,30 +41,80 @@ impl<T> Ord for Entry<T> {
     }
 }
 
-/// The lanes: a plain push or pop takes constant time, one that resumes or has a place of its own `O(log n)`.
+/// The lanes: a plain push or pop takes constant time, one that resumes or has a place of its own `O(log n)`, and so does an
+/// eviction.
 pub(crate) struct Lanes<T> {
     expirations: Expirations,
-    lanes: [VecDeque<Entry<T>>; Priority::ALL.len()],
+    /// The sequence numbers of a lane ascend from its front to its back.
+    lanes: [VecDeque<Entry<T>>; PRIORITIES],
     /// Items whose place is not the end of a lane, with their priority: raised ones, and those of a custom order.
-    placed: BinaryHeap<Entry<(Priority, T)>>,
+    placed: BTreeMap<Rank, (Priority, T)>,
     resumed: BinaryHeap<Entry<T>>,
+    /// The sequence numbers of the last item at the end of a queue, and of the last at the front of a lane.
     sequence: u64,
+    front_sequence: u64,
     len: usize,
+    /// What an eviction need not look at again.
+    unfit: [Unfit; PRIORITIES],
     /// A bit for each of the queues that holds something: those of the lanes first.
     filled: u8,
 }
 
+/// Which items of one priority an eviction has passed over: they never fit again.
+#[derive(Default)]
+struct Unfit {
+    /// The sequence numbers of the first and the last of those in the lane, with all between them.
+    in_lane: Option<(u64, u64)>,
+    /// The places of the others that have one of their own, in the order in which they came. Some of the items are gone.
+    others_placed: VecDeque<Rank>,
+}
+
+/// An item that makes room for another.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "an item was taken out, or is to be out of date"]
+pub(crate) enum Evicted<'a, T> {
+    Out(T),
+    /// It stays in the middle of its lane, and is out of date from here on.
+    Left(&'a T),
+}
+
+impl<T> Evicted<'_, T> {
+    pub(crate) fn item(&self) -> &T {
+        match self {
+            Self::Out(item) => item,
+            Self::Left(item) => item,
+        }
+    }
+}
+
+const PRIORITIES: usize = Priority::ALL.len();
+
 /// The numbers of the queues that are no lanes.
-const PLACED: usize = Priority::ALL.len();
+const PLACED: usize = PRIORITIES;
 const RESUMED: usize = PLACED + 1;
 
 /// In the sequence of what has not been out yet.
 const NEWCOMER: u64 = 1 << 63;
 
+/// The sequence number from which those at the back ascend, and those at the front descend.
+const FIRST: u64 = 1 << 62;
+
+/// An index of placed items may be so much longer than the items themselves.
+const SLACK: usize = 64;
+
 impl<T> Lanes<T> {
     pub(crate) fn new(expirations: Expirations) -> Self {
-        let (placed, resumed) = (BinaryHeap::new(), BinaryHeap::new());
-        Self { expirations, lanes: Default::default(), placed, resumed, sequence: 0, len: 0, filled: 0 }
+        Self {
+            expirations,
+            lanes: Default::default(),
+            placed: BTreeMap::new(),
+            resumed: BinaryHeap::new(),
+            sequence: FIRST,
+            front_sequence: FIRST,
+            len: 0,
+            unfit: Default::default(),
+            filled: 0,
+        }
     }
 
     /// How many items the lanes hold, those of ended calls included.
@@ -79,14 +130,22 @@ impl<T> Lanes<T> {
 
     /// Puts an item that came at `now` before all others of its priority.
     pub(crate) fn push_front(&mut self, priority: Priority, now: u64, item: T) {
-        let rank = self.rank(priority as usize, self.expirations.of(priority, now));
+        self.front_sequence -= 1;
+        self.len += 1;
+        self.filled |= 1 << priority as usize;
+        let rank = Rank { expires: self.expirations.of(priority, now), sequence: self.front_sequence | NEWCOMER };
         self.lanes[priority as usize].push_front(Entry { rank, item });
     }
 
     /// Puts an item where it says, whatever its priority.
     pub(crate) fn place(&mut self, priority: Priority, expires: u64, item: T) {
         let rank = self.rank(PLACED, expires);
-        self.placed.push(Entry { rank, item: (priority, item) });
+        self.placed.insert(rank, (priority, item));
+        let index = &mut self.unfit[priority as usize].others_placed;
+        if index.len() > 2 * self.placed.len() + SLACK {
+            index.retain(|rank| self.placed.contains_key(rank));
+        }
+        index.push_back(rank);
     }
 
     /// The first item of a priority.
@@ -127,40 +186,87 @@ impl<T> Lanes<T> {
         self.next().and_then(|first| self.first_rank(first)).map(|rank| rank.expires)
     }
 
-    /// The items in the lanes, in the order in which they would go if nothing came: for a look, not for the hot path.
-    pub(crate) fn in_order(&self) -> Vec<&T> {
-        let plain = self.lanes.iter().flatten().chain(&self.resumed).map(|entry| (entry.rank, &entry.item));
-        let mut entries: Vec<_> = plain.chain(self.placed.iter().map(|entry| (entry.rank, &entry.item.1))).collect();
-        entries.sort_by_key(|(rank, _)| *rank);
-        entries.into_iter().map(|(_, item)| item).collect()
+    /// The item that expires first, of those that do not resume.
+    pub(crate) fn first_newcomer(&self) -> Option<&T> {
+        match self.choose(self.filled & !(1 << RESUMED))? {
+            PLACED => self.placed.first_key_value().map(|(_, (_, item))| item),
+            lane => self.lanes[lane].front().map(|entry| &entry.item),
+        }
     }
 
-    /// Takes the oldest item of the lowest waiting priority that `fits`, as what it came in with. What resumes is never taken.
-    pub(crate) fn evict(&mut self, mut fits: impl FnMut(&T, Priority) -> bool) -> Option<T> {
-        let placed = self.placed.iter().filter(|entry| fits(&entry.item.1, entry.item.0));
-        let placed = placed.map(|entry| (Reverse(entry.item.0), entry.rank.sequence)).min();
-        let in_lane = Priority::ALL.into_iter().rev().find_map(|priority| {
+    /// Takes it.
+    pub(crate) fn pop_newcomer(&mut self) -> Option<T> {
+        self.choose(self.filled & !(1 << RESUMED)).and_then(|queue| self.take(queue))
+    }
+
+    /// Finds the oldest item of the lowest waiting priority that `fits`, as what it came in with. What resumes is never found.
+    ///
+    /// No item is found twice, and one that did not fit is not asked about again: it never fits later. So an eviction takes
+    /// `O(log n)`, beside the one look at each item.
+    pub(crate) fn evict(&mut self, mut fits: impl FnMut(&T, Priority) -> bool) -> Option<Evicted<'_, T>> {
+        for priority in Priority::ALL.into_iter().rev() {
+            let in_lane = self.fitting_in_lane(priority, &mut fits);
+            let placed = self.fitting_placed(priority, &mut fits);
             let lane = &self.lanes[priority as usize];
-            let at = lane.iter().position(|entry| fits(&entry.item, priority))?;
-            Some(((Reverse(priority), lane[at].rank.sequence), at))
-        });
-        let item = match (in_lane, placed) {
-            (Some((oldest, _)), Some(placed)) if placed < oldest => self.take_placed(placed.1),
-            (Some(((Reverse(priority), _), at)), _) => self.lanes[priority as usize].remove(at).map(|entry| entry.item),
-            (None, Some(placed)) => self.take_placed(placed.1),
-            (None, None) => None,
-        };
-        self.len -= usize::from(item.is_some());
-        self.note_filled();
-        item
+            match (in_lane, placed) {
+                (None, None) => {}
+                (Some(at), placed) if placed.is_none_or(|placed| lane[at].rank.sequence < placed.sequence) => {
+                    return self.evict_from_lane(priority, at);
+                }
+                (_, Some(placed)) => return self.evict_placed(priority, placed),
+                (Some(at), None) => return self.evict_from_lane(priority, at),
+            }
+        }
+        None
     }
 
-    fn take_placed(&mut self, sequence: u64) -> Option<T> {
-        let mut all = std::mem::take(&mut self.placed).into_vec();
-        let at = all.iter().position(|entry| entry.rank.sequence == sequence);
-        let taken = at.map(|at| all.swap_remove(at).item.1);
-        self.placed = all.into();
-        taken
+    /// The position of the first item of a lane that fits.
+    fn fitting_in_lane(&mut self, priority: Priority, fits: &mut impl FnMut(&T, Priority) -> bool) -> Option<usize> {
+        let (lane, unfit) = (&self.lanes[priority as usize], &mut self.unfit[priority as usize].in_lane);
+        let mut at = 0;
+        let found = loop {
+            let Some(entry) = lane.get(at) else { break None };
+            match *unfit {
+                Some((first, last)) if (first..=last).contains(&entry.rank.sequence) => {
+                    at = lane.partition_point(|entry| entry.rank.sequence <= last);
+                }
+                _ if fits(&entry.item, priority) => break Some(at),
+                _ => at += 1,
+            }
+        };
+        if at > 0 {
+            *unfit = Some((lane[0].rank.sequence, lane[at - 1].rank.sequence));
+        }
+        found
+    }
+
+    /// The place of the oldest item of this priority that fits and has a place of its own.
+    fn fitting_placed(&mut self, priority: Priority, fits: &mut impl FnMut(&T, Priority) -> bool) -> Option<Rank> {
+        let index = &mut self.unfit[priority as usize].others_placed;
+        while let Some(rank) = index.front() {
+            if self.placed.get(rank).is_some_and(|(_, item)| fits(item, priority)) {
+                return Some(*rank);
+            }
+            index.pop_front();
+        }
+        None
+    }
+
+    fn evict_from_lane(&mut self, priority: Priority, at: usize) -> Option<Evicted<'_, T>> {
+        if at == 0 {
+            return self.take(priority as usize).map(Evicted::Out);
+        }
+        let lane = &self.lanes[priority as usize];
+        self.unfit[priority as usize].in_lane = Some((lane[0].rank.sequence, lane[at].rank.sequence));
+        Some(Evicted::Left(&lane[at].item))
+    }
+
+    fn evict_placed(&mut self, priority: Priority, rank: Rank) -> Option<Evicted<'_, T>> {
+        self.unfit[priority as usize].others_placed.pop_front();
+        let (_, item) = self.placed.remove(&rank)?;
+        self.len -= 1;
+        self.note_filled();
+        Some(Evicted::Out(item))
     }
 
     /// Keeps only the items that `stay`, in their order, and gives back the memory that is far too much for them. Gives the
@@ -168,14 +274,18 @@ impl<T> Lanes<T> {
     pub(crate) fn retain(&mut self, mut stay: impl FnMut(&T) -> bool) -> Vec<T> {
         let mut gone = Vec::new();
         for lane in &mut self.lanes {
-            for entry in std::mem::take(lane) {
+            for entry in mem::take(lane) {
                 if stay(&entry.item) { lane.push_back(entry) } else { gone.push(entry.item) }
             }
         }
-        for entry in std::mem::take(&mut self.placed) {
-            if stay(&entry.item.1) { self.placed.push(entry) } else { gone.push(entry.item.1) }
+        for (rank, (priority, item)) in mem::take(&mut self.placed) {
+            if stay(&item) {
+                self.placed.insert(rank, (priority, item));
+            } else {
+                gone.push(item);
+            }
         }
-        for entry in std::mem::take(&mut self.resumed) {
+        for entry in mem::take(&mut self.resumed) {
             if stay(&entry.item) { self.resumed.push(entry) } else { gone.push(entry.item) }
         }
         self.len -= gone.len();
@@ -196,7 +306,7 @@ impl<T> Lanes<T> {
     /// Takes the first item of a queue.
     fn take(&mut self, queue: usize) -> Option<T> {
         let (item, is_empty) = match queue {
-            PLACED => (self.placed.pop()?.item.1, self.placed.is_empty()),
+            PLACED => (self.placed.pop_first()?.1.1, self.placed.is_empty()),
             RESUMED => (self.resumed.pop()?.item, self.resumed.is_empty()),
             lane => (self.lanes[lane].pop_front()?.item, self.lanes[lane].is_empty()),
         };
@@ -216,7 +326,7 @@ impl<T> Lanes<T> {
     #[inline]
     fn first_rank(&self, queue: usize) -> Option<Rank> {
         match queue {
-            PLACED => self.placed.peek().map(|entry| entry.rank),
+            PLACED => self.placed.first_key_value().map(|(rank, _)| *rank),
             RESUMED => self.resumed.peek().map(|entry| entry.rank),
             lane => self.lanes[lane].front().map(|entry| entry.rank),
         }
@@ -227,11 +337,16 @@ impl<T> Lanes<T> {
     fn next(&self) -> Option<usize> {
         let first = self.filled.trailing_zeros() as usize;
         // Most often there is one alone.
-        if self.filled & self.filled.wrapping_sub(1) == 0 { (self.filled > 0).then_some(first) } else { self.choose() }
+        if self.filled & self.filled.wrapping_sub(1) == 0 {
+            (self.filled > 0).then_some(first)
+        } else {
+            self.choose(self.filled)
+        }
     }
 
-    fn choose(&self) -> Option<usize> {
-        (0..=RESUMED).filter(|queue| self.filled & 1 << queue > 0).min_by_key(|queue| self.first_rank(*queue))
+    /// The one of these queues that holds the item which expires first.
+    fn choose(&self, filled: u8) -> Option<usize> {
+        (0..=RESUMED).filter(|queue| filled & 1 << queue > 0).min_by_key(|queue| self.first_rank(*queue))
     }
 }
 
@@ -285,7 +400,8 @@ mod tests {
         lanes.place(Priority::Idle, MS, 2);
         lanes.place(Priority::Idle, 0, 3);
         assert_eq!((lanes.earliest(), lanes.len_without(Priority::Normal)), (Some(0), 2));
-        assert_eq!(lanes.evict(|_, priority| priority == Priority::Idle), Some(2), "the oldest, not the first to go");
+        let evicted = lanes.evict(|_, priority| priority == Priority::Idle);
+        assert_eq!(evicted, Some(Evicted::Out(2)), "the oldest, not the first to go");
         assert_eq!(drain(&mut lanes), [3, 1]);
         assert_eq!((lanes.earliest(), lanes.len()), (None, 0));
     }
@@ -305,8 +421,8 @@ mod tests {
         lanes.push(Priority::Normal, 0, 1);
         lanes.push(Priority::Low, 0, 2);
         lanes.push(Priority::Low, 0, 3);
-        assert_eq!(lanes.evict(|_, _| true), Some(2));
-        assert_eq!(lanes.evict(|item, _| *item == 1), Some(1));
+        assert_eq!(lanes.evict(|_, _| true), Some(Evicted::Out(2)));
+        assert_eq!(lanes.evict(|item, _| *item == 1), Some(Evicted::Out(1)));
         assert_eq!(lanes.evict(|item, _| *item == 1), None);
         assert_eq!(drain(&mut lanes), [3]);
     }

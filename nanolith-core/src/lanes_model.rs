@@ -1,22 +1,27 @@
 //! The lanes against a model that keeps every item in one list.
 
-use super::{Lanes, Priority};
+use super::{Evicted, Lanes, Priority};
 use crate::expirations::Expirations;
 use proptest::{prelude::*, sample::select};
+use std::{cell::Cell, collections::BTreeSet};
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Push(Priority),
+    /// One goes to the front of its lane.
+    PushFront(Priority),
     /// One with a place of its own comes, so many milliseconds from now.
     Place(Priority, u64),
     /// The nth that is in gets a second entry, as one of this priority.
     Raise(usize, Priority),
     Pop,
+    /// Takes the first of those that do not resume.
+    PopNewcomer,
     /// Puts the nth of those that are out back in.
     Resume(usize),
     PopResumed,
-    /// Evicts one whose number the divisor divides.
-    Evict(u32),
+    /// Evicts one whose number three divides, and which was not evicted before.
+    Evict,
     /// Keeps those whose number the divisor does not divide.
     Retain(u32),
     /// Time goes on, in milliseconds.
@@ -30,12 +35,14 @@ fn priority() -> impl Strategy<Value = Priority> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => priority().prop_map(Step::Push),
+        1 => priority().prop_map(Step::PushFront),
         3 => (priority(), 0..12_000_u64).prop_map(|(priority, ms)| Step::Place(priority, ms)),
         2 => (0..8_usize, priority()).prop_map(|(nth, priority)| Step::Raise(nth, priority)),
         4 => Just(Step::Pop),
         2 => (0..8_usize).prop_map(Step::Resume),
         1 => Just(Step::PopResumed),
-        1 => (1..4_u32).prop_map(Step::Evict),
+        1 => Just(Step::PopNewcomer),
+        3 => Just(Step::Evict),
         1 => (2..5_u32).prop_map(Step::Retain),
         3 => select(&[1, 249, 251, 4_999, 5_001][..]).prop_map(Step::Later),
     ]
@@ -50,8 +57,8 @@ struct Item {
     number: u32,
     priority: Priority,
     expires: u64,
-    /// When it came in last.
-    came: u32,
+    /// When it came in last; one that came to the front came before all others.
+    came: i64,
     resumed: bool,
     /// Whether it stands in its priority's lane.
     lane: bool,
@@ -62,6 +69,8 @@ struct Item {
 struct Model {
     inside: Vec<Item>,
     outside: Vec<Item>,
+    /// The numbers of those that were evicted, which may be in all the same.
+    evicted: BTreeSet<u32>,
     came: u32,
     now: u64,
 }
@@ -72,13 +81,13 @@ impl Model {
         self.came
     }
 
-    fn push(&mut self, priority: Priority) -> Item {
-        let came = self.came();
+    fn push(&mut self, priority: Priority, to_front: bool) -> Item {
+        let number = self.came();
         let item = Item {
-            number: came,
+            number,
             priority,
             expires: self.expirations().of(priority, self.now),
-            came,
+            came: if to_front { -i64::from(number) } else { number.into() },
             resumed: false,
             lane: true,
         };
@@ -91,9 +100,9 @@ impl Model {
     }
 
     fn place(&mut self, priority: Priority, ms: u64) -> Item {
-        let came = self.came();
-        let item =
-            Item { number: came, priority, expires: self.now + ms * 1_000_000, came, resumed: false, lane: false };
+        let number = self.came();
+        let (expires, came) = (self.now + ms * 1_000_000, number.into());
+        let item = Item { number, priority, expires, came, resumed: false, lane: false };
         self.inside.push(item);
         item
     }
@@ -101,7 +110,7 @@ impl Model {
     /// Two entries of the same number: whichever is first goes first, and the other is still there.
     fn raise(&mut self, nth: usize, priority: Priority) -> Option<Item> {
         let at = nth.checked_rem(self.inside.len())?;
-        let came = self.came();
+        let came = self.came().into();
         let expires = self.expirations().of(priority, self.now);
         let item = Item { priority, expires, came, resumed: false, lane: false, ..self.inside[at] };
         self.inside.push(item);
@@ -111,7 +120,7 @@ impl Model {
     /// One that is out goes in as it was.
     fn resume(&mut self, nth: usize) -> Option<Item> {
         let at = nth.checked_rem(self.outside.len())?;
-        let came = self.came();
+        let came = self.came().into();
         let item = Item { came, resumed: true, lane: false, ..self.outside.remove(at) };
         self.inside.push(item);
         Some(item)
@@ -124,8 +133,22 @@ impl Model {
         Some(item.number)
     }
 
+    /// The place of a lane's item among all: a lane is first in, first out, whatever the clock says of its front.
+    fn in_turn<'a>(&self, items: impl Iterator<Item = &'a Item>) -> Option<Item> {
+        let heads = items.filter(|item| !item.lane || self.is_first_of_lane(item));
+        heads.min_by_key(|item| (item.expires, !item.resumed, item.came)).copied()
+    }
+
+    fn is_first_of_lane(&self, item: &Item) -> bool {
+        self.inside.iter().all(|other| !other.lane || other.priority != item.priority || other.came >= item.came)
+    }
+
     fn pop(&mut self) -> Option<u32> {
-        self.out(self.inside.iter().min_by_key(|item| (item.expires, !item.resumed, item.came)).copied())
+        self.out(self.in_turn(self.inside.iter()))
+    }
+
+    fn first_newcomer(&self) -> Option<Item> {
+        self.in_turn(self.inside.iter().filter(|item| !item.resumed))
     }
 
     fn pop_resumed(&mut self) -> Option<u32> {
@@ -133,22 +156,21 @@ impl Model {
         self.out(resumed.min_by_key(|item| (item.expires, item.came)).copied())
     }
 
-    fn evict(&mut self, divisor: u32) -> Option<u32> {
-        let fits = self.inside.iter().filter(|item| !item.resumed && item.number % divisor == 0);
-        self.out(fits.min_by_key(|item| (std::cmp::Reverse(item.priority), item.came)).copied())
-    }
-
-    fn in_order(&self) -> Vec<u32> {
-        let mut order = self.inside.clone();
-        order.sort_by_key(|item| (item.expires, !item.resumed, item.came));
-        order.iter().map(|item| item.number).collect()
+    /// The one to be evicted, which is not out yet.
+    fn evict(&mut self) -> Option<Item> {
+        let fits = |item: &&Item| !item.resumed && item.number % 3 == 0 && !self.evicted.contains(&item.number);
+        let oldest = self.inside.iter().filter(fits).min_by_key(|item| (std::cmp::Reverse(item.priority), item.came));
+        let oldest = oldest.copied()?;
+        self.evicted.insert(oldest.number);
+        Some(oldest)
     }
 }
 
 /// Takes the step in both, and says whether they gave the same.
 fn agree(lanes: &mut Lanes<u32>, model: &mut Model, step: Step) -> Result<(), TestCaseError> {
     match step {
-        Step::Push(priority) => lanes.push(priority, model.now, model.push(priority).number),
+        Step::Push(priority) => lanes.push(priority, model.now, model.push(priority, false).number),
+        Step::PushFront(priority) => lanes.push_front(priority, model.now, model.push(priority, true).number),
         Step::Place(priority, ms) => {
             let item = model.place(priority, ms);
             lanes.place(priority, item.expires, item.number);
@@ -160,8 +182,18 @@ fn agree(lanes: &mut Lanes<u32>, model: &mut Model, step: Step) -> Result<(), Te
         Step::Resume(nth) => model.resume(nth).into_iter().for_each(|item| lanes.resume(item.expires, item.number)),
         Step::Pop => prop_assert_eq!(lanes.pop(), model.pop()),
         Step::PopResumed => prop_assert_eq!(lanes.pop_resumed(), model.pop_resumed()),
-        Step::Evict(divisor) => {
-            prop_assert_eq!(lanes.evict(|number, _| number % divisor == 0), model.evict(divisor));
+        Step::PopNewcomer => {
+            let first = model.first_newcomer();
+            prop_assert_eq!(lanes.pop_newcomer(), model.out(first));
+        }
+        Step::Evict => {
+            let before = model.evicted.clone();
+            let evicted = lanes.evict(|number, _| number % 3 == 0 && !before.contains(number));
+            let expected = model.evict();
+            prop_assert_eq!(evicted.as_ref().map(|evicted| *evicted.item()), expected.map(|item| item.number));
+            if let Some(Evicted::Out(_)) = evicted {
+                model.out(expected);
+            }
         }
         Step::Retain(divisor) => {
             let gone = lanes.retain(|number| number % divisor != 0);
@@ -172,10 +204,10 @@ fn agree(lanes: &mut Lanes<u32>, model: &mut Model, step: Step) -> Result<(), Te
         Step::Later(ms) => model.now += ms * 1_000_000,
     }
     prop_assert_eq!(lanes.len(), model.inside.len());
-    prop_assert_eq!(lanes.earliest(), model.inside.iter().map(|item| item.expires).min());
+    prop_assert_eq!(lanes.earliest(), model.in_turn(model.inside.iter()).map(|item| item.expires));
+    prop_assert_eq!(lanes.first_newcomer().copied(), model.first_newcomer().map(|item| item.number));
     let normal = model.inside.iter().filter(|item| item.lane && item.priority == Priority::Normal).count();
     prop_assert_eq!(lanes.len_without(Priority::Normal), model.inside.len() - normal);
-    prop_assert_eq!(lanes.in_order().into_iter().copied().collect::<Vec<_>>(), model.in_order());
     Ok(())
 }
 
@@ -191,6 +223,34 @@ proptest! {
         while lanes.len() > 0 {
             agree(&mut lanes, &mut model, Step::Pop)?;
         }
+    }
+
+    /// An item is looked at once by all evictions together, and once more where it is found.
+    #[test]
+    fn evictions_look_at_each_item_once(
+        items in prop::collection::vec((priority(), any::<bool>(), any::<bool>()), 0..200),
+        evict_every in 1..4_usize,
+    ) {
+        let (mut lanes, mut evicted) = (Lanes::new(Expirations::default()), BTreeSet::new());
+        let (looks, mut found) = (Cell::new(0), 0);
+        for (number, (priority, is_placed, fits)) in items.iter().enumerate() {
+            match is_placed {
+                true => lanes.place(*priority, 1_000 - number as u64, (number, *fits)),
+                false => lanes.push(*priority, number as u64, (number, *fits)),
+            }
+            if number % evict_every == 0 {
+                let fits = |(number, fits): &(usize, bool), _| {
+                    looks.set(looks.get() + 1);
+                    *fits && !evicted.contains(number)
+                };
+                let item = lanes.evict(fits).map(|evicted| evicted.item().0);
+                found += usize::from(item.is_some());
+                evicted.extend(item);
+            }
+        }
+        // Each eviction finds one of each priority at most, and takes one.
+        let evictions = items.len().div_ceil(evict_every);
+        prop_assert!(looks.get() <= items.len() + 2 * evictions, "{} looks, {found} found", looks.get());
     }
 
     /// The time of a submission is read before the lock is taken, so it may run backwards a little.

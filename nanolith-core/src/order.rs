@@ -6,7 +6,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicIsize, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -126,6 +126,8 @@ pub(crate) struct Rules {
     schedule: Schedule,
     /// When the first of what waits expires, told off the lock: a hint.
     earliest: AtomicU64,
+    /// The overtaken calls whose entry is still in the queue or its inbox.
+    overtaken: AtomicIsize,
 }
 
 impl Default for Rules {
@@ -136,7 +138,7 @@ impl Default for Rules {
 
 impl Rules {
     pub(crate) fn new(schedule: Schedule) -> Self {
-        Self { schedule, earliest: AtomicU64::new(u64::MAX) }
+        Self { schedule, earliest: AtomicU64::new(u64::MAX), overtaken: AtomicIsize::new(0) }
     }
 
     pub(crate) fn expirations(&self) -> &Expirations {
@@ -184,6 +186,24 @@ impl Rules {
     pub(crate) fn should_yield(&self, meta: &Meta) -> bool {
         // ORDERING: Relaxed, a hint.
         self.earliest.load(Ordering::Relaxed) < self.expires(meta) || meta.ran_in_slice() > self.schedule.slice
+    }
+
+    // ORDERING of `overtaken`: Relaxed, a figure. A reader that knows of the run, by its outcome, knows of the count too.
+
+    /// A thread of the executor runs a call ahead of its turn, whose entry stays in the queue.
+    #[inline]
+    pub(crate) fn count_overtaken(&self) {
+        self.overtaken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The entry of an overtaken call has left the queue. It may come out before [`Rules::count_overtaken`].
+    pub(crate) fn uncount_overtaken(&self) {
+        self.overtaken.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Returns the number of overtaken calls whose entry is still in the queue or its inbox.
+    pub(crate) fn overtaken(&self) -> usize {
+        self.overtaken.load(Ordering::Relaxed).max(0).unsigned_abs()
     }
 
     /// For whoever holds the queue: what waits there now.

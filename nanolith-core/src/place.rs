@@ -585,6 +585,11 @@ pub(crate) fn may_overtake(host: Option<HostId>) -> bool {
     THREAD.with(|thread| thread.runner.get() && host.is_some() && thread.id.get() == host) && !is_deep()
 }
 
+/// This thread runs a call of its host ahead of its turn.
+pub(crate) fn count_overtaken() {
+    THREAD.with(|thread| thread.rules.borrow().iter().for_each(|rules| rules.count_overtaken()));
+}
+
 /// How many calls have run on top of others on this thread.
 pub(crate) fn ran_on_top() -> u64 {
     THREAD.with(|thread| thread.on_top.get())

@@ -3,7 +3,7 @@
 
 use crate::{
     call::meta::Meta,
-    lanes::Lanes,
+    lanes::{Evicted, Lanes},
     order::Rules,
     priority::Priority,
     wake::{AfterUnlock, NewWaker, WaitQueue, WaitState, WaitTicket, WakeList},
@@ -53,11 +53,24 @@ pub(crate) struct Tally {
     pub(crate) completed: u64,
 }
 
+/// So many entries may lie in the lanes before any sweep.
+const SWEEP: usize = 1_024;
+
+/// So many more than twice the calls that wait.
+const STALE: usize = 64;
+
+/// At so many entries a sweep may look for each call that has ended. A raised call has several.
+const LOOKS: usize = 8;
+
 pub(crate) struct Queue<T> {
     lanes: Lanes<T>,
     rules: Arc<Rules>,
     /// Entries of calls that are over: their last owner drops them off the lock.
     spent: Vec<T>,
+    /// How many calls have ended in the lanes since the last sweep.
+    stale: usize,
+    /// How many entries the lanes may hold before those that are out of date are looked for.
+    sweep_at: usize,
     bounds: Bounds,
     /// Calls that nobody has begun. A call that ended in its lane counts no more, though its entry stays a while.
     queued: Count,
@@ -87,6 +100,8 @@ impl<T> Queue<T> {
             lanes: Lanes::new(*rules.expirations()),
             rules,
             spent: Vec::new(),
+            stale: 0,
+            sweep_at: SWEEP,
             bounds,
             queued: Count::default(),
             resumed: 0,
@@ -260,9 +275,24 @@ impl<T> Queue<T> {
         self.resumed > 0
     }
 
-    /// The entry of the oldest call of the lowest priority that `fits`.
-    pub(crate) fn evict(&mut self, fits: impl FnMut(&T, Priority) -> bool) -> Option<T> {
+    /// The entry of the oldest call of the lowest priority that `fits`. One that did not fit never does later.
+    pub(crate) fn evict(&mut self, fits: impl FnMut(&T, Priority) -> bool) -> Option<Evicted<'_, T>> {
         self.lanes.evict(fits)
+    }
+
+    /// The entry of a call that begins out of its turn, or was evicted, is still in the lanes.
+    pub(crate) fn count_stale(&mut self) {
+        self.stale += 1;
+    }
+
+    /// The next entry that is no woken future.
+    pub(crate) fn first(&self) -> Option<&T> {
+        self.lanes.first_newcomer()
+    }
+
+    /// Takes it.
+    pub(crate) fn pop_first(&mut self) -> Option<T> {
+        self.lanes.pop_newcomer()
     }
 
     /// A queued call begins.
@@ -293,14 +323,22 @@ impl<T> Queue<T> {
         self.gone(inside)
     }
 
-    /// A queued call is being ended. Its entry stays, unless there are too many of that kind.
-    pub(crate) fn ended(&mut self, inside: bool, is_live: impl FnMut(&T) -> bool) -> WakeList {
+    /// A queued call is being ended. Its entry stays until [`Queue::is_stale`] says that there are too many.
+    pub(crate) fn ended(&mut self, inside: bool) -> WakeList {
         *self.queued.of(inside) -= 1;
-        if self.lanes.len() > 2 * (self.queued.sum() + self.resumed) + 64 {
-            let gone = self.lanes.retain(is_live);
-            self.spent.extend(gone);
-        }
+        self.stale += 1;
         self.gone(inside)
+    }
+
+    /// Whether most entries are out of date, and enough calls have ended since the last sweep that each pays for [`LOOKS`].
+    pub(crate) fn is_stale(&self) -> bool {
+        let entries = self.lanes.len();
+        entries > 2 * (self.queued.sum() + self.resumed) + STALE && LOOKS * self.stale > entries
+    }
+
+    /// Whether twice as many entries have come as the last sweep left.
+    pub(crate) fn is_overgrown(&self) -> bool {
+        self.lanes.len() > self.sweep_at
     }
 
     fn gone(&mut self, inside: bool) -> WakeList {
@@ -331,19 +369,21 @@ impl<T> Queue<T> {
         *self.in_flight.of(inside) -= 1;
     }
 
-    /// A call is over that was counted nowhere.
-    pub(crate) fn count_completed(&mut self) {
+    /// The entry of an overtaken call goes that was counted nowhere.
+    pub(crate) fn settle_overtaken(&mut self) {
+        self.rules.uncount_overtaken();
         self.completed += 1;
     }
 
     /// The entry of a counted call goes that was run ahead of its turn, by the one who waits for it.
     pub(crate) fn overtaken(&mut self, inside: bool) -> WakeList {
+        self.rules.uncount_overtaken();
         self.begun(inside).and(self.finished(inside))
     }
 
     /// Takes the entries out that are `spent`. Those of calls that were run ahead of their turn, all of them from inside, are
     /// counted out by this.
-    pub(crate) fn sweep(&mut self, mut spent: impl FnMut(&T) -> Option<Spent>) {
+    pub(crate) fn sweep(&mut self, mut spent: impl FnMut(&T) -> Option<Spent>) -> WakeList {
         let mut gone = 0;
         let swept = self.lanes.retain(|entry| {
             let spent = spent(entry);
@@ -351,9 +391,16 @@ impl<T> Queue<T> {
             spent.is_none()
         });
         self.spent.extend(swept);
+        self.stale = 0;
+        self.sweep_at = SWEEP + 2 * self.lanes.len();
+        if gone == 0 {
+            return WakeList::default();
+        }
+        (0..gone).for_each(|_| self.rules.uncount_overtaken());
         self.queued.inside -= gone;
         self.in_flight.inside -= gone;
         self.completed += gone as u64;
+        self.notice_empty()
     }
 
     pub(crate) fn tally(&self) -> Tally {
@@ -494,7 +541,10 @@ mod tests {
         let mut queue = queue(usize::MAX, usize::MAX);
         for item in 0..1_000 {
             queue.enter(Priority::Normal, 0, false, item);
-            queue.ended(false, |_| false).wake();
+            queue.ended(false).wake();
+            if queue.is_stale() {
+                queue.sweep(|_| Some(Spent::Settled)).wake();
+            }
         }
         assert!(queue.lanes().len() <= 64);
     }

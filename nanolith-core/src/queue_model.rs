@@ -1,6 +1,6 @@
 //! The queue's book-keeping against calls that are looked at one by one.
 
-use super::{Bounds, Queue};
+use super::{Bounds, Queue, Spent};
 use crate::{
     priority::Priority,
     wake::{AfterUnlock, NewWaker, WaitTicket},
@@ -219,8 +219,12 @@ impl Model {
     fn end(&mut self, nth: usize) {
         if let Some(number) = self.nth(Life::Queued, nth) {
             let inside = self.over(number);
-            let calls = &self.calls;
-            self.queue.ended(inside, |entry| calls[*entry].life != Life::Over).wake();
+            self.queue.ended(inside).wake();
+            if self.queue.is_stale() {
+                let calls = &self.calls;
+                let spent = |entry: &usize| (calls[*entry].life == Life::Over).then_some(Spent::Settled);
+                self.queue.sweep(spent).wake();
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use crate::{
     clock,
     front::{Entry, Front},
     host::{Host, Runnable},
+    id::TaskInfo,
     inbox::Points,
     wake::WakeList,
 };
@@ -151,6 +152,22 @@ impl Core {
             }
         }
         (None, wakes)
+    }
+
+    /// The task of the first call that waits for its turn. Entries before it that are out of date go: so each is looked at once.
+    pub(super) fn next_task(&mut self) -> (Option<&'static TaskInfo>, WakeList) {
+        let mut wakes = WakeList::default();
+        loop {
+            match self.front.queue.first() {
+                Some(Work::Call(call)) if call.is_queued() => return (Some(call.meta().task()), wakes),
+                _ => {}
+            }
+            let Some(work) = self.front.queue.pop_first() else { return (None, wakes) };
+            if let Work::Call(call) = &work {
+                wakes = wakes.and(self.front.pass(&**call));
+            }
+            self.spent.push(work);
+        }
     }
 
     /// The same of what was begun, and of what that waits for.

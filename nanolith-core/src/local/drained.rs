@@ -1,7 +1,7 @@
 //! Waiting for the empty moment of a `Local`.
 
 use super::inner::Inner;
-use crate::{place, queue::Queue, wait};
+use crate::{place, wait};
 use std::{
     fmt,
     future::Future,
@@ -34,7 +34,7 @@ pub struct Drained {
 
 impl Drained {
     pub(super) fn new(inner: Arc<Inner>) -> Self {
-        let since = inner.exact(Queue::emptied);
+        let since = inner.emptied();
         Self { inner, since }
     }
 

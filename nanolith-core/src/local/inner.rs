@@ -10,9 +10,10 @@ use crate::{
     clock,
     deadlock::BlockedWaiter,
     end_batch::EndBatch,
-    front::Front,
+    front::{Figures, Front},
     gate::{Gate, OnFull},
     host::{Host, HostId, Runnable},
+    id::TaskInfo,
     inbox::Inbox,
     order::Rules,
     panics, place,
@@ -109,15 +110,29 @@ impl Inner {
         (place::adopt_for_now(self.id, self.me.clone()), clock::enter(self.clock.clone()))
     }
 
-    /// Looks at the queue with every call counted.
-    pub(super) fn exact<R>(&self, look: impl FnOnce(&Queue<Work>) -> R) -> R {
+    /// What its queue is at, at this moment.
+    pub(super) fn figures(&self) -> Figures {
         let mut core = self.lock();
-        let found = look(core.front.exact());
-        // What was swept out may have been the last, and nobody has told so.
-        core.front.queue.begin_serving();
-        let wakes = core.front.queue.end_serving();
+        let (figures, wakes) = core.front.figures();
         self.release(core, wakes);
-        found
+        figures
+    }
+
+    /// For one that waits for an empty moment from now on, what to remember; `None`: this is one.
+    pub(super) fn emptied(&self) -> Option<u64> {
+        let mut core = self.lock();
+        let (_, wakes) = core.front.figures();
+        let emptied = core.front.queue.emptied();
+        self.release(core, wakes);
+        emptied
+    }
+
+    /// The task of the first call that waits. Entries before it that are out of date go.
+    pub(super) fn next_task(&self) -> Option<&'static TaskInfo> {
+        let mut core = self.lock();
+        let (next, wakes) = core.next_task();
+        self.release(core, wakes);
+        next
     }
 
     /// Whether this thread drives, or is the one that would have to.

@@ -18,14 +18,13 @@ pub use drained::Drained;
 pub use turn::Turn;
 pub use work::{WorkAvailable, WorkHint};
 
-use self::{core::Work, inner::Inner};
+use self::inner::Inner;
 use crate::{
     error::Refused,
     executor::{Admission, Executor},
     gate,
     host::HostId,
     id::TaskInfo,
-    queue::Queue,
     task::{Job, TaskSet},
 };
 use std::{fmt, sync::Arc};
@@ -158,13 +157,13 @@ impl Local {
     /// Calls from outside that wait for their turn.
     #[must_use]
     pub fn queue_len(&self) -> usize {
-        self.inner().exact(Queue::queued_outside)
+        self.inner().figures().queued_outside
     }
 
     /// Calls that wait beyond the bound: those that running tasks submitted, and those that resume.
     #[must_use]
     pub fn overflow(&self) -> usize {
-        self.inner().exact(Queue::overflow)
+        self.inner().figures().overflow
     }
 
     /// Tasks that run now: one at most.
@@ -176,16 +175,16 @@ impl Local {
     /// Calls that were accepted and are not over: queued, running and suspended.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.inner().exact(Queue::in_flight)
+        self.inner().figures().in_flight
     }
 
     /// Calls that were begun and are over.
     #[must_use]
     pub fn completed(&self) -> u64 {
-        self.inner().exact(Queue::completed)
+        self.inner().figures().completed
     }
 
-    /// The task that would run next, if nothing more urgent came. It looks at every queued call.
+    /// The task that would run next, if nothing more urgent came.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -198,12 +197,7 @@ impl Local {
     /// ```
     #[must_use]
     pub fn next(&self) -> Option<&'static TaskInfo> {
-        self.inner().exact(|queue| {
-            queue.lanes().in_order().into_iter().find_map(|work| match work {
-                Work::Call(call) if call.is_queued() => Some(call.meta().task()),
-                _ => None,
-            })
-        })
+        self.inner().next_task()
     }
 
     // ----- the end

@@ -13,7 +13,7 @@ use crate::{
     call::{meta::Meta, shared::Shared, slot::End},
     clock,
     end_batch::EndBatch,
-    front::{Front, Hint},
+    front::{Figures, Front, Hint},
     gate::{Gate, OnFull},
     host::{Host, HostId, Runnable},
     id::{TaskInfo, any_limited},
@@ -175,12 +175,20 @@ impl Inner {
         leftovers.into_iter().for_each(|leftovers| batch.drop_later(leftovers));
     }
 
-    /// Looks at the queue with every call counted.
-    pub(super) fn exact<R>(&self, look: impl FnOnce(&Queue<Work>) -> R) -> R {
+    /// What its queue is at, at this moment.
+    pub(super) fn figures(&self) -> Figures {
         let mut core = self.lock();
-        let found = look(core.front.exact());
+        let (figures, wakes) = core.front.figures();
+        self.release(core, wakes);
+        figures
+    }
+
+    /// Whether its queue has no room for a call from outside.
+    pub(super) fn is_full(&self) -> bool {
+        let mut core = self.lock();
+        let is_full = !core.front.has_room();
         self.release(core, WakeList::default());
-        found
+        is_full
     }
 
     /// Runners at a task.
@@ -192,7 +200,7 @@ impl Inner {
 
     /// Calls that were accepted and are not over.
     pub(super) fn in_flight(&self) -> usize {
-        let in_flight = self.exact(Queue::in_flight);
+        let Figures { in_flight, .. } = self.figures();
         // ORDERING: Relaxed, a figure.
         in_flight.saturating_sub(self.resting.load(Ordering::Relaxed))
     }
@@ -290,9 +298,10 @@ impl Inner {
             core.front.queue.resumed();
             core.front.queue.resume(0, Work::Rest(Rest::Resume(work))); // begun calls go on
         }
+        let (figures, more) = core.front.figures();
         // ORDERING: Relaxed, a figure.
-        let left = core.front.exact().in_flight().saturating_sub(self.resting.load(Ordering::Relaxed));
-        self.release_into(core, wakes, batch);
+        let left = figures.in_flight.saturating_sub(self.resting.load(Ordering::Relaxed));
+        self.release_into(core, wakes.and(more), batch);
         let number = ended.len();
         ended.into_iter().for_each(|call| batch.end_claimed(call, how));
         (number, left)
@@ -331,13 +340,9 @@ impl Inner {
     /// The task that would run next.
     pub(super) fn next_task(&self) -> Option<&'static TaskInfo> {
         let mut core = self.lock();
-        core.front.exact();
-        let next = core.front.queue.lanes().in_order().into_iter().find_map(|work| match work {
-            Work::Call(call) if call.is_queued() => Some(call.meta().task()),
-            Work::Rest(Rest::Ticket) => core.rules.shares.next_task(),
-            _ => None,
-        });
-        self.release(core, WakeList::default());
+        core.front.sort_out();
+        let (next, wakes) = core.next_task();
+        self.release(core, wakes);
         next
     }
 }

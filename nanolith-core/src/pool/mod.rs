@@ -58,7 +58,6 @@ use crate::{
     gate,
     host::HostId,
     id::TaskInfo,
-    queue::Queue,
     task::{Job, TaskSet},
 };
 use std::{fmt, sync::Arc, time::Duration};
@@ -248,14 +247,14 @@ impl Pool {
     /// Calls from outside that wait for their turn.
     #[must_use]
     pub fn queue_len(&self) -> usize {
-        self.inner().exact(Queue::queued_outside)
+        self.inner().figures().queued_outside
     }
 
     /// Calls that wait beyond the bound: those that running tasks submitted, those that resume, and those of shares, which
     /// have bounds of their own.
     #[must_use]
     pub fn overflow(&self) -> usize {
-        self.inner().exact(Queue::overflow)
+        self.inner().figures().overflow
     }
 
     /// Tasks that run now. A task that waits, or whose future is pending, does not count.
@@ -325,7 +324,7 @@ impl Pool {
         self.inner().recorder.reset();
     }
 
-    /// The task that would run next, if nothing more urgent came. It looks at every queued call.
+    /// The task that would run next, if nothing more urgent came.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -414,7 +413,7 @@ impl Pool {
     /// ```
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.inner().exact(|queue| !queue.has_room())
+        self.inner().is_full()
     }
 
     /// Accepts no more calls but those of its running tasks; those it has accepted finish, also where it was paused, which

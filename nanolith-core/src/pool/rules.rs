@@ -193,6 +193,30 @@ impl Core {
         self.call_next(task);
     }
 
+    /// The task of the first call that waits for its turn. Entries before it that are out of date go: so each is looked at once.
+    pub(super) fn next_task(&mut self) -> (Option<&'static TaskInfo>, WakeList) {
+        let mut wakes = WakeList::default();
+        while let Some(first) = self.front.queue.first() {
+            let task = match first {
+                Work::Call(call) => call.is_queued().then(|| call.meta().task()),
+                Work::Rest(_) => self.ticket_task(),
+            };
+            if task.is_some() {
+                return (task, wakes);
+            }
+            match self.front.queue.pop_first() {
+                Some(Work::Call(call)) => {
+                    wakes = wakes.and(self.front.pass(&*call));
+                    self.front.spend(Work::Call(call));
+                }
+                // There is a ticket more than calls.
+                Some(Work::Rest(_)) => self.rules.shares.drop_ticket(),
+                None => {}
+            }
+        }
+        (None, wakes)
+    }
+
     // ----- the end
 
     /// Takes out every queued call that waits beside the lanes, claimed to be ended.

@@ -72,6 +72,7 @@ impl Inner {
                         ran => {
                             if ran.is_err() {
                                 tally.unsee();
+                                self.rules.uncount_overtaken();
                             }
                             done.calls += 1;
                             if done.calls % GRAIN == 0 && !self.end_grain(done, tally) {

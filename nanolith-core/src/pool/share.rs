@@ -45,6 +45,17 @@ pub(super) struct Entry {
     handles: Weak<Handles>,
 }
 
+fn is_live(work: &Work) -> bool {
+    matches!(work, Work::Call(call) if call.is_queued())
+}
+
+fn task_of(work: &Work) -> Option<&'static TaskInfo> {
+    match work {
+        Work::Call(call) => Some(call.meta().task()),
+        Work::Rest(_) => None,
+    }
+}
+
 impl Entry {
     fn waiting(&self) -> Waiting {
         let lanes = self.front.queue.lanes();
@@ -60,6 +71,7 @@ impl Entry {
 #[derive(Default)]
 pub(super) struct Shares {
     of: BTreeMap<ShareId, Entry>,
+    names: BTreeMap<Arc<str>, ShareId>,
     order: Order,
     last: ShareId,
     gone: Vec<Entry>,
@@ -81,13 +93,15 @@ impl Shares {
         self.order.next(priority).map(|share| (share, priority))
     }
 
-    /// What would be drawn next.
-    pub(super) fn next_task(&self) -> Option<&'static TaskInfo> {
-        let waiting = |priority| self.of.get(&self.order.next(priority)?)?.front.queue.lanes().first(priority);
-        Priority::ALL.into_iter().filter_map(waiting).find_map(|work| match work {
-            Work::Call(call) if call.is_queued() => Some(call.meta().task()),
-            _ => None,
-        })
+    /// The same without taking the ticket.
+    fn peek(&self) -> Option<(ShareId, Priority)> {
+        let priority = self.order.first_ticket()?;
+        self.order.next(priority).map(|share| (share, priority))
+    }
+
+    /// The first ticket in the lanes has gone, and no call with it.
+    pub(super) fn drop_ticket(&mut self) {
+        self.order.draw();
     }
 
     /// Nobody holds it, and none of its calls is left.
@@ -95,6 +109,7 @@ impl Shares {
         let idle = |entry: &Entry| entry.handles.strong_count() == 0 && entry.front.queue.in_flight() == 0;
         if self.of.get(&share).is_some_and(idle) {
             if let Some(mut entry) = self.of.remove(&share) {
+                self.names.remove(&entry.name);
                 self.order.set_waiting(share, &mut entry.account, Waiting::default());
                 self.gone.push(entry);
             }
@@ -141,12 +156,30 @@ impl Core {
         let waiting = entry.waiting();
         order.set_waiting(share, &mut entry.account, waiting);
         entry.front.spent().into_iter().for_each(|work| self.front.spend(work));
-        let wakes = self.front.queue.follow(before, entry.front.queue.tally());
+        let mut wakes = self.front.queue.follow(before, entry.front.queue.tally());
         let now = clock::now();
         for priority in order.issue(now, self.front.queue.rules().expirations()) {
-            self.front.hold().put_last(priority, now, Work::Rest(Rest::Ticket));
+            wakes = wakes.and(self.front.hold());
+            self.front.queue.put_last(priority, now, Work::Rest(Rest::Ticket));
         }
         Some((result, wakes))
+    }
+
+    /// The task of the call that the first ticket stands for, if it stands for one. Calls before that which are over go.
+    pub(super) fn ticket_task(&mut self) -> Option<&'static TaskInfo> {
+        while let Some((share, priority)) = self.rules.shares.peek() {
+            let first = |_: &mut Order, _, entry: &mut Entry| loop {
+                match entry.front.queue.pop_first_if(priority, |work| !is_live(work)) {
+                    Some(spent) => entry.front.spend(spent),
+                    None => return entry.front.queue.lanes().first(priority).and_then(task_of),
+                }
+            };
+            let (task, _) = self.with_share(share, first)?;
+            if task.is_some() {
+                return task;
+            }
+        }
+        None
     }
 
     /// A ticket was drawn: the call that goes instead of it, if there is one.
@@ -212,28 +245,27 @@ impl Share {
         pool.inner().look_at_rules();
         let mut core = pool.inner().lock();
         let limit = core.limit;
-        let Shares { of, order, last, .. } = &mut core.rules.shares;
-        let known = of.iter_mut().find(|(_, entry)| entry.name == name);
-        let (number, entry) = match known {
-            Some((number, entry)) => (*number, entry),
-            None => {
-                *last += 1;
-                let inbox = Arc::new(Inbox::new(1));
-                let queue = Queue::ordered(Bounds { queued: 1, in_flight: usize::MAX }, pool.inner().rules.clone());
-                let mut entry = Entry {
-                    name,
-                    front: Front::new(queue, inbox),
-                    account: Account::new(weight),
-                    max_queue: MaxQueue::default(),
-                    on_full: OnFull::default(),
-                    ran: 0,
-                    handles: Weak::new(),
-                };
-                let bounds = entry.bounds(limit);
-                entry.front.queue.set_bounds(bounds).wake(); // nobody waits yet
-                (*last, of.entry(*last).or_insert(entry))
-            }
-        };
+        let Shares { of, names, order, last, .. } = &mut core.rules.shares;
+        let number = *names.entry(name.clone()).or_insert_with(|| {
+            *last += 1;
+            *last
+        });
+        let entry = of.entry(number).or_insert_with(|| {
+            let inbox = Arc::new(Inbox::new(1));
+            let queue = Queue::ordered(Bounds { queued: 1, in_flight: usize::MAX }, pool.inner().rules.clone());
+            let mut entry = Entry {
+                name,
+                front: Front::new(queue, inbox),
+                account: Account::new(weight),
+                max_queue: MaxQueue::default(),
+                on_full: OnFull::default(),
+                ran: 0,
+                handles: Weak::new(),
+            };
+            let bounds = entry.bounds(limit);
+            entry.front.queue.set_bounds(bounds).wake(); // no caller waits yet
+            entry
+        });
         order.set_weight(number, &mut entry.account, weight);
         let handles = entry.handles.upgrade();
         let handles = handles.unwrap_or_else(|| Arc::new(Handles { pool: pool.clone(), number }));

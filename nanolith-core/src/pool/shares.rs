@@ -127,10 +127,15 @@ impl Order {
 
     /// Takes the ticket that expires first; tells of which priority it is.
     pub(super) fn draw(&mut self) -> Option<Priority> {
-        let first = |priority: &Priority| self.tickets[*priority as usize].front().copied();
-        let drawn = Priority::ALL.into_iter().filter(|priority| first(priority).is_some()).min_by_key(first)?;
+        let drawn = self.first_ticket()?;
         self.tickets[drawn as usize].pop_front();
         Some(drawn)
+    }
+
+    /// The priority of the ticket that expires first.
+    pub(super) fn first_ticket(&self) -> Option<Priority> {
+        let first = |priority: &Priority| self.tickets[*priority as usize].front().copied();
+        Priority::ALL.into_iter().filter(|priority| first(priority).is_some()).min_by_key(first)
     }
 
     /// No ticket is left in the lanes.

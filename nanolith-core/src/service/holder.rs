@@ -105,8 +105,8 @@ impl<S: TaskSet> Host for Inner<S> {
         }
         let waits_here = call.is_queued() && call.meta().is_with(self.id());
         let ahead = theirs != Receiver::Exclusive && waits_here && call.meta().mark_urgent();
-        if ahead {
-            self.lock().urgent += 1;
+        if let Some(call) = ahead.then(|| call.clone().downcast::<CallSlot<S>>()).flatten() {
+            self.lock().urgent.push(call);
         }
         Verdict::Wait
     }

@@ -27,6 +27,7 @@ use crate::{
     wake::WakeList,
 };
 use std::{
+    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -52,8 +53,8 @@ pub(super) struct Core<S: TaskSet> {
     pub(super) life: Life,
     /// Calls that were begun and are not over.
     pub(super) active: usize,
-    /// Queued calls that a task of the service itself waits for.
-    pub(super) urgent: usize,
+    /// Queued calls that tasks of the service itself wait for.
+    pub(super) urgent: Urgent<S>,
     /// Futures of its tasks that gave way to others.
     pub(super) gave_way: Lanes<Waker>,
     /// It was terminated, so that its end waits for nothing more.
@@ -67,6 +68,35 @@ pub(super) struct Core<S: TaskSet> {
     pub(super) restarts: u64,
     /// Who waits for the moment at which it takes no more calls from outside.
     leavers: Vec<Waker>,
+}
+
+/// Queued calls that start ahead of their turn, in the order in which tasks began to wait for them. Some have begun or ended
+/// since.
+pub(super) struct Urgent<S: TaskSet> {
+    stateless: VecDeque<Shared<CallSlot<S>>>,
+    readers: VecDeque<Shared<CallSlot<S>>>,
+}
+
+impl<S: TaskSet> Default for Urgent<S> {
+    fn default() -> Self {
+        Self { stateless: VecDeque::new(), readers: VecDeque::new() }
+    }
+}
+
+impl<S: TaskSet> Urgent<S> {
+    pub(super) fn push(&mut self, call: Shared<CallSlot<S>>) {
+        let needs_state = asks::<S>(call.meta.task()) != Receiver::None;
+        if needs_state { self.readers.push_back(call) } else { self.stateless.push_back(call) }
+    }
+
+    /// Takes the first that may begin now; one that reads the state does not begin while a writer has it.
+    pub(super) fn pop(&mut self, has_writer: bool) -> Option<Shared<CallSlot<S>>> {
+        self.stateless.pop_front().or_else(|| if has_writer { None } else { self.readers.pop_front() })
+    }
+
+    fn take_all(&mut self) -> [VecDeque<Shared<CallSlot<S>>>; 2] {
+        [std::mem::take(&mut self.stateless), std::mem::take(&mut self.readers)]
+    }
 }
 
 /// How near its end a service is.
@@ -141,7 +171,7 @@ impl<S: TaskSet> Inner<S> {
                 life: Life::Open,
                 terminated: false,
                 active: 0,
-                urgent: 0,
+                urgent: Urgent::default(),
                 gave_way: Lanes::new(*rules.expirations()),
                 error: None,
                 closers: Vec::new(),
@@ -185,20 +215,19 @@ impl<S: TaskSet> Inner<S> {
         let mut core = self.lock();
         // ORDERING: Relaxed, a figure.
         let served = self.served.load(Ordering::Relaxed);
-        let queue = core.front.sort_out();
-        let (queue_len, overflow, completed) = (queue.queued_outside(), queue.overflow(), queue.completed() + served);
-        let serving = usize::from(queue.serving() > 0 && self.running.is_lit());
+        let (figures, wakes) = core.front.figures();
+        let serving = usize::from(core.front.queue.serving() > 0 && self.running.is_lit());
         let info = ServiceInfo {
             name: self.name.clone(),
             thread_id: self.thread.id(),
             active_calls: core.active + serving,
-            queue_len,
-            overflow,
-            completed,
+            queue_len: figures.queued_outside,
+            overflow: figures.overflow,
+            completed: figures.completed + served,
             closed: core.life > Life::Open,
             restarts: core.restarts,
         };
-        self.release(core, WakeList::default());
+        self.release(core, wakes);
         info
     }
 
@@ -351,6 +380,7 @@ impl<S: TaskSet> Inner<S> {
     fn end_queued_into(&self, mut held: Option<Shared<CallSlot<S>>>, how: End, batch: &mut EndBatch) {
         let mut core = self.lock();
         core.front.shut();
+        let urgent = core.urgent.take_all();
         let queue = core.front.sort_out();
         let mut ended = Vec::new();
         let mut wakes = WakeList::default();
@@ -364,6 +394,7 @@ impl<S: TaskSet> Inner<S> {
         }
         self.release_into(core, wakes, batch);
         ended.into_iter().for_each(|call| batch.end_claimed(call.erase(), how));
+        batch.drop_later(urgent);
     }
 
     /// The service's thread is done: nobody is answered any more.

@@ -315,13 +315,14 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         if let Some(crash) = core.asked.take() {
             return Step::Crash(crash);
         }
-        if core.urgent > 0 {
-            if let Some(call) = core.front.sort_out().evict(|call, _| call.meta.is_urgent() && call.is_queued()) {
-                core.urgent -= 1;
-                drop(core);
-                return self.begin(call);
+        while let Some(call) = core.urgent.pop(self.crew.has_writer()) {
+            if call.claim() {
+                core.active += 1;
+                let wakes = core.front.begin_out_of_turn(&*call);
+                inner.release(core, wakes);
+                return Step::Run(call);
             }
-            core.urgent = 0;
+            core.front.spend(call);
         }
         if let Some(future) = self.next_to_go_on(&mut core) {
             drop(core);

@@ -631,6 +631,7 @@ impl<S: TaskSet> CallSlot<S> {
             return;
         }
         if let Some((input, [call, second])) = Slot::overtake(this) {
+            place::count_overtaken();
             let seen = metrics::is_any_on().then(|| (call.meta.task(), call.meta.submitted_at(), clock::now()));
             let run = || {
                 super::run_on_pool([call, second], input, None, clock::recent());
