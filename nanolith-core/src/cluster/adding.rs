@@ -53,6 +53,7 @@ impl InitFailure {
             LaunchError::Init(error) => LaunchError::Init(Self(Mutex::new(Box::new(error)))),
             LaunchError::Panicked(panic) => LaunchError::Panicked(panic),
             LaunchError::Build(error) => LaunchError::Build(error),
+            LaunchError::TimedOut => LaunchError::TimedOut,
             LaunchError::Lost => LaunchError::Lost,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{
     init::{Init, Make, Start},
-    launch::{Launch, LaunchError, Launched},
+    launch::{Launch, LaunchAttempt, LaunchError, Launched},
     restart::Restart,
     thread,
 };
@@ -68,6 +68,7 @@ pub(super) struct Settings {
     pub(super) restart: Restart,
     pub(super) outbox: SlowReceiver,
     pub(super) keep_alive: bool,
+    pub(super) launch_timeout: Option<Duration>,
     pub(super) metrics: bool,
     pub(super) on_thread_start: Option<ThreadHandler>,
     pub(super) on_thread_exit: Option<ThreadHandler>,
@@ -110,6 +111,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             restart: Restart::never(),
             outbox: SlowReceiver::default(),
             keep_alive: false,
+            launch_timeout: None,
             metrics: false,
             on_thread_start: None,
             on_thread_exit: None,
@@ -496,6 +498,32 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
+    /// Sets how long `#[init]` may take, at the launch and at each restart. The default is no limit.
+    ///
+    /// After that time the launch ends as [`LaunchError::TimedOut`], and a restart fails as
+    /// [`Crash::InitTimedOut`](super::Crash::InitTimedOut). An asynchronous `#[init]` is dropped at its next await. A synchronous
+    /// one runs on: a launched service closes when it returns, and a restart that is late succeeds. A service waits in its
+    /// cluster no longer than this, too.
+    ///
+    /// ```
+    /// # use nanolith::{LaunchError, prelude::*};
+    /// pub struct Feed;
+    /// #[define]
+    /// impl Feed {
+    ///     #[init]
+    ///     async fn start() -> Self {
+    ///         std::future::pending().await // a connection that does not come
+    ///     }
+    /// #   pub fn nothing() {}
+    /// }
+    /// let late = Feed::service().launch_timeout(MILLISECOND).launch().wait();
+    /// assert!(matches!(late, Err(LaunchError::TimedOut)));
+    /// ```
+    pub fn launch_timeout(mut self, limit: Duration) -> Self {
+        self.settings.launch_timeout = Some(limit);
+        self
+    }
+
     /// Starts the service's thread, which makes the state. Await what this gives, or wait on it, to have the service.
     ///
     /// ```
@@ -517,14 +545,15 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     pub fn launch(self) -> Launch<S, E> {
         panics::install_hook();
         let (tell, answer) = flume::bounded(1);
-        if let Err(error) = self.start(tell.clone()) {
+        let (limit, attempt) = (self.settings.launch_timeout, Arc::<LaunchAttempt>::default());
+        if let Err(error) = self.start(tell.clone(), attempt.clone()) {
             // The channel is empty, and its receiver is here.
             let _ = tell.send(Err(LaunchError::Build(error)));
         }
-        Launch::new(answer)
+        Launch::new(answer, limit, attempt)
     }
 
-    fn start(self, tell: flume::Sender<Launched<S, E>>) -> Result<(), BuildError> {
+    fn start(self, tell: flume::Sender<Launched<S, E>>, attempt: Arc<LaunchAttempt>) -> Result<(), BuildError> {
         let Self { start, mut settings } = self;
         validate(&settings)?;
         settings.data.open();
@@ -542,7 +571,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             clock::enter(clock).for_ever();
             let _alive = alive;
             let live = || {
-                thread::live(settings, start, move |launched| {
+                thread::live(settings, start, &attempt, move |launched| {
                     // If nobody listens any more, the handle that comes back closes the service.
                     let _ = tell.send(launched);
                 });

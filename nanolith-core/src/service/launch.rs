@@ -1,13 +1,23 @@
 //! The start of a service, to be waited for.
 
 use super::{Service, ServiceRef};
-use crate::{error::Panic, pool::BuildError, task::TaskSet, wait};
+use crate::{
+    clock,
+    error::Panic,
+    pool::BuildError,
+    task::TaskSet,
+    time::Limit,
+    wait,
+    wake::{Deferred, NewWaker, SingleWaiter},
+};
 use std::{
     error::Error,
     fmt,
     future::Future,
-    pin::Pin,
-    task::{Context, Poll},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 /// What the service's thread tells its launcher. A service that nobody takes closes as its handle is dropped.
@@ -31,15 +41,84 @@ pub(super) type Launched<S, E> = Result<ServiceRef<S>, LaunchError<E>>;
 ///
 /// # Cancel safety
 ///
-/// The service starts whether or not somebody waits. If this is dropped, it closes again.
+/// The service starts without a wait for it. If this is dropped, an asynchronous `#[init]` is dropped at its next await, and a
+/// service that starts all the same closes again.
 #[must_use = "gives the service when awaited or waited on"]
 pub struct Launch<S: TaskSet, E: 'static> {
-    answer: flume::r#async::RecvFut<'static, Launched<S, E>>,
+    /// `None` once it is over.
+    answer: Option<flume::r#async::RecvFut<'static, Launched<S, E>>>,
+    limit: Option<Limit>,
+    attempt: Arc<LaunchAttempt>,
+}
+
+/// A launch, as the service's thread sees it.
+#[derive(Default)]
+pub(super) struct LaunchAttempt(Deferred<AttemptState>);
+
+#[derive(Default)]
+struct AttemptState {
+    is_given_up: bool,
+    /// The service's thread, while an asynchronous `#[init]` waits.
+    thread: SingleWaiter,
+}
+
+impl LaunchAttempt {
+    /// Wakes the service's thread with `waker` if the launch is given up, until [`LaunchAttempt::forget_thread`].
+    pub(super) fn watch(&self, waker: &Waker) {
+        let waker = NewWaker::of(waker);
+        self.0.with(|state, after| state.thread.register(waker, after));
+    }
+
+    pub(super) fn forget_thread(&self) {
+        self.0.with(|state, after| state.thread.remove(after));
+    }
+
+    pub(super) fn is_given_up(&self) -> bool {
+        self.0.with(|state, _| state.is_given_up)
+    }
+
+    fn give_up(&self) {
+        self.0.with(|state, after| {
+            state.is_given_up = true;
+            state.thread.notify(after);
+        });
+    }
 }
 
 impl<S: TaskSet, E: 'static> Launch<S, E> {
-    pub(super) fn new(answer: flume::Receiver<Launched<S, E>>) -> Self {
-        Self { answer: answer.into_recv_async() }
+    pub(super) fn new(
+        answer: flume::Receiver<Launched<S, E>>,
+        limit: Option<Duration>,
+        attempt: Arc<LaunchAttempt>,
+    ) -> Self {
+        Self { answer: Some(answer.into_recv_async()), limit: limit.map(Limit::new), attempt }
+    }
+
+    /// Blocks until the service has started, for `limit` at most.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// pub struct Feed;
+    /// #[define]
+    /// impl Feed {
+    ///     #[init]
+    ///     async fn start() -> Self {
+    ///         std::future::pending().await // a connection that does not come
+    ///     }
+    /// #   pub fn nothing() {}
+    /// }
+    /// let launch = Feed::service().launch().wait_timeout(MILLISECOND).expect_err("it does not start");
+    /// drop(launch); // gives it up
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Gives the launch back if the service has not started by then. The start goes on.
+    pub fn wait_timeout(mut self, limit: Duration) -> Result<Result<Service<S>, LaunchError<E>>, Self> {
+        match clock::instant().checked_add(limit) {
+            None => Ok(self.wait()),
+            Some(deadline) => wait::block_on_anybody_until(pin!(&mut self), Some(deadline)).ok_or(self),
+        }
     }
 
     /// Blocks until the service has started.
@@ -70,10 +149,35 @@ impl<S: TaskSet, E: 'static> Future for Launch<S, E> {
     type Output = Result<Service<S>, LaunchError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.answer).poll(cx).map(|answer| match answer {
-            Ok(launched) => launched.map(Service::new),
-            Err(flume::RecvError::Disconnected) => Err(LaunchError::Lost),
-        })
+        let Some(answer) = &mut self.answer else { return Poll::Ready(Err(LaunchError::Lost)) };
+        if let Poll::Ready(answer) = Pin::new(answer).poll(cx) {
+            self.answer = None;
+            return Poll::Ready(match answer {
+                Ok(launched) => launched.map(Service::new),
+                Err(flume::RecvError::Disconnected) => Err(LaunchError::Lost),
+            });
+        }
+        if self.limit.as_mut().is_some_and(|limit| limit.poll(cx).is_ready()) {
+            self.give_up();
+            return Poll::Ready(Err(LaunchError::TimedOut));
+        }
+        Poll::Pending
+    }
+}
+
+impl<S: TaskSet, E: 'static> Launch<S, E> {
+    /// A start that comes to its end after this finds no receiver, and closes.
+    fn give_up(&mut self) {
+        let answer = self.answer.take();
+        if answer.is_some() {
+            self.attempt.give_up();
+        }
+    }
+}
+
+impl<S: TaskSet, E: 'static> Drop for Launch<S, E> {
+    fn drop(&mut self) {
+        self.give_up();
     }
 }
 
@@ -141,6 +245,9 @@ pub enum LaunchError<E> {
     /// }
     /// ```
     Build(BuildError),
+    /// `#[init]` took longer than [`launch_timeout`](super::ServiceBuilder::launch_timeout). An asynchronous one is dropped at
+    /// its next await. A synchronous one runs on, and the service closes when it returns.
+    TimedOut,
     /// The service's thread ended before it told anything.
     Lost,
 }
@@ -151,6 +258,7 @@ impl<E: fmt::Display> fmt::Display for LaunchError<E> {
             Self::Init(error) => error.fmt(f),
             Self::Panicked(panic) => write!(f, "the service's init panicked{panic}"),
             Self::Build(error) => error.fmt(f),
+            Self::TimedOut => f.write_str("the service's init did not finish within the launch timeout"),
             Self::Lost => f.write_str("the service's thread ended before it started"),
         }
     }

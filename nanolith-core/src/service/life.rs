@@ -42,6 +42,8 @@ pub enum Crash {
     Init,
     /// `#[init]` panicked when it was to start anew.
     InitPanicked(Panic),
+    /// `#[init]` took longer than [`launch_timeout`](super::ServiceBuilder::launch_timeout) when it was to start anew.
+    InitTimedOut,
     /// [`Control::restart`](super::Control::restart) asked for it.
     Asked,
     /// Another of its [group](super::Group) crashed.
@@ -57,6 +59,7 @@ impl fmt::Display for Crash {
             Self::Loop(panic) => write!(f, "the service panicked{panic}"),
             Self::Init => f.write_str("the service's init gave an error as it started anew"),
             Self::InitPanicked(panic) => write!(f, "the service's init panicked as it started anew{panic}"),
+            Self::InitTimedOut => f.write_str("the service's init did not finish in time as it started anew"),
             Self::Asked => f.write_str("the service was asked to start anew"),
             Self::Group => f.write_str("another service of the group crashed"),
             Self::Simulated => f.write_str("a test had the service crash"),

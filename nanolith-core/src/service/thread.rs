@@ -7,7 +7,7 @@ use super::{
     futures::Seen,
     init::Init,
     inner::{Core, Inner, Life, asks},
-    launch::{LaunchError, Launched},
+    launch::{LaunchAttempt, LaunchError, Launched},
     life::{Crash, LifeEvent},
     reference::ServiceRef,
     restart::Restarts,
@@ -28,6 +28,7 @@ use crate::{
     place,
     pulse::Pulse,
     task::{CallSlot, Context, Input, Owner, ServiceGround, TaskSet, Whose, on_close, run_on_service},
+    timer::{self, Alarm},
     wait,
     wake::WakeList,
 };
@@ -37,13 +38,14 @@ use std::{
     rc::Rc,
     sync::{Arc, Weak, atomic::Ordering},
     task::{self, Poll, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The whole life of a service, on its own thread. `launched` hears of the start.
 pub(super) fn live<S: TaskSet, E, A>(
     settings: Settings,
     mut init: Box<dyn Init<S, E, A>>,
+    attempt: &LaunchAttempt,
     launched: impl FnOnce(Launched<S, E>),
 ) {
     let inner = Inner::<S>::new(&settings);
@@ -53,9 +55,12 @@ pub(super) fn live<S: TaskSet, E, A>(
     };
     place::adopt(inner.id(), host);
     settings.on_thread_start.iter().for_each(|handler| panics::quietly(|| handler()));
-    match panics::catch(|| init.make(Context::new(None, settings.data.clone()), &|| false)) {
+    attempt.watch(Parking::of_this_thread().waker());
+    let made = panics::catch(|| init.make(Context::new(None, settings.data.clone()), &|| attempt.is_given_up()));
+    attempt.forget_thread();
+    match made {
         Err(panic) => launched(Err(LaunchError::Panicked(panic))),
-        Ok(None) => launched(Err(LaunchError::Lost)), // a first start has its arguments
+        Ok(None) => launched(Err(LaunchError::Lost)), // it was given up, since a first start has its arguments
         Ok(Some(Err(error))) => launched(Err(LaunchError::Init(error))),
         Ok(Some(Ok(state))) => {
             launched(Ok(ServiceRef::new(inner.clone())));
@@ -70,6 +75,7 @@ pub(super) fn live<S: TaskSet, E, A>(
                 held: None,
                 on_panic: settings.on_panic,
                 restarts: Restarts::new(settings.restart),
+                launch_timeout: settings.launch_timeout,
                 crash: None,
                 spin: settings.spin,
                 streak: 0,
@@ -101,6 +107,8 @@ struct Desk<S: TaskSet, E, A> {
     held: Option<Shared<CallSlot<S>>>,
     on_panic: Option<PanicHandler>,
     restarts: Restarts,
+    /// How long `#[init]` may take.
+    launch_timeout: Option<Duration>,
     /// Why the state is to be made anew, if it is.
     crash: Option<Crash>,
     /// How long it looks on for more before it sleeps.
@@ -193,7 +201,9 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
             is_for_group |= matches!(self.inner.lock().asked.take(), Some(Crash::Group));
             let (cx, inner) = (Context::new(None, self.data.clone()), self.inner.clone());
             has_failed = true;
-            crash = match panics::catch(|| self.init.make(cx, &|| inner.is_terminated())) {
+            let limit = InitLimit::begin(self.launch_timeout, parking);
+            let is_to_stop = || inner.is_terminated() || limit.is_over();
+            crash = match panics::catch(|| self.init.make(cx, &is_to_stop)) {
                 Ok(Some(Ok(state))) => {
                     self.ground = ground(state, &self.data);
                     self.count_restart(&crash);
@@ -204,6 +214,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
                     Crash::Init
                 }
                 Ok(None) if self.inner.is_terminated() => continue,
+                Ok(None) if limit.is_over() => Crash::InitTimedOut,
                 Ok(None) => return Err(Some(crash)),
                 Err(panic) => Crash::InitPanicked(panic),
             };
@@ -541,6 +552,30 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
             None if policy.after_panic() || (whose == Whose::Hook && policy.after_crash()) => OnPanic::Restart,
             None => OnPanic::Continue,
         }
+    }
+}
+
+/// The limit of an `#[init]` that starts a service anew. Its end wakes the service's thread.
+struct InitLimit {
+    due: Option<Instant>,
+    timer: Option<timer::Key>,
+}
+
+impl InitLimit {
+    fn begin(limit: Option<Duration>, parking: &Parking) -> Self {
+        let due = limit.and_then(|limit| clock::instant().checked_add(limit));
+        let timer = due.map(|due| timer::arm(due, Alarm::Wake(parking.waker().clone())));
+        Self { due, timer }
+    }
+
+    fn is_over(&self) -> bool {
+        self.due.is_some_and(|due| due <= clock::instant())
+    }
+}
+
+impl Drop for InitLimit {
+    fn drop(&mut self) {
+        self.timer.into_iter().for_each(timer::disarm);
     }
 }
 

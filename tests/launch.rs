@@ -1,0 +1,190 @@
+//! Launches that take too long, or that are given up.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+
+use nanolith::{
+    Backoff, CloseError, Crash, LaunchError, MemberId, Restart,
+    prelude::*,
+    time::{HOUR, MockClock},
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+    mpsc::{Receiver, Sender, channel},
+};
+
+/// Where an init tells how far it is.
+type Told = Sender<&'static str>;
+
+fn hears(heard: &Receiver<&'static str>, what: &str) {
+    assert_eq!(heard.recv().expect("the init tells"), what);
+}
+
+/// Its init waits without an end from one start on.
+pub struct Hangs;
+
+#[define]
+impl Hangs {
+    #[init]
+    async fn start(hangs_at: usize, starts: Arc<AtomicUsize>, told: Told) -> Self {
+        struct Tells(Told);
+        impl Drop for Tells {
+            fn drop(&mut self) {
+                let _ = self.0.send("dropped");
+            }
+        }
+        if starts.fetch_add(1, Ordering::Relaxed) >= hangs_at {
+            let _tells = Tells(told.clone());
+            let _ = told.send("waits");
+            std::future::pending::<()>().await;
+        }
+        Self
+    }
+
+    pub fn value() -> u8 {
+        7
+    }
+
+    pub fn fail() {
+        panic!("no luck");
+    }
+}
+
+/// Its init blocks until it is let go.
+pub struct Blocks {
+    told: Told,
+}
+
+#[define]
+impl Blocks {
+    #[init]
+    fn start(go: Receiver<()>, told: Told) -> Self {
+        let _ = told.send("waits");
+        let _ = go.recv();
+        Self { told }
+    }
+
+    #[on_close]
+    fn end(self) {
+        let _ = self.told.send("closed");
+    }
+
+    pub fn value() -> u8 {
+        7
+    }
+}
+
+pub struct Nests;
+
+#[define]
+impl Nests {
+    /// Launches a service whose init waits for another task of the same pool.
+    pub fn launch(pool: Pool, go: Receiver<()>, let_go: Sender<()>, told: Told) -> bool {
+        let let_go = Nests::on(&pool).let_go(let_go).submit();
+        let launched = Blocks::service(go, told).launch().wait();
+        launched.is_ok() && let_go.wait().is_ok()
+    }
+
+    pub fn let_go(let_go: Sender<()>) {
+        let _ = let_go.send(());
+    }
+}
+
+#[test]
+fn async_init_that_hangs_ends_for_its_caller() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (told, heard) = channel();
+        let launch = Hangs::service(0, Arc::default(), told).launch_timeout(SECOND).launch();
+        hears(&heard, "waits");
+        clock.advance(SECOND);
+        assert!(matches!(launch.wait(), Err(LaunchError::TimedOut)));
+        hears(&heard, "dropped");
+    });
+}
+
+#[test]
+fn awaited_launch_of_an_init_that_hangs_times_out() {
+    let (told, _heard) = channel();
+    let launch = Hangs::service(0, Arc::default(), told).launch_timeout(MILLISECOND).launch();
+    let error = pollster::block_on(launch).map(drop).expect_err("it hangs");
+    assert_eq!(error.to_string(), "the service's init did not finish within the launch timeout");
+}
+
+#[test]
+fn service_closes_when_a_late_init_returns() {
+    let ((let_go, go), (told, heard)) = (channel(), channel());
+    let launch = Blocks::service(go, told).launch_timeout(MILLISECOND).launch();
+    assert!(matches!(launch.wait(), Err(LaunchError::TimedOut)));
+    hears(&heard, "waits");
+    let_go.send(()).expect("the init waits for it");
+    hears(&heard, "closed");
+}
+
+#[test]
+fn launch_in_time_has_no_limit_afterwards() {
+    let (told, heard) = channel();
+    let service = Hangs::service(1, Arc::default(), told).launch_timeout(HOUR).launch().wait().expect("it starts");
+    assert_eq!(service.value().wait().expect("it runs"), 7);
+    service.close().wait().expect("it closes");
+    assert!(heard.try_recv().is_err());
+}
+
+#[test]
+fn launch_goes_on_after_a_wait_with_a_limit() {
+    let ((let_go, go), (told, heard)) = (channel(), channel());
+    let launch = Blocks::service(go, told).launch();
+    let launch = launch.wait_timeout(MILLISECOND).expect_err("the init waits");
+    hears(&heard, "waits");
+    let_go.send(()).expect("the init waits for it");
+    let service = launch.wait_timeout(HOUR).map_err(drop).expect("it starts").expect("it starts");
+    assert_eq!(service.value().wait().expect("it runs"), 7);
+}
+
+#[test]
+fn dropped_launch_drops_an_async_init_that_waits() {
+    let (told, heard) = channel();
+    let launch = Hangs::service(0, Arc::default(), told).launch();
+    hears(&heard, "waits");
+    drop(launch);
+    hears(&heard, "dropped");
+}
+
+#[test]
+fn launch_lends_the_slot_of_the_task_that_waits() {
+    let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("sound");
+    let ((let_go, go), (told, _heard)) = (channel(), channel());
+    assert!(Nests::on(&pool).launch(pool.clone(), go, let_go, told).wait().expect("it runs"));
+}
+
+#[test]
+fn cluster_launch_times_out_with_a_member_that_hangs() {
+    let (told, _heard) = channel();
+    let member = move |id: MemberId| match id.number() {
+        1 => Hangs::service(0, Arc::default(), told.clone()).launch_timeout(MILLISECOND),
+        _ => Hangs::service(1, Arc::default(), told.clone()),
+    };
+    let launch = Cluster::builder().launch_numbered(2, member);
+    let error = launch.wait().map(drop).expect_err("the second hangs");
+    assert_eq!(error.member().number(), 1);
+    assert!(matches!(error.into_inner(), LaunchError::TimedOut));
+}
+
+#[test]
+fn restart_whose_init_hangs_is_a_crash_of_its_own() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (told, heard) = channel();
+        let service = Hangs::service(1, Arc::default(), told)
+            .launch_timeout(SECOND)
+            .restart(Restart::always().limit(1, HOUR).backoff(Backoff::none()))
+            .launch()
+            .wait()
+            .expect("the first start is in time");
+        assert!(service.fail().wait().is_err());
+        hears(&heard, "waits");
+        clock.advance(SECOND);
+        let ended = service.control().closed().wait();
+        assert!(matches!(ended, Err(CloseError::Crashed(Crash::InitTimedOut))), "{ended:?}");
+        hears(&heard, "dropped");
+    });
+}
