@@ -173,6 +173,11 @@ pub(crate) trait Host: Send + Sync {
     /// loan.
     fn lend(&self, permit: &mut PermitState, target: Option<HostId>) -> Result<Loan, WouldDeadlock>;
 
+    /// Whether the wait of this thread, which is ours, for something of ours is to end, since the system gives no thread for it.
+    fn take_stranded(&self) -> bool {
+        false
+    }
+
     /// The one thread of ours begins a blocking wait without a limit, or goes on. Returns its wait before; `None` if this host has
     /// several threads, so that no call waits for one thread alone.
     fn set_blocked(&self, waiter: Option<BlockedWaiter>) -> Option<Option<BlockedWaiter>> {

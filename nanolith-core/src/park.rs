@@ -94,8 +94,13 @@ impl Parking {
             if self.parker.called.swap(false, Ordering::Acquire) {
                 return true;
             }
-            match deadline {
+            let alarmed = timer::ring_without_thread();
+            let first = alarmed.map(|due| deadline.map_or(due, |deadline| due.min(deadline)));
+            match first.or(deadline) {
                 None => thread::park(),
+                Some(first) if Some(first) != deadline => {
+                    thread::park_timeout(first.saturating_duration_since(Instant::now()));
+                }
                 Some(_) if alarm.is_some() => thread::park(),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(clock::instant());

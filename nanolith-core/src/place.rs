@@ -462,6 +462,11 @@ pub(crate) fn lend(target: Option<HostId>) -> Result<Lent, WouldDeadlock> {
     Ok(Lent { loan: lent? })
 }
 
+/// Whether the wait of this thread for something of `target`'s, whose thread this is, is to end: see [`Host::take_stranded`].
+pub(crate) fn is_stranded(target: Option<HostId>) -> bool {
+    target.is_some() && host_id() == target && host_here().is_some_and(|host| host.take_stranded())
+}
+
 /// Runs `f` as our own blocking wait, so that handles polled within it leave the lending to us.
 pub(crate) fn while_waiting<R>(f: impl FnOnce() -> R) -> R {
     THREAD.with(|thread| {

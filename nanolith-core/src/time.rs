@@ -17,7 +17,7 @@ use crate::{
 use std::{
     error::Error,
     fmt,
-    future::Future,
+    future::{self, Future},
     pin::{Pin, pin},
     task::{Context, Poll, ready},
     time::{Duration, Instant},
@@ -88,9 +88,8 @@ pub fn now() -> Instant {
 ///
 /// Dropping it takes the timer back.
 ///
-/// # Panics
-///
-/// The first timer of a program panics if the system gives no thread to serve it.
+/// Where the program has no executor yet, and the system gives no thread for the timer, the future asks to be polled again at
+/// once until its time has come. [`Sleep::wait`] needs no timer.
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep { due: clock::instant().checked_add(duration), armed: None }
 }
@@ -121,12 +120,9 @@ impl Sleep {
     /// sleep(5 * MILLISECOND).wait();
     /// assert!(began.elapsed() >= 5 * MILLISECOND);
     /// ```
-    ///
-    /// # Panics
-    ///
-    /// As [`sleep`] does.
     pub fn wait(self) {
-        crate::wait::block_on_anybody(self);
+        let never = pin!(future::pending::<()>()); // the wait has its own deadline
+        let _reached = crate::wait::block_on_anybody_until(never, self.due);
     }
 }
 
@@ -140,6 +136,9 @@ impl Future for Sleep {
         }
         if !self.armed.is_some_and(|key| timer::rewake(key, cx.waker())) {
             self.armed = Some(timer::arm(due, Alarm::Wake(cx.waker().clone())));
+        }
+        if clock::source().is_none() && timer::start().is_err() {
+            cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
@@ -209,14 +208,10 @@ impl Error for Elapsed {}
 /// # Cancel safety
 ///
 /// Dropped, it drops the future and takes the timer back.
-///
-/// # Panics
-///
-/// As [`sleep`] does.
 pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
     let mut limit = pin!(sleep(limit));
-    std::future::poll_fn(|cx| {
+    future::poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(output));
         }

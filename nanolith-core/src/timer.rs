@@ -1,16 +1,19 @@
-//! One thread that wakes others when their time has come. It starts with the first timer and sleeps when there is none.
+//! One thread that wakes others when their time has come. It starts with the first executor, whose build gives the error if the
+//! system gives no thread, or with the first timer. It sleeps when there is no timer.
+//!
+//! Where no executor was built, and the system gives no thread, each new timer tries to start the thread again. Meanwhile
+//! a thread that blocks rings what is due ([`ring_without_thread`]), and a future that sleeps asks to be polled again at once.
 //!
 //! Where a thread has a clock of its own ([`clock::Source`]), what it arms is rung by whoever moves that clock.
 
 use crate::{clock, per_thread::per_thread};
-use once_cell::sync::OnceCell;
 use std::{
     cell::Cell,
     collections::{BTreeMap, btree_map::OccupiedEntry},
-    mem,
+    io, mem,
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::Waker,
     thread,
@@ -59,29 +62,48 @@ struct Timers {
     armed: BTreeMap<Key, Alarm>,
 }
 
-#[derive(Default)]
 struct Timer {
     timers: Mutex<Timers>,
     earlier: Condvar,
 }
 
-static TIMER: OnceCell<&'static Timer> = OnceCell::new();
+static TIMER: Timer = Timer { timers: Mutex::new(Timers { armed: BTreeMap::new() }), earlier: Condvar::new() };
+
+/// Whether the timer has its thread.
+static IS_STARTED: AtomicBool = AtomicBool::new(false);
+
+/// Starts the timer's thread, unless it runs.
+pub(crate) fn start() -> io::Result<()> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    // ORDERING: Relaxed, here and below: the flag says nothing of what is armed, which the timer's lock orders.
+    if IS_STARTED.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if !IS_STARTED.load(Ordering::Relaxed) {
+        thread::Builder::new().name("nanolith-timer".into()).spawn(|| TIMER.serve())?;
+        IS_STARTED.store(true, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Where the timer has no thread, rings what is due on this thread, which is about to block. Returns when the next is due.
+pub(crate) fn ring_without_thread() -> Option<Instant> {
+    while !IS_STARTED.load(Ordering::Relaxed) {
+        let due = {
+            let mut timers = TIMER.lock();
+            let first = timers.armed.first_entry()?;
+            if first.key().due > Instant::now() {
+                return Some(first.key().due);
+            }
+            first.remove()
+        };
+        due.ring();
+    }
+    None
+}
 
 impl Timer {
-    /// # Panics
-    ///
-    /// Panics if the system gives no thread.
-    fn get() -> &'static Self {
-        TIMER.get_or_init(|| {
-            let timer: &'static Self = Box::leak(Box::default());
-            thread::Builder::new()
-                .name("nanolith-timer".into())
-                .spawn(|| timer.serve())
-                .expect("the system gives no thread for the timer");
-            timer
-        })
-    }
-
     fn lock(&self) -> MutexGuard<'_, Timers> {
         self.timers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,11 +150,11 @@ pub(crate) fn arm(due: Instant, alarm: Alarm) -> Key {
 
 /// The same by the system's clock.
 pub(crate) fn arm_real(due: Instant, alarm: Alarm) -> Key {
-    let timer = Timer::get();
-    let mut timers = timer.lock();
+    let _ = start(); // every executor has started it; else see the head of this file
+    let mut timers = TIMER.lock();
     let key = timers.arm(due, 0, alarm);
     if timers.armed.first_key_value().is_some_and(|(first, _)| *first == key) {
-        timer.earlier.notify_one();
+        TIMER.earlier.notify_one();
     }
     key
 }
@@ -165,7 +187,7 @@ pub(crate) fn rewake(key: Key, waker: &Waker) -> bool {
 
 fn with<R>(key: Key, f: impl FnOnce(&mut Timers) -> Option<R>) -> Option<R> {
     match key.source {
-        0 => f(&mut Timer::get().lock()),
+        0 => f(&mut TIMER.lock()),
         source => with_mocked(source, f),
     }
 }
@@ -174,7 +196,7 @@ fn with<R>(key: Key, f: impl FnOnce(&mut Timers) -> Option<R>) -> Option<R> {
 pub(crate) fn next() -> Option<Instant> {
     match clock::source() {
         Some(source) => next_due(&source),
-        None => TIMER.get()?.lock().armed.first_key_value().map(|(key, _)| key.due),
+        None => TIMER.lock().armed.first_key_value().map(|(key, _)| key.due),
     }
 }
 
@@ -216,4 +238,22 @@ pub(crate) fn ring_next(source: &clock::Source) -> bool {
 pub(crate) fn forget(source: &clock::Source) {
     let forgotten = mocked().remove(&source.number());
     drop(forgotten);
+}
+
+#[cfg(all(test, not(any(loom, miri))))]
+mod tests {
+    use super::*;
+    use crate::{park::Parking, time::MILLISECOND};
+
+    /// In a process of its own, as the whole of it has one timer.
+    #[test]
+    fn blocking_thread_rings_what_is_due_without_thread() {
+        if IS_STARTED.load(Ordering::Relaxed) {
+            return; // another test of this process has started the thread
+        }
+        let parking = Parking::of_this_thread();
+        let key = TIMER.lock().arm(Instant::now() + MILLISECOND, 0, Alarm::Wake(parking.waker().clone()));
+        assert!(parking.park_until(None), "its own alarm wakes it");
+        assert!(take(key).is_none());
+    }
 }

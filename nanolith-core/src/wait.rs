@@ -69,6 +69,9 @@ pub(crate) fn block_until<F: Future>(
         if let Poll::Ready(output) = poll() {
             return Ok(Some(output));
         }
+        if place::is_stranded(target) {
+            return Err(WouldDeadlock);
+        }
         // One who wakes itself all the time never gets to sleep, and has its limit all the same.
         let is_late = deadline.is_some_and(|deadline| deadline <= clock::instant());
         if is_late || !parking.park_until(deadline) {

@@ -9,6 +9,7 @@ use crate::{
     pool::{BuildError, MaxQueue},
     priority::Priority,
     queue::Bounds,
+    timer,
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -241,9 +242,10 @@ impl LocalBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] names the setting that cannot work.
+    /// [`BuildError`] names the setting that cannot work, or says that the system gives no thread for the timer.
     pub fn build(self) -> Result<Local, BuildError> {
         self.config.validate()?;
+        timer::start().map_err(BuildError::threads)?;
         Ok(Local::of(Inner::new(self.config)))
     }
 }

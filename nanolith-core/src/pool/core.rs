@@ -17,7 +17,7 @@ use crate::{
     inbox::Points,
     wake::WakeList,
 };
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, task::Waker};
 
 /// What waits in a pool's lanes.
 pub(super) enum Work {
@@ -91,6 +91,8 @@ pub(super) struct Core {
     pub(super) active: usize,
     /// Threads that stand still in a wait.
     pub(super) blocked: usize,
+    /// Those of them that wait for this very pool, by what their wakers point to.
+    own_waits: BTreeMap<usize, Waker>,
     /// Permits beyond the concurrency, lent by those threads.
     pub(super) extra: usize,
     pub(super) rayon: RayonThreads,
@@ -117,6 +119,7 @@ impl Core {
             lingering: 0,
             active: 0,
             blocked: 0,
+            own_waits: BTreeMap::new(),
             extra: 0,
             rayon: RayonThreads { total: kept, occupied: 0, coming: 0, generation: 0 },
             paused: false,
@@ -276,6 +279,26 @@ impl Core {
             self.tokens -= 1;
             self.running -= 1;
         }
+    }
+
+    /// Counts a thread that waits for this pool. A permit that finds no thread may have to end its wait.
+    pub(super) fn add_own_wait(&mut self, waker: Waker) -> Option<Waker> {
+        self.own_waits.insert(waker.data().addr(), waker)
+    }
+
+    /// Counts it no more. The caller drops the waker after the lock's release.
+    pub(super) fn remove_own_wait(&mut self, waker: &Waker) -> Option<Waker> {
+        if self.own_waits.is_empty() { None } else { self.own_waits.remove(&waker.data().addr()) }
+    }
+
+    /// Whether work waits that no thread will come to: all that there are wait for this very pool.
+    pub(super) fn is_stranded(&self) -> bool {
+        self.running == 0 && self.blocked > 0 && self.blocked == self.own_waits.len() && self.has_work()
+    }
+
+    /// The threads that wait for this pool.
+    pub(super) fn own_waits(&self) -> impl Iterator<Item = &Waker> {
+        self.own_waits.values()
     }
 
     /// Whether a runner of this generation is to step down: there are too many, or it stands on threads that go.

@@ -23,11 +23,15 @@ use crate::{
     panics, place,
     queue::Queue,
     task::{CallSlot, Job, TaskSet},
+    timer,
     wake::WakeList,
 };
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, Weak,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    task::Waker,
 };
 
 /// How many plain calls may wait in the inbox; more wait in their lane.
@@ -63,6 +67,8 @@ pub(super) struct Inner {
     /// How deep the stack of a rayon thread is at a job on its main loop, in bytes.
     main_loop: AtomicUsize,
     pub(super) spares: Arc<Spares>,
+    /// No thread could be had for work, and every thread waits for this pool.
+    is_stranded: AtomicBool,
     /// How many watch whether the queue is full.
     pub(super) watched: AtomicUsize,
     /// What it measures, if it was asked to.
@@ -74,6 +80,7 @@ impl Inner {
         let tasks = config.validate()?;
         let kept = config.kept(tasks);
         panics::install_hook();
+        timer::start().map_err(BuildError::threads)?;
         let world = baton::world();
         let inbox = Arc::new(Inbox::new(if world.is_some() { 1 } else { CELLS }));
         let rules = Arc::new(Rules::new(config.schedule.clone()));
@@ -96,6 +103,7 @@ impl Inner {
             rayon: Mutex::new(None),
             main_loop: AtomicUsize::new(0),
             spares: Spares::new(config.others(tasks), config.idle_timeout),
+            is_stranded: AtomicBool::new(false),
             watched: AtomicUsize::new(0),
             recorder: Recorder::new(config.metrics),
             config: Arc::new(config),
@@ -220,11 +228,29 @@ impl Inner {
         }
     }
 
-    /// Sends a permit to a spare thread. If there is none to be had, the permit is given back: whoever is done next, or
-    /// goes on after a wait, looks for work again.
+    /// Sends a permit to a spare thread. If there is none to be had, the permit is given back: the next worker that is done, or
+    /// goes on after a wait, looks for work again. Where every thread waits for this pool, one of these waits ends.
     pub(super) fn send_spare(&self, me: Arc<Self>) {
         if self.spares.send(Errand::Begin(me)).is_err() {
-            self.lock().withdraw_token();
+            let mut core = self.lock();
+            core.withdraw_token();
+            if core.is_stranded() {
+                // ORDERING: Relaxed, the lock orders what the flag is about.
+                self.is_stranded.store(true, Ordering::Relaxed);
+                let wakers: Vec<_> = core.own_waits().cloned().collect(); // those of our own parkers
+                drop(core);
+                wakers.into_iter().for_each(Waker::wake);
+            }
+        }
+    }
+
+    /// Whether the wait of this thread for the pool is to end, since no thread can be had for what it waits for. Of many waits
+    /// one hears so.
+    pub(super) fn take_stranded(&self) -> bool {
+        // ORDERING: Relaxed, as above.
+        self.is_stranded.load(Ordering::Relaxed) && {
+            let core = self.lock();
+            self.is_stranded.swap(false, Ordering::Relaxed) && core.is_stranded()
         }
     }
 

@@ -14,7 +14,6 @@ impl Inner {
     /// keeps a number of threads of its own, more of the others may come.
     pub(super) fn set_concurrency(self: &Arc<Self>, concurrency: Concurrency) -> Result<(), BuildError> {
         let tasks = Config::tasks(concurrency)?;
-        self.spares.set_max(self.config.others(tasks));
         if self.config.kept(tasks) > self.lock().rayon.total {
             let larger = rayon_pool::build(self, tasks)?;
             let mut rayon = self.rayon();
@@ -28,6 +27,7 @@ impl Inner {
                 drop(old);
             }
         }
+        self.spares.set_max(self.config.others(tasks));
         let mut core = self.lock();
         core.limit = tasks;
         core.front.shut();

@@ -16,6 +16,7 @@ use crate::{
     host::{Host, HostId, Loan, Over, PermitState, Runnable, Verdict, WouldDeadlock},
     id::TaskInfo,
     order::Rules,
+    park::Parking,
     place::{self, Where},
     wake::WakeList,
 };
@@ -43,12 +44,14 @@ impl Host for Inner {
         if matches!(permit, PermitState::Lent) {
             return Ok(Loan { before: PermitState::Lent, extra: 0 }); // this thread counts as blocked already
         }
+        let own = (target == Some(self.id())).then(|| Parking::of_this_thread().waker().clone());
         let mut core = self.lock();
         let threads = core.rayon.total + self.spares.max();
-        if target == Some(self.id()) && core.blocked + 1 >= threads {
+        if own.is_some() && core.blocked + 1 >= threads {
             return Err(WouldDeadlock);
         }
         let loan = core.lend(std::mem::replace(permit, PermitState::Lent));
+        own.map(|waker| core.add_own_wait(waker));
         // A start that was sent to a thread which now stands still is for a spare one.
         let stuck = core.tokens > 0;
         self.release(core, WakeList::default());
@@ -100,7 +103,20 @@ impl Host for Inner {
     }
 
     fn take_back(&self, loan: Loan) -> PermitState {
-        self.lock().take_back(loan)
+        if let PermitState::Lent = loan.before {
+            return self.lock().take_back(loan);
+        }
+        let parking = Parking::of_this_thread();
+        let mut core = self.lock();
+        let own = core.remove_own_wait(parking.waker());
+        let permit = core.take_back(loan);
+        drop(core);
+        drop(own);
+        permit
+    }
+
+    fn take_stranded(&self) -> bool {
+        Inner::take_stranded(self)
     }
 
     fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict {

@@ -183,10 +183,6 @@ impl<T: Send + 'static> Plan<T> {
     /// # Errors
     ///
     /// [`BuildError`] when the global pool cannot be started.
-    ///
-    /// # Panics
-    ///
-    /// The first timer of a program panics if the system gives no thread to serve it.
     pub fn start(self) -> Result<Schedule, BuildError> {
         let Self { beats, starting, run, handler } = self;
         Ok(Schedule::new(Inner::start(beats, starting, run, handler, Chores::start()?)))

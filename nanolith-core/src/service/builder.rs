@@ -20,6 +20,7 @@ use crate::{
     pool::{BuildError, MIN_STACK, ThreadHandler, check_name, check_spin},
     priority::Priority,
     task::{Context, Outlets, TaskSet},
+    timer,
 };
 use std::{convert::Infallible, fmt, future::Future, sync::Arc, time::Duration};
 
@@ -556,6 +557,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     fn start(self, tell: flume::Sender<Launched<S, E>>, attempt: Arc<LaunchAttempt>) -> Result<(), BuildError> {
         let Self { start, mut settings } = self;
         validate(&settings)?;
+        timer::start().map_err(BuildError::threads)?;
         settings.data.open();
         settings.data.insert(Outlets::new(settings.outbox));
         let mut builder = std::thread::Builder::new().name(settings.name.to_string());

@@ -243,10 +243,6 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// ```
     ///
     /// A synchronous task that runs keeps its slot until it returns; its caller is let go at once.
-    ///
-    /// # Panics
-    ///
-    /// The first timer of a program panics if the system gives no thread to serve it, as the call is submitted.
     #[inline]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.terms.rare().timeout = Some(limit);

@@ -51,10 +51,6 @@ where
     /// is closed by then refuses it, as [`CallError::Closed`](crate::CallError::Closed). A close waits for no call that is not due.
     ///
     /// An executor of one's own is called on the timer's thread, so its `execute` is brief.
-    ///
-    /// # Panics
-    ///
-    /// The first timer of a program panics if the system gives no thread to serve it, as the call is submitted.
     pub fn after(mut self, delay: Duration) -> Self {
         let due = clock::instant().checked_add(delay);
         self.rare().later = Some(Later { due, executor: Arc::new(self.executor().clone()) });
