@@ -136,9 +136,11 @@ impl<T: Entry> Front<T> {
     }
 
     /// Lets no call into the inbox for as long as the lock is held, for one that comes into the lanes.
-    pub(crate) fn hold(&mut self) -> WakeList {
+    #[inline]
+    pub(crate) fn hold(&mut self) -> Option<WakeList> {
         self.inbox.hold();
-        if self.queue.is_overgrown() || self.queue.is_stale() { self.sweep() } else { WakeList::default() }
+        let is_due = self.queue.is_overgrown() || self.queue.is_stale();
+        is_due.then(|| self.sweep())
     }
 
     /// Whether there is room for one more from outside. What is in the inbox counts as if it came from there, unless the
@@ -183,6 +185,7 @@ impl<T: Entry> Front<T> {
 
     /// The entries of overtaken calls go, which nobody else counts out before their turn comes, and those of others that have
     /// begun since.
+    #[cold]
     fn sweep(&mut self) -> WakeList {
         self.queue.sweep(|entry| entry.call().filter(|call| !call.is_queued()).map(spent))
     }

@@ -65,7 +65,7 @@ impl Lanes {
     fn enter(&mut self, call: Shared<Call>) {
         let (priority, inside) = (call.meta.priority(), call.meta.is_inside());
         call.meta.accept(inside);
-        self.front.hold().wake();
+        self.front.hold().unwrap_or_default().wake();
         let entry = self.entry(call.clone());
         self.front.queue.enter(priority, call.meta.submitted_at(), inside, entry);
         self.calls.push(call);

@@ -151,7 +151,7 @@ impl Model {
             prop_assert!(stepped_in, "there was a place");
         }
         if !stepped_in {
-            self.front.hold().wake();
+            self.front.hold().unwrap_or_default().wake();
             let room = inside || self.front.has_room();
             prop_assert_eq!(room, inside || self.outside() < self.bound, "room is told as it is");
             if room {

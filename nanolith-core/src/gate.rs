@@ -271,9 +271,9 @@ fn take_in<S: TaskSet, G: Gate<S> + ?Sized>(
     let swept = front.hold();
     if inside || front.has_room() {
         let wakes = enter::<S, G>(&mut front.queue, job, inside, place);
-        return (Passed::In, swept.and(wakes));
+        return (Passed::In, if let Some(swept) = swept { swept.and(wakes) } else { wakes });
     }
-    (Passed::Full(job), swept)
+    (Passed::Full(job), swept.unwrap_or_default())
 }
 
 fn closed<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {

@@ -333,7 +333,7 @@ impl<T> Queue<T> {
     /// Whether most entries are out of date, and enough calls have ended since the last sweep that each pays for [`LOOKS`].
     pub(crate) fn is_stale(&self) -> bool {
         let entries = self.lanes.len();
-        entries > 2 * (self.queued.sum() + self.resumed) + STALE && LOOKS * self.stale > entries
+        LOOKS * self.stale > entries && entries > 2 * (self.queued.sum() + self.resumed) + STALE
     }
 
     /// Whether twice as many entries have come as the last sweep left.

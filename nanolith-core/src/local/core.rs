@@ -120,12 +120,21 @@ impl Core {
     }
 
     /// Whether there is work that may be run now.
-    pub(super) fn has_work(&self) -> bool {
+    pub(super) fn has_work(&mut self) -> bool {
+        let held = self.is_held();
         let queue = &self.front.queue;
-        match self.is_held() {
-            true => queue.has_resumed() || self.urged.iter().any(|call| call.is_queued()),
+        match held {
+            true => queue.has_resumed() || self.has_urged(),
             false => queue.queued_outside() + queue.overflow() > 0,
         }
+    }
+
+    /// Whether a future of ours waits for a queued call of ours. Calls that have begun since go: so each is looked at once.
+    fn has_urged(&mut self) -> bool {
+        while self.urged.front().is_some_and(|call| !call.is_queued()) {
+            self.spent.extend(self.urged.pop_front().map(Work::Call));
+        }
+        !self.urged.is_empty()
     }
 
     /// The next live work, which is begun by this; `may` says whether to run what expires then.

@@ -6,7 +6,10 @@
 //! faster, it is held again in the place that it had.
 
 use crate::id::TaskInfo;
-use std::{collections::BTreeMap, mem};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+};
 
 /// Tells a call from others that live.
 pub(super) type Id = usize;
@@ -20,7 +23,7 @@ pub(super) struct Kind<T> {
     running: usize,
     held: BTreeMap<Rank, T>,
     /// Those that were called and have not begun.
-    called: Vec<(Id, Rank)>,
+    called: BTreeSet<(Id, Rank)>,
     came: u64,
     /// Calls that ended while they may have been held, since somebody last looked for them.
     ended: usize,
@@ -61,7 +64,7 @@ impl<T> Kinds<T> {
 
 impl<T> Kind<T> {
     fn new(task: &'static TaskInfo, limit: usize) -> Self {
-        Self { task, limit, running: 0, held: BTreeMap::new(), called: Vec::new(), came: 0, ended: 0 }
+        Self { task, limit, running: 0, held: BTreeMap::new(), called: BTreeSet::new(), came: 0, ended: 0 }
     }
 
     /// Whether one more may run.
@@ -117,17 +120,23 @@ impl<T> Kind<T> {
 
     /// One that was called goes back to its lane.
     pub(super) fn called(&mut self, id: Id, rank: Rank) {
-        self.called.push((id, rank));
+        self.called.insert((id, rank));
     }
 
     fn uncall(&mut self, id: Id) -> Option<Rank> {
-        let at = self.called.iter().position(|(called, _)| *called == id)?;
-        Some(self.called.swap_remove(at).1)
+        let called = self.first_called(id)?;
+        self.called.remove(&called);
+        Some(called.1)
+    }
+
+    /// The first place in which this one was called.
+    fn first_called(&self, id: Id) -> Option<(Id, Rank)> {
+        self.called.range((id, Rank::default())..).next().copied().filter(|(called, _)| *called == id)
     }
 
     /// It waits no more. One that was raised may have been called in both its places.
     pub(super) fn forget(&mut self, id: Id) {
-        self.called.retain(|(called, _)| *called != id);
+        while self.uncall(id).is_some() {}
     }
 }
 

@@ -159,7 +159,7 @@ impl Core {
         let mut wakes = self.front.queue.follow(before, entry.front.queue.tally());
         let now = clock::now();
         for priority in order.issue(now, self.front.queue.rules().expirations()) {
-            wakes = wakes.and(self.front.hold());
+            wakes = wakes.and(self.front.hold().unwrap_or_default());
             self.front.queue.put_last(priority, now, Work::Rest(Rest::Ticket));
         }
         Some((result, wakes))
