@@ -1,7 +1,13 @@
 //! Where wakers and destructors run: they may wait, submit and ask, as any other code.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
-use nanolith::{Handle, prelude::*, time::sleep};
+use nanolith::{
+    Backoff, Handle, Job, Local, Queued, Refused, TaskSet,
+    layers::{Retry, stack},
+    mock::Mock,
+    prelude::*,
+    time::sleep,
+};
 use std::{
     future::Future,
     pin::pin,
@@ -67,6 +73,19 @@ impl Work {
     pub fn run(code: Box<dyn FnOnce() + Send>) {
         code();
     }
+
+    pub fn with(value: OnDrop) {
+        drop(value);
+    }
+
+    #[task(idempotent)]
+    pub fn echo(x: i64) -> i64 {
+        x
+    }
+
+    pub async fn never() {
+        std::future::pending::<()>().await;
+    }
 }
 
 pub struct Desk;
@@ -80,6 +99,10 @@ impl Desk {
 
     pub fn give(&self, value: OnDrop) -> OnDrop {
         value
+    }
+
+    pub fn with(&self, value: OnDrop) {
+        drop(value);
     }
 
     pub fn hold(&self, begun: Sender<()>, free: Receiver<()>) {
@@ -96,7 +119,7 @@ fn pool() -> Pool {
 }
 
 /// Raises the call, so that a second entry of it stays in the queue, and leaves its output to the last owner.
-fn raise_and_detach<S: nanolith::TaskSet, T>(handle: Handle<S, T>) {
+fn raise_and_detach<S: TaskSet, T>(handle: Handle<S, T>) {
     handle.raise(Priority::UserBlocking);
     handle.detach();
 }
@@ -173,4 +196,227 @@ fn output_dropped_by_terminate_may_ask_its_service() {
     assert!(told.recv_timeout(LONG).is_ok(), "the destructor has asked");
     ended.join().expect("no panic");
     drop(free);
+}
+
+// ----- what the timer's thread leaves to others
+
+/// User code that says that it has begun, and goes on when it may.
+struct Block {
+    begun: Sender<()>,
+    go: Mutex<Receiver<()>>,
+}
+
+impl Block {
+    fn new() -> (Arc<Self>, Blocked) {
+        let ((begun, has_begun), (release, go)) = (channel(), channel());
+        (Arc::new(Self { begun, go: Mutex::new(go) }), Blocked { has_begun, _release: release })
+    }
+
+    fn stand_still(&self) {
+        let _ = self.begun.send(());
+        let _ = self.go.lock().expect("no panic").recv();
+    }
+}
+
+/// The test's end of it. Dropped, the code goes on.
+struct Blocked {
+    has_begun: Receiver<()>,
+    _release: Sender<()>,
+}
+
+impl Blocked {
+    /// Waits until the code stands still, and then for a time-out of another call.
+    fn expect_others_time_out(&self) {
+        self.has_begun.recv_timeout(LONG).expect("the code begins");
+        let (tell, told) = channel();
+        let other = pool();
+        thread::spawn(move || tell.send(Work::on(&other).never().timeout(MILLISECOND).wait()));
+        assert!(matches!(told.recv_timeout(LONG), Ok(Err(CallError::TimedOut(_)))), "another call times out");
+    }
+}
+
+fn blocking_argument() -> (OnDrop, Blocked) {
+    let (block, blocked) = Block::new();
+    (OnDrop::run(move || block.stand_still()), blocked)
+}
+
+#[test]
+fn argument_of_a_timed_out_call_may_wait_with_a_limit() {
+    let pool = pool();
+    pool.pause();
+    let ((tell, told), work) = (channel(), Work::on(&pool));
+    let value = OnDrop::run(move || {
+        let _ = tell.send(work.never().timeout(10 * MILLISECOND).wait().is_err());
+    });
+    assert!(matches!(Work::on(&pool).with(value).timeout(MILLISECOND).wait(), Err(CallError::TimedOut(_))));
+    assert_eq!(told.recv_timeout(LONG), Ok(true), "also while the pool is paused");
+}
+
+#[test]
+fn argument_on_a_pool_delays_no_time_out() {
+    let (pool, (value, blocked)) = (pool(), blocking_argument());
+    pool.pause();
+    assert!(Work::on(&pool).with(value).timeout(MILLISECOND).wait().is_err());
+    blocked.expect_others_time_out();
+}
+
+#[test]
+fn argument_of_a_share_delays_no_time_out() {
+    let (pool, (value, blocked)) = (pool(), blocking_argument());
+    pool.pause();
+    assert!(Work::calls(pool.share("tenant", 1)).with(value).timeout(MILLISECOND).wait().is_err());
+    blocked.expect_others_time_out();
+}
+
+#[test]
+fn argument_on_a_service_delays_no_time_out() {
+    let desk = Desk::service().launch().wait().expect("it starts");
+    let ((begun, has_begun), (free, is_free), (value, blocked)) = (channel(), channel(), blocking_argument());
+    desk.hold(begun, is_free).submit().detach();
+    has_begun.recv().expect("it begins");
+    assert!(desk.with(value).timeout(MILLISECOND).wait().is_err());
+    drop(free);
+    blocked.expect_others_time_out();
+}
+
+#[test]
+fn argument_on_a_local_goes_on_the_thread_that_drives() {
+    let (local, (tell, told)) = (Local::new(), channel());
+    let value = OnDrop::run(move || assert!(tell.send(thread::current().id()).is_ok()));
+    let call = Work::on(&local).with(value).timeout(MILLISECOND).submit();
+    while !call.is_finished() {
+        thread::yield_now();
+    }
+    while told.try_recv().map(|id| assert_eq!(id, thread::current().id())).is_err() {
+        local.run_until_idle();
+    }
+}
+
+#[test]
+fn argument_of_a_cancelled_child_delays_no_time_out() {
+    let (pool, (value, blocked)) = (pool(), blocking_argument());
+    let (other, inner) = (self::pool(), pool.clone());
+    pool.pause();
+    let code = move || drop(Work::on(&inner).with(value).priority(Priority::Low).wait());
+    let _ = Work::on(&other).run(Box::new(code)).timeout(20 * MILLISECOND).wait();
+    blocked.expect_others_time_out();
+}
+
+#[test]
+fn order_of_a_delayed_call_delays_no_time_out() {
+    let (block, blocked) = Block::new();
+    let order = move |call: &Queued<'_>| {
+        if call.task().name() == "echo" {
+            block.stand_still();
+        }
+        None
+    };
+    let pool = Pool::builder().order(order).build().expect("the settings are sound");
+    let call = Work::on(&pool).echo(1).after(MILLISECOND).submit();
+    blocked.expect_others_time_out();
+    drop(blocked);
+    assert!(matches!(call.wait(), Ok(1)));
+}
+
+/// Refuses the first job, and stands still in all others.
+#[derive(Clone)]
+struct Slow {
+    block: Arc<Block>,
+    refuses: Arc<Mutex<u32>>,
+    pool: Pool,
+}
+
+impl Executor<Work> for Slow {
+    fn execute(&self, job: Job<Work>) -> Result<(), Refused<Job<Work>>> {
+        let refuses = {
+            let mut left = self.refuses.lock().expect("no panic");
+            let refuses = *left > 0;
+            *left = left.saturating_sub(1);
+            refuses
+        };
+        if refuses {
+            let error = job.rejected("Slow");
+            return Err(Refused::new(job, error));
+        }
+        self.block.stand_still();
+        self.pool.execute(job)
+    }
+}
+
+#[test]
+fn executor_of_a_delayed_call_delays_no_time_out() {
+    let (block, blocked) = Block::new();
+    let slow = Slow { block, refuses: Arc::default(), pool: pool() };
+    let call = Work::calls(slow).echo(1).after(MILLISECOND).submit();
+    blocked.expect_others_time_out();
+    drop(blocked);
+    assert!(matches!(call.wait(), Ok(1)));
+}
+
+#[test]
+fn executor_beneath_a_retry_delays_no_time_out() {
+    let (block, blocked) = Block::new();
+    let slow = Slow { block, refuses: Arc::new(Mutex::new(1)), pool: pool() };
+    let retry = Retry::new(3).backoff(Backoff::exponential(MILLISECOND));
+    let call = Work::calls(stack().retry(retry).wrap(slow)).echo(1).submit();
+    blocked.expect_others_time_out();
+    drop(blocked);
+    assert!(matches!(call.wait(), Ok(1)));
+}
+
+#[test]
+fn predicate_of_a_retry_delays_no_time_out() {
+    let (block, blocked) = Block::new();
+    let pool = pool();
+    pool.pause();
+    let retry = Retry::new(2).when(move |_: &CallError| {
+        block.stand_still();
+        false
+    });
+    let calls = Work::calls(stack().retry(retry).timeout(MILLISECOND).wrap(pool.clone()));
+    let call = calls.echo(1).submit();
+    blocked.expect_others_time_out();
+    drop(blocked);
+    assert!(call.wait().is_err());
+}
+
+#[test]
+fn call_dropped_for_a_delayed_one_delays_no_time_out() {
+    let builder = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::DropOldest);
+    let pool = builder.build().expect("the settings are sound");
+    pool.pause();
+    let (value, blocked) = blocking_argument();
+    let dropped = Work::on(&pool).with(value).submit();
+    let call = Work::on(&pool).echo(1).after(MILLISECOND).submit();
+    blocked.expect_others_time_out();
+    assert!(matches!(dropped.wait(), Err(CallError::Dropped(_))));
+    pool.resume();
+    drop(blocked);
+    assert!(matches!(call.wait(), Ok(1)));
+}
+
+#[test]
+fn answer_of_a_mock_delays_no_time_out() {
+    let (block, blocked) = Block::new();
+    let mock = Mock::<Work>::new();
+    let answer = move |_| {
+        block.stand_still();
+        WorkOutput::Echo(9)
+    };
+    mock.expect(|_| true).delay(MILLISECOND).returns(answer);
+    let call = Work::calls(mock.clone()).echo(1).submit();
+    blocked.expect_others_time_out();
+    drop(blocked);
+    assert!(matches!(call.wait(), Ok(9)));
+}
+
+#[test]
+fn a_delayed_call_that_an_order_places_keeps_to_the_bound() {
+    let builder = Pool::builder().order(|_: &Queued<'_>| None).max_queue(MaxQueue::Bounded(1));
+    let pool = builder.on_full(OnFull::Reject).build().expect("the settings are sound");
+    pool.pause();
+    let queued = Work::on(&pool).echo(1).submit();
+    assert!(matches!(Work::on(&pool).echo(2).after(MILLISECOND).wait(), Err(CallError::Full(_))));
+    pool.resume();
+    assert!(matches!(queued.wait(), Ok(1)));
 }

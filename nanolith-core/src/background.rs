@@ -1,7 +1,7 @@
-//! Short futures that nobody waits for, and that no thread is worth: whoever wakes one polls it, the timer's thread or a
-//! runner. What they do is brief, and blocks nowhere: a call that is due waits so for room.
+//! Short futures without a waiter, which no thread is worth: the thread that wakes one polls it, but for the timer's thread, which
+//! leaves that to others. What they do is brief: a call that is due waits so for room.
 
-use crate::{panics, per_thread::per_thread};
+use crate::{elsewhere, host::HostId, panics, per_thread::per_thread};
 use async_task::Runnable;
 use std::{cell::RefCell, collections::VecDeque, future::Future};
 
@@ -10,9 +10,10 @@ per_thread! {
     static NEXT: RefCell<Option<VecDeque<Runnable>>> = RefCell::new(None);
 }
 
-/// Polls `future` here and now, and then wherever it is woken, until it is ready.
-pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) {
-    let (work, task) = async_task::spawn(future, run);
+/// Polls `future`, which may run user code, here and now, and then wherever it is woken, until it is ready. The timer's thread leaves
+/// the poll to `host`.
+pub(crate) fn spawn(host: Option<HostId>, future: impl Future<Output = ()> + Send + 'static) {
+    let (work, task) = async_task::spawn(future, move |work| elsewhere::bring(host, move || run(work)));
     task.detach();
     work.schedule();
 }

@@ -8,6 +8,7 @@
 
 use crate::{
     call::{shared::Shared, slot::End},
+    elsewhere,
     host::{Host, HostId, Runnable},
     panics,
     stop::Stop,
@@ -27,7 +28,7 @@ pub(crate) struct EndBatch {
     callbacks: Vec<Box<dyn FnOnce()>>,
     ended: Vec<Ended>,
     stopped: Vec<Arc<Stop>>,
-    leftovers: Vec<Box<dyn Any>>,
+    leftovers: Vec<Box<dyn Any + Send>>,
     hosts: Vec<Arc<dyn Host>>,
 }
 
@@ -41,8 +42,22 @@ struct Target {
 /// A call that the batch has ended.
 struct Ended {
     call: Shared<dyn Runnable>,
+    /// The executor that held the call, if that is known.
+    host: Option<HostId>,
     /// Whether the call had not begun, so that its input is the batch's to drop.
     has_input: bool,
+}
+
+impl Ended {
+    /// Drops the input, and the owner of the call.
+    fn drop_all(self) {
+        let Self { call, host, has_input } = self;
+        if has_input {
+            let host = host.or_else(|| call.meta().last_holder());
+            call.drop_input(host);
+        }
+        panics::quietly(|| drop(call));
+    }
 }
 
 impl EndBatch {
@@ -61,7 +76,7 @@ impl EndBatch {
     /// Ends a call that was claimed for this, and that no queue counts any more.
     pub(crate) fn end_claimed(&mut self, call: Shared<dyn Runnable>, how: End) {
         call.end_into(how, self);
-        self.ended.push(Ended { call, has_input: true });
+        self.ended.push(Ended { call, host: None, has_input: true });
     }
 
     /// Ends `call` at once. Says whether the call had not begun: its input is then the caller's to drop, after [`EndBatch::run`].
@@ -105,7 +120,7 @@ impl EndBatch {
     }
 
     /// Drops `leftover` at the end.
-    pub(crate) fn drop_later<T: 'static>(&mut self, leftover: T) {
+    pub(crate) fn drop_later<T: Send + 'static>(&mut self, leftover: T) {
         if std::mem::needs_drop::<T>() {
             self.leftovers.push(Box::new(leftover));
         }
@@ -113,7 +128,7 @@ impl EndBatch {
 
     /// The same for an owner of a call.
     pub(crate) fn drop_owner(&mut self, call: Shared<dyn Runnable>) {
-        self.ended.push(Ended { call, has_input: false });
+        self.ended.push(Ended { call, host: None, has_input: false });
     }
 
     /// The same for an owner of a node.
@@ -128,13 +143,14 @@ impl EndBatch {
         self.end_everything();
         std::mem::take(&mut self.wakes).wake();
         self.callbacks.drain(..).for_each(panics::quietly);
-        for Ended { call, has_input } in self.ended.drain(..) {
-            if has_input {
-                call.drop_input();
-            }
-            panics::quietly(|| drop(call));
+        let host = self.ended.iter().find_map(|ended| ended.host);
+        self.ended.drain(..).for_each(Ended::drop_all);
+        let leftovers = std::mem::take(&mut self.leftovers);
+        match host {
+            // What is left may own an executor of the user's.
+            Some(_) if !leftovers.is_empty() => elsewhere::run(host, move || drop_each(leftovers)),
+            _ => drop_each(leftovers),
         }
-        self.leftovers.drain(..).for_each(|leftover| panics::quietly(|| drop(leftover)));
         self.stopped.drain(..).for_each(|node| panics::quietly(|| drop(node)));
         self.hosts.drain(..).for_each(|host| panics::quietly(|| drop(host)));
     }
@@ -151,8 +167,12 @@ impl EndBatch {
             }
             for Target { call, host, how } in std::mem::take(&mut self.calls) {
                 let has_input = self.end_now(&*call, host, how);
-                self.ended.push(Ended { call, has_input });
+                self.ended.push(Ended { call, host, has_input });
             }
         }
     }
+}
+
+fn drop_each(leftovers: Vec<Box<dyn Any + Send>>) {
+    leftovers.into_iter().for_each(|leftover| panics::quietly(|| drop(leftover)));
 }

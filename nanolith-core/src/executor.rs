@@ -111,6 +111,12 @@ pub trait Executor<S: TaskSet>: Send + Sync {
         None
     }
 
+    /// Whether to take a job may run user code, so that the timer's thread leaves that to others.
+    #[doc(hidden)]
+    fn takes_by_user_code(&self) -> bool {
+        true
+    }
+
     /// What each call carries of the state.
     #[doc(hidden)]
     fn shared(&self) -> Option<S::Shared> {
@@ -147,6 +153,10 @@ macro_rules! forward {
 
             fn host(&self) -> Option<HostId> {
                 (**self).host()
+            }
+
+            fn takes_by_user_code(&self) -> bool {
+                (**self).takes_by_user_code()
             }
 
             fn shared(&self) -> Option<S::Shared> {

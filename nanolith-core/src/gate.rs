@@ -168,8 +168,13 @@ fn enter<S: TaskSet, G: Gate<S> + ?Sized>(
 /// Takes the job by the rules of the queue, without waiting.
 pub(crate) fn execute<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
     // A task within waits for one that is exempt, wherever that comes from.
-    let inside = place::host_id() == Some(gate.id()) || is_exempt(&job);
+    let inside = is_inside(gate) || is_exempt(&job);
     if job.slot().meta.seeks_holder() { hold(gate, job, inside) } else { execute_from(gate, job, inside) }
+}
+
+/// Whether a job comes from a thread of the executor itself. What an alarm brings comes from outside.
+fn is_inside<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G) -> bool {
+    place::host_id() == Some(gate.id()) && !timer::is_ringing()
 }
 
 fn is_exempt<S: TaskSet>(job: &Job<S>) -> bool {
@@ -354,7 +359,7 @@ fn make_room<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
 pub(crate) fn admit<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Admission<'_, S> {
     let waits = gate.on_full() == OnFull::Wait || gate.on_full() == OnFull::CallerRuns && timer::is_ringing();
     // One from inside is taken at once, as where a layer had it wait before it comes here.
-    let inside = place::host_id() == Some(gate.id()) || is_exempt(&job);
+    let inside = is_inside(gate) || is_exempt(&job);
     if waits && !inside {
         Box::pin(Admit { gate, job: Some(job), ticket: None })
     } else {

@@ -10,6 +10,7 @@ use crate::{
     clock,
     data::Data,
     deadlock::{BlockedWaiter, Needs},
+    elsewhere::Work,
     end_batch::EndBatch,
     id::TaskInfo,
     order::Rules,
@@ -257,6 +258,11 @@ pub(crate) trait Host: Send + Sync {
         let _ = (task, waited, ran);
     }
 
+    /// Runs `work`, which may block, on a thread of ours as soon as one is free. Gives it back if there is none any more.
+    fn run_soon(self: Arc<Self>, work: Work) -> Result<(), Work> {
+        Err(work)
+    }
+
     /// Whether our tasks are asked to stop, all of them.
     fn is_stopping(&self) -> bool {
         false
@@ -358,14 +364,14 @@ pub(crate) trait Runnable: Counted + Send + Sync {
     fn end_into(&self, how: End, batch: &mut EndBatch) -> Ended;
 
     /// Drops the arguments of a call that was claimed, or that was ended while it was queued, by the side that did so.
-    fn drop_input(&self);
+    fn drop_input(&self, host: Option<HostId>);
 
     /// Ends a claimed call without running it, and drops its arguments.
     fn discard(&self, how: End) {
         let mut batch = EndBatch::default();
         self.end_into(how, &mut batch);
         batch.run();
-        self.drop_input();
+        self.drop_input(self.meta().last_holder());
     }
 }
 
@@ -401,7 +407,7 @@ pub(crate) fn end(call: &dyn Runnable, host: Option<HostId>, how: End) {
     let has_input = batch.end_now(call, host, how);
     batch.run();
     if has_input {
-        call.drop_input();
+        call.drop_input(host.or_else(|| call.meta().last_holder()));
     }
 }
 

@@ -32,6 +32,7 @@ mod timer;
 mod wake;
 
 mod call;
+mod elsewhere;
 mod end_batch;
 mod front;
 mod host;
@@ -134,4 +135,12 @@ pub mod __private {
             SharedHandle, StreamArgument, Writer,
         },
     };
+}
+
+/// Runs `work` on the global pool; here and now if that cannot be started. The one place where a lower floor reaches the pool.
+fn run_on_global_pool(work: elsewhere::Work) {
+    match pool::Chores::start() {
+        Ok(chores) => chores.spawn(async move { panics::quietly(work) }),
+        Err(_) => panics::quietly(work),
+    }
 }

@@ -20,7 +20,8 @@ use std::{
     time::Instant,
 };
 
-/// What happens when the time has come. It runs on the timer's thread, so it is brief.
+/// What happens when the time has come. On the timer's thread it ends calls and wakes, and leaves user code to
+/// [`elsewhere`](crate::elsewhere).
 pub(crate) enum Alarm {
     /// Wakes a sleeper.
     Wake(Waker),
@@ -30,17 +31,33 @@ pub(crate) enum Alarm {
 
 impl Alarm {
     fn ring(self) {
-        let before = RINGING.replace(true);
-        crate::panics::quietly(|| match self {
-            Self::Wake(waker) => waker.wake(),
-            Self::Run(run) => run(),
+        as_ringing(|| {
+            crate::panics::quietly(|| match self {
+                Self::Wake(waker) => waker.wake(),
+                Self::Run(run) => run(),
+            });
         });
-        RINGING.set(before);
     }
 }
 
 per_thread! {
     static RINGING: Cell<bool> = Cell::new(false);
+}
+
+per_thread! {
+    static IS_TIMER: Cell<bool> = Cell::new(false);
+}
+
+/// Whether this is the timer's thread, which only ends calls and wakes: see [`elsewhere`](crate::elsewhere).
+pub(crate) fn is_timer_thread() -> bool {
+    IS_TIMER.get()
+}
+
+/// Runs `f`, which panics nowhere, as an alarm.
+pub(crate) fn as_ringing(f: impl FnOnce()) {
+    let before = RINGING.replace(true);
+    f();
+    RINGING.set(before);
 }
 
 /// Whether an alarm rings on this thread, so that it is nobody's to run tasks on.
@@ -110,6 +127,7 @@ impl Timer {
 
     /// Rings what is due, sleeps until the next, for ever. No lock is held while an alarm rings.
     fn serve(&self) -> ! {
+        IS_TIMER.set(true);
         let mut timers = self.lock();
         loop {
             let now = Instant::now();

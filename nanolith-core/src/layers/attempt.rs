@@ -3,10 +3,11 @@
 use super::layered::Around;
 use crate::{
     call::{meta::ProgressWait, shared::Shared},
+    elsewhere,
     error::Refused,
     executor::{Admission, Executor},
-    panics,
     task::{CallSlot, Job, TaskSet},
+    timer,
     typed::refuse,
 };
 use async_task::Runnable;
@@ -33,6 +34,19 @@ where
     H: Send + Sync + 'static,
     E: Executor<S> + 'static,
 {
+    if timer::is_timer_thread() && inner(&holder).takes_by_user_code() {
+        let host = inner(&holder).host();
+        elsewhere::bring(host, move || bring_here(holder, inner, job));
+    } else {
+        bring_here(holder, inner, job);
+    }
+}
+
+fn bring_here<S: TaskSet, H, E>(holder: Arc<H>, inner: fn(&H) -> &E, job: Job<S>)
+where
+    H: Send + Sync + 'static,
+    E: Executor<S> + 'static,
+{
     match inner(&holder).execute(job) {
         Ok(()) => {}
         Err(refused) if refused.is_full() => wait_for_room(holder, inner, refused.into_inner()),
@@ -40,12 +54,13 @@ where
     }
 }
 
-/// A future that nobody has waits: whoever wakes it brings the job in, on the spot.
+/// A future that no caller has waits: the thread that wakes it brings the job in, but for the timer's thread.
 fn wait_for_room<S: TaskSet, H, E>(holder: Arc<H>, inner: fn(&H) -> &E, job: Job<S>)
 where
     H: Send + Sync + 'static,
     E: Executor<S> + 'static,
 {
+    let host = inner(&holder).host();
     let waits = async move {
         let call = job.slot().clone();
         let admission = inner(&holder).admit(job);
@@ -53,14 +68,14 @@ where
             refuse(refused);
         }
     };
-    let run = |runnable: Runnable| {
-        panics::quietly(|| {
+    let run = move |runnable: Runnable| {
+        elsewhere::bring(host, move || {
             runnable.run();
         });
     };
     let (runnable, waits) = async_task::spawn(waits, run);
     waits.detach();
-    run(runnable);
+    runnable.schedule();
 }
 
 /// A wait for room; `None` as soon as the call is over.

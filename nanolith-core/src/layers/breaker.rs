@@ -11,7 +11,7 @@ use crate::{
     clock,
     error::{CallError, Refused},
     executor::Executor,
-    task::{Job, TaskSet},
+    task::{Job, Reply, TaskSet},
     time::MINUTE,
 };
 use std::{
@@ -264,7 +264,8 @@ impl<S: TaskSet> Policy<S> for CircuitBreaker {
         let mut through = Through { shared: shared.clone(), life, since: clock::now(), ended: Ended::Unknown };
         let Ok((task, reply)) = job.open() else { return Entered::Over };
         let failure = failure.clone();
-        let job = Job::within(reply, task, move |reply, outcome| {
+        let judge = failure.clone();
+        let ended = move |reply: Reply<S>, outcome: Result<S::Output, CallError>| {
             through.ended = match (failure.says(&outcome), &outcome) {
                 (true, _) => Ended::Failed,
                 (false, Err(CallError::Cancelled(_))) => Ended::Unknown,
@@ -272,6 +273,9 @@ impl<S: TaskSet> Policy<S> for CircuitBreaker {
             };
             drop(through);
             reply.complete(outcome);
+        };
+        let job = Job::within(reply, task, move |reply, outcome| {
+            judge.ask_by(|| None, move || ended(reply, outcome));
         });
         Entered::On(job, ())
     }

@@ -89,10 +89,9 @@ impl<S: TaskSet, F: Executor<S> + 'static> Policy<S> for Fallback<F> {
         let Ok((task, reply)) = job.open() else { return Entered::Over };
         let (again, around) = (S::duplicate(&task), around.clone());
         let job = Job::within(reply, task, move |reply, outcome| match again {
-            Some(task) if !reply.is_cancelled() && around.layer.when.says(&outcome) => {
-                panics::quietly(|| drop(outcome));
-                let job = Job::within(reply, task, Reply::complete);
-                attempt::bring(around, other::<F, E>, job);
+            Some(task) if !reply.is_cancelled() => {
+                let (judge, host) = (around.layer.when.clone(), Executor::<S>::host(&around.layer.other));
+                judge.ask_by(|| host, move || decide(around, reply, task, outcome));
             }
             _ => reply.complete(outcome),
         });
@@ -118,6 +117,22 @@ impl<S: TaskSet, F: Executor<S> + 'static> Policy<S> for Fallback<F> {
             return Ok(());
         }
         around.keep(refused)
+    }
+}
+
+/// Goes on with the other executor, or gives the outcome to the caller.
+fn decide<S: TaskSet, F: Executor<S> + 'static, E: Executor<S> + 'static>(
+    around: Arc<Around<Fallback<F>, E>>,
+    reply: Reply<S>,
+    task: S::Task,
+    outcome: Result<S::Output, CallError>,
+) {
+    if around.layer.when.says(&outcome) {
+        panics::quietly(|| drop(outcome));
+        let job = Job::within(reply, task, Reply::complete);
+        attempt::bring(around, other::<F, E>, job);
+    } else {
+        reply.complete(outcome);
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     backoff::{Backoff, chance},
-    clock,
+    clock, elsewhere,
     error::{CallError, Refused},
     executor::Executor,
     id::TaskInfo,
@@ -197,10 +197,25 @@ impl<E> Attempt<E> {
     {
         let more = self.number < self.around.layer.attempts;
         let again = if more { S::duplicate(&task) } else { None };
-        Job::within(reply, task, |reply, outcome| match again {
-            Some(task) if self.is_to_be_tried_again::<S>(&reply, &outcome) => self.go_on(reply, task, outcome),
-            _ => reply.complete(outcome),
+        Job::within(reply, task, move |reply, outcome| match again {
+            // The predicate is user code, and so is what the next attempt runs.
+            Some(task) => {
+                let host = Executor::<S>::host(&self.around.inner);
+                elsewhere::run(host, move || self.decide(reply, task, outcome));
+            }
+            None => reply.complete(outcome),
         })
+    }
+
+    fn decide<S: TaskSet>(self, reply: Reply<S>, task: S::Task, outcome: Result<S::Output, CallError>)
+    where
+        E: Executor<S> + 'static,
+    {
+        if self.is_to_be_tried_again::<S>(&reply, &outcome) {
+            self.go_on(reply, task, outcome);
+        } else {
+            reply.complete(outcome);
+        }
     }
 
     fn is_to_be_tried_again<S: TaskSet>(&self, reply: &Reply<S>, outcome: &Result<S::Output, CallError>) -> bool {

@@ -6,6 +6,7 @@ use crate::{
     clock,
     data::Data,
     deadlock::BlockedWaiter,
+    elsewhere,
     end_batch::EndBatch,
     gate::OnFull,
     host::{Host, HostId, Loan, Over, PermitState, Ran, Runnable, Verdict, WouldDeadlock},
@@ -144,6 +145,14 @@ impl Host for Inner {
         let mut core = self.lock();
         let wakes = core.front.queue.over(over.inside, over.began);
         self.release(core, wakes);
+    }
+
+    fn run_soon(self: Arc<Self>, work: elsewhere::Work) -> Result<(), elsewhere::Work> {
+        if self.lock().abandoned {
+            return Err(work);
+        }
+        elsewhere::resume(self, work);
+        Ok(())
     }
 
     fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable) {

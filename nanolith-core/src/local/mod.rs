@@ -274,6 +274,10 @@ impl<S: TaskSet> Executor<S> for Local {
     fn host(&self) -> Option<HostId> {
         Some(self.inner().id)
     }
+
+    fn takes_by_user_code(&self) -> bool {
+        self.inner().rules.is_custom()
+    }
 }
 
 impl fmt::Debug for Local {

@@ -1,7 +1,7 @@
 //! What becomes of a call that was expected.
 
 use crate::{
-    clock,
+    clock, elsewhere,
     error::{At, CallError, Panic},
     panics,
     task::{Reply, TaskSet},
@@ -38,7 +38,7 @@ impl<S: TaskSet> Answer<S> {
             (Self::Never, _) | (_, None) => return Some(reply),
             (_, Some(_)) if delay.is_zero() => self.give(task, reply),
             (_, Some(due)) => {
-                timer::arm(due, Alarm::Run(Box::new(move || self.give(task, reply))));
+                timer::arm(due, Alarm::Run(Box::new(move || elsewhere::run(None, move || self.give(task, reply)))));
             }
         }
         None

@@ -137,6 +137,10 @@ impl<S: TaskSet> Executor<S> for GlobalPool {
         self.with(Executor::<S>::host).ok().flatten()
     }
 
+    fn takes_by_user_code(&self) -> bool {
+        self.with(Executor::<S>::takes_by_user_code).unwrap_or(true)
+    }
+
     fn crew(&self) -> Option<&dyn Crew> {
         let pool = self.get().ok()?;
         Some(pool)

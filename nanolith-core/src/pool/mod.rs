@@ -509,6 +509,10 @@ impl<S: TaskSet> Executor<S> for Pool {
         Some(self.inner().id())
     }
 
+    fn takes_by_user_code(&self) -> bool {
+        self.inner().rules.is_custom()
+    }
+
     fn crew(&self) -> Option<&dyn Crew> {
         Some(self)
     }

@@ -11,6 +11,7 @@ use crate::{
     call::{meta::Meta, shared::Shared},
     clock,
     data::Data,
+    elsewhere,
     end_batch::EndBatch,
     error::Refused,
     executor::{Admission, Executor},
@@ -410,6 +411,10 @@ impl<S: TaskSet> Executor<S> for Share {
     fn host(&self) -> Option<HostId> {
         Some(self.place.inner.id())
     }
+
+    fn takes_by_user_code(&self) -> bool {
+        false
+    }
 }
 
 /// A job that was refused goes where its owner likes.
@@ -544,6 +549,10 @@ impl Host for Place {
 
     fn raised(&self, call: &Shared<dyn Runnable>) {
         self.inner.raised(call);
+    }
+
+    fn run_soon(self: Arc<Self>, work: elsewhere::Work) -> Result<(), elsewhere::Work> {
+        self.inner.clone().run_soon(work)
     }
 
     fn record(&self, task: &'static TaskInfo, waited: Duration, ran: Duration) {

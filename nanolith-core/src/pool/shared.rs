@@ -133,6 +133,10 @@ impl<S: TaskSet<Shared = Arc<S>> + Send + Sync, P: Executor<S>> Executor<S> for 
         self.pool.host()
     }
 
+    fn takes_by_user_code(&self) -> bool {
+        self.pool.takes_by_user_code()
+    }
+
     fn shared(&self) -> Option<S::Shared> {
         Some(self.state.clone())
     }

@@ -11,6 +11,7 @@ use crate::{
     call::{shared::Shared, slot::End},
     data::Data,
     deadlock::{Needs, Node},
+    elsewhere::{self, Work as Deferred},
     end_batch::EndBatch,
     gate::OnFull,
     host::{Host, HostId, Loan, Over, PermitState, Runnable, Verdict, WouldDeadlock},
@@ -167,6 +168,11 @@ impl Host for Inner {
         let mut core = self.lock();
         let wakes = core.over(over);
         self.release(core, wakes);
+    }
+
+    fn run_soon(self: Arc<Self>, work: Deferred) -> Result<(), Deferred> {
+        elsewhere::resume(self, work);
+        Ok(())
     }
 
     fn record(&self, task: &'static TaskInfo, waited: Duration, ran: Duration) {

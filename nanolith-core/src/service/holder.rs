@@ -5,6 +5,7 @@ use crate::{
     call::{shared::Shared, slot::End},
     data::Data,
     deadlock::{BlockedWaiter, Needs, Node},
+    elsewhere::Work,
     end_batch::EndBatch,
     front::{Entry, Front},
     gate::{Gate, OnFull},
@@ -134,6 +135,10 @@ impl<S: TaskSet> Host for Inner<S> {
     }
 
     fn finished(&self, _over: Over) {}
+
+    fn run_soon(self: Arc<Self>, work: Work) -> Result<(), Work> {
+        self.leave_to_thread(work)
+    }
 
     /// A service's futures are its loop's.
     fn resume(self: Arc<Self>, _expires: u64, _work: async_task::Runnable) {}

@@ -12,6 +12,7 @@ use crate::{
     call::{shared::Shared, slot::End, spot::Spot},
     data::Data,
     deadlock::BlockedWaiter,
+    elsewhere::Work,
     end_batch::EndBatch,
     front::{Front, Hint},
     gate::OnFull,
@@ -61,6 +62,8 @@ pub(super) struct Core<S: TaskSet> {
     terminated: bool,
     /// Why it did not end as it should.
     pub(super) error: Option<CloseError>,
+    /// User code that the timer's thread has left to the service's thread.
+    pub(super) leftovers: Vec<Work>,
     /// Who waits for the end.
     pub(super) closers: Vec<Waker>,
     /// Somebody wants it to start anew.
@@ -174,6 +177,7 @@ impl<S: TaskSet> Inner<S> {
                 urgent: Urgent::default(),
                 gave_way: Lanes::new(*rules.expirations()),
                 error: None,
+                leftovers: Vec::new(),
                 closers: Vec::new(),
                 asked: None,
                 restarts: 0,
@@ -397,14 +401,28 @@ impl<S: TaskSet> Inner<S> {
         batch.drop_later(urgent);
     }
 
+    /// Has the service's thread run `work` between two calls. Gives it back when the service is over.
+    pub(super) fn leave_to_thread(&self, work: Work) -> Result<(), Work> {
+        let mut core = self.lock();
+        if core.life == Life::Over {
+            return Err(work);
+        }
+        core.leftovers.push(work);
+        core.front.shut(); // the thread comes out of the inbox and looks
+        self.release(core, WakeList::default());
+        self.waker.wake_by_ref();
+        Ok(())
+    }
+
     /// The service's thread is done: nobody is answered any more.
     pub(super) fn over(&self, error: Option<CloseError>, last: &LifeEvent) {
-        let closers = {
+        let (closers, leftovers) = {
             let mut core = self.lock();
             core.life = Life::Over;
             core.error = error;
-            std::mem::take(&mut core.closers)
+            (std::mem::take(&mut core.closers), std::mem::take(&mut core.leftovers))
         };
+        leftovers.into_iter().for_each(crate::panics::quietly);
         if let Some(outlets) = Outlets::of(&self.data) {
             outlets.close();
         }

@@ -137,6 +137,10 @@ impl<S: TaskSet> Executor<S> for ServiceRef<S> {
     fn host(&self) -> Option<HostId> {
         Some(self.inner().id())
     }
+
+    fn takes_by_user_code(&self) -> bool {
+        self.inner().rules.is_custom()
+    }
 }
 
 impl<S: TaskSet> SharesState<S> for ServiceRef<S> {}

@@ -20,6 +20,7 @@ use crate::{
     },
     clock,
     data::Data,
+    elsewhere::Work,
     error::CallError,
     host::{Host, Ran},
     metrics::Tally,
@@ -133,6 +134,8 @@ enum Step<S: TaskSet> {
     Run(Shared<CallSlot<S>>),
     /// Take from the inbox.
     Serve,
+    /// Run what the timer's thread has left.
+    Tidy(Vec<Work>),
     Again,
     Park,
     Leave,
@@ -270,6 +273,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
             }
             match self.next() {
                 Step::Run(call) => self.run(&call),
+                Step::Tidy(leftovers) => leftovers.into_iter().for_each(panics::quietly),
                 Step::Again => {}
                 Step::Serve => {
                     self.serve_inbox();
@@ -325,6 +329,9 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         }
         if let Some(crash) = core.asked.take() {
             return Step::Crash(crash);
+        }
+        if !core.leftovers.is_empty() {
+            return Step::Tidy(std::mem::take(&mut core.leftovers));
         }
         while let Some(call) = core.urgent.pop(self.crew.has_writer()) {
             if call.claim() {

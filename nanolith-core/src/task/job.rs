@@ -8,6 +8,7 @@ use crate::{
     },
     clock,
     deadlock::WaitCycle,
+    elsewhere,
     end_batch::EndBatch,
     error::{CallError, Caller, Panic},
     host::{self, Host, HostId, Ran, Runnable, Runs},
@@ -277,6 +278,17 @@ impl<S: TaskSet> Job<S> {
             return Err(Stopped);
         }
         Ok((input.task, Reply { slot: Some(slot) }))
+    }
+
+    /// Ends the call with `outcome`, without running it.
+    pub(crate) fn refuse(self, outcome: CallError) {
+        let slot = self.into_slot();
+        slot.meta.submit(clock::now);
+        let Some(input) = slot.withdraw() else { return };
+        slot.meta.mark_started(clock::now());
+        let host = slot.meta.last_holder();
+        Reply { slot: Some(slot) }.complete(Err(outcome));
+        drop_elsewhere(host, input);
     }
 
     /// Ends the call without running it.
@@ -616,7 +628,7 @@ impl<S: TaskSet> CallSlot<S> {
         let ended = self.end_into(how, &mut batch);
         batch.run();
         if ended == Ended::Queued {
-            self.drop_input();
+            self.drop_input(self.meta.last_holder());
         }
     }
 
@@ -749,9 +761,15 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
         ended
     }
 
-    fn drop_input(&self) {
-        let input = self.take_input();
-        panics::quietly(|| drop(input));
+    fn drop_input(&self, host: Option<HostId>) {
+        drop_elsewhere(host, self.take_input());
+    }
+}
+
+/// Drops a value of the user's; the timer's thread leaves that to `host`.
+fn drop_elsewhere<T: Send + 'static>(host: Option<HostId>, value: T) {
+    if std::mem::needs_drop::<T>() {
+        elsewhere::run(host, move || drop(value));
     }
 }
 

@@ -745,9 +745,7 @@ fn enter<S: TaskSet, E: Executor<S> + ?Sized, T>(
 /// Ends the call of a refused job with the reason, for its handle to tell.
 pub(crate) fn refuse<S: TaskSet>(refused: Refused<Job<S>>) {
     let (job, error) = refused.into_parts();
-    if let Ok((_task, reply)) = job.split() {
-        reply.complete(Err(error));
-    }
+    job.refuse(error);
 }
 
 /// Brings the job to its executor, now or later.

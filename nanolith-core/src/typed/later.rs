@@ -1,7 +1,7 @@
 //! Calls that are submitted now and go to their executor later: one alarm of the timer each.
 
 use crate::{
-    background, clock,
+    background, clock, elsewhere,
     error::Refused,
     executor::Executor,
     task::{Job, TaskSet},
@@ -50,7 +50,7 @@ where
     /// The call keeps its executor: a pool or a service whose last handle is dropped stays open until the call is with it. One that
     /// is closed by then refuses it, as [`CallError::Closed`](crate::CallError::Closed). A close waits for no call that is not due.
     ///
-    /// An executor of one's own is called on the timer's thread, so its `execute` is brief.
+    /// The executor is asked on a thread of its own where it has some, or else on one of the global pool.
     pub fn after(mut self, delay: Duration) -> Self {
         let due = clock::instant().checked_add(delay);
         self.rare().later = Some(Later { due, executor: Arc::new(self.executor().clone()) });
@@ -109,22 +109,33 @@ impl<S: TaskSet> Later<S> {
         }
         meta.delay(true);
         let (slot, executor) = (job.slot().clone(), self.executor.clone());
-        let ring = Box::new(move || bring(job, executor));
+        let ring = Box::new(move || fall_due(job, executor));
         slot.meta.keep_first_timer(timer::arm(due, Alarm::Run(ring)));
         Ok(())
     }
 }
 
-/// Brings a job that is due to its executor. If there is no room for it, it waits for some, and nobody blocks.
-fn bring<S: TaskSet>(job: Job<S>, executor: Arc<dyn Executor<S>>) {
+/// A job is due. Its limits count from now; where the executor may run user code, another thread than the timer's brings it there.
+fn fall_due<S: TaskSet>(job: Job<S>, executor: Arc<dyn Executor<S>>) {
     if job.is_over() {
         return;
     }
     job.slot().meta.delay(false);
-    arm(&job, executor.host());
+    let host = executor.host();
+    arm(&job, host);
+    if executor.takes_by_user_code() {
+        elsewhere::bring(host, move || bring(job, executor));
+    } else {
+        bring(job, executor);
+    }
+}
+
+/// Brings a job that is due to its executor. If there is no room for it, it waits for some, and no thread blocks.
+fn bring<S: TaskSet>(job: Job<S>, executor: Arc<dyn Executor<S>>) {
+    let host = executor.host();
     match executor.execute(job) {
         Ok(()) => {}
-        Err(refused) if refused.is_full() => background::spawn(async move {
+        Err(refused) if refused.is_full() => background::spawn(host, async move {
             if let Err(refused) = executor.admit(refused.into_inner()).await {
                 refuse(refused);
             }
