@@ -7,12 +7,15 @@ use super::{
     run::{Run, Work},
     size::Size,
 };
-use crate::{clock, panics};
+use crate::{
+    clock, panics,
+    wake::{Deferred, NewWaker, SingleWaiter},
+};
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     ops::RangeInclusive,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    sync::Arc,
+    task::{Context, Poll},
 };
 
 /// How many items a batch may have.
@@ -29,42 +32,33 @@ const SLICE: u64 = 120_000;
 
 /// Whose batch is handed on next, where the order is kept.
 #[derive(Default)]
-pub(super) struct Turns(Mutex<Turn>);
+pub(super) struct Turns(Deferred<Turn>);
 
 #[derive(Default)]
 struct Turn {
     next: u64,
-    waiting: Vec<(u64, Waker)>,
+    /// By batch.
+    waiting: BTreeMap<u64, SingleWaiter>,
 }
 
 impl Turns {
-    fn lock(&self) -> MutexGuard<'_, Turn> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Whether it is the turn of this batch; else its future is woken then.
     fn has_come(&self, batch: u64, cx: &mut Context<'_>) -> bool {
-        let mut turn = self.lock();
-        if turn.next == batch {
-            return true;
-        }
-        let known = turn.waiting.iter().position(|(waiting, _)| *waiting == batch);
-        let old = known.map(|at| turn.waiting.swap_remove(at));
-        turn.waiting.push((batch, cx.waker().clone()));
-        drop(turn);
-        drop(old);
-        false
+        let mut new = Some(NewWaker::of(cx.waker())); // what is not needed of it drops after the release
+        self.0.with(|turn, after| {
+            let has_come = turn.next == batch;
+            if let Some(waker) = new.take_if(|_| !has_come) {
+                turn.waiting.entry(batch).or_default().register(waker, after);
+            }
+            has_come
+        })
     }
 
     fn pass(&self, batch: u64) {
-        let mut turn = self.lock();
-        turn.next = batch + 1;
-        let next = turn.waiting.iter().position(|(waiting, _)| *waiting == batch + 1);
-        let next = next.map(|at| turn.waiting.swap_remove(at));
-        drop(turn);
-        if let Some((_, waker)) = next {
-            waker.wake();
-        }
+        self.0.with(|turn, after| {
+            turn.next = batch + 1;
+            turn.waiting.remove(&turn.next).into_iter().for_each(|mut next| next.notify(after));
+        });
     }
 }
 

@@ -8,14 +8,17 @@
 //!   sleep.
 
 use super::gauge::Gauge;
-use crate::{clock, panics, wake::WakeList};
+use crate::{
+    clock, panics,
+    wake::{AfterUnlock, Deferred, NewWaker, WaiterKey, WaiterSet},
+};
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 /// What goes over a link, with the number of the input that it was made of.
@@ -46,12 +49,12 @@ pub(super) fn link<T>(places: usize, gauge: Arc<Gauge>) -> (Writer<T>, Reader<T>
         asleep: [Sleepers::default(), Sleepers::default()],
         looked: Looked::default(),
     };
-    let link = Arc::new(Link { state: Mutex::new(state), places: places.max(1), gauge, total: Arc::default() });
+    let link = Arc::new(Link { state: Deferred::new(state), places: places.max(1), gauge, total: Arc::default() });
     (Writer { link: link.clone(), id: 0 }, Reader { link, id: 1 })
 }
 
 struct Link<T> {
-    state: Mutex<State<T>>,
+    state: Deferred<State<T>>,
     places: usize,
     /// The figures of the stage that reads.
     gauge: Arc<Gauge>,
@@ -85,7 +88,10 @@ struct Looked {
 
 /// Ends that wait, the longest waiting first.
 #[derive(Default)]
-struct Sleepers(VecDeque<(usize, Waker)>);
+struct Sleepers {
+    waiting: WaiterSet,
+    keys: BTreeMap<usize, WaiterKey>,
+}
 
 /// A link of so many places is for items of which many come in a row.
 const LARGE: usize = 16;
@@ -94,57 +100,49 @@ const READERS: usize = 0;
 const WRITERS: usize = 1;
 
 impl Sleepers {
-    /// Gives the waker that is to be dropped without the lock.
-    fn add(&mut self, id: usize, waker: &Waker) -> Option<Waker> {
-        match self.0.iter_mut().find(|(known, _)| *known == id) {
-            Some((_, known)) if known.will_wake(waker) => None,
-            Some((_, known)) => Some(std::mem::replace(known, waker.clone())),
-            None => {
-                self.0.push_back((id, waker.clone()));
-                None
-            }
+    /// The end with this number waits.
+    fn add(&mut self, id: usize, waker: NewWaker, after: &mut AfterUnlock) {
+        let mut key = self.keys.get(&id).copied();
+        self.waiting.register(&mut key, waker, after);
+        self.keys.extend(key.map(|key| (id, key)));
+    }
+
+    /// The end with this number goes. A notification that it has not used goes to the next.
+    fn remove(&mut self, id: usize, after: &mut AfterUnlock) {
+        if self.waiting.remove(&mut self.keys.remove(&id), after) {
+            self.waiting.notify_one(after);
         }
     }
 
-    fn first(&mut self) -> Option<Waker> {
-        self.0.pop_front().map(|(_, waker)| waker)
-    }
-
-    fn wake_one(&mut self, wakes: &mut WakeList) {
-        if let Some(waker) = self.first() {
-            wakes.push(waker);
+    /// The end with this number has what it waited for.
+    fn finish(&mut self, id: usize, after: &mut AfterUnlock) {
+        if let Some(key) = self.keys.remove(&id) {
+            self.waiting.remove(&mut Some(key), after);
         }
-    }
-
-    fn wake_all(&mut self, wakes: &mut WakeList) {
-        self.0.drain(..).for_each(|(_, waker)| wakes.push(waker));
     }
 }
 
 impl<T> Link<T> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn free(&self, state: &State<T>) -> usize {
         self.places.saturating_sub(state.queue.len() + state.held)
     }
 
-    /// Something came in, to a queue that held `before`. Gives the reader that is to be woken.
+    /// Something came in, to a queue that held `before`. Wakes a reader, if it is worth its while.
     #[inline]
-    fn came(&self, state: &mut State<T>, before: usize, ring: Ring) -> Option<Waker> {
+    fn came(&self, state: &mut State<T>, before: usize, ring: Ring, after: &mut AfterUnlock) {
         let depth = state.queue.len();
         if before == 0 && depth > 0 {
             state.looked = Looked { at: clock::now(), depth };
         }
         self.gauge.set_depth(depth);
         self.total.store(self.total.load(Relaxed) + (depth - before) as u64, Relaxed);
-        let tell = depth > before && (ring == Ring::Now || depth * 2 >= self.places);
-        if tell { state.asleep[READERS].first() } else { None }
+        if depth > before && (ring == Ring::Now || depth * 2 >= self.places) {
+            state.asleep[READERS].waiting.notify_one(after);
+        }
     }
 
     /// Something went out, from a queue that held `before`.
-    fn went(&self, state: &mut State<T>, before: usize, now: u64, wakes: &mut WakeList) {
+    fn went(&self, state: &mut State<T>, before: usize, now: u64, after: &mut AfterUnlock) {
         let depth = state.queue.len();
         // How long the items waited in all is the area under the depth; between two looks it is taken as a straight line.
         let lasted = now.saturating_sub(state.looked.at);
@@ -152,26 +150,24 @@ impl<T> Link<T> {
         state.looked = Looked { at: now, depth };
         self.gauge.took(before - depth, depth, area);
         if depth > 0 {
-            state.asleep[READERS].wake_one(wakes);
+            state.asleep[READERS].waiting.notify_one(after);
         }
-        self.freed(state, wakes);
+        self.freed(state, after);
     }
 
     /// Wakes the writers if it is worth their while.
-    fn freed(&self, state: &mut State<T>, wakes: &mut WakeList) {
+    fn freed(&self, state: &mut State<T>, after: &mut AfterUnlock) {
         let enough = if self.places < LARGE { 1 } else { self.places / 4 };
         if self.free(state) >= enough {
-            state.asleep[WRITERS].wake_all(wakes);
+            state.asleep[WRITERS].waiting.notify_all(after);
         }
     }
 
     fn shut(&self) {
-        let mut wakes = WakeList::default();
-        let mut state = self.lock();
-        state.shut = true;
-        state.asleep.iter_mut().for_each(|sleepers| sleepers.wake_all(&mut wakes));
-        drop(state);
-        wakes.wake();
+        self.state.with(|state, after| {
+            state.shut = true;
+            state.asleep.iter_mut().for_each(|sleepers| sleepers.waiting.notify_all(after));
+        });
     }
 }
 
@@ -185,21 +181,19 @@ impl<T> Writer<T> {
     /// Puts an item in, if there is room for it; gives it back else.
     #[inline]
     pub(super) fn try_push(&self, item: Item<T>) -> Result<(), Result<Item<T>, Gone>> {
-        let mut state = self.link.lock();
-        if state.shut || state.readers == 0 {
-            return Err(Err(Gone));
-        }
-        if self.link.free(&state) == 0 {
-            return Err(Ok(item));
-        }
-        let before = state.queue.len();
-        state.queue.push_back(item);
-        let reader = self.link.came(&mut state, before, Ring::Now);
-        drop(state);
-        if let Some(reader) = reader {
-            panics::quietly(|| reader.wake());
-        }
-        Ok(())
+        let mut item = Some(item); // what finds no place drops after the release
+        self.link.state.with(|state, after| {
+            if state.shut || state.readers == 0 {
+                return Err(Err(Gone));
+            }
+            if self.link.free(state) == 0 {
+                return item.take().map_or(Ok(()), |item| Err(Ok(item)));
+            }
+            let before = state.queue.len();
+            state.queue.extend(item.take());
+            self.link.came(state, before, Ring::Now, after);
+            Ok(())
+        })
     }
 
     /// Puts the items in, as there is room for them.
@@ -209,39 +203,39 @@ impl<T> Writer<T> {
         items: &mut VecDeque<Item<T>>,
         ring: Ring,
     ) -> Poll<Result<(), Gone>> {
-        let mut wakes = WakeList::default();
-        let mut state = self.link.lock();
-        if state.shut || state.readers == 0 {
-            return Poll::Ready(Err(Gone));
-        }
-        let (before, room) = (state.queue.len(), self.link.free(&state).min(items.len()));
-        state.queue.extend(items.drain(..room));
-        let waits = !items.is_empty();
-        if let Some(reader) = self.link.came(&mut state, before, ring) {
-            wakes.push(reader);
-        }
-        let mut old = None;
-        if waits {
-            old = state.asleep[WRITERS].add(self.id, cx.waker());
-            if !state.queue.is_empty() {
-                state.asleep[READERS].wake_one(&mut wakes);
+        let mut new = None; // what is not needed of it drops after the release
+        loop {
+            let polled = self.link.state.with(|state, after| {
+                if state.shut || state.readers == 0 {
+                    return Some(Poll::Ready(Err(Gone)));
+                }
+                let (before, room) = (state.queue.len(), self.link.free(state).min(items.len()));
+                state.queue.extend(items.drain(..room));
+                self.link.came(state, before, ring, after);
+                if items.is_empty() {
+                    state.asleep[WRITERS].finish(self.id, after);
+                    return Some(Poll::Ready(Ok(())));
+                }
+                state.asleep[WRITERS].add(self.id, new.take()?, after);
+                if !state.queue.is_empty() {
+                    state.asleep[READERS].waiting.notify_one(after);
+                }
+                Some(Poll::Pending)
+            });
+            match polled {
+                Some(polled) => return polled,
+                None => new = Some(NewWaker::of(cx.waker())),
             }
         }
-        drop(state);
-        wakes.wake();
-        drop(old);
-        if waits { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
     /// Wakes a reader, if there is something to read.
     pub(super) fn ring(&self) {
-        let mut wakes = WakeList::default();
-        let mut state = self.link.lock();
-        if !state.queue.is_empty() {
-            state.asleep[READERS].wake_one(&mut wakes);
-        }
-        drop(state);
-        wakes.wake();
+        self.link.state.with(|state, after| {
+            if !state.queue.is_empty() {
+                state.asleep[READERS].waiting.notify_one(after);
+            }
+        });
     }
 }
 
@@ -260,24 +254,25 @@ impl<T: Send + 'static> Writer<T> {
 
 impl<T> Clone for Writer<T> {
     fn clone(&self) -> Self {
-        let mut state = self.link.lock();
-        state.writers += 1;
-        state.ends += 1;
-        Self { link: self.link.clone(), id: state.ends }
+        let id = self.link.state.with(|state, _| {
+            state.writers += 1;
+            state.ends += 1;
+            state.ends
+        });
+        Self { link: self.link.clone(), id }
     }
 }
 
 impl<T> Drop for Writer<T> {
     fn drop(&mut self) {
-        let mut wakes = WakeList::default();
-        let mut state = self.link.lock();
-        state.writers -= 1;
-        if state.writers == 0 {
-            state.shut = true;
-            state.asleep[READERS].wake_all(&mut wakes);
-        }
-        drop(state);
-        wakes.wake();
+        self.link.state.with(|state, after| {
+            state.asleep[WRITERS].remove(self.id, after);
+            state.writers -= 1;
+            if state.writers == 0 {
+                state.shut = true;
+                state.asleep[READERS].waiting.notify_all(after);
+            }
+        });
     }
 }
 
@@ -310,7 +305,7 @@ impl<T> Reader<T> {
 
     /// How many wait to be read.
     pub(super) fn depth(&self) -> usize {
-        self.link.lock().queue.len()
+        self.link.state.with(|state, _| state.queue.len())
     }
 
     /// Takes the next items; gives their number among the batches. `None`: there are no more.
@@ -321,68 +316,70 @@ impl<T> Reader<T> {
         into: &mut VecDeque<Item<T>>,
         now: u64,
     ) -> Poll<Option<u64>> {
-        let mut wakes = WakeList::default();
-        let mut state = self.link.lock();
-        let before = state.queue.len();
-        if before == 0 && state.shut {
-            return Poll::Ready(None);
-        }
-        if before < take.least.max(1) && !state.shut {
-            let old = state.asleep[READERS].add(self.id, cx.waker());
-            if self.link.free(&state) > 0 {
-                state.asleep[WRITERS].wake_all(&mut wakes);
+        let mut new = None; // what is not needed of it drops after the release
+        loop {
+            let polled = self.link.state.with(|state, after| {
+                let before = state.queue.len();
+                if before == 0 && state.shut {
+                    return Some(Poll::Ready(None));
+                }
+                if before < take.least.max(1) && !state.shut {
+                    state.asleep[READERS].add(self.id, new.take()?, after);
+                    if self.link.free(state) > 0 {
+                        state.asleep[WRITERS].waiting.notify_all(after);
+                    }
+                    return Some(Poll::Pending);
+                }
+                state.asleep[READERS].finish(self.id, after);
+                let count = take.most.clamp(1, before);
+                into.extend(state.queue.drain(..count));
+                if take.hold {
+                    state.held += count;
+                }
+                let batch = state.batches;
+                state.batches += 1;
+                self.link.went(state, before, now, after);
+                Some(Poll::Ready(Some(batch)))
+            });
+            match polled {
+                Some(polled) => return polled,
+                None => new = Some(NewWaker::of(cx.waker())),
             }
-            drop(state);
-            wakes.wake();
-            drop(old);
-            return Poll::Pending;
         }
-        let count = take.most.clamp(1, before);
-        into.extend(state.queue.drain(..count));
-        if take.hold {
-            state.held += count;
-        }
-        let batch = state.batches;
-        state.batches += 1;
-        self.link.went(&mut state, before, now, &mut wakes);
-        drop(state);
-        wakes.wake();
-        Poll::Ready(Some(batch))
     }
 
     /// Items that were held are used up: their places are free.
     pub(super) fn release(&self, count: usize) {
-        let mut wakes = WakeList::default();
-        let mut state = self.link.lock();
-        state.held -= count;
-        self.link.freed(&mut state, &mut wakes);
-        drop(state);
-        wakes.wake();
+        self.link.state.with(|state, after| {
+            state.held -= count;
+            self.link.freed(state, after);
+        });
     }
 }
 
 impl<T> Clone for Reader<T> {
     fn clone(&self) -> Self {
-        let mut state = self.link.lock();
-        state.readers += 1;
-        state.ends += 1;
-        Self { link: self.link.clone(), id: state.ends }
+        let id = self.link.state.with(|state, _| {
+            state.readers += 1;
+            state.ends += 1;
+            state.ends
+        });
+        Self { link: self.link.clone(), id }
     }
 }
 
 impl<T> Drop for Reader<T> {
     fn drop(&mut self) {
-        let mut wakes = WakeList::default();
-        let mut left = VecDeque::new();
-        let mut state = self.link.lock();
-        state.readers -= 1;
-        if state.readers == 0 {
-            left = std::mem::take(&mut state.queue);
-            state.asleep[WRITERS].wake_all(&mut wakes);
+        let left = self.link.state.with(|state, after| {
+            state.asleep[READERS].remove(self.id, after);
+            state.readers -= 1;
+            if state.readers > 0 {
+                return VecDeque::new();
+            }
+            state.asleep[WRITERS].waiting.notify_all(after);
             self.link.gauge.set_depth(0);
-        }
-        drop(state);
-        wakes.wake();
+            std::mem::take(&mut state.queue)
+        });
         left.into_iter().for_each(|item| panics::quietly(|| drop(item)));
     }
 }

@@ -32,6 +32,11 @@ impl Bell {
         self.asked.swap(ASKED, Ordering::AcqRel);
     }
 
+    /// Takes back the waker of a side that waits no more. A ring that comes meanwhile wakes it, or finds none.
+    pub(super) fn forget(&self) {
+        drop(self.waker.take());
+    }
+
     /// Wakes the other side if it asked. Whoever rings has done before what the other side is to see.
     #[inline]
     pub(super) fn ring(&self) {

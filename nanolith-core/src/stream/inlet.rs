@@ -34,6 +34,7 @@ pub(super) fn open<T>(chunks: usize, limit: Option<usize>) -> (Inlet<T>, Outlet<
             patience: Patience::new(),
             over: false,
             counted: None,
+            asked: false,
         },
         outlet,
     )
@@ -53,6 +54,8 @@ pub(super) struct Inlet<T> {
     over: bool,
     /// Whether a thread counts us as pending, and has lent its slot therefore.
     counted: place::Counted,
+    /// Whether its waker may be at the bell.
+    asked: bool,
 }
 
 // Nothing is pinned in place.
@@ -160,6 +163,7 @@ impl<T> Inlet<T> {
     ) -> Poll<Result<(), E>> {
         let mut seen = holds(self);
         if matches!(seen, Ok(false)) {
+            self.asked = true;
             self.link.freed.ask(cx.waker());
             seen = holds(self);
         }
@@ -172,8 +176,11 @@ impl<T> Inlet<T> {
         Poll::Ready(seen.map(drop))
     }
 
-    /// The thread has its slot again.
+    /// The thread has its slot again, and no waker is left behind.
     pub(super) fn stop_waiting(&mut self) {
+        if std::mem::take(&mut self.asked) {
+            self.link.freed.forget();
+        }
         place::pending_over(&mut self.counted);
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Outlet<T> {
     told: bool,
     /// Whether a thread counts us as pending, and has lent its slot therefore.
     counted: place::Counted,
+    /// Whether its waker may be at the bell.
+    asked: bool,
 }
 
 // Nothing is pinned in place.
@@ -31,7 +33,16 @@ impl<T> Unpin for Outlet<T> {}
 
 impl<T> Outlet<T> {
     pub(super) fn new(consumer: Consumer<T>, link: Arc<Link>) -> Self {
-        Self { consumer, link, rest: None, taken: 0, patience: Patience::new(), told: false, counted: None }
+        Self {
+            consumer,
+            link,
+            rest: None,
+            taken: 0,
+            patience: Patience::new(),
+            told: false,
+            counted: None,
+            asked: false,
+        }
     }
 
     /// What is next: a value, or the end; `None` if nothing has come yet.
@@ -64,6 +75,7 @@ impl<T> Outlet<T> {
     pub(super) fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<T>, StreamError>> {
         let mut seen = self.take();
         if seen.is_none() {
+            self.asked = true;
             self.link.filled.ask(cx.waker());
             seen = self.take();
         }
@@ -80,8 +92,11 @@ impl<T> Outlet<T> {
         }
     }
 
-    /// The thread has its slot again.
+    /// The thread has its slot again, and no waker is left behind.
     pub(super) fn stop_waiting(&mut self) {
+        if std::mem::take(&mut self.asked) {
+            self.link.filled.forget();
+        }
         place::pending_over(&mut self.counted);
     }
 
