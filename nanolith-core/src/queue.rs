@@ -6,7 +6,7 @@ use crate::{
     lanes::{Evicted, Lanes},
     order::Rules,
     priority::Priority,
-    wake::{AfterUnlock, NewWaker, WaitQueue, WaitState, WaitTicket, WakeList},
+    wake::{AfterUnlock, NewWaker, WaitQueue, WaitState, WaitTicket, WaiterSet, WakeList},
 };
 use std::{sync::Arc, task::Waker};
 
@@ -84,7 +84,7 @@ pub(crate) struct Queue<T> {
     line: WaitQueue,
     /// How often the queue became empty, and who waits for that.
     emptied: u64,
-    drained: Vec<Waker>,
+    pub(crate) drained: WaiterSet,
 }
 
 impl<T> Queue<T> {
@@ -110,7 +110,7 @@ impl<T> Queue<T> {
             serving: 0,
             line: WaitQueue::default(),
             emptied: 0,
-            drained: Vec::new(),
+            drained: WaiterSet::new(),
         }
     }
 
@@ -352,7 +352,7 @@ impl<T> Queue<T> {
             return WakeList::default();
         }
         self.emptied += 1;
-        WakeList::of(std::mem::take(&mut self.drained))
+        if self.drained.has_waiting() { self.drained.take_all() } else { WakeList::default() }
     }
 
     // ----- calls that are counted elsewhere: see `crate::front`
@@ -469,15 +469,9 @@ impl<T> Queue<T> {
         self.emptied
     }
 
-    /// Whether there was an empty moment since `emptied` was remembered; else `waker` is woken at the next.
-    pub(crate) fn was_empty_since(&mut self, emptied: u64, waker: &Waker) -> bool {
-        if self.emptied > emptied {
-            return true;
-        }
-        if !self.drained.iter().any(|known| known.will_wake(waker)) {
-            self.drained.push(waker.clone());
-        }
-        false
+    /// Whether there was an empty moment since `emptied` was remembered.
+    pub(crate) fn was_empty_since(&self, emptied: u64) -> bool {
+        self.emptied > emptied
     }
 }
 
@@ -533,7 +527,7 @@ mod tests {
         queue.begun(false).wake();
         queue.finished(false).wake();
         queue.enter(Priority::Normal, 0, false, 2);
-        assert!(queue.was_empty_since(before, Waker::noop()));
+        assert!(queue.was_empty_since(before));
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl<S: TaskSet> Future for Entering<S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // Before the look at the members: a change after it wakes this.
-        let _ = self.cluster.poll_until(cx.waker(), |_| false);
+        self.cluster.register(cx.waker());
         self.form_lines();
         if self.ask(cx.waker()).is_pending() {
             return Poll::Pending;

@@ -12,14 +12,14 @@ use crate::{
     executor::Executor,
     host::HostId,
     passed::LayerId,
-    service::{Closing, ServiceRef, Stage},
+    service::{Closing, ServiceRef, Stage, StageWatch},
     task::TaskSet,
     wake::{AfterUnlock, Deferred, WaiterHome, WaiterSet},
 };
 use std::{
     fmt, mem,
     sync::{
-        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
         atomic::{AtomicU64, Ordering},
     },
     task::{Wake, Waker},
@@ -62,7 +62,15 @@ pub(super) struct Member<S: TaskSet> {
     pub(super) id: MemberId,
     pub(super) service: ServiceRef<S>,
     pub(super) host: Option<HostId>,
-    watch: Waker,
+    /// Woken when the member begins to end, and when it is over.
+    waker: Waker,
+    watch: Mutex<StageWatch<S>>,
+}
+
+impl<S: TaskSet> Member<S> {
+    fn stage(&self) -> Stage {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner).stage(&self.waker)
+    }
 }
 
 pub(super) type Members<S> = Arc<[Arc<Member<S>>]>;
@@ -163,8 +171,9 @@ impl<S: TaskSet> Inner<S> {
 
     /// Takes a member in. Says false if the cluster is closed.
     pub(super) fn join(self: &Arc<Self>, id: MemberId, service: ServiceRef<S>) -> bool {
-        let watch = Waker::from(Arc::new(Watch { cluster: Arc::downgrade(self), id }));
-        let member = Arc::new(Member { id, host: service.host(), service, watch });
+        let waker = Waker::from(Arc::new(Watch { cluster: Arc::downgrade(self), id }));
+        let watch = Mutex::new(service.watch());
+        let member = Arc::new(Member { id, host: service.host(), service, waker, watch });
         {
             let mut roll = self.write();
             if roll.closed {
@@ -193,12 +202,12 @@ impl<S: TaskSet> Inner<S> {
 
     /// Sees whether a member is going, or gone. If not, it wakes its watch when it does.
     pub(super) fn look_at(&self, member: &Arc<Member<S>>) {
-        match member.service.stage(&member.watch) {
+        match member.stage() {
             Stage::Open => {}
             Stage::Leaving => {
                 self.take_out(member, true);
                 // It may have ended, and told so, before it was among those who leave.
-                if member.service.stage(&member.watch) == Stage::Over {
+                if member.stage() == Stage::Over {
                     self.take_out(member, false);
                 }
             }

@@ -8,13 +8,12 @@ use crate::{
     host::{Host, Runnable},
     id::TaskInfo,
     inbox::Points,
-    wake::WakeList,
+    wake::{AfterUnlock, NewWaker, SingleWaiter, WaiterSet, WakeList},
 };
 use std::{
     collections::VecDeque,
     mem,
     sync::Weak,
-    task::Waker,
     thread::{self, ThreadId},
     time::Duration,
 };
@@ -68,11 +67,11 @@ pub(super) struct Core {
     /// Whether the host was told of work since it was driven last.
     pub(super) told: bool,
     /// The driver sleeps until there is work.
-    sleeper: Option<Waker>,
-    /// Who waits for work.
-    watchers: Vec<Waker>,
-    /// Who waits for the driver to go.
-    leavers: Vec<Waker>,
+    sleeper: SingleWaiter,
+    /// They wait for work.
+    pub(super) watchers: WaiterSet,
+    /// They wait for the driver to go.
+    pub(super) leavers: WaiterSet,
     /// Entries that are out of date: dropped off the lock.
     spent: Vec<Work>,
 }
@@ -104,9 +103,9 @@ impl Core {
             closed: false,
             abandoned: false,
             told: false,
-            sleeper: None,
-            watchers: Vec::new(),
-            leavers: Vec::new(),
+            sleeper: SingleWaiter::default(),
+            watchers: WaiterSet::new(),
+            leavers: WaiterSet::new(),
             spent: Vec::new(),
         }
     }
@@ -246,26 +245,13 @@ impl Core {
     // ----- who is to hear of work
 
     /// The driver sleeps until there is some, or until it is woken for another reason.
-    pub(super) fn sleep(&mut self, waker: &Waker) {
-        self.sleeper = Some(waker.clone());
+    pub(super) fn sleep(&mut self, waker: NewWaker, after: &mut AfterUnlock) {
+        self.sleeper.register(waker, after);
     }
 
-    /// Whether there is work and nobody at it; else `waker` is woken when there is.
-    pub(super) fn watch(&mut self, waker: &Waker) -> bool {
-        if self.driver.is_none() && self.has_work() {
-            return true;
-        }
-        if !self.watchers.iter().any(|known| known.will_wake(waker)) {
-            self.watchers.push(waker.clone());
-        }
-        false
-    }
-
-    /// `waker` is woken when the driver goes.
-    pub(super) fn await_driver(&mut self, waker: &Waker) {
-        if !self.leavers.iter().any(|known| known.will_wake(waker)) {
-            self.leavers.push(waker.clone());
-        }
+    /// Whether there is work and no thread at it.
+    pub(super) fn has_work_for_driver(&mut self) -> bool {
+        self.driver.is_none() && self.has_work()
     }
 
     /// Who is to hear of what waits now.
@@ -274,21 +260,21 @@ impl Core {
             return Notice::default();
         }
         if self.driver.is_some() {
-            return Notice { wakes: WakeList::of(self.sleeper.take().into_iter().collect()), tell: None };
+            return Notice { wakes: self.sleeper.take(), tell: None };
         }
         let tell = (!mem::replace(&mut self.told, true)).then(|| {
             let expires = self.front.queue.lanes().earliest().unwrap_or(0);
             clock::between(clock::now(), expires)
         });
-        Notice { wakes: WakeList::of(mem::take(&mut self.watchers)), tell }
+        Notice { wakes: self.watchers.take_all(), tell }
     }
 
     /// The driver goes. `reports` says that its host knows what is left.
-    pub(super) fn leave(&mut self, reports: bool) -> WakeList {
+    pub(super) fn leave(&mut self, reports: bool, after: &mut AfterUnlock) -> WakeList {
         self.driver = None;
         self.outer = None;
-        self.sleeper = None;
+        self.sleeper.remove(after);
         self.told = reports && self.has_work();
-        WakeList::of(mem::take(&mut self.leavers))
+        self.leavers.take_all()
     }
 }

@@ -1,13 +1,13 @@
 //! Waiting for the empty moment of a `Local`.
 
-use super::inner::Inner;
-use crate::{place, wait};
+use super::inner::{Emptied, Inner};
+use crate::{place, wait, wake::Registration};
 use std::{
     fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 /// Ends at the first empty moment: made by [`Local::drained`](super::Local::drained).
@@ -30,12 +30,13 @@ pub struct Drained {
     inner: Arc<Inner>,
     /// `None`: it was empty when it was asked.
     since: Option<u64>,
+    waiter: Registration<Emptied>,
 }
 
 impl Drained {
     pub(super) fn new(inner: Arc<Inner>) -> Self {
         let since = inner.emptied();
-        Self { inner, since }
+        Self { waiter: Registration::new(Emptied(inner.clone())), inner, since }
     }
 
     /// Blocks until then; the owner drives meanwhile. A task that waits for its own executor to be empty would wait for itself: for
@@ -64,9 +65,7 @@ impl Future for Drained {
         if place::host_id() == Some(self.inner.id) {
             return Poll::Ready(());
         }
-        if !self.inner.lock().front.queue.was_empty_since(since, cx.waker()) {
-            return Poll::Pending;
-        }
+        ready!(self.waiter.poll_until(cx.waker(), |core| core.front.queue.was_empty_since(since)));
         self.since = None;
         Poll::Ready(())
     }

@@ -1,7 +1,15 @@
 //! Driving: one thread at a time runs the work, as long as its host has time for it.
 
-use super::{Turn, inner::Inner};
-use crate::{clock, park::Parking, place, timer, wake::WakeList};
+use super::{
+    Turn,
+    inner::{Inner, Leavers},
+};
+use crate::{
+    clock,
+    park::Parking,
+    place, timer,
+    wake::{AfterUnlock, NewWaker, Registration},
+};
 use std::{
     cell::Cell,
     future::Future,
@@ -59,12 +67,14 @@ impl<'a> Driving<'a> {
     }
 
     fn take(&self, may: &mut dyn FnMut(u64) -> bool, sleeper: Option<&Waker>) -> bool {
+        let (mut new, mut after) = (sleeper.map(NewWaker::of), AfterUnlock::default());
         let mut core = self.inner.lock();
         let (work, wakes) = core.take(may);
-        if let (None, Some(waker)) = (&work, sleeper) {
-            core.sleep(waker);
+        if let Some(waker) = new.take_if(|_| work.is_none()) {
+            core.sleep(waker, &mut after);
         }
         self.inner.release(core, wakes);
+        after.run();
         work.map(|work| self.inner.run(work)).is_some()
     }
 }
@@ -72,9 +82,11 @@ impl<'a> Driving<'a> {
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
         if !self.nested {
+            let mut after = AfterUnlock::default();
             let mut core = self.inner.lock();
-            let wakes = core.leave(self.reports.get());
+            let wakes = core.leave(self.reports.get(), &mut after);
             self.inner.release(core, wakes);
+            after.run();
         }
     }
 }
@@ -119,7 +131,7 @@ impl Inner {
         let parking = Parking::of_this_thread();
         let _outer = parking.within_another(place::is_waiting());
         let mut cx = Context::from_waker(parking.waker());
-        let mut driving = None;
+        let (mut driving, mut leaver) = (None, Registration::new(Leavers(self.clone())));
         loop {
             if let Poll::Ready(output) = place::while_waiting(|| future.as_mut().poll(&mut cx)) {
                 return output;
@@ -127,7 +139,7 @@ impl Inner {
             driving = driving.or_else(|| Driving::within(self)).or_else(|| Driving::begin(self));
             let went_on = match &driving {
                 Some(driving) => driving.step_or_sleep(parking.waker()),
-                None => self.await_driver(parking.waker()),
+                None => leaver.poll_until(parking.waker(), |core| core.driver.is_none()).is_ready(),
             };
             if !went_on {
                 let _lent = place::lend(None);
@@ -135,24 +147,17 @@ impl Inner {
             }
         }
     }
-
-    /// `waker` is used when the driver goes; says true if it has gone.
-    fn await_driver(&self, waker: &Waker) -> bool {
-        let mut core = self.lock();
-        core.await_driver(waker);
-        let gone = core.driver.is_none();
-        self.release(core, WakeList::default());
-        gone
-    }
 }
 
 impl Driving<'_> {
     /// Ends it; says whether work is left.
     fn leave(self) -> bool {
+        let mut after = AfterUnlock::default();
         let mut core = self.inner.lock();
-        let wakes = core.leave(self.reports.get());
+        let wakes = core.leave(self.reports.get(), &mut after);
         let has_work = core.has_work();
         self.inner.release(core, wakes);
+        after.run();
         std::mem::forget(self); // it has left
         has_work
     }

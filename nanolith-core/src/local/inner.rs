@@ -19,7 +19,7 @@ use crate::{
     panics, place,
     queue::Queue,
     task::{CallSlot, TaskSet},
-    wake::WakeList,
+    wake::{AfterUnlock, WaiterHome, WaiterSet, WakeList},
 };
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -222,6 +222,37 @@ impl<S: TaskSet> Gate<S> for Inner {
     fn run_here(&self, call: Shared<CallSlot<S>>) {
         call.discard(End::Unsupported);
     }
+}
+
+/// The waits of one kind at an executor, each a home of its own.
+macro_rules! homes {
+    ($($(#[$doc:meta])* $name:ident: $($set:ident).+;)*) => {$(
+        $(#[$doc])*
+        pub(super) struct $name(pub(super) Arc<Inner>);
+
+        impl WaiterHome for $name {
+            type State = Core;
+
+            fn with_state<R>(&self, change: impl FnOnce(&mut Core, &mut AfterUnlock) -> R) -> R {
+                let mut after = AfterUnlock::default(); // acts after the release
+                let mut core = self.0.lock();
+                change(&mut core, &mut after)
+            }
+
+            fn waiters(core: &mut Core) -> &mut WaiterSet {
+                &mut core.$($set).+
+            }
+        }
+    )*};
+}
+
+homes! {
+    /// Those that wait for the empty moment.
+    Emptied: front.queue.drained;
+    /// Those that wait for work.
+    Watchers: watchers;
+    /// Those that wait for the driver to go.
+    Leavers: leavers;
 }
 
 impl Drop for Inner {

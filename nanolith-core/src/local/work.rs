@@ -1,7 +1,10 @@
 //! How a host hears that there is work.
 
-use super::{Local, inner::Inner};
-use crate::{wait, wake::WakeList};
+use super::{Local, core::Core, inner::Watchers};
+use crate::{
+    wait,
+    wake::{Registration, WakeList},
+};
 use std::{
     fmt,
     future::Future,
@@ -101,7 +104,7 @@ impl Local {
     /// # submitted.join().expect("it does not panic");
     /// ```
     pub fn work_available(&self) -> WorkAvailable {
-        WorkAvailable { inner: self.inner().clone() }
+        WorkAvailable { waiter: Registration::new(Watchers(self.inner().clone())) }
     }
 }
 
@@ -122,7 +125,7 @@ impl Local {
 /// May be dropped and asked for again at any time.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct WorkAvailable {
-    inner: Arc<Inner>,
+    waiter: Registration<Watchers>,
 }
 
 impl WorkAvailable {
@@ -135,8 +138,8 @@ impl WorkAvailable {
 impl Future for WorkAvailable {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.inner.lock().watch(cx.waker()) { Poll::Ready(()) } else { Poll::Pending }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.waiter.poll_until(cx.waker(), Core::has_work_for_driver)
     }
 }
 

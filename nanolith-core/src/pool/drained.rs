@@ -1,7 +1,11 @@
 //! Waiting for a pool's empty moment.
 
-use super::inner::Inner;
-use crate::{host::Host, wait, wake::WakeList};
+use super::inner::{Emptied, Inner};
+use crate::{
+    host::Host,
+    wait,
+    wake::{Registration, WakeList},
+};
 use std::{
     fmt,
     future::Future,
@@ -33,6 +37,7 @@ pub struct Drained {
     inner: Arc<Inner>,
     /// `None`: the pool was empty when it was asked.
     since: Option<u64>,
+    waiter: Registration<Emptied>,
 }
 
 impl Drained {
@@ -47,7 +52,7 @@ impl Drained {
             inner.release(core, WakeList::default());
             since
         };
-        Self { inner, since }
+        Self { waiter: Registration::new(Emptied(inner.clone())), inner, since }
     }
 
     pub(super) fn inner(&self) -> &Arc<Inner> {
@@ -57,11 +62,11 @@ impl Drained {
     /// Whether there was an empty moment since it was made; else `waker` is woken at the next.
     pub(super) fn has_been_empty(&mut self, waker: &Waker) -> bool {
         let Some(since) = self.since else { return true };
-        let was = self.inner.lock().front.queue.was_empty_since(since, waker);
-        if was {
+        let is_empty = self.waiter.poll_until(waker, |core| core.front.queue.was_empty_since(since)).is_ready();
+        if is_empty {
             self.over();
         }
-        was
+        is_empty
     }
 
     /// It has seen the empty moment, or goes without.

@@ -1,14 +1,21 @@
 //! What happens to a pool's queue, as a stream: it was full, it ran empty.
 
-use super::inner::Inner;
-use crate::{host::Host, wait, wake::WakeList};
+use super::{
+    core::Core,
+    inner::{Emptied, Inner},
+};
+use crate::{
+    host::Host,
+    wait,
+    wake::{AfterUnlock, Registration, WaiterHome, WaiterSet, WakeList},
+};
 use futures_util::Stream;
 use std::{
     fmt,
     future::Future,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 /// What happened to a pool's queue.
@@ -37,22 +44,83 @@ pub enum PoolEvent {
     Drained,
 }
 
-/// How often calls found no room, and who waits for that. Under the pool's lock.
+/// How often calls found no room, and the waits for that and for the pool's end. Under the pool's lock.
 #[derive(Default)]
 pub(super) struct Fulls {
     times: u64,
-    watchers: Vec<Waker>,
+    waiting: WaiterSet,
 }
 
 impl Fulls {
-    /// Once more; those who are to hear of it.
+    /// Once more; those that wait are to be woken.
     pub(super) fn note(&mut self) -> WakeList {
         self.times += 1;
         self.watchers()
     }
 
     pub(super) fn watchers(&mut self) -> WakeList {
-        WakeList::of(std::mem::take(&mut self.watchers))
+        self.waiting.take_all()
+    }
+}
+
+/// The waits for [`Fulls`].
+struct Filled(Arc<Inner>);
+
+impl WaiterHome for Filled {
+    type State = Core;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut Core, &mut AfterUnlock) -> R) -> R {
+        self.0.with_waiters(change)
+    }
+
+    fn waiters(core: &mut Core) -> &mut WaiterSet {
+        &mut core.fulls.waiting
+    }
+}
+
+/// The events that were told, by their counts.
+struct Seen {
+    fulls: u64,
+    emptied: u64,
+}
+
+impl Seen {
+    /// The next event, if it has come; `None` within after the last.
+    fn next(&mut self, core: &Core) -> Option<Option<PoolEvent>> {
+        let (fulls, queue) = (core.fulls.times, &core.front.queue);
+        if fulls > self.fulls {
+            self.fulls = fulls;
+            return Some(Some(PoolEvent::Full));
+        }
+        if queue.was_empty_since(self.emptied) {
+            self.emptied = queue.times_emptied();
+            return Some(Some(PoolEvent::Drained));
+        }
+        (core.closed && queue.in_flight() == 0).then_some(None)
+    }
+}
+
+/// A wait for the next event. Dropped, it leaves no waker.
+struct Waits {
+    emptied: Registration<Emptied>,
+    filled: Registration<Filled>,
+}
+
+impl Waits {
+    fn new(inner: &Arc<Inner>) -> Self {
+        Self { emptied: Registration::new(Emptied(inner.clone())), filled: Registration::new(Filled(inner.clone())) }
+    }
+
+    fn poll_next(&mut self, seen: &mut Seen, cx: &Context<'_>) -> Poll<Option<PoolEvent>> {
+        if let Poll::Ready(event) = self.emptied.poll_with(cx.waker(), |core, _| seen.next(core)) {
+            self.filled.finish();
+            return Poll::Ready(event);
+        }
+        let event = self.filled.poll_with(cx.waker(), |core, _| seen.next(core));
+        if event.is_ready() {
+            self.emptied.finish();
+        }
+        event
     }
 }
 
@@ -78,20 +146,20 @@ impl Fulls {
 #[must_use = "it tells what happens when it is iterated, polled or asked"]
 pub struct PoolEvents {
     inner: Arc<Inner>,
-    /// What it has told of.
-    fulls: u64,
-    emptied: u64,
+    seen: Seen,
+    /// The wait of the last poll of the stream.
+    waits: Waits,
 }
 
 impl PoolEvents {
     pub(super) fn new(inner: Arc<Inner>) -> Self {
         let mut core = inner.lock();
         core.front.watch();
-        let (fulls, emptied) = (core.fulls.times, core.front.queue.times_emptied());
+        let seen = Seen { fulls: core.fulls.times, emptied: core.front.queue.times_emptied() };
         // ORDERING: Relaxed, who finds the queue full at this very moment need not tell us.
         inner.watched.fetch_add(1, Ordering::Relaxed);
         inner.release(core, WakeList::default());
-        Self { inner, fulls, emptied }
+        Self { waits: Waits::new(&inner), inner, seen }
     }
 
     /// The next event; `None` after the last.
@@ -113,7 +181,7 @@ impl PoolEvents {
     ///
     /// No event is lost.
     pub fn recv(&mut self) -> NextPoolEvent<'_> {
-        NextPoolEvent { events: self }
+        NextPoolEvent { waits: Waits::new(&self.inner), events: self }
     }
 }
 
@@ -122,22 +190,7 @@ impl Stream for PoolEvents {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<PoolEvent>> {
         let this = &mut *self;
-        let mut core = this.inner.lock();
-        if core.fulls.times > this.fulls {
-            this.fulls = core.fulls.times;
-            return Poll::Ready(Some(PoolEvent::Full));
-        }
-        if core.front.queue.was_empty_since(this.emptied, cx.waker()) {
-            this.emptied = core.front.queue.times_emptied();
-            return Poll::Ready(Some(PoolEvent::Drained));
-        }
-        if core.closed && core.front.queue.in_flight() == 0 {
-            return Poll::Ready(None);
-        }
-        if !core.fulls.watchers.iter().any(|known| known.will_wake(cx.waker())) {
-            core.fulls.watchers.push(cx.waker().clone());
-        }
-        Poll::Pending
+        this.waits.poll_next(&mut this.seen, cx)
     }
 }
 
@@ -166,6 +219,7 @@ impl fmt::Debug for PoolEvents {
 #[must_use = "does nothing until awaited or waited on"]
 pub struct NextPoolEvent<'a> {
     events: &'a mut PoolEvents,
+    waits: Waits,
 }
 
 impl NextPoolEvent<'_> {
@@ -191,7 +245,8 @@ impl Future for NextPoolEvent<'_> {
     type Output = Option<PoolEvent>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut *self.events).poll_next(cx)
+        let this = &mut *self;
+        this.waits.poll_next(&mut this.events.seen, cx)
     }
 }
 

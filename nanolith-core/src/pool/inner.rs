@@ -24,7 +24,7 @@ use crate::{
     queue::Queue,
     task::{CallSlot, Job, TaskSet},
     timer,
-    wake::WakeList,
+    wake::{AfterUnlock, WaiterHome, WaiterSet, WakeList},
 };
 use std::{
     sync::{
@@ -434,6 +434,30 @@ impl<S: TaskSet> Gate<S> for Inner {
 
     fn run_here(&self, call: Shared<CallSlot<S>>) {
         self.run_on_caller(call.erase());
+    }
+}
+
+/// The waits for the pool's empty moment.
+pub(super) struct Emptied(pub(super) Arc<Inner>);
+
+impl WaiterHome for Emptied {
+    type State = Core;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut Core, &mut AfterUnlock) -> R) -> R {
+        self.0.with_waiters(change)
+    }
+
+    fn waiters(core: &mut Core) -> &mut WaiterSet {
+        &mut core.front.queue.drained
+    }
+}
+
+impl Inner {
+    /// Changes what waits, which starts no runner.
+    pub(super) fn with_waiters<R>(&self, change: impl FnOnce(&mut Core, &mut AfterUnlock) -> R) -> R {
+        let mut after = AfterUnlock::default(); // acts after the release
+        let mut core = self.lock();
+        change(&mut core, &mut after)
     }
 }
 

@@ -1,14 +1,15 @@
 //! The end of a service, to be waited for.
 
 use super::{
-    inner::{Inner, Life},
+    inner::{Closers, Inner, Life},
     life::Crash,
 };
 use crate::{
     error::Panic,
-    host::{Host, WouldDeadlock},
+    host::{Host, HostId, WouldDeadlock},
     task::TaskSet,
     wait,
+    wake::Registration,
 };
 use std::{
     error::Error,
@@ -43,12 +44,16 @@ use std::{
 /// May be dropped and asked for again at any time.
 #[must_use = "the service is ending; await this, or wait on it, to see the end"]
 pub struct Closing<S: TaskSet> {
-    inner: Arc<Inner<S>>,
+    waiter: Registration<Closers<S>>,
 }
 
 impl<S: TaskSet> Closing<S> {
     pub(super) fn new(inner: Arc<Inner<S>>) -> Self {
-        Self { inner }
+        Self { waiter: Registration::new(Closers(inner)) }
+    }
+
+    fn host(&self) -> HostId {
+        Host::id(&*self.waiter.home().0)
     }
 
     /// Blocks until the service has ended.
@@ -72,7 +77,7 @@ impl<S: TaskSet> Closing<S> {
     ///
     /// [`CloseError`] if something panicked on the way, or if it is one of the service's own tasks that waits.
     pub fn wait(self) -> Result<(), CloseError> {
-        let host = Host::id(&*self.inner);
+        let host = self.host();
         wait::block_on(self, Some(host)).unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock))
     }
 }
@@ -80,18 +85,12 @@ impl<S: TaskSet> Closing<S> {
 impl<S: TaskSet> Future for Closing<S> {
     type Output = Result<(), CloseError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if crate::place::host_id() == Some(Host::id(&*self.inner)) {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if crate::place::host_id() == Some(self.host()) {
             return Poll::Ready(Err(CloseError::WouldDeadlock));
         }
-        let mut core = self.inner.lock();
-        if core.life == Life::Over {
-            return Poll::Ready(core.error.clone().map_or(Ok(()), Err));
-        }
-        if !core.closers.iter().any(|known| known.will_wake(cx.waker())) {
-            core.closers.push(cx.waker().clone());
-        }
-        Poll::Pending
+        self.waiter
+            .poll_with(cx.waker(), |core, _| (core.life == Life::Over).then(|| core.error.clone().map_or(Ok(()), Err)))
     }
 }
 

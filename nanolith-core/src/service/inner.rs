@@ -25,7 +25,7 @@ use crate::{
     park::Parking,
     queue::{Bounds, Queue},
     task::{CallSlot, Outlets, TaskSet},
-    wake::WakeList,
+    wake::{AfterUnlock, Registration, WaiterHome, WaiterSet, WakeList},
 };
 use std::{
     collections::VecDeque,
@@ -64,13 +64,13 @@ pub(super) struct Core<S: TaskSet> {
     pub(super) error: Option<CloseError>,
     /// User code that the timer's thread has left to the service's thread.
     pub(super) leftovers: Vec<Work>,
-    /// Who waits for the end.
-    pub(super) closers: Vec<Waker>,
+    /// They wait for the end.
+    pub(super) closers: WaiterSet,
     /// Somebody wants it to start anew.
     pub(super) asked: Option<Crash>,
     pub(super) restarts: u64,
-    /// Who waits for the moment at which it takes no more calls from outside.
-    leavers: Vec<Waker>,
+    /// They wait for the moment at which it takes no more calls from outside.
+    leavers: WaiterSet,
 }
 
 /// Queued calls that start ahead of their turn, in the order in which tasks began to wait for them. Some have begun or ended
@@ -178,10 +178,10 @@ impl<S: TaskSet> Inner<S> {
                 gave_way: Lanes::new(*rules.expirations()),
                 error: None,
                 leftovers: Vec::new(),
-                closers: Vec::new(),
+                closers: WaiterSet::new(),
                 asked: None,
                 restarts: 0,
-                leavers: Vec::new(),
+                leavers: WaiterSet::new(),
             }),
             inbox,
             hint: Hint::default(),
@@ -303,7 +303,7 @@ impl<S: TaskSet> Inner<S> {
         core.life = core.life.max(life);
         core.terminated |= life == Life::Terminating;
         core.front.shut();
-        let wakes = core.front.queue.dismiss_line().and(WakeList::of(std::mem::take(&mut core.leavers)));
+        let wakes = core.front.queue.dismiss_line().and(core.leavers.take_all());
         self.release_into(core, wakes, batch);
         self.waker.wake_by_ref();
     }
@@ -333,26 +333,12 @@ impl<S: TaskSet> Inner<S> {
         told / 2 + self.inbox.len() + usize::from(unseen)
     }
 
-    /// How near its end the service is; `waker` is woken when that changes.
-    pub(super) fn stage(&self, waker: &Waker) -> Stage {
-        let mut core = self.lock();
-        let (stage, wakers) = match core.life {
-            Life::Open => (Stage::Open, &mut core.leavers),
-            Life::Closing | Life::Terminating => (Stage::Leaving, &mut core.closers),
-            Life::Over => return Stage::Over,
-        };
-        if !wakers.iter().any(|known| known.will_wake(waker)) {
-            wakers.push(waker.clone());
-        }
-        stage
-    }
-
     /// The thread serves nobody any more. Says whether its group wants it to start anew, and after it others.
     pub(super) fn stop_serving(&self) -> bool {
         let mut core = self.lock();
         core.life = Life::Terminating;
         core.front.shut();
-        let wakes = core.front.queue.dismiss_line().and(WakeList::of(std::mem::take(&mut core.leavers)));
+        let wakes = core.front.queue.dismiss_line().and(core.leavers.take_all());
         let asked = core.asked.take();
         self.release(core, wakes);
         matches!(asked, Some(Crash::Group))
@@ -420,14 +406,76 @@ impl<S: TaskSet> Inner<S> {
             let mut core = self.lock();
             core.life = Life::Over;
             core.error = error;
-            (std::mem::take(&mut core.closers), std::mem::take(&mut core.leftovers))
+            (core.closers.take_all(), std::mem::take(&mut core.leftovers))
         };
         leftovers.into_iter().for_each(crate::panics::quietly);
         if let Some(outlets) = Outlets::of(&self.data) {
             outlets.close();
         }
         self.watchers.tell(last);
-        closers.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
+        closers.wake();
+    }
+}
+
+/// The waits for a service to be over.
+pub(super) struct Closers<S: TaskSet>(pub(super) Arc<Inner<S>>);
+
+/// The waits for a service to take no more calls from outside.
+struct Leavers<S: TaskSet>(Arc<Inner<S>>);
+
+impl<S: TaskSet> WaiterHome for Closers<S> {
+    type State = Core<S>;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut Core<S>, &mut AfterUnlock) -> R) -> R {
+        self.0.with_waiters(change)
+    }
+
+    fn waiters(core: &mut Core<S>) -> &mut WaiterSet {
+        &mut core.closers
+    }
+}
+
+impl<S: TaskSet> WaiterHome for Leavers<S> {
+    type State = Core<S>;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut Core<S>, &mut AfterUnlock) -> R) -> R {
+        self.0.with_waiters(change)
+    }
+
+    fn waiters(core: &mut Core<S>) -> &mut WaiterSet {
+        &mut core.leavers
+    }
+}
+
+impl<S: TaskSet> Inner<S> {
+    /// Changes what waits, which moves no call.
+    fn with_waiters<R>(&self, change: impl FnOnce(&mut Core<S>, &mut AfterUnlock) -> R) -> R {
+        let mut after = AfterUnlock::default(); // acts after the release
+        let mut core = self.lock();
+        change(&mut core, &mut after)
+    }
+}
+
+/// A watch over the stages of a service. Dropped, it leaves no waker.
+pub(crate) struct StageWatch<S: TaskSet> {
+    leaving: Registration<Leavers<S>>,
+    over: Registration<Closers<S>>,
+}
+
+impl<S: TaskSet> StageWatch<S> {
+    pub(super) fn new(inner: &Arc<Inner<S>>) -> Self {
+        Self { leaving: Registration::new(Leavers(inner.clone())), over: Registration::new(Closers(inner.clone())) }
+    }
+
+    /// How near its end the service is; `waker` is woken when that changes.
+    pub(crate) fn stage(&mut self, waker: &Waker) -> Stage {
+        if self.leaving.poll_until(waker, |core| core.life > Life::Open).is_pending() {
+            return Stage::Open;
+        }
+        if self.over.poll_until(waker, |core| core.life == Life::Over).is_pending() {
+            return Stage::Leaving;
+        }
+        Stage::Over
     }
 }
 

@@ -27,7 +27,7 @@ pub use builder::{OnPanic, ServiceBuilder};
 pub use closing::{CloseError, Closing};
 pub use group::{Group, GroupError};
 pub use init::{InitOutput, init_output};
-pub(crate) use inner::Stage;
+pub(crate) use inner::{Stage, StageWatch};
 pub use launch::{Launch, LaunchError};
 pub use life::{Crash, LifeEvent, LifeEvents, NextEvent};
 pub use messengers::AttachError;

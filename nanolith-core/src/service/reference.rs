@@ -2,7 +2,7 @@
 
 use super::{
     Closing, Service, ServiceInfo,
-    inner::{Inner, Stage},
+    inner::{Inner, StageWatch},
 };
 use crate::{
     error::Refused,
@@ -83,9 +83,9 @@ impl<S: TaskSet> ServiceRef<S> {
         self.inner().load()
     }
 
-    /// How near its end the service is; `waker` is woken when that changes.
-    pub(crate) fn stage(&self, waker: &Waker) -> Stage {
-        self.inner().stage(waker)
+    /// A watch over the service's stages.
+    pub(crate) fn watch(&self) -> StageWatch<S> {
+        StageWatch::new(self.inner())
     }
 
     pub(crate) fn close_if_idle(&self) -> bool {

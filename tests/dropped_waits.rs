@@ -1,0 +1,287 @@
+//! A wait that is polled and dropped leaves no waker behind, whatever it waited for.
+#![allow(missing_docs)] // a test is read from its names
+
+use futures_util::FutureExt;
+use nanolith::{
+    CancelToken, Local, Messenger, Permits, TaskGroup, layers::CircuitBreaker, port, prelude::*, schedule::every,
+    stream, time,
+};
+use std::{
+    future::{Future, pending},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    task::{Context as Cx, Wake, Waker},
+};
+
+/// How often each wait is made, polled and dropped.
+const TIMES: usize = 1_000;
+
+struct Counted(AtomicUsize);
+
+impl Wake for Counted {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How many clones of a fresh waker are left after the wait was polled with it twice and dropped.
+fn kept<F: Future>(wait: F) -> usize {
+    let counted = Arc::new(Counted(AtomicUsize::new(0)));
+    let waker = Waker::from(counted.clone());
+    {
+        let mut wait = pin!(wait);
+        for _ in 0..2 {
+            assert!(wait.as_mut().poll(&mut Cx::from_waker(&waker)).is_pending(), "there is nothing to wait for");
+        }
+    }
+    drop(waker);
+    Arc::strong_count(&counted) - 1
+}
+
+/// Makes, polls and drops a wait again and again.
+macro_rules! assert_no_waker_stays {
+    ($wait:expr) => {
+        let kept: usize = (0..TIMES).map(|_| kept($wait)).sum();
+        assert_eq!(kept, 0, "wakers stay after `{}`", stringify!($wait));
+    };
+}
+
+pub struct Work;
+
+#[define]
+impl Work {
+    pub async fn listen() {
+        pending::<()>().await;
+    }
+
+    pub fn block(begun: mpsc::Sender<()>, until: mpsc::Receiver<()>) {
+        let _ = begun.send(());
+        let _ = until.recv();
+    }
+
+    pub fn add(x: i64, y: i64) -> i64 {
+        x + y
+    }
+
+    /// Polls and drops waits of a task's own; gives how many wakers stay.
+    pub async fn wait_within(cx: &Context<Self>) -> usize {
+        let cancelled: usize = (0..TIMES).map(|_| kept(cx.cancelled())).sum();
+        let found: usize = (0..TIMES).map(|_| kept(cx.messenger_within::<u32>("no such", 60 * SECOND))).sum();
+        cancelled + found
+    }
+}
+
+#[derive(Clone)]
+pub struct Told(pub u32);
+
+pub struct Counter;
+
+#[define(inbox = u32, outbox = Told)]
+impl Counter {
+    #[init]
+    fn start() -> Self {
+        Self
+    }
+
+    #[on_message]
+    async fn on_message(&mut self, _message: u32) {
+        pending::<()>().await;
+    }
+
+    pub fn total(&self) -> i64 {
+        0
+    }
+}
+
+#[test]
+fn waits_for_pools() {
+    let pool = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(MaxQueue::Bounded(1)).build().unwrap();
+    let work = Work::on(&pool);
+    let jobs = [work.listen().submit(), work.listen().submit()];
+    assert_no_waker_stays!(pool.drained());
+    let mut events = pool.events();
+    assert_no_waker_stays!(events.recv());
+    assert_no_waker_stays!(jobs[0].progress().next());
+    pool.pause();
+    let queued = work.add(1, 2).submit();
+    assert_no_waker_stays!(work.add(1, 2).submit_async());
+    assert_no_waker_stays!(work.add(1, 2));
+    let _ = events.recv().now_or_never(); // it was full
+    assert_no_waker_stays!(events.recv());
+    assert_no_waker_stays!(pool.close_within(60 * SECOND));
+    drop(queued);
+}
+
+#[test]
+fn waits_for_runs_on_all_threads() {
+    let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().unwrap();
+    let ((begun, has_begun), (go, until)) = (mpsc::channel(), mpsc::channel());
+    Work::on(&pool).block(begun, until).submit().detach();
+    has_begun.recv().unwrap();
+    let kept: usize = (0..20).map(|_| kept(pool.run_on_all(|| ()))).sum();
+    assert_eq!(kept, 0);
+    drop(go);
+}
+
+#[test]
+fn waits_within_tasks() {
+    assert_eq!(Work::tasks().wait_within().wait().unwrap(), 0);
+}
+
+#[test]
+fn waits_for_services() {
+    let counter = Counter::service().queue(1).launch().wait().unwrap();
+    let control = counter.control();
+    assert_no_waker_stays!(control.closed());
+    let mut life = control.life();
+    while life.recv().now_or_never().is_some() {}
+    assert_no_waker_stays!(life.recv());
+    let mut outbox = counter.control().events();
+    assert_no_waker_stays!(outbox.recv());
+    counter.send(1).wait().unwrap();
+    counter.send(2).wait().unwrap();
+    assert_no_waker_stays!(counter.total());
+    assert_no_waker_stays!(counter.send(3));
+    assert_no_waker_stays!(counter.close());
+    counter.terminate().wait().unwrap();
+}
+
+#[test]
+fn waits_for_launches() {
+    pub struct Slow;
+
+    #[define]
+    impl Slow {
+        #[init]
+        fn start(until: mpsc::Receiver<()>) -> Self {
+            let _ = until.recv();
+            Self
+        }
+
+        pub fn total(&self) -> i64 {
+            0
+        }
+    }
+
+    let (go, until) = mpsc::channel();
+    let mut launch = Slow::service(until).launch();
+    assert_no_waker_stays!(&mut launch);
+    drop(go);
+    launch.wait().unwrap();
+}
+
+#[test]
+fn waits_for_clusters() {
+    let work = Cluster::launch(2, Work::service).wait().unwrap();
+    let _jobs = [work.listen().submit(), work.listen().submit()];
+    assert_no_waker_stays!(work.close());
+    work.terminate().wait().unwrap();
+}
+
+#[test]
+fn waits_for_messages() {
+    let messenger = Messenger::<u32>::new();
+    let other = messenger.join();
+    let mut subscriber = other.subscribe();
+    assert_no_waker_stays!(subscriber.recv());
+    assert_no_waker_stays!(subscriber.recv_timeout(60 * SECOND));
+    assert_no_waker_stays!(subscriber.wait_for(|n| *n == 7));
+    assert_no_waker_stays!(other.subscribe().recv());
+}
+
+#[test]
+fn waits_for_room_in_messengers() {
+    use nanolith::messenger::SlowReceiver;
+    let messenger = Messenger::builder().slow_receiver(SlowReceiver::Wait(1)).build().unwrap();
+    let subscriber = messenger.join().subscribe();
+    messenger.send(1).wait().unwrap();
+    assert_no_waker_stays!(messenger.send(2));
+    drop(subscriber);
+}
+
+#[test]
+fn waits_for_ports() {
+    let (left, right) = port::bounded::<u32, u32>(1);
+    assert_no_waker_stays!(right.recv());
+    assert_no_waker_stays!(right.recv_timeout(60 * SECOND));
+    assert_no_waker_stays!(right.wait_for(|n| *n == 7));
+    assert_no_waker_stays!(right.closed());
+    left.try_send(1).unwrap();
+    assert_no_waker_stays!(left.send(2));
+    assert_no_waker_stays!(right.wait_for(|n| *n == 7));
+    assert_eq!(right.try_recv(), Ok(1));
+}
+
+#[test]
+fn waits_for_streams() {
+    let (mut sender, mut receiver) = stream::items::<u32>(1).unwrap();
+    assert_no_waker_stays!(receiver.recv());
+    assert_no_waker_stays!(receiver.recv_timeout(60 * SECOND));
+    while sender.try_send(1).is_ok() {}
+    assert_no_waker_stays!(sender.send(2));
+    assert_eq!(kept(sender.finished()), 0);
+    assert_eq!(receiver.recv().wait().unwrap(), Some(1));
+}
+
+#[test]
+fn waits_for_tokens() {
+    let token = CancelToken::new();
+    assert_no_waker_stays!(token.cancelled());
+    assert_no_waker_stays!(token.run_until_cancelled(pending::<()>()));
+}
+
+#[test]
+fn waits_for_permits() {
+    let permits = Permits::new(1);
+    let held = permits.try_acquire().unwrap();
+    assert_no_waker_stays!(permits.acquire());
+    drop(held);
+}
+
+#[test]
+fn waits_for_groups() {
+    let mut group = TaskGroup::new();
+    group.spawn(Work::tasks().listen());
+    assert_no_waker_stays!(group.join_next());
+    nanolith::try_scope(|scope| {
+        let joined = scope.spawn(Work::tasks().listen());
+        let kept = kept(joined);
+        scope.cancel();
+        assert_eq!(kept, 0);
+        Ok::<(), CallError>(())
+    })
+    .unwrap_err();
+    assert_no_waker_stays!(group.shutdown());
+}
+
+#[test]
+fn waits_for_locals() {
+    let local = Local::new();
+    assert_no_waker_stays!(local.work_available());
+    let job = Work::on(&local).add(1, 2).submit();
+    assert_no_waker_stays!(local.drained());
+    drop(job);
+}
+
+#[test]
+fn waits_for_schedules() {
+    let schedule = every(3_600 * SECOND, Work::tasks(), |work| work.add(1, 2)).start().unwrap();
+    assert_no_waker_stays!(schedule.ended());
+}
+
+#[test]
+fn waits_for_time() {
+    assert_no_waker_stays!(time::sleep(60 * SECOND));
+    assert_no_waker_stays!(time::timeout(60 * SECOND, pending::<()>()));
+}
+
+#[test]
+fn waits_for_circuit_breakers() {
+    let breaker = CircuitBreaker::new();
+    let mut transitions = breaker.transitions();
+    assert_no_waker_stays!(transitions.recv());
+}
