@@ -23,5 +23,7 @@ pub(crate) use wait_queue::{WaitQueue, WaitState, WaitTicket};
 pub(crate) use waiter_set::{HasWaiters, Registration, WaiterHome, WaiterKey, WaiterSet};
 pub(crate) use wake_list::{NewWaker, WakeList};
 
+#[cfg(all(test, not(any(loom, miri))))]
+mod source_check;
 #[cfg(test)]
 mod test_waker;
