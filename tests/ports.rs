@@ -942,3 +942,74 @@ fn errors_say_what_happened() {
     struct NoDebug;
     assert_eq!(format!("{:?}", TrySendError::Full(NoDebug)), "Full(..)");
 }
+
+/// A future that was polled once with a waker of its own.
+fn waiting<F: Future>(future: F) -> (Pin<Box<F>>, Arc<Woken>) {
+    let (mut future, woken) = (Box::pin(future), Arc::new(Woken::default()));
+    let waker = Waker::from(woken.clone());
+    assert!(future.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+    (future, woken)
+}
+
+#[test]
+fn message_wakes_receiver_that_waits_longest() {
+    let (ours, theirs) = pair();
+    let mut waits: Vec<_> = (0..3).map(|_| waiting(theirs.recv())).collect();
+    send_all(&ours, [1]);
+    assert_eq!([0, 1, 2].map(|nth| waits[nth].1.times()), [1, 0, 0]);
+    send_all(&ours, [2]);
+    assert_eq!([0, 1, 2].map(|nth| waits[nth].1.times()), [1, 1, 0]);
+    assert_eq!(poll(waits[1].0.as_mut()), Poll::Ready(Ok(1)));
+    assert_eq!(poll(waits[0].0.as_mut()), Poll::Ready(Ok(2)));
+    drop(ours);
+    assert_eq!(waits[2].1.times(), 1, "the end wakes all");
+}
+
+#[test]
+fn dropped_receiver_hands_its_notification_on() {
+    let (ours, theirs) = pair();
+    let (first, _) = waiting(theirs.recv());
+    let (mut second, woken) = waiting(theirs.recv());
+    send_all(&ours, [1]);
+    assert_eq!(woken.times(), 0);
+    drop(first);
+    assert_eq!(woken.times(), 1);
+    assert_eq!(poll(second.as_mut()), Poll::Ready(Ok(1)));
+}
+
+#[test]
+fn message_that_observer_passes_wakes_receiver() {
+    let (ours, theirs) = pair();
+    let (mut observer, seen) = waiting(theirs.wait_for(|n| *n == 7));
+    let (mut receiver, woken) = waiting(theirs.recv());
+    send_all(&ours, [1]);
+    assert_eq!((seen.times(), woken.times()), (1, 1), "each observer sees each message");
+    assert!(poll(observer.as_mut()).is_pending());
+    assert_eq!(poll(receiver.as_mut()), Poll::Ready(Ok(1)));
+    send_all(&ours, [7]);
+    assert_eq!(poll(observer.as_mut()), Poll::Ready(Ok(7)));
+}
+
+#[test]
+fn receiver_refused_while_observer_looks_is_woken() {
+    let (ours, theirs) = pair();
+    let refused = Mutex::new(None);
+    let mut observer = pin!(theirs.wait_for(|_| {
+        *refused.lock().unwrap() = Some(waiting(theirs.recv()));
+        false
+    }));
+    send_all(&ours, [1]);
+    assert!(poll(observer.as_mut()).is_pending());
+    let (mut receiver, woken) = refused.lock().unwrap().take().expect("the observer has looked");
+    assert_eq!(woken.times(), 1);
+    assert_eq!(poll(receiver.as_mut()), Poll::Ready(Ok(1)));
+}
+
+#[test]
+fn idle_stream_takes_no_receivers_notification() {
+    let (ours, mut theirs) = pair();
+    assert!(theirs.next().now_or_never().is_none());
+    let (_receiver, woken) = waiting(theirs.recv());
+    send_all(&ours, [1]);
+    assert_eq!(woken.times(), 1);
+}

@@ -8,9 +8,11 @@ use std::{collections::BTreeSet, fs, path::Path};
 const STORES: &[(&str, &str)] = &[
     ("call/slot.rs", "the cell of a call's waker is part of the slot's protocol, which has no lock"),
     ("stream/bell.rs", "the bell of a stream has at most one waiter and no lock"),
+    ("deadlock/probe.rs", "a waker of one poll, which stands before the task's"),
     ("park.rs", "a thread's own waker"),
     ("timer.rs", "an alarm has one waker, which it drops or uses off the timer's lock"),
     ("service/inner.rs", "the waker of the service's thread, and those of its own futures that gave way"),
+    ("pool/core.rs", "the wakers of threads that wait for their own pool"),
     ("cluster/inner.rs", "the cluster's own watch over a member"),
     ("condvar.rs", "the wakers of simulated threads; its users hold locks, so the baton stays where it is"),
     ("pool/simulated.rs", "the wakers of simulated threads; its users hold locks, so the baton stays where it is"),
@@ -19,11 +21,10 @@ const STORES: &[(&str, &str)] = &[
 /// Files that clone a waker by other means, each with the reason.
 const CLONES: &[(&str, &str)] = &[
     ("call/slot.rs", "`register` clones into the slot's cell, which has no lock"),
-    ("park.rs", "the alarm is made before the timer's lock"),
-    ("timer.rs", "the alarm is made before the timer's lock"),
-    ("time.rs", "the alarm is made before the timer's lock"),
+    ("deadlock/probe.rs", "a waker of one poll, which stands before the task's"),
     ("service/holder.rs", "the clone is made before the service's lock"),
     ("service/inner.rs", "the waker of the service's thread"),
+    ("pool/waiting.rs", "a thread's own waker, cloned before the pool's lock"),
     ("condvar.rs", "the wakers of simulated threads"),
     ("pool/simulated.rs", "the wakers of simulated threads"),
 ];
@@ -62,8 +63,10 @@ fn stores_waker(line: &str) -> bool {
     !declares && types.iter().any(|stored| line.contains(stored))
 }
 
+/// An alarm is an argument of the timer, so its waker is cloned before the timer's lock.
 fn clones_waker(line: &str) -> bool {
-    line.contains("waker.clone()") || line.contains("waker().clone()") || line.contains("waker.cloned()")
+    let clones = ["waker.clone()", "waker().clone()", "waker.cloned()"];
+    !line.contains("Alarm::Wake(") && clones.iter().any(|clone| line.contains(clone))
 }
 
 /// The lines of a file that are neither comments nor tests, with their numbers.
