@@ -2,7 +2,10 @@
 #![allow(missing_docs)] // a test is read from its names
 
 use futures_util::FutureExt;
-use nanolith::{CancelToken, Local, Messenger, Permits, TaskGroup, port, prelude::*, schedule::every, stream, time};
+use nanolith::{
+    CancelToken, Local, Messenger, Permits, TaskGroup, layers::CircuitBreaker, port, prelude::*, schedule::every,
+    stream, time,
+};
 use std::{
     future::{Future, pending},
     pin::pin,
@@ -156,6 +159,9 @@ fn waits_for_services() {
     let counter = Counter::service().queue(1).launch().wait().unwrap();
     let control = counter.control();
     assert_no_waker_stays!(control.closed());
+    let mut life = control.life();
+    while life.recv().now_or_never().is_some() {}
+    assert_no_waker_stays!(life.recv());
     let mut outbox = counter.control().events();
     assert_no_waker_stays!(outbox.recv());
     counter.send(1).wait().unwrap();
@@ -277,4 +283,11 @@ fn waits_for_schedules() {
 fn waits_for_time() {
     assert_no_waker_stays!(time::sleep(60 * SECOND));
     assert_no_waker_stays!(time::timeout(60 * SECOND, pending::<()>()));
+}
+
+#[test]
+fn waits_for_circuit_breakers() {
+    let breaker = CircuitBreaker::new();
+    let mut transitions = breaker.transitions();
+    assert_no_waker_stays!(transitions.recv());
 }

@@ -49,7 +49,7 @@ impl<T: Clone> Subscribers<T> {
         if !list.is_over {
             list.senders.insert(number, sender);
         }
-        Subscription { events: receiver.into_stream(), number, list: self.0.clone() }
+        Subscription { events: receiver.clone().into_stream(), receiver, number, list: self.0.clone() }
     }
 
     /// Sends `event` to every subscriber.
@@ -95,9 +95,17 @@ fn lock<T>(list: &Mutex<List<T>>) -> MutexGuard<'_, List<T>> {
 
 /// A stream of what is published. It leaves the list when it is dropped.
 pub(crate) struct Subscription<T: 'static> {
+    receiver: flume::Receiver<T>,
     events: flume::r#async::RecvStream<'static, T>,
     number: u64,
     list: Arc<Mutex<List<T>>>,
+}
+
+impl<T> Subscription<T> {
+    /// Takes the waker of the last poll back: the future that polled is gone.
+    pub(crate) fn forget_waker(&mut self) {
+        self.events = self.receiver.clone().into_stream();
+    }
 }
 
 impl<T> Stream for Subscription<T> {

@@ -85,6 +85,13 @@ impl NextTransition<'_> {
     }
 }
 
+/// It leaves no waker.
+impl Drop for NextTransition<'_> {
+    fn drop(&mut self) {
+        self.transitions.events.forget_waker();
+    }
+}
+
 impl Future for NextTransition<'_> {
     type Output = Transition;
 

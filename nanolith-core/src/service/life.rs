@@ -199,6 +199,13 @@ impl NextEvent<'_> {
     }
 }
 
+/// It leaves no waker.
+impl Drop for NextEvent<'_> {
+    fn drop(&mut self) {
+        self.life.events.forget_waker();
+    }
+}
+
 impl Future for NextEvent<'_> {
     type Output = Option<LifeEvent>;
 
