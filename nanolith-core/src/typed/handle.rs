@@ -388,6 +388,10 @@ impl<S: TaskSet, T> Handle<S, T> {
         if here.is_none() || target.is_none() || deadline.is_some() {
             return Ok(None);
         }
+        // Before the look for a cycle: one that has the place of the kind gives it to the call.
+        if self.slot.meta.task().max_concurrency().is_some() {
+            self.give_place();
+        }
         // A call of the same pool gets a thread, unless its kind has a limit.
         let has_thread = here == target && self.slot.meta.task().max_concurrency().is_none();
         if has_thread || self.slot.meta.deadline().is_some() {
