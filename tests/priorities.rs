@@ -292,7 +292,8 @@ fn with_an_order_every_call_is_counted_and_bounds_hold() {
         work.tell(of, to.clone()).wait().expect("it runs");
     }
     pool.drained().wait();
-    assert_eq!((pool.completed(), pool.in_flight()), (2_004, 0));
+    // The dropped call never began.
+    assert_eq!((pool.completed(), pool.in_flight()), (2_003, 0));
 }
 
 // ----- what is inherited

@@ -29,6 +29,8 @@ pub(crate) struct EndBatch {
     ended: Vec<Ended>,
     stopped: Vec<Arc<Stop>>,
     leftovers: Vec<Box<dyn Any + Send>>,
+    /// The executor whose queue a call left last, and those before it. The first takes no allocation.
+    host: Option<Arc<dyn Host>>,
     hosts: Vec<Arc<dyn Host>>,
 }
 
@@ -97,11 +99,11 @@ impl EndBatch {
 
     /// Frees the place of a claimed call in the queue of `host`.
     fn leave_queue(&mut self, call: &dyn Runnable, host: HostId) {
-        let known = self.hosts.last().filter(|known| known.id() == host).cloned();
+        let known = self.host.take_if(|known| known.id() == host);
         let Some(known) = known.or_else(|| host.find()) else { return };
         known.left_queue(call, self);
         // The last owner of a host runs user code as it drops the host.
-        self.hosts.push(known);
+        self.hosts.extend(self.host.replace(known));
     }
 
     // ----- what is left to do
@@ -152,7 +154,7 @@ impl EndBatch {
             _ => drop_each(leftovers),
         }
         self.stopped.drain(..).for_each(|node| panics::quietly(|| drop(node)));
-        self.hosts.drain(..).for_each(|host| panics::quietly(|| drop(host)));
+        self.host.take().into_iter().chain(self.hosts.drain(..)).for_each(|host| panics::quietly(|| drop(host)));
     }
 
     /// The first phase. All nodes that are known are marked before a call ends and frees its slot.
