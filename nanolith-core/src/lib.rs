@@ -26,6 +26,7 @@ mod park;
 mod passed;
 mod per_thread;
 mod pulse;
+mod stack;
 mod subscribers;
 mod timer;
 #[allow(dead_code, unused_imports, reason = "waiting lists move here one by one")]
@@ -131,8 +132,8 @@ pub mod __private {
         service::{InitOutput, init_output},
         slices::steps,
         task::{
-            After, Before, HookOutput, HookResult, Hooks, LocalFuture, NoState, OnClose, Owner, Run, Scope, SendFuture,
-            SharedHandle, StreamArgument, Writer,
+            After, Before, HookOutput, HookResult, Hooks, LocalFuture, NoState, OnClose, Owner, Run, Scope,
+            SendFuture, SharedHandle, StreamArgument, Writer, apart,
         },
     };
 }

@@ -15,6 +15,7 @@ use crate::{
     passed::LayerId,
     per_thread::{at_thread_end, per_thread},
     priority::Priority,
+    stack::{self, OnTop},
     wake::Registration,
 };
 use std::{
@@ -28,7 +29,7 @@ use std::{
     task::Waker,
 };
 
-/// How many claimed calls may stand on one thread's stack.
+/// How many claimed calls may stand on one thread's stack, where the size of that is not known.
 const MAX_DEPTH: u32 = 64;
 
 /// A task that is being run.
@@ -561,9 +562,10 @@ fn in_sync_task(thread: &Thread) -> bool {
     look(thread, |call| !call.meta().task().is_async()).unwrap_or(false)
 }
 
-/// Whether as many claimed calls stand on this stack as should.
+/// Whether no other claimed call should run on this stack: little of it is left or, where its size is not known, many calls
+/// stand on it.
 pub(crate) fn is_deep() -> bool {
-    THREAD.with(|thread| thread.depth.get() >= MAX_DEPTH)
+    stack::is_low().unwrap_or_else(|| THREAD.with(|thread| thread.depth.get() >= MAX_DEPTH))
 }
 
 /// Whether any host has ever asked its tasks to stop.
@@ -614,6 +616,7 @@ impl Drop for LentBelow<'_> {
 
 /// Runs a claimed call on top of the task that waits for it.
 pub(crate) fn run_on_top<R>(run: impl FnOnce() -> R) -> R {
+    let _top = OnTop::begin();
     THREAD.with(|thread| {
         let _depth = set(&thread.depth, thread.depth.get() + 1);
         thread.on_top.set(thread.on_top.get() + 1);

@@ -6,7 +6,6 @@ use super::{
     core::{Core, Rest, Start, Work},
     rayon_pool::{self, Threads},
     spares::{Errand, Spares},
-    stack,
 };
 use crate::{
     baton::{self, World},
@@ -22,6 +21,7 @@ use crate::{
     order::Rules,
     panics, place,
     queue::Queue,
+    stack,
     task::{CallSlot, Job, TaskSet},
     timer,
     wake::{AfterUnlock, WaiterHome, WaiterSet, WakeList},

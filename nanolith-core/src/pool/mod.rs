@@ -30,7 +30,6 @@ mod shares;
 mod simulated;
 mod spares;
 mod spawn;
-mod stack;
 mod subscription;
 mod waiting;
 

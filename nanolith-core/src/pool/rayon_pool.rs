@@ -5,14 +5,13 @@ use super::{
     inner::Inner,
     run_on_all::{Roll, Who},
     simulated::{self, Crew},
-    stack,
 };
 use crate::{
     baton,
     call::shared::Shared,
     clock,
     host::{Host, Runnable},
-    panics, place,
+    panics, place, stack,
 };
 use std::{
     io,
@@ -76,6 +75,8 @@ fn build_named(
     let ticket = Mutex::new(inner.world.as_ref().map(|world| world.ticket(&name(0))));
     let exit = config.clone();
     let (id, weak, clock) = (inner.id(), Arc::downgrade(inner), inner.clock.clone());
+    // In a simulation a program runs alike in every build, so there the calls are counted.
+    let stack_size = inner.world.is_none().then(|| stack::size(inner.config.stack_size));
     let mut builder = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(name)
@@ -85,7 +86,7 @@ fn build_named(
             let host: Weak<dyn Host> = weak.clone();
             place::adopt(id, host);
             clock::enter(clock.clone()).for_ever();
-            stack::mark_base();
+            stack::mark_base(stack_size);
             run(config.on_thread_start.as_ref());
         })
         .exit_handler(move |_| {

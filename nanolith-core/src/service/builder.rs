@@ -19,6 +19,7 @@ use crate::{
     panics, park,
     pool::{BuildError, MIN_STACK, ThreadHandler, check_name, check_spin},
     priority::Priority,
+    stack,
     task::{Context, Outlets, TaskSet},
     timer,
 };
@@ -566,11 +567,13 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         }
         let alive = settings.keep_alive.then(KeepAlive::new);
         let clock = clock::source();
+        let stack_size = baton::world().is_none().then(|| stack::size(settings.stack_size));
         let ticket = baton::world().map(|world| world.ticket(&settings.name));
         let body = move || {
             let _leave = baton::Leave; // after all else
             ticket.into_iter().for_each(baton::Ticket::enter);
             clock::enter(clock).for_ever();
+            stack::mark_base(stack_size);
             let _alive = alive;
             let live = || {
                 thread::live(settings, start, &attempt, move |launched| {

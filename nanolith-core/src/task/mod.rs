@@ -22,7 +22,7 @@ pub(crate) use outlets::Outlets;
 pub use outlets::{OpenStreamError, SendEvent};
 pub(crate) use run::{Ground, PoolGround, ServiceGround, Spawned, Stage, Whose, on_close, run_on_pool, run_on_service};
 pub(crate) use scope::Standing;
-pub use scope::{Run, Scope};
+pub use scope::{Run, Scope, apart};
 pub use state::{NoState, Owner, SharedHandle, Writer};
 pub use work::Work;
 pub(crate) use work::{Piece, unpack};

@@ -18,6 +18,13 @@ pub enum Run<O> {
     Spawned,
 }
 
+/// Runs one task of a set in a frame of its own: so its locals are not on the stack while another task of the set runs.
+#[doc(hidden)]
+#[inline(never)]
+pub fn apart<R>(task: impl FnOnce() -> R) -> R {
+    task()
+}
+
 /// Where the task stands.
 pub(crate) enum Standing<S: TaskSet> {
     Pool(PoolGround<S>),

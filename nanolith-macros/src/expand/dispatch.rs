@@ -99,7 +99,15 @@ fn arm(set: &Set, task: &Task) -> TokenStream {
     let (cfgs, tasks, variant, params) = (task.cfgs(), set.task_type(), &task.variant, task.names());
     let preparation = preparation(task);
     let end = if task.leaves_future() { spawn(set, task) } else { finish(set, task) };
-    let body = if preparation.is_empty() { quote!(#end,) } else { quote!({ #preparation #end }) };
+    let body = match (set.tasks.len(), preparation.is_empty()) {
+        (1, true) => quote!(#end,),
+        (1, false) => quote!({ #preparation #end }),
+        // Without a frame of its own, the locals of the largest task would be on the stack while any other one runs.
+        _ => {
+            let krate = set.krate();
+            quote!(#krate::__private::apart(move || { #preparation #end }),)
+        }
+    };
     quote! {
         #(#cfgs)*
         #tasks::#variant { #(#params),* } => #body

@@ -227,22 +227,28 @@ impl ::nanolith::TaskSet for Counter {
     ) -> ::nanolith::__private::Run<Self::Output> {
         match task {
             CounterTask::Bump { by } => {
-                ::nanolith::__private::Run::Done(
-                    CounterOutput::Bump(Self::bump(&mut scope.writer(), by)),
-                )
+                ::nanolith::__private::apart(move || {
+                    ::nanolith::__private::Run::Done(
+                        CounterOutput::Bump(Self::bump(&mut scope.writer(), by)),
+                    )
+                })
             }
             CounterTask::Slow {} => {
-                let cx = scope.context();
-                let state = scope.reader();
-                scope
-                    .spawn_local(async move {
-                        CounterOutput::Slow(Self::slow(&state, &cx).await)
-                    })
+                ::nanolith::__private::apart(move || {
+                    let cx = scope.context();
+                    let state = scope.reader();
+                    scope
+                        .spawn_local(async move {
+                            CounterOutput::Slow(Self::slow(&state, &cx).await)
+                        })
+                })
             }
             CounterTask::Total {} => {
-                ::nanolith::__private::Run::Done(
-                    CounterOutput::Total(Self::total(&scope.reader())),
-                )
+                ::nanolith::__private::apart(move || {
+                    ::nanolith::__private::Run::Done(
+                        CounterOutput::Total(Self::total(&scope.reader())),
+                    )
+                })
             }
         }
     }

@@ -198,11 +198,20 @@ where
         match task {
             #[cfg(unix)]
             PileTask::Double { item } => {
-                ::nanolith::__private::Run::Done(PileOutput::Double(Self::twice(item)))
+                ::nanolith::__private::apart(move || {
+                    ::nanolith::__private::Run::Done(
+                        PileOutput::Double(Self::twice(item)),
+                    )
+                })
             }
             PileTask::Items {} => {
-                let state = scope.reader();
-                scope.spawn(async move { PileOutput::Items(Self::items(&state).await) })
+                ::nanolith::__private::apart(move || {
+                    let state = scope.reader();
+                    scope
+                        .spawn(async move {
+                            PileOutput::Items(Self::items(&state).await)
+                        })
+                })
             }
         }
     }

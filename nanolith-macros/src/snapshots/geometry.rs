@@ -239,26 +239,36 @@ impl ::nanolith::TaskSet for Geometry {
     ) -> ::nanolith::__private::Run<Self::Output> {
         match task {
             GeometryTask::Add { x, y } => {
-                ::nanolith::__private::Run::Done(GeometryOutput::Add(Self::add(x, y)))
+                ::nanolith::__private::apart(move || {
+                    ::nanolith::__private::Run::Done(
+                        GeometryOutput::Add(Self::add(x, y)),
+                    )
+                })
             }
             GeometryTask::Parse { text } => {
-                ::nanolith::__private::Run::Done(
-                    GeometryOutput::Parse(Self::parse(text)),
-                )
+                ::nanolith::__private::apart(move || {
+                    ::nanolith::__private::Run::Done(
+                        GeometryOutput::Parse(Self::parse(text)),
+                    )
+                })
             }
             GeometryTask::WaitThenAdd { x, y } => {
-                scope
-                    .spawn(async move {
-                        GeometryOutput::WaitThenAdd(Self::wait_then_add(x, y).await)
-                    })
+                ::nanolith::__private::apart(move || {
+                    scope
+                        .spawn(async move {
+                            GeometryOutput::WaitThenAdd(Self::wait_then_add(x, y).await)
+                        })
+                })
             }
             GeometryTask::Sum { of } => {
-                scope
-                    .spawn(async move {
-                        GeometryOutput::Sum(
-                            ::nanolith::__private::steps(Self::sum(of)).await,
-                        )
-                    })
+                ::nanolith::__private::apart(move || {
+                    scope
+                        .spawn(async move {
+                            GeometryOutput::Sum(
+                                ::nanolith::__private::steps(Self::sum(of)).await,
+                            )
+                        })
+                })
             }
         }
     }

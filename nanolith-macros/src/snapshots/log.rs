@@ -142,17 +142,21 @@ impl ::nanolith::TaskSet for Log {
     ) -> ::nanolith::__private::Run<Self::Output> {
         match task {
             LogTask::OnMessage { command } => {
-                let cx = scope.context();
-                ::nanolith::__private::Run::Done(
-                    LogOutput::OnMessage(
-                        Self::on_message(&mut scope.writer(), &cx, command),
-                    ),
-                )
+                ::nanolith::__private::apart(move || {
+                    let cx = scope.context();
+                    ::nanolith::__private::Run::Done(
+                        LogOutput::OnMessage(
+                            Self::on_message(&mut scope.writer(), &cx, command),
+                        ),
+                    )
+                })
             }
             LogTask::Heard {} => {
-                ::nanolith::__private::Run::Done(
-                    LogOutput::Heard(Self::heard(&scope.reader())),
-                )
+                ::nanolith::__private::apart(move || {
+                    ::nanolith::__private::Run::Done(
+                        LogOutput::Heard(Self::heard(&scope.reader())),
+                    )
+                })
             }
         }
     }
