@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::prelude::*;
-use std::hint::black_box;
+use std::{hint::black_box, thread};
 
 const KIB: usize = 1 << 10;
 
@@ -53,4 +53,80 @@ fn a_stack_that_is_large_enough_takes_no_other_thread() {
     let pool = pool().stack_size(64 << 20).build().expect("it builds");
     assert_eq!(Work::on(&pool).slim(pool.clone(), 1_000).wait().ok(), Some(1_000));
     assert_eq!(pool.spare_threads(), 0);
+}
+
+pub struct Large;
+
+#[define]
+impl Large {
+    pub fn array(of: [u8; LARGE]) -> u8 {
+        of[9]
+    }
+
+    pub fn wrapped(of: Wrapped, pool: Option<Pool>) -> u8 {
+        let more = pool.map_or(0, |pool| {
+            Self::on(&pool).wrapped(Wrapped { bytes: [of.bytes[9]; LARGE] }, None).wait().expect("it runs")
+        });
+        of.bytes[9] + more
+    }
+
+    pub fn small(of: u8) -> u8 {
+        of
+    }
+
+    pub async fn later(of: u8) -> u8 {
+        of
+    }
+
+    /// Has a name that generated code uses too.
+    pub fn run(of: u8) -> u8 {
+        of
+    }
+}
+
+pub struct Wrapped {
+    pub bytes: [u8; LARGE],
+}
+
+/// As much as passes on stacks of the default size.
+const LARGE: usize = if cfg!(debug_assertions) { 256 * KIB } else { 1_024 * KIB };
+
+/// Runs `calls` on a stack that has room for the arguments as its caller makes them.
+fn on_a_large_stack(calls: impl FnOnce() + Send + 'static) {
+    thread::Builder::new().stack_size(256 << 20).spawn(calls).expect("it starts").join().expect("they run");
+}
+
+#[test]
+fn large_arguments_pass_on_a_pool() {
+    on_a_large_stack(|| {
+        let pool = pool().build().expect("it builds");
+        let large = Large::on(&pool);
+        assert_eq!(large.array([7; LARGE]).wait().ok(), Some(7));
+        assert_eq!(large.wrapped(Wrapped { bytes: [7; LARGE] }, None).wait().ok(), Some(7));
+        assert_eq!(large.small(7).wait().ok(), Some(7));
+        assert_eq!([large.later(7).wait().ok(), large.run(7).wait().ok()], [Some(7); 2]);
+    });
+}
+
+#[test]
+fn large_arguments_pass_on_a_service() {
+    on_a_large_stack(|| {
+        let large = Large::service().launch().wait().expect("it starts");
+        assert_eq!(large.array([7; LARGE]).wait().ok(), Some(7));
+        let calls = [1, 2, 3].map(|n| large.wrapped(Wrapped { bytes: [n; LARGE] }, None).submit());
+        assert_eq!(calls.map(|call| call.wait().ok()), [Some(1), Some(2), Some(3)]);
+        assert_eq!(large.small(7).wait().ok(), Some(7));
+        assert_eq!([large.later(7).wait().ok(), large.run(7).wait().ok()], [Some(7); 2]);
+    });
+}
+
+#[test]
+fn large_arguments_of_queued_calls_are_dropped_on_a_small_stack() {
+    on_a_large_stack(|| {
+        let pool = pool().build().expect("it builds");
+        pool.pause();
+        let large = Large::on(&pool);
+        let calls = [1, 2].map(|n| large.array([n; LARGE]).submit());
+        thread::spawn(move || calls.iter().for_each(Handle::cancel)).join().expect("it cancels them");
+    });
 }

@@ -110,7 +110,7 @@ const SIZES: [usize; 2] = [100, 10_000];
 fn figure_looks_at_no_call_in_the_lanes() {
     for n in SIZES {
         let mut lanes = Lanes::filled(n);
-        assert!(Slot::overtake::<0>(&lanes.calls[0]).is_some());
+        assert!(Slot::overtake::<Input<_>, 0>(&lanes.calls[0]).is_some());
         lanes.front.queue.rules().count_overtaken();
         let (all_inside, inside) = (n.div_ceil(3), n.div_ceil(3) - 1); // without the overtaken one
         let looks = lanes.count_looks(|lanes| {

@@ -237,7 +237,7 @@ impl Model {
         let inside: Vec<_> = (0..self.waiting.len()).filter(|at| self.waiting[*at].meta.is_inside()).collect();
         if let Some(at) = nth.checked_rem(inside.len()) {
             let call = self.waiting.remove(inside[at]);
-            assert!(Slot::overtake::<0>(&call).is_some());
+            assert!(Slot::overtake::<Input<Set>, 0>(&call).is_some());
             self.front.queue.rules().count_overtaken();
             self.over += 1;
         }

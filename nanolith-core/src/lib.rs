@@ -132,8 +132,8 @@ pub mod __private {
         service::{InitOutput, init_output},
         slices::steps,
         task::{
-            After, Before, HookOutput, HookResult, Hooks, LocalFuture, NoState, OnClose, Owner, Run, Scope,
-            SendFuture, SharedHandle, StreamArgument, Writer, apart,
+            After, Before, HookOutput, HookResult, Hooks, Input, LocalFuture, NoState, OnClose, Owner, Run, Scope,
+            SendFuture, SharedHandle, StreamArgument, Writer, apart, apart_boxed,
         },
     };
 }

@@ -9,7 +9,7 @@ use crate::{
     host::Runnable,
     sync::{AtomicU64, Ordering, UnsafeCell},
 };
-use std::{mem::ManuallyDrop, task::Waker};
+use std::{mem::ManuallyDrop, ptr, task::Waker};
 
 /// Why a call ended without an outcome in the slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +113,35 @@ unsafe impl<I: Send, O: Send, M: Send> Send for Slot<I, O, M> {}
 // SAFETY: the word comes first; `new` and `begun` count one owner. `complete`, which takes owners off, is never the last.
 unsafe impl<I: 'static, O: 'static, M: 'static> Counted for Slot<I, O, M> {}
 
+/// The form in which an input leaves its slot: by itself or, where it is large, in a box that it reaches without a stop on the stack.
+pub(crate) trait Leaves<I>: Sized {
+    /// Reads the input out of the slot.
+    ///
+    /// # Safety
+    ///
+    /// `input` points to an input, which is the caller's and is read once.
+    unsafe fn read(input: *const I) -> Self;
+}
+
+impl<I> Leaves<I> for I {
+    #[inline(always)]
+    unsafe fn read(input: *const I) -> Self {
+        // SAFETY: as the caller says.
+        unsafe { ptr::read(input) }
+    }
+}
+
+impl<I> Leaves<I> for Box<I> {
+    unsafe fn read(input: *const I) -> Self {
+        let mut memory = Box::new_uninit();
+        // SAFETY: as the caller says; the box is new and fits, and holds an input after this.
+        unsafe {
+            ptr::copy_nonoverlapping(input, memory.as_mut_ptr(), 1);
+            memory.assume_init()
+        }
+    }
+}
+
 /// Owners of a call that its executor has beside the one that completes it.
 pub(crate) struct Fellows<T: Counted> {
     /// The one that stood with the running task.
@@ -198,8 +227,19 @@ impl<I, O, M> Slot<I, O, M> {
     }
 
     /// The same, with so many more owners of the call.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn begin_shared<const N: usize>(this: &Shared<Self>) -> Option<(I, [Shared<Self>; N])>
+    where
+        I: 'static,
+        O: 'static,
+        M: 'static,
+    {
+        Self::begin_shared_in(this)
+    }
+
+    /// The same with the input in this form.
+    #[inline]
+    pub(crate) fn begin_shared_in<F: Leaves<I>, const N: usize>(this: &Shared<Self>) -> Option<(F, [Shared<Self>; N])>
     where
         I: 'static,
         O: 'static,
@@ -210,7 +250,7 @@ impl<I, O, M> Slot<I, O, M> {
 
     /// The same for a task that waits for the call and runs it ahead of its turn. Whoever finds the call's entry in a queue
     /// learns that from [`Slot::was_overtaken`].
-    pub(crate) fn overtake<const N: usize>(this: &Shared<Self>) -> Option<(I, [Shared<Self>; N])>
+    pub(crate) fn overtake<F: Leaves<I>, const N: usize>(this: &Shared<Self>) -> Option<(F, [Shared<Self>; N])>
     where
         I: 'static,
         O: 'static,
@@ -220,7 +260,7 @@ impl<I, O, M> Slot<I, O, M> {
     }
 
     #[inline]
-    fn begin_shared_as<const N: usize>(this: &Shared<Self>, marks: u64) -> Option<(I, [Shared<Self>; N])>
+    fn begin_shared_as<F: Leaves<I>, const N: usize>(this: &Shared<Self>, marks: u64) -> Option<(F, [Shared<Self>; N])>
     where
         I: 'static,
         O: 'static,
@@ -237,16 +277,22 @@ impl<I, O, M> Slot<I, O, M> {
     }
 
     #[inline]
-    fn begin_as(&self, marks: u64) -> Option<I> {
+    fn begin_as<F: Leaves<I>>(&self, marks: u64) -> Option<F> {
         // ORDERING: Acquire, as in `claim`. The marks are not set in a queued call, so adding sets them.
         self.step(|state| (phase(state) == QUEUED).then(|| state + (RUNNING | marks)), Ordering::Acquire).ok()?;
         // SAFETY: we moved the slot on from QUEUED, so the input is ours; EMPTY, set with the same step, keeps the drop and
         // `take_input` from it.
-        Some(self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).input) }))
+        Some(self.body.with_mut(|body| unsafe { F::read((&raw const (*body).input).cast()) }))
     }
 
     /// The input of a call that was claimed, or that was ended while it was queued; for the side that did so, once.
+    #[cfg(test)]
     pub(crate) fn take_input(&self) -> Option<I> {
+        self.take_input_in()
+    }
+
+    /// The same in this form.
+    pub(crate) fn take_input_in<F: Leaves<I>>(&self) -> Option<F> {
         // ORDERING: Relaxed, one moves on from QUEUED, and only that one sets EMPTY. The drop reads it after all others,
         // by its release.
         let state = self.state.fetch_or(EMPTY, Ordering::Relaxed);
@@ -255,19 +301,19 @@ impl<I, O, M> Slot<I, O, M> {
         }
         // SAFETY: we moved the slot on from QUEUED, so the body is ours; EMPTY was not set, so it still holds the input,
         // and now that it is set no drop of the slot and no second call reaches it.
-        Some(self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).input) }))
+        Some(self.body.with_mut(|body| unsafe { F::read((&raw const (*body).input).cast()) }))
     }
 
     /// The same for an executor that is about to run the call. Where that was ended since the claim, the input is dropped.
     #[inline]
-    pub(crate) fn take_input_to_run(&self) -> Option<I> {
+    pub(crate) fn take_input_to_run<F: Leaves<I>>(&self) -> Option<F> {
         // ORDERING: Relaxed, as in `take_input`. An end that is not seen here counts as one that came while the task ran.
         let state = self.state.fetch_or(EMPTY, Ordering::Relaxed);
         if state & EMPTY != 0 || phase(state) == QUEUED {
             return None;
         }
         // SAFETY: as in `take_input`.
-        let input = self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).input) });
+        let input = self.body.with_mut(|body| unsafe { F::read((&raw const (*body).input).cast()) });
         if phase(state) == RUNNING {
             return Some(input);
         }

@@ -823,6 +823,26 @@ fn an_executor_with_somebody_to_tell_stays() {
 }
 
 #[test]
+fn an_input_that_leaves_in_a_box_is_dropped_once() {
+    alone(|| {
+        let mut scene = Scene::new();
+        let call = scene.call.clone();
+        let (input, [second]) = Slot::begin_shared_in::<Box<Value>, 1>(&call).expect("it is queued");
+        assert!(call.take_input_in::<Box<Value>>().is_none(), "the input is there once");
+        drop((input, second));
+        assert_eq!(complete(call, scene.output()), Ran::Delivered);
+        scene.finish();
+
+        let mut scene = Scene::new();
+        assert!(scene.call.claim());
+        drop(scene.call.take_input_in::<Box<Value>>().expect("it was claimed"));
+        let output = scene.output();
+        assert_eq!(complete(scene.call.clone(), output), Ran::Delivered);
+        scene.finish();
+    });
+}
+
+#[test]
 fn two_owners_release_at_once() {
     model_often(|| {
         let scene = Scene::new();
@@ -887,7 +907,7 @@ fn a_call_is_begun_in_its_turn_or_overtaken() {
                 None
             }
         });
-        let overtakes = Slot::overtake::<0>(&scene.call).map(|(input, [])| input);
+        let overtakes = Slot::overtake::<Value, 0>(&scene.call).map(|(input, [])| input);
         let ran = join(executor);
         assert_eq!(ran, if overtakes.is_some() { None } else { Some(Ran::Delivered) });
         drop(overtakes);

@@ -28,7 +28,9 @@ use crate::{
     park::{self, Parking},
     place,
     pulse::Pulse,
-    task::{CallSlot, Context, Input, Owner, ServiceGround, TaskSet, Whose, on_close, run_on_service},
+    task::{
+        Brought, CallSlot, Context, Input, Owner, ServiceGround, TaskSet, Whose, is_large, on_close, run_on_service,
+    },
     timer::{self, Alarm},
     wait,
     wake::WakeList,
@@ -398,8 +400,11 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         self.streak = STREAK.min(self.streak + 1);
         let began = clock::now();
         let ran = panics::catch(|| {
-            let input = call.take_input_to_run();
-            input.map(|input| self.run_here([call.clone(), call.clone(), call.clone()], input, began))
+            if const { is_large::<S>() } {
+                self.run_claimed::<Box<Input<S>>>(call, began)
+            } else {
+                self.run_claimed::<Input<S>>(call, began)
+            }
         });
         if self.tally.is_on() {
             let took = clock::now().saturating_sub(began);
@@ -426,8 +431,20 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         }
     }
 
+    fn run_claimed<I: Brought<S>>(&self, call: &Shared<CallSlot<S>>, now: u64) -> Option<Ran> {
+        let input = call.take_input_to_run::<I>()?;
+        Some(self.run_here([call.clone(), call.clone(), call.clone()], input, now))
+    }
+
+    /// Begins a queued call and runs it; gives it back if somebody else was first.
+    #[inline(always)]
+    fn run_queued<I: Brought<S>>(&self, call: Shared<CallSlot<S>>, began: u64) -> Result<Ran, Shared<CallSlot<S>>> {
+        let Some((input, [second, third])) = Slot::begin_shared_in::<I, 2>(&call) else { return Err(call) };
+        Ok(self.run_here([call, second, third], input, began.max(clock::recent())))
+    }
+
     /// Runs a claimed call, which whoever terminates the service finds meanwhile.
-    fn run_here(&self, owners: [Shared<CallSlot<S>>; 3], input: Input<S>, now: u64) -> Ran {
+    fn run_here<I: Brought<S>>(&self, owners: [Shared<CallSlot<S>>; 3], input: I, now: u64) -> Ran {
         run_on_service(owners, &self.inner.running, input, &self.ground, now)
     }
 
@@ -445,12 +462,16 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
                     if self.tally.is_on() {
                         self.tally.see(call.meta.task(), || call.meta.submitted_at());
                     }
-                    if let Some((input, [second, third])) = Slot::begin_shared(&call) {
-                        let ran = self.run_here([call, second, third], input, began.max(clock::recent()));
-                        if ran == Ran::Skipped {
-                            self.tally.unsee();
-                            continue;
-                        }
+                    let ran = if const { is_large::<S>() } {
+                        self.run_queued::<Box<Input<S>>>(call, began)
+                    } else {
+                        self.run_queued::<Input<S>>(call, began)
+                    };
+                    if let Ok(Ran::Skipped) = ran {
+                        self.tally.unsee();
+                        continue;
+                    }
+                    let Err(call) = ran else {
                         done += 1;
                         if done % GRAIN == 0 {
                             began = clock::now();
@@ -462,7 +483,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
                         }
                         self.hear_panics();
                         continue;
-                    }
+                    };
                     self.tally.unsee();
                     let mut core = self.inner.lock();
                     core.front.settle(&*call);

@@ -17,7 +17,7 @@ use crate::{
     passed::LayerId,
     place,
     priority::Priority,
-    task::TaskSet,
+    task::{TaskSet, run::Brought},
     timer::{self, Alarm},
 };
 use std::{
@@ -29,10 +29,20 @@ use std::{
     time::Instant,
 };
 
-/// What a call brings: its task and, on a pool that shares the state, the state.
-pub(crate) struct Input<S: TaskSet> {
-    pub(crate) task: S::Task,
+/// What a call brings: its task and, on a pool that shares the state, the state. Public for generated code.
+#[doc(hidden)]
+#[allow(missing_debug_implementations)] // nobody is shown one
+pub struct Input<S: TaskSet> {
+    pub task: S::Task,
     pub(crate) shared: Option<S::Shared>,
+}
+
+/// Larger tasks are in a box from their slot to their function, since each frame on the way may hold a copy.
+const LARGE: usize = 4 * 1_024;
+
+/// Whether tasks of this set are run by way of a box.
+pub(crate) const fn is_large<S: TaskSet>() -> bool {
+    size_of::<S::Task>() > LARGE
 }
 
 /// The slot of a call of `S`.
@@ -642,7 +652,16 @@ impl<S: TaskSet> CallSlot<S> {
             host::end(&**this, host, End::Cancelled); // it never begins
             return;
         }
-        if let Some((input, [call, second])) = Slot::overtake(this) {
+        if const { is_large::<S>() } {
+            Self::overtake_in::<Box<Input<S>>>(this);
+        } else {
+            Self::overtake_in::<Input<S>>(this);
+        }
+    }
+
+    #[inline(always)]
+    fn overtake_in<I: Brought<S>>(this: &Shared<Self>) {
+        if let Some((input, [call, second])) = Slot::overtake::<I, 2>(this) {
             place::count_overtaken();
             let seen = metrics::is_any_on().then(|| (call.meta.task(), call.meta.submitted_at(), clock::now()));
             let run = || {
@@ -746,7 +765,11 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
     }
 
     fn runs(&self) -> Runs {
-        Runs { claimed: run_claimed::<S>, queued: run_queued::<S> }
+        if const { is_large::<S>() } {
+            Runs { claimed: run_claimed::<S, Box<Input<S>>>, queued: run_queued::<S, Box<Input<S>>> }
+        } else {
+            Runs { claimed: run_claimed::<S, Input<S>>, queued: run_queued::<S, Input<S>> }
+        }
     }
 
     fn end_into(&self, how: End, batch: &mut EndBatch) -> Ended {
@@ -762,7 +785,11 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
     }
 
     fn drop_input(&self, host: Option<HostId>) {
-        drop_elsewhere(host, self.take_input());
+        if const { is_large::<S>() } {
+            drop_elsewhere(host, self.take_input_in::<Box<Input<S>>>());
+        } else {
+            drop_elsewhere(host, self.take_input_in::<Input<S>>());
+        }
     }
 }
 
@@ -783,17 +810,17 @@ fn record(task: &'static TaskInfo, submitted: u64, began: u64) {
 
 const TYPED: &str = "it was asked of a call of this type";
 
-fn run_claimed<S: TaskSet>(call: Shared<dyn Runnable>, host: Option<Arc<dyn Host>>, now: u64) -> Ran {
+fn run_claimed<S: TaskSet, I: Brought<S>>(call: Shared<dyn Runnable>, host: Option<Arc<dyn Host>>, now: u64) -> Ran {
     let call = call.downcast::<CallSlot<S>>().expect(TYPED);
-    match call.take_input_to_run() {
+    match call.take_input_to_run::<I>() {
         Some(input) => super::run_on_pool([call.clone(), call], input, host, now),
         None => Ran::Skipped,
     }
 }
 
-fn run_queued<S: TaskSet>(call: Shared<dyn Runnable>, now: u64) -> Result<Ran, Shared<dyn Runnable>> {
+fn run_queued<S: TaskSet, I: Brought<S>>(call: Shared<dyn Runnable>, now: u64) -> Result<Ran, Shared<dyn Runnable>> {
     let call = call.downcast::<CallSlot<S>>().expect(TYPED);
-    match Slot::begin_shared(&call) {
+    match Slot::begin_shared_in::<I, 1>(&call) {
         Some((input, [second])) => Ok(super::run_on_pool([call, second], input, None, now)),
         None => Err(call.erase()),
     }

@@ -15,14 +15,17 @@ mod work;
 
 pub use context::Context;
 pub use hook::{After, Before, CallInfo, HookOutput, HookResult, Hooks, LocalFuture, OnClose, Outcome, SendFuture};
-pub(crate) use job::{CallSlot, Input, go_on_as};
+pub use job::Input;
+pub(crate) use job::{CallSlot, go_on_as, is_large};
 pub use job::{Job, Reply, Stopped, call_size};
 pub use messages::{GivesStreams, HasInbox, HasOutbox, StreamArgument, TakesStreams};
 pub(crate) use outlets::Outlets;
 pub use outlets::{OpenStreamError, SendEvent};
-pub(crate) use run::{Ground, PoolGround, ServiceGround, Spawned, Stage, Whose, on_close, run_on_pool, run_on_service};
+pub(crate) use run::{
+    Brought, Ground, PoolGround, ServiceGround, Spawned, Stage, Whose, on_close, run_on_pool, run_on_service,
+};
 pub(crate) use scope::Standing;
-pub use scope::{Run, Scope, apart};
+pub use scope::{Run, Scope, apart, apart_boxed};
 pub use state::{NoState, Owner, SharedHandle, Writer};
 pub use work::Work;
 pub(crate) use work::{Piece, unpack};
@@ -117,4 +120,11 @@ pub trait TaskSet: Sized + 'static {
     /// Runs `task` in `scope`.
     #[doc(hidden)]
     fn run(task: Self::Task, scope: &mut Scope<Self>) -> Run<Self::Output>;
+
+    /// The same for a large task, which goes from its box to its function without a stop on the way.
+    #[doc(hidden)]
+    #[allow(clippy::boxed_local, reason = "generated code moves the arguments from the box")]
+    fn run_boxed(input: Box<Input<Self>>, scope: &mut Scope<Self>) -> Run<Self::Output> {
+        Self::run(input.task, scope)
+    }
 }

@@ -3,7 +3,7 @@
 use crate::{
     call::{
         shared::Shared,
-        slot::{End, Fellows},
+        slot::{End, Fellows, Leaves},
         spot::Spot,
     },
     clock,
@@ -219,10 +219,38 @@ pub(crate) fn on_close<S: TaskSet>(state: Option<S>) -> Option<LocalFuture<()>> 
 
 // ----- running a claimed call
 
+/// A task on its way to its run: by itself or, where the tasks of its set are large, in a box.
+pub(crate) trait Brought<S: TaskSet>: Leaves<Input<S>> + Send + 'static {
+    fn take_shared(&mut self) -> Option<S::Shared>;
+    fn run(self, scope: &mut Scope<S>) -> Run<S::Output>;
+}
+
+impl<S: TaskSet> Brought<S> for Input<S> {
+    #[inline(always)]
+    fn take_shared(&mut self) -> Option<S::Shared> {
+        self.shared.take()
+    }
+
+    #[inline(always)]
+    fn run(self, scope: &mut Scope<S>) -> Run<S::Output> {
+        S::run(self.task, scope)
+    }
+}
+
+impl<S: TaskSet> Brought<S> for Box<Input<S>> {
+    fn take_shared(&mut self) -> Option<S::Shared> {
+        self.shared.take()
+    }
+
+    fn run(self, scope: &mut Scope<S>) -> Run<S::Output> {
+        S::run_boxed(self, scope)
+    }
+}
+
 /// Runs a claimed call on a thread of `host`, a pool, which owns it twice.
-pub(crate) fn run_on_pool<S: TaskSet>(
+pub(crate) fn run_on_pool<S: TaskSet, I: Brought<S>>(
     [slot, second]: [Shared<CallSlot<S>>; 2],
-    input: Input<S>,
+    mut input: I,
     host: Option<Arc<dyn Host>>,
     now: u64,
 ) -> Ran {
@@ -230,24 +258,27 @@ pub(crate) fn run_on_pool<S: TaskSet>(
         panics::quietly(|| drop(input));
         return Ran::Skipped;
     }
-    let Input { task, shared } = input;
-    let ground = PoolGround { host, shared };
+    let ground = PoolGround { host, shared: input.take_shared() };
     if S::HOOKS.are_async() && !slot.meta.task().is_async() {
         slot.meta.mark_started(now);
-        let whole = ground.clone();
-        let call = slot.clone();
-        let body = async move { run_within(task, call, Standing::Pool(whole)) };
-        spawn_checked_on_pool(ground, Reply::of(slot), body);
+        spawn_run_on_pool(slot, input, ground);
         return Ran::Spawned;
     }
-    run(task, [slot, second], Standing::Pool(ground), now, || None)
+    run(input, [slot, second], Standing::Pool(ground), now, || None)
+}
+
+/// Runs a synchronous task whose hooks are futures. It has a frame of its own, since a nested call stands on its caller's.
+fn spawn_run_on_pool<S: TaskSet, I: Brought<S>>(slot: Shared<CallSlot<S>>, input: I, ground: PoolGround<S>) {
+    let (whole, call) = (ground.clone(), slot.clone());
+    let body = async move { run_within(input, call, Standing::Pool(whole)) };
+    spawn_checked_on_pool(ground, Reply::of(slot), body);
 }
 
 /// Runs a claimed call on its service's thread, which owns it three times. Meanwhile `third` is at `spot`.
-pub(crate) fn run_on_service<S: TaskSet>(
+pub(crate) fn run_on_service<S: TaskSet, I: Brought<S>>(
     [slot, second, third]: [Shared<CallSlot<S>>; 3],
     spot: &Spot<CallSlot<S>>,
-    input: Input<S>,
+    input: I,
     ground: &Rc<ServiceGround<S>>,
     now: u64,
 ) -> Ran {
@@ -255,23 +286,22 @@ pub(crate) fn run_on_service<S: TaskSet>(
         panics::quietly(|| drop(input));
         return Ran::Skipped;
     }
-    let Input { task, .. } = input;
     if S::HOOKS.are_async() && !slot.meta.task().is_async() {
         slot.meta.mark_started(now);
         let (whole, call) = (ground.clone(), slot.clone());
-        let body = async move { run_within(task, call, Standing::Service(whole)) };
+        let body = async move { run_within(input, call, Standing::Service(whole)) };
         spawn_checked_on_service(ground.clone(), Reply::of(slot), body);
         return Ran::Spawned;
     }
     let shown = spot.show(third);
-    run(task, [slot, second], Standing::Service(ground.clone()), now, || shown.back())
+    run(input, [slot, second], Standing::Service(ground.clone()), now, || shown.back())
 }
 
 /// Runs a task whose hooks, if any, are synchronous, or that is asynchronous itself. `shown` gives the owner of the call that
 /// was shown to others, if there is one, and is asked before the call ends.
 #[inline(always)]
-fn run<S: TaskSet>(
-    task: S::Task,
+fn run<S: TaskSet, I: Brought<S>>(
+    input: I,
     [slot, second]: [Shared<CallSlot<S>>; 2],
     standing: Standing<S>,
     now: u64,
@@ -287,17 +317,9 @@ fn run<S: TaskSet>(
         return Ran::Skipped;
     }
     if info.is_async() {
-        // Its hooks run with its future. Here the future is only made.
-        let (made, running) = place::enter(running, || panics::catch(|| S::run(task, &mut scope)));
-        drop((running, shown()));
-        return match made {
-            Ok(Run::Spawned) => Ran::Spawned,
-            Ok(Run::Done(output)) => done(&mut scope, |reply| reply.complete(Ok(output))),
-            Err(panic) if scope.reply.is_some() => done(&mut scope, |reply| reply.panicked(panic)),
-            Err(_) => Ran::Spawned,
-        };
+        return make_future(input, scope, running, shown);
     }
-    let (ended, running) = place::enter(running, || run_hooked(task, &mut scope));
+    let (ended, running) = place::enter(running, || run_hooked(input, &mut scope));
     place::settle_polls();
     let fellows = Fellows { running: Some(running.end()), shown: shown() };
     let Some(reply) = scope.reply.take() else { return Ran::Done };
@@ -307,6 +329,23 @@ fn run<S: TaskSet>(
         (Err(failure), Standing::Service(ground)) => fail(ground, reply, failure),
     }
     Ran::Done
+}
+
+/// Makes the future of an asynchronous task, with which its hooks run. It has a frame of its own, as `spawn_run_on_pool`.
+fn make_future<S: TaskSet, I: Brought<S>>(
+    input: I,
+    mut scope: Scope<S>,
+    running: place::Running,
+    shown: impl FnOnce() -> Option<Shared<CallSlot<S>>>,
+) -> Ran {
+    let (made, running) = place::enter(running, || panics::catch(|| input.run(&mut scope)));
+    drop((running, shown()));
+    match made {
+        Ok(Run::Spawned) => Ran::Spawned,
+        Ok(Run::Done(output)) => done(&mut scope, |reply| reply.complete(Ok(output))),
+        Err(panic) if scope.reply.is_some() => done(&mut scope, |reply| reply.panicked(panic)),
+        Err(_) => Ran::Spawned,
+    }
 }
 
 fn done<S: TaskSet>(scope: &mut Scope<S>, end: impl FnOnce(Reply<S>)) -> Ran {
@@ -347,9 +386,9 @@ fn fail<S: TaskSet, G: Ground<S>>(ground: &G, reply: Reply<S>, failure: Failure)
 
 /// before → task → after, all synchronous.
 #[inline(always)]
-fn run_hooked<S: TaskSet>(task: S::Task, scope: &mut Scope<S>) -> Result<S::Output, Failure> {
+fn run_hooked<S: TaskSet, I: Brought<S>>(input: I, scope: &mut Scope<S>) -> Result<S::Output, Failure> {
     if S::HOOKS.are_none() {
-        return run_alone(task, scope);
+        return run_alone(input, scope);
     }
     let now = |stage: Result<HookResult, Panic>| match stage {
         Ok(Ok(())) => Ok(()),
@@ -363,7 +402,7 @@ fn run_hooked<S: TaskSet>(task: S::Task, scope: &mut Scope<S>) -> Result<S::Outp
         Standing::Service(ground) => at_once(ground.before(call)),
     };
     now(before)?;
-    let result = run_alone(task, scope);
+    let result = run_alone(input, scope);
     let outcome = outcome(&result);
     let after = match &scope.standing {
         Standing::Pool(ground) => at_once(ground.after(call, outcome)),
@@ -373,8 +412,8 @@ fn run_hooked<S: TaskSet>(task: S::Task, scope: &mut Scope<S>) -> Result<S::Outp
 }
 
 #[inline(always)]
-fn run_alone<S: TaskSet>(task: S::Task, scope: &mut Scope<S>) -> Result<S::Output, Failure> {
-    match panics::catch(|| S::run(task, scope)) {
+fn run_alone<S: TaskSet, I: Brought<S>>(input: I, scope: &mut Scope<S>) -> Result<S::Output, Failure> {
+    match panics::catch(|| input.run(scope)) {
         Ok(Run::Done(output)) => Ok(output),
         Ok(Run::Spawned) => Err(Failure::Stopped),
         Err(panic) => Err(Failure::Panicked(Whose::Task, panic)),
@@ -403,9 +442,13 @@ fn info<S: TaskSet>(slot: &CallSlot<S>, in_service: bool) -> CallInfo {
 }
 
 /// Runs a synchronous task as the body of a future, since its hooks are futures. `None`: its kind is not for this place.
-fn run_within<S: TaskSet>(task: S::Task, call: Shared<CallSlot<S>>, standing: Standing<S>) -> Option<S::Output> {
+fn run_within<S: TaskSet, I: Brought<S>>(
+    input: I,
+    call: Shared<CallSlot<S>>,
+    standing: Standing<S>,
+) -> Option<S::Output> {
     let mut scope = Scope { reply: None, apart: Some(call), within: None, standing };
-    match S::run(task, &mut scope) {
+    match input.run(&mut scope) {
         Run::Done(output) => Some(output),
         Run::Spawned => None,
     }

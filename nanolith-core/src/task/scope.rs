@@ -3,7 +3,7 @@
 use crate::{
     call::{shared::Shared, slot::End},
     task::{
-        Context, Ground, Owner, Reply, ServiceGround, SharedHandle, TaskSet, Work, Writer,
+        Context, Ground, Input, Owner, Reply, ServiceGround, SharedHandle, TaskSet, Work, Writer,
         run::{PoolGround, spawn_on_pool, spawn_on_service},
     },
 };
@@ -23,6 +23,17 @@ pub enum Run<O> {
 #[inline(never)]
 pub fn apart<R>(task: impl FnOnce() -> R) -> R {
     task()
+}
+
+/// The same for a large task.
+#[doc(hidden)]
+#[inline(never)]
+pub fn apart_boxed<S: TaskSet>(
+    input: Box<Input<S>>,
+    scope: &mut Scope<S>,
+    task: impl FnOnce(Box<Input<S>>, &mut Scope<S>) -> Run<S::Output>,
+) -> Run<S::Output> {
+    task(input, scope)
 }
 
 /// Where the task stands.

@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::Type;
 
 use crate::{
     ast::{Receiver, Set, Task},
@@ -11,8 +12,9 @@ use crate::{
 
 /// All of the `impl`.
 pub(crate) fn task_set(set: &Set) -> TokenStream {
-    let (hooks, info, duplicate, run) = (hooks::constant(set), id::lookup(set), duplicate(set), run(set));
-    implementation(set, &quote! { #hooks #info #duplicate #run })
+    let (hooks, info, duplicate, run, boxed) =
+        (hooks::constant(set), id::lookup(set), duplicate(set), run(set), run_boxed(set));
+    implementation(set, &quote! { #hooks #info #duplicate #run #boxed })
 }
 
 /// An `impl` that runs nothing.
@@ -92,6 +94,65 @@ fn run(set: &Set) -> TokenStream {
                 #(#arms)*
             }
         }
+    }
+}
+
+/// `fn run_boxed`, for a set with a synchronous task whose arguments may be large: it moves them straight from the box to the
+/// function.
+fn run_boxed(set: &Set) -> Option<TokenStream> {
+    let large: Vec<_> = set.tasks.iter().filter(|task| !task.leaves_future() && may_be_large(task)).collect();
+    if large.is_empty() {
+        return None;
+    }
+    let krate = set.krate();
+    let (input, scope) = (names::local("input"), names::local("scope"));
+    let arms = large.into_iter().map(|task| boxed_arm(set, task));
+    Some(quote! {
+        fn run_boxed(
+            #input: ::std::boxed::Box<#krate::__private::Input<Self>>,
+            #scope: &mut #krate::__private::Scope<Self>,
+        ) -> #krate::__private::Run<Self::Output> {
+            match #input.task {
+                #(#arms)*
+                // The set may have a function of its own that is called so.
+                _ => <Self as #krate::TaskSet>::run(#input.task, #scope),
+            }
+        }
+    })
+}
+
+fn boxed_arm(set: &Set, task: &Task) -> TokenStream {
+    let (cfgs, tasks, variant, params) = (task.cfgs(), set.task_type(), &task.variant, task.names());
+    let (krate, input, scope) = (set.krate(), names::local("input"), names::local("scope"));
+    let (preparation, end) = (preparation(task), finish(set, task));
+    quote! {
+        #(#cfgs)*
+        #tasks::#variant { .. } => #krate::__private::apart_boxed(#input, #scope, |#input, #scope| {
+            let #tasks::#variant { #(#params),* } = #input.task else { ::core::unreachable!() };
+            #preparation
+            #end
+        }),
+    }
+}
+
+/// Whether the arguments are not known, by their types' names, to be small.
+fn may_be_large(task: &Task) -> bool {
+    task.params.iter().any(|param| !is_small(&param.ty))
+}
+
+/// Types of a few words, whatever they own.
+const SMALL: &[&str] = &[
+    "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32",
+    "f64", "String", "Vec", "Box", "Arc", "Duration", "Instant", "PathBuf", "HashMap", "HashSet", "BTreeMap",
+    "BTreeSet", "Sender", "Receiver",
+];
+
+fn is_small(ty: &Type) -> bool {
+    match ty {
+        Type::Reference(_) => true,
+        Type::Tuple(tuple) => tuple.elems.iter().all(is_small),
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| SMALL.iter().any(|name| last.ident == name)),
+        _ => false,
     }
 }
 

@@ -215,6 +215,29 @@ where
             }
         }
     }
+    fn run_boxed(
+        input: ::std::boxed::Box<::nanolith::__private::Input<Self>>,
+        scope: &mut ::nanolith::__private::Scope<Self>,
+    ) -> ::nanolith::__private::Run<Self::Output> {
+        match input.task {
+            #[cfg(unix)]
+            PileTask::Double { .. } => {
+                ::nanolith::__private::apart_boxed(
+                    input,
+                    scope,
+                    |input, scope| {
+                        let PileTask::Double { item } = input.task else {
+                            ::core::unreachable!()
+                        };
+                        ::nanolith::__private::Run::Done(
+                            PileOutput::Double(Self::twice(item)),
+                        )
+                    },
+                )
+            }
+            _ => <Self as ::nanolith::TaskSet>::run(input.task, scope),
+        }
+    }
     fn calls<E>(executor: E) -> Self::Calls<E> {
         PileCalls {
             executor,

@@ -160,6 +160,31 @@ impl ::nanolith::TaskSet for Log {
             }
         }
     }
+    fn run_boxed(
+        input: ::std::boxed::Box<::nanolith::__private::Input<Self>>,
+        scope: &mut ::nanolith::__private::Scope<Self>,
+    ) -> ::nanolith::__private::Run<Self::Output> {
+        match input.task {
+            LogTask::OnMessage { .. } => {
+                ::nanolith::__private::apart_boxed(
+                    input,
+                    scope,
+                    |input, scope| {
+                        let LogTask::OnMessage { command } = input.task else {
+                            ::core::unreachable!()
+                        };
+                        let cx = scope.context();
+                        ::nanolith::__private::Run::Done(
+                            LogOutput::OnMessage(
+                                Self::on_message(&mut scope.writer(), &cx, command),
+                            ),
+                        )
+                    },
+                )
+            }
+            _ => <Self as ::nanolith::TaskSet>::run(input.task, scope),
+        }
+    }
     fn calls<E>(executor: E) -> Self::Calls<E> {
         LogCalls { executor }
     }

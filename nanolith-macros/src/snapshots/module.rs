@@ -147,6 +147,28 @@ pub mod geometry {
                 }
             }
         }
+        fn run_boxed(
+            input: ::std::boxed::Box<::nanolith::__private::Input<Self>>,
+            scope: &mut ::nanolith::__private::Scope<Self>,
+        ) -> ::nanolith::__private::Run<Self::Output> {
+            match input.task {
+                Task::MoveBy { .. } => {
+                    ::nanolith::__private::apart_boxed(
+                        input,
+                        scope,
+                        |input, scope| {
+                            let Task::MoveBy { point, x } = input.task else {
+                                ::core::unreachable!()
+                            };
+                            ::nanolith::__private::Run::Done(
+                                Output::MoveBy(self::move_by(point, x)),
+                            )
+                        },
+                    )
+                }
+                _ => <Self as ::nanolith::TaskSet>::run(input.task, scope),
+            }
+        }
         fn calls<E>(executor: E) -> Self::Calls<E> {
             Calls { executor }
         }
