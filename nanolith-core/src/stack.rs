@@ -29,7 +29,7 @@ per_thread! {
 
 /// How many bytes it takes to send a call to another thread, which may have to be started; without optimization, and with
 /// what the system keeps on the stack.
-const SEND: usize = 24 * 1_024;
+const SEND: usize = 28 * 1_024;
 
 /// What the standard library gives a thread, unless `RUST_MIN_STACK` says otherwise.
 const DEFAULT_SIZE: usize = 2 * 1_024 * 1_024;

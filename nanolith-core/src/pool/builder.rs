@@ -244,7 +244,8 @@ impl PoolBuilder {
         self
     }
 
-    /// The stack of each thread, in bytes: at least 65,536. The default is the standard library's.
+    /// The stack of each thread, in bytes: at least 65,536; a spare thread has at least 262,144. The default is the standard
+    /// library's.
     ///
     /// ```
     /// # use nanolith::prelude::*;

@@ -38,7 +38,7 @@ pub(super) fn build(inner: &Arc<Inner>, threads: usize) -> Result<Threads, Build
         }
         return Ok(Threads::Simulated(Arc::new(crew)));
     }
-    build_named(inner, threads, move |number| config.thread_name(number))
+    build_named(inner, threads, inner.config.stack_size, move |number| config.thread_name(number))
         .map(|rayon| Threads::Rayon(Arc::new(rayon)))
         .map_err(|error| BuildError::threads(io::Error::other(error)))
 }
@@ -51,7 +51,9 @@ pub(super) fn spawn_alone(
     serve: impl FnOnce() + Send + 'static,
 ) -> Result<(), BuildError> {
     let is_simulated = inner.world.is_some();
-    let alone = build_named(inner, 1, move |_| name.clone())
+    // A thread that takes what does not fit another stack has room for more than one such call.
+    let stack_size = inner.config.stack_size.map(|bytes| bytes.max(LEAST_ALONE));
+    let alone = build_named(inner, 1, stack_size, move |_| name.clone())
         .map(Arc::new)
         .map_err(|error| BuildError::threads(io::Error::other(error)))?;
     let keep = alone.clone();
@@ -66,9 +68,13 @@ pub(super) fn spawn_alone(
     Ok(())
 }
 
+/// How many bytes the stack of a spare thread has at least.
+const LEAST_ALONE: usize = 256 * 1_024;
+
 fn build_named(
     inner: &Arc<Inner>,
     threads: usize,
+    stack_size: Option<usize>,
     mut name: impl FnMut(usize) -> String + 'static,
 ) -> Result<rayon::ThreadPool, rayon::ThreadPoolBuildError> {
     let config = inner.config.clone();
@@ -76,7 +82,7 @@ fn build_named(
     let exit = config.clone();
     let (id, weak, clock) = (inner.id(), Arc::downgrade(inner), inner.clock.clone());
     // In a simulation a program runs alike in every build, so there the calls are counted.
-    let stack_size = inner.world.is_none().then(|| stack::size(inner.config.stack_size));
+    let known_size = inner.world.is_none().then(|| stack::size(stack_size));
     let mut builder = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(name)
@@ -86,14 +92,14 @@ fn build_named(
             let host: Weak<dyn Host> = weak.clone();
             place::adopt(id, host);
             clock::enter(clock.clone()).for_ever();
-            stack::mark_base(stack_size);
+            stack::mark_base(known_size);
             run(config.on_thread_start.as_ref());
         })
         .exit_handler(move |_| {
             run(exit.on_thread_exit.as_ref());
             baton::leave();
         });
-    if let Some(bytes) = inner.config.stack_size {
+    if let Some(bytes) = stack_size {
         builder = builder.stack_size(bytes);
     }
     builder.build()
