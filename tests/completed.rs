@@ -117,8 +117,11 @@ fn paused(on_full: OnFull) -> Pool {
     pool
 }
 
+/// Ends a queued call.
+type End = fn(&Pool, &Handle<Work, i64>);
+
 /// How a queued call ends without having begun.
-const ENDS: [fn(&Pool, &Handle<Work, i64>); 2] = [
+const ENDS: [End; 2] = [
     |_, call| call.cancel(),
     |pool, _| {
         pool.shutdown_now();

@@ -37,22 +37,27 @@ fn count(blocks: isize, bytes: isize) {
     BYTES.fetch_add(bytes, Ordering::Relaxed);
 }
 
+/// The size of a block, which is never more than `isize::MAX`.
+fn signed(size: usize) -> isize {
+    isize::try_from(size).unwrap_or(isize::MAX)
+}
+
 // SAFETY: every method hands its arguments on to the system's allocator unchanged and returns what that returns.
 unsafe impl GlobalAlloc for Counter {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(1, layout.size().cast_signed());
+        count(1, signed(layout.size()));
         // SAFETY: the caller keeps `alloc`'s contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(0, size.cast_signed() - layout.size().cast_signed());
+        count(0, signed(size) - signed(layout.size()));
         // SAFETY: the caller keeps `realloc`'s contract, and `block` came from the system's allocator.
         unsafe { System.realloc(block, layout, size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        count(-1, -layout.size().cast_signed());
+        count(-1, -signed(layout.size()));
         // SAFETY: the caller keeps `dealloc`'s contract, and `block` came from the system's allocator.
         unsafe { System.dealloc(block, layout) }
     }

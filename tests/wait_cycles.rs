@@ -544,7 +544,7 @@ fn cycle_with_a_channel_is_reported_and_runs_on() {
     });
     give.send_blocking(()).expect("there is room");
     give.send_blocking(()).expect("there is room");
-    assert!(jobs.map(|job| job.wait()).iter().any(|end| matches!(end, Ok(false))), "a message was first");
+    assert!(jobs.map(Handle::wait).iter().any(|end| matches!(end, Ok(false))), "a message was first");
 }
 
 #[test]
@@ -558,6 +558,6 @@ fn cycle_with_a_foreign_future_is_reported_and_runs_on() {
         ]
     });
     gate.open();
-    let [of_a, of_b] = jobs.map(|job| job.wait());
+    let [of_a, of_b] = jobs.map(Handle::wait);
     assert!(matches!((of_a, of_b), (Ok(true), Ok(false))), "the gate was first, and then the deposit");
 }

@@ -29,7 +29,6 @@ mod pulse;
 mod stack;
 mod subscribers;
 mod timer;
-#[allow(dead_code, unused_imports, reason = "waiting lists move here one by one")]
 mod wake;
 
 mod call;

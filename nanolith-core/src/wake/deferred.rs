@@ -31,11 +31,6 @@ impl<D> AfterUnlock<D> {
         self.wakes.push(waker);
     }
 
-    /// Wakes every waker of `list` after the release.
-    pub(crate) fn wake_list(&mut self, list: WakeList) {
-        self.wakes.append(list);
-    }
-
     /// Drops `waker` after the release, without a wake.
     pub(crate) fn drop_waker(&mut self, waker: Waker) {
         self.unused.push(waker);
@@ -103,11 +98,6 @@ impl<T, D> Deferred<T, D> {
         if let Some(mut guard) = Guard::try_lock(&self.data) {
             change(&mut guard.data, &mut after);
         }
-    }
-
-    /// The data, for its one owner.
-    pub(crate) fn get_mut(&mut self) -> &mut T {
-        self.data.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,10 +8,6 @@ use std::{convert::Infallible, task::Waker};
 pub(crate) struct SingleWaiter(Option<Waker>);
 
 impl SingleWaiter {
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.0.is_some()
-    }
-
     /// Waits with `waker`, in place of an earlier one.
     pub(crate) fn register<D>(&mut self, waker: NewWaker, after: &mut AfterUnlock<D>) {
         match &mut self.0 {
@@ -54,7 +50,7 @@ mod tests {
         assert_eq!((one.clones(), other.clones()), (0, 1));
         waiter.notify(&mut AfterUnlock::<()>::default());
         waiter.notify(&mut AfterUnlock::<()>::default());
-        assert_eq!((one.wakes(), other.wakes(), waiter.is_waiting()), (0, 1, false));
+        assert_eq!((one.wakes(), other.wakes(), waiter.0.is_some()), (0, 1, false));
     }
 
     #[test]

@@ -97,11 +97,6 @@ impl<W, G> WaitQueue<W, G> {
         self.waiting.first_key_value().map(|(ticket, (waits_for, _))| (*ticket, waits_for))
     }
 
-    /// All waiters, the longest waiting first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (WaitTicket, &W)> {
-        self.waiting.iter().map(|(ticket, (waits_for, _))| (*ticket, waits_for))
-    }
-
     /// Grants to the waiter with this ticket what `grant` makes of what it waits for, and wakes it. Does nothing if the waiter
     /// does not wait.
     pub(crate) fn grant<D>(

@@ -313,11 +313,6 @@ impl<H: WaiterHome> Registration<H> {
         &self.home
     }
 
-    /// The key, for a change of the set under the lock.
-    pub(crate) fn key(&mut self) -> &mut Option<WaiterKey> {
-        &mut self.key
-    }
-
     /// Looks whether the event has come, under the lock: ready with what `look` gives. Else the waiter registers `waker`, before
     /// which it looks once more. A waker is cloned only to be registered.
     ///
@@ -403,7 +398,7 @@ mod tests {
         for _ in 0..1_000 {
             let mut waiter = Registration::new(&home);
             let new = NewWaker::of(&waker.waker());
-            home.with(|set, after| set.register(waiter.key(), new, after));
+            home.with(|set, after| set.register(&mut waiter.key, new, after));
         }
         assert_eq!((waker.clones(), home.with(|set, _| set.len())), (0, 0));
         assert!(home.with(|set, _| set.entries.len()) <= KEPT_ENTRIES);
@@ -457,7 +452,7 @@ mod tests {
         let (one, other) = (CountingWaker::new(), CountingWaker::new());
         let mut gone = Registration::new(&home);
         let new = NewWaker::of(&one.waker());
-        home.with(|set, after| set.register(gone.key(), new, after));
+        home.with(|set, after| set.register(&mut gone.key, new, after));
         let _second = register(&home, &other);
         home.with(WaiterSet::notify_one);
         drop(gone);

@@ -65,11 +65,6 @@ pub(crate) enum WakeList {
 const _: () = assert!(size_of::<WakeList>() == size_of::<Vec<Waker>>(), "it is passed along with every call");
 
 impl WakeList {
-    /// A list of these wakers, in this order.
-    pub(crate) fn of(wakers: Vec<Waker>) -> Self {
-        if wakers.is_empty() { Self::Empty } else { Self::Many(wakers) }
-    }
-
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Empty)
