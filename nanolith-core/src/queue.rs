@@ -147,6 +147,11 @@ impl<T> Queue<T> {
         self.queued.inside + self.resumed
     }
 
+    /// Whether something waits beside the entries of calls that are over or were overtaken.
+    pub(crate) fn has_live(&self) -> bool {
+        self.queued.sum() + self.resumed > self.rules.overtaken()
+    }
+
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.sum() + self.serving
     }

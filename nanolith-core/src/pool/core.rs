@@ -93,6 +93,8 @@ pub(super) struct Core {
     pub(super) blocked: usize,
     /// Those of them that wait for this very pool, by what their wakers point to.
     own_waits: BTreeMap<usize, Waker>,
+    /// Claimed calls on their way to a thread of their own, which has not begun them.
+    pub(super) sent_apart: usize,
     /// Permits beyond the concurrency, lent by those threads.
     pub(super) extra: usize,
     pub(super) rayon: RayonThreads,
@@ -120,6 +122,7 @@ impl Core {
             active: 0,
             blocked: 0,
             own_waits: BTreeMap::new(),
+            sent_apart: 0,
             extra: 0,
             rayon: RayonThreads { total: kept, occupied: 0, coming: 0, generation: 0 },
             paused: false,
@@ -291,9 +294,13 @@ impl Core {
         if self.own_waits.is_empty() { None } else { self.own_waits.remove(&waker.data().addr()) }
     }
 
-    /// Whether work waits that no thread will come to: all that there are wait for this very pool.
+    /// Whether work waits that no thread will come to: all threads wait for this very pool, and none is about to begin a call.
+    ///
+    /// The entry of a call that is over or was overtaken is no work.
     pub(super) fn is_stranded(&self) -> bool {
-        self.running == 0 && self.blocked > 0 && self.blocked == self.own_waits.len() && self.has_work()
+        let all_wait = self.blocked > 0 && self.blocked == self.own_waits.len();
+        let is_idle = self.running == 0 && self.sent_apart == 0;
+        all_wait && is_idle && self.has_work() && self.front.queue.has_live()
     }
 
     /// The threads that wait for this pool.

@@ -258,7 +258,11 @@ impl Inner {
     /// Runs a call that somebody waits for on a spare thread, beyond the concurrency: the pool is paused, or its one
     /// who waits cannot run it.
     pub(super) fn run_apart(self: &Arc<Self>, call: Shared<dyn Runnable>) {
-        let permit = self.lock().issue_beyond();
+        let permit = {
+            let mut core = self.lock();
+            core.sent_apart -= 1;
+            core.issue_beyond()
+        };
         let (over, permit) = place::as_runner(self.id(), permit, || {
             let over = self.run_and_count(call);
             over.or_else(place::take_over)

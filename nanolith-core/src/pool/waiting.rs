@@ -129,9 +129,11 @@ impl Host for Inner {
             return Verdict::Ran;
         }
         // This stack is deep enough, or a future waits in a paused pool: another thread takes the very call.
+        self.lock().sent_apart += 1;
         match self.spares.send(Errand::Run(self.clone(), call.clone())) {
             Ok(()) => Verdict::Wait,
             Err(_) if blocking => {
+                self.lock().sent_apart -= 1;
                 call.discard(End::WouldDeadlock);
                 Host::finished(&*self, Over::of(call.meta()).skipped());
                 Verdict::Deadlock
