@@ -99,7 +99,7 @@ fn assert_flat(rounds: isize, round: impl Fn()) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let mut seen = Vec::new();
-    for _ in 0..10 {
+    for _ in 0..40 {
         (0..rounds).for_each(|_| round());
         let now = calm();
         if seen.last().is_some_and(|earlier| now.is_flat_since(*earlier, rounds)) {
