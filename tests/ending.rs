@@ -700,12 +700,16 @@ fn close_within_ends_suspended_calls_before_it_drops_an_argument() {
     let (tell, told) = channel();
     let suspended = Owns::on(&pool).suspend(tell).submit();
     hears(&told, "begun");
-    pool.pause();
+    // It has the one slot: a close resumes a paused pool.
+    let (tell, told) = channel();
+    let running = Begins::on(&pool).first(tell).submit();
+    hears(&told, "begun");
     let argument = AtDrop::new(move || assert!(matches!(suspended.wait(), Err(CallError::Cancelled(_)))));
     let queued = Owns::on(&pool).own(argument).submit();
     let unfinished = pool.close_within(Duration::ZERO).wait();
     assert!(unfinished.is_err());
     assert!(queued.wait().is_err());
+    assert!(running.wait().is_ok(), "it was asked to stop");
     pool.drained().wait();
 }
 
