@@ -62,6 +62,8 @@ pub(super) struct Inner {
     pub(super) blocked: Suspended,
     /// Runners that wait at an empty inbox, and count as active and in flight: a figure tells how many do not.
     pub(super) resting: AtomicUsize,
+    /// Work of [`Host::run_soon`] that waits for its turn: it is no call, and no figure counts it.
+    pub(super) errands: AtomicUsize,
     /// `None` only while the pool is being built.
     pub(super) rayon: Mutex<Option<Threads>>,
     /// How deep the stack of a rayon thread is at a job on its main loop, in bytes.
@@ -100,6 +102,7 @@ impl Inner {
             suspended: Suspended::default(),
             blocked: Suspended::default(),
             resting: AtomicUsize::new(0),
+            errands: AtomicUsize::new(0),
             rayon: Mutex::new(None),
             main_loop: AtomicUsize::new(0),
             spares: Spares::new(config.others(tasks), config.idle_timeout),

@@ -59,7 +59,11 @@ use crate::{
     id::TaskInfo,
     task::{Job, TaskSet},
 };
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 /// A pool of threads that runs tasks by priority, at most so many at once.
 ///
@@ -253,7 +257,9 @@ impl Pool {
     /// have bounds of their own.
     #[must_use]
     pub fn overflow(&self) -> usize {
-        self.inner().figures().overflow
+        // ORDERING: Relaxed, a figure.
+        let errands = self.inner().errands.load(Ordering::Relaxed);
+        self.inner().figures().overflow.saturating_sub(errands)
     }
 
     /// Tasks that run now. A task that waits, or whose future is pending, does not count.

@@ -21,7 +21,10 @@ use crate::{
     place::{self, Where},
     wake::WakeList,
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 impl Host for Inner {
     fn id(&self) -> HostId {
@@ -173,7 +176,14 @@ impl Host for Inner {
     }
 
     fn run_soon(self: Arc<Self>, work: Deferred) -> Result<(), Deferred> {
-        elsewhere::resume(self, work);
+        // ORDERING: Relaxed, and so below: a figure.
+        self.errands.fetch_add(1, Ordering::Relaxed);
+        let me = self.clone();
+        let work = move || {
+            me.errands.fetch_sub(1, Ordering::Relaxed);
+            work();
+        };
+        elsewhere::resume(self, Box::new(work));
         Ok(())
     }
 
