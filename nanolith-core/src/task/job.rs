@@ -683,12 +683,13 @@ impl<S: TaskSet> CallSlot<S> {
     }
 
     fn look_at_begin(this: &Shared<Self>) -> bool {
-        if Slot::is_asked_to_stop(this) {
-            return false; // it was ended after its executor had claimed it
-        }
         if let Some(end) = this.meta.end_before_begin() {
             this.end_call(end);
             return false;
+        }
+        // An end takes the tokens away after it has moved the state on. So the look at the state comes second.
+        if Slot::is_asked_to_stop(this) {
+            return false; // it was ended after its executor had claimed it
         }
         if let Some(deadline) = this.meta.begin_limit() {
             let call = this.clone();
