@@ -57,7 +57,7 @@
 //! The first one arms a check, which looks four times a second at the tasks that began to wait, and ends when it knows of each
 //! whether it goes on. An idle process has no check. The check has a task that made no progress polled once more, with a waker whose
 //! clones it counts. A future has to keep the waker of its last poll, so this tells what the task waits for: see
-//! [`Future::poll`](std::future::Future::poll).
+//! [`Future::poll`].
 //!
 //! [wait-for graph]: https://en.wikipedia.org/wiki/Wait-for_graph
 
