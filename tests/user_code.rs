@@ -225,7 +225,7 @@ struct Blocked {
 }
 
 impl Blocked {
-    /// Waits until the code stands still, and then for a time-out of another call.
+    /// Waits until the code blocks, and then for a time-out of another call.
     fn expect_others_time_out(&self) {
         self.has_begun.recv_timeout(LONG).expect("the code begins");
         let (tell, told) = channel();
@@ -318,7 +318,7 @@ fn order_of_a_delayed_call_delays_no_time_out() {
     assert!(matches!(call.wait(), Ok(1)));
 }
 
-/// Refuses the first job, and stands still in all others.
+/// Refuses the first job, and blocks in all others.
 #[derive(Clone)]
 struct Slow {
     block: Arc<Block>,

@@ -118,7 +118,7 @@ impl<T: Counted> Space<T> {
         let one = self.fill(value);
         // SAFETY: it was just made, and is not shared yet.
         let word = unsafe { Word::of(one.0).0.as_ref() };
-        // ORDERING: Relaxed, nobody else knows it.
+        // ORDERING: Relaxed, no other thread knows it.
         word.store(word.load(Ordering::Relaxed) + OWNER, Ordering::Relaxed);
         let other = Shared(one.0);
         (one, other)

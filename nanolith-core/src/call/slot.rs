@@ -193,7 +193,7 @@ impl<I, O, M> Slot<I, O, M> {
         }
     }
 
-    /// Says that nobody takes the outcome. For the one who has just made the slot.
+    /// Records that no handle takes the outcome, right after the slot was made.
     #[inline(always)]
     pub(crate) fn detach_mut(&mut self) {
         // ORDERING: Relaxed, `&mut self`.
@@ -339,7 +339,7 @@ impl<I, O, M> Slot<I, O, M> {
             // Whoever has somebody to tell stays until that is done; the last owner stays to drop the slot.
             let leaves = state & (WAITING | TOLD | DETACHED) == 0 && state >> OWNERS > owners;
             let gone = if leaves { owners } else { owners - 1 };
-            // An outcome that nobody takes stays the executor's.
+            // An outcome that no handle takes stays the executor's.
             let over = if state & DETACHED == 0 { DONE } else { TAKEN };
             let done = (state & !(PHASE | WAITING) | over) - (gone << OWNERS);
             // ORDERING: AcqRel. Release publishes the outcome to `take`, and all that this owner did to the last one;
@@ -485,7 +485,7 @@ impl<I, O, M> Slot<I, O, M> {
         self.step(|state| (!is_over(state)).then_some(state & !WAITING), Ordering::Acquire).is_ok()
     }
 
-    /// The handle goes: nobody is woken any more, and nobody takes the outcome. The executor drops it, or this does.
+    /// The handle goes: no task is woken any more, and no handle takes the outcome. The executor drops it, or this does.
     pub(crate) fn detach(&self) {
         let detached = |state| (!is_over(state)).then_some(state & !WAITING | DETACHED);
         // ORDERING: Acquire: should the call be over, its outcome is seen. The mark carries nothing.

@@ -98,7 +98,7 @@ fn poll_probed<R>(
     drop(below);
     call.meta().end_probe();
     if let (Poll::Pending, Some(Recording { waits, kept, has_others, .. })) = (&polled, recorded) {
-        // Neither `forward` nor `waker` is a clone that somebody keeps.
+        // Neither `forward` nor `waker` is a clone that a future keeps.
         let clones = Arc::strong_count(&forward) - 2;
         let has_others = has_others || clones > kept.len();
         check::probed(call, Probe { waits, has_others });

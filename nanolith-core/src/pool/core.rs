@@ -376,7 +376,7 @@ mod tests {
         let mut core = core(1);
         assert_eq!(core.want(), Some(Start::Rayon(0)));
         let _permit = core.take_token(None).expect("a spare thread was first");
-        let _helps = core.lend(PermitState::Absent); // the only rayon thread stands still, and the start on its way to it with it
+        let _helps = core.lend(PermitState::Absent); // the only rayon thread blocks, and so does the start on its way to it
         assert_eq!(core.want(), Some(Start::Spare));
     }
 

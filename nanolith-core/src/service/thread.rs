@@ -436,7 +436,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         Some(self.run_here([call.clone(), call.clone(), call.clone()], input, now))
     }
 
-    /// Begins a queued call and runs it; gives it back if somebody else was first.
+    /// Begins a queued call and runs it; gives it back if another thread was first.
     #[inline(always)]
     fn run_queued<I: Brought<S>>(&self, call: Shared<CallSlot<S>>, began: u64) -> Result<Ran, Shared<CallSlot<S>>> {
         let Some((input, [second, third])) = Slot::begin_shared_in::<I, 2>(&call) else { return Err(call) };

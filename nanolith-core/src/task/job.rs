@@ -31,7 +31,7 @@ use std::{
 
 /// What a call brings: its task and, on a pool that shares the state, the state. Public for generated code.
 #[doc(hidden)]
-#[allow(missing_debug_implementations)] // nobody is shown one
+#[allow(missing_debug_implementations)] // it is never shown
 pub struct Input<S: TaskSet> {
     pub task: S::Task,
     pub(crate) shared: Option<S::Shared>,
