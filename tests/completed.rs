@@ -145,10 +145,19 @@ fn a_queued_call_that_times_out_did_not_complete() {
     let pool = pool();
     pool.pause();
     assert!(matches!(Work::on(&pool).add(1, 2).timeout(MILLISECOND).wait(), Err(CallError::TimedOut(_))));
+    assert_eq!(pool.completed(), 0);
+    pool.resume();
+    // A task has the one slot: a close resumes a paused pool.
+    let ((begun, begins), (go, goes)) = (channel(), channel());
+    let running = Work::on(&pool).hold(begun, goes).submit();
+    begins.recv().expect("it begins");
     let call = Work::on(&pool).add(1, 2).submit();
     let _ = pool.close_within(Duration::ZERO).wait();
     assert!(call.wait().is_err());
-    assert_eq!(pool.completed(), 0);
+    go.send(()).expect("it waits");
+    running.wait().expect("it runs");
+    pool.drained().wait();
+    assert_eq!(pool.completed(), 1, "the running call alone");
 }
 
 #[test]
