@@ -530,7 +530,7 @@ impl Meta {
         self.cold.get().map_or(0, |cold| cold.looked_at.load(Ordering::Relaxed))
     }
 
-    /// A check has looked at so many of them.
+    /// The number of them that a check has looked at.
     pub(crate) fn look_at(&self, waits: u64) {
         self.cold().looked_at.store(waits, Ordering::Relaxed);
     }

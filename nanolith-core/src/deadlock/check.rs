@@ -33,11 +33,11 @@ use std::{
 
 /// How long one look is after the other.
 const INTERVAL: Duration = Duration::from_millis(250);
-/// Where nothing has changed in so many looks, they become rarer.
+/// The number of looks without a change after which looks become rarer.
 const PATIENCE: u32 = 8;
-/// A task that is not polled in so many looks, because its thread is busy, is given up.
+/// The number of looks after which a task is given up that was not polled, because its thread is busy.
 const MOST_LOOKS: u32 = 24;
-/// A task that was probed is looked at so many times.
+/// The number of looks at a task that was probed.
 const ROUNDS: u32 = 3;
 
 /// Whether a check is going on.
