@@ -1,9 +1,11 @@
 //! Calls that end early: by limits that pass down, by their parents, by tokens.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
+use futures_util::{FutureExt, StreamExt};
 use nanolith::{
-    Call, CancelToken, Handle, Local, TaskGroup, TaskSet,
+    Call, CancelToken, Handle, Local, TaskGroup, TaskSet, bulk,
     layers::{Layer, Retry},
+    pipeline::Pipeline,
     prelude::*,
     time::{HOUR, MockClock, now, sleep},
 };
@@ -120,6 +122,7 @@ impl Work {
     }
 
     pub fn child_after_the_end(cx: &Context<Self>, pool: Pool, told: Told) {
+        let _ = told.send("begun");
         while !cx.is_cancelled() {
             thread::yield_now();
         }
@@ -363,9 +366,7 @@ fn a_cancelled_task_starts_no_child_but_unlinked_ones() {
     let pool = pool(1);
     let (tell, told) = channel();
     let parent = Work::on(&pool).child_after_the_end(pool.clone(), tell).submit();
-    while pool.active() == 0 {
-        thread::yield_now();
-    }
+    hears(&told, "begun");
     parent.cancel();
     hears(&told, "as it should");
 }
@@ -753,7 +754,10 @@ impl Begins {
 }
 
 /// A call that runs and many that are queued behind it share a token. None of these begins after the cancel.
-fn none_begins_after_a_cancel<E: Executor<Begins>>(rounds: usize, calls: impl Fn() -> (BegunBy<E>, Box<dyn FnOnce()>)) {
+fn none_begins_after_a_cancel<E>(rounds: usize, calls: impl Fn() -> (BegunBy<E>, Box<dyn FnOnce()>))
+where
+    E: Executor<Begins> + Clone + 'static,
+{
     let late = Counter::default();
     for _ in 0..rounds {
         let (BegunBy { first, next }, drained) = calls();
@@ -766,6 +770,14 @@ fn none_begins_after_a_cancel<E: Executor<Begins>>(rounds: usize, calls: impl Fn
             next.next(below.clone(), late.clone()).cancel_token(&below).submit().detach();
             next.next_async(token.clone(), late.clone()).cancel_token(&token).submit().detach();
             next.next_limited(token.clone(), late.clone()).cancel_token(&token).submit().detach();
+            next.next(token.clone(), late.clone())
+                .cancel_token(&token)
+                .after(Duration::from_micros(1))
+                .submit()
+                .detach();
+            let raised = next.next(token.clone(), late.clone()).cancel_token(&token).submit();
+            raised.raise(Priority::Immediate);
+            raised.detach();
         }
         token.cancel();
         assert!(running.wait().is_err());
@@ -817,6 +829,50 @@ fn no_call_within_a_call_begins_after_its_token_is_cancelled() {
         let layered = Arc::new(Retry::new(2).layer(pool.clone()));
         (BegunBy::both(layered), Box::new(move || pool.drained().wait()))
     });
+}
+
+/// A pool whose one slot is taken until the handle is cancelled.
+fn taken_pool() -> (Pool, Handle<Begins, ()>) {
+    let (pool, (tell, told)) = (pool(1), channel());
+    let running = Begins::on(&pool).first(tell).submit();
+    hears(&told, "begun");
+    (pool, running)
+}
+
+#[test]
+fn no_call_of_a_bulk_begins_after_it_is_dropped() {
+    for batch in [1, 8] {
+        let (pool, running) = taken_pool();
+        let (work, counter) = (Begins::on(&pool), Counter::default());
+        let calls = bulk::each(&work, 0..1_000, |work, _| work.count(counter.clone())).in_flight(64).batch(batch);
+        let mut results = calls.into_stream();
+        assert!(results.next().now_or_never().is_none());
+        assert!(pool.queue_len() > 0, "the calls are queued");
+        drop(results);
+        running.cancel();
+        pool.drained().wait();
+        assert_eq!(counter.load(Ordering::Relaxed), 0, "in batches of {batch}");
+    }
+}
+
+#[test]
+fn no_call_of_a_cancelled_pipeline_begins_after_its_results_end() {
+    let (pool, running) = taken_pool();
+    let counter = Counter::default();
+    let counts = counter.clone();
+    let pipeline = Pipeline::from_iter(0..1_000)
+        .stage(Begins::calls(pool.clone()), move |work, _| work.count(counts.clone()))
+        .concurrency(64);
+    let (stop, results) = (pipeline.stop_handle(), pipeline.into_iter());
+    let ended = thread::spawn(move || results.for_each(drop));
+    while pool.queue_len() == 0 {
+        thread::yield_now();
+    }
+    stop.cancel();
+    ended.join().expect("no panic");
+    running.cancel();
+    pool.drained().wait();
+    assert_eq!(counter.load(Ordering::Relaxed), 0);
 }
 
 #[test]

@@ -33,6 +33,9 @@ impl StopHandle {
     /// Ends everything: as [`StopHandle::stop`], and what is on its way is dropped, its calls cancelled. Tasks that run are
     /// asked to stop.
     ///
+    /// The stages cancel their calls on their own threads, soon after this returns, so a call may still begin until then. Once
+    /// the pipeline's end has come (its results are over, its wait has returned), no call of it begins.
+    ///
     /// ```
     /// use nanolith::{GlobalPool, pipeline::Pipeline};
     /// let endless = Pipeline::from_iter(0..).map(GlobalPool.get()?, |n: u64| n * n);
