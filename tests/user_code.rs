@@ -3,7 +3,7 @@
 
 use nanolith::{
     Backoff, Handle, Job, Local, Queued, Refused, TaskSet,
-    layers::{Retry, stack},
+    layers::{CircuitBreaker, Fallback, Retry, stack},
     mock::Mock,
     prelude::*,
     time::sleep,
@@ -375,6 +375,36 @@ fn predicate_of_a_retry_delays_no_time_out() {
     });
     let calls = Work::calls(stack().retry(retry).timeout(MILLISECOND).wrap(pool.clone()));
     let call = calls.echo(1).submit();
+    blocked.expect_others_time_out();
+    drop(blocked);
+    assert!(call.wait().is_err());
+}
+
+#[test]
+fn predicate_of_a_fallback_delays_no_time_out() {
+    let (block, blocked) = Block::new();
+    let pool = pool();
+    pool.pause();
+    let fallback = Fallback::to(self::pool()).when(move |_: &CallError| {
+        block.stand_still();
+        false
+    });
+    let call = Work::calls(stack().layer(fallback).timeout(MILLISECOND).wrap(pool.clone())).echo(1).submit();
+    blocked.expect_others_time_out();
+    drop(blocked);
+    assert!(call.wait().is_err());
+}
+
+#[test]
+fn predicate_of_a_circuit_breaker_delays_no_time_out() {
+    let (block, blocked) = Block::new();
+    let pool = pool();
+    pool.pause();
+    let breaker = CircuitBreaker::new().failure_if(move |_: &CallError| {
+        block.stand_still();
+        false
+    });
+    let call = Work::calls(stack().layer(breaker).timeout(MILLISECOND).wrap(pool.clone())).echo(1).submit();
     blocked.expect_others_time_out();
     drop(blocked);
     assert!(call.wait().is_err());
