@@ -536,7 +536,8 @@ fn one_that_waits_for_its_kind_counts_in_the_bounds_and_is_drained() {
     let pool = bounded.on_full(OnFull::Reject).build().expect("sound");
     let (go, jobs, _told) = hold(&pool, 2);
     let (begun, _) = mpsc::channel();
-    let waits: Vec<_> = (0..2).map(|_| Kinds::on(&pool).hold(begun.clone(), 9, mpsc::channel().1).submit()).collect();
+    // Two beyond those for which there are slots.
+    let waits: Vec<_> = (0..4).map(|_| Kinds::on(&pool).hold(begun.clone(), 9, mpsc::channel().1).submit()).collect();
     let kinds = Kinds::on(&pool);
     let full = kinds.hold(begun, 9, mpsc::channel().1).try_submit();
     assert!(full.is_err_and(|refused| refused.is_full()));

@@ -108,10 +108,10 @@ impl<T: Entry> Front<T> {
     }
 
     /// Whether plain calls may go through the inbox now: nobody waits for a place or for an empty moment, which only calls
-    /// that are counted give, and the order is that of priorities.
+    /// that are counted give, the order is that of priorities, and the bound is none that has to be kept exactly.
     pub(crate) fn may_open(&self) -> bool {
         let ordered = self.queue.rules().is_custom();
-        self.watching == 0 && !ordered && !self.queue.bounds_in_flight() && self.queue.in_line() == (0, 0)
+        self.watching == 0 && !ordered && !self.queue.is_exact() && self.queue.in_line() == (0, 0)
     }
 
     /// Whether what goes next is in the inbox, or can go there.

@@ -116,7 +116,7 @@ struct Model {
 impl Model {
     fn new(bound: usize, cells: usize) -> Self {
         let inbox = Arc::new(Inbox::new(cells));
-        let queue = Queue::new(Bounds { queued: bound, in_flight: usize::MAX });
+        let queue = Queue::loose(Bounds { queued: bound, in_flight: usize::MAX });
         let front = Front::new(queue, inbox.clone());
         let (waiting, ending, unsettled) = (Vec::new(), Vec::new(), Vec::new());
         Self { front, inbox, bound, waiting, ending, unsettled, came: 0, served: 0, over: 0 }

@@ -13,7 +13,7 @@ use std::{sync::Arc, task::Waker};
 /// How many there may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// Calls from outside that are queued.
+    /// Calls from outside that are queued beyond those that the executor's free slots will run.
     pub(crate) queued: usize,
     /// Calls from outside that are queued, running or suspended.
     pub(crate) in_flight: usize,
@@ -53,6 +53,9 @@ pub(crate) struct Tally {
     pub(crate) completed: u64,
 }
 
+/// Of so few calls one more or less shows.
+const EXACT: usize = 128;
+
 /// So many entries may lie in the lanes before any sweep.
 const SWEEP: usize = 1_024;
 
@@ -72,6 +75,10 @@ pub(crate) struct Queue<T> {
     /// How many entries the lanes may hold before those that are out of date are looked for.
     sweep_at: usize,
     bounds: Bounds,
+    /// Bounds below this are kept to the call.
+    exact_below: usize,
+    /// Slots of the executor that run no task.
+    free_slots: usize,
     /// Calls that nobody has begun. A call that ended in its lane counts no more, though its entry stays a while.
     queued: Count,
     /// Futures that were woken and wait for their turn.
@@ -94,6 +101,12 @@ impl<T> Queue<T> {
         Self::ordered(bounds, Arc::default())
     }
 
+    /// One whose small bounds are kept as loosely as large ones.
+    #[cfg(test)]
+    pub(crate) fn loose(bounds: Bounds) -> Self {
+        Self { exact_below: 0, ..Self::new(bounds) }
+    }
+
     /// One with the order of its host, which its [`Host::rules`](crate::host::Host::rules) tells.
     pub(crate) fn ordered(bounds: Bounds, rules: Arc<Rules>) -> Self {
         Self {
@@ -103,6 +116,8 @@ impl<T> Queue<T> {
             stale: 0,
             sweep_at: SWEEP,
             bounds,
+            exact_below: EXACT,
+            free_slots: 0,
             queued: Count::default(),
             resumed: 0,
             in_flight: Count::default(),
@@ -173,9 +188,40 @@ impl<T> Queue<T> {
         self.grant()
     }
 
-    /// Places that nobody has or was promised.
+    /// So many slots of the executor run no task now. Those for whom there is room then are let in.
+    pub(crate) fn set_free_slots(&mut self, slots: usize) -> WakeList {
+        let grows = slots > self.free_slots;
+        self.note_free_slots(slots);
+        if grows { self.grant() } else { WakeList::default() }
+    }
+
+    /// The same, which lets nobody in before a call begins or ends.
+    pub(crate) fn note_free_slots(&mut self, slots: usize) {
+        self.free_slots = slots;
+    }
+
+    pub(crate) fn free_slots(&self) -> usize {
+        self.free_slots
+    }
+
+    /// Free slots that no call from inside will take.
+    fn slots_for_outside(&self) -> usize {
+        let inside = (self.queued.inside + self.resumed).saturating_sub(self.rules.overtaken());
+        self.free_slots.saturating_sub(inside)
+    }
+
+    /// Calls that wait.
+    pub(crate) fn waiting(&self) -> usize {
+        (self.queued.sum() + self.resumed).saturating_sub(self.rules.overtaken())
+    }
+
+    /// Places that nobody has or was promised. A call that a free slot will run takes none of the bound.
     fn free(&self) -> usize {
-        let queued = self.bounds.queued.saturating_sub(self.queued.outside);
+        self.free_with(self.slots_for_outside())
+    }
+
+    fn free_with(&self, slots: usize) -> usize {
+        let queued = self.bounds.queued.saturating_add(slots).saturating_sub(self.queued.outside);
         let in_flight = self.bounds.in_flight.saturating_sub(self.in_flight.outside);
         queued.min(in_flight).saturating_sub(self.line.granted())
     }
@@ -300,15 +346,17 @@ impl<T> Queue<T> {
         self.lanes.pop_newcomer()
     }
 
-    /// A queued call begins.
+    /// A queued call begins, in a slot that was free until the owner of the queue counts the slots again.
     pub(crate) fn begun(&mut self, inside: bool) -> WakeList {
         *self.queued.of(inside) -= 1;
+        self.free_slots = self.free_slots.saturating_sub(1);
         if inside { WakeList::default() } else { self.grant() }
     }
 
-    /// A woken future goes on.
+    /// A woken future goes on, in a slot as [`Queue::begun`].
     pub(crate) fn resumed(&mut self) {
         self.resumed -= 1;
+        self.free_slots = self.free_slots.saturating_sub(1);
     }
 
     /// A call that was begun is over. It counts as completed.
@@ -348,7 +396,8 @@ impl<T> Queue<T> {
 
     fn gone(&mut self, inside: bool) -> WakeList {
         *self.in_flight.of(inside) -= 1;
-        let granted = if inside { WakeList::default() } else { self.grant() };
+        // One from inside gives room only where it would have taken a free slot.
+        let granted = if inside && self.free_slots == 0 { WakeList::default() } else { self.grant() };
         granted.and(self.notice_empty())
     }
 
@@ -452,14 +501,15 @@ impl<T> Queue<T> {
         self.serving
     }
 
-    /// Places for calls from outside that nobody has or was promised.
+    /// Places for calls from outside that nobody has or was promised, beside those of free slots.
     pub(crate) fn places(&self) -> usize {
-        if self.line.has_waiting() { 0 } else { self.free() }
+        if self.line.has_waiting() { 0 } else { self.free_with(0) }
     }
 
-    /// Whether calls in flight are bounded.
-    pub(crate) fn bounds_in_flight(&self) -> bool {
-        self.bounds.in_flight < usize::MAX
+    /// Whether every call and every free slot has to be counted: calls in flight are bounded, or so few may wait that one more
+    /// or less shows. A thread that takes from the inbox counts as at a task, also between two of them.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.bounds.in_flight < usize::MAX || self.bounds.queued < self.exact_below
     }
 
     // ----- the end
@@ -509,6 +559,32 @@ mod tests {
         queue.pop();
         queue.begun(false).wake();
         assert!(!queue.has_room(), "it is promised");
+        assert!(queue.redeem(ticket, &mut NewWaker::of(Waker::noop())));
+    }
+
+    #[test]
+    fn free_slots_are_room_beyond_the_bound() {
+        let mut queue = queue(1, usize::MAX);
+        queue.set_free_slots(2).wake();
+        for call in 0..3 {
+            assert!(queue.has_room(), "call {call} of three");
+            queue.enter(Priority::Normal, 0, false, call);
+        }
+        assert!(!queue.has_room());
+        queue.pop();
+        queue.begun(false).wake();
+        assert!(!queue.has_room(), "the call has the slot");
+        queue.set_free_slots(1).wake();
+        queue.enter(Priority::Normal, 0, true, 3);
+        assert!(!queue.has_room(), "the call from inside takes the other one");
+    }
+
+    #[test]
+    fn freed_slot_lets_the_next_in_line_in() {
+        let mut queue = queue(1, usize::MAX);
+        queue.enter(Priority::Normal, 0, false, 1);
+        let ticket = queue.stand_in_line(&mut NewWaker::of(Waker::noop()));
+        queue.set_free_slots(1).wake();
         assert!(queue.redeem(ticket, &mut NewWaker::of(Waker::noop())));
     }
 

@@ -36,6 +36,8 @@ enum Step {
     End(usize),
     /// The nth queued call is raised.
     Raise(usize),
+    /// So many slots are free now.
+    Slots(usize),
     Bounds {
         queued: usize,
         in_flight: usize,
@@ -58,6 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => nth.clone().prop_map(Step::End),
         2 => nth.prop_map(Step::Raise),
         1 => (1..5_usize, 1..7_usize).prop_map(|(queued, in_flight)| Step::Bounds { queued, in_flight }),
+        3 => (0..4_usize).prop_map(Step::Slots),
         1 => Just(Step::AskEmpty),
     ]
 }
@@ -111,6 +114,7 @@ struct Asker {
 struct Model {
     queue: Queue<usize>,
     bounds: Bounds,
+    free_slots: usize,
     /// By number, which is their entry in the queue.
     calls: Vec<Call>,
     line: Vec<(WaitTicket, Arc<Woken>)>,
@@ -121,7 +125,7 @@ struct Model {
 impl Model {
     fn new(bounds: Bounds) -> Self {
         let queue = Queue::new(bounds);
-        Self { queue, bounds, calls: Vec::new(), line: Vec::new(), askers: Vec::new(), completed: 0 }
+        Self { queue, bounds, free_slots: 0, calls: Vec::new(), line: Vec::new(), askers: Vec::new(), completed: 0 }
     }
 
     fn count(&self, life: Life, inside: bool) -> usize {
@@ -139,7 +143,10 @@ impl Model {
 
     fn has_room(&self) -> bool {
         let granted = self.granted();
-        self.count(Life::Queued, false) + granted < self.bounds.queued
+        let inside =
+            self.count(Life::Queued, true) + self.count(Life::Resumed, false) + self.count(Life::Resumed, true);
+        let slots = self.free_slots.saturating_sub(inside);
+        self.count(Life::Queued, false) + granted < self.bounds.queued + slots
             && self.in_flight(false) + granted < self.bounds.in_flight
     }
 
@@ -186,8 +193,14 @@ impl Model {
         while let Some(number) = self.queue.pop() {
             let call = &mut self.calls[number];
             match std::mem::replace(&mut call.life, Life::Running) {
-                Life::Queued => return self.queue.begun(call.inside).wake(),
-                Life::Resumed => return self.queue.resumed(),
+                Life::Queued => {
+                    self.free_slots = self.free_slots.saturating_sub(1);
+                    return self.queue.begun(call.inside).wake();
+                }
+                Life::Resumed => {
+                    self.free_slots = self.free_slots.saturating_sub(1);
+                    return self.queue.resumed();
+                }
                 over => call.life = over,
             }
         }
@@ -263,6 +276,10 @@ impl Model {
             Step::Finish(nth) => self.finish(nth),
             Step::End(nth) => self.end(nth),
             Step::Raise(nth) => self.raise(nth),
+            Step::Slots(slots) => {
+                self.free_slots = slots;
+                self.queue.set_free_slots(slots).wake();
+            }
             Step::Bounds { queued, in_flight } => {
                 self.bounds = Bounds { queued, in_flight };
                 self.queue.set_bounds(self.bounds).wake();
@@ -313,8 +330,8 @@ fn bounds() -> impl Strategy<Value = Bounds> {
     (1..5_usize, 1..7_usize).prop_map(|(queued, in_flight)| Bounds { queued, in_flight })
 }
 
-fn is_bounds(step: &Step) -> bool {
-    matches!(step, Step::Bounds { .. })
+fn changes_bounds(step: &Step) -> bool {
+    matches!(step, Step::Bounds { .. } | Step::Slots(_))
 }
 
 proptest! {
@@ -336,7 +353,7 @@ proptest! {
     #[test]
     fn the_bounds_hold(
         bounds in bounds(),
-        steps in prop::collection::vec(step().prop_filter("fixed bounds", |step| !is_bounds(step)), 0..120),
+        steps in prop::collection::vec(step().prop_filter("fixed bounds", |step| !changes_bounds(step)), 0..120),
     ) {
         let mut model = Model::new(bounds);
         for step in steps {

@@ -100,7 +100,11 @@ impl PoolBuilder {
         self
     }
 
-    /// How many calls from outside may be queued: at least 1. The default is 65,536.
+    /// How many calls from outside may wait beyond those that free slots will run: at least 1. The default is 65,536.
+    ///
+    /// A free slot is room. So a call is not refused beside a slot that runs no task, though no thread has taken the calls yet
+    /// that came before. A slot is free once its thread has counted its last call, a moment after that call's outcome is there.
+    /// [`max_in_flight`](Self::max_in_flight) bounds the calls that run as well.
     ///
     /// ```
     /// # use nanolith::prelude::*;

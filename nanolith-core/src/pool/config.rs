@@ -63,7 +63,7 @@ impl Concurrency {
     }
 }
 
-/// How many calls from outside may be queued. The default is 65,536.
+/// How many calls from outside may wait beyond those that free slots will run. The default is 65,536.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -72,6 +72,9 @@ impl Concurrency {
 /// let pool = Pool::builder().concurrency(Concurrency::Exact(4)).max_queue(MaxQueue::Auto).build()?;
 /// # Ok::<(), nanolith::BuildError>(())
 /// ```
+///
+/// A free slot is room: a pool of 2 with `Bounded(1)` that runs nothing takes 3 calls at once. A slot is free while its
+/// thread runs no task. A paused pool has no free slot. `PoolBuilder::max_in_flight` bounds the calls that run as well.
 ///
 /// Calls that running tasks submit to their own pool are always taken, and counted apart: [`Pool::overflow`].
 ///

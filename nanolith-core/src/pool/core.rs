@@ -87,8 +87,10 @@ pub(super) struct Core {
     pub(super) tokens: usize,
     /// Runners that have nothing to do and look on a while.
     pub(super) lingering: usize,
-    /// Runners at a task.
+    /// Runners at a task, and callers at one that found no room.
     pub(super) active: usize,
+    /// Those callers.
+    pub(super) callers: usize,
     /// Threads that stand still in a wait.
     pub(super) blocked: usize,
     /// Those of them that wait for this very pool, by what their wakers point to.
@@ -120,6 +122,7 @@ impl Core {
             tokens: 0,
             lingering: 0,
             active: 0,
+            callers: 0,
             blocked: 0,
             own_waits: BTreeMap::new(),
             sent_apart: 0,
@@ -165,6 +168,12 @@ impl Core {
         self.limit + self.extra
     }
 
+    /// Tells the queue how many slots run no task. A paused pool has none for what waits.
+    pub(super) fn count_free_slots(&mut self) -> WakeList {
+        let free = self.permits().saturating_sub(self.active - self.callers);
+        self.front.queue.set_free_slots(if self.paused { 0 } else { free })
+    }
+
     /// A thread begins to wait: whatever the others do, one more runner may be at work. A runner lends its own permit; one
     /// that only helps (with a piece of a `par_iter`) has none, though the task that it helps cannot go on without it; and
     /// where more run than should, as after waits that ended, one more is allowed all the same.
@@ -198,6 +207,8 @@ impl Core {
         } else {
             self.rayon.occupied = self.rayon.occupied.saturating_sub(1);
         }
+        let granted = self.count_free_slots();
+        debug_assert!(granted.is_empty(), "a slot less makes no room");
         before
     }
 

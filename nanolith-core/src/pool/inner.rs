@@ -158,6 +158,7 @@ impl Inner {
 
     /// The same for a waker, whose user may hold a lock.
     pub(super) fn release_within(&self, mut core: MutexGuard<'_, Core>, wakes: WakeList) {
+        let wakes = wakes.and(core.count_free_slots());
         core.front.let_in();
         let start = core.want();
         self.hint.tell(&core.front);
@@ -174,6 +175,7 @@ impl Inner {
 
     /// The same with wakes and drops left to `batch`.
     pub(super) fn release_into(&self, mut core: MutexGuard<'_, Core>, wakes: WakeList, batch: &mut EndBatch) {
+        let wakes = wakes.and(core.count_free_slots());
         core.front.let_in();
         let start = core.want();
         self.hint.tell(&core.front);

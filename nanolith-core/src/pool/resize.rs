@@ -31,7 +31,7 @@ impl Inner {
         let mut core = self.lock();
         core.limit = tasks;
         core.front.shut();
-        let wakes = core.front.queue.set_bounds(self.config.bounds(tasks));
+        let wakes = core.count_free_slots().and(core.front.queue.set_bounds(self.config.bounds(tasks)));
         let wakes = wakes.and(core.rules.shares.set_bounds(tasks));
         self.release(core, wakes);
         Ok(())

@@ -223,10 +223,15 @@ impl Inner {
 
     /// Runs a call that has entered on its caller's thread.
     pub(super) fn run_on_caller(&self, call: Shared<dyn Runnable>) {
-        self.lock().active += 1;
+        {
+            let mut core = self.lock();
+            core.active += 1;
+            core.callers += 1;
+        }
         let (over, finished) = place::collect_over(self.id(), || self.run_and_count(call));
         let mut core = self.lock();
         core.active -= 1;
+        core.callers -= 1;
         let wakes = over.or(finished).map_or_else(WakeList::default, |over| core.over(over));
         self.release(core, wakes);
     }

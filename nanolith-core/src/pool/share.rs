@@ -153,6 +153,9 @@ impl Core {
         let Shares { of, order, .. } = &mut self.rules.shares;
         let entry = of.get_mut(&share)?;
         let before = entry.front.queue.tally();
+        // A free slot that no call of the others will take is one for this share.
+        let others = self.front.queue.waiting().saturating_sub(entry.front.queue.waiting());
+        entry.front.queue.note_free_slots(self.front.queue.free_slots().saturating_sub(others));
         let result = f(order, share, entry);
         let waiting = entry.waiting();
         order.set_waiting(share, &mut entry.account, waiting);
@@ -291,8 +294,8 @@ impl Share {
         self.pool().inner().release(core, wakes);
     }
 
-    /// How many of the share's calls from outside may be queued. The default is 65,536; `Bounded(0)` counts as one. Holds from
-    /// now on for every handle of the share, and evicts no call.
+    /// How many of the share's calls from outside may wait beyond those that free slots of the pool will run. The default is
+    /// 65,536; `Bounded(0)` counts as one. Holds from now on for every handle of the share, and evicts no call.
     ///
     /// ```
     /// # use nanolith::{TaskSet, prelude::*};

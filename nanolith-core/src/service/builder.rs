@@ -190,7 +190,8 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// How many calls from outside may be queued: at least 1. The default is 65,536.
+    /// How many calls from outside may wait behind the one that begins at once: at least 1. The default is 65,536. A service
+    /// that runs no call takes one more.
     ///
     /// ```
     /// # use nanolith::prelude::*;

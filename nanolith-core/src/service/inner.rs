@@ -73,6 +73,14 @@ pub(super) struct Core<S: TaskSet> {
     leavers: WaiterSet,
 }
 
+impl<S: TaskSet> Core<S> {
+    /// Tells the queue whether the service runs no call, so that the next one begins at once.
+    fn count_free_slots(&mut self) -> WakeList {
+        let is_free = self.active == 0 && self.front.queue.serving() == 0 && self.life == Life::Open;
+        self.front.queue.set_free_slots(is_free.into())
+    }
+}
+
 /// Queued calls that start ahead of their turn, in the order in which tasks began to wait for them. Some have begun or ended
 /// since.
 pub(super) struct Urgent<S: TaskSet> {
@@ -237,6 +245,7 @@ impl<S: TaskSet> Inner<S> {
 
     /// Releases the lock, then does what came out of it.
     pub(super) fn release(&self, mut core: MutexGuard<'_, Core<S>>, wakes: WakeList) {
+        let wakes = wakes.and(core.count_free_slots());
         core.front.let_in();
         self.hint.tell(&core.front);
         let (calls, serving) = (core.front.queue.in_flight(), core.front.queue.serving());
@@ -251,6 +260,7 @@ impl<S: TaskSet> Inner<S> {
 
     /// The same with wakes and drops left to `batch`.
     pub(super) fn release_into(&self, mut core: MutexGuard<'_, Core<S>>, wakes: WakeList, batch: &mut EndBatch) {
+        let wakes = wakes.and(core.count_free_slots());
         core.front.let_in();
         self.hint.tell(&core.front);
         let (calls, serving) = (core.front.queue.in_flight(), core.front.queue.serving());
