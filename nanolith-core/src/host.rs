@@ -12,6 +12,7 @@ use crate::{
     deadlock::{BlockedWaiter, Needs},
     elsewhere::Work,
     end_batch::EndBatch,
+    error::CallError,
     id::TaskInfo,
     order::Rules,
     place::Where,
@@ -261,6 +262,11 @@ pub(crate) trait Host: Send + Sync {
     /// Runs `work`, which may block, on a thread of ours as soon as one is free. Gives it back if there is none any more.
     fn run_soon(self: Arc<Self>, work: Work) -> Result<(), Work> {
         Err(work)
+    }
+
+    /// A task of ours panicked, and no caller gets the error. No lock is held, and the caller catches what this throws.
+    fn unseen_panic(&self, error: &CallError) {
+        let _ = error;
     }
 
     /// Whether our tasks are asked to stop, all of them.

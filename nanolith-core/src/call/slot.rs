@@ -485,8 +485,9 @@ impl<I, O, M> Slot<I, O, M> {
         self.step(|state| (!is_over(state)).then_some(state & !WAITING), Ordering::Acquire).is_ok()
     }
 
-    /// The handle goes: no task is woken any more, and no handle takes the outcome. The executor drops it, or this does.
-    pub(crate) fn detach(&self) {
+    /// The handle goes: no task is woken any more, and no handle takes the outcome. The executor drops it, or the caller does,
+    /// who gets it from this.
+    pub(crate) fn detach(&self) -> Option<O> {
         let detached = |state| (!is_over(state)).then_some(state & !WAITING | DETACHED);
         // ORDERING: Acquire: should the call be over, its outcome is seen. The mark carries nothing.
         match self.step(detached, Ordering::Acquire) {
@@ -494,11 +495,12 @@ impl<I, O, M> Slot<I, O, M> {
                 // SAFETY: WAITING is not set and only the handle could set it: the cell is ours.
                 let waker = self.waiter.with_mut(|cell| unsafe { (*cell).take() });
                 crate::panics::quietly(|| drop(waker));
+                None
             }
-            Err(_) => {
-                let outcome = self.take();
-                crate::panics::quietly(|| drop(outcome));
-            }
+            Err(_) => match self.take() {
+                Taken::Outcome(outcome) => Some(outcome),
+                Taken::NotYet | Taken::Ended(_) => None,
+            },
         }
     }
 

@@ -1,7 +1,7 @@
 //! Building a pool.
 
 use super::{BuildError, Concurrency, MaxQueue, Pool, config::Config, global::build_global};
-use crate::{gate::OnFull, order::Order, priority::Priority};
+use crate::{error::CallError, gate::OnFull, order::Order, priority::Priority};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// The settings of a pool: made by [`Pool::builder`].
@@ -291,6 +291,25 @@ impl PoolBuilder {
     /// ```
     pub fn on_thread_exit(mut self, handler: impl Fn() + Send + Sync + 'static) -> Self {
         self.config.on_thread_exit = Some(Arc::new(handler));
+        self
+    }
+
+    /// Hears of each panic of a task that no caller gets: of a call that was detached, or whose handle was dropped unread, and of
+    /// one that had been cancelled or timed out before. The error is a [`CallError::Panicked`](crate::CallError::Panicked).
+    ///
+    /// It runs on the thread on which the task panicked, or on which the handle is dropped, with no lock held. It may block and
+    /// submit. A panic in it is swallowed. The default does nothing: the panic hook of the program has printed the panic.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// let (send, receive) = std::sync::mpsc::channel();
+    /// let pool = Pool::builder().on_panic(move |error| drop(send.send(error.to_string()))).build()?;
+    /// pool.spawn(|| panic!("the disk is full")).detach();
+    /// assert!(receive.recv()?.contains("the disk is full"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_panic(mut self, handler: impl Fn(&CallError) + Send + Sync + 'static) -> Self {
+        self.config.on_panic = Some(Arc::new(handler));
         self
     }
 

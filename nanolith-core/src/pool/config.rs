@@ -1,6 +1,6 @@
 //! The settings of a pool, and what is wrong with them.
 
-use crate::{baton, data::Data, gate::OnFull, order::Schedule, park, queue::Bounds};
+use crate::{baton, data::Data, error::CallError, gate::OnFull, order::Schedule, park, queue::Bounds};
 use std::{error::Error, fmt, io, num::NonZero, sync::Arc, thread, time::Duration};
 
 /// How many tasks a pool runs at once, in terms of the machine's cores.
@@ -109,6 +109,9 @@ impl MaxQueue {
 /// What a pool's or a service's thread runs as it starts or exits.
 pub(crate) type ThreadHandler = Arc<dyn Fn() + Send + Sync>;
 
+/// What a pool runs after a panic that no caller gets.
+pub(crate) type PanicHandler = Arc<dyn Fn(&CallError) + Send + Sync>;
+
 /// Names a thread by its number.
 pub(crate) type ThreadName = Arc<dyn Fn(usize) -> String + Send + Sync>;
 
@@ -130,6 +133,7 @@ pub(crate) struct Config {
     pub(crate) stack_size: Option<usize>,
     pub(crate) on_thread_start: Option<ThreadHandler>,
     pub(crate) on_thread_exit: Option<ThreadHandler>,
+    pub(crate) on_panic: Option<PanicHandler>,
     pub(crate) max_spares: usize,
     pub(crate) metrics: bool,
     pub(crate) data: Data,
@@ -151,6 +155,7 @@ impl Default for Config {
             stack_size: None,
             on_thread_start: None,
             on_thread_exit: None,
+            on_panic: None,
             max_spares: 256,
             metrics: false,
             data: Data::default(),

@@ -13,7 +13,7 @@ use crate::{
     data::Data,
     elsewhere,
     end_batch::EndBatch,
-    error::Refused,
+    error::{CallError, Refused},
     executor::{Admission, Executor},
     front::Front,
     gate::{self, Gate, OnFull},
@@ -556,6 +556,10 @@ impl Host for Place {
 
     fn run_soon(self: Arc<Self>, work: elsewhere::Work) -> Result<(), elsewhere::Work> {
         self.inner.clone().run_soon(work)
+    }
+
+    fn unseen_panic(&self, error: &CallError) {
+        self.inner.unseen_panic(error);
     }
 
     fn record(&self, task: &'static TaskInfo, waited: Duration, ran: Duration) {

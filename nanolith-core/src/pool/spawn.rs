@@ -1,7 +1,14 @@
-//! Futures of this crate's own on a pool: the stages of a pipeline, and what runs the user's code for schedules.
+//! Closures and futures on a pool without a task set: the program's, and this crate's own (the stages of a pipeline, what runs the
+//! user's code for schedules).
 
 use super::Pool;
-use crate::{clock, host::Host, priority::Priority};
+use crate::{
+    clock,
+    host::Host,
+    priority::Priority,
+    task::{self, Work},
+    typed::{Call, Handle},
+};
 use async_task::Task;
 use std::{future::Future, sync::Arc};
 
@@ -27,4 +34,55 @@ where
     let (work, task) = async_task::spawn(future, schedule);
     work.schedule();
     task
+}
+
+impl Pool {
+    /// Submits one closure, without a task set. The handle is that of any other call: it is awaited, waited on, cancelled or
+    /// detached, and dropping it detaches the call.
+    ///
+    /// It is submitted as [`Call::submit`](crate::Call::submit) does: where the queue is full, [`OnFull`](crate::OnFull) says
+    /// what happens. A named task of a set can carry a priority, a limit of time and a name of its own.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// let pool = Pool::builder().build()?;
+    /// let text = String::from("plain functions");
+    /// let words = pool.spawn(move || text.split(' ').count());
+    /// assert_eq!(words.wait()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The handle gives every way in which a call can end: see [`CallError`](crate::CallError). A panic of the closure is
+    /// [`CallError::Panicked`](crate::CallError::Panicked).
+    #[track_caller]
+    pub fn spawn<T: Send + 'static>(&self, run: impl FnOnce() -> T + Send + 'static) -> Handle<Work, T> {
+        Call::new(self, task::closure(run), task::unpack).submit()
+    }
+
+    /// The same with a future. The pool's threads poll it; while it is pending it takes no slot.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// let pool = Pool::builder().build()?;
+    /// let sum = pool.spawn_async(async {
+    ///     nanolith::time::sleep(MILLISECOND).await;
+    ///     4 + 5
+    /// });
+    /// assert_eq!(sum.wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// # Cancel safety
+    ///
+    /// A call that is cancelled or times out drops the future at its next `.await`.
+    #[track_caller]
+    pub fn spawn_async<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Handle<Work, T> {
+        Call::new(self, task::future(future), task::unpack).submit()
+    }
 }

@@ -13,6 +13,7 @@ use crate::{
     deadlock::{Needs, Node},
     elsewhere::{self, Work as Deferred},
     end_batch::EndBatch,
+    error::CallError,
     gate::OnFull,
     host::{Host, HostId, Loan, Over, PermitState, Runnable, Verdict, WouldDeadlock},
     id::TaskInfo,
@@ -63,6 +64,12 @@ impl Host for Inner {
             self.start(Some(Start::Spare));
         }
         Ok(loan)
+    }
+
+    fn unseen_panic(&self, error: &CallError) {
+        if let Some(handler) = &self.config.on_panic {
+            handler(error);
+        }
     }
 
     fn list_blocked(&self, call: &Shared<dyn Runnable>, is_blocked: bool) {

@@ -436,6 +436,14 @@ impl<S: TaskSet> fmt::Debug for Job<S> {
     }
 }
 
+/// Drops an outcome that no caller gets. The host hears of a panic.
+pub(crate) fn drop_unseen<O>(outcome: Result<O, CallError>, host: impl FnOnce() -> Option<Arc<dyn Host>>) {
+    panics::quietly(move || match outcome {
+        Err(error @ CallError::Panicked(..)) => host().iter().for_each(|host| host.unseen_panic(&error)),
+        outcome => drop(outcome),
+    });
+}
+
 /// The waiter of a job that has no handle.
 struct Told<S: TaskSet, F> {
     slot: Shared<CallSlot<S>>,
@@ -541,7 +549,7 @@ impl<S: TaskSet> Reply<S> {
                 Completed::Stays(slot) => slot.meta.over(),
                 Completed::Unwanted(slot, outcome) => {
                     slot.meta.over();
-                    panics::quietly(|| drop(outcome));
+                    drop_unseen(outcome, || place::host_here().or_else(|| slot.meta.last_holder()?.find()));
                 }
             }
         }

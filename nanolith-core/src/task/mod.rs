@@ -16,7 +16,7 @@ mod work;
 pub use context::Context;
 pub use hook::{After, Before, CallInfo, HookOutput, HookResult, Hooks, LocalFuture, OnClose, Outcome, SendFuture};
 pub use job::Input;
-pub(crate) use job::{CallSlot, go_on_as, is_large};
+pub(crate) use job::{CallSlot, drop_unseen, go_on_as, is_large};
 pub use job::{Job, Reply, Stopped, call_size};
 pub use messages::{GivesStreams, HasInbox, HasOutbox, StreamArgument, TakesStreams};
 pub(crate) use outlets::Outlets;
@@ -28,7 +28,7 @@ pub(crate) use scope::Standing;
 pub use scope::{Run, Scope, apart, apart_boxed};
 pub use state::{NoState, Owner, SharedHandle, Writer};
 pub use work::Work;
-pub(crate) use work::{Piece, unpack};
+pub(crate) use work::{Piece, closure, future, unpack};
 
 use crate::id::{TaskInfo, fingerprint};
 

@@ -6,9 +6,10 @@ use crate::{
     id::TaskInfo,
     task::{CallSlot, NoState, Run, Scope, TaskSet},
 };
-use std::any::Any;
+use std::{any::Any, future::Future};
 
-/// The set of what runs in bulk: [`bulk::map`](crate::bulk::map) and its like are calls of it. Every pool runs it.
+/// The set of closures: [`bulk::map`](crate::bulk::map) and its like are calls of it, and so is what
+/// [`Pool::spawn`](crate::Pool::spawn) runs. Every pool runs it.
 ///
 /// ```
 /// use nanolith::{bulk::{self, Work}, prelude::*};
@@ -40,6 +41,21 @@ impl Piece {
     }
 }
 
+/// One closure, as a task.
+pub(crate) fn closure<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Piece {
+    Piece::new(&Work::TASKS[2], |_| Run::Done(Box::new(run())))
+}
+
+/// One future, as a task.
+pub(crate) fn future<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Piece {
+    Piece::new(&Work::TASKS[3], |scope| {
+        scope.spawn(async move {
+            let output: Box<dyn Any + Send> = Box::new(future.await);
+            output
+        })
+    })
+}
+
 /// What a piece gave, by its type.
 pub(crate) fn unpack<T: 'static>(output: Box<dyn Any + Send>) -> Option<T> {
     output.downcast().ok().map(|output| *output)
@@ -47,6 +63,8 @@ pub(crate) fn unpack<T: 'static>(output: Box<dyn Any + Send>) -> Option<T> {
 
 pub(crate) const MAP: TaskInfo = TaskInfo::new("bulk", "map", "nanolith::bulk::map");
 pub(crate) const MAP_REDUCE: TaskInfo = TaskInfo::new("bulk", "map_reduce", "nanolith::bulk::map_reduce");
+const SPAWN: TaskInfo = TaskInfo::new("pool", "spawn", "nanolith::pool::spawn");
+const SPAWN_ASYNC: TaskInfo = TaskInfo::new("pool", "spawn_async", "nanolith::pool::spawn_async").asynchronous();
 
 impl TaskSet for Work {
     type Task = Piece;
@@ -56,7 +74,7 @@ impl TaskSet for Work {
 
     const NAME: &'static str = "bulk";
     const IDENTIFIER: &'static str = "nanolith::bulk";
-    const TASKS: &'static [TaskInfo] = &[MAP, MAP_REDUCE];
+    const TASKS: &'static [TaskInfo] = &[MAP, MAP_REDUCE, SPAWN, SPAWN_ASYNC];
     const BRINGS_STATE: bool = true;
 
     fn info(task: &Piece) -> &'static TaskInfo {

@@ -10,7 +10,7 @@ use crate::{
     id::TaskInfo,
     park, place,
     priority::Priority,
-    task::{CallSlot, TaskSet},
+    task::{CallSlot, TaskSet, drop_unseen},
     typed::Flatten,
     wait,
 };
@@ -538,7 +538,9 @@ impl<S: TaskSet, T> Drop for Handle<S, T> {
             self.cancel();
         }
         if self.on_drop != OnDrop::Nothing {
-            self.slot.detach();
+            if let Some(outcome) = self.slot.detach() {
+                drop_unseen(outcome, || self.target()?.find());
+            }
             place::pending_over(&mut self.counted);
         }
     }
