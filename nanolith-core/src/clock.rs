@@ -1,5 +1,8 @@
 //! Time as one number: nanoseconds since the process first asked, so that a slot keeps a moment in eight bytes.
 //!
+//! Every clock ends [500 years](SPAN) after it began. Whatever adds a duration to a moment does so by [`after`] or [`add`], which
+//! give `None` for a moment beyond that end: what waits for it waits for ever. So no setting is too long, and none wraps.
+//!
 //! A thread may have another [`Source`] of time than the system's clock, which somebody moves by hand. All of the crate asks
 //! here what time it is, but for what spins or measures for a few microseconds.
 
@@ -9,7 +12,7 @@ use std::{
     cell::RefCell,
     marker::PhantomData,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant, SystemTime},
@@ -44,6 +47,29 @@ pub(crate) fn at(moment: Instant) -> u64 {
     nanos(moment.saturating_duration_since(*START)).saturating_add(1)
 }
 
+/// Returns the moment `delay` from now, by this thread's clock. `None` is never: the clock ends before that.
+#[inline]
+pub(crate) fn after(delay: Duration) -> Option<Instant> {
+    add(instant(), delay)
+}
+
+/// The same, counted from another moment.
+#[inline]
+pub(crate) fn add(moment: Instant, delay: Duration) -> Option<Instant> {
+    moment.checked_add(delay).filter(|due| reaches(*due))
+}
+
+/// Whether a clock ever comes to `moment`.
+pub(crate) fn reaches(moment: Instant) -> bool {
+    moment <= *END
+}
+
+/// How long a clock goes on.
+const SPAN: Duration = Duration::from_secs(500 * 31_556_952);
+
+/// The last moment of every clock.
+static END: Lazy<Instant> = Lazy::new(|| *START + Duration::from_nanos(Source::LAST));
+
 /// The time of day, and the date, which may be set.
 #[cfg(feature = "cron")]
 pub(crate) fn wall() -> SystemTime {
@@ -68,23 +94,27 @@ pub(crate) struct Source {
     /// No other has it, and it is not zero.
     number: u64,
     now: AtomicU64,
-    /// What the calendar said when it began, in nanoseconds since 1970.
-    wall: AtomicU64,
+    /// What the calendar was set to last, and how far the clock was by then.
+    wall: Mutex<(SystemTime, Duration)>,
 }
 
 impl Source {
-    /// The first moment of 2000, in nanoseconds since 1970: a Saturday.
-    const MILLENNIUM: u64 = 946_684_800_000_000_000;
+    /// The first moment of 2000, since 1970: a Saturday.
+    const MILLENNIUM: Duration = Duration::from_secs(946_684_800);
 
     /// Where every such clock begins: late enough for moments before it.
     const BEGIN: u64 = 1_000_000_000_000;
+
+    /// Where every such clock ends. It leaves room for what is added to a moment in nanoseconds.
+    const LAST: u64 = Self::BEGIN + SPAN.as_secs() * 1_000_000_000;
 
     pub(crate) fn new() -> Arc<Self> {
         static LAST: AtomicU64 = AtomicU64::new(0);
         // ORDERING: Relaxed, and so below: a thread has a source only after it was handed one, and the handing orders the rest.
         SOURCES.fetch_add(1, Ordering::Relaxed);
         let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-        Arc::new(Self { number, now: AtomicU64::new(Self::BEGIN), wall: AtomicU64::new(Self::MILLENNIUM) })
+        let wall = (SystemTime::UNIX_EPOCH + Self::MILLENNIUM, Duration::ZERO);
+        Arc::new(Self { number, now: AtomicU64::new(Self::BEGIN), wall: Mutex::new(wall) })
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -95,23 +125,31 @@ impl Source {
         between(Self::BEGIN, self.now.load(Ordering::Relaxed))
     }
 
+    /// What the calendar says. A time that the system cannot represent counts as the one that was set.
     pub(crate) fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_nanos(self.wall.load(Ordering::Relaxed)) + self.elapsed()
+        let (wall, elapsed) = *self.wall.lock().unwrap_or_else(PoisonError::into_inner);
+        wall.checked_add(self.elapsed().saturating_sub(elapsed)).unwrap_or(wall)
     }
 
-    /// It is `wall` now, by the calendar.
+    /// It is `wall` now, by the calendar; 1970 at the earliest.
     pub(crate) fn set_wall(&self, wall: SystemTime) {
-        let since_1970 = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        self.wall.store(nanos(since_1970.saturating_sub(self.elapsed())), Ordering::Relaxed);
+        let set = (wall.max(SystemTime::UNIX_EPOCH), self.elapsed());
+        *self.wall.lock().unwrap_or_else(PoisonError::into_inner) = set;
     }
 
     pub(crate) fn instant(&self) -> Instant {
         *START + Duration::from_nanos(self.now.load(Ordering::Relaxed))
     }
 
-    /// Moves the clock to `instant`, unless it is there already, or later.
+    /// Returns the moment `by` from now, or else the clock's last.
+    pub(crate) fn saturating_after(&self, by: Duration) -> Instant {
+        add(self.instant(), by).unwrap_or(*END)
+    }
+
+    /// Moves the clock to `instant`, unless it is there already, or later. It stops at its end.
     pub(crate) fn move_to(&self, instant: Instant) {
-        self.now.fetch_max(nanos(instant.saturating_duration_since(*START)), Ordering::Relaxed);
+        let now = nanos(instant.min(*END).saturating_duration_since(*START));
+        self.now.fetch_max(now, Ordering::Relaxed);
     }
 }
 
@@ -199,9 +237,16 @@ const NEWS: u64 = 5_000;
 
 static RECENT: AtomicU64 = AtomicU64::new(0);
 
-/// A duration as nanoseconds; longer than 584 years counts as that.
+/// A duration as nanoseconds; longer than 584 years counts as that, which is beyond the end of every clock.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Nanoseconds as a duration, [`Duration::MAX`] at most.
+pub(crate) fn duration(nanos: u128) -> Duration {
+    const SECOND: u128 = 1_000_000_000;
+    let below = u32::try_from(nanos % SECOND).unwrap_or(0); // it fits
+    u64::try_from(nanos / SECOND).map_or(Duration::MAX, |secs| Duration::new(secs, below))
 }
 
 /// The time from one moment to a later one.

@@ -33,7 +33,7 @@ impl Condvar {
         let parking = Parking::of_this_thread();
         self.waiting().push(parking.waker().clone());
         drop(guard);
-        let until = clock::instant().checked_add(limit);
+        let until = clock::after(limit);
         parking.park_until(until);
         self.waiting().retain(|waker| !waker.will_wake(parking.waker()));
         let is_late = until.is_some_and(|until| until <= clock::instant());

@@ -89,7 +89,7 @@ impl fmt::Display for StillAlive {
 impl Error for StillAlive {}
 
 fn wait_until_done(limit: Option<Duration>) -> Result<(), StillAlive> {
-    let deadline = limit.and_then(|limit| clock::instant().checked_add(limit));
+    let deadline = limit.and_then(clock::after);
     let mut waiter = alive::waiter();
     let done = pin!(poll_fn(|cx| alive::poll_done(&mut waiter, cx)));
     let done = wait::block_on_anybody_until(done, deadline);

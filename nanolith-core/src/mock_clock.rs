@@ -35,6 +35,12 @@ use std::{
 /// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # The end of time
+///
+/// The clock ends 500 years after its start. A sleep, time-out, delay or period that lies beyond is never over, however far the
+/// clock is moved; `Duration::MAX` always does. The system's clock and that of a [simulation](mod@crate::sim) treat such durations
+/// alike.
 #[derive(Clone, Debug)]
 pub struct MockClock {
     hands: Arc<Hands>,
@@ -88,20 +94,46 @@ impl MockClock {
         ClockGuard { _entered: clock::enter(Some(self.source().clone())), _clock: self.clone() }
     }
 
-    /// Moves the clock forward, from alarm to alarm: each rings, on this thread, at its own time.
+    /// Moves the clock forward, from alarm to alarm: each rings, on this thread, at its own time. The clock stops
+    /// [500 years](MockClock#the-end-of-time) after its start, so a longer move rings all alarms up to then.
     ///
-    /// What it wakes runs on other threads, perhaps later: an alarm that they arm for a time that is past by then rings with the
-    /// next move.
+    /// What an alarm wakes runs on other threads, perhaps later: an alarm that they arm for a time that is past by then rings with
+    /// the next move. When this returns,
+    ///
+    /// - calls whose deadline has come have ended, and calls whose delay is over have gone to their executor;
+    /// - sleepers are woken, and may not have run yet;
+    /// - each beat of an [`every`](crate::schedule::every) is counted in its schedule's
+    ///   [`info`](crate::schedule::Schedule::info) as run or missed; its call is made on the global pool, and may not have been
+    ///   made yet. To await it, have [`on_outcome`](crate::schedule::Plan::on_outcome) say so.
+    ///
+    /// ```
+    /// use nanolith::{prelude::*, schedule::every, time::MockClock};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let clock = MockClock::new();
+    /// clock.run(|| {
+    ///     let (has_run, runs) = std::sync::mpsc::channel();
+    ///     let schedule = every(SECOND, Geometry::tasks(), |geometry| geometry.add(4, 5))
+    ///         .on_outcome(move |sum| drop(has_run.send(sum)))
+    ///         .start()?;
+    ///     clock.advance(SECOND);
+    ///     assert_eq!(schedule.info().runs, 1); // the beat is counted
+    ///     assert_eq!(runs.recv()??, 9); // its call is over
+    ///     Ok::<(), Box<dyn std::error::Error>>(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn advance(&self, by: Duration) {
-        let Some(end) = self.source().instant().checked_add(by) else { return };
         let _entered = self.enter();
+        let end = self.source().saturating_after(by);
         while let Some(due) = timer::next_due(self.source()).filter(|due| *due <= end) {
             self.ring_at(due);
         }
         self.source().move_to(end);
     }
 
-    /// Moves the clock forward at once, as after a sleep of the whole machine: what was due meanwhile rings late.
+    /// Moves the clock forward at once, as after a sleep of the whole machine: what was due meanwhile rings late. It stops where
+    /// [`advance`](MockClock::advance) does.
     ///
     /// ```
     /// use nanolith::{prelude::*, schedule::every, time::{HOUR, MockClock}};
@@ -117,13 +149,12 @@ impl MockClock {
     /// # Ok::<(), nanolith::BuildError>(())
     /// ```
     pub fn leap(&self, by: Duration) {
-        let Some(end) = self.source().instant().checked_add(by) else { return };
         let _entered = self.enter();
-        self.source().move_to(end);
+        self.source().move_to(self.source().saturating_after(by));
         while timer::ring_next(self.source()) {}
     }
 
-    /// Moves the clock to the next alarm, and rings it. Says false, and moves nothing, if there is none.
+    /// Moves the clock to the next alarm, and rings it. Says false, and moves nothing, if there is none before the clock's end.
     pub fn advance_to_next(&self) -> bool {
         let _entered = self.enter();
         let due = timer::next_due(self.source());
@@ -135,10 +166,16 @@ impl MockClock {
         timer::ring_next(self.source())
     }
 
-    /// How far it was moved so far.
+    /// How far it was moved so far: 500 years at most.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.source().elapsed()
+    }
+
+    /// How far it will have been moved after a move by `by`.
+    pub(crate) fn elapsed_after(&self, by: Duration) -> Duration {
+        let (now, end) = (self.source().instant(), self.source().saturating_after(by));
+        self.elapsed() + end.saturating_duration_since(now)
     }
 
     /// What the calendar says: at the beginning the first moment of 2000, universal time, which was a Saturday. Cron expressions go
@@ -162,7 +199,7 @@ impl MockClock {
         self.source().set_wall(wall);
     }
 
-    /// How long until the next alarm rings; `None`: there is none.
+    /// How long until the next alarm rings; `None`: there is none before the clock's end.
     #[must_use]
     pub fn next_alarm(&self) -> Option<Duration> {
         timer::next_due(self.source()).map(|due| due.saturating_duration_since(self.source().instant()))

@@ -55,7 +55,7 @@ impl<F: Fn(&Queued<'_>) -> Option<u64> + Send + Sync> Order for F {
 /// // as ever, but what parses may wait for a second more
 /// let order = |call: &Queued<'_>| {
 ///     let grace = if call.task().name() == "parse" { 1_000_000_000 } else { 0 };
-///     Some(call.expires() + grace)
+///     Some(call.expires().saturating_add(grace))
 /// };
 /// let pool = Pool::builder().order(order).build()?;
 /// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);

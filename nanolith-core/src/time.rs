@@ -68,7 +68,8 @@ pub fn now() -> Instant {
     clock::instant()
 }
 
-/// Ends after `duration`, counted from this call. Within an `async` task it holds no slot of the pool.
+/// Ends after `duration`, counted from this call. Within an `async` task it holds no slot of the pool. With `Duration::MAX`, or any
+/// other that lies beyond the [end of the clock](MockClock#the-end-of-time), it never ends.
 ///
 /// ```
 /// use nanolith::{prelude::*, time::sleep};
@@ -91,7 +92,7 @@ pub fn now() -> Instant {
 /// Where the program has no executor yet, and the system gives no thread for the timer, the future asks to be polled again at
 /// once until its time has come. [`Sleep::wait`] needs no timer.
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep { due: clock::instant().checked_add(duration), armed: None }
+    Sleep { due: clock::after(duration), armed: None }
 }
 
 /// A future that ends when its time has come; made by [`sleep`].
@@ -106,7 +107,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 #[derive(Debug)]
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Sleep {
-    /// `None`: further away than the clock can tell, so never.
+    /// `None`: never.
     due: Option<Instant>,
     armed: Option<Key>,
 }
@@ -189,7 +190,7 @@ impl fmt::Display for Elapsed {
 
 impl Error for Elapsed {}
 
-/// Gives `future` this long, counted from the first poll.
+/// Gives `future` this long, counted from the first poll: with `Duration::ZERO` one poll, with `Duration::MAX` no limit.
 ///
 /// ```
 /// use nanolith::time::{Elapsed, MILLISECOND, MINUTE, timeout};

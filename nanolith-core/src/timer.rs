@@ -238,9 +238,10 @@ fn with_mocked<R>(source: u64, f: impl FnOnce(&mut Timers) -> Option<R>) -> Opti
     result
 }
 
-/// When the next alarm of such a clock is due.
+/// When the next alarm of such a clock is due; none that lies beyond the clock's end.
 pub(crate) fn next_due(source: &clock::Source) -> Option<Instant> {
-    mocked().get(&source.number())?.armed.first_key_value().map(|(key, _)| key.due)
+    let due = mocked().get(&source.number())?.armed.first_key_value().map(|(key, _)| key.due);
+    due.filter(|due| clock::reaches(*due))
 }
 
 /// Rings the first alarm of such a clock, if it is due; says whether it was. No lock is held while it rings.

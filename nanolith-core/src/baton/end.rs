@@ -4,7 +4,7 @@ use super::{
     state::{CLOCK, ROOT, Standing},
     world::{World, lock},
 };
-use crate::timer;
+use crate::{clock, timer};
 use std::mem;
 
 impl World {
@@ -40,7 +40,7 @@ impl World {
     /// Others run until none could, or too long.
     fn settle(&self) {
         drop(mem::take(&mut *lock(&self.locals)));
-        lock(&self.course).limit = self.clock.instant().checked_add(self.rules.grace);
+        lock(&self.course).limit = clock::add(self.clock.instant(), self.rules.grace);
         let state = lock(&self.state);
         self.go_on(&state);
         if state.running == Some(ROOT) {

@@ -58,7 +58,7 @@ pub struct Hedge {
 }
 
 impl Hedge {
-    /// Begins the second attempt after this long.
+    /// Begins the second attempt after this long: with `Duration::ZERO` at once, with `Duration::MAX` never.
     pub fn after(delay: Duration) -> Self {
         Self { after: delay, latencies: None, hedged: Arc::default() }
     }
@@ -150,7 +150,7 @@ impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
         let second = Second::Resting(None, again);
         let state = Mutex::new(State { second, won: None, parked: None });
         let race = Arc::new(Self { around: around.clone(), call: reply.slot().clone(), since: clock::now(), state });
-        if let Some(due) = clock::instant().checked_add(around.layer.delay()) {
+        if let Some(due) = clock::after(around.layer.delay()) {
             let ring = {
                 let race = race.clone();
                 move || race.begin_second()

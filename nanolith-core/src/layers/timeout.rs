@@ -26,11 +26,8 @@ use std::{sync::Arc, time::Duration};
 /// ```
 ///
 /// The call's own deadline counts where it is earlier. The task sees the earlier of both as its
-/// [deadline](crate::Context::deadline), and is asked to stop; a synchronous one keeps its slot until it returns.
-///
-/// # Panics
-///
-/// As [`Call::timeout`](crate::Call::timeout) does, when a call is submitted.
+/// [deadline](crate::Context::deadline), and is asked to stop; a synchronous one keeps its slot until it returns. With a limit of
+/// zero no call begins; `Duration::MAX` is no limit.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is put around an executor"]
 pub struct Timeout {
@@ -51,7 +48,7 @@ impl<S: TaskSet> Policy<S> for Timeout {
     type Pass = ();
 
     fn enter<E: Executor<S> + 'static>(around: &Arc<Around<Self, E>>, job: Job<S>) -> Entered<S, ()> {
-        let own = clock::instant().checked_add(around.layer.limit);
+        let own = clock::after(around.layer.limit);
         let Some(due) = own.filter(|due| job.deadline().is_none_or(|deadline| *due < deadline)) else {
             return Entered::On(job, ()); // it ends no later as it is
         };

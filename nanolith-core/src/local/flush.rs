@@ -31,7 +31,7 @@ impl Local {
     /// # Ok::<(), CallError>(())
     /// ```
     pub fn advance(&self, clock: &MockClock, by: Duration) -> Turn {
-        let end = clock.elapsed().saturating_add(by);
+        let end = clock.elapsed_after(by);
         let mut turn = self.run_until_idle();
         loop {
             let left = end.saturating_sub(clock.elapsed());

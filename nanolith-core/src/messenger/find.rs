@@ -125,7 +125,7 @@ fn endpoint<T: Clone + Send + Sync + 'static>(found: &Attachment) -> Result<Mess
 ///
 /// # Panics
 ///
-/// As a future, when polled after it was ready, and as [`sleep`](crate::time::sleep) does.
+/// As a future, when polled after it was ready.
 ///
 /// # Cancel safety
 ///

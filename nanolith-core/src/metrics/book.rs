@@ -25,7 +25,7 @@ impl Book {
     }
 
     pub(crate) fn busy(&mut self, nanos: u64) {
-        self.busy += nanos;
+        self.busy = self.busy.saturating_add(nanos);
     }
 
     pub(crate) fn note(&mut self, sample: &Sample) {
@@ -56,4 +56,24 @@ impl Book {
 /// A set's table may be there more than once: the compiler copies constants.
 pub(super) fn is_same(one: &'static TaskInfo, other: &'static TaskInfo) -> bool {
     std::ptr::eq(one, other) || (one.identifier() == other.identifier() && one.set() == other.set())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TASK: TaskInfo = TaskInfo::new("Set", "task", "book::Set::task");
+
+    #[test]
+    fn figures_stay_at_the_longest_time() {
+        let mut book = Book::new(0);
+        for _ in 0..2 {
+            book.busy(u64::MAX);
+            book.note(&Sample { task: &TASK, waited: u64::MAX, ran: u64::MAX, calls: 1 });
+        }
+        let metrics = book.read(u64::MAX, 1);
+        assert_eq!((metrics.busy(), metrics.span()), (Duration::from_nanos(u64::MAX), Duration::from_nanos(u64::MAX)));
+        assert_eq!(metrics.run().count(), 2);
+        assert!(metrics.run().max() > Duration::from_nanos(u64::MAX / 100 * 99));
+    }
 }

@@ -33,7 +33,7 @@ impl<S: TaskSet> Clone for Answer<S> {
 impl<S: TaskSet> Answer<S> {
     /// Gives it after a while, by this thread's clock; gives the reply back if that is never.
     pub(super) fn give_after(self, delay: Duration, task: S::Task, reply: Reply<S>) -> Option<Reply<S>> {
-        let due = clock::instant().checked_add(delay);
+        let due = clock::after(delay);
         match (&self, due) {
             (Self::Never, _) | (_, None) => return Some(reply),
             (_, Some(_)) if delay.is_zero() => self.give(task, reply),

@@ -64,7 +64,7 @@ impl<'a, S: TaskSet> Expect<'a, S> {
         self
     }
 
-    /// How long the answer takes, by the clock of the thread that submits the call.
+    /// How long the answer takes, by the clock of the thread that submits the call. With `Duration::MAX` it never comes.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self

@@ -74,7 +74,7 @@ impl Acquire {
     ///
     /// [`AcquireTimeoutError`].
     pub fn wait_timeout(mut self, limit: Duration) -> Result<Permit, AcquireTimeoutError> {
-        let deadline = clock::instant().checked_add(limit);
+        let deadline = clock::after(limit);
         let taken = match self.try_now() {
             Some(taken) => Some(taken),
             None => wait::block_on_anybody_until(Pin::new(&mut self), deadline),

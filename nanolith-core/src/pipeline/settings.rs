@@ -183,7 +183,8 @@ impl<T> Pipeline<T, Batches> {
         self.with(|settings| settings.sizes = sizes)
     }
 
-    /// How long the call of a batch should take. The default is 10 ms.
+    /// How long the call of a batch should take. The default is 10 ms. With `Duration::ZERO` batches stay small, with
+    /// `Duration::MAX` they grow to the largest.
     ///
     /// Batches begin small. They grow while their calls take less, and shrink when they take more: so they follow the measured
     /// rate of the stage.

@@ -39,7 +39,7 @@ impl Size {
         } else if count >= self.now {
             // One more at least, where time is left for it: what is rounded off would keep a small one from growing.
             let one_more = usize::from(nanos < self.target / 4 * 3);
-            fits.clamp(self.now + one_more, self.now * 2)
+            fits.clamp(self.now.saturating_add(one_more), self.now.saturating_mul(2))
         } else {
             return;
         };

@@ -186,7 +186,8 @@ impl PoolBuilder {
     }
 
     /// How long work of this priority may be kept waiting by others on this pool, instead of [`Priority::timeout`]: the
-    /// earliest expiration goes first. Zero counts, for [`Priority::Immediate`], as expired one millisecond before it comes.
+    /// earliest expiration goes first. Zero counts, for [`Priority::Immediate`], as expired one millisecond before it comes. With
+    /// `Duration::MAX` it goes after all that expires.
     ///
     /// ```
     /// # use nanolith::prelude::*;

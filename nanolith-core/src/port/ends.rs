@@ -135,10 +135,6 @@ impl<S, R> Port<S, R> {
     /// # Errors
     ///
     /// [`RecvTimeoutError`](super::RecvTimeoutError).
-    ///
-    /// # Panics
-    ///
-    /// Awaited, as [`time::sleep`](crate::time::sleep).
     pub fn recv_timeout(&self, limit: Duration) -> ReceivingWithin<'_, R> {
         ReceivingWithin::new(self.recv(), limit)
     }

@@ -115,7 +115,7 @@ impl<S: TaskSet, E: 'static> Launch<S, E> {
     ///
     /// Gives the launch back if the service has not started by then. The start goes on.
     pub fn wait_timeout(mut self, limit: Duration) -> Result<Result<Service<S>, LaunchError<E>>, Self> {
-        match clock::instant().checked_add(limit) {
+        match clock::after(limit) {
             None => Ok(self.wait()),
             Some(deadline) => wait::block_on_anybody_until(pin!(&mut self), Some(deadline)).ok_or(self),
         }

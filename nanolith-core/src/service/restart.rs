@@ -90,7 +90,7 @@ impl Restart {
     }
 
     /// The service gives up, and ends as crashed, when it would be restarted more than `restarts` times `within` this time.
-    /// At least one restart, within more than nothing.
+    /// At least one restart, within more than nothing; within `Duration::MAX` the restarts of its whole life count.
     ///
     /// ```
     /// # use nanolith::{Restart, prelude::*};

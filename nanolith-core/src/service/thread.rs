@@ -240,7 +240,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
     /// where a start `has_failed`, or one that never succeeds would be tried without a pause. Says whether the service is to
     /// live on.
     fn rest(&self, wait: Duration, has_failed: bool, parking: &Parking) -> bool {
-        let until = clock::instant().checked_add(wait);
+        let until = clock::after(wait);
         loop {
             match self.inner.lock().life {
                 Life::Closing if !has_failed => return true,
@@ -591,7 +591,7 @@ struct InitLimit {
 
 impl InitLimit {
     fn begin(limit: Option<Duration>, parking: &Parking) -> Self {
-        let due = limit.and_then(|limit| clock::instant().checked_add(limit));
+        let due = limit.and_then(clock::after);
         let timer = due.map(|due| timer::arm(due, Alarm::Wake(parking.waker().clone())));
         Self { due, timer }
     }

@@ -82,7 +82,7 @@ pub fn elapsed() -> Duration {
 }
 
 /// Waits until so much time has passed, as [`sleep(..).wait()`](crate::time::sleep) does: all others do meanwhile what they do in
-/// that time.
+/// that time. A time beyond the [end of the clock](crate::time::MockClock#the-end-of-time) never passes.
 ///
 /// ```
 /// use nanolith::{prelude::*, sim, time::HOUR};

@@ -5,7 +5,7 @@ use crate::{
     baton::{Failure, Rules, Trace, World},
     error::Panic,
     panics,
-    time::{MINUTE, SECOND},
+    time::{MILLISECOND, MINUTE, SECOND},
 };
 use std::{
     io, mem,
@@ -87,7 +87,8 @@ impl Simulation {
     }
 
     /// How long, by its own clock, a simulation goes on when its closure has returned, for what is still under way: a minute unless
-    /// this says otherwise. What is left then is ended.
+    /// this says otherwise. What is left then is ended. With `Duration::ZERO` the clock moves no further; with
+    /// `Duration::MAX` it goes on until nothing is left, or the [step limit](Simulation::step_limit) is reached.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.rules.grace = grace;
         self
@@ -100,9 +101,9 @@ impl Simulation {
     }
 
     /// How long, by the system's clock, one thread may keep all others from going on before that is said on standard error: ten
-    /// seconds unless this says otherwise.
+    /// seconds unless this says otherwise, a millisecond at least. `Duration::MAX` says nothing.
     pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+        self.patience = patience.max(MILLISECOND); // one looks so often
         self
     }
 

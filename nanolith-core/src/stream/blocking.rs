@@ -13,11 +13,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// When `limit` is over; `None`: further away than the clock can tell, so never.
-pub(super) fn after(limit: Duration) -> Option<Instant> {
-    clock::instant().checked_add(limit)
-}
-
 /// Blocks until `poll` is ready, or until `deadline`. Within a task the slot is lent meanwhile.
 pub(super) fn until<R>(deadline: Option<Instant>, poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> Option<R> {
     wait::block_on_anybody_until(pin!(poll_fn(poll)), deadline)

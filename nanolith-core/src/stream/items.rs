@@ -284,10 +284,6 @@ impl<T> ItemReceiver<T> {
     ///
     /// [`StreamError::Empty`] when the time is over, else as [`ItemReceiver::recv`].
     ///
-    /// # Panics
-    ///
-    /// Awaited, as [`time::sleep`](crate::time::sleep).
-    ///
     /// # Cancel safety
     ///
     /// Dropped before it is ready, it takes nothing.

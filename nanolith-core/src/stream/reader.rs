@@ -117,10 +117,6 @@ impl<M> StreamReader<M> {
     ///
     /// [`StreamError::Empty`] when the time is over, else as [`StreamReader::read`].
     ///
-    /// # Panics
-    ///
-    /// Awaited, as [`time::sleep`](crate::time::sleep).
-    ///
     /// # Cancel safety
     ///
     /// Dropped before it is ready, it takes nothing.

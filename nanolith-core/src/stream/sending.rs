@@ -1,10 +1,10 @@
 //! A chunk or an item on its way into a stream.
 
 use super::{
-    blocking,
     error::{Unsent, WriteError},
     inlet::Inlet,
 };
+use crate::clock;
 use std::{
     fmt,
     future::Future,
@@ -81,7 +81,7 @@ impl<'a, T> Sending<'a, T> {
     ///
     /// Gives the chunk or the item back: as [`WriteError::Full`] when the time is over, and as [`Sending::wait`] does.
     pub fn wait_timeout(mut self, limit: Duration) -> Result<(), Unsent<T>> {
-        self.block_until(blocking::after(limit))
+        self.block_until(clock::after(limit))
     }
 
     #[inline]

@@ -700,6 +700,10 @@ impl<S: TaskSet> CallSlot<S> {
             return false; // it was ended after its executor had claimed it
         }
         if let Some(deadline) = this.meta.begin_limit() {
+            if deadline <= clock::instant() {
+                this.end_call(End::TimedOut); // its limit is zero
+                return false;
+            }
             let call = this.clone();
             let ring = Box::new(move || host::end(&*call, None, End::TimedOut));
             this.meta.keep_timer(timer::arm(deadline, Alarm::Run(ring)));

@@ -141,8 +141,8 @@ impl<S: TaskSet> Rare<S> {
     /// The same for a call that is submitted now.
     #[cold]
     fn meta(&self, caller: Caller, priority: Option<Priority>) -> Meta {
-        let begin = self.later.as_ref().map_or_else(|| Some(clock::instant()), Later::due);
-        let limit = self.timeout.and_then(|limit| begin?.checked_add(limit));
+        let start = self.later.as_ref().map_or_else(|| Some(clock::instant()), Later::due);
+        let limit = self.timeout.and_then(|limit| clock::add(start?, limit));
         let mut meta = Meta::new(caller, priority, limit.into_iter().chain(self.deadline).min());
         if let Some(timeout) = self.expires_in {
             meta.expire_in(timeout);
@@ -211,7 +211,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     }
 
     /// How long others may keep the call waiting, counted from its submission, whatever its priority says: those that expire
-    /// earlier go first. It never times out by that.
+    /// earlier go first. It never times out by that. `Duration::ZERO` goes before all that came since, `Duration::MAX` after all
+    /// else.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -242,7 +243,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// assert!(matches!(slow.timeout(MILLISECOND).wait(), Err(CallError::TimedOut(_))));
     /// ```
     ///
-    /// A synchronous task that runs keeps its slot until it returns; its caller is let go at once.
+    /// A synchronous task that runs keeps its slot until it returns; its caller is let go at once. With a limit of zero the call
+    /// never begins; `Duration::MAX` is no limit.
     #[inline]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.terms.rare().timeout = Some(limit);
@@ -266,10 +268,6 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// }
     /// # Ok::<(), CallError>(())
     /// ```
-    ///
-    /// # Panics
-    ///
-    /// As [`Call::timeout`] does.
     #[inline]
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.terms.rare().deadline = Some(deadline);

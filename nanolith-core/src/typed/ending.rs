@@ -27,11 +27,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
     /// ```
     ///
     /// The run of an asynchronous task lasts from its first poll to its end, whatever it awaits. A synchronous task keeps its slot
-    /// until it returns; its caller is let go at once.
-    ///
-    /// # Panics
-    ///
-    /// As [`Call::timeout`] does, on the thread of the executor.
+    /// until it returns; its caller is let go at once. With a limit of zero the task never begins; `Duration::MAX` is no limit.
     #[inline]
     pub fn run_timeout(mut self, limit: Duration) -> Self {
         self.rare().run_timeout = Some(limit);

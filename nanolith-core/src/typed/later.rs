@@ -22,7 +22,8 @@ where
     E: Executor<S> + Clone + 'static,
 {
     /// Has the call wait for so long, counted from here, before it goes to its executor. It is submitted all the same: its handle
-    /// is there at once.
+    /// is there at once. After `Duration::MAX`, or any other time beyond the clock's end, it never goes there: a cancellation or
+    /// a [`deadline`](Call::deadline) ends it.
     ///
     /// ```
     /// use nanolith::{prelude::*, time::{HOUR, MockClock}};
@@ -52,7 +53,7 @@ where
     ///
     /// The executor is asked on a thread of its own where it has some, or else on one of the global pool.
     pub fn after(mut self, delay: Duration) -> Self {
-        let due = clock::instant().checked_add(delay);
+        let due = clock::after(delay);
         self.rare().later = Some(Later { due, executor: Arc::new(self.executor().clone()) });
         self
     }
@@ -68,10 +69,6 @@ where
     /// assert!(now() >= soon);
     /// # Ok::<(), CallError>(())
     /// ```
-    ///
-    /// # Panics
-    ///
-    /// As [`Call::after`] does.
     pub fn at(mut self, due: Instant) -> Self {
         self.rare().later = Some(Later { due: Some(due), executor: Arc::new(self.executor().clone()) });
         self
@@ -80,7 +77,7 @@ where
 
 /// When a call goes to its executor, and that.
 pub(super) struct Later<S: TaskSet> {
-    /// `None`: further away than the clock can tell, so never.
+    /// `None`: never.
     due: Option<Instant>,
     executor: Arc<dyn Executor<S>>,
 }
