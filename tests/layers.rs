@@ -5,6 +5,8 @@
 mod breaker;
 #[path = "layers/cache.rs"]
 mod cache;
+#[path = "layers/clock_end.rs"]
+mod clock_end;
 #[path = "layers/desk.rs"]
 mod desk;
 #[path = "layers/hedge.rs"]

@@ -102,6 +102,8 @@ impl<S: TaskSet, K: Hash + Eq + Clone> Cache<S, K> {
     /// How long an output is kept.
     ///
     /// The layer is a new one from here on: set this before it is cloned.
+    ///
+    /// With `Duration::ZERO` nothing is given again, with `Duration::MAX` it is for ever.
     pub fn time_to_live(self, time: Duration) -> Self {
         let store = Store::new(self.shared.lock().store.capacity(), Some(time));
         Self::with(self.shared.key.clone(), self.shared.copy.clone(), store)

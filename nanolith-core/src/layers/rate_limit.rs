@@ -46,7 +46,7 @@ pub struct RateLimit {
 }
 
 struct Bucket {
-    /// From one token to the next, in nanoseconds.
+    /// From one token to the next. Times in here are in nanoseconds by the number of calls, so that no rate is rounded.
     interval: u128,
     calls: u32,
     per: Duration,
@@ -57,7 +57,7 @@ struct Bucket {
 
 #[derive(Default)]
 struct State {
-    /// When the bucket is full again, in nanoseconds: 2⁶⁴ of them and more where a token takes centuries.
+    /// When the bucket is full again.
     full_at: u128,
     line: WaitQueue,
     /// Rings when there is a token for the first in line.
@@ -66,6 +66,9 @@ struct State {
 
 impl RateLimit {
     /// So many calls in so long, at an even rate; 0 calls count as 1. The burst is as large as that, and any number may wait.
+    ///
+    /// In `Duration::ZERO` there is no limit. Where a token comes beyond the end of the clock, as with `Duration::MAX`, the burst
+    /// is all that goes through.
     pub fn new(calls: u32, per: Duration) -> Self {
         let calls = calls.max(1);
         Self::with(calls, per, calls, usize::MAX)
@@ -96,9 +99,8 @@ impl RateLimit {
     }
 
     fn with(calls: u32, per: Duration, burst: u32, most_waiting: usize) -> Self {
-        let interval = (per / calls).as_nanos();
         let (burst, state) = (burst.max(1), Deferred::default());
-        Self { bucket: Arc::new(Bucket { interval, calls, per, burst, most_waiting, state }) }
+        Self { bucket: Arc::new(Bucket { interval: per.as_nanos(), calls, per, burst, most_waiting, state }) }
     }
 
     /// How many tokens there are now.
@@ -116,25 +118,30 @@ impl RateLimit {
 }
 
 impl Bucket {
-    /// How long it takes to fill the bucket.
+    /// How long it takes to fill the bucket: less than 2¹²⁶, by the largest of both.
     fn depth(&self) -> u128 {
         self.interval * u128::from(self.burst)
     }
 
+    /// A moment, given in nanoseconds.
+    fn at(&self, now: u64) -> u128 {
+        u128::from(now) * u128::from(self.calls)
+    }
+
     fn tokens(&self, state: &State, now: u64) -> u32 {
-        let missing = state.full_at.saturating_sub(now.into()).div_ceil(self.interval.max(1));
+        let missing = state.full_at.saturating_sub(self.at(now)).div_ceil(self.interval.max(1));
         self.burst.saturating_sub(u32::try_from(missing).unwrap_or(u32::MAX))
     }
 
-    /// When there is a token for the one who has so many before them.
+    /// When there is a token for a call that comes after `before` others, in nanoseconds.
     fn due(&self, state: &State, before: usize, now: u64) -> u64 {
         let before = self.interval.saturating_mul(before as u128);
-        let emptied = (state.full_at.max(now.into()) + self.interval).saturating_sub(self.depth());
-        u64::try_from(emptied.saturating_add(before)).unwrap_or(u64::MAX)
+        let emptied = (state.full_at.max(self.at(now)) + self.interval).saturating_sub(self.depth());
+        u64::try_from(emptied.saturating_add(before).div_ceil(self.calls.into())).unwrap_or(u64::MAX)
     }
 
     fn spend(&self, state: &mut State, now: u64) {
-        state.full_at = state.full_at.max(now.into()) + self.interval;
+        state.full_at = state.full_at.max(self.at(now)) + self.interval;
     }
 
     /// A token, if there is one that nobody waits for.
@@ -169,7 +176,7 @@ impl Bucket {
         let before = state.alarm.take();
         if state.line.has_waiting() {
             let wait = clock::between(now, self.due(state, 0, now));
-            if let Some(due) = clock::instant().checked_add(wait) {
+            if let Some(due) = clock::after(wait) {
                 let bucket = Arc::downgrade(self);
                 let ring = move || bucket.upgrade().iter().for_each(|bucket| bucket.change(|_, _| ()));
                 state.alarm = Some(timer::arm(due, Alarm::Run(Box::new(ring))));

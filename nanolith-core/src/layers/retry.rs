@@ -74,7 +74,8 @@ impl Retry {
         }
     }
 
-    /// How long to rest before each further attempt.
+    /// How long to rest before each further attempt. Where a rest lies beyond the end of the clock, as `Duration::MAX` does, the
+    /// attempt before it is the last.
     ///
     /// ```
     /// # use nanolith::{Backoff, layers::Retry, prelude::*};
@@ -113,7 +114,8 @@ impl Retry {
     }
 
     /// Bounds the retries of all calls together, so that they do not bury an executor that is down: over the last ten seconds
-    /// they are at most this part of the calls, and `per_second` a second beside it. Without it there is no such bound.
+    /// they are at most this part of the calls, and `per_second` a second beside it. Without it there is no such bound, nor with a
+    /// part that is infinite; one that is negative, or no number, counts as 0.
     ///
     /// ```
     /// # use nanolith::{layers::Retry, prelude::*};
@@ -231,7 +233,7 @@ impl<E> Attempt<E> {
         let layer = &around.layer;
         let tries = usize::try_from(number - 1).unwrap_or(usize::MAX);
         let rest = layer.backoff.wait(tries, chance());
-        let due = clock::instant().checked_add(rest);
+        let due = clock::after(rest);
         let Some(due) = due.filter(|due| reply.deadline().is_none_or(|deadline| *due < deadline)) else {
             return reply.complete(outcome);
         };

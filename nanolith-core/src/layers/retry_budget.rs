@@ -34,7 +34,9 @@ impl Budget {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         let [calls, retries] = window.counts(now);
         #[allow(clippy::cast_precision_loss)] // nobody makes 2⁵² calls in ten seconds
-        let may = (retries + 1) as f64 <= calls as f64 * self.part + f64::from(self.per_second) * f64::from(LATELY);
+        let by_calls = if self.part.is_finite() { calls as f64 * self.part } else { f64::INFINITY };
+        #[allow(clippy::cast_precision_loss)]
+        let may = (retries + 1) as f64 <= by_calls + f64::from(self.per_second) * f64::from(LATELY);
         if may {
             window.add(now, [0, 1]);
         }
@@ -58,6 +60,16 @@ mod tests {
         budget.deposit(11 * SECOND);
         budget.deposit(11 * SECOND);
         assert!(budget.withdraw(11 * SECOND), "and so are the retries");
+    }
+
+    #[test]
+    fn infinite_part_is_no_bound() {
+        let budget = Budget::new(f64::INFINITY, 0);
+        assert!((0..100).all(|_| budget.withdraw(0)), "though no call was counted of late");
+        assert!(!Budget::new(f64::NEG_INFINITY, 0).withdraw(0));
+        assert!(!Budget::new(-1.0, 0).withdraw(0));
+        let largest = Budget::new(f64::MAX, u32::MAX);
+        assert!(largest.withdraw(u64::MAX));
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl<const N: usize> Window<N> {
 
     fn move_to(&mut self, now: u64) {
         let part = self.part(now);
-        while self.kept.front().is_some_and(|(oldest, _)| oldest + PARTS <= part) {
+        while self.kept.front().is_some_and(|(oldest, _)| part.saturating_sub(*oldest) >= PARTS) {
             self.forget_oldest();
         }
     }
@@ -102,6 +102,19 @@ mod tests {
         assert_eq!(window.counts(100), [1, 0]);
         assert_eq!(window.counts(150), [0, 0]);
         assert!(window.kept.is_empty());
+    }
+
+    #[test]
+    fn window_moves_on_to_the_last_moment() {
+        let (begin, end) = (1_000_000_000_000, 15_778_477_000_000_000_000); // of a clock that is moved by hand
+        for (span, last, expected) in
+            [(Duration::ZERO, u64::MAX, 1), (Duration::from_nanos(100), u64::MAX, 1), (Duration::MAX, end, 2)]
+        {
+            let mut window = Window::new(Span::Time(span));
+            window.add(begin, [1]);
+            window.add(last, [1]);
+            assert_eq!(window.counts(last), [expected], "{span:?}");
+        }
     }
 
     #[test]
