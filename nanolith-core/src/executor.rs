@@ -105,6 +105,26 @@ pub trait Executor<S: TaskSet>: Send + Sync {
         Box::pin(std::future::ready(self.execute(job)))
     }
 
+    /// Whether the executor takes calls at all: a closed one takes none any more. One that is full, or paused, does. It is true
+    /// unless this is written anew; a layer hands on what its executor says.
+    ///
+    /// A [schedule](crate::schedule) whose run was refused as [`Closed`](crate::CallError::Closed) ends by this.
+    ///
+    /// ```
+    /// use nanolith::{ServiceRef, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Geometry::service().launch().wait()?;
+    /// let executor = ServiceRef::from(&geometry);
+    /// assert!(executor.accepts_calls());
+    /// geometry.close().wait()?;
+    /// assert!(!executor.accepts_calls());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn accepts_calls(&self) -> bool {
+        true
+    }
+
     /// Who holds the calls, for those that run in this process.
     #[doc(hidden)]
     fn host(&self) -> Option<HostId> {
@@ -149,6 +169,10 @@ macro_rules! forward {
 
             fn admit(&self, job: Job<S>) -> Admission<'_, S> {
                 (**self).admit(job)
+            }
+
+            fn accepts_calls(&self) -> bool {
+                (**self).accepts_calls()
             }
 
             fn host(&self) -> Option<HostId> {

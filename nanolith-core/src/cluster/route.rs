@@ -88,6 +88,10 @@ impl<S: TaskSet> Executor<S> for ClusterRef<S> {
             None => Box::pin(std::future::ready(Ok(()))),
         }
     }
+
+    fn accepts_calls(&self) -> bool {
+        !self.inner().is_closed()
+    }
 }
 
 #[diagnostic::do_not_recommend] // a service is what is missing

@@ -152,6 +152,10 @@ impl<S: TaskSet, L: Policy<S>, E: Executor<S> + 'static> Executor<S> for Layered
         })
     }
 
+    fn accepts_calls(&self) -> bool {
+        self.around.inner.accepts_calls()
+    }
+
     fn host(&self) -> Option<HostId> {
         self.around.inner.host().filter(|_| L::ONE_HOST)
     }

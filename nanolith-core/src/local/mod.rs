@@ -271,6 +271,10 @@ impl<S: TaskSet> Executor<S> for Local {
         gate::admit(&**self.inner(), job)
     }
 
+    fn accepts_calls(&self) -> bool {
+        !self.is_closed()
+    }
+
     fn host(&self) -> Option<HostId> {
         Some(self.inner().id)
     }

@@ -199,6 +199,10 @@ where
         })
     }
 
+    fn accepts_calls(&self) -> bool {
+        self.executor.accepts_calls()
+    }
+
     fn shared(&self) -> Option<S::Shared> {
         self.executor.shared()
     }

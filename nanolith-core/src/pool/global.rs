@@ -133,6 +133,10 @@ impl<S: TaskSet> Executor<S> for GlobalPool {
         }
     }
 
+    fn accepts_calls(&self) -> bool {
+        self.with(Executor::<S>::accepts_calls).unwrap_or(true)
+    }
+
     fn host(&self) -> Option<HostId> {
         self.with(Executor::<S>::host).ok().flatten()
     }

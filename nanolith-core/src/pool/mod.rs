@@ -510,6 +510,10 @@ impl<S: TaskSet> Executor<S> for Pool {
         gate::admit(&**self.inner(), job)
     }
 
+    fn accepts_calls(&self) -> bool {
+        !self.is_closed()
+    }
+
     fn host(&self) -> Option<HostId> {
         Some(self.inner().id())
     }

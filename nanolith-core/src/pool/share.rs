@@ -411,6 +411,10 @@ impl<S: TaskSet> Executor<S> for Share {
         Box::pin(async { admission.await.map_err(outside) })
     }
 
+    fn accepts_calls(&self) -> bool {
+        !self.place.inner.lock().closed
+    }
+
     fn host(&self) -> Option<HostId> {
         Some(self.place.inner.id())
     }

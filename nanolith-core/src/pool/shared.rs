@@ -129,6 +129,10 @@ impl<S: TaskSet<Shared = Arc<S>> + Send + Sync, P: Executor<S>> Executor<S> for 
         self.pool.admit(job.sharing(&self.state))
     }
 
+    fn accepts_calls(&self) -> bool {
+        self.pool.accepts_calls()
+    }
+
     fn host(&self) -> Option<HostId> {
         self.pool.host()
     }

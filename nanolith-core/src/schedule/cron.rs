@@ -1,7 +1,10 @@
 //! Beats by cron expressions: what they say of the wall clock, in some time zone. The reading of expressions is `croner`'s, the
 //! zones are `jiff`'s.
 
-use super::{Plan, beats::Rhythm};
+use super::{
+    Plan,
+    beats::{NextTick, Rhythm},
+};
 use crate::{clock, executor::Executor, task::TaskSet, typed::Call};
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 use std::{
@@ -180,30 +183,35 @@ const MOST_COUNTED: u64 = 100_000;
 
 impl ByCron {
     /// When the next beat is due.
-    fn due(&self, now: Instant) -> Option<Instant> {
-        now.checked_add(self.next?.duration_since(clock::wall()).unwrap_or(Duration::ZERO))
+    fn tick(&self, now: Instant) -> NextTick {
+        let Some(next) = self.next else { return NextTick::None };
+        NextTick::at(clock::add(now, next.duration_since(clock::wall()).unwrap_or(Duration::ZERO)))
     }
 }
 
 impl Rhythm for ByCron {
-    fn first(&mut self, now: Instant, starting: Option<Instant>) -> Option<Instant> {
+    fn first(&mut self, now: Instant, starting: Option<Instant>) -> NextTick {
         let wait = starting.map(|starting| starting.saturating_duration_since(now));
-        self.next = self.cron.find(clock::wall().checked_add(wait.unwrap_or_default())?, wait.is_some());
-        self.due(now)
+        if starting.is_some_and(|starting| !clock::reaches(starting)) {
+            return NextTick::Never;
+        }
+        let Some(from) = clock::wall().checked_add(wait.unwrap_or_default()) else { return NextTick::Never };
+        self.next = self.cron.find(from, wait.is_some());
+        self.tick(now)
     }
 
-    fn passed(&mut self, _: Instant, now: Instant) -> (u64, Option<Instant>) {
+    fn passed(&mut self, _: Instant, now: Instant) -> (u64, NextTick) {
         let (wall, mut passed) = (clock::wall(), 0);
         while let Some(next) = self.next.filter(|next| *next <= wall) {
             passed += 1;
             let from = if passed < MOST_COUNTED { next } else { wall };
             self.next = self.cron.next_after(from);
         }
-        (passed, self.due(now))
+        (passed, self.tick(now))
     }
 
-    fn put_off(&mut self, now: Instant) -> Option<Instant> {
+    fn put_off(&mut self, now: Instant) -> NextTick {
         self.next = self.cron.next_after(clock::wall());
-        self.due(now)
+        self.tick(now)
     }
 }

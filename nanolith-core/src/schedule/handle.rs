@@ -1,6 +1,9 @@
 //! The handle on a schedule that was started.
 
-use super::inner::{Ends, Steered, with_state};
+use super::{
+    beats::ScheduleEnd,
+    inner::{Ends, Steered, with_state},
+};
 use crate::{clock, wait, wake::Registration};
 use std::{
     fmt,
@@ -40,6 +43,8 @@ pub struct ScheduleInfo {
     pub missed: u64,
     /// Runs that gave no output: their calls ended as errors, or could not be made.
     pub errors: u64,
+    /// Why no more runs begin; `None` while some may. Runs that are on go on.
+    pub end: Option<ScheduleEnd>,
 }
 
 impl Schedule {
@@ -50,7 +55,7 @@ impl Schedule {
     /// Begins no more runs. Those that are on go on to their end; to cancel them too, give their calls a
     /// [`CancelToken`](crate::CancelToken). Doing it twice does nothing.
     pub fn cancel(&self) {
-        self.inner.clone().steer(&mut |state| state.beats.stop());
+        self.inner.clone().steer(&mut |state| state.beats.stop(ScheduleEnd::Cancelled));
     }
 
     /// Begins no more runs until [`resume`](Schedule::resume). The beats meanwhile are not missed: there are none.
@@ -79,10 +84,11 @@ impl Schedule {
         self.inner.clone().steer(&mut |state| state.beats.resume(clock::instant()));
     }
 
-    /// When the next beat is due; `None`: it is paused, or over, or waits for the run that is on ([`Missed::Delay`](super::Missed)).
+    /// When the next beat is due; `None`: it is paused, or over, or waits for the run that is on ([`Missed::Delay`](super::Missed)),
+    /// or for a moment beyond the clock's end.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
-        with_state(&*self.inner, |state, _| state.beats.due.filter(|_| !state.beats.is_paused))
+        with_state(&*self.inner, |state, _| state.beats.next.due().filter(|_| !state.beats.is_paused))
     }
 
     /// Its figures.
@@ -90,17 +96,23 @@ impl Schedule {
     pub fn info(&self) -> ScheduleInfo {
         with_state(&*self.inner, |state, _| {
             let beats = &state.beats;
-            ScheduleInfo { runs: beats.runs, running: beats.running, missed: beats.skipped, errors: state.errors }
+            ScheduleInfo {
+                runs: beats.runs,
+                running: beats.running,
+                missed: beats.skipped,
+                errors: state.errors,
+                end: beats.end,
+            }
         })
     }
 
-    /// Whether it was cancelled, or has made all its [`times`](super::Plan::times), and no run is on.
+    /// Whether it has [ended](ScheduleInfo::end), and no run is on.
     #[must_use]
     pub fn is_over(&self) -> bool {
         with_state(&*self.inner, |state, _| state.beats.is_over())
     }
 
-    /// Ends when the schedule is over: a future, or [`wait`](Ended::wait).
+    /// Ends when the schedule is over: a future, or [`wait`](Ended::wait). Why it is over, its [`info`](ScheduleInfo::end) says.
     pub fn ended(&self) -> Ended {
         Ended { waiter: Registration::new(Ends(self.inner.clone())) }
     }

@@ -1,6 +1,6 @@
 //! A schedule at work: an alarm that beats, runs on the global pool, and what becomes of them.
 
-use super::beats::Beats;
+use super::beats::{Beats, ScheduleEnd};
 use crate::{
     clock::{self, Source},
     error::CallError,
@@ -12,6 +12,7 @@ use crate::{
 use std::{
     collections::VecDeque,
     future::{Future, poll_fn},
+    mem,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::Poll,
@@ -24,7 +25,14 @@ pub(super) type Outcome<T> = Result<T, CallError>;
 pub(super) type Run<T> = dyn Fn() -> Running<T> + Send + Sync;
 
 /// The call, until it is over.
-pub(super) type Running<T> = Pin<Box<dyn Future<Output = Outcome<T>> + Send>>;
+pub(super) type Running<T> = Pin<Box<dyn Future<Output = Ran<T>> + Send>>;
+
+/// What a run came to.
+pub(super) struct Ran<T> {
+    pub(super) outcome: Outcome<T>,
+    /// Whether the executor of the call takes no more calls.
+    pub(super) is_closed: bool,
+}
 
 /// Hears what runs come to.
 pub(super) type Handler<T> = dyn FnMut(Outcome<T>) + Send;
@@ -50,6 +58,8 @@ pub(super) struct Inner<T> {
 pub(super) struct State {
     pub(super) beats: Beats,
     pub(super) errors: u64,
+    /// Whether a look is on its way that begins more runs.
+    catches_up: bool,
     armed: Option<(Instant, timer::Key)>,
     /// They wait for its end.
     waiting: WaiterSet,
@@ -70,7 +80,7 @@ impl<T: Send + 'static> Inner<T> {
         chores: Chores,
     ) -> Arc<Self> {
         beats.begin(clock::instant(), starting);
-        let state = State { beats, errors: 0, armed: None, waiting: WaiterSet::new() };
+        let state = State { beats, errors: 0, catches_up: false, armed: None, waiting: WaiterSet::new() };
         let this = Arc::new(Self {
             state: Deferred::new(state),
             run,
@@ -85,22 +95,35 @@ impl<T: Send + 'static> Inner<T> {
     /// Changes the state, which says how many runs begin; arms the alarm for the next beat.
     fn go_on(self: &Arc<Self>, change: impl FnOnce(&mut State) -> u64) {
         let _clock = clock::enter(self.source.clone());
-        let (begin, unused, wakes) = self.state.with(|state, after| {
+        let (begin, catch_up, unused, wakes) = self.state.with(|state, after| {
             let begin = change(state);
             let unused = self.rearm(state);
             if state.beats.is_over() {
                 state.waiting.notify_all(after);
             }
-            (begin, unused, after.take_wakes())
+            let catch_up = state.beats.is_behind() && !mem::replace(&mut state.catches_up, true);
+            (begin, catch_up, unused, after.take_wakes())
         });
         unused.into_iter().for_each(timer::disarm);
         (0..begin).for_each(|_| self.begin());
+        if catch_up {
+            let this = self.clone();
+            self.chores.spawn(async move { this.catch_up() });
+        }
         wakes.wake();
+    }
+
+    /// Begins runs that were too many for one look.
+    fn catch_up(self: &Arc<Self>) {
+        self.go_on(|state| {
+            state.catches_up = false;
+            state.beats.ring(clock::instant())
+        });
     }
 
     /// Has the alarm ring at the next beat; gives one that is not needed any more.
     fn rearm(self: &Arc<Self>, state: &mut State) -> Option<timer::Key> {
-        let due = state.beats.due.filter(|_| !state.beats.is_paused);
+        let due = state.beats.next.due().filter(|_| !state.beats.is_paused);
         if state.armed.map(|(at, _)| at) == due {
             return None;
         }
@@ -126,17 +149,23 @@ impl<T: Send + 'static> Inner<T> {
     fn begin(self: &Arc<Self>) {
         let this = self.clone();
         self.chores.spawn(async move {
-            let outcome = this.outcome().await;
-            if !matches!(outcome, Some(Ok(_))) {
+            let ran = this.ran().await;
+            if !matches!(ran, Some(Ran { outcome: Ok(_), .. })) {
                 this.state.with(|state, _| state.errors += 1);
             }
-            outcome.into_iter().for_each(|outcome| this.hear(outcome));
-            this.go_on(|state| state.beats.over(clock::instant()));
+            let is_closed = ran.as_ref().is_some_and(|ran| ran.is_closed);
+            ran.into_iter().for_each(|ran| this.hear(ran.outcome));
+            this.go_on(|state| {
+                if is_closed {
+                    state.beats.stop(ScheduleEnd::Closed);
+                }
+                state.beats.over(clock::instant())
+            });
         });
     }
 
     /// What a run comes to; `None` if there was not even a call, since the user's function panicked.
-    async fn outcome(&self) -> Option<Outcome<T>> {
+    async fn ran(&self) -> Option<Ran<T>> {
         let mut run = None;
         poll_fn(|cx| {
             let _clock = clock::enter(self.source.clone());

@@ -28,16 +28,17 @@ mod cron;
 mod handle;
 mod inner;
 
-pub use beats::Missed;
+pub use beats::{Missed, ScheduleEnd};
 #[cfg(feature = "cron")]
 pub use cron::{Cron, CronError, cron};
 pub use handle::{Ended, Schedule, ScheduleInfo};
 
 use self::{
-    beats::{Beats, Rhythm, Steady},
-    inner::{Handler, Inner, Outcome, Run, Running},
+    beats::{Beats, NextTick, Rhythm, Steady},
+    inner::{Handler, Inner, Outcome, Ran, Run, Running},
 };
 use crate::{
+    error::CallError,
     executor::Executor,
     pool::{BuildError, Chores},
     task::TaskSet,
@@ -68,8 +69,11 @@ const SHORTEST: Duration = Duration::from_micros(1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// What calls are made on is kept until the schedule is over, and so are pools and services by it. A period shorter than a
-/// microsecond counts as one.
+/// What calls are made on is kept until the schedule is over, and so are pools and services by it. Once they are closed, the next
+/// run finds that, and ends the schedule as [`ScheduleEnd::Closed`]; the outcome of that run says so too.
+///
+/// A period shorter than a microsecond counts as one. One that lies beyond the end of the clock, such as `Duration::MAX`, makes a
+/// schedule that is not over and never beats.
 pub fn every<C, S, E, T, F>(period: Duration, calls: C, call: F) -> Plan<T>
 where
     C: Send + Sync + 'static,
@@ -103,7 +107,11 @@ impl<T: Send + 'static> Plan<T> {
             let shared = shared.clone();
             let run = async move {
                 let (calls, call) = &*shared;
-                call(calls).await
+                let call = call(calls);
+                let executor = call.executor();
+                let outcome = call.await;
+                let is_closed = matches!(outcome, Err(CallError::Closed(_))) && !executor.accepts_calls();
+                Ran { outcome, is_closed }
             };
             Box::pin(run) as Running<T>
         };
@@ -112,7 +120,8 @@ impl<T: Send + 'static> Plan<T> {
             missed: Missed::default(),
             is_overlapping: false,
             left: None,
-            due: None,
+            next: NextTick::None,
+            end: None,
             owed: 0,
             running: 0,
             runs: 0,

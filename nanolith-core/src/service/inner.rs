@@ -223,6 +223,11 @@ impl<S: TaskSet> Inner<S> {
         self.thread.clone()
     }
 
+    /// Whether the service takes calls from outside.
+    pub(super) fn is_open(&self) -> bool {
+        self.lock().life == Life::Open
+    }
+
     pub(super) fn info(&self) -> ServiceInfo {
         let mut core = self.lock();
         // ORDERING: Relaxed, a figure.

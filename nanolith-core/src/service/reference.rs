@@ -134,6 +134,10 @@ impl<S: TaskSet> Executor<S> for ServiceRef<S> {
         gate::admit(&**self.inner(), job)
     }
 
+    fn accepts_calls(&self) -> bool {
+        self.inner().is_open()
+    }
+
     fn host(&self) -> Option<HostId> {
         Some(self.inner().id())
     }

@@ -1,0 +1,263 @@
+//! When a schedule ends, why, and when it does not.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+
+use nanolith::{
+    CancelToken, Job, MaxQueue, OnFull, Refused, TaskSet,
+    layers::{Fallback, Layer, Timeout},
+    prelude::*,
+    schedule::{Missed, Schedule, ScheduleEnd, every},
+    time::{HOUR, MockClock, now},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::channel,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+pub struct Work;
+
+#[define]
+impl Work {
+    pub fn when() -> Instant {
+        now()
+    }
+
+    pub fn count(counter: Arc<AtomicU64>) -> u64 {
+        counter.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub async fn never() {
+        std::future::pending::<()>().await;
+    }
+
+    #[task(idempotent)]
+    pub fn fall_back() -> Instant {
+        now()
+    }
+}
+
+pub struct Counter(u64);
+
+#[define]
+impl Counter {
+    pub fn bump(&mut self) -> u64 {
+        self.0 += 1;
+        self.0
+    }
+}
+
+fn pool() -> Pool {
+    Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("the settings are sound")
+}
+
+fn mocked(f: impl FnOnce(&MockClock)) {
+    let clock = MockClock::new();
+    clock.run(|| f(&clock));
+}
+
+/// Until the runs that are on are over.
+fn settle(schedule: &Schedule) {
+    while schedule.info().running > 0 {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn period_beyond_the_clock_waits_and_is_not_over() {
+    let beyond = Duration::from_secs(1_000 * 31_556_952);
+    for period in [Duration::MAX, beyond, Duration::from_secs(u64::MAX / 4)] {
+        let by_the_system = every(period, Work::tasks(), |work| work.when()).start().expect("it starts");
+        assert_eq!((by_the_system.is_over(), by_the_system.next_due()), (false, None), "{period:?}");
+        mocked(|clock| {
+            let schedule = every(period, Work::on(&pool()), |work| work.when()).start().expect("it starts");
+            clock.advance(Duration::MAX);
+            clock.leap(Duration::MAX);
+            schedule.pause();
+            schedule.resume();
+            assert_eq!((schedule.is_over(), schedule.info().runs, schedule.info().end), (false, 0, None));
+            schedule.cancel();
+            schedule.ended().wait();
+            assert_eq!(schedule.info().end, Some(ScheduleEnd::Cancelled));
+        });
+    }
+}
+
+#[test]
+fn beats_end_with_the_clock_and_the_schedule_does_not() {
+    let century = Duration::from_secs(100 * 31_556_952);
+    mocked(|clock| {
+        let schedule = every(3 * century, Work::on(&pool()), |work| work.when()).start().expect("it starts");
+        clock.advance(Duration::MAX);
+        settle(&schedule);
+        assert_eq!((schedule.info().runs, schedule.is_over(), schedule.next_due()), (1, false, None));
+        let late = every(SECOND, Work::on(&pool()), |work| work.when()).start().expect("it starts");
+        assert_eq!((late.is_over(), late.next_due()), (false, None), "no second is left");
+    });
+    for missed in [Missed::Skip, Missed::Delay] {
+        mocked(|clock| {
+            let plan = every(century, Work::on(&pool()), |work| work.when()).missed(missed);
+            let schedule = plan.starting_at(now() + century / 2).start().expect("it starts");
+            clock.leap(Duration::MAX);
+            settle(&schedule);
+            assert_eq!((schedule.info().runs, schedule.info().missed), (1, 4), "{missed:?}");
+            assert_eq!((schedule.is_over(), schedule.next_due()), (false, None), "{missed:?}");
+        });
+    }
+    mocked(|clock| {
+        let far = now() + Duration::from_secs(1_000 * 31_556_952);
+        let schedule =
+            every(SECOND, Work::on(&pool()), |work| work.when()).starting_at(far).start().expect("it starts");
+        clock.advance(Duration::MAX);
+        assert_eq!((schedule.is_over(), schedule.info().runs), (false, 0));
+    });
+}
+
+#[test]
+fn period_of_zero_is_a_microsecond() {
+    mocked(|clock| {
+        let schedule = every(Duration::ZERO, Work::on(&pool()), |work| work.when()).start().expect("it starts");
+        clock.leap(HOUR);
+        settle(&schedule);
+        assert_eq!(schedule.info().runs + schedule.info().missed, 3_600_000_000);
+    });
+}
+
+#[test]
+fn overlapping_runs_that_are_many_all_begin() {
+    mocked(|clock| {
+        let counter = Arc::new(AtomicU64::new(0));
+        let (counted, token) = (counter.clone(), CancelToken::new());
+        let shared = token.clone();
+        let plan = every(SECOND, Work::on(&pool()), move |work| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            work.never().cancel_token(&shared)
+        });
+        let schedule = plan.missed(Missed::Burst).overlapping().times(4_321).start().expect("it starts");
+        clock.leap(10_000 * SECOND);
+        while schedule.info().running < 4_321 {
+            thread::yield_now(); // none of them ends
+        }
+        token.cancel();
+        schedule.ended().wait();
+        assert_eq!(schedule.info().end, Some(ScheduleEnd::Completed));
+        assert_eq!((schedule.info().runs, counter.load(Ordering::Relaxed)), (4_321, 4_321));
+    });
+}
+
+#[test]
+fn schedule_says_why_it_ended() {
+    mocked(|clock| {
+        let start = |runs| every(SECOND, Work::on(&pool()), |work| work.when()).times(runs).start().expect("it starts");
+        let (none, two, cancelled) = (start(0), start(2), start(2));
+        none.ended().wait();
+        assert_eq!(none.info().end, Some(ScheduleEnd::Completed));
+        assert_eq!((two.info().end, cancelled.info().end), (None, None));
+        cancelled.cancel();
+        assert_eq!(cancelled.info().end, Some(ScheduleEnd::Cancelled));
+        for _ in 0..2 {
+            clock.advance(SECOND);
+            settle(&two);
+        }
+        two.cancel(); // it had ended before
+        two.ended().wait();
+        assert_eq!(two.info().end, Some(ScheduleEnd::Completed));
+    });
+}
+
+#[test]
+fn schedule_on_a_closed_executor_ends_and_says_so() {
+    fn assert_ends<C, S, E, F>(calls: C, call: F, close: impl FnOnce())
+    where
+        C: Send + Sync + 'static,
+        S: TaskSet,
+        E: Executor<S> + ?Sized + 'static,
+        F: for<'c> Fn(&'c C) -> Call<'c, S, E, u64> + Send + Sync + 'static,
+    {
+        mocked(|clock| {
+            let (tell, told) = channel();
+            let plan = every(SECOND, calls, call).on_outcome(move |outcome| drop(tell.send(outcome)));
+            let schedule = plan.start().expect("it starts");
+            clock.advance(SECOND);
+            told.recv().expect("it beats").expect("it runs");
+            settle(&schedule);
+            close();
+            clock.advance(SECOND);
+            assert!(matches!(told.recv().expect("it beats"), Err(CallError::Closed(_))));
+            schedule.ended().wait();
+            assert_eq!(schedule.info().end, Some(ScheduleEnd::Closed));
+            let info = schedule.info();
+            assert_eq!((info.end, info.runs, info.errors), (Some(ScheduleEnd::Closed), 2, 1));
+            assert_eq!((schedule.is_over(), schedule.next_due(), clock.next_alarm()), (true, None, None));
+        });
+    }
+    let plain = pool();
+    let closes = plain.clone();
+    assert_ends(Work::on(&plain), |work| work.count(Arc::default()), move || closes.close());
+    let layered = pool();
+    let (closes, layer) = (layered.clone(), Timeout::new(MINUTE));
+    assert_ends(Work::calls(layer.layer(layered)), |work| work.count(Arc::default()), move || closes.close());
+    let share = pool();
+    let closes = share.clone();
+    assert_ends(Work::calls(share.share("schedule", 1)), |work| work.count(Arc::default()), move || closes.close());
+    let counter = Counter::service(Counter(0)).launch().wait().expect("sound");
+    let closes = counter.clone();
+    assert_ends(counter, |counter| counter.bump(), move || drop(closes.close()));
+    let counter = Counter::service(Counter(0)).launch().wait().expect("sound");
+    let ends = counter.clone();
+    assert_ends(counter, |counter| counter.bump(), move || ends.terminate().wait().expect("it ends"));
+    let cluster = Cluster::launch(2, || Counter::service(Counter(0))).wait().expect("sound");
+    let ends = cluster.clone();
+    assert_ends(cluster, |counter| counter.bump(), move || ends.terminate().wait().expect("it ends"));
+}
+
+#[test]
+fn schedule_outlives_what_is_not_its_executor() {
+    mocked(|clock| {
+        // A member of the cluster is closed, and there is another.
+        let cluster = Cluster::launch(2, || Counter::service(Counter(0))).wait().expect("sound");
+        let of_cluster = every(SECOND, cluster.clone(), |counter| counter.bump()).start().expect("it starts");
+        // The executor is closed, and another stands in for it.
+        let closed = pool();
+        closed.close();
+        let around = Fallback::to(pool()).layer(closed);
+        let falls_back = every(SECOND, Work::calls(around), |work| work.fall_back()).start().expect("it starts");
+        // A call is refused as closed by an executor that is not.
+        let (once, open) = (pool(), pool());
+        once.close();
+        let once = ClosedOnce { first: AtomicBool::new(true), closed: once, open };
+        let refused_once = every(SECOND, Work::calls(once), |work| work.when()).start().expect("it starts");
+        // It is full, not closed.
+        let full = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject);
+        let full = full.build().expect("sound");
+        full.pause();
+        Work::on(&full).when().submit().detach();
+        let refused = every(SECOND, Work::on(&full), |work| work.when()).start().expect("it starts");
+        let member = cluster.control().members()[0];
+        cluster.control().remove(member).expect("there is one").wait().expect("it ends");
+        let all = [&of_cluster, &falls_back, &refused_once, &refused];
+        for n in 1..=3 {
+            clock.advance(SECOND);
+            all.into_iter().for_each(settle);
+            assert_eq!(all.map(|schedule| schedule.info().errors), [0, 0, 1, n]);
+            assert_eq!(all.map(|schedule| schedule.info().end), [None; 4]);
+        }
+        full.resume();
+    });
+}
+
+/// Refuses its first call.
+struct ClosedOnce {
+    first: AtomicBool,
+    closed: Pool,
+    open: Pool,
+}
+
+impl<S: TaskSet> Executor<S> for ClosedOnce {
+    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+        if self.first.swap(false, Ordering::Relaxed) { self.closed.execute(job) } else { self.open.execute(job) }
+    }
+}
