@@ -3,7 +3,7 @@
 
 use nanolith::{
     prelude::*,
-    schedule::{Cron, Missed, Schedule, cron},
+    schedule::{Cron, Missed, Schedule, ScheduleEnd, cron},
     time::{HOUR, MockClock, now},
 };
 use std::time::{Duration, SystemTime};
@@ -88,14 +88,72 @@ fn it_starts_at_a_moment_and_ends_with_its_last() {
         clock.advance(DAY);
         last.ended().wait();
         assert_eq!(last.info().runs, 1);
-        let never = start(Cron::utc("0 0 30 2 *").expect("it is read"), Missed::Skip);
-        assert!(never.is_over());
+        last.ended().wait();
+        assert_eq!(last.info().end, Some(ScheduleEnd::Completed));
+        let past = start(Cron::utc("0 0 0 1 1 * 1999").expect("it is sound"), Missed::Skip);
+        assert_eq!((past.is_over(), past.info().end), (true, Some(ScheduleEnd::Completed)));
     });
 }
 
 #[test]
+fn start_beyond_the_clock_is_waited_for() {
+    mocked(|clock| {
+        for years in [1_000, 11_000_000] {
+            let plan = cron("* * * * *", Work::tasks(), |work| work.value(7)).expect("it is sound");
+            let far = now() + years * 365 * DAY;
+            let schedule = plan.starting_at(far).start().expect("it starts");
+            clock.leap(Duration::MAX);
+            assert_eq!((schedule.is_over(), schedule.next_due(), schedule.info().runs), (false, None, 0));
+        }
+    });
+}
+
+#[test]
+fn beats_that_a_leap_missed_are_all_counted() {
+    mocked(|clock| {
+        let schedule = start(Cron::utc("* * * * * *").expect("it is sound"), Missed::Skip);
+        clock.leap(48 * HOUR);
+        assert_eq!(schedule.info().runs + schedule.info().missed, 48 * 3_600);
+        clock.leap(400 * 365 * DAY); // within the time of a test
+        settle(&schedule, 1);
+        clock.leap(SECOND);
+        assert_eq!(schedule.info().runs + schedule.info().missed, 48 * 3_600 + 400 * 365 * 86_400 + 1);
+    });
+    mocked(|clock| {
+        // The calendar is set, and a burst makes up for each beat.
+        let schedule = start(Cron::utc("0 0 * * *").expect("it is sound"), Missed::Burst);
+        clock.set_wall(clock.wall() + 300 * DAY);
+        clock.advance(DAY);
+        settle(&schedule, 301);
+        assert_eq!((schedule.info().runs, schedule.info().missed), (301, 0));
+        assert_eq!(schedule.next_due(), Some(now() + DAY));
+    });
+}
+
+#[test]
+fn pause_over_decades_misses_no_beat_and_counts_none() {
+    mocked(|clock| {
+        let schedule = start(Cron::utc("* * * * * *").expect("it is sound"), Missed::Burst);
+        schedule.pause();
+        clock.leap(30 * 365 * DAY);
+        schedule.resume();
+        assert_eq!((schedule.info().runs, schedule.info().missed), (0, 0));
+        assert_eq!(schedule.next_due(), Some(now() + SECOND));
+    });
+}
+
+#[test]
+fn expression_that_never_fires_is_no_plan() {
+    let error = cron("0 0 30 2 *", Work::tasks(), |work| work.value(7)).expect_err("no year has that day");
+    assert_eq!(error.to_string(), "`0 0 30 2 *` is no cron expression: it never fires");
+    assert!(Cron::utc("0 0 29 2 *").is_ok());
+}
+
+#[test]
 fn what_is_no_expression_is_told() {
-    for bad in ["", "every day", "60 * * * *", "* * *", "0 30 9 * * Mon-Fry", "* * * * * * * *"] {
+    let read_as_something_else = ["Mon * * * *", "0 0 * JanFeb *", "0,,5 * * * *", "0 0 15W3 * *", "*/90 * * * *"];
+    let unreadable = ["", "every day", "60 * * * *", "* * *", "0 30 9 * * Mon-Fry", "* * * * * * * *"];
+    for bad in unreadable.into_iter().chain(read_as_something_else) {
         let error = cron(bad, Work::tasks(), |work| work.value(7)).expect_err("it is none");
         assert!(error.to_string().starts_with(&format!("`{bad}` is no cron expression: ")), "{error}");
     }

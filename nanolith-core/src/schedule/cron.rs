@@ -1,9 +1,10 @@
-//! Beats by cron expressions: what they say of the wall clock, in some time zone. The reading of expressions is `croner`'s, the
-//! zones are `jiff`'s.
+//! Beats by cron expressions: what they say of the wall clock, in some time zone. The search for the next moment is `croner`'s,
+//! the zones are `jiff`'s.
 
 use super::{
     Plan,
     beats::{NextTick, Rhythm},
+    expression, occurrences,
 };
 use crate::{clock, executor::Executor, task::TaskSet, typed::Call};
 use jiff::{Timestamp, Zoned, tz::TimeZone};
@@ -37,7 +38,7 @@ use std::{
 ///
 /// # Errors
 ///
-/// [`CronError`] when the expression is not sound.
+/// [`CronError`] when the expression is not sound, or never fires.
 pub fn cron<X, C, S, E, T, F>(expression: X, calls: C, call: F) -> Result<Plan<T>, CronError>
 where
     X: TryInto<Cron>,
@@ -55,7 +56,26 @@ where
 /// A cron expression, and the time zone that it is read in.
 ///
 /// There are five fields, minute, hour, day of the month, month and day of the week; a sixth before them is the second, and a
-/// seventh after them the year. Names (`Mon`, `Jan`), ranges, lists, steps, `L`, `#`, `W` and `@daily` and its like are known.
+/// seventh after them the year, from 1970 to 5000. `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` stand for a whole
+/// expression.
+///
+/// | form | means |
+/// | --- | --- |
+/// | `*` | every value |
+/// | `9`, `Mon`, `Jan` | one value; a Sunday is 0 or 7 |
+/// | `9-17`, `Mon-Fri`, `Fri-Sun` | a range |
+/// | `*/15`, `9-17/2` | each 15th value of all, each second of a range |
+/// | `9,12,15-17` | a list of any of these |
+/// | `?` | every day, in either of the two fields of days |
+/// | `L`, `LW`, `15W` | in the day of the month: the last, the last from Monday to Friday, the nearest to the 15th of these |
+/// | `FriL`, `Fri#2` | in the day of the week: the last Friday of the month, the second |
+/// | `+Fri` | the day of the week must hold beside the day of the month |
+///
+/// Where both fields of days are set, without a `+`, a day that fits either is meant. Whatever else is written is an error, and so
+/// is an expression that means no moment at all, such as the 30th of February.
+///
+/// Where clocks go back, an expression of one time a day means the first of the two moments of that name, and others mean both.
+/// Where they go forward, one time a day that is left out is put off to the end of the gap.
 ///
 /// ```
 /// use nanolith::schedule::Cron;
@@ -100,11 +120,11 @@ impl Cron {
     }
 
     fn parse(text: &str, zone: TimeZone) -> Result<Self, CronError> {
-        let parsed = croner::Cron::from_str(text).map_err(|source| CronError::new("cron expression", text, source))?;
-        Ok(Self { expression: Box::new(parsed), zone })
+        let read = expression::read(text).map_err(|source| CronError::new("cron expression", text, source))?;
+        Ok(Self { expression: Box::new(read), zone })
     }
 
-    /// The first moment after `time` that it means; `None`: there is none.
+    /// The first moment after `time` that it means; `None`: there is none up to the year 5000.
     #[must_use]
     pub fn next_after(&self, time: SystemTime) -> Option<SystemTime> {
         self.find(time, false)
@@ -114,6 +134,12 @@ impl Cron {
         let from: Zoned = Timestamp::try_from(time).ok()?.to_zoned(self.zone.clone());
         let next = self.expression.find_next_occurrence(&from, inclusive).ok()?;
         Some(next.timestamp().into())
+    }
+
+    /// How many moments it means from `first`, which is one of them, to `last`.
+    fn count(&self, first: SystemTime, last: SystemTime) -> u64 {
+        let [first, last] = [first, last].map(|time| Timestamp::try_from(time).unwrap_or(Timestamp::MAX));
+        occurrences::count(&self.expression, &self.zone, first, last).max(1)
     }
 }
 
@@ -178,9 +204,6 @@ struct ByCron {
     next: Option<SystemTime>,
 }
 
-/// So many missed beats are counted one by one, before what is left is leapt over.
-const MOST_COUNTED: u64 = 100_000;
-
 impl ByCron {
     /// When the next beat is due.
     fn tick(&self, now: Instant) -> NextTick {
@@ -201,11 +224,10 @@ impl Rhythm for ByCron {
     }
 
     fn passed(&mut self, _: Instant, now: Instant) -> (u64, NextTick) {
-        let (wall, mut passed) = (clock::wall(), 0);
-        while let Some(next) = self.next.filter(|next| *next <= wall) {
-            passed += 1;
-            let from = if passed < MOST_COUNTED { next } else { wall };
-            self.next = self.cron.next_after(from);
+        let wall = clock::wall();
+        let passed = self.next.filter(|next| *next <= wall).map_or(0, |next| self.cron.count(next, wall));
+        if passed > 0 {
+            self.next = self.cron.next_after(wall);
         }
         (passed, self.tick(now))
     }

@@ -25,8 +25,12 @@
 mod beats;
 #[cfg(feature = "cron")]
 mod cron;
+#[cfg(feature = "cron")]
+mod expression;
 mod handle;
 mod inner;
+#[cfg(feature = "cron")]
+mod occurrences;
 
 pub use beats::{Missed, ScheduleEnd};
 #[cfg(feature = "cron")]
