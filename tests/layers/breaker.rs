@@ -75,6 +75,57 @@ fn a_trial_that_is_cancelled_or_taken_back_makes_room_for_another() {
 }
 
 #[test]
+fn trial_that_never_ends_counts_as_failed_and_another_is_let_in() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (desk, breaker) = (Desk::default(), nervous()); // which stays open for a second
+        let mut transitions = breaker.transitions();
+        let work = over(&desk, &breaker);
+        breaker.trip();
+        clock.advance(SECOND);
+        let hangs = work.once(1).submit();
+        clock.advance(SECOND - MILLISECOND);
+        assert!(is_rejected(&work.once(2).wait()), "the trial has its time");
+        clock.advance(MILLISECOND);
+        assert!(is_rejected(&work.once(3).wait()), "it is open again");
+        assert_eq!(breaker.state(), BreakerState::Open);
+        clock.advance(SECOND);
+        let trial = work.once(4).submit();
+        let (_, hanging) = desk.begin();
+        desk.succeed();
+        assert_eq!(trial.wait().expect("it is let through"), 4);
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        hanging.complete(Ok(WorkOutput::Once(1)));
+        assert_eq!(hangs.wait().expect("it goes on all the same"), 1);
+        let to: Vec<_> = transitions.by_ref().take(5).map(|told| told.to).collect();
+        let (open, half, closed) = (BreakerState::Open, BreakerState::HalfOpen, BreakerState::Closed);
+        assert_eq!(to, [open, half, open, half, closed]);
+    });
+}
+
+#[test]
+fn hanging_trials_are_one_failure_each_among_several() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (desk, breaker) = (Desk::default(), nervous().trials(3).half_open_timeout(MINUTE));
+        let work = over(&desk, &breaker);
+        breaker.trip();
+        clock.advance(SECOND);
+        let hangs = work.once(1).submit();
+        let (_, _hanging) = desk.begin();
+        for x in [2, 3] {
+            let trial = work.once(x).submit();
+            desk.succeed();
+            assert_eq!(trial.wait().expect("it is let through"), x);
+        }
+        assert_eq!(breaker.state(), BreakerState::HalfOpen, "the third may still end");
+        clock.advance(MINUTE);
+        assert_eq!(breaker.state(), BreakerState::Closed, "one of three failed, and half would be too many");
+        hangs.detach();
+    });
+}
+
+#[test]
 fn it_opens_when_too_many_are_slow() {
     let clock = MockClock::new();
     clock.run(|| {

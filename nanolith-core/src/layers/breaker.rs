@@ -29,7 +29,7 @@ use std::{
 ///   [10 of them](CircuitBreaker::min_calls).
 /// - **Open**, it rejects calls, as [`CallError::Rejected`], for [30 s](CircuitBreaker::open_for).
 /// - **Half-open**, it lets [3 calls](CircuitBreaker::trials) through, and rejects the others. As these end, by the same rates, it
-///   opens again or closes.
+///   opens again or closes. One that is not over after [a while](CircuitBreaker::half_open_timeout) counts as failed.
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{BreakerState, CircuitBreaker, Layer}, prelude::*};
@@ -82,6 +82,7 @@ impl CircuitBreaker {
             min_calls: 10,
             open_for: MINUTE / 2,
             trials: 3,
+            half_open_timeout: None,
         };
         Self::with(settings, Judge::new(|error| !matches!(error, CallError::Cancelled(_))))
     }
@@ -98,7 +99,7 @@ impl CircuitBreaker {
     }
 
     /// It opens when this part of the calls has failed: from 0 to 1. What is beyond counts as the nearer of the two, no number
-    /// as 1.
+    /// as 1. At 0 one failure is enough.
     ///
     /// ```
     /// # use nanolith::layers::CircuitBreaker;
@@ -109,7 +110,8 @@ impl CircuitBreaker {
     }
 
     /// It opens when this part of the calls took as long as that, or longer, however they ended: counted from the moment at which
-    /// they are let through. The part is clamped as the [failure rate](CircuitBreaker::failure_rate)'s.
+    /// they are let through. The part is clamped as the [failure rate](CircuitBreaker::failure_rate)'s. With `Duration::ZERO` every
+    /// call is slow, with `Duration::MAX` none.
     ///
     /// ```
     /// # use nanolith::{layers::CircuitBreaker, prelude::*};
@@ -130,7 +132,8 @@ impl CircuitBreaker {
         self.set(|settings| settings.window = Span::Events(calls.max(1)))
     }
 
-    /// It looks at the calls that ended within this time, true to a tenth of it.
+    /// It looks at the calls that ended within this time, true to a tenth of it: with `Duration::MAX` at all since it closed, with
+    /// `Duration::ZERO` at those of the same moment.
     ///
     /// ```
     /// # use nanolith::{layers::CircuitBreaker, prelude::*};
@@ -150,7 +153,8 @@ impl CircuitBreaker {
         self.set(|settings| settings.min_calls = calls.max(1).into())
     }
 
-    /// How long it stays open.
+    /// How long it stays open: with `Duration::MAX` until a [`reset`](CircuitBreaker::reset), with `Duration::ZERO` it is half-open
+    /// at once.
     ///
     /// ```
     /// # use nanolith::{layers::CircuitBreaker, prelude::*};
@@ -168,6 +172,41 @@ impl CircuitBreaker {
     /// ```
     pub fn trials(self, calls: u32) -> Self {
         self.set(|settings| settings.trials = calls.max(1).into())
+    }
+
+    /// How long a call may take that is let through while half-open. After that it counts as failed, so a call that never ends
+    /// leaves its place to another. Unless it is set, it is the time that the breaker [stays open](CircuitBreaker::open_for), and a
+    /// second at least; with `Duration::MAX` there is no limit.
+    ///
+    /// The call itself goes on: give it a [`timeout`](crate::Call::timeout) if it is to end. The limit is looked at as a call comes,
+    /// or the state is asked for; where the call has ended by then, its outcome counts.
+    ///
+    /// ```
+    /// use nanolith::{TaskSet, layers::{BreakerState, CircuitBreaker, Layer}, prelude::*, time::MockClock};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
+    /// #     pub async fn hang() { std::future::pending().await }
+    /// # }
+    /// let clock = MockClock::new();
+    /// clock.run(|| {
+    ///     let breaker = CircuitBreaker::new().trials(1).open_for(SECOND).half_open_timeout(MINUTE);
+    ///     let geometry = Geometry::calls(breaker.clone().layer(Pool::builder().build()?));
+    ///     breaker.trip();
+    ///     clock.advance(SECOND);
+    ///     let hangs = geometry.hang().submit();
+    ///     clock.advance(MINUTE);
+    ///     assert_eq!(breaker.state(), BreakerState::Open); // `hang` counts as failed
+    ///     clock.advance(SECOND);
+    ///     assert_eq!(geometry.add(4, 5).wait()?, 9);
+    ///     assert_eq!(breaker.state(), BreakerState::Closed);
+    ///     hangs.cancel();
+    ///     Ok::<(), Box<dyn std::error::Error>>(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn half_open_timeout(self, limit: Duration) -> Self {
+        self.set(|settings| settings.half_open_timeout = Some(limit))
     }
 
     /// Which errors count as failures.

@@ -48,6 +48,7 @@ pub(super) struct Settings {
     pub(super) min_calls: u64,
     pub(super) open_for: Duration,
     pub(super) trials: u64,
+    pub(super) half_open_timeout: Option<Duration>,
 }
 
 /// How a call ended.
@@ -61,13 +62,25 @@ pub(super) enum Ended {
 
 /// For which life of the breaker a call was let through: its outcome counts in no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Life(u64);
+pub(super) struct Life {
+    number: u64,
+    /// Tells the trials of one life apart.
+    trial: u64,
+}
 
 #[derive(Debug)]
 enum Stage {
     Closed(Window<3>),
     Open { until: u64 },
-    HalfOpen { begun: u64, counts: Counts<3> },
+    HalfOpen { running: Vec<Trial>, counts: Counts<3> },
+}
+
+/// A trial call that is not over, the earliest first.
+#[derive(Debug)]
+struct Trial {
+    number: u64,
+    /// When it counts as failed.
+    until: u64,
 }
 
 /// All, failed, slow.
@@ -78,13 +91,15 @@ pub(super) struct Breaker {
     settings: Settings,
     stage: Stage,
     life: u64,
+    /// The number of the last trial.
+    trial: u64,
     told: Vec<Transition>,
 }
 
 impl Breaker {
     pub(super) fn new(settings: Settings) -> Self {
         let stage = Stage::Closed(Window::new(settings.window));
-        Self { settings, stage, life: 0, told: Vec::new() }
+        Self { settings, stage, life: 0, trial: 0, told: Vec::new() }
     }
 
     pub(super) fn state(&mut self, now: u64) -> BreakerState {
@@ -102,24 +117,35 @@ impl Breaker {
         self.move_to(now);
         match &mut self.stage {
             Stage::Closed(_) => {}
-            Stage::HalfOpen { begun, .. } if *begun < self.settings.trials => *begun += 1,
+            Stage::HalfOpen { running, counts } if running.len() as u64 + counts[0] < self.settings.trials => {
+                self.trial += 1;
+                let until = now.saturating_add(clock::nanos(self.settings.half_open_timeout()));
+                running.push(Trial { number: self.trial, until });
+            }
             Stage::Open { .. } | Stage::HalfOpen { .. } => return None,
         }
-        Some(Life(self.life))
+        Some(Life { number: self.life, trial: self.trial })
     }
 
     /// A call that was let through is over.
     pub(super) fn leave(&mut self, now: u64, life: Life, ended: Ended, took: Duration) {
-        if life != Life(self.life) {
+        if life.number != self.life {
             return;
         }
+        if let Stage::HalfOpen { running, .. } = &mut self.stage {
+            let Some(at) = running.iter().position(|trial| trial.number == life.trial) else {
+                return; // it took too long, and counts as failed
+            };
+            running.remove(at); // where its end says nothing, another may be tried in its place
+        }
+        self.count(now, ended, took);
+    }
+
+    /// Counts an end, and judges by it.
+    fn count(&mut self, now: u64, ended: Ended, took: Duration) {
         let slow = took >= self.settings.slow;
         let event: Counts<KINDS> = [1, u64::from(ended == Ended::Failed), u64::from(slow)];
         let (counts, enough) = match (&mut self.stage, ended) {
-            (Stage::HalfOpen { begun, .. }, Ended::Unknown) => {
-                *begun -= 1; // another may be tried in its place
-                return;
-            }
             (_, Ended::Unknown) | (Stage::Open { .. }, _) => return,
             (Stage::Closed(window), _) => {
                 window.add(now, event);
@@ -149,9 +175,19 @@ impl Breaker {
         self.go(Stage::Closed(Window::new(self.settings.window)));
     }
 
+    /// Does what has become due since the last look, each at its own time.
     fn move_to(&mut self, now: u64) {
-        if matches!(self.stage, Stage::Open { until } if until <= now) {
-            self.go(Stage::HalfOpen { begun: 0, counts: [0; KINDS] });
+        loop {
+            match &mut self.stage {
+                Stage::Open { until } if *until <= now => {
+                    self.go(Stage::HalfOpen { running: Vec::new(), counts: [0; KINDS] });
+                }
+                Stage::HalfOpen { running, .. } if running.first().is_some_and(|trial| trial.until <= now) => {
+                    let late = running.remove(0);
+                    self.count(late.until, Ended::Failed, self.settings.half_open_timeout());
+                }
+                Stage::Closed(_) | Stage::Open { .. } | Stage::HalfOpen { .. } => return,
+            }
         }
     }
 
@@ -175,11 +211,19 @@ impl Stage {
     }
 }
 
+/// The least that [`CircuitBreaker::half_open_timeout`](super::CircuitBreaker::half_open_timeout) is, unless it is set.
+const HALF_OPEN_TIMEOUT: Duration = Duration::from_secs(1);
+
 impl Settings {
+    /// A rate of zero is reached by one call, not by none.
     #[allow(clippy::cast_precision_loss)] // nobody counts 2⁵² calls
     fn is_bad(&self, [all, failed, slow]: Counts<KINDS>) -> bool {
-        let rate = |part: u64| part as f64 / all as f64;
-        rate(failed) >= self.failure_rate || rate(slow) >= self.slow_rate
+        let reaches = |part: u64, rate: f64| part > 0 && part as f64 / all as f64 >= rate;
+        reaches(failed, self.failure_rate) || reaches(slow, self.slow_rate)
+    }
+
+    fn half_open_timeout(&self) -> Duration {
+        self.half_open_timeout.unwrap_or_else(|| self.open_for.max(HALF_OPEN_TIMEOUT))
     }
 }
 
@@ -198,6 +242,7 @@ mod tests {
             min_calls: 4,
             open_for: Duration::from_secs(1),
             trials: 2,
+            half_open_timeout: Some(Duration::from_secs(3)),
         })
     }
 
@@ -242,5 +287,85 @@ mod tests {
         trials.into_iter().flatten().for_each(|life| breaker.leave(SECOND, life, Ended::Failed, Duration::ZERO));
         let to: Vec<_> = breaker.told().iter().map(|told| told.to).collect();
         assert_eq!(to, [BreakerState::Open, BreakerState::HalfOpen, BreakerState::Open]);
+    }
+
+    #[test]
+    fn trial_beyond_its_limit_counts_as_failed() {
+        let mut breaker = breaker();
+        breaker.open(0);
+        let [first, second] = [SECOND, 2 * SECOND].map(|now| breaker.enter(now).expect("it is half-open"));
+        assert_eq!(breaker.enter(4 * SECOND - 1), None, "two are on");
+        breaker.leave(4 * SECOND - 1, second, Ended::Well, Duration::ZERO);
+        assert_eq!(breaker.state(4 * SECOND - 1), BreakerState::HalfOpen, "the first may still end");
+        assert_eq!(breaker.state(4 * SECOND), BreakerState::Open, "one of two has failed");
+        breaker.leave(4 * SECOND, first, Ended::Well, Duration::ZERO);
+        assert_eq!(breaker.state(5 * SECOND - 1), BreakerState::Open, "it was open since the limit");
+        assert!(call(&mut breaker, 5 * SECOND, Ended::Well) && call(&mut breaker, 5 * SECOND, Ended::Well));
+        breaker.leave(5 * SECOND, first, Ended::Failed, Duration::ZERO);
+        assert_eq!(breaker.state(5 * SECOND), BreakerState::Closed);
+    }
+
+    #[test]
+    fn late_look_finds_what_became_due_at_its_time() {
+        let mut breaker = breaker();
+        breaker.open(0);
+        let trials = [(); 2].map(|()| breaker.enter(SECOND));
+        assert!(trials.iter().all(Option::is_some));
+        // Both failed at 4 s, so it was half-open again at 5 s.
+        assert_eq!(breaker.state(100 * SECOND), BreakerState::HalfOpen);
+        let to: Vec<_> = breaker.told().iter().map(|told| told.to).collect();
+        assert_eq!(to, [BreakerState::Open, BreakerState::HalfOpen, BreakerState::Open, BreakerState::HalfOpen]);
+    }
+
+    #[test]
+    fn trial_that_ends_late_counts_as_it_ended_if_no_call_came() {
+        let mut breaker = breaker();
+        breaker.open(0);
+        let trials = [(); 2].map(|()| breaker.enter(SECOND).expect("it is half-open"));
+        for trial in trials {
+            breaker.leave(100 * SECOND, trial, Ended::Well, Duration::ZERO);
+        }
+        assert_eq!(breaker.state(100 * SECOND), BreakerState::Closed);
+    }
+
+    #[test]
+    fn limit_of_a_trial_is_the_open_time_unless_set() {
+        for (open_for, set, limit) in [
+            (Duration::from_secs(30), None, 30 * SECOND),
+            (Duration::ZERO, None, SECOND),
+            (Duration::from_millis(5), None, SECOND),
+            (Duration::from_secs(30), Some(Duration::ZERO), 0),
+            (Duration::MAX, None, u64::MAX),
+            (Duration::ZERO, Some(Duration::MAX), u64::MAX),
+        ] {
+            let mut breaker = breaker();
+            (breaker.settings.open_for, breaker.settings.half_open_timeout, breaker.settings.trials) =
+                (open_for, set, 1);
+            breaker.go(Stage::HalfOpen { running: Vec::new(), counts: [0; KINDS] });
+            assert!(breaker.enter(7).is_some());
+            let Stage::HalfOpen { running, .. } = &breaker.stage else { panic!("it is half-open") };
+            assert_eq!(running[0].until, limit.saturating_add(7));
+        }
+    }
+
+    #[test]
+    fn longest_open_time_never_passes() {
+        let mut breaker = breaker();
+        breaker.settings.open_for = Duration::MAX;
+        breaker.open(SECOND);
+        assert_eq!(breaker.state(u64::MAX - 1), BreakerState::Open);
+        breaker.settings.open_for = Duration::ZERO;
+        breaker.open(SECOND);
+        assert_eq!(breaker.state(SECOND), BreakerState::HalfOpen);
+    }
+
+    #[test]
+    fn rate_of_zero_is_reached_by_one_failure_and_by_none_without() {
+        let mut breaker = breaker();
+        (breaker.settings.failure_rate, breaker.settings.slow_rate) = (0.0, 0.0);
+        assert!((0..9).all(|_| call(&mut breaker, 0, Ended::Well)));
+        assert_eq!(breaker.state(0), BreakerState::Closed);
+        assert!(call(&mut breaker, 0, Ended::Failed));
+        assert_eq!(breaker.state(0), BreakerState::Open);
     }
 }

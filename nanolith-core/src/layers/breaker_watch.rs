@@ -15,7 +15,8 @@ use std::{
 
 /// What a [`CircuitBreaker`](super::CircuitBreaker) does from now on: a `Stream` without an end, and a blocking iterator.
 ///
-/// It turns half-open as the first call comes, or somebody asks for its state, after it was open for its time; so that is told then.
+/// The breaker turns half-open as the first call comes, or the state is asked for, after it was open for its time. It opens since
+/// a half-open call took too long at such a look too. So both transitions come then.
 ///
 /// ```
 /// use nanolith::layers::{BreakerState, CircuitBreaker};
