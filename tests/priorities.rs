@@ -91,6 +91,20 @@ impl Work {
         let _ = handle.await;
     }
 
+    pub async fn block_in_future(handle: Handle<Self, ()>) {
+        let _ = handle.wait();
+    }
+
+    /// Counts its polls, and is never ready.
+    pub async fn count_polls(polls: Arc<AtomicUsize>, pending: Sender<Waker>) {
+        std::future::poll_fn(|cx| {
+            polls.fetch_add(1, Ordering::Relaxed);
+            let _ = pending.send(cx.waker().clone());
+            Poll::<()>::Pending
+        })
+        .await;
+    }
+
     /// Says what a child has once it is let go.
     pub fn child_later(pool: Pool, began: Sender<()>, go: Receiver<()>) -> Priority {
         let _ = began.send(());
@@ -508,12 +522,47 @@ fn a_future_that_was_raised_goes_on_in_its_new_place() {
     work.hold(hold, gate).submit().detach();
     held.recv().expect("it holds");
     open.store(true, Ordering::Relaxed);
-    jobs[1].0.raise(Priority::UserBlocking); // which wakes it
+    jobs[1].0.raise(Priority::UserBlocking);
     jobs.iter().for_each(|(_, waker)| waker.wake_by_ref());
     work.tell(2, to.clone()).submit().detach();
     go.send(()).expect("it waits");
     pool.drained().wait();
     assert_eq!(told.try_iter().collect::<Vec<_>>(), [1, 2, 0]);
+}
+
+#[test]
+fn raise_polls_no_future_that_awaits_no_call() {
+    let pool = one_slot();
+    let polls = Arc::new(AtomicUsize::new(0));
+    let (pending, wakers) = mpsc::channel();
+    let job = Work::on(&pool).count_polls(polls.clone(), pending).priority(Priority::Idle).submit();
+    let waker = wakers.recv().expect("it is pending");
+    for priority in [Priority::Low, Priority::Normal, Priority::Immediate] {
+        job.raise(priority);
+    }
+    Work::on(&pool).tell(0, mpsc::channel().0).priority(Priority::Idle).wait().expect("it runs");
+    assert_eq!(polls.load(Ordering::Relaxed), 1, "a poll would have gone before the idle call");
+    waker.wake();
+    wakers.recv().expect("it is polled for a cause");
+    assert_eq!(polls.load(Ordering::Relaxed), 2);
+    job.cancel();
+}
+
+#[test]
+fn raise_reaches_what_a_future_blocks_on() {
+    let (pool, work) = paused(Pool::builder());
+    let (to, told) = mpsc::channel();
+    let idle = work.tell(0, to.clone()).priority(Priority::Idle).submit();
+    let waiter = Work::on(&one_slot()).block_in_future(idle).priority(Priority::Idle).submit();
+    // The first raise may come before it blocks. When that has reached the call, the future blocks for sure.
+    for (of, priority) in [(1, Priority::Low), (2, Priority::Normal), (3, Priority::UserBlocking)] {
+        work.other(of, to.clone()).priority(priority).submit().detach();
+        assert_eq!(pool.next().map(TaskInfo::name), Some("other"));
+        waiter.raise(priority);
+        await_raised(&pool);
+    }
+    assert_eq!(order(&pool, &told), [0, 3, 2, 1]);
+    waiter.wait().expect("it runs");
 }
 
 // ----- waits

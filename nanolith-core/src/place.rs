@@ -348,9 +348,13 @@ pub(crate) fn within_scope<R>(priority: Priority, f: impl FnOnce() -> R) -> R {
     })
 }
 
-/// A wait for the moments at which the task that runs here is raised or asked to stop. `None`: no task runs here.
+/// A wait for the moments at which the task that runs here, and is about to block, is raised or asked to stop. `None`: no task
+/// runs here.
 pub(crate) fn stop_wait() -> Option<Registration<StopHome<Shared<dyn Runnable>>>> {
-    let wait = |call: &Shared<dyn Runnable>| Registration::new(StopHome(call.clone()));
+    let wait = |call: &Shared<dyn Runnable>| {
+        call.meta().mark_blocking();
+        Registration::new(StopHome(call.clone()))
+    };
     THREAD.with(|thread| look(thread, wait))
 }
 

@@ -387,6 +387,22 @@ fn random_programs_go_as_a_simple_model_says() {
     check(128, 60);
 }
 
+/// A raise that had the future polled would leave it at the place of the first raise.
+#[test]
+fn future_that_is_raised_twice_goes_on_at_its_last_place() {
+    let submit = |priority, later| Step::Submit { priority, later };
+    let steps = vec![
+        submit(Priority::Idle, true),
+        submit(Priority::Normal, false),
+        Step::Raise(0, Priority::Low),
+        Step::Raise(0, Priority::Immediate),
+        Step::Finish(1), // the future, which waits for the only slot
+        submit(Priority::Normal, false),
+        Step::Finish(0),
+    ];
+    run(1, steps).expect("the future goes before the call that came last");
+}
+
 /// `NANOLITH_STEPS` says how many: a million, unless told.
 #[test]
 #[ignore = "a million steps: `cargo xtask programs`"]

@@ -130,6 +130,8 @@ struct Cold {
     /// How many waits of its future were left pending by a poll; how many had been when a check looked at them.
     waits: AtomicU64,
     looked_at: AtomicU64,
+    /// Whether its future has blocked a thread.
+    has_blocked: AtomicBool,
     /// Whether the next poll of its future is to find out what it waits for.
     is_probed: AtomicBool,
     /// In which suspected cycle it was reported.
@@ -538,7 +540,7 @@ impl Meta {
     /// Has the future polled, which finds out what it waits for.
     pub(crate) fn start_probe(&self) {
         self.cold().is_probed.store(true, Ordering::Relaxed);
-        self.tell_raise();
+        self.cold().stop.with(WaiterSet::notify_all);
     }
 
     #[inline]
@@ -742,7 +744,7 @@ impl Meta {
     /// The run begins: when its limit is over, unless the call's own is earlier.
     pub(crate) fn begin_limit(&self) -> Option<Instant> {
         let cold = self.cold.get()?;
-        let over = clock::instant().checked_add(*cold.run_limit.get()?)?;
+        let over = clock::after(*cold.run_limit.get()?)?;
         let is_first = self.deadline().is_none_or(|deadline| over < deadline);
         (cold.run_deadline.set(over).is_ok() && is_first).then_some(over)
     }
@@ -912,10 +914,32 @@ impl Meta {
         batch.wake_list(cold.stop.with(|waiting, _| waiting.take_all()));
     }
 
-    /// Has those look again that wait for its stop while it runs, as a wait within its task: it was raised.
+    /// Has those look again that wait for its stop while it runs, as a wait within its task: it was raised. A future that has waited
+    /// for no call has nothing to pass that on to, and is left alone.
     pub(crate) fn tell_raise(&self) {
         let Some(cold) = self.cold.get() else { return };
-        cold.stop.with(WaiterSet::notify_all);
+        cold.stop.with(|waiting, after| {
+            if self.passes_raise_on() {
+                waiting.notify_all(after);
+            }
+        });
+    }
+
+    // ORDERING of `waits` and `has_blocked`, for a raise: Relaxed. Both are written before the wait is registered, under the lock
+    // of `stop`, and the priority is looked at after that. A raise writes the priority before it takes the lock to read them.
+
+    /// Whether its task may wait for a call that is to be as urgent as the task.
+    pub(crate) fn passes_raise_on(&self) -> bool {
+        let has_waited =
+            |cold: &Cold| cold.waits.load(Ordering::Relaxed) > 0 || cold.has_blocked.load(Ordering::Relaxed);
+        !self.task.is_async() || self.cold.get().is_some_and(has_waited)
+    }
+
+    /// The task is about to block a thread.
+    pub(crate) fn mark_blocking(&self) {
+        if self.task.is_async() {
+            self.cold().has_blocked.store(true, Ordering::Relaxed);
+        }
     }
 
     // ----- progress

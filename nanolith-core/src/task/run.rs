@@ -682,7 +682,7 @@ where
             Ok(Poll::Pending) => {
                 stop.register(cx.waker());
                 reply.slot().look_again();
-                if reply.slot().meta.priority() != urgency {
+                if reply.slot().meta.priority() != urgency && reply.slot().meta.passes_raise_on() {
                     cx.waker().wake_by_ref(); // it was raised meanwhile, and passes that on to what it waits for
                 }
                 if is_to_stop() { Poll::Ready(Err(Failure::Stopped)) } else { Poll::Pending }

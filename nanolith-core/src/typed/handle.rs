@@ -114,7 +114,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     ///
     /// Gives the handle back if the call is not over by then; it goes on.
     pub fn wait_timeout(self, limit: Duration) -> Result<Result<T, CallError>, Self> {
-        match clock::instant().checked_add(limit) {
+        match clock::after(limit) {
             Some(deadline) => self.wait_deadline(deadline),
             None => Ok(self.wait()),
         }
@@ -213,7 +213,7 @@ impl<S: TaskSet, T> Handle<S, T> {
 
     /// Makes the call more urgent; never less. If it is queued it goes where a call of that priority would stand that was
     /// submitted when this one was. If its task runs, what it submits from now on is as urgent, and so is what it waits for;
-    /// its future, if it has one, goes on sooner.
+    /// its future, if it has one, goes on sooner. A future that awaits a call is polled for that once more; others are not.
     ///
     /// A task that waits for a less urgent call raises it so by itself.
     ///
