@@ -7,9 +7,12 @@
 //! Nothing recurses with the depth of the tree.
 
 use crate::{
-    call::{shared::Shared, slot::End},
+    call::{
+        shared::Shared,
+        slot::{self, End},
+    },
     elsewhere,
-    host::{Host, HostId, Runnable},
+    host::{self, Host, HostId, Runnable},
     panics,
     stop::Stop,
     wake::WakeList,
@@ -90,11 +93,30 @@ impl EndBatch {
             call.end_into(how, self);
             return true;
         }
-        call.end_into(how, self);
+        if how == End::TimedOut {
+            self.time_out_running(call);
+        } else {
+            call.end_into(how, self);
+        }
         if let Some(onward) = call.meta().onward() {
             self.end_call(onward, None, how);
         }
         false
+    }
+
+    /// Ends a call that runs, or is over. The host of one that runs lists it before, so that the end of the task finds it listed.
+    fn time_out_running(&mut self, call: &dyn Runnable) {
+        let Some(host) = call.meta().last_holder().and_then(HostId::find) else {
+            call.end_into(End::TimedOut, self);
+            return;
+        };
+        let address = host::address(call);
+        call.meta().mark_overrun();
+        host.overruns(call, address);
+        if call.end_into(End::TimedOut, self) != slot::Ended::Running {
+            host.no_more_overruns(address);
+        }
+        self.hosts.push(host);
     }
 
     /// Frees the place of a claimed call in the queue of `host`.

@@ -264,6 +264,16 @@ pub(crate) trait Host: Send + Sync {
         Err(work)
     }
 
+    /// A call of ours, at this address, times out while its task runs.
+    fn overruns(&self, call: &dyn Runnable, address: usize) {
+        let _ = (call, address);
+    }
+
+    /// The task of such a call has returned, or it had before.
+    fn no_more_overruns(&self, address: usize) {
+        let _ = address;
+    }
+
     /// A task of ours panicked, and no caller gets the error. No lock is held, and the caller catches what this throws.
     fn unseen_panic(&self, error: &CallError) {
         let _ = error;
@@ -379,6 +389,11 @@ pub(crate) trait Runnable: Counted + Send + Sync {
         batch.run();
         self.drop_input(self.meta().last_holder());
     }
+}
+
+/// The address of a call, for whoever lists it while it has an owner.
+pub(crate) fn address(call: &dyn Runnable) -> usize {
+    std::ptr::from_ref(call).cast::<()>().addr()
 }
 
 /// How calls of one type are run, by one of their owners.

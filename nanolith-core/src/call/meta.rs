@@ -134,6 +134,8 @@ struct Cold {
     has_blocked: AtomicBool,
     /// Whether the next poll of its future is to find out what it waits for.
     is_probed: AtomicBool,
+    /// Whether it timed out while its task ran.
+    overruns: AtomicBool,
     /// In which suspected cycle it was reported.
     reported: AtomicU64,
     /// The cycle of waits that was closed by a wait for this call.
@@ -905,6 +907,17 @@ impl Meta {
     /// A wait for the moment at which the call is asked to stop. A poll registers it, and then looks again whether it was.
     pub(crate) fn stop_wait(&self) -> Registration<StopHome<&Self>> {
         Registration::new(StopHome(self))
+    }
+
+    /// It times out while its task runs.
+    pub(crate) fn mark_overrun(&self) {
+        // ORDERING: Relaxed, and so below: the step that ends the call orders it before the look of the one who ran the task.
+        self.cold().overruns.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it timed out while its task ran.
+    pub(crate) fn overruns(&self) -> bool {
+        self.cold.get().is_some_and(|cold| cold.overruns.load(Ordering::Relaxed))
     }
 
     /// Tells those who want to know that the call was asked to stop: first its children, which are stopped too.

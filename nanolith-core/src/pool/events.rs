@@ -1,4 +1,4 @@
-//! What happens to a pool's queue, as a stream: it was full, it ran empty.
+//! What happens to a pool, as a stream: its queue was full or ran empty, a task runs far beyond its time-out.
 
 use super::{
     core::Core,
@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     host::Host,
+    id::TaskInfo,
     wait,
     wake::{AfterUnlock, Registration, WaiterHome, WaiterSet, WakeList},
 };
@@ -40,14 +41,21 @@ use std::{
 pub enum PoolEvent {
     /// A call found no room in the queue, whatever became of it: [`OnFull`](crate::OnFull).
     Full,
+    /// A task of this kind runs far beyond its time-out: for as long again as it ran until then, and for a second at least. It
+    /// keeps its slot. [`Pool::overrunning`](super::Pool::overrunning) says what can be done.
+    Overrun(&'static TaskInfo),
     /// No call was queued, running or suspended, after there was one.
     Drained,
 }
 
-/// How often calls found no room, and the waits for that and for the pool's end. Under the pool's lock.
+/// How often calls found no room and tasks ran far beyond their time-outs, and the waits for that and for the pool's end. Under
+/// the pool's lock.
 #[derive(Default)]
 pub(super) struct Fulls {
     times: u64,
+    overruns: u64,
+    /// The task of the last overrun.
+    overran: Option<&'static TaskInfo>,
     waiting: WaiterSet,
 }
 
@@ -55,6 +63,13 @@ impl Fulls {
     /// Once more; those that wait are to be woken.
     pub(super) fn note(&mut self) -> WakeList {
         self.times += 1;
+        self.watchers()
+    }
+
+    /// A task runs far beyond its time-out.
+    pub(super) fn note_overrun(&mut self, task: &'static TaskInfo) -> WakeList {
+        self.overruns += 1;
+        self.overran = Some(task);
         self.watchers()
     }
 
@@ -81,6 +96,7 @@ impl WaiterHome for Filled {
 /// The events that were told, by their counts.
 struct Seen {
     fulls: u64,
+    overruns: u64,
     emptied: u64,
 }
 
@@ -91,6 +107,10 @@ impl Seen {
         if fulls > self.fulls {
             self.fulls = fulls;
             return Some(Some(PoolEvent::Full));
+        }
+        if let Some(task) = core.fulls.overran.filter(|_| core.fulls.overruns > self.overruns) {
+            self.overruns = core.fulls.overruns;
+            return Some(Some(PoolEvent::Overrun(task)));
         }
         if queue.was_empty_since(self.emptied) {
             self.emptied = queue.times_emptied();
@@ -127,8 +147,8 @@ impl Waits {
 /// What happens to a pool's queue from now on: made by [`Pool::events`](super::Pool::events). It ends when the pool was closed
 /// and its last call is over.
 ///
-/// It is a `Stream`, and a blocking iterator. What happens again before it was asked is told once; of two that happened since,
-/// [`PoolEvent::Full`] comes first. While somebody has one, calls take the way through the pool's lock, which costs short ones
+/// It is a `Stream`, and a blocking iterator. What happens again before it was asked is told once, of overruns the last. Of
+/// several that happened since, they come in the order of [`PoolEvent`]. While somebody has one, calls take the way through the pool's lock, which costs short ones
 /// some of their rate.
 ///
 /// ```
@@ -155,7 +175,8 @@ impl PoolEvents {
     pub(super) fn new(inner: Arc<Inner>) -> Self {
         let mut core = inner.lock();
         core.front.watch();
-        let seen = Seen { fulls: core.fulls.times, emptied: core.front.queue.times_emptied() };
+        let seen =
+            Seen { fulls: core.fulls.times, overruns: core.fulls.overruns, emptied: core.front.queue.times_emptied() };
         // ORDERING: Relaxed, who finds the queue full at this very moment need not tell us.
         inner.watched.fetch_add(1, Ordering::Relaxed);
         inner.release(core, WakeList::default());

@@ -4,6 +4,7 @@ use super::{
     close_within::Suspended,
     config::{BuildError, Config},
     core::{Core, Rest, Start, Work},
+    overruns::Overruns,
     rayon_pool::{self, Threads},
     spares::{Errand, Spares},
 };
@@ -60,6 +61,8 @@ pub(super) struct Inner {
     pub(super) suspended: Suspended,
     /// Calls that block a thread for what another executor, or a limit, has to bring about.
     pub(super) blocked: Suspended,
+    /// Tasks that run on after their calls have timed out.
+    pub(super) overruns: Overruns,
     /// Runners that wait at an empty inbox, and count as active and in flight: a figure tells how many do not.
     pub(super) resting: AtomicUsize,
     /// Work of [`Host::run_soon`] that waits for its turn: it is no call, and no figure counts it.
@@ -101,6 +104,7 @@ impl Inner {
             stopping: AtomicBool::new(false),
             suspended: Suspended::default(),
             blocked: Suspended::default(),
+            overruns: Overruns::default(),
             resting: AtomicUsize::new(0),
             errands: AtomicUsize::new(0),
             rayon: Mutex::new(None),

@@ -16,6 +16,7 @@ mod inner;
 mod kinds;
 mod listen;
 mod messengers;
+mod overruns;
 mod pace;
 pub(crate) mod parallel;
 mod rayon_pool;
@@ -286,6 +287,32 @@ impl Pool {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.inner().in_flight()
+    }
+
+    /// Tasks that still run though their calls have timed out. Each keeps its slot.
+    ///
+    /// A thread cannot be stopped from outside, so a task has to stop by itself: a synchronous one asks
+    /// [`Context::is_cancelled`](crate::Context::is_cancelled) from time to time, an asynchronous one is dropped at its next `.await`.
+    /// Where a task cannot ask, because it stands still in foreign code, [`set_concurrency`](Self::set_concurrency) gives the others
+    /// more slots. [`PoolEvent::Overrun`] names the task.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Disk;
+    /// # #[define] impl Disk {
+    /// #     pub fn wait(from: std::sync::mpsc::Receiver<()>) { let _ = from.recv(); }
+    /// # }
+    /// # let (answer, never) = std::sync::mpsc::channel();
+    /// let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build()?;
+    /// assert!(Disk::on(&pool).wait(never).timeout(MILLISECOND).wait().is_err());
+    /// assert_eq!((pool.overrunning(), pool.active()), (1, 1));
+    /// pool.set_concurrency(Concurrency::Exact(2))?; // the others go on
+    /// # drop(answer);
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn overrunning(&self) -> usize {
+        self.inner().overruns.count()
     }
 
     /// Calls that were begun and are over.

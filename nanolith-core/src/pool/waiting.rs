@@ -66,6 +66,14 @@ impl Host for Inner {
         Ok(loan)
     }
 
+    fn overruns(&self, call: &dyn Runnable, address: usize) {
+        self.list_overrun(call, address);
+    }
+
+    fn no_more_overruns(&self, address: usize) {
+        self.strike_overrun_off(address);
+    }
+
     fn unseen_panic(&self, error: &CallError) {
         if let Some(handler) = &self.config.on_panic {
             handler(error);

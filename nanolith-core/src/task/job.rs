@@ -436,6 +436,15 @@ impl<S: TaskSet> fmt::Debug for Job<S> {
     }
 }
 
+/// The task of a call is over. The host no longer lists the call if it timed out before.
+fn end_overrun<S: TaskSet>(slot: &CallSlot<S>) {
+    if slot.meta.overruns() {
+        if let Some(host) = slot.meta.last_holder().and_then(HostId::find) {
+            host.no_more_overruns(host::address(slot));
+        }
+    }
+}
+
 /// Drops an outcome that no caller gets. The host hears of a panic.
 pub(crate) fn drop_unseen<O>(outcome: Result<O, CallError>, host: impl FnOnce() -> Option<Arc<dyn Host>>) {
     panics::quietly(move || match outcome {
@@ -549,6 +558,7 @@ impl<S: TaskSet> Reply<S> {
                 Completed::Stays(slot) => slot.meta.over(),
                 Completed::Unwanted(slot, outcome) => {
                     slot.meta.over();
+                    end_overrun(&slot);
                     drop_unseen(outcome, || place::host_here().or_else(|| slot.meta.last_holder()?.find()));
                 }
             }
@@ -564,6 +574,7 @@ impl<S: TaskSet> Reply<S> {
     pub(crate) fn end(mut self, how: End) {
         if let Some(slot) = self.slot.take() {
             slot.end_call(how);
+            end_overrun(&slot);
         }
     }
 
@@ -629,6 +640,7 @@ impl<S: TaskSet> Drop for Reply<S> {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
             slot.end_call(End::Lost);
+            end_overrun(&slot);
         }
     }
 }

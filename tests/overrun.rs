@@ -1,0 +1,137 @@
+//! Tasks that run on after their calls have timed out.
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+
+use nanolith::{
+    PoolEvent, TaskSet,
+    layers::{Layer, Retry},
+    prelude::*,
+    time::MockClock,
+};
+use std::{
+    sync::mpsc::{Receiver, Sender, channel},
+    thread,
+};
+
+pub struct Disk;
+
+#[define]
+impl Disk {
+    #[task(idempotent)]
+    pub fn stands_still(begun: Sender<()>, go: std::sync::Arc<std::sync::Mutex<Receiver<()>>>) {
+        let _ = begun.send(());
+        let _ = go.lock().expect("no panic").recv();
+    }
+
+    pub async fn pending(begun: Sender<()>) {
+        let _ = begun.send(());
+        std::future::pending::<()>().await;
+    }
+}
+
+fn pool() -> Pool {
+    Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("the settings are sound")
+}
+
+fn until(what: impl Fn() -> bool) {
+    while !what() {
+        thread::yield_now();
+    }
+}
+
+type Gate = std::sync::Arc<std::sync::Mutex<Receiver<()>>>;
+
+fn gate() -> (Sender<()>, Gate) {
+    let (go, may_go) = channel();
+    (go, std::sync::Arc::new(std::sync::Mutex::new(may_go)))
+}
+
+#[test]
+fn figure_counts_tasks_that_run_on_after_a_time_out() {
+    let (pool, (begun, has_begun), (go, gate)) = (pool(), channel(), gate());
+    let call = Disk::on(&pool).stands_still(begun, gate).timeout(50 * MILLISECOND).submit();
+    has_begun.recv().expect("it begins");
+    assert_eq!(pool.overrunning(), 0);
+    assert!(matches!(call.wait(), Err(CallError::TimedOut(_))));
+    assert_eq!((pool.overrunning(), pool.active()), (1, 1));
+    drop(go);
+    until(|| pool.overrunning() == 0);
+    pool.drained().wait();
+}
+
+#[test]
+fn event_comes_when_a_task_has_run_as_long_again() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (pool, (begun, has_begun), (go, gate)) = (pool(), channel(), gate());
+        let mut events = pool.events();
+        let call = Disk::on(&pool).stands_still(begun, gate).timeout(10 * SECOND).submit();
+        has_begun.recv().expect("it begins");
+        clock.advance(10 * SECOND);
+        assert!(call.wait().is_err());
+        clock.advance(9 * SECOND);
+        assert_eq!(pool.overrunning(), 1);
+        clock.advance(2 * SECOND);
+        let Some(PoolEvent::Overrun(task)) = events.recv().wait() else { panic!("the event is there") };
+        assert_eq!(task.name(), "stands_still");
+        drop(go);
+        assert_eq!(events.recv().wait(), Some(PoolEvent::Drained), "one event each");
+    });
+}
+
+#[test]
+fn task_that_returns_soon_is_no_event() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (pool, (begun, has_begun), (go, gate)) = (pool(), channel(), gate());
+        let mut events = pool.events();
+        let call = Disk::on(&pool).stands_still(begun, gate).timeout(10 * MILLISECOND).submit();
+        has_begun.recv().expect("it begins");
+        clock.advance(10 * MILLISECOND);
+        assert!(call.wait().is_err());
+        drop(go);
+        until(|| pool.overrunning() == 0);
+        clock.advance(MINUTE);
+        assert_eq!(events.recv().wait(), Some(PoolEvent::Drained));
+    });
+}
+
+#[test]
+fn suspended_task_is_dropped_and_overruns_nothing() {
+    let (pool, (begun, has_begun)) = (pool(), channel());
+    let call = Disk::on(&pool).pending(begun).timeout(20 * MILLISECOND).submit();
+    has_begun.recv().expect("it begins");
+    assert!(matches!(call.wait(), Err(CallError::TimedOut(_))));
+    until(|| pool.overrunning() == 0);
+    pool.drained().wait();
+}
+
+#[test]
+fn run_time_out_and_layers_count_each_task_once() {
+    let (pool, (begun, has_begun), (go, gate)) = (pool(), channel(), gate());
+    let limited = Disk::on(&pool).stands_still(begun.clone(), gate.clone()).run_timeout(20 * MILLISECOND).submit();
+    has_begun.recv().expect("it begins");
+    assert!(limited.wait().is_err());
+    assert_eq!(pool.overrunning(), 1);
+    let layered = Disk::calls(Retry::new(1).layer(pool.clone()));
+    let beneath = layered.stands_still(begun, gate).timeout(20 * MILLISECOND).submit();
+    has_begun.recv().expect("it begins");
+    assert!(beneath.wait().is_err());
+    until(|| pool.overrunning() == 2);
+    drop(go);
+    until(|| pool.overrunning() == 0);
+    pool.drained().wait();
+}
+
+#[test]
+fn time_outs_and_ends_at_once_leave_nothing_listed() {
+    let pool = pool();
+    for round in 0..300_u64 {
+        let ((begun, _has_begun), (go, gate)) = (channel(), gate());
+        let call = Disk::on(&pool).stands_still(begun, gate).timeout(MILLISECOND).submit();
+        thread::sleep(std::time::Duration::from_micros(700 + round * 2)); // the two ends come close to each other
+        drop(go);
+        let _ = call.wait();
+    }
+    pool.drained().wait();
+    until(|| pool.overrunning() == 0);
+}
