@@ -1,4 +1,4 @@
-//! What was given is given again.
+//! Outputs that are given again, loads that are shared, and keys that are user code.
 
 use crate::desk::{Desk, Work, WorkCalls, WorkOutput, WorkTask};
 use nanolith::{
@@ -7,7 +7,15 @@ use nanolith::{
     prelude::*,
     time::{HOUR, MockClock},
 };
-use std::sync::mpsc::{Sender, channel};
+use std::{
+    hash::{Hash, Hasher},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+};
 
 fn cache() -> Cache<Work, u32> {
     Cache::new(
@@ -20,7 +28,10 @@ fn cache() -> Cache<Work, u32> {
     )
 }
 
-fn over(desk: &Desk, cache: &Cache<Work, u32>) -> WorkCalls<Layered<Cache<Work, u32>, Desk>> {
+fn over<K: Hash + Eq + Send + Sync + 'static>(
+    desk: &Desk,
+    cache: &Cache<Work, K>,
+) -> WorkCalls<Layered<Cache<Work, K>, Desk>> {
     Work::calls(cache.clone().layer(desk.clone()))
 }
 
@@ -113,7 +124,7 @@ fn whose_run_takes_too_long_for_him_leaves_it_to_the_others() {
         assert!(matches!(hurried.wait(), Err(CallError::TimedOut(_))));
         while !patient.is_finished() {
             clock.advance(HOUR);
-            std::thread::yield_now();
+            thread::yield_now();
         }
         assert_eq!(patient.wait().expect("it has all the time in the world"), 1);
     });
@@ -149,4 +160,259 @@ fn what_has_no_key_or_no_copy_goes_through() {
         assert!(jobs.into_iter().all(|job| job.wait().expect("it ran") == x));
     }
     assert!(cache.is_empty());
+}
+
+#[test]
+fn clear_detaches_load_under_way() {
+    let (desk, cache) = (Desk::default(), cache());
+    let work = over(&desk, &cache);
+    let before = [(); 2].map(|()| work.echo(1).submit());
+    cache.clear();
+    let after = [(); 2].map(|()| work.echo(1).submit());
+    assert_eq!(desk.len(), 2, "the calls after the clear share a load of their own");
+    desk.succeed();
+    assert!(before.into_iter().all(|job| job.wait().expect("its load ran") == 1));
+    assert!(after.iter().all(|job| !job.is_finished()));
+    assert!(cache.is_empty(), "the output of the first load is not kept");
+    desk.succeed();
+    assert!(after.into_iter().all(|job| job.wait().expect("its load ran") == 1));
+    assert_eq!(cache.len(), 1);
+}
+
+#[test]
+fn invalidate_reaches_value_and_load_of_its_key_alone() {
+    let (desk, cache) = (Desk::default(), cache());
+    let work = over(&desk, &cache);
+    let [kept, other] = [1, 2].map(|x| work.echo(x).submit());
+    desk.succeed();
+    desk.succeed();
+    assert!(kept.wait().is_ok() && other.wait().is_ok());
+    cache.invalidate(&1);
+    assert_eq!((cache.len(), work.echo(2).wait().expect("it is kept")), (1, 2));
+    let before = work.echo(1).submit();
+    assert_eq!(desk.len(), 1);
+    cache.invalidate(&1);
+    let after = work.echo(1).submit();
+    assert_eq!(desk.len(), 2);
+    desk.succeed();
+    assert!(before.wait().is_ok());
+    assert_eq!(cache.len(), 1);
+    desk.succeed();
+    assert!(after.wait().is_ok());
+    assert_eq!(cache.len(), 2);
+}
+
+#[test]
+fn load_that_changes_hands_after_a_clear_stays_detached() {
+    let (desk, cache) = (Desk::default(), cache());
+    let work = over(&desk, &cache);
+    let [first, second] = [(); 2].map(|()| work.echo(1).submit());
+    cache.clear();
+    let after = work.echo(1).submit();
+    first.cancel();
+    assert_eq!(desk.len(), 2, "the second call runs the load of the first");
+    desk.succeed(); // the load after the clear
+    assert!(after.wait().is_ok());
+    assert_eq!(cache.len(), 1);
+    cache.clear();
+    desk.succeed();
+    assert!(second.wait().is_ok());
+    assert!(cache.is_empty());
+}
+
+pub struct Rows;
+
+static ROW: AtomicU64 = AtomicU64::new(0);
+
+#[define]
+impl Rows {
+    #[task(idempotent)]
+    pub fn read(key: u32) -> u64 {
+        let _ = key;
+        let row = ROW.load(Ordering::SeqCst);
+        (0..20).for_each(|_| thread::yield_now()); // time for a clear
+        row
+    }
+}
+
+#[test]
+fn no_call_after_a_clear_receives_an_older_value() {
+    let cache = Cache::<Rows, u32>::new(
+        |RowsTask::Read { key }| Some(*key),
+        |RowsOutput::Read(row)| Some(RowsOutput::Read(*row)),
+    );
+    let rows = Rows::calls(cache.clone().layer(Pool::builder().build().expect("the settings are sound")));
+    thread::scope(|scope| {
+        let readers = [(); 2].map(|()| {
+            scope.spawn(|| {
+                while ROW.load(Ordering::SeqCst) < 500 {
+                    cache.invalidate(&1); // so that a load is under way most of the time
+                    rows.read(1).wait().expect("it reads");
+                }
+            })
+        });
+        let stale = (1..=500).find(|&row| {
+            ROW.store(row, Ordering::SeqCst);
+            match row % 2 {
+                0 => cache.clear(),
+                _ => cache.invalidate(&1),
+            }
+            rows.read(1).wait().expect("it reads") < row
+        });
+        ROW.store(500, Ordering::SeqCst); // which ends the readers
+        assert_eq!(stale, None);
+        readers.into_iter().for_each(|reader| reader.join().expect("it reads"));
+    });
+}
+
+/// Blocks until the sender has gone.
+pub type Gate = Arc<Mutex<Receiver<()>>>;
+
+fn pass(gate: &Gate) {
+    let _ = gate.lock().expect("nobody panics here").recv();
+}
+
+fn gate() -> (Sender<()>, Gate) {
+    let (open, gate) = channel();
+    (open, Arc::new(Mutex::new(gate)))
+}
+
+pub struct Lookup;
+
+#[define]
+impl Lookup {
+    #[task(idempotent)]
+    pub fn find(key: u32, argument: Arc<()>, begun: Sender<()>, gate: Gate) -> u32 {
+        drop(argument);
+        let _ = begun.send(());
+        pass(&gate);
+        key
+    }
+}
+
+#[test]
+fn cancelled_waiter_drops_its_arguments_at_once() {
+    let cache = Cache::<Lookup, u32>::new(
+        |LookupTask::Find { key, .. }| Some(*key),
+        |LookupOutput::Find(key)| Some(LookupOutput::Find(*key)),
+    );
+    let lookup = Lookup::calls(cache.layer(Pool::builder().build().expect("the settings are sound")));
+    let ((tell, begun), (open, gate), argument) = (channel(), gate(), Arc::new(()));
+    let find = || lookup.find(1, argument.clone(), tell.clone(), gate.clone());
+    let first = find().submit();
+    begun.recv().expect("it begins");
+    let [cancelled, late, patient] = [find().submit(), find().timeout(MILLISECOND).submit(), find().submit()];
+    let count = || Arc::strong_count(&argument);
+    cancelled.cancel();
+    assert!(matches!(late.wait(), Err(CallError::TimedOut(_))));
+    while count() > 2 {
+        thread::yield_now(); // the timer's thread has left the drop to the pool
+    }
+    assert!(!first.is_finished(), "the load is under way");
+    let patient = patient.cancel_on_drop();
+    drop(patient);
+    assert_eq!(count(), 1);
+    drop(open);
+    assert_eq!(first.wait().expect("it runs"), 1);
+}
+
+/// A key whose comparisons do what the test asks for.
+struct Custom {
+    key: u32,
+    hash: u64,
+    compare: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Hash for Custom {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        assert_ne!(self.key, 66, "no hash for this key");
+        state.write_u64(self.hash);
+    }
+}
+
+impl PartialEq for Custom {
+    fn eq(&self, other: &Self) -> bool {
+        (self.compare)();
+        self.key == other.key
+    }
+}
+
+impl Eq for Custom {}
+
+fn custom(hash: u64, compare: impl Fn() + Send + Sync + 'static) -> Cache<Work, Custom> {
+    let compare: Arc<dyn Fn() + Send + Sync> = Arc::new(compare);
+    Cache::new(
+        move |task| match task {
+            WorkTask::Echo { x } => Some(Custom { key: *x, hash, compare: compare.clone() }),
+            _ => None,
+        },
+        |output| if let WorkOutput::Echo(x) = output { Some(WorkOutput::Echo(*x)) } else { None },
+    )
+}
+
+#[test]
+fn keys_with_one_hash_are_told_apart() {
+    let (desk, cache) = (Desk::default(), custom(7, || ()));
+    let work = over(&desk, &cache);
+    let jobs = [1, 2, 3, 1, 2, 3].map(|x| work.echo(x).submit());
+    assert_eq!(desk.len(), 3);
+    (0..3).for_each(|_| desk.succeed());
+    assert_eq!(jobs.map(|job| job.wait().expect("its load ran")), [1, 2, 3, 1, 2, 3]);
+    assert_eq!((cache.len(), work.echo(2).wait().expect("it is kept")), (3, 2));
+    cache.invalidate(&Custom { key: 2, hash: 7, compare: Arc::new(|| ()) });
+    assert_eq!(cache.len(), 2);
+}
+
+#[test]
+fn comparison_of_keys_may_use_the_cache() {
+    let this = Arc::new(OnceLock::<Cache<Work, Custom>>::new());
+    let other = this.clone();
+    let cache = custom(7, move || other.get().into_iter().for_each(Cache::clear));
+    assert!(this.set(cache.clone()).is_ok());
+    let desk = Desk::default();
+    let work = over(&desk, &cache);
+    let jobs = [1, 1, 2].map(|x| work.echo(x).submit());
+    assert_eq!(desk.len(), 3, "each comparison has cleared the cache");
+    (0..3).for_each(|_| desk.succeed());
+    assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
+}
+
+#[test]
+fn comparison_that_blocks_keeps_no_other_call_waiting() {
+    let ((tell, compares), (open, gate), desk) = (channel(), gate(), Desk::default());
+    let cache = custom(7, move || {
+        let _ = tell.send(());
+        pass(&gate);
+    });
+    let work = Arc::new(over(&desk, &cache));
+    let first = work.echo(1).submit();
+    let blocked = {
+        let work = work.clone();
+        thread::spawn(move || work.echo(1).submit().wait())
+    };
+    compares.recv().expect("it compares");
+    assert_eq!(cache.len(), 0, "the lock is free");
+    desk.succeed();
+    assert_eq!((first.wait().expect("its load ran"), cache.len()), (1, 1));
+    drop(open);
+    assert_eq!(blocked.join().expect("it waits").expect("the output is kept"), 1);
+}
+
+#[test]
+fn call_whose_key_panics_goes_through() {
+    let fails = Arc::new(AtomicU64::new(0));
+    let (flag, desk) = (fails.clone(), Desk::default());
+    let cache = custom(7, move || assert_eq!(flag.load(Ordering::SeqCst), 0, "no comparison"));
+    let work = over(&desk, &cache);
+    let first = work.echo(1).submit();
+    fails.store(1, Ordering::SeqCst);
+    let through = [1, 66].map(|x| work.echo(x).submit());
+    assert_eq!(desk.len(), 3);
+    fails.store(0, Ordering::SeqCst);
+    let shared = work.echo(1).submit();
+    assert_eq!(desk.len(), 3, "the cache is as it was");
+    (0..3).for_each(|_| desk.succeed());
+    assert_eq!(through.map(|job| job.wait().expect("it ran")), [1, 66]);
+    assert_eq!([first, shared].map(|job| job.wait().expect("its load ran")), [1, 1]);
+    assert_eq!(cache.len(), 1);
 }

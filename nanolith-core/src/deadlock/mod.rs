@@ -45,6 +45,7 @@
 //!
 //! - A wait with a limit (`wait_timeout`, `.timeout(..)`) ends by itself, so it is part of no cycle.
 //! - Waits for a port, a stream, a messenger, a permit, a group, a layer's limit, a share's limit or a lock: who ends them is not known.
+//! - Waits for a load of a [`Cache`](crate::layers::Cache) that another call runs.
 //!   A task that awaits one of these beside a call counts as one that waits for something else.
 //! - Handles that are awaited within a `FuturesUnordered`, or whatever else polls with a waker of its own: its tasks run on.
 //! - Asynchronous tasks of a [`Local`](crate::Local), asynchronous hooks of tasks that are synchronous, and `#[init]`.

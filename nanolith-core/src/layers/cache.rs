@@ -1,30 +1,32 @@
-//! Not twice what gives the same.
+//! Caches outputs by key.
 
 use super::{
     attempt,
-    cache_store::Store,
+    cache_load::Load,
+    cache_table::{Entry, EntryId, Finished, Found, Table},
     layered::{Around, Entered, OneBeneath, Policy},
 };
 use crate::{
-    clock,
+    clock, elsewhere,
     error::CallError,
     executor::Executor,
     panics,
     task::{Job, Reply, TaskSet},
+    wake::Deferred,
 };
 use std::{
-    collections::HashMap,
+    borrow::Borrow,
     fmt,
-    hash::Hash,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    hash::{BuildHasher, Hash, RandomState},
+    sync::Arc,
     time::Duration,
 };
 
-/// Keeps what tasks gave, and gives it again: for tasks under `#[task(idempotent)]` whose output rests on their arguments alone.
-/// Of calls for the same that are under way together one runs, and the others have what it gives.
+/// Keeps the outputs of tasks and gives copies of them to later calls, for tasks under `#[task(idempotent)]` whose output rests on
+/// their arguments alone. Of several calls with one key that are under way together, one runs, and all receive its output.
 ///
-/// It is told the key of a task, and how to copy an output; where one of them says `None`, the call goes through as it is. Outputs
-/// alone are kept, no [`CallError`].
+/// The first function returns the key of a task, the second copies an output. A call for which either returns `None` goes
+/// through as it is. The cache keeps outputs only, no [`CallError`].
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{Cache, Layer}, prelude::*};
@@ -47,7 +49,24 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Who is cancelled, or out of time, while others wait for the same leaves it to them: the next in line has it run anew. Clones share what is kept.
+/// # Clearing
+///
+/// [`clear`](Cache::clear) and [`invalidate`](Cache::invalidate) reach loads that are under way. A later call neither shares such
+/// a load nor receives its output. The calls that shared it before still receive it.
+///
+/// # Cancel safety
+///
+/// A call that ends while it waits for the load of another call drops its arguments at once. Where the call that runs the load
+/// is cancelled, or runs out of its own time, the call that waits longest runs the load in its place.
+///
+/// # Panics
+///
+/// `Hash` and `Eq` of the key run on the thread that brings a call, and no lock is held meanwhile. They may block, and call the
+/// cache. Where one of them, or one of the two functions, panics, the call goes through as it is.
+///
+/// A task that calls the cache for its own key waits for itself, and for ever: no check for cycles sees that.
+///
+/// Clones share the entries.
 #[must_use = "a layer does nothing until it is put around an executor"]
 pub struct Cache<S: TaskSet, K> {
     shared: Arc<Shared<S, K>>,
@@ -55,125 +74,185 @@ pub struct Cache<S: TaskSet, K> {
 
 type KeyOf<S, K> = Arc<dyn Fn(&<S as TaskSet>::Task) -> Option<K> + Send + Sync>;
 type CopyOf<S> = Arc<dyn Fn(&<S as TaskSet>::Output) -> Option<<S as TaskSet>::Output> + Send + Sync>;
+type Entries<S, K> = Table<K, Arc<<S as TaskSet>::Output>, Arc<Load<S>>>;
 
 struct Shared<S: TaskSet, K> {
     key: KeyOf<S, K>,
     copy: CopyOf<S>,
-    state: Mutex<State<S, K>>,
+    hasher: RandomState,
+    table: Deferred<Entries<S, K>>,
 }
 
-struct State<S: TaskSet, K> {
-    store: Store<K, Arc<S::Output>>,
-    /// What is under way, and who waits for it.
-    flights: HashMap<K, Vec<Waiter<S>>>,
-}
-
-/// A call for what another call has under way.
-struct Waiter<S: TaskSet> {
-    task: S::Task,
-    reply: Reply<S>,
-}
-
-/// So many outputs are kept, unless somebody says otherwise.
+/// The number of outputs that a cache keeps unless its owner sets another.
 const CAPACITY: usize = 1_024;
 
-impl<S: TaskSet, K: Hash + Eq + Clone> Cache<S, K> {
-    /// Keeps at most 1,024 outputs, for ever: those go first that were not asked for longest.
+impl<S: TaskSet, K: Hash + Eq> Cache<S, K> {
+    /// Creates a cache that keeps at most 1,024 outputs without a time limit. The least recently used output is evicted first.
     pub fn new(
         key: impl Fn(&S::Task) -> Option<K> + Send + Sync + 'static,
         copy: impl Fn(&S::Output) -> Option<S::Output> + Send + Sync + 'static,
     ) -> Self {
-        Self::with(Arc::new(key), Arc::new(copy), Store::new(CAPACITY, None))
+        Self::with(Arc::new(key), Arc::new(copy), Table::new(CAPACITY, None))
     }
 
-    fn with(key: KeyOf<S, K>, copy: CopyOf<S>, store: Store<K, Arc<S::Output>>) -> Self {
-        let state = Mutex::new(State { store, flights: HashMap::new() });
-        Self { shared: Arc::new(Shared { key, copy, state }) }
+    fn with(key: KeyOf<S, K>, copy: CopyOf<S>, table: Entries<S, K>) -> Self {
+        Self { shared: Arc::new(Shared { key, copy, hasher: RandomState::new(), table: Deferred::new(table) }) }
     }
 
-    /// How many outputs are kept at most. With 0 none is: then calls for the same share what is under way, and no more.
+    /// Sets the number of outputs that are kept at most. With 0 none is kept, and calls with one key only share a load that is
+    /// under way.
     ///
     /// The layer is a new one from here on: set this before it is cloned.
     pub fn capacity(self, outputs: usize) -> Self {
-        let store = Store::new(outputs, self.shared.lock().store.time_to_live());
-        Self::with(self.shared.key.clone(), self.shared.copy.clone(), store)
+        let time_to_live = self.shared.table.with(|table, _| table.time_to_live());
+        Self::with(self.shared.key.clone(), self.shared.copy.clone(), Table::new(outputs, time_to_live))
     }
 
-    /// How long an output is kept.
+    /// Sets how long an output is kept.
     ///
     /// The layer is a new one from here on: set this before it is cloned.
     ///
     /// With `Duration::ZERO` nothing is given again, with `Duration::MAX` it is for ever.
     pub fn time_to_live(self, time: Duration) -> Self {
-        let store = Store::new(self.shared.lock().store.capacity(), Some(time));
-        Self::with(self.shared.key.clone(), self.shared.copy.clone(), store)
+        let capacity = self.shared.table.with(|table, _| table.capacity());
+        Self::with(self.shared.key.clone(), self.shared.copy.clone(), Table::new(capacity, Some(time)))
     }
 
-    /// Forgets what is kept.
+    /// Removes the output of one key, and detaches its load that is under way: a later call runs anew. See the
+    /// [type](Cache#clearing).
+    ///
+    /// ```
+    /// use nanolith::{TaskSet, layers::{Cache, Layer}, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { #[task(idempotent)] pub fn length(text: String) -> usize { text.len() } }
+    /// let cache = Cache::<Geometry, String>::new(
+    ///     |GeometryTask::Length { text }| Some(text.clone()),
+    ///     |GeometryOutput::Length(length)| Some(GeometryOutput::Length(*length)),
+    /// );
+    /// let geometry = Geometry::calls(cache.clone().layer(Pool::builder().build()?));
+    /// geometry.length("tea".into()).wait()?;
+    /// geometry.length("water".into()).wait()?;
+    /// cache.invalidate("tea");
+    /// assert_eq!(cache.len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// A panic of the key's `Hash` or `Eq` passes through, and changes nothing.
+    pub fn invalidate<Q: Hash + Eq + ?Sized>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
+        let shared = &self.shared;
+        let mut at = EntryId::before(shared.hasher.hash_one(key));
+        while let Some((id, known)) = shared.table.with(|table, _| table.next(at)) {
+            if (*known).borrow() == key {
+                let entry = shared.table.with(|table, _| table.remove(id));
+                if entry.is_some() {
+                    return panics::quietly(|| drop(entry));
+                }
+            }
+            at = id;
+        }
+    }
+
+    /// Removes all outputs, and detaches the loads that are under way: a later call runs anew. See the [type](Cache#clearing).
     pub fn clear(&self) {
-        let kept = self.shared.lock().store.clear();
-        panics::quietly(|| drop(kept));
+        let entries = self.shared.table.with(|table, _| table.clear());
+        entries.into_values().for_each(|entry| panics::quietly(|| drop(entry)));
     }
 
-    /// How many outputs are kept; those whose time is over count until they are asked for, or make room.
+    /// Returns the number of outputs that are kept. One whose time is over counts until a call asks for it, or it makes room.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shared.lock().store.len()
+        self.shared.table.with(|table, _| table.len())
     }
 
-    /// Whether none is.
+    /// Returns whether no output is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
+/// What there is for the key of a call.
+enum Looked<S: TaskSet> {
+    Value(Arc<S::Output>),
+    Loading(Arc<Load<S>>),
+    /// Nothing: the call runs this load.
+    Begun(EntryId, Arc<Load<S>>),
+}
+
 impl<S: TaskSet, K> Shared<S, K> {
-    fn lock(&self) -> MutexGuard<'_, State<S, K>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The user's code: what panics says `None`.
-    fn key(&self, task: &S::Task) -> Option<K> {
-        ask(|| (self.key)(task))
-    }
-
     fn copy(&self, output: &S::Output) -> Option<S::Output> {
         ask(|| (self.copy)(output))
     }
+
+    /// The same for one owner of an output, which may be the last.
+    fn copy_of(&self, output: Arc<S::Output>) -> Option<S::Output> {
+        let copy = self.copy(&output);
+        panics::quietly(|| drop(output));
+        copy
+    }
 }
 
+impl<S: TaskSet<Output: Sync>, K: Hash + Eq + Send + Sync + 'static> Shared<S, K> {
+    /// Looks for the key of a task. `None`: it has none, or user code panicked.
+    fn look(&self, task: &S::Task) -> Option<Looked<S>> {
+        ask(|| {
+            let key = Arc::new((self.key)(task)?);
+            Some(self.look_for(&key))
+        })
+    }
+
+    /// Walks through the entries with the key's hash. Keys are compared between two locks, so an entry may be gone by then.
+    fn look_for(&self, key: &Arc<K>) -> Looked<S> {
+        let now = clock::now();
+        let mut at = EntryId::before(self.hasher.hash_one(&**key));
+        let mut load = None;
+        loop {
+            let Some((id, known)) = self.table.with(|table, _| table.next(at)) else {
+                let load = load.get_or_insert_with(Load::new);
+                match self.table.with(|table, _| table.begin(at, key, load.clone())) {
+                    Some(id) => return Looked::Begun(id, load.clone()),
+                    None => continue, // another call has added an entry
+                }
+            };
+            if known == *key {
+                match self.table.with(|table, _| table.get(id, now)) {
+                    Found::Value(output) => return Looked::Value(output),
+                    Found::Loading(load) => return Looked::Loading(load),
+                    Found::Nothing => self.remove(id),
+                }
+            }
+            at = id;
+        }
+    }
+
+    /// Removes an entry that is of no use to later calls.
+    fn remove(&self, id: EntryId) {
+        let entry = self.table.with(|table, _| table.remove(id));
+        drop_entries::<S, K>([entry]);
+    }
+}
+
+/// Drops entries, and with them keys and outputs. The timer's thread leaves that to the global pool.
+fn drop_entries<S, K>(entries: impl IntoIterator<Item = Option<Entry<K, Arc<S::Output>, Arc<Load<S>>>>>)
+where
+    S: TaskSet<Output: Sync>,
+    K: Send + Sync + 'static,
+{
+    for entry in entries.into_iter().flatten() {
+        elsewhere::run(None, move || drop(entry));
+    }
+}
+
+/// Runs the user's code; a panic counts as `None`.
 fn ask<T>(ask: impl FnOnce() -> Option<T>) -> Option<T> {
     let mut answer = None;
     panics::quietly(|| answer = ask());
     answer
-}
-
-/// What there is for a key.
-enum Found<S: TaskSet> {
-    Kept(Arc<S::Output>, S::Task, Reply<S>),
-    UnderWay,
-    Nothing(S::Task, Reply<S>),
-}
-
-impl<S: TaskSet, K: Hash + Eq + Clone> Shared<S, K> {
-    fn find(&self, key: &K, task: S::Task, reply: Reply<S>) -> Found<S> {
-        let now = clock::now();
-        let mut state = self.lock();
-        if let Some(output) = state.store.get(key, now) {
-            return Found::Kept(output, task, reply);
-        }
-        match state.flights.get_mut(key) {
-            Some(waiters) => {
-                waiters.push(Waiter { task, reply });
-                Found::UnderWay
-            }
-            None => {
-                state.flights.insert(key.clone(), Vec::new());
-                Found::Nothing(task, reply)
-            }
-        }
-    }
 }
 
 impl<S: TaskSet, K> Clone for Cache<S, K> {
@@ -194,7 +273,7 @@ impl<S: TaskSet, K> OneBeneath for Cache<S, K> {}
 impl<S, K> Policy<S> for Cache<S, K>
 where
     S: TaskSet<Output: Sync>,
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Hash + Eq + Send + Sync + 'static,
 {
     type Pass = ();
 
@@ -202,21 +281,29 @@ where
         if !job.info().is_idempotent() {
             return Entered::On(job, ());
         }
-        let Ok((task, reply)) = job.open() else { return Entered::Over };
+        let Ok((mut task, mut reply)) = job.open() else { return Entered::Over };
         let shared = &around.layer.shared;
-        let Some(key) = shared.key(&task) else {
-            return Entered::On(Job::within(reply, task, Reply::complete), ());
-        };
-        match shared.find(&key, task, reply) {
-            Found::UnderWay => Entered::Over,
-            Found::Nothing(task, reply) => Entered::On(Flight::begin(around, key, task, reply), ()),
-            Found::Kept(output, task, reply) => match shared.copy(&output) {
-                Some(output) => {
-                    reply.complete(Ok(output));
-                    Entered::Over
+        loop {
+            let looked = shared.look(&task);
+            let output = match looked {
+                None => None,
+                Some(Looked::Value(output)) => shared.copy_of(output),
+                Some(Looked::Begun(id, load)) => {
+                    return Entered::On(Run::begin(around, id, load, task, reply), ());
                 }
-                None => Entered::On(Job::within(reply, task, Reply::complete), ()),
-            },
+                Some(Looked::Loading(load)) => match load.join(task, reply) {
+                    Ok(()) => return Entered::Over,
+                    // The load ended meanwhile, and there is its output, or nothing.
+                    Err(back) => {
+                        (task, reply) = back;
+                        continue;
+                    }
+                },
+            };
+            let Some(output) = output else { return Entered::On(Job::within(reply, task, Reply::complete), ()) };
+            reply.complete(Ok(output));
+            panics::quietly(|| drop(task));
+            return Entered::Over;
         }
     }
 }
@@ -227,43 +314,54 @@ fn is_its_own<S: TaskSet>(reply: &Reply<S>, error: &CallError) -> bool {
     is_late || reply.is_cancelled()
 }
 
-/// What is under way for a key. However it ends, those who wait for it hear of that.
-struct Flight<S, K, E>
+/// The run of a load. However it ends, the calls that wait for the load hear of that.
+struct Run<S, K, E>
 where
     S: TaskSet<Output: Sync>,
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Hash + Eq + Send + Sync + 'static,
     E: Executor<S> + 'static,
 {
     around: Arc<Around<Cache<S, K>, E>>,
-    key: Option<K>,
+    id: EntryId,
+    /// `None` once its outcome was handed on.
+    load: Option<Arc<Load<S>>>,
 }
 
-impl<S, K, E> Flight<S, K, E>
+impl<S, K, E> Run<S, K, E>
 where
     S: TaskSet<Output: Sync>,
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Hash + Eq + Send + Sync + 'static,
     E: Executor<S> + 'static,
 {
-    fn begin(around: &Arc<Around<Cache<S, K>, E>>, key: K, task: S::Task, reply: Reply<S>) -> Job<S> {
-        let flight = Self { around: around.clone(), key: Some(key) };
-        Job::within(reply, task, move |reply, outcome| flight.end(reply, outcome))
+    fn begin(
+        around: &Arc<Around<Cache<S, K>, E>>,
+        id: EntryId,
+        load: Arc<Load<S>>,
+        task: S::Task,
+        reply: Reply<S>,
+    ) -> Job<S> {
+        let run = Self { around: around.clone(), id, load: Some(load) };
+        Job::within(reply, task, move |reply, outcome| run.end(reply, outcome))
     }
 
     fn end(mut self, reply: Reply<S>, outcome: Result<S::Output, CallError>) {
-        let Some(key) = self.key.take() else { return };
+        let Some(load) = self.load.take() else { return };
         let shared = &self.around.layer.shared;
         match &outcome {
-            Err(error) if is_its_own(&reply, error) => self.leave_to_others(key),
+            Err(error) if is_its_own(&reply, error) => self.hand_on(&load),
             Err(error) => {
-                let waiters = self.land(&key, None);
-                waiters.into_iter().for_each(|waiter| waiter.reply.complete(Err(error.clone())));
+                shared.remove(self.id);
+                load.finish().for_each(|job| job.answer(Err(error.clone())));
             }
             Ok(output) => {
-                let kept = shared.copy(output).map(Arc::new);
-                for Waiter { task, reply } in self.land(&key, kept) {
+                match shared.copy(output) {
+                    Some(kept) => self.keep(kept),
+                    None => shared.remove(self.id),
+                }
+                for job in load.finish() {
                     match shared.copy(output) {
-                        Some(output) => reply.complete(Ok(output)),
-                        None => attempt::send(&self.around, Job::within(reply, task, Reply::complete)),
+                        Some(output) => job.answer(Ok(output)),
+                        None => attempt::send(&self.around, job),
                     }
                 }
             }
@@ -271,47 +369,47 @@ where
         reply.complete(outcome);
     }
 
-    /// Nothing is under way for the key any more. Gives those who waited.
-    fn land(&self, key: &K, kept: Option<Arc<S::Output>>) -> Vec<Waiter<S>> {
-        let now = clock::now();
-        let mut state = self.around.layer.shared.lock();
-        let gone = kept.and_then(|output| state.store.insert(key.clone(), output, now));
-        let waiters = state.flights.remove(key).unwrap_or_default();
-        drop(state);
-        panics::quietly(|| drop(gone));
-        waiters
+    /// Keeps the output for later calls, unless the load was detached.
+    fn keep(&self, output: S::Output) {
+        let (output, now) = (Arc::new(output), clock::now());
+        let shared = &self.around.layer.shared;
+        let Finished { gone, unused } = shared.table.with(|table, _| table.finish(self.id, output, now));
+        drop_entries::<S, K>(gone);
+        elsewhere::run(None, move || drop(unused));
     }
 
-    /// The one whose call is under way has gone. The first of the others who has not takes over.
-    fn leave_to_others(&self, key: K) {
-        loop {
-            let next = {
-                let mut state = self.around.layer.shared.lock();
-                match state.flights.get_mut(&key) {
-                    Some(waiters) if !waiters.is_empty() => waiters.remove(0),
-                    _ => {
-                        state.flights.remove(&key);
-                        return;
-                    }
-                }
-            };
-            if !next.reply.is_cancelled() {
-                return attempt::send(&self.around, Self::begin(&self.around, key, next.task, next.reply));
+    /// The call that ran the load has gone: the call that waits longest runs it. Where no call waits, later ones are to run anew,
+    /// so the load leaves the table before it is over.
+    fn hand_on(&self, load: &Arc<Load<S>>) {
+        if self.run_next(load, Load::next) {
+            return;
+        }
+        self.around.layer.shared.remove(self.id);
+        self.run_next(load, Load::next_or_finish);
+    }
+
+    /// Has the next call that has not ended run the load; says whether there is one.
+    fn run_next(&self, load: &Arc<Load<S>>, next: fn(&Load<S>) -> Option<Job<S>>) -> bool {
+        while let Some(job) = next(load) {
+            if let Ok((task, reply)) = job.open() {
+                attempt::send(&self.around, Self::begin(&self.around, self.id, load.clone(), task, reply));
+                return true;
             }
         }
+        false
     }
 }
 
-impl<S, K, E> Drop for Flight<S, K, E>
+impl<S, K, E> Drop for Run<S, K, E>
 where
     S: TaskSet<Output: Sync>,
-    K: Hash + Eq + Clone + Send + Sync + 'static,
+    K: Hash + Eq + Send + Sync + 'static,
     E: Executor<S> + 'static,
 {
     /// The call was taken back.
     fn drop(&mut self) {
-        if let Some(key) = self.key.take() {
-            self.leave_to_others(key);
+        if let Some(load) = self.load.take() {
+            self.hand_on(&load);
         }
     }
 }

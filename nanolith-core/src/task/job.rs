@@ -291,13 +291,13 @@ impl<S: TaskSet> Job<S> {
     }
 
     /// Ends the call with `outcome`, without running it.
-    pub(crate) fn refuse(self, outcome: CallError) {
+    pub(crate) fn answer(self, outcome: Result<S::Output, CallError>) {
         let slot = self.into_slot();
         slot.meta.submit(clock::now);
         let Some(input) = slot.withdraw() else { return };
         slot.meta.mark_started(clock::now());
         let host = slot.meta.last_holder();
-        Reply { slot: Some(slot) }.complete(Err(outcome));
+        Reply { slot: Some(slot) }.complete(outcome);
         drop_elsewhere(host, input);
     }
 

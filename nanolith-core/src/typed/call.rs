@@ -743,7 +743,7 @@ fn enter<S: TaskSet, E: Executor<S> + ?Sized, T>(
 /// Ends the call of a refused job with the reason, for its handle to tell.
 pub(crate) fn refuse<S: TaskSet>(refused: Refused<Job<S>>) {
     let (job, error) = refused.into_parts();
-    job.refuse(error);
+    job.answer(Err(error));
 }
 
 /// Brings the job to its executor, now or later.

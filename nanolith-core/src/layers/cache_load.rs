@@ -1,0 +1,87 @@
+//! A load of a cache, and the calls that wait for its outcome.
+
+use crate::{
+    task::{Job, Reply, TaskSet},
+    wake::Deferred,
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// A load under way. A call that waits for it is a job of its own that no executor has: so who ends the call ends the job, which
+/// drops the arguments at once.
+pub(super) struct Load<S: TaskSet> {
+    waiters: Deferred<Waiters<S>>,
+}
+
+struct Waiters<S: TaskSet> {
+    is_over: bool,
+    last: u64,
+    jobs: BTreeMap<u64, Job<S>>,
+}
+
+impl<S: TaskSet> Load<S> {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { waiters: Deferred::new(Waiters { is_over: false, last: 0, jobs: BTreeMap::new() }) })
+    }
+
+    /// Has the call wait for the load.
+    ///
+    /// # Errors
+    ///
+    /// Gives the call back if the load is over.
+    pub(super) fn join(self: &Arc<Self>, task: S::Task, reply: Reply<S>) -> Result<(), (S::Task, Reply<S>)> {
+        let number = self.waiters.with(|waiters, _| {
+            waiters.last += 1;
+            (!waiters.is_over).then_some(waiters.last)
+        });
+        let Some(number) = number else { return Err((task, reply)) };
+        let load = Arc::downgrade(self);
+        let job = Job::within(reply, task, move |reply, outcome| {
+            load.upgrade().into_iter().for_each(|load| load.leave(number));
+            reply.complete(outcome);
+        });
+        let call = job.slot().clone();
+        let mut job = Some(job);
+        self.waiters.with(|waiters, _| {
+            if !waiters.is_over {
+                waiters.jobs.extend(job.take().map(|job| (number, job)));
+            }
+        });
+        match job {
+            // The call was ended before its job was in the list.
+            None if call.is_over() => self.leave(number),
+            None => {}
+            // The load ended meanwhile. A call that has ended too wants no other.
+            Some(job) => return job.open().map_or(Ok(()), Err),
+        }
+        Ok(())
+    }
+
+    /// The call waits no more.
+    fn leave(&self, number: u64) {
+        let job = self.waiters.with(|waiters, _| waiters.jobs.remove(&number));
+        drop(job);
+    }
+
+    /// Takes out the call that waits longest, which is to run the load.
+    pub(super) fn next(&self) -> Option<Job<S>> {
+        self.waiters.with(|waiters, _| waiters.jobs.pop_first().map(|(_, job)| job))
+    }
+
+    /// The same; where no call waits, the load is over.
+    pub(super) fn next_or_finish(&self) -> Option<Job<S>> {
+        self.waiters.with(|waiters, _| {
+            let first = waiters.jobs.pop_first();
+            waiters.is_over = first.is_none();
+            first.map(|(_, job)| job)
+        })
+    }
+
+    /// The load is over. Returns the calls that waited for it.
+    pub(super) fn finish(&self) -> impl Iterator<Item = Job<S>> + use<S> {
+        let jobs = self.waiters.with(|waiters, _| {
+            waiters.is_over = true;
+            std::mem::take(&mut waiters.jobs)
+        });
+        jobs.into_values()
+    }
+}
