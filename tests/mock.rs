@@ -340,3 +340,27 @@ fn errors_are_replayed_too() {
     let again = Geometry::on(&replay).add(1, 2).wait();
     assert!(matches!(again, Err(CallError::TimedOut(_))), "{again:?}");
 }
+
+pub struct Owner;
+
+#[define]
+impl Owner {
+    pub fn count(argument: Arc<()>) -> usize {
+        Arc::strong_count(&argument)
+    }
+}
+
+#[test]
+fn cancelled_call_drops_its_arguments_before_its_answer_is_due() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let mock = Mock::<Owner>::new();
+        mock.expect(|_| true).delay(HOUR).returns(|_| OwnerOutput::Count(7));
+        let argument = Arc::new(());
+        let job = Owner::on(&mock).count(argument.clone()).submit();
+        assert_eq!(Arc::strong_count(&argument), 2);
+        job.cancel();
+        assert_eq!((Arc::strong_count(&argument), clock.next_alarm()), (1, None));
+        assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+    });
+}

@@ -3,9 +3,13 @@
 use crate::desk::{Desk, Work, WorkCalls, WorkOutput};
 use nanolith::{
     TaskSet,
-    layers::{Fallback, Hedge, Layer, Layered},
+    layers::{Fallback, Hedge, Layer, Layered, Retry},
     prelude::*,
-    time::MockClock,
+    time::{HOUR, MockClock},
+};
+use std::sync::{
+    Arc,
+    mpsc::{Sender, channel},
 };
 
 fn over(desk: &Desk, hedge: &Hedge) -> WorkCalls<Layered<Hedge, Desk>> {
@@ -167,4 +171,66 @@ fn a_fall_back_waits_for_room_there() {
     assert_eq!(job.wait().expect("it ran there"), 7);
     here.close();
     assert!(matches!(work.echo(7).wait(), Err(CallError::Closed(_))), "that is no reason");
+}
+
+/// An argument whose clone does what the test asks for.
+pub struct Argument(pub Arc<()>);
+
+impl Clone for Argument {
+    fn clone(&self) -> Self {
+        assert!(Arc::strong_count(&self.0) < 100, "no clone of this one");
+        Self(self.0.clone())
+    }
+}
+
+pub struct Slow;
+
+#[define]
+impl Slow {
+    #[task(idempotent)]
+    pub async fn keep(argument: Argument, begun: Sender<()>) -> usize {
+        drop(argument);
+        let _ = begun.send(());
+        nanolith::time::sleep(HOUR).await;
+        1
+    }
+
+    #[task(idempotent)]
+    pub fn count(argument: Argument) -> usize {
+        Arc::strong_count(&argument.0)
+    }
+}
+
+#[test]
+fn cancel_drops_arguments_of_second_attempt_at_once() {
+    let pool = Pool::builder().build().expect("the settings are sound");
+    let (argument, (tell, begun)) = (Arc::new(()), channel());
+    let hedged = Slow::calls(Hedge::after(HOUR).layer(pool.clone()));
+    let retried = Slow::calls(Retry::new(3).layer(pool.clone()));
+    let fallen_back = Slow::calls(Fallback::to(pool.clone()).layer(pool));
+    for round in 0..3 {
+        let (argument, tell) = (Argument(argument.clone()), tell.clone());
+        let job = match round {
+            0 => hedged.keep(argument, tell).submit(),
+            1 => retried.keep(argument, tell).submit(),
+            _ => fallen_back.keep(argument, tell).submit(),
+        };
+        begun.recv().expect("it begins");
+        job.cancel();
+        assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+    }
+    assert_eq!(Arc::strong_count(&argument), 1);
+}
+
+#[test]
+fn call_whose_arguments_cannot_be_cloned_runs_once() {
+    let pool = Pool::builder().build().expect("the settings are sound");
+    let argument = Arc::new(());
+    let _many: Vec<_> = (0..100).map(|_| argument.clone()).collect();
+    let this = || Argument(argument.clone());
+    assert!(Slow::calls(Hedge::after(HOUR).layer(pool.clone())).count(this()).wait().is_ok());
+    assert!(Slow::calls(Retry::new(3).layer(pool.clone())).count(this()).wait().is_ok());
+    assert!(Slow::calls(Fallback::to(pool.clone()).layer(pool)).count(this()).wait().is_ok());
+    let cluster = Cluster::launch(2, Slow::service).wait().expect("it starts");
+    assert!(cluster.count(this()).wait().is_ok());
 }

@@ -9,9 +9,9 @@ use crate::{
     executor::{Admission, Executor, OwnsState, RunsLocal, SharesState},
     gate::OnFull,
     host::HostId,
-    panics, place,
+    place,
     service::ServiceRef,
-    task::{Job, Reply, TaskSet},
+    task::{self, Job, Reply, TaskSet},
     typed::refuse,
 };
 use std::{
@@ -199,7 +199,7 @@ impl<S: TaskSet> Move<S> {
     }
 
     fn begin(cluster: Weak<Inner<S>>, reply: Reply<S>, task: S::Task, left: usize, from: Option<HostId>) -> Job<S> {
-        let again = if left > 0 { S::duplicate(&task) } else { None };
+        let again = if left > 0 { task::duplicate::<S>(&task) } else { None };
         let again = again.map(|task| Self { cluster, task, left: left - 1, from });
         Job::within(reply, task, |reply, outcome| match (outcome, again) {
             (Err(ended @ (CallError::Closed(_) | CallError::Crashed(_))), Some(again)) => again.go_on(reply, ended),
@@ -217,10 +217,7 @@ impl<S: TaskSet> Move<S> {
         }
         // ORDERING: Relaxed, a figure.
         inner.moved.fetch_add(1, Ordering::Relaxed);
-        let mut job = None;
-        // A clone that panics ends the call as lost.
-        panics::quietly(|| job = Some(Self::begin(cluster, reply, task, left, from)));
-        if let Some(Err(refused)) = job.map(|job| inner.send_on(job, from)) {
+        if let Err(refused) = inner.send_on(Self::begin(cluster, reply, task, left, from), from) {
             refuse(refused);
         }
     }

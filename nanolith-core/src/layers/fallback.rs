@@ -9,7 +9,7 @@ use crate::{
     error::{CallError, Refused},
     executor::Executor,
     panics,
-    task::{Job, Reply, TaskSet},
+    task::{self, Job, Reply, TaskSet},
     typed::refuse,
 };
 use std::{fmt, sync::Arc};
@@ -87,7 +87,7 @@ impl<S: TaskSet, F: Executor<S> + 'static> Policy<S> for Fallback<F> {
             return Entered::On(job, ());
         }
         let Ok((task, reply)) = job.open() else { return Entered::Over };
-        let (again, around) = (S::duplicate(&task), around.clone());
+        let (again, around) = (task::duplicate::<S>(&task), around.clone());
         let job = Job::within(reply, task, move |reply, outcome| match again {
             Some(task) if !reply.is_cancelled() => {
                 let (judge, host) = (around.layer.when.clone(), Executor::<S>::host(&around.layer.other));

@@ -11,7 +11,7 @@ use crate::{
     error::CallError,
     executor::Executor,
     host, panics,
-    task::{CallSlot, Job, Reply, TaskSet, go_on_as},
+    task::{self, CallSlot, Job, Reply, TaskSet, go_on_as},
     timer::{self, Alarm},
 };
 use std::{
@@ -112,7 +112,7 @@ impl<S: TaskSet> Policy<S> for Hedge {
             return Entered::On(job, ());
         }
         let Ok((task, reply)) = job.open() else { return Entered::Over };
-        match S::duplicate(&task) {
+        match task::duplicate::<S>(&task) {
             Some(again) => Entered::On(Race::begin(around, task, again, reply), ()),
             None => Entered::On(Job::within(reply, task, Reply::complete), ()),
         }
@@ -201,25 +201,27 @@ impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
 
     fn second_is_over(&self, outcome: Outcome<S>) {
         let mut state = lock(&self.state);
-        state.second = Second::Over;
-        match (state.parked.take(), outcome) {
-            (Some((reply, Err(error))), Err(_)) => {
-                drop(state);
-                self.complete(reply, Err(error));
-            }
-            (Some((reply, _)), outcome) => {
-                drop(state);
-                self.complete(reply, outcome);
-            }
-            (None, Ok(output)) => {
+        let second = std::mem::replace(&mut state.second, Second::Over);
+        let parked = state.parked.take();
+        let (lost, has_won) = match (outcome, &parked) {
+            (Ok(output), None) => {
                 state.won = Some(output);
-                drop(state);
-                // The first hears of it, as does the caller through the first.
+                (None, true)
+            }
+            (outcome, _) => (Some(outcome), false),
+        };
+        drop(state);
+        drop(second);
+        match (parked, lost) {
+            (Some((reply, Err(error))), Some(Err(_))) => self.complete(reply, Err(error)),
+            (Some((reply, _)), Some(outcome)) => self.complete(reply, outcome),
+            // The first hears of it, as does the caller through the first.
+            _ if has_won => {
                 if let Some(first) = self.call.meta.onward() {
                     host::end(&*first, None, End::Cancelled);
                 }
             }
-            (None, Err(_)) => {}
+            _ => {}
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
     executor::Executor,
     id::TaskInfo,
     panics,
-    task::{Job, Reply, TaskSet},
+    task::{self, Job, Reply, TaskSet},
     time::{MILLISECOND, SECOND},
     typed::refuse,
 };
@@ -198,7 +198,7 @@ impl<E> Attempt<E> {
         E: Executor<S> + 'static,
     {
         let more = self.number < self.around.layer.attempts;
-        let again = if more { S::duplicate(&task) } else { None };
+        let again = if more { task::duplicate::<S>(&task) } else { None };
         Job::within(reply, task, move |reply, outcome| match again {
             // The predicate is user code, and so is what the next attempt runs.
             Some(task) => {
@@ -244,13 +244,11 @@ impl<E> Attempt<E> {
         layer.retries.fetch_add(1, Ordering::Relaxed);
         panics::quietly(|| drop(outcome));
         let next = Attempt { around: around.clone(), number: number + 1 };
-        let mut job = None;
-        // A clone that panics ends the call as lost.
-        panics::quietly(|| job = Some(next.begin(reply, task)));
-        match job {
-            None => {}
-            Some(job) if rest.is_zero() && number % DEEP != 0 => attempt::send(&around, job),
-            Some(job) => job.rest_until(due, move |job| attempt::send(&around, job)),
+        let job = next.begin(reply, task);
+        if rest.is_zero() && number % DEEP != 0 {
+            attempt::send(&around, job);
+        } else {
+            job.rest_until(due, move |job| attempt::send(&around, job));
         }
     }
 }

@@ -4,8 +4,7 @@ use crate::{
     clock, elsewhere,
     error::{At, CallError, Panic},
     panics,
-    task::{Reply, TaskSet},
-    timer::{self, Alarm},
+    task::{Job, Reply, TaskSet},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -38,10 +37,19 @@ impl<S: TaskSet> Answer<S> {
             (Self::Never, _) | (_, None) => return Some(reply),
             (_, Some(_)) if delay.is_zero() => self.give(task, reply),
             (_, Some(due)) => {
-                timer::arm(due, Alarm::Run(Box::new(move || elsewhere::run(None, move || self.give(task, reply)))));
+                // A job of its own, which ends with the call: so the call's end drops the arguments.
+                let job = Job::within(reply, task, Reply::complete);
+                job.slot().meta.mark_started(clock::now());
+                job.rest_until(due, move |job| elsewhere::run(None, move || self.give_to(job)));
             }
         }
         None
+    }
+
+    fn give_to(self, job: Job<S>) {
+        if let Ok((task, reply)) = job.open() {
+            self.give(task, reply);
+        }
     }
 
     fn give(self, task: S::Task, reply: Reply<S>) {

@@ -134,6 +134,8 @@ where
     }
 
     /// What was kept so far.
+    ///
+    /// The records are cloned under the recorder's lock, for which new calls wait: a `Clone` here does not call the recorder.
     #[must_use]
     pub fn records(&self) -> Vec<Record<K, V>>
     where

@@ -30,7 +30,17 @@ pub use state::{NoState, Owner, SharedHandle, Writer};
 pub use work::Work;
 pub(crate) use work::{Piece, closure, future, unpack};
 
-use crate::id::{TaskInfo, fingerprint};
+use crate::{
+    id::{TaskInfo, fingerprint},
+    panics,
+};
+
+/// A second `task`, where the set says that it may run twice. A clone that panics counts as one that cannot be made.
+pub(crate) fn duplicate<S: TaskSet>(task: &S::Task) -> Option<S::Task> {
+    let mut second = None;
+    panics::quietly(|| second = S::duplicate(task));
+    second
+}
 
 /// A set of tasks: made by `#[define]`, never by hand.
 ///
