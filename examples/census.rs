@@ -8,7 +8,7 @@
 //! pool, many at once. The sums are the state of [`Ledger`](ledger::Ledger), a service that alone owns them, so there is no
 //! lock. Between both stands the [`Desk`], with a window of handles: however large the tree is, only so many files are on
 //! their way at once. (What grows with the tree is the ledger alone, by a path and a digest for each file.) A file that
-//! cannot be read, or is gone when its turn comes, is part of the report.
+//! cannot be read is part of the report, and so is one that is gone, or has become something else, when its turn comes.
 
 #[path = "census/arguments.rs"]
 mod arguments;
@@ -16,6 +16,8 @@ mod arguments;
 mod count;
 #[path = "census/desk.rs"]
 mod desk;
+#[path = "shared/file.rs"]
+mod file;
 #[path = "census/json.rs"]
 mod json;
 #[path = "census/ledger.rs"]
@@ -61,7 +63,7 @@ fn take(options: &Options) -> Result<Report, Box<dyn Error>> {
     let mut desk = Desk::new(&pool, &ledger);
     for found in walk::files(options) {
         match found {
-            Ok(path) => desk.count(path)?,
+            Ok((path, links)) => desk.count(path, links)?,
             Err(Unreadable { path, reason }) => desk.reject(path, reason)?,
         }
     }

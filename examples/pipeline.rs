@@ -11,6 +11,8 @@
 
 #[path = "pipeline/arguments.rs"]
 mod arguments;
+#[path = "shared/file.rs"]
+mod file;
 #[path = "pipeline/made.rs"]
 mod made;
 #[path = "pipeline/picture.rs"]

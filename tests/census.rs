@@ -1,19 +1,28 @@
 //! Does `examples/census.rs` count what is there? The program's JSON is held against `find`, `wc`, `tr` and `cmp`.
 #![cfg(unix)]
 
+#[allow(dead_code)] // the program uses all of it
+#[path = "../examples/census/count.rs"]
+mod count;
+#[allow(dead_code)]
+#[path = "../examples/shared/file.rs"]
+mod file;
 mod program;
 
+use count::{Census, LARGE};
+use file::Links;
+use nanolith::prelude::*;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::{OsStr, OsString},
-    fs,
+    fs, io,
     os::{
         fd::OwnedFd,
         unix::{
             ffi::{OsStrExt, OsStringExt},
             fs::symlink,
-            net::UnixStream,
+            net::{UnixListener, UnixStream},
         },
     },
     path::{Path, PathBuf},
@@ -89,6 +98,50 @@ fn a_file_that_opens_and_cannot_be_read_is_listed() {
     let report = json(&["/proc/self/mem".as_ref()]);
     assert_eq!(counts_of(&report["total"]), [0; 4]);
     assert_eq!(report["unreadable"][0]["path"], "/proc/self/mem");
+}
+
+/// Each of these may stand where the walk has found a file, by the time at which the task opens it.
+#[test]
+fn what_has_replaced_a_file_is_refused_and_blocks_no_worker() {
+    let tree = folder();
+    let path = |name: &str| tree.path().join(name);
+    run("mkfifo", &[path("fifo").as_os_str()], &[]);
+    fs::create_dir(path("folder")).expect("a folder");
+    fs::write(path("file"), "two words\n").expect("written");
+    symlink("file", path("link")).expect("a link");
+    symlink("fifo", path("link-to-fifo")).expect("a link");
+    let _socket = UnixListener::bind(path("socket")).expect("a socket");
+    let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("the settings are sound");
+    let count = |name: &str, links| Census::on(&pool).count(path(name), links).wait().expect("it ends");
+    let reason = |name: &str, links| count(name, links).err().expect("it is no file").to_string();
+    assert_eq!(reason("fifo", Links::Refuse), "not a regular file, but a FIFO");
+    assert_eq!(reason("link-to-fifo", Links::Follow), "not a regular file, but a FIFO");
+    assert_eq!(reason("folder", Links::Refuse), "not a regular file, but a folder");
+    assert_eq!(reason("link", Links::Refuse), "not a regular file, but a symbolic link");
+    assert_eq!(reason("/dev/null", Links::Refuse), "not a regular file, but a device");
+    assert!(count("socket", Links::Refuse).is_err());
+    let gone = count("gone", Links::Refuse).err().expect("there is none");
+    assert_eq!(gone.kind(), io::ErrorKind::NotFound);
+    assert_eq!(count("link", Links::Follow).expect("it is a file").words, 2);
+    assert_eq!(count("file", Links::Refuse).expect("it is a file").bytes, 10);
+}
+
+#[test]
+fn fifo_that_is_given_by_name_ends_the_program() {
+    let tree = folder();
+    let fifo = tree.path().join("pipe.png");
+    run("mkfifo", &[fifo.as_os_str()], &[]);
+    assert_eq!(counts_of(&json(&[fifo.as_os_str()])["total"]), [0; 4]);
+    let (pipeline, out) = (program::build("pipeline"), tree.path().join("small"));
+    let arguments = [fifo.as_os_str(), "--out".as_ref(), out.as_os_str()];
+    let told = text(&Command::new(pipeline).args(arguments).output().expect("it runs"));
+    assert!(told.contains("not a regular file, but a FIFO"), "{told}");
+}
+
+#[test]
+fn file_that_grows_while_it_is_read_is_counted_to_its_former_end() {
+    let endless = |size| count::read(io::repeat(b'x'), size, |_| true).expect("it is readable").bytes;
+    assert_eq!((endless(LARGE + 5), endless(5), endless(0)), (LARGE + 5, LARGE, LARGE));
 }
 
 #[test]
@@ -268,8 +321,8 @@ fn path_of(value: &Value) -> PathBuf {
 
 fn run(program: &str, arguments: &[&OsStr], input: &[u8]) -> Output {
     let feed = tempfile::tempfile().expect("a file");
-    std::io::Write::write_all(&mut &feed, input).expect("written");
-    std::io::Seek::rewind(&mut &feed).expect("at its start");
+    io::Write::write_all(&mut &feed, input).expect("written");
+    io::Seek::rewind(&mut &feed).expect("at its start");
     Command::new(program).args(arguments).env("LC_ALL", "C").stdin(feed).output().expect("the tool is there")
 }
 

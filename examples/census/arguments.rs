@@ -23,7 +23,9 @@ says of `wc -w` in the C locale. (Some versions of GNU wc do not count a word in
 printable ASCII, so on binary files they count fewer.)
 
 Duplicates are files with the same bytes, by their BLAKE3 digest; empty files are not among them.
-Entries that cannot be read, or vanish while the census is taken, are listed with the reason.
+Entries that cannot be read, vanish, or become something else while the census is taken, are
+listed with the reason. A file that grows while it is read is counted up to its length at the
+beginning, or up to 16 MiB if that is more; so is one that has no length.
 
 Exit codes: 0 the census was taken, 1 it failed, 2 the command line is wrong or PATH is not there.
 ";

@@ -1,8 +1,8 @@
 //! Counting one file: the task that the pool runs.
 
+use crate::file::{self, Links};
 use nanolith::prelude::*;
 use std::{
-    fs::File,
     io::{self, ErrorKind, Read},
     path::PathBuf,
 };
@@ -10,35 +10,40 @@ use std::{
 /// How much is read at once, in bytes.
 const CHUNK: usize = 64 * 1_024;
 
-/// A file of this many bytes takes long enough to tell how far it is.
-const LARGE: u64 = 16 * 1_024 * 1_024;
+/// A file of this many bytes takes long enough to tell how far it is. From a file that grows while it is read, or that has no
+/// length, so many are read at most.
+pub(crate) const LARGE: u64 = 16 * 1_024 * 1_024;
 
 /// The tasks of the pool.
 pub(crate) struct Census;
 
 #[define]
 impl Census {
-    /// Reads the file once, from its start to its end.
-    pub(crate) fn count(cx: &Context<Self>, path: PathBuf) -> io::Result<Count> {
-        let mut file = File::open(path)?;
-        let size = file.metadata()?.len();
-        let mut tally = Tally::default();
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            if cx.is_cancelled() {
-                return Err(io::Error::other("nobody waits for it any more"));
-            }
-            match file.read(&mut chunk) {
-                Ok(0) => return Ok(tally.finish()),
-                Ok(length) => tally.add(&chunk[..length]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+    /// Opens the file once, and reads it once, from its start to the end that it had then.
+    pub(crate) fn count(cx: &Context<Self>, path: PathBuf, links: Links) -> io::Result<Count> {
+        let (file, size) = file::open(&path, links)?;
+        read(file, size, |bytes| {
             if size >= LARGE {
-                cx.progress(tally.count.bytes, size);
+                cx.progress(bytes, size);
             }
+            !cx.is_cancelled()
+        })
+    }
+}
+
+/// Counts what a file of this size holds. `goes_on` is told how many bytes were read, and says whether to read more.
+pub(crate) fn read(file: impl Read, size: u64, mut goes_on: impl FnMut(u64) -> bool) -> io::Result<Count> {
+    let mut file = file.take(size.max(LARGE));
+    let (mut tally, mut chunk) = (Tally::default(), vec![0; CHUNK]);
+    while goes_on(tally.count.bytes) {
+        match file.read(&mut chunk) {
+            Ok(0) => return Ok(tally.finish()),
+            Ok(length) => tally.add(&chunk[..length]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
+    Err(io::Error::other("the call was cancelled"))
 }
 
 /// What there is to know of a file.

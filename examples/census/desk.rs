@@ -2,6 +2,7 @@
 
 use crate::{
     count::{Census, CensusCalls, Count},
+    file::Links,
     ledger::{Ledger, Unreadable},
     shared::{bar::Bar, text::bytes},
 };
@@ -48,11 +49,11 @@ impl Desk {
     }
 
     /// Has a file counted. While too many are on their way, it waits.
-    pub(crate) fn count(&mut self, path: PathBuf) -> Result<(), CallError> {
+    pub(crate) fn count(&mut self, path: PathBuf, links: Links) -> Result<(), CallError> {
         while self.errands.len() >= IN_FLIGHT {
             self.settle()?;
         }
-        let handle = self.census.count(path.clone()).submit().cancel_on_drop();
+        let handle = self.census.count(path.clone(), links).submit().cancel_on_drop();
         self.errands.push_back((path, handle));
         self.show();
         Ok(())

@@ -1,11 +1,14 @@
 //! Finding the files of a tree.
 
-use crate::{arguments::Options, ledger::Unreadable};
+use crate::{arguments::Options, file::Links, ledger::Unreadable};
 use ignore::{DirEntry, Error, WalkBuilder};
 use std::path::{Path, PathBuf};
 
+/// A file, which may have become something else when it is opened.
+pub(crate) type Found = (PathBuf, Links);
+
 /// Every file below the path, or the path itself, and every entry that could not be looked at.
-pub(crate) fn files(options: &Options) -> impl Iterator<Item = Result<PathBuf, Unreadable>> {
+pub(crate) fn files(options: &Options) -> impl Iterator<Item = Result<Found, Unreadable>> {
     let mut walk = WalkBuilder::new(&options.path);
     walk.standard_filters(!options.all).require_git(false).same_file_system(options.one_file_system);
     let root = options.path.clone();
@@ -18,9 +21,10 @@ pub(crate) fn files(options: &Options) -> impl Iterator<Item = Result<PathBuf, U
 }
 
 /// The entry if it is a file; also what is wrong with the ignore rules that it came with.
-fn found(entry: DirEntry, root: &Path) -> [Option<Result<PathBuf, Unreadable>>; 2] {
+fn found(entry: DirEntry, root: &Path) -> [Option<Result<Found, Unreadable>>; 2] {
     let problem = entry.error().map(|error| Err(unreadable(error, root)));
-    let file = is_file(&entry).then(|| Ok(entry.into_path()));
+    let links = if entry.depth() == 0 { Links::Follow } else { Links::Refuse };
+    let file = is_file(&entry).then(|| Ok((entry.into_path(), links)));
     [problem, file]
 }
 

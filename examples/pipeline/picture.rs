@@ -1,8 +1,9 @@
 //! The three tasks: a file becomes a picture, a picture a small one, a small one the bytes of a file.
 
+use crate::file::{self, Links};
 use nanolith::prelude::*;
 use png::{BitDepth, ColorType, Compression, Decoder, Encoder, Transformations};
-use std::{fs::File, io, io::BufReader, path::PathBuf};
+use std::{io, io::BufReader, path::PathBuf};
 
 /// The longer side of a small picture, in pixels, at most.
 const SIDE: usize = 128;
@@ -30,7 +31,8 @@ impl Pictures {
     /// Reads a file in the PNG format.
     pub(crate) fn decode(file: PathBuf) -> Result<Picture, io::Error> {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("`{}`: {error}", file.display()));
-        let mut decoder = Decoder::new(BufReader::new(File::open(&file).map_err(named)?));
+        let (opened, _) = file::open(&file, Links::Follow).map_err(named)?;
+        let mut decoder = Decoder::new(BufReader::new(opened));
         decoder.set_transformations(Transformations::normalize_to_color8());
         let mut reader = decoder.read_info().map_err(|error| named(error.into()))?;
         let size = reader.output_buffer_size().ok_or_else(|| named(io::ErrorKind::FileTooLarge.into()))?;
