@@ -176,7 +176,7 @@ fn restart_whose_init_hangs_is_a_crash_of_its_own() {
         let (told, heard) = channel();
         let service = Hangs::service(1, Arc::default(), told)
             .launch_timeout(SECOND)
-            .restart(Restart::always().limit(1, HOUR).backoff(Backoff::none()))
+            .restart(Restart::on_panic().limit(1, HOUR).backoff(Backoff::none()))
             .launch()
             .wait()
             .expect("the first start is in time");

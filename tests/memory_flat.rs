@@ -190,7 +190,7 @@ fn services_leave_nothing() {
 
 #[test]
 fn restarts_leave_nothing() {
-    let policy = Restart::always().limit(usize::MAX, MILLISECOND).backoff(Backoff::none());
+    let policy = Restart::on_panic().limit(usize::MAX, MILLISECOND).backoff(Backoff::none());
     let service = Geometry::service().restart(policy).launch().wait().expect("a service");
     assert_flat(200, || {
         assert!(service.fail().wait().is_err());

@@ -209,7 +209,7 @@ fn messages_survive_a_restart() -> Result<(), Box<dyn Error>> {
             self.0
         }
     }
-    let sum = Sum::service().restart(Restart::always()).launch().wait()?;
+    let sum = Sum::service().restart(Restart::on_panic()).launch().wait()?;
     for n in 0..20 {
         sum.send(n).wait()?;
     }

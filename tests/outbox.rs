@@ -179,7 +179,7 @@ fn what_was_said_before_the_end_is_heard_and_then_the_end() -> Result<(), Box<dy
 
 #[test]
 fn listeners_stay_through_a_restart() -> Result<(), Box<dyn Error>> {
-    let counter = Counter::service(10).restart(Restart::always()).launch().wait()?;
+    let counter = Counter::service(10).restart(Restart::on_panic()).launch().wait()?;
     let mut events = counter.control().events();
     assert!(counter.fail().wait().is_err());
     counter.bump(5).wait()?;

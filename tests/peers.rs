@@ -138,7 +138,7 @@ fn a_service_that_starts_anew_has_its_settings_still() -> Result<(), Box<dyn Err
         .queue(1)
         .on_full(OnFull::Reject)
         .data(5_u32)
-        .restart(Restart::on_crash().limit(2, MINUTE).backoff(Backoff::none()))
+        .restart(Restart::on_panic().except_in_tasks().limit(2, MINUTE).backoff(Backoff::none()))
         .on_panic(move |_| {
             handler.fetch_add(1, Ordering::SeqCst);
             OnPanic::Restart

@@ -388,7 +388,7 @@ fn nested_waits_raise_spare_threads_at_concurrency_two() {
 fn a_service_crashes_and_starts_anew_after_its_backoff() {
     sim::explore(0..30, || {
         let backoff = Backoff::exponential(10 * SECOND).jitter(0.0);
-        let restart = Restart::always().limit(5, HOUR).backoff(backoff);
+        let restart = Restart::on_panic().limit(5, HOUR).backoff(backoff);
         let account = Account::service(10).restart(restart).launch().wait().expect("it starts");
         let mut life = account.control().life();
         assert!(account.panics().wait().is_err());
@@ -410,7 +410,7 @@ fn a_service_crashes_and_starts_anew_after_its_backoff() {
 fn chance_in_backoff_comes_from_the_seed() {
     let rest = |seed| {
         sim(seed, || {
-            let restart = Restart::on_crash().backoff(Backoff::exponential(SECOND).jitter(0.5));
+            let restart = Restart::on_panic().except_in_tasks().backoff(Backoff::exponential(SECOND).jitter(0.5));
             let account = Account::service(10).restart(restart).launch().wait().expect("it starts");
             sim::crash(&account);
             account.read().wait().expect("it starts anew");

@@ -117,7 +117,7 @@ fn moment() -> Duration {
 }
 
 fn launch() -> Service<Worker> {
-    let restart = Restart::always().limit(100, MINUTE).backoff(Backoff::exponential(MILLISECOND));
+    let restart = Restart::on_panic().limit(100, MINUTE).backoff(Backoff::exponential(MILLISECOND));
     Worker::service().restart(restart).queue(100).launch().wait().expect("it starts")
 }
 

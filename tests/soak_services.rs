@@ -133,7 +133,7 @@ impl Worker {
 const SERVICES: usize = 8;
 
 fn launch(tally: &Arc<Tally>) -> Service<Worker> {
-    let restart = Restart::on_crash().limit(usize::MAX, MINUTE).backoff(Backoff::none());
+    let restart = Restart::on_panic().except_in_tasks().limit(usize::MAX, MINUTE).backoff(Backoff::none());
     let worker = Worker::service(tally.clone()).queue(200).restart(restart);
     worker.outbox(SlowReceiver::DropOldest(64)).launch().wait().expect("it starts")
 }

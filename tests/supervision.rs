@@ -84,7 +84,7 @@ fn failing<const N: usize>(fails: [usize; N]) -> Arc<Starts> {
 }
 
 fn at_once() -> Restart {
-    Restart::on_crash().backoff(Backoff::none())
+    Restart::on_panic().except_in_tasks().backoff(Backoff::none())
 }
 
 /// A service that restarts whenever a task panics.
@@ -130,7 +130,7 @@ fn a_panic_in_a_hook_is_a_crash() -> Result<(), Box<dyn std::error::Error>> {
 
 #[test]
 fn a_panic_in_a_task_is_none_unless_the_policy_is_always() -> Result<(), Box<dyn std::error::Error>> {
-    for (policy, after) in [(at_once(), 1_011), (Restart::always().backoff(Backoff::none()), 11)] {
+    for (policy, after) in [(at_once(), 1_011), (Restart::on_panic().backoff(Backoff::none()), 11)] {
         let counter = Counter::service(10, Arc::default()).restart(policy).launch().wait()?;
         assert!(counter.fail().wait().is_err());
         assert_eq!(counter.bump(1).wait()?, after);
@@ -140,7 +140,7 @@ fn a_panic_in_a_task_is_none_unless_the_policy_is_always() -> Result<(), Box<dyn
 
 #[test]
 fn the_handlers_answer_counts_more_than_the_policy() -> Result<(), Box<dyn std::error::Error>> {
-    let counter = Counter::service(10, Arc::default()).restart(Restart::always()).on_panic(|_| OnPanic::Continue);
+    let counter = Counter::service(10, Arc::default()).restart(Restart::on_panic()).on_panic(|_| OnPanic::Continue);
     let counter = counter.launch().wait()?;
     assert!(counter.fail().wait().is_err());
     assert_eq!(counter.bump(1).wait()?, 1_011);
@@ -163,7 +163,7 @@ fn without_a_policy_a_crash_ends_the_service() -> Result<(), Box<dyn std::error:
 #[test]
 fn one_that_is_asked_to_starts_anew_without_end() -> Result<(), Box<dyn std::error::Error>> {
     let starts = Arc::default();
-    let counter = launch(Restart::on_crash().limit(1, MINUTE), &starts);
+    let counter = launch(Restart::on_panic().except_in_tasks().limit(1, MINUTE), &starts);
     let mut life = started(&counter);
     for round in 1..=20 {
         counter.control().restart()?;
@@ -210,7 +210,7 @@ fn calls_that_were_begun_end_as_crashed() -> Result<(), Box<dyn std::error::Erro
 #[test]
 fn every_call_ends_once_however_often_the_service_crashes() -> Result<(), Box<dyn std::error::Error>> {
     const CALLS: usize = 4_000;
-    let restart = Restart::always().limit(usize::MAX, MINUTE).backoff(Backoff::none());
+    let restart = Restart::on_panic().limit(usize::MAX, MINUTE).backoff(Backoff::none());
     let counter = Counter::service(10, Arc::default()).restart(restart).launch().wait()?;
     let (done, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -309,7 +309,7 @@ fn a_factory_gives_other_arguments_each_time() -> Result<(), Box<dyn std::error:
 
 #[test]
 fn a_close_cuts_the_wait_short_and_accepted_calls_finish() -> Result<(), Box<dyn std::error::Error>> {
-    let slow = Restart::on_crash().backoff(Backoff::exponential(MINUTE));
+    let slow = Restart::on_panic().except_in_tasks().backoff(Backoff::exponential(MINUTE));
     let counter = launch(slow, &Arc::default());
     assert!(counter.fail().wait().is_err());
     let queued = counter.bump(1).submit();
@@ -320,7 +320,7 @@ fn a_close_cuts_the_wait_short_and_accepted_calls_finish() -> Result<(), Box<dyn
 
 #[test]
 fn a_terminate_ends_the_wait() -> Result<(), Box<dyn std::error::Error>> {
-    let slow = Restart::on_crash().backoff(Backoff::exponential(MINUTE));
+    let slow = Restart::on_panic().except_in_tasks().backoff(Backoff::exponential(MINUTE));
     let counter = launch(slow, &Arc::default());
     let mut life = started(&counter);
     assert!(counter.fail().wait().is_err());

@@ -116,7 +116,7 @@ impl Counter {
 }
 
 fn at_once() -> Restart {
-    Restart::always().backoff(Backoff::none())
+    Restart::on_panic().backoff(Backoff::none())
 }
 
 fn launch(restart: Restart, starts: &Starts) -> Service<Counter> {
@@ -279,7 +279,7 @@ fn a_close_waits_for_a_start_and_then_the_accepted_calls_run() -> Result<(), Fai
 fn a_start_that_fails_while_it_closes_waits_before_it_is_tried_again() -> Result<(), Failed> {
     let starts = Starts { fails: Some(1), ..Starts::default() };
     let counter =
-        launch(Restart::always().limit(100, MINUTE).backoff(Backoff::exponential(MINUTE).up_to(MINUTE)), &starts);
+        launch(Restart::on_panic().limit(100, MINUTE).backoff(Backoff::exponential(MINUTE).up_to(MINUTE)), &starts);
     assert!(counter.fail().wait().is_err());
     let queued = counter.bump(1).submit();
     let closing = counter.close();
@@ -312,7 +312,7 @@ impl Selfish {
 
 #[test]
 fn a_start_cannot_wait_for_a_call_of_the_service_that_starts() -> Result<(), Failed> {
-    let service = Selfish::service().restart(Restart::on_crash()).launch().wait()?;
+    let service = Selfish::service().restart(Restart::on_panic().except_in_tasks()).launch().wait()?;
     *ITSELF.lock().expect("nobody panics here") = Some(service.clone());
     let mut life = service.control().life();
     service.control().restart()?;
@@ -354,7 +354,7 @@ fn rest_for_one_goes_on_past_a_member_that_ends_as_it_should_start() -> Result<(
 
 #[test]
 fn one_start_answers_all_who_asked_for_it_before() -> Result<(), Failed> {
-    let slow = Restart::on_crash().backoff(Backoff::exponential(300 * MILLISECOND).jitter(0.0));
+    let slow = Restart::on_panic().except_in_tasks().backoff(Backoff::exponential(300 * MILLISECOND).jitter(0.0));
     let counter = Counter::service(10, Starts::default()).restart(slow).on_panic(|_| OnPanic::Restart);
     let counter = counter.launch().wait()?;
     let mut life = started(&counter);

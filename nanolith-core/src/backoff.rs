@@ -24,7 +24,7 @@ impl Backoff {
     ///
     /// ```
     /// # use nanolith::{Backoff, Restart};
-    /// let restart = Restart::on_crash().backoff(Backoff::none());
+    /// let restart = Restart::on_panic().backoff(Backoff::none());
     /// ```
     #[must_use]
     pub const fn none() -> Self {

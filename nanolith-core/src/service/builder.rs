@@ -314,8 +314,9 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// The exception handler: sees each panic of a task, on the service's thread, and says how to go on. Without one
-    /// the service continues. A handler that panics closes the service.
+    /// Sets the exception handler. It sees each panic of a task or a hook, on the service's thread, and says how to go on: in place
+    /// of the [restart policy](Restart). Without a handler and a policy the service continues with the state as it is. A handler
+    /// that panics closes the service.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -339,8 +340,8 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// When the service is started anew after a crash, with the same settings and the same arguments of its `#[init]`,
-    /// which are cloned for that. The default is never.
+    /// Sets when the service is started anew, with the same settings and the same arguments of its `#[init]`, which are cloned for
+    /// that. The default is [`Restart::never`]: then a task's panic leaves the state as it is.
     ///
     /// Calls that wait meanwhile wait on, and run after the restart. Those that were begun end as
     /// [`CallError::Crashed`].
@@ -353,8 +354,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total = self.total.checked_add(by).expect("the sum fits"); self.total }
     /// # }
     /// let counter = Counter::service(10)
-    ///     .restart(Restart::on_crash().limit(5, MINUTE))
-    ///     .on_panic(|_| OnPanic::Restart)
+    ///     .restart(Restart::on_panic().limit(5, MINUTE))
     ///     .launch().wait()?;
     /// assert_eq!(counter.bump(5).wait()?, 15);
     /// assert!(counter.bump(i64::MAX).wait().is_err()); // panics
@@ -385,8 +385,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// let mut starts = 0;
     /// let again = move || { starts += 100; (starts,) };
     /// let counter = Counter::service(10)
-    ///     .restart_with(Restart::on_crash(), again)
-    ///     .on_panic(|_| OnPanic::Restart)
+    ///     .restart_with(Restart::on_panic(), again)
     ///     .launch().wait()?;
     /// assert!(counter.bump(i64::MAX).wait().is_err()); // panics
     /// assert_eq!(counter.bump(1).wait()?, 101);

@@ -20,7 +20,7 @@ use std::{
 /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
 /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total = self.total.checked_add(by).expect("the sum fits"); self.total }
 /// # }
-/// let [left, right] = [1, 2].map(|first| Counter::service(first).restart(Restart::always()).launch());
+/// let [left, right] = [1, 2].map(|first| Counter::service(first).restart(Restart::on_panic()).launch());
 /// let (left, right) = (left.wait()?, right.wait()?);
 /// let group = Group::one_for_all();
 /// group.add(&left)?;
@@ -91,7 +91,7 @@ impl Group {
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let group = Group::one_for_one();
-    /// group.add(&Geometry::service().restart(Restart::on_crash()).launch().wait()?)?;
+    /// group.add(&Geometry::service().restart(Restart::on_panic()).launch().wait()?)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
@@ -234,7 +234,7 @@ impl fmt::Debug for Group {
 /// use nanolith::{Group, GroupError, Restart, prelude::*};
 /// # pub struct Geometry;
 /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
-/// let geometry = Geometry::service().restart(Restart::on_crash()).launch().wait()?;
+/// let geometry = Geometry::service().restart(Restart::on_panic()).launch().wait()?;
 /// Group::one_for_one().add(&geometry)?;
 /// assert_eq!(Group::one_for_all().add(&geometry), Err(GroupError::InAGroup));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -19,7 +19,7 @@ use std::{
 /// use nanolith::{Crash, LifeEvent, Restart, prelude::*};
 /// # pub struct Geometry;
 /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") } }
-/// let geometry = Geometry::service().restart(Restart::always()).launch().wait()?;
+/// let geometry = Geometry::service().restart(Restart::on_panic()).launch().wait()?;
 /// let mut life = geometry.control().life();
 /// assert!(geometry.add(i64::MAX, 1).wait().is_err());
 /// assert!(matches!(life.recv().wait(), Some(LifeEvent::Started)));
@@ -32,7 +32,7 @@ use std::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Crash {
-    /// A task panicked, and the exception handler or [`Restart::always`](super::Restart::always) had it restarted.
+    /// A task panicked, and the exception handler or [`Restart::on_panic`](super::Restart::on_panic) had it restarted.
     Task(CallError),
     /// A hook panicked.
     Hook(CallError),

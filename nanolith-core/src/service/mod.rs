@@ -308,7 +308,7 @@ impl<S: TaskSet> Control<'_, S> {
     /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
     /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
     /// # }
-    /// let counter = Counter::service(10).restart(Restart::on_crash()).launch().wait()?;
+    /// let counter = Counter::service(10).restart(Restart::on_panic()).launch().wait()?;
     /// assert_eq!(counter.bump(5).wait()?, 15);
     /// let mut life = counter.control().life();
     /// counter.control().restart()?;

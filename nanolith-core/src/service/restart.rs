@@ -12,14 +12,26 @@ use std::{
 
 /// When a service is started anew, for [`ServiceBuilder::restart`](super::ServiceBuilder::restart).
 ///
-/// A service crashes when one of its hooks panics, when its exception handler answers
-/// [`OnPanic::Restart`](super::OnPanic::Restart), when it is [asked to](super::Control::restart), or when a restart fails. It gives up
-/// after five restarts within a minute, unless [`Restart::limit`] says otherwise. A close cuts the first wait after a crash
-/// short, so that accepted calls run soon; where a start fails after that, the waits are kept.
+/// | what happens | [`never`](Restart::never) | [`on_panic`](Restart::on_panic) | [`on_panic().except_in_tasks()`](Restart::except_in_tasks) |
+/// |---|---|---|---|
+/// | a task panics | the state is kept | a new state | the state is kept |
+/// | a hook panics | the state is kept | a new state | a new state |
+/// | a future panics as it is dropped | the service ends | a new state | a new state |
+/// | [`Control::restart`](super::Control::restart), or a restart of the [group](super::Group) | refused | a new state | a new state |
+/// | `#[init]` fails as it starts anew | | another try | another try |
+///
+/// An exception handler ([`ServiceBuilder::on_panic`](super::ServiceBuilder::on_panic)) answers for the first two rows in place of
+/// the policy: [`OnPanic::Restart`](super::OnPanic::Restart) gives a new state, or ends the service where the policy is `never`.
+///
+/// The caller of the task that panicked receives its [panic](crate::CallError::Panicked) in each case. Calls that had begun beside
+/// it end as [`CallError::Crashed`](crate::CallError::Crashed) with the old state; calls that wait in the queue run on the new one.
+///
+/// The service gives up after five restarts within a minute, unless [`Restart::limit`] says otherwise. A close cuts the first wait
+/// after a crash short, so that accepted calls run soon; where a start fails after that, the waits are kept.
 ///
 /// ```
 /// use nanolith::{Backoff, Restart, prelude::*};
-/// let restart = Restart::on_crash().limit(3, MINUTE).backoff(Backoff::exponential(MILLISECOND).up_to(SECOND));
+/// let restart = Restart::on_panic().limit(3, MINUTE).backoff(Backoff::exponential(MILLISECOND).up_to(SECOND));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a policy is given to a service's builder"]
@@ -33,41 +45,13 @@ pub struct Restart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum When {
     Never,
-    OnCrash,
-    Always,
+    OnPanicExceptInTasks,
+    OnPanic,
 }
 
 impl Restart {
-    /// A crash ends the service. Its calls end as [`CallError::Crashed`](crate::CallError::Crashed).
-    ///
-    /// ```
-    /// # use nanolith::{Restart, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
-    /// let geometry = Geometry::service().restart(Restart::never()).launch().wait()?; // as without
-    /// assert_eq!(geometry.add(4, 5).wait()?, 9);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub const fn never() -> Self {
-        Self::new(When::Never)
-    }
-
-    /// A crash restarts the service.
-    ///
-    /// ```
-    /// # use nanolith::{Restart, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
-    /// let geometry = Geometry::service().restart(Restart::on_crash()).launch().wait()?;
-    /// assert_eq!(geometry.info().restarts, 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub const fn on_crash() -> Self {
-        Self::new(When::OnCrash)
-    }
-
-    /// A task's panic restarts the service too, since it may have left the state half changed. If there is an exception
-    /// handler, its answer counts.
+    /// Creates the policy of a service that is never started anew. A task's panic leaves the state as it is; a crash ends the
+    /// service, and its calls end as [`CallError::Crashed`](crate::CallError::Crashed).
     ///
     /// ```
     /// # use nanolith::{Restart, prelude::*};
@@ -76,13 +60,56 @@ impl Restart {
     /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
     /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += 1; assert!(by < 100); self.total += by - 1; self.total }
     /// # }
-    /// let counter = Counter::service(10).restart(Restart::always()).launch().wait()?;
+    /// let counter = Counter::service(10).restart(Restart::never()).launch().wait()?; // as without
     /// assert!(counter.bump(100).wait().is_err()); // panics half way
-    /// assert_eq!(counter.bump(5).wait()?, 15);
+    /// assert_eq!(counter.bump(5).wait()?, 16);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub const fn always() -> Self {
-        Self::new(When::Always)
+    pub const fn never() -> Self {
+        Self::new(When::Never)
+    }
+
+    /// Creates a policy that starts the service anew when a task or a hook panics, since the panic may have left the state half
+    /// changed.
+    ///
+    /// ```
+    /// # use nanolith::{Restart, prelude::*};
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += 1; assert!(by < 100); self.total += by - 1; self.total }
+    /// # }
+    /// let counter = Counter::service(10).restart(Restart::on_panic()).launch().wait()?;
+    /// assert!(counter.bump(100).wait().is_err()); // panics half way
+    /// assert_eq!(counter.bump(5).wait()?, 15); // a new state
+    /// assert_eq!(counter.info().restarts, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn on_panic() -> Self {
+        Self::new(When::OnPanic)
+    }
+
+    /// Keeps the state when a task panics: for tasks that leave it whole. A panic of a hook starts the service anew all the same.
+    ///
+    /// ```
+    /// # use nanolith::{Restart, prelude::*};
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub fn bump(&mut self, by: i64) -> i64 { assert!(by < 100); self.total += by; self.total }
+    /// # }
+    /// let counter = Counter::service(10).restart(Restart::on_panic().except_in_tasks()).launch().wait()?;
+    /// assert_eq!(counter.bump(5).wait()?, 15);
+    /// assert!(counter.bump(100).wait().is_err()); // panics
+    /// assert_eq!(counter.bump(5).wait()?, 20); // the same state
+    /// assert_eq!(counter.info().restarts, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn except_in_tasks(mut self) -> Self {
+        if let When::OnPanic = self.when {
+            self.when = When::OnPanicExceptInTasks;
+        }
+        self
     }
 
     const fn new(when: When) -> Self {
@@ -96,7 +123,7 @@ impl Restart {
     /// # use nanolith::{Restart, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
-    /// let launched = Geometry::service().restart(Restart::on_crash().limit(0, MINUTE)).launch().wait();
+    /// let launched = Geometry::service().restart(Restart::on_panic().limit(0, MINUTE)).launch().wait();
     /// assert!(launched.is_err()); // that would be `Restart::never()`
     /// ```
     pub const fn limit(mut self, restarts: usize, within: Duration) -> Self {
@@ -108,7 +135,7 @@ impl Restart {
     ///
     /// ```
     /// # use nanolith::{Backoff, Restart, prelude::*};
-    /// let at_once = Restart::on_crash().backoff(Backoff::none());
+    /// let at_once = Restart::on_panic().backoff(Backoff::none());
     /// ```
     pub const fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
@@ -126,7 +153,7 @@ impl Restart {
 
     /// Whether a task's panic that nobody has an answer to is a crash.
     pub(super) fn after_panic(&self) -> bool {
-        self.when == When::Always
+        self.when == When::OnPanic
     }
 
     /// Whether a crash leads to a restart at all.
@@ -173,7 +200,7 @@ mod tests {
 
     #[test]
     fn restarts_are_counted_within_the_window() {
-        let mut restarts = Restarts::new(Restart::on_crash().limit(2, SECOND).backoff(Backoff::none()));
+        let mut restarts = Restarts::new(Restart::on_panic().limit(2, SECOND).backoff(Backoff::none()));
         let start = Instant::now();
         let at = [0, 400, 900, 1_000, 1_100, 1_400].map(|ms| restarts.next(start + ms * MILLISECOND).is_some());
         assert_eq!(at, [true, true, false, true, false, true]);
@@ -181,6 +208,8 @@ mod tests {
 
     #[test]
     fn never_is_never() {
-        assert_eq!(Restarts::new(Restart::never()).next(Instant::now()), None);
+        for never in [Restart::never(), Restart::never().except_in_tasks()] {
+            assert_eq!(Restarts::new(never).next(Instant::now()), None);
+        }
     }
 }

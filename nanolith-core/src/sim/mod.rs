@@ -150,7 +150,7 @@ pub fn yield_now() {
 /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
 /// # }
 /// sim(42, || {
-///     let counter = Counter::service(10).restart(Restart::on_crash()).launch().wait()?;
+///     let counter = Counter::service(10).restart(Restart::on_panic()).launch().wait()?;
 ///     assert_eq!(counter.bump(5).wait()?, 15);
 ///     assert!(sim::crash(&counter));
 ///     assert_eq!(counter.bump(5).wait()?, 15); // a new state, after a rest that took no time
