@@ -129,16 +129,6 @@ fn a_panic_in_a_hook_is_a_crash() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 #[test]
-fn a_panic_in_a_task_is_none_unless_the_policy_is_always() -> Result<(), Box<dyn std::error::Error>> {
-    for (policy, after) in [(at_once(), 1_011), (Restart::on_panic().backoff(Backoff::none()), 11)] {
-        let counter = Counter::service(10, Arc::default()).restart(policy).launch().wait()?;
-        assert!(counter.fail().wait().is_err());
-        assert_eq!(counter.bump(1).wait()?, after);
-    }
-    Ok(())
-}
-
-#[test]
 fn the_handlers_answer_counts_more_than_the_policy() -> Result<(), Box<dyn std::error::Error>> {
     let counter = Counter::service(10, Arc::default()).restart(Restart::on_panic()).on_panic(|_| OnPanic::Continue);
     let counter = counter.launch().wait()?;
@@ -241,6 +231,26 @@ fn every_call_ends_once_however_often_the_service_crashes() -> Result<(), Box<dy
     Ok(())
 }
 
+/// The rows of the table in the docs of `Restart`.
+#[test]
+fn policy_decides_what_a_panic_leaves_of_the_state() -> Result<(), Box<dyn std::error::Error>> {
+    let (kept, new) = ([1_015, 1_016], [10, 10]);
+    for (restart, [task, hook]) in [
+        (Restart::never(), [kept[0], kept[1]]),
+        (Restart::on_panic(), [new[0], new[1]]),
+        (Restart::on_panic().except_in_tasks(), [kept[0], new[1]]),
+    ] {
+        let counter = Counter::service(10, Arc::default()).restart(restart.clone()).launch().wait()?;
+        counter.bump(5).wait()?;
+        assert!(matches!(counter.fail().wait(), Err(CallError::Panicked(..))));
+        assert_eq!(counter.bump(0).wait()?, task, "{restart:?}");
+        counter.bump(1).wait()?;
+        assert!(matches!(counter.hooked().wait(), Err(CallError::Panicked(..))));
+        assert_eq!(counter.bump(0).wait()?, hook, "{restart:?}");
+    }
+    Ok(())
+}
+
 // ----- limits
 
 #[test]
@@ -269,7 +279,7 @@ fn an_init_that_fails_as_it_starts_anew_is_tried_again() -> Result<(), Box<dyn s
     let counter = launch(at_once(), &starts);
     let mut life = started(&counter);
     assert!(counter.fail().wait().is_err());
-    assert!(matches!(restarted(&mut life), (Crash::Init, 1)));
+    assert!(matches!(restarted(&mut life), (Crash::Init(_), 1)));
     assert_eq!(starts.count.load(Ordering::SeqCst), 4);
     assert_eq!(counter.bump(1).wait()?, 11);
     Ok(())
@@ -279,7 +289,7 @@ fn an_init_that_fails_as_it_starts_anew_is_tried_again() -> Result<(), Box<dyn s
 fn an_init_that_always_fails_ends_the_service() {
     let counter = launch(at_once().limit(3, MINUTE), &failing([1, 2, 3, 4]));
     assert!(counter.fail().wait().is_err());
-    assert!(matches!(counter.control().closed().wait(), Err(CloseError::Crashed(Crash::Init))));
+    assert!(matches!(counter.control().closed().wait(), Err(CloseError::Crashed(Crash::Init(_)))));
 }
 
 #[test]

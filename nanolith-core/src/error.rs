@@ -131,7 +131,25 @@ pub enum CallError {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     Closed(At),
-    /// The service crashed while it had the call.
+    /// The service crashed while it had the call, and lost it: because the call had begun, or because the service is not
+    /// started anew. The source of the error is the [`Crash`](crate::Crash).
+    ///
+    /// ```
+    /// use nanolith::{Crash, prelude::*};
+    /// use std::error::Error;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
+    /// #     pub async fn wait_then_add(x: i64, y: i64) -> i64 { nanolith::time::sleep(MINUTE).await; x + y }
+    /// # }
+    /// let geometry = Geometry::service().on_panic(|_| OnPanic::Restart).launch().wait()?; // and no restart policy
+    /// let job = geometry.wait_then_add(4, 5).submit();
+    /// assert!(geometry.add(i64::MAX, 1).wait().is_err());
+    /// let error = job.wait().unwrap_err();
+    /// assert!(matches!(error, CallError::Crashed(_)));
+    /// assert!(matches!(error.source().and_then(|source| source.downcast_ref()), Some(Crash::Task(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     Crashed(At),
     /// The executor let go of the call without ending it.
     ///
@@ -310,6 +328,7 @@ impl fmt::Display for CallError {
             Self::Rejected(layer, _) => write!(f, " `{layer}`")?,
             Self::Hook(source, _) | Self::NotStarted(source, _) => write!(f, ": {source}")?,
             Self::WouldDeadlock(at) => at.cycle().map_or(Ok(()), |cycle| write!(f, ": {cycle}"))?,
+            Self::Crashed(at) => at.0.crash.as_ref().map_or(Ok(()), |crash| write!(f, " ({crash})"))?,
             _ => {}
         }
         write!(f, "; {}", self.at())
@@ -327,10 +346,14 @@ impl Error for CallError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Hook(source, _) | Self::NotStarted(source, _) => Some(source.as_ref()),
+            Self::Crashed(at) => at.0.crash.as_ref().map(|crash| crash.as_ref() as _),
             _ => None,
         }
     }
 }
+
+/// Why a service crashed, as the errors of its calls name it.
+pub(crate) type CrashReason = Arc<dyn Error + Send + Sync>;
 
 /// Where a call was submitted, by whom, and how long it took.
 ///
@@ -360,6 +383,8 @@ struct Details {
     item: Option<usize>,
     /// Of a call that would have waited for itself.
     cycle: Option<WaitCycle>,
+    /// Of a call that was lost by a crash.
+    crash: Option<CrashReason>,
 }
 
 /// A call as its children know it: its task, and where it was submitted.
@@ -398,7 +423,7 @@ impl Caller {
 
 impl At {
     pub(crate) fn new(caller: Caller, waited: Duration, ran: Duration, parents: Vec<Caller>) -> Self {
-        Self(Arc::new(Details { caller, waited, ran, parents, item: None, cycle: None }))
+        Self(Arc::new(Details { caller, waited, ran, parents, item: None, cycle: None, crash: None }))
     }
 
     /// The same of one input among many.
@@ -410,6 +435,12 @@ impl At {
     /// The same of a call whose wait closed this cycle.
     pub(crate) fn with_cycle(mut self, cycle: WaitCycle) -> Self {
         Arc::make_mut(&mut self.0).cycle = Some(cycle);
+        self
+    }
+
+    /// The same of a call that was lost by this crash.
+    pub(crate) fn with_crash(mut self, crash: CrashReason) -> Self {
+        Arc::make_mut(&mut self.0).crash = Some(crash);
         self
     }
 

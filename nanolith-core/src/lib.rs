@@ -89,8 +89,8 @@ pub use call::Progress;
 pub use cancel_token::{CancelToken, Cancelled, DropGuard};
 pub use cluster::{
     AddError, Adding, Arrival, Balance, CallAll, Choose, Cluster, ClusterBuilder, ClusterClosing, ClusterControl,
-    ClusterInfo, ClusterLaunch, ClusterLaunchError, ClusterRef, InitFailure, LaunchMember, MemberId, MemberInfo,
-    MemberLoad, Resizing,
+    ClusterInfo, ClusterLaunch, ClusterLaunchError, ClusterRef, LaunchMember, MemberId, MemberInfo, MemberLoad,
+    Resizing,
 };
 pub use error::{At, BoxError, CallError, Caller, Panic, Refused, TaskError};
 pub use executor::{Admission, Executor, OwnsState, RunsLocal, SharesState};
@@ -109,8 +109,8 @@ pub use pool::{
 };
 pub use priority::Priority;
 pub use service::{
-    AttachError, CloseError, Closing, Control, Crash, CreateStream, CreateStreamError, Group, GroupError, Launch,
-    LaunchError, LifeEvent, LifeEvents, NeverRestarts, NextEvent, NextStream, OnPanic, Restart, Service,
+    AttachError, CloseError, Closing, Control, Crash, CreateStream, CreateStreamError, Group, GroupError, InitError,
+    Launch, LaunchError, LifeEvent, LifeEvents, NeverRestarts, NextEvent, NextStream, OnPanic, Restart, Service,
     ServiceBuilder, ServiceInfo, ServiceRef, WaitForEvent,
 };
 pub use sim::sim;
@@ -128,7 +128,7 @@ pub use with_priority::{WithPriority, with_priority, with_priority_async};
 pub mod __private {
     pub use crate::{
         check::*,
-        service::{InitOutput, init_output},
+        service::{ByDebug, ByDisplay, ByError, ByPointer, ByType, InitErrors, InitOutput, init_output},
         slices::steps,
         task::{
             After, Before, HookOutput, HookResult, Hooks, Input, LocalFuture, NoState, OnClose, Owner, Run, Scope,

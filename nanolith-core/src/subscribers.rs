@@ -54,31 +54,31 @@ impl<T: Clone> Subscribers<T> {
 
     /// Sends `event` to every subscriber.
     pub(crate) fn publish(&self, event: &T) {
-        let senders: Vec<_> = {
+        let (before, senders): (_, Vec<_>) = {
             let mut list = lock(&self.0);
-            list.keep(event);
-            list.senders.values().cloned().collect()
+            (list.keep(event), list.senders.values().cloned().collect())
         };
+        drop(before); // an error of the user's may go with it
         send(senders, event);
     }
 
     /// Does the same, and ends every subscription after `event`.
     pub(crate) fn publish_last(&self, event: &T) {
-        let senders = {
+        let (before, senders) = {
             let mut list = lock(&self.0);
-            list.keep(event);
             list.is_over = true;
-            std::mem::take(&mut list.senders)
+            (list.keep(event), std::mem::take(&mut list.senders))
         };
+        drop(before);
         send(senders.into_values(), event);
     }
 }
 
 impl<T: Clone> List<T> {
-    fn keep(&mut self, event: &T) {
-        if self.is_replaying {
-            self.latest = Some(event.clone());
-        }
+    /// Keeps `event` for new subscribers, and returns the one before, to be dropped without the lock.
+    #[must_use]
+    fn keep(&mut self, event: &T) -> Option<T> {
+        if self.is_replaying { self.latest.replace(event.clone()) } else { None }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     clock,
     deadlock::{Wait, WaitCycle},
     end_batch::EndBatch,
-    error::{At, CallError, Caller},
+    error::{At, CallError, Caller, CrashReason},
     expirations::Expirations,
     host::{HostId, Runnable},
     id::TaskInfo,
@@ -140,6 +140,8 @@ struct Cold {
     reported: AtomicU64,
     /// The cycle of waits that was closed by a wait for this call.
     cycle: OnceLock<WaitCycle>,
+    /// The crash that the call was lost by.
+    crash: OnceLock<CrashReason>,
 }
 
 /// The first turn, which began with the call.
@@ -199,6 +201,19 @@ pub(crate) struct Watched {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl End {
+    /// How the call of `meta` ends by this crash of its service, which its error names, or else by a close.
+    pub(crate) fn of_crash(crash: Option<&CrashReason>, meta: &Meta) -> Self {
+        match crash {
+            Some(crash) => {
+                meta.keep_crash(crash);
+                Self::Crashed
+            }
+            None => Self::Closed,
+        }
+    }
 }
 
 impl Meta {
@@ -490,7 +505,10 @@ impl Meta {
             End::Full => CallError::Full(at),
             End::Dropped => CallError::Dropped(at),
             End::Closed => CallError::Closed(at),
-            End::Crashed => CallError::Crashed(at),
+            End::Crashed => CallError::Crashed(match self.cold.get().and_then(|cold| cold.crash.get()) {
+                Some(crash) => at.with_crash(crash.clone()),
+                None => at,
+            }),
             End::Lost => CallError::Lost(at),
             End::WouldDeadlock => CallError::WouldDeadlock(match self.cold.get().and_then(|cold| cold.cycle.get()) {
                 Some(cycle) => at.with_cycle(cycle.clone()),
@@ -562,6 +580,11 @@ impl Meta {
     /// Keeps the cycle because of which the call is to end as [`End::WouldDeadlock`].
     pub(crate) fn keep_cycle(&self, cycle: WaitCycle) {
         let _ = self.cold().cycle.set(cycle); // the first that is found is the reason
+    }
+
+    /// Keeps the crash because of which the call is to end as [`End::Crashed`].
+    pub(crate) fn keep_crash(&self, crash: &CrashReason) {
+        let _ = self.cold().crash.set(crash.clone());
     }
 
     // ----- who holds it

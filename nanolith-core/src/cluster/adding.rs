@@ -6,82 +6,21 @@ use super::{
 };
 use crate::{
     host::WouldDeadlock,
-    service::{LaunchError, ServiceRef},
+    service::{InitError, LaunchError, ServiceRef},
     task::TaskSet,
     wait,
 };
 use std::{
-    any::Any,
     error::Error,
     fmt,
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 /// A member's start, whatever its `#[init]` may fail with.
-pub(super) type Starting<S> = Pin<Box<dyn Future<Output = Result<ServiceRef<S>, LaunchError<InitFailure>>> + Send>>;
-
-/// What a member's `#[init]` failed with, where its type is not known.
-///
-/// ```
-/// use nanolith::{AddError, LaunchError, prelude::*};
-/// use std::{num::ParseIntError, sync::atomic::{AtomicBool, Ordering}};
-/// # pub struct Counter { total: i64 }
-/// static FULL: AtomicBool = AtomicBool::new(false);
-/// #[define]
-/// impl Counter {
-///     #[init]
-///     fn start() -> Result<Self, ParseIntError> {
-///         let first = if FULL.load(Ordering::Relaxed) { "no more" } else { "10" };
-///         Ok(Self { total: first.parse()? })
-///     }
-/// #     pub fn total(&self) -> i64 { self.total }
-/// }
-/// let counter = Cluster::launch(1, Counter::service).wait()?;
-/// FULL.store(true, Ordering::Relaxed);
-/// let Err(AddError::Failed(_, LaunchError::Init(failure))) = counter.control().add().wait() else { unreachable!() };
-/// assert_eq!(failure.downcast::<ParseIntError>().ok(), "no more".parse::<i64>().err());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub struct InitFailure(Mutex<Box<dyn Any + Send>>); // never locked: so it is `Sync`, whatever the error is
-
-impl InitFailure {
-    pub(super) fn of<E: Send + 'static>(error: LaunchError<E>) -> LaunchError<Self> {
-        match error {
-            LaunchError::Init(error) => LaunchError::Init(Self(Mutex::new(Box::new(error)))),
-            LaunchError::Panicked(panic) => LaunchError::Panicked(panic),
-            LaunchError::Build(error) => LaunchError::Build(error),
-            LaunchError::TimedOut => LaunchError::TimedOut,
-            LaunchError::Lost => LaunchError::Lost,
-        }
-    }
-
-    /// The error itself, if it is an `E`.
-    ///
-    /// # Errors
-    ///
-    /// Gives it back if it is of another type.
-    pub fn downcast<E: 'static>(self) -> Result<E, Self> {
-        let error = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        error.downcast().map(|error| *error).map_err(|error| Self(Mutex::new(error)))
-    }
-}
-
-impl fmt::Display for InitFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("its init failed")
-    }
-}
-
-impl fmt::Debug for InitFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InitFailure").finish_non_exhaustive()
-    }
-}
-
-impl Error for InitFailure {}
+pub(super) type Starting<S> = Pin<Box<dyn Future<Output = Result<ServiceRef<S>, LaunchError<InitError>>> + Send>>;
 
 /// Why a member was not added.
 ///
@@ -98,7 +37,7 @@ impl Error for InitFailure {}
 #[non_exhaustive]
 pub enum AddError {
     /// It did not start.
-    Failed(MemberId, LaunchError<InitFailure>),
+    Failed(MemberId, LaunchError<InitError>),
     /// The cluster is closed.
     Closed,
 }
@@ -115,7 +54,7 @@ impl fmt::Display for AddError {
 impl Error for AddError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Failed(_, error) => error.source(),
+            Self::Failed(_, error) => Some(error),
             Self::Closed => None,
         }
     }

@@ -1,14 +1,9 @@
 //! The start of a cluster, to be waited for.
 
-use super::{
-    Cluster,
-    adding::{InitFailure, Starting},
-    all::ClusterClosing,
-    inner::MemberId,
-};
+use super::{Cluster, adding::Starting, all::ClusterClosing, inner::MemberId};
 use crate::{
     host::WouldDeadlock,
-    service::{Launch, LaunchError, Service, ServiceBuilder, ServiceRef},
+    service::{Launch, LaunchError, ServiceBuilder, ServiceRef},
     task::TaskSet,
     wait,
 };
@@ -62,7 +57,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> LaunchMember for ServiceBuilder<
 }
 
 pub(super) fn starting<S: TaskSet, E: Send + 'static>(launch: Launch<S, E>) -> Starting<S> {
-    Box::pin(async move { launch.await.map(Service::into_ref).map_err(InitFailure::of) })
+    Box::pin(launch.of_any_error())
 }
 
 /// The start of a cluster: made by [`Cluster::launch`]. All members start at once.
@@ -216,6 +211,6 @@ impl<E: fmt::Display> fmt::Display for ClusterLaunchError<E> {
 
 impl<E: Error + 'static> Error for ClusterLaunchError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.error.source()
+        Some(&self.error)
     }
 }

@@ -15,7 +15,7 @@ mod launch;
 mod messages;
 mod route;
 
-pub use adding::{AddError, Adding, InitFailure, Resizing};
+pub use adding::{AddError, Adding, Resizing};
 pub use all::{CallAll, ClusterClosing};
 pub use balance::{Arrival, Balance, Choose, MemberLoad};
 pub use builder::ClusterBuilder;

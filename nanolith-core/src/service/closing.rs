@@ -164,4 +164,11 @@ impl fmt::Display for CloseError {
     }
 }
 
-impl Error for CloseError {}
+impl Error for CloseError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Crashed(crash) => Some(crash),
+            _ => None,
+        }
+    }
+}

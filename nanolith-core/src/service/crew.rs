@@ -4,7 +4,7 @@ use super::inner::asks;
 use crate::{
     call::{shared::Shared, slot::End},
     end_batch::EndBatch,
-    error::Panic,
+    error::{CrashReason, Panic},
     host::Runnable,
     id::Receiver,
     panics,
@@ -112,11 +112,11 @@ impl<S: TaskSet> Crew<S> {
     }
 
     /// Ends the calls of all of them, which this gives, and then drops the futures.
-    pub(super) fn dismiss(&mut self, how: End) -> Vec<Shared<CallSlot<S>>> {
+    pub(super) fn dismiss(&mut self, crash: Option<&CrashReason>) -> Vec<Shared<CallSlot<S>>> {
         let calls: Vec<_> = self.members.iter().map(|member| member.call.clone()).collect();
         let mut batch = EndBatch::default();
         for call in &calls {
-            call.end_into(how, &mut batch);
+            call.end_into(End::of_crash(crash, &call.meta), &mut batch);
         }
         batch.run();
         drop(std::mem::take(self));

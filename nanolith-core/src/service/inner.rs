@@ -14,6 +14,7 @@ use crate::{
     deadlock::BlockedWaiter,
     elsewhere::Work,
     end_batch::EndBatch,
+    error::CrashReason,
     front::{Front, Hint},
     gate::OnFull,
     host::{Host, HostId, Runnable},
@@ -372,17 +373,22 @@ impl<S: TaskSet> Inner<S> {
             call.end_into(End::Closed, batch);
             batch.drop_owner(call.erase());
         }
-        self.end_queued_into(None, End::Closed, batch);
+        self.end_queued_into(None, None, batch);
     }
 
-    /// Ends every queued call as `how`, and the one that its thread has `held`.
-    pub(super) fn end_queued(&self, held: Option<Shared<CallSlot<S>>>, how: End) {
+    /// Ends every queued call, and the one that its thread has `held`, because of this crash or else of a close.
+    pub(super) fn end_queued(&self, held: Option<Shared<CallSlot<S>>>, crash: Option<&CrashReason>) {
         let mut batch = EndBatch::default();
-        self.end_queued_into(held, how, &mut batch);
+        self.end_queued_into(held, crash, &mut batch);
         batch.run();
     }
 
-    fn end_queued_into(&self, mut held: Option<Shared<CallSlot<S>>>, how: End, batch: &mut EndBatch) {
+    fn end_queued_into(
+        &self,
+        mut held: Option<Shared<CallSlot<S>>>,
+        crash: Option<&CrashReason>,
+        batch: &mut EndBatch,
+    ) {
         let mut core = self.lock();
         core.front.shut();
         let urgent = core.urgent.take_all();
@@ -398,7 +404,10 @@ impl<S: TaskSet> Inner<S> {
             }
         }
         self.release_into(core, wakes, batch);
-        ended.into_iter().for_each(|call| batch.end_claimed(call.erase(), how));
+        for call in ended {
+            let how = End::of_crash(crash, &call.meta);
+            batch.end_claimed(call.erase(), how);
+        }
         batch.drop_later(urgent);
     }
 

@@ -1,6 +1,6 @@
 //! The start of a service, to be waited for.
 
-use super::{Service, ServiceRef};
+use super::{InitError, Service, ServiceRef};
 use crate::{
     clock,
     error::Panic,
@@ -49,6 +49,8 @@ pub struct Launch<S: TaskSet, E: 'static> {
     answer: Option<flume::r#async::RecvFut<'static, Launched<S, E>>>,
     limit: Option<Limit>,
     attempt: Arc<LaunchAttempt>,
+    /// Forgets the type of an error of `#[init]`.
+    convert: fn(E) -> InitError,
 }
 
 /// A launch, as the service's thread sees it.
@@ -90,8 +92,21 @@ impl<S: TaskSet, E: 'static> Launch<S, E> {
         answer: flume::Receiver<Launched<S, E>>,
         limit: Option<Duration>,
         attempt: Arc<LaunchAttempt>,
+        convert: fn(E) -> InitError,
     ) -> Self {
-        Self { answer: Some(answer.into_recv_async()), limit: limit.map(Limit::new), attempt }
+        Self { answer: Some(answer.into_recv_async()), limit: limit.map(Limit::new), attempt, convert }
+    }
+
+    /// The service, or an error whose type is forgotten.
+    pub(crate) async fn of_any_error(self) -> Result<ServiceRef<S>, LaunchError<InitError>> {
+        let convert = self.convert;
+        self.await.map(Service::into_ref).map_err(|error| match error {
+            LaunchError::Init(error) => LaunchError::Init(convert(error)),
+            LaunchError::Panicked(panic) => LaunchError::Panicked(panic),
+            LaunchError::Build(error) => LaunchError::Build(error),
+            LaunchError::TimedOut => LaunchError::TimedOut,
+            LaunchError::Lost => LaunchError::Lost,
+        })
     }
 
     /// Blocks until the service has started, for `limit` at most.

@@ -1,15 +1,18 @@
 //! What happens in a service's life, told to those who watch.
 
+use super::InitError;
 use crate::{
-    error::{CallError, Panic},
+    error::{CallError, CrashReason, Panic},
     subscribers::{Subscribers, Subscription},
     wait,
 };
 use futures_util::Stream;
 use std::{
+    error::Error,
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -38,8 +41,8 @@ pub enum Crash {
     Hook(CallError),
     /// What runs the calls panicked: a future as it was dropped, for example.
     Loop(Panic),
-    /// `#[init]` gave an error when it was to start anew.
-    Init,
+    /// `#[init]` gave this error when it was to start anew.
+    Init(InitError),
     /// `#[init]` panicked when it was to start anew.
     InitPanicked(Panic),
     /// `#[init]` took longer than [`launch_timeout`](super::ServiceBuilder::launch_timeout) when it was to start anew.
@@ -57,13 +60,30 @@ impl fmt::Display for Crash {
         match self {
             Self::Task(error) | Self::Hook(error) => error.fmt(f),
             Self::Loop(panic) => write!(f, "the service panicked{panic}"),
-            Self::Init => f.write_str("the service's init gave an error as it started anew"),
+            Self::Init(error) => write!(f, "the service's init gave an error as it started anew: {error}"),
             Self::InitPanicked(panic) => write!(f, "the service's init panicked as it started anew{panic}"),
             Self::InitTimedOut => f.write_str("the service's init did not finish in time as it started anew"),
             Self::Asked => f.write_str("the service was asked to start anew"),
             Self::Group => f.write_str("another service of the group crashed"),
             Self::Simulated => f.write_str("a test had the service crash"),
         }
+    }
+}
+
+impl Error for Crash {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Init(error) => Some(error),
+            Self::Task(error) | Self::Hook(error) => error.source(), // the text is that of the error
+            _ => None,
+        }
+    }
+}
+
+impl Crash {
+    /// The reason that the errors of the service's calls give.
+    pub(super) fn reason(&self) -> CrashReason {
+        Arc::new(self.clone())
     }
 }
 

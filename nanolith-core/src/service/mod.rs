@@ -1,6 +1,6 @@
 //! The service: a thread of its own that owns a state, and runs calls on it in the order in which they came.
 //!
-//! `builder` says what a service is launched with and `init` how it comes by its state, `inner` is what its handles and its
+//! `builder` says what a service is launched with, `init` how it comes by its state and `init_error` how that fails, `inner` is what its handles and its
 //! thread share, `holder` how it holds calls, `reference` how others bring them, `crew` the futures that its tasks left,
 //! `thread` its loop. `restart` says when it starts anew, `group` with whom, `life` who hears of that, `closing` is its end.
 //! `messages`, `streams`, `outlets` and `messengers` are what is said to it, and by it.
@@ -12,6 +12,7 @@ mod futures;
 mod group;
 mod holder;
 mod init;
+mod init_error;
 mod inner;
 mod launch;
 mod life;
@@ -27,6 +28,7 @@ pub use builder::{OnPanic, ServiceBuilder};
 pub use closing::{CloseError, Closing};
 pub use group::{Group, GroupError};
 pub use init::{InitOutput, init_output};
+pub use init_error::{ByDebug, ByDisplay, ByError, ByPointer, ByType, InitError, InitErrors};
 pub(crate) use inner::{Stage, StageWatch};
 pub use launch::{Launch, LaunchError};
 pub use life::{Crash, LifeEvent, LifeEvents, NextEvent};

@@ -1,7 +1,7 @@
 //! A service's thread: its state is made here, its calls run here, and here it ends.
 
 use super::{
-    CloseError,
+    CloseError, InitError,
     builder::{OnPanic, PanicHandler, Settings},
     crew::Crew,
     futures::Seen,
@@ -14,10 +14,7 @@ use super::{
 };
 use crate::{
     baton,
-    call::{
-        shared::Shared,
-        slot::{End, Slot},
-    },
+    call::{shared::Shared, slot::Slot},
     clock,
     data::Data,
     elsewhere::Work,
@@ -48,6 +45,7 @@ use std::{
 pub(super) fn live<S: TaskSet, E, A>(
     settings: Settings,
     mut init: Box<dyn Init<S, E, A>>,
+    convert: fn(E) -> InitError,
     attempt: &LaunchAttempt,
     launched: impl FnOnce(Launched<S, E>),
 ) {
@@ -74,6 +72,7 @@ pub(super) fn live<S: TaskSet, E, A>(
                 inner,
                 data: settings.data,
                 init,
+                convert,
                 crew: Crew::new(),
                 held: None,
                 on_panic: settings.on_panic,
@@ -105,6 +104,8 @@ struct Desk<S: TaskSet, E, A> {
     data: Data,
     /// Makes the next state.
     init: Box<dyn Init<S, E, A>>,
+    /// Forgets the type of an error of `init`.
+    convert: fn(E) -> InitError,
     crew: Crew<S>,
     /// The next call, which waits until it may have the state.
     held: Option<Shared<CallSlot<S>>>,
@@ -161,12 +162,12 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
 
     /// Ends in the way of `life`, or by a crash. Whatever happened, nobody is left waiting.
     fn end(mut self, life: Life, crash: Option<Crash>) {
-        let how = if crash.is_none() { End::Closed } else { End::Crashed };
+        let reason = crash.as_ref().map(Crash::reason);
         let is_owed = self.inner.stop_serving();
-        for call in self.crew.dismiss(how) {
+        for call in self.crew.dismiss(reason.as_ref()) {
             self.count_over(&call, true);
         }
-        self.inner.end_queued(self.held.take(), how);
+        self.inner.end_queued(self.held.take(), reason.as_ref());
         let Self { inner, ground, .. } = self;
         let ended = panics::catch(|| end::<S>(ground, life == Life::Closing, &|| inner.is_cut_short()));
         let thrown = ended.err().map(CloseError::Panicked);
@@ -184,7 +185,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
     ///
     /// The error is why it cannot; `None` if it was terminated meanwhile.
     fn start_anew(&mut self, mut crash: Crash, parking: &Parking) -> Result<(), Option<Crash>> {
-        self.leave_state();
+        self.leave_state(&crash);
         let mut is_for_group = matches!(crash, Crash::Group);
         let mut has_failed = false;
         loop {
@@ -214,10 +215,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
                     self.count_restart(&crash);
                     return Ok(());
                 }
-                Ok(Some(Err(error))) => {
-                    panics::quietly(|| drop(error));
-                    Crash::Init
-                }
+                Ok(Some(Err(error))) => Crash::Init((self.convert)(error)),
                 Ok(None) if self.inner.is_terminated() => continue,
                 Ok(None) if limit.is_over() => Crash::InitTimedOut,
                 Ok(None) => return Err(Some(crash)),
@@ -227,8 +225,8 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
     }
 
     /// Ends what was begun, and drops the state.
-    fn leave_state(&mut self) {
-        for call in self.crew.dismiss(End::Crashed) {
+    fn leave_state(&mut self, crash: &Crash) {
+        for call in self.crew.dismiss(Some(&crash.reason())) {
             self.count_over(&call, true);
         }
         let ground = std::mem::replace(&mut self.ground, ground(None, &self.data));

@@ -304,6 +304,20 @@ impl Counter {
             > as ::nanolith::__private::InitOutput<
                 Self,
             >>::into_result(Self::start(cx, first)),
+            {
+                #[allow(unused_imports)]
+                use ::nanolith::__private::{
+                    ByDebug as _, ByDisplay as _, ByError as _, ByPointer as _,
+                    ByType as _,
+                };
+                (&&&&&::nanolith::__private::InitErrors::<
+                    <Result<
+                        Self,
+                        StartError,
+                    > as ::nanolith::__private::InitOutput<Self>>::Error,
+                >::new())
+                    .conversion()
+            },
         )
     }
 }
