@@ -17,6 +17,7 @@ use crate::{
     order::Rules,
     place::Where,
     priority::Priority,
+    wake::WaitTicket,
 };
 use once_cell::sync::Lazy;
 use std::{
@@ -294,6 +295,28 @@ pub(crate) trait Host: Send + Sync {
         let _ = call;
     }
 
+    /// A task of ours that holds a slot of this share waits, or its future is pending: others may have the slot.
+    fn return_share_slot(&self, share: u32) {
+        let _ = share;
+    }
+
+    /// The task goes on after a wait, without asking for the slot.
+    fn retake_share_slot(&self, share: u32) {
+        let _ = share;
+    }
+
+    /// A future of ours goes on as soon as there is a slot of this share for it. Says whether there is; else `waker` is woken when
+    /// there is one, and `ticket` is the place of the future in the line.
+    fn poll_share_slot(&self, share: u32, ticket: &mut Option<WaitTicket>, waker: &Waker) -> bool {
+        let _ = (share, ticket, waker);
+        true
+    }
+
+    /// Such a future is dropped in the line.
+    fn leave_share_line(&self, share: u32, ticket: WaitTicket) {
+        let _ = (share, ticket);
+    }
+
     /// A future of ours was woken: it goes on when its turn comes, by `expires`.
     fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable);
 }
@@ -316,6 +339,8 @@ pub(crate) struct Over {
     /// How long it ran, in nanoseconds, where somebody asks for that.
     pub(crate) ran: u64,
     pub(crate) share: u32,
+    /// Whether it holds a slot of that share.
+    pub(crate) has_share_slot: bool,
     pub(crate) inside: bool,
     /// Whether its task began.
     pub(crate) began: bool,
@@ -323,7 +348,14 @@ pub(crate) struct Over {
 
 impl Over {
     pub(crate) fn of(meta: &Meta) -> Self {
-        Self { task: meta.task(), ran: 0, share: meta.share(), inside: meta.is_inside(), began: true }
+        Self {
+            task: meta.task(),
+            ran: 0,
+            share: meta.share(),
+            has_share_slot: meta.share_slot().is_some(),
+            inside: meta.is_inside(),
+            began: true,
+        }
     }
 
     /// Of a call whose task never began.

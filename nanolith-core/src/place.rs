@@ -80,12 +80,19 @@ struct Thread {
     depth: Cell<u32>,
     on_top: Cell<u64>,
     /// What is lent since handles were polled within a sync task, and how many of these are pending.
-    lent: Cell<Option<Loan>>,
+    lent: Cell<Option<PollLoan>>,
     pending: Cell<u32>,
     /// Of which loan these are.
     loan: Cell<Option<NonZero<u64>>>,
     /// Whether our own blocking wait is on: it lends the slot itself.
     waiting: Cell<bool>,
+}
+
+/// What is lent since handles were polled within a sync task.
+struct PollLoan {
+    /// `None`: no host owns the thread.
+    loan: Option<Loan>,
+    _share_slot: Option<ReturnedSlot>,
 }
 
 impl Thread {
@@ -435,6 +442,8 @@ pub(crate) fn leave_over(host: HostId, over: Over) -> bool {
 /// What others may have until this is dropped.
 pub(crate) struct Lent {
     loan: Option<(Arc<dyn Host>, Loan)>,
+    /// Goes after the loan.
+    _share_slot: Option<ReturnedSlot>,
 }
 
 impl Drop for Lent {
@@ -454,17 +463,59 @@ fn lend_to(thread: &Thread, host: &Arc<dyn Host>, target: Option<HostId>) -> Res
     loan
 }
 
+/// Whether a share has ever had a limit.
+static SOME_SHARE_IS_LIMITED: AtomicBool = AtomicBool::new(false);
+
+// ORDERING of it: Relaxed. A call that holds a slot has passed the lock under which its share got the limit.
+pub(crate) fn some_share_is_limited() {
+    SOME_SHARE_IS_LIMITED.store(true, Ordering::Relaxed);
+}
+
+/// A slot of a share that a call has returned for a while.
+struct ReturnedSlot {
+    call: Shared<dyn Runnable>,
+    pool: HostId,
+}
+
+impl ReturnedSlot {
+    /// Returns the slot of the task that runs here, if it holds one.
+    fn of(thread: &Thread) -> Option<Self> {
+        if !SOME_SHARE_IS_LIMITED.load(Ordering::Relaxed) {
+            return None;
+        }
+        let held = |call: &Shared<dyn Runnable>| Some(Self { call: call.clone(), pool: call.meta().share_slot()? });
+        let slot = look(thread, held).flatten()?;
+        slot.call.meta().set_share_slot(None);
+        slot.pool.find()?.return_share_slot(slot.call.meta().share());
+        Some(slot)
+    }
+}
+
+impl Drop for ReturnedSlot {
+    /// The task goes on, and takes it back.
+    fn drop(&mut self) {
+        let meta = self.call.meta();
+        meta.set_share_slot(Some(self.pool));
+        if let Some(pool) = self.pool.find() {
+            pool.retake_share_slot(meta.share());
+        }
+    }
+}
+
+/// The share of `pool` of which the task that runs here holds a slot.
+pub(crate) fn running_share_slot(pool: HostId) -> Option<u32> {
+    let held =
+        |call: &Shared<dyn Runnable>| call.meta().share_slot().filter(|at| *at == pool).map(|_| call.meta().share());
+    THREAD.with(|thread| look(thread, held).flatten())
+}
+
 /// Lends this thread's slot, if it has one and has not lent it already, for a wait for something of `target`'s.
 pub(crate) fn lend(target: Option<HostId>) -> Result<Lent, WouldDeadlock> {
-    let lent = THREAD.with(|thread| {
-        if thread.has_lent() {
-            return Ok(None);
-        }
-        let Some(host) = host(thread) else { return Ok(None) };
-        let loan = lend_to(thread, &host, target)?;
-        Ok(Some((host, loan)))
-    });
-    Ok(Lent { loan: lent? })
+    THREAD.with(|thread| {
+        let host = if thread.has_lent() { None } else { host(thread) };
+        let lend = |host: Arc<dyn Host>| lend_to(thread, &host, target).map(|loan| (host, loan));
+        Ok(Lent { loan: host.map(lend).transpose()?, _share_slot: ReturnedSlot::of(thread) })
+    })
 }
 
 /// Whether the wait of this thread for something of `target`'s, whose thread this is, is to end: see [`Host::take_stranded`].
@@ -512,8 +563,12 @@ pub(crate) fn pending_poll(counted: &mut Counted, target: Option<HostId>) -> Res
             return Ok(());
         }
         if !thread.has_lent() {
-            let Some(host) = host(thread) else { return Ok(()) };
-            thread.lent.set(Some(lend_to(thread, &host, target)?));
+            let loan = host(thread).map(|host| lend_to(thread, &host, target)).transpose()?;
+            let share_slot = ReturnedSlot::of(thread);
+            if loan.is_none() && share_slot.is_none() {
+                return Ok(());
+            }
+            thread.lent.set(Some(PollLoan { loan, _share_slot: share_slot }));
             thread.loan.set(next_loan());
         }
         thread.pending.set(thread.pending.get() + 1);
@@ -548,7 +603,8 @@ pub(crate) fn settle_polls() {
 
 fn settle(thread: &Thread) {
     thread.loan.set(None);
-    if let Some(loan) = thread.lent.take() {
+    if let Some(PollLoan { loan, _share_slot }) = thread.lent.take() {
+        let Some(loan) = loan else { return };
         let permit = match host(thread) {
             Some(host) => host.take_back(loan),
             None => loan.before,
@@ -609,7 +665,7 @@ pub(crate) fn ran_on_top() -> u64 {
 /// Keeps apart what the task below has lent, until the call on top of it has gone.
 struct LentBelow<'a> {
     thread: &'a Thread,
-    loan: Option<Loan>,
+    loan: Option<PollLoan>,
 }
 
 impl Drop for LentBelow<'_> {
@@ -622,6 +678,8 @@ impl Drop for LentBelow<'_> {
 pub(crate) fn run_on_top<R>(run: impl FnOnce() -> R) -> R {
     let _top = OnTop::begin();
     THREAD.with(|thread| {
+        // The task below waits for this call.
+        let _share_slot = ReturnedSlot::of(thread);
         let _depth = set(&thread.depth, thread.depth.get() + 1);
         thread.on_top.set(thread.on_top.get() + 1);
         // The task below may be pending in a `block_on`; what it lent stays lent, and the one on top lends for itself.

@@ -118,6 +118,8 @@ struct Cold {
     slice: AtomicU64,
     /// The share of its pool through which it came, by number; zero: none.
     share: AtomicU32,
+    /// The pool, by number, where it holds a slot of that share; zero: it holds none.
+    share_slot_at: AtomicU64,
     passed: Mutex<Option<Arc<Passed>>>,
     /// It was submitted, and goes to its executor later.
     is_delayed: AtomicBool,
@@ -699,6 +701,18 @@ impl Meta {
 
     pub(crate) fn share(&self) -> u32 {
         self.cold.get().map_or(0, |cold| cold.share.load(Ordering::Relaxed))
+    }
+
+    /// The call takes a slot of its share, which is this pool's, or returns it.
+    // ORDERING: Relaxed, the thread that runs the call writes and reads it; from one poll of its future to the next the queue
+    // orders it.
+    pub(crate) fn set_share_slot(&self, pool: Option<HostId>) {
+        self.cold().share_slot_at.store(pool.map_or(0, HostId::number), Ordering::Relaxed);
+    }
+
+    /// The pool where the call holds a slot of its share.
+    pub(crate) fn share_slot(&self) -> Option<HostId> {
+        HostId::numbered(self.cold.get()?.share_slot_at.load(Ordering::Relaxed))
     }
 
     // ----- what is attached to it

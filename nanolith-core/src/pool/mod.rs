@@ -26,6 +26,8 @@ mod run_on_all;
 mod runner;
 mod serve;
 mod share;
+mod share_limit;
+mod share_table;
 mod shared;
 mod shares;
 mod simulated;

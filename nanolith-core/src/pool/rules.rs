@@ -4,7 +4,7 @@
 use super::{
     core::{Core, Work},
     kinds::{Id, Kind, Kinds},
-    share::Shares,
+    share_table::Shares,
 };
 use crate::{
     call::shared::Shared,
@@ -23,7 +23,7 @@ pub(super) struct Rules {
 }
 
 /// What is dropped after the lock is released.
-pub(super) type Leftovers = (Vec<Shared<dyn Runnable>>, Vec<super::share::Entry>);
+pub(super) type Leftovers = (Vec<Shared<dyn Runnable>>, Vec<super::share_table::Entry>);
 
 /// What a runner has taken.
 pub(super) enum Taken {
@@ -56,6 +56,9 @@ impl Core {
     /// Begins a call whose turn has come, if nobody was first and no rule is against it.
     pub(super) fn begin_by_rules(&mut self, call: Shared<dyn Runnable>) -> (Option<Taken>, WakeList) {
         let meta = call.meta();
+        if call.is_queued() && !self.share_admits(meta.share()) {
+            return (None, self.return_to_share(call));
+        }
         let expires = self.front.queue.expires(meta);
         let kind = self.rules.kinds.of(meta.task());
         let is_limited = kind.is_some();
@@ -81,6 +84,7 @@ impl Core {
         }
         let begun = self.with_share(meta.share(), |order, number, entry| {
             order.began(number, &mut entry.account);
+            entry.begin(call.meta());
             entry.front.begin_out_of_turn(&**call)
         });
         match begun {
@@ -101,7 +105,8 @@ impl Core {
         let gone = self.with_share(over.share, |order, number, entry| {
             order.over(number, &mut entry.account, over.ran);
             entry.ran = entry.ran.saturating_add(over.ran);
-            entry.front.queue.over(over.inside, over.began)
+            let granted = entry.finish(over.has_share_slot);
+            entry.front.queue.over(over.inside, over.began).and(granted)
         });
         let wakes = match gone {
             Some((mine, pools)) => mine.and(pools),
@@ -159,10 +164,18 @@ impl Core {
         self.front.sort_out().enter_again(priority, expires, Work::Call(call));
     }
 
-    /// Makes a queued call of a limited kind, which a task waits for, the caller's to run on that task's stack, if there is a
-    /// place for it. `false`: it has its turn elsewhere.
-    pub(super) fn claim_awaited(&mut self, call: &Shared<dyn Runnable>, blocking: bool) -> (bool, WakeList) {
-        let may_run = call.meta().is_exempt() || self.rules.has_room(call.meta().task());
+    /// Makes a queued call of a limited kind or a share, which a task waits for, the caller's to run on that task's stack, if there
+    /// is a place for it. `false`: it has its turn elsewhere. The task may hold a slot of the share `below`, which it returns for
+    /// the call.
+    pub(super) fn claim_awaited(
+        &mut self,
+        call: &Shared<dyn Runnable>,
+        blocking: bool,
+        below: Option<u32>,
+    ) -> (bool, WakeList) {
+        let share = call.meta().share();
+        let has_slot = below == Some(share) || self.share_admits(share);
+        let may_run = has_slot && (call.meta().is_exempt() || self.rules.has_room(call.meta().task()));
         let claimed = (blocking || self.paused) && may_run && call.claim();
         let wakes = if claimed { self.begun_by_rules(call, false) } else { WakeList::default() };
         (claimed, wakes)

@@ -3,13 +3,14 @@
 use super::{
     Pool,
     config::MaxQueue,
-    core::{Core, Rest, Work},
+    core::Work,
     inner::Inner,
-    shares::{Account, Order, ShareId, Waiting},
+    share_limit::ShareLimit,
+    share_table::{Entry, Shares},
+    shares::{Account, Order, ShareId},
 };
 use crate::{
     call::{meta::Meta, shared::Shared},
-    clock,
     data::Data,
     elsewhere,
     end_batch::EndBatch,
@@ -21,187 +22,19 @@ use crate::{
     id::TaskInfo,
     inbox::Inbox,
     order::Rules,
-    place::Where,
-    priority::Priority,
+    place::{self, Where},
     queue::{Bounds, Queue},
     task::{CallSlot, Job, TaskSet},
-    wake::WakeList,
+    wake::{AfterUnlock, WakeList},
 };
 use std::{
-    collections::BTreeMap,
-    fmt, mem,
+    fmt,
     sync::{Arc, Weak},
     time::Duration,
 };
 
-/// One share, under the pool's lock.
-pub(super) struct Entry {
-    name: Arc<str>,
-    pub(super) front: Front<Work>,
-    pub(super) account: Account,
-    max_queue: MaxQueue,
-    on_full: OnFull,
-    /// How long its calls have run, in nanoseconds.
-    pub(super) ran: u64,
-    handles: Weak<Handles>,
-}
-
-fn is_live(work: &Work) -> bool {
-    matches!(work, Work::Call(call) if call.is_queued())
-}
-
-fn task_of(work: &Work) -> Option<&'static TaskInfo> {
-    match work {
-        Work::Call(call) => Some(call.meta().task()),
-        Work::Rest(_) => None,
-    }
-}
-
-impl Entry {
-    fn waiting(&self) -> Waiting {
-        let lanes = self.front.queue.lanes();
-        Priority::ALL.map(|priority| lanes.len() - lanes.len_without(priority))
-    }
-
-    fn bounds(&self, concurrency: usize) -> Bounds {
-        Bounds { queued: self.max_queue.calls(concurrency).max(1), in_flight: usize::MAX }
-    }
-}
-
-/// The shares of a pool.
-#[derive(Default)]
-pub(super) struct Shares {
-    of: BTreeMap<ShareId, Entry>,
-    names: BTreeMap<Arc<str>, ShareId>,
-    order: Order,
-    last: ShareId,
-    gone: Vec<Entry>,
-}
-
-impl Shares {
-    /// Shares that are gone, to be dropped off the lock.
-    pub(super) fn leftovers(&mut self) -> Vec<Entry> {
-        mem::take(&mut self.gone)
-    }
-
-    pub(super) fn has_leftovers(&self) -> bool {
-        !self.gone.is_empty()
-    }
-
-    /// The call of the share whose turn it is.
-    fn draw(&mut self) -> Option<(ShareId, Priority)> {
-        let priority = self.order.draw()?;
-        self.order.next(priority).map(|share| (share, priority))
-    }
-
-    /// The same without taking the ticket.
-    fn peek(&self) -> Option<(ShareId, Priority)> {
-        let priority = self.order.first_ticket()?;
-        self.order.next(priority).map(|share| (share, priority))
-    }
-
-    /// The first ticket in the lanes has gone, and no call with it.
-    pub(super) fn drop_ticket(&mut self) {
-        self.order.draw();
-    }
-
-    /// Nobody holds it, and none of its calls is left.
-    pub(super) fn forget_if_idle(&mut self, share: ShareId) {
-        let idle = |entry: &Entry| entry.handles.strong_count() == 0 && entry.front.queue.in_flight() == 0;
-        if self.of.get(&share).is_some_and(idle) {
-            if let Some(mut entry) = self.of.remove(&share) {
-                self.names.remove(&entry.name);
-                self.order.set_waiting(share, &mut entry.account, Waiting::default());
-                self.gone.push(entry);
-            }
-        }
-    }
-
-    /// Takes every entry out of the queues.
-    pub(super) fn waiting(&mut self) -> Vec<Shared<dyn Runnable>> {
-        let mut all = Vec::new();
-        for (share, entry) in &mut self.of {
-            while let Some(work) = entry.front.queue.pop() {
-                if let Work::Call(call) = work {
-                    all.push(call);
-                }
-            }
-            self.order.set_waiting(*share, &mut entry.account, Waiting::default());
-        }
-        self.order.drop_tickets();
-        all
-    }
-
-    /// The pool's concurrency has changed, or it was closed.
-    pub(super) fn set_bounds(&mut self, concurrency: usize) -> WakeList {
-        let each = self.of.values_mut().map(|entry| entry.front.queue.set_bounds(entry.bounds(concurrency)));
-        each.fold(WakeList::default(), WakeList::and)
-    }
-
-    pub(super) fn dismiss_lines(&mut self) -> WakeList {
-        self.of.values_mut().map(|entry| entry.front.queue.dismiss_line()).fold(WakeList::default(), WakeList::and)
-    }
-}
-
-impl Core {
-    /// Does something to a share. What its queue counts, the pool's counts too, and there is a ticket for each call in it.
-    pub(super) fn with_share<R>(
-        &mut self,
-        share: ShareId,
-        f: impl FnOnce(&mut Order, ShareId, &mut Entry) -> R,
-    ) -> Option<(R, WakeList)> {
-        let Shares { of, order, .. } = &mut self.rules.shares;
-        let entry = of.get_mut(&share)?;
-        let before = entry.front.queue.tally();
-        // A free slot that no call of the others will take is one for this share.
-        let others = self.front.queue.waiting().saturating_sub(entry.front.queue.waiting());
-        entry.front.queue.note_free_slots(self.front.queue.free_slots().saturating_sub(others));
-        let result = f(order, share, entry);
-        let waiting = entry.waiting();
-        order.set_waiting(share, &mut entry.account, waiting);
-        entry.front.spent().into_iter().for_each(|work| self.front.spend(work));
-        let mut wakes = self.front.queue.follow(before, entry.front.queue.tally());
-        let now = clock::now();
-        for priority in order.issue(now, self.front.queue.rules().expirations()) {
-            wakes = wakes.and(self.front.hold().unwrap_or_default());
-            self.front.queue.put_last(priority, now, Work::Rest(Rest::Ticket));
-        }
-        Some((result, wakes))
-    }
-
-    /// The task of the call that the first ticket stands for, if it stands for one. Calls before that which are over go.
-    pub(super) fn ticket_task(&mut self) -> Option<&'static TaskInfo> {
-        while let Some((share, priority)) = self.rules.shares.peek() {
-            let first = |_: &mut Order, _, entry: &mut Entry| loop {
-                match entry.front.queue.pop_first_if(priority, |work| !is_live(work)) {
-                    Some(spent) => entry.front.spend(spent),
-                    None => return entry.front.queue.lanes().first(priority).and_then(task_of),
-                }
-            };
-            let (task, _) = self.with_share(share, first)?;
-            if task.is_some() {
-                return task;
-            }
-        }
-        None
-    }
-
-    /// A ticket was drawn: the call that goes instead of it, if there is one.
-    pub(super) fn redeem(&mut self) -> Option<Shared<dyn Runnable>> {
-        let (share, priority) = self.rules.shares.draw()?;
-        let pop = |_: &mut Order, _, entry: &mut Entry| loop {
-            match entry.front.queue.pop_first_if(priority, |_| true) {
-                Some(Work::Call(call)) if call.is_queued() => return Some(call),
-                Some(spent) => entry.front.spend(spent),
-                None => return None,
-            }
-        };
-        self.with_share(share, pop)?.0
-    }
-}
-
 /// All handles of one share.
-struct Handles {
+pub(super) struct Handles {
     pool: Pool,
     number: ShareId,
 }
@@ -258,12 +91,14 @@ impl Share {
             let inbox = Arc::new(Inbox::new(1));
             let queue = Queue::ordered(Bounds { queued: 1, in_flight: usize::MAX }, pool.inner().rules.clone());
             let mut entry = Entry {
+                pool: pool.inner().id(),
                 name,
                 front: Front::new(queue, inbox),
                 account: Account::new(weight),
                 max_queue: MaxQueue::default(),
                 on_full: OnFull::default(),
                 ran: 0,
+                limit: None,
                 handles: Weak::new(),
             };
             let bounds = entry.bounds(limit);
@@ -326,6 +161,49 @@ impl Share {
         self.change(|_, _, entry, _| {
             entry.on_full = on_full;
             WakeList::default()
+        });
+        self
+    }
+
+    /// Sets how many of the share's calls run at once at most, however idle the pool is. Without it there is no such limit; 0
+    /// counts as 1. It holds from now on for every handle of the share, and for calls that begin from now on.
+    ///
+    /// It counts as the pool's [concurrency](Pool::max_concurrency) does. A task that waits, or whose future is pending, leaves its
+    /// slot to others. A future that was woken waits until one of the slots is free, and goes before calls that have not begun. A
+    /// synchronous task goes on after a wait without asking, so the share may be over the limit until another of its calls is
+    /// over or waits.
+    ///
+    /// While the share is at its limit, the other shares have the pool to themselves, and it saves nothing up. A call that was
+    /// [raised](crate::Handle::raise) is the next to begin. With [`OnFull::CallerRuns`] a caller waits for a slot, too.
+    ///
+    /// ```
+    /// use nanolith::{TaskSet, prelude::*};
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// # pub struct Report;
+    /// static RUNNING: AtomicUsize = AtomicUsize::new(0);
+    /// #[define]
+    /// impl Report {
+    ///     pub fn write() {
+    ///         assert!(RUNNING.fetch_add(1, Ordering::SeqCst) < 2);
+    ///         std::thread::yield_now();
+    ///         RUNNING.fetch_sub(1, Ordering::SeqCst);
+    ///     }
+    /// }
+    /// let pool = Pool::builder().concurrency(Concurrency::Exact(4)).build()?;
+    /// let reports = Report::calls(pool.share("reports", 1).max_concurrency(2));
+    /// let jobs: Vec<_> = (0..100).map(|_| reports.write().submit()).collect();
+    /// for job in jobs {
+    ///     job.wait()?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "a share is an executor: give it to `calls`"]
+    pub fn max_concurrency(self, calls: usize) -> Self {
+        place::some_share_is_limited();
+        self.change(|_, _, entry, _| {
+            let mut after: AfterUnlock = AfterUnlock::default();
+            entry.limit.get_or_insert_with(|| ShareLimit::new(calls)).set_slots(calls, &mut after);
+            after.take_wakes()
         });
         self
     }
@@ -495,10 +373,16 @@ impl<S: TaskSet> Gate<S> for Place {
     }
 
     fn reserve(&self, task: &'static TaskInfo) -> bool {
-        <Inner as Gate<S>>::reserve(&self.inner, task)
+        let mut core = self.inner.lock();
+        let has_room = core.share_admits(self.number) && core.reserve(task);
+        let wakes =
+            if has_room { core.with_limit(self.number, |limit, _| limit.take()).1 } else { WakeList::default() };
+        self.inner.release(core, wakes);
+        has_room
     }
 
     fn unreserve(&self, task: &'static TaskInfo) {
+        self.inner.return_share_slot(self.number);
         <Inner as Gate<S>>::unreserve(&self.inner, task);
     }
 
@@ -507,9 +391,14 @@ impl<S: TaskSet> Gate<S> for Place {
     }
 
     fn run_here(&self, call: Shared<CallSlot<S>>) {
-        // It was not charged, as one that comes through the queue is.
+        // It was not charged, as one that comes through the queue is. It has its slot from `reserve`.
         let mut core = self.inner.lock();
-        let began = core.with_share(self.number, |order, number, entry| order.began(number, &mut entry.account));
+        let began = core.with_share(self.number, |order, number, entry| {
+            order.began(number, &mut entry.account);
+            if entry.limit.is_some() {
+                call.meta.set_share_slot(Some(self.inner.id()));
+            }
+        });
         let wakes = began.map(|((), wakes)| wakes).unwrap_or_default();
         self.inner.release(core, wakes);
         self.inner.run_on_caller(call.erase());

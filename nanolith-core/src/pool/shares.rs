@@ -6,7 +6,7 @@
 //! call that runs counts as what the share's calls took of late. A share that had nothing to do begins where the others are:
 //! nobody saves up.
 
-use crate::{expirations::Expirations, priority::Priority};
+use crate::priority::Priority;
 use std::collections::{BTreeSet, VecDeque};
 
 pub(super) type ShareId = u32;
@@ -34,11 +34,14 @@ pub(super) struct Account {
     /// When it was served last, as a number; who was not for longer goes first.
     served: u64,
     waiting: Waiting,
+    /// Whether a call waits, perhaps for the limit of the share alone.
+    is_held_back: bool,
 }
 
 impl Account {
     pub(super) fn new(weight: u32) -> Self {
-        Self { weight: weight.max(1), had: 0, running: 0, guess: LEAST, served: 0, waiting: Waiting::default() }
+        let waiting = Waiting::default();
+        Self { weight: weight.max(1), had: 0, running: 0, guess: LEAST, served: 0, waiting, is_held_back: false }
     }
 
     pub(super) fn weight(&self) -> u32 {
@@ -84,15 +87,21 @@ impl Order {
         }
     }
 
-    /// So many calls of the share wait now.
-    pub(super) fn set_waiting(&mut self, id: ShareId, account: &mut Account, waiting: Waiting) {
+    /// So many calls of the share may be drawn now. `is_held_back` says whether any waits in a share with a limit.
+    pub(super) fn set_waiting(&mut self, id: ShareId, account: &mut Account, waiting: Waiting, is_held_back: bool) {
+        let was_held_back = std::mem::replace(&mut account.is_held_back, is_held_back);
         if account.waiting == waiting {
             return;
         }
         for (all, (now, before)) in self.waiting.iter_mut().zip(waiting.into_iter().zip(account.waiting)) {
             *all = *all + now - before;
         }
-        let level = if account.is_idle() { self.lowest() } else { 0 };
+        // One that was at its limit was served all the time. It saves up no more than it had when the last call began.
+        let level = match account.is_idle() {
+            true if was_held_back => self.level,
+            true => self.lowest(),
+            false => 0,
+        };
         self.change(id, account, |account| {
             account.had += level.saturating_sub(account.level());
             account.waiting = waiting;
@@ -112,14 +121,15 @@ impl Order {
 
     // ----- tickets
 
-    /// How many tickets of each priority are to come into the lanes; they count as there.
-    pub(super) fn issue(&mut self, now: u64, expirations: &Expirations) -> Vec<Priority> {
+    /// Which tickets are to come into the lanes, with their priorities and expirations; they count as there.
+    pub(super) fn issue(&mut self, expires: impl Fn(Priority) -> u64) -> Vec<(Priority, u64)> {
         let mut issued = Vec::new();
         for priority in Priority::ALL {
             let tickets = &mut self.tickets[priority as usize];
             while tickets.len() < self.waiting[priority as usize] {
-                tickets.push_back(expirations.of(priority, now));
-                issued.push(priority);
+                let expires = expires(priority);
+                tickets.insert(tickets.partition_point(|known| *known <= expires), expires);
+                issued.push((priority, expires));
             }
         }
         issued
@@ -176,6 +186,7 @@ impl Order {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::expirations::Expirations;
 
     /// Shares that each have so many calls of normal priority waiting, which take so long.
     struct Pool {
@@ -202,7 +213,7 @@ mod tests {
             let (account, waiting, _) = &mut self.shares[share];
             let mut all = Waiting::default();
             all[Priority::Normal as usize] = *waiting;
-            self.order.set_waiting(share as ShareId, account, all);
+            self.order.set_waiting(share as ShareId, account, all, *waiting > 0);
         }
 
         /// Begins the next call.
@@ -283,12 +294,16 @@ mod tests {
         let mut account = Account::new(1);
         let mut waiting = Waiting::default();
         waiting[Priority::Low as usize] = 1;
-        order.set_waiting(0, &mut account, waiting);
-        assert_eq!(order.issue(0, &Expirations::default()), [Priority::Low]);
+        order.set_waiting(0, &mut account, waiting, true);
+        let expires = |priority| Expirations::default().of(priority, 0);
+        let tickets = |priorities: &[Priority]| -> Vec<_> {
+            priorities.iter().map(|priority| (*priority, expires(*priority))).collect()
+        };
+        assert_eq!(order.issue(expires), tickets(&[Priority::Low]));
         waiting[Priority::UserBlocking as usize] = 1;
-        order.set_waiting(0, &mut account, waiting);
-        assert_eq!(order.issue(0, &Expirations::default()), [Priority::UserBlocking]);
-        assert_eq!(order.issue(0, &Expirations::default()), []);
+        order.set_waiting(0, &mut account, waiting, true);
+        assert_eq!(order.issue(expires), tickets(&[Priority::UserBlocking]));
+        assert_eq!(order.issue(expires), []);
         assert_eq!(
             (order.draw(), order.draw(), order.draw()),
             (Some(Priority::UserBlocking), Some(Priority::Low), None)

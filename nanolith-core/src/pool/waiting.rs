@@ -5,6 +5,7 @@ use super::{
     core::{Rest, Start, Work},
     inner::Inner,
     rayon_pool,
+    share_limit::ShareLimit,
     spares::Errand,
 };
 use crate::{
@@ -20,10 +21,11 @@ use crate::{
     order::Rules,
     park::Parking,
     place::{self, Where},
-    wake::WakeList,
+    wake::{AfterUnlock, NewWaker, WaitTicket, WakeList},
 };
 use std::{
     sync::{Arc, atomic::Ordering},
+    task::Waker,
     time::Duration,
 };
 
@@ -218,6 +220,37 @@ impl Host for Inner {
         self.suspended.strike_off(call);
     }
 
+    fn return_share_slot(&self, share: u32) {
+        let mut core = self.lock();
+        let wakes = core.with_limit(share, ShareLimit::give_back).1;
+        self.release_within(core, wakes);
+    }
+
+    fn retake_share_slot(&self, share: u32) {
+        let mut core = self.lock();
+        let wakes = core.with_limit(share, |limit, _| limit.take()).1;
+        self.release_within(core, wakes);
+    }
+
+    fn poll_share_slot(&self, share: u32, ticket: &mut Option<WaitTicket>, waker: &Waker) -> bool {
+        let mut waker = NewWaker::of(waker);
+        let mut core = self.lock();
+        let (has_slot, wakes) = core.with_limit(share, |limit, _| limit.poll(ticket, &mut waker));
+        self.release_within(core, wakes);
+        has_slot.unwrap_or(true)
+    }
+
+    fn leave_share_line(&self, share: u32, ticket: WaitTicket) {
+        let mut unused = AfterUnlock::default(); // drops after the release
+        let mut core = self.lock();
+        let leave = |limit: &mut ShareLimit, after: &mut AfterUnlock| {
+            limit.leave(ticket, &mut unused);
+            limit.grant(after);
+        };
+        let wakes = core.with_limit(share, leave).1;
+        self.release_within(core, wakes);
+    }
+
     fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable) {
         let mut core = self.lock();
         core.front.queue.resume(expires, Work::Rest(Rest::Resume(work)));
@@ -235,9 +268,10 @@ impl Inner {
 
     /// Makes a queued call of ours, which a task waits for, the caller's to run out of its turn, if it is to do so.
     fn claim_awaited(&self, call: &Shared<dyn Runnable>, blocking: bool) -> bool {
-        if call.meta().task().max_concurrency().is_some() {
+        if call.meta().task().max_concurrency().is_some() || call.meta().share() != 0 {
+            let below = place::running_share_slot(Inner::id(self));
             let mut core = self.lock();
-            let (claimed, wakes) = core.claim_awaited(call, blocking);
+            let (claimed, wakes) = core.claim_awaited(call, blocking, below);
             self.release(core, wakes);
             return claimed;
         }

@@ -18,6 +18,7 @@ use crate::{
         After, Before, CallInfo, CallSlot, HookResult, LocalFuture, OnClose, Outcome, Owner, Reply, Run, Scope,
         SendFuture, SharedHandle, TaskSet, job::Input, scope::Standing,
     },
+    wake::WaitTicket,
 };
 use std::{
     cell::RefCell,
@@ -25,7 +26,7 @@ use std::{
     pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 /// Where a task runs, as far as its hooks care.
@@ -477,7 +478,9 @@ where
         return;
     }
     let (call, host) = (reply.slot().clone().erase(), ground.host());
-    let finish = Finish { host: host.clone(), over: Over::of(call.meta()), call: call.clone(), suspended: None };
+    let over = Over::of(call.meta());
+    let slot = if over.has_share_slot { ShareSlot::Held } else { ShareSlot::None };
+    let finish = Finish { host: host.clone(), over, call: call.clone(), suspended: None, slot };
     let placed = placed(call.clone(), whole(ground, reply, body), finish);
     // It keeps its expiration, unless it was raised meanwhile.
     let schedule = move |work| host.clone().resume(host.rules().expires(call.meta()), work);
@@ -516,6 +519,16 @@ struct Finish {
     over: Over,
     /// Where the call is listed as suspended, once it is.
     suspended: Option<usize>,
+    slot: ShareSlot,
+}
+
+/// What an asynchronous call has of the limit of its share.
+enum ShareSlot {
+    /// It began without a limit.
+    None,
+    Held,
+    /// It is pending, and has returned its slot. Once it is woken it may wait in the line for another.
+    Returned(Option<WaitTicket>),
 }
 
 impl Drop for Finish {
@@ -527,6 +540,10 @@ impl Drop for Finish {
         if let Some(call) = self.suspended {
             self.host.no_more_suspended(call);
         }
+        if let ShareSlot::Returned(Some(ticket)) = self.slot {
+            self.host.leave_share_line(self.over.share, ticket);
+        }
+        self.over.has_share_slot = matches!(self.slot, ShareSlot::Held);
         count_over(&self.host, self.over);
     }
 }
@@ -543,6 +560,8 @@ trait Last {
     /// Whether it wants to know how long the future ran.
     fn is_timed(&self) -> bool;
     fn ran(&mut self, nanos: u64);
+    /// Whether the future may be polled; else `waker` is woken when it may.
+    fn may_go_on(&mut self, waker: &Waker) -> bool;
     /// The future is pending.
     fn pending(&mut self, call: &Shared<dyn Runnable>);
 }
@@ -553,6 +572,10 @@ impl Last for () {
     }
 
     fn ran(&mut self, _: u64) {}
+
+    fn may_go_on(&mut self, _: &Waker) -> bool {
+        true
+    }
 
     fn pending(&mut self, _: &Shared<dyn Runnable>) {}
 }
@@ -566,10 +589,25 @@ impl Last for Finish {
         self.over = self.over.ran(nanos);
     }
 
+    fn may_go_on(&mut self, waker: &Waker) -> bool {
+        let ShareSlot::Returned(ticket) = &mut self.slot else { return true };
+        let has_slot = self.host.poll_share_slot(self.over.share, ticket, waker);
+        if has_slot {
+            self.slot = ShareSlot::Held;
+            self.call.meta().set_share_slot(Some(self.host.id()));
+        }
+        has_slot
+    }
+
     fn pending(&mut self, call: &Shared<dyn Runnable>) {
         if self.suspended.is_none() {
             self.suspended = Some(call.points().addr());
             self.host.suspended(call);
+        }
+        if let ShareSlot::Held = self.slot {
+            self.slot = ShareSlot::Returned(None);
+            call.meta().set_share_slot(None);
+            self.host.return_share_slot(self.over.share);
         }
     }
 }
@@ -580,6 +618,9 @@ async fn placed<T: Last>(call: Shared<dyn Runnable>, future: impl Future<Output 
     let (mut kept, mut polled) = (Some(place::Running::new(call)), false);
     let mut future = pin!(future);
     poll_fn(|cx| {
+        if !finish.may_go_on(cx.waker()) {
+            return Poll::Pending;
+        }
         // A future that panicked is not polled again.
         let Some(running) = kept.take() else { return Poll::Ready(()) };
         if std::mem::replace(&mut polled, true) {
