@@ -381,7 +381,7 @@ fn settings_of_executors_hold_at_their_ends() {
     assert!(Pool::builder().spin_before_park(Duration::MAX).build().is_err(), "10 ms at most");
     assert!(Work::service().spin_before_park(Duration::MAX).launch().wait().is_err());
     for (within, is_sound) in [(Duration::ZERO, false), (Duration::MAX, true)] {
-        let restart = Restart::on_crash().limit(3, within).backoff(Backoff::exponential(Duration::MAX));
+        let restart = Restart::on_panic().limit(3, within).backoff(Backoff::exponential(Duration::MAX));
         assert_eq!(Work::service().restart(restart).launch().wait().is_ok(), is_sound);
     }
     mocked(|_| {
