@@ -1,6 +1,7 @@
 //! Tasks that run on after their calls have timed out.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
+use futures_util::FutureExt;
 use nanolith::{
     PoolEvent, TaskSet,
     layers::{Layer, Retry},
@@ -8,8 +9,12 @@ use nanolith::{
     time::MockClock,
 };
 use std::{
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
     thread,
+    time::Duration,
 };
 
 pub struct Disk;
@@ -17,7 +22,7 @@ pub struct Disk;
 #[define]
 impl Disk {
     #[task(idempotent)]
-    pub fn stands_still(begun: Sender<()>, go: std::sync::Arc<std::sync::Mutex<Receiver<()>>>) {
+    pub fn stands_still(begun: Sender<()>, go: Arc<Mutex<Receiver<()>>>) {
         let _ = begun.send(());
         let _ = go.lock().expect("no panic").recv();
     }
@@ -38,11 +43,11 @@ fn until(what: impl Fn() -> bool) {
     }
 }
 
-type Gate = std::sync::Arc<std::sync::Mutex<Receiver<()>>>;
+type Gate = Arc<Mutex<Receiver<()>>>;
 
 fn gate() -> (Sender<()>, Gate) {
     let (go, may_go) = channel();
-    (go, std::sync::Arc::new(std::sync::Mutex::new(may_go)))
+    (go, Arc::new(Mutex::new(may_go)))
 }
 
 #[test]
@@ -70,6 +75,7 @@ fn event_comes_when_a_task_has_run_as_long_again() {
         assert!(call.wait().is_err());
         clock.advance(9 * SECOND);
         assert_eq!(pool.overrunning(), 1);
+        assert!(events.recv().now_or_never().is_none(), "it has run on for nine of ten seconds");
         clock.advance(2 * SECOND);
         let Some(PoolEvent::Overrun(task)) = events.recv().wait() else { panic!("the event is there") };
         assert_eq!(task.name(), "stands_still");
@@ -116,7 +122,7 @@ fn run_time_out_and_layers_count_each_task_once() {
     let beneath = layered.stands_still(begun, gate).timeout(20 * MILLISECOND).submit();
     has_begun.recv().expect("it begins");
     assert!(beneath.wait().is_err());
-    until(|| pool.overrunning() == 2);
+    assert_eq!(pool.overrunning(), 2, "the call of the layer's caller is none of its own");
     drop(go);
     until(|| pool.overrunning() == 0);
     pool.drained().wait();
@@ -128,7 +134,7 @@ fn time_outs_and_ends_at_once_leave_nothing_listed() {
     for round in 0..300_u64 {
         let ((begun, _has_begun), (go, gate)) = (channel(), gate());
         let call = Disk::on(&pool).stands_still(begun, gate).timeout(MILLISECOND).submit();
-        thread::sleep(std::time::Duration::from_micros(700 + round * 2)); // the two ends come close to each other
+        thread::sleep(Duration::from_micros(700 + round * 2)); // the two ends come close to each other
         drop(go);
         let _ = call.wait();
     }

@@ -94,7 +94,7 @@ impl EndBatch {
             return true;
         }
         if how == End::TimedOut {
-            self.time_out_running(call);
+            self.time_out_running(call, host);
         } else {
             call.end_into(how, self);
         }
@@ -105,13 +105,15 @@ impl EndBatch {
     }
 
     /// Ends a call that runs, or is over. The host of one that runs lists it before, so that the end of the task finds it listed.
-    fn time_out_running(&mut self, call: &dyn Runnable) {
-        let Some(host) = call.meta().last_holder().and_then(HostId::find) else {
+    /// Where it goes on as another call, that one is listed.
+    fn time_out_running(&mut self, call: &dyn Runnable, host: Option<HostId>) {
+        let host = host.or_else(|| call.meta().last_holder()).filter(|_| call.meta().onward().is_none());
+        let Some(host) = host.and_then(HostId::find) else {
             call.end_into(End::TimedOut, self);
             return;
         };
         let address = host::address(call);
-        call.meta().mark_overrun();
+        call.meta().mark_overrun(host.id());
         host.overruns(call, address);
         if call.end_into(End::TimedOut, self) != slot::Ended::Running {
             host.no_more_overruns(address);

@@ -136,8 +136,8 @@ struct Cold {
     has_blocked: AtomicBool,
     /// Whether the next poll of its future is to find out what it waits for.
     is_probed: AtomicBool,
-    /// Whether it timed out while its task ran.
-    overruns: AtomicBool,
+    /// The host that lists it since it timed out while its task ran, by number.
+    overruns: Maybe,
     /// In which suspected cycle it was reported.
     reported: AtomicU64,
     /// The cycle of waits that was closed by a wait for this call.
@@ -946,15 +946,15 @@ impl Meta {
         Registration::new(StopHome(self))
     }
 
-    /// It times out while its task runs.
-    pub(crate) fn mark_overrun(&self) {
-        // ORDERING: Relaxed, and so below: the step that ends the call orders it before the look of the one who ran the task.
-        self.cold().overruns.store(true, Ordering::Relaxed);
+    /// It times out while its task runs on a thread of `host`, which lists it. The step that ends the call orders this before the
+    /// look of the thread that ran the task.
+    pub(crate) fn mark_overrun(&self, host: HostId) {
+        self.cold().overruns.set(host.number());
     }
 
-    /// Whether it timed out while its task ran.
-    pub(crate) fn overruns(&self) -> bool {
-        self.cold.get().is_some_and(|cold| cold.overruns.load(Ordering::Relaxed))
+    /// The host that lists the call, if it timed out while its task ran.
+    pub(crate) fn overruns(&self) -> Option<HostId> {
+        self.cold.get().and_then(|cold| HostId::numbered(cold.overruns.get()?))
     }
 
     /// Tells those who want to know that the call was asked to stop: first its children, which are stopped too.

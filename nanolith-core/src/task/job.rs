@@ -438,10 +438,8 @@ impl<S: TaskSet> fmt::Debug for Job<S> {
 
 /// The task of a call is over. The host no longer lists the call if it timed out before.
 fn end_overrun<S: TaskSet>(slot: &CallSlot<S>) {
-    if slot.meta.overruns() {
-        if let Some(host) = slot.meta.last_holder().and_then(HostId::find) {
-            host.no_more_overruns(host::address(slot));
-        }
+    if let Some(host) = slot.meta.overruns().and_then(HostId::find) {
+        host.no_more_overruns(host::address(slot));
     }
 }
 
@@ -716,8 +714,8 @@ impl<S: TaskSet> CallSlot<S> {
                 this.end_call(End::TimedOut); // its limit is zero
                 return false;
             }
-            let call = this.clone();
-            let ring = Box::new(move || host::end(&*call, None, End::TimedOut));
+            let (call, host) = (this.clone(), place::host_id());
+            let ring = Box::new(move || host::end(&*call, host, End::TimedOut));
             this.meta.keep_timer(timer::arm(deadline, Alarm::Run(ring)));
         }
         true
