@@ -11,9 +11,9 @@ pub use nanolith_core::{
 };
 pub use nanolith_core::{
     Admission, At, AttachError, Backoff, BoxError, BuildError, Call, CallError, CallInfo, Caller, CloseError,
-    CloseWithin, Closing, Concurrency, Context, Control, Crash, CreateStream, CreateStreamError, Current, Drained,
-    Executor, Flatten, GivesStreams, GlobalPool, Group, GroupError, Handle, HasInbox, HasOutbox, InitError, Job,
-    Launch, LaunchError, LifeEvent, LifeEvents, Local, MainGuard, MaxQueue, Messenger, NeverRestarts, NextEvent,
+    CloseWithin, Closed, Closing, Concurrency, Context, Control, Crash, CreateStream, CreateStreamError, Current,
+    Drained, Executor, Flatten, GivesStreams, GlobalPool, Group, GroupError, Handle, HasInbox, HasOutbox, InitError,
+    Job, Launch, LaunchError, LifeEvent, LifeEvents, Local, MainGuard, MaxQueue, Messenger, NeverRestarts, NextEvent,
     NextPoolEvent, NextStream, OnFull, OnPanic, OpenStreamError, Order, Outcome, OwnsState, Panic, Pool, PoolBuilder,
     PoolEvent, PoolEvents, Priority, Progress, Progressing, Queued, Receiver, Refused, Reply, Restart, RunOnAll,
     RunOnAllError, RunsLocal, SendEvent, Sending, Service, ServiceBuilder, ServiceInfo, ServiceRef, Share, SharedPool,

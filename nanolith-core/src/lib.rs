@@ -104,8 +104,8 @@ pub use order::{Order, Queued};
 pub use permits::{Acquire, AcquireError, AcquireTimeoutError, Permit, Permits, TryAcquireError};
 pub use place::{Current, Where, current};
 pub use pool::{
-    BuildError, CloseWithin, Concurrency, Drained, GlobalPool, MaxQueue, NextPoolEvent, Pool, PoolBuilder, PoolEvent,
-    PoolEvents, RunOnAll, RunOnAllError, Share, SharedPool, SharedState, Subscription, Unfinished,
+    BuildError, CloseWithin, Closed, Concurrency, Drained, GlobalPool, MaxQueue, NextPoolEvent, Pool, PoolBuilder,
+    PoolEvent, PoolEvents, RunOnAll, RunOnAllError, Share, SharedPool, SharedState, Subscription, Unfinished,
 };
 pub use priority::Priority;
 pub use service::{

@@ -102,6 +102,8 @@ pub(super) struct Core {
     pub(super) rayon: RayonThreads,
     pub(super) paused: bool,
     pub(super) closed: bool,
+    /// It was closed, all calls are over, and its threads have been let go.
+    pub(super) retired: bool,
     pub(super) fulls: Fulls,
     /// Whether a call has ever come that some rule is about.
     pub(super) ruled: bool,
@@ -130,6 +132,7 @@ impl Core {
             rayon: RayonThreads { total: kept, occupied: 0, coming: 0, generation: 0 },
             paused: false,
             closed: false,
+            retired: false,
             fulls: Fulls::default(),
             ruled: false,
             rules: Rules::default(),

@@ -6,6 +6,7 @@ use super::{
     core::{Core, Rest, Start, Work},
     overruns::Overruns,
     rayon_pool::{self, Threads},
+    roster::Roster,
     spares::{Errand, Spares},
 };
 use crate::{
@@ -67,11 +68,13 @@ pub(super) struct Inner {
     pub(super) resting: AtomicUsize,
     /// Work of [`Host::run_soon`] that waits for its turn: it is no call, and no figure counts it.
     pub(super) errands: AtomicUsize,
-    /// `None` only while the pool is being built.
+    /// `None` while the pool is being built, and when its threads have been let go.
     pub(super) rayon: Mutex<Option<Threads>>,
     /// How deep the stack of a rayon thread is at a job on its main loop, in bytes.
     main_loop: AtomicUsize,
     pub(super) spares: Arc<Spares>,
+    /// The threads that have not ended.
+    pub(super) roster: Arc<Roster>,
     /// No thread could be had for work, and every thread waits for this pool.
     is_stranded: AtomicBool,
     /// How many watch whether the queue is full.
@@ -110,6 +113,7 @@ impl Inner {
             rayon: Mutex::new(None),
             main_loop: AtomicUsize::new(0),
             spares: Spares::new(config.others(tasks), config.idle_timeout),
+            roster: Arc::default(),
             is_stranded: AtomicBool::new(false),
             watched: AtomicUsize::new(0),
             recorder: Recorder::new(config.metrics),
@@ -288,6 +292,7 @@ impl Inner {
         core.front.shut();
         let wakes = core.front.queue.dismiss_line().and(core.fulls.watchers());
         let wakes = wakes.and(core.rules.shares.dismiss_lines());
+        let wakes = wakes.and(core.front.queue.drained.take_all()); // those that wait for the close, too
         self.release_into(core, wakes, batch);
     }
 
@@ -395,7 +400,7 @@ impl<S: TaskSet> Gate<S> for Inner {
 
     fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Work>>) -> (R, WakeList)) -> R {
         let mut core = self.lock();
-        let closed = core.closed && !inside;
+        let closed = core.closed && !inside || core.retired;
         let (result, wakes) = f((!closed).then_some(&mut core.front));
         self.release(core, wakes);
         result

@@ -6,6 +6,7 @@
 mod builder;
 mod chores;
 mod close_within;
+mod closed;
 mod config;
 mod core;
 mod drained;
@@ -21,6 +22,7 @@ mod pace;
 pub(crate) mod parallel;
 mod rayon_pool;
 mod resize;
+mod roster;
 mod rules;
 mod run_on_all;
 mod runner;
@@ -39,6 +41,7 @@ mod waiting;
 pub use builder::PoolBuilder;
 pub(crate) use chores::Chores;
 pub use close_within::{CloseWithin, Unfinished};
+pub use closed::Closed;
 pub use config::{BuildError, Concurrency, MaxQueue};
 pub(crate) use config::{MIN_STACK, ThreadHandler, check_name, check_spin};
 pub use drained::Drained;
@@ -419,6 +422,29 @@ impl Pool {
     /// ```
     pub fn drained(&self) -> Drained {
         Drained::new(self.inner().clone())
+    }
+
+    /// Waits until the pool is closed, its calls are over, and its threads have ended, without closing it.
+    ///
+    /// A pool that is only closed keeps its threads for as long as its handles live. This has them end once all calls are over,
+    /// and [`on_thread_exit`](PoolBuilder::on_thread_exit) has run on each by then. It keeps no handle itself.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
+    /// let exits = Arc::new(AtomicUsize::new(0));
+    /// let count = exits.clone();
+    /// let pool = Pool::builder()
+    ///     .concurrency(Concurrency::Exact(3))
+    ///     .on_thread_exit(move || { count.fetch_add(1, Ordering::SeqCst); })
+    ///     .build()?;
+    /// pool.close();
+    /// pool.closed().wait(); // or `.await`
+    /// assert_eq!(exits.load(Ordering::SeqCst), 3);
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn closed(&self) -> Closed {
+        Closed::new(self.inner().clone())
     }
 
     /// What happens to its queue from now on: it was full, it ran empty.

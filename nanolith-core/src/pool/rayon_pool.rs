@@ -3,6 +3,7 @@
 use super::{
     config::{BuildError, ThreadHandler},
     inner::Inner,
+    roster::Present,
     run_on_all::{Roll, Who},
     simulated::{self, Crew},
 };
@@ -16,6 +17,7 @@ use crate::{
 use std::{
     io,
     sync::{Arc, Mutex, PoisonError, Weak, mpsc},
+    thread,
     time::Duration,
 };
 
@@ -80,10 +82,13 @@ fn build_named(
     let config = inner.config.clone();
     let ticket = Mutex::new(inner.world.as_ref().map(|world| world.ticket(&name(0))));
     let exit = config.clone();
+    // In a simulation each thread is a pool of its own. It leaves the roster while it is one of the simulation's.
+    let leaving = Arc::new(Mutex::new(None));
+    let (roster, left) = (inner.roster.clone(), inner.world.is_some().then(|| leaving.clone()));
     let (id, weak, clock) = (inner.id(), Arc::downgrade(inner), inner.clock.clone());
     // In a simulation a program runs alike in every build, so there the calls are counted.
     let known_size = inner.world.is_none().then(|| stack::size(stack_size));
-    let mut builder = rayon::ThreadPoolBuilder::new()
+    let builder = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(name)
         .start_handler(move |_| {
@@ -97,12 +102,38 @@ fn build_named(
         })
         .exit_handler(move |_| {
             run(exit.on_thread_exit.as_ref());
+            let present: Option<Present> = leaving.lock().unwrap_or_else(PoisonError::into_inner).take();
+            drop(present);
             baton::leave();
+        })
+        .spawn_handler(move |thread| {
+            let present = roster.enter();
+            let number = present.number();
+            let mut builder = thread::Builder::new();
+            if let Some(name) = thread.name() {
+                builder = builder.name(name.to_owned());
+            }
+            if let Some(bytes) = thread.stack_size() {
+                builder = builder.stack_size(bytes);
+            }
+            let present = match &left {
+                Some(left) => {
+                    *left.lock().unwrap_or_else(PoisonError::into_inner) = Some(present);
+                    None
+                }
+                None => Some(present),
+            };
+            let handle = builder.spawn(move || {
+                thread.run();
+                drop(present);
+            })?;
+            roster.set_handle(number, handle);
+            Ok(())
         });
-    if let Some(bytes) = stack_size {
-        builder = builder.stack_size(bytes);
+    match stack_size {
+        Some(bytes) => builder.stack_size(bytes).build(),
+        None => builder.build(),
     }
-    builder.build()
 }
 
 /// The handler of a thread's start or exit; what it throws stays here.

@@ -18,7 +18,7 @@ impl Inner {
             let larger = rayon_pool::build(self, tasks)?;
             let mut rayon = self.rayon();
             let mut core = self.lock();
-            if tasks > core.rayon.total {
+            if tasks > core.rayon.total && !core.retired {
                 let generation = core.rayon.generation + 1;
                 core.rayon = RayonThreads { total: tasks, occupied: 0, coming: 0, generation };
                 drop(core);

@@ -343,7 +343,7 @@ impl<S: TaskSet> Gate<S> for Place {
 
     fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Work>>) -> (R, WakeList)) -> R {
         let mut core = self.inner.lock();
-        let closed = core.closed && !inside;
+        let closed = core.closed && !inside || core.retired;
         let mut f = Some(f);
         let mut call = |front: Option<&mut Front<Work>>| f.take().map(|f| f(front));
         let done = match closed {

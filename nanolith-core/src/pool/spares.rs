@@ -120,7 +120,7 @@ impl Spares {
     pub(super) fn send(self: &Arc<Self>, errand: Errand) -> Result<(), Errand> {
         let mut state = self.lock();
         if state.idle <= state.errands.len() {
-            if state.total >= self.max() {
+            if state.total >= self.max() || state.dismissed {
                 return Err(errand);
             }
             state.total += 1;

@@ -193,12 +193,19 @@ impl Host for Inner {
     }
 
     fn run_soon(self: Arc<Self>, work: Deferred) -> Result<(), Deferred> {
-        // ORDERING: Relaxed, and so below: a figure.
-        self.errands.fetch_add(1, Ordering::Relaxed);
+        // ORDERING: Relaxed, and so below: it is raised under the lock, and else a figure.
+        {
+            let core = self.lock();
+            if core.retired {
+                return Err(work);
+            }
+            self.errands.fetch_add(1, Ordering::Relaxed);
+        }
         let me = self.clone();
         let work = move || {
             me.errands.fetch_sub(1, Ordering::Relaxed);
             work();
+            me.errand_over();
         };
         elsewhere::resume(self, Box::new(work));
         Ok(())
@@ -259,6 +266,15 @@ impl Host for Inner {
 }
 
 impl Inner {
+    /// Work of [`Host::run_soon`] is over: a closed pool may have nothing left to do.
+    fn errand_over(&self) {
+        self.with_waiters(|core, after| {
+            if core.closed {
+                core.front.queue.drained.notify_all(after);
+            }
+        });
+    }
+
     /// Runs a claimed call that this thread waits for, in the slot that it holds.
     fn run_on_top(&self, call: &Shared<dyn Runnable>) {
         let id = Inner::id(self);

@@ -1,0 +1,132 @@
+//! The end of a pool's threads, to be waited for.
+
+use super::{
+    inner::{Emptied, Inner},
+    roster::Roster,
+};
+use crate::{place, wait, wake::Registration};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, ready},
+};
+
+/// Ends when the pool is closed, its calls are over, and its threads have ended: made by [`Pool::closed`](super::Pool::closed).
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let pool = Pool::builder().build()?;
+/// let job = Geometry::on(&pool).add(4, 5).submit();
+/// let closed = pool.closed();
+/// drop(pool); // the last handle: the pool closes
+/// # pollster::block_on(async {
+/// closed.await;
+/// # });
+/// assert!(job.is_finished());
+/// # Ok::<(), nanolith::BuildError>(())
+/// ```
+///
+/// Awaited, it is ready when each thread has run its last function, the handler of
+/// [`on_thread_exit`](crate::PoolBuilder::on_thread_exit) included. Destructors of thread-locals may still run then. [`Closed::wait`]
+/// waits for these too.
+///
+/// # Cancel safety
+///
+/// May be dropped and asked for again at any time.
+#[must_use = "does nothing until awaited or waited on"]
+pub struct Closed {
+    inner: Arc<Inner>,
+    waiter: Registration<Emptied>,
+    /// The wait for the threads, once they are to end.
+    ending: Option<Registration<Arc<Roster>>>,
+}
+
+impl Closed {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        Self { waiter: Registration::new(Emptied(inner.clone())), inner, ending: None }
+    }
+
+    /// Blocks until then. A thread of the pool would wait for itself: for it, this ends at once.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// let pool = Pool::builder().build()?;
+    /// pool.close();
+    /// pool.closed().wait();
+    /// assert_eq!(pool.threads(), 0);
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn wait(self) {
+        let inner = self.inner.clone();
+        if inner.is_here() {
+            return;
+        }
+        // The threads end by themselves: the wait is for no work of the pool that could be refused.
+        wait::block_on_anybody(self);
+        if inner.world.is_none() {
+            let _lent = place::lend(None);
+            inner.roster.join();
+        }
+    }
+}
+
+impl Future for Closed {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { inner, waiter, ending } = &mut *self;
+        if inner.is_here() {
+            return Poll::Ready(());
+        }
+        while ending.is_none() {
+            ready!(waiter.poll_until(cx.waker(), |core| inner.may_retire(core)));
+            if inner.retire() {
+                *ending = Some(Registration::new(inner.roster.clone()));
+            }
+        }
+        let Some(ending) = ending else { return Poll::Ready(()) };
+        ending.poll_until(cx.waker(), |state| state.is_over())
+    }
+}
+
+impl Inner {
+    /// Whether this is a thread of the pool.
+    fn is_here(&self) -> bool {
+        place::host_id() == Some(self.id())
+    }
+
+    /// Whether nothing is left for the pool's threads to do, from now on.
+    fn may_retire(&self, core: &super::core::Core) -> bool {
+        // ORDERING: Relaxed, it changes under the lock.
+        let has_errands = self.errands.load(Ordering::Relaxed) > 0;
+        core.retired || core.closed && core.front.in_flight() == 0 && !has_errands
+    }
+
+    /// Has the threads of a closed pool end. Says whether they are to; else there is something left to do.
+    fn retire(&self) -> bool {
+        let mut rayon = self.rayon();
+        let mut core = self.lock();
+        if !self.may_retire(&core) {
+            return false;
+        }
+        core.retired = true;
+        core.rayon.total = 0;
+        drop(core);
+        self.roster.keep_handles();
+        let threads = rayon.take();
+        drop(rayon);
+        drop(threads); // they end when they have done what was sent to them
+        self.spares.dismiss();
+        true
+    }
+}
+
+impl fmt::Debug for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Closed").finish_non_exhaustive()
+    }
+}
