@@ -538,11 +538,20 @@ impl<S: TaskSet, T> Drop for Handle<S, T> {
             self.cancel();
         }
         if self.on_drop != OnDrop::Nothing {
-            if let Some(outcome) = self.slot.detach() {
-                drop_unseen(outcome, || self.target()?.find());
-            }
-            place::pending_over(&mut self.counted);
+            self.detach_call();
         }
+    }
+}
+
+impl<S: TaskSet, T> Handle<S, T> {
+    /// Drops the handle's side of a call whose outcome was not taken. It has a frame of its own, so a handle whose outcome was
+    /// taken pays nothing for it.
+    #[inline(never)]
+    fn detach_call(&mut self) {
+        if let Some(outcome) = self.slot.detach() {
+            drop_unseen(outcome, || self.target()?.find());
+        }
+        place::pending_over(&mut self.counted);
     }
 }
 
