@@ -96,6 +96,7 @@ impl MockClock {
 
     /// Moves the clock forward, from alarm to alarm: each rings, on this thread, at its own time. The clock stops
     /// [500 years](MockClock#the-end-of-time) after its start, so a longer move rings all alarms up to then.
+    /// A schedule makes each of its beats on the way, which takes long where they are many; a [`leap`](MockClock::leap) counts them.
     ///
     /// What an alarm wakes runs on other threads, perhaps later: an alarm that they arm for a time that is past by then rings with
     /// the next move. When this returns,
