@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 extern crate self as nanolith;
 
@@ -128,9 +129,56 @@ pub mod bulk {
 /// | `Geometry::on(&pool)` | the same on a [`Pool`], or another [`Executor`] that is `Clone` |
 /// | `Geometry::service(..)` | a [`ServiceBuilder`]; takes what `#[init]` takes, else the state, else nothing |
 /// | `Geometry::shared(state)` | under `shared`: a [`SharedState`] to put on a pool |
-/// | `GeometryCalls<E>` | the typed methods over an executor `E`, with the functions' own docs and visibility |
-/// | `GeometryTask`, `GeometryOutput` | an enum each, with one variant a task |
+/// | `GeometryCalls<E>` | the typed methods over an executor `E`, with the functions' own docs and visibility; `Clone` and `Debug` where `E` is |
+/// | `GeometryTask`, `GeometryOutput` | an enum each, with one variant a task; `Debug` shows the variant |
 /// | `impl TaskSet for Geometry` | names, identifiers and signatures: see [`TaskSet`] |
+///
+/// A type has one `#[define]` block. A second one would make the same names again.
+///
+/// The arguments of a task are the fields of its variant. The variant of a task without arguments
+/// is written with or without braces:
+///
+/// ```
+/// use nanolith::prelude::*;
+///
+/// pub struct Bell;
+///
+/// #[define]
+/// impl Bell {
+///     pub fn ring() {}
+///     pub fn ring_for(times: u8) {}
+/// }
+///
+/// let tasks = [BellTask::Ring, BellTask::Ring {}, BellTask::RingFor { times: 3 }];
+/// assert_eq!(format!("{tasks:?}"), "[Ring, Ring, RingFor]");
+/// ```
+///
+/// # What a task takes and returns
+///
+/// Arguments and outputs move between threads, so they are owned, `Send` and `'static`. The
+/// compiler points at a type that is not, and names another one.
+///
+/// | instead of | write |
+/// |---|---|
+/// | `&str`, `impl AsRef<str>`, `impl Into<String>` | `String` |
+/// | `&Path`, `impl AsRef<Path>` | `PathBuf` |
+/// | `&[T]`, `impl IntoIterator<Item = T>` | `Vec<T>` |
+/// | `&T` | `T` or `Arc<T>` |
+/// | `Rc<T>`, `Rc<RefCell<T>>` | `Arc<T>`, `Arc<Mutex<T>>` |
+/// | `RefCell<T>`, `Cell<T>` in an `Arc` | `Mutex<T>`, an atomic |
+/// | `MutexGuard<'_, T>` | `Arc<Mutex<T>>`, locked inside of the task |
+/// | `*const T`, `*mut T` | `Box<T>`, `Arc<T>`, `Vec<T>` |
+/// | `Box<dyn Error>` | `Box<dyn Error + Send + Sync>`, or an error type of your own |
+/// | `-> &mut Self` | `-> ()`: the state stays with its executor |
+/// | `-> impl Future<Output = T>` | `async fn .. -> T` |
+///
+/// A `pub fn new() -> Self` is a task like any other, so it does not compile where the type is not
+/// `Send`. Make it the [`init`](macro@init) of the service, or leave it out by `#[task(skip)]`.
+///
+/// The future of an `async` task moves between the threads of a pool. If it holds what is not
+/// `Send` across an `.await`, end that value before the await, or mark the task `#[task(local)]`,
+/// which only services run. A task is `async` without a runtime: `#[tokio::main]`, `#[tokio::test]`
+/// and the like do not stand on it. `#[inline]` and attributes that keep a function as it is do.
 ///
 /// # Options
 ///
@@ -142,7 +190,7 @@ pub mod bulk {
 /// | `shared` | the tasks of a pool share the state through an `Arc`; it is `Send` and `Sync` |
 /// | `identifier = "shop.geometry"` | the set's identifier; else its module path and name |
 /// | `name = Shapes` | the prefix of the generated types: `ShapesCalls`; else the type's name, and none in a module |
-/// | `vis = "pub(crate)"` | that of what is generated but for the methods, at least the type's own; else `pub` |
+/// | `vis = "pub(crate)"` | that of the generated types and of `tasks`, `on` and `service`; else `pub`. It is not narrower than the type's own, since `TaskSet` shows the types: `pub` alone for a `pub` type |
 /// | `crate = ::path::to::nanolith` | where this crate is, if it has another name |
 /// | `wire` | serde for both enums, with the feature `wire` |
 ///
@@ -207,7 +255,8 @@ pub mod bulk {
     doc = r##"
 # On the wire
 
-Under `wire` both enums are `Serialize` and `Deserialize`, as all arguments and outputs then must be.
+Under `wire` both enums are `Serialize` and `Deserialize`, as all arguments and outputs then must be. A task without arguments is a
+unit variant: in JSON it is a text, `"Count"`.
 What is heard goes over no wire: a message, or a stream, need be no data of serde's, and to write one as a task is an error.
 
 ```
@@ -234,7 +283,7 @@ pub use nanolith_macros::define;
 /// | `#[task]` | a task, though it has no visibility |
 /// | `#[task(skip)]` | no task, though it has one |
 /// | `#[task(name = other)]` | the method is `other`: for a name that [`Service`] has itself, as `close` |
-/// | `#[task(local)]` | the `async` task's future need not be `Send`: for services only |
+/// | `#[task(local)]` | the `async` task's future need not be `Send`, as one that holds an `Rc` across an `.await`: for services only |
 /// | `#[task(sliced)]` | gives a [`Step`] instead of its output, and others their turn between two steps |
 /// | `#[task(idempotent)]` | may run twice without harm, so that a layer may try again: [`TaskSet::duplicate`] |
 /// | `#[task(concurrency = 2)]` | at most so many of its calls run at once on a pool: see below |

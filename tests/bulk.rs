@@ -824,3 +824,51 @@ fn map_where_its_caller_runs_it_starts_no_other_threads() {
     assert_eq!(sums.expect("they run"), (1..=100).sum());
     pool.resume();
 }
+
+// ----- what calls are made of, by value and by reference
+
+#[test]
+fn calls_are_taken_by_value_and_by_reference() {
+    let pool = pool(2);
+    let expected: Vec<i64> = (1..=100).collect();
+    let sums = each(Geometry::on(&pool), 0..100, |geometry, n| geometry.add(n, 1));
+    assert_eq!(sums.try_collect::<Vec<i64>>().expect("they run"), expected);
+    let geometry = Geometry::on(&pool);
+    let sums = each(&geometry, 0..100, |geometry, n| geometry.add(n, 1));
+    assert_eq!(sums.try_collect::<Vec<i64>>().expect("they run"), expected);
+    let sums = each(Box::new(geometry), 0..100, |geometry, n| geometry.add(n, 1)).batch(1);
+    assert_eq!(sums.try_collect::<Vec<i64>>().expect("they run"), expected);
+}
+
+#[test]
+fn a_stream_of_inputs_takes_calls_by_value() {
+    let pool = pool(2);
+    pollster::block_on(async {
+        let sums = each_stream(Geometry::on(&pool), stream::iter(0..100), |geometry, n| geometry.add(n, 1));
+        assert_eq!(sums.try_collect::<Vec<i64>>().await.expect("they run"), (1..=100).collect::<Vec<_>>());
+        let sums = each(Geometry::on(&pool), 0..100, |geometry, n| geometry.add_later(n, 1)).into_stream();
+        assert_eq!(sums.try_collect::<Vec<i64>>().await.expect("they run"), (1..=100).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn a_service_taken_by_value_lives_as_long_as_its_results() {
+    let counter = Counter::service(Counter { total: 10 }).launch().wait().expect("it starts");
+    let closed = counter.clone();
+    let mut totals = each(counter, 1..=1_000, |counter, by| counter.bump(by));
+    assert_eq!(totals.next().expect("the first").expect("it runs"), 11);
+    drop(closed);
+    assert_eq!(totals.last().expect("there are more").expect("it runs"), 500_510);
+}
+
+#[test]
+fn a_panic_of_the_inputs_passes_through_and_the_rest_comes() {
+    let pool = pool(2);
+    let inputs = (0..10).inspect(|n| assert_ne!(*n, 5, "no five"));
+    let mut sums = each(Geometry::on(&pool), inputs, |geometry, n| geometry.add(n, 1)).batch(1).in_flight(1);
+    let first: Vec<i64> = sums.by_ref().take(5).map(|sum| sum.expect("it runs")).collect();
+    assert_eq!(first, [1, 2, 3, 4, 5]);
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| sums.next())).expect_err("the input panics");
+    assert!(panic.downcast_ref::<String>().is_some_and(|text| text.contains("no five")));
+    assert_eq!(sums.map(|sum| sum.expect("it runs")).collect::<Vec<_>>(), [7, 8, 9, 10]);
+}

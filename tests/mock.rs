@@ -182,7 +182,7 @@ fn an_order_is_kept() {
     let mock = Mock::<Geometry>::in_order();
     let add = |task: &GeometryTask| matches!(task, GeometryTask::Add { .. });
     mock.expect(add).times(1..=2).returns(nine);
-    mock.expect(|task| matches!(task, GeometryTask::Nap {})).times(..).returns(|_| GeometryOutput::Nap(()));
+    mock.expect(|task| matches!(task, GeometryTask::Nap)).times(..).returns(|_| GeometryOutput::Nap(()));
     mock.expect(|task| matches!(task, GeometryTask::Parse { .. })).returns(|_| GeometryOutput::Parse(Ok(7)));
     mock.expect(add).returns(|_| GeometryOutput::Add(0));
     let geometry = Geometry::on(&mock);
@@ -199,7 +199,7 @@ fn an_order_is_kept() {
 #[test]
 fn what_did_not_come_is_listed_with_where_it_was_expected() {
     let mock = Mock::<Geometry>::new();
-    mock.expect(|task| matches!(task, GeometryTask::Nap {})).times(2..=3).returns(|_| GeometryOutput::Nap(()));
+    mock.expect(|task| matches!(task, GeometryTask::Nap)).times(2..=3).returns(|_| GeometryOutput::Nap(()));
     let line = line!() - 1;
     mock.expect(|task| matches!(task, GeometryTask::Add { .. })).returns(nine);
     let geometry = Geometry::on(&mock).add(4, 5).wait();
@@ -248,7 +248,7 @@ fn key(task: &GeometryTask) -> String {
     match task {
         GeometryTask::Add { x, y } => format!("add {x} {y}"),
         GeometryTask::Parse { text } => format!("parse {text}"),
-        GeometryTask::Nap {} => String::from("nap"),
+        GeometryTask::Nap => String::from("nap"),
     }
 }
 

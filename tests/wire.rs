@@ -15,6 +15,10 @@ impl Geometry {
     pub fn name(text: String) -> Option<String> {
         Some(text)
     }
+
+    pub fn count() -> u32 {
+        2
+    }
 }
 
 #[test]
@@ -23,6 +27,12 @@ fn tasks_and_outputs_come_back_as_they_went() {
     assert!(matches!(serde_json::from_str(&task), Ok(GeometryTask::Add { x: 1, y: 2 })), "{task}");
     let output = serde_json::to_string(&GeometryOutput::Name(Some("a".into()))).expect("it is written");
     assert!(matches!(serde_json::from_str(&output), Ok(GeometryOutput::Name(Some(_)))), "{output}");
+}
+
+#[test]
+fn a_task_without_arguments_is_a_unit_variant() {
+    assert_eq!(serde_json::to_string(&GeometryTask::Count).expect("it is written"), r#""Count""#);
+    assert!(matches!(serde_json::from_str(r#""Count""#), Ok(GeometryTask::Count)));
 }
 
 // ----- beside messages, which go over none

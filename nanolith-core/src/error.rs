@@ -1,5 +1,10 @@
 //! How a call can end other than with its task's output, and where it was.
 
+mod task_error;
+pub(crate) mod view;
+
+pub use task_error::TaskError;
+
 use crate::{deadlock::WaitCycle, id::TaskInfo};
 use std::{any::Any, error::Error, fmt, panic::Location, sync::Arc, sync::Mutex, time::Duration};
 
@@ -760,45 +765,5 @@ impl<T> fmt::Display for Refused<T> {
 impl<T> Error for Refused<T> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.error)
-    }
-}
-
-/// The failure of a call whose task gives a `Result`, both in one: what `.flatten()` gives.
-///
-/// ```
-/// # use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry {
-/// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
-/// # }
-/// match Geometry::tasks().parse("seven".into()).flatten().wait() {
-///     Ok(number) => println!("{number}"),
-///     Err(TaskError::Task(error)) => assert_eq!(error.to_string(), "invalid digit found in string"),
-///     Err(TaskError::Call(error)) => unreachable!("{error}"),
-/// }
-/// ```
-#[derive(Clone, Debug)]
-pub enum TaskError<E> {
-    /// The call did not give the task's result.
-    Call(CallError),
-    /// The task gave its own error.
-    Task(E),
-}
-
-impl<E: fmt::Display> fmt::Display for TaskError<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Call(error) => error.fmt(f),
-            Self::Task(error) => error.fmt(f),
-        }
-    }
-}
-
-impl<E: Error + 'static> Error for TaskError<E> {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Call(error) => error.source(),
-            Self::Task(error) => error.source(),
-        }
     }
 }

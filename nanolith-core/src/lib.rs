@@ -4,6 +4,7 @@
 //! The rooms, from the ground up; each imports only from those above it in this list.
 #![forbid(unsafe_op_in_unsafe_fn)]
 #![deny(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 mod clock;
 mod expirations;
@@ -128,6 +129,7 @@ pub use with_priority::{WithPriority, with_priority, with_priority_async};
 pub mod __private {
     pub use crate::{
         check::*,
+        error::view::{ErrorView, Probe, ViewBoxed, ViewError, ViewNothing, ViewText},
         service::{ByDebug, ByDisplay, ByError, ByPointer, ByType, InitErrors, InitOutput, init_output},
         slices::steps,
         task::{

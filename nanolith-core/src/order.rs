@@ -61,6 +61,7 @@ impl<F: Fn(&Queued<'_>) -> Option<u64> + Send + Sync> Order for F {
 /// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Clone, Copy)]
 pub struct Queued<'a> {
     meta: &'a Meta,
     expirations: &'a Expirations,

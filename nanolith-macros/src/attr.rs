@@ -184,7 +184,7 @@ fn helper_under_cfg(attribute: &Attribute) -> Option<String> {
 }
 
 /// The condition and the attributes of a `cfg_attr`.
-fn conditional(attribute: &Attribute) -> Option<(Meta, Vec<Meta>)> {
+pub(crate) fn conditional(attribute: &Attribute) -> Option<(Meta, Vec<Meta>)> {
     if !attribute.path().is_ident("cfg_attr") {
         return None;
     }

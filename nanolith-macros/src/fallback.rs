@@ -12,14 +12,20 @@ use crate::{
     valid,
 };
 
-/// For a set that was read and refused.
+/// For a set that was read and refused. What is refused takes any argument, and gives the type that
+/// the error advises, so that callers may already do as it says.
 pub(crate) fn inert(mut set: Set, mistakes: &Mistakes) -> TokenStream {
     set.form.without_functions(valid::is_refused_by_the_compiler);
-    set.tasks.retain(|task| !task.is_twin && !valid::is_refused_by_the_compiler(&task.function.sig));
+    set.form.without_attributes(&set.functions(), valid::takes_function);
+    set.tasks.retain(|task| !task.is_twin && task.function.sig.variadic.is_none());
     set.clashes = set.form.defined().iter().map(|name| name.unraw().to_string()).collect();
     for task in &mut set.tasks {
-        if !valid::can_be_kept(&task.output) {
-            task.output = parse_quote!(::core::convert::Infallible);
+        task.output = valid::advised(&task.output).unwrap_or_else(|| parse_quote!(::core::convert::Infallible));
+    }
+    let tasks = set.tasks.iter_mut().flat_map(|task| &mut task.params);
+    for param in tasks.chain(set.hooks.iter_mut().flat_map(|hook| &mut hook.params)) {
+        if valid::is_refused(&param.ty) {
+            param.ty = parse_quote!(impl ::core::marker::Sized);
         }
     }
     let (errors, api) = (mistakes.compile_errors(), expand::inert(&set));

@@ -6,11 +6,25 @@ use std::{fs, path::PathBuf};
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::{File, Item};
 
-/// The expansion, as rustfmt would nearly have it.
+/// The expansion, as rustfmt would nearly have it. What the macro of a block passes on stands in
+/// place of its call.
 fn expansion(args: TokenStream, item: TokenStream) -> String {
-    let file = syn::parse2(crate::expansion(args, item)).expect("the expansion is a list of items");
+    let mut file: File = syn::parse2(crate::expansion(args, item)).expect("the expansion is a list of items");
+    file.items = file.items.into_iter().flat_map(passed_on).collect();
     prettyplease::unparse(&file)
+}
+
+fn passed_on(item: Item) -> Vec<Item> {
+    match item {
+        Item::Macro(call) if call.mac.path.segments.len() == 2 => {
+            let items = call.mac.tokens.into_iter().skip(1).collect(); // less the key
+            let file: File = syn::parse2(items).expect("the macro passes on a list of items");
+            file.items.into_iter().flat_map(passed_on).collect()
+        }
+        item => vec![item],
+    }
 }
 
 fn assert_snapshot(name: &str, expansion: &str) {

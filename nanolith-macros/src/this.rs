@@ -1,7 +1,10 @@
 //! Writes a set's own type where the user wrote `Self`: in a generated enum `Self` would mean the enum.
 
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::{
     ExprPath, Path, QSelf, Token, Type, TypePath,
+    spanned::Spanned,
     visit_mut::{self, VisitMut},
 };
 
@@ -43,11 +46,28 @@ fn starts_with_self(path: &Path) -> bool {
     path.leading_colon.is_none() && path.segments.first().is_some_and(|first| first.ident == "Self")
 }
 
+/// `this`, where the user wrote `Self`: what the compiler says of it is said there.
+fn standing_at(this: &Type, place: Span) -> Type {
+    let tokens = located(this.to_token_stream(), place);
+    syn::parse2(tokens).unwrap_or_else(|_| this.clone())
+}
+
+fn located(tokens: TokenStream, place: Span) -> TokenStream {
+    let each = tokens.into_iter().map(|mut token| {
+        if let TokenTree::Group(group) = &token {
+            token = Group::new(group.delimiter(), located(group.stream(), place)).into();
+        }
+        token.set_span(token.span().located_at(place));
+        token
+    });
+    each.collect()
+}
+
 impl VisitMut for SpellOut<'_> {
     fn visit_type_mut(&mut self, ty: &mut Type) {
         let is_self = matches!(ty, Type::Path(path) if path.qself.is_none() && path.path.is_ident("Self"));
         if is_self {
-            *ty = self.this.clone();
+            *ty = standing_at(self.this, ty.span());
         } else {
             visit_mut::visit_type_mut(self, ty);
         }

@@ -1,12 +1,13 @@
 //! Sets in every shape, under the strictest lints: what the macro generates gives none of them a reason. What must not
 //! compile, and what the compiler says of it, is under `tests/ui`.
 #![forbid(unsafe_code)]
-#![deny(missing_docs, warnings, clippy::all, clippy::pedantic)]
+#![deny(missing_docs, missing_debug_implementations, warnings, clippy::all, clippy::pedantic)]
 
 use nanolith::prelude::*;
 use std::{num::TryFromIntError, sync::Arc, time::Duration};
 
 /// Without a state.
+#[derive(Debug)]
 pub struct Geometry;
 
 #[define]
@@ -51,6 +52,7 @@ impl Geometry {
 }
 
 /// With a state, an init and hooks.
+#[derive(Debug)]
 pub struct Counter {
     total: i64,
 }
@@ -99,6 +101,7 @@ impl Counter {
 }
 
 /// A state that a pool shares.
+#[derive(Debug)]
 pub struct Shared(Arc<str>);
 
 #[define(shared)]
@@ -111,6 +114,7 @@ impl Shared {
 }
 
 /// A generic set.
+#[derive(Debug)]
 pub struct Stack<T, const N: usize> {
     items: Vec<T>,
 }

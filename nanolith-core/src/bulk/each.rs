@@ -2,18 +2,21 @@
 
 use super::{
     EachStream,
-    source::{FromIterator, Source},
+    driver::{self, Driver, Link},
+    source::FromIterator,
     window::Window,
 };
 use crate::{error::CallError, executor::Executor, priority::Priority, task::TaskSet, typed::Call};
-use std::{fmt, iter::FusedIterator, num::NonZero};
+use std::{convert::Infallible, fmt, future::Future, iter::FusedIterator, num::NonZero};
 
 /// Makes a call of each input and gives the results, in the order of the inputs unless [`unordered`](Each::unordered).
 ///
-/// `call` makes the lazy call of one input, of whatever task: `calls` is what it makes it of, the typed methods of a pool, a
-/// service, a cluster or a layer. Inputs are pulled as results are taken, on the same thread, and never further ahead than
-/// [`in_flight`](Each::in_flight) says; memory does not depend on how many there are. Dropped midway, what is queued is
-/// cancelled, and what runs is asked to stop.
+/// `call` makes the lazy call of one input, of whatever task: `calls` is what it makes it of, the
+/// typed methods of a pool, a service, a cluster or a layer, by value or by reference. Write the
+/// closure into this call: elsewhere the compiler does not know that what it returns borrows from
+/// what it takes. Inputs are pulled as results are taken, on the same thread, and never further
+/// ahead than [`in_flight`](Each::in_flight) says; memory does not depend on how many there are.
+/// Dropped midway, what is queued is cancelled, and what runs is asked to stop.
 ///
 /// ```
 /// use nanolith::bulk::each;
@@ -25,7 +28,10 @@ use std::{fmt, iter::FusedIterator, num::NonZero};
 ///     sum += added?;
 /// }
 /// assert_eq!(sum, 50_005_000);
-/// # Ok::<(), CallError>(())
+/// let pool = Pool::builder().build()?;
+/// let sums: Vec<i64> = each(Geometry::on(&pool), [1, 2, 3], |geometry, n| geometry.add(n, n)).try_collect()?;
+/// assert_eq!(sums, [2, 4, 6]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// On a pool, calls of one task become one job of the pool: a batch. It begins with one input and grows as long as it takes
@@ -78,20 +84,21 @@ use std::{fmt, iter::FusedIterator, num::NonZero};
 ///
 /// Two inputs of one batch run one after the other, so a task that waits for what another input's task does, past the calls of
 /// this library, may wait for ever: give such work a [`batch`](Each::batch) of one.
-pub fn each<'a, C, I, F, S, E, T>(
-    calls: &'a C,
-    inputs: I,
-    call: F,
-) -> Each<'a, S, E, T, FromIterator<'a, C, I::IntoIter, F>>
+pub fn each<C, I, F, S, E, T>(calls: C, inputs: I, call: F) -> Each<T, impl Future<Output = Infallible>>
 where
-    C: ?Sized,
     I: IntoIterator,
-    F: FnMut(&'a C, I::Item) -> Call<'a, S, E, T>,
+    F: for<'c> FnMut(&'c C, I::Item) -> Call<'c, S, E, T>,
     S: TaskSet,
     E: Executor<S> + ?Sized,
     T: Send + 'static,
 {
-    Each { window: Window::new(FromIterator { calls, inputs: inputs.into_iter(), call }) }
+    let (link, inputs) = (Link::new(), inputs.into_iter());
+    let asked = link.clone();
+    let run = async move {
+        let source = FromIterator { calls: &calls, inputs, call };
+        driver::serve(Window::new(source), asked).await
+    };
+    Each { driver: Driver::new(run, link) }
 }
 
 /// The results of calls in bulk, as an iterator: made by [`each`].
@@ -107,18 +114,11 @@ where
 /// # Ok::<(), CallError>(())
 /// ```
 #[must_use = "it takes no input until a result is asked for"]
-pub struct Each<'a, S: TaskSet, E: Executor<S> + ?Sized, T, M> {
-    window: Window<'a, S, E, T, M>,
+pub struct Each<T, D> {
+    driver: Driver<T, D>,
 }
 
-#[allow(private_bounds)] // whoever has one made it with `each`
-impl<'a, S, E, T, M> Each<'a, S, E, T, M>
-where
-    S: TaskSet,
-    E: Executor<S> + ?Sized,
-    T: Send + 'static,
-    M: Source<'a, S, E, T>,
-{
+impl<T: Send + 'static, D: Future<Output = Infallible>> Each<T, D> {
     /// Gives each result as soon as it is there. Those of one batch come together.
     ///
     /// ```
@@ -133,7 +133,7 @@ where
     /// # Ok::<(), CallError>(())
     /// ```
     pub fn unordered(mut self) -> Self {
-        self.window.unordered();
+        self.driver.set(|settings| settings.unordered = true);
         self
     }
 
@@ -154,7 +154,8 @@ where
     /// # Ok::<(), CallError>(())
     /// ```
     pub fn in_flight(mut self, inputs: usize) -> Self {
-        self.window.wish.in_flight = Some(NonZero::new(inputs).unwrap_or(NonZero::<usize>::MIN));
+        let inputs = NonZero::new(inputs).unwrap_or(NonZero::<usize>::MIN);
+        self.driver.set(|settings| settings.wish.in_flight = Some(inputs));
         self
     }
 
@@ -175,13 +176,14 @@ where
     /// # Ok::<(), nanolith::BuildError>(())
     /// ```
     pub fn batch(mut self, inputs: usize) -> Self {
-        self.window.wish.batch = Some(NonZero::new(inputs).unwrap_or(NonZero::<usize>::MIN));
+        let inputs = NonZero::new(inputs).unwrap_or(NonZero::<usize>::MIN);
+        self.driver.set(|settings| settings.wish.batch = Some(inputs));
         self
     }
 
     /// How urgent all of the calls are, whatever `call` says. The default is what it says.
     pub fn priority(mut self, priority: Priority) -> Self {
-        self.window.priority = Some(priority);
+        self.driver.set(|settings| settings.priority = Some(priority));
         self
     }
 
@@ -219,40 +221,27 @@ where
     /// assert_eq!(sums.len(), 100);
     /// # Ok::<(), CallError>(()) }).unwrap();
     /// ```
-    pub fn into_stream(self) -> EachStream<'a, S, E, T, M> {
-        EachStream::new(self.window)
+    pub fn into_stream(self) -> EachStream<T, D> {
+        EachStream::new(self.driver)
     }
 }
 
-impl<'a, S, E, T, M> Iterator for Each<'a, S, E, T, M>
-where
-    S: TaskSet,
-    E: Executor<S> + ?Sized,
-    T: Send + 'static,
-    M: Source<'a, S, E, T>,
-{
+impl<T: Send + 'static, D: Future<Output = Infallible>> Iterator for Each<T, D> {
     type Item = Result<T, CallError>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        match self.window.next_output() {
+        match self.driver.next_output() {
             Some(output) => Some(Ok(output)),
-            None => self.window.wait_next(),
+            None => self.driver.wait_next(),
         }
     }
 }
 
-impl<'a, S, E, T, M> FusedIterator for Each<'a, S, E, T, M>
-where
-    S: TaskSet,
-    E: Executor<S> + ?Sized,
-    T: Send + 'static,
-    M: Source<'a, S, E, T>,
-{
-}
+impl<T: Send + 'static, D: Future<Output = Infallible>> FusedIterator for Each<T, D> {}
 
-impl<S: TaskSet, E: Executor<S> + ?Sized, T, M> fmt::Debug for Each<'_, S, E, T, M> {
+impl<T, D> fmt::Debug for Each<T, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.window.describe(f.debug_struct("Each"))
+        self.driver.describe(f.debug_struct("Each"))
     }
 }

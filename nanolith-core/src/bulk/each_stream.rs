@@ -1,13 +1,16 @@
 //! [`EachStream`]: the same where nobody may wait.
 
 use super::{
-    source::{FromStream, Source},
+    driver::{self, Driver, Link},
+    source::FromStream,
     window::Window,
 };
 use crate::{error::CallError, executor::Executor, priority::Priority, task::TaskSet, typed::Call};
 use futures_util::{Stream, stream::FusedStream};
 use std::{
+    convert::Infallible,
     fmt,
+    future::Future,
     num::NonZero,
     pin::Pin,
     task::{Context, Poll},
@@ -36,20 +39,21 @@ use std::{
 /// # Cancel safety
 ///
 /// `next` of it may be dropped at any time; nothing is lost. The stream itself, dropped, cancels what is queued.
-pub fn each_stream<'a, C, I, F, S, E, T>(
-    calls: &'a C,
-    inputs: I,
-    call: F,
-) -> EachStream<'a, S, E, T, FromStream<'a, C, I, F>>
+pub fn each_stream<C, I, F, S, E, T>(calls: C, inputs: I, call: F) -> EachStream<T, impl Future<Output = Infallible>>
 where
-    C: ?Sized,
     I: Stream,
-    F: FnMut(&'a C, I::Item) -> Call<'a, S, E, T>,
+    F: for<'c> FnMut(&'c C, I::Item) -> Call<'c, S, E, T>,
     S: TaskSet,
     E: Executor<S> + ?Sized,
     T: Send + 'static,
 {
-    EachStream::new(Window::new(FromStream { calls, inputs: Box::pin(inputs), call }))
+    let link = Link::new();
+    let asked = link.clone();
+    let run = async move {
+        let source = FromStream { calls: &calls, inputs: Box::pin(inputs), call };
+        driver::serve(Window::new(source), asked).await
+    };
+    EachStream::new(Driver::new(run, link))
 }
 
 /// The results of calls in bulk, as a `Stream`: made by [`each_stream`] and [`Each::into_stream`](super::Each::into_stream).
@@ -69,77 +73,60 @@ where
 /// # Ok::<(), CallError>(()) }).unwrap();
 /// ```
 #[must_use = "it takes no input until it is polled"]
-pub struct EachStream<'a, S: TaskSet, E: Executor<S> + ?Sized, T, M> {
-    window: Window<'a, S, E, T, M>,
+pub struct EachStream<T, D> {
+    driver: Driver<T, D>,
 }
 
-impl<S: TaskSet, E: Executor<S> + ?Sized, T, M> Unpin for EachStream<'_, S, E, T, M> {}
+impl<T, D> Unpin for EachStream<T, D> {}
 
-#[allow(private_bounds)] // whoever has one made it with `each_stream`
-impl<'a, S, E, T, M> EachStream<'a, S, E, T, M>
-where
-    S: TaskSet,
-    E: Executor<S> + ?Sized,
-    T: Send + 'static,
-    M: Source<'a, S, E, T>,
-{
-    pub(super) fn new(window: Window<'a, S, E, T, M>) -> Self {
-        Self { window }
+impl<T: Send + 'static, D: Future<Output = Infallible>> EachStream<T, D> {
+    pub(super) fn new(driver: Driver<T, D>) -> Self {
+        Self { driver }
     }
 
     /// As [`Each::unordered`](super::Each::unordered).
     pub fn unordered(mut self) -> Self {
-        self.window.unordered();
+        self.driver.set(|settings| settings.unordered = true);
         self
     }
 
     /// As [`Each::in_flight`](super::Each::in_flight).
     pub fn in_flight(mut self, inputs: usize) -> Self {
-        self.window.wish.in_flight = Some(NonZero::new(inputs).unwrap_or(NonZero::<usize>::MIN));
+        let inputs = NonZero::new(inputs).unwrap_or(NonZero::<usize>::MIN);
+        self.driver.set(|settings| settings.wish.in_flight = Some(inputs));
         self
     }
 
     /// As [`Each::batch`](super::Each::batch).
     pub fn batch(mut self, inputs: usize) -> Self {
-        self.window.wish.batch = Some(NonZero::new(inputs).unwrap_or(NonZero::<usize>::MIN));
+        let inputs = NonZero::new(inputs).unwrap_or(NonZero::<usize>::MIN);
+        self.driver.set(|settings| settings.wish.batch = Some(inputs));
         self
     }
 
     /// As [`Each::priority`](super::Each::priority).
     pub fn priority(mut self, priority: Priority) -> Self {
-        self.window.priority = Some(priority);
+        self.driver.set(|settings| settings.priority = Some(priority));
         self
     }
 }
 
-impl<'a, S, E, T, M> Stream for EachStream<'a, S, E, T, M>
-where
-    S: TaskSet,
-    E: Executor<S> + ?Sized,
-    T: Send + 'static,
-    M: Source<'a, S, E, T>,
-{
+impl<T: Send + 'static, D: Future<Output = Infallible>> Stream for EachStream<T, D> {
     type Item = Result<T, CallError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.window.poll_next(cx)
+        self.driver.poll_next(cx)
     }
 }
 
-impl<'a, S, E, T, M> FusedStream for EachStream<'a, S, E, T, M>
-where
-    S: TaskSet,
-    E: Executor<S> + ?Sized,
-    T: Send + 'static,
-    M: Source<'a, S, E, T>,
-{
+impl<T: Send + 'static, D: Future<Output = Infallible>> FusedStream for EachStream<T, D> {
     fn is_terminated(&self) -> bool {
-        self.window.is_empty()
+        self.driver.is_over()
     }
 }
 
-impl<S: TaskSet, E: Executor<S> + ?Sized, T, M> fmt::Debug for EachStream<'_, S, E, T, M> {
+impl<T, D> fmt::Debug for EachStream<T, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.window.describe(f.debug_struct("EachStream"))
+        self.driver.describe(f.debug_struct("EachStream"))
     }
 }

@@ -14,7 +14,7 @@ pub(super) trait Source<'a, S: TaskSet, E: Executor<S> + ?Sized + 'a, T> {
 }
 
 /// The inputs of an iterator, pulled on the thread of whoever takes the results.
-pub struct FromIterator<'a, C: ?Sized, I, F> {
+pub(super) struct FromIterator<'a, C, I, F> {
     pub(super) calls: &'a C,
     pub(super) inputs: I,
     pub(super) call: F,
@@ -24,7 +24,6 @@ impl<'a, S, E, T, C, I, F> Source<'a, S, E, T> for FromIterator<'a, C, I, F>
 where
     S: TaskSet,
     E: Executor<S> + ?Sized + 'a,
-    C: ?Sized,
     I: Iterator,
     F: FnMut(&'a C, I::Item) -> Call<'a, S, E, T>,
 {
@@ -35,7 +34,7 @@ where
 }
 
 /// The inputs of a stream.
-pub struct FromStream<'a, C: ?Sized, I, F> {
+pub(super) struct FromStream<'a, C, I, F> {
     pub(super) calls: &'a C,
     pub(super) inputs: Pin<Box<I>>,
     pub(super) call: F,
@@ -45,7 +44,6 @@ impl<'a, S, E, T, C, I, F> Source<'a, S, E, T> for FromStream<'a, C, I, F>
 where
     S: TaskSet,
     E: Executor<S> + ?Sized + 'a,
-    C: ?Sized,
     I: Stream,
     F: FnMut(&'a C, I::Item) -> Call<'a, S, E, T>,
 {

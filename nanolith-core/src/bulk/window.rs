@@ -1,8 +1,10 @@
-//! The window: takes inputs as long as there is room, hands them out, and gives the results back. [`Each`](super::Each) and
-//! [`EachStream`](super::EachStream) are thin around it.
+//! The window: takes inputs as long as there is room, hands them out, and gives the results back.
+//! [`Each`](super::Each) and [`EachStream`](super::EachStream) ask it by a
+//! [`Driver`](super::driver::Driver).
 
 use super::{
     batch::{Batch, Done},
+    driver::{Figures, Settings},
     flight::{Arrival, Came, Entry, Flight, Lot},
     pace::{self, Pace, Wish},
     results::Results,
@@ -22,7 +24,6 @@ use crate::{
 use futures_util::Stream;
 use std::{
     collections::VecDeque,
-    fmt,
     future::poll_fn,
     mem,
     panic::Location,
@@ -36,8 +37,8 @@ pub(super) struct Window<'a, S: TaskSet, E: Executor<S> + ?Sized, T, M> {
     source: M,
     /// The source has no more.
     is_over: bool,
-    pub(super) wish: Wish,
-    pub(super) priority: Option<Priority>,
+    wish: Wish,
+    priority: Option<Priority>,
     /// How it goes on: known with the first call.
     pace: Option<Pace>,
     crew: Option<(&'a (dyn Crew + 'a), Arc<dyn Crew>)>,
@@ -50,8 +51,8 @@ pub(super) struct Window<'a, S: TaskSet, E: Executor<S> + ?Sized, T, M> {
     under_way: usize,
     /// Inputs taken so far.
     taken: usize,
-    /// What has come and was not given out yet.
-    results: Results<T>,
+    /// What came with the result that was given.
+    pub(super) results: Results<T>,
 }
 
 /// A batch that is being filled: its first call, without the task, and all tasks.
@@ -101,20 +102,16 @@ where
         }
     }
 
-    /// Gives results as they come. Said before the first is asked for.
-    pub(super) fn unordered(&mut self) {
-        if self.lot.len() == 0 {
+    /// What is under way stays as it is.
+    pub(super) fn set(&mut self, settings: Settings) {
+        let Settings { wish, priority, unordered } = settings;
+        (self.wish, self.priority) = (wish, priority);
+        if unordered && matches!(&self.lot, Lot::Ordered(entries) if entries.is_empty()) {
             self.lot = Lot::Unordered(futures_util::stream::FuturesUnordered::new());
         }
     }
 
     // ----- results out
-
-    /// An output that is there, unless an error comes first.
-    #[inline(always)]
-    pub(super) fn next_output(&mut self) -> Option<T> {
-        self.results.next_output()
-    }
 
     /// The next result, which the thread waits for.
     #[inline(never)]
@@ -331,12 +328,8 @@ where
 }
 
 impl<S: TaskSet, E: Executor<S> + ?Sized, T, M> Window<'_, S, E, T, M> {
-    /// Whether nothing will come any more.
-    pub(super) fn is_empty(&self) -> bool {
-        self.is_over && self.under_way == 0 && self.results.is_empty()
-    }
-
-    pub(super) fn describe(&self, mut f: fmt::DebugStruct<'_, '_>) -> fmt::Result {
-        f.field("taken", &self.taken).field("under_way", &self.under_way).finish_non_exhaustive()
+    pub(super) fn figures(&self) -> Figures {
+        let is_over = self.is_over && self.under_way == 0;
+        Figures { taken: self.taken, under_way: self.under_way, is_over }
     }
 }

@@ -138,9 +138,10 @@ impl Arrival {
 }
 
 /// How a cluster was told to choose.
+#[derive(Clone)]
 pub(super) enum Policy {
     Ours(Balance),
-    Own(Box<dyn Choose>),
+    Own(Arc<dyn Choose>),
 }
 
 impl fmt::Debug for Policy {

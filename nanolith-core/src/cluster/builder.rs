@@ -80,7 +80,7 @@ impl<S: TaskSet> ClusterBuilder<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn choose_by(mut self, choose: impl Choose) -> Self {
-        self.policy = Policy::Own(Box::new(choose));
+        self.policy = Policy::Own(Arc::new(choose));
         self
     }
 
@@ -142,6 +142,12 @@ impl<S: TaskSet> ClusterBuilder<S> {
         let factory = Box::new(move |id| starting(launch(id)));
         let inner = Inner::new(name, policy, factory, n as u64);
         ClusterLaunch::new(Cluster::new(ClusterRef::new(inner)), pending)
+    }
+}
+
+impl<S: TaskSet> Clone for ClusterBuilder<S> {
+    fn clone(&self) -> Self {
+        Self { name: self.name.clone(), policy: self.policy.clone(), set: PhantomData }
     }
 }
 

@@ -273,6 +273,14 @@ fn service<S: TaskSet>(member: &Member<S>) -> Service<S> {
     Service::new(member.service.clone())
 }
 
+impl<S: TaskSet> Clone for ClusterControl<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: TaskSet> Copy for ClusterControl<'_, S> {}
+
 impl<S: TaskSet> fmt::Debug for ClusterControl<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClusterControl").field("members", &self.members()).finish()

@@ -42,6 +42,7 @@ pub(super) mod sealed {
 
 /// A handle whose owner is told when its call is over, and has the outcome then.
 #[doc(hidden)]
+#[allow(missing_debug_implementations)] // no user can name it
 pub struct Watched<T, X>(pub(super) Box<dyn Watch<T, X>>);
 
 pub(super) trait Watch<T, X>: Send {
@@ -115,7 +116,7 @@ impl<S: TaskSet, V: Send + 'static, X: Send + 'static> Watch<V, TaskError<X>> fo
 
     fn outcome(self: Box<Self>) -> Result<Result<V, TaskError<X>>, Box<dyn Watch<V, TaskError<X>>>> {
         match self.0.try_wait() {
-            Ok(outcome) => Ok(flatten(outcome)),
+            Ok(outcome) => Ok(flatten::<S, V, X>(outcome)),
             Err(handle) => Err(Box::new(Self(handle))),
         }
     }

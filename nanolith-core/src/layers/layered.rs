@@ -39,6 +39,7 @@ pub struct Around<L, E> {
 }
 
 /// What became of a job that a layer was asked to let in.
+#[allow(missing_debug_implementations)] // no user can name it
 pub enum Entered<S: TaskSet, P> {
     /// It goes on to the executor beneath, this one or another that stands for it. `P` is kept until that has taken it.
     On(Job<S>, P),

@@ -84,6 +84,12 @@ impl<T: Clone + Send + Sync + 'static> MessengerBuilder<T> {
     }
 }
 
+impl<T> Clone for MessengerBuilder<T> {
+    fn clone(&self) -> Self {
+        Self { policy: self.policy, carries: PhantomData }
+    }
+}
+
 impl<T> fmt::Debug for MessengerBuilder<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MessengerBuilder").field("slow_receiver", &self.policy).finish_non_exhaustive()

@@ -71,6 +71,13 @@ impl<S: TaskSet<Shared = Arc<S>>> SharedState<S> {
     }
 }
 
+/// Another handle to the same state.
+impl<S> Clone for SharedState<S> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
 impl<S> fmt::Debug for SharedState<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedState").finish_non_exhaustive()

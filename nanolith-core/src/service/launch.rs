@@ -3,7 +3,7 @@
 use super::{InitError, Service, ServiceRef};
 use crate::{
     clock,
-    error::Panic,
+    error::{Panic, view},
     pool::BuildError,
     task::TaskSet,
     time::Limit,
@@ -168,7 +168,11 @@ impl<S: TaskSet, E: 'static> Future for Launch<S, E> {
         if let Poll::Ready(answer) = Pin::new(answer).poll(cx) {
             self.answer = None;
             return Poll::Ready(match answer {
-                Ok(launched) => launched.map(Service::new),
+                Ok(launched) => launched.map(Service::new).inspect_err(|error| {
+                    if let LaunchError::Init(_) = error {
+                        view::learn::<E>(S::error_view);
+                    }
+                }),
                 Err(flume::RecvError::Disconnected) => Err(LaunchError::Lost),
             });
         }
@@ -219,6 +223,9 @@ impl<S: TaskSet, E> fmt::Debug for Launch<S, E> {
 /// let failed: Result<_, LaunchError<TryFromIntError>> = Counter::service(-1).launch().wait();
 /// assert!(matches!(failed, Err(LaunchError::Init(_))));
 /// ```
+///
+/// It is an error whatever `#[init]` gives, an `anyhow::Error`, a boxed error or a `String` too, so
+/// `?` passes it on.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LaunchError<E> {
@@ -279,10 +286,10 @@ impl<E: fmt::Display> fmt::Display for LaunchError<E> {
     }
 }
 
-impl<E: Error + 'static> Error for LaunchError<E> {
+impl<E: fmt::Debug + fmt::Display + 'static> Error for LaunchError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Init(error) => error.source(),
+            Self::Init(error) => view::source(error),
             Self::Build(error) => error.source(),
             _ => None,
         }

@@ -416,6 +416,14 @@ impl fmt::Display for NeverRestarts {
 
 impl std::error::Error for NeverRestarts {}
 
+impl<S: TaskSet> Clone for Control<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: TaskSet> Copy for Control<'_, S> {}
+
 impl<S: TaskSet> fmt::Debug for Control<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Control").field("service", &self.inner.info()).finish()

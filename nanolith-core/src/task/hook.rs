@@ -121,7 +121,7 @@ pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// `#[before_task]`, in the form in which the set has it.
 #[doc(hidden)]
-#[allow(missing_docs)] // hidden: for generated code
+#[allow(missing_docs, missing_debug_implementations)] // hidden: for generated code
 pub enum Before<S> {
     None,
     Free(fn(&CallInfo) -> HookResult),
@@ -133,7 +133,7 @@ pub enum Before<S> {
 
 /// `#[after_task]`, in the form in which the set has it.
 #[doc(hidden)]
-#[allow(missing_docs)] // hidden: for generated code
+#[allow(missing_docs, missing_debug_implementations)] // hidden: for generated code
 pub enum After<S> {
     None,
     Free(fn(&CallInfo, Outcome) -> HookResult),
@@ -145,7 +145,7 @@ pub enum After<S> {
 
 /// `#[on_close]`, in the form in which the set has it.
 #[doc(hidden)]
-#[allow(missing_docs)] // hidden: for generated code
+#[allow(missing_docs, missing_debug_implementations)] // hidden: for generated code
 pub enum OnClose<S> {
     None,
     Free(fn()),
@@ -156,6 +156,7 @@ pub enum OnClose<S> {
 
 /// The hooks of a set.
 #[doc(hidden)]
+#[allow(missing_debug_implementations)] // hidden: for generated code
 pub struct Hooks<S> {
     pub(crate) before: Before<S>,
     pub(crate) after: After<S>,

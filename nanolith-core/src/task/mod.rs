@@ -31,9 +31,11 @@ pub use work::Work;
 pub(crate) use work::{Piece, closure, future, unpack};
 
 use crate::{
+    error::view::ErrorView,
     id::{TaskInfo, fingerprint},
     panics,
 };
+use std::any::TypeId;
 
 /// A second `task`, where the set says that it may run twice. A clone that panics counts as one that cannot be made.
 pub(crate) fn duplicate<S: TaskSet>(task: &S::Task) -> Option<S::Task> {
@@ -62,7 +64,7 @@ pub trait TaskSet: Sized + 'static {
     /// One variant a task, its arguments as fields: `GeometryTask::Add { x, y }`.
     type Task: Send + 'static;
     /// One variant a task, with what it gives: `GeometryOutput::Add(sum)`.
-    type Output: Send + 'static;
+    type Output: Send + 'static; // a function that makes the state is `#[init]`; one that is no task is `#[task(skip)]`
     /// The typed methods, over an executor: `GeometryCalls<E>`.
     type Calls<E>;
     /// What a call on a pool carries of the state: an `Arc` of it under `#[define(shared)]`, else nothing.
@@ -106,7 +108,7 @@ pub trait TaskSet: Sized + 'static {
     ///     pub fn count() -> i64 { 1 }
     /// }
     /// assert!(Geometry::duplicate(&GeometryTask::Add { x: 4, y: 5 }).is_some());
-    /// assert!(Geometry::duplicate(&GeometryTask::Count {}).is_none());
+    /// assert!(Geometry::duplicate(&GeometryTask::Count).is_none());
     /// ```
     #[must_use]
     fn duplicate(task: &Self::Task) -> Option<Self::Task> {
@@ -126,6 +128,14 @@ pub trait TaskSet: Sized + 'static {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     fn calls<E>(executor: E) -> Self::Calls<E>;
+
+    /// How an error of this type is read, if a task or the `#[init]` gives it.
+    #[doc(hidden)]
+    #[must_use]
+    fn error_view(of: TypeId) -> Option<ErrorView> {
+        let _ = of;
+        None
+    }
 
     /// Runs `task` in `scope`.
     #[doc(hidden)]

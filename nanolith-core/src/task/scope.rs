@@ -11,6 +11,7 @@ use std::{future::Future, rc::Rc, sync::Arc};
 
 /// What running a task came to.
 #[doc(hidden)]
+#[allow(missing_debug_implementations)] // hidden: for generated code
 pub enum Run<O> {
     /// The task's output.
     Done(O),
@@ -44,6 +45,7 @@ pub(crate) enum Standing<S: TaskSet> {
 
 /// The surroundings of one run of a task: for generated code.
 #[doc(hidden)]
+#[allow(missing_debug_implementations)] // hidden: for generated code
 pub struct Scope<S: TaskSet> {
     /// `None` once it has left with the task's future.
     pub(crate) reply: Option<Reply<S>>,
@@ -120,7 +122,7 @@ impl<S: TaskSet> Scope<S> {
     }
 
     /// Leaves a future that may move between threads.
-    pub fn spawn<F>(&mut self, future: F) -> Run<S::Output>
+    pub fn spawn_unless_task_local<F>(&mut self, future: F) -> Run<S::Output>
     where
         F: Future<Output = S::Output> + Send + 'static, // or `#[task(local)]`, for a service's own thread
     {

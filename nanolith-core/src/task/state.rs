@@ -40,6 +40,7 @@ impl<S: Send + Sync + 'static> SharedHandle<S> for Arc<S> {
 /// A service's state, on its own thread: lent to many readers or to one writer. The service's line sees to it that a
 /// writer comes when no reader is left, so neither [`Owner::read`] nor [`Owner::write`] finds it lent.
 #[doc(hidden)]
+#[allow(missing_debug_implementations)] // hidden: for generated code
 pub struct Owner<S> {
     home: Rc<Cell<Option<Arc<S>>>>,
 }
@@ -91,6 +92,7 @@ impl<S> Owner<S> {
 
 /// The state in the hands of one task; it goes home when this is dropped.
 #[doc(hidden)]
+#[allow(missing_debug_implementations)] // hidden: for generated code
 pub struct Writer<'a, S> {
     state: Option<Arc<S>>,
     home: &'a Cell<Option<Arc<S>>>,

@@ -24,6 +24,7 @@ use std::{any::Any, future::Future};
 pub struct Work;
 
 /// One call's work.
+#[allow(missing_debug_implementations)] // no user can name it
 pub struct Piece {
     info: &'static TaskInfo,
     run: Box<RunPiece>,
@@ -49,7 +50,7 @@ pub(crate) fn closure<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'stati
 /// One future, as a task.
 pub(crate) fn future<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Piece {
     Piece::new(&Work::TASKS[3], |scope| {
-        scope.spawn(async move {
+        scope.spawn_unless_task_local(async move {
             let output: Box<dyn Any + Send> = Box::new(future.await);
             output
         })

@@ -639,6 +639,12 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Future for Submit<'_, S, E, T> {
     }
 }
 
+impl<S: TaskSet, E: Executor<S> + ?Sized, T> fmt::Debug for Submit<'_, S, E, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Submit").field("call", &self.call).finish()
+    }
+}
+
 /// A wait for room that ends when the call does, as by its time-out.
 struct Entering<'a, 'b, S: TaskSet, T> {
     admission: &'a mut Admission<'b, S>,

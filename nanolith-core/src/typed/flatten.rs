@@ -1,7 +1,7 @@
 //! A task's own `Result` and the call's, in one.
 
 use crate::{
-    error::{CallError, TaskError},
+    error::{CallError, TaskError, view},
     executor::Executor,
     task::TaskSet,
     typed::{Call, Handle},
@@ -48,11 +48,29 @@ impl<F> Flatten<F> {
     }
 }
 
-pub(crate) fn flatten<V, E>(outcome: Result<Result<V, E>, CallError>) -> Result<V, TaskError<E>> {
-    outcome.map_err(TaskError::Call)?.map_err(TaskError::Task)
+/// Both results as one. `S` is the set of the task, which knows its error.
+pub(crate) fn flatten<S: TaskSet, V, E: 'static>(outcome: Result<Result<V, E>, CallError>) -> Result<V, TaskError<E>> {
+    outcome.map_err(TaskError::Call)?.map_err(|error| {
+        view::learn::<E>(S::error_view);
+        TaskError::Task(error)
+    })
 }
 
-impl<S: TaskSet, X: Executor<S> + ?Sized, V, E> Flatten<Call<'_, S, X, Result<V, E>>> {
+/// A call, or a handle, of a set.
+pub trait OfSet {
+    #[doc(hidden)]
+    type Set: TaskSet;
+}
+
+impl<S: TaskSet, X: Executor<S> + ?Sized, T> OfSet for Call<'_, S, X, T> {
+    type Set = S;
+}
+
+impl<S: TaskSet, T> OfSet for Handle<S, T> {
+    type Set = S;
+}
+
+impl<S: TaskSet, X: Executor<S> + ?Sized, V, E: 'static> Flatten<Call<'_, S, X, Result<V, E>>> {
     /// Submits the call and blocks until it is over.
     ///
     /// ```
@@ -69,7 +87,7 @@ impl<S: TaskSet, X: Executor<S> + ?Sized, V, E> Flatten<Call<'_, S, X, Result<V,
     ///
     /// [`TaskError::Call`] if the call gave no output, [`TaskError::Task`] with the task's own error.
     pub fn wait(self) -> Result<V, TaskError<E>> {
-        flatten(self.0.wait())
+        flatten::<S, V, E>(self.0.wait())
     }
 
     /// Submits the call; see [`Call::submit`].
@@ -89,7 +107,7 @@ impl<S: TaskSet, X: Executor<S> + ?Sized, V, E> Flatten<Call<'_, S, X, Result<V,
     }
 }
 
-impl<S: TaskSet, V, E> Flatten<Handle<S, Result<V, E>>> {
+impl<S: TaskSet, V, E: 'static> Flatten<Handle<S, Result<V, E>>> {
     /// Blocks until the call is over; see [`Handle::wait`].
     ///
     /// ```
@@ -107,17 +125,17 @@ impl<S: TaskSet, V, E> Flatten<Handle<S, Result<V, E>>> {
     ///
     /// [`TaskError::Call`] if the call gave no output, [`TaskError::Task`] with the task's own error.
     pub fn wait(self) -> Result<V, TaskError<E>> {
-        flatten(self.0.wait())
+        flatten::<S, V, E>(self.0.wait())
     }
 }
 
-impl<F, V, E> Future for Flatten<F>
+impl<F, V, E: 'static> Future for Flatten<F>
 where
-    F: Future<Output = Result<Result<V, E>, CallError>> + Unpin,
+    F: OfSet + Future<Output = Result<Result<V, E>, CallError>> + Unpin,
 {
     type Output = Result<V, TaskError<E>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map(flatten)
+        Pin::new(&mut self.0).poll(cx).map(flatten::<F::Set, V, E>)
     }
 }

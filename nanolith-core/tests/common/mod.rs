@@ -138,7 +138,7 @@ impl TaskSet for Any {
     fn run(task: AnyTask, scope: &mut Scope<Self>) -> Run<AnyOutput> {
         match task {
             AnyTask::Run { work } => Run::Done(AnyOutput::Run(work())),
-            AnyTask::Later { work } => scope.spawn(async move { AnyOutput::Run(work.await) }),
+            AnyTask::Later { work } => scope.spawn_unless_task_local(async move { AnyOutput::Run(work.await) }),
             AnyTask::Change { by, work } => {
                 let mut state = scope.writer();
                 state.0 += by;

@@ -94,6 +94,15 @@ impl Form {
         form
     }
 
+    /// Leaves out the attributes that `refused` picks from the functions of these names.
+    pub(crate) fn without_attributes(&mut self, functions: &[Ident], refused: impl Fn(&Attribute) -> bool) {
+        for parts in self.parts() {
+            if functions.contains(&parts.sig.ident) {
+                parts.attrs.retain(|attribute| !refused(attribute));
+            }
+        }
+    }
+
     /// Leaves out the functions that `refused` picks.
     pub(crate) fn without_functions(&mut self, refused: impl Fn(&Signature) -> bool) {
         match self {

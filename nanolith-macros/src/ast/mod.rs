@@ -196,6 +196,12 @@ impl Set {
         self.tasks.iter().find(|task| task.hook == Some(kind))
     }
 
+    /// The functions that are tasks or hooks.
+    pub(crate) fn functions(&self) -> Vec<Ident> {
+        let hooks = self.hooks.iter().map(|hook| &hook.function.sig.ident);
+        self.tasks.iter().map(Task::ident).chain(hooks).cloned().collect()
+    }
+
     /// Those that can be called by name.
     pub(crate) fn callable(&self) -> impl Iterator<Item = &Task> {
         self.tasks.iter().filter(|task| task.hook.is_none())

@@ -6,7 +6,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use crate::{
     ast::{Receiver, Set, Task},
     attr,
-    expand::{attrs, doc, impl_attrs, phantom, with_executor},
+    expand::{attrs, dispatch, doc, impl_attrs, phantom, with_executor},
     names,
 };
 
@@ -29,12 +29,52 @@ fn around(set: &Set, body: impl Fn(&Task) -> TokenStream) -> TokenStream {
     let bound: syn::WherePredicate = syn::parse_quote!(#executor: #krate::Executor<#this>);
     generics.make_where_clause().predicates.push(bound);
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    let (clone, debug) = (clone(set), debug(set));
     quote! {
         #structure
+        #clone
+        #debug
 
         #attrs
         impl #impl_generics #calls #type_generics #where_clause {
             #(#methods)*
+        }
+    }
+}
+
+/// A clone where the executor is one, whatever the set's parameters are.
+fn clone(set: &Set) -> TokenStream {
+    let executor = &set.executor;
+    let construct = dispatch::construct_calls(set, &quote!(executor: ::core::clone::Clone::clone(&self.executor)));
+    let body = quote! {
+        fn clone(&self) -> Self {
+            #construct
+        }
+    };
+    implementation(set, &quote!(::core::clone::Clone), &quote!(#executor: ::core::clone::Clone), &body)
+}
+
+/// The executor, with the name of the calls.
+fn debug(set: &Set) -> TokenStream {
+    let (executor, name) = (&set.executor, set.calls_type().to_string());
+    let formatter = names::local("f");
+    let body = quote! {
+        fn fmt(&self, #formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            #formatter.debug_struct(#name).field("executor", &self.executor).finish()
+        }
+    };
+    implementation(set, &quote!(::core::fmt::Debug), &quote!(#executor: ::core::fmt::Debug), &body)
+}
+
+fn implementation(set: &Set, of: &TokenStream, bound: &TokenStream, body: &TokenStream) -> TokenStream {
+    let (attrs, calls) = (impl_attrs(set), set.calls_type());
+    let mut generics = with_executor(set);
+    generics.make_where_clause().predicates.push(syn::parse_quote!(#bound));
+    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    quote! {
+        #attrs
+        impl #impl_generics #of for #calls #type_generics #where_clause {
+            #body
         }
     }
 }

@@ -14,6 +14,7 @@ use syn::{GenericArgument, Ident, PathArguments, Type};
 
 use crate::{
     ast::{Hook, Param, Set, Task, ungrouped},
+    expand::origin::{Origin, Reason},
     names, text,
 };
 
@@ -22,9 +23,29 @@ pub(crate) fn tasks(set: &Set) -> TokenStream {
     enumeration(set, &set.task_type(), &of_arguments(set, Origin::Standard))
 }
 
-/// The type of the outputs, with the checks that stand inside.
+/// The type of the outputs, with the checks that stand inside. It stands at the function that makes
+/// the state, since there the compiler says why that cannot move.
 pub(crate) fn outputs(set: &Set) -> TokenStream {
-    enumeration(set, &set.output_type(), &of_outputs(set, Origin::Standard))
+    let mut name = set.output_type();
+    if let Some(maker) = maker(set) {
+        name.set_span(names::end_of(maker.function.sig.output.to_token_stream()));
+    }
+    enumeration(set, &name, &of_outputs(set, Origin::Standard))
+}
+
+/// The task that returns the state itself, as `fn new() -> Self` does, if no other output may be
+/// what cannot move.
+pub(super) fn maker(set: &Set) -> Option<&Task> {
+    let is_unknown = |task: &&Task| Origin::of(&task.output) == Some(Origin::Unknown);
+    let mut unknown = set.tasks.iter().filter(|task| task.sound).filter(is_unknown);
+    let maker = unknown.next().filter(|task| mentions_state(set, &task.function.output()))?;
+    (set.generics().params.is_empty() && unknown.next().is_none()).then_some(maker)
+}
+
+fn mentions_state(set: &Set, ty: &Type) -> bool {
+    let mut mentioned = HashSet::new();
+    names::collect_identifiers(ty.to_token_stream(), &mut mentioned);
+    mentioned.contains("Self") || mentioned.contains(&set.name())
 }
 
 /// The checks that stand beside.
@@ -44,16 +65,17 @@ pub(crate) fn assertions(set: &Set) -> TokenStream {
 }
 
 fn of_arguments(set: &Set, origin: Origin) -> TokenStream {
-    let of_param = |param: &Param| check(set, &quote!(argument), &param.ty, &param.written.ty, &[origin]);
+    let of_param = |param: &Param| check(set, "argument", &param.ty, &param.written.ty, &[origin]);
     let of_task = |task: &Task| under_cfg(task, task.params.iter().filter_map(of_param).collect());
     set.tasks.iter().filter(|task| task.sound).map(of_task).collect()
 }
 
 fn of_outputs(set: &Set, origin: Origin) -> TokenStream {
-    let of_output = |task: &Task| {
-        check(set, &quote!(returned), &task.output, &task.function.sig.output, &[origin]).unwrap_or_default()
-    };
-    set.tasks.iter().filter(|task| task.sound).map(|task| under_cfg(task, of_output(task))).collect()
+    let of_output =
+        |task: &Task| check(set, "returned", &task.output, &task.function.sig.output, &[origin]).unwrap_or_default();
+    let maker = maker(set).map(Task::ident);
+    let tasks = set.tasks.iter().filter(|task| task.sound && maker != Some(task.ident()));
+    tasks.map(|task| under_cfg(task, of_output(task))).collect()
 }
 
 /// The arguments of an `#[init]` as the tuple that its builder keeps, each checked if it is worth it.
@@ -63,7 +85,7 @@ pub(crate) fn arguments(set: &Set, params: &[Param]) -> TokenStream {
 }
 
 fn argument(set: &Set, param: &Param) -> Option<TokenStream> {
-    let check = check(set, &quote!(argument), &param.ty, &param.written.ty, &[Origin::Standard, Origin::Unknown])?;
+    let check = check(set, "argument", &param.ty, &param.written.ty, &[Origin::Standard, Origin::Unknown])?;
     Some(checked(set, &param.ty, &check))
 }
 
@@ -116,125 +138,15 @@ fn under_cfg(task: &Task, checks: TokenStream) -> TokenStream {
 }
 
 /// A line, if the type is worth it and comes from one of `origins`.
-fn check(
-    set: &Set,
-    check: &TokenStream,
-    ty: &Type,
-    written: &impl ToTokens,
-    origins: &[Origin],
-) -> Option<TokenStream> {
+fn check(set: &Set, check: &str, ty: &Type, written: &impl ToTokens, origins: &[Origin]) -> Option<TokenStream> {
     if !origins.contains(&Origin::of(ty)?) || mentions_parameter(set, ty) {
         return None;
     }
     let krate = set.krate();
+    let check = Ident::new(&format!("{}_{check}", Reason::of(ty).name()), names::place_of(written));
     let call = quote_spanned!(names::place_of(written)=> #check::<#ty>());
     Some(quote!(#krate::__private::#call;))
 }
-
-/// Where a type that may not move comes from, as far as its names tell.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Origin {
-    Standard,
-    Unknown,
-}
-
-impl Origin {
-    /// None for what everybody knows to move, which is not worth the compiler's time.
-    fn of(ty: &Type) -> Option<Self> {
-        let mut mentioned = HashSet::new();
-        names::collect_identifiers(ty.to_token_stream(), &mut mentioned);
-        let is_pointer = text::of(ty).contains('*');
-        let mut moves = mentioned.iter().map(|name| MOVES.contains(&name.as_str()));
-        let is_standard = |name: &String| MOVES.contains(&name.as_str()) || STANDARD.contains(&name.as_str());
-        match mentioned.iter().all(is_standard) {
-            true if moves.all(|moves| moves) && !is_pointer => None,
-            true => Some(Self::Standard),
-            false => Some(Self::Unknown),
-        }
-    }
-}
-
-/// Names whose types move if what is in them does. Should a name be another's, the compiler still has the last word.
-const MOVES: [&str; 37] = [
-    "bool",
-    "char",
-    "f32",
-    "f64",
-    "i8",
-    "i16",
-    "i32",
-    "i64",
-    "i128",
-    "isize",
-    "u8",
-    "u16",
-    "u32",
-    "u64",
-    "u128",
-    "usize",
-    "str",
-    "static",
-    "std",
-    "core",
-    "alloc",
-    "string",
-    "vec",
-    "option",
-    "result",
-    "boxed",
-    "collections",
-    "Box",
-    "Option",
-    "Result",
-    "String",
-    "Vec",
-    "VecDeque",
-    "HashMap",
-    "HashSet",
-    "BTreeMap",
-    "BTreeSet",
-];
-
-/// Other names that the standard library's types are written with, and no set is.
-const STANDARD: [&str; 37] = [
-    "rc",
-    "cell",
-    "sync",
-    "any",
-    "error",
-    "fmt",
-    "ops",
-    "iter",
-    "future",
-    "pin",
-    "ptr",
-    "dyn",
-    "fn",
-    "for",
-    "const",
-    "mut",
-    "Rc",
-    "Weak",
-    "Cell",
-    "RefCell",
-    "OnceCell",
-    "Ref",
-    "RefMut",
-    "Arc",
-    "Mutex",
-    "MutexGuard",
-    "RwLock",
-    "NonNull",
-    "Any",
-    "Debug",
-    "Error",
-    "Fn",
-    "FnMut",
-    "FnOnce",
-    "Iterator",
-    "Item",
-    "Send",
-];
 
 fn mentions_parameter(set: &Set, ty: &Type) -> bool {
     let mut mentioned = HashSet::new();
@@ -243,34 +155,4 @@ fn mentions_parameter(set: &Set, ty: &Type) -> bool {
     let types = generics.type_params().map(|param| &param.ident);
     let mut parameters = types.chain(generics.const_params().map(|param| &param.ident));
     parameters.any(|parameter| mentioned.contains(&parameter.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn origin(ty: &str) -> Option<Origin> {
-        Origin::of(&syn::parse_str(ty).expect("a test gives a type"))
-    }
-
-    #[test]
-    fn what_everybody_knows_to_move_is_not_checked() {
-        for ty in ["i64", "()", "[u8; 4]", "Vec<Option<String>>", "std::vec::Vec<u8>", "&'static str"] {
-            assert!(origin(ty).is_none(), "{ty}");
-        }
-    }
-
-    #[test]
-    fn what_holds_no_set_is_checked_inside() {
-        for ty in ["Rc<u8>", "RefCell<std::rc::Rc<u8>>", "*const u8", "Box<dyn Fn(&str) -> usize>", "fn(u8) -> u8"] {
-            assert!(origin(ty) == Some(Origin::Standard), "{ty}");
-        }
-    }
-
-    #[test]
-    fn what_may_hold_the_very_set_is_checked_beside() {
-        for ty in ["Service<Counter>", "Vec<Peer>", "Rc<Counter>", "Box<dyn Shape>"] {
-            assert!(origin(ty) == Some(Origin::Unknown), "{ty}");
-        }
-    }
 }

@@ -2,19 +2,19 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::Type;
+use syn::{Ident, Type, Visibility, spanned::Spanned};
 
 use crate::{
     ast::{Receiver, Set, Task},
-    expand::{calls_over, check, hooks, id, impl_attrs, phantom},
+    expand::{attrs, calls_over, check, errors, hooks, id, impl_attrs, phantom},
     names,
 };
 
 /// All of the `impl`.
 pub(crate) fn task_set(set: &Set) -> TokenStream {
-    let (hooks, info, duplicate, run, boxed) =
-        (hooks::constant(set), id::lookup(set), duplicate(set), run(set), run_boxed(set));
-    implementation(set, &quote! { #hooks #info #duplicate #run #boxed })
+    let (hooks, info, duplicate, errors, run, boxed) =
+        (hooks::constant(set), id::lookup(set), duplicate(set), errors::view(set), run(set), run_boxed(set));
+    implementation(set, &quote! { #hooks #info #duplicate #errors #run #boxed })
 }
 
 /// An `impl` that runs nothing.
@@ -34,23 +34,71 @@ pub(crate) fn inert(set: &Set) -> TokenStream {
 }
 
 fn implementation(set: &Set, members: &TokenStream) -> TokenStream {
-    let (attrs, krate, this, tasks, outputs) =
-        (impl_attrs(set), set.krate(), set.this(), check::tasks(set), check::outputs(set));
+    let (attrs, krate, this, executor) = (impl_attrs(set), set.krate(), set.this(), &set.executor);
+    let (types, shared, constants, calls) = (types(set), shared(set), id::constants(set), calls(set));
     let generics = set.generics();
     let (impl_generics, _, where_clause) = generics.split_for_impl();
-    let (calls, shared, constants) = (calls(set), shared(set), id::constants(set));
-    let executor = &set.executor;
-    let over_executor = calls_over(set, &quote!(#executor));
+    let (visible, types) = match witness(set) {
+        Some(witness) => {
+            let place = names::place_of(set.vis());
+            let visible = quote!(<#witness as #krate::__private::Visible<Self>>);
+            let by_witness = quote_spanned! { place=>
+                type Task = #visible::Task;
+                type Output = #visible::Output;
+                type Calls<#executor> = #visible::Calls<#executor>;
+            };
+            (witnessed(set, &witness, &types), by_witness)
+        }
+        None => (TokenStream::new(), types),
+    };
     quote! {
+        #visible
         #attrs
         impl #impl_generics #krate::TaskSet for #this #where_clause {
-            type Task = #tasks;
-            type Output = #outputs;
-            type Calls<#executor> = #over_executor;
+            #types
             #shared
             #constants
             #members
             #calls
+        }
+    }
+}
+
+/// The types of tasks, outputs and calls.
+fn types(set: &Set) -> TokenStream {
+    let (tasks, outputs, executor) = (check::tasks(set), check::outputs(set), &set.executor);
+    let over_executor = calls_over(set, &quote!(#executor));
+    quote! {
+        type Task = #tasks;
+        type Output = #outputs;
+        type Calls<#executor> = #over_executor;
+    }
+}
+
+/// The type whose name is the error if the option `vis` is narrower than the visibility of the
+/// set's own type. The compiler reports it in place of each of the types above, in the same words
+/// at the same place, and so once.
+fn witness(set: &Set) -> Option<Ident> {
+    let may_be_narrower = !set.is_module() && !matches!(set.vis(), Visibility::Public(_));
+    may_be_narrower.then(|| {
+        let name = set.name();
+        names::made("define_vis_cannot_be_narrower_than_that_of_", &name, set.vis().span())
+    })
+}
+
+fn witnessed(set: &Set, witness: &Ident, types: &TokenStream) -> TokenStream {
+    let (attrs, impl_attrs, krate, this, vis) = (attrs(set), impl_attrs(set), set.krate(), set.this(), set.vis());
+    let generics = set.generics();
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    quote! {
+        #[doc(hidden)]
+        #attrs
+        #[allow(non_camel_case_types)]
+        #vis struct #witness;
+
+        #impl_attrs
+        impl #impl_generics #krate::__private::Visible<#this> for #witness #where_clause {
+            #types
         }
     }
 }
@@ -204,7 +252,8 @@ fn spawn(set: &Set, task: &Task) -> TokenStream {
         Receiver::Exclusive | Receiver::Owned | Receiver::Other => true,
     };
     let place = names::quietly(task.ident().span());
-    let spawn = if stays { quote_spanned!(place=> spawn_local) } else { quote_spanned!(place=> spawn) };
+    let spawn =
+        if stays { quote_spanned!(place=> spawn_local) } else { quote_spanned!(place=> spawn_unless_task_local) };
     let krate = set.krate();
     let future = if task.options.sliced.is_some() { quote!(#krate::__private::steps(#call)) } else { call };
     quote!(#scope.#spawn(async move { #outputs::#variant(#future.await) }))

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Ident, ReturnType};
+use syn::{Ident, ReturnType, Type};
 
 use crate::{
     ast::{Hook, Receiver, Set, Start},
@@ -109,10 +109,15 @@ pub(crate) fn service(set: &Set) -> TokenStream {
     }
 }
 
-/// A generic set may have states that can be handed over and states that cannot: their callers are told.
+/// The bound of `service` that its callers meet. A generic set may have states that can be handed
+/// over and states that cannot. If a task makes the state, the compiler says there why the state
+/// cannot move, and need not say so here.
 fn handed(set: &Set) -> Option<TokenStream> {
     let krate = set.krate();
-    (!set.generics().params.is_empty()).then(|| quote!(where Self: #krate::__private::Handed))
+    if !set.generics().params.is_empty() {
+        return Some(quote!(where Self: #krate::__private::Handed));
+    }
+    check::maker(set).map(|_| quote!(where Self: for<'a> #krate::__private::HandedByCaller<'a>))
 }
 
 fn service_of_init(set: &Set, init: &Hook) -> TokenStream {
@@ -208,7 +213,12 @@ pub(crate) fn inert_service(set: &Set) -> TokenStream {
         Start::Init(init) => {
             let names = init.params.iter().map(|param| &param.name);
             let types: Vec<_> = init.params.iter().map(|param| &param.ty).collect();
-            (quote!(#(#names: #types),*), quote!((#(#types,)*)))
+            // An argument that was refused is of any type.
+            let args = match types.iter().any(|ty| matches!(ty, Type::ImplTrait(_))) {
+                true => quote!(()),
+                false => quote!((#(#types,)*)),
+            };
+            (quote!(#(#names: #types),*), args)
         }
         Start::WithState => (quote!(state: #this), this.to_token_stream()),
         Start::Stateless => (TokenStream::new(), quote!(())),

@@ -7,22 +7,28 @@ mod calls;
 mod check;
 mod dispatch;
 mod entry;
+mod errors;
 mod hooks;
 mod id;
 mod messages;
+mod once;
+mod origin;
 mod output;
 mod task;
 mod wire;
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{Generics, parse_quote};
+use syn::{Generics, Ident, ext::IdentExt, parse_quote};
 
-use crate::ast::{Form, Set};
+use crate::{
+    ast::{Form, Set},
+    names,
+};
 
 /// All of it.
 pub(crate) fn set(set: &Set) -> TokenStream {
-    beside(&set.form, &items(set))
+    beside(&set.form, &once::guarded(set, items(set)))
 }
 
 fn items(set: &Set) -> TokenStream {
@@ -56,7 +62,7 @@ pub(crate) fn inert(set: &Set) -> TokenStream {
     let messages = messages::inert(set);
     let entry = entry::inert(set);
     let items = quote! { #tag #task #output #calls #task_set #messages #entry };
-    beside(&set.form.quiet(), &items)
+    beside(&set.form.quiet(), &once::guarded(set, items))
 }
 
 /// The item as written, with the generated ones at their place.
@@ -84,6 +90,28 @@ fn tag(set: &Set) -> TokenStream {
         #doc
         #attrs
         #vis struct #this;
+    }
+}
+
+/// `Debug` for an enum of the set: the name of the variant. What is in it need not be `Debug`.
+fn named(set: &Set, enumeration: &Ident) -> TokenStream {
+    let (attrs, generics, formatter) = (impl_attrs(set), set.generics(), names::local("f"));
+    let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
+    let variants = set.tasks.iter().filter(|task| task.sound).map(|task| {
+        let (cfgs, variant, name) = (task.cfgs(), &task.variant, task.variant.unraw().to_string());
+        quote!(#(#cfgs)* #enumeration::#variant { .. } => #name,)
+    });
+    let phantom = phantom(set).map(|_| quote!(#enumeration::__Never(ref never, _) => match *never {},));
+    quote! {
+        #attrs
+        impl #impl_generics ::core::fmt::Debug for #enumeration #type_generics #where_clause {
+            fn fmt(&self, #formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                #formatter.write_str(match *self {
+                    #(#variants)*
+                    #phantom
+                })
+            }
+        }
     }
 }
 

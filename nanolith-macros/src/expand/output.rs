@@ -5,7 +5,7 @@ use quote::quote;
 
 use crate::{
     ast::{Set, Task},
-    expand::{attrs, doc, phantom_variant, wire},
+    expand::{attrs, doc, named, phantom_variant, wire},
 };
 
 pub(crate) fn enumeration(set: &Set) -> TokenStream {
@@ -15,6 +15,7 @@ pub(crate) fn enumeration(set: &Set) -> TokenStream {
     let where_clause = &generics.where_clause;
     let variants = set.tasks.iter().filter(|task| task.sound).map(|task| variant(set, task));
     let phantom = phantom_variant(set);
+    let debug = named(set, &name);
     quote! {
         #doc
         #attrs
@@ -23,6 +24,8 @@ pub(crate) fn enumeration(set: &Set) -> TokenStream {
             #(#variants,)*
             #phantom
         }
+
+        #debug
     }
 }
 

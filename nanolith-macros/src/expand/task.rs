@@ -5,7 +5,7 @@ use quote::quote;
 
 use crate::{
     ast::{Set, Task},
-    expand::{attrs, doc, phantom_variant, wire},
+    expand::{attrs, doc, named, phantom_variant, wire},
 };
 
 pub(crate) fn enumeration(set: &Set) -> TokenStream {
@@ -17,6 +17,7 @@ pub(crate) fn enumeration(set: &Set) -> TokenStream {
     let hooks = set.tasks.iter().filter(|task| task.hook.is_some());
     let variants = set.callable().chain(hooks).filter(|task| task.sound).map(|task| variant(set, task));
     let phantom = phantom_variant(set);
+    let debug = named(set, &name);
     quote! {
         #doc
         #attrs
@@ -25,6 +26,8 @@ pub(crate) fn enumeration(set: &Set) -> TokenStream {
             #(#variants,)*
             #phantom
         }
+
+        #debug
     }
 }
 
@@ -33,10 +36,12 @@ fn variant(set: &Set, task: &Task) -> TokenStream {
     let own_doc = doc(&format!("`{}::{}`.", set.name(), task.ident()));
     let skip = task.hook.and_then(|_| wire::skip(set));
     let docs = names.iter().map(|name| doc(&format!("The argument `{name}`.")));
+    // A task without arguments is a unit-like variant, so that it is written with or without `{}`.
+    let fields = (!names.is_empty()).then(|| quote!({ #(#docs #names: #types),* }));
     quote! {
         #own_doc
         #(#cfgs)*
         #skip
-        #variant { #(#docs #names: #types),* }
+        #variant #fields
     }
 }

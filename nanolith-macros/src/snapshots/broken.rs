@@ -1,6 +1,3 @@
-::core::compile_error! {
-    "arguments are owned, since a borrow cannot outlive the call; take `String`"
-}
 #[allow(dead_code, unused_imports)]
 impl Broken {
     #[allow(clippy::needless_pass_by_value)]
@@ -11,6 +8,17 @@ impl Broken {
     pub fn add(x: i64) -> i64 {
         x
     }
+}
+#[doc(hidden)]
+#[allow(non_snake_case)]
+mod only_one_define_block_for_Broken {
+    macro_rules! items {
+        (block_63102edb94198bbd $($items:tt)*) => {
+            $($items)*
+        };
+        ($($items:tt)*) => {};
+    }
+    pub(super) use items;
 }
 /// The tasks of `Broken`, their arguments as fields.
 #[allow(
@@ -28,6 +36,29 @@ pub enum BrokenTask {
         x: i64,
     },
 }
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl ::core::fmt::Debug for BrokenTask {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.write_str(
+            match *self {
+                BrokenTask::Add { .. } => "Add",
+            },
+        )
+    }
+}
 /// What the tasks of `Broken` give.
 #[allow(
     dead_code,
@@ -40,6 +71,29 @@ pub enum BrokenTask {
 pub enum BrokenOutput {
     /// What `Broken::add` gives.
     Add(i64),
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl ::core::fmt::Debug for BrokenOutput {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.write_str(
+            match *self {
+                BrokenOutput::Add { .. } => "Add",
+            },
+        )
+    }
 }
 /// Typed calls of the tasks of `Broken`, run by `E`.
 #[allow(
@@ -67,13 +121,62 @@ pub struct BrokenCalls<E> {
     clippy::all,
     clippy::pedantic
 )]
+impl<E> ::core::clone::Clone for BrokenCalls<E>
+where
+    E: ::core::clone::Clone,
+{
+    fn clone(&self) -> Self {
+        BrokenCalls {
+            executor: ::core::clone::Clone::clone(&self.executor),
+        }
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<E> ::core::fmt::Debug for BrokenCalls<E>
+where
+    E: ::core::fmt::Debug,
+{
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("BrokenCalls").field("executor", &self.executor).finish()
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
 impl<E> BrokenCalls<E>
 where
     E: ::nanolith::Executor<Broken>,
 {
     /// Calls `Broken::greet`.
     #[track_caller]
-    pub fn greet(&self, name: &str) -> ::nanolith::Call<'_, Broken, E, String> {
+    pub fn greet(
+        &self,
+        name: impl ::core::marker::Sized,
+    ) -> ::nanolith::Call<'_, Broken, E, String> {
         ::core::unimplemented!()
     }
     /// Calls `Broken::add`.

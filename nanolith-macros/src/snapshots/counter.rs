@@ -20,6 +20,17 @@ impl Counter {
         self.total
     }
 }
+#[doc(hidden)]
+#[allow(non_snake_case)]
+mod only_one_define_block_for_Counter {
+    macro_rules! items {
+        (block_3940ba78ff13baaa $($items:tt)*) => {
+            $($items)*
+        };
+        ($($items:tt)*) => {};
+    }
+    pub(super) use items;
+}
 /// The tasks of `Counter`, their arguments as fields.
 #[allow(
     dead_code,
@@ -36,9 +47,34 @@ pub enum CounterTask {
         by: i64,
     },
     /// `Counter::slow`.
-    Slow {},
+    Slow,
     /// `Counter::total`.
-    Total {},
+    Total,
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl ::core::fmt::Debug for CounterTask {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.write_str(
+            match *self {
+                CounterTask::Bump { .. } => "Bump",
+                CounterTask::Slow { .. } => "Slow",
+                CounterTask::Total { .. } => "Total",
+            },
+        )
+    }
 }
 /// What the tasks of `Counter` give.
 #[allow(
@@ -57,6 +93,31 @@ pub enum CounterOutput {
     /// What `Counter::total` gives.
     Total(i64),
 }
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl ::core::fmt::Debug for CounterOutput {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.write_str(
+            match *self {
+                CounterOutput::Bump { .. } => "Bump",
+                CounterOutput::Slow { .. } => "Slow",
+                CounterOutput::Total { .. } => "Total",
+            },
+        )
+    }
+}
 /// Typed calls of the tasks of `Counter`, run by `E`.
 #[allow(
     dead_code,
@@ -68,6 +129,52 @@ pub enum CounterOutput {
 )]
 pub struct CounterCalls<E> {
     executor: E,
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<E> ::core::clone::Clone for CounterCalls<E>
+where
+    E: ::core::clone::Clone,
+{
+    fn clone(&self) -> Self {
+        CounterCalls {
+            executor: ::core::clone::Clone::clone(&self.executor),
+        }
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<E> ::core::fmt::Debug for CounterCalls<E>
+where
+    E: ::core::fmt::Debug,
+{
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("CounterCalls").field("executor", &self.executor).finish()
+    }
 }
 #[allow(
     dead_code,
@@ -220,6 +327,21 @@ impl ::nanolith::TaskSet for Counter {
             CounterTask::Total { .. } => Place::Total,
         };
         &<Self as ::nanolith::TaskSet>::TASKS[place as usize]
+    }
+    fn error_view(
+        of: ::core::any::TypeId,
+    ) -> ::core::option::Option<::nanolith::__private::ErrorView> {
+        #[allow(unused_imports)]
+        use ::nanolith::__private::{
+            ViewBoxed as _, ViewError as _, ViewNothing as _, ViewText as _,
+        };
+        ::nanolith::__private::ErrorView::find(
+            of,
+            &[
+                (&&&&::nanolith::__private::Probe::<Result<Counter, StartError>>::NEW)
+                    .nanolith_error_view(),
+            ],
+        )
     }
     fn run(
         task: Self::Task,

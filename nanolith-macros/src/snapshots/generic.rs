@@ -11,6 +11,28 @@ where
         self.items.clone()
     }
 }
+#[doc(hidden)]
+#[allow(non_snake_case)]
+mod only_one_define_block_for_Stack_T_N {
+    macro_rules! items {
+        (block_1283582cdfbc3073 $($items:tt)*) => {
+            $($items)*
+        };
+        ($($items:tt)*) => {};
+    }
+    pub(super) use items;
+}
+#[doc(hidden)]
+#[allow(non_snake_case)]
+mod use_define_name_for_a_second_Pile {
+    macro_rules! items {
+        (block_1283582cdfbc3073 $($items:tt)*) => {
+            $($items)*
+        };
+        ($($items:tt)*) => {};
+    }
+    pub(super) use items;
+}
 /// The tasks of `Stack`, their arguments as fields.
 #[allow(
     dead_code,
@@ -32,9 +54,39 @@ where
         item: T,
     },
     /// `Stack::items`.
-    Items {},
+    Items,
     #[doc(hidden)]
     __Never(::core::convert::Infallible, ::core::marker::PhantomData<(fn() -> T,)>),
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<T, const N: usize> ::core::fmt::Debug for PileTask<T, N>
+where
+    T: Clone + Send,
+    T: 'static,
+{
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.write_str(
+            match *self {
+                #[cfg(unix)]
+                PileTask::Double { .. } => "Double",
+                PileTask::Items { .. } => "Items",
+                PileTask::__Never(ref never, _) => match *never {}
+            },
+        )
+    }
 }
 /// What the tasks of `Stack` give.
 #[allow(
@@ -58,6 +110,36 @@ where
     #[doc(hidden)]
     __Never(::core::convert::Infallible, ::core::marker::PhantomData<(fn() -> T,)>),
 }
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<T, const N: usize> ::core::fmt::Debug for PileOutput<T, N>
+where
+    T: Clone + Send,
+    T: 'static,
+{
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.write_str(
+            match *self {
+                #[cfg(unix)]
+                PileOutput::Double { .. } => "Double",
+                PileOutput::Items { .. } => "Items",
+                PileOutput::__Never(ref never, _) => match *never {}
+            },
+        )
+    }
+}
 /// Typed calls of the tasks of `Stack`, run by `E`.
 #[allow(
     dead_code,
@@ -74,6 +156,57 @@ where
 {
     executor: E,
     set: ::core::marker::PhantomData<(fn() -> T,)>,
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<E, T, const N: usize> ::core::clone::Clone for PileCalls<E, T, N>
+where
+    T: Clone + Send,
+    T: 'static,
+    E: ::core::clone::Clone,
+{
+    fn clone(&self) -> Self {
+        PileCalls {
+            executor: ::core::clone::Clone::clone(&self.executor),
+            set: ::core::marker::PhantomData,
+        }
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<E, T, const N: usize> ::core::fmt::Debug for PileCalls<E, T, N>
+where
+    T: Clone + Send,
+    T: 'static,
+    E: ::core::fmt::Debug,
+{
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("PileCalls").field("executor", &self.executor).finish()
+    }
 }
 #[allow(
     dead_code,
@@ -208,7 +341,7 @@ where
                 ::nanolith::__private::apart(move || {
                     let state = scope.reader();
                     scope
-                        .spawn(async move {
+                        .spawn_unless_task_local(async move {
                             PileOutput::Items(Self::items(&state).await)
                         })
                 })

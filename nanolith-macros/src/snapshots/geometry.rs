@@ -19,6 +19,17 @@ impl Geometry {
     }
     fn helper() {}
 }
+#[doc(hidden)]
+#[allow(non_snake_case)]
+mod only_one_define_block_for_Geometry {
+    macro_rules! items {
+        (block_76264cc798d70209 $($items:tt)*) => {
+            $($items)*
+        };
+        ($($items:tt)*) => {};
+    }
+    pub(super) use items;
+}
 /// The tasks of `Geometry`, their arguments as fields.
 #[allow(
     dead_code,
@@ -54,6 +65,32 @@ pub enum GeometryTask {
         of: Vec<i64>,
     },
 }
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl ::core::fmt::Debug for GeometryTask {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.write_str(
+            match *self {
+                GeometryTask::Add { .. } => "Add",
+                GeometryTask::Parse { .. } => "Parse",
+                GeometryTask::WaitThenAdd { .. } => "WaitThenAdd",
+                GeometryTask::Sum { .. } => "Sum",
+            },
+        )
+    }
+}
 /// What the tasks of `Geometry` give.
 #[allow(
     dead_code,
@@ -73,6 +110,32 @@ pub enum GeometryOutput {
     /// What `Geometry::sum` gives.
     Sum(i64),
 }
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl ::core::fmt::Debug for GeometryOutput {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.write_str(
+            match *self {
+                GeometryOutput::Add { .. } => "Add",
+                GeometryOutput::Parse { .. } => "Parse",
+                GeometryOutput::WaitThenAdd { .. } => "WaitThenAdd",
+                GeometryOutput::Sum { .. } => "Sum",
+            },
+        )
+    }
+}
 /// Typed calls of the tasks of `Geometry`, run by `E`.
 #[allow(
     dead_code,
@@ -84,6 +147,52 @@ pub enum GeometryOutput {
 )]
 pub struct GeometryCalls<E> {
     executor: E,
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<E> ::core::clone::Clone for GeometryCalls<E>
+where
+    E: ::core::clone::Clone,
+{
+    fn clone(&self) -> Self {
+        GeometryCalls {
+            executor: ::core::clone::Clone::clone(&self.executor),
+        }
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<E> ::core::fmt::Debug for GeometryCalls<E>
+where
+    E: ::core::fmt::Debug,
+{
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("GeometryCalls").field("executor", &self.executor).finish()
+    }
 }
 #[allow(
     dead_code,
@@ -233,6 +342,21 @@ impl ::nanolith::TaskSet for Geometry {
         };
         &<Self as ::nanolith::TaskSet>::TASKS[place as usize]
     }
+    fn error_view(
+        of: ::core::any::TypeId,
+    ) -> ::core::option::Option<::nanolith::__private::ErrorView> {
+        #[allow(unused_imports)]
+        use ::nanolith::__private::{
+            ViewBoxed as _, ViewError as _, ViewNothing as _, ViewText as _,
+        };
+        ::nanolith::__private::ErrorView::find(
+            of,
+            &[
+                (&&&&::nanolith::__private::Probe::<Result<i64, ParseIntError>>::NEW)
+                    .nanolith_error_view(),
+            ],
+        )
+    }
     fn run(
         task: Self::Task,
         scope: &mut ::nanolith::__private::Scope<Self>,
@@ -255,7 +379,7 @@ impl ::nanolith::TaskSet for Geometry {
             GeometryTask::WaitThenAdd { x, y } => {
                 ::nanolith::__private::apart(move || {
                     scope
-                        .spawn(async move {
+                        .spawn_unless_task_local(async move {
                             GeometryOutput::WaitThenAdd(Self::wait_then_add(x, y).await)
                         })
                 })
@@ -263,7 +387,7 @@ impl ::nanolith::TaskSet for Geometry {
             GeometryTask::Sum { of } => {
                 ::nanolith::__private::apart(move || {
                     scope
-                        .spawn(async move {
+                        .spawn_unless_task_local(async move {
                             GeometryOutput::Sum(
                                 ::nanolith::__private::steps(Self::sum(of)).await,
                             )
@@ -326,5 +450,5 @@ impl Geometry {
     unreachable_pub
 )]
 const _: () = {
-    ::nanolith::__private::returned::<Result<i64, ParseIntError>>();
+    ::nanolith::__private::any_returned::<Result<i64, ParseIntError>>();
 };

@@ -5,6 +5,17 @@ impl Log {
         self.heard.clone()
     }
 }
+#[doc(hidden)]
+#[allow(non_snake_case)]
+mod only_one_define_block_for_Log {
+    macro_rules! items {
+        (block_49427811927e2da5 $($items:tt)*) => {
+            $($items)*
+        };
+        ($($items:tt)*) => {};
+    }
+    pub(super) use items;
+}
 /// The tasks of `Log`, their arguments as fields.
 #[allow(
     dead_code,
@@ -16,12 +27,36 @@ impl Log {
 )]
 pub enum LogTask {
     /// `Log::heard`.
-    Heard {},
+    Heard,
     /// `Log::on_message`.
     OnMessage {
         /// The argument `command`.
         command: Command,
     },
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl ::core::fmt::Debug for LogTask {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.write_str(
+            match *self {
+                LogTask::OnMessage { .. } => "OnMessage",
+                LogTask::Heard { .. } => "Heard",
+            },
+        )
+    }
 }
 /// What the tasks of `Log` give.
 #[allow(
@@ -38,6 +73,30 @@ pub enum LogOutput {
     /// What `Log::heard` gives.
     Heard(Vec<String>),
 }
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl ::core::fmt::Debug for LogOutput {
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.write_str(
+            match *self {
+                LogOutput::OnMessage { .. } => "OnMessage",
+                LogOutput::Heard { .. } => "Heard",
+            },
+        )
+    }
+}
 /// Typed calls of the tasks of `Log`, run by `E`.
 #[allow(
     dead_code,
@@ -49,6 +108,52 @@ pub enum LogOutput {
 )]
 pub struct LogCalls<E> {
     executor: E,
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<E> ::core::clone::Clone for LogCalls<E>
+where
+    E: ::core::clone::Clone,
+{
+    fn clone(&self) -> Self {
+        LogCalls {
+            executor: ::core::clone::Clone::clone(&self.executor),
+        }
+    }
+}
+#[allow(
+    dead_code,
+    deprecated,
+    non_snake_case,
+    private_bounds,
+    private_interfaces,
+    unreachable_pub,
+    unreachable_code,
+    unreachable_patterns,
+    unused_qualifications,
+    unused_variables,
+    clippy::all,
+    clippy::pedantic
+)]
+impl<E> ::core::fmt::Debug for LogCalls<E>
+where
+    E: ::core::fmt::Debug,
+{
+    fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+        f.debug_struct("LogCalls").field("executor", &self.executor).finish()
+    }
 }
 #[allow(
     dead_code,
@@ -278,5 +383,5 @@ impl Log {
     unreachable_pub
 )]
 const _: () = {
-    ::nanolith::__private::argument::<Command>();
+    ::nanolith::__private::any_argument::<Command>();
 };

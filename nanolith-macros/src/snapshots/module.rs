@@ -35,6 +35,29 @@ pub mod geometry {
             x: i64,
         },
     }
+    #[allow(
+        dead_code,
+        deprecated,
+        non_snake_case,
+        private_bounds,
+        private_interfaces,
+        unreachable_pub,
+        unreachable_code,
+        unreachable_patterns,
+        unused_qualifications,
+        unused_variables,
+        clippy::all,
+        clippy::pedantic
+    )]
+    impl ::core::fmt::Debug for Task {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.write_str(
+                match *self {
+                    Task::MoveBy { .. } => "MoveBy",
+                },
+            )
+        }
+    }
     /// What the tasks of `geometry` give.
     #[allow(
         dead_code,
@@ -48,6 +71,29 @@ pub mod geometry {
         /// What `geometry::move_by` gives.
         MoveBy(Point),
     }
+    #[allow(
+        dead_code,
+        deprecated,
+        non_snake_case,
+        private_bounds,
+        private_interfaces,
+        unreachable_pub,
+        unreachable_code,
+        unreachable_patterns,
+        unused_qualifications,
+        unused_variables,
+        clippy::all,
+        clippy::pedantic
+    )]
+    impl ::core::fmt::Debug for Output {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.write_str(
+                match *self {
+                    Output::MoveBy { .. } => "MoveBy",
+                },
+            )
+        }
+    }
     /// Typed calls of the tasks of `geometry`, run by `E`.
     #[allow(
         dead_code,
@@ -59,6 +105,52 @@ pub mod geometry {
     )]
     pub struct Calls<E> {
         executor: E,
+    }
+    #[allow(
+        dead_code,
+        deprecated,
+        non_snake_case,
+        private_bounds,
+        private_interfaces,
+        unreachable_pub,
+        unreachable_code,
+        unreachable_patterns,
+        unused_qualifications,
+        unused_variables,
+        clippy::all,
+        clippy::pedantic
+    )]
+    impl<E> ::core::clone::Clone for Calls<E>
+    where
+        E: ::core::clone::Clone,
+    {
+        fn clone(&self) -> Self {
+            Calls {
+                executor: ::core::clone::Clone::clone(&self.executor),
+            }
+        }
+    }
+    #[allow(
+        dead_code,
+        deprecated,
+        non_snake_case,
+        private_bounds,
+        private_interfaces,
+        unreachable_pub,
+        unreachable_code,
+        unreachable_patterns,
+        unused_qualifications,
+        unused_variables,
+        clippy::all,
+        clippy::pedantic
+    )]
+    impl<E> ::core::fmt::Debug for Calls<E>
+    where
+        E: ::core::fmt::Debug,
+    {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.debug_struct("Calls").field("executor", &self.executor).finish()
+        }
     }
     #[allow(
         dead_code,
@@ -134,6 +226,18 @@ pub mod geometry {
                 Task::MoveBy { .. } => Place::MoveBy,
             };
             &<Self as ::nanolith::TaskSet>::TASKS[place as usize]
+        }
+        fn error_view(
+            of: ::core::any::TypeId,
+        ) -> ::core::option::Option<::nanolith::__private::ErrorView> {
+            #[allow(unused_imports)]
+            use ::nanolith::__private::{
+                ViewBoxed as _, ViewError as _, ViewNothing as _, ViewText as _,
+            };
+            ::nanolith::__private::ErrorView::find(
+                of,
+                &[(&&&&::nanolith::__private::Probe::<Point>::NEW).nanolith_error_view()],
+            )
         }
         fn run(
             task: Self::Task,
@@ -231,7 +335,7 @@ pub mod geometry {
         unreachable_pub
     )]
     const _: () = {
-        ::nanolith::__private::argument::<Point>();
-        ::nanolith::__private::returned::<Point>();
+        ::nanolith::__private::any_argument::<Point>();
+        ::nanolith::__private::any_returned::<Point>();
     };
 }

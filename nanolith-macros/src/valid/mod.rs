@@ -1,5 +1,7 @@
 //! Every refusal. All of them are collected, and each says what to write instead.
 
+mod advice;
+mod attribute;
 mod hook;
 mod name;
 mod place;
@@ -8,8 +10,9 @@ mod signature;
 mod tests;
 mod ty;
 
+pub(crate) use attribute::takes_function;
 pub(crate) use place::form;
-pub(crate) use signature::{can_be_kept, is_refused_by_the_compiler};
+pub(crate) use signature::{advised, is_refused, is_refused_by_the_compiler};
 
 use crate::{
     ast::{Form, Receiver, Set},
@@ -25,6 +28,7 @@ pub(crate) fn check(set: &mut Set, mistakes: &mut Mistakes) {
         signature::check(task, mistakes);
         task.sound = mistakes.count() == before;
     }
+    attribute::check(set, mistakes);
     hook::check(set, mistakes);
     name::check(set, mistakes);
     refuse_no_task(set, mistakes);

@@ -8,7 +8,10 @@ use crate::{
     ast::{Param, Receiver, Task, is_context, output_of_steps, type_name, ungrouped},
     mistakes::Mistakes,
     text,
-    valid::ty::{self, Finding},
+    valid::{
+        advice,
+        ty::{self, Finding},
+    },
 };
 
 pub(super) fn check(task: &Task, mistakes: &mut Mistakes) {
@@ -192,12 +195,33 @@ pub(crate) fn is_refused_by_the_compiler(sig: &Signature) -> bool {
         FnArg::Receiver(_) => None,
     });
     let refused = |finding: Finding| matches!(finding, Finding::Inferred(_) | Finding::Unsized(_));
-    sig.variadic.is_some() || arguments.chain(output).any(refused)
+    sig.variadic.is_some() || borrows_from_nothing(sig) || arguments.chain(output).any(refused)
 }
 
-/// Whether a value of this type can be in a field, borrows aside.
-pub(crate) fn can_be_kept(ty: &Type) -> bool {
-    matches!(ty::finding(ty), None | Some(Finding::Borrow(_) | Finding::BorrowInside(_)))
+/// Whether the output borrows, and nothing or too much is there to borrow from.
+fn borrows_from_nothing(sig: &Signature) -> bool {
+    let borrows = |ty: &Type| matches!(ty::finding(ty), Some(Finding::Borrow(_) | Finding::BorrowInside(_)));
+    let ReturnType::Type(_, output) = &sig.output else { return false };
+    let sources = sig.inputs.iter().filter(|input| match input {
+        FnArg::Typed(input) => borrows(&input.ty),
+        FnArg::Receiver(_) => false,
+    });
+    let receiver = matches!(sig.inputs.first(), Some(FnArg::Receiver(_)));
+    borrows(output) && !receiver && sig.generics.lifetimes().next().is_none() && sources.count() != 1
+}
+
+/// Whether a task can neither take nor return a value of this type.
+pub(crate) fn is_refused(ty: &Type) -> bool {
+    ty::finding(ty).is_some()
+}
+
+/// The type itself, or the owned one that is advised in its place if there is one.
+pub(crate) fn advised(ty: &Type) -> Option<Type> {
+    match ty::finding(ty) {
+        None => Some(ty.clone()),
+        Some(Finding::Inferred(_) | Finding::Never(_)) => None,
+        Some(_) => advice::instead_of(ty),
+    }
 }
 
 /// `fn name(..) -> ..`, for messages.

@@ -77,9 +77,13 @@ fn arguments_are_owned_and_named() {
         ("pub fn f(x: &[u8]) {}", "take `Vec<u8>`"),
         ("pub fn f(x: &T) {}", "take `T` or `Arc<T>`"),
         ("pub fn f(x: &mut T) {}", "take `T`, and give it back"),
-        ("pub fn f(x: Option<&T>) {}", "this borrows inside"),
-        ("pub fn f(x: Cow<'_, str>) {}", "this borrows inside"),
-        ("pub fn f(x: Option<Cow<str>>) {}", "this borrows inside"),
+        ("pub fn f(x: Option<&T>) {}", "this borrows inside; take `Option<T>`"),
+        ("pub fn f(x: Cow<'_, str>) {}", "this borrows inside; take `String`"),
+        ("pub fn f(x: Option<Cow<str>>) {}", "this borrows inside; take `Option<String>`"),
+        ("pub fn f(x: Parser<'_>) {}", "this borrows inside; take an owned type"),
+        ("pub fn f(x: MutexGuard<'_, u8>) {}", "take the lock itself, as `Arc<Mutex<T>>`"),
+        ("pub fn f(x: std::cell::Ref<u8>) {}", "take the lock itself, as `Arc<Mutex<T>>`"),
+        ("pub fn f(x: impl AsRef<Path>) {}", "take `PathBuf`"),
         ("pub fn f(x: impl Fn(u8)) {}", "`Box<dyn Fn(u8) + Send>`"),
         ("pub fn f(x: dyn Fn()) {}", "take `Box<dyn Fn() + Send>`"),
         ("pub fn f(x: str) {}", "take `String`"),
@@ -107,12 +111,33 @@ fn what_a_function_takes_is_no_borrow_of_its_own() {
 fn outputs_are_owned_and_end() {
     for (function, part) in [
         ("pub fn f(&self) -> &str { x }", "return `String`"),
+        ("pub fn f(&mut self) -> &mut Self { self }", "the state stays with its executor"),
+        ("pub fn f(&self) -> Result<&Self, u8> { Ok(self) }", "the state stays with its executor"),
+        ("pub fn f() -> impl Future<Output = u8> + Send { x }", "write `async fn .. -> u8`"),
+        ("pub fn f() -> impl Iterator<Item = u8> { x }", "return `Vec<u8>`"),
         ("pub fn f() -> impl Shape { x }", "`Box<dyn Shape + Send>`"),
         ("pub fn f() -> Option<&T> { x }", "this borrows inside"),
         ("pub fn f() -> ! { loop {} }", "a task that never returns"),
         ("pub fn f() -> _ { 1 }", "write the type"),
     ] {
         assert_one(&told_in_impl(function), part);
+    }
+}
+
+#[test]
+fn no_attribute_takes_the_function() {
+    for (function, part) in [
+        ("#[tokio::main] pub async fn f() {}", "`#[tokio::main]` starts a runtime"),
+        ("#[cfg_attr(unix, async_std::main)] pub async fn f() {}", "`#[async_std::main]` starts a runtime"),
+        ("#[test] pub fn f() {}", "a test is no task"),
+        ("#[before_task] #[tokio::test] async fn f(call: &CallInfo) {} pub fn g() {}", "a test is no task"),
+    ] {
+        assert_one(&told_in_impl(function), part);
+    }
+    for function in
+        ["#[inline] pub fn f() {}", "#[tracing::instrument] pub fn f() {}", "#[test] fn f() {} pub fn g() {}"]
+    {
+        assert_eq!(told_in_impl(function), Vec::<String>::new(), "{function}");
     }
 }
 

@@ -10,7 +10,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-use crate::{ast::ungrouped, mistakes::Mistakes, names, text};
+use crate::{ast::ungrouped, mistakes::Mistakes, names, text, valid::advice};
 
 /// What is wrong with a type, and where in it.
 pub(crate) enum Finding {
@@ -29,17 +29,16 @@ pub(super) fn check_argument(ty: &Type, generics: &Generics, mistakes: &mut Mist
     let Some(finding) = finding(ty).filter(|finding| !finding.is_told_at(generics)) else { return };
     let message = match &finding {
         Finding::Borrow(reference) => {
-            format!("arguments are owned, since a borrow cannot outlive the call; take {}", owned(reference))
+            let instead = advice::for_reference(reference);
+            format!("arguments are owned, since a borrow cannot outlive the call; take {instead}")
         }
-        Finding::BorrowInside(_) => {
-            "arguments are owned, and this borrows inside; take an owned type: `String` for `&str`, \
-                `Arc<T>` for `&T`, or `'static`"
-                .to_owned()
-        }
+        Finding::BorrowInside(_) => format!("arguments are owned, and this borrows inside; take {}", owner_of(ty)),
         Finding::ImplTrait(ty) => {
-            format!("`impl` has no name to make a field of; take a concrete type, or `Box<dyn {}>`", with_send(ty))
+            format!("`impl` has no name to make a field of; take {}", advice::for_impl(ty))
         }
-        Finding::Unsized(ty) => format!("`{}` has no size known here; take {}", text::of(ty), boxed(ty)),
+        Finding::Unsized(ty) => {
+            format!("`{}` has no size known here; take {}", text::of(ty), advice::for_unsized(ty))
+        }
         Finding::Inferred(_) => "an argument becomes a field, whose type cannot be inferred; write the type".to_owned(),
         Finding::Never(_) => "no value is of type `!`, so the task could not be called; remove the argument".to_owned(),
     };
@@ -49,22 +48,29 @@ pub(super) fn check_argument(ty: &Type, generics: &Generics, mistakes: &mut Mist
 pub(super) fn check_output(ty: &Type, generics: &Generics, mistakes: &mut Mistakes) {
     let Some(finding) = finding(ty).filter(|finding| !finding.is_told_at(generics)) else { return };
     let message = match &finding {
+        Finding::Borrow(_) | Finding::BorrowInside(_) if borrows_state(ty) => {
+            "the state stays with its executor, so a call cannot return a borrow of it; return a value or \
+                nothing, or leave the function out by `#[task(skip)]`"
+                .to_owned()
+        }
         Finding::Borrow(reference) => {
+            let instead = advice::for_reference(reference);
             format!(
-                "what a task returns goes to another thread, and a borrow cannot outlive the call; return \
-                {}",
-                owned(reference)
+                "what a task returns goes to another thread, and a borrow cannot outlive the call; return {instead}"
             )
         }
         Finding::BorrowInside(_) => {
-            "what a task returns goes to another thread, and this borrows inside; return an owned \
-                type: `String` for `&str`, `Arc<T>` for `&T`, or `'static`"
-                .to_owned()
+            format!("what a task returns goes to another thread, and this borrows inside; return {}", owner_of(ty))
         }
-        Finding::ImplTrait(ty) => {
-            format!("`impl` has no name to make a field of; return a concrete type, or `Box<dyn {}>`", with_send(ty))
+        Finding::ImplTrait(ty) => match advice::output_of_future(ty) {
+            Some(output) => {
+                format!("a task that returns a future is an `async` one; write `async fn .. -> {}`", text::of(output))
+            }
+            None => format!("`impl` has no name to make a field of; return {}", advice::for_impl(ty)),
+        },
+        Finding::Unsized(ty) => {
+            format!("`{}` has no size known here; return {}", text::of(ty), advice::for_unsized(ty))
         }
-        Finding::Unsized(ty) => format!("`{}` has no size known here; return {}", text::of(ty), boxed(ty)),
         Finding::Inferred(_) => {
             "what a task returns becomes a field, whose type cannot be inferred; write the type".to_owned()
         }
@@ -73,6 +79,31 @@ pub(super) fn check_output(ty: &Type, generics: &Generics, mistakes: &mut Mistak
             .to_owned(),
     };
     mistakes.at(finding.place(), message);
+}
+
+/// What to take or return instead of a type that borrows inside.
+fn owner_of(ty: &Type) -> String {
+    let mut mentioned = HashSet::new();
+    names::collect_identifiers(ty.to_token_stream(), &mut mentioned);
+    if GUARDS.iter().any(|guard| mentioned.contains(*guard)) {
+        return "the lock itself, as `Arc<Mutex<T>>`, and lock it where the data is used".to_owned();
+    }
+    let general = "an owned type: `String` for `&str`, `Arc<T>` for `&T`, or `'static`";
+    advice::for_borrow_inside(ty).unwrap_or_else(|| general.to_owned())
+}
+
+/// Whether there is a `&Self` or a `&mut Self` in it.
+fn borrows_state(ty: &Type) -> bool {
+    struct State(bool);
+    impl<'ast> Visit<'ast> for State {
+        fn visit_type_reference(&mut self, ty: &'ast TypeReference) {
+            self.0 |= matches!(ungrouped(&ty.elem), Type::Path(path) if path.path.is_ident("Self"));
+            visit::visit_type_reference(self, ty);
+        }
+    }
+    let mut state = State(false);
+    state.visit_type(ty);
+    state.0
 }
 
 impl Finding {
@@ -95,42 +126,6 @@ impl Finding {
     }
 }
 
-/// The owned type to take for a borrow.
-fn owned(reference: &TypeReference) -> String {
-    let inner = ungrouped(&reference.elem);
-    let written = text::of(inner);
-    let mutable = reference.mutability.is_some();
-    match (inner, written.as_str()) {
-        (_, "str") => "`String`".to_owned(),
-        (_, "Path" | "std::path::Path") => "`PathBuf`".to_owned(),
-        (_, "OsStr" | "std::ffi::OsStr") => "`OsString`".to_owned(),
-        (_, "CStr" | "std::ffi::CStr") => "`CString`".to_owned(),
-        (Type::Slice(slice), _) => format!("`Vec<{}>`", text::of(&slice.elem)),
-        (Type::TraitObject(_), _) => format!("`Box<{written}>` or `Arc<{written}>`"),
-        _ if mutable => format!("`{written}`, and give it back in what the task returns"),
-        _ => format!("`{written}` or `Arc<{written}>`"),
-    }
-}
-
-fn boxed(ty: &Type) -> String {
-    match ty {
-        Type::Slice(slice) => format!("`Vec<{}>`", text::of(&slice.elem)),
-        Type::TraitObject(object) => format!("`Box<{}>`", with_send(object)),
-        _ => "`String`".to_owned(),
-    }
-}
-
-/// The bounds of `impl A` or `dyn A`, with the `Send` that moving to another thread asks for.
-fn with_send(ty: &impl ToTokens) -> String {
-    let written = text::of(ty);
-    let is_send = written.split([' ', '+']).any(|bound| bound == "Send");
-    let bounds = match written.strip_prefix("impl ") {
-        Some(bounds) => bounds.to_owned(),
-        None => written,
-    };
-    if is_send { bounds } else { format!("{bounds} + Send") }
-}
-
 /// The first thing that is wrong with `ty`.
 pub(crate) fn finding(ty: &Type) -> Option<Finding> {
     let ty = ungrouped(ty);
@@ -148,7 +143,7 @@ pub(crate) fn finding(ty: &Type) -> Option<Finding> {
     search.found
 }
 
-fn is_static(lifetime: Option<&Lifetime>) -> bool {
+pub(super) fn is_static(lifetime: Option<&Lifetime>) -> bool {
     lifetime.is_some_and(|lifetime| lifetime.ident == "static")
 }
 
@@ -173,10 +168,15 @@ impl Search {
     }
 }
 
-/// A lifetime that is left out of a path cannot be seen, but in the one type that everybody knows to have one.
+/// What locking gives, and the thread that locked has to drop.
+const GUARDS: [&str; 6] = ["MutexGuard", "MappedMutexGuard", "RwLockReadGuard", "RwLockWriteGuard", "Ref", "RefMut"];
+
+/// A lifetime that is left out of a path cannot be seen, except in the types of the standard
+/// library that have one.
 fn leaves_lifetime_out(segment: &PathSegment) -> bool {
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return false };
-    segment.ident == "Cow" && !arguments.args.iter().any(|argument| matches!(argument, GenericArgument::Lifetime(_)))
+    let has_lifetime = segment.ident == "Cow" || GUARDS.iter().any(|guard| segment.ident == guard);
+    has_lifetime && !arguments.args.iter().any(|argument| matches!(argument, GenericArgument::Lifetime(_)))
 }
 
 impl<'ast> Visit<'ast> for Search {

@@ -44,4 +44,9 @@ fn main() {
     assert_eq!(bell.count().wait().unwrap(), 1);
     One::service(One).launch().wait().unwrap().only().wait().unwrap();
     bell::tasks().ring().wait().unwrap();
+
+    // A task without arguments is written with or without braces.
+    for task in [BellTask::Count, BellTask::Count {}] {
+        assert!(matches!(task, BellTask::Count) && matches!(task, BellTask::Count { .. }));
+    }
 }

@@ -1,0 +1,58 @@
+//! `fn error_view`: how the errors that tasks and the `#[init]` give are read where their types are
+//! parameters.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Attribute, Type};
+
+use crate::{
+    ast::{Set, ungrouped},
+    attr::{self, HookKind},
+    expand::origin,
+    text, this,
+};
+
+/// The function, if any output may be a `Result`.
+pub(super) fn view(set: &Set) -> Option<TokenStream> {
+    let krate = set.krate();
+    let results = results(set);
+    if results.is_empty() {
+        return None;
+    }
+    let probes = results
+        .into_iter()
+        .map(|(cfgs, output)| quote!(#(#cfgs)* (&&&&#krate::__private::Probe::<#output>::NEW).nanolith_error_view()));
+    Some(quote! {
+        fn error_view(of: ::core::any::TypeId) -> ::core::option::Option<#krate::__private::ErrorView> {
+            #[allow(unused_imports)]
+            use #krate::__private::{ViewBoxed as _, ViewError as _, ViewNothing as _, ViewText as _};
+            #krate::__private::ErrorView::find(of, &[#(#probes),*])
+        }
+    })
+}
+
+/// The outputs that may be a `Result`, by whatever name, each once.
+fn results(set: &Set) -> Vec<(Vec<Attribute>, Type)> {
+    let mut results: Vec<(Vec<Attribute>, Type)> = Vec::new();
+    let outputs = set.callable().map(|task| (task.cfgs(), task.output.clone()));
+    let init = set.hook(HookKind::Init).map(|init| &init.function);
+    let made = init.map(|init| (attr::cfgs(&init.attrs), this::spelled_out(&init.output(), &set.this())));
+    for (cfgs, output) in outputs.chain(made).filter(|(_, output)| may_be_result(output)) {
+        let is_known =
+            results.iter().any(|(known, earlier)| known.is_empty() && text::of(earlier) == text::of(&output));
+        if !is_known {
+            results.push((cfgs, output));
+        }
+    }
+    results
+}
+
+/// Whether it is a path, and no type of the standard library that is another one.
+fn may_be_result(ty: &Type) -> bool {
+    match ungrouped(ty) {
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| {
+            last.ident == "Result" || !(origin::is_known(&last.ident.to_string()) || last.ident == "Arc")
+        }),
+        _ => false,
+    }
+}

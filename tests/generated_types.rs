@@ -1,0 +1,93 @@
+//! What the generated types, and the handles and settings of this library, implement besides their
+//! own methods.
+#![allow(missing_docs)] // a test is read from its names
+
+use nanolith::{
+    ClusterBuilder, ClusterControl, ClusterRef, Control, GlobalPool, Local, Messenger, PoolBuilder, ServiceRef, Share,
+    SharedPool, SharedState, Submit, messenger::MessengerBuilder, prelude::*,
+};
+use std::fmt::Debug;
+
+pub struct Geometry;
+
+#[define]
+impl Geometry {
+    pub fn add(x: i64, y: i64) -> i64 {
+        x + y
+    }
+
+    pub fn ring() {}
+}
+
+/// Neither `Clone` nor `Debug`.
+pub struct Item;
+
+pub struct Stack<T> {
+    items: Vec<T>,
+}
+
+#[define]
+impl<T: Send> Stack<T> {
+    pub fn push(&mut self, item: T) -> usize {
+        self.items.push(item);
+        self.items.len()
+    }
+}
+
+fn is_clone<T: Clone>() {}
+fn is_debug<T: Debug>() {}
+fn is_both<T: Clone + Debug>() {}
+
+/// An executor that is `Debug` alone.
+#[derive(Debug)]
+struct Once(Pool);
+
+impl Executor<Geometry> for Once {
+    fn execute(&self, job: nanolith::Job<Geometry>) -> Result<(), nanolith::Refused<nanolith::Job<Geometry>>> {
+        self.0.execute(job)
+    }
+}
+
+#[test]
+fn calls_are_clone_and_debug_where_their_executor_is() {
+    is_both::<GeometryCalls<Pool>>();
+    is_both::<GeometryCalls<GlobalPool>>();
+    is_both::<GeometryCalls<ServiceRef<Geometry>>>();
+    is_both::<StackCalls<ServiceRef<Stack<Item>>, Item>>();
+    is_debug::<GeometryCalls<Once>>();
+    let pool = Pool::builder().build().expect("a pool");
+    let geometry = Geometry::on(&pool);
+    assert_eq!(geometry.clone().add(4, 5).wait().expect("it runs"), 9);
+    assert!(format!("{geometry:?}").starts_with("GeometryCalls { executor: Pool {"), "{geometry:?}");
+}
+
+#[test]
+fn tasks_and_outputs_show_their_variant() {
+    let tasks = [GeometryTask::Add { x: 4, y: 5 }, GeometryTask::Ring];
+    assert_eq!(format!("{tasks:?} {:?}", GeometryOutput::Add(9)), "[Add, Ring] Add");
+    assert_eq!(format!("{:?}", StackTask::Push { item: Item }), "Push");
+    is_debug::<StackOutput<Item>>();
+}
+
+#[test]
+fn handles_and_settings_are_clone_and_debug() {
+    is_both::<Pool>();
+    is_both::<Share>();
+    is_both::<Local>();
+    is_both::<Service<Geometry>>();
+    is_both::<ServiceRef<Geometry>>();
+    is_both::<Cluster<Geometry>>();
+    is_both::<ClusterRef<Geometry>>();
+    is_both::<Control<'_, Geometry>>();
+    is_both::<ClusterControl<'_, Geometry>>();
+    is_both::<SharedState<Geometry>>();
+    is_clone::<SharedPool<Geometry>>();
+    is_both::<PoolBuilder>();
+    is_both::<ClusterBuilder<Geometry>>();
+    is_both::<MessengerBuilder<u8>>();
+    is_debug::<Messenger<u8>>();
+    is_debug::<nanolith::ServiceBuilder<Geometry, std::convert::Infallible, ()>>();
+    is_debug::<Call<'_, Geometry, Pool, i64>>();
+    is_debug::<Submit<'_, Geometry, Pool, i64>>();
+    is_debug::<Handle<Geometry, i64>>();
+}
