@@ -6,9 +6,9 @@ extern crate self as nanolith;
 
 pub use nanolith_core::{Acquire, AcquireError, AcquireTimeoutError, Permit, Permits, TryAcquireError};
 pub use nanolith_core::{
-    AddError, Adding, Arrival, Balance, CallAll, Choose, Cluster, ClusterBuilder, ClusterClosing, ClusterControl,
-    ClusterInfo, ClusterLaunch, ClusterLaunchError, ClusterRef, LaunchMember, MemberId, MemberInfo, MemberLoad,
-    Resizing,
+    AddError, Adding, Arrival, Balance, CallAll, Choose, Cluster, ClusterBuilder, ClusterCloseWithin, ClusterClosing,
+    ClusterControl, ClusterInfo, ClusterLaunch, ClusterLaunchError, ClusterRef, LaunchMember, MemberId, MemberInfo,
+    MemberLoad, Resizing,
 };
 pub use nanolith_core::{
     Admission, At, AttachError, Backoff, BoxError, BuildError, Call, CallError, CallInfo, Caller, CloseError,
@@ -17,11 +17,11 @@ pub use nanolith_core::{
     Job, Launch, LaunchError, LifeEvent, LifeEvents, Local, MainGuard, MaxQueue, Messenger, NeverRestarts, NextEvent,
     NextPoolEvent, NextStream, OnFull, OnPanic, OpenStreamError, Order, Outcome, OwnsState, Panic, Pool, PoolBuilder,
     PoolEvent, PoolEvents, Priority, Progress, Progressing, Queued, Receiver, Refused, Reply, Restart, RunOnAll,
-    RunOnAllError, RunsLocal, SendEvent, Sending, Service, ServiceBuilder, ServiceInfo, ServiceRef, Share, SharedPool,
-    SharedState, SharesState, Step, StillAlive, Stopped, Submit, Subscription, TakesStreams, TaskError, TaskInfo,
-    TaskSet, Unfinished, WaitForEvent, Where, WithPriority, YieldNow, block_in_place, call_size, current, deadlock,
-    fingerprint, layers, local, main_guard, messenger, mock, pipeline, port, schedule, should_yield, sim, time,
-    with_priority, with_priority_async, yield_now,
+    RunOnAllError, RunsLocal, SendEvent, Sending, Service, ServiceBuilder, ServiceCloseWithin, ServiceInfo, ServiceRef,
+    Share, SharedPool, SharedState, SharesState, Step, StillAlive, Stopped, Submit, Subscription, TakesStreams,
+    TaskError, TaskInfo, TaskSet, Unfinished, WaitForEvent, Where, WithPriority, YieldNow, block_in_place, call_size,
+    current, deadlock, fingerprint, layers, local, main_guard, messenger, mock, pipeline, port, schedule, should_yield,
+    sim, time, with_priority, with_priority_async, yield_now,
 };
 pub use nanolith_core::{CancelToken, Cancelled, DropGuard};
 pub use nanolith_core::{JoinAll, JoinNext, Joined, Scope, Shutdown, Spawn, TaskGroup, TryScope, scope, try_scope};

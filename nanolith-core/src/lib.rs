@@ -89,9 +89,9 @@ pub use backoff::Backoff;
 pub use call::Progress;
 pub use cancel_token::{CancelToken, Cancelled, DropGuard};
 pub use cluster::{
-    AddError, Adding, Arrival, Balance, CallAll, Choose, Cluster, ClusterBuilder, ClusterClosing, ClusterControl,
-    ClusterInfo, ClusterLaunch, ClusterLaunchError, ClusterRef, LaunchMember, MemberId, MemberInfo, MemberLoad,
-    Resizing,
+    AddError, Adding, Arrival, Balance, CallAll, Choose, Cluster, ClusterBuilder, ClusterCloseWithin, ClusterClosing,
+    ClusterControl, ClusterInfo, ClusterLaunch, ClusterLaunchError, ClusterRef, LaunchMember, MemberId, MemberInfo,
+    MemberLoad, Resizing,
 };
 pub use error::{At, BoxError, CallError, Caller, Panic, Refused, TaskError};
 pub use executor::{Admission, Executor, OwnsState, RunsLocal, SharesState};
@@ -112,7 +112,7 @@ pub use priority::Priority;
 pub use service::{
     AttachError, CloseError, Closing, Control, Crash, CreateStream, CreateStreamError, Group, GroupError, InitError,
     Launch, LaunchError, LifeEvent, LifeEvents, NeverRestarts, NextEvent, NextStream, OnPanic, Restart, Service,
-    ServiceBuilder, ServiceInfo, ServiceRef, WaitForEvent,
+    ServiceBuilder, ServiceCloseWithin, ServiceInfo, ServiceRef, WaitForEvent,
 };
 pub use sim::sim;
 pub use slices::{Step, YieldNow, should_yield, yield_now};

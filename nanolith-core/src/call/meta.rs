@@ -205,19 +205,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl End {
-    /// How the call of `meta` ends by this crash of its service, which its error names, or else by a close.
-    pub(crate) fn of_crash(crash: Option<&CrashReason>, meta: &Meta) -> Self {
-        match crash {
-            Some(crash) => {
-                meta.keep_crash(crash);
-                Self::Crashed
-            }
-            None => Self::Closed,
-        }
-    }
-}
-
 impl Meta {
     /// Without a `priority` it has that of whoever makes it.
     #[inline(always)]

@@ -4,6 +4,7 @@ use super::inner::MemberId;
 use crate::{
     error::CallError,
     host::WouldDeadlock,
+    pool::Unfinished,
     service::{CloseError, Closing},
     task::TaskSet,
     wait,
@@ -48,6 +49,12 @@ pub struct ClusterClosing<S: TaskSet> {
 impl<S: TaskSet> ClusterClosing<S> {
     pub(super) fn new(members: Vec<Closing<S>>) -> Self {
         Self { members, failed: None }
+    }
+
+    /// The limit of a close has passed: ends what is left.
+    pub(super) fn end_at_limit(&self) -> Unfinished {
+        let nothing = Unfinished::new(0, 0);
+        self.members.iter().map(Closing::end_at_limit).fold(nothing, Unfinished::and)
     }
 
     /// Blocks until all members are over.

@@ -8,6 +8,7 @@ mod adding;
 mod all;
 mod balance;
 mod builder;
+mod close_within;
 mod control;
 mod entering;
 mod inner;
@@ -19,6 +20,7 @@ pub use adding::{AddError, Adding, Resizing};
 pub use all::{CallAll, ClusterClosing};
 pub use balance::{Arrival, Balance, Choose, MemberLoad};
 pub use builder::ClusterBuilder;
+pub use close_within::ClusterCloseWithin;
 pub use control::ClusterControl;
 pub use inner::MemberId;
 pub use launch::{ClusterLaunch, ClusterLaunchError, LaunchMember};
@@ -33,6 +35,7 @@ use std::{
     fmt,
     ops::Deref,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 /// Several services of one set: a handle whose clones share them, with the typed methods of the set. Each call goes to one
@@ -153,6 +156,32 @@ impl<S: TaskSet> Cluster<S> {
     /// They come through what this gives: see [`CloseError`](crate::CloseError).
     pub fn close(&self) -> ClusterClosing<S> {
         self.inner().close(ServiceRef::close)
+    }
+
+    /// Closes as [`Cluster::close`] does, and waits for the end of all members, for `limit` at most, counted from now. What has not
+    /// finished by then is ended, as [`Service::close_within`](crate::Service::close_within) does.
+    ///
+    /// ```
+    /// use nanolith::{CloseError, prelude::*};
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub async fn total_later(&self) -> i64 { nanolith::time::sleep(MINUTE).await; self.total }
+    /// # }
+    /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
+    /// let pending = counter.total_later().submit(); // takes a minute
+    /// let Err(CloseError::Unfinished(unfinished)) = counter.close_within(MILLISECOND).wait() else { unreachable!() };
+    /// assert_eq!(unfinished.cancelled() + unfinished.running(), 1);
+    /// assert!(matches!(pending.wait(), Err(CallError::Cancelled(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// They come through what this gives. [`CloseError::Unfinished`](crate::CloseError::Unfinished) has what did not finish within
+    /// the limit, of all members in sum; else as [`Cluster::close`].
+    pub fn close_within(&self, limit: Duration) -> ClusterCloseWithin<S> {
+        ClusterCloseWithin::new(self.close(), limit)
     }
 
     /// Ends all members without waiting for their calls, as [`Service::terminate`](crate::Service::terminate) does.

@@ -99,7 +99,8 @@ impl Inner {
     }
 }
 
-/// What had not finished within the limit of [`Pool::close_within`](super::Pool::close_within).
+/// What had not finished within the limit of [`Pool::close_within`](super::Pool::close_within), of
+/// [`Service::close_within`](crate::Service::close_within) or of [`Cluster::close_within`](crate::Cluster::close_within).
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -120,13 +121,23 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
+    pub(crate) fn new(cancelled: usize, running: usize) -> Self {
+        Self { cancelled, running }
+    }
+
+    /// Adds what another executor had.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { cancelled: self.cancelled + other.cancelled, running: self.running + other.running }
+    }
+
     /// Calls that were queued, and were ended as [`CallError::Cancelled`](crate::CallError::Cancelled).
     #[must_use]
     pub fn cancelled(&self) -> usize {
         self.cancelled
     }
 
-    /// Calls that had begun, and were asked to stop: [`Pool::drained`](super::Pool::drained) tells when they have.
+    /// Calls that had begun, and were asked to stop. [`Pool::drained`](super::Pool::drained) or
+    /// [`Control::closed`](crate::Control::closed) tells when they have.
     #[must_use]
     pub fn running(&self) -> usize {
         self.running

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     error::Panic,
     host::{Host, HostId, WouldDeadlock},
+    pool::Unfinished,
     task::TaskSet,
     wait,
     wake::Registration,
@@ -52,8 +53,13 @@ impl<S: TaskSet> Closing<S> {
         Self { waiter: Registration::new(Closers(inner)) }
     }
 
-    fn host(&self) -> HostId {
+    pub(super) fn host(&self) -> HostId {
         Host::id(&*self.waiter.home().0)
+    }
+
+    /// The limit of a close has passed: ends what is left.
+    pub(crate) fn end_at_limit(&self) -> Unfinished {
+        self.waiter.home().0.end_at_limit()
     }
 
     /// Blocks until the service has ended.
@@ -152,6 +158,8 @@ pub enum CloseError {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     WouldDeadlock,
+    /// It had not ended within the limit of [`Service::close_within`](super::Service::close_within), and what was left was ended.
+    Unfinished(Unfinished),
 }
 
 impl fmt::Display for CloseError {
@@ -159,6 +167,7 @@ impl fmt::Display for CloseError {
         match self {
             Self::Panicked(panic) => write!(f, "the service panicked as it closed{panic}"),
             Self::Crashed(crash) => write!(f, "the service ended by a crash: {crash}"),
+            Self::Unfinished(unfinished) => unfinished.fmt(f),
             Self::WouldDeadlock => f.write_str("a task of the service cannot wait for the service to close"),
         }
     }

@@ -1,10 +1,10 @@
 //! The futures that a service's tasks left, and who of them has the state.
 
-use super::inner::asks;
+use super::inner::{Ending, asks};
 use crate::{
-    call::{shared::Shared, slot::End},
+    call::shared::Shared,
     end_batch::EndBatch,
-    error::{CrashReason, Panic},
+    error::Panic,
     host::Runnable,
     id::Receiver,
     panics,
@@ -112,11 +112,11 @@ impl<S: TaskSet> Crew<S> {
     }
 
     /// Ends the calls of all of them, which this gives, and then drops the futures.
-    pub(super) fn dismiss(&mut self, crash: Option<&CrashReason>) -> Vec<Shared<CallSlot<S>>> {
+    pub(super) fn dismiss(&mut self, ending: &Ending) -> Vec<Shared<CallSlot<S>>> {
         let calls: Vec<_> = self.members.iter().map(|member| member.call.clone()).collect();
         let mut batch = EndBatch::default();
         for call in &calls {
-            call.end_into(End::of_crash(crash, &call.meta), &mut batch);
+            call.end_into(ending.of(&call.meta), &mut batch);
         }
         batch.run();
         drop(std::mem::take(self));

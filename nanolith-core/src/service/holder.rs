@@ -39,6 +39,10 @@ impl<S: TaskSet> Host for Inner<S> {
         Where::Service(self.name.clone())
     }
 
+    fn is_stopping(&self) -> bool {
+        self.is_asked_to_stop()
+    }
+
     /// The thread is the service: what it waits for, it cannot do itself.
     fn lend(&self, _: &mut PermitState, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
         if target == Some(self.id()) { Err(WouldDeadlock) } else { Ok(Loan::default()) }

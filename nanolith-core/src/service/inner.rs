@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     baton,
-    call::{shared::Shared, slot::End, spot::Spot},
+    call::{meta::Meta, shared::Shared, slot::End, spot::Spot},
     data::Data,
     deadlock::BlockedWaiter,
     elsewhere::Work,
@@ -24,6 +24,7 @@ use crate::{
     metrics::Recorder,
     order::Rules,
     park::Parking,
+    place,
     queue::{Bounds, Queue},
     task::{CallSlot, Outlets, TaskSet},
     wake::{AfterUnlock, Registration, WaiterHome, WaiterSet, WakeList},
@@ -32,7 +33,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
     thread::{self, Thread},
@@ -49,6 +50,30 @@ pub(super) enum Life {
     Over,
 }
 
+/// How the calls end that a service has not finished.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Ending {
+    #[default]
+    Closed,
+    /// The limit of a close has passed.
+    Cancelled,
+    Crashed(CrashReason),
+}
+
+impl Ending {
+    /// The end of one call, whose error names a crash.
+    pub(super) fn of(&self, call: &Meta) -> End {
+        match self {
+            Self::Closed => End::Closed,
+            Self::Cancelled => End::Cancelled,
+            Self::Crashed(crash) => {
+                call.keep_crash(crash);
+                End::Crashed
+            }
+        }
+    }
+}
+
 /// The service's state under its one lock.
 pub(super) struct Core<S: TaskSet> {
     pub(super) front: Front<Shared<CallSlot<S>>>,
@@ -61,6 +86,8 @@ pub(super) struct Core<S: TaskSet> {
     pub(super) gave_way: Lanes<Waker>,
     /// It was terminated, so that its end waits for nothing more.
     terminated: bool,
+    /// How its calls end then.
+    pub(super) ending: Ending,
     /// Why it did not end as it should.
     pub(super) error: Option<CloseError>,
     /// User code that the timer's thread has left to the service's thread.
@@ -149,6 +176,8 @@ pub(super) struct Inner<S: TaskSet> {
     pub(super) watchers: Watchers,
     /// What it measures, if it was asked to.
     pub(super) recorder: Recorder,
+    /// Its tasks are asked to stop.
+    stopping: AtomicBool,
     /// Whether a crash leads to a restart.
     pub(super) restarts: bool,
     pub(super) group: OnceLock<Place>,
@@ -182,6 +211,7 @@ impl<S: TaskSet> Inner<S> {
                 front: Front::new(queue, inbox.clone()),
                 life: Life::Open,
                 terminated: false,
+                ending: Ending::Closed,
                 active: 0,
                 urgent: Urgent::default(),
                 gave_way: Lanes::new(*rules.expirations()),
@@ -201,6 +231,7 @@ impl<S: TaskSet> Inner<S> {
             running: Spot::new(),
             watchers: Watchers::new(),
             recorder: Recorder::new(settings.metrics),
+            stopping: AtomicBool::new(false),
             restarts: settings.restart.after_crash(),
             group: OnceLock::new(),
             thread: thread::current(),
@@ -234,7 +265,7 @@ impl<S: TaskSet> Inner<S> {
         // ORDERING: Relaxed, a figure.
         let served = self.served.load(Ordering::Relaxed);
         let (figures, wakes) = core.front.figures();
-        let serving = usize::from(core.front.queue.serving() > 0 && self.running.is_lit());
+        let serving = self.at_work(&core);
         let info = ServiceInfo {
             name: self.name.clone(),
             thread_id: self.thread.id(),
@@ -316,19 +347,23 @@ impl<S: TaskSet> Inner<S> {
 
     fn move_on_into(&self, life: Life, batch: &mut EndBatch) {
         let mut core = self.lock();
+        let wakes = Self::move_on_under(&mut core, life);
+        self.release_into(core, wakes, batch);
+        self.waker.wake_by_ref();
+    }
+
+    fn move_on_under(core: &mut Core<S>, life: Life) -> WakeList {
         core.life = core.life.max(life);
         core.terminated |= life == Life::Terminating;
         core.front.shut();
-        let wakes = core.front.queue.dismiss_line().and(core.leavers.take_all());
-        self.release_into(core, wakes, batch);
-        self.waker.wake_by_ref();
+        core.front.queue.dismiss_line().and(core.leavers.take_all())
     }
 
     /// Closes the service if it has nothing to do; says whether.
     pub(super) fn close_if_idle(&self) -> bool {
         let mut core = self.lock();
         core.front.sort_out();
-        let at_work = core.front.queue.serving() > 0 && self.running.is_lit();
+        let at_work = self.at_work(&core) > 0;
         let calls = core.front.queue.in_flight() - core.front.queue.serving();
         let idle = core.life == Life::Open && calls == 0 && !at_work;
         if idle {
@@ -368,33 +403,46 @@ impl<S: TaskSet> Inner<S> {
 
     /// The same with user code left to `batch`.
     pub(super) fn terminate_into(&self, batch: &mut EndBatch) {
-        self.move_on_into(Life::Terminating, batch);
+        self.terminate_as(&Ending::Closed, batch);
         if let Some(call) = self.running.call() {
             call.end_into(End::Closed, batch);
             batch.drop_owner(call.erase());
         }
-        self.end_queued_into(None, None, batch);
     }
 
-    /// Ends every queued call, and the one that its thread has `held`, because of this crash or else of a close.
-    pub(super) fn end_queued(&self, held: Option<Shared<CallSlot<S>>>, crash: Option<&CrashReason>) {
+    /// Ends the service, with this end for the calls that are queued or suspended. Returns how many had not begun, and how many had.
+    pub(super) fn terminate_as(&self, ending: &Ending, batch: &mut EndBatch) -> (usize, usize) {
+        let mut core = self.lock();
+        if core.life < Life::Terminating {
+            core.ending = ending.clone();
+        }
+        let wakes = Self::move_on_under(&mut core, Life::Terminating);
+        let ended = self.end_queued_under(core, wakes, None, ending, batch);
+        self.waker.wake_by_ref();
+        ended
+    }
+
+    /// Ends every queued call, and the one that its thread has `held`.
+    pub(super) fn end_queued(&self, held: Option<Shared<CallSlot<S>>>, ending: &Ending) {
         let mut batch = EndBatch::default();
-        self.end_queued_into(held, crash, &mut batch);
+        self.end_queued_under(self.lock(), WakeList::default(), held, ending, &mut batch);
         batch.run();
     }
 
-    fn end_queued_into(
+    /// The same under the lock, which is released, with user code left to `batch`. Returns how many calls had not begun, and how
+    /// many had.
+    fn end_queued_under(
         &self,
+        mut core: MutexGuard<'_, Core<S>>,
+        mut wakes: WakeList,
         mut held: Option<Shared<CallSlot<S>>>,
-        crash: Option<&CrashReason>,
+        ending: &Ending,
         batch: &mut EndBatch,
-    ) {
-        let mut core = self.lock();
+    ) -> (usize, usize) {
         core.front.shut();
         let urgent = core.urgent.take_all();
         let queue = core.front.sort_out();
         let mut ended = Vec::new();
-        let mut wakes = WakeList::default();
         while let Some(call) = held.take().or_else(|| queue.pop()) {
             if call.claim() {
                 wakes = wakes.and(queue.discarded(call.meta.is_inside()));
@@ -403,12 +451,33 @@ impl<S: TaskSet> Inner<S> {
                 queue.spend(call); // the last owner drops the output
             }
         }
-        self.release_into(core, wakes, batch);
+        // The thread may have one more in its hands, which it ends itself, or begins just now.
+        let (figures, more) = core.front.figures();
+        let queued = ended.len() + figures.queued_outside + figures.overflow;
+        let running = core.active + self.at_work(&core);
+        self.release_into(core, wakes.and(more), batch);
         for call in ended {
-            let how = End::of_crash(crash, &call.meta);
+            let how = ending.of(&call.meta);
             batch.end_claimed(call.erase(), how);
         }
         batch.drop_later(urgent);
+        (queued, running)
+    }
+
+    /// Asks every task to stop, from now on.
+    pub(super) fn ask_to_stop(&self) {
+        // ORDERING: Relaxed, it is a question that is asked again and again.
+        self.stopping.store(true, Ordering::Relaxed);
+        place::some_host_stops();
+    }
+
+    pub(super) fn is_asked_to_stop(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// The plain call that the thread is at, which no queue counts.
+    fn at_work(&self, core: &Core<S>) -> usize {
+        usize::from(core.front.queue.serving() > 0 && self.running.is_lit())
     }
 
     /// Has the service's thread run `work` between two calls. Gives it back when the service is over.

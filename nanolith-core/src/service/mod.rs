@@ -6,6 +6,7 @@
 //! `messages`, `streams`, `outlets` and `messengers` are what is said to it, and by it.
 
 mod builder;
+mod close_within;
 mod closing;
 mod crew;
 mod futures;
@@ -25,6 +26,7 @@ mod streams;
 mod thread;
 
 pub use builder::{OnPanic, ServiceBuilder};
+pub use close_within::ServiceCloseWithin;
 pub use closing::{CloseError, Closing};
 pub use group::{Group, GroupError};
 pub use init::{InitOutput, init_output};
@@ -45,6 +47,7 @@ use std::{
     ops::Deref,
     sync::Arc,
     thread::{Thread, ThreadId},
+    time::Duration,
 };
 
 /// A running service: a handle whose clones share it, with the typed methods of its set.
@@ -129,6 +132,39 @@ impl<S: TaskSet> Service<S> {
     pub fn close(&self) -> Closing<S> {
         self.executor.inner().begin_close();
         Closing::new(self.executor.inner().clone())
+    }
+
+    /// Closes as [`Service::close`] does, and waits for the end, for `limit` at most, counted from now. What has not finished by then
+    /// is ended as a pool's is. A queued call ends as [`CallError::Cancelled`](crate::CallError::Cancelled), and so does a suspended
+    /// one, at its await. A synchronous task that runs is asked to stop, which its [`Context`](crate::Context::is_cancelled) shows;
+    /// its caller waits until it returns, and the service ends with it. `#[on_close]` does not run then, and one that is
+    /// asynchronous and runs is dropped at its next await. A limit of zero ends at once what can be ended.
+    ///
+    /// ```
+    /// use nanolith::{CloseError, prelude::*};
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    /// #     pub async fn total_later(&self) -> i64 { nanolith::time::sleep(MINUTE).await; self.total }
+    /// # }
+    /// let counter = Counter::service(10).launch().wait()?;
+    /// let pending = counter.total_later().submit(); // takes a minute
+    /// # while counter.info().queue_len > 0 { std::thread::yield_now() }
+    /// match counter.close_within(MILLISECOND).wait() {
+    ///     Err(CloseError::Unfinished(unfinished)) => assert_eq!((unfinished.cancelled(), unfinished.running()), (0, 1)),
+    ///     other => unreachable!("not {other:?}"),
+    /// }
+    /// assert!(matches!(pending.wait(), Err(CallError::Cancelled(_))));
+    /// counter.control().closed().wait()?; // the thread ends soon
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// They come through what this gives. [`CloseError::Unfinished`] has what did not finish within the limit; else as
+    /// [`Service::close`]. A task of the service that waits for this receives [`CloseError::WouldDeadlock`], and nothing is ended.
+    pub fn close_within(&self, limit: Duration) -> ServiceCloseWithin<S> {
+        ServiceCloseWithin::new(self.close(), limit)
     }
 
     /// Ends the service without waiting for its calls: queued, suspended or running, they end as

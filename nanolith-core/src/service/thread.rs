@@ -6,7 +6,7 @@ use super::{
     crew::Crew,
     futures::Seen,
     init::Init,
-    inner::{Core, Inner, Life, asks},
+    inner::{Core, Ending, Inner, Life, asks},
     launch::{LaunchAttempt, LaunchError, Launched},
     life::{Crash, LifeEvent},
     reference::ServiceRef,
@@ -162,12 +162,15 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
 
     /// Ends in the way of `life`, or by a crash. Whatever happened, nobody is left waiting.
     fn end(mut self, life: Life, crash: Option<Crash>) {
-        let reason = crash.as_ref().map(Crash::reason);
         let is_owed = self.inner.stop_serving();
-        for call in self.crew.dismiss(reason.as_ref()) {
+        let ending = match &crash {
+            Some(crash) => Ending::Crashed(crash.reason()),
+            None => self.inner.lock().ending.clone(),
+        };
+        for call in self.crew.dismiss(&ending) {
             self.count_over(&call, true);
         }
-        self.inner.end_queued(self.held.take(), reason.as_ref());
+        self.inner.end_queued(self.held.take(), &ending);
         let Self { inner, ground, .. } = self;
         let ended = panics::catch(|| end::<S>(ground, life == Life::Closing, &|| inner.is_cut_short()));
         let thrown = ended.err().map(CloseError::Panicked);
@@ -226,7 +229,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
 
     /// Ends what was begun, and drops the state.
     fn leave_state(&mut self, crash: &Crash) {
-        for call in self.crew.dismiss(Some(&crash.reason())) {
+        for call in self.crew.dismiss(&Ending::Crashed(crash.reason())) {
             self.count_over(&call, true);
         }
         let ground = std::mem::replace(&mut self.ground, ground(None, &self.data));

@@ -1,0 +1,96 @@
+//! A service's close with a limit: what has not finished by then is ended.
+
+use super::{
+    CloseError,
+    closing::Closing,
+    inner::{Ending, Inner},
+};
+use crate::{end_batch::EndBatch, host::WouldDeadlock, pool::Unfinished, task::TaskSet, time::Limit, wait};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// Ends when a service that closes has ended, or at the limit: made by [`Service::close_within`](super::Service::close_within), which
+/// has closed it.
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Counter { total: i64 }
+/// # #[define] impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
+/// # }
+/// let counter = Counter::service(10).launch().wait()?;
+/// let job = counter.bump(5).submit();
+/// # pollster::block_on(async {
+/// counter.close_within(MINUTE).await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// assert_eq!(job.wait()?, 15);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Cancel safety
+///
+/// Dropped, the service closes without a limit.
+#[must_use = "the service closes; what does not finish is ended only by awaiting this, or waiting on it"]
+pub struct ServiceCloseWithin<S: TaskSet> {
+    closing: Closing<S>,
+    limit: Limit,
+}
+
+impl<S: TaskSet> ServiceCloseWithin<S> {
+    pub(super) fn new(closing: Closing<S>, limit: Duration) -> Self {
+        Self { closing, limit: Limit::new(limit) }
+    }
+
+    /// Blocks until then.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// let geometry = Geometry::service().launch().wait()?;
+    /// geometry.close_within(MINUTE).wait()?; // nothing was left to do
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`CloseError::Unfinished`] has what did not finish within the limit; else as [`Closing::wait`].
+    pub fn wait(self) -> Result<(), CloseError> {
+        let host = self.closing.host();
+        wait::block_on(self, Some(host)).unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock))
+    }
+}
+
+impl<S: TaskSet> Future for ServiceCloseWithin<S> {
+    type Output = Result<(), CloseError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(ended) = Pin::new(&mut self.closing).poll(cx) {
+            return Poll::Ready(ended);
+        }
+        self.limit.poll(cx).map(|()| Err(CloseError::Unfinished(self.closing.end_at_limit())))
+    }
+}
+
+impl<S: TaskSet> fmt::Debug for ServiceCloseWithin<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceCloseWithin").finish_non_exhaustive()
+    }
+}
+
+impl<S: TaskSet> Inner<S> {
+    /// Ends what is queued or suspended, and asks what runs to stop. Tells what there was of it.
+    pub(super) fn end_at_limit(&self) -> Unfinished {
+        let mut batch = EndBatch::default();
+        self.ask_to_stop();
+        let (cancelled, running) = self.terminate_as(&Ending::Cancelled, &mut batch);
+        batch.run();
+        Unfinished::new(cancelled, running)
+    }
+}
