@@ -8,9 +8,10 @@ use syn::{ext::IdentExt, spanned::Spanned};
 
 /// The inherent methods of `Service` and `Cluster`. Both hand out a set's methods by `Deref`, so that a task
 /// of such a name would be hidden. A test of the facade holds this list against the types.
-pub(crate) const RESERVED: [&str; 11] = [
+pub(crate) const RESERVED: [&str; 12] = [
     "calls",
     "close",
+    "close_within",
     "terminate",
     "send",
     "try_send",

@@ -54,7 +54,7 @@ impl fmt::Display for AddError {
 impl Error for AddError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Failed(_, error) => Some(error),
+            Self::Failed(_, error) => error.source(),
             Self::Closed => None,
         }
     }

@@ -211,6 +211,6 @@ impl<E: fmt::Display> fmt::Display for ClusterLaunchError<E> {
 
 impl<E: fmt::Debug + fmt::Display + 'static> Error for ClusterLaunchError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.error)
+        self.error.source()
     }
 }

@@ -32,6 +32,11 @@ impl ErrorView {
         Self { of: TypeId::of::<E>(), as_error }
     }
 
+    /// The one for errors of a type of this crate.
+    pub(crate) fn of_error<E: Error + 'static>() -> Self {
+        Self::new::<E>(|error| Some(error.downcast_ref::<E>()?))
+    }
+
     /// The one for errors of this type.
     #[must_use]
     pub fn find(of: TypeId, views: &[Option<Self>]) -> Option<Self> {
@@ -56,7 +61,7 @@ pub trait ViewError {
 
 impl<T, E: Error + 'static> ViewError for &&&Probe<Result<T, E>> {
     fn nanolith_error_view(&self) -> Option<ErrorView> {
-        Some(ErrorView::new::<E>(|error| Some(error.downcast_ref::<E>()?)))
+        Some(ErrorView::of_error::<E>())
     }
 }
 

@@ -1,6 +1,9 @@
 //! The error of an `#[init]`, where its type is not known: with its text and its sources, whatever the type allows.
 
-use crate::panics;
+use crate::{
+    error::view::{self, ErrorView},
+    panics,
+};
 use std::{
     any::{Any, TypeId, type_name},
     error::Error,
@@ -79,6 +82,7 @@ impl InitError {
     }
 
     fn shared<E: Send + Sync + 'static>(error: E, as_error: fn(&E) -> &(dyn Error + 'static)) -> Self {
+        view::learn::<Self>(|_| Some(ErrorView::of_error::<Self>())); // a `LaunchError` of it has its source
         Self(Arc::new(Seen { error, as_error }))
     }
 }
