@@ -52,15 +52,19 @@ fn gate() -> (Sender<()>, Gate) {
 
 #[test]
 fn figure_counts_tasks_that_run_on_after_a_time_out() {
-    let (pool, (begun, has_begun), (go, gate)) = (pool(), channel(), gate());
-    let call = Disk::on(&pool).stands_still(begun, gate).timeout(50 * MILLISECOND).submit();
-    has_begun.recv().expect("it begins");
-    assert_eq!(pool.overrunning(), 0);
-    assert!(matches!(call.wait(), Err(CallError::TimedOut(_))));
-    assert_eq!((pool.overrunning(), pool.active()), (1, 1));
-    drop(go);
-    until(|| pool.overrunning() == 0);
-    pool.drained().wait();
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (pool, (begun, has_begun), (go, gate)) = (pool(), channel(), gate());
+        let call = Disk::on(&pool).stands_still(begun, gate).timeout(SECOND).submit();
+        has_begun.recv().expect("it begins");
+        assert_eq!(pool.overrunning(), 0);
+        clock.advance(SECOND);
+        assert!(matches!(call.wait(), Err(CallError::TimedOut(_))));
+        assert_eq!((pool.overrunning(), pool.active()), (1, 1));
+        drop(go);
+        until(|| pool.overrunning() == 0);
+        pool.drained().wait();
+    });
 }
 
 #[test]
@@ -103,29 +107,38 @@ fn task_that_returns_soon_is_no_event() {
 
 #[test]
 fn suspended_task_is_dropped_and_overruns_nothing() {
-    let (pool, (begun, has_begun)) = (pool(), channel());
-    let call = Disk::on(&pool).pending(begun).timeout(20 * MILLISECOND).submit();
-    has_begun.recv().expect("it begins");
-    assert!(matches!(call.wait(), Err(CallError::TimedOut(_))));
-    until(|| pool.overrunning() == 0);
-    pool.drained().wait();
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (pool, (begun, has_begun)) = (pool(), channel());
+        let call = Disk::on(&pool).pending(begun).timeout(SECOND).submit();
+        has_begun.recv().expect("it begins");
+        clock.advance(SECOND);
+        assert!(matches!(call.wait(), Err(CallError::TimedOut(_))));
+        until(|| pool.overrunning() == 0);
+        pool.drained().wait();
+    });
 }
 
 #[test]
 fn run_time_out_and_layers_count_each_task_once() {
-    let (pool, (begun, has_begun), (go, gate)) = (pool(), channel(), gate());
-    let limited = Disk::on(&pool).stands_still(begun.clone(), gate.clone()).run_timeout(20 * MILLISECOND).submit();
-    has_begun.recv().expect("it begins");
-    assert!(limited.wait().is_err());
-    assert_eq!(pool.overrunning(), 1);
-    let layered = Disk::calls(Retry::new(1).layer(pool.clone()));
-    let beneath = layered.stands_still(begun, gate).timeout(20 * MILLISECOND).submit();
-    has_begun.recv().expect("it begins");
-    assert!(beneath.wait().is_err());
-    assert_eq!(pool.overrunning(), 2, "the call of the layer's caller is none of its own");
-    drop(go);
-    until(|| pool.overrunning() == 0);
-    pool.drained().wait();
+    let clock = MockClock::new();
+    clock.run(|| {
+        let (pool, (begun, has_begun), (go, gate)) = (pool(), channel(), gate());
+        let limited = Disk::on(&pool).stands_still(begun.clone(), gate.clone()).run_timeout(SECOND).submit();
+        has_begun.recv().expect("it begins");
+        clock.advance(SECOND);
+        assert!(limited.wait().is_err());
+        assert_eq!(pool.overrunning(), 1);
+        let layered = Disk::calls(Retry::new(1).layer(pool.clone()));
+        let beneath = layered.stands_still(begun, gate).timeout(SECOND).submit();
+        has_begun.recv().expect("it begins");
+        clock.advance(SECOND);
+        assert!(beneath.wait().is_err());
+        assert_eq!(pool.overrunning(), 2, "the call of the layer's caller is none of its own");
+        drop(go);
+        until(|| pool.overrunning() == 0);
+        pool.drained().wait();
+    });
 }
 
 #[test]

@@ -127,7 +127,7 @@ impl<'a, S: TaskSet> Expect<'a, S> {
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// let mock = Mock::<Geometry>::new();
     /// mock.expect(|_| true).never_answers();
-    /// let outcome = Geometry::on(&mock).add(4, 5).timeout(MILLISECOND).wait();
+    /// let outcome = Geometry::on(&mock).add(4, 5).timeout(100 * MILLISECOND).wait();
     /// assert!(matches!(outcome, Err(CallError::TimedOut(_))));
     /// ```
     pub fn never_answers(self) {

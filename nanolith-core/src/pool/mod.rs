@@ -305,15 +305,20 @@ impl Pool {
     /// # use nanolith::prelude::*;
     /// # pub struct Disk;
     /// # #[define] impl Disk {
-    /// #     pub fn wait(from: std::sync::mpsc::Receiver<()>) { let _ = from.recv(); }
+    /// #     pub fn read(begun: std::sync::mpsc::Sender<()>, from: std::sync::mpsc::Receiver<()>) {
+    /// #         let _ = begun.send(());
+    /// #         let _ = from.recv();
+    /// #     }
     /// # }
-    /// # let (answer, never) = std::sync::mpsc::channel();
+    /// # let ((begun, has_begun), (answer, never)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel());
     /// let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build()?;
-    /// assert!(Disk::on(&pool).wait(never).timeout(MILLISECOND).wait().is_err());
+    /// let read = Disk::on(&pool).read(begun, never).timeout(200 * MILLISECOND).submit();
+    /// has_begun.recv()?;
+    /// assert!(read.wait().is_err());
     /// assert_eq!((pool.overrunning(), pool.active()), (1, 1));
     /// pool.set_concurrency(Concurrency::Exact(2))?; // the others go on
     /// # drop(answer);
-    /// # Ok::<(), nanolith::BuildError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
     pub fn overrunning(&self) -> usize {
