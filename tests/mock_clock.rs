@@ -6,7 +6,12 @@ use nanolith::{
     prelude::*,
     time::{HOUR, MockClock, now, sleep, timeout},
 };
-use std::{thread, time::Instant};
+use std::{
+    future::Future,
+    sync::atomic::{AtomicBool, Ordering},
+    task, thread,
+    time::Instant,
+};
 
 pub struct Sleeper;
 
@@ -105,6 +110,31 @@ fn a_thread_that_left_the_clock_has_the_systems_time_again() {
     assert!(now() - before < HOUR);
     assert_eq!(clock.elapsed(), 1_000 * HOUR);
     assert_eq!(clock.next_alarm(), None);
+}
+
+/// A thread that sleeps anew all the time arms an alarm and disarms it.
+#[test]
+fn a_move_to_an_alarm_that_is_disarmed_meanwhile_moves_nothing() {
+    let clock = MockClock::new();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            clock.run(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let mut sleep = std::pin::pin!(sleep(HOUR));
+                    let _ = sleep.as_mut().poll(&mut task::Context::from_waker(task::Waker::noop()));
+                }
+            });
+        });
+        let moves = (0..200_000).map(|_| {
+            let before = clock.elapsed();
+            (clock.advance_to_next(), clock.elapsed() > before)
+        });
+        let moves: Vec<_> = moves.filter(|(has_rung, has_moved)| *has_rung || *has_moved).collect();
+        is_over.store(true, Ordering::Relaxed);
+        assert!(!moves.is_empty(), "it has met an alarm");
+        assert!(moves.iter().all(|(has_rung, has_moved)| has_rung == has_moved));
+    });
 }
 
 pub struct Fragile(u8);

@@ -127,9 +127,7 @@ impl MockClock {
     pub fn advance(&self, by: Duration) {
         let _entered = self.enter();
         let end = self.source().saturating_after(by);
-        while let Some(due) = timer::next_due(self.source()).filter(|due| *due <= end) {
-            self.ring_at(due);
-        }
+        while timer::move_to_next(self.source(), Some(end)) {}
         self.source().move_to(end);
     }
 
@@ -158,13 +156,7 @@ impl MockClock {
     /// Moves the clock to the next alarm, and rings it. Says false, and moves nothing, if there is none before the clock's end.
     pub fn advance_to_next(&self) -> bool {
         let _entered = self.enter();
-        let due = timer::next_due(self.source());
-        due.is_some_and(|due| self.ring_at(due))
-    }
-
-    fn ring_at(&self, due: Instant) -> bool {
-        self.source().move_to(due);
-        timer::ring_next(self.source())
+        timer::move_to_next(self.source(), None)
     }
 
     /// How far it was moved so far: 500 years at most.

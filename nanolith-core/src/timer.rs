@@ -244,6 +244,23 @@ pub(crate) fn next_due(source: &clock::Source) -> Option<Instant> {
     due.filter(|due| clock::reaches(*due))
 }
 
+/// Moves such a clock to its first alarm and rings that, unless it lies beyond `end` or the clock's own end; says whether it did.
+///
+/// The clock is moved under the lock that disarms the alarm: a clock is never moved to an alarm that was disarmed meanwhile. No
+/// lock is held while the alarm rings.
+pub(crate) fn move_to_next(source: &clock::Source, end: Option<Instant>) -> bool {
+    let first = with_mocked(source.number(), |timers| {
+        let first = timers.armed.first_entry()?;
+        let due = first.key().due;
+        if !clock::reaches(due) || end.is_some_and(|end| end < due) {
+            return None;
+        }
+        source.move_to(due);
+        Some(first.remove())
+    });
+    first.map(Alarm::ring).is_some()
+}
+
 /// Rings the first alarm of such a clock, if it is due; says whether it was. No lock is held while it rings.
 pub(crate) fn ring_next(source: &clock::Source) -> bool {
     let now = source.instant();
