@@ -250,6 +250,21 @@ fn all_who_wait_for_room_are_told_when_the_service_gives_up() -> Result<(), Fail
 // ----- while it starts anew
 
 #[test]
+fn a_service_that_starts_anew_has_no_free_slot() -> Result<(), Failed> {
+    let starts = Starts { stuck: Some(1), ..Starts::default() };
+    let settings = Counter::service(10, starts.clone()).restart(at_once()).queue(1).on_full(OnFull::Reject);
+    let counter = settings.launch().wait()?;
+    assert!(counter.fail().wait().is_err());
+    pollster::block_on(starts.begun.opened());
+    let queued = counter.bump(1).submit();
+    let refused = counter.bump(1).submit();
+    starts.open.open();
+    assert!(matches!(refused.wait(), Err(CallError::Full(_))), "the bound is one call");
+    assert_eq!(queued.wait()?, 11);
+    Ok(())
+}
+
+#[test]
 fn a_terminate_ends_a_start_that_hangs() -> Result<(), Failed> {
     let starts = Starts { stuck: Some(1), ..Starts::default() };
     let counter = launch(at_once(), &starts);

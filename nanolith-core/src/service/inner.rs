@@ -96,15 +96,18 @@ pub(super) struct Core<S: TaskSet> {
     pub(super) closers: WaiterSet,
     /// Somebody wants it to start anew.
     pub(super) asked: Option<Crash>,
+    /// It has crashed: no call begins until it has another state.
+    pub(super) is_down: bool,
     pub(super) restarts: u64,
     /// They wait for the moment at which it takes no more calls from outside.
     leavers: WaiterSet,
 }
 
 impl<S: TaskSet> Core<S> {
-    /// Tells the queue whether the service runs no call, so that the next one begins at once.
+    /// Tells the queue whether the service has a state and runs no call, so that the next one begins at once.
     fn count_free_slots(&mut self) -> WakeList {
-        let is_free = self.active == 0 && self.front.queue.serving() == 0 && self.life == Life::Open;
+        let is_idle = self.active == 0 && self.front.queue.serving() == 0;
+        let is_free = is_idle && self.life == Life::Open && !self.is_down && self.asked.is_none();
         self.front.queue.set_free_slots(is_free.into())
     }
 }
@@ -219,6 +222,7 @@ impl<S: TaskSet> Inner<S> {
                 leftovers: Vec::new(),
                 closers: WaiterSet::new(),
                 asked: None,
+                is_down: false,
                 restarts: 0,
                 leavers: WaiterSet::new(),
             }),

@@ -229,6 +229,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
 
     /// Ends what was begun, and drops the state.
     fn leave_state(&mut self, crash: &Crash) {
+        self.go_down();
         for call in self.crew.dismiss(&Ending::Crashed(crash.reason())) {
             self.count_over(&call, true);
         }
@@ -258,6 +259,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
     fn count_restart(&self, crash: &Crash) {
         let mut core = self.inner.lock();
         core.restarts += 1;
+        core.is_down = false;
         let restarts = core.restarts;
         self.inner.release(core, WakeList::default());
         self.inner.watchers.tell(&LifeEvent::Restarted { crash: crash.clone(), restarts });
@@ -314,11 +316,11 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
                 self.tally.note(call.meta.task(), clock::nanos(call.meta.waited()), clock::nanos(call.meta.ran()), 1);
                 self.bring();
             }
-            self.count_over(&call, true);
             self.hear_panics();
             if let Some(panic) = thrown {
-                self.crash.get_or_insert(Crash::Loop(panic));
+                self.crashed(Crash::Loop(panic));
             }
+            self.count_over(&call, true);
         }
         self.inner.futures.are_some(!self.crew.is_empty());
         self.take_up_spawned();
@@ -415,12 +417,13 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
             }
             self.bring();
         }
-        if !matches!(ran, Ok(Some(Ran::Spawned))) {
-            self.count_over(call, !matches!(ran, Ok(Some(Ran::Skipped) | None)));
-        }
+        let (is_over, began) = (!matches!(ran, Ok(Some(Ran::Spawned))), !matches!(ran, Ok(Some(Ran::Skipped) | None)));
         self.hear_panics();
         if let Err(panic) = ran {
-            self.crash.get_or_insert(Crash::Loop(panic));
+            self.crashed(Crash::Loop(panic));
+        }
+        if is_over {
+            self.count_over(call, began);
         }
         self.take_up_spawned();
     }
@@ -548,6 +551,19 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
         self.inner.release(core, wakes);
     }
 
+    /// Notes that the state is to go, before a call that is over leaves a free slot behind.
+    #[cold]
+    fn crashed(&mut self, crash: Crash) {
+        self.crash.get_or_insert(crash);
+        self.go_down();
+    }
+
+    fn go_down(&self) {
+        let mut core = self.inner.lock();
+        core.is_down = true;
+        self.inner.release(core, WakeList::default());
+    }
+
     /// Shows panics to the exception handler, which says how to go on.
     #[inline]
     fn hear_panics(&mut self) {
@@ -563,7 +579,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
             match self.answer(whose, &error) {
                 OnPanic::Continue => {}
                 OnPanic::Restart => {
-                    self.crash.get_or_insert(match whose {
+                    self.crashed(match whose {
                         Whose::Task => Crash::Task(error),
                         Whose::Hook => Crash::Hook(error),
                     });
