@@ -33,8 +33,7 @@ pub use nanolith_core::{JoinAll, JoinNext, Joined, Scope, Shutdown, Spawn, TaskG
 ///
 /// ```
 /// # use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let pool = Pool::builder().metrics(true).build()?;
 /// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);
 /// pool.drained().wait();
@@ -549,8 +548,7 @@ pub use nanolith_macros::on_close;
 /// use nanolith::prelude::*;
 ///
 /// let pool = Pool::builder().concurrency(Concurrency::Half).max_queue(MaxQueue::Auto).build()?;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// assert_eq!(Geometry::on(&pool).add(4, 5).timeout(MINUTE).wait()?, 9);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -14,8 +14,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{CancelToken, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let token = CancelToken::new();
 /// assert_eq!(Geometry::tasks().add(4, 5).cancel_token(&token).wait()?, 9);
 /// token.cancel();

@@ -33,8 +33,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 ///
 /// ```
 /// use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// fn worth_another_try(error: &CallError) -> bool {
 ///     matches!(error, CallError::Full(_) | CallError::TimedOut(_))
 /// }
@@ -53,10 +52,7 @@ pub enum CallError {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry {
-    /// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// match Geometry::tasks().add(i64::MAX, 1).wait() {
     ///     Err(CallError::Panicked(panic, _)) => assert_eq!(panic.message(), "the sum fits"),
     ///     other => unreachable!("not {other:?}"),
@@ -67,8 +63,7 @@ pub enum CallError {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// pool.pause(); // so that the call is still queued
     /// let job = Geometry::on(&pool).add(4, 5).submit();
@@ -81,8 +76,7 @@ pub enum CallError {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// pool.pause();
     /// let outcome = Geometry::on(&pool).add(4, 5).timeout(MILLISECOND).wait();
@@ -94,8 +88,7 @@ pub enum CallError {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject).build()?;
     /// # pool.pause();
     /// let geometry = Geometry::on(&pool);
@@ -109,8 +102,7 @@ pub enum CallError {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::DropOldest).build()?;
     /// # pool.pause();
     /// let geometry = Geometry::on(&pool);
@@ -124,12 +116,7 @@ pub enum CallError {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).launch().wait()?;
     /// counter.close().wait()?;
     /// assert!(matches!(counter.total().wait(), Err(CallError::Closed(_))));
@@ -160,8 +147,7 @@ pub enum CallError {
     ///
     /// ```
     /// use nanolith::{Job, Refused, TaskSet, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// struct Forgetful;
     /// impl<S: TaskSet> Executor<S> for Forgetful {
     ///     fn execute(&self, _: Job<S>) -> Result<(), Refused<Job<S>>> {
@@ -218,12 +204,7 @@ pub enum CallError {
     ///
     /// ```
     /// use nanolith::{Job, prelude::*};
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// # let (tell, told) = std::sync::mpsc::channel();
     /// let pool = Pool::builder().build()?; // has no `Counter`
     /// let job = Job::<Counter>::new(CounterTask::Bump { by: 1 }, move |outcome| drop(tell.send(outcome)));
@@ -236,8 +217,7 @@ pub enum CallError {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(0, Geometry::service).wait()?;
     /// assert!(matches!(geometry.add(4, 5).wait(), Err(CallError::NoMember(_))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -248,8 +228,7 @@ pub enum CallError {
     /// ```
     /// use nanolith::{layers::ConcurrencyLimit, layers::Layer, prelude::*};
     /// # use nanolith::TaskSet;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// let geometry = Geometry::calls(ConcurrencyLimit::new(1).max_waiting(0).layer(pool.clone()));
     /// # pool.pause();
@@ -286,10 +265,7 @@ impl CallError {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry {
-    /// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let error = Geometry::tasks().add(i64::MAX, 1).wait().unwrap_err();
     /// assert_eq!((error.at().submitted().file(), error.at().submitted().line()), (file!(), line!() - 1));
     /// ```
@@ -364,10 +340,7 @@ pub(crate) type CrashReason = Arc<dyn Error + Send + Sync>;
 ///
 /// ```
 /// # use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry {
-/// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let error = Geometry::tasks().add(i64::MAX, 1).wait().unwrap_err();
 /// let at = error.at();
 /// assert_eq!(at.task().name(), "add");
@@ -396,10 +369,7 @@ struct Details {
 ///
 /// ```
 /// use nanolith::{Caller, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry {
-/// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// fn chain(parents: &[Caller]) -> Vec<String> {
 ///     parents.iter().map(|call| format!("{} from line {}", call.task(), call.submitted().line())).collect()
 /// }
@@ -461,10 +431,7 @@ impl At {
     /// ```
     /// use nanolith::bulk::each;
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry {
-    /// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let sums = each(Geometry::tasks(), [3, 4, i64::MAX], |geometry, x| geometry.add(x, 1));
     /// let error = sums.try_collect::<Vec<_>>().unwrap_err();
     /// assert_eq!(error.at().item(), Some(2));
@@ -553,9 +520,7 @@ impl fmt::Display for Span {
 /// ```
 /// # use nanolith::prelude::*;
 /// # pub struct Geometry;
-/// # #[define] impl Geometry {
-/// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
-/// # }
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") } }
 /// if let Err(CallError::Panicked(panic, _)) = Geometry::tasks().add(i64::MAX, 1).wait() {
 ///     assert_eq!(panic.message(), "the sum fits");
 ///     assert_eq!(panic.place().map(|(file, _)| file), Some(file!()));
@@ -612,10 +577,7 @@ impl Panic {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry {
-    /// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// # let Err(CallError::Panicked(panic, _)) = Geometry::tasks().add(i64::MAX, 1).wait() else { unreachable!() };
     /// let payload = panic.take_payload().expect("nobody took it");
     /// assert!(panic.take_payload().is_none());
@@ -647,8 +609,7 @@ impl fmt::Debug for Panic {
 ///
 /// ```
 /// # use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build()?;
 /// let geometry = Geometry::on(&pool);
 /// # pool.pause();
@@ -670,8 +631,7 @@ impl<T> Refused<T> {
     ///
     /// ```
     /// use nanolith::{Job, Refused, TaskSet, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// /// An executor that is closed for good.
     /// struct Nobody;
     /// impl<S: TaskSet> Executor<S> for Nobody {
@@ -700,8 +660,7 @@ impl<T> Refused<T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// pool.close();
     /// let geometry = Geometry::on(&pool);
@@ -718,8 +677,7 @@ impl<T> Refused<T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let (closed, open) = (Pool::builder().build()?, Pool::builder().build()?);
     /// # closed.close();
     /// let geometry = Geometry::on(&closed);
@@ -735,8 +693,7 @@ impl<T> Refused<T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// # pool.close();
     /// let geometry = Geometry::on(&pool);

@@ -11,8 +11,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 ///
 /// ```
 /// use nanolith::{Admission, Job, Refused, TaskSet, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// /// A layer that adds nothing.
 /// struct Plain<E>(E);
 /// impl<S: TaskSet, E: Executor<S>> Executor<S> for Plain<E> {
@@ -36,8 +35,7 @@ pub type Admission<'a, S> = Pin<Box<dyn Future<Output = Result<(), Refused<Job<S
 /// ```
 /// use nanolith::{Job, Refused, TaskSet, prelude::*};
 /// use std::sync::atomic::{AtomicU64, Ordering};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// /// Counts the calls that pass.
 /// struct Counted<E>(E, AtomicU64);
 /// impl<S: TaskSet, E: Executor<S>> Executor<S> for Counted<E> {
@@ -61,8 +59,7 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     ///
     /// ```
     /// use nanolith::{Job, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let (tell, told) = std::sync::mpsc::channel();
     /// let pool = Pool::builder().build()?;
     /// let task = GeometryTask::Add { x: 4, y: 5 };
@@ -81,8 +78,7 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     ///
     /// ```
     /// use nanolith::{Job, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let (tell, told) = std::sync::mpsc::channel();
     /// let pool = Pool::builder().build()?;
     /// let task = GeometryTask::Add { x: 4, y: 5 };
@@ -112,8 +108,7 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     ///
     /// ```
     /// use nanolith::{ServiceRef, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::service().launch().wait()?;
     /// let executor = ServiceRef::from(&geometry);
     /// assert!(executor.accepts_calls());
@@ -203,12 +198,7 @@ forward!(&E);
 ///
 /// ```
 /// use nanolith::{SharesState, prelude::*};
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// #     pub fn total(&self) -> i64 { self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// fn total(calls: &CounterCalls<impl SharesState<Counter>>) -> Result<i64, CallError> {
 ///     calls.total().wait()
 /// }
@@ -229,12 +219,7 @@ pub trait SharesState<S: TaskSet>: Executor<S> {}
 ///
 /// ```
 /// use nanolith::{OwnsState, prelude::*};
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// #     pub fn total(&self) -> i64 { self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// fn bump_twice(calls: &CounterCalls<impl OwnsState<Counter>>) -> Result<i64, CallError> {
 ///     calls.bump(1).wait()?;
 ///     calls.bump(1).wait()

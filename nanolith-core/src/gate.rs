@@ -27,8 +27,7 @@ use std::{
 ///
 /// ```
 /// # use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::DropNewest).build()?;
 /// # pool.pause();
 /// let geometry = Geometry::on(&pool);

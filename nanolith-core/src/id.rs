@@ -4,12 +4,7 @@
 ///
 /// ```
 /// use nanolith::{Receiver, TaskSet, prelude::*};
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// #     pub fn total(&self) -> i64 { self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// assert_eq!(Counter::TASKS[0].state(), Receiver::Exclusive); // `bump(&mut self, ..)`
 /// assert_eq!(Counter::TASKS[1].state(), Receiver::Shared);    // `total(&self)`
 /// ```
@@ -27,8 +22,7 @@ pub enum Receiver {
 ///
 /// ```
 /// use nanolith::{TaskInfo, TaskSet, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let add: &TaskInfo = &Geometry::TASKS[0];
 /// assert_eq!((add.set(), add.name(), add.to_string()), ("Geometry", "add", "Geometry::add".into()));
 /// assert_eq!((add.argument_types(), add.output_type()), (&[("x", "i64"), ("y", "i64")][..], "i64"));

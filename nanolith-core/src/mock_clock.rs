@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 /// A clock for tests, which stands still until it is told to [advance](MockClock::advance): what waits for hours is over in
@@ -109,8 +109,7 @@ impl MockClock {
     ///
     /// ```
     /// use nanolith::{prelude::*, schedule::every, time::MockClock};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let clock = MockClock::new();
     /// clock.run(|| {
     ///     let (has_run, runs) = std::sync::mpsc::channel();
@@ -136,8 +135,7 @@ impl MockClock {
     ///
     /// ```
     /// use nanolith::{prelude::*, schedule::every, time::{HOUR, MockClock}};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let clock = MockClock::new();
     /// clock.run(|| {
     ///     let schedule = every(SECOND, Geometry::tasks(), |geometry| geometry.add(4, 5)).start()?;

@@ -15,8 +15,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{Order, Queued, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// /// The nearest deadline first; calls without one as they would go anyway.
 /// struct NearestDeadline;
 /// impl Order for NearestDeadline {
@@ -47,11 +46,7 @@ impl<F: Fn(&Queued<'_>) -> Option<u64> + Send + Sync> Order for F {
 ///
 /// ```
 /// use nanolith::{Queued, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry {
-/// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
-/// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// // as ever, but what parses may wait for a second more
 /// let order = |call: &Queued<'_>| {
 ///     let grace = if call.task().name() == "parse" { 1_000_000_000 } else { 0 };

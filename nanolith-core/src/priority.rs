@@ -9,8 +9,7 @@ use std::time::Duration;
 ///
 /// ```
 /// # use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// # let pool = Pool::builder().build()?;
 /// # pool.pause();
 /// let geometry = Geometry::on(&pool);

@@ -53,8 +53,7 @@ pub fn with_priority_async<F: Future>(priority: Priority, future: F) -> WithPrio
 ///
 /// ```
 /// use nanolith::{WithPriority, prelude::*, with_priority_async};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let sum: WithPriority<_> = with_priority_async(Priority::Low, Geometry::tasks().add(4, 5));
 /// assert_eq!(sum.wait()?, 9);
 /// # Ok::<(), CallError>(())

@@ -35,8 +35,7 @@ impl fmt::Display for Switch {
 ///
 /// ```
 /// use nanolith::{prelude::*, sim::Simulation};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let run = |seed| Simulation::new().run(seed, || Geometry::tasks().add(4, 5).wait());
 /// let (one, again) = (run(42)?, run(42)?);
 /// assert_eq!(one.trace, again.trace);

@@ -21,8 +21,7 @@ use std::{convert::Infallible, fmt, future::Future, iter::FusedIterator, num::No
 /// ```
 /// use nanolith::bulk::each;
 /// # use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let mut sum = 0;
 /// for added in each(Geometry::tasks(), 0..10_000, |geometry, n| geometry.add(n, 1)) {
 ///     sum += added?;
@@ -43,11 +42,7 @@ use std::{convert::Infallible, fmt, future::Future, iter::FusedIterator, num::No
 /// ```
 /// use nanolith::bulk::each;
 /// # use nanolith::prelude::*;
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let counter = Counter::service(10).launch().wait()?;
 /// let totals: Vec<i64> = each(&counter, [1, 2, 3], |counter, by| counter.bump(by)).try_collect()?;
 /// assert_eq!(totals, [11, 13, 16]);
@@ -63,10 +58,7 @@ use std::{convert::Infallible, fmt, future::Future, iter::FusedIterator, num::No
 /// ```
 /// use nanolith::bulk::each;
 /// # use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry {
-/// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let texts = ["7", "eight", "9"].map(String::from);
 /// let numbers = each(Geometry::tasks(), texts, |geometry, text| geometry.parse(text));
 /// let numbers: Result<Vec<i64>, Box<dyn std::error::Error>> = numbers.map(|outcome| Ok(outcome??)).collect();
@@ -106,8 +98,7 @@ where
 /// ```
 /// use nanolith::bulk::each;
 /// # use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let sums = each(Geometry::tasks(), 0..100, |geometry, n| geometry.add(n, 1));
 /// let sums: Vec<i64> = sums.unordered().in_flight(32).priority(Priority::Low).try_collect()?;
 /// assert_eq!(sums.iter().sum::<i64>(), 5_050);
@@ -124,8 +115,7 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> Each<T, D> {
     /// ```
     /// use nanolith::bulk::each;
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let sums = each(Geometry::tasks(), [1, 2, 3], |geometry, n| geometry.add(n, n)).unordered();
     /// let mut sums: Vec<i64> = sums.try_collect()?;
     /// sums.sort();
@@ -144,8 +134,7 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> Each<T, D> {
     /// use nanolith::bulk::each;
     /// # use nanolith::prelude::*;
     /// # use std::cell::Cell;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let taken = Cell::new(0);
     /// let inputs = (0..).inspect(|_| taken.set(taken.get() + 1));
     /// let mut sums = each(Geometry::tasks(), inputs, |geometry, n| geometry.add(n, n)).in_flight(8);
@@ -165,8 +154,7 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> Each<T, D> {
     /// ```
     /// use nanolith::bulk::each;
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// let geometry = Geometry::on(&pool);
     /// let sums = each(&geometry, 0..100, |geometry, n| geometry.add(n, n)).batch(10);
@@ -192,10 +180,7 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> Each<T, D> {
     /// ```
     /// use nanolith::bulk::each;
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry {
-    /// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let sums = each(Geometry::tasks(), 0.., |geometry, n| geometry.add(n, i64::MAX - 99)); // does not end
     /// assert_eq!(sums.try_collect::<Vec<_>>().unwrap_err().at().item(), Some(100));
     /// ```
@@ -213,8 +198,7 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> Each<T, D> {
     /// use futures_util::TryStreamExt;
     /// use nanolith::bulk::each;
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # pollster::block_on(async {
     /// let sums = each(Geometry::tasks(), 0..100, |geometry, n| geometry.add(n, 1)).into_stream();
     /// let sums: Vec<i64> = sums.try_collect().await?;

@@ -23,8 +23,7 @@ use std::{
 /// use futures_util::{TryStreamExt, stream};
 /// use nanolith::bulk::each_stream;
 /// # use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// # pollster::block_on(async {
 /// let sums = each_stream(Geometry::tasks(), stream::iter(0..100), |geometry, n| geometry.add(n, 1));
 /// let sum = sums.try_fold(0, |sum, added| async move { Ok(sum + added) }).await?;
@@ -62,8 +61,7 @@ where
 /// use futures_util::{StreamExt, stream};
 /// use nanolith::bulk::each_stream;
 /// # use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// # pollster::block_on(async {
 /// let sums = each_stream(Geometry::tasks(), stream::iter(0..100), |geometry, n| geometry.add(n, 1));
 /// let mut sums = sums.in_flight(32).unordered();

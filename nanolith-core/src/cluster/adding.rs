@@ -26,8 +26,7 @@ pub(super) type Starting<S> = Pin<Box<dyn Future<Output = Result<ServiceRef<S>, 
 ///
 /// ```
 /// use nanolith::{AddError, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(1, Geometry::service).wait()?;
 /// geometry.close().wait()?;
 /// assert!(matches!(geometry.control().add().wait(), Err(AddError::Closed)));
@@ -64,8 +63,7 @@ impl Error for AddError {
 ///
 /// ```
 /// use nanolith::{Adding, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(1, Geometry::service).wait()?;
 /// let adding: Adding<Geometry> = geometry.control().add();
 /// let member = adding.wait()?; // or `.await?`
@@ -95,8 +93,7 @@ impl<S: TaskSet> Adding<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(0, Geometry::service).wait()?;
     /// geometry.control().add().wait()?;
     /// assert_eq!(geometry.add(4, 5).wait()?, 9);
@@ -160,8 +157,7 @@ impl<S: TaskSet> fmt::Debug for Adding<S> {
 ///
 /// ```
 /// use nanolith::{Resizing, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(1, Geometry::service).wait()?;
 /// let resizing: Resizing<Geometry> = geometry.control().resize(3);
 /// resizing.wait()?; // or `.await?`
@@ -192,8 +188,7 @@ impl<S: TaskSet> Resizing<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(3, Geometry::service).wait()?;
     /// geometry.control().resize(1).wait()?;
     /// assert_eq!(geometry.control().members().len(), 1);

@@ -22,8 +22,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{ClusterClosing, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
 /// let accepted = geometry.add(4, 5).submit();
 /// let closing: ClusterClosing<Geometry> = geometry.close();
@@ -61,8 +60,7 @@ impl<S: TaskSet> ClusterClosing<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
     /// geometry.close().wait()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -108,11 +106,7 @@ pub(super) type OneCall<T> = Pin<Box<dyn Future<Output = (MemberId, Result<T, Ca
 ///
 /// ```
 /// use nanolith::{CallAll, prelude::*};
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
 /// let all: CallAll<i64> = counter.control().call_all(|counter| counter.bump(5));
 /// for (member, total) in all.wait() {
@@ -138,11 +132,7 @@ impl<T: 'static> CallAll<T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
     /// let totals = counter.control().call_all(|counter| counter.bump(5)).wait();
     /// assert!(totals.into_iter().all(|(_, total)| matches!(total, Ok(15))));

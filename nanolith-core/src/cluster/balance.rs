@@ -13,11 +13,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::prelude::*;
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let counter = Cluster::builder().balance(Balance::RoundRobin).launch(2, || Counter::service(10)).wait()?;
 /// let totals = [1, 1, 1, 1].map(|by| counter.bump(by).wait());
 /// assert_eq!(totals.into_iter().collect::<Result<Vec<_>, _>>()?, [11, 11, 12, 12]); // each has a state of its own
@@ -39,11 +35,7 @@ pub enum Balance {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::builder().balance(Balance::KeyAffinity).launch(4, || Counter::service(10)).wait()?;
     /// assert_eq!((counter.bump(1).wait()?, counter.bump(1).wait()?), (11, 12)); // one member has both
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -56,11 +48,7 @@ pub enum Balance {
 ///
 /// ```
 /// use nanolith::{Arrival, Choose, MemberLoad, prelude::*};
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// /// The first keeps the calls until it has ten of them.
 /// struct FillUp;
 /// impl Choose for FillUp {

@@ -14,11 +14,7 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 ///
 /// ```
 /// use nanolith::prelude::*;
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn total(&self) -> i64 { self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let counters = Cluster::builder().name("counters").balance(Balance::PowerOfTwo);
 /// let counter = counters.launch(4, || Counter::service(10).queue(1_024)).wait()?;
 /// assert_eq!(counter.total().wait()?, 10);
@@ -42,8 +38,7 @@ impl<S: TaskSet> ClusterBuilder<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::builder().name("shapes").launch(2, Geometry::service).wait()?;
     /// assert_eq!(&*geometry.info().members[1].service.name, "shapes 1");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -57,8 +52,7 @@ impl<S: TaskSet> ClusterBuilder<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::builder().balance(Balance::RoundRobin).launch(2, Geometry::service).wait()?;
     /// # assert_eq!(geometry.add(4, 5).wait()?, 9);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -72,8 +66,7 @@ impl<S: TaskSet> ClusterBuilder<S> {
     ///
     /// ```
     /// use nanolith::{Arrival, MemberLoad, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let newest = |members: &[MemberLoad], _: &Arrival| members.len() - 1;
     /// let geometry = Cluster::builder().choose_by(newest).launch(2, Geometry::service).wait()?;
     /// # assert_eq!(geometry.add(4, 5).wait()?, 9);
@@ -91,8 +84,7 @@ impl<S: TaskSet> ClusterBuilder<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::builder().launch(2, Geometry::service).wait()?; // or `.await?`
     /// assert_eq!(geometry.add(4, 5).wait()?, 9);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -113,11 +105,7 @@ impl<S: TaskSet> ClusterBuilder<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::builder().launch_numbered(2, |id| Counter::service(10 * id.number() as i64)).wait()?;
     /// let totals = counter.control().call_all(|counter| counter.total()).wait();
     /// assert!(matches!(totals[..], [(_, Ok(0)), (_, Ok(10))]));

@@ -15,8 +15,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
 /// let job = geometry.add(4, 5).submit();
 /// # pollster::block_on(async {
@@ -44,8 +43,7 @@ impl<S: TaskSet> ClusterCloseWithin<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
     /// geometry.close_within(MINUTE).wait()?; // nothing was left to do
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -18,11 +18,7 @@ use std::{fmt, hash::Hash, sync::Arc};
 ///
 /// ```
 /// use nanolith::prelude::*;
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
 /// let control = counter.control();
 /// let member = control.add().wait()?;
@@ -43,8 +39,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(1, Geometry::service).wait()?;
     /// let member = geometry.control().add().wait()?; // or `.await?`
     /// assert_eq!(member.number(), 1);
@@ -62,8 +57,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
     /// let member = geometry.control().members()[0];
     /// if let Some(closing) = geometry.control().remove(member) {
@@ -81,8 +75,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(1, Geometry::service).wait()?;
     /// geometry.control().resize(3).wait()?; // or `.await?`
     /// assert_eq!(geometry.info().active_services, 3);
@@ -106,11 +99,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
     /// if let Some(one) = counter.control().use_next() {
     ///     assert_eq!((one.bump(1).wait()?, one.bump(1).wait()?), (11, 12)); // the same both times
@@ -132,11 +121,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::launch(8, || Counter::service(0)).wait()?;
     /// for _ in 0..3 {
     ///     let Some(hers) = counter.control().use_key("ada") else { break };
@@ -159,11 +144,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
     /// for id in counter.control().members() {
     ///     let Some(member) = counter.control().use_member(id) else { continue };
@@ -180,8 +161,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
     /// assert_eq!(geometry.control().members().len(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -196,11 +176,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
     /// assert_eq!(counter.control().notify_all(|counter| counter.bump(5)), 2);
     /// assert_eq!(counter.bump(1).wait()?, 16); // whichever it is
@@ -222,11 +198,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::launch(3, || Counter::service(10)).wait()?;
     /// let totals = counter.control().call_all(|counter| counter.total()).wait(); // or `.await`
     /// let sum: i64 = totals.into_iter().map(|(_, total)| total).sum::<Result<_, _>>()?;
@@ -254,8 +226,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
     /// assert_eq!(geometry.control().close_idle(), 2);
     /// assert!(geometry.control().members().is_empty());

@@ -30,8 +30,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
 /// let numbers: Vec<_> = geometry.control().members().iter().map(|id| id.number()).collect();
 /// assert_eq!(numbers, [0, 1]);

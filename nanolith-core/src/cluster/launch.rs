@@ -23,8 +23,7 @@ mod sealed {
 ///
 /// ```
 /// use nanolith::{ClusterLaunch, LaunchMember, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// fn one_a_core<B: LaunchMember>(member: fn() -> B) -> ClusterLaunch<B::Set, B::Error> {
 ///     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
 ///     Cluster::launch(cores, member)
@@ -64,8 +63,7 @@ pub(super) fn starting<S: TaskSet, E: Send + 'static>(launch: Launch<S, E>) -> S
 ///
 /// ```
 /// use nanolith::{ClusterLaunch, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let launch: ClusterLaunch<Geometry, _> = Cluster::launch(2, Geometry::service);
 /// # pollster::block_on(async {
 /// assert_eq!(launch.await?.add(4, 5).await?, 9);
@@ -99,8 +97,7 @@ impl<S: TaskSet, E: 'static> ClusterLaunch<S, E> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
     /// assert_eq!(geometry.add(4, 5).wait()?, 9);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

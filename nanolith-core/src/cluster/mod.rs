@@ -43,11 +43,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::prelude::*;
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?; // or `.await?`
 /// assert_eq!(counter.bump(5).wait()?, 15); // one of the two has 15 now
 /// counter.control().resize(4).wait()?;
@@ -83,11 +79,7 @@ impl<S: TaskSet> Cluster<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Cluster::launch(2, || Counter::service(10).queue(1_024)).wait()?; // or `.await?`
     /// assert_eq!(counter.total().wait()?, 10);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -108,8 +100,7 @@ impl<S: TaskSet> Cluster<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::builder().balance(Balance::RoundRobin).launch(2, Geometry::service).wait()?;
     /// assert_eq!(geometry.add(4, 5).wait()?, 9);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -122,8 +113,7 @@ impl<S: TaskSet> Cluster<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// fn nine(geometry: &GeometryCalls<impl Executor<Geometry>>) -> Result<i64, CallError> {
     ///     geometry.add(4, 5).wait()
     /// }
@@ -141,8 +131,7 @@ impl<S: TaskSet> Cluster<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
     /// let accepted = geometry.add(4, 5).submit();
     /// geometry.close().wait()?;
@@ -211,8 +200,7 @@ impl<S: TaskSet> Cluster<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
     /// geometry.add(4, 5).wait()?;
     /// let info = geometry.info();
@@ -241,8 +229,7 @@ impl<S: TaskSet> Cluster<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
     /// geometry.control().resize(3).wait()?;
     /// assert_eq!(geometry.control().members().len(), 3);
@@ -278,8 +265,7 @@ impl<S: TaskSet> fmt::Debug for Cluster<S> {
 ///
 /// ```
 /// use nanolith::{ClusterInfo, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
 /// let ClusterInfo { name, active_services, active_calls, queue_len, closed, .. } = geometry.info();
 /// assert_eq!((&*name, active_services, active_calls, queue_len, closed), ("Geometry", 2, 0, 0, false));
@@ -312,8 +298,7 @@ pub struct ClusterInfo {
 ///
 /// ```
 /// use nanolith::{MemberInfo, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
 /// for MemberInfo { id, service, .. } in geometry.info().members {
 ///     println!("member {id}: {} calls wait, {} run", service.queue_len, service.active_calls);

@@ -23,11 +23,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{ClusterRef, OwnsState, prelude::*};
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// fn bump(counter: &CounterCalls<impl OwnsState<Counter>>) -> Result<i64, CallError> {
 ///     counter.bump(5).wait()
 /// }

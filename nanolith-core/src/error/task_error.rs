@@ -7,10 +7,7 @@ use std::{error::Error, fmt};
 ///
 /// ```
 /// # use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry {
-/// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// match Geometry::tasks().parse("seven".into()).flatten().wait() {
 ///     Ok(number) => println!("{number}"),
 ///     Err(TaskError::Task(error)) => assert_eq!(error.to_string(), "invalid digit found in string"),

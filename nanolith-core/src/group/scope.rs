@@ -20,8 +20,7 @@ use std::{
 ///
 /// ```
 /// # use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let geometry = Geometry::tasks();
 /// let (sum, other) = nanolith::scope(|scope| {
 ///     let sum = scope.spawn(geometry.add(1, 2));

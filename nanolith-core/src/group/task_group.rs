@@ -27,8 +27,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{TaskGroup, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// # pollster::block_on(async {
 /// let mut sums = TaskGroup::new();
 /// for n in 0..10 {
@@ -47,11 +46,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{BoxError, TaskGroup, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry {
-/// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
-/// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let geometry = Geometry::tasks();
 /// let mut group = TaskGroup::<String, BoxError>::default().cancel_on_error();
 /// group.spawn_map(geometry.add(4, 5), |sum| format!("the sum is {sum}"));

@@ -27,8 +27,7 @@ use std::{
 /// ```
 /// # use nanolith::prelude::*;
 /// # use std::num::ParseIntError;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn parse(text: String) -> Result<i64, ParseIntError> { text.parse() } }
+/// # use nanolith_doc_sets::*;
 /// let geometry = Geometry::tasks();
 /// let sum = |texts: [&str; 3]| {
 ///     nanolith::try_scope(|scope| {

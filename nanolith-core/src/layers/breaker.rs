@@ -33,10 +33,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{BreakerState, CircuitBreaker, Layer}, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry {
-/// #     pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let breaker = CircuitBreaker::new().last_calls(4).min_calls(2).open_for(SECOND);
 /// let geometry = Geometry::calls(breaker.clone().layer(Pool::builder().build()?));
 /// for _ in 0..2 {
@@ -223,10 +220,7 @@ impl CircuitBreaker {
     ///
     /// ```
     /// # use nanolith::{layers::CircuitBreaker, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry {
-    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let breaker = CircuitBreaker::new()
     ///     .failure_if_output(|output: &GeometryOutput| matches!(output, GeometryOutput::Parse(Err(_))));
     /// ```

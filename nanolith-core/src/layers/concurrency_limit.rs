@@ -22,8 +22,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{ConcurrencyLimit, Layer}, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let limit = ConcurrencyLimit::new(2);
 /// let geometry = Geometry::calls(limit.clone().layer(Pool::builder().build()?));
 /// let jobs: Vec<_> = (0..100).map(|n| geometry.add(n, n).submit()).collect(); // waits while two are under way

@@ -19,8 +19,7 @@ use std::{fmt, sync::Arc};
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{Fallback, Layer}, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// # let (first, second) = (Pool::builder().build()?, Pool::builder().build()?);
 /// let geometry = Geometry::calls(Fallback::to(second).layer(first.clone()));
 /// first.close();

@@ -19,8 +19,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{CircuitBreaker, Layer, Layered}, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let guarded: Layered<CircuitBreaker, Pool> = CircuitBreaker::new().layer(Pool::builder().build()?);
 /// assert_eq!(Geometry::calls(guarded.clone()).add(4, 5).wait()?, 9);
 /// println!("{:?}, {} calls", guarded.policy().state(), guarded.inner().completed());

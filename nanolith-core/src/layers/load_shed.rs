@@ -12,8 +12,7 @@ use std::sync::Arc;
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{Layer, LoadShed}, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build()?; // calls wait for room
 /// # pool.pause();
 /// let geometry = Geometry::calls(LoadShed::new().layer(pool.clone()));

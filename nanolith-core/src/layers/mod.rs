@@ -73,8 +73,7 @@ pub use timeout::Timeout;
 ///
 /// ```
 /// use nanolith::{Admission, Job, Refused, TaskSet, layers::{Layer, Timeout, stack}, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// struct Logged;
 /// struct Logging<E>(E);
 ///

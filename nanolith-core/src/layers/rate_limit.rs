@@ -25,8 +25,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{Layer, RateLimit}, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let limit = RateLimit::new(100, SECOND).burst(10);
 /// let geometry = Geometry::calls(limit.layer(Pool::builder().build()?));
 /// let begun = std::time::Instant::now();

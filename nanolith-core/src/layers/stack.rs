@@ -8,11 +8,7 @@ use std::time::Duration;
 ///
 /// ```
 /// use nanolith::{Backoff, TaskSet, layers::{self, CircuitBreaker, Retry}, prelude::*};
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// use nanolith::ServiceRef;
 /// let service = Counter::service(10).launch().wait()?;
 /// let guarded = layers::stack()

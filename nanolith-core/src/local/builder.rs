@@ -95,8 +95,7 @@ impl LocalBuilder {
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let local = Local::builder().max_queue(MaxQueue::Bounded(1)).build()?;
     /// let geometry = Geometry::on(&local);
     /// geometry.add(1, 2).submit().detach();
@@ -133,8 +132,7 @@ impl LocalBuilder {
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let local = Local::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject).build()?;
     /// let geometry = Geometry::on(&local);
     /// geometry.add(1, 2).submit().detach();

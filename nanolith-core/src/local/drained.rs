@@ -14,8 +14,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{Local, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let local = Local::new();
 /// let job = Geometry::on(&local).add(4, 5).submit();
 /// local.block_on(local.drained());
@@ -44,8 +43,7 @@ impl Drained {
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let local = Local::new();
     /// let job = Geometry::on(&local).add(4, 5).submit();
     /// local.drained().wait();

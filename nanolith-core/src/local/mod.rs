@@ -37,8 +37,7 @@ use std::{fmt, sync::Arc};
 ///
 /// ```
 /// use nanolith::{Local, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let local = Local::new();
 /// let geometry = Geometry::on(&local);
 /// let job = std::thread::spawn(move || geometry.add(4, 5).submit()).join().expect("it does not panic");
@@ -126,8 +125,7 @@ impl Local {
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let local = Local::new();
     /// local.pause();
     /// let job = Geometry::on(&local).add(4, 5).submit();
@@ -188,8 +186,7 @@ impl Local {
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let local = Local::new();
     /// let job = Geometry::on(&local).add(4, 5).submit();
     /// assert_eq!(local.next().map(|task| task.name()), Some("add"));
@@ -207,8 +204,7 @@ impl Local {
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let local = Local::new();
     /// let geometry = Geometry::on(&local);
     /// let jobs: Vec<_> = (0..100).map(|n| geometry.add(n, n).submit()).collect();
@@ -224,8 +220,7 @@ impl Local {
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let local = Local::new();
     /// let geometry = Geometry::on(&local);
     /// let accepted = geometry.add(1, 2).submit();
@@ -244,8 +239,7 @@ impl Local {
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let local = Local::new();
     /// let queued = Geometry::on(&local).add(4, 5).submit();
     /// assert_eq!(local.shutdown_now(), 1);

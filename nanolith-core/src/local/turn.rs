@@ -11,8 +11,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{Local, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let local = Local::new();
 /// let job = Geometry::on(&local).add(4, 5).submit();
 /// let turn = local.run_for(8 * MILLISECOND);
@@ -126,8 +125,7 @@ impl Local {
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let local = Local::new();
     /// let geometry = Geometry::on(&local);
     /// let jobs: Vec<_> = (0..100).map(|n| geometry.add(n, n).submit()).collect();
@@ -142,8 +140,7 @@ impl Local {
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let local = Local::new();
     /// let job = Geometry::on(&local).add(4, 5).submit();
     /// assert!(local.run_one());
@@ -158,8 +155,7 @@ impl Local {
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let local = Local::new();
     /// let geometry = Geometry::on(&local);
     /// let at_leisure = geometry.add(1, 2).priority(Priority::Low).submit();
@@ -176,8 +172,7 @@ impl Local {
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let local = Local::new();
     /// let geometry = Geometry::on(&local);
     /// let sum = local.block_on(async {

@@ -19,8 +19,7 @@ use std::{
 /// ```
 /// use nanolith::{Local, prelude::*};
 /// use std::sync::mpsc::channel;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let local = Local::new();
 /// let (post, messages) = channel();
 /// local.on_work(move |hint| drop(post.send(hint)));
@@ -63,8 +62,7 @@ impl Local {
     /// ```
     /// use nanolith::{Local, prelude::*};
     /// use std::sync::mpsc::channel;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let local = Local::new();
     /// let (wake, wakes) = channel(); // the host's own loop
     /// local.on_work(move |_| drop(wake.send(())));
@@ -92,8 +90,7 @@ impl Local {
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let local = Local::new();
     /// let geometry = Geometry::on(&local);
     /// let submitted = std::thread::spawn(move || geometry.add(4, 5).submit());
@@ -112,8 +109,7 @@ impl Local {
 ///
 /// ```
 /// # use nanolith::{Local, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// # let local = Local::new();
 /// let job = Geometry::on(&local).add(4, 5).submit();
 /// local.work_available().wait(); // there is some

@@ -7,8 +7,7 @@ use std::{fmt, time::Duration};
 ///
 /// ```
 /// # use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let pool = Pool::builder().metrics(true).build()?;
 /// for n in 0..100 {
 ///     Geometry::on(&pool).add(n, n).wait()?;

@@ -28,11 +28,7 @@ mod read {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry {
-    /// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
-    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let pool = Pool::builder().metrics(true).build()?;
     /// let geometry = Geometry::on(&pool);
     /// geometry.add(4, 5).wait()?;

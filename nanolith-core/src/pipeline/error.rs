@@ -8,10 +8,7 @@ use std::{error::Error, fmt, sync::Arc};
 ///
 /// ```
 /// use nanolith::{pipeline::{OnError, Pipeline}, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry {
-/// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let texts = ["4", "five", "6"].map(String::from);
 /// let numbers = Pipeline::from_iter(texts)
 ///     .try_stage(Geometry::tasks(), |geometry, text| geometry.parse(text))
@@ -37,10 +34,7 @@ pub enum OnError {
 ///
 /// ```
 /// use nanolith::{pipeline::{Cause, Pipeline}, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry {
-/// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let failed = Pipeline::from_iter(["4", "five"].map(String::from))
 ///     .try_stage(Geometry::tasks(), |geometry, text| geometry.parse(text))
 ///     .collect()

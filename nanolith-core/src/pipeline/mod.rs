@@ -43,12 +43,7 @@ use std::{fmt, marker::PhantomData};
 ///
 /// ```
 /// use nanolith::{pipeline::Pipeline, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry {
-/// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
-/// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
-/// #     pub fn sum(of: Vec<i64>) -> i64 { of.iter().sum() }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let geometry = Geometry::service().launch().wait()?;
 /// let mut total = 0;
 /// let report = Pipeline::from_iter((1..=100).map(|n| n.to_string()))

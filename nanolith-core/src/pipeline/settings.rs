@@ -81,8 +81,7 @@ impl<T, K: Stage> Pipeline<T, K> {
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let sums = Pipeline::from_iter(0..100)
     ///     .stage(Geometry::tasks(), |geometry, n| geometry.add(n, n))
     ///     .concurrency(8)
@@ -128,8 +127,7 @@ impl<T, K: Stage> Pipeline<T, K> {
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let sums = Pipeline::from_iter(0..100)
     ///     .stage(Geometry::tasks(), |geometry, n| geometry.add(n, 1))
     ///     .stage(Geometry::tasks(), |geometry, n| geometry.add(n, 1))
@@ -168,8 +166,7 @@ impl<T> Pipeline<T, Batches> {
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn sum(of: Vec<i64>) -> i64 { of.iter().sum() } }
+    /// # use nanolith_doc_sets::*;
     /// let sums = Pipeline::from_iter(1..=9)
     ///     .batched(Geometry::tasks(), |geometry, numbers| geometry.sum(numbers))
     ///     .sizes(3..=3)
@@ -191,8 +188,7 @@ impl<T> Pipeline<T, Batches> {
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn sum(of: Vec<i64>) -> i64 { of.iter().sum() } }
+    /// # use nanolith_doc_sets::*;
     /// let sums = Pipeline::from_iter(1..=1_000)
     ///     .batched(Geometry::tasks(), |geometry, numbers| geometry.sum(numbers))
     ///     .latency(5 * MILLISECOND)

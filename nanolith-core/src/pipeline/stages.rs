@@ -25,13 +25,8 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
+    /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).launch().wait()?;
     /// let totals = Pipeline::from_iter(1..=3)
     ///     .stage(Geometry::tasks(), |geometry, n| geometry.add(n, n)).concurrency(4)
@@ -56,10 +51,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry {
-    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let numbers = Pipeline::from_iter(["4", "5"].map(String::from))
     ///     .try_stage(Geometry::tasks(), |geometry, text| geometry.parse(text))
     ///     .collect()
@@ -84,8 +76,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn sum(of: Vec<i64>) -> i64 { of.iter().sum() } }
+    /// # use nanolith_doc_sets::*;
     /// let sums = Pipeline::from_iter(1..=1_000)
     ///     .batched(Geometry::tasks(), |geometry, numbers| geometry.sum(numbers))
     ///     .collect()

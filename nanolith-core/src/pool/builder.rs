@@ -108,8 +108,7 @@ impl PoolBuilder {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build()?;
     /// # pool.pause();
     /// let geometry = Geometry::on(&pool);
@@ -150,8 +149,7 @@ impl PoolBuilder {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject).build()?;
     /// # pool.pause();
     /// let geometry = Geometry::on(&pool);
@@ -173,8 +171,7 @@ impl PoolBuilder {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// use std::time::Duration;
     /// let pool = Pool::builder().spin_before_park(Duration::ZERO).build()?; // on battery
     /// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);
@@ -352,8 +349,7 @@ impl PoolBuilder {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let pool = Pool::builder().build()?;
     /// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -370,8 +366,7 @@ impl PoolBuilder {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// Pool::builder().concurrency(Concurrency::Exact(2)).build_global()?;
     /// assert_eq!(Geometry::tasks().add(4, 5).wait()?, 9);
     /// assert!(Pool::builder().build_global().is_err(), "it was built before");

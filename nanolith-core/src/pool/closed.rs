@@ -17,8 +17,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let pool = Pool::builder().build()?;
 /// let job = Geometry::on(&pool).add(4, 5).submit();
 /// let closed = pool.closed();

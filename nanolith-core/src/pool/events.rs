@@ -23,8 +23,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{PoolEvent, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject).build()?;
 /// let mut events = pool.events();
 /// pool.pause();
@@ -153,8 +152,7 @@ impl Waits {
 ///
 /// ```
 /// use nanolith::{PoolEvent, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// # let pool = Pool::builder().build()?;
 /// let events = pool.events();
 /// let job = Geometry::on(&pool).add(4, 5).submit();
@@ -187,8 +185,7 @@ impl PoolEvents {
     ///
     /// ```
     /// # use nanolith::{PoolEvent, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// # pollster::block_on(async {
     /// let mut events = pool.events();

@@ -21,8 +21,7 @@ static GLOBAL: OnceCell<Pool> = OnceCell::new();
 ///
 /// ```
 /// use nanolith::{GlobalPool, TaskSet, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// assert_eq!(Geometry::tasks().add(4, 5).wait()?, 9); // on the global pool
 /// assert_eq!(Geometry::calls(GlobalPool).add(4, 5).wait()?, 9); // the same
 /// # Ok::<(), CallError>(())
@@ -35,8 +34,7 @@ impl GlobalPool {
     ///
     /// ```
     /// use nanolith::{GlobalPool, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let _ =
     /// Geometry::tasks().add(4, 5).submit();
     /// GlobalPool.get()?.drained().wait();

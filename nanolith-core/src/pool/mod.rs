@@ -78,8 +78,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let pool = Pool::builder().name("pictures").concurrency(Concurrency::Half).build()?;
 /// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);
 /// pool.drained().wait();
@@ -162,8 +161,7 @@ impl Pool {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// pool.pause();
     /// let job = Geometry::on(&pool).add(4, 5).submit();
@@ -239,8 +237,7 @@ impl Pool {
     ///
     /// ```
     /// # use nanolith::{TaskSet, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// let tenant = pool.share("tenant-a", 3);
     /// assert_eq!(Geometry::calls(tenant).add(4, 5).wait()?, 9);
@@ -335,8 +332,7 @@ impl Pool {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let pool = Pool::builder().metrics(true).build()?;
     /// Geometry::on(&pool).add(4, 5).wait()?;
     /// pool.drained().wait();
@@ -370,11 +366,7 @@ impl Pool {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry {
-    /// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
-    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// pool.pause();
     /// let geometry = Geometry::on(&pool);
@@ -417,8 +409,7 @@ impl Pool {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// let jobs: Vec<_> = (0..100).map(|n| Geometry::on(&pool).add(n, n).submit()).collect();
     /// pool.drained().wait(); // or `.await`
@@ -456,8 +447,7 @@ impl Pool {
     ///
     /// ```
     /// # use nanolith::{PoolEvent, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// let mut events = pool.events();
     /// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);
@@ -486,8 +476,7 @@ impl Pool {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// let accepted = Geometry::on(&pool).add(1, 2).submit();
     /// pool.close();
@@ -531,8 +520,7 @@ impl Pool {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// # pool.pause();
     /// let queued = Geometry::on(&pool).add(4, 5).submit();

@@ -60,8 +60,7 @@ impl Drop for Handles {
 ///
 /// ```
 /// use nanolith::{TaskSet, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let pool = Pool::builder().build()?;
 /// let paying = Geometry::calls(pool.share("paying", 3));
 /// let free = Geometry::calls(pool.share("free", 1).max_queue(MaxQueue::Bounded(100)).on_full(OnFull::Reject));
@@ -134,8 +133,7 @@ impl Share {
     ///
     /// ```
     /// # use nanolith::{TaskSet, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// # pool.pause();
     /// let tenant = Geometry::calls(pool.share("tenant", 1).max_queue(MaxQueue::Bounded(1)));
@@ -247,8 +245,7 @@ impl Share {
     ///
     /// ```
     /// # use nanolith::{TaskSet, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// let tenant = pool.share("tenant", 1);
     /// let sum = Geometry::calls(&tenant).add(4, 5).wait()?;

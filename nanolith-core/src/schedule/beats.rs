@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 ///
 /// ```
 /// use nanolith::{prelude::*, schedule::{Missed, every}, time::MockClock};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let clock = MockClock::new();
 /// clock.run(|| {
 ///     let pool = Pool::builder().build()?;
@@ -38,8 +37,7 @@ pub enum Missed {
 ///
 /// ```
 /// use nanolith::{prelude::*, schedule::{ScheduleEnd, every}};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let pool = Pool::builder().build()?;
 /// let schedule = every(MILLISECOND, Geometry::on(&pool), |geometry| geometry.add(4, 5)).start()?;
 /// pool.close();

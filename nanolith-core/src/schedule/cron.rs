@@ -20,8 +20,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{prelude::*, schedule::{Cron, cron}, time::{HOUR, MockClock}};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let clock = MockClock::new(); // whose calendar begins with a Saturday, 2000-01-01
 /// clock.run(|| {
 ///     let weekdays = Cron::utc("0 30 9 * * Mon-Fri")?; // `cron("0 30 9 * * Mon-Fri", ..)` is by the local time

@@ -18,8 +18,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{prelude::*, schedule::every};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let schedule = every(MILLISECOND, Geometry::tasks(), |geometry| geometry.add(4, 5)).times(2).start()?;
 /// schedule.ended().wait();
 /// assert_eq!((schedule.info().runs, schedule.info().errors), (2, 0));
@@ -62,8 +61,7 @@ impl Schedule {
     ///
     /// ```
     /// use nanolith::{prelude::*, schedule::every, time::{HOUR, MockClock}};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let clock = MockClock::new();
     /// clock.run(|| {
     ///     let schedule = every(HOUR, Geometry::tasks(), |geometry| geometry.add(4, 5)).start()?;

@@ -2,8 +2,7 @@
 //!
 //! ```
 //! use nanolith::{prelude::*, schedule::every, time::{HOUR, MockClock}};
-//! # pub struct Geometry;
-//! # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+//! # use nanolith_doc_sets::*;
 //! let clock = MockClock::new();
 //! clock.run(|| {
 //!     let pool = Pool::builder().build()?;
@@ -62,9 +61,8 @@ const SHORTEST: Duration = Duration::from_micros(1);
 ///
 /// ```
 /// use nanolith::{prelude::*, schedule::every};
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter { pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total } }
-/// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+/// # use nanolith_doc_sets::*;
+/// let counter = Counter::service(10).launch().wait()?;
 /// let schedule = every(MILLISECOND, counter.clone(), |counter| counter.bump(5).timeout(SECOND))
 ///     .times(3)
 ///     .start()?;
@@ -141,8 +139,7 @@ impl<T: Send + 'static> Plan<T> {
     ///
     /// ```
     /// use nanolith::{prelude::*, schedule::every, time::{HOUR, now}};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let at_once = every(HOUR, Geometry::tasks(), |geometry| geometry.add(4, 5)).starting_at(now()).times(1).start()?;
     /// at_once.ended().wait();
     /// assert_eq!(at_once.info().runs, 1);
@@ -176,8 +173,7 @@ impl<T: Send + 'static> Plan<T> {
     ///
     /// ```
     /// use nanolith::{prelude::*, schedule::every};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let (tell, told) = std::sync::mpsc::channel();
     /// let schedule = every(MILLISECOND, Geometry::tasks(), |geometry| geometry.add(4, 5))
     ///     .on_outcome(move |sum| drop(tell.send(sum)))

@@ -81,12 +81,7 @@ pub(super) struct Settings {
 ///
 /// ```
 /// use nanolith::prelude::*;
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// #     pub fn total(&self) -> i64 { self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let counter = Counter::service(10).name("counter").queue(1_024).launch().wait()?;
 /// assert_eq!(&*counter.info().name, "counter");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -188,12 +183,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let (left, right) = (Counter::service(1).name("left").launch(), Counter::service(2).launch());
     /// assert_eq!((&*left.wait()?.info().name, &*right.wait()?.info().name), ("left", "Counter"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -208,12 +198,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).queue(16).launch().wait()?;
     /// # assert_eq!(counter.total().wait()?, 10);
     /// assert!(Counter::service(10).queue(0).launch().wait().is_err());
@@ -228,12 +213,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).queue(16).on_full(OnFull::Reject).launch().wait()?;
     /// # assert_eq!(counter.total().wait()?, 10);
     /// assert!(Counter::service(10).on_full(OnFull::CallerRuns).launch().wait().is_err());
@@ -249,10 +229,9 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter { pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total } }
+    /// # use nanolith_doc_sets::*;
     /// use std::time::Duration;
-    /// let counter = Counter::service(Counter { total: 0 }).spin_before_park(Duration::from_micros(200)).launch().wait()?;
+    /// let counter = Counter::service(0).spin_before_park(Duration::from_micros(200)).launch().wait()?;
     /// assert_eq!(counter.bump(9).wait()?, 9);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -266,8 +245,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::service().expiration(Priority::Low, 2 * SECOND).launch().wait()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -281,8 +259,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// use nanolith::Queued;
     /// let by_name = |call: &Queued<'_>| call.task().name().len().try_into().ok(); // short names first
     /// let geometry = Geometry::service().order(by_name).launch().wait()?;
@@ -298,8 +275,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::service().slice(2 * MILLISECOND).launch().wait()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -312,12 +288,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).stack_size(128 * 1024).launch().wait()?;
     /// # assert_eq!(counter.total().wait()?, 10);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -361,11 +332,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     ///
     /// ```
     /// # use nanolith::{Restart, prelude::*};
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total = self.total.checked_add(by).expect("the sum fits"); self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10)
     ///     .restart(Restart::on_panic().limit(5, MINUTE))
     ///     .launch().wait()?;
@@ -390,11 +357,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     ///
     /// ```
     /// # use nanolith::{Restart, prelude::*};
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total = self.total.checked_add(by).expect("the sum fits"); self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let mut starts = 0;
     /// let again = move || { starts += 100; (starts,) };
     /// let counter = Counter::service(10)
@@ -415,8 +378,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     ///
     /// ```
     /// use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::service().metrics(true).launch().wait()?;
     /// assert!(geometry.control().metrics().is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -431,11 +393,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     ///
     /// ```
     /// # use nanolith::{main_guard, prelude::*};
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let guard = main_guard();
     /// let counter = Counter::service(10).keep_alive(true).launch().wait()?;
     /// let job = counter.bump(5).submit();
@@ -475,12 +433,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let (tell, told) = std::sync::mpsc::channel();
     /// let starting = Counter::service(10).on_thread_start(move || drop(tell.send(std::thread::current().id())));
     /// let counter = starting.launch().wait()?;
@@ -496,12 +449,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let (tell, told) = std::sync::mpsc::channel();
     /// let counter = Counter::service(10).on_thread_exit(move || drop(tell.send(()))).launch().wait()?;
     /// counter.close().wait()?;
@@ -543,12 +491,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).launch().wait()?; // or `.await?`
     /// assert_eq!(counter.total().wait()?, 10);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

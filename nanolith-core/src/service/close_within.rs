@@ -19,11 +19,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::prelude::*;
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let counter = Counter::service(10).launch().wait()?;
 /// let job = counter.bump(5).submit();
 /// # pollster::block_on(async {
@@ -51,8 +47,7 @@ impl<S: TaskSet> ServiceCloseWithin<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::service().launch().wait()?;
     /// geometry.close_within(MINUTE).wait()?; // nothing was left to do
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -26,12 +26,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::prelude::*;
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// #     pub fn total(&self) -> i64 { self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let counter = Counter::service(10).launch().wait()?;
 /// # pollster::block_on(async {
 /// counter.close().await?;
@@ -66,12 +61,7 @@ impl<S: TaskSet> Closing<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).launch().wait()?;
     /// let job = counter.bump(5).submit();
     /// counter.close().wait()?;
@@ -133,8 +123,7 @@ pub enum CloseError {
     ///
     /// ```
     /// use nanolith::{CloseError, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::service().on_panic(|_| OnPanic::Restart).launch().wait()?; // and no restart policy
     /// assert!(geometry.add(i64::MAX, 1).wait().is_err());
     /// assert!(matches!(geometry.control().closed().wait(), Err(CloseError::Crashed(_))));

@@ -15,11 +15,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{Group, LifeEvent, Restart, prelude::*};
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total = self.total.checked_add(by).expect("the sum fits"); self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let [left, right] = [1, 2].map(|first| Counter::service(first).restart(Restart::on_panic()).launch());
 /// let (left, right) = (left.wait()?, right.wait()?);
 /// let group = Group::one_for_all();
@@ -88,8 +84,7 @@ impl Group {
     ///
     /// ```
     /// # use nanolith::{Group, Restart, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let group = Group::one_for_one();
     /// group.add(&Geometry::service().restart(Restart::on_panic()).launch().wait()?)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -130,8 +125,7 @@ impl Group {
     ///
     /// ```
     /// # use nanolith::{Group, GroupError, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let mortal = Geometry::service().launch().wait()?;
     /// assert_eq!(Group::one_for_all().add(&mortal), Err(GroupError::NeverRestarts));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -232,8 +226,7 @@ impl fmt::Debug for Group {
 ///
 /// ```
 /// use nanolith::{Group, GroupError, Restart, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let geometry = Geometry::service().restart(Restart::on_panic()).launch().wait()?;
 /// Group::one_for_one().add(&geometry)?;
 /// assert_eq!(Group::one_for_all().add(&geometry), Err(GroupError::InAGroup));

@@ -27,12 +27,7 @@ pub(super) type Launched<S, E> = Result<ServiceRef<S>, LaunchError<E>>;
 ///
 /// ```
 /// use nanolith::prelude::*;
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// #     pub fn total(&self) -> i64 { self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// # pollster::block_on(async {
 /// let counter = Counter::service(10).launch().await?;
 /// assert_eq!(counter.total().await?, 10);
@@ -140,12 +135,7 @@ impl<S: TaskSet, E: 'static> Launch<S, E> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).launch().wait()?;
     /// assert_eq!(counter.total().wait()?, 10);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -255,12 +245,7 @@ pub enum LaunchError<E> {
     ///
     /// ```
     /// use nanolith::{LaunchError, prelude::*};
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// match Counter::service(10).queue(0).launch().wait() {
     ///     Err(LaunchError::Build(error)) => assert_eq!(error.setting(), Some("queue")),
     ///     other => unreachable!("not {other:?}"),

@@ -20,8 +20,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{Crash, LifeEvent, Restart, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x.checked_add(y).expect("the sum fits") } }
+/// # use nanolith_doc_sets::*;
 /// let geometry = Geometry::service().restart(Restart::on_panic()).launch().wait()?;
 /// let mut life = geometry.control().life();
 /// assert!(geometry.add(i64::MAX, 1).wait().is_err());
@@ -91,11 +90,7 @@ impl Crash {
 ///
 /// ```
 /// use nanolith::{LifeEvent, prelude::*};
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn total(&self) -> i64 { self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let counter = Counter::service(10).launch().wait()?;
 /// let life = counter.control().life();
 /// counter.close().wait()?;
@@ -134,11 +129,7 @@ impl LifeEvent {
 ///
 /// ```
 /// use nanolith::{LifeEvent, prelude::*};
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn total(&self) -> i64 { self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let counter = Counter::service(10).launch().wait()?;
 /// let mut life = counter.control().life();
 /// assert!(matches!(life.recv().wait(), Some(LifeEvent::Started)));
@@ -154,8 +145,7 @@ impl LifeEvents {
     ///
     /// ```
     /// # use nanolith::{LifeEvent, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # pollster::block_on(async {
     /// let geometry = Geometry::service().launch().await?;
     /// let mut life = geometry.control().life();
@@ -207,8 +197,7 @@ impl NextEvent<'_> {
     ///
     /// ```
     /// # use nanolith::{LifeEvent, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::service().launch().wait()?;
     /// assert!(matches!(geometry.control().life().recv().wait(), Some(LifeEvent::Started)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())

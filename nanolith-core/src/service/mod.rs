@@ -54,12 +54,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::prelude::*;
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// #     pub fn total(&self) -> i64 { self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let counter = Counter::service(10).name("counter").launch().wait()?;
 /// assert_eq!(counter.bump(5).wait()?, 15); // typed methods are on the service itself
 /// let again = counter.clone(); // the same service
@@ -83,8 +78,7 @@ impl<S: TaskSet> Service<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// fn nine(geometry: &GeometryCalls<impl Executor<Geometry>>) -> Result<i64, CallError> {
     ///     geometry.add(4, 5).wait()
     /// }
@@ -112,12 +106,7 @@ impl<S: TaskSet> Service<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).launch().wait()?;
     /// let accepted = counter.bump(5).submit();
     /// counter.close().wait()?;
@@ -198,12 +187,7 @@ impl<S: TaskSet> Service<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).launch().wait()?;
     /// let info = counter.info();
     /// assert_eq!((&*info.name, info.queue_len, info.closed), ("Counter", 0, false));
@@ -218,12 +202,7 @@ impl<S: TaskSet> Service<S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).launch().wait()?;
     /// assert_eq!(counter.control().thread().name(), Some("Counter"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -257,12 +236,7 @@ impl<S: TaskSet> fmt::Debug for Service<S> {
 ///
 /// ```
 /// use nanolith::{ServiceInfo, prelude::*};
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// #     pub fn total(&self) -> i64 { self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let counter = Counter::service(10).launch().wait()?;
 /// counter.bump(5).wait()?;
 /// counter.close().wait()?;
@@ -295,12 +269,7 @@ pub struct ServiceInfo {
 ///
 /// ```
 /// use nanolith::prelude::*;
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// #     pub fn total(&self) -> i64 { self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let counter = Counter::service(10).launch().wait()?;
 /// let control = counter.control();
 /// assert_eq!(control.thread().id(), counter.info().thread_id);
@@ -315,12 +284,7 @@ impl<S: TaskSet> Control<'_, S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).launch().wait()?;
     /// let end = counter.control().closed();
     /// drop(counter); // the last handle: the service closes
@@ -341,11 +305,7 @@ impl<S: TaskSet> Control<'_, S> {
     ///
     /// ```
     /// # use nanolith::{LifeEvent, Restart, prelude::*};
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).restart(Restart::on_panic()).launch().wait()?;
     /// assert_eq!(counter.bump(5).wait()?, 15);
     /// let mut life = counter.control().life();
@@ -371,8 +331,7 @@ impl<S: TaskSet> Control<'_, S> {
     ///
     /// ```
     /// # use nanolith::{LifeEvent, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::service().launch().wait()?;
     /// let life = geometry.control().life();
     /// drop(geometry);
@@ -390,8 +349,7 @@ impl<S: TaskSet> Control<'_, S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::service().metrics(true).launch().wait()?;
     /// geometry.add(4, 5).wait()?;
     /// if let Some(metrics) = geometry.control().metrics() {
@@ -415,12 +373,7 @@ impl<S: TaskSet> Control<'_, S> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Counter { total: i64 }
-    /// # #[define] impl Counter {
-    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-    /// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-    /// #     pub fn total(&self) -> i64 { self.total }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let counter = Counter::service(10).name("counter").launch().wait()?;
     /// assert_eq!(counter.control().thread().name(), Some("counter"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -435,8 +388,7 @@ impl<S: TaskSet> Control<'_, S> {
 ///
 /// ```
 /// use nanolith::{NeverRestarts, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let geometry = Geometry::service().launch().wait()?;
 /// assert_eq!(geometry.control().restart(), Err(NeverRestarts));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -22,12 +22,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{ServiceRef, prelude::*};
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// #     pub fn total(&self) -> i64 { self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// fn check(counter: &CounterCalls<ServiceRef<Counter>>) -> Result<i64, CallError> {
 ///     counter.total().wait()
 /// }

@@ -121,8 +121,7 @@ impl Restart {
     ///
     /// ```
     /// # use nanolith::{Restart, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let launched = Geometry::service().restart(Restart::on_panic().limit(0, MINUTE)).launch().wait();
     /// assert!(launched.is_err()); // that would be `Restart::never()`
     /// ```

@@ -9,11 +9,7 @@ use std::{env, ops::Range};
 ///
 /// ```
 /// use nanolith::{prelude::*, sim};
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// sim::explore(0..20, || {
 ///     let counter = Counter::service(10).launch().wait().expect("it starts");
 ///     let bumps = [1, 2].map(|by| { let counter = counter.clone(); sim::spawn(move || counter.bump(by).wait()) });

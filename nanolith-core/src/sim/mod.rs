@@ -144,11 +144,7 @@ pub fn yield_now() {
 ///
 /// ```
 /// use nanolith::{Restart, prelude::*, sim};
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// sim(42, || {
 ///     let counter = Counter::service(10).restart(Restart::on_panic()).launch().wait()?;
 ///     assert_eq!(counter.bump(5).wait()?, 15);
@@ -166,8 +162,7 @@ pub fn crash<S: TaskSet>(service: &Service<S>) -> bool {
 ///
 /// ```
 /// use nanolith::{prelude::*, sim};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let traced = |seed| sim(seed, || Geometry::tasks().add(4, 5).wait().map(|_| sim::trace()));
 /// assert_eq!(traced(42)?, traced(42)?);
 /// # Ok::<(), CallError>(())

@@ -18,11 +18,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::{prelude::*, sim};
-/// # pub struct Counter { total: i64 }
-/// # #[define] impl Counter {
-/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
-/// #     pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let total = sim(42, || {
 ///     let counter = Counter::service(10).launch().wait().expect("it starts");
 ///     let jobs = [counter.bump(1).submit(), counter.bump(2).submit()];
@@ -114,8 +110,7 @@ impl Simulation {
     ///
     /// ```
     /// use nanolith::{prelude::*, sim::Simulation};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let report = Simulation::new().run(42, || Geometry::tasks().add(4, 5).wait())?;
     /// assert_eq!(report.value?, 9);
     /// assert!(report.left_over.is_empty());

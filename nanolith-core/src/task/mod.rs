@@ -90,8 +90,7 @@ pub trait TaskSet: Sized + 'static {
     ///
     /// ```
     /// use nanolith::{TaskSet, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// assert_eq!(Geometry::info(&GeometryTask::Add { x: 4, y: 5 }).name(), "add");
     /// ```
     fn info(task: &Self::Task) -> &'static TaskInfo;
@@ -121,8 +120,7 @@ pub trait TaskSet: Sized + 'static {
     /// ```
     /// use nanolith::{TaskSet, prelude::*};
     /// use std::sync::Arc;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let any: Arc<dyn Executor<Geometry>> = Arc::new(Pool::builder().build()?);
     /// assert_eq!(Geometry::calls(any).add(4, 5).wait()?, 9);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

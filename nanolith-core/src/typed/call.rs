@@ -31,8 +31,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let geometry = Geometry::tasks();
 /// assert_eq!(geometry.add(4, 5).wait()?, 9); // blocks
 /// # pollster::block_on(async {
@@ -198,8 +197,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let job = Geometry::tasks().add(4, 5).priority(Priority::UserBlocking).submit();
     /// assert_eq!(job.wait()?, 9);
     /// # Ok::<(), CallError>(())
@@ -216,8 +214,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// // after whatever else there is, but within about a minute
     /// let job = Geometry::tasks().add(4, 5).expires_in(MINUTE).submit();
     /// assert_eq!(job.wait()?, 9);
@@ -259,8 +256,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let until = std::time::Instant::now() + MINUTE;
     /// let calls = [(1, 2), (4, 5)].map(|(x, y)| Geometry::tasks().add(x, y).deadline(until).submit());
     /// for job in calls {
@@ -278,8 +274,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     ///
     /// ```
     /// # use nanolith::{main_guard, prelude::*};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let guard = main_guard();
     /// let job = Geometry::tasks().add(4, 5).keep_alive(true).submit();
     /// guard.wait()?;
@@ -322,8 +317,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let call = Geometry::tasks().add(4, 5);
     /// assert_eq!(call.info().map(|task| task.name()), Some("add"));
     /// ```
@@ -339,8 +333,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// assert_eq!(Geometry::tasks().add(4, 5).wait()?, 9);
     /// # Ok::<(), CallError>(())
     /// ```
@@ -358,8 +351,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::tasks();
     /// let jobs: Vec<_> = (0..100).map(|n| geometry.add(n, n).submit()).collect();
     /// for (n, job) in (0..).zip(jobs) {
@@ -390,8 +382,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build()?;
     /// let geometry = Geometry::on(&pool);
     /// # pool.pause();
@@ -424,8 +415,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # pollster::block_on(async {
     /// let job = Geometry::tasks().add(4, 5).submit_async().await; // it is queued from here on
     /// assert_eq!(job.await?, 9);
@@ -587,10 +577,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, V, X> Call<'a, S, E, Result<V, X>>
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry {
-    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// # pollster::block_on(async {
     /// let number = Geometry::tasks().parse("7".into()).flatten().await?;
     /// assert_eq!(number, 7);
@@ -614,8 +601,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> fmt::Debug for Call<'_, S, E, T> {
 ///
 /// ```
 /// use nanolith::{Submit, prelude::*};
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// # pollster::block_on(async {
 /// let geometry = Geometry::tasks();
 /// let entering: Submit<'_, _, _, i64> = geometry.add(4, 5).submit_async();

@@ -17,10 +17,7 @@ use std::{
 ///
 /// ```
 /// # use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry {
-/// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
-/// # }
+/// # use nanolith_doc_sets::*;
 /// let geometry = Geometry::tasks();
 /// assert_eq!(geometry.parse("7".into()).wait()?, Ok(7)); // the task's own result within the call's
 /// assert_eq!(geometry.parse("7".into()).flatten().wait()?, 7);
@@ -75,10 +72,7 @@ impl<S: TaskSet, X: Executor<S> + ?Sized, V, E: 'static> Flatten<Call<'_, S, X, 
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry {
-    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let outcome = Geometry::tasks().parse("seven".into()).flatten().wait();
     /// assert!(matches!(outcome, Err(TaskError::Task(_))));
     /// ```
@@ -94,10 +88,7 @@ impl<S: TaskSet, X: Executor<S> + ?Sized, V, E: 'static> Flatten<Call<'_, S, X, 
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry {
-    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let job = Geometry::tasks().parse("7".into()).flatten().submit();
     /// assert_eq!(job.wait()?, 7);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -112,10 +103,7 @@ impl<S: TaskSet, V, E: 'static> Flatten<Handle<S, Result<V, E>>> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry {
-    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let job = Geometry::tasks().parse("7".into()).submit();
     /// assert_eq!(job.flatten().wait()?, 7);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

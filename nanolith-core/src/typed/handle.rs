@@ -28,8 +28,7 @@ use std::{
 ///
 /// ```
 /// use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let job = Geometry::tasks().add(4, 5).submit();
 /// // .. something else meanwhile ..
 /// assert_eq!(job.wait()?, 9); // or `job.await?`
@@ -99,8 +98,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// # pool.pause();
     /// let job = Geometry::on(&pool).add(4, 5).submit();
@@ -124,8 +122,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let job = Geometry::tasks().add(4, 5).submit();
     /// match job.wait_deadline(std::time::Instant::now() + MINUTE) {
     ///     Ok(outcome) => assert_eq!(outcome?, 9),
@@ -145,8 +142,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// # pool.pause();
     /// let job = Geometry::on(&pool).add(4, 5).submit();
@@ -168,8 +164,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// let job = Geometry::on(&pool).add(4, 5).submit();
     /// pool.drained().wait();
@@ -219,8 +214,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// # pool.pause();
     /// let later = Geometry::on(&pool).add(4, 5).priority(Priority::Idle).submit();
@@ -237,8 +231,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// Geometry::on(&pool).add(4, 5).submit().detach();
     /// pool.drained().wait();
@@ -251,8 +244,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// # let pool = Pool::builder().build()?;
     /// pool.pause();
     /// drop(Geometry::on(&pool).add(4, 5).submit().cancel_on_drop());
@@ -274,8 +266,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let job = Geometry::tasks().add(4, 5).submit();
     /// assert_eq!(job.info().to_string(), "Geometry::add");
     /// # job.wait()?;
@@ -487,10 +478,7 @@ impl<S: TaskSet, V, E> Handle<S, Result<V, E>> {
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry {
-    /// #     pub fn parse(text: String) -> Result<i64, std::num::ParseIntError> { text.parse() }
-    /// # }
+    /// # use nanolith_doc_sets::*;
     /// let job = Geometry::tasks().parse("seven".into()).submit();
     /// assert!(matches!(job.flatten().wait(), Err(TaskError::Task(_))));
     /// ```
@@ -571,8 +559,7 @@ impl<S: TaskSet, T> fmt::Debug for Handle<S, T> {
 ///
 /// ```
 /// # use nanolith::prelude::*;
-/// # pub struct Geometry;
-/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// # use nanolith_doc_sets::*;
 /// let job = Geometry::tasks().add(4, 5).submit();
 /// assert!(job.progress().latest().is_none(), "`add` tells nothing");
 /// # job.wait()?;

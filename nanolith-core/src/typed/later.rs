@@ -27,8 +27,7 @@ where
     ///
     /// ```
     /// use nanolith::{prelude::*, time::{HOUR, MockClock}};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let clock = MockClock::new();
     /// clock.run(|| {
     ///     let pool = Pool::builder().build()?;
@@ -62,8 +61,7 @@ where
     ///
     /// ```
     /// # use nanolith::{prelude::*, time::{now}};
-    /// # pub struct Geometry;
-    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # use nanolith_doc_sets::*;
     /// let soon = now() + MILLISECOND;
     /// assert_eq!(Geometry::tasks().add(4, 5).at(soon).wait()?, 9);
     /// assert!(now() >= soon);
