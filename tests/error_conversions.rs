@@ -4,7 +4,7 @@
 
 use anyhow::Context as _;
 use nanolith::{AddError, BoxError, ClusterLaunchError, LaunchError, TaskGroup, prelude::*};
-use std::{error::Error, fmt, num::ParseIntError};
+use std::{error::Error, fmt, io, num::ParseIntError};
 
 /// An error with a source.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,6 +115,14 @@ fn an_error_of_the_call_keeps_its_text() {
 }
 
 #[test]
+fn error_made_by_hand_has_its_source() {
+    let of_io: TaskError<io::Error> = TaskError::Task(io::Error::other(BadRow("x".parse::<i64>().unwrap_err())));
+    assert_eq!(chain(&of_io), BAD_ROW);
+    let boxed: TaskError<BoxError> = TaskError::Task(BadRow("x".parse::<i64>().unwrap_err()).into());
+    assert_eq!(chain(&boxed), BAD_ROW);
+}
+
+#[test]
 fn a_group_gives_errors_with_their_sources() {
     let mut group: TaskGroup<i64, anyhow::Error> = TaskGroup::default();
     for call in [Rows::tasks().own("x".into()).flatten(), Rows::tasks().own("y".into()).flatten()] {
@@ -220,4 +228,38 @@ fn a_generic_set_flattens_errors_and_what_is_none() {
     assert!(matches!(Stack::<u8>::tasks().push(5).flatten().wait(), Err(TaskError::Task(5))));
     let error: anyhow::Error = Stack::<u8>::tasks().row(5).flatten().wait().unwrap_err().into();
     assert_eq!(error.chain().map(ToString::to_string).collect::<Vec<_>>(), BAD_ROW);
+}
+
+/// An error that a generic set gives before a set that knows it.
+#[derive(Debug)]
+pub struct Hidden(BadRow);
+
+impl fmt::Display for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("hidden")
+    }
+}
+
+impl Error for Hidden {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+pub struct Open;
+
+#[define]
+impl Open {
+    pub fn row() -> Result<i64, Hidden> {
+        Err(Hidden(BadRow("x".parse::<i64>().unwrap_err())))
+    }
+}
+
+#[test]
+fn generic_set_hides_no_source_from_others() {
+    let error = Open::tasks().row().wait().expect("it runs").unwrap_err();
+    let hidden = Stack::<Hidden>::tasks().push(error).flatten().wait().unwrap_err();
+    assert_eq!(chain(&hidden), ["hidden"]);
+    let open = Open::tasks().row().flatten().wait().unwrap_err();
+    assert_eq!(chain(&open), ["hidden", BAD_ROW[0], BAD_ROW[1]]);
 }

@@ -298,6 +298,33 @@ fn module_keeps_the_error_of_its_init() {
     assert_eq!(init_error(closed.wait()).to_string(), "the desk is taken");
 }
 
+macro_rules! result {
+    ($ty:ty) => { Result<$ty, io::Error> };
+}
+
+pub struct ByMacro;
+
+#[define]
+impl ByMacro {
+    #[init]
+    fn start(starts: Starts) -> result!(Self) {
+        if is_first(&starts) { Ok(Self) } else { Err(io::Error::other(CannotOpen(no_number()))) }
+    }
+
+    pub fn fail(&self) {
+        panic!("on purpose");
+    }
+}
+
+#[test]
+fn output_that_a_macro_writes_keeps_the_error() {
+    let restart = Restart::on_panic().limit(1, MINUTE);
+    let service = ByMacro::service(Starts::default()).restart(restart).launch().wait().expect("it starts");
+    let closed = service.control().closed();
+    assert!(service.fail().wait().is_err());
+    assert_eq!(texts(&init_error(closed.wait())), [no_number().to_string()]);
+}
+
 // ----- clusters
 
 #[test]

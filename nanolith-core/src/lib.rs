@@ -129,8 +129,8 @@ pub use with_priority::{WithPriority, with_priority, with_priority_async};
 pub mod __private {
     pub use crate::{
         check::*,
-        error::view::{ErrorView, Probe, ViewBoxed, ViewError, ViewNothing, ViewText},
-        service::{ByDebug, ByDisplay, ByError, ByPointer, ByType, InitErrors, InitOutput, init_output},
+        error::view::{ErrorView, Probe, ViewError},
+        service::{InitOutput, init_output},
         slices::steps,
         task::{
             After, Before, HookOutput, HookResult, Hooks, Input, LocalFuture, NoState, OnClose, Owner, Run, Scope,

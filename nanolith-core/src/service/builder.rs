@@ -1,7 +1,6 @@
 //! Launching a service.
 
 use super::{
-    InitError,
     init::{Init, Make, Start},
     launch::{Launch, LaunchAttempt, LaunchError, Launched},
     restart::Restart,
@@ -89,13 +88,11 @@ pub(super) struct Settings {
 #[must_use = "a service does nothing until it is launched"]
 pub struct ServiceBuilder<S: TaskSet, E, A> {
     start: Box<dyn Init<S, E, A>>,
-    /// Forgets the type of an error of `#[init]`.
-    convert: fn(E) -> InitError,
     pub(super) settings: Settings,
 }
 
 impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
-    fn new(args: A, make: Make<S, E, A>, convert: fn(E) -> InitError) -> Self
+    fn new(args: A, make: Make<S, E, A>) -> Self
     where
         A: Send,
     {
@@ -116,20 +113,16 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             on_thread_start: None,
             on_thread_exit: None,
         };
-        Self { start: Box::new(Start { first: Some(args), next: None, make }), convert, settings }
+        Self { start: Box::new(Start { first: Some(args), next: None, make }), settings }
     }
 
     /// For generated code.
     #[doc(hidden)]
-    pub fn init(
-        args: A,
-        make: impl Fn(&Context<S>, A) -> Result<S, E> + Send + 'static,
-        convert: fn(E) -> InitError,
-    ) -> Self
+    pub fn init(args: A, make: impl Fn(&Context<S>, A) -> Result<S, E> + Send + 'static) -> Self
     where
         A: Send,
     {
-        Self::new(args, Make::Now(Box::new(move |cx, args| make(cx, args).map(Some))), convert)
+        Self::new(args, Make::Now(Box::new(move |cx, args| make(cx, args).map(Some))))
     }
 
     /// For generated code.
@@ -137,7 +130,6 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     pub fn init_async<F: Future<Output = Result<S, E>> + 'static>(
         args: A,
         make: impl Fn(Context<S>, A) -> F + Send + 'static,
-        convert: fn(E) -> InitError,
     ) -> Self
     where
         A: Send,
@@ -146,20 +138,16 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             let state = make(cx, args);
             Box::pin(async move { state.await.map(Some) }) as _
         };
-        Self::new(args, Make::Later(Box::new(make)), convert)
+        Self::new(args, Make::Later(Box::new(make)))
     }
 
     /// For generated code.
     #[doc(hidden)]
-    pub fn init_stateless(
-        args: A,
-        make: impl Fn(&Context<S>, A) -> Result<(), E> + Send + 'static,
-        convert: fn(E) -> InitError,
-    ) -> Self
+    pub fn init_stateless(args: A, make: impl Fn(&Context<S>, A) -> Result<(), E> + Send + 'static) -> Self
     where
         A: Send,
     {
-        Self::new(args, Make::Now(Box::new(move |cx, args| make(cx, args).map(|()| None))), convert)
+        Self::new(args, Make::Now(Box::new(move |cx, args| make(cx, args).map(|()| None))))
     }
 
     /// For generated code.
@@ -167,7 +155,6 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     pub fn init_stateless_async<F: Future<Output = Result<(), E>> + 'static>(
         args: A,
         make: impl Fn(Context<S>, A) -> F + Send + 'static,
-        convert: fn(E) -> InitError,
     ) -> Self
     where
         A: Send,
@@ -176,7 +163,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             let state = make(cx, args);
             Box::pin(async move { state.await.map(|()| None) }) as _
         };
-        Self::new(args, Make::Later(Box::new(make)), convert)
+        Self::new(args, Make::Later(Box::new(make)))
     }
 
     /// The service's name, which its thread bears. The default is the set's.
@@ -504,16 +491,15 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         panics::install_hook();
         let (tell, answer) = flume::bounded(1);
         let (limit, attempt) = (self.settings.launch_timeout, Arc::<LaunchAttempt>::default());
-        let convert = self.convert;
         if let Err(error) = self.start(tell.clone(), attempt.clone()) {
             // The channel is empty, and its receiver is here.
             let _ = tell.send(Err(LaunchError::Build(error)));
         }
-        Launch::new(answer, limit, attempt, convert)
+        Launch::new(answer, limit, attempt)
     }
 
     fn start(self, tell: flume::Sender<Launched<S, E>>, attempt: Arc<LaunchAttempt>) -> Result<(), BuildError> {
-        let Self { start, convert, mut settings } = self;
+        let Self { start, mut settings } = self;
         validate(&settings)?;
         timer::start().map_err(BuildError::threads)?;
         settings.data.open();
@@ -533,7 +519,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             stack::mark_base(stack_size);
             let _alive = alive;
             let live = || {
-                thread::live(settings, start, convert, &attempt, move |launched| {
+                thread::live(settings, start, &attempt, move |launched| {
                     // If nobody listens any more, the handle that comes back closes the service.
                     let _ = tell.send(launched);
                 });
@@ -548,7 +534,7 @@ impl<S: TaskSet + Handed> ServiceBuilder<S, Infallible, S> {
     /// For generated code.
     #[doc(hidden)]
     pub fn with_state(state: S) -> Self {
-        Self::new(state, Make::Now(Box::new(|_, state| Ok(Some(state)))), InitError::unknown)
+        Self::new(state, Make::Now(Box::new(|_, state| Ok(Some(state)))))
     }
 }
 
@@ -556,7 +542,7 @@ impl<S: TaskSet> ServiceBuilder<S, Infallible, ()> {
     /// For generated code.
     #[doc(hidden)]
     pub fn stateless() -> Self {
-        Self::new((), Make::Now(Box::new(|_, ()| Ok(None))), InitError::unknown)
+        Self::new((), Make::Now(Box::new(|_, ()| Ok(None))))
     }
 }
 

@@ -44,8 +44,6 @@ pub struct Launch<S: TaskSet, E: 'static> {
     answer: Option<flume::r#async::RecvFut<'static, Launched<S, E>>>,
     limit: Option<Limit>,
     attempt: Arc<LaunchAttempt>,
-    /// Forgets the type of an error of `#[init]`.
-    convert: fn(E) -> InitError,
 }
 
 /// A launch, as the service's thread sees it.
@@ -87,16 +85,17 @@ impl<S: TaskSet, E: 'static> Launch<S, E> {
         answer: flume::Receiver<Launched<S, E>>,
         limit: Option<Duration>,
         attempt: Arc<LaunchAttempt>,
-        convert: fn(E) -> InitError,
     ) -> Self {
-        Self { answer: Some(answer.into_recv_async()), limit: limit.map(Limit::new), attempt, convert }
+        Self { answer: Some(answer.into_recv_async()), limit: limit.map(Limit::new), attempt }
     }
 
     /// The service, or an error whose type is forgotten.
-    pub(crate) async fn of_any_error(self) -> Result<ServiceRef<S>, LaunchError<InitError>> {
-        let convert = self.convert;
+    pub(crate) async fn of_any_error(self) -> Result<ServiceRef<S>, LaunchError<InitError>>
+    where
+        E: Send,
+    {
         self.await.map(Service::into_ref).map_err(|error| match error {
-            LaunchError::Init(error) => LaunchError::Init(convert(error)),
+            LaunchError::Init(error) => LaunchError::Init(InitError::of::<S, E>(error)),
             LaunchError::Panicked(panic) => LaunchError::Panicked(panic),
             LaunchError::Build(error) => LaunchError::Build(error),
             LaunchError::TimedOut => LaunchError::TimedOut,

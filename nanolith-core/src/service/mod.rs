@@ -30,7 +30,7 @@ pub use close_within::ServiceCloseWithin;
 pub use closing::{CloseError, Closing};
 pub use group::{Group, GroupError};
 pub use init::{InitOutput, init_output};
-pub use init_error::{ByDebug, ByDisplay, ByError, ByPointer, ByType, InitError, InitErrors};
+pub use init_error::InitError;
 pub(crate) use inner::{Stage, StageWatch};
 pub use launch::{Launch, LaunchError};
 pub use life::{Crash, LifeEvent, LifeEvents, NextEvent};

@@ -42,10 +42,9 @@ use std::{
 };
 
 /// The whole life of a service, on its own thread. `launched` hears of the start.
-pub(super) fn live<S: TaskSet, E, A>(
+pub(super) fn live<S: TaskSet, E: Send + 'static, A>(
     settings: Settings,
     mut init: Box<dyn Init<S, E, A>>,
-    convert: fn(E) -> InitError,
     attempt: &LaunchAttempt,
     launched: impl FnOnce(Launched<S, E>),
 ) {
@@ -72,7 +71,6 @@ pub(super) fn live<S: TaskSet, E, A>(
                 inner,
                 data: settings.data,
                 init,
-                convert,
                 crew: Crew::new(),
                 held: None,
                 on_panic: settings.on_panic,
@@ -104,8 +102,6 @@ struct Desk<S: TaskSet, E, A> {
     data: Data,
     /// Makes the next state.
     init: Box<dyn Init<S, E, A>>,
-    /// Forgets the type of an error of `init`.
-    convert: fn(E) -> InitError,
     crew: Crew<S>,
     /// The next call, which waits until it may have the state.
     held: Option<Shared<CallSlot<S>>>,
@@ -145,7 +141,7 @@ enum Step<S: TaskSet> {
     Crash(Crash),
 }
 
-impl<S: TaskSet, E, A> Desk<S, E, A> {
+impl<S: TaskSet, E: Send + 'static, A> Desk<S, E, A> {
     fn work(mut self) {
         let parking = Parking::of_this_thread();
         loop {
@@ -218,7 +214,7 @@ impl<S: TaskSet, E, A> Desk<S, E, A> {
                     self.count_restart(&crash);
                     return Ok(());
                 }
-                Ok(Some(Err(error))) => Crash::Init((self.convert)(error)),
+                Ok(Some(Err(error))) => Crash::Init(InitError::of::<S, E>(error)),
                 Ok(None) if self.inner.is_terminated() => continue,
                 Ok(None) if limit.is_over() => Crash::InitTimedOut,
                 Ok(None) => return Err(Some(crash)),

@@ -1,5 +1,5 @@
 //! `fn error_view`: how the errors that tasks and the `#[init]` give are read where their types are
-//! parameters.
+//! parameters or forgotten.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -21,23 +21,27 @@ pub(super) fn view(set: &Set) -> Option<TokenStream> {
     }
     let probes = results
         .into_iter()
-        .map(|(cfgs, output)| quote!(#(#cfgs)* (&&&&#krate::__private::Probe::<#output>::NEW).nanolith_error_view()));
+        .map(|(cfgs, output)| quote!(#(#cfgs)* (&&&&&&#krate::__private::Probe::<#output>::NEW).nanolith_error_view()));
     Some(quote! {
         fn error_view(of: ::core::any::TypeId) -> ::core::option::Option<#krate::__private::ErrorView> {
             #[allow(unused_imports)]
-            use #krate::__private::{ViewBoxed as _, ViewError as _, ViewNothing as _, ViewText as _};
+            use #krate::__private::ViewError as _;
             #krate::__private::ErrorView::find(of, &[#(#probes),*])
         }
     })
 }
 
-/// The outputs that may be a `Result`, by whatever name, each once.
+/// The outputs that may be a `Result`, by whatever name, each once. The state is none.
 fn results(set: &Set) -> Vec<(Vec<Attribute>, Type)> {
     let mut results: Vec<(Vec<Attribute>, Type)> = Vec::new();
     let outputs = set.callable().map(|task| (task.cfgs(), task.output.clone()));
     let init = set.hook(HookKind::Init).map(|init| &init.function);
     let made = init.map(|init| (attr::cfgs(&init.attrs), this::spelled_out(&init.output(), &set.this())));
-    for (cfgs, output) in outputs.chain(made).filter(|(_, output)| may_be_result(output)) {
+    let state = text::of(this::spelled_out(&set.state(), &set.this()));
+    for (cfgs, output) in outputs.chain(made) {
+        if text::of(&output) == state || !may_be_result(&output) {
+            continue;
+        }
         let is_known =
             results.iter().any(|(known, earlier)| known.is_empty() && text::of(earlier) == text::of(&output));
         if !is_known {
@@ -47,12 +51,13 @@ fn results(set: &Set) -> Vec<(Vec<Attribute>, Type)> {
     results
 }
 
-/// Whether it is a path, and no type of the standard library that is another one.
+/// Whether it is a macro or a path, and no type of the standard library that is another one.
 fn may_be_result(ty: &Type) -> bool {
     match ungrouped(ty) {
         Type::Path(path) => path.path.segments.last().is_some_and(|last| {
             last.ident == "Result" || !(origin::is_known(&last.ident.to_string()) || last.ident == "Arc")
         }),
+        Type::Macro(_) => true,
         _ => false,
     }
 }

@@ -144,23 +144,9 @@ fn service_of_init(set: &Set, init: &Hook) -> TokenStream {
             }
         },
     };
-    let init_error = init_error(set, init);
     quote! {
         #signature {
-            #krate::ServiceBuilder::#construct(#arguments, #start, #init_error)
-        }
-    }
-}
-
-/// What is kept of an error of `#[init]` where its type is forgotten: as much as the type allows, by method resolution.
-fn init_error(set: &Set, init: &Hook) -> TokenStream {
-    let krate = set.krate();
-    let error = of_output(set, init, &init_output(set), "Error");
-    quote! {
-        {
-            #[allow(unused_imports)]
-            use #krate::__private::{ByDebug as _, ByDisplay as _, ByError as _, ByPointer as _, ByType as _};
-            (&&&&&#krate::__private::InitErrors::<#error>::new()).conversion()
+            #krate::ServiceBuilder::#construct(#arguments, #start)
         }
     }
 }

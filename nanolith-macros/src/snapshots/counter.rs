@@ -332,13 +332,11 @@ impl ::nanolith::TaskSet for Counter {
         of: ::core::any::TypeId,
     ) -> ::core::option::Option<::nanolith::__private::ErrorView> {
         #[allow(unused_imports)]
-        use ::nanolith::__private::{
-            ViewBoxed as _, ViewError as _, ViewNothing as _, ViewText as _,
-        };
+        use ::nanolith::__private::ViewError as _;
         ::nanolith::__private::ErrorView::find(
             of,
             &[
-                (&&&&::nanolith::__private::Probe::<Result<Counter, StartError>>::NEW)
+                (&&&&&&::nanolith::__private::Probe::<Result<Counter, StartError>>::NEW)
                     .nanolith_error_view(),
             ],
         )
@@ -426,20 +424,6 @@ impl Counter {
             > as ::nanolith::__private::InitOutput<
                 Self,
             >>::into_result(Self::start(cx, first)),
-            {
-                #[allow(unused_imports)]
-                use ::nanolith::__private::{
-                    ByDebug as _, ByDisplay as _, ByError as _, ByPointer as _,
-                    ByType as _,
-                };
-                (&&&&&::nanolith::__private::InitErrors::<
-                    <Result<
-                        Self,
-                        StartError,
-                    > as ::nanolith::__private::InitOutput<Self>>::Error,
-                >::new())
-                    .conversion()
-            },
         )
     }
 }

@@ -346,13 +346,11 @@ impl ::nanolith::TaskSet for Geometry {
         of: ::core::any::TypeId,
     ) -> ::core::option::Option<::nanolith::__private::ErrorView> {
         #[allow(unused_imports)]
-        use ::nanolith::__private::{
-            ViewBoxed as _, ViewError as _, ViewNothing as _, ViewText as _,
-        };
+        use ::nanolith::__private::ViewError as _;
         ::nanolith::__private::ErrorView::find(
             of,
             &[
-                (&&&&::nanolith::__private::Probe::<Result<i64, ParseIntError>>::NEW)
+                (&&&&&&::nanolith::__private::Probe::<Result<i64, ParseIntError>>::NEW)
                     .nanolith_error_view(),
             ],
         )

@@ -231,12 +231,13 @@ pub mod geometry {
             of: ::core::any::TypeId,
         ) -> ::core::option::Option<::nanolith::__private::ErrorView> {
             #[allow(unused_imports)]
-            use ::nanolith::__private::{
-                ViewBoxed as _, ViewError as _, ViewNothing as _, ViewText as _,
-            };
+            use ::nanolith::__private::ViewError as _;
             ::nanolith::__private::ErrorView::find(
                 of,
-                &[(&&&&::nanolith::__private::Probe::<Point>::NEW).nanolith_error_view()],
+                &[
+                    (&&&&&&::nanolith::__private::Probe::<Point>::NEW)
+                        .nanolith_error_view(),
+                ],
             )
         }
         fn run(
