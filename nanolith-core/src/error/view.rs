@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(read!(&str, "text"), Some((false, "text".into(), false)));
         assert_eq!(read!(Plain, Plain), Some((false, "Plain".into(), false)));
         assert_eq!(read!(Shapeless, Shapeless), None);
-        assert!((&&&&&&Probe::<u8>::NEW).nanolith_error_view().is_none(), "it is no `Result`");
+        assert!(Probe::<u8>::NEW.nanolith_error_view().is_none(), "it is no `Result`");
     }
 
     /// The view of a type where only this is known of it.
