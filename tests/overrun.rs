@@ -3,7 +3,7 @@
 
 use futures_util::FutureExt;
 use nanolith::{
-    PoolEvent, TaskSet,
+    LifeEvent, PoolEvent, TaskSet,
     layers::{Layer, Retry},
     prelude::*,
     time::MockClock,
@@ -153,4 +153,29 @@ fn time_outs_and_ends_at_once_leave_nothing_listed() {
     }
     pool.drained().wait();
     until(|| pool.overrunning() == 0);
+}
+
+#[test]
+fn service_counts_and_reports_its_overrunning_task() {
+    let clock = MockClock::new();
+    clock.run(|| {
+        let service = Disk::service().launch().wait().expect("it starts");
+        let mut life = service.control().life();
+        assert!(matches!(life.recv().wait(), Some(LifeEvent::Started)));
+        let ((begun, has_begun), (go, gate)) = (channel(), gate());
+        let call = service.stands_still(begun, gate).timeout(10 * SECOND).submit();
+        has_begun.recv().expect("it begins");
+        assert_eq!(service.info().overrunning, 0);
+        clock.advance(10 * SECOND);
+        assert!(matches!(call.wait(), Err(CallError::TimedOut(_))));
+        assert_eq!(service.info().overrunning, 1);
+        clock.advance(11 * SECOND);
+        let Some(LifeEvent::Overrun(task)) = life.recv().wait() else { panic!("the event is there") };
+        assert_eq!(task.name(), "stands_still");
+        assert!(matches!(service.control().life().recv().wait(), Some(LifeEvent::Started)), "it is not replayed");
+        drop(go);
+        until(|| service.info().overrunning == 0);
+        service.close().wait().expect("it closes");
+        assert!(matches!(life.recv().wait(), Some(LifeEvent::Closed)), "one event each");
+    });
 }

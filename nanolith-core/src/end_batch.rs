@@ -114,7 +114,7 @@ impl EndBatch {
         };
         let address = host::address(call);
         call.meta().mark_overrun(host.id());
-        host.overruns(call, address);
+        host.overruns(call);
         if call.end_into(End::TimedOut, self) != slot::Ended::Running {
             host.no_more_overruns(address);
         }

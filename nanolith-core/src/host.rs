@@ -265,12 +265,12 @@ pub(crate) trait Host: Send + Sync {
         Err(work)
     }
 
-    /// A call of ours, at this address, times out while its task runs.
-    fn overruns(&self, call: &dyn Runnable, address: usize) {
-        let _ = (call, address);
+    /// A call of ours times out while its task runs.
+    fn overruns(&self, call: &dyn Runnable) {
+        let _ = call;
     }
 
-    /// The task of such a call has returned, or it had before.
+    /// The task of such a call, at this address, has returned, or it had before.
     fn no_more_overruns(&self, address: usize) {
         let _ = address;
     }

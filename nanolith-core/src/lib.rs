@@ -45,6 +45,7 @@ mod metrics;
 pub mod metrics;
 mod mock_clock;
 mod order;
+mod overruns;
 mod place;
 mod queue;
 mod slices;

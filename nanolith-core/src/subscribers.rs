@@ -62,7 +62,13 @@ impl<T: Clone> Subscribers<T> {
         send(senders, event);
     }
 
-    /// Does the same, and ends every subscription after `event`.
+    /// Does the same, and new subscribers still receive the event before it first.
+    pub(crate) fn publish_without_replay(&self, event: &T) {
+        let senders: Vec<_> = lock(&self.0).senders.values().cloned().collect();
+        send(senders, event);
+    }
+
+    /// Sends `event` to every subscriber, and ends every subscription after `event`.
     pub(crate) fn publish_last(&self, event: &T) {
         let (before, senders) = {
             let mut list = lock(&self.0);

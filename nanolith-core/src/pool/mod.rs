@@ -17,7 +17,6 @@ mod inner;
 mod kinds;
 mod listen;
 mod messengers;
-mod overruns;
 mod pace;
 pub(crate) mod parallel;
 mod rayon_pool;

@@ -68,12 +68,19 @@ impl Host for Inner {
         Ok(loan)
     }
 
-    fn overruns(&self, call: &dyn Runnable, address: usize) {
-        self.list_overrun(call, address);
+    fn overruns(&self, call: &dyn Runnable) {
+        let pool = self.me.clone();
+        self.overruns.add(call, move |task| {
+            if let Some(pool) = pool.upgrade() {
+                let mut core = pool.lock();
+                let wakes = core.fulls.note_overrun(task);
+                pool.release(core, wakes);
+            }
+        });
     }
 
     fn no_more_overruns(&self, address: usize) {
-        self.strike_overrun_off(address);
+        self.overruns.remove(address);
     }
 
     fn unseen_panic(&self, error: &CallError) {

@@ -1,6 +1,9 @@
 //! The service as the holder of its calls, and as a queue that they come into.
 
-use super::inner::{Inner, Life, asks};
+use super::{
+    inner::{Inner, Life, asks},
+    life::LifeEvent,
+};
 use crate::{
     call::{shared::Shared, slot::End},
     data::Data,
@@ -139,6 +142,15 @@ impl<S: TaskSet> Host for Inner<S> {
     }
 
     fn finished(&self, _over: Over) {}
+
+    fn overruns(&self, call: &dyn Runnable) {
+        let watchers = self.watchers.clone();
+        self.overruns.add(call, move |task| watchers.tell(&LifeEvent::Overrun(task)));
+    }
+
+    fn no_more_overruns(&self, address: usize) {
+        self.overruns.remove(address);
+    }
 
     fn run_soon(self: Arc<Self>, work: Work) -> Result<(), Work> {
         self.leave_to_thread(work)

@@ -23,6 +23,7 @@ use crate::{
     lanes::Lanes,
     metrics::Recorder,
     order::Rules,
+    overruns::Overruns,
     park::Parking,
     place,
     queue::{Bounds, Queue},
@@ -176,7 +177,9 @@ pub(super) struct Inner<S: TaskSet> {
     pub(super) futures: Futures,
     /// The synchronous call that runs now.
     pub(super) running: Spot<CallSlot<S>>,
-    pub(super) watchers: Watchers,
+    pub(super) watchers: Arc<Watchers>,
+    /// Tasks that run on after their calls have timed out.
+    pub(super) overruns: Overruns,
     /// What it measures, if it was asked to.
     pub(super) recorder: Recorder,
     /// Its tasks are asked to stop.
@@ -233,7 +236,8 @@ impl<S: TaskSet> Inner<S> {
             blocked: Mutex::default(),
             futures: Futures::default(),
             running: Spot::new(),
-            watchers: Watchers::new(),
+            watchers: Arc::new(Watchers::new()),
+            overruns: Overruns::default(),
             recorder: Recorder::new(settings.metrics),
             stopping: AtomicBool::new(false),
             restarts: settings.restart.after_crash(),
@@ -274,6 +278,7 @@ impl<S: TaskSet> Inner<S> {
             name: self.name.clone(),
             thread_id: self.thread.id(),
             active_calls: core.active + serving,
+            overrunning: self.overruns.count(),
             queue_len: figures.queued_outside,
             overflow: figures.overflow,
             completed: figures.completed + served,

@@ -3,6 +3,7 @@
 use super::InitError;
 use crate::{
     error::{CallError, CrashReason, Panic},
+    id::TaskInfo,
     subscribers::{Subscribers, Subscription},
     wait,
 };
@@ -110,19 +111,16 @@ pub enum LifeEvent {
         /// The restarts of its life, this one included.
         restarts: u64,
     },
+    /// A task of this kind runs far beyond its time-out: for as long again as it ran until then, and for a second at least. The
+    /// service serves no other call meanwhile. [`ServiceInfo::overrunning`](super::ServiceInfo::overrunning) says what can be done.
+    Overrun(&'static TaskInfo),
     /// It crashed, and ended since it is not to be restarted, or not so often.
     GaveUp(Crash),
     /// It was closed or terminated, and has ended.
     Closed,
 }
 
-impl LifeEvent {
-    fn is_last(&self) -> bool {
-        matches!(self, Self::GaveUp(_) | Self::Closed)
-    }
-}
-
-/// What happens in a service's life from now on, after what happened last: made by
+/// What happens in a service's life from now on, after the last start, restart or end: made by
 /// [`Control::life`](super::Control::life). It ends after [`LifeEvent::Closed`] or [`LifeEvent::GaveUp`].
 ///
 /// It is a `Stream`, and a blocking iterator.
@@ -229,7 +227,7 @@ impl fmt::Debug for NextEvent<'_> {
     }
 }
 
-/// Publishes what happens in a service's life. A new subscriber receives the latest event first.
+/// Publishes what happens in a service's life. A new subscriber receives the latest start, restart or end first.
 pub(super) struct Watchers(Subscribers<LifeEvent>);
 
 impl Watchers {
@@ -242,10 +240,10 @@ impl Watchers {
     }
 
     pub(super) fn tell(&self, event: &LifeEvent) {
-        if event.is_last() {
-            self.0.publish_last(event);
-        } else {
-            self.0.publish(event);
+        match event {
+            LifeEvent::Closed | LifeEvent::GaveUp(_) => self.0.publish_last(event),
+            LifeEvent::Started | LifeEvent::Restarted { .. } => self.0.publish(event),
+            LifeEvent::Overrun(_) => self.0.publish_without_replay(event),
         }
     }
 }

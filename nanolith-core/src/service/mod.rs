@@ -253,6 +253,13 @@ pub struct ServiceInfo {
     pub thread_id: ThreadId,
     /// Calls that were begun and are not over: one that runs, and those whose futures are pending.
     pub active_calls: usize,
+    /// Tasks that still run though their calls have timed out. The service serves no other call until they return.
+    ///
+    /// A thread cannot be stopped from outside, so a task has to stop by itself: a synchronous one asks
+    /// [`Context::is_cancelled`](crate::Context::is_cancelled) from time to time, an asynchronous one is dropped at its next `.await`.
+    /// Where a task cannot ask, because it waits in foreign code, only another service can take its calls.
+    /// [`LifeEvent::Overrun`] names the task.
+    pub overrunning: usize,
     /// Calls from outside that wait for their turn.
     pub queue_len: usize,
     /// Calls that wait beyond the bound, since the service's own tasks submitted them.
