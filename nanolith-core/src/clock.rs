@@ -13,7 +13,7 @@ use std::{
     marker::PhantomData,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant, SystemTime},
 };
@@ -94,6 +94,8 @@ pub(crate) struct Source {
     /// No other has it, and it is not zero.
     number: u64,
     now: AtomicU64,
+    /// The clock of a simulation that is over: no alarm rings any more.
+    over: AtomicBool,
     /// What the calendar was set to last, and how far the clock was by then.
     wall: Mutex<(SystemTime, Duration)>,
 }
@@ -114,11 +116,23 @@ impl Source {
         SOURCES.fetch_add(1, Ordering::Relaxed);
         let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         let wall = (SystemTime::UNIX_EPOCH + Self::MILLENNIUM, Duration::ZERO);
-        Arc::new(Self { number, now: AtomicU64::new(Self::BEGIN), wall: Mutex::new(wall) })
+        let (now, over) = (AtomicU64::new(Self::BEGIN), AtomicBool::new(false));
+        Arc::new(Self { number, now, over, wall: Mutex::new(wall) })
     }
 
     pub(crate) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Whether the simulation that the clock belongs to is over.
+    pub(crate) fn is_over(&self) -> bool {
+        // ORDERING: Relaxed. The timer's lock orders it where an alarm is armed.
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Records that no alarm of this clock rings any more. The caller holds the timer's lock.
+    pub(crate) fn mark_over(&self) {
+        self.over.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -177,6 +191,21 @@ pub(crate) fn source() -> Option<Arc<Source>> {
         return None;
     }
     SOURCE.with(|source| source.borrow().clone())
+}
+
+/// Whether this thread's clock is that of a simulation that is over.
+pub(crate) fn is_over() -> bool {
+    source().is_some_and(|source| source.is_over())
+}
+
+/// Returns the time by `source`, or by the system's clock if that is `None`.
+pub(crate) fn instant_by(source: Option<&Source>) -> Instant {
+    source.map_or_else(Instant::now, Source::instant)
+}
+
+/// A moment that no clock reaches.
+pub(crate) fn never() -> Instant {
+    *END + Duration::from_secs(1)
 }
 
 /// This thread has the time from `source` until what this gives is dropped.

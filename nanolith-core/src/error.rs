@@ -5,7 +5,7 @@ pub(crate) mod view;
 
 pub use task_error::TaskError;
 
-use crate::{deadlock::WaitCycle, id::TaskInfo};
+use crate::{baton::Doomed, deadlock::WaitCycle, id::TaskInfo};
 use std::{any::Any, error::Error, fmt, panic::Location, sync::Arc, sync::Mutex, time::Duration};
 
 /// Any error, as a hook may give it.
@@ -112,7 +112,8 @@ pub enum CallError {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     Dropped(At),
-    /// The executor was closed.
+    /// The executor was closed, or the [simulation](crate::sim::Simulation::run) that it belongs to is over. Then
+    /// [`At::is_simulation_over`] says so.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -281,6 +282,12 @@ impl CallError {
         self
     }
 
+    /// The error of a call whose task, or hook, panicked. A thread that waits at the end of its simulation is made to unwind: that
+    /// is no panic of the task's.
+    pub(crate) fn of_panic(panic: Panic, at: At) -> Self {
+        if panic.is::<Doomed>() { Self::Closed(at.of_ended_simulation()) } else { Self::Panicked(panic, at) }
+    }
+
     fn what(&self) -> &'static str {
         match self {
             Self::Panicked(..) => "panicked",
@@ -288,6 +295,7 @@ impl CallError {
             Self::TimedOut(_) => "timed out",
             Self::Full(_) => "was refused, since the queue was full",
             Self::Dropped(_) => "was dropped from the full queue",
+            Self::Closed(at) if at.is_simulation_over() => "ended, since its simulation is over",
             Self::Closed(_) => "ended, since its executor was closed",
             Self::Crashed(_) => "was lost when the service crashed",
             Self::Lost(_) => "was let go by its executor without an end",
@@ -363,6 +371,7 @@ struct Details {
     cycle: Option<WaitCycle>,
     /// Of a call that was lost by a crash.
     crash: Option<CrashReason>,
+    simulation_is_over: bool,
 }
 
 /// A call as its children know it: its task, and where it was submitted.
@@ -398,7 +407,8 @@ impl Caller {
 
 impl At {
     pub(crate) fn new(caller: Caller, waited: Duration, ran: Duration, parents: Vec<Caller>) -> Self {
-        Self(Arc::new(Details { caller, waited, ran, parents, item: None, cycle: None, crash: None }))
+        let (item, cycle, crash) = (None, None, None);
+        Self(Arc::new(Details { caller, waited, ran, parents, item, cycle, crash, simulation_is_over: false }))
     }
 
     /// The same of one input among many.
@@ -417,6 +427,33 @@ impl At {
     pub(crate) fn with_crash(mut self, crash: CrashReason) -> Self {
         Arc::make_mut(&mut self.0).crash = Some(crash);
         self
+    }
+
+    /// The same of a call that ended with its simulation.
+    pub(crate) fn of_ended_simulation(mut self) -> Self {
+        Arc::make_mut(&mut self.0).simulation_is_over = true;
+        self
+    }
+
+    /// Returns whether the call ended as [`CallError::Closed`] because its simulation is over.
+    ///
+    /// ```
+    /// use nanolith::{prelude::*, sim::Simulation, time::{HOUR, sleep}};
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub async fn add_in_an_hour(x: i64, y: i64) -> i64 { sleep(HOUR).await; x + y }
+    /// }
+    /// let report = Simulation::new().run(42, || Geometry::tasks().add_in_an_hour(4, 5).submit())?;
+    /// match report.value.wait() {
+    ///     Err(CallError::Closed(at)) if at.is_simulation_over() => {} // it goes on for a minute
+    ///     other => unreachable!("not {other:?}"),
+    /// }
+    /// # Ok::<(), nanolith::sim::SimError>(())
+    /// ```
+    #[must_use]
+    pub fn is_simulation_over(&self) -> bool {
+        self.0.simulation_is_over
     }
 
     /// Returns the cycle of waits because of which the call ended as [`CallError::WouldDeadlock`]. `None`: the call ended for

@@ -2,6 +2,7 @@
 //! other: a [`Host`] has threads and a queue, a [`Runnable`] is a call with its types erased.
 
 use crate::{
+    baton::EndWait,
     call::{
         meta::Meta,
         shared::{Counted, Shared},
@@ -283,6 +284,11 @@ pub(crate) trait Host: Send + Sync {
     /// Whether our tasks are asked to stop, all of them.
     fn is_stopping(&self) -> bool {
         false
+    }
+
+    /// A wait for the end of the simulation that it is of.
+    fn end_wait(&self) -> Option<EndWait> {
+        None
     }
 
     /// A call of ours has a future that is pending, for the first time.

@@ -123,7 +123,7 @@ impl Parking {
             seat.glance(); // it may be a thread that wakes itself all the time
             return true;
         }
-        while deadline.is_none_or(|deadline| clock::instant() < deadline) {
+        while deadline.is_none_or(|deadline| clock::instant() < deadline && !clock::is_over()) {
             seat.park();
             if called() {
                 return true;

@@ -11,7 +11,7 @@
 pub use crate::mock_clock::{ClockGuard, MockClock};
 
 use crate::{
-    clock,
+    clock::{self, Source},
     timer::{self, Alarm, Key},
 };
 use std::{
@@ -19,6 +19,7 @@ use std::{
     fmt,
     future::{self, Future},
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -92,7 +93,7 @@ pub fn now() -> Instant {
 /// Where the program has no executor yet, and the system gives no thread for the timer, the future asks to be polled again at
 /// once until its time has come. [`Sleep::wait`] needs no timer.
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep { due: clock::after(duration), armed: None }
+    Sleep { due: clock::after(duration), source: clock::source(), armed: None }
 }
 
 /// A future that ends when its time has come; made by [`sleep`].
@@ -109,6 +110,8 @@ pub fn sleep(duration: Duration) -> Sleep {
 pub struct Sleep {
     /// `None`: never.
     due: Option<Instant>,
+    /// The clock that it was made under. `None`: the system's.
+    source: Option<Arc<Source>>,
     armed: Option<Key>,
 }
 
@@ -122,8 +125,23 @@ impl Sleep {
     /// assert!(began.elapsed() >= 5 * MILLISECOND);
     /// ```
     pub fn wait(self) {
+        if !self.is_of_this_thread() || self.is_past() {
+            return crate::wait::block_on_anybody(self);
+        }
         let never = pin!(future::pending::<()>()); // the wait has its own deadline
         let _reached = crate::wait::block_on_anybody_until(never, self.due);
+    }
+
+    /// Whether its clock is this thread's.
+    fn is_of_this_thread(&self) -> bool {
+        let number = |source: &Option<Arc<Source>>| source.as_ref().map(|source| source.number());
+        number(&self.source) == number(&clock::source())
+    }
+
+    /// Whether its time has come, or will not, since its clock's simulation is over.
+    fn is_past(&self) -> bool {
+        let source = self.source.as_deref();
+        source.is_some_and(Source::is_over) || self.due.is_some_and(|due| due <= clock::instant_by(source))
     }
 }
 
@@ -131,14 +149,16 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(due) = self.due else { return Poll::Pending };
-        if due <= clock::instant() {
+        if self.is_past() {
             return Poll::Ready(());
         }
+        // One that never ends waits for the end of its clock's simulation all the same.
+        let Some(due) = self.due.or_else(|| self.source.is_some().then(clock::never)) else { return Poll::Pending };
         if !self.armed.is_some_and(|key| timer::rewake(key, cx.waker())) {
-            self.armed = Some(timer::arm(due, Alarm::Wake(cx.waker().clone())));
+            let alarm = Alarm::Wake(cx.waker().clone());
+            self.armed = Some(timer::arm_by(self.source.as_deref(), due, alarm));
         }
-        if clock::source().is_none() && timer::start().is_err() {
+        if self.source.is_none() && timer::start().is_err() {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
@@ -160,6 +180,11 @@ pub(crate) struct Limit(Sleep);
 impl Limit {
     pub(crate) fn new(limit: Duration) -> Self {
         Self(sleep(limit))
+    }
+
+    /// Whether a thread that blocks polls the limit, since the limit's clock is not the thread's, or its simulation is over.
+    pub(crate) fn is_polled_here(&self) -> bool {
+        !self.0.is_of_this_thread() || clock::is_over()
     }
 
     /// For those who block.

@@ -25,8 +25,10 @@ use std::{
 pub(crate) enum Alarm {
     /// Wakes a sleeper.
     Wake(Waker),
-    /// Does something to a call.
+    /// Does something to a call. Where the simulation whose clock it waits for ends first, it is dropped.
     Run(Box<dyn FnOnce() + Send>),
+    /// The same, and it runs also where that simulation ends first: the code asks [`clock::is_over`].
+    RunAlways(Box<dyn FnOnce() + Send>),
 }
 
 impl Alarm {
@@ -34,9 +36,17 @@ impl Alarm {
         as_ringing(|| {
             crate::panics::quietly(|| match self {
                 Self::Wake(waker) => waker.wake(),
-                Self::Run(run) => run(),
+                Self::Run(run) | Self::RunAlways(run) => run(),
             });
         });
+    }
+
+    /// The clock's simulation is over: the sleeper looks at that, and a call ends.
+    fn give_up(self) {
+        match self {
+            Self::Run(run) => crate::panics::quietly(|| drop(run)),
+            always => always.ring(),
+        }
     }
 }
 
@@ -160,10 +170,20 @@ impl Timers {
 
 /// Rings `alarm` at `due`, by this thread's clock.
 pub(crate) fn arm(due: Instant, alarm: Alarm) -> Key {
-    match clock::source() {
-        Some(source) => mocked().entry(source.number()).or_default().arm(due, source.number(), alarm),
-        None => arm_real(due, alarm),
+    arm_by(clock::source().as_deref(), due, alarm)
+}
+
+/// The same by the clock `source`, or by the system's if that is `None`. Where the simulation of that clock is over, the alarm is
+/// given up at once.
+pub(crate) fn arm_by(source: Option<&clock::Source>, due: Instant, alarm: Alarm) -> Key {
+    let Some(source) = source else { return arm_real(due, alarm) };
+    let mut mocked = mocked();
+    if source.is_over() {
+        drop(mocked);
+        alarm.give_up();
+        return Timers::default().arm(due, source.number(), Alarm::Wake(Waker::noop().clone()));
     }
+    mocked.entry(source.number()).or_default().arm(due, source.number(), alarm)
 }
 
 /// The same by the system's clock.
@@ -192,7 +212,7 @@ pub(crate) fn take(key: Key) -> Option<Alarm> {
 pub(crate) fn rewake(key: Key, waker: &Waker) -> bool {
     let is_known = with(key, |timers| match timers.armed.get(&key)? {
         Alarm::Wake(known) => Some(known.will_wake(waker)),
-        Alarm::Run(_) => None,
+        Alarm::Run(_) | Alarm::RunAlways(_) => None,
     });
     match is_known {
         Some(false) => {
@@ -268,6 +288,17 @@ pub(crate) fn ring_next(source: &clock::Source) -> bool {
         timers.armed.first_entry().filter(|first| first.key().due <= now).map(OccupiedEntry::remove)
     });
     first.map(Alarm::ring).is_some()
+}
+
+/// The simulation of such a clock is over: no alarm rings any more. Sleepers are woken, and calls that wait for an alarm end. No
+/// lock is held meanwhile.
+pub(crate) fn end(source: &clock::Source) {
+    let armed = {
+        let mut mocked = mocked();
+        source.mark_over();
+        mocked.remove(&source.number())
+    };
+    armed.into_iter().flat_map(|timers| timers.armed.into_values()).for_each(Alarm::give_up);
 }
 
 /// Nobody moves such a clock any more: what is armed is dropped.

@@ -73,7 +73,7 @@ pub(crate) fn block_until<F: Future>(
             return Err(WouldDeadlock);
         }
         // One who wakes itself all the time never gets to sleep, and has its limit all the same.
-        let is_late = deadline.is_some_and(|deadline| deadline <= clock::instant());
+        let is_late = deadline.is_some_and(|deadline| deadline <= clock::instant() || clock::is_over());
         if is_late || !parking.park_until(deadline) {
             return Ok(None);
         }

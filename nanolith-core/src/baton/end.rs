@@ -4,7 +4,7 @@ use super::{
     state::{CLOCK, ROOT, Standing},
     world::{World, lock},
 };
-use crate::{clock, timer};
+use crate::{clock, panics, timer};
 use std::mem;
 
 impl World {
@@ -14,22 +14,60 @@ impl World {
         lock(&self.course).ending = true;
         self.settle();
         let left = self.describe_left();
-        if !left.is_empty() {
-            for end in mem::take(&mut *lock(&self.enders)) {
-                crate::panics::quietly(end);
-            }
-            self.settle();
-        }
+        self.mark_past_grace();
+        self.run_enders();
+        self.abort_futures();
         for _ in 0..ROUNDS {
             if !self.doom_all() {
                 break;
             }
             self.settle();
         }
-        lock(&self.enders).clear();
+        // What its threads have begun since, or could not end.
+        self.run_enders();
+        timer::end(&self.clock);
+        self.settle();
+        self.sweep();
         let given_up = self.close();
-        timer::forget(&self.clock);
+        self.finish();
+        self.sweep();
+        lock(&self.enders).clear();
         (left, given_up)
+    }
+
+    /// Has executors and schedules end what they have, and those that are made meanwhile.
+    fn run_enders(&self) {
+        for _ in 0..ROUNDS {
+            let ends: Vec<_> = lock(&self.enders).iter_mut().filter_map(|ender| ender.end.take()).collect();
+            if ends.is_empty() {
+                return;
+            }
+            ends.into_iter().for_each(panics::quietly);
+            self.settle();
+        }
+    }
+
+    /// Drops what no thread has run: this one does it.
+    fn sweep(&self) {
+        let sweeps: Vec<_> = lock(&self.enders).iter().filter_map(|ender| ender.sweep.clone()).collect();
+        sweeps.into_iter().for_each(|sweep| panics::quietly(|| sweep()));
+    }
+
+    /// Has each future end that is no call: handlers of messages, runs of schedules, stages of pipelines.
+    fn abort_futures(&self) {
+        self.stage.with(|stages, after| {
+            stages.are_futures_over = true;
+            stages.waiting.notify_all(after);
+        });
+        self.settle();
+    }
+
+    /// Wakes those that wait for the last step.
+    fn finish(&self) {
+        self.stage.with(|stages, after| {
+            stages.is_over = true;
+            stages.waiting.notify_all(after);
+        });
     }
 
     fn describe_left(&self) -> Vec<String> {

@@ -10,7 +10,7 @@ mod trace;
 mod world;
 
 pub use self::trace::{Switch, Trace};
-pub(crate) use self::world::{Failure, World};
+pub(crate) use self::world::{EndWait, Failure, World};
 
 use crate::{clock, per_thread::per_thread};
 use std::{
@@ -68,6 +68,11 @@ pub(crate) fn is_here() -> bool {
 #[inline]
 pub(crate) fn world() -> Option<Arc<World>> {
     here().map(|seat| seat.world)
+}
+
+/// Whether this thread is of a simulation whose grace is over, so that what is left of it ends.
+pub(crate) fn is_past_grace() -> bool {
+    world().is_some_and(|world| world.is_past_grace())
 }
 
 /// Tells simulations, and what is outside of them, apart: what goes by a name has it within one of these.

@@ -14,12 +14,17 @@ use crate::{
     clock::{self, Source},
     error::Panic,
     timer,
+    wake::{Deferred, HasWaiters, Registration, WaiterSet},
 };
 use std::{
     any::{Any, TypeId},
     collections::HashMap,
     mem, panic,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Poll, Waker},
     thread,
     time::{Duration, Instant},
 };
@@ -32,11 +37,51 @@ pub(crate) struct World {
     /// What user code draws.
     draws: Mutex<Random>,
     pub(super) locals: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
-    /// Ends what is left when the closure has returned.
+    /// Ends what is left when the grace is over.
     pub(super) enders: Mutex<Vec<Ender>>,
+    pub(super) stage: Arc<Deferred<Stages>>,
+    /// The grace is over: what is left ends.
+    past_grace: AtomicBool,
 }
 
-type Ender = Box<dyn FnOnce() + Send>;
+/// What ends something that is left when the grace is over.
+pub(super) struct Ender {
+    /// Ends it, once.
+    pub(super) end: Option<Box<dyn FnOnce() + Send>>,
+    /// Drops what no thread was left to drop. It may run several times.
+    pub(super) sweep: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+/// How far the end has come, for what waits for it.
+#[derive(Default)]
+pub(crate) struct Stages {
+    /// Futures that are no calls end.
+    pub(super) are_futures_over: bool,
+    /// No thread of the simulation runs any more.
+    pub(super) is_over: bool,
+    pub(super) waiting: WaiterSet,
+}
+
+impl HasWaiters for Stages {
+    fn waiters(&mut self) -> &mut WaiterSet {
+        &mut self.waiting
+    }
+}
+
+/// A wait for a step of a simulation's end.
+pub(crate) struct EndWait(Registration<Arc<Deferred<Stages>>>);
+
+impl EndWait {
+    /// Ready when futures that are no calls are to end.
+    pub(crate) fn poll_futures_over(&mut self, waker: &Waker) -> Poll<()> {
+        self.0.poll_until(waker, |stages| stages.are_futures_over)
+    }
+
+    /// Ready when no thread of the simulation runs any more.
+    pub(crate) fn poll_over(&mut self, waker: &Waker) -> Poll<()> {
+        self.0.poll_until(waker, |stages| stages.is_over)
+    }
+}
 
 /// How far the simulation has come.
 pub(super) struct Course {
@@ -94,6 +139,8 @@ impl World {
             draws: Mutex::new(Random::new(!seed)),
             locals: Mutex::default(),
             enders: Mutex::default(),
+            stage: Arc::default(),
+            past_grace: AtomicBool::new(false),
         })
     }
 
@@ -165,9 +212,33 @@ impl World {
         value.downcast().unwrap_or_else(|_| unreachable!("a value is known by its type"))
     }
 
-    /// What ends something that is left when the closure has returned.
+    /// Runs `end` when the grace is over, on the thread that ran the closure. No lock is held.
     pub(crate) fn at_end(&self, end: impl FnOnce() + Send + 'static) {
-        lock(&self.enders).push(Box::new(end));
+        lock(&self.enders).push(Ender { end: Some(Box::new(end)), sweep: None });
+    }
+
+    /// The same. When no thread of the simulation runs any more, `sweep` drops what is still there, on that thread, too.
+    pub(crate) fn at_end_and_after(
+        &self,
+        end: impl FnOnce() + Send + 'static,
+        sweep: impl Fn() + Send + Sync + 'static,
+    ) {
+        lock(&self.enders).push(Ender { end: Some(Box::new(end)), sweep: Some(Arc::new(sweep)) });
+    }
+
+    /// A wait for the end.
+    pub(crate) fn end_wait(&self) -> EndWait {
+        EndWait(Registration::new(self.stage.clone()))
+    }
+
+    pub(super) fn mark_past_grace(&self) {
+        self.past_grace.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the grace is over, so that what is left ends.
+    pub(crate) fn is_past_grace(&self) -> bool {
+        // ORDERING: Relaxed. One thread of the simulation runs at a time, and the baton orders them.
+        self.past_grace.load(Ordering::Relaxed)
     }
 
     // ----- threads

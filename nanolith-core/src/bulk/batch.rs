@@ -167,7 +167,7 @@ impl<S: TaskSet, T: Send + 'static> Runner<S, T> {
 
     #[cold]
     fn panicked(&self, panic: Panic) -> CallError {
-        CallError::Panicked(panic, self.whole.meta.at())
+        CallError::of_panic(panic, self.whole.meta.at())
     }
 
     #[cold]

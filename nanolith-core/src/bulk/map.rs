@@ -113,7 +113,7 @@ fn run<R: Send + 'static>(
                 None => at,
             };
             if let Some(reply) = scope.reply.take() {
-                reply.complete(Err(CallError::Panicked(panic, at)));
+                reply.complete(Err(CallError::of_panic(panic, at)));
             }
             Run::Spawned
         }

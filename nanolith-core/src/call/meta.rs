@@ -504,6 +504,7 @@ impl Meta {
                 None => at,
             }),
             End::Unsupported => CallError::Unsupported(at),
+            End::SimulationOver => CallError::Closed(at.of_ended_simulation()),
         }
     }
 

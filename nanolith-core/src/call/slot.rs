@@ -6,6 +6,7 @@
 
 use super::shared::{Counted, OWNER, OWNERS, Shared};
 use crate::{
+    baton, clock,
     host::Runnable,
     sync::{AtomicU64, Ordering, UnsafeCell},
 };
@@ -24,10 +25,12 @@ pub(crate) enum End {
     Lost,
     WouldDeadlock,
     Unsupported,
+    /// The simulation is over that the call's executor is of.
+    SimulationOver,
 }
 
 impl End {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Cancelled,
         Self::TimedOut,
         Self::Full,
@@ -37,7 +40,18 @@ impl End {
         Self::Lost,
         Self::WouldDeadlock,
         Self::Unsupported,
+        Self::SimulationOver,
     ];
+
+    /// The end of a call whose executor lets go of it.
+    pub(crate) fn lost() -> Self {
+        if baton::is_past_grace() { Self::SimulationOver } else { Self::Lost }
+    }
+
+    /// The end of a call by an alarm that rings, or whose clock does not go on.
+    pub(crate) fn by_alarm() -> Self {
+        if clock::is_over() { Self::SimulationOver } else { Self::TimedOut }
+    }
 }
 
 /// Where the call was when it was ended.

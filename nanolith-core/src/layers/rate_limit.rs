@@ -6,6 +6,7 @@ use crate::{
     error::Refused,
     executor::Executor,
     task::{Job, TaskSet},
+    time::{Sleep, sleep},
     timer::{self, Alarm},
     wake::{AfterUnlock, Deferred, NewWaker, WaitQueue, WaitState, WaitTicket},
 };
@@ -237,7 +238,7 @@ impl<S: TaskSet> Policy<S> for RateLimit {
         let bucket = &around.layer.bucket;
         Box::pin(async move {
             let left = job.deadline().map(|deadline| deadline.saturating_duration_since(clock::instant()));
-            match (Waiting { bucket, left, ticket: None }).await {
+            match (Waiting { bucket, left, ticket: None, end: sleep(Duration::MAX) }).await {
                 Some(token) => Entered::On(job, token),
                 None => Entered::Refused(reject(job)),
             }
@@ -263,6 +264,8 @@ struct Waiting<'a> {
     /// How much time there was at first.
     left: Option<Duration>,
     ticket: Option<WaitTicket>,
+    /// The end of the clock's simulation: no token comes after it.
+    end: Sleep,
 }
 
 impl Waiting<'_> {
@@ -297,7 +300,7 @@ impl Future for Waiting<'_> {
         let Some(ticket) = self.ticket else { return Poll::Ready(None) };
         let mut waker = NewWaker::of(cx.waker());
         if self.bucket.state.with(|state, _| state.line.redeem(ticket, &mut waker)) != WaitState::Granted(()) {
-            return Poll::Pending;
+            return Pin::new(&mut self.end).poll(cx).map(|()| Some(Token(None)));
         }
         self.ticket = None;
         Poll::Ready(Some(Token(Some(self.bucket.clone()))))

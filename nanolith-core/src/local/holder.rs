@@ -15,6 +15,7 @@ use crate::{
     panics,
     park::Parking,
     place::{self, Where},
+    pool::end_suspended,
     wake::WakeList,
 };
 use std::{
@@ -139,6 +140,18 @@ impl Host for Inner {
         let mut core = self.lock();
         core.front.raise(expires, Work::Call(call.clone()));
         self.release(core, WakeList::default());
+    }
+
+    fn suspended(&self, call: &Shared<dyn Runnable>) {
+        if let Some(how) = self.suspended.as_ref().and_then(|calls| calls.list(call)) {
+            let mut batch = EndBatch::default();
+            end_suspended(call.clone(), self.id, how, &mut batch);
+            batch.run();
+        }
+    }
+
+    fn no_more_suspended(&self, call: usize) {
+        self.suspended.iter().for_each(|calls| calls.strike_off(call));
     }
 
     fn finished(&self, over: Over) {

@@ -6,6 +6,7 @@ use super::{
     work::WorkHint,
 };
 use crate::{
+    baton,
     call::{shared::Shared, slot::End},
     clock,
     deadlock::BlockedWaiter,
@@ -17,6 +18,7 @@ use crate::{
     inbox::Inbox,
     order::Rules,
     panics, place,
+    pool::Suspended,
     queue::Queue,
     task::{CallSlot, TaskSet},
     wake::{AfterUnlock, WaiterHome, WaiterSet, WakeList},
@@ -42,6 +44,8 @@ pub(super) struct Inner {
     pub(super) on_work: Mutex<Option<OnWork>>,
     /// The blocking wait of its driver.
     pub(super) blocked: Mutex<Option<BlockedWaiter>>,
+    /// In a simulation, the calls whose futures are pending.
+    pub(super) suspended: Option<Suspended>,
 }
 
 impl Inner {
@@ -50,6 +54,7 @@ impl Inner {
         place::mark_driver();
         let inbox = Arc::new(Inbox::new(1));
         let rules = Arc::new(Rules::new(config.schedule.clone()));
+        let world = baton::world();
         let front = Front::new(Queue::ordered(config.bounds(), rules.clone()), inbox.clone());
         let inner = Arc::new_cyclic(|me| Self {
             id: HostId::new(),
@@ -61,9 +66,14 @@ impl Inner {
             inbox,
             on_work: Mutex::new(None),
             blocked: Mutex::default(),
+            suspended: world.is_some().then(Suspended::default),
         });
         let host: Weak<dyn Host> = inner.me.clone();
         inner.id.belongs_to(host);
+        if let Some(world) = world {
+            let local = inner.me.clone();
+            world.at_end(move || local.upgrade().iter().for_each(|local| local.end_with_simulation()));
+        }
         inner
     }
 
@@ -175,6 +185,18 @@ impl Inner {
 
     /// The last handle has gone, so nobody drives any more: what waits ends, and so does what goes on later.
     pub(super) fn abandon(&self) {
+        self.abandon_as(End::Closed);
+    }
+
+    /// The simulation is over that it is of: all its calls end. This thread drops their arguments and futures.
+    fn end_with_simulation(&self) {
+        self.abandon_as(End::SimulationOver);
+        let mut batch = EndBatch::default();
+        self.suspended.iter().for_each(|calls| calls.end_all(self.id, End::SimulationOver, &mut batch));
+        batch.run();
+    }
+
+    fn abandon_as(&self, how: End) {
         let mut core = self.lock();
         core.closed = true;
         core.abandoned = true;
@@ -182,7 +204,7 @@ impl Inner {
         let wakes = wakes.and(core.front.queue.dismiss_line());
         let mut batch = EndBatch::default();
         self.release_into(core, wakes, &mut batch);
-        calls.into_iter().for_each(|call| batch.end_claimed(call, End::Closed));
+        calls.into_iter().for_each(|call| batch.end_claimed(call, how));
         batch.run();
         futures.into_iter().for_each(|future| panics::quietly(|| drop(future)));
     }

@@ -141,6 +141,9 @@ impl<'a, T: Clone> ReceivingWithin<'a, T> {
     ///
     /// As [`Receiving`], and [`RecvTimeoutError::Timeout`].
     pub fn wait(self) -> Result<T, RecvTimeoutError> {
+        if self.limit.is_polled_here() {
+            return wait::block_on_anybody(self);
+        }
         let received = wait::block_on_anybody_until(pin!(self.recv), self.limit.deadline());
         received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(Into::into))
     }

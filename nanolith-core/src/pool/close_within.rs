@@ -24,27 +24,27 @@ use std::{
 
 /// The suspended calls of a pool, to be ended if need be.
 #[derive(Default)]
-pub(super) struct Suspended {
+pub(crate) struct Suspended {
     listed: Mutex<Listed>,
 }
 
 #[derive(Default)]
 struct Listed {
     calls: HashMap<usize, Shared<dyn Runnable>>,
-    /// They are being ended, and so are those that come.
-    stopping: bool,
+    /// How they are being ended, and so are those that come.
+    stopping: Option<End>,
 }
 
 impl Suspended {
-    /// Lists a call; says whether it is to end.
-    pub(super) fn list(&self, call: &Shared<dyn Runnable>) -> bool {
+    /// Lists a call; says whether it is to end, and how.
+    pub(crate) fn list(&self, call: &Shared<dyn Runnable>) -> Option<End> {
         let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         listed.calls.insert(call.points().addr(), call.clone());
         listed.stopping
     }
 
     /// The call is over.
-    pub(super) fn strike_off(&self, call: usize) {
+    pub(crate) fn strike_off(&self, call: usize) {
         let gone = self.listed.lock().unwrap_or_else(PoisonError::into_inner).calls.remove(&call);
         drop(gone); // off the lock
     }
@@ -52,7 +52,7 @@ impl Suspended {
     /// Lists the call, or no longer.
     pub(super) fn list_or_strike_off(&self, call: &Shared<dyn Runnable>, is_listed: bool) {
         if is_listed {
-            self.list(call);
+            let _ = self.list(call);
         } else {
             self.strike_off(call.points().addr());
         }
@@ -62,38 +62,47 @@ impl Suspended {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner).calls.values().cloned().collect()
     }
 
-    fn stop(&self) -> Vec<Shared<dyn Runnable>> {
-        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        listed.stopping = true;
-        listed.calls.values().cloned().collect()
+    /// Ends those that are listed, and from now on those that come.
+    pub(crate) fn end_all(&self, host: HostId, how: End, batch: &mut EndBatch) {
+        let calls: Vec<_> = {
+            let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+            listed.stopping = Some(how);
+            listed.calls.values().cloned().collect()
+        };
+        calls.into_iter().for_each(|call| end_suspended(call, host, how, batch));
     }
 }
 
 /// Ends a suspended call. Where that is over, a hook after its task may still wait: that looks again.
-fn end_suspended(call: Shared<dyn Runnable>, host: HostId, batch: &mut EndBatch) {
+pub(crate) fn end_suspended(call: Shared<dyn Runnable>, host: HostId, how: End, batch: &mut EndBatch) {
     call.meta().tell_stop(batch);
-    batch.end_call(call, Some(host), End::Cancelled);
+    batch.end_call(call, Some(host), how);
 }
 
 impl Inner {
     /// A call is suspended for the first time. It ends if the limit of a close has passed.
     pub(super) fn list_suspended(&self, call: &Shared<dyn Runnable>) {
-        if self.suspended.list(call) {
+        if let Some(how) = self.suspended.list(call) {
             let mut batch = EndBatch::default();
-            end_suspended(call.clone(), self.id(), &mut batch);
+            end_suspended(call.clone(), self.id(), how, &mut batch);
             batch.run();
         }
     }
 
     /// Ends what is queued or suspended, and asks what runs to stop. Tells what there was of it.
     fn stop(&self) -> Result<(), Unfinished> {
+        self.stop_as(End::Cancelled)
+    }
+
+    /// The same with this end for the calls.
+    pub(super) fn stop_as(&self, how: End) -> Result<(), Unfinished> {
         let id = Host::id(self);
         let mut batch = EndBatch::default();
         self.close_paused();
-        let (cancelled, running) = self.end_queued_into(End::Cancelled, &mut batch);
+        let (cancelled, running) = self.end_queued_into(how, &mut batch);
         self.ask_to_stop();
         self.close_into(&mut batch);
-        self.suspended.stop().into_iter().for_each(|call| end_suspended(call, id, &mut batch));
+        self.suspended.end_all(id, how, &mut batch);
         batch.run();
         if cancelled + running == 0 { Ok(()) } else { Err(Unfinished { cancelled, running }) }
     }

@@ -104,6 +104,8 @@ pub(super) struct Core {
     pub(super) closed: bool,
     /// It was closed, all calls are over, and its threads have been let go.
     pub(super) retired: bool,
+    /// Its simulation is over: no thread runs a future that is woken.
+    pub(super) abandoned: bool,
     pub(super) fulls: Fulls,
     /// Whether a call has ever come that some rule is about.
     pub(super) ruled: bool,
@@ -113,6 +115,22 @@ pub(super) struct Core {
 }
 
 impl Core {
+    /// Takes out what was begun and waits for a thread. The queued calls have ended before.
+    pub(super) fn take_resumed(&mut self) -> Vec<async_task::Runnable> {
+        let mut resumed = Vec::new();
+        while let Some(work) = self.front.queue.pop() {
+            match work {
+                Work::Rest(Rest::Resume(work)) => {
+                    self.front.queue.resumed();
+                    resumed.push(work);
+                }
+                Work::Rest(Rest::Ticket) => {}
+                call @ Work::Call(_) => self.front.spend(call),
+            }
+        }
+        resumed
+    }
+
     /// Of so many tasks at once; `kept` rayon threads run them, and spare ones what is beyond.
     pub(super) fn new(front: Front<Work>, limit: usize, kept: usize) -> Self {
         Self {
@@ -133,6 +151,7 @@ impl Core {
             paused: false,
             closed: false,
             retired: false,
+            abandoned: false,
             fulls: Fulls::default(),
             ruled: false,
             rules: Rules::default(),

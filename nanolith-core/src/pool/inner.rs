@@ -29,6 +29,7 @@ use crate::{
     wake::{AfterUnlock, WaiterHome, WaiterSet, WakeList},
 };
 use std::{
+    mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -127,12 +128,13 @@ impl Inner {
         inner.main_loop.store(rayon_pool::main_loop_depth(&rayon), Ordering::Relaxed);
         *inner.rayon() = Some(rayon);
         if let Some(world) = &inner.world {
-            let pool = inner.me.clone();
-            world.at_end(move || {
-                if let Some(pool) = pool.upgrade() {
-                    pool.shut_down();
-                }
-            });
+            let (pool, swept) = (inner.me.clone(), inner.me.clone());
+            world.at_end_and_after(
+                move || {
+                    let _ = pool.upgrade().map(|pool| pool.stop_as(End::SimulationOver));
+                },
+                move || swept.upgrade().iter().for_each(|pool| pool.abandon()),
+            );
         }
         Ok(inner)
     }
@@ -304,6 +306,24 @@ impl Inner {
         self.close_into(&mut batch);
         batch.run();
         ended
+    }
+
+    /// Ends what no thread of the pool has come to, since the simulation is over that the pool is of. The calling thread drops it.
+    fn abandon(&self) {
+        self.end_queued(End::SimulationOver);
+        let (threads, rolls, futures) = {
+            let mut rayon = self.rayon();
+            let mut core = self.lock();
+            core.retired = true;
+            core.abandoned = true;
+            core.rayon.total = 0;
+            (rayon.take(), mem::take(&mut core.rolls), core.take_resumed())
+        };
+        futures.into_iter().for_each(|future| panics::quietly(|| drop(future)));
+        panics::quietly(|| drop(rolls));
+        threads.iter().for_each(rayon_pool::abandon);
+        panics::quietly(|| drop(threads));
+        self.spares.dismiss();
     }
 
     /// Ends every queued call as `how`.

@@ -45,6 +45,13 @@ pub(super) fn build(inner: &Arc<Inner>, threads: usize) -> Result<Threads, Build
         .map_err(|error| BuildError::threads(io::Error::other(error)))
 }
 
+/// The threads have ended with their simulation: drops what was sent to them.
+pub(super) fn abandon(threads: &Threads) {
+    if let Threads::Simulated(crew) = threads {
+        crew.abandon();
+    }
+}
+
 /// A thread of its own that runs `serve`. It is a rayon pool of one, so that a `par_iter` within a task stays on it:
 /// the other threads may all be waiting for this one.
 pub(super) fn spawn_alone(

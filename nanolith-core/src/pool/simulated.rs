@@ -73,6 +73,16 @@ impl Crew {
         self.shared.clone()
     }
 
+    /// No thread is left: drops what was sent.
+    pub(super) fn abandon(&self) {
+        let (jobs, calls) = {
+            let mut state = self.shared.lock();
+            (std::mem::take(&mut state.jobs), std::mem::take(&mut state.calls))
+        };
+        jobs.into_iter().for_each(|job| panics::quietly(|| drop(job)));
+        calls.into_iter().for_each(|call| panics::quietly(|| drop(call)));
+    }
+
     /// Has one of the threads do `job`: it is chosen by chance among those that are idle. The threads stay until it is done.
     pub(super) fn send(crew: &Arc<Self>, job: impl FnOnce() + Send + 'static) {
         let (shared, keep) = (&crew.shared, crew.clone());

@@ -3,14 +3,21 @@
 
 use super::Pool;
 use crate::{
+    baton::EndWait,
     clock,
     host::Host,
+    panics,
     priority::Priority,
     task::{self, Work},
     typed::{Call, Handle},
 };
 use async_task::Task;
-use std::{future::Future, sync::Arc};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
 
 /// Runs `future` on the threads of `pool`, which stays open meanwhile. It panics nowhere. Dropping the task cancels it.
 pub(crate) fn spawn<F>(pool: &Pool, priority: Priority, future: F) -> Task<()>
@@ -30,10 +37,26 @@ pub(super) fn spawn_on<F>(host: Arc<dyn Host>, priority: Priority, future: F) ->
 where
     F: Future<Output = ()> + Send + 'static,
 {
+    let future = until_end(host.end_wait(), future);
     let schedule = move |work| host.clone().resume(host.rules().expirations().of(priority, clock::now()), work);
     let (work, task) = async_task::spawn(future, schedule);
     work.schedule();
     task
+}
+
+/// Runs `future` until it is done, or until the end of a simulation: then it is dropped here.
+pub(crate) async fn until_end(end: Option<EndWait>, future: impl Future<Output = ()>) {
+    let Some(mut end) = end else { return future.await };
+    let mut future = pin!(Some(future));
+    poll_fn(|cx| {
+        let Some(running) = future.as_mut().as_pin_mut() else { return Poll::Ready(()) };
+        if end.poll_futures_over(cx.waker()).is_pending() {
+            return running.poll(cx);
+        }
+        panics::quietly(|| future.set(None));
+        Poll::Ready(())
+    })
+    .await;
 }
 
 impl Pool {

@@ -1,6 +1,6 @@
 //! Handlers of messages. Each is a future on the global pool, so that none takes a thread while there is nothing to hear.
 
-use super::{BuildError, GlobalPool};
+use super::{BuildError, GlobalPool, spawn::until_end};
 use crate::{clock, host::Host, panics, priority::Priority};
 use async_task::Task;
 use std::{
@@ -82,6 +82,7 @@ where
     H: FnMut(T) + Send + 'static,
 {
     let host: Arc<dyn Host> = GlobalPool.with(|pool| pool.inner().clone())?;
+    let end = host.end_wait();
     let ended = Arc::new(AtomicBool::new(false));
     let over = ended.clone();
     let hears = async move {
@@ -95,7 +96,7 @@ where
         }
     };
     let schedule = move |work| host.clone().resume(host.rules().expirations().of(Priority::Normal, clock::now()), work);
-    let (work, task) = async_task::spawn(hears, schedule);
+    let (work, task) = async_task::spawn(until_end(end, hears), schedule);
     work.schedule();
     Ok(Subscription { work: Some(task), ended })
 }

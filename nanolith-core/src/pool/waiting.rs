@@ -9,6 +9,7 @@ use super::{
     spares::Errand,
 };
 use crate::{
+    baton::EndWait,
     call::{shared::Shared, slot::End},
     data::Data,
     deadlock::{Needs, Node},
@@ -19,6 +20,7 @@ use crate::{
     host::{Host, HostId, Loan, Over, PermitState, Runnable, Verdict, WouldDeadlock},
     id::TaskInfo,
     order::Rules,
+    panics,
     park::Parking,
     place::{self, Where},
     wake::{AfterUnlock, NewWaker, WaitTicket, WakeList},
@@ -226,6 +228,10 @@ impl Host for Inner {
         self.is_asked_to_stop()
     }
 
+    fn end_wait(&self) -> Option<EndWait> {
+        self.world.as_ref().map(|world| world.end_wait())
+    }
+
     fn suspended(&self, call: &Shared<dyn Runnable>) {
         self.list_suspended(call);
     }
@@ -267,6 +273,11 @@ impl Host for Inner {
 
     fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable) {
         let mut core = self.lock();
+        if core.abandoned {
+            drop(core);
+            panics::quietly(|| drop(work));
+            return;
+        }
         core.front.queue.resume(expires, Work::Rest(Rest::Resume(work)));
         self.release_within(core, WakeList::default());
     }

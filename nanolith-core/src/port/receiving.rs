@@ -120,6 +120,9 @@ impl<'a, R> ReceivingWithin<'a, R> {
             Err(TryRecvError::Closed) => return Err(RecvTimeoutError::Closed),
             Err(TryRecvError::Empty) => {}
         }
+        if self.limit.is_polled_here() {
+            return wait::block_on_anybody(self);
+        }
         let received = wait::block_on_anybody_until(Pin::new(&mut self.receiving), self.limit.deadline());
         received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(RecvTimeoutError::from))
     }

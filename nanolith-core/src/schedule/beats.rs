@@ -52,7 +52,7 @@ pub enum ScheduleEnd {
     Cancelled,
     /// All its [times](super::Plan::times) have begun, or its cron expression means no later moment.
     Completed,
-    /// The executor of its calls is closed, so no further call would run.
+    /// The executor of its calls is closed, so no further call would run; or its [simulation](crate::sim::Simulation::run) is over.
     Closed,
 }
 

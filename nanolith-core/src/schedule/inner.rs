@@ -2,6 +2,7 @@
 
 use super::beats::{Beats, ScheduleEnd};
 use crate::{
+    baton,
     clock::{self, Source},
     error::CallError,
     panics,
@@ -89,6 +90,17 @@ impl<T: Send + 'static> Inner<T> {
             source: clock::source(),
         });
         this.go_on(|state| state.beats.ring(clock::instant()));
+        if let Some(world) = baton::world() {
+            let schedule = Arc::downgrade(&this);
+            world.at_end(move || {
+                schedule.upgrade().iter().for_each(|schedule| {
+                    schedule.go_on(|state| {
+                        state.beats.stop(ScheduleEnd::Closed);
+                        0
+                    });
+                });
+            });
+        }
         this
     }
 
@@ -147,20 +159,14 @@ impl<T: Send + 'static> Inner<T> {
 
     /// Makes a call, and hears of it, on a thread that is nobody's.
     fn begin(self: &Arc<Self>) {
-        let this = self.clone();
+        let mut this = CurrentRun { schedule: self.clone(), is_closed: false };
         self.chores.spawn(async move {
-            let ran = this.ran().await;
+            let ran = this.schedule.ran().await;
             if !matches!(ran, Some(Ran { outcome: Ok(_), .. })) {
-                this.state.with(|state, _| state.errors += 1);
+                this.schedule.state.with(|state, _| state.errors += 1);
             }
-            let is_closed = ran.as_ref().is_some_and(|ran| ran.is_closed);
-            ran.into_iter().for_each(|ran| this.hear(ran.outcome));
-            this.go_on(|state| {
-                if is_closed {
-                    state.beats.stop(ScheduleEnd::Closed);
-                }
-                state.beats.over(clock::instant())
-            });
+            this.is_closed = ran.as_ref().is_some_and(|ran| ran.is_closed);
+            ran.into_iter().for_each(|ran| this.schedule.hear(ran.outcome));
         });
     }
 
@@ -201,6 +207,24 @@ impl<T: Send + 'static> Inner<T> {
             panics::quietly(|| handler(outcome));
             lock().handler = Some(handler);
         }
+    }
+}
+
+/// A run that is on. Dropped, it is over, also where its future is dropped with its simulation.
+struct CurrentRun<T: Send + 'static> {
+    schedule: Arc<Inner<T>>,
+    /// Whether the executor of its call takes no more calls.
+    is_closed: bool,
+}
+
+impl<T: Send + 'static> Drop for CurrentRun<T> {
+    fn drop(&mut self) {
+        self.schedule.go_on(|state| {
+            if self.is_closed {
+                state.beats.stop(ScheduleEnd::Closed);
+            }
+            state.beats.over(clock::instant())
+        });
     }
 }
 

@@ -58,6 +58,8 @@ pub(super) enum Ending {
     Closed,
     /// The limit of a close has passed.
     Cancelled,
+    /// The simulation is over that the service is of.
+    SimulationOver,
     Crashed(CrashReason),
 }
 
@@ -67,6 +69,7 @@ impl Ending {
         match self {
             Self::Closed => End::Closed,
             Self::Cancelled => End::Cancelled,
+            Self::SimulationOver => End::SimulationOver,
             Self::Crashed(crash) => {
                 call.keep_crash(crash);
                 End::Crashed
@@ -249,7 +252,7 @@ impl<S: TaskSet> Inner<S> {
         inner.id.belongs_to(Arc::downgrade(&host));
         if let Some(world) = baton::world() {
             let service = Arc::downgrade(&inner);
-            world.at_end(move || service.upgrade().iter().for_each(|service| service.terminate()));
+            world.at_end(move || service.upgrade().iter().for_each(|service| service.end_with_simulation()));
         }
         inner
     }
@@ -417,6 +420,18 @@ impl<S: TaskSet> Inner<S> {
             call.end_into(End::Closed, batch);
             batch.drop_owner(call.erase());
         }
+    }
+
+    /// The simulation is over that the service is of.
+    fn end_with_simulation(&self) {
+        let mut batch = EndBatch::default();
+        self.ask_to_stop();
+        self.terminate_as(&Ending::SimulationOver, &mut batch);
+        if let Some(call) = self.running.call() {
+            call.end_into(End::SimulationOver, &mut batch);
+            batch.drop_owner(call.erase());
+        }
+        batch.run();
     }
 
     /// Ends the service, with this end for the calls that are queued or suspended. Returns how many had not begun, and how many had.

@@ -13,7 +13,7 @@ use super::{
     restart::Restarts,
 };
 use crate::{
-    baton,
+    baton::{self, Doomed},
     call::{shared::Shared, slot::Slot},
     clock,
     data::Data,
@@ -59,6 +59,7 @@ pub(super) fn live<S: TaskSet, E: Send + 'static, A>(
     let made = panics::catch(|| init.make(Context::new(None, settings.data.clone()), &|| attempt.is_given_up()));
     attempt.forget_thread();
     match made {
+        Err(panic) if panic.is::<Doomed>() => launched(Err(LaunchError::Lost)),
         Err(panic) => launched(Err(LaunchError::Panicked(panic))),
         Ok(None) => launched(Err(LaunchError::Lost)), // it was given up, since a first start has its arguments
         Ok(Some(Err(error))) => launched(Err(LaunchError::Init(error))),

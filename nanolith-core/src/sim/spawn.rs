@@ -1,7 +1,7 @@
 //! Threads of user code within a simulation.
 
 use crate::{
-    baton::{self, Doomed, Failure, World},
+    baton::{self, Doomed, EndWait, Failure, World},
     error::Panic,
     panics, wait,
 };
@@ -34,6 +34,7 @@ use std::{
 pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Spawned<T> {
     panics::install_hook();
     let (tell, answer) = flume::bounded(1);
+    let end = baton::world().map(|world| world.end_wait());
     let over = Arc::new(AtomicBool::new(false));
     let has_ended = over.clone();
     let run = move || {
@@ -46,12 +47,13 @@ pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Spawn
     };
     start(baton::world(), run).unwrap_or_else(|error| panic!("the system gives no thread: {error}"));
     baton::preempt();
-    Spawned { answer: answer.into_recv_async(), over, has_answered: false }
+    Spawned { answer: answer.into_recv_async(), over, has_answered: false, end }
 }
 
 /// Nobody waits for a thread that panicked.
 fn unheard(panic: Panic) {
-    if let Some(world) = baton::world().filter(|_| !panic.is::<Doomed>()) {
+    // What waits past the grace is refused, and its threads may throw that.
+    if let Some(world) = baton::world().filter(|world| !panic.is::<Doomed>() && !world.is_past_grace()) {
         world.fail(Failure::Panicked(panic));
     }
 }
@@ -83,7 +85,12 @@ pub struct Spawned<T: 'static> {
     answer: flume::r#async::RecvFut<'static, Result<T, Panic>>,
     over: Arc<AtomicBool>,
     has_answered: bool,
+    /// The end of its simulation.
+    end: Option<EndWait>,
 }
+
+/// What [`Spawned`] says of a thread that did not end with its simulation.
+const GIVEN_UP: &str = "the thread did not end with its simulation";
 
 impl<T> Spawned<T> {
     /// Blocks until the thread has ended.
@@ -111,9 +118,16 @@ impl<T> Future for Spawned<T> {
     type Output = Result<T, Panic>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.answer).poll(cx).map(|answer| {
+        let lost = |what: &'static str| Err(Panic::new(Box::new(what), None));
+        let mut answer = Pin::new(&mut self.answer).poll(cx).map(|answer| answer.ok());
+        if answer.is_pending() && self.end.as_mut().is_some_and(|end| end.poll_over(cx.waker()).is_ready()) {
+            // It may have answered since.
+            let late = Pin::new(&mut self.answer).poll(cx).map(|answer| answer.ok());
+            answer = Poll::Ready(if let Poll::Ready(answer) = late { answer } else { Some(lost(GIVEN_UP)) });
+        }
+        answer.map(|answer| {
             self.has_answered = true;
-            answer.unwrap_or_else(|_| Err(Panic::new(Box::new("the thread was lost"), None)))
+            answer.unwrap_or_else(|| lost("the thread was lost"))
         })
     }
 }

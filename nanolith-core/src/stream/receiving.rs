@@ -1,7 +1,7 @@
 //! The next chunk or item of a stream.
 
 use super::{error::StreamError, outlet::Outlet};
-use crate::time::Limit;
+use crate::{time::Limit, wait};
 use std::{
     fmt,
     future::Future,
@@ -122,6 +122,9 @@ impl<'a, T> ReceivingWithin<'a, T> {
     ///
     /// [`StreamError::Empty`] when the time is over, else as [`Receiving::wait`].
     pub fn wait(self) -> Result<Option<T>, StreamError> {
+        if self.limit.is_polled_here() {
+            return wait::block_on_anybody(self);
+        }
         let received = self.receiving.outlet.block_until(self.limit.deadline());
         received.unwrap_or(Err(StreamError::Empty))
     }

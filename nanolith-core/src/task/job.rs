@@ -332,7 +332,7 @@ impl<S: TaskSet> Job<S> {
         let meta = reply.slot().meta.again_until(Some(deadline));
         let job = Self::go_on(reply, task, None, meta, then);
         let call = job.slot().clone();
-        let ring = Box::new(move || host::end(&*call, None, End::TimedOut));
+        let ring = Box::new(move || host::end(&*call, None, End::by_alarm()));
         job.ring_at(deadline, ring);
         job
     }
@@ -360,7 +360,7 @@ impl<S: TaskSet> Job<S> {
 
     /// Rings at `due`, unless the call is over by then.
     pub(crate) fn ring_at(&self, due: Instant, ring: Box<dyn FnOnce() + Send>) {
-        self.slot().meta.keep_timer(timer::arm(due, Alarm::Run(ring)));
+        self.slot().meta.keep_timer(timer::arm(due, Alarm::RunAlways(ring)));
     }
 
     /// Brings the job somewhere at `due`, unless its call is over by then.
@@ -425,7 +425,7 @@ impl<S: TaskSet> Job<S> {
 impl<S: TaskSet> Drop for Job<S> {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            slot.end_call(End::Lost);
+            slot.end_call(End::lost());
         }
     }
 }
@@ -494,7 +494,7 @@ impl<S: TaskSet> Drop for Within<S> {
             if slot.meta.is_within() {
                 slot.detach();
             }
-            slot.end_call(End::Lost);
+            slot.end_call(End::lost());
         }
     }
 }
@@ -564,7 +564,7 @@ impl<S: TaskSet> Reply<S> {
     }
 
     pub(crate) fn panicked(self, panic: Panic) {
-        let error = CallError::Panicked(panic, self.slot().meta.at());
+        let error = CallError::of_panic(panic, self.slot().meta.at());
         self.complete(Err(error));
     }
 
@@ -637,7 +637,7 @@ impl<S: TaskSet> Reply<S> {
 impl<S: TaskSet> Drop for Reply<S> {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            slot.end_call(End::Lost);
+            slot.end_call(End::lost());
             end_overrun(&slot);
         }
     }
@@ -715,8 +715,8 @@ impl<S: TaskSet> CallSlot<S> {
                 return false;
             }
             let (call, host) = (this.clone(), place::host_id());
-            let ring = Box::new(move || host::end(&*call, host, End::TimedOut));
-            this.meta.keep_timer(timer::arm(deadline, Alarm::Run(ring)));
+            let ring = Box::new(move || host::end(&*call, host, End::by_alarm()));
+            this.meta.keep_timer(timer::arm(deadline, Alarm::RunAlways(ring)));
         }
         true
     }

@@ -375,8 +375,10 @@ fn deliver<S: TaskSet, G: Ground<S>>(ground: &G, reply: Reply<S>, ended: Result<
 fn fail<S: TaskSet, G: Ground<S>>(ground: &G, reply: Reply<S>, failure: Failure) {
     let error = match failure {
         Failure::Panicked(whose, panic) => {
-            let error = CallError::Panicked(panic, reply.slot().meta.at());
-            ground.panicked(whose, &error);
+            let error = CallError::of_panic(panic, reply.slot().meta.at());
+            if let CallError::Panicked(..) = &error {
+                ground.panicked(whose, &error);
+            }
             error
         }
         Failure::Hook(source) => CallError::Hook(source.into(), reply.slot().meta.at()),

@@ -792,7 +792,7 @@ pub(super) fn arm<S: TaskSet>(job: &Job<S>, host: Option<HostId>) {
     }
     let call = job.slot().clone();
     let ring = Box::new(move || {
-        host::end(&*call, host, End::TimedOut);
+        host::end(&*call, host, End::by_alarm());
     });
-    job.slot().meta.keep_timer(timer::arm(deadline, Alarm::Run(ring)));
+    job.slot().meta.keep_timer(timer::arm(deadline, Alarm::RunAlways(ring)));
 }

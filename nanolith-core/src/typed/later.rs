@@ -1,7 +1,7 @@
 //! Calls that are submitted now and go to their executor later: one alarm of the timer each.
 
 use crate::{
-    background, clock, elsewhere,
+    background, baton, clock, elsewhere,
     error::Refused,
     executor::Executor,
     task::{Job, TaskSet},
@@ -95,7 +95,11 @@ impl<S: TaskSet> Later<S> {
         let meta = &job.slot().meta;
         let Some(due) = self.due.filter(|_| self.is_before(meta.deadline())) else {
             meta.delay(true);
-            drop(job.into_slot()); // it is never due: its handle keeps it, and a limit ends it
+            if baton::is_here() && meta.deadline().is_none() {
+                keep_to_the_end(job);
+            } else {
+                drop(job.into_slot()); // it is never due: its handle keeps it, and a limit ends it
+            }
             return Ok(());
         };
         if due <= clock::instant() {
@@ -108,6 +112,12 @@ impl<S: TaskSet> Later<S> {
         slot.meta.keep_first_timer(timer::arm(due, Alarm::Run(ring)));
         Ok(())
     }
+}
+
+/// Keeps a job that is never due until the end of its simulation, which drops it.
+fn keep_to_the_end<S: TaskSet>(job: Job<S>) {
+    let slot = job.slot().clone();
+    slot.meta.keep_first_timer(timer::arm(clock::never(), Alarm::Run(Box::new(move || drop(job)))));
 }
 
 /// A job is due. Its limits count from now; where the executor may run user code, another thread than the timer's brings it there.
