@@ -8,7 +8,7 @@ use nanolith::{
     layers::{Hedge, Layer, RateLimit, Retry, Timeout},
     messenger::Messenger,
     mock::Mock,
-    pipeline::Pipeline,
+    pipeline::{Cause, Pipeline},
     port::{self, Port},
     prelude::*,
     schedule::{ScheduleEnd, every},
@@ -21,7 +21,6 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
         mpsc::{RecvTimeoutError, channel},
     },
     task::{Context as Cx, Poll, Waker},
@@ -29,13 +28,17 @@ use std::{
     time::Duration,
 };
 
-/// How often it was dropped, and by which thread last.
+/// Which thread has dropped each of its values.
 #[derive(Clone, Default)]
-pub struct Drops(Arc<(AtomicUsize, Mutex<Option<ThreadId>>)>);
+pub struct Drops(Arc<Mutex<Vec<ThreadId>>>);
 
 impl Drops {
+    fn threads(&self) -> Vec<ThreadId> {
+        self.0.lock().expect("no panic").clone()
+    }
+
     fn count(&self) -> usize {
-        self.0.0.load(SeqCst)
+        self.threads().len()
     }
 
     fn value(&self) -> Value {
@@ -48,8 +51,7 @@ pub struct Value(Drops);
 
 impl Drop for Value {
     fn drop(&mut self) {
-        self.0.0.0.fetch_add(1, SeqCst);
-        *self.0.0.1.lock().expect("no panic") = Some(thread::current().id());
+        self.0.0.lock().expect("no panic").push(thread::current().id());
     }
 }
 
@@ -199,6 +201,18 @@ fn call_that_sleeps_ends() {
     assert_eq!(drops.count(), 1);
 }
 
+/// The same in a process of its own, without a handle that waits inside.
+#[test]
+fn call_that_leaves_with_its_pool_is_over_within_a_second() {
+    let run = Simulation::new().run(1, || {
+        let pool = Pool::builder().build().expect("sound");
+        (Work::on(&pool).after(HOUR).submit(), pool)
+    });
+    let (job, _pool) = run.expect("it ends").value;
+    let error = job.wait_timeout(SECOND).map_err(drop).expect("it is over").expect_err("it did not run to its end");
+    assert!(matches!(&error, CallError::Closed(at) if at.is_simulation_over()), "{error}");
+}
+
 #[test]
 fn call_that_sleeps_ends_without_a_handle_of_its_pool() {
     is_of_the_simulation(left(|| Work::on(&pool()).later(Drops::default().value()).submit()));
@@ -324,7 +338,6 @@ fn wait_for_room_ends() {
 fn call_from_an_outer_pool_that_waits_inside_ends() {
     let outer = pool();
     let (give, take) = channel::<Pool>();
-    let waits = Arc::new(AtomicUsize::new(0));
     let job = outer.spawn(move || {
         let inner = take.recv().expect("it is sent");
         Work::on(&inner).never().wait()
@@ -334,7 +347,6 @@ fn call_from_an_outer_pool_that_waits_inside_ends() {
         give.send(inner).expect("it listens");
         sim::advance(SECOND);
     });
-    let _ = waits;
     assert!(ends(move || job.wait()).expect("it runs").is_err());
 }
 
@@ -525,7 +537,8 @@ fn calls_in_bulk_end() {
 #[test]
 fn pipeline_ends() {
     let collect = left(|| {
-        let collect = Pipeline::from_iter(0..100).stage(Work::tasks(), |work, _| work.after(HOUR)).collect();
+        let mut collect = Pipeline::from_iter(0..100).stage(Work::tasks(), |work, _| work.after(HOUR)).collect();
+        assert!(poll_once(&mut collect).is_pending());
         sim::advance(SECOND);
         collect
     });
@@ -537,6 +550,20 @@ fn pipeline_ends() {
         results
     });
     ends(move || while pollster::block_on(results.next()).is_some() {});
+}
+
+#[test]
+fn pipeline_whose_input_is_pending_ends_with_an_error() {
+    let collect = left(|| {
+        let mut collect = Pipeline::from_stream(futures_util::stream::pending::<u32>())
+            .stage(Work::tasks(), |work, n| work.echo(n))
+            .collect();
+        assert!(poll_once(&mut collect).is_pending());
+        sim::advance(SECOND);
+        collect
+    });
+    let error = ends(move || collect.wait().map(drop)).expect_err("it would look complete");
+    assert!(matches!(error.cause(), Cause::SimulationOver), "{error}");
 }
 
 // ----- layers
@@ -755,6 +782,61 @@ fn main_guard_ends() {
 }
 
 // ----- how it ends
+
+#[test]
+fn futures_are_dropped_by_the_threads_that_polled_them() {
+    let (of_pool, of_service, of_local) = (Drops::default(), Drops::default(), Drops::default());
+    let (main, _kept) = left(|| {
+        let (pool, service, local) = (pool(), state(), Local::new());
+        let jobs = [Work::on(&pool).later(of_pool.value()).submit(), Work::on(&local).later(of_local.value()).submit()];
+        let job = service.read_later(of_service.value()).submit();
+        local.run_one();
+        sim::advance(SECOND);
+        (thread::current().id(), (pool, local, jobs, job, service))
+    });
+    assert_eq!(of_local.threads(), [main]);
+    for drops in [of_pool, of_service] {
+        assert!(drops.count() == 1 && drops.threads() != [main]);
+    }
+}
+
+/// So few steps are left for the end that the pool's threads come to a part of the calls only.
+#[test]
+fn futures_that_no_thread_comes_to_are_dropped_by_the_closures() {
+    let drops = Drops::default();
+    let hasty = Simulation::new().step_limit(30_000);
+    let report = hasty.run(1, || {
+        let pool = pool();
+        let jobs: Vec<_> = (0..3_000).map(|_| Work::on(&pool).later(drops.value()).submit()).collect();
+        sim::advance(MILLISECOND);
+        for _ in 0..10 {
+            // It never waits, so it cannot be made to unwind.
+            sim::spawn(|| {
+                while sim::is_simulated() {
+                    sleep(Duration::ZERO).wait()
+                }
+            })
+            .detach();
+        }
+        (thread::current().id(), jobs, pool)
+    });
+    let report = report.expect("the closure ends");
+    let (main, jobs, _pool) = report.value;
+    assert!(report.given_up >= 10);
+    // Both threads of the pool may be given up, each in the middle of one future.
+    assert!((2_998..=3_000).contains(&drops.count()), "{}", drops.count());
+    assert!(drops.threads().contains(&main));
+    jobs.into_iter().for_each(is_of_the_simulation);
+}
+
+#[test]
+fn panic_of_a_thread_that_is_refused_does_not_fail_the_simulation() {
+    left(|| {
+        let pool = pool();
+        let job = Work::on(&pool).never().submit();
+        sim::spawn(move || job.wait().expect("it never ends")).detach();
+    });
+}
 
 #[test]
 fn calls_of_a_simulation_that_fails_end() {

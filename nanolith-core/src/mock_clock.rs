@@ -36,6 +36,23 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
+/// # What leaves it
+///
+/// What is made under the clock keeps it, wherever it is awaited: a pool, a service, a schedule, a [`sleep`](crate::time::sleep),
+/// the limit of a receive. A [`timeout`](crate::time::timeout) is made at its first poll. So a handle, or a future, may leave
+/// [`MockClock::run`], and ends when a handle of the clock moves it.
+///
+/// ```
+/// use nanolith::time::{HOUR, MockClock, sleep};
+/// let clock = MockClock::new();
+/// let nap = clock.run(|| sleep(HOUR));
+/// clock.advance(HOUR);
+/// nap.wait(); // by the system's clock it takes no time
+/// ```
+///
+/// Without a handle nothing moves the clock, so it stands still for ever. What waits for it then does not end; a delayed call
+/// ends as [`CallError::Lost`](crate::CallError::Lost).
+///
 /// # The end of time
 ///
 /// The clock ends 500 years after its start. A sleep, time-out, delay or period that lies beyond is never over, however far the
@@ -73,7 +90,7 @@ impl MockClock {
         &self.hands.0
     }
 
-    /// Runs `f` with this clock as the time of this thread.
+    /// Runs `f` with this clock as the time of this thread. What `f` makes [keeps the clock](MockClock#what-leaves-it) afterwards.
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         let _entered = self.enter();
         f()

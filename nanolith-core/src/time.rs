@@ -69,7 +69,7 @@ pub fn now() -> Instant {
     clock::instant()
 }
 
-/// Ends after `duration`, counted from this call. Within an `async` task it holds no slot of the pool. With `Duration::MAX`, or any
+/// Ends after `duration`, counted from this call, by the clock of the thread that makes it. Within an `async` task it holds no slot of the pool. With `Duration::MAX`, or any
 /// other that lies beyond the [end of the clock](MockClock#the-end-of-time), it never ends.
 ///
 /// ```
@@ -85,6 +85,8 @@ pub fn now() -> Instant {
 /// assert_eq!(Geometry::tasks().wait_then_add(4, 5).wait()?, 9);
 /// # Ok::<(), CallError>(())
 /// ```
+///
+/// Made in a [simulation](crate::sim::Simulation#what-leaves-a-simulation), it ends at the latest with that.
 ///
 /// # Cancel safety
 ///

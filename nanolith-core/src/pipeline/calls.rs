@@ -47,7 +47,7 @@ where
         let shared = shared.clone();
         Box::pin(async move {
             let (target, make, gauge) = &*shared;
-            let call = panics::catch(|| make(target, item)).map_err(Cause::Panicked)?;
+            let call = panics::catch(|| make(target, item)).map_err(Cause::of_panic)?;
             gauge.name_after(call.info());
             call.await.map_err(Cause::Call).and_then(finish)
         })
@@ -90,7 +90,7 @@ impl<O> Future for Flight<O> {
         let outcome = match panics::catch(|| this.made.as_mut().poll(cx)) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(outcome)) => outcome,
-            Err(panic) => Err(Cause::Panicked(panic)),
+            Err(panic) => Err(Cause::of_panic(panic)),
         };
         Poll::Ready(Landed { outcome, index: this.index, count: this.aboard.count, began: this.began })
     }

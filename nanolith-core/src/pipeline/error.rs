@@ -1,7 +1,10 @@
 //! How an item fails, and what is done about it.
 
 use super::gauge::Gauge;
-use crate::error::{BoxError, CallError, Panic};
+use crate::{
+    baton::Doomed,
+    error::{BoxError, CallError, Panic},
+};
 use std::{error::Error, fmt, sync::Arc};
 
 /// What a pipeline does about an item that fails.
@@ -71,11 +74,18 @@ pub enum Cause {
     Panicked(Panic),
     /// The pipeline did not start: there was no global pool, or no thread, to be had.
     NotStarted(Arc<dyn Error + Send + Sync>),
+    /// The [simulation](crate::sim::Simulation::run) is over in which the pipeline ran.
+    SimulationOver,
 }
 
 impl Cause {
     pub(super) fn task(error: impl Into<BoxError>) -> Self {
         Self::Task(Arc::from(error.into()))
+    }
+
+    /// What ran outside of a call panicked, or was made to unwind at the end of its simulation.
+    pub(super) fn of_panic(panic: Panic) -> Self {
+        if panic.is::<Doomed>() { Self::SimulationOver } else { Self::Panicked(panic) }
     }
 
     pub(super) fn not_started(error: impl Error + Send + Sync + 'static) -> Self {
@@ -119,6 +129,7 @@ impl fmt::Display for Cause {
         match self {
             Self::Call(error) => error.fmt(f),
             Self::Task(error) | Self::NotStarted(error) => error.fmt(f),
+            Self::SimulationOver => f.write_str("ended, since its simulation is over"),
             Self::Panicked(panic) => write!(f, "panicked{panic}"),
         }
     }
@@ -154,7 +165,7 @@ impl Error for ItemError {
         match &self.cause {
             Cause::Call(error) => Some(error),
             Cause::Task(error) | Cause::NotStarted(error) => Some(error.as_ref()),
-            Cause::Panicked(_) => None,
+            Cause::Panicked(_) | Cause::SimulationOver => None,
         }
     }
 }

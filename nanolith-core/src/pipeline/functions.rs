@@ -120,7 +120,7 @@ where
                 }
             });
             if let Err(panic) = ran {
-                failed.push((at, Cause::Panicked(panic)));
+                failed.push((at, Cause::of_panic(panic)));
             }
         }
         let now = clock::now();

@@ -5,7 +5,7 @@ use super::{
     gauge::Gauge,
 };
 use crate::{
-    clock, panics, pool,
+    baton, clock, panics, pool,
     pool::Pool,
     priority::Priority,
     wake::{AfterUnlock, NewWaker, SingleWaiter, WakeList},
@@ -139,7 +139,7 @@ impl Run {
 
     fn worker(self: &Arc<Self>, pool: &Pool, priority: Priority, stage: &Arc<Gauge>, work: impl Work) -> Task<()> {
         self.state().live += 1;
-        let mut worker = Worker { work: Some(work), stage: stage.clone(), run: self.clone() };
+        let mut worker = Worker { work: Some(work), is_over: false, stage: stage.clone(), run: self.clone() };
         pool::spawn(pool, priority, poll_fn(move |cx| worker.poll(cx)))
     }
 
@@ -271,6 +271,8 @@ fn end_input(input: Option<Task<()>>, shut: Option<Box<dyn FnOnce() + Send>>) {
 /// A stage's part at work. Its ends of links go before the run hears that it is over.
 struct Worker<W> {
     work: Option<W>,
+    /// Whether the work has come to its end.
+    is_over: bool,
     stage: Arc<Gauge>,
     run: Arc<Run>,
 }
@@ -278,15 +280,21 @@ struct Worker<W> {
 impl<W: Work> Worker<W> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(work) = self.work.as_mut().filter(|_| !self.run.is_cancelled()) else { return Poll::Ready(()) };
-        panics::catch(|| work.poll(cx)).unwrap_or_else(|panic| {
-            self.run.broken(&self.stage, 0, Cause::Panicked(panic));
+        let polled = panics::catch(|| work.poll(cx)).unwrap_or_else(|panic| {
+            self.run.broken(&self.stage, 0, Cause::of_panic(panic));
             Poll::Ready(())
-        })
+        });
+        self.is_over = polled.is_ready();
+        polled
     }
 }
 
 impl<W> Drop for Worker<W> {
     fn drop(&mut self) {
+        // Without an error, what is dropped with its simulation would look complete.
+        if !self.is_over && baton::is_past_grace() && !self.run.is_stopped() {
+            self.run.broken(&self.stage, 0, Cause::SimulationOver);
+        }
         let work = self.work.take();
         panics::quietly(|| drop(work));
         let mut state = self.run.state();

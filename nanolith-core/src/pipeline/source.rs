@@ -27,7 +27,7 @@ where
     let pull = move || {
         let mut input = input;
         if let Err(panic) = panics::catch(|| pull_all(&mut input, &out)) {
-            run.broken(&run.input, run.taken(), Cause::Panicked(panic));
+            run.broken(&run.input, run.taken(), Cause::of_panic(panic));
         }
         panics::quietly(|| drop(input));
     };
@@ -85,7 +85,7 @@ impl<S: Stream> Streaming<S> {
         match panics::catch(|| self.stream.as_mut().poll_next(cx)) {
             Ok(polled) => polled.map(|item| item.map(|item| self.next.push_back((self.index, item)))),
             Err(panic) => {
-                self.run.broken(&self.run.input, self.index, Cause::Panicked(panic));
+                self.run.broken(&self.run.input, self.index, Cause::of_panic(panic));
                 Poll::Ready(None)
             }
         }

@@ -48,6 +48,33 @@ pub fn sim<R: Send>(seed: u64, f: impl FnOnce() -> R + Send) -> R {
 /// assert_eq!(report.elapsed, MINUTE);
 /// # Ok::<(), sim::SimError>(())
 /// ```
+///
+/// # What leaves a simulation
+///
+/// The clock and the threads of a simulation are its own, so nothing goes on after it. A handle, a future or the end of a port may
+/// leave: as the value of the closure, or through a channel. When the grace is over, what is left ends in this order.
+///
+/// - Pools, [locals](crate::Local) and services close. Their calls end as [`CallError::Closed`](crate::CallError::Closed), whether
+///   they are queued, suspended at an `.await` or block a thread. The error says that the simulation is over:
+///   [`At::is_simulation_over`](crate::At::is_simulation_over). So do calls in bulk and in groups, and those that a layer
+///   keeps. A call that is submitted later is refused as `Closed`.
+/// - A schedule ends as [`ScheduleEnd::Closed`](crate::schedule::ScheduleEnd::Closed), a pipeline with
+///   [`Cause::SimulationOver`](crate::pipeline::Cause::SimulationOver).
+/// - Handlers of messages and streams are dropped.
+/// - The clock stops. Each [`sleep`](crate::time::sleep) that was made in the simulation ends, even one of `Duration::MAX`. Time
+///   limits elapse. A delayed call ends as `Closed`.
+///
+/// Waits for the end of a pool, of a service or of a schedule end with these. What a suspended call or a handler holds is dropped
+/// once. So a port, a stream or a messenger whose other end it held is closed. A [`CancelToken`](crate::CancelToken)
+/// or [`Permits`](crate::Permits) that left are not of the simulation: they stay as they are.
+///
+/// The threads of a pool drop the futures of its suspended calls, and a service's thread drops those of the service. The thread that ran the
+/// closure drops the rest: the futures of a local, arguments of queued and delayed calls, and what no other thread has come to. No lock is held
+/// meanwhile, and [`run`](Simulation::run) returns after it.
+///
+/// A thread is given up where it does not end: it catches the unwinding, its destructor waits for ever, or no
+/// [steps](Simulation::step_limit) are left for it. What it holds stays with it, and a call of its own that it blocks in has no
+/// end. [`Report::given_up`] counts these threads.
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing until `run` or `explore`"]
 pub struct Simulation {
@@ -105,8 +132,8 @@ impl Simulation {
 
     /// Runs `f` with this seed.
     ///
-    /// When `f` has returned, what it left goes on until nobody could, or until the [grace](Simulation::grace) is over. Services
-    /// that are left then are terminated, pools closed, and threads that still wait are made to unwind, silently.
+    /// When `f` has returned, what it left goes on until nobody could, or until the [grace](Simulation::grace) is over. Then all
+    /// that is left [ends](Simulation#what-leaves-a-simulation), and threads that still wait are made to unwind, silently.
     ///
     /// ```
     /// use nanolith::{prelude::*, sim::Simulation};
