@@ -139,6 +139,12 @@ impl State {
         drop(value);
     }
 
+    pub fn refuse_to_end(&self) {
+        while sim::is_simulated() {
+            let _ = std::panic::catch_unwind(|| sleep(HOUR).wait());
+        }
+    }
+
     pub fn block(&mut self) {
         sleep(HOUR).wait();
     }
@@ -827,6 +833,36 @@ fn futures_that_no_thread_comes_to_are_dropped_by_the_closures() {
     assert!((2_998..=3_000).contains(&drops.count()), "{}", drops.count());
     assert!(drops.threads().contains(&main));
     jobs.into_iter().for_each(is_of_the_simulation);
+}
+
+#[test]
+fn call_on_a_thread_that_is_given_up_ends() {
+    let outer = Simulation::new().run(1, || {
+        let pool = pool();
+        let stubborn = || {
+            while sim::is_simulated() {
+                let _ = std::panic::catch_unwind(|| sleep(HOUR).wait());
+            }
+        };
+        (pool.spawn(stubborn), pool)
+    });
+    let report = outer.expect("the closure ends");
+    assert_eq!(report.given_up, 1);
+    is_of_the_simulation(report.value.0);
+}
+
+#[test]
+fn calls_of_a_service_that_is_given_up_end() {
+    let report = Simulation::new().run(1, || {
+        let service = state();
+        let (read, refuse) = (service.read_later(Drops::default().value()), service.refuse_to_end());
+        ((read.submit(), refuse.submit()), service)
+    });
+    let report = report.expect("the closure ends");
+    assert_eq!(report.given_up, 1);
+    let (jobs, _service) = report.value;
+    is_of_the_simulation(jobs.0);
+    is_of_the_simulation(jobs.1);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::{
     panics,
     park::Parking,
     place::{self, Where},
-    pool::end_suspended,
+    pool::{AtWork, end_suspended},
     wake::WakeList,
 };
 use std::{
@@ -143,7 +143,7 @@ impl Host for Inner {
     }
 
     fn suspended(&self, call: &Shared<dyn Runnable>) {
-        if let Some(how) = self.suspended.as_ref().and_then(|calls| calls.list(call)) {
+        if let Some(how) = self.simulated.as_ref().and_then(|calls| calls.suspended.list(call)) {
             let mut batch = EndBatch::default();
             end_suspended(call.clone(), self.id, how, &mut batch);
             batch.run();
@@ -151,7 +151,7 @@ impl Host for Inner {
     }
 
     fn no_more_suspended(&self, call: usize) {
-        self.suspended.iter().for_each(|calls| calls.strike_off(call));
+        self.simulated.iter().for_each(|calls| calls.suspended.strike_off(call));
     }
 
     fn finished(&self, over: Over) {
@@ -198,6 +198,10 @@ impl Inner {
         }
         let (ran, finished) = place::collect_over(self.id, || {
             let _here = self.enter();
+            let _listed = match (&self.simulated, &work) {
+                (Some(calls), Work::Call(call)) => Some(AtWork::begin(&calls.at_work, self.id, call)),
+                _ => None,
+            };
             let now = clock::now();
             clock::tell(now);
             place::run_on_top(|| run(work, now))

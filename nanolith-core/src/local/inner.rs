@@ -31,6 +31,13 @@ use std::{
 /// What its host has asked to be called with.
 pub(super) type OnWork = Arc<dyn Fn(WorkHint) + Send + Sync>;
 
+/// The begun calls of a `Local` that is of a simulation.
+#[derive(Default)]
+pub(super) struct Simulated {
+    pub(super) suspended: Suspended,
+    pub(super) at_work: Suspended,
+}
+
 pub(super) struct Inner {
     pub(super) id: HostId,
     me: Weak<Inner>,
@@ -44,8 +51,8 @@ pub(super) struct Inner {
     pub(super) on_work: Mutex<Option<OnWork>>,
     /// The blocking wait of its driver.
     pub(super) blocked: Mutex<Option<BlockedWaiter>>,
-    /// In a simulation, the calls whose futures are pending.
-    pub(super) suspended: Option<Suspended>,
+    /// In a simulation, the calls whose futures are pending, and those that run.
+    pub(super) simulated: Option<Simulated>,
 }
 
 impl Inner {
@@ -66,7 +73,7 @@ impl Inner {
             inbox,
             on_work: Mutex::new(None),
             blocked: Mutex::default(),
-            suspended: world.is_some().then(Suspended::default),
+            simulated: world.is_some().then(Simulated::default),
         });
         let host: Weak<dyn Host> = inner.me.clone();
         inner.id.belongs_to(host);
@@ -192,7 +199,9 @@ impl Inner {
     fn end_with_simulation(&self) {
         self.abandon_as(End::SimulationOver);
         let mut batch = EndBatch::default();
-        self.suspended.iter().for_each(|calls| calls.end_all(self.id, End::SimulationOver, &mut batch));
+        for calls in self.simulated.iter().flat_map(|calls| [&calls.suspended, &calls.at_work]) {
+            calls.end_all(self.id, End::SimulationOver, &mut batch);
+        }
         batch.run();
     }
 

@@ -50,7 +50,7 @@ impl Suspended {
     }
 
     /// Lists the call, or no longer.
-    pub(super) fn list_or_strike_off(&self, call: &Shared<dyn Runnable>, is_listed: bool) {
+    pub(crate) fn list_or_strike_off(&self, call: &Shared<dyn Runnable>, is_listed: bool) {
         if is_listed {
             let _ = self.list(call);
         } else {
@@ -70,6 +70,30 @@ impl Suspended {
             listed.calls.values().cloned().collect()
         };
         calls.into_iter().for_each(|call| end_suspended(call, host, how, batch));
+    }
+}
+
+/// A call that a thread of a simulation runs, listed until this is dropped: the end of the simulation ends it, also where the thread
+/// does not end.
+pub(crate) struct AtWork<'a> {
+    list: &'a Suspended,
+    call: usize,
+}
+
+impl<'a> AtWork<'a> {
+    pub(crate) fn begin(list: &'a Suspended, host: HostId, call: &Shared<dyn Runnable>) -> Self {
+        if let Some(how) = list.list(call) {
+            let mut batch = EndBatch::default();
+            end_suspended(call.clone(), host, how, &mut batch);
+            batch.run();
+        }
+        Self { list, call: call.points().addr() }
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.list.strike_off(self.call);
     }
 }
 
@@ -94,8 +118,16 @@ impl Inner {
         self.stop_as(End::Cancelled)
     }
 
+    /// The simulation is over that the pool is of.
+    pub(super) fn end_with_simulation(&self) {
+        let _ = self.stop_as(End::SimulationOver);
+        let mut batch = EndBatch::default();
+        self.at_work.end_all(Host::id(self), End::SimulationOver, &mut batch);
+        batch.run();
+    }
+
     /// The same with this end for the calls.
-    pub(super) fn stop_as(&self, how: End) -> Result<(), Unfinished> {
+    fn stop_as(&self, how: End) -> Result<(), Unfinished> {
         let id = Host::id(self);
         let mut batch = EndBatch::default();
         self.close_paused();

@@ -61,6 +61,8 @@ pub(super) struct Inner {
     /// Its tasks are asked to stop.
     stopping: AtomicBool,
     pub(super) suspended: Suspended,
+    /// In a simulation, the calls that a thread runs.
+    pub(super) at_work: Suspended,
     /// Calls that block a thread for what another executor, or a limit, has to bring about.
     pub(super) blocked: Suspended,
     /// Tasks that run on after their calls have timed out.
@@ -107,6 +109,7 @@ impl Inner {
             served: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             suspended: Suspended::default(),
+            at_work: Suspended::default(),
             blocked: Suspended::default(),
             overruns: Overruns::default(),
             resting: AtomicUsize::new(0),
@@ -131,7 +134,7 @@ impl Inner {
             let (pool, swept) = (inner.me.clone(), inner.me.clone());
             world.at_end_and_after(
                 move || {
-                    let _ = pool.upgrade().map(|pool| pool.stop_as(End::SimulationOver));
+                    pool.upgrade().iter().for_each(|pool| pool.end_with_simulation());
                 },
                 move || swept.upgrade().iter().for_each(|pool| pool.abandon()),
             );

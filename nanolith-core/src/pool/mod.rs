@@ -39,8 +39,8 @@ mod waiting;
 
 pub use builder::PoolBuilder;
 pub(crate) use chores::Chores;
+pub(crate) use close_within::{AtWork, Suspended, end_suspended};
 pub use close_within::{CloseWithin, Unfinished};
-pub(crate) use close_within::{Suspended, end_suspended};
 pub use closed::Closed;
 pub use config::{BuildError, Concurrency, MaxQueue};
 pub(crate) use config::{MIN_STACK, ThreadHandler, check_name, check_spin};

@@ -1,6 +1,7 @@
 //! A runner: it holds a permit, drains the lanes, lingers a moment, and steps down.
 
 use super::{
+    close_within::AtWork,
     core::{Core, Rest, Work},
     guard,
     inner::Inner,
@@ -138,6 +139,7 @@ impl Inner {
     fn run_measured(&self, call: Shared<dyn Runnable>, tally: &mut Tally) -> (Ran, u64) {
         let began = clock::now();
         let seen = tally.is_on().then(|| (call.meta().task(), call.meta().submitted_at()));
+        let _listed = self.list_at_work(&call);
         let ran = run_call(call, None, began);
         let took = clock::now() - began;
         if let Some((task, submitted)) = seen {
@@ -148,6 +150,11 @@ impl Inner {
             self.bring(tally);
         }
         (ran, took)
+    }
+
+    /// Lists a call of a simulation while a thread runs it.
+    fn list_at_work(&self, call: &Shared<dyn Runnable>) -> Option<AtWork<'_>> {
+        self.world.as_ref().map(|_| AtWork::begin(&self.at_work, self.id(), call))
     }
 
     /// Brings what was measured to the book, unless more waits: a pool that is empty has it all.
@@ -253,6 +260,7 @@ impl Inner {
         let host: Arc<dyn Host> = me;
         let began = clock::now();
         let seen = self.recorder.is_on().then(|| (call.meta().task(), call.meta().submitted_at()));
+        let _listed = self.list_at_work(&call);
         let ran = run_call(call, Some(host), began);
         if let (Ran::Done, Some((task, submitted))) = (ran, seen) {
             self.recorder.note(task, clock::between(submitted, began), clock::between(began, clock::now()));

@@ -26,6 +26,7 @@ use crate::{
     overruns::Overruns,
     park::Parking,
     place,
+    pool::Suspended,
     queue::{Bounds, Queue},
     task::{CallSlot, Outlets, TaskSet},
     wake::{AfterUnlock, Registration, WaiterHome, WaiterSet, WakeList},
@@ -178,6 +179,8 @@ pub(super) struct Inner<S: TaskSet> {
     pub(super) blocked: Mutex<Option<BlockedWaiter>>,
     /// What a check knows of its futures.
     pub(super) futures: Futures,
+    /// In a simulation, the calls that have left a future.
+    suspended: Option<Suspended>,
     /// The synchronous call that runs now.
     pub(super) running: Spot<CallSlot<S>>,
     pub(super) watchers: Arc<Watchers>,
@@ -206,7 +209,7 @@ pub(super) fn asks<S: TaskSet>(info: &TaskInfo) -> Receiver {
 impl<S: TaskSet> Inner<S> {
     /// For the service's own thread, which this is.
     pub(super) fn new(settings: &Settings) -> Arc<Self> {
-        let max_queue = settings.max_queue;
+        let (max_queue, world) = (settings.max_queue, baton::world());
         let inbox = Arc::new(Inbox::new(max_queue.min(CELLS)));
         let rules = Arc::new(Rules::new(settings.schedule.clone()));
         let queue = Queue::ordered(Bounds { queued: max_queue, in_flight: usize::MAX }, rules.clone());
@@ -238,6 +241,7 @@ impl<S: TaskSet> Inner<S> {
             load: AtomicUsize::new(0),
             blocked: Mutex::default(),
             futures: Futures::default(),
+            suspended: world.is_some().then(Suspended::default),
             running: Spot::new(),
             watchers: Arc::new(Watchers::new()),
             overruns: Overruns::default(),
@@ -250,7 +254,7 @@ impl<S: TaskSet> Inner<S> {
         });
         let host: Arc<dyn Host> = inner.clone();
         inner.id.belongs_to(Arc::downgrade(&host));
-        if let Some(world) = baton::world() {
+        if let Some(world) = world {
             let service = Arc::downgrade(&inner);
             world.at_end(move || service.upgrade().iter().for_each(|service| service.end_with_simulation()));
         }
@@ -422,11 +426,19 @@ impl<S: TaskSet> Inner<S> {
         }
     }
 
+    /// A call has left a future, or that is over: the end of a simulation looks for it, also where the thread does not end.
+    pub(super) fn list_suspended(&self, call: &Shared<CallSlot<S>>, is_listed: bool) {
+        if let Some(calls) = &self.suspended {
+            calls.list_or_strike_off(&call.clone().erase(), is_listed);
+        }
+    }
+
     /// The simulation is over that the service is of.
     fn end_with_simulation(&self) {
         let mut batch = EndBatch::default();
         self.ask_to_stop();
         self.terminate_as(&Ending::SimulationOver, &mut batch);
+        self.suspended.iter().for_each(|calls| calls.end_all(self.id, End::SimulationOver, &mut batch));
         if let Some(call) = self.running.call() {
             call.end_into(End::SimulationOver, &mut batch);
             batch.drop_owner(call.erase());

@@ -165,6 +165,7 @@ impl<S: TaskSet, E: Send + 'static, A> Desk<S, E, A> {
             None => self.inner.lock().ending.clone(),
         };
         for call in self.crew.dismiss(&ending) {
+            self.inner.list_suspended(&call, false);
             self.count_over(&call, true);
         }
         self.inner.end_queued(self.held.take(), &ending);
@@ -228,6 +229,7 @@ impl<S: TaskSet, E: Send + 'static, A> Desk<S, E, A> {
     fn leave_state(&mut self, crash: &Crash) {
         self.go_down();
         for call in self.crew.dismiss(&Ending::Crashed(crash.reason())) {
+            self.inner.list_suspended(&call, false);
             self.count_over(&call, true);
         }
         let ground = std::mem::replace(&mut self.ground, ground(None, &self.data));
@@ -309,6 +311,7 @@ impl<S: TaskSet, E: Send + 'static, A> Desk<S, E, A> {
         }
         while self.crash.is_none() {
             let Poll::Ready((call, thrown)) = self.crew.poll_over(cx) else { break };
+            self.inner.list_suspended(&call, false);
             if self.tally.is_on() {
                 self.tally.note(call.meta.task(), clock::nanos(call.meta.waited()), clock::nanos(call.meta.ran()), 1);
                 self.bring();
@@ -534,6 +537,7 @@ impl<S: TaskSet, E: Send + 'static, A> Desk<S, E, A> {
     fn take_up_spawned(&mut self) {
         let spawned = std::mem::take(&mut *self.ground.spawned.borrow_mut());
         for spawned in spawned {
+            self.inner.list_suspended(&spawned.call, true);
             self.crew.join(spawned);
             self.inner.futures.are_some(true);
             // A new future has never been polled: the loop comes round at once.

@@ -73,8 +73,8 @@ pub fn sim<R: Send>(seed: u64, f: impl FnOnce() -> R + Send) -> R {
 /// meanwhile, and [`run`](Simulation::run) returns after it.
 ///
 /// A thread is given up where it does not end: it catches the unwinding, its destructor waits for ever, or no
-/// [steps](Simulation::step_limit) are left for it. What it holds stays with it, and a call of its own that it blocks in has no
-/// end. [`Report::given_up`] counts these threads.
+/// [steps](Simulation::step_limit) are left for it. What it holds stays with it; its
+/// call ends all the same. [`Report::given_up`] counts these threads.
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing until `run` or `explore`"]
 pub struct Simulation {
