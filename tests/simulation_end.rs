@@ -336,8 +336,8 @@ fn wait_for_room_ends() {
         let kept = Work::on(&pool).echo(1).submit();
         (pool, kept)
     });
-    let job = ends(move || pollster::block_on(async { Work::on(&pool).echo(2).submit_async().await }));
-    assert!(matches!(ended(job), CallError::Closed(_)));
+    let error = ends(move || pollster::block_on(async { Work::on(&pool).echo(2).submit_async().await.await }));
+    assert!(matches!(error, Err(CallError::Closed(_))));
 }
 
 #[test]
@@ -819,7 +819,7 @@ fn futures_that_no_thread_comes_to_are_dropped_by_the_closures() {
             // It never waits, so it cannot be made to unwind.
             sim::spawn(|| {
                 while sim::is_simulated() {
-                    sleep(Duration::ZERO).wait()
+                    sleep(Duration::ZERO).wait();
                 }
             })
             .detach();
@@ -903,7 +903,7 @@ fn drop_of_a_suspended_call_may_call_and_wait() {
         fn drop(&mut self) {
             let _ = Work::on(&self.0).echo(7).wait();
             let other = pool();
-            let _ = Work::on(&other).never().submit();
+            Work::on(&other).never().submit().detach();
             sleep(HOUR).wait();
         }
     }

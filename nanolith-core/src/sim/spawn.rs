@@ -119,10 +119,10 @@ impl<T> Future for Spawned<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let lost = |what: &'static str| Err(Panic::new(Box::new(what), None));
-        let mut answer = Pin::new(&mut self.answer).poll(cx).map(|answer| answer.ok());
+        let mut answer = Pin::new(&mut self.answer).poll(cx).map(Result::ok);
         if answer.is_pending() && self.end.as_mut().is_some_and(|end| end.poll_over(cx.waker()).is_ready()) {
             // It may have answered since.
-            let late = Pin::new(&mut self.answer).poll(cx).map(|answer| answer.ok());
+            let late = Pin::new(&mut self.answer).poll(cx).map(Result::ok);
             answer = Poll::Ready(if let Poll::Ready(answer) = late { answer } else { Some(lost(GIVEN_UP)) });
         }
         answer.map(|answer| {
