@@ -2,16 +2,17 @@
 
 use super::results::Filling;
 use crate::{
-    call::{shared::Shared, shared::Space},
-    clock,
+    call::call_ref::{Shared, Space},
+    context::thread_context,
     error::{CallError, Panic},
     executor::Crew,
-    id::TaskInfo,
-    panics, place,
+    meta::task_info::TaskInfo,
     task::{
         CallInfo, CallSlot, Ground, Job, Outcome, Piece, PoolGround, Run, Scope, Stage, Standing, TaskSet, Work, unpack,
     },
+    time::clock,
     typed::Handle,
+    util::unwind,
 };
 use std::{any::Any, sync::Arc, vec};
 
@@ -93,12 +94,12 @@ impl<S: TaskSet, T: Send + 'static> Runner<S, T> {
             self.tasks.by_ref().for_each(|_| self.results.fail(CallError::Unsupported(at.clone())));
         }
         loop {
-            match panics::catch(|| self.run_stint()) {
+            match unwind::catch(|| self.run_stint()) {
                 Ok(Pause::Over) => return Vec::new(),
                 Ok(Pause::Stint) if self.is_late() => return self.give_away(),
                 Ok(Pause::Stint) => self.stint = (2 * self.stint).min(STRIDE),
                 Err(panic) => {
-                    place::settle_polls();
+                    thread_context::settle_polls();
                     let error = self.panicked(panic);
                     self.results.fail(error);
                 }
@@ -113,7 +114,7 @@ impl<S: TaskSet, T: Send + 'static> Runner<S, T> {
             }
             let Some(task) = self.tasks.next() else { return Pause::Over };
             let output = if S::HOOKS.are_none() { self.run_alone(task) } else { self.run_hooked(task) };
-            place::settle_polls();
+            thread_context::settle_polls();
             if let Some(output) = output {
                 self.results.push(output);
             }
@@ -141,7 +142,7 @@ impl<S: TaskSet, T: Send + 'static> Runner<S, T> {
         if let Err(error) = self.hook(ground.before(call)) {
             return self.fail(error);
         }
-        let ran = panics::catch(|| self.run_alone(task));
+        let ran = unwind::catch(|| self.run_alone(task));
         let outcome = match &ran {
             Ok(Some(_)) => Outcome::Done,
             Ok(None) => Outcome::Stopped,
@@ -184,7 +185,7 @@ impl<S: TaskSet, T: Send + 'static> Runner<S, T> {
     /// Whether others should have what is left. Only the pool's own threads may give to it whatever its bounds are.
     fn is_late(&self) -> bool {
         let late = self.tasks.len() > 0 && clock::now() - self.began > BUDGET;
-        late && place::host_id().is_some() && place::host_id() == self.crew.host()
+        late && thread_context::host_id().is_some() && thread_context::host_id() == self.crew.host()
     }
 
     /// Gives what is left to the crew, in pieces enough for all of its threads.

@@ -4,8 +4,8 @@
 //! future that the compiler lets borrow from itself. This future never ends: each poll asks the
 //! window for the next result, and the [`Link`] carries the question in and the answer out.
 
-use super::{pace::Wish, results::Results, source::Source, window::Window};
-use crate::{error::CallError, executor::Executor, priority::Priority, task::TaskSet};
+use super::{batch_size::Wish, results::Results, source::Source, window::Window};
+use crate::{error::CallError, executor::Executor, meta::priority::Priority, task::TaskSet};
 use std::{
     any::Any,
     convert::Infallible,

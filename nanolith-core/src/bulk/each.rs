@@ -6,7 +6,7 @@ use super::{
     source::FromIterator,
     window::Window,
 };
-use crate::{error::CallError, executor::Executor, priority::Priority, task::TaskSet, typed::Call};
+use crate::{error::CallError, executor::Executor, meta::priority::Priority, task::TaskSet, typed::Call};
 use std::{convert::Infallible, fmt, future::Future, iter::FusedIterator, num::NonZero};
 
 /// Makes a call of each input and gives the results, in the order of the inputs unless [`unordered`](Each::unordered).

@@ -5,7 +5,7 @@ use super::{
     source::FromStream,
     window::Window,
 };
-use crate::{error::CallError, executor::Executor, priority::Priority, task::TaskSet, typed::Call};
+use crate::{error::CallError, executor::Executor, meta::priority::Priority, task::TaskSet, typed::Call};
 use futures_util::{Stream, stream::FusedStream};
 use std::{
     convert::Infallible,

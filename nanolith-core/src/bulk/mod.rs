@@ -6,12 +6,12 @@
 //! and [`map_reduce`] are calls of a pool by themselves.
 
 mod batch;
+mod batch_size;
 mod driver;
 mod each;
 mod each_stream;
-mod flight;
+mod in_flight;
 mod map;
-mod pace;
 mod results;
 mod source;
 mod window;

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use crate::{
         error::{At, Caller},
-        id::TaskInfo,
+        meta::task_info::TaskInfo,
     };
     use std::{panic::Location, time::Duration};
 

@@ -4,22 +4,21 @@
 
 use super::{
     batch::{Batch, Done},
+    batch_size::{self, Pace, Wish},
     driver::{Figures, Settings},
-    flight::{Arrival, Came, Entry, Flight, Lot},
-    pace::{self, Pace, Wish},
+    in_flight::{Arrival, Came, Entry, Flight, Lot},
     results::Results,
     source::Source,
 };
 use crate::{
-    clock,
+    call::backend::WouldDeadlock,
+    context::block_on,
     error::CallError,
     executor::{Crew, Executor},
-    host::WouldDeadlock,
-    id::TaskInfo,
-    priority::Priority,
+    meta::{priority::Priority, task_info::TaskInfo},
     task::{TaskSet, unpack},
+    time::clock,
     typed::{Call, PlainCall},
-    wait,
 };
 use futures_util::Stream;
 use std::{
@@ -136,7 +135,7 @@ where
         };
         let host = self.executor.and_then(Executor::host);
         let next = poll_fn(|cx| Pin::new(&mut *entries).poll_next(cx));
-        wait::block_on(next, host).unwrap_or_else(|WouldDeadlock| {
+        block_on::block_on(next, host).unwrap_or_else(|WouldDeadlock| {
             // There is no thread left that could run them: waited for one by one, each says so.
             let mut all = mem::take(entries).into_iter();
             let first = all.next();
@@ -278,7 +277,7 @@ where
         }
         let PlainCall { executor, task, extract, priority, submitted } = call;
         // One that is to be larger than any other grows as its inputs come: there may be few of them.
-        let mut tasks = Vec::with_capacity(more.min(pace::MOST - 1) + 1);
+        let mut tasks = Vec::with_capacity(more.min(batch_size::MOST - 1) + 1);
         tasks.push(task);
         let asked = self.priority.is_none().then_some(priority);
         let priority = self.priority.or(priority);

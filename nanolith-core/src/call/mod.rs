@@ -1,11 +1,18 @@
 //! A call's life in one allocation: its [`slot`] and what is known of it beside ([`meta`]).
 
-mod blocks;
-pub(crate) mod meta;
-pub(crate) mod shared;
+pub(crate) mod aging;
+pub(crate) mod ancestry;
+pub(crate) mod backend;
+pub(crate) mod call_ref;
+pub(crate) mod cancel_tree;
+pub(crate) mod end_batch;
+pub(crate) mod header;
+pub(crate) mod offload;
+pub(crate) mod overruns;
+pub(crate) mod running;
+mod slab;
 pub(crate) mod slot;
 #[cfg(test)]
 mod slot_tests;
-pub(crate) mod spot;
 
-pub use meta::Progress;
+pub use header::Progress;

@@ -4,11 +4,12 @@
 //! wrong. The loom tests in `slot_tests.rs` walk through it.
 #![allow(unsafe_code)] // a room of its own: see ARCHITECTURE.md
 
-use super::shared::{Counted, OWNER, OWNERS, Shared};
+use super::backend::Runnable;
+use super::call_ref::{Counted, OWNER, OWNERS, Shared};
 use crate::{
-    baton, clock,
-    host::Runnable,
-    sync::{AtomicU64, Ordering, UnsafeCell},
+    sim_runtime,
+    time::clock,
+    util::loom::{AtomicU64, Ordering, UnsafeCell},
 };
 use std::{mem::ManuallyDrop, ptr, task::Waker};
 
@@ -45,7 +46,7 @@ impl End {
 
     /// The end of a call whose executor lets go of it.
     pub(crate) fn lost() -> Self {
-        if baton::is_past_grace() { Self::SimulationOver } else { Self::Lost }
+        if sim_runtime::is_past_grace() { Self::SimulationOver } else { Self::Lost }
     }
 
     /// The end of a call by an alarm that rings, or whose clock does not go on.
@@ -331,7 +332,7 @@ impl<I, O, M> Slot<I, O, M> {
         if phase(state) == RUNNING {
             return Some(input);
         }
-        crate::panics::quietly(|| drop(input));
+        crate::util::unwind::quietly(|| drop(input));
         None
     }
 
@@ -417,10 +418,10 @@ impl<I, O, M> Slot<I, O, M> {
     #[cfg(test)]
     pub(crate) fn end(&self, how: End) -> Ended {
         let (ended, waker) = self.end_silently(how);
-        waker.into_iter().for_each(|waker| crate::panics::quietly(|| waker.wake()));
+        waker.into_iter().for_each(|waker| crate::util::unwind::quietly(|| waker.wake()));
         if ended == Ended::Queued {
             let input = self.take_input();
-            crate::panics::quietly(|| drop(input));
+            crate::util::unwind::quietly(|| drop(input));
         }
         ended
     }
@@ -445,7 +446,7 @@ impl<I, O, M> Slot<I, O, M> {
         is_over(self.state.load(Ordering::Acquire))
     }
 
-    /// For one who has just left word beside the slot (see [`crate::call::meta`]) that it wants to be told, before it looks
+    /// For one who has just left word beside the slot (see [`crate::call::header`]) that it wants to be told, before it looks
     /// whether there is something to be told already: it sees the end, or whoever ends the call sees the word.
     pub(crate) fn look_again(&self) {
         // ORDERING: AcqRel, pairs with the AcqRel in `complete` and `end`. Of two writes one comes first and the other sees
@@ -508,7 +509,7 @@ impl<I, O, M> Slot<I, O, M> {
             Ok(_) => {
                 // SAFETY: WAITING is not set and only the handle could set it: the cell is ours.
                 let waker = self.waiter.with_mut(|cell| unsafe { (*cell).take() });
-                crate::panics::quietly(|| drop(waker));
+                crate::util::unwind::quietly(|| drop(waker));
                 None
             }
             Err(_) => match self.take() {
@@ -521,7 +522,7 @@ impl<I, O, M> Slot<I, O, M> {
     /// Wakes the waiter if the state that was left had one.
     fn wake_if(&self, before: u64) {
         if let Some(waker) = self.waker_of(before) {
-            crate::panics::quietly(|| waker.wake());
+            crate::util::unwind::quietly(|| waker.wake());
         }
     }
 
@@ -559,12 +560,12 @@ impl<I, O, M> Drop for Slot<I, O, M> {
             }
         };
         if phase(state) != TAKEN {
-            self.body.with_mut(|body| crate::panics::quietly(|| drop_body(body)));
+            self.body.with_mut(|body| crate::util::unwind::quietly(|| drop_body(body)));
         }
         // SAFETY: nobody else is left to reach the cell.
         let waker = self.waiter.with_mut(|cell| unsafe { (*cell).take() });
         if let Some(waker) = waker {
-            crate::panics::quietly(|| drop(waker));
+            crate::util::unwind::quietly(|| drop(waker));
         }
     }
 }

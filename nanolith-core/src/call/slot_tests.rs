@@ -2,12 +2,12 @@
 //! `README.md` beside this file names the races.
 
 use super::{
-    meta::Meta,
-    shared::Shared,
+    call_ref::Shared,
+    header::Meta,
+    running::Spot,
     slot::{Completed, End, Ended, Fellows, Slot, Taken},
-    spot::Spot,
 };
-use crate::{error::Caller, id::TaskInfo};
+use crate::{error::Caller, meta::task_info::TaskInfo};
 use std::{
     mem,
     panic::{Location, resume_unwind},

@@ -1,7 +1,7 @@
 //! Which member a call goes to.
 
-use super::inner::{Member, MemberId};
-use crate::{id::TaskInfo, task::TaskSet};
+use super::cluster_shared::{Member, MemberId};
+use crate::{meta::task_info::TaskInfo, task::TaskSet};
 use std::{
     fmt,
     hash::{DefaultHasher, Hash, Hasher},

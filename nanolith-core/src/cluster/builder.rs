@@ -3,9 +3,9 @@
 use super::{
     Cluster,
     balance::{Balance, Choose, Policy},
-    inner::{Inner, MemberId},
+    cluster_shared::{Inner, MemberId},
     launch::{ClusterLaunch, LaunchMember, starting},
-    route::ClusterRef,
+    router::ClusterRef,
 };
 use crate::task::TaskSet;
 use std::{fmt, marker::PhantomData, sync::Arc};

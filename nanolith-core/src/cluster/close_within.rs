@@ -1,7 +1,7 @@
 //! A cluster's close with a limit for all members together.
 
-use super::all::ClusterClosing;
-use crate::{host::WouldDeadlock, service::CloseError, task::TaskSet, time::Limit, wait};
+use super::join_all::ClusterClosing;
+use crate::{call::backend::WouldDeadlock, context::block_on, service::CloseError, task::TaskSet, time::Limit};
 use std::{
     fmt,
     future::Future,
@@ -54,7 +54,7 @@ impl<S: TaskSet> ClusterCloseWithin<S> {
     /// [`CloseError::Unfinished`] has what did not finish within the limit, of all members in sum; else as
     /// [`ClusterClosing::wait`].
     pub fn wait(self) -> Result<(), CloseError> {
-        wait::block_on(self, None).unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock))
+        block_on::block_on(self, None).unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock))
     }
 }
 

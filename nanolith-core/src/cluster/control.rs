@@ -1,13 +1,13 @@
 //! A cluster's rarer verbs.
 
 use super::{
-    adding::{Adding, Resizing},
-    all::{CallAll, ClusterClosing, OneCall},
+    add::{Adding, Resizing},
     balance::Candidates,
-    inner::{Inner, Member, MemberId},
+    cluster_shared::{Inner, Member, MemberId},
+    join_all::{CallAll, ClusterClosing, OneCall},
 };
 use crate::{
-    place,
+    context::thread_context,
     service::{Closing, Service, ServiceRef},
     task::TaskSet,
     typed::Call,
@@ -112,7 +112,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
         if members.is_empty() {
             return None;
         }
-        Some(service(&members[self.inner.choose(&members, None, place::host_id())]))
+        Some(service(&members[self.inner.choose(&members, None, thread_context::host_id())]))
     }
 
     /// The member for a key, as a service; `None` if there is none. The same key gives the same member for as long as the

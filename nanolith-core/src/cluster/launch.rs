@@ -1,11 +1,11 @@
 //! The start of a cluster, to be waited for.
 
-use super::{Cluster, adding::Starting, all::ClusterClosing, inner::MemberId};
+use super::{Cluster, add::Starting, cluster_shared::MemberId, join_all::ClusterClosing};
 use crate::{
-    host::WouldDeadlock,
+    call::backend::WouldDeadlock,
+    context::block_on,
     service::{Launch, LaunchError, ServiceBuilder, ServiceRef},
     task::TaskSet,
-    wait,
 };
 use std::{
     error::Error,
@@ -107,7 +107,7 @@ impl<S: TaskSet, E: 'static> ClusterLaunch<S, E> {
     ///
     /// The first member that did not start: see [`ClusterLaunchError`].
     pub fn wait(self) -> Result<Cluster<S>, ClusterLaunchError<E>> {
-        match wait::block_on(self, None) {
+        match block_on::block_on(self, None) {
             Ok(launched) => launched,
             Err(WouldDeadlock) => unreachable!("a wait for nobody in particular cannot deadlock"),
         }

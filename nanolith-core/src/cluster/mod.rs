@@ -4,29 +4,29 @@
 //! `balance` chooses a member, `route` takes a call there, and on to another where that one ends; `entering` waits for room.
 //! `control` has the rarer verbs, `adding` and `all` what they give to be waited for.
 
-mod adding;
-mod all;
+mod add;
+mod admission;
 mod balance;
 mod builder;
 mod close_within;
+mod cluster_shared;
 mod control;
-mod entering;
-mod inner;
+mod join_all;
 mod launch;
 mod messages;
-mod route;
+mod router;
 
-pub use adding::{AddError, Adding, Resizing};
-pub use all::{CallAll, ClusterClosing};
+pub use add::{AddError, Adding, Resizing};
 pub use balance::{Arrival, Balance, Choose, MemberLoad};
 pub use builder::ClusterBuilder;
 pub use close_within::ClusterCloseWithin;
+pub use cluster_shared::MemberId;
 pub use control::ClusterControl;
-pub use inner::MemberId;
+pub use join_all::{CallAll, ClusterClosing};
 pub use launch::{ClusterLaunch, ClusterLaunchError, LaunchMember};
-pub use route::ClusterRef;
+pub use router::ClusterRef;
 
-use self::inner::Inner;
+use self::cluster_shared::Inner;
 use crate::{
     service::{ServiceInfo, ServiceRef},
     task::TaskSet,
@@ -314,7 +314,7 @@ pub struct MemberInfo {
     pub service: ServiceInfo,
 }
 
-impl<S: TaskSet> inner::Member<S> {
+impl<S: TaskSet> cluster_shared::Member<S> {
     fn info(&self) -> MemberInfo {
         MemberInfo { id: self.id, service: self.service.info() }
     }

@@ -6,10 +6,12 @@ use super::{
     probe::Probe,
 };
 use crate::{
-    call::shared::Shared,
-    host::{Host, HostId, Runnable},
-    inbox::Points,
-    place,
+    call::{
+        backend::{Host, HostId, Runnable},
+        call_ref::Shared,
+    },
+    context::thread_context,
+    sched::ring::Points,
 };
 use std::sync::Arc;
 
@@ -76,8 +78,8 @@ impl BlockedWait {
     /// The wait closes a cycle of blocking waits. Each thread registers its edge before it looks for others: so of the threads
     /// that close a cycle at least one sees it.
     pub(crate) fn begin(wait: impl FnOnce() -> Wait) -> Result<Option<Self>, WaitCycle> {
-        let Some(host) = place::host_here() else { return Ok(None) };
-        let (call, wait) = (place::running_call(), wait());
+        let Some(host) = thread_context::host_here() else { return Ok(None) };
+        let (call, wait) = (thread_context::running_call(), wait());
         let waiter = BlockedWaiter { call: call.clone(), wait: wait.clone() };
         let before = host.set_blocked(Some(waiter));
         let call = call.map(|call| {
@@ -103,7 +105,7 @@ impl BlockedWait {
         is_message: bool,
         call: impl FnOnce() -> Shared<dyn Runnable>,
     ) -> Result<Option<Self>, WaitCycle> {
-        let here = place::host_id();
+        let here = thread_context::host_id();
         let Some(target) = target.filter(|_| here.is_some() && here != target) else { return Ok(None) };
         let waits = target.find().is_some_and(|host| host.waits_for_room());
         if waits { Self::begin(|| Wait::Room { host: target, call: call(), is_message }) } else { Ok(None) }

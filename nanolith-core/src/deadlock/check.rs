@@ -14,12 +14,17 @@ use super::{
     suspected,
 };
 use crate::{
-    call::{shared::Shared, slot::End},
-    clock,
-    end_batch::EndBatch,
-    host::{self, HostId, Runnable},
-    inbox::Points,
-    timer::{self, Alarm},
+    call::{
+        backend::{self, HostId, Runnable},
+        call_ref::Shared,
+        end_batch::EndBatch,
+        slot::End,
+    },
+    sched::ring::Points,
+    time::{
+        clock,
+        timer::{self, Alarm},
+    },
 };
 use std::{
     collections::HashMap,
@@ -151,7 +156,7 @@ impl Check {
     fn find_tasks(&mut self) -> (Vec<Node>, bool) {
         let (mut threads, mut is_news) = (Vec::new(), false);
         self.tasks.retain(|_, task| !task.call.is_over() && task.call.meta().waits() == task.waits);
-        for host in host::all_by_the_system_clock() {
+        for host in backend::all_by_the_system_clock() {
             let Some(host) = host.upgrade() else { continue };
             host.inspect();
             let blocked = host.blocked().and_then(|blocked| blocked.call).into_iter().chain(host.blocked_calls());
@@ -290,7 +295,7 @@ fn finish() {
     PROBED.lock().unwrap_or_else(PoisonError::into_inner).clear();
     ARMED.store(false, Ordering::Relaxed);
     after(INTERVAL, || {
-        host::all_by_the_system_clock().iter().filter_map(std::sync::Weak::upgrade).for_each(|host| host.inspect());
+        backend::all_by_the_system_clock().iter().filter_map(std::sync::Weak::upgrade).for_each(|host| host.inspect());
         after(INTERVAL, sweep);
     });
 }
@@ -301,7 +306,7 @@ fn sweep() {
     }
     PROBED.lock().unwrap_or_else(PoisonError::into_inner).clear(); // a probe may have been late
     let is_new = |call: &Shared<dyn Runnable>| !call.is_over() && call.meta().waits() != call.meta().looked_at();
-    let mut hosts = host::all_by_the_system_clock().into_iter().filter_map(|host| host.upgrade());
+    let mut hosts = backend::all_by_the_system_clock().into_iter().filter_map(|host| host.upgrade());
     if hosts.any(|host| host.suspended_calls().iter().any(is_new)) {
         arm();
     }

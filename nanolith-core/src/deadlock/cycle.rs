@@ -1,10 +1,12 @@
 //! A cycle of waits, as an error names it.
 
 use crate::{
-    call::shared::Shared,
+    call::{
+        backend::{HostId, Runnable},
+        call_ref::Shared,
+    },
+    context::thread_context::Where,
     error::Caller,
-    host::{HostId, Runnable},
-    place::Where,
 };
 use std::{fmt, sync::Arc};
 

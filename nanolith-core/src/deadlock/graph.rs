@@ -2,9 +2,11 @@
 
 use super::{Wait, WaitCycle, WaitStep};
 use crate::{
-    call::shared::Shared,
-    host::{HostId, Runnable},
-    inbox::Points,
+    call::{
+        backend::{HostId, Runnable},
+        call_ref::Shared,
+    },
+    sched::ring::Points,
 };
 use std::collections::{HashMap, VecDeque};
 

@@ -7,11 +7,10 @@
 
 use super::{Wait, check};
 use crate::{
-    call::{meta::Meta, shared::Shared},
-    host::Runnable,
-    inbox::Points,
-    per_thread::per_thread,
-    place,
+    call::{backend::Runnable, call_ref::Shared, header::Meta},
+    context::thread_context,
+    sched::ring::Points,
+    util::per_thread::per_thread,
 };
 use std::{
     cell::RefCell,
@@ -109,7 +108,7 @@ fn poll_probed<R>(
 /// The task that runs here is pending at `wait`, whose waker `keeper` keeps.
 #[inline]
 pub(crate) fn pending(waker: &Waker, keeper: Keeper, wait: impl FnOnce() -> Wait) {
-    match place::count_wait() {
+    match thread_context::count_wait() {
         None => {}
         Some(is_probed) => {
             check::arm_if_idle();
@@ -133,14 +132,14 @@ fn record(waker: &Waker, keeper: Keeper, wait: Wait) {
 
 /// `keeper` keeps the waker beside what is pending.
 pub(crate) fn also_keeps(waker: &Waker, keeper: Keeper, call: &impl Points) {
-    if place::is_probed() {
+    if thread_context::is_probed() {
         keeps(waker, keeper, call.points());
     }
 }
 
 /// The task that runs here is pending at something whose end no check can cause.
 pub(crate) fn pending_elsewhere() {
-    if place::is_probed() {
+    if thread_context::is_probed() {
         with(|recording| recording.has_others = true);
     }
 }

@@ -1,7 +1,7 @@
 //! Cycles that may be deadlocks, for those who want to know of them.
 
 use super::WaitCycle;
-use crate::wait;
+use crate::context::block_on;
 use futures_util::Stream;
 use std::{
     fmt,
@@ -95,7 +95,7 @@ impl NextSuspected<'_> {
     /// Blocks until there is a report.
     #[must_use]
     pub fn wait(self) -> Option<WaitCycle> {
-        wait::block_on_anybody(self)
+        block_on::block_on_anybody(self)
     }
 }
 

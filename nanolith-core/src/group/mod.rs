@@ -4,23 +4,24 @@
 //! Each hangs on one [`Stop`], so that all are cancelled at once, and is watched by whoever spawned it: `member` has the
 //! outcome as soon as it is there.
 
-mod member;
 mod scope;
-mod spawn;
+mod spawnable;
 mod task_group;
 mod try_scope;
+mod watch;
 
 pub use scope::{Scope, scope};
-pub use spawn::Spawn;
+pub use spawnable::Spawn;
 pub use task_group::{JoinAll, JoinNext, Shutdown, TaskGroup};
 pub use try_scope::{Joined, TryScope, try_scope};
 
 use crate::{
-    call::slot::End,
-    host::{self, HostId, Verdict},
-    place,
-    stop::Stop,
-    wait,
+    call::{
+        backend::{self, HostId, Verdict},
+        cancel_tree::Stop,
+        slot::End,
+    },
+    context::{block_on, thread_context},
 };
 use std::{
     future::{Future, poll_fn},
@@ -36,7 +37,7 @@ const HELPED: usize = 64;
 #[derive(Default)]
 struct Patience {
     /// Whether a thread counts it as pending, and has lent its slot therefore.
-    counted: place::Counted,
+    counted: thread_context::Counted,
     has_helped: bool,
 }
 
@@ -48,7 +49,7 @@ impl Patience {
         if std::mem::replace(&mut self.has_helped, true) {
             return false;
         }
-        let Some(here) = place::host_here() else { return false };
+        let Some(here) = thread_context::host_here() else { return false };
         let mut last = 0;
         for _ in 0..most {
             let Some((place, call, holder)) = stop.call_after(last) else { break };
@@ -58,8 +59,8 @@ impl Patience {
                 continue;
             }
             let known = call.meta().onward().unwrap_or_else(|| call.clone());
-            if here.clone().awaited(&known, place::blocks_when_pending()) == Verdict::Deadlock {
-                host::end(&*call, holder, End::WouldDeadlock);
+            if here.clone().awaited(&known, thread_context::blocks_when_pending()) == Verdict::Deadlock {
+                backend::end(&*call, holder, End::WouldDeadlock);
             }
             if is_enough() {
                 break;
@@ -71,11 +72,11 @@ impl Patience {
     /// It is about to be pending.
     fn pending(&mut self) {
         // Only a wait for a host's own work can be refused.
-        let _ = place::pending_poll(&mut self.counted, None);
+        let _ = thread_context::pending_poll(&mut self.counted, None);
     }
 
     fn over(&mut self) {
-        place::pending_over(&mut self.counted);
+        thread_context::pending_over(&mut self.counted);
     }
 }
 
@@ -95,21 +96,23 @@ fn block_on<F: Future + Unpin>(stop: &Stop, most: usize, mut future: F) -> F::Ou
             Poll::Pending if waits() => Poll::Pending,
             Poll::Pending => Poll::Ready(None),
         });
-        match wait::block_on(next, Some(driven)) {
+        match block_on::block_on(next, Some(driven)) {
             Ok(Some(output)) => return output,
             Ok(None) => {} // the others wait for somebody else
-            Err(host::WouldDeadlock) => break,
+            Err(backend::WouldDeadlock) => break,
         }
     }
-    wait::block_on_anybody(future)
+    block_on::block_on_anybody(future)
 }
 
 /// What this thread may have to drive, or a call of `stop` is never over.
 fn driven_here(stop: &Stop, most: usize) -> Option<HostId> {
-    if !place::drives() {
+    if !thread_context::drives() {
         return None;
     }
-    holders(stop).take(most).find(|holder| place::driven_here(Some(*holder)).is_some_and(|host| host.is_driven_by_us()))
+    holders(stop)
+        .take(most)
+        .find(|holder| thread_context::driven_here(Some(*holder)).is_some_and(|host| host.is_driven_by_us()))
 }
 
 /// Who holds the calls that hang on `stop` and are not over.

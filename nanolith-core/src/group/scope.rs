@@ -2,9 +2,9 @@
 
 use super::Patience;
 use crate::{
-    cancel_token::CancelToken,
+    call::cancel_tree::Stop,
     executor::Executor,
-    stop::Stop,
+    sync::cancel_token::CancelToken,
     task::TaskSet,
     typed::{Call, Handle},
     wake::Registration,

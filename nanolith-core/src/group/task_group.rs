@@ -2,13 +2,13 @@
 
 use super::{
     HELPED, Patience,
-    member::{Sink, watch},
-    spawn::{Spawn, Watched},
+    spawnable::{Spawn, Watched},
+    watch::{Sink, watch},
 };
 use crate::{
-    cancel_token::CancelToken,
+    context::block_on,
     error::CallError,
-    wait,
+    sync::cancel_token::CancelToken,
     wake::{AfterUnlock, Deferred, NewWaker, SingleWaiter},
 };
 use std::{
@@ -398,7 +398,7 @@ pub struct Shutdown<'g, T, E> {
 impl<T: Send + 'static, E: Send + 'static> Shutdown<'_, T, E> {
     /// Blocks until all are over.
     pub fn wait(self) {
-        wait::block_on_anybody(self);
+        block_on::block_on_anybody(self);
     }
 }
 
@@ -411,7 +411,7 @@ impl<T: Send + 'static, E: Send + 'static> Future for Shutdown<'_, T, E> {
         let JoinNext { group, patience } = &mut self.next;
         loop {
             match group.poll_next(patience, usize::MAX, cx) {
-                Poll::Ready(Some(ended)) => crate::panics::quietly(|| drop(ended)),
+                Poll::Ready(Some(ended)) => crate::util::unwind::quietly(|| drop(ended)),
                 Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
             }

@@ -2,12 +2,12 @@
 
 use super::{
     Patience,
-    member::{Sink, watch},
     scope::wait_for_all,
-    spawn::Spawn,
+    spawnable::Spawn,
+    watch::{Sink, watch},
 };
 use crate::{
-    cancel_token::CancelToken,
+    sync::cancel_token::CancelToken,
     wake::{Deferred, NewWaker, SingleWaiter},
 };
 use std::{

@@ -1,18 +1,17 @@
 //! Leaving alone what fails.
 
 use super::{
+    breaker_events::{Transitions, Watchers},
     breaker_state::{Breaker, BreakerState, Ended, Life, Settings},
-    breaker_watch::{Transitions, Watchers},
-    judge::Judge,
+    classify::Judge,
     layered::{Around, Entered, OneBeneath, Policy, layer},
-    window::Span,
+    sliding_window::Span,
 };
 use crate::{
-    clock,
     error::{CallError, Refused},
     executor::Executor,
     task::{Job, Reply, TaskSet},
-    time::MINUTE,
+    time::{MINUTE, clock},
 };
 use std::{
     fmt,

@@ -1,8 +1,8 @@
 //! What a circuit breaker knows: closed, open or half-open, and why. Pure data; its owner brings the lock and the time, in
 //! nanoseconds.
 
-use super::window::{Counts, Span, Window};
-use crate::clock;
+use super::sliding_window::{Counts, Span, Window};
+use crate::time::clock;
 use std::time::Duration;
 
 /// Whether a [`CircuitBreaker`](super::CircuitBreaker) lets calls through.

@@ -1,17 +1,18 @@
 //! Caches outputs by key.
 
 use super::{
-    attempt,
     cache_load::Load,
     cache_table::{Entry, EntryId, Finished, Found, Table},
     layered::{Around, Entered, OneBeneath, Policy},
+    resubmit,
 };
 use crate::{
-    clock, elsewhere,
+    call::offload,
     error::CallError,
     executor::Executor,
-    panics,
     task::{Job, Reply, TaskSet},
+    time::clock,
+    util::unwind,
     wake::Deferred,
 };
 use std::{
@@ -150,7 +151,7 @@ impl<S: TaskSet, K: Hash + Eq> Cache<S, K> {
             if (*known).borrow() == key {
                 let entry = shared.table.with(|table, _| table.remove(id));
                 if entry.is_some() {
-                    return panics::quietly(|| drop(entry));
+                    return unwind::quietly(|| drop(entry));
                 }
             }
             at = id;
@@ -160,7 +161,7 @@ impl<S: TaskSet, K: Hash + Eq> Cache<S, K> {
     /// Removes all outputs, and detaches the loads that are under way: a later call runs anew. See the [type](Cache#clearing).
     pub fn clear(&self) {
         let entries = self.shared.table.with(|table, _| table.clear());
-        entries.into_values().for_each(|entry| panics::quietly(|| drop(entry)));
+        entries.into_values().for_each(|entry| unwind::quietly(|| drop(entry)));
     }
 
     /// Returns the number of outputs that are kept. One whose time is over counts until a call asks for it, or it makes room.
@@ -192,7 +193,7 @@ impl<S: TaskSet, K> Shared<S, K> {
     /// The same for one owner of an output, which may be the last.
     fn copy_of(&self, output: Arc<S::Output>) -> Option<S::Output> {
         let copy = self.copy(&output);
-        panics::quietly(|| drop(output));
+        unwind::quietly(|| drop(output));
         copy
     }
 }
@@ -244,14 +245,14 @@ where
     K: Send + Sync + 'static,
 {
     for entry in entries.into_iter().flatten() {
-        elsewhere::run(None, move || drop(entry));
+        offload::run(None, move || drop(entry));
     }
 }
 
 /// Runs the user's code; a panic counts as `None`.
 fn ask<T>(ask: impl FnOnce() -> Option<T>) -> Option<T> {
     let mut answer = None;
-    panics::quietly(|| answer = ask());
+    unwind::quietly(|| answer = ask());
     answer
 }
 
@@ -302,7 +303,7 @@ where
             };
             let Some(output) = output else { return Entered::On(Job::within(reply, task, Reply::complete), ()) };
             reply.complete(Ok(output));
-            panics::quietly(|| drop(task));
+            unwind::quietly(|| drop(task));
             return Entered::Over;
         }
     }
@@ -361,7 +362,7 @@ where
                 for job in load.finish() {
                     match shared.copy(output) {
                         Some(output) => job.answer(Ok(output)),
-                        None => attempt::send(&self.around, job),
+                        None => resubmit::send(&self.around, job),
                     }
                 }
             }
@@ -375,7 +376,7 @@ where
         let shared = &self.around.layer.shared;
         let Finished { gone, unused } = shared.table.with(|table, _| table.finish(self.id, output, now));
         drop_entries::<S, K>(gone);
-        elsewhere::run(None, move || drop(unused));
+        offload::run(None, move || drop(unused));
     }
 
     /// The call that ran the load has gone: the call that waits longest runs it. Where no call waits, later ones are to run anew,
@@ -392,7 +393,7 @@ where
     fn run_next(&self, load: &Arc<Load<S>>, next: fn(&Load<S>) -> Option<Job<S>>) -> bool {
         while let Some(job) = next(load) {
             if let Ok((task, reply)) = job.open() {
-                attempt::send(&self.around, Self::begin(&self.around, self.id, load.clone(), task, reply));
+                resubmit::send(&self.around, Self::begin(&self.around, self.id, load.clone(), task, reply));
                 return true;
             }
         }

@@ -5,7 +5,7 @@
 //! through the entries with that hash by [`Table::next`], and compares their keys between two locks. From then on an entry is
 //! known by its [`EntryId`].
 
-use crate::clock;
+use crate::time::clock;
 use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
 
 /// An entry of a [`Table`], in the order of hashes. Of two with one hash the later has the greater number.

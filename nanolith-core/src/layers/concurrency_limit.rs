@@ -2,10 +2,10 @@
 
 use super::layered::{Around, Entered, Entering, OneBeneath, Policy, layer};
 use crate::{
+    context::thread_context,
     error::Refused,
     executor::Executor,
-    passed::LayerId,
-    place,
+    meta::visited_layers::LayerId,
     task::{Job, TaskSet},
     wake::{AfterUnlock, Deferred, NewWaker, WaitQueue, WaitState, WaitTicket},
 };
@@ -101,7 +101,7 @@ impl Places {
 
     /// Takes a place that no call waits for, or one beyond the limit for a call from inside.
     fn take(self: &Arc<Self>) -> Option<Place> {
-        let inside = place::is_within(self.id);
+        let inside = thread_context::is_within(self.id);
         let is_taken = self.taken.with(|taken, _| {
             let has_place = inside || self.has_place(taken);
             taken.count += usize::from(has_place);

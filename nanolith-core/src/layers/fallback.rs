@@ -1,16 +1,16 @@
 //! Somebody else, if need be.
 
 use super::{
-    attempt,
-    judge::Judge,
+    classify::Judge,
     layered::{Around, Entered, Policy, layer},
+    resubmit,
 };
 use crate::{
     error::{CallError, Refused},
     executor::Executor,
-    panics,
     task::{self, Job, Reply, TaskSet},
     typed::refuse,
+    util::unwind,
 };
 use std::{fmt, sync::Arc};
 
@@ -111,7 +111,7 @@ impl<S: TaskSet, F: Executor<S> + 'static> Policy<S> for Fallback<F> {
             if refused.value().info().is_idempotent() {
                 refuse(refused); // of which we hear, since we were asked to
             } else {
-                attempt::bring(around.clone(), other::<F, E>, refused.into_inner());
+                resubmit::bring(around.clone(), other::<F, E>, refused.into_inner());
             }
             return Ok(());
         }
@@ -127,9 +127,9 @@ fn decide<S: TaskSet, F: Executor<S> + 'static, E: Executor<S> + 'static>(
     outcome: Result<S::Output, CallError>,
 ) {
     if around.layer.when.says(&outcome) {
-        panics::quietly(|| drop(outcome));
+        unwind::quietly(|| drop(outcome));
         let job = Job::within(reply, task, Reply::complete);
-        attempt::bring(around, other::<F, E>, job);
+        resubmit::bring(around, other::<F, E>, job);
     } else {
         reply.complete(outcome);
     }

@@ -1,18 +1,20 @@
 //! Twice, if once takes long.
 
 use super::{
-    attempt,
-    latencies::Latencies,
     layered::{Around, Entered, OneBeneath, Policy, layer},
+    percentile::Latencies,
+    resubmit,
 };
 use crate::{
-    call::{shared::Shared, slot::End},
-    clock,
+    call::{backend, call_ref::Shared, slot::End},
     error::CallError,
     executor::Executor,
-    host, panics,
     task::{self, CallSlot, Job, Reply, TaskSet, go_on_as},
-    timer::{self, Alarm},
+    time::{
+        clock,
+        timer::{self, Alarm},
+    },
+    util::unwind,
 };
 use std::{
     fmt,
@@ -174,7 +176,7 @@ impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
         drop(state);
         // ORDERING: Relaxed, a figure.
         self.around.layer.hedged.fetch_add(1, Ordering::Relaxed);
-        attempt::send(&self.around, job);
+        resubmit::send(&self.around, job);
     }
 
     fn first_is_over(&self, reply: Reply<S>, outcome: Outcome<S>) {
@@ -218,7 +220,7 @@ impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
             // The first hears of it, as does the caller through the first.
             _ if has_won => {
                 if let Some(first) = self.call.meta.onward() {
-                    host::end(&*first, None, End::Cancelled);
+                    backend::end(&*first, None, End::Cancelled);
                 }
             }
             _ => {}
@@ -230,9 +232,9 @@ impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
         match second {
             Second::Resting(key, task) => {
                 key.into_iter().for_each(timer::disarm);
-                panics::quietly(|| drop(task));
+                unwind::quietly(|| drop(task));
             }
-            Second::Running(second) => host::end(&*second, None, End::Cancelled),
+            Second::Running(second) => backend::end(&*second, None, End::Cancelled),
             Second::Over => {}
         }
     }

@@ -1,10 +1,10 @@
 //! An executor with one of our layers around it: what is the same for all of them.
 
 use crate::{
+    call::backend::HostId,
     error::Refused,
     executor::{Admission, Executor, OwnsState, RunsLocal, SharesState},
-    host::HostId,
-    passed::LayerId,
+    meta::visited_layers::LayerId,
     task::{Job, TaskSet},
 };
 use std::{

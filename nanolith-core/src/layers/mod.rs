@@ -32,30 +32,30 @@
 //!   panics counts as if it had said no.
 //! - Clones of a layer, and of a [`Layered`], share their state: one [`CircuitBreaker`] may stand around several executors.
 
-mod attempt;
 mod breaker;
+mod breaker_events;
 mod breaker_state;
-mod breaker_watch;
 mod cache;
 mod cache_load;
 mod cache_table;
+mod classify;
 mod concurrency_limit;
 mod fallback;
 mod hedge;
-mod judge;
-mod latencies;
 mod layered;
 mod load_shed;
+mod percentile;
 mod rate_limit;
+mod resubmit;
 mod retry;
 mod retry_budget;
+mod sliding_window;
 mod stack;
 mod timeout;
-mod window;
 
 pub use breaker::CircuitBreaker;
+pub use breaker_events::{NextTransition, Transitions};
 pub use breaker_state::{BreakerState, Transition};
-pub use breaker_watch::{NextTransition, Transitions};
 pub use cache::Cache;
 pub use concurrency_limit::ConcurrencyLimit;
 pub use fallback::Fallback;

@@ -2,12 +2,13 @@
 
 use super::layered::{Around, Entered, Entering, OneBeneath, Policy, layer};
 use crate::{
-    clock,
     error::Refused,
     executor::Executor,
     task::{Job, TaskSet},
-    time::{Sleep, sleep},
-    timer::{self, Alarm},
+    time::{
+        Sleep, clock, sleep,
+        timer::{self, Alarm},
+    },
     wake::{AfterUnlock, Deferred, NewWaker, WaitQueue, WaitState, WaitTicket},
 };
 use std::{

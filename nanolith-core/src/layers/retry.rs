@@ -1,21 +1,24 @@
 //! Once more.
 
 use super::{
-    attempt,
-    judge::Judge,
+    classify::Judge,
     layered::{Around, Entered, OneBeneath, Policy, layer},
+    resubmit,
     retry_budget::Budget,
 };
 use crate::{
-    backoff::{Backoff, chance},
-    clock, elsewhere,
+    call::offload,
     error::{CallError, Refused},
     executor::Executor,
-    id::TaskInfo,
-    panics,
+    meta::task_info::TaskInfo,
     task::{self, Job, Reply, TaskSet},
-    time::{MILLISECOND, SECOND},
+    time::{
+        MILLISECOND, SECOND,
+        backoff::{Backoff, chance},
+        clock,
+    },
     typed::refuse,
+    util::unwind,
 };
 use std::{
     fmt,
@@ -203,7 +206,7 @@ impl<E> Attempt<E> {
             // The predicate is user code, and so is what the next attempt runs.
             Some(task) => {
                 let host = Executor::<S>::host(&self.around.inner);
-                elsewhere::run(host, move || self.decide(reply, task, outcome));
+                offload::run(host, move || self.decide(reply, task, outcome));
             }
             None => reply.complete(outcome),
         })
@@ -242,13 +245,13 @@ impl<E> Attempt<E> {
         }
         // ORDERING: Relaxed, a figure.
         layer.retries.fetch_add(1, Ordering::Relaxed);
-        panics::quietly(|| drop(outcome));
+        unwind::quietly(|| drop(outcome));
         let next = Attempt { around: around.clone(), number: number + 1 };
         let job = next.begin(reply, task);
         if rest.is_zero() && number % DEEP != 0 {
-            attempt::send(&around, job);
+            resubmit::send(&around, job);
         } else {
-            job.rest_until(due, move |job| attempt::send(&around, job));
+            job.rest_until(due, move |job| resubmit::send(&around, job));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How much more load retries may be, as Finagle has it: a part of the calls of late, and a few a second in any case.
 
-use super::window::{Span, Window};
+use super::sliding_window::{Span, Window};
 use std::{
     sync::{Mutex, PoisonError},
     time::Duration,

@@ -2,9 +2,9 @@
 
 use super::layered::{Around, Entered, OneBeneath, Policy, layer};
 use crate::{
-    clock,
     executor::Executor,
     task::{Job, Reply, TaskSet},
+    time::clock,
 };
 use std::{sync::Arc, time::Duration};
 

@@ -1,15 +1,17 @@
 //! Building a `Local`.
 
-use super::{Local, inner::Inner};
+use super::{Local, local_shared::Inner};
 use crate::{
-    data::Data,
-    gate::OnFull,
-    messenger::Messenger,
-    order::{Order, Schedule},
+    channel::messenger::Messenger,
+    executor::admission::OnFull,
+    meta::priority::Priority,
     pool::{BuildError, MaxQueue},
-    priority::Priority,
-    queue::Bounds,
-    timer,
+    sched::{
+        policy::{Order, Schedule},
+        queue::Bounds,
+    },
+    time::timer,
+    wake::extensions::Data,
 };
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -1,7 +1,10 @@
 //! Waiting for the empty moment of a `Local`.
 
-use super::inner::{Emptied, Inner};
-use crate::{place, wait, wake::Registration};
+use super::local_shared::{Emptied, Inner};
+use crate::{
+    context::{block_on, thread_context},
+    wake::Registration,
+};
 use std::{
     fmt,
     future::Future,
@@ -51,7 +54,7 @@ impl Drained {
     /// ```
     pub fn wait(self) {
         let inner = self.inner.clone();
-        if inner.is_driven_by_us() { inner.block_on(self) } else { wait::block_on_anybody(self) }
+        if inner.is_driven_by_us() { inner.block_on(self) } else { block_on::block_on_anybody(self) }
     }
 }
 
@@ -60,7 +63,7 @@ impl Future for Drained {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(since) = self.since else { return Poll::Ready(()) };
-        if place::host_id() == Some(self.inner.id) {
+        if thread_context::host_id() == Some(self.inner.id) {
             return Poll::Ready(());
         }
         ready!(self.waiter.poll_until(cx.waker(), |core| core.front.queue.was_empty_since(since)));

@@ -3,28 +3,27 @@
 //! `core` is its state under one lock, `driving` runs the work, `holder` says how its tasks and its owner wait, `turn` and
 //! `work` are what the host's loop sees, `flush` moves a mock clock along.
 
+mod backend;
 mod builder;
-mod core;
 mod drained;
-mod driving;
-mod flush;
-mod holder;
-mod inner;
-mod turn;
-mod work;
+mod driver;
+mod local_shared;
+mod mock_time;
+mod notify;
+mod run;
+mod state;
 
 pub use builder::LocalBuilder;
 pub use drained::Drained;
-pub use turn::Turn;
-pub use work::{WorkAvailable, WorkHint};
+pub use notify::{WorkAvailable, WorkHint};
+pub use run::Turn;
 
-use self::inner::Inner;
+use self::local_shared::Inner;
 use crate::{
+    call::backend::HostId,
     error::Refused,
-    executor::{Admission, Executor},
-    gate,
-    host::HostId,
-    id::TaskInfo,
+    executor::{Admission, Executor, admission},
+    meta::task_info::TaskInfo,
     task::{Job, TaskSet},
 };
 use std::{fmt, sync::Arc};
@@ -258,11 +257,11 @@ impl Local {
 
 impl<S: TaskSet> Executor<S> for Local {
     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
-        gate::execute(&**self.inner(), job)
+        admission::execute(&**self.inner(), job)
     }
 
     fn admit(&self, job: Job<S>) -> Admission<'_, S> {
-        gate::admit(&**self.inner(), job)
+        admission::admit(&**self.inner(), job)
     }
 
     fn accepts_calls(&self) -> bool {

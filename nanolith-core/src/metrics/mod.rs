@@ -2,7 +2,7 @@
 //! ask for it: the cargo feature `metrics`, and `.metrics(true)` on a builder.
 
 #[cfg(feature = "metrics")]
-mod book;
+mod aggregate;
 #[cfg(feature = "metrics")]
 mod histogram;
 mod recorder;
@@ -16,8 +16,8 @@ pub use read::{Metrics, TaskMetrics};
 
 #[cfg(feature = "metrics")]
 mod read {
-    use super::{Histogram, book::is_same};
-    use crate::id::TaskInfo;
+    use super::{Histogram, aggregate::is_same};
+    use crate::meta::task_info::TaskInfo;
     use std::{fmt, time::Duration};
 
     /// What an executor measured, as it was when it was asked.

@@ -11,9 +11,9 @@ pub(crate) use off::{Recorder, Tally, is_any_on};
 #[cfg(feature = "metrics")]
 mod on {
     use crate::{
-        clock,
-        id::TaskInfo,
-        metrics::{Metrics, book::Book},
+        meta::task_info::TaskInfo,
+        metrics::{Metrics, aggregate::Book},
+        time::clock,
     };
     use std::{
         mem,
@@ -187,7 +187,7 @@ mod on {
 
 #[cfg(not(feature = "metrics"))]
 mod off {
-    use crate::id::TaskInfo;
+    use crate::meta::task_info::TaskInfo;
     use std::time::Duration;
 
     #[inline]

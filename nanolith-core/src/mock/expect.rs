@@ -1,6 +1,6 @@
 //! Saying what is expected, and what becomes of it.
 
-use super::{Times, answer::Answer, script::Script};
+use super::{Times, expectations::Script, response::Answer};
 use crate::{
     error::{At, CallError},
     task::TaskSet,

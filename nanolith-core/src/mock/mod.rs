@@ -17,11 +17,11 @@
 //! # Ok::<(), CallError>(())
 //! ```
 
-mod answer;
 mod expect;
+mod expectations;
 mod record;
 mod replay;
-mod script;
+mod response;
 mod times;
 
 pub use expect::Expect;
@@ -29,7 +29,7 @@ pub use record::{Record, Recorder};
 pub use replay::Replay;
 pub use times::Times;
 
-use self::script::Script;
+use self::expectations::Script;
 use crate::{
     error::Refused,
     executor::{Executor, OwnsState, RunsLocal, SharesState},

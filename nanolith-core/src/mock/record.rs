@@ -3,8 +3,7 @@
 use crate::{
     error::{CallError, Refused},
     executor::{Admission, Executor, OwnsState, RunsLocal, SharesState},
-    id::TaskInfo,
-    priority::Priority,
+    meta::{priority::Priority, task_info::TaskInfo},
     task::{Job, TaskSet},
 };
 use std::{

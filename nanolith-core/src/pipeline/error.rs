@@ -1,9 +1,9 @@
 //! How an item fails, and what is done about it.
 
-use super::gauge::Gauge;
+use super::stage_stats::Gauge;
 use crate::{
-    baton::Doomed,
     error::{BoxError, CallError, Panic},
+    sim_runtime::Doomed,
 };
 use std::{error::Error, fmt, sync::Arc};
 

@@ -7,28 +7,28 @@
 //! A stage is a future, or a few: one that makes calls is driven on the global pool, one of functions on the pool that it runs
 //! on. They go on by themselves, whatever the consumer does. An input that may block is pulled on a thread of its own.
 
-mod calls;
-mod ends;
+mod batch_size;
+mod call_stage;
+mod channel;
+mod config;
+mod driver;
 mod error;
-mod feed;
-mod figures;
-mod functions;
-mod gauge;
-mod link;
+mod input;
+mod map_stage;
 mod output;
 mod plan;
-mod run;
-mod settings;
-mod size;
+mod sinks;
 mod source;
+mod stage_stats;
 mod stages;
-mod stop;
+mod stats;
+mod stop_handle;
 
-pub use ends::{Collect, Collected, ForEach, Iter, Results};
+pub use config::{Batches, Calls, Functions, Input, Stage};
 pub use error::{Cause, ItemError, OnError};
-pub use figures::{End, Figures, Report, StageFigures};
-pub use settings::{Batches, Calls, Functions, Input, Stage};
-pub use stop::StopHandle;
+pub use sinks::{Collect, Collected, ForEach, Iter, Results};
+pub use stats::{End, Figures, Report, StageFigures};
+pub use stop_handle::StopHandle;
 
 use self::{plan::Plan, source::Streaming};
 use futures_util::Stream;

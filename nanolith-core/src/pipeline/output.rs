@@ -1,12 +1,12 @@
 //! What comes out of a running pipeline. Dropped, the pipeline is cancelled.
 
 use super::{
+    channel::{Item, Reader, Take},
+    driver::Run,
     error::ItemError,
-    figures::Report,
-    link::{Item, Reader, Take},
-    run::Run,
+    stats::Report,
 };
-use crate::clock;
+use crate::time::clock;
 use std::{
     collections::VecDeque,
     sync::{Arc, atomic::Ordering::Relaxed},

@@ -2,12 +2,12 @@
 //! results.
 
 use super::{
+    channel::{self, Reader, Writer},
+    config::{BUFFER, LastGauge, Settings},
+    driver::Run,
     error::Cause,
-    gauge::Gauge,
-    link::{self, Reader, Writer},
     output::Output,
-    run::Run,
-    settings::{BUFFER, LastGauge, Settings},
+    stage_stats::Gauge,
 };
 use crate::pool::{GlobalPool, Pool};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl<T: Send + 'static> Plan<T> {
         let Self { run, settings: before, start, output, .. } = self;
         let own = gauge.clone();
         let start: Start<O> = Box::new(move |starting, settings, out| {
-            let (to_stage, input) = link::link(settings.places(), own.clone());
+            let (to_stage, input) = channel::link(settings.places(), own.clone());
             stage(starting, &settings, &own, input, out);
             start(starting, before, to_stage);
         });
@@ -61,7 +61,7 @@ impl<T: Send + 'static> Plan<T> {
     /// Starts it. What hinders it comes out as its error.
     pub(super) fn start(self) -> Output<T> {
         let Self { run, settings, output, start, .. } = self;
-        let (out, results) = link::link(output, Gauge::new("output"));
+        let (out, results) = channel::link(output, Gauge::new("output"));
         match GlobalPool.get() {
             Ok(global) => start(&Starting { run: &run, global }, settings, out),
             Err(error) => run.broken(&run.input, 0, Cause::not_started(error)),

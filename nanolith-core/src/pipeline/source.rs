@@ -1,11 +1,11 @@
 //! Where the items come from: an iterator, on a thread of its own, which may block; or a stream, polled on the global pool.
 
 use super::{
+    channel::{Gone, Item, Ring, Writer},
+    driver::{Run, Work},
     error::Cause,
-    link::{Gone, Item, Ring, Writer},
-    run::{Run, Work},
 };
-use crate::{baton, clock, panics, wait};
+use crate::{context::block_on, sim_runtime, time::clock, util::unwind};
 use futures_util::Stream;
 use std::{
     collections::VecDeque,
@@ -26,18 +26,18 @@ where
     const NAME: &str = "nanolith-input";
     let pull = move || {
         let mut input = input;
-        if let Err(panic) = panics::catch(|| pull_all(&mut input, &out)) {
+        if let Err(panic) = unwind::catch(|| pull_all(&mut input, &out)) {
             run.broken(&run.input, run.taken(), Cause::of_panic(panic));
         }
-        panics::quietly(|| drop(input));
+        unwind::quietly(|| drop(input));
     };
     let clock = clock::source();
-    let ticket = baton::world().map(|world| world.ticket(NAME));
+    let ticket = sim_runtime::world().map(|world| world.ticket(NAME));
     let body = move || {
-        let _leave = baton::Leave; // after all else
-        ticket.into_iter().for_each(baton::Ticket::enter);
+        let _leave = sim_runtime::Leave; // after all else
+        ticket.into_iter().for_each(sim_runtime::Ticket::enter);
         clock::enter(clock).for_ever();
-        baton::bounded(pull);
+        sim_runtime::bounded(pull);
     };
     thread::Builder::new().name(NAME.into()).spawn(body).map(drop)
 }
@@ -58,8 +58,8 @@ fn pull_all<I: Iterator>(input: &mut I, out: &Writer<I::Item>) {
 #[cold]
 fn push_when_there_is_room<T>(out: &Writer<T>, item: Item<T>) -> Result<(), Gone> {
     let mut item = VecDeque::from([item]);
-    let pushed = wait::block_on_anybody(poll_fn(|cx| out.poll_push(cx, &mut item, Ring::Now)));
-    panics::quietly(|| drop(item));
+    let pushed = block_on::block_on_anybody(poll_fn(|cx| out.poll_push(cx, &mut item, Ring::Now)));
+    unwind::quietly(|| drop(item));
     pushed
 }
 
@@ -82,7 +82,7 @@ impl<S: Stream> Streaming<S> {
     }
 
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
-        match panics::catch(|| self.stream.as_mut().poll_next(cx)) {
+        match unwind::catch(|| self.stream.as_mut().poll_next(cx)) {
             Ok(polled) => polled.map(|item| item.map(|item| self.next.push_back((self.index, item)))),
             Err(panic) => {
                 self.run.broken(&self.run.input, self.index, Cause::of_panic(panic));

@@ -2,17 +2,19 @@
 
 use super::{
     Pipeline,
-    calls::{self, Make},
+    batch_size::Size,
+    call_stage::{self, Make},
+    channel::{Reader, Writer},
+    config::{Batches, Calls, Functions, Settings},
     error::Cause,
-    feed::{Batches as BatchFeed, Feed, Singles},
-    functions::{self, Functions as Worker, Turns},
-    gauge::Gauge,
-    link::{Reader, Writer},
+    input::{Batches as BatchFeed, Feed, Singles},
+    map_stage::{self, Functions as Worker, Turns},
     plan::{Plan, Starting},
-    settings::{Batches, Calls, Functions, Settings},
-    size::Size,
+    stage_stats::Gauge,
 };
-use crate::{error::BoxError, executor::Executor, panics, pool::Pool, priority::Priority, task::TaskSet, typed::Call};
+use crate::{
+    error::BoxError, executor::Executor, meta::priority::Priority, pool::Pool, task::TaskSet, typed::Call, util::unwind,
+};
 use std::{any, collections::VecDeque, sync::Arc};
 
 impl<T: Send + 'static, K> Pipeline<T, K> {
@@ -191,11 +193,11 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
         M: Feed<I>,
     {
         let gauge = self.plan.run.add_stage();
-        let make: Make<I, O> = calls::make(target, call, finish, gauge.clone());
+        let make: Make<I, O> = call_stage::make(target, call, finish, gauge.clone());
         Pipeline::of(self.plan.add(settings, gauge, move |starting, settings, gauge, input, out| {
             let parts = (feed(input, settings, gauge), make, out);
             let run = starting.run.clone();
-            let calls = calls::Calls::new(parts, settings.concurrency, settings.ordered, gauge.clone(), run);
+            let calls = call_stage::Calls::new(parts, settings.concurrency, settings.ordered, gauge.clone(), run);
             // It only makes calls and hands on what they give: whoever waits for its turn would keep a whole stage idle.
             starting.run.spawn(starting.global, Priority::Immediate, gauge, calls);
         }))
@@ -230,8 +232,8 @@ fn start_functions<I, O, F>(
 {
     let turns = (settings.ordered && settings.concurrency > 1).then(Arc::<Turns>::default);
     // One batch is to leave room for the next, so that the stages before and after have something to do meanwhile.
-    let most = (*functions::SIZES.end()).min(input.places().div_ceil(2));
-    for _ in 0..settings.concurrency.min(functions::FUTURES.max(pool.max_concurrency())) {
+    let most = (*map_stage::SIZES.end()).min(input.places().div_ceil(2));
+    for _ in 0..settings.concurrency.min(map_stage::FUTURES.max(pool.max_concurrency())) {
         let worker = Worker {
             function: function.clone(),
             input: input.clone(),
@@ -239,7 +241,7 @@ fn start_functions<I, O, F>(
             turns: turns.clone(),
             gauge: gauge.clone(),
             run: starting.run.clone(),
-            size: Size::new(&(*functions::SIZES.start()..=most), functions::TARGET),
+            size: Size::new(&(*map_stage::SIZES.start()..=most), map_stage::TARGET),
             taken: VecDeque::new(),
             made: VecDeque::new(),
             batch: None,
@@ -247,7 +249,7 @@ fn start_functions<I, O, F>(
         starting.run.spawn(pool, Priority::Normal, gauge, worker);
     }
     // Where the function's own drop panics, that stays here.
-    panics::quietly(|| drop((input, out)));
+    unwind::quietly(|| drop((input, out)));
 }
 
 fn batches<T: Send + 'static>(input: Reader<T>, settings: &Settings, gauge: &Arc<Gauge>) -> BatchFeed<T> {

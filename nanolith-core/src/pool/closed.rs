@@ -1,10 +1,13 @@
 //! The end of a pool's threads, to be waited for.
 
 use super::{
-    inner::{Emptied, Inner},
-    roster::Roster,
+    pool_shared::{Emptied, Inner},
+    threads::roster::Roster,
 };
-use crate::{place, wait, wake::Registration};
+use crate::{
+    context::{block_on, thread_context},
+    wake::Registration,
+};
 use std::{
     fmt,
     future::Future,
@@ -65,9 +68,9 @@ impl Closed {
             return;
         }
         // The threads end by themselves: the wait is for no work of the pool that could be refused.
-        wait::block_on_anybody(self);
+        block_on::block_on_anybody(self);
         if inner.world.is_none() {
-            let _lent = place::lend(None);
+            let _lent = thread_context::lend(None);
             inner.roster.join();
         }
     }
@@ -95,11 +98,11 @@ impl Future for Closed {
 impl Inner {
     /// Whether this is a thread of the pool.
     fn is_here(&self) -> bool {
-        place::host_id() == Some(self.id())
+        thread_context::host_id() == Some(self.id())
     }
 
     /// Whether nothing is left for the pool's threads to do, from now on.
-    fn may_retire(&self, core: &super::core::Core) -> bool {
+    fn may_retire(&self, core: &super::pool_state::Core) -> bool {
         // ORDERING: Relaxed, it changes under the lock.
         let has_errands = self.errands.load(Ordering::Relaxed) > 0;
         core.retired || core.closed && core.front.in_flight() == 0 && !has_errands

@@ -1,6 +1,13 @@
 //! The settings of a pool, and what is wrong with them.
 
-use crate::{baton, data::Data, error::CallError, gate::OnFull, order::Schedule, park, queue::Bounds};
+use crate::{
+    error::CallError,
+    executor::admission::OnFull,
+    park::parker,
+    sched::{policy::Schedule, queue::Bounds},
+    sim_runtime,
+    wake::extensions::Data,
+};
 use std::{error::Error, fmt, io, num::NonZero, sync::Arc, thread, time::Duration};
 
 /// How many tasks a pool runs at once, in terms of the machine's cores.
@@ -47,7 +54,7 @@ impl Concurrency {
     /// ```
     #[must_use]
     pub fn tasks(self) -> usize {
-        let simulated = baton::world().map(|world| world.rules().cores);
+        let simulated = sim_runtime::world().map(|world| world.rules().cores);
         let cores = simulated.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get));
         match self {
             Self::Quarter => (cores / 4).max(1),
@@ -150,7 +157,7 @@ impl Default for Config {
             max_in_flight: usize::MAX,
             on_full: OnFull::default(),
             schedule: Schedule::default(),
-            spin: park::LINGER,
+            spin: parker::LINGER,
             thread_name: None,
             stack_size: None,
             on_thread_start: None,
@@ -235,7 +242,7 @@ pub(crate) const MIN_STACK: usize = 65_536;
 
 /// Whether a thread may look on for so long before it sleeps.
 pub(crate) fn check_spin(spin: Duration) -> Result<(), BuildError> {
-    if spin > park::LONGEST {
+    if spin > parker::LONGEST {
         return Err(BuildError::bad("spin_before_park", "must be at most 10 ms"));
     }
     Ok(())

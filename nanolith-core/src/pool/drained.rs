@@ -1,9 +1,9 @@
 //! Waiting for a pool's empty moment.
 
-use super::inner::{Emptied, Inner};
+use super::pool_shared::{Emptied, Inner};
 use crate::{
-    host::Host,
-    wait,
+    call::backend::Host,
+    context::block_on,
     wake::{Registration, WakeList},
 };
 use std::{
@@ -90,7 +90,7 @@ impl Drained {
     pub fn wait(self) {
         let host = Host::id(&*self.inner);
         // A thread of the pool is let go at its first poll, so there is no slot to lend.
-        let _ = wait::block_on(self, Some(host));
+        let _ = block_on::block_on(self, Some(host));
     }
 }
 
@@ -98,7 +98,7 @@ impl Future for Drained {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if crate::place::host_id() == Some(self.inner.id()) || self.has_been_empty(cx.waker()) {
+        if crate::context::thread_context::host_id() == Some(self.inner.id()) || self.has_been_empty(cx.waker()) {
             return Poll::Ready(());
         }
         Poll::Pending

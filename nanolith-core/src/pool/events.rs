@@ -1,13 +1,13 @@
 //! What happens to a pool, as a stream: its queue was full or ran empty, a task runs far beyond its time-out.
 
 use super::{
-    core::Core,
-    inner::{Emptied, Inner},
+    pool_shared::{Emptied, Inner},
+    pool_state::Core,
 };
 use crate::{
-    host::Host,
-    id::TaskInfo,
-    wait,
+    call::backend::Host,
+    context::block_on,
+    meta::task_info::TaskInfo,
     wake::{AfterUnlock, Registration, WaiterHome, WaiterSet, WakeList},
 };
 use futures_util::Stream;
@@ -255,7 +255,7 @@ impl NextPoolEvent<'_> {
     pub fn wait(self) -> Option<PoolEvent> {
         let host = Host::id(&*self.events.inner);
         // Where a wait of the pool's last free thread would keep the event from happening, there is none.
-        wait::block_on(self, Some(host)).ok().flatten()
+        block_on::block_on(self, Some(host)).ok().flatten()
     }
 }
 

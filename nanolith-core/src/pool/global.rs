@@ -2,12 +2,12 @@
 
 use super::{BuildError, Pool, PoolBuilder};
 use crate::{
-    baton::{self, World},
-    clock,
+    call::backend::HostId,
     error::{CallError, Refused},
     executor::{Admission, Crew, Executor},
-    host::HostId,
+    sim_runtime::{self, World},
     task::{Job, TaskSet},
+    time::clock,
 };
 use once_cell::sync::OnceCell;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl GlobalPool {
     ///
     /// [`BuildError`] when it cannot be started.
     pub fn get(self) -> Result<&'static Pool, BuildError> {
-        if let Some(world) = baton::world() {
+        if let Some(world) = sim_runtime::world() {
             return lasting(&world);
         }
         GLOBAL.get_or_try_init(|| {
@@ -61,7 +61,7 @@ impl GlobalPool {
     /// Does `f` with the pool.
     #[inline]
     pub(super) fn with<R>(self, f: impl FnOnce(&Pool) -> R) -> Result<R, BuildError> {
-        match baton::world() {
+        match sim_runtime::world() {
             Some(world) => simulated(&world, Pool::builder()).map(|pool| f(&pool)),
             None => self.get().map(f),
         }
@@ -90,7 +90,7 @@ fn lasting(world: &World) -> Result<&'static Pool, BuildError> {
 
 /// Starts the global pool with settings of one's own.
 pub(super) fn build_global(builder: PoolBuilder) -> Result<(), BuildError> {
-    if let Some(world) = baton::world() {
+    if let Some(world) = sim_runtime::world() {
         let known = world.local(Simulated::default);
         return match known.0.set(builder.build()?) {
             Ok(()) => Ok(()),
@@ -109,7 +109,7 @@ pub(super) fn build_global(builder: PoolBuilder) -> Result<(), BuildError> {
 
 impl<S: TaskSet> Executor<S> for GlobalPool {
     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
-        if let Some(world) = baton::world() {
+        if let Some(world) = sim_runtime::world() {
             return match simulated(&world, Pool::builder()) {
                 Ok(pool) => pool.execute(job),
                 Err(error) => Err(not_started(job, error)),
@@ -122,7 +122,7 @@ impl<S: TaskSet> Executor<S> for GlobalPool {
     }
 
     fn admit(&self, job: Job<S>) -> Admission<'_, S> {
-        if let Some(pool) = baton::world().and_then(|world| simulated(&world, Pool::builder()).ok()) {
+        if let Some(pool) = sim_runtime::world().and_then(|world| simulated(&world, Pool::builder()).ok()) {
             return Box::pin(async move { pool.admit(job).await });
         }
         match self.get() {

@@ -4,65 +4,49 @@
 //! its threads wait, `spares` are the threads that stand in for them, `rayon_pool` is all that knows rayon.
 
 mod builder;
-mod chores;
-mod close_within;
 mod closed;
 mod config;
-mod core;
 mod drained;
 mod events;
 mod global;
-mod guard;
-mod inner;
-mod kinds;
-mod listen;
-mod messengers;
-mod pace;
+mod global_spawner;
+pub(super) mod handlers;
+mod limits;
 pub(crate) mod parallel;
-mod rayon_pool;
+mod pool_shared;
+mod pool_state;
 mod resize;
-mod roster;
-mod rules;
-mod run_on_all;
-mod runner;
-mod serve;
-mod share;
-mod share_limit;
-mod share_table;
-mod shared;
-mod shares;
-mod simulated;
-mod spares;
+mod shared_state;
+mod shutdown;
 mod spawn;
-mod subscription;
-mod waiting;
+pub(super) mod threads;
+mod worker;
 
 pub use builder::PoolBuilder;
-pub(crate) use chores::Chores;
-pub(crate) use close_within::{AtWork, Suspended, end_suspended};
-pub use close_within::{CloseWithin, Unfinished};
 pub use closed::Closed;
 pub use config::{BuildError, Concurrency, MaxQueue};
 pub(crate) use config::{MIN_STACK, ThreadHandler, check_name, check_spin};
 pub use drained::Drained;
 pub use events::{NextPoolEvent, PoolEvent, PoolEvents};
 pub use global::GlobalPool;
-pub use run_on_all::{RunOnAll, RunOnAllError};
-pub use share::Share;
-pub use shared::{SharedPool, SharedState};
+pub(crate) use global_spawner::Chores;
+pub use handlers::subscription::Subscription;
+pub(crate) use handlers::subscription::{Source, subscribe};
+pub use limits::share::Share;
+pub use shared_state::{SharedPool, SharedState};
+pub(crate) use shutdown::{AtWork, Suspended, end_suspended};
+pub use shutdown::{CloseWithin, Unfinished};
 pub(crate) use spawn::spawn;
-pub use subscription::Subscription;
-pub(crate) use subscription::{Source, subscribe};
+pub use threads::broadcast::{RunOnAll, RunOnAllError};
 
-use self::{config::Config, inner::Inner};
+use self::{config::Config, pool_shared::Inner};
 #[cfg(feature = "metrics")]
 use crate::metrics::Metrics;
 use crate::{
+    call::backend::HostId,
     error::Refused,
-    executor::{Admission, Crew, Executor},
-    gate,
-    host::HostId,
-    id::TaskInfo,
+    executor::{Admission, Crew, Executor, admission},
+    meta::task_info::TaskInfo,
     task::{Job, TaskSet},
 };
 use std::{
@@ -550,12 +534,12 @@ impl Pool {
 impl<S: TaskSet> Executor<S> for Pool {
     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
         self.inner().look_at_limits(&job);
-        gate::execute(&**self.inner(), job)
+        admission::execute(&**self.inner(), job)
     }
 
     fn admit(&self, job: Job<S>) -> Admission<'_, S> {
         self.inner().look_at_limits(&job);
-        gate::admit(&**self.inner(), job)
+        admission::admit(&**self.inner(), job)
     }
 
     fn accepts_calls(&self) -> bool {

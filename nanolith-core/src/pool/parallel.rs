@@ -1,7 +1,7 @@
 //! Plain functions over many values, split as rayon splits, on the threads of the pool whose thread this is. With
 //! `rayon_pool` it is all that knows rayon. `bulk` calls it within a call of the pool.
 
-use crate::{error::Panic, panics};
+use crate::{error::Panic, util::unwind};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use std::{
     panic::resume_unwind,
@@ -94,7 +94,7 @@ impl<F: Fn() -> bool + Sync> Watch<F> {
         if UNWINDS && (self.broken.load(Ordering::Relaxed) || (self.stop)()) {
             resume_unwind(Box::new(Enough));
         }
-        match panics::catch(f) {
+        match unwind::catch(f) {
             Ok(result) => result,
             Err(panic) => self.broke(panic, value),
         }
@@ -110,7 +110,7 @@ impl<F: Fn() -> bool + Sync> Watch<F> {
 
     /// Runs all of it.
     fn over<R>(&self, all: impl FnOnce() -> R) -> Result<R, Broken> {
-        panics::catch(all).map_err(|thrown| {
+        unwind::catch(all).map_err(|thrown| {
             match self.first.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 Some((panic, value)) => Broken::Panicked(panic, value),
                 None if (self.stop)() => Broken::Stopped,

@@ -2,9 +2,9 @@
 
 use super::{
     config::{BuildError, Concurrency, Config},
-    core::RayonThreads,
-    inner::Inner,
-    rayon_pool,
+    pool_shared::Inner,
+    pool_state::RayonThreads,
+    threads::rayon_threads,
 };
 use crate::wake::WakeList;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ impl Inner {
     pub(super) fn set_concurrency(self: &Arc<Self>, concurrency: Concurrency) -> Result<(), BuildError> {
         let tasks = Config::tasks(concurrency)?;
         if self.config.kept(tasks) > self.lock().rayon.total {
-            let larger = rayon_pool::build(self, tasks)?;
+            let larger = rayon_threads::build(self, tasks)?;
             let mut rayon = self.rayon();
             let mut core = self.lock();
             if tasks > core.rayon.total && !core.retired {

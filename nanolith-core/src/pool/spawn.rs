@@ -3,13 +3,13 @@
 
 use super::Pool;
 use crate::{
-    baton::EndWait,
-    clock,
-    host::Host,
-    panics,
-    priority::Priority,
+    call::backend::Host,
+    meta::priority::Priority,
+    sim_runtime::EndWait,
     task::{self, Work},
+    time::clock,
     typed::{Call, Handle},
+    util::unwind,
 };
 use async_task::Task;
 use std::{
@@ -53,7 +53,7 @@ pub(crate) async fn until_end(end: Option<EndWait>, future: impl Future<Output =
         if end.poll_futures_over(cx.waker()).is_pending() {
             return running.poll(cx);
         }
-        panics::quietly(|| future.set(None));
+        unwind::quietly(|| future.set(None));
         Poll::Ready(())
     })
     .await;

@@ -2,11 +2,11 @@
 //! the zones are `jiff`'s.
 
 use super::{
-    Plan,
-    beats::{NextTick, Rhythm},
-    expression, occurrences,
+    Plan, expression,
+    interval::{NextTick, Rhythm},
+    occurrences,
 };
-use crate::{clock, executor::Executor, task::TaskSet, typed::Call};
+use crate::{executor::Executor, task::TaskSet, time::clock, typed::Call};
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 use std::{
     convert::Infallible,

@@ -1,10 +1,10 @@
 //! The handle on a schedule that was started.
 
 use super::{
-    beats::ScheduleEnd,
-    inner::{Ends, Steered, with_state},
+    driver::{Ends, Steered, with_state},
+    interval::ScheduleEnd,
 };
-use crate::{clock, wait, wake::Registration};
+use crate::{context::block_on, time::clock, wake::Registration};
 use std::{
     fmt,
     future::Future,
@@ -148,7 +148,7 @@ pub struct Ended {
 impl Ended {
     /// Blocks until the schedule is over. Within a task, the slot is lent meanwhile.
     pub fn wait(self) {
-        wait::block_on_anybody(self);
+        block_on::block_on_anybody(self);
     }
 }
 

@@ -21,24 +21,24 @@
 //! All schedules share the one thread of the timer, which only tells when it is time: calls are made, and their outcomes heard,
 //! on the global pool, as messages are. The calls themselves run where they say.
 
-mod beats;
 #[cfg(feature = "cron")]
 mod cron;
+mod driver;
 #[cfg(feature = "cron")]
 mod expression;
 mod handle;
-mod inner;
+mod interval;
 #[cfg(feature = "cron")]
 mod occurrences;
 
-pub use beats::{Missed, ScheduleEnd};
 #[cfg(feature = "cron")]
 pub use cron::{Cron, CronError, cron};
 pub use handle::{Ended, Schedule, ScheduleInfo};
+pub use interval::{Missed, ScheduleEnd};
 
 use self::{
-    beats::{Beats, NextTick, Rhythm, Steady},
-    inner::{Handler, Inner, Outcome, Ran, Run, Running},
+    driver::{Handler, Inner, Outcome, Ran, Run, Running},
+    interval::{Beats, NextTick, Rhythm, Steady},
 };
 use crate::{
     error::CallError,

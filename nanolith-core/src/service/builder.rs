@@ -1,27 +1,25 @@
 //! Launching a service.
 
 use super::{
+    event_loop,
     init::{Init, Make, Start},
     launch::{Launch, LaunchAttempt, LaunchError, Launched},
     restart::Restart,
-    thread,
 };
 use crate::{
-    alive::KeepAlive,
-    baton,
-    check::Handed,
-    clock,
-    data::Data,
+    channel::messenger::SlowReceiver,
     error::CallError,
-    gate::OnFull,
-    messenger::SlowReceiver,
-    order::{Order, Schedule},
-    panics, park,
+    executor::admission::OnFull,
+    macro_support::Handed,
+    meta::priority::Priority,
+    park::parker,
     pool::{BuildError, MIN_STACK, ThreadHandler, check_name, check_spin},
-    priority::Priority,
-    stack,
+    sched::policy::{Order, Schedule},
+    sim_runtime,
     task::{Context, Outlets, TaskSet},
-    timer,
+    time::{clock, timer},
+    util::{stack, unwind},
+    wake::{extensions::Data, keep_alive::KeepAlive},
 };
 use std::{convert::Infallible, fmt, future::Future, sync::Arc, time::Duration};
 
@@ -101,7 +99,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             max_queue: 65_536,
             on_full: OnFull::default(),
             schedule: Schedule::default(),
-            spin: park::LINGER,
+            spin: parker::LINGER,
             stack_size: None,
             data: Data::default(),
             on_panic: None,
@@ -488,7 +486,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     ///
     /// They come through what this gives: see [`LaunchError`].
     pub fn launch(self) -> Launch<S, E> {
-        panics::install_hook();
+        unwind::install_hook();
         let (tell, answer) = flume::bounded(1);
         let (limit, attempt) = (self.settings.launch_timeout, Arc::<LaunchAttempt>::default());
         if let Err(error) = self.start(tell.clone(), attempt.clone()) {
@@ -510,21 +508,21 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         }
         let alive = settings.keep_alive.then(KeepAlive::new);
         let clock = clock::source();
-        let stack_size = baton::world().is_none().then(|| stack::size(settings.stack_size));
-        let ticket = baton::world().map(|world| world.ticket(&settings.name));
+        let stack_size = sim_runtime::world().is_none().then(|| stack::size(settings.stack_size));
+        let ticket = sim_runtime::world().map(|world| world.ticket(&settings.name));
         let body = move || {
-            let _leave = baton::Leave; // after all else
-            ticket.into_iter().for_each(baton::Ticket::enter);
+            let _leave = sim_runtime::Leave; // after all else
+            ticket.into_iter().for_each(sim_runtime::Ticket::enter);
             clock::enter(clock).for_ever();
             stack::mark_base(stack_size);
             let _alive = alive;
             let live = || {
-                thread::live(settings, start, &attempt, move |launched| {
+                event_loop::live(settings, start, &attempt, move |launched| {
                     // If nobody listens any more, the handle that comes back closes the service.
                     let _ = tell.send(launched);
                 });
             };
-            baton::bounded(live);
+            sim_runtime::bounded(live);
         };
         builder.spawn(body).map(drop).map_err(BuildError::threads)
     }

@@ -2,10 +2,16 @@
 
 use super::{
     CloseError,
-    closing::Closing,
-    inner::{Ending, Inner},
+    close::Closing,
+    service_shared::{Ending, Inner},
 };
-use crate::{end_batch::EndBatch, host::WouldDeadlock, pool::Unfinished, task::TaskSet, time::Limit, wait};
+use crate::{
+    call::{backend::WouldDeadlock, end_batch::EndBatch},
+    context::block_on,
+    pool::Unfinished,
+    task::TaskSet,
+    time::Limit,
+};
 use std::{
     fmt,
     future::Future,
@@ -58,7 +64,7 @@ impl<S: TaskSet> ServiceCloseWithin<S> {
     /// [`CloseError::Unfinished`] has what did not finish within the limit; else as [`Closing::wait`].
     pub fn wait(self) -> Result<(), CloseError> {
         let host = self.closing.host();
-        wait::block_on(self, Some(host)).unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock))
+        block_on::block_on(self, Some(host)).unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock))
     }
 }
 

@@ -1,6 +1,9 @@
 //! What a check for deadlocks knows of a service's futures, which only the service's thread can look at.
 
-use crate::{call::shared::Shared, host::Runnable, id::Receiver};
+use crate::{
+    call::{backend::Runnable, call_ref::Shared},
+    meta::task_info::Receiver,
+};
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, Ordering},

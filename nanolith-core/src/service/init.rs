@@ -1,8 +1,8 @@
 //! How a service comes by its state: once, or anew after each crash.
 
 use crate::{
+    context::block_on,
     task::{Context, LocalFuture, TaskSet},
-    wait,
 };
 use std::{convert::Infallible, future::poll_fn, task::Poll};
 
@@ -97,7 +97,7 @@ impl<S: TaskSet, E, A: Send> Init<S, E, A> for Start<S, E, A> {
             Make::Later(make) => {
                 let mut state = make(cx, args);
                 let made = poll_fn(|cx| if given_up() { Poll::Ready(None) } else { state.as_mut().poll(cx).map(Some) });
-                match wait::block_on(made, None) {
+                match block_on::block_on(made, None) {
                     Ok(state) => state,
                     Err(_) => unreachable!("a wait for nobody in particular cannot deadlock"),
                 }

@@ -2,8 +2,8 @@
 
 use crate::{
     error::view::{self, ErrorView, Owned, Shared},
-    panics,
     task::TaskSet,
+    util::unwind,
 };
 use std::{
     any::{TypeId, type_name},
@@ -62,7 +62,7 @@ impl InitError {
             None => Err(Box::new(error) as Owned),
         };
         Self::keep(shared.unwrap_or_else(|error| {
-            let text = match panics::catch(|| view?.text(&*error)) {
+            let text = match unwind::catch(|| view?.text(&*error)) {
                 Ok(Some(text)) => text,
                 Ok(None) => format!("an error of the type `{}`", type_name::<E>()),
                 Err(panic) => format!("its text panicked{panic}"),

@@ -2,12 +2,11 @@
 
 use super::{InitError, Service, ServiceRef};
 use crate::{
-    clock,
+    context::block_on,
     error::{Panic, view},
     pool::BuildError,
     task::TaskSet,
-    time::Limit,
-    wait,
+    time::{Limit, clock},
     wake::{Deferred, NewWaker, SingleWaiter},
 };
 use std::{
@@ -126,7 +125,7 @@ impl<S: TaskSet, E: 'static> Launch<S, E> {
     pub fn wait_timeout(mut self, limit: Duration) -> Result<Result<Service<S>, LaunchError<E>>, Self> {
         match clock::after(limit) {
             None => Ok(self.wait()),
-            Some(deadline) => wait::block_on_anybody_until(pin!(&mut self), Some(deadline)).ok_or(self),
+            Some(deadline) => block_on::block_on_anybody_until(pin!(&mut self), Some(deadline)).ok_or(self),
         }
     }
 
@@ -145,7 +144,7 @@ impl<S: TaskSet, E: 'static> Launch<S, E> {
     /// [`LaunchError`] with the error of `#[init]`, its panic, or a setting that cannot work.
     pub fn wait(self) -> Result<Service<S>, LaunchError<E>> {
         // The service is not there yet, so nobody can be waiting for himself.
-        wait::block_on(self, None).unwrap_or(Err(LaunchError::Lost))
+        block_on::block_on(self, None).unwrap_or(Err(LaunchError::Lost))
     }
 }
 

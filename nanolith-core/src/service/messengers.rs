@@ -1,7 +1,7 @@
 //! Messengers that are attached to a service: at its launch, or later.
 
-use super::{Control, ServiceBuilder, inner::Life};
-use crate::{host::Host, messenger::Messenger, task::TaskSet};
+use super::{Control, ServiceBuilder, service_shared::Life};
+use crate::{call::backend::Host, channel::messenger::Messenger, task::TaskSet};
 use std::{error::Error, fmt};
 
 impl<S: TaskSet, E, A> ServiceBuilder<S, E, A> {

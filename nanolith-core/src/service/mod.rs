@@ -5,42 +5,42 @@
 //! `thread` its loop. `restart` says when it starts anew, `group` with whom, `life` who hears of that, `closing` is its end.
 //! `messages`, `streams`, `outlets` and `messengers` are what is said to it, and by it.
 
+mod backend;
 mod builder;
+mod close;
 mod close_within;
-mod closing;
-mod crew;
+mod event_loop;
+mod events;
 mod futures;
-mod group;
-mod holder;
 mod init;
 mod init_error;
-mod inner;
 mod launch;
-mod life;
+mod local_tasks;
 mod messages;
 mod messengers;
-mod outlets;
-mod reference;
+mod outbox;
 mod restart;
+mod service_ref;
+mod service_shared;
 mod streams;
-mod thread;
+mod supervisor;
 
 pub use builder::{OnPanic, ServiceBuilder};
+pub use close::{CloseError, Closing};
 pub use close_within::ServiceCloseWithin;
-pub use closing::{CloseError, Closing};
-pub use group::{Group, GroupError};
+pub use events::{Crash, LifeEvent, LifeEvents, NextEvent};
 pub use init::{InitOutput, init_output};
 pub use init_error::InitError;
-pub(crate) use inner::{Stage, StageWatch};
 pub use launch::{Launch, LaunchError};
-pub use life::{Crash, LifeEvent, LifeEvents, NextEvent};
 pub use messengers::AttachError;
-pub use outlets::{NextStream, WaitForEvent};
-pub use reference::ServiceRef;
+pub use outbox::{NextStream, WaitForEvent};
 pub use restart::Restart;
+pub use service_ref::ServiceRef;
+pub(crate) use service_shared::{Stage, StageWatch};
 pub use streams::{CreateStream, CreateStreamError};
+pub use supervisor::{Group, GroupError};
 
-use self::inner::Inner;
+use self::service_shared::Inner;
 use crate::task::TaskSet;
 use std::{
     fmt,

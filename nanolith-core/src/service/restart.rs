@@ -1,9 +1,11 @@
 //! When a crashed service is started anew: the policy, and the count that it keeps.
 
 use crate::{
-    backoff::{Backoff, chance},
     pool::BuildError,
-    time::{MILLISECOND, MINUTE, SECOND},
+    time::{
+        MILLISECOND, MINUTE, SECOND,
+        backoff::{Backoff, chance},
+    },
 };
 use std::{
     collections::VecDeque,

@@ -2,11 +2,11 @@
 
 use super::{Service, ServiceRef};
 use crate::{
+    channel::stream::{CreditError, Credits, StreamReader, StreamWriter, pipe_or_back},
+    context::block_on,
     error::{CallError, Refused},
-    stream::{CreditError, Credits, StreamReader, StreamWriter, pipe_or_back},
     task::{TakesStreams, TaskSet},
     typed::{Post, Sending},
-    wait,
 };
 use std::{
     error::Error,
@@ -121,7 +121,7 @@ impl<'a, S: TakesStreams> CreateStream<'a, S> {
     /// [`CreateStreamError`] gives the metadata back.
     pub fn wait(self) -> Result<StreamWriter<S::Metadata>, CreateStreamError<S::Metadata>> {
         // Room on a service is nobody's in particular, so no wait for it is a wait for oneself.
-        wait::block_on_anybody(self)
+        block_on::block_on_anybody(self)
     }
 
     fn start(&mut self) -> Result<(), CreateStreamError<S::Metadata>> {

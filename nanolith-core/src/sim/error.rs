@@ -1,6 +1,6 @@
 //! Why a simulation failed.
 
-use crate::{baton::Trace, error::Panic};
+use crate::{error::Panic, sim_runtime::Trace};
 use std::{error::Error, fmt};
 
 /// A simulation failed: given by [`Simulation::run`](super::Simulation::run). It says the seed with which it fails again.

@@ -46,13 +46,13 @@ mod explore;
 mod run;
 mod spawn;
 
-pub use crate::baton::{Switch, Trace};
+pub use crate::sim_runtime::{Switch, Trace};
 pub use error::SimError;
 pub use explore::explore;
 pub use run::{Report, Simulation, sim};
 pub use spawn::{Spawned, spawn};
 
-use crate::{baton, service::Service, task::TaskSet, time::sleep};
+use crate::{service::Service, sim_runtime, task::TaskSet, time::sleep};
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
     time::Duration,
@@ -67,7 +67,7 @@ use std::{
 /// ```
 #[must_use]
 pub fn is_simulated() -> bool {
-    baton::is_here()
+    sim_runtime::is_here()
 }
 
 /// How far the simulation's clock has moved; zero outside of one.
@@ -78,7 +78,7 @@ pub fn is_simulated() -> bool {
 /// ```
 #[must_use]
 pub fn elapsed() -> Duration {
-    baton::world().map_or(Duration::ZERO, |world| world.clock().elapsed())
+    sim_runtime::world().map_or(Duration::ZERO, |world| world.clock().elapsed())
 }
 
 /// Waits until so much time has passed, as [`sleep(..).wait()`](crate::time::sleep) does: all others do meanwhile what they do in
@@ -112,7 +112,7 @@ pub fn advance(by: Duration) {
 /// ```
 #[must_use]
 pub fn random() -> u64 {
-    match baton::world() {
+    match sim_runtime::world() {
         Some(world) => world.draw(),
         None => RandomState::new().build_hasher().finish(),
     }
@@ -131,8 +131,8 @@ pub fn random() -> u64 {
 /// });
 /// ```
 pub fn yield_now() {
-    if baton::is_here() {
-        baton::give_way();
+    if sim_runtime::is_here() {
+        sim_runtime::give_way();
     } else {
         std::thread::yield_now();
     }
@@ -169,5 +169,5 @@ pub fn crash<S: TaskSet>(service: &Service<S>) -> bool {
 /// ```
 #[must_use]
 pub fn trace() -> Trace {
-    baton::world().map_or_else(Trace::default, |world| world.trace())
+    sim_runtime::world().map_or_else(Trace::default, |world| world.trace())
 }

@@ -2,10 +2,10 @@
 
 use super::error::{SimError, Why};
 use crate::{
-    baton::{Failure, Rules, Trace, World},
     error::Panic,
-    panics,
+    sim_runtime::{Failure, Rules, Trace, World},
     time::{MILLISECOND, MINUTE, SECOND},
+    util::unwind,
 };
 use std::{
     io, mem,
@@ -149,7 +149,7 @@ impl Simulation {
     /// [`SimError`] if `f` panics, or a thread of [`spawn`](super::spawn) for which nobody waits; if all threads wait and no alarm
     /// is set; if it comes to the step limit; or if the system gives no thread.
     pub fn run<R: Send>(&self, seed: u64, f: impl FnOnce() -> R + Send) -> Result<Report<R>, SimError> {
-        panics::install_hook();
+        unwind::install_hook();
         let world = World::new(seed, Rules { seed, ..self.rules.clone() });
         let ended = self.run_in(&world, f);
         let trace = world.trace();
@@ -175,7 +175,7 @@ impl Simulation {
         thread::scope(|scope| {
             let (tell, told) = mpsc::channel();
             let root = move || {
-                let (value, left, given_up) = world.run(|| panics::catch(f));
+                let (value, left, given_up) = world.run(|| unwind::catch(f));
                 let _ = tell.send(Ended { value, left, given_up }); // the receiver waits for it
             };
             match thread::Builder::new().name(name).spawn_scoped(scope, root) {

@@ -1,9 +1,10 @@
 //! Threads of user code within a simulation.
 
 use crate::{
-    baton::{self, Doomed, EndWait, Failure, World},
+    context::block_on,
     error::Panic,
-    panics, wait,
+    sim_runtime::{self, Doomed, EndWait, Failure, World},
+    util::unwind,
 };
 use std::{
     fmt,
@@ -32,28 +33,28 @@ use std::{
 /// Panics if the system gives no thread. A panic of `f` goes to whoever waits for the thread; where nobody does, a simulation fails
 /// by it.
 pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Spawned<T> {
-    panics::install_hook();
+    unwind::install_hook();
     let (tell, answer) = flume::bounded(1);
-    let end = baton::world().map(|world| world.end_wait());
+    let end = sim_runtime::world().map(|world| world.end_wait());
     let over = Arc::new(AtomicBool::new(false));
     let has_ended = over.clone();
     let run = move || {
         // The channel is empty, and where nobody listens any more nobody hears of a panic but the simulation.
-        if let Err(flume::SendError(Err(panic))) = tell.send(panics::catch(f)) {
+        if let Err(flume::SendError(Err(panic))) = tell.send(unwind::catch(f)) {
             unheard(panic);
         }
         // ORDERING: Release, pairs with the Acquire in `is_over`: the answer is there.
         has_ended.store(true, Ordering::Release);
     };
-    start(baton::world(), run).unwrap_or_else(|error| panic!("the system gives no thread: {error}"));
-    baton::preempt();
+    start(sim_runtime::world(), run).unwrap_or_else(|error| panic!("the system gives no thread: {error}"));
+    sim_runtime::preempt();
     Spawned { answer: answer.into_recv_async(), over, has_answered: false, end }
 }
 
 /// Nobody waits for a thread that panicked.
 fn unheard(panic: Panic) {
     // What waits past the grace is refused, and its threads may throw that.
-    if let Some(world) = baton::world().filter(|world| !panic.is::<Doomed>() && !world.is_past_grace()) {
+    if let Some(world) = sim_runtime::world().filter(|world| !panic.is::<Doomed>() && !world.is_past_grace()) {
         world.fail(Failure::Panicked(panic));
     }
 }
@@ -64,9 +65,9 @@ fn start(world: Option<Arc<World>>, run: impl FnOnce() + Send + 'static) -> io::
     let name = format!("thread-{}", world.next_spawned());
     let ticket = world.ticket(&name);
     let body = move || {
-        let _leave = baton::Leave; // after all else
+        let _leave = sim_runtime::Leave; // after all else
         ticket.enter();
-        baton::bounded(run);
+        sim_runtime::bounded(run);
     };
     builder.name(name).spawn(body).map(drop)
 }
@@ -99,13 +100,13 @@ impl<T> Spawned<T> {
     ///
     /// The thread's panic.
     pub fn wait(self) -> Result<T, Panic> {
-        wait::block_on_anybody(self)
+        block_on::block_on_anybody(self)
     }
 
     /// Whether the thread has ended.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        baton::glance();
+        sim_runtime::glance();
         // ORDERING: Acquire, pairs with the Release in `spawn`.
         self.over.load(Ordering::Acquire)
     }

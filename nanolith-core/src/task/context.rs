@@ -1,12 +1,11 @@
 //! What a running task can learn and tell: `cx: &Context<Self>`.
 
+use super::{CallSlot, TaskSet};
 use crate::{
-    call::{Progress, shared::Shared},
-    data::Data,
-    id::TaskInfo,
-    place,
-    priority::Priority,
-    task::{CallSlot, TaskSet},
+    call::{Progress, call_ref::Shared},
+    context::thread_context,
+    meta::{priority::Priority, task_info::TaskInfo},
+    wake::extensions::Data,
 };
 use std::{
     fmt,
@@ -94,7 +93,7 @@ impl<S: TaskSet> Context<S> {
     /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.call.as_ref().is_some_and(|call| CallSlot::is_to_stop(call) || place::is_stopping())
+        self.call.as_ref().is_some_and(|call| CallSlot::is_to_stop(call) || thread_context::is_stopping())
     }
 
     /// Ends when the call is cancelled or timed out; never, if it is not.
@@ -188,7 +187,7 @@ impl<S: TaskSet> Context<S> {
     /// ```
     #[must_use]
     pub fn should_yield(&self) -> bool {
-        self.is_cancelled() || self.call.as_ref().is_some_and(|call| place::should_yield_for(&call.meta))
+        self.is_cancelled() || self.call.as_ref().is_some_and(|call| thread_context::should_yield_for(&call.meta))
     }
 
     /// How urgent the call is now: [`Priority::Normal`] in a service's init. Calls that the task submits are as urgent, unless

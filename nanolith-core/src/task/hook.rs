@@ -1,6 +1,9 @@
 //! Hooks: what a set runs before and after each of its tasks, and at the close of its service.
 
-use crate::{error::BoxError, id::TaskInfo, priority::Priority};
+use crate::{
+    error::BoxError,
+    meta::{priority::Priority, task_info::TaskInfo},
+};
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 /// Which task a hook stands around.

@@ -1,24 +1,29 @@
 //! A call on its way to be run: a [`Job`] until somebody begins it, then a task and the [`Reply`] to it.
 
+use super::{TaskSet, run::Brought};
 use crate::{
     call::{
-        meta::Meta,
-        shared::{Shared, Space},
+        backend::{self, Host, HostId, Ran, Runnable, Runs},
+        call_ref::{Shared, Space},
+        end_batch::EndBatch,
+        header::Meta,
+        offload,
         slot::{Completed, End, Ended, Fellows, Slot, Taken},
     },
-    clock,
+    context::thread_context,
     deadlock::WaitCycle,
-    elsewhere,
-    end_batch::EndBatch,
     error::{CallError, Caller, Panic},
-    host::{self, Host, HostId, Ran, Runnable, Runs},
-    id::{TaskInfo, any_limited},
-    metrics, panics,
-    passed::LayerId,
-    place,
-    priority::Priority,
-    task::{TaskSet, run::Brought},
-    timer::{self, Alarm},
+    meta::{
+        priority::Priority,
+        task_info::{TaskInfo, any_limited},
+        visited_layers::LayerId,
+    },
+    metrics,
+    time::{
+        clock,
+        timer::{self, Alarm},
+    },
+    util::unwind,
 };
 use std::{
     fmt,
@@ -332,7 +337,7 @@ impl<S: TaskSet> Job<S> {
         let meta = reply.slot().meta.again_until(Some(deadline));
         let job = Self::go_on(reply, task, None, meta, then);
         let call = job.slot().clone();
-        let ring = Box::new(move || host::end(&*call, None, End::by_alarm()));
+        let ring = Box::new(move || backend::end(&*call, None, End::by_alarm()));
         job.ring_at(deadline, ring);
         job
     }
@@ -439,13 +444,13 @@ impl<S: TaskSet> fmt::Debug for Job<S> {
 /// The task of a call is over. The host no longer lists the call if it timed out before.
 fn end_overrun<S: TaskSet>(slot: &CallSlot<S>) {
     if let Some(host) = slot.meta.overruns().and_then(HostId::find) {
-        host.no_more_overruns(host::address(slot));
+        host.no_more_overruns(backend::address(slot));
     }
 }
 
 /// Drops an outcome that no caller gets. The host hears of a panic.
 pub(crate) fn drop_unseen<O>(outcome: Result<O, CallError>, host: impl FnOnce() -> Option<Arc<dyn Host>>) {
-    panics::quietly(move || match outcome {
+    unwind::quietly(move || match outcome {
         Err(error @ CallError::Panicked(..)) => host().iter().for_each(|host| host.unseen_panic(&error)),
         outcome => drop(outcome),
     });
@@ -472,7 +477,7 @@ pub(crate) fn go_on_as<S: TaskSet>(call: &CallSlot<S>, job: &Shared<CallSlot<S>>
     call.look_again();
     if call.is_asked_to_stop() {
         let is_late = call.meta.deadline().is_some_and(|deadline| deadline <= clock::instant());
-        host::end(&**job, None, if is_late { End::TimedOut } else { End::Cancelled });
+        backend::end(&**job, None, if is_late { End::TimedOut } else { End::Cancelled });
     }
 }
 
@@ -557,7 +562,7 @@ impl<S: TaskSet> Reply<S> {
                 Completed::Unwanted(slot, outcome) => {
                     slot.meta.over();
                     end_overrun(&slot);
-                    drop_unseen(outcome, || place::host_here().or_else(|| slot.meta.last_holder()?.find()));
+                    drop_unseen(outcome, || thread_context::host_here().or_else(|| slot.meta.last_holder()?.find()));
                 }
             }
         }
@@ -663,11 +668,11 @@ impl<S: TaskSet> CallSlot<S> {
     /// Runs the call, if it is a plain one that a task of this very pool has submitted and waits for: neither the queue nor
     /// the others of the pool hear of it but by its entry.
     pub(crate) fn overtake_here(this: &Shared<Self>, host: Option<HostId>) {
-        if !this.meta.is_inside() || !Runnable::is_plain(&**this) || !place::may_overtake(host) {
+        if !this.meta.is_inside() || !Runnable::is_plain(&**this) || !thread_context::may_overtake(host) {
             return;
         }
         if this.meta.looks_at_begin() && this.meta.is_disowned() {
-            host::end(&**this, host, End::Cancelled); // it never begins
+            backend::end(&**this, host, End::Cancelled); // it never begins
             return;
         }
         if const { is_large::<S>() } {
@@ -680,7 +685,7 @@ impl<S: TaskSet> CallSlot<S> {
     #[inline(always)]
     fn overtake_in<I: Brought<S>>(this: &Shared<Self>) {
         if let Some((input, [call, second])) = Slot::overtake::<I, 2>(this) {
-            place::count_overtaken();
+            thread_context::count_overtaken();
             let seen = metrics::is_any_on().then(|| (call.meta.task(), call.meta.submitted_at(), clock::now()));
             let run = || {
                 super::run_on_pool([call, second], input, None, clock::recent());
@@ -689,7 +694,7 @@ impl<S: TaskSet> CallSlot<S> {
                 }
             };
             // What the call's destructors throw stays here.
-            place::run_on_top(|| panics::quietly(run));
+            thread_context::run_on_top(|| unwind::quietly(run));
         }
     }
 
@@ -714,8 +719,8 @@ impl<S: TaskSet> CallSlot<S> {
                 this.end_call(End::TimedOut); // its limit is zero
                 return false;
             }
-            let (call, host) = (this.clone(), place::host_id());
-            let ring = Box::new(move || host::end(&*call, host, End::by_alarm()));
+            let (call, host) = (this.clone(), thread_context::host_id());
+            let ring = Box::new(move || backend::end(&*call, host, End::by_alarm()));
             this.meta.keep_timer(timer::arm(deadline, Alarm::RunAlways(ring)));
         }
         true
@@ -819,14 +824,14 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
 /// Drops a value of the user's; the timer's thread leaves that to `host`.
 fn drop_elsewhere<T: Send + 'static>(host: Option<HostId>, value: T) {
     if std::mem::needs_drop::<T>() {
-        elsewhere::run(host, move || drop(value));
+        offload::run(host, move || drop(value));
     }
 }
 
 /// A call is over that ran ahead of its turn.
 #[cold]
 fn record(task: &'static TaskInfo, submitted: u64, began: u64) {
-    if let Some(host) = place::host_here() {
+    if let Some(host) = thread_context::host_here() {
         host.record(task, clock::between(submitted, began), clock::between(began, clock::now()));
     }
 }

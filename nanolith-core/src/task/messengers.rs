@@ -1,7 +1,7 @@
 //! How a task finds the messengers that are attached to its call, or to what runs it.
 
 use super::{Context, TaskSet};
-use crate::messenger::{Attached, FindError, Finder, Finding, Messenger};
+use crate::channel::messenger::{Attached, FindError, Finder, Finding, Messenger};
 use std::time::Duration;
 
 impl<S: TaskSet> Context<S> {

@@ -2,45 +2,46 @@
 //!
 //! `#[define]` writes an `impl TaskSet`; an executor runs one of its tasks by [`TaskSet::run`], a single `match`.
 
+mod closure;
 mod context;
+pub(crate) mod coop;
 mod hook;
 mod job;
-mod messages;
+mod messaging;
 mod messengers;
-mod outlets;
+mod outbox;
 mod run;
 mod scope;
 mod state;
-mod work;
 
+pub use closure::Work;
+pub(crate) use closure::{Piece, closure, future, unpack};
 pub use context::Context;
 pub use hook::{After, Before, CallInfo, HookOutput, HookResult, Hooks, LocalFuture, OnClose, Outcome, SendFuture};
 pub use job::Input;
 pub(crate) use job::{CallSlot, drop_unseen, go_on_as, is_large};
 pub use job::{Job, Reply, Stopped, call_size};
-pub use messages::{GivesStreams, HasInbox, HasOutbox, StreamArgument, TakesStreams};
-pub(crate) use outlets::Outlets;
-pub use outlets::{OpenStreamError, SendEvent};
+pub use messaging::{GivesStreams, HasInbox, HasOutbox, StreamArgument, TakesStreams};
+pub(crate) use outbox::Outlets;
+pub use outbox::{OpenStreamError, SendEvent};
 pub(crate) use run::{
     Brought, Ground, PoolGround, ServiceGround, Spawned, Stage, Whose, on_close, run_on_pool, run_on_service,
 };
 pub(crate) use scope::Standing;
 pub use scope::{Run, Scope, apart, apart_boxed};
 pub use state::{NoState, Owner, SharedHandle, Writer};
-pub use work::Work;
-pub(crate) use work::{Piece, closure, future, unpack};
 
 use crate::{
     error::view::ErrorView,
-    id::{TaskInfo, fingerprint},
-    panics,
+    meta::task_info::{TaskInfo, fingerprint},
+    util::unwind,
 };
 use std::any::TypeId;
 
 /// A second `task`, where the set says that it may run twice. A clone that panics counts as one that cannot be made.
 pub(crate) fn duplicate<S: TaskSet>(task: &S::Task) -> Option<S::Task> {
     let mut second = None;
-    panics::quietly(|| second = S::duplicate(task));
+    unwind::quietly(|| second = S::duplicate(task));
     second
 }
 

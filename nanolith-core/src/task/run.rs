@@ -1,24 +1,25 @@
 //! Running one task, the same on a pool and on a service: hooks around it, its panic caught, its outcome delivered.
 
+use super::{
+    After, Before, CallInfo, CallSlot, HookResult, LocalFuture, OnClose, Outcome, Owner, Reply, Run, Scope, SendFuture,
+    SharedHandle, TaskSet, job::Input, scope::Standing,
+};
 use crate::{
     call::{
-        shared::Shared,
+        backend::{Host, Over, Ran, Runnable},
+        call_ref::Shared,
+        running::Spot,
         slot::{End, Fellows, Leaves},
-        spot::Spot,
     },
-    clock,
-    data::Data,
+    context::thread_context,
     deadlock,
     error::{BoxError, CallError, Panic},
-    host::{Host, Over, Ran, Runnable},
-    id::{Receiver, TaskInfo},
-    inbox::Points,
-    metrics, panics, place,
-    task::{
-        After, Before, CallInfo, CallSlot, HookResult, LocalFuture, OnClose, Outcome, Owner, Reply, Run, Scope,
-        SendFuture, SharedHandle, TaskSet, job::Input, scope::Standing,
-    },
-    wake::WaitTicket,
+    meta::task_info::{Receiver, TaskInfo},
+    metrics,
+    sched::ring::Points,
+    time::clock,
+    util::unwind,
+    wake::{WaitTicket, extensions::Data},
 };
 use std::{
     cell::RefCell,
@@ -61,7 +62,7 @@ impl<F> Stage<F> {
     const SKIP: Self = Self::Now(Ok(Ok(())));
 
     fn now(hook: impl FnOnce() -> HookResult) -> Self {
-        Self::Now(panics::catch(hook))
+        Self::Now(unwind::catch(hook))
     }
 }
 
@@ -85,7 +86,10 @@ impl<S: TaskSet> PoolGround<S> {
     ///
     /// Panics on a thread that is no host's, where whoever runs the call says which it is.
     pub(crate) fn host(&self) -> Arc<dyn Host> {
-        self.host.clone().or_else(place::host_here).expect("a call runs on its host's thread, or is told which it is")
+        self.host
+            .clone()
+            .or_else(thread_context::host_here)
+            .expect("a call runs on its host's thread, or is told which it is")
     }
 
     fn state(&self) -> Option<Arc<S>> {
@@ -256,7 +260,7 @@ pub(crate) fn run_on_pool<S: TaskSet, I: Brought<S>>(
     now: u64,
 ) -> Ran {
     if !CallSlot::may_begin(&slot) {
-        panics::quietly(|| drop(input));
+        unwind::quietly(|| drop(input));
         return Ran::Skipped;
     }
     let ground = PoolGround { host, shared: input.take_shared() };
@@ -284,7 +288,7 @@ pub(crate) fn run_on_service<S: TaskSet, I: Brought<S>>(
     now: u64,
 ) -> Ran {
     if !CallSlot::may_begin(&slot) {
-        panics::quietly(|| drop(input));
+        unwind::quietly(|| drop(input));
         return Ran::Skipped;
     }
     if S::HOOKS.are_async() && !slot.meta.task().is_async() {
@@ -310,7 +314,7 @@ fn run<S: TaskSet, I: Brought<S>>(
 ) -> Ran {
     slot.meta.mark_started(now);
     let info = slot.meta.task();
-    let running = place::Running::new(second.erase());
+    let running = thread_context::Running::new(second.erase());
     let mut scope = Scope::new(Reply::of(slot), standing);
     if !scope.supports(info) {
         drop(shown());
@@ -320,8 +324,8 @@ fn run<S: TaskSet, I: Brought<S>>(
     if info.is_async() {
         return make_future(input, scope, running, shown);
     }
-    let (ended, running) = place::enter(running, || run_hooked(input, &mut scope));
-    place::settle_polls();
+    let (ended, running) = thread_context::enter(running, || run_hooked(input, &mut scope));
+    thread_context::settle_polls();
     let fellows = Fellows { running: Some(running.end()), shown: shown() };
     let Some(reply) = scope.reply.take() else { return Ran::Done };
     match (ended, &scope.standing) {
@@ -336,10 +340,10 @@ fn run<S: TaskSet, I: Brought<S>>(
 fn make_future<S: TaskSet, I: Brought<S>>(
     input: I,
     mut scope: Scope<S>,
-    running: place::Running,
+    running: thread_context::Running,
     shown: impl FnOnce() -> Option<Shared<CallSlot<S>>>,
 ) -> Ran {
-    let (made, running) = place::enter(running, || panics::catch(|| input.run(&mut scope)));
+    let (made, running) = thread_context::enter(running, || unwind::catch(|| input.run(&mut scope)));
     drop((running, shown()));
     match made {
         Ok(Run::Spawned) => Ran::Spawned,
@@ -416,7 +420,7 @@ fn run_hooked<S: TaskSet, I: Brought<S>>(input: I, scope: &mut Scope<S>) -> Resu
 
 #[inline(always)]
 fn run_alone<S: TaskSet, I: Brought<S>>(input: I, scope: &mut Scope<S>) -> Result<S::Output, Failure> {
-    match panics::catch(|| input.run(scope)) {
+    match unwind::catch(|| input.run(scope)) {
         Ok(Run::Done(output)) => Ok(output),
         Ok(Run::Spawned) => Err(Failure::Stopped),
         Err(panic) => Err(Failure::Panicked(Whose::Task, panic)),
@@ -552,7 +556,7 @@ impl Drop for Finish {
 
 /// Counts a call as over. On a thread that runs it just now, its runner does so when the thread is done with it.
 fn count_over(host: &Arc<dyn Host>, over: Over) {
-    if !place::leave_over(host.id(), over) {
+    if !thread_context::leave_over(host.id(), over) {
         host.finished(over);
     }
 }
@@ -617,7 +621,7 @@ impl Last for Finish {
 /// Polls `future` as part of the task that it is; `finish` goes when it has gone.
 async fn placed<T: Last>(call: Shared<dyn Runnable>, future: impl Future<Output = ()>, finish: T) {
     let mut finish = finish;
-    let (mut kept, mut polled) = (Some(place::Running::new(call)), false);
+    let (mut kept, mut polled) = (Some(thread_context::Running::new(call)), false);
     let mut future = pin!(future);
     poll_fn(|cx| {
         if !finish.may_go_on(cx.waker()) {
@@ -629,8 +633,8 @@ async fn placed<T: Last>(call: Shared<dyn Runnable>, future: impl Future<Output 
             running.call.meta().begin_slice();
         }
         let began = finish.is_timed().then(clock::now);
-        let (poll, running) = place::enter(running, || {
-            place::polled_by(cx.waker());
+        let (poll, running) = thread_context::enter(running, || {
+            thread_context::polled_by(cx.waker());
             future.as_mut().poll(cx)
         });
         if let Some(began) = began {
@@ -719,7 +723,7 @@ where
             return Poll::Ready(Err(Failure::Stopped));
         }
         let urgency = reply.slot().meta.priority();
-        match panics::catch(|| poll_part(reply, part.as_mut(), cx)) {
+        match unwind::catch(|| poll_part(reply, part.as_mut(), cx)) {
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
             Err(panic) => Poll::Ready(Err(Failure::Panicked(whose, panic))),
             Ok(Poll::Pending) => {

@@ -1,12 +1,10 @@
 //! What the generated `match` runs a task with: the state, a context if the task wants one, a place for its future.
 
-use crate::{
-    call::{shared::Shared, slot::End},
-    task::{
-        Context, Ground, Input, Owner, Reply, ServiceGround, SharedHandle, TaskSet, Work, Writer,
-        run::{PoolGround, spawn_on_pool, spawn_on_service},
-    },
+use super::{
+    Context, Ground, Input, Owner, Reply, ServiceGround, SharedHandle, TaskSet, Work, Writer,
+    run::{PoolGround, spawn_on_pool, spawn_on_service},
 };
+use crate::call::{call_ref::Shared, slot::End};
 use std::{future::Future, rc::Rc, sync::Arc};
 
 /// What running a task came to.
@@ -74,7 +72,7 @@ impl<S: TaskSet> Scope<S> {
             Standing::Pool(ground) => ground.host().data().clone(),
             Standing::Service(ground) => ground.data.clone(),
         };
-        let call = self.call().cloned().or_else(|| self.within.as_ref().map(super::work::part));
+        let call = self.call().cloned().or_else(|| self.within.as_ref().map(super::closure::part));
         Context::new(call, data)
     }
 
@@ -148,7 +146,7 @@ impl<S: TaskSet> Scope<S> {
     }
 
     /// Whether the state that tasks of this kind ask for is here.
-    pub(crate) fn supports(&self, info: &crate::id::TaskInfo) -> bool {
+    pub(crate) fn supports(&self, info: &crate::meta::task_info::TaskInfo) -> bool {
         match &self.standing {
             Standing::Pool(ground) => ground.supports(info),
             Standing::Service(ground) => ground.supports(info),

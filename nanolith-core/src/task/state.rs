@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_writer_that_panics_gives_the_state_back() {
         let owner = Owner::new(Some(1));
-        let _ = crate::panics::catch(|| {
+        let _ = crate::util::unwind::catch(|| {
             let _writer = owner.write();
             panic!("half way");
         });

@@ -1,20 +1,25 @@
 //! A call that is made and not yet submitted, and the ways to submit it.
 
+use super::{Flatten, Handle, delayed::Later};
 use crate::{
-    attached::Attachments,
-    call::{meta::Meta, shared::Space, slot::End},
-    cancel_token::CancelToken,
-    clock,
+    call::{
+        backend::{self, HostId, WouldDeadlock},
+        call_ref::Space,
+        header::Meta,
+        slot::End,
+    },
+    channel::messenger::Messenger,
+    context::block_on,
     error::{CallError, Caller, Refused},
     executor::{Admission, Executor},
-    host::{self, HostId, WouldDeadlock},
-    id::TaskInfo,
-    messenger::Messenger,
-    priority::Priority,
+    meta::{priority::Priority, task_info::TaskInfo},
+    sync::cancel_token::CancelToken,
     task::{Job, TaskSet},
-    timer::{self, Alarm},
-    typed::{Flatten, Handle, later::Later},
-    wait,
+    time::{
+        clock,
+        timer::{self, Alarm},
+    },
+    wake::attachments::Attachments,
 };
 use std::{
     fmt,
@@ -495,7 +500,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
                 }
             };
             let submitted = std::future::poll_fn(|cx| self.poll_submitted(cx).map(drop));
-            let waited = wait::block_on(submitted, executor.host());
+            let waited = block_on::block_on(submitted, executor.host());
             if let (Err(WouldDeadlock), Stage::Entering(handle, _)) = (waited, &self.stage) {
                 handle.end(End::WouldDeadlock);
             }
@@ -722,7 +727,7 @@ fn enter<S: TaskSet, E: Executor<S> + ?Sized, T>(
         };
         let mut admission = executor.admit(refused.into_inner());
         let entering = Entering { admission: &mut admission, handle: &mut handle };
-        if let Err(WouldDeadlock) = wait::block_on(entering, executor.host()) {
+        if let Err(WouldDeadlock) = block_on::block_on(entering, executor.host()) {
             // Dropping the admission drops the job, too late to matter: the call is over.
             handle.end(End::WouldDeadlock);
         }
@@ -792,7 +797,7 @@ pub(super) fn arm<S: TaskSet>(job: &Job<S>, host: Option<HostId>) {
     }
     let call = job.slot().clone();
     let ring = Box::new(move || {
-        host::end(&*call, host, End::by_alarm());
+        backend::end(&*call, host, End::by_alarm());
     });
     job.slot().meta.keep_timer(timer::arm(deadline, Alarm::RunAlways(ring)));
 }

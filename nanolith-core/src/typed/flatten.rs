@@ -1,10 +1,10 @@
 //! A task's own `Result` and the call's, in one.
 
+use super::{Call, Handle};
 use crate::{
     error::{CallError, TaskError, view},
     executor::Executor,
     task::TaskSet,
-    typed::{Call, Handle},
 };
 use std::{
     future::Future,

@@ -1,11 +1,11 @@
 //! The items that a call's task sends, with the call itself as their reason where they end too early.
 
+use super::{Call, Handle};
 use crate::{
+    channel::stream::{CreditError, ItemReceiver, ItemSender, StreamError, items},
     error::CallError,
     executor::Executor,
-    stream::{CreditError, ItemReceiver, ItemSender, StreamError, items},
     task::TaskSet,
-    typed::{Call, Handle},
 };
 use futures_util::Stream;
 use std::{

@@ -1,18 +1,22 @@
 //! A handle on a call that was submitted.
 
+use super::Flatten;
 use crate::{
-    baton,
-    call::{Progress, meta::ProgressWait, shared::Shared, slot::End},
-    clock,
+    call::{
+        Progress,
+        backend::{self, HostId, Verdict, WouldDeadlock},
+        call_ref::Shared,
+        header::ProgressWait,
+        slot::End,
+    },
+    context::{block_on, thread_context},
     deadlock::{self, BlockedWait, Keeper, Wait, WaitCycle},
     error::CallError,
-    host::{self, HostId, Verdict, WouldDeadlock},
-    id::TaskInfo,
-    park, place,
-    priority::Priority,
+    meta::{priority::Priority, task_info::TaskInfo},
+    park::parker,
+    sim_runtime,
     task::{CallSlot, TaskSet, drop_unseen},
-    typed::Flatten,
-    wait,
+    time::clock,
 };
 use std::{
     fmt,
@@ -46,7 +50,7 @@ pub struct Handle<S: TaskSet, T> {
     /// What dropping the handle does.
     on_drop: OnDrop,
     /// Whether a thread counts it as pending, and has lent its slot therefore.
-    counted: place::Counted,
+    counted: thread_context::Counted,
 }
 
 /// Whether a call was submitted just now shows no better than this: the time of its submission may be a near one.
@@ -173,7 +177,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        baton::glance();
+        sim_runtime::glance();
         self.slot.is_over()
     }
 
@@ -224,7 +228,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn raise(&self, priority: Priority) {
-        host::raise(&self.slot.clone().erase(), self.host, priority);
+        backend::raise(&self.slot.clone().erase(), self.host, priority);
     }
 
     /// Lets the call go on without its handle, as dropping it does.
@@ -313,14 +317,14 @@ impl<S: TaskSet, T> Handle<S, T> {
     }
 
     pub(crate) fn end(&self, how: End) {
-        host::end(&*self.slot, self.host, how);
+        backend::end(&*self.slot, self.host, how);
     }
 
     /// The outcome, if it is there, or comes in a moment, or comes of running the call here and now.
     #[inline(always)]
     fn ready_soon(&mut self, deadline: Option<Instant>) -> Option<Result<T, CallError>> {
         if !self.slot.is_over() {
-            match place::host_id() {
+            match thread_context::host_id() {
                 None => self.look_on(deadline),
                 here if here == self.host => CallSlot::overtake_here(&self.slot, here),
                 // A thread of ours has something to lend while it waits.
@@ -334,21 +338,21 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// ago is one of many, and more of them will be over by then.
     fn rest(&self) -> Duration {
         let age = self.slot.meta.age();
-        if age > LATELY { (age / 8).min(park::REST) } else { Duration::ZERO }
+        if age > LATELY { (age / 8).min(parker::REST) } else { Duration::ZERO }
     }
 
     /// Looks on for the outcome for as long as that is cheaper than a sleep, and `deadline` leaves.
     fn look_on(&self, deadline: Option<Instant>) {
         let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(clock::instant()));
-        park::look_on_after(self.rest().min(left), park::BRIEF.min(left), || self.slot.is_over());
+        parker::look_on_after(self.rest().min(left), parker::BRIEF.min(left), || self.slot.is_over());
     }
 
     /// The same for one who does not block: a glance, on threads that are not ours.
     fn ready_at_a_glance(&mut self) -> Option<Result<T, CallError>> {
-        if place::host_id().is_some() || place::is_waiting() {
+        if thread_context::host_id().is_some() || thread_context::is_waiting() {
             return None;
         }
-        park::look_on(park::GLANCE, || self.slot.is_over());
+        parker::look_on(parker::GLANCE, || self.slot.is_over());
         self.ready()
     }
 
@@ -365,7 +369,7 @@ impl<S: TaskSet, T> Handle<S, T> {
                 return Some(self.give_up());
             }
         };
-        let outcome = wait::block_until(Pin::new(&mut *self), target, deadline);
+        let outcome = block_on::block_until(Pin::new(&mut *self), target, deadline);
         outcome.unwrap_or_else(|WouldDeadlock| Some(self.give_up()))
     }
 
@@ -375,7 +379,7 @@ impl<S: TaskSet, T> Handle<S, T> {
         target: Option<HostId>,
         deadline: Option<Instant>,
     ) -> Result<Option<BlockedWait>, WaitCycle> {
-        let here = place::host_id();
+        let here = thread_context::host_id();
         if here.is_none() || target.is_none() || deadline.is_some() {
             return Ok(None);
         }
@@ -407,7 +411,7 @@ impl<S: TaskSet, T> Handle<S, T> {
 
     /// What a task waits for, or a scope of some priority, is as urgent as that.
     fn pass_on_urgency(&self) {
-        if let Some(urgency) = place::urgency() {
+        if let Some(urgency) = thread_context::urgency() {
             if urgency < self.slot.meta.priority() {
                 self.raise(urgency);
             }
@@ -430,7 +434,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     fn ready(&mut self) -> Option<Result<T, CallError>> {
         let outcome = self.slot.outcome()?;
         self.on_drop = OnDrop::Nothing;
-        place::pending_over(&mut self.counted);
+        thread_context::pending_over(&mut self.counted);
         Some(outcome.and_then(|output| (self.extract)(output).ok_or_else(|| self.slot.meta.error(End::Lost))))
     }
 
@@ -440,7 +444,7 @@ impl<S: TaskSet, T> Handle<S, T> {
             self.give_place();
         }
         let holder = self.target();
-        if holder.is_none() || holder != place::host_id() {
+        if holder.is_none() || holder != thread_context::host_id() {
             return Verdict::Wait;
         }
         if self.slot.meta.is_delayed() {
@@ -450,14 +454,15 @@ impl<S: TaskSet, T> Handle<S, T> {
         while let Some(onward) = call.meta().onward() {
             call = onward;
         }
-        place::host_here().map_or(Verdict::Wait, |host| host.awaited(&call, place::blocks_when_pending()))
+        thread_context::host_here()
+            .map_or(Verdict::Wait, |host| host.awaited(&call, thread_context::blocks_when_pending()))
     }
 
     /// Where the task that waits has the place for which the call would have to wait, gives it that: now, and should it come to
     /// its executor only later, then.
     #[cold]
     fn give_place(&self) {
-        if !place::is_within_kind(self.slot.meta.task()) {
+        if !thread_context::is_within_kind(self.slot.meta.task()) {
             return;
         }
         let mut call = self.slot.clone().erase();
@@ -508,7 +513,7 @@ impl<S: TaskSet, T> Future for Handle<S, T> {
         if self.slot.register(cx.waker()) {
             let target = self.target();
             deadlock::pending(cx.waker(), Keeper::Slot, || Wait::Call(target, self.slot.clone().erase()));
-            return match place::pending_poll(&mut self.counted, target) {
+            return match thread_context::pending_poll(&mut self.counted, target) {
                 Ok(()) => Poll::Pending,
                 Err(WouldDeadlock) => Poll::Ready(self.give_up()),
             };
@@ -539,7 +544,7 @@ impl<S: TaskSet, T> Handle<S, T> {
         if let Some(outcome) = self.slot.detach() {
             drop_unseen(outcome, || self.target()?.find());
         }
-        place::pending_over(&mut self.counted);
+        thread_context::pending_over(&mut self.counted);
     }
 }
 

@@ -1,7 +1,7 @@
 //! A mutex whose users act after its release.
 
 use super::WakeList;
-use crate::panics;
+use crate::util::unwind;
 use std::{
     convert::Infallible,
     mem,
@@ -58,7 +58,7 @@ impl<D> Drop for AfterUnlock<D> {
         mem::take(&mut self.unused).discard();
         if !self.values.is_empty() {
             assert_unlocked();
-            mem::take(&mut self.values).into_iter().for_each(|value| panics::quietly(|| drop(value)));
+            mem::take(&mut self.values).into_iter().for_each(|value| unwind::quietly(|| drop(value)));
         }
     }
 }

@@ -11,8 +11,16 @@
 //!
 //! In debug builds a thread that clones, wakes or drops a waker through these types within [`Deferred::with`] panics.
 
+pub(crate) mod attachments;
 mod deferred;
+pub(crate) mod extensions;
+pub(crate) mod keep_alive;
 mod single_waiter;
+#[cfg(all(test, not(any(loom, miri))))]
+mod source_check;
+pub(crate) mod subscribers;
+#[cfg(test)]
+mod test_waker;
 mod wait_queue;
 mod waiter_set;
 mod wake_list;
@@ -22,8 +30,3 @@ pub(crate) use single_waiter::SingleWaiter;
 pub(crate) use wait_queue::{WaitQueue, WaitState, WaitTicket};
 pub(crate) use waiter_set::{HasWaiters, Registration, WaiterHome, WaiterKey, WaiterSet};
 pub(crate) use wake_list::{NewWaker, WakeList};
-
-#[cfg(all(test, not(any(loom, miri))))]
-mod source_check;
-#[cfg(test)]
-mod test_waker;

@@ -7,26 +7,26 @@ use std::{collections::BTreeSet, fs, path::Path};
 /// Files that store a waker by other means, each with the reason.
 const STORES: &[(&str, &str)] = &[
     ("call/slot.rs", "the cell of a call's waker is part of the slot's protocol, which has no lock"),
-    ("stream/bell.rs", "the bell of a stream has at most one waiter and no lock"),
+    ("channel/stream/notify.rs", "the bell of a stream has at most one waiter and no lock"),
     ("deadlock/probe.rs", "a waker of one poll, which stands before the task's"),
-    ("park.rs", "a thread's own waker"),
-    ("timer.rs", "an alarm has one waker, which it drops or uses off the timer's lock"),
-    ("service/inner.rs", "the waker of the service's thread, and those of its own futures that gave way"),
-    ("pool/core.rs", "the wakers of threads that wait for their own pool"),
-    ("cluster/inner.rs", "the cluster's own watch over a member"),
-    ("condvar.rs", "the wakers of simulated threads; its users hold locks, so the baton stays where it is"),
-    ("pool/simulated.rs", "the wakers of simulated threads; its users hold locks, so the baton stays where it is"),
+    ("park/parker.rs", "a thread's own waker"),
+    ("time/timer.rs", "an alarm has one waker, which it drops or uses off the timer's lock"),
+    ("service/service_shared.rs", "the waker of the service's thread, and those of its own futures that gave way"),
+    ("pool/pool_state.rs", "the wakers of threads that wait for their own pool"),
+    ("cluster/cluster_shared.rs", "the cluster's own watch over a member"),
+    ("park/condvar.rs", "the wakers of simulated threads; its users hold locks, so the baton stays where it is"),
+    ("pool/threads/simulated.rs", "the wakers of simulated threads; its users hold locks, so the baton stays where it is"),
 ];
 
 /// Files that clone a waker by other means, each with the reason.
 const CLONES: &[(&str, &str)] = &[
     ("call/slot.rs", "`register` clones into the slot's cell, which has no lock"),
     ("deadlock/probe.rs", "a waker of one poll, which stands before the task's"),
-    ("service/holder.rs", "the clone is made before the service's lock"),
-    ("service/inner.rs", "the waker of the service's thread"),
-    ("pool/waiting.rs", "a thread's own waker, cloned before the pool's lock"),
-    ("condvar.rs", "the wakers of simulated threads"),
-    ("pool/simulated.rs", "the wakers of simulated threads"),
+    ("service/backend.rs", "the clone is made before the service's lock"),
+    ("service/service_shared.rs", "the waker of the service's thread"),
+    ("pool/worker/blocking.rs", "a thread's own waker, cloned before the pool's lock"),
+    ("park/condvar.rs", "the wakers of simulated threads"),
+    ("pool/threads/simulated.rs", "the wakers of simulated threads"),
 ];
 
 #[test]

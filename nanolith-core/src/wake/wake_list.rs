@@ -1,7 +1,7 @@
 //! Wakers that leave a lock, and wakers that are about to enter one.
 
 use super::deferred;
-use crate::{baton, panics};
+use crate::{sim_runtime, util::unwind};
 use std::{mem, task::Waker};
 
 /// A clone of a task's waker, made before a lock is taken: the clone is user code.
@@ -47,7 +47,7 @@ impl Drop for NewWaker {
     fn drop(&mut self) {
         if let Some(waker) = self.0.take() {
             deferred::assert_unlocked();
-            panics::quietly(|| drop(waker));
+            unwind::quietly(|| drop(waker));
         }
     }
 }
@@ -108,7 +108,7 @@ impl WakeList {
     pub(crate) fn wake(self) {
         if !self.is_empty() {
             self.wake_in_place();
-            baton::preempt();
+            sim_runtime::preempt();
         }
     }
 
@@ -131,7 +131,7 @@ impl WakeList {
     #[cold]
     fn each_unlocked(self, f: fn(Waker)) {
         deferred::assert_unlocked();
-        self.each(|waker| panics::quietly(|| f(waker)));
+        self.each(|waker| unwind::quietly(|| f(waker)));
     }
 
     fn each(self, f: impl FnMut(Waker)) {

@@ -1,0 +1,57 @@
+//! How long each priority may be kept waiting on one executor: the table that its lanes are sorted by.
+
+use crate::{meta::priority::Priority, time::clock};
+use std::time::Duration;
+
+/// What counts as expired when it comes does so by this much, in nanoseconds.
+const EARLY: u64 = 1_000_000;
+
+/// A time-out a priority, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Expirations([u64; Priority::ALL.len()]);
+
+impl Default for Expirations {
+    fn default() -> Self {
+        Self(Priority::ALL.map(|priority| clock::nanos(priority.timeout())))
+    }
+}
+
+impl Expirations {
+    pub(crate) fn set(&mut self, priority: Priority, timeout: Duration) {
+        self.0[priority as usize] = clock::nanos(timeout);
+    }
+
+    /// The moment, in nanoseconds, at which work submitted at `now` expires.
+    #[inline]
+    pub(crate) fn of(&self, priority: Priority, now: u64) -> u64 {
+        match self.0[priority as usize] {
+            0 if priority == Priority::Immediate => now.saturating_sub(EARLY),
+            timeout => now.saturating_add(timeout),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn each_priority_has_the_time_out_that_was_set() {
+        let mut table = Expirations::default();
+        assert_eq!(table.of(Priority::Immediate, 10 * MS), 9 * MS);
+        assert_eq!(table.of(Priority::UserBlocking, 10 * MS), 260 * MS);
+        table.set(Priority::UserBlocking, Duration::from_millis(7));
+        table.set(Priority::Immediate, Duration::from_millis(1));
+        assert_eq!(table.of(Priority::UserBlocking, 10 * MS), 17 * MS);
+        assert_eq!(table.of(Priority::Immediate, 10 * MS), 11 * MS);
+    }
+
+    #[test]
+    fn what_never_expires_does_not_wrap() {
+        let mut table = Expirations::default();
+        table.set(Priority::Idle, Duration::MAX);
+        assert_eq!(table.of(Priority::Idle, 10), u64::MAX);
+    }
+}

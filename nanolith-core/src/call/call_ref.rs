@@ -1,0 +1,244 @@
+//! An owner of a call's slot. The owners are counted in the slot's own word, so that the last step of an executor, which
+//! ends the call, gives its ownership up with it: the one who waits then finds itself alone, and nobody touches the slot
+//! after it.
+#![allow(unsafe_code)] // a room of its own: see ARCHITECTURE.md
+
+use super::backend::Runnable;
+use super::slab;
+use crate::{
+    sched::ring::Points,
+    util::loom::{AtomicU64, Ordering},
+};
+use std::{
+    alloc::{self, Layout},
+    any::TypeId,
+    fmt, mem,
+    ops::Deref,
+    ptr::NonNull,
+};
+
+/// One owner. The count takes the upper half of the word.
+pub(super) const OWNER: u64 = 1 << OWNERS;
+pub(super) const OWNERS: u32 = 32;
+const MOST_OWNERS: u64 = 1 << 31;
+
+/// What counts its owners.
+///
+/// # Safety
+///
+/// Its first field, at its own address, is the word: an [`AtomicU64`] whose upper half counts the owners. A new value has one
+/// owner. A step by which the implementation takes an owner off that count leaves at least one, and has Release.
+pub(crate) unsafe trait Counted: 'static {
+    /// The type, told past erasure. Nobody else can name `Sealed`, so nobody overrides this.
+    #[doc(hidden)]
+    fn kind(&self, _: Sealed) -> TypeId {
+        TypeId::of::<Self>()
+    }
+}
+
+/// Known to this room alone.
+pub(crate) struct Sealed(());
+
+/// The word of a value that counts its owners.
+///
+/// The steps on the count take no reference to the value. As an argument, such a reference would protect the whole value until
+/// the step returns, while another owner may free the value as soon as the count is written. The word itself is not protected,
+/// since it is atomic.
+struct Word(NonNull<AtomicU64>);
+
+impl Word {
+    #[inline(always)]
+    fn of<T: ?Sized + Counted>(value: NonNull<T>) -> Self {
+        Self(value.cast())
+    }
+
+    /// Counts one owner more.
+    ///
+    /// # Safety
+    ///
+    /// An owner is there until this returns.
+    #[inline(always)]
+    unsafe fn retain(self) {
+        // SAFETY: an owner keeps the value, which begins with its word.
+        let word = unsafe { self.0.as_ref() };
+        // ORDERING: Relaxed, an owner makes another, who hears of the slot through it.
+        let before = word.fetch_add(OWNER, Ordering::Relaxed);
+        if before >> OWNERS > MOST_OWNERS {
+            std::process::abort(); // as `Arc` does: owners were forgotten, billions of them
+        }
+    }
+
+    /// Counts one owner less. Returns whether it was the last, and orders what all others did before what that one does next.
+    ///
+    /// # Safety
+    ///
+    /// This owner was counted, and does not touch the value after this unless it was the last.
+    #[inline(always)]
+    unsafe fn release(self) -> bool {
+        // SAFETY: this owner keeps the value, which begins with its word, until the last step below.
+        let word = unsafe { self.0.as_ref() };
+        // ORDERING: Acquire, pairs with the Release of those who left before. One who finds itself alone stays so.
+        if word.load(Ordering::Acquire) >> OWNERS == 1 {
+            return true;
+        }
+        // ORDERING: AcqRel. Release orders what this owner did before the end; Acquire, for the last, what all others did.
+        word.fetch_sub(OWNER, Ordering::AcqRel) >> OWNERS == 1
+    }
+}
+
+/// One of the owners.
+pub(crate) struct Shared<T: ?Sized + Counted>(NonNull<T>);
+
+// SAFETY: an owner gives what `&T` gives, and the last one drops the `T`, on whatever thread it is.
+unsafe impl<T: ?Sized + Counted + Send + Sync> Send for Shared<T> {}
+// SAFETY: as above.
+unsafe impl<T: ?Sized + Counted + Send + Sync> Sync for Shared<T> {}
+
+/// Memory for a slot that is made next: so it is made in place. Where it is not, the memory is lost.
+pub(crate) struct Space<T>(NonNull<T>);
+
+impl<T: Counted> Space<T> {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        const { assert!(size_of::<T>() > 0, "what counts its owners has a size") };
+        let layout = Layout::new::<T>();
+        Self(if KEPT { slab::take(layout).cast() } else { slab::allocate(layout).cast() })
+    }
+
+    #[inline(always)]
+    pub(crate) fn fill(self, value: T) -> Shared<T> {
+        // SAFETY: the memory is new, and fits.
+        unsafe { self.0.write(value) };
+        Shared(self.0)
+    }
+
+    /// The same with two owners.
+    #[inline(always)]
+    pub(crate) fn fill_for_two(self, value: T) -> (Shared<T>, Shared<T>) {
+        let one = self.fill(value);
+        // SAFETY: it was just made, and is not shared yet.
+        let word = unsafe { Word::of(one.0).0.as_ref() };
+        // ORDERING: Relaxed, no other thread knows it.
+        word.store(word.load(Ordering::Relaxed) + OWNER, Ordering::Relaxed);
+        let other = Shared(one.0);
+        (one, other)
+    }
+}
+
+/// Where a checker is to find a use after the end, every slot gets fresh memory.
+const KEPT: bool = !cfg!(any(loom, miri));
+
+impl<T: Counted> Shared<T> {
+    #[cfg(test)]
+    pub(crate) fn new(value: T) -> Self {
+        Space::new().fill(value)
+    }
+
+    /// The same owner, to whom the type says nothing.
+    pub(crate) fn erase(self) -> Shared<dyn Runnable>
+    where
+        T: Runnable,
+    {
+        let erased: NonNull<dyn Runnable> = self.0;
+        mem::forget(self);
+        Shared(erased)
+    }
+
+    pub(super) fn pointer(&self) -> NonNull<T> {
+        self.0
+    }
+
+    /// One more owner of what somebody else keeps alive meanwhile.
+    ///
+    /// # Safety
+    ///
+    /// Such an owner's [`Shared::pointer`] gave it, and that owner is there until this returns.
+    pub(super) unsafe fn another(pointer: *mut T) -> Option<Self> {
+        let pointer = NonNull::new(pointer)?;
+        // SAFETY: that owner is there meanwhile.
+        unsafe { Word::of(pointer).retain() };
+        Some(Self(pointer))
+    }
+
+    /// One more owner, which was counted already.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else answers for that count.
+    pub(super) unsafe fn counted(&self) -> Self {
+        Self(self.0)
+    }
+}
+
+impl Shared<dyn Runnable> {
+    /// The same owner, of the type that it had before it was erased.
+    pub(crate) fn downcast<T: Runnable>(self) -> Option<Shared<T>> {
+        if (*self).kind(Sealed(())) != TypeId::of::<T>() {
+            return None;
+        }
+        let typed = self.0.cast();
+        mem::forget(self);
+        Some(Shared(typed))
+    }
+}
+
+impl<T: ?Sized + Counted> Shared<T> {
+    /// Whether both own the same.
+    pub(super) fn is_of<U: ?Sized + Counted>(&self, other: &Shared<U>) -> bool {
+        self.0.addr() == other.0.addr()
+    }
+
+    /// Gives the ownership up without a step on the count: that was taken with another.
+    pub(crate) fn left(self) {
+        mem::forget(self);
+    }
+}
+
+impl<T: ?Sized + Counted> Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: an owner keeps it alive.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T: ?Sized + Counted> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        // SAFETY: this is an owner.
+        unsafe { Word::of(self.0).retain() };
+        Self(self.0)
+    }
+}
+
+impl<T: ?Sized + Counted> Drop for Shared<T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: this owner was counted, and goes.
+        if unsafe { Word::of(self.0).release() } {
+            let layout = Layout::for_value::<T>(self);
+            // SAFETY: this was the last owner, so nobody reaches the value any more.
+            unsafe { self.0.drop_in_place() };
+            if KEPT {
+                // SAFETY: `Space::new` took it with the layout of its type, which is the value's.
+                unsafe { slab::give(self.0.cast(), layout) };
+            } else {
+                // SAFETY: `Space::new` got it from `allocate` with that layout.
+                unsafe { alloc::dealloc(self.0.cast().as_ptr(), layout) };
+            }
+        }
+    }
+}
+
+impl<T: ?Sized + Counted> Points for Shared<T> {
+    #[inline]
+    fn points(&self) -> *const () {
+        self.0.as_ptr().cast()
+    }
+}
+
+impl<T: ?Sized + Counted> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,201 @@
+//! Ending calls from outside, with everything that depends on them.
+//!
+//! A batch has two phases. The first ends every call and stops every node below, and runs no user
+//! code. The second wakes, then drops. User code of the second phase may cancel: that starts a
+//! batch of its own, which is complete when the cancel returns.
+//!
+//! Nothing recurses with the depth of the tree.
+
+use super::{
+    backend::{self, Host, HostId, Runnable},
+    call_ref::Shared,
+    cancel_tree::Stop,
+    offload,
+    slot::{self, End},
+};
+use crate::{util::unwind, wake::WakeList};
+use std::{any::Any, sync::Arc, task::Waker};
+
+/// Calls and nodes that end together, and what is left to do after that.
+#[derive(Default)]
+#[must_use = "nothing is woken or dropped before `run`"]
+pub(crate) struct EndBatch {
+    // ----- the first phase
+    nodes: Vec<Arc<Stop>>,
+    calls: Vec<Target>,
+    // ----- the second phase
+    wakes: WakeList,
+    callbacks: Vec<Box<dyn FnOnce()>>,
+    ended: Vec<Ended>,
+    stopped: Vec<Arc<Stop>>,
+    leftovers: Vec<Box<dyn Any + Send>>,
+    /// The executor whose queue a call left last, and those before it. The first takes no allocation.
+    host: Option<Arc<dyn Host>>,
+    hosts: Vec<Arc<dyn Host>>,
+}
+
+/// A call to be ended, and its executor, if that is known.
+struct Target {
+    call: Shared<dyn Runnable>,
+    host: Option<HostId>,
+    how: End,
+}
+
+/// A call that the batch has ended.
+struct Ended {
+    call: Shared<dyn Runnable>,
+    /// The executor that held the call, if that is known.
+    host: Option<HostId>,
+    /// Whether the call had not begun, so that its input is the batch's to drop.
+    has_input: bool,
+}
+
+impl Ended {
+    /// Drops the input, and the owner of the call.
+    fn drop_all(self) {
+        let Self { call, host, has_input } = self;
+        if has_input {
+            let host = host.or_else(|| call.meta().last_holder());
+            call.drop_input(host);
+        }
+        unwind::quietly(|| drop(call));
+    }
+}
+
+impl EndBatch {
+    // ----- what is to end
+
+    /// Stops `node`, which ends the calls and stops the nodes below it.
+    pub(crate) fn stop_node(&mut self, node: Arc<Stop>) {
+        self.nodes.push(node);
+    }
+
+    /// Ends `call`. Where the caller does not know the call's executor, the call does.
+    pub(crate) fn end_call(&mut self, call: Shared<dyn Runnable>, host: Option<HostId>, how: End) {
+        self.calls.push(Target { call, host, how });
+    }
+
+    /// Ends a call that was claimed for this, and that no queue counts any more.
+    pub(crate) fn end_claimed(&mut self, call: Shared<dyn Runnable>, how: End) {
+        call.end_into(how, self);
+        self.ended.push(Ended { call, host: None, has_input: true });
+    }
+
+    /// Ends `call` at once. Says whether the call had not begun: its input is then the caller's to drop, after [`EndBatch::run`].
+    pub(crate) fn end_now(&mut self, call: &dyn Runnable, host: Option<HostId>, how: End) -> bool {
+        if call.claim() {
+            if let Some(host) = host.or_else(|| call.meta().last_holder()) {
+                self.leave_queue(call, host);
+            }
+            call.end_into(how, self);
+            return true;
+        }
+        if how == End::TimedOut {
+            self.time_out_running(call, host);
+        } else {
+            call.end_into(how, self);
+        }
+        if let Some(onward) = call.meta().onward() {
+            self.end_call(onward, None, how);
+        }
+        false
+    }
+
+    /// Ends a call that runs, or is over. The host of one that runs lists it before, so that the end of the task finds it listed.
+    /// Where it goes on as another call, that one is listed.
+    fn time_out_running(&mut self, call: &dyn Runnable, host: Option<HostId>) {
+        let host = host.or_else(|| call.meta().last_holder()).filter(|_| call.meta().onward().is_none());
+        let Some(host) = host.and_then(HostId::find) else {
+            call.end_into(End::TimedOut, self);
+            return;
+        };
+        let address = backend::address(call);
+        call.meta().mark_overrun(host.id());
+        host.overruns(call);
+        if call.end_into(End::TimedOut, self) != slot::Ended::Running {
+            host.no_more_overruns(address);
+        }
+        self.hosts.push(host);
+    }
+
+    /// Frees the place of a claimed call in the queue of `host`.
+    fn leave_queue(&mut self, call: &dyn Runnable, host: HostId) {
+        let known = self.host.take_if(|known| known.id() == host);
+        let Some(known) = known.or_else(|| host.find()) else { return };
+        known.left_queue(call, self);
+        // The last owner of a host runs user code as it drops the host.
+        self.hosts.extend(self.host.replace(known));
+    }
+
+    // ----- what is left to do
+
+    pub(crate) fn wake(&mut self, waker: Option<Waker>) {
+        waker.into_iter().for_each(|waker| self.wakes.push(waker));
+    }
+
+    pub(crate) fn wake_list(&mut self, list: WakeList) {
+        self.wakes.append(list);
+    }
+
+    /// Calls `callback` after the wakes.
+    pub(crate) fn call_back(&mut self, callback: impl FnOnce() + 'static) {
+        self.callbacks.push(Box::new(callback));
+    }
+
+    /// Drops `leftover` at the end.
+    pub(crate) fn drop_later<T: Send + 'static>(&mut self, leftover: T) {
+        if std::mem::needs_drop::<T>() {
+            self.leftovers.push(Box::new(leftover));
+        }
+    }
+
+    /// The same for an owner of a call.
+    pub(crate) fn drop_owner(&mut self, call: Shared<dyn Runnable>) {
+        self.ended.push(Ended { call, host: None, has_input: false });
+    }
+
+    /// The same for an owner of a node.
+    pub(crate) fn drop_node(&mut self, node: Arc<Stop>) {
+        self.stopped.push(node);
+    }
+
+    // ----- doing it
+
+    /// Ends and stops everything, then wakes, then drops.
+    pub(crate) fn run(mut self) {
+        self.end_everything();
+        std::mem::take(&mut self.wakes).wake();
+        self.callbacks.drain(..).for_each(unwind::quietly);
+        let host = self.ended.iter().find_map(|ended| ended.host);
+        self.ended.drain(..).for_each(Ended::drop_all);
+        let leftovers = std::mem::take(&mut self.leftovers);
+        match host {
+            // What is left may own an executor of the user's.
+            Some(_) if !leftovers.is_empty() => offload::run(host, move || drop_each(leftovers)),
+            _ => drop_each(leftovers),
+        }
+        self.stopped.drain(..).for_each(|node| unwind::quietly(|| drop(node)));
+        self.host.take().into_iter().chain(self.hosts.drain(..)).for_each(|host| unwind::quietly(|| drop(host)));
+    }
+
+    /// The first phase. All nodes that are known are marked before a call ends and frees its slot.
+    fn end_everything(&mut self) {
+        loop {
+            while let Some(node) = self.nodes.pop() {
+                node.stop_into(self);
+                self.stopped.push(node);
+            }
+            if self.calls.is_empty() {
+                return;
+            }
+            for Target { call, host, how } in std::mem::take(&mut self.calls) {
+                let has_input = self.end_now(&*call, host, how);
+                self.ended.push(Ended { call, host, has_input });
+            }
+        }
+    }
+}
+
+fn drop_each(leftovers: Vec<Box<dyn Any + Send>>) {
+    leftovers.into_iter().for_each(|leftover| unwind::quietly(|| drop(leftover)));
+}

@@ -1,0 +1,174 @@
+//! The log as its senders see it, under the lock: whether there is room, and what becomes of a message.
+
+use super::{
+    Origin, SlowReceiver,
+    block::Message,
+    blocked_senders::Line,
+    receivers::Reader,
+    state::{Chores, Core},
+};
+use crate::wake::{NewWaker, WaitTicket};
+use std::collections::BTreeSet;
+
+/// What became of a message that was to be sent.
+pub(crate) enum Pushed<T> {
+    /// It went to so many receivers.
+    To(usize),
+    /// There is no receiver that it could go to. The value is dropped outside of the lock.
+    Unheard(T),
+    /// A receiver has no room for it.
+    Full(T),
+    /// The log has ended.
+    Ended(T),
+}
+
+impl<T> Core<T> {
+    /// Sends, if there is room.
+    pub(super) fn push(&mut self, from: Origin, value: T, chores: &mut Chores<T>) -> Pushed<T> {
+        if self.ended {
+            return Pushed::Ended(value);
+        }
+        let to = match self.hearers {
+            Some((known, to)) if known == from => to,
+            _ => self.count_hearers(from),
+        };
+        if to == 0 {
+            return Pushed::Unheard(value);
+        }
+        if !self.has_room(from) && !self.forget_early(chores) {
+            return Pushed::Full(value);
+        }
+        self.append(from, value, chores);
+        if self.sleepers.has_waiting() || to < self.readers.len() {
+            self.tell_readers(from, chores);
+        }
+        Pushed::To(to)
+    }
+
+    /// Sends, or stands in line.
+    pub(super) fn push_or_wait(
+        &mut self,
+        from: Origin,
+        value: T,
+        waker: &mut NewWaker,
+        chores: &mut Chores<T>,
+    ) -> Result<Pushed<T>, WaitTicket> {
+        match self.push(from, value, chores) {
+            Pushed::Full(value) => {
+                let ticket = self.line.join(from, value, waker);
+                self.wanted.set();
+                self.make_room(chores); // some may have come in the meantime
+                self.line.redeem(ticket, waker).ok_or(ticket)
+            }
+            pushed => Ok(pushed),
+        }
+    }
+
+    /// How many receivers hear what `from` sends; known until one comes or goes.
+    #[cold]
+    fn count_hearers(&mut self, from: Origin) -> usize {
+        let own = self.owned.get(&from).filter(|_| from.is_own(from)).map_or(0, BTreeSet::len);
+        let to = self.readers.len() - own;
+        self.hearers = Some((from, to));
+        to
+    }
+
+    /// Counts a message of `from` as its own receivers', and wakes the others that sleep.
+    fn tell_readers(&mut self, from: Origin, chores: &mut Chores<T>) {
+        let Self { owned, readers, sleepers, .. } = self;
+        for id in owned.get(&from).filter(|_| from.is_own(from)).into_iter().flatten() {
+            readers.entry(*id).and_modify(|reader| reader.own += 1);
+        }
+        sleepers.notify_where(|owner| !owner.is_own(from), chores);
+    }
+
+    /// Whether every receiver that `from` sends to has room for one more.
+    fn has_room(&mut self, from: Origin) -> bool {
+        if self.head < self.limit || !matches!(self.policy, SlowReceiver::Wait(_)) {
+            return true;
+        }
+        let (head, bound) = (self.head, self.bound);
+        let limit = |reader: &Reader| reader.even().saturating_add(bound);
+        // A sender that waited for its own receivers would wait for itself.
+        let is_full = |reader: &Reader| !reader.owner.is_own(from) && limit(reader) <= head;
+        if self.full.and_then(|id| self.readers.get(&id)).is_some_and(is_full) {
+            return false;
+        }
+        self.limit = self.readers.values().map(limit).min().unwrap_or(u64::MAX);
+        self.full = self.readers.iter().find(|(_, reader)| is_full(reader)).map(|(id, _)| *id);
+        self.full.is_none()
+    }
+
+    /// Nobody waits for the stand-in: it loses its oldest message, of which the first receiver will be told.
+    #[cold]
+    fn forget_early(&mut self, chores: &mut Chores<T>) -> bool {
+        let Some(reader) = self.early.and_then(|id| self.readers.get_mut(&id)) else { return false };
+        reader.lost += 1;
+        reader.stand.go_on(reader.at() + 1);
+        self.limit = 0; // looked up again by the next sender
+        self.make_room(chores);
+        true
+    }
+
+    fn append(&mut self, from: Origin, value: T, chores: &mut Chores<T>) {
+        let head = self.head;
+        let room = self.blocks.back().is_some_and(|kept| head < kept.block.end());
+        if !room {
+            self.let_go(chores);
+            self.open(chores);
+        }
+        let Some(kept) = self.blocks.back_mut() else { unreachable!("it was just opened") };
+        if head == kept.block.start() {
+            kept.sole = Some(from);
+        } else if kept.sole != Some(from) {
+            kept.sole = None;
+        }
+        kept.block.put(head, Message { from, value });
+        self.head += 1;
+        if let SlowReceiver::DropOldest(_) = self.policy {
+            let oldest = self.head.saturating_sub(self.bound);
+            self.drop_until(oldest, chores);
+        }
+    }
+
+    /// No more messages come. Those who wait for room are told, those who sleep look what is left for them.
+    pub(super) fn end(&mut self, chores: &mut Chores<T>) {
+        self.ended = true;
+        self.sleepers.notify_all(chores);
+        while let Some((ticket, _)) = self.line.first() {
+            self.line.serve(ticket, |_, value, _| Pushed::Ended(value), chores);
+        }
+        if self.early.is_some() {
+            return; // what is kept is for the first receiver
+        }
+        self.make_room(chores);
+    }
+
+    /// Sends for the senders in line that have room now, the longest waiting first.
+    pub(super) fn serve_line(&mut self, chores: &mut Chores<T>) {
+        let mut line = std::mem::replace(&mut self.line, Line::new());
+        while let Some(ticket) = self.next_in_line(&line) {
+            line.serve(ticket, |from, value, chores| self.push(from, value, chores), chores);
+        }
+        self.line = line;
+    }
+
+    /// The longest waiting of the senders that have room.
+    ///
+    /// A receiver that is full is so for all senders but its owner. So if the first in line has no room, only the owner of that
+    /// receiver may have some.
+    fn next_in_line(&mut self, line: &Line<T>) -> Option<WaitTicket> {
+        let (first, from) = line.first()?;
+        if self.may_send(from) {
+            return Some(first);
+        }
+        let owner = self.full.and_then(|id| self.readers.get(&id)).map(|reader| reader.owner)?;
+        let first = line.first_of(owner)?;
+        self.may_send(owner).then_some(first)
+    }
+
+    /// Whether a message from here would go to its receivers, or has none.
+    fn may_send(&mut self, from: Origin) -> bool {
+        self.count_hearers(from) == 0 || self.has_room(from)
+    }
+}

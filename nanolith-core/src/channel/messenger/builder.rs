@@ -1,0 +1,96 @@
+//! The settings of a messenger.
+
+use super::{
+    Messenger, OpenError, SlowReceiver, registry,
+    shared::{Hub, Seat},
+};
+use std::{fmt, marker::PhantomData, sync::Arc};
+
+/// The settings of a messenger: made by [`Messenger::builder`].
+///
+/// ```
+/// use nanolith::messenger::{Messenger, SlowReceiver};
+/// let builder = Messenger::<u32>::builder().slow_receiver(SlowReceiver::DropOldest(16));
+/// let ticks = builder.named("ticks")?;
+/// assert_eq!(ticks.name(), "ticks");
+/// # Ok::<(), nanolith::messenger::OpenError>(())
+/// ```
+#[must_use = "settings do nothing until `build` or `named`"]
+pub struct MessengerBuilder<T> {
+    policy: Option<SlowReceiver>,
+    carries: PhantomData<fn() -> T>,
+}
+
+impl<T: Clone + Send + Sync + 'static> MessengerBuilder<T> {
+    pub(super) fn new() -> Self {
+        Self { policy: None, carries: PhantomData }
+    }
+
+    /// What a receiver costs that does not keep up. By default senders wait when it has 1,024 messages ahead of it.
+    ///
+    /// ```
+    /// use nanolith::messenger::{Messenger, SlowReceiver};
+    /// let orders = Messenger::<u32>::builder().slow_receiver(SlowReceiver::Unbounded).build()?;
+    /// # let slow = orders.join().subscribe();
+    /// assert!((0..10_000).all(|n| orders.try_send(n).is_ok()));
+    /// # Ok::<(), nanolith::messenger::OpenError>(())
+    /// ```
+    pub fn slow_receiver(mut self, policy: SlowReceiver) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Makes a messenger without a name.
+    ///
+    /// ```
+    /// use nanolith::messenger::{Messenger, OpenError, SlowReceiver};
+    /// let zero = Messenger::<u32>::builder().slow_receiver(SlowReceiver::Wait(0));
+    /// assert_eq!(zero.build().unwrap_err(), OpenError::ZeroBound);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::ZeroBound`].
+    pub fn build(self) -> Result<Messenger<T>, OpenError> {
+        let policy = self.checked()?.unwrap_or_default();
+        Ok(Messenger::of(Seat::new(Hub::new(None, policy))))
+    }
+
+    /// An endpoint of the messenger of this name, which is made if need be. If there is one it must have the policy that
+    /// was set here, if one was.
+    ///
+    /// ```
+    /// use nanolith::messenger::{Messenger, OpenError, SlowReceiver};
+    /// let ticks = Messenger::<u32>::builder().slow_receiver(SlowReceiver::DropOldest(16)).named("ticks")?;
+    /// let again = Messenger::<u32>::named("ticks")?; // as it is
+    /// let other = Messenger::<u32>::builder().slow_receiver(SlowReceiver::Unbounded).named("ticks");
+    /// assert!(matches!(other, Err(OpenError::OtherPolicy { .. })));
+    /// # Ok::<(), OpenError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] when the name is in use with another type or another policy, and for a bound of zero.
+    pub fn named(self, name: impl Into<Arc<str>>) -> Result<Messenger<T>, OpenError> {
+        registry::open(name.into(), self.checked()?).map(Messenger::of)
+    }
+
+    fn checked(self) -> Result<Option<SlowReceiver>, OpenError> {
+        match self.policy.and_then(SlowReceiver::bound) {
+            Some(0) => Err(OpenError::ZeroBound),
+            _ => Ok(self.policy),
+        }
+    }
+}
+
+impl<T> Clone for MessengerBuilder<T> {
+    fn clone(&self) -> Self {
+        Self { policy: self.policy, carries: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for MessengerBuilder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessengerBuilder").field("slow_receiver", &self.policy).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,302 @@
+//! An endpoint: one who sends, and makes subscribers.
+
+use super::{
+    MessengerBuilder, OpenError, Sending, SlowReceiver, Subscriber, TrySendError,
+    shared::{Hub, Seat},
+};
+use crate::channel::broadcast::Refusal;
+use std::{fmt, num::NonZero, sync::Arc};
+
+/// An endpoint of a messenger: sends to the subscribers of all other endpoints, and makes its own.
+///
+/// ```
+/// use nanolith::Messenger;
+/// let (waiter, kitchen) = (Messenger::<&str>::named("orders")?, Messenger::<&str>::named("orders")?);
+/// let mut orders = kitchen.subscribe();
+/// assert_eq!(waiter.send("tea").wait(), Ok(1)); // to one subscriber
+/// assert_eq!(orders.recv().wait()?, "tea");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Any thread may send through a reference; [`messenger`](crate::channel::messenger) has the rules. A clone would be another sender, so there is
+/// none: [`Messenger::join`] makes one.
+pub struct Messenger<T: Clone + Send + Sync + 'static> {
+    seat: Arc<Seat<T>>,
+}
+
+impl<T: Clone + Send + Sync + 'static> Messenger<T> {
+    pub(super) fn of(seat: Arc<Seat<T>>) -> Self {
+        Self { seat }
+    }
+
+    /// A messenger without a name, for those who are handed its endpoints: see [`Messenger::join`].
+    ///
+    /// ```
+    /// use nanolith::Messenger;
+    /// let (left, right) = { let left = Messenger::new(); let right = left.join(); (left, right) };
+    /// let mut heard = right.subscribe();
+    /// left.send(9).wait()?;
+    /// assert_eq!(heard.recv().wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    #[allow(clippy::new_without_default)] // a default that is an endpoint of its own, each time, would surprise
+    pub fn new() -> Self {
+        Self::of(Seat::new(Hub::new(None, SlowReceiver::default())))
+    }
+
+    /// One that keeps what is sent for its first subscriber, as far as the policy's bound goes; nobody waits for that one.
+    pub(crate) fn kept_for_first(policy: SlowReceiver) -> Self {
+        Self::of(Seat::new(Hub::kept_for_first(policy)))
+    }
+
+    /// An endpoint of the messenger of this name, which is made if need be.
+    ///
+    /// ```
+    /// use nanolith::Messenger;
+    /// let (one, other) = (Messenger::<u32>::named("orders")?, Messenger::<u32>::named("orders")?);
+    /// assert_ne!(one.id(), other.id());
+    /// assert_eq!(one.info().endpoints, 2);
+    /// # Ok::<(), nanolith::messenger::OpenError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::OtherType`] when the name is in use for messages of another type; it names both.
+    pub fn named(name: impl Into<Arc<str>>) -> Result<Self, OpenError> {
+        Self::builder().named(name)
+    }
+
+    /// The settings of a new messenger.
+    ///
+    /// ```
+    /// use nanolith::messenger::{Messenger, SlowReceiver};
+    /// let ticks = Messenger::<u32>::builder().slow_receiver(SlowReceiver::DropOldest(16)).build()?;
+    /// assert_eq!(ticks.info().slow_receiver, SlowReceiver::DropOldest(16));
+    /// # Ok::<(), nanolith::messenger::OpenError>(())
+    /// ```
+    pub fn builder() -> MessengerBuilder<T> {
+        MessengerBuilder::new()
+    }
+
+    /// Another endpoint of the same messenger, for another sender.
+    ///
+    /// ```
+    /// use nanolith::Messenger;
+    /// let waiter = Messenger::new();
+    /// let kitchen = waiter.join();
+    /// let mut orders = kitchen.subscribe();
+    /// kitchen.send("cake").wait()?; // not to itself
+    /// waiter.send("tea").wait()?;
+    /// assert_eq!(orders.recv().wait()?, "tea");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "dropped, the endpoint is gone"]
+    pub fn join(&self) -> Self {
+        Self::of(Seat::new(self.seat.hub.clone()))
+    }
+
+    /// Receives everything that other endpoints send from now on.
+    ///
+    /// ```
+    /// use nanolith::Messenger;
+    /// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
+    /// left.send(1).wait()?; // nobody listens
+    /// let mut heard = right.subscribe();
+    /// left.send(2).wait()?;
+    /// assert_eq!(heard.recv().wait()?, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "dropped, it receives nothing"]
+    pub fn subscribe(&self) -> Subscriber<T> {
+        let receiver = self.seat.hub.log.receiver(self.seat.origin());
+        Subscriber::new(self.seat.clone(), receiver)
+    }
+
+    /// Sends to the subscribers of all other endpoints; gives their number. Under [`SlowReceiver::Wait`] it waits until
+    /// each has room, else it never waits.
+    ///
+    /// ```
+    /// use nanolith::Messenger;
+    /// let (waiter, kitchen) = { let waiter = Messenger::new(); let kitchen = waiter.join(); (waiter, kitchen) };
+    /// assert_eq!(waiter.send("tea").wait(), Ok(0)); // nobody listens
+    /// let (here, there) = (kitchen.subscribe(), kitchen.subscribe());
+    /// # pollster::block_on(async {
+    /// assert_eq!(waiter.send("tea").await, Ok(2));
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`](super::SendError) with the message when the messenger is closed.
+    pub fn send(&self, message: T) -> Sending<'_, T> {
+        Sending::new(self.seat.hub.log.send(self.seat.origin(), message))
+    }
+
+    /// Sends without waiting; gives the number of subscribers that it went to.
+    ///
+    /// ```
+    /// use nanolith::messenger::{Messenger, SlowReceiver};
+    /// let waiter = Messenger::builder().slow_receiver(SlowReceiver::Wait(1)).build()?;
+    /// let kitchen = waiter.join().subscribe();
+    /// assert_eq!(waiter.try_send("tea"), Ok(1));
+    /// assert!(waiter.try_send("cake").is_err_and(|error| error.is_full()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError`] with the message when a subscriber has no room, or the messenger is closed.
+    pub fn try_send(&self, message: T) -> Result<usize, TrySendError<T>> {
+        self.seat.hub.log.try_send(self.seat.origin(), message).map_err(|refusal| match refusal {
+            Refusal::Full(message) => TrySendError::Full(message),
+            Refusal::Ended(message) => TrySendError::Closed(message),
+        })
+    }
+
+    /// Ends this endpoint with its subscribers: what they have not received is dropped, and they see `Closed`. What it has
+    /// sent goes its way, and other endpoints stay.
+    ///
+    /// ```
+    /// use nanolith::messenger::{Messenger, RecvError};
+    /// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
+    /// let mut heard = right.subscribe();
+    /// left.send(1).wait()?;
+    /// right.close();
+    /// assert_eq!(heard.recv().wait(), Err(RecvError::Closed));
+    /// assert_eq!(left.send(2).wait(), Ok(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// Dropping an endpoint instead leaves its subscribers as they are.
+    pub fn close(self) {
+        self.seat.close();
+    }
+
+    /// Ends the messenger: nobody can send any more; what was sent before is still received, then all subscribers see
+    /// `Closed`. The name is free at once.
+    ///
+    /// ```
+    /// use nanolith::messenger::{Messenger, RecvError, SendError};
+    /// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
+    /// let mut heard = right.subscribe();
+    /// left.send(1).wait()?;
+    /// left.close_all();
+    /// assert_eq!(right.send(2).wait(), Err(SendError(2)));
+    /// assert_eq!((heard.recv().wait(), heard.recv().wait()), (Ok(1), Err(RecvError::Closed)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn close_all(&self) {
+        self.seat.hub.close_all();
+    }
+
+    /// The messenger's name. One without has its number: `#7`.
+    ///
+    /// ```
+    /// use nanolith::Messenger;
+    /// assert_eq!(Messenger::<u32>::named("orders")?.name(), "orders");
+    /// assert!(Messenger::<u32>::new().name().starts_with('#'));
+    /// # Ok::<(), nanolith::messenger::OpenError>(())
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.seat.hub.name
+    }
+
+    /// This endpoint's own number, which no other has.
+    ///
+    /// ```
+    /// use nanolith::Messenger;
+    /// let (left, right) = (Messenger::<u32>::new(), Messenger::<u32>::new());
+    /// assert_ne!(left.id(), right.id());
+    /// ```
+    #[must_use]
+    pub fn id(&self) -> EndpointId {
+        EndpointId(self.seat.id)
+    }
+
+    /// The messenger's figures, as of now.
+    ///
+    /// ```
+    /// use nanolith::Messenger;
+    /// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
+    /// let heard = right.subscribe();
+    /// left.send(9).wait()?;
+    /// let info = left.info();
+    /// assert_eq!((info.endpoints, info.receivers, info.lag, info.closed), (2, 1, 1, false));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn info(&self) -> MessengerInfo {
+        let hub = &self.seat.hub;
+        let (receivers, lag, waiting) = hub.log.figures();
+        MessengerInfo {
+            name: hub.name.clone(),
+            slow_receiver: hub.log.policy(),
+            endpoints: hub.endpoints(),
+            receivers,
+            lag,
+            waiting,
+            closed: hub.log.is_ended(),
+        }
+    }
+
+    pub(super) fn shared_name(&self) -> Arc<str> {
+        self.seat.hub.name.clone()
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Drop for Messenger<T> {
+    fn drop(&mut self) {
+        self.seat.leave();
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> fmt::Debug for Messenger<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Messenger").field("name", &self.name()).field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+/// Tells the endpoints of all messengers apart: made by [`Messenger::id`].
+///
+/// ```
+/// use nanolith::messenger::{EndpointId, Messenger};
+/// let left = Messenger::<u32>::new();
+/// let id: EndpointId = left.id();
+/// assert_ne!(id, left.join().id());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointId(NonZero<u64>);
+
+impl fmt::Display for EndpointId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What there is to know of a messenger, as of the moment when it was asked: made by [`Messenger::info`].
+///
+/// ```
+/// use nanolith::messenger::{Messenger, MessengerInfo};
+/// let MessengerInfo { endpoints, receivers, waiting, .. } = Messenger::<u32>::new().info();
+/// assert_eq!((endpoints, receivers, waiting), (1, 0, 0));
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct MessengerInfo {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What a receiver costs that does not keep up.
+    pub slow_receiver: SlowReceiver,
+    /// Endpoints: each [`Messenger`], and one for each place that it is attached to.
+    pub endpoints: usize,
+    /// Subscribers of all endpoints, handlers included.
+    pub receivers: usize,
+    /// How many messages are ahead of the slowest subscriber.
+    pub lag: u64,
+    /// Senders that wait for room.
+    pub waiting: usize,
+    /// Whether it is closed.
+    pub closed: bool,
+}

@@ -1,0 +1,205 @@
+//! What is attached: messengers, looked up by name from within a task.
+
+use super::{FindError, Messenger};
+use crate::{
+    context::block_on,
+    time::Limit,
+    wake::{
+        attachments::{AttachWait, Attachment, Attachments},
+        extensions::Data,
+    },
+};
+use std::{
+    any::type_name,
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+/// An attached messenger, as [`Context::messengers`](crate::Context::messengers) lists it.
+///
+/// ```
+/// use nanolith::{Messenger, messenger::Attached, prelude::*};
+/// # pub struct Geometry;
+/// # #[define]
+/// impl Geometry {
+///     pub fn list(cx: &Context<Self>) -> Vec<Attached> {
+///         cx.messengers()
+///     }
+/// }
+/// let orders = Messenger::<u32>::named("orders")?;
+/// let list = Geometry::tasks().list().messenger(&orders).wait()?;
+/// assert_eq!((&*list[0].name, list[0].carries), ("orders", "u32"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attached {
+    /// The messenger's name.
+    pub name: Arc<str>,
+    /// The type of its messages.
+    pub carries: &'static str,
+}
+
+impl<T: Clone + Send + Sync + 'static> Messenger<T> {
+    /// For the lists of those it is attached to: an endpoint of its own, of which others are made.
+    pub(crate) fn attachment(&self) -> Attachment {
+        Attachment { name: self.shared_name(), carries: type_name::<T>(), item: Arc::new(self.join()) }
+    }
+}
+
+/// Where a task looks for messengers: what is attached to its call, then what is attached to its executor.
+pub(crate) struct Finder<'a> {
+    pub(crate) call: Option<&'a Attachments>,
+    pub(crate) data: &'a Data,
+}
+
+impl Finder<'_> {
+    pub(crate) fn find<T: Clone + Send + Sync + 'static>(&self, name: &str) -> Result<Messenger<T>, FindError> {
+        let found = self.call.and_then(|call| call.find(name));
+        let found = found.or_else(|| self.data.attached().and_then(|attached| attached.find(name)));
+        found.map_or_else(|| Err(FindError::NotAttached { name: name.into() }), |found| endpoint(&found))
+    }
+
+    pub(crate) fn within<T: Clone + Send + Sync + 'static>(&self, name: &str, limit: Duration) -> Finding<T> {
+        let found = match self.find(name) {
+            Err(FindError::NotAttached { .. }) => None,
+            found => Some(found),
+        };
+        Finding {
+            found,
+            name: name.into(),
+            waiter: self.data.attached().map(Attachments::wait),
+            limit: Limit::new(limit),
+            carries: PhantomData,
+        }
+    }
+
+    /// Each name once.
+    pub(crate) fn list(&self) -> Vec<Attached> {
+        let mut list: Vec<Attached> = Vec::new();
+        let all = self.call.into_iter().chain(self.data.attached()).flat_map(Attachments::list);
+        for Attachment { name, carries, .. } in all {
+            if !list.iter().any(|known| known.name == name) {
+                list.push(Attached { name, carries });
+            }
+        }
+        list
+    }
+}
+
+/// A new endpoint of what was found, if it carries `T`.
+fn endpoint<T: Clone + Send + Sync + 'static>(found: &Attachment) -> Result<Messenger<T>, FindError> {
+    let other = || FindError::OtherType { name: found.name.clone(), asked: type_name::<T>(), carries: found.carries };
+    found.item.downcast_ref::<Messenger<T>>().map(Messenger::join).ok_or_else(other)
+}
+
+/// Waits until a messenger is attached: made by [`Context::messenger_within`](crate::Context::messenger_within).
+///
+/// ```
+/// use nanolith::{Messenger, messenger::Finding, prelude::*};
+/// # pub struct Counter;
+/// # #[define]
+/// impl Counter {
+///     pub async fn announce(cx: &Context<Self>, total: i64) -> bool {
+///         let finding: Finding<i64> = cx.messenger_within("totals", MINUTE);
+///         let totals = finding.await; // or `.wait()`
+///         totals.is_ok_and(|totals| totals.try_send(total).is_ok())
+///     }
+/// }
+/// let counter = Counter::service().launch().wait()?;
+/// let announcing = counter.announce(9).submit();
+/// let totals = Messenger::<i64>::named("totals")?;
+/// let mut heard = totals.subscribe();
+/// counter.control().attach(&totals)?;
+/// assert!(announcing.wait()?);
+/// assert_eq!(heard.recv().wait()?, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`FindError`] when none was attached in time, or it carries another type.
+///
+/// # Panics
+///
+/// As a future, when polled after it was ready.
+///
+/// # Cancel safety
+///
+/// May be dropped and asked for again at any time.
+#[must_use = "does nothing until awaited or waited on"]
+pub struct Finding<T: Clone + Send + Sync + 'static> {
+    found: Option<Result<Messenger<T>, FindError>>,
+    name: Arc<str>,
+    /// The wait for what is attached to the executor. `None`: nothing can be.
+    waiter: Option<AttachWait>,
+    limit: Limit,
+    carries: PhantomData<fn() -> T>,
+}
+
+/// Nothing in it is pinned.
+impl<T: Clone + Send + Sync + 'static> Unpin for Finding<T> {}
+
+impl<T: Clone + Send + Sync + 'static> Finding<T> {
+    /// Blocks until it is attached. Within a task of a pool, the slot is released meanwhile.
+    ///
+    /// ```
+    /// use nanolith::{Messenger, messenger::FindError, prelude::*};
+    /// # pub struct Counter;
+    /// # #[define]
+    /// impl Counter {
+    ///     pub fn find(cx: &Context<Self>) -> Result<(), FindError> {
+    ///         cx.messenger_within::<i64>("totals", MILLISECOND).wait().map(drop)
+    ///     }
+    /// }
+    /// let counter = Counter::service().launch().wait()?;
+    /// assert!(matches!(counter.find().wait()?, Err(FindError::NotAttached { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`FindError`] when none was attached in time, or it carries another type.
+    pub fn wait(mut self) -> Result<Messenger<T>, FindError> {
+        let deadline = self.limit.deadline();
+        let finding = pin!(std::future::poll_fn(|cx| self.poll_found(cx)));
+        let found = block_on::block_on_anybody_until(finding, deadline);
+        found.unwrap_or_else(|| Err(self.not_attached()))
+    }
+
+    fn poll_found(&mut self, cx: &mut Context<'_>) -> Poll<Result<Messenger<T>, FindError>> {
+        if let Some(found) = self.found.take() {
+            return Poll::Ready(found);
+        }
+        let Some(waiter) = &mut self.waiter else { return Poll::Pending };
+        let found = ready!(waiter.poll_with(cx.waker(), |list, _| list.find(&self.name)));
+        Poll::Ready(endpoint(&found))
+    }
+
+    fn not_attached(&self) -> FindError {
+        FindError::NotAttached { name: self.name.clone() }
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Future for Finding<T> {
+    type Output = Result<Messenger<T>, FindError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(found) = self.poll_found(cx) {
+            return Poll::Ready(found);
+        }
+        ready!(self.limit.poll(cx));
+        Poll::Ready(Err(self.not_attached()))
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> fmt::Debug for Finding<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Finding").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,267 @@
+//! Waiting for a message: the next one or a certain one, with a limit or without.
+
+use super::{RecvError, RecvTimeoutError, Subscriber};
+use crate::{context::block_on, time::Limit};
+use std::{
+    fmt,
+    future::Future,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+/// A subscriber that a future polls. Dropped, it leaves no waker with the messenger.
+struct Polled<'a, T>(&'a mut Subscriber<T>);
+
+impl<T> Drop for Polled<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.rise();
+    }
+}
+
+/// Waits for the next message: made by [`Subscriber::recv`].
+///
+/// ```
+/// use nanolith::messenger::{Messenger, Receiving};
+/// let left = Messenger::new();
+/// let mut heard = left.join().subscribe();
+/// left.send(9).wait()?;
+/// let next: Receiving<'_, i64> = heard.recv();
+/// assert_eq!(next.wait()?, 9); // or `.await`
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`RecvError::Lost`] with the number of messages that were dropped before the next one, once; [`RecvError::Closed`] when no
+/// more will come.
+///
+/// # Cancel safety
+///
+/// Dropped, it has received nothing.
+#[must_use = "nothing is received until awaited or waited on"]
+pub struct Receiving<'a, T> {
+    subscriber: Polled<'a, T>,
+}
+
+impl<'a, T: Clone> Receiving<'a, T> {
+    #[inline]
+    pub(super) fn new(subscriber: &'a mut Subscriber<T>) -> Self {
+        Self { subscriber: Polled(subscriber) }
+    }
+
+    /// Blocks for the message. Within a task, the slot is released meanwhile.
+    ///
+    /// ```
+    /// use nanolith::Messenger;
+    /// let left = Messenger::new();
+    /// let mut heard = left.join().subscribe();
+    /// std::thread::spawn(move || left.send(9).wait());
+    /// assert_eq!(heard.recv().wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`Subscriber::recv`].
+    #[inline]
+    pub fn wait(self) -> Result<T, RecvError> {
+        match self.subscriber.0.look() {
+            Some(received) => received,
+            None => self.wait_long(),
+        }
+    }
+
+    #[cold]
+    fn wait_long(self) -> Result<T, RecvError> {
+        self.subscriber.0.look_on();
+        block_on::block_on_anybody(self)
+    }
+}
+
+impl<T: Clone> Future for Receiving<'_, T> {
+    type Output = Result<T, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.subscriber.0.poll_recv(cx)
+    }
+}
+
+impl<T> fmt::Debug for Receiving<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiving").finish_non_exhaustive()
+    }
+}
+
+/// Waits for the next message, not longer than a limit: made by [`Subscriber::recv_timeout`].
+///
+/// ```
+/// use nanolith::{messenger::{Messenger, ReceivingWithin}, time::MINUTE};
+/// let left = Messenger::new();
+/// let mut heard = left.join().subscribe();
+/// left.send(9).wait()?;
+/// let next: ReceivingWithin<'_, i64> = heard.recv_timeout(MINUTE);
+/// assert_eq!(next.wait()?, 9); // or `.await`
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`Receiving`], and [`RecvTimeoutError::Timeout`].
+///
+/// # Panics
+///
+/// As [`sleep`](crate::time::sleep) does.
+///
+/// # Cancel safety
+///
+/// Dropped, it has received nothing.
+#[must_use = "nothing is received until awaited or waited on"]
+pub struct ReceivingWithin<'a, T> {
+    recv: Receiving<'a, T>,
+    limit: Limit,
+}
+
+impl<'a, T: Clone> ReceivingWithin<'a, T> {
+    pub(super) fn new(recv: Receiving<'a, T>, limit: Duration) -> Self {
+        Self { recv, limit: Limit::new(limit) }
+    }
+
+    /// Blocks for the message. Within a task, the slot is released meanwhile.
+    ///
+    /// ```
+    /// use nanolith::{Messenger, time::MILLISECOND};
+    /// let left = Messenger::<u32>::new();
+    /// let mut heard = left.join().subscribe();
+    /// assert!(heard.recv_timeout(MILLISECOND).wait().is_err());
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Receiving`], and [`RecvTimeoutError::Timeout`].
+    pub fn wait(self) -> Result<T, RecvTimeoutError> {
+        if self.limit.is_polled_here() {
+            return block_on::block_on_anybody(self);
+        }
+        let received = block_on::block_on_anybody_until(pin!(self.recv), self.limit.deadline());
+        received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(Into::into))
+    }
+}
+
+impl<T: Clone> Future for ReceivingWithin<'_, T> {
+    type Output = Result<T, RecvTimeoutError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(received) = self.recv.subscriber.0.poll_recv(cx) {
+            return Poll::Ready(received.map_err(Into::into));
+        }
+        ready!(self.limit.poll(cx));
+        Poll::Ready(Err(RecvTimeoutError::Timeout))
+    }
+}
+
+impl<T> fmt::Debug for ReceivingWithin<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReceivingWithin").field("deadline", &self.limit.deadline()).finish_non_exhaustive()
+    }
+}
+
+/// Waits for a message for which a predicate holds: made by [`Subscriber::wait_for`].
+///
+/// ```
+/// use nanolith::Messenger;
+/// let left = Messenger::new();
+/// let mut heard = left.join().subscribe();
+/// for order in ["tea", "cake"] {
+///     left.send(order).wait()?;
+/// }
+/// assert_eq!(heard.wait_for(|order| order.starts_with('c')).wait()?, "cake"); // or `.await`
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// As [`Receiving`].
+///
+/// # Cancel safety
+///
+/// Dropped, it has passed over the messages that it saw: also where [`time::timeout`](crate::time::timeout) does so.
+#[must_use = "nothing is received until awaited or waited on"]
+pub struct WaitFor<'a, T, P> {
+    subscriber: Polled<'a, T>,
+    predicate: P,
+}
+
+/// How many messages are looked at before others have their turn, and a limit its look at the clock.
+const TURN: usize = 64;
+
+/// Nothing in it is pinned.
+impl<T, P> Unpin for WaitFor<'_, T, P> {}
+
+impl<'a, T: Clone, P: FnMut(&T) -> bool> WaitFor<'a, T, P> {
+    pub(super) fn new(subscriber: &'a mut Subscriber<T>, predicate: P) -> Self {
+        Self { subscriber: Polled(subscriber), predicate }
+    }
+
+    /// Blocks for the message. Within a task, the slot is released meanwhile.
+    ///
+    /// ```
+    /// use nanolith::Messenger;
+    /// let left = Messenger::new();
+    /// let mut heard = left.join().subscribe();
+    /// left.send(4).wait()?;
+    /// left.send(7).wait()?;
+    /// assert_eq!(heard.wait_for(|n| n % 2 == 1).wait()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Receiving`].
+    pub fn wait(self) -> Result<T, RecvError> {
+        block_on::block_on_anybody(self)
+    }
+
+    /// Blocks for the message, but not longer than `limit`, counted from this call.
+    ///
+    /// ```
+    /// use nanolith::{messenger::{Messenger, RecvTimeoutError}, time::MILLISECOND};
+    /// let left = Messenger::new();
+    /// let mut heard = left.join().subscribe();
+    /// left.send(4).wait()?;
+    /// let seven = heard.wait_for(|n| *n == 7).wait_timeout(MILLISECOND);
+    /// assert_eq!(seven, Err(RecvTimeoutError::Timeout));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Receiving`], and [`RecvTimeoutError::Timeout`].
+    pub fn wait_timeout(mut self, limit: Duration) -> Result<T, RecvTimeoutError> {
+        let received = block_on::block_on_anybody_until(Pin::new(&mut self), Limit::new(limit).deadline());
+        received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(Into::into))
+    }
+}
+
+impl<T: Clone, P: FnMut(&T) -> bool> Future for WaitFor<'_, T, P> {
+    type Output = Result<T, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        for _ in 0..TURN {
+            let received = ready!(self.subscriber.0.poll_recv(cx));
+            match &received {
+                Ok(message) if !(self.predicate)(message) => {}
+                _ => return Poll::Ready(received),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<T, P> fmt::Debug for WaitFor<'_, T, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitFor").finish_non_exhaustive()
+    }
+}

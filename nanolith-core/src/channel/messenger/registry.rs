@@ -1,0 +1,79 @@
+//! The names in use, of the whole process; those of a simulation are its own.
+
+use super::{
+    OpenError, SlowReceiver,
+    shared::{Hub, Seat},
+};
+use crate::sim_runtime;
+use std::{
+    any::{Any, type_name},
+    collections::BTreeMap,
+    num::NonZero,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+/// A messenger that can be opened by its name.
+struct Named {
+    hub: Weak<dyn Any + Send + Sync>,
+    id: NonZero<u64>,
+    carries: &'static str,
+    policy: SlowReceiver,
+}
+
+/// By the realm that they are of: see [`sim_runtime::realm`].
+type Names = BTreeMap<(u64, Arc<str>), Named>;
+
+fn lock() -> MutexGuard<'static, Names> {
+    static NAMES: Mutex<Names> = Mutex::new(BTreeMap::new());
+    NAMES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The names in use, sorted: those of messengers of which an endpoint or a subscriber lives, and which are not closed.
+///
+/// ```
+/// use nanolith::{Messenger, messenger};
+/// let orders = Messenger::<u32>::named("orders")?;
+/// assert!(messenger::names().iter().any(|name| &**name == "orders"));
+/// # Ok::<(), messenger::OpenError>(())
+/// ```
+#[must_use]
+pub fn names() -> Vec<Arc<str>> {
+    let realm = sim_runtime::realm();
+    lock().keys().filter(|(of, _)| *of == realm).map(|(_, name)| name.clone()).collect()
+}
+
+/// The endpoint of a messenger of that name, which is made if need be. A policy that is asked for is the one it has.
+pub(super) fn open<T: Send + Sync + 'static>(
+    name: Arc<str>,
+    policy: Option<SlowReceiver>,
+) -> Result<Arc<Seat<T>>, OpenError> {
+    let realm = sim_runtime::realm();
+    let mut names = lock();
+    if let Some((named, hub)) = names.get(&(realm, name.clone())).and_then(|named| Some((named, named.hub.upgrade()?)))
+    {
+        let (carries, has) = (named.carries, named.policy);
+        drop(names); // the last owner of `hub` takes the lock
+        let hub = hub.downcast::<Hub<T>>();
+        let hub = hub.map_err(|_| OpenError::OtherType { name: name.clone(), asked: type_name::<T>(), carries })?;
+        return match policy {
+            Some(asked) if asked != has => Err(OpenError::OtherPolicy { name, asked, has }),
+            _ => Ok(Seat::new(hub)),
+        };
+    }
+    let policy = policy.unwrap_or_default();
+    let hub = Hub::<T>::new(Some(name.clone()), policy);
+    let seat = Seat::new(hub.clone());
+    let known: Arc<dyn Any + Send + Sync> = hub.clone();
+    let named = Named { hub: Arc::downgrade(&known), id: hub.id, carries: type_name::<T>(), policy };
+    names.insert((realm, name), named);
+    Ok(seat)
+}
+
+/// Frees a name, unless it is in use for another messenger by now.
+pub(super) fn forget(realm: u64, name: &Arc<str>, id: NonZero<u64>) {
+    let name = (realm, name.clone());
+    let mut names = lock();
+    if names.get(&name).is_some_and(|named| named.id == id) {
+        names.remove(&name);
+    }
+}

@@ -1,0 +1,78 @@
+//! Sending, which may wait for room.
+
+use super::SendError;
+use crate::channel::broadcast;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// Sends a message, when every receiver has room: made by [`Messenger::send`](super::Messenger::send). Gives the number of
+/// receivers that it went to.
+///
+/// ```
+/// use nanolith::messenger::{Messenger, Sending};
+/// let waiter = Messenger::new();
+/// let kitchen = waiter.join().subscribe();
+/// let sending: Sending<'_, &str> = waiter.send("tea");
+/// assert_eq!(sending.wait(), Ok(1)); // or `.await`
+/// ```
+///
+/// # Errors
+///
+/// [`SendError`] with the message when the messenger is closed.
+///
+/// # Panics
+///
+/// As a future, when polled after it was ready.
+///
+/// # Cancel safety
+///
+/// Dropped before it was polled, nothing was sent. Dropped while it waits for room, the message leaves the line; if room was
+/// found for it at that very moment, it is sent.
+#[must_use = "nothing is sent until awaited or waited on"]
+pub struct Sending<'a, T> {
+    sending: broadcast::Sending<'a, T>,
+}
+
+impl<'a, T> Sending<'a, T> {
+    #[inline]
+    pub(super) fn new(sending: broadcast::Sending<'a, T>) -> Self {
+        Self { sending }
+    }
+
+    /// Blocks until the message is sent. Within a task, the slot is released meanwhile.
+    ///
+    /// ```
+    /// use nanolith::Messenger;
+    /// let waiter = Messenger::new();
+    /// let mut kitchen = waiter.join().subscribe();
+    /// waiter.send("tea").wait()?;
+    /// assert_eq!(kitchen.recv().wait()?, "tea");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] with the message when the messenger is closed.
+    #[inline]
+    pub fn wait(self) -> Result<usize, SendError<T>> {
+        self.sending.wait().map_err(SendError)
+    }
+}
+
+impl<T> Future for Sending<'_, T> {
+    type Output = Result<usize, SendError<T>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.sending).poll(cx).map_err(SendError)
+    }
+}
+
+impl<T> fmt::Debug for Sending<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending").finish_non_exhaustive()
+    }
+}

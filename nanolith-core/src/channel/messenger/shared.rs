@@ -1,0 +1,119 @@
+//! A messenger itself, which its endpoints and subscribers share.
+
+use super::{SlowReceiver, registry};
+use crate::{
+    channel::broadcast::{Log, Origin},
+    sim_runtime,
+};
+use std::{
+    num::NonZero,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// A number that nothing else of this room has.
+pub(super) fn number() -> NonZero<u64> {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    // ORDERING: Relaxed, the number means nothing but itself.
+    NonZero::new(LAST.fetch_add(1, Ordering::Relaxed) + 1).expect("nobody makes 2⁶⁴ endpoints")
+}
+
+pub(super) struct Hub<T> {
+    pub(super) id: NonZero<u64>,
+    pub(super) name: Arc<str>,
+    /// Whether others find it by its name.
+    named: bool,
+    /// Where they do.
+    realm: u64,
+    pub(super) log: Arc<Log<T>>,
+    endpoints: Mutex<usize>,
+}
+
+impl<T> Hub<T> {
+    /// One that others find by its name, or one without.
+    pub(super) fn new(name: Option<Arc<str>>, policy: SlowReceiver) -> Arc<Self> {
+        let id = number();
+        let named = name.is_some();
+        let name = name.unwrap_or_else(|| format!("#{id}").into());
+        Arc::new(Self {
+            id,
+            name,
+            named,
+            realm: sim_runtime::realm(),
+            log: Log::new(policy, false),
+            endpoints: Mutex::new(0),
+        })
+    }
+
+    /// One that keeps what is sent for its first receiver.
+    pub(super) fn kept_for_first(policy: SlowReceiver) -> Arc<Self> {
+        let id = number();
+        let log = Log::new(policy, true);
+        Arc::new(Self { id, name: format!("#{id}").into(), named: false, realm: 0, log, endpoints: Mutex::new(0) })
+    }
+
+    pub(super) fn endpoints(&self) -> usize {
+        *self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, change: impl FnOnce(usize) -> usize) -> usize {
+        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        *endpoints = change(*endpoints);
+        *endpoints
+    }
+
+    /// Everybody sees the end, and the name is free.
+    pub(super) fn close_all(&self) {
+        self.log.end();
+        self.free_name();
+    }
+
+    fn free_name(&self) {
+        if self.named {
+            registry::forget(self.realm, &self.name, self.id);
+        }
+    }
+}
+
+impl<T> Drop for Hub<T> {
+    fn drop(&mut self) {
+        self.free_name();
+    }
+}
+
+/// One endpoint, shared by the handle that sends and by the subscribers.
+pub(super) struct Seat<T> {
+    pub(super) hub: Arc<Hub<T>>,
+    pub(super) id: NonZero<u64>,
+    closed: OnceLock<()>,
+}
+
+impl<T> Seat<T> {
+    pub(super) fn new(hub: Arc<Hub<T>>) -> Arc<Self> {
+        hub.count(|endpoints| endpoints + 1);
+        Arc::new(Self { hub, id: number(), closed: OnceLock::new() })
+    }
+
+    /// The handle that sends is gone. Of a messenger that nobody can open any more, the last one ends it.
+    pub(super) fn leave(&self) {
+        if self.hub.count(|endpoints| endpoints - 1) == 0 && !self.hub.named {
+            self.hub.log.end();
+        }
+    }
+
+    pub(super) fn origin(&self) -> Origin {
+        Origin(Some(self.id))
+    }
+
+    /// Ends its subscribers, which drop what they had not received.
+    pub(super) fn close(&self) {
+        let _ = self.closed.set(());
+        self.hub.log.dismiss(self.origin());
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.get().is_some()
+    }
+}

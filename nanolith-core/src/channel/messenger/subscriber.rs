@@ -1,0 +1,322 @@
+//! One who receives.
+
+use super::{Receiving, ReceivingWithin, RecvError, TryRecvError, WaitFor, shared::Seat};
+use crate::channel::broadcast::{Receiver, Take};
+use futures_util::Stream;
+use std::{
+    fmt,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+/// Receives what other endpoints send from the moment on when it was made: by [`Messenger::subscribe`].
+///
+/// ```
+/// use nanolith::Messenger;
+/// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
+/// let heard = right.subscribe();
+/// for n in 0..3 {
+///     left.send(n).wait()?;
+/// }
+/// left.close_all();
+/// assert_eq!(heard.into_iter().collect::<Vec<_>>(), [0, 1, 2]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// It is a [`Stream`] too. Stream and iterator pass over what was lost; [`Subscriber::lost`] tells how much that was.
+///
+/// Dropped, it lets go of what it has not received, and of the senders that wait for it.
+///
+/// [`Messenger::subscribe`]: super::Messenger::subscribe
+pub struct Subscriber<T> {
+    seat: Arc<Seat<T>>,
+    receiver: Receiver<T>,
+    lost: u64,
+}
+
+/// Nothing in it is pinned.
+impl<T> Unpin for Subscriber<T> {}
+
+impl<T: Clone> Subscriber<T> {
+    pub(super) fn new(seat: Arc<Seat<T>>, receiver: Receiver<T>) -> Self {
+        Self { seat, receiver, lost: 0 }
+    }
+
+    /// The next message.
+    ///
+    /// ```
+    /// use nanolith::Messenger;
+    /// let left = Messenger::new();
+    /// let mut heard = left.join().subscribe();
+    /// left.send(9).wait()?;
+    /// assert_eq!(heard.recv().wait()?, 9);
+    /// # pollster::block_on(async {
+    /// left.send(10).await?;
+    /// assert_eq!(heard.recv().await?, 10);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::Lost`] with the number of messages that were dropped before the next one, once; [`RecvError::Closed`]
+    /// when no more will come.
+    pub fn recv(&mut self) -> Receiving<'_, T> {
+        Receiving::new(self)
+    }
+
+    /// The next message, if there is one.
+    ///
+    /// ```
+    /// use nanolith::messenger::{Messenger, TryRecvError};
+    /// let left = Messenger::new();
+    /// let mut heard = left.join().subscribe();
+    /// assert_eq!(heard.try_recv(), Err(TryRecvError::Empty));
+    /// left.send(9).wait()?;
+    /// assert_eq!(heard.try_recv(), Ok(9));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Subscriber::recv`], and [`TryRecvError::Empty`].
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        if self.is_closed() {
+            return Err(TryRecvError::Closed);
+        }
+        match self.receiver.take_now() {
+            Some(taken) => self.heard(taken).map_err(Into::into),
+            None => Err(TryRecvError::Empty),
+        }
+    }
+
+    /// The next message, if it comes within `limit` from this call.
+    ///
+    /// ```
+    /// use nanolith::{Messenger, messenger::RecvTimeoutError, time::MILLISECOND};
+    /// let left = Messenger::<u32>::new();
+    /// let mut heard = left.join().subscribe();
+    /// assert_eq!(heard.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::Timeout));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Subscriber::recv`], and [`RecvTimeoutError::Timeout`](super::RecvTimeoutError::Timeout).
+    pub fn recv_timeout(&mut self, limit: Duration) -> ReceivingWithin<'_, T> {
+        ReceivingWithin::new(Receiving::new(self), limit)
+    }
+
+    /// The next message for which `predicate` holds; those before it are passed over. For a limit there are
+    /// [`WaitFor::wait_timeout`] and [`time::timeout`](crate::time::timeout).
+    ///
+    /// ```
+    /// use nanolith::Messenger;
+    /// let left = Messenger::new();
+    /// let mut heard = left.join().subscribe();
+    /// for n in 0..9 {
+    ///     left.send(n).wait()?;
+    /// }
+    /// assert_eq!(heard.wait_for(|n| *n > 4).wait()?, 5);
+    /// assert_eq!(heard.recv().wait()?, 6);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Subscriber::recv`]: what was lost may have been what is waited for.
+    pub fn wait_for<P: FnMut(&T) -> bool>(&mut self, predicate: P) -> WaitFor<'_, T, P> {
+        WaitFor::new(self, predicate)
+    }
+
+    /// Blocks for each message, until no more will come; passes over what was lost.
+    ///
+    /// ```
+    /// use nanolith::Messenger;
+    /// let left = Messenger::new();
+    /// let mut heard = left.join().subscribe();
+    /// for n in 0..9 {
+    ///     left.send(n).wait()?;
+    /// }
+    /// assert_eq!(heard.iter().take(3).collect::<Vec<_>>(), [0, 1, 2]);
+    /// assert_eq!(heard.recv().wait()?, 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn iter(&mut self) -> Messages<&mut Self> {
+        Messages(self)
+    }
+
+    /// How many messages have come that it has not received.
+    ///
+    /// ```
+    /// use nanolith::Messenger;
+    /// let left = Messenger::new();
+    /// let mut heard = left.join().subscribe();
+    /// left.send(1).wait()?;
+    /// left.send(2).wait()?;
+    /// assert_eq!((heard.lag(), heard.recv().wait()?, heard.lag()), (2, 1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn lag(&self) -> u64 {
+        self.receiver.lag()
+    }
+
+    /// How many messages it has lost so far, as far as it has been told.
+    ///
+    /// ```
+    /// use nanolith::messenger::{Messenger, SlowReceiver};
+    /// let left = Messenger::builder().slow_receiver(SlowReceiver::DropOldest(2)).build()?;
+    /// let mut heard = left.join().subscribe();
+    /// for n in 0..9 {
+    ///     left.send(n).wait()?;
+    /// }
+    /// assert_eq!(heard.iter().take(2).collect::<Vec<_>>(), [7, 8]);
+    /// assert_eq!(heard.lost(), 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Whether its endpoint is closed; if so, nothing is kept for it.
+    #[inline]
+    fn is_closed(&mut self) -> bool {
+        let closed = self.seat.is_closed();
+        if closed {
+            self.receiver.let_go();
+        }
+        closed
+    }
+
+    /// Looks whether something comes, for a while.
+    #[inline]
+    pub(super) fn look_on(&self) {
+        self.receiver.look_on();
+    }
+
+    /// What is there at a first look.
+    #[inline]
+    pub(super) fn look(&mut self) -> Option<Result<T, RecvError>> {
+        if self.is_closed() {
+            return Some(Err(RecvError::Closed));
+        }
+        let taken = self.receiver.try_take()?;
+        Some(self.heard(taken))
+    }
+
+    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
+        if self.is_closed() {
+            return Poll::Ready(Err(RecvError::Closed));
+        }
+        let taken = ready!(self.receiver.poll_take(cx));
+        Poll::Ready(self.heard(taken))
+    }
+
+    #[inline]
+    fn heard(&mut self, taken: Take<T>) -> Result<T, RecvError> {
+        match taken {
+            Take::Message(message) => Ok(message),
+            Take::Lost(count) => {
+                self.lost += count;
+                Err(RecvError::Lost(count))
+            }
+            Take::Ended => Err(RecvError::Closed),
+        }
+    }
+}
+
+impl<T> Subscriber<T> {
+    /// Takes the waker of the last poll back, if it is still there.
+    #[inline]
+    pub(super) fn rise(&mut self) {
+        self.receiver.rise();
+    }
+}
+
+impl<T: Clone> Stream for Subscriber<T> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        loop {
+            match ready!(self.poll_recv(cx)) {
+                Ok(message) => return Poll::Ready(Some(message)),
+                Err(RecvError::Lost(_)) => {}
+                Err(RecvError::Closed) => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+/// The messages of a subscriber, each of which it blocks for: made by [`Subscriber::iter`] and `for`.
+///
+/// ```
+/// use nanolith::Messenger;
+/// let left = Messenger::new();
+/// let heard = left.join().subscribe();
+/// left.send(9).wait()?;
+/// left.close_all();
+/// for n in heard {
+///     assert_eq!(n, 9);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Messages<S>(S);
+
+fn next<T: Clone>(subscriber: &mut Subscriber<T>) -> Option<T> {
+    loop {
+        match subscriber.recv().wait() {
+            Ok(message) => return Some(message),
+            Err(RecvError::Lost(_)) => {}
+            Err(RecvError::Closed) => return None,
+        }
+    }
+}
+
+impl<T: Clone> Iterator for Messages<&mut Subscriber<T>> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        next(self.0)
+    }
+}
+
+impl<T: Clone> Iterator for Messages<Subscriber<T>> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        next(&mut self.0)
+    }
+}
+
+impl<T: Clone> IntoIterator for Subscriber<T> {
+    type Item = T;
+    type IntoIter = Messages<Self>;
+
+    fn into_iter(self) -> Messages<Self> {
+        Messages(self)
+    }
+}
+
+impl<'a, T: Clone> IntoIterator for &'a mut Subscriber<T> {
+    type Item = T;
+    type IntoIter = Messages<Self>;
+
+    fn into_iter(self) -> Messages<&'a mut Subscriber<T>> {
+        Messages(self)
+    }
+}
+
+impl<T> fmt::Debug for Subscriber<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscriber")
+            .field("messenger", &self.seat.hub.name)
+            .field("lost", &self.lost)
+            .finish_non_exhaustive()
+    }
+}

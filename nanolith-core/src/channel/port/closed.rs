@@ -1,0 +1,97 @@
+//! Waiting for the other port to close.
+
+use super::{
+    Port,
+    channel::{Channel, Closers},
+};
+use crate::{context::block_on, wake::Registration};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+impl<S, R> Port<S, R> {
+    /// Waits for the other port to close. Messages may be there still.
+    ///
+    /// ```
+    /// use nanolith::port;
+    /// let (ours, theirs) = port::pair::<i64, ()>();
+    /// ours.try_send(4)?;
+    /// drop(ours);
+    /// theirs.closed().wait(); // or `.await`
+    /// assert_eq!(theirs.try_recv(), Ok(4));
+    /// # Ok::<(), port::TrySendError<i64>>(())
+    /// ```
+    pub fn closed(&self) -> Closed<'_, R> {
+        Closed::new(&self.inward)
+    }
+
+    /// Whether the other port is closed. Messages may be there still.
+    ///
+    /// ```
+    /// use nanolith::port;
+    /// let (ours, theirs) = port::pair::<(), ()>();
+    /// assert!(!ours.is_closed());
+    /// theirs.close();
+    /// assert!(ours.is_closed());
+    /// ```
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.outward.is_receiver_gone() || self.inward.is_sender_gone()
+    }
+}
+
+/// The other port's close, to be waited for: made by [`Port::closed`](super::Port::closed).
+///
+/// ```
+/// use nanolith::port::{self, Closed};
+/// let (ours, theirs) = port::pair::<(), ()>();
+/// theirs.close();
+/// let closed: Closed<'_, ()> = ours.closed();
+/// # pollster::block_on(async {
+/// closed.await; // or `closed.wait()`, which blocks
+/// # });
+/// ```
+///
+/// # Cancel safety
+///
+/// May be dropped and asked for again at any time.
+#[must_use = "does nothing until awaited or waited on"]
+pub struct Closed<'a, R> {
+    waiter: Registration<Closers<&'a Channel<R>>>,
+}
+
+impl<'a, R> Closed<'a, R> {
+    pub(super) fn new(channel: &'a Channel<R>) -> Self {
+        Self { waiter: Closers::at(channel) }
+    }
+
+    /// Blocks until the other port is closed. Within a task, the slot is released meanwhile.
+    ///
+    /// ```
+    /// use nanolith::port;
+    /// let (ours, theirs) = port::pair::<(), ()>();
+    /// std::thread::spawn(move || theirs.close());
+    /// ours.closed().wait();
+    /// assert!(ours.is_closed());
+    /// ```
+    pub fn wait(self) {
+        block_on::block_on_anybody(self);
+    }
+}
+
+impl<R> Future for Closed<'_, R> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.waiter.poll_closed(cx)
+    }
+}
+
+impl<R> fmt::Debug for Closed<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Closed").finish_non_exhaustive()
+    }
+}

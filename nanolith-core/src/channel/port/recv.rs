@@ -1,0 +1,140 @@
+//! Waiting for the next message.
+
+use super::{
+    channel::{Channel, Receivers},
+    error::{RecvError, RecvTimeoutError, TryRecvError},
+};
+use crate::{context::block_on, time::Limit, wake::Registration};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// The next message, to be waited for: made by [`Port::recv`](super::Port::recv).
+///
+/// ```
+/// use nanolith::port::{self, Receiving};
+/// let (ours, theirs) = port::pair::<(), i64>();
+/// theirs.send(4).wait()?;
+/// let next: Receiving<'_, i64> = ours.recv();
+/// # pollster::block_on(async {
+/// assert_eq!(next.await, Ok(4)); // or `next.wait()`, which blocks
+/// # });
+/// # Ok::<(), port::SendError<i64>>(())
+/// ```
+///
+/// # Cancel safety
+///
+/// Dropped before it is ready, it has received nothing: the message stays for the next receive.
+#[must_use = "receives nothing until awaited or waited on"]
+pub struct Receiving<'a, R> {
+    channel: &'a Channel<R>,
+    waiter: Registration<Receivers<&'a Channel<R>>>,
+}
+
+impl<'a, R> Receiving<'a, R> {
+    pub(super) fn new(channel: &'a Channel<R>) -> Self {
+        Self { channel, waiter: Receivers::at(channel) }
+    }
+
+    /// Blocks until a message is there. Within a task, the slot is released meanwhile.
+    ///
+    /// ```
+    /// use nanolith::port;
+    /// let (ours, theirs) = port::pair::<(), i64>();
+    /// std::thread::spawn(move || theirs.send(4).wait());
+    /// assert_eq!(ours.recv().wait(), Ok(4));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError`] when the other port is closed and all that it sent was received.
+    pub fn wait(self) -> Result<R, RecvError> {
+        match self.channel.try_recv() {
+            Ok(message) => Ok(message),
+            Err(TryRecvError::Closed) => Err(RecvError),
+            Err(TryRecvError::Empty) => block_on::block_on_anybody(self),
+        }
+    }
+}
+
+impl<R> Future for Receiving<'_, R> {
+    type Output = Result<R, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.waiter.poll_recv(cx)
+    }
+}
+
+impl<R> fmt::Debug for Receiving<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiving").finish_non_exhaustive()
+    }
+}
+
+/// The next message, if it comes in time: made by [`Port::recv_timeout`](super::Port::recv_timeout).
+///
+/// ```
+/// use nanolith::{port::{self, ReceivingWithin, RecvTimeoutError}, time::MILLISECOND};
+/// let (ours, theirs) = port::pair::<(), i64>();
+/// let next: ReceivingWithin<'_, i64> = ours.recv_timeout(MILLISECOND);
+/// # pollster::block_on(async {
+/// assert_eq!(next.await, Err(RecvTimeoutError::Timeout));
+/// # });
+/// # drop(theirs);
+/// ```
+///
+/// # Cancel safety
+///
+/// As [`Receiving`].
+#[must_use = "receives nothing until awaited or waited on"]
+#[derive(Debug)]
+pub struct ReceivingWithin<'a, R> {
+    receiving: Receiving<'a, R>,
+    limit: Limit,
+}
+
+impl<'a, R> ReceivingWithin<'a, R> {
+    pub(super) fn new(receiving: Receiving<'a, R>, limit: Duration) -> Self {
+        Self { receiving, limit: Limit::new(limit) }
+    }
+
+    /// Blocks until a message is there or the time is over. Within a task, the slot is released meanwhile.
+    ///
+    /// ```
+    /// use nanolith::{port::{self, RecvTimeoutError}, time::MILLISECOND};
+    /// let (ours, theirs) = port::pair::<(), i64>();
+    /// assert_eq!(ours.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::Timeout));
+    /// # drop(theirs);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RecvTimeoutError`].
+    pub fn wait(mut self) -> Result<R, RecvTimeoutError> {
+        match self.receiving.channel.try_recv() {
+            Ok(message) => return Ok(message),
+            Err(TryRecvError::Closed) => return Err(RecvTimeoutError::Closed),
+            Err(TryRecvError::Empty) => {}
+        }
+        if self.limit.is_polled_here() {
+            return block_on::block_on_anybody(self);
+        }
+        let received = block_on::block_on_anybody_until(Pin::new(&mut self.receiving), self.limit.deadline());
+        received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(RecvTimeoutError::from))
+    }
+}
+
+impl<R> Future for ReceivingWithin<'_, R> {
+    type Output = Result<R, RecvTimeoutError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(received) = Pin::new(&mut self.receiving).poll(cx) {
+            return Poll::Ready(received.map_err(RecvTimeoutError::from));
+        }
+        self.limit.poll(cx).map(|()| Err(RecvTimeoutError::Timeout))
+    }
+}

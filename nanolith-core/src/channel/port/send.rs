@@ -1,0 +1,159 @@
+//! A message on its way into the other port.
+
+use super::{
+    channel::Channel,
+    error::{SendError, SendTimeoutError, TrySendError},
+};
+use crate::{context::block_on, time::Limit, wake::WaitTicket};
+use std::{
+    fmt,
+    future::Future,
+    mem,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// A message that waits for room: made by [`Port::send`](super::Port::send).
+///
+/// ```
+/// use nanolith::port::{self, Sending};
+/// let (ours, theirs) = port::bounded::<i64, ()>(1);
+/// let sending: Sending<'_, i64> = ours.send(4);
+/// # pollster::block_on(async {
+/// sending.await?; // or `sending.wait()?`, which blocks
+/// # Ok::<(), port::SendError<i64>>(()) })?;
+/// assert_eq!(theirs.recv().wait(), Ok(4));
+/// # Ok::<(), port::SendError<i64>>(())
+/// ```
+///
+/// # Cancel safety
+///
+/// Dropped before it is ready, it takes the message back and drops it: nothing was sent.
+#[must_use = "sends nothing until awaited or waited on"]
+pub struct Sending<'a, S> {
+    channel: &'a Channel<S>,
+    state: State<S>,
+}
+
+enum State<S> {
+    Unsent(S),
+    /// The message stands in line.
+    Waits(WaitTicket),
+    Done,
+}
+
+// Nothing here is pinned: a message may move until it is sent.
+impl<S> Unpin for Sending<'_, S> {}
+
+impl<'a, S> Sending<'a, S> {
+    pub(super) fn new(channel: &'a Channel<S>, message: S) -> Self {
+        Self { channel, state: State::Unsent(message) }
+    }
+
+    /// Blocks until the message is sent. Within a task, the slot is released meanwhile.
+    ///
+    /// ```
+    /// use nanolith::port;
+    /// let (ours, theirs) = port::bounded::<i64, ()>(1);
+    /// ours.send(4).wait()?;
+    /// assert_eq!(theirs.recv().wait(), Ok(4));
+    /// # Ok::<(), port::SendError<i64>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] with the message when the other port is closed, or closes while this one waits.
+    pub fn wait(mut self) -> Result<(), SendError<S>> {
+        match self.at_once() {
+            Some(sent) => sent.map_err(SendError),
+            None => block_on::block_on_anybody(self),
+        }
+    }
+
+    /// Blocks until the message is sent, but not longer than `limit`, counted from this call.
+    ///
+    /// ```
+    /// use nanolith::{port::{self, SendTimeoutError}, time::MILLISECOND};
+    /// let (ours, theirs) = port::bounded::<i64, ()>(1);
+    /// ours.send(4).wait()?;
+    /// assert_eq!(ours.send(5).wait_timeout(MILLISECOND), Err(SendTimeoutError::Timeout(5)));
+    /// # drop(theirs);
+    /// # Ok::<(), port::SendError<i64>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendTimeoutError`] with the message when the time is over or the other port is closed.
+    pub fn wait_timeout(mut self, limit: Duration) -> Result<(), SendTimeoutError<S>> {
+        let limit = Limit::new(limit);
+        if let Some(sent) = self.at_once() {
+            return sent.map_err(SendTimeoutError::Closed);
+        }
+        match block_on::block_on_anybody_until(Pin::new(&mut self), limit.deadline()) {
+            Some(sent) => sent.map_err(|SendError(message)| SendTimeoutError::Closed(message)),
+            None => self.take_back().map_or(Ok(()), |message| Err(SendTimeoutError::Timeout(message))),
+        }
+    }
+
+    /// Sends if that takes no waiting. `Err`: the other port is closed.
+    fn at_once(&mut self) -> Option<Result<(), S>> {
+        let State::Unsent(message) = mem::replace(&mut self.state, State::Done) else { return None };
+        match self.channel.send_now(message) {
+            Ok(()) => Some(Ok(())),
+            Err(TrySendError::Closed(message)) => Some(Err(message)),
+            Err(TrySendError::Full(message)) => {
+                self.state = State::Unsent(message);
+                None
+            }
+        }
+    }
+
+    /// The message, if it was not sent.
+    fn take_back(&mut self) -> Option<S> {
+        match mem::replace(&mut self.state, State::Done) {
+            State::Unsent(message) => Some(message),
+            State::Waits(ticket) => self.channel.leave_line(ticket),
+            State::Done => None,
+        }
+    }
+}
+
+impl<S> Future for Sending<'_, S> {
+    type Output = Result<(), SendError<S>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if matches!(self.state, State::Unsent(_)) {
+            if let Some(sent) = self.at_once() {
+                return Poll::Ready(sent.map_err(SendError)); // without a clone of the waker
+            }
+        }
+        let ticket = match mem::replace(&mut self.state, State::Done) {
+            State::Unsent(message) => match self.channel.send(message, cx.waker()) {
+                Ok(None) => return Poll::Ready(Ok(())),
+                Ok(Some(ticket)) => ticket,
+                Err(message) => return Poll::Ready(Err(SendError(message))),
+            },
+            State::Waits(ticket) => match self.channel.poll_line(ticket, cx) {
+                Poll::Pending => ticket,
+                Poll::Ready(sent) => return Poll::Ready(sent.map_err(SendError)),
+            },
+            // As with any future, who asks again after the answer is at fault.
+            State::Done => panic!("`Sending` was polled after it was ready"),
+        };
+        self.state = State::Waits(ticket);
+        Poll::Pending
+    }
+}
+
+impl<S> Drop for Sending<'_, S> {
+    fn drop(&mut self) {
+        drop(self.take_back());
+    }
+}
+
+impl<S> fmt::Debug for Sending<'_, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending").finish_non_exhaustive()
+    }
+}

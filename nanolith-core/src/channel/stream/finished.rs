@@ -1,0 +1,74 @@
+//! The moment at which a finished stream's reader has taken all of it.
+
+use super::{error::WriteError, producer::Inlet};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// Ends when the reader has taken all that was written: made by [`StreamWriter::finished`](super::StreamWriter::finished) and
+/// [`ItemSender::finished`](super::ItemSender::finished), which have finished the stream already. Dropping it changes nothing.
+///
+/// ```
+/// use nanolith::stream::{self, Credits};
+/// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
+/// writer.write("hello").wait()?;
+/// let finished = writer.finished();
+/// let reads = std::thread::spawn(move || while let Ok(Some(_)) = reader.read().wait() {});
+/// # pollster::block_on(async {
+/// finished.await?; // or `.wait()`, which blocks
+/// # Ok::<(), stream::WriteError>(()) })?;
+/// # reads.join().expect("no panic");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Cancel safety
+///
+/// May be polled by reference, and dropped at any time.
+#[must_use = "the stream is finished; await this, or wait on it, to see that all was taken"]
+pub struct Finished<T> {
+    inlet: Inlet<T>,
+}
+
+impl<T> Finished<T> {
+    pub(super) fn new(inlet: Inlet<T>) -> Self {
+        Self { inlet }
+    }
+
+    /// Blocks until then. Within a task, the task's slot is lent to others meanwhile.
+    ///
+    /// ```
+    /// # use nanolith::stream::{self, WriteError};
+    /// let (mut sender, receiver) = stream::items(16)?;
+    /// sender.send(4).wait()?;
+    /// drop(receiver);
+    /// assert!(matches!(sender.finished().wait(), Err(WriteError::Dropped)), "nobody took the 4");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Cancelled`] or [`WriteError::Dropped`] if the reader ended before it had taken all.
+    pub fn wait(mut self) -> Result<(), WriteError> {
+        match self.inlet.block_until(None, Inlet::poll_taken) {
+            Some(outcome) => outcome,
+            None => unreachable!("there is no limit"),
+        }
+    }
+}
+
+impl<T> Future for Finished<T> {
+    type Output = Result<(), WriteError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.inlet.poll_taken(cx)
+    }
+}
+
+impl<T> fmt::Debug for Finished<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Finished").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,369 @@
+//! A stream of typed values.
+
+use super::{
+    consumer::Outlet,
+    credits::{self, CreditError},
+    error::{StreamError, Unsent, WriteError},
+    finished::Finished,
+    producer::{self, Inlet},
+    recv::{Receiving, ReceivingWithin},
+    send::Sending,
+    shared::{ReaderEnd, WriterEnd},
+};
+use crate::error::BoxError;
+use futures_util::{sink::Sink, stream::Stream};
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+/// Makes a stream of values, of which it holds `bound` at most. With a sender among its arguments a call gives many values.
+///
+/// ```
+/// use nanolith::{prelude::*, stream::{self, ItemSender, WriteError}};
+/// # pub struct Geometry;
+/// #[define]
+/// impl Geometry {
+///     pub fn numbers(to: i64, mut sender: ItemSender<i64>) -> Result<(), WriteError> {
+///         for n in 0..to {
+///             sender.send(n).wait()?; // waits for the receiver
+///         }
+///         sender.finish();
+///         Ok(())
+///     }
+/// }
+/// let (sender, mut numbers) = stream::items(4)?;
+/// let job = Geometry::tasks().numbers(10, sender).submit();
+/// let sum: i64 = numbers.iter().sum::<Result<i64, _>>()?;
+/// assert_eq!(sum, 45);
+/// job.flatten().wait()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Room for all `bound` values is asked for at once.
+///
+/// # Errors
+///
+/// [`CreditError`] for a bound of zero, or of more than 1,048,576.
+pub fn items<T>(bound: usize) -> Result<(ItemSender<T>, ItemReceiver<T>), CreditError> {
+    let (inlet, outlet) = producer::open(credits::checked(bound)?, None);
+    Ok((ItemSender { inlet }, ItemReceiver { outlet }))
+}
+
+/// The sending end of a stream of values: made by [`items`]. It is a `Sink` too.
+///
+/// ```
+/// use futures_util::{SinkExt, StreamExt};
+/// use nanolith::stream;
+/// let (mut sender, receiver) = stream::items(4)?;
+/// # pollster::block_on(async {
+/// sender.send(4).await?;
+/// SinkExt::send(&mut sender, 5).await?;
+/// sender.close().await?; // `finish` of a `Sink`
+/// # Ok::<(), stream::WriteError>(()) })?;
+/// assert_eq!(receiver.into_iter().collect::<Result<Vec<_>, _>>()?, [4, 5]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Dropped before it is finished, as by a panic, it leaves the receiver an error: [`StreamError::Dropped`].
+#[must_use = "dropped, it leaves the receiver an error; `finish` ends the stream"]
+pub struct ItemSender<T> {
+    inlet: Inlet<T>,
+}
+
+impl<T> ItemSender<T> {
+    /// Sends a value, once there is room for it: `.await` it, or `.wait()`.
+    ///
+    /// ```
+    /// # use nanolith::stream;
+    /// let (mut sender, mut receiver) = stream::items(4)?;
+    /// sender.send(9).wait()?;
+    /// assert_eq!(receiver.recv().wait()?, Some(9));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Gives the value back when nobody receives any more: [`WriteError`] says why.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it sends nothing, and drops the value.
+    #[inline]
+    pub fn send(&mut self, value: T) -> Sending<'_, T> {
+        Sending::new(&mut self.inlet, value, 0)
+    }
+
+    /// Sends a value, if there is room for it now.
+    ///
+    /// ```
+    /// # use nanolith::stream;
+    /// let (mut sender, _receiver) = stream::items(1)?;
+    /// sender.try_send(4)?;
+    /// assert_eq!(sender.try_send(5).expect_err("no room").into_inner(), 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Gives the value back: as [`WriteError::Full`] for want of room, and as [`ItemSender::send`] does.
+    #[inline]
+    pub fn try_send(&mut self, value: T) -> Result<(), Unsent<T>> {
+        self.inlet.try_push(value, 0)
+    }
+
+    /// Why nobody receives any more; `None` while somebody may. A task with nothing to send for long may ask.
+    ///
+    /// ```
+    /// # use nanolith::stream::{self, WriteError};
+    /// let (sender, receiver) = stream::items::<i64>(4)?;
+    /// assert!(sender.unread().is_none());
+    /// receiver.cancel("seen enough");
+    /// assert!(matches!(sender.unread(), Some(WriteError::Cancelled(_))));
+    /// # Ok::<(), stream::CreditError>(())
+    /// ```
+    #[must_use]
+    pub fn unread(&self) -> Option<WriteError> {
+        self.inlet.unread()
+    }
+
+    /// Ends the stream cleanly: after what was sent the receiver gets `None`. It does not wait.
+    ///
+    /// ```
+    /// # use nanolith::stream;
+    /// let (mut sender, mut receiver) = stream::items(4)?;
+    /// sender.send(9).wait()?;
+    /// sender.finish();
+    /// assert_eq!((receiver.recv().wait()?, receiver.recv().wait()?), (Some(9), None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn finish(mut self) {
+        self.inlet.end(WriterEnd::Finished);
+    }
+
+    /// Ends the stream cleanly, as [`ItemSender::finish`] does, and gives something to wait on until the receiver has taken
+    /// all of it.
+    ///
+    /// ```
+    /// # use nanolith::stream;
+    /// let (mut sender, mut receiver) = stream::items(4)?;
+    /// sender.send(9).wait()?;
+    /// let finished = sender.finished();
+    /// assert_eq!(receiver.recv().wait()?, Some(9));
+    /// finished.wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn finished(mut self) -> Finished<T> {
+        self.inlet.end(WriterEnd::Finished);
+        Finished::new(self.inlet)
+    }
+
+    /// Ends the stream with an error, which the receiver gets as [`StreamError::Failed`] after what was sent.
+    ///
+    /// ```
+    /// # use nanolith::stream::{self, StreamError};
+    /// let (sender, mut receiver) = stream::items::<i64>(4)?;
+    /// sender.fail("out of numbers"); // any error, or a text
+    /// assert!(matches!(receiver.recv().wait(), Err(StreamError::Failed(_))));
+    /// # Ok::<(), stream::CreditError>(())
+    /// ```
+    pub fn fail(mut self, error: impl Into<BoxError>) {
+        self.inlet.end(WriterEnd::failed(error));
+    }
+}
+
+/// Takes one value before there is room for it; `close` ends the stream cleanly, without waiting for the receiver.
+impl<T> Sink<T> for ItemSender<T> {
+    type Error = WriteError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
+        self.inlet.poll_flush(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, value: T) -> Result<(), WriteError> {
+        self.inlet.accept(value, 0)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
+        self.inlet.poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
+        ready!(self.inlet.poll_flush(cx))?;
+        self.inlet.end(WriterEnd::Finished);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T> fmt::Debug for ItemSender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ItemSender").finish_non_exhaustive()
+    }
+}
+
+/// The receiving end of a stream of values: made by [`items`]. It is a `Stream` too, and iterates, blocking.
+///
+/// ```
+/// use futures_util::TryStreamExt;
+/// use nanolith::stream;
+/// let (mut sender, mut receiver) = stream::items(4)?;
+/// sender.send(4).wait()?;
+/// sender.send(5).wait()?;
+/// sender.finish();
+/// # pollster::block_on(async {
+/// assert_eq!(receiver.try_next().await?, Some(4));
+/// # Ok::<(), stream::StreamError>(()) })?;
+/// for value in receiver {
+///     assert_eq!(value?, 5);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Dropped before the end, it leaves the sender an error: [`WriteError::Dropped`].
+#[must_use = "dropped, it leaves the sender an error"]
+pub struct ItemReceiver<T> {
+    outlet: Outlet<T>,
+}
+
+impl<T> ItemReceiver<T> {
+    /// Waits for the next value: `.await` it, or `.wait()`. `None` is a clean end.
+    ///
+    /// ```
+    /// # use nanolith::stream;
+    /// let (mut sender, mut receiver) = stream::items(4)?;
+    /// sender.send(9).wait()?;
+    /// # pollster::block_on(async {
+    /// assert_eq!(receiver.recv().await?, Some(9));
+    /// # Ok::<(), stream::StreamError>(()) })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError`] when the sender ended the stream otherwise than by finishing it; all that it sent before comes first.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it takes nothing.
+    #[inline]
+    pub fn recv(&mut self) -> Receiving<'_, T> {
+        Receiving::new(&mut self.outlet)
+    }
+
+    /// The next value, if it is there.
+    ///
+    /// ```
+    /// # use nanolith::stream::{self, StreamError};
+    /// let (mut sender, mut receiver) = stream::items(4)?;
+    /// assert!(matches!(receiver.try_recv(), Err(StreamError::Empty)));
+    /// sender.send(9).wait()?;
+    /// assert_eq!(receiver.try_recv()?, Some(9));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError::Empty`] if it is not, else as [`ItemReceiver::recv`].
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<Option<T>, StreamError> {
+        self.outlet.take().unwrap_or(Err(StreamError::Empty))
+    }
+
+    /// Waits for the next value, for `limit` at most, counted from this call: `.await` it, or `.wait()`.
+    ///
+    /// ```
+    /// # use nanolith::{stream::{self, StreamError}, time::MILLISECOND};
+    /// let (sender, mut receiver) = stream::items::<i64>(4)?;
+    /// assert!(matches!(receiver.recv_timeout(MILLISECOND).wait(), Err(StreamError::Empty)));
+    /// # Ok::<(), stream::CreditError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError::Empty`] when the time is over, else as [`ItemReceiver::recv`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it takes nothing.
+    pub fn recv_timeout(&mut self, limit: Duration) -> ReceivingWithin<'_, T> {
+        ReceivingWithin::new(self.recv(), limit)
+    }
+
+    /// Wants no more: the sender gets `reason` as [`WriteError::Cancelled`].
+    ///
+    /// ```
+    /// # use nanolith::stream;
+    /// let (mut sender, receiver) = stream::items(4)?;
+    /// receiver.cancel("seen enough"); // any error, or a text
+    /// assert_eq!(sender.send(9).wait().unwrap_err().into_inner(), 9);
+    /// # Ok::<(), stream::CreditError>(())
+    /// ```
+    pub fn cancel(self, reason: impl Into<BoxError>) {
+        self.outlet.end(ReaderEnd::cancelled(reason));
+    }
+
+    /// Iterates over the values, blocking; an error is the last item.
+    ///
+    /// ```
+    /// # use nanolith::stream;
+    /// let (mut sender, mut receiver) = stream::items(4)?;
+    /// sender.send(4).wait()?;
+    /// sender.fail("out of numbers");
+    /// let mut values = receiver.iter(); // or `receiver.into_iter()`
+    /// assert!(matches!(values.next(), Some(Ok(4))));
+    /// assert!(matches!(values.next(), Some(Err(_))));
+    /// assert!(values.next().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn iter(&mut self) -> impl Iterator<Item = Result<T, StreamError>> + '_ {
+        std::iter::from_fn(|| self.outlet.block_next())
+    }
+}
+
+/// The values; an error is the last item.
+impl<T> Stream for ItemReceiver<T> {
+    type Item = Result<T, StreamError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.outlet.poll_next(cx)
+    }
+}
+
+impl<T> IntoIterator for ItemReceiver<T> {
+    type Item = Result<T, StreamError>;
+    type IntoIter = Items<T>;
+
+    fn into_iter(self) -> Items<T> {
+        Items(self)
+    }
+}
+
+impl<T> fmt::Debug for ItemReceiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ItemReceiver").finish_non_exhaustive()
+    }
+}
+
+/// An [`ItemReceiver`]'s values, by blocking for each; an error is the last item.
+///
+/// ```
+/// use nanolith::stream;
+/// let (mut sender, receiver) = stream::items(4)?;
+/// sender.send(9).wait()?;
+/// sender.finish();
+/// let values: stream::Items<i64> = receiver.into_iter();
+/// assert_eq!(values.collect::<Result<Vec<_>, _>>()?, [9]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Items<T>(ItemReceiver<T>);
+
+impl<T> Iterator for Items<T> {
+    type Item = Result<T, StreamError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.outlet.block_next()
+    }
+}

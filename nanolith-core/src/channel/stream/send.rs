@@ -1,0 +1,132 @@
+//! A chunk or an item on its way into a stream.
+
+use super::{
+    error::{Unsent, WriteError},
+    producer::Inlet,
+};
+use crate::time::clock;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+/// Waits for credit, and writes: made by [`StreamWriter::write`](super::StreamWriter::write) and
+/// [`ItemSender::send`](super::ItemSender::send).
+///
+/// ```
+/// use nanolith::stream::{self, Credits};
+/// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
+/// # pollster::block_on(async {
+/// writer.write("hello").await?; // or `.wait()`, which blocks
+/// # Ok::<(), stream::WriteError>(()) })?;
+/// assert_eq!(reader.read().wait()?.expect("a chunk"), "hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Cancel safety
+///
+/// Dropped before it is ready, it writes nothing, and drops the chunk or the item.
+#[must_use = "nothing is written until this is awaited or waited on"]
+pub struct Sending<'a, T> {
+    inlet: &'a mut Inlet<T>,
+    /// `None`: it is over.
+    value: Option<T>,
+    weight: usize,
+}
+
+// Nothing is pinned in place.
+impl<T> Unpin for Sending<'_, T> {}
+
+impl<'a, T> Sending<'a, T> {
+    #[inline]
+    pub(super) fn new(inlet: &'a mut Inlet<T>, value: T, weight: usize) -> Self {
+        Self { inlet, value: Some(value), weight }
+    }
+
+    /// Blocks until there is credit. Within a task, the task's slot is lent to others meanwhile.
+    ///
+    /// ```
+    /// # use nanolith::stream;
+    /// let (mut sender, mut receiver) = stream::items(1)?;
+    /// sender.send(4).wait()?;
+    /// let sends = std::thread::spawn(move || sender.send(5).wait()); // waits until the 4 is taken
+    /// assert_eq!((receiver.recv().wait()?, receiver.recv().wait()?), (Some(4), Some(5)));
+    /// # sends.join().expect("no panic")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Gives the chunk or the item back when nobody reads any more: [`WriteError`] says why.
+    #[inline]
+    pub fn wait(mut self) -> Result<(), Unsent<T>> {
+        self.block_until(None)
+    }
+
+    /// Blocks until there is credit, for `limit` at most, counted from now.
+    ///
+    /// ```
+    /// # use nanolith::{stream, time::MILLISECOND};
+    /// let (mut sender, _receiver) = stream::items(1)?;
+    /// sender.send(4).wait()?;
+    /// let unsent = sender.send(5).wait_timeout(MILLISECOND).unwrap_err();
+    /// assert!(unsent.is_full());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Gives the chunk or the item back: as [`WriteError::Full`] when the time is over, and as [`Sending::wait`] does.
+    pub fn wait_timeout(mut self, limit: Duration) -> Result<(), Unsent<T>> {
+        self.block_until(clock::after(limit))
+    }
+
+    #[inline]
+    fn block_until(&mut self, deadline: Option<Instant>) -> Result<(), Unsent<T>> {
+        let value = self.value.take().expect("it is consumed when it is over");
+        match self.inlet.try_push(value, self.weight) {
+            Err(unsent) if unsent.is_full() => self.wait_until(deadline, unsent.into_inner()),
+            outcome => outcome,
+        }
+    }
+
+    #[inline(never)]
+    fn wait_until(&mut self, deadline: Option<Instant>, value: T) -> Result<(), Unsent<T>> {
+        let mut value = Some(value);
+        let weight = self.weight;
+        let outcome = self.inlet.block_until(deadline, |inlet, cx| inlet.poll_push(&mut value, weight, cx));
+        match outcome.unwrap_or(Err(WriteError::Full)) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(Unsent::new(value.expect("it was not pushed"), error)),
+        }
+    }
+}
+
+impl<T> Future for Sending<'_, T> {
+    type Output = Result<(), Unsent<T>>;
+
+    /// # Panics
+    ///
+    /// Panics when polled after it was ready, as futures do.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { inlet, value, weight } = &mut *self;
+        assert!(value.is_some(), "a write to a stream was polled after it was ready");
+        let outcome = ready!(inlet.poll_push(value, *weight, cx));
+        Poll::Ready(outcome.map_err(|error| Unsent::new(value.take().expect("it was not pushed"), error)))
+    }
+}
+
+impl<T> Drop for Sending<'_, T> {
+    fn drop(&mut self) {
+        self.inlet.stop_waiting();
+    }
+}
+
+impl<T> fmt::Debug for Sending<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,246 @@
+//! The writing end of a stream of bytes.
+
+use super::{
+    credits::{CreditError, Credits},
+    error::{Unsent, WriteError},
+    finished::Finished,
+    producer::{self, Inlet},
+    reader::StreamReader,
+    send::Sending,
+    shared::WriterEnd,
+};
+use crate::error::BoxError;
+use bytes::{Bytes, BytesMut};
+use std::{fmt, sync::Arc};
+
+/// What `std::io::Write` and `AsyncWrite` gather into a chunk, in bytes, unless there is less credit.
+const CHUNK: usize = 64 << 10;
+
+/// Makes a stream of bytes. Both ends know the `metadata`: a name, a length, whatever the reader is to know beforehand, or
+/// `()`.
+///
+/// ```
+/// use nanolith::{prelude::*, stream::{self, Credits, StreamReader}};
+/// # pub struct Geometry;
+/// #[define]
+/// impl Geometry {
+///     /// How many points a drawing has: one a line.
+///     pub fn count(mut drawing: StreamReader) -> std::io::Result<usize> {
+///         use std::io::BufRead;
+///         drawing.lines().try_fold(0, |count, line| line.map(|_| count + 1))
+///     }
+/// }
+/// let (mut writer, reader) = stream::pipe((), Credits::new().bytes(1 << 20).chunks(16))?;
+/// let points = Geometry::tasks().count(reader).submit();
+/// for n in 0..100 {
+///     writer.write(format!("{n} {n}\n")).wait()?; // waits for credit
+/// }
+/// writer.finish();
+/// assert_eq!(points.wait()??, 100);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`CreditError`] for credits of zero, or of more than 1,048,576 chunks.
+pub fn pipe<M>(metadata: M, credits: Credits) -> Result<(StreamWriter<M>, StreamReader<M>), CreditError> {
+    pipe_or_back(metadata, credits).map_err(|(error, _)| error)
+}
+
+/// The same, and gives the metadata back where it cannot be.
+#[allow(clippy::type_complexity)] // two ends, or two things that are left of them
+pub(crate) fn pipe_or_back<M>(
+    metadata: M,
+    credits: Credits,
+) -> Result<(StreamWriter<M>, StreamReader<M>), (CreditError, M)> {
+    let chunks = match credits.checked() {
+        Ok(chunks) => chunks,
+        Err(error) => return Err((error, metadata)),
+    };
+    let limit = credits.byte_limit();
+    let (inlet, outlet) = producer::open(chunks, Some(limit));
+    let metadata = Arc::new(metadata);
+    let writer = StreamWriter { inlet, buffer: BytesMut::new(), chunk: CHUNK.min(limit), metadata: metadata.clone() };
+    Ok((writer, StreamReader::new(outlet, metadata)))
+}
+
+/// The writing end of a stream of bytes: made by [`pipe`].
+///
+/// [`write`](Self::write) moves chunks. It is also a `std::io::Write` and an `AsyncWrite`, which gather small writes into
+/// chunks of up to 64 KiB, or the bytes of the credits if that is less, and pass them on when such a chunk is full, at a
+/// flush, before a chunk that is written otherwise, and at the end; and a `Sink` of [`Bytes`].
+///
+/// ```
+/// use nanolith::stream::{self, Credits};
+/// use std::io::Write;
+/// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
+/// write!(writer, "{} + {} = ", 4, 5)?; // gathered
+/// writer.write("9").wait()?; // after what was gathered
+/// assert_eq!(reader.read().wait()?.expect("a chunk"), "4 + 5 = ");
+/// assert_eq!(reader.read().wait()?.expect("a chunk"), "9");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Dropped before it is finished, as by a panic, it leaves the reader an error: [`StreamError::Dropped`].
+///
+/// [`StreamError::Dropped`]: super::StreamError::Dropped
+#[must_use = "dropped, it leaves the reader an error; `finish` ends the stream"]
+pub struct StreamWriter<M = ()> {
+    pub(super) inlet: Inlet<Bytes>,
+    /// What small writes have gathered. While something is held it is empty.
+    pub(super) buffer: BytesMut,
+    /// How much it gathers.
+    pub(super) chunk: usize,
+    metadata: Arc<M>,
+}
+
+impl<M> StreamWriter<M> {
+    /// What was said of the stream when it was made.
+    ///
+    /// ```
+    /// # use nanolith::stream::{self, Credits};
+    /// let (writer, reader) = stream::pipe("drawing.svg", Credits::new())?;
+    /// assert_eq!((*writer.metadata(), *reader.metadata()), ("drawing.svg", "drawing.svg"));
+    /// # Ok::<(), stream::CreditError>(())
+    /// ```
+    #[must_use]
+    pub fn metadata(&self) -> &M {
+        &self.metadata
+    }
+
+    /// Moves a chunk into the stream, once there is credit for it: `.await` it, or `.wait()`.
+    ///
+    /// ```
+    /// # use nanolith::stream::{self, Bytes, Credits};
+    /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
+    /// let chunk = Bytes::from(vec![0; 1 << 20]);
+    /// let address = chunk.as_ptr();
+    /// writer.write(chunk).wait()?;
+    /// assert_eq!(reader.read().wait()?.expect("a chunk").as_ptr(), address); // not copied
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Gives the chunk back when nobody reads any more: [`WriteError`] says why.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it writes nothing, and drops the chunk.
+    #[inline]
+    pub fn write(&mut self, chunk: impl Into<Bytes>) -> Sending<'_, Bytes> {
+        self.pour();
+        let chunk = chunk.into();
+        let weight = chunk.len();
+        Sending::new(&mut self.inlet, chunk, weight)
+    }
+
+    /// Moves a chunk into the stream, if there is credit for it now.
+    ///
+    /// ```
+    /// # use nanolith::stream::{self, Credits};
+    /// let (mut writer, mut reader) = stream::pipe((), Credits::new().chunks(1))?;
+    /// writer.try_write("one")?;
+    /// let unsent = writer.try_write("two").expect_err("no credit");
+    /// reader.read().wait()?;
+    /// writer.try_write(unsent.into_inner())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Gives the chunk back: as [`WriteError::Full`] for want of credit, and as [`StreamWriter::write`] does.
+    #[inline]
+    pub fn try_write(&mut self, chunk: impl Into<Bytes>) -> Result<(), Unsent<Bytes>> {
+        self.pour();
+        let chunk = chunk.into();
+        let weight = chunk.len();
+        self.inlet.try_push(chunk, weight)
+    }
+
+    /// Why nobody reads any more; `None` while somebody may.
+    ///
+    /// ```
+    /// # use nanolith::stream::{self, Credits, WriteError};
+    /// let (writer, reader) = stream::pipe((), Credits::new())?;
+    /// assert!(writer.unread().is_none());
+    /// drop(reader);
+    /// assert!(matches!(writer.unread(), Some(WriteError::Dropped)));
+    /// # Ok::<(), stream::CreditError>(())
+    /// ```
+    #[must_use]
+    pub fn unread(&self) -> Option<WriteError> {
+        self.inlet.unread()
+    }
+
+    /// Ends the stream cleanly: after what was written the reader gets `None`. It does not wait, not even for credit for what
+    /// small writes have gathered.
+    ///
+    /// ```
+    /// # use nanolith::stream::{self, Credits};
+    /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
+    /// writer.write("hello").wait()?;
+    /// writer.finish();
+    /// assert_eq!(reader.read().wait()?.expect("a chunk"), "hello");
+    /// assert_eq!(reader.read().wait()?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn finish(mut self) {
+        self.end(WriterEnd::Finished);
+    }
+
+    /// Ends the stream cleanly, as [`StreamWriter::finish`] does, and gives something to wait on until the reader has taken
+    /// all of it.
+    ///
+    /// ```
+    /// # use nanolith::stream::{self, Credits};
+    /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
+    /// writer.write("hello").wait()?;
+    /// let finished = writer.finished();
+    /// assert_eq!(reader.read().wait()?.expect("a chunk"), "hello");
+    /// finished.wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn finished(mut self) -> Finished<Bytes> {
+        self.end(WriterEnd::Finished);
+        Finished::new(self.inlet)
+    }
+
+    /// Ends the stream with an error, which the reader gets as [`StreamError::Failed`] after what was written.
+    ///
+    /// ```
+    /// # use nanolith::stream::{self, Credits};
+    /// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
+    /// writer.write("as far as it went").wait()?;
+    /// writer.fail("the disk is gone"); // any error, or a text
+    /// assert!(reader.read().wait()?.is_some());
+    /// assert!(reader.read().wait().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`StreamError::Failed`]: super::StreamError::Failed
+    pub fn fail(mut self, error: impl Into<BoxError>) {
+        self.end(WriterEnd::failed(error));
+    }
+
+    pub(super) fn end(&mut self, end: WriterEnd) {
+        self.pour();
+        self.inlet.end(end);
+    }
+
+    /// What was gathered is held: it goes next.
+    #[inline]
+    pub(super) fn pour(&mut self) {
+        if !self.buffer.is_empty() {
+            let chunk = self.buffer.split().freeze();
+            let weight = chunk.len();
+            self.inlet.hold(chunk, weight);
+        }
+    }
+}
+
+impl<M> fmt::Debug for StreamWriter<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamWriter").field("gathered", &self.buffer.len()).finish_non_exhaustive()
+    }
+}

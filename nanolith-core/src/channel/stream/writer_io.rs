@@ -1,0 +1,125 @@
+//! The writing end as what others expect: `std::io::Write`, `AsyncWrite`, and a `Sink`.
+
+use super::{error::WriteError, producer::Inlet, shared::WriterEnd, writer::StreamWriter};
+use bytes::Bytes;
+use futures_io::AsyncWrite;
+use futures_util::sink::Sink;
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+impl<M> StreamWriter<M> {
+    /// Gathers some of `bytes`: at least one, if there is one. Nothing is held.
+    fn gather(&mut self, bytes: &[u8]) -> usize {
+        if self.buffer.capacity() == 0 {
+            self.buffer.reserve(self.chunk);
+        }
+        // What is left of an allocation is used up first, so that chunks which are flushed early do not take one each.
+        let room = self.buffer.capacity().min(self.chunk) - self.buffer.len();
+        let count = room.min(bytes.len());
+        self.buffer.extend_from_slice(&bytes[..count]);
+        if count == room {
+            self.pour();
+            // It goes at once if it can. If nobody reads any more, the next write says so.
+            let _ = self.inlet.try_flush();
+        }
+        count
+    }
+
+    /// Once what is held was `flushed`.
+    fn gather_after(&mut self, flushed: Result<(), WriteError>, bytes: &[u8]) -> io::Result<usize> {
+        flushed.and_then(|()| self.inlet.check())?;
+        Ok(self.gather(bytes))
+    }
+
+    /// Nothing is held, or gathered, when this is ready.
+    fn poll_pour(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
+        self.pour();
+        self.inlet.poll_flush(cx)
+    }
+
+    /// The same by blocking.
+    fn block_for_credit(&mut self) -> Result<(), WriteError> {
+        match self.inlet.try_flush() {
+            Ok(true) => Ok(()),
+            Ok(false) => match self.inlet.block_until(None, Inlet::poll_flush) {
+                Some(outcome) => outcome,
+                None => unreachable!("there is no limit"),
+            },
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Gathers into chunks of up to 64 KiB. Errors have the [`WriteError`] as their inner error, `BrokenPipe` as their kind.
+///
+/// ```
+/// use nanolith::stream::{self, Credits};
+/// use std::io::Read;
+/// let (mut writer, mut reader) = stream::pipe((), Credits::new())?;
+/// let writes = std::thread::spawn(move || {
+///     std::io::copy(&mut std::io::repeat(7).take(3 << 20), &mut writer)?;
+///     writer.finish();
+///     Ok::<(), std::io::Error>(())
+/// });
+/// let mut bytes = Vec::new();
+/// assert_eq!(reader.read_to_end(&mut bytes)?, 3 << 20);
+/// # writes.join().expect("no panic")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl<M> io::Write for StreamWriter<M> {
+    /// Blocks while a full chunk waits for credit.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let flushed = self.block_for_credit();
+        self.gather_after(flushed, bytes)
+    }
+
+    /// Blocks until what was gathered is in the stream. It does not wait for the reader to take it.
+    fn flush(&mut self) -> io::Result<()> {
+        self.pour();
+        Ok(self.block_for_credit()?)
+    }
+}
+
+/// As its `std::io::Write`, without blocking; `close` ends the stream cleanly.
+impl<M> AsyncWrite for StreamWriter<M> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let flushed = ready!(self.inlet.poll_flush(cx));
+        Poll::Ready(self.gather_after(flushed, bytes))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(ready!(self.poll_pour(cx))?))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(ready!(Sink::poll_close(self, cx))?))
+    }
+}
+
+/// Takes one chunk before there is credit for it; `close` ends the stream cleanly, without waiting for the reader.
+impl<M> Sink<Bytes> for StreamWriter<M> {
+    type Error = WriteError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
+        self.poll_pour(cx)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, chunk: Bytes) -> Result<(), WriteError> {
+        let weight = chunk.len();
+        self.pour();
+        self.inlet.accept(chunk, weight)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
+        self.poll_pour(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
+        ready!(self.poll_pour(cx))?;
+        self.end(WriterEnd::Finished);
+        Poll::Ready(Ok(()))
+    }
+}

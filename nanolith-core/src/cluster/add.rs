@@ -1,0 +1,235 @@
+//! Members that come after the start of a cluster, to be waited for.
+
+use super::{
+    cluster_shared::{Inner, MemberId},
+    join_all::ClusterClosing,
+};
+use crate::{
+    call::backend::WouldDeadlock,
+    context::block_on,
+    service::{InitError, LaunchError, ServiceRef},
+    task::TaskSet,
+};
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+/// A member's start, whatever its `#[init]` may fail with.
+pub(super) type Starting<S> = Pin<Box<dyn Future<Output = Result<ServiceRef<S>, LaunchError<InitError>>> + Send>>;
+
+/// Why a member was not added.
+///
+/// ```
+/// use nanolith::{AddError, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// let geometry = Cluster::launch(1, Geometry::service).wait()?;
+/// geometry.close().wait()?;
+/// assert!(matches!(geometry.control().add().wait(), Err(AddError::Closed)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AddError {
+    /// It did not start.
+    Failed(MemberId, LaunchError<InitError>),
+    /// The cluster is closed.
+    Closed,
+}
+
+impl fmt::Display for AddError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(member, error) => write!(f, "member {member} did not start: {error}"),
+            Self::Closed => f.write_str("the cluster is closed"),
+        }
+    }
+}
+
+impl Error for AddError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed(_, error) => error.source(),
+            Self::Closed => None,
+        }
+    }
+}
+
+/// The start of one more member: made by [`ClusterControl::add`](crate::ClusterControl::add).
+///
+/// ```
+/// use nanolith::{Adding, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// let geometry = Cluster::launch(1, Geometry::service).wait()?;
+/// let adding: Adding<Geometry> = geometry.control().add();
+/// let member = adding.wait()?; // or `.await?`
+/// assert_eq!(geometry.control().members()[1], member);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// The member did not start, or the cluster is closed: see [`AddError`].
+///
+/// # Cancel safety
+///
+/// Dropped, the member is not added, and closes as soon as it has started.
+#[must_use = "the member joins when this is awaited or waited on"]
+pub struct Adding<S: TaskSet> {
+    cluster: Arc<Inner<S>>,
+    start: Option<Result<(MemberId, Starting<S>), AddError>>,
+}
+
+impl<S: TaskSet> Adding<S> {
+    pub(super) fn new(cluster: &Arc<Inner<S>>) -> Self {
+        Self { start: Some(cluster.start()), cluster: cluster.clone() }
+    }
+
+    /// Blocks until the member has started.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// let geometry = Cluster::launch(0, Geometry::service).wait()?;
+    /// geometry.control().add().wait()?;
+    /// assert_eq!(geometry.add(4, 5).wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The member did not start, or the cluster is closed: see [`AddError`].
+    pub fn wait(self) -> Result<MemberId, AddError> {
+        match block_on::block_on(self, None) {
+            Ok(added) => added,
+            Err(WouldDeadlock) => unreachable!("a wait for nobody in particular cannot deadlock"),
+        }
+    }
+
+    fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<Result<MemberId, AddError>> {
+        let Some(Ok((id, starting))) = &mut self.start else {
+            let error = self.start.take().and_then(Result::err);
+            return Poll::Ready(Err(error.expect("the start of a member is not polled after it was ready")));
+        };
+        let (id, started) = (*id, ready!(starting.as_mut().poll(cx)));
+        let joined = match started {
+            Ok(service) => self.cluster.join(id, service).then_some(id).ok_or(AddError::Closed),
+            Err(error) => Err(AddError::Failed(id, error)),
+        };
+        self.end();
+        Poll::Ready(joined)
+    }
+
+    /// The member comes no more, or has come.
+    fn end(&mut self) {
+        if let Some(Ok(_)) = self.start.take() {
+            self.cluster.has_started();
+        }
+    }
+}
+
+impl<S: TaskSet> Future for Adding<S> {
+    type Output = Result<MemberId, AddError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_start(cx)
+    }
+}
+
+impl<S: TaskSet> Drop for Adding<S> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl<S: TaskSet> fmt::Debug for Adding<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Adding").finish_non_exhaustive()
+    }
+}
+
+/// Members that come or go until there are as many as was asked for: made by
+/// [`ClusterControl::resize`](crate::ClusterControl::resize).
+///
+/// ```
+/// use nanolith::{Resizing, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// let geometry = Cluster::launch(1, Geometry::service).wait()?;
+/// let resizing: Resizing<Geometry> = geometry.control().resize(3);
+/// resizing.wait()?; // or `.await?`
+/// assert_eq!(geometry.control().members().len(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// The first member that did not start, once the others have: they stay. See [`AddError`].
+///
+/// # Cancel safety
+///
+/// Dropped, members that have not started are not added; those that close go on closing.
+#[must_use = "members join when this is awaited or waited on"]
+pub struct Resizing<S: TaskSet> {
+    adding: Vec<Adding<S>>,
+    closing: Option<ClusterClosing<S>>,
+    failed: Option<AddError>,
+}
+
+impl<S: TaskSet> Resizing<S> {
+    pub(super) fn new(adding: Vec<Adding<S>>, closing: ClusterClosing<S>) -> Self {
+        Self { adding, closing: Some(closing), failed: None }
+    }
+
+    /// Blocks until those that come have started, and those that go are over.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// let geometry = Cluster::launch(3, Geometry::service).wait()?;
+    /// geometry.control().resize(1).wait()?;
+    /// assert_eq!(geometry.control().members().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The first member that did not start: see [`AddError`].
+    pub fn wait(self) -> Result<(), AddError> {
+        match block_on::block_on(self, None) {
+            Ok(resized) => resized,
+            Err(WouldDeadlock) => unreachable!("a wait for nobody in particular cannot deadlock"),
+        }
+    }
+}
+
+impl<S: TaskSet> Future for Resizing<S> {
+    type Output = Result<(), AddError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { adding, closing, failed } = &mut *self;
+        adding.retain_mut(|member| match Pin::new(member).poll(cx) {
+            Poll::Pending => true,
+            Poll::Ready(added) => {
+                *failed = failed.take().or(added.err());
+                false
+            }
+        });
+        if let Some(Poll::Ready(_)) = closing.as_mut().map(|closing| Pin::new(closing).poll(cx)) {
+            *closing = None; // how they end is theirs
+        }
+        if !adding.is_empty() || closing.is_some() {
+            return Poll::Pending;
+        }
+        Poll::Ready(failed.take().map_or(Ok(()), Err))
+    }
+}
+
+impl<S: TaskSet> fmt::Debug for Resizing<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resizing").field("adding", &self.adding.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! A call that waits for room in whichever member has some first.
+
+use super::cluster_shared::{Inner, Member};
+use crate::{
+    error::Refused,
+    executor::admission::OnFull,
+    task::{Job, TaskSet},
+    wake::{Registration, WaitTicket},
+};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+/// A job that stands in the line of every member that has one. The first to have room takes it; those who come after it in the
+/// other lines move up.
+pub(super) struct Entering<S: TaskSet> {
+    /// Its wait for members to come and go.
+    cluster: Registration<Arc<Inner<S>>>,
+    job: Option<Job<S>>,
+    lines: Vec<Place<S>>,
+}
+
+/// A place in a member's line.
+struct Place<S: TaskSet> {
+    member: Arc<Member<S>>,
+    ticket: Option<WaitTicket>,
+}
+
+impl<S: TaskSet> Drop for Place<S> {
+    fn drop(&mut self) {
+        self.member.service.leave_line(&mut self.ticket);
+    }
+}
+
+impl<S: TaskSet> Entering<S> {
+    pub(super) fn new(cluster: Arc<Inner<S>>, job: Job<S>) -> Self {
+        Self { cluster: Registration::new(cluster), job: Some(job), lines: Vec::new() }
+    }
+
+    /// Stands in the lines of those who are members now, and in no others.
+    fn form_lines(&mut self) {
+        let members = self.cluster.home().members();
+        self.lines.retain(|line| members.iter().any(|member| member.id == line.member.id));
+        for member in members.iter() {
+            let known = self.lines.iter().any(|line| line.member.id == member.id);
+            if !known && member.service.on_full() == OnFull::Wait {
+                self.lines.push(Place { member: member.clone(), ticket: None });
+            }
+        }
+    }
+
+    /// Asks each member. Ready with the job still there, none can take it, or its call is over.
+    fn ask(&mut self, waker: &Waker) -> Poll<()> {
+        let mut closed = Vec::new();
+        for Place { member, ticket } in &mut self.lines {
+            if member.service.poll_enter(&mut self.job, ticket, waker).is_pending() {
+                continue;
+            }
+            match &self.job {
+                Some(job) if job.is_queued() => closed.push(member.clone()),
+                _ => return Poll::Ready(()),
+            }
+        }
+        if closed.is_empty() && !self.lines.is_empty() {
+            return Poll::Pending;
+        }
+        closed.iter().for_each(|member| self.cluster.home().look_at(member));
+        self.lines.retain(|line| closed.iter().all(|member| member.id != line.member.id));
+        if self.lines.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl<S: TaskSet> Future for Entering<S> {
+    type Output = Result<(), Refused<Job<S>>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // Before the look at the members: a change after it wakes this.
+        self.cluster.register(cx.waker());
+        self.form_lines();
+        if self.ask(cx.waker()).is_pending() {
+            return Poll::Pending;
+        }
+        self.lines.clear();
+        Poll::Ready(match self.job.take() {
+            // Nobody is left whose line one could stand in; there may be one who takes it at once, or says why not.
+            Some(job) => self.cluster.home().send(job),
+            None => Ok(()),
+        })
+    }
+}

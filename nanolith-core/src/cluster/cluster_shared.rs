@@ -1,0 +1,314 @@
+//! What a cluster's handles share: who its members are, and how they come and go.
+//!
+//! A member that begins to end says so by waking its `watch`, on the thread that ends it: from that moment on no call is sent
+//! to it. Until it is over it is kept among those who leave, so that the close of the cluster waits for it too.
+
+use super::{
+    add::{AddError, Starting},
+    balance::{Arrival, Candidates, Policy},
+    join_all::ClusterClosing,
+};
+use crate::{
+    call::backend::HostId,
+    executor::Executor,
+    meta::visited_layers::LayerId,
+    service::{Closing, ServiceRef, Stage, StageWatch},
+    task::TaskSet,
+    wake::{AfterUnlock, Deferred, WaiterHome, WaiterSet},
+};
+use std::{
+    fmt, mem,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Wake, Waker},
+};
+
+/// Tells the members of one cluster apart. They are numbered from 0 in the order in which they were launched, and no number is
+/// used twice.
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # use nanolith_doc_sets::*;
+/// let geometry = Cluster::launch(2, Geometry::service).wait()?;
+/// let numbers: Vec<_> = geometry.control().members().iter().map(|id| id.number()).collect();
+/// assert_eq!(numbers, [0, 1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberId(u64);
+
+impl MemberId {
+    pub(super) fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number of the member.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+pub(super) struct Member<S: TaskSet> {
+    pub(super) id: MemberId,
+    pub(super) service: ServiceRef<S>,
+    pub(super) host: Option<HostId>,
+    /// Woken when the member begins to end, and when it is over.
+    waker: Waker,
+    watch: Mutex<StageWatch<S>>,
+}
+
+impl<S: TaskSet> Member<S> {
+    fn stage(&self) -> Stage {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner).stage(&self.waker)
+    }
+}
+
+pub(super) type Members<S> = Arc<[Arc<Member<S>>]>;
+
+/// Launches a member.
+pub(super) type Factory<S> = Box<dyn Fn(MemberId) -> Starting<S> + Send + Sync>;
+
+pub(super) struct Inner<S: TaskSet> {
+    pub(super) name: Option<Arc<str>>,
+    pub(super) policy: Policy,
+    factory: Factory<S>,
+    roll: RwLock<Roll<S>>,
+    /// Calls that wait for members to come and go.
+    waiting: Deferred<WaiterSet>,
+    next_id: AtomicU64,
+    turn: AtomicU64,
+    pub(super) moved: AtomicU64,
+    /// By which it knows again what it gave back.
+    pub(super) layer: LayerId,
+}
+
+struct Roll<S: TaskSet> {
+    members: Members<S>,
+    /// They take no more calls and are not over.
+    leaving: Vec<Arc<Member<S>>>,
+    /// Members that are being launched.
+    coming: usize,
+    closed: bool,
+}
+
+impl<S: TaskSet> Inner<S> {
+    /// Without members; the first so many numbers are taken.
+    pub(super) fn new(name: Option<Arc<str>>, policy: Policy, factory: Factory<S>, taken: u64) -> Arc<Self> {
+        let roll = Roll { members: Arc::new([]), leaving: Vec::new(), coming: 0, closed: false };
+        Arc::new(Self {
+            name,
+            policy,
+            factory,
+            roll: RwLock::new(roll),
+            waiting: Deferred::default(),
+            next_id: AtomicU64::new(taken),
+            turn: AtomicU64::new(0),
+            moved: AtomicU64::new(0),
+            layer: LayerId::new(),
+        })
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Roll<S>> {
+        self.roll.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Roll<S>> {
+        self.roll.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn members(&self) -> Members<S> {
+        self.read().members.clone()
+    }
+
+    pub(super) fn member(&self, id: MemberId) -> Option<Arc<Member<S>>> {
+        self.read().members.iter().find(|member| member.id == id).cloned()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.read().closed
+    }
+
+    /// The place of the member that a call goes to. There is at least one. A thread that is a member's own prefers others.
+    pub(super) fn choose(&self, members: &Members<S>, call: Call, here: Option<HostId>) -> usize {
+        // ORDERING: Relaxed, a number that only tells calls apart.
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        Candidates::new(members, place_of(members, here)).choose(&self.policy, &Arrival::new(call, turn))
+    }
+
+    // ----- coming
+
+    /// Begins to launch a member.
+    pub(super) fn start(&self) -> Result<(MemberId, Starting<S>), AddError> {
+        {
+            let mut roll = self.write();
+            if roll.closed {
+                return Err(AddError::Closed);
+            }
+            roll.coming += 1;
+        }
+        let coming = Coming(self);
+        // ORDERING: Relaxed, a number that only tells members apart.
+        let id = MemberId(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let starting = (self.factory)(id);
+        mem::forget(coming); // it comes
+        Ok((id, starting))
+    }
+
+    /// A member that was to come has come, or does not.
+    pub(super) fn has_started(&self) {
+        self.write().coming -= 1;
+    }
+
+    /// Takes a member in. Says false if the cluster is closed.
+    pub(super) fn join(self: &Arc<Self>, id: MemberId, service: ServiceRef<S>) -> bool {
+        let waker = Waker::from(Arc::new(Watch { cluster: Arc::downgrade(self), id }));
+        let watch = Mutex::new(service.watch());
+        let member = Arc::new(Member { id, host: service.host(), service, waker, watch });
+        {
+            let mut roll = self.write();
+            if roll.closed {
+                drop(roll);
+                return false;
+            }
+            let place = roll.members.partition_point(|other| other.id < id);
+            let (older, newer) = roll.members.split_at(place);
+            let all = [older, std::slice::from_ref(&member), newer].concat();
+            roll.members = all.into();
+        }
+        self.look_at(&member);
+        self.tell_change();
+        true
+    }
+
+    /// How many more are needed for `wanted`; else who is to go, the newest first.
+    pub(super) fn plan(&self, wanted: usize) -> (usize, Vec<Arc<Member<S>>>) {
+        let roll = self.read();
+        let all = roll.members.len() + roll.coming;
+        let surplus = all.saturating_sub(wanted);
+        (wanted.saturating_sub(all), roll.members.iter().rev().take(surplus).cloned().collect())
+    }
+
+    // ----- going
+
+    /// Sees whether a member is going, or gone. If not, it wakes its watch when it does.
+    pub(super) fn look_at(&self, member: &Arc<Member<S>>) {
+        match member.stage() {
+            Stage::Open => {}
+            Stage::Leaving => {
+                self.take_out(member, true);
+                // It may have ended, and told so, before it was among those who leave.
+                if member.stage() == Stage::Over {
+                    self.take_out(member, false);
+                }
+            }
+            Stage::Over => self.take_out(member, false),
+        }
+    }
+
+    /// No call goes to the member any more.
+    fn take_out(&self, member: &Arc<Member<S>>, leaving: bool) {
+        // A member's last owner closes it, which must not be under the lock.
+        let mut gone = Vec::new();
+        let was_in = {
+            let mut roll = self.write();
+            let was_in = roll.members.iter().any(|other| other.id == member.id);
+            if was_in {
+                let others = roll.members.iter().filter(|other| other.id != member.id).cloned().collect();
+                gone.push(mem::replace(&mut roll.members, others));
+            }
+            roll.leaving.retain(|other| other.id != member.id); // the caller has it too
+            if leaving {
+                roll.leaving.push(member.clone());
+            }
+            was_in
+        };
+        drop(gone);
+        if was_in {
+            self.tell_change();
+        }
+    }
+
+    /// Closes a member.
+    pub(super) fn remove(&self, member: &Arc<Member<S>>) -> Closing<S> {
+        let closing = member.service.close();
+        self.look_at(member);
+        closing
+    }
+
+    /// Ends all members, by `end`, and takes no more in. What this gives waits for those too that were leaving.
+    pub(super) fn close(&self, end: impl Fn(&ServiceRef<S>) -> Closing<S>) -> ClusterClosing<S> {
+        let all = {
+            let mut roll = self.write();
+            roll.closed = true;
+            let members = mem::replace(&mut roll.members, Arc::new([]));
+            roll.leaving.extend(members.iter().cloned());
+            roll.leaving.clone()
+        };
+        let closing = all.iter().map(|member| end(&member.service)).collect();
+        self.tell_change();
+        ClusterClosing::new(closing)
+    }
+
+    /// Wakes the calls that wait for members to come and go.
+    fn tell_change(&self) {
+        self.waiting.with(WaiterSet::notify_all);
+    }
+}
+
+impl<S: TaskSet> WaiterHome for Inner<S> {
+    type State = WaiterSet;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut WaiterSet, &mut AfterUnlock) -> R) -> R {
+        self.waiting.with(change)
+    }
+
+    fn waiters(waiting: &mut WaiterSet) -> &mut WaiterSet {
+        waiting
+    }
+}
+
+/// The task that is called, if one is.
+type Call = Option<&'static crate::meta::task_info::TaskInfo>;
+
+/// Where the member stands whose thread this is.
+pub(super) fn place_of<S: TaskSet>(members: &Members<S>, here: Option<HostId>) -> Option<usize> {
+    here?;
+    members.iter().position(|member| member.host == here)
+}
+
+/// A member that is being launched; dropped, it does not come.
+struct Coming<'a, S: TaskSet>(&'a Inner<S>);
+
+impl<S: TaskSet> Drop for Coming<'_, S> {
+    fn drop(&mut self) {
+        self.0.has_started();
+    }
+}
+
+/// Is woken when a member begins to end, and when it is over.
+struct Watch<S: TaskSet> {
+    cluster: Weak<Inner<S>>,
+    id: MemberId,
+}
+
+impl<S: TaskSet> Wake for Watch<S> {
+    fn wake(self: Arc<Self>) {
+        let Some(cluster) = self.cluster.upgrade() else { return };
+        let member = {
+            let roll = cluster.read();
+            roll.members.iter().chain(&roll.leaving).find(|member| member.id == self.id).cloned()
+        };
+        if let Some(member) = member {
+            cluster.look_at(&member);
+        }
+    }
+}

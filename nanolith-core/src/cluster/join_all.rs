@@ -1,0 +1,160 @@
+//! What is waited for from all members together.
+
+use super::cluster_shared::MemberId;
+use crate::{
+    call::backend::WouldDeadlock,
+    context::block_on,
+    error::CallError,
+    pool::Unfinished,
+    service::{CloseError, Closing},
+    task::TaskSet,
+};
+use futures_util::future::{JoinAll, join_all};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// The end of a cluster: of all its members, those included that were leaving already. Made by
+/// [`Cluster::close`](crate::Cluster::close) and [`Cluster::terminate`](crate::Cluster::terminate).
+///
+/// ```
+/// use nanolith::{ClusterClosing, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// let geometry = Cluster::launch(2, Geometry::service).wait()?;
+/// let accepted = geometry.add(4, 5).submit();
+/// let closing: ClusterClosing<Geometry> = geometry.close();
+/// closing.wait()?; // or `.await?`
+/// assert_eq!(accepted.wait()?, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// The first of the members' errors, once all are over: see [`CloseError`]. A task of a member cannot wait for that member's
+/// end.
+///
+/// # Cancel safety
+///
+/// Dropped, the members go on ending.
+#[must_use = "the cluster is ending; await this, or wait on it, to see the end"]
+pub struct ClusterClosing<S: TaskSet> {
+    members: Vec<Closing<S>>,
+    failed: Option<CloseError>,
+}
+
+impl<S: TaskSet> ClusterClosing<S> {
+    pub(super) fn new(members: Vec<Closing<S>>) -> Self {
+        Self { members, failed: None }
+    }
+
+    /// The limit of a close has passed: ends what is left.
+    pub(super) fn end_at_limit(&self) -> Unfinished {
+        let nothing = Unfinished::new(0, 0);
+        self.members.iter().map(Closing::end_at_limit).fold(nothing, Unfinished::and)
+    }
+
+    /// Blocks until all members are over.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
+    /// geometry.close().wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The first of the members' errors: see [`CloseError`].
+    pub fn wait(self) -> Result<(), CloseError> {
+        block_on::block_on(self, None).unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock))
+    }
+}
+
+impl<S: TaskSet> Future for ClusterClosing<S> {
+    type Output = Result<(), CloseError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { members, failed } = &mut *self;
+        members.retain_mut(|member| match Pin::new(member).poll(cx) {
+            Poll::Pending => true,
+            Poll::Ready(end) => {
+                *failed = failed.take().or(end.err());
+                false
+            }
+        });
+        if !members.is_empty() {
+            return Poll::Pending;
+        }
+        Poll::Ready(failed.take().map_or(Ok(()), Err))
+    }
+}
+
+impl<S: TaskSet> fmt::Debug for ClusterClosing<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterClosing").field("members", &self.members.len()).finish_non_exhaustive()
+    }
+}
+
+pub(super) type OneCall<T> = Pin<Box<dyn Future<Output = (MemberId, Result<T, CallError>)> + Send>>;
+
+/// One call on each member: made by [`ClusterControl::call_all`](crate::ClusterControl::call_all). It does nothing until it is
+/// awaited or waited on, and then gives each member's result.
+///
+/// ```
+/// use nanolith::{CallAll, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
+/// let all: CallAll<i64> = counter.control().call_all(|counter| counter.bump(5));
+/// for (member, total) in all.wait() {
+///     println!("member {member} has {}", total?);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Cancel safety
+///
+/// Dropped, the calls that are not over are cancelled.
+#[must_use = "calls nobody until awaited or waited on"]
+pub struct CallAll<T: 'static> {
+    calls: JoinAll<OneCall<T>>,
+}
+
+impl<T: 'static> CallAll<T> {
+    pub(super) fn new(calls: Vec<OneCall<T>>) -> Self {
+        Self { calls: join_all(calls) }
+    }
+
+    /// Submits the calls and blocks until all are over; gives one result a member, in the order of their numbers.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
+    /// let totals = counter.control().call_all(|counter| counter.bump(5)).wait();
+    /// assert!(totals.into_iter().all(|(_, total)| matches!(total, Ok(15))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn wait(self) -> Vec<(MemberId, Result<T, CallError>)> {
+        // A wait for nobody in particular cannot deadlock; a call of one's own member ends by itself.
+        block_on::block_on(self, None).unwrap_or_default()
+    }
+}
+
+impl<T: 'static> Future for CallAll<T> {
+    type Output = Vec<(MemberId, Result<T, CallError>)>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(ready!(Pin::new(&mut self.calls).poll(cx)))
+    }
+}
+
+impl<T: 'static> fmt::Debug for CallAll<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallAll").finish_non_exhaustive()
+    }
+}

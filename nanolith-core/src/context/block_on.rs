@@ -1,0 +1,124 @@
+//! Blocking, in one place: everything with a `.wait()` comes through here, so that a task that blocks gives its slot to
+//! others whatever it waits for.
+
+use super::thread_context::{self, Where};
+use crate::{
+    call::backend::{HostId, WouldDeadlock},
+    park::parker::Parking,
+    sim_runtime,
+    time::clock,
+};
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Instant,
+};
+
+/// Blocks until `future` is ready, which nobody's host in particular makes so. Such a wait cannot be refused.
+pub(crate) fn block_on_anybody<F: Future>(future: F) -> F::Output {
+    block_on(future, None).unwrap_or_else(|WouldDeadlock| unreachable!("{ANYBODY}"))
+}
+
+/// The same with a limit: `None` when it is reached first.
+pub(crate) fn block_on_anybody_until<F: Future>(future: Pin<&mut F>, deadline: Option<Instant>) -> Option<F::Output> {
+    block_until(future, None, deadline).unwrap_or_else(|WouldDeadlock| unreachable!("{ANYBODY}"))
+}
+
+const ANYBODY: &str = "only a wait for a host's own work can deadlock with the host";
+
+/// Blocks until `future` is ready. On a thread of a pool or service the slot is lent meanwhile; `target` is the host that
+/// will make it ready, if that is known.
+pub(crate) fn block_on<F: Future>(future: F, target: Option<HostId>) -> Result<F::Output, WouldDeadlock> {
+    let mut future = pin!(future);
+    block_until(future.as_mut(), target, None).map(|output| output.expect("there is no limit"))
+}
+
+/// The same with a limit: `None` when it is reached first.
+pub(crate) fn block_until<F: Future>(
+    mut future: Pin<&mut F>,
+    target: Option<HostId>,
+    deadline: Option<Instant>,
+) -> Result<Option<F::Output>, WouldDeadlock> {
+    sim_runtime::preempt();
+    let parking = Parking::of_this_thread();
+    let _outer = parking.within_another(thread_context::is_waiting());
+    let mut cx = Context::from_waker(parking.waker());
+    let mut poll = || thread_context::while_waiting(|| future.as_mut().poll(&mut cx));
+    if let Poll::Ready(output) = poll() {
+        return Ok(Some(output));
+    }
+    if let Some(host) = thread_context::driven_here(target) {
+        let mut output = None;
+        let mut is_ready = || match poll() {
+            Poll::Ready(ready) => {
+                output = Some(ready);
+                true
+            }
+            Poll::Pending => false,
+        };
+        if let Some(driven) = host.drive_until(&mut is_ready, deadline) {
+            return driven.map(|()| output);
+        }
+    }
+    // A task that is raised meanwhile passes that on to what it waits for.
+    let mut stop = thread_context::stop_wait();
+    let _lent = thread_context::lend(target)?;
+    let _told = sim_runtime::doing(|| describe(target, deadline.is_some()));
+    loop {
+        stop.iter_mut().for_each(|stop| stop.register(parking.waker()));
+        if let Poll::Ready(output) = poll() {
+            return Ok(Some(output));
+        }
+        if thread_context::is_stranded(target) {
+            return Err(WouldDeadlock);
+        }
+        // One who wakes itself all the time never gets to sleep, and has its limit all the same.
+        let is_late = deadline.is_some_and(|deadline| deadline <= clock::instant() || clock::is_over());
+        if is_late || !parking.park_until(deadline) {
+            return Ok(None);
+        }
+    }
+}
+
+/// What this thread waits for, for who reads of a deadlock.
+fn describe(target: Option<HostId>, has_limit: bool) -> String {
+    let who =
+        thread_context::running_task().map_or("waits".to_owned(), |task| format!("the task `{}` waits", task.name()));
+    let whom = target.and_then(HostId::find).map(|host| match host.whereabouts() {
+        Where::Pool(name) => format!(" for the pool `{name}`"),
+        Where::Service(name) => format!(" for the service `{name}`"),
+        Where::Local(name) => format!(" for the local `{name}`"),
+        Where::Outside => String::new(),
+    });
+    format!("{who}{}{}", whom.unwrap_or_default(), if has_limit { ", with a limit" } else { "" })
+}
+
+/// Runs `f`, which may block by other means than ours, as blocking: within a task, others get its slot meanwhile.
+///
+/// Elsewhere it just runs `f`. On a service it does too: the thread is the service, and nobody stands in for it.
+///
+/// ```
+/// use nanolith::{block_in_place, prelude::*};
+/// use std::sync::mpsc::Receiver;
+/// # pub struct Geometry;
+/// # #[define]
+/// impl Geometry {
+///     pub fn add_received(x: i64, from: Receiver<i64>) -> i64 {
+///         x + block_in_place(|| from.recv()).unwrap_or(0)
+///     }
+/// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
+/// }
+/// let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build()?;
+/// let geometry = Geometry::on(&pool);
+/// let (give, take) = std::sync::mpsc::channel();
+/// let job = geometry.add_received(4, take).submit();
+/// assert_eq!(geometry.add(1, 2).wait()?, 3); // runs though the only slot's task waits
+/// give.send(5)?;
+/// assert_eq!(job.wait()?, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
+    let _lent = thread_context::lend(None);
+    f()
+}

@@ -1,0 +1,6 @@
+//! What the running thread is at: its executor and task, and how it blocks.
+
+pub(crate) mod block_on;
+pub(crate) mod inline;
+pub(crate) mod priority_scope;
+pub(crate) mod thread_context;

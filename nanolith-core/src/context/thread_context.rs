@@ -1,0 +1,795 @@
+//! Where a thread stands: whose it is, and which task it runs. Calls ask here for their parents, waits for the slot they
+//! hold.
+
+use crate::{
+    call::{
+        ancestry::{Lineage, Trace},
+        backend::{Host, HostId, Loan, Over, Permit, PermitState, Runnable, WouldDeadlock},
+        call_ref::Shared,
+        header::{Meta, StopHome},
+    },
+    meta::{priority::Priority, task_info::TaskInfo, visited_layers::LayerId},
+    park::parker::Parking,
+    sched::{policy::Rules, ring::Points},
+    util::{
+        per_thread::{at_thread_end, per_thread},
+        stack::{self, OnTop},
+    },
+    wake::Registration,
+};
+use std::{
+    cell::{Cell, RefCell},
+    marker::PhantomData,
+    num::NonZero,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::Waker,
+};
+
+/// How many claimed calls may stand on one thread's stack, where the size of that is not known.
+const MAX_DEPTH: u32 = 64;
+
+/// A task that is being run.
+pub(crate) struct Running {
+    /// Its call, which is the executor's too meanwhile.
+    pub(crate) call: Shared<dyn Runnable>,
+    /// The task and its parents, made when its first call asks.
+    lineage: Option<Lineage>,
+}
+
+impl Running {
+    #[inline]
+    pub(crate) fn new(call: Shared<dyn Runnable>) -> Self {
+        Self { call, lineage: None }
+    }
+
+    /// The run is over. Gives the owner of the call.
+    #[inline]
+    pub(crate) fn end(self) -> Shared<dyn Runnable> {
+        if let Some(lineage) = self.lineage {
+            lineage.end(&self.call);
+        }
+        self.call
+    }
+}
+
+/// What is known of this thread.
+struct Thread {
+    id: Cell<Option<HostId>>,
+    host: RefCell<Option<Weak<dyn Host>>>,
+    /// The host's.
+    rules: RefCell<Option<Arc<Rules>>>,
+    /// Whether a worker of the host is on the stack.
+    runner: Cell<bool>,
+    /// The permit with which that worker runs tasks.
+    permit: Cell<PermitState>,
+    call: Cell<Option<Shared<dyn Runnable>>>,
+    /// Goes with the call: see [`Running`].
+    lineage: Cell<Option<Lineage>>,
+    /// The priority of a scope, and the call within which it is; none of a call within that.
+    scope: Cell<Option<(Priority, *const ())>>,
+    /// The waker with which the future of the call is polled, by what it points to.
+    polled_by: Cell<*const ()>,
+    /// The host whose calls leave here that they are over, and the one that did.
+    collects: Cell<Option<HostId>>,
+    over: Cell<Option<Over>>,
+    /// How many claimed calls stand on the stack.
+    depth: Cell<u32>,
+    on_top: Cell<u64>,
+    /// What is lent since handles were polled within a sync task, and how many of these are pending.
+    lent: Cell<Option<PollLoan>>,
+    pending: Cell<u32>,
+    /// Of which loan these are.
+    loan: Cell<Option<NonZero<u64>>>,
+    /// Whether our own blocking wait is on: it lends the slot itself.
+    waiting: Cell<bool>,
+}
+
+/// What is lent since handles were polled within a sync task.
+struct PollLoan {
+    /// `None`: no host owns the thread.
+    loan: Option<Loan>,
+    _share_slot: Option<ReturnedSlot>,
+}
+
+impl Thread {
+    /// Whether pending handles of the running task have lent its permit.
+    fn has_lent(&self) -> bool {
+        let lent = self.lent.take();
+        let has_lent = lent.is_some();
+        self.lent.set(lent);
+        has_lent
+    }
+}
+
+per_thread! {
+    static THREAD: Thread = Thread {
+        id: Cell::new(None),
+        host: RefCell::new(None),
+        rules: RefCell::new(None),
+        runner: Cell::new(false),
+        permit: Cell::new(PermitState::Absent),
+        call: Cell::new(None),
+        lineage: Cell::new(None),
+        scope: Cell::new(None),
+        polled_by: Cell::new(std::ptr::null()),
+        collects: Cell::new(None),
+        over: Cell::new(None),
+        depth: Cell::new(0),
+        on_top: Cell::new(0),
+        lent: Cell::new(None),
+        pending: Cell::new(0),
+        loan: Cell::new(None),
+        waiting: Cell::new(false),
+    };
+}
+
+/// Of which loan somebody counts as pending, if any. One who was left pending, and goes elsewhere, to another task or thread,
+/// counts nothing there.
+pub(crate) type Counted = Option<NonZero<u64>>;
+
+/// A number that no other loan has.
+fn next_loan() -> Counted {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    // ORDERING: Relaxed, the number means nothing but itself.
+    NonZero::new(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+}
+
+/// Restores a thread-local flag when dropped, also by a panic.
+struct Restore<'a, T: Copy>(&'a Cell<T>, T);
+
+impl<T: Copy> Drop for Restore<'_, T> {
+    fn drop(&mut self) {
+        self.0.set(self.1);
+    }
+}
+
+fn set<T: Copy>(cell: &Cell<T>, value: T) -> Restore<'_, T> {
+    Restore(cell, cell.replace(value))
+}
+
+// ----- whose thread it is
+
+/// This thread is `host`'s from now on.
+pub(crate) fn adopt(id: HostId, host: Weak<dyn Host>) {
+    let rules = host.upgrade().map(|host| host.rules().clone());
+    THREAD.with(|thread| {
+        thread.id.set(Some(id));
+        thread.rules.replace(rules);
+        thread.host.replace(Some(host));
+    });
+    at_thread_end(|| {
+        let left = THREAD.with(|thread| (thread.id.take(), thread.rules.take(), thread.host.take()));
+        drop(left);
+    });
+}
+
+/// This thread is `host`'s, and runs its work, until what this gives is dropped: then it is whose it was.
+pub(crate) fn adopt_for_now(id: HostId, host: Weak<dyn Host>) -> Adopted {
+    let rules = host.upgrade().map(|host| host.rules().clone());
+    THREAD.with(|thread| Adopted {
+        id: thread.id.replace(Some(id)),
+        host: thread.host.replace(Some(host)),
+        rules: thread.rules.replace(rules),
+        runner: thread.runner.replace(true),
+        here: PhantomData,
+    })
+}
+
+/// Whose thread it was before.
+#[must_use = "the thread is given back when this is dropped"]
+pub(crate) struct Adopted {
+    id: Option<HostId>,
+    host: Option<Weak<dyn Host>>,
+    rules: Option<Arc<Rules>>,
+    runner: bool,
+    here: PhantomData<*const ()>,
+}
+
+impl Drop for Adopted {
+    fn drop(&mut self) {
+        THREAD.with(|thread| {
+            thread.id.set(self.id);
+            drop(thread.host.replace(self.host.take()));
+            drop(thread.rules.replace(self.rules.take()));
+            thread.runner.set(self.runner);
+        });
+    }
+}
+
+/// Returns the host whose thread this is.
+pub(crate) fn standing() -> Option<Weak<dyn Host>> {
+    THREAD.with(|thread| thread.host.borrow().clone())
+}
+
+per_thread! {
+    static DRIVES: Cell<bool> = Cell::new(false);
+}
+
+/// This thread may have to bring about itself what it waits for: it drives an executor.
+pub(crate) fn mark_driver() {
+    DRIVES.set(true);
+}
+
+/// Whether this thread has ever driven something.
+pub(crate) fn drives() -> bool {
+    DRIVES.get()
+}
+
+/// The `target` of a wait, if it may be one that this thread drives.
+pub(crate) fn driven_here(target: Option<HostId>) -> Option<Arc<dyn Host>> {
+    target.filter(|_| drives()).and_then(HostId::find)
+}
+
+/// Whose thread this is.
+#[inline]
+pub(crate) fn host_id() -> Option<HostId> {
+    THREAD.with(|thread| thread.id.get())
+}
+
+/// The host whose thread this is.
+pub(crate) fn host_here() -> Option<Arc<dyn Host>> {
+    THREAD.with(host)
+}
+
+fn host(thread: &Thread) -> Option<Arc<dyn Host>> {
+    thread.host.borrow().as_ref().and_then(Weak::upgrade)
+}
+
+/// Runs `f` as a worker that holds `permit`. Returns the permit, unless `f` has taken it out.
+///
+/// Calls of `host` with a future leave here that they are over: see [`take_over`].
+pub(crate) fn as_runner<R>(host: HostId, permit: Permit, f: impl FnOnce() -> R) -> (R, Option<Permit>) {
+    THREAD.with(|thread| {
+        let _restore = set(&thread.runner, true);
+        let _collects = set(&thread.collects, Some(host));
+        thread.permit.set(PermitState::Active(permit));
+        let result = f();
+        (result, take_permit(thread))
+    })
+}
+
+/// Takes the worker's permit out of its thread, which runs no task from now on.
+pub(crate) fn put_down_permit() -> Option<Permit> {
+    THREAD.with(take_permit)
+}
+
+/// Runs `f`, which is no task, on a thread that holds a permit and is at no task.
+pub(crate) fn as_idle<R>(f: impl FnOnce() -> R) -> R {
+    THREAD.with(|thread| {
+        let permit = take_permit(thread).map_or(PermitState::Absent, PermitState::Idle);
+        thread.permit.set(permit);
+        let result = f();
+        let permit = take_permit(thread).map_or(PermitState::Absent, PermitState::Active);
+        thread.permit.set(permit);
+        result
+    })
+}
+
+fn take_permit(thread: &Thread) -> Option<Permit> {
+    match thread.permit.take() {
+        PermitState::Idle(permit) | PermitState::Active(permit) => Some(permit),
+        PermitState::Absent | PermitState::Lent => None,
+    }
+}
+
+// ----- which task it runs
+
+/// Runs `f` as part of `running`, which comes back, to be kept from one poll of a future to the next.
+#[inline(always)]
+pub(crate) fn enter<R>(running: Running, f: impl FnOnce() -> R) -> (R, Running) {
+    /// The task that waits meanwhile for this one, if any.
+    struct Below(Option<Shared<dyn Runnable>>, Option<Lineage>);
+    impl Below {
+        fn go_on(&mut self) -> Option<Running> {
+            let swap = |thread: &Thread| (thread.call.replace(self.0.take()), thread.lineage.replace(self.1.take()));
+            let (call, lineage) = THREAD.with(swap);
+            call.map(|call| Running { call, lineage })
+        }
+    }
+    impl Drop for Below {
+        fn drop(&mut self) {
+            drop(self.go_on());
+        }
+    }
+    let Running { call, lineage } = running;
+    let swap = |thread: &Thread| (thread.call.replace(Some(call)), thread.lineage.replace(lineage));
+    let (call, lineage) = THREAD.with(swap);
+    let mut below = Below(call, lineage);
+    let result = f();
+    let running = below.go_on();
+    std::mem::forget(below); // it has gone on
+    (result, running.expect("whoever ran on top has gone"))
+}
+
+/// Looks at the call of the task that runs here, if any.
+#[inline]
+fn look<R>(thread: &Thread, f: impl FnOnce(&Shared<dyn Runnable>) -> R) -> Option<R> {
+    let call = thread.call.take()?;
+    let seen = f(&call);
+    thread.call.set(Some(call));
+    Some(seen)
+}
+
+/// The parents of a call that is submitted here and now, and the priority that it has unless it is told another.
+#[inline]
+pub(crate) fn descent() -> (Option<Arc<Trace>>, Priority) {
+    THREAD.with(|thread| match thread.call.take() {
+        Some(call) => descent_within(thread, call),
+        None => (None, in_scope(thread).unwrap_or_default()),
+    })
+}
+
+fn descent_within(thread: &Thread, call: Shared<dyn Runnable>) -> (Option<Arc<Trace>>, Priority) {
+    let (lineage, priority) = (lineage_of(thread, &call), call.meta().priority());
+    thread.call.set(Some(call));
+    (Some(lineage), in_scope(thread).unwrap_or(priority))
+}
+
+/// The priority of the innermost scope that is on within the call which runs here.
+#[inline]
+fn in_scope(thread: &Thread) -> Option<Priority> {
+    let (priority, within) = thread.scope.get()?;
+    (running(thread) == within).then_some(priority)
+}
+
+/// Tells the call that runs here from others; null where none does.
+fn running(thread: &Thread) -> *const () {
+    look(thread, Points::points).unwrap_or(std::ptr::null())
+}
+
+/// How urgent what runs here is: the scope, else the task; `None` where there is neither.
+pub(crate) fn urgency() -> Option<Priority> {
+    let urgency = |thread: &Thread| in_scope(thread).or_else(|| look(thread, |call| call.meta().priority()));
+    THREAD.with(urgency)
+}
+
+/// Runs `f` as a scope of this priority.
+pub(crate) fn within_scope<R>(priority: Priority, f: impl FnOnce() -> R) -> R {
+    THREAD.with(|thread| {
+        let _restore = set(&thread.scope, Some((priority, running(thread))));
+        f()
+    })
+}
+
+/// A wait for the moments at which the task that runs here, and is about to block, is raised or asked to stop. `None`: no task
+/// runs here.
+pub(crate) fn stop_wait() -> Option<Registration<StopHome<Shared<dyn Runnable>>>> {
+    let wait = |call: &Shared<dyn Runnable>| {
+        call.meta().mark_blocking();
+        Registration::new(StopHome(call.clone()))
+    };
+    THREAD.with(|thread| look(thread, wait))
+}
+
+/// Whether the task that runs here should give way to others. `None`: no task runs here.
+pub(crate) fn should_yield() -> Option<bool> {
+    THREAD.with(|thread| look(thread, |call| call.is_asked_to_stop() || should_give_way(thread, call.meta())))
+}
+
+/// Whether a call that runs on a thread of this host should give way.
+pub(crate) fn should_yield_for(meta: &Meta) -> bool {
+    THREAD.with(|thread| should_give_way(thread, meta))
+}
+
+fn should_give_way(thread: &Thread, meta: &Meta) -> bool {
+    match &*thread.rules.borrow() {
+        Some(rules) => rules.should_yield(meta),
+        None => Rules::default().should_yield(meta),
+    }
+}
+
+/// The future of the task that runs here is polled with this waker.
+pub(crate) fn polled_by(waker: &Waker) {
+    THREAD.with(|thread| thread.polled_by.set(waker.data()));
+}
+
+/// Uses the waker of a future that is pending, when what is more urgent has had its turn. Where the future is not the task's
+/// own, as in somebody's `block_on`, that is at once.
+pub(crate) fn give_way(waker: &Waker) {
+    let host = THREAD.with(|thread| {
+        let polls = look(thread, |call| call.meta().task().is_async()) == Some(true);
+        let host = (polls && thread.polled_by.get() == waker.data()).then(|| host(thread)).flatten()?;
+        let expires = look(thread, |call| host.rules().expires(call.meta()))?;
+        Some((host, expires))
+    });
+    match host {
+        Some((host, expires)) => host.give_way(expires, waker),
+        None => waker.wake_by_ref(),
+    }
+}
+
+fn lineage_of(thread: &Thread, call: &Shared<dyn Runnable>) -> Arc<Trace> {
+    let lineage = thread.lineage.take().unwrap_or_else(|| Lineage::of(call));
+    let trace = lineage.trace().clone();
+    thread.lineage.set(Some(lineage));
+    trace
+}
+
+// ----- how its calls end
+
+/// Runs `f`, which runs a call of `host`. Returns with its result what that call left to be counted.
+pub(crate) fn collect_over<R>(host: HostId, f: impl FnOnce() -> R) -> (R, Option<Over>) {
+    THREAD.with(|thread| {
+        let _collects = set(&thread.collects, Some(host));
+        let _below = set(&thread.over, None);
+        let result = f();
+        (result, thread.over.take())
+    })
+}
+
+/// Takes what the call that ran here left to be counted.
+pub(crate) fn take_over() -> Option<Over> {
+    THREAD.with(|thread| thread.over.take())
+}
+
+/// Leaves to the runner of the call to count that it is over. False if no runner of `host` collects that here.
+pub(crate) fn leave_over(host: HostId, over: Over) -> bool {
+    THREAD.with(|thread| {
+        let is_free = thread.collects.get() == Some(host) && thread.over.get().is_none();
+        if is_free {
+            thread.over.set(Some(over));
+        }
+        is_free
+    })
+}
+
+// ----- how it waits
+
+/// What others may have until this is dropped.
+pub(crate) struct Lent {
+    loan: Option<(Arc<dyn Host>, Loan)>,
+    /// Goes after the loan.
+    _share_slot: Option<ReturnedSlot>,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some((host, loan)) = self.loan.take() {
+            let permit = host.take_back(loan);
+            THREAD.with(|thread| thread.permit.set(permit));
+        }
+    }
+}
+
+/// Moves the permit of this thread, if it has one, into a loan of its host.
+fn lend_to(thread: &Thread, host: &Arc<dyn Host>, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
+    let mut permit = thread.permit.replace(PermitState::Lent);
+    let loan = host.lend(&mut permit, target);
+    thread.permit.set(permit);
+    loan
+}
+
+/// Whether a share has ever had a limit.
+static SOME_SHARE_IS_LIMITED: AtomicBool = AtomicBool::new(false);
+
+// ORDERING of it: Relaxed. A call that holds a slot has passed the lock under which its share got the limit.
+pub(crate) fn some_share_is_limited() {
+    SOME_SHARE_IS_LIMITED.store(true, Ordering::Relaxed);
+}
+
+/// A slot of a share that a call has returned for a while.
+struct ReturnedSlot {
+    call: Shared<dyn Runnable>,
+    pool: HostId,
+}
+
+impl ReturnedSlot {
+    /// Returns the slot of the task that runs here, if it holds one.
+    fn of(thread: &Thread) -> Option<Self> {
+        if !SOME_SHARE_IS_LIMITED.load(Ordering::Relaxed) {
+            return None;
+        }
+        let held = |call: &Shared<dyn Runnable>| Some(Self { call: call.clone(), pool: call.meta().share_slot()? });
+        let slot = look(thread, held).flatten()?;
+        slot.call.meta().set_share_slot(None);
+        slot.pool.find()?.return_share_slot(slot.call.meta().share());
+        Some(slot)
+    }
+}
+
+impl Drop for ReturnedSlot {
+    /// The task goes on, and takes it back.
+    fn drop(&mut self) {
+        let meta = self.call.meta();
+        meta.set_share_slot(Some(self.pool));
+        if let Some(pool) = self.pool.find() {
+            pool.retake_share_slot(meta.share());
+        }
+    }
+}
+
+/// The share of `pool` of which the task that runs here holds a slot.
+pub(crate) fn running_share_slot(pool: HostId) -> Option<u32> {
+    let held =
+        |call: &Shared<dyn Runnable>| call.meta().share_slot().filter(|at| *at == pool).map(|_| call.meta().share());
+    THREAD.with(|thread| look(thread, held).flatten())
+}
+
+/// Lends this thread's slot, if it has one and has not lent it already, for a wait for something of `target`'s.
+pub(crate) fn lend(target: Option<HostId>) -> Result<Lent, WouldDeadlock> {
+    THREAD.with(|thread| {
+        let host = if thread.has_lent() { None } else { host(thread) };
+        let lend = |host: Arc<dyn Host>| lend_to(thread, &host, target).map(|loan| (host, loan));
+        Ok(Lent { loan: host.map(lend).transpose()?, _share_slot: ReturnedSlot::of(thread) })
+    })
+}
+
+/// Whether the wait of this thread for something of `target`'s, whose thread this is, is to end: see [`Host::take_stranded`].
+pub(crate) fn is_stranded(target: Option<HostId>) -> bool {
+    target.is_some() && host_id() == target && host_here().is_some_and(|host| host.take_stranded())
+}
+
+/// Runs `f` as our own blocking wait, so that handles polled within it leave the lending to us.
+pub(crate) fn while_waiting<R>(f: impl FnOnce() -> R) -> R {
+    THREAD.with(|thread| {
+        let _restore = set(&thread.waiting, true);
+        f()
+    })
+}
+
+/// Whether our own blocking wait is polling on this thread.
+pub(crate) fn is_waiting() -> bool {
+    THREAD.with(|thread| thread.waiting.get())
+}
+
+/// A wait of the asynchronous task that runs here is pending: counts it, and returns whether this poll is to find out which.
+/// `None`: there is no such task, or its thread blocks.
+#[inline]
+pub(crate) fn count_wait() -> Option<bool> {
+    in_async_task(Meta::count_wait)
+}
+
+/// Whether this poll of the asynchronous task that runs here is to find out what it waits for.
+pub(crate) fn is_probed() -> bool {
+    in_async_task(Meta::is_probed) == Some(true)
+}
+
+fn in_async_task<R>(f: impl FnOnce(&Meta) -> R) -> Option<R> {
+    let look = |thread: &Thread| look(thread, |call| call.meta().task().is_async().then(|| f(call.meta()))).flatten();
+    THREAD.with(|thread| if thread.waiting.get() { None } else { look(thread) })
+}
+
+/// A handle of `target`'s was polled, and is pending. Within a sync task that means that the thread is about to stand
+/// still in somebody's `block_on`: its slot is lent, until no handle is pending or the task ends. `counted` says whether the
+/// handle was pending before.
+pub(crate) fn pending_poll(counted: &mut Counted, target: Option<HostId>) -> Result<(), WouldDeadlock> {
+    THREAD.with(|thread| {
+        let is_counted = counted.is_some() && *counted == thread.loan.get();
+        if is_counted || thread.waiting.get() || !in_sync_task(thread) {
+            return Ok(());
+        }
+        if !thread.has_lent() {
+            let loan = host(thread).map(|host| lend_to(thread, &host, target)).transpose()?;
+            let share_slot = ReturnedSlot::of(thread);
+            if loan.is_none() && share_slot.is_none() {
+                return Ok(());
+            }
+            thread.lent.set(Some(PollLoan { loan, _share_slot: share_slot }));
+            thread.loan.set(next_loan());
+        }
+        thread.pending.set(thread.pending.get() + 1);
+        *counted = thread.loan.get();
+        Ok(())
+    })
+}
+
+/// A handle that was pending is ready, or gone. With the last of them the thread has its slot again.
+pub(crate) fn pending_over(counted: &mut Counted) {
+    let Some(loan) = counted.take() else { return };
+    THREAD.with(|thread| {
+        if thread.loan.get() == Some(loan) {
+            thread.pending.set(thread.pending.get().saturating_sub(1));
+            if thread.pending.get() == 0 {
+                settle(thread);
+            }
+        }
+    });
+}
+
+/// A task is over: what its pending handles lent is taken back.
+#[inline]
+pub(crate) fn settle_polls() {
+    THREAD.with(|thread| {
+        // Where no handle is pending, nothing is lent.
+        if thread.pending.replace(0) > 0 {
+            settle(thread);
+        }
+    });
+}
+
+fn settle(thread: &Thread) {
+    thread.loan.set(None);
+    if let Some(PollLoan { loan, _share_slot }) = thread.lent.take() {
+        let Some(loan) = loan else { return };
+        let permit = match host(thread) {
+            Some(host) => host.take_back(loan),
+            None => loan.before,
+        };
+        thread.permit.set(permit);
+    }
+}
+
+/// Whether a poll here means that the thread stands still if it is not ready.
+pub(crate) fn blocks_when_pending() -> bool {
+    THREAD.with(|thread| thread.waiting.get() || in_sync_task(thread))
+}
+
+fn in_sync_task(thread: &Thread) -> bool {
+    look(thread, |call| !call.meta().task().is_async()).unwrap_or(false)
+}
+
+/// Whether no other claimed call should run on this stack: little of it is left or, where its size is not known, many calls
+/// stand on it.
+pub(crate) fn is_deep() -> bool {
+    stack::is_low().unwrap_or_else(|| THREAD.with(|thread| thread.depth.get() >= MAX_DEPTH))
+}
+
+/// Whether any host has ever asked its tasks to stop.
+static SOME_STOP: AtomicBool = AtomicBool::new(false);
+
+// ORDERING of it: Relaxed, it is asked again and again.
+pub(crate) fn some_host_stops() {
+    SOME_STOP.store(true, Ordering::Relaxed);
+}
+
+/// Whether the host whose thread this is asks its tasks to stop.
+#[inline]
+pub(crate) fn is_stopping() -> bool {
+    SOME_STOP.load(Ordering::Relaxed) && host_here().is_some_and(|host| host.is_stopping())
+}
+
+/// Whether a runner stands on this thread.
+pub(crate) fn is_runner() -> bool {
+    THREAD.with(|thread| thread.runner.get())
+}
+
+/// Whether a runner of `host` stands here, which may run a call that it waits for.
+pub(crate) fn may_overtake(host: Option<HostId>) -> bool {
+    THREAD.with(|thread| thread.runner.get() && host.is_some() && thread.id.get() == host) && !is_deep()
+}
+
+/// This thread runs a call of its host ahead of its turn.
+pub(crate) fn count_overtaken() {
+    THREAD.with(|thread| thread.rules.borrow().iter().for_each(|rules| rules.count_overtaken()));
+}
+
+/// How many calls have run on top of others on this thread.
+pub(crate) fn ran_on_top() -> u64 {
+    THREAD.with(|thread| thread.on_top.get())
+}
+
+/// Keeps apart what the task below has lent, until the call on top of it has gone.
+struct LentBelow<'a> {
+    thread: &'a Thread,
+    loan: Option<PollLoan>,
+}
+
+impl Drop for LentBelow<'_> {
+    fn drop(&mut self) {
+        self.thread.lent.set(self.loan.take());
+    }
+}
+
+/// Runs a claimed call on top of the task that waits for it.
+pub(crate) fn run_on_top<R>(run: impl FnOnce() -> R) -> R {
+    let _top = OnTop::begin();
+    THREAD.with(|thread| {
+        // The task below waits for this call.
+        let _share_slot = ReturnedSlot::of(thread);
+        let _depth = set(&thread.depth, thread.depth.get() + 1);
+        thread.on_top.set(thread.on_top.get() + 1);
+        // The task below may be pending in a `block_on`; what it lent stays lent, and the one on top lends for itself.
+        let _pending = set(&thread.pending, 0);
+        let _lent = LentBelow { thread, loan: thread.lent.take() };
+        let _loan = set(&thread.loan, None);
+        let parking = thread.waiting.get().then(Parking::of_this_thread);
+        let _outer = parking.as_ref().map(|parking| parking.within_another(true));
+        let _waiting = set(&thread.waiting, false);
+        run()
+    })
+}
+
+/// Whether the task that runs here is of this kind, or within one that is.
+pub(crate) fn is_within_kind(task: &TaskInfo) -> bool {
+    let (lineage, _) = descent();
+    let mut callers = lineage.iter().flat_map(|trace| trace.callers());
+    callers.any(|caller| caller.task.identifier() == task.identifier())
+}
+
+/// Whether the task that runs here came through this layer.
+pub(crate) fn is_within(layer: LayerId) -> bool {
+    THREAD.with(|thread| look(thread, |call| call.meta().has_passed(layer))).unwrap_or(false)
+}
+
+// ----- for users
+
+/// What kind of thread some code runs on.
+///
+/// ```
+/// use nanolith::{Where, prelude::*};
+/// # pub struct Geometry;
+/// # #[define]
+/// impl Geometry {
+///     pub fn whereabouts() -> Where {
+///         nanolith::current().place().clone()
+///     }
+/// }
+/// let pool = Pool::builder().name("pictures").build()?;
+/// assert_eq!(Geometry::on(&pool).whereabouts().wait()?, Where::Pool("pictures".into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Where {
+    /// A thread that is none of ours: `main`, or any that the program started.
+    Outside,
+    /// A thread of the pool of this name.
+    Pool(Arc<str>),
+    /// The thread of the service of this name.
+    Service(Arc<str>),
+    /// A thread that drives the [`Local`](crate::Local) of this name, and runs its work just now.
+    Local(Arc<str>),
+}
+
+/// Where some code runs: made by [`current`].
+///
+/// ```
+/// use nanolith::{Where, current};
+/// let here = current();
+/// assert_eq!((here.place(), here.task()), (&Where::Outside, None));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Current {
+    place: Where,
+    task: Option<&'static TaskInfo>,
+}
+
+impl Current {
+    /// What kind of thread this is.
+    #[must_use]
+    pub fn place(&self) -> &Where {
+        &self.place
+    }
+
+    /// Which task runs, if one does.
+    #[must_use]
+    pub fn task(&self) -> Option<&'static TaskInfo> {
+        self.task
+    }
+}
+
+/// Tells any code where it runs.
+///
+/// ```
+/// # use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// # #[define]
+/// impl Geometry {
+///     pub fn who_am_i() -> Option<&'static str> {
+///         nanolith::current().task().map(|task| task.name())
+///     }
+/// }
+/// assert_eq!(Geometry::tasks().who_am_i().wait()?, Some("who_am_i"));
+/// assert_eq!(Geometry::who_am_i(), None); // as a plain function
+/// # Ok::<(), CallError>(())
+/// ```
+#[must_use]
+pub fn current() -> Current {
+    THREAD.with(|thread| Current {
+        place: host(thread).map_or(Where::Outside, |host| host.whereabouts()),
+        task: look(thread, |call| call.meta().task()),
+    })
+}
+
+/// The call of the task that runs here.
+pub(crate) fn running_call() -> Option<Shared<dyn Runnable>> {
+    THREAD.with(|thread| look(thread, Shared::clone))
+}
+
+/// The task that runs here.
+pub(crate) fn running_task() -> Option<&'static TaskInfo> {
+    THREAD.with(|thread| look(thread, |call| call.meta().task()))
+}

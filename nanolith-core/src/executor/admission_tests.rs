@@ -1,0 +1,72 @@
+//! What happens at the gate in moments that no test from outside can hold still.
+
+use super::*;
+use crate::{
+    Concurrency, MaxQueue, Pool,
+    meta::task_info::TaskInfo,
+    task::{NoState, Run, Scope},
+};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A set of one task that does nothing.
+struct Idle;
+
+impl TaskSet for Idle {
+    type Task = ();
+    type Output = ();
+    type Calls<E> = E;
+    type Shared = NoState;
+    const NAME: &'static str = "Idle";
+    const IDENTIFIER: &'static str = "gate::Idle";
+    const TASKS: &'static [TaskInfo] = &[TaskInfo::new("Idle", "idle", "gate::Idle::idle")];
+
+    fn info((): &()) -> &'static TaskInfo {
+        &Self::TASKS[0]
+    }
+
+    fn calls<E>(executor: E) -> E {
+        executor
+    }
+
+    fn run((): (), _: &mut Scope<Self>) -> Run<()> {
+        Run::Done(())
+    }
+}
+
+fn job() -> Job<Idle> {
+    Job::new((), |_| {})
+}
+
+#[derive(Default)]
+struct Called(AtomicBool);
+
+impl std::task::Wake for Called {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// A time-out claims the call, and then waits for the queue's lock to free its place; meanwhile the call's turn comes.
+#[test]
+fn a_place_whose_call_is_being_ended_goes_to_the_next_in_line() {
+    let pool =
+        Pool::builder().concurrency(Concurrency::Exact(1)).max_queue(MaxQueue::Bounded(1)).build().expect("threads");
+    pool.pause();
+    let held = job();
+    let first_in = held.slot().clone();
+    assert!(crate::Executor::execute(&pool, held).is_ok());
+    let (ending, next) = (job(), job());
+    let ending_call = ending.slot().clone();
+    let called = Arc::new(Called::default());
+    let waker = Waker::from(called.clone());
+    let (mut ending, mut next) = (crate::Executor::admit(&pool, ending), crate::Executor::admit(&pool, next));
+    assert!(ending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    assert!(ending_call.claim());
+    let host = crate::Executor::<Idle>::host(&pool);
+    crate::call::backend::end(&*first_in, host, End::Cancelled); // a place is free, and is granted to the first in line
+    assert!(ending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
+    assert!(called.0.load(Ordering::SeqCst), "the next in line is called");
+    assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
+}

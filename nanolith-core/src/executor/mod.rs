@@ -1,0 +1,273 @@
+//! The waist: one trait joins the typed calls above to whatever runs them below.
+
+pub(crate) mod admission;
+
+use crate::{
+    call::backend::HostId,
+    error::Refused,
+    task::{Job, TaskSet, Work},
+};
+use std::{future::Future, pin::Pin, sync::Arc};
+
+/// A wait for room, which ends with the job taken, or refused and given back.
+///
+/// ```
+/// use nanolith::{Admission, Job, Refused, TaskSet, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// /// A layer that adds nothing.
+/// struct Plain<E>(E);
+/// impl<S: TaskSet, E: Executor<S>> Executor<S> for Plain<E> {
+///     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+///         self.0.execute(job)
+///     }
+///     fn admit(&self, job: Job<S>) -> Admission<'_, S> {
+///         self.0.admit(job)
+///     }
+/// }
+/// # let pool = Pool::builder().build()?;
+/// assert_eq!(Geometry::calls(Plain(pool)).add(4, 5).wait()?, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub type Admission<'a, S> = Pin<Box<dyn Future<Output = Result<(), Refused<Job<S>>>> + Send + 'a>>;
+
+/// Runs the tasks of `S`: a pool, a service, or a layer around another executor.
+///
+/// It takes a [`Job`] whole or gives it back whole. It is dyn-compatible: `Arc<dyn Executor<S>>` is one too.
+///
+/// ```
+/// use nanolith::{Job, Refused, TaskSet, prelude::*};
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// # use nanolith_doc_sets::*;
+/// /// Counts the calls that pass.
+/// struct Counted<E>(E, AtomicU64);
+/// impl<S: TaskSet, E: Executor<S>> Executor<S> for Counted<E> {
+///     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+///         self.1.fetch_add(1, Ordering::Relaxed);
+///         self.0.execute(job)
+///     }
+/// }
+/// let counted = std::sync::Arc::new(Counted(Pool::builder().build()?, AtomicU64::new(0)));
+/// assert_eq!(Geometry::calls(counted.clone()).add(4, 5).wait()?, 9);
+/// assert_eq!(counted.1.load(Ordering::Relaxed), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not run the tasks of `{S}`",
+    label = "not an executor for `{S}`",
+    note = "pools, services and `Arc<dyn Executor<{S}>>` are executors"
+)]
+pub trait Executor<S: TaskSet>: Send + Sync {
+    /// Takes the job, without waiting.
+    ///
+    /// ```
+    /// use nanolith::{Job, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// # let (tell, told) = std::sync::mpsc::channel();
+    /// let pool = Pool::builder().build()?;
+    /// let task = GeometryTask::Add { x: 4, y: 5 };
+    /// pool.execute(Job::<Geometry>::new(task, move |outcome| drop(tell.send(outcome))))?;
+    /// assert!(matches!(told.recv()?, Ok(GeometryOutput::Add(9))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Gives the job back when there is no room ([`Refused::is_full`]), or when it can never be run here.
+    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>>;
+
+    /// Takes the job, when there is room for it. An executor that does not wait for room refuses at once, which is what
+    /// this does unless it is written anew.
+    ///
+    /// ```
+    /// use nanolith::{Job, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// # let (tell, told) = std::sync::mpsc::channel();
+    /// let pool = Pool::builder().build()?;
+    /// let task = GeometryTask::Add { x: 4, y: 5 };
+    /// let job = Job::<Geometry>::new(task, move |outcome| drop(tell.send(outcome)));
+    /// # pollster::block_on(async {
+    /// pool.admit(job).await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+    /// assert!(matches!(told.recv()?, Ok(GeometryOutput::Add(9))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Gives the job back when it can never be run here, as after a close.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the job is dropped with it, and its call ends as lost.
+    fn admit(&self, job: Job<S>) -> Admission<'_, S> {
+        Box::pin(std::future::ready(self.execute(job)))
+    }
+
+    /// Whether the executor takes calls at all: a closed one takes none any more. One that is full, or paused, does. It is true
+    /// unless this is written anew; a layer hands on what its executor says.
+    ///
+    /// A [schedule](crate::schedule) whose run was refused as [`Closed`](crate::CallError::Closed) ends by this.
+    ///
+    /// ```
+    /// use nanolith::{ServiceRef, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// let geometry = Geometry::service().launch().wait()?;
+    /// let executor = ServiceRef::from(&geometry);
+    /// assert!(executor.accepts_calls());
+    /// geometry.close().wait()?;
+    /// assert!(!executor.accepts_calls());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn accepts_calls(&self) -> bool {
+        true
+    }
+
+    /// Who holds the calls, for those that run in this process.
+    #[doc(hidden)]
+    fn host(&self) -> Option<HostId> {
+        None
+    }
+
+    /// Whether to take a job may run user code, so that the timer's thread leaves that to others.
+    #[doc(hidden)]
+    fn takes_by_user_code(&self) -> bool {
+        true
+    }
+
+    /// What each call carries of the state.
+    #[doc(hidden)]
+    fn shared(&self) -> Option<S::Shared> {
+        None
+    }
+
+    /// Who runs many tasks of `S` as one call, if that comes to the same as running each: a pool.
+    #[doc(hidden)]
+    fn crew(&self) -> Option<&dyn Crew> {
+        None
+    }
+}
+
+/// Runs work in bulk.
+#[doc(hidden)]
+#[allow(missing_docs)] // hidden: what an executor gives to `bulk`
+pub trait Crew: Executor<Work> {
+    /// How many threads are at work at once.
+    fn threads(&self) -> usize;
+
+    fn to_owned(&self) -> Arc<dyn Crew>;
+}
+
+macro_rules! forward {
+    ($pointer:ty) => {
+        impl<S: TaskSet, E: Executor<S> + ?Sized> Executor<S> for $pointer {
+            fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+                (**self).execute(job)
+            }
+
+            fn admit(&self, job: Job<S>) -> Admission<'_, S> {
+                (**self).admit(job)
+            }
+
+            fn accepts_calls(&self) -> bool {
+                (**self).accepts_calls()
+            }
+
+            fn host(&self) -> Option<HostId> {
+                (**self).host()
+            }
+
+            fn takes_by_user_code(&self) -> bool {
+                (**self).takes_by_user_code()
+            }
+
+            fn shared(&self) -> Option<S::Shared> {
+                (**self).shared()
+            }
+
+            fn crew(&self) -> Option<&dyn Crew> {
+                (**self).crew()
+            }
+        }
+    };
+}
+
+forward!(Arc<E>);
+forward!(Box<E>);
+forward!(&E);
+
+/// An executor that shares the state of `S` with its tasks: services, and pools under `#[define(shared)]`. It is what a
+/// method that takes `&self` asks for.
+///
+/// ```
+/// use nanolith::{SharesState, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// fn total(calls: &CounterCalls<impl SharesState<Counter>>) -> Result<i64, CallError> {
+///     calls.total().wait()
+/// }
+/// let counter = Counter::service(10).launch().wait()?;
+/// assert_eq!(total(counter.calls())?, 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A layer hands it on: `impl<E: SharesState<Counter>> SharesState<Counter> for Layer<E> {}`.
+#[diagnostic::on_unimplemented(
+    message = "`{S}`'s method uses its state, and `{Self}` has none",
+    label = "this method takes `&self`",
+    note = "launch a service with `{S}::service(..)`, or share the state on a pool with `#[define(shared)]` and `{S}::shared(state).on(&pool)`"
+)]
+pub trait SharesState<S: TaskSet>: Executor<S> {}
+
+/// An executor that owns the state of `S`: services. It is what a method that takes `&mut self` asks for.
+///
+/// ```
+/// use nanolith::{OwnsState, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// fn bump_twice(calls: &CounterCalls<impl OwnsState<Counter>>) -> Result<i64, CallError> {
+///     calls.bump(1).wait()?;
+///     calls.bump(1).wait()
+/// }
+/// let counter = Counter::service(10).launch().wait()?;
+/// assert_eq!(bump_twice(counter.calls())?, 12);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{S}`'s method changes its state: only a service owns it",
+    label = "this method takes `&mut self`",
+    note = "launch a service with `{S}::service(..)` and call the method on it"
+)]
+pub trait OwnsState<S: TaskSet>: SharesState<S> {}
+
+/// An executor that keeps a task's future on one thread: services. It is what a `#[task(local)]` method asks for.
+///
+/// ```
+/// use nanolith::{RunsLocal, prelude::*};
+/// use std::rc::Rc;
+/// # pub struct Geometry;
+/// #[define]
+/// impl Geometry {
+///     #[task(local)]
+///     pub async fn wait_then_add(x: i64, y: i64) -> i64 {
+///         let sum = Rc::new(x + y); // not `Send`, and held across an await
+///         nanolith::time::sleep(MILLISECOND).await;
+///         *sum
+///     }
+/// }
+/// fn nine(calls: &GeometryCalls<impl RunsLocal<Geometry>>) -> Result<i64, CallError> {
+///     calls.wait_then_add(4, 5).wait()
+/// }
+/// assert_eq!(nine(Geometry::service().launch().wait()?.calls())?, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{S}`'s method stays on one thread: only a service runs it",
+    label = "this method is `#[task(local)]`",
+    note = "launch a service with `{S}::service(..)` and call the method on it"
+)]
+pub trait RunsLocal<S: TaskSet>: Executor<S> {}
+
+#[diagnostic::do_not_recommend]
+impl<S: TaskSet, E: SharesState<S> + ?Sized> SharesState<S> for Arc<E> {}
+#[diagnostic::do_not_recommend]
+impl<S: TaskSet, E: OwnsState<S> + ?Sized> OwnsState<S> for Arc<E> {}
+#[diagnostic::do_not_recommend]
+impl<S: TaskSet, E: RunsLocal<S> + ?Sized> RunsLocal<S> for Arc<E> {}

@@ -1,0 +1,62 @@
+//! What a user says of an outcome: whether it is worth another try, whether it counts as a failure.
+
+use crate::{
+    call::{backend::HostId, offload},
+    error::CallError,
+    util::unwind,
+};
+use std::{any::Any, fmt, sync::Arc};
+
+type OfError = Arc<dyn Fn(&CallError) -> bool + Send + Sync>;
+type OfOutput = Arc<dyn Fn(&dyn Any) -> bool + Send + Sync>;
+
+/// Says yes or no to an outcome. What panics says no.
+#[derive(Clone)]
+pub(super) struct Judge {
+    error: OfError,
+    output: Option<OfOutput>,
+    /// Whether the program has set a predicate of its own.
+    is_custom: bool,
+}
+
+impl Judge {
+    pub(super) fn new(error: impl Fn(&CallError) -> bool + Send + Sync + 'static) -> Self {
+        Self { error: Arc::new(error), output: None, is_custom: false }
+    }
+
+    pub(super) fn on_error(mut self, error: impl Fn(&CallError) -> bool + Send + Sync + 'static) -> Self {
+        self.error = Arc::new(error);
+        self.is_custom = true;
+        self
+    }
+
+    /// Of outputs of the type `O`; those of other sets are not asked about.
+    pub(super) fn on_output<O: 'static>(mut self, output: impl Fn(&O) -> bool + Send + Sync + 'static) -> Self {
+        self.output = Some(Arc::new(move |any| any.downcast_ref().is_some_and(&output)));
+        self.is_custom = true;
+        self
+    }
+
+    /// Runs `f`, which asks this. Where that runs a predicate of the program's, the timer's thread leaves it to `host`.
+    pub(super) fn ask_by(&self, host: impl FnOnce() -> Option<HostId>, f: impl FnOnce() + Send + 'static) {
+        if self.is_custom { offload::run(host(), f) } else { f() }
+    }
+
+    pub(super) fn says<O: 'static>(&self, outcome: &Result<O, CallError>) -> bool {
+        let ask = || match (outcome, &self.output) {
+            (Err(error), _) => (self.error)(error),
+            (Ok(output), Some(ask)) => ask(output),
+            (Ok(_), None) => false,
+        };
+        unwind::catch(ask).unwrap_or_else(|panic| {
+            std::mem::forget(panic.take_payload());
+            false
+        })
+    }
+}
+
+impl fmt::Debug for Judge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Judge").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,101 @@
+//! Bringing a job to the executor beneath where nobody waits for its admission: a second attempt, mostly.
+
+use super::layered::Around;
+use crate::{
+    call::{call_ref::Shared, header::ProgressWait, offload},
+    error::Refused,
+    executor::{Admission, Executor},
+    task::{CallSlot, Job, TaskSet},
+    time::timer,
+    typed::refuse,
+};
+use async_task::Runnable;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// Brings the job to the executor beneath, and has it wait for room there. A refusal is the outcome of the job.
+pub(super) fn send<S: TaskSet, L, E>(around: &Arc<Around<L, E>>, job: Job<S>)
+where
+    L: Send + Sync + 'static,
+    E: Executor<S> + 'static,
+{
+    let around = around.clone();
+    bring(around, |around| &around.inner, job);
+}
+
+/// The same with whatever holds the executor.
+pub(super) fn bring<S: TaskSet, H, E>(holder: Arc<H>, inner: fn(&H) -> &E, job: Job<S>)
+where
+    H: Send + Sync + 'static,
+    E: Executor<S> + 'static,
+{
+    if timer::is_timer_thread() && inner(&holder).takes_by_user_code() {
+        let host = inner(&holder).host();
+        offload::bring(host, move || bring_here(holder, inner, job));
+    } else {
+        bring_here(holder, inner, job);
+    }
+}
+
+fn bring_here<S: TaskSet, H, E>(holder: Arc<H>, inner: fn(&H) -> &E, job: Job<S>)
+where
+    H: Send + Sync + 'static,
+    E: Executor<S> + 'static,
+{
+    match inner(&holder).execute(job) {
+        Ok(()) => {}
+        Err(refused) if refused.is_full() => wait_for_room(holder, inner, refused.into_inner()),
+        Err(refused) => refuse(refused),
+    }
+}
+
+/// A future that no caller has waits: the thread that wakes it brings the job in, but for the timer's thread.
+fn wait_for_room<S: TaskSet, H, E>(holder: Arc<H>, inner: fn(&H) -> &E, job: Job<S>)
+where
+    H: Send + Sync + 'static,
+    E: Executor<S> + 'static,
+{
+    let host = inner(&holder).host();
+    let waits = async move {
+        let call = job.slot().clone();
+        let admission = inner(&holder).admit(job);
+        if let Some(Err(refused)) = (Unless { watch: ProgressWait::of(call.clone().erase()), call, admission }).await {
+            refuse(refused);
+        }
+    };
+    let run = move |runnable: Runnable| {
+        offload::bring(host, move || {
+            runnable.run();
+        });
+    };
+    let (runnable, waits) = async_task::spawn(waits, run);
+    waits.detach();
+    runnable.schedule();
+}
+
+/// A wait for room; `None` as soon as the call is over.
+struct Unless<'a, S: TaskSet> {
+    call: Shared<CallSlot<S>>,
+    /// Hears of the call's end.
+    watch: ProgressWait,
+    admission: Admission<'a, S>,
+}
+
+impl<S: TaskSet> Future for Unless<'_, S> {
+    type Output = Option<Result<(), Refused<Job<S>>>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(taken) = self.admission.as_mut().poll(cx) {
+            return Poll::Ready(Some(taken));
+        }
+        // A wait for a call's progress is woken when the call is over.
+        let mut seen = 0;
+        while self.watch.poll_since(&mut seen, cx.waker()).is_some() {}
+        self.call.look_again();
+        if self.call.is_over() { Poll::Ready(None) } else { Poll::Pending }
+    }
+}

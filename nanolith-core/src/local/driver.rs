@@ -1,0 +1,164 @@
+//! Driving: one thread at a time runs the work, as long as its host has time for it.
+
+use super::{
+    Turn,
+    local_shared::{Inner, Leavers},
+};
+use crate::{
+    context::thread_context,
+    park::parker::Parking,
+    time::{clock, timer},
+    wake::{AfterUnlock, NewWaker, Registration},
+};
+use std::{
+    cell::Cell,
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    thread,
+};
+
+/// The right to run the work, until it is dropped.
+pub(super) struct Driving<'a> {
+    inner: &'a Arc<Inner>,
+    /// Whether the thread drove before, and still does after.
+    nested: bool,
+    /// Whether the host hears of what is left by a report.
+    reports: Cell<bool>,
+}
+
+impl<'a> Driving<'a> {
+    /// `None`: it is driven already, perhaps by this very thread.
+    pub(super) fn begin(inner: &'a Arc<Inner>) -> Option<Self> {
+        let (here, outer) = (thread::current().id(), thread_context::standing());
+        thread_context::mark_driver();
+        let mut core = inner.lock();
+        if core.driver.is_some() {
+            return None;
+        }
+        core.driver = Some(here);
+        core.owner = here;
+        core.outer = outer;
+        core.told = false;
+        Some(Self { inner, nested: false, reports: Cell::new(false) })
+    }
+
+    /// For a thread that drives already.
+    fn within(inner: &'a Arc<Inner>) -> Option<Self> {
+        let drives = inner.lock().driver == Some(thread::current().id());
+        drives.then_some(Self { inner, nested: true, reports: Cell::new(false) })
+    }
+
+    /// For a wait of the one who drives, or is to drive. `None`: that is another.
+    pub(super) fn as_owner(inner: &'a Arc<Inner>) -> Option<Self> {
+        let owns = inner.is_driven_by_us();
+        owns.then(|| Self::within(inner).or_else(|| Self::begin(inner))).flatten()
+    }
+
+    /// Runs what is next, if it may go on with what expires then. Says whether there was any.
+    fn step(&self, may: &mut dyn FnMut(u64) -> bool) -> bool {
+        self.take(may, None)
+    }
+
+    /// The same for one who is going to sleep if there is none: `waker` is used when some comes.
+    pub(super) fn step_or_sleep(&self, waker: &Waker) -> bool {
+        self.take(&mut |_| true, Some(waker))
+    }
+
+    fn take(&self, may: &mut dyn FnMut(u64) -> bool, sleeper: Option<&Waker>) -> bool {
+        let (mut new, mut after) = (sleeper.map(NewWaker::of), AfterUnlock::default());
+        let mut core = self.inner.lock();
+        let (work, wakes) = core.take(may);
+        if let Some(waker) = new.take_if(|_| work.is_none()) {
+            core.sleep(waker, &mut after);
+        }
+        self.inner.release(core, wakes);
+        after.run();
+        work.map(|work| self.inner.run(work)).is_some()
+    }
+}
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        if !self.nested {
+            let mut after = AfterUnlock::default();
+            let mut core = self.inner.lock();
+            let wakes = core.leave(self.reports.get(), &mut after);
+            self.inner.release(core, wakes);
+            after.run();
+        }
+    }
+}
+
+/// How long a turn goes on.
+#[derive(Clone, Copy)]
+pub(super) enum Until {
+    Idle,
+    /// One piece of work has run.
+    One,
+    /// It is so late, in nanoseconds, and nothing has expired.
+    Late(u64),
+}
+
+impl Inner {
+    pub(super) fn turn(self: &Arc<Self>, until: impl FnOnce() -> Until) -> Turn {
+        let Some(driving) = Driving::begin(self) else { return Turn::busy() };
+        let _time = clock::enter(self.clock.clone());
+        let (until, mut ran) = (until(), 0);
+        let mut may = |expires| match until {
+            Until::Idle | Until::One => true,
+            Until::Late(end) => {
+                let now = clock::now();
+                now < end || expires <= now
+            }
+        };
+        while driving.step(&mut may) {
+            ran += 1;
+            if matches!(until, Until::One) {
+                break;
+            }
+        }
+        let next_alarm = timer::next().map(|due| due.saturating_duration_since(clock::instant()));
+        driving.reports.set(true);
+        let has_work = driving.leave();
+        Turn { ran, has_work, next_alarm, busy: false }
+    }
+
+    /// Drives until `future` is ready, which is polled here; while another thread drives, waits.
+    pub(super) fn block_on<F: Future>(self: &Arc<Self>, future: F) -> F::Output {
+        let mut future = pin!(future);
+        let parking = Parking::of_this_thread();
+        let _outer = parking.within_another(thread_context::is_waiting());
+        let mut cx = Context::from_waker(parking.waker());
+        let (mut driving, mut leaver) = (None, Registration::new(Leavers(self.clone())));
+        loop {
+            if let Poll::Ready(output) = thread_context::while_waiting(|| future.as_mut().poll(&mut cx)) {
+                return output;
+            }
+            driving = driving.or_else(|| Driving::within(self)).or_else(|| Driving::begin(self));
+            let went_on = match &driving {
+                Some(driving) => driving.step_or_sleep(parking.waker()),
+                None => leaver.poll_until(parking.waker(), |core| core.driver.is_none()).is_ready(),
+            };
+            if !went_on {
+                let _lent = thread_context::lend(None);
+                parking.park_until(None);
+            }
+        }
+    }
+}
+
+impl Driving<'_> {
+    /// Ends it; says whether work is left.
+    fn leave(self) -> bool {
+        let mut after = AfterUnlock::default();
+        let mut core = self.inner.lock();
+        let wakes = core.leave(self.reports.get(), &mut after);
+        let has_work = core.has_work();
+        self.inner.release(core, wakes);
+        after.run();
+        std::mem::forget(self); // it has left
+        has_work
+    }
+}

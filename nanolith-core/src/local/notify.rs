@@ -1,0 +1,146 @@
+//! How a host hears that there is work.
+
+use super::{Local, local_shared::Watchers, state::Core};
+use crate::{
+    context::block_on,
+    wake::{Registration, WakeList},
+};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// What is known of the work that came to an idle [`Local`].
+///
+/// ```
+/// use nanolith::{Local, prelude::*};
+/// use std::sync::mpsc::channel;
+/// # use nanolith_doc_sets::*;
+/// let local = Local::new();
+/// let (post, messages) = channel();
+/// local.on_work(move |hint| drop(post.send(hint)));
+/// let job = Geometry::on(&local).add(4, 5).priority(Priority::Immediate).submit();
+/// assert!(messages.recv()?.is_expired(), "it is to run before all else");
+/// # drop(job);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkHint {
+    expires_in: Duration,
+}
+
+impl WorkHint {
+    pub(super) fn new(expires_in: Duration) -> Self {
+        Self { expires_in }
+    }
+
+    /// How long it may be kept waiting, at most: until the first of it expires. Zero: it has.
+    #[must_use]
+    pub fn expires_in(&self) -> Duration {
+        self.expires_in
+    }
+
+    /// Whether it is to run at once.
+    #[must_use]
+    pub fn is_expired(&self) -> bool {
+        self.expires_in.is_zero()
+    }
+}
+
+impl Local {
+    /// Calls `handler` when work comes and nobody drives: once, until it is driven the next time. So the host posts a message to
+    /// its own loop. A later handler takes the place of an earlier one.
+    ///
+    /// It is called on the thread that brings the work: another's, or a timer's. So it is brief, and does not drive. A handle on
+    /// this very `Local` in it would keep that for ever. If it panics, nothing comes of that. What is
+    /// [left](crate::local::Turn::has_work) after a turn is not told of again.
+    ///
+    /// ```
+    /// use nanolith::{Local, prelude::*};
+    /// use std::sync::mpsc::channel;
+    /// # use nanolith_doc_sets::*;
+    /// let local = Local::new();
+    /// let (wake, wakes) = channel(); // the host's own loop
+    /// local.on_work(move |_| drop(wake.send(())));
+    /// let geometry = Geometry::on(&local);
+    /// let jobs = [(1, 2), (4, 5)].map(|(x, y)| geometry.add(x, y).submit());
+    /// wakes.recv()?;
+    /// assert_eq!(local.run_slice().ran(), 2);
+    /// assert!(wakes.try_recv().is_err(), "told once");
+    /// # drop(jobs);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_work(&self, handler: impl Fn(WorkHint) + Send + Sync + 'static) {
+        let handler: Arc<dyn Fn(WorkHint) + Send + Sync> = Arc::new(handler);
+        let before = {
+            let mut known = self.inner().on_work.lock().unwrap_or_else(PoisonError::into_inner);
+            known.replace(handler)
+        };
+        drop(before);
+        let mut core = self.inner().lock();
+        core.told = false;
+        self.inner().release(core, WakeList::default());
+    }
+
+    /// Waits until there is work that nobody is at.
+    ///
+    /// ```
+    /// # use nanolith::{Local, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// let local = Local::new();
+    /// let geometry = Geometry::on(&local);
+    /// let submitted = std::thread::spawn(move || geometry.add(4, 5).submit());
+    /// # pollster::block_on(async {
+    /// local.work_available().await; // in the host's own async loop
+    /// # });
+    /// assert_eq!(local.run_slice().ran(), 1);
+    /// # submitted.join().expect("it does not panic");
+    /// ```
+    pub fn work_available(&self) -> WorkAvailable {
+        WorkAvailable { waiter: Registration::new(Watchers(self.inner().clone())) }
+    }
+}
+
+/// Ends when there is work that nobody is at: made by [`Local::work_available`].
+///
+/// ```
+/// # use nanolith::{Local, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// # let local = Local::new();
+/// let job = Geometry::on(&local).add(4, 5).submit();
+/// local.work_available().wait(); // there is some
+/// # drop(job);
+/// ```
+///
+/// # Cancel safety
+///
+/// May be dropped and asked for again at any time.
+#[must_use = "does nothing until awaited or waited on"]
+pub struct WorkAvailable {
+    waiter: Registration<Watchers>,
+}
+
+impl WorkAvailable {
+    /// Blocks until then.
+    pub fn wait(self) {
+        block_on::block_on_anybody(self);
+    }
+}
+
+impl Future for WorkAvailable {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.waiter.poll_until(cx.waker(), Core::has_work_for_driver)
+    }
+}
+
+impl fmt::Debug for WorkAvailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkAvailable").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,284 @@
+//! The state of a `Local` under its one lock: the queue, who drives it, and who is to hear of work. Pure data; what is to be
+//! done outside the lock is given back.
+
+use crate::{
+    call::{
+        backend::{Host, Runnable},
+        call_ref::Shared,
+    },
+    meta::task_info::TaskInfo,
+    sched::{
+        injector::{Entry, Front},
+        ring::Points,
+    },
+    time::clock,
+    wake::{AfterUnlock, NewWaker, SingleWaiter, WaiterSet, WakeList},
+};
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::Weak,
+    thread::{self, ThreadId},
+    time::Duration,
+};
+
+/// What waits in the lanes.
+pub(super) enum Work {
+    /// A call that nobody has begun, unless its entry is out of date.
+    Call(Shared<dyn Runnable>),
+    /// A future that was woken.
+    Resume(async_task::Runnable),
+}
+
+impl Points for Work {
+    fn points(&self) -> *const () {
+        match self {
+            Self::Call(call) => call.points(),
+            Self::Resume(_) => std::ptr::null(),
+        }
+    }
+}
+
+impl Entry for Work {
+    fn call(&self) -> Option<&dyn Runnable> {
+        match self {
+            Self::Call(call) => Some(&**call),
+            Self::Resume(_) => None,
+        }
+    }
+}
+
+pub(super) struct Core {
+    pub(super) front: Front<Work>,
+    /// The thread that drives it now.
+    pub(super) driver: Option<ThreadId>,
+    /// The thread that made it, or drove it last: what that waits for, it brings about itself.
+    pub(super) owner: ThreadId,
+    /// Whose thread the driver is otherwise, and whether it holds a slot there.
+    pub(super) outer: Option<Weak<dyn Host>>,
+    /// Tasks on the driver's stack: at most one runs, the others wait.
+    pub(super) active: usize,
+    /// The calls among them that were run from the queue, by address.
+    pub(super) begun: Vec<usize>,
+    /// Queued calls that futures of ours wait for.
+    urged: VecDeque<Shared<dyn Runnable>>,
+    /// How many there may be before those that have begun go.
+    sweep_at: usize,
+    pub(super) paused: bool,
+    pub(super) closed: bool,
+    /// Nobody can drive it any more.
+    pub(super) abandoned: bool,
+    /// Whether the host was told of work since it was driven last.
+    pub(super) told: bool,
+    /// The driver sleeps until there is work.
+    sleeper: SingleWaiter,
+    /// They wait for work.
+    pub(super) watchers: WaiterSet,
+    /// They wait for the driver to go.
+    pub(super) leavers: WaiterSet,
+    /// Entries that are out of date: dropped off the lock.
+    spent: Vec<Work>,
+}
+
+/// So many calls may be urged before those that have begun are looked for.
+const SWEEP: usize = 64;
+
+/// Who is to hear of work, once the lock is released.
+#[derive(Default)]
+#[must_use = "somebody waits for this"]
+pub(super) struct Notice {
+    pub(super) wakes: WakeList,
+    /// In how long the first of it expires: for the host's callback.
+    pub(super) tell: Option<Duration>,
+}
+
+impl Core {
+    pub(super) fn new(front: Front<Work>) -> Self {
+        Self {
+            front,
+            driver: None,
+            owner: thread::current().id(),
+            outer: None,
+            active: 0,
+            begun: Vec::new(),
+            urged: VecDeque::new(),
+            sweep_at: SWEEP,
+            paused: false,
+            closed: false,
+            abandoned: false,
+            told: false,
+            sleeper: SingleWaiter::default(),
+            watchers: WaiterSet::new(),
+            leavers: WaiterSet::new(),
+            spent: Vec::new(),
+        }
+    }
+
+    // ----- work
+
+    /// Whether calls that nobody waits for stay where they are: it is paused, or a task waits, which may hold a lock that they
+    /// would want. What has begun goes on.
+    fn is_held(&self) -> bool {
+        self.paused || self.active > 0
+    }
+
+    /// Whether there is work that may be run now.
+    pub(super) fn has_work(&mut self) -> bool {
+        let held = self.is_held();
+        let queue = &self.front.queue;
+        match held {
+            true => queue.has_resumed() || self.has_urged(),
+            false => queue.queued_outside() + queue.overflow() > 0,
+        }
+    }
+
+    /// Whether a future of ours waits for a queued call of ours. Calls that have begun since go: so each is looked at once.
+    fn has_urged(&mut self) -> bool {
+        while self.urged.front().is_some_and(|call| !call.is_queued()) {
+            self.spent.extend(self.urged.pop_front().map(Work::Call));
+        }
+        !self.urged.is_empty()
+    }
+
+    /// The next live work, which is begun by this; `may` says whether to run what expires then.
+    pub(super) fn take(&mut self, may: &mut dyn FnMut(u64) -> bool) -> (Option<Work>, WakeList) {
+        if self.is_held() {
+            return if may(u64::MAX) { self.take_begun() } else { (None, WakeList::default()) };
+        }
+        let mut wakes = WakeList::default();
+        while self.front.queue.lanes().earliest().is_some_and(&mut *may) {
+            let Some(work) = self.front.queue.pop() else { break };
+            match &work {
+                Work::Resume(_) => {
+                    self.front.queue.resumed();
+                    return (Some(work), wakes);
+                }
+                Work::Call(call) if call.claim() => {
+                    let begun = self.front.queue.begun(call.meta().is_inside());
+                    return (Some(work), wakes.and(begun));
+                }
+                Work::Call(call) => {
+                    wakes = wakes.and(self.front.pass(&**call));
+                    self.spent.push(work);
+                }
+            }
+        }
+        (None, wakes)
+    }
+
+    /// The task of the first call that waits for its turn. Entries before it that are out of date go: so each is looked at once.
+    pub(super) fn next_task(&mut self) -> (Option<&'static TaskInfo>, WakeList) {
+        let mut wakes = WakeList::default();
+        loop {
+            match self.front.queue.first() {
+                Some(Work::Call(call)) if call.is_queued() => return (Some(call.meta().task()), wakes),
+                _ => {}
+            }
+            let Some(work) = self.front.queue.pop_first() else { return (None, wakes) };
+            if let Work::Call(call) = &work {
+                wakes = wakes.and(self.front.pass(&**call));
+            }
+            self.spent.push(work);
+        }
+    }
+
+    /// The same of what was begun, and of what that waits for.
+    fn take_begun(&mut self) -> (Option<Work>, WakeList) {
+        if let Some(work) = self.front.queue.pop_resumed() {
+            self.front.queue.resumed();
+            return (Some(work), WakeList::default());
+        }
+        while let Some(call) = self.urged.pop_front() {
+            if call.claim() {
+                let wakes = self.front.begin_out_of_turn(&*call);
+                return (Some(Work::Call(call)), wakes);
+            }
+            self.spent.push(Work::Call(call));
+        }
+        (None, WakeList::default())
+    }
+
+    /// A future of ours waits for a queued call of ours.
+    pub(super) fn urge(&mut self, call: Shared<dyn Runnable>) {
+        if self.urged.len() >= self.sweep_at {
+            let (stay, gone) = mem::take(&mut self.urged).into_iter().partition(|call| call.is_queued());
+            self.urged = stay;
+            let gone: VecDeque<_> = gone;
+            self.spent.extend(gone.into_iter().map(Work::Call));
+            self.sweep_at = SWEEP + 2 * self.urged.len();
+        }
+        self.urged.push_back(call);
+    }
+
+    /// Everything that waits, at the end: calls, of which the first are claimed, and futures.
+    pub(super) fn take_all(
+        &mut self,
+        futures_too: bool,
+    ) -> (Vec<Shared<dyn Runnable>>, Vec<async_task::Runnable>, WakeList) {
+        let (mut calls, mut futures, mut wakes) = (Vec::new(), Vec::new(), WakeList::default());
+        while let Some(work) = self.front.queue.pop() {
+            match work {
+                Work::Resume(work) => futures.push(work),
+                Work::Call(call) if call.claim() => {
+                    wakes = wakes.and(self.front.queue.discarded(call.meta().is_inside()));
+                    calls.push(call);
+                }
+                Work::Call(call) => {
+                    wakes = wakes.and(self.front.pass(&*call));
+                    self.spent.push(Work::Call(call));
+                }
+            }
+        }
+        self.spent.extend(mem::take(&mut self.urged).into_iter().map(Work::Call));
+        futures.iter().for_each(|_| self.front.queue.resumed());
+        if !futures_too {
+            for work in futures.drain(..) {
+                self.front.queue.resume(0, Work::Resume(work)); // begun calls go on
+            }
+        }
+        (calls, futures, wakes)
+    }
+
+    /// What is to be dropped after the lock is released.
+    pub(super) fn spent(&mut self) -> Vec<Work> {
+        let mut spent = self.front.spent();
+        spent.append(&mut self.spent);
+        spent
+    }
+
+    // ----- who is to hear of work
+
+    /// The driver sleeps until there is some, or until it is woken for another reason.
+    pub(super) fn sleep(&mut self, waker: NewWaker, after: &mut AfterUnlock) {
+        self.sleeper.register(waker, after);
+    }
+
+    /// Whether there is work and no thread at it.
+    pub(super) fn has_work_for_driver(&mut self) -> bool {
+        self.driver.is_none() && self.has_work()
+    }
+
+    /// Who is to hear of what waits now.
+    pub(super) fn notice(&mut self) -> Notice {
+        if !self.has_work() {
+            return Notice::default();
+        }
+        if self.driver.is_some() {
+            return Notice { wakes: self.sleeper.take(), tell: None };
+        }
+        let tell = (!mem::replace(&mut self.told, true)).then(|| {
+            let expires = self.front.queue.lanes().earliest().unwrap_or(0);
+            clock::between(clock::now(), expires)
+        });
+        Notice { wakes: self.watchers.take_all(), tell }
+    }
+
+    /// The driver goes. `reports` says that its host knows what is left.
+    pub(super) fn leave(&mut self, reports: bool, after: &mut AfterUnlock) -> WakeList {
+        self.driver = None;
+        self.outer = None;
+        self.sleeper.remove(after);
+        self.told = reports && self.has_work();
+        self.leavers.take_all()
+    }
+}

@@ -1,0 +1,79 @@
+//! What was measured of an executor's calls, by task. Pure data, under the lock of [`super::recorder`].
+
+use super::{Histogram, Metrics, TaskMetrics, recorder::Sample};
+use crate::{meta::task_info::TaskInfo, time::clock};
+use std::time::Duration;
+
+pub(crate) struct Book {
+    since: u64,
+    /// Nanoseconds that threads were at tasks.
+    busy: u64,
+    kinds: Vec<Kind>,
+    /// Where the last sample went: the next is mostly of the same kind.
+    last: usize,
+}
+
+struct Kind {
+    task: &'static TaskInfo,
+    wait: Histogram,
+    run: Histogram,
+}
+
+impl Book {
+    pub(crate) fn new(now: u64) -> Self {
+        Self { since: now, busy: 0, kinds: Vec::new(), last: 0 }
+    }
+
+    pub(crate) fn busy(&mut self, nanos: u64) {
+        self.busy = self.busy.saturating_add(nanos);
+    }
+
+    pub(crate) fn note(&mut self, sample: &Sample) {
+        let is_it = |kind: &Kind| is_same(kind.task, sample.task);
+        if !self.kinds.get(self.last).is_some_and(is_it) {
+            self.last = self.kinds.iter().position(is_it).unwrap_or_else(|| {
+                self.kinds.push(Kind { task: sample.task, wait: Histogram::new(), run: Histogram::new() });
+                self.kinds.len() - 1
+            });
+        }
+        let kind = &mut self.kinds[self.last];
+        kind.wait.record(sample.waited, sample.calls);
+        kind.run.record(sample.ran, sample.calls);
+    }
+
+    pub(crate) fn read(&self, now: u64, slots: usize) -> Metrics {
+        let tasks = self.kinds.iter().map(|kind| TaskMetrics {
+            task: kind.task,
+            wait: kind.wait.clone(),
+            run: kind.run.clone(),
+        });
+        let mut tasks: Vec<_> = tasks.collect();
+        tasks.sort_by_key(|task| task.task.identifier());
+        Metrics { tasks, span: clock::between(self.since, now), busy: Duration::from_nanos(self.busy), slots }
+    }
+}
+
+/// A set's table may be there more than once: the compiler copies constants.
+pub(super) fn is_same(one: &'static TaskInfo, other: &'static TaskInfo) -> bool {
+    std::ptr::eq(one, other) || (one.identifier() == other.identifier() && one.set() == other.set())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TASK: TaskInfo = TaskInfo::new("Set", "task", "book::Set::task");
+
+    #[test]
+    fn figures_stay_at_the_longest_time() {
+        let mut book = Book::new(0);
+        for _ in 0..2 {
+            book.busy(u64::MAX);
+            book.note(&Sample { task: &TASK, waited: u64::MAX, ran: u64::MAX, calls: 1 });
+        }
+        let metrics = book.read(u64::MAX, 1);
+        assert_eq!((metrics.busy(), metrics.span()), (Duration::from_nanos(u64::MAX), Duration::from_nanos(u64::MAX)));
+        assert_eq!(metrics.run().count(), 2);
+        assert!(metrics.run().max() > Duration::from_nanos(u64::MAX / 100 * 99));
+    }
+}

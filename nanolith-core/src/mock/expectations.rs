@@ -1,0 +1,156 @@
+//! What a mock was told, and what came: under one lock, which is not held while the user's functions look at a task.
+
+use super::expect::Expectation;
+use crate::{
+    error::{CallError, Panic, Refused},
+    executor::Executor,
+    task::{Job, Reply, TaskSet},
+    time::clock,
+};
+use std::{
+    fmt::Write,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+type Describe<S> = Arc<dyn Fn(&<S as TaskSet>::Task) -> String + Send + Sync>;
+
+pub(super) struct Script<S: TaskSet> {
+    in_order: bool,
+    state: Mutex<State<S>>,
+}
+
+struct State<S: TaskSet> {
+    expected: Vec<Expected<S>>,
+    /// How far an order has come.
+    at: usize,
+    unexpected: Vec<String>,
+    /// Those of calls that are never answered.
+    held: Vec<Reply<S>>,
+    real: Option<Arc<dyn Executor<S>>>,
+    describe: Option<Describe<S>>,
+}
+
+struct Expected<S: TaskSet> {
+    what: Arc<Expectation<S>>,
+    came: usize,
+}
+
+impl<S: TaskSet> Expected<S> {
+    fn is_met(&self) -> bool {
+        self.came >= self.what.times.least
+    }
+
+    /// Whether it is for one call more, which counts by this.
+    fn takes(&mut self) -> bool {
+        let takes = self.came < self.what.times.most;
+        self.came += usize::from(takes);
+        takes
+    }
+}
+
+impl<S: TaskSet> Script<S> {
+    pub(super) fn new(in_order: bool) -> Self {
+        let state =
+            State { expected: Vec::new(), at: 0, unexpected: Vec::new(), held: Vec::new(), real: None, describe: None };
+        Self { in_order, state: Mutex::new(state) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<S>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn add(&self, what: Expectation<S>) {
+        self.lock().expected.push(Expected { what: Arc::new(what), came: 0 });
+    }
+
+    pub(super) fn go_on_to(&self, executor: Arc<dyn Executor<S>>) {
+        let before = self.lock().real.replace(executor);
+        drop(before);
+    }
+
+    pub(super) fn describe_by(&self, describe: Describe<S>) {
+        let before = self.lock().describe.replace(describe);
+        drop(before);
+    }
+
+    // ----- a call
+
+    pub(super) fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+        let Ok((task, reply)) = job.open() else { return Ok(()) };
+        if let Some(expected) = self.find(&task) {
+            reply.slot().meta.mark_started(clock::now());
+            let held = expected.answer.clone().give_after(expected.delay, task, reply);
+            self.lock().held.extend(held);
+            return Ok(());
+        }
+        let real = self.lock().real.clone();
+        match real {
+            Some(real) => real.execute(Job::within(reply, task, Reply::complete)),
+            None => {
+                self.refuse(&task, reply);
+                Ok(())
+            }
+        }
+    }
+
+    /// The expectation that the task is for, which has one call more by this.
+    fn find(&self, task: &S::Task) -> Option<Arc<Expectation<S>>> {
+        let (all, mut at): (Vec<_>, _) = {
+            let state = self.lock();
+            (state.expected.iter().map(|expected| expected.what.clone()).collect(), state.at)
+        };
+        if !self.in_order {
+            let mut fitting = all.iter().enumerate().filter(|(_, what)| (what.fits)(task));
+            return fitting.find(|(nth, _)| self.lock().expected[*nth].takes()).map(|(_, what)| what.clone());
+        }
+        loop {
+            let what = all.get(at)?;
+            let fits = (what.fits)(task);
+            let mut state = self.lock();
+            if state.at > at {
+                at = state.at; // another call was faster
+                continue;
+            }
+            if fits && state.expected[at].takes() {
+                state.at = at;
+                return Some(what.clone());
+            }
+            if !state.expected[at].is_met() {
+                return None;
+            }
+            at += 1;
+        }
+    }
+
+    fn refuse(&self, task: &S::Task, reply: Reply<S>) {
+        let describe = self.lock().describe.clone();
+        let info = S::info(task);
+        let mut what = format!("`{info}` ({})", info.identifier());
+        if let Some(describe) = describe {
+            let _ = write!(what, " with {}", describe(task)); // a string takes everything
+        }
+        let at = reply.slot().meta.at();
+        self.lock().unexpected.push(format!("{what}, submitted at {}", at.submitted()));
+        let panic = Panic::new(Box::new(format!("no expectation of the mock fits {what}")), None);
+        reply.complete(Err(CallError::Panicked(panic, at)));
+    }
+
+    // ----- what came of it all
+
+    /// What was expected and did not come, and what came and was not expected.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let state = self.lock();
+        let unmet = state.expected.iter().filter(|expected| !expected.is_met()).map(|expected| {
+            let Expectation { times, told, .. } = &*expected.what;
+            format!("expected at {told}: {times}, and {} came", expected.came)
+        });
+        let unexpected = state.unexpected.iter().map(|what| format!("not expected: {what}"));
+        unmet.chain(unexpected).collect()
+    }
+
+    #[track_caller]
+    pub(super) fn verify(&self) {
+        let problems = self.problems();
+        assert!(problems.is_empty(), "the mock of `{}` was called otherwise:\n- {}", S::NAME, problems.join("\n- "));
+    }
+}

@@ -1,0 +1,70 @@
+//! What becomes of a call that was expected.
+
+use crate::{
+    call::offload,
+    error::{At, CallError, Panic},
+    task::{Job, Reply, TaskSet},
+    time::clock,
+    util::unwind,
+};
+use std::{sync::Arc, time::Duration};
+
+/// How a task is answered, by the user's own function.
+pub(super) type Respond<S> = Arc<dyn Fn(<S as TaskSet>::Task) -> <S as TaskSet>::Output + Send + Sync>;
+
+pub(super) enum Answer<S: TaskSet> {
+    Returns(Respond<S>),
+    Fails(Arc<dyn Fn(At) -> CallError + Send + Sync>),
+    Panics(String),
+    Never,
+}
+
+impl<S: TaskSet> Clone for Answer<S> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Returns(respond) => Self::Returns(respond.clone()),
+            Self::Fails(error) => Self::Fails(error.clone()),
+            Self::Panics(message) => Self::Panics(message.clone()),
+            Self::Never => Self::Never,
+        }
+    }
+}
+
+impl<S: TaskSet> Answer<S> {
+    /// Gives it after a while, by this thread's clock; gives the reply back if that is never.
+    pub(super) fn give_after(self, delay: Duration, task: S::Task, reply: Reply<S>) -> Option<Reply<S>> {
+        let due = clock::after(delay);
+        match (&self, due) {
+            (Self::Never, _) | (_, None) => return Some(reply),
+            (_, Some(_)) if delay.is_zero() => self.give(task, reply),
+            (_, Some(due)) => {
+                // A job of its own, which ends with the call: so the call's end drops the arguments.
+                let job = Job::within(reply, task, Reply::complete);
+                job.slot().meta.mark_started(clock::now());
+                job.rest_until(due, move |job| offload::run(None, move || self.give_to(job)));
+            }
+        }
+        None
+    }
+
+    fn give_to(self, job: Job<S>) {
+        if let Ok((task, reply)) = job.open() {
+            self.give(task, reply);
+        }
+    }
+
+    fn give(self, task: S::Task, reply: Reply<S>) {
+        match self {
+            Self::Returns(respond) => match unwind::catch(|| respond(task)) {
+                Ok(output) => reply.complete(Ok(output)),
+                Err(panic) => reply.panicked(panic),
+            },
+            Self::Fails(error) => {
+                let error = error(reply.slot().meta.at());
+                reply.complete(Err(error));
+            }
+            Self::Panics(message) => reply.panicked(Panic::new(Box::new(message), None)),
+            Self::Never => drop(reply),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! A stage of calls: so many in flight at once, in order or as they are done.
+
+use super::{
+    channel::{Item, Ring, Writer},
+    driver::{Run, Work},
+    error::Cause,
+    input::{Feed, Unit},
+    stage_stats::Gauge,
+};
+use crate::{executor::Executor, task::TaskSet, time::clock, typed::Call, util::unwind};
+use futures_util::{
+    Stream,
+    stream::{FuturesOrdered, FuturesUnordered},
+};
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// A call that was made.
+pub(super) type Made<O> = Pin<Box<dyn Future<Output = Result<O, Cause>> + Send>>;
+
+/// Makes the calls of a stage.
+pub(super) type Make<I, O> = Box<dyn FnMut(I) -> Made<O> + Send>;
+
+/// Makes calls as `make` says, on `target`; `finish` turns a task's output into an item.
+pub(super) fn make<C, S, E, I, V, O, F>(
+    target: C,
+    make: F,
+    finish: fn(V) -> Result<O, Cause>,
+    gauge: Arc<Gauge>,
+) -> Make<I, O>
+where
+    C: Send + Sync + 'static,
+    S: TaskSet,
+    E: Executor<S> + ?Sized + 'static,
+    I: Send + 'static,
+    V: 'static,
+    O: 'static,
+    F: for<'a> Fn(&'a C, I) -> Call<'a, S, E, V> + Send + Sync + 'static,
+{
+    let shared = Arc::new((target, make, gauge));
+    Box::new(move |item| {
+        let shared = shared.clone();
+        Box::pin(async move {
+            let (target, make, gauge) = &*shared;
+            let call = unwind::catch(|| make(target, item)).map_err(Cause::of_panic)?;
+            gauge.name_after(call.info());
+            call.await.map_err(Cause::Call).and_then(finish)
+        })
+    })
+}
+
+/// A call in flight, with the items that it is for.
+struct Flight<O> {
+    made: Made<O>,
+    index: u64,
+    began: u64,
+    aboard: Aboard,
+}
+
+/// Items in flight, until this is dropped.
+struct Aboard {
+    gauge: Arc<Gauge>,
+    count: usize,
+}
+
+impl Drop for Aboard {
+    fn drop(&mut self) {
+        self.gauge.landed(self.count);
+    }
+}
+
+/// What a call came to.
+struct Landed<O> {
+    outcome: Result<O, Cause>,
+    index: u64,
+    count: usize,
+    began: u64,
+}
+
+impl<O> Future for Flight<O> {
+    type Output = Landed<O>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Landed<O>> {
+        let this = &mut *self;
+        let outcome = match unwind::catch(|| this.made.as_mut().poll(cx)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(outcome)) => outcome,
+            Err(panic) => Err(Cause::of_panic(panic)),
+        };
+        Poll::Ready(Landed { outcome, index: this.index, count: this.aboard.count, began: this.began })
+    }
+}
+
+enum Flights<O> {
+    Ordered(FuturesOrdered<Flight<O>>),
+    Unordered(FuturesUnordered<Flight<O>>),
+}
+
+impl<O> Flights<O> {
+    fn new(ordered: bool) -> Self {
+        if ordered { Self::Ordered(FuturesOrdered::new()) } else { Self::Unordered(FuturesUnordered::new()) }
+    }
+
+    /// Those that are not handed on: also those that wait for an earlier one.
+    fn len(&self) -> usize {
+        match self {
+            Self::Ordered(flights) => flights.len(),
+            Self::Unordered(flights) => flights.len(),
+        }
+    }
+
+    fn push(&mut self, flight: Flight<O>) {
+        match self {
+            Self::Ordered(flights) => flights.push_back(flight),
+            Self::Unordered(flights) => flights.push(flight),
+        }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Landed<O>>> {
+        match self {
+            Self::Ordered(flights) => Pin::new(flights).poll_next(cx),
+            Self::Unordered(flights) => Pin::new(flights).poll_next(cx),
+        }
+    }
+}
+
+/// After so many calls others have their turn.
+const TURN: usize = 64;
+
+/// Drives the calls of a stage.
+pub(super) struct Calls<F, I, O> {
+    feed: F,
+    make: Make<I, O>,
+    out: Writer<O>,
+    concurrency: usize,
+    flights: Flights<O>,
+    /// What is done, and finds no room yet.
+    done: VecDeque<Item<O>>,
+    input_over: bool,
+    gauge: Arc<Gauge>,
+    run: Arc<Run>,
+}
+
+impl<F, I, O> Calls<F, I, O> {
+    pub(super) fn new(
+        (feed, make, out): (F, Make<I, O>, Writer<O>),
+        concurrency: usize,
+        ordered: bool,
+        gauge: Arc<Gauge>,
+        run: Arc<Run>,
+    ) -> Self {
+        let (flights, done) = (Flights::new(ordered), VecDeque::new());
+        Self { feed, make, out, concurrency, flights, done, input_over: false, gauge, run }
+    }
+}
+
+impl<F: Feed<I>, I: Send + 'static, O: Send + 'static> Calls<F, I, O> {
+    /// Makes calls as long as there is something to make them of, and not too many are under way.
+    fn take_off(&mut self, cx: &mut Context<'_>) {
+        while !self.input_over && self.flights.len() + self.done.len() < self.concurrency {
+            match self.feed.poll_next(cx) {
+                Poll::Pending => return,
+                Poll::Ready(None) => self.input_over = true,
+                Poll::Ready(Some(Unit { payload, index, count })) => {
+                    let aboard = Aboard { gauge: self.gauge.clone(), count };
+                    self.flights.push(Flight { made: (self.make)(payload), index, began: clock::now(), aboard });
+                }
+            }
+        }
+    }
+
+    fn land(&mut self, landed: Landed<O>) {
+        let Landed { outcome, index, count, began } = landed;
+        let now = clock::now();
+        let ran = now.saturating_sub(began);
+        self.feed.ran(count, ran);
+        match outcome {
+            Ok(output) => {
+                self.gauge.done(count as u64, ran, now);
+                self.done.push_back((index, output));
+            }
+            Err(cause) => {
+                self.gauge.done(0, ran, now);
+                self.run.failed(&self.gauge, index, count, cause);
+            }
+        }
+    }
+}
+
+impl<F: Feed<I>, I: Send + 'static, O: Send + 'static> Work for Calls<F, I, O> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..TURN {
+            if !self.done.is_empty() {
+                if let Poll::Ready(Err(_)) = self.out.poll_push(cx, &mut self.done, Ring::Now) {
+                    return Poll::Ready(());
+                }
+            }
+            self.take_off(cx);
+            match self.flights.poll_next(cx) {
+                Poll::Ready(Some(landed)) => self.land(landed),
+                Poll::Ready(None) if self.input_over && self.done.is_empty() => return Poll::Ready(()),
+                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
+            }
+            if self.run.is_cancelled() {
+                return Poll::Ready(());
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

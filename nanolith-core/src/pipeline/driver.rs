@@ -1,0 +1,308 @@
+//! A pipeline as it runs: what its stages, its ends and those who watch or stop it share.
+
+use super::{
+    error::{Cause, ItemError, OnError},
+    stage_stats::Gauge,
+};
+use crate::{
+    meta::priority::Priority,
+    pool::{self, Pool},
+    sim_runtime,
+    time::clock,
+    util::unwind,
+    wake::{AfterUnlock, NewWaker, SingleWaiter, WakeList},
+};
+use async_task::Task;
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+pub(super) struct Run {
+    /// The input, which is no stage.
+    pub(super) input: Arc<Gauge>,
+    /// Items that came from the input, once it has begun.
+    taken: OnceLock<Arc<AtomicU64>>,
+    /// Items that the consumer got. ORDERING: Relaxed, a figure.
+    pub(super) delivered: AtomicU64,
+    stages: Mutex<Vec<Arc<Gauge>>>,
+    cancelled: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    on_error: OnError,
+    /// The stages at work, to be cancelled, and the input that is a stream.
+    tasks: Vec<Task<()>>,
+    input: Option<Task<()>>,
+    /// Ends the input.
+    shut: Option<Box<dyn FnOnce() + Send>>,
+    stopped: bool,
+    /// How many of the tasks there still are, and the wait for none.
+    live: usize,
+    waiter: SingleWaiter,
+    /// What ends the pipeline, and whether that was told.
+    fatal: Option<ItemError>,
+    collected: Vec<ItemError>,
+    failed: u64,
+    began: Option<Instant>,
+    ended: Option<Instant>,
+}
+
+/// Part of a pipeline that a pool drives.
+pub(super) trait Work: Send + 'static {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+impl Run {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            input: Gauge::new("input"),
+            taken: OnceLock::new(),
+            delivered: AtomicU64::new(0),
+            stages: Mutex::default(),
+            cancelled: AtomicBool::new(false),
+            state: Mutex::default(),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // ----- its stages
+
+    pub(super) fn add_stage(&self) -> Arc<Gauge> {
+        let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
+        let gauge = Gauge::new(format!("stage {}", stages.len() + 1));
+        stages.push(gauge.clone());
+        gauge
+    }
+
+    pub(super) fn stages(&self) -> Vec<Arc<Gauge>> {
+        self.stages.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_on_error(&self, on_error: OnError) {
+        self.state().on_error = on_error;
+    }
+
+    // ----- its course
+
+    /// Items that were taken from the input.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.get().map_or(0, |taken| taken.load(Ordering::Relaxed))
+    }
+
+    /// It starts; `taken` counts what comes from the input, and `shut` ends it.
+    pub(super) fn begin(&self, taken: Arc<AtomicU64>, shut: Box<dyn FnOnce() + Send>) {
+        self.taken.get_or_init(|| taken);
+        let mut state = self.state();
+        state.began = Some(clock::instant());
+        if state.stopped || self.is_cancelled() {
+            drop(state);
+            shut();
+        } else {
+            state.shut = Some(shut);
+        }
+    }
+
+    /// Has `pool` drive `work`, until it is over or cancelled.
+    pub(super) fn spawn(self: &Arc<Self>, pool: &Pool, priority: Priority, stage: &Arc<Gauge>, work: impl Work) {
+        let task = self.worker(pool, priority, stage, work);
+        let mut state = self.state();
+        if self.is_cancelled() {
+            drop(state);
+            drop(task); // which cancels it
+        } else {
+            state.tasks.push(task);
+        }
+    }
+
+    /// The same for an input that is a stream, which ends with the input.
+    pub(super) fn spawn_input(self: &Arc<Self>, pool: &Pool, work: impl Work) {
+        let task = self.worker(pool, Priority::Immediate, &self.input, work);
+        let mut state = self.state();
+        if state.stopped || self.is_cancelled() {
+            drop(state);
+            drop(task);
+        } else {
+            state.input = Some(task);
+        }
+    }
+
+    fn worker(self: &Arc<Self>, pool: &Pool, priority: Priority, stage: &Arc<Gauge>, work: impl Work) -> Task<()> {
+        self.state().live += 1;
+        let mut worker = Worker { work: Some(work), is_over: false, stage: stage.clone(), run: self.clone() };
+        pool::spawn(pool, priority, poll_fn(move |cx| worker.poll(cx)))
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        // ORDERING: Relaxed, who misses it now sees it next time; what is to be seen with it is under the lock.
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Takes no more from the input; what was taken comes out.
+    pub(super) fn stop(&self) {
+        let mut state = self.state();
+        state.stopped = true;
+        let (input, shut) = (state.input.take(), state.shut.take());
+        drop(state);
+        end_input(input, shut);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.state().stopped || self.is_cancelled()
+    }
+
+    /// Ends everything now: calls in flight are cancelled, and what is on its way is dropped.
+    pub(super) fn cancel(&self) {
+        let mut state = self.state();
+        self.cancelled.store(true, Ordering::Relaxed);
+        let (tasks, input, shut) = (mem::take(&mut state.tasks), state.input.take(), state.shut.take());
+        drop(state);
+        end_input(input, shut);
+        drop(tasks);
+    }
+
+    /// Waits until no stage is at work any more.
+    pub(super) fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let (waker, mut after) = (NewWaker::of(cx.waker()), AfterUnlock::<Infallible>::default());
+        let mut state = self.state();
+        if state.live > 0 {
+            state.waiter.register(waker, &mut after);
+            return Poll::Pending;
+        }
+        state.ended.get_or_insert_with(clock::instant);
+        let tasks = mem::take(&mut state.tasks);
+        drop(state);
+        drop(tasks);
+        Poll::Ready(())
+    }
+
+    /// The wait for its end is over, or given up.
+    pub(super) fn forget_waiter(&self) {
+        let mut after = AfterUnlock::<Infallible>::default(); // acts after the release
+        self.state().waiter.remove(&mut after);
+    }
+
+    // ----- its errors
+
+    /// Items have failed at a stage.
+    pub(super) fn failed(&self, stage: &Gauge, index: u64, count: usize, cause: Cause) {
+        stage.failed(count as u64);
+        let error = ItemError::new(stage, index, count, cause);
+        let mut state = self.state();
+        state.failed += count as u64;
+        let unused = match state.on_error {
+            OnError::Stop => {
+                let unused = put(&mut state.fatal, error);
+                drop(state);
+                self.cancel();
+                unused
+            }
+            OnError::Skip => Some(error),
+            OnError::Collect => {
+                state.collected.push(error);
+                None
+            }
+        };
+        // The user's own error may panic as it goes; the stage whose others wait for it goes on all the same.
+        unwind::quietly(|| drop(unused));
+    }
+
+    /// The pipeline cannot go on: it takes no more, and ends with this once what it has came out.
+    pub(super) fn broken(&self, at: &Gauge, index: u64, cause: Cause) {
+        at.failed(1);
+        let error = ItemError::new(at, index, 1, cause);
+        let mut state = self.state();
+        state.failed += 1;
+        let unused = put(&mut state.fatal, error);
+        drop(state);
+        drop(unused);
+        self.stop();
+    }
+
+    pub(super) fn take_fatal(&self) -> Option<ItemError> {
+        self.state().fatal.take()
+    }
+
+    pub(super) fn take_collected(&self) -> Vec<ItemError> {
+        mem::take(&mut self.state().collected)
+    }
+
+    pub(super) fn failures(&self) -> u64 {
+        self.state().failed
+    }
+
+    /// How long it has run, or ran.
+    pub(super) fn elapsed(&self) -> Duration {
+        let state = self.state();
+        let until = state.ended.unwrap_or_else(clock::instant);
+        state.began.map_or(Duration::ZERO, |began| until.saturating_duration_since(began))
+    }
+}
+
+/// The first error counts; gives the one that is not needed.
+fn put(fatal: &mut Option<ItemError>, error: ItemError) -> Option<ItemError> {
+    match fatal {
+        Some(_) => Some(error),
+        None => {
+            *fatal = Some(error);
+            None
+        }
+    }
+}
+
+/// Dropping the task cancels it.
+fn end_input(input: Option<Task<()>>, shut: Option<Box<dyn FnOnce() + Send>>) {
+    if let Some(shut) = shut {
+        shut();
+    }
+    drop(input);
+}
+
+/// A stage's part at work. Its ends of links go before the run hears that it is over.
+struct Worker<W> {
+    work: Option<W>,
+    /// Whether the work has come to its end.
+    is_over: bool,
+    stage: Arc<Gauge>,
+    run: Arc<Run>,
+}
+
+impl<W: Work> Worker<W> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(work) = self.work.as_mut().filter(|_| !self.run.is_cancelled()) else { return Poll::Ready(()) };
+        let polled = unwind::catch(|| work.poll(cx)).unwrap_or_else(|panic| {
+            self.run.broken(&self.stage, 0, Cause::of_panic(panic));
+            Poll::Ready(())
+        });
+        self.is_over = polled.is_ready();
+        polled
+    }
+}
+
+impl<W> Drop for Worker<W> {
+    fn drop(&mut self) {
+        // Without an error, what is dropped with its simulation would look complete.
+        if !self.is_over && sim_runtime::is_past_grace() && !self.run.is_stopped() {
+            self.run.broken(&self.stage, 0, Cause::SimulationOver);
+        }
+        let work = self.work.take();
+        unwind::quietly(|| drop(work));
+        let mut state = self.run.state();
+        state.live -= 1;
+        let wakes = if state.live == 0 { state.waiter.take() } else { WakeList::default() };
+        drop(state);
+        wakes.wake();
+    }
+}

@@ -1,0 +1,108 @@
+//! What the calls of a stage are made of: one item each, or a batch.
+
+use super::{
+    batch_size::Size,
+    channel::{Item, Reader, Take},
+    stage_stats::Gauge,
+};
+use crate::time::{Limit, clock};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// What one call is made of.
+pub(super) struct Unit<I> {
+    pub(super) payload: I,
+    /// The first item.
+    pub(super) index: u64,
+    pub(super) count: usize,
+}
+
+/// Takes the next from a link.
+pub(super) trait Feed<I>: Send + 'static {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Unit<I>>>;
+
+    /// A call of so many items took so long, in nanoseconds.
+    fn ran(&mut self, count: usize, nanos: u64);
+}
+
+/// An item a call.
+pub(super) struct Singles<I> {
+    input: Reader<I>,
+    taken: VecDeque<Item<I>>,
+}
+
+impl<I> Singles<I> {
+    pub(super) fn new(input: Reader<I>) -> Self {
+        Self { input, taken: VecDeque::with_capacity(1) }
+    }
+}
+
+impl<I: Send + 'static> Feed<I> for Singles<I> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Unit<I>>> {
+        let taken = self.input.poll_take(cx, Take::up_to(1), &mut self.taken, clock::now());
+        taken.map(|_| self.taken.pop_front().map(|(index, payload)| Unit { payload, index, count: 1 }))
+    }
+
+    fn ran(&mut self, _: usize, _: u64) {}
+}
+
+/// As many items a call as wait, up to a size that follows what the calls take.
+pub(super) struct Batches<I> {
+    input: Reader<I>,
+    taken: VecDeque<Item<I>>,
+    size: Size,
+    gauge: Arc<Gauge>,
+    /// How long a call should take, and how long too few items wait for more at most.
+    latency: Duration,
+    waits: Option<Limit>,
+}
+
+impl<I> Batches<I> {
+    pub(super) fn new(input: Reader<I>, size: Size, latency: Duration, gauge: Arc<Gauge>) -> Self {
+        Self { input, taken: VecDeque::new(), size, gauge, latency, waits: None }
+    }
+
+    /// How many there must be. Fewer are enough once they have waited for long.
+    fn least(&mut self, cx: &mut Context<'_>) -> usize {
+        let least = self.size.least();
+        let depth = if least > 1 { self.input.depth() } else { 0 };
+        if depth == 0 || depth >= least {
+            self.waits = None;
+            return least;
+        }
+        let waits = self.waits.get_or_insert_with(|| Limit::new(self.latency));
+        if waits.poll(cx).is_ready() { 1 } else { least }
+    }
+}
+
+impl<I: Send + 'static> Feed<Vec<I>> for Batches<I> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Unit<Vec<I>>>> {
+        loop {
+            let take = Take { least: self.least(cx), most: self.size.now(), hold: false };
+            let Poll::Ready(taken) = self.input.poll_take(cx, take, &mut self.taken, clock::now()) else {
+                // The first items may have come just now, and their wait begins.
+                let depth = if self.size.least() > 1 && self.waits.is_none() { self.input.depth() } else { 0 };
+                if depth > 0 {
+                    continue;
+                }
+                return Poll::Pending;
+            };
+            self.waits = None;
+            let Some((index, count)) = self.taken.front().map(|(index, _)| (*index, self.taken.len())) else {
+                debug_assert!(taken.is_none());
+                return Poll::Ready(None);
+            };
+            let payload = self.taken.drain(..).map(|(_, item)| item).collect();
+            return Poll::Ready(Some(Unit { payload, index, count }));
+        }
+    }
+
+    fn ran(&mut self, count: usize, nanos: u64) {
+        self.size.ran(count, nanos);
+        self.gauge.set_batch(self.size.now());
+    }
+}

@@ -1,0 +1,176 @@
+//! A stage of a plain function: a few futures on its pool take batches of items, so that tiny items cost little.
+
+use super::{
+    batch_size::Size,
+    channel::{Item, Reader, Ring, Take, Writer},
+    driver::{Run, Work},
+    error::Cause,
+    stage_stats::Gauge,
+};
+use crate::{
+    time::clock,
+    util::unwind,
+    wake::{Deferred, NewWaker, SingleWaiter},
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::RangeInclusive,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// How many items a batch may have.
+pub(super) const SIZES: RangeInclusive<usize> = 1..=256;
+
+/// As many futures are made at least where more are asked for than the pool has threads: it may grow.
+pub(super) const FUTURES: usize = 1_024;
+
+/// How long a batch should take, in nanoseconds.
+pub(super) const TARGET: u64 = 30_000;
+
+/// How long a future works in a row before others have their turn, in nanoseconds.
+const SLICE: u64 = 120_000;
+
+/// Whose batch is handed on next, where the order is kept.
+#[derive(Default)]
+pub(super) struct Turns(Deferred<Turn>);
+
+#[derive(Default)]
+struct Turn {
+    next: u64,
+    /// By batch.
+    waiting: BTreeMap<u64, SingleWaiter>,
+}
+
+impl Turns {
+    /// Whether it is the turn of this batch; else its future is woken then.
+    fn has_come(&self, batch: u64, cx: &mut Context<'_>) -> bool {
+        let mut new = Some(NewWaker::of(cx.waker())); // what is not needed of it drops after the release
+        self.0.with(|turn, after| {
+            let has_come = turn.next == batch;
+            if let Some(waker) = new.take_if(|_| !has_come) {
+                turn.waiting.entry(batch).or_default().register(waker, after);
+            }
+            has_come
+        })
+    }
+
+    fn pass(&self, batch: u64) {
+        self.0.with(|turn, after| {
+            turn.next = batch + 1;
+            turn.waiting.remove(&turn.next).into_iter().for_each(|mut next| next.notify(after));
+        });
+    }
+}
+
+/// One of the futures of such a stage.
+pub(super) struct Functions<F, I, O> {
+    pub(super) function: Arc<F>,
+    pub(super) input: Reader<I>,
+    pub(super) out: Writer<O>,
+    /// `None`: the order is not kept, or there is but one future.
+    pub(super) turns: Option<Arc<Turns>>,
+    pub(super) gauge: Arc<Gauge>,
+    pub(super) run: Arc<Run>,
+    pub(super) size: Size,
+    pub(super) taken: VecDeque<Item<I>>,
+    pub(super) made: VecDeque<Item<O>>,
+    /// The batch in hand.
+    pub(super) batch: Option<u64>,
+}
+
+impl<F, I, O> Functions<F, I, O>
+where
+    F: Fn(I) -> Result<O, Cause> + Send + Sync + 'static,
+    I: Send + 'static,
+    O: Send + 'static,
+{
+    /// Hands the batch on. Ready with `false` once nobody wants it.
+    fn hand_on(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let Some(batch) = self.batch else { return Poll::Ready(true) };
+        if self.turns.as_ref().is_some_and(|turns| !turns.has_come(batch, cx)) {
+            return Poll::Pending;
+        }
+        if !self.made.is_empty() {
+            match self.out.poll_push(cx, &mut self.made, Ring::Later) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(false),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        self.batch = None;
+        if let Some(turns) = &self.turns {
+            turns.pass(batch);
+        }
+        Poll::Ready(true)
+    }
+
+    /// Runs the function on what was taken; gives the time at which that was done.
+    fn work(&mut self, began: u64) -> u64 {
+        let count = self.taken.len();
+        let mut failed = Vec::new();
+        let mut at = 0;
+        while !self.taken.is_empty() {
+            let ran = unwind::catch(|| {
+                while let Some((index, item)) = self.taken.pop_front() {
+                    at = index;
+                    match (self.function)(item) {
+                        Ok(output) => self.made.push_back((index, output)),
+                        Err(cause) => failed.push((index, cause)),
+                    }
+                }
+            });
+            if let Err(panic) = ran {
+                failed.push((at, Cause::of_panic(panic)));
+            }
+        }
+        let now = clock::now();
+        let ran = now.saturating_sub(began);
+        self.size.ran(count, ran);
+        self.gauge.set_batch(self.size.now());
+        self.gauge.done((count - failed.len()) as u64, ran, now);
+        self.gauge.landed(count);
+        for (index, cause) in failed {
+            self.run.failed(&self.gauge, index, 1, cause);
+        }
+        now
+    }
+
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let began = clock::now();
+        let mut now = began;
+        loop {
+            if self.run.is_cancelled() {
+                return Poll::Ready(());
+            }
+            match self.hand_on(cx) {
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+            if now.saturating_sub(began) > SLICE {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            match self.input.poll_take(cx, Take::up_to(self.size.now()), &mut self.taken, now) {
+                Poll::Ready(Some(batch)) => self.batch = Some(batch),
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+            now = self.work(now);
+        }
+    }
+}
+
+impl<F, I, O> Work for Functions<F, I, O>
+where
+    F: Fn(I) -> Result<O, Cause> + Send + Sync + 'static,
+    I: Send + 'static,
+    O: Send + 'static,
+{
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let over = self.go_on(cx);
+        self.out.ring();
+        over
+    }
+}

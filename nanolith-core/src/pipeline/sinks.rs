@@ -1,0 +1,330 @@
+//! The ends of a pipeline: where its results go.
+
+use super::{
+    error::ItemError,
+    output::Output,
+    plan::Plan,
+    stats::{Figures, Report},
+    stop_handle::StopHandle,
+};
+use crate::context::block_on;
+use futures_util::Stream;
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    mem,
+    ops::Deref,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// After so many results in a row others of the same runtime have their turn.
+const TURN: usize = 128;
+
+/// A pipeline, from before its start to its end.
+enum Course<T> {
+    Planned(Plan<T>),
+    Running(Output<T>),
+    Over,
+}
+
+impl<T: Send + 'static> Course<T> {
+    fn start(&mut self) -> &mut Output<T> {
+        if let Self::Planned(_) = self {
+            if let Self::Planned(plan) = mem::replace(self, Self::Over) {
+                *self = Self::Running(plan.start());
+            }
+        }
+        match self {
+            Self::Running(output) => output,
+            _ => panic!("a pipeline was polled after it was over"),
+        }
+    }
+
+    /// Gives each result to `consume`, until all are through.
+    fn poll_each(&mut self, cx: &mut Context<'_>, mut consume: impl FnMut(T)) -> Poll<Result<Report, ItemError>> {
+        for _ in 0..TURN {
+            let output = self.start();
+            match ready!(output.poll_next(cx)) {
+                Some(Ok(item)) => consume(item),
+                Some(Err(error)) => {
+                    *self = Self::Over;
+                    return Poll::Ready(Err(error));
+                }
+                None => {
+                    let report = output.report();
+                    *self = Self::Over;
+                    return Poll::Ready(Ok(report));
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// The same, blocking.
+    fn each(&mut self, mut consume: impl FnMut(T)) -> Result<Report, ItemError> {
+        let output = self.start();
+        loop {
+            let next = match output.next_in_hand() {
+                Some(item) => Some(Ok(item)),
+                None => block_on::block_on_anybody(poll_fn(|cx| output.poll_next(cx))),
+            };
+            match next {
+                Some(Ok(item)) => consume(item),
+                Some(Err(error)) => return Err(error),
+                None => return Ok(output.report()),
+            }
+        }
+    }
+}
+
+/// Runs a pipeline, and gives each result to a function: made by [`Pipeline::for_each`](super::Pipeline::for_each).
+///
+/// ```
+/// use nanolith::{GlobalPool, pipeline::{ForEach, Pipeline}};
+/// let mut sum = 0;
+/// let adding: ForEach<_, _> = Pipeline::from_iter(0..100).map(GlobalPool.get()?, |n| n * 2).for_each(|n| sum += n);
+/// # pollster::block_on(async {
+/// adding.await?; // or `adding.wait()`, which blocks
+/// # Ok::<(), nanolith::pipeline::ItemError>(()) })?;
+/// assert_eq!(sum, 9_900);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Cancel safety
+///
+/// Dropped, the pipeline is cancelled.
+#[must_use = "a pipeline does nothing until awaited or waited on"]
+pub struct ForEach<T, F> {
+    course: Course<T>,
+    consume: F,
+}
+
+impl<T, F> Unpin for ForEach<T, F> {}
+
+impl<T: Send + 'static, F: FnMut(T)> ForEach<T, F> {
+    pub(super) fn new(plan: Plan<T>, consume: F) -> Self {
+        Self { course: Course::Planned(plan), consume }
+    }
+
+    /// Starts the pipeline and blocks until it is over. The function runs on this thread. Within a task, the task's slot is
+    /// lent while there is nothing to consume.
+    ///
+    /// # Errors
+    ///
+    /// [`ItemError`]: the first, under [`OnError::Stop`](super::OnError::Stop), or that of an input that panicked.
+    ///
+    /// # Panics
+    ///
+    /// A panic of the function passes through, and cancels the pipeline.
+    pub fn wait(mut self) -> Result<Report, ItemError> {
+        self.course.each(self.consume)
+    }
+}
+
+impl<T: Send + 'static, F: FnMut(T)> Future for ForEach<T, F> {
+    type Output = Result<Report, ItemError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        this.course.poll_each(cx, &mut this.consume)
+    }
+}
+
+impl<T, F> fmt::Debug for ForEach<T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ForEach").finish_non_exhaustive()
+    }
+}
+
+/// All results of a pipeline, and its report: what [`Pipeline::collect`](super::Pipeline::collect) gives.
+///
+/// ```
+/// use nanolith::{GlobalPool, pipeline::{Collected, Pipeline}};
+/// let squares: Collected<_> = Pipeline::from_iter(0..5).map(GlobalPool.get()?, |n| n * n).collect().wait()?;
+/// assert_eq!(squares.items, [0, 1, 4, 9, 16]);
+/// assert_eq!((squares.len(), squares.report.delivered), (5, 5)); // it is a slice, too
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Collected<T> {
+    /// The results, in order where each stage keeps it.
+    pub items: Vec<T>,
+    /// What became of the pipeline.
+    pub report: Report,
+}
+
+impl<T> Deref for Collected<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.items
+    }
+}
+
+impl<T> IntoIterator for Collected<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.into_iter()
+    }
+}
+
+/// Runs a pipeline, and keeps its results: made by [`Pipeline::collect`](super::Pipeline::collect).
+///
+/// ```
+/// use nanolith::{GlobalPool, pipeline::{Collect, Pipeline}};
+/// let squares: Collect<_> = Pipeline::from_iter(0..5).map(GlobalPool.get()?, |n| n * n).collect();
+/// # pollster::block_on(async {
+/// assert_eq!(squares.await?.items, [0, 1, 4, 9, 16]); // or `squares.wait()?`, which blocks
+/// # Ok::<(), nanolith::pipeline::ItemError>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Cancel safety
+///
+/// Dropped, the pipeline is cancelled.
+#[must_use = "a pipeline does nothing until awaited or waited on"]
+pub struct Collect<T> {
+    course: Course<T>,
+    items: Vec<T>,
+}
+
+impl<T> Unpin for Collect<T> {}
+
+impl<T: Send + 'static> Collect<T> {
+    pub(super) fn new(plan: Plan<T>) -> Self {
+        Self { course: Course::Planned(plan), items: Vec::new() }
+    }
+
+    /// Starts the pipeline and blocks until it is over. Within a task, the task's slot is lent meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`ForEach::wait`]. The results until then are dropped.
+    pub fn wait(mut self) -> Result<Collected<T>, ItemError> {
+        let report = self.course.each(|item| self.items.push(item))?;
+        Ok(Collected { items: self.items, report })
+    }
+}
+
+impl<T: Send + 'static> Future for Collect<T> {
+    type Output = Result<Collected<T>, ItemError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let report = ready!(this.course.poll_each(cx, |item| this.items.push(item)))?;
+        Poll::Ready(Ok(Collected { items: mem::take(&mut this.items), report }))
+    }
+}
+
+impl<T> fmt::Debug for Collect<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Collect").field("items", &self.items.len()).finish_non_exhaustive()
+    }
+}
+
+macro_rules! running {
+    ($name:ident) => {
+        impl<T> $name<T> {
+            /// Looks at its stages, from any thread.
+            #[must_use]
+            pub fn figures(&self) -> Figures {
+                Figures::of(&self.output.run)
+            }
+
+            /// Ends it, from any thread.
+            #[must_use]
+            pub fn stop_handle(&self) -> StopHandle {
+                StopHandle::of(&self.output.run)
+            }
+
+            /// What became of it so far. The errors that were collected go into it.
+            #[must_use]
+            pub fn report(&self) -> Report {
+                self.output.report()
+            }
+        }
+
+        impl<T> Unpin for $name<T> {}
+
+        impl<T> fmt::Debug for $name<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).field("figures", &self.figures()).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+/// The results of a running pipeline, by blocking for each; an error is the last: made by iterating over a
+/// [`Pipeline`](super::Pipeline).
+///
+/// ```
+/// use nanolith::{GlobalPool, pipeline::{Iter, Pipeline}};
+/// let squares: Iter<_> = Pipeline::from_iter(0..5).map(GlobalPool.get()?, |n| n * n).into_iter();
+/// assert_eq!(squares.collect::<Result<Vec<_>, _>>()?, [0, 1, 4, 9, 16]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Dropped before its end, the pipeline is cancelled.
+#[must_use = "dropped, the pipeline is cancelled"]
+pub struct Iter<T> {
+    output: Output<T>,
+}
+
+running!(Iter);
+
+impl<T: Send + 'static> Iter<T> {
+    pub(super) fn new(plan: Plan<T>) -> Self {
+        Self { output: plan.start() }
+    }
+}
+
+impl<T> Iterator for Iter<T> {
+    type Item = Result<T, ItemError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.output.next_in_hand() {
+            Some(item) => Some(Ok(item)),
+            None => block_on::block_on_anybody(poll_fn(|cx| self.output.poll_next(cx))),
+        }
+    }
+}
+
+/// The results of a running pipeline as a `Stream`; an error is the last: made by
+/// [`Pipeline::into_stream`](super::Pipeline::into_stream).
+///
+/// ```
+/// use futures_util::TryStreamExt;
+/// use nanolith::{GlobalPool, pipeline::{Pipeline, Results}};
+/// let squares: Results<_> = Pipeline::from_iter(0..5).map(GlobalPool.get()?, |n| n * n).into_stream();
+/// # pollster::block_on(async {
+/// assert_eq!(squares.try_collect::<Vec<_>>().await?, [0, 1, 4, 9, 16]);
+/// # Ok::<(), nanolith::pipeline::ItemError>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Dropped before its end, the pipeline is cancelled.
+#[must_use = "dropped, the pipeline is cancelled"]
+pub struct Results<T> {
+    output: Output<T>,
+}
+
+running!(Results);
+
+impl<T: Send + 'static> Results<T> {
+    pub(super) fn new(plan: Plan<T>) -> Self {
+        Self { output: plan.start() }
+    }
+}
+
+impl<T> Stream for Results<T> {
+    type Item = Result<T, ItemError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.output.poll_next(cx)
+    }
+}

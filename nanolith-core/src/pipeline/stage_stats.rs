@@ -1,0 +1,194 @@
+//! What a stage counts while it runs. [`super::stats`] shows it to others.
+
+use crate::{meta::task_info::TaskInfo, time::clock};
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+/// ORDERING: all are Relaxed, figures that others look at.
+pub(super) struct Gauge {
+    name: OnceLock<Arc<str>>,
+    /// The name of one that has been given none.
+    place: Arc<str>,
+    depth: AtomicUsize,
+    taken: AtomicU64,
+    /// How long all that were taken have waited, in nanoseconds.
+    waited: AtomicU64,
+    in_flight: AtomicUsize,
+    batch: AtomicUsize,
+    tally: Mutex<Tally>,
+}
+
+/// What is counted when something is done.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Tally {
+    pub(super) done: u64,
+    pub(super) errors: u64,
+    /// How long they ran in all, in nanoseconds.
+    pub(super) ran: u64,
+    rate: Rate,
+}
+
+/// What was done lately.
+#[derive(Clone, Copy, Default)]
+struct Rate {
+    since: u64,
+    done: u64,
+    before: Option<f64>,
+}
+
+/// So long is lately, in nanoseconds.
+const LATELY: u64 = 250_000_000;
+
+impl Rate {
+    fn per_second(count: u64, nanos: u64) -> f64 {
+        count as f64 / Duration::from_nanos(nanos.max(1)).as_secs_f64()
+    }
+
+    fn done(&mut self, count: u64, now: u64) {
+        if self.since == 0 {
+            self.since = now;
+        }
+        let lasted = now.saturating_sub(self.since);
+        if lasted >= LATELY {
+            *self = Self { since: now, done: 0, before: Some(Self::per_second(self.done, lasted)) };
+        }
+        self.done += count;
+    }
+
+    fn now(&self, now: u64) -> f64 {
+        let lasted = now.saturating_sub(self.since);
+        match self.before {
+            Some(before) if lasted < LATELY => before,
+            _ if self.since == 0 => 0.0,
+            _ => Self::per_second(self.done, lasted),
+        }
+    }
+}
+
+impl Gauge {
+    pub(super) fn new(place: impl Into<Arc<str>>) -> Arc<Self> {
+        Arc::new(Self {
+            name: OnceLock::new(),
+            place: place.into(),
+            depth: AtomicUsize::new(0),
+            taken: AtomicU64::new(0),
+            waited: AtomicU64::new(0),
+            in_flight: AtomicUsize::new(0),
+            batch: AtomicUsize::new(1),
+            tally: Mutex::new(Tally::default()),
+        })
+    }
+
+    /// Gives it a name, if it has none.
+    pub(super) fn name_it(&self, name: impl FnOnce() -> Arc<str>) {
+        self.name.get_or_init(name);
+    }
+
+    /// Names it after its task, if it has no name.
+    pub(super) fn name_after(&self, task: Option<&TaskInfo>) {
+        if let Some(task) = task.filter(|_| self.name.get().is_none()) {
+            self.name_it(|| task.name().into());
+        }
+    }
+
+    pub(super) fn name(&self) -> Arc<str> {
+        self.name.get().unwrap_or(&self.place).clone()
+    }
+
+    pub(super) fn set_depth(&self, depth: usize) {
+        self.depth.store(depth, Relaxed);
+    }
+
+    /// So many were taken, after so long a wait in all; `depth` are left. Under the link's lock, so nobody else writes.
+    pub(super) fn took(&self, count: usize, depth: usize, waited: u64) {
+        self.depth.store(depth, Relaxed);
+        self.in_flight.fetch_add(count, Relaxed);
+        self.taken.store(self.taken.load(Relaxed) + count as u64, Relaxed);
+        self.waited.store(self.waited.load(Relaxed).saturating_add(waited), Relaxed);
+    }
+
+    /// So many are in flight no more.
+    pub(super) fn landed(&self, count: usize) {
+        self.in_flight.fetch_sub(count, Relaxed);
+    }
+
+    pub(super) fn set_batch(&self, size: usize) {
+        self.batch.store(size, Relaxed);
+    }
+
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many are done, which took so long in all.
+    pub(super) fn done(&self, done: u64, ran: u64, now: u64) {
+        let mut tally = self.tally();
+        tally.done += done;
+        tally.ran = tally.ran.saturating_add(ran);
+        tally.rate.done(done, now);
+    }
+
+    /// So many have failed.
+    pub(super) fn failed(&self, count: u64) {
+        self.tally().errors += count;
+    }
+
+    pub(super) fn read(&self) -> Reading {
+        let tally = *self.tally();
+        let (taken, waited) = (self.taken.load(Relaxed), self.waited.load(Relaxed));
+        Reading {
+            depth: self.depth.load(Relaxed),
+            in_flight: self.in_flight.load(Relaxed),
+            taken,
+            batch: self.batch.load(Relaxed),
+            mean_wait: mean(waited, taken),
+            mean_run: mean(tally.ran, tally.done + tally.errors),
+            rate: tally.rate.now(clock::now()),
+            tally,
+        }
+    }
+}
+
+fn mean(nanos: u64, count: u64) -> Duration {
+    Duration::from_nanos(nanos.checked_div(count).unwrap_or(0))
+}
+
+/// A gauge, as it stood at one moment.
+pub(super) struct Reading {
+    pub(super) depth: usize,
+    pub(super) in_flight: usize,
+    pub(super) taken: u64,
+    pub(super) batch: usize,
+    pub(super) mean_wait: Duration,
+    pub(super) mean_run: Duration,
+    pub(super) rate: f64,
+    pub(super) tally: Tally,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_that_of_the_last_full_span_and_fades_with_time() {
+        let mut rate = Rate::default();
+        (1..=10).for_each(|tenth| rate.done(100, tenth * LATELY / 10));
+        rate.done(100, LATELY + LATELY / 10);
+        assert!((rate.now(LATELY + LATELY / 5) - 4_000.0).abs() < 1.0, "1,000 in a quarter of a second");
+        assert!(rate.now(LATELY * 101) < 10.0, "nothing has come for long");
+    }
+
+    #[test]
+    fn a_name_that_was_given_stays() {
+        let gauge = Gauge::new("stage 1");
+        assert_eq!(&*gauge.name(), "stage 1");
+        gauge.name_it(|| "decode".into());
+        gauge.name_it(|| "other".into());
+        assert_eq!(&*gauge.name(), "decode");
+    }
+}

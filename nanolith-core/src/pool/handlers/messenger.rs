@@ -1,0 +1,91 @@
+//! Messengers that are attached to a pool, and handlers of what a messenger's endpoint hears.
+
+use crate::channel::messenger::{Messenger, RecvError, Subscriber};
+use crate::pool::{BuildError, PoolBuilder, Source, Subscription, subscribe};
+
+impl PoolBuilder {
+    /// Attaches a messenger: the pool's tasks find it by [`Context::messenger`](crate::Context::messenger).
+    ///
+    /// ```
+    /// use nanolith::{Messenger, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn add_and_tell(cx: &Context<Self>, x: i64, y: i64) {
+    ///         if let Ok(sums) = cx.messenger("sums") {
+    ///             let _ = sums.try_send(x + y);
+    ///         }
+    ///     }
+    /// }
+    /// let sums = Messenger::<i64>::named("sums")?;
+    /// let mut heard = sums.subscribe();
+    /// let pool = Pool::builder().messenger(&sums).build()?;
+    /// Geometry::on(&pool).add_and_tell(4, 5).wait()?;
+    /// assert_eq!(heard.recv().wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn messenger<T: Clone + Send + Sync + 'static>(mut self, messenger: &Messenger<T>) -> Self {
+        self.config.data.attach(messenger.attachment());
+        self
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Messenger<T> {
+    /// Gives each message of other endpoints, from now on, to `handler`, on the global pool; passes over what is lost.
+    ///
+    /// ```
+    /// use nanolith::Messenger;
+    /// let (waiter, kitchen) = (Messenger::<&str>::named("orders")?, Messenger::<&str>::named("orders")?);
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let cooking = kitchen.on_message(move |order| drop(tell.send(format!("{order} is ready"))))?;
+    /// waiter.send("tea").wait()?;
+    /// assert_eq!(told.recv()?, "tea is ready");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] when the global pool cannot be started.
+    pub fn on_message(&self, mut handler: impl FnMut(T) + Send + 'static) -> Result<Subscription, BuildError> {
+        self.on_message_or_lost(move |message| {
+            if let Ok(message) = message {
+                handler(message);
+            }
+        })
+    }
+
+    /// The same, for a handler that is to hear how many messages were lost before the next.
+    ///
+    /// ```
+    /// use nanolith::messenger::{Messenger, SlowReceiver};
+    /// let ticks = Messenger::<u32>::builder().slow_receiver(SlowReceiver::DropOldest(16)).build()?;
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let watching = ticks.join().on_message_or_lost(move |tick| drop(tell.send(match tick {
+    ///     Ok(tick) => format!("tick {tick}"),
+    ///     Err(lost) => format!("{lost} ticks were lost"),
+    /// })))?;
+    /// ticks.send(7).wait()?;
+    /// assert_eq!(told.recv()?, "tick 7");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] when the global pool cannot be started.
+    pub fn on_message_or_lost(
+        &self,
+        handler: impl FnMut(Result<T, u64>) + Send + 'static,
+    ) -> Result<Subscription, BuildError> {
+        subscribe(self.subscribe(), handler)
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Source<Result<T, u64>> for Subscriber<T> {
+    async fn next(&mut self) -> Option<Result<T, u64>> {
+        match self.recv().await {
+            Ok(message) => Some(Ok(message)),
+            Err(RecvError::Lost(count)) => Some(Err(count)),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}

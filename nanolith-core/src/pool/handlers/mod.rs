@@ -1,0 +1,5 @@
+//! Handlers of messages: futures on the global pool.
+
+pub(super) mod messenger;
+pub(super) mod port;
+pub(super) mod subscription;

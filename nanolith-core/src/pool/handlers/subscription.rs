@@ -1,0 +1,133 @@
+//! Handlers of messages. Each is a future on the global pool, so that none takes a thread while there is nothing to hear.
+
+use crate::pool::{BuildError, GlobalPool, spawn::until_end};
+use crate::{call::backend::Host, meta::priority::Priority, time::clock, util::unwind};
+use async_task::Task;
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+/// How many messages a handler hears in a row before others have their turn.
+pub(crate) const TURN: usize = 64;
+
+/// Keeps a handler listening: made by `on_message` and its like. Dropped, it ends: a message that the handler is at is
+/// still handled, and none after it.
+///
+/// Handlers run on the global pool, one message at a time, in order; after 64 in a row others have their turn, so one that
+/// sends to itself starves nobody. What a handler throws ends with that message.
+///
+/// ```
+/// use nanolith::port;
+/// let (ours, theirs) = port::pair::<i64, i64>();
+/// let (tell, told) = std::sync::mpsc::channel();
+/// let listening = theirs.on_message(move |n| drop(tell.send(n + 1)))?;
+/// ours.send(4).wait()?;
+/// assert_eq!(told.recv()?, 5);
+/// drop(listening);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "dropped, the handler hears nothing; `detach` keeps it for as long as messages can come"]
+pub struct Subscription {
+    work: Option<Task<()>>,
+    /// Told to a handler that is at a message now: it takes no other.
+    ended: Arc<AtomicBool>,
+}
+
+impl Subscription {
+    /// Lets the handler listen until no more messages can come.
+    pub fn detach(mut self) {
+        if let Some(work) = self.work.take() {
+            work.detach();
+        }
+    }
+
+    /// Whether no more messages can come.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.work.as_ref().is_none_or(Task::is_finished)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if self.work.is_some() {
+            // ORDERING: Release, pairs with the Acquire in `unless`.
+            self.ended.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").field("is_over", &self.is_over()).finish()
+    }
+}
+
+/// Gives what `next` gives to `handler`, on the global pool, until `next` says that there is no more.
+///
+/// # Errors
+///
+/// [`BuildError`] when the global pool cannot be started.
+pub(crate) fn subscribe<T, N, H>(mut next: N, mut handler: H) -> Result<Subscription, BuildError>
+where
+    T: Send + 'static,
+    N: Source<T>,
+    H: FnMut(T) + Send + 'static,
+{
+    let host: Arc<dyn Host> = GlobalPool.with(|pool| pool.inner().clone())?;
+    let end = host.end_wait();
+    let ended = Arc::new(AtomicBool::new(false));
+    let over = ended.clone();
+    let hears = async move {
+        let mut heard = 0;
+        while let Some(message) = unless(&over, next.next()).await {
+            unwind::quietly(|| handler(message));
+            heard += 1;
+            if heard % TURN == 0 {
+                GiveWay(false).await;
+            }
+        }
+    };
+    let schedule = move |work| host.clone().resume(host.rules().expirations().of(Priority::Normal, clock::now()), work);
+    let (work, task) = async_task::spawn(until_end(end, hears), schedule);
+    work.schedule();
+    Ok(Subscription { work: Some(task), ended })
+}
+
+/// What `next` gives, unless it is `over`: looked at before a message is taken, so that none is taken in vain.
+async fn unless<T>(over: &AtomicBool, next: impl Future<Output = Option<T>>) -> Option<T> {
+    let mut next = pin!(next);
+    poll_fn(|cx| {
+        // ORDERING: Acquire, pairs with the Release in `drop`.
+        if over.load(Ordering::Acquire) { Poll::Ready(None) } else { next.as_mut().poll(cx) }
+    })
+    .await
+}
+
+/// Where a handler's messages come from.
+pub(crate) trait Source<T>: Send + 'static {
+    /// The next message; `None` when no more can come.
+    fn next(&mut self) -> impl Future<Output = Option<T>> + Send;
+}
+
+/// Pending once: others have their turn.
+struct GiveWay(bool);
+
+impl Future for GiveWay {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.0, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

@@ -1,0 +1,320 @@
+//! Who is served next among the shares of a pool. Pure data, under the pool's lock.
+//!
+//! Each share has a queue of its own. For each call in one there is a *ticket* in the pool's lanes, in the lane of the call's
+//! priority, and whoever draws a ticket runs the first call of the share that has had the least, of those that have a call of
+//! that priority waiting. What a share has had is its *virtual time*: the run time of its calls, divided by its weight. A
+//! call that runs counts as what the share's calls took of late. A share that had nothing to do begins where the others are:
+//! nobody saves up.
+
+use crate::meta::priority::Priority;
+use std::collections::{BTreeSet, VecDeque};
+
+pub(in crate::pool) type ShareId = u32;
+
+const PRIORITIES: usize = Priority::ALL.len();
+
+/// How many calls of each priority wait.
+pub(in crate::pool) type Waiting = [usize; PRIORITIES];
+
+/// The least that a call is charged, in nanoseconds: so that calls that take no time are counted.
+const LEAST: u64 = 1_000;
+
+/// Virtual time in a nanosecond of run time, at a weight of one.
+const SCALE: u128 = 1 << 32;
+
+/// What one share has had.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::pool) struct Account {
+    weight: u32,
+    had: u128,
+    /// Calls that were begun and are not over.
+    running: u32,
+    /// What its calls took of late, in nanoseconds.
+    guess: u64,
+    /// When it was served last, as a number; who was not for longer goes first.
+    served: u64,
+    waiting: Waiting,
+    /// Whether a call waits, perhaps for the limit of the share alone.
+    is_held_back: bool,
+}
+
+impl Account {
+    pub(in crate::pool) fn new(weight: u32) -> Self {
+        let waiting = Waiting::default();
+        Self { weight: weight.max(1), had: 0, running: 0, guess: LEAST, served: 0, waiting, is_held_back: false }
+    }
+
+    pub(in crate::pool) fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    fn time(&self, nanos: u64) -> u128 {
+        u128::from(nanos) * SCALE / u128::from(self.weight)
+    }
+
+    /// What it has had, with a guess at what runs.
+    fn level(&self) -> u128 {
+        self.had + self.time(self.guess) * u128::from(self.running)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting == Waiting::default()
+    }
+}
+
+/// The order among shares, and the tickets.
+#[derive(Default)]
+pub(in crate::pool) struct Order {
+    /// Shares by what they have had, for each priority of which they have a call waiting.
+    next: BTreeSet<(usize, u128, u64, ShareId)>,
+    /// What the one that was served last had had by then.
+    level: u128,
+    served: u64,
+    /// When the tickets in the lanes expire, by priority.
+    tickets: [VecDeque<u64>; PRIORITIES],
+    waiting: Waiting,
+}
+
+impl Order {
+    /// Changes a share's account, and its place with it.
+    fn change(&mut self, id: ShareId, account: &mut Account, change: impl FnOnce(&mut Account)) {
+        for priority in 0..PRIORITIES {
+            self.next.remove(&(priority, account.level(), account.served, id));
+        }
+        change(account);
+        for priority in (0..PRIORITIES).filter(|priority| account.waiting[*priority] > 0) {
+            self.next.insert((priority, account.level(), account.served, id));
+        }
+    }
+
+    /// So many calls of the share may be drawn now. `is_held_back` says whether any waits in a share with a limit.
+    pub(in crate::pool) fn set_waiting(
+        &mut self,
+        id: ShareId,
+        account: &mut Account,
+        waiting: Waiting,
+        is_held_back: bool,
+    ) {
+        let was_held_back = std::mem::replace(&mut account.is_held_back, is_held_back);
+        if account.waiting == waiting {
+            return;
+        }
+        for (all, (now, before)) in self.waiting.iter_mut().zip(waiting.into_iter().zip(account.waiting)) {
+            *all = *all + now - before;
+        }
+        // One that was at its limit was served all the time. It saves up no more than it had when the last call began.
+        let level = match account.is_idle() {
+            true if was_held_back => self.level,
+            true => self.lowest(),
+            false => 0,
+        };
+        self.change(id, account, |account| {
+            account.had += level.saturating_sub(account.level());
+            account.waiting = waiting;
+        });
+    }
+
+    /// What the one has had that is served next.
+    fn lowest(&self) -> u128 {
+        let first =
+            |class: usize| self.next.range((class, 0, 0, 0)..(class + 1, 0, 0, 0)).next().map(|(_, had, ..)| *had);
+        (0..PRIORITIES).filter_map(first).min().unwrap_or(self.level)
+    }
+
+    pub(in crate::pool) fn set_weight(&mut self, id: ShareId, account: &mut Account, weight: u32) {
+        self.change(id, account, |account| account.weight = weight.max(1));
+    }
+
+    // ----- tickets
+
+    /// Which tickets are to come into the lanes, with their priorities and expirations; they count as there.
+    pub(in crate::pool) fn issue(&mut self, expires: impl Fn(Priority) -> u64) -> Vec<(Priority, u64)> {
+        let mut issued = Vec::new();
+        for priority in Priority::ALL {
+            let tickets = &mut self.tickets[priority as usize];
+            while tickets.len() < self.waiting[priority as usize] {
+                let expires = expires(priority);
+                tickets.insert(tickets.partition_point(|known| *known <= expires), expires);
+                issued.push((priority, expires));
+            }
+        }
+        issued
+    }
+
+    /// Takes the ticket that expires first; tells of which priority it is.
+    pub(in crate::pool) fn draw(&mut self) -> Option<Priority> {
+        let drawn = self.first_ticket()?;
+        self.tickets[drawn as usize].pop_front();
+        Some(drawn)
+    }
+
+    /// The priority of the ticket that expires first.
+    pub(in crate::pool) fn first_ticket(&self) -> Option<Priority> {
+        let first = |priority: &Priority| self.tickets[*priority as usize].front().copied();
+        Priority::ALL.into_iter().filter(|priority| first(priority).is_some()).min_by_key(first)
+    }
+
+    /// No ticket is left in the lanes.
+    pub(in crate::pool) fn drop_tickets(&mut self) {
+        self.tickets.iter_mut().for_each(VecDeque::clear);
+    }
+
+    /// Whose turn it is among those that have a call of this priority waiting.
+    pub(in crate::pool) fn next(&self, priority: Priority) -> Option<ShareId> {
+        let class = priority as usize;
+        self.next.range((class, 0, 0, 0)..(class + 1, 0, 0, 0)).next().map(|(.., id)| *id)
+    }
+
+    // ----- what it costs
+
+    /// A call of the share begins.
+    pub(in crate::pool) fn began(&mut self, id: ShareId, account: &mut Account) {
+        self.level = self.level.max(account.level());
+        self.served += 1;
+        let served = self.served;
+        self.change(id, account, |account| {
+            account.running += 1;
+            account.served = served;
+        });
+    }
+
+    /// It is over, and took so long, in nanoseconds.
+    pub(in crate::pool) fn over(&mut self, id: ShareId, account: &mut Account, took: u64) {
+        let took = took.max(LEAST);
+        self.change(id, account, |account| {
+            account.running -= 1;
+            account.had += account.time(took);
+            account.guess = (account.guess / 8 * 7 + took / 8).max(LEAST);
+        });
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::call::aging::Expirations;
+
+    /// Shares that each have so many calls of normal priority waiting, which take so long.
+    struct Pool {
+        order: Order,
+        shares: Vec<(Account, usize, u64)>,
+    }
+
+    impl Pool {
+        fn new(shares: &[(u32, usize, u64)]) -> Self {
+            let mut pool = Self { order: Order::default(), shares: Vec::new() };
+            for (weight, waiting, takes) in shares {
+                pool.shares.push((Account::new(*weight), 0, *takes));
+                pool.come(pool.shares.len() - 1, *waiting);
+            }
+            pool
+        }
+
+        fn come(&mut self, share: usize, calls: usize) {
+            self.shares[share].1 += calls;
+            self.tell(share);
+        }
+
+        fn tell(&mut self, share: usize) {
+            let (account, waiting, _) = &mut self.shares[share];
+            let mut all = Waiting::default();
+            all[Priority::Normal as usize] = *waiting;
+            self.order.set_waiting(share as ShareId, account, all, *waiting > 0);
+        }
+
+        /// Begins the next call.
+        fn begin(&mut self) -> Option<usize> {
+            let id = self.order.next(Priority::Normal)?;
+            let share = id as usize;
+            self.shares[share].1 -= 1;
+            self.tell(share);
+            self.order.began(id, &mut self.shares[share].0);
+            Some(share)
+        }
+
+        fn finish(&mut self, share: usize) {
+            let (account, _, takes) = &mut self.shares[share];
+            self.order.over(share as ShareId, account, *takes);
+        }
+
+        /// Runs so many calls, so many at once; tells how many of each share ran.
+        fn run(&mut self, calls: usize, at_once: usize) -> Vec<usize> {
+            let mut ran = vec![0; self.shares.len()];
+            let mut running = VecDeque::new();
+            for _ in 0..calls {
+                if running.len() == at_once {
+                    self.finish(running.pop_front().expect("some run"));
+                }
+                let Some(share) = self.begin() else { break };
+                ran[share] += 1;
+                running.push_back(share);
+            }
+            running.into_iter().for_each(|share| self.finish(share));
+            ran
+        }
+    }
+
+    #[test]
+    fn weights_share_out_the_calls() {
+        for at_once in [1, 2, 8] {
+            let mut pool = Pool::new(&[(3, 10_000, 50_000), (1, 10_000, 50_000)]);
+            let ran = pool.run(4_000, at_once);
+            assert!((2_980..=3_020).contains(&ran[0]), "{ran:?} with {at_once} at once");
+        }
+    }
+
+    #[test]
+    fn run_time_is_shared_out_not_the_number_of_calls() {
+        let mut pool = Pool::new(&[(1, 10_000, 300_000), (1, 10_000, 100_000)]);
+        let ran = pool.run(4_000, 2);
+        assert!((980..=1_020).contains(&ran[0]), "{ran:?}");
+    }
+
+    #[test]
+    fn calls_that_take_no_time_are_counted() {
+        let ran = Pool::new(&[(1, 1_000, 0), (4, 1_000, 0)]).run(500, 1);
+        assert!((99..=101).contains(&ran[0]), "{ran:?}");
+    }
+
+    #[test]
+    fn one_who_comes_late_is_next_and_saves_nothing_up() {
+        let mut pool = Pool::new(&[(1, 10_000, 50_000), (1, 0, 50_000)]);
+        pool.run(1_000, 4);
+        pool.come(1, 1);
+        assert_eq!(pool.begin(), Some(1));
+        let mut pool = Pool::new(&[(1, 10_000, 50_000), (1, 0, 50_000)]);
+        pool.run(1_000, 1);
+        pool.come(1, 1_000);
+        let ran = pool.run(100, 1);
+        assert!((49..=51).contains(&ran[1]), "the time before counts for nothing: {ran:?}");
+    }
+
+    #[test]
+    fn who_is_alone_has_it_all() {
+        assert_eq!(Pool::new(&[(1, 100, 50_000), (1_000, 0, 50_000)]).run(100, 1), [100, 0]);
+    }
+
+    #[test]
+    fn tickets_are_drawn_by_their_expiration_and_never_fewer_than_calls() {
+        let mut order = Order::default();
+        let mut account = Account::new(1);
+        let mut waiting = Waiting::default();
+        waiting[Priority::Low as usize] = 1;
+        order.set_waiting(0, &mut account, waiting, true);
+        let expires = |priority| Expirations::default().of(priority, 0);
+        let tickets = |priorities: &[Priority]| -> Vec<_> {
+            priorities.iter().map(|priority| (*priority, expires(*priority))).collect()
+        };
+        assert_eq!(order.issue(expires), tickets(&[Priority::Low]));
+        waiting[Priority::UserBlocking as usize] = 1;
+        order.set_waiting(0, &mut account, waiting, true);
+        assert_eq!(order.issue(expires), tickets(&[Priority::UserBlocking]));
+        assert_eq!(order.issue(expires), []);
+        assert_eq!(
+            (order.draw(), order.draw(), order.draw()),
+            (Some(Priority::UserBlocking), Some(Priority::Low), None)
+        );
+        assert_eq!(order.next(Priority::Normal), None);
+        assert_eq!(order.next(Priority::Low), Some(0));
+    }
+}

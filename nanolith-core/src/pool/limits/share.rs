@@ -1,0 +1,469 @@
+//! Shares of a pool: executors whose calls are taken in proportion to their weights.
+
+use super::{
+    fair_queue::{Account, Order, ShareId},
+    share_limit::ShareLimit,
+    share_table::{Entry, Shares},
+};
+use crate::pool::{Pool, config::MaxQueue, pool_shared::Inner, pool_state::Work};
+use crate::{
+    call::{
+        backend::{Host, HostId, Loan, Over, PermitState, Runnable, Verdict, WouldDeadlock},
+        call_ref::Shared,
+        end_batch::EndBatch,
+        header::Meta,
+        offload,
+    },
+    context::thread_context::{self, Where},
+    error::{CallError, Refused},
+    executor::{
+        Admission, Executor,
+        admission::{self, Gate, OnFull},
+    },
+    meta::task_info::TaskInfo,
+    sched::{
+        injector::Front,
+        policy::Rules,
+        queue::{Bounds, Queue},
+        ring::Inbox,
+    },
+    task::{CallSlot, Job, TaskSet},
+    wake::{AfterUnlock, WakeList, extensions::Data},
+};
+use std::{
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+/// All handles of one share.
+pub(in crate::pool) struct Handles {
+    pool: Pool,
+    number: ShareId,
+}
+
+impl Drop for Handles {
+    fn drop(&mut self) {
+        let mut core = self.pool.inner().lock();
+        core.rules.shares.forget_if_idle(self.number);
+        self.pool.inner().release(core, WakeList::default());
+    }
+}
+
+/// A share of a pool: an executor whose calls get their part of the pool's time, by its weight, while others have calls waiting.
+/// Made by [`Pool::share`].
+///
+/// When several shares have calls of one priority waiting, the one goes next that has had the least run time for its weight;
+/// within a share they go first in, first out. A more urgent priority goes first, whoever's it is, and among the calls that come
+/// to the pool by no share, those of a share stand where they came. What others do not use, a share may: no thread is idle while
+/// a call waits. A share that had nothing to do saves nothing up, and its next call is served next.
+///
+/// Its calls are bounded by its own [`max_queue`](Share::max_queue) and [`on_full`](Share::on_full), and count to none of the
+/// pool's bounds: [`Pool::overflow`] has those that wait. In all else they are calls of the pool.
+///
+/// ```
+/// use nanolith::{TaskSet, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// let pool = Pool::builder().build()?;
+/// let paying = Geometry::calls(pool.share("paying", 3));
+/// let free = Geometry::calls(pool.share("free", 1).max_queue(MaxQueue::Bounded(100)).on_full(OnFull::Reject));
+/// let flood: Vec<_> = (0..100).map(|n| free.add(n, n).submit()).collect();
+/// assert_eq!(paying.add(4, 5).wait()?, 9); // it does not wait for all of them
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// It is a handle: clones are one share, and so is what [`Pool::share`] gives for the same name. It keeps the pool open.
+#[derive(Clone)]
+pub struct Share {
+    place: Place,
+    handles: Arc<Handles>,
+}
+
+impl Share {
+    pub(in crate::pool) fn new(pool: &Pool, name: Arc<str>, weight: u32) -> Self {
+        pool.inner().look_at_rules();
+        let mut core = pool.inner().lock();
+        let limit = core.limit;
+        let Shares { of, names, order, last, .. } = &mut core.rules.shares;
+        let number = *names.entry(name.clone()).or_insert_with(|| {
+            *last += 1;
+            *last
+        });
+        let entry = of.entry(number).or_insert_with(|| {
+            let inbox = Arc::new(Inbox::new(1));
+            let queue = Queue::ordered(Bounds { queued: 1, in_flight: usize::MAX }, pool.inner().rules.clone());
+            let mut entry = Entry {
+                pool: pool.inner().id(),
+                name,
+                front: Front::new(queue, inbox),
+                account: Account::new(weight),
+                max_queue: MaxQueue::default(),
+                on_full: OnFull::default(),
+                ran: 0,
+                limit: None,
+                handles: Weak::new(),
+            };
+            let bounds = entry.bounds(limit);
+            entry.front.queue.set_bounds(bounds).wake(); // no caller waits yet
+            entry
+        });
+        order.set_weight(number, &mut entry.account, weight);
+        let handles = entry.handles.upgrade();
+        let handles = handles.unwrap_or_else(|| Arc::new(Handles { pool: pool.clone(), number }));
+        entry.handles = Arc::downgrade(&handles);
+        pool.inner().release(core, WakeList::default());
+        Self { place: Place { inner: pool.inner().clone(), number, inbox: Arc::new(Inbox::new(1)) }, handles }
+    }
+
+    fn pool(&self) -> &Pool {
+        &self.handles.pool
+    }
+
+    fn look<R>(&self, look: impl FnOnce(&Entry) -> R, gone: R) -> R {
+        self.pool().inner().lock().rules.shares.of.get(&self.place.number).map_or(gone, look)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Order, ShareId, &mut Entry, usize) -> WakeList) {
+        let mut core = self.pool().inner().lock();
+        let limit = core.limit;
+        let changed = core.with_share(self.place.number, |order, number, entry| change(order, number, entry, limit));
+        let wakes = changed.map(|(mine, pools)| mine.and(pools)).unwrap_or_default();
+        self.pool().inner().release(core, wakes);
+    }
+
+    /// How many of the share's calls from outside may wait beyond those that free slots of the pool will run. The default is
+    /// 65,536; `Bounded(0)` counts as one. Holds from now on for every handle of the share, and evicts no call.
+    ///
+    /// ```
+    /// # use nanolith::{TaskSet, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// # let pool = Pool::builder().build()?;
+    /// # pool.pause();
+    /// let tenant = Geometry::calls(pool.share("tenant", 1).max_queue(MaxQueue::Bounded(1)));
+    /// tenant.add(1, 2).submit().detach(); // fills the queue of a pool that is paused
+    /// assert!(tenant.add(4, 5).try_submit().is_err_and(|refused| refused.is_full()));
+    /// assert!(Geometry::on(&pool).add(4, 5).try_submit().is_ok()); // others have room
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    #[must_use = "a share is an executor: give it to `calls`"]
+    pub fn max_queue(self, max_queue: MaxQueue) -> Self {
+        self.change(|_, _, entry, concurrency| {
+            entry.max_queue = max_queue;
+            let bounds = entry.bounds(concurrency);
+            entry.front.queue.set_bounds(bounds)
+        });
+        self
+    }
+
+    /// What happens to a call that comes when the share's queue is full. The default is to wait. Holds from now on for every
+    /// handle of the share.
+    #[must_use = "a share is an executor: give it to `calls`"]
+    pub fn on_full(self, on_full: OnFull) -> Self {
+        self.change(|_, _, entry, _| {
+            entry.on_full = on_full;
+            WakeList::default()
+        });
+        self
+    }
+
+    /// Sets how many of the share's calls run at once at most, however idle the pool is. Without it there is no such limit; 0
+    /// counts as 1. It holds from now on for every handle of the share, and for calls that begin from now on.
+    ///
+    /// It counts as the pool's [concurrency](Pool::max_concurrency) does. A task that waits, or whose future is pending, leaves its
+    /// slot to others. A future that was woken waits until one of the slots is free, and goes before calls that have not begun. A
+    /// synchronous task goes on after a wait without asking, so the share may be over the limit until another of its calls is
+    /// over or waits.
+    ///
+    /// While the share is at its limit, the other shares have the pool to themselves, and it saves nothing up. A call that was
+    /// [raised](crate::Handle::raise) is the next to begin. With [`OnFull::CallerRuns`] a caller waits for a slot, too.
+    ///
+    /// ```
+    /// use nanolith::{TaskSet, prelude::*};
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// # pub struct Report;
+    /// static RUNNING: AtomicUsize = AtomicUsize::new(0);
+    /// #[define]
+    /// impl Report {
+    ///     pub fn write() {
+    ///         assert!(RUNNING.fetch_add(1, Ordering::SeqCst) < 2);
+    ///         std::thread::yield_now();
+    ///         RUNNING.fetch_sub(1, Ordering::SeqCst);
+    ///     }
+    /// }
+    /// let pool = Pool::builder().concurrency(Concurrency::Exact(4)).build()?;
+    /// let reports = Report::calls(pool.share("reports", 1).max_concurrency(2));
+    /// let jobs: Vec<_> = (0..100).map(|_| reports.write().submit()).collect();
+    /// for job in jobs {
+    ///     job.wait()?;
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use = "a share is an executor: give it to `calls`"]
+    pub fn max_concurrency(self, calls: usize) -> Self {
+        thread_context::some_share_is_limited();
+        self.change(|_, _, entry, _| {
+            let mut after: AfterUnlock = AfterUnlock::default();
+            entry.limit.get_or_insert_with(|| ShareLimit::new(calls)).set_slots(calls, &mut after);
+            after.take_wakes()
+        });
+        self
+    }
+
+    /// Changes its weight, from the next call on. Zero counts as one.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # let pool = Pool::builder().build()?;
+    /// let tenant = pool.share("tenant", 1);
+    /// tenant.set_weight(5);
+    /// assert_eq!(tenant.weight(), 5);
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn set_weight(&self, weight: u32) {
+        self.change(|order, number, entry, _| {
+            order.set_weight(number, &mut entry.account, weight);
+            WakeList::default()
+        });
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> Arc<str> {
+        self.look(|entry| entry.name.clone(), "".into())
+    }
+
+    /// Its weight.
+    #[must_use]
+    pub fn weight(&self) -> u32 {
+        self.look(|entry| entry.account.weight(), 1)
+    }
+
+    /// Its calls that wait for their turn.
+    #[must_use]
+    pub fn queue_len(&self) -> usize {
+        self.look(|entry| entry.front.queue.tally().queued, 0)
+    }
+
+    /// Its calls that were begun and are not over: running and suspended.
+    ///
+    /// ```
+    /// # use nanolith::{TaskSet, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// # let pool = Pool::builder().build()?;
+    /// let tenant = pool.share("tenant", 1);
+    /// let sum = Geometry::calls(&tenant).add(4, 5).wait()?;
+    /// pool.drained().wait();
+    /// assert_eq!((tenant.queue_len(), tenant.running(), tenant.completed()), (0, 0, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.look(|entry| entry.front.queue.in_flight() - entry.front.queue.tally().queued, 0)
+    }
+
+    /// Its calls that were begun and are over.
+    #[must_use]
+    pub fn completed(&self) -> u64 {
+        self.look(|entry| entry.front.queue.completed(), 0)
+    }
+
+    /// How long its calls that are over have run, all together: what it is served by. What an asynchronous task waits is not in
+    /// it; what a synchronous one waits is.
+    #[must_use]
+    pub fn run_time(&self) -> Duration {
+        self.look(|entry| Duration::from_nanos(entry.ran), Duration::ZERO)
+    }
+}
+
+impl<S: TaskSet> Executor<S> for Share {
+    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+        self.place.inner.look_at_limits(&job);
+        job.slot().meta.set_share(self.place.number);
+        admission::execute(&self.place, job).map_err(outside)
+    }
+
+    fn admit(&self, job: Job<S>) -> Admission<'_, S> {
+        self.place.inner.look_at_limits(&job);
+        job.slot().meta.set_share(self.place.number);
+        let admission = admission::admit(&self.place, job);
+        Box::pin(async { admission.await.map_err(outside) })
+    }
+
+    fn accepts_calls(&self) -> bool {
+        !self.place.inner.lock().closed
+    }
+
+    fn host(&self) -> Option<HostId> {
+        Some(self.place.inner.id())
+    }
+
+    fn takes_by_user_code(&self) -> bool {
+        false
+    }
+}
+
+/// A job that was refused goes where its owner likes.
+fn outside<S: TaskSet>(refused: Refused<Job<S>>) -> Refused<Job<S>> {
+    let (job, error) = refused.into_parts();
+    job.slot().meta.set_share(0);
+    Refused::new(job, error)
+}
+
+impl fmt::Debug for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Share")
+            .field("name", &self.name())
+            .field("weight", &self.weight())
+            .field("queue_len", &self.queue_len())
+            .field("running", &self.running())
+            .field("completed", &self.completed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a share's calls come in: its own queue, under the pool's lock.
+#[derive(Clone)]
+struct Place {
+    inner: Arc<Inner>,
+    number: ShareId,
+    /// No call of a share is a plain one, so nothing is ever in it.
+    inbox: Arc<Inbox<Work>>,
+}
+
+impl<S: TaskSet> Gate<S> for Place {
+    type Item = Work;
+
+    fn on_full(&self) -> OnFull {
+        self.inner.lock().rules.shares.of.get(&self.number).map_or(OnFull::default(), |entry| entry.on_full)
+    }
+
+    fn inbox(&self) -> &Inbox<Work> {
+        &self.inbox
+    }
+
+    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Work>>) -> (R, WakeList)) -> R {
+        let mut core = self.inner.lock();
+        let closed = core.closed && !inside || core.retired;
+        let mut f = Some(f);
+        let mut call = |front: Option<&mut Front<Work>>| f.take().map(|f| f(front));
+        let done = match closed {
+            true => None,
+            false => core.with_share(self.number, |_, _, entry| call(Some(&mut entry.front))),
+        };
+        let (done, wakes) = match done {
+            Some((done, wakes)) => (done, wakes),
+            None => (call(None), WakeList::default()),
+        };
+        let (result, more) = done.expect("it was called once, by one of the two");
+        self.inner.release(core, wakes.and(more));
+        result
+    }
+
+    /// Within a share calls go by their priority alone.
+    fn place(&self, _: &Meta) -> Option<u64> {
+        None
+    }
+
+    fn item(call: Shared<CallSlot<S>>) -> Work {
+        Work::Call(call.erase())
+    }
+
+    fn call(item: &Work) -> Option<Shared<dyn Runnable>> {
+        <Inner as Gate<S>>::call(item)
+    }
+
+    fn reserve(&self, task: &'static TaskInfo) -> bool {
+        let mut core = self.inner.lock();
+        let has_room = core.share_admits(self.number) && core.reserve(task);
+        let wakes =
+            if has_room { core.with_limit(self.number, |limit, _| limit.take()).1 } else { WakeList::default() };
+        self.inner.release(core, wakes);
+        has_room
+    }
+
+    fn unreserve(&self, task: &'static TaskInfo) {
+        self.inner.return_share_slot(self.number);
+        <Inner as Gate<S>>::unreserve(&self.inner, task);
+    }
+
+    fn dropped(&self, call: &dyn Runnable) {
+        <Inner as Gate<S>>::dropped(&self.inner, call);
+    }
+
+    fn run_here(&self, call: Shared<CallSlot<S>>) {
+        // It was not charged, as one that comes through the queue is. It has its slot from `reserve`.
+        let mut core = self.inner.lock();
+        let began = core.with_share(self.number, |order, number, entry| {
+            order.began(number, &mut entry.account);
+            if entry.limit.is_some() {
+                call.meta.set_share_slot(Some(self.inner.id()));
+            }
+        });
+        let wakes = began.map(|((), wakes)| wakes).unwrap_or_default();
+        self.inner.release(core, wakes);
+        self.inner.run_on_caller(call.erase());
+    }
+}
+
+/// It is the pool's.
+impl Host for Place {
+    fn id(&self) -> HostId {
+        self.inner.id()
+    }
+
+    fn data(&self) -> &Data {
+        Host::data(&*self.inner)
+    }
+
+    fn rules(&self) -> &Arc<Rules> {
+        self.inner.rules()
+    }
+
+    fn whereabouts(&self) -> Where {
+        self.inner.whereabouts()
+    }
+
+    fn lend(&self, permit: &mut PermitState, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
+        self.inner.lend(permit, target)
+    }
+
+    fn waits_for_room(&self) -> bool {
+        self.inner.waits_for_room()
+    }
+
+    fn take_back(&self, loan: Loan) -> PermitState {
+        self.inner.take_back(loan)
+    }
+
+    fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict {
+        self.inner.clone().awaited(call, blocking)
+    }
+
+    fn left_queue(&self, call: &dyn Runnable, batch: &mut EndBatch) {
+        self.inner.left_queue(call, batch);
+    }
+
+    fn raised(&self, call: &Shared<dyn Runnable>) {
+        self.inner.raised(call);
+    }
+
+    fn run_soon(self: Arc<Self>, work: offload::Work) -> Result<(), offload::Work> {
+        self.inner.clone().run_soon(work)
+    }
+
+    fn unseen_panic(&self, error: &CallError) {
+        self.inner.unseen_panic(error);
+    }
+
+    fn record(&self, task: &'static TaskInfo, waited: Duration, ran: Duration) {
+        self.inner.record(task, waited, ran);
+    }
+
+    fn finished(&self, over: Over) {
+        Host::finished(&*self.inner, over);
+    }
+
+    fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable) {
+        self.inner.clone().resume(expires, work);
+    }
+}

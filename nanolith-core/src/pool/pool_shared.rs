@@ -1,0 +1,515 @@
+//! What all handles of a pool share: its lock, its threads, and how work comes in and goes out.
+
+use super::{
+    config::{BuildError, Config},
+    pool_state::{Core, Rest, Start, Work},
+    shutdown::Suspended,
+    threads::{
+        rayon_threads::{self, Threads},
+        roster::Roster,
+        spare::{Errand, Spares},
+    },
+};
+use crate::{
+    call::{
+        backend::{Host, HostId, Runnable},
+        call_ref::Shared,
+        end_batch::EndBatch,
+        header::Meta,
+        overruns::Overruns,
+        slot::End,
+    },
+    context::thread_context,
+    executor::admission::{Gate, OnFull},
+    meta::task_info::{TaskInfo, any_limited},
+    metrics::Recorder,
+    sched::{
+        injector::{Figures, Front, Hint},
+        policy::Rules,
+        queue::Queue,
+        ring::Inbox,
+    },
+    sim_runtime::{self, World},
+    task::{CallSlot, Job, TaskSet},
+    time::{clock, timer},
+    util::{stack, unwind},
+    wake::{AfterUnlock, WaiterHome, WaiterSet, WakeList},
+};
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    task::Waker,
+};
+
+/// How many plain calls may wait in the inbox; more wait in their lane.
+const CELLS: usize = 4_096;
+
+pub(super) struct Inner {
+    id: HostId,
+    pub(super) me: Weak<Inner>,
+    pub(super) config: Arc<Config>,
+    /// Where its threads have the time from.
+    pub(super) clock: Option<Arc<clock::Source>>,
+    pub(super) rules: Arc<Rules>,
+    /// The simulation that its threads are of.
+    pub(super) world: Option<Arc<World>>,
+    pub(super) core: Mutex<Core>,
+    /// Where plain calls come in while tasks are tiny.
+    pub(super) inbox: Arc<Inbox<Work>>,
+    /// Whether the core looks at rules.
+    ruled: AtomicBool,
+    /// How much waits in the lanes, for runners without the lock.
+    pub(super) hint: Hint,
+    /// How many calls have come and gone without the lock.
+    pub(super) served: AtomicU64,
+    /// Its tasks are asked to stop.
+    stopping: AtomicBool,
+    pub(super) suspended: Suspended,
+    /// In a simulation, the calls that a thread runs.
+    pub(super) at_work: Suspended,
+    /// Calls that block a thread for what another executor, or a limit, has to bring about.
+    pub(super) blocked: Suspended,
+    /// Tasks that run on after their calls have timed out.
+    pub(super) overruns: Overruns,
+    /// Runners that wait at an empty inbox, and count as active and in flight: a figure tells how many do not.
+    pub(super) resting: AtomicUsize,
+    /// Work of [`Host::run_soon`] that waits for its turn: it is no call, and no figure counts it.
+    pub(super) errands: AtomicUsize,
+    /// `None` while the pool is being built, and when its threads have been let go.
+    pub(super) rayon: Mutex<Option<Threads>>,
+    /// How deep the stack of a rayon thread is at a job on its main loop, in bytes.
+    main_loop: AtomicUsize,
+    pub(super) spares: Arc<Spares>,
+    /// The threads that have not ended.
+    pub(super) roster: Arc<Roster>,
+    /// No thread could be had for work, and every thread waits for this pool.
+    is_stranded: AtomicBool,
+    /// How many watch whether the queue is full.
+    pub(super) watched: AtomicUsize,
+    /// What it measures, if it was asked to.
+    pub(super) recorder: Recorder,
+}
+
+impl Inner {
+    pub(super) fn new(config: Config) -> Result<Arc<Self>, BuildError> {
+        let tasks = config.validate()?;
+        let kept = config.kept(tasks);
+        unwind::install_hook();
+        timer::start().map_err(BuildError::threads)?;
+        let world = sim_runtime::world();
+        let inbox = Arc::new(Inbox::new(if world.is_some() { 1 } else { CELLS }));
+        let rules = Arc::new(Rules::new(config.schedule.clone()));
+        let queue = Queue::ordered(config.bounds(tasks), rules.clone());
+        let inner = Arc::new_cyclic(|me| Self {
+            id: HostId::new(),
+            me: me.clone(),
+            clock: clock::source(),
+            world,
+            core: Mutex::new(Core::new(Front::new(queue, inbox.clone()), tasks, kept)),
+            rules,
+            inbox,
+            ruled: AtomicBool::new(false),
+            hint: Hint::default(),
+            served: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+            suspended: Suspended::default(),
+            at_work: Suspended::default(),
+            blocked: Suspended::default(),
+            overruns: Overruns::default(),
+            resting: AtomicUsize::new(0),
+            errands: AtomicUsize::new(0),
+            rayon: Mutex::new(None),
+            main_loop: AtomicUsize::new(0),
+            spares: Spares::new(config.others(tasks), config.idle_timeout),
+            roster: Arc::default(),
+            is_stranded: AtomicBool::new(false),
+            watched: AtomicUsize::new(0),
+            recorder: Recorder::new(config.metrics),
+            config: Arc::new(config),
+        });
+        let host: Arc<dyn Host> = inner.clone();
+        inner.id.belongs_to(Arc::downgrade(&host));
+        drop(host);
+        let rayon = rayon_threads::build(&inner, kept)?;
+        // ORDERING: Relaxed, the pool is not shared yet.
+        inner.main_loop.store(rayon_threads::main_loop_depth(&rayon), Ordering::Relaxed);
+        *inner.rayon() = Some(rayon);
+        if let Some(world) = &inner.world {
+            let (pool, swept) = (inner.me.clone(), inner.me.clone());
+            world.at_end_and_after(
+                move || {
+                    pool.upgrade().iter().for_each(|pool| pool.end_with_simulation());
+                },
+                move || swept.upgrade().iter().for_each(|pool| pool.abandon()),
+            );
+        }
+        Ok(inner)
+    }
+
+    /// Whether a job so deep stands on top of another.
+    pub(super) fn is_on_top(&self, depth: Option<usize>) -> bool {
+        !stack::is_on_main_loop(depth, self.main_loop.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn id(&self) -> HostId {
+        self.id
+    }
+
+    /// No user code runs, and nobody is woken, while this is held.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn rayon(&self) -> MutexGuard<'_, Option<Threads>> {
+        self.rayon.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Releases the lock, then does what came out of it: starts first, then wakes, then drops of user values.
+    ///
+    /// A waker or a destructor may wait for this pool, and lends the permit of its thread. So a worker at no task marks its
+    /// permit as idle before, or has returned it.
+    pub(super) fn release(&self, core: MutexGuard<'_, Core>, wakes: WakeList) {
+        self.release_within(core, wakes);
+        sim_runtime::preempt();
+    }
+
+    /// The same for a waker, whose user may hold a lock.
+    pub(super) fn release_within(&self, mut core: MutexGuard<'_, Core>, wakes: WakeList) {
+        let wakes = wakes.and(core.count_free_slots());
+        core.front.let_in();
+        let start = core.want();
+        self.hint.tell(&core.front);
+        let spent = core.front.spent();
+        let leftovers = core.ruled.then(|| core.rules.leftovers());
+        drop(core);
+        self.start(start);
+        wakes.wake_in_place();
+        spent.into_iter().for_each(|work| unwind::quietly(|| drop(work)));
+        if let Some(leftovers) = leftovers {
+            unwind::quietly(|| drop(leftovers));
+        }
+    }
+
+    /// The same with wakes and drops left to `batch`.
+    pub(super) fn release_into(&self, mut core: MutexGuard<'_, Core>, wakes: WakeList, batch: &mut EndBatch) {
+        let wakes = wakes.and(core.count_free_slots());
+        core.front.let_in();
+        let start = core.want();
+        self.hint.tell(&core.front);
+        let spent = core.front.spent();
+        let leftovers = core.ruled.then(|| core.rules.leftovers());
+        drop(core);
+        self.start(start);
+        batch.wake_list(wakes);
+        spent.into_iter().for_each(|work| batch.drop_later(work));
+        leftovers.into_iter().for_each(|leftovers| batch.drop_later(leftovers));
+    }
+
+    /// What its queue is at, at this moment.
+    pub(super) fn figures(&self) -> Figures {
+        let mut core = self.lock();
+        let (figures, wakes) = core.front.figures();
+        self.release(core, wakes);
+        figures
+    }
+
+    /// Whether its queue has no room for a call from outside.
+    pub(super) fn is_full(&self) -> bool {
+        let mut core = self.lock();
+        let is_full = !core.front.has_room();
+        self.release(core, WakeList::default());
+        is_full
+    }
+
+    /// Runners at a task.
+    pub(super) fn active(&self) -> usize {
+        let active = self.lock().active;
+        // ORDERING: Relaxed, a figure.
+        active.saturating_sub(self.resting.load(Ordering::Relaxed))
+    }
+
+    /// Calls that were accepted and are not over.
+    pub(super) fn in_flight(&self) -> usize {
+        let Figures { in_flight, .. } = self.figures();
+        // ORDERING: Relaxed, a figure.
+        in_flight.saturating_sub(self.resting.load(Ordering::Relaxed))
+    }
+
+    /// Calls that were begun and are over.
+    pub(super) fn completed(&self) -> u64 {
+        // ORDERING: Relaxed, a figure.
+        self.lock().front.queue.completed() + self.served.load(Ordering::Relaxed)
+    }
+
+    /// Sends a permit to the thread chosen for it.
+    pub(super) fn start(&self, start: Option<Start>) {
+        let (Some(start), Some(me)) = (start, self.me.upgrade()) else { return };
+        match start {
+            Start::Rayon(generation) => rayon_threads::send(&me, generation),
+            Start::Spare => self.send_spare(me),
+        }
+    }
+
+    /// Sends a permit to a spare thread. If there is none to be had, the permit is given back: the next worker that is done, or
+    /// goes on after a wait, looks for work again. Where every thread waits for this pool, one of these waits ends.
+    pub(super) fn send_spare(&self, me: Arc<Self>) {
+        if self.spares.send(Errand::Begin(me)).is_err() {
+            let mut core = self.lock();
+            core.withdraw_token();
+            if core.is_stranded() {
+                // ORDERING: Relaxed, the lock orders what the flag is about.
+                self.is_stranded.store(true, Ordering::Relaxed);
+                let wakers: Vec<_> = core.own_waits().cloned().collect(); // those of our own parkers
+                drop(core);
+                wakers.into_iter().for_each(Waker::wake);
+            }
+        }
+    }
+
+    /// Whether the wait of this thread for the pool is to end, since no thread can be had for what it waits for. Of many waits
+    /// one hears so.
+    pub(super) fn take_stranded(&self) -> bool {
+        // ORDERING: Relaxed, as above.
+        self.is_stranded.load(Ordering::Relaxed) && {
+            let core = self.lock();
+            self.is_stranded.swap(false, Ordering::Relaxed) && core.is_stranded()
+        }
+    }
+
+    // ----- the end
+
+    /// Refuses calls from outside from now on, and starts nothing that is queued, until [`Inner::close`].
+    pub(super) fn close_paused(&self) {
+        let mut core = self.lock();
+        core.closed = true;
+        core.paused = true;
+        core.front.shut();
+    }
+
+    /// Refuses calls from outside from now on. What was accepted finishes, also in a paused pool.
+    pub(super) fn close(&self) {
+        let mut batch = EndBatch::default();
+        self.close_into(&mut batch);
+        batch.run();
+    }
+
+    /// The same with user code left to `batch`.
+    pub(super) fn close_into(&self, batch: &mut EndBatch) {
+        let mut core = self.lock();
+        core.closed = true;
+        core.paused = false;
+        core.front.shut();
+        let wakes = core.front.queue.dismiss_line().and(core.fulls.watchers());
+        let wakes = wakes.and(core.rules.shares.dismiss_lines());
+        let wakes = wakes.and(core.front.queue.drained.take_all()); // those that wait for the close, too
+        self.release_into(core, wakes, batch);
+    }
+
+    /// Closes, and ends the queued calls; gives their number.
+    pub(super) fn shut_down(&self) -> usize {
+        let mut batch = EndBatch::default();
+        self.close_paused();
+        let (ended, _) = self.end_queued_into(End::Cancelled, &mut batch);
+        self.close_into(&mut batch);
+        batch.run();
+        ended
+    }
+
+    /// Ends what no thread of the pool has come to, since the simulation is over that the pool is of. The calling thread drops it.
+    fn abandon(&self) {
+        self.end_queued(End::SimulationOver);
+        let (threads, rolls, futures) = {
+            let mut rayon = self.rayon();
+            let mut core = self.lock();
+            core.retired = true;
+            core.abandoned = true;
+            core.rayon.total = 0;
+            (rayon.take(), mem::take(&mut core.rolls), core.take_resumed())
+        };
+        futures.into_iter().for_each(|future| unwind::quietly(|| drop(future)));
+        unwind::quietly(|| drop(rolls));
+        threads.iter().for_each(rayon_threads::abandon);
+        unwind::quietly(|| drop(threads));
+        self.spares.dismiss();
+    }
+
+    /// Ends every queued call as `how`.
+    fn end_queued(&self, how: End) {
+        let mut batch = EndBatch::default();
+        self.end_queued_into(how, &mut batch);
+        batch.run();
+    }
+
+    /// The same with user code left to `batch`; gives their number, and that of the calls that are left.
+    pub(super) fn end_queued_into(&self, how: End, batch: &mut EndBatch) -> (usize, usize) {
+        let mut core = self.lock();
+        core.front.shut();
+        core.front.sort_out();
+        let mut resumed = Vec::new();
+        let (mut ended, mut wakes) = core.claim_beside();
+        while let Some(work) = core.front.queue.pop() {
+            match work {
+                Work::Rest(Rest::Resume(work)) => resumed.push(work),
+                Work::Rest(Rest::Ticket) => {}
+                Work::Call(call) if call.claim() => {
+                    wakes = wakes.and(core.end_claimed(&call));
+                    ended.push(call);
+                }
+                Work::Call(call) => {
+                    wakes = wakes.and(core.front.pass(&*call));
+                    core.front.spend(Work::Call(call));
+                }
+            }
+        }
+        for work in resumed {
+            core.front.queue.resumed();
+            core.front.queue.resume(0, Work::Rest(Rest::Resume(work))); // begun calls go on
+        }
+        let (figures, more) = core.front.figures();
+        // ORDERING: Relaxed, a figure.
+        let left = figures.in_flight.saturating_sub(self.resting.load(Ordering::Relaxed));
+        self.release_into(core, wakes.and(more), batch);
+        let number = ended.len();
+        ended.into_iter().for_each(|call| batch.end_claimed(call, how));
+        (number, left)
+    }
+
+    /// Asks every task to stop, from now on.
+    pub(super) fn ask_to_stop(&self) {
+        // ORDERING: Relaxed, it is a question that is asked again and again.
+        self.stopping.store(true, Ordering::Relaxed);
+        thread_context::some_host_stops();
+    }
+
+    pub(super) fn is_asked_to_stop(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    // ----- rules
+
+    /// From here on there may be calls that some rule is about.
+    pub(super) fn look_at_rules(&self) {
+        // ORDERING: Relaxed, the lock orders what is looked at.
+        if !self.ruled.load(Ordering::Relaxed) {
+            self.lock().ruled = true;
+            self.ruled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The same where the job's task has a limit of its own.
+    #[inline]
+    pub(super) fn look_at_limits<S: TaskSet>(&self, job: &Job<S>) {
+        if const { any_limited(S::TASKS) } && job.info().max_concurrency().is_some() {
+            self.look_at_rules();
+        }
+    }
+
+    /// The task that would run next.
+    pub(super) fn next_task(&self) -> Option<&'static TaskInfo> {
+        let mut core = self.lock();
+        core.front.sort_out();
+        let (next, wakes) = core.next_task();
+        self.release(core, wakes);
+        next
+    }
+}
+
+impl<S: TaskSet> Gate<S> for Inner {
+    type Item = Work;
+
+    fn on_full(&self) -> OnFull {
+        self.config.on_full
+    }
+
+    fn inbox(&self) -> &Inbox<Work> {
+        &self.inbox
+    }
+
+    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Work>>) -> (R, WakeList)) -> R {
+        let mut core = self.lock();
+        let closed = core.closed && !inside || core.retired;
+        let (result, wakes) = f((!closed).then_some(&mut core.front));
+        self.release(core, wakes);
+        result
+    }
+
+    fn note_full(&self) {
+        // ORDERING: Relaxed, as where it is counted.
+        if self.watched.load(Ordering::Relaxed) > 0 {
+            let mut core = self.lock();
+            let wakes = core.fulls.note();
+            self.release(core, wakes);
+        }
+    }
+
+    fn item(call: Shared<CallSlot<S>>) -> Work {
+        Work::Call(call.erase())
+    }
+
+    fn call(item: &Work) -> Option<Shared<dyn Runnable>> {
+        match item {
+            Work::Call(call) => Some(call.clone()),
+            Work::Rest(_) => None,
+        }
+    }
+
+    fn reserve(&self, task: &'static TaskInfo) -> bool {
+        self.lock().reserve(task)
+    }
+
+    fn unreserve(&self, task: &'static TaskInfo) {
+        let mut core = self.lock();
+        core.unreserve(task);
+        self.release(core, WakeList::default());
+    }
+
+    fn counts(&self, call: &Meta) -> bool {
+        call.share() == 0
+    }
+
+    fn dropped(&self, call: &dyn Runnable) {
+        let mut core = self.lock();
+        core.leave_kind(call);
+        self.release(core, WakeList::default());
+    }
+
+    fn run_here(&self, call: Shared<CallSlot<S>>) {
+        self.run_on_caller(call.erase());
+    }
+}
+
+/// The waits for the pool's empty moment.
+pub(super) struct Emptied(pub(super) Arc<Inner>);
+
+impl WaiterHome for Emptied {
+    type State = Core;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut Core, &mut AfterUnlock) -> R) -> R {
+        self.0.with_waiters(change)
+    }
+
+    fn waiters(core: &mut Core) -> &mut WaiterSet {
+        &mut core.front.queue.drained
+    }
+}
+
+impl Inner {
+    /// Changes what waits, which starts no runner.
+    pub(super) fn with_waiters<R>(&self, change: impl FnOnce(&mut Core, &mut AfterUnlock) -> R) -> R {
+        let mut after = AfterUnlock::default(); // acts after the release
+        let mut core = self.lock();
+        change(&mut core, &mut after)
+    }
+}
+
+impl Drop for Inner {
+    /// Nobody is left to run what waits in a pool that was paused: its calls end.
+    fn drop(&mut self) {
+        self.id.forget();
+        self.end_queued(End::Closed);
+        self.spares.dismiss();
+    }
+}

@@ -1,0 +1,446 @@
+//! The pool's state under its one lock: the queue, the permits, and which thread a start goes to. Pure data; what is to
+//! be done outside the lock is given back.
+//!
+//! A permit is a runner. `running` counts permits given out; a permit whose runner has not begun yet is a `token`,
+//! which whoever comes first takes up: the rayon thread it was sent to, or a spare one.
+
+use super::{
+    events::Fulls,
+    limits::{Rules, Taken},
+    threads::broadcast::Roll,
+    worker::cost::Pace,
+};
+use crate::{
+    call::{
+        backend::{Loan, Permit, PermitState, Runnable},
+        call_ref::Shared,
+    },
+    sched::{
+        injector::{Entry, Front},
+        ring::Points,
+    },
+    wake::WakeList,
+};
+use std::{collections::BTreeMap, fmt, sync::Arc, task::Waker};
+
+/// What waits in a pool's lanes.
+pub(super) enum Work {
+    /// A call that nobody has begun, unless its entry is out of date.
+    Call(Shared<dyn Runnable>),
+    Rest(Rest),
+}
+
+/// What is no call. It is apart so that all of this fits into two words.
+pub(super) enum Rest {
+    /// A future that was woken.
+    Resume(async_task::Runnable),
+    /// Some share's call goes, whichever's turn it is.
+    Ticket,
+}
+
+impl Points for Work {
+    fn points(&self) -> *const () {
+        match self {
+            Self::Call(call) => call.points(),
+            Self::Rest(_) => std::ptr::null(),
+        }
+    }
+}
+
+impl Entry for Work {
+    fn call(&self) -> Option<&dyn Runnable> {
+        match self {
+            Self::Call(call) => Some(&**call),
+            Self::Rest(_) => None,
+        }
+    }
+}
+
+/// A thread that a permit is sent to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a token was made for this start"]
+pub(super) enum Start {
+    /// To the rayon threads of this generation.
+    Rayon(u64),
+    Spare,
+}
+
+/// The rayon threads that new runners go to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RayonThreads {
+    pub(super) total: usize,
+    /// Threads that runners, or waits of those who help them, stand on.
+    pub(super) occupied: usize,
+    /// Starts that were sent and have not begun.
+    pub(super) coming: usize,
+    /// Counts the rayon pools that this pool has had.
+    pub(super) generation: u64,
+}
+
+pub(super) struct Core {
+    pub(super) front: Front<Work>,
+    /// How long tasks take.
+    pub(super) pace: Pace,
+    /// How far the inbox had been emptied when the guard last looked; `None`: there is no guard.
+    pub(super) guard: Option<u64>,
+    /// The concurrency.
+    pub(super) limit: usize,
+    /// Permits given out.
+    pub(super) running: usize,
+    /// Permits that no runner has taken up yet.
+    pub(super) tokens: usize,
+    /// Runners that have nothing to do and look on a while.
+    pub(super) lingering: usize,
+    /// Runners at a task, and callers at one that found no room.
+    pub(super) active: usize,
+    /// Those callers.
+    pub(super) callers: usize,
+    /// Threads that stand still in a wait.
+    pub(super) blocked: usize,
+    /// Those of them that wait for this very pool, by what their wakers point to.
+    own_waits: BTreeMap<usize, Waker>,
+    /// Claimed calls on their way to a thread of their own, which has not begun them.
+    pub(super) sent_apart: usize,
+    /// Permits beyond the concurrency, lent by those threads.
+    pub(super) extra: usize,
+    pub(super) rayon: RayonThreads,
+    pub(super) paused: bool,
+    pub(super) closed: bool,
+    /// It was closed, all calls are over, and its threads have been let go.
+    pub(super) retired: bool,
+    /// Its simulation is over: no thread runs a future that is woken.
+    pub(super) abandoned: bool,
+    pub(super) fulls: Fulls,
+    /// Whether a call has ever come that some rule is about.
+    pub(super) ruled: bool,
+    pub(super) rules: Rules,
+    /// What each thread is yet to run once.
+    pub(super) rolls: Vec<Arc<Roll>>,
+}
+
+impl Core {
+    /// Takes out what was begun and waits for a thread. The queued calls have ended before.
+    pub(super) fn take_resumed(&mut self) -> Vec<async_task::Runnable> {
+        let mut resumed = Vec::new();
+        while let Some(work) = self.front.queue.pop() {
+            match work {
+                Work::Rest(Rest::Resume(work)) => {
+                    self.front.queue.resumed();
+                    resumed.push(work);
+                }
+                Work::Rest(Rest::Ticket) => {}
+                call @ Work::Call(_) => self.front.spend(call),
+            }
+        }
+        resumed
+    }
+
+    /// Of so many tasks at once; `kept` rayon threads run them, and spare ones what is beyond.
+    pub(super) fn new(front: Front<Work>, limit: usize, kept: usize) -> Self {
+        Self {
+            front,
+            pace: Pace::default(),
+            guard: None,
+            limit,
+            running: 0,
+            tokens: 0,
+            lingering: 0,
+            active: 0,
+            callers: 0,
+            blocked: 0,
+            own_waits: BTreeMap::new(),
+            sent_apart: 0,
+            extra: 0,
+            rayon: RayonThreads { total: kept, occupied: 0, coming: 0, generation: 0 },
+            paused: false,
+            closed: false,
+            retired: false,
+            abandoned: false,
+            fulls: Fulls::default(),
+            ruled: false,
+            rules: Rules::default(),
+            rolls: Vec::new(),
+        }
+    }
+
+    /// Every figure, for whoever wonders what a pool is at.
+    pub(super) fn describe(&self, f: &mut fmt::DebugStruct<'_, '_>) -> fmt::Result {
+        f.field("concurrency", &self.limit)
+            .field("active", &self.active)
+            .field("runners", &self.running)
+            .field("starting", &self.tokens)
+            .field("lingering", &self.lingering)
+            .field("waiting", &self.blocked)
+            .field("extra", &self.extra)
+            .field("queue_len", &self.front.queue.queued_outside())
+            .field("overflow", &self.front.queue.overflow())
+            .field("in_flight", &self.front.in_flight())
+            .field("in_line", &self.front.queue.in_line())
+            .field("completed", &self.front.queue.completed())
+            .field("open", &self.front.is_open())
+            .field("rayon", &self.rayon)
+            .field("paused", &self.paused)
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
+
+    /// Whether there is work that may be started. A pause holds back what has not begun; futures go on.
+    fn has_work(&self) -> bool {
+        if self.paused { self.front.queue.has_resumed() } else { self.front.has_waiting() }
+    }
+
+    /// How many runners there may be now.
+    fn permits(&self) -> usize {
+        self.limit + self.extra
+    }
+
+    /// Tells the queue how many slots run no task. A paused pool has none for what waits.
+    pub(super) fn count_free_slots(&mut self) -> WakeList {
+        let free = self.permits().saturating_sub(self.active - self.callers);
+        self.front.queue.set_free_slots(if self.paused { 0 } else { free })
+    }
+
+    /// A thread begins to wait: whatever the others do, one more runner may be at work. A runner lends its own permit; one
+    /// that only helps (with a piece of a `par_iter`) has none, though the task that it helps cannot go on without it; and
+    /// where more run than should, as after waits that ended, one more is allowed all the same.
+    pub(super) fn lend(&mut self, permit: PermitState) -> Loan {
+        // A task that waits is no tiny one, and what is in the inbox needs somebody else.
+        self.pace.forget();
+        self.front.shut();
+        self.blocked += 1;
+        self.active -= usize::from(matches!(permit, PermitState::Active(_)));
+        let extra = if let PermitState::Active(_) | PermitState::Idle(_) = permit {
+            self.running -= 1;
+            (self.running + 1).saturating_sub(self.permits())
+        } else {
+            self.rayon.occupied += 1;
+            1
+        };
+        self.extra += extra;
+        Loan { before: permit, extra }
+    }
+
+    /// The thread goes on, without waiting for a permit: the next runner that is done steps down.
+    pub(super) fn take_back(&mut self, Loan { before, extra }: Loan) -> PermitState {
+        if let PermitState::Lent = before {
+            return before; // the wait below this one has counted
+        }
+        self.blocked -= 1;
+        self.extra -= extra;
+        self.active += usize::from(matches!(before, PermitState::Active(_)));
+        if let PermitState::Active(_) | PermitState::Idle(_) = before {
+            self.running += 1;
+        } else {
+            self.rayon.occupied = self.rayon.occupied.saturating_sub(1);
+        }
+        let granted = self.count_free_slots();
+        debug_assert!(granted.is_empty(), "a slot less makes no room");
+        before
+    }
+
+    /// Gives out one more permit if there is work for it and nobody looks for some.
+    pub(super) fn want(&mut self) -> Option<Start> {
+        let wanted = self.has_work() && self.lingering == 0 && self.tokens == 0 && self.running < self.permits();
+        if !wanted || self.is_in_good_hands() {
+            return None;
+        }
+        self.running += 1;
+        self.tokens += 1;
+        // A start whose token another runner took up is still on its way, and takes up this one, if a thread is free for it.
+        let on_its_way = self.rayon.coming >= self.tokens && self.rayon.occupied + self.tokens <= self.rayon.total;
+
+        (!on_its_way).then(|| self.send())
+    }
+
+    /// Whether those who take from the inbox do so faster than one more could help.
+    pub(super) fn is_in_good_hands(&self) -> bool {
+        self.front.queue.serving() > 0 && self.front.is_open() && self.front.others() == 0 && !self.pace.spreads()
+    }
+
+    /// Whether a runner may take plain calls from the inbox: tasks are tiny, and nothing stands in the way.
+    pub(super) fn may_serve(&self) -> bool {
+        let undisturbed = !self.paused && !self.closed && self.blocked == 0 && self.extra == 0 && self.rolls.is_empty();
+        let helps = self.front.queue.serving() == 0 || self.pace.spreads();
+        undisturbed && helps && self.pace.is_tiny() && self.front.may_open() && self.front.next_is_plain()
+    }
+
+    /// Chooses the thread for a token: a rayon thread if one is free.
+    pub(super) fn send(&mut self) -> Start {
+        if self.rayon.occupied + self.rayon.coming < self.rayon.total {
+            self.rayon.coming += 1;
+            Start::Rayon(self.rayon.generation)
+        } else {
+            Start::Spare
+        }
+    }
+
+    /// Takes up a permit that was sent; a rayon thread tells of which generation it is.
+    pub(super) fn take_token(&mut self, generation: Option<u64>) -> Option<Permit> {
+        if self.tokens == 0 {
+            return None;
+        }
+        self.tokens -= 1;
+        if generation == Some(self.rayon.generation) {
+            self.rayon.occupied += 1;
+        }
+        Some(Permit::issue())
+    }
+
+    /// Issues a permit beyond the concurrency, for a thread that is at a task at once.
+    pub(super) fn issue_beyond(&mut self) -> Permit {
+        self.running += 1;
+        self.active += 1;
+        Permit::issue()
+    }
+
+    /// Returns a permit of [`Core::issue_beyond`].
+    pub(super) fn return_beyond(&mut self, permit: Permit) {
+        permit.cancel();
+        self.running -= 1;
+        self.active -= 1;
+    }
+
+    /// Returns a permit that was taken up, from a thread at no task.
+    pub(super) fn step_down(&mut self, permit: Permit, generation: Option<u64>) {
+        permit.cancel();
+        self.running -= 1;
+        if generation == Some(self.rayon.generation) {
+            self.rayon.occupied = self.rayon.occupied.saturating_sub(1);
+        }
+        if self.running == 0 {
+            // Calls that come now and then gain nothing without the lock, and need no guard.
+            self.pace.forget();
+        }
+    }
+
+    /// Gives back a permit that found no thread.
+    pub(super) fn withdraw_token(&mut self) {
+        if self.tokens > 0 {
+            self.tokens -= 1;
+            self.running -= 1;
+        }
+    }
+
+    /// Counts a thread that waits for this pool. A permit that finds no thread may have to end its wait.
+    pub(super) fn add_own_wait(&mut self, waker: Waker) -> Option<Waker> {
+        self.own_waits.insert(waker.data().addr(), waker)
+    }
+
+    /// Counts it no more. The caller drops the waker after the lock's release.
+    pub(super) fn remove_own_wait(&mut self, waker: &Waker) -> Option<Waker> {
+        if self.own_waits.is_empty() { None } else { self.own_waits.remove(&waker.data().addr()) }
+    }
+
+    /// Whether work waits that no thread will come to: all threads wait for this very pool, and none is about to begin a call.
+    ///
+    /// The entry of a call that is over or was overtaken is no work.
+    pub(super) fn is_stranded(&self) -> bool {
+        let all_wait = self.blocked > 0 && self.blocked == self.own_waits.len();
+        let is_idle = self.running == 0 && self.sent_apart == 0;
+        all_wait && is_idle && self.has_work() && self.front.queue.has_live()
+    }
+
+    /// The threads that wait for this pool.
+    pub(super) fn own_waits(&self) -> impl Iterator<Item = &Waker> {
+        self.own_waits.values()
+    }
+
+    /// Whether a runner of this generation is to step down: there are too many, or it stands on threads that go.
+    pub(super) fn is_superfluous(&self, generation: Option<u64>) -> bool {
+        self.running > self.permits() || generation.is_some_and(|generation| generation != self.rayon.generation)
+    }
+
+    /// The next live work, which is begun by this.
+    pub(super) fn take(&mut self) -> (Option<Taken>, WakeList) {
+        let mut wakes = WakeList::default();
+        while let Some(work) = if self.paused { self.front.queue.pop_resumed() } else { self.front.pop() } {
+            let call = match work {
+                Work::Rest(Rest::Resume(_)) => {
+                    self.front.queue.resumed();
+                    return (Some(Taken::Work(work)), wakes);
+                }
+                Work::Rest(Rest::Ticket) => match self.redeem() {
+                    Some(call) => call,
+                    None => continue,
+                },
+                Work::Call(call) => call,
+            };
+            if self.ruled {
+                let (taken, more) = self.begin_by_rules(call);
+                wakes = wakes.and(more);
+                if taken.is_some() {
+                    return (taken, wakes);
+                }
+            } else if call.claim() {
+                let begun = self.front.queue.begun(call.meta().is_inside());
+                return (Some(Taken::Work(Work::Call(call))), wakes.and(begun));
+            } else {
+                wakes = wakes.and(self.front.pass(&*call));
+                self.front.spend(Work::Call(call));
+            }
+        }
+        (None, wakes)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sched::{
+        queue::{Bounds, Queue},
+        ring::Inbox,
+    };
+
+    /// A core of so many rayon threads, with work for every runner.
+    fn core(threads: usize) -> Core {
+        let queue = Queue::new(Bounds { queued: 10, in_flight: 10 });
+        let mut core = Core::new(Front::new(queue, Arc::new(Inbox::new(1))), threads, threads);
+        for _ in 0..10 {
+            let (work, task) = async_task::spawn(async {}, drop);
+            task.detach();
+            core.front.queue.resume(0, Work::Rest(Rest::Resume(work)));
+        }
+        core
+    }
+
+    #[test]
+    fn what_waits_is_two_words() {
+        assert_eq!(size_of::<Work>(), 2 * size_of::<usize>());
+    }
+
+    #[test]
+    fn a_start_that_no_thread_can_take_up_is_not_relied_on() {
+        let mut core = core(1);
+        assert_eq!(core.want(), Some(Start::Rayon(0)));
+        let _permit = core.take_token(None).expect("a spare thread was first");
+        let _helps = core.lend(PermitState::Absent); // the only rayon thread blocks, and so does the start on its way to it
+        assert_eq!(core.want(), Some(Start::Spare));
+    }
+
+    #[test]
+    fn a_start_on_its_way_to_a_free_thread_is_enough() {
+        let mut core = core(2);
+        assert_eq!(core.want(), Some(Start::Rayon(0)));
+        let _permit = core.take_token(None).expect("the start made a token");
+        assert_eq!(core.want(), None, "it takes up the new token");
+        assert_eq!(core.tokens, 1);
+    }
+
+    #[test]
+    fn each_thread_that_waits_lets_one_more_run() {
+        let mut core = core(1);
+        let _sent = core.want();
+        let first = core.take_token(Some(0)).expect("the start made a token");
+        assert_eq!(core.want(), None, "one runs, as many as may");
+        core.active = 1;
+        let slot = core.lend(PermitState::Active(first));
+        assert_eq!(core.want(), Some(Start::Spare));
+        let second = core.take_token(None).expect("the start made a token");
+        let _first = core.take_back(slot);
+        assert!(core.is_superfluous(Some(0)), "two run for a moment, and the next that is done steps down");
+        let helper = core.lend(PermitState::Absent);
+        core.step_down(second, None);
+        assert_eq!(core.want(), Some(Start::Spare), "the one who waits as rayon does is not counted on");
+        let _absent = core.take_back(helper);
+    }
+}

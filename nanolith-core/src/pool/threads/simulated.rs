@@ -1,0 +1,145 @@
+//! The threads of a pool in a simulation: they take what is sent to them in order, as rayon's do.
+
+use crate::{
+    park::parker::Parking,
+    sim_runtime::{self, World},
+    util::{per_thread::per_thread, unwind},
+};
+use std::{
+    cell::Cell,
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// What each of the threads does, once.
+type Call = Arc<dyn Fn(usize) + Send + Sync>;
+
+per_thread! {
+    static NUMBER: Cell<Option<usize>> = Cell::new(None);
+}
+
+/// Which of its crew this thread is.
+pub(in crate::pool) fn number() -> Option<usize> {
+    NUMBER.get()
+}
+
+/// What the threads share.
+pub(in crate::pool) struct Shared {
+    world: Arc<World>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    jobs: VecDeque<Job>,
+    /// What every thread was called for since the crew began.
+    calls: Vec<Call>,
+    idle: Vec<Waker>,
+    /// Nobody sends any more.
+    over: bool,
+}
+
+/// The threads, which end with this when they have done what was sent.
+pub(in crate::pool) struct Crew {
+    shared: Arc<Shared>,
+    threads: usize,
+}
+
+impl Crew {
+    pub(in crate::pool) fn new(world: Arc<World>, threads: usize) -> Self {
+        Self { shared: Arc::new(Shared { world, state: Mutex::default() }), threads }
+    }
+
+    pub(in crate::pool) fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Calls every thread, which comes when it is idle, with its number.
+    pub(in crate::pool) fn call_all(&self, call: impl Fn(usize) + Send + Sync + 'static) {
+        let idle = {
+            let mut state = self.shared.lock();
+            state.calls.push(Arc::new(call));
+            std::mem::take(&mut state.idle)
+        };
+        idle.into_iter().for_each(Waker::wake);
+    }
+
+    /// What one more thread is to do.
+    pub(in crate::pool) fn service(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    /// No thread is left: drops what was sent.
+    pub(in crate::pool) fn abandon(&self) {
+        let (jobs, calls) = {
+            let mut state = self.shared.lock();
+            (std::mem::take(&mut state.jobs), std::mem::take(&mut state.calls))
+        };
+        jobs.into_iter().for_each(|job| unwind::quietly(|| drop(job)));
+        calls.into_iter().for_each(|call| unwind::quietly(|| drop(call)));
+    }
+
+    /// Has one of the threads do `job`: it is chosen by chance among those that are idle. The threads stay until it is done.
+    pub(in crate::pool) fn send(crew: &Arc<Self>, job: impl FnOnce() + Send + 'static) {
+        let (shared, keep) = (&crew.shared, crew.clone());
+        let job = Box::new(move || {
+            job();
+            drop(keep);
+        });
+        let idle = {
+            let mut state = shared.lock();
+            state.jobs.push_back(job);
+            match state.idle.len() {
+                0 => None,
+                idle => Some(state.idle.swap_remove((shared.world.lot() % idle as u64) as usize)),
+            }
+        };
+        idle.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        let idle = {
+            let mut state = self.shared.lock();
+            state.over = true;
+            std::mem::take(&mut state.idle)
+        };
+        idle.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(in crate::pool) fn serve(&self, number: usize) {
+        NUMBER.set(Some(number));
+        let parking = Parking::of_this_thread();
+        let mut called = 0;
+        loop {
+            let mut state = self.lock();
+            if let Some(call) = state.calls.get(called).cloned() {
+                drop(state);
+                called += 1;
+                unwind::quietly(|| call(number));
+                sim_runtime::preempt();
+            } else if let Some(job) = state.jobs.pop_front() {
+                drop(state);
+                unwind::quietly(job);
+                sim_runtime::preempt();
+            } else if state.over {
+                return;
+            } else {
+                state.idle.retain(|waker| !waker.will_wake(parking.waker()));
+                state.idle.push(parking.waker().clone());
+                drop(state);
+                parking.park_until(None);
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! A bounded cache of threads that run what the rayon threads cannot: they stand in for those that wait, and are what a
+//! pool grows by beyond the threads that it keeps.
+
+use super::{
+    broadcast::{Roll, Who},
+    rayon_threads,
+};
+use crate::pool::pool_shared::Inner;
+use crate::{
+    call::{backend::Runnable, call_ref::Shared},
+    park::condvar::Condvar,
+    util::{per_thread::per_thread, unwind},
+};
+use std::{
+    cell::Cell,
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+/// What a spare thread is asked to do.
+pub(in crate::pool) enum Errand {
+    /// To take up a permit.
+    Begin(Arc<Inner>),
+    /// To run a claimed call that somebody waits for.
+    Run(Arc<Inner>, Shared<dyn Runnable>),
+    /// To run what each thread is to run once; for the one of this number.
+    Come(Arc<Inner>, Arc<Roll>, usize),
+}
+
+impl Errand {
+    fn pool(&self) -> &Arc<Inner> {
+        match self {
+            Self::Begin(pool) | Self::Run(pool, _) | Self::Come(pool, ..) => pool,
+        }
+    }
+
+    fn run(self) {
+        match self {
+            Self::Begin(pool) => pool.begin_spare(),
+            Self::Run(pool, call) => pool.run_apart(call),
+            Self::Come(pool, roll, number) => pool.come_to(&roll, Who::Spare(number)),
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    errands: VecDeque<Errand>,
+    /// Errands for one thread each, by its number.
+    own: Vec<(usize, Errand)>,
+    /// The numbers of the threads that have begun.
+    here: Vec<usize>,
+    /// Threads that wait for an errand.
+    idle: usize,
+    total: usize,
+    started: usize,
+    /// The pool is gone: nobody sends errands any more.
+    dismissed: bool,
+}
+
+impl State {
+    /// The idle thread of this number ends.
+    fn go(&mut self, number: usize) {
+        self.idle -= 1;
+        self.total -= 1;
+        self.here.retain(|known| *known != number);
+    }
+}
+
+per_thread! {
+    static NUMBER: Cell<Option<usize>> = Cell::new(None);
+}
+
+/// Which of its pool's spare threads this is.
+pub(in crate::pool) fn thread_number() -> Option<usize> {
+    NUMBER.get()
+}
+
+/// The spare threads of one pool. They hold no pool while they are idle.
+pub(in crate::pool) struct Spares {
+    state: Mutex<State>,
+    called: Condvar,
+    max: AtomicUsize,
+    /// How long a thread stays without work.
+    idle: Duration,
+}
+
+impl Spares {
+    pub(in crate::pool) fn new(max: usize, idle: Duration) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), called: Condvar::default(), max: AtomicUsize::new(max), idle })
+    }
+
+    // ORDERING of `max`: Relaxed, it says nothing of anything else.
+    pub(in crate::pool) fn max(&self) -> usize {
+        self.max.load(Ordering::Relaxed)
+    }
+
+    /// There may be so many from now on; those beyond go when they have been idle long enough.
+    pub(in crate::pool) fn set_max(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
+    }
+
+    /// How many threads there are now.
+    pub(in crate::pool) fn total(&self) -> usize {
+        self.lock().total
+    }
+
+    /// Lets every idle thread go.
+    pub(in crate::pool) fn dismiss(&self) {
+        self.lock().dismissed = true;
+        self.called.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives `errand` to an idle thread or a new one. Gives it back when there are as many as there may be, or the system
+    /// gives no more.
+    pub(in crate::pool) fn send(self: &Arc<Self>, errand: Errand) -> Result<(), Errand> {
+        let mut state = self.lock();
+        if state.idle <= state.errands.len() {
+            if state.total >= self.max() || state.dismissed {
+                return Err(errand);
+            }
+            state.total += 1;
+            state.started += 1;
+            let number = state.started;
+            drop(state);
+            return self.spawn(number, errand).inspect_err(|_| self.lock().total -= 1);
+        }
+        state.errands.push_back(errand);
+        drop(state);
+        self.called.notify_one();
+        Ok(())
+    }
+
+    /// Starts a thread, which begins with `errand`; gives that back if the system gives no thread.
+    fn spawn(self: &Arc<Self>, number: usize, errand: Errand) -> Result<(), Errand> {
+        let (spares, pool) = (self.clone(), errand.pool().clone());
+        let errand = Arc::new(Mutex::new(Some(errand)));
+        let take = |errand: &Mutex<Option<Errand>>| errand.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let first = errand.clone();
+        let serve = move || spares.serve(number, take(&first));
+        let started = rayon_threads::spawn_alone(&pool, format!("{}-spare-{number}", pool.config.name), serve);
+        // One that has started takes it itself.
+        started.or_else(|_| take(&errand).map_or(Ok(()), Err))
+    }
+
+    /// Gives every thread an errand of its own; tells their numbers.
+    pub(in crate::pool) fn summon(&self, errand: impl Fn(usize) -> Errand) -> Vec<usize> {
+        let mut state = self.lock();
+        let here = state.here.clone();
+        state.own.extend(here.iter().map(|number| (*number, errand(*number))));
+        drop(state);
+        self.called.notify_all();
+        here
+    }
+
+    fn serve(&self, number: usize, first: Option<Errand>) {
+        NUMBER.set(Some(number));
+        self.lock().here.push(number);
+        first.into_iter().for_each(|errand| unwind::quietly(|| errand.run()));
+        while let Some(errand) = self.next(number) {
+            unwind::quietly(|| errand.run());
+        }
+    }
+
+    /// The next errand; `None` when the thread has been idle long enough.
+    fn next(&self, number: usize) -> Option<Errand> {
+        let mut state = self.lock();
+        state.idle += 1;
+        loop {
+            if let Some(at) = state.own.iter().position(|(whose, _)| *whose == number) {
+                state.idle -= 1;
+                let own = state.own.swap_remove(at).1;
+                if !state.errands.is_empty() {
+                    self.called.notify_one(); // this thread may have been called for that
+                }
+                return Some(own);
+            }
+            if let Some(errand) = state.errands.pop_front() {
+                state.idle -= 1;
+                return Some(errand);
+            }
+            if state.dismissed {
+                state.go(number);
+                return None;
+            }
+            let (back, timed_out) = self.called.wait_timeout(&self.state, state, self.idle);
+            state = back;
+            if timed_out && state.errands.is_empty() && state.own.iter().all(|(whose, _)| *whose != number) {
+                state.go(number);
+                return None;
+            }
+        }
+    }
+}

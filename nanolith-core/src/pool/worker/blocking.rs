@@ -1,0 +1,327 @@
+//! How the pool's threads wait: a slot is lent, a call is claimed. The rules are those of `DESIGN.md`, "No self-inflicted
+//! deadlock".
+
+use crate::pool::{
+    limits::share_limit::ShareLimit,
+    pool_shared::Inner,
+    pool_state::{Rest, Start, Work},
+    threads::{rayon_threads, spare::Errand},
+};
+use crate::{
+    call::{
+        backend::{Host, HostId, Loan, Over, PermitState, Runnable, Verdict, WouldDeadlock},
+        call_ref::Shared,
+        end_batch::EndBatch,
+        offload::{self, Work as Deferred},
+        slot::End,
+    },
+    context::thread_context::{self, Where},
+    deadlock::{Needs, Node},
+    error::CallError,
+    executor::admission::OnFull,
+    meta::task_info::TaskInfo,
+    park::parker::Parking,
+    sched::policy::Rules,
+    sim_runtime::EndWait,
+    util::unwind,
+    wake::{AfterUnlock, NewWaker, WaitTicket, WakeList, extensions::Data},
+};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    task::Waker,
+    time::Duration,
+};
+
+impl Host for Inner {
+    fn id(&self) -> HostId {
+        Inner::id(self)
+    }
+
+    fn data(&self) -> &Data {
+        &self.config.data
+    }
+
+    fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    fn whereabouts(&self) -> Where {
+        Where::Pool(self.config.name.clone())
+    }
+
+    /// The last thread that could still run something does not wait for what would have to run.
+    fn lend(&self, permit: &mut PermitState, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
+        if matches!(permit, PermitState::Lent) {
+            return Ok(Loan { before: PermitState::Lent, extra: 0 }); // this thread counts as blocked already
+        }
+        let own = (target == Some(self.id())).then(|| Parking::of_this_thread().waker().clone());
+        let mut core = self.lock();
+        let threads = core.rayon.total + self.spares.max();
+        if own.is_some() && core.blocked + 1 >= threads {
+            return Err(WouldDeadlock);
+        }
+        let loan = core.lend(std::mem::replace(permit, PermitState::Lent));
+        own.map(|waker| core.add_own_wait(waker));
+        // A start that was sent to a thread which now stands still is for a spare one.
+        let stuck = core.tokens > 0;
+        self.release(core, WakeList::default());
+        if stuck {
+            self.start(Some(Start::Spare));
+        }
+        Ok(loan)
+    }
+
+    fn overruns(&self, call: &dyn Runnable) {
+        let pool = self.me.clone();
+        self.overruns.add(call, move |task| {
+            if let Some(pool) = pool.upgrade() {
+                let mut core = pool.lock();
+                let wakes = core.fulls.note_overrun(task);
+                pool.release(core, wakes);
+            }
+        });
+    }
+
+    fn no_more_overruns(&self, address: usize) {
+        self.overruns.remove(address);
+    }
+
+    fn unseen_panic(&self, error: &CallError) {
+        if let Some(handler) = &self.config.on_panic {
+            handler(error);
+        }
+    }
+
+    fn list_blocked(&self, call: &Shared<dyn Runnable>, is_blocked: bool) {
+        self.blocked.list_or_strike_off(call, is_blocked);
+    }
+
+    fn blocked_calls(&self) -> Vec<Shared<dyn Runnable>> {
+        self.blocked.calls()
+    }
+
+    fn suspended_calls(&self) -> Vec<Shared<dyn Runnable>> {
+        self.suspended.calls()
+    }
+
+    /// A thread that waits lends its permit, so a call in the queue begins unless each thread that there may be waits, or its
+    /// kind is at its limit. Room comes when a call begins, or ends where `max_in_flight` is reached.
+    fn needs(&self, call: &Shared<dyn Runnable>, needs_room: bool) -> Needs {
+        let core = self.lock();
+        let (in_flight, blocked) = (core.front.in_flight(), core.blocked);
+        let has_thread = blocked < core.rayon.total + self.spares.max();
+        let full = core.rules.kinds.full(call.meta().task()).filter(|_| !call.meta().is_exempt() && !needs_room);
+        drop(core);
+        let node = |call: Shared<dyn Runnable>| Node::new(call, Host::id(self));
+        let of_blocked = || self.blocked.calls().into_iter();
+        let waiting = of_blocked().chain(self.suspended.calls()).filter(|call| !call.is_over());
+        let (nodes, least): (Vec<_>, usize) = match full {
+            Some(running) => {
+                let kind = call.meta().task().identifier();
+                (waiting.filter(|call| call.meta().task().identifier() == kind).map(node).collect(), running)
+            }
+            None if !has_thread => (of_blocked().map(node).collect(), blocked),
+            // A share has a queue of its own.
+            None if needs_room && call.meta().share() == 0 => (waiting.map(node).collect(), in_flight),
+            None => return Needs::Nothing,
+        };
+        // Where some of them do something else than to wait, they may end.
+        if nodes.len() < least { Needs::Nothing } else { Needs::Any(nodes) }
+    }
+
+    fn waits_for_room(&self) -> bool {
+        self.config.on_full == OnFull::Wait
+    }
+
+    fn take_back(&self, loan: Loan) -> PermitState {
+        if let PermitState::Lent = loan.before {
+            return self.lock().take_back(loan);
+        }
+        let parking = Parking::of_this_thread();
+        let mut core = self.lock();
+        let own = core.remove_own_wait(parking.waker());
+        let permit = core.take_back(loan);
+        drop(core);
+        drop(own);
+        permit
+    }
+
+    fn take_stranded(&self) -> bool {
+        Inner::take_stranded(self)
+    }
+
+    fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict {
+        if !call.is_queued() || !call.meta().is_with(self.id()) || !self.claim_awaited(call, blocking) {
+            return Verdict::Wait;
+        }
+        if blocking && !thread_context::is_deep() {
+            self.run_on_top(call);
+            return Verdict::Ran;
+        }
+        // This stack is deep enough, or a future waits in a paused pool: another thread takes the very call.
+        self.lock().sent_apart += 1;
+        match self.spares.send(Errand::Run(self.clone(), call.clone())) {
+            Ok(()) => Verdict::Wait,
+            Err(_) if blocking => {
+                self.lock().sent_apart -= 1;
+                call.discard(End::WouldDeadlock);
+                Host::finished(&*self, Over::of(call.meta()).skipped());
+                Verdict::Deadlock
+            }
+            Err(_) => {
+                rayon_threads::run_apart(&self, call.clone());
+                Verdict::Wait
+            }
+        }
+    }
+
+    fn exempted(&self, call: &Shared<dyn Runnable>) {
+        if call.meta().is_with(self.id()) {
+            let mut core = self.lock();
+            core.let_through(call);
+            self.release(core, WakeList::default());
+        }
+    }
+
+    fn left_queue(&self, call: &dyn Runnable, batch: &mut EndBatch) {
+        let mut core = self.lock();
+        let wakes = core.leave(call);
+        self.release_into(core, wakes, batch);
+    }
+
+    fn raised(&self, call: &Shared<dyn Runnable>) {
+        let expires = self.rules.raised(call.meta());
+        let mut core = self.lock();
+        core.front.raise(expires, Work::Call(call.clone()));
+        self.release(core, WakeList::default());
+    }
+
+    fn finished(&self, over: Over) {
+        let mut core = self.lock();
+        let wakes = core.over(over);
+        self.release(core, wakes);
+    }
+
+    fn run_soon(self: Arc<Self>, work: Deferred) -> Result<(), Deferred> {
+        // ORDERING: Relaxed, and so below: it is raised under the lock, and else a figure.
+        {
+            let core = self.lock();
+            if core.retired {
+                return Err(work);
+            }
+            self.errands.fetch_add(1, Ordering::Relaxed);
+        }
+        let me = self.clone();
+        let work = move || {
+            me.errands.fetch_sub(1, Ordering::Relaxed);
+            work();
+            me.errand_over();
+        };
+        offload::resume(self, Box::new(work));
+        Ok(())
+    }
+
+    fn record(&self, task: &'static TaskInfo, waited: Duration, ran: Duration) {
+        self.recorder.note(task, waited, ran);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.is_asked_to_stop()
+    }
+
+    fn end_wait(&self) -> Option<EndWait> {
+        self.world.as_ref().map(|world| world.end_wait())
+    }
+
+    fn suspended(&self, call: &Shared<dyn Runnable>) {
+        self.list_suspended(call);
+    }
+
+    fn no_more_suspended(&self, call: usize) {
+        self.suspended.strike_off(call);
+    }
+
+    fn return_share_slot(&self, share: u32) {
+        let mut core = self.lock();
+        let wakes = core.with_limit(share, ShareLimit::give_back).1;
+        self.release_within(core, wakes);
+    }
+
+    fn retake_share_slot(&self, share: u32) {
+        let mut core = self.lock();
+        let wakes = core.with_limit(share, |limit, _| limit.take()).1;
+        self.release_within(core, wakes);
+    }
+
+    fn poll_share_slot(&self, share: u32, ticket: &mut Option<WaitTicket>, waker: &Waker) -> bool {
+        let mut waker = NewWaker::of(waker);
+        let mut core = self.lock();
+        let (has_slot, wakes) = core.with_limit(share, |limit, _| limit.poll(ticket, &mut waker));
+        self.release_within(core, wakes);
+        has_slot.unwrap_or(true)
+    }
+
+    fn leave_share_line(&self, share: u32, ticket: WaitTicket) {
+        let mut unused = AfterUnlock::default(); // drops after the release
+        let mut core = self.lock();
+        let leave = |limit: &mut ShareLimit, after: &mut AfterUnlock| {
+            limit.leave(ticket, &mut unused);
+            limit.grant(after);
+        };
+        let wakes = core.with_limit(share, leave).1;
+        self.release_within(core, wakes);
+    }
+
+    fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable) {
+        let mut core = self.lock();
+        if core.abandoned {
+            drop(core);
+            unwind::quietly(|| drop(work));
+            return;
+        }
+        core.front.queue.resume(expires, Work::Rest(Rest::Resume(work)));
+        self.release_within(core, WakeList::default());
+    }
+}
+
+impl Inner {
+    /// Work of [`Host::run_soon`] is over: a closed pool may have nothing left to do.
+    fn errand_over(&self) {
+        self.with_waiters(|core, after| {
+            if core.closed {
+                core.front.queue.drained.notify_all(after);
+            }
+        });
+    }
+
+    /// Runs a claimed call that this thread waits for, in the slot that it holds.
+    fn run_on_top(&self, call: &Shared<dyn Runnable>) {
+        let id = Inner::id(self);
+        let (over, finished) =
+            thread_context::collect_over(id, || thread_context::run_on_top(|| self.run_and_count(call.clone())));
+        over.or(finished).into_iter().for_each(|over| Host::finished(self, over));
+    }
+
+    /// Makes a queued call of ours, which a task waits for, the caller's to run out of its turn, if it is to do so.
+    fn claim_awaited(&self, call: &Shared<dyn Runnable>, blocking: bool) -> bool {
+        if call.meta().task().max_concurrency().is_some() || call.meta().share() != 0 {
+            let below = thread_context::running_share_slot(Inner::id(self));
+            let mut core = self.lock();
+            let (claimed, wakes) = core.claim_awaited(call, blocking, below);
+            self.release(core, wakes);
+            return claimed;
+        }
+        let claimed = (blocking || self.lock().paused) && call.claim();
+        if claimed {
+            self.begun(call);
+        }
+        claimed
+    }
+
+    /// A queued call of ours was claimed out of turn.
+    fn begun(&self, call: &Shared<dyn Runnable>) {
+        let mut core = self.lock();
+        let wakes = core.begun_by_rules(call, false);
+        self.release(core, wakes);
+    }
+}

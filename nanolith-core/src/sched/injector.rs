@@ -1,0 +1,361 @@
+//! A queue and the inbox in front of it, under the lock of the one who shares them.
+//!
+//! The inbox is for plain calls: of normal priority, from where no future is left, without a time limit. Such a call
+//! comes and goes without the lock, and is counted nowhere but by its position in the ring. All the rest goes through
+//! the queue, which sorts out the inbox first where the order or the counts rest on it.
+//!
+//! What the inbox holds is older than what waits in the lane of normal priority. So newcomers are let into the inbox only
+//! while that lane is empty.
+
+use super::{
+    queue::{Queue, Spent},
+    ring::{Inbox, Points},
+};
+use crate::{call::backend::Runnable, meta::priority::Priority, wake::WakeList};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// What waits in such a queue.
+pub(crate) trait Entry: Sized + Points {
+    /// The call that nobody has begun, if it is one; else it is a future that was woken.
+    fn call(&self) -> Option<&dyn Runnable>;
+}
+
+/// How many calls go back from their lane to the inbox at once.
+const REFILL: usize = 256;
+
+/// What the lanes hold, told off the lock: the lock is taken before anything is believed.
+#[derive(Default)]
+pub(crate) struct Hint {
+    /// All of it.
+    waiting: AtomicUsize,
+    /// What is not for the inbox.
+    others: AtomicUsize,
+}
+
+impl Hint {
+    // ORDERING: Relaxed, it is a hint.
+    pub(crate) fn tell<T: Entry>(&self, front: &Front<T>) {
+        self.waiting.store(front.queue.lanes().len(), Ordering::Relaxed);
+        self.others.store(front.others(), Ordering::Relaxed);
+        front.queue.rules().tell_earliest(front.queue.lanes().earliest());
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    pub(crate) fn is_for_lanes(&self) -> bool {
+        self.others.load(Ordering::Relaxed) > 0
+    }
+}
+
+/// What a queue and its inbox are at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Figures {
+    /// Calls from outside that wait.
+    pub(crate) queued_outside: usize,
+    /// Calls of running tasks that wait, and calls that resume.
+    pub(crate) overflow: usize,
+    /// Calls that were accepted and are not over.
+    pub(crate) in_flight: usize,
+    /// Calls that are over, of those that the queue has seen.
+    pub(crate) completed: u64,
+}
+
+pub(crate) struct Front<T: Entry> {
+    pub(crate) queue: Queue<T>,
+    inbox: Arc<Inbox<T>>,
+    /// Whether somebody takes from the inbox.
+    open: bool,
+    /// Who waits for an empty moment, and needs every call to be counted.
+    watching: usize,
+}
+
+impl<T: Entry> Front<T> {
+    pub(crate) fn new(queue: Queue<T>, inbox: Arc<Inbox<T>>) -> Self {
+        Self { queue, inbox, open: false, watching: 0 }
+    }
+
+    /// Calls that were accepted and are not over.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.queue.in_flight() + self.inbox.len()
+    }
+
+    /// Whether anything waits.
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.queue.lanes().len() > 0 || self.inbox.len() > 0
+    }
+
+    /// Whether something waits that is not in the inbox, and not for it either.
+    pub(crate) fn others(&self) -> usize {
+        self.queue.lanes().len_without(Priority::Normal)
+    }
+
+    /// What is to be dropped after the lock is released.
+    pub(crate) fn spent(&mut self) -> Vec<T> {
+        self.queue.spent()
+    }
+
+    // ----- the inbox
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Whether plain calls may go through the inbox now: nobody waits for a place or for an empty moment, which only calls
+    /// that are counted give, the order is that of priorities, and the bound is none that has to be kept exactly.
+    pub(crate) fn may_open(&self) -> bool {
+        let ordered = self.queue.rules().is_custom();
+        self.watching == 0 && !ordered && !self.queue.is_exact() && self.queue.in_line() == (0, 0)
+    }
+
+    /// Whether what goes next is in the inbox, or can go there.
+    pub(crate) fn next_is_plain(&self) -> bool {
+        self.others() == 0 && (self.inbox.len() > 0 || self.queue.lanes().first(Priority::Normal).is_none_or(is_plain))
+    }
+
+    /// Somebody takes from the inbox from now on.
+    pub(crate) fn open(&mut self) {
+        self.open = true;
+        self.inbox.set_in_use(true);
+        self.let_in();
+    }
+
+    /// Nobody takes from the inbox: everything goes through the queue.
+    pub(crate) fn shut(&mut self) {
+        if self.open {
+            self.open = false;
+            self.inbox.set_in_use(false);
+            self.sort_out();
+        }
+    }
+
+    /// Lets no call into the inbox for as long as the lock is held, for one that comes into the lanes.
+    #[inline]
+    pub(crate) fn hold(&mut self) -> Option<WakeList> {
+        self.inbox.hold();
+        let is_due = self.queue.is_overgrown() || self.queue.is_stale();
+        is_due.then(|| self.sweep())
+    }
+
+    /// Whether there is room for one more from outside. What is in the inbox counts as if it came from there, unless the
+    /// answer rests on it.
+    pub(crate) fn has_room(&mut self) -> bool {
+        self.queue.places() > self.inbox.len() || self.sort_out().has_room()
+    }
+
+    /// Lets newcomers into the inbox, as many as there are places for. Its lane goes first.
+    pub(crate) fn let_in(&mut self) {
+        if !self.open {
+            return;
+        }
+        if !self.may_open() {
+            return self.shut();
+        }
+        self.refill();
+        if self.queue.lanes().first(Priority::Normal).is_none() {
+            self.inbox.allow(self.queue.places());
+        }
+    }
+
+    /// Moves the first calls of the lane into an inbox that has run empty.
+    fn refill(&mut self) {
+        if self.queue.lanes().first(Priority::Normal).is_none() || self.inbox.len() > 0 || self.others() > 0 {
+            return;
+        }
+        self.inbox.hold();
+        for _ in 0..REFILL.min(self.inbox.capacity()) {
+            let Some(entry) = self.queue.pop_first_if(Priority::Normal, is_plain) else { return };
+            let inside = entry.call().is_some_and(|call| call.meta().uncount());
+            self.queue.count_out(inside);
+            if inside {
+                self.inbox.mark_mixed();
+            }
+            // It was empty, so there is a cell.
+            if let Err(entry) = self.inbox.put_back(entry) {
+                self.take_in(entry);
+            }
+        }
+    }
+
+    /// The entries of overtaken calls go, which nobody else counts out before their turn comes, and those of others that have
+    /// begun since.
+    #[cold]
+    fn sweep(&mut self) -> WakeList {
+        self.queue.sweep(|entry| entry.call().filter(|call| !call.is_queued()).map(spent))
+    }
+
+    /// Every call counted, and none that is over. What waits is looked through only where that tells how it counts: in an
+    /// inbox that holds calls from inside.
+    pub(crate) fn figures(&mut self) -> (Figures, WakeList) {
+        if self.inbox.is_mixed() {
+            self.sort_out();
+        }
+        let (overtaken, in_inbox) = (self.queue.rules().overtaken(), self.inbox.len());
+        let figures = Figures {
+            queued_outside: self.queue.queued_outside() + in_inbox,
+            overflow: self.queue.overflow().saturating_sub(overtaken),
+            in_flight: (self.queue.in_flight() + in_inbox).saturating_sub(overtaken),
+            completed: self.queue.completed() + overtaken as u64,
+        };
+        // Where nothing but entries is left, they all go, and there is an empty moment.
+        let is_empty = figures.in_flight == 0 && self.queue.in_flight() > 0;
+        (figures, if is_empty { self.sweep() } else { WakeList::default() })
+    }
+
+    /// A call that was popped had been claimed: whoever did that counts it, unless it was overtaken.
+    pub(crate) fn pass(&mut self, call: &dyn Runnable) -> WakeList {
+        match spent(call) {
+            Spent::Counted => self.queue.overtaken(call.meta().is_inside()),
+            Spent::Settled => WakeList::default(),
+        }
+    }
+
+    /// An entry that was popped is out of date: it is dropped after the lock is released.
+    pub(crate) fn spend(&mut self, entry: T) {
+        self.queue.spend(entry);
+    }
+
+    /// A call that may be queued here was raised, and expires so: its entry is put where it stands now.
+    pub(crate) fn raise(&mut self, expires: u64, entry: T) {
+        if entry.call().is_some_and(|call| !call.meta().is_accepted()) {
+            self.sort_out();
+        }
+        // One that is not counted is not here yet, or is about to begin.
+        let queued = entry.call().filter(|call| call.is_queued() && call.meta().is_accepted());
+        match queued.map(|call| call.meta().priority()) {
+            Some(priority) => self.queue.enter_again(priority, expires, entry),
+            None => self.spend(entry),
+        }
+    }
+
+    /// When the first of what waits expires.
+    pub(crate) fn earliest(&mut self) -> Option<u64> {
+        self.sort_out().lanes().earliest()
+    }
+
+    /// Brings every call out of the inbox to the front of its lane, and counts it. From here on the queue is exact.
+    pub(crate) fn sort_out(&mut self) -> &mut Queue<T> {
+        let mut came = Vec::new();
+        self.inbox.shut(|entry| came.push(entry));
+        came.into_iter().rev().for_each(|entry| self.take_in(entry));
+        &mut self.queue
+    }
+
+    /// An entry that was in the inbox goes to the front of its lane, unless its call has begun or is being ended.
+    fn take_in(&mut self, entry: T) {
+        let Some(call) = entry.call() else { return };
+        if call.is_queued() {
+            let inside = call.meta().is_inside();
+            call.meta().accept(inside);
+            let came = call.meta().submitted_at();
+            self.queue.count_in(inside);
+            self.queue.put_first(Priority::Normal, came, entry);
+        } else {
+            self.settle(call);
+            self.spend(entry);
+        }
+    }
+
+    /// A call left the inbox that somebody else had claimed. Whoever ends a call counts it out of the queue: so it has to be
+    /// counted in, unless they have been here, or the one who waits for it runs it, who counts nothing.
+    pub(crate) fn settle(&mut self, call: &dyn Runnable) {
+        let meta = call.meta();
+        if call.was_overtaken() {
+            self.queue.settle_overtaken();
+        } else if !meta.has_left() {
+            meta.accept(meta.is_inside());
+            self.queue.count_in(meta.is_inside());
+        }
+    }
+
+    /// Whether the inbox has a place for a plain call, after a look at what came free.
+    pub(crate) fn has_place(&mut self) -> bool {
+        self.let_in();
+        self.inbox.has_place()
+    }
+
+    // ----- going out
+
+    /// The next entry; what it holds is counted in the queue.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        if self.others() > 0 {
+            // Who goes first is for the lanes to say.
+            return self.sort_out().pop();
+        }
+        while self.inbox.len() > 0 {
+            match self.inbox.pop() {
+                None => std::thread::yield_now(), // it is being filled
+                Some(entry) => {
+                    let live = entry.call().is_some_and(Runnable::is_queued);
+                    self.take_in(entry);
+                    if live {
+                        break;
+                    }
+                }
+            }
+        }
+        self.queue.pop()
+    }
+
+    // ----- the empty moment
+
+    /// Somebody waits for an empty moment: until they have seen it, every call is counted.
+    pub(crate) fn watch(&mut self) {
+        self.watching += 1;
+        self.shut();
+    }
+
+    pub(crate) fn unwatch(&mut self) {
+        self.watching -= 1;
+    }
+
+    /// A call that was claimed out of its turn begins.
+    pub(crate) fn begin_out_of_turn(&mut self, call: &dyn Runnable) -> WakeList {
+        self.count(call);
+        self.queue.count_stale();
+        self.queue.begun(call.meta().is_inside())
+    }
+
+    /// Sees to it that a claimed call is counted in, wherever its entry is.
+    fn count(&mut self, call: &dyn Runnable) {
+        let meta = call.meta();
+        if !meta.is_accepted() {
+            self.sort_out();
+        }
+        if !meta.is_accepted() {
+            // Whoever took it from the inbox finds that it was claimed, and that it was counted.
+            meta.leave();
+            meta.accept(meta.is_inside());
+            self.queue.count_in(meta.is_inside());
+        }
+    }
+
+    /// A call that was claimed to be ended leaves.
+    pub(crate) fn leave(&mut self, call: &dyn Runnable) -> WakeList {
+        self.count(call);
+        let ended = self.queue.ended(call.meta().is_inside());
+        if self.queue.is_stale() { ended.and(self.sweep()) } else { ended }
+    }
+}
+
+/// What there is to do about the entry of a call that is not queued.
+fn spent(call: &dyn Runnable) -> Spent {
+    if call.was_overtaken() && call.meta().count_off() { Spent::Counted } else { Spent::Settled }
+}
+
+/// Whether the inbox may hold it.
+fn is_plain<T: Entry>(entry: &T) -> bool {
+    entry.call().is_some_and(|call| call.is_plain() && call.is_queued())
+}
+
+#[cfg(all(test, not(any(loom, miri))))]
+#[path = "injector_model.rs"]
+mod model;
+
+#[cfg(all(test, not(any(loom, miri))))]
+#[path = "injector_cost.rs"]
+mod cost;

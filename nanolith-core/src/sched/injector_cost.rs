@@ -1,0 +1,165 @@
+//! How many entries an operation looks at while others wait. No time is measured: each look is counted.
+
+use super::{
+    Entry, Front,
+    model::{Call, TASK},
+};
+use crate::{
+    call::{backend::Runnable, call_ref::Shared, header::Meta, slot::Slot},
+    error::Caller,
+    meta::priority::Priority,
+    sched::{
+        queue::{Bounds, Queue},
+        ring::{Inbox, Points},
+    },
+    task::Input,
+};
+use std::{
+    panic::Location,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+/// How often entries were looked at.
+type Looks = Arc<AtomicUsize>;
+
+/// An entry that counts how often its call is looked at.
+struct Counted {
+    call: Shared<Call>,
+    looks: Looks,
+}
+
+impl Points for Counted {
+    fn points(&self) -> *const () {
+        self.call.points()
+    }
+}
+
+impl Entry for Counted {
+    fn call(&self) -> Option<&dyn Runnable> {
+        self.looks.fetch_add(1, Relaxed);
+        Some(&*self.call)
+    }
+}
+
+/// A queue whose lanes hold calls.
+struct Lanes {
+    front: Front<Counted>,
+    inbox: Arc<Inbox<Counted>>,
+    calls: Vec<Shared<Call>>,
+    looks: Looks,
+}
+
+impl Lanes {
+    /// One with `n` calls of normal priority, each third of which is from inside.
+    fn filled(n: usize) -> Self {
+        let inbox = Arc::new(Inbox::new(64));
+        let queue = Queue::new(Bounds { queued: usize::MAX, in_flight: usize::MAX });
+        let mut lanes =
+            Self { front: Front::new(queue, inbox.clone()), inbox, calls: Vec::new(), looks: Looks::default() };
+        (0..n).for_each(|nth| lanes.enter(call(Priority::Normal, nth % 3 == 0)));
+        lanes
+    }
+
+    fn enter(&mut self, call: Shared<Call>) {
+        let (priority, inside) = (call.meta.priority(), call.meta.is_inside());
+        call.meta.accept(inside);
+        self.front.hold().unwrap_or_default().wake();
+        let entry = self.entry(call.clone());
+        self.front.queue.enter(priority, call.meta.submitted_at(), inside, entry);
+        self.calls.push(call);
+    }
+
+    fn entry(&self, call: Shared<Call>) -> Counted {
+        Counted { call, looks: self.looks.clone() }
+    }
+
+    /// Opens the inbox and puts as many calls into it.
+    fn fill_inbox(&mut self, calls: usize) {
+        self.front.open();
+        (0..calls).for_each(|_| assert!(self.inbox.push(|| self.entry(call(Priority::Normal, false)))));
+    }
+
+    /// The looks at entries that `operation` takes.
+    fn count_looks(&mut self, operation: impl FnOnce(&mut Self)) -> usize {
+        self.looks.store(0, Relaxed);
+        operation(self);
+        self.looks.load(Relaxed)
+    }
+
+    fn cancel(&mut self, call: &Shared<Call>) {
+        assert!(call.claim());
+        self.front.leave(&**call).wake();
+    }
+}
+
+fn call(priority: Priority, inside: bool) -> Shared<Call> {
+    let meta = Meta::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None);
+    meta.submit(|| 10_000_000);
+    if inside {
+        meta.mark_inside();
+    }
+    Shared::new(Slot::new(Input { task: 0, shared: None }, meta, false))
+}
+
+/// The numbers of calls that wait.
+const SIZES: [usize; 2] = [100, 10_000];
+
+#[test]
+fn figure_looks_at_no_call_in_the_lanes() {
+    for n in SIZES {
+        let mut lanes = Lanes::filled(n);
+        assert!(Slot::overtake::<Input<_>, 0>(&lanes.calls[0]).is_some());
+        lanes.front.queue.rules().count_overtaken();
+        let (all_inside, inside) = (n.div_ceil(3), n.div_ceil(3) - 1); // without the overtaken one
+        let looks = lanes.count_looks(|lanes| {
+            let (figures, wakes) = lanes.front.figures();
+            wakes.wake();
+            assert_eq!((figures.queued_outside, figures.overflow), (n - all_inside, inside));
+            assert_eq!((figures.in_flight, figures.completed), (n - 1, 1));
+        });
+        assert_eq!(looks, 0, "beside {n}");
+    }
+}
+
+#[test]
+fn figure_takes_nothing_out_of_an_inbox_of_outside_calls() {
+    let mut lanes = Lanes::filled(0);
+    lanes.fill_inbox(40);
+    let looks = lanes.count_looks(|lanes| assert_eq!(lanes.front.figures().0.queued_outside, 40));
+    assert_eq!((looks, lanes.inbox.len()), (0, 40));
+}
+
+#[test]
+fn cancel_beside_raised_calls_looks_at_few() {
+    for n in SIZES {
+        let mut lanes = Lanes::filled(0);
+        (0..n).for_each(|_| lanes.enter(call(Priority::Idle, false)));
+        let calls = std::mem::take(&mut lanes.calls);
+        for (at, to) in [(2, Priority::Low), (1, Priority::Normal)] {
+            for call in &calls {
+                assert!(call.meta.raise(to));
+                let entry = lanes.entry(call.clone());
+                lanes.front.raise(at, entry);
+            }
+        }
+        let (few, rest) = calls.split_at(30);
+        let looks = lanes.count_looks(|lanes| few.iter().for_each(|call| lanes.cancel(call)));
+        assert_eq!(looks, 0, "30 of {n}");
+        let looks = lanes.count_looks(|lanes| rest.iter().for_each(|call| lanes.cancel(call)));
+        assert!(looks <= 8 * n, "{looks} for all of {n}");
+        assert!(lanes.front.queue.lanes().len() <= 64, "their entries are gone");
+    }
+}
+
+#[test]
+fn cancel_of_a_counted_call_leaves_the_inbox_alone() {
+    let mut lanes = Lanes::filled(0);
+    lanes.enter(call(Priority::Idle, false));
+    lanes.fill_inbox(40);
+    let idle = lanes.calls[0].clone();
+    let looks = lanes.count_looks(|lanes| lanes.cancel(&idle));
+    assert_eq!((looks, lanes.inbox.len()), (0, 40));
+}

@@ -1,0 +1,322 @@
+//! A queue with its inbox against one list that is searched: whatever way a call takes, it goes once, in its turn, and the
+//! bound holds.
+
+use super::Front;
+use crate::{
+    call::{backend::Runnable, call_ref::Shared, header::Meta, slot::Slot},
+    error::Caller,
+    meta::{priority::Priority, task_info::TaskInfo},
+    sched::{
+        queue::{Bounds, Queue},
+        ring::Inbox,
+    },
+    task::{CallSlot, Input, NoState, Run, Scope, TaskSet},
+};
+use proptest::{prelude::*, test_runner::TestCaseResult};
+use std::{panic::Location, sync::Arc};
+
+pub(super) const TASK: TaskInfo = TaskInfo::new("Set", "task", "front::Set::task");
+
+/// A set whose one task gives back its number.
+pub(super) struct Set;
+
+impl TaskSet for Set {
+    type Task = usize;
+    type Output = usize;
+    type Calls<E> = E;
+    type Shared = NoState;
+
+    const NAME: &'static str = "Set";
+    const IDENTIFIER: &'static str = "front::Set";
+    const TASKS: &'static [TaskInfo] = &[TASK];
+
+    fn info(_: &usize) -> &'static TaskInfo {
+        &Self::TASKS[0]
+    }
+
+    fn calls<E>(executor: E) -> E {
+        executor
+    }
+
+    fn run(task: usize, _: &mut Scope<Self>) -> Run<usize> {
+        Run::Done(task)
+    }
+}
+
+/// A call that does nothing but stand in a queue. It came at the moment of its number.
+pub(super) type Call = CallSlot<Set>;
+
+fn number(call: &Call) -> u64 {
+    call.meta.submitted_at()
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A call comes, by the inbox if it is plain and there is a place.
+    Come {
+        urgent: bool,
+        inside: bool,
+    },
+    /// One who takes from the inbox takes the next. If that had been claimed, it is settled at once, or with others later.
+    Serve {
+        at_once: bool,
+    },
+    /// What was taken and had been claimed is settled.
+    Settle,
+    /// One who holds the lock takes the next.
+    Take,
+    /// The nth that waits is claimed to be ended, and leaves at once.
+    End(usize),
+    /// The nth that waits is claimed to be ended; it leaves when the others have gone on.
+    EndLater(usize),
+    /// The nth from inside that waits is overtaken.
+    Overtake(usize),
+    /// The nth that waits is made the most urgent.
+    Raise(usize),
+    Open,
+    Shut,
+    /// Somebody looks at the figures.
+    Look,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let nth = 0..8_usize;
+    prop_oneof![
+        8 => (prop::bool::weighted(0.15), prop::bool::weighted(0.3)).prop_map(|(urgent, inside)| Step::Come { urgent, inside }),
+        5 => any::<bool>().prop_map(|at_once| Step::Serve { at_once }),
+        2 => Just(Step::Settle),
+        3 => Just(Step::Take),
+        1 => nth.clone().prop_map(Step::End),
+        1 => nth.clone().prop_map(Step::EndLater),
+        2 => nth.clone().prop_map(Step::Overtake),
+        2 => nth.prop_map(Step::Raise),
+        2 => Just(Step::Open),
+        1 => Just(Step::Shut),
+        1 => Just(Step::Look),
+    ]
+}
+
+struct Model {
+    front: Front<Shared<Call>>,
+    inbox: Arc<Inbox<Shared<Call>>>,
+    bound: usize,
+    /// Those that wait, in the order in which they came.
+    waiting: Vec<Shared<Call>>,
+    /// Claimed to be ended, and not gone yet.
+    ending: Vec<Shared<Call>>,
+    /// Taken from the inbox after they were claimed, and not settled yet.
+    unsettled: Vec<Shared<Call>>,
+    came: usize,
+    /// Taken from the inbox and run, or found to have been.
+    served: u64,
+    /// Run, in their turn or overtaken.
+    over: u64,
+}
+
+impl Model {
+    fn new(bound: usize, cells: usize) -> Self {
+        let inbox = Arc::new(Inbox::new(cells));
+        let queue = Queue::loose(Bounds { queued: bound, in_flight: usize::MAX });
+        let front = Front::new(queue, inbox.clone());
+        let (waiting, ending, unsettled) = (Vec::new(), Vec::new(), Vec::new());
+        Self { front, inbox, bound, waiting, ending, unsettled, came: 0, served: 0, over: 0 }
+    }
+
+    /// Calls from outside that have a place: until it is settled, one that was taken from the inbox has none.
+    fn outside(&self) -> usize {
+        let unsettled = |call: &Shared<Call>| self.unsettled.iter().any(|other| number(other) == number(call));
+        self.waiting.iter().chain(&self.ending).filter(|call| !call.meta.is_inside() && !unsettled(call)).count()
+    }
+
+    /// As the gate does.
+    fn come(&mut self, urgent: bool, inside: bool) -> Result<(), TestCaseError> {
+        let priority = if urgent { Priority::Immediate } else { Priority::Normal };
+        let meta = Meta::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None);
+        self.came += 1;
+        meta.submit(|| 10_000_000 + self.came as u64);
+        if inside {
+            meta.mark_inside();
+        }
+        let call = Shared::new(Slot::new(Input { task: self.came, shared: None }, meta, false));
+        let plain = Runnable::is_plain(&*call);
+        let mut stepped_in = plain && self.inbox.push(|| call.clone());
+        if inside && plain {
+            self.inbox.mark_mixed();
+        }
+        if !stepped_in && plain && self.front.has_place() {
+            stepped_in = self.inbox.push(|| call.clone());
+            if inside {
+                self.inbox.mark_mixed();
+            }
+            prop_assert!(stepped_in, "there was a place");
+        }
+        if !stepped_in {
+            self.front.hold().unwrap_or_default().wake();
+            let room = inside || self.front.has_room();
+            prop_assert_eq!(room, inside || self.outside() < self.bound, "room is told as it is");
+            if room {
+                call.meta.accept(inside);
+                self.front.queue.enter(priority, call.meta.submitted_at(), inside, call.clone());
+            }
+            self.front.let_in();
+            if !room {
+                return Ok(());
+            }
+        }
+        self.waiting.push(call);
+        if self.ending.is_empty() {
+            prop_assert!(self.outside() <= self.bound, "the bound holds");
+        }
+        Ok(())
+    }
+
+    /// Who goes next: the most urgent, and of those who came first.
+    fn goes(&mut self, call: &Call) -> TestCaseResult {
+        let next = self.waiting.iter().position(|call| call.meta.priority() == Priority::Immediate).unwrap_or(0);
+        prop_assert!(!self.waiting.is_empty(), "nobody waits");
+        prop_assert_eq!(number(&self.waiting.remove(next)), number(call));
+        self.over += 1;
+        Ok(())
+    }
+
+    fn serve(&mut self, at_once: bool) -> TestCaseResult {
+        if self.front.others() > 0 {
+            return Ok(()); // who serves leaves it to the lock's holder
+        }
+        while let Some(call) = self.inbox.pop() {
+            if call.begin().is_some() {
+                self.served += 1;
+                return self.goes(&call);
+            } else if call.was_overtaken() {
+                self.front.queue.rules().uncount_overtaken();
+                self.served += 1;
+            } else {
+                self.unsettled.push(call);
+            }
+            if at_once {
+                self.settle();
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) {
+        for call in std::mem::take(&mut self.unsettled) {
+            self.front.settle(&*call);
+        }
+        self.front.let_in();
+    }
+
+    fn take(&mut self) -> TestCaseResult {
+        while let Some(call) = self.front.pop() {
+            if call.claim() {
+                self.front.queue.begun(call.meta.is_inside()).wake();
+                self.front.queue.finished(call.meta.is_inside()).wake();
+                self.front.let_in();
+                return self.goes(&call);
+            }
+            self.front.pass(&*call).wake();
+        }
+        prop_assert!(self.waiting.is_empty(), "somebody waits and nobody goes");
+        self.front.let_in();
+        Ok(())
+    }
+
+    fn claim(&mut self, nth: usize) -> Option<Shared<Call>> {
+        let at = nth.checked_rem(self.waiting.len())?;
+        let call = self.waiting.remove(at);
+        call.claim().then_some(call)
+    }
+
+    fn leave(&mut self, call: &Shared<Call>) {
+        self.front.leave(&**call).wake();
+        self.front.let_in();
+    }
+
+    fn overtake(&mut self, nth: usize) {
+        let inside: Vec<_> = (0..self.waiting.len()).filter(|at| self.waiting[*at].meta.is_inside()).collect();
+        if let Some(at) = nth.checked_rem(inside.len()) {
+            let call = self.waiting.remove(inside[at]);
+            assert!(Slot::overtake::<Input<Set>, 0>(&call).is_some());
+            self.front.queue.rules().count_overtaken();
+            self.over += 1;
+        }
+    }
+
+    /// As a host does. What it pops meanwhile may be either entry.
+    fn raise(&mut self, nth: usize) {
+        if let Some(at) = nth.checked_rem(self.waiting.len()) {
+            let call = self.waiting[at].clone();
+            if call.meta.raise(Priority::Immediate) {
+                self.front.raise(number(&call).saturating_sub(1_000_000), call);
+                self.front.let_in();
+                drop(self.front.spent());
+            }
+        }
+    }
+
+    /// Figures tell what waits, and nothing of what is over; what is about to leave is still there.
+    fn look(&mut self) -> TestCaseResult {
+        self.settle();
+        let (outside, all) = (self.outside(), self.waiting.len() + self.ending.len());
+        let (figures, wakes) = self.front.figures();
+        wakes.wake();
+        prop_assert_eq!(figures.queued_outside, outside);
+        prop_assert_eq!(figures.queued_outside + figures.overflow, all);
+        prop_assert_eq!(figures.in_flight, all);
+        prop_assert_eq!(figures.completed + self.served, self.over);
+        self.front.let_in();
+        Ok(())
+    }
+
+    fn step(&mut self, step: Step) -> TestCaseResult {
+        match step {
+            Step::Come { urgent, inside } => self.come(urgent, inside)?,
+            Step::Serve { at_once } => self.serve(at_once)?,
+            Step::Settle => self.settle(),
+            Step::Take => self.take()?,
+            Step::End(nth) => self.claim(nth).iter().for_each(|call| self.leave(call)),
+            Step::EndLater(nth) => {
+                let call = self.claim(nth);
+                self.ending.extend(call);
+            }
+            Step::Overtake(nth) => self.overtake(nth),
+            Step::Raise(nth) => self.raise(nth),
+            Step::Open if self.front.may_open() => self.front.open(),
+            Step::Open => {}
+            Step::Shut => self.front.shut(),
+            Step::Look => self.look()?,
+        }
+        Ok(())
+    }
+
+    fn wind_down(&mut self) -> TestCaseResult {
+        while let Some(call) = self.ending.pop() {
+            self.leave(&call);
+        }
+        while !self.waiting.is_empty() {
+            self.serve(true)?;
+            if !self.waiting.is_empty() {
+                self.take()?;
+            }
+        }
+        self.look()
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_024, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_way_a_call_takes_it_goes_once_and_in_its_turn(
+        bound in 1..12_usize,
+        cells in 1..9_usize,
+        steps in prop::collection::vec(step(), 0..160),
+    ) {
+        let mut model = Model::new(bound, cells);
+        for step in steps {
+            model.step(step)?;
+        }
+        model.wind_down()?;
+    }
+}

@@ -1,0 +1,429 @@
+//! The order of work: one first-in first-out lane a priority, the earliest expiration next. Pure data without a lock;
+//! whoever shares it brings the lock.
+
+use crate::{call::aging::Expirations, meta::priority::Priority};
+use std::{
+    cmp,
+    collections::{BTreeMap, BinaryHeap, VecDeque},
+    mem,
+};
+
+/// When an item expires and, among equals, when it came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
+    expires: u64,
+    sequence: u64,
+}
+
+struct Entry<T> {
+    rank: Rank,
+    item: T,
+}
+
+impl<T> PartialEq for Entry<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank == other.rank
+    }
+}
+
+impl<T> Eq for Entry<T> {}
+
+impl<T> PartialOrd for Entry<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Reversed, since the standard heap gives its greatest first and we want the earliest.
+impl<T> Ord for Entry<T> {
+    fn cmp(&self, other: &Self) -> cmp::Ordering {
+        other.rank.cmp(&self.rank)
+    }
+}
+
+/// The lanes: a plain push or pop takes constant time, one that resumes or has a place of its own `O(log n)`, and so does an
+/// eviction.
+pub(crate) struct Lanes<T> {
+    expirations: Expirations,
+    /// The sequence numbers of a lane ascend from its front to its back.
+    lanes: [VecDeque<Entry<T>>; PRIORITIES],
+    /// Items whose place is not the end of a lane, with their priority: raised ones, and those of a custom order.
+    placed: BTreeMap<Rank, (Priority, T)>,
+    resumed: BinaryHeap<Entry<T>>,
+    /// The sequence numbers of the last item at the end of a queue, and of the last at the front of a lane.
+    sequence: u64,
+    front_sequence: u64,
+    len: usize,
+    /// What an eviction need not look at again.
+    unfit: [Unfit; PRIORITIES],
+    /// A bit for each of the queues that holds something: those of the lanes first.
+    filled: u8,
+}
+
+/// Which items of one priority an eviction has passed over: they never fit again.
+#[derive(Default)]
+struct Unfit {
+    /// The sequence numbers of the first and the last of those in the lane, with all between them.
+    in_lane: Option<(u64, u64)>,
+    /// The places of the others that have one of their own, in the order in which they came. Some of the items are gone.
+    others_placed: VecDeque<Rank>,
+}
+
+/// An item that makes room for another.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "an item was taken out, or is to be out of date"]
+pub(crate) enum Evicted<'a, T> {
+    Out(T),
+    /// It stays in the middle of its lane, and is out of date from here on.
+    Left(&'a T),
+}
+
+impl<T> Evicted<'_, T> {
+    pub(crate) fn item(&self) -> &T {
+        match self {
+            Self::Out(item) => item,
+            Self::Left(item) => item,
+        }
+    }
+}
+
+const PRIORITIES: usize = Priority::ALL.len();
+
+/// The numbers of the queues that are no lanes.
+const PLACED: usize = PRIORITIES;
+const RESUMED: usize = PLACED + 1;
+
+/// In the sequence of what has not been out yet.
+const NEWCOMER: u64 = 1 << 63;
+
+/// The sequence number from which those at the back ascend, and those at the front descend.
+const FIRST: u64 = 1 << 62;
+
+/// An index of placed items may be so much longer than the items themselves.
+const SLACK: usize = 64;
+
+impl<T> Lanes<T> {
+    pub(crate) fn new(expirations: Expirations) -> Self {
+        Self {
+            expirations,
+            lanes: Default::default(),
+            placed: BTreeMap::new(),
+            resumed: BinaryHeap::new(),
+            sequence: FIRST,
+            front_sequence: FIRST,
+            len: 0,
+            unfit: Default::default(),
+            filled: 0,
+        }
+    }
+
+    /// How many items the lanes hold, those of ended calls included.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Puts an item that came at `now` at the end of its priority's lane.
+    pub(crate) fn push(&mut self, priority: Priority, now: u64, item: T) {
+        let rank = self.rank(priority as usize, self.expirations.of(priority, now));
+        self.lanes[priority as usize].push_back(Entry { rank, item });
+    }
+
+    /// Puts an item that came at `now` before all others of its priority.
+    pub(crate) fn push_front(&mut self, priority: Priority, now: u64, item: T) {
+        self.front_sequence -= 1;
+        self.len += 1;
+        self.filled |= 1 << priority as usize;
+        let rank = Rank { expires: self.expirations.of(priority, now), sequence: self.front_sequence | NEWCOMER };
+        self.lanes[priority as usize].push_front(Entry { rank, item });
+    }
+
+    /// Puts an item where it says, whatever its priority.
+    pub(crate) fn place(&mut self, priority: Priority, expires: u64, item: T) {
+        let rank = self.rank(PLACED, expires);
+        self.placed.insert(rank, (priority, item));
+        let index = &mut self.unfit[priority as usize].others_placed;
+        if index.len() > 2 * self.placed.len() + SLACK {
+            index.retain(|rank| self.placed.contains_key(rank));
+        }
+        index.push_back(rank);
+    }
+
+    /// The first item of a priority.
+    pub(crate) fn first(&self, priority: Priority) -> Option<&T> {
+        self.lanes[priority as usize].front().map(|entry| &entry.item)
+    }
+
+    /// Takes the first item of a priority.
+    pub(crate) fn pop_first(&mut self, priority: Priority) -> Option<T> {
+        self.take(priority as usize)
+    }
+
+    /// How many items there are that are not in the lane of this priority.
+    pub(crate) fn len_without(&self, priority: Priority) -> usize {
+        self.len - self.lanes[priority as usize].len()
+    }
+
+    /// Puts back an item that was already out once: it keeps its expiration, whatever came since.
+    pub(crate) fn resume(&mut self, expires: u64, item: T) {
+        let rank = self.rank(RESUMED, expires);
+        self.resumed.push(Entry { rank, item });
+    }
+
+    /// Takes the item that expires first.
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        let first = self.next()?;
+        self.take(first)
+    }
+
+    /// Takes the item that expires first among those that resume.
+    pub(crate) fn pop_resumed(&mut self) -> Option<T> {
+        self.take(RESUMED)
+    }
+
+    /// When the first item expires.
+    #[inline]
+    pub(crate) fn earliest(&self) -> Option<u64> {
+        self.next().and_then(|first| self.first_rank(first)).map(|rank| rank.expires)
+    }
+
+    /// The item that expires first, of those that do not resume.
+    pub(crate) fn first_newcomer(&self) -> Option<&T> {
+        match self.choose(self.filled & !(1 << RESUMED))? {
+            PLACED => self.placed.first_key_value().map(|(_, (_, item))| item),
+            lane => self.lanes[lane].front().map(|entry| &entry.item),
+        }
+    }
+
+    /// Takes it.
+    pub(crate) fn pop_newcomer(&mut self) -> Option<T> {
+        self.choose(self.filled & !(1 << RESUMED)).and_then(|queue| self.take(queue))
+    }
+
+    /// Finds the oldest item of the lowest waiting priority that `fits`, as what it came in with. What resumes is never found.
+    ///
+    /// No item is found twice, and one that did not fit is not asked about again: it never fits later. So an eviction takes
+    /// `O(log n)`, beside the one look at each item.
+    pub(crate) fn evict(&mut self, mut fits: impl FnMut(&T, Priority) -> bool) -> Option<Evicted<'_, T>> {
+        for priority in Priority::ALL.into_iter().rev() {
+            let in_lane = self.fitting_in_lane(priority, &mut fits);
+            let placed = self.fitting_placed(priority, &mut fits);
+            let lane = &self.lanes[priority as usize];
+            match (in_lane, placed) {
+                (None, None) => {}
+                (Some(at), placed) if placed.is_none_or(|placed| lane[at].rank.sequence < placed.sequence) => {
+                    return self.evict_from_lane(priority, at);
+                }
+                (_, Some(placed)) => return self.evict_placed(priority, placed),
+                (Some(at), None) => return self.evict_from_lane(priority, at),
+            }
+        }
+        None
+    }
+
+    /// The position of the first item of a lane that fits.
+    fn fitting_in_lane(&mut self, priority: Priority, fits: &mut impl FnMut(&T, Priority) -> bool) -> Option<usize> {
+        let (lane, unfit) = (&self.lanes[priority as usize], &mut self.unfit[priority as usize].in_lane);
+        let mut at = 0;
+        let found = loop {
+            let Some(entry) = lane.get(at) else { break None };
+            match *unfit {
+                Some((first, last)) if (first..=last).contains(&entry.rank.sequence) => {
+                    at = lane.partition_point(|entry| entry.rank.sequence <= last);
+                }
+                _ if fits(&entry.item, priority) => break Some(at),
+                _ => at += 1,
+            }
+        };
+        if at > 0 {
+            *unfit = Some((lane[0].rank.sequence, lane[at - 1].rank.sequence));
+        }
+        found
+    }
+
+    /// The place of the oldest item of this priority that fits and has a place of its own.
+    fn fitting_placed(&mut self, priority: Priority, fits: &mut impl FnMut(&T, Priority) -> bool) -> Option<Rank> {
+        let index = &mut self.unfit[priority as usize].others_placed;
+        while let Some(rank) = index.front() {
+            if self.placed.get(rank).is_some_and(|(_, item)| fits(item, priority)) {
+                return Some(*rank);
+            }
+            index.pop_front();
+        }
+        None
+    }
+
+    fn evict_from_lane(&mut self, priority: Priority, at: usize) -> Option<Evicted<'_, T>> {
+        if at == 0 {
+            return self.take(priority as usize).map(Evicted::Out);
+        }
+        let lane = &self.lanes[priority as usize];
+        self.unfit[priority as usize].in_lane = Some((lane[0].rank.sequence, lane[at].rank.sequence));
+        Some(Evicted::Left(&lane[at].item))
+    }
+
+    fn evict_placed(&mut self, priority: Priority, rank: Rank) -> Option<Evicted<'_, T>> {
+        self.unfit[priority as usize].others_placed.pop_front();
+        let (_, item) = self.placed.remove(&rank)?;
+        self.len -= 1;
+        self.note_filled();
+        Some(Evicted::Out(item))
+    }
+
+    /// Keeps only the items that `stay`, in their order, and gives back the memory that is far too much for them. Gives the
+    /// others, for their last owner to drop them off the lock.
+    pub(crate) fn retain(&mut self, mut stay: impl FnMut(&T) -> bool) -> Vec<T> {
+        let mut gone = Vec::new();
+        for lane in &mut self.lanes {
+            for entry in mem::take(lane) {
+                if stay(&entry.item) { lane.push_back(entry) } else { gone.push(entry.item) }
+            }
+        }
+        for (rank, (priority, item)) in mem::take(&mut self.placed) {
+            if stay(&item) {
+                self.placed.insert(rank, (priority, item));
+            } else {
+                gone.push(item);
+            }
+        }
+        for entry in mem::take(&mut self.resumed) {
+            if stay(&entry.item) { self.resumed.push(entry) } else { gone.push(entry.item) }
+        }
+        self.len -= gone.len();
+        self.note_filled();
+        gone
+    }
+
+    /// The rank of one more item, which goes to this queue.
+    fn rank(&mut self, queue: usize, expires: u64) -> Rank {
+        self.sequence += 1;
+        self.len += 1;
+        self.filled |= 1 << queue;
+        // What resumes came before all that waits, so among equals it goes first.
+        let newcomer = if queue == RESUMED { 0 } else { NEWCOMER };
+        Rank { expires, sequence: self.sequence | newcomer }
+    }
+
+    /// Takes the first item of a queue.
+    fn take(&mut self, queue: usize) -> Option<T> {
+        let (item, is_empty) = match queue {
+            PLACED => (self.placed.pop_first()?.1.1, self.placed.is_empty()),
+            RESUMED => (self.resumed.pop()?.item, self.resumed.is_empty()),
+            lane => (self.lanes[lane].pop_front()?.item, self.lanes[lane].is_empty()),
+        };
+        self.len -= 1;
+        if is_empty {
+            self.filled &= !(1 << queue);
+        }
+        Some(item)
+    }
+
+    fn note_filled(&mut self) {
+        let bit = |queue: usize, is_empty: bool| u8::from(!is_empty) << queue;
+        let lanes = (0..self.lanes.len()).map(|lane| bit(lane, self.lanes[lane].is_empty())).sum::<u8>();
+        self.filled = lanes | bit(PLACED, self.placed.is_empty()) | bit(RESUMED, self.resumed.is_empty());
+    }
+
+    #[inline]
+    fn first_rank(&self, queue: usize) -> Option<Rank> {
+        match queue {
+            PLACED => self.placed.first_key_value().map(|(rank, _)| *rank),
+            RESUMED => self.resumed.peek().map(|entry| entry.rank),
+            lane => self.lanes[lane].front().map(|entry| entry.rank),
+        }
+    }
+
+    /// The queue that holds the item which expires first.
+    #[inline]
+    fn next(&self) -> Option<usize> {
+        let first = self.filled.trailing_zeros() as usize;
+        // Most often there is one alone.
+        if self.filled & self.filled.wrapping_sub(1) == 0 {
+            (self.filled > 0).then_some(first)
+        } else {
+            self.choose(self.filled)
+        }
+    }
+
+    /// The one of these queues that holds the item which expires first.
+    fn choose(&self, filled: u8) -> Option<usize> {
+        (0..=RESUMED).filter(|queue| filled & 1 << queue > 0).min_by_key(|queue| self.first_rank(*queue))
+    }
+}
+
+#[cfg(all(test, not(any(loom, miri))))]
+#[path = "lanes_model.rs"]
+mod model;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn drain(lanes: &mut Lanes<u32>) -> Vec<u32> {
+        std::iter::from_fn(|| lanes.pop()).collect()
+    }
+
+    #[test]
+    fn the_same_priority_is_first_in_first_out() {
+        let mut lanes = Lanes::new(Expirations::default());
+        (0..100).for_each(|n| lanes.push(Priority::Normal, 7, n));
+        assert_eq!(drain(&mut lanes), (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_earliest_expiration_goes_first_whatever_the_priority() {
+        let mut lanes = Lanes::new(Expirations::default());
+        lanes.push(Priority::Low, 0, 1);
+        lanes.push(Priority::Normal, 4_999 * MS, 2);
+        lanes.push(Priority::UserBlocking, 9_000 * MS, 3);
+        lanes.push(Priority::UserBlocking, 9_900 * MS, 4);
+        lanes.push(Priority::Immediate, 9_999 * MS, 5);
+        assert_eq!(drain(&mut lanes), [3, 5, 2, 1, 4]);
+    }
+
+    #[test]
+    fn a_flood_delays_what_is_less_urgent_until_it_expires_and_no_longer() {
+        let mut lanes = Lanes::new(Expirations::default());
+        lanes.push(Priority::Low, 0, 0);
+        let went = (1_u32..).find(|ms| {
+            lanes.push(Priority::UserBlocking, u64::from(*ms) * MS, *ms);
+            lanes.pop() == Some(0)
+        });
+        assert_eq!(went, Some(10_000 - 250), "with those that expire when it does, it came first");
+    }
+
+    #[test]
+    fn what_is_placed_goes_by_its_own_time_and_is_evicted_by_its_priority() {
+        let mut lanes = Lanes::new(Expirations::default());
+        lanes.push(Priority::Normal, 0, 1);
+        lanes.place(Priority::Idle, MS, 2);
+        lanes.place(Priority::Idle, 0, 3);
+        assert_eq!((lanes.earliest(), lanes.len_without(Priority::Normal)), (Some(0), 2));
+        let evicted = lanes.evict(|_, priority| priority == Priority::Idle);
+        assert_eq!(evicted, Some(Evicted::Out(2)), "the oldest, not the first to go");
+        assert_eq!(drain(&mut lanes), [3, 1]);
+        assert_eq!((lanes.earliest(), lanes.len()), (None, 0));
+    }
+
+    #[test]
+    fn what_resumes_keeps_its_expiration() {
+        let mut lanes = Lanes::new(Expirations::default());
+        lanes.push(Priority::Normal, 10 * MS, 1);
+        lanes.resume(Expirations::default().of(Priority::Normal, 5 * MS), 0);
+        lanes.resume(Expirations::default().of(Priority::Normal, 20 * MS), 2);
+        assert_eq!(drain(&mut lanes), [0, 1, 2]);
+    }
+
+    #[test]
+    fn the_oldest_of_the_lowest_is_evicted() {
+        let mut lanes = Lanes::new(Expirations::default());
+        lanes.push(Priority::Normal, 0, 1);
+        lanes.push(Priority::Low, 0, 2);
+        lanes.push(Priority::Low, 0, 3);
+        assert_eq!(lanes.evict(|_, _| true), Some(Evicted::Out(2)));
+        assert_eq!(lanes.evict(|item, _| *item == 1), Some(Evicted::Out(1)));
+        assert_eq!(lanes.evict(|item, _| *item == 1), None);
+        assert_eq!(drain(&mut lanes), [3]);
+    }
+}

@@ -1,0 +1,262 @@
+//! The order of one executor's work: how long each priority may wait, an order of the user's own, how long a task may run
+//! before it should give way. Whoever holds the queue brings one of these; calls and their threads ask it.
+
+use crate::{
+    call::{aging::Expirations, header::Meta},
+    meta::{priority::Priority, task_info::TaskInfo},
+    time::clock,
+    util::unwind,
+};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicIsize, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// An order of one's own, over that of priorities: set by [`PoolBuilder::order`](crate::PoolBuilder::order) and its like.
+///
+/// ```
+/// use nanolith::{Order, Queued, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// /// The nearest deadline first; calls without one as they would go anyway.
+/// struct NearestDeadline;
+/// impl Order for NearestDeadline {
+///     fn rank(&self, call: &Queued<'_>) -> Option<u64> {
+///         call.deadline()
+///     }
+/// }
+/// let pool = Pool::builder().order(NearestDeadline).build()?;
+/// assert_eq!(Geometry::on(&pool).add(4, 5).timeout(MINUTE).wait()?, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A closure of that signature is one too. It is asked without a lock held, on the thread that submits the call, and again
+/// where the call is raised. If it panics, that counts as `None`.
+pub trait Order: Send + Sync {
+    /// The call's rank, least first; equal ranks are first in, first out. `None`: where it would stand without this order,
+    /// which is the rank [`Queued::expires`].
+    fn rank(&self, call: &Queued<'_>) -> Option<u64>;
+}
+
+impl<F: Fn(&Queued<'_>) -> Option<u64> + Send + Sync> Order for F {
+    fn rank(&self, call: &Queued<'_>) -> Option<u64> {
+        self(call)
+    }
+}
+
+/// A call that is about to be queued, as an [`Order`] sees it. Moments are nanoseconds on one clock of the process.
+///
+/// ```
+/// use nanolith::{Queued, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// // as ever, but what parses may wait for a second more
+/// let order = |call: &Queued<'_>| {
+///     let grace = if call.task().name() == "parse" { 1_000_000_000 } else { 0 };
+///     Some(call.expires().saturating_add(grace))
+/// };
+/// let pool = Pool::builder().order(order).build()?;
+/// assert_eq!(Geometry::on(&pool).add(4, 5).wait()?, 9);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Queued<'a> {
+    meta: &'a Meta,
+    expirations: &'a Expirations,
+}
+
+impl Queued<'_> {
+    /// The task that is called.
+    #[must_use]
+    pub fn task(&self) -> &'static TaskInfo {
+        self.meta.task()
+    }
+
+    /// How urgent the call is.
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        self.meta.priority()
+    }
+
+    /// When it was submitted.
+    #[must_use]
+    pub fn submitted(&self) -> u64 {
+        self.meta.submitted_at()
+    }
+
+    /// When it expires by its priority, or by [`Call::expires_in`](crate::Call::expires_in): its rank without this order.
+    #[must_use]
+    pub fn expires(&self) -> u64 {
+        self.meta.expires(self.expirations)
+    }
+
+    /// When it times out, if it does.
+    #[must_use]
+    pub fn deadline(&self) -> Option<u64> {
+        self.meta.deadline().map(clock::at)
+    }
+}
+
+impl fmt::Debug for Queued<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queued").field("task", self.task()).field("priority", &self.priority()).finish_non_exhaustive()
+    }
+}
+
+/// How long a task may run before it should give way to others, unless it is set.
+const SLICE: Duration = Duration::from_millis(5);
+
+/// What a builder says of order.
+#[derive(Clone)]
+pub(crate) struct Schedule {
+    pub(crate) expirations: Expirations,
+    pub(crate) slice: Duration,
+    pub(crate) order: Option<Arc<dyn Order>>,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self { expirations: Expirations::default(), slice: SLICE, order: None }
+    }
+}
+
+/// A schedule at work, shared by an executor's queue, its threads and its calls.
+pub(crate) struct Rules {
+    schedule: Schedule,
+    /// When the first of what waits expires, told off the lock: a hint.
+    earliest: AtomicU64,
+    /// The overtaken calls whose entry is still in the queue or its inbox.
+    overtaken: AtomicIsize,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self::new(Schedule::default())
+    }
+}
+
+impl Rules {
+    pub(crate) fn new(schedule: Schedule) -> Self {
+        Self { schedule, earliest: AtomicU64::new(u64::MAX), overtaken: AtomicIsize::new(0) }
+    }
+
+    pub(crate) fn expirations(&self) -> &Expirations {
+        &self.schedule.expirations
+    }
+
+    /// Whether there is an order beside that of priorities.
+    pub(crate) fn is_custom(&self) -> bool {
+        self.schedule.order.is_some()
+    }
+
+    /// Where a call is to stand that comes now, if not at the end of its lane. This asks the user's order: no lock is held.
+    #[inline]
+    pub(crate) fn place(&self, meta: &Meta) -> Option<u64> {
+        if self.is_custom() || meta.has_own_expiration() { self.own_place(meta) } else { None }
+    }
+
+    #[cold]
+    fn own_place(&self, meta: &Meta) -> Option<u64> {
+        self.ask_order(meta);
+        let is_apart = meta.rank().is_some() || meta.has_own_expiration();
+        is_apart.then(|| self.expires(meta))
+    }
+
+    /// When the call that was raised is to go: it never goes later than it would have.
+    pub(crate) fn raised(&self, meta: &Meta) -> u64 {
+        self.ask_order(meta);
+        self.expires(meta)
+    }
+
+    fn ask_order(&self, meta: &Meta) {
+        let Some(order) = &self.schedule.order else { return };
+        let queued = Queued { meta, expirations: self.expirations() };
+        if let Ok(Some(rank)) = unwind::catch(|| order.rank(&queued)) {
+            meta.keep_rank(rank);
+        }
+    }
+
+    /// When the call's turn comes at the latest, be it queued, running or suspended.
+    pub(crate) fn expires(&self, meta: &Meta) -> u64 {
+        meta.rank().unwrap_or_else(|| meta.expires(self.expirations()))
+    }
+
+    /// Whether the call, which runs, should give way: it has run for a slice, or something more urgent waits.
+    pub(crate) fn should_yield(&self, meta: &Meta) -> bool {
+        // ORDERING: Relaxed, a hint.
+        self.earliest.load(Ordering::Relaxed) < self.expires(meta) || meta.ran_in_slice() > self.schedule.slice
+    }
+
+    // ORDERING of `overtaken`: Relaxed, a figure. A reader that knows of the run, by its outcome, knows of the count too.
+
+    /// A thread of the executor runs a call ahead of its turn, whose entry stays in the queue.
+    #[inline]
+    pub(crate) fn count_overtaken(&self) {
+        self.overtaken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The entry of an overtaken call has left the queue. It may come out before [`Rules::count_overtaken`].
+    pub(crate) fn uncount_overtaken(&self) {
+        self.overtaken.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Returns the number of overtaken calls whose entry is still in the queue or its inbox.
+    pub(crate) fn overtaken(&self) -> usize {
+        self.overtaken.load(Ordering::Relaxed).max(0).unsigned_abs()
+    }
+
+    /// For whoever holds the queue: what waits there now.
+    pub(crate) fn tell_earliest(&self, expires: Option<u64>) {
+        // ORDERING: Relaxed, a hint.
+        self.earliest.store(expires.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Caller;
+    use std::panic::Location;
+
+    const TASK: TaskInfo = TaskInfo::new("Set", "task", "order::Set::task");
+    const MS: u64 = 1_000_000;
+
+    fn meta(priority: Priority) -> Meta {
+        let meta = Meta::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None);
+        meta.submit(|| 10 * MS);
+        meta
+    }
+
+    #[test]
+    fn without_an_order_a_call_goes_to_its_lane() {
+        assert_eq!(Rules::default().place(&meta(Priority::Low)), None);
+    }
+
+    #[test]
+    fn an_expiration_of_its_own_takes_the_place_of_its_priority_until_it_is_raised() {
+        let (rules, meta) = (Rules::default(), meta(Priority::Normal));
+        meta.expire_in(Duration::from_secs(20));
+        assert_eq!(rules.place(&meta), Some(20_010 * MS));
+        assert!(meta.raise(Priority::UserBlocking));
+        assert_eq!(rules.raised(&meta), 260 * MS);
+        assert!(!meta.raise(Priority::Low), "only ever more urgent");
+    }
+
+    #[test]
+    fn an_order_says_the_rank_and_its_panic_says_nothing() {
+        let order: Arc<dyn Order> = Arc::new(|call: &Queued<'_>| match call.priority() {
+            Priority::Idle => panic!("no idea"),
+            Priority::Low => None,
+            _ => Some(7),
+        });
+        let rules = Rules::new(Schedule { order: Some(order), ..Schedule::default() });
+        assert_eq!(rules.place(&meta(Priority::Normal)), Some(7));
+        assert_eq!(rules.place(&meta(Priority::Low)), None);
+        assert_eq!(rules.place(&meta(Priority::Idle)), None);
+        let raised = meta(Priority::Low);
+        raised.raise(Priority::Normal);
+        assert_eq!((rules.raised(&raised), rules.expires(&raised)), (7, 7));
+    }
+}

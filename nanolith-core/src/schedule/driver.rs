@@ -1,0 +1,266 @@
+//! A schedule at work: an alarm that beats, runs on the global pool, and what becomes of them.
+
+use super::interval::{Beats, ScheduleEnd};
+use crate::{
+    error::CallError,
+    pool::Chores,
+    sim_runtime,
+    time::{
+        clock::{self, Source},
+        timer::{self, Alarm},
+    },
+    util::unwind,
+    wake::{AfterUnlock, Deferred, WaiterHome, WaiterSet},
+};
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    mem,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+    time::Instant,
+};
+
+pub(super) type Outcome<T> = Result<T, CallError>;
+
+/// Makes the call of a run, and submits it.
+pub(super) type Run<T> = dyn Fn() -> Running<T> + Send + Sync;
+
+/// The call, until it is over.
+pub(super) type Running<T> = Pin<Box<dyn Future<Output = Ran<T>> + Send>>;
+
+/// What a run came to.
+pub(super) struct Ran<T> {
+    pub(super) outcome: Outcome<T>,
+    /// Whether the executor of the call takes no more calls.
+    pub(super) is_closed: bool,
+}
+
+/// Hears what runs come to.
+pub(super) type Handler<T> = dyn FnMut(Outcome<T>) + Send;
+
+/// What a handle needs of a schedule whose runs give whatever they give.
+pub(super) trait Steered: Send + Sync {
+    /// Does something to the schedule, and then what follows from that.
+    fn steer(self: Arc<Self>, change: &mut dyn FnMut(&mut State));
+    /// Looks at the state.
+    fn look(&self, look: &mut dyn FnMut(&mut State, &mut AfterUnlock));
+}
+
+pub(super) struct Inner<T> {
+    state: Deferred<State>,
+    run: Box<Run<T>>,
+    /// `None`: nobody hears of outcomes.
+    hearing: Option<Mutex<Hearing<T>>>,
+    chores: Chores,
+    /// Whose time it goes by.
+    source: Option<Arc<Source>>,
+}
+
+pub(super) struct State {
+    pub(super) beats: Beats,
+    pub(super) errors: u64,
+    /// Whether a look is on its way that begins more runs.
+    catches_up: bool,
+    armed: Option<(Instant, timer::Key)>,
+    /// They wait for its end.
+    waiting: WaiterSet,
+}
+
+struct Hearing<T> {
+    /// `None` while somebody has it.
+    handler: Option<Box<Handler<T>>>,
+    unheard: VecDeque<Outcome<T>>,
+}
+
+impl<T: Send + 'static> Inner<T> {
+    pub(super) fn start(
+        mut beats: Beats,
+        starting: Option<Instant>,
+        run: Box<Run<T>>,
+        handler: Option<Box<Handler<T>>>,
+        chores: Chores,
+    ) -> Arc<Self> {
+        beats.begin(clock::instant(), starting);
+        let state = State { beats, errors: 0, catches_up: false, armed: None, waiting: WaiterSet::new() };
+        let this = Arc::new(Self {
+            state: Deferred::new(state),
+            run,
+            hearing: handler.map(|handler| Mutex::new(Hearing { handler: Some(handler), unheard: VecDeque::new() })),
+            chores,
+            source: clock::source(),
+        });
+        this.go_on(|state| state.beats.ring(clock::instant()));
+        if let Some(world) = sim_runtime::world() {
+            let schedule = Arc::downgrade(&this);
+            world.at_end(move || {
+                schedule.upgrade().iter().for_each(|schedule| {
+                    schedule.go_on(|state| {
+                        state.beats.stop(ScheduleEnd::Closed);
+                        0
+                    });
+                });
+            });
+        }
+        this
+    }
+
+    /// Changes the state, which says how many runs begin; arms the alarm for the next beat.
+    fn go_on(self: &Arc<Self>, change: impl FnOnce(&mut State) -> u64) {
+        let _clock = clock::enter(self.source.clone());
+        let (begin, catch_up, unused, wakes) = self.state.with(|state, after| {
+            let begin = change(state);
+            let unused = self.rearm(state);
+            if state.beats.is_over() {
+                state.waiting.notify_all(after);
+            }
+            let catch_up = state.beats.is_behind() && !mem::replace(&mut state.catches_up, true);
+            (begin, catch_up, unused, after.take_wakes())
+        });
+        unused.into_iter().for_each(timer::disarm);
+        (0..begin).for_each(|_| self.begin());
+        if catch_up {
+            let this = self.clone();
+            self.chores.spawn(async move { this.catch_up() });
+        }
+        wakes.wake();
+    }
+
+    /// Begins runs that were too many for one look.
+    fn catch_up(self: &Arc<Self>) {
+        self.go_on(|state| {
+            state.catches_up = false;
+            state.beats.ring(clock::instant())
+        });
+    }
+
+    /// Has the alarm ring at the next beat; gives one that is not needed any more.
+    fn rearm(self: &Arc<Self>, state: &mut State) -> Option<timer::Key> {
+        let due = state.beats.next.due().filter(|_| !state.beats.is_paused);
+        if state.armed.map(|(at, _)| at) == due {
+            return None;
+        }
+        let unused = state.armed.take().map(|(_, key)| key);
+        state.armed = due.map(|due| {
+            let this = self.clone();
+            (due, timer::arm(due, Alarm::Run(Box::new(move || this.ring()))))
+        });
+        unused
+    }
+
+    fn ring(self: &Arc<Self>) {
+        self.go_on(|state| {
+            // One that was put off meanwhile has another alarm, and this one rings for nobody.
+            if state.armed.is_some_and(|(at, _)| at <= clock::instant()) {
+                state.armed = None;
+            }
+            state.beats.ring(clock::instant())
+        });
+    }
+
+    /// Makes a call, and hears of it, on a thread that is nobody's.
+    fn begin(self: &Arc<Self>) {
+        let mut this = CurrentRun { schedule: self.clone(), is_closed: false };
+        self.chores.spawn(async move {
+            let ran = this.schedule.ran().await;
+            if !matches!(ran, Some(Ran { outcome: Ok(_), .. })) {
+                this.schedule.state.with(|state, _| state.errors += 1);
+            }
+            this.is_closed = ran.as_ref().is_some_and(|ran| ran.is_closed);
+            ran.into_iter().for_each(|ran| this.schedule.hear(ran.outcome));
+        });
+    }
+
+    /// What a run comes to; `None` if there was not even a call, since the user's function panicked.
+    async fn ran(&self) -> Option<Ran<T>> {
+        let mut run = None;
+        poll_fn(|cx| {
+            let _clock = clock::enter(self.source.clone());
+            let polled = unwind::catch(|| run.get_or_insert_with(|| (self.run)()).as_mut().poll(cx));
+            match polled {
+                Ok(poll) => poll.map(Some),
+                Err(panic) => {
+                    unwind::quietly(|| drop(panic));
+                    Poll::Ready(None)
+                }
+            }
+        })
+        .await
+    }
+
+    /// Tells the handler, if there is one. While it hears one outcome, others wait, for the same thread.
+    fn hear(&self, outcome: Outcome<T>) {
+        let Some(hearing) = &self.hearing else { return unwind::quietly(|| drop(outcome)) };
+        let lock = || hearing.lock().unwrap_or_else(PoisonError::into_inner);
+        lock().unheard.push_back(outcome);
+        loop {
+            let (mut handler, outcome) = {
+                let mut hearing = lock();
+                let Some(handler) = hearing.handler.take() else { return };
+                match hearing.unheard.pop_front() {
+                    Some(outcome) => (handler, outcome),
+                    None => {
+                        hearing.handler = Some(handler);
+                        return;
+                    }
+                }
+            };
+            unwind::quietly(|| handler(outcome));
+            lock().handler = Some(handler);
+        }
+    }
+}
+
+/// A run that is on. Dropped, it is over, also where its future is dropped with its simulation.
+struct CurrentRun<T: Send + 'static> {
+    schedule: Arc<Inner<T>>,
+    /// Whether the executor of its call takes no more calls.
+    is_closed: bool,
+}
+
+impl<T: Send + 'static> Drop for CurrentRun<T> {
+    fn drop(&mut self) {
+        self.schedule.go_on(|state| {
+            if self.is_closed {
+                state.beats.stop(ScheduleEnd::Closed);
+            }
+            state.beats.over(clock::instant())
+        });
+    }
+}
+
+impl<T: Send + 'static> Steered for Inner<T> {
+    fn steer(self: Arc<Self>, change: &mut dyn FnMut(&mut State)) {
+        self.go_on(|state| {
+            change(state);
+            state.beats.ring(clock::instant())
+        });
+    }
+
+    fn look(&self, look: &mut dyn FnMut(&mut State, &mut AfterUnlock)) {
+        self.state.with(|state, after| look(state, after));
+    }
+}
+
+/// What `look` sees in the state.
+pub(super) fn with_state<R>(schedule: &dyn Steered, look: impl FnOnce(&mut State, &mut AfterUnlock) -> R) -> R {
+    let (mut look, mut seen) = (Some(look), None);
+    schedule.look(&mut |state, after| seen = look.take().map(|look| look(state, after)));
+    seen.expect("a schedule looks once")
+}
+
+/// The waits for a schedule's end.
+pub(super) struct Ends(pub(super) Arc<dyn Steered>);
+
+impl WaiterHome for Ends {
+    type State = State;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut State, &mut AfterUnlock) -> R) -> R {
+        with_state(&*self.0, change)
+    }
+
+    fn waiters(state: &mut State) -> &mut WaiterSet {
+        &mut state.waiting
+    }
+}

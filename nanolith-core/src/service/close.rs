@@ -1,0 +1,172 @@
+//! The end of a service, to be waited for.
+
+use super::{
+    events::Crash,
+    service_shared::{Closers, Inner, Life},
+};
+use crate::{
+    call::backend::{Host, HostId, WouldDeadlock},
+    context::block_on,
+    error::Panic,
+    pool::Unfinished,
+    task::TaskSet,
+    wake::Registration,
+};
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// Ends when the service's thread has: made by [`Service::close`](super::Service::close) and its like, which have done
+/// their part already. Dropping it changes nothing.
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # use nanolith_doc_sets::*;
+/// let counter = Counter::service(10).launch().wait()?;
+/// # pollster::block_on(async {
+/// counter.close().await?;
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// assert!(counter.info().closed);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Cancel safety
+///
+/// May be dropped and asked for again at any time.
+#[must_use = "the service is ending; await this, or wait on it, to see the end"]
+pub struct Closing<S: TaskSet> {
+    waiter: Registration<Closers<S>>,
+}
+
+impl<S: TaskSet> Closing<S> {
+    pub(super) fn new(inner: Arc<Inner<S>>) -> Self {
+        Self { waiter: Registration::new(Closers(inner)) }
+    }
+
+    pub(super) fn host(&self) -> HostId {
+        Host::id(&*self.waiter.home().0)
+    }
+
+    /// The limit of a close has passed: ends what is left.
+    pub(crate) fn end_at_limit(&self) -> Unfinished {
+        self.waiter.home().0.end_at_limit()
+    }
+
+    /// Blocks until the service has ended.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// let counter = Counter::service(10).launch().wait()?;
+    /// let job = counter.bump(5).submit();
+    /// counter.close().wait()?;
+    /// assert_eq!(job.wait()?, 15); // accepted before the close
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`CloseError`] if something panicked on the way, or if it is one of the service's own tasks that waits.
+    pub fn wait(self) -> Result<(), CloseError> {
+        let host = self.host();
+        block_on::block_on(self, Some(host)).unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock))
+    }
+}
+
+impl<S: TaskSet> Future for Closing<S> {
+    type Output = Result<(), CloseError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if crate::context::thread_context::host_id() == Some(self.host()) {
+            return Poll::Ready(Err(CloseError::WouldDeadlock));
+        }
+        self.waiter
+            .poll_with(cx.waker(), |core, _| (core.life == Life::Over).then(|| core.error.clone().map_or(Ok(()), Err)))
+    }
+}
+
+impl<S: TaskSet> fmt::Debug for Closing<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Closing").finish_non_exhaustive()
+    }
+}
+
+/// A service did not end as it should.
+///
+/// ```
+/// use nanolith::{CloseError, prelude::*};
+/// # pub struct Counter { total: i64 }
+/// # #[define]
+/// impl Counter {
+/// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+///     #[on_close]
+///     fn done(self) {
+///         assert_eq!(self.total, 0, "somebody counted");
+///     }
+/// #     pub fn total(&self) -> i64 { self.total }
+/// }
+/// let counter = Counter::service(10).launch().wait()?;
+/// assert!(matches!(counter.close().wait(), Err(CloseError::Panicked(_))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum CloseError {
+    /// `#[on_close]`, or the state as it was dropped, panicked.
+    Panicked(Panic),
+    /// It crashed, and was not to be started anew, or not so often.
+    ///
+    /// ```
+    /// use nanolith::{CloseError, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// let geometry = Geometry::service().on_panic(|_| OnPanic::Restart).launch().wait()?; // and no restart policy
+    /// assert!(geometry.add(i64::MAX, 1).wait().is_err());
+    /// assert!(matches!(geometry.control().closed().wait(), Err(CloseError::Crashed(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    Crashed(Crash),
+    /// A task of the service waits for the service's end, which waits for the task.
+    ///
+    /// ```
+    /// use nanolith::{CloseError, prelude::*};
+    /// # pub struct Counter { total: i64 }
+    /// # #[define]
+    /// impl Counter {
+    /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
+    ///     pub fn close_itself(&self, itself: Service<Counter>) -> bool {
+    ///         matches!(itself.close().wait(), Err(CloseError::WouldDeadlock))
+    ///     }
+    /// }
+    /// let counter = Counter::service(10).launch().wait()?;
+    /// assert!(counter.close_itself(counter.clone()).wait()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    WouldDeadlock,
+    /// It had not ended within the limit of [`Service::close_within`](super::Service::close_within), and what was left was ended.
+    Unfinished(Unfinished),
+}
+
+impl fmt::Display for CloseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(panic) => write!(f, "the service panicked as it closed{panic}"),
+            Self::Crashed(crash) => write!(f, "the service ended by a crash: {crash}"),
+            Self::Unfinished(unfinished) => unfinished.fmt(f),
+            Self::WouldDeadlock => f.write_str("a task of the service cannot wait for the service to close"),
+        }
+    }
+}
+
+impl Error for CloseError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Crashed(crash) => Some(crash),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! What happens in a service's life, told to those who watch.
+
+use super::InitError;
+use crate::{
+    context::block_on,
+    error::{CallError, CrashReason, Panic},
+    meta::task_info::TaskInfo,
+    wake::subscribers::{Subscribers, Subscription},
+};
+use futures_util::Stream;
+use std::{
+    error::Error,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// Why a service crashed.
+///
+/// ```
+/// use nanolith::{Crash, LifeEvent, Restart, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// let geometry = Geometry::service().restart(Restart::on_panic()).launch().wait()?;
+/// let mut life = geometry.control().life();
+/// assert!(geometry.add(i64::MAX, 1).wait().is_err());
+/// assert!(matches!(life.recv().wait(), Some(LifeEvent::Started)));
+/// match life.recv().wait() {
+///     Some(LifeEvent::Restarted { crash: Crash::Task(error), .. }) => println!("{error}"),
+///     other => unreachable!("not {other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Crash {
+    /// A task panicked, and the exception handler or [`Restart::on_panic`](super::Restart::on_panic) had it restarted.
+    Task(CallError),
+    /// A hook panicked.
+    Hook(CallError),
+    /// What runs the calls panicked: a future as it was dropped, for example.
+    Loop(Panic),
+    /// `#[init]` gave this error when it was to start anew.
+    Init(InitError),
+    /// `#[init]` panicked when it was to start anew.
+    InitPanicked(Panic),
+    /// `#[init]` took longer than [`launch_timeout`](super::ServiceBuilder::launch_timeout) when it was to start anew.
+    InitTimedOut,
+    /// [`Control::restart`](super::Control::restart) asked for it.
+    Asked,
+    /// Another of its [group](super::Group) crashed.
+    Group,
+    /// A test had it crash: [`sim::crash`](crate::sim::crash).
+    Simulated,
+}
+
+impl fmt::Display for Crash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Task(error) | Self::Hook(error) => error.fmt(f),
+            Self::Loop(panic) => write!(f, "the service panicked{panic}"),
+            Self::Init(error) => write!(f, "the service's init gave an error as it started anew: {error}"),
+            Self::InitPanicked(panic) => write!(f, "the service's init panicked as it started anew{panic}"),
+            Self::InitTimedOut => f.write_str("the service's init did not finish in time as it started anew"),
+            Self::Asked => f.write_str("the service was asked to start anew"),
+            Self::Group => f.write_str("another service of the group crashed"),
+            Self::Simulated => f.write_str("a test had the service crash"),
+        }
+    }
+}
+
+impl Error for Crash {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Init(error) => Some(error),
+            Self::Task(error) | Self::Hook(error) => error.source(), // the text is that of the error
+            _ => None,
+        }
+    }
+}
+
+impl Crash {
+    /// The reason that the errors of the service's calls give.
+    pub(super) fn reason(&self) -> CrashReason {
+        Arc::new(self.clone())
+    }
+}
+
+/// What happened in a service's life.
+///
+/// ```
+/// use nanolith::{LifeEvent, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// let counter = Counter::service(10).launch().wait()?;
+/// let life = counter.control().life();
+/// counter.close().wait()?;
+/// let events: Vec<LifeEvent> = life.collect();
+/// assert!(matches!(events[..], [LifeEvent::Started, LifeEvent::Closed]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum LifeEvent {
+    /// Its `#[init]` gave the state.
+    Started,
+    /// It crashed, and has a new state.
+    Restarted {
+        /// Why.
+        crash: Crash,
+        /// The restarts of its life, this one included.
+        restarts: u64,
+    },
+    /// A task of this kind runs far beyond its time-out: for as long again as it ran until then, and for a second at least. The
+    /// service serves no other call meanwhile. [`ServiceInfo::overrunning`](super::ServiceInfo::overrunning) says what can be done.
+    Overrun(&'static TaskInfo),
+    /// It crashed, and ended since it is not to be restarted, or not so often.
+    GaveUp(Crash),
+    /// It was closed or terminated, and has ended.
+    Closed,
+}
+
+/// What happens in a service's life from now on, after the last start, restart or end: made by
+/// [`Control::life`](super::Control::life). It ends after [`LifeEvent::Closed`] or [`LifeEvent::GaveUp`].
+///
+/// It is a `Stream`, and a blocking iterator.
+///
+/// ```
+/// use nanolith::{LifeEvent, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// let counter = Counter::service(10).launch().wait()?;
+/// let mut life = counter.control().life();
+/// assert!(matches!(life.recv().wait(), Some(LifeEvent::Started)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "it tells what happens when it is iterated, polled or asked"]
+pub struct LifeEvents {
+    events: Subscription<LifeEvent>,
+}
+
+impl LifeEvents {
+    /// The next event; `None` after the last.
+    ///
+    /// ```
+    /// # use nanolith::{LifeEvent, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// # pollster::block_on(async {
+    /// let geometry = Geometry::service().launch().await?;
+    /// let mut life = geometry.control().life();
+    /// geometry.close().await?;
+    /// assert!(matches!(life.recv().await, Some(LifeEvent::Started)));
+    /// assert!(matches!(life.recv().await, Some(LifeEvent::Closed)));
+    /// assert!(life.recv().await.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// No event is lost.
+    pub fn recv(&mut self) -> NextEvent<'_> {
+        NextEvent { life: self }
+    }
+}
+
+impl Stream for LifeEvents {
+    type Item = LifeEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<LifeEvent>> {
+        Pin::new(&mut self.events).poll_next(cx)
+    }
+}
+
+impl Iterator for LifeEvents {
+    type Item = LifeEvent;
+
+    fn next(&mut self) -> Option<LifeEvent> {
+        self.recv().wait()
+    }
+}
+
+impl fmt::Debug for LifeEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LifeEvents").finish_non_exhaustive()
+    }
+}
+
+/// Waits for an event: made by [`LifeEvents::recv`].
+#[must_use = "does nothing until awaited or waited on"]
+pub struct NextEvent<'a> {
+    life: &'a mut LifeEvents,
+}
+
+impl NextEvent<'_> {
+    /// Blocks until it is there.
+    ///
+    /// ```
+    /// # use nanolith::{LifeEvent, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// let geometry = Geometry::service().launch().wait()?;
+    /// assert!(matches!(geometry.control().life().recv().wait(), Some(LifeEvent::Started)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn wait(self) -> Option<LifeEvent> {
+        block_on::block_on(self, None).ok().flatten()
+    }
+}
+
+/// It leaves no waker.
+impl Drop for NextEvent<'_> {
+    fn drop(&mut self) {
+        self.life.events.forget_waker();
+    }
+}
+
+impl Future for NextEvent<'_> {
+    type Output = Option<LifeEvent>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut *self.life).poll_next(cx)
+    }
+}
+
+impl fmt::Debug for NextEvent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NextEvent").finish_non_exhaustive()
+    }
+}
+
+/// Publishes what happens in a service's life. A new subscriber receives the latest start, restart or end first.
+pub(super) struct Watchers(Subscribers<LifeEvent>);
+
+impl Watchers {
+    pub(super) fn new() -> Self {
+        Self(Subscribers::replaying(LifeEvent::Started))
+    }
+
+    pub(super) fn join(&self) -> LifeEvents {
+        LifeEvents { events: self.0.subscribe() }
+    }
+
+    pub(super) fn tell(&self, event: &LifeEvent) {
+        match event {
+            LifeEvent::Closed | LifeEvent::GaveUp(_) => self.0.publish_last(event),
+            LifeEvent::Started | LifeEvent::Restarted { .. } => self.0.publish(event),
+            LifeEvent::Overrun(_) => self.0.publish_without_replay(event),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The futures that a service's tasks left, and who of them has the state.
+
+use super::service_shared::{Ending, asks};
+use crate::{
+    call::{backend::Runnable, call_ref::Shared, end_batch::EndBatch},
+    error::Panic,
+    meta::task_info::Receiver,
+    task::{CallSlot, LocalFuture, Spawned, TaskSet},
+    util::unwind,
+};
+use futures_util::stream::{FuturesUnordered, Stream};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// A future, and the call that it is.
+///
+/// Neither its poll nor its drop throws anything at those beside it: they would be forgotten, and never counted out.
+struct Member<S: TaskSet> {
+    call: Shared<CallSlot<S>>,
+    future: Option<LocalFuture<()>>,
+}
+
+/// A call whose future is over, and what that threw: the task's own panic is the task's, so this is a destructor's.
+pub(super) type Over<S> = (Shared<CallSlot<S>>, Option<Panic>);
+
+impl<S: TaskSet> Future for Member<S> {
+    type Output = Over<S>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(future) = &mut self.future else { return Poll::Pending };
+        let thrown = match unwind::catch(|| future.as_mut().poll(cx)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(())) => None,
+            Err(panic) => Some(panic),
+        };
+        Poll::Ready((self.call.clone(), thrown))
+    }
+}
+
+impl<S: TaskSet> Drop for Member<S> {
+    fn drop(&mut self) {
+        let future = self.future.take();
+        unwind::quietly(|| drop(future));
+    }
+}
+
+/// Every future of a service that is not over.
+pub(super) struct Crew<S: TaskSet> {
+    members: FuturesUnordered<Member<S>>,
+    readers: usize,
+    writer: bool,
+}
+
+impl<S: TaskSet> Default for Crew<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: TaskSet> Crew<S> {
+    pub(super) fn new() -> Self {
+        Self { members: FuturesUnordered::new(), readers: 0, writer: false }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Whether a task that asks for the state so may begin now.
+    pub(super) fn admits(&self, receiver: Receiver) -> bool {
+        match receiver {
+            Receiver::None => true,
+            Receiver::Shared => !self.writer,
+            Receiver::Exclusive => !self.writer && self.readers == 0,
+        }
+    }
+
+    /// Whether one of them has the state alone, so that nothing after it begins.
+    pub(super) fn has_writer(&self) -> bool {
+        self.writer
+    }
+
+    pub(super) fn join(&mut self, Spawned { call, future }: Spawned<S>) {
+        match asks::<S>(call.meta.task()) {
+            Receiver::None => {}
+            Receiver::Shared => self.readers += 1,
+            Receiver::Exclusive => self.writer = true,
+        }
+        self.members.push(Member { call, future: Some(future) });
+    }
+
+    /// Polls those that were woken; gives a call that is over.
+    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Over<S>> {
+        let Poll::Ready(Some((call, thrown))) = Pin::new(&mut self.members).poll_next(cx) else { return Poll::Pending };
+        match asks::<S>(call.meta.task()) {
+            Receiver::None => {}
+            Receiver::Shared => self.readers -= 1,
+            Receiver::Exclusive => self.writer = false,
+        }
+        Poll::Ready((call, thrown))
+    }
+
+    /// The calls of all of them.
+    pub(super) fn calls(&self) -> Vec<(Receiver, Shared<dyn Runnable>)> {
+        let calls = self.members.iter().map(|member| &member.call);
+        calls.map(|call| (asks::<S>(call.meta.task()), call.clone().erase())).collect()
+    }
+
+    /// Ends the calls of all of them, which this gives, and then drops the futures.
+    pub(super) fn dismiss(&mut self, ending: &Ending) -> Vec<Shared<CallSlot<S>>> {
+        let calls: Vec<_> = self.members.iter().map(|member| member.call.clone()).collect();
+        let mut batch = EndBatch::default();
+        for call in &calls {
+            call.end_into(ending.of(&call.meta), &mut batch);
+        }
+        batch.run();
+        drop(std::mem::take(self));
+        calls
+    }
+}

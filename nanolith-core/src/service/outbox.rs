@@ -1,0 +1,316 @@
+//! What a service says, for its owners to hear.
+
+use super::{Control, Service, ServiceBuilder, service_shared::Inner};
+use crate::{
+    call::backend::Host,
+    channel::{
+        messenger::{Messenger, RecvError, RecvTimeoutError, SlowReceiver, Subscriber},
+        port::{Port, Receiving},
+        stream::StreamReader,
+    },
+    pool::{BuildError, Subscription},
+    task::{GivesStreams, HasOutbox, Outlets, TaskSet},
+};
+use std::{
+    convert::Infallible,
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+impl<S: TaskSet, E, A> ServiceBuilder<S, E, A> {
+    /// What an owner costs that does not keep up with what the service says: see
+    /// [`Context::send`](crate::Context::send). By default the service waits for one that has 1,024 events ahead of it. A
+    /// bound is at least 1.
+    ///
+    /// ```
+    /// # use nanolith::{messenger::SlowReceiver, prelude::*};
+    /// # pub struct Counter { total: i64 }
+    /// # #[define(outbox = i64)]
+    /// # impl Counter {
+    /// #     pub fn bump(&mut self, cx: &Context<Self>, by: i64) { self.total += by; let _ = cx.send(self.total).wait(); }
+    /// # }
+    /// let last = SlowReceiver::DropOldest(1);
+    /// let counter = Counter::service(Counter { total: 10 }).outbox(last).launch().wait()?;
+    /// let mut totals = counter.control().events();
+    /// for by in 0..4 {
+    ///     counter.bump(by).wait()?;
+    /// }
+    /// assert!(totals.recv().wait().is_err()); // 3 were lost
+    /// assert_eq!(totals.recv().wait()?, 16);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn outbox(mut self, slow: SlowReceiver) -> Self {
+        self.settings.outbox = slow;
+        self
+    }
+}
+
+/// A service's builder has put them there.
+fn outlets<S: TaskSet>(inner: &Inner<S>) -> &Outlets {
+    Outlets::of(Host::data(inner)).expect("every service has its outlets")
+}
+
+fn heard<S: HasOutbox>(inner: &Inner<S>) -> &Messenger<S::Event> {
+    outlets(inner).heard()
+}
+
+fn arriving<S: GivesStreams>(inner: &Inner<S>) -> &Port<Infallible, StreamReader<S::Metadata>> {
+    outlets(inner).arriving()
+}
+
+impl<S: TaskSet> Service<S> {
+    /// Gives each event that the service sends from now on to `handler`, on the global pool, until the [`Subscription`] is
+    /// dropped or the service has ended. All who listen hear all. The first also hears what was said before, as far as it is
+    /// kept.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define(outbox = i64)]
+    /// # impl Counter {
+    /// #     pub fn bump(&mut self, cx: &Context<Self>, by: i64) { self.total += by; let _ = cx.send(self.total).wait(); }
+    /// # }
+    /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let listening = counter.on_message(move |total| { let _ = tell.send(total); })?;
+    /// counter.bump(5).wait()?;
+    /// assert_eq!(told.recv()?, 15);
+    /// drop(listening);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] when the global pool cannot be started.
+    ///
+    /// # Panics
+    ///
+    /// A panic of `handler` ends with that event; it hears the next.
+    pub fn on_message(&self, handler: impl FnMut(S::Event) + Send + 'static) -> Result<Subscription, BuildError>
+    where
+        S: HasOutbox,
+    {
+        heard(self.executor.inner()).on_message(handler)
+    }
+
+    /// Waits for an event for which `predicate` holds, of those that are said from now on, or are kept. Others who listen
+    /// hear it too.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define(outbox = i64)]
+    /// # impl Counter {
+    /// #     pub fn bump(&mut self, cx: &Context<Self>, by: i64) { self.total += by; let _ = cx.send(self.total).wait(); }
+    /// # }
+    /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+    /// let high = counter.wait_for(|total| *total > 20);
+    /// for _ in 0..5 {
+    ///     counter.bump(4).wait()?;
+    /// }
+    /// assert_eq!(high.wait()?, 22);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// They come through what this gives: see [`WaitForEvent`].
+    pub fn wait_for<P>(&self, predicate: P) -> WaitForEvent<S::Event, P>
+    where
+        S: HasOutbox,
+        P: FnMut(&S::Event) -> bool,
+    {
+        WaitForEvent { events: heard(self.executor.inner()).subscribe(), predicate }
+    }
+}
+
+impl<S: HasOutbox> Control<'_, S> {
+    /// The events that the service sends from now on, to be received one by one: a `Stream`, and a blocking iterator. The
+    /// first who asks also gets what was said before, as far as it is kept.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define(outbox = i64)]
+    /// # impl Counter {
+    /// #     pub fn bump(&mut self, cx: &Context<Self>, by: i64) { self.total += by; let _ = cx.send(self.total).wait(); }
+    /// # }
+    /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+    /// counter.bump(1).wait()?; // kept for the first who asks
+    /// let totals = counter.control().events();
+    /// counter.bump(2).wait()?;
+    /// counter.close().wait()?;
+    /// assert_eq!(totals.into_iter().collect::<Vec<_>>(), [11, 13]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn events(&self) -> Subscriber<S::Event> {
+        heard(self.inner).subscribe()
+    }
+}
+
+/// Waits for an event of a service: made by [`Service::wait_for`].
+///
+/// # Errors
+///
+/// [`RecvError::Closed`] when the service has ended; [`RecvError::Lost`] where it does not wait for those who are slow, and
+/// events were lost, of which one may have been it.
+///
+/// # Cancel safety
+///
+/// It listens from when it was made, however often it is polled.
+#[must_use = "does nothing until awaited or waited on"]
+pub struct WaitForEvent<T: Clone, P> {
+    events: Subscriber<T>,
+    predicate: P,
+}
+
+impl<T: Clone, P> Unpin for WaitForEvent<T, P> {}
+
+impl<T: Clone, P: FnMut(&T) -> bool> WaitForEvent<T, P> {
+    /// Blocks until it is there.
+    ///
+    /// # Errors
+    ///
+    /// See [`WaitForEvent`].
+    pub fn wait(mut self) -> Result<T, RecvError> {
+        self.events.wait_for(self.predicate).wait()
+    }
+
+    /// The same, for at most `limit`.
+    ///
+    /// ```
+    /// # use nanolith::{messenger::RecvTimeoutError, prelude::*};
+    /// # pub struct Counter { total: i64 }
+    /// # #[define(outbox = i64)]
+    /// # impl Counter {
+    /// #     pub fn bump(&mut self, cx: &Context<Self>, by: i64) { self.total += by; let _ = cx.send(self.total).wait(); }
+    /// # }
+    /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+    /// let never = counter.wait_for(|total| *total < 0);
+    /// assert_eq!(never.wait_timeout(MILLISECOND), Err(RecvTimeoutError::Timeout));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`WaitForEvent`]; and [`RecvTimeoutError::Timeout`].
+    pub fn wait_timeout(mut self, limit: Duration) -> Result<T, RecvTimeoutError> {
+        self.events.wait_for(self.predicate).wait_timeout(limit)
+    }
+}
+
+impl<T: Clone, P: FnMut(&T) -> bool> Future for WaitForEvent<T, P> {
+    type Output = Result<T, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { events, predicate } = &mut *self;
+        Pin::new(&mut events.wait_for(predicate)).poll(cx)
+    }
+}
+
+impl<T: Clone, P> fmt::Debug for WaitForEvent<T, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitForEvent").finish_non_exhaustive()
+    }
+}
+
+impl<S: TaskSet> Service<S> {
+    /// Gives each stream that the service makes to `handler`, on the global pool, one after the other, until the
+    /// [`Subscription`] is dropped or the service has ended. A stream goes to one of those who listen; those that were made
+    /// before are kept for the first.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// use std::io::{Read, Write};
+    /// # pub struct Counter { total: i64 }
+    /// # #[define(streams = &'static str)]
+    /// # impl Counter {
+    /// #     pub fn print(&self, cx: &Context<Self>) -> std::io::Result<()> {
+    /// #         let mut writer = cx.create_stream("total").map_err(std::io::Error::other)?;
+    /// #         write!(writer, "{}", self.total)?;
+    /// #         writer.finish();
+    /// #         Ok(())
+    /// #     }
+    /// # }
+    /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+    /// let (tell, told) = std::sync::mpsc::channel();
+    /// let listening = counter.on_stream(move |mut stream| {
+    ///     let mut text = String::new();
+    ///     let _ = stream.read_to_string(&mut text).map(|_| tell.send(text));
+    /// })?;
+    /// counter.print().wait()??;
+    /// assert_eq!(told.recv()?, "10");
+    /// # drop(listening);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] when the global pool cannot be started.
+    pub fn on_stream(
+        &self,
+        handler: impl FnMut(StreamReader<S::Metadata>) + Send + 'static,
+    ) -> Result<Subscription, BuildError>
+    where
+        S: GivesStreams,
+    {
+        arriving(self.executor.inner()).on_message(handler)
+    }
+}
+
+impl<S: GivesStreams> Control<'_, S> {
+    /// Waits for the next stream that the service makes.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define(streams = &'static str)]
+    /// # impl Counter {
+    /// #     pub fn print(cx: &Context<Self>) -> bool { cx.create_stream("total").map(|writer| writer.finish()).is_ok() }
+    /// # }
+    /// let counter = Counter::service().launch().wait()?;
+    /// assert!(counter.print().wait()?);
+    /// let stream = counter.control().next_stream().wait().ok_or("one was made")?;
+    /// assert_eq!(*stream.metadata(), "total");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn next_stream(&self) -> NextStream<'_, S::Metadata> {
+        NextStream(arriving(self.inner).recv())
+    }
+}
+
+/// Waits for a stream of a service: made by [`Control::next_stream`]. `None` when the service has ended.
+///
+/// # Cancel safety
+///
+/// Dropped, it has taken no stream.
+#[must_use = "does nothing until awaited or waited on"]
+pub struct NextStream<'a, M>(Receiving<'a, StreamReader<M>>);
+
+impl<M> Unpin for NextStream<'_, M> {}
+
+impl<M> NextStream<'_, M> {
+    /// Blocks until it is there.
+    #[must_use]
+    pub fn wait(self) -> Option<StreamReader<M>> {
+        self.0.wait().ok()
+    }
+}
+
+impl<M> Future for NextStream<'_, M> {
+    type Output = Option<StreamReader<M>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(Result::ok)
+    }
+}
+
+impl<M> fmt::Debug for NextStream<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NextStream").finish_non_exhaustive()
+    }
+}

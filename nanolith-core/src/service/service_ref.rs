@@ -1,0 +1,155 @@
+//! A service as an executor.
+
+use super::{
+    Closing, Service, ServiceInfo,
+    service_shared::{Inner, StageWatch},
+};
+use crate::{
+    call::backend::{Host, HostId},
+    error::Refused,
+    executor::{
+        Admission, Executor, OwnsState, RunsLocal, SharesState,
+        admission::{self, OnFull},
+    },
+    task::{Job, TaskSet},
+    wake::WaitTicket,
+};
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Poll, Waker},
+};
+
+/// A service as an executor: what its typed methods call through. Clones share the service and keep it open.
+///
+/// ```
+/// use nanolith::{ServiceRef, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// fn check(counter: &CounterCalls<ServiceRef<Counter>>) -> Result<i64, CallError> {
+///     counter.total().wait()
+/// }
+/// let counter = Counter::service(10).launch().wait()?;
+/// assert_eq!(check(counter.calls())?, 10);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct ServiceRef<S: TaskSet> {
+    last: Arc<Last<S>>,
+}
+
+/// Closes the service when its last handle goes.
+struct Last<S: TaskSet>(Arc<Inner<S>>);
+
+impl<S: TaskSet> Drop for Last<S> {
+    fn drop(&mut self) {
+        self.0.begin_close();
+    }
+}
+
+impl<S: TaskSet> ServiceRef<S> {
+    pub(super) fn new(inner: Arc<Inner<S>>) -> Self {
+        Self { last: Arc::new(Last(inner)) }
+    }
+
+    pub(super) fn inner(&self) -> &Arc<Inner<S>> {
+        &self.last.0
+    }
+}
+
+/// For a cluster.
+impl<S: TaskSet> ServiceRef<S> {
+    pub(crate) fn info(&self) -> ServiceInfo {
+        self.inner().info()
+    }
+
+    pub(crate) fn close(&self) -> Closing<S> {
+        self.inner().begin_close();
+        Closing::new(self.inner().clone())
+    }
+
+    pub(crate) fn terminate(&self) -> Closing<S> {
+        self.inner().terminate();
+        Closing::new(self.inner().clone())
+    }
+
+    pub(crate) fn on_full(&self) -> OnFull {
+        self.inner().on_full
+    }
+
+    /// Calls that wait or run; takes no lock.
+    pub(crate) fn load(&self) -> usize {
+        self.inner().load()
+    }
+
+    /// A watch over the service's stages.
+    pub(crate) fn watch(&self) -> StageWatch<S> {
+        StageWatch::new(self.inner())
+    }
+
+    pub(crate) fn close_if_idle(&self) -> bool {
+        self.inner().close_if_idle()
+    }
+
+    /// Takes a job that another service had taken, which ended.
+    pub(crate) fn take_over(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+        admission::take_over(&**self.inner(), job)
+    }
+
+    /// See [`admission::poll_enter`].
+    pub(crate) fn poll_enter(
+        &self,
+        job: &mut Option<Job<S>>,
+        ticket: &mut Option<WaitTicket>,
+        waker: &Waker,
+    ) -> Poll<()> {
+        admission::poll_enter(&**self.inner(), job, ticket, waker)
+    }
+
+    pub(crate) fn leave_line(&self, ticket: &mut Option<WaitTicket>) {
+        admission::leave_line(&**self.inner(), ticket);
+    }
+}
+
+impl<S: TaskSet> From<&Service<S>> for ServiceRef<S> {
+    /// The service as an executor, to put a [layer](crate::layers) around.
+    fn from(service: &Service<S>) -> Self {
+        service.executor.clone()
+    }
+}
+
+impl<S: TaskSet> Clone for ServiceRef<S> {
+    fn clone(&self) -> Self {
+        Self { last: self.last.clone() }
+    }
+}
+
+impl<S: TaskSet> Executor<S> for ServiceRef<S> {
+    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+        admission::execute(&**self.inner(), job)
+    }
+
+    fn admit(&self, job: Job<S>) -> Admission<'_, S> {
+        admission::admit(&**self.inner(), job)
+    }
+
+    fn accepts_calls(&self) -> bool {
+        self.inner().is_open()
+    }
+
+    fn host(&self) -> Option<HostId> {
+        Some(self.inner().id())
+    }
+
+    fn takes_by_user_code(&self) -> bool {
+        self.inner().rules.is_custom()
+    }
+}
+
+impl<S: TaskSet> SharesState<S> for ServiceRef<S> {}
+impl<S: TaskSet> OwnsState<S> for ServiceRef<S> {}
+impl<S: TaskSet> RunsLocal<S> for ServiceRef<S> {}
+
+impl<S: TaskSet> fmt::Debug for ServiceRef<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ServiceRef").field(&self.inner().info()).finish()
+    }
+}

@@ -1,0 +1,253 @@
+//! Services that start anew together.
+
+use super::{Service, events::Crash, service_shared::Inner};
+use crate::{call::end_batch::EndBatch, task::TaskSet};
+use std::{
+    error::Error,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+/// Services of any sets that start anew together. Clones share the group.
+///
+/// What one of them does after a crash is its own restart policy's to say; what the others do, the group's. A restart by the
+/// group counts against no limit. Where a member gives up, those that would have started anew with it are terminated.
+///
+/// ```
+/// use nanolith::{Group, LifeEvent, Restart, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// let [left, right] = [1, 2].map(|first| Counter::service(first).restart(Restart::on_panic()).launch());
+/// let (left, right) = (left.wait()?, right.wait()?);
+/// let group = Group::one_for_all();
+/// group.add(&left)?;
+/// group.add(&right)?;
+///
+/// assert_eq!(right.bump(5).wait()?, 7);
+/// let mut life = right.control().life();
+/// assert!(left.bump(i64::MAX).wait().is_err()); // panics
+/// # life.recv().wait();
+/// assert!(matches!(life.recv().wait(), Some(LifeEvent::Restarted { .. })));
+/// assert_eq!(right.bump(5).wait()?, 7); // it began anew, too
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Group {
+    shared: Arc<Shared>,
+}
+
+/// A group, and a member's place in it.
+pub(super) struct Place {
+    shared: Arc<Shared>,
+    position: u64,
+}
+
+struct Shared {
+    strategy: Strategy,
+    members: Mutex<Members>,
+}
+
+#[derive(Default)]
+struct Members {
+    /// How many there have been.
+    added: u64,
+    /// With their positions, in the order in which they were added.
+    known: Vec<(u64, Weak<dyn Member>)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Strategy {
+    OneForOne,
+    OneForAll,
+    RestForOne,
+}
+
+/// A service of whatever set.
+trait Member: Send + Sync {
+    /// Says whether it may still come to that.
+    fn restart(&self, why: Crash) -> bool;
+    /// User code is left to `batch`.
+    fn terminate_into(&self, batch: &mut EndBatch);
+}
+
+impl<S: TaskSet> Member for Inner<S> {
+    fn restart(&self, why: Crash) -> bool {
+        Self::restart(self, why)
+    }
+
+    fn terminate_into(&self, batch: &mut EndBatch) {
+        Self::terminate_into(self, batch);
+    }
+}
+
+impl Group {
+    /// Who crashes starts anew, the others go on.
+    ///
+    /// ```
+    /// # use nanolith::{Group, Restart, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// let group = Group::one_for_one();
+    /// group.add(&Geometry::service().restart(Restart::on_panic()).launch().wait()?)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn one_for_one() -> Self {
+        Self::new(Strategy::OneForOne)
+    }
+
+    /// When one of them starts anew after a crash, all others do, at the same time.
+    ///
+    /// ```
+    /// # use nanolith::Group;
+    /// let group = Group::one_for_all();
+    /// ```
+    #[must_use]
+    pub fn one_for_all() -> Self {
+        Self::new(Strategy::OneForAll)
+    }
+
+    /// When one of them starts anew after a crash, those that were added after it do, one after the other in that order. One
+    /// that has ended, or ends meanwhile, is passed over.
+    ///
+    /// ```
+    /// # use nanolith::Group;
+    /// let group = Group::rest_for_one();
+    /// ```
+    #[must_use]
+    pub fn rest_for_one() -> Self {
+        Self::new(Strategy::RestForOne)
+    }
+
+    fn new(strategy: Strategy) -> Self {
+        Self { shared: Arc::new(Shared { strategy, members: Mutex::default() }) }
+    }
+
+    /// Takes `service` in, behind those that are in it. It is in one group for life.
+    ///
+    /// ```
+    /// # use nanolith::{Group, GroupError, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// let mortal = Geometry::service().launch().wait()?;
+    /// assert_eq!(Group::one_for_all().add(&mortal), Err(GroupError::NeverRestarts));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`GroupError`] where the service is in a group already, or was launched without a restart policy.
+    pub fn add<S: TaskSet>(&self, service: &Service<S>) -> Result<(), GroupError> {
+        let inner = service.executor.inner();
+        if !inner.restarts {
+            return Err(GroupError::NeverRestarts);
+        }
+        let mut members = self.shared.members();
+        let place = Place { shared: self.shared.clone(), position: members.added };
+        inner.group.set(place).map_err(|_| GroupError::InAGroup)?;
+        let member: Arc<dyn Member> = inner.clone();
+        // Those that are gone are not kept for as long as the group.
+        members.known.retain(|(_, member)| member.strong_count() > 0);
+        let position = members.added;
+        members.known.push((position, Arc::downgrade(&member)));
+        members.added += 1;
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those that live, of some.
+    fn living(&self, wanted: impl Fn(u64) -> bool) -> Vec<Arc<dyn Member>> {
+        let members = self.members();
+        let wanted = members.known.iter().filter(|(position, _)| wanted(*position));
+        wanted.filter_map(|(_, member)| member.upgrade()).collect()
+    }
+}
+
+impl Place {
+    /// The member has started anew.
+    pub(super) fn restarted(&self, crash: &Crash) {
+        match self.shared.strategy {
+            Strategy::OneForOne => {}
+            Strategy::OneForAll if matches!(crash, Crash::Group) => {}
+            Strategy::OneForAll => {
+                for member in self.others() {
+                    member.restart(Crash::Group);
+                }
+            }
+            Strategy::RestForOne => self.restart_next(),
+        }
+    }
+
+    /// The member was to start anew for the group, and has ended in another way.
+    pub(super) fn passed_over(&self) {
+        if self.shared.strategy == Strategy::RestForOne {
+            self.restart_next();
+        }
+    }
+
+    /// The next one that is not over, when it has started anew, sees to the one after it.
+    fn restart_next(&self) {
+        self.rest().iter().any(|member| member.restart(Crash::Group));
+    }
+
+    /// The member has given up.
+    pub(super) fn gave_up(&self) {
+        let with_it = match self.shared.strategy {
+            Strategy::OneForOne => Vec::new(),
+            Strategy::OneForAll => self.others(),
+            Strategy::RestForOne => self.rest(),
+        };
+        let mut batch = EndBatch::default();
+        with_it.iter().for_each(|member| member.terminate_into(&mut batch));
+        batch.run();
+    }
+
+    fn others(&self) -> Vec<Arc<dyn Member>> {
+        self.shared.living(|position| position != self.position)
+    }
+
+    fn rest(&self) -> Vec<Arc<dyn Member>> {
+        self.shared.living(|position| position > self.position)
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Group")
+            .field("strategy", &self.shared.strategy)
+            .field("members", &self.shared.living(|_| true).len())
+            .finish()
+    }
+}
+
+/// A service cannot join a group.
+///
+/// ```
+/// use nanolith::{Group, GroupError, Restart, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// let geometry = Geometry::service().restart(Restart::on_panic()).launch().wait()?;
+/// Group::one_for_one().add(&geometry)?;
+/// assert_eq!(Group::one_for_all().add(&geometry), Err(GroupError::InAGroup));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GroupError {
+    /// It is in a group.
+    InAGroup,
+    /// It was launched without a restart policy.
+    NeverRestarts,
+}
+
+impl fmt::Display for GroupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InAGroup => "the service is in a group already",
+            Self::NeverRestarts => "the service has no restart policy: launch it with `.restart(..)`",
+        })
+    }
+}
+
+impl Error for GroupError {}

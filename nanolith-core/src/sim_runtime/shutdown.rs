@@ -1,0 +1,121 @@
+//! The end of a simulation: what its closure left comes to an end, by itself or not.
+
+use super::{
+    scheduler::{World, lock},
+    threads::{CLOCK, ROOT, Standing},
+};
+use crate::{
+    time::{clock, timer},
+    util::unwind,
+};
+use std::mem;
+
+impl World {
+    /// The closure has ended: what it left runs to its end, is told to end, is made to, or is given up, in this order. Gives
+    /// what did not end of itself, and how many threads were given up.
+    pub(super) fn end(&self) -> (Vec<String>, usize) {
+        lock(&self.course).ending = true;
+        self.settle();
+        let left = self.describe_left();
+        self.mark_past_grace();
+        self.run_enders();
+        self.abort_futures();
+        for _ in 0..ROUNDS {
+            if !self.doom_all() {
+                break;
+            }
+            self.settle();
+        }
+        // What its threads have begun since, or could not end.
+        self.run_enders();
+        timer::end(&self.clock);
+        self.settle();
+        self.sweep();
+        let given_up = self.close();
+        self.finish();
+        self.sweep();
+        lock(&self.enders).clear();
+        (left, given_up)
+    }
+
+    /// Has executors and schedules end what they have, and those that are made meanwhile.
+    fn run_enders(&self) {
+        for _ in 0..ROUNDS {
+            let ends: Vec<_> = lock(&self.enders).iter_mut().filter_map(|ender| ender.end.take()).collect();
+            if ends.is_empty() {
+                return;
+            }
+            ends.into_iter().for_each(unwind::quietly);
+            self.settle();
+        }
+    }
+
+    /// Drops what no thread has run: this one does it.
+    fn sweep(&self) {
+        let sweeps: Vec<_> = lock(&self.enders).iter().filter_map(|ender| ender.sweep.clone()).collect();
+        sweeps.into_iter().for_each(|sweep| unwind::quietly(|| sweep()));
+    }
+
+    /// Has each future end that is no call: handlers of messages, runs of schedules, stages of pipelines.
+    fn abort_futures(&self) {
+        self.stage.with(|stages, after| {
+            stages.are_futures_over = true;
+            stages.waiting.notify_all(after);
+        });
+        self.settle();
+    }
+
+    /// Wakes those that wait for the last step.
+    fn finish(&self) {
+        self.stage.with(|stages, after| {
+            stages.is_over = true;
+            stages.waiting.notify_all(after);
+        });
+    }
+
+    fn describe_left(&self) -> Vec<String> {
+        let state = lock(&self.state);
+        state.left().into_iter().map(|id| state.stands[id].describe()).collect()
+    }
+
+    /// Others run until none could, or too long.
+    fn settle(&self) {
+        drop(mem::take(&mut *lock(&self.locals)));
+        lock(&self.course).limit = clock::add(self.clock.instant(), self.rules.grace);
+        let state = lock(&self.state);
+        self.go_on(&state);
+        if state.running == Some(ROOT) {
+            drop(self.pass_on(state, ROOT, Standing::Last));
+        }
+        drop(mem::take(&mut *lock(&self.locals)));
+    }
+
+    /// Makes those who wait unwind; says whether there are any.
+    fn doom_all(&self) -> bool {
+        let mut state = lock(&self.state);
+        let mut any = false;
+        for id in state.left() {
+            let stand = &mut state.stands[id];
+            if matches!(stand.standing, Standing::Parked | Standing::Yielded) && !stand.unwinds {
+                (stand.doomed, stand.standing, any) = (true, Standing::Ready, true);
+            }
+        }
+        any
+    }
+
+    /// Nobody gets the baton any more. Gives how many had not ended.
+    pub(crate) fn close(&self) -> usize {
+        let mut state = lock(&self.state);
+        lock(&self.course).over = true;
+        state.stands[ROOT].standing = Standing::Over;
+        state.running = None;
+        if state.stands[CLOCK].standing == Standing::Last {
+            state.running = Some(CLOCK);
+            state.stands[CLOCK].bell.notify_one(); // it sees that it is over
+        }
+        state.left().len()
+    }
+}
+
+/// How often what is left is made to unwind before it is given up.
+const ROUNDS: usize = 4;

@@ -1,0 +1,238 @@
+//! Who of a simulation's threads may run, and who runs next. Pure data; the lock lives with `world`.
+
+use super::{
+    rng::Random,
+    trace::{Switch, Trace},
+};
+use std::{
+    sync::{Arc, Condvar},
+    time::Duration,
+};
+
+/// The thread that runs the closure.
+pub(super) const ROOT: usize = 0;
+
+/// The thread that rings alarms.
+pub(super) const CLOCK: usize = 1;
+
+/// How a thread stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It could run.
+    Ready,
+    /// It has the baton.
+    Running,
+    /// It polls for something, and lets others go first.
+    Yielded,
+    /// It waits to be woken.
+    Parked,
+    /// It waits until nobody else can run: the root at its end, and the clock.
+    Last,
+    /// It has ended, or is given up.
+    Over,
+}
+
+impl Standing {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Ready | Self::Running => "interrupted",
+            Self::Yielded => "gave way",
+            Self::Parked => "waits",
+            Self::Last => "waits for all",
+            Self::Over => "ended",
+        }
+    }
+}
+
+/// One thread.
+pub(super) struct Stand {
+    pub(super) name: Arc<str>,
+    pub(super) standing: Standing,
+    /// What it is at while it waits.
+    pub(super) doing: Option<String>,
+    /// It was woken while it did not wait.
+    pub(super) token: bool,
+    /// Rung when it gets the baton.
+    pub(super) bell: Arc<Condvar>,
+    /// It is to unwind when it gets the baton.
+    pub(super) doomed: bool,
+    /// It unwinds as it waits, so that it cannot be made to.
+    pub(super) unwinds: bool,
+}
+
+/// When the next alarm is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Never,
+    Later,
+    Now,
+}
+
+pub(super) struct State {
+    pub(super) stands: Vec<Stand>,
+    pub(super) running: Option<usize>,
+    pub(super) random: Random,
+    /// Switch points so far, taken or not.
+    pub(super) steps: u64,
+    /// The same since the clock moved.
+    pub(super) steps_now: u64,
+    /// The same since another thread had the baton.
+    pub(super) steps_alone: u64,
+    /// Turns of those who poll since anybody else had one.
+    idle_turns: u32,
+    pub(super) trace: Trace,
+}
+
+/// After so many switch points at one moment the clock goes on though somebody could run: computing takes time after all.
+const LONGEST_MOMENT: u64 = 100_000;
+
+/// After so many switch points a thread is interrupted even where nothing else would: it may poll for what others do.
+const LONGEST_RUN: u64 = 1_000;
+
+/// So often those who poll look in vain before the clock goes on.
+const PATIENCE: u32 = 64;
+
+impl State {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            stands: Vec::new(),
+            running: None,
+            random: Random::new(seed),
+            steps: 0,
+            steps_now: 0,
+            steps_alone: 0,
+            idle_turns: 0,
+            trace: Trace::default(),
+        }
+    }
+
+    /// One more thread, which could run.
+    pub(super) fn add(&mut self, name: Arc<str>, standing: Standing) -> usize {
+        let bell = Arc::default();
+        self.stands.push(Stand { name, standing, doing: None, token: false, bell, doomed: false, unwinds: false });
+        self.stands.len() - 1
+    }
+
+    pub(super) fn count_step(&mut self) {
+        self.steps += 1;
+        self.steps_now += 1;
+        self.steps_alone += 1;
+    }
+
+    fn standing(&self, standing: Standing) -> Vec<usize> {
+        (0..self.stands.len()).filter(|id| self.stands[*id].standing == standing).collect()
+    }
+
+    /// Whether the thread that runs is interrupted, where it may be with this `probability`.
+    pub(super) fn is_interrupted(&mut self, probability: f64) -> bool {
+        let is_anybody_ready = self.stands.iter().any(|stand| stand.standing == Standing::Ready);
+        is_anybody_ready && (self.random.chance(probability) || self.steps_alone > LONGEST_RUN)
+    }
+
+    /// Threads that have not ended, but for the root and the clock.
+    pub(super) fn left(&self) -> Vec<usize> {
+        (0..self.stands.len())
+            .filter(|id| ![ROOT, CLOCK].contains(id) && self.stands[*id].standing != Standing::Over)
+            .collect()
+    }
+
+    /// Who is next: one of those who could run, by chance. `None`: nobody could.
+    pub(super) fn next(&mut self, due: Due) -> Option<usize> {
+        let can_ring = self.stands[CLOCK].standing == Standing::Last && due != Due::Never;
+        let mut among = self.standing(Standing::Ready);
+        if !among.is_empty() {
+            self.idle_turns = 0;
+            if can_ring && (due == Due::Now || self.steps_now > LONGEST_MOMENT) {
+                among.push(CLOCK);
+            }
+        } else if can_ring && (due == Due::Now || self.idle_turns >= PATIENCE) {
+            among.push(CLOCK);
+        } else {
+            among = self.standing(Standing::Yielded);
+            self.idle_turns = self.idle_turns.saturating_add(1);
+            if among.is_empty() && can_ring {
+                among.push(CLOCK);
+            }
+        }
+        match among.len() {
+            0 => None,
+            1 => Some(among[0]),
+            several => Some(among[self.random.below(several)]),
+        }
+    }
+
+    /// Gives the baton to `next`, from `last`.
+    pub(super) fn hand_over(&mut self, last: Option<usize>, next: usize, at: Duration) {
+        if next == CLOCK {
+            (self.steps_now, self.idle_turns) = (0, 0);
+        }
+        if last != Some(next) {
+            self.steps_alone = 0;
+            let why = last.map_or("start", |last| self.stands[last].standing.why());
+            let from = last.map(|last| self.stands[last].name.clone());
+            self.trace.push(Switch { at, from, why, to: self.stands[next].name.clone() });
+        }
+        self.stands[next].standing = Standing::Running;
+        self.running = Some(next);
+        if last != Some(next) {
+            self.stands[next].bell.notify_one();
+        }
+    }
+
+    /// What each thread that has not ended is at.
+    pub(super) fn describe(&self) -> Vec<String> {
+        let known = |stand: &&Stand| !matches!(stand.standing, Standing::Over | Standing::Last);
+        self.stands.iter().filter(known).map(Stand::describe).collect()
+    }
+}
+
+impl Stand {
+    pub(super) fn describe(&self) -> String {
+        let doing = match (self.standing, &self.doing) {
+            (Standing::Parked, Some(doing)) => doing.as_str(),
+            (Standing::Parked, None) => "waits for work",
+            (Standing::Yielded, _) => "polls for something",
+            (Standing::Running, _) => "runs",
+            _ => "could run",
+        };
+        format!("{}: {doing}", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(threads: usize) -> State {
+        let mut state = State::new(1);
+        state.add("root".into(), Standing::Parked);
+        state.add("clock".into(), Standing::Last);
+        for _ in 0..threads {
+            state.add("thread".into(), Standing::Ready);
+        }
+        state
+    }
+
+    #[test]
+    fn each_of_those_who_could_run_is_chosen_at_times() {
+        let mut state = state(3);
+        let chosen: std::collections::BTreeSet<_> = (0..100).filter_map(|_| state.next(Due::Later)).collect();
+        assert_eq!(chosen.into_iter().collect::<Vec<_>>(), [2, 3, 4]);
+    }
+
+    #[test]
+    fn the_clock_goes_on_when_nobody_could_run() {
+        let mut state = state(0);
+        assert_eq!(state.next(Due::Later), Some(CLOCK));
+        assert_eq!(state.next(Due::Never), None);
+    }
+
+    #[test]
+    fn those_who_poll_look_a_while_before_the_clock_goes_on() {
+        let mut state = state(1);
+        state.stands[2].standing = Standing::Yielded;
+        let turns = (0..1_000).take_while(|_| state.next(Due::Later) == Some(2)).count();
+        assert_eq!(turns, PATIENCE as usize);
+        assert_eq!(state.next(Due::Never), Some(2), "there is nothing else to do");
+    }
+}

@@ -1,0 +1,198 @@
+//! A token that many share: who cancels it cancels what was given it.
+
+use crate::{call::cancel_tree::Stop, context::block_on, wake::Registration};
+use std::{
+    fmt,
+    future::Future,
+    mem,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// Cancels many calls, and whatever else looks at it, at once. Clones are the same token.
+///
+/// ```
+/// use nanolith::{CancelToken, prelude::*};
+/// # use nanolith_doc_sets::*;
+/// let token = CancelToken::new();
+/// assert_eq!(Geometry::tasks().add(4, 5).cancel_token(&token).wait()?, 9);
+/// token.cancel();
+/// let late = Geometry::tasks().add(4, 5).cancel_token(&token).wait();
+/// assert!(matches!(late, Err(CallError::Cancelled(_))));
+/// # Ok::<(), CallError>(())
+/// ```
+///
+/// Dropping it cancels nothing: see [`CancelToken::drop_guard`].
+#[derive(Clone)]
+pub struct CancelToken {
+    stop: Arc<Stop>,
+}
+
+impl Default for CancelToken {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl CancelToken {
+    /// A token that is not cancelled.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { stop: Arc::default() }
+    }
+
+    pub(crate) fn stop(&self) -> &Arc<Stop> {
+        &self.stop
+    }
+
+    /// A token that is cancelled with this one, and may be cancelled without it.
+    ///
+    /// ```
+    /// # use nanolith::CancelToken;
+    /// let all = CancelToken::new();
+    /// let (some, others) = (all.child_token(), all.child_token());
+    /// some.cancel();
+    /// assert!(!all.is_cancelled() && !others.is_cancelled());
+    /// all.cancel();
+    /// assert!(others.is_cancelled() && all.child_token().is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn child_token(&self) -> Self {
+        Self { stop: Stop::within(&self.stop) }
+    }
+
+    /// Cancels the calls that have the token, and the tokens below it: see [`Handle::cancel`](crate::Handle::cancel). It returns
+    /// when they are, and does nothing the second time.
+    pub fn cancel(&self) {
+        self.stop.stop();
+    }
+
+    /// Whether it was cancelled.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.stop.is_stopped()
+    }
+
+    /// Ends when the token is cancelled: a future, or [`wait`](Cancelled::wait).
+    ///
+    /// ```
+    /// # use nanolith::CancelToken;
+    /// let token = CancelToken::new();
+    /// let waits = std::thread::spawn({ let token = token.clone(); move || token.cancelled().wait() });
+    /// token.cancel();
+    /// waits.join().expect("it does not panic");
+    /// # pollster::block_on(
+    /// token.cancelled() // awaited
+    /// # );
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and asked for again at any time.
+    pub fn cancelled(&self) -> Cancelled {
+        Cancelled { waiter: Registration::new(self.stop.clone()) }
+    }
+
+    /// Runs `future` until it is done, or until the token is cancelled: then it is dropped, and this gives `None`.
+    ///
+    /// ```
+    /// # use nanolith::CancelToken;
+    /// # pollster::block_on(async {
+    /// let token = CancelToken::new();
+    /// assert_eq!(token.run_until_cancelled(async { 9 }).await, Some(9));
+    /// token.cancel();
+    /// assert_eq!(token.run_until_cancelled(std::future::pending::<()>()).await, None);
+    /// # });
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// That of `future`.
+    pub async fn run_until_cancelled<F: Future>(&self, future: F) -> Option<F::Output> {
+        let (mut future, mut cancelled) = (pin!(future), self.cancelled());
+        std::future::poll_fn(|cx| {
+            if Pin::new(&mut cancelled).poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            future.as_mut().poll(cx).map(Some)
+        })
+        .await
+    }
+
+    /// Cancels the token when what this gives is dropped, also by a panic.
+    ///
+    /// ```
+    /// # use nanolith::CancelToken;
+    /// let token = CancelToken::new();
+    /// drop(token.clone().drop_guard());
+    /// assert!(token.is_cancelled());
+    /// ```
+    pub fn drop_guard(self) -> DropGuard {
+        DropGuard { token: Some(self) }
+    }
+}
+
+impl fmt::Debug for CancelToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelToken").field("is_cancelled", &self.is_cancelled()).finish()
+    }
+}
+
+/// A wait for the end of a token: made by [`CancelToken::cancelled`].
+///
+/// # Cancel safety
+///
+/// May be dropped at any time.
+#[must_use = "does nothing until awaited or waited on"]
+pub struct Cancelled {
+    waiter: Registration<Arc<Stop>>,
+}
+
+impl Cancelled {
+    /// Blocks until the token is cancelled. Within a task, the slot is lent meanwhile.
+    pub fn wait(self) {
+        block_on::block_on_anybody(self);
+    }
+}
+
+impl Future for Cancelled {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Stop::poll_stopped(&mut self.waiter, cx.waker())
+    }
+}
+
+impl fmt::Debug for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cancelled").field("is_cancelled", &self.waiter.home().is_stopped()).finish()
+    }
+}
+
+/// Cancels a token when it is dropped: made by [`CancelToken::drop_guard`].
+#[derive(Debug)]
+#[must_use = "the token is cancelled when this is dropped"]
+pub struct DropGuard {
+    /// `None` once it is disarmed.
+    token: Option<CancelToken>,
+}
+
+impl DropGuard {
+    /// Gives the token back; it is not cancelled.
+    ///
+    /// ```
+    /// # use nanolith::CancelToken;
+    /// let token = CancelToken::new().drop_guard().disarm();
+    /// assert!(!token.is_cancelled());
+    /// ```
+    pub fn disarm(mut self) -> CancelToken {
+        mem::take(&mut self.token).unwrap_or_default()
+    }
+}
+
+impl Drop for DropGuard {
+    fn drop(&mut self) {
+        self.token.iter().for_each(CancelToken::cancel);
+    }
+}

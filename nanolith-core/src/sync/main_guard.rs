@@ -1,0 +1,101 @@
+//! The guard in `main` that waits for what keeps the program alive.
+
+use crate::{context::block_on, time::clock, wake::keep_alive};
+use std::{error::Error, fmt, future::poll_fn, pin::pin, thread, time::Duration};
+
+/// The guard that holds `main` until all is done that was asked to be: calls and services under `keep_alive(true)`. Keep it
+/// in `main`, before all else, so that it is dropped last.
+///
+/// A program ends when `main` returns, whatever its threads are at. Nothing of this library holds it, but for this guard.
+///
+/// ```
+/// use nanolith::{main_guard, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// fn main() {
+///     let _guard = main_guard().limit(10 * SECOND);
+///     Geometry::tasks().add(4, 5).keep_alive(true).submit().detach();
+/// } // here it waits until the sum is there, ten seconds at most
+/// ```
+#[must_use = "`main` is held where this is dropped: `let _guard = main_guard();`"]
+pub fn main_guard() -> MainGuard {
+    MainGuard { limit: None, is_armed: true }
+}
+
+/// Waits when it is dropped: made by [`main_guard`]. While a panic unwinds it does not wait.
+#[derive(Debug)]
+#[must_use = "`main` is held where this is dropped: `let _guard = main_guard();`"]
+pub struct MainGuard {
+    limit: Option<Duration>,
+    is_armed: bool,
+}
+
+impl MainGuard {
+    /// How long it waits at most. Without this there is no limit.
+    ///
+    /// ```
+    /// # use nanolith::{main_guard, prelude::*};
+    /// let _guard = main_guard().limit(10 * SECOND);
+    /// ```
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// Waits now, in place of the drop, and says how it went.
+    ///
+    /// ```standalone_crate
+    /// # use nanolith::{main_guard, prelude::*};
+    /// # pub struct Counter { total: i64 }
+    /// # #[define] impl Counter { pub fn bump(&mut self, by: i64) -> i64 { self.total += by; self.total } }
+    /// let guard = main_guard().limit(MILLISECOND);
+    /// let counter = Counter::service(Counter { total: 10 }).keep_alive(true).launch().wait()?;
+    /// assert_eq!(guard.wait().map_err(|still| still.count), Err(1)); // the service is still open
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`StillAlive`] when the limit was reached first.
+    pub fn wait(mut self) -> Result<(), StillAlive> {
+        self.is_armed = false;
+        wait_until_done(self.limit)
+    }
+}
+
+impl Drop for MainGuard {
+    fn drop(&mut self) {
+        if self.is_armed && !thread::panicking() {
+            // Who wants to know how it went asks `wait`.
+            let _ = wait_until_done(self.limit);
+        }
+    }
+}
+
+/// Calls and services still kept the program alive when the limit of [`MainGuard::wait`] was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StillAlive {
+    /// How many.
+    pub count: usize,
+}
+
+impl fmt::Display for StillAlive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} calls or services were not done in time", self.count)
+    }
+}
+
+impl Error for StillAlive {}
+
+fn wait_until_done(limit: Option<Duration>) -> Result<(), StillAlive> {
+    let deadline = limit.and_then(clock::after);
+    let mut waiter = keep_alive::waiter();
+    let done = pin!(poll_fn(|cx| keep_alive::poll_done(&mut waiter, cx)));
+    let done = block_on::block_on_anybody_until(done, deadline);
+    // What was done at that very moment is done, too.
+    match (done, keep_alive::count()) {
+        (None, count @ 1..) => Err(StillAlive { count }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,5 @@
+//! Tools for programs: semaphores, cancellation tokens, the guard of `main`.
+
+pub(crate) mod cancel_token;
+pub(crate) mod main_guard;
+pub(crate) mod semaphore;

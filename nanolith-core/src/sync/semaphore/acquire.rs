@@ -1,0 +1,143 @@
+//! Waiting for permits.
+
+use super::{
+    Permit, Permits,
+    error::{AcquireError, AcquireTimeoutError, TryAcquireError},
+};
+use crate::{
+    context::block_on,
+    time::clock,
+    wake::{NewWaker, WaitState, WaitTicket},
+};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// Permits to be waited for: made by [`Permits::acquire`] and [`Permits::acquire_many`].
+///
+/// ```
+/// use nanolith::{Acquire, Permits};
+/// let permits = Permits::new(1);
+/// let taking: Acquire = permits.acquire();
+/// # pollster::block_on(async {
+/// let permit = taking.await?; // or `taking.wait()`, which blocks
+/// # drop(permit);
+/// # Ok::<(), nanolith::AcquireError>(()) }).unwrap();
+/// ```
+///
+/// # Cancel safety
+///
+/// Dropped before it is ready, it leaves the line; a grant goes to the next.
+#[must_use = "takes nothing until awaited or waited on"]
+pub struct Acquire {
+    permits: Permits,
+    count: usize,
+    ticket: Option<WaitTicket>,
+}
+
+impl Acquire {
+    pub(super) fn new(permits: Permits, count: usize) -> Self {
+        Self { permits, count, ticket: None }
+    }
+
+    /// Blocks until the permits are there. Within a task, the task's slot is lent meanwhile.
+    ///
+    /// ```
+    /// use nanolith::Permits;
+    /// assert_eq!(Permits::new(2).acquire_many(2).wait()?.count(), 2);
+    /// # Ok::<(), nanolith::AcquireError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`] once the permits are closed.
+    pub fn wait(self) -> Result<Permit, AcquireError> {
+        match self.try_now() {
+            Some(taken) => taken,
+            None => block_on::block_on_anybody(self),
+        }
+    }
+
+    /// The same, for `limit` at most, counted from now.
+    ///
+    /// ```
+    /// use nanolith::{Permits, time::MILLISECOND};
+    /// let permits = Permits::new(0);
+    /// assert!(permits.acquire().wait_timeout(MILLISECOND).is_err());
+    /// assert_eq!(permits.waiting(), 0); // it has left the line
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireTimeoutError`].
+    pub fn wait_timeout(mut self, limit: Duration) -> Result<Permit, AcquireTimeoutError> {
+        let deadline = clock::after(limit);
+        let taken = match self.try_now() {
+            Some(taken) => Some(taken),
+            None => block_on::block_on_anybody_until(Pin::new(&mut self), deadline),
+        };
+        taken.ok_or(AcquireTimeoutError::Timeout)?.map_err(|AcquireError| AcquireTimeoutError::Closed)
+    }
+
+    fn try_now(&self) -> Option<Result<Permit, AcquireError>> {
+        match self.permits.try_acquire_many(self.count) {
+            Ok(permit) => Some(Ok(permit)),
+            Err(TryAcquireError::Closed) => Some(Err(AcquireError)),
+            Err(TryAcquireError::Taken) => None,
+        }
+    }
+
+    fn taken(&self) -> Permit {
+        Permit { permits: self.permits.clone(), count: self.count }
+    }
+}
+
+impl Future for Acquire {
+    type Output = Result<Permit, AcquireError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Some(taken) = this.ticket.is_none().then(|| this.try_now()).flatten() {
+            return Poll::Ready(taken); // without a clone of the waker
+        }
+        let mut waker = NewWaker::of(cx.waker());
+        let state = this.permits.core.with(|core, _| match this.ticket {
+            Some(ticket) => core.redeem(ticket, &mut waker),
+            None if core.is_closed() => WaitState::Dismissed,
+            None if core.take(this.count) => WaitState::Granted(this.count),
+            None => {
+                this.ticket = Some(core.join(this.count, &mut waker));
+                WaitState::Waiting
+            }
+        });
+        match state {
+            WaitState::Waiting => Poll::Pending,
+            WaitState::Granted(_) => {
+                this.ticket = None;
+                Poll::Ready(Ok(this.taken()))
+            }
+            WaitState::Dismissed => {
+                this.ticket = None;
+                Poll::Ready(Err(AcquireError))
+            }
+        }
+    }
+}
+
+impl Drop for Acquire {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.permits.core.with(|core, after| core.leave(ticket, after));
+        }
+    }
+}
+
+impl fmt::Debug for Acquire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acquire").field("count", &self.count).field("waits", &self.ticket.is_some()).finish()
+    }
+}

@@ -1,0 +1,264 @@
+//! Permits: a fair counting semaphore, for sync and async code. `core` says who has what and who is next; here is its lock.
+
+mod acquire;
+mod error;
+mod state;
+
+pub use acquire::Acquire;
+pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
+
+use self::state::Core;
+use crate::wake::Deferred;
+use std::{fmt, sync::Arc};
+
+/// A number of permits that are taken and given back: a fair counting semaphore, for threads and async tasks alike.
+///
+/// It is a handle: clones share the permits. First come, first served: who asks for many is not overtaken by those who ask
+/// for few. A wait that is given up hands on what it was granted, so no permit is lost.
+///
+/// ```
+/// use nanolith::{Permits, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry {
+/// #     pub fn add_holding(_permit: nanolith::Permit, x: i64, y: i64) -> i64 { x + y }
+/// # }
+/// let permits = Permits::new(2); // two of these calls at once, whoever makes them
+/// let mut jobs = Vec::new();
+/// for n in 0..10 {
+///     let permit = permits.acquire().wait()?; // or `.await`
+///     jobs.push(Geometry::tasks().add_holding(permit, n, n).submit()); // given back as the task drops it
+/// }
+/// for job in jobs {
+///     job.wait()?;
+/// }
+/// assert_eq!(permits.available(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Permits {
+    core: Arc<Deferred<Core>>,
+}
+
+impl Permits {
+    /// So many permits. With none, [`Permits::add`] makes the first.
+    ///
+    /// ```
+    /// use nanolith::Permits;
+    /// assert_eq!(Permits::new(3).available(), 3);
+    /// ```
+    #[must_use]
+    pub fn new(count: usize) -> Self {
+        Self { core: Arc::new(Deferred::new(Core::new(count))) }
+    }
+
+    /// No waker runs, and nobody is woken, while this is held.
+    /// Takes one permit, once there is one: `.await` it, or `.wait()`. It stands in line from when it is first polled.
+    ///
+    /// ```
+    /// use nanolith::Permits;
+    /// let permits = Permits::new(1);
+    /// let permit = permits.acquire().wait()?;
+    /// assert_eq!(permits.available(), 0);
+    /// drop(permit);
+    /// assert_eq!(permits.available(), 1);
+    /// # Ok::<(), nanolith::AcquireError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError`] once the permits are closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, it leaves the line; a grant goes to the next.
+    pub fn acquire(&self) -> Acquire {
+        self.acquire_many(1)
+    }
+
+    /// Takes `count` permits at once, as one [`Permit`]. Nobody who comes later is served before, so a large `count` is not
+    /// starved. More than there are, it waits until [`Permits::add`] makes them.
+    ///
+    /// ```
+    /// use nanolith::Permits;
+    /// let permits = Permits::new(8);
+    /// # pollster::block_on(async {
+    /// let many = permits.acquire_many(5).await?;
+    /// assert_eq!((many.count(), permits.available()), (5, 3));
+    /// # Ok::<(), nanolith::AcquireError>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Permits::acquire`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Permits::acquire`].
+    pub fn acquire_many(&self, count: usize) -> Acquire {
+        Acquire::new(self.clone(), count)
+    }
+
+    /// Takes one permit, if there is one and nobody waits.
+    ///
+    /// ```
+    /// use nanolith::{Permits, TryAcquireError};
+    /// let permits = Permits::new(1);
+    /// let _permit = permits.try_acquire()?;
+    /// assert_eq!(permits.try_acquire().unwrap_err(), TryAcquireError::Taken);
+    /// # Ok::<(), TryAcquireError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TryAcquireError`] says why not.
+    pub fn try_acquire(&self) -> Result<Permit, TryAcquireError> {
+        self.try_acquire_many(1)
+    }
+
+    /// Takes `count` permits at once, if there are so many and nobody waits.
+    ///
+    /// ```
+    /// use nanolith::Permits;
+    /// let permits = Permits::new(3);
+    /// assert!(permits.try_acquire_many(4).is_err());
+    /// assert_eq!(permits.try_acquire_many(3)?.count(), 3);
+    /// # Ok::<(), nanolith::TryAcquireError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TryAcquireError`] says why not.
+    pub fn try_acquire_many(&self, count: usize) -> Result<Permit, TryAcquireError> {
+        self.core.with(|core, _| {
+            if core.is_closed() {
+                return Err(TryAcquireError::Closed);
+            }
+            core.take(count).then_some(()).ok_or(TryAcquireError::Taken)
+        })?;
+        Ok(Permit { permits: self.clone(), count })
+    }
+
+    /// Makes so many more. Those who wait get them first.
+    ///
+    /// ```
+    /// use nanolith::Permits;
+    /// let permits = Permits::new(0);
+    /// permits.add(2);
+    /// assert_eq!(permits.available(), 2);
+    /// ```
+    pub fn add(&self, count: usize) {
+        self.core.with(|core, after| core.add(count, after));
+    }
+
+    /// Gives no more permits: those who wait, and those who come, get an error. What was given stays with its holders.
+    ///
+    /// ```
+    /// use nanolith::{AcquireError, Permits};
+    /// let permits = Permits::new(0);
+    /// let waits = std::thread::spawn({
+    ///     let permits = permits.clone();
+    ///     move || permits.acquire().wait().map(drop)
+    /// });
+    /// permits.close();
+    /// assert_eq!(waits.join().expect("no panic"), Err(AcquireError));
+    /// ```
+    pub fn close(&self) {
+        self.core.with(Core::close);
+    }
+
+    /// Whether it was closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.core.with(|core, _| core.is_closed())
+    }
+
+    /// Permits that nobody has, or was promised: true at the moment when it was read.
+    #[must_use]
+    pub fn available(&self) -> usize {
+        self.core.with(|core, _| core.available())
+    }
+
+    /// How many wait: true at the moment when it was read.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.core.with(|core, _| core.waiting())
+    }
+}
+
+impl fmt::Debug for Permits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let look = |core: &mut Core, _: &mut _| (core.available(), core.waiting(), core.is_closed());
+        let (available, waiting, closed) = self.core.with(look);
+        let mut debug = f.debug_struct("Permits");
+        debug.field("available", &available).field("waiting", &waiting).field("closed", &closed).finish()
+    }
+}
+
+/// Permits that were taken: given back when this is dropped.
+///
+/// It borrows nothing, so it can go along with what it is for: into a task, or over a port.
+///
+/// ```
+/// use nanolith::{Permit, Permits};
+/// let permits = Permits::new(1);
+/// let permit: Permit = permits.try_acquire()?;
+/// std::thread::spawn(move || drop(permit)).join().expect("no panic");
+/// assert_eq!(permits.available(), 1);
+/// # Ok::<(), nanolith::TryAcquireError>(())
+/// ```
+#[must_use = "dropped, it is given back at once"]
+pub struct Permit {
+    permits: Permits,
+    count: usize,
+}
+
+impl Permit {
+    /// How many permits it stands for.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Gives them back never: there are as many fewer from now on, until [`Permits::add`] makes others.
+    ///
+    /// ```
+    /// use nanolith::Permits;
+    /// let permits = Permits::new(3);
+    /// permits.try_acquire()?.forget();
+    /// assert_eq!(permits.available(), 2);
+    /// # Ok::<(), nanolith::TryAcquireError>(())
+    /// ```
+    pub fn forget(mut self) {
+        self.count = 0;
+    }
+
+    /// Takes `count` of them as a permit of its own; `None` if it has not so many.
+    ///
+    /// ```
+    /// use nanolith::Permits;
+    /// let permits = Permits::new(5);
+    /// let mut many = permits.try_acquire_many(5)?;
+    /// let two = many.split(2).expect("it has five");
+    /// assert_eq!((many.count(), two.count()), (3, 2));
+    /// # Ok::<(), nanolith::TryAcquireError>(())
+    /// ```
+    #[must_use]
+    pub fn split(&mut self, count: usize) -> Option<Self> {
+        self.count = self.count.checked_sub(count)?;
+        Some(Self { permits: self.permits.clone(), count })
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.count > 0 {
+            self.permits.add(self.count);
+        }
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("count", &self.count).finish_non_exhaustive()
+    }
+}

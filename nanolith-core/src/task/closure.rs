@@ -1,0 +1,108 @@
+//! Work that comes as a closure: how many tasks, or one large job, become one call of a pool. `bulk` makes it.
+
+use super::{CallSlot, NoState, Run, Scope, TaskSet};
+use crate::{
+    call::{
+        call_ref::{Shared, Space},
+        slot::Slot,
+    },
+    meta::task_info::TaskInfo,
+    time::clock,
+};
+use std::{any::Any, future::Future};
+
+/// The set of closures: [`bulk::map`](crate::bulk::map) and its like are calls of it, and so is what
+/// [`Pool::spawn`](crate::Pool::spawn) runs. Every pool runs it.
+///
+/// ```
+/// use nanolith::{bulk::{self, Work}, prelude::*};
+/// fn roots(pool: &impl Executor<Work>, of: Vec<f64>) -> Result<Vec<f64>, CallError> {
+///     bulk::map(pool, of, f64::sqrt).wait()
+/// }
+/// assert_eq!(roots(&Pool::builder().build()?, vec![4.0, 9.0])?, [2.0, 3.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Work;
+
+/// One call's work.
+#[allow(missing_debug_implementations)] // no user can name it
+pub struct Piece {
+    info: &'static TaskInfo,
+    run: Box<RunPiece>,
+}
+
+type RunPiece = dyn FnOnce(&mut Scope<Work>) -> Run<Box<dyn Any + Send>> + Send;
+
+impl Piece {
+    /// `info` is what others are told of it: that of the task that it runs many times, or its own.
+    pub(crate) fn new<F>(info: &'static TaskInfo, run: F) -> Self
+    where
+        F: FnOnce(&mut Scope<Work>) -> Run<Box<dyn Any + Send>> + Send + 'static,
+    {
+        Self { info, run: Box::new(run) }
+    }
+}
+
+/// One closure, as a task.
+pub(crate) fn closure<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Piece {
+    Piece::new(&Work::TASKS[2], |_| Run::Done(Box::new(run())))
+}
+
+/// One future, as a task.
+pub(crate) fn future<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Piece {
+    Piece::new(&Work::TASKS[3], |scope| {
+        scope.spawn_unless_task_local(async move {
+            let output: Box<dyn Any + Send> = Box::new(future.await);
+            output
+        })
+    })
+}
+
+/// What a piece gave, by its type.
+pub(crate) fn unpack<T: 'static>(output: Box<dyn Any + Send>) -> Option<T> {
+    output.downcast().ok().map(|output| *output)
+}
+
+pub(crate) const MAP: TaskInfo = TaskInfo::new("bulk", "map", "nanolith::bulk::map");
+pub(crate) const MAP_REDUCE: TaskInfo = TaskInfo::new("bulk", "map_reduce", "nanolith::bulk::map_reduce");
+const SPAWN: TaskInfo = TaskInfo::new("pool", "spawn", "nanolith::pool::spawn");
+const SPAWN_ASYNC: TaskInfo = TaskInfo::new("pool", "spawn_async", "nanolith::pool::spawn_async").asynchronous();
+
+impl TaskSet for Work {
+    type Task = Piece;
+    type Output = Box<dyn Any + Send>;
+    type Calls<E> = E;
+    type Shared = NoState;
+
+    const NAME: &'static str = "bulk";
+    const IDENTIFIER: &'static str = "nanolith::bulk";
+    const TASKS: &'static [TaskInfo] = &[MAP, MAP_REDUCE, SPAWN, SPAWN_ASYNC];
+    const BRINGS_STATE: bool = true;
+
+    fn info(task: &Piece) -> &'static TaskInfo {
+        task.info
+    }
+
+    fn calls<E>(executor: E) -> E {
+        executor
+    }
+
+    fn run(task: Piece, scope: &mut Scope<Self>) -> Run<Self::Output> {
+        (task.run)(scope)
+    }
+}
+
+/// The call of one task of many that run as `whole`, for its context: it ends when the whole is ended.
+pub(super) fn part<S: TaskSet>(whole: &Shared<CallSlot<Work>>) -> Shared<CallSlot<S>> {
+    let meta = whole.meta.again();
+    meta.mark_started(clock::now());
+    let part: Shared<CallSlot<S>> = Space::new().fill(Slot::begun(meta));
+    whole.meta.go_on_as(&part.clone().erase());
+    whole.look_again();
+    if whole.is_asked_to_stop() {
+        part.end_call(crate::call::slot::End::Cancelled);
+    }
+    part
+}

@@ -1,0 +1,173 @@
+//! Long tasks in slices: they give way to what is more urgent, and go on when their turn comes.
+
+use crate::context::thread_context;
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// Whether the task that runs here should give way: the same as [`Context::should_yield`](crate::Context::should_yield), for
+/// code that has no context. Where no task runs, nobody waits for the thread: `false`.
+///
+/// ```
+/// # use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// #[define]
+/// impl Geometry {
+///     /// Adds as many as fit into its turn; gives back the rest.
+///     pub fn sum(mut of: Vec<i64>) -> (i64, Vec<i64>) {
+///         let mut sum = 0;
+///         while let Some(x) = of.pop() {
+///             sum += x;
+///             if nanolith::should_yield() { break }
+///         }
+///         (sum, of)
+///     }
+/// }
+/// let (sum, rest) = Geometry::tasks().sum(vec![2, 3, 4]).wait()?;
+/// assert_eq!(sum + rest.into_iter().sum::<i64>(), 9);
+/// assert!(!nanolith::should_yield());
+/// # Ok::<(), CallError>(())
+/// ```
+#[must_use]
+pub fn should_yield() -> bool {
+    thread_context::should_yield().unwrap_or(false)
+}
+
+/// Lets others go first: in an asynchronous task, all that expires earlier than the task itself, which keeps its expiration.
+///
+/// ```
+/// # use nanolith::prelude::*;
+/// # pub struct Geometry;
+/// #[define]
+/// impl Geometry {
+///     pub async fn sum(of: Vec<i64>) -> i64 {
+///         let mut sum = 0;
+///         for x in of {
+///             sum += x;
+///             if nanolith::should_yield() {
+///                 nanolith::yield_now().await;
+///             }
+///         }
+///         sum
+///     }
+/// }
+/// assert_eq!(Geometry::tasks().sum(vec![2, 3, 4]).wait()?, 9);
+/// # Ok::<(), CallError>(())
+/// ```
+///
+/// Outside of a task, and where a task polls it by means of its own, it is pending once and wakes itself at once.
+///
+/// # Cancel safety
+///
+/// May be dropped at any time.
+pub fn yield_now() -> YieldNow {
+    YieldNow { gave_way: false }
+}
+
+/// Pending once: made by [`yield_now`].
+#[derive(Debug)]
+#[must_use = "does nothing until awaited"]
+pub struct YieldNow {
+    gave_way: bool,
+}
+
+impl Future for YieldNow {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.gave_way, true) {
+            return Poll::Ready(());
+        }
+        thread_context::give_way(cx.waker());
+        Poll::Pending
+    }
+}
+
+/// What one step of a long synchronous task came to: the output of a function under `#[task(sliced)]`.
+///
+/// Between two steps the task goes back to the lanes with the expiration that it had. So what is more urgent starts within a
+/// slice, at a concurrency of 1 too; and a call that is cancelled meanwhile is not gone on with.
+///
+/// ```
+/// use nanolith::{Step, prelude::*, should_yield};
+/// # pub struct Geometry;
+/// #[define]
+/// impl Geometry {
+///     #[task(sliced)]
+///     pub fn sum(of: Vec<i64>) -> Step<i64> {
+///         add_on(0, of)
+///     }
+/// }
+///
+/// fn add_on(mut sum: i64, mut of: Vec<i64>) -> Step<i64> {
+///     while let Some(x) = of.pop() {
+///         sum += x;
+///         if should_yield() {
+///             return Step::go_on(move || add_on(sum, of));
+///         }
+///     }
+///     Step::Done(sum)
+/// }
+///
+/// assert_eq!(Geometry::tasks().sum(vec![2, 3, 4]).wait()?, 9); // an `i64`, whatever the number of steps
+/// # Ok::<(), CallError>(())
+/// ```
+///
+/// A task that takes a context gives its steps a clone of that.
+pub enum Step<T> {
+    /// The task's output.
+    Done(T),
+    /// How to go on: made by [`Step::go_on`].
+    Continue(Box<dyn FnOnce() -> Self + Send>),
+}
+
+impl<T> Step<T> {
+    /// The task is not done: `next` is its next step.
+    pub fn go_on(next: impl FnOnce() -> Self + Send + 'static) -> Self {
+        Self::Continue(Box::new(next))
+    }
+
+    /// Runs all steps in a row, here and now: for plain calls of such a function.
+    ///
+    /// ```
+    /// use nanolith::Step;
+    /// fn count(from: u32) -> Step<&'static str> {
+    ///     if from == 0 { Step::Done("done") } else { Step::go_on(move || count(from - 1)) }
+    /// }
+    /// assert_eq!(count(3).finish(), "done");
+    /// ```
+    pub fn finish(mut self) -> T {
+        loop {
+            match self {
+                Self::Done(output) => return output,
+                Self::Continue(next) => self = next(),
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Step<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Done(_) => "Done(..)",
+            Self::Continue(_) => "Continue(..)",
+        })
+    }
+}
+
+/// For generated code: the steps of a task, others between them.
+#[doc(hidden)]
+pub async fn steps<T>(mut step: Step<T>) -> T {
+    loop {
+        match step {
+            Step::Done(output) => return output,
+            Step::Continue(next) => {
+                yield_now().await;
+                step = next();
+            }
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! What a service says to its owners: events, and streams. It is found in the data of its executor, by those who say and by
+//! those who hear; a pool has none, since nobody owns it.
+
+use super::{Context, GivesStreams, HasOutbox, TaskSet};
+use crate::{
+    channel::{
+        messenger::{Messenger, SendError, Sending, SlowReceiver, TrySendError},
+        port::{self, Port},
+        stream::{CreditError, Credits, StreamReader, StreamWriter, pipe_or_back},
+    },
+    context::block_on,
+    wake::extensions::Data,
+};
+use std::{
+    any::Any,
+    convert::Infallible,
+    error::Error,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    task::{self, Poll},
+};
+
+/// Made with each service; what goes through it is made when it is first asked for, since only then its types are known.
+pub(crate) struct Outlets {
+    policy: SlowReceiver,
+    events: OnceLock<Box<dyn Any + Send + Sync>>,
+    streams: OnceLock<Box<dyn Any + Send + Sync>>,
+    /// What ends both.
+    closers: Mutex<Closers>,
+}
+
+/// `None` once the service has ended.
+type Closers = Option<Vec<Box<dyn FnOnce() + Send>>>;
+
+/// Events: the service sends by one endpoint, its owners hear by the other.
+struct Events<T: Clone + Send + Sync + 'static> {
+    service: Messenger<T>,
+    owners: Messenger<T>,
+}
+
+/// Streams wait here for an owner to take them.
+struct Streams<M> {
+    service: Arc<Mutex<Option<Arc<Offering<M>>>>>,
+    owners: Port<Infallible, StreamReader<M>>,
+}
+
+/// The port by which a service gives its streams. Whoever uses it has it from under its lock, which is free meanwhile.
+type Offering<M> = Port<StreamReader<M>, Infallible>;
+
+const TYPED: &str = "a set has one type of events, and one of streams";
+
+impl Outlets {
+    pub(crate) fn new(policy: SlowReceiver) -> Self {
+        Self { policy, events: OnceLock::new(), streams: OnceLock::new(), closers: Mutex::new(Some(Vec::new())) }
+    }
+
+    /// Those of a service, in its data.
+    pub(crate) fn of(data: &Data) -> Option<&Self> {
+        data.get()
+    }
+
+    fn closers(&self) -> MutexGuard<'_, Closers> {
+        self.closers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The service has ended: who hears gets what was said, and then the end.
+    pub(crate) fn close(&self) {
+        let closers = self.closers().take();
+        closers.into_iter().flatten().for_each(|close| close());
+    }
+
+    fn at_the_end(&self, close: impl FnOnce() + Send + 'static) {
+        let mut closers = self.closers();
+        match &mut *closers {
+            Some(closers) => closers.push(Box::new(close)),
+            None => {
+                drop(closers);
+                close();
+            }
+        }
+    }
+
+    fn events<T: Clone + Send + Sync + 'static>(&self) -> &Events<T> {
+        let events = self.events.get_or_init(|| {
+            let service = Messenger::<T>::kept_for_first(self.policy);
+            let (owners, end) = (service.join(), service.join());
+            self.at_the_end(move || end.close_all());
+            Box::new(Events { service, owners })
+        });
+        events.downcast_ref().expect(TYPED)
+    }
+
+    /// The endpoint by which owners hear.
+    pub(crate) fn heard<T: Clone + Send + Sync + 'static>(&self) -> &Messenger<T> {
+        &self.events().owners
+    }
+
+    fn streams<M: Send + Sync + 'static>(&self) -> &Streams<M> {
+        let streams = self.streams.get_or_init(|| {
+            let (service, owners) = port::pair::<StreamReader<M>, Infallible>();
+            let service = Arc::new(Mutex::new(Some(Arc::new(service))));
+            let end = service.clone();
+            self.at_the_end(move || {
+                let port = lock(&end).take();
+                drop(port); // nobody holds the lock here
+            });
+            Box::new(Streams::<M> { service, owners })
+        });
+        streams.downcast_ref().expect(TYPED)
+    }
+
+    /// The port by which they are given, until the service has ended.
+    fn offering<M: Send + Sync + 'static>(&self) -> Option<Arc<Offering<M>>> {
+        lock(&self.streams().service).clone()
+    }
+
+    /// The port at which streams arrive.
+    pub(crate) fn arriving<M: Send + Sync + 'static>(&self) -> &Port<Infallible, StreamReader<M>> {
+        &self.streams().owners
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<S: TaskSet> Context<S> {
+    /// Says something to the service's owners: see [`Service::on_message`](crate::Service::on_message). Await what this gives,
+    /// or wait on it; by default it waits for owners that have 1,024 events ahead of them.
+    ///
+    /// Before the first hears, nobody waits: as many events are kept for it as the bound says, and it is told how many were
+    /// lost. On a pool nobody ever hears.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// #[define(outbox = i64)]
+    /// impl Counter {
+    ///     pub fn bump(&mut self, cx: &Context<Self>, by: i64) {
+    ///         self.total += by;
+    ///         let _ = cx.send(self.total).wait();
+    ///     }
+    /// }
+    /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+    /// let mut totals = counter.control().events();
+    /// counter.bump(5).wait()?;
+    /// assert_eq!(totals.recv().wait()?, 15);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn send(&self, event: S::Event) -> SendEvent<'_, S::Event>
+    where
+        S: HasOutbox,
+    {
+        SendEvent(match Outlets::of(self.executor_data()) {
+            Some(outlets) => Way::Out(outlets.events().service.send(event)),
+            None => Way::Nowhere(Some(event)),
+        })
+    }
+
+    /// The same without waiting.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// #[define(outbox = i64)]
+    /// impl Counter {
+    ///     pub fn bump(&mut self, cx: &Context<Self>, by: i64) -> bool {
+    ///         self.total += by;
+    ///         cx.try_send(self.total).is_ok()
+    ///     }
+    /// }
+    /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+    /// assert!(counter.bump(5).wait()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`TrySendError`] gives the event back: an owner is too far behind, or nobody can ever hear.
+    pub fn try_send(&self, event: S::Event) -> Result<usize, TrySendError<S::Event>>
+    where
+        S: HasOutbox,
+    {
+        match Outlets::of(self.executor_data()) {
+            Some(outlets) => outlets.events().service.try_send(event),
+            None => Err(TrySendError::Closed(event)),
+        }
+    }
+}
+
+/// Says something to a service's owners, when all have room for it: made by [`Context::send`]. Gives their number.
+///
+/// # Errors
+///
+/// [`SendError`] with the event where nobody can ever hear: on a pool.
+///
+/// # Panics
+///
+/// As a future, when polled after it was ready.
+///
+/// # Cancel safety
+///
+/// Dropped before it is ready, nothing is said; or, at that very moment, it is.
+#[must_use = "nothing is said until awaited or waited on"]
+pub struct SendEvent<'a, T>(Way<'a, T>);
+
+enum Way<'a, T> {
+    Out(Sending<'a, T>),
+    Nowhere(Option<T>),
+}
+
+impl<T> Unpin for SendEvent<'_, T> {}
+
+impl<T> SendEvent<'_, T> {
+    /// Blocks until it is said.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// #[define(outbox = String)]
+    /// impl Geometry {
+    ///     pub fn announce(cx: &Context<Self>) -> Result<usize, String> {
+    ///         cx.send("hello".into()).wait().map_err(|unsaid| unsaid.into_inner())
+    ///     }
+    /// }
+    /// assert_eq!(Geometry::tasks().announce().wait()?, Err("hello".into())); // a pool has no owner
+    /// # Ok::<(), CallError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] with the event where nobody can ever hear.
+    pub fn wait(self) -> Result<usize, SendError<T>> {
+        match self.0 {
+            Way::Out(sending) => sending.wait(),
+            nowhere @ Way::Nowhere(_) => {
+                block_on::block_on_anybody(SendEvent(nowhere)) // it is ready at once
+            }
+        }
+    }
+}
+
+impl<T> Future for SendEvent<'_, T> {
+    type Output = Result<usize, SendError<T>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Way::Out(sending) => Pin::new(sending).poll(cx),
+            Way::Nowhere(event) => Poll::Ready(Err(SendError(event.take().expect("it was polled after it was ready")))),
+        }
+    }
+}
+
+impl<T> fmt::Debug for SendEvent<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendEvent").finish_non_exhaustive()
+    }
+}
+
+impl<S: TaskSet> Context<S> {
+    /// Makes a stream to the service's owners, of whom one takes it:
+    /// [`Service::on_stream`](crate::Service::on_stream). What is written before is kept, up to the credits.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// use std::io::{Read, Write};
+    /// # pub struct Counter { total: i64 }
+    /// #[define(streams = &'static str)]
+    /// impl Counter {
+    ///     pub fn print(&self, cx: &Context<Self>) -> std::io::Result<()> {
+    ///         let mut writer = cx.create_stream("total").map_err(std::io::Error::other)?;
+    ///         write!(writer, "{}", self.total)?;
+    ///         writer.finish();
+    ///         Ok(())
+    ///     }
+    /// }
+    /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+    /// counter.print().wait()??;
+    /// let mut stream = counter.control().next_stream().wait().ok_or("one was made")?;
+    /// let mut text = String::new();
+    /// stream.read_to_string(&mut text)?;
+    /// assert_eq!((*stream.metadata(), &*text), ("total", "10"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`OpenStreamError`] gives the metadata back: there is no owner.
+    pub fn create_stream(
+        &self,
+        metadata: S::Metadata,
+    ) -> Result<StreamWriter<S::Metadata>, OpenStreamError<S::Metadata>>
+    where
+        S: GivesStreams,
+    {
+        self.create_stream_with(metadata, Credits::new())
+    }
+
+    /// The same, with credits of one's own.
+    ///
+    /// ```
+    /// # use nanolith::{prelude::*, stream::Credits};
+    /// # pub struct Counter { total: i64 }
+    /// #[define(streams = ())]
+    /// impl Counter {
+    ///     pub fn can_stream(cx: &Context<Self>) -> bool {
+    ///         cx.create_stream_with((), Credits::new().chunks(0)).is_ok()
+    ///     }
+    /// }
+    /// assert!(!Counter::service().launch().wait()?.can_stream().wait()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`OpenStreamError`] gives the metadata back: there is no owner, or the credits cannot work.
+    pub fn create_stream_with(
+        &self,
+        metadata: S::Metadata,
+        credits: Credits,
+    ) -> Result<StreamWriter<S::Metadata>, OpenStreamError<S::Metadata>>
+    where
+        S: GivesStreams,
+    {
+        let (writer, reader) =
+            pipe_or_back(metadata, credits).map_err(|(error, metadata)| OpenStreamError::Credits(error, metadata))?;
+        let port = Outlets::of(self.executor_data()).and_then(Outlets::offering);
+        let offered = match port {
+            Some(port) => port.try_send(reader).map_err(port::TrySendError::into_inner),
+            None => Err(reader),
+        };
+        match offered {
+            Ok(()) => Ok(writer),
+            Err(reader) => Err(OpenStreamError::NoOwner(reader.into_metadata(writer))),
+        }
+    }
+}
+
+/// A service's task made no stream. Gives the metadata back.
+///
+/// ```
+/// use nanolith::{OpenStreamError, prelude::*};
+/// # pub struct Geometry;
+/// #[define(streams = String)]
+/// impl Geometry {
+///     pub fn draw(cx: &Context<Self>) -> Option<String> {
+///         cx.create_stream("points".into()).err().map(OpenStreamError::into_inner)
+///     }
+/// }
+/// assert_eq!(Geometry::tasks().draw().wait()?.as_deref(), Some("points")); // a pool has no owner
+/// # Ok::<(), CallError>(())
+/// ```
+#[non_exhaustive]
+pub enum OpenStreamError<M> {
+    /// The credits cannot work.
+    Credits(CreditError, M),
+    /// There is nobody to take it: on a pool, or when the service has ended.
+    NoOwner(M),
+}
+
+impl<M> OpenStreamError<M> {
+    /// The metadata.
+    pub fn into_inner(self) -> M {
+        match self {
+            Self::Credits(_, metadata) | Self::NoOwner(metadata) => metadata,
+        }
+    }
+}
+
+impl<M> fmt::Display for OpenStreamError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Credits(error, _) => error.fmt(f),
+            Self::NoOwner(_) => f.write_str("there is no owner to take the stream"),
+        }
+    }
+}
+
+impl<M> fmt::Debug for OpenStreamError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Credits(error, _) => f.debug_tuple("Credits").field(error).finish_non_exhaustive(),
+            Self::NoOwner(_) => f.write_str("NoOwner(..)"),
+        }
+    }
+}
+
+impl<M> Error for OpenStreamError<M> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Credits(error, _) => Some(error),
+            Self::NoOwner(_) => None,
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Ever longer waits: before a service's restarts, and between the tries of a call.
+
+use super::{MINUTE, clock};
+use crate::sim_runtime;
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    time::Duration,
+};
+
+/// Ever longer waits before one restart, or one retry, after the other.
+///
+/// ```
+/// use nanolith::{Backoff, prelude::*};
+/// let backoff = Backoff::exponential(10 * MILLISECOND).up_to(SECOND).jitter(0.5);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backoff {
+    first: Duration,
+    most: Duration,
+    jitter: f64,
+}
+
+impl Backoff {
+    /// No wait at all.
+    ///
+    /// ```
+    /// # use nanolith::{Backoff, Restart};
+    /// let restart = Restart::on_panic().backoff(Backoff::none());
+    /// ```
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { first: Duration::ZERO, most: Duration::ZERO, jitter: 0.0 }
+    }
+
+    /// `first`, then twice as long each time; a quarter of it, more or less, by chance. For a service it begins at `first` again when
+    /// no restart is within the limit's time any more.
+    ///
+    /// ```
+    /// # use nanolith::{Backoff, prelude::*};
+    /// let backoff = Backoff::exponential(10 * MILLISECOND);
+    /// ```
+    ///
+    /// The number of waits has no limit: the wait grows to the [longest](Backoff::up_to) and stays there. A `first` of zero stays
+    /// zero.
+    #[must_use]
+    pub const fn exponential(first: Duration) -> Self {
+        // Durations cannot be compared in a `const fn`.
+        let most = if first.as_nanos() > MINUTE.as_nanos() { first } else { MINUTE };
+        Self { first, most, jitter: 0.25 }
+    }
+
+    /// The longest wait, jitter included: a minute unless this says otherwise, or the first wait where that is longer. A shorter
+    /// one than the first counts for all.
+    ///
+    /// ```
+    /// # use nanolith::{Backoff, prelude::*};
+    /// let backoff = Backoff::exponential(10 * MILLISECOND).up_to(SECOND);
+    /// ```
+    #[must_use]
+    pub const fn up_to(mut self, most: Duration) -> Self {
+        self.most = most;
+        self
+    }
+
+    /// By which part a wait is longer or shorter by chance, so that those who failed together do not try again together:
+    /// from 0 (exact) to 1 (from nothing to double). What is beyond counts as the nearer of the two, no number as 0. No wait is
+    /// longer than the [longest](Backoff::up_to): where that is near, the chance is spread over what is left below it.
+    ///
+    /// ```
+    /// # use nanolith::{Backoff, prelude::*};
+    /// let exact = Backoff::exponential(10 * MILLISECOND).jitter(0.0);
+    /// ```
+    #[must_use]
+    pub const fn jitter(mut self, part: f64) -> Self {
+        self.jitter = if part > 0.0 { part.min(1.0) } else { 0.0 };
+        self
+    }
+
+    /// Returns the wait after this number of tries, where `chance` is from 0 to 1.
+    pub(crate) fn wait(&self, tries: usize, chance: f64) -> Duration {
+        let most = self.most.as_nanos();
+        let exact = doubled(self.first.as_nanos(), tries).min(most);
+        let shortest = exact.saturating_sub(part(exact, self.jitter));
+        let longest = exact.saturating_add(part(exact, self.jitter)).min(most);
+        clock::duration(shortest.saturating_add(part(longest - shortest, chance)).min(longest))
+    }
+}
+
+/// Returns `nanos`, doubled `times` times.
+fn doubled(nanos: u128, times: usize) -> u128 {
+    let factor = u32::try_from(times).ok().and_then(|times| 1_u128.checked_shl(times));
+    nanos.saturating_mul(factor.unwrap_or(u128::MAX))
+}
+
+/// Returns this part of `nanos`, where the part is from 0 to 1.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it saturates
+fn part(nanos: u128, part: f64) -> u128 {
+    ((nanos as f64 * part) as u128).min(nanos)
+}
+
+/// A number from 0 to 1, by the chance that the standard library seeds its hash tables with; in a simulation by its seed.
+pub(crate) fn chance() -> f64 {
+    if let Some(world) = sim_runtime::world() {
+        return world.draw_part();
+    }
+    let random = RandomState::new().build_hasher().finish();
+    f64::from(u32::try_from(random >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::time::{HOUR, MILLISECOND, SECOND};
+    use proptest::prelude::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        let backoff = Backoff::exponential(10 * MILLISECOND).up_to(SECOND).jitter(0.0);
+        let waits = [0, 1, 2, 6, 7, 1_000].map(|restarts| backoff.wait(restarts, 0.9).as_millis());
+        assert_eq!(waits, [10, 20, 40, 640, 1_000, 1_000]);
+    }
+
+    #[test]
+    fn chance_moves_a_wait_by_its_part_at_most() {
+        let backoff = Backoff::exponential(SECOND).jitter(0.5);
+        assert_eq!([0.0, 0.5, 1.0].map(|chance| backoff.wait(0, chance).as_millis()), [500, 1_000, 1_500]);
+        assert_eq!(Backoff::exponential(SECOND).jitter(f64::NAN), Backoff::exponential(SECOND).jitter(0.0));
+        assert_eq!(Backoff::exponential(SECOND).jitter(7.0), Backoff::exponential(SECOND).jitter(1.0));
+        assert!((0..1_000).all(|_| (0.0..=1.0).contains(&chance())));
+    }
+
+    #[test]
+    fn longest_wait_is_spread_below_the_cap() {
+        let backoff = Backoff::exponential(SECOND).up_to(SECOND).jitter(0.5);
+        assert_eq!([0.0, 0.5, 1.0].map(|chance| backoff.wait(9, chance).as_millis()), [500, 750, 1_000]);
+    }
+
+    #[test]
+    fn first_wait_beyond_a_minute_is_kept() {
+        assert_eq!(Backoff::exponential(HOUR).jitter(0.0).wait(0, 0.5), HOUR);
+        assert_eq!(Backoff::exponential(HOUR).jitter(0.0).wait(9, 0.5), HOUR);
+        assert_eq!(Backoff::exponential(HOUR).up_to(MINUTE).jitter(0.0).wait(0, 0.5), MINUTE);
+    }
+
+    #[test]
+    fn zero_stays_zero_and_the_longest_duration_is_reached() {
+        for tries in [0, 31, 32, 64, 128, u32::MAX as usize, usize::MAX] {
+            let zero = Backoff::exponential(Duration::ZERO).up_to(Duration::MAX);
+            let nothing = Backoff::none().up_to(Duration::MAX).jitter(1.0);
+            assert_eq!((zero.wait(tries, 1.0), nothing.wait(tries, 1.0)), (Duration::ZERO, Duration::ZERO));
+        }
+        let longest = Backoff::exponential(Duration::MAX).jitter(0.0);
+        assert_eq!([0, 1, usize::MAX].map(|tries| longest.wait(tries, 1.0)), [Duration::MAX; 3]);
+        let doubled = Backoff::exponential(Duration::from_nanos(1)).up_to(Duration::MAX).jitter(0.0);
+        assert_eq!(doubled.wait(93, 1.0).as_nanos(), 1 << 93);
+        assert_eq!(doubled.wait(94, 1.0), Duration::MAX);
+    }
+
+    fn durations() -> impl Strategy<Value = Duration> {
+        let any = (any::<u64>(), 0..1_000_000_000_u32).prop_map(|(secs, nanos)| Duration::new(secs, nanos));
+        let short = (0..10_000_000_000_u64).prop_map(Duration::from_nanos);
+        prop_oneof![any, short, Just(Duration::ZERO), Just(Duration::MAX)]
+    }
+
+    fn factors() -> impl Strategy<Value = f64> {
+        let odd = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN, -0.0, f64::MIN_POSITIVE];
+        prop_oneof![0.0..=1.0, prop::num::f64::ANY, prop::sample::select(odd.to_vec())]
+    }
+
+    fn tries() -> impl Strategy<Value = usize> {
+        let odd = [31, 32, 33, 63, 64, 127, 128, u32::MAX as usize, usize::MAX];
+        prop_oneof![0..200_usize, any::<usize>(), prop::sample::select(odd.to_vec())]
+    }
+
+    proptest! {
+        #[test]
+        fn no_wait_is_beyond_the_cap(
+            (first, most) in (durations(), durations()),
+            jitter in factors(),
+            tries in tries(),
+            chance in 0.0..=1.0,
+        ) {
+            let set = Backoff::exponential(first).up_to(most).jitter(jitter);
+            prop_assert!(set.wait(tries, chance) <= most);
+            let unset = Backoff::exponential(first).jitter(jitter);
+            prop_assert!(unset.wait(tries, chance) <= first.max(MINUTE));
+            prop_assert_eq!(Backoff::none().jitter(jitter).wait(tries, chance), Duration::ZERO);
+        }
+
+        #[test]
+        fn waits_without_jitter_never_shrink(
+            (first, most) in (durations(), durations()),
+            jitter in prop::sample::select(&[0.0, -0.0, f64::NAN, -1.0, f64::NEG_INFINITY][..]),
+            tries in tries(),
+            chance in 0.0..=1.0,
+        ) {
+            let backoff = Backoff::exponential(first).up_to(most).jitter(jitter);
+            let (wait, next) = (backoff.wait(tries, chance), backoff.wait(tries.saturating_add(1), chance));
+            prop_assert!(wait <= next);
+            prop_assert_eq!(backoff.wait(0, chance), first.min(most));
+            let doubled = wait.checked_mul(2).map_or(most, |doubled| doubled.min(most));
+            prop_assert!(next == doubled || tries == usize::MAX);
+        }
+
+        #[test]
+        fn greater_chance_never_gives_a_shorter_wait(
+            (first, most) in (durations(), durations()),
+            jitter in factors(),
+            tries in tries(),
+            (one, other) in (0.0..=1.0, 0.0..=1.0),
+        ) {
+            let backoff = Backoff::exponential(first).up_to(most).jitter(jitter);
+            let (less, more) = if one < other { (one, other) } else { (other, one) };
+            prop_assert!(backoff.wait(tries, less) <= backoff.wait(tries, more));
+        }
+    }
+}

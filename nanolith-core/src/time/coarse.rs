@@ -1,0 +1,69 @@
+//! Keeps [`clock::recent`] true to the millisecond while somebody serves calls that look at it.
+
+use super::{
+    clock,
+    timer::{self, Alarm},
+};
+use std::{
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+const BEAT: Duration = Duration::from_millis(1);
+
+/// How many serve.
+static SERVING: AtomicUsize = AtomicUsize::new(0);
+
+/// Whether the next beat is set.
+static BEATS: AtomicBool = AtomicBool::new(false);
+
+/// While this lives, [`clock::recent`] is at most a few milliseconds behind.
+pub(crate) struct Pulse(());
+
+impl Pulse {
+    pub(crate) fn begin() -> Self {
+        clock::tell(clock::now());
+        // ORDERING: SeqCst, and so below: of one who begins and a last beat that stops, one sees the other.
+        SERVING.fetch_add(1, Ordering::SeqCst);
+        if !BEATS.swap(true, Ordering::SeqCst) {
+            set();
+        }
+        Self(())
+    }
+}
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        SERVING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn set() {
+    timer::arm_real(Instant::now() + BEAT, Alarm::Run(Box::new(beat)));
+}
+
+fn beat() {
+    clock::tell(clock::now());
+    if SERVING.load(Ordering::SeqCst) > 0 {
+        return set();
+    }
+    BEATS.store(false, Ordering::SeqCst);
+    // Somebody may have begun since, and found that it still beats.
+    if SERVING.load(Ordering::SeqCst) > 0 && !BEATS.swap(true, Ordering::SeqCst) {
+        set();
+    }
+}
+
+#[cfg(all(test, not(any(loom, miri))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_beats_while_somebody_serves() {
+        let _pulse = Pulse::begin();
+        let before = clock::recent();
+        while clock::recent() < before + 5_000_000 {
+            std::thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! A clock that is moved by hand, for tests of what takes hours.
+
+use super::{
+    clock::{self, Source},
+    timer,
+};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+/// A clock for tests, which stands still until it is told to [advance](MockClock::advance): what waits for hours is over in
+/// microseconds.
+///
+/// It holds within [`MockClock::run`], or while [`MockClock::enter`]'s guard lives, on that thread and on the threads of the
+/// pools and services that are built there. Sleeps, time-outs, deadlines, delays and expirations all go by it;
+/// [`std::time::Instant::now`] does not, so ask [`now`](crate::time::now). Clones are handles on the same clock. The global pool
+/// has the system's time always.
+///
+/// ```
+/// use nanolith::{prelude::*, time::{HOUR, MockClock, sleep}};
+/// # pub struct Geometry;
+/// # #[define]
+/// impl Geometry {
+///     pub async fn add_in_an_hour(x: i64, y: i64) -> i64 { sleep(HOUR).await; x + y }
+/// }
+/// let clock = MockClock::new();
+/// clock.run(|| {
+///     let pool = Pool::builder().build()?;
+///     let job = Geometry::on(&pool).add_in_an_hour(4, 5).submit();
+///     while !clock.advance_to_next() { std::thread::yield_now() } // until the task sleeps
+///     assert_eq!(job.wait()?, 9);
+///     assert_eq!(clock.elapsed(), HOUR);
+///     Ok::<(), Box<dyn std::error::Error>>(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # What leaves it
+///
+/// What is made under the clock keeps it, wherever it is awaited: a pool, a service, a schedule, a [`sleep`](crate::time::sleep),
+/// the limit of a receive. A [`timeout`](crate::time::timeout) is made at its first poll. So a handle, or a future, may leave
+/// [`MockClock::run`], and ends when a handle of the clock moves it.
+///
+/// ```
+/// use nanolith::time::{HOUR, MockClock, sleep};
+/// let clock = MockClock::new();
+/// let nap = clock.run(|| sleep(HOUR));
+/// clock.advance(HOUR);
+/// nap.wait(); // by the system's clock it takes no time
+/// ```
+///
+/// Without a handle nothing moves the clock, so it stands still for ever. What waits for it then does not end; a delayed call
+/// ends as [`CallError::Lost`](crate::CallError::Lost).
+///
+/// # The end of time
+///
+/// The clock ends 500 years after its start. A sleep, time-out, delay or period that lies beyond is never over, however far the
+/// clock is moved; `Duration::MAX` always does. The system's clock and that of a [simulation](mod@crate::sim) treat such durations
+/// alike.
+#[derive(Clone, Debug)]
+pub struct MockClock {
+    hands: Arc<Hands>,
+}
+
+/// The clock itself; what is armed goes with its last handle.
+#[derive(Debug)]
+struct Hands(Arc<Source>);
+
+impl Drop for Hands {
+    fn drop(&mut self) {
+        timer::forget(&self.0);
+    }
+}
+
+impl Default for MockClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MockClock {
+    /// A clock that stands still.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { hands: Arc::new(Hands(Source::new())) }
+    }
+
+    fn source(&self) -> &Arc<Source> {
+        &self.hands.0
+    }
+
+    /// Runs `f` with this clock as the time of this thread. What `f` makes [keeps the clock](MockClock#what-leaves-it) afterwards.
+    pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
+        let _entered = self.enter();
+        f()
+    }
+
+    /// Makes this clock the time of this thread, until the guard is dropped.
+    ///
+    /// ```
+    /// use nanolith::time::{HOUR, MockClock, now};
+    /// let clock = MockClock::new();
+    /// let _guard = clock.enter();
+    /// let begun = now();
+    /// clock.advance(HOUR);
+    /// assert_eq!(begun.elapsed().as_secs(), 0, "the system's clock says nothing of it");
+    /// assert_eq!(now() - begun, HOUR);
+    /// ```
+    pub fn enter(&self) -> ClockGuard {
+        ClockGuard { _entered: clock::enter(Some(self.source().clone())), _clock: self.clone() }
+    }
+
+    /// Moves the clock forward, from alarm to alarm: each rings, on this thread, at its own time. The clock stops
+    /// [500 years](MockClock#the-end-of-time) after its start, so a longer move rings all alarms up to then.
+    /// A schedule makes each of its beats on the way, which takes long where they are many; a [`leap`](MockClock::leap) counts them.
+    ///
+    /// What an alarm wakes runs on other threads, perhaps later: an alarm that they arm for a time that is past by then rings with
+    /// the next move. When this returns,
+    ///
+    /// - calls whose deadline has come have ended, and calls whose delay is over have gone to their executor;
+    /// - sleepers are woken, and may not have run yet;
+    /// - each beat of an [`every`](crate::schedule::every) is counted in its schedule's
+    ///   [`info`](crate::schedule::Schedule::info) as run or missed; its call is made on the global pool, and may not have been
+    ///   made yet. To await it, have [`on_outcome`](crate::schedule::Plan::on_outcome) say so.
+    ///
+    /// ```
+    /// use nanolith::{prelude::*, schedule::every, time::MockClock};
+    /// # use nanolith_doc_sets::*;
+    /// let clock = MockClock::new();
+    /// clock.run(|| {
+    ///     let (has_run, runs) = std::sync::mpsc::channel();
+    ///     let schedule = every(SECOND, Geometry::tasks(), |geometry| geometry.add(4, 5))
+    ///         .on_outcome(move |sum| drop(has_run.send(sum)))
+    ///         .start()?;
+    ///     clock.advance(SECOND);
+    ///     assert_eq!(schedule.info().runs, 1); // the beat is counted
+    ///     assert_eq!(runs.recv()??, 9); // its call is over
+    ///     Ok::<(), Box<dyn std::error::Error>>(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn advance(&self, by: Duration) {
+        let _entered = self.enter();
+        let end = self.source().saturating_after(by);
+        while timer::move_to_next(self.source(), Some(end)) {}
+        self.source().move_to(end);
+    }
+
+    /// Moves the clock forward at once, as after a sleep of the whole machine: what was due meanwhile rings late. It stops where
+    /// [`advance`](MockClock::advance) does.
+    ///
+    /// ```
+    /// use nanolith::{prelude::*, schedule::every, time::{HOUR, MockClock}};
+    /// # use nanolith_doc_sets::*;
+    /// let clock = MockClock::new();
+    /// clock.run(|| {
+    ///     let schedule = every(SECOND, Geometry::tasks(), |geometry| geometry.add(4, 5)).start()?;
+    ///     clock.leap(HOUR);
+    ///     assert_eq!((schedule.info().runs, schedule.info().missed), (1, 3_599));
+    ///     Ok::<(), nanolith::BuildError>(())
+    /// })?;
+    /// # Ok::<(), nanolith::BuildError>(())
+    /// ```
+    pub fn leap(&self, by: Duration) {
+        let _entered = self.enter();
+        self.source().move_to(self.source().saturating_after(by));
+        while timer::ring_next(self.source()) {}
+    }
+
+    /// Moves the clock to the next alarm, and rings it. Says false, and moves nothing, if there is none before the clock's end.
+    pub fn advance_to_next(&self) -> bool {
+        let _entered = self.enter();
+        timer::move_to_next(self.source(), None)
+    }
+
+    /// How far it was moved so far: 500 years at most.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.source().elapsed()
+    }
+
+    /// How far it will have been moved after a move by `by`.
+    pub(crate) fn elapsed_after(&self, by: Duration) -> Duration {
+        let (now, end) = (self.source().instant(), self.source().saturating_after(by));
+        self.elapsed() + end.saturating_duration_since(now)
+    }
+
+    /// What the calendar says: at the beginning the first moment of 2000, universal time, which was a Saturday. Cron expressions go
+    /// by it.
+    ///
+    /// ```
+    /// use nanolith::time::{HOUR, MockClock};
+    /// use std::time::SystemTime;
+    /// let clock = MockClock::new();
+    /// clock.set_wall(SystemTime::UNIX_EPOCH + 20 * HOUR);
+    /// clock.advance(HOUR);
+    /// assert_eq!(clock.wall(), SystemTime::UNIX_EPOCH + 21 * HOUR);
+    /// ```
+    #[must_use]
+    pub fn wall(&self) -> SystemTime {
+        self.source().wall()
+    }
+
+    /// Sets the calendar, and moves no alarm: as when somebody sets the system's clock. A time before 1970 counts as 1970.
+    pub fn set_wall(&self, wall: SystemTime) {
+        self.source().set_wall(wall);
+    }
+
+    /// How long until the next alarm rings; `None`: there is none before the clock's end.
+    #[must_use]
+    pub fn next_alarm(&self) -> Option<Duration> {
+        timer::next_due(self.source()).map(|due| due.saturating_duration_since(self.source().instant()))
+    }
+}
+
+/// Gives the thread its former time back when it is dropped: what [`MockClock::enter`] gives.
+#[derive(Debug)]
+#[must_use = "the clock is left when this is dropped"]
+pub struct ClockGuard {
+    _entered: clock::Entered,
+    _clock: MockClock,
+}

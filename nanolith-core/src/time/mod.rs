@@ -1,0 +1,254 @@
+//! Waiting for time to pass, on any executor: one timer thread serves all.
+//!
+//! ```
+//! use nanolith::time::{MILLISECOND, SECOND, sleep, timeout};
+//! # pollster::block_on(async {
+//! sleep(5 * MILLISECOND).await;
+//! assert!(timeout(SECOND, async { 4 + 5 }).await.is_ok());
+//! # });
+//! ```
+
+pub(crate) mod backoff;
+pub(crate) mod clock;
+pub(crate) mod coarse;
+pub(crate) mod mock;
+pub(crate) mod timer;
+
+pub use mock::{ClockGuard, MockClock};
+
+use clock::Source;
+use std::{
+    error::Error,
+    fmt,
+    future::{self, Future},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+use timer::{Alarm, Key};
+
+/// A thousandth of a second.
+///
+/// ```
+/// use nanolith::time::{MILLISECOND, SECOND};
+/// assert_eq!(1_000 * MILLISECOND, SECOND);
+/// ```
+pub const MILLISECOND: Duration = Duration::from_millis(1);
+/// One second.
+///
+/// ```
+/// use nanolith::time::{MINUTE, SECOND};
+/// assert_eq!(60 * SECOND, MINUTE);
+/// ```
+pub const SECOND: Duration = Duration::from_secs(1);
+/// Sixty seconds.
+///
+/// ```
+/// use nanolith::time::{HOUR, MINUTE};
+/// assert_eq!(60 * MINUTE, HOUR);
+/// ```
+pub const MINUTE: Duration = Duration::from_secs(60);
+/// Sixty minutes.
+///
+/// ```
+/// use nanolith::time::HOUR;
+/// assert_eq!(24 * HOUR, std::time::Duration::from_secs(86_400));
+/// ```
+pub const HOUR: Duration = Duration::from_secs(3600);
+
+/// What time it is: by the [`MockClock`] that this thread is within, else by the system's.
+///
+/// ```
+/// use nanolith::time::{HOUR, MockClock, now};
+/// let clock = MockClock::new();
+/// clock.run(|| {
+///     let before = now();
+///     clock.advance(HOUR);
+///     assert_eq!(now() - before, HOUR);
+/// });
+/// ```
+#[must_use]
+pub fn now() -> Instant {
+    clock::instant()
+}
+
+/// Ends after `duration`, counted from this call, by the clock of the thread that makes it. Within an `async` task it holds no slot of the pool. With `Duration::MAX`, or any
+/// other that lies beyond the [end of the clock](MockClock#the-end-of-time), it never ends.
+///
+/// ```
+/// use nanolith::{prelude::*, time::sleep};
+/// # pub struct Geometry;
+/// # #[define]
+/// impl Geometry {
+///     pub async fn wait_then_add(x: i64, y: i64) -> i64 {
+///         sleep(5 * MILLISECOND).await;
+///         x + y
+///     }
+/// }
+/// assert_eq!(Geometry::tasks().wait_then_add(4, 5).wait()?, 9);
+/// # Ok::<(), CallError>(())
+/// ```
+///
+/// Made in a [simulation](crate::sim::Simulation#what-leaves-a-simulation), it ends at the latest with that.
+///
+/// # Cancel safety
+///
+/// Dropping it takes the timer back.
+///
+/// Where the program has no executor yet, and the system gives no thread for the timer, the future asks to be polled again at
+/// once until its time has come. [`Sleep::wait`] needs no timer.
+pub fn sleep(duration: Duration) -> Sleep {
+    Sleep { due: clock::after(duration), source: clock::source(), armed: None }
+}
+
+/// A future that ends when its time has come; made by [`sleep`].
+///
+/// ```
+/// use nanolith::time::{MILLISECOND, Sleep, sleep};
+/// let nap: Sleep = sleep(MILLISECOND);
+/// # pollster::block_on(async {
+/// nap.await; // or `nap.wait()`, which blocks
+/// # });
+/// ```
+#[derive(Debug)]
+#[must_use = "does nothing until awaited or waited on"]
+pub struct Sleep {
+    /// `None`: never.
+    due: Option<Instant>,
+    /// The clock that it was made under. `None`: the system's.
+    source: Option<Arc<Source>>,
+    armed: Option<Key>,
+}
+
+impl Sleep {
+    /// Blocks until the time has come. Within a task, the slot is released meanwhile.
+    ///
+    /// ```
+    /// use nanolith::time::{MILLISECOND, sleep};
+    /// let began = std::time::Instant::now();
+    /// sleep(5 * MILLISECOND).wait();
+    /// assert!(began.elapsed() >= 5 * MILLISECOND);
+    /// ```
+    pub fn wait(self) {
+        if !self.is_of_this_thread() || self.is_past() {
+            return crate::context::block_on::block_on_anybody(self);
+        }
+        let never = pin!(future::pending::<()>()); // the wait has its own deadline
+        let _reached = crate::context::block_on::block_on_anybody_until(never, self.due);
+    }
+
+    /// Whether its clock is this thread's.
+    fn is_of_this_thread(&self) -> bool {
+        let number = |source: &Option<Arc<Source>>| source.as_ref().map(|source| source.number());
+        number(&self.source) == number(&clock::source())
+    }
+
+    /// Whether its time has come, or will not, since its clock's simulation is over.
+    fn is_past(&self) -> bool {
+        let source = self.source.as_deref();
+        source.is_some_and(Source::is_over) || self.due.is_some_and(|due| due <= clock::instant_by(source))
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_past() {
+            return Poll::Ready(());
+        }
+        // One that never ends waits for the end of its clock's simulation all the same.
+        let Some(due) = self.due.or_else(|| self.source.is_some().then(clock::never)) else { return Poll::Pending };
+        if !self.armed.is_some_and(|key| timer::rewake(key, cx.waker())) {
+            let alarm = Alarm::Wake(cx.waker().clone());
+            self.armed = Some(timer::arm_by(self.source.as_deref(), due, alarm));
+        }
+        if self.source.is_none() && timer::start().is_err() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(key) = self.armed {
+            timer::disarm(key);
+        }
+    }
+}
+
+/// A limit that counts from when it was set; the timer is armed when a future first asks.
+#[derive(Debug)]
+pub(crate) struct Limit(Sleep);
+
+impl Limit {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self(sleep(limit))
+    }
+
+    /// Whether a thread that blocks polls the limit, since the limit's clock is not the thread's, or its simulation is over.
+    pub(crate) fn is_polled_here(&self) -> bool {
+        !self.0.is_of_this_thread() || clock::is_over()
+    }
+
+    /// For those who block.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.0.due
+    }
+
+    /// For futures.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx)
+    }
+}
+
+/// The time was over before the future was done: what [`timeout`] gives.
+///
+/// ```
+/// use nanolith::time::Elapsed;
+/// assert_eq!(Elapsed.to_string(), "the time is over");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed;
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the time is over")
+    }
+}
+
+impl Error for Elapsed {}
+
+/// Gives `future` this long, counted from the first poll: with `Duration::ZERO` one poll, with `Duration::MAX` no limit.
+///
+/// ```
+/// use nanolith::time::{Elapsed, MILLISECOND, MINUTE, timeout};
+/// # pollster::block_on(async {
+/// assert_eq!(timeout(MILLISECOND, std::future::pending::<()>()).await, Err(Elapsed));
+/// assert_eq!(timeout(MINUTE, async { 9 }).await, Ok(9));
+/// # });
+/// ```
+///
+/// For a call, [`Call::timeout`](crate::Call::timeout) tells the task too.
+///
+/// # Errors
+///
+/// [`Elapsed`] when the time was over first; the future is dropped.
+///
+/// # Cancel safety
+///
+/// Dropped, it drops the future and takes the timer back.
+pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
+    let mut future = pin!(future);
+    let mut limit = pin!(sleep(limit));
+    future::poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        ready!(limit.as_mut().poll(cx));
+        Poll::Ready(Err(Elapsed))
+    })
+    .await
+}

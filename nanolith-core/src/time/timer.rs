@@ -1,0 +1,333 @@
+//! One thread that wakes others when their time has come. It starts with the first executor, whose build gives the error if the
+//! system gives no thread, or with the first timer. It sleeps when there is no timer.
+//!
+//! Where no executor was built, and the system gives no thread, each new timer tries to start the thread again. Meanwhile
+//! a thread that blocks rings what is due ([`ring_without_thread`]), and a future that sleeps asks to be polled again at once.
+//!
+//! Where a thread has a clock of its own ([`clock::Source`]), what it arms is rung by whoever moves that clock.
+
+use super::clock;
+use crate::util::per_thread::per_thread;
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, btree_map::OccupiedEntry},
+    io, mem,
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::Waker,
+    thread,
+    time::Instant,
+};
+
+/// What happens when the time has come. On the timer's thread it ends calls and wakes, and leaves user code to
+/// [`elsewhere`](crate::call::offload).
+pub(crate) enum Alarm {
+    /// Wakes a sleeper.
+    Wake(Waker),
+    /// Does something to a call. Where the simulation whose clock it waits for ends first, it is dropped.
+    Run(Box<dyn FnOnce() + Send>),
+    /// The same, and it runs also where that simulation ends first: the code asks [`clock::is_over`].
+    RunAlways(Box<dyn FnOnce() + Send>),
+}
+
+impl Alarm {
+    fn ring(self) {
+        as_ringing(|| {
+            crate::util::unwind::quietly(|| match self {
+                Self::Wake(waker) => waker.wake(),
+                Self::Run(run) | Self::RunAlways(run) => run(),
+            });
+        });
+    }
+
+    /// The clock's simulation is over: the sleeper looks at that, and a call ends.
+    fn give_up(self) {
+        match self {
+            Self::Run(run) => crate::util::unwind::quietly(|| drop(run)),
+            always => always.ring(),
+        }
+    }
+}
+
+per_thread! {
+    static RINGING: Cell<bool> = Cell::new(false);
+}
+
+per_thread! {
+    static IS_TIMER: Cell<bool> = Cell::new(false);
+}
+
+/// Whether this is the timer's thread, which only ends calls and wakes: see [`elsewhere`](crate::call::offload).
+pub(crate) fn is_timer_thread() -> bool {
+    IS_TIMER.get()
+}
+
+/// Runs `f`, which panics nowhere, as an alarm.
+pub(crate) fn as_ringing(f: impl FnOnce()) {
+    let before = RINGING.replace(true);
+    f();
+    RINGING.set(before);
+}
+
+/// Whether an alarm rings on this thread, so that it is nobody's to run tasks on.
+pub(crate) fn is_ringing() -> bool {
+    RINGING.get()
+}
+
+/// Which timer to disarm: unique, and in order of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    due: Instant,
+    number: u64,
+    /// By whose clock: zero is the system's.
+    source: u64,
+}
+
+impl Key {
+    fn new(due: Instant, source: u64) -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        // ORDERING: Relaxed, the number is unique and means nothing else.
+        Self { due, number: LAST.fetch_add(1, Ordering::Relaxed), source }
+    }
+}
+
+#[derive(Default)]
+struct Timers {
+    armed: BTreeMap<Key, Alarm>,
+}
+
+struct Timer {
+    timers: Mutex<Timers>,
+    earlier: Condvar,
+}
+
+static TIMER: Timer = Timer { timers: Mutex::new(Timers { armed: BTreeMap::new() }), earlier: Condvar::new() };
+
+/// Whether the timer has its thread.
+static IS_STARTED: AtomicBool = AtomicBool::new(false);
+
+/// Starts the timer's thread, unless it runs.
+pub(crate) fn start() -> io::Result<()> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    // ORDERING: Relaxed, here and below: the flag says nothing of what is armed, which the timer's lock orders.
+    if IS_STARTED.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if !IS_STARTED.load(Ordering::Relaxed) {
+        thread::Builder::new().name("nanolith-timer".into()).spawn(|| TIMER.serve())?;
+        IS_STARTED.store(true, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Where the timer has no thread, rings what is due on this thread, which is about to block. Returns when the next is due.
+pub(crate) fn ring_without_thread() -> Option<Instant> {
+    while !IS_STARTED.load(Ordering::Relaxed) {
+        let due = {
+            let mut timers = TIMER.lock();
+            let first = timers.armed.first_entry()?;
+            if first.key().due > Instant::now() {
+                return Some(first.key().due);
+            }
+            first.remove()
+        };
+        due.ring();
+    }
+    None
+}
+
+impl Timer {
+    fn lock(&self) -> MutexGuard<'_, Timers> {
+        self.timers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rings what is due, sleeps until the next, for ever. No lock is held while an alarm rings.
+    fn serve(&self) -> ! {
+        IS_TIMER.set(true);
+        let mut timers = self.lock();
+        loop {
+            let now = Instant::now();
+            match timers.armed.first_key_value().map(|(key, _)| *key) {
+                Some(key) if key.due <= now => {
+                    let alarm = timers.armed.remove(&key);
+                    drop(timers);
+                    alarm.into_iter().for_each(Alarm::ring);
+                    timers = self.lock();
+                }
+                Some(key) => {
+                    let wait = key.due - now;
+                    timers = self.earlier.wait_timeout(timers, wait).unwrap_or_else(PoisonError::into_inner).0;
+                }
+                None => timers = self.earlier.wait(timers).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+}
+
+impl Timers {
+    fn arm(&mut self, due: Instant, source: u64, alarm: Alarm) -> Key {
+        let key = Key::new(due, source);
+        self.armed.insert(key, alarm);
+        key
+    }
+}
+
+/// Rings `alarm` at `due`, by this thread's clock.
+pub(crate) fn arm(due: Instant, alarm: Alarm) -> Key {
+    arm_by(clock::source().as_deref(), due, alarm)
+}
+
+/// The same by the clock `source`, or by the system's if that is `None`. Where the simulation of that clock is over, the alarm is
+/// given up at once.
+pub(crate) fn arm_by(source: Option<&clock::Source>, due: Instant, alarm: Alarm) -> Key {
+    let Some(source) = source else { return arm_real(due, alarm) };
+    let mut mocked = mocked();
+    if source.is_over() {
+        drop(mocked);
+        alarm.give_up();
+        return Key::new(due, source.number());
+    }
+    mocked.entry(source.number()).or_default().arm(due, source.number(), alarm)
+}
+
+/// The same by the system's clock.
+pub(crate) fn arm_real(due: Instant, alarm: Alarm) -> Key {
+    let _ = start(); // every executor has started it; else see the head of this file
+    let mut timers = TIMER.lock();
+    let key = timers.arm(due, 0, alarm);
+    if timers.armed.first_key_value().is_some_and(|(first, _)| *first == key) {
+        TIMER.earlier.notify_one();
+    }
+    key
+}
+
+/// Takes an alarm back, if it has not rung.
+pub(crate) fn disarm(key: Key) {
+    let alarm = take(key);
+    drop(alarm); // outside the lock: what it holds may disarm others
+}
+
+/// The same, and leaves the alarm, which may hold what is the user's, to the caller.
+pub(crate) fn take(key: Key) -> Option<Alarm> {
+    with(key, |timers| timers.armed.remove(&key))
+}
+
+/// Sets whom to wake at `key`; false if it has rung.
+pub(crate) fn rewake(key: Key, waker: &Waker) -> bool {
+    let is_known = with(key, |timers| match timers.armed.get(&key)? {
+        Alarm::Wake(known) => Some(known.will_wake(waker)),
+        Alarm::Run(_) | Alarm::RunAlways(_) => None,
+    });
+    match is_known {
+        Some(false) => {
+            let mut other = Alarm::Wake(waker.clone()); // the earlier waker drops with it, after the release
+            with(key, |timers| timers.armed.get_mut(&key).map(|known| mem::swap(known, &mut other))).is_some()
+        }
+        is_known => is_known.is_some(),
+    }
+}
+
+fn with<R>(key: Key, f: impl FnOnce(&mut Timers) -> Option<R>) -> Option<R> {
+    match key.source {
+        0 => f(&mut TIMER.lock()),
+        source => with_mocked(source, f),
+    }
+}
+
+/// When the next alarm is due by this thread's clock.
+pub(crate) fn next() -> Option<Instant> {
+    match clock::source() {
+        Some(source) => next_due(&source),
+        None => TIMER.lock().armed.first_key_value().map(|(key, _)| key.due),
+    }
+}
+
+// ----- clocks that are moved by hand
+
+/// What is armed by the number of each such clock.
+static MOCKED: Mutex<BTreeMap<u64, Timers>> = Mutex::new(BTreeMap::new());
+
+fn mocked() -> MutexGuard<'static, BTreeMap<u64, Timers>> {
+    MOCKED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A clock at which nothing is armed any more leaves nothing behind, also where alarms were armed after its last handle went.
+fn with_mocked<R>(source: u64, f: impl FnOnce(&mut Timers) -> Option<R>) -> Option<R> {
+    let mut mocked = mocked();
+    let timers = mocked.get_mut(&source)?;
+    let result = f(timers);
+    if timers.armed.is_empty() {
+        mocked.remove(&source);
+    }
+    result
+}
+
+/// When the next alarm of such a clock is due; none that lies beyond the clock's end.
+pub(crate) fn next_due(source: &clock::Source) -> Option<Instant> {
+    let due = mocked().get(&source.number())?.armed.first_key_value().map(|(key, _)| key.due);
+    due.filter(|due| clock::reaches(*due))
+}
+
+/// Moves such a clock to its first alarm and rings that, unless it lies beyond `end` or the clock's own end; says whether it did.
+///
+/// The clock is moved under the lock that disarms the alarm: a clock is never moved to an alarm that was disarmed meanwhile. No
+/// lock is held while the alarm rings.
+pub(crate) fn move_to_next(source: &clock::Source, end: Option<Instant>) -> bool {
+    let first = with_mocked(source.number(), |timers| {
+        let first = timers.armed.first_entry()?;
+        let due = first.key().due;
+        if !clock::reaches(due) || end.is_some_and(|end| end < due) {
+            return None;
+        }
+        source.move_to(due);
+        Some(first.remove())
+    });
+    first.map(Alarm::ring).is_some()
+}
+
+/// Rings the first alarm of such a clock, if it is due; says whether it was. No lock is held while it rings.
+pub(crate) fn ring_next(source: &clock::Source) -> bool {
+    let now = source.instant();
+    let first = with_mocked(source.number(), |timers| {
+        timers.armed.first_entry().filter(|first| first.key().due <= now).map(OccupiedEntry::remove)
+    });
+    first.map(Alarm::ring).is_some()
+}
+
+/// The simulation of such a clock is over: no alarm rings any more. Sleepers are woken, and calls that wait for an alarm end. No
+/// lock is held meanwhile.
+pub(crate) fn end(source: &clock::Source) {
+    let armed = {
+        let mut mocked = mocked();
+        source.mark_over();
+        mocked.remove(&source.number())
+    };
+    armed.into_iter().flat_map(|timers| timers.armed.into_values()).for_each(Alarm::give_up);
+}
+
+/// Nobody moves such a clock any more: what is armed is dropped.
+pub(crate) fn forget(source: &clock::Source) {
+    let forgotten = mocked().remove(&source.number());
+    drop(forgotten);
+}
+
+#[cfg(all(test, not(any(loom, miri))))]
+mod tests {
+    use super::*;
+    use crate::{park::parker::Parking, time::MILLISECOND};
+
+    /// In a process of its own, as the whole of it has one timer.
+    #[test]
+    fn blocking_thread_rings_what_is_due_without_thread() {
+        if IS_STARTED.load(Ordering::Relaxed) {
+            return; // another test of this process has started the thread
+        }
+        let parking = Parking::of_this_thread();
+        let key = TIMER.lock().arm(Instant::now() + MILLISECOND, 0, Alarm::Wake(parking.waker().clone()));
+        assert!(parking.park_until(None), "its own alarm wakes it");
+        assert!(take(key).is_none());
+    }
+}

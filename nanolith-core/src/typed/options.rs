@@ -1,0 +1,85 @@
+//! How a call is to end early, beside its time-out: by the time that its task runs, by a token, or not with its parents.
+
+use super::Call;
+use crate::{executor::Executor, sync::cancel_token::CancelToken, task::TaskSet};
+use std::time::Duration;
+
+impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
+    /// Ends the call as [`CallError::TimedOut`](crate::CallError::TimedOut) when its task has run for this long, however long the
+    /// call waited before. With a [`timeout`](Call::timeout) or a [`deadline`](Call::deadline) too, the earliest counts.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
+    /// #     pub async fn wait_then_add(x: i64, y: i64) -> i64 { nanolith::time::sleep(MINUTE).await; x + y }
+    /// # }
+    /// # let pool = Pool::builder().build()?;
+    /// # pool.pause();
+    /// let geometry = Geometry::on(&pool);
+    /// let patient = geometry.add(4, 5).run_timeout(SECOND).submit();
+    /// std::thread::sleep(2 * MILLISECOND); // in a queue it has all the time in the world
+    /// # pool.resume();
+    /// assert_eq!(patient.wait()?, 9);
+    /// let slow = geometry.wait_then_add(4, 5).run_timeout(MILLISECOND).wait();
+    /// assert!(matches!(slow, Err(CallError::TimedOut(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// The run of an asynchronous task lasts from its first poll to its end, whatever it awaits. A synchronous task keeps its slot
+    /// until it returns; its caller is let go at once. With a limit of zero the task never begins; `Duration::MAX` is no limit.
+    #[inline]
+    pub fn run_timeout(mut self, limit: Duration) -> Self {
+        self.rare().run_timeout = Some(limit);
+        self
+    }
+
+    /// Cancels the call when `token` is cancelled. If it is already, the call ends as
+    /// [`CallError::Cancelled`](crate::CallError::Cancelled) and never runs. There may be several tokens: the first counts.
+    ///
+    /// ```
+    /// use nanolith::CancelToken;
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn spin(cx: &Context<Self>) { while !cx.is_cancelled() { std::thread::yield_now() } } }
+    /// let token = CancelToken::new();
+    /// let jobs = [(); 3].map(|()| Geometry::tasks().spin().cancel_token(&token).submit());
+    /// token.cancel();
+    /// for job in jobs {
+    ///     assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+    /// }
+    /// ```
+    #[inline]
+    pub fn cancel_token(mut self, token: &CancelToken) -> Self {
+        self.rare().tokens.push(token.clone());
+        self
+    }
+
+    /// Lets the call go on whatever becomes of the task that submits it: neither its deadline nor its cancellation is passed on.
+    /// From elsewhere than a task it says nothing.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn clean_up() -> bool { true }
+    ///     pub fn spin(cx: &Context<Self>, told: std::sync::mpsc::Sender<bool>) {
+    ///         while !cx.is_cancelled() { std::thread::yield_now() }
+    ///         let cleaned = Geometry::tasks().clean_up().unlinked().wait();
+    ///         let _ = told.send(cleaned.is_ok());
+    ///     }
+    /// }
+    /// let (told, hears) = std::sync::mpsc::channel();
+    /// let outcome = Geometry::tasks().spin(told).run_timeout(MILLISECOND).wait();
+    /// assert!(matches!(outcome, Err(CallError::TimedOut(_))));
+    /// assert!(hears.recv()?);
+    /// # Ok::<(), std::sync::mpsc::RecvError>(())
+    /// ```
+    #[inline]
+    pub fn unlinked(mut self) -> Self {
+        self.rare().is_unlinked = true;
+        self
+    }
+}

@@ -1,0 +1,198 @@
+//! A message on its way into an executor's line: a call that nobody waits for.
+
+use crate::{
+    call::{call_ref::Space, header::Meta},
+    channel::stream::StreamReader,
+    context::block_on,
+    deadlock::{self, BlockedWait, WaitCycle},
+    error::{Caller, Refused},
+    executor::{Admission, Executor},
+    task::{HasInbox, Job, TakesStreams, TaskSet},
+};
+use std::{
+    fmt,
+    future::Future,
+    mem,
+    panic::Location,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// Sends a message when awaited or waited on: made by [`Service::send`](crate::Service::send). It is over when the message
+/// has its place in the line, not when it is heard.
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # pub struct Counter { total: i64 }
+/// # #[define]
+/// # impl Counter {
+/// #     #[on_message]
+/// #     fn on_message(&mut self, by: i64) { self.total += by }
+/// #     pub fn total(&self) -> i64 { self.total }
+/// # }
+/// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+/// # pollster::block_on(async {
+/// counter.send(5).await?;
+/// assert_eq!(counter.total().await?, 15);
+/// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Refused`] gives the message back: the service is closed, or full where it does not wait for room.
+///
+/// # Panics
+///
+/// As a future, when polled after it was ready.
+///
+/// # Cancel safety
+///
+/// Dropped before it is ready, the message is dropped, too, and is not heard.
+#[must_use = "a message is sent when this is awaited or waited on"]
+pub struct Sending<'a, S: TaskSet, E: Executor<S> + ?Sized, M> {
+    executor: &'a E,
+    post: Post<S, M>,
+    submitted: &'static Location<'static>,
+    stage: Stage<'a, S, M>,
+}
+
+/// How something is put into a task that hears it, and taken out again.
+pub(crate) struct Post<S: TaskSet, M> {
+    pub(crate) put: fn(M) -> S::Task,
+    pub(crate) take: fn(S::Task) -> Option<M>,
+}
+
+impl<S: HasInbox> Post<S, S::Message> {
+    pub(crate) fn message() -> Self {
+        Self { put: S::TASK, take: S::MESSAGE }
+    }
+}
+
+impl<S: TakesStreams> Post<S, StreamReader<S::Metadata>> {
+    pub(crate) fn stream() -> Self {
+        Self { put: S::TASK, take: S::STREAM }
+    }
+}
+
+enum Stage<'a, S: TaskSet, M> {
+    Lazy(M),
+    Entering(Admission<'a, S>),
+    Over,
+}
+
+impl<S: TaskSet, E: Executor<S> + ?Sized, M> Unpin for Sending<'_, S, E, M> {}
+
+impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
+    #[track_caller]
+    pub(crate) fn new(executor: &'a E, post: Post<S, M>, message: M) -> Self {
+        Self { executor, post, submitted: Location::caller(), stage: Stage::Lazy(message) }
+    }
+
+    /// Blocks until the message has its place in the line.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Counter { total: i64 }
+    /// # #[define]
+    /// # impl Counter {
+    /// #     #[on_message]
+    /// #     fn on_message(&mut self, by: i64) { self.total += by }
+    /// #     pub fn total(&self) -> i64 { self.total }
+    /// # }
+    /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
+    /// counter.send(5).wait()?;
+    /// counter.close().wait()?; // it is heard before the end
+    /// assert_eq!(counter.send(7).wait().map_err(|refused| refused.into_inner()), Err(7));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] gives the message back. Its error is [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock) where the
+    /// service with the full queue waits for this task: see [`deadlock`](crate::deadlock).
+    pub fn wait(mut self) -> Result<(), Refused<M>> {
+        let refused = match self.submit() {
+            Err(refused) if refused.is_full() => refused,
+            sent => return sent.map_err(|refused| self.given_back(refused)),
+        };
+        let call = || refused.value().slot().clone().erase();
+        match BlockedWait::begin_for_room(self.executor.host(), true, call) {
+            Ok(_blocked) => {
+                self.stage = Stage::Entering(self.executor.admit(refused.into_inner()));
+                block_on::block_on_anybody(self)
+            }
+            Err(cycle) => self.send_in_cycle(refused.into_inner(), cycle),
+        }
+    }
+
+    /// Sends the message though a wait for room would close a cycle. There may be room since the cycle was closed; after that the
+    /// receiver blocks, so its queue does not change.
+    fn send_in_cycle(&self, job: Job<S>, cycle: WaitCycle) -> Result<(), Refused<M>> {
+        self.executor.execute(job).map_err(|refused| {
+            if !refused.is_full() {
+                return self.given_back(refused);
+            }
+            let job = refused.into_inner();
+            let error = job.would_deadlock(cycle);
+            self.given_back(Refused::new(job, error))
+        })
+    }
+
+    /// Without waiting for room.
+    pub(crate) fn try_send(mut self) -> Result<(), Refused<M>> {
+        self.submit().map_err(|refused| self.given_back(refused))
+    }
+
+    /// The message of a refused job, with the reason.
+    fn given_back(&self, refused: Refused<Job<S>>) -> Refused<M> {
+        let (job, error) = refused.into_parts();
+        let message = job.into_task().and_then(self.post.take);
+        Refused::new(message.expect("nobody else has the job, so nobody has ended it"), error)
+    }
+
+    fn submit(&mut self) -> Result<(), Refused<Job<S>>> {
+        let Stage::Lazy(message) = mem::replace(&mut self.stage, Stage::Over) else {
+            panic!("a message was polled after it was sent")
+        };
+        let task = (self.post.put)(message);
+        let caller = Caller { task: S::info(&task), submitted: self.submitted };
+        let meta = Meta::new(caller, None, None);
+        self.executor.execute(Job::alone(Space::new(), task, self.executor.shared(), meta))
+    }
+
+    fn start(&mut self) -> Poll<Result<(), Refused<M>>> {
+        match self.submit() {
+            Err(refused) if refused.is_full() => {
+                self.stage = Stage::Entering(self.executor.admit(refused.into_inner()));
+                Poll::Pending
+            }
+            sent => Poll::Ready(sent.map_err(|refused| self.given_back(refused))),
+        }
+    }
+}
+
+impl<S: TaskSet, E: Executor<S> + ?Sized, M> Future for Sending<'_, S, E, M> {
+    type Output = Result<(), Refused<M>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if !matches!(self.stage, Stage::Entering(_)) {
+            if let Poll::Ready(sent) = self.start() {
+                return Poll::Ready(sent);
+            }
+        }
+        let Stage::Entering(admission) = &mut self.stage else { unreachable!("it was just seen to enter") };
+        let Poll::Ready(sent) = admission.as_mut().poll(cx) else {
+            deadlock::pending_elsewhere(); // a message has no handle, so its end would not be noticed
+            return Poll::Pending;
+        };
+        self.stage = Stage::Over;
+        Poll::Ready(sent.map_err(|refused| self.given_back(refused)))
+    }
+}
+
+impl<S: TaskSet, E: Executor<S> + ?Sized, M> fmt::Debug for Sending<'_, S, E, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending").finish_non_exhaustive()
+    }
+}

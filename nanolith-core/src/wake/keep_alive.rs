@@ -1,0 +1,83 @@
+//! What keeps a program alive: calls and services that were asked to. `main_guard` waits for them.
+
+use super::{AfterUnlock, Deferred, Registration, WaiterHome, WaiterSet};
+use crate::sim_runtime;
+use std::{
+    collections::BTreeMap,
+    task::{Context, Poll},
+};
+
+/// How many keep the program alive, and who waits until none does.
+#[derive(Default)]
+pub(crate) struct Kept {
+    count: usize,
+    waiting: WaiterSet,
+}
+
+/// By the realm that they are of: see [`sim_runtime::realm`].
+static KEPT: Deferred<BTreeMap<u64, Kept>> = Deferred::new(BTreeMap::new());
+
+/// Changes what is kept in one realm.
+fn with_kept<R>(realm: u64, change: impl FnOnce(&mut Kept, &mut AfterUnlock) -> R) -> R {
+    KEPT.with(|all, after| {
+        let kept = all.entry(realm).or_default();
+        let result = change(kept, after);
+        if kept.count == 0 && kept.waiting.len() == 0 {
+            all.remove(&realm);
+        }
+        result
+    })
+}
+
+/// Keeps the program alive until it is dropped.
+#[derive(Debug)]
+pub(crate) struct KeepAlive(u64);
+
+impl KeepAlive {
+    pub(crate) fn new() -> Self {
+        let realm = sim_runtime::realm();
+        with_kept(realm, |kept, _| kept.count += 1);
+        Self(realm)
+    }
+}
+
+impl Drop for KeepAlive {
+    fn drop(&mut self) {
+        with_kept(self.0, |kept, after| {
+            kept.count -= 1;
+            if kept.count == 0 {
+                kept.waiting.notify_all(after);
+            }
+        });
+    }
+}
+
+/// The waits of a realm until nothing keeps the program alive.
+pub(crate) struct Realm(u64);
+
+impl WaiterHome for Realm {
+    type State = Kept;
+
+    fn with_state<R>(&self, change: impl FnOnce(&mut Kept, &mut AfterUnlock) -> R) -> R {
+        with_kept(self.0, change)
+    }
+
+    fn waiters(state: &mut Kept) -> &mut WaiterSet {
+        &mut state.waiting
+    }
+}
+
+/// A wait of this realm, for [`poll_done`].
+pub(crate) fn waiter() -> Registration<Realm> {
+    Registration::new(Realm(sim_runtime::realm()))
+}
+
+/// Ready when nothing keeps the program alive.
+pub(crate) fn poll_done(waiter: &mut Registration<Realm>, cx: &Context<'_>) -> Poll<()> {
+    waiter.poll_until(cx.waker(), |kept| kept.count == 0)
+}
+
+/// How many keep the program alive.
+pub(crate) fn count() -> usize {
+    with_kept(sim_runtime::realm(), |kept, _| kept.count)
+}
