@@ -319,9 +319,9 @@ fn what_was_kept_is_replayed_each_once() {
     records[1].outcome = Some(Ok(4)); // the world has changed
     let replay = Replay::<Geometry, _, _>::of(records, key, GeometryOutput::Add);
     let geometry = Geometry::on(&replay);
-    assert_eq!((replay.left(), geometry.add(1, 2).wait().expect("kept")), (2, 3));
-    assert_eq!((replay.left(), geometry.add(1, 2).wait().expect("kept")), (1, 4));
-    assert_eq!(replay.left(), 0);
+    assert_eq!((replay.remaining(), geometry.add(1, 2).wait().expect("kept")), (2, 3));
+    assert_eq!((replay.remaining(), geometry.add(1, 2).wait().expect("kept")), (1, 4));
+    assert_eq!(replay.remaining(), 0);
     assert!(panicked(geometry.add(1, 2).wait()).contains("`Geometry::add`"));
 }
 

@@ -121,8 +121,8 @@ pub mod __private {
 
 /// Runs `work` on the global pool; here and now if that cannot be started. The one place where a lower floor reaches the pool.
 fn run_on_global_pool(work: call::offload::Work) {
-    match pool::Chores::start() {
-        Ok(chores) => chores.spawn(async move { util::unwind::quietly(work) }),
-        Err(_) => util::unwind::quietly(work),
+    match pool::GlobalSpawner::start() {
+        Ok(chores) => chores.spawn(async move { util::unwind::ignore_panics(work) }),
+        Err(_) => util::unwind::ignore_panics(work),
     }
 }

@@ -151,9 +151,7 @@ fn miri() -> Outcome {
     // Rayon fails under stacked borrows, and its threads count as leaks; hence tree borrows, the lower floors only, and
     // leaks left to the tests that count drops.
     let flags = "-Zmiri-tree-borrows -Zmiri-ignore-leaks";
-    nightly_cargo("miri test -p nanolith-core --lib -- call:: sched:: wake::")
-        .var("MIRIFLAGS", flags)
-        .run()?;
+    nightly_cargo("miri test -p nanolith-core --lib -- call:: sched:: wake::").var("MIRIFLAGS", flags).run()?;
     // Two owners that release at once show a fault on few schedules. `NANOLITH_MIRI_SEEDS` says how many are taken.
     let seeds = env::var("NANOLITH_MIRI_SEEDS").unwrap_or_else(|_| "64".into());
     nightly_cargo("miri test -p nanolith-core --lib -- call::slot_tests::two_owners")

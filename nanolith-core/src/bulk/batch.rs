@@ -1,14 +1,15 @@
 //! A batch: many tasks of one kind that run as one call, each with its own outcome.
 
-use super::results::Filling;
+use super::results::ResultsBuilder;
 use crate::{
-    call::call_ref::{Shared, Space},
+    call::call_ref::{CallRef, Uninit},
     context::thread_context,
     error::{CallError, Panic},
     executor::Crew,
     meta::task_info::TaskInfo,
     task::{
-        CallInfo, CallSlot, Ground, Job, Outcome, Piece, PoolGround, Run, Scope, Stage, Standing, TaskSet, Work, unpack,
+        CallInfo, CallSlot, Closure, EnvRef, Environment, HookRun, Job, Outcome, PoolEnv, Run, Scope, TaskSet, Work,
+        downcast_output,
     },
     time::clock,
     typed::Handle,
@@ -34,7 +35,7 @@ pub(super) struct Batch<S: TaskSet, T> {
 
 /// What became of a batch.
 pub(super) struct Done<T> {
-    pub(super) results: Filling<T>,
+    pub(super) results: ResultsBuilder<T>,
     /// How long that took, in nanoseconds.
     pub(super) took: u64,
     /// What it gave away, in order, with the number of tasks of each.
@@ -42,21 +43,21 @@ pub(super) struct Done<T> {
 }
 
 impl<S: TaskSet, T: Send + 'static> Batch<S, T> {
-    pub(super) fn into_piece(self) -> Piece {
-        Piece::new(self.info, |scope| Run::Done(Box::new(self.run(scope)) as Box<dyn Any + Send>))
+    pub(super) fn into_piece(self) -> Closure {
+        Closure::new(self.info, |scope| Run::Done(Box::new(self.run(scope)) as Box<dyn Any + Send>))
     }
 
     fn run(self, scope: &Scope<Work>) -> Done<T> {
         let began = clock::now();
         let Self { tasks, info, extract, shared, crew } = self;
-        let host = match &scope.standing {
-            Standing::Pool(ground) => ground.host.clone(),
-            Standing::Service(_) => None,
+        let host = match &scope.env {
+            EnvRef::Pool(ground) => ground.host.clone(),
+            EnvRef::Service(_) => None,
         };
         let whole = scope.reply.as_ref().expect("it is there until the call is over").slot().clone();
-        let standing = Standing::Pool(PoolGround::<S> { host, shared });
-        let scope = Scope { reply: None, apart: None, within: Some(whole.clone()), standing };
-        let results = Filling::for_items(tasks.len());
+        let standing = EnvRef::Pool(PoolEnv::<S> { host, shared });
+        let scope = Scope { reply: None, apart: None, within: Some(whole.clone()), env: standing };
+        let results = ResultsBuilder::for_items(tasks.len());
         let mut runner =
             Runner { tasks: tasks.into_iter(), results, info, extract, whole, began, stint: 1, crew, scope };
         let rest = runner.run();
@@ -67,11 +68,11 @@ impl<S: TaskSet, T: Send + 'static> Batch<S, T> {
 /// A batch that is being run.
 struct Runner<S: TaskSet, T> {
     tasks: vec::IntoIter<S::Task>,
-    results: Filling<T>,
+    results: ResultsBuilder<T>,
     info: &'static TaskInfo,
     extract: fn(S::Output) -> Option<T>,
     /// The call that this is.
-    whole: Shared<CallSlot<Work>>,
+    whole: CallRef<CallSlot<Work>>,
     began: u64,
     /// Tasks until the next look at the clock.
     stint: usize,
@@ -90,7 +91,7 @@ enum Pause {
 impl<S: TaskSet, T: Send + 'static> Runner<S, T> {
     fn run(&mut self) -> Vec<(Handle<Work, Done<T>>, usize)> {
         if !self.scope.supports(self.info) {
-            let at = self.whole.meta.at();
+            let at = self.whole.header.at();
             self.tasks.by_ref().for_each(|_| self.results.fail(CallError::Unsupported(at.clone())));
         }
         loop {
@@ -99,7 +100,7 @@ impl<S: TaskSet, T: Send + 'static> Runner<S, T> {
                 Ok(Pause::Stint) if self.is_late() => return self.give_away(),
                 Ok(Pause::Stint) => self.stint = (2 * self.stint).min(STRIDE),
                 Err(panic) => {
-                    thread_context::settle_polls();
+                    thread_context::release_pending_polls();
                     let error = self.panicked(panic);
                     self.results.fail(error);
                 }
@@ -114,7 +115,7 @@ impl<S: TaskSet, T: Send + 'static> Runner<S, T> {
             }
             let Some(task) = self.tasks.next() else { return Pause::Over };
             let output = if S::HOOKS.are_none() { self.run_alone(task) } else { self.run_hooked(task) };
-            thread_context::settle_polls();
+            thread_context::release_pending_polls();
             if let Some(output) = output {
                 self.results.push(output);
             }
@@ -135,9 +136,9 @@ impl<S: TaskSet, T: Send + 'static> Runner<S, T> {
 
     /// before → task → after, all synchronous: see `task/run.rs`.
     fn run_hooked(&mut self, task: S::Task) -> Option<T> {
-        let Standing::Pool(ground) = &self.scope.standing else { return self.lost() };
+        let EnvRef::Pool(ground) = &self.scope.env else { return self.lost() };
         let ground = ground.clone();
-        let meta = &self.whole.meta;
+        let meta = &self.whole.header;
         let call = CallInfo { task: self.info, priority: meta.priority(), waited: meta.waited(), in_service: false };
         if let Err(error) = self.hook(ground.before(call)) {
             return self.fail(error);
@@ -157,23 +158,23 @@ impl<S: TaskSet, T: Send + 'static> Runner<S, T> {
         }
     }
 
-    fn hook<F>(&self, stage: Stage<F>) -> Result<(), CallError> {
+    fn hook<F>(&self, stage: HookRun<F>) -> Result<(), CallError> {
         match stage {
-            Stage::Now(Ok(Ok(()))) => Ok(()),
-            Stage::Now(Ok(Err(source))) => Err(CallError::Hook(source.into(), self.whole.meta.at())),
-            Stage::Now(Err(panic)) => Err(self.panicked(panic)),
-            Stage::Later(_) => unreachable!("a set whose hooks are asynchronous is not run in batches"),
+            HookRun::Ready(Ok(Ok(()))) => Ok(()),
+            HookRun::Ready(Ok(Err(source))) => Err(CallError::Hook(source.into(), self.whole.header.at())),
+            HookRun::Ready(Err(panic)) => Err(self.panicked(panic)),
+            HookRun::Future(_) => unreachable!("a set whose hooks are asynchronous is not run in batches"),
         }
     }
 
     #[cold]
     fn panicked(&self, panic: Panic) -> CallError {
-        CallError::of_panic(panic, self.whole.meta.at())
+        CallError::of_panic(panic, self.whole.header.at())
     }
 
     #[cold]
     fn lost(&mut self) -> Option<T> {
-        self.fail(CallError::Lost(self.whole.meta.at()))
+        self.fail(CallError::Lost(self.whole.header.at()))
     }
 
     #[cold]
@@ -185,7 +186,7 @@ impl<S: TaskSet, T: Send + 'static> Runner<S, T> {
     /// Whether others should have what is left. Only the pool's own threads may give to it whatever its bounds are.
     fn is_late(&self) -> bool {
         let late = self.tasks.len() > 0 && clock::now() - self.began > BUDGET;
-        late && thread_context::host_id().is_some() && thread_context::host_id() == self.crew.host()
+        late && thread_context::current_executor().is_some() && thread_context::current_executor() == self.crew.host()
     }
 
     /// Gives what is left to the crew, in pieces enough for all of its threads.
@@ -202,13 +203,13 @@ impl<S: TaskSet, T: Send + 'static> Runner<S, T> {
     }
 
     fn give(&self, tasks: Vec<S::Task>) -> Handle<Work, Done<T>> {
-        let Standing::Pool(ground) = &self.scope.standing else { unreachable!("a batch stands on a pool") };
+        let EnvRef::Pool(ground) = &self.scope.env else { unreachable!("a batch stands on a pool") };
         let (info, extract, crew) = (self.info, self.extract, self.crew.clone());
         let batch = Batch::<S, T> { tasks, info, extract, shared: ground.shared.clone(), crew };
-        let (job, slot) = Job::with_owner(Space::new(), batch.into_piece(), None, self.whole.meta.again());
+        let (job, slot) = Job::with_owner(Uninit::new(), batch.into_piece(), None, self.whole.header.for_retry());
         if let Err(refused) = self.crew.execute(job) {
-            crate::typed::refuse(refused);
+            crate::typed::fail_job(refused);
         }
-        Handle::new(slot, self.crew.host(), unpack).cancel_on_drop()
+        Handle::new(slot, self.crew.host(), downcast_output).cancel_on_drop()
     }
 }

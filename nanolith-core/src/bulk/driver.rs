@@ -4,7 +4,7 @@
 //! future that the compiler lets borrow from itself. This future never ends: each poll asks the
 //! window for the next result, and the [`Link`] carries the question in and the answer out.
 
-use super::{batch_size::Wish, results::Results, source::Source, window::Window};
+use super::{batch_size::Limits, results::Results, source::Source, window::Window};
 use crate::{error::CallError, executor::Executor, meta::priority::Priority, task::TaskSet};
 use std::{
     any::Any,
@@ -21,7 +21,7 @@ use std::{
 /// How the work is done.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Settings {
-    pub(super) wish: Wish,
+    pub(super) wish: Limits,
     pub(super) priority: Option<Priority>,
     pub(super) unordered: bool,
 }

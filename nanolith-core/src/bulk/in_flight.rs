@@ -16,7 +16,7 @@ use std::{
 };
 
 /// One call under way, for one input or many.
-pub(super) enum Flight<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
+pub(super) enum Submission<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
     One(Call<'a, S, E, T>),
     Batch(Call<'a, Work, dyn Crew + 'a, Done<T>>),
     /// What a batch gave away.
@@ -24,78 +24,78 @@ pub(super) enum Flight<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
 }
 
 /// What came of it.
-pub(super) enum Came<T> {
+pub(super) enum TaskOutcome<T> {
     One(Result<T, CallError>),
     Batch(Result<Done<T>, CallError>),
 }
 
 /// A flight, and whose it is.
-pub(super) struct Entry<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
-    pub(super) flight: Flight<'a, S, E, T>,
+pub(super) struct Tagged<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
+    pub(super) flight: Submission<'a, S, E, T>,
     /// Which input is its first, and how many there are.
     pub(super) first: usize,
     pub(super) count: usize,
 }
 
 /// What came, of which inputs.
-pub(super) struct Arrival<T> {
-    pub(super) came: Came<T>,
+pub(super) struct TaggedResult<T> {
+    pub(super) came: TaskOutcome<T>,
     pub(super) first: usize,
     pub(super) count: usize,
 }
 
-impl<S: TaskSet, E: Executor<S> + ?Sized, T> Entry<'_, S, E, T> {
+impl<S: TaskSet, E: Executor<S> + ?Sized, T> Tagged<'_, S, E, T> {
     /// Says whether it is with its executor; else `cx` is woken when there is room.
     pub(super) fn begin(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.flight {
-            Flight::One(call) => call.begin(cx),
-            Flight::Batch(call) => call.begin(cx),
-            Flight::Rest(_) => true,
+            Submission::One(call) => call.begin(cx),
+            Submission::Batch(call) => call.begin(cx),
+            Submission::Rest(_) => true,
         }
     }
 
     /// The same, if there is room at once.
     pub(super) fn try_begin(&mut self) -> bool {
         match &mut self.flight {
-            Flight::One(call) => call.try_begin(),
-            Flight::Batch(call) => call.try_begin(),
-            Flight::Rest(_) => true,
+            Submission::One(call) => call.try_begin(),
+            Submission::Batch(call) => call.try_begin(),
+            Submission::Rest(_) => true,
         }
     }
 
     /// Blocks until it is over.
-    pub(super) fn finish(self) -> Arrival<T> {
+    pub(super) fn finish(self) -> TaggedResult<T> {
         let Self { flight, first, count } = self;
         let came = match flight {
-            Flight::One(call) => Came::One(call.finish()),
-            Flight::Batch(call) => Came::Batch(call.finish()),
-            Flight::Rest(handle) => Came::Batch(handle.wait()),
+            Submission::One(call) => TaskOutcome::One(call.finish()),
+            Submission::Batch(call) => TaskOutcome::Batch(call.finish()),
+            Submission::Rest(handle) => TaskOutcome::Batch(handle.wait()),
         };
-        Arrival { came, first, count }
+        TaggedResult { came, first, count }
     }
 }
 
-impl<S: TaskSet, E: Executor<S> + ?Sized, T> Future for Entry<'_, S, E, T> {
-    type Output = Arrival<T>;
+impl<S: TaskSet, E: Executor<S> + ?Sized, T> Future for Tagged<'_, S, E, T> {
+    type Output = TaggedResult<T>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Arrival<T>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<TaggedResult<T>> {
         let came = match &mut self.flight {
-            Flight::One(call) => Came::One(ready!(Pin::new(call).poll(cx))),
-            Flight::Batch(call) => Came::Batch(ready!(Pin::new(call).poll(cx))),
-            Flight::Rest(handle) => Came::Batch(ready!(Pin::new(handle).poll(cx))),
+            Submission::One(call) => TaskOutcome::One(ready!(Pin::new(call).poll(cx))),
+            Submission::Batch(call) => TaskOutcome::Batch(ready!(Pin::new(call).poll(cx))),
+            Submission::Rest(handle) => TaskOutcome::Batch(ready!(Pin::new(handle).poll(cx))),
         };
-        Poll::Ready(Arrival { came, first: self.first, count: self.count })
+        Poll::Ready(TaggedResult { came, first: self.first, count: self.count })
     }
 }
 
 /// All that is with the executor.
-pub(super) enum Lot<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
-    Ordered(VecDeque<Entry<'a, S, E, T>>),
-    Unordered(FuturesUnordered<Entry<'a, S, E, T>>),
+pub(super) enum InFlight<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
+    Ordered(VecDeque<Tagged<'a, S, E, T>>),
+    Unordered(FuturesUnordered<Tagged<'a, S, E, T>>),
 }
 
 /// The last goes first: else, while one is cancelled, the next would begin.
-impl<S: TaskSet, E: Executor<S> + ?Sized, T> Drop for Lot<'_, S, E, T> {
+impl<S: TaskSet, E: Executor<S> + ?Sized, T> Drop for InFlight<'_, S, E, T> {
     fn drop(&mut self) {
         if let Self::Ordered(entries) = self {
             while entries.pop_back().is_some() {}
@@ -103,7 +103,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Drop for Lot<'_, S, E, T> {
     }
 }
 
-impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Lot<'a, S, E, T> {
+impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> InFlight<'a, S, E, T> {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Ordered(entries) => entries.len(),
@@ -111,7 +111,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Lot<'a, S, E, T> {
         }
     }
 
-    pub(super) fn push(&mut self, entry: Entry<'a, S, E, T>) {
+    pub(super) fn push(&mut self, entry: Tagged<'a, S, E, T>) {
         match self {
             Self::Ordered(entries) => entries.push_back(entry),
             Self::Unordered(entries) => entries.push(entry),
@@ -119,7 +119,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Lot<'a, S, E, T> {
     }
 
     /// Puts entries that take the place of one that is over.
-    pub(super) fn replace(&mut self, rest: Vec<Entry<'a, S, E, T>>) {
+    pub(super) fn replace(&mut self, rest: Vec<Tagged<'a, S, E, T>>) {
         match self {
             Self::Ordered(entries) => rest.into_iter().rev().for_each(|entry| entries.push_front(entry)),
             Self::Unordered(entries) => entries.extend(rest),
@@ -127,7 +127,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Lot<'a, S, E, T> {
     }
 
     /// What is over, of those in order the oldest; `None` where nothing is under way.
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Arrival<T>>> {
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<TaggedResult<T>>> {
         match self {
             Self::Ordered(entries) => {
                 let Some(entry) = entries.front_mut() else { return Poll::Ready(None) };

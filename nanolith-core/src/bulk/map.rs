@@ -4,7 +4,7 @@ use crate::{
     error::CallError,
     executor::Executor,
     pool::parallel::{self, Broken},
-    task::{CallSlot, Piece, Run, Scope, TaskSet, Work, unpack},
+    task::{CallSlot, Closure, Run, Scope, TaskSet, Work, downcast_output},
     typed::Call,
 };
 use std::any::Any;
@@ -59,8 +59,8 @@ where
     F: Fn(T) -> R + Send + Sync + 'static,
 {
     let piece =
-        Piece::new(&Work::TASKS[0], |scope| run(scope, |call| parallel::map(items, f, || call.is_asked_to_stop())));
-    Call::new(pool, piece, unpack)
+        Closure::new(&Work::TASKS[0], |scope| run(scope, |call| parallel::map(items, f, || call.is_asked_to_stop())));
+    Call::new(pool, piece, downcast_output)
 }
 
 /// Reduces what `f` makes of the items to one value: `reduce` joins two, of which any may be an `identity`.
@@ -90,10 +90,10 @@ where
     I: Fn() -> R + Send + Sync + 'static,
     G: Fn(R, R) -> R + Send + Sync + 'static,
 {
-    let piece = Piece::new(&Work::TASKS[1], |scope| {
+    let piece = Closure::new(&Work::TASKS[1], |scope| {
         run(scope, |call| parallel::map_reduce(items, f, identity, reduce, || call.is_asked_to_stop()))
     });
-    Call::new(pool, piece, unpack)
+    Call::new(pool, piece, downcast_output)
 }
 
 /// Runs all of it within the call of this scope.
@@ -107,7 +107,7 @@ fn run<R: Send + 'static>(
         // The reply that stays in the scope ends it.
         Err(Broken::Stopped) => Run::Spawned,
         Err(Broken::Panicked(panic, item)) => {
-            let at = call.meta.at();
+            let at = call.header.at();
             let at = match item {
                 Some(item) => at.of_item(item),
                 None => at,

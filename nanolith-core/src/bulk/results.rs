@@ -4,13 +4,13 @@ use crate::error::CallError;
 use std::vec;
 
 /// What a batch fills, in order.
-pub(super) struct Filling<T> {
+pub(super) struct ResultsBuilder<T> {
     outputs: Vec<T>,
     /// Each with the number of results before it.
     errors: Vec<(usize, CallError)>,
 }
 
-impl<T> Filling<T> {
+impl<T> ResultsBuilder<T> {
     pub(super) fn for_items(count: usize) -> Self {
         Self { outputs: Vec::with_capacity(count), errors: Vec::new() }
     }
@@ -52,13 +52,13 @@ pub(super) struct Results<T> {
 
 impl<T> Results<T> {
     pub(super) fn none() -> Self {
-        Filling::for_items(0).into_results(0)
+        ResultsBuilder::for_items(0).into_results(0)
     }
 
     /// So many times the same error.
     pub(super) fn all(error: &CallError, count: usize, first: usize) -> Self {
         let errors = (0..count).map(|n| (n, error.clone())).collect();
-        Filling { outputs: Vec::new(), errors }.into_results(first)
+        ResultsBuilder { outputs: Vec::new(), errors }.into_results(first)
     }
 
     /// Finds out how long the next row is.
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn errors_stand_where_they_came() {
         for errors in 0..64_u32 {
-            let mut filling = Filling::for_items(6);
+            let mut filling = ResultsBuilder::for_items(6);
             for n in 0..6 {
                 if errors >> n & 1 == 1 { filling.fail(lost()) } else { filling.push(n) }
             }

@@ -4,9 +4,9 @@
 
 use super::{
     batch::{Batch, Done},
-    batch_size::{self, Pace, Wish},
+    batch_size::{self, BatchSizer, Limits},
     driver::{Figures, Settings},
-    in_flight::{Arrival, Came, Entry, Flight, Lot},
+    in_flight::{InFlight, Submission, Tagged, TaggedResult, TaskOutcome},
     results::Results,
     source::Source,
 };
@@ -16,9 +16,9 @@ use crate::{
     error::CallError,
     executor::{Crew, Executor},
     meta::{priority::Priority, task_info::TaskInfo},
-    task::{TaskSet, unpack},
+    task::{TaskSet, downcast_output},
     time::clock,
-    typed::{Call, PlainCall},
+    typed::{Call, CallParts},
 };
 use futures_util::Stream;
 use std::{
@@ -36,16 +36,16 @@ pub(super) struct Window<'a, S: TaskSet, E: Executor<S> + ?Sized, T, M> {
     source: M,
     /// The source has no more.
     is_over: bool,
-    wish: Wish,
+    wish: Limits,
     priority: Option<Priority>,
     /// How it goes on: known with the first call.
-    pace: Option<Pace>,
+    pace: Option<BatchSizer>,
     crew: Option<(&'a (dyn Crew + 'a), Arc<dyn Crew>)>,
     /// Whose that is.
     executor: Option<&'a E>,
     /// Made, and not with the executor yet.
-    line: VecDeque<Entry<'a, S, E, T>>,
-    lot: Lot<'a, S, E, T>,
+    line: VecDeque<Tagged<'a, S, E, T>>,
+    lot: InFlight<'a, S, E, T>,
     /// Inputs in the two.
     under_way: usize,
     /// Inputs taken so far.
@@ -55,7 +55,7 @@ pub(super) struct Window<'a, S: TaskSet, E: Executor<S> + ?Sized, T, M> {
 }
 
 /// A batch that is being filled: its first call, without the task, and all tasks.
-struct Open<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
+struct OpenBatch<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
     executor: &'a E,
     info: &'static TaskInfo,
     extract: fn(S::Output) -> Option<T>,
@@ -66,10 +66,10 @@ struct Open<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
     tasks: Vec<S::Task>,
 }
 
-impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Open<'a, S, E, T> {
+impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> OpenBatch<'a, S, E, T> {
     /// Whether the call is of the same kind, for the same executor.
     #[inline(always)]
-    fn takes(&self, call: &PlainCall<'a, S, E, T>) -> bool {
+    fn takes(&self, call: &CallParts<'a, S, E, T>) -> bool {
         let info = S::info(&call.task);
         (ptr::eq(info, self.info) || info == self.info)
             && self.asked.is_none_or(|asked| asked == call.priority)
@@ -88,13 +88,13 @@ where
         Self {
             source,
             is_over: false,
-            wish: Wish::default(),
+            wish: Limits::default(),
             priority: None,
             pace: None,
             crew: None,
             executor: None,
             line: VecDeque::new(),
-            lot: Lot::Ordered(VecDeque::new()),
+            lot: InFlight::Ordered(VecDeque::new()),
             under_way: 0,
             taken: 0,
             results: Results::none(),
@@ -105,8 +105,8 @@ where
     pub(super) fn set(&mut self, settings: Settings) {
         let Settings { wish, priority, unordered } = settings;
         (self.wish, self.priority) = (wish, priority);
-        if unordered && matches!(&self.lot, Lot::Ordered(entries) if entries.is_empty()) {
-            self.lot = Lot::Unordered(futures_util::stream::FuturesUnordered::new());
+        if unordered && matches!(&self.lot, InFlight::Ordered(entries) if entries.is_empty()) {
+            self.lot = InFlight::Unordered(futures_util::stream::FuturesUnordered::new());
         }
     }
 
@@ -120,18 +120,18 @@ where
                 return Some(result);
             }
             self.fill(None);
-            let arrival = self.wait_lot().or_else(|| self.line.pop_front().map(Entry::finish));
-            if let Some(result) = self.arrived(arrival?) {
+            let arrival = self.wait_lot().or_else(|| self.line.pop_front().map(Tagged::finish));
+            if let Some(result) = self.on_finished(arrival?) {
                 return Some(result);
             }
         }
     }
 
     /// Waits for one that is over, if any are under way.
-    fn wait_lot(&mut self) -> Option<Arrival<T>> {
+    fn wait_lot(&mut self) -> Option<TaggedResult<T>> {
         let entries = match &mut self.lot {
-            Lot::Ordered(entries) => return entries.pop_front().map(Entry::finish),
-            Lot::Unordered(entries) => entries,
+            InFlight::Ordered(entries) => return entries.pop_front().map(Tagged::finish),
+            InFlight::Unordered(entries) => entries,
         };
         let host = self.executor.and_then(Executor::host);
         let next = poll_fn(|cx| Pin::new(&mut *entries).poll_next(cx));
@@ -140,7 +140,7 @@ where
             let mut all = mem::take(entries).into_iter();
             let first = all.next();
             entries.extend(all);
-            first.map(Entry::finish)
+            first.map(Tagged::finish)
         })
     }
 
@@ -153,7 +153,7 @@ where
             self.fill(Some(cx));
             match self.lot.poll_next(cx) {
                 Poll::Ready(Some(arrival)) => {
-                    if let Some(result) = self.arrived(arrival) {
+                    if let Some(result) = self.on_finished(arrival) {
                         return Poll::Ready(Some(result));
                     }
                 }
@@ -164,12 +164,12 @@ where
     }
 
     /// Something came. A single result is given at once, those of a batch wait to be asked for.
-    fn arrived(&mut self, arrival: Arrival<T>) -> Option<Result<T, CallError>> {
-        let Arrival { came, first, count } = arrival;
+    fn on_finished(&mut self, arrival: TaggedResult<T>) -> Option<Result<T, CallError>> {
+        let TaggedResult { came, first, count } = arrival;
         self.under_way -= count;
         match came {
-            Came::One(result) => return Some(result.map_err(|error| error.of_item(first))),
-            Came::Batch(Ok(Done { results, took, rest })) => {
+            TaskOutcome::One(result) => return Some(result.map_err(|error| error.of_item(first))),
+            TaskOutcome::Batch(Ok(Done { results, took, rest })) => {
                 if let Some(pace) = &mut self.pace {
                     pace.ran(results.len(), took);
                 }
@@ -177,13 +177,13 @@ where
                 let entry = |(handle, count)| {
                     let first = next;
                     next += count;
-                    Entry { flight: Flight::Rest(handle), first, count }
+                    Tagged { flight: Submission::Rest(handle), first, count }
                 };
                 self.under_way += rest.iter().map(|(_, count)| count).sum::<usize>();
                 self.lot.replace(rest.into_iter().map(entry).collect());
                 self.results = results.into_results(first);
             }
-            Came::Batch(Err(error)) => self.results = Results::all(&error, count, first),
+            TaskOutcome::Batch(Err(error)) => self.results = Results::all(&error, count, first),
         }
         None
     }
@@ -202,7 +202,7 @@ where
                 Some(pace) => pace.room(self.under_way, self.lot.len()),
                 None => self.wish.first(),
             };
-            let more = room > 0 && self.gather(room, cx.as_deref_mut());
+            let more = room > 0 && self.fill_batch(room, cx.as_deref_mut());
             if !more {
                 return self.enter(cx);
             }
@@ -225,12 +225,12 @@ where
     }
 
     /// Takes so many inputs, or fewer if there are no more now. Says whether there may be more.
-    fn gather(&mut self, room: usize, cx: Option<&mut Context<'_>>) -> bool {
+    fn fill_batch(&mut self, room: usize, cx: Option<&mut Context<'_>>) -> bool {
         let nobody = &mut Context::from_waker(Waker::noop());
         let cx = cx.unwrap_or(nobody);
-        let adapts = self.pace.as_ref().is_some_and(Pace::adapts);
+        let adapts = self.pace.as_ref().is_some_and(BatchSizer::adapts);
         let began = if adapts { clock::now() } else { 0 };
-        let mut open: Option<Open<'a, S, E, T>> = None;
+        let mut open: Option<OpenBatch<'a, S, E, T>> = None;
         let mut number = 0;
         let mut more = true;
         while number < room {
@@ -268,20 +268,20 @@ where
 
     /// Begins a batch with this call, or makes it one of its own. So many may follow.
     #[inline(never)]
-    fn open(&mut self, call: PlainCall<'a, S, E, T>, more: usize) -> Option<Open<'a, S, E, T>> {
+    fn open(&mut self, call: CallParts<'a, S, E, T>, more: usize) -> Option<OpenBatch<'a, S, E, T>> {
         self.settle(call.executor);
         let info = S::info(&call.task);
         if self.crew.is_none() || info.is_async() || S::HOOKS.are_async() {
             self.alone(call.into_call());
             return None;
         }
-        let PlainCall { executor, task, extract, priority, submitted } = call;
+        let CallParts { executor, task, extract, priority, submitted } = call;
         // One that is to be larger than any other grows as its inputs come: there may be few of them.
-        let mut tasks = Vec::with_capacity(more.min(batch_size::MOST - 1) + 1);
+        let mut tasks = Vec::with_capacity(more.min(batch_size::MAX_BATCH - 1) + 1);
         tasks.push(task);
         let asked = self.priority.is_none().then_some(priority);
         let priority = self.priority.or(priority);
-        Some(Open { executor, info, extract, priority, asked, submitted, tasks })
+        Some(OpenBatch { executor, info, extract, priority, asked, submitted, tasks })
     }
 
     #[inline(never)]
@@ -291,7 +291,7 @@ where
             Some(priority) => call.priority(priority),
             None => call,
         };
-        self.line_up(Flight::One(call), 1);
+        self.enqueue(Submission::One(call), 1);
     }
 
     /// Finds out how this executor takes them.
@@ -304,23 +304,24 @@ where
         self.crew = executor.crew().filter(|_| !alone).map(|crew| (crew, crew.to_owned()));
         if self.pace.is_none() {
             self.pace = Some(match &self.crew {
-                Some((crew, _)) => Pace::of_batches(self.wish, crew.threads()),
-                None => Pace::of_singles(self.wish),
+                Some((crew, _)) => BatchSizer::of_batches(self.wish, crew.threads()),
+                None => BatchSizer::of_singles(self.wish),
             });
         }
     }
 
-    fn close(&mut self, open: Option<Open<'a, S, E, T>>) {
+    fn close(&mut self, open: Option<OpenBatch<'a, S, E, T>>) {
         let (Some(open), Some((crew, owned))) = (open, &self.crew) else { return };
-        let Open { executor, info, extract, priority, submitted, tasks, .. } = open;
+        let OpenBatch { executor, info, extract, priority, submitted, tasks, .. } = open;
         let (count, crew) = (tasks.len(), *crew);
         let batch = Batch::<S, T> { tasks, info, extract, shared: executor.shared(), crew: owned.clone() };
-        let call = PlainCall { executor: crew, task: batch.into_piece(), extract: unpack, priority, submitted };
-        self.line_up(Flight::Batch(call.into_call()), count);
+        let call =
+            CallParts { executor: crew, task: batch.into_piece(), extract: downcast_output, priority, submitted };
+        self.enqueue(Submission::Batch(call.into_call()), count);
     }
 
-    fn line_up(&mut self, flight: Flight<'a, S, E, T>, count: usize) {
-        self.line.push_back(Entry { flight, first: self.taken, count });
+    fn enqueue(&mut self, flight: Submission<'a, S, E, T>, count: usize) {
+        self.line.push_back(Tagged { flight, first: self.taken, count });
         self.taken += count;
         self.under_way += count;
     }

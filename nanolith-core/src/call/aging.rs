@@ -8,15 +8,15 @@ const EARLY: u64 = 1_000_000;
 
 /// A time-out a priority, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Expirations([u64; Priority::ALL.len()]);
+pub(crate) struct AgingTable([u64; Priority::ALL.len()]);
 
-impl Default for Expirations {
+impl Default for AgingTable {
     fn default() -> Self {
         Self(Priority::ALL.map(|priority| clock::nanos(priority.timeout())))
     }
 }
 
-impl Expirations {
+impl AgingTable {
     pub(crate) fn set(&mut self, priority: Priority, timeout: Duration) {
         self.0[priority as usize] = clock::nanos(timeout);
     }
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn each_priority_has_the_time_out_that_was_set() {
-        let mut table = Expirations::default();
+        let mut table = AgingTable::default();
         assert_eq!(table.of(Priority::Immediate, 10 * MS), 9 * MS);
         assert_eq!(table.of(Priority::UserBlocking, 10 * MS), 260 * MS);
         table.set(Priority::UserBlocking, Duration::from_millis(7));
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn what_never_expires_does_not_wrap() {
-        let mut table = Expirations::default();
+        let mut table = AgingTable::default();
         table.set(Priority::Idle, Duration::MAX);
         assert_eq!(table.of(Priority::Idle, 10), u64::MAX);
     }

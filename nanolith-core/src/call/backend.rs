@@ -1,22 +1,22 @@
 //! What a call and the executor that holds it know of each other, told by two traits so that neither floor imports the
-//! other: a [`Host`] has threads and a queue, a [`Runnable`] is a call with its types erased.
+//! other: a [`Backend`] has threads and a queue, a [`ErasedCall`] is a call with its types erased.
 
 use super::{
-    call_ref::{Counted, Shared},
+    call_ref::{CallRef, RefCounted},
     end_batch::EndBatch,
-    header::Meta,
+    header::Header,
     offload::Work,
-    slot::{End, Ended},
+    slot::{EndReason, EndResult},
 };
 use crate::{
     context::thread_context::Where,
     deadlock::{BlockedWaiter, Needs},
     error::CallError,
     meta::{priority::Priority, task_info::TaskInfo},
-    sched::policy::Rules,
+    sched::policy::SchedulingPolicy,
     sim_runtime::EndWait,
     time::clock,
-    wake::{WaitTicket, extensions::Data},
+    wake::{WaitTicket, extensions::Extensions},
 };
 use once_cell::sync::Lazy;
 use std::{
@@ -32,28 +32,28 @@ use std::{
 
 /// Tells hosts apart, for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HostId(NonZero<u64>);
+pub struct ExecutorId(NonZero<u64>);
 
 /// Every host that lives, for those who keep only its number: a call's handle, its timer. Handles come and go with each
 /// call, so they do not count the host's owners.
-static HOSTS: Mutex<BTreeMap<HostId, Known>> = Mutex::new(BTreeMap::new());
+static HOSTS: Mutex<BTreeMap<ExecutorId, Known>> = Mutex::new(BTreeMap::new());
 
 struct Known {
-    host: Weak<dyn Host>,
+    host: Weak<dyn Backend>,
     /// Whether the time is the system's where it was made.
     has_system_clock: bool,
 }
 
 /// The hosts for which the time is the system's.
-pub(crate) fn all_by_the_system_clock() -> Vec<Weak<dyn Host>> {
+pub(crate) fn all_by_the_system_clock() -> Vec<Weak<dyn Backend>> {
     hosts().values().filter(|known| known.has_system_clock).map(|known| known.host.clone()).collect()
 }
 
-fn hosts() -> MutexGuard<'static, BTreeMap<HostId, Known>> {
+fn hosts() -> MutexGuard<'static, BTreeMap<ExecutorId, Known>> {
     HOSTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl HostId {
+impl ExecutorId {
     pub(crate) fn new() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         // ORDERING: Relaxed, the number means nothing but itself.
@@ -65,22 +65,22 @@ impl HostId {
         self.0.get()
     }
 
-    pub(crate) fn numbered(number: u64) -> Option<Self> {
+    pub(crate) fn from_raw(number: u64) -> Option<Self> {
         NonZero::new(number).map(Self)
     }
 
     /// Makes the host known under this number.
-    pub(crate) fn belongs_to(self, host: Weak<dyn Host>) {
+    pub(crate) fn insert(self, host: Weak<dyn Backend>) {
         let known = Known { host, has_system_clock: clock::source().is_none() };
         hosts().insert(self, known);
     }
 
     /// The host goes.
-    pub(crate) fn forget(self) {
+    pub(crate) fn remove(self) {
         hosts().remove(&self);
     }
 
-    pub(crate) fn find(self) -> Option<Arc<dyn Host>> {
+    pub(crate) fn get(self) -> Option<Arc<dyn Backend>> {
         hosts().get(&self).and_then(|known| known.host.upgrade())
     }
 }
@@ -91,11 +91,11 @@ pub(crate) struct WouldDeadlock;
 
 /// What a task's thread is to do about a queued call that it waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum WaitAction {
     /// Wait: somebody else runs the call.
-    Wait,
+    Park,
     /// The call was run here and now.
-    Ran,
+    RanInline,
     /// Do not wait: it would never end.
     Deadlock,
 }
@@ -136,7 +136,7 @@ pub(crate) enum PermitState {
 /// What a waiting thread has lent to other threads.
 #[derive(Debug, Default)]
 #[must_use = "the thread takes this back when its wait ends"]
-pub(crate) struct Loan {
+pub(crate) struct LentPermits {
     /// The thread's permit before the wait.
     pub(crate) before: PermitState,
     /// Permits beyond the concurrency.
@@ -144,36 +144,36 @@ pub(crate) struct Loan {
 }
 
 /// A pool or a service, as seen from the calls it holds and from the threads it owns.
-pub(crate) trait Host: Send + Sync {
-    fn id(&self) -> HostId;
+pub(crate) trait Backend: Send + Sync {
+    fn id(&self) -> ExecutorId;
 
     /// What its builder was given for the tasks' contexts.
-    fn data(&self) -> &Data;
+    fn data(&self) -> &Extensions;
 
     /// The order of its work. One's own queue has to have the same.
-    fn rules(&self) -> &Arc<Rules> {
-        static STANDARD: Lazy<Arc<Rules>> = Lazy::new(Arc::default);
+    fn rules(&self) -> &Arc<SchedulingPolicy> {
+        static STANDARD: Lazy<Arc<SchedulingPolicy>> = Lazy::new(Arc::default);
         &STANDARD
     }
 
     /// A call of ours that waits in our queue, perhaps, was made more urgent.
-    fn raised(&self, call: &Shared<dyn Runnable>) {
+    fn on_raised(&self, call: &CallRef<dyn ErasedCall>) {
         let _ = call;
     }
 
     /// The future of a task of ours, which runs on the calling thread, gives way to what expires before `expires`; then
     /// `waker` is used. Where each future that is woken waits for its turn, that is at once.
-    fn give_way(&self, expires: u64, waker: &Waker) {
+    fn yield_to(&self, expires: u64, waker: &Waker) {
         let _ = expires;
         waker.wake_by_ref();
     }
 
     /// For [`crate::current`].
-    fn whereabouts(&self) -> Where;
+    fn thread_kind(&self) -> Where;
 
     /// One of our threads begins to wait for something of `target`'s: other threads may use its permit, which moves into the
     /// loan.
-    fn lend(&self, permit: &mut PermitState, target: Option<HostId>) -> Result<Loan, WouldDeadlock>;
+    fn lend(&self, permit: &mut PermitState, target: Option<ExecutorId>) -> Result<LentPermits, WouldDeadlock>;
 
     /// Whether the wait of this thread, which is ours, for something of ours is to end, since the system gives no thread for it.
     fn take_stranded(&self) -> bool {
@@ -193,17 +193,17 @@ pub(crate) trait Host: Send + Sync {
     }
 
     /// A call that runs on one of our threads blocks it, or goes on.
-    fn list_blocked(&self, call: &Shared<dyn Runnable>, is_blocked: bool) {
+    fn list_blocked(&self, call: &CallRef<dyn ErasedCall>, is_blocked: bool) {
         let _ = (call, is_blocked);
     }
 
     /// Those calls.
-    fn blocked_calls(&self) -> Vec<Shared<dyn Runnable>> {
+    fn blocked_calls(&self) -> Vec<CallRef<dyn ErasedCall>> {
         Vec::new()
     }
 
     /// Calls whose futures are pending, as of the last time that the host looked at them.
-    fn suspended_calls(&self) -> Vec<Shared<dyn Runnable>> {
+    fn suspended_calls(&self) -> Vec<CallRef<dyn ErasedCall>> {
         Vec::new()
     }
 
@@ -211,7 +211,7 @@ pub(crate) trait Host: Send + Sync {
     fn inspect(&self) {}
 
     /// What has to come before a call in our queue begins, or before there is room for a call.
-    fn needs(&self, call: &Shared<dyn Runnable>, needs_room: bool) -> Needs {
+    fn needs(&self, call: &CallRef<dyn ErasedCall>, needs_room: bool) -> Needs {
         let _ = (call, needs_room);
         Needs::Nothing
     }
@@ -221,14 +221,14 @@ pub(crate) trait Host: Send + Sync {
         false
     }
 
-    /// The thread goes on; undoes [`Host::lend`]. Returns what the thread had before.
-    fn take_back(&self, loan: Loan) -> PermitState;
+    /// The thread goes on; undoes [`Backend::lend`]. Returns what the thread had before.
+    fn take_back(&self, loan: LentPermits) -> PermitState;
 
     /// A task of ours waits for `call`, which is ours too; `blocking` says that its thread would stand still.
-    fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict;
+    fn on_wait_for(self: Arc<Self>, call: &CallRef<dyn ErasedCall>, blocking: bool) -> WaitAction;
 
     /// A queued call, which a task of its kind waits for, may begin beyond the limit of the kind from now on.
-    fn exempted(&self, call: &Shared<dyn Runnable>) {
+    fn exempted(&self, call: &CallRef<dyn ErasedCall>) {
         let _ = call;
     }
 
@@ -249,10 +249,10 @@ pub(crate) trait Host: Send + Sync {
     }
 
     /// `call` was claimed to be ended while it was queued: its place is free. User code is left to `batch`.
-    fn left_queue(&self, call: &dyn Runnable, batch: &mut EndBatch);
+    fn on_removed(&self, call: &dyn ErasedCall, batch: &mut EndBatch);
 
     /// A call that had a future, or ran out of turn, is over.
-    fn finished(&self, over: Over);
+    fn on_finished(&self, over: Completion);
 
     /// A call is over that no thread of the host's has counted: one measures it who is asked to.
     fn record(&self, task: &'static TaskInfo, waited: Duration, ran: Duration) {
@@ -265,17 +265,17 @@ pub(crate) trait Host: Send + Sync {
     }
 
     /// A call of ours times out while its task runs.
-    fn overruns(&self, call: &dyn Runnable) {
+    fn on_overrun(&self, call: &dyn ErasedCall) {
         let _ = call;
     }
 
     /// The task of such a call, at this address, has returned, or it had before.
-    fn no_more_overruns(&self, address: usize) {
+    fn on_overrun_finished(&self, address: usize) {
         let _ = address;
     }
 
     /// A task of ours panicked, and no caller gets the error. No lock is held, and the caller catches what this throws.
-    fn unseen_panic(&self, error: &CallError) {
+    fn on_unobserved_panic(&self, error: &CallError) {
         let _ = error;
     }
 
@@ -290,12 +290,12 @@ pub(crate) trait Host: Send + Sync {
     }
 
     /// A call of ours has a future that is pending, for the first time.
-    fn suspended(&self, call: &Shared<dyn Runnable>) {
+    fn on_suspended(&self, call: &CallRef<dyn ErasedCall>) {
         let _ = call;
     }
 
     /// The call at this address, which was suspended, is over.
-    fn no_more_suspended(&self, call: usize) {
+    fn on_suspended_finished(&self, call: usize) {
         let _ = call;
     }
 
@@ -322,23 +322,23 @@ pub(crate) trait Host: Send + Sync {
     }
 
     /// A future of ours was woken: it goes on when its turn comes, by `expires`.
-    fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable);
+    fn schedule(self: Arc<Self>, expires: u64, work: async_task::Runnable);
 }
 
 /// What running a call came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ran {
+pub(crate) enum RunResult {
     /// It is over.
-    Done,
+    Finished,
     /// It left a future, which tells its host when it is over.
-    Spawned,
+    Pending,
     /// It is over, and its task never began.
     Skipped,
 }
 
 /// A call that is over, as far as its host counts it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Over {
+pub(crate) struct Completion {
     pub(crate) task: &'static TaskInfo,
     /// How long it ran, in nanoseconds, where somebody asks for that.
     pub(crate) ran: u64,
@@ -350,14 +350,14 @@ pub(crate) struct Over {
     pub(crate) began: bool,
 }
 
-impl Over {
-    pub(crate) fn of(meta: &Meta) -> Self {
+impl Completion {
+    pub(crate) fn of(meta: &Header) -> Self {
         Self {
             task: meta.task(),
             ran: 0,
             share: meta.share(),
             has_share_slot: meta.share_slot().is_some(),
-            inside: meta.is_inside(),
+            inside: meta.is_nested(),
             began: true,
         }
     }
@@ -368,11 +368,11 @@ impl Over {
     }
 
     /// What there is to count after the call came to `ran`; `None` if it is not over.
-    pub(crate) fn after(self, ran: Ran) -> Option<Self> {
+    pub(crate) fn after(self, ran: RunResult) -> Option<Self> {
         match ran {
-            Ran::Done => Some(self),
-            Ran::Skipped => Some(self.skipped()),
-            Ran::Spawned => None,
+            RunResult::Finished => Some(self),
+            RunResult::Skipped => Some(self.skipped()),
+            RunResult::Pending => None,
         }
     }
 
@@ -387,8 +387,8 @@ impl Over {
 }
 
 /// A call whose types are known only to itself.
-pub(crate) trait Runnable: Counted + Send + Sync {
-    fn meta(&self) -> &Meta;
+pub(crate) trait ErasedCall: RefCounted + Send + Sync {
+    fn header(&self) -> &Header;
 
     fn is_queued(&self) -> bool;
 
@@ -398,7 +398,7 @@ pub(crate) trait Runnable: Counted + Send + Sync {
     fn is_asked_to_stop(&self) -> bool;
 
     /// Whether it was ended while its task ran; for one who has just left word beside it of what is to be stopped then.
-    fn look_for_stop(&self) -> bool;
+    fn recheck_cancelled(&self) -> bool;
 
     /// Whether it is of normal priority, leaves no future, and has no time limit.
     fn is_plain(&self) -> bool;
@@ -413,22 +413,22 @@ pub(crate) trait Runnable: Counted + Send + Sync {
     fn runs(&self) -> Runs;
 
     /// Ends the call from outside, be it queued nowhere, claimed or running. User code is left to `batch`.
-    fn end_into(&self, how: End, batch: &mut EndBatch) -> Ended;
+    fn end_into(&self, how: EndReason, batch: &mut EndBatch) -> EndResult;
 
     /// Drops the arguments of a call that was claimed, or that was ended while it was queued, by the side that did so.
-    fn drop_input(&self, host: Option<HostId>);
+    fn drop_input(&self, host: Option<ExecutorId>);
 
     /// Ends a claimed call without running it, and drops its arguments.
-    fn discard(&self, how: End) {
+    fn discard(&self, how: EndReason) {
         let mut batch = EndBatch::default();
         self.end_into(how, &mut batch);
         batch.run();
-        self.drop_input(self.meta().last_holder());
+        self.drop_input(self.header().final_executor());
     }
 }
 
 /// The address of a call, for whoever lists it while it has an owner.
-pub(crate) fn address(call: &dyn Runnable) -> usize {
+pub(crate) fn address(call: &dyn ErasedCall) -> usize {
     std::ptr::from_ref(call).cast::<()>().addr()
 }
 
@@ -440,47 +440,47 @@ pub(crate) struct Runs {
 }
 
 /// For a claimed call, which starts at that moment on the thread of that host, or of its own.
-pub(crate) type RunClaimed = fn(Shared<dyn Runnable>, Option<Arc<dyn Host>>, u64) -> Ran;
+pub(crate) type RunClaimed = fn(CallRef<dyn ErasedCall>, Option<Arc<dyn Backend>>, u64) -> RunResult;
 
 /// For one that is claimed by this; gives it back if somebody was first.
-pub(crate) type RunQueued = fn(Shared<dyn Runnable>, u64) -> Result<Ran, Shared<dyn Runnable>>;
+pub(crate) type RunQueued = fn(CallRef<dyn ErasedCall>, u64) -> Result<RunResult, CallRef<dyn ErasedCall>>;
 
-impl Shared<dyn Runnable> {
+impl CallRef<dyn ErasedCall> {
     /// Runs a claimed call, which starts `now`. `host` is whose the thread is not, and runs it all the same.
-    pub(crate) fn run(self, host: Option<Arc<dyn Host>>, now: u64) -> Ran {
+    pub(crate) fn run(self, host: Option<Arc<dyn Backend>>, now: u64) -> RunResult {
         (self.runs().claimed)(self, host, now)
     }
 
     /// Claims the call and runs it, for the host whose thread this is; gives it back if somebody was first.
-    pub(crate) fn try_run(self, now: u64) -> Result<Ran, Self> {
+    pub(crate) fn try_run(self, now: u64) -> Result<RunResult, Self> {
         (self.runs().queued)(self, now)
     }
 }
 
 /// Ends `call`. Its place, if it was queued at `host`, is free before its caller hears of the end. Where the caller does not
 /// know the host, the call does.
-pub(crate) fn end(call: &dyn Runnable, host: Option<HostId>, how: End) {
+pub(crate) fn end(call: &dyn ErasedCall, host: Option<ExecutorId>, how: EndReason) {
     let mut batch = EndBatch::default();
     let has_input = batch.end_now(call, host, how);
     batch.run();
     if has_input {
-        call.drop_input(host.or_else(|| call.meta().last_holder()));
+        call.drop_input(host.or_else(|| call.header().final_executor()));
     }
 }
 
 /// Makes `call` more urgent. If it is queued it gets its new place; if it runs, it looks again at what it waits for, and so
 /// passes that on.
-pub(crate) fn raise(call: &Shared<dyn Runnable>, host: Option<HostId>, priority: Priority) {
-    if call.is_over() || !call.meta().raise(priority) {
+pub(crate) fn raise(call: &CallRef<dyn ErasedCall>, host: Option<ExecutorId>, priority: Priority) {
+    if call.is_over() || !call.header().raise(priority) {
         return;
     }
     if call.is_queued() {
-        if let Some(host) = host.or_else(|| call.meta().holder()).and_then(HostId::find) {
-            host.raised(call);
+        if let Some(host) = host.or_else(|| call.header().executor()).and_then(ExecutorId::get) {
+            host.on_raised(call);
         }
     }
-    call.meta().tell_raise();
-    if let Some(onward) = call.meta().onward() {
+    call.header().wake_on_raise();
+    if let Some(onward) = call.header().delegate() {
         raise(&onward, None, priority);
     }
 }

@@ -3,10 +3,10 @@
 //! after it.
 #![allow(unsafe_code)] // a room of its own: see ARCHITECTURE.md
 
-use super::backend::Runnable;
+use super::backend::ErasedCall;
 use super::slab;
 use crate::{
-    sched::ring::Points,
+    sched::ring::PrefetchTarget,
     util::loom::{AtomicU64, Ordering},
 };
 use std::{
@@ -28,7 +28,7 @@ const MOST_OWNERS: u64 = 1 << 31;
 ///
 /// Its first field, at its own address, is the word: an [`AtomicU64`] whose upper half counts the owners. A new value has one
 /// owner. A step by which the implementation takes an owner off that count leaves at least one, and has Release.
-pub(crate) unsafe trait Counted: 'static {
+pub(crate) unsafe trait RefCounted: 'static {
     /// The type, told past erasure. Nobody else can name `Sealed`, so nobody overrides this.
     #[doc(hidden)]
     fn kind(&self, _: Sealed) -> TypeId {
@@ -48,7 +48,7 @@ struct Word(NonNull<AtomicU64>);
 
 impl Word {
     #[inline(always)]
-    fn of<T: ?Sized + Counted>(value: NonNull<T>) -> Self {
+    fn of<T: ?Sized + RefCounted>(value: NonNull<T>) -> Self {
         Self(value.cast())
     }
 
@@ -87,40 +87,40 @@ impl Word {
 }
 
 /// One of the owners.
-pub(crate) struct Shared<T: ?Sized + Counted>(NonNull<T>);
+pub(crate) struct CallRef<T: ?Sized + RefCounted>(NonNull<T>);
 
 // SAFETY: an owner gives what `&T` gives, and the last one drops the `T`, on whatever thread it is.
-unsafe impl<T: ?Sized + Counted + Send + Sync> Send for Shared<T> {}
+unsafe impl<T: ?Sized + RefCounted + Send + Sync> Send for CallRef<T> {}
 // SAFETY: as above.
-unsafe impl<T: ?Sized + Counted + Send + Sync> Sync for Shared<T> {}
+unsafe impl<T: ?Sized + RefCounted + Send + Sync> Sync for CallRef<T> {}
 
 /// Memory for a slot that is made next: so it is made in place. Where it is not, the memory is lost.
-pub(crate) struct Space<T>(NonNull<T>);
+pub(crate) struct Uninit<T>(NonNull<T>);
 
-impl<T: Counted> Space<T> {
+impl<T: RefCounted> Uninit<T> {
     #[inline(always)]
     pub(crate) fn new() -> Self {
         const { assert!(size_of::<T>() > 0, "what counts its owners has a size") };
         let layout = Layout::new::<T>();
-        Self(if KEPT { slab::take(layout).cast() } else { slab::allocate(layout).cast() })
+        Self(if KEPT { slab::alloc(layout).cast() } else { slab::allocate(layout).cast() })
     }
 
     #[inline(always)]
-    pub(crate) fn fill(self, value: T) -> Shared<T> {
+    pub(crate) fn init(self, value: T) -> CallRef<T> {
         // SAFETY: the memory is new, and fits.
         unsafe { self.0.write(value) };
-        Shared(self.0)
+        CallRef(self.0)
     }
 
     /// The same with two owners.
     #[inline(always)]
-    pub(crate) fn fill_for_two(self, value: T) -> (Shared<T>, Shared<T>) {
-        let one = self.fill(value);
+    pub(crate) fn init_pair(self, value: T) -> (CallRef<T>, CallRef<T>) {
+        let one = self.init(value);
         // SAFETY: it was just made, and is not shared yet.
         let word = unsafe { Word::of(one.0).0.as_ref() };
         // ORDERING: Relaxed, no other thread knows it.
         word.store(word.load(Ordering::Relaxed) + OWNER, Ordering::Relaxed);
-        let other = Shared(one.0);
+        let other = CallRef(one.0);
         (one, other)
     }
 }
@@ -128,20 +128,20 @@ impl<T: Counted> Space<T> {
 /// Where a checker is to find a use after the end, every slot gets fresh memory.
 const KEPT: bool = !cfg!(any(loom, miri));
 
-impl<T: Counted> Shared<T> {
+impl<T: RefCounted> CallRef<T> {
     #[cfg(test)]
     pub(crate) fn new(value: T) -> Self {
-        Space::new().fill(value)
+        Uninit::new().init(value)
     }
 
     /// The same owner, to whom the type says nothing.
-    pub(crate) fn erase(self) -> Shared<dyn Runnable>
+    pub(crate) fn erase(self) -> CallRef<dyn ErasedCall>
     where
-        T: Runnable,
+        T: ErasedCall,
     {
-        let erased: NonNull<dyn Runnable> = self.0;
+        let erased: NonNull<dyn ErasedCall> = self.0;
         mem::forget(self);
-        Shared(erased)
+        CallRef(erased)
     }
 
     pub(super) fn pointer(&self) -> NonNull<T> {
@@ -152,8 +152,8 @@ impl<T: Counted> Shared<T> {
     ///
     /// # Safety
     ///
-    /// Such an owner's [`Shared::pointer`] gave it, and that owner is there until this returns.
-    pub(super) unsafe fn another(pointer: *mut T) -> Option<Self> {
+    /// Such an owner's [`CallRef::pointer`] gave it, and that owner is there until this returns.
+    pub(super) unsafe fn clone_raw(pointer: *mut T) -> Option<Self> {
         let pointer = NonNull::new(pointer)?;
         // SAFETY: that owner is there meanwhile.
         unsafe { Word::of(pointer).retain() };
@@ -165,36 +165,36 @@ impl<T: Counted> Shared<T> {
     /// # Safety
     ///
     /// Nobody else answers for that count.
-    pub(super) unsafe fn counted(&self) -> Self {
+    pub(super) unsafe fn from_counted(&self) -> Self {
         Self(self.0)
     }
 }
 
-impl Shared<dyn Runnable> {
+impl CallRef<dyn ErasedCall> {
     /// The same owner, of the type that it had before it was erased.
-    pub(crate) fn downcast<T: Runnable>(self) -> Option<Shared<T>> {
+    pub(crate) fn downcast<T: ErasedCall>(self) -> Option<CallRef<T>> {
         if (*self).kind(Sealed(())) != TypeId::of::<T>() {
             return None;
         }
         let typed = self.0.cast();
         mem::forget(self);
-        Some(Shared(typed))
+        Some(CallRef(typed))
     }
 }
 
-impl<T: ?Sized + Counted> Shared<T> {
+impl<T: ?Sized + RefCounted> CallRef<T> {
     /// Whether both own the same.
-    pub(super) fn is_of<U: ?Sized + Counted>(&self, other: &Shared<U>) -> bool {
+    pub(super) fn is_of<U: ?Sized + RefCounted>(&self, other: &CallRef<U>) -> bool {
         self.0.addr() == other.0.addr()
     }
 
     /// Gives the ownership up without a step on the count: that was taken with another.
-    pub(crate) fn left(self) {
+    pub(crate) fn forget(self) {
         mem::forget(self);
     }
 }
 
-impl<T: ?Sized + Counted> Deref for Shared<T> {
+impl<T: ?Sized + RefCounted> Deref for CallRef<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -203,7 +203,7 @@ impl<T: ?Sized + Counted> Deref for Shared<T> {
     }
 }
 
-impl<T: ?Sized + Counted> Clone for Shared<T> {
+impl<T: ?Sized + RefCounted> Clone for CallRef<T> {
     fn clone(&self) -> Self {
         // SAFETY: this is an owner.
         unsafe { Word::of(self.0).retain() };
@@ -211,7 +211,7 @@ impl<T: ?Sized + Counted> Clone for Shared<T> {
     }
 }
 
-impl<T: ?Sized + Counted> Drop for Shared<T> {
+impl<T: ?Sized + RefCounted> Drop for CallRef<T> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: this owner was counted, and goes.
@@ -220,24 +220,24 @@ impl<T: ?Sized + Counted> Drop for Shared<T> {
             // SAFETY: this was the last owner, so nobody reaches the value any more.
             unsafe { self.0.drop_in_place() };
             if KEPT {
-                // SAFETY: `Space::new` took it with the layout of its type, which is the value's.
-                unsafe { slab::give(self.0.cast(), layout) };
+                // SAFETY: `Uninit::new` took it with the layout of its type, which is the value's.
+                unsafe { slab::free(self.0.cast(), layout) };
             } else {
-                // SAFETY: `Space::new` got it from `allocate` with that layout.
+                // SAFETY: `Uninit::new` got it from `allocate` with that layout.
                 unsafe { alloc::dealloc(self.0.cast().as_ptr(), layout) };
             }
         }
     }
 }
 
-impl<T: ?Sized + Counted> Points for Shared<T> {
+impl<T: ?Sized + RefCounted> PrefetchTarget for CallRef<T> {
     #[inline]
-    fn points(&self) -> *const () {
+    fn target_ptr(&self) -> *const () {
         self.0.as_ptr().cast()
     }
 }
 
-impl<T: ?Sized + Counted> fmt::Debug for Shared<T> {
+impl<T: ?Sized + RefCounted> fmt::Debug for CallRef<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").finish_non_exhaustive()
     }

@@ -1,14 +1,14 @@
-//! Stopping many at once: the calls that a task submits, those that share a token, those of a scope or a group. A [`Stop`] is
+//! Stopping many at once: the calls that a task submits, those that share a token, those of a scope or a group. A [`CancelNode`] is
 //! a node of a tree; who stops it stops what hangs on it, calls and further nodes, all the way down.
 //!
 //! A stop ends all of that before it wakes a waiter or drops an argument: see [`EndBatch`]. Nothing recurses, however deep the
 //! tree is.
 
 use super::{
-    backend::{HostId, Runnable},
-    call_ref::Shared,
+    backend::{ErasedCall, ExecutorId},
+    call_ref::CallRef,
     end_batch::EndBatch,
-    slot::End,
+    slot::EndReason,
 };
 use crate::wake::{AfterUnlock, Deferred, Registration, WaiterHome, WaiterSet, WakeList};
 use std::{
@@ -21,24 +21,24 @@ use std::{
     task::{Poll, Waker},
 };
 
-/// Where to find a member of a [`Stop`].
-pub(crate) type Place = u64;
+/// Where to find a member of a [`CancelNode`].
+pub(crate) type LinkId = u64;
 
 /// A node of the tree.
 #[derive(Default)]
-pub(crate) struct Stop {
+pub(crate) struct CancelNode {
     stopped: AtomicBool,
     list: Deferred<List>,
     /// On which node this one hangs.
-    up: Mutex<Option<(Arc<Stop>, Place)>>,
+    parent: Mutex<Option<(Arc<CancelNode>, LinkId)>>,
 }
 
 #[derive(Default)]
 pub(crate) struct List {
-    members: BTreeMap<Place, Member>,
+    members: BTreeMap<LinkId, Member>,
     /// How many of them are calls.
     calls: usize,
-    last: Place,
+    last: LinkId,
     /// They wait until it is stopped, or until no call is left.
     waiting: WaiterSet,
 }
@@ -46,27 +46,27 @@ pub(crate) struct List {
 /// What hangs on a node.
 enum Member {
     /// A call that is not over, and who holds it, if that is known.
-    Call(Shared<dyn Runnable>, Option<HostId>),
-    Stop(Weak<Stop>),
+    Call(CallRef<dyn ErasedCall>, Option<ExecutorId>),
+    Stop(Weak<CancelNode>),
 }
 
-impl Stop {
+impl CancelNode {
     /// A node that hangs on `up`; stopped from the beginning, if that is.
-    pub(crate) fn within(up: &Arc<Self>) -> Arc<Self> {
+    pub(crate) fn child_of(up: &Arc<Self>) -> Arc<Self> {
         let this = Arc::new(Self::default());
         match up.add(Member::Stop(Arc::downgrade(&this))) {
-            Some(place) => *lock(&this.up) = Some((up.clone(), place)),
-            None => this.stop(),
+            Some(place) => *lock(&this.parent) = Some((up.clone(), place)),
+            None => this.cancel(),
         }
         this
     }
 
-    /// Hangs a call on it; `None` if it is stopped. The caller says [`Stop::remove`] when the call is over.
-    pub(crate) fn hold(&self, call: Shared<dyn Runnable>, host: Option<HostId>) -> Option<Place> {
+    /// Hangs a call on it; `None` if it is stopped. The caller says [`CancelNode::remove`] when the call is over.
+    pub(crate) fn hold(&self, call: CallRef<dyn ErasedCall>, host: Option<ExecutorId>) -> Option<LinkId> {
         self.add(Member::Call(call, host))
     }
 
-    fn add(&self, member: Member) -> Option<Place> {
+    fn add(&self, member: Member) -> Option<LinkId> {
         let mut member = Some(member); // what is not added is dropped after the release
         self.list.with(|list, _| {
             let member = member.take_if(|_| !self.is_stopped())?;
@@ -77,14 +77,14 @@ impl Stop {
         })
     }
 
-    pub(crate) fn remove(&self, place: Place) {
+    pub(crate) fn remove(&self, place: LinkId) {
         let mut batch = EndBatch::default();
         self.remove_into(place, &mut batch);
         batch.run();
     }
 
     /// The same, with user code left to `batch`.
-    pub(crate) fn remove_into(&self, place: Place, batch: &mut EndBatch) {
+    pub(crate) fn remove_into(&self, place: LinkId, batch: &mut EndBatch) {
         let (member, wakes) = self.list.with(|list, after| {
             let member = list.members.remove(&place);
             let is_call = matches!(member, Some(Member::Call(..)));
@@ -102,7 +102,7 @@ impl Stop {
 
     /// It hangs on nothing any more.
     pub(crate) fn leave(&self) {
-        let up = lock(&self.up).take();
+        let up = lock(&self.parent).take();
         if let Some((up, place)) = up {
             up.remove(place);
         }
@@ -115,7 +115,7 @@ impl Stop {
     }
 
     /// Ends the calls that hang on it, as cancelled, and stops the nodes that do. It returns when all of that is done.
-    pub(crate) fn stop(self: &Arc<Self>) {
+    pub(crate) fn cancel(self: &Arc<Self>) {
         let mut batch = EndBatch::default();
         batch.stop_node(self.clone());
         batch.run();
@@ -130,7 +130,7 @@ impl Stop {
             }
             for member in list.members.values() {
                 match member {
-                    Member::Call(call, host) => batch.end_call(call.clone(), *host, End::Cancelled),
+                    Member::Call(call, host) => batch.end_call(call.clone(), *host, EndReason::Cancelled),
                     Member::Stop(stop) => stop.upgrade().into_iter().for_each(|stop| batch.stop_node(stop)),
                 }
             }
@@ -158,7 +158,10 @@ impl Stop {
     }
 
     /// The first call after `place` that hangs on it and is not over, who holds it, and its place.
-    pub(crate) fn call_after(&self, place: Place) -> Option<(Place, Shared<dyn Runnable>, Option<HostId>)> {
+    pub(crate) fn next_call_after(
+        &self,
+        place: LinkId,
+    ) -> Option<(LinkId, CallRef<dyn ErasedCall>, Option<ExecutorId>)> {
         // The clone of an owner is a count.
         self.list.with(|list, _| {
             let calls = list.members.range(place + 1..).filter_map(|(place, member)| match member {
@@ -172,7 +175,7 @@ impl Stop {
 }
 
 /// The waits for its stop, and for the end of its calls.
-impl WaiterHome for Stop {
+impl WaiterHome for CancelNode {
     type State = List;
 
     fn with_state<R>(&self, change: impl FnOnce(&mut List, &mut AfterUnlock) -> R) -> R {
@@ -184,13 +187,13 @@ impl WaiterHome for Stop {
     }
 }
 
-impl Drop for Stop {
+impl Drop for CancelNode {
     /// One after the other where each was the last to know the next, so that no chain is too long for the stack.
     fn drop(&mut self) {
-        let mut up = take(&mut self.up);
+        let mut up = take(&mut self.parent);
         while let Some((stop, place)) = up {
             stop.remove(place);
-            up = Arc::into_inner(stop).and_then(|mut stop| take(&mut stop.up));
+            up = Arc::into_inner(stop).and_then(|mut stop| take(&mut stop.parent));
         }
     }
 }

@@ -7,11 +7,11 @@
 //! Nothing recurses with the depth of the tree.
 
 use super::{
-    backend::{self, Host, HostId, Runnable},
-    call_ref::Shared,
-    cancel_tree::Stop,
+    backend::{self, Backend, ErasedCall, ExecutorId},
+    call_ref::CallRef,
+    cancel_tree::CancelNode,
     offload,
-    slot::{self, End},
+    slot::{self, EndReason},
 };
 use crate::{util::unwind, wake::WakeList};
 use std::{any::Any, sync::Arc, task::Waker};
@@ -21,31 +21,31 @@ use std::{any::Any, sync::Arc, task::Waker};
 #[must_use = "nothing is woken or dropped before `run`"]
 pub(crate) struct EndBatch {
     // ----- the first phase
-    nodes: Vec<Arc<Stop>>,
+    nodes: Vec<Arc<CancelNode>>,
     calls: Vec<Target>,
     // ----- the second phase
     wakes: WakeList,
     callbacks: Vec<Box<dyn FnOnce()>>,
     ended: Vec<Ended>,
-    stopped: Vec<Arc<Stop>>,
+    stopped: Vec<Arc<CancelNode>>,
     leftovers: Vec<Box<dyn Any + Send>>,
     /// The executor whose queue a call left last, and those before it. The first takes no allocation.
-    host: Option<Arc<dyn Host>>,
-    hosts: Vec<Arc<dyn Host>>,
+    host: Option<Arc<dyn Backend>>,
+    hosts: Vec<Arc<dyn Backend>>,
 }
 
 /// A call to be ended, and its executor, if that is known.
 struct Target {
-    call: Shared<dyn Runnable>,
-    host: Option<HostId>,
-    how: End,
+    call: CallRef<dyn ErasedCall>,
+    host: Option<ExecutorId>,
+    how: EndReason,
 }
 
 /// A call that the batch has ended.
 struct Ended {
-    call: Shared<dyn Runnable>,
+    call: CallRef<dyn ErasedCall>,
     /// The executor that held the call, if that is known.
-    host: Option<HostId>,
+    host: Option<ExecutorId>,
     /// Whether the call had not begun, so that its input is the batch's to drop.
     has_input: bool,
 }
@@ -55,10 +55,10 @@ impl Ended {
     fn drop_all(self) {
         let Self { call, host, has_input } = self;
         if has_input {
-            let host = host.or_else(|| call.meta().last_holder());
+            let host = host.or_else(|| call.header().final_executor());
             call.drop_input(host);
         }
-        unwind::quietly(|| drop(call));
+        unwind::ignore_panics(|| drop(call));
     }
 }
 
@@ -66,36 +66,36 @@ impl EndBatch {
     // ----- what is to end
 
     /// Stops `node`, which ends the calls and stops the nodes below it.
-    pub(crate) fn stop_node(&mut self, node: Arc<Stop>) {
+    pub(crate) fn stop_node(&mut self, node: Arc<CancelNode>) {
         self.nodes.push(node);
     }
 
     /// Ends `call`. Where the caller does not know the call's executor, the call does.
-    pub(crate) fn end_call(&mut self, call: Shared<dyn Runnable>, host: Option<HostId>, how: End) {
+    pub(crate) fn end_call(&mut self, call: CallRef<dyn ErasedCall>, host: Option<ExecutorId>, how: EndReason) {
         self.calls.push(Target { call, host, how });
     }
 
     /// Ends a call that was claimed for this, and that no queue counts any more.
-    pub(crate) fn end_claimed(&mut self, call: Shared<dyn Runnable>, how: End) {
+    pub(crate) fn end_claimed(&mut self, call: CallRef<dyn ErasedCall>, how: EndReason) {
         call.end_into(how, self);
         self.ended.push(Ended { call, host: None, has_input: true });
     }
 
     /// Ends `call` at once. Says whether the call had not begun: its input is then the caller's to drop, after [`EndBatch::run`].
-    pub(crate) fn end_now(&mut self, call: &dyn Runnable, host: Option<HostId>, how: End) -> bool {
+    pub(crate) fn end_now(&mut self, call: &dyn ErasedCall, host: Option<ExecutorId>, how: EndReason) -> bool {
         if call.claim() {
-            if let Some(host) = host.or_else(|| call.meta().last_holder()) {
+            if let Some(host) = host.or_else(|| call.header().final_executor()) {
                 self.leave_queue(call, host);
             }
             call.end_into(how, self);
             return true;
         }
-        if how == End::TimedOut {
+        if how == EndReason::TimedOut {
             self.time_out_running(call, host);
         } else {
             call.end_into(how, self);
         }
-        if let Some(onward) = call.meta().onward() {
+        if let Some(onward) = call.header().delegate() {
             self.end_call(onward, None, how);
         }
         false
@@ -103,26 +103,26 @@ impl EndBatch {
 
     /// Ends a call that runs, or is over. The host of one that runs lists it before, so that the end of the task finds it listed.
     /// Where it goes on as another call, that one is listed.
-    fn time_out_running(&mut self, call: &dyn Runnable, host: Option<HostId>) {
-        let host = host.or_else(|| call.meta().last_holder()).filter(|_| call.meta().onward().is_none());
-        let Some(host) = host.and_then(HostId::find) else {
-            call.end_into(End::TimedOut, self);
+    fn time_out_running(&mut self, call: &dyn ErasedCall, host: Option<ExecutorId>) {
+        let host = host.or_else(|| call.header().final_executor()).filter(|_| call.header().delegate().is_none());
+        let Some(host) = host.and_then(ExecutorId::get) else {
+            call.end_into(EndReason::TimedOut, self);
             return;
         };
         let address = backend::address(call);
-        call.meta().mark_overrun(host.id());
-        host.overruns(call);
-        if call.end_into(End::TimedOut, self) != slot::Ended::Running {
-            host.no_more_overruns(address);
+        call.header().mark_overrun(host.id());
+        host.on_overrun(call);
+        if call.end_into(EndReason::TimedOut, self) != slot::EndResult::Running {
+            host.on_overrun_finished(address);
         }
         self.hosts.push(host);
     }
 
     /// Frees the place of a claimed call in the queue of `host`.
-    fn leave_queue(&mut self, call: &dyn Runnable, host: HostId) {
+    fn leave_queue(&mut self, call: &dyn ErasedCall, host: ExecutorId) {
         let known = self.host.take_if(|known| known.id() == host);
-        let Some(known) = known.or_else(|| host.find()) else { return };
-        known.left_queue(call, self);
+        let Some(known) = known.or_else(|| host.get()) else { return };
+        known.on_removed(call, self);
         // The last owner of a host runs user code as it drops the host.
         self.hosts.extend(self.host.replace(known));
     }
@@ -150,12 +150,12 @@ impl EndBatch {
     }
 
     /// The same for an owner of a call.
-    pub(crate) fn drop_owner(&mut self, call: Shared<dyn Runnable>) {
+    pub(crate) fn drop_owner(&mut self, call: CallRef<dyn ErasedCall>) {
         self.ended.push(Ended { call, host: None, has_input: false });
     }
 
     /// The same for an owner of a node.
-    pub(crate) fn drop_node(&mut self, node: Arc<Stop>) {
+    pub(crate) fn drop_node(&mut self, node: Arc<CancelNode>) {
         self.stopped.push(node);
     }
 
@@ -165,7 +165,7 @@ impl EndBatch {
     pub(crate) fn run(mut self) {
         self.end_everything();
         std::mem::take(&mut self.wakes).wake();
-        self.callbacks.drain(..).for_each(unwind::quietly);
+        self.callbacks.drain(..).for_each(unwind::ignore_panics);
         let host = self.ended.iter().find_map(|ended| ended.host);
         self.ended.drain(..).for_each(Ended::drop_all);
         let leftovers = std::mem::take(&mut self.leftovers);
@@ -174,8 +174,8 @@ impl EndBatch {
             Some(_) if !leftovers.is_empty() => offload::run(host, move || drop_each(leftovers)),
             _ => drop_each(leftovers),
         }
-        self.stopped.drain(..).for_each(|node| unwind::quietly(|| drop(node)));
-        self.host.take().into_iter().chain(self.hosts.drain(..)).for_each(|host| unwind::quietly(|| drop(host)));
+        self.stopped.drain(..).for_each(|node| unwind::ignore_panics(|| drop(node)));
+        self.host.take().into_iter().chain(self.hosts.drain(..)).for_each(|host| unwind::ignore_panics(|| drop(host)));
     }
 
     /// The first phase. All nodes that are known are marked before a call ends and frees its slot.
@@ -197,5 +197,5 @@ impl EndBatch {
 }
 
 fn drop_each(leftovers: Vec<Box<dyn Any + Send>>) {
-    leftovers.into_iter().for_each(|leftover| unwind::quietly(|| drop(leftover)));
+    leftovers.into_iter().for_each(|leftover| unwind::ignore_panics(|| drop(leftover)));
 }

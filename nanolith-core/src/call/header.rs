@@ -1,10 +1,10 @@
 //! What is known of a call beside its input and outcome, for errors, time-outs, progress and order.
 
 use super::{
-    aging::Expirations,
-    ancestry::Trace,
-    backend::{HostId, Runnable},
-    cancel_tree::{self, Stop},
+    aging::AgingTable,
+    ancestry::Ancestry,
+    backend::{ErasedCall, ExecutorId},
+    cancel_tree::{self, CancelNode},
     end_batch::EndBatch,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     meta::{
         priority::Priority,
         task_info::TaskInfo,
-        visited_layers::{LayerId, Passed},
+        visited_layers::{LayerId, Visited},
     },
     time::{
         clock,
@@ -35,7 +35,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{call_ref::Shared, slot::End};
+use super::{call_ref::CallRef, slot::EndReason};
 
 /// How far a task has come, as it told: `cx.progress(done, total)`. The units are the task's own.
 ///
@@ -55,7 +55,7 @@ pub struct Progress {
 /// Beside the protocol of the slot. What an executor touches comes first, and shares a cache line with the slot's state; the
 /// rest is its caller's, and those who ask.
 #[repr(C)]
-pub(crate) struct Meta {
+pub(crate) struct Header {
     task: &'static TaskInfo,
     /// When it began to run, in nanoseconds, as [`clock::now`] tells; zero until then.
     started_at: AtomicU64,
@@ -65,23 +65,23 @@ pub(crate) struct Meta {
     taken: AtomicU8,
     /// What is to be looked at when it begins to run: see [`TIED`], [`LIMITED`], [`TOKENS`] and [`DUE`].
     begin: u8,
-    /// Whose queue the call was last brought to, where its handle does not know: see [`Meta::hold`].
-    holder: AtomicU32,
+    /// Whose queue the call was last brought to, where its handle does not know: see [`Header::set_executor`].
+    executor: AtomicU32,
     /// The same for its submission; zero until an executor is asked to take the call.
     submitted_at: AtomicU64,
     submitted: &'static Location<'static>,
-    parents: Option<Arc<Trace>>,
-    cold: OnceBox<Cold>,
+    parents: Option<Arc<Ancestry>>,
+    cold: OnceBox<Extra>,
 }
 
-const ACCEPTED: u8 = 1;
-const INSIDE: u8 = 2;
-const SHARING: u8 = 4;
-const URGENT: u8 = 8;
-const LEFT: u8 = 16;
-const SEEKING: u8 = 32;
-const WITHIN: u8 = 64;
-const EXEMPT: u8 = 128;
+const COUNTED: u8 = 1;
+const NESTED: u8 = 2;
+const HAS_STATE: u8 = 4;
+const AWAITED: u8 = 8;
+const REMOVED: u8 = 16;
+const UNROUTED: u8 = 32;
+const DELEGATED: u8 = 64;
+const LIMIT_EXEMPT: u8 = 128;
 
 /// Beside the priority: it is not the one with which the call was made.
 const RAISED: u8 = 0x80;
@@ -95,11 +95,11 @@ const TOKENS: u8 = 4;
 const DUE: u8 = 8;
 
 /// The holder's number does not fit, and is among what most calls never need.
-const FAR: u32 = u32::MAX;
+const SPILLED: u32 = u32::MAX;
 
 /// What most calls never need.
 #[derive(Default)]
-struct Cold {
+struct Extra {
     deadline: Option<Instant>,
     /// The same of the task within which it was submitted.
     inherited: OnceLock<Instant>,
@@ -109,30 +109,30 @@ struct Cold {
     run_deadline: OnceLock<Instant>,
     attached: OnceLock<Arc<Attachments>>,
     timer: Mutex<Timer>,
-    progress: Deferred<Watched>,
+    progress: Deferred<ProgressState>,
     /// They look again when the call is asked to stop, or raised while it runs.
     stop: Deferred<WaiterSet>,
     alive: Mutex<Option<KeepAlive>>,
     /// The call as which this one goes on.
-    onward: Mutex<Option<Shared<dyn Runnable>>>,
-    far: Mutex<Option<HostId>>,
+    delegate: Mutex<Option<CallRef<dyn ErasedCall>>>,
+    spilled_executor: Mutex<Option<ExecutorId>>,
     /// In how many nanoseconds it expires, whatever its priority says.
-    expires_in: Maybe,
+    expires_in: AtomicOptionU64,
     /// What an order of the user's own said.
-    rank: Maybe,
+    custom_rank: AtomicOptionU64,
     /// When its future's turn began, in nanoseconds; or one of those below.
     slice: AtomicU64,
     /// The share of its pool through which it came, by number; zero: none.
     share: AtomicU32,
     /// The pool, by number, where it holds a slot of that share; zero: it holds none.
     share_slot_at: AtomicU64,
-    passed: Mutex<Option<Arc<Passed>>>,
+    passed: Mutex<Option<Arc<Visited>>>,
     /// It was submitted, and goes to its executor later.
     is_delayed: AtomicBool,
     /// On what it hangs.
-    ties: Mutex<Ties>,
+    ties: Mutex<CancelLinks>,
     /// What stops the calls that its task has submitted.
-    children: OnceLock<Arc<Stop>>,
+    children: OnceLock<Arc<CancelNode>>,
     /// What its task blocks a thread for.
     blocked: Mutex<Option<Wait>>,
     /// How many waits of its future were left pending by a poll; how many had been when a check looked at them.
@@ -143,7 +143,7 @@ struct Cold {
     /// Whether the next poll of its future is to find out what it waits for.
     is_probed: AtomicBool,
     /// The host that lists it since it timed out while its task ran, by number.
-    overruns: Maybe,
+    overruns: AtomicOptionU64,
     /// In which suspected cycle it was reported.
     reported: AtomicU64,
     /// The cycle of waits that was closed by a wait for this call.
@@ -161,9 +161,9 @@ const ASKED: u64 = 2;
 
 /// A number that may be there: zero is none, else it is less by one.
 #[derive(Default)]
-struct Maybe(AtomicU64);
+struct AtomicOptionU64(AtomicU64);
 
-impl Maybe {
+impl AtomicOptionU64 {
     // ORDERING: Relaxed, a number that whoever needs it has from the one who wrote it, or does without.
     fn get(&self) -> Option<u64> {
         self.0.load(Ordering::Relaxed).checked_sub(1)
@@ -176,15 +176,15 @@ impl Maybe {
 
 /// What ends the call when it is stopped.
 #[derive(Default)]
-struct Ties {
+struct CancelLinks {
     over: bool,
-    held: Vec<(Arc<Stop>, cancel_tree::Place)>,
+    held: Vec<(Arc<CancelNode>, cancel_tree::LinkId)>,
     /// The tokens of a call that goes on as this one.
-    heeded: Vec<Arc<Stop>>,
+    heeded: Vec<Arc<CancelNode>>,
 }
 
-impl Ties {
-    fn stops(&self) -> impl Iterator<Item = &Arc<Stop>> {
+impl CancelLinks {
+    fn stops(&self) -> impl Iterator<Item = &Arc<CancelNode>> {
         self.held.iter().map(|(stop, _)| stop).chain(&self.heeded)
     }
 }
@@ -200,7 +200,7 @@ enum Timer {
 }
 
 #[derive(Default)]
-pub(crate) struct Watched {
+pub(crate) struct ProgressState {
     latest: Option<Progress>,
     /// Counts what was told, so that a watcher sees what is new to it.
     version: u64,
@@ -211,7 +211,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Meta {
+impl Header {
     /// Without a `priority` it has that of whoever makes it.
     #[inline(always)]
     pub(crate) fn new(caller: Caller, priority: Option<Priority>, deadline: Option<Instant>) -> Self {
@@ -222,7 +222,7 @@ impl Meta {
             priority: AtomicU8::new(priority.unwrap_or(inherited) as u8),
             taken: AtomicU8::new(0),
             begin: if parents.is_some() { TIED } else { 0 },
-            holder: AtomicU32::new(0),
+            executor: AtomicU32::new(0),
             submitted_at: AtomicU64::new(0),
             submitted: caller.submitted,
             parents,
@@ -238,16 +238,16 @@ impl Meta {
     fn limit(&mut self, deadline: Option<Instant>) {
         self.begin |= DUE;
         // The box is new, so the set cannot fail.
-        let _ = self.cold.set(Box::new(Cold { deadline, ..Cold::default() }));
+        let _ = self.cold.set(Box::new(Extra { deadline, ..Extra::default() }));
     }
 
     /// For a second slot of the same call.
-    pub(crate) fn again(&self) -> Self {
-        self.again_until(self.deadline())
+    pub(crate) fn for_retry(&self) -> Self {
+        self.for_retry_until(self.deadline())
     }
 
     /// The same with another deadline.
-    pub(crate) fn again_until(&self, deadline: Option<Instant>) -> Self {
+    pub(crate) fn for_retry_until(&self, deadline: Option<Instant>) -> Self {
         let mut again = Self::new(self.caller(), Some(self.priority()), deadline);
         if let Some(passed) = self.passed() {
             *lock(&again.cold().passed) = Some(passed);
@@ -283,7 +283,7 @@ impl Meta {
     }
 
     pub(crate) fn parents(&self) -> &[Caller] {
-        self.parents.as_deref().map_or(&[], Trace::callers)
+        self.parents.as_deref().map_or(&[], Ancestry::callers)
     }
 
     // ORDERING of `priority`: Relaxed. Who raises it and who rests on it meet at a lock, of the queue or of the wakers below.
@@ -310,7 +310,7 @@ impl Meta {
 
     /// An executor is asked to take the call, for the first time or again.
     #[inline]
-    pub(crate) fn submit(&self, now: impl FnOnce() -> u64) {
+    pub(crate) fn stamp_submitted(&self, now: impl FnOnce() -> u64) {
         if self.submitted_at() == 0 {
             self.submitted_at.store(now(), Ordering::Relaxed);
         }
@@ -318,11 +318,11 @@ impl Meta {
 
     /// How long ago it was submitted.
     pub(crate) fn age(&self) -> Duration {
-        clock::between(self.submitted_at(), clock::now())
+        clock::elapsed(self.submitted_at(), clock::now())
     }
 
     /// When others should have let it go first.
-    pub(crate) fn expires(&self, expirations: &Expirations) -> u64 {
+    pub(crate) fn expires(&self, expirations: &AgingTable) -> u64 {
         let by_priority = || expirations.of(self.priority(), self.submitted_at());
         match self.cold.get().and_then(|cold| cold.expires_in.get()) {
             None => by_priority(),
@@ -344,48 +344,48 @@ impl Meta {
     }
 
     /// What an order of the user's own said of it, if it did.
-    pub(crate) fn rank(&self) -> Option<u64> {
-        self.cold.get().and_then(|cold| cold.rank.get())
+    pub(crate) fn custom_rank(&self) -> Option<u64> {
+        self.cold.get().and_then(|cold| cold.custom_rank.get())
     }
 
     /// Keeps what it says; a raised call never goes later than it would have.
-    pub(crate) fn keep_rank(&self, rank: u64) {
-        let rank = self.rank().map_or(rank, |before| before.min(rank));
-        self.cold().rank.set(rank);
+    pub(crate) fn set_custom_rank(&self, rank: u64) {
+        let rank = self.custom_rank().map_or(rank, |before| before.min(rank));
+        self.cold().custom_rank.set(rank);
     }
 
     // ORDERING of `taken`, `submitted_at` and `started_at`: Relaxed. Each is written once, before the slot passes through a lock or
     // a state change that publishes it; a reader of an unpublished value would only tell a time too short.
 
-    /// A queue took the call; its lock is held here and in [`Meta::is_accepted`].
+    /// A queue took the call; its lock is held here and in [`Header::is_accepted`].
     #[inline]
-    pub(crate) fn accept(&self, inside: bool) {
-        self.taken.fetch_or(if inside { ACCEPTED | INSIDE } else { ACCEPTED }, Ordering::Relaxed);
+    pub(crate) fn mark_counted(&self, inside: bool) {
+        self.taken.fetch_or(if inside { COUNTED | NESTED } else { COUNTED }, Ordering::Relaxed);
     }
 
     /// A running task of the executor submitted it.
     #[inline]
-    pub(crate) fn mark_inside(&self) {
-        self.taken.fetch_or(INSIDE, Ordering::Relaxed);
+    pub(crate) fn mark_nested(&self) {
+        self.taken.fetch_or(NESTED, Ordering::Relaxed);
     }
 
     /// No queue counts the call any more; its lock is held here. Says whether it came from inside.
-    pub(crate) fn uncount(&self) -> bool {
-        self.taken.fetch_and(!ACCEPTED, Ordering::Relaxed) & INSIDE != 0
+    pub(crate) fn clear_counted(&self) -> bool {
+        self.taken.fetch_and(!COUNTED, Ordering::Relaxed) & NESTED != 0
     }
 
     /// A queue's counts are done with the call; its lock is held here. Says whether that is news: of several entries one counts.
-    pub(crate) fn count_off(&self) -> bool {
-        self.taken.fetch_and(!ACCEPTED, Ordering::Relaxed) & ACCEPTED != 0
+    pub(crate) fn take_counted(&self) -> bool {
+        self.taken.fetch_and(!COUNTED, Ordering::Relaxed) & COUNTED != 0
     }
 
-    /// The call was ended before a queue counted it; its lock is held here and in [`Meta::has_left`].
+    /// The call was ended before a queue counted it; its lock is held here and in [`Header::has_left`].
     pub(crate) fn leave(&self) {
-        self.taken.fetch_or(LEFT, Ordering::Relaxed);
+        self.taken.fetch_or(REMOVED, Ordering::Relaxed);
     }
 
     pub(crate) fn has_left(&self) -> bool {
-        self.taken.load(Ordering::Relaxed) & LEFT != 0
+        self.taken.load(Ordering::Relaxed) & REMOVED != 0
     }
 
     /// Whether it takes no more than the plain way through an executor.
@@ -398,39 +398,39 @@ impl Meta {
 
     /// A task waits for the call, which is to start ahead of its turn.
     pub(crate) fn mark_urgent(&self) -> bool {
-        self.taken.fetch_or(URGENT, Ordering::Relaxed) & URGENT == 0
+        self.taken.fetch_or(AWAITED, Ordering::Relaxed) & AWAITED == 0
     }
 
     pub(crate) fn is_urgent(&self) -> bool {
-        self.taken.load(Ordering::Relaxed) & URGENT != 0
+        self.taken.load(Ordering::Relaxed) & AWAITED != 0
     }
 
     /// Whoever has the place of the call's kind waits for it: it may begin beyond the limit. Says whether that is news.
     pub(crate) fn exempt(&self) -> bool {
-        self.taken.fetch_or(EXEMPT, Ordering::Relaxed) & EXEMPT == 0
+        self.taken.fetch_or(LIMIT_EXEMPT, Ordering::Relaxed) & LIMIT_EXEMPT == 0
     }
 
     pub(crate) fn is_exempt(&self) -> bool {
-        self.taken.load(Ordering::Relaxed) & EXEMPT != 0
+        self.taken.load(Ordering::Relaxed) & LIMIT_EXEMPT != 0
     }
 
     /// The call carries the state that it shares.
     #[inline]
     pub(crate) fn mark_sharing(&self) {
-        self.taken.fetch_or(SHARING, Ordering::Relaxed);
+        self.taken.fetch_or(HAS_STATE, Ordering::Relaxed);
     }
 
     pub(crate) fn is_sharing(&self) -> bool {
-        self.taken.load(Ordering::Relaxed) & SHARING != 0
+        self.taken.load(Ordering::Relaxed) & HAS_STATE != 0
     }
 
     pub(crate) fn is_accepted(&self) -> bool {
-        self.taken.load(Ordering::Relaxed) & ACCEPTED != 0
+        self.taken.load(Ordering::Relaxed) & COUNTED != 0
     }
 
     #[inline]
-    pub(crate) fn is_inside(&self) -> bool {
-        self.taken.load(Ordering::Relaxed) & INSIDE != 0
+    pub(crate) fn is_nested(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) & NESTED != 0
     }
 
     #[inline]
@@ -441,14 +441,14 @@ impl Meta {
     /// How long the call waited before it started.
     #[inline]
     pub(crate) fn waited(&self) -> Duration {
-        clock::between(self.submitted_at(), self.started_at.load(Ordering::Relaxed))
+        clock::elapsed(self.submitted_at(), self.started_at.load(Ordering::Relaxed))
     }
 
     /// How long the task has run so far.
     pub(crate) fn ran(&self) -> Duration {
         match self.started_at.load(Ordering::Relaxed) {
             0 => Duration::ZERO,
-            started => clock::between(started, clock::now()),
+            started => clock::elapsed(started, clock::now()),
         }
     }
 
@@ -478,7 +478,7 @@ impl Meta {
                 cold.slice.store(clock::now(), Ordering::Relaxed);
                 Duration::ZERO
             }
-            began => clock::between(began, clock::now()),
+            began => clock::elapsed(began, clock::now()),
         }
     }
 
@@ -488,29 +488,31 @@ impl Meta {
         let started = self.started_at.load(Ordering::Relaxed);
         let submitted = if self.submitted_at() == 0 { now } else { self.submitted_at() };
         let until = if started == 0 { now } else { started };
-        At::new(self.caller(), clock::between(submitted, until), clock::between(until, now), self.parents().to_vec())
+        At::new(self.caller(), clock::elapsed(submitted, until), clock::elapsed(until, now), self.parents().to_vec())
     }
 
     /// The error of a call that was ended from outside.
-    pub(crate) fn error(&self, end: End) -> CallError {
+    pub(crate) fn error(&self, end: EndReason) -> CallError {
         let at = self.at();
         match end {
-            End::Cancelled => CallError::Cancelled(at),
-            End::TimedOut => CallError::TimedOut(at),
-            End::Full => CallError::Full(at),
-            End::Dropped => CallError::Dropped(at),
-            End::Closed => CallError::Closed(at),
-            End::Crashed => CallError::Crashed(match self.cold.get().and_then(|cold| cold.crash.get()) {
+            EndReason::Cancelled => CallError::Cancelled(at),
+            EndReason::TimedOut => CallError::TimedOut(at),
+            EndReason::Full => CallError::Full(at),
+            EndReason::Dropped => CallError::Dropped(at),
+            EndReason::Closed => CallError::Closed(at),
+            EndReason::Crashed => CallError::Crashed(match self.cold.get().and_then(|cold| cold.crash.get()) {
                 Some(crash) => at.with_crash(crash.clone()),
                 None => at,
             }),
-            End::Lost => CallError::Lost(at),
-            End::WouldDeadlock => CallError::WouldDeadlock(match self.cold.get().and_then(|cold| cold.cycle.get()) {
-                Some(cycle) => at.with_cycle(cycle.clone()),
-                None => at,
-            }),
-            End::Unsupported => CallError::Unsupported(at),
-            End::SimulationOver => CallError::Closed(at.of_ended_simulation()),
+            EndReason::Lost => CallError::Lost(at),
+            EndReason::WouldDeadlock => {
+                CallError::WouldDeadlock(match self.cold.get().and_then(|cold| cold.cycle.get()) {
+                    Some(cycle) => at.with_cycle(cycle.clone()),
+                    None => at,
+                })
+            }
+            EndReason::Unsupported => CallError::Unsupported(at),
+            EndReason::SimulationOver => CallError::Closed(at.of_ended_simulation()),
         }
     }
 
@@ -573,12 +575,12 @@ impl Meta {
         self.cold().reported.swap(cycle, Ordering::Relaxed) == cycle
     }
 
-    /// Keeps the cycle because of which the call is to end as [`End::WouldDeadlock`].
+    /// Keeps the cycle because of which the call is to end as [`EndReason::WouldDeadlock`].
     pub(crate) fn keep_cycle(&self, cycle: WaitCycle) {
         let _ = self.cold().cycle.set(cycle); // the first that is found is the reason
     }
 
-    /// Keeps the crash because of which the call is to end as [`End::Crashed`].
+    /// Keeps the crash because of which the call is to end as [`EndReason::Crashed`].
     pub(crate) fn keep_crash(&self, crash: &CrashReason) {
         let _ = self.cold().crash.set(crash.clone());
     }
@@ -587,98 +589,98 @@ impl Meta {
 
     /// Its handle does not know who will hold the call: whoever takes it is to say so.
     #[inline]
-    pub(crate) fn seek_holder(&self) {
-        self.taken.fetch_or(SEEKING, Ordering::Relaxed);
+    pub(crate) fn mark_unrouted(&self) {
+        self.taken.fetch_or(UNROUTED, Ordering::Relaxed);
     }
 
     #[inline]
-    pub(crate) fn seeks_holder(&self) -> bool {
-        self.taken.load(Ordering::Relaxed) & SEEKING != 0
+    pub(crate) fn is_unrouted(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) & UNROUTED != 0
     }
 
     /// The call is brought to `host`'s queue, or was not taken there. Whoever does so looks after this whether the call is still
     /// queued.
-    pub(crate) fn hold(&self, host: Option<HostId>) {
-        let number = host.map_or(0, |host| u32::try_from(host.number()).unwrap_or(FAR));
-        if number == FAR {
-            *lock(&self.cold().far) = host;
+    pub(crate) fn set_executor(&self, host: Option<ExecutorId>) {
+        let number = host.map_or(0, |host| u32::try_from(host.number()).unwrap_or(SPILLED));
+        if number == SPILLED {
+            *lock(&self.cold().spilled_executor) = host;
         }
-        // ORDERING: AcqRel, pairs with the one in `last_holder`. Of the two steps one comes first: whoever ends the call sees
+        // ORDERING: AcqRel, pairs with the one in `final_executor`. Of the two steps one comes first: whoever ends the call sees
         // this host, or we see that the call was claimed.
-        self.holder.swap(number, Ordering::AcqRel);
+        self.executor.swap(number, Ordering::AcqRel);
     }
 
     /// For one who has claimed the call: the host to whose queue it was brought. It is brought to no other after this.
-    pub(crate) fn last_holder(&self) -> Option<HostId> {
+    pub(crate) fn final_executor(&self) -> Option<ExecutorId> {
         // ORDERING: AcqRel, as in `hold`.
-        self.host_of(self.holder.fetch_add(0, Ordering::AcqRel))
+        self.host_of(self.executor.fetch_add(0, Ordering::AcqRel))
     }
 
     /// Who holds the call, or that as which it goes on.
-    pub(crate) fn holder(&self) -> Option<HostId> {
+    pub(crate) fn executor(&self) -> Option<ExecutorId> {
         // ORDERING: Relaxed, one who waits for a call that is brought elsewhere meanwhile hears of it too late on any.
-        let own = self.host_of(self.holder.load(Ordering::Relaxed));
-        own.or_else(|| self.onward()?.meta().holder())
+        let own = self.host_of(self.executor.load(Ordering::Relaxed));
+        own.or_else(|| self.delegate()?.header().executor())
     }
 
-    fn host_of(&self, number: u32) -> Option<HostId> {
-        if number == FAR { *lock(&self.cold().far) } else { HostId::numbered(number.into()) }
+    fn host_of(&self, number: u32) -> Option<ExecutorId> {
+        if number == SPILLED { *lock(&self.cold().spilled_executor) } else { ExecutorId::from_raw(number.into()) }
     }
 
     /// The call goes on as `call`: who ends this one ends that one too, who waits for this one waits for that. The caller
     /// looks again whether this one has been ended, after this.
-    pub(crate) fn go_on_as(&self, call: &Shared<dyn Runnable>) {
-        call.meta().mark_within();
-        let before = lock(&self.cold().onward).replace(call.clone());
+    pub(crate) fn delegate_to(&self, call: &CallRef<dyn ErasedCall>) {
+        call.header().mark_delegate();
+        let before = lock(&self.cold().delegate).replace(call.clone());
         drop(before);
         if self.is_exempt() {
-            call.meta().exempt(); // whoever said so may have looked for it too early
+            call.header().exempt(); // whoever said so may have looked for it too early
         }
     }
 
     /// The call as which this one goes on, if it does.
-    pub(crate) fn onward(&self) -> Option<Shared<dyn Runnable>> {
-        lock(&self.cold.get()?.onward).clone()
+    pub(crate) fn delegate(&self) -> Option<CallRef<dyn ErasedCall>> {
+        lock(&self.cold.get()?.delegate).clone()
     }
 
     /// A call beside another: whoever takes it is to say so, and it is no caller's own.
-    pub(crate) fn mark_within(&self) {
-        self.taken.fetch_or(WITHIN | SEEKING, Ordering::Relaxed);
+    pub(crate) fn mark_delegate(&self) {
+        self.taken.fetch_or(DELEGATED | UNROUTED, Ordering::Relaxed);
     }
 
     /// Whether another call goes on as this one.
-    pub(crate) fn is_within(&self) -> bool {
-        self.taken.load(Ordering::Relaxed) & WITHIN != 0
+    pub(crate) fn is_delegate(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) & DELEGATED != 0
     }
 
     /// Whether the call is with `host`, as far as one can tell: a layer's call may wait on its way there, or rest.
-    pub(crate) fn is_with(&self, host: HostId) -> bool {
-        // ORDERING: Relaxed, as in `holder`.
-        !self.seeks_holder() || self.host_of(self.holder.load(Ordering::Relaxed)) == Some(host)
+    pub(crate) fn is_on(&self, host: ExecutorId) -> bool {
+        // ORDERING: Relaxed, as in `executor`.
+        !self.is_unrouted() || self.host_of(self.executor.load(Ordering::Relaxed)) == Some(host)
     }
 
     // ----- which layers it has been through
 
-    fn passed(&self) -> Option<Arc<Passed>> {
+    fn passed(&self) -> Option<Arc<Visited>> {
         lock(&self.cold.get()?.passed).clone()
     }
 
     pub(crate) fn pass(&self, layer: LayerId) {
         let mut passed = lock(&self.cold().passed);
-        *passed = Some(Passed::and(passed.take(), layer));
+        *passed = Some(Visited::with(passed.take(), layer));
     }
 
     pub(crate) fn has_passed(&self, layer: LayerId) -> bool {
-        self.cold.get().is_some_and(|cold| lock(&cold.passed).as_ref().is_some_and(|passed| passed.has(layer)))
+        self.cold.get().is_some_and(|cold| lock(&cold.passed).as_ref().is_some_and(|passed| passed.contains(layer)))
     }
 
-    fn cold(&self) -> &Cold {
+    fn cold(&self) -> &Extra {
         self.cold.get_or_init(Box::default)
     }
 
     /// Whether somebody is to be told of the end, or may be.
     #[inline]
-    pub(crate) fn is_watched(&self) -> bool {
+    pub(crate) fn needs_notify(&self) -> bool {
         self.cold.get().is_some()
     }
 
@@ -700,13 +702,13 @@ impl Meta {
     /// The call takes a slot of its share, which is this pool's, or returns it.
     // ORDERING: Relaxed, the thread that runs the call writes and reads it; from one poll of its future to the next the queue
     // orders it.
-    pub(crate) fn set_share_slot(&self, pool: Option<HostId>) {
-        self.cold().share_slot_at.store(pool.map_or(0, HostId::number), Ordering::Relaxed);
+    pub(crate) fn set_share_slot(&self, pool: Option<ExecutorId>) {
+        self.cold().share_slot_at.store(pool.map_or(0, ExecutorId::number), Ordering::Relaxed);
     }
 
     /// The pool where the call holds a slot of its share.
-    pub(crate) fn share_slot(&self) -> Option<HostId> {
-        HostId::numbered(self.cold.get()?.share_slot_at.load(Ordering::Relaxed))
+    pub(crate) fn share_slot(&self) -> Option<ExecutorId> {
+        ExecutorId::from_raw(self.cold.get()?.share_slot_at.load(Ordering::Relaxed))
     }
 
     // ----- what is attached to it
@@ -797,14 +799,14 @@ impl Meta {
     // ----- its parents, and what else it hangs on
 
     /// Neither a limit nor a cancellation of its parents is passed on to it.
-    pub(crate) fn untie(&mut self) {
+    pub(crate) fn unlink_parent(&mut self) {
         self.begin &= !TIED;
     }
 
     /// Takes the parents' limit over, if that is earlier than its own. Says whether the call is to be hung on what cancels them:
     /// those that leave a future, or have something beside the slot anyway.
     #[inline(always)]
-    pub(crate) fn inherit(&self, leaves_future: bool) -> bool {
+    pub(crate) fn inherit_limits(&self, leaves_future: bool) -> bool {
         let Some(parents) = &self.parents else { return false };
         if self.begin & TIED == 0 {
             return false;
@@ -819,24 +821,24 @@ impl Meta {
     }
 
     /// What cancels the call when its parents are cancelled, if anything does.
-    pub(crate) fn ancestor(&self) -> Option<&Arc<Stop>> {
+    pub(crate) fn parent_node(&self) -> Option<&Arc<CancelNode>> {
         self.parents.as_ref().filter(|_| self.begin & TIED != 0).map(|parents| parents.stop())
     }
 
     /// Whoever ends the call is to look here.
     #[cold]
-    pub(crate) fn be_watched(&self) {
+    pub(crate) fn set_needs_notify(&self) {
         self.cold();
     }
 
     /// It has tokens, which it hangs on.
-    pub(crate) fn heed_tokens(&mut self) {
+    pub(crate) fn check_tokens(&mut self) {
         self.begin |= TOKENS;
     }
 
     /// Whether its parents were cancelled, or a token of it: it may hear of that later.
     #[inline]
-    pub(crate) fn is_disowned(&self) -> bool {
+    pub(crate) fn is_parent_cancelled(&self) -> bool {
         let is_orphan =
             self.begin & TIED != 0 && self.parents.as_ref().is_some_and(|parents| parents.stop().is_stopped());
         is_orphan || self.begin & TOKENS != 0 && self.has_stopped_token()
@@ -853,36 +855,36 @@ impl Meta {
         let Some(cold) = call.cold.get() else { return };
         let heeded = lock(&cold.ties).stops().cloned().collect();
         lock(&self.cold().ties).heeded = heeded;
-        self.heed_tokens();
+        self.check_tokens();
     }
 
     /// Why the call is not to begin, if a token, its parents or its deadline say so.
     #[inline]
-    pub(crate) fn end_before_begin(&self) -> Option<End> {
-        if self.is_disowned() {
-            return Some(End::Cancelled);
+    pub(crate) fn end_before_begin(&self) -> Option<EndReason> {
+        if self.is_parent_cancelled() {
+            return Some(EndReason::Cancelled);
         }
         // Its timer may not have rung yet.
-        self.deadline().is_some_and(|deadline| deadline <= clock::instant()).then_some(End::TimedOut)
+        self.deadline().is_some_and(|deadline| deadline <= clock::instant()).then_some(EndReason::TimedOut)
     }
 
     /// Whether there is something to look at when it begins to run.
     #[inline]
-    pub(crate) fn looks_at_begin(&self) -> bool {
+    pub(crate) fn has_start_checks(&self) -> bool {
         self.begin != 0
     }
 
     /// `stop` is to stop the calls that its task submits.
-    pub(crate) fn beget(&self, stop: &Arc<Stop>) {
+    pub(crate) fn set_children_node(&self, stop: &Arc<CancelNode>) {
         let _ = self.cold().children.set(stop.clone()); // one runs it, and makes one lineage
     }
 
     /// Has `stop` end the call, which this is; once. Says false if it was stopped before.
-    pub(crate) fn hang_on(
+    pub(crate) fn link(
         &self,
-        stop: &Arc<Stop>,
-        call: impl FnOnce() -> Shared<dyn Runnable>,
-        host: Option<HostId>,
+        stop: &Arc<CancelNode>,
+        call: impl FnOnce() -> CallRef<dyn ErasedCall>,
+        host: Option<ExecutorId>,
     ) -> bool {
         let mut ties = lock(&self.cold().ties);
         if ties.over || ties.held.iter().any(|(known, _)| Arc::ptr_eq(known, stop)) {
@@ -900,7 +902,7 @@ impl Meta {
     /// The call is over: its timer is taken back.
     #[inline]
     pub(crate) fn over(&self) {
-        if self.is_watched() {
+        if self.needs_notify() {
             self.over_at_once();
         }
     }
@@ -942,17 +944,17 @@ impl Meta {
 
     /// It times out while its task runs on a thread of `host`, which lists it. The step that ends the call orders this before the
     /// look of the thread that ran the task.
-    pub(crate) fn mark_overrun(&self, host: HostId) {
+    pub(crate) fn mark_overrun(&self, host: ExecutorId) {
         self.cold().overruns.set(host.number());
     }
 
     /// The host that lists the call, if it timed out while its task ran.
-    pub(crate) fn overruns(&self) -> Option<HostId> {
-        self.cold.get().and_then(|cold| HostId::numbered(cold.overruns.get()?))
+    pub(crate) fn overruns(&self) -> Option<ExecutorId> {
+        self.cold.get().and_then(|cold| ExecutorId::from_raw(cold.overruns.get()?))
     }
 
     /// Tells those who want to know that the call was asked to stop: first its children, which are stopped too.
-    pub(crate) fn tell_stop(&self, batch: &mut EndBatch) {
+    pub(crate) fn wake_on_cancel(&self, batch: &mut EndBatch) {
         let Some(cold) = self.cold.get() else { return };
         cold.children.get().into_iter().for_each(|children| batch.stop_node(children.clone()));
         batch.wake_list(cold.stop.with(|waiting, _| waiting.take_all()));
@@ -960,7 +962,7 @@ impl Meta {
 
     /// Has those look again that wait for its stop while it runs, as a wait within its task: it was raised. A future that has waited
     /// for no call has nothing to pass that on to, and is left alone.
-    pub(crate) fn tell_raise(&self) {
+    pub(crate) fn wake_on_raise(&self) {
         let Some(cold) = self.cold.get() else { return };
         cold.stop.with(|waiting, after| {
             if self.passes_raise_on() {
@@ -975,7 +977,7 @@ impl Meta {
     /// Whether its task may wait for a call that is to be as urgent as the task.
     pub(crate) fn passes_raise_on(&self) -> bool {
         let has_waited =
-            |cold: &Cold| cold.waits.load(Ordering::Relaxed) > 0 || cold.has_blocked.load(Ordering::Relaxed);
+            |cold: &Extra| cold.waits.load(Ordering::Relaxed) > 0 || cold.has_blocked.load(Ordering::Relaxed);
         !self.task.is_async() || self.cold.get().is_some_and(has_waited)
     }
 
@@ -997,8 +999,8 @@ impl Meta {
     }
 
     pub(crate) fn progress(&self) -> Option<Progress> {
-        if let Some(onward) = self.onward() {
-            return onward.meta().progress();
+        if let Some(onward) = self.delegate() {
+            return onward.header().progress();
         }
         self.cold.get().and_then(|cold| cold.progress.with(|watched, _| watched.latest))
     }
@@ -1007,7 +1009,7 @@ impl Meta {
 /// The waits for a call's stop.
 pub(crate) struct StopHome<C>(pub(crate) C);
 
-impl WaiterHome for StopHome<&Meta> {
+impl WaiterHome for StopHome<&Header> {
     type State = WaiterSet;
 
     fn with_state<R>(&self, change: impl FnOnce(&mut WaiterSet, &mut AfterUnlock) -> R) -> R {
@@ -1019,11 +1021,11 @@ impl WaiterHome for StopHome<&Meta> {
     }
 }
 
-impl WaiterHome for StopHome<Shared<dyn Runnable>> {
+impl WaiterHome for StopHome<CallRef<dyn ErasedCall>> {
     type State = WaiterSet;
 
     fn with_state<R>(&self, change: impl FnOnce(&mut WaiterSet, &mut AfterUnlock) -> R) -> R {
-        StopHome(self.0.meta()).with_state(change)
+        StopHome(self.0.header()).with_state(change)
     }
 
     fn waiters(state: &mut WaiterSet) -> &mut WaiterSet {
@@ -1032,16 +1034,16 @@ impl WaiterHome for StopHome<Shared<dyn Runnable>> {
 }
 
 /// The waits for a call's progress, and for its end.
-struct ProgressHome(Shared<dyn Runnable>);
+struct ProgressHome(CallRef<dyn ErasedCall>);
 
 impl WaiterHome for ProgressHome {
-    type State = Watched;
+    type State = ProgressState;
 
-    fn with_state<R>(&self, change: impl FnOnce(&mut Watched, &mut AfterUnlock) -> R) -> R {
-        self.0.meta().cold().progress.with(change)
+    fn with_state<R>(&self, change: impl FnOnce(&mut ProgressState, &mut AfterUnlock) -> R) -> R {
+        self.0.header().cold().progress.with(change)
     }
 
-    fn waiters(state: &mut Watched) -> &mut WaiterSet {
+    fn waiters(state: &mut ProgressState) -> &mut WaiterSet {
         &mut state.waiting
     }
 }
@@ -1053,7 +1055,7 @@ pub(crate) struct ProgressWait {
 }
 
 impl ProgressWait {
-    pub(crate) fn of(call: Shared<dyn Runnable>) -> Self {
+    pub(crate) fn of(call: CallRef<dyn ErasedCall>) -> Self {
         Self { calls: vec![Registration::new(ProgressHome(call))] }
     }
 
@@ -1061,11 +1063,11 @@ impl ProgressWait {
     /// after this.
     pub(crate) fn poll_since(&mut self, seen: &mut u64, waker: &Waker) -> Option<Progress> {
         let mut at = 0;
-        while let Some(onward) = self.calls[at].home().0.meta().onward() {
+        while let Some(onward) = self.calls[at].home().0.header().delegate() {
             // What happens to this call is of no interest but for its end.
             self.calls[at].register(waker);
             at += 1;
-            if !self.calls.get(at).is_some_and(|known| std::ptr::eq(known.home().0.meta(), onward.meta())) {
+            if !self.calls.get(at).is_some_and(|known| std::ptr::eq(known.home().0.header(), onward.header())) {
                 self.calls.truncate(at);
                 self.calls.push(Registration::new(ProgressHome(onward)));
             }

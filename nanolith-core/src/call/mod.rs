@@ -1,4 +1,4 @@
-//! A call's life in one allocation: its [`slot`] and what is known of it beside ([`meta`]).
+//! A call's life in one allocation: its [`slot`] and what is known of it beside ([`header`]).
 
 pub(crate) mod aging;
 pub(crate) mod ancestry;

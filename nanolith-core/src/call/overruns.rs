@@ -1,11 +1,11 @@
 //! Tasks that run on after their calls have timed out.
 
-use super::backend::{self, Runnable};
+use super::backend::{self, ErasedCall};
 use crate::{
     meta::task_info::TaskInfo,
     time::{
         clock,
-        timer::{self, Alarm},
+        timer::{self, TimerAction},
     },
 };
 use std::{
@@ -47,9 +47,9 @@ impl Overruns {
 
     /// Adds the task of a call that times out while the task runs. If the task runs on for as long again, calls `report`, without
     /// a lock.
-    pub(crate) fn add(&self, call: &dyn Runnable, report: impl FnOnce(&'static TaskInfo) + Send + 'static) {
-        let (task, address) = (call.meta().task(), backend::address(call));
-        let grace = call.meta().ran().max(MIN_GRACE);
+    pub(crate) fn add(&self, call: &dyn ErasedCall, report: impl FnOnce(&'static TaskInfo) + Send + 'static) {
+        let (task, address) = (call.header().task(), backend::address(call));
+        let grace = call.header().ran().max(MIN_GRACE);
         let number = {
             let mut state = self.lock();
             state.last_number += 1;
@@ -63,7 +63,7 @@ impl Overruns {
             let task = lock(&state).get(address, number).map(|overrun| overrun.task);
             task.map(report);
         };
-        let alarm = timer::arm(due, Alarm::Run(Box::new(fire)));
+        let alarm = timer::arm(due, TimerAction::Run(Box::new(fire)));
         let mut state = self.lock();
         match state.get(address, number) {
             Some(overrun) => overrun.alarm = Some(alarm),

@@ -1,7 +1,7 @@
 //! Memory for slots, used again: what one thread gives back goes to the next call, on that thread or on another.
 //!
 //! Each thread keeps two stacks of blocks a size, and changes a full or an empty one for another at the depot, which all
-//! threads share. So a block that is taken on one thread and given back on the other costs a lock every [`ROUND`] blocks,
+//! threads share. So a block that is taken on one thread and given back on the other costs a lock every [`MAGAZINE_LEN`] blocks,
 //! where a general allocator would go to the first thread's heap each time.
 #![allow(unsafe_code)] // a room of its own: see ARCHITECTURE.md
 
@@ -14,16 +14,16 @@ use std::{
 };
 
 /// Blocks are as wide as so many cache lines of this size.
-const LINE: usize = 64;
+const CACHE_LINE: usize = 64;
 
 /// Larger blocks are not kept.
-const WIDEST: usize = 8;
+const MAX_LINES: usize = 8;
 
 /// How many blocks go to or from the depot at once.
-const ROUND: usize = 64;
+const MAGAZINE_LEN: usize = 64;
 
 /// How many rounds of a size the depot keeps, and how many empty stacks beside them.
-const KEPT: usize = 64;
+const MAX_MAGAZINES: usize = 64;
 
 /// A block that nobody uses.
 struct Block(NonNull<u8>);
@@ -32,28 +32,29 @@ struct Block(NonNull<u8>);
 unsafe impl Send for Block {}
 
 /// Blocks of one size.
-type Stack = Vec<Block>;
+type Magazine = Vec<Block>;
 
 /// One thread's blocks of one size: two stacks, so that one who takes and gives in turn does not go to the depot each time.
-struct Local {
-    front: Stack,
-    back: Stack,
+struct ThreadCache {
+    front: Magazine,
+    back: Magazine,
 }
 
 /// One thread's blocks.
-struct Cache(RefCell<[Local; WIDEST]>);
+struct Cache(RefCell<[ThreadCache; MAX_LINES]>);
 
 thread_local! {
-    static CACHE: Cache = const { Cache(RefCell::new([const { Local { front: Vec::new(), back: Vec::new() } }; WIDEST])) };
+    static CACHE: Cache = const { Cache(RefCell::new([const { ThreadCache { front: Vec::new(), back: Vec::new() } }; MAX_LINES])) };
 }
 
 /// What all threads share, of one size.
 struct Depot {
-    full: Vec<Stack>,
-    empty: Vec<Stack>,
+    full: Vec<Magazine>,
+    empty: Vec<Magazine>,
 }
 
-static DEPOTS: [Mutex<Depot>; WIDEST] = [const { Mutex::new(Depot { full: Vec::new(), empty: Vec::new() }) }; WIDEST];
+static DEPOTS: [Mutex<Depot>; MAX_LINES] =
+    [const { Mutex::new(Depot { full: Vec::new(), empty: Vec::new() }) }; MAX_LINES];
 
 fn depot(width: usize) -> MutexGuard<'static, Depot> {
     DEPOTS[width].lock().unwrap_or_else(PoisonError::into_inner)
@@ -61,22 +62,22 @@ fn depot(width: usize) -> MutexGuard<'static, Depot> {
 
 /// How many lines beyond the first a block for `layout` has; `None` if it is not kept.
 const fn width(layout: Layout) -> Option<usize> {
-    let lines = layout.size().div_ceil(LINE);
-    if layout.align() <= LINE && 0 < lines && lines <= WIDEST { Some(lines - 1) } else { None }
+    let lines = layout.size().div_ceil(CACHE_LINE);
+    if layout.align() <= CACHE_LINE && 0 < lines && lines <= MAX_LINES { Some(lines - 1) } else { None }
 }
 
 /// The layout of a kept block.
 fn layout_of(width: usize) -> Layout {
-    Layout::from_size_align((width + 1) * LINE, LINE).expect("a few cache lines")
+    Layout::from_size_align((width + 1) * CACHE_LINE, CACHE_LINE).expect("a few cache lines")
 }
 
 /// Memory for `layout`, which is not empty.
 #[inline]
-pub(crate) fn take(layout: Layout) -> NonNull<u8> {
+pub(crate) fn alloc(layout: Layout) -> NonNull<u8> {
     match width(layout) {
         None => allocate(layout),
         Some(width) => {
-            let kept = CACHE.try_with(|cache| cache.0.try_borrow_mut().ok()?[width].take(width)).ok().flatten();
+            let kept = CACHE.try_with(|cache| cache.0.try_borrow_mut().ok()?[width].alloc(width)).ok().flatten();
             kept.map_or_else(|| allocate(layout_of(width)), |block| block.0)
         }
     }
@@ -86,9 +87,9 @@ pub(crate) fn take(layout: Layout) -> NonNull<u8> {
 ///
 /// # Safety
 ///
-/// `memory` came from [`take`] with this very layout, and nobody uses it any more.
+/// `memory` came from [`alloc`] with this very layout, and nobody uses it any more.
 #[inline]
-pub(crate) unsafe fn give(memory: NonNull<u8>, layout: Layout) {
+pub(crate) unsafe fn free(memory: NonNull<u8>, layout: Layout) {
     let Some(width) = width(layout) else {
         // SAFETY: it came from `allocate` with this layout.
         return unsafe { alloc::dealloc(memory.as_ptr(), layout) };
@@ -96,10 +97,10 @@ pub(crate) unsafe fn give(memory: NonNull<u8>, layout: Layout) {
     let mut block = Some(Block(memory));
     let _ = CACHE.try_with(|cache| {
         if let Ok(mut cache) = cache.0.try_borrow_mut() {
-            block.take().into_iter().for_each(|block| cache[width].give(width, block));
+            block.take().into_iter().for_each(|block| cache[width].free(width, block));
         }
     });
-    block.into_iter().for_each(|block| free(block, width));
+    block.into_iter().for_each(|block| dealloc(block, width));
 }
 
 pub(super) fn allocate(layout: Layout) -> NonNull<u8> {
@@ -109,7 +110,7 @@ pub(super) fn allocate(layout: Layout) -> NonNull<u8> {
 }
 
 #[allow(clippy::needless_pass_by_value)] // nobody has a block that was freed
-fn free(block: Block, width: usize) {
+fn dealloc(block: Block, width: usize) {
     // SAFETY: every block of this width came from `allocate` with this layout, and this one is nobody's.
     unsafe { alloc::dealloc(block.0.as_ptr(), layout_of(width)) }
 }
@@ -117,22 +118,22 @@ fn free(block: Block, width: usize) {
 impl Depot {
     /// Keeps a stack, and gives back what there is no room for. Threads that end bring a few blocks each, which fill up the last
     /// stack: so a thread that fetches one gets many, and there are no more stacks than blocks for them.
-    fn keep(&mut self, mut stack: Stack) -> Stack {
+    fn keep(&mut self, mut stack: Magazine) -> Magazine {
         if let Some(last) = self.full.last_mut() {
             let room = last.capacity() - last.len();
             last.extend(stack.drain(stack.len().saturating_sub(room)..));
         }
-        if stack.is_empty() || self.full.len() == KEPT {
+        if stack.is_empty() || self.full.len() == MAX_MAGAZINES {
             return stack;
         }
         self.full.push(stack);
-        Stack::new()
+        Magazine::new()
     }
 }
 
-impl Local {
+impl ThreadCache {
     #[inline]
-    fn take(&mut self, width: usize) -> Option<Block> {
+    fn alloc(&mut self, width: usize) -> Option<Block> {
         self.front.pop().or_else(|| self.fetch(width))
     }
 
@@ -144,7 +145,7 @@ impl Local {
             let mut depot = depot(width);
             let full = depot.full.pop()?;
             let empty = mem::replace(&mut self.front, full);
-            if empty.capacity() > 0 && depot.empty.len() < KEPT {
+            if empty.capacity() > 0 && depot.empty.len() < MAX_MAGAZINES {
                 depot.empty.push(empty);
             }
         }
@@ -152,7 +153,7 @@ impl Local {
     }
 
     #[inline]
-    fn give(&mut self, width: usize, block: Block) {
+    fn free(&mut self, width: usize, block: Block) {
         if self.front.len() == self.front.capacity() {
             self.bring(width);
         }
@@ -167,15 +168,15 @@ impl Local {
             return;
         }
         if self.front.capacity() == 0 {
-            self.front.reserve_exact(ROUND);
+            self.front.reserve_exact(MAGAZINE_LEN);
             return;
         }
         let mut depot = depot(width);
-        let empty = depot.empty.pop().unwrap_or_else(|| Vec::with_capacity(ROUND));
+        let empty = depot.empty.pop().unwrap_or_else(|| Vec::with_capacity(MAGAZINE_LEN));
         let full = mem::replace(&mut self.front, empty);
         let left = depot.keep(full);
         drop(depot);
-        left.into_iter().for_each(|block| free(block, width));
+        left.into_iter().for_each(|block| dealloc(block, width));
     }
 }
 
@@ -185,7 +186,7 @@ impl Drop for Cache {
         for (width, local) in self.0.get_mut().iter_mut().enumerate() {
             for stack in [mem::take(&mut local.front), mem::take(&mut local.back)] {
                 let left = depot(width).keep(stack);
-                left.into_iter().for_each(|block| free(block, width));
+                left.into_iter().for_each(|block| dealloc(block, width));
             }
         }
     }
@@ -197,7 +198,7 @@ mod tests {
     use std::{collections::HashSet, thread};
 
     /// A size that nothing else uses.
-    const ODD: Layout = match Layout::from_size_align(LINE * WIDEST - 1, 8) {
+    const ODD: Layout = match Layout::from_size_align(CACHE_LINE * MAX_LINES - 1, 8) {
         Ok(layout) => layout,
         Err(_) => panic!("a few cache lines"),
     };
@@ -208,19 +209,19 @@ mod tests {
 
     fn give_all(blocks: Vec<NonNull<u8>>) {
         // SAFETY: they were just taken, with this layout.
-        blocks.into_iter().for_each(|block| unsafe { give(block, ODD) });
+        blocks.into_iter().for_each(|block| unsafe { free(block, ODD) });
     }
 
     #[test]
     fn what_is_given_back_is_used_again_and_nothing_is_given_twice() {
-        let taken: Vec<_> = (0..300).map(|_| take(ODD)).collect();
+        let taken: Vec<_> = (0..300).map(|_| alloc(ODD)).collect();
         let first = addresses(&taken);
         assert_eq!(first.len(), 300, "no two are the same");
-        assert!(first.iter().all(|address| address % LINE == 0));
+        assert!(first.iter().all(|address| address % CACHE_LINE == 0));
         give_all(taken);
-        let again: Vec<_> = (0..300).map(|_| take(ODD)).collect();
+        let again: Vec<_> = (0..300).map(|_| alloc(ODD)).collect();
         assert_eq!(addresses(&again).len(), 300);
-        assert!(addresses(&again).intersection(&first).count() >= 2 * ROUND, "at least the thread's own");
+        assert!(addresses(&again).intersection(&first).count() >= 2 * MAGAZINE_LEN, "at least the thread's own");
         give_all(again);
     }
 
@@ -232,7 +233,7 @@ mod tests {
 
     impl Parcel {
         fn of(count: usize) -> Self {
-            Self((0..count).map(|_| take(ODD)).collect())
+            Self((0..count).map(|_| alloc(ODD)).collect())
         }
 
         /// A new thread gives the blocks back, and ends.
@@ -247,13 +248,13 @@ mod tests {
 
     #[test]
     fn threads_that_end_leave_few_and_full_stacks() {
-        for _ in 0..4 * KEPT {
+        for _ in 0..4 * MAX_MAGAZINES {
             Parcel::of(1).give_elsewhere(); // the thread leaves one block, and the next round takes it
         }
-        (0..2 * ROUND).map(|_| Parcel::of(1)).collect::<Vec<_>>().into_iter().for_each(Parcel::give_elsewhere);
-        let depot = depot(WIDEST - 1);
-        assert!(depot.empty.len() <= KEPT, "{} empty stacks", depot.empty.len());
-        let few = depot.full.iter().filter(|stack| stack.len() < ROUND).count();
+        (0..2 * MAGAZINE_LEN).map(|_| Parcel::of(1)).collect::<Vec<_>>().into_iter().for_each(Parcel::give_elsewhere);
+        let depot = depot(MAX_LINES - 1);
+        assert!(depot.empty.len() <= MAX_MAGAZINES, "{} empty stacks", depot.empty.len());
+        let few = depot.full.iter().filter(|stack| stack.len() < MAGAZINE_LEN).count();
         assert!(few <= 1, "{few} stacks of {} have room", depot.full.len());
     }
 
@@ -261,22 +262,22 @@ mod tests {
     fn a_thread_that_only_gives_feeds_one_that_only_takes() {
         let mut seen = HashSet::new();
         for _ in 0..20 {
-            let parcel = Parcel::of(ROUND * 4);
+            let parcel = Parcel::of(MAGAZINE_LEN * 4);
             seen.extend(addresses(&parcel.0));
             parcel.give_elsewhere();
         }
-        assert!(seen.len() < ROUND * 4 * 5, "{} blocks for {} at a time", seen.len(), ROUND * 4);
+        assert!(seen.len() < MAGAZINE_LEN * 4 * 5, "{} blocks for {} at a time", seen.len(), MAGAZINE_LEN * 4);
     }
 
     #[test]
     fn what_is_wide_or_widely_aligned_is_not_kept() {
-        for (size, align) in [(LINE * WIDEST + 1, 8), (64, 128)] {
+        for (size, align) in [(CACHE_LINE * MAX_LINES + 1, 8), (64, 128)] {
             let layout = Layout::from_size_align(size, align).expect("valid");
             assert_eq!(width(layout), None);
-            let block = take(layout);
+            let block = alloc(layout);
             assert_eq!(block.as_ptr() as usize % align, 0);
             // SAFETY: it was just taken, with this layout.
-            unsafe { give(block, layout) };
+            unsafe { free(block, layout) };
         }
     }
 }

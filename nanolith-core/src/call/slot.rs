@@ -4,8 +4,8 @@
 //! wrong. The loom tests in `slot_tests.rs` walk through it.
 #![allow(unsafe_code)] // a room of its own: see ARCHITECTURE.md
 
-use super::backend::Runnable;
-use super::call_ref::{Counted, OWNER, OWNERS, Shared};
+use super::backend::ErasedCall;
+use super::call_ref::{CallRef, OWNER, OWNERS, RefCounted};
 use crate::{
     sim_runtime,
     time::clock,
@@ -16,7 +16,7 @@ use std::{mem::ManuallyDrop, ptr, task::Waker};
 /// Why a call ended without an outcome in the slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
-pub(crate) enum End {
+pub(crate) enum EndReason {
     Cancelled,
     TimedOut,
     Full,
@@ -30,7 +30,7 @@ pub(crate) enum End {
     SimulationOver,
 }
 
-impl End {
+impl EndReason {
     const ALL: [Self; 10] = [
         Self::Cancelled,
         Self::TimedOut,
@@ -57,7 +57,7 @@ impl End {
 
 /// Where the call was when it was ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum EndResult {
     /// Nobody had begun it: its input was dropped, and its place in the queue is free.
     Queued,
     /// Its executor is at it and will find out.
@@ -68,9 +68,9 @@ pub(crate) enum Ended {
 
 /// What the handle finds when it looks for the outcome.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Taken<O> {
+pub(crate) enum TakeResult<O> {
     Outcome(O),
-    Ended(End),
+    Ended(EndReason),
     NotYet,
 }
 
@@ -81,8 +81,8 @@ const RUNNING: u64 = 1;
 /// The body holds the outcome, for the handle alone to take.
 const DONE: u64 = 2;
 /// The handle took the outcome. The body is empty.
-const TAKEN: u64 = 3;
-/// The call was ended from outside, by the [`End`] whose number is added. Whoever ended a queued call drops its input;
+const CONSUMED: u64 = 3;
+/// The call was ended from outside, by the [`EndReason`] whose number is added. Whoever ended a queued call drops its input;
 /// the executor of a running one keeps the body.
 const ENDED: u64 = 4;
 const PHASE: u64 = 0xff;
@@ -90,14 +90,14 @@ const PHASE: u64 = 0xff;
 /// The handle left a waker in its cell; whoever ends the call takes it.
 const WAITING: u64 = 1 << 8;
 /// The running task is asked to stop.
-const STOP: u64 = 1 << 9;
+const CANCEL_REQUESTED: u64 = 1 << 9;
 /// The input is out of the body, or about to be taken by the one who set this.
-const EMPTY: u64 = 1 << 10;
+const INPUT_TAKEN: u64 = 1 << 10;
 
 /// The task that waits for the call runs it, ahead of its turn.
-const OVERTAKEN: u64 = 1 << 11;
+const RUN_BY_WAITER: u64 = 1 << 11;
 /// Somebody may have left word beside the slot; whoever ends the call looks there.
-const TOLD: u64 = 1 << 12;
+const NOTIFY: u64 = 1 << 12;
 /// Nobody takes the outcome: the executor drops it.
 const DETACHED: u64 = 1 << 13;
 
@@ -115,7 +115,7 @@ union Body<I, O> {
 pub(crate) struct Slot<I, O, M> {
     state: AtomicU64,
     body: UnsafeCell<Body<I, O>>,
-    pub(crate) meta: M,
+    pub(crate) header: M,
     waiter: UnsafeCell<Option<Waker>>,
 }
 
@@ -126,7 +126,7 @@ unsafe impl<I: Send, O: Send, M: Send + Sync> Sync for Slot<I, O, M> {}
 unsafe impl<I: Send, O: Send, M: Send> Send for Slot<I, O, M> {}
 
 // SAFETY: the word comes first; `new` and `begun` count one owner. `complete`, which takes owners off, is never the last.
-unsafe impl<I: 'static, O: 'static, M: 'static> Counted for Slot<I, O, M> {}
+unsafe impl<I: 'static, O: 'static, M: 'static> RefCounted for Slot<I, O, M> {}
 
 /// The form in which an input leaves its slot: by itself or, where it is large, in a box that it reaches without a stop on the stack.
 pub(crate) trait Leaves<I>: Sized {
@@ -158,42 +158,42 @@ impl<I> Leaves<I> for Box<I> {
 }
 
 /// Owners of a call that its executor has beside the one that completes it.
-pub(crate) struct Fellows<T: Counted> {
+pub(crate) struct CoOwners<T: RefCounted> {
     /// The one that stood with the running task.
-    pub(crate) running: Option<Shared<dyn Runnable>>,
+    pub(crate) running: Option<CallRef<dyn ErasedCall>>,
     /// The one that was shown to others.
-    pub(crate) shown: Option<Shared<T>>,
+    pub(crate) shown: Option<CallRef<T>>,
 }
 
-impl<T: Counted> Fellows<T> {
+impl<T: RefCounted> CoOwners<T> {
     pub(crate) const NONE: Self = Self { running: None, shown: None };
 
-    fn of<'a>(&'a self, call: &'a Shared<T>) -> [bool; 2] {
+    fn of<'a>(&'a self, call: &'a CallRef<T>) -> [bool; 2] {
         let running = self.running.as_ref().is_some_and(|fellow| fellow.is_of(call));
         [running, self.shown.as_ref().is_some_and(|fellow| fellow.is_of(call))]
     }
 
-    fn count(&self, call: &Shared<T>) -> u64 {
+    fn count(&self, call: &CallRef<T>) -> u64 {
         self.of(call).into_iter().map(u64::from).sum()
     }
 
     /// They were counted off.
-    fn left(self, call: &Shared<T>) {
+    fn left(self, call: &CallRef<T>) {
         let [running, shown] = self.of(call);
-        self.running.filter(|_| running).into_iter().for_each(Shared::left);
-        self.shown.filter(|_| shown).into_iter().for_each(Shared::left);
+        self.running.filter(|_| running).into_iter().for_each(CallRef::forget);
+        self.shown.filter(|_| shown).into_iter().for_each(CallRef::forget);
     }
 }
 
 /// What became of an outcome.
 #[must_use]
-pub(crate) enum Completed<I: 'static, O: 'static, M: 'static> {
+pub(crate) enum CompleteResult<I: 'static, O: 'static, M: 'static> {
     /// It is the handle's, and the executor has left the slot.
-    Left,
+    Released,
     /// The same, but there is somebody to be told, for which the slot is still the executor's too.
-    Stays(Shared<Slot<I, O, M>>),
+    Retained(CallRef<Slot<I, O, M>>),
     /// The call was ended meanwhile, or the handle had gone.
-    Unwanted(Shared<Slot<I, O, M>>, O),
+    Rejected(CallRef<Slot<I, O, M>>, O),
 }
 
 impl<I, O, M> Slot<I, O, M> {
@@ -201,8 +201,8 @@ impl<I, O, M> Slot<I, O, M> {
     #[inline(always)]
     pub(crate) fn new(input: I, meta: M, told: bool) -> Self {
         Self {
-            state: AtomicU64::new(QUEUED | OWNER | if told { TOLD } else { 0 }),
-            meta,
+            state: AtomicU64::new(QUEUED | OWNER | if told { NOTIFY } else { 0 }),
+            header: meta,
             waiter: UnsafeCell::new(None),
             body: UnsafeCell::new(Body { input: ManuallyDrop::new(input) }),
         }
@@ -219,8 +219,8 @@ impl<I, O, M> Slot<I, O, M> {
     /// A call that is at work already, as a part of another: its input was never here, and nobody takes its outcome.
     pub(crate) fn begun(meta: M) -> Self {
         Self {
-            state: AtomicU64::new(RUNNING | EMPTY | OWNER),
-            meta,
+            state: AtomicU64::new(RUNNING | INPUT_TAKEN | OWNER),
+            header: meta,
             waiter: UnsafeCell::new(None),
             body: UnsafeCell::new(Body { nothing: () }),
         }
@@ -232,18 +232,18 @@ impl<I, O, M> Slot<I, O, M> {
     pub(crate) fn claim(&self) -> bool {
         // ORDERING: Acquire, pairs with the Release in `register`, as the front of a claimer's turn. The input does not
         // rest on it: that came with the slot, through whatever published it to us (a queue's lock, a channel).
-        self.step(|state| (phase(state) == QUEUED).then_some(state | RUNNING), Ordering::Acquire).is_ok()
+        self.transition(|state| (phase(state) == QUEUED).then_some(state | RUNNING), Ordering::Acquire).is_ok()
     }
 
     /// Claims the call and takes its input in one step; `None` if somebody was first.
     #[inline]
     pub(crate) fn begin(&self) -> Option<I> {
-        self.begin_as(EMPTY)
+        self.claim_input(INPUT_TAKEN)
     }
 
     /// The same, with so many more owners of the call.
     #[cfg(test)]
-    pub(crate) fn begin_shared<const N: usize>(this: &Shared<Self>) -> Option<(I, [Shared<Self>; N])>
+    pub(crate) fn claim_with_refs<const N: usize>(this: &CallRef<Self>) -> Option<(I, [CallRef<Self>; N])>
     where
         I: 'static,
         O: 'static,
@@ -254,47 +254,50 @@ impl<I, O, M> Slot<I, O, M> {
 
     /// The same with the input in this form.
     #[inline]
-    pub(crate) fn begin_shared_in<F: Leaves<I>, const N: usize>(this: &Shared<Self>) -> Option<(F, [Shared<Self>; N])>
+    pub(crate) fn begin_shared_in<F: Leaves<I>, const N: usize>(this: &CallRef<Self>) -> Option<(F, [CallRef<Self>; N])>
     where
         I: 'static,
         O: 'static,
         M: 'static,
     {
-        Self::begin_shared_as(this, EMPTY)
+        Self::begin_shared_as(this, INPUT_TAKEN)
     }
 
     /// The same for a task that waits for the call and runs it ahead of its turn. Whoever finds the call's entry in a queue
     /// learns that from [`Slot::was_overtaken`].
-    pub(crate) fn overtake<F: Leaves<I>, const N: usize>(this: &Shared<Self>) -> Option<(F, [Shared<Self>; N])>
+    pub(crate) fn claim_by_waiter<F: Leaves<I>, const N: usize>(this: &CallRef<Self>) -> Option<(F, [CallRef<Self>; N])>
     where
         I: 'static,
         O: 'static,
         M: 'static,
     {
-        Self::begin_shared_as(this, EMPTY | OVERTAKEN)
+        Self::begin_shared_as(this, INPUT_TAKEN | RUN_BY_WAITER)
     }
 
     #[inline]
-    fn begin_shared_as<F: Leaves<I>, const N: usize>(this: &Shared<Self>, marks: u64) -> Option<(F, [Shared<Self>; N])>
+    fn begin_shared_as<F: Leaves<I>, const N: usize>(
+        this: &CallRef<Self>,
+        marks: u64,
+    ) -> Option<(F, [CallRef<Self>; N])>
     where
         I: 'static,
         O: 'static,
         M: 'static,
     {
-        let input = this.begin_as(marks + N as u64 * OWNER)?;
+        let input = this.claim_input(marks + N as u64 * OWNER)?;
         // SAFETY: they were counted with the step.
-        Some((input, std::array::from_fn(|_| unsafe { this.counted() })))
+        Some((input, std::array::from_fn(|_| unsafe { this.from_counted() })))
     }
 
     pub(crate) fn was_overtaken(&self) -> bool {
         // ORDERING: Relaxed, for one who found the call claimed: the mark came with the claim.
-        self.state.load(Ordering::Relaxed) & OVERTAKEN != 0
+        self.state.load(Ordering::Relaxed) & RUN_BY_WAITER != 0
     }
 
     #[inline]
-    fn begin_as<F: Leaves<I>>(&self, marks: u64) -> Option<F> {
+    fn claim_input<F: Leaves<I>>(&self, marks: u64) -> Option<F> {
         // ORDERING: Acquire, as in `claim`. The marks are not set in a queued call, so adding sets them.
-        self.step(|state| (phase(state) == QUEUED).then(|| state + (RUNNING | marks)), Ordering::Acquire).ok()?;
+        self.transition(|state| (phase(state) == QUEUED).then(|| state + (RUNNING | marks)), Ordering::Acquire).ok()?;
         // SAFETY: we moved the slot on from QUEUED, so the input is ours; EMPTY, set with the same step, keeps the drop and
         // `take_input` from it.
         Some(self.body.with_mut(|body| unsafe { F::read((&raw const (*body).input).cast()) }))
@@ -310,8 +313,8 @@ impl<I, O, M> Slot<I, O, M> {
     pub(crate) fn take_input_in<F: Leaves<I>>(&self) -> Option<F> {
         // ORDERING: Relaxed, one moves on from QUEUED, and only that one sets EMPTY. The drop reads it after all others,
         // by its release.
-        let state = self.state.fetch_or(EMPTY, Ordering::Relaxed);
-        if state & EMPTY != 0 || phase(state) == QUEUED {
+        let state = self.state.fetch_or(INPUT_TAKEN, Ordering::Relaxed);
+        if state & INPUT_TAKEN != 0 || phase(state) == QUEUED {
             return None;
         }
         // SAFETY: we moved the slot on from QUEUED, so the body is ours; EMPTY was not set, so it still holds the input,
@@ -323,8 +326,8 @@ impl<I, O, M> Slot<I, O, M> {
     #[inline]
     pub(crate) fn take_input_to_run<F: Leaves<I>>(&self) -> Option<F> {
         // ORDERING: Relaxed, as in `take_input`. An end that is not seen here counts as one that came while the task ran.
-        let state = self.state.fetch_or(EMPTY, Ordering::Relaxed);
-        if state & EMPTY != 0 || phase(state) == QUEUED {
+        let state = self.state.fetch_or(INPUT_TAKEN, Ordering::Relaxed);
+        if state & INPUT_TAKEN != 0 || phase(state) == QUEUED {
             return None;
         }
         // SAFETY: as in `take_input`.
@@ -332,14 +335,14 @@ impl<I, O, M> Slot<I, O, M> {
         if phase(state) == RUNNING {
             return Some(input);
         }
-        crate::util::unwind::quietly(|| drop(input));
+        crate::util::unwind::ignore_panics(|| drop(input));
         None
     }
 
     /// Leaves the outcome, wakes the waiter, and gives up `this` and its fellow owners, if nobody else is to be told. For the
     /// claimer, once, after `take_input`.
     #[inline]
-    pub(crate) fn complete(this: Shared<Self>, fellows: Fellows<Self>, outcome: O) -> Completed<I, O, M>
+    pub(crate) fn complete(this: CallRef<Self>, fellows: CoOwners<Self>, outcome: O) -> CompleteResult<I, O, M>
     where
         I: 'static,
         O: 'static,
@@ -352,26 +355,26 @@ impl<I, O, M> Slot<I, O, M> {
         let mut state = this.state.load(Ordering::Relaxed);
         while phase(state) == RUNNING {
             // Whoever has somebody to tell stays until that is done; the last owner stays to drop the slot.
-            let leaves = state & (WAITING | TOLD | DETACHED) == 0 && state >> OWNERS > owners;
+            let leaves = state & (WAITING | NOTIFY | DETACHED) == 0 && state >> OWNERS > owners;
             let gone = if leaves { owners } else { owners - 1 };
             // An outcome that no handle takes stays the executor's.
-            let over = if state & DETACHED == 0 { DONE } else { TAKEN };
+            let over = if state & DETACHED == 0 { DONE } else { CONSUMED };
             let done = (state & !(PHASE | WAITING) | over) - (gone << OWNERS);
             // ORDERING: AcqRel. Release publishes the outcome to `take`, and all that this owner did to the last one;
             // Acquire pairs with the Release in `register`, so that the waker it left is ours to read.
             match this.state.compare_exchange_weak(state, done, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) if leaves => {
                     fellows.left(&this);
-                    this.left();
-                    return Completed::Left;
+                    this.forget();
+                    return CompleteResult::Released;
                 }
                 Ok(before) => {
                     fellows.left(&this);
                     if before & DETACHED != 0 {
                         break;
                     }
-                    this.wake_if(before);
-                    return Completed::Stays(this);
+                    this.wake_if_registered(before);
+                    return CompleteResult::Retained(this);
                 }
                 Err(now) => state = now,
             }
@@ -379,49 +382,49 @@ impl<I, O, M> Slot<I, O, M> {
         // SAFETY: the call was ended while it ran, or the handle has gone, and TAKEN keeps the drop from the body. So nobody
         // will look at the body: still ours, with the outcome that we just wrote.
         let outcome = this.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).outcome) });
-        Completed::Unwanted(this, outcome)
+        CompleteResult::Rejected(this, outcome)
     }
 
     /// Whether the running task is asked to stop.
     pub(crate) fn is_asked_to_stop(&self) -> bool {
         // ORDERING: Acquire, pairs with the Release in `end`: who sees the request sees what was written before it.
-        self.state.load(Ordering::Acquire) & STOP != 0
+        self.state.load(Ordering::Acquire) & CANCEL_REQUESTED != 0
     }
 
     /// The same for one who has just left word beside the slot that whoever ends the running task is to read: it sees the end,
     /// or whoever ends the task sees the word.
-    pub(crate) fn look_for_stop(&self) -> bool {
+    pub(crate) fn recheck_cancelled(&self) -> bool {
         // ORDERING: AcqRel, pairs with the AcqRel in `end`: of two writes one comes first and the other sees it.
-        self.state.fetch_or(0, Ordering::AcqRel) & STOP != 0
+        self.state.fetch_or(0, Ordering::AcqRel) & CANCEL_REQUESTED != 0
     }
 
     // ----- anybody's side
 
     /// Ends the call from outside, and runs no user code: the waker of the waiter is the caller's to wake. A queued call's
     /// input stays in the body. It is the caller's alone, who takes it by [`Slot::take_input`], or leaves it to the last owner.
-    pub(crate) fn end_silently(&self, how: End) -> (Ended, Option<Waker>) {
+    pub(crate) fn end_silently(&self, how: EndReason) -> (EndResult, Option<Waker>) {
         let ended = |state| {
             let mark = match phase(state) {
                 QUEUED => 0,
-                RUNNING => STOP,
+                RUNNING => CANCEL_REQUESTED,
                 _ => return None,
             };
             Some((state & !(PHASE | WAITING)) | (ENDED + how as u64) | mark)
         };
         // ORDERING: AcqRel. Release publishes the end; Acquire pairs with `register`'s Release for the waker.
-        let Ok(before) = self.step(ended, Ordering::AcqRel) else { return (Ended::Over, None) };
-        let ended = if phase(before) == QUEUED { Ended::Queued } else { Ended::Running };
+        let Ok(before) = self.transition(ended, Ordering::AcqRel) else { return (EndResult::Over, None) };
+        let ended = if phase(before) == QUEUED { EndResult::Queued } else { EndResult::Running };
         (ended, self.waker_of(before))
     }
 
     /// The same with all that is left to the caller.
     #[cfg(test)]
-    pub(crate) fn end(&self, how: End) -> Ended {
+    pub(crate) fn end(&self, how: EndReason) -> EndResult {
         let (ended, waker) = self.end_silently(how);
-        waker.into_iter().for_each(|waker| crate::util::unwind::quietly(|| waker.wake()));
-        if ended == Ended::Queued {
+        waker.into_iter().for_each(|waker| crate::util::unwind::ignore_panics(|| waker.wake()));
+        if ended == EndResult::Queued {
             let input = self.take_input();
-            crate::util::unwind::quietly(|| drop(input));
+            crate::util::unwind::ignore_panics(|| drop(input));
         }
         ended
     }
@@ -448,39 +451,39 @@ impl<I, O, M> Slot<I, O, M> {
 
     /// For one who has just left word beside the slot (see [`crate::call::header`]) that it wants to be told, before it looks
     /// whether there is something to be told already: it sees the end, or whoever ends the call sees the word.
-    pub(crate) fn look_again(&self) {
+    pub(crate) fn fence(&self) {
         // ORDERING: AcqRel, pairs with the AcqRel in `complete` and `end`. Of two writes one comes first and the other sees
         // it; a load could be early on both sides at once.
-        self.state.fetch_or(TOLD, Ordering::AcqRel);
+        self.state.fetch_or(NOTIFY, Ordering::AcqRel);
     }
 
     // ----- the handle's side: one owner, so these never run twice at once
 
     /// Takes the outcome if it is there.
     #[inline(always)]
-    pub(crate) fn take(&self) -> Taken<O> {
+    pub(crate) fn take(&self) -> TakeResult<O> {
         // ORDERING: Acquire, pairs with the Release in `complete`: the outcome is ours to read.
         let state = self.state.load(Ordering::Acquire);
         match phase(state) {
-            QUEUED | RUNNING => Taken::NotYet,
+            QUEUED | RUNNING => TakeResult::NotYet,
             DONE => {
                 // ORDERING: Relaxed, nobody but the handle moves on from DONE, and a last owner is ordered by its release.
                 if state >> OWNERS == 1 {
-                    self.state.store(state + (TAKEN - DONE), Ordering::Relaxed);
+                    self.state.store(state + (CONSUMED - DONE), Ordering::Relaxed);
                 } else {
-                    self.state.fetch_add(TAKEN - DONE, Ordering::Relaxed);
+                    self.state.fetch_add(CONSUMED - DONE, Ordering::Relaxed);
                 }
                 // SAFETY: in DONE the body holds the outcome and is the handle's; TAKEN keeps the drop from it.
-                Taken::Outcome(self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).outcome) }))
+                TakeResult::Outcome(self.body.with_mut(|body| unsafe { ManuallyDrop::take(&mut (*body).outcome) }))
             }
-            TAKEN => Taken::Ended(End::Lost),
-            ended => Taken::Ended(End::ALL[(ended - ENDED) as usize]),
+            CONSUMED => TakeResult::Ended(EndReason::Lost),
+            ended => TakeResult::Ended(EndReason::ALL[(ended - ENDED) as usize]),
         }
     }
 
     /// Leaves `waker` to be woken at the end. Says false when the call is over already.
     pub(crate) fn register(&self, waker: &Waker) -> bool {
-        if !self.unregister() {
+        if !self.clear_waker() {
             return false;
         }
         // SAFETY: WAITING is not set, so nobody else reads the cell, and only the handle sets it.
@@ -491,38 +494,38 @@ impl<I, O, M> Slot<I, O, M> {
             }
         });
         // ORDERING: Release, pairs with the Acquire in `complete` and `end`: hands the waker to whoever ends the call.
-        self.step(|state| (!is_over(state)).then_some(state | WAITING), Ordering::Release).is_ok()
+        self.transition(|state| (!is_over(state)).then_some(state | WAITING), Ordering::Release).is_ok()
     }
 
     /// Takes the waker's cell back. Says false when the call is over.
-    fn unregister(&self) -> bool {
+    fn clear_waker(&self) -> bool {
         // ORDERING: Acquire: should the call be over, what ended it is seen.
-        self.step(|state| (!is_over(state)).then_some(state & !WAITING), Ordering::Acquire).is_ok()
+        self.transition(|state| (!is_over(state)).then_some(state & !WAITING), Ordering::Acquire).is_ok()
     }
 
     /// The handle goes: no task is woken any more, and no handle takes the outcome. The executor drops it, or the caller does,
     /// who gets it from this.
-    pub(crate) fn detach(&self) -> Option<O> {
+    pub(crate) fn drop_waker(&self) -> Option<O> {
         let detached = |state| (!is_over(state)).then_some(state & !WAITING | DETACHED);
         // ORDERING: Acquire: should the call be over, its outcome is seen. The mark carries nothing.
-        match self.step(detached, Ordering::Acquire) {
+        match self.transition(detached, Ordering::Acquire) {
             Ok(_) => {
                 // SAFETY: WAITING is not set and only the handle could set it: the cell is ours.
                 let waker = self.waiter.with_mut(|cell| unsafe { (*cell).take() });
-                crate::util::unwind::quietly(|| drop(waker));
+                crate::util::unwind::ignore_panics(|| drop(waker));
                 None
             }
             Err(_) => match self.take() {
-                Taken::Outcome(outcome) => Some(outcome),
-                Taken::NotYet | Taken::Ended(_) => None,
+                TakeResult::Outcome(outcome) => Some(outcome),
+                TakeResult::NotYet | TakeResult::Ended(_) => None,
             },
         }
     }
 
     /// Wakes the waiter if the state that was left had one.
-    fn wake_if(&self, before: u64) {
+    fn wake_if_registered(&self, before: u64) {
         if let Some(waker) = self.waker_of(before) {
-            crate::util::unwind::quietly(|| waker.wake());
+            crate::util::unwind::ignore_panics(|| waker.wake());
         }
     }
 
@@ -537,7 +540,7 @@ impl<I, O, M> Slot<I, O, M> {
     }
 
     /// Moves the state on by `next`, which says `None` where it cannot. Gives the state before.
-    fn step(&self, next: impl Fn(u64) -> Option<u64>, success: Ordering) -> Result<u64, u64> {
+    fn transition(&self, next: impl Fn(u64) -> Option<u64>, success: Ordering) -> Result<u64, u64> {
         // ORDERING: Acquire on failure: who finds the call over sees what ended it.
         self.state.fetch_update(success, Ordering::Acquire, next)
     }
@@ -554,18 +557,18 @@ impl<I, O, M> Drop for Slot<I, O, M> {
         let drop_body = |body: *mut Body<I, O>| unsafe {
             match phase(state) {
                 DONE => ManuallyDrop::drop(&mut (*body).outcome),
-                TAKEN => {}
-                _ if state & EMPTY == 0 => ManuallyDrop::drop(&mut (*body).input),
+                CONSUMED => {}
+                _ if state & INPUT_TAKEN == 0 => ManuallyDrop::drop(&mut (*body).input),
                 _ => {}
             }
         };
-        if phase(state) != TAKEN {
-            self.body.with_mut(|body| crate::util::unwind::quietly(|| drop_body(body)));
+        if phase(state) != CONSUMED {
+            self.body.with_mut(|body| crate::util::unwind::ignore_panics(|| drop_body(body)));
         }
         // SAFETY: nobody else is left to reach the cell.
         let waker = self.waiter.with_mut(|cell| unsafe { (*cell).take() });
         if let Some(waker) = waker {
-            crate::util::unwind::quietly(|| drop(waker));
+            crate::util::unwind::ignore_panics(|| drop(waker));
         }
     }
 }

@@ -2,10 +2,10 @@
 //! `README.md` beside this file names the races.
 
 use super::{
-    call_ref::Shared,
-    header::Meta,
-    running::Spot,
-    slot::{Completed, End, Ended, Fellows, Slot, Taken},
+    call_ref::CallRef,
+    header::Header,
+    running::RunningCall,
+    slot::{CoOwners, CompleteResult, EndReason, EndResult, Slot, TakeResult},
 };
 use crate::{error::Caller, meta::task_info::TaskInfo};
 use std::{
@@ -89,11 +89,11 @@ fn alone(scenario: impl Fn() + Send + Sync + 'static) {
 // ----- the scene
 
 /// A slot with the header of real calls: part of that is plain memory, which miri guards more strictly than atomics.
-type Call = Slot<Value, Value, Meta>;
+type Call = Slot<Value, Value, Header>;
 
-fn meta() -> Meta {
+fn meta() -> Header {
     const TASK: TaskInfo = TaskInfo::new("Set", "task", "slot::Set::task");
-    Meta::new(Caller { task: &TASK, submitted: Location::caller() }, None, None)
+    Header::new(Caller { task: &TASK, submitted: Location::caller() }, None, None)
 }
 
 /// An input or an output that counts how often it was dropped.
@@ -148,7 +148,7 @@ impl Woken {
 
 /// A call, the output that its executor will leave, and what is known of both at the end.
 struct Scene {
-    call: Shared<Call>,
+    call: CallRef<Call>,
     output: Option<Value>,
     drops: [Drops; 2],
 }
@@ -156,7 +156,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let ((input, in_drops), (output, out_drops)) = (Value::new(), Value::new());
-        Self { call: Shared::new(Slot::new(input, meta(), false)), output: Some(output), drops: [in_drops, out_drops] }
+        Self { call: CallRef::new(Slot::new(input, meta(), false)), output: Some(output), drops: [in_drops, out_drops] }
     }
 
     /// A call that its executor has begun, its input taken.
@@ -168,7 +168,7 @@ impl Scene {
     }
 
     /// Another owner of the call, on a thread of its own.
-    fn beside<R: 'static + Send>(&self, act: impl FnOnce(Shared<Call>) -> R + Send + 'static) -> JoinHandle<R> {
+    fn beside<R: 'static + Send>(&self, act: impl FnOnce(CallRef<Call>) -> R + Send + 'static) -> JoinHandle<R> {
         let call = self.call.clone();
         thread::spawn(move || act(call))
     }
@@ -185,7 +185,7 @@ impl Scene {
         self.beside(move |call| complete(call, output))
     }
 
-    fn ender(&self, how: End) -> JoinHandle<Ended> {
+    fn ender(&self, how: EndReason) -> JoinHandle<EndResult> {
         self.beside(move |call| call.end(how))
     }
 
@@ -211,7 +211,7 @@ enum Ran {
     Unwanted,
 }
 
-fn run(call: Shared<Call>, output: Value) -> Ran {
+fn run(call: CallRef<Call>, output: Value) -> Ran {
     if !call.claim() {
         return Ran::Declined;
     }
@@ -219,10 +219,10 @@ fn run(call: Shared<Call>, output: Value) -> Ran {
     complete(call, output)
 }
 
-fn complete(call: Shared<Call>, output: Value) -> Ran {
-    match Slot::complete(call, Fellows::NONE, output) {
-        Completed::Left | Completed::Stays(_) => Ran::Delivered,
-        Completed::Unwanted(..) => Ran::Unwanted,
+fn complete(call: CallRef<Call>, output: Value) -> Ran {
+    match Slot::complete(call, CoOwners::NONE, output) {
+        CompleteResult::Released | CompleteResult::Retained(_) => Ran::Delivered,
+        CompleteResult::Rejected(..) => Ran::Unwanted,
     }
 }
 
@@ -230,24 +230,24 @@ fn join<R>(thread: JoinHandle<R>) -> R {
     thread.join().expect("the other side does not panic")
 }
 
-fn is_outcome(taken: &Taken<Value>) -> bool {
-    matches!(taken, Taken::Outcome(_))
+fn is_outcome(taken: &TakeResult<Value>) -> bool {
+    matches!(taken, TakeResult::Outcome(_))
 }
 
-fn is_ended(taken: &Taken<Value>, how: End) -> bool {
-    matches!(taken, Taken::Ended(end) if *end == how)
+fn is_ended(taken: &TakeResult<Value>, how: EndReason) -> bool {
+    matches!(taken, TakeResult::Ended(end) if *end == how)
 }
 
-const ENDS: [End; 9] = [
-    End::Cancelled,
-    End::TimedOut,
-    End::Full,
-    End::Dropped,
-    End::Closed,
-    End::Crashed,
-    End::Lost,
-    End::WouldDeadlock,
-    End::Unsupported,
+const ENDS: [EndReason; 9] = [
+    EndReason::Cancelled,
+    EndReason::TimedOut,
+    EndReason::Full,
+    EndReason::Dropped,
+    EndReason::Closed,
+    EndReason::Crashed,
+    EndReason::Lost,
+    EndReason::WouldDeadlock,
+    EndReason::Unsupported,
 ];
 
 // ----- one thread: the states
@@ -258,7 +258,7 @@ fn a_call_goes_from_its_claim_to_its_outcome() {
         let mut scene = Scene::new();
         let call = scene.call.clone();
         assert!(call.is_queued() && !call.is_over());
-        assert!(matches!(call.take(), Taken::NotYet));
+        assert!(matches!(call.take(), TakeResult::NotYet));
         assert!(call.claim() && !call.claim(), "one claims it");
         assert!(!call.is_queued() && !call.is_over());
         assert!(call.take_input().is_some());
@@ -267,7 +267,7 @@ fn a_call_goes_from_its_claim_to_its_outcome() {
         assert!(call.is_over() && !call.is_asked_to_stop());
         assert!(is_outcome(&call.take()));
         assert!(call.is_over());
-        assert!(is_ended(&call.take(), End::Lost), "the outcome is there once");
+        assert!(is_ended(&call.take(), EndReason::Lost), "the outcome is there once");
         drop(call);
         scene.finish();
     });
@@ -278,7 +278,7 @@ fn every_end_arrives_as_itself() {
     alone(|| {
         for how in ENDS {
             let scene = Scene::new();
-            assert_eq!(scene.call.end(how), Ended::Queued);
+            assert_eq!(scene.call.end(how), EndResult::Queued);
             assert!(is_ended(&scene.call.take(), how) && is_ended(&scene.call.take(), how));
             scene.finish();
         }
@@ -290,16 +290,16 @@ fn what_is_over_stays_as_it_ended() {
     alone(|| {
         let mut done = Scene::running();
         assert_eq!(complete(done.call.clone(), done.output.take().expect("its output")), Ran::Delivered);
-        assert_eq!(done.call.end(End::Cancelled), Ended::Over);
+        assert_eq!(done.call.end(EndReason::Cancelled), EndResult::Over);
         assert!(!done.call.is_asked_to_stop() && is_outcome(&done.call.take()));
-        assert_eq!(done.call.end(End::Cancelled), Ended::Over);
+        assert_eq!(done.call.end(EndReason::Cancelled), EndResult::Over);
         done.finish();
 
         let ended = Scene::new();
-        assert_eq!(ended.call.end(End::TimedOut), Ended::Queued);
-        assert_eq!(ended.call.end(End::Cancelled), Ended::Over);
+        assert_eq!(ended.call.end(EndReason::TimedOut), EndResult::Queued);
+        assert_eq!(ended.call.end(EndReason::Cancelled), EndResult::Over);
         assert!(!ended.call.claim() && ended.call.withdraw().is_none());
-        assert!(is_ended(&ended.call.take(), End::TimedOut));
+        assert!(is_ended(&ended.call.take(), EndReason::TimedOut));
         ended.finish();
     });
 }
@@ -308,7 +308,7 @@ fn what_is_over_stays_as_it_ended() {
 fn a_queued_call_that_ends_drops_its_input_at_once() {
     alone(|| {
         let scene = Scene::new();
-        assert_eq!(scene.call.end(End::Cancelled), Ended::Queued);
+        assert_eq!(scene.call.end(EndReason::Cancelled), EndResult::Queued);
         assert_eq!(scene.drops[0].count(), 1);
         assert!(!scene.call.is_asked_to_stop(), "nobody runs it");
         assert!(scene.call.take_input().is_none());
@@ -320,9 +320,9 @@ fn a_queued_call_that_ends_drops_its_input_at_once() {
 fn a_running_call_that_ends_is_asked_to_stop_and_gets_its_outcome_back() {
     alone(|| {
         let mut scene = Scene::running();
-        assert_eq!(scene.call.end(End::TimedOut), Ended::Running);
+        assert_eq!(scene.call.end(EndReason::TimedOut), EndResult::Running);
         assert!(scene.call.is_asked_to_stop());
-        assert!(is_ended(&scene.call.take(), End::TimedOut));
+        assert!(is_ended(&scene.call.take(), EndReason::TimedOut));
         let output = scene.output();
         assert_eq!(complete(scene.call.clone(), output), Ran::Unwanted);
         scene.finish();
@@ -334,7 +334,7 @@ fn a_claimed_call_that_ends_still_gives_its_input_to_its_claimer() {
     alone(|| {
         let scene = Scene::new();
         assert!(scene.call.claim());
-        assert_eq!(scene.call.end(End::Cancelled), Ended::Running);
+        assert_eq!(scene.call.end(EndReason::Cancelled), EndResult::Running);
         assert_eq!(scene.drops[0].count(), 0, "the input is the claimer's");
         assert!(scene.call.take_input().is_some());
         scene.finish();
@@ -347,7 +347,7 @@ fn only_the_latest_waker_is_woken() {
         let scene = Scene::new();
         let ((first, first_woken), (second, second_woken)) = (Woken::new(), Woken::new());
         assert!(scene.call.register(&first) && scene.call.register(&second));
-        scene.call.end(End::Cancelled);
+        scene.call.end(EndReason::Cancelled);
         assert_eq!((first_woken.count(), second_woken.count()), (0, 1));
         assert!(!scene.call.register(&first), "it is over");
         scene.finish();
@@ -361,9 +361,9 @@ fn a_waker_that_was_taken_back_is_neither_woken_nor_kept() {
         let (waker, woken) = Woken::new();
         assert!(scene.call.register(&waker));
         drop(waker);
-        scene.call.detach();
+        scene.call.drop_waker();
         assert_eq!(Arc::strong_count(&woken), 1, "the slot let go of it");
-        scene.call.end(End::Cancelled);
+        scene.call.end(EndReason::Cancelled);
         assert_eq!(woken.count(), 0);
         scene.finish();
     });
@@ -376,10 +376,10 @@ fn a_slot_dropped_in_any_state_drops_what_it_holds_once() {
         |claimed| assert!(claimed.call.claim()),
         |claimed_and_ended| {
             assert!(claimed_and_ended.call.claim());
-            assert_eq!(claimed_and_ended.call.end(End::Cancelled), Ended::Running);
+            assert_eq!(claimed_and_ended.call.end(EndReason::Cancelled), EndResult::Running);
         },
         |running| drop(running.call.withdraw().expect("it was queued")),
-        |ended| assert_eq!(ended.call.end(End::Closed), Ended::Queued),
+        |ended| assert_eq!(ended.call.end(EndReason::Closed), EndResult::Queued),
         |done| {
             let output = done.output();
             assert_eq!(run(done.call.clone(), output), Ran::Delivered);
@@ -412,10 +412,10 @@ impl Drop for Bomb {
 #[test]
 fn an_input_that_panics_when_dropped_does_not_keep_the_waiter() {
     alone(|| {
-        let call: Slot<Bomb, (), Meta> = Slot::new(Bomb, meta(), false);
+        let call: Slot<Bomb, (), Header> = Slot::new(Bomb, meta(), false);
         let (waker, woken) = Woken::new();
         assert!(call.register(&waker));
-        assert_eq!(call.end(End::Cancelled), Ended::Queued);
+        assert_eq!(call.end(EndReason::Cancelled), EndResult::Queued);
         assert_eq!(woken.count(), 1);
     });
 }
@@ -423,12 +423,12 @@ fn an_input_that_panics_when_dropped_does_not_keep_the_waiter() {
 #[test]
 fn the_last_owner_survives_what_a_destructor_throws() {
     alone(|| {
-        drop(Shared::new(Slot::<Bomb, (), Meta>::new(Bomb, meta(), false))); // still queued
+        drop(CallRef::new(Slot::<Bomb, (), Header>::new(Bomb, meta(), false))); // still queued
 
-        let done: Shared<Slot<(), Bomb, Meta>> = Shared::new(Slot::new((), meta(), false));
+        let done: CallRef<Slot<(), Bomb, Header>> = CallRef::new(Slot::new((), meta(), false));
         done.withdraw().expect("it was queued");
         assert!(
-            matches!(Slot::complete(done, Fellows::NONE, Bomb), Completed::Stays(_)),
+            matches!(Slot::complete(done, CoOwners::NONE, Bomb), CompleteResult::Retained(_)),
             "the last owner stays, to drop it"
         );
     });
@@ -494,7 +494,7 @@ fn a_handle_that_goes_leaves_the_outcome_to_the_executor() {
         let (waker, woken) = Woken::new();
         assert!(scene.call.register(&waker));
         let executor = scene.completer();
-        scene.call.detach();
+        scene.call.drop_waker();
         let woken_before = woken.count();
         let Scene { call, output: _, drops } = scene;
         let _delivered_or_unwanted = join(executor);
@@ -510,8 +510,8 @@ fn a_handle_that_goes_leaves_the_outcome_to_the_executor() {
 #[test]
 fn a_waker_may_take_the_outcome_where_it_is_woken() {
     struct Takes {
-        call: Shared<Call>,
-        taken: Mutex<Option<Taken<Value>>>,
+        call: CallRef<Call>,
+        taken: Mutex<Option<TakeResult<Value>>>,
     }
     impl Wake for Takes {
         fn wake(self: Arc<Self>) {
@@ -523,13 +523,13 @@ fn a_waker_may_take_the_outcome_where_it_is_woken() {
         let mut scene = Scene::new();
         let takes = Arc::new(Takes { call: scene.call.clone(), taken: Mutex::new(None) });
         assert!(scene.call.register(&Waker::from(takes.clone())));
-        let (executor, ender) = (scene.executor(), scene.ender(End::Cancelled));
+        let (executor, ender) = (scene.executor(), scene.ender(EndReason::Cancelled));
         let (ran, ended) = (join(executor), join(ender));
         let taken = takes.taken.lock().expect("nobody panics with it").take().expect("whoever ends the call wakes");
         match ended {
-            Ended::Over => assert!(ran == Ran::Delivered && is_outcome(&taken)),
-            Ended::Running => assert!(ran == Ran::Unwanted && is_ended(&taken, End::Cancelled)),
-            Ended::Queued => assert!(ran == Ran::Declined && is_ended(&taken, End::Cancelled)),
+            EndResult::Over => assert!(ran == Ran::Delivered && is_outcome(&taken)),
+            EndResult::Running => assert!(ran == Ran::Unwanted && is_ended(&taken, EndReason::Cancelled)),
+            EndResult::Queued => assert!(ran == Ran::Declined && is_ended(&taken, EndReason::Cancelled)),
         }
         assert_eq!(Arc::strong_count(&takes), 1, "the slot let go of it");
         drop((taken, takes));
@@ -544,13 +544,13 @@ fn an_end_is_found_at_once_or_its_waiter_is_woken() {
     model(|| {
         let scene = Scene::new();
         let (waker, woken) = Woken::new();
-        let ender = scene.ender(End::TimedOut);
+        let ender = scene.ender(EndReason::TimedOut);
         let waits = scene.call.register(&waker);
         let taken = scene.call.take();
-        assert!(waits || is_ended(&taken, End::TimedOut));
-        assert_eq!(join(ender), Ended::Queued);
+        assert!(waits || is_ended(&taken, EndReason::TimedOut));
+        assert_eq!(join(ender), EndResult::Queued);
         assert_eq!(woken.count(), usize::from(waits));
-        assert!(is_ended(&scene.call.take(), End::TimedOut));
+        assert!(is_ended(&scene.call.take(), EndReason::TimedOut));
         scene.finish();
     });
 }
@@ -561,10 +561,10 @@ fn one_who_waits_anew_or_goes_does_not_meet_the_one_who_ends() {
         let scene = Scene::running();
         let ((first, first_woken), (second, second_woken)) = (Woken::new(), Woken::new());
         assert!(scene.call.register(&first));
-        let ender = scene.ender(End::Cancelled);
+        let ender = scene.ender(EndReason::Cancelled);
         let waits = scene.call.register(&second);
-        scene.call.detach();
-        assert_eq!(join(ender), Ended::Running);
+        scene.call.drop_waker();
+        assert_eq!(join(ender), EndResult::Running);
         let woken = first_woken.count() + second_woken.count();
         assert!(woken <= 1, "one end, one wake");
         assert!(waits || second_woken.count() == 0);
@@ -577,15 +577,15 @@ fn a_call_that_ends_as_it_is_claimed_is_run_by_one_or_dropped_by_the_other() {
     model(|| {
         let mut scene = Scene::new();
         let executor = scene.executor();
-        let ended = scene.call.end(End::Cancelled);
+        let ended = scene.call.end(EndReason::Cancelled);
         let (ran, taken) = (join(executor), scene.call.take());
         match ended {
-            Ended::Queued => assert_eq!(ran, Ran::Declined),
-            Ended::Running => assert_eq!(ran, Ran::Unwanted),
-            Ended::Over => assert_eq!(ran, Ran::Delivered),
+            EndResult::Queued => assert_eq!(ran, Ran::Declined),
+            EndResult::Running => assert_eq!(ran, Ran::Unwanted),
+            EndResult::Over => assert_eq!(ran, Ran::Delivered),
         }
-        assert_eq!(is_outcome(&taken), ended == Ended::Over);
-        assert_eq!(is_ended(&taken, End::Cancelled), ended != Ended::Over);
+        assert_eq!(is_outcome(&taken), ended == EndResult::Over);
+        assert_eq!(is_ended(&taken, EndReason::Cancelled), ended != EndResult::Over);
         drop(taken);
         scene.finish();
     });
@@ -598,10 +598,10 @@ fn a_call_that_ends_as_it_completes_has_its_outcome_in_one_place() {
         let (waker, woken) = Woken::new();
         assert!(scene.call.register(&waker));
         let executor = scene.completer();
-        let ended = scene.call.end(End::Cancelled);
+        let ended = scene.call.end(EndReason::Cancelled);
         let taken = scene.call.take();
-        assert_eq!(join(executor), if ended == Ended::Over { Ran::Delivered } else { Ran::Unwanted });
-        assert_eq!(is_outcome(&taken), ended == Ended::Over);
+        assert_eq!(join(executor), if ended == EndResult::Over { Ran::Delivered } else { Ran::Unwanted });
+        assert_eq!(is_outcome(&taken), ended == EndResult::Over);
         assert_eq!(woken.count(), 1, "by whoever was first, never by both");
         drop(taken);
         scene.finish();
@@ -614,11 +614,12 @@ fn of_two_who_end_a_call_one_does() {
         let scene = Scene::new();
         let (waker, woken) = Woken::new();
         assert!(scene.call.register(&waker));
-        let other = scene.ender(End::TimedOut);
-        let mine = scene.call.end(End::Cancelled);
+        let other = scene.ender(EndReason::TimedOut);
+        let mine = scene.call.end(EndReason::Cancelled);
         let other = join(other);
-        let (first, second) = if mine == Ended::Queued { (End::Cancelled, other) } else { (End::TimedOut, mine) };
-        assert_eq!(second, Ended::Over);
+        let (first, second) =
+            if mine == EndResult::Queued { (EndReason::Cancelled, other) } else { (EndReason::TimedOut, mine) };
+        assert_eq!(second, EndResult::Over);
         assert!(is_ended(&scene.call.take(), first));
         assert_eq!(woken.count(), 1);
         scene.finish();
@@ -630,11 +631,11 @@ fn a_call_claimed_and_left_drops_its_input_with_its_last_owner() {
     model(|| {
         let scene = Scene::new();
         let claimer = scene.beside(|call| call.claim());
-        let ender = scene.ender(End::Crashed);
+        let ender = scene.ender(EndReason::Crashed);
         let Scene { call, output, drops } = scene;
         drop((call, output));
         let (claimed, ended) = (join(claimer), join(ender));
-        assert_eq!(ended, if claimed { Ended::Running } else { Ended::Queued });
+        assert_eq!(ended, if claimed { EndResult::Running } else { EndResult::Queued });
         assert_eq!(drops.map(|drops| drops.count()), [1, 1]);
     });
 }
@@ -646,12 +647,12 @@ fn an_executor_that_discards_a_call_agrees_with_the_one_who_ends_it() {
         assert!(scene.call.claim());
         let executor = scene.beside(|call| {
             let input = call.take_input();
-            (input.is_some(), call.end(End::Dropped))
+            (input.is_some(), call.end(EndReason::Dropped))
         });
-        let mine = scene.call.end(End::Cancelled);
+        let mine = scene.call.end(EndReason::Cancelled);
         let (had_input, theirs) = join(executor);
         assert!(had_input, "the claimer's, ended or not");
-        let first = if mine == Ended::Running { End::Cancelled } else { End::Dropped };
+        let first = if mine == EndResult::Running { EndReason::Cancelled } else { EndReason::Dropped };
         assert!(is_ended(&scene.call.take(), first));
         assert_ne!(mine, theirs);
         scene.finish();
@@ -685,13 +686,13 @@ fn whoever_sees_the_end_sees_what_came_before_it() {
             let mine = theirs.clone();
             let ender = scene.beside(move |call| {
                 theirs.touch();
-                call.end(End::Cancelled)
+                call.end(EndReason::Cancelled)
             });
             while !look(&scene.call) {
                 thread::yield_now();
             }
             mine.touch();
-            assert_eq!(join(ender), Ended::Running);
+            assert_eq!(join(ender), EndResult::Running);
             scene.finish();
         });
     }
@@ -704,11 +705,11 @@ fn one_who_leaves_word_beside_the_slot_sees_the_end_or_is_seen() {
         let word = Board::new(AtomicBool::new(false));
         let left = word.clone();
         let ender = scene.beside(move |call| {
-            call.end(End::Cancelled);
+            call.end(EndReason::Cancelled);
             left.load(Acquire)
         });
         word.store(true, Release);
-        scene.call.look_again();
+        scene.call.fence();
         let sees_the_end = scene.call.is_asked_to_stop();
         assert!(join(ender) || sees_the_end);
         scene.finish();
@@ -722,15 +723,15 @@ fn one_who_leaves_word_as_the_call_completes_sees_that_or_is_seen() {
         let output = scene.output();
         let word = Board::new(AtomicBool::new(false));
         let left = word.clone();
-        let executor = scene.beside(move |call| match Slot::complete(call, Fellows::NONE, output) {
-            Completed::Stays(call) => {
+        let executor = scene.beside(move |call| match Slot::complete(call, CoOwners::NONE, output) {
+            CompleteResult::Retained(call) => {
                 drop(call);
                 left.load(Acquire)
             }
             _ => false, // it did not look
         });
         word.store(true, Release);
-        scene.call.look_again();
+        scene.call.fence();
         let sees_the_end = scene.call.is_over();
         assert!(join(executor) || sees_the_end);
         scene.finish();
@@ -745,7 +746,7 @@ fn an_executor_that_completes_leaves_the_slot_with_the_same_step() {
         let mut scene = Scene::running();
         let output = scene.output();
         let executor = scene.call.clone();
-        assert!(matches!(Slot::complete(executor, Fellows::NONE, output), Completed::Left));
+        assert!(matches!(Slot::complete(executor, CoOwners::NONE, output), CompleteResult::Released));
         assert!(is_outcome(&scene.call.take()));
         scene.finish();
     });
@@ -757,22 +758,25 @@ fn an_executor_that_owns_the_call_twice_leaves_it_at_once() {
         let mut scene = Scene::new();
         let output = scene.output();
         let executor = scene.call.clone();
-        let (input, [second]) = Slot::begin_shared(&executor).expect("it is queued");
-        assert!(Slot::begin_shared::<1>(&executor).is_none(), "once");
+        let (input, [second]) = Slot::claim_with_refs(&executor).expect("it is queued");
+        assert!(Slot::claim_with_refs::<1>(&executor).is_none(), "once");
         drop(input);
         assert!(matches!(
-            Slot::complete(executor, Fellows { running: None, shown: Some(second) }, output),
-            Completed::Left
+            Slot::complete(executor, CoOwners { running: None, shown: Some(second) }, output),
+            CompleteResult::Released
         ));
         assert!(is_outcome(&scene.call.take()));
         scene.finish();
 
         let Scene { call, mut output, drops } = Scene::new();
-        let (input, [second]) = Slot::begin_shared(&call).expect("it is queued");
+        let (input, [second]) = Slot::claim_with_refs(&call).expect("it is queued");
         drop(input);
         let output = output.take().expect("its output");
         assert!(
-            matches!(Slot::complete(call, Fellows { running: None, shown: Some(second) }, output), Completed::Stays(_)),
+            matches!(
+                Slot::complete(call, CoOwners { running: None, shown: Some(second) }, output),
+                CompleteResult::Retained(_)
+            ),
             "nobody else is left"
         );
         assert_eq!(drops.map(|drops| drops.count()), [1, 1]);
@@ -784,19 +788,22 @@ fn one_who_looks_at_the_spot_becomes_an_owner_or_finds_nothing() {
     model(|| {
         let mut scene = Scene::new();
         let output = scene.output();
-        let spot = Board::new(Spot::new());
+        let spot = Board::new(RunningCall::new());
         let shown = spot.clone();
         let executor = scene.beside(move |call| {
-            let (input, [second]) = Slot::begin_shared(&call).expect("it is queued");
-            let at = shown.show(second);
+            let (input, [second]) = Slot::claim_with_refs(&call).expect("it is queued");
+            let at = shown.publish(second);
             drop(input);
-            matches!(Slot::complete(call, Fellows { running: None, shown: at.back() }, output), Completed::Unwanted(..))
+            matches!(
+                Slot::complete(call, CoOwners { running: None, shown: at.retract() }, output),
+                CompleteResult::Rejected(..)
+            )
         });
-        let ended = spot.call().map(|call| call.end(End::Closed));
+        let ended = spot.call().map(|call| call.end(EndReason::Closed));
         let taken = scene.call.take();
         let Scene { call, output: _, drops } = scene;
         drop(call);
-        assert_eq!(join(executor), ended == Some(Ended::Running));
+        assert_eq!(join(executor), ended == Some(EndResult::Running));
         assert!(spot.call().is_none(), "it was taken back");
         drop(taken);
         assert_eq!(drops.map(|drops| drops.count()), [1, 1]);
@@ -810,14 +817,14 @@ fn an_executor_with_somebody_to_tell_stays() {
         let (waker, woken) = Woken::new();
         assert!(scene.call.register(&waker));
         let output = scene.output();
-        assert!(matches!(Slot::complete(scene.call.clone(), Fellows::NONE, output), Completed::Stays(_)));
+        assert!(matches!(Slot::complete(scene.call.clone(), CoOwners::NONE, output), CompleteResult::Retained(_)));
         assert_eq!(woken.count(), 1);
         scene.finish();
 
         let mut scene = Scene::running();
-        scene.call.look_again();
+        scene.call.fence();
         let output = scene.output();
-        assert!(matches!(Slot::complete(scene.call.clone(), Fellows::NONE, output), Completed::Stays(_)));
+        assert!(matches!(Slot::complete(scene.call.clone(), CoOwners::NONE, output), CompleteResult::Retained(_)));
         scene.finish();
     });
 }
@@ -907,7 +914,7 @@ fn a_call_is_begun_in_its_turn_or_overtaken() {
                 None
             }
         });
-        let overtakes = Slot::overtake::<Value, 0>(&scene.call).map(|(input, [])| input);
+        let overtakes = Slot::claim_by_waiter::<Value, 0>(&scene.call).map(|(input, [])| input);
         let ran = join(executor);
         assert_eq!(ran, if overtakes.is_some() { None } else { Some(Ran::Delivered) });
         drop(overtakes);
@@ -942,9 +949,9 @@ fn a_call_is_run_or_withdrawn() {
 fn a_call_that_ends_as_it_is_withdrawn_has_its_input_in_one_place() {
     model(|| {
         let scene = Scene::new();
-        let ender = scene.ender(End::Cancelled);
+        let ender = scene.ender(EndReason::Cancelled);
         let withdrawn = scene.call.withdraw();
-        assert_eq!(join(ender), if withdrawn.is_some() { Ended::Running } else { Ended::Queued });
+        assert_eq!(join(ender), if withdrawn.is_some() { EndResult::Running } else { EndResult::Queued });
         drop(withdrawn);
         scene.finish();
     });
@@ -957,12 +964,12 @@ fn executor_ender_and_handle_agree() {
     model_bounded(|| {
         let mut scene = Scene::new();
         let (waker, woken) = Woken::new();
-        let (executor, ender) = (scene.executor(), scene.ender(End::TimedOut));
+        let (executor, ender) = (scene.executor(), scene.ender(EndReason::TimedOut));
         let waits = scene.call.register(&waker);
         let (ran, ended) = (join(executor), join(ender));
         let taken = scene.call.take();
         assert_eq!(is_outcome(&taken), ran == Ran::Delivered);
-        assert_eq!(is_ended(&taken, End::TimedOut), ended != Ended::Over);
+        assert_eq!(is_ended(&taken, EndReason::TimedOut), ended != EndResult::Over);
         assert_eq!(woken.count(), usize::from(waits));
         drop(taken);
         scene.finish();

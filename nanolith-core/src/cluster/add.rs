@@ -1,7 +1,7 @@
 //! Members that come after the start of a cluster, to be waited for.
 
 use super::{
-    cluster_shared::{Inner, MemberId},
+    cluster_shared::{ClusterShared, MemberId},
     join_all::ClusterClosing,
 };
 use crate::{
@@ -80,12 +80,12 @@ impl Error for AddError {
 /// Dropped, the member is not added, and closes as soon as it has started.
 #[must_use = "the member joins when this is awaited or waited on"]
 pub struct Adding<S: TaskSet> {
-    cluster: Arc<Inner<S>>,
+    cluster: Arc<ClusterShared<S>>,
     start: Option<Result<(MemberId, Starting<S>), AddError>>,
 }
 
 impl<S: TaskSet> Adding<S> {
-    pub(super) fn new(cluster: &Arc<Inner<S>>) -> Self {
+    pub(super) fn new(cluster: &Arc<ClusterShared<S>>) -> Self {
         Self { start: Some(cluster.start()), cluster: cluster.clone() }
     }
 

@@ -1,6 +1,6 @@
 //! A call that waits for room in whichever member has some first.
 
-use super::cluster_shared::{Inner, Member};
+use super::cluster_shared::{ClusterShared, Member};
 use crate::{
     error::Refused,
     executor::admission::OnFull,
@@ -16,9 +16,9 @@ use std::{
 
 /// A job that stands in the line of every member that has one. The first to have room takes it; those who come after it in the
 /// other lines move up.
-pub(super) struct Entering<S: TaskSet> {
+pub(super) struct ClusterAdmission<S: TaskSet> {
     /// Its wait for members to come and go.
-    cluster: Registration<Arc<Inner<S>>>,
+    cluster: Registration<Arc<ClusterShared<S>>>,
     job: Option<Job<S>>,
     lines: Vec<Place<S>>,
 }
@@ -35,13 +35,13 @@ impl<S: TaskSet> Drop for Place<S> {
     }
 }
 
-impl<S: TaskSet> Entering<S> {
-    pub(super) fn new(cluster: Arc<Inner<S>>, job: Job<S>) -> Self {
+impl<S: TaskSet> ClusterAdmission<S> {
+    pub(super) fn new(cluster: Arc<ClusterShared<S>>, job: Job<S>) -> Self {
         Self { cluster: Registration::new(cluster), job: Some(job), lines: Vec::new() }
     }
 
     /// Stands in the lines of those who are members now, and in no others.
-    fn form_lines(&mut self) {
+    fn join_queues(&mut self) {
         let members = self.cluster.home().members();
         self.lines.retain(|line| members.iter().any(|member| member.id == line.member.id));
         for member in members.iter() {
@@ -53,7 +53,7 @@ impl<S: TaskSet> Entering<S> {
     }
 
     /// Asks each member. Ready with the job still there, none can take it, or its call is over.
-    fn ask(&mut self, waker: &Waker) -> Poll<()> {
+    fn poll_members(&mut self, waker: &Waker) -> Poll<()> {
         let mut closed = Vec::new();
         for Place { member, ticket } in &mut self.lines {
             if member.service.poll_enter(&mut self.job, ticket, waker).is_pending() {
@@ -67,20 +67,20 @@ impl<S: TaskSet> Entering<S> {
         if closed.is_empty() && !self.lines.is_empty() {
             return Poll::Pending;
         }
-        closed.iter().for_each(|member| self.cluster.home().look_at(member));
+        closed.iter().for_each(|member| self.cluster.home().watch_phase(member));
         self.lines.retain(|line| closed.iter().all(|member| member.id != line.member.id));
         if self.lines.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
-impl<S: TaskSet> Future for Entering<S> {
+impl<S: TaskSet> Future for ClusterAdmission<S> {
     type Output = Result<(), Refused<Job<S>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // Before the look at the members: a change after it wakes this.
         self.cluster.register(cx.waker());
-        self.form_lines();
-        if self.ask(cx.waker()).is_pending() {
+        self.join_queues();
+        if self.poll_members(cx.waker()).is_pending() {
             return Poll::Pending;
         }
         self.lines.clear();

@@ -173,8 +173,8 @@ impl<'a, S: TaskSet> Candidates<'a, S> {
     /// The place of the one to choose. There is at least one.
     pub(super) fn choose(&self, policy: &Policy, call: &Arrival) -> usize {
         let chosen = match (policy, call.task) {
-            (Policy::Ours(Balance::RoundRobin), _) => self.in_turn(call.turn),
-            (Policy::Ours(Balance::PowerOfTwo), _) => self.better_of_two(call.turn),
+            (Policy::Ours(Balance::RoundRobin), _) => self.round_robin(call.turn),
+            (Policy::Ours(Balance::PowerOfTwo), _) => self.power_of_two(call.turn),
             (Policy::Ours(Balance::KeyAffinity), Some(task)) => self.by_key(&task.identifier()),
             (Policy::Ours(_), _) => self.least_busy(call.turn),
             (Policy::Own(own), _) => own.choose(&self.loads(), call) % self.len(),
@@ -182,19 +182,19 @@ impl<'a, S: TaskSet> Candidates<'a, S> {
         self.place(chosen)
     }
 
-    fn in_turn(&self, turn: u64) -> usize {
+    fn round_robin(&self, turn: u64) -> usize {
         (turn % self.len() as u64) as usize
     }
 
     /// The look begins at another each time, so that equals take turns.
     fn least_busy(&self, turn: u64) -> usize {
-        let first = self.in_turn(turn);
+        let first = self.round_robin(turn);
         let all = (first..self.len()).chain(0..first);
         all.min_by_key(|nth| self.load(*nth)).unwrap_or(first)
     }
 
-    fn better_of_two(&self, turn: u64) -> usize {
-        let (lots, all) = (scatter(turn), self.len());
+    fn power_of_two(&self, turn: u64) -> usize {
+        let (lots, all) = (mix(turn), self.len());
         let one = (lots as u32) as usize % all;
         let other = (one + 1 + (lots >> 32) as usize % (all - 1).max(1)) % all;
         if self.load(other) < self.load(one) { other } else { one }
@@ -210,13 +210,13 @@ impl<'a, S: TaskSet> Candidates<'a, S> {
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
         let key = hasher.finish();
-        let bid = |nth: &usize| scatter(key ^ scatter(self.get(*nth).id.number()));
+        let bid = |nth: &usize| mix(key ^ mix(self.get(*nth).id.number()));
         (0..self.len()).max_by_key(bid).unwrap_or(0)
     }
 }
 
 /// Numbers that follow each other come out far apart (the finalizer of splitmix64).
-fn scatter(number: u64) -> u64 {
+fn mix(number: u64) -> u64 {
     let mut bits = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

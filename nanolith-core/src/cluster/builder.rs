@@ -3,7 +3,7 @@
 use super::{
     Cluster,
     balance::{Balance, Choose, Policy},
-    cluster_shared::{Inner, MemberId},
+    cluster_shared::{ClusterShared, MemberId},
     launch::{ClusterLaunch, LaunchMember, starting},
     router::ClusterRef,
 };
@@ -128,7 +128,7 @@ impl<S: TaskSet> ClusterBuilder<S> {
         };
         let pending = (0..n as u64).map(MemberId::new).map(|id| (id, launch(id))).collect();
         let factory = Box::new(move |id| starting(launch(id)));
-        let inner = Inner::new(name, policy, factory, n as u64);
+        let inner = ClusterShared::new(name, policy, factory, n as u64);
         ClusterLaunch::new(Cluster::new(ClusterRef::new(inner)), pending)
     }
 }

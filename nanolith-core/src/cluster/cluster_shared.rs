@@ -9,7 +9,7 @@ use super::{
     join_all::ClusterClosing,
 };
 use crate::{
-    call::backend::HostId,
+    call::backend::ExecutorId,
     executor::Executor,
     meta::visited_layers::LayerId,
     service::{Closing, ServiceRef, Stage, StageWatch},
@@ -60,7 +60,7 @@ impl fmt::Display for MemberId {
 pub(super) struct Member<S: TaskSet> {
     pub(super) id: MemberId,
     pub(super) service: ServiceRef<S>,
-    pub(super) host: Option<HostId>,
+    pub(super) host: Option<ExecutorId>,
     /// Woken when the member begins to end, and when it is over.
     waker: Waker,
     watch: Mutex<StageWatch<S>>,
@@ -77,33 +77,33 @@ pub(super) type Members<S> = Arc<[Arc<Member<S>>]>;
 /// Launches a member.
 pub(super) type Factory<S> = Box<dyn Fn(MemberId) -> Starting<S> + Send + Sync>;
 
-pub(super) struct Inner<S: TaskSet> {
+pub(super) struct ClusterShared<S: TaskSet> {
     pub(super) name: Option<Arc<str>>,
     pub(super) policy: Policy,
     factory: Factory<S>,
-    roll: RwLock<Roll<S>>,
+    roll: RwLock<Membership<S>>,
     /// Calls that wait for members to come and go.
     waiting: Deferred<WaiterSet>,
     next_id: AtomicU64,
     turn: AtomicU64,
-    pub(super) moved: AtomicU64,
+    pub(super) forwarded: AtomicU64,
     /// By which it knows again what it gave back.
     pub(super) layer: LayerId,
 }
 
-struct Roll<S: TaskSet> {
+struct Membership<S: TaskSet> {
     members: Members<S>,
     /// They take no more calls and are not over.
-    leaving: Vec<Arc<Member<S>>>,
+    draining: Vec<Arc<Member<S>>>,
     /// Members that are being launched.
     coming: usize,
     closed: bool,
 }
 
-impl<S: TaskSet> Inner<S> {
+impl<S: TaskSet> ClusterShared<S> {
     /// Without members; the first so many numbers are taken.
     pub(super) fn new(name: Option<Arc<str>>, policy: Policy, factory: Factory<S>, taken: u64) -> Arc<Self> {
-        let roll = Roll { members: Arc::new([]), leaving: Vec::new(), coming: 0, closed: false };
+        let roll = Membership { members: Arc::new([]), draining: Vec::new(), coming: 0, closed: false };
         Arc::new(Self {
             name,
             policy,
@@ -112,16 +112,16 @@ impl<S: TaskSet> Inner<S> {
             waiting: Deferred::default(),
             next_id: AtomicU64::new(taken),
             turn: AtomicU64::new(0),
-            moved: AtomicU64::new(0),
+            forwarded: AtomicU64::new(0),
             layer: LayerId::new(),
         })
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Roll<S>> {
+    fn read(&self) -> RwLockReadGuard<'_, Membership<S>> {
         self.roll.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Roll<S>> {
+    fn write(&self) -> RwLockWriteGuard<'_, Membership<S>> {
         self.roll.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -138,7 +138,7 @@ impl<S: TaskSet> Inner<S> {
     }
 
     /// The place of the member that a call goes to. There is at least one. A thread that is a member's own prefers others.
-    pub(super) fn choose(&self, members: &Members<S>, call: Call, here: Option<HostId>) -> usize {
+    pub(super) fn choose(&self, members: &Members<S>, call: Call, here: Option<ExecutorId>) -> usize {
         // ORDERING: Relaxed, a number that only tells calls apart.
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         Candidates::new(members, place_of(members, here)).choose(&self.policy, &Arrival::new(call, turn))
@@ -155,7 +155,7 @@ impl<S: TaskSet> Inner<S> {
             }
             roll.coming += 1;
         }
-        let coming = Coming(self);
+        let coming = StartingGuard(self);
         // ORDERING: Relaxed, a number that only tells members apart.
         let id = MemberId(self.next_id.fetch_add(1, Ordering::Relaxed));
         let starting = (self.factory)(id);
@@ -184,13 +184,13 @@ impl<S: TaskSet> Inner<S> {
             let all = [older, std::slice::from_ref(&member), newer].concat();
             roll.members = all.into();
         }
-        self.look_at(&member);
-        self.tell_change();
+        self.watch_phase(&member);
+        self.notify_change();
         true
     }
 
     /// How many more are needed for `wanted`; else who is to go, the newest first.
-    pub(super) fn plan(&self, wanted: usize) -> (usize, Vec<Arc<Member<S>>>) {
+    pub(super) fn plan_resize(&self, wanted: usize) -> (usize, Vec<Arc<Member<S>>>) {
         let roll = self.read();
         let all = roll.members.len() + roll.coming;
         let surplus = all.saturating_sub(wanted);
@@ -200,22 +200,22 @@ impl<S: TaskSet> Inner<S> {
     // ----- going
 
     /// Sees whether a member is going, or gone. If not, it wakes its watch when it does.
-    pub(super) fn look_at(&self, member: &Arc<Member<S>>) {
+    pub(super) fn watch_phase(&self, member: &Arc<Member<S>>) {
         match member.stage() {
             Stage::Open => {}
             Stage::Leaving => {
-                self.take_out(member, true);
+                self.evict(member, true);
                 // It may have ended, and told so, before it was among those who leave.
                 if member.stage() == Stage::Over {
-                    self.take_out(member, false);
+                    self.evict(member, false);
                 }
             }
-            Stage::Over => self.take_out(member, false),
+            Stage::Over => self.evict(member, false),
         }
     }
 
     /// No call goes to the member any more.
-    fn take_out(&self, member: &Arc<Member<S>>, leaving: bool) {
+    fn evict(&self, member: &Arc<Member<S>>, leaving: bool) {
         // A member's last owner closes it, which must not be under the lock.
         let mut gone = Vec::new();
         let was_in = {
@@ -225,22 +225,22 @@ impl<S: TaskSet> Inner<S> {
                 let others = roll.members.iter().filter(|other| other.id != member.id).cloned().collect();
                 gone.push(mem::replace(&mut roll.members, others));
             }
-            roll.leaving.retain(|other| other.id != member.id); // the caller has it too
+            roll.draining.retain(|other| other.id != member.id); // the caller has it too
             if leaving {
-                roll.leaving.push(member.clone());
+                roll.draining.push(member.clone());
             }
             was_in
         };
         drop(gone);
         if was_in {
-            self.tell_change();
+            self.notify_change();
         }
     }
 
     /// Closes a member.
     pub(super) fn remove(&self, member: &Arc<Member<S>>) -> Closing<S> {
         let closing = member.service.close();
-        self.look_at(member);
+        self.watch_phase(member);
         closing
     }
 
@@ -250,21 +250,21 @@ impl<S: TaskSet> Inner<S> {
             let mut roll = self.write();
             roll.closed = true;
             let members = mem::replace(&mut roll.members, Arc::new([]));
-            roll.leaving.extend(members.iter().cloned());
-            roll.leaving.clone()
+            roll.draining.extend(members.iter().cloned());
+            roll.draining.clone()
         };
         let closing = all.iter().map(|member| end(&member.service)).collect();
-        self.tell_change();
+        self.notify_change();
         ClusterClosing::new(closing)
     }
 
     /// Wakes the calls that wait for members to come and go.
-    fn tell_change(&self) {
+    fn notify_change(&self) {
         self.waiting.with(WaiterSet::notify_all);
     }
 }
 
-impl<S: TaskSet> WaiterHome for Inner<S> {
+impl<S: TaskSet> WaiterHome for ClusterShared<S> {
     type State = WaiterSet;
 
     fn with_state<R>(&self, change: impl FnOnce(&mut WaiterSet, &mut AfterUnlock) -> R) -> R {
@@ -280,15 +280,15 @@ impl<S: TaskSet> WaiterHome for Inner<S> {
 type Call = Option<&'static crate::meta::task_info::TaskInfo>;
 
 /// Where the member stands whose thread this is.
-pub(super) fn place_of<S: TaskSet>(members: &Members<S>, here: Option<HostId>) -> Option<usize> {
+pub(super) fn place_of<S: TaskSet>(members: &Members<S>, here: Option<ExecutorId>) -> Option<usize> {
     here?;
     members.iter().position(|member| member.host == here)
 }
 
 /// A member that is being launched; dropped, it does not come.
-struct Coming<'a, S: TaskSet>(&'a Inner<S>);
+struct StartingGuard<'a, S: TaskSet>(&'a ClusterShared<S>);
 
-impl<S: TaskSet> Drop for Coming<'_, S> {
+impl<S: TaskSet> Drop for StartingGuard<'_, S> {
     fn drop(&mut self) {
         self.0.has_started();
     }
@@ -296,7 +296,7 @@ impl<S: TaskSet> Drop for Coming<'_, S> {
 
 /// Is woken when a member begins to end, and when it is over.
 struct Watch<S: TaskSet> {
-    cluster: Weak<Inner<S>>,
+    cluster: Weak<ClusterShared<S>>,
     id: MemberId,
 }
 
@@ -305,10 +305,10 @@ impl<S: TaskSet> Wake for Watch<S> {
         let Some(cluster) = self.cluster.upgrade() else { return };
         let member = {
             let roll = cluster.read();
-            roll.members.iter().chain(&roll.leaving).find(|member| member.id == self.id).cloned()
+            roll.members.iter().chain(&roll.draining).find(|member| member.id == self.id).cloned()
         };
         if let Some(member) = member {
-            cluster.look_at(&member);
+            cluster.watch_phase(&member);
         }
     }
 }

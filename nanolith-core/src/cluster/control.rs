@@ -3,7 +3,7 @@
 use super::{
     add::{Adding, Resizing},
     balance::Candidates,
-    cluster_shared::{Inner, Member, MemberId},
+    cluster_shared::{ClusterShared, Member, MemberId},
     join_all::{CallAll, ClusterClosing, OneCall},
 };
 use crate::{
@@ -27,11 +27,11 @@ use std::{fmt, hash::Hash, sync::Arc};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct ClusterControl<'a, S: TaskSet> {
-    inner: &'a Arc<Inner<S>>,
+    inner: &'a Arc<ClusterShared<S>>,
 }
 
 impl<'a, S: TaskSet> ClusterControl<'a, S> {
-    pub(super) fn new(inner: &'a Arc<Inner<S>>) -> Self {
+    pub(super) fn new(inner: &'a Arc<ClusterShared<S>>) -> Self {
         Self { inner }
     }
 
@@ -88,7 +88,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     ///
     /// They come through what this gives: see [`AddError`](crate::AddError).
     pub fn resize(&self, n: usize) -> Resizing<S> {
-        let (more, surplus) = self.inner.plan(n);
+        let (more, surplus) = self.inner.plan_resize(n);
         let adding = (0..more).map(|_| self.add()).collect();
         let closing = surplus.iter().map(|member| self.inner.remove(member)).collect();
         Resizing::new(adding, ClusterClosing::new(closing))
@@ -112,7 +112,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
         if members.is_empty() {
             return None;
         }
-        Some(service(&members[self.inner.choose(&members, None, thread_context::host_id())]))
+        Some(service(&members[self.inner.choose(&members, None, thread_context::current_executor())]))
     }
 
     /// The member for a key, as a service; `None` if there is none. The same key gives the same member for as long as the
@@ -216,7 +216,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     {
         let one = |member: &Arc<Member<S>>| -> OneCall<T> {
             let (id, service) = (member.id, member.service.clone());
-            let call = call(&S::calls(service.clone())).loosen().expect("the call was polled where it was made");
+            let call = call(&S::calls(service.clone())).unbind().expect("the call was polled where it was made");
             Box::pin(async move { (id, call.on(&service).await) })
         };
         CallAll::new(self.inner.members().iter().map(one).collect())
@@ -235,7 +235,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     pub fn close_idle(&self) -> usize {
         let members = self.inner.members();
         let idle = members.iter().filter(|member| member.service.close_if_idle());
-        idle.map(|member| self.inner.look_at(member)).count()
+        idle.map(|member| self.inner.watch_phase(member)).count()
     }
 }
 

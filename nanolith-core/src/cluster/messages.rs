@@ -4,7 +4,7 @@ use super::{Cluster, ClusterControl, ClusterRef};
 use crate::{
     error::Refused,
     task::{HasInbox, TaskSet},
-    typed::{Post, Sending},
+    typed::{MessageTask, Sending},
 };
 
 impl<S: TaskSet> Cluster<S> {
@@ -32,7 +32,7 @@ impl<S: TaskSet> Cluster<S> {
     where
         S: HasInbox,
     {
-        Sending::new(&self.executor, Post::message(), message)
+        Sending::new(&self.executor, MessageTask::message(), message)
     }
 
     /// The same without waiting for room.
@@ -45,7 +45,7 @@ impl<S: TaskSet> Cluster<S> {
     where
         S: HasInbox,
     {
-        Sending::new(&self.executor, Post::message(), message).try_send()
+        Sending::new(&self.executor, MessageTask::message(), message).try_send()
     }
 }
 

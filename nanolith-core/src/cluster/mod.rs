@@ -26,7 +26,7 @@ pub use join_all::{CallAll, ClusterClosing};
 pub use launch::{ClusterLaunch, ClusterLaunchError, LaunchMember};
 pub use router::ClusterRef;
 
-use self::cluster_shared::Inner;
+use self::cluster_shared::ClusterShared;
 use crate::{
     service::{ServiceInfo, ServiceRef},
     task::TaskSet,
@@ -71,7 +71,7 @@ impl<S: TaskSet> Cluster<S> {
         Self { calls: Arc::new(S::calls(executor.clone())), executor }
     }
 
-    fn inner(&self) -> &Arc<Inner<S>> {
+    fn inner(&self) -> &Arc<ClusterShared<S>> {
         self.executor.inner()
     }
 
@@ -219,7 +219,7 @@ impl<S: TaskSet> Cluster<S> {
             overflow: members.iter().map(|member| member.service.overflow).sum(),
             completed: members.iter().map(|member| member.service.completed).sum(),
             // ORDERING: Relaxed, a figure.
-            moved: inner.moved.load(Ordering::Relaxed),
+            moved: inner.forwarded.load(Ordering::Relaxed),
             closed: inner.is_closed(),
             members,
         }

@@ -2,16 +2,16 @@
 
 use super::{
     Cluster,
-    cluster_shared::{Inner, Member, Members, place_of},
+    cluster_shared::{ClusterShared, Member, Members, place_of},
 };
 use crate::{
-    call::backend::HostId,
+    call::backend::ExecutorId,
     context::thread_context,
     error::{CallError, Refused},
     executor::{Admission, Executor, OwnsState, RunsLocal, SharesState, admission::OnFull},
     service::ServiceRef,
     task::{self, Job, Reply, TaskSet},
-    typed::refuse,
+    typed::fail_job,
 };
 use std::{
     fmt,
@@ -36,7 +36,7 @@ pub struct ClusterRef<S: TaskSet> {
 }
 
 /// Closes the members when the last handle goes.
-struct Last<S: TaskSet>(Arc<Inner<S>>);
+struct Last<S: TaskSet>(Arc<ClusterShared<S>>);
 
 impl<S: TaskSet> Drop for Last<S> {
     fn drop(&mut self) {
@@ -45,11 +45,11 @@ impl<S: TaskSet> Drop for Last<S> {
 }
 
 impl<S: TaskSet> ClusterRef<S> {
-    pub(super) fn new(inner: Arc<Inner<S>>) -> Self {
+    pub(super) fn new(inner: Arc<ClusterShared<S>>) -> Self {
         Self { last: Arc::new(Last(inner)) }
     }
 
-    pub(super) fn inner(&self) -> &Arc<Inner<S>> {
+    pub(super) fn inner(&self) -> &Arc<ClusterShared<S>> {
         &self.last.0
     }
 }
@@ -69,16 +69,16 @@ impl<S: TaskSet> Clone for ClusterRef<S> {
 
 impl<S: TaskSet> Executor<S> for ClusterRef<S> {
     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
-        match Move::prepare(self.inner(), job) {
-            Some(job) => self.inner().send(job).inspect_err(|refused| refused.value().pass(self.inner().layer)),
+        match Failover::prepare(self.inner(), job) {
+            Some(job) => self.inner().send(job).inspect_err(|refused| refused.value().mark_layer(self.inner().layer)),
             None => Ok(()),
         }
     }
 
     fn admit(&self, job: Job<S>) -> Admission<'_, S> {
         let waits = self.inner().members().iter().any(|member| member.service.on_full() == OnFull::Wait);
-        match Move::prepare(self.inner(), job) {
-            Some(job) if waits => Box::pin(super::admission::Entering::new(self.inner().clone(), job)),
+        match Failover::prepare(self.inner(), job) {
+            Some(job) if waits => Box::pin(super::admission::ClusterAdmission::new(self.inner().clone(), job)),
             Some(job) => Box::pin(std::future::ready(self.inner().send(job))),
             None => Box::pin(std::future::ready(Ok(()))),
         }
@@ -103,31 +103,31 @@ impl<S: TaskSet> fmt::Debug for ClusterRef<S> {
     }
 }
 
-impl<S: TaskSet> Inner<S> {
+impl<S: TaskSet> ClusterShared<S> {
     /// Sends the job to the chosen member; where that one is full, to the next that is not. A member whose own task calls
     /// comes last, and always takes it.
     pub(super) fn send(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
-        self.offer(job, thread_context::host_id(), true, |member, job| member.service.execute(job))
+        self.try_members(job, thread_context::current_executor(), true, |member, job| member.service.execute(job))
     }
 
     /// The same for a job that another member had taken, which ended. It does not go to the one whose task waits for it,
     /// perhaps, in the belief that it is elsewhere.
-    fn send_on(&self, job: Job<S>, from: Option<HostId>) -> Result<(), Refused<Job<S>>> {
-        self.offer(job, from, false, |member, job| member.service.take_over(job))
+    fn send_on(&self, job: Job<S>, from: Option<ExecutorId>) -> Result<(), Refused<Job<S>>> {
+        self.try_members(job, from, false, |member, job| member.service.take_over(job))
     }
 
     /// Offers the job to one member after the other, the chosen one first and the one of `here` last, if at all.
-    fn offer(
+    fn try_members(
         &self,
         mut job: Job<S>,
-        here: Option<HostId>,
+        here: Option<ExecutorId>,
         to_here: bool,
         take: impl Fn(&Member<S>, Job<S>) -> Result<(), Refused<Job<S>>>,
     ) -> Result<(), Refused<Job<S>>> {
         let mut members = self.members();
         loop {
             let mut full = None;
-            for member in self.in_order(&members, &job, here, to_here) {
+            for member in self.preference_order(&members, &job, here, to_here) {
                 match take(member, job) {
                     Ok(()) => return Ok(()),
                     Err(refused) => {
@@ -135,7 +135,7 @@ impl<S: TaskSet> Inner<S> {
                         job = back;
                         match error {
                             CallError::Full(_) => full = Some(error),
-                            CallError::Closed(_) => self.look_at(member),
+                            CallError::Closed(_) => self.watch_phase(member),
                             _ => return Err(Refused::new(job, error)),
                         }
                     }
@@ -147,16 +147,16 @@ impl<S: TaskSet> Inner<S> {
             // All were closed, and have been taken out. Others may have come.
             let before = std::mem::replace(&mut members, self.members());
             if members.is_empty() || Arc::ptr_eq(&before, &members) {
-                return Err(self.nobody(job));
+                return Err(self.no_members_error(job));
             }
         }
     }
 
-    fn in_order<'a>(
+    fn preference_order<'a>(
         &self,
         members: &'a Members<S>,
         job: &Job<S>,
-        here: Option<HostId>,
+        here: Option<ExecutorId>,
         to_here: bool,
     ) -> impl Iterator<Item = &'a Arc<Member<S>>> + use<'a, S> {
         let first = if members.is_empty() { 0 } else { self.choose(members, Some(job.info()), here) };
@@ -166,37 +166,43 @@ impl<S: TaskSet> Inner<S> {
     }
 
     /// There is no member for the job.
-    fn nobody(&self, job: Job<S>) -> Refused<Job<S>> {
+    fn no_members_error(&self, job: Job<S>) -> Refused<Job<S>> {
         let error = if self.is_closed() { job.closed() } else { job.no_member() };
         Refused::new(job, error)
     }
 }
 
 /// What it takes to run a call once more, on another member, when the one that has it ends.
-struct Move<S: TaskSet> {
-    cluster: Weak<Inner<S>>,
+struct Failover<S: TaskSet> {
+    cluster: Weak<ClusterShared<S>>,
     task: S::Task,
     /// How many times more.
     left: usize,
     /// Whose task made the call.
-    from: Option<HostId>,
+    from: Option<ExecutorId>,
 }
 
-impl<S: TaskSet> Move<S> {
+impl<S: TaskSet> Failover<S> {
     /// A call that may run twice becomes one that goes on as another. `None` if the job's call is over.
-    fn prepare(cluster: &Arc<Inner<S>>, job: Job<S>) -> Option<Job<S>> {
-        if !job.info().is_idempotent() || job.has_passed(cluster.layer) {
+    fn prepare(cluster: &Arc<ClusterShared<S>>, job: Job<S>) -> Option<Job<S>> {
+        if !job.info().is_idempotent() || job.has_layer(cluster.layer) {
             return Some(job);
         }
-        let (task, reply) = job.open().ok()?;
+        let (task, reply) = job.start_delegating().ok()?;
         let left = cluster.members().len();
-        Some(Self::begin(Arc::downgrade(cluster), reply, task, left, thread_context::host_id()))
+        Some(Self::begin(Arc::downgrade(cluster), reply, task, left, thread_context::current_executor()))
     }
 
-    fn begin(cluster: Weak<Inner<S>>, reply: Reply<S>, task: S::Task, left: usize, from: Option<HostId>) -> Job<S> {
+    fn begin(
+        cluster: Weak<ClusterShared<S>>,
+        reply: Reply<S>,
+        task: S::Task,
+        left: usize,
+        from: Option<ExecutorId>,
+    ) -> Job<S> {
         let again = if left > 0 { task::duplicate::<S>(&task) } else { None };
         let again = again.map(|task| Self { cluster, task, left: left - 1, from });
-        Job::within(reply, task, |reply, outcome| match (outcome, again) {
+        Job::delegate(reply, task, |reply, outcome| match (outcome, again) {
             (Err(ended @ (CallError::Closed(_) | CallError::Crashed(_))), Some(again)) => again.go_on(reply, ended),
             (outcome, _) => reply.complete(outcome),
         })
@@ -211,9 +217,9 @@ impl<S: TaskSet> Move<S> {
             return reply.complete(Err(ended));
         }
         // ORDERING: Relaxed, a figure.
-        inner.moved.fetch_add(1, Ordering::Relaxed);
+        inner.forwarded.fetch_add(1, Ordering::Relaxed);
         if let Err(refused) = inner.send_on(Self::begin(cluster, reply, task, left, from), from) {
-            refuse(refused);
+            fail_job(refused);
         }
     }
 }

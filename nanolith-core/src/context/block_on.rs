@@ -3,8 +3,8 @@
 
 use super::thread_context::{self, Where};
 use crate::{
-    call::backend::{HostId, WouldDeadlock},
-    park::parker::Parking,
+    call::backend::{ExecutorId, WouldDeadlock},
+    park::parker::ThreadParker,
     sim_runtime,
     time::clock,
 };
@@ -16,12 +16,12 @@ use std::{
 };
 
 /// Blocks until `future` is ready, which nobody's host in particular makes so. Such a wait cannot be refused.
-pub(crate) fn block_on_anybody<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on_any<F: Future>(future: F) -> F::Output {
     block_on(future, None).unwrap_or_else(|WouldDeadlock| unreachable!("{ANYBODY}"))
 }
 
 /// The same with a limit: `None` when it is reached first.
-pub(crate) fn block_on_anybody_until<F: Future>(future: Pin<&mut F>, deadline: Option<Instant>) -> Option<F::Output> {
+pub(crate) fn block_on_any_until<F: Future>(future: Pin<&mut F>, deadline: Option<Instant>) -> Option<F::Output> {
     block_until(future, None, deadline).unwrap_or_else(|WouldDeadlock| unreachable!("{ANYBODY}"))
 }
 
@@ -29,7 +29,7 @@ const ANYBODY: &str = "only a wait for a host's own work can deadlock with the h
 
 /// Blocks until `future` is ready. On a thread of a pool or service the slot is lent meanwhile; `target` is the host that
 /// will make it ready, if that is known.
-pub(crate) fn block_on<F: Future>(future: F, target: Option<HostId>) -> Result<F::Output, WouldDeadlock> {
+pub(crate) fn block_on<F: Future>(future: F, target: Option<ExecutorId>) -> Result<F::Output, WouldDeadlock> {
     let mut future = pin!(future);
     block_until(future.as_mut(), target, None).map(|output| output.expect("there is no limit"))
 }
@@ -37,18 +37,18 @@ pub(crate) fn block_on<F: Future>(future: F, target: Option<HostId>) -> Result<F
 /// The same with a limit: `None` when it is reached first.
 pub(crate) fn block_until<F: Future>(
     mut future: Pin<&mut F>,
-    target: Option<HostId>,
+    target: Option<ExecutorId>,
     deadline: Option<Instant>,
 ) -> Result<Option<F::Output>, WouldDeadlock> {
-    sim_runtime::preempt();
-    let parking = Parking::of_this_thread();
-    let _outer = parking.within_another(thread_context::is_waiting());
+    sim_runtime::switch_point();
+    let parking = ThreadParker::of_this_thread();
+    let _outer = parking.nest(thread_context::is_blocking());
     let mut cx = Context::from_waker(parking.waker());
-    let mut poll = || thread_context::while_waiting(|| future.as_mut().poll(&mut cx));
+    let mut poll = || thread_context::during_block_on(|| future.as_mut().poll(&mut cx));
     if let Poll::Ready(output) = poll() {
         return Ok(Some(output));
     }
-    if let Some(host) = thread_context::driven_here(target) {
+    if let Some(host) = thread_context::driven_by_this_thread(target) {
         let mut output = None;
         let mut is_ready = || match poll() {
             Poll::Ready(ready) => {
@@ -63,7 +63,7 @@ pub(crate) fn block_until<F: Future>(
     }
     // A task that is raised meanwhile passes that on to what it waits for.
     let mut stop = thread_context::stop_wait();
-    let _lent = thread_context::lend(target)?;
+    let _lent = thread_context::enter_blocking(target)?;
     let _told = sim_runtime::doing(|| describe(target, deadline.is_some()));
     loop {
         stop.iter_mut().for_each(|stop| stop.register(parking.waker()));
@@ -82,10 +82,10 @@ pub(crate) fn block_until<F: Future>(
 }
 
 /// What this thread waits for, for who reads of a deadlock.
-fn describe(target: Option<HostId>, has_limit: bool) -> String {
+fn describe(target: Option<ExecutorId>, has_limit: bool) -> String {
     let who =
         thread_context::running_task().map_or("waits".to_owned(), |task| format!("the task `{}` waits", task.name()));
-    let whom = target.and_then(HostId::find).map(|host| match host.whereabouts() {
+    let whom = target.and_then(ExecutorId::get).map(|host| match host.thread_kind() {
         Where::Pool(name) => format!(" for the pool `{name}`"),
         Where::Service(name) => format!(" for the service `{name}`"),
         Where::Local(name) => format!(" for the local `{name}`"),
@@ -119,6 +119,6 @@ fn describe(target: Option<HostId>, has_limit: bool) -> String {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
-    let _lent = thread_context::lend(None);
+    let _lent = thread_context::enter_blocking(None);
     f()
 }

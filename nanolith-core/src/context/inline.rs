@@ -2,7 +2,7 @@
 //! leaves that to others. What they do is brief: a call that is due waits so for room.
 
 use crate::{
-    call::{backend::HostId, offload},
+    call::{backend::ExecutorId, offload},
     util::{per_thread::per_thread, unwind},
 };
 use async_task::Runnable;
@@ -15,7 +15,7 @@ per_thread! {
 
 /// Polls `future`, which may run user code, here and now, and then wherever it is woken, until it is ready. The timer's thread leaves
 /// the poll to `host`.
-pub(crate) fn spawn(host: Option<HostId>, future: impl Future<Output = ()> + Send + 'static) {
+pub(crate) fn spawn(host: Option<ExecutorId>, future: impl Future<Output = ()> + Send + 'static) {
     let (work, task) = async_task::spawn(future, move |work| offload::bring(host, move || run(work)));
     task.detach();
     work.schedule();
@@ -52,7 +52,7 @@ fn next() -> Option<Runnable> {
 }
 
 fn poll(work: Runnable) {
-    unwind::quietly(|| {
+    unwind::ignore_panics(|| {
         work.run();
     });
 }

@@ -29,7 +29,7 @@ use std::{
 /// Within a task it stands in the place of the task's own priority. It is for this thread alone: what `f` gives to others to
 /// run is not in it.
 pub fn with_priority<R>(priority: Priority, f: impl FnOnce() -> R) -> R {
-    thread_context::within_scope(priority, f)
+    thread_context::with_priority(priority, f)
 }
 
 /// The same for a future: each of its polls is within the scope.
@@ -72,7 +72,7 @@ pub struct WithPriority<F> {
 impl<F: Future> WithPriority<F> {
     /// Blocks until the future is ready. Within a task, the slot is released meanwhile.
     pub fn wait(self) -> F::Output {
-        block_on::block_on_anybody(self)
+        block_on::block_on_any(self)
     }
 }
 
@@ -81,7 +81,7 @@ impl<F: Future> Future for WithPriority<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let Self { priority, future } = &mut *self;
-        thread_context::within_scope(*priority, || future.as_mut().poll(cx))
+        thread_context::with_priority(*priority, || future.as_mut().poll(cx))
     }
 }
 

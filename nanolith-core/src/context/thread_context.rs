@@ -3,14 +3,14 @@
 
 use crate::{
     call::{
-        ancestry::{Lineage, Trace},
-        backend::{Host, HostId, Loan, Over, Permit, PermitState, Runnable, WouldDeadlock},
-        call_ref::Shared,
-        header::{Meta, StopHome},
+        ancestry::{Ancestry, RunAncestry},
+        backend::{Backend, Completion, ErasedCall, ExecutorId, LentPermits, Permit, PermitState, WouldDeadlock},
+        call_ref::CallRef,
+        header::{Header, StopHome},
     },
     meta::{priority::Priority, task_info::TaskInfo, visited_layers::LayerId},
-    park::parker::Parking,
-    sched::{policy::Rules, ring::Points},
+    park::parker::ThreadParker,
+    sched::{policy::SchedulingPolicy, ring::PrefetchTarget},
     util::{
         per_thread::{at_thread_end, per_thread},
         stack::{self, OnTop},
@@ -29,25 +29,25 @@ use std::{
 };
 
 /// How many claimed calls may stand on one thread's stack, where the size of that is not known.
-const MAX_DEPTH: u32 = 64;
+const MAX_INLINE_DEPTH: u32 = 64;
 
 /// A task that is being run.
-pub(crate) struct Running {
+pub(crate) struct RunningTask {
     /// Its call, which is the executor's too meanwhile.
-    pub(crate) call: Shared<dyn Runnable>,
+    pub(crate) call: CallRef<dyn ErasedCall>,
     /// The task and its parents, made when its first call asks.
-    lineage: Option<Lineage>,
+    lineage: Option<RunAncestry>,
 }
 
-impl Running {
+impl RunningTask {
     #[inline]
-    pub(crate) fn new(call: Shared<dyn Runnable>) -> Self {
+    pub(crate) fn new(call: CallRef<dyn ErasedCall>) -> Self {
         Self { call, lineage: None }
     }
 
     /// The run is over. Gives the owner of the call.
     #[inline]
-    pub(crate) fn end(self) -> Shared<dyn Runnable> {
+    pub(crate) fn end(self) -> CallRef<dyn ErasedCall> {
         if let Some(lineage) = self.lineage {
             lineage.end(&self.call);
         }
@@ -56,28 +56,28 @@ impl Running {
 }
 
 /// What is known of this thread.
-struct Thread {
-    id: Cell<Option<HostId>>,
-    host: RefCell<Option<Weak<dyn Host>>>,
+struct ThreadContext {
+    id: Cell<Option<ExecutorId>>,
+    host: RefCell<Option<Weak<dyn Backend>>>,
     /// The host's.
-    rules: RefCell<Option<Arc<Rules>>>,
+    rules: RefCell<Option<Arc<SchedulingPolicy>>>,
     /// Whether a worker of the host is on the stack.
     runner: Cell<bool>,
     /// The permit with which that worker runs tasks.
     permit: Cell<PermitState>,
-    call: Cell<Option<Shared<dyn Runnable>>>,
-    /// Goes with the call: see [`Running`].
-    lineage: Cell<Option<Lineage>>,
+    call: Cell<Option<CallRef<dyn ErasedCall>>>,
+    /// Goes with the call: see [`RunningTask`].
+    lineage: Cell<Option<RunAncestry>>,
     /// The priority of a scope, and the call within which it is; none of a call within that.
     scope: Cell<Option<(Priority, *const ())>>,
     /// The waker with which the future of the call is polled, by what it points to.
-    polled_by: Cell<*const ()>,
+    task_waker: Cell<*const ()>,
     /// The host whose calls leave here that they are over, and the one that did.
-    collects: Cell<Option<HostId>>,
-    over: Cell<Option<Over>>,
+    collects: Cell<Option<ExecutorId>>,
+    over: Cell<Option<Completion>>,
     /// How many claimed calls stand on the stack.
     depth: Cell<u32>,
-    on_top: Cell<u64>,
+    is_nested_run: Cell<u64>,
     /// What is lent since handles were polled within a sync task, and how many of these are pending.
     lent: Cell<Option<PollLoan>>,
     pending: Cell<u32>,
@@ -90,11 +90,11 @@ struct Thread {
 /// What is lent since handles were polled within a sync task.
 struct PollLoan {
     /// `None`: no host owns the thread.
-    loan: Option<Loan>,
+    loan: Option<LentPermits>,
     _share_slot: Option<ReturnedSlot>,
 }
 
-impl Thread {
+impl ThreadContext {
     /// Whether pending handles of the running task have lent its permit.
     fn has_lent(&self) -> bool {
         let lent = self.lent.take();
@@ -105,7 +105,7 @@ impl Thread {
 }
 
 per_thread! {
-    static THREAD: Thread = Thread {
+    static THREAD: ThreadContext = ThreadContext {
         id: Cell::new(None),
         host: RefCell::new(None),
         rules: RefCell::new(None),
@@ -114,11 +114,11 @@ per_thread! {
         call: Cell::new(None),
         lineage: Cell::new(None),
         scope: Cell::new(None),
-        polled_by: Cell::new(std::ptr::null()),
+        task_waker: Cell::new(std::ptr::null()),
         collects: Cell::new(None),
         over: Cell::new(None),
         depth: Cell::new(0),
-        on_top: Cell::new(0),
+        is_nested_run: Cell::new(0),
         lent: Cell::new(None),
         pending: Cell::new(0),
         loan: Cell::new(None),
@@ -128,10 +128,10 @@ per_thread! {
 
 /// Of which loan somebody counts as pending, if any. One who was left pending, and goes elsewhere, to another task or thread,
 /// counts nothing there.
-pub(crate) type Counted = Option<NonZero<u64>>;
+pub(crate) type PendingPoll = Option<NonZero<u64>>;
 
 /// A number that no other loan has.
-fn next_loan() -> Counted {
+fn next_loan() -> PendingPoll {
     static LAST: AtomicU64 = AtomicU64::new(0);
     // ORDERING: Relaxed, the number means nothing but itself.
     NonZero::new(LAST.fetch_add(1, Ordering::Relaxed) + 1)
@@ -153,7 +153,7 @@ fn set<T: Copy>(cell: &Cell<T>, value: T) -> Restore<'_, T> {
 // ----- whose thread it is
 
 /// This thread is `host`'s from now on.
-pub(crate) fn adopt(id: HostId, host: Weak<dyn Host>) {
+pub(crate) fn set_executor(id: ExecutorId, host: Weak<dyn Backend>) {
     let rules = host.upgrade().map(|host| host.rules().clone());
     THREAD.with(|thread| {
         thread.id.set(Some(id));
@@ -167,9 +167,9 @@ pub(crate) fn adopt(id: HostId, host: Weak<dyn Host>) {
 }
 
 /// This thread is `host`'s, and runs its work, until what this gives is dropped: then it is whose it was.
-pub(crate) fn adopt_for_now(id: HostId, host: Weak<dyn Host>) -> Adopted {
+pub(crate) fn enter_executor(id: ExecutorId, host: Weak<dyn Backend>) -> EnterGuard {
     let rules = host.upgrade().map(|host| host.rules().clone());
-    THREAD.with(|thread| Adopted {
+    THREAD.with(|thread| EnterGuard {
         id: thread.id.replace(Some(id)),
         host: thread.host.replace(Some(host)),
         rules: thread.rules.replace(rules),
@@ -180,15 +180,15 @@ pub(crate) fn adopt_for_now(id: HostId, host: Weak<dyn Host>) -> Adopted {
 
 /// Whose thread it was before.
 #[must_use = "the thread is given back when this is dropped"]
-pub(crate) struct Adopted {
-    id: Option<HostId>,
-    host: Option<Weak<dyn Host>>,
-    rules: Option<Arc<Rules>>,
+pub(crate) struct EnterGuard {
+    id: Option<ExecutorId>,
+    host: Option<Weak<dyn Backend>>,
+    rules: Option<Arc<SchedulingPolicy>>,
     runner: bool,
     here: PhantomData<*const ()>,
 }
 
-impl Drop for Adopted {
+impl Drop for EnterGuard {
     fn drop(&mut self) {
         THREAD.with(|thread| {
             thread.id.set(self.id);
@@ -200,7 +200,7 @@ impl Drop for Adopted {
 }
 
 /// Returns the host whose thread this is.
-pub(crate) fn standing() -> Option<Weak<dyn Host>> {
+pub(crate) fn standing() -> Option<Weak<dyn Backend>> {
     THREAD.with(|thread| thread.host.borrow().clone())
 }
 
@@ -209,39 +209,39 @@ per_thread! {
 }
 
 /// This thread may have to bring about itself what it waits for: it drives an executor.
-pub(crate) fn mark_driver() {
+pub(crate) fn mark_driver_thread() {
     DRIVES.set(true);
 }
 
 /// Whether this thread has ever driven something.
-pub(crate) fn drives() -> bool {
+pub(crate) fn is_driver_thread() -> bool {
     DRIVES.get()
 }
 
 /// The `target` of a wait, if it may be one that this thread drives.
-pub(crate) fn driven_here(target: Option<HostId>) -> Option<Arc<dyn Host>> {
-    target.filter(|_| drives()).and_then(HostId::find)
+pub(crate) fn driven_by_this_thread(target: Option<ExecutorId>) -> Option<Arc<dyn Backend>> {
+    target.filter(|_| is_driver_thread()).and_then(ExecutorId::get)
 }
 
 /// Whose thread this is.
 #[inline]
-pub(crate) fn host_id() -> Option<HostId> {
+pub(crate) fn current_executor() -> Option<ExecutorId> {
     THREAD.with(|thread| thread.id.get())
 }
 
 /// The host whose thread this is.
-pub(crate) fn host_here() -> Option<Arc<dyn Host>> {
+pub(crate) fn current_backend() -> Option<Arc<dyn Backend>> {
     THREAD.with(host)
 }
 
-fn host(thread: &Thread) -> Option<Arc<dyn Host>> {
+fn host(thread: &ThreadContext) -> Option<Arc<dyn Backend>> {
     thread.host.borrow().as_ref().and_then(Weak::upgrade)
 }
 
 /// Runs `f` as a worker that holds `permit`. Returns the permit, unless `f` has taken it out.
 ///
 /// Calls of `host` with a future leave here that they are over: see [`take_over`].
-pub(crate) fn as_runner<R>(host: HostId, permit: Permit, f: impl FnOnce() -> R) -> (R, Option<Permit>) {
+pub(crate) fn with_permit<R>(host: ExecutorId, permit: Permit, f: impl FnOnce() -> R) -> (R, Option<Permit>) {
     THREAD.with(|thread| {
         let _restore = set(&thread.runner, true);
         let _collects = set(&thread.collects, Some(host));
@@ -268,7 +268,7 @@ pub(crate) fn as_idle<R>(f: impl FnOnce() -> R) -> R {
     })
 }
 
-fn take_permit(thread: &Thread) -> Option<Permit> {
+fn take_permit(thread: &ThreadContext) -> Option<Permit> {
     match thread.permit.take() {
         PermitState::Idle(permit) | PermitState::Active(permit) => Some(permit),
         PermitState::Absent | PermitState::Lent => None,
@@ -279,25 +279,26 @@ fn take_permit(thread: &Thread) -> Option<Permit> {
 
 /// Runs `f` as part of `running`, which comes back, to be kept from one poll of a future to the next.
 #[inline(always)]
-pub(crate) fn enter<R>(running: Running, f: impl FnOnce() -> R) -> (R, Running) {
+pub(crate) fn enter_task<R>(running: RunningTask, f: impl FnOnce() -> R) -> (R, RunningTask) {
     /// The task that waits meanwhile for this one, if any.
-    struct Below(Option<Shared<dyn Runnable>>, Option<Lineage>);
-    impl Below {
-        fn go_on(&mut self) -> Option<Running> {
-            let swap = |thread: &Thread| (thread.call.replace(self.0.take()), thread.lineage.replace(self.1.take()));
+    struct RestoreTask(Option<CallRef<dyn ErasedCall>>, Option<RunAncestry>);
+    impl RestoreTask {
+        fn go_on(&mut self) -> Option<RunningTask> {
+            let swap =
+                |thread: &ThreadContext| (thread.call.replace(self.0.take()), thread.lineage.replace(self.1.take()));
             let (call, lineage) = THREAD.with(swap);
-            call.map(|call| Running { call, lineage })
+            call.map(|call| RunningTask { call, lineage })
         }
     }
-    impl Drop for Below {
+    impl Drop for RestoreTask {
         fn drop(&mut self) {
             drop(self.go_on());
         }
     }
-    let Running { call, lineage } = running;
-    let swap = |thread: &Thread| (thread.call.replace(Some(call)), thread.lineage.replace(lineage));
+    let RunningTask { call, lineage } = running;
+    let swap = |thread: &ThreadContext| (thread.call.replace(Some(call)), thread.lineage.replace(lineage));
     let (call, lineage) = THREAD.with(swap);
-    let mut below = Below(call, lineage);
+    let mut below = RestoreTask(call, lineage);
     let result = f();
     let running = below.go_on();
     std::mem::forget(below); // it has gone on
@@ -306,7 +307,7 @@ pub(crate) fn enter<R>(running: Running, f: impl FnOnce() -> R) -> (R, Running) 
 
 /// Looks at the call of the task that runs here, if any.
 #[inline]
-fn look<R>(thread: &Thread, f: impl FnOnce(&Shared<dyn Runnable>) -> R) -> Option<R> {
+fn look<R>(thread: &ThreadContext, f: impl FnOnce(&CallRef<dyn ErasedCall>) -> R) -> Option<R> {
     let call = thread.call.take()?;
     let seen = f(&call);
     thread.call.set(Some(call));
@@ -315,39 +316,40 @@ fn look<R>(thread: &Thread, f: impl FnOnce(&Shared<dyn Runnable>) -> R) -> Optio
 
 /// The parents of a call that is submitted here and now, and the priority that it has unless it is told another.
 #[inline]
-pub(crate) fn descent() -> (Option<Arc<Trace>>, Priority) {
+pub(crate) fn descent() -> (Option<Arc<Ancestry>>, Priority) {
     THREAD.with(|thread| match thread.call.take() {
         Some(call) => descent_within(thread, call),
-        None => (None, in_scope(thread).unwrap_or_default()),
+        None => (None, scoped_priority(thread).unwrap_or_default()),
     })
 }
 
-fn descent_within(thread: &Thread, call: Shared<dyn Runnable>) -> (Option<Arc<Trace>>, Priority) {
-    let (lineage, priority) = (lineage_of(thread, &call), call.meta().priority());
+fn descent_within(thread: &ThreadContext, call: CallRef<dyn ErasedCall>) -> (Option<Arc<Ancestry>>, Priority) {
+    let (lineage, priority) = (lineage_of(thread, &call), call.header().priority());
     thread.call.set(Some(call));
-    (Some(lineage), in_scope(thread).unwrap_or(priority))
+    (Some(lineage), scoped_priority(thread).unwrap_or(priority))
 }
 
 /// The priority of the innermost scope that is on within the call which runs here.
 #[inline]
-fn in_scope(thread: &Thread) -> Option<Priority> {
+fn scoped_priority(thread: &ThreadContext) -> Option<Priority> {
     let (priority, within) = thread.scope.get()?;
     (running(thread) == within).then_some(priority)
 }
 
 /// Tells the call that runs here from others; null where none does.
-fn running(thread: &Thread) -> *const () {
-    look(thread, Points::points).unwrap_or(std::ptr::null())
+fn running(thread: &ThreadContext) -> *const () {
+    look(thread, PrefetchTarget::target_ptr).unwrap_or(std::ptr::null())
 }
 
 /// How urgent what runs here is: the scope, else the task; `None` where there is neither.
-pub(crate) fn urgency() -> Option<Priority> {
-    let urgency = |thread: &Thread| in_scope(thread).or_else(|| look(thread, |call| call.meta().priority()));
+pub(crate) fn effective_priority() -> Option<Priority> {
+    let urgency =
+        |thread: &ThreadContext| scoped_priority(thread).or_else(|| look(thread, |call| call.header().priority()));
     THREAD.with(urgency)
 }
 
 /// Runs `f` as a scope of this priority.
-pub(crate) fn within_scope<R>(priority: Priority, f: impl FnOnce() -> R) -> R {
+pub(crate) fn with_priority<R>(priority: Priority, f: impl FnOnce() -> R) -> R {
     THREAD.with(|thread| {
         let _restore = set(&thread.scope, Some((priority, running(thread))));
         f()
@@ -356,9 +358,9 @@ pub(crate) fn within_scope<R>(priority: Priority, f: impl FnOnce() -> R) -> R {
 
 /// A wait for the moments at which the task that runs here, and is about to block, is raised or asked to stop. `None`: no task
 /// runs here.
-pub(crate) fn stop_wait() -> Option<Registration<StopHome<Shared<dyn Runnable>>>> {
-    let wait = |call: &Shared<dyn Runnable>| {
-        call.meta().mark_blocking();
+pub(crate) fn stop_wait() -> Option<Registration<StopHome<CallRef<dyn ErasedCall>>>> {
+    let wait = |call: &CallRef<dyn ErasedCall>| {
+        call.header().mark_blocking();
         Registration::new(StopHome(call.clone()))
     };
     THREAD.with(|thread| look(thread, wait))
@@ -366,43 +368,43 @@ pub(crate) fn stop_wait() -> Option<Registration<StopHome<Shared<dyn Runnable>>>
 
 /// Whether the task that runs here should give way to others. `None`: no task runs here.
 pub(crate) fn should_yield() -> Option<bool> {
-    THREAD.with(|thread| look(thread, |call| call.is_asked_to_stop() || should_give_way(thread, call.meta())))
+    THREAD.with(|thread| look(thread, |call| call.is_asked_to_stop() || should_give_way(thread, call.header())))
 }
 
 /// Whether a call that runs on a thread of this host should give way.
-pub(crate) fn should_yield_for(meta: &Meta) -> bool {
+pub(crate) fn should_yield_for(meta: &Header) -> bool {
     THREAD.with(|thread| should_give_way(thread, meta))
 }
 
-fn should_give_way(thread: &Thread, meta: &Meta) -> bool {
+fn should_give_way(thread: &ThreadContext, meta: &Header) -> bool {
     match &*thread.rules.borrow() {
         Some(rules) => rules.should_yield(meta),
-        None => Rules::default().should_yield(meta),
+        None => SchedulingPolicy::default().should_yield(meta),
     }
 }
 
 /// The future of the task that runs here is polled with this waker.
-pub(crate) fn polled_by(waker: &Waker) {
-    THREAD.with(|thread| thread.polled_by.set(waker.data()));
+pub(crate) fn set_task_waker(waker: &Waker) {
+    THREAD.with(|thread| thread.task_waker.set(waker.data()));
 }
 
 /// Uses the waker of a future that is pending, when what is more urgent has had its turn. Where the future is not the task's
 /// own, as in somebody's `block_on`, that is at once.
 pub(crate) fn give_way(waker: &Waker) {
     let host = THREAD.with(|thread| {
-        let polls = look(thread, |call| call.meta().task().is_async()) == Some(true);
-        let host = (polls && thread.polled_by.get() == waker.data()).then(|| host(thread)).flatten()?;
-        let expires = look(thread, |call| host.rules().expires(call.meta()))?;
+        let polls = look(thread, |call| call.header().task().is_async()) == Some(true);
+        let host = (polls && thread.task_waker.get() == waker.data()).then(|| host(thread)).flatten()?;
+        let expires = look(thread, |call| host.rules().expires(call.header()))?;
         Some((host, expires))
     });
     match host {
-        Some((host, expires)) => host.give_way(expires, waker),
+        Some((host, expires)) => host.yield_to(expires, waker),
         None => waker.wake_by_ref(),
     }
 }
 
-fn lineage_of(thread: &Thread, call: &Shared<dyn Runnable>) -> Arc<Trace> {
-    let lineage = thread.lineage.take().unwrap_or_else(|| Lineage::of(call));
+fn lineage_of(thread: &ThreadContext, call: &CallRef<dyn ErasedCall>) -> Arc<Ancestry> {
+    let lineage = thread.lineage.take().unwrap_or_else(|| RunAncestry::of(call));
     let trace = lineage.trace().clone();
     thread.lineage.set(Some(lineage));
     trace
@@ -411,7 +413,7 @@ fn lineage_of(thread: &Thread, call: &Shared<dyn Runnable>) -> Arc<Trace> {
 // ----- how its calls end
 
 /// Runs `f`, which runs a call of `host`. Returns with its result what that call left to be counted.
-pub(crate) fn collect_over<R>(host: HostId, f: impl FnOnce() -> R) -> (R, Option<Over>) {
+pub(crate) fn collect_over<R>(host: ExecutorId, f: impl FnOnce() -> R) -> (R, Option<Completion>) {
     THREAD.with(|thread| {
         let _collects = set(&thread.collects, Some(host));
         let _below = set(&thread.over, None);
@@ -421,12 +423,12 @@ pub(crate) fn collect_over<R>(host: HostId, f: impl FnOnce() -> R) -> (R, Option
 }
 
 /// Takes what the call that ran here left to be counted.
-pub(crate) fn take_over() -> Option<Over> {
+pub(crate) fn take_over() -> Option<Completion> {
     THREAD.with(|thread| thread.over.take())
 }
 
 /// Leaves to the runner of the call to count that it is over. False if no runner of `host` collects that here.
-pub(crate) fn leave_over(host: HostId, over: Over) -> bool {
+pub(crate) fn leave_over(host: ExecutorId, over: Completion) -> bool {
     THREAD.with(|thread| {
         let is_free = thread.collects.get() == Some(host) && thread.over.get().is_none();
         if is_free {
@@ -439,13 +441,13 @@ pub(crate) fn leave_over(host: HostId, over: Over) -> bool {
 // ----- how it waits
 
 /// What others may have until this is dropped.
-pub(crate) struct Lent {
-    loan: Option<(Arc<dyn Host>, Loan)>,
+pub(crate) struct BlockingGuard {
+    loan: Option<(Arc<dyn Backend>, LentPermits)>,
     /// Goes after the loan.
     _share_slot: Option<ReturnedSlot>,
 }
 
-impl Drop for Lent {
+impl Drop for BlockingGuard {
     fn drop(&mut self) {
         if let Some((host, loan)) = self.loan.take() {
             let permit = host.take_back(loan);
@@ -455,7 +457,11 @@ impl Drop for Lent {
 }
 
 /// Moves the permit of this thread, if it has one, into a loan of its host.
-fn lend_to(thread: &Thread, host: &Arc<dyn Host>, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
+fn lend_to(
+    thread: &ThreadContext,
+    host: &Arc<dyn Backend>,
+    target: Option<ExecutorId>,
+) -> Result<LentPermits, WouldDeadlock> {
     let mut permit = thread.permit.replace(PermitState::Lent);
     let loan = host.lend(&mut permit, target);
     thread.permit.set(permit);
@@ -472,20 +478,21 @@ pub(crate) fn some_share_is_limited() {
 
 /// A slot of a share that a call has returned for a while.
 struct ReturnedSlot {
-    call: Shared<dyn Runnable>,
-    pool: HostId,
+    call: CallRef<dyn ErasedCall>,
+    pool: ExecutorId,
 }
 
 impl ReturnedSlot {
     /// Returns the slot of the task that runs here, if it holds one.
-    fn of(thread: &Thread) -> Option<Self> {
+    fn of(thread: &ThreadContext) -> Option<Self> {
         if !SOME_SHARE_IS_LIMITED.load(Ordering::Relaxed) {
             return None;
         }
-        let held = |call: &Shared<dyn Runnable>| Some(Self { call: call.clone(), pool: call.meta().share_slot()? });
+        let held =
+            |call: &CallRef<dyn ErasedCall>| Some(Self { call: call.clone(), pool: call.header().share_slot()? });
         let slot = look(thread, held).flatten()?;
-        slot.call.meta().set_share_slot(None);
-        slot.pool.find()?.return_share_slot(slot.call.meta().share());
+        slot.call.header().set_share_slot(None);
+        slot.pool.get()?.return_share_slot(slot.call.header().share());
         Some(slot)
     }
 }
@@ -493,37 +500,38 @@ impl ReturnedSlot {
 impl Drop for ReturnedSlot {
     /// The task goes on, and takes it back.
     fn drop(&mut self) {
-        let meta = self.call.meta();
+        let meta = self.call.header();
         meta.set_share_slot(Some(self.pool));
-        if let Some(pool) = self.pool.find() {
+        if let Some(pool) = self.pool.get() {
             pool.retake_share_slot(meta.share());
         }
     }
 }
 
 /// The share of `pool` of which the task that runs here holds a slot.
-pub(crate) fn running_share_slot(pool: HostId) -> Option<u32> {
-    let held =
-        |call: &Shared<dyn Runnable>| call.meta().share_slot().filter(|at| *at == pool).map(|_| call.meta().share());
+pub(crate) fn running_share_slot(pool: ExecutorId) -> Option<u32> {
+    let held = |call: &CallRef<dyn ErasedCall>| {
+        call.header().share_slot().filter(|at| *at == pool).map(|_| call.header().share())
+    };
     THREAD.with(|thread| look(thread, held).flatten())
 }
 
 /// Lends this thread's slot, if it has one and has not lent it already, for a wait for something of `target`'s.
-pub(crate) fn lend(target: Option<HostId>) -> Result<Lent, WouldDeadlock> {
+pub(crate) fn enter_blocking(target: Option<ExecutorId>) -> Result<BlockingGuard, WouldDeadlock> {
     THREAD.with(|thread| {
         let host = if thread.has_lent() { None } else { host(thread) };
-        let lend = |host: Arc<dyn Host>| lend_to(thread, &host, target).map(|loan| (host, loan));
-        Ok(Lent { loan: host.map(lend).transpose()?, _share_slot: ReturnedSlot::of(thread) })
+        let lend = |host: Arc<dyn Backend>| lend_to(thread, &host, target).map(|loan| (host, loan));
+        Ok(BlockingGuard { loan: host.map(lend).transpose()?, _share_slot: ReturnedSlot::of(thread) })
     })
 }
 
-/// Whether the wait of this thread for something of `target`'s, whose thread this is, is to end: see [`Host::take_stranded`].
-pub(crate) fn is_stranded(target: Option<HostId>) -> bool {
-    target.is_some() && host_id() == target && host_here().is_some_and(|host| host.take_stranded())
+/// Whether the wait of this thread for something of `target`'s, whose thread this is, is to end: see [`Backend::take_stranded`].
+pub(crate) fn is_stranded(target: Option<ExecutorId>) -> bool {
+    target.is_some() && current_executor() == target && current_backend().is_some_and(|host| host.take_stranded())
 }
 
 /// Runs `f` as our own blocking wait, so that handles polled within it leave the lending to us.
-pub(crate) fn while_waiting<R>(f: impl FnOnce() -> R) -> R {
+pub(crate) fn during_block_on<R>(f: impl FnOnce() -> R) -> R {
     THREAD.with(|thread| {
         let _restore = set(&thread.waiting, true);
         f()
@@ -531,7 +539,7 @@ pub(crate) fn while_waiting<R>(f: impl FnOnce() -> R) -> R {
 }
 
 /// Whether our own blocking wait is polling on this thread.
-pub(crate) fn is_waiting() -> bool {
+pub(crate) fn is_blocking() -> bool {
     THREAD.with(|thread| thread.waiting.get())
 }
 
@@ -539,23 +547,25 @@ pub(crate) fn is_waiting() -> bool {
 /// `None`: there is no such task, or its thread blocks.
 #[inline]
 pub(crate) fn count_wait() -> Option<bool> {
-    in_async_task(Meta::count_wait)
+    in_async_task(Header::count_wait)
 }
 
 /// Whether this poll of the asynchronous task that runs here is to find out what it waits for.
 pub(crate) fn is_probed() -> bool {
-    in_async_task(Meta::is_probed) == Some(true)
+    in_async_task(Header::is_probed) == Some(true)
 }
 
-fn in_async_task<R>(f: impl FnOnce(&Meta) -> R) -> Option<R> {
-    let look = |thread: &Thread| look(thread, |call| call.meta().task().is_async().then(|| f(call.meta()))).flatten();
+fn in_async_task<R>(f: impl FnOnce(&Header) -> R) -> Option<R> {
+    let look = |thread: &ThreadContext| {
+        look(thread, |call| call.header().task().is_async().then(|| f(call.header()))).flatten()
+    };
     THREAD.with(|thread| if thread.waiting.get() { None } else { look(thread) })
 }
 
 /// A handle of `target`'s was polled, and is pending. Within a sync task that means that the thread is about to stand
 /// still in somebody's `block_on`: its slot is lent, until no handle is pending or the task ends. `counted` says whether the
 /// handle was pending before.
-pub(crate) fn pending_poll(counted: &mut Counted, target: Option<HostId>) -> Result<(), WouldDeadlock> {
+pub(crate) fn poll_pending(counted: &mut PendingPoll, target: Option<ExecutorId>) -> Result<(), WouldDeadlock> {
     THREAD.with(|thread| {
         let is_counted = counted.is_some() && *counted == thread.loan.get();
         if is_counted || thread.waiting.get() || !in_sync_task(thread) {
@@ -577,7 +587,7 @@ pub(crate) fn pending_poll(counted: &mut Counted, target: Option<HostId>) -> Res
 }
 
 /// A handle that was pending is ready, or gone. With the last of them the thread has its slot again.
-pub(crate) fn pending_over(counted: &mut Counted) {
+pub(crate) fn poll_resolved(counted: &mut PendingPoll) {
     let Some(loan) = counted.take() else { return };
     THREAD.with(|thread| {
         if thread.loan.get() == Some(loan) {
@@ -591,7 +601,7 @@ pub(crate) fn pending_over(counted: &mut Counted) {
 
 /// A task is over: what its pending handles lent is taken back.
 #[inline]
-pub(crate) fn settle_polls() {
+pub(crate) fn release_pending_polls() {
     THREAD.with(|thread| {
         // Where no handle is pending, nothing is lent.
         if thread.pending.replace(0) > 0 {
@@ -600,7 +610,7 @@ pub(crate) fn settle_polls() {
     });
 }
 
-fn settle(thread: &Thread) {
+fn settle(thread: &ThreadContext) {
     thread.loan.set(None);
     if let Some(PollLoan { loan, _share_slot }) = thread.lent.take() {
         let Some(loan) = loan else { return };
@@ -613,42 +623,42 @@ fn settle(thread: &Thread) {
 }
 
 /// Whether a poll here means that the thread stands still if it is not ready.
-pub(crate) fn blocks_when_pending() -> bool {
+pub(crate) fn poll_blocks_thread() -> bool {
     THREAD.with(|thread| thread.waiting.get() || in_sync_task(thread))
 }
 
-fn in_sync_task(thread: &Thread) -> bool {
-    look(thread, |call| !call.meta().task().is_async()).unwrap_or(false)
+fn in_sync_task(thread: &ThreadContext) -> bool {
+    look(thread, |call| !call.header().task().is_async()).unwrap_or(false)
 }
 
 /// Whether no other claimed call should run on this stack: little of it is left or, where its size is not known, many calls
 /// stand on it.
-pub(crate) fn is_deep() -> bool {
-    stack::is_low().unwrap_or_else(|| THREAD.with(|thread| thread.depth.get() >= MAX_DEPTH))
+pub(crate) fn at_max_depth() -> bool {
+    stack::is_low().unwrap_or_else(|| THREAD.with(|thread| thread.depth.get() >= MAX_INLINE_DEPTH))
 }
 
 /// Whether any host has ever asked its tasks to stop.
-static SOME_STOP: AtomicBool = AtomicBool::new(false);
+static ANY_SHUTDOWN: AtomicBool = AtomicBool::new(false);
 
 // ORDERING of it: Relaxed, it is asked again and again.
-pub(crate) fn some_host_stops() {
-    SOME_STOP.store(true, Ordering::Relaxed);
+pub(crate) fn note_shutdown() {
+    ANY_SHUTDOWN.store(true, Ordering::Relaxed);
 }
 
 /// Whether the host whose thread this is asks its tasks to stop.
 #[inline]
-pub(crate) fn is_stopping() -> bool {
-    SOME_STOP.load(Ordering::Relaxed) && host_here().is_some_and(|host| host.is_stopping())
+pub(crate) fn is_shutting_down() -> bool {
+    ANY_SHUTDOWN.load(Ordering::Relaxed) && current_backend().is_some_and(|host| host.is_stopping())
 }
 
 /// Whether a runner stands on this thread.
-pub(crate) fn is_runner() -> bool {
+pub(crate) fn holds_permit() -> bool {
     THREAD.with(|thread| thread.runner.get())
 }
 
 /// Whether a runner of `host` stands here, which may run a call that it waits for.
-pub(crate) fn may_overtake(host: Option<HostId>) -> bool {
-    THREAD.with(|thread| thread.runner.get() && host.is_some() && thread.id.get() == host) && !is_deep()
+pub(crate) fn can_run_inline(host: Option<ExecutorId>) -> bool {
+    THREAD.with(|thread| thread.runner.get() && host.is_some() && thread.id.get() == host) && !at_max_depth()
 }
 
 /// This thread runs a call of its host ahead of its turn.
@@ -657,13 +667,13 @@ pub(crate) fn count_overtaken() {
 }
 
 /// How many calls have run on top of others on this thread.
-pub(crate) fn ran_on_top() -> u64 {
-    THREAD.with(|thread| thread.on_top.get())
+pub(crate) fn nested_runs() -> u64 {
+    THREAD.with(|thread| thread.is_nested_run.get())
 }
 
 /// Keeps apart what the task below has lent, until the call on top of it has gone.
 struct LentBelow<'a> {
-    thread: &'a Thread,
+    thread: &'a ThreadContext,
     loan: Option<PollLoan>,
 }
 
@@ -674,34 +684,34 @@ impl Drop for LentBelow<'_> {
 }
 
 /// Runs a claimed call on top of the task that waits for it.
-pub(crate) fn run_on_top<R>(run: impl FnOnce() -> R) -> R {
+pub(crate) fn run_nested<R>(run: impl FnOnce() -> R) -> R {
     let _top = OnTop::begin();
     THREAD.with(|thread| {
         // The task below waits for this call.
         let _share_slot = ReturnedSlot::of(thread);
         let _depth = set(&thread.depth, thread.depth.get() + 1);
-        thread.on_top.set(thread.on_top.get() + 1);
+        thread.is_nested_run.set(thread.is_nested_run.get() + 1);
         // The task below may be pending in a `block_on`; what it lent stays lent, and the one on top lends for itself.
         let _pending = set(&thread.pending, 0);
         let _lent = LentBelow { thread, loan: thread.lent.take() };
         let _loan = set(&thread.loan, None);
-        let parking = thread.waiting.get().then(Parking::of_this_thread);
-        let _outer = parking.as_ref().map(|parking| parking.within_another(true));
+        let parking = thread.waiting.get().then(ThreadParker::of_this_thread);
+        let _outer = parking.as_ref().map(|parking| parking.nest(true));
         let _waiting = set(&thread.waiting, false);
         run()
     })
 }
 
 /// Whether the task that runs here is of this kind, or within one that is.
-pub(crate) fn is_within_kind(task: &TaskInfo) -> bool {
+pub(crate) fn is_within_task(task: &TaskInfo) -> bool {
     let (lineage, _) = descent();
     let mut callers = lineage.iter().flat_map(|trace| trace.callers());
     callers.any(|caller| caller.task.identifier() == task.identifier())
 }
 
 /// Whether the task that runs here came through this layer.
-pub(crate) fn is_within(layer: LayerId) -> bool {
-    THREAD.with(|thread| look(thread, |call| call.meta().has_passed(layer))).unwrap_or(false)
+pub(crate) fn is_within_layer(layer: LayerId) -> bool {
+    THREAD.with(|thread| look(thread, |call| call.header().has_passed(layer))).unwrap_or(false)
 }
 
 // ----- for users
@@ -779,17 +789,17 @@ impl Current {
 #[must_use]
 pub fn current() -> Current {
     THREAD.with(|thread| Current {
-        place: host(thread).map_or(Where::Outside, |host| host.whereabouts()),
-        task: look(thread, |call| call.meta().task()),
+        place: host(thread).map_or(Where::Outside, |host| host.thread_kind()),
+        task: look(thread, |call| call.header().task()),
     })
 }
 
 /// The call of the task that runs here.
-pub(crate) fn running_call() -> Option<Shared<dyn Runnable>> {
-    THREAD.with(|thread| look(thread, Shared::clone))
+pub(crate) fn running_call() -> Option<CallRef<dyn ErasedCall>> {
+    THREAD.with(|thread| look(thread, CallRef::clone))
 }
 
 /// The task that runs here.
 pub(crate) fn running_task() -> Option<&'static TaskInfo> {
-    THREAD.with(|thread| look(thread, |call| call.meta().task()))
+    THREAD.with(|thread| look(thread, |call| call.header().task()))
 }

@@ -7,11 +7,11 @@ use super::{
 };
 use crate::{
     call::{
-        backend::{Host, HostId, Runnable},
-        call_ref::Shared,
+        backend::{Backend, ErasedCall, ExecutorId},
+        call_ref::CallRef,
     },
     context::thread_context,
-    sched::ring::Points,
+    sched::ring::PrefetchTarget,
 };
 use std::sync::Arc;
 
@@ -19,13 +19,13 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(crate) enum Wait {
     /// The end of a call, which that host has, if the waiting side knows.
-    Call(Option<HostId>, Shared<dyn Runnable>),
+    Call(Option<ExecutorId>, CallRef<dyn ErasedCall>),
     /// Room for a call in the host's queue.
-    Room { host: HostId, call: Shared<dyn Runnable>, is_message: bool },
+    Room { host: ExecutorId, call: CallRef<dyn ErasedCall>, is_message: bool },
 }
 
 impl Wait {
-    pub(crate) fn call(&self) -> &Shared<dyn Runnable> {
+    pub(crate) fn call(&self) -> &CallRef<dyn ErasedCall> {
         match self {
             Self::Call(_, call) | Self::Room { call, .. } => call,
         }
@@ -35,13 +35,13 @@ impl Wait {
 /// A thread that a host has alone blocks; the call that runs there, if one does, waits.
 #[derive(Clone)]
 pub(crate) struct BlockedWaiter {
-    pub(crate) call: Option<Shared<dyn Runnable>>,
+    pub(crate) call: Option<CallRef<dyn ErasedCall>>,
     pub(crate) wait: Wait,
 }
 
 impl BlockedWaiter {
     /// What has to come before the thread of `host` is free.
-    pub(crate) fn needs(&self, host: HostId) -> Needs {
+    pub(crate) fn needs(&self, host: ExecutorId) -> Needs {
         match &self.call {
             Some(call) => Needs::all(vec![Node::new(call.clone(), host)]),
             None => Needs::of_wait(&self.wait),
@@ -60,11 +60,11 @@ impl Probes for NoProbes {
 
 /// The edges of a blocking wait without a limit. Dropping it removes them.
 pub(crate) struct BlockedWait {
-    host: Arc<dyn Host>,
+    host: Arc<dyn Backend>,
     /// What the host's thread waited for before. `None`: the host has several threads.
     before: Option<Option<BlockedWaiter>>,
     /// The call that runs here, and what it waited for before.
-    call: Option<(Shared<dyn Runnable>, Option<Wait>)>,
+    call: Option<(CallRef<dyn ErasedCall>, Option<Wait>)>,
 }
 
 /// A cycle of others, which this thread is not part of, has no end.
@@ -78,12 +78,12 @@ impl BlockedWait {
     /// The wait closes a cycle of blocking waits. Each thread registers its edge before it looks for others: so of the threads
     /// that close a cycle at least one sees it.
     pub(crate) fn begin(wait: impl FnOnce() -> Wait) -> Result<Option<Self>, WaitCycle> {
-        let Some(host) = thread_context::host_here() else { return Ok(None) };
+        let Some(host) = thread_context::current_backend() else { return Ok(None) };
         let (call, wait) = (thread_context::running_call(), wait());
         let waiter = BlockedWaiter { call: call.clone(), wait: wait.clone() };
         let before = host.set_blocked(Some(waiter));
         let call = call.map(|call| {
-            let before = call.meta().set_blocked(Some(wait.clone()));
+            let before = call.header().set_blocked(Some(wait.clone()));
             if before.is_none() {
                 host.list_blocked(&call, true);
             }
@@ -101,13 +101,13 @@ impl BlockedWait {
 
     /// The same for a wait until `target` has room for the call.
     pub(crate) fn begin_for_room(
-        target: Option<HostId>,
+        target: Option<ExecutorId>,
         is_message: bool,
-        call: impl FnOnce() -> Shared<dyn Runnable>,
+        call: impl FnOnce() -> CallRef<dyn ErasedCall>,
     ) -> Result<Option<Self>, WaitCycle> {
-        let here = thread_context::host_id();
+        let here = thread_context::current_executor();
         let Some(target) = target.filter(|_| here.is_some() && here != target) else { return Ok(None) };
-        let waits = target.find().is_some_and(|host| host.waits_for_room());
+        let waits = target.get().is_some_and(|host| host.waits_for_room());
         if waits { Self::begin(|| Wait::Room { host: target, call: call(), is_message }) } else { Ok(None) }
     }
 
@@ -123,20 +123,20 @@ impl BlockedWait {
                 return None; // the task that waits for it is about to go on
             }
             if !needs_room {
-                while let Some(onward) = call.meta().onward() {
+                while let Some(onward) = call.header().delegate() {
                     call = onward;
                 }
-                holder = call.meta().holder().or(holder);
+                holder = call.header().executor().or(holder);
                 if self.is_own(&call) {
                     return Some(WaitCycle::new(steps));
                 }
             }
             steps.push(WaitStep::of(Some(&call), holder, needs_room));
-            if let Some(next) = call.meta().blocked().filter(|_| !needs_room) {
+            if let Some(next) = call.header().blocked().filter(|_| !needs_room) {
                 wait = next; // it runs, and its thread blocks
                 continue;
             }
-            let host = holder?.find()?;
+            let host = holder?.get()?;
             if self.before.is_some() && host.id() == self.host.id() {
                 return Some(WaitCycle::new(steps));
             }
@@ -153,7 +153,12 @@ impl BlockedWait {
     }
 
     /// The same where the chain comes to a limit of a pool, behind which several calls may stand.
-    fn cycle_by_limits(&self, host: &dyn Host, call: &Shared<dyn Runnable>, needs_room: bool) -> Option<WaitCycle> {
+    fn cycle_by_limits(
+        &self,
+        host: &dyn Backend,
+        call: &CallRef<dyn ErasedCall>,
+        needs_room: bool,
+    ) -> Option<WaitCycle> {
         let (own, _) = self.call.as_ref()?;
         if !needs_room && !call.is_queued() || matches!(host.needs(call, needs_room), Needs::Nothing) {
             return None;
@@ -164,8 +169,8 @@ impl BlockedWait {
         own.map(graph::Cycle::named)
     }
 
-    fn is_own(&self, call: &Shared<dyn Runnable>) -> bool {
-        self.call.as_ref().is_some_and(|(own, _)| own.points() == call.points())
+    fn is_own(&self, call: &CallRef<dyn ErasedCall>) -> bool {
+        self.call.as_ref().is_some_and(|(own, _)| own.target_ptr() == call.target_ptr())
     }
 }
 
@@ -178,7 +183,7 @@ impl Drop for BlockedWait {
             if before.is_none() {
                 self.host.list_blocked(&call, false);
             }
-            drop(call.meta().set_blocked(before));
+            drop(call.header().set_blocked(before));
         }
     }
 }

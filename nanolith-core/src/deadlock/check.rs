@@ -15,15 +15,15 @@ use super::{
 };
 use crate::{
     call::{
-        backend::{self, HostId, Runnable},
-        call_ref::Shared,
+        backend::{self, ErasedCall, ExecutorId},
+        call_ref::CallRef,
         end_batch::EndBatch,
-        slot::End,
+        slot::EndReason,
     },
-    sched::ring::Points,
+    sched::ring::PrefetchTarget,
     time::{
         clock,
-        timer::{self, Alarm},
+        timer::{self, TimerAction},
     },
 };
 use std::{
@@ -50,7 +50,7 @@ static ARMED: AtomicBool = AtomicBool::new(false);
 /// How many blocking waits have begun.
 static BLOCKED: AtomicU64 = AtomicU64::new(0);
 /// The results of probes, for the check that goes on.
-static PROBED: Mutex<Vec<(Shared<dyn Runnable>, Probe)>> = Mutex::new(Vec::new());
+static PROBED: Mutex<Vec<(CallRef<dyn ErasedCall>, Probe)>> = Mutex::new(Vec::new());
 
 // ORDERING of `ARMED` and `BLOCKED`: Relaxed. A wait that sees a check which is about to end is found by the sweep after it.
 
@@ -76,11 +76,11 @@ fn arm() {
 }
 
 fn after(interval: Duration, look: impl FnOnce() + Send + 'static) {
-    timer::arm_real(Instant::now() + interval, Alarm::Run(Box::new(look)));
+    timer::arm_system(Instant::now() + interval, TimerAction::Run(Box::new(look)));
 }
 
 /// A task was probed.
-pub(super) fn probed(call: &Shared<dyn Runnable>, probe: Probe) {
+pub(super) fn probed(call: &CallRef<dyn ErasedCall>, probe: Probe) {
     if ARMED.load(Ordering::Relaxed) {
         PROBED.lock().unwrap_or_else(PoisonError::into_inner).push((call.clone(), probe));
     }
@@ -88,8 +88,8 @@ pub(super) fn probed(call: &Shared<dyn Runnable>, probe: Probe) {
 
 /// A task that waits.
 struct Task {
-    call: Shared<dyn Runnable>,
-    host: Option<HostId>,
+    call: CallRef<dyn ErasedCall>,
+    host: Option<ExecutorId>,
     /// How many waits of it had been pending when it was found.
     waits: u64,
     /// Whether it began to wait since the last check. Others are looked at because such a task needs them.
@@ -155,15 +155,15 @@ impl Check {
     /// Finds the tasks that wait now. Returns the calls that block the one thread of their host, and whether a task is new.
     fn find_tasks(&mut self) -> (Vec<Node>, bool) {
         let (mut threads, mut is_news) = (Vec::new(), false);
-        self.tasks.retain(|_, task| !task.call.is_over() && task.call.meta().waits() == task.waits);
+        self.tasks.retain(|_, task| !task.call.is_over() && task.call.header().waits() == task.waits);
         for host in backend::all_by_the_system_clock() {
             let Some(host) = host.upgrade() else { continue };
             host.inspect();
             let blocked = host.blocked().and_then(|blocked| blocked.call).into_iter().chain(host.blocked_calls());
             threads.extend(blocked.map(|call| Node::new(call, host.id())));
             for call in host.suspended_calls() {
-                let waits = call.meta().waits();
-                if call.is_over() || waits == 0 || waits == call.meta().looked_at() {
+                let waits = call.header().waits();
+                if call.is_over() || waits == 0 || waits == call.header().looked_at() {
                     continue;
                 }
                 let task = self.tasks.entry(address(&call)).or_insert_with(|| {
@@ -187,7 +187,7 @@ impl Check {
         for task in self.tasks.values_mut() {
             task.looks += 1;
             if task.looks > 1 && task.probe.is_none() && !mem::replace(&mut task.is_asked, true) {
-                task.call.meta().start_probe();
+                task.call.header().start_probe();
             }
         }
     }
@@ -203,8 +203,8 @@ impl Check {
             }
             match cycle.victim().filter(|_| !cycle.has_others) {
                 Some(victim) => {
-                    victim.call.meta().keep_cycle(cycle.named());
-                    batch.end_call(victim.call.clone(), victim.host, End::WouldDeadlock);
+                    victim.call.header().keep_cycle(cycle.named());
+                    batch.end_call(victim.call.clone(), victim.host, EndReason::WouldDeadlock);
                 }
                 None if is_reported(&cycle) => {}
                 None => reports.push(cycle.named()),
@@ -222,7 +222,7 @@ impl Check {
         for task in self.tasks.values_mut() {
             task.rounds += u32::from(task.probe.is_some() && !is_wanted);
             if task.rounds >= ROUNDS || task.looks >= MOST_LOOKS {
-                task.call.meta().look_at(task.waits);
+                task.call.header().look_at(task.waits);
             } else {
                 waits |= task.is_new;
             }
@@ -232,13 +232,13 @@ impl Check {
 }
 
 impl Task {
-    fn new(call: Shared<dyn Runnable>, host: Option<HostId>, waits: u64) -> Self {
+    fn new(call: CallRef<dyn ErasedCall>, host: Option<ExecutorId>, waits: u64) -> Self {
         Self { call, host, waits, is_new: false, is_asked: false, probe: None, looks: 0, rounds: 0 }
     }
 }
 
-fn address(call: &Shared<dyn Runnable>) -> usize {
-    call.points().addr()
+fn address(call: &CallRef<dyn ErasedCall>) -> usize {
+    call.target_ptr().addr()
 }
 
 fn node_of(task: &Task) -> Option<Node> {
@@ -251,8 +251,8 @@ fn is_reported(cycle: &Cycle) -> bool {
     let mut is_known = true;
     for (at, node) in nodes.iter().enumerate() {
         let next = &nodes[(at + 1) % nodes.len()].call;
-        let mark = (address(next) as u64) ^ next.meta().submitted_at().rotate_left(16);
-        is_known &= node.call.meta().report(mark);
+        let mark = (address(next) as u64) ^ next.header().submitted_at().rotate_left(16);
+        is_known &= node.call.header().report(mark);
     }
     is_known
 }
@@ -268,7 +268,7 @@ impl Probes for Known<'_> {
         match self.tasks.get(&address(&node.call)) {
             Some(task) => task.probe.clone(),
             None => {
-                if node.call.meta().waits() > 0 {
+                if node.call.header().waits() > 0 {
                     self.wanted.push(node.clone());
                 }
                 None
@@ -282,7 +282,7 @@ impl Known<'_> {
     fn add_wanted(self) -> bool {
         let is_wanted = !self.wanted.is_empty();
         for Node { call, host, .. } in self.wanted {
-            let waits = call.meta().waits();
+            let waits = call.header().waits();
             // It has made no progress for long, so it is probed at once.
             self.tasks.entry(address(&call)).or_insert_with(|| Task { looks: 1, ..Task::new(call, host, waits) });
         }
@@ -305,7 +305,7 @@ fn sweep() {
         return; // a check goes on
     }
     PROBED.lock().unwrap_or_else(PoisonError::into_inner).clear(); // a probe may have been late
-    let is_new = |call: &Shared<dyn Runnable>| !call.is_over() && call.meta().waits() != call.meta().looked_at();
+    let is_new = |call: &CallRef<dyn ErasedCall>| !call.is_over() && call.header().waits() != call.header().looked_at();
     let mut hosts = backend::all_by_the_system_clock().into_iter().filter_map(|host| host.upgrade());
     if hosts.any(|host| host.suspended_calls().iter().any(is_new)) {
         arm();

@@ -2,8 +2,8 @@
 
 use crate::{
     call::{
-        backend::{HostId, Runnable},
-        call_ref::Shared,
+        backend::{ErasedCall, ExecutorId},
+        call_ref::CallRef,
     },
     context::thread_context::Where,
     error::Caller,
@@ -70,9 +70,9 @@ pub struct WaitStep {
 
 impl WaitStep {
     /// A call that `host` has, or that is to come there.
-    pub(crate) fn of(call: Option<&Shared<dyn Runnable>>, host: Option<HostId>, needs_room: bool) -> Self {
-        let place = host.and_then(HostId::find).map_or(Where::Outside, |host| host.whereabouts());
-        Self { call: call.map(|call| call.meta().caller()), place, needs_room }
+    pub(crate) fn of(call: Option<&CallRef<dyn ErasedCall>>, host: Option<ExecutorId>, needs_room: bool) -> Self {
+        let place = host.and_then(ExecutorId::get).map_or(Where::Outside, |host| host.thread_kind());
+        Self { call: call.map(|call| call.header().caller()), place, needs_room }
     }
 
     /// Returns the call and the source line of its submission, or `None` for a thread that waits outside of a call, as in

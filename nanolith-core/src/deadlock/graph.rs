@@ -3,10 +3,10 @@
 use super::{Wait, WaitCycle, WaitStep};
 use crate::{
     call::{
-        backend::{HostId, Runnable},
-        call_ref::Shared,
+        backend::{ErasedCall, ExecutorId},
+        call_ref::CallRef,
     },
-    sched::ring::Points,
+    sched::ring::PrefetchTarget,
 };
 use std::collections::{HashMap, VecDeque};
 
@@ -44,8 +44,8 @@ impl Needs {
 /// A call, or the room that it waits for.
 #[derive(Clone)]
 pub(crate) struct Node {
-    pub(crate) call: Shared<dyn Runnable>,
-    pub(crate) host: Option<HostId>,
+    pub(crate) call: CallRef<dyn ErasedCall>,
+    pub(crate) host: Option<ExecutorId>,
     pub(crate) needs_room: bool,
     /// A message, whose sender has no handle by which its end would be noticed.
     pub(crate) is_message: bool,
@@ -55,7 +55,7 @@ pub(crate) struct Node {
 type Key = (usize, bool);
 
 impl Node {
-    pub(crate) fn new(call: Shared<dyn Runnable>, host: HostId) -> Self {
+    pub(crate) fn new(call: CallRef<dyn ErasedCall>, host: ExecutorId) -> Self {
         Self { call, host: Some(host), needs_room: false, is_message: false }
     }
 
@@ -66,17 +66,17 @@ impl Node {
             }
             Wait::Call(host, call) => {
                 let mut call = call.clone();
-                while let Some(onward) = call.meta().onward() {
+                while let Some(onward) = call.header().delegate() {
                     call = onward;
                 }
-                let host = call.meta().holder().or(*host);
+                let host = call.header().executor().or(*host);
                 Self { call, host, needs_room: false, is_message: false }
             }
         }
     }
 
     pub(crate) fn key(&self) -> Key {
-        (self.call.points().addr(), self.needs_room)
+        (self.call.target_ptr().addr(), self.needs_room)
     }
 
     pub(crate) fn step(&self) -> WaitStep {
@@ -112,7 +112,7 @@ impl Cycle {
     /// The call that is to end: the youngest that has not begun, else the youngest that a task waits for.
     pub(crate) fn victim(&self) -> Option<&Node> {
         let awaited = self.awaited.iter().filter_map(|&at| self.nodes.get(at)).filter(|node| !node.is_message);
-        awaited.max_by_key(|node| (node.call.is_queued(), node.call.meta().submitted_at()))
+        awaited.max_by_key(|node| (node.call.is_queued(), node.call.header().submitted_at()))
     }
 }
 
@@ -191,12 +191,12 @@ impl Found {
 
 /// What one node needs.
 fn look(node: &Node, probes: &mut impl Probes, loosely: bool) -> Found {
-    let (call, meta) = (&node.call, node.call.meta());
+    let (call, meta) = (&node.call, node.call.header());
     // One with a time limit ends by itself.
     if call.is_over() || meta.deadline().is_some() || meta.is_delayed() {
         return Found::nothing();
     }
-    let Some(host) = node.host.and_then(HostId::find) else { return Found::nothing() };
+    let Some(host) = node.host.and_then(ExecutorId::get) else { return Found::nothing() };
     if node.needs_room || call.is_queued() {
         return Found::of_host(host.needs(call, node.needs_room));
     }

@@ -7,9 +7,9 @@
 
 use super::{Wait, check};
 use crate::{
-    call::{backend::Runnable, call_ref::Shared, header::Meta},
+    call::{backend::ErasedCall, call_ref::CallRef, header::Header},
     context::thread_context,
-    sched::ring::Points,
+    sched::ring::PrefetchTarget,
     util::per_thread::per_thread,
 };
 use std::{
@@ -66,8 +66,8 @@ per_thread! {
 /// Polls the future of the task of `call`, and finds out what it waits for if a check has asked for that.
 #[inline]
 pub(crate) fn poll<R>(
-    call: &Meta,
-    owner: impl FnOnce() -> Shared<dyn Runnable>,
+    call: &Header,
+    owner: impl FnOnce() -> CallRef<dyn ErasedCall>,
     cx: &mut Context<'_>,
     poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
 ) -> Poll<R> {
@@ -76,7 +76,7 @@ pub(crate) fn poll<R>(
 
 #[cold]
 fn poll_probed<R>(
-    call: &Shared<dyn Runnable>,
+    call: &CallRef<dyn ErasedCall>,
     cx: &mut Context<'_>,
     poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
 ) -> Poll<R> {
@@ -95,7 +95,7 @@ fn poll_probed<R>(
     let polled = poll(&mut Context::from_waker(&waker));
     let recorded = RECORDING.with(RefCell::take);
     drop(below);
-    call.meta().end_probe();
+    call.header().end_probe();
     if let (Poll::Pending, Some(Recording { waits, kept, has_others, .. })) = (&polled, recorded) {
         // Neither `forward` nor `waker` is a clone that a future keeps.
         let clones = Arc::strong_count(&forward) - 2;
@@ -121,19 +121,19 @@ pub(crate) fn pending(waker: &Waker, keeper: Keeper, wait: impl FnOnce() -> Wait
 
 #[cold]
 fn record(waker: &Waker, keeper: Keeper, wait: Wait) {
-    let call = wait.call().points();
+    let call = wait.call().target_ptr();
     keeps(waker, keeper, call);
     with(|recording| {
-        if !recording.waits.iter().any(|known| known.call().points() == call) {
+        if !recording.waits.iter().any(|known| known.call().target_ptr() == call) {
             recording.waits.push(wait);
         }
     });
 }
 
 /// `keeper` keeps the waker beside what is pending.
-pub(crate) fn also_keeps(waker: &Waker, keeper: Keeper, call: &impl Points) {
+pub(crate) fn also_keeps(waker: &Waker, keeper: Keeper, call: &impl PrefetchTarget) {
     if thread_context::is_probed() {
-        keeps(waker, keeper, call.points());
+        keeps(waker, keeper, call.target_ptr());
     }
 }
 

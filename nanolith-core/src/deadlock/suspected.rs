@@ -95,7 +95,7 @@ impl NextSuspected<'_> {
     /// Blocks until there is a report.
     #[must_use]
     pub fn wait(self) -> Option<WaitCycle> {
-        block_on::block_on_anybody(self)
+        block_on::block_on_any(self)
     }
 }
 

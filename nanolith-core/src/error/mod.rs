@@ -5,7 +5,7 @@ pub(crate) mod view;
 
 pub use task_error::TaskError;
 
-use crate::{deadlock::WaitCycle, meta::task_info::TaskInfo, sim_runtime::Doomed};
+use crate::{deadlock::WaitCycle, meta::task_info::TaskInfo, sim_runtime::Unwind};
 use std::{any::Any, error::Error, fmt, panic::Location, sync::Arc, sync::Mutex, time::Duration};
 
 /// Any error, as a hook may give it.
@@ -285,7 +285,7 @@ impl CallError {
     /// The error of a call whose task, or hook, panicked. A thread that waits at the end of its simulation is made to unwind: that
     /// is no panic of the task's.
     pub(crate) fn of_panic(panic: Panic, at: At) -> Self {
-        if panic.is::<Doomed>() { Self::Closed(at.of_ended_simulation()) } else { Self::Panicked(panic, at) }
+        if panic.is::<Unwind>() { Self::Closed(at.of_ended_simulation()) } else { Self::Panicked(panic, at) }
     }
 
     fn what(&self) -> &'static str {

@@ -3,10 +3,10 @@
 use super::Admission;
 use crate::{
     call::{
-        backend::{Host, Runnable},
-        call_ref::Shared,
-        header::Meta,
-        slot::End,
+        backend::{Backend, ErasedCall},
+        call_ref::CallRef,
+        header::Header,
+        slot::EndReason,
     },
     context::thread_context,
     deadlock::{self, Keeper, Wait},
@@ -14,10 +14,10 @@ use crate::{
     meta::task_info::{TaskInfo, any_limited},
     park::parker,
     sched::{
-        injector::{Entry, Front},
+        injector::{Injector, QueueItem},
         lanes::Evicted,
-        queue::Queue,
-        ring::Inbox,
+        queue::BoundedQueue,
+        ring::Ring,
     },
     task::{CallSlot, Job, TaskSet},
     time::{clock, timer},
@@ -80,40 +80,40 @@ pub enum OnFull {
 }
 
 /// An executor with a queue.
-pub(crate) trait Gate<S: TaskSet>: Host {
+pub(crate) trait Admit<S: TaskSet>: Backend {
     /// An entry of its lanes.
-    type Item: Entry;
+    type Item: QueueItem;
 
     fn on_full(&self) -> OnFull;
 
     /// Where plain calls come in.
-    fn inbox(&self) -> &Inbox<Self::Item>;
+    fn inbox(&self) -> &Ring<Self::Item>;
 
     /// Runs `f` with the queue and its inbox, which are `None` for calls from outside once they are closed; then, off the
     /// lock, wakes whom `f` says and starts what came in.
-    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Self::Item>>) -> (R, WakeList)) -> R;
+    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Injector<Self::Item>>) -> (R, WakeList)) -> R;
 
     /// The same with the queue alone, in which every call is counted.
-    fn with_queue<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Queue<Self::Item>>) -> (R, WakeList)) -> R {
-        self.with_front(inside, |front| f(front.map(Front::sort_out)))
+    fn with_queue<R>(&self, inside: bool, f: impl FnOnce(Option<&mut BoundedQueue<Self::Item>>) -> (R, WakeList)) -> R {
+        self.with_front(inside, |front| f(front.map(Injector::drain_ring)))
     }
 
     /// Where a call is to stand that comes now, if not at the end of its lane. No lock is held.
-    fn place(&self, meta: &Meta) -> Option<u64> {
-        self.rules().place(meta)
+    fn place(&self, meta: &Header) -> Option<u64> {
+        self.rules().queue_position(meta)
     }
 
     /// A call found no room.
-    fn note_full(&self) {}
+    fn record_full(&self) {}
 
-    fn item(call: Shared<CallSlot<S>>) -> Self::Item;
+    fn item(call: CallRef<CallSlot<S>>) -> Self::Item;
 
     /// The call of an entry that may be dropped.
-    fn call(item: &Self::Item) -> Option<Shared<dyn Runnable>>;
+    fn call(item: &Self::Item) -> Option<CallRef<dyn ErasedCall>>;
 
-    /// Whether a call of this task may run beside those that run, and counts as one from here on; [`Gate::unreserve`] undoes
+    /// Whether a call of this task may run beside those that run, and counts as one from here on; [`Admit::unreserve`] undoes
     /// it.
-    fn reserve(&self, task: &'static TaskInfo) -> bool {
+    fn reserve_limit(&self, task: &'static TaskInfo) -> bool {
         let _ = task;
         true
     }
@@ -123,22 +123,22 @@ pub(crate) trait Gate<S: TaskSet>: Host {
     }
 
     /// Whether a call in its lanes is counted by its queue, and not by another in front of it.
-    fn counts(&self, call: &Meta) -> bool {
+    fn counts(&self, call: &Header) -> bool {
         let _ = call;
         true
     }
 
     /// A queued call is dropped to make room, and is counted.
-    fn dropped(&self, call: &dyn Runnable) {
+    fn dropped(&self, call: &dyn ErasedCall) {
         let _ = call;
     }
 
     /// Runs a claimed call on this thread, which is its caller's; it counts as entered.
-    fn run_here(&self, call: Shared<CallSlot<S>>);
+    fn run_on_caller(&self, call: CallRef<CallSlot<S>>);
 }
 
 /// What became of a job at the gate.
-enum Passed<S: TaskSet> {
+enum AdmitResult<S: TaskSet> {
     In,
     /// There is a place in the inbox by now.
     Again(Job<S>),
@@ -146,63 +146,63 @@ enum Passed<S: TaskSet> {
     Full(Job<S>),
 }
 
-/// Puts the job into its lane, unless its call was ended already, or is being ended: see [`Host::left_queue`]. The place
+/// Puts the job into its lane, unless its call was ended already, or is being ended: see [`Backend::on_removed`]. The place
 /// that was meant for it then goes to who is next.
 ///
 /// It goes to its own `place`, if it has one.
-fn enter<S: TaskSet, G: Gate<S> + ?Sized>(
-    queue: &mut Queue<G::Item>,
+fn enter<S: TaskSet, G: Admit<S> + ?Sized>(
+    queue: &mut BoundedQueue<G::Item>,
     job: Job<S>,
     inside: bool,
     place: Option<u64>,
 ) -> WakeList {
     let slot = job.into_slot();
     if !slot.is_queued() {
-        queue.spend(G::item(slot)); // the last owner drops wakers
-        return queue.pass_on();
+        queue.discard_stale(G::item(slot)); // the last owner drops wakers
+        return queue.regrant();
     }
-    slot.meta.accept(inside);
-    let (priority, came) = (slot.meta.priority(), slot.meta.submitted_at());
+    slot.header.mark_counted(inside);
+    let (priority, came) = (slot.header.priority(), slot.header.submitted_at());
     match place {
-        None => queue.enter(priority, came, inside, G::item(slot)),
-        Some(expires) => queue.enter_placed(priority, expires, inside, G::item(slot)),
+        None => queue.push(priority, came, inside, G::item(slot)),
+        Some(expires) => queue.push_at(priority, expires, inside, G::item(slot)),
     }
     WakeList::default()
 }
 
 /// Takes the job by the rules of the queue, without waiting.
-pub(crate) fn execute<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+pub(crate) fn execute<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
     // A task within waits for one that is exempt, wherever that comes from.
     let inside = is_inside(gate) || is_exempt(&job);
-    if job.slot().meta.seeks_holder() { hold(gate, job, inside) } else { execute_from(gate, job, inside) }
+    if job.slot().header.is_unrouted() { hold(gate, job, inside) } else { execute_from(gate, job, inside) }
 }
 
 /// Whether a job comes from a thread of the executor itself. What an alarm brings comes from outside.
-fn is_inside<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G) -> bool {
-    thread_context::host_id() == Some(gate.id()) && !timer::is_ringing()
+fn is_inside<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G) -> bool {
+    thread_context::current_executor() == Some(gate.id()) && !timer::on_timer_thread()
 }
 
 fn is_exempt<S: TaskSet>(job: &Job<S>) -> bool {
     let may_be = const { any_limited(S::TASKS) };
-    may_be && job.slot().meta.is_exempt()
+    may_be && job.slot().header.is_exempt()
 }
 
 /// The same for a job whose handle does not know whom it is brought to.
 #[cold]
-fn hold<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> Result<(), Refused<Job<S>>> {
+fn hold<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> Result<(), Refused<Job<S>>> {
     if !is_still_queued(gate, &job) {
         drop(job.into_slot()); // whoever ends it tells
         return Ok(());
     }
     execute_from(gate, job, inside).map_err(|refused| {
         let (job, error) = refused.into_parts();
-        job.slot().meta.hold(None);
+        job.slot().header.set_executor(None);
         Refused::new(job, error)
     })
 }
 
 /// Takes a job that was taken before, by another executor which came to its end: it finds room beyond the bound.
-pub(crate) fn take_over<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+pub(crate) fn adopt<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
     if !is_still_queued(gate, &job) {
         drop(job.into_slot());
         return Ok(());
@@ -211,79 +211,79 @@ pub(crate) fn take_over<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) 
 }
 
 /// Notes that the job is brought here, if its handle does not know. Says false if its call is being ended.
-fn is_still_queued<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: &Job<S>) -> bool {
+fn is_still_queued<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: &Job<S>) -> bool {
     let slot = job.slot();
-    if slot.meta.seeks_holder() {
-        slot.meta.hold(Some(gate.id()));
+    if slot.header.is_unrouted() {
+        slot.header.set_executor(Some(gate.id()));
     }
     slot.is_queued()
 }
 
 #[inline(always)]
-fn execute_from<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> Result<(), Refused<Job<S>>> {
+fn execute_from<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> Result<(), Refused<Job<S>>> {
     let plain = job.is_plain();
-    let mut passed = Passed::Again(job);
-    while let Passed::Again(job) = passed {
+    let mut passed = AdmitResult::Again(job);
+    while let AdmitResult::Again(job) = passed {
         passed = match plain {
-            true => step_in(gate, job, inside),
-            false => Passed::Again(job),
+            true => try_ring(gate, job, inside),
+            false => AdmitResult::Again(job),
         };
-        if let Passed::Again(job) = passed {
-            job.slot().meta.submit(clock::now);
-            let place = gate.place(&job.slot().meta);
-            passed = gate.with_front(inside, |front| take_in::<S, G>(front, job, inside, plain, place));
+        if let AdmitResult::Again(job) = passed {
+            job.slot().header.stamp_submitted(clock::now);
+            let place = gate.place(&job.slot().header);
+            passed = gate.with_front(inside, |front| enqueue_locked::<S, G>(front, job, inside, plain, place));
         }
     }
     match passed {
-        Passed::In | Passed::Again(_) => Ok(()),
-        Passed::Closed(job) => Err(closed(job)),
-        Passed::Full(job) => full(gate, job),
+        AdmitResult::In | AdmitResult::Again(_) => Ok(()),
+        AdmitResult::Closed(job) => Err(closed(job)),
+        AdmitResult::Full(job) => on_queue_full(gate, job),
     }
 }
 
 /// Puts a plain call into the inbox, if it has a place.
-fn step_in<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> Passed<S> {
+fn try_ring<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> AdmitResult<S> {
     let mut slot = Some(job.into_slot());
-    if !inside && gate.inbox().is_crowded() && gate.on_full() == OnFull::Wait {
+    if !inside && gate.inbox().is_saturated() && gate.on_full() == OnFull::Wait {
         // Whoever takes from it is at it, and the two go faster so than by the lock.
-        parker::look_on(parker::LINGER, || gate.inbox().is_roomy() || !gate.inbox().is_in_use());
+        parker::spin_until(parker::IDLE_SPIN, || gate.inbox().has_slack() || !gate.inbox().has_consumer());
     }
-    if !gate.inbox().has_place() {
-        return slot.map_or(Passed::In, |slot| Passed::Again(Job::from_slot(slot)));
+    if !gate.inbox().has_credit() {
+        return slot.map_or(AdmitResult::In, |slot| AdmitResult::Again(Job::from_slot(slot)));
     }
     // Somebody serves, and tells the time.
-    slot.iter().for_each(|slot| slot.meta.submit(clock::recent));
+    slot.iter().for_each(|slot| slot.header.stamp_submitted(clock::coarse_now));
     if let (true, Some(slot)) = (inside, &slot) {
-        slot.meta.mark_inside();
+        slot.header.mark_nested();
     }
-    let took = gate.inbox().push(|| slot.take().map(G::item).expect("a place is filled once"));
+    let took = gate.inbox().try_push(|| slot.take().map(G::item).expect("a place is filled once"));
     if inside {
         gate.inbox().mark_mixed();
     }
     match slot {
-        Some(slot) if !took => Passed::Again(Job::from_slot(slot)),
-        _ => Passed::In,
+        Some(slot) if !took => AdmitResult::Again(Job::from_slot(slot)),
+        _ => AdmitResult::In,
     }
 }
 
 /// The same under the lock.
-fn take_in<S: TaskSet, G: Gate<S> + ?Sized>(
-    front: Option<&mut Front<G::Item>>,
+fn enqueue_locked<S: TaskSet, G: Admit<S> + ?Sized>(
+    front: Option<&mut Injector<G::Item>>,
     job: Job<S>,
     inside: bool,
     plain: bool,
     place: Option<u64>,
-) -> (Passed<S>, WakeList) {
-    let Some(front) = front else { return (Passed::Closed(job), WakeList::default()) };
-    if plain && front.has_place() {
-        return (Passed::Again(job), WakeList::default());
+) -> (AdmitResult<S>, WakeList) {
+    let Some(front) = front else { return (AdmitResult::Closed(job), WakeList::default()) };
+    if plain && front.has_credit() {
+        return (AdmitResult::Again(job), WakeList::default());
     }
-    let swept = front.hold();
+    let swept = front.stop_accepting();
     if inside || front.has_room() {
         let wakes = enter::<S, G>(&mut front.queue, job, inside, place);
-        return (Passed::In, if let Some(swept) = swept { swept.and(wakes) } else { wakes });
+        return (AdmitResult::In, if let Some(swept) = swept { swept.and(wakes) } else { wakes });
     }
-    (Passed::Full(job), swept.unwrap_or_default())
+    (AdmitResult::Full(job), swept.unwrap_or_default())
 }
 
 fn closed<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
@@ -292,51 +292,51 @@ fn closed<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
 }
 
 /// The queue had no room for the job.
-fn full<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
-    gate.note_full();
+fn on_queue_full<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    gate.record_full();
     match gate.on_full() {
-        OnFull::CallerRuns if !timer::is_ringing() && gate.reserve(job.info()) => run_here(gate, job),
-        OnFull::Wait | OnFull::Reject | OnFull::CallerRuns => return Err(no_room(job)),
-        OnFull::DropOldest => make_room(gate, job),
-        OnFull::DropNewest => job.end(End::Dropped),
+        OnFull::CallerRuns if !timer::on_timer_thread() && gate.reserve_limit(job.info()) => run_on_caller(gate, job),
+        OnFull::Wait | OnFull::Reject | OnFull::CallerRuns => return Err(full_error(job)),
+        OnFull::DropOldest => evict_for(gate, job),
+        OnFull::DropNewest => job.end(EndReason::Dropped),
     }
     Ok(())
 }
 
-fn no_room<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
+fn full_error<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
     let error = job.full();
     Refused::new(job, error)
 }
 
-fn run_here<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
+fn run_on_caller<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) {
     let call = job.into_slot();
     if call.claim() {
         gate.with_queue(true, |queue| {
-            queue.into_iter().for_each(Queue::enter_running);
+            queue.into_iter().for_each(BoundedQueue::count_running);
             ((), WakeList::default())
         });
-        gate.run_here(call);
+        gate.run_on_caller(call);
     } else {
-        gate.unreserve(call.meta.task());
+        gate.unreserve(call.header.task());
     }
 }
 
 /// The oldest call of the lowest priority goes; where all that wait are from inside, the newest.
-fn make_room<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
+fn evict_for<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) {
     let mut dropped = None;
-    let place = gate.place(&job.slot().meta);
+    let place = gate.place(&job.slot().header);
     let left = gate.with_queue(true, |queue| {
         let Some(queue) = queue else { return (Some(job), WakeList::default()) };
         let fits = |item: &G::Item, priority| {
-            let meta = item.call().map(Runnable::meta);
+            let meta = item.call().map(ErasedCall::header);
             // One that was raised is no longer where its older entry is, and those of a share are counted by that. None of
             // this changes back.
-            meta.is_some_and(|meta| !meta.is_inside() && meta.priority() == priority && gate.counts(meta))
+            meta.is_some_and(|meta| !meta.is_nested() && meta.priority() == priority && gate.counts(meta))
         };
         while let Some(evicted) = queue.evict(fits) {
             dropped = G::call(evicted.item()).filter(|call| call.claim());
             match evicted {
-                Evicted::Out(entry) => queue.spend(entry),
+                Evicted::Out(entry) => queue.discard_stale(entry),
                 Evicted::Left(_) => queue.count_stale(),
             }
             if dropped.is_some() {
@@ -353,45 +353,45 @@ fn make_room<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) {
     });
     if let Some(call) = dropped {
         gate.dropped(&*call);
-        call.discard(End::Dropped);
+        call.discard(EndReason::Dropped);
     }
     if let Some(job) = left {
-        job.end(End::Dropped);
+        job.end(EndReason::Dropped);
     }
 }
 
 /// Waits for room where the queue does so; else what happens happens at once.
-pub(crate) fn admit<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, job: Job<S>) -> Admission<'_, S> {
-    let waits = gate.on_full() == OnFull::Wait || gate.on_full() == OnFull::CallerRuns && timer::is_ringing();
+pub(crate) fn admit<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Admission<'_, S> {
+    let waits = gate.on_full() == OnFull::Wait || gate.on_full() == OnFull::CallerRuns && timer::on_timer_thread();
     // One from inside is taken at once, as where a layer had it wait before it comes here.
     let inside = is_inside(gate) || is_exempt(&job);
     if waits && !inside {
-        Box::pin(Admit { gate, job: Some(job), ticket: None })
+        Box::pin(WaitForRoom { gate, job: Some(job), ticket: None })
     } else {
         Box::pin(std::future::ready(execute(gate, job)))
     }
 }
 
 /// A job in line.
-struct Admit<'a, S: TaskSet, G: Gate<S> + ?Sized> {
+struct WaitForRoom<'a, S: TaskSet, G: Admit<S> + ?Sized> {
     gate: &'a G,
     job: Option<Job<S>>,
     ticket: Option<WaitTicket>,
 }
 
-impl<S: TaskSet, G: Gate<S> + ?Sized> Future for Admit<'_, S, G> {
+impl<S: TaskSet, G: Admit<S> + ?Sized> Future for WaitForRoom<'_, S, G> {
     type Output = Result<(), Refused<Job<S>>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { gate, job, ticket } = self.get_mut();
-        let poll = poll_enter(*gate, job, ticket, cx.waker());
+        let poll = poll_admit(*gate, job, ticket, cx.waker());
         poll.map(|()| job.take().map_or(Ok(()), |job| Err(closed(job))))
     }
 }
 
 /// Takes the job once there is room for it; `waker` is woken then. Ready with the job still there, the gate is closed or the
-/// call is over. Whoever stops asking, while there is a ticket, says [`leave_line`].
-pub(crate) fn poll_enter<S: TaskSet, G: Gate<S> + ?Sized>(
+/// call is over. Whoever stops asking, while there is a ticket, says [`cancel_admit`].
+pub(crate) fn poll_admit<S: TaskSet, G: Admit<S> + ?Sized>(
     gate: &G,
     job: &mut Option<Job<S>>,
     ticket: &mut Option<WaitTicket>,
@@ -399,8 +399,8 @@ pub(crate) fn poll_enter<S: TaskSet, G: Gate<S> + ?Sized>(
 ) -> Poll<()> {
     let live = job.as_ref().is_some_and(|job| is_still_queued(gate, job));
     let place = job.as_ref().filter(|_| live).and_then(|job| {
-        job.slot().meta.submit(clock::now);
-        gate.place(&job.slot().meta)
+        job.slot().header.stamp_submitted(clock::now);
+        gate.place(&job.slot().header)
     });
     let (mut new, mut after) = (None, AfterUnlock::default());
     let poll = loop {
@@ -408,10 +408,10 @@ pub(crate) fn poll_enter<S: TaskSet, G: Gate<S> + ?Sized>(
             None => (Some(Poll::Ready(())), WakeList::default()),
             Some(queue) if !live => {
                 // It ended while it stood in line; whoever is next has its place.
-                let wakes = ticket.take().map(|ticket| queue.leave_line(ticket, &mut after));
+                let wakes = ticket.take().map(|ticket| queue.cancel_wait(ticket, &mut after));
                 (Some(Poll::Ready(())), wakes.unwrap_or_default())
             }
-            Some(queue) => match may_enter(ticket, queue, waker, &mut new) {
+            Some(queue) => match has_turn(ticket, queue, waker, &mut new) {
                 Some(true) => {
                     let wakes = job.take().map(|job| enter::<S, G>(queue, job, false, place));
                     (Some(Poll::Ready(())), wakes.unwrap_or_default())
@@ -430,7 +430,7 @@ pub(crate) fn poll_enter<S: TaskSet, G: Gate<S> + ?Sized>(
     }
     match job {
         // It is not in the queue yet, and nobody is to look for it there.
-        Some(job) if poll.is_pending() && job.slot().meta.seeks_holder() => job.slot().meta.hold(None),
+        Some(job) if poll.is_pending() && job.slot().header.is_unrouted() => job.slot().header.set_executor(None),
         _ => {}
     }
     if poll.is_ready() {
@@ -440,19 +440,19 @@ pub(crate) fn poll_enter<S: TaskSet, G: Gate<S> + ?Sized>(
 }
 
 /// Gives up the place in line; whoever is next has it.
-pub(crate) fn leave_line<S: TaskSet, G: Gate<S> + ?Sized>(gate: &G, ticket: &mut Option<WaitTicket>) {
+pub(crate) fn cancel_admit<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, ticket: &mut Option<WaitTicket>) {
     if let Some(ticket) = ticket.take() {
         let mut after = AfterUnlock::default();
         gate.with_queue(true, |queue| {
-            ((), queue.map_or_else(WakeList::default, |queue| queue.leave_line(ticket, &mut after)))
+            ((), queue.map_or_else(WakeList::default, |queue| queue.cancel_wait(ticket, &mut after)))
         });
     }
 }
 
 /// Whether there is room now; else the waiter with this ticket waits. `None` if that takes a new waker, which is missing.
-fn may_enter<T>(
+fn has_turn<T>(
     ticket: &mut Option<WaitTicket>,
-    queue: &mut Queue<T>,
+    queue: &mut BoundedQueue<T>,
     waker: &Waker,
     new: &mut Option<NewWaker>,
 ) -> Option<bool> {
@@ -461,15 +461,15 @@ fn may_enter<T>(
         (Some(held), Some(new)) => Some(queue.redeem(held, new)),
         (None, _) if queue.has_room() => Some(true),
         (None, new) => {
-            *ticket = Some(queue.stand_in_line(new.as_mut()?));
+            *ticket = Some(queue.wait_for_room(new.as_mut()?));
             Some(false)
         }
     }
 }
 
-impl<S: TaskSet, G: Gate<S> + ?Sized> Drop for Admit<'_, S, G> {
+impl<S: TaskSet, G: Admit<S> + ?Sized> Drop for WaitForRoom<'_, S, G> {
     fn drop(&mut self) {
-        leave_line(self.gate, &mut self.ticket);
+        cancel_admit(self.gate, &mut self.ticket);
     }
 }
 

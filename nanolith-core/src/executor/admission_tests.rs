@@ -65,7 +65,7 @@ fn a_place_whose_call_is_being_ended_goes_to_the_next_in_line() {
     assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     assert!(ending_call.claim());
     let host = crate::Executor::<Idle>::host(&pool);
-    crate::call::backend::end(&*first_in, host, End::Cancelled); // a place is free, and is granted to the first in line
+    crate::call::backend::end(&*first_in, host, EndReason::Cancelled); // a place is free, and is granted to the first in line
     assert!(ending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
     assert!(called.0.load(Ordering::SeqCst), "the next in line is called");
     assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());

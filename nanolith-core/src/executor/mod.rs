@@ -3,7 +3,7 @@
 pub(crate) mod admission;
 
 use crate::{
-    call::backend::HostId,
+    call::backend::ExecutorId,
     error::Refused,
     task::{Job, TaskSet, Work},
 };
@@ -124,7 +124,7 @@ pub trait Executor<S: TaskSet>: Send + Sync {
 
     /// Who holds the calls, for those that run in this process.
     #[doc(hidden)]
-    fn host(&self) -> Option<HostId> {
+    fn host(&self) -> Option<ExecutorId> {
         None
     }
 
@@ -172,7 +172,7 @@ macro_rules! forward {
                 (**self).accepts_calls()
             }
 
-            fn host(&self) -> Option<HostId> {
+            fn host(&self) -> Option<ExecutorId> {
                 (**self).host()
             }
 

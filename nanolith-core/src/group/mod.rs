@@ -1,7 +1,7 @@
 //! Calls that belong together: those of a [`scope()`], which are over when it returns, and those of a [`TaskGroup`], which are
 //! joined as they end.
 //!
-//! Each hangs on one [`Stop`], so that all are cancelled at once, and is watched by whoever spawned it: `member` has the
+//! Each hangs on one [`CancelNode`], so that all are cancelled at once, and is watched by whoever spawned it: `member` has the
 //! outcome as soon as it is there.
 
 mod scope;
@@ -17,9 +17,9 @@ pub use try_scope::{Joined, TryScope, try_scope};
 
 use crate::{
     call::{
-        backend::{self, HostId, Verdict},
-        cancel_tree::Stop,
-        slot::End,
+        backend::{self, ExecutorId, WaitAction},
+        cancel_tree::CancelNode,
+        slot::EndReason,
     },
     context::{block_on, thread_context},
 };
@@ -37,7 +37,7 @@ const HELPED: usize = 64;
 #[derive(Default)]
 struct Patience {
     /// Whether a thread counts it as pending, and has lent its slot therefore.
-    counted: thread_context::Counted,
+    counted: thread_context::PendingPoll,
     has_helped: bool,
 }
 
@@ -45,22 +45,22 @@ impl Patience {
     /// Before a thread of ours waits for the calls that hang on `stop`: it runs those that wait for its own executor, where it
     /// may, until `is_enough`; and ends those that would never be run while it waits. It looks at so many of them at `most`. Says
     /// whether to look again.
-    fn help(&mut self, stop: &Stop, most: usize, is_enough: impl Fn() -> bool) -> bool {
+    fn help(&mut self, stop: &CancelNode, most: usize, is_enough: impl Fn() -> bool) -> bool {
         if std::mem::replace(&mut self.has_helped, true) {
             return false;
         }
-        let Some(here) = thread_context::host_here() else { return false };
+        let Some(here) = thread_context::current_backend() else { return false };
         let mut last = 0;
         for _ in 0..most {
-            let Some((place, call, holder)) = stop.call_after(last) else { break };
+            let Some((place, call, holder)) = stop.next_call_after(last) else { break };
             last = place;
-            let holder = holder.or_else(|| call.meta().holder());
-            if holder != Some(here.id()) || call.meta().is_delayed() {
+            let holder = holder.or_else(|| call.header().executor());
+            if holder != Some(here.id()) || call.header().is_delayed() {
                 continue;
             }
-            let known = call.meta().onward().unwrap_or_else(|| call.clone());
-            if here.clone().awaited(&known, thread_context::blocks_when_pending()) == Verdict::Deadlock {
-                backend::end(&*call, holder, End::WouldDeadlock);
+            let known = call.header().delegate().unwrap_or_else(|| call.clone());
+            if here.clone().on_wait_for(&known, thread_context::poll_blocks_thread()) == WaitAction::Deadlock {
+                backend::end(&*call, holder, EndReason::WouldDeadlock);
             }
             if is_enough() {
                 break;
@@ -72,11 +72,11 @@ impl Patience {
     /// It is about to be pending.
     fn pending(&mut self) {
         // Only a wait for a host's own work can be refused.
-        let _ = thread_context::pending_poll(&mut self.counted, None);
+        let _ = thread_context::poll_pending(&mut self.counted, None);
     }
 
     fn over(&mut self) {
-        thread_context::pending_over(&mut self.counted);
+        thread_context::poll_resolved(&mut self.counted);
     }
 }
 
@@ -88,7 +88,7 @@ impl Drop for Patience {
 
 /// Blocks until `future` is ready, which the calls that hang on `stop` make so. Where this thread is the one that drives what
 /// some of them wait for, it does that meanwhile; it looks at so many of them at `most` for that.
-fn block_on<F: Future + Unpin>(stop: &Stop, most: usize, mut future: F) -> F::Output {
+fn block_on<F: Future + Unpin>(stop: &CancelNode, most: usize, mut future: F) -> F::Output {
     while let Some(driven) = driven_here(stop, most) {
         let waits = || holders(stop).any(|holder| holder == driven);
         let next = poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
@@ -102,26 +102,26 @@ fn block_on<F: Future + Unpin>(stop: &Stop, most: usize, mut future: F) -> F::Ou
             Err(backend::WouldDeadlock) => break,
         }
     }
-    block_on::block_on_anybody(future)
+    block_on::block_on_any(future)
 }
 
 /// What this thread may have to drive, or a call of `stop` is never over.
-fn driven_here(stop: &Stop, most: usize) -> Option<HostId> {
-    if !thread_context::drives() {
+fn driven_here(stop: &CancelNode, most: usize) -> Option<ExecutorId> {
+    if !thread_context::is_driver_thread() {
         return None;
     }
     holders(stop)
         .take(most)
-        .find(|holder| thread_context::driven_here(Some(*holder)).is_some_and(|host| host.is_driven_by_us()))
+        .find(|holder| thread_context::driven_by_this_thread(Some(*holder)).is_some_and(|host| host.is_driven_by_us()))
 }
 
 /// Who holds the calls that hang on `stop` and are not over.
-fn holders(stop: &Stop) -> impl Iterator<Item = HostId> + '_ {
+fn holders(stop: &CancelNode) -> impl Iterator<Item = ExecutorId> + '_ {
     let mut last = 0;
     let calls = std::iter::from_fn(move || {
-        let (place, call, holder) = stop.call_after(last)?;
+        let (place, call, holder) = stop.next_call_after(last)?;
         last = place;
-        Some(holder.or_else(|| call.meta().holder()))
+        Some(holder.or_else(|| call.header().executor()))
     });
     calls.flatten()
 }

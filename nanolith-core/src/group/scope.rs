@@ -2,7 +2,7 @@
 
 use super::Patience;
 use crate::{
-    call::cancel_tree::Stop,
+    call::cancel_tree::CancelNode,
     executor::Executor,
     sync::cancel_token::CancelToken,
     task::TaskSet,
@@ -55,11 +55,11 @@ pub fn scope<R>(f: impl FnOnce(&Scope) -> R) -> R {
 }
 
 /// Blocks until no call hangs on `stop`.
-pub(super) fn wait_for_all(stop: &Stop) {
+pub(super) fn wait_for_all(stop: &CancelNode) {
     let mut waiter = Registration::new(stop);
     let mut patience = Patience::default();
     let all = poll_fn(|cx| {
-        while Stop::poll_empty(&mut waiter, cx.waker()).is_pending() {
+        while CancelNode::poll_empty(&mut waiter, cx.waker()).is_pending() {
             if !patience.help(stop, usize::MAX, || false) {
                 return Poll::Pending;
             }

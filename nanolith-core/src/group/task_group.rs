@@ -398,7 +398,7 @@ pub struct Shutdown<'g, T, E> {
 impl<T: Send + 'static, E: Send + 'static> Shutdown<'_, T, E> {
     /// Blocks until all are over.
     pub fn wait(self) {
-        block_on::block_on_anybody(self);
+        block_on::block_on_any(self);
     }
 }
 
@@ -411,7 +411,7 @@ impl<T: Send + 'static, E: Send + 'static> Future for Shutdown<'_, T, E> {
         let JoinNext { group, patience } = &mut self.next;
         loop {
             match group.poll_next(patience, usize::MAX, cx) {
-                Poll::Ready(Some(ended)) => crate::util::unwind::quietly(|| drop(ended)),
+                Poll::Ready(Some(ended)) => crate::util::unwind::ignore_panics(|| drop(ended)),
                 Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
             }

@@ -2,9 +2,9 @@
 
 use super::{
     breaker_events::{Transitions, Watchers},
-    breaker_state::{Breaker, BreakerState, Ended, Life, Settings},
-    classify::Judge,
-    layered::{Around, Entered, OneBeneath, Policy, layer},
+    breaker_state::{Breaker, BreakerState, Ended, Generation, Settings},
+    classify::Classifier,
+    layered::{EnterResult, LayerPolicy, LayerStack, Transparent, layer},
     sliding_window::Span,
 };
 use crate::{
@@ -52,7 +52,7 @@ use std::{
 #[must_use = "a layer does nothing until it is put around an executor"]
 pub struct CircuitBreaker {
     settings: Settings,
-    failure: Judge,
+    failure: Classifier,
     shared: Arc<Shared>,
 }
 
@@ -80,10 +80,10 @@ impl CircuitBreaker {
             trials: 3,
             half_open_timeout: None,
         };
-        Self::with(settings, Judge::new(|error| !matches!(error, CallError::Cancelled(_))))
+        Self::with(settings, Classifier::new(|error| !matches!(error, CallError::Cancelled(_))))
     }
 
-    fn with(settings: Settings, failure: Judge) -> Self {
+    fn with(settings: Settings, failure: Classifier) -> Self {
         let breaker = Mutex::new(Breaker::new(settings.clone()));
         Self { settings, failure, shared: Arc::new(Shared { breaker, watchers: Watchers::default() }) }
     }
@@ -259,7 +259,7 @@ impl Shared {
         let now = clock::now();
         let (answer, told) = {
             let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
-            (ask(&mut breaker, now), breaker.told())
+            (ask(&mut breaker, now), breaker.take_transitions())
         };
         self.watchers.tell(&told);
         answer
@@ -267,38 +267,38 @@ impl Shared {
 }
 
 /// A call that was let through.
-struct Through {
+struct CallGuard {
     shared: Arc<Shared>,
-    life: Life,
+    life: Generation,
     since: u64,
     ended: Ended,
 }
 
-impl Drop for Through {
+impl Drop for CallGuard {
     fn drop(&mut self) {
         let (life, since, ended) = (self.life, self.since, self.ended);
-        self.shared.ask(|breaker, now| breaker.leave(now, life, ended, clock::between(since, now)));
+        self.shared.ask(|breaker, now| breaker.leave(now, life, ended, clock::elapsed(since, now)));
     }
 }
 
 layer!(CircuitBreaker);
-impl OneBeneath for CircuitBreaker {}
+impl Transparent for CircuitBreaker {}
 
-impl<S: TaskSet> Policy<S> for CircuitBreaker {
-    type Pass = ();
+impl<S: TaskSet> LayerPolicy<S> for CircuitBreaker {
+    type Reservation = ();
 
-    fn enter<E: Executor<S> + 'static>(around: &Arc<Around<Self, E>>, job: Job<S>) -> Entered<S, ()> {
+    fn enter<E: Executor<S> + 'static>(around: &Arc<LayerStack<Self, E>>, job: Job<S>) -> EnterResult<S, ()> {
         let CircuitBreaker { shared, failure, .. } = &around.layer;
         let Some(life) = shared.ask(Breaker::enter) else {
             let error = job.rejected("CircuitBreaker");
-            return Entered::Refused(Refused::new(job, error));
+            return EnterResult::Refused(Refused::new(job, error));
         };
-        let mut through = Through { shared: shared.clone(), life, since: clock::now(), ended: Ended::Unknown };
-        let Ok((task, reply)) = job.open() else { return Entered::Over };
+        let mut through = CallGuard { shared: shared.clone(), life, since: clock::now(), ended: Ended::Unknown };
+        let Ok((task, reply)) = job.start_delegating() else { return EnterResult::Finished };
         let failure = failure.clone();
         let judge = failure.clone();
         let ended = move |reply: Reply<S>, outcome: Result<S::Output, CallError>| {
-            through.ended = match (failure.says(&outcome), &outcome) {
+            through.ended = match (failure.matches(&outcome), &outcome) {
                 (true, _) => Ended::Failed,
                 (false, Err(CallError::Cancelled(_))) => Ended::Unknown,
                 (false, _) => Ended::Well,
@@ -306,10 +306,10 @@ impl<S: TaskSet> Policy<S> for CircuitBreaker {
             drop(through);
             reply.complete(outcome);
         };
-        let job = Job::within(reply, task, move |reply, outcome| {
+        let job = Job::delegate(reply, task, move |reply, outcome| {
             judge.ask_by(|| None, move || ended(reply, outcome));
         });
-        Entered::On(job, ())
+        EnterResult::Forward(job, ())
     }
 }
 

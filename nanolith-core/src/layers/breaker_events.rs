@@ -82,7 +82,7 @@ impl NextTransition<'_> {
     /// Blocks until it is there.
     #[must_use]
     pub fn wait(self) -> Transition {
-        block_on::block_on_anybody(self)
+        block_on::block_on_any(self)
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) enum Ended {
 
 /// For which life of the breaker a call was let through: its outcome counts in no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Life {
+pub(super) struct Generation {
     number: u64,
     /// Tells the trials of one life apart.
     trial: u64,
@@ -108,12 +108,12 @@ impl Breaker {
     }
 
     /// What happened since this was asked last.
-    pub(super) fn told(&mut self) -> Vec<Transition> {
+    pub(super) fn take_transitions(&mut self) -> Vec<Transition> {
         std::mem::take(&mut self.told)
     }
 
     /// Lets a call through, or not.
-    pub(super) fn enter(&mut self, now: u64) -> Option<Life> {
+    pub(super) fn enter(&mut self, now: u64) -> Option<Generation> {
         self.move_to(now);
         match &mut self.stage {
             Stage::Closed(_) => {}
@@ -124,11 +124,11 @@ impl Breaker {
             }
             Stage::Open { .. } | Stage::HalfOpen { .. } => return None,
         }
-        Some(Life { number: self.life, trial: self.trial })
+        Some(Generation { number: self.life, trial: self.trial })
     }
 
     /// A call that was let through is over.
-    pub(super) fn leave(&mut self, now: u64, life: Life, ended: Ended, took: Duration) {
+    pub(super) fn leave(&mut self, now: u64, life: Generation, ended: Ended, took: Duration) {
         if life.number != self.life {
             return;
         }
@@ -285,7 +285,7 @@ mod tests {
         let trials = [(); 3].map(|()| breaker.enter(SECOND));
         assert_eq!(trials.iter().flatten().count(), 2);
         trials.into_iter().flatten().for_each(|life| breaker.leave(SECOND, life, Ended::Failed, Duration::ZERO));
-        let to: Vec<_> = breaker.told().iter().map(|told| told.to).collect();
+        let to: Vec<_> = breaker.take_transitions().iter().map(|told| told.to).collect();
         assert_eq!(to, [BreakerState::Open, BreakerState::HalfOpen, BreakerState::Open]);
     }
 
@@ -313,7 +313,7 @@ mod tests {
         assert!(trials.iter().all(Option::is_some));
         // Both failed at 4 s, so it was half-open again at 5 s.
         assert_eq!(breaker.state(100 * SECOND), BreakerState::HalfOpen);
-        let to: Vec<_> = breaker.told().iter().map(|told| told.to).collect();
+        let to: Vec<_> = breaker.take_transitions().iter().map(|told| told.to).collect();
         assert_eq!(to, [BreakerState::Open, BreakerState::HalfOpen, BreakerState::Open, BreakerState::HalfOpen]);
     }
 

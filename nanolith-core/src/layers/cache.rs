@@ -3,7 +3,7 @@
 use super::{
     cache_load::Load,
     cache_table::{Entry, EntryId, Finished, Found, Table},
-    layered::{Around, Entered, OneBeneath, Policy},
+    layered::{EnterResult, LayerPolicy, LayerStack, Transparent},
     resubmit,
 };
 use crate::{
@@ -151,7 +151,7 @@ impl<S: TaskSet, K: Hash + Eq> Cache<S, K> {
             if (*known).borrow() == key {
                 let entry = shared.table.with(|table, _| table.remove(id));
                 if entry.is_some() {
-                    return unwind::quietly(|| drop(entry));
+                    return unwind::ignore_panics(|| drop(entry));
                 }
             }
             at = id;
@@ -161,7 +161,7 @@ impl<S: TaskSet, K: Hash + Eq> Cache<S, K> {
     /// Removes all outputs, and detaches the loads that are under way: a later call runs anew. See the [type](Cache#clearing).
     pub fn clear(&self) {
         let entries = self.shared.table.with(|table, _| table.clear());
-        entries.into_values().for_each(|entry| unwind::quietly(|| drop(entry)));
+        entries.into_values().for_each(|entry| unwind::ignore_panics(|| drop(entry)));
     }
 
     /// Returns the number of outputs that are kept. One whose time is over counts until a call asks for it, or it makes room.
@@ -193,7 +193,7 @@ impl<S: TaskSet, K> Shared<S, K> {
     /// The same for one owner of an output, which may be the last.
     fn copy_of(&self, output: Arc<S::Output>) -> Option<S::Output> {
         let copy = self.copy(&output);
-        unwind::quietly(|| drop(output));
+        unwind::ignore_panics(|| drop(output));
         copy
     }
 }
@@ -252,7 +252,7 @@ where
 /// Runs the user's code; a panic counts as `None`.
 fn ask<T>(ask: impl FnOnce() -> Option<T>) -> Option<T> {
     let mut answer = None;
-    unwind::quietly(|| answer = ask());
+    unwind::ignore_panics(|| answer = ask());
     answer
 }
 
@@ -269,20 +269,20 @@ impl<S: TaskSet, K, E> super::Layer<E> for Cache<S, K> {
         super::Layered::new(self, inner)
     }
 }
-impl<S: TaskSet, K> OneBeneath for Cache<S, K> {}
+impl<S: TaskSet, K> Transparent for Cache<S, K> {}
 
-impl<S, K> Policy<S> for Cache<S, K>
+impl<S, K> LayerPolicy<S> for Cache<S, K>
 where
     S: TaskSet<Output: Sync>,
     K: Hash + Eq + Send + Sync + 'static,
 {
-    type Pass = ();
+    type Reservation = ();
 
-    fn enter<E: Executor<S> + 'static>(around: &Arc<Around<Self, E>>, job: Job<S>) -> Entered<S, ()> {
+    fn enter<E: Executor<S> + 'static>(around: &Arc<LayerStack<Self, E>>, job: Job<S>) -> EnterResult<S, ()> {
         if !job.info().is_idempotent() {
-            return Entered::On(job, ());
+            return EnterResult::Forward(job, ());
         }
-        let Ok((mut task, mut reply)) = job.open() else { return Entered::Over };
+        let Ok((mut task, mut reply)) = job.start_delegating() else { return EnterResult::Finished };
         let shared = &around.layer.shared;
         loop {
             let looked = shared.look(&task);
@@ -290,10 +290,10 @@ where
                 None => None,
                 Some(Looked::Value(output)) => shared.copy_of(output),
                 Some(Looked::Begun(id, load)) => {
-                    return Entered::On(Run::begin(around, id, load, task, reply), ());
+                    return EnterResult::Forward(Run::begin(around, id, load, task, reply), ());
                 }
                 Some(Looked::Loading(load)) => match load.join(task, reply) {
-                    Ok(()) => return Entered::Over,
+                    Ok(()) => return EnterResult::Finished,
                     // The load ended meanwhile, and there is its output, or nothing.
                     Err(back) => {
                         (task, reply) = back;
@@ -301,17 +301,19 @@ where
                     }
                 },
             };
-            let Some(output) = output else { return Entered::On(Job::within(reply, task, Reply::complete), ()) };
+            let Some(output) = output else {
+                return EnterResult::Forward(Job::delegate(reply, task, Reply::complete), ());
+            };
             reply.complete(Ok(output));
-            unwind::quietly(|| drop(task));
-            return Entered::Over;
+            unwind::ignore_panics(|| drop(task));
+            return EnterResult::Finished;
         }
     }
 }
 
 /// Whether the error is that of this one caller, and says nothing to others.
-fn is_its_own<S: TaskSet>(reply: &Reply<S>, error: &CallError) -> bool {
-    let is_late = matches!(error, CallError::TimedOut(_)) && reply.slot().meta.has_run_limit();
+fn is_caller_specific<S: TaskSet>(reply: &Reply<S>, error: &CallError) -> bool {
+    let is_late = matches!(error, CallError::TimedOut(_)) && reply.slot().header.has_run_limit();
     is_late || reply.is_cancelled()
 }
 
@@ -322,7 +324,7 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     E: Executor<S> + 'static,
 {
-    around: Arc<Around<Cache<S, K>, E>>,
+    around: Arc<LayerStack<Cache<S, K>, E>>,
     id: EntryId,
     /// `None` once its outcome was handed on.
     load: Option<Arc<Load<S>>>,
@@ -335,21 +337,21 @@ where
     E: Executor<S> + 'static,
 {
     fn begin(
-        around: &Arc<Around<Cache<S, K>, E>>,
+        around: &Arc<LayerStack<Cache<S, K>, E>>,
         id: EntryId,
         load: Arc<Load<S>>,
         task: S::Task,
         reply: Reply<S>,
     ) -> Job<S> {
         let run = Self { around: around.clone(), id, load: Some(load) };
-        Job::within(reply, task, move |reply, outcome| run.end(reply, outcome))
+        Job::delegate(reply, task, move |reply, outcome| run.end(reply, outcome))
     }
 
     fn end(mut self, reply: Reply<S>, outcome: Result<S::Output, CallError>) {
         let Some(load) = self.load.take() else { return };
         let shared = &self.around.layer.shared;
         match &outcome {
-            Err(error) if is_its_own(&reply, error) => self.hand_on(&load),
+            Err(error) if is_caller_specific(&reply, error) => self.hand_on(&load),
             Err(error) => {
                 shared.remove(self.id);
                 load.finish().for_each(|job| job.answer(Err(error.clone())));
@@ -392,7 +394,7 @@ where
     /// Has the next call that has not ended run the load; says whether there is one.
     fn run_next(&self, load: &Arc<Load<S>>, next: fn(&Load<S>) -> Option<Job<S>>) -> bool {
         while let Some(job) = next(load) {
-            if let Ok((task, reply)) = job.open() {
+            if let Ok((task, reply)) = job.start_delegating() {
                 resubmit::send(&self.around, Self::begin(&self.around, self.id, load.clone(), task, reply));
                 return true;
             }

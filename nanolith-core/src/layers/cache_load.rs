@@ -35,7 +35,7 @@ impl<S: TaskSet> Load<S> {
         });
         let Some(number) = number else { return Err((task, reply)) };
         let load = Arc::downgrade(self);
-        let job = Job::within(reply, task, move |reply, outcome| {
+        let job = Job::delegate(reply, task, move |reply, outcome| {
             load.upgrade().into_iter().for_each(|load| load.leave(number));
             reply.complete(outcome);
         });
@@ -51,7 +51,7 @@ impl<S: TaskSet> Load<S> {
             None if call.is_over() => self.leave(number),
             None => {}
             // The load ended meanwhile. A call that has ended too wants no other.
-            Some(job) => return job.open().map_or(Ok(()), Err),
+            Some(job) => return job.start_delegating().map_or(Ok(()), Err),
         }
         Ok(())
     }

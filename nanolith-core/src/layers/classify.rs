@@ -1,7 +1,7 @@
 //! What a user says of an outcome: whether it is worth another try, whether it counts as a failure.
 
 use crate::{
-    call::{backend::HostId, offload},
+    call::{backend::ExecutorId, offload},
     error::CallError,
     util::unwind,
 };
@@ -12,14 +12,14 @@ type OfOutput = Arc<dyn Fn(&dyn Any) -> bool + Send + Sync>;
 
 /// Says yes or no to an outcome. What panics says no.
 #[derive(Clone)]
-pub(super) struct Judge {
+pub(super) struct Classifier {
     error: OfError,
     output: Option<OfOutput>,
     /// Whether the program has set a predicate of its own.
     is_custom: bool,
 }
 
-impl Judge {
+impl Classifier {
     pub(super) fn new(error: impl Fn(&CallError) -> bool + Send + Sync + 'static) -> Self {
         Self { error: Arc::new(error), output: None, is_custom: false }
     }
@@ -38,11 +38,11 @@ impl Judge {
     }
 
     /// Runs `f`, which asks this. Where that runs a predicate of the program's, the timer's thread leaves it to `host`.
-    pub(super) fn ask_by(&self, host: impl FnOnce() -> Option<HostId>, f: impl FnOnce() + Send + 'static) {
+    pub(super) fn ask_by(&self, host: impl FnOnce() -> Option<ExecutorId>, f: impl FnOnce() + Send + 'static) {
         if self.is_custom { offload::run(host(), f) } else { f() }
     }
 
-    pub(super) fn says<O: 'static>(&self, outcome: &Result<O, CallError>) -> bool {
+    pub(super) fn matches<O: 'static>(&self, outcome: &Result<O, CallError>) -> bool {
         let ask = || match (outcome, &self.output) {
             (Err(error), _) => (self.error)(error),
             (Ok(output), Some(ask)) => ask(output),
@@ -55,7 +55,7 @@ impl Judge {
     }
 }
 
-impl fmt::Debug for Judge {
+impl fmt::Debug for Classifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Judge").finish_non_exhaustive()
     }

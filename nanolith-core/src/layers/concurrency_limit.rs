@@ -1,6 +1,6 @@
 //! So many at once: a bulkhead.
 
-use super::layered::{Around, Entered, Entering, OneBeneath, Policy, layer};
+use super::layered::{EnterResult, Entering, LayerPolicy, LayerStack, Transparent, layer};
 use crate::{
     context::thread_context,
     error::Refused,
@@ -101,7 +101,7 @@ impl Places {
 
     /// Takes a place that no call waits for, or one beyond the limit for a call from inside.
     fn take(self: &Arc<Self>) -> Option<Place> {
-        let inside = thread_context::is_within(self.id);
+        let inside = thread_context::is_within_layer(self.id);
         let is_taken = self.taken.with(|taken, _| {
             let has_place = inside || self.has_place(taken);
             taken.count += usize::from(has_place);
@@ -133,14 +133,14 @@ impl Places {
     }
 
     /// Has the job keep the place until its call is over.
-    fn let_in<S: TaskSet>(&self, job: Job<S>, place: Place) -> Entered<S, ()> {
-        let Ok((task, reply)) = job.open() else { return Entered::Over };
-        let job = Job::within(reply, task, |reply, outcome| {
+    fn let_in<S: TaskSet>(&self, job: Job<S>, place: Place) -> EnterResult<S, ()> {
+        let Ok((task, reply)) = job.start_delegating() else { return EnterResult::Finished };
+        let job = Job::delegate(reply, task, |reply, outcome| {
             drop(place);
             reply.complete(outcome);
         });
-        job.pass(self.id);
-        Entered::On(job, ())
+        job.mark_layer(self.id);
+        EnterResult::Forward(job, ())
     }
 }
 
@@ -159,20 +159,20 @@ impl Drop for Place {
 }
 
 layer!(ConcurrencyLimit);
-impl OneBeneath for ConcurrencyLimit {}
+impl Transparent for ConcurrencyLimit {}
 
-impl<S: TaskSet> Policy<S> for ConcurrencyLimit {
-    type Pass = ();
+impl<S: TaskSet> LayerPolicy<S> for ConcurrencyLimit {
+    type Reservation = ();
 
-    fn enter<E: Executor<S> + 'static>(around: &Arc<Around<Self, E>>, job: Job<S>) -> Entered<S, ()> {
+    fn enter<E: Executor<S> + 'static>(around: &Arc<LayerStack<Self, E>>, job: Job<S>) -> EnterResult<S, ()> {
         let places = &around.layer.places;
         match places.take() {
             Some(place) => places.let_in(job, place),
-            None => Entered::Refused(places.refuse(job)),
+            None => EnterResult::Refused(places.refuse(job)),
         }
     }
 
-    fn admit<'a, E>(around: &'a Arc<Around<Self, E>>, job: Job<S>) -> Entering<'a, S, ()>
+    fn admit<'a, E>(around: &'a Arc<LayerStack<Self, E>>, job: Job<S>) -> Entering<'a, S, ()>
     where
         E: Executor<S> + 'static,
     {
@@ -180,7 +180,7 @@ impl<S: TaskSet> Policy<S> for ConcurrencyLimit {
         Box::pin(async move {
             match (Waiting { places, ticket: None }).await {
                 Some(place) => places.let_in(job, place),
-                None => Entered::Refused(reject(job)),
+                None => EnterResult::Refused(reject(job)),
             }
         })
     }

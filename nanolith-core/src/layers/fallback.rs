@@ -1,15 +1,15 @@
 //! Somebody else, if need be.
 
 use super::{
-    classify::Judge,
-    layered::{Around, Entered, Policy, layer},
+    classify::Classifier,
+    layered::{EnterResult, LayerPolicy, LayerStack, layer},
     resubmit,
 };
 use crate::{
     error::{CallError, Refused},
     executor::Executor,
     task::{self, Job, Reply, TaskSet},
-    typed::refuse,
+    typed::fail_job,
     util::unwind,
 };
 use std::{fmt, sync::Arc};
@@ -33,13 +33,13 @@ use std::{fmt, sync::Arc};
 #[must_use = "a layer does nothing until it is put around an executor"]
 pub struct Fallback<F> {
     other: F,
-    when: Judge,
+    when: Classifier,
 }
 
 impl<F> Fallback<F> {
     /// Falls back to `other`.
     pub fn to(other: F) -> Self {
-        Self { other, when: Judge::new(|error| !matches!(error, CallError::Cancelled(_))) }
+        Self { other, when: Classifier::new(|error| !matches!(error, CallError::Cancelled(_))) }
     }
 
     /// Which errors are a reason to ask the other executor.
@@ -77,28 +77,28 @@ impl<F> Fallback<F> {
 
 layer!(Fallback<F>);
 
-impl<S: TaskSet, F: Executor<S> + 'static> Policy<S> for Fallback<F> {
-    type Pass = ();
-    const ONE_HOST: bool = false;
+impl<S: TaskSet, F: Executor<S> + 'static> LayerPolicy<S> for Fallback<F> {
+    type Reservation = ();
+    const SINGLE_EXECUTOR: bool = false;
 
-    fn enter<E: Executor<S> + 'static>(around: &Arc<Around<Self, E>>, job: Job<S>) -> Entered<S, ()> {
+    fn enter<E: Executor<S> + 'static>(around: &Arc<LayerStack<Self, E>>, job: Job<S>) -> EnterResult<S, ()> {
         if !job.info().is_idempotent() {
-            return Entered::On(job, ());
+            return EnterResult::Forward(job, ());
         }
-        let Ok((task, reply)) = job.open() else { return Entered::Over };
+        let Ok((task, reply)) = job.start_delegating() else { return EnterResult::Finished };
         let (again, around) = (task::duplicate::<S>(&task), around.clone());
-        let job = Job::within(reply, task, move |reply, outcome| match again {
+        let job = Job::delegate(reply, task, move |reply, outcome| match again {
             Some(task) if !reply.is_cancelled() => {
                 let (judge, host) = (around.layer.when.clone(), Executor::<S>::host(&around.layer.other));
                 judge.ask_by(|| host, move || decide(around, reply, task, outcome));
             }
             _ => reply.complete(outcome),
         });
-        Entered::On(job, ())
+        EnterResult::Forward(job, ())
     }
 
     fn refused<E>(
-        around: &Arc<Around<Self, E>>,
+        around: &Arc<LayerStack<Self, E>>,
         refused: Refused<Job<S>>,
         for_good: bool,
     ) -> Result<(), Refused<Job<S>>>
@@ -107,35 +107,35 @@ impl<S: TaskSet, F: Executor<S> + 'static> Policy<S> for Fallback<F> {
     {
         let failed = for_good || !refused.is_full();
         let error = refused.error().clone();
-        if failed && around.layer.when.says::<S::Output>(&Err(error)) {
+        if failed && around.layer.when.matches::<S::Output>(&Err(error)) {
             if refused.value().info().is_idempotent() {
-                refuse(refused); // of which we hear, since we were asked to
+                fail_job(refused); // of which we hear, since we were asked to
             } else {
                 resubmit::bring(around.clone(), other::<F, E>, refused.into_inner());
             }
             return Ok(());
         }
-        around.keep(refused)
+        around.return_marked(refused)
     }
 }
 
 /// Goes on with the other executor, or gives the outcome to the caller.
 fn decide<S: TaskSet, F: Executor<S> + 'static, E: Executor<S> + 'static>(
-    around: Arc<Around<Fallback<F>, E>>,
+    around: Arc<LayerStack<Fallback<F>, E>>,
     reply: Reply<S>,
     task: S::Task,
     outcome: Result<S::Output, CallError>,
 ) {
-    if around.layer.when.says(&outcome) {
-        unwind::quietly(|| drop(outcome));
-        let job = Job::within(reply, task, Reply::complete);
+    if around.layer.when.matches(&outcome) {
+        unwind::ignore_panics(|| drop(outcome));
+        let job = Job::delegate(reply, task, Reply::complete);
         resubmit::bring(around, other::<F, E>, job);
     } else {
         reply.complete(outcome);
     }
 }
 
-fn other<F, E>(around: &Around<Fallback<F>, E>) -> &F {
+fn other<F, E>(around: &LayerStack<Fallback<F>, E>) -> &F {
     &around.layer.other
 }
 

@@ -1,18 +1,18 @@
 //! Twice, if once takes long.
 
 use super::{
-    layered::{Around, Entered, OneBeneath, Policy, layer},
+    layered::{EnterResult, LayerPolicy, LayerStack, Transparent, layer},
     percentile::Latencies,
     resubmit,
 };
 use crate::{
-    call::{backend, call_ref::Shared, slot::End},
+    call::{backend, call_ref::CallRef, slot::EndReason},
     error::CallError,
     executor::Executor,
     task::{self, CallSlot, Job, Reply, TaskSet, go_on_as},
     time::{
         clock,
-        timer::{self, Alarm},
+        timer::{self, TimerAction},
     },
     util::unwind,
 };
@@ -104,19 +104,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 layer!(Hedge);
-impl OneBeneath for Hedge {}
+impl Transparent for Hedge {}
 
-impl<S: TaskSet> Policy<S> for Hedge {
-    type Pass = ();
+impl<S: TaskSet> LayerPolicy<S> for Hedge {
+    type Reservation = ();
 
-    fn enter<E: Executor<S> + 'static>(around: &Arc<Around<Self, E>>, job: Job<S>) -> Entered<S, ()> {
+    fn enter<E: Executor<S> + 'static>(around: &Arc<LayerStack<Self, E>>, job: Job<S>) -> EnterResult<S, ()> {
         if !job.info().is_idempotent() {
-            return Entered::On(job, ());
+            return EnterResult::Forward(job, ());
         }
-        let Ok((task, reply)) = job.open() else { return Entered::Over };
+        let Ok((task, reply)) = job.start_delegating() else { return EnterResult::Finished };
         match task::duplicate::<S>(&task) {
-            Some(again) => Entered::On(Race::begin(around, task, again, reply), ()),
-            None => Entered::On(Job::within(reply, task, Reply::complete), ()),
+            Some(again) => EnterResult::Forward(Race::begin(around, task, again, reply), ()),
+            None => EnterResult::Forward(Job::delegate(reply, task, Reply::complete), ()),
         }
     }
 }
@@ -124,8 +124,8 @@ impl<S: TaskSet> Policy<S> for Hedge {
 /// Two attempts of one call. The first is the one as which the call goes on, and has its reply; if it fails while the second is
 /// under way, the call goes on as the second, and the reply waits here.
 struct Race<S: TaskSet, E> {
-    around: Arc<Around<Hedge, E>>,
-    call: Shared<CallSlot<S>>,
+    around: Arc<LayerStack<Hedge, E>>,
+    call: CallRef<CallSlot<S>>,
     since: u64,
     state: Mutex<State<S>>,
 }
@@ -143,12 +143,12 @@ struct State<S: TaskSet> {
 enum Second<S: TaskSet> {
     /// It begins when the alarm rings.
     Resting(Option<timer::Key>, S::Task),
-    Running(Shared<CallSlot<S>>),
+    Running(CallRef<CallSlot<S>>),
     Over,
 }
 
 impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
-    fn begin(around: &Arc<Around<Hedge, E>>, task: S::Task, again: S::Task, reply: Reply<S>) -> Job<S> {
+    fn begin(around: &Arc<LayerStack<Hedge, E>>, task: S::Task, again: S::Task, reply: Reply<S>) -> Job<S> {
         let second = Second::Resting(None, again);
         let state = Mutex::new(State { second, won: None, parked: None });
         let race = Arc::new(Self { around: around.clone(), call: reply.slot().clone(), since: clock::now(), state });
@@ -157,13 +157,13 @@ impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
                 let race = race.clone();
                 move || race.begin_second()
             };
-            let key = timer::arm(due, Alarm::Run(Box::new(ring)));
+            let key = timer::arm(due, TimerAction::Run(Box::new(ring)));
             if let Second::Resting(known, _) = &mut lock(&race.state).second {
                 *known = Some(key);
             }
         }
         let first = First(race);
-        Job::within(reply, task, move |reply, outcome| first.is_over(reply, outcome))
+        Job::delegate(reply, task, move |reply, outcome| first.is_over(reply, outcome))
     }
 
     /// The first takes long.
@@ -171,7 +171,7 @@ impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
         let mut state = lock(&self.state);
         let Second::Resting(_, task) = std::mem::replace(&mut state.second, Second::Over) else { return };
         let race = self.clone();
-        let job = Job::beside(&self.call, task, move |outcome| race.second_is_over(outcome));
+        let job = Job::sibling(&self.call, task, move |outcome| race.second_is_over(outcome));
         state.second = Second::Running(job.slot().clone());
         drop(state);
         // ORDERING: Relaxed, a figure.
@@ -219,8 +219,8 @@ impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
             (Some((reply, _)), Some(outcome)) => self.complete(reply, outcome),
             // The first hears of it, as does the caller through the first.
             _ if has_won => {
-                if let Some(first) = self.call.meta.onward() {
-                    backend::end(&*first, None, End::Cancelled);
+                if let Some(first) = self.call.header.delegate() {
+                    backend::end(&*first, None, EndReason::Cancelled);
                 }
             }
             _ => {}
@@ -232,16 +232,16 @@ impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
         match second {
             Second::Resting(key, task) => {
                 key.into_iter().for_each(timer::disarm);
-                unwind::quietly(|| drop(task));
+                unwind::ignore_panics(|| drop(task));
             }
-            Second::Running(second) => backend::end(&*second, None, End::Cancelled),
+            Second::Running(second) => backend::end(&*second, None, EndReason::Cancelled),
             Second::Over => {}
         }
     }
 
     fn complete(&self, reply: Reply<S>, outcome: Outcome<S>) {
         if outcome.is_ok() {
-            self.around.layer.learn(clock::between(self.since, clock::now()));
+            self.around.layer.learn(clock::elapsed(self.since, clock::now()));
         }
         reply.complete(outcome);
     }

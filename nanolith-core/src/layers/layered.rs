@@ -1,7 +1,7 @@
 //! An executor with one of our layers around it: what is the same for all of them.
 
 use crate::{
-    call::backend::HostId,
+    call::backend::ExecutorId,
     error::Refused,
     executor::{Admission, Executor, OwnsState, RunsLocal, SharesState},
     meta::visited_layers::LayerId,
@@ -27,11 +27,11 @@ use std::{
 /// ```
 ///
 pub struct Layered<L, E> {
-    around: Arc<Around<L, E>>,
+    around: Arc<LayerStack<L, E>>,
 }
 
 /// A layer and what it is put around.
-pub struct Around<L, E> {
+pub struct LayerStack<L, E> {
     pub(super) layer: L,
     pub(super) inner: E,
     id: LayerId,
@@ -39,33 +39,36 @@ pub struct Around<L, E> {
 
 /// What became of a job that a layer was asked to let in.
 #[allow(missing_debug_implementations)] // no user can name it
-pub enum Entered<S: TaskSet, P> {
+pub enum EnterResult<S: TaskSet, P> {
     /// It goes on to the executor beneath, this one or another that stands for it. `P` is kept until that has taken it.
-    On(Job<S>, P),
+    Forward(Job<S>, P),
     /// Its call is over.
-    Over,
+    Finished,
     Refused(Refused<Job<S>>),
 }
 
 /// How a wait for a layer looks.
-pub(super) type Entering<'a, S, P> = Pin<Box<dyn Future<Output = Entered<S, P>> + Send + 'a>>;
+pub(super) type Entering<'a, S, P> = Pin<Box<dyn Future<Output = EnterResult<S, P>> + Send + 'a>>;
 
 /// What a layer does. Nobody but the layers of this module has it.
-pub trait Policy<S: TaskSet>: Send + Sync + Sized + 'static {
+pub trait LayerPolicy<S: TaskSet>: Send + Sync + Sized + 'static {
     /// What is to be undone, by its drop, if the executor beneath refuses the job.
-    type Pass: Send + 'static;
+    type Reservation: Send + 'static;
 
     /// Whether those whom the executor beneath has no room for wait.
-    const WAITS: bool = true;
+    const WAITS_FOR_ROOM: bool = true;
 
     /// Whether the host of the executor beneath has its calls.
-    const ONE_HOST: bool = true;
+    const SINGLE_EXECUTOR: bool = true;
 
     /// Lets the job in, without waiting.
-    fn enter<E: Executor<S> + 'static>(around: &Arc<Around<Self, E>>, job: Job<S>) -> Entered<S, Self::Pass>;
+    fn enter<E: Executor<S> + 'static>(
+        around: &Arc<LayerStack<Self, E>>,
+        job: Job<S>,
+    ) -> EnterResult<S, Self::Reservation>;
 
     /// Lets the job in, when the layer has room for it.
-    fn admit<'a, E>(around: &'a Arc<Around<Self, E>>, job: Job<S>) -> Entering<'a, S, Self::Pass>
+    fn admit<'a, E>(around: &'a Arc<LayerStack<Self, E>>, job: Job<S>) -> Entering<'a, S, Self::Reservation>
     where
         E: Executor<S> + 'static,
     {
@@ -73,13 +76,13 @@ pub trait Policy<S: TaskSet>: Send + Sync + Sized + 'static {
     }
 
     /// The executor beneath has taken the job.
-    fn taken(pass: Self::Pass) {
+    fn taken(pass: Self::Reservation) {
         drop(pass);
     }
 
     /// The executor beneath has refused the job: `for_good`, if it had waited for room. What is given back is known again.
     fn refused<E>(
-        around: &Arc<Around<Self, E>>,
+        around: &Arc<LayerStack<Self, E>>,
         refused: Refused<Job<S>>,
         for_good: bool,
     ) -> Result<(), Refused<Job<S>>>
@@ -87,16 +90,16 @@ pub trait Policy<S: TaskSet>: Send + Sync + Sized + 'static {
         E: Executor<S> + 'static,
     {
         let _ = for_good;
-        around.keep(refused)
+        around.return_marked(refused)
     }
 }
 
 /// A layer beneath which there is one executor: so the state is that one's.
-pub trait OneBeneath {}
+pub trait Transparent {}
 
 impl<L, E> Layered<L, E> {
     pub(super) fn new(layer: L, inner: E) -> Self {
-        Self { around: Arc::new(Around { layer, inner, id: LayerId::new() }) }
+        Self { around: Arc::new(LayerStack { layer, inner, id: LayerId::new() }) }
     }
 
     /// The layer.
@@ -118,33 +121,33 @@ impl<L, E> Clone for Layered<L, E> {
     }
 }
 
-impl<S: TaskSet, L: Policy<S>, E: Executor<S> + 'static> Executor<S> for Layered<L, E> {
+impl<S: TaskSet, L: LayerPolicy<S>, E: Executor<S> + 'static> Executor<S> for Layered<L, E> {
     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
         let around = &self.around;
-        let (job, pass) = match around.known(job) {
+        let (job, pass) = match around.is_reentry(job) {
             Ok(job) => (job, None),
             Err(job) => match L::enter(around, job) {
-                Entered::On(job, pass) => (job, Some(pass)),
-                Entered::Over => return Ok(()),
-                Entered::Refused(refused) => return Err(refused),
+                EnterResult::Forward(job, pass) => (job, Some(pass)),
+                EnterResult::Finished => return Ok(()),
+                EnterResult::Refused(refused) => return Err(refused),
             },
         };
         let taken = around.inner.execute(job);
-        around.close::<S>(taken, pass, !L::WAITS)
+        around.close::<S>(taken, pass, !L::WAITS_FOR_ROOM)
     }
 
     fn admit(&self, job: Job<S>) -> Admission<'_, S> {
-        if !L::WAITS {
+        if !L::WAITS_FOR_ROOM {
             return Box::pin(ready(self.execute(job)));
         }
         let around = &self.around;
         Box::pin(async move {
-            let (job, pass) = match around.known(job) {
+            let (job, pass) = match around.is_reentry(job) {
                 Ok(job) => (job, None),
                 Err(job) => match L::admit(around, job).await {
-                    Entered::On(job, pass) => (job, Some(pass)),
-                    Entered::Over => return Ok(()),
-                    Entered::Refused(refused) => return Err(refused),
+                    EnterResult::Forward(job, pass) => (job, Some(pass)),
+                    EnterResult::Finished => return Ok(()),
+                    EnterResult::Refused(refused) => return Err(refused),
                 },
             };
             let taken = around.inner.admit(job).await;
@@ -156,20 +159,20 @@ impl<S: TaskSet, L: Policy<S>, E: Executor<S> + 'static> Executor<S> for Layered
         self.around.inner.accepts_calls()
     }
 
-    fn host(&self) -> Option<HostId> {
-        self.around.inner.host().filter(|_| L::ONE_HOST)
+    fn host(&self) -> Option<ExecutorId> {
+        self.around.inner.host().filter(|_| L::SINGLE_EXECUTOR)
     }
 }
 
-impl<L, E> Around<L, E> {
+impl<L, E> LayerStack<L, E> {
     /// Whether this layer has been passed before.
-    fn known<S: TaskSet>(&self, job: Job<S>) -> Result<Job<S>, Job<S>> {
-        if job.has_passed(self.id) { Ok(job) } else { Err(job) }
+    fn is_reentry<S: TaskSet>(&self, job: Job<S>) -> Result<Job<S>, Job<S>> {
+        if job.has_layer(self.id) { Ok(job) } else { Err(job) }
     }
 
     /// Gives a job back, to be known again.
-    pub(super) fn keep<S: TaskSet>(&self, refused: Refused<Job<S>>) -> Result<(), Refused<Job<S>>> {
-        refused.value().pass(self.id);
+    pub(super) fn return_marked<S: TaskSet>(&self, refused: Refused<Job<S>>) -> Result<(), Refused<Job<S>>> {
+        refused.value().mark_layer(self.id);
         Err(refused)
     }
 
@@ -177,11 +180,11 @@ impl<L, E> Around<L, E> {
     fn close<S: TaskSet>(
         self: &Arc<Self>,
         taken: Result<(), Refused<Job<S>>>,
-        pass: Option<L::Pass>,
+        pass: Option<L::Reservation>,
         for_good: bool,
     ) -> Result<(), Refused<Job<S>>>
     where
-        L: Policy<S>,
+        L: LayerPolicy<S>,
         E: Executor<S> + 'static,
     {
         match taken {
@@ -198,11 +201,11 @@ impl<L, E> Around<L, E> {
 }
 
 #[diagnostic::do_not_recommend] // a service is what is missing
-impl<S: TaskSet, L: Policy<S> + OneBeneath, E: SharesState<S> + 'static> SharesState<S> for Layered<L, E> {}
+impl<S: TaskSet, L: LayerPolicy<S> + Transparent, E: SharesState<S> + 'static> SharesState<S> for Layered<L, E> {}
 #[diagnostic::do_not_recommend]
-impl<S: TaskSet, L: Policy<S> + OneBeneath, E: OwnsState<S> + 'static> OwnsState<S> for Layered<L, E> {}
+impl<S: TaskSet, L: LayerPolicy<S> + Transparent, E: OwnsState<S> + 'static> OwnsState<S> for Layered<L, E> {}
 #[diagnostic::do_not_recommend]
-impl<S: TaskSet, L: Policy<S> + OneBeneath, E: RunsLocal<S> + 'static> RunsLocal<S> for Layered<L, E> {}
+impl<S: TaskSet, L: LayerPolicy<S> + Transparent, E: RunsLocal<S> + 'static> RunsLocal<S> for Layered<L, E> {}
 
 impl<L: fmt::Debug, E: fmt::Debug> fmt::Debug for Layered<L, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -210,7 +213,7 @@ impl<L: fmt::Debug, E: fmt::Debug> fmt::Debug for Layered<L, E> {
     }
 }
 
-impl<L, E> fmt::Debug for Around<L, E> {
+impl<L, E> fmt::Debug for LayerStack<L, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Around").finish_non_exhaustive()
     }

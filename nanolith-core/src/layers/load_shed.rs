@@ -1,6 +1,6 @@
 //! Away with what there is no room for.
 
-use super::layered::{Around, Entered, OneBeneath, Policy, layer};
+use super::layered::{EnterResult, LayerPolicy, LayerStack, Transparent, layer};
 use crate::{
     error::Refused,
     executor::Executor,
@@ -34,17 +34,21 @@ impl LoadShed {
 }
 
 layer!(LoadShed);
-impl OneBeneath for LoadShed {}
+impl Transparent for LoadShed {}
 
-impl<S: TaskSet> Policy<S> for LoadShed {
-    type Pass = ();
-    const WAITS: bool = false;
+impl<S: TaskSet> LayerPolicy<S> for LoadShed {
+    type Reservation = ();
+    const WAITS_FOR_ROOM: bool = false;
 
-    fn enter<E: Executor<S> + 'static>(_: &Arc<Around<Self, E>>, job: Job<S>) -> Entered<S, ()> {
-        Entered::On(job, ())
+    fn enter<E: Executor<S> + 'static>(_: &Arc<LayerStack<Self, E>>, job: Job<S>) -> EnterResult<S, ()> {
+        EnterResult::Forward(job, ())
     }
 
-    fn refused<E>(_: &Arc<Around<Self, E>>, refused: Refused<Job<S>>, _for_good: bool) -> Result<(), Refused<Job<S>>>
+    fn refused<E>(
+        _: &Arc<LayerStack<Self, E>>,
+        refused: Refused<Job<S>>,
+        _for_good: bool,
+    ) -> Result<(), Refused<Job<S>>>
     where
         E: Executor<S> + 'static,
     {

@@ -1,13 +1,13 @@
 //! So many in so long: a token bucket.
 
-use super::layered::{Around, Entered, Entering, OneBeneath, Policy, layer};
+use super::layered::{EnterResult, Entering, LayerPolicy, LayerStack, Transparent, layer};
 use crate::{
     error::Refused,
     executor::Executor,
     task::{Job, TaskSet},
     time::{
         Sleep, clock, sleep,
-        timer::{self, Alarm},
+        timer::{self, TimerAction},
     },
     wake::{AfterUnlock, Deferred, NewWaker, WaitQueue, WaitState, WaitTicket},
 };
@@ -176,11 +176,11 @@ impl Bucket {
     fn set_alarm(self: &Arc<Self>, state: &mut State, now: u64) -> Option<timer::Key> {
         let before = state.alarm.take();
         if state.line.has_waiting() {
-            let wait = clock::between(now, self.due(state, 0, now));
+            let wait = clock::elapsed(now, self.due(state, 0, now));
             if let Some(due) = clock::after(wait) {
                 let bucket = Arc::downgrade(self);
                 let ring = move || bucket.upgrade().iter().for_each(|bucket| bucket.change(|_, _| ()));
-                state.alarm = Some(timer::arm(due, Alarm::Run(Box::new(ring))));
+                state.alarm = Some(timer::arm(due, TimerAction::Run(Box::new(ring))));
             }
         }
         before
@@ -219,20 +219,20 @@ impl Drop for Token {
 }
 
 layer!(RateLimit);
-impl OneBeneath for RateLimit {}
+impl Transparent for RateLimit {}
 
-impl<S: TaskSet> Policy<S> for RateLimit {
-    type Pass = Token;
+impl<S: TaskSet> LayerPolicy<S> for RateLimit {
+    type Reservation = Token;
 
-    fn enter<E: Executor<S> + 'static>(around: &Arc<Around<Self, E>>, job: Job<S>) -> Entered<S, Token> {
+    fn enter<E: Executor<S> + 'static>(around: &Arc<LayerStack<Self, E>>, job: Job<S>) -> EnterResult<S, Token> {
         let bucket = &around.layer.bucket;
         match bucket.take() {
-            Some(token) => Entered::On(job, token),
-            None => Entered::Refused(bucket.refuse(job)),
+            Some(token) => EnterResult::Forward(job, token),
+            None => EnterResult::Refused(bucket.refuse(job)),
         }
     }
 
-    fn admit<'a, E>(around: &'a Arc<Around<Self, E>>, job: Job<S>) -> Entering<'a, S, Token>
+    fn admit<'a, E>(around: &'a Arc<LayerStack<Self, E>>, job: Job<S>) -> Entering<'a, S, Token>
     where
         E: Executor<S> + 'static,
     {
@@ -240,8 +240,8 @@ impl<S: TaskSet> Policy<S> for RateLimit {
         Box::pin(async move {
             let left = job.deadline().map(|deadline| deadline.saturating_duration_since(clock::instant()));
             match (Waiting { bucket, left, ticket: None, end: sleep(Duration::MAX) }).await {
-                Some(token) => Entered::On(job, token),
-                None => Entered::Refused(reject(job)),
+                Some(token) => EnterResult::Forward(job, token),
+                None => EnterResult::Refused(reject(job)),
             }
         })
     }
@@ -251,7 +251,11 @@ impl<S: TaskSet> Policy<S> for RateLimit {
     }
 
     /// It was let through as it came, and its token is back.
-    fn refused<E>(_: &Arc<Around<Self, E>>, refused: Refused<Job<S>>, _for_good: bool) -> Result<(), Refused<Job<S>>>
+    fn refused<E>(
+        _: &Arc<LayerStack<Self, E>>,
+        refused: Refused<Job<S>>,
+        _for_good: bool,
+    ) -> Result<(), Refused<Job<S>>>
     where
         E: Executor<S> + 'static,
     {
@@ -276,7 +280,7 @@ impl Waiting<'_> {
         let (now, mut waker) = (clock::now(), NewWaker::of(waker));
         bucket.change(|state, _| {
             let waiting = state.line.waiting();
-            let wait = clock::between(now, bucket.due(state, waiting, now));
+            let wait = clock::elapsed(now, bucket.due(state, waiting, now));
             if waiting < bucket.most_waiting && self.left.is_none_or(|left| wait < left) {
                 ticket = Some(state.line.join((), &mut waker));
             }

@@ -1,13 +1,13 @@
 //! Bringing a job to the executor beneath where nobody waits for its admission: a second attempt, mostly.
 
-use super::layered::Around;
+use super::layered::LayerStack;
 use crate::{
-    call::{call_ref::Shared, header::ProgressWait, offload},
+    call::{call_ref::CallRef, header::ProgressWait, offload},
     error::Refused,
     executor::{Admission, Executor},
     task::{CallSlot, Job, TaskSet},
     time::timer,
-    typed::refuse,
+    typed::fail_job,
 };
 use async_task::Runnable;
 use std::{
@@ -18,7 +18,7 @@ use std::{
 };
 
 /// Brings the job to the executor beneath, and has it wait for room there. A refusal is the outcome of the job.
-pub(super) fn send<S: TaskSet, L, E>(around: &Arc<Around<L, E>>, job: Job<S>)
+pub(super) fn send<S: TaskSet, L, E>(around: &Arc<LayerStack<L, E>>, job: Job<S>)
 where
     L: Send + Sync + 'static,
     E: Executor<S> + 'static,
@@ -49,7 +49,7 @@ where
     match inner(&holder).execute(job) {
         Ok(()) => {}
         Err(refused) if refused.is_full() => wait_for_room(holder, inner, refused.into_inner()),
-        Err(refused) => refuse(refused),
+        Err(refused) => fail_job(refused),
     }
 }
 
@@ -63,8 +63,10 @@ where
     let waits = async move {
         let call = job.slot().clone();
         let admission = inner(&holder).admit(job);
-        if let Some(Err(refused)) = (Unless { watch: ProgressWait::of(call.clone().erase()), call, admission }).await {
-            refuse(refused);
+        if let Some(Err(refused)) =
+            (UntilCallEnds { watch: ProgressWait::of(call.clone().erase()), call, admission }).await
+        {
+            fail_job(refused);
         }
     };
     let run = move |runnable: Runnable| {
@@ -78,14 +80,14 @@ where
 }
 
 /// A wait for room; `None` as soon as the call is over.
-struct Unless<'a, S: TaskSet> {
-    call: Shared<CallSlot<S>>,
+struct UntilCallEnds<'a, S: TaskSet> {
+    call: CallRef<CallSlot<S>>,
     /// Hears of the call's end.
     watch: ProgressWait,
     admission: Admission<'a, S>,
 }
 
-impl<S: TaskSet> Future for Unless<'_, S> {
+impl<S: TaskSet> Future for UntilCallEnds<'_, S> {
     type Output = Option<Result<(), Refused<Job<S>>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -95,7 +97,7 @@ impl<S: TaskSet> Future for Unless<'_, S> {
         // A wait for a call's progress is woken when the call is over.
         let mut seen = 0;
         while self.watch.poll_since(&mut seen, cx.waker()).is_some() {}
-        self.call.look_again();
+        self.call.fence();
         if self.call.is_over() { Poll::Ready(None) } else { Poll::Pending }
     }
 }

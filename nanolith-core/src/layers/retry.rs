@@ -1,8 +1,8 @@
 //! Once more.
 
 use super::{
-    classify::Judge,
-    layered::{Around, Entered, OneBeneath, Policy, layer},
+    classify::Classifier,
+    layered::{EnterResult, LayerPolicy, LayerStack, Transparent, layer},
     resubmit,
     retry_budget::Budget,
 };
@@ -17,7 +17,7 @@ use crate::{
         backoff::{Backoff, chance},
         clock,
     },
-    typed::refuse,
+    typed::fail_job,
     util::unwind,
 };
 use std::{
@@ -60,7 +60,7 @@ use std::{
 pub struct Retry {
     attempts: u32,
     backoff: Backoff,
-    when: Judge,
+    when: Classifier,
     budget: Option<Arc<Budget>>,
     retries: Arc<AtomicU64>,
 }
@@ -71,7 +71,7 @@ impl Retry {
         Self {
             attempts: attempts.max(1),
             backoff: Backoff::exponential(10 * MILLISECOND).up_to(SECOND),
-            when: Judge::new(is_worth_another_try),
+            when: Classifier::new(is_worth_another_try),
             budget: None,
             retries: Arc::default(),
         }
@@ -153,22 +153,22 @@ fn is_worth_another_try(error: &CallError) -> bool {
 }
 
 layer!(Retry);
-impl OneBeneath for Retry {}
+impl Transparent for Retry {}
 
-impl<S: TaskSet> Policy<S> for Retry {
-    type Pass = ();
+impl<S: TaskSet> LayerPolicy<S> for Retry {
+    type Reservation = ();
 
-    fn enter<E: Executor<S> + 'static>(around: &Arc<Around<Self, E>>, job: Job<S>) -> Entered<S, ()> {
+    fn enter<E: Executor<S> + 'static>(around: &Arc<LayerStack<Self, E>>, job: Job<S>) -> EnterResult<S, ()> {
         if !around.layer.takes(job.info()) {
-            return Entered::On(job, ());
+            return EnterResult::Forward(job, ());
         }
-        let Ok((task, reply)) = job.open() else { return Entered::Over };
+        let Ok((task, reply)) = job.start_delegating() else { return EnterResult::Finished };
         around.layer.budget.iter().for_each(|budget| budget.deposit(clock::now()));
-        Entered::On(Attempt { around: around.clone(), number: 1 }.begin(reply, task), ())
+        EnterResult::Forward(Attempt { around: around.clone(), number: 1 }.begin(reply, task), ())
     }
 
     fn refused<E>(
-        around: &Arc<Around<Self, E>>,
+        around: &Arc<LayerStack<Self, E>>,
         refused: Refused<Job<S>>,
         for_good: bool,
     ) -> Result<(), Refused<Job<S>>>
@@ -177,17 +177,17 @@ impl<S: TaskSet> Policy<S> for Retry {
     {
         let failed = for_good || !refused.is_full();
         let error = refused.error().clone();
-        if failed && around.layer.takes(refused.value().info()) && around.layer.when.says::<S::Output>(&Err(error)) {
-            refuse(refused); // which the attempt hears of
+        if failed && around.layer.takes(refused.value().info()) && around.layer.when.matches::<S::Output>(&Err(error)) {
+            fail_job(refused); // which the attempt hears of
             return Ok(());
         }
-        around.keep(refused)
+        around.return_marked(refused)
     }
 }
 
 /// One attempt of a call.
 struct Attempt<E> {
-    around: Arc<Around<Retry, E>>,
+    around: Arc<LayerStack<Retry, E>>,
     /// The first is 1.
     number: u32,
 }
@@ -202,7 +202,7 @@ impl<E> Attempt<E> {
     {
         let more = self.number < self.around.layer.attempts;
         let again = if more { task::duplicate::<S>(&task) } else { None };
-        Job::within(reply, task, move |reply, outcome| match again {
+        Job::delegate(reply, task, move |reply, outcome| match again {
             // The predicate is user code, and so is what the next attempt runs.
             Some(task) => {
                 let host = Executor::<S>::host(&self.around.inner);
@@ -224,7 +224,7 @@ impl<E> Attempt<E> {
     }
 
     fn is_to_be_tried_again<S: TaskSet>(&self, reply: &Reply<S>, outcome: &Result<S::Output, CallError>) -> bool {
-        !reply.is_cancelled() && self.around.layer.when.says(outcome)
+        !reply.is_cancelled() && self.around.layer.when.matches(outcome)
     }
 
     /// Rests, and tries again, if there is time and a budget for it.
@@ -245,13 +245,13 @@ impl<E> Attempt<E> {
         }
         // ORDERING: Relaxed, a figure.
         layer.retries.fetch_add(1, Ordering::Relaxed);
-        unwind::quietly(|| drop(outcome));
+        unwind::ignore_panics(|| drop(outcome));
         let next = Attempt { around: around.clone(), number: number + 1 };
         let job = next.begin(reply, task);
         if rest.is_zero() && number % DEEP != 0 {
             resubmit::send(&around, job);
         } else {
-            job.rest_until(due, move |job| resubmit::send(&around, job));
+            job.delay_until(due, move |job| resubmit::send(&around, job));
         }
     }
 }

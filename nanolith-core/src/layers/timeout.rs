@@ -1,6 +1,6 @@
 //! So long, and no longer.
 
-use super::layered::{Around, Entered, OneBeneath, Policy, layer};
+use super::layered::{EnterResult, LayerPolicy, LayerStack, Transparent, layer};
 use crate::{
     executor::Executor,
     task::{Job, Reply, TaskSet},
@@ -42,19 +42,19 @@ impl Timeout {
 }
 
 layer!(Timeout);
-impl OneBeneath for Timeout {}
+impl Transparent for Timeout {}
 
-impl<S: TaskSet> Policy<S> for Timeout {
-    type Pass = ();
+impl<S: TaskSet> LayerPolicy<S> for Timeout {
+    type Reservation = ();
 
-    fn enter<E: Executor<S> + 'static>(around: &Arc<Around<Self, E>>, job: Job<S>) -> Entered<S, ()> {
+    fn enter<E: Executor<S> + 'static>(around: &Arc<LayerStack<Self, E>>, job: Job<S>) -> EnterResult<S, ()> {
         let own = clock::after(around.layer.limit);
         let Some(due) = own.filter(|due| job.deadline().is_none_or(|deadline| *due < deadline)) else {
-            return Entered::On(job, ()); // it ends no later as it is
+            return EnterResult::Forward(job, ()); // it ends no later as it is
         };
-        match job.open() {
-            Ok((task, reply)) => Entered::On(Job::within_until(reply, task, due, Reply::complete), ()),
-            Err(_) => Entered::Over,
+        match job.start_delegating() {
+            Ok((task, reply)) => EnterResult::Forward(Job::delegate_until(reply, task, due, Reply::complete), ()),
+            Err(_) => EnterResult::Finished,
         }
     }
 }

@@ -1,59 +1,61 @@
 //! A `Local` as the holder of its calls: how its tasks wait, and how its owner does.
 
-use super::{driver::Driving, local_shared::Inner, state::Work};
+use super::{driver::DriverGuard, local_shared::LocalShared, state::Work};
 use crate::{
     call::{
-        backend::{Host, HostId, Loan, Over, PermitState, Ran, Runnable, Verdict, WouldDeadlock},
-        call_ref::Shared,
+        backend::{
+            Backend, Completion, ErasedCall, ExecutorId, LentPermits, PermitState, RunResult, WaitAction, WouldDeadlock,
+        },
+        call_ref::CallRef,
         end_batch::EndBatch,
         offload,
-        slot::End,
+        slot::EndReason,
     },
     context::thread_context::{self, Where},
     deadlock::BlockedWaiter,
     executor::admission::OnFull,
-    park::parker::Parking,
+    park::parker::ThreadParker,
     pool::{AtWork, end_suspended},
-    sched::{policy::Rules, ring::Points},
+    sched::{policy::SchedulingPolicy, ring::PrefetchTarget},
     time::clock,
     util::unwind,
-    wake::{WakeList, extensions::Data},
+    wake::{WakeList, extensions::Extensions},
 };
 use std::{
     sync::{Arc, PoisonError},
     time::Instant,
 };
 
-impl Host for Inner {
-    fn id(&self) -> HostId {
+impl Backend for LocalShared {
+    fn id(&self) -> ExecutorId {
         self.id
     }
 
-    fn data(&self) -> &Data {
+    fn data(&self) -> &Extensions {
         &self.config.data
     }
 
-    fn rules(&self) -> &Arc<Rules> {
+    fn rules(&self) -> &Arc<SchedulingPolicy> {
         &self.rules
     }
 
-    fn whereabouts(&self) -> Where {
+    fn thread_kind(&self) -> Where {
         Where::Local(self.config.name.clone())
     }
 
     /// The thread is the only one: what it waits for, it cannot do meanwhile. If it is another host's too, that lends.
-    fn lend(&self, permit: &mut PermitState, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
+    fn lend(&self, permit: &mut PermitState, target: Option<ExecutorId>) -> Result<LentPermits, WouldDeadlock> {
         if target == Some(self.id) {
             return Err(WouldDeadlock);
         }
-        match self.outer() {
+        match self.outer_executor() {
             Some(outer) => outer.lend(permit, target),
-            None => Ok(Loan::default()),
+            None => Ok(LentPermits::default()),
         }
     }
 
-    fn take_back(&self, loan: Loan) -> PermitState {
-        match self.outer() {
+    fn take_back(&self, loan: LentPermits) -> PermitState {
+        match self.outer_executor() {
             Some(outer) => outer.take_back(loan),
             None => loan.before,
         }
@@ -72,33 +74,33 @@ impl Host for Inner {
         self.config.on_full == OnFull::Wait
     }
 
-    fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict {
+    fn on_wait_for(self: Arc<Self>, call: &CallRef<dyn ErasedCall>, blocking: bool) -> WaitAction {
         if !call.is_queued() {
             let stands_below = blocking && self.lock().begun.contains(&address(call));
-            return if stands_below && !call.is_over() { Verdict::Deadlock } else { Verdict::Wait };
+            return if stands_below && !call.is_over() { WaitAction::Deadlock } else { WaitAction::Park };
         }
         if !blocking {
-            if call.meta().mark_urgent() {
+            if call.header().mark_urgent() {
                 let mut core = self.lock();
                 core.urge(call.clone());
                 self.release(core, WakeList::default());
             }
-            return Verdict::Wait;
+            return WaitAction::Park;
         }
         if !call.claim() {
-            return Verdict::Wait;
+            return WaitAction::Park;
         }
         let mut core = self.lock();
-        let wakes = core.front.begin_out_of_turn(&**call);
-        if thread_context::is_deep() {
-            let wakes = wakes.and(core.front.queue.over(call.meta().is_inside(), false));
+        let wakes = core.front.start_out_of_order(&**call);
+        if thread_context::at_max_depth() {
+            let wakes = wakes.and(core.front.queue.over(call.header().is_nested(), false));
             self.release(core, wakes);
-            call.discard(End::WouldDeadlock);
-            return Verdict::Deadlock;
+            call.discard(EndReason::WouldDeadlock);
+            return WaitAction::Deadlock;
         }
         self.release(core, wakes);
         self.run(Work::Call(call.clone()));
-        Verdict::Ran
+        WaitAction::RanInline
     }
 
     fn drive_until(
@@ -106,11 +108,11 @@ impl Host for Inner {
         is_ready: &mut dyn FnMut() -> bool,
         deadline: Option<Instant>,
     ) -> Option<Result<(), WouldDeadlock>> {
-        let driving = Driving::as_owner(&self)?;
-        if thread_context::is_deep() {
+        let driving = DriverGuard::as_owner(&self)?;
+        if thread_context::at_max_depth() {
             return Some(Err(WouldDeadlock));
         }
-        let parking = Parking::of_this_thread();
+        let parking = ThreadParker::of_this_thread();
         loop {
             let ready = {
                 let _here = self.enter();
@@ -119,8 +121,8 @@ impl Host for Inner {
             if ready || deadline.is_some_and(|deadline| deadline <= clock::instant()) {
                 return Some(Ok(()));
             }
-            if !driving.step_or_sleep(parking.waker()) {
-                let _lent = thread_context::lend(None);
+            if !driving.step_or_register(parking.waker()) {
+                let _lent = thread_context::enter_blocking(None);
                 parking.park_until(deadline);
             }
         }
@@ -130,32 +132,32 @@ impl Host for Inner {
         Self::is_driven_by_us(self)
     }
 
-    fn left_queue(&self, call: &dyn Runnable, batch: &mut EndBatch) {
+    fn on_removed(&self, call: &dyn ErasedCall, batch: &mut EndBatch) {
         let mut core = self.lock();
         let wakes = core.front.leave(call);
         self.release_into(core, wakes, batch);
     }
 
-    fn raised(&self, call: &Shared<dyn Runnable>) {
-        let expires = self.rules.raised(call.meta());
+    fn on_raised(&self, call: &CallRef<dyn ErasedCall>) {
+        let expires = self.rules.raised_position(call.header());
         let mut core = self.lock();
         core.front.raise(expires, Work::Call(call.clone()));
         self.release(core, WakeList::default());
     }
 
-    fn suspended(&self, call: &Shared<dyn Runnable>) {
-        if let Some(how) = self.simulated.as_ref().and_then(|calls| calls.suspended.list(call)) {
+    fn on_suspended(&self, call: &CallRef<dyn ErasedCall>) {
+        if let Some(how) = self.simulated.as_ref().and_then(|calls| calls.suspended.insert(call)) {
             let mut batch = EndBatch::default();
             end_suspended(call.clone(), self.id, how, &mut batch);
             batch.run();
         }
     }
 
-    fn no_more_suspended(&self, call: usize) {
+    fn on_suspended_finished(&self, call: usize) {
         self.simulated.iter().for_each(|calls| calls.suspended.strike_off(call));
     }
 
-    fn finished(&self, over: Over) {
+    fn on_finished(&self, over: Completion) {
         let mut core = self.lock();
         let wakes = core.front.queue.over(over.inside, over.began);
         self.release(core, wakes);
@@ -169,11 +171,11 @@ impl Host for Inner {
         Ok(())
     }
 
-    fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable) {
+    fn schedule(self: Arc<Self>, expires: u64, work: async_task::Runnable) {
         let mut core = self.lock();
         if core.abandoned {
             drop(core);
-            unwind::quietly(|| drop(work));
+            unwind::ignore_panics(|| drop(work));
             return;
         }
         core.front.queue.resume(expires, Work::Resume(work));
@@ -181,15 +183,15 @@ impl Host for Inner {
     }
 }
 
-impl Inner {
-    fn outer(&self) -> Option<Arc<dyn Host>> {
-        self.lock().outer.clone()?.upgrade()
+impl LocalShared {
+    fn outer_executor(&self) -> Option<Arc<dyn Backend>> {
+        self.lock().outer_executor.clone()?.upgrade()
     }
 
     /// Runs work that was begun, on this thread, which drives.
     pub(super) fn run(&self, work: Work) {
         let begun = match &work {
-            Work::Call(call) => Some((address(call), call.meta().is_inside())),
+            Work::Call(call) => Some((address(call), call.header().is_nested())),
             Work::Resume(_) => None,
         };
         {
@@ -204,16 +206,16 @@ impl Inner {
                 _ => None,
             };
             let now = clock::now();
-            clock::tell(now);
-            thread_context::run_on_top(|| run(work, now))
+            clock::publish_coarse(now);
+            thread_context::run_nested(|| run(work, now))
         });
         let mut core = self.lock();
         core.active -= 1;
         let mut wakes = WakeList::default();
         if let Some((_, inside)) = begun {
             core.begun.pop();
-            if ran != Ran::Spawned {
-                wakes = core.front.queue.over(inside, ran == Ran::Done);
+            if ran != RunResult::Pending {
+                wakes = core.front.queue.over(inside, ran == RunResult::Finished);
             }
         }
         if let Some(over) = finished {
@@ -224,18 +226,18 @@ impl Inner {
 }
 
 /// What its destructors throw stays here.
-fn run(work: Work, now: u64) -> Ran {
+fn run(work: Work, now: u64) -> RunResult {
     match work {
-        Work::Call(call) => unwind::catch(|| call.run(None, now)).unwrap_or(Ran::Done),
+        Work::Call(call) => unwind::catch(|| call.run(None, now)).unwrap_or(RunResult::Finished),
         Work::Resume(work) => {
-            unwind::quietly(|| {
+            unwind::ignore_panics(|| {
                 work.run();
             });
-            Ran::Spawned
+            RunResult::Pending
         }
     }
 }
 
-fn address(call: &Shared<dyn Runnable>) -> usize {
-    call.points().addr()
+fn address(call: &CallRef<dyn ErasedCall>) -> usize {
+    call.target_ptr().addr()
 }

@@ -1,17 +1,17 @@
 //! Building a `Local`.
 
-use super::{Local, local_shared::Inner};
+use super::{Local, local_shared::LocalShared};
 use crate::{
     channel::messenger::Messenger,
     executor::admission::OnFull,
     meta::priority::Priority,
     pool::{BuildError, MaxQueue},
     sched::{
-        policy::{Order, Schedule},
-        queue::Bounds,
+        policy::{Order, PolicyConfig},
+        queue::Limits,
     },
     time::timer,
-    wake::extensions::Data,
+    wake::extensions::Extensions,
 };
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -22,8 +22,8 @@ pub(super) struct Config {
     max_queue: MaxQueue,
     max_in_flight: usize,
     pub(super) on_full: OnFull,
-    pub(super) schedule: Schedule,
-    pub(super) data: Data,
+    pub(super) schedule: PolicyConfig,
+    pub(super) data: Extensions,
 }
 
 impl Default for Config {
@@ -33,15 +33,15 @@ impl Default for Config {
             max_queue: MaxQueue::default(),
             max_in_flight: usize::MAX,
             on_full: OnFull::default(),
-            schedule: Schedule::default(),
-            data: Data::default(),
+            schedule: PolicyConfig::default(),
+            data: Extensions::default(),
         }
     }
 }
 
 impl Config {
-    pub(super) fn bounds(&self) -> Bounds {
-        Bounds { queued: self.max_queue.calls(1), in_flight: self.max_in_flight }
+    pub(super) fn bounds(&self) -> Limits {
+        Limits { queued: self.max_queue.calls(1), in_flight: self.max_in_flight }
     }
 
     fn validate(&self) -> Result<(), BuildError> {
@@ -246,7 +246,7 @@ impl LocalBuilder {
     pub fn build(self) -> Result<Local, BuildError> {
         self.config.validate()?;
         timer::start().map_err(BuildError::threads)?;
-        Ok(Local::of(Inner::new(self.config)))
+        Ok(Local::of(LocalShared::new(self.config)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Waiting for the empty moment of a `Local`.
 
-use super::local_shared::{Emptied, Inner};
+use super::local_shared::{Emptied, LocalShared};
 use crate::{
     context::{block_on, thread_context},
     wake::Registration,
@@ -29,14 +29,14 @@ use std::{
 /// It counts from when it was made, however often it is polled.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Drained {
-    inner: Arc<Inner>,
+    inner: Arc<LocalShared>,
     /// `None`: it was empty when it was asked.
     since: Option<u64>,
     waiter: Registration<Emptied>,
 }
 
 impl Drained {
-    pub(super) fn new(inner: Arc<Inner>) -> Self {
+    pub(super) fn new(inner: Arc<LocalShared>) -> Self {
         let since = inner.emptied();
         Self { waiter: Registration::new(Emptied(inner.clone())), inner, since }
     }
@@ -54,7 +54,7 @@ impl Drained {
     /// ```
     pub fn wait(self) {
         let inner = self.inner.clone();
-        if inner.is_driven_by_us() { inner.block_on(self) } else { block_on::block_on_anybody(self) }
+        if inner.is_driven_by_us() { inner.block_on(self) } else { block_on::block_on_any(self) }
     }
 }
 
@@ -63,10 +63,10 @@ impl Future for Drained {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(since) = self.since else { return Poll::Ready(()) };
-        if thread_context::host_id() == Some(self.inner.id) {
+        if thread_context::current_executor() == Some(self.inner.id) {
             return Poll::Ready(());
         }
-        ready!(self.waiter.poll_until(cx.waker(), |core| core.front.queue.was_empty_since(since)));
+        ready!(self.waiter.poll_until(cx.waker(), |core| core.front.queue.poll_empty_since(since)));
         self.since = None;
         Poll::Ready(())
     }

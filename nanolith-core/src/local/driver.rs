@@ -2,11 +2,11 @@
 
 use super::{
     Turn,
-    local_shared::{Inner, Leavers},
+    local_shared::{Leavers, LocalShared},
 };
 use crate::{
     context::thread_context,
-    park::parker::Parking,
+    park::parker::ThreadParker,
     time::{clock, timer},
     wake::{AfterUnlock, NewWaker, Registration},
 };
@@ -20,38 +20,38 @@ use std::{
 };
 
 /// The right to run the work, until it is dropped.
-pub(super) struct Driving<'a> {
-    inner: &'a Arc<Inner>,
+pub(super) struct DriverGuard<'a> {
+    inner: &'a Arc<LocalShared>,
     /// Whether the thread drove before, and still does after.
     nested: bool,
     /// Whether the host hears of what is left by a report.
     reports: Cell<bool>,
 }
 
-impl<'a> Driving<'a> {
+impl<'a> DriverGuard<'a> {
     /// `None`: it is driven already, perhaps by this very thread.
-    pub(super) fn begin(inner: &'a Arc<Inner>) -> Option<Self> {
+    pub(super) fn begin(inner: &'a Arc<LocalShared>) -> Option<Self> {
         let (here, outer) = (thread::current().id(), thread_context::standing());
-        thread_context::mark_driver();
+        thread_context::mark_driver_thread();
         let mut core = inner.lock();
         if core.driver.is_some() {
             return None;
         }
         core.driver = Some(here);
         core.owner = here;
-        core.outer = outer;
-        core.told = false;
+        core.outer_executor = outer;
+        core.notified = false;
         Some(Self { inner, nested: false, reports: Cell::new(false) })
     }
 
     /// For a thread that drives already.
-    fn within(inner: &'a Arc<Inner>) -> Option<Self> {
+    fn within(inner: &'a Arc<LocalShared>) -> Option<Self> {
         let drives = inner.lock().driver == Some(thread::current().id());
         drives.then_some(Self { inner, nested: true, reports: Cell::new(false) })
     }
 
     /// For a wait of the one who drives, or is to drive. `None`: that is another.
-    pub(super) fn as_owner(inner: &'a Arc<Inner>) -> Option<Self> {
+    pub(super) fn as_owner(inner: &'a Arc<LocalShared>) -> Option<Self> {
         let owns = inner.is_driven_by_us();
         owns.then(|| Self::within(inner).or_else(|| Self::begin(inner))).flatten()
     }
@@ -62,7 +62,7 @@ impl<'a> Driving<'a> {
     }
 
     /// The same for one who is going to sleep if there is none: `waker` is used when some comes.
-    pub(super) fn step_or_sleep(&self, waker: &Waker) -> bool {
+    pub(super) fn step_or_register(&self, waker: &Waker) -> bool {
         self.take(&mut |_| true, Some(waker))
     }
 
@@ -79,7 +79,7 @@ impl<'a> Driving<'a> {
     }
 }
 
-impl Drop for Driving<'_> {
+impl Drop for DriverGuard<'_> {
     fn drop(&mut self) {
         if !self.nested {
             let mut after = AfterUnlock::default();
@@ -93,7 +93,7 @@ impl Drop for Driving<'_> {
 
 /// How long a turn goes on.
 #[derive(Clone, Copy)]
-pub(super) enum Until {
+pub(super) enum StopCondition {
     Idle,
     /// One piece of work has run.
     One,
@@ -101,21 +101,21 @@ pub(super) enum Until {
     Late(u64),
 }
 
-impl Inner {
-    pub(super) fn turn(self: &Arc<Self>, until: impl FnOnce() -> Until) -> Turn {
-        let Some(driving) = Driving::begin(self) else { return Turn::busy() };
+impl LocalShared {
+    pub(super) fn turn(self: &Arc<Self>, until: impl FnOnce() -> StopCondition) -> Turn {
+        let Some(driving) = DriverGuard::begin(self) else { return Turn::busy() };
         let _time = clock::enter(self.clock.clone());
         let (until, mut ran) = (until(), 0);
         let mut may = |expires| match until {
-            Until::Idle | Until::One => true,
-            Until::Late(end) => {
+            StopCondition::Idle | StopCondition::One => true,
+            StopCondition::Late(end) => {
                 let now = clock::now();
                 now < end || expires <= now
             }
         };
         while driving.step(&mut may) {
             ran += 1;
-            if matches!(until, Until::One) {
+            if matches!(until, StopCondition::One) {
                 break;
             }
         }
@@ -128,28 +128,28 @@ impl Inner {
     /// Drives until `future` is ready, which is polled here; while another thread drives, waits.
     pub(super) fn block_on<F: Future>(self: &Arc<Self>, future: F) -> F::Output {
         let mut future = pin!(future);
-        let parking = Parking::of_this_thread();
-        let _outer = parking.within_another(thread_context::is_waiting());
+        let parking = ThreadParker::of_this_thread();
+        let _outer = parking.nest(thread_context::is_blocking());
         let mut cx = Context::from_waker(parking.waker());
         let (mut driving, mut leaver) = (None, Registration::new(Leavers(self.clone())));
         loop {
-            if let Poll::Ready(output) = thread_context::while_waiting(|| future.as_mut().poll(&mut cx)) {
+            if let Poll::Ready(output) = thread_context::during_block_on(|| future.as_mut().poll(&mut cx)) {
                 return output;
             }
-            driving = driving.or_else(|| Driving::within(self)).or_else(|| Driving::begin(self));
+            driving = driving.or_else(|| DriverGuard::within(self)).or_else(|| DriverGuard::begin(self));
             let went_on = match &driving {
-                Some(driving) => driving.step_or_sleep(parking.waker()),
+                Some(driving) => driving.step_or_register(parking.waker()),
                 None => leaver.poll_until(parking.waker(), |core| core.driver.is_none()).is_ready(),
             };
             if !went_on {
-                let _lent = thread_context::lend(None);
+                let _lent = thread_context::enter_blocking(None);
                 parking.park_until(None);
             }
         }
     }
 }
 
-impl Driving<'_> {
+impl DriverGuard<'_> {
     /// Ends it; says whether work is left.
     fn leave(self) -> bool {
         let mut after = AfterUnlock::default();

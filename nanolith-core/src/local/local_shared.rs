@@ -3,25 +3,25 @@
 use super::{
     builder::Config,
     notify::WorkHint,
-    state::{Core, Notice, Work},
+    state::{HostNotice, LocalState, Work},
 };
 use crate::{
     call::{
-        backend::{Host, HostId, Runnable},
-        call_ref::Shared,
+        backend::{Backend, ErasedCall, ExecutorId},
+        call_ref::CallRef,
         end_batch::EndBatch,
-        slot::End,
+        slot::EndReason,
     },
     context::thread_context,
     deadlock::BlockedWaiter,
-    executor::admission::{Gate, OnFull},
+    executor::admission::{Admit, OnFull},
     meta::task_info::TaskInfo,
-    pool::Suspended,
+    pool::SuspendedCalls,
     sched::{
-        injector::{Figures, Front},
-        policy::Rules,
-        queue::Queue,
-        ring::Inbox,
+        injector::{Figures, Injector},
+        policy::SchedulingPolicy,
+        queue::BoundedQueue,
+        ring::Ring,
     },
     sim_runtime,
     task::{CallSlot, TaskSet},
@@ -40,20 +40,20 @@ pub(super) type OnWork = Arc<dyn Fn(WorkHint) + Send + Sync>;
 /// The begun calls of a `Local` that is of a simulation.
 #[derive(Default)]
 pub(super) struct Simulated {
-    pub(super) suspended: Suspended,
-    pub(super) at_work: Suspended,
+    pub(super) suspended: SuspendedCalls,
+    pub(super) at_work: SuspendedCalls,
 }
 
-pub(super) struct Inner {
-    pub(super) id: HostId,
-    me: Weak<Inner>,
+pub(super) struct LocalShared {
+    pub(super) id: ExecutorId,
+    me: Weak<LocalShared>,
     pub(super) config: Config,
-    pub(super) rules: Arc<Rules>,
+    pub(super) rules: Arc<SchedulingPolicy>,
     /// Where its tasks have the time from.
-    pub(super) clock: Option<Arc<clock::Source>>,
-    core: Mutex<Core>,
+    pub(super) clock: Option<Arc<clock::VirtualClock>>,
+    core: Mutex<LocalState>,
     /// Nothing comes in by it: whoever submits, and whoever drives, takes the lock.
-    inbox: Arc<Inbox<Work>>,
+    inbox: Arc<Ring<Work>>,
     pub(super) on_work: Mutex<Option<OnWork>>,
     /// The blocking wait of its driver.
     pub(super) blocked: Mutex<Option<BlockedWaiter>>,
@@ -61,28 +61,28 @@ pub(super) struct Inner {
     pub(super) simulated: Option<Simulated>,
 }
 
-impl Inner {
+impl LocalShared {
     pub(super) fn new(config: Config) -> Arc<Self> {
         unwind::install_hook();
-        thread_context::mark_driver();
-        let inbox = Arc::new(Inbox::new(1));
-        let rules = Arc::new(Rules::new(config.schedule.clone()));
+        thread_context::mark_driver_thread();
+        let inbox = Arc::new(Ring::new(1));
+        let rules = Arc::new(SchedulingPolicy::new(config.schedule.clone()));
         let world = sim_runtime::world();
-        let front = Front::new(Queue::ordered(config.bounds(), rules.clone()), inbox.clone());
+        let front = Injector::new(BoundedQueue::ordered(config.bounds(), rules.clone()), inbox.clone());
         let inner = Arc::new_cyclic(|me| Self {
-            id: HostId::new(),
+            id: ExecutorId::new(),
             me: me.clone(),
             config,
             rules,
             clock: clock::source(),
-            core: Mutex::new(Core::new(front)),
+            core: Mutex::new(LocalState::new(front)),
             inbox,
             on_work: Mutex::new(None),
             blocked: Mutex::default(),
             simulated: world.is_some().then(Simulated::default),
         });
-        let host: Weak<dyn Host> = inner.me.clone();
-        inner.id.belongs_to(host);
+        let host: Weak<dyn Backend> = inner.me.clone();
+        inner.id.insert(host);
         if let Some(world) = world {
             let local = inner.me.clone();
             world.at_end(move || local.upgrade().iter().for_each(|local| local.end_with_simulation()));
@@ -91,46 +91,46 @@ impl Inner {
     }
 
     /// No user code runs, and nobody is woken, while this is held.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, LocalState> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Releases the lock, then does what came out of it.
-    pub(super) fn release(&self, mut core: MutexGuard<'_, Core>, wakes: WakeList) {
-        let Notice { wakes: more, tell } = core.notice();
-        self.rules.tell_earliest(core.front.queue.lanes().earliest());
+    pub(super) fn release(&self, mut core: MutexGuard<'_, LocalState>, wakes: WakeList) {
+        let HostNotice { wakes: more, tell } = core.notice();
+        self.rules.publish_earliest(core.front.queue.lanes().earliest());
         let spent = core.spent();
         drop(core);
         wakes.and(more).wake_in_place();
-        spent.into_iter().for_each(|work| unwind::quietly(|| drop(work)));
+        spent.into_iter().for_each(|work| unwind::ignore_panics(|| drop(work)));
         if let Some(expires_in) = tell {
-            self.tell(WorkHint::new(expires_in));
+            self.notify_host(WorkHint::new(expires_in));
         }
     }
 
     /// The same with all that is user code left to `batch`.
-    pub(super) fn release_into(&self, mut core: MutexGuard<'_, Core>, wakes: WakeList, batch: &mut EndBatch) {
-        let Notice { wakes: more, tell } = core.notice();
-        self.rules.tell_earliest(core.front.queue.lanes().earliest());
+    pub(super) fn release_into(&self, mut core: MutexGuard<'_, LocalState>, wakes: WakeList, batch: &mut EndBatch) {
+        let HostNotice { wakes: more, tell } = core.notice();
+        self.rules.publish_earliest(core.front.queue.lanes().earliest());
         let spent = core.spent();
         drop(core);
         batch.wake_list(wakes.and(more));
         spent.into_iter().for_each(|work| batch.drop_later(work));
         if let (Some(expires_in), Some(me)) = (tell, self.me.upgrade()) {
-            batch.call_back(move || me.tell(WorkHint::new(expires_in)));
+            batch.call_back(move || me.notify_host(WorkHint::new(expires_in)));
         }
     }
 
-    fn tell(&self, hint: WorkHint) {
+    fn notify_host(&self, hint: WorkHint) {
         let on_work = self.on_work.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(on_work) = on_work {
-            unwind::quietly(|| on_work(hint));
+            unwind::ignore_panics(|| on_work(hint));
         }
     }
 
     /// This thread is ours until what this gives is dropped, and has our time.
-    pub(super) fn enter(&self) -> (thread_context::Adopted, clock::Entered) {
-        (thread_context::adopt_for_now(self.id, self.me.clone()), clock::enter(self.clock.clone()))
+    pub(super) fn enter(&self) -> (thread_context::EnterGuard, clock::ClockGuard) {
+        (thread_context::enter_executor(self.id, self.me.clone()), clock::enter(self.clock.clone()))
     }
 
     /// What its queue is at, at this moment.
@@ -145,7 +145,7 @@ impl Inner {
     pub(super) fn emptied(&self) -> Option<u64> {
         let mut core = self.lock();
         let (_, wakes) = core.front.figures();
-        let emptied = core.front.queue.emptied();
+        let emptied = core.front.queue.empty_count();
         self.release(core, wakes);
         emptied
     }
@@ -177,7 +177,7 @@ impl Inner {
         let mut core = self.lock();
         core.closed = true;
         core.paused = false;
-        let wakes = core.front.queue.dismiss_line();
+        let wakes = core.front.queue.wake_all_waiting();
         self.release(core, wakes);
     }
 
@@ -187,56 +187,56 @@ impl Inner {
         core.closed = true;
         core.paused = false;
         let (calls, _, wakes) = core.take_all(false);
-        let wakes = wakes.and(core.front.queue.dismiss_line());
+        let wakes = wakes.and(core.front.queue.wake_all_waiting());
         let mut batch = EndBatch::default();
         self.release_into(core, wakes, &mut batch);
         let number = calls.len();
-        calls.into_iter().for_each(|call| batch.end_claimed(call, End::Cancelled));
+        calls.into_iter().for_each(|call| batch.end_claimed(call, EndReason::Cancelled));
         batch.run();
         number
     }
 
     /// The last handle has gone, so nobody drives any more: what waits ends, and so does what goes on later.
-    pub(super) fn abandon(&self) {
-        self.abandon_as(End::Closed);
+    pub(super) fn close_abandoned(&self) {
+        self.abandon_as(EndReason::Closed);
     }
 
     /// The simulation is over that it is of: all its calls end. This thread drops their arguments and futures.
     fn end_with_simulation(&self) {
-        self.abandon_as(End::SimulationOver);
+        self.abandon_as(EndReason::SimulationOver);
         let mut batch = EndBatch::default();
         for calls in self.simulated.iter().flat_map(|calls| [&calls.suspended, &calls.at_work]) {
-            calls.end_all(self.id, End::SimulationOver, &mut batch);
+            calls.end_all(self.id, EndReason::SimulationOver, &mut batch);
         }
         batch.run();
     }
 
-    fn abandon_as(&self, how: End) {
+    fn abandon_as(&self, how: EndReason) {
         let mut core = self.lock();
         core.closed = true;
         core.abandoned = true;
         let (calls, futures, wakes) = core.take_all(true);
-        let wakes = wakes.and(core.front.queue.dismiss_line());
+        let wakes = wakes.and(core.front.queue.wake_all_waiting());
         let mut batch = EndBatch::default();
         self.release_into(core, wakes, &mut batch);
         calls.into_iter().for_each(|call| batch.end_claimed(call, how));
         batch.run();
-        futures.into_iter().for_each(|future| unwind::quietly(|| drop(future)));
+        futures.into_iter().for_each(|future| unwind::ignore_panics(|| drop(future)));
     }
 }
 
-impl<S: TaskSet> Gate<S> for Inner {
+impl<S: TaskSet> Admit<S> for LocalShared {
     type Item = Work;
 
     fn on_full(&self) -> OnFull {
         self.config.on_full
     }
 
-    fn inbox(&self) -> &Inbox<Work> {
+    fn inbox(&self) -> &Ring<Work> {
         &self.inbox
     }
 
-    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Work>>) -> (R, WakeList)) -> R {
+    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Injector<Work>>) -> (R, WakeList)) -> R {
         let mut core = self.lock();
         let refuses = core.abandoned || (core.closed && !inside);
         let (result, wakes) = f((!refuses).then_some(&mut core.front));
@@ -244,11 +244,11 @@ impl<S: TaskSet> Gate<S> for Inner {
         result
     }
 
-    fn item(call: Shared<CallSlot<S>>) -> Work {
+    fn item(call: CallRef<CallSlot<S>>) -> Work {
         Work::Call(call.erase())
     }
 
-    fn call(item: &Work) -> Option<Shared<dyn Runnable>> {
+    fn call(item: &Work) -> Option<CallRef<dyn ErasedCall>> {
         match item {
             Work::Call(call) => Some(call.clone()),
             Work::Resume(_) => None,
@@ -256,8 +256,8 @@ impl<S: TaskSet> Gate<S> for Inner {
     }
 
     /// Never asked: the builder refuses `CallerRuns`.
-    fn run_here(&self, call: Shared<CallSlot<S>>) {
-        call.discard(End::Unsupported);
+    fn run_on_caller(&self, call: CallRef<CallSlot<S>>) {
+        call.discard(EndReason::Unsupported);
     }
 }
 
@@ -265,18 +265,18 @@ impl<S: TaskSet> Gate<S> for Inner {
 macro_rules! homes {
     ($($(#[$doc:meta])* $name:ident: $($set:ident).+;)*) => {$(
         $(#[$doc])*
-        pub(super) struct $name(pub(super) Arc<Inner>);
+        pub(super) struct $name(pub(super) Arc<LocalShared>);
 
         impl WaiterHome for $name {
-            type State = Core;
+            type State = LocalState;
 
-            fn with_state<R>(&self, change: impl FnOnce(&mut Core, &mut AfterUnlock) -> R) -> R {
+            fn with_state<R>(&self, change: impl FnOnce(&mut LocalState, &mut AfterUnlock) -> R) -> R {
                 let mut after = AfterUnlock::default(); // acts after the release
                 let mut core = self.0.lock();
                 change(&mut core, &mut after)
             }
 
-            fn waiters(core: &mut Core) -> &mut WaiterSet {
+            fn waiters(core: &mut LocalState) -> &mut WaiterSet {
                 &mut core.$($set).+
             }
         }
@@ -289,11 +289,11 @@ homes! {
     /// Those that wait for work.
     Watchers: watchers;
     /// Those that wait for the driver to go.
-    Leavers: leavers;
+    Leavers: driver_waiters;
 }
 
-impl Drop for Inner {
+impl Drop for LocalShared {
     fn drop(&mut self) {
-        self.id.forget();
+        self.id.remove();
     }
 }

@@ -1,6 +1,6 @@
 //! An executor that its owner drives: a game loop, a window's thread, a `main` without threads, a test.
 //!
-//! `core` is its state under one lock, `driving` runs the work, `holder` says how its tasks and its owner wait, `turn` and
+//! `core` is its state under one lock, `driving` runs the work, `executor` says how its tasks and its owner wait, `turn` and
 //! `work` are what the host's loop sees, `flush` moves a mock clock along.
 
 mod backend;
@@ -18,9 +18,9 @@ pub use drained::Drained;
 pub use notify::{WorkAvailable, WorkHint};
 pub use run::Turn;
 
-use self::local_shared::Inner;
+use self::local_shared::LocalShared;
 use crate::{
-    call::backend::HostId,
+    call::backend::ExecutorId,
     error::Refused,
     executor::{Admission, Executor, admission},
     meta::task_info::TaskInfo,
@@ -69,11 +69,11 @@ pub struct Local {
 }
 
 /// Ends what waits when the last handle goes.
-struct Last(Arc<Inner>);
+struct Last(Arc<LocalShared>);
 
 impl Drop for Last {
     fn drop(&mut self) {
-        self.0.abandon();
+        self.0.close_abandoned();
     }
 }
 
@@ -88,10 +88,10 @@ impl Local {
     /// from there.
     #[must_use]
     pub fn new() -> Self {
-        Self::of(Inner::new(builder::Config::default()))
+        Self::of(LocalShared::new(builder::Config::default()))
     }
 
-    fn of(inner: Arc<Inner>) -> Self {
+    fn of(inner: Arc<LocalShared>) -> Self {
         Self { last: Arc::new(Last(inner)) }
     }
 
@@ -107,7 +107,7 @@ impl Local {
         LocalBuilder::new()
     }
 
-    fn inner(&self) -> &Arc<Inner> {
+    fn inner(&self) -> &Arc<LocalShared> {
         &self.last.0
     }
 
@@ -268,7 +268,7 @@ impl<S: TaskSet> Executor<S> for Local {
         !self.is_closed()
     }
 
-    fn host(&self) -> Option<HostId> {
+    fn host(&self) -> Option<ExecutorId> {
         Some(self.inner().id)
     }
 

@@ -1,6 +1,6 @@
 //! How a host hears that there is work.
 
-use super::{Local, local_shared::Watchers, state::Core};
+use super::{Local, local_shared::Watchers, state::LocalState};
 use crate::{
     context::block_on,
     wake::{Registration, WakeList},
@@ -82,7 +82,7 @@ impl Local {
         };
         drop(before);
         let mut core = self.inner().lock();
-        core.told = false;
+        core.notified = false;
         self.inner().release(core, WakeList::default());
     }
 
@@ -127,7 +127,7 @@ pub struct WorkAvailable {
 impl WorkAvailable {
     /// Blocks until then.
     pub fn wait(self) {
-        block_on::block_on_anybody(self);
+        block_on::block_on_any(self);
     }
 }
 
@@ -135,7 +135,7 @@ impl Future for WorkAvailable {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.waiter.poll_until(cx.waker(), Core::has_work_for_driver)
+        self.waiter.poll_until(cx.waker(), LocalState::has_work_for_driver)
     }
 }
 

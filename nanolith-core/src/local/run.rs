@@ -1,6 +1,6 @@
 //! What the owner's loop calls, and the report it gets.
 
-use super::{Local, driver::Until};
+use super::{Local, driver::StopCondition};
 use crate::time::clock;
 use std::{
     future::Future,
@@ -90,7 +90,7 @@ impl Local {
     /// # });
     /// ```
     pub fn run_for(&self, budget: Duration) -> Turn {
-        self.inner().turn(|| Until::Late(clock::now().saturating_add(clock::nanos(budget))))
+        self.inner().turn(|| StopCondition::Late(clock::now().saturating_add(clock::nanos(budget))))
     }
 
     /// The same until a moment.
@@ -104,7 +104,7 @@ impl Local {
     pub fn run_until_deadline(&self, deadline: Instant) -> Turn {
         self.inner().turn(|| {
             let left = deadline.saturating_duration_since(clock::instant());
-            Until::Late(clock::now().saturating_add(clock::nanos(left)))
+            StopCondition::Late(clock::now().saturating_add(clock::nanos(left)))
         })
     }
 
@@ -133,7 +133,7 @@ impl Local {
     /// # drop(jobs);
     /// ```
     pub fn run_until_idle(&self) -> Turn {
-        self.inner().turn(|| Until::Idle)
+        self.inner().turn(|| StopCondition::Idle)
     }
 
     /// Runs what is next. Says whether there was any.
@@ -148,7 +148,7 @@ impl Local {
     /// # drop(job);
     /// ```
     pub fn run_one(&self) -> bool {
-        self.inner().turn(|| Until::One).ran > 0
+        self.inner().turn(|| StopCondition::One).ran > 0
     }
 
     /// Runs what has expired: what was kept waiting for longer than its priority allows.

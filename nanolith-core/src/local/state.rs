@@ -3,13 +3,13 @@
 
 use crate::{
     call::{
-        backend::{Host, Runnable},
-        call_ref::Shared,
+        backend::{Backend, ErasedCall},
+        call_ref::CallRef,
     },
     meta::task_info::TaskInfo,
     sched::{
-        injector::{Entry, Front},
-        ring::Points,
+        injector::{Injector, QueueItem},
+        ring::PrefetchTarget,
     },
     time::clock,
     wake::{AfterUnlock, NewWaker, SingleWaiter, WaiterSet, WakeList},
@@ -25,22 +25,22 @@ use std::{
 /// What waits in the lanes.
 pub(super) enum Work {
     /// A call that nobody has begun, unless its entry is out of date.
-    Call(Shared<dyn Runnable>),
+    Call(CallRef<dyn ErasedCall>),
     /// A future that was woken.
     Resume(async_task::Runnable),
 }
 
-impl Points for Work {
-    fn points(&self) -> *const () {
+impl PrefetchTarget for Work {
+    fn target_ptr(&self) -> *const () {
         match self {
-            Self::Call(call) => call.points(),
+            Self::Call(call) => call.target_ptr(),
             Self::Resume(_) => std::ptr::null(),
         }
     }
 }
 
-impl Entry for Work {
-    fn call(&self) -> Option<&dyn Runnable> {
+impl QueueItem for Work {
+    fn call(&self) -> Option<&dyn ErasedCall> {
         match self {
             Self::Call(call) => Some(&**call),
             Self::Resume(_) => None,
@@ -48,20 +48,20 @@ impl Entry for Work {
     }
 }
 
-pub(super) struct Core {
-    pub(super) front: Front<Work>,
+pub(super) struct LocalState {
+    pub(super) front: Injector<Work>,
     /// The thread that drives it now.
     pub(super) driver: Option<ThreadId>,
     /// The thread that made it, or drove it last: what that waits for, it brings about itself.
     pub(super) owner: ThreadId,
     /// Whose thread the driver is otherwise, and whether it holds a slot there.
-    pub(super) outer: Option<Weak<dyn Host>>,
+    pub(super) outer_executor: Option<Weak<dyn Backend>>,
     /// Tasks on the driver's stack: at most one runs, the others wait.
     pub(super) active: usize,
     /// The calls among them that were run from the queue, by address.
     pub(super) begun: Vec<usize>,
     /// Queued calls that futures of ours wait for.
-    urged: VecDeque<Shared<dyn Runnable>>,
+    awaited: VecDeque<CallRef<dyn ErasedCall>>,
     /// How many there may be before those that have begun go.
     sweep_at: usize,
     pub(super) paused: bool,
@@ -69,13 +69,13 @@ pub(super) struct Core {
     /// Nobody can drive it any more.
     pub(super) abandoned: bool,
     /// Whether the host was told of work since it was driven last.
-    pub(super) told: bool,
+    pub(super) notified: bool,
     /// The driver sleeps until there is work.
-    sleeper: SingleWaiter,
+    driver_waker: SingleWaiter,
     /// They wait for work.
     pub(super) watchers: WaiterSet,
     /// They wait for the driver to go.
-    pub(super) leavers: WaiterSet,
+    pub(super) driver_waiters: WaiterSet,
     /// Entries that are out of date: dropped off the lock.
     spent: Vec<Work>,
 }
@@ -86,30 +86,30 @@ const SWEEP: usize = 64;
 /// Who is to hear of work, once the lock is released.
 #[derive(Default)]
 #[must_use = "somebody waits for this"]
-pub(super) struct Notice {
+pub(super) struct HostNotice {
     pub(super) wakes: WakeList,
     /// In how long the first of it expires: for the host's callback.
     pub(super) tell: Option<Duration>,
 }
 
-impl Core {
-    pub(super) fn new(front: Front<Work>) -> Self {
+impl LocalState {
+    pub(super) fn new(front: Injector<Work>) -> Self {
         Self {
             front,
             driver: None,
             owner: thread::current().id(),
-            outer: None,
+            outer_executor: None,
             active: 0,
             begun: Vec::new(),
-            urged: VecDeque::new(),
+            awaited: VecDeque::new(),
             sweep_at: SWEEP,
             paused: false,
             closed: false,
             abandoned: false,
-            told: false,
-            sleeper: SingleWaiter::default(),
+            notified: false,
+            driver_waker: SingleWaiter::default(),
             watchers: WaiterSet::new(),
-            leavers: WaiterSet::new(),
+            driver_waiters: WaiterSet::new(),
             spent: Vec::new(),
         }
     }
@@ -134,10 +134,10 @@ impl Core {
 
     /// Whether a future of ours waits for a queued call of ours. Calls that have begun since go: so each is looked at once.
     fn has_urged(&mut self) -> bool {
-        while self.urged.front().is_some_and(|call| !call.is_queued()) {
-            self.spent.extend(self.urged.pop_front().map(Work::Call));
+        while self.awaited.front().is_some_and(|call| !call.is_queued()) {
+            self.spent.extend(self.awaited.pop_front().map(Work::Call));
         }
-        !self.urged.is_empty()
+        !self.awaited.is_empty()
     }
 
     /// The next live work, which is begun by this; `may` says whether to run what expires then.
@@ -150,15 +150,15 @@ impl Core {
             let Some(work) = self.front.queue.pop() else { break };
             match &work {
                 Work::Resume(_) => {
-                    self.front.queue.resumed();
+                    self.front.queue.on_resume();
                     return (Some(work), wakes);
                 }
                 Work::Call(call) if call.claim() => {
-                    let begun = self.front.queue.begun(call.meta().is_inside());
+                    let begun = self.front.queue.on_start(call.header().is_nested());
                     return (Some(work), wakes.and(begun));
                 }
                 Work::Call(call) => {
-                    wakes = wakes.and(self.front.pass(&**call));
+                    wakes = wakes.and(self.front.skip_stale(&**call));
                     self.spent.push(work);
                 }
             }
@@ -171,12 +171,12 @@ impl Core {
         let mut wakes = WakeList::default();
         loop {
             match self.front.queue.first() {
-                Some(Work::Call(call)) if call.is_queued() => return (Some(call.meta().task()), wakes),
+                Some(Work::Call(call)) if call.is_queued() => return (Some(call.header().task()), wakes),
                 _ => {}
             }
             let Some(work) = self.front.queue.pop_first() else { return (None, wakes) };
             if let Work::Call(call) = &work {
-                wakes = wakes.and(self.front.pass(&**call));
+                wakes = wakes.and(self.front.skip_stale(&**call));
             }
             self.spent.push(work);
         }
@@ -185,12 +185,12 @@ impl Core {
     /// The same of what was begun, and of what that waits for.
     fn take_begun(&mut self) -> (Option<Work>, WakeList) {
         if let Some(work) = self.front.queue.pop_resumed() {
-            self.front.queue.resumed();
+            self.front.queue.on_resume();
             return (Some(work), WakeList::default());
         }
-        while let Some(call) = self.urged.pop_front() {
+        while let Some(call) = self.awaited.pop_front() {
             if call.claim() {
-                let wakes = self.front.begin_out_of_turn(&*call);
+                let wakes = self.front.start_out_of_order(&*call);
                 return (Some(Work::Call(call)), wakes);
             }
             self.spent.push(Work::Call(call));
@@ -199,38 +199,38 @@ impl Core {
     }
 
     /// A future of ours waits for a queued call of ours.
-    pub(super) fn urge(&mut self, call: Shared<dyn Runnable>) {
-        if self.urged.len() >= self.sweep_at {
-            let (stay, gone) = mem::take(&mut self.urged).into_iter().partition(|call| call.is_queued());
-            self.urged = stay;
+    pub(super) fn urge(&mut self, call: CallRef<dyn ErasedCall>) {
+        if self.awaited.len() >= self.sweep_at {
+            let (stay, gone) = mem::take(&mut self.awaited).into_iter().partition(|call| call.is_queued());
+            self.awaited = stay;
             let gone: VecDeque<_> = gone;
             self.spent.extend(gone.into_iter().map(Work::Call));
-            self.sweep_at = SWEEP + 2 * self.urged.len();
+            self.sweep_at = SWEEP + 2 * self.awaited.len();
         }
-        self.urged.push_back(call);
+        self.awaited.push_back(call);
     }
 
     /// Everything that waits, at the end: calls, of which the first are claimed, and futures.
     pub(super) fn take_all(
         &mut self,
         futures_too: bool,
-    ) -> (Vec<Shared<dyn Runnable>>, Vec<async_task::Runnable>, WakeList) {
+    ) -> (Vec<CallRef<dyn ErasedCall>>, Vec<async_task::Runnable>, WakeList) {
         let (mut calls, mut futures, mut wakes) = (Vec::new(), Vec::new(), WakeList::default());
         while let Some(work) = self.front.queue.pop() {
             match work {
                 Work::Resume(work) => futures.push(work),
                 Work::Call(call) if call.claim() => {
-                    wakes = wakes.and(self.front.queue.discarded(call.meta().is_inside()));
+                    wakes = wakes.and(self.front.queue.discarded(call.header().is_nested()));
                     calls.push(call);
                 }
                 Work::Call(call) => {
-                    wakes = wakes.and(self.front.pass(&*call));
+                    wakes = wakes.and(self.front.skip_stale(&*call));
                     self.spent.push(Work::Call(call));
                 }
             }
         }
-        self.spent.extend(mem::take(&mut self.urged).into_iter().map(Work::Call));
-        futures.iter().for_each(|_| self.front.queue.resumed());
+        self.spent.extend(mem::take(&mut self.awaited).into_iter().map(Work::Call));
+        futures.iter().for_each(|_| self.front.queue.on_resume());
         if !futures_too {
             for work in futures.drain(..) {
                 self.front.queue.resume(0, Work::Resume(work)); // begun calls go on
@@ -241,7 +241,7 @@ impl Core {
 
     /// What is to be dropped after the lock is released.
     pub(super) fn spent(&mut self) -> Vec<Work> {
-        let mut spent = self.front.spent();
+        let mut spent = self.front.take_stale();
         spent.append(&mut self.spent);
         spent
     }
@@ -250,7 +250,7 @@ impl Core {
 
     /// The driver sleeps until there is some, or until it is woken for another reason.
     pub(super) fn sleep(&mut self, waker: NewWaker, after: &mut AfterUnlock) {
-        self.sleeper.register(waker, after);
+        self.driver_waker.register(waker, after);
     }
 
     /// Whether there is work and no thread at it.
@@ -259,26 +259,26 @@ impl Core {
     }
 
     /// Who is to hear of what waits now.
-    pub(super) fn notice(&mut self) -> Notice {
+    pub(super) fn notice(&mut self) -> HostNotice {
         if !self.has_work() {
-            return Notice::default();
+            return HostNotice::default();
         }
         if self.driver.is_some() {
-            return Notice { wakes: self.sleeper.take(), tell: None };
+            return HostNotice { wakes: self.driver_waker.take(), tell: None };
         }
-        let tell = (!mem::replace(&mut self.told, true)).then(|| {
+        let tell = (!mem::replace(&mut self.notified, true)).then(|| {
             let expires = self.front.queue.lanes().earliest().unwrap_or(0);
-            clock::between(clock::now(), expires)
+            clock::elapsed(clock::now(), expires)
         });
-        Notice { wakes: self.watchers.take_all(), tell }
+        HostNotice { wakes: self.watchers.take_all(), tell }
     }
 
     /// The driver goes. `reports` says that its host knows what is left.
     pub(super) fn leave(&mut self, reports: bool, after: &mut AfterUnlock) -> WakeList {
         self.driver = None;
-        self.outer = None;
-        self.sleeper.remove(after);
-        self.told = reports && self.has_work();
-        self.leavers.take_all()
+        self.outer_executor = None;
+        self.driver_waker.remove(after);
+        self.notified = reports && self.has_work();
+        self.driver_waiters.take_all()
     }
 }

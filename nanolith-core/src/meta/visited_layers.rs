@@ -20,18 +20,18 @@ impl LayerId {
 
 /// The layers that a job has been through: a list that jobs share.
 #[derive(Debug)]
-pub(crate) struct Passed {
+pub(crate) struct Visited {
     layer: LayerId,
     before: Option<Arc<Self>>,
 }
 
-impl Passed {
+impl Visited {
     /// `before`, and `layer`.
-    pub(crate) fn and(before: Option<Arc<Self>>, layer: LayerId) -> Arc<Self> {
+    pub(crate) fn with(before: Option<Arc<Self>>, layer: LayerId) -> Arc<Self> {
         Arc::new(Self { layer, before })
     }
 
-    pub(crate) fn has(&self, layer: LayerId) -> bool {
+    pub(crate) fn contains(&self, layer: LayerId) -> bool {
         std::iter::successors(Some(self), |passed| passed.before.as_deref()).any(|passed| passed.layer == layer)
     }
 }

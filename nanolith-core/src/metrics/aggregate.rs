@@ -4,7 +4,7 @@ use super::{Histogram, Metrics, TaskMetrics, recorder::Sample};
 use crate::{meta::task_info::TaskInfo, time::clock};
 use std::time::Duration;
 
-pub(crate) struct Book {
+pub(crate) struct Aggregate {
     since: u64,
     /// Nanoseconds that threads were at tasks.
     busy: u64,
@@ -19,7 +19,7 @@ struct Kind {
     run: Histogram,
 }
 
-impl Book {
+impl Aggregate {
     pub(crate) fn new(now: u64) -> Self {
         Self { since: now, busy: 0, kinds: Vec::new(), last: 0 }
     }
@@ -49,7 +49,7 @@ impl Book {
         });
         let mut tasks: Vec<_> = tasks.collect();
         tasks.sort_by_key(|task| task.task.identifier());
-        Metrics { tasks, span: clock::between(self.since, now), busy: Duration::from_nanos(self.busy), slots }
+        Metrics { tasks, span: clock::elapsed(self.since, now), busy: Duration::from_nanos(self.busy), slots }
     }
 }
 
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn figures_stay_at_the_longest_time() {
-        let mut book = Book::new(0);
+        let mut book = Aggregate::new(0);
         for _ in 0..2 {
             book.busy(u64::MAX);
             book.note(&Sample { task: &TASK, waited: u64::MAX, ran: u64::MAX, calls: 1 });

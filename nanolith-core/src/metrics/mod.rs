@@ -9,7 +9,7 @@ mod recorder;
 
 #[cfg(feature = "metrics")]
 pub use histogram::Histogram;
-pub(crate) use recorder::{Recorder, Tally, is_any_on};
+pub(crate) use recorder::{Recorder, ThreadRecorder, is_any_on};
 
 #[cfg(feature = "metrics")]
 pub use read::{Metrics, TaskMetrics};

@@ -1,18 +1,18 @@
-//! Where executors put down how long calls waited and ran. A thread keeps a [`Tally`] of its own, and brings it to the book
+//! Where executors put down how long calls waited and ran. A thread keeps a [`ThreadRecorder`] of its own, and brings it to the book
 //! that all of an executor's threads share, some dozens of calls at a time. Without the cargo feature `metrics` nothing of this
 //! is left but two empty types.
 
 #[cfg(feature = "metrics")]
-pub(crate) use on::{Recorder, Sample, Tally, is_any_on};
+pub(crate) use on::{Recorder, Sample, ThreadRecorder, is_any_on};
 
 #[cfg(not(feature = "metrics"))]
-pub(crate) use off::{Recorder, Tally, is_any_on};
+pub(crate) use off::{Recorder, ThreadRecorder, is_any_on};
 
 #[cfg(feature = "metrics")]
 mod on {
     use crate::{
         meta::task_info::TaskInfo,
-        metrics::{Metrics, aggregate::Book},
+        metrics::{Metrics, aggregate::Aggregate},
         time::clock,
     };
     use std::{
@@ -26,7 +26,7 @@ mod on {
 
     /// What an executor measures, if it was asked to.
     #[derive(Clone, Default)]
-    pub(crate) struct Recorder(Option<Arc<Mutex<Book>>>);
+    pub(crate) struct Recorder(Option<Arc<Mutex<Aggregate>>>);
 
     /// Whether any executor of the program was ever asked to measure.
     static ANY: AtomicBool = AtomicBool::new(false);
@@ -36,7 +36,7 @@ mod on {
         ANY.load(Ordering::Relaxed)
     }
 
-    fn lock(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
+    fn lock(book: &Mutex<Aggregate>) -> MutexGuard<'_, Aggregate> {
         book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -46,7 +46,7 @@ mod on {
                 // ORDERING: Relaxed, and so below: whoever has a call of such an executor came by it later than by this.
                 ANY.store(true, Ordering::Relaxed);
             }
-            Self(on.then(|| Arc::new(Mutex::new(Book::new(clock::now())))))
+            Self(on.then(|| Arc::new(Mutex::new(Aggregate::new(clock::now())))))
         }
 
         #[inline]
@@ -55,9 +55,9 @@ mod on {
         }
 
         /// A thread's own part of it.
-        pub(crate) fn tally(&self) -> Tally {
+        pub(crate) fn tally(&self) -> ThreadRecorder {
             let samples = Vec::with_capacity(if self.is_on() { FULL } else { 0 });
-            Tally { book: self.0.clone(), samples, busy: 0, grain: Vec::new() }
+            ThreadRecorder { book: self.0.clone(), samples, busy: 0, batch: Vec::new() }
         }
 
         /// One call, by somebody who has no tally.
@@ -75,7 +75,7 @@ mod on {
         /// Begins anew.
         pub(crate) fn reset(&self) {
             if let Some(book) = &self.0 {
-                let fresh = Book::new(clock::now());
+                let fresh = Aggregate::new(clock::now());
                 let before = mem::replace(&mut *lock(book), fresh);
                 drop(before);
             }
@@ -95,23 +95,23 @@ mod on {
     const FULL: usize = 64;
 
     /// What one thread has measured and not yet brought to the book.
-    pub(crate) struct Tally {
-        book: Option<Arc<Mutex<Book>>>,
+    pub(crate) struct ThreadRecorder {
+        book: Option<Arc<Mutex<Aggregate>>>,
         samples: Vec<Sample>,
         /// How long the thread was at it, in nanoseconds.
         busy: u64,
         /// Short calls since the thread last looked at the clock.
-        grain: Vec<Seen>,
+        batch: Vec<PendingRun>,
     }
 
     /// So many calls in a row of one kind, the last of which was submitted then.
-    struct Seen {
+    struct PendingRun {
         task: &'static TaskInfo,
         calls: u64,
         submitted: u64,
     }
 
-    impl Tally {
+    impl ThreadRecorder {
         #[inline]
         pub(crate) fn is_on(&self) -> bool {
             self.book.is_some()
@@ -129,35 +129,35 @@ mod on {
         /// for those after it.
         #[inline(always)]
         pub(crate) fn see(&mut self, task: &'static TaskInfo, submitted: impl FnOnce() -> u64) {
-            match self.grain.last_mut() {
+            match self.batch.last_mut() {
                 Some(last) if std::ptr::eq(last.task, task) => last.calls += 1,
                 Some(last) => {
                     let submitted = last.submitted;
-                    self.grain.push(Seen { task, calls: 1, submitted });
+                    self.batch.push(PendingRun { task, calls: 1, submitted });
                 }
-                None => self.grain.push(Seen { task, calls: 1, submitted: submitted() }),
+                None => self.batch.push(PendingRun { task, calls: 1, submitted: submitted() }),
             }
         }
 
         /// It did not run after all.
         #[cold]
         pub(crate) fn unsee(&mut self) {
-            self.grain.last_mut().into_iter().for_each(|last| last.calls -= 1);
+            self.batch.last_mut().into_iter().for_each(|last| last.calls -= 1);
         }
 
         /// The calls that were seen ran from `began` to `now`: their times are the mean.
         pub(crate) fn end_grain(&mut self, began: u64, now: u64) {
-            let calls: u64 = self.grain.iter().map(|seen| seen.calls).sum();
+            let calls: u64 = self.batch.iter().map(|seen| seen.calls).sum();
             if calls == 0 {
                 return;
             }
             self.busy(now.saturating_sub(began));
             let ran = now.saturating_sub(began) / calls;
-            let mut grain = mem::take(&mut self.grain);
-            for Seen { task, calls, submitted } in grain.drain(..).filter(|seen| seen.calls > 0) {
+            let mut grain = mem::take(&mut self.batch);
+            for PendingRun { task, calls, submitted } in grain.drain(..).filter(|seen| seen.calls > 0) {
                 self.note(task, began.saturating_sub(submitted), ran, calls);
             }
-            self.grain = grain;
+            self.batch = grain;
         }
 
         /// The thread was at tasks for so many nanoseconds.
@@ -178,7 +178,7 @@ mod on {
         }
     }
 
-    impl Drop for Tally {
+    impl Drop for ThreadRecorder {
         fn drop(&mut self) {
             self.flush();
         }
@@ -208,17 +208,17 @@ mod off {
             false
         }
 
-        pub(crate) fn tally(&self) -> Tally {
-            Tally
+        pub(crate) fn tally(&self) -> ThreadRecorder {
+            ThreadRecorder
         }
 
         pub(crate) fn note(&self, _: &'static TaskInfo, _: Duration, _: Duration) {}
     }
 
-    pub(crate) struct Tally;
+    pub(crate) struct ThreadRecorder;
 
     #[allow(clippy::unused_self)] // as above
-    impl Tally {
+    impl ThreadRecorder {
         #[inline]
         pub(crate) fn is_on(&self) -> bool {
             false

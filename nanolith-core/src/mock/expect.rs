@@ -1,6 +1,6 @@
 //! Saying what is expected, and what becomes of it.
 
-use super::{Times, expectations::Script, response::Answer};
+use super::{Times, expectations::Expectations, response::Answer};
 use crate::{
     error::{At, CallError},
     task::TaskSet,
@@ -37,7 +37,7 @@ pub(super) struct Expectation<S: TaskSet> {
 /// ```
 #[must_use = "say what becomes of the calls: `returns`, `fails`, `panics` or `never_answers`"]
 pub struct Expect<'a, S: TaskSet> {
-    script: &'a Script<S>,
+    script: &'a Expectations<S>,
     fits: Fits<S>,
     times: Times,
     delay: Duration,
@@ -45,7 +45,7 @@ pub struct Expect<'a, S: TaskSet> {
 }
 
 impl<'a, S: TaskSet> Expect<'a, S> {
-    pub(super) fn new(script: &'a Script<S>, fits: Fits<S>, told: &'static Location<'static>) -> Self {
+    pub(super) fn new(script: &'a Expectations<S>, fits: Fits<S>, told: &'static Location<'static>) -> Self {
         Self { script, fits, times: 1.into(), delay: Duration::ZERO, told }
     }
 

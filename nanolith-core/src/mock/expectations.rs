@@ -14,7 +14,7 @@ use std::{
 
 type Describe<S> = Arc<dyn Fn(&<S as TaskSet>::Task) -> String + Send + Sync>;
 
-pub(super) struct Script<S: TaskSet> {
+pub(super) struct Expectations<S: TaskSet> {
     in_order: bool,
     state: Mutex<State<S>>,
 }
@@ -41,14 +41,14 @@ impl<S: TaskSet> Expected<S> {
     }
 
     /// Whether it is for one call more, which counts by this.
-    fn takes(&mut self) -> bool {
+    fn try_match(&mut self) -> bool {
         let takes = self.came < self.what.times.most;
         self.came += usize::from(takes);
         takes
     }
 }
 
-impl<S: TaskSet> Script<S> {
+impl<S: TaskSet> Expectations<S> {
     pub(super) fn new(in_order: bool) -> Self {
         let state =
             State { expected: Vec::new(), at: 0, unexpected: Vec::new(), held: Vec::new(), real: None, describe: None };
@@ -76,16 +76,16 @@ impl<S: TaskSet> Script<S> {
     // ----- a call
 
     pub(super) fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
-        let Ok((task, reply)) = job.open() else { return Ok(()) };
+        let Ok((task, reply)) = job.start_delegating() else { return Ok(()) };
         if let Some(expected) = self.find(&task) {
-            reply.slot().meta.mark_started(clock::now());
+            reply.slot().header.mark_started(clock::now());
             let held = expected.answer.clone().give_after(expected.delay, task, reply);
             self.lock().held.extend(held);
             return Ok(());
         }
         let real = self.lock().real.clone();
         match real {
-            Some(real) => real.execute(Job::within(reply, task, Reply::complete)),
+            Some(real) => real.execute(Job::delegate(reply, task, Reply::complete)),
             None => {
                 self.refuse(&task, reply);
                 Ok(())
@@ -101,7 +101,7 @@ impl<S: TaskSet> Script<S> {
         };
         if !self.in_order {
             let mut fitting = all.iter().enumerate().filter(|(_, what)| (what.fits)(task));
-            return fitting.find(|(nth, _)| self.lock().expected[*nth].takes()).map(|(_, what)| what.clone());
+            return fitting.find(|(nth, _)| self.lock().expected[*nth].try_match()).map(|(_, what)| what.clone());
         }
         loop {
             let what = all.get(at)?;
@@ -111,7 +111,7 @@ impl<S: TaskSet> Script<S> {
                 at = state.at; // another call was faster
                 continue;
             }
-            if fits && state.expected[at].takes() {
+            if fits && state.expected[at].try_match() {
                 state.at = at;
                 return Some(what.clone());
             }
@@ -129,7 +129,7 @@ impl<S: TaskSet> Script<S> {
         if let Some(describe) = describe {
             let _ = write!(what, " with {}", describe(task)); // a string takes everything
         }
-        let at = reply.slot().meta.at();
+        let at = reply.slot().header.at();
         self.lock().unexpected.push(format!("{what}, submitted at {}", at.submitted()));
         let panic = Panic::new(Box::new(format!("no expectation of the mock fits {what}")), None);
         reply.complete(Err(CallError::Panicked(panic, at)));

@@ -29,7 +29,7 @@ pub use record::{Record, Recorder};
 pub use replay::Replay;
 pub use times::Times;
 
-use self::expectations::Script;
+use self::expectations::Expectations;
 use crate::{
     error::Refused,
     executor::{Executor, OwnsState, RunsLocal, SharesState},
@@ -65,7 +65,7 @@ pub struct Mock<S: TaskSet> {
 }
 
 /// Verifies when the last handle goes.
-struct Last<S: TaskSet>(Script<S>);
+struct Last<S: TaskSet>(Expectations<S>);
 
 impl<S: TaskSet> Drop for Last<S> {
     fn drop(&mut self) {
@@ -85,7 +85,7 @@ impl<S: TaskSet> Mock<S> {
     /// One whose expectations may be met in any order: a call goes to the first that fits and has not had all its calls.
     #[must_use]
     pub fn new() -> Self {
-        Self { last: Arc::new(Last(Script::new(false))) }
+        Self { last: Arc::new(Last(Expectations::new(false))) }
     }
 
     /// One whose expectations are met in the order in which they are told.
@@ -103,10 +103,10 @@ impl<S: TaskSet> Mock<S> {
     /// ```
     #[must_use]
     pub fn in_order() -> Self {
-        Self { last: Arc::new(Last(Script::new(true))) }
+        Self { last: Arc::new(Last(Expectations::new(true))) }
     }
 
-    fn script(&self) -> &Script<S> {
+    fn script(&self) -> &Expectations<S> {
         &self.last.0
     }
 

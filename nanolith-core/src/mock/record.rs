@@ -62,26 +62,26 @@ pub struct Record<K, V> {
 /// To keep it in a file, choose what can be written: the enums themselves as text, under `#[define(wire)]`.
 pub struct Recorder<S: TaskSet, E, K, V> {
     executor: Arc<E>,
-    tape: Arc<Tape<S, K, V>>,
+    tape: Arc<Log<S, K, V>>,
 }
 
 /// What is kept of a value.
 pub(super) type Keep<T, K> = Box<dyn Fn(&T) -> K + Send + Sync>;
 
-struct Tape<S: TaskSet, K, V> {
+struct Log<S: TaskSet, K, V> {
     keep_task: Keep<S::Task, K>,
     keep_output: Keep<S::Output, V>,
     /// By number, and in that order.
-    records: Mutex<Kept<K, V>>,
+    records: Mutex<Entry<K, V>>,
 }
 
-struct Kept<K, V> {
+struct Entry<K, V> {
     next: u64,
     records: Vec<(u64, Record<K, V>)>,
 }
 
-impl<S: TaskSet, K, V> Tape<S, K, V> {
-    fn lock(&self) -> MutexGuard<'_, Kept<K, V>> {
+impl<S: TaskSet, K, V> Log<S, K, V> {
+    fn lock(&self) -> MutexGuard<'_, Entry<K, V>> {
         self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -101,7 +101,7 @@ impl<S: TaskSet, K, V> Tape<S, K, V> {
     }
 
     /// It was not taken.
-    fn strike(&self, number: u64) {
+    fn discard(&self, number: u64) {
         let mut kept = self.lock();
         let at = kept.records.binary_search_by_key(&number, |(number, _)| *number);
         let struck = at.map(|at| kept.records.remove(at));
@@ -124,10 +124,10 @@ where
         keep_task: impl Fn(&S::Task) -> K + Send + Sync + 'static,
         keep_output: impl Fn(&S::Output) -> V + Send + Sync + 'static,
     ) -> Self {
-        let tape = Tape {
+        let tape = Log {
             keep_task: Box::new(keep_task),
             keep_output: Box::new(keep_output),
-            records: Mutex::new(Kept { next: 0, records: Vec::new() }),
+            records: Mutex::new(Entry { next: 0, records: Vec::new() }),
         };
         Self { executor: Arc::new(executor), tape: Arc::new(tape) }
     }
@@ -168,10 +168,10 @@ where
     /// Keeps the call, and gives one that goes on as it.
     fn record(&self, job: Job<S>) -> Option<(u64, Job<S>)> {
         let (info, priority) = (job.info(), job.priority());
-        let (task, reply) = job.open().ok()?;
+        let (task, reply) = job.start_delegating().ok()?;
         let number = self.tape.push(Record { info, task: (self.tape.keep_task)(&task), priority, outcome: None });
         let tape = self.tape.clone();
-        let job = Job::within(reply, task, move |reply, outcome| {
+        let job = Job::delegate(reply, task, move |reply, outcome| {
             let kept = outcome.as_ref().map(|output| (tape.keep_output)(output)).map_err(Clone::clone);
             tape.end(number, kept);
             reply.complete(outcome);
@@ -189,14 +189,14 @@ where
 {
     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
         let Some((number, job)) = self.record(job) else { return Ok(()) };
-        self.executor.execute(job).inspect_err(|_| self.tape.strike(number))
+        self.executor.execute(job).inspect_err(|_| self.tape.discard(number))
     }
 
     fn admit(&self, job: Job<S>) -> Admission<'_, S> {
         let recorded = self.record(job);
         Box::pin(async move {
             let Some((number, job)) = recorded else { return Ok(()) };
-            self.executor.admit(job).await.inspect_err(|_| self.tape.strike(number))
+            self.executor.admit(job).await.inspect_err(|_| self.tape.discard(number))
         })
     }
 

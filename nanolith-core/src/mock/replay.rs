@@ -32,23 +32,23 @@ use std::{
 ///
 /// A call that was not kept, or was replayed already, ends as [`CallError::Panicked`], with a message that names it.
 pub struct Replay<S: TaskSet, K, V> {
-    tape: Arc<Tape<S, K, V>>,
+    tape: Arc<Log<S, K, V>>,
 }
 
-struct Tape<S: TaskSet, K, V> {
+struct Log<S: TaskSet, K, V> {
     key: Keep<S::Task, K>,
     output: Box<dyn Fn(V) -> S::Output + Send + Sync>,
-    calls: Mutex<Vec<Option<Kept<K, V>>>>,
+    calls: Mutex<Vec<Option<Entry<K, V>>>>,
 }
 
 /// What was kept of a call.
-struct Kept<K, V> {
+struct Entry<K, V> {
     key: Arc<K>,
     outcome: Result<V, CallError>,
 }
 
-impl<S: TaskSet, K, V> Tape<S, K, V> {
-    fn lock(&self) -> MutexGuard<'_, Vec<Option<Kept<K, V>>>> {
+impl<S: TaskSet, K, V> Log<S, K, V> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Option<Entry<K, V>>>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -65,8 +65,8 @@ where
         key: impl Fn(&S::Task) -> K + Send + Sync + 'static,
         output: impl Fn(V) -> S::Output + Send + Sync + 'static,
     ) -> Self {
-        let calls = calls.into_iter().map(|(key, outcome)| Some(Kept { key: Arc::new(key), outcome })).collect();
-        let tape = Tape { key: Box::new(key), output: Box::new(output), calls: Mutex::new(calls) };
+        let calls = calls.into_iter().map(|(key, outcome)| Some(Entry { key: Arc::new(key), outcome })).collect();
+        let tape = Log { key: Box::new(key), output: Box::new(output), calls: Mutex::new(calls) };
         Self { tape: Arc::new(tape) }
     }
 
@@ -82,7 +82,7 @@ where
 
     /// How many of the calls were not replayed.
     #[must_use]
-    pub fn left(&self) -> usize {
+    pub fn remaining(&self) -> usize {
         self.tape.lock().iter().flatten().count()
     }
 

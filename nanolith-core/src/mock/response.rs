@@ -39,16 +39,16 @@ impl<S: TaskSet> Answer<S> {
             (_, Some(_)) if delay.is_zero() => self.give(task, reply),
             (_, Some(due)) => {
                 // A job of its own, which ends with the call: so the call's end drops the arguments.
-                let job = Job::within(reply, task, Reply::complete);
-                job.slot().meta.mark_started(clock::now());
-                job.rest_until(due, move |job| offload::run(None, move || self.give_to(job)));
+                let job = Job::delegate(reply, task, Reply::complete);
+                job.slot().header.mark_started(clock::now());
+                job.delay_until(due, move |job| offload::run(None, move || self.give_to(job)));
             }
         }
         None
     }
 
     fn give_to(self, job: Job<S>) {
-        if let Ok((task, reply)) = job.open() {
+        if let Ok((task, reply)) = job.start_delegating() {
             self.give(task, reply);
         }
     }
@@ -60,7 +60,7 @@ impl<S: TaskSet> Answer<S> {
                 Err(panic) => reply.panicked(panic),
             },
             Self::Fails(error) => {
-                let error = error(reply.slot().meta.at());
+                let error = error(reply.slot().header.at());
                 reply.complete(Err(error));
             }
             Self::Panics(message) => reply.panicked(Panic::new(Box::new(message), None)),

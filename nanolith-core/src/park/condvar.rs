@@ -1,6 +1,6 @@
 //! A condition variable at which simulated threads may wait, too.
 
-use super::parker::Parking;
+use super::parker::ThreadParker;
 use crate::{sim_runtime, time::clock};
 use std::{
     sync::{Condvar as Real, Mutex, MutexGuard, PoisonError},
@@ -31,7 +31,7 @@ impl Condvar {
             let (guard, waited) = self.real.wait_timeout(guard, limit).unwrap_or_else(PoisonError::into_inner);
             return (guard, waited.timed_out());
         }
-        let parking = Parking::of_this_thread();
+        let parking = ThreadParker::of_this_thread();
         self.waiting().push(parking.waker().clone());
         drop(guard);
         let until = clock::after(limit);

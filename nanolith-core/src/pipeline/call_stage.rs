@@ -1,11 +1,11 @@
 //! A stage of calls: so many in flight at once, in order or as they are done.
 
 use super::{
-    channel::{Item, Ring, Writer},
-    driver::{Run, Work},
+    channel::{Item, WakeTiming, Writer},
+    driver::{Driver, Work},
     error::Cause,
-    input::{Feed, Unit},
-    stage_stats::Gauge,
+    input::{Input, InputItem},
+    stage_stats::StageMetrics,
 };
 use crate::{executor::Executor, task::TaskSet, time::clock, typed::Call, util::unwind};
 use futures_util::{
@@ -21,17 +21,17 @@ use std::{
 };
 
 /// A call that was made.
-pub(super) type Made<O> = Pin<Box<dyn Future<Output = Result<O, Cause>> + Send>>;
+pub(super) type CallFuture<O> = Pin<Box<dyn Future<Output = Result<O, Cause>> + Send>>;
 
 /// Makes the calls of a stage.
-pub(super) type Make<I, O> = Box<dyn FnMut(I) -> Made<O> + Send>;
+pub(super) type Make<I, O> = Box<dyn FnMut(I) -> CallFuture<O> + Send>;
 
 /// Makes calls as `make` says, on `target`; `finish` turns a task's output into an item.
 pub(super) fn make<C, S, E, I, V, O, F>(
     target: C,
     make: F,
     finish: fn(V) -> Result<O, Cause>,
-    gauge: Arc<Gauge>,
+    gauge: Arc<StageMetrics>,
 ) -> Make<I, O>
 where
     C: Send + Sync + 'static,
@@ -55,50 +55,50 @@ where
 }
 
 /// A call in flight, with the items that it is for.
-struct Flight<O> {
-    made: Made<O>,
+struct CallsInFlight<O> {
+    made: CallFuture<O>,
     index: u64,
     began: u64,
-    aboard: Aboard,
+    aboard: Running,
 }
 
 /// Items in flight, until this is dropped.
-struct Aboard {
-    gauge: Arc<Gauge>,
+struct Running {
+    gauge: Arc<StageMetrics>,
     count: usize,
 }
 
-impl Drop for Aboard {
+impl Drop for Running {
     fn drop(&mut self) {
-        self.gauge.landed(self.count);
+        self.gauge.record_finished(self.count);
     }
 }
 
 /// What a call came to.
-struct Landed<O> {
+struct Completed<O> {
     outcome: Result<O, Cause>,
     index: u64,
     count: usize,
     began: u64,
 }
 
-impl<O> Future for Flight<O> {
-    type Output = Landed<O>;
+impl<O> Future for CallsInFlight<O> {
+    type Output = Completed<O>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Landed<O>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Completed<O>> {
         let this = &mut *self;
         let outcome = match unwind::catch(|| this.made.as_mut().poll(cx)) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(outcome)) => outcome,
             Err(panic) => Err(Cause::of_panic(panic)),
         };
-        Poll::Ready(Landed { outcome, index: this.index, count: this.aboard.count, began: this.began })
+        Poll::Ready(Completed { outcome, index: this.index, count: this.aboard.count, began: this.began })
     }
 }
 
 enum Flights<O> {
-    Ordered(FuturesOrdered<Flight<O>>),
-    Unordered(FuturesUnordered<Flight<O>>),
+    Ordered(FuturesOrdered<CallsInFlight<O>>),
+    Unordered(FuturesUnordered<CallsInFlight<O>>),
 }
 
 impl<O> Flights<O> {
@@ -114,14 +114,14 @@ impl<O> Flights<O> {
         }
     }
 
-    fn push(&mut self, flight: Flight<O>) {
+    fn push(&mut self, flight: CallsInFlight<O>) {
         match self {
             Self::Ordered(flights) => flights.push_back(flight),
             Self::Unordered(flights) => flights.push(flight),
         }
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Landed<O>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Completed<O>>> {
         match self {
             Self::Ordered(flights) => Pin::new(flights).poll_next(cx),
             Self::Unordered(flights) => Pin::new(flights).poll_next(cx),
@@ -142,8 +142,8 @@ pub(super) struct Calls<F, I, O> {
     /// What is done, and finds no room yet.
     done: VecDeque<Item<O>>,
     input_over: bool,
-    gauge: Arc<Gauge>,
-    run: Arc<Run>,
+    gauge: Arc<StageMetrics>,
+    run: Arc<Driver>,
 }
 
 impl<F, I, O> Calls<F, I, O> {
@@ -151,31 +151,31 @@ impl<F, I, O> Calls<F, I, O> {
         (feed, make, out): (F, Make<I, O>, Writer<O>),
         concurrency: usize,
         ordered: bool,
-        gauge: Arc<Gauge>,
-        run: Arc<Run>,
+        gauge: Arc<StageMetrics>,
+        run: Arc<Driver>,
     ) -> Self {
         let (flights, done) = (Flights::new(ordered), VecDeque::new());
         Self { feed, make, out, concurrency, flights, done, input_over: false, gauge, run }
     }
 }
 
-impl<F: Feed<I>, I: Send + 'static, O: Send + 'static> Calls<F, I, O> {
+impl<F: Input<I>, I: Send + 'static, O: Send + 'static> Calls<F, I, O> {
     /// Makes calls as long as there is something to make them of, and not too many are under way.
-    fn take_off(&mut self, cx: &mut Context<'_>) {
+    fn start_calls(&mut self, cx: &mut Context<'_>) {
         while !self.input_over && self.flights.len() + self.done.len() < self.concurrency {
             match self.feed.poll_next(cx) {
                 Poll::Pending => return,
                 Poll::Ready(None) => self.input_over = true,
-                Poll::Ready(Some(Unit { payload, index, count })) => {
-                    let aboard = Aboard { gauge: self.gauge.clone(), count };
-                    self.flights.push(Flight { made: (self.make)(payload), index, began: clock::now(), aboard });
+                Poll::Ready(Some(InputItem { payload, index, count })) => {
+                    let aboard = Running { gauge: self.gauge.clone(), count };
+                    self.flights.push(CallsInFlight { made: (self.make)(payload), index, began: clock::now(), aboard });
                 }
             }
         }
     }
 
-    fn land(&mut self, landed: Landed<O>) {
-        let Landed { outcome, index, count, began } = landed;
+    fn on_complete(&mut self, landed: Completed<O>) {
+        let Completed { outcome, index, count, began } = landed;
         let now = clock::now();
         let ran = now.saturating_sub(began);
         self.feed.ran(count, ran);
@@ -192,17 +192,17 @@ impl<F: Feed<I>, I: Send + 'static, O: Send + 'static> Calls<F, I, O> {
     }
 }
 
-impl<F: Feed<I>, I: Send + 'static, O: Send + 'static> Work for Calls<F, I, O> {
+impl<F: Input<I>, I: Send + 'static, O: Send + 'static> Work for Calls<F, I, O> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..TURN {
             if !self.done.is_empty() {
-                if let Poll::Ready(Err(_)) = self.out.poll_push(cx, &mut self.done, Ring::Now) {
+                if let Poll::Ready(Err(_)) = self.out.poll_push(cx, &mut self.done, WakeTiming::Now) {
                     return Poll::Ready(());
                 }
             }
-            self.take_off(cx);
+            self.start_calls(cx);
             match self.flights.poll_next(cx) {
-                Poll::Ready(Some(landed)) => self.land(landed),
+                Poll::Ready(Some(landed)) => self.on_complete(landed),
                 Poll::Ready(None) if self.input_over && self.done.is_empty() => return Poll::Ready(()),
                 Poll::Ready(None) | Poll::Pending => return Poll::Pending,
             }

@@ -3,11 +3,11 @@
 //! Whole batches go in and out under one lock. Wakers come out of it and are used after its release:
 //!
 //! - a reader that sleeps is woken by what comes in. One is; it wakes the next, if it leaves something. A writer that is
-//!   about to bring more may put that off ([`Ring::Later`]), and rings before it rests;
+//!   about to bring more may put that off ([`WakeTiming::Deferred`]), and rings before it rests;
 //! - a writer that sleeps is woken when a place is free, in a large link a quarter of them, or when a reader is about to
 //!   sleep.
 
-use super::stage_stats::Gauge;
+use super::stage_stats::StageMetrics;
 use crate::{
     time::clock,
     util::unwind,
@@ -27,18 +27,18 @@ pub(super) type Item<T> = (u64, T);
 
 /// Nobody reads any more.
 #[derive(Debug)]
-pub(super) struct Gone;
+pub(super) struct Closed;
 
 /// When a reader is told of what came in.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ring {
+pub(super) enum WakeTiming {
     Now,
     /// Once the link is half full; the writer rings before it rests.
-    Later,
+    Deferred,
 }
 
 /// Makes a link of so many places, at least one.
-pub(super) fn link<T>(places: usize, gauge: Arc<Gauge>) -> (Writer<T>, Reader<T>) {
+pub(super) fn link<T>(places: usize, gauge: Arc<StageMetrics>) -> (Writer<T>, Reader<T>) {
     let state = State {
         queue: VecDeque::new(),
         held: 0,
@@ -47,18 +47,19 @@ pub(super) fn link<T>(places: usize, gauge: Arc<Gauge>) -> (Writer<T>, Reader<T>
         ends: 2,
         shut: false,
         batches: 0,
-        asleep: [Sleepers::default(), Sleepers::default()],
-        looked: Looked::default(),
+        asleep: [QueueWaiters::default(), QueueWaiters::default()],
+        looked: DepthSample::default(),
     };
-    let link = Arc::new(Link { state: Deferred::new(state), places: places.max(1), gauge, total: Arc::default() });
+    let link =
+        Arc::new(StageQueue { state: Deferred::new(state), places: places.max(1), gauge, total: Arc::default() });
     (Writer { link: link.clone(), id: 0 }, Reader { link, id: 1 })
 }
 
-struct Link<T> {
+struct StageQueue<T> {
     state: Deferred<State<T>>,
     places: usize,
     /// The figures of the stage that reads.
-    gauge: Arc<Gauge>,
+    gauge: Arc<StageMetrics>,
     /// How many items ever came in. ORDERING: Relaxed, a figure; changed under the lock alone.
     total: Arc<AtomicU64>,
 }
@@ -76,20 +77,20 @@ struct State<T> {
     /// How many batches were taken.
     batches: u64,
     /// Those who read, and those who write.
-    asleep: [Sleepers; 2],
-    looked: Looked,
+    asleep: [QueueWaiters; 2],
+    looked: DepthSample,
 }
 
 /// The moment of the last look at the depth, and what was seen.
 #[derive(Default)]
-struct Looked {
+struct DepthSample {
     at: u64,
     depth: usize,
 }
 
 /// Ends that wait, the longest waiting first.
 #[derive(Default)]
-struct Sleepers {
+struct QueueWaiters {
     waiting: WaiterSet,
     keys: BTreeMap<usize, WaiterKey>,
 }
@@ -100,7 +101,7 @@ const LARGE: usize = 16;
 const READERS: usize = 0;
 const WRITERS: usize = 1;
 
-impl Sleepers {
+impl QueueWaiters {
     /// The end with this number waits.
     fn add(&mut self, id: usize, waker: NewWaker, after: &mut AfterUnlock) {
         let mut key = self.keys.get(&id).copied();
@@ -123,41 +124,41 @@ impl Sleepers {
     }
 }
 
-impl<T> Link<T> {
+impl<T> StageQueue<T> {
     fn free(&self, state: &State<T>) -> usize {
         self.places.saturating_sub(state.queue.len() + state.held)
     }
 
     /// Something came in, to a queue that held `before`. Wakes a reader, if it is worth its while.
     #[inline]
-    fn came(&self, state: &mut State<T>, before: usize, ring: Ring, after: &mut AfterUnlock) {
+    fn on_push(&self, state: &mut State<T>, before: usize, ring: WakeTiming, after: &mut AfterUnlock) {
         let depth = state.queue.len();
         if before == 0 && depth > 0 {
-            state.looked = Looked { at: clock::now(), depth };
+            state.looked = DepthSample { at: clock::now(), depth };
         }
         self.gauge.set_depth(depth);
         self.total.store(self.total.load(Relaxed) + (depth - before) as u64, Relaxed);
-        if depth > before && (ring == Ring::Now || depth * 2 >= self.places) {
+        if depth > before && (ring == WakeTiming::Now || depth * 2 >= self.places) {
             state.asleep[READERS].waiting.notify_one(after);
         }
     }
 
     /// Something went out, from a queue that held `before`.
-    fn went(&self, state: &mut State<T>, before: usize, now: u64, after: &mut AfterUnlock) {
+    fn on_pop(&self, state: &mut State<T>, before: usize, now: u64, after: &mut AfterUnlock) {
         let depth = state.queue.len();
         // How long the items waited in all is the area under the depth; between two looks it is taken as a straight line.
         let lasted = now.saturating_sub(state.looked.at);
         let area = lasted.saturating_mul((state.looked.depth + before) as u64) / 2;
-        state.looked = Looked { at: now, depth };
-        self.gauge.took(before - depth, depth, area);
+        state.looked = DepthSample { at: now, depth };
+        self.gauge.record_dequeued(before - depth, depth, area);
         if depth > 0 {
             state.asleep[READERS].waiting.notify_one(after);
         }
-        self.freed(state, after);
+        self.on_space(state, after);
     }
 
     /// Wakes the writers if it is worth their while.
-    fn freed(&self, state: &mut State<T>, after: &mut AfterUnlock) {
+    fn on_space(&self, state: &mut State<T>, after: &mut AfterUnlock) {
         let enough = if self.places < LARGE { 1 } else { self.places / 4 };
         if self.free(state) >= enough {
             state.asleep[WRITERS].waiting.notify_all(after);
@@ -174,25 +175,25 @@ impl<T> Link<T> {
 
 /// The writing end. With the last of its clones nothing more comes in.
 pub(super) struct Writer<T> {
-    link: Arc<Link<T>>,
+    link: Arc<StageQueue<T>>,
     id: usize,
 }
 
 impl<T> Writer<T> {
     /// Puts an item in, if there is room for it; gives it back else.
     #[inline]
-    pub(super) fn try_push(&self, item: Item<T>) -> Result<(), Result<Item<T>, Gone>> {
+    pub(super) fn try_push(&self, item: Item<T>) -> Result<(), Result<Item<T>, Closed>> {
         let mut item = Some(item); // what finds no place drops after the release
         self.link.state.with(|state, after| {
             if state.shut || state.readers == 0 {
-                return Err(Err(Gone));
+                return Err(Err(Closed));
             }
             if self.link.free(state) == 0 {
                 return item.take().map_or(Ok(()), |item| Err(Ok(item)));
             }
             let before = state.queue.len();
             state.queue.extend(item.take());
-            self.link.came(state, before, Ring::Now, after);
+            self.link.on_push(state, before, WakeTiming::Now, after);
             Ok(())
         })
     }
@@ -202,17 +203,17 @@ impl<T> Writer<T> {
         &self,
         cx: &mut Context<'_>,
         items: &mut VecDeque<Item<T>>,
-        ring: Ring,
-    ) -> Poll<Result<(), Gone>> {
+        ring: WakeTiming,
+    ) -> Poll<Result<(), Closed>> {
         let mut new = None; // what is not needed of it drops after the release
         loop {
             let polled = self.link.state.with(|state, after| {
                 if state.shut || state.readers == 0 {
-                    return Some(Poll::Ready(Err(Gone)));
+                    return Some(Poll::Ready(Err(Closed)));
                 }
                 let (before, room) = (state.queue.len(), self.link.free(state).min(items.len()));
                 state.queue.extend(items.drain(..room));
-                self.link.came(state, before, ring, after);
+                self.link.on_push(state, before, ring, after);
                 if items.is_empty() {
                     state.asleep[WRITERS].finish(self.id, after);
                     return Some(Poll::Ready(Ok(())));
@@ -295,7 +296,7 @@ impl Take {
 
 /// The reading end. With the last of its clones, what is in the link is dropped.
 pub(super) struct Reader<T> {
-    link: Arc<Link<T>>,
+    link: Arc<StageQueue<T>>,
     id: usize,
 }
 
@@ -339,7 +340,7 @@ impl<T> Reader<T> {
                 }
                 let batch = state.batches;
                 state.batches += 1;
-                self.link.went(state, before, now, after);
+                self.link.on_pop(state, before, now, after);
                 Some(Poll::Ready(Some(batch)))
             });
             match polled {
@@ -353,7 +354,7 @@ impl<T> Reader<T> {
     pub(super) fn release(&self, count: usize) {
         self.link.state.with(|state, after| {
             state.held -= count;
-            self.link.freed(state, after);
+            self.link.on_space(state, after);
         });
     }
 }
@@ -381,7 +382,7 @@ impl<T> Drop for Reader<T> {
             self.link.gauge.set_depth(0);
             std::mem::take(&mut state.queue)
         });
-        left.into_iter().for_each(|item| unwind::quietly(|| drop(item)));
+        left.into_iter().for_each(|item| unwind::ignore_panics(|| drop(item)));
     }
 }
 

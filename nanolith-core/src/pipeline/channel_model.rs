@@ -1,6 +1,6 @@
 //! The link against a model that is a plain queue; nobody sleeps beside something to do.
 
-use super::{Gauge, Item, Reader, Ring, Take, Writer, link};
+use super::{Item, Reader, StageMetrics, Take, WakeTiming, Writer, link};
 use proptest::prelude::*;
 use std::{
     collections::VecDeque,
@@ -88,7 +88,7 @@ struct Links {
 
 impl Links {
     fn new(places: usize) -> Self {
-        let (writer, reader) = link(places, Gauge::new("model"));
+        let (writer, reader) = link(places, StageMetrics::new("model"));
         Self {
             writers: [writer.clone(), writer].map(End::new),
             brings: Default::default(),
@@ -115,7 +115,7 @@ impl Links {
                 }
                 let room = self.free().min(self.brings[who].len());
                 self.queue.extend(self.brings[who].iter().take(room).map(|(_, n)| *n));
-                let (bring, ring) = (&mut self.brings[who], if later { Ring::Later } else { Ring::Now });
+                let (bring, ring) = (&mut self.brings[who], if later { WakeTiming::Deferred } else { WakeTiming::Now });
                 let all = room == bring.len();
                 let pushed = self.writers[who].poll(|writer, cx| writer.poll_push(cx, bring, ring));
                 prop_assert_eq!(pushed.is_some(), all);
@@ -176,14 +176,14 @@ proptest! {
 
 #[test]
 fn without_a_writer_what_is_left_is_read_and_without_a_reader_nothing_goes_in() {
-    let (writer, reader) = link(4, Gauge::new("model"));
+    let (writer, reader) = link(4, StageMetrics::new("model"));
     writer.try_push((0, 7)).expect("there is room");
     drop(writer);
     let mut cx = Context::from_waker(Waker::noop());
     let mut into = VecDeque::new();
     assert_eq!(reader.poll_take(&mut cx, Take::up_to(9), &mut into, 1), Poll::Ready(Some(0)));
     assert_eq!(reader.poll_take(&mut cx, Take::up_to(9), &mut into, 1), Poll::Ready(None));
-    let (writer, reader) = link(4, Gauge::new("model"));
+    let (writer, reader) = link(4, StageMetrics::new("model"));
     drop(reader);
     assert!(matches!(writer.try_push((0, 7)), Err(Err(_))));
 }

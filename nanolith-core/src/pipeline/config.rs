@@ -1,6 +1,6 @@
 //! How a stage runs: the settings that follow it.
 
-use super::{Pipeline, batch_size::Size, stage_stats::Gauge};
+use super::{Pipeline, batch_size::Size, stage_stats::StageMetrics};
 use crate::time::MILLISECOND;
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -203,4 +203,4 @@ impl<T> Pipeline<T, Batches> {
 }
 
 /// The gauge of the stage that was added last, if any was.
-pub(super) type LastGauge = Option<Arc<Gauge>>;
+pub(super) type LastGauge = Option<Arc<StageMetrics>>;

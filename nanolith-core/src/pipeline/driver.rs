@@ -2,7 +2,7 @@
 
 use super::{
     error::{Cause, ItemError, OnError},
-    stage_stats::Gauge,
+    stage_stats::StageMetrics,
 };
 use crate::{
     meta::priority::Priority,
@@ -25,14 +25,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(super) struct Run {
+pub(super) struct Driver {
     /// The input, which is no stage.
-    pub(super) input: Arc<Gauge>,
+    pub(super) input: Arc<StageMetrics>,
     /// Items that came from the input, once it has begun.
     taken: OnceLock<Arc<AtomicU64>>,
     /// Items that the consumer got. ORDERING: Relaxed, a figure.
     pub(super) delivered: AtomicU64,
-    stages: Mutex<Vec<Arc<Gauge>>>,
+    stages: Mutex<Vec<Arc<StageMetrics>>>,
     cancelled: AtomicBool,
     state: Mutex<State>,
 }
@@ -62,10 +62,10 @@ pub(super) trait Work: Send + 'static {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
 
-impl Run {
+impl Driver {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
-            input: Gauge::new("input"),
+            input: StageMetrics::new("input"),
             taken: OnceLock::new(),
             delivered: AtomicU64::new(0),
             stages: Mutex::default(),
@@ -80,14 +80,14 @@ impl Run {
 
     // ----- its stages
 
-    pub(super) fn add_stage(&self) -> Arc<Gauge> {
+    pub(super) fn add_stage(&self) -> Arc<StageMetrics> {
         let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
-        let gauge = Gauge::new(format!("stage {}", stages.len() + 1));
+        let gauge = StageMetrics::new(format!("stage {}", stages.len() + 1));
         stages.push(gauge.clone());
         gauge
     }
 
-    pub(super) fn stages(&self) -> Vec<Arc<Gauge>> {
+    pub(super) fn stages(&self) -> Vec<Arc<StageMetrics>> {
         self.stages.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -116,7 +116,7 @@ impl Run {
     }
 
     /// Has `pool` drive `work`, until it is over or cancelled.
-    pub(super) fn spawn(self: &Arc<Self>, pool: &Pool, priority: Priority, stage: &Arc<Gauge>, work: impl Work) {
+    pub(super) fn spawn(self: &Arc<Self>, pool: &Pool, priority: Priority, stage: &Arc<StageMetrics>, work: impl Work) {
         let task = self.worker(pool, priority, stage, work);
         let mut state = self.state();
         if self.is_cancelled() {
@@ -139,7 +139,13 @@ impl Run {
         }
     }
 
-    fn worker(self: &Arc<Self>, pool: &Pool, priority: Priority, stage: &Arc<Gauge>, work: impl Work) -> Task<()> {
+    fn worker(
+        self: &Arc<Self>,
+        pool: &Pool,
+        priority: Priority,
+        stage: &Arc<StageMetrics>,
+        work: impl Work,
+    ) -> Task<()> {
         self.state().live += 1;
         let mut worker = Worker { work: Some(work), is_over: false, stage: stage.clone(), run: self.clone() };
         pool::spawn(pool, priority, poll_fn(move |cx| worker.poll(cx)))
@@ -197,7 +203,7 @@ impl Run {
     // ----- its errors
 
     /// Items have failed at a stage.
-    pub(super) fn failed(&self, stage: &Gauge, index: u64, count: usize, cause: Cause) {
+    pub(super) fn failed(&self, stage: &StageMetrics, index: u64, count: usize, cause: Cause) {
         stage.failed(count as u64);
         let error = ItemError::new(stage, index, count, cause);
         let mut state = self.state();
@@ -216,11 +222,11 @@ impl Run {
             }
         };
         // The user's own error may panic as it goes; the stage whose others wait for it goes on all the same.
-        unwind::quietly(|| drop(unused));
+        unwind::ignore_panics(|| drop(unused));
     }
 
     /// The pipeline cannot go on: it takes no more, and ends with this once what it has came out.
-    pub(super) fn broken(&self, at: &Gauge, index: u64, cause: Cause) {
+    pub(super) fn on_panic(&self, at: &StageMetrics, index: u64, cause: Cause) {
         at.failed(1);
         let error = ItemError::new(at, index, 1, cause);
         let mut state = self.state();
@@ -275,15 +281,15 @@ struct Worker<W> {
     work: Option<W>,
     /// Whether the work has come to its end.
     is_over: bool,
-    stage: Arc<Gauge>,
-    run: Arc<Run>,
+    stage: Arc<StageMetrics>,
+    run: Arc<Driver>,
 }
 
 impl<W: Work> Worker<W> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(work) = self.work.as_mut().filter(|_| !self.run.is_cancelled()) else { return Poll::Ready(()) };
         let polled = unwind::catch(|| work.poll(cx)).unwrap_or_else(|panic| {
-            self.run.broken(&self.stage, 0, Cause::of_panic(panic));
+            self.run.on_panic(&self.stage, 0, Cause::of_panic(panic));
             Poll::Ready(())
         });
         self.is_over = polled.is_ready();
@@ -295,10 +301,10 @@ impl<W> Drop for Worker<W> {
     fn drop(&mut self) {
         // Without an error, what is dropped with its simulation would look complete.
         if !self.is_over && sim_runtime::is_past_grace() && !self.run.is_stopped() {
-            self.run.broken(&self.stage, 0, Cause::SimulationOver);
+            self.run.on_panic(&self.stage, 0, Cause::SimulationOver);
         }
         let work = self.work.take();
-        unwind::quietly(|| drop(work));
+        unwind::ignore_panics(|| drop(work));
         let mut state = self.run.state();
         state.live -= 1;
         let wakes = if state.live == 0 { state.waiter.take() } else { WakeList::default() };

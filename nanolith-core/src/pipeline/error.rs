@@ -1,9 +1,9 @@
 //! How an item fails, and what is done about it.
 
-use super::stage_stats::Gauge;
+use super::stage_stats::StageMetrics;
 use crate::{
     error::{BoxError, CallError, Panic},
-    sim_runtime::Doomed,
+    sim_runtime::Unwind,
 };
 use std::{error::Error, fmt, sync::Arc};
 
@@ -85,7 +85,7 @@ impl Cause {
 
     /// What ran outside of a call panicked, or was made to unwind at the end of its simulation.
     pub(super) fn of_panic(panic: Panic) -> Self {
-        if panic.is::<Doomed>() { Self::SimulationOver } else { Self::Panicked(panic) }
+        if panic.is::<Unwind>() { Self::SimulationOver } else { Self::Panicked(panic) }
     }
 
     pub(super) fn not_started(error: impl Error + Send + Sync + 'static) -> Self {
@@ -94,7 +94,7 @@ impl Cause {
 }
 
 impl ItemError {
-    pub(super) fn new(at: &Gauge, index: u64, count: usize, cause: Cause) -> Self {
+    pub(super) fn new(at: &StageMetrics, index: u64, count: usize, cause: Cause) -> Self {
         Self { stage: at.name(), index, count, cause }
     }
 

@@ -3,7 +3,7 @@
 use super::{
     batch_size::Size,
     channel::{Item, Reader, Take},
-    stage_stats::Gauge,
+    stage_stats::StageMetrics,
 };
 use crate::time::{Limit, clock};
 use std::{
@@ -14,7 +14,7 @@ use std::{
 };
 
 /// What one call is made of.
-pub(super) struct Unit<I> {
+pub(super) struct InputItem<I> {
     pub(super) payload: I,
     /// The first item.
     pub(super) index: u64,
@@ -22,47 +22,47 @@ pub(super) struct Unit<I> {
 }
 
 /// Takes the next from a link.
-pub(super) trait Feed<I>: Send + 'static {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Unit<I>>>;
+pub(super) trait Input<I>: Send + 'static {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<InputItem<I>>>;
 
     /// A call of so many items took so long, in nanoseconds.
     fn ran(&mut self, count: usize, nanos: u64);
 }
 
 /// An item a call.
-pub(super) struct Singles<I> {
+pub(super) struct SingleInput<I> {
     input: Reader<I>,
     taken: VecDeque<Item<I>>,
 }
 
-impl<I> Singles<I> {
+impl<I> SingleInput<I> {
     pub(super) fn new(input: Reader<I>) -> Self {
         Self { input, taken: VecDeque::with_capacity(1) }
     }
 }
 
-impl<I: Send + 'static> Feed<I> for Singles<I> {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Unit<I>>> {
+impl<I: Send + 'static> Input<I> for SingleInput<I> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<InputItem<I>>> {
         let taken = self.input.poll_take(cx, Take::up_to(1), &mut self.taken, clock::now());
-        taken.map(|_| self.taken.pop_front().map(|(index, payload)| Unit { payload, index, count: 1 }))
+        taken.map(|_| self.taken.pop_front().map(|(index, payload)| InputItem { payload, index, count: 1 }))
     }
 
     fn ran(&mut self, _: usize, _: u64) {}
 }
 
 /// As many items a call as wait, up to a size that follows what the calls take.
-pub(super) struct Batches<I> {
+pub(super) struct BatchInput<I> {
     input: Reader<I>,
     taken: VecDeque<Item<I>>,
     size: Size,
-    gauge: Arc<Gauge>,
+    gauge: Arc<StageMetrics>,
     /// How long a call should take, and how long too few items wait for more at most.
     latency: Duration,
     waits: Option<Limit>,
 }
 
-impl<I> Batches<I> {
-    pub(super) fn new(input: Reader<I>, size: Size, latency: Duration, gauge: Arc<Gauge>) -> Self {
+impl<I> BatchInput<I> {
+    pub(super) fn new(input: Reader<I>, size: Size, latency: Duration, gauge: Arc<StageMetrics>) -> Self {
         Self { input, taken: VecDeque::new(), size, gauge, latency, waits: None }
     }
 
@@ -79,8 +79,8 @@ impl<I> Batches<I> {
     }
 }
 
-impl<I: Send + 'static> Feed<Vec<I>> for Batches<I> {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Unit<Vec<I>>>> {
+impl<I: Send + 'static> Input<Vec<I>> for BatchInput<I> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<InputItem<Vec<I>>>> {
         loop {
             let take = Take { least: self.least(cx), most: self.size.now(), hold: false };
             let Poll::Ready(taken) = self.input.poll_take(cx, take, &mut self.taken, clock::now()) else {
@@ -97,7 +97,7 @@ impl<I: Send + 'static> Feed<Vec<I>> for Batches<I> {
                 return Poll::Ready(None);
             };
             let payload = self.taken.drain(..).map(|(_, item)| item).collect();
-            return Poll::Ready(Some(Unit { payload, index, count }));
+            return Poll::Ready(Some(InputItem { payload, index, count }));
         }
     }
 

@@ -2,10 +2,10 @@
 
 use super::{
     batch_size::Size,
-    channel::{Item, Reader, Ring, Take, Writer},
-    driver::{Run, Work},
+    channel::{Item, Reader, Take, WakeTiming, Writer},
+    driver::{Driver, Work},
     error::Cause,
-    stage_stats::Gauge,
+    stage_stats::StageMetrics,
 };
 use crate::{
     time::clock,
@@ -33,7 +33,7 @@ const SLICE: u64 = 120_000;
 
 /// Whose batch is handed on next, where the order is kept.
 #[derive(Default)]
-pub(super) struct Turns(Deferred<Turn>);
+pub(super) struct OrderGate(Deferred<Turn>);
 
 #[derive(Default)]
 struct Turn {
@@ -42,7 +42,7 @@ struct Turn {
     waiting: BTreeMap<u64, SingleWaiter>,
 }
 
-impl Turns {
+impl OrderGate {
     /// Whether it is the turn of this batch; else its future is woken then.
     fn has_come(&self, batch: u64, cx: &mut Context<'_>) -> bool {
         let mut new = Some(NewWaker::of(cx.waker())); // what is not needed of it drops after the release
@@ -69,9 +69,9 @@ pub(super) struct Functions<F, I, O> {
     pub(super) input: Reader<I>,
     pub(super) out: Writer<O>,
     /// `None`: the order is not kept, or there is but one future.
-    pub(super) turns: Option<Arc<Turns>>,
-    pub(super) gauge: Arc<Gauge>,
-    pub(super) run: Arc<Run>,
+    pub(super) turns: Option<Arc<OrderGate>>,
+    pub(super) gauge: Arc<StageMetrics>,
+    pub(super) run: Arc<Driver>,
     pub(super) size: Size,
     pub(super) taken: VecDeque<Item<I>>,
     pub(super) made: VecDeque<Item<O>>,
@@ -86,13 +86,13 @@ where
     O: Send + 'static,
 {
     /// Hands the batch on. Ready with `false` once nobody wants it.
-    fn hand_on(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+    fn forward_ready(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let Some(batch) = self.batch else { return Poll::Ready(true) };
         if self.turns.as_ref().is_some_and(|turns| !turns.has_come(batch, cx)) {
             return Poll::Pending;
         }
         if !self.made.is_empty() {
-            match self.out.poll_push(cx, &mut self.made, Ring::Later) {
+            match self.out.poll_push(cx, &mut self.made, WakeTiming::Deferred) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(false),
                 Poll::Pending => return Poll::Pending,
@@ -129,7 +129,7 @@ where
         self.size.ran(count, ran);
         self.gauge.set_batch(self.size.now());
         self.gauge.done((count - failed.len()) as u64, ran, now);
-        self.gauge.landed(count);
+        self.gauge.record_finished(count);
         for (index, cause) in failed {
             self.run.failed(&self.gauge, index, 1, cause);
         }
@@ -143,7 +143,7 @@ where
             if self.run.is_cancelled() {
                 return Poll::Ready(());
             }
-            match self.hand_on(cx) {
+            match self.forward_ready(cx) {
                 Poll::Ready(true) => {}
                 Poll::Ready(false) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,

@@ -93,7 +93,7 @@ impl<T: Send + 'static> Pipeline<T> {
         let input = input.into_iter();
         Self::of(Plan::new(move |starting, out| {
             if let Err(error) = source::pull(starting.run.clone(), input, out) {
-                starting.run.broken(&starting.run.input, 0, Cause::not_started(error));
+                starting.run.on_panic(&starting.run.input, 0, Cause::not_started(error));
             }
         }))
     }

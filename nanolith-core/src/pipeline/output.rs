@@ -2,7 +2,7 @@
 
 use super::{
     channel::{Item, Reader, Take},
-    driver::Run,
+    driver::Driver,
     error::ItemError,
     stats::Report,
 };
@@ -17,7 +17,7 @@ use std::{
 const CHUNK: usize = 128;
 
 pub(super) struct Output<T> {
-    pub(super) run: Arc<Run>,
+    pub(super) run: Arc<Driver>,
     results: Reader<T>,
     /// Taken from the link. Their places are free once all are used.
     taken: VecDeque<Item<T>>,
@@ -26,7 +26,7 @@ pub(super) struct Output<T> {
 }
 
 impl<T> Output<T> {
-    pub(super) fn new(run: Arc<Run>, results: Reader<T>) -> Self {
+    pub(super) fn new(run: Arc<Driver>, results: Reader<T>) -> Self {
         Self { run, results, taken: VecDeque::new(), held: 0, over: false }
     }
 

@@ -4,17 +4,17 @@
 use super::{
     channel::{self, Reader, Writer},
     config::{BUFFER, LastGauge, Settings},
-    driver::Run,
+    driver::Driver,
     error::Cause,
     output::Output,
-    stage_stats::Gauge,
+    stage_stats::StageMetrics,
 };
 use crate::pool::{GlobalPool, Pool};
 use std::sync::Arc;
 
 /// What is there when it starts.
 pub(super) struct Starting<'a> {
-    pub(super) run: &'a Arc<Run>,
+    pub(super) run: &'a Arc<Driver>,
     pub(super) global: &'static Pool,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Starting<'a> {
 pub(super) type Start<T> = Box<dyn FnOnce(&Starting<'_>, Settings, Writer<T>) + Send>;
 
 pub(super) struct Plan<T> {
-    pub(super) run: Arc<Run>,
+    pub(super) run: Arc<Driver>,
     /// Those of the last stage.
     pub(super) settings: Settings,
     pub(super) gauge: LastGauge,
@@ -38,15 +38,15 @@ impl<T: Send + 'static> Plan<T> {
             starting.run.begin(out.total(), out.to_shut());
             start(starting, out);
         });
-        Self { run: Run::new(), settings: Settings::default(), gauge: None, output: BUFFER, start }
+        Self { run: Driver::new(), settings: Settings::default(), gauge: None, output: BUFFER, start }
     }
 
     /// The same with one stage more, which `stage` starts.
     pub(super) fn add<O: Send + 'static>(
         self,
         settings: Settings,
-        gauge: Arc<Gauge>,
-        stage: impl FnOnce(&Starting<'_>, &Settings, &Arc<Gauge>, Reader<T>, Writer<O>) + Send + 'static,
+        gauge: Arc<StageMetrics>,
+        stage: impl FnOnce(&Starting<'_>, &Settings, &Arc<StageMetrics>, Reader<T>, Writer<O>) + Send + 'static,
     ) -> Plan<O> {
         let Self { run, settings: before, start, output, .. } = self;
         let own = gauge.clone();
@@ -61,10 +61,10 @@ impl<T: Send + 'static> Plan<T> {
     /// Starts it. What hinders it comes out as its error.
     pub(super) fn start(self) -> Output<T> {
         let Self { run, settings, output, start, .. } = self;
-        let (out, results) = channel::link(output, Gauge::new("output"));
+        let (out, results) = channel::link(output, StageMetrics::new("output"));
         match GlobalPool.get() {
             Ok(global) => start(&Starting { run: &run, global }, settings, out),
-            Err(error) => run.broken(&run.input, 0, Cause::not_started(error)),
+            Err(error) => run.on_panic(&run.input, 0, Cause::not_started(error)),
         }
         Output::new(run, results)
     }

@@ -22,13 +22,13 @@ use std::{
 const TURN: usize = 128;
 
 /// A pipeline, from before its start to its end.
-enum Course<T> {
+enum SinkState<T> {
     Planned(Plan<T>),
     Running(Output<T>),
     Over,
 }
 
-impl<T: Send + 'static> Course<T> {
+impl<T: Send + 'static> SinkState<T> {
     fn start(&mut self) -> &mut Output<T> {
         if let Self::Planned(_) = self {
             if let Self::Planned(plan) = mem::replace(self, Self::Over) {
@@ -68,7 +68,7 @@ impl<T: Send + 'static> Course<T> {
         loop {
             let next = match output.next_in_hand() {
                 Some(item) => Some(Ok(item)),
-                None => block_on::block_on_anybody(poll_fn(|cx| output.poll_next(cx))),
+                None => block_on::block_on_any(poll_fn(|cx| output.poll_next(cx))),
             };
             match next {
                 Some(Ok(item)) => consume(item),
@@ -97,7 +97,7 @@ impl<T: Send + 'static> Course<T> {
 /// Dropped, the pipeline is cancelled.
 #[must_use = "a pipeline does nothing until awaited or waited on"]
 pub struct ForEach<T, F> {
-    course: Course<T>,
+    course: SinkState<T>,
     consume: F,
 }
 
@@ -105,7 +105,7 @@ impl<T, F> Unpin for ForEach<T, F> {}
 
 impl<T: Send + 'static, F: FnMut(T)> ForEach<T, F> {
     pub(super) fn new(plan: Plan<T>, consume: F) -> Self {
-        Self { course: Course::Planned(plan), consume }
+        Self { course: SinkState::Planned(plan), consume }
     }
 
     /// Starts the pipeline and blocks until it is over. The function runs on this thread. Within a task, the task's slot is
@@ -189,7 +189,7 @@ impl<T> IntoIterator for Collected<T> {
 /// Dropped, the pipeline is cancelled.
 #[must_use = "a pipeline does nothing until awaited or waited on"]
 pub struct Collect<T> {
-    course: Course<T>,
+    course: SinkState<T>,
     items: Vec<T>,
 }
 
@@ -197,7 +197,7 @@ impl<T> Unpin for Collect<T> {}
 
 impl<T: Send + 'static> Collect<T> {
     pub(super) fn new(plan: Plan<T>) -> Self {
-        Self { course: Course::Planned(plan), items: Vec::new() }
+        Self { course: SinkState::Planned(plan), items: Vec::new() }
     }
 
     /// Starts the pipeline and blocks until it is over. Within a task, the task's slot is lent meanwhile.
@@ -289,7 +289,7 @@ impl<T> Iterator for Iter<T> {
     fn next(&mut self) -> Option<Self::Item> {
         match self.output.next_in_hand() {
             Some(item) => Some(Ok(item)),
-            None => block_on::block_on_anybody(poll_fn(|cx| self.output.poll_next(cx))),
+            None => block_on::block_on_any(poll_fn(|cx| self.output.poll_next(cx))),
         }
     }
 }

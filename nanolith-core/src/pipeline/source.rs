@@ -1,8 +1,8 @@
 //! Where the items come from: an iterator, on a thread of its own, which may block; or a stream, polled on the global pool.
 
 use super::{
-    channel::{Gone, Item, Ring, Writer},
-    driver::{Run, Work},
+    channel::{Closed, Item, WakeTiming, Writer},
+    driver::{Driver, Work},
     error::Cause,
 };
 use crate::{context::block_on, sim_runtime, time::clock, util::unwind};
@@ -18,7 +18,7 @@ use std::{
 };
 
 /// Starts a thread that pulls the items of `input`. It ends with them, or when nobody wants any more.
-pub(super) fn pull<I>(run: Arc<Run>, input: I, out: Writer<I::Item>) -> io::Result<()>
+pub(super) fn pull<I>(run: Arc<Driver>, input: I, out: Writer<I::Item>) -> io::Result<()>
 where
     I: Iterator + Send + 'static,
     I::Item: Send + 'static,
@@ -27,9 +27,9 @@ where
     let pull = move || {
         let mut input = input;
         if let Err(panic) = unwind::catch(|| pull_all(&mut input, &out)) {
-            run.broken(&run.input, run.taken(), Cause::of_panic(panic));
+            run.on_panic(&run.input, run.taken(), Cause::of_panic(panic));
         }
-        unwind::quietly(|| drop(input));
+        unwind::ignore_panics(|| drop(input));
     };
     let clock = clock::source();
     let ticket = sim_runtime::world().map(|world| world.ticket(NAME));
@@ -56,10 +56,10 @@ fn pull_all<I: Iterator>(input: &mut I, out: &Writer<I::Item>) {
 }
 
 #[cold]
-fn push_when_there_is_room<T>(out: &Writer<T>, item: Item<T>) -> Result<(), Gone> {
+fn push_when_there_is_room<T>(out: &Writer<T>, item: Item<T>) -> Result<(), Closed> {
     let mut item = VecDeque::from([item]);
-    let pushed = block_on::block_on_anybody(poll_fn(|cx| out.poll_push(cx, &mut item, Ring::Now)));
-    unwind::quietly(|| drop(item));
+    let pushed = block_on::block_on_any(poll_fn(|cx| out.poll_push(cx, &mut item, WakeTiming::Now)));
+    unwind::ignore_panics(|| drop(item));
     pushed
 }
 
@@ -73,11 +73,11 @@ pub(super) struct Streaming<S: Stream> {
     /// What finds no room yet.
     next: VecDeque<Item<S::Item>>,
     index: u64,
-    run: Arc<Run>,
+    run: Arc<Driver>,
 }
 
 impl<S: Stream> Streaming<S> {
-    pub(super) fn new(run: Arc<Run>, stream: S, out: Writer<S::Item>) -> Self {
+    pub(super) fn new(run: Arc<Driver>, stream: S, out: Writer<S::Item>) -> Self {
         Self { stream: Box::pin(stream), out, next: VecDeque::new(), index: 0, run }
     }
 
@@ -85,7 +85,7 @@ impl<S: Stream> Streaming<S> {
         match unwind::catch(|| self.stream.as_mut().poll_next(cx)) {
             Ok(polled) => polled.map(|item| item.map(|item| self.next.push_back((self.index, item)))),
             Err(panic) => {
-                self.run.broken(&self.run.input, self.index, Cause::of_panic(panic));
+                self.run.on_panic(&self.run.input, self.index, Cause::of_panic(panic));
                 Poll::Ready(None)
             }
         }
@@ -100,9 +100,9 @@ where
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..TURN {
             if !self.next.is_empty() {
-                match self.out.poll_push(cx, &mut self.next, Ring::Now) {
+                match self.out.poll_push(cx, &mut self.next, WakeTiming::Now) {
                     Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Err(Gone)) => return Poll::Ready(()),
+                    Poll::Ready(Err(Closed)) => return Poll::Ready(()),
                     Poll::Ready(Ok(())) => self.index += 1,
                 }
             }

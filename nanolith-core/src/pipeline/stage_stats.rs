@@ -10,7 +10,7 @@ use std::{
 };
 
 /// ORDERING: all are Relaxed, figures that others look at.
-pub(super) struct Gauge {
+pub(super) struct StageMetrics {
     name: OnceLock<Arc<str>>,
     /// The name of one that has been given none.
     place: Arc<str>,
@@ -30,21 +30,21 @@ pub(super) struct Tally {
     pub(super) errors: u64,
     /// How long they ran in all, in nanoseconds.
     pub(super) ran: u64,
-    rate: Rate,
+    rate: RateEstimator,
 }
 
 /// What was done lately.
 #[derive(Clone, Copy, Default)]
-struct Rate {
+struct RateEstimator {
     since: u64,
     done: u64,
     before: Option<f64>,
 }
 
 /// So long is lately, in nanoseconds.
-const LATELY: u64 = 250_000_000;
+const RATE_WINDOW: u64 = 250_000_000;
 
-impl Rate {
+impl RateEstimator {
     fn per_second(count: u64, nanos: u64) -> f64 {
         count as f64 / Duration::from_nanos(nanos.max(1)).as_secs_f64()
     }
@@ -54,7 +54,7 @@ impl Rate {
             self.since = now;
         }
         let lasted = now.saturating_sub(self.since);
-        if lasted >= LATELY {
+        if lasted >= RATE_WINDOW {
             *self = Self { since: now, done: 0, before: Some(Self::per_second(self.done, lasted)) };
         }
         self.done += count;
@@ -63,14 +63,14 @@ impl Rate {
     fn now(&self, now: u64) -> f64 {
         let lasted = now.saturating_sub(self.since);
         match self.before {
-            Some(before) if lasted < LATELY => before,
+            Some(before) if lasted < RATE_WINDOW => before,
             _ if self.since == 0 => 0.0,
             _ => Self::per_second(self.done, lasted),
         }
     }
 }
 
-impl Gauge {
+impl StageMetrics {
     pub(super) fn new(place: impl Into<Arc<str>>) -> Arc<Self> {
         Arc::new(Self {
             name: OnceLock::new(),
@@ -105,7 +105,7 @@ impl Gauge {
     }
 
     /// So many were taken, after so long a wait in all; `depth` are left. Under the link's lock, so nobody else writes.
-    pub(super) fn took(&self, count: usize, depth: usize, waited: u64) {
+    pub(super) fn record_dequeued(&self, count: usize, depth: usize, waited: u64) {
         self.depth.store(depth, Relaxed);
         self.in_flight.fetch_add(count, Relaxed);
         self.taken.store(self.taken.load(Relaxed) + count as u64, Relaxed);
@@ -113,7 +113,7 @@ impl Gauge {
     }
 
     /// So many are in flight no more.
-    pub(super) fn landed(&self, count: usize) {
+    pub(super) fn record_finished(&self, count: usize) {
         self.in_flight.fetch_sub(count, Relaxed);
     }
 
@@ -138,10 +138,10 @@ impl Gauge {
         self.tally().errors += count;
     }
 
-    pub(super) fn read(&self) -> Reading {
+    pub(super) fn read(&self) -> StageSnapshot {
         let tally = *self.tally();
         let (taken, waited) = (self.taken.load(Relaxed), self.waited.load(Relaxed));
-        Reading {
+        StageSnapshot {
             depth: self.depth.load(Relaxed),
             in_flight: self.in_flight.load(Relaxed),
             taken,
@@ -159,7 +159,7 @@ fn mean(nanos: u64, count: u64) -> Duration {
 }
 
 /// A gauge, as it stood at one moment.
-pub(super) struct Reading {
+pub(super) struct StageSnapshot {
     pub(super) depth: usize,
     pub(super) in_flight: usize,
     pub(super) taken: u64,
@@ -176,16 +176,16 @@ mod tests {
 
     #[test]
     fn the_rate_is_that_of_the_last_full_span_and_fades_with_time() {
-        let mut rate = Rate::default();
-        (1..=10).for_each(|tenth| rate.done(100, tenth * LATELY / 10));
-        rate.done(100, LATELY + LATELY / 10);
-        assert!((rate.now(LATELY + LATELY / 5) - 4_000.0).abs() < 1.0, "1,000 in a quarter of a second");
-        assert!(rate.now(LATELY * 101) < 10.0, "nothing has come for long");
+        let mut rate = RateEstimator::default();
+        (1..=10).for_each(|tenth| rate.done(100, tenth * RATE_WINDOW / 10));
+        rate.done(100, RATE_WINDOW + RATE_WINDOW / 10);
+        assert!((rate.now(RATE_WINDOW + RATE_WINDOW / 5) - 4_000.0).abs() < 1.0, "1,000 in a quarter of a second");
+        assert!(rate.now(RATE_WINDOW * 101) < 10.0, "nothing has come for long");
     }
 
     #[test]
     fn a_name_that_was_given_stays() {
-        let gauge = Gauge::new("stage 1");
+        let gauge = StageMetrics::new("stage 1");
         assert_eq!(&*gauge.name(), "stage 1");
         gauge.name_it(|| "decode".into());
         gauge.name_it(|| "other".into());

@@ -7,10 +7,10 @@ use super::{
     channel::{Reader, Writer},
     config::{Batches, Calls, Functions, Settings},
     error::Cause,
-    input::{Batches as BatchFeed, Feed, Singles},
-    map_stage::{self, Functions as Worker, Turns},
+    input::{BatchInput as BatchFeed, Input, SingleInput},
+    map_stage::{self, Functions as Worker, OrderGate},
     plan::{Plan, Starting},
-    stage_stats::Gauge,
+    stage_stats::StageMetrics,
 };
 use crate::{
     error::BoxError, executor::Executor, meta::priority::Priority, pool::Pool, task::TaskSet, typed::Call, util::unwind,
@@ -46,7 +46,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
         O: Send + 'static,
         F: for<'a> Fn(&'a C, T) -> Call<'a, S, E, O> + Send + Sync + 'static,
     {
-        self.calls(target, call, Ok, Settings::default(), |input, _, _| Singles::new(input))
+        self.calls(target, call, Ok, Settings::default(), |input, _, _| SingleInput::new(input))
     }
 
     /// The same for tasks that give a `Result`: an `Err` is the item's error, as [`Cause::Task`].
@@ -70,7 +70,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
         X: Into<BoxError> + 'static,
         F: for<'a> Fn(&'a C, T) -> Call<'a, S, E, Result<O, X>> + Send + Sync + 'static,
     {
-        self.calls(target, call, own_result, Settings::default(), |input, _, _| Singles::new(input))
+        self.calls(target, call, own_result, Settings::default(), |input, _, _| SingleInput::new(input))
     }
 
     /// Adds a stage that makes one call of as many items as wait for it, in batches whose size follows the rate of the stage:
@@ -180,7 +180,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
         call: F,
         finish: fn(V) -> Result<O, Cause>,
         settings: Settings,
-        feed: impl FnOnce(Reader<T>, &Settings, &Arc<Gauge>) -> M + Send + 'static,
+        feed: impl FnOnce(Reader<T>, &Settings, &Arc<StageMetrics>) -> M + Send + 'static,
     ) -> Pipeline<O, N>
     where
         C: Send + Sync + 'static,
@@ -190,7 +190,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
         V: 'static,
         O: Send + 'static,
         F: for<'a> Fn(&'a C, I) -> Call<'a, S, E, V> + Send + Sync + 'static,
-        M: Feed<I>,
+        M: Input<I>,
     {
         let gauge = self.plan.run.add_stage();
         let make: Make<I, O> = call_stage::make(target, call, finish, gauge.clone());
@@ -222,7 +222,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
 fn start_functions<I, O, F>(
     starting: &Starting<'_>,
     settings: &Settings,
-    gauge: &Arc<Gauge>,
+    gauge: &Arc<StageMetrics>,
     pool: &Pool,
     (function, input, out): (&Arc<F>, Reader<I>, Writer<O>),
 ) where
@@ -230,7 +230,7 @@ fn start_functions<I, O, F>(
     O: Send + 'static,
     F: Fn(I) -> Result<O, Cause> + Send + Sync + 'static,
 {
-    let turns = (settings.ordered && settings.concurrency > 1).then(Arc::<Turns>::default);
+    let turns = (settings.ordered && settings.concurrency > 1).then(Arc::<OrderGate>::default);
     // One batch is to leave room for the next, so that the stages before and after have something to do meanwhile.
     let most = (*map_stage::SIZES.end()).min(input.places().div_ceil(2));
     for _ in 0..settings.concurrency.min(map_stage::FUTURES.max(pool.max_concurrency())) {
@@ -249,10 +249,10 @@ fn start_functions<I, O, F>(
         starting.run.spawn(pool, Priority::Normal, gauge, worker);
     }
     // Where the function's own drop panics, that stays here.
-    unwind::quietly(|| drop((input, out)));
+    unwind::ignore_panics(|| drop((input, out)));
 }
 
-fn batches<T: Send + 'static>(input: Reader<T>, settings: &Settings, gauge: &Arc<Gauge>) -> BatchFeed<T> {
+fn batches<T: Send + 'static>(input: Reader<T>, settings: &Settings, gauge: &Arc<StageMetrics>) -> BatchFeed<T> {
     BatchFeed::new(input, settings.size(), settings.latency, gauge.clone())
 }
 

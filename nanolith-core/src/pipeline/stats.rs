@@ -1,9 +1,9 @@
 //! What a pipeline is at, for whoever wonders, and what became of it.
 
 use super::{
-    driver::Run,
+    driver::Driver,
     error::ItemError,
-    stage_stats::{Gauge, Reading},
+    stage_stats::{StageMetrics, StageSnapshot},
 };
 use std::{
     fmt,
@@ -30,11 +30,11 @@ use std::{
 /// ```
 #[derive(Clone)]
 pub struct Figures {
-    run: Arc<Run>,
+    run: Arc<Driver>,
 }
 
 impl Figures {
-    pub(super) fn of(run: &Arc<Run>) -> Self {
+    pub(super) fn of(run: &Arc<Driver>) -> Self {
         Self { run: run.clone() }
     }
 
@@ -113,14 +113,14 @@ pub struct StageFigures {
 }
 
 impl StageFigures {
-    fn of(gauge: &Gauge) -> Self {
-        let Reading { depth, in_flight, taken, batch, mean_wait, mean_run, rate, tally } = gauge.read();
+    fn of(gauge: &StageMetrics) -> Self {
+        let StageSnapshot { depth, in_flight, taken, batch, mean_wait, mean_run, rate, tally } = gauge.read();
         let (name, done, failed) = (gauge.name(), tally.done, tally.errors);
         Self { name, depth, in_flight, taken, done, failed, rate, mean_wait, mean_run, batch }
     }
 }
 
-fn stages(run: &Run) -> Vec<StageFigures> {
+fn stages(run: &Driver) -> Vec<StageFigures> {
     run.stages().iter().map(|gauge| StageFigures::of(gauge)).collect()
 }
 
@@ -177,7 +177,7 @@ pub struct Report {
 
 impl Report {
     /// The errors go into it.
-    pub(super) fn of(run: &Run) -> Self {
+    pub(super) fn of(run: &Driver) -> Self {
         Self {
             end: if run.is_stopped() { End::Stopped } else { End::Finished },
             taken: run.taken(),

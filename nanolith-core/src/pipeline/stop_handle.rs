@@ -1,6 +1,6 @@
 //! Ending a pipeline from elsewhere.
 
-use super::driver::Run;
+use super::driver::Driver;
 use std::{fmt, sync::Arc};
 
 /// Ends a pipeline, from any thread: made by [`Pipeline::stop_handle`](super::Pipeline::stop_handle).
@@ -16,11 +16,11 @@ use std::{fmt, sync::Arc};
 /// ```
 #[derive(Clone)]
 pub struct StopHandle {
-    run: Arc<Run>,
+    run: Arc<Driver>,
 }
 
 impl StopHandle {
-    pub(super) fn of(run: &Arc<Run>) -> Self {
+    pub(super) fn of(run: &Arc<Driver>) -> Self {
         Self { run: run.clone() }
     }
 

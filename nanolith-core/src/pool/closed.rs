@@ -1,7 +1,7 @@
 //! The end of a pool's threads, to be waited for.
 
 use super::{
-    pool_shared::{Emptied, Inner},
+    pool_shared::{Emptied, PoolShared},
     threads::roster::Roster,
 };
 use crate::{
@@ -41,14 +41,14 @@ use std::{
 /// May be dropped and asked for again at any time.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Closed {
-    inner: Arc<Inner>,
+    inner: Arc<PoolShared>,
     waiter: Registration<Emptied>,
     /// The wait for the threads, once they are to end.
     ending: Option<Registration<Arc<Roster>>>,
 }
 
 impl Closed {
-    pub(super) fn new(inner: Arc<Inner>) -> Self {
+    pub(super) fn new(inner: Arc<PoolShared>) -> Self {
         Self { waiter: Registration::new(Emptied(inner.clone())), inner, ending: None }
     }
 
@@ -68,9 +68,9 @@ impl Closed {
             return;
         }
         // The threads end by themselves: the wait is for no work of the pool that could be refused.
-        block_on::block_on_anybody(self);
+        block_on::block_on_any(self);
         if inner.world.is_none() {
-            let _lent = thread_context::lend(None);
+            let _lent = thread_context::enter_blocking(None);
             inner.roster.join();
         }
     }
@@ -95,14 +95,14 @@ impl Future for Closed {
     }
 }
 
-impl Inner {
+impl PoolShared {
     /// Whether this is a thread of the pool.
     fn is_here(&self) -> bool {
-        thread_context::host_id() == Some(self.id())
+        thread_context::current_executor() == Some(self.id())
     }
 
     /// Whether nothing is left for the pool's threads to do, from now on.
-    fn may_retire(&self, core: &super::pool_state::Core) -> bool {
+    fn may_retire(&self, core: &super::pool_state::PoolState) -> bool {
         // ORDERING: Relaxed, it changes under the lock.
         let has_errands = self.errands.load(Ordering::Relaxed) > 0;
         core.retired || core.closed && core.front.in_flight() == 0 && !has_errands
@@ -122,7 +122,7 @@ impl Inner {
         let threads = rayon.take();
         drop(rayon);
         drop(threads); // they end when they have done what was sent to them
-        self.spares.dismiss();
+        self.spares.shutdown();
         true
     }
 }

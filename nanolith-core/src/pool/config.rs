@@ -4,9 +4,9 @@ use crate::{
     error::CallError,
     executor::admission::OnFull,
     park::parker,
-    sched::{policy::Schedule, queue::Bounds},
+    sched::{policy::PolicyConfig, queue::Limits},
     sim_runtime,
-    wake::extensions::Data,
+    wake::extensions::Extensions,
 };
 use std::{error::Error, fmt, io, num::NonZero, sync::Arc, thread, time::Duration};
 
@@ -134,7 +134,7 @@ pub(crate) struct Config {
     pub(crate) max_queue: MaxQueue,
     pub(crate) max_in_flight: usize,
     pub(crate) on_full: OnFull,
-    pub(crate) schedule: Schedule,
+    pub(crate) schedule: PolicyConfig,
     pub(crate) spin: Duration,
     pub(crate) thread_name: Option<ThreadName>,
     pub(crate) stack_size: Option<usize>,
@@ -143,7 +143,7 @@ pub(crate) struct Config {
     pub(crate) on_panic: Option<PanicHandler>,
     pub(crate) max_spares: usize,
     pub(crate) metrics: bool,
-    pub(crate) data: Data,
+    pub(crate) data: Extensions,
 }
 
 impl Default for Config {
@@ -156,8 +156,8 @@ impl Default for Config {
             max_queue: MaxQueue::default(),
             max_in_flight: usize::MAX,
             on_full: OnFull::default(),
-            schedule: Schedule::default(),
-            spin: parker::LINGER,
+            schedule: PolicyConfig::default(),
+            spin: parker::IDLE_SPIN,
             thread_name: None,
             stack_size: None,
             on_thread_start: None,
@@ -165,7 +165,7 @@ impl Default for Config {
             on_panic: None,
             max_spares: 256,
             metrics: false,
-            data: Data::default(),
+            data: Extensions::default(),
         }
     }
 }
@@ -196,8 +196,8 @@ impl Config {
         self.max_spares.saturating_add(concurrency.saturating_sub(self.kept(concurrency)))
     }
 
-    pub(crate) fn bounds(&self, concurrency: usize) -> Bounds {
-        Bounds { queued: self.max_queue.calls(concurrency), in_flight: self.max_in_flight }
+    pub(crate) fn bounds(&self, concurrency: usize) -> Limits {
+        Limits { queued: self.max_queue.calls(concurrency), in_flight: self.max_in_flight }
     }
 
     /// Every setting that cannot work, named.
@@ -242,7 +242,7 @@ pub(crate) const MIN_STACK: usize = 65_536;
 
 /// Whether a thread may look on for so long before it sleeps.
 pub(crate) fn check_spin(spin: Duration) -> Result<(), BuildError> {
-    if spin > parker::LONGEST {
+    if spin > parker::MAX_SPIN {
         return Err(BuildError::bad("spin_before_park", "must be at most 10 ms"));
     }
     Ok(())

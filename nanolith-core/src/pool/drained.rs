@@ -1,8 +1,8 @@
 //! Waiting for a pool's empty moment.
 
-use super::pool_shared::{Emptied, Inner};
+use super::pool_shared::{Emptied, PoolShared};
 use crate::{
-    call::backend::Host,
+    call::backend::Backend,
     context::block_on,
     wake::{Registration, WakeList},
 };
@@ -33,20 +33,20 @@ use std::{
 /// It counts from when it was made, however often it is polled.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Drained {
-    inner: Arc<Inner>,
+    inner: Arc<PoolShared>,
     /// `None`: the pool was empty when it was asked.
     since: Option<u64>,
     waiter: Registration<Emptied>,
 }
 
 impl Drained {
-    pub(super) fn new(inner: Arc<Inner>) -> Self {
+    pub(super) fn new(inner: Arc<PoolShared>) -> Self {
         let since = {
             let mut core = inner.lock();
-            core.front.watch();
-            let since = core.front.queue.emptied();
+            core.front.require_exact();
+            let since = core.front.queue.empty_count();
             if since.is_none() {
-                core.front.unwatch();
+                core.front.release_exact();
             }
             inner.release(core, WakeList::default());
             since
@@ -54,14 +54,14 @@ impl Drained {
         Self { waiter: Registration::new(Emptied(inner.clone())), inner, since }
     }
 
-    pub(super) fn inner(&self) -> &Arc<Inner> {
+    pub(super) fn inner(&self) -> &Arc<PoolShared> {
         &self.inner
     }
 
     /// Whether there was an empty moment since it was made; else `waker` is woken at the next.
     pub(super) fn has_been_empty(&mut self, waker: &Waker) -> bool {
         let Some(since) = self.since else { return true };
-        let is_empty = self.waiter.poll_until(waker, |core| core.front.queue.was_empty_since(since)).is_ready();
+        let is_empty = self.waiter.poll_until(waker, |core| core.front.queue.poll_empty_since(since)).is_ready();
         if is_empty {
             self.over();
         }
@@ -71,7 +71,7 @@ impl Drained {
     /// It has seen the empty moment, or goes without.
     fn over(&mut self) {
         if self.since.take().is_some() {
-            self.inner.lock().front.unwatch();
+            self.inner.lock().front.release_exact();
         }
     }
 
@@ -88,7 +88,7 @@ impl Drained {
     /// # Ok::<(), nanolith::BuildError>(())
     /// ```
     pub fn wait(self) {
-        let host = Host::id(&*self.inner);
+        let host = Backend::id(&*self.inner);
         // A thread of the pool is let go at its first poll, so there is no slot to lend.
         let _ = block_on::block_on(self, Some(host));
     }
@@ -98,7 +98,9 @@ impl Future for Drained {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if crate::context::thread_context::host_id() == Some(self.inner.id()) || self.has_been_empty(cx.waker()) {
+        if crate::context::thread_context::current_executor() == Some(self.inner.id())
+            || self.has_been_empty(cx.waker())
+        {
             return Poll::Ready(());
         }
         Poll::Pending

@@ -1,11 +1,11 @@
 //! What happens to a pool, as a stream: its queue was full or ran empty, a task runs far beyond its time-out.
 
 use super::{
-    pool_shared::{Emptied, Inner},
-    pool_state::Core,
+    pool_shared::{Emptied, PoolShared},
+    pool_state::PoolState,
 };
 use crate::{
-    call::backend::Host,
+    call::backend::Backend,
     context::block_on,
     meta::task_info::TaskInfo,
     wake::{AfterUnlock, Registration, WaiterHome, WaiterSet, WakeList},
@@ -50,7 +50,7 @@ pub enum PoolEvent {
 /// How often calls found no room and tasks ran far beyond their time-outs, and the waits for that and for the pool's end. Under
 /// the pool's lock.
 #[derive(Default)]
-pub(super) struct Fulls {
+pub(super) struct FullEvents {
     times: u64,
     overruns: u64,
     /// The task of the last overrun.
@@ -58,9 +58,9 @@ pub(super) struct Fulls {
     waiting: WaiterSet,
 }
 
-impl Fulls {
+impl FullEvents {
     /// Once more; those that wait are to be woken.
-    pub(super) fn note(&mut self) -> WakeList {
+    pub(super) fn record(&mut self) -> WakeList {
         self.times += 1;
         self.watchers()
     }
@@ -77,17 +77,17 @@ impl Fulls {
     }
 }
 
-/// The waits for [`Fulls`].
-struct Filled(Arc<Inner>);
+/// The waits for [`FullEvents`].
+struct Filled(Arc<PoolShared>);
 
 impl WaiterHome for Filled {
-    type State = Core;
+    type State = PoolState;
 
-    fn with_state<R>(&self, change: impl FnOnce(&mut Core, &mut AfterUnlock) -> R) -> R {
+    fn with_state<R>(&self, change: impl FnOnce(&mut PoolState, &mut AfterUnlock) -> R) -> R {
         self.0.with_waiters(change)
     }
 
-    fn waiters(core: &mut Core) -> &mut WaiterSet {
+    fn waiters(core: &mut PoolState) -> &mut WaiterSet {
         &mut core.fulls.waiting
     }
 }
@@ -101,7 +101,7 @@ struct Seen {
 
 impl Seen {
     /// The next event, if it has come; `None` within after the last.
-    fn next(&mut self, core: &Core) -> Option<Option<PoolEvent>> {
+    fn next(&mut self, core: &PoolState) -> Option<Option<PoolEvent>> {
         let (fulls, queue) = (core.fulls.times, &core.front.queue);
         if fulls > self.fulls {
             self.fulls = fulls;
@@ -111,7 +111,7 @@ impl Seen {
             self.overruns = core.fulls.overruns;
             return Some(Some(PoolEvent::Overrun(task)));
         }
-        if queue.was_empty_since(self.emptied) {
+        if queue.poll_empty_since(self.emptied) {
             self.emptied = queue.times_emptied();
             return Some(Some(PoolEvent::Drained));
         }
@@ -126,7 +126,7 @@ struct Waits {
 }
 
 impl Waits {
-    fn new(inner: &Arc<Inner>) -> Self {
+    fn new(inner: &Arc<PoolShared>) -> Self {
         Self { emptied: Registration::new(Emptied(inner.clone())), filled: Registration::new(Filled(inner.clone())) }
     }
 
@@ -163,16 +163,16 @@ impl Waits {
 /// ```
 #[must_use = "it tells what happens when it is iterated, polled or asked"]
 pub struct PoolEvents {
-    inner: Arc<Inner>,
+    inner: Arc<PoolShared>,
     seen: Seen,
     /// The wait of the last poll of the stream.
     waits: Waits,
 }
 
 impl PoolEvents {
-    pub(super) fn new(inner: Arc<Inner>) -> Self {
+    pub(super) fn new(inner: Arc<PoolShared>) -> Self {
         let mut core = inner.lock();
-        core.front.watch();
+        core.front.require_exact();
         let seen =
             Seen { fulls: core.fulls.times, overruns: core.fulls.overruns, emptied: core.front.queue.times_emptied() };
         // ORDERING: Relaxed, who finds the queue full at this very moment need not tell us.
@@ -223,7 +223,7 @@ impl Iterator for PoolEvents {
 impl Drop for PoolEvents {
     fn drop(&mut self) {
         self.inner.watched.fetch_sub(1, Ordering::Relaxed);
-        self.inner.lock().front.unwatch();
+        self.inner.lock().front.release_exact();
     }
 }
 
@@ -253,7 +253,7 @@ impl NextPoolEvent<'_> {
     /// ```
     #[must_use]
     pub fn wait(self) -> Option<PoolEvent> {
-        let host = Host::id(&*self.events.inner);
+        let host = Backend::id(&*self.events.inner);
         // Where a wait of the pool's last free thread would keep the event from happening, there is none.
         block_on::block_on(self, Some(host)).ok().flatten()
     }

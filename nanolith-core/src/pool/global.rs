@@ -2,10 +2,10 @@
 
 use super::{BuildError, Pool, PoolBuilder};
 use crate::{
-    call::backend::HostId,
+    call::backend::ExecutorId,
     error::{CallError, Refused},
     executor::{Admission, Crew, Executor},
-    sim_runtime::{self, World},
+    sim_runtime::{self, Scheduler},
     task::{Job, TaskSet},
     time::clock,
 };
@@ -78,12 +78,12 @@ struct Simulated(OnceCell<Pool>);
 struct Lasting(OnceCell<&'static Pool>);
 
 #[cold]
-fn simulated(world: &World, builder: PoolBuilder) -> Result<Pool, BuildError> {
+fn simulated(world: &Scheduler, builder: PoolBuilder) -> Result<Pool, BuildError> {
     world.local(Simulated::default).0.get_or_try_init(|| builder.build()).cloned()
 }
 
 #[cold]
-fn lasting(world: &World) -> Result<&'static Pool, BuildError> {
+fn lasting(world: &Scheduler) -> Result<&'static Pool, BuildError> {
     let pool = simulated(world, Pool::builder())?;
     Ok(world.local(Lasting::default).0.get_or_init(|| Box::leak(Box::new(pool))))
 }
@@ -135,7 +135,7 @@ impl<S: TaskSet> Executor<S> for GlobalPool {
         self.with(Executor::<S>::accepts_calls).unwrap_or(true)
     }
 
-    fn host(&self) -> Option<HostId> {
+    fn host(&self) -> Option<ExecutorId> {
         self.with(Executor::<S>::host).ok().flatten()
     }
 
@@ -150,6 +150,6 @@ impl<S: TaskSet> Executor<S> for GlobalPool {
 }
 
 fn not_started<S: TaskSet>(job: Job<S>, error: BuildError) -> Refused<Job<S>> {
-    let at = job.slot().meta.at();
+    let at = job.slot().header.at();
     Refused::new(job, CallError::NotStarted(Arc::new(error), at))
 }

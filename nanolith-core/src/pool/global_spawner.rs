@@ -1,14 +1,14 @@
 //! Futures of the crate's own that run the user's code, on the global pool: handlers hear there, schedules make their calls.
 
 use super::{BuildError, GlobalPool, spawn::spawn_on};
-use crate::{call::backend::Host, meta::priority::Priority};
+use crate::{call::backend::Backend, meta::priority::Priority};
 use std::{future::Future, sync::Arc};
 
 /// The threads that they run on.
 #[derive(Clone)]
-pub(crate) struct Chores(Arc<dyn Host>);
+pub(crate) struct GlobalSpawner(Arc<dyn Backend>);
 
-impl Chores {
+impl GlobalSpawner {
     /// # Errors
     ///
     /// [`BuildError`] when the global pool cannot be started.

@@ -29,21 +29,21 @@ pub(crate) use config::{MIN_STACK, ThreadHandler, check_name, check_spin};
 pub use drained::Drained;
 pub use events::{NextPoolEvent, PoolEvent, PoolEvents};
 pub use global::GlobalPool;
-pub(crate) use global_spawner::Chores;
+pub(crate) use global_spawner::GlobalSpawner;
 pub use handlers::subscription::Subscription;
 pub(crate) use handlers::subscription::{Source, subscribe};
 pub use limits::share::Share;
 pub use shared_state::{SharedPool, SharedState};
-pub(crate) use shutdown::{AtWork, Suspended, end_suspended};
+pub(crate) use shutdown::{AtWork, SuspendedCalls, end_suspended};
 pub use shutdown::{CloseWithin, Unfinished};
 pub(crate) use spawn::spawn;
 pub use threads::broadcast::{RunOnAll, RunOnAllError};
 
-use self::{config::Config, pool_shared::Inner};
+use self::{config::Config, pool_shared::PoolShared};
 #[cfg(feature = "metrics")]
 use crate::metrics::Metrics;
 use crate::{
-    call::backend::HostId,
+    call::backend::ExecutorId,
     error::Refused,
     executor::{Admission, Crew, Executor, admission},
     meta::task_info::TaskInfo,
@@ -76,7 +76,7 @@ pub struct Pool {
 }
 
 /// Closes the pool when its last handle goes.
-struct Last(Arc<Inner>);
+struct Last(Arc<PoolShared>);
 
 impl Drop for Last {
     fn drop(&mut self) {
@@ -98,10 +98,10 @@ impl Pool {
     }
 
     fn build(config: Config) -> Result<Self, BuildError> {
-        Ok(Self { last: Arc::new(Last(Inner::new(config)?)) })
+        Ok(Self { last: Arc::new(Last(PoolShared::new(config)?)) })
     }
 
-    fn inner(&self) -> &Arc<Inner> {
+    fn inner(&self) -> &Arc<PoolShared> {
         &self.last.0
     }
 
@@ -546,7 +546,7 @@ impl<S: TaskSet> Executor<S> for Pool {
         !self.is_closed()
     }
 
-    fn host(&self) -> Option<HostId> {
+    fn host(&self) -> Option<ExecutorId> {
         Some(self.inner().id())
     }
 

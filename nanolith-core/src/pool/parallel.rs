@@ -26,7 +26,7 @@ where
     R: Send,
     F: Fn(T) -> R + Sync,
 {
-    let watch = Watch::new(stop);
+    let watch = EarlyExit::new(stop);
     watch.over(|| {
         let one = |(n, value): (usize, T)| watch.at(Some(n), || f(value));
         if is_on_pool() {
@@ -52,7 +52,7 @@ where
     I: Fn() -> R + Sync,
     G: Fn(R, R) -> R + Sync,
 {
-    let watch = Watch::new(stop);
+    let watch = EarlyExit::new(stop);
     watch.over(|| {
         let first = || watch.at(None, &identity);
         let one = |sum: R, (n, value): (usize, T)| watch.at(Some(n), || reduce(sum, f(value)));
@@ -71,19 +71,19 @@ fn is_on_pool() -> bool {
 }
 
 /// Looks at each value's turn whether to stop, and keeps the first panic.
-struct Watch<F> {
+struct EarlyExit<F> {
     stop: F,
     broken: AtomicBool,
     first: Mutex<Option<(Panic, Option<usize>)>>,
 }
 
 /// What is thrown so that rayon comes to an end.
-struct Enough;
+struct ExitPanic;
 
 /// Without unwinding nothing can be thrown, so that what has begun goes on to its end.
-const UNWINDS: bool = cfg!(panic = "unwind");
+const CAN_UNWIND: bool = cfg!(panic = "unwind");
 
-impl<F: Fn() -> bool + Sync> Watch<F> {
+impl<F: Fn() -> bool + Sync> EarlyExit<F> {
     fn new(stop: F) -> Self {
         Self { stop, broken: AtomicBool::new(false), first: Mutex::new(None) }
     }
@@ -91,8 +91,8 @@ impl<F: Fn() -> bool + Sync> Watch<F> {
     #[inline(always)]
     fn at<R>(&self, value: Option<usize>, f: impl FnOnce() -> R) -> R {
         // ORDERING: Relaxed, whoever learns of it late has done a little more.
-        if UNWINDS && (self.broken.load(Ordering::Relaxed) || (self.stop)()) {
-            resume_unwind(Box::new(Enough));
+        if CAN_UNWIND && (self.broken.load(Ordering::Relaxed) || (self.stop)()) {
+            resume_unwind(Box::new(ExitPanic));
         }
         match unwind::catch(f) {
             Ok(result) => result,
@@ -105,7 +105,7 @@ impl<F: Fn() -> bool + Sync> Watch<F> {
         self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((panic, value));
         // ORDERING: Relaxed, as above; the panic itself is behind a lock.
         self.broken.store(true, Ordering::Relaxed);
-        resume_unwind(Box::new(Enough))
+        resume_unwind(Box::new(ExitPanic))
     }
 
     /// Runs all of it.

@@ -2,34 +2,34 @@
 
 use super::{
     config::{BuildError, Config},
-    pool_state::{Core, Rest, Start, Work},
-    shutdown::Suspended,
+    pool_state::{OtherItem, PoolItem, PoolState, WorkerStart},
+    shutdown::SuspendedCalls,
     threads::{
         rayon_threads::{self, Threads},
         roster::Roster,
-        spare::{Errand, Spares},
+        spare::{SpareJob, SpareThreads},
     },
 };
 use crate::{
     call::{
-        backend::{Host, HostId, Runnable},
-        call_ref::Shared,
+        backend::{Backend, ErasedCall, ExecutorId},
+        call_ref::CallRef,
         end_batch::EndBatch,
-        header::Meta,
+        header::Header,
         overruns::Overruns,
-        slot::End,
+        slot::EndReason,
     },
     context::thread_context,
-    executor::admission::{Gate, OnFull},
+    executor::admission::{Admit, OnFull},
     meta::task_info::{TaskInfo, any_limited},
     metrics::Recorder,
     sched::{
-        injector::{Figures, Front, Hint},
-        policy::Rules,
-        queue::Queue,
-        ring::Inbox,
+        injector::{DepthHint, Figures, Injector},
+        policy::SchedulingPolicy,
+        queue::BoundedQueue,
+        ring::Ring,
     },
-    sim_runtime::{self, World},
+    sim_runtime::{self, Scheduler},
     task::{CallSlot, Job, TaskSet},
     time::{clock, timer},
     util::{stack, unwind},
@@ -47,42 +47,42 @@ use std::{
 /// How many plain calls may wait in the inbox; more wait in their lane.
 const CELLS: usize = 4_096;
 
-pub(super) struct Inner {
-    id: HostId,
-    pub(super) me: Weak<Inner>,
+pub(super) struct PoolShared {
+    id: ExecutorId,
+    pub(super) me: Weak<PoolShared>,
     pub(super) config: Arc<Config>,
     /// Where its threads have the time from.
-    pub(super) clock: Option<Arc<clock::Source>>,
-    pub(super) rules: Arc<Rules>,
+    pub(super) clock: Option<Arc<clock::VirtualClock>>,
+    pub(super) rules: Arc<SchedulingPolicy>,
     /// The simulation that its threads are of.
-    pub(super) world: Option<Arc<World>>,
-    pub(super) core: Mutex<Core>,
+    pub(super) world: Option<Arc<Scheduler>>,
+    pub(super) core: Mutex<PoolState>,
     /// Where plain calls come in while tasks are tiny.
-    pub(super) inbox: Arc<Inbox<Work>>,
+    pub(super) inbox: Arc<Ring<PoolItem>>,
     /// Whether the core looks at rules.
     ruled: AtomicBool,
     /// How much waits in the lanes, for runners without the lock.
-    pub(super) hint: Hint,
+    pub(super) hint: DepthHint,
     /// How many calls have come and gone without the lock.
     pub(super) served: AtomicU64,
     /// Its tasks are asked to stop.
     stopping: AtomicBool,
-    pub(super) suspended: Suspended,
+    pub(super) suspended: SuspendedCalls,
     /// In a simulation, the calls that a thread runs.
-    pub(super) at_work: Suspended,
+    pub(super) at_work: SuspendedCalls,
     /// Calls that block a thread for what another executor, or a limit, has to bring about.
-    pub(super) blocked: Suspended,
+    pub(super) blocked: SuspendedCalls,
     /// Tasks that run on after their calls have timed out.
     pub(super) overruns: Overruns,
     /// Runners that wait at an empty inbox, and count as active and in flight: a figure tells how many do not.
     pub(super) resting: AtomicUsize,
-    /// Work of [`Host::run_soon`] that waits for its turn: it is no call, and no figure counts it.
+    /// Work of [`Backend::run_soon`] that waits for its turn: it is no call, and no figure counts it.
     pub(super) errands: AtomicUsize,
     /// `None` while the pool is being built, and when its threads have been let go.
     pub(super) rayon: Mutex<Option<Threads>>,
     /// How deep the stack of a rayon thread is at a job on its main loop, in bytes.
     main_loop: AtomicUsize,
-    pub(super) spares: Arc<Spares>,
+    pub(super) spares: Arc<SpareThreads>,
     /// The threads that have not ended.
     pub(super) roster: Arc<Roster>,
     /// No thread could be had for work, and every thread waits for this pool.
@@ -93,45 +93,45 @@ pub(super) struct Inner {
     pub(super) recorder: Recorder,
 }
 
-impl Inner {
+impl PoolShared {
     pub(super) fn new(config: Config) -> Result<Arc<Self>, BuildError> {
         let tasks = config.validate()?;
         let kept = config.kept(tasks);
         unwind::install_hook();
         timer::start().map_err(BuildError::threads)?;
         let world = sim_runtime::world();
-        let inbox = Arc::new(Inbox::new(if world.is_some() { 1 } else { CELLS }));
-        let rules = Arc::new(Rules::new(config.schedule.clone()));
-        let queue = Queue::ordered(config.bounds(tasks), rules.clone());
+        let inbox = Arc::new(Ring::new(if world.is_some() { 1 } else { CELLS }));
+        let rules = Arc::new(SchedulingPolicy::new(config.schedule.clone()));
+        let queue = BoundedQueue::ordered(config.bounds(tasks), rules.clone());
         let inner = Arc::new_cyclic(|me| Self {
-            id: HostId::new(),
+            id: ExecutorId::new(),
             me: me.clone(),
             clock: clock::source(),
             world,
-            core: Mutex::new(Core::new(Front::new(queue, inbox.clone()), tasks, kept)),
+            core: Mutex::new(PoolState::new(Injector::new(queue, inbox.clone()), tasks, kept)),
             rules,
             inbox,
             ruled: AtomicBool::new(false),
-            hint: Hint::default(),
+            hint: DepthHint::default(),
             served: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
-            suspended: Suspended::default(),
-            at_work: Suspended::default(),
-            blocked: Suspended::default(),
+            suspended: SuspendedCalls::default(),
+            at_work: SuspendedCalls::default(),
+            blocked: SuspendedCalls::default(),
             overruns: Overruns::default(),
             resting: AtomicUsize::new(0),
             errands: AtomicUsize::new(0),
             rayon: Mutex::new(None),
             main_loop: AtomicUsize::new(0),
-            spares: Spares::new(config.others(tasks), config.idle_timeout),
+            spares: SpareThreads::new(config.others(tasks), config.idle_timeout),
             roster: Arc::default(),
             is_stranded: AtomicBool::new(false),
             watched: AtomicUsize::new(0),
             recorder: Recorder::new(config.metrics),
             config: Arc::new(config),
         });
-        let host: Arc<dyn Host> = inner.clone();
-        inner.id.belongs_to(Arc::downgrade(&host));
+        let host: Arc<dyn Backend> = inner.clone();
+        inner.id.insert(Arc::downgrade(&host));
         drop(host);
         let rayon = rayon_threads::build(&inner, kept)?;
         // ORDERING: Relaxed, the pool is not shared yet.
@@ -150,16 +150,16 @@ impl Inner {
     }
 
     /// Whether a job so deep stands on top of another.
-    pub(super) fn is_on_top(&self, depth: Option<usize>) -> bool {
+    pub(super) fn is_nested_on_rayon(&self, depth: Option<usize>) -> bool {
         !stack::is_on_main_loop(depth, self.main_loop.load(Ordering::Relaxed))
     }
 
-    pub(super) fn id(&self) -> HostId {
+    pub(super) fn id(&self) -> ExecutorId {
         self.id
     }
 
     /// No user code runs, and nobody is woken, while this is held.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -171,36 +171,36 @@ impl Inner {
     ///
     /// A waker or a destructor may wait for this pool, and lends the permit of its thread. So a worker at no task marks its
     /// permit as idle before, or has returned it.
-    pub(super) fn release(&self, core: MutexGuard<'_, Core>, wakes: WakeList) {
+    pub(super) fn release(&self, core: MutexGuard<'_, PoolState>, wakes: WakeList) {
         self.release_within(core, wakes);
-        sim_runtime::preempt();
+        sim_runtime::switch_point();
     }
 
     /// The same for a waker, whose user may hold a lock.
-    pub(super) fn release_within(&self, mut core: MutexGuard<'_, Core>, wakes: WakeList) {
+    pub(super) fn release_within(&self, mut core: MutexGuard<'_, PoolState>, wakes: WakeList) {
         let wakes = wakes.and(core.count_free_slots());
-        core.front.let_in();
-        let start = core.want();
-        self.hint.tell(&core.front);
-        let spent = core.front.spent();
-        let leftovers = core.ruled.then(|| core.rules.leftovers());
+        core.front.refill_credits();
+        let start = core.next_start();
+        self.hint.publish(&core.front);
+        let spent = core.front.take_stale();
+        let leftovers = core.ruled.then(|| core.rules.take_stale());
         drop(core);
         self.start(start);
         wakes.wake_in_place();
-        spent.into_iter().for_each(|work| unwind::quietly(|| drop(work)));
+        spent.into_iter().for_each(|work| unwind::ignore_panics(|| drop(work)));
         if let Some(leftovers) = leftovers {
-            unwind::quietly(|| drop(leftovers));
+            unwind::ignore_panics(|| drop(leftovers));
         }
     }
 
     /// The same with wakes and drops left to `batch`.
-    pub(super) fn release_into(&self, mut core: MutexGuard<'_, Core>, wakes: WakeList, batch: &mut EndBatch) {
+    pub(super) fn release_into(&self, mut core: MutexGuard<'_, PoolState>, wakes: WakeList, batch: &mut EndBatch) {
         let wakes = wakes.and(core.count_free_slots());
-        core.front.let_in();
-        let start = core.want();
-        self.hint.tell(&core.front);
-        let spent = core.front.spent();
-        let leftovers = core.ruled.then(|| core.rules.leftovers());
+        core.front.refill_credits();
+        let start = core.next_start();
+        self.hint.publish(&core.front);
+        let spent = core.front.take_stale();
+        let leftovers = core.ruled.then(|| core.rules.take_stale());
         drop(core);
         self.start(start);
         batch.wake_list(wakes);
@@ -245,20 +245,20 @@ impl Inner {
     }
 
     /// Sends a permit to the thread chosen for it.
-    pub(super) fn start(&self, start: Option<Start>) {
+    pub(super) fn start(&self, start: Option<WorkerStart>) {
         let (Some(start), Some(me)) = (start, self.me.upgrade()) else { return };
         match start {
-            Start::Rayon(generation) => rayon_threads::send(&me, generation),
-            Start::Spare => self.send_spare(me),
+            WorkerStart::Rayon(generation) => rayon_threads::send(&me, generation),
+            WorkerStart::Spare => self.send_spare(me),
         }
     }
 
     /// Sends a permit to a spare thread. If there is none to be had, the permit is given back: the next worker that is done, or
     /// goes on after a wait, looks for work again. Where every thread waits for this pool, one of these waits ends.
     pub(super) fn send_spare(&self, me: Arc<Self>) {
-        if self.spares.send(Errand::Begin(me)).is_err() {
+        if self.spares.send(SpareJob::Work(me)).is_err() {
             let mut core = self.lock();
-            core.withdraw_token();
+            core.cancel_start();
             if core.is_stranded() {
                 // ORDERING: Relaxed, the lock orders what the flag is about.
                 self.is_stranded.store(true, Ordering::Relaxed);
@@ -281,12 +281,12 @@ impl Inner {
 
     // ----- the end
 
-    /// Refuses calls from outside from now on, and starts nothing that is queued, until [`Inner::close`].
+    /// Refuses calls from outside from now on, and starts nothing that is queued, until [`PoolShared::close`].
     pub(super) fn close_paused(&self) {
         let mut core = self.lock();
         core.closed = true;
         core.paused = true;
-        core.front.shut();
+        core.front.close_ring();
     }
 
     /// Refuses calls from outside from now on. What was accepted finishes, also in a paused pool.
@@ -301,8 +301,8 @@ impl Inner {
         let mut core = self.lock();
         core.closed = true;
         core.paused = false;
-        core.front.shut();
-        let wakes = core.front.queue.dismiss_line().and(core.fulls.watchers());
+        core.front.close_ring();
+        let wakes = core.front.queue.wake_all_waiting().and(core.fulls.watchers());
         let wakes = wakes.and(core.rules.shares.dismiss_lines());
         let wakes = wakes.and(core.front.queue.drained.take_all()); // those that wait for the close, too
         self.release_into(core, wakes, batch);
@@ -312,7 +312,7 @@ impl Inner {
     pub(super) fn shut_down(&self) -> usize {
         let mut batch = EndBatch::default();
         self.close_paused();
-        let (ended, _) = self.end_queued_into(End::Cancelled, &mut batch);
+        let (ended, _) = self.end_queued_into(EndReason::Cancelled, &mut batch);
         self.close_into(&mut batch);
         batch.run();
         ended
@@ -320,7 +320,7 @@ impl Inner {
 
     /// Ends what no thread of the pool has come to, since the simulation is over that the pool is of. The calling thread drops it.
     fn abandon(&self) {
-        self.end_queued(End::SimulationOver);
+        self.end_queued(EndReason::SimulationOver);
         let (threads, rolls, futures) = {
             let mut rayon = self.rayon();
             let mut core = self.lock();
@@ -329,44 +329,44 @@ impl Inner {
             core.rayon.total = 0;
             (rayon.take(), mem::take(&mut core.rolls), core.take_resumed())
         };
-        futures.into_iter().for_each(|future| unwind::quietly(|| drop(future)));
-        unwind::quietly(|| drop(rolls));
+        futures.into_iter().for_each(|future| unwind::ignore_panics(|| drop(future)));
+        unwind::ignore_panics(|| drop(rolls));
         threads.iter().for_each(rayon_threads::abandon);
-        unwind::quietly(|| drop(threads));
-        self.spares.dismiss();
+        unwind::ignore_panics(|| drop(threads));
+        self.spares.shutdown();
     }
 
     /// Ends every queued call as `how`.
-    fn end_queued(&self, how: End) {
+    fn end_queued(&self, how: EndReason) {
         let mut batch = EndBatch::default();
         self.end_queued_into(how, &mut batch);
         batch.run();
     }
 
     /// The same with user code left to `batch`; gives their number, and that of the calls that are left.
-    pub(super) fn end_queued_into(&self, how: End, batch: &mut EndBatch) -> (usize, usize) {
+    pub(super) fn end_queued_into(&self, how: EndReason, batch: &mut EndBatch) -> (usize, usize) {
         let mut core = self.lock();
-        core.front.shut();
-        core.front.sort_out();
+        core.front.close_ring();
+        core.front.drain_ring();
         let mut resumed = Vec::new();
-        let (mut ended, mut wakes) = core.claim_beside();
+        let (mut ended, mut wakes) = core.claim_all_waiting();
         while let Some(work) = core.front.queue.pop() {
             match work {
-                Work::Rest(Rest::Resume(work)) => resumed.push(work),
-                Work::Rest(Rest::Ticket) => {}
-                Work::Call(call) if call.claim() => {
+                PoolItem::Other(OtherItem::Resume(work)) => resumed.push(work),
+                PoolItem::Other(OtherItem::Ticket) => {}
+                PoolItem::Call(call) if call.claim() => {
                     wakes = wakes.and(core.end_claimed(&call));
                     ended.push(call);
                 }
-                Work::Call(call) => {
-                    wakes = wakes.and(core.front.pass(&*call));
-                    core.front.spend(Work::Call(call));
+                PoolItem::Call(call) => {
+                    wakes = wakes.and(core.front.skip_stale(&*call));
+                    core.front.discard_stale(PoolItem::Call(call));
                 }
             }
         }
         for work in resumed {
-            core.front.queue.resumed();
-            core.front.queue.resume(0, Work::Rest(Rest::Resume(work))); // begun calls go on
+            core.front.queue.on_resume();
+            core.front.queue.resume(0, PoolItem::Other(OtherItem::Resume(work))); // begun calls go on
         }
         let (figures, more) = core.front.figures();
         // ORDERING: Relaxed, a figure.
@@ -381,7 +381,7 @@ impl Inner {
     pub(super) fn ask_to_stop(&self) {
         // ORDERING: Relaxed, it is a question that is asked again and again.
         self.stopping.store(true, Ordering::Relaxed);
-        thread_context::some_host_stops();
+        thread_context::note_shutdown();
     }
 
     pub(super) fn is_asked_to_stop(&self) -> bool {
@@ -410,25 +410,25 @@ impl Inner {
     /// The task that would run next.
     pub(super) fn next_task(&self) -> Option<&'static TaskInfo> {
         let mut core = self.lock();
-        core.front.sort_out();
+        core.front.drain_ring();
         let (next, wakes) = core.next_task();
         self.release(core, wakes);
         next
     }
 }
 
-impl<S: TaskSet> Gate<S> for Inner {
-    type Item = Work;
+impl<S: TaskSet> Admit<S> for PoolShared {
+    type Item = PoolItem;
 
     fn on_full(&self) -> OnFull {
         self.config.on_full
     }
 
-    fn inbox(&self) -> &Inbox<Work> {
+    fn inbox(&self) -> &Ring<PoolItem> {
         &self.inbox
     }
 
-    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Work>>) -> (R, WakeList)) -> R {
+    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Injector<PoolItem>>) -> (R, WakeList)) -> R {
         let mut core = self.lock();
         let closed = core.closed && !inside || core.retired;
         let (result, wakes) = f((!closed).then_some(&mut core.front));
@@ -436,27 +436,27 @@ impl<S: TaskSet> Gate<S> for Inner {
         result
     }
 
-    fn note_full(&self) {
+    fn record_full(&self) {
         // ORDERING: Relaxed, as where it is counted.
         if self.watched.load(Ordering::Relaxed) > 0 {
             let mut core = self.lock();
-            let wakes = core.fulls.note();
+            let wakes = core.fulls.record();
             self.release(core, wakes);
         }
     }
 
-    fn item(call: Shared<CallSlot<S>>) -> Work {
-        Work::Call(call.erase())
+    fn item(call: CallRef<CallSlot<S>>) -> PoolItem {
+        PoolItem::Call(call.erase())
     }
 
-    fn call(item: &Work) -> Option<Shared<dyn Runnable>> {
+    fn call(item: &PoolItem) -> Option<CallRef<dyn ErasedCall>> {
         match item {
-            Work::Call(call) => Some(call.clone()),
-            Work::Rest(_) => None,
+            PoolItem::Call(call) => Some(call.clone()),
+            PoolItem::Other(_) => None,
         }
     }
 
-    fn reserve(&self, task: &'static TaskInfo) -> bool {
+    fn reserve_limit(&self, task: &'static TaskInfo) -> bool {
         self.lock().reserve(task)
     }
 
@@ -466,50 +466,50 @@ impl<S: TaskSet> Gate<S> for Inner {
         self.release(core, WakeList::default());
     }
 
-    fn counts(&self, call: &Meta) -> bool {
+    fn counts(&self, call: &Header) -> bool {
         call.share() == 0
     }
 
-    fn dropped(&self, call: &dyn Runnable) {
+    fn dropped(&self, call: &dyn ErasedCall) {
         let mut core = self.lock();
         core.leave_kind(call);
         self.release(core, WakeList::default());
     }
 
-    fn run_here(&self, call: Shared<CallSlot<S>>) {
+    fn run_on_caller(&self, call: CallRef<CallSlot<S>>) {
         self.run_on_caller(call.erase());
     }
 }
 
 /// The waits for the pool's empty moment.
-pub(super) struct Emptied(pub(super) Arc<Inner>);
+pub(super) struct Emptied(pub(super) Arc<PoolShared>);
 
 impl WaiterHome for Emptied {
-    type State = Core;
+    type State = PoolState;
 
-    fn with_state<R>(&self, change: impl FnOnce(&mut Core, &mut AfterUnlock) -> R) -> R {
+    fn with_state<R>(&self, change: impl FnOnce(&mut PoolState, &mut AfterUnlock) -> R) -> R {
         self.0.with_waiters(change)
     }
 
-    fn waiters(core: &mut Core) -> &mut WaiterSet {
+    fn waiters(core: &mut PoolState) -> &mut WaiterSet {
         &mut core.front.queue.drained
     }
 }
 
-impl Inner {
+impl PoolShared {
     /// Changes what waits, which starts no runner.
-    pub(super) fn with_waiters<R>(&self, change: impl FnOnce(&mut Core, &mut AfterUnlock) -> R) -> R {
+    pub(super) fn with_waiters<R>(&self, change: impl FnOnce(&mut PoolState, &mut AfterUnlock) -> R) -> R {
         let mut after = AfterUnlock::default(); // acts after the release
         let mut core = self.lock();
         change(&mut core, &mut after)
     }
 }
 
-impl Drop for Inner {
+impl Drop for PoolShared {
     /// Nobody is left to run what waits in a pool that was paused: its calls end.
     fn drop(&mut self) {
-        self.id.forget();
-        self.end_queued(End::Closed);
-        self.spares.dismiss();
+        self.id.remove();
+        self.end_queued(EndReason::Closed);
+        self.spares.shutdown();
     }
 }

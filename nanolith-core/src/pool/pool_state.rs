@@ -5,53 +5,53 @@
 //! which whoever comes first takes up: the rayon thread it was sent to, or a spare one.
 
 use super::{
-    events::Fulls,
-    limits::{Rules, Taken},
-    threads::broadcast::Roll,
-    worker::cost::Pace,
+    events::FullEvents,
+    limits::{Rules, Started},
+    threads::broadcast::Broadcast,
+    worker::cost::TaskCost,
 };
 use crate::{
     call::{
-        backend::{Loan, Permit, PermitState, Runnable},
-        call_ref::Shared,
+        backend::{ErasedCall, LentPermits, Permit, PermitState},
+        call_ref::CallRef,
     },
     sched::{
-        injector::{Entry, Front},
-        ring::Points,
+        injector::{Injector, QueueItem},
+        ring::PrefetchTarget,
     },
     wake::WakeList,
 };
 use std::{collections::BTreeMap, fmt, sync::Arc, task::Waker};
 
 /// What waits in a pool's lanes.
-pub(super) enum Work {
+pub(super) enum PoolItem {
     /// A call that nobody has begun, unless its entry is out of date.
-    Call(Shared<dyn Runnable>),
-    Rest(Rest),
+    Call(CallRef<dyn ErasedCall>),
+    Other(OtherItem),
 }
 
 /// What is no call. It is apart so that all of this fits into two words.
-pub(super) enum Rest {
+pub(super) enum OtherItem {
     /// A future that was woken.
     Resume(async_task::Runnable),
     /// Some share's call goes, whichever's turn it is.
     Ticket,
 }
 
-impl Points for Work {
-    fn points(&self) -> *const () {
+impl PrefetchTarget for PoolItem {
+    fn target_ptr(&self) -> *const () {
         match self {
-            Self::Call(call) => call.points(),
-            Self::Rest(_) => std::ptr::null(),
+            Self::Call(call) => call.target_ptr(),
+            Self::Other(_) => std::ptr::null(),
         }
     }
 }
 
-impl Entry for Work {
-    fn call(&self) -> Option<&dyn Runnable> {
+impl QueueItem for PoolItem {
+    fn call(&self) -> Option<&dyn ErasedCall> {
         match self {
             Self::Call(call) => Some(&**call),
-            Self::Rest(_) => None,
+            Self::Other(_) => None,
         }
     }
 }
@@ -59,7 +59,7 @@ impl Entry for Work {
 /// A thread that a permit is sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a token was made for this start"]
-pub(super) enum Start {
+pub(super) enum WorkerStart {
     /// To the rayon threads of this generation.
     Rayon(u64),
     Spare,
@@ -77,10 +77,10 @@ pub(super) struct RayonThreads {
     pub(super) generation: u64,
 }
 
-pub(super) struct Core {
-    pub(super) front: Front<Work>,
+pub(super) struct PoolState {
+    pub(super) front: Injector<PoolItem>,
     /// How long tasks take.
-    pub(super) pace: Pace,
+    pub(super) pace: TaskCost,
     /// How far the inbox had been emptied when the guard last looked; `None`: there is no guard.
     pub(super) guard: Option<u64>,
     /// The concurrency.
@@ -110,36 +110,36 @@ pub(super) struct Core {
     pub(super) retired: bool,
     /// Its simulation is over: no thread runs a future that is woken.
     pub(super) abandoned: bool,
-    pub(super) fulls: Fulls,
+    pub(super) fulls: FullEvents,
     /// Whether a call has ever come that some rule is about.
     pub(super) ruled: bool,
     pub(super) rules: Rules,
     /// What each thread is yet to run once.
-    pub(super) rolls: Vec<Arc<Roll>>,
+    pub(super) rolls: Vec<Arc<Broadcast>>,
 }
 
-impl Core {
+impl PoolState {
     /// Takes out what was begun and waits for a thread. The queued calls have ended before.
     pub(super) fn take_resumed(&mut self) -> Vec<async_task::Runnable> {
         let mut resumed = Vec::new();
         while let Some(work) = self.front.queue.pop() {
             match work {
-                Work::Rest(Rest::Resume(work)) => {
-                    self.front.queue.resumed();
+                PoolItem::Other(OtherItem::Resume(work)) => {
+                    self.front.queue.on_resume();
                     resumed.push(work);
                 }
-                Work::Rest(Rest::Ticket) => {}
-                call @ Work::Call(_) => self.front.spend(call),
+                PoolItem::Other(OtherItem::Ticket) => {}
+                call @ PoolItem::Call(_) => self.front.discard_stale(call),
             }
         }
         resumed
     }
 
     /// Of so many tasks at once; `kept` rayon threads run them, and spare ones what is beyond.
-    pub(super) fn new(front: Front<Work>, limit: usize, kept: usize) -> Self {
+    pub(super) fn new(front: Injector<PoolItem>, limit: usize, kept: usize) -> Self {
         Self {
             front,
-            pace: Pace::default(),
+            pace: TaskCost::default(),
             guard: None,
             limit,
             running: 0,
@@ -156,7 +156,7 @@ impl Core {
             closed: false,
             retired: false,
             abandoned: false,
-            fulls: Fulls::default(),
+            fulls: FullEvents::default(),
             ruled: false,
             rules: Rules::default(),
             rolls: Vec::new(),
@@ -175,7 +175,7 @@ impl Core {
             .field("queue_len", &self.front.queue.queued_outside())
             .field("overflow", &self.front.queue.overflow())
             .field("in_flight", &self.front.in_flight())
-            .field("in_line", &self.front.queue.in_line())
+            .field("in_line", &self.front.queue.waiting_len())
             .field("completed", &self.front.queue.completed())
             .field("open", &self.front.is_open())
             .field("rayon", &self.rayon)
@@ -203,10 +203,10 @@ impl Core {
     /// A thread begins to wait: whatever the others do, one more runner may be at work. A runner lends its own permit; one
     /// that only helps (with a piece of a `par_iter`) has none, though the task that it helps cannot go on without it; and
     /// where more run than should, as after waits that ended, one more is allowed all the same.
-    pub(super) fn lend(&mut self, permit: PermitState) -> Loan {
+    pub(super) fn lend(&mut self, permit: PermitState) -> LentPermits {
         // A task that waits is no tiny one, and what is in the inbox needs somebody else.
-        self.pace.forget();
-        self.front.shut();
+        self.pace.reset();
+        self.front.close_ring();
         self.blocked += 1;
         self.active -= usize::from(matches!(permit, PermitState::Active(_)));
         let extra = if let PermitState::Active(_) | PermitState::Idle(_) = permit {
@@ -217,11 +217,11 @@ impl Core {
             1
         };
         self.extra += extra;
-        Loan { before: permit, extra }
+        LentPermits { before: permit, extra }
     }
 
     /// The thread goes on, without waiting for a permit: the next runner that is done steps down.
-    pub(super) fn take_back(&mut self, Loan { before, extra }: Loan) -> PermitState {
+    pub(super) fn take_back(&mut self, LentPermits { before, extra }: LentPermits) -> PermitState {
         if let PermitState::Lent = before {
             return before; // the wait below this one has counted
         }
@@ -239,9 +239,9 @@ impl Core {
     }
 
     /// Gives out one more permit if there is work for it and nobody looks for some.
-    pub(super) fn want(&mut self) -> Option<Start> {
+    pub(super) fn next_start(&mut self) -> Option<WorkerStart> {
         let wanted = self.has_work() && self.lingering == 0 && self.tokens == 0 && self.running < self.permits();
-        if !wanted || self.is_in_good_hands() {
+        if !wanted || self.consumers_keep_up() {
             return None;
         }
         self.running += 1;
@@ -249,33 +249,36 @@ impl Core {
         // A start whose token another runner took up is still on its way, and takes up this one, if a thread is free for it.
         let on_its_way = self.rayon.coming >= self.tokens && self.rayon.occupied + self.tokens <= self.rayon.total;
 
-        (!on_its_way).then(|| self.send())
+        (!on_its_way).then(|| self.choose_thread())
     }
 
     /// Whether those who take from the inbox do so faster than one more could help.
-    pub(super) fn is_in_good_hands(&self) -> bool {
-        self.front.queue.serving() > 0 && self.front.is_open() && self.front.others() == 0 && !self.pace.spreads()
+    pub(super) fn consumers_keep_up(&self) -> bool {
+        self.front.queue.ring_consumers() > 0
+            && self.front.is_open()
+            && self.front.non_fast_len() == 0
+            && !self.pace.is_parallel_worthwhile()
     }
 
     /// Whether a runner may take plain calls from the inbox: tasks are tiny, and nothing stands in the way.
-    pub(super) fn may_serve(&self) -> bool {
+    pub(super) fn can_use_fast_path(&self) -> bool {
         let undisturbed = !self.paused && !self.closed && self.blocked == 0 && self.extra == 0 && self.rolls.is_empty();
-        let helps = self.front.queue.serving() == 0 || self.pace.spreads();
-        undisturbed && helps && self.pace.is_tiny() && self.front.may_open() && self.front.next_is_plain()
+        let helps = self.front.queue.ring_consumers() == 0 || self.pace.is_parallel_worthwhile();
+        undisturbed && helps && self.pace.is_small() && self.front.can_use_ring() && self.front.head_is_fast()
     }
 
     /// Chooses the thread for a token: a rayon thread if one is free.
-    pub(super) fn send(&mut self) -> Start {
+    pub(super) fn choose_thread(&mut self) -> WorkerStart {
         if self.rayon.occupied + self.rayon.coming < self.rayon.total {
             self.rayon.coming += 1;
-            Start::Rayon(self.rayon.generation)
+            WorkerStart::Rayon(self.rayon.generation)
         } else {
-            Start::Spare
+            WorkerStart::Spare
         }
     }
 
     /// Takes up a permit that was sent; a rayon thread tells of which generation it is.
-    pub(super) fn take_token(&mut self, generation: Option<u64>) -> Option<Permit> {
+    pub(super) fn claim_start(&mut self, generation: Option<u64>) -> Option<Permit> {
         if self.tokens == 0 {
             return None;
         }
@@ -293,7 +296,7 @@ impl Core {
         Permit::issue()
     }
 
-    /// Returns a permit of [`Core::issue_beyond`].
+    /// Returns a permit of [`PoolState::issue_beyond`].
     pub(super) fn return_beyond(&mut self, permit: Permit) {
         permit.cancel();
         self.running -= 1;
@@ -301,7 +304,7 @@ impl Core {
     }
 
     /// Returns a permit that was taken up, from a thread at no task.
-    pub(super) fn step_down(&mut self, permit: Permit, generation: Option<u64>) {
+    pub(super) fn release_permit(&mut self, permit: Permit, generation: Option<u64>) {
         permit.cancel();
         self.running -= 1;
         if generation == Some(self.rayon.generation) {
@@ -309,12 +312,12 @@ impl Core {
         }
         if self.running == 0 {
             // Calls that come now and then gain nothing without the lock, and need no guard.
-            self.pace.forget();
+            self.pace.reset();
         }
     }
 
     /// Gives back a permit that found no thread.
-    pub(super) fn withdraw_token(&mut self) {
+    pub(super) fn cancel_start(&mut self) {
         if self.tokens > 0 {
             self.tokens -= 1;
             self.running -= 1;
@@ -346,37 +349,37 @@ impl Core {
     }
 
     /// Whether a runner of this generation is to step down: there are too many, or it stands on threads that go.
-    pub(super) fn is_superfluous(&self, generation: Option<u64>) -> bool {
+    pub(super) fn is_surplus(&self, generation: Option<u64>) -> bool {
         self.running > self.permits() || generation.is_some_and(|generation| generation != self.rayon.generation)
     }
 
     /// The next live work, which is begun by this.
-    pub(super) fn take(&mut self) -> (Option<Taken>, WakeList) {
+    pub(super) fn take(&mut self) -> (Option<Started>, WakeList) {
         let mut wakes = WakeList::default();
         while let Some(work) = if self.paused { self.front.queue.pop_resumed() } else { self.front.pop() } {
             let call = match work {
-                Work::Rest(Rest::Resume(_)) => {
-                    self.front.queue.resumed();
-                    return (Some(Taken::Work(work)), wakes);
+                PoolItem::Other(OtherItem::Resume(_)) => {
+                    self.front.queue.on_resume();
+                    return (Some(Started::Item(work)), wakes);
                 }
-                Work::Rest(Rest::Ticket) => match self.redeem() {
+                PoolItem::Other(OtherItem::Ticket) => match self.redeem() {
                     Some(call) => call,
                     None => continue,
                 },
-                Work::Call(call) => call,
+                PoolItem::Call(call) => call,
             };
             if self.ruled {
-                let (taken, more) = self.begin_by_rules(call);
+                let (taken, more) = self.start_limited(call);
                 wakes = wakes.and(more);
                 if taken.is_some() {
                     return (taken, wakes);
                 }
             } else if call.claim() {
-                let begun = self.front.queue.begun(call.meta().is_inside());
-                return (Some(Taken::Work(Work::Call(call))), wakes.and(begun));
+                let begun = self.front.queue.on_start(call.header().is_nested());
+                return (Some(Started::Item(PoolItem::Call(call))), wakes.and(begun));
             } else {
-                wakes = wakes.and(self.front.pass(&*call));
-                self.front.spend(Work::Call(call));
+                wakes = wakes.and(self.front.skip_stale(&*call));
+                self.front.discard_stale(PoolItem::Call(call));
             }
         }
         (None, wakes)
@@ -387,60 +390,60 @@ impl Core {
 mod tests {
     use super::*;
     use crate::sched::{
-        queue::{Bounds, Queue},
-        ring::Inbox,
+        queue::{BoundedQueue, Limits},
+        ring::Ring,
     };
 
     /// A core of so many rayon threads, with work for every runner.
-    fn core(threads: usize) -> Core {
-        let queue = Queue::new(Bounds { queued: 10, in_flight: 10 });
-        let mut core = Core::new(Front::new(queue, Arc::new(Inbox::new(1))), threads, threads);
+    fn core(threads: usize) -> PoolState {
+        let queue = BoundedQueue::new(Limits { queued: 10, in_flight: 10 });
+        let mut core = PoolState::new(Injector::new(queue, Arc::new(Ring::new(1))), threads, threads);
         for _ in 0..10 {
             let (work, task) = async_task::spawn(async {}, drop);
             task.detach();
-            core.front.queue.resume(0, Work::Rest(Rest::Resume(work)));
+            core.front.queue.resume(0, PoolItem::Other(OtherItem::Resume(work)));
         }
         core
     }
 
     #[test]
     fn what_waits_is_two_words() {
-        assert_eq!(size_of::<Work>(), 2 * size_of::<usize>());
+        assert_eq!(size_of::<PoolItem>(), 2 * size_of::<usize>());
     }
 
     #[test]
     fn a_start_that_no_thread_can_take_up_is_not_relied_on() {
         let mut core = core(1);
-        assert_eq!(core.want(), Some(Start::Rayon(0)));
-        let _permit = core.take_token(None).expect("a spare thread was first");
+        assert_eq!(core.next_start(), Some(WorkerStart::Rayon(0)));
+        let _permit = core.claim_start(None).expect("a spare thread was first");
         let _helps = core.lend(PermitState::Absent); // the only rayon thread blocks, and so does the start on its way to it
-        assert_eq!(core.want(), Some(Start::Spare));
+        assert_eq!(core.next_start(), Some(WorkerStart::Spare));
     }
 
     #[test]
     fn a_start_on_its_way_to_a_free_thread_is_enough() {
         let mut core = core(2);
-        assert_eq!(core.want(), Some(Start::Rayon(0)));
-        let _permit = core.take_token(None).expect("the start made a token");
-        assert_eq!(core.want(), None, "it takes up the new token");
+        assert_eq!(core.next_start(), Some(WorkerStart::Rayon(0)));
+        let _permit = core.claim_start(None).expect("the start made a token");
+        assert_eq!(core.next_start(), None, "it takes up the new token");
         assert_eq!(core.tokens, 1);
     }
 
     #[test]
     fn each_thread_that_waits_lets_one_more_run() {
         let mut core = core(1);
-        let _sent = core.want();
-        let first = core.take_token(Some(0)).expect("the start made a token");
-        assert_eq!(core.want(), None, "one runs, as many as may");
+        let _sent = core.next_start();
+        let first = core.claim_start(Some(0)).expect("the start made a token");
+        assert_eq!(core.next_start(), None, "one runs, as many as may");
         core.active = 1;
         let slot = core.lend(PermitState::Active(first));
-        assert_eq!(core.want(), Some(Start::Spare));
-        let second = core.take_token(None).expect("the start made a token");
+        assert_eq!(core.next_start(), Some(WorkerStart::Spare));
+        let second = core.claim_start(None).expect("the start made a token");
         let _first = core.take_back(slot);
-        assert!(core.is_superfluous(Some(0)), "two run for a moment, and the next that is done steps down");
+        assert!(core.is_surplus(Some(0)), "two run for a moment, and the next that is done steps down");
         let helper = core.lend(PermitState::Absent);
-        core.step_down(second, None);
-        assert_eq!(core.want(), Some(Start::Spare), "the one who waits as rayon does is not counted on");
+        core.release_permit(second, None);
+        assert_eq!(core.next_start(), Some(WorkerStart::Spare), "the one who waits as rayon does is not counted on");
         let _absent = core.take_back(helper);
     }
 }

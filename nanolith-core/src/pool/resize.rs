@@ -2,14 +2,14 @@
 
 use super::{
     config::{BuildError, Concurrency, Config},
-    pool_shared::Inner,
+    pool_shared::PoolShared,
     pool_state::RayonThreads,
     threads::rayon_threads,
 };
 use crate::wake::WakeList;
 use std::sync::Arc;
 
-impl Inner {
+impl PoolShared {
     /// More threads mean a larger rayon pool for new runners; the old one goes when its last runner is done. Where the pool
     /// keeps a number of threads of its own, more of the others may come.
     pub(super) fn set_concurrency(self: &Arc<Self>, concurrency: Concurrency) -> Result<(), BuildError> {
@@ -30,7 +30,7 @@ impl Inner {
         self.spares.set_max(self.config.others(tasks));
         let mut core = self.lock();
         core.limit = tasks;
-        core.front.shut();
+        core.front.close_ring();
         let wakes = core.count_free_slots().and(core.front.queue.set_bounds(self.config.bounds(tasks)));
         let wakes = wakes.and(core.rules.shares.set_bounds(tasks));
         self.release(core, wakes);
@@ -40,7 +40,7 @@ impl Inner {
     pub(super) fn set_paused(&self, paused: bool) {
         let mut core = self.lock();
         core.paused = paused;
-        core.front.shut();
+        core.front.close_ring();
         self.release(core, WakeList::default());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{GlobalPool, Pool};
 use crate::{
-    call::backend::HostId,
+    call::backend::ExecutorId,
     error::Refused,
     executor::{Admission, Crew, Executor, SharesState},
     task::{Job, TaskSet},
@@ -129,18 +129,18 @@ impl<S, P> SharedPool<S, P> {
 
 impl<S: TaskSet<Shared = Arc<S>> + Send + Sync, P: Executor<S>> Executor<S> for SharedPool<S, P> {
     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
-        self.pool.execute(job.sharing(&self.state))
+        self.pool.execute(job.with_state(&self.state))
     }
 
     fn admit(&self, job: Job<S>) -> Admission<'_, S> {
-        self.pool.admit(job.sharing(&self.state))
+        self.pool.admit(job.with_state(&self.state))
     }
 
     fn accepts_calls(&self) -> bool {
         self.pool.accepts_calls()
     }
 
-    fn host(&self) -> Option<HostId> {
+    fn host(&self) -> Option<ExecutorId> {
         self.pool.host()
     }
 

@@ -3,16 +3,16 @@
 //! A queued call ends. A suspended one is dropped at its await: those are listed while they are suspended. A synchronous one
 //! is asked to stop, which its context shows, and its caller waits until it returns.
 
-use super::{drained::Drained, pool_shared::Inner};
+use super::{drained::Drained, pool_shared::PoolShared};
 use crate::{
     call::{
-        backend::{Host, HostId, Runnable},
-        call_ref::Shared,
+        backend::{Backend, ErasedCall, ExecutorId},
+        call_ref::CallRef,
         end_batch::EndBatch,
-        slot::End,
+        slot::EndReason,
     },
     context::block_on,
-    sched::ring::Points,
+    sched::ring::PrefetchTarget,
     time::Limit,
 };
 use std::{
@@ -27,22 +27,22 @@ use std::{
 
 /// The suspended calls of a pool, to be ended if need be.
 #[derive(Default)]
-pub(crate) struct Suspended {
-    listed: Mutex<Listed>,
+pub(crate) struct SuspendedCalls {
+    listed: Mutex<SuspendedSet>,
 }
 
 #[derive(Default)]
-struct Listed {
-    calls: HashMap<usize, Shared<dyn Runnable>>,
+struct SuspendedSet {
+    calls: HashMap<usize, CallRef<dyn ErasedCall>>,
     /// How they are being ended, and so are those that come.
-    stopping: Option<End>,
+    stopping: Option<EndReason>,
 }
 
-impl Suspended {
+impl SuspendedCalls {
     /// Lists a call; says whether it is to end, and how.
-    pub(crate) fn list(&self, call: &Shared<dyn Runnable>) -> Option<End> {
+    pub(crate) fn insert(&self, call: &CallRef<dyn ErasedCall>) -> Option<EndReason> {
         let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        listed.calls.insert(call.points().addr(), call.clone());
+        listed.calls.insert(call.target_ptr().addr(), call.clone());
         listed.stopping
     }
 
@@ -53,20 +53,20 @@ impl Suspended {
     }
 
     /// Lists the call, or no longer.
-    pub(crate) fn list_or_strike_off(&self, call: &Shared<dyn Runnable>, is_listed: bool) {
+    pub(crate) fn list_or_strike_off(&self, call: &CallRef<dyn ErasedCall>, is_listed: bool) {
         if is_listed {
-            let _ = self.list(call);
+            let _ = self.insert(call);
         } else {
-            self.strike_off(call.points().addr());
+            self.strike_off(call.target_ptr().addr());
         }
     }
 
-    pub(super) fn calls(&self) -> Vec<Shared<dyn Runnable>> {
+    pub(super) fn calls(&self) -> Vec<CallRef<dyn ErasedCall>> {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner).calls.values().cloned().collect()
     }
 
     /// Ends those that are listed, and from now on those that come.
-    pub(crate) fn end_all(&self, host: HostId, how: End, batch: &mut EndBatch) {
+    pub(crate) fn end_all(&self, host: ExecutorId, how: EndReason, batch: &mut EndBatch) {
         let calls: Vec<_> = {
             let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
             listed.stopping = Some(how);
@@ -79,18 +79,18 @@ impl Suspended {
 /// A call that a thread of a simulation runs, listed until this is dropped: the end of the simulation ends it, also where the thread
 /// does not end.
 pub(crate) struct AtWork<'a> {
-    list: &'a Suspended,
+    list: &'a SuspendedCalls,
     call: usize,
 }
 
 impl<'a> AtWork<'a> {
-    pub(crate) fn begin(list: &'a Suspended, host: HostId, call: &Shared<dyn Runnable>) -> Self {
-        if let Some(how) = list.list(call) {
+    pub(crate) fn begin(list: &'a SuspendedCalls, host: ExecutorId, call: &CallRef<dyn ErasedCall>) -> Self {
+        if let Some(how) = list.insert(call) {
             let mut batch = EndBatch::default();
             end_suspended(call.clone(), host, how, &mut batch);
             batch.run();
         }
-        Self { list, call: call.points().addr() }
+        Self { list, call: call.target_ptr().addr() }
     }
 }
 
@@ -101,15 +101,15 @@ impl Drop for AtWork<'_> {
 }
 
 /// Ends a suspended call. Where that is over, a hook after its task may still wait: that looks again.
-pub(crate) fn end_suspended(call: Shared<dyn Runnable>, host: HostId, how: End, batch: &mut EndBatch) {
-    call.meta().tell_stop(batch);
+pub(crate) fn end_suspended(call: CallRef<dyn ErasedCall>, host: ExecutorId, how: EndReason, batch: &mut EndBatch) {
+    call.header().wake_on_cancel(batch);
     batch.end_call(call, Some(host), how);
 }
 
-impl Inner {
+impl PoolShared {
     /// A call is suspended for the first time. It ends if the limit of a close has passed.
-    pub(super) fn list_suspended(&self, call: &Shared<dyn Runnable>) {
-        if let Some(how) = self.suspended.list(call) {
+    pub(super) fn list_suspended(&self, call: &CallRef<dyn ErasedCall>) {
+        if let Some(how) = self.suspended.insert(call) {
             let mut batch = EndBatch::default();
             end_suspended(call.clone(), self.id(), how, &mut batch);
             batch.run();
@@ -118,20 +118,20 @@ impl Inner {
 
     /// Ends what is queued or suspended, and asks what runs to stop. Tells what there was of it.
     fn stop(&self) -> Result<(), Unfinished> {
-        self.stop_as(End::Cancelled)
+        self.stop_as(EndReason::Cancelled)
     }
 
     /// The simulation is over that the pool is of.
     pub(super) fn end_with_simulation(&self) {
-        let _ = self.stop_as(End::SimulationOver);
+        let _ = self.stop_as(EndReason::SimulationOver);
         let mut batch = EndBatch::default();
-        self.at_work.end_all(Host::id(self), End::SimulationOver, &mut batch);
+        self.at_work.end_all(Backend::id(self), EndReason::SimulationOver, &mut batch);
         batch.run();
     }
 
     /// The same with this end for the calls.
-    fn stop_as(&self, how: End) -> Result<(), Unfinished> {
-        let id = Host::id(self);
+    fn stop_as(&self, how: EndReason) -> Result<(), Unfinished> {
+        let id = Backend::id(self);
         let mut batch = EndBatch::default();
         self.close_paused();
         let (cancelled, running) = self.end_queued_into(how, &mut batch);

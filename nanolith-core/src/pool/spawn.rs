@@ -3,7 +3,7 @@
 
 use super::Pool;
 use crate::{
-    call::backend::Host,
+    call::backend::Backend,
     meta::priority::Priority,
     sim_runtime::EndWait,
     task::{self, Work},
@@ -33,12 +33,12 @@ where
 }
 
 /// The same on the threads of `host`, which may close.
-pub(super) fn spawn_on<F>(host: Arc<dyn Host>, priority: Priority, future: F) -> Task<()>
+pub(super) fn spawn_on<F>(host: Arc<dyn Backend>, priority: Priority, future: F) -> Task<()>
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let future = until_end(host.end_wait(), future);
-    let schedule = move |work| host.clone().resume(host.rules().expirations().of(priority, clock::now()), work);
+    let schedule = move |work| host.clone().schedule(host.rules().expirations().of(priority, clock::now()), work);
     let (work, task) = async_task::spawn(future, schedule);
     work.schedule();
     task
@@ -53,7 +53,7 @@ pub(crate) async fn until_end(end: Option<EndWait>, future: impl Future<Output =
         if end.poll_futures_over(cx.waker()).is_pending() {
             return running.poll(cx);
         }
-        unwind::quietly(|| future.set(None));
+        unwind::ignore_panics(|| future.set(None));
         Poll::Ready(())
     })
     .await;
@@ -81,7 +81,7 @@ impl Pool {
     /// [`CallError::Panicked`](crate::CallError::Panicked).
     #[track_caller]
     pub fn spawn<T: Send + 'static>(&self, run: impl FnOnce() -> T + Send + 'static) -> Handle<Work, T> {
-        Call::new(self, task::closure(run), task::unpack).submit()
+        Call::new(self, task::closure(run), task::downcast_output).submit()
     }
 
     /// The same with a future. The pool's threads poll it; while it is pending it takes no slot.
@@ -106,6 +106,6 @@ impl Pool {
     /// A call that is cancelled or times out drops the future at its next `.await`.
     #[track_caller]
     pub fn spawn_async<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> Handle<Work, T> {
-        Call::new(self, task::future(future), task::unpack).submit()
+        Call::new(self, task::future(future), task::downcast_output).submit()
     }
 }

@@ -8,19 +8,19 @@
 //! while that lane is empty.
 
 use super::{
-    queue::{Queue, Spent},
-    ring::{Inbox, Points},
+    queue::{BoundedQueue, Stale},
+    ring::{PrefetchTarget, Ring},
 };
-use crate::{call::backend::Runnable, meta::priority::Priority, wake::WakeList};
+use crate::{call::backend::ErasedCall, meta::priority::Priority, wake::WakeList};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
 /// What waits in such a queue.
-pub(crate) trait Entry: Sized + Points {
+pub(crate) trait QueueItem: Sized + PrefetchTarget {
     /// The call that nobody has begun, if it is one; else it is a future that was woken.
-    fn call(&self) -> Option<&dyn Runnable>;
+    fn call(&self) -> Option<&dyn ErasedCall>;
 }
 
 /// How many calls go back from their lane to the inbox at once.
@@ -28,19 +28,19 @@ const REFILL: usize = 256;
 
 /// What the lanes hold, told off the lock: the lock is taken before anything is believed.
 #[derive(Default)]
-pub(crate) struct Hint {
+pub(crate) struct DepthHint {
     /// All of it.
     waiting: AtomicUsize,
     /// What is not for the inbox.
-    others: AtomicUsize,
+    non_fast_len: AtomicUsize,
 }
 
-impl Hint {
+impl DepthHint {
     // ORDERING: Relaxed, it is a hint.
-    pub(crate) fn tell<T: Entry>(&self, front: &Front<T>) {
+    pub(crate) fn publish<T: QueueItem>(&self, front: &Injector<T>) {
         self.waiting.store(front.queue.lanes().len(), Ordering::Relaxed);
-        self.others.store(front.others(), Ordering::Relaxed);
-        front.queue.rules().tell_earliest(front.queue.lanes().earliest());
+        self.non_fast_len.store(front.non_fast_len(), Ordering::Relaxed);
+        front.queue.rules().publish_earliest(front.queue.lanes().earliest());
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
@@ -48,7 +48,7 @@ impl Hint {
     }
 
     pub(crate) fn is_for_lanes(&self) -> bool {
-        self.others.load(Ordering::Relaxed) > 0
+        self.non_fast_len.load(Ordering::Relaxed) > 0
     }
 }
 
@@ -65,17 +65,17 @@ pub(crate) struct Figures {
     pub(crate) completed: u64,
 }
 
-pub(crate) struct Front<T: Entry> {
-    pub(crate) queue: Queue<T>,
-    inbox: Arc<Inbox<T>>,
+pub(crate) struct Injector<T: QueueItem> {
+    pub(crate) queue: BoundedQueue<T>,
+    inbox: Arc<Ring<T>>,
     /// Whether somebody takes from the inbox.
     open: bool,
     /// Who waits for an empty moment, and needs every call to be counted.
     watching: usize,
 }
 
-impl<T: Entry> Front<T> {
-    pub(crate) fn new(queue: Queue<T>, inbox: Arc<Inbox<T>>) -> Self {
+impl<T: QueueItem> Injector<T> {
+    pub(crate) fn new(queue: BoundedQueue<T>, inbox: Arc<Ring<T>>) -> Self {
         Self { queue, inbox, open: false, watching: 0 }
     }
 
@@ -90,13 +90,13 @@ impl<T: Entry> Front<T> {
     }
 
     /// Whether something waits that is not in the inbox, and not for it either.
-    pub(crate) fn others(&self) -> usize {
-        self.queue.lanes().len_without(Priority::Normal)
+    pub(crate) fn non_fast_len(&self) -> usize {
+        self.queue.lanes().len_except(Priority::Normal)
     }
 
     /// What is to be dropped after the lock is released.
-    pub(crate) fn spent(&mut self) -> Vec<T> {
-        self.queue.spent()
+    pub(crate) fn take_stale(&mut self) -> Vec<T> {
+        self.queue.take_stale()
     }
 
     // ----- the inbox
@@ -107,76 +107,77 @@ impl<T: Entry> Front<T> {
 
     /// Whether plain calls may go through the inbox now: nobody waits for a place or for an empty moment, which only calls
     /// that are counted give, the order is that of priorities, and the bound is none that has to be kept exactly.
-    pub(crate) fn may_open(&self) -> bool {
+    pub(crate) fn can_use_ring(&self) -> bool {
         let ordered = self.queue.rules().is_custom();
-        self.watching == 0 && !ordered && !self.queue.is_exact() && self.queue.in_line() == (0, 0)
+        self.watching == 0 && !ordered && !self.queue.is_exact() && self.queue.waiting_len() == (0, 0)
     }
 
     /// Whether what goes next is in the inbox, or can go there.
-    pub(crate) fn next_is_plain(&self) -> bool {
-        self.others() == 0 && (self.inbox.len() > 0 || self.queue.lanes().first(Priority::Normal).is_none_or(is_plain))
+    pub(crate) fn head_is_fast(&self) -> bool {
+        self.non_fast_len() == 0
+            && (self.inbox.len() > 0 || self.queue.lanes().first(Priority::Normal).is_none_or(is_plain))
     }
 
     /// Somebody takes from the inbox from now on.
-    pub(crate) fn open(&mut self) {
+    pub(crate) fn open_ring(&mut self) {
         self.open = true;
         self.inbox.set_in_use(true);
-        self.let_in();
+        self.refill_credits();
     }
 
     /// Nobody takes from the inbox: everything goes through the queue.
-    pub(crate) fn shut(&mut self) {
+    pub(crate) fn close_ring(&mut self) {
         if self.open {
             self.open = false;
             self.inbox.set_in_use(false);
-            self.sort_out();
+            self.drain_ring();
         }
     }
 
     /// Lets no call into the inbox for as long as the lock is held, for one that comes into the lanes.
     #[inline]
-    pub(crate) fn hold(&mut self) -> Option<WakeList> {
-        self.inbox.hold();
+    pub(crate) fn stop_accepting(&mut self) -> Option<WakeList> {
+        self.inbox.close();
         let is_due = self.queue.is_overgrown() || self.queue.is_stale();
-        is_due.then(|| self.sweep())
+        is_due.then(|| self.purge_stale())
     }
 
     /// Whether there is room for one more from outside. What is in the inbox counts as if it came from there, unless the
     /// answer rests on it.
     pub(crate) fn has_room(&mut self) -> bool {
-        self.queue.places() > self.inbox.len() || self.sort_out().has_room()
+        self.queue.places() > self.inbox.len() || self.drain_ring().has_room()
     }
 
     /// Lets newcomers into the inbox, as many as there are places for. Its lane goes first.
-    pub(crate) fn let_in(&mut self) {
+    pub(crate) fn refill_credits(&mut self) {
         if !self.open {
             return;
         }
-        if !self.may_open() {
-            return self.shut();
+        if !self.can_use_ring() {
+            return self.close_ring();
         }
-        self.refill();
+        self.refill_ring();
         if self.queue.lanes().first(Priority::Normal).is_none() {
-            self.inbox.allow(self.queue.places());
+            self.inbox.set_limit(self.queue.places());
         }
     }
 
     /// Moves the first calls of the lane into an inbox that has run empty.
-    fn refill(&mut self) {
-        if self.queue.lanes().first(Priority::Normal).is_none() || self.inbox.len() > 0 || self.others() > 0 {
+    fn refill_ring(&mut self) {
+        if self.queue.lanes().first(Priority::Normal).is_none() || self.inbox.len() > 0 || self.non_fast_len() > 0 {
             return;
         }
-        self.inbox.hold();
+        self.inbox.close();
         for _ in 0..REFILL.min(self.inbox.capacity()) {
             let Some(entry) = self.queue.pop_first_if(Priority::Normal, is_plain) else { return };
-            let inside = entry.call().is_some_and(|call| call.meta().uncount());
+            let inside = entry.call().is_some_and(|call| call.header().clear_counted());
             self.queue.count_out(inside);
             if inside {
                 self.inbox.mark_mixed();
             }
             // It was empty, so there is a cell.
-            if let Err(entry) = self.inbox.put_back(entry) {
-                self.take_in(entry);
+            if let Err(entry) = self.inbox.push_closed(entry) {
+                self.enqueue_drained(entry);
             }
         }
     }
@@ -184,15 +185,15 @@ impl<T: Entry> Front<T> {
     /// The entries of overtaken calls go, which nobody else counts out before their turn comes, and those of others that have
     /// begun since.
     #[cold]
-    fn sweep(&mut self) -> WakeList {
-        self.queue.sweep(|entry| entry.call().filter(|call| !call.is_queued()).map(spent))
+    fn purge_stale(&mut self) -> WakeList {
+        self.queue.purge_stale(|entry| entry.call().filter(|call| !call.is_queued()).map(take_stale))
     }
 
     /// Every call counted, and none that is over. What waits is looked through only where that tells how it counts: in an
     /// inbox that holds calls from inside.
     pub(crate) fn figures(&mut self) -> (Figures, WakeList) {
         if self.inbox.is_mixed() {
-            self.sort_out();
+            self.drain_ring();
         }
         let (overtaken, in_inbox) = (self.queue.rules().overtaken(), self.inbox.len());
         let figures = Figures {
@@ -203,95 +204,95 @@ impl<T: Entry> Front<T> {
         };
         // Where nothing but entries is left, they all go, and there is an empty moment.
         let is_empty = figures.in_flight == 0 && self.queue.in_flight() > 0;
-        (figures, if is_empty { self.sweep() } else { WakeList::default() })
+        (figures, if is_empty { self.purge_stale() } else { WakeList::default() })
     }
 
     /// A call that was popped had been claimed: whoever did that counts it, unless it was overtaken.
-    pub(crate) fn pass(&mut self, call: &dyn Runnable) -> WakeList {
-        match spent(call) {
-            Spent::Counted => self.queue.overtaken(call.meta().is_inside()),
-            Spent::Settled => WakeList::default(),
+    pub(crate) fn skip_stale(&mut self, call: &dyn ErasedCall) -> WakeList {
+        match take_stale(call) {
+            Stale::StillCounted => self.queue.on_run_by_waiter(call.header().is_nested()),
+            Stale::AlreadyCounted => WakeList::default(),
         }
     }
 
     /// An entry that was popped is out of date: it is dropped after the lock is released.
-    pub(crate) fn spend(&mut self, entry: T) {
-        self.queue.spend(entry);
+    pub(crate) fn discard_stale(&mut self, entry: T) {
+        self.queue.discard_stale(entry);
     }
 
     /// A call that may be queued here was raised, and expires so: its entry is put where it stands now.
     pub(crate) fn raise(&mut self, expires: u64, entry: T) {
-        if entry.call().is_some_and(|call| !call.meta().is_accepted()) {
-            self.sort_out();
+        if entry.call().is_some_and(|call| !call.header().is_accepted()) {
+            self.drain_ring();
         }
         // One that is not counted is not here yet, or is about to begin.
-        let queued = entry.call().filter(|call| call.is_queued() && call.meta().is_accepted());
-        match queued.map(|call| call.meta().priority()) {
-            Some(priority) => self.queue.enter_again(priority, expires, entry),
-            None => self.spend(entry),
+        let queued = entry.call().filter(|call| call.is_queued() && call.header().is_accepted());
+        match queued.map(|call| call.header().priority()) {
+            Some(priority) => self.queue.push_raised(priority, expires, entry),
+            None => self.discard_stale(entry),
         }
     }
 
     /// When the first of what waits expires.
     pub(crate) fn earliest(&mut self) -> Option<u64> {
-        self.sort_out().lanes().earliest()
+        self.drain_ring().lanes().earliest()
     }
 
     /// Brings every call out of the inbox to the front of its lane, and counts it. From here on the queue is exact.
-    pub(crate) fn sort_out(&mut self) -> &mut Queue<T> {
+    pub(crate) fn drain_ring(&mut self) -> &mut BoundedQueue<T> {
         let mut came = Vec::new();
-        self.inbox.shut(|entry| came.push(entry));
-        came.into_iter().rev().for_each(|entry| self.take_in(entry));
+        self.inbox.close_and_drain(|entry| came.push(entry));
+        came.into_iter().rev().for_each(|entry| self.enqueue_drained(entry));
         &mut self.queue
     }
 
     /// An entry that was in the inbox goes to the front of its lane, unless its call has begun or is being ended.
-    fn take_in(&mut self, entry: T) {
+    fn enqueue_drained(&mut self, entry: T) {
         let Some(call) = entry.call() else { return };
         if call.is_queued() {
-            let inside = call.meta().is_inside();
-            call.meta().accept(inside);
-            let came = call.meta().submitted_at();
+            let inside = call.header().is_nested();
+            call.header().mark_counted(inside);
+            let came = call.header().submitted_at();
             self.queue.count_in(inside);
             self.queue.put_first(Priority::Normal, came, entry);
         } else {
-            self.settle(call);
-            self.spend(entry);
+            self.account_claimed(call);
+            self.discard_stale(entry);
         }
     }
 
     /// A call left the inbox that somebody else had claimed. Whoever ends a call counts it out of the queue: so it has to be
     /// counted in, unless they have been here, or the one who waits for it runs it, who counts nothing.
-    pub(crate) fn settle(&mut self, call: &dyn Runnable) {
-        let meta = call.meta();
+    pub(crate) fn account_claimed(&mut self, call: &dyn ErasedCall) {
+        let meta = call.header();
         if call.was_overtaken() {
             self.queue.settle_overtaken();
         } else if !meta.has_left() {
-            meta.accept(meta.is_inside());
-            self.queue.count_in(meta.is_inside());
+            meta.mark_counted(meta.is_nested());
+            self.queue.count_in(meta.is_nested());
         }
     }
 
     /// Whether the inbox has a place for a plain call, after a look at what came free.
-    pub(crate) fn has_place(&mut self) -> bool {
-        self.let_in();
-        self.inbox.has_place()
+    pub(crate) fn has_credit(&mut self) -> bool {
+        self.refill_credits();
+        self.inbox.has_credit()
     }
 
     // ----- going out
 
     /// The next entry; what it holds is counted in the queue.
     pub(crate) fn pop(&mut self) -> Option<T> {
-        if self.others() > 0 {
+        if self.non_fast_len() > 0 {
             // Who goes first is for the lanes to say.
-            return self.sort_out().pop();
+            return self.drain_ring().pop();
         }
         while self.inbox.len() > 0 {
             match self.inbox.pop() {
                 None => std::thread::yield_now(), // it is being filled
                 Some(entry) => {
-                    let live = entry.call().is_some_and(Runnable::is_queued);
-                    self.take_in(entry);
+                    let live = entry.call().is_some_and(ErasedCall::is_queued);
+                    self.enqueue_drained(entry);
                     if live {
                         break;
                     }
@@ -304,51 +305,51 @@ impl<T: Entry> Front<T> {
     // ----- the empty moment
 
     /// Somebody waits for an empty moment: until they have seen it, every call is counted.
-    pub(crate) fn watch(&mut self) {
+    pub(crate) fn require_exact(&mut self) {
         self.watching += 1;
-        self.shut();
+        self.close_ring();
     }
 
-    pub(crate) fn unwatch(&mut self) {
+    pub(crate) fn release_exact(&mut self) {
         self.watching -= 1;
     }
 
     /// A call that was claimed out of its turn begins.
-    pub(crate) fn begin_out_of_turn(&mut self, call: &dyn Runnable) -> WakeList {
+    pub(crate) fn start_out_of_order(&mut self, call: &dyn ErasedCall) -> WakeList {
         self.count(call);
         self.queue.count_stale();
-        self.queue.begun(call.meta().is_inside())
+        self.queue.on_start(call.header().is_nested())
     }
 
     /// Sees to it that a claimed call is counted in, wherever its entry is.
-    fn count(&mut self, call: &dyn Runnable) {
-        let meta = call.meta();
+    fn count(&mut self, call: &dyn ErasedCall) {
+        let meta = call.header();
         if !meta.is_accepted() {
-            self.sort_out();
+            self.drain_ring();
         }
         if !meta.is_accepted() {
             // Whoever took it from the inbox finds that it was claimed, and that it was counted.
             meta.leave();
-            meta.accept(meta.is_inside());
-            self.queue.count_in(meta.is_inside());
+            meta.mark_counted(meta.is_nested());
+            self.queue.count_in(meta.is_nested());
         }
     }
 
     /// A call that was claimed to be ended leaves.
-    pub(crate) fn leave(&mut self, call: &dyn Runnable) -> WakeList {
+    pub(crate) fn leave(&mut self, call: &dyn ErasedCall) -> WakeList {
         self.count(call);
-        let ended = self.queue.ended(call.meta().is_inside());
-        if self.queue.is_stale() { ended.and(self.sweep()) } else { ended }
+        let ended = self.queue.on_removed(call.header().is_nested());
+        if self.queue.is_stale() { ended.and(self.purge_stale()) } else { ended }
     }
 }
 
 /// What there is to do about the entry of a call that is not queued.
-fn spent(call: &dyn Runnable) -> Spent {
-    if call.was_overtaken() && call.meta().count_off() { Spent::Counted } else { Spent::Settled }
+fn take_stale(call: &dyn ErasedCall) -> Stale {
+    if call.was_overtaken() && call.header().take_counted() { Stale::StillCounted } else { Stale::AlreadyCounted }
 }
 
 /// Whether the inbox may hold it.
-fn is_plain<T: Entry>(entry: &T) -> bool {
+fn is_plain<T: QueueItem>(entry: &T) -> bool {
     entry.call().is_some_and(|call| call.is_plain() && call.is_queued())
 }
 

@@ -1,16 +1,16 @@
 //! How many entries an operation looks at while others wait. No time is measured: each look is counted.
 
 use super::{
-    Entry, Front,
+    Injector, QueueItem,
     model::{Call, TASK},
 };
 use crate::{
-    call::{backend::Runnable, call_ref::Shared, header::Meta, slot::Slot},
+    call::{backend::ErasedCall, call_ref::CallRef, header::Header, slot::Slot},
     error::Caller,
     meta::priority::Priority,
     sched::{
-        queue::{Bounds, Queue},
-        ring::{Inbox, Points},
+        queue::{BoundedQueue, Limits},
+        ring::{PrefetchTarget, Ring},
     },
     task::Input,
 };
@@ -27,18 +27,18 @@ type Looks = Arc<AtomicUsize>;
 
 /// An entry that counts how often its call is looked at.
 struct Counted {
-    call: Shared<Call>,
+    call: CallRef<Call>,
     looks: Looks,
 }
 
-impl Points for Counted {
-    fn points(&self) -> *const () {
-        self.call.points()
+impl PrefetchTarget for Counted {
+    fn target_ptr(&self) -> *const () {
+        self.call.target_ptr()
     }
 }
 
-impl Entry for Counted {
-    fn call(&self) -> Option<&dyn Runnable> {
+impl QueueItem for Counted {
+    fn call(&self) -> Option<&dyn ErasedCall> {
         self.looks.fetch_add(1, Relaxed);
         Some(&*self.call)
     }
@@ -46,40 +46,40 @@ impl Entry for Counted {
 
 /// A queue whose lanes hold calls.
 struct Lanes {
-    front: Front<Counted>,
-    inbox: Arc<Inbox<Counted>>,
-    calls: Vec<Shared<Call>>,
+    front: Injector<Counted>,
+    inbox: Arc<Ring<Counted>>,
+    calls: Vec<CallRef<Call>>,
     looks: Looks,
 }
 
 impl Lanes {
     /// One with `n` calls of normal priority, each third of which is from inside.
     fn filled(n: usize) -> Self {
-        let inbox = Arc::new(Inbox::new(64));
-        let queue = Queue::new(Bounds { queued: usize::MAX, in_flight: usize::MAX });
+        let inbox = Arc::new(Ring::new(64));
+        let queue = BoundedQueue::new(Limits { queued: usize::MAX, in_flight: usize::MAX });
         let mut lanes =
-            Self { front: Front::new(queue, inbox.clone()), inbox, calls: Vec::new(), looks: Looks::default() };
+            Self { front: Injector::new(queue, inbox.clone()), inbox, calls: Vec::new(), looks: Looks::default() };
         (0..n).for_each(|nth| lanes.enter(call(Priority::Normal, nth % 3 == 0)));
         lanes
     }
 
-    fn enter(&mut self, call: Shared<Call>) {
-        let (priority, inside) = (call.meta.priority(), call.meta.is_inside());
-        call.meta.accept(inside);
-        self.front.hold().unwrap_or_default().wake();
+    fn enter(&mut self, call: CallRef<Call>) {
+        let (priority, inside) = (call.header.priority(), call.header.is_nested());
+        call.header.mark_counted(inside);
+        self.front.stop_accepting().unwrap_or_default().wake();
         let entry = self.entry(call.clone());
-        self.front.queue.enter(priority, call.meta.submitted_at(), inside, entry);
+        self.front.queue.push(priority, call.header.submitted_at(), inside, entry);
         self.calls.push(call);
     }
 
-    fn entry(&self, call: Shared<Call>) -> Counted {
+    fn entry(&self, call: CallRef<Call>) -> Counted {
         Counted { call, looks: self.looks.clone() }
     }
 
     /// Opens the inbox and puts as many calls into it.
     fn fill_inbox(&mut self, calls: usize) {
-        self.front.open();
-        (0..calls).for_each(|_| assert!(self.inbox.push(|| self.entry(call(Priority::Normal, false)))));
+        self.front.open_ring();
+        (0..calls).for_each(|_| assert!(self.inbox.try_push(|| self.entry(call(Priority::Normal, false)))));
     }
 
     /// The looks at entries that `operation` takes.
@@ -89,19 +89,19 @@ impl Lanes {
         self.looks.load(Relaxed)
     }
 
-    fn cancel(&mut self, call: &Shared<Call>) {
+    fn cancel(&mut self, call: &CallRef<Call>) {
         assert!(call.claim());
         self.front.leave(&**call).wake();
     }
 }
 
-fn call(priority: Priority, inside: bool) -> Shared<Call> {
-    let meta = Meta::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None);
-    meta.submit(|| 10_000_000);
+fn call(priority: Priority, inside: bool) -> CallRef<Call> {
+    let meta = Header::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None);
+    meta.stamp_submitted(|| 10_000_000);
     if inside {
-        meta.mark_inside();
+        meta.mark_nested();
     }
-    Shared::new(Slot::new(Input { task: 0, shared: None }, meta, false))
+    CallRef::new(Slot::new(Input { task: 0, shared: None }, meta, false))
 }
 
 /// The numbers of calls that wait.
@@ -111,7 +111,7 @@ const SIZES: [usize; 2] = [100, 10_000];
 fn figure_looks_at_no_call_in_the_lanes() {
     for n in SIZES {
         let mut lanes = Lanes::filled(n);
-        assert!(Slot::overtake::<Input<_>, 0>(&lanes.calls[0]).is_some());
+        assert!(Slot::claim_by_waiter::<Input<_>, 0>(&lanes.calls[0]).is_some());
         lanes.front.queue.rules().count_overtaken();
         let (all_inside, inside) = (n.div_ceil(3), n.div_ceil(3) - 1); // without the overtaken one
         let looks = lanes.count_looks(|lanes| {
@@ -140,7 +140,7 @@ fn cancel_beside_raised_calls_looks_at_few() {
         let calls = std::mem::take(&mut lanes.calls);
         for (at, to) in [(2, Priority::Low), (1, Priority::Normal)] {
             for call in &calls {
-                assert!(call.meta.raise(to));
+                assert!(call.header.raise(to));
                 let entry = lanes.entry(call.clone());
                 lanes.front.raise(at, entry);
             }

@@ -1,14 +1,14 @@
 //! A queue with its inbox against one list that is searched: whatever way a call takes, it goes once, in its turn, and the
 //! bound holds.
 
-use super::Front;
+use super::Injector;
 use crate::{
-    call::{backend::Runnable, call_ref::Shared, header::Meta, slot::Slot},
+    call::{backend::ErasedCall, call_ref::CallRef, header::Header, slot::Slot},
     error::Caller,
     meta::{priority::Priority, task_info::TaskInfo},
     sched::{
-        queue::{Bounds, Queue},
-        ring::Inbox,
+        queue::{BoundedQueue, Limits},
+        ring::Ring,
     },
     task::{CallSlot, Input, NoState, Run, Scope, TaskSet},
 };
@@ -47,7 +47,7 @@ impl TaskSet for Set {
 pub(super) type Call = CallSlot<Set>;
 
 fn number(call: &Call) -> u64 {
-    call.meta.submitted_at()
+    call.header.submitted_at()
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -97,15 +97,15 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 struct Model {
-    front: Front<Shared<Call>>,
-    inbox: Arc<Inbox<Shared<Call>>>,
+    front: Injector<CallRef<Call>>,
+    inbox: Arc<Ring<CallRef<Call>>>,
     bound: usize,
     /// Those that wait, in the order in which they came.
-    waiting: Vec<Shared<Call>>,
+    waiting: Vec<CallRef<Call>>,
     /// Claimed to be ended, and not gone yet.
-    ending: Vec<Shared<Call>>,
+    ending: Vec<CallRef<Call>>,
     /// Taken from the inbox after they were claimed, and not settled yet.
-    unsettled: Vec<Shared<Call>>,
+    unsettled: Vec<CallRef<Call>>,
     came: usize,
     /// Taken from the inbox and run, or found to have been.
     served: u64,
@@ -115,50 +115,50 @@ struct Model {
 
 impl Model {
     fn new(bound: usize, cells: usize) -> Self {
-        let inbox = Arc::new(Inbox::new(cells));
-        let queue = Queue::loose(Bounds { queued: bound, in_flight: usize::MAX });
-        let front = Front::new(queue, inbox.clone());
+        let inbox = Arc::new(Ring::new(cells));
+        let queue = BoundedQueue::loose(Limits { queued: bound, in_flight: usize::MAX });
+        let front = Injector::new(queue, inbox.clone());
         let (waiting, ending, unsettled) = (Vec::new(), Vec::new(), Vec::new());
         Self { front, inbox, bound, waiting, ending, unsettled, came: 0, served: 0, over: 0 }
     }
 
     /// Calls from outside that have a place: until it is settled, one that was taken from the inbox has none.
     fn outside(&self) -> usize {
-        let unsettled = |call: &Shared<Call>| self.unsettled.iter().any(|other| number(other) == number(call));
-        self.waiting.iter().chain(&self.ending).filter(|call| !call.meta.is_inside() && !unsettled(call)).count()
+        let unsettled = |call: &CallRef<Call>| self.unsettled.iter().any(|other| number(other) == number(call));
+        self.waiting.iter().chain(&self.ending).filter(|call| !call.header.is_nested() && !unsettled(call)).count()
     }
 
     /// As the gate does.
     fn come(&mut self, urgent: bool, inside: bool) -> Result<(), TestCaseError> {
         let priority = if urgent { Priority::Immediate } else { Priority::Normal };
-        let meta = Meta::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None);
+        let meta = Header::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None);
         self.came += 1;
-        meta.submit(|| 10_000_000 + self.came as u64);
+        meta.stamp_submitted(|| 10_000_000 + self.came as u64);
         if inside {
-            meta.mark_inside();
+            meta.mark_nested();
         }
-        let call = Shared::new(Slot::new(Input { task: self.came, shared: None }, meta, false));
-        let plain = Runnable::is_plain(&*call);
-        let mut stepped_in = plain && self.inbox.push(|| call.clone());
+        let call = CallRef::new(Slot::new(Input { task: self.came, shared: None }, meta, false));
+        let plain = ErasedCall::is_plain(&*call);
+        let mut stepped_in = plain && self.inbox.try_push(|| call.clone());
         if inside && plain {
             self.inbox.mark_mixed();
         }
-        if !stepped_in && plain && self.front.has_place() {
-            stepped_in = self.inbox.push(|| call.clone());
+        if !stepped_in && plain && self.front.has_credit() {
+            stepped_in = self.inbox.try_push(|| call.clone());
             if inside {
                 self.inbox.mark_mixed();
             }
             prop_assert!(stepped_in, "there was a place");
         }
         if !stepped_in {
-            self.front.hold().unwrap_or_default().wake();
+            self.front.stop_accepting().unwrap_or_default().wake();
             let room = inside || self.front.has_room();
             prop_assert_eq!(room, inside || self.outside() < self.bound, "room is told as it is");
             if room {
-                call.meta.accept(inside);
-                self.front.queue.enter(priority, call.meta.submitted_at(), inside, call.clone());
+                call.header.mark_counted(inside);
+                self.front.queue.push(priority, call.header.submitted_at(), inside, call.clone());
             }
-            self.front.let_in();
+            self.front.refill_credits();
             if !room {
                 return Ok(());
             }
@@ -172,7 +172,7 @@ impl Model {
 
     /// Who goes next: the most urgent, and of those who came first.
     fn goes(&mut self, call: &Call) -> TestCaseResult {
-        let next = self.waiting.iter().position(|call| call.meta.priority() == Priority::Immediate).unwrap_or(0);
+        let next = self.waiting.iter().position(|call| call.header.priority() == Priority::Immediate).unwrap_or(0);
         prop_assert!(!self.waiting.is_empty(), "nobody waits");
         prop_assert_eq!(number(&self.waiting.remove(next)), number(call));
         self.over += 1;
@@ -180,7 +180,7 @@ impl Model {
     }
 
     fn serve(&mut self, at_once: bool) -> TestCaseResult {
-        if self.front.others() > 0 {
+        if self.front.non_fast_len() > 0 {
             return Ok(()); // who serves leaves it to the lock's holder
         }
         while let Some(call) = self.inbox.pop() {
@@ -202,42 +202,42 @@ impl Model {
 
     fn settle(&mut self) {
         for call in std::mem::take(&mut self.unsettled) {
-            self.front.settle(&*call);
+            self.front.account_claimed(&*call);
         }
-        self.front.let_in();
+        self.front.refill_credits();
     }
 
     fn take(&mut self) -> TestCaseResult {
         while let Some(call) = self.front.pop() {
             if call.claim() {
-                self.front.queue.begun(call.meta.is_inside()).wake();
-                self.front.queue.finished(call.meta.is_inside()).wake();
-                self.front.let_in();
+                self.front.queue.on_start(call.header.is_nested()).wake();
+                self.front.queue.on_finish(call.header.is_nested()).wake();
+                self.front.refill_credits();
                 return self.goes(&call);
             }
-            self.front.pass(&*call).wake();
+            self.front.skip_stale(&*call).wake();
         }
         prop_assert!(self.waiting.is_empty(), "somebody waits and nobody goes");
-        self.front.let_in();
+        self.front.refill_credits();
         Ok(())
     }
 
-    fn claim(&mut self, nth: usize) -> Option<Shared<Call>> {
+    fn claim(&mut self, nth: usize) -> Option<CallRef<Call>> {
         let at = nth.checked_rem(self.waiting.len())?;
         let call = self.waiting.remove(at);
         call.claim().then_some(call)
     }
 
-    fn leave(&mut self, call: &Shared<Call>) {
+    fn leave(&mut self, call: &CallRef<Call>) {
         self.front.leave(&**call).wake();
-        self.front.let_in();
+        self.front.refill_credits();
     }
 
     fn overtake(&mut self, nth: usize) {
-        let inside: Vec<_> = (0..self.waiting.len()).filter(|at| self.waiting[*at].meta.is_inside()).collect();
+        let inside: Vec<_> = (0..self.waiting.len()).filter(|at| self.waiting[*at].header.is_nested()).collect();
         if let Some(at) = nth.checked_rem(inside.len()) {
             let call = self.waiting.remove(inside[at]);
-            assert!(Slot::overtake::<Input<Set>, 0>(&call).is_some());
+            assert!(Slot::claim_by_waiter::<Input<Set>, 0>(&call).is_some());
             self.front.queue.rules().count_overtaken();
             self.over += 1;
         }
@@ -247,10 +247,10 @@ impl Model {
     fn raise(&mut self, nth: usize) {
         if let Some(at) = nth.checked_rem(self.waiting.len()) {
             let call = self.waiting[at].clone();
-            if call.meta.raise(Priority::Immediate) {
+            if call.header.raise(Priority::Immediate) {
                 self.front.raise(number(&call).saturating_sub(1_000_000), call);
-                self.front.let_in();
-                drop(self.front.spent());
+                self.front.refill_credits();
+                drop(self.front.take_stale());
             }
         }
     }
@@ -265,7 +265,7 @@ impl Model {
         prop_assert_eq!(figures.queued_outside + figures.overflow, all);
         prop_assert_eq!(figures.in_flight, all);
         prop_assert_eq!(figures.completed + self.served, self.over);
-        self.front.let_in();
+        self.front.refill_credits();
         Ok(())
     }
 
@@ -282,9 +282,9 @@ impl Model {
             }
             Step::Overtake(nth) => self.overtake(nth),
             Step::Raise(nth) => self.raise(nth),
-            Step::Open if self.front.may_open() => self.front.open(),
+            Step::Open if self.front.can_use_ring() => self.front.open_ring(),
             Step::Open => {}
-            Step::Shut => self.front.shut(),
+            Step::Shut => self.front.close_ring(),
             Step::Look => self.look()?,
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! The order of work: one first-in first-out lane a priority, the earliest expiration next. Pure data without a lock;
 //! whoever shares it brings the lock.
 
-use crate::{call::aging::Expirations, meta::priority::Priority};
+use crate::{call::aging::AgingTable, meta::priority::Priority};
 use std::{
     cmp,
     collections::{BTreeMap, BinaryHeap, VecDeque},
@@ -44,7 +44,7 @@ impl<T> Ord for Entry<T> {
 /// The lanes: a plain push or pop takes constant time, one that resumes or has a place of its own `O(log n)`, and so does an
 /// eviction.
 pub(crate) struct Lanes<T> {
-    expirations: Expirations,
+    expirations: AgingTable,
     /// The sequence numbers of a lane ascend from its front to its back.
     lanes: [VecDeque<Entry<T>>; PRIORITIES],
     /// Items whose place is not the end of a lane, with their priority: raised ones, and those of a custom order.
@@ -94,7 +94,7 @@ const PLACED: usize = PRIORITIES;
 const RESUMED: usize = PLACED + 1;
 
 /// In the sequence of what has not been out yet.
-const NEWCOMER: u64 = 1 << 63;
+const FRESH_BIT: u64 = 1 << 63;
 
 /// The sequence number from which those at the back ascend, and those at the front descend.
 const FIRST: u64 = 1 << 62;
@@ -103,7 +103,7 @@ const FIRST: u64 = 1 << 62;
 const SLACK: usize = 64;
 
 impl<T> Lanes<T> {
-    pub(crate) fn new(expirations: Expirations) -> Self {
+    pub(crate) fn new(expirations: AgingTable) -> Self {
         Self {
             expirations,
             lanes: Default::default(),
@@ -133,12 +133,12 @@ impl<T> Lanes<T> {
         self.front_sequence -= 1;
         self.len += 1;
         self.filled |= 1 << priority as usize;
-        let rank = Rank { expires: self.expirations.of(priority, now), sequence: self.front_sequence | NEWCOMER };
+        let rank = Rank { expires: self.expirations.of(priority, now), sequence: self.front_sequence | FRESH_BIT };
         self.lanes[priority as usize].push_front(Entry { rank, item });
     }
 
     /// Puts an item where it says, whatever its priority.
-    pub(crate) fn place(&mut self, priority: Priority, expires: u64, item: T) {
+    pub(crate) fn push_at(&mut self, priority: Priority, expires: u64, item: T) {
         let rank = self.rank(PLACED, expires);
         self.placed.insert(rank, (priority, item));
         let index = &mut self.unfit[priority as usize].others_placed;
@@ -159,12 +159,12 @@ impl<T> Lanes<T> {
     }
 
     /// How many items there are that are not in the lane of this priority.
-    pub(crate) fn len_without(&self, priority: Priority) -> usize {
+    pub(crate) fn len_except(&self, priority: Priority) -> usize {
         self.len - self.lanes[priority as usize].len()
     }
 
     /// Puts back an item that was already out once: it keeps its expiration, whatever came since.
-    pub(crate) fn resume(&mut self, expires: u64, item: T) {
+    pub(crate) fn push_resumed(&mut self, expires: u64, item: T) {
         let rank = self.rank(RESUMED, expires);
         self.resumed.push(Entry { rank, item });
     }
@@ -203,7 +203,7 @@ impl<T> Lanes<T> {
     ///
     /// No item is found twice, and one that did not fit is not asked about again: it never fits later. So an eviction takes
     /// `O(log n)`, beside the one look at each item.
-    pub(crate) fn evict(&mut self, mut fits: impl FnMut(&T, Priority) -> bool) -> Option<Evicted<'_, T>> {
+    pub(crate) fn evict_lowest(&mut self, mut fits: impl FnMut(&T, Priority) -> bool) -> Option<Evicted<'_, T>> {
         for priority in Priority::ALL.into_iter().rev() {
             let in_lane = self.fitting_in_lane(priority, &mut fits);
             let placed = self.fitting_placed(priority, &mut fits);
@@ -299,7 +299,7 @@ impl<T> Lanes<T> {
         self.len += 1;
         self.filled |= 1 << queue;
         // What resumes came before all that waits, so among equals it goes first.
-        let newcomer = if queue == RESUMED { 0 } else { NEWCOMER };
+        let newcomer = if queue == RESUMED { 0 } else { FRESH_BIT };
         Rank { expires, sequence: self.sequence | newcomer }
     }
 
@@ -366,14 +366,14 @@ mod tests {
 
     #[test]
     fn the_same_priority_is_first_in_first_out() {
-        let mut lanes = Lanes::new(Expirations::default());
+        let mut lanes = Lanes::new(AgingTable::default());
         (0..100).for_each(|n| lanes.push(Priority::Normal, 7, n));
         assert_eq!(drain(&mut lanes), (0..100).collect::<Vec<_>>());
     }
 
     #[test]
     fn the_earliest_expiration_goes_first_whatever_the_priority() {
-        let mut lanes = Lanes::new(Expirations::default());
+        let mut lanes = Lanes::new(AgingTable::default());
         lanes.push(Priority::Low, 0, 1);
         lanes.push(Priority::Normal, 4_999 * MS, 2);
         lanes.push(Priority::UserBlocking, 9_000 * MS, 3);
@@ -384,7 +384,7 @@ mod tests {
 
     #[test]
     fn a_flood_delays_what_is_less_urgent_until_it_expires_and_no_longer() {
-        let mut lanes = Lanes::new(Expirations::default());
+        let mut lanes = Lanes::new(AgingTable::default());
         lanes.push(Priority::Low, 0, 0);
         let went = (1_u32..).find(|ms| {
             lanes.push(Priority::UserBlocking, u64::from(*ms) * MS, *ms);
@@ -395,12 +395,12 @@ mod tests {
 
     #[test]
     fn what_is_placed_goes_by_its_own_time_and_is_evicted_by_its_priority() {
-        let mut lanes = Lanes::new(Expirations::default());
+        let mut lanes = Lanes::new(AgingTable::default());
         lanes.push(Priority::Normal, 0, 1);
-        lanes.place(Priority::Idle, MS, 2);
-        lanes.place(Priority::Idle, 0, 3);
-        assert_eq!((lanes.earliest(), lanes.len_without(Priority::Normal)), (Some(0), 2));
-        let evicted = lanes.evict(|_, priority| priority == Priority::Idle);
+        lanes.push_at(Priority::Idle, MS, 2);
+        lanes.push_at(Priority::Idle, 0, 3);
+        assert_eq!((lanes.earliest(), lanes.len_except(Priority::Normal)), (Some(0), 2));
+        let evicted = lanes.evict_lowest(|_, priority| priority == Priority::Idle);
         assert_eq!(evicted, Some(Evicted::Out(2)), "the oldest, not the first to go");
         assert_eq!(drain(&mut lanes), [3, 1]);
         assert_eq!((lanes.earliest(), lanes.len()), (None, 0));
@@ -408,22 +408,22 @@ mod tests {
 
     #[test]
     fn what_resumes_keeps_its_expiration() {
-        let mut lanes = Lanes::new(Expirations::default());
+        let mut lanes = Lanes::new(AgingTable::default());
         lanes.push(Priority::Normal, 10 * MS, 1);
-        lanes.resume(Expirations::default().of(Priority::Normal, 5 * MS), 0);
-        lanes.resume(Expirations::default().of(Priority::Normal, 20 * MS), 2);
+        lanes.push_resumed(AgingTable::default().of(Priority::Normal, 5 * MS), 0);
+        lanes.push_resumed(AgingTable::default().of(Priority::Normal, 20 * MS), 2);
         assert_eq!(drain(&mut lanes), [0, 1, 2]);
     }
 
     #[test]
     fn the_oldest_of_the_lowest_is_evicted() {
-        let mut lanes = Lanes::new(Expirations::default());
+        let mut lanes = Lanes::new(AgingTable::default());
         lanes.push(Priority::Normal, 0, 1);
         lanes.push(Priority::Low, 0, 2);
         lanes.push(Priority::Low, 0, 3);
-        assert_eq!(lanes.evict(|_, _| true), Some(Evicted::Out(2)));
-        assert_eq!(lanes.evict(|item, _| *item == 1), Some(Evicted::Out(1)));
-        assert_eq!(lanes.evict(|item, _| *item == 1), None);
+        assert_eq!(lanes.evict_lowest(|_, _| true), Some(Evicted::Out(2)));
+        assert_eq!(lanes.evict_lowest(|item, _| *item == 1), Some(Evicted::Out(1)));
+        assert_eq!(lanes.evict_lowest(|item, _| *item == 1), None);
         assert_eq!(drain(&mut lanes), [3]);
     }
 }

@@ -1,7 +1,7 @@
 //! The lanes against a model that keeps every item in one list.
 
 use super::{Evicted, Lanes, Priority};
-use crate::call::aging::Expirations;
+use crate::call::aging::AgingTable;
 use proptest::{prelude::*, sample::select};
 use std::{cell::Cell, collections::BTreeSet};
 
@@ -95,8 +95,8 @@ impl Model {
         item
     }
 
-    fn expirations(&self) -> Expirations {
-        Expirations::default()
+    fn expirations(&self) -> AgingTable {
+        AgingTable::default()
     }
 
     fn place(&mut self, priority: Priority, ms: u64) -> Item {
@@ -173,13 +173,15 @@ fn agree(lanes: &mut Lanes<u32>, model: &mut Model, step: Step) -> Result<(), Te
         Step::PushFront(priority) => lanes.push_front(priority, model.now, model.push(priority, true).number),
         Step::Place(priority, ms) => {
             let item = model.place(priority, ms);
-            lanes.place(priority, item.expires, item.number);
+            lanes.push_at(priority, item.expires, item.number);
         }
         Step::Raise(nth, priority) => {
             let raised = model.raise(nth, priority);
-            raised.into_iter().for_each(|item| lanes.place(priority, item.expires, item.number));
+            raised.into_iter().for_each(|item| lanes.push_at(priority, item.expires, item.number));
         }
-        Step::Resume(nth) => model.resume(nth).into_iter().for_each(|item| lanes.resume(item.expires, item.number)),
+        Step::Resume(nth) => {
+            model.resume(nth).into_iter().for_each(|item| lanes.push_resumed(item.expires, item.number))
+        }
         Step::Pop => prop_assert_eq!(lanes.pop(), model.pop()),
         Step::PopResumed => prop_assert_eq!(lanes.pop_resumed(), model.pop_resumed()),
         Step::PopNewcomer => {
@@ -188,7 +190,7 @@ fn agree(lanes: &mut Lanes<u32>, model: &mut Model, step: Step) -> Result<(), Te
         }
         Step::Evict => {
             let before = model.evicted.clone();
-            let evicted = lanes.evict(|number, _| number % 3 == 0 && !before.contains(number));
+            let evicted = lanes.evict_lowest(|number, _| number % 3 == 0 && !before.contains(number));
             let expected = model.evict();
             prop_assert_eq!(evicted.as_ref().map(|evicted| *evicted.item()), expected.map(|item| item.number));
             if let Some(Evicted::Out(_)) = evicted {
@@ -207,7 +209,7 @@ fn agree(lanes: &mut Lanes<u32>, model: &mut Model, step: Step) -> Result<(), Te
     prop_assert_eq!(lanes.earliest(), model.in_turn(model.inside.iter()).map(|item| item.expires));
     prop_assert_eq!(lanes.first_newcomer().copied(), model.first_newcomer().map(|item| item.number));
     let normal = model.inside.iter().filter(|item| item.lane && item.priority == Priority::Normal).count();
-    prop_assert_eq!(lanes.len_without(Priority::Normal), model.inside.len() - normal);
+    prop_assert_eq!(lanes.len_except(Priority::Normal), model.inside.len() - normal);
     Ok(())
 }
 
@@ -216,7 +218,7 @@ proptest! {
 
     #[test]
     fn the_lanes_do_as_one_list_that_is_searched(steps in prop::collection::vec(step(), 0..80)) {
-        let (mut lanes, mut model) = (Lanes::new(Expirations::default()), Model { now: 10_000_000, ..Model::default() });
+        let (mut lanes, mut model) = (Lanes::new(AgingTable::default()), Model { now: 10_000_000, ..Model::default() });
         for step in steps {
             agree(&mut lanes, &mut model, step)?;
         }
@@ -231,11 +233,11 @@ proptest! {
         items in prop::collection::vec((priority(), any::<bool>(), any::<bool>()), 0..200),
         evict_every in 1..4_usize,
     ) {
-        let (mut lanes, mut evicted) = (Lanes::new(Expirations::default()), BTreeSet::new());
+        let (mut lanes, mut evicted) = (Lanes::new(AgingTable::default()), BTreeSet::new());
         let (looks, mut found) = (Cell::new(0), 0);
         for (number, (priority, is_placed, fits)) in items.iter().enumerate() {
             match is_placed {
-                true => lanes.place(*priority, 1_000 - number as u64, (number, *fits)),
+                true => lanes.push_at(*priority, 1_000 - number as u64, (number, *fits)),
                 false => lanes.push(*priority, number as u64, (number, *fits)),
             }
             if number % evict_every == 0 {
@@ -243,7 +245,7 @@ proptest! {
                     looks.set(looks.get() + 1);
                     *fits && !evicted.contains(number)
                 };
-                let item = lanes.evict(fits).map(|evicted| evicted.item().0);
+                let item = lanes.evict_lowest(fits).map(|evicted| evicted.item().0);
                 found += usize::from(item.is_some());
                 evicted.extend(item);
             }
@@ -258,7 +260,7 @@ proptest! {
     fn one_priority_is_first_in_first_out_whatever_the_clock_says(
         came in prop::collection::vec((priority(), 0..20_000_000_000_u64), 0..60),
     ) {
-        let mut lanes = Lanes::new(Expirations::default());
+        let mut lanes = Lanes::new(AgingTable::default());
         for (number, (priority, now)) in came.iter().enumerate() {
             lanes.push(*priority, *now, (*priority, number));
         }

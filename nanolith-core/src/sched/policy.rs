@@ -2,7 +2,7 @@
 //! before it should give way. Whoever holds the queue brings one of these; calls and their threads ask it.
 
 use crate::{
-    call::{aging::Expirations, header::Meta},
+    call::{aging::AgingTable, header::Header},
     meta::{priority::Priority, task_info::TaskInfo},
     time::clock,
     util::unwind,
@@ -63,8 +63,8 @@ impl<F: Fn(&Queued<'_>) -> Option<u64> + Send + Sync> Order for F {
 /// ```
 #[derive(Clone, Copy)]
 pub struct Queued<'a> {
-    meta: &'a Meta,
-    expirations: &'a Expirations,
+    meta: &'a Header,
+    expirations: &'a AgingTable,
 }
 
 impl Queued<'_> {
@@ -110,39 +110,39 @@ const SLICE: Duration = Duration::from_millis(5);
 
 /// What a builder says of order.
 #[derive(Clone)]
-pub(crate) struct Schedule {
-    pub(crate) expirations: Expirations,
+pub(crate) struct PolicyConfig {
+    pub(crate) expirations: AgingTable,
     pub(crate) slice: Duration,
     pub(crate) order: Option<Arc<dyn Order>>,
 }
 
-impl Default for Schedule {
+impl Default for PolicyConfig {
     fn default() -> Self {
-        Self { expirations: Expirations::default(), slice: SLICE, order: None }
+        Self { expirations: AgingTable::default(), slice: SLICE, order: None }
     }
 }
 
 /// A schedule at work, shared by an executor's queue, its threads and its calls.
-pub(crate) struct Rules {
-    schedule: Schedule,
+pub(crate) struct SchedulingPolicy {
+    schedule: PolicyConfig,
     /// When the first of what waits expires, told off the lock: a hint.
     earliest: AtomicU64,
     /// The overtaken calls whose entry is still in the queue or its inbox.
     overtaken: AtomicIsize,
 }
 
-impl Default for Rules {
+impl Default for SchedulingPolicy {
     fn default() -> Self {
-        Self::new(Schedule::default())
+        Self::new(PolicyConfig::default())
     }
 }
 
-impl Rules {
-    pub(crate) fn new(schedule: Schedule) -> Self {
+impl SchedulingPolicy {
+    pub(crate) fn new(schedule: PolicyConfig) -> Self {
         Self { schedule, earliest: AtomicU64::new(u64::MAX), overtaken: AtomicIsize::new(0) }
     }
 
-    pub(crate) fn expirations(&self) -> &Expirations {
+    pub(crate) fn expirations(&self) -> &AgingTable {
         &self.schedule.expirations
     }
 
@@ -153,38 +153,38 @@ impl Rules {
 
     /// Where a call is to stand that comes now, if not at the end of its lane. This asks the user's order: no lock is held.
     #[inline]
-    pub(crate) fn place(&self, meta: &Meta) -> Option<u64> {
-        if self.is_custom() || meta.has_own_expiration() { self.own_place(meta) } else { None }
+    pub(crate) fn queue_position(&self, meta: &Header) -> Option<u64> {
+        if self.is_custom() || meta.has_own_expiration() { self.custom_position(meta) } else { None }
     }
 
     #[cold]
-    fn own_place(&self, meta: &Meta) -> Option<u64> {
+    fn custom_position(&self, meta: &Header) -> Option<u64> {
         self.ask_order(meta);
-        let is_apart = meta.rank().is_some() || meta.has_own_expiration();
+        let is_apart = meta.custom_rank().is_some() || meta.has_own_expiration();
         is_apart.then(|| self.expires(meta))
     }
 
     /// When the call that was raised is to go: it never goes later than it would have.
-    pub(crate) fn raised(&self, meta: &Meta) -> u64 {
+    pub(crate) fn raised_position(&self, meta: &Header) -> u64 {
         self.ask_order(meta);
         self.expires(meta)
     }
 
-    fn ask_order(&self, meta: &Meta) {
+    fn ask_order(&self, meta: &Header) {
         let Some(order) = &self.schedule.order else { return };
         let queued = Queued { meta, expirations: self.expirations() };
         if let Ok(Some(rank)) = unwind::catch(|| order.rank(&queued)) {
-            meta.keep_rank(rank);
+            meta.set_custom_rank(rank);
         }
     }
 
     /// When the call's turn comes at the latest, be it queued, running or suspended.
-    pub(crate) fn expires(&self, meta: &Meta) -> u64 {
-        meta.rank().unwrap_or_else(|| meta.expires(self.expirations()))
+    pub(crate) fn expires(&self, meta: &Header) -> u64 {
+        meta.custom_rank().unwrap_or_else(|| meta.expires(self.expirations()))
     }
 
     /// Whether the call, which runs, should give way: it has run for a slice, or something more urgent waits.
-    pub(crate) fn should_yield(&self, meta: &Meta) -> bool {
+    pub(crate) fn should_yield(&self, meta: &Header) -> bool {
         // ORDERING: Relaxed, a hint.
         self.earliest.load(Ordering::Relaxed) < self.expires(meta) || meta.ran_in_slice() > self.schedule.slice
     }
@@ -197,7 +197,7 @@ impl Rules {
         self.overtaken.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The entry of an overtaken call has left the queue. It may come out before [`Rules::count_overtaken`].
+    /// The entry of an overtaken call has left the queue. It may come out before [`SchedulingPolicy::count_overtaken`].
     pub(crate) fn uncount_overtaken(&self) {
         self.overtaken.fetch_sub(1, Ordering::Relaxed);
     }
@@ -208,7 +208,7 @@ impl Rules {
     }
 
     /// For whoever holds the queue: what waits there now.
-    pub(crate) fn tell_earliest(&self, expires: Option<u64>) {
+    pub(crate) fn publish_earliest(&self, expires: Option<u64>) {
         // ORDERING: Relaxed, a hint.
         self.earliest.store(expires.unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -223,24 +223,24 @@ mod tests {
     const TASK: TaskInfo = TaskInfo::new("Set", "task", "order::Set::task");
     const MS: u64 = 1_000_000;
 
-    fn meta(priority: Priority) -> Meta {
-        let meta = Meta::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None);
-        meta.submit(|| 10 * MS);
+    fn meta(priority: Priority) -> Header {
+        let meta = Header::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None);
+        meta.stamp_submitted(|| 10 * MS);
         meta
     }
 
     #[test]
     fn without_an_order_a_call_goes_to_its_lane() {
-        assert_eq!(Rules::default().place(&meta(Priority::Low)), None);
+        assert_eq!(SchedulingPolicy::default().queue_position(&meta(Priority::Low)), None);
     }
 
     #[test]
     fn an_expiration_of_its_own_takes_the_place_of_its_priority_until_it_is_raised() {
-        let (rules, meta) = (Rules::default(), meta(Priority::Normal));
+        let (rules, meta) = (SchedulingPolicy::default(), meta(Priority::Normal));
         meta.expire_in(Duration::from_secs(20));
-        assert_eq!(rules.place(&meta), Some(20_010 * MS));
+        assert_eq!(rules.queue_position(&meta), Some(20_010 * MS));
         assert!(meta.raise(Priority::UserBlocking));
-        assert_eq!(rules.raised(&meta), 260 * MS);
+        assert_eq!(rules.raised_position(&meta), 260 * MS);
         assert!(!meta.raise(Priority::Low), "only ever more urgent");
     }
 
@@ -251,12 +251,12 @@ mod tests {
             Priority::Low => None,
             _ => Some(7),
         });
-        let rules = Rules::new(Schedule { order: Some(order), ..Schedule::default() });
-        assert_eq!(rules.place(&meta(Priority::Normal)), Some(7));
-        assert_eq!(rules.place(&meta(Priority::Low)), None);
-        assert_eq!(rules.place(&meta(Priority::Idle)), None);
+        let rules = SchedulingPolicy::new(PolicyConfig { order: Some(order), ..PolicyConfig::default() });
+        assert_eq!(rules.queue_position(&meta(Priority::Normal)), Some(7));
+        assert_eq!(rules.queue_position(&meta(Priority::Low)), None);
+        assert_eq!(rules.queue_position(&meta(Priority::Idle)), None);
         let raised = meta(Priority::Low);
         raised.raise(Priority::Normal);
-        assert_eq!((rules.raised(&raised), rules.expires(&raised)), (7, 7));
+        assert_eq!((rules.raised_position(&raised), rules.expires(&raised)), (7, 7));
     }
 }

@@ -3,10 +3,10 @@
 
 use super::{
     lanes::{Evicted, Lanes},
-    policy::Rules,
+    policy::SchedulingPolicy,
 };
 use crate::{
-    call::header::Meta,
+    call::header::Header,
     meta::priority::Priority,
     wake::{AfterUnlock, NewWaker, WaitQueue, WaitState, WaitTicket, WaiterSet, WakeList},
 };
@@ -14,7 +14,7 @@ use std::{sync::Arc, task::Waker};
 
 /// How many there may be.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
+pub(crate) struct Limits {
     /// Calls from outside that are queued beyond those that the executor's free slots will run.
     pub(crate) queued: usize,
     /// Calls from outside that are queued, running or suspended.
@@ -23,12 +23,12 @@ pub(crate) struct Bounds {
 
 /// Calls from outside, which the bounds count, and from inside, which they do not.
 #[derive(Clone, Copy, Default)]
-struct Count {
+struct NestedCount {
     outside: usize,
     inside: usize,
 }
 
-impl Count {
+impl NestedCount {
     fn of(&mut self, inside: bool) -> &mut usize {
         if inside { &mut self.inside } else { &mut self.outside }
     }
@@ -40,16 +40,16 @@ impl Count {
 
 /// An entry that is out of date.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Spent {
+pub(crate) enum Stale {
     /// Its call was run ahead of its turn, and is still counted.
-    Counted,
+    StillCounted,
     /// Whoever claimed the call counts it.
-    Settled,
+    AlreadyCounted,
 }
 
 /// What a queue counts, for another that counts the same calls.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Tally {
+pub(crate) struct QueueCounts {
     pub(crate) queued: usize,
     pub(crate) in_flight: usize,
     pub(crate) completed: u64,
@@ -67,66 +67,66 @@ const STALE: usize = 64;
 /// At so many entries a sweep may look for each call that has ended. A raised call has several.
 const LOOKS: usize = 8;
 
-pub(crate) struct Queue<T> {
+pub(crate) struct BoundedQueue<T> {
     lanes: Lanes<T>,
-    rules: Arc<Rules>,
+    rules: Arc<SchedulingPolicy>,
     /// Entries of calls that are over: their last owner drops them off the lock.
-    spent: Vec<T>,
+    ended: Vec<T>,
     /// How many calls have ended in the lanes since the last sweep.
     stale: usize,
     /// How many entries the lanes may hold before those that are out of date are looked for.
     sweep_at: usize,
-    bounds: Bounds,
+    bounds: Limits,
     /// Bounds below this are kept to the call.
     exact_below: usize,
     /// Slots of the executor that run no task.
     free_slots: usize,
     /// Calls that nobody has begun. A call that ended in its lane counts no more, though its entry stays a while.
-    queued: Count,
+    queued: NestedCount,
     /// Futures that were woken and wait for their turn.
     resumed: usize,
     /// Calls that were taken and are not over.
-    in_flight: Count,
+    in_flight: NestedCount,
     completed: u64,
     /// Threads that may be at a call which is not counted here: see [`crate::sched::injector`].
-    serving: usize,
+    ring_consumers: usize,
     line: WaitQueue,
     /// How often the queue became empty, and who waits for that.
-    emptied: u64,
+    empty_count: u64,
     pub(crate) drained: WaiterSet,
 }
 
-impl<T> Queue<T> {
+impl<T> BoundedQueue<T> {
     /// One with the order that priorities have by default: for tests.
     #[cfg(test)]
-    pub(crate) fn new(bounds: Bounds) -> Self {
+    pub(crate) fn new(bounds: Limits) -> Self {
         Self::ordered(bounds, Arc::default())
     }
 
     /// One whose small bounds are kept as loosely as large ones.
     #[cfg(all(test, not(any(loom, miri))))]
-    pub(crate) fn loose(bounds: Bounds) -> Self {
+    pub(crate) fn loose(bounds: Limits) -> Self {
         Self { exact_below: 0, ..Self::new(bounds) }
     }
 
-    /// One with the order of its host, which its [`Host::rules`](crate::call::backend::Host::rules) tells.
-    pub(crate) fn ordered(bounds: Bounds, rules: Arc<Rules>) -> Self {
+    /// One with the order of its host, which its [`Backend::rules`](crate::call::backend::Backend::rules) tells.
+    pub(crate) fn ordered(bounds: Limits, rules: Arc<SchedulingPolicy>) -> Self {
         Self {
             lanes: Lanes::new(*rules.expirations()),
             rules,
-            spent: Vec::new(),
+            ended: Vec::new(),
             stale: 0,
             sweep_at: SWEEP,
             bounds,
             exact_below: EXACT,
             free_slots: 0,
-            queued: Count::default(),
+            queued: NestedCount::default(),
             resumed: 0,
-            in_flight: Count::default(),
+            in_flight: NestedCount::default(),
             completed: 0,
-            serving: 0,
+            ring_consumers: 0,
             line: WaitQueue::default(),
-            emptied: 0,
+            empty_count: 0,
             drained: WaiterSet::new(),
         }
     }
@@ -135,23 +135,23 @@ impl<T> Queue<T> {
         &self.lanes
     }
 
-    pub(crate) fn rules(&self) -> &Rules {
+    pub(crate) fn rules(&self) -> &SchedulingPolicy {
         &self.rules
     }
 
     /// What is to be dropped after the lock is released.
-    pub(crate) fn spent(&mut self) -> Vec<T> {
-        std::mem::take(&mut self.spent)
+    pub(crate) fn take_stale(&mut self) -> Vec<T> {
+        std::mem::take(&mut self.ended)
     }
 
     /// Whether something is to be dropped after the lock is released.
     pub(crate) fn has_spent(&self) -> bool {
-        !self.spent.is_empty()
+        !self.ended.is_empty()
     }
 
     /// This entry is out of date.
-    pub(crate) fn spend(&mut self, entry: T) {
-        self.spent.push(entry);
+    pub(crate) fn discard_stale(&mut self, entry: T) {
+        self.ended.push(entry);
     }
 
     /// Calls from outside that wait.
@@ -170,7 +170,7 @@ impl<T> Queue<T> {
     }
 
     pub(crate) fn in_flight(&self) -> usize {
-        self.in_flight.sum() + self.serving
+        self.in_flight.sum() + self.ring_consumers
     }
 
     pub(crate) fn completed(&self) -> u64 {
@@ -178,14 +178,14 @@ impl<T> Queue<T> {
     }
 
     /// Those who stand in line for room, and those of them who were told to come.
-    pub(crate) fn in_line(&self) -> (usize, usize) {
+    pub(crate) fn waiting_len(&self) -> (usize, usize) {
         (self.line.waiting(), self.line.granted())
     }
 
     // ----- coming in
 
     /// Changes the bounds; those for whom there is room now are let in.
-    pub(crate) fn set_bounds(&mut self, bounds: Bounds) -> WakeList {
+    pub(crate) fn set_bounds(&mut self, bounds: Limits) -> WakeList {
         self.bounds = bounds;
         self.grant()
     }
@@ -234,42 +234,42 @@ impl<T> Queue<T> {
     }
 
     /// Takes a call in.
-    pub(crate) fn enter(&mut self, priority: Priority, now: u64, inside: bool, item: T) {
+    pub(crate) fn push(&mut self, priority: Priority, now: u64, inside: bool, item: T) {
         *self.queued.of(inside) += 1;
         *self.in_flight.of(inside) += 1;
         self.lanes.push(priority, now, item);
     }
 
     /// Takes a call in that has a place of its own: it goes by `expires`, whatever its priority.
-    pub(crate) fn enter_placed(&mut self, priority: Priority, expires: u64, inside: bool, item: T) {
+    pub(crate) fn push_at(&mut self, priority: Priority, expires: u64, inside: bool, item: T) {
         self.count_in(inside);
-        self.lanes.place(priority, expires, item);
+        self.lanes.push_at(priority, expires, item);
     }
 
     /// When a call's turn comes at the latest.
-    pub(crate) fn expires(&self, meta: &Meta) -> u64 {
+    pub(crate) fn expires(&self, meta: &Header) -> u64 {
         self.rules.expires(meta)
     }
 
     /// A second entry for a call that is queued already, and was raised. Whichever comes first is its turn; the other is out of
     /// date then.
-    pub(crate) fn enter_again(&mut self, priority: Priority, expires: u64, item: T) {
-        self.lanes.place(priority, expires, item);
+    pub(crate) fn push_raised(&mut self, priority: Priority, expires: u64, item: T) {
+        self.lanes.push_at(priority, expires, item);
     }
 
     /// Takes a call in that runs at once, on its caller's thread.
-    pub(crate) fn enter_running(&mut self) {
+    pub(crate) fn count_running(&mut self) {
         self.in_flight.outside += 1;
     }
 
     /// A woken future waits for its turn again.
     pub(crate) fn resume(&mut self, expires: u64, item: T) {
         self.resumed += 1;
-        self.lanes.resume(expires, item);
+        self.lanes.push_resumed(expires, item);
     }
 
     /// Waits for room behind those that wait already.
-    pub(crate) fn stand_in_line(&mut self, waker: &mut NewWaker) -> WaitTicket {
+    pub(crate) fn wait_for_room(&mut self, waker: &mut NewWaker) -> WaitTicket {
         self.line.join((), waker)
     }
 
@@ -284,13 +284,13 @@ impl<T> Queue<T> {
     }
 
     /// The waiter with this ticket gives up; its waker goes into `after`.
-    pub(crate) fn leave_line(&mut self, ticket: WaitTicket, after: &mut AfterUnlock) -> WakeList {
+    pub(crate) fn cancel_wait(&mut self, ticket: WaitTicket, after: &mut AfterUnlock) -> WakeList {
         self.line.leave(ticket, after);
         self.grant()
     }
 
     /// Sends away all that wait for room: the queue was closed.
-    pub(crate) fn dismiss_line(&mut self) -> WakeList {
+    pub(crate) fn wake_all_waiting(&mut self) -> WakeList {
         let mut after: AfterUnlock = AfterUnlock::default();
         self.line.dismiss(&mut after);
         self.line.revoke_grants().for_each(drop);
@@ -298,7 +298,7 @@ impl<T> Queue<T> {
     }
 
     /// The one who was let in does not come after all.
-    pub(crate) fn pass_on(&mut self) -> WakeList {
+    pub(crate) fn regrant(&mut self) -> WakeList {
         self.grant()
     }
 
@@ -313,7 +313,7 @@ impl<T> Queue<T> {
 
     // ----- going out
 
-    /// The next entry, be its call over or not; the taker then says [`Queue::begun`] or [`Queue::resumed`].
+    /// The next entry, be its call over or not; the taker then says [`BoundedQueue::on_start`] or [`BoundedQueue::on_resume`].
     pub(crate) fn pop(&mut self) -> Option<T> {
         self.lanes.pop()
     }
@@ -330,7 +330,7 @@ impl<T> Queue<T> {
 
     /// The entry of the oldest call of the lowest priority that `fits`. One that did not fit never does later.
     pub(crate) fn evict(&mut self, fits: impl FnMut(&T, Priority) -> bool) -> Option<Evicted<'_, T>> {
-        self.lanes.evict(fits)
+        self.lanes.evict_lowest(fits)
     }
 
     /// The entry of a call that begins out of its turn, or was evicted, is still in the lanes.
@@ -349,40 +349,40 @@ impl<T> Queue<T> {
     }
 
     /// A queued call begins, in a slot that was free until the owner of the queue counts the slots again.
-    pub(crate) fn begun(&mut self, inside: bool) -> WakeList {
+    pub(crate) fn on_start(&mut self, inside: bool) -> WakeList {
         *self.queued.of(inside) -= 1;
         self.free_slots = self.free_slots.saturating_sub(1);
         if inside { WakeList::default() } else { self.grant() }
     }
 
-    /// A woken future goes on, in a slot as [`Queue::begun`].
-    pub(crate) fn resumed(&mut self) {
+    /// A woken future goes on, in a slot as [`BoundedQueue::on_start`].
+    pub(crate) fn on_resume(&mut self) {
         self.resumed -= 1;
         self.free_slots = self.free_slots.saturating_sub(1);
     }
 
     /// A call that was begun is over. It counts as completed.
-    pub(crate) fn finished(&mut self, inside: bool) -> WakeList {
+    pub(crate) fn on_finish(&mut self, inside: bool) -> WakeList {
         self.over(inside, true)
     }
 
     /// A call is over that counted as begun; `began` says whether its task did, and so completed.
     pub(crate) fn over(&mut self, inside: bool, began: bool) -> WakeList {
         self.completed += u64::from(began);
-        self.gone(inside)
+        self.on_complete(inside)
     }
 
     /// A queued call was taken out and claimed, to end without having begun.
     pub(crate) fn discarded(&mut self, inside: bool) -> WakeList {
         *self.queued.of(inside) -= 1;
-        self.gone(inside)
+        self.on_complete(inside)
     }
 
-    /// A queued call is being ended. Its entry stays until [`Queue::is_stale`] says that there are too many.
-    pub(crate) fn ended(&mut self, inside: bool) -> WakeList {
+    /// A queued call is being ended. Its entry stays until [`BoundedQueue::is_stale`] says that there are too many.
+    pub(crate) fn on_removed(&mut self, inside: bool) -> WakeList {
         *self.queued.of(inside) -= 1;
         self.stale += 1;
-        self.gone(inside)
+        self.on_complete(inside)
     }
 
     /// Whether most entries are out of date, and enough calls have ended since the last sweep that each pays for [`LOOKS`].
@@ -396,18 +396,18 @@ impl<T> Queue<T> {
         self.lanes.len() > self.sweep_at
     }
 
-    fn gone(&mut self, inside: bool) -> WakeList {
+    fn on_complete(&mut self, inside: bool) -> WakeList {
         *self.in_flight.of(inside) -= 1;
         // One from inside gives room only where it would have taken a free slot.
         let granted = if inside && self.free_slots == 0 { WakeList::default() } else { self.grant() };
-        granted.and(self.notice_empty())
+        granted.and(self.check_empty())
     }
 
-    fn notice_empty(&mut self) -> WakeList {
+    fn check_empty(&mut self) -> WakeList {
         if self.in_flight() > 0 {
             return WakeList::default();
         }
-        self.emptied += 1;
+        self.empty_count += 1;
         if self.drained.has_waiting() { self.drained.take_all() } else { WakeList::default() }
     }
 
@@ -432,21 +432,21 @@ impl<T> Queue<T> {
     }
 
     /// The entry of a counted call goes that was run ahead of its turn, by the one who waits for it.
-    pub(crate) fn overtaken(&mut self, inside: bool) -> WakeList {
+    pub(crate) fn on_run_by_waiter(&mut self, inside: bool) -> WakeList {
         self.rules.uncount_overtaken();
-        self.begun(inside).and(self.finished(inside))
+        self.on_start(inside).and(self.on_finish(inside))
     }
 
     /// Takes the entries out that are `spent`. Those of calls that were run ahead of their turn, all of them from inside, are
     /// counted out by this.
-    pub(crate) fn sweep(&mut self, mut spent: impl FnMut(&T) -> Option<Spent>) -> WakeList {
+    pub(crate) fn purge_stale(&mut self, mut spent: impl FnMut(&T) -> Option<Stale>) -> WakeList {
         let mut gone = 0;
         let swept = self.lanes.retain(|entry| {
             let spent = spent(entry);
-            gone += usize::from(spent == Some(Spent::Counted));
+            gone += usize::from(spent == Some(Stale::StillCounted));
             spent.is_none()
         });
-        self.spent.extend(swept);
+        self.ended.extend(swept);
         self.stale = 0;
         self.sweep_at = SWEEP + 2 * self.lanes.len();
         if gone == 0 {
@@ -456,19 +456,19 @@ impl<T> Queue<T> {
         self.queued.inside -= gone;
         self.in_flight.inside -= gone;
         self.completed += gone as u64;
-        self.notice_empty()
+        self.check_empty()
     }
 
-    pub(crate) fn tally(&self) -> Tally {
-        Tally { queued: self.queued.sum(), in_flight: self.in_flight.sum(), completed: self.completed }
+    pub(crate) fn tally(&self) -> QueueCounts {
+        QueueCounts { queued: self.queued.sum(), in_flight: self.in_flight.sum(), completed: self.completed }
     }
 
     /// Counts, as calls from inside, what another queue has counted.
-    pub(crate) fn follow(&mut self, before: Tally, after: Tally) -> WakeList {
+    pub(crate) fn apply_delta(&mut self, before: QueueCounts, after: QueueCounts) -> WakeList {
         self.queued.inside = self.queued.inside + after.queued - before.queued;
         self.in_flight.inside = self.in_flight.inside + after.in_flight - before.in_flight;
         self.completed += after.completed - before.completed;
-        if after.in_flight < before.in_flight { self.notice_empty() } else { WakeList::default() }
+        if after.in_flight < before.in_flight { self.check_empty() } else { WakeList::default() }
     }
 
     /// Puts an entry after all others of its priority, and counts nothing.
@@ -488,19 +488,19 @@ impl<T> Queue<T> {
     }
 
     /// A thread begins to take calls that are not counted here.
-    pub(crate) fn begin_serving(&mut self) {
-        self.serving += 1;
+    pub(crate) fn add_ring_consumer(&mut self) {
+        self.ring_consumers += 1;
     }
 
     /// It does so no more.
     pub(crate) fn end_serving(&mut self) -> WakeList {
-        self.serving -= 1;
-        self.notice_empty()
+        self.ring_consumers -= 1;
+        self.check_empty()
     }
 
     /// How many threads do.
-    pub(crate) fn serving(&self) -> usize {
-        self.serving
+    pub(crate) fn ring_consumers(&self) -> usize {
+        self.ring_consumers
     }
 
     /// Places for calls from outside that nobody has or was promised, beside those of free slots.
@@ -517,18 +517,18 @@ impl<T> Queue<T> {
     // ----- the end
 
     /// For one who waits for an empty moment from now on: what to remember. `None`: this is one.
-    pub(crate) fn emptied(&self) -> Option<u64> {
-        (self.in_flight() > 0).then_some(self.emptied)
+    pub(crate) fn empty_count(&self) -> Option<u64> {
+        (self.in_flight() > 0).then_some(self.empty_count)
     }
 
     /// How often it became empty.
     pub(crate) fn times_emptied(&self) -> u64 {
-        self.emptied
+        self.empty_count
     }
 
-    /// Whether there was an empty moment since `emptied` was remembered.
-    pub(crate) fn was_empty_since(&self, emptied: u64) -> bool {
-        self.emptied > emptied
+    /// Whether there was an empty moment since `empty_count` was remembered.
+    pub(crate) fn poll_empty_since(&self, emptied: u64) -> bool {
+        self.empty_count > emptied
     }
 }
 
@@ -540,26 +540,26 @@ mod model;
 mod tests {
     use super::*;
 
-    fn queue(queued: usize, in_flight: usize) -> Queue<u32> {
-        Queue::new(Bounds { queued, in_flight })
+    fn queue(queued: usize, in_flight: usize) -> BoundedQueue<u32> {
+        BoundedQueue::new(Limits { queued, in_flight })
     }
 
     #[test]
     fn inside_calls_are_beyond_the_bound_and_counted_apart() {
         let mut queue = queue(1, usize::MAX);
-        queue.enter(Priority::Normal, 0, false, 1);
+        queue.push(Priority::Normal, 0, false, 1);
         assert!(!queue.has_room());
-        queue.enter(Priority::Normal, 0, true, 2);
+        queue.push(Priority::Normal, 0, true, 2);
         assert_eq!((queue.queued_outside(), queue.overflow()), (1, 1));
     }
 
     #[test]
     fn a_freed_place_is_kept_for_the_one_who_waits() {
         let mut queue = queue(1, usize::MAX);
-        queue.enter(Priority::Normal, 0, false, 1);
-        let ticket = queue.stand_in_line(&mut NewWaker::of(Waker::noop()));
+        queue.push(Priority::Normal, 0, false, 1);
+        let ticket = queue.wait_for_room(&mut NewWaker::of(Waker::noop()));
         queue.pop();
-        queue.begun(false).wake();
+        queue.on_start(false).wake();
         assert!(!queue.has_room(), "it is promised");
         assert!(queue.redeem(ticket, &mut NewWaker::of(Waker::noop())));
     }
@@ -570,22 +570,22 @@ mod tests {
         queue.set_free_slots(2).wake();
         for call in 0..3 {
             assert!(queue.has_room(), "call {call} of three");
-            queue.enter(Priority::Normal, 0, false, call);
+            queue.push(Priority::Normal, 0, false, call);
         }
         assert!(!queue.has_room());
         queue.pop();
-        queue.begun(false).wake();
+        queue.on_start(false).wake();
         assert!(!queue.has_room(), "the call has the slot");
         queue.set_free_slots(1).wake();
-        queue.enter(Priority::Normal, 0, true, 3);
+        queue.push(Priority::Normal, 0, true, 3);
         assert!(!queue.has_room(), "the call from inside takes the other one");
     }
 
     #[test]
     fn freed_slot_lets_the_next_in_line_in() {
         let mut queue = queue(1, usize::MAX);
-        queue.enter(Priority::Normal, 0, false, 1);
-        let ticket = queue.stand_in_line(&mut NewWaker::of(Waker::noop()));
+        queue.push(Priority::Normal, 0, false, 1);
+        let ticket = queue.wait_for_room(&mut NewWaker::of(Waker::noop()));
         queue.set_free_slots(1).wake();
         assert!(queue.redeem(ticket, &mut NewWaker::of(Waker::noop())));
     }
@@ -593,34 +593,34 @@ mod tests {
     #[test]
     fn calls_in_flight_are_bounded_until_they_are_over() {
         let mut queue = queue(10, 1);
-        queue.enter(Priority::Normal, 0, false, 1);
+        queue.push(Priority::Normal, 0, false, 1);
         queue.pop();
-        queue.begun(false).wake();
+        queue.on_start(false).wake();
         assert!(!queue.has_room());
-        queue.finished(false).wake();
+        queue.on_finish(false).wake();
         assert!(queue.has_room());
     }
 
     #[test]
     fn an_empty_moment_is_seen_though_the_queue_refills() {
         let mut queue = queue(10, 10);
-        queue.enter(Priority::Normal, 0, false, 1);
-        let before = queue.emptied().expect("it is not empty");
+        queue.push(Priority::Normal, 0, false, 1);
+        let before = queue.empty_count().expect("it is not empty");
         queue.pop();
-        queue.begun(false).wake();
-        queue.finished(false).wake();
-        queue.enter(Priority::Normal, 0, false, 2);
-        assert!(queue.was_empty_since(before));
+        queue.on_start(false).wake();
+        queue.on_finish(false).wake();
+        queue.push(Priority::Normal, 0, false, 2);
+        assert!(queue.poll_empty_since(before));
     }
 
     #[test]
     fn entries_of_ended_calls_do_not_pile_up() {
         let mut queue = queue(usize::MAX, usize::MAX);
         for item in 0..1_000 {
-            queue.enter(Priority::Normal, 0, false, item);
-            queue.ended(false).wake();
+            queue.push(Priority::Normal, 0, false, item);
+            queue.on_removed(false).wake();
             if queue.is_stale() {
-                queue.sweep(|_| Some(Spent::Settled)).wake();
+                queue.purge_stale(|_| Some(Stale::AlreadyCounted)).wake();
             }
         }
         assert!(queue.lanes().len() <= 64);

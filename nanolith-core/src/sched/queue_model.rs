@@ -1,6 +1,6 @@
 //! The queue's book-keeping against calls that are looked at one by one.
 
-use super::{Bounds, Queue, Spent};
+use super::{BoundedQueue, Limits, Stale};
 use crate::{
     meta::priority::Priority,
     wake::{AfterUnlock, NewWaker, WaitTicket},
@@ -112,8 +112,8 @@ struct Asker {
 }
 
 struct Model {
-    queue: Queue<usize>,
-    bounds: Bounds,
+    queue: BoundedQueue<usize>,
+    bounds: Limits,
     free_slots: usize,
     /// By number, which is their entry in the queue.
     calls: Vec<Call>,
@@ -123,8 +123,8 @@ struct Model {
 }
 
 impl Model {
-    fn new(bounds: Bounds) -> Self {
-        let queue = Queue::new(bounds);
+    fn new(bounds: Limits) -> Self {
+        let queue = BoundedQueue::new(bounds);
         Self { queue, bounds, free_slots: 0, calls: Vec::new(), line: Vec::new(), askers: Vec::new(), completed: 0 }
     }
 
@@ -157,7 +157,7 @@ impl Model {
 
     fn enter(&mut self, inside: bool) {
         let number = self.calls.len();
-        self.queue.enter(Priority::Normal, 0, inside, number);
+        self.queue.push(Priority::Normal, 0, inside, number);
         self.calls.push(Call { life: Life::Queued, inside });
     }
 
@@ -166,7 +166,7 @@ impl Model {
             return self.enter(inside);
         }
         let (woken, waker) = Woken::new();
-        self.line.push((self.queue.stand_in_line(&mut NewWaker::of(&waker)), woken));
+        self.line.push((self.queue.wait_for_room(&mut NewWaker::of(&waker)), woken));
     }
 
     /// One in line looks: with a grant it comes in, and only then.
@@ -184,7 +184,7 @@ impl Model {
     fn give_up(&mut self, nth: usize) {
         if let Some(at) = nth.checked_rem(self.line.len()) {
             let (ticket, _) = self.line.remove(at);
-            self.queue.leave_line(ticket, &mut AfterUnlock::default()).wake();
+            self.queue.cancel_wait(ticket, &mut AfterUnlock::default()).wake();
         }
     }
 
@@ -195,11 +195,11 @@ impl Model {
             match std::mem::replace(&mut call.life, Life::Running) {
                 Life::Queued => {
                     self.free_slots = self.free_slots.saturating_sub(1);
-                    return self.queue.begun(call.inside).wake();
+                    return self.queue.on_start(call.inside).wake();
                 }
                 Life::Resumed => {
                     self.free_slots = self.free_slots.saturating_sub(1);
-                    return self.queue.resumed();
+                    return self.queue.on_resume();
                 }
                 over => call.life = over,
             }
@@ -225,18 +225,18 @@ impl Model {
         if let Some(number) = self.nth(Life::Running, nth) {
             self.completed += 1;
             let inside = self.over(number);
-            self.queue.finished(inside).wake();
+            self.queue.on_finish(inside).wake();
         }
     }
 
     fn end(&mut self, nth: usize) {
         if let Some(number) = self.nth(Life::Queued, nth) {
             let inside = self.over(number);
-            self.queue.ended(inside).wake();
+            self.queue.on_removed(inside).wake();
             if self.queue.is_stale() {
                 let calls = &self.calls;
-                let spent = |entry: &usize| (calls[*entry].life == Life::Over).then_some(Spent::Settled);
-                self.queue.sweep(spent).wake();
+                let spent = |entry: &usize| (calls[*entry].life == Life::Over).then_some(Stale::AlreadyCounted);
+                self.queue.purge_stale(spent).wake();
             }
         }
     }
@@ -244,17 +244,17 @@ impl Model {
     /// It has two entries from now on, and counts as one call.
     fn raise(&mut self, nth: usize) {
         if let Some(number) = self.nth(Life::Queued, nth) {
-            self.queue.enter_again(Priority::Immediate, 0, number);
+            self.queue.push_raised(Priority::Immediate, 0, number);
         }
     }
 
     fn ask_empty(&mut self) -> Result<(), TestCaseError> {
         let busy = self.calls.iter().any(|call| call.life != Life::Over);
-        let since = self.queue.emptied();
+        let since = self.queue.empty_count();
         prop_assert_eq!(since.is_some(), busy);
         if let Some(since) = since {
             let (woken, waker) = Woken::new();
-            prop_assert!(!self.queue.was_empty_since(since), "not since just now");
+            prop_assert!(!self.queue.poll_empty_since(since), "not since just now");
             let new = NewWaker::of(&waker);
             self.queue.drained.register(&mut None, new, &mut AfterUnlock::<()>::default());
             self.askers.push(Asker { since, woken, empty: false });
@@ -266,7 +266,7 @@ impl Model {
         match step {
             Step::Come { inside } => self.come(inside),
             Step::ComeRunning => {
-                self.queue.enter_running();
+                self.queue.count_running();
                 self.calls.push(Call { life: Life::Running, inside: false });
             }
             Step::ComeIn(nth) => self.come_in(nth)?,
@@ -281,7 +281,7 @@ impl Model {
                 self.queue.set_free_slots(slots).wake();
             }
             Step::Bounds { queued, in_flight } => {
-                self.bounds = Bounds { queued, in_flight };
+                self.bounds = Limits { queued, in_flight };
                 self.queue.set_bounds(self.bounds).wake();
             }
             Step::AskEmpty => self.ask_empty()?,
@@ -306,7 +306,7 @@ impl Model {
         );
         for asker in &self.askers {
             prop_assert_eq!(asker.woken.is(), asker.empty);
-            prop_assert_eq!(self.queue.was_empty_since(asker.since), asker.empty);
+            prop_assert_eq!(self.queue.poll_empty_since(asker.since), asker.empty);
         }
         Ok(())
     }
@@ -326,8 +326,8 @@ impl Model {
     }
 }
 
-fn bounds() -> impl Strategy<Value = Bounds> {
-    (1..5_usize, 1..7_usize).prop_map(|(queued, in_flight)| Bounds { queued, in_flight })
+fn bounds() -> impl Strategy<Value = Limits> {
+    (1..5_usize, 1..7_usize).prop_map(|(queued, in_flight)| Limits { queued, in_flight })
 }
 
 fn changes_bounds(step: &Step) -> bool {
@@ -370,7 +370,7 @@ proptest! {
     /// Entries of calls that ended while queued are swept before they outweigh the others.
     #[test]
     fn what_ended_does_not_pile_up(ends in prop::collection::vec(prop::bool::weighted(0.9), 0..400)) {
-        let mut model = Model::new(Bounds { queued: usize::MAX, in_flight: usize::MAX });
+        let mut model = Model::new(Limits { queued: usize::MAX, in_flight: usize::MAX });
         let mut live = 0;
         for end in ends {
             model.enter(false);

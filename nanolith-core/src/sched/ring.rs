@@ -1,11 +1,11 @@
 //! A ring in front of the lanes, for calls that come fast: one compare-and-swap to come in, one to go out, no lock.
 //!
-//! Whoever holds the lock of the queue behind it says how many items it may hold, and may [shut](Inbox::shut) it at any
+//! Whoever holds the lock of the queue behind it says how many items it may hold, and may [close](Ring::close_and_drain) it at any
 //! moment; then newcomers go to the lock. So every rare thing (a bound that is reached, a line, a pause, a close) happens
 //! with the ring shut and empty, and only the plain way is here.
 //!
 //! A newcomer takes a place and a position in one step on one word, `tail`, and then fills the cell of its position. Where
-//! the places have run out, it looks at `head` for those that came free meanwhile. A cell's `turn` says whose it is:
+//! the places have run out, it looks at `head` for those that came free meanwhile. A cell's `sequence` says whose it is:
 //! `2 * lap`, the newcomer's of that lap; `2 * lap + 1`, full, for whoever moves `head` past it.
 //!
 //! Nobody adds places to a ring that was shut in between: `tail` would have to come back to what it was, open and without
@@ -16,17 +16,17 @@ use crate::util::loom::{AtomicU32, AtomicU64, Ordering, UnsafeCell, yield_now};
 use std::{mem::MaybeUninit, sync::atomic::AtomicUsize};
 
 /// Where the number of places stands in `tail`, above the position.
-const PLACES: u32 = 48;
-const POSITION: u64 = (1 << PLACES) - 1;
+const CREDIT_SHIFT: u32 = 48;
+const POSITION: u64 = (1 << CREDIT_SHIFT) - 1;
 
 /// Nobody is let in. Above the places.
-const SHUT: u64 = 1 << 63;
+const CLOSED: u64 = 1 << 63;
 
 /// The most cells there can be.
-const MOST: usize = 1 << 14;
+const MAX_CAPACITY: usize = 1 << 14;
 
 struct Cell<T> {
-    turn: AtomicU64,
+    sequence: AtomicU64,
     /// Where the item points: a hint for whoever is about to take it.
     points: AtomicUsize,
     item: UnsafeCell<MaybeUninit<T>>,
@@ -34,22 +34,22 @@ struct Cell<T> {
 
 /// Keeps what one side writes off the other side's cache line.
 #[repr(align(128))]
-struct Apart<T>(T);
+struct CachePadded<T>(T);
 
 /// An item that points to what its taker touches next.
-pub(crate) trait Points {
-    fn points(&self) -> *const ();
+pub(crate) trait PrefetchTarget {
+    fn target_ptr(&self) -> *const ();
 }
 
 /// How many items before its turn an item is fetched.
-const AHEAD: u64 = 2;
+const PREFETCH_DISTANCE: u64 = 2;
 
 /// The ring. Its capacity is a power of two.
-pub(crate) struct Inbox<T: Points> {
+pub(crate) struct Ring<T: PrefetchTarget> {
     /// The next position to fill, and above it how many places are left.
-    tail: Apart<AtomicU64>,
+    tail: CachePadded<AtomicU64>,
     /// The next position to empty.
-    head: Apart<AtomicU64>,
+    head: CachePadded<AtomicU64>,
     cells: Box<[Cell<T>]>,
     /// How many items it may hold while it is open.
     limit: AtomicU64,
@@ -57,28 +57,28 @@ pub(crate) struct Inbox<T: Points> {
     in_use: AtomicU32,
     /// Whether all items are being taken out, by whoever holds the lock.
     draining: AtomicU32,
-    /// Whether it may hold items that count apart: see [`Inbox::mark_mixed`].
+    /// Whether it may hold items that count apart: see [`Ring::mark_mixed`].
     is_mixed: AtomicU32,
 }
 
-// SAFETY: an item is written by the one who took its position and read by the one who moved the head past it; `turn`
+// SAFETY: an item is written by the one who took its position and read by the one who moved the head past it; `sequence`
 // orders the two. No reference to an item leaves this room.
-unsafe impl<T: Send + Points> Sync for Inbox<T> {}
+unsafe impl<T: Send + PrefetchTarget> Sync for Ring<T> {}
 // SAFETY: as above; a ring owns what it holds.
-unsafe impl<T: Send + Points> Send for Inbox<T> {}
+unsafe impl<T: Send + PrefetchTarget> Send for Ring<T> {}
 
-impl<T: Points> Inbox<T> {
+impl<T: PrefetchTarget> Ring<T> {
     /// A ring of at least `capacity` cells, shut.
     pub(crate) fn new(capacity: usize) -> Self {
-        let capacity = capacity.clamp(1, MOST).next_power_of_two();
+        let capacity = capacity.clamp(1, MAX_CAPACITY).next_power_of_two();
         let cell = || Cell {
-            turn: AtomicU64::new(0),
+            sequence: AtomicU64::new(0),
             points: AtomicUsize::new(0),
             item: UnsafeCell::new(MaybeUninit::uninit()),
         };
         Self {
-            tail: Apart(AtomicU64::new(SHUT)),
-            head: Apart(AtomicU64::new(0)),
+            tail: CachePadded(AtomicU64::new(CLOSED)),
+            head: CachePadded(AtomicU64::new(0)),
             cells: std::iter::repeat_with(cell).take(capacity).collect(),
             limit: AtomicU64::new(0),
             in_use: AtomicU32::new(0),
@@ -96,38 +96,38 @@ impl<T: Points> Inbox<T> {
         &self.cells[position as usize & (self.cells.len() - 1)]
     }
 
-    /// What `turn` says when the cell of `position` is its newcomer's.
-    fn turn(&self, position: u64) -> u64 {
+    /// What `sequence` says when the cell of `position` is its newcomer's.
+    fn sequence(&self, position: u64) -> u64 {
         (position >> self.cells.len().trailing_zeros()) * 2
     }
 
     /// Puts in the item that `make` gives, if there is a place for it. `make` must not panic.
-    pub(crate) fn push(&self, make: impl FnOnce() -> T) -> bool {
+    pub(crate) fn try_push(&self, make: impl FnOnce() -> T) -> bool {
         // ORDERING: Acquire, as in the step below: `more` reads the limit that came with it.
         let mut tail = self.tail.0.load(Ordering::Acquire);
         loop {
-            let Some(places) = self.places(tail) else { return false };
-            let next = (places - 1) << PLACES | (tail + 1) & POSITION;
-            // ORDERING: AcqRel. Acquire pairs with the Release in `allow`, so that what made the place is seen. Release
-            // pairs with the Acquire in `hold`: whoever shuts the ring sees what came before this item.
+            let Some(places) = self.credits(tail) else { return false };
+            let next = (places - 1) << CREDIT_SHIFT | (tail + 1) & POSITION;
+            // ORDERING: AcqRel. Acquire pairs with the Release in `set_limit`, so that what made the place is seen. Release
+            // pairs with the Acquire in `close`: whoever shuts the ring sees what came before this item.
             match self.tail.0.compare_exchange_weak(tail, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break,
                 Err(now) => tail = now,
             }
         }
-        self.fill(tail & POSITION, make());
+        self.write_cell(tail & POSITION, make());
         true
     }
 
     /// How many places there are, those included that came free since somebody looked; `None` if there are none.
-    fn places(&self, tail: u64) -> Option<u64> {
-        match tail >> PLACES {
+    fn credits(&self, tail: u64) -> Option<u64> {
+        match tail >> CREDIT_SHIFT {
             0 => {
                 // ORDERING: Relaxed, it was written before the ring was opened.
                 let limit = self.limit.load(Ordering::Relaxed);
-                limit.checked_sub(self.between(self.taken(), tail)).filter(|places| *places > 0)
+                limit.checked_sub(self.between(self.head(), tail)).filter(|places| *places > 0)
             }
-            places if tail & SHUT == 0 => Some(places),
+            places if tail & CLOSED == 0 => Some(places),
             _ => None,
         }
     }
@@ -139,52 +139,52 @@ impl<T: Points> Inbox<T> {
     }
 
     /// Fills the cell of a position that the caller alone has taken.
-    fn fill(&self, position: u64, item: T) {
-        let (cell, turn) = (self.cell(position), self.turn(position));
+    fn write_cell(&self, position: u64, item: T) {
+        let (cell, turn) = (self.cell(position), self.sequence(position));
         // The one who empties moves the head first and reads the item after; a lap later it may still be reading.
         // ORDERING: Acquire, pairs with the Release in `pop`: the item of the lap before is out.
-        while cell.turn.load(Ordering::Acquire) != turn {
+        while cell.sequence.load(Ordering::Acquire) != turn {
             yield_now();
         }
         // ORDERING: Relaxed, a hint.
-        cell.points.store(item.points().addr(), Ordering::Relaxed);
-        // SAFETY: the position is the caller's alone, and its turn has come: nobody else touches the cell until `turn` moves.
+        cell.points.store(item.target_ptr().addr(), Ordering::Relaxed);
+        // SAFETY: the position is the caller's alone, and its turn has come: nobody else touches the cell until `sequence` moves.
         cell.item.with_mut(|slot| unsafe { (*slot).write(item) });
         // ORDERING: Release, pairs with the Acquire in `pop`: publishes the item.
-        cell.turn.store(turn + 1, Ordering::Release);
+        cell.sequence.store(turn + 1, Ordering::Release);
     }
 
     /// Takes the oldest item out. `None`: there is none, the one who took its position is still filling it, or all are being
-    /// taken out by [`Inbox::shut`]: then what is in here is younger than what that has, and has to wait for it.
+    /// taken out by [`Ring::close_and_drain`]: then what is in here is younger than what that has, and has to wait for it.
     pub(crate) fn pop(&self) -> Option<T> {
         // ORDERING: Relaxed. It is read after the head: who drains says so before it moves the head, so a head that it has moved
         // shows it, and one that it has not moved is what the step in `take` still finds.
-        self.take(|| self.draining.load(Ordering::Relaxed) > 0)
+        self.try_pop(|| self.draining.load(Ordering::Relaxed) > 0)
     }
 
     /// The same, unless `gives_up` says so once the head was read.
     #[inline(always)]
-    fn take(&self, gives_up: impl Fn() -> bool) -> Option<T> {
+    fn try_pop(&self, gives_up: impl Fn() -> bool) -> Option<T> {
         // ORDERING: Acquire, pairs with the Release in the step below, for the sake of `draining`.
         let mut head = self.head.0.load(Ordering::Acquire);
         loop {
             if gives_up() {
                 return None;
             }
-            let (cell, turn) = (self.cell(head), self.turn(head));
-            // ORDERING: Acquire, pairs with the Release in `fill`: the item is there.
-            let now = cell.turn.load(Ordering::Acquire);
+            let (cell, turn) = (self.cell(head), self.sequence(head));
+            // ORDERING: Acquire, pairs with the Release in `write_cell`: the item is there.
+            let now = cell.sequence.load(Ordering::Acquire);
             if now == turn {
                 return None;
             }
             if now == turn + 1 {
                 let next = (head + 1) & POSITION;
-                // ORDERING: AcqRel. Release pairs with the Acquire in `allow`: who counts this place as free sees what the
+                // ORDERING: AcqRel. Release pairs with the Acquire in `set_limit`: who counts this place as free sees what the
                 // one who freed it did before.
                 match self.head.0.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Acquire) {
                     Ok(_) => {
-                        self.fetch(head + AHEAD);
-                        return Some(self.empty(cell, turn));
+                        self.prefetch_cell(head + PREFETCH_DISTANCE);
+                        return Some(self.read_cell(cell, turn));
                     }
                     Err(now) => head = now,
                 }
@@ -202,10 +202,10 @@ impl<T: Points> Inbox<T> {
 
     /// Brings what the item of a position points to to this core, if it is there already. Whoever takes it writes to it.
     #[inline]
-    fn fetch(&self, position: u64) {
+    fn prefetch_cell(&self, position: u64) {
         let cell = self.cell(position & POSITION);
         // ORDERING: Relaxed, hints.
-        let (full, points) = (cell.turn.load(Ordering::Relaxed) & 1 == 1, cell.points.load(Ordering::Relaxed));
+        let (full, points) = (cell.sequence.load(Ordering::Relaxed) & 1 == 1, cell.points.load(Ordering::Relaxed));
         if full {
             prefetch(points);
         }
@@ -213,11 +213,11 @@ impl<T: Points> Inbox<T> {
 
     /// Takes the item out of a cell past which the caller has moved the head.
     #[allow(clippy::unused_self)] // the cell is this ring's
-    fn empty(&self, cell: &Cell<T>, turn: u64) -> T {
+    fn read_cell(&self, cell: &Cell<T>, turn: u64) -> T {
         // SAFETY: the cell was full, and whoever moves the head past it, once, has its item.
         let item = cell.item.with_mut(|slot| unsafe { (*slot).assume_init_read() });
-        // ORDERING: Release, pairs with the Acquire in `fill`: the item is out before another is written.
-        cell.turn.store((turn + 2) & (self.turn(POSITION) + 1), Ordering::Release);
+        // ORDERING: Release, pairs with the Acquire in `write_cell`: the item is out before another is written.
+        cell.sequence.store((turn + 2) & (self.sequence(POSITION) + 1), Ordering::Release);
         item
     }
 
@@ -225,32 +225,32 @@ impl<T: Points> Inbox<T> {
     pub(crate) fn has_next(&self) -> bool {
         // ORDERING: Relaxed, `pop` looks again.
         let head = self.head.0.load(Ordering::Relaxed);
-        self.cell(head).turn.load(Ordering::Relaxed) == self.turn(head) + 1
+        self.cell(head).sequence.load(Ordering::Relaxed) == self.sequence(head) + 1
     }
 
     /// Whether somebody would be let in: a hint.
-    pub(crate) fn has_place(&self) -> bool {
+    pub(crate) fn has_credit(&self) -> bool {
         // ORDERING: Acquire, as in `push`, which looks again.
-        self.places(self.tail.0.load(Ordering::Acquire)).is_some()
+        self.credits(self.tail.0.load(Ordering::Acquire)).is_some()
     }
 
     /// Whether those who take from it are about to make places: a hint.
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.is_in_use() && !self.has_place()
+    pub(crate) fn is_saturated(&self) -> bool {
+        self.has_consumer() && !self.has_credit()
     }
 
     /// Whether a good part of what it may hold is free, so that it pays to come: a hint.
-    pub(crate) fn is_roomy(&self) -> bool {
+    pub(crate) fn has_slack(&self) -> bool {
         // ORDERING: Relaxed, a hint.
         let limit = self.limit.load(Ordering::Relaxed) as usize;
-        self.has_place() && self.len() <= limit - limit / 8
+        self.has_credit() && self.len() <= limit - limit / 8
     }
 
-    /// An item that counts apart from the others was put in: from here on [`Inbox::len`] is no figure, until the ring is shut.
+    /// An item that counts apart from the others was put in: from here on [`Ring::len`] is no figure, until the ring is shut.
     #[inline]
     pub(crate) fn mark_mixed(&self) {
         // ORDERING: Relaxed, and so below: who knows of the item, by what its newcomer did next, knows of the mark. It comes
-        // after the item, so that `shut`, which takes the item out, does not take back the mark of one that it left in.
+        // after the item, so that `close_and_drain`, which takes the item out, does not take back the mark of one that it left in.
         if self.is_mixed.load(Ordering::Relaxed) == 0 {
             self.is_mixed.store(1, Ordering::Relaxed);
         }
@@ -262,7 +262,7 @@ impl<T: Points> Inbox<T> {
     }
 
     /// How far the ring has been emptied: moves whenever an item is taken.
-    pub(crate) fn taken(&self) -> u64 {
+    pub(crate) fn head(&self) -> u64 {
         // ORDERING: Acquire, pairs with the Release in `pop`.
         self.head.0.load(Ordering::Acquire)
     }
@@ -270,13 +270,13 @@ impl<T: Points> Inbox<T> {
     /// How many items there are, or will be at once.
     pub(crate) fn len(&self) -> usize {
         // The head first: read later it might be past this tail.
-        let head = self.taken();
+        let head = self.head();
         // ORDERING: Acquire, pairs with the Release in `push`.
         self.between(head, self.tail.0.load(Ordering::Acquire)) as usize
     }
 
     /// Whether somebody takes from it: a hint.
-    pub(crate) fn is_in_use(&self) -> bool {
+    pub(crate) fn has_consumer(&self) -> bool {
         // ORDERING: Relaxed, a hint.
         self.in_use.load(Ordering::Relaxed) > 0
     }
@@ -289,36 +289,36 @@ impl<T: Points> Inbox<T> {
     }
 
     /// May hold so many items from now on, but no more than it has cells; opens it if that gives places. An open ring may be
-    /// allowed more, never less: that is what [`Inbox::hold`] is for.
-    pub(crate) fn allow(&self, items: usize) {
+    /// allowed more, never less: that is what [`Ring::close`] is for.
+    pub(crate) fn set_limit(&self, items: usize) {
         let limit = items.min(self.cells.len()) as u64;
         // ORDERING: Relaxed, published by the step below where the ring was shut.
         self.limit.store(limit, Ordering::Relaxed);
         // ORDERING: Relaxed, the step below looks again.
         let tail = self.tail.0.load(Ordering::Relaxed);
-        let places = limit.saturating_sub(self.between(self.taken(), tail));
-        if tail & SHUT != 0 && places > 0 {
+        let places = limit.saturating_sub(self.between(self.head(), tail));
+        if tail & CLOSED != 0 && places > 0 {
             // ORDERING: Release, pairs with the Acquire in `push`. Nobody else writes to a shut ring's tail.
-            self.tail.0.store(places << PLACES | tail & POSITION, Ordering::Release);
+            self.tail.0.store(places << CREDIT_SHIFT | tail & POSITION, Ordering::Release);
         }
     }
 
     /// Lets nobody in from here on. Gives the position at which that was so.
-    pub(crate) fn hold(&self) -> u64 {
+    pub(crate) fn close(&self) -> u64 {
         // ORDERING: AcqRel. Acquire pairs with the Release in `push`; Release keeps this before what the lock's holder does.
         // SHUT comes with the places' end in one step, or a newcomer would find some that came free.
-        let shut = |tail| Some(tail & POSITION | SHUT);
+        let shut = |tail| Some(tail & POSITION | CLOSED);
         let (Ok(tail) | Err(tail)) = self.tail.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, shut);
         tail & POSITION
     }
 
     /// Lets nobody in from here on, and takes everything out that came in.
-    pub(crate) fn shut(&self, mut each: impl FnMut(T)) {
-        let end = self.hold();
+    pub(crate) fn close_and_drain(&self, mut each: impl FnMut(T)) {
+        let end = self.close();
         // ORDERING: Relaxed, published by the steps in `take`.
         self.draining.store(1, Ordering::Relaxed);
-        while self.taken() != end {
-            match self.take(|| false) {
+        while self.head() != end {
+            match self.try_pop(|| false) {
                 Some(item) => each(item),
                 // Whoever took the position fills its cell next, or whoever moved the head is at it.
                 None => yield_now(),
@@ -331,13 +331,13 @@ impl<T: Points> Inbox<T> {
     }
 
     /// Puts an item into a ring that lets nobody in, if it has a cell free.
-    pub(crate) fn put_back(&self, item: T) -> Result<(), T> {
+    pub(crate) fn push_closed(&self, item: T) -> Result<(), T> {
         if self.len() >= self.cells.len() {
             return Err(item);
         }
         // ORDERING: AcqRel, as in `push`. Nobody is let in, so nobody else moves the tail.
         let tail = self.tail.0.fetch_add(1, Ordering::AcqRel);
-        self.fill(tail & POSITION, item);
+        self.write_cell(tail & POSITION, item);
         Ok(())
     }
 }
@@ -355,9 +355,9 @@ fn prefetch(address: usize) {
     let _ = address;
 }
 
-impl<T: Points> Drop for Inbox<T> {
+impl<T: PrefetchTarget> Drop for Ring<T> {
     fn drop(&mut self) {
-        self.shut(|item| crate::util::unwind::quietly(|| drop(item)));
+        self.close_and_drain(|item| crate::util::unwind::ignore_panics(|| drop(item)));
     }
 }
 

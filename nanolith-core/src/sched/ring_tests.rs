@@ -15,27 +15,27 @@ fn check(f: impl Fn() + Sync + Send + 'static) {
     (0..if cfg!(miri) { 4 } else { 200 }).for_each(|_| f());
 }
 
-impl Points for Box<u32> {
-    fn points(&self) -> *const () {
+impl PrefetchTarget for Box<u32> {
+    fn target_ptr(&self) -> *const () {
         (&raw const **self).cast()
     }
 }
 
-impl Points for Arc<()> {
-    fn points(&self) -> *const () {
+impl PrefetchTarget for Arc<()> {
+    fn target_ptr(&self) -> *const () {
         Arc::as_ptr(self)
     }
 }
 
-impl Points for i32 {
-    fn points(&self) -> *const () {
+impl PrefetchTarget for i32 {
+    fn target_ptr(&self) -> *const () {
         std::ptr::null()
     }
 }
 
-fn open(capacity: usize, places: usize) -> Arc<Inbox<Box<u32>>> {
-    let inbox = Inbox::new(capacity);
-    inbox.allow(places);
+fn open(capacity: usize, places: usize) -> Arc<Ring<Box<u32>>> {
+    let inbox = Ring::new(capacity);
+    inbox.set_limit(places);
     Arc::new(inbox)
 }
 
@@ -44,7 +44,7 @@ fn items_leave_in_the_order_in_which_they_came_lap_after_lap() {
     check(|| {
         let inbox = open(2, 2);
         for n in 0..5 {
-            assert!(inbox.push(|| Box::new(n)));
+            assert!(inbox.try_push(|| Box::new(n)));
             assert_eq!((inbox.len(), inbox.has_next()), (1, true));
             assert_eq!(inbox.pop().as_deref(), Some(&n));
         }
@@ -56,15 +56,15 @@ fn items_leave_in_the_order_in_which_they_came_lap_after_lap() {
 fn nobody_takes_a_younger_one_while_all_are_taken_out() {
     check(|| {
         let inbox = open(4, 4);
-        assert!((1..=3).all(|n| inbox.push(|| Box::new(n))));
+        assert!((1..=3).all(|n| inbox.try_push(|| Box::new(n))));
         let mut came = Vec::new();
-        inbox.shut(|item| {
+        inbox.close_and_drain(|item| {
             assert!(inbox.pop().is_none());
             came.push(*item);
         });
         assert_eq!(came, [1, 2, 3]);
-        inbox.allow(4);
-        assert!(inbox.push(|| Box::new(4)));
+        inbox.set_limit(4);
+        assert!(inbox.try_push(|| Box::new(4)));
         assert_eq!(inbox.pop().as_deref(), Some(&4));
     });
 }
@@ -73,13 +73,13 @@ fn nobody_takes_a_younger_one_while_all_are_taken_out() {
 fn it_holds_no_more_than_it_is_allowed_to() {
     check(|| {
         let inbox = open(4, 2);
-        assert!(inbox.push(|| Box::new(1)) && inbox.push(|| Box::new(2)));
-        assert!(!inbox.push(|| Box::new(3)));
+        assert!(inbox.try_push(|| Box::new(1)) && inbox.try_push(|| Box::new(2)));
+        assert!(!inbox.try_push(|| Box::new(3)));
         assert_eq!(inbox.pop().as_deref(), Some(&1));
-        assert!(inbox.push(|| Box::new(3)), "a place came free");
-        assert!(!inbox.push(|| Box::new(4)));
-        inbox.allow(3);
-        assert!(inbox.push(|| Box::new(4)));
+        assert!(inbox.try_push(|| Box::new(3)), "a place came free");
+        assert!(!inbox.try_push(|| Box::new(4)));
+        inbox.set_limit(3);
+        assert!(inbox.try_push(|| Box::new(4)));
     });
 }
 
@@ -90,12 +90,12 @@ fn two_come_and_one_takes_each_once() {
         let others: Vec<_> = (1..3)
             .map(|n| {
                 let inbox = inbox.clone();
-                thread::spawn(move || inbox.push(|| Box::new(n)))
+                thread::spawn(move || inbox.try_push(|| Box::new(n)))
             })
             .collect();
         let mut sum = inbox.pop().map_or(0, |n| *n);
         assert!(others.into_iter().all(|other| other.join().unwrap_or(false)));
-        inbox.shut(|n| sum += *n);
+        inbox.close_and_drain(|n| sum += *n);
         assert_eq!(sum, 3);
     });
 }
@@ -104,7 +104,7 @@ fn two_come_and_one_takes_each_once() {
 fn two_take_and_no_item_goes_twice() {
     check(|| {
         let inbox = open(2, 2);
-        assert!(inbox.push(|| Box::new(1)) && inbox.push(|| Box::new(2)));
+        assert!(inbox.try_push(|| Box::new(1)) && inbox.try_push(|| Box::new(2)));
         let other = {
             let inbox = inbox.clone();
             thread::spawn(move || inbox.pop().map_or(0, |n| *n))
@@ -119,13 +119,13 @@ fn two_take_and_no_item_goes_twice() {
 fn a_cell_is_filled_again_only_when_its_item_is_out() {
     check(|| {
         let inbox = open(1, 1);
-        assert!(inbox.push(|| Box::new(1)));
+        assert!(inbox.try_push(|| Box::new(1)));
         let other = {
             let inbox = inbox.clone();
             thread::spawn(move || inbox.pop().map_or(0, |n| *n))
         };
         // The place counts as free as soon as the head has moved.
-        let again = inbox.push(|| Box::new(2));
+        let again = inbox.try_push(|| Box::new(2));
         assert_eq!(other.join().unwrap_or(0), 1);
         assert_eq!(inbox.pop().map(|n| *n), again.then_some(2));
     });
@@ -137,11 +137,11 @@ fn who_shuts_it_gets_everything_that_came_in() {
         let inbox = open(2, 2);
         let other = {
             let inbox = inbox.clone();
-            thread::spawn(move || u32::from(inbox.push(|| Box::new(1))))
+            thread::spawn(move || u32::from(inbox.try_push(|| Box::new(1))))
         };
         let mut got = 0;
-        inbox.shut(|n| got += *n);
-        assert!(!inbox.push(|| Box::new(7)), "it is shut");
+        inbox.close_and_drain(|n| got += *n);
+        assert!(!inbox.try_push(|| Box::new(7)), "it is shut");
         assert_eq!(got, other.join().unwrap_or(9), "in, or given back");
         assert_eq!(inbox.len(), 0);
     });
@@ -151,13 +151,13 @@ fn who_shuts_it_gets_everything_that_came_in() {
 fn who_takes_while_it_is_shut_leaves_the_rest() {
     check(|| {
         let inbox = open(2, 2);
-        assert!(inbox.push(|| Box::new(1)) && inbox.push(|| Box::new(2)));
+        assert!(inbox.try_push(|| Box::new(1)) && inbox.try_push(|| Box::new(2)));
         let other = {
             let inbox = inbox.clone();
             thread::spawn(move || inbox.pop().map_or(0, |n| *n))
         };
         let mut got = 0;
-        inbox.shut(|n| got += *n);
+        inbox.close_and_drain(|n| got += *n);
         assert_eq!(got + other.join().unwrap_or(0), 3);
     });
 }
@@ -166,15 +166,15 @@ fn who_takes_while_it_is_shut_leaves_the_rest() {
 fn a_ring_that_was_shut_is_not_opened_by_one_who_found_a_place_before() {
     check(|| {
         let inbox = open(2, 1);
-        assert!(inbox.push(|| Box::new(1)));
+        assert!(inbox.try_push(|| Box::new(1)));
         let other = {
             let inbox = inbox.clone();
-            thread::spawn(move || inbox.push(|| Box::new(2)))
+            thread::spawn(move || inbox.try_push(|| Box::new(2)))
         };
         let mut got = inbox.pop().map_or(0, |n| *n); // a place comes free, and is given by the one who finds it
-        inbox.shut(|n| got += *n);
+        inbox.close_and_drain(|n| got += *n);
         let came = other.join().unwrap_or(false);
-        assert!(!inbox.has_place() && inbox.len() == 0, "it is shut");
+        assert!(!inbox.has_credit() && inbox.len() == 0, "it is shut");
         assert_eq!(got, if came { 3 } else { 1 });
     });
 }
@@ -183,14 +183,14 @@ fn a_ring_that_was_shut_is_not_opened_by_one_who_found_a_place_before() {
 fn a_limit_holds_across_a_moment_in_which_it_was_shut() {
     check(|| {
         let inbox = open(2, 2);
-        assert!(inbox.push(|| Box::new(1)));
+        assert!(inbox.try_push(|| Box::new(1)));
         let other = {
             let inbox = inbox.clone();
-            thread::spawn(move || u32::from(inbox.push(|| Box::new(2))) + u32::from(inbox.push(|| Box::new(3))))
+            thread::spawn(move || u32::from(inbox.try_push(|| Box::new(2))) + u32::from(inbox.try_push(|| Box::new(3))))
         };
-        inbox.hold();
+        inbox.close();
         let held = inbox.len();
-        inbox.allow(1);
+        inbox.set_limit(1);
         assert!(inbox.len() <= held.max(1), "one more only if it held none");
         assert!(other.join().unwrap_or(9) <= 2);
         assert!(inbox.len() <= 2);
@@ -201,9 +201,9 @@ fn a_limit_holds_across_a_moment_in_which_it_was_shut() {
 fn what_is_left_is_dropped_with_it() {
     check(|| {
         let item = Arc::new(());
-        let inbox = Inbox::new(2);
-        inbox.allow(2);
-        assert!(inbox.push(|| item.clone()));
+        let inbox = Ring::new(2);
+        inbox.set_limit(2);
+        assert!(inbox.try_push(|| item.clone()));
         drop(inbox);
         assert_eq!(Arc::strong_count(&item), 1);
     });
@@ -212,10 +212,10 @@ fn what_is_left_is_dropped_with_it() {
 #[test]
 fn what_is_put_back_goes_first_and_positions_go_round() {
     check(|| {
-        let inbox = Inbox::new(2);
+        let inbox = Ring::new(2);
         for lap in 0..5 {
-            assert!(inbox.put_back(lap).is_ok() && inbox.put_back(lap + 1).is_ok() && !inbox.has_place());
-            assert_eq!(inbox.put_back(9), Err(9), "every cell is taken");
+            assert!(inbox.push_closed(lap).is_ok() && inbox.push_closed(lap + 1).is_ok() && !inbox.has_credit());
+            assert_eq!(inbox.push_closed(9), Err(9), "every cell is taken");
             assert_eq!((inbox.pop(), inbox.pop(), inbox.pop()), (Some(lap), Some(lap + 1), None));
         }
     });

@@ -3,7 +3,7 @@
 
 use super::{
     Plan, expression,
-    interval::{NextTick, Rhythm},
+    interval::{NextTick, TickSource},
     occurrences,
 };
 use crate::{executor::Executor, task::TaskSet, time::clock, typed::Call};
@@ -211,7 +211,7 @@ impl ByCron {
     }
 }
 
-impl Rhythm for ByCron {
+impl TickSource for ByCron {
     fn first(&mut self, now: Instant, starting: Option<Instant>) -> NextTick {
         let wait = starting.map(|starting| starting.saturating_duration_since(now));
         if starting.is_some_and(|starting| !clock::reaches(starting)) {
@@ -231,7 +231,7 @@ impl Rhythm for ByCron {
         (passed, self.tick(now))
     }
 
-    fn put_off(&mut self, now: Instant) -> NextTick {
+    fn delay_from(&mut self, now: Instant) -> NextTick {
         self.next = self.cron.next_after(clock::wall());
         self.tick(now)
     }

@@ -1,13 +1,13 @@
 //! A schedule at work: an alarm that beats, runs on the global pool, and what becomes of them.
 
-use super::interval::{Beats, ScheduleEnd};
+use super::interval::{ScheduleEnd, Ticks};
 use crate::{
     error::CallError,
-    pool::Chores,
+    pool::GlobalSpawner,
     sim_runtime,
     time::{
-        clock::{self, Source},
-        timer::{self, Alarm},
+        clock::{self, VirtualClock},
+        timer::{self, TimerAction},
     },
     util::unwind,
     wake::{AfterUnlock, Deferred, WaiterHome, WaiterSet},
@@ -41,9 +41,9 @@ pub(super) struct Ran<T> {
 pub(super) type Handler<T> = dyn FnMut(Outcome<T>) + Send;
 
 /// What a handle needs of a schedule whose runs give whatever they give.
-pub(super) trait Steered: Send + Sync {
+pub(super) trait ScheduleControl: Send + Sync {
     /// Does something to the schedule, and then what follows from that.
-    fn steer(self: Arc<Self>, change: &mut dyn FnMut(&mut State));
+    fn update(self: Arc<Self>, change: &mut dyn FnMut(&mut State));
     /// Looks at the state.
     fn look(&self, look: &mut dyn FnMut(&mut State, &mut AfterUnlock));
 }
@@ -52,14 +52,14 @@ pub(super) struct Inner<T> {
     state: Deferred<State>,
     run: Box<Run<T>>,
     /// `None`: nobody hears of outcomes.
-    hearing: Option<Mutex<Hearing<T>>>,
-    chores: Chores,
+    hearing: Option<Mutex<OutcomeQueue<T>>>,
+    chores: GlobalSpawner,
     /// Whose time it goes by.
-    source: Option<Arc<Source>>,
+    source: Option<Arc<VirtualClock>>,
 }
 
 pub(super) struct State {
-    pub(super) beats: Beats,
+    pub(super) beats: Ticks,
     pub(super) errors: u64,
     /// Whether a look is on its way that begins more runs.
     catches_up: bool,
@@ -68,7 +68,7 @@ pub(super) struct State {
     waiting: WaiterSet,
 }
 
-struct Hearing<T> {
+struct OutcomeQueue<T> {
     /// `None` while somebody has it.
     handler: Option<Box<Handler<T>>>,
     unheard: VecDeque<Outcome<T>>,
@@ -76,18 +76,19 @@ struct Hearing<T> {
 
 impl<T: Send + 'static> Inner<T> {
     pub(super) fn start(
-        mut beats: Beats,
+        mut beats: Ticks,
         starting: Option<Instant>,
         run: Box<Run<T>>,
         handler: Option<Box<Handler<T>>>,
-        chores: Chores,
+        chores: GlobalSpawner,
     ) -> Arc<Self> {
         beats.begin(clock::instant(), starting);
         let state = State { beats, errors: 0, catches_up: false, armed: None, waiting: WaiterSet::new() };
         let this = Arc::new(Self {
             state: Deferred::new(state),
             run,
-            hearing: handler.map(|handler| Mutex::new(Hearing { handler: Some(handler), unheard: VecDeque::new() })),
+            hearing: handler
+                .map(|handler| Mutex::new(OutcomeQueue { handler: Some(handler), unheard: VecDeque::new() })),
             chores,
             source: clock::source(),
         });
@@ -144,7 +145,7 @@ impl<T: Send + 'static> Inner<T> {
         let unused = state.armed.take().map(|(_, key)| key);
         state.armed = due.map(|due| {
             let this = self.clone();
-            (due, timer::arm(due, Alarm::Run(Box::new(move || this.ring()))))
+            (due, timer::arm(due, TimerAction::Run(Box::new(move || this.ring()))))
         });
         unused
     }
@@ -181,7 +182,7 @@ impl<T: Send + 'static> Inner<T> {
             match polled {
                 Ok(poll) => poll.map(Some),
                 Err(panic) => {
-                    unwind::quietly(|| drop(panic));
+                    unwind::ignore_panics(|| drop(panic));
                     Poll::Ready(None)
                 }
             }
@@ -191,7 +192,7 @@ impl<T: Send + 'static> Inner<T> {
 
     /// Tells the handler, if there is one. While it hears one outcome, others wait, for the same thread.
     fn hear(&self, outcome: Outcome<T>) {
-        let Some(hearing) = &self.hearing else { return unwind::quietly(|| drop(outcome)) };
+        let Some(hearing) = &self.hearing else { return unwind::ignore_panics(|| drop(outcome)) };
         let lock = || hearing.lock().unwrap_or_else(PoisonError::into_inner);
         lock().unheard.push_back(outcome);
         loop {
@@ -206,7 +207,7 @@ impl<T: Send + 'static> Inner<T> {
                     }
                 }
             };
-            unwind::quietly(|| handler(outcome));
+            unwind::ignore_panics(|| handler(outcome));
             lock().handler = Some(handler);
         }
     }
@@ -230,8 +231,8 @@ impl<T: Send + 'static> Drop for CurrentRun<T> {
     }
 }
 
-impl<T: Send + 'static> Steered for Inner<T> {
-    fn steer(self: Arc<Self>, change: &mut dyn FnMut(&mut State)) {
+impl<T: Send + 'static> ScheduleControl for Inner<T> {
+    fn update(self: Arc<Self>, change: &mut dyn FnMut(&mut State)) {
         self.go_on(|state| {
             change(state);
             state.beats.ring(clock::instant())
@@ -244,14 +245,14 @@ impl<T: Send + 'static> Steered for Inner<T> {
 }
 
 /// What `look` sees in the state.
-pub(super) fn with_state<R>(schedule: &dyn Steered, look: impl FnOnce(&mut State, &mut AfterUnlock) -> R) -> R {
+pub(super) fn with_state<R>(schedule: &dyn ScheduleControl, look: impl FnOnce(&mut State, &mut AfterUnlock) -> R) -> R {
     let (mut look, mut seen) = (Some(look), None);
     schedule.look(&mut |state, after| seen = look.take().map(|look| look(state, after)));
     seen.expect("a schedule looks once")
 }
 
 /// The waits for a schedule's end.
-pub(super) struct Ends(pub(super) Arc<dyn Steered>);
+pub(super) struct Ends(pub(super) Arc<dyn ScheduleControl>);
 
 impl WaiterHome for Ends {
     type State = State;

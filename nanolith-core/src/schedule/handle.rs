@@ -1,7 +1,7 @@
 //! The handle on a schedule that was started.
 
 use super::{
-    driver::{Ends, Steered, with_state},
+    driver::{Ends, ScheduleControl, with_state},
     interval::ScheduleEnd,
 };
 use crate::{context::block_on, time::clock, wake::Registration};
@@ -26,7 +26,7 @@ use std::{
 /// ```
 #[must_use = "a schedule is cancelled when it is dropped: keep it, or say `.detach()`"]
 pub struct Schedule {
-    inner: Arc<dyn Steered>,
+    inner: Arc<dyn ScheduleControl>,
     is_detached: bool,
 }
 
@@ -47,14 +47,14 @@ pub struct ScheduleInfo {
 }
 
 impl Schedule {
-    pub(super) fn new(inner: Arc<dyn Steered>) -> Self {
+    pub(super) fn new(inner: Arc<dyn ScheduleControl>) -> Self {
         Self { inner, is_detached: false }
     }
 
     /// Begins no more runs. Those that are on go on to their end; to cancel them too, give their calls a
     /// [`CancelToken`](crate::CancelToken). Doing it twice does nothing.
     pub fn cancel(&self) {
-        self.inner.clone().steer(&mut |state| state.beats.stop(ScheduleEnd::Cancelled));
+        self.inner.clone().update(&mut |state| state.beats.stop(ScheduleEnd::Cancelled));
     }
 
     /// Begins no more runs until [`resume`](Schedule::resume). The beats meanwhile are not missed: there are none.
@@ -74,12 +74,12 @@ impl Schedule {
     /// # Ok::<(), nanolith::BuildError>(())
     /// ```
     pub fn pause(&self) {
-        self.inner.clone().steer(&mut |state| state.beats.is_paused = true);
+        self.inner.clone().update(&mut |state| state.beats.is_paused = true);
     }
 
     /// Goes on with the first beat after now.
     pub fn resume(&self) {
-        self.inner.clone().steer(&mut |state| state.beats.resume(clock::instant()));
+        self.inner.clone().update(&mut |state| state.beats.resume(clock::instant()));
     }
 
     /// When the next beat is due; `None`: it is paused, or over, or waits for the run that is on ([`Missed::Delay`](super::Missed)),
@@ -148,7 +148,7 @@ pub struct Ended {
 impl Ended {
     /// Blocks until the schedule is over. Within a task, the slot is lent meanwhile.
     pub fn wait(self) {
-        block_on::block_on_anybody(self);
+        block_on::block_on_any(self);
     }
 }
 

@@ -81,7 +81,7 @@ impl NextTick {
 }
 
 /// Where beats come from.
-pub(super) trait Rhythm: Send {
+pub(super) trait TickSource: Send {
     /// The first beat of a schedule that begins now, or at the moment that is given.
     fn first(&mut self, now: Instant, starting: Option<Instant>) -> NextTick;
 
@@ -90,13 +90,13 @@ pub(super) trait Rhythm: Send {
     fn passed(&mut self, due: Instant, now: Instant) -> (u64, NextTick);
 
     /// The next beat, if the last one was put off until now.
-    fn put_off(&mut self, now: Instant) -> NextTick;
+    fn delay_from(&mut self, now: Instant) -> NextTick;
 }
 
 /// A beat each period.
-pub(super) struct Steady(pub(super) Duration);
+pub(super) struct FixedInterval(pub(super) Duration);
 
-impl Rhythm for Steady {
+impl TickSource for FixedInterval {
     fn first(&mut self, now: Instant, starting: Option<Instant>) -> NextTick {
         NextTick::at(starting.map_or_else(|| clock::add(now, self.0), |starting| Some(starting.max(now))))
     }
@@ -108,14 +108,14 @@ impl Rhythm for Steady {
         (passed, NextTick::at(clock::add(now.max(due), until_next)))
     }
 
-    fn put_off(&mut self, now: Instant) -> NextTick {
+    fn delay_from(&mut self, now: Instant) -> NextTick {
         NextTick::at(clock::add(now, self.0))
     }
 }
 
 /// What a schedule has come to.
-pub(super) struct Beats {
-    pub(super) rhythm: Box<dyn Rhythm>,
+pub(super) struct Ticks {
+    pub(super) rhythm: Box<dyn TickSource>,
     pub(super) missed: Missed,
     pub(super) is_overlapping: bool,
     /// How many runs are yet to begin; `None`: no end.
@@ -133,7 +133,7 @@ pub(super) struct Beats {
     pub(super) is_paused: bool,
 }
 
-impl Beats {
+impl Ticks {
     pub(super) fn begin(&mut self, now: Instant, starting: Option<Instant>) {
         if self.left == Some(0) {
             return self.stop(ScheduleEnd::Completed);
@@ -171,7 +171,7 @@ impl Beats {
                     self.is_put_off = true;
                     self.next = NextTick::None;
                 } else if passed > 1 {
-                    self.next = self.rhythm.put_off(now);
+                    self.next = self.rhythm.delay_from(now);
                 }
             }
         }
@@ -205,7 +205,7 @@ impl Beats {
             if self.is_overlapping { self.owed.min(MAX_STARTS) } else { self.owed.min(1).saturating_sub(self.running) };
         let begin = may.min(self.left.unwrap_or(u64::MAX));
         if begin > 0 && std::mem::take(&mut self.is_put_off) {
-            self.next = self.rhythm.put_off(now);
+            self.next = self.rhythm.delay_from(now);
         }
         self.owed -= begin;
         self.running += begin;

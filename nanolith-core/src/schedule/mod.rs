@@ -38,12 +38,12 @@ pub use interval::{Missed, ScheduleEnd};
 
 use self::{
     driver::{Handler, Inner, Outcome, Ran, Run, Running},
-    interval::{Beats, NextTick, Rhythm, Steady},
+    interval::{FixedInterval, NextTick, TickSource, Ticks},
 };
 use crate::{
     error::CallError,
     executor::Executor,
-    pool::{BuildError, Chores},
+    pool::{BuildError, GlobalSpawner},
     task::TaskSet,
     typed::Call,
 };
@@ -84,20 +84,20 @@ where
     T: Send + 'static,
     F: for<'c> Fn(&'c C) -> Call<'c, S, E, T> + Send + Sync + 'static,
 {
-    Plan::new(Box::new(Steady(period.max(SHORTEST))), calls, call)
+    Plan::new(Box::new(FixedInterval(period.max(SHORTEST))), calls, call)
 }
 
 /// What a schedule is to do: made by [`every`], carried out by [`start`](Plan::start).
 #[must_use = "nothing is done until `.start()`"]
 pub struct Plan<T> {
-    beats: Beats,
+    beats: Ticks,
     starting: Option<Instant>,
     run: Box<Run<T>>,
     handler: Option<Box<Handler<T>>>,
 }
 
 impl<T: Send + 'static> Plan<T> {
-    fn new<C, S, E, F>(rhythm: Box<dyn Rhythm>, calls: C, call: F) -> Self
+    fn new<C, S, E, F>(rhythm: Box<dyn TickSource>, calls: C, call: F) -> Self
     where
         C: Send + Sync + 'static,
         S: TaskSet,
@@ -117,7 +117,7 @@ impl<T: Send + 'static> Plan<T> {
             };
             Box::pin(run) as Running<T>
         };
-        let beats = Beats {
+        let beats = Ticks {
             rhythm,
             missed: Missed::default(),
             is_overlapping: false,
@@ -194,7 +194,7 @@ impl<T: Send + 'static> Plan<T> {
     /// [`BuildError`] when the global pool cannot be started.
     pub fn start(self) -> Result<Schedule, BuildError> {
         let Self { beats, starting, run, handler } = self;
-        Ok(Schedule::new(Inner::start(beats, starting, run, handler, Chores::start()?)))
+        Ok(Schedule::new(Inner::start(beats, starting, run, handler, GlobalSpawner::start()?)))
     }
 }
 

@@ -2,47 +2,47 @@
 
 use super::{
     events::LifeEvent,
-    service_shared::{Inner, Life, asks},
+    service_shared::{Phase, ServiceShared, required_receiver},
 };
 use crate::{
     call::{
-        backend::{Host, HostId, Loan, Over, PermitState, Runnable, Verdict, WouldDeadlock},
-        call_ref::Shared,
+        backend::{Backend, Completion, ErasedCall, ExecutorId, LentPermits, PermitState, WaitAction, WouldDeadlock},
+        call_ref::CallRef,
         end_batch::EndBatch,
         offload::Work,
-        slot::End,
+        slot::EndReason,
     },
     context::thread_context::{self, Where},
     deadlock::{BlockedWaiter, Needs, Node},
-    executor::admission::{Gate, OnFull},
+    executor::admission::{Admit, OnFull},
     meta::task_info::Receiver,
     sched::{
-        injector::{Entry, Front},
-        policy::Rules,
-        ring::{Inbox, Points},
+        injector::{Injector, QueueItem},
+        policy::SchedulingPolicy,
+        ring::{PrefetchTarget, Ring},
     },
     task::{CallSlot, TaskSet},
-    wake::{WakeList, extensions::Data},
+    wake::{WakeList, extensions::Extensions},
 };
 use std::{
     sync::{Arc, PoisonError},
     task::Waker,
 };
 
-impl<S: TaskSet> Host for Inner<S> {
-    fn id(&self) -> HostId {
+impl<S: TaskSet> Backend for ServiceShared<S> {
+    fn id(&self) -> ExecutorId {
         self.id
     }
 
-    fn data(&self) -> &Data {
+    fn data(&self) -> &Extensions {
         &self.data
     }
 
-    fn rules(&self) -> &Arc<Rules> {
+    fn rules(&self) -> &Arc<SchedulingPolicy> {
         &self.rules
     }
 
-    fn whereabouts(&self) -> Where {
+    fn thread_kind(&self) -> Where {
         Where::Service(self.name.clone())
     }
 
@@ -51,11 +51,11 @@ impl<S: TaskSet> Host for Inner<S> {
     }
 
     /// The thread is the service: what it waits for, it cannot do itself.
-    fn lend(&self, _: &mut PermitState, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
-        if target == Some(self.id()) { Err(WouldDeadlock) } else { Ok(Loan::default()) }
+    fn lend(&self, _: &mut PermitState, target: Option<ExecutorId>) -> Result<LentPermits, WouldDeadlock> {
+        if target == Some(self.id()) { Err(WouldDeadlock) } else { Ok(LentPermits::default()) }
     }
 
-    fn take_back(&self, loan: Loan) -> PermitState {
+    fn take_back(&self, loan: LentPermits) -> PermitState {
         loan.before
     }
 
@@ -68,7 +68,7 @@ impl<S: TaskSet> Host for Inner<S> {
         self.blocked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn suspended_calls(&self) -> Vec<Shared<dyn Runnable>> {
+    fn suspended_calls(&self) -> Vec<CallRef<dyn ErasedCall>> {
         self.futures.lock().calls.iter().map(|(_, call)| call.clone()).collect()
     }
 
@@ -80,11 +80,11 @@ impl<S: TaskSet> Host for Inner<S> {
 
     /// The thread has to be free, and so has the state: a task that changes it keeps each other call out, and a task that reads
     /// it those that would change it, with all that wait behind them.
-    fn needs(&self, call: &Shared<dyn Runnable>, needs_room: bool) -> Needs {
-        if let Some(blocked) = Host::blocked(self) {
+    fn needs(&self, call: &CallRef<dyn ErasedCall>, needs_room: bool) -> Needs {
+        if let Some(blocked) = Backend::blocked(self) {
             return blocked.needs(self.id);
         }
-        let node = |(_, call): &(Receiver, Shared<dyn Runnable>)| Node::new(call.clone(), self.id);
+        let node = |(_, call): &(Receiver, CallRef<dyn ErasedCall>)| Node::new(call.clone(), self.id);
         let seen = self.futures.lock();
         let pending = || seen.calls.iter().filter(|(_, call)| !call.is_over());
         let writer = pending().find(|(receiver, _)| *receiver == Receiver::Exclusive);
@@ -93,10 +93,10 @@ impl<S: TaskSet> Host for Inner<S> {
         }
         let held = seen.held.as_ref().filter(|(_, held)| held.is_queued());
         match held {
-            Some((_, held)) if !needs_room && held.points() == call.points() => {
+            Some((_, held)) if !needs_room && held.target_ptr() == call.target_ptr() => {
                 Needs::all(pending().filter(|(receiver, _)| *receiver == Receiver::Shared).map(node).collect())
             }
-            Some(held) if needs_room || !call.meta().is_urgent() => Needs::all(vec![node(held)]),
+            Some(held) if needs_room || !call.header().is_urgent() => Needs::all(vec![node(held)]),
             _ => Needs::Nothing,
         }
     }
@@ -105,25 +105,25 @@ impl<S: TaskSet> Host for Inner<S> {
         self.on_full == OnFull::Wait
     }
 
-    fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict {
-        let theirs = asks::<S>(call.meta().task());
-        let hinders = match thread_context::running_task().map_or(Receiver::None, |task| asks::<S>(task)) {
+    fn on_wait_for(self: Arc<Self>, call: &CallRef<dyn ErasedCall>, blocking: bool) -> WaitAction {
+        let theirs = required_receiver::<S>(call.header().task());
+        let hinders = match thread_context::running_task().map_or(Receiver::None, |task| required_receiver::<S>(task)) {
             Receiver::None => false,
             Receiver::Shared => theirs == Receiver::Exclusive,
             Receiver::Exclusive => theirs != Receiver::None,
         };
         if blocking || hinders {
-            return Verdict::Deadlock;
+            return WaitAction::Deadlock;
         }
-        let waits_here = call.is_queued() && call.meta().is_with(self.id());
-        let ahead = theirs != Receiver::Exclusive && waits_here && call.meta().mark_urgent();
+        let waits_here = call.is_queued() && call.header().is_on(self.id());
+        let ahead = theirs != Receiver::Exclusive && waits_here && call.header().mark_urgent();
         if let Some(call) = ahead.then(|| call.clone().downcast::<CallSlot<S>>()).flatten() {
-            self.lock().urgent.push(call);
+            self.lock().awaited_calls.push(call);
         }
-        Verdict::Wait
+        WaitAction::Park
     }
 
-    fn left_queue(&self, call: &dyn Runnable, batch: &mut EndBatch) {
+    fn on_removed(&self, call: &dyn ErasedCall, batch: &mut EndBatch) {
         let mut core = self.lock();
         let wakes = core.front.leave(call);
         self.release_into(core, wakes, batch);
@@ -131,8 +131,8 @@ impl<S: TaskSet> Host for Inner<S> {
         self.waker.wake_by_ref();
     }
 
-    fn raised(&self, call: &Shared<dyn Runnable>) {
-        let expires = self.rules.raised(call.meta());
+    fn on_raised(&self, call: &CallRef<dyn ErasedCall>) {
+        let expires = self.rules.raised_position(call.header());
         let Some(call) = call.clone().downcast::<CallSlot<S>>() else { return };
         let mut core = self.lock();
         core.front.raise(expires, call);
@@ -140,19 +140,19 @@ impl<S: TaskSet> Host for Inner<S> {
     }
 
     /// The future goes on when nothing that waits expires earlier: the thread, which this is, sees to that.
-    fn give_way(&self, expires: u64, waker: &Waker) {
+    fn yield_to(&self, expires: u64, waker: &Waker) {
         let waker = waker.clone(); // user code, so before the lock
-        self.lock().gave_way.resume(expires, waker);
+        self.lock().yielded.push_resumed(expires, waker);
     }
 
-    fn finished(&self, _over: Over) {}
+    fn on_finished(&self, _over: Completion) {}
 
-    fn overruns(&self, call: &dyn Runnable) {
+    fn on_overrun(&self, call: &dyn ErasedCall) {
         let watchers = self.watchers.clone();
-        self.overruns.add(call, move |task| watchers.tell(&LifeEvent::Overrun(task)));
+        self.overruns.add(call, move |task| watchers.publish(&LifeEvent::Overrun(task)));
     }
 
-    fn no_more_overruns(&self, address: usize) {
+    fn on_overrun_finished(&self, address: usize) {
         self.overruns.remove(address);
     }
 
@@ -161,46 +161,46 @@ impl<S: TaskSet> Host for Inner<S> {
     }
 
     /// A service's futures are its loop's.
-    fn resume(self: Arc<Self>, _expires: u64, _work: async_task::Runnable) {}
+    fn schedule(self: Arc<Self>, _expires: u64, _work: async_task::Runnable) {}
 }
 
-impl<S: TaskSet> Entry for Shared<CallSlot<S>> {
-    fn call(&self) -> Option<&dyn Runnable> {
+impl<S: TaskSet> QueueItem for CallRef<CallSlot<S>> {
+    fn call(&self) -> Option<&dyn ErasedCall> {
         Some(&**self)
     }
 }
 
-impl<S: TaskSet> Gate<S> for Inner<S> {
-    type Item = Shared<CallSlot<S>>;
+impl<S: TaskSet> Admit<S> for ServiceShared<S> {
+    type Item = CallRef<CallSlot<S>>;
 
     fn on_full(&self) -> OnFull {
         self.on_full
     }
 
-    fn inbox(&self) -> &Inbox<Self::Item> {
+    fn inbox(&self) -> &Ring<Self::Item> {
         &self.inbox
     }
 
-    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Self::Item>>) -> (R, WakeList)) -> R {
+    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Injector<Self::Item>>) -> (R, WakeList)) -> R {
         let mut core = self.lock();
-        let last = if inside { Life::Closing } else { Life::Open };
-        let open = core.life <= last;
+        let last = if inside { Phase::Closing } else { Phase::Open };
+        let open = core.phase <= last;
         let (result, wakes) = f(open.then_some(&mut core.front));
         self.release(core, wakes);
         self.waker.wake_by_ref();
         result
     }
 
-    fn item(call: Shared<CallSlot<S>>) -> Self::Item {
+    fn item(call: CallRef<CallSlot<S>>) -> Self::Item {
         call
     }
 
-    fn call(item: &Self::Item) -> Option<Shared<dyn Runnable>> {
+    fn call(item: &Self::Item) -> Option<CallRef<dyn ErasedCall>> {
         Some(item.clone().erase())
     }
 
     /// Never asked: the builder refuses `CallerRuns`.
-    fn run_here(&self, call: Shared<CallSlot<S>>) {
-        call.discard(End::Unsupported);
+    fn run_on_caller(&self, call: CallRef<CallSlot<S>>) {
+        call.discard(EndReason::Unsupported);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     event_loop,
-    init::{Init, Make, Start},
+    init::{InitArgs, Initializer, StateFactory},
     launch::{Launch, LaunchAttempt, LaunchError, Launched},
     restart::Restart,
 };
@@ -14,12 +14,12 @@ use crate::{
     meta::priority::Priority,
     park::parker,
     pool::{BuildError, MIN_STACK, ThreadHandler, check_name, check_spin},
-    sched::policy::{Order, Schedule},
+    sched::policy::{Order, PolicyConfig},
     sim_runtime,
-    task::{Context, Outlets, TaskSet},
+    task::{Context, Outbox, TaskSet},
     time::{clock, timer},
     util::{stack, unwind},
-    wake::{extensions::Data, keep_alive::KeepAlive},
+    wake::{extensions::Extensions, keep_alive::KeepAlive},
 };
 use std::{convert::Infallible, fmt, future::Future, sync::Arc, time::Duration};
 
@@ -60,10 +60,10 @@ pub(super) struct Settings {
     pub(super) name: Arc<str>,
     pub(super) max_queue: usize,
     pub(super) on_full: OnFull,
-    pub(super) schedule: Schedule,
+    pub(super) schedule: PolicyConfig,
     pub(super) spin: Duration,
     pub(super) stack_size: Option<usize>,
-    pub(super) data: Data,
+    pub(super) data: Extensions,
     pub(super) on_panic: Option<PanicHandler>,
     pub(super) restart: Restart,
     pub(super) outbox: SlowReceiver,
@@ -85,12 +85,12 @@ pub(super) struct Settings {
 /// ```
 #[must_use = "a service does nothing until it is launched"]
 pub struct ServiceBuilder<S: TaskSet, E, A> {
-    start: Box<dyn Init<S, E, A>>,
+    start: Box<dyn Initializer<S, E, A>>,
     pub(super) settings: Settings,
 }
 
 impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
-    fn new(args: A, make: Make<S, E, A>) -> Self
+    fn new(args: A, make: StateFactory<S, E, A>) -> Self
     where
         A: Send,
     {
@@ -98,10 +98,10 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             name: S::NAME.into(),
             max_queue: 65_536,
             on_full: OnFull::default(),
-            schedule: Schedule::default(),
-            spin: parker::LINGER,
+            schedule: PolicyConfig::default(),
+            spin: parker::IDLE_SPIN,
             stack_size: None,
-            data: Data::default(),
+            data: Extensions::default(),
             on_panic: None,
             restart: Restart::never(),
             outbox: SlowReceiver::default(),
@@ -111,7 +111,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             on_thread_start: None,
             on_thread_exit: None,
         };
-        Self { start: Box::new(Start { first: Some(args), next: None, make }), settings }
+        Self { start: Box::new(InitArgs { first: Some(args), next: None, make }), settings }
     }
 
     /// For generated code.
@@ -120,7 +120,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     where
         A: Send,
     {
-        Self::new(args, Make::Now(Box::new(move |cx, args| make(cx, args).map(Some))))
+        Self::new(args, StateFactory::Now(Box::new(move |cx, args| make(cx, args).map(Some))))
     }
 
     /// For generated code.
@@ -136,7 +136,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             let state = make(cx, args);
             Box::pin(async move { state.await.map(Some) }) as _
         };
-        Self::new(args, Make::Later(Box::new(make)))
+        Self::new(args, StateFactory::Later(Box::new(make)))
     }
 
     /// For generated code.
@@ -145,7 +145,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     where
         A: Send,
     {
-        Self::new(args, Make::Now(Box::new(move |cx, args| make(cx, args).map(|()| None))))
+        Self::new(args, StateFactory::Now(Box::new(move |cx, args| make(cx, args).map(|()| None))))
     }
 
     /// For generated code.
@@ -161,7 +161,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             let state = make(cx, args);
             Box::pin(async move { state.await.map(|()| None) }) as _
         };
-        Self::new(args, Make::Later(Box::new(make)))
+        Self::new(args, StateFactory::Later(Box::new(make)))
     }
 
     /// The service's name, which its thread bears. The default is the set's.
@@ -331,7 +331,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         A: Clone + Send,
     {
         if let Some(args) = self.start.args().cloned() {
-            self.start.repeat(Box::new(move || args.clone()));
+            self.start.set_args(Box::new(move || args.clone()));
         }
         self.settings.restart = restart;
         self
@@ -353,7 +353,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn restart_with(mut self, restart: Restart, args: impl FnMut() -> A + Send + 'static) -> Self {
-        self.start.repeat(Box::new(args));
+        self.start.set_args(Box::new(args));
         self.settings.restart = restart;
         self
     }
@@ -500,8 +500,8 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         let Self { start, mut settings } = self;
         validate(&settings)?;
         timer::start().map_err(BuildError::threads)?;
-        settings.data.open();
-        settings.data.insert(Outlets::new(settings.outbox));
+        settings.data.share();
+        settings.data.insert(Outbox::new(settings.outbox));
         let mut builder = std::thread::Builder::new().name(settings.name.to_string());
         if let Some(bytes) = settings.stack_size {
             builder = builder.stack_size(bytes);
@@ -517,7 +517,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             stack::mark_base(stack_size);
             let _alive = alive;
             let live = || {
-                event_loop::live(settings, start, &attempt, move |launched| {
+                event_loop::run_service(settings, start, &attempt, move |launched| {
                     // If nobody listens any more, the handle that comes back closes the service.
                     let _ = tell.send(launched);
                 });
@@ -532,7 +532,7 @@ impl<S: TaskSet + Handed> ServiceBuilder<S, Infallible, S> {
     /// For generated code.
     #[doc(hidden)]
     pub fn with_state(state: S) -> Self {
-        Self::new(state, Make::Now(Box::new(|_, state| Ok(Some(state)))))
+        Self::new(state, StateFactory::Now(Box::new(|_, state| Ok(Some(state)))))
     }
 }
 
@@ -540,7 +540,7 @@ impl<S: TaskSet> ServiceBuilder<S, Infallible, ()> {
     /// For generated code.
     #[doc(hidden)]
     pub fn stateless() -> Self {
-        Self::new((), Make::Now(Box::new(|_, ()| Ok(None))))
+        Self::new((), StateFactory::Now(Box::new(|_, ()| Ok(None))))
     }
 }
 

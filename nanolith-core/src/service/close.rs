@@ -2,10 +2,10 @@
 
 use super::{
     events::Crash,
-    service_shared::{Closers, Inner, Life},
+    service_shared::{Closers, Phase, ServiceShared},
 };
 use crate::{
-    call::backend::{Host, HostId, WouldDeadlock},
+    call::backend::{Backend, ExecutorId, WouldDeadlock},
     context::block_on,
     error::Panic,
     pool::Unfinished,
@@ -44,12 +44,12 @@ pub struct Closing<S: TaskSet> {
 }
 
 impl<S: TaskSet> Closing<S> {
-    pub(super) fn new(inner: Arc<Inner<S>>) -> Self {
+    pub(super) fn new(inner: Arc<ServiceShared<S>>) -> Self {
         Self { waiter: Registration::new(Closers(inner)) }
     }
 
-    pub(super) fn host(&self) -> HostId {
-        Host::id(&*self.waiter.home().0)
+    pub(super) fn host(&self) -> ExecutorId {
+        Backend::id(&*self.waiter.home().0)
     }
 
     /// The limit of a close has passed: ends what is left.
@@ -82,11 +82,12 @@ impl<S: TaskSet> Future for Closing<S> {
     type Output = Result<(), CloseError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if crate::context::thread_context::host_id() == Some(self.host()) {
+        if crate::context::thread_context::current_executor() == Some(self.host()) {
             return Poll::Ready(Err(CloseError::WouldDeadlock));
         }
-        self.waiter
-            .poll_with(cx.waker(), |core, _| (core.life == Life::Over).then(|| core.error.clone().map_or(Ok(()), Err)))
+        self.waiter.poll_with(cx.waker(), |core, _| {
+            (core.phase == Phase::Over).then(|| core.error.clone().map_or(Ok(()), Err))
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     CloseError,
     close::Closing,
-    service_shared::{Ending, Inner},
+    service_shared::{Ending, ServiceShared},
 };
 use crate::{
     call::{backend::WouldDeadlock, end_batch::EndBatch},
@@ -85,7 +85,7 @@ impl<S: TaskSet> fmt::Debug for ServiceCloseWithin<S> {
     }
 }
 
-impl<S: TaskSet> Inner<S> {
+impl<S: TaskSet> ServiceShared<S> {
     /// Ends what is queued or suspended, and asks what runs to stop. Tells what there was of it.
     pub(super) fn end_at_limit(&self) -> Unfinished {
         let mut batch = EndBatch::default();

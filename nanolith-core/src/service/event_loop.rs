@@ -5,35 +5,35 @@ use super::{
     builder::{OnPanic, PanicHandler, Settings},
     events::{Crash, LifeEvent},
     futures::Seen,
-    init::Init,
+    init::Initializer,
     launch::{LaunchAttempt, LaunchError, Launched},
-    local_tasks::Crew,
+    local_tasks::LocalTasks,
     restart::Restarts,
     service_ref::ServiceRef,
-    service_shared::{Core, Ending, Inner, Life, asks},
+    service_shared::{Ending, Phase, ServiceShared, ServiceState, required_receiver},
 };
 use crate::{
     call::{
-        backend::{Host, Ran},
-        call_ref::Shared,
+        backend::{Backend, RunResult},
+        call_ref::CallRef,
         offload::Work,
         slot::Slot,
     },
     context::{block_on, thread_context},
     error::CallError,
-    metrics::Tally,
-    park::parker::{self, Parking},
-    sim_runtime::{self, Doomed},
+    metrics::ThreadRecorder,
+    park::parker::{self, ThreadParker},
+    sim_runtime::{self, Unwind},
     task::{
-        Brought, CallSlot, Context, Input, Owner, ServiceGround, TaskSet, Whose, is_large, on_close, run_on_service,
+        Brought, CallSlot, Context, Input, Owner, PanicSource, ServiceEnv, TaskSet, is_large, on_close, run_on_service,
     },
     time::{
         clock,
-        coarse::Pulse,
-        timer::{self, Alarm},
+        coarse::CoarseTicker,
+        timer::{self, TimerAction},
     },
     util::unwind,
-    wake::{WakeList, extensions::Data},
+    wake::{WakeList, extensions::Extensions},
 };
 use std::{
     cell::RefCell,
@@ -45,53 +45,53 @@ use std::{
 };
 
 /// The whole life of a service, on its own thread. `launched` hears of the start.
-pub(super) fn live<S: TaskSet, E: Send + 'static, A>(
+pub(super) fn run_service<S: TaskSet, E: Send + 'static, A>(
     settings: Settings,
-    mut init: Box<dyn Init<S, E, A>>,
+    mut init: Box<dyn Initializer<S, E, A>>,
     attempt: &LaunchAttempt,
     launched: impl FnOnce(Launched<S, E>),
 ) {
-    let inner = Inner::<S>::new(&settings);
-    let host: Weak<dyn Host> = {
-        let strong: Arc<dyn Host> = inner.clone();
+    let inner = ServiceShared::<S>::new(&settings);
+    let host: Weak<dyn Backend> = {
+        let strong: Arc<dyn Backend> = inner.clone();
         Arc::downgrade(&strong)
     };
-    thread_context::adopt(inner.id(), host);
-    settings.on_thread_start.iter().for_each(|handler| unwind::quietly(|| handler()));
-    attempt.watch(Parking::of_this_thread().waker());
+    thread_context::set_executor(inner.id(), host);
+    settings.on_thread_start.iter().for_each(|handler| unwind::ignore_panics(|| handler()));
+    attempt.watch(ThreadParker::of_this_thread().waker());
     let made = unwind::catch(|| init.make(Context::new(None, settings.data.clone()), &|| attempt.is_given_up()));
     attempt.forget_thread();
     match made {
-        Err(panic) if panic.is::<Doomed>() => launched(Err(LaunchError::Lost)),
+        Err(panic) if panic.is::<Unwind>() => launched(Err(LaunchError::Lost)),
         Err(panic) => launched(Err(LaunchError::Panicked(panic))),
         Ok(None) => launched(Err(LaunchError::Lost)), // it was given up, since a first start has its arguments
         Ok(Some(Err(error))) => launched(Err(LaunchError::Init(error))),
         Ok(Some(Ok(state))) => {
             launched(Ok(ServiceRef::new(inner.clone())));
             let tally = inner.recorder.tally();
-            Desk {
+            EventLoop {
                 tally,
                 ground: ground(state, &settings.data),
                 inner,
                 data: settings.data,
                 init,
-                crew: Crew::new(),
-                held: None,
+                local_tasks: LocalTasks::new(),
+                stalled_call: None,
                 on_panic: settings.on_panic,
                 restarts: Restarts::new(settings.restart),
                 launch_timeout: settings.launch_timeout,
                 crash: None,
                 spin: settings.spin,
-                streak: 0,
+                consecutive_calls: 0,
             }
-            .work();
+            .run();
         }
     }
-    settings.on_thread_exit.iter().for_each(|handler| unwind::quietly(|| handler()));
+    settings.on_thread_exit.iter().for_each(|handler| unwind::ignore_panics(|| handler()));
 }
 
-fn ground<S: TaskSet>(state: Option<S>, data: &Data) -> Rc<ServiceGround<S>> {
-    Rc::new(ServiceGround {
+fn ground<S: TaskSet>(state: Option<S>, data: &Extensions) -> Rc<ServiceEnv<S>> {
+    Rc::new(ServiceEnv {
         owner: Owner::new(state),
         data: data.clone(),
         spawned: RefCell::default(),
@@ -100,15 +100,15 @@ fn ground<S: TaskSet>(state: Option<S>, data: &Data) -> Rc<ServiceGround<S>> {
 }
 
 /// Where the thread works.
-struct Desk<S: TaskSet, E, A> {
-    inner: Arc<Inner<S>>,
-    ground: Rc<ServiceGround<S>>,
-    data: Data,
+struct EventLoop<S: TaskSet, E, A> {
+    inner: Arc<ServiceShared<S>>,
+    ground: Rc<ServiceEnv<S>>,
+    data: Extensions,
     /// Makes the next state.
-    init: Box<dyn Init<S, E, A>>,
-    crew: Crew<S>,
+    init: Box<dyn Initializer<S, E, A>>,
+    local_tasks: LocalTasks<S>,
     /// The next call, which waits until it may have the state.
-    held: Option<Shared<CallSlot<S>>>,
+    stalled_call: Option<CallRef<CallSlot<S>>>,
     on_panic: Option<PanicHandler>,
     restarts: Restarts,
     /// How long `#[init]` may take.
@@ -118,23 +118,23 @@ struct Desk<S: TaskSet, E, A> {
     /// How long it looks on for more before it sleeps.
     spin: Duration,
     /// How many calls it has run since it last slept, as far as that matters.
-    streak: u32,
+    consecutive_calls: u32,
     /// What it has measured, if it was asked to.
-    tally: Tally,
+    tally: ThreadRecorder,
 }
 
 /// So many calls in a row are worth the inbox: those that come now and then gain nothing without the lock.
-const STREAK: u32 = 32;
+const FAST_PATH_AFTER: u32 = 32;
 
 /// How often the thread looks at the clock while it serves plain calls.
-const GRAIN: u64 = 8;
+const CLOCK_EVERY: u64 = 8;
 
 /// How often it notes how long they took, where somebody measures.
-const ROUND: u64 = 32;
+const STATS_EVERY: u64 = 32;
 
 /// What the thread does next.
-enum Step<S: TaskSet> {
-    Run(Shared<CallSlot<S>>),
+enum LoopStep<S: TaskSet> {
+    Run(CallRef<CallSlot<S>>),
     /// Take from the inbox.
     Serve,
     /// Run what the timer's thread has left.
@@ -145,42 +145,42 @@ enum Step<S: TaskSet> {
     Crash(Crash),
 }
 
-impl<S: TaskSet, E: Send + 'static, A> Desk<S, E, A> {
-    fn work(mut self) {
-        let parking = Parking::of_this_thread();
+impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
+    fn run(mut self) {
+        let parking = ThreadParker::of_this_thread();
         loop {
             let crash = match unwind::catch(|| self.serve(&parking)) {
                 Ok(Ok(life)) => return self.end(life, None),
                 Ok(Err(crash)) => crash,
                 Err(panic) => Crash::Loop(panic),
             };
-            if let Err(crash) = self.start_anew(crash, &parking) {
-                return self.end(Life::Terminating, crash);
+            if let Err(crash) = self.restart(crash, &parking) {
+                return self.end(Phase::Terminating, crash);
             }
         }
     }
 
     /// Ends in the way of `life`, or by a crash. Whatever happened, nobody is left waiting.
-    fn end(mut self, life: Life, crash: Option<Crash>) {
+    fn end(mut self, life: Phase, crash: Option<Crash>) {
         let is_owed = self.inner.stop_serving();
         let ending = match &crash {
             Some(crash) => Ending::Crashed(crash.reason()),
             None => self.inner.lock().ending.clone(),
         };
-        for call in self.crew.dismiss(&ending) {
+        for call in self.local_tasks.dismiss(&ending) {
             self.inner.list_suspended(&call, false);
             self.count_over(&call, true);
         }
-        self.inner.end_queued(self.held.take(), &ending);
+        self.inner.end_queued(self.stalled_call.take(), &ending);
         let Self { inner, ground, .. } = self;
-        let ended = unwind::catch(|| end::<S>(ground, life == Life::Closing, &|| inner.is_cut_short()));
+        let ended = unwind::catch(|| end::<S>(ground, life == Phase::Closing, &|| inner.is_cut_short()));
         let thrown = ended.err().map(CloseError::Panicked);
         let error = crash.clone().map(CloseError::Crashed).or(thrown);
         let has_crashed = crash.is_some();
         inner.over(error, &crash.map_or(LifeEvent::Closed, LifeEvent::GaveUp));
         match inner.group.get() {
-            Some(place) if has_crashed => place.gave_up(),
-            Some(place) if is_owed => place.passed_over(),
+            Some(place) if has_crashed => place.on_give_up(),
+            Some(place) if is_owed => place.skip_restart(),
             _ => {}
         }
     }
@@ -188,14 +188,14 @@ impl<S: TaskSet, E: Send + 'static, A> Desk<S, E, A> {
     /// Drops the state and makes another, as often as the policy lets it. Calls that were not begun wait meanwhile.
     ///
     /// The error is why it cannot; `None` if it was terminated meanwhile.
-    fn start_anew(&mut self, mut crash: Crash, parking: &Parking) -> Result<(), Option<Crash>> {
-        self.leave_state(&crash);
+    fn restart(&mut self, mut crash: Crash, parking: &ThreadParker) -> Result<(), Option<Crash>> {
+        self.drop_state(&crash);
         let mut is_for_group = matches!(crash, Crash::Group);
         let mut has_failed = false;
         loop {
             if self.inner.is_terminated() {
                 if is_for_group {
-                    self.inner.lock().asked = Some(Crash::Group); // and so it stays
+                    self.inner.lock().restart_request = Some(Crash::Group); // and so it stays
                 }
                 return Err(None);
             }
@@ -204,11 +204,11 @@ impl<S: TaskSet, E: Send + 'static, A> Desk<S, E, A> {
                 _ => self.restarts.next(clock::instant()),
             };
             let Some(wait) = wait else { return Err(Some(crash)) };
-            if !self.rest(wait, has_failed, parking) {
+            if !self.wait_backoff(wait, has_failed, parking) {
                 continue;
             }
             // Whoever asked until now has what they asked for.
-            is_for_group |= matches!(self.inner.lock().asked.take(), Some(Crash::Group));
+            is_for_group |= matches!(self.inner.lock().restart_request.take(), Some(Crash::Group));
             let (cx, inner) = (Context::new(None, self.data.clone()), self.inner.clone());
             has_failed = true;
             let limit = InitLimit::begin(self.launch_timeout, parking);
@@ -229,27 +229,27 @@ impl<S: TaskSet, E: Send + 'static, A> Desk<S, E, A> {
     }
 
     /// Ends what was begun, and drops the state.
-    fn leave_state(&mut self, crash: &Crash) {
+    fn drop_state(&mut self, crash: &Crash) {
         self.go_down();
-        for call in self.crew.dismiss(&Ending::Crashed(crash.reason())) {
+        for call in self.local_tasks.dismiss(&Ending::Crashed(crash.reason())) {
             self.inner.list_suspended(&call, false);
             self.count_over(&call, true);
         }
         let ground = std::mem::replace(&mut self.ground, ground(None, &self.data));
-        unwind::quietly(|| drop(ground));
-        self.streak = 0;
+        unwind::ignore_panics(|| drop(ground));
+        self.consecutive_calls = 0;
     }
 
     /// Waits before a restart. A close cuts that short, since the calls that were accepted still want the state; but not
     /// where a start `has_failed`, or one that never succeeds would be tried without a pause. Says whether the service is to
     /// live on.
-    fn rest(&self, wait: Duration, has_failed: bool, parking: &Parking) -> bool {
+    fn wait_backoff(&self, wait: Duration, has_failed: bool, parking: &ThreadParker) -> bool {
         let until = clock::after(wait);
         loop {
-            match self.inner.lock().life {
-                Life::Closing if !has_failed => return true,
-                Life::Open | Life::Closing => {}
-                Life::Terminating | Life::Over => return false,
+            match self.inner.lock().phase {
+                Phase::Closing if !has_failed => return true,
+                Phase::Open | Phase::Closing => {}
+                Phase::Terminating | Phase::Over => return false,
             }
             let is_late = until.is_some_and(|until| until <= clock::instant());
             if is_late || !parking.park_until(until) {
@@ -264,38 +264,38 @@ impl<S: TaskSet, E: Send + 'static, A> Desk<S, E, A> {
         core.is_down = false;
         let restarts = core.restarts;
         self.inner.release(core, WakeList::default());
-        self.inner.watchers.tell(&LifeEvent::Restarted { crash: crash.clone(), restarts });
+        self.inner.watchers.publish(&LifeEvent::Restarted { crash: crash.clone(), restarts });
         self.inner.group.get().into_iter().for_each(|place| place.restarted(crash));
     }
 
     /// Serves until the end, and says which, or until a crash.
-    fn serve(&mut self, parking: &Parking) -> Result<Life, Crash> {
+    fn serve(&mut self, parking: &ThreadParker) -> Result<Phase, Crash> {
         let mut cx = task::Context::from_waker(parking.waker());
         let mut lingered = false;
         loop {
-            self.poll_crew(&mut cx);
+            self.poll_local_tasks(&mut cx);
             // Nothing more is begun on a state that is to go, and nobody sleeps over it.
             if let Some(crash) = self.crash.take() {
                 return Err(crash);
             }
-            match self.next() {
-                Step::Run(call) => self.run(&call),
-                Step::Tidy(leftovers) => leftovers.into_iter().for_each(unwind::quietly),
-                Step::Again => {}
-                Step::Serve => {
-                    self.serve_inbox();
+            match self.next_step() {
+                LoopStep::Run(call) => self.run_call(&call),
+                LoopStep::Tidy(leftovers) => leftovers.into_iter().for_each(unwind::ignore_panics),
+                LoopStep::Again => {}
+                LoopStep::Serve => {
+                    self.run_fast_path();
                     lingered = true;
                     continue;
                 }
-                Step::Park => {
+                LoopStep::Park => {
                     self.inner.futures.answer(|| self.seen());
-                    if lingered || !parking.look_on(self.spin) {
-                        self.streak = 0;
+                    if lingered || !parking.spin_until(self.spin) {
+                        self.consecutive_calls = 0;
                     }
                     parking.park_until(None);
                 }
-                Step::Leave => return Ok(self.inner.lock().life),
-                Step::Crash(crash) => return Err(crash),
+                LoopStep::Leave => return Ok(self.inner.lock().phase),
+                LoopStep::Crash(crash) => return Err(crash),
             }
             lingered = false;
         }
@@ -303,107 +303,116 @@ impl<S: TaskSet, E: Send + 'static, A> Desk<S, E, A> {
 
     /// The futures that are pending, and the call that waits for the state, for a check.
     fn seen(&self) -> Seen {
-        let held = self.held.as_ref().map(|call| (asks::<S>(call.meta.task()), call.clone().erase()));
-        Seen { calls: self.crew.calls(), held }
+        let held =
+            self.stalled_call.as_ref().map(|call| (required_receiver::<S>(call.header.task()), call.clone().erase()));
+        Seen { calls: self.local_tasks.calls(), held }
     }
 
     /// Lets the futures that were woken go on.
-    fn poll_crew(&mut self, cx: &mut task::Context<'_>) {
-        if self.crew.is_empty() {
+    fn poll_local_tasks(&mut self, cx: &mut task::Context<'_>) {
+        if self.local_tasks.is_empty() {
             return;
         }
         while self.crash.is_none() {
-            let Poll::Ready((call, thrown)) = self.crew.poll_over(cx) else { break };
+            let Poll::Ready((call, thrown)) = self.local_tasks.poll_over(cx) else { break };
             self.inner.list_suspended(&call, false);
             if self.tally.is_on() {
-                self.tally.note(call.meta.task(), clock::nanos(call.meta.waited()), clock::nanos(call.meta.ran()), 1);
+                self.tally.note(
+                    call.header.task(),
+                    clock::nanos(call.header.waited()),
+                    clock::nanos(call.header.ran()),
+                    1,
+                );
                 self.bring();
             }
-            self.hear_panics();
+            self.handle_panics();
             if let Some(panic) = thrown {
                 self.crashed(Crash::Loop(panic));
             }
             self.count_over(&call, true);
         }
-        self.inner.futures.are_some(!self.crew.is_empty());
-        self.take_up_spawned();
+        self.inner.futures.are_some(!self.local_tasks.is_empty());
+        self.adopt_spawned();
     }
 
-    fn next(&mut self) -> Step<S> {
+    fn next_step(&mut self) -> LoopStep<S> {
         let inner = self.inner.clone();
         let mut core = inner.lock();
-        if core.life >= Life::Terminating {
-            return Step::Leave;
+        if core.phase >= Phase::Terminating {
+            return LoopStep::Leave;
         }
-        if let Some(crash) = core.asked.take() {
-            return Step::Crash(crash);
+        if let Some(crash) = core.restart_request.take() {
+            return LoopStep::Crash(crash);
         }
         if !core.leftovers.is_empty() {
-            return Step::Tidy(std::mem::take(&mut core.leftovers));
+            return LoopStep::Tidy(std::mem::take(&mut core.leftovers));
         }
-        while let Some(call) = core.urgent.pop(self.crew.has_writer()) {
+        while let Some(call) = core.awaited_calls.pop(self.local_tasks.has_writer()) {
             if call.claim() {
                 core.active += 1;
-                let wakes = core.front.begin_out_of_turn(&*call);
+                let wakes = core.front.start_out_of_order(&*call);
                 inner.release(core, wakes);
-                return Step::Run(call);
+                return LoopStep::Run(call);
             }
-            core.front.spend(call);
+            core.front.discard_stale(call);
         }
         if let Some(future) = self.next_to_go_on(&mut core) {
             drop(core);
-            unwind::quietly(|| future.wake());
-            return Step::Again;
+            unwind::ignore_panics(|| future.wake());
+            return LoopStep::Again;
         }
-        if self.crew.has_writer() {
-            return Step::Park;
+        if self.local_tasks.has_writer() {
+            return LoopStep::Park;
         }
-        let calm = self.streak >= STREAK && self.held.is_none() && self.crew.is_empty() && core.life == Life::Open;
+        let calm = self.consecutive_calls >= FAST_PATH_AFTER
+            && self.stalled_call.is_none()
+            && self.local_tasks.is_empty()
+            && core.phase == Phase::Open;
         let calm = calm && !sim_runtime::is_here();
-        if calm && core.front.may_open() && core.front.has_waiting() && core.front.next_is_plain() {
-            core.front.queue.begin_serving();
-            core.front.open();
+        if calm && core.front.can_use_ring() && core.front.has_waiting() && core.front.head_is_fast() {
+            core.front.queue.add_ring_consumer();
+            core.front.open_ring();
             inner.release(core, WakeList::default());
-            return Step::Serve;
+            return LoopStep::Serve;
         }
-        let next = self.held.take().or_else(|| core.front.pop());
-        let is_done = core.life == Life::Closing && core.front.in_flight() == 0;
-        let others_go_on = core.gave_way.len() > 0;
+        let next = self.stalled_call.take().or_else(|| core.front.pop());
+        let is_done = core.phase == Phase::Closing && core.front.in_flight() == 0;
+        let others_go_on = core.yielded.len() > 0;
         inner.release(core, WakeList::default());
         match next {
-            Some(call) if self.crew.admits(asks::<S>(call.meta.task())) => self.begin(call),
+            Some(call) if self.local_tasks.admits(required_receiver::<S>(call.header.task())) => self.begin(call),
             Some(call) if call.is_queued() => {
-                self.held = Some(call);
-                if others_go_on { Step::Again } else { Step::Park }
+                self.stalled_call = Some(call);
+                if others_go_on { LoopStep::Again } else { LoopStep::Park }
             }
-            Some(_) => Step::Again, // it was cancelled while it was held
-            None if is_done => Step::Leave,
-            None => Step::Park,
+            Some(_) => LoopStep::Again, // it was cancelled while it was held
+            None if is_done => LoopStep::Leave,
+            None => LoopStep::Park,
         }
     }
 
     /// The future of those that gave way whose turn has come: nothing that waits expires earlier, or it cannot begin before
     /// futures have gone on.
-    fn next_to_go_on(&self, core: &mut Core<S>) -> Option<Waker> {
-        let first = core.gave_way.earliest()?;
-        let hinders = self.held.is_some() || self.crew.has_writer();
-        if hinders || core.front.earliest().is_none_or(|expires| first <= expires) { core.gave_way.pop() } else { None }
+    fn next_to_go_on(&self, core: &mut ServiceState<S>) -> Option<Waker> {
+        let first = core.yielded.earliest()?;
+        let hinders = self.stalled_call.is_some() || self.local_tasks.has_writer();
+        if hinders || core.front.earliest().is_none_or(|expires| first <= expires) { core.yielded.pop() } else { None }
     }
 
     /// Claims `call`, if it is not over.
-    fn begin(&self, call: Shared<CallSlot<S>>) -> Step<S> {
+    fn begin(&self, call: CallRef<CallSlot<S>>) -> LoopStep<S> {
         if !call.claim() {
-            return Step::Again;
+            return LoopStep::Again;
         }
         let mut core = self.inner.lock();
         core.active += 1;
-        let wakes = core.front.queue.begun(call.meta.is_inside());
+        let wakes = core.front.queue.on_start(call.header.is_nested());
         self.inner.release(core, wakes);
-        Step::Run(call)
+        LoopStep::Run(call)
     }
 
-    fn run(&mut self, call: &Shared<CallSlot<S>>) {
-        self.streak = STREAK.min(self.streak + 1);
+    fn run_call(&mut self, call: &CallRef<CallSlot<S>>) {
+        self.consecutive_calls = FAST_PATH_AFTER.min(self.consecutive_calls + 1);
         let began = clock::now();
         let ran = unwind::catch(|| {
             if const { is_large::<S>() } {
@@ -415,20 +424,21 @@ impl<S: TaskSet, E: Send + 'static, A> Desk<S, E, A> {
         if self.tally.is_on() {
             let took = clock::now().saturating_sub(began);
             self.tally.busy(took);
-            if matches!(ran, Ok(Some(Ran::Done))) {
-                self.tally.note(call.meta.task(), began.saturating_sub(call.meta.submitted_at()), took, 1);
+            if matches!(ran, Ok(Some(RunResult::Finished))) {
+                self.tally.note(call.header.task(), began.saturating_sub(call.header.submitted_at()), took, 1);
             }
             self.bring();
         }
-        let (is_over, began) = (!matches!(ran, Ok(Some(Ran::Spawned))), !matches!(ran, Ok(Some(Ran::Skipped) | None)));
-        self.hear_panics();
+        let (is_over, began) =
+            (!matches!(ran, Ok(Some(RunResult::Pending))), !matches!(ran, Ok(Some(RunResult::Skipped) | None)));
+        self.handle_panics();
         if let Err(panic) = ran {
             self.crashed(Crash::Loop(panic));
         }
         if is_over {
             self.count_over(call, began);
         }
-        self.take_up_spawned();
+        self.adopt_spawned();
     }
 
     /// Brings what was measured to the book, unless more waits: a service without work has it all.
@@ -438,28 +448,32 @@ impl<S: TaskSet, E: Send + 'static, A> Desk<S, E, A> {
         }
     }
 
-    fn run_claimed<I: Brought<S>>(&self, call: &Shared<CallSlot<S>>, now: u64) -> Option<Ran> {
+    fn run_claimed<I: Brought<S>>(&self, call: &CallRef<CallSlot<S>>, now: u64) -> Option<RunResult> {
         let input = call.take_input_to_run::<I>()?;
         Some(self.run_here([call.clone(), call.clone(), call.clone()], input, now))
     }
 
     /// Begins a queued call and runs it; gives it back if another thread was first.
     #[inline(always)]
-    fn run_queued<I: Brought<S>>(&self, call: Shared<CallSlot<S>>, began: u64) -> Result<Ran, Shared<CallSlot<S>>> {
+    fn run_queued<I: Brought<S>>(
+        &self,
+        call: CallRef<CallSlot<S>>,
+        began: u64,
+    ) -> Result<RunResult, CallRef<CallSlot<S>>> {
         let Some((input, [second, third])) = Slot::begin_shared_in::<I, 2>(&call) else { return Err(call) };
-        Ok(self.run_here([call, second, third], input, began.max(clock::recent())))
+        Ok(self.run_here([call, second, third], input, began.max(clock::coarse_now())))
     }
 
     /// Runs a claimed call, which whoever terminates the service finds meanwhile.
-    fn run_here<I: Brought<S>>(&self, owners: [Shared<CallSlot<S>>; 3], input: I, now: u64) -> Ran {
+    fn run_here<I: Brought<S>>(&self, owners: [CallRef<CallSlot<S>>; 3], input: I, now: u64) -> RunResult {
         run_on_service(owners, &self.inner.running, input, &self.ground, now)
     }
 
     /// Takes plain calls from the inbox until it is empty for a while, until something else waits, or until it is shut.
-    fn serve_inbox(&mut self) {
+    fn run_fast_path(&mut self) {
         let inbox = self.inner.inbox.clone();
         let _serving = Serving { inner: self.inner.clone() };
-        let _pulse = Pulse::begin();
+        let _pulse = CoarseTicker::begin();
         let mut began = clock::now();
         let mut seen_from = began;
         let mut done = 0;
@@ -467,91 +481,91 @@ impl<S: TaskSet, E: Send + 'static, A> Desk<S, E, A> {
             match inbox.pop() {
                 Some(call) => {
                     if self.tally.is_on() {
-                        self.tally.see(call.meta.task(), || call.meta.submitted_at());
+                        self.tally.see(call.header.task(), || call.header.submitted_at());
                     }
                     let ran = if const { is_large::<S>() } {
                         self.run_queued::<Box<Input<S>>>(call, began)
                     } else {
                         self.run_queued::<Input<S>>(call, began)
                     };
-                    if let Ok(Ran::Skipped) = ran {
+                    if let Ok(RunResult::Skipped) = ran {
                         self.tally.unsee();
                         continue;
                     }
                     let Err(call) = ran else {
                         done += 1;
-                        if done % GRAIN == 0 {
+                        if done % CLOCK_EVERY == 0 {
                             began = clock::now();
-                            if done % ROUND == 0 {
-                                self.end_grain(seen_from, began);
+                            if done % STATS_EVERY == 0 {
+                                self.sample_clock(seen_from, began);
                                 seen_from = began;
                             }
-                            clock::tell(began);
+                            clock::publish_coarse(began);
                         }
-                        self.hear_panics();
+                        self.handle_panics();
                         continue;
                     };
                     self.tally.unsee();
                     let mut core = self.inner.lock();
-                    core.front.settle(&*call);
+                    core.front.account_claimed(&*call);
                     self.inner.release(core, WakeList::default());
                 }
                 None => {
                     self.inner.served.fetch_add(std::mem::take(&mut done), Ordering::Relaxed);
                     if self.tally.is_on() {
-                        self.end_grain(seen_from, clock::now());
+                        self.sample_clock(seen_from, clock::now());
                     }
                     if self.inner.hint.is_waiting() {
                         self.inner.release(self.inner.lock(), WakeList::default()); // the lane goes on to the inbox
                         if !inbox.has_next() {
                             break;
                         }
-                    } else if !self.wait_at_inbox() {
+                    } else if !self.spin_for_call() {
                         break;
                     }
                     began = clock::now();
                     seen_from = began;
-                    clock::tell(began);
+                    clock::publish_coarse(began);
                 }
             }
         }
         self.inner.served.fetch_add(done, Ordering::Relaxed);
         if self.tally.is_on() {
-            self.end_grain(seen_from, clock::now());
+            self.sample_clock(seen_from, clock::now());
             self.tally.flush();
         }
     }
 
     #[inline]
-    fn end_grain(&mut self, began: u64, now: u64) {
+    fn sample_clock(&mut self, began: u64, now: u64) {
         if self.tally.is_on() {
             self.tally.end_grain(began, now);
         }
     }
 
     /// Waits a moment for a plain call. Says whether there is one.
-    fn wait_at_inbox(&self) -> bool {
-        let Inner { inbox, hint, .. } = &*self.inner;
-        parker::look_on(self.spin, || inbox.has_next() || hint.is_waiting() || !inbox.is_in_use());
+    fn spin_for_call(&self) -> bool {
+        let ServiceShared { inbox, hint, .. } = &*self.inner;
+        parker::spin_until(self.spin, || inbox.has_next() || hint.is_waiting() || !inbox.has_consumer());
         inbox.has_next()
     }
 
     /// Takes up the futures that tasks left, and polls them at the next round.
-    fn take_up_spawned(&mut self) {
+    fn adopt_spawned(&mut self) {
         let spawned = std::mem::take(&mut *self.ground.spawned.borrow_mut());
         for spawned in spawned {
             self.inner.list_suspended(&spawned.call, true);
-            self.crew.join(spawned);
+            self.local_tasks.join(spawned);
             self.inner.futures.are_some(true);
             // A new future has never been polled: the loop comes round at once.
-            Parking::of_this_thread().waker().wake_by_ref();
+            ThreadParker::of_this_thread().waker().wake_by_ref();
         }
     }
 
     fn count_over(&self, call: &CallSlot<S>, began: bool) {
         let mut core = self.inner.lock();
         core.active -= 1;
-        let wakes = core.front.queue.over(call.meta.is_inside(), began);
+        let wakes = core.front.queue.over(call.header.is_nested(), began);
         self.inner.release(core, wakes);
     }
 
@@ -570,22 +584,22 @@ impl<S: TaskSet, E: Send + 'static, A> Desk<S, E, A> {
 
     /// Shows panics to the exception handler, which says how to go on.
     #[inline]
-    fn hear_panics(&mut self) {
+    fn handle_panics(&mut self) {
         if !self.ground.panics.borrow().is_empty() {
-            self.show_panics();
+            self.report_panics();
         }
     }
 
     #[cold]
-    fn show_panics(&mut self) {
+    fn report_panics(&mut self) {
         let panics = std::mem::take(&mut *self.ground.panics.borrow_mut());
         for (whose, error) in panics {
-            match self.answer(whose, &error) {
+            match self.panic_action(whose, &error) {
                 OnPanic::Continue => {}
                 OnPanic::Restart => {
                     self.crashed(match whose {
-                        Whose::Task => Crash::Task(error),
-                        Whose::Hook => Crash::Hook(error),
+                        PanicSource::Task => Crash::Task(error),
+                        PanicSource::Hook => Crash::Hook(error),
                     });
                 }
                 OnPanic::Close => self.inner.begin_close(),
@@ -594,11 +608,11 @@ impl<S: TaskSet, E: Send + 'static, A> Desk<S, E, A> {
     }
 
     /// How to go on: what the exception handler says, or else the restart policy.
-    fn answer(&mut self, whose: Whose, error: &CallError) -> OnPanic {
+    fn panic_action(&mut self, whose: PanicSource, error: &CallError) -> OnPanic {
         let policy = self.restarts.policy();
         match &mut self.on_panic {
             Some(on_panic) => unwind::catch(|| on_panic(error)).unwrap_or(OnPanic::Close),
-            None if policy.after_panic() || (whose == Whose::Hook && policy.after_crash()) => OnPanic::Restart,
+            None if policy.after_panic() || (whose == PanicSource::Hook && policy.after_crash()) => OnPanic::Restart,
             None => OnPanic::Continue,
         }
     }
@@ -611,9 +625,9 @@ struct InitLimit {
 }
 
 impl InitLimit {
-    fn begin(limit: Option<Duration>, parking: &Parking) -> Self {
+    fn begin(limit: Option<Duration>, parking: &ThreadParker) -> Self {
         let due = limit.and_then(clock::after);
-        let timer = due.map(|due| timer::arm(due, Alarm::Wake(parking.waker().clone())));
+        let timer = due.map(|due| timer::arm(due, TimerAction::Wake(parking.waker().clone())));
         Self { due, timer }
     }
 
@@ -630,13 +644,13 @@ impl Drop for InitLimit {
 
 /// The inbox is open until this goes.
 struct Serving<S: TaskSet> {
-    inner: Arc<Inner<S>>,
+    inner: Arc<ServiceShared<S>>,
 }
 
 impl<S: TaskSet> Drop for Serving<S> {
     fn drop(&mut self) {
         let mut core = self.inner.lock();
-        core.front.shut();
+        core.front.close_ring();
         let wakes = core.front.queue.end_serving();
         self.inner.release(core, wakes);
     }
@@ -644,7 +658,7 @@ impl<S: TaskSet> Drop for Serving<S> {
 
 /// The state's end: in the hands of `#[on_close]` if the close was orderly, dropped else. A terminate drops the future of
 /// `#[on_close]` at its next await.
-fn end<S: TaskSet>(ground: Rc<ServiceGround<S>>, orderly: bool, is_cut_short: &dyn Fn() -> bool) {
+fn end<S: TaskSet>(ground: Rc<ServiceEnv<S>>, orderly: bool, is_cut_short: &dyn Fn() -> bool) {
     let owner = ground.owner.clone();
     drop(ground);
     let state = owner.into_state();

@@ -239,7 +239,7 @@ impl Watchers {
         LifeEvents { events: self.0.subscribe() }
     }
 
-    pub(super) fn tell(&self, event: &LifeEvent) {
+    pub(super) fn publish(&self, event: &LifeEvent) {
         match event {
             LifeEvent::Closed | LifeEvent::GaveUp(_) => self.0.publish_last(event),
             LifeEvent::Started | LifeEvent::Restarted { .. } => self.0.publish(event),

@@ -1,7 +1,7 @@
 //! What a check for deadlocks knows of a service's futures, which only the service's thread can look at.
 
 use crate::{
-    call::{backend::Runnable, call_ref::Shared},
+    call::{backend::ErasedCall, call_ref::CallRef},
     meta::task_info::Receiver,
 };
 use std::sync::{
@@ -21,7 +21,7 @@ pub(super) struct Futures {
 // ORDERING of `some` and `is_asked`: Relaxed. A check that asks too early asks again at its next look; the lock orders what is seen.
 
 /// A call that has left a future, and what it asks of the state.
-pub(super) type Suspended = (Receiver, Shared<dyn Runnable>);
+pub(super) type Suspended = (Receiver, CallRef<dyn ErasedCall>);
 
 #[derive(Default)]
 pub(super) struct Seen {

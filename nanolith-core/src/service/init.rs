@@ -51,39 +51,39 @@ pub const fn init_output<S, T: InitOutput<S>>() {}
 type MakeNow<S, E, A> = Box<dyn Fn(&Context<S>, A) -> Result<Option<S>, E> + Send>;
 type MakeLater<S, E, A> = Box<dyn Fn(Context<S>, A) -> LocalFuture<Result<Option<S>, E>> + Send>;
 
-pub(super) enum Make<S: TaskSet, E, A> {
+pub(super) enum StateFactory<S: TaskSet, E, A> {
     Now(MakeNow<S, E, A>),
     Later(MakeLater<S, E, A>),
 }
 
 /// The arguments of `#[init]`, and how it makes the state of them.
-pub(super) struct Start<S: TaskSet, E, A> {
+pub(super) struct InitArgs<S: TaskSet, E, A> {
     pub(super) first: Option<A>,
     pub(super) next: Option<Next<A>>,
-    pub(super) make: Make<S, E, A>,
+    pub(super) make: StateFactory<S, E, A>,
 }
 
 /// Gives the arguments for each further start.
 pub(super) type Next<A> = Box<dyn FnMut() -> A + Send>;
 
 /// What the builder hands to the service's thread. It may be handed over, which was seen to where it was made.
-pub(super) trait Init<S: TaskSet, E, A>: Send {
+pub(super) trait Initializer<S: TaskSet, E, A>: Send {
     /// The arguments of the first start.
     fn args(&self) -> Option<&A>;
 
-    fn repeat(&mut self, next: Next<A>);
+    fn set_args(&mut self, next: Next<A>);
 
     /// Makes the state, on the service's thread; `None` where it can be made only once, and was, or where it waited and was
     /// `given_up` meanwhile. Who gives it up wakes that thread.
     fn make(&mut self, cx: Context<S>, given_up: &dyn Fn() -> bool) -> Option<Result<Option<S>, E>>;
 }
 
-impl<S: TaskSet, E, A: Send> Init<S, E, A> for Start<S, E, A> {
+impl<S: TaskSet, E, A: Send> Initializer<S, E, A> for InitArgs<S, E, A> {
     fn args(&self) -> Option<&A> {
         self.first.as_ref()
     }
 
-    fn repeat(&mut self, next: Next<A>) {
+    fn set_args(&mut self, next: Next<A>) {
         self.next = Some(next);
     }
 
@@ -93,8 +93,8 @@ impl<S: TaskSet, E, A: Send> Init<S, E, A> for Start<S, E, A> {
             None => self.next.as_mut()?(),
         };
         match &self.make {
-            Make::Now(make) => Some(make(&cx, args)),
-            Make::Later(make) => {
+            StateFactory::Now(make) => Some(make(&cx, args)),
+            StateFactory::Later(make) => {
                 let mut state = make(cx, args);
                 let made = poll_fn(|cx| if given_up() { Poll::Ready(None) } else { state.as_mut().poll(cx).map(Some) });
                 match block_on::block_on(made, None) {

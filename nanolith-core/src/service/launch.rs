@@ -125,7 +125,7 @@ impl<S: TaskSet, E: 'static> Launch<S, E> {
     pub fn wait_timeout(mut self, limit: Duration) -> Result<Result<Service<S>, LaunchError<E>>, Self> {
         match clock::after(limit) {
             None => Ok(self.wait()),
-            Some(deadline) => block_on::block_on_anybody_until(pin!(&mut self), Some(deadline)).ok_or(self),
+            Some(deadline) => block_on::block_on_any_until(pin!(&mut self), Some(deadline)).ok_or(self),
         }
     }
 

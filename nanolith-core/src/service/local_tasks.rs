@@ -1,8 +1,8 @@
 //! The futures that a service's tasks left, and who of them has the state.
 
-use super::service_shared::{Ending, asks};
+use super::service_shared::{Ending, required_receiver};
 use crate::{
-    call::{backend::Runnable, call_ref::Shared, end_batch::EndBatch},
+    call::{backend::ErasedCall, call_ref::CallRef, end_batch::EndBatch},
     error::Panic,
     meta::task_info::Receiver,
     task::{CallSlot, LocalFuture, Spawned, TaskSet},
@@ -19,12 +19,12 @@ use std::{
 ///
 /// Neither its poll nor its drop throws anything at those beside it: they would be forgotten, and never counted out.
 struct Member<S: TaskSet> {
-    call: Shared<CallSlot<S>>,
+    call: CallRef<CallSlot<S>>,
     future: Option<LocalFuture<()>>,
 }
 
 /// A call whose future is over, and what that threw: the task's own panic is the task's, so this is a destructor's.
-pub(super) type Over<S> = (Shared<CallSlot<S>>, Option<Panic>);
+pub(super) type Over<S> = (CallRef<CallSlot<S>>, Option<Panic>);
 
 impl<S: TaskSet> Future for Member<S> {
     type Output = Over<S>;
@@ -43,24 +43,24 @@ impl<S: TaskSet> Future for Member<S> {
 impl<S: TaskSet> Drop for Member<S> {
     fn drop(&mut self) {
         let future = self.future.take();
-        unwind::quietly(|| drop(future));
+        unwind::ignore_panics(|| drop(future));
     }
 }
 
 /// Every future of a service that is not over.
-pub(super) struct Crew<S: TaskSet> {
+pub(super) struct LocalTasks<S: TaskSet> {
     members: FuturesUnordered<Member<S>>,
     readers: usize,
     writer: bool,
 }
 
-impl<S: TaskSet> Default for Crew<S> {
+impl<S: TaskSet> Default for LocalTasks<S> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<S: TaskSet> Crew<S> {
+impl<S: TaskSet> LocalTasks<S> {
     pub(super) fn new() -> Self {
         Self { members: FuturesUnordered::new(), readers: 0, writer: false }
     }
@@ -84,7 +84,7 @@ impl<S: TaskSet> Crew<S> {
     }
 
     pub(super) fn join(&mut self, Spawned { call, future }: Spawned<S>) {
-        match asks::<S>(call.meta.task()) {
+        match required_receiver::<S>(call.header.task()) {
             Receiver::None => {}
             Receiver::Shared => self.readers += 1,
             Receiver::Exclusive => self.writer = true,
@@ -95,7 +95,7 @@ impl<S: TaskSet> Crew<S> {
     /// Polls those that were woken; gives a call that is over.
     pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Over<S>> {
         let Poll::Ready(Some((call, thrown))) = Pin::new(&mut self.members).poll_next(cx) else { return Poll::Pending };
-        match asks::<S>(call.meta.task()) {
+        match required_receiver::<S>(call.header.task()) {
             Receiver::None => {}
             Receiver::Shared => self.readers -= 1,
             Receiver::Exclusive => self.writer = false,
@@ -104,17 +104,17 @@ impl<S: TaskSet> Crew<S> {
     }
 
     /// The calls of all of them.
-    pub(super) fn calls(&self) -> Vec<(Receiver, Shared<dyn Runnable>)> {
+    pub(super) fn calls(&self) -> Vec<(Receiver, CallRef<dyn ErasedCall>)> {
         let calls = self.members.iter().map(|member| &member.call);
-        calls.map(|call| (asks::<S>(call.meta.task()), call.clone().erase())).collect()
+        calls.map(|call| (required_receiver::<S>(call.header.task()), call.clone().erase())).collect()
     }
 
     /// Ends the calls of all of them, which this gives, and then drops the futures.
-    pub(super) fn dismiss(&mut self, ending: &Ending) -> Vec<Shared<CallSlot<S>>> {
+    pub(super) fn dismiss(&mut self, ending: &Ending) -> Vec<CallRef<CallSlot<S>>> {
         let calls: Vec<_> = self.members.iter().map(|member| member.call.clone()).collect();
         let mut batch = EndBatch::default();
         for call in &calls {
-            call.end_into(ending.of(&call.meta), &mut batch);
+            call.end_into(ending.of(&call.header), &mut batch);
         }
         batch.run();
         drop(std::mem::take(self));

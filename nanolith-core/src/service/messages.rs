@@ -4,7 +4,7 @@ use super::{Service, ServiceRef};
 use crate::{
     error::Refused,
     task::{HasInbox, TaskSet},
-    typed::{Post, Sending},
+    typed::{MessageTask, Sending},
 };
 
 impl<S: TaskSet> Service<S> {
@@ -30,7 +30,7 @@ impl<S: TaskSet> Service<S> {
     where
         S: HasInbox,
     {
-        Sending::new(&self.executor, Post::message(), message)
+        Sending::new(&self.executor, MessageTask::message(), message)
     }
 
     /// Sends a message without waiting for room.
@@ -59,6 +59,6 @@ impl<S: TaskSet> Service<S> {
     where
         S: HasInbox,
     {
-        Sending::new(&self.executor, Post::message(), message).try_send()
+        Sending::new(&self.executor, MessageTask::message(), message).try_send()
     }
 }

@@ -1,7 +1,7 @@
 //! Messengers that are attached to a service: at its launch, or later.
 
-use super::{Control, ServiceBuilder, service_shared::Life};
-use crate::{call::backend::Host, channel::messenger::Messenger, task::TaskSet};
+use super::{Control, ServiceBuilder, service_shared::Phase};
+use crate::{call::backend::Backend, channel::messenger::Messenger, task::TaskSet};
 use std::{error::Error, fmt};
 
 impl<S: TaskSet, E, A> ServiceBuilder<S, E, A> {
@@ -58,8 +58,8 @@ impl<S: TaskSet> Control<'_, S> {
     ///
     /// [`AttachError`] when the service has ended.
     pub fn attach<T: Clone + Send + Sync + 'static>(&self, messenger: &Messenger<T>) -> Result<(), AttachError> {
-        let over = self.inner.lock().life == Life::Over;
-        match Host::data(&**self.inner).attached() {
+        let over = self.inner.lock().phase == Phase::Over;
+        match Backend::data(&**self.inner).attached() {
             Some(attached) if !over => {
                 attached.attach(messenger.attachment());
                 Ok(())

@@ -1,7 +1,7 @@
 //! The service: a thread of its own that owns a state, and runs calls on it in the order in which they came.
 //!
 //! `builder` says what a service is launched with, `init` how it comes by its state and `init_error` how that fails, `inner` is what its handles and its
-//! thread share, `holder` how it holds calls, `reference` how others bring them, `crew` the futures that its tasks left,
+//! thread share, `executor` how it holds calls, `reference` how others bring them, `local_tasks` the futures that its tasks left,
 //! `thread` its loop. `restart` says when it starts anew, `group` with whom, `life` who hears of that, `closing` is its end.
 //! `messages`, `streams`, `outlets` and `messengers` are what is said to it, and by it.
 
@@ -40,7 +40,7 @@ pub(crate) use service_shared::{Stage, StageWatch};
 pub use streams::{CreateStream, CreateStreamError};
 pub use supervisor::{Group, GroupError};
 
-use self::service_shared::Inner;
+use self::service_shared::ServiceShared;
 use crate::task::TaskSet;
 use std::{
     fmt,
@@ -283,7 +283,7 @@ pub struct ServiceInfo {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Control<'a, S: TaskSet> {
-    inner: &'a Arc<Inner<S>>,
+    inner: &'a Arc<ServiceShared<S>>,
 }
 
 impl<S: TaskSet> Control<'_, S> {

@@ -1,15 +1,15 @@
 //! What a service says, for its owners to hear.
 
-use super::{Control, Service, ServiceBuilder, service_shared::Inner};
+use super::{Control, Service, ServiceBuilder, service_shared::ServiceShared};
 use crate::{
-    call::backend::Host,
+    call::backend::Backend,
     channel::{
         messenger::{Messenger, RecvError, RecvTimeoutError, SlowReceiver, Subscriber},
         port::{Port, Receiving},
         stream::StreamReader,
     },
     pool::{BuildError, Subscription},
-    task::{GivesStreams, HasOutbox, Outlets, TaskSet},
+    task::{GivesStreams, HasOutbox, Outbox, TaskSet},
 };
 use std::{
     convert::Infallible,
@@ -49,16 +49,16 @@ impl<S: TaskSet, E, A> ServiceBuilder<S, E, A> {
 }
 
 /// A service's builder has put them there.
-fn outlets<S: TaskSet>(inner: &Inner<S>) -> &Outlets {
-    Outlets::of(Host::data(inner)).expect("every service has its outlets")
+fn outlets<S: TaskSet>(inner: &ServiceShared<S>) -> &Outbox {
+    Outbox::of(Backend::data(inner)).expect("every service has its outlets")
 }
 
-fn heard<S: HasOutbox>(inner: &Inner<S>) -> &Messenger<S::Event> {
-    outlets(inner).heard()
+fn heard<S: HasOutbox>(inner: &ServiceShared<S>) -> &Messenger<S::Event> {
+    outlets(inner).events()
 }
 
-fn arriving<S: GivesStreams>(inner: &Inner<S>) -> &Port<Infallible, StreamReader<S::Metadata>> {
-    outlets(inner).arriving()
+fn arriving<S: GivesStreams>(inner: &ServiceShared<S>) -> &Port<Infallible, StreamReader<S::Metadata>> {
+    outlets(inner).incoming()
 }
 
 impl<S: TaskSet> Service<S> {
@@ -96,7 +96,7 @@ impl<S: TaskSet> Service<S> {
         heard(self.executor.inner()).on_message(handler)
     }
 
-    /// Waits for an event for which `predicate` holds, of those that are said from now on, or are kept. Others who listen
+    /// Waits for an event for which `fits` holds, of those that are said from now on, or are kept. Others who listen
     /// hear it too.
     ///
     /// ```

@@ -2,10 +2,10 @@
 
 use super::{
     Closing, Service, ServiceInfo,
-    service_shared::{Inner, StageWatch},
+    service_shared::{ServiceShared, StageWatch},
 };
 use crate::{
-    call::backend::{Host, HostId},
+    call::backend::{Backend, ExecutorId},
     error::Refused,
     executor::{
         Admission, Executor, OwnsState, RunsLocal, SharesState,
@@ -37,7 +37,7 @@ pub struct ServiceRef<S: TaskSet> {
 }
 
 /// Closes the service when its last handle goes.
-struct Last<S: TaskSet>(Arc<Inner<S>>);
+struct Last<S: TaskSet>(Arc<ServiceShared<S>>);
 
 impl<S: TaskSet> Drop for Last<S> {
     fn drop(&mut self) {
@@ -46,11 +46,11 @@ impl<S: TaskSet> Drop for Last<S> {
 }
 
 impl<S: TaskSet> ServiceRef<S> {
-    pub(super) fn new(inner: Arc<Inner<S>>) -> Self {
+    pub(super) fn new(inner: Arc<ServiceShared<S>>) -> Self {
         Self { last: Arc::new(Last(inner)) }
     }
 
-    pub(super) fn inner(&self) -> &Arc<Inner<S>> {
+    pub(super) fn inner(&self) -> &Arc<ServiceShared<S>> {
         &self.last.0
     }
 }
@@ -91,21 +91,21 @@ impl<S: TaskSet> ServiceRef<S> {
 
     /// Takes a job that another service had taken, which ended.
     pub(crate) fn take_over(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
-        admission::take_over(&**self.inner(), job)
+        admission::adopt(&**self.inner(), job)
     }
 
-    /// See [`admission::poll_enter`].
+    /// See [`admission::poll_admit`].
     pub(crate) fn poll_enter(
         &self,
         job: &mut Option<Job<S>>,
         ticket: &mut Option<WaitTicket>,
         waker: &Waker,
     ) -> Poll<()> {
-        admission::poll_enter(&**self.inner(), job, ticket, waker)
+        admission::poll_admit(&**self.inner(), job, ticket, waker)
     }
 
     pub(crate) fn leave_line(&self, ticket: &mut Option<WaitTicket>) {
-        admission::leave_line(&**self.inner(), ticket);
+        admission::cancel_admit(&**self.inner(), ticket);
     }
 }
 
@@ -135,7 +135,7 @@ impl<S: TaskSet> Executor<S> for ServiceRef<S> {
         self.inner().is_open()
     }
 
-    fn host(&self) -> Option<HostId> {
+    fn host(&self) -> Option<ExecutorId> {
         Some(self.inner().id())
     }
 

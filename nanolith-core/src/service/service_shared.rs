@@ -9,14 +9,14 @@ use super::{
 };
 use crate::{
     call::{
-        backend::{Host, HostId, Runnable},
-        call_ref::Shared,
+        backend::{Backend, ErasedCall, ExecutorId},
+        call_ref::CallRef,
         end_batch::EndBatch,
-        header::Meta,
+        header::Header,
         offload::Work,
         overruns::Overruns,
-        running::Spot,
-        slot::End,
+        running::RunningCall,
+        slot::EndReason,
     },
     context::thread_context,
     deadlock::BlockedWaiter,
@@ -24,18 +24,18 @@ use crate::{
     executor::admission::OnFull,
     meta::task_info::{Receiver, TaskInfo},
     metrics::Recorder,
-    park::parker::Parking,
-    pool::Suspended,
+    park::parker::ThreadParker,
+    pool::SuspendedCalls,
     sched::{
-        injector::{Front, Hint},
+        injector::{DepthHint, Injector},
         lanes::Lanes,
-        policy::Rules,
-        queue::{Bounds, Queue},
-        ring::Inbox,
+        policy::SchedulingPolicy,
+        queue::{BoundedQueue, Limits},
+        ring::Ring,
     },
     sim_runtime,
-    task::{CallSlot, Outlets, TaskSet},
-    wake::{AfterUnlock, Registration, WaiterHome, WaiterSet, WakeList, extensions::Data},
+    task::{CallSlot, Outbox, TaskSet},
+    wake::{AfterUnlock, Registration, WaiterHome, WaiterSet, WakeList, extensions::Extensions},
 };
 use std::{
     collections::VecDeque,
@@ -49,7 +49,7 @@ use std::{
 
 /// How far a service's life has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Life {
+pub(super) enum Phase {
     Open,
     /// No more calls from outside; the accepted ones finish.
     Closing,
@@ -72,29 +72,29 @@ pub(super) enum Ending {
 
 impl Ending {
     /// The end of one call, whose error names a crash.
-    pub(super) fn of(&self, call: &Meta) -> End {
+    pub(super) fn of(&self, call: &Header) -> EndReason {
         match self {
-            Self::Closed => End::Closed,
-            Self::Cancelled => End::Cancelled,
-            Self::SimulationOver => End::SimulationOver,
+            Self::Closed => EndReason::Closed,
+            Self::Cancelled => EndReason::Cancelled,
+            Self::SimulationOver => EndReason::SimulationOver,
             Self::Crashed(crash) => {
                 call.keep_crash(crash);
-                End::Crashed
+                EndReason::Crashed
             }
         }
     }
 }
 
 /// The service's state under its one lock.
-pub(super) struct Core<S: TaskSet> {
-    pub(super) front: Front<Shared<CallSlot<S>>>,
-    pub(super) life: Life,
+pub(super) struct ServiceState<S: TaskSet> {
+    pub(super) front: Injector<CallRef<CallSlot<S>>>,
+    pub(super) phase: Phase,
     /// Calls that were begun and are not over.
     pub(super) active: usize,
     /// Queued calls that tasks of the service itself wait for.
-    pub(super) urgent: Urgent<S>,
+    pub(super) awaited_calls: Urgent<S>,
     /// Futures of its tasks that gave way to others.
-    pub(super) gave_way: Lanes<Waker>,
+    pub(super) yielded: Lanes<Waker>,
     /// It was terminated, so that its end waits for nothing more.
     terminated: bool,
     /// How its calls end then.
@@ -104,21 +104,21 @@ pub(super) struct Core<S: TaskSet> {
     /// User code that the timer's thread has left to the service's thread.
     pub(super) leftovers: Vec<Work>,
     /// They wait for the end.
-    pub(super) closers: WaiterSet,
+    pub(super) close_waiters: WaiterSet,
     /// Somebody wants it to start anew.
-    pub(super) asked: Option<Crash>,
+    pub(super) restart_request: Option<Crash>,
     /// It has crashed: no call begins until it has another state.
     pub(super) is_down: bool,
     pub(super) restarts: u64,
     /// They wait for the moment at which it takes no more calls from outside.
-    leavers: WaiterSet,
+    phase_waiters: WaiterSet,
 }
 
-impl<S: TaskSet> Core<S> {
+impl<S: TaskSet> ServiceState<S> {
     /// Tells the queue whether the service has a state and runs no call, so that the next one begins at once.
     fn count_free_slots(&mut self) -> WakeList {
-        let is_idle = self.active == 0 && self.front.queue.serving() == 0;
-        let is_free = is_idle && self.life == Life::Open && !self.is_down && self.asked.is_none();
+        let is_idle = self.active == 0 && self.front.queue.ring_consumers() == 0;
+        let is_free = is_idle && self.phase == Phase::Open && !self.is_down && self.restart_request.is_none();
         self.front.queue.set_free_slots(is_free.into())
     }
 }
@@ -126,8 +126,8 @@ impl<S: TaskSet> Core<S> {
 /// Queued calls that start ahead of their turn, in the order in which tasks began to wait for them. Some have begun or ended
 /// since.
 pub(super) struct Urgent<S: TaskSet> {
-    stateless: VecDeque<Shared<CallSlot<S>>>,
-    readers: VecDeque<Shared<CallSlot<S>>>,
+    stateless: VecDeque<CallRef<CallSlot<S>>>,
+    readers: VecDeque<CallRef<CallSlot<S>>>,
 }
 
 impl<S: TaskSet> Default for Urgent<S> {
@@ -137,17 +137,17 @@ impl<S: TaskSet> Default for Urgent<S> {
 }
 
 impl<S: TaskSet> Urgent<S> {
-    pub(super) fn push(&mut self, call: Shared<CallSlot<S>>) {
-        let needs_state = asks::<S>(call.meta.task()) != Receiver::None;
+    pub(super) fn push(&mut self, call: CallRef<CallSlot<S>>) {
+        let needs_state = required_receiver::<S>(call.header.task()) != Receiver::None;
         if needs_state { self.readers.push_back(call) } else { self.stateless.push_back(call) }
     }
 
     /// Takes the first that may begin now; one that reads the state does not begin while a writer has it.
-    pub(super) fn pop(&mut self, has_writer: bool) -> Option<Shared<CallSlot<S>>> {
+    pub(super) fn pop(&mut self, has_writer: bool) -> Option<CallRef<CallSlot<S>>> {
         self.stateless.pop_front().or_else(|| if has_writer { None } else { self.readers.pop_front() })
     }
 
-    fn take_all(&mut self) -> [VecDeque<Shared<CallSlot<S>>>; 2] {
+    fn take_all(&mut self) -> [VecDeque<CallRef<CallSlot<S>>>; 2] {
         [std::mem::take(&mut self.stateless), std::mem::take(&mut self.readers)]
     }
 }
@@ -166,17 +166,17 @@ pub(crate) enum Stage {
 /// How many plain calls may wait in the inbox; more wait in their lane.
 const CELLS: usize = 4_096;
 
-pub(super) struct Inner<S: TaskSet> {
-    pub(super) id: HostId,
+pub(super) struct ServiceShared<S: TaskSet> {
+    pub(super) id: ExecutorId,
     pub(super) name: Arc<str>,
     pub(super) on_full: OnFull,
-    pub(super) data: Data,
-    pub(super) rules: Arc<Rules>,
-    core: Mutex<Core<S>>,
+    pub(super) data: Extensions,
+    pub(super) rules: Arc<SchedulingPolicy>,
+    core: Mutex<ServiceState<S>>,
     /// Where plain calls come in.
-    pub(super) inbox: Arc<Inbox<Shared<CallSlot<S>>>>,
+    pub(super) inbox: Arc<Ring<CallRef<CallSlot<S>>>>,
     /// How much waits in the lanes, for the service's thread without the lock.
-    pub(super) hint: Hint,
+    pub(super) hint: DepthHint,
     /// How many calls have come and gone without the lock.
     pub(super) served: AtomicU64,
     /// Calls that are counted in the queue and not over, twice; one more while the thread may be at a call that is not.
@@ -186,9 +186,9 @@ pub(super) struct Inner<S: TaskSet> {
     /// What a check knows of its futures.
     pub(super) futures: Futures,
     /// In a simulation, the calls that have left a future.
-    suspended: Option<Suspended>,
+    suspended: Option<SuspendedCalls>,
     /// The synchronous call that runs now.
-    pub(super) running: Spot<CallSlot<S>>,
+    pub(super) running: RunningCall<CallSlot<S>>,
     pub(super) watchers: Arc<Watchers>,
     /// Tasks that run on after their calls have timed out.
     pub(super) overruns: Overruns,
@@ -205,50 +205,50 @@ pub(super) struct Inner<S: TaskSet> {
 }
 
 /// What a task asks of the state, its hooks included.
-pub(super) fn asks<S: TaskSet>(info: &TaskInfo) -> Receiver {
+pub(super) fn required_receiver<S: TaskSet>(info: &TaskInfo) -> Receiver {
     match info.state() {
         Receiver::None if S::HOOKS.read_state() => Receiver::Shared,
         receiver => receiver,
     }
 }
 
-impl<S: TaskSet> Inner<S> {
+impl<S: TaskSet> ServiceShared<S> {
     /// For the service's own thread, which this is.
     pub(super) fn new(settings: &Settings) -> Arc<Self> {
         let (max_queue, world) = (settings.max_queue, sim_runtime::world());
-        let inbox = Arc::new(Inbox::new(max_queue.min(CELLS)));
-        let rules = Arc::new(Rules::new(settings.schedule.clone()));
-        let queue = Queue::ordered(Bounds { queued: max_queue, in_flight: usize::MAX }, rules.clone());
+        let inbox = Arc::new(Ring::new(max_queue.min(CELLS)));
+        let rules = Arc::new(SchedulingPolicy::new(settings.schedule.clone()));
+        let queue = BoundedQueue::ordered(Limits { queued: max_queue, in_flight: usize::MAX }, rules.clone());
         let inner = Arc::new(Self {
-            id: HostId::new(),
+            id: ExecutorId::new(),
             name: settings.name.clone(),
             on_full: settings.on_full,
             data: settings.data.clone(),
             rules: rules.clone(),
-            core: Mutex::new(Core {
-                front: Front::new(queue, inbox.clone()),
-                life: Life::Open,
+            core: Mutex::new(ServiceState {
+                front: Injector::new(queue, inbox.clone()),
+                phase: Phase::Open,
                 terminated: false,
                 ending: Ending::Closed,
                 active: 0,
-                urgent: Urgent::default(),
-                gave_way: Lanes::new(*rules.expirations()),
+                awaited_calls: Urgent::default(),
+                yielded: Lanes::new(*rules.expirations()),
                 error: None,
                 leftovers: Vec::new(),
-                closers: WaiterSet::new(),
-                asked: None,
+                close_waiters: WaiterSet::new(),
+                restart_request: None,
                 is_down: false,
                 restarts: 0,
-                leavers: WaiterSet::new(),
+                phase_waiters: WaiterSet::new(),
             }),
             inbox,
-            hint: Hint::default(),
+            hint: DepthHint::default(),
             served: AtomicU64::new(0),
             load: AtomicUsize::new(0),
             blocked: Mutex::default(),
             futures: Futures::default(),
-            suspended: world.is_some().then(Suspended::default),
-            running: Spot::new(),
+            suspended: world.is_some().then(SuspendedCalls::default),
+            running: RunningCall::new(),
             watchers: Arc::new(Watchers::new()),
             overruns: Overruns::default(),
             recorder: Recorder::new(settings.metrics),
@@ -256,10 +256,10 @@ impl<S: TaskSet> Inner<S> {
             restarts: settings.restart.after_crash(),
             group: OnceLock::new(),
             thread: thread::current(),
-            waker: Parking::of_this_thread().waker().clone(),
+            waker: ThreadParker::of_this_thread().waker().clone(),
         });
-        let host: Arc<dyn Host> = inner.clone();
-        inner.id.belongs_to(Arc::downgrade(&host));
+        let host: Arc<dyn Backend> = inner.clone();
+        inner.id.insert(Arc::downgrade(&host));
         if let Some(world) = world {
             let service = Arc::downgrade(&inner);
             world.at_end(move || service.upgrade().iter().for_each(|service| service.end_with_simulation()));
@@ -268,7 +268,7 @@ impl<S: TaskSet> Inner<S> {
     }
 
     /// No user code runs, and nobody is woken, while this is held.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Core<S>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, ServiceState<S>> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -278,7 +278,7 @@ impl<S: TaskSet> Inner<S> {
 
     /// Whether the service takes calls from outside.
     pub(super) fn is_open(&self) -> bool {
-        self.lock().life == Life::Open
+        self.lock().phase == Phase::Open
     }
 
     pub(super) fn info(&self) -> ServiceInfo {
@@ -295,7 +295,7 @@ impl<S: TaskSet> Inner<S> {
             queue_len: figures.queued_outside,
             overflow: figures.overflow,
             completed: figures.completed + served,
-            closed: core.life > Life::Open,
+            closed: core.phase > Phase::Open,
             restarts: core.restarts,
         };
         self.release(core, wakes);
@@ -303,29 +303,34 @@ impl<S: TaskSet> Inner<S> {
     }
 
     /// Releases the lock, then does what came out of it.
-    pub(super) fn release(&self, mut core: MutexGuard<'_, Core<S>>, wakes: WakeList) {
+    pub(super) fn release(&self, mut core: MutexGuard<'_, ServiceState<S>>, wakes: WakeList) {
         let wakes = wakes.and(core.count_free_slots());
-        core.front.let_in();
-        self.hint.tell(&core.front);
-        let (calls, serving) = (core.front.queue.in_flight(), core.front.queue.serving());
+        core.front.refill_credits();
+        self.hint.publish(&core.front);
+        let (calls, serving) = (core.front.queue.in_flight(), core.front.queue.ring_consumers());
         // ORDERING: Relaxed, a figure.
         self.load.store(2 * (calls - serving) + serving.min(1), Ordering::Relaxed);
-        let spent = core.front.spent();
+        let spent = core.front.take_stale();
         drop(core);
         wakes.wake_in_place();
-        crate::util::unwind::quietly(|| drop(spent));
-        sim_runtime::preempt();
+        crate::util::unwind::ignore_panics(|| drop(spent));
+        sim_runtime::switch_point();
     }
 
     /// The same with wakes and drops left to `batch`.
-    pub(super) fn release_into(&self, mut core: MutexGuard<'_, Core<S>>, wakes: WakeList, batch: &mut EndBatch) {
+    pub(super) fn release_into(
+        &self,
+        mut core: MutexGuard<'_, ServiceState<S>>,
+        wakes: WakeList,
+        batch: &mut EndBatch,
+    ) {
         let wakes = wakes.and(core.count_free_slots());
-        core.front.let_in();
-        self.hint.tell(&core.front);
-        let (calls, serving) = (core.front.queue.in_flight(), core.front.queue.serving());
+        core.front.refill_credits();
+        self.hint.publish(&core.front);
+        let (calls, serving) = (core.front.queue.in_flight(), core.front.queue.ring_consumers());
         // ORDERING: Relaxed, a figure.
         self.load.store(2 * (calls - serving) + serving.min(1), Ordering::Relaxed);
-        let spent = core.front.spent();
+        let spent = core.front.take_stale();
         drop(core);
         batch.wake_list(wakes);
         spent.into_iter().for_each(|call| batch.drop_owner(call.erase()));
@@ -334,21 +339,21 @@ impl<S: TaskSet> Inner<S> {
     /// Asks the service to start anew; says whether it may still come to that.
     pub(super) fn restart(&self, why: Crash) -> bool {
         let mut core = self.lock();
-        if core.life >= Life::Terminating {
+        if core.phase >= Phase::Terminating {
             return false;
         }
-        core.asked = match why {
+        core.restart_request = match why {
             Crash::Group => Some(why),
-            why => core.asked.take().or(Some(why)),
+            why => core.restart_request.take().or(Some(why)),
         };
-        core.front.shut();
+        core.front.close_ring();
         self.release(core, WakeList::default());
         self.waker.wake_by_ref();
         true
     }
 
     pub(super) fn is_terminated(&self) -> bool {
-        self.lock().life >= Life::Terminating
+        self.lock().phase >= Phase::Terminating
     }
 
     /// Whether a terminate came, also in the middle of an orderly end.
@@ -357,39 +362,39 @@ impl<S: TaskSet> Inner<S> {
     }
 
     pub(super) fn begin_close(&self) {
-        self.move_on(Life::Closing);
+        self.move_on(Phase::Closing);
     }
 
     /// Moves its life on; who waits for room is to look for themselves.
-    fn move_on(&self, life: Life) {
+    fn move_on(&self, life: Phase) {
         let mut batch = EndBatch::default();
         self.move_on_into(life, &mut batch);
         batch.run();
     }
 
-    fn move_on_into(&self, life: Life, batch: &mut EndBatch) {
+    fn move_on_into(&self, life: Phase, batch: &mut EndBatch) {
         let mut core = self.lock();
         let wakes = Self::move_on_under(&mut core, life);
         self.release_into(core, wakes, batch);
         self.waker.wake_by_ref();
     }
 
-    fn move_on_under(core: &mut Core<S>, life: Life) -> WakeList {
-        core.life = core.life.max(life);
-        core.terminated |= life == Life::Terminating;
-        core.front.shut();
-        core.front.queue.dismiss_line().and(core.leavers.take_all())
+    fn move_on_under(core: &mut ServiceState<S>, life: Phase) -> WakeList {
+        core.phase = core.phase.max(life);
+        core.terminated |= life == Phase::Terminating;
+        core.front.close_ring();
+        core.front.queue.wake_all_waiting().and(core.phase_waiters.take_all())
     }
 
     /// Closes the service if it has nothing to do; says whether.
     pub(super) fn close_if_idle(&self) -> bool {
         let mut core = self.lock();
-        core.front.sort_out();
+        core.front.drain_ring();
         let at_work = self.at_work(&core) > 0;
-        let calls = core.front.queue.in_flight() - core.front.queue.serving();
-        let idle = core.life == Life::Open && calls == 0 && !at_work;
+        let calls = core.front.queue.in_flight() - core.front.queue.ring_consumers();
+        let idle = core.phase == Phase::Open && calls == 0 && !at_work;
         if idle {
-            core.life = Life::Closing;
+            core.phase = Phase::Closing;
         }
         self.release(core, WakeList::default());
         if idle {
@@ -402,17 +407,17 @@ impl<S: TaskSet> Inner<S> {
     pub(super) fn load(&self) -> usize {
         // ORDERING: Relaxed, a figure.
         let told = self.load.load(Ordering::Relaxed);
-        let unseen = told % 2 == 1 && self.running.is_lit();
+        let unseen = told % 2 == 1 && self.running.is_set();
         told / 2 + self.inbox.len() + usize::from(unseen)
     }
 
     /// The thread serves nobody any more. Says whether its group wants it to start anew, and after it others.
     pub(super) fn stop_serving(&self) -> bool {
         let mut core = self.lock();
-        core.life = Life::Terminating;
-        core.front.shut();
-        let wakes = core.front.queue.dismiss_line().and(core.leavers.take_all());
-        let asked = core.asked.take();
+        core.phase = Phase::Terminating;
+        core.front.close_ring();
+        let wakes = core.front.queue.wake_all_waiting().and(core.phase_waiters.take_all());
+        let asked = core.restart_request.take();
         self.release(core, wakes);
         matches!(asked, Some(Crash::Group))
     }
@@ -427,13 +432,13 @@ impl<S: TaskSet> Inner<S> {
     pub(super) fn terminate_into(&self, batch: &mut EndBatch) {
         self.terminate_as(&Ending::Closed, batch);
         if let Some(call) = self.running.call() {
-            call.end_into(End::Closed, batch);
+            call.end_into(EndReason::Closed, batch);
             batch.drop_owner(call.erase());
         }
     }
 
     /// A call has left a future, or that is over: the end of a simulation looks for it, also where the thread does not end.
-    pub(super) fn list_suspended(&self, call: &Shared<CallSlot<S>>, is_listed: bool) {
+    pub(super) fn list_suspended(&self, call: &CallRef<CallSlot<S>>, is_listed: bool) {
         if let Some(calls) = &self.suspended {
             calls.list_or_strike_off(&call.clone().erase(), is_listed);
         }
@@ -444,9 +449,9 @@ impl<S: TaskSet> Inner<S> {
         let mut batch = EndBatch::default();
         self.ask_to_stop();
         self.terminate_as(&Ending::SimulationOver, &mut batch);
-        self.suspended.iter().for_each(|calls| calls.end_all(self.id, End::SimulationOver, &mut batch));
+        self.suspended.iter().for_each(|calls| calls.end_all(self.id, EndReason::SimulationOver, &mut batch));
         if let Some(call) = self.running.call() {
-            call.end_into(End::SimulationOver, &mut batch);
+            call.end_into(EndReason::SimulationOver, &mut batch);
             batch.drop_owner(call.erase());
         }
         batch.run();
@@ -455,17 +460,17 @@ impl<S: TaskSet> Inner<S> {
     /// Ends the service, with this end for the calls that are queued or suspended. Returns how many had not begun, and how many had.
     pub(super) fn terminate_as(&self, ending: &Ending, batch: &mut EndBatch) -> (usize, usize) {
         let mut core = self.lock();
-        if core.life < Life::Terminating {
+        if core.phase < Phase::Terminating {
             core.ending = ending.clone();
         }
-        let wakes = Self::move_on_under(&mut core, Life::Terminating);
+        let wakes = Self::move_on_under(&mut core, Phase::Terminating);
         let ended = self.end_queued_under(core, wakes, None, ending, batch);
         self.waker.wake_by_ref();
         ended
     }
 
-    /// Ends every queued call, and the one that its thread has `held`.
-    pub(super) fn end_queued(&self, held: Option<Shared<CallSlot<S>>>, ending: &Ending) {
+    /// Ends every queued call, and the one that its thread has `stalled_call`.
+    pub(super) fn end_queued(&self, held: Option<CallRef<CallSlot<S>>>, ending: &Ending) {
         let mut batch = EndBatch::default();
         self.end_queued_under(self.lock(), WakeList::default(), held, ending, &mut batch);
         batch.run();
@@ -475,22 +480,22 @@ impl<S: TaskSet> Inner<S> {
     /// many had.
     fn end_queued_under(
         &self,
-        mut core: MutexGuard<'_, Core<S>>,
+        mut core: MutexGuard<'_, ServiceState<S>>,
         mut wakes: WakeList,
-        mut held: Option<Shared<CallSlot<S>>>,
+        mut held: Option<CallRef<CallSlot<S>>>,
         ending: &Ending,
         batch: &mut EndBatch,
     ) -> (usize, usize) {
-        core.front.shut();
-        let urgent = core.urgent.take_all();
-        let queue = core.front.sort_out();
+        core.front.close_ring();
+        let urgent = core.awaited_calls.take_all();
+        let queue = core.front.drain_ring();
         let mut ended = Vec::new();
         while let Some(call) = held.take().or_else(|| queue.pop()) {
             if call.claim() {
-                wakes = wakes.and(queue.discarded(call.meta.is_inside()));
+                wakes = wakes.and(queue.discarded(call.header.is_nested()));
                 ended.push(call);
             } else {
-                queue.spend(call); // the last owner drops the output
+                queue.discard_stale(call); // the last owner drops the output
             }
         }
         // The thread may have one more in its hands, which it ends itself, or begins just now.
@@ -499,7 +504,7 @@ impl<S: TaskSet> Inner<S> {
         let running = core.active + self.at_work(&core);
         self.release_into(core, wakes.and(more), batch);
         for call in ended {
-            let how = ending.of(&call.meta);
+            let how = ending.of(&call.header);
             batch.end_claimed(call.erase(), how);
         }
         batch.drop_later(urgent);
@@ -510,7 +515,7 @@ impl<S: TaskSet> Inner<S> {
     pub(super) fn ask_to_stop(&self) {
         // ORDERING: Relaxed, it is a question that is asked again and again.
         self.stopping.store(true, Ordering::Relaxed);
-        thread_context::some_host_stops();
+        thread_context::note_shutdown();
     }
 
     pub(super) fn is_asked_to_stop(&self) -> bool {
@@ -518,18 +523,18 @@ impl<S: TaskSet> Inner<S> {
     }
 
     /// The plain call that the thread is at, which no queue counts.
-    fn at_work(&self, core: &Core<S>) -> usize {
-        usize::from(core.front.queue.serving() > 0 && self.running.is_lit())
+    fn at_work(&self, core: &ServiceState<S>) -> usize {
+        usize::from(core.front.queue.ring_consumers() > 0 && self.running.is_set())
     }
 
-    /// Has the service's thread run `work` between two calls. Gives it back when the service is over.
+    /// Has the service's thread run `run` between two calls. Gives it back when the service is over.
     pub(super) fn leave_to_thread(&self, work: Work) -> Result<(), Work> {
         let mut core = self.lock();
-        if core.life == Life::Over {
+        if core.phase == Phase::Over {
             return Err(work);
         }
         core.leftovers.push(work);
-        core.front.shut(); // the thread comes out of the inbox and looks
+        core.front.close_ring(); // the thread comes out of the inbox and looks
         self.release(core, WakeList::default());
         self.waker.wake_by_ref();
         Ok(())
@@ -539,52 +544,52 @@ impl<S: TaskSet> Inner<S> {
     pub(super) fn over(&self, error: Option<CloseError>, last: &LifeEvent) {
         let (closers, leftovers) = {
             let mut core = self.lock();
-            core.life = Life::Over;
+            core.phase = Phase::Over;
             core.error = error;
-            (core.closers.take_all(), std::mem::take(&mut core.leftovers))
+            (core.close_waiters.take_all(), std::mem::take(&mut core.leftovers))
         };
-        leftovers.into_iter().for_each(crate::util::unwind::quietly);
-        if let Some(outlets) = Outlets::of(&self.data) {
+        leftovers.into_iter().for_each(crate::util::unwind::ignore_panics);
+        if let Some(outlets) = Outbox::of(&self.data) {
             outlets.close();
         }
-        self.watchers.tell(last);
+        self.watchers.publish(last);
         closers.wake();
     }
 }
 
 /// The waits for a service to be over.
-pub(super) struct Closers<S: TaskSet>(pub(super) Arc<Inner<S>>);
+pub(super) struct Closers<S: TaskSet>(pub(super) Arc<ServiceShared<S>>);
 
 /// The waits for a service to take no more calls from outside.
-struct Leavers<S: TaskSet>(Arc<Inner<S>>);
+struct Leavers<S: TaskSet>(Arc<ServiceShared<S>>);
 
 impl<S: TaskSet> WaiterHome for Closers<S> {
-    type State = Core<S>;
+    type State = ServiceState<S>;
 
-    fn with_state<R>(&self, change: impl FnOnce(&mut Core<S>, &mut AfterUnlock) -> R) -> R {
+    fn with_state<R>(&self, change: impl FnOnce(&mut ServiceState<S>, &mut AfterUnlock) -> R) -> R {
         self.0.with_waiters(change)
     }
 
-    fn waiters(core: &mut Core<S>) -> &mut WaiterSet {
-        &mut core.closers
+    fn waiters(core: &mut ServiceState<S>) -> &mut WaiterSet {
+        &mut core.close_waiters
     }
 }
 
 impl<S: TaskSet> WaiterHome for Leavers<S> {
-    type State = Core<S>;
+    type State = ServiceState<S>;
 
-    fn with_state<R>(&self, change: impl FnOnce(&mut Core<S>, &mut AfterUnlock) -> R) -> R {
+    fn with_state<R>(&self, change: impl FnOnce(&mut ServiceState<S>, &mut AfterUnlock) -> R) -> R {
         self.0.with_waiters(change)
     }
 
-    fn waiters(core: &mut Core<S>) -> &mut WaiterSet {
-        &mut core.leavers
+    fn waiters(core: &mut ServiceState<S>) -> &mut WaiterSet {
+        &mut core.phase_waiters
     }
 }
 
-impl<S: TaskSet> Inner<S> {
+impl<S: TaskSet> ServiceShared<S> {
     /// Changes what waits, which moves no call.
-    fn with_waiters<R>(&self, change: impl FnOnce(&mut Core<S>, &mut AfterUnlock) -> R) -> R {
+    fn with_waiters<R>(&self, change: impl FnOnce(&mut ServiceState<S>, &mut AfterUnlock) -> R) -> R {
         let mut after = AfterUnlock::default(); // acts after the release
         let mut core = self.lock();
         change(&mut core, &mut after)
@@ -598,24 +603,24 @@ pub(crate) struct StageWatch<S: TaskSet> {
 }
 
 impl<S: TaskSet> StageWatch<S> {
-    pub(super) fn new(inner: &Arc<Inner<S>>) -> Self {
+    pub(super) fn new(inner: &Arc<ServiceShared<S>>) -> Self {
         Self { leaving: Registration::new(Leavers(inner.clone())), over: Registration::new(Closers(inner.clone())) }
     }
 
     /// How near its end the service is; `waker` is woken when that changes.
     pub(crate) fn stage(&mut self, waker: &Waker) -> Stage {
-        if self.leaving.poll_until(waker, |core| core.life > Life::Open).is_pending() {
+        if self.leaving.poll_until(waker, |core| core.phase > Phase::Open).is_pending() {
             return Stage::Open;
         }
-        if self.over.poll_until(waker, |core| core.life == Life::Over).is_pending() {
+        if self.over.poll_until(waker, |core| core.phase == Phase::Over).is_pending() {
             return Stage::Leaving;
         }
         Stage::Over
     }
 }
 
-impl<S: TaskSet> Drop for Inner<S> {
+impl<S: TaskSet> Drop for ServiceShared<S> {
     fn drop(&mut self) {
-        self.id.forget();
+        self.id.remove();
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     context::block_on,
     error::{CallError, Refused},
     task::{TakesStreams, TaskSet},
-    typed::{Post, Sending},
+    typed::{MessageTask, Sending},
 };
 use std::{
     error::Error,
@@ -121,7 +121,7 @@ impl<'a, S: TakesStreams> CreateStream<'a, S> {
     /// [`CreateStreamError`] gives the metadata back.
     pub fn wait(self) -> Result<StreamWriter<S::Metadata>, CreateStreamError<S::Metadata>> {
         // Room on a service is nobody's in particular, so no wait for it is a wait for oneself.
-        block_on::block_on_anybody(self)
+        block_on::block_on_any(self)
     }
 
     fn start(&mut self) -> Result<(), CreateStreamError<S::Metadata>> {
@@ -130,7 +130,7 @@ impl<'a, S: TakesStreams> CreateStream<'a, S> {
         };
         let (writer, reader) =
             pipe_or_back(metadata, credits).map_err(|(error, metadata)| CreateStreamError::Credits(error, metadata))?;
-        self.stage = Stage::Offered(Sending::new(self.service, Post::stream(), reader), Box::new(writer));
+        self.stage = Stage::Offered(Sending::new(self.service, MessageTask::stream(), reader), Box::new(writer));
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Services that start anew together.
 
-use super::{Service, events::Crash, service_shared::Inner};
+use super::{Service, events::Crash, service_shared::ServiceShared};
 use crate::{call::end_batch::EndBatch, task::TaskSet};
 use std::{
     error::Error,
@@ -69,7 +69,7 @@ trait Member: Send + Sync {
     fn terminate_into(&self, batch: &mut EndBatch);
 }
 
-impl<S: TaskSet> Member for Inner<S> {
+impl<S: TaskSet> Member for ServiceShared<S> {
     fn restart(&self, why: Crash) -> bool {
         Self::restart(self, why)
     }
@@ -158,7 +158,7 @@ impl Shared {
     }
 
     /// Those that live, of some.
-    fn living(&self, wanted: impl Fn(u64) -> bool) -> Vec<Arc<dyn Member>> {
+    fn running_members(&self, wanted: impl Fn(u64) -> bool) -> Vec<Arc<dyn Member>> {
         let members = self.members();
         let wanted = members.known.iter().filter(|(position, _)| wanted(*position));
         wanted.filter_map(|(_, member)| member.upgrade()).collect()
@@ -181,7 +181,7 @@ impl Place {
     }
 
     /// The member was to start anew for the group, and has ended in another way.
-    pub(super) fn passed_over(&self) {
+    pub(super) fn skip_restart(&self) {
         if self.shared.strategy == Strategy::RestForOne {
             self.restart_next();
         }
@@ -193,7 +193,7 @@ impl Place {
     }
 
     /// The member has given up.
-    pub(super) fn gave_up(&self) {
+    pub(super) fn on_give_up(&self) {
         let with_it = match self.shared.strategy {
             Strategy::OneForOne => Vec::new(),
             Strategy::OneForAll => self.others(),
@@ -205,11 +205,11 @@ impl Place {
     }
 
     fn others(&self) -> Vec<Arc<dyn Member>> {
-        self.shared.living(|position| position != self.position)
+        self.shared.running_members(|position| position != self.position)
     }
 
     fn rest(&self) -> Vec<Arc<dyn Member>> {
-        self.shared.living(|position| position > self.position)
+        self.shared.running_members(|position| position > self.position)
     }
 }
 
@@ -217,7 +217,7 @@ impl fmt::Debug for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Group")
             .field("strategy", &self.shared.strategy)
-            .field("members", &self.shared.living(|_| true).len())
+            .field("members", &self.shared.running_members(|_| true).len())
             .finish()
     }
 }

@@ -132,7 +132,7 @@ pub fn random() -> u64 {
 /// ```
 pub fn yield_now() {
     if sim_runtime::is_here() {
-        sim_runtime::give_way();
+        sim_runtime::yield_now();
     } else {
         std::thread::yield_now();
     }

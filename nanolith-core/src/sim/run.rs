@@ -3,7 +3,7 @@
 use super::error::{SimError, Why};
 use crate::{
     error::Panic,
-    sim_runtime::{Failure, Rules, Trace, World},
+    sim_runtime::{Failure, Rules, Scheduler, Trace},
     time::{MILLISECOND, MINUTE, SECOND},
     util::unwind,
 };
@@ -150,7 +150,7 @@ impl Simulation {
     /// is set; if it comes to the step limit; or if the system gives no thread.
     pub fn run<R: Send>(&self, seed: u64, f: impl FnOnce() -> R + Send) -> Result<Report<R>, SimError> {
         unwind::install_hook();
-        let world = World::new(seed, Rules { seed, ..self.rules.clone() });
+        let world = Scheduler::new(seed, Rules { seed, ..self.rules.clone() });
         let ended = self.run_in(&world, f);
         let trace = world.trace();
         let fail = |why| SimError { seed, why, trace: world.trace() };
@@ -167,7 +167,7 @@ impl Simulation {
         Err(fail(why))
     }
 
-    fn run_in<R: Send>(&self, world: &Arc<World>, f: impl FnOnce() -> R + Send) -> io::Result<Ended<R>> {
+    fn run_in<R: Send>(&self, world: &Arc<Scheduler>, f: impl FnOnce() -> R + Send) -> io::Result<Ended<R>> {
         let clock = world.clone();
         thread::Builder::new().name("nanolith-sim-clock".into()).spawn(move || clock.run_clock())?;
         let here = thread::current();
@@ -189,7 +189,7 @@ impl Simulation {
     }
 
     /// Waits for the end, and says who keeps others from going on.
-    fn watch<R>(&self, world: &World, told: &mpsc::Receiver<Ended<R>>) -> Ended<R> {
+    fn watch<R>(&self, world: &Scheduler, told: &mpsc::Receiver<Ended<R>>) -> Ended<R> {
         let (mut seen, mut has_told) = (world.steps(), false);
         loop {
             match told.recv_timeout(self.patience) {
@@ -206,7 +206,7 @@ impl Simulation {
         }
     }
 
-    fn tell(&self, world: &World) {
+    fn tell(&self, world: &Scheduler) {
         let Some(holder) = world.note_holder() else { return };
         let (seed, patience) = (world.rules().seed, self.patience);
         eprintln!(

@@ -3,7 +3,7 @@
 use crate::{
     context::block_on,
     error::Panic,
-    sim_runtime::{self, Doomed, EndWait, Failure, World},
+    sim_runtime::{self, EndWait, Failure, Scheduler, Unwind},
     util::unwind,
 };
 use std::{
@@ -47,19 +47,19 @@ pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Spawn
         has_ended.store(true, Ordering::Release);
     };
     start(sim_runtime::world(), run).unwrap_or_else(|error| panic!("the system gives no thread: {error}"));
-    sim_runtime::preempt();
+    sim_runtime::switch_point();
     Spawned { answer: answer.into_recv_async(), over, has_answered: false, end }
 }
 
 /// Nobody waits for a thread that panicked.
 fn unheard(panic: Panic) {
     // What waits past the grace is refused, and its threads may throw that.
-    if let Some(world) = sim_runtime::world().filter(|world| !panic.is::<Doomed>() && !world.is_past_grace()) {
+    if let Some(world) = sim_runtime::world().filter(|world| !panic.is::<Unwind>() && !world.is_past_grace()) {
         world.fail(Failure::Panicked(panic));
     }
 }
 
-fn start(world: Option<Arc<World>>, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+fn start(world: Option<Arc<Scheduler>>, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let builder = thread::Builder::new();
     let Some(world) = world else { return builder.spawn(run).map(drop) };
     let name = format!("thread-{}", world.next_spawned());
@@ -100,13 +100,13 @@ impl<T> Spawned<T> {
     ///
     /// The thread's panic.
     pub fn wait(self) -> Result<T, Panic> {
-        block_on::block_on_anybody(self)
+        block_on::block_on_any(self)
     }
 
     /// Whether the thread has ended.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        sim_runtime::glance();
+        sim_runtime::poll_point();
         // ORDERING: Acquire, pairs with the Release in `spawn`.
         self.over.load(Ordering::Acquire)
     }

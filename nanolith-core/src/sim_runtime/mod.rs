@@ -9,7 +9,7 @@ mod shutdown;
 mod threads;
 mod trace;
 
-pub(crate) use self::scheduler::{EndWait, Failure, World};
+pub(crate) use self::scheduler::{EndWait, Failure, Scheduler};
 pub use self::trace::{Switch, Trace};
 
 use crate::{time::clock, util::per_thread::per_thread};
@@ -35,27 +35,27 @@ pub(crate) struct Rules {
 }
 
 /// What unwinds a thread that would wait for ever.
-pub(crate) struct Doomed;
+pub(crate) struct Unwind;
 
 /// A simulated thread.
 #[derive(Clone)]
-pub(crate) struct Seat {
-    world: Arc<World>,
+pub(crate) struct SimThread {
+    world: Arc<Scheduler>,
     id: usize,
 }
 
 per_thread! {
-    static HERE: RefCell<Option<Seat>> = RefCell::new(None);
+    static HERE: RefCell<Option<SimThread>> = RefCell::new(None);
 }
 
 /// Which simulated thread this is, if it is one.
 #[inline]
-pub(crate) fn here() -> Option<Seat> {
+pub(crate) fn here() -> Option<SimThread> {
     if clock::is_any_mocked() { seat() } else { None }
 }
 
 #[cold]
-fn seat() -> Option<Seat> {
+fn seat() -> Option<SimThread> {
     HERE.with(|here| here.borrow().clone())
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn is_here() -> bool {
 
 /// The simulation that this thread is of.
 #[inline]
-pub(crate) fn world() -> Option<Arc<World>> {
+pub(crate) fn world() -> Option<Arc<Scheduler>> {
     here().map(|seat| seat.world)
 }
 
@@ -83,28 +83,28 @@ pub(crate) fn realm() -> u64 {
 
 /// Others may go on here in this thread's place. No lock is held.
 #[inline]
-pub(crate) fn preempt() {
+pub(crate) fn switch_point() {
     if let Some(seat) = here() {
-        seat.world.preempt(seat.id);
+        seat.world.switch_point(seat.id);
     }
 }
 
 /// The same where the thread may be one that polls.
 #[inline]
-pub(crate) fn glance() {
+pub(crate) fn poll_point() {
     if let Some(seat) = here() {
-        seat.world.glance(seat.id);
+        seat.world.poll_point(seat.id);
     }
 }
 
 /// Others go first.
-pub(crate) fn give_way() {
+pub(crate) fn yield_now() {
     if let Some(seat) = here() {
-        seat.world.give_way(seat.id);
+        seat.world.yield_now(seat.id);
     }
 }
 
-impl Seat {
+impl SimThread {
     /// Somebody calls the thread.
     pub(crate) fn wake(&self) {
         self.world.wake(self.id);
@@ -115,8 +115,8 @@ impl Seat {
         self.world.park(self.id);
     }
 
-    pub(crate) fn glance(&self) {
-        self.world.glance(self.id);
+    pub(crate) fn poll_point(&self) {
+        self.world.poll_point(self.id);
     }
 }
 
@@ -130,7 +130,7 @@ pub(crate) fn doing(what: impl FnOnce() -> String) -> Doing {
 }
 
 #[must_use = "it is told until this is dropped"]
-pub(crate) struct Doing(Option<Seat>);
+pub(crate) struct Doing(Option<SimThread>);
 
 impl Drop for Doing {
     fn drop(&mut self) {
@@ -143,21 +143,21 @@ impl Drop for Doing {
 // ----- the life of a thread
 
 /// A place for a thread that is about to be started.
-pub(crate) struct Ticket(Option<Seat>);
+pub(crate) struct Ticket(Option<SimThread>);
 
-impl World {
+impl Scheduler {
     /// One more thread of the simulation, which [enters](Ticket::enter) as it starts.
     pub(crate) fn ticket(self: &Arc<Self>, name: &str) -> Ticket {
         let id = self.add(name.into());
-        Ticket(Some(Seat { world: self.clone(), id }))
+        Ticket(Some(SimThread { world: self.clone(), id }))
     }
 
     /// Runs `f` as the first thread of the simulation, on this thread, and all that it leaves to the end.
     ///
-    /// Gives what is left: see [`World::end`].
+    /// Gives what is left: see [`Scheduler::end`].
     pub(crate) fn run<R>(self: &Arc<Self>, f: impl FnOnce() -> R) -> (R, Vec<String>, usize) {
         self.begin();
-        let root = Ticket(Some(Seat { world: self.clone(), id: threads::ROOT }));
+        let root = Ticket(Some(SimThread { world: self.clone(), id: threads::ROOT }));
         root.enter();
         let result = f();
         let (left, given_up) = self.end();
@@ -168,7 +168,7 @@ impl World {
     /// The thread that rings the simulation's alarms, until it is over.
     pub(crate) fn run_clock(self: &Arc<Self>) {
         scheduler::keep_time(self);
-        HERE.with(|here| here.replace(Some(Seat { world: self.clone(), id: threads::CLOCK })));
+        HERE.with(|here| here.replace(Some(SimThread { world: self.clone(), id: threads::CLOCK })));
         self.serve_clock();
         HERE.with(RefCell::take);
     }
@@ -206,7 +206,7 @@ pub(crate) fn bounded(body: impl FnOnce()) {
         return body();
     }
     if let Err(thrown) = panic::catch_unwind(AssertUnwindSafe(body)) {
-        if !thrown.is::<Doomed>() {
+        if !thrown.is::<Unwind>() {
             panic::resume_unwind(thrown);
         }
     }

@@ -5,15 +5,15 @@
 //! happens under that lock.
 
 use super::{
-    Doomed, Rules,
+    Rules, Unwind,
     rng::Random,
-    threads::{CLOCK, Due, ROOT, Standing, State},
+    threads::{CLOCK, Due, ROOT, State, ThreadStatus},
     trace::Trace,
 };
 use crate::{
     error::Panic,
     time::{
-        clock::{self, Source},
+        clock::{self, VirtualClock},
         timer,
     },
     wake::{Deferred, HasWaiters, Registration, WaiterSet},
@@ -31,23 +31,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) struct World {
+pub(crate) struct Scheduler {
     pub(super) rules: Rules,
-    pub(super) clock: Arc<Source>,
+    pub(super) clock: Arc<VirtualClock>,
     pub(super) state: Mutex<State>,
-    pub(super) course: Mutex<Course>,
+    pub(super) course: Mutex<SchedulerState>,
     /// What user code draws.
     draws: Mutex<Random>,
     pub(super) locals: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     /// Ends what is left when the grace is over.
-    pub(super) enders: Mutex<Vec<Ender>>,
+    pub(super) enders: Mutex<Vec<OnEnd>>,
     pub(super) stage: Arc<Deferred<Stages>>,
     /// The grace is over: what is left ends.
     past_grace: AtomicBool,
 }
 
 /// What ends something that is left when the grace is over.
-pub(super) struct Ender {
+pub(super) struct OnEnd {
     /// Ends it, once.
     pub(super) end: Option<Box<dyn FnOnce() + Send>>,
     /// Drops what no thread was left to drop. It may run several times.
@@ -86,7 +86,7 @@ impl EndWait {
 }
 
 /// How far the simulation has come.
-pub(super) struct Course {
+pub(super) struct SchedulerState {
     failure: Option<Failure>,
     /// The closure has returned, or thrown.
     pub(super) ending: bool,
@@ -118,12 +118,12 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl World {
+impl Scheduler {
     pub(crate) fn new(seed: u64, rules: Rules) -> Arc<Self> {
         let mut state = State::new(seed);
-        state.add("main".into(), Standing::Ready);
-        state.add("clock".into(), Standing::Last);
-        let course = Course {
+        state.add("main".into(), ThreadStatus::Ready);
+        state.add("clock".into(), ThreadStatus::Last);
+        let course = SchedulerState {
             failure: None,
             ending: false,
             stopping: false,
@@ -135,7 +135,7 @@ impl World {
         };
         Arc::new(Self {
             rules,
-            clock: Source::new(),
+            clock: VirtualClock::new(),
             state: Mutex::new(state),
             course: Mutex::new(course),
             draws: Mutex::new(Random::new(!seed)),
@@ -146,7 +146,7 @@ impl World {
         })
     }
 
-    pub(crate) fn clock(&self) -> &Arc<Source> {
+    pub(crate) fn clock(&self) -> &Arc<VirtualClock> {
         &self.clock
     }
 
@@ -185,7 +185,7 @@ impl World {
     }
 
     /// A number from the seed, for a choice among threads.
-    pub(crate) fn lot(&self) -> u64 {
+    pub(crate) fn random_u64(&self) -> u64 {
         lock(&self.state).random.next()
     }
 
@@ -216,7 +216,7 @@ impl World {
 
     /// Runs `end` when the grace is over, on the thread that ran the closure. No lock is held.
     pub(crate) fn at_end(&self, end: impl FnOnce() + Send + 'static) {
-        lock(&self.enders).push(Ender { end: Some(Box::new(end)), sweep: None });
+        lock(&self.enders).push(OnEnd { end: Some(Box::new(end)), sweep: None });
     }
 
     /// The same. When no thread of the simulation runs any more, `sweep` drops what is still there, on that thread, too.
@@ -225,7 +225,7 @@ impl World {
         end: impl FnOnce() + Send + 'static,
         sweep: impl Fn() + Send + Sync + 'static,
     ) {
-        lock(&self.enders).push(Ender { end: Some(Box::new(end)), sweep: Some(Arc::new(sweep)) });
+        lock(&self.enders).push(OnEnd { end: Some(Box::new(end)), sweep: Some(Arc::new(sweep)) });
     }
 
     /// A wait for the end.
@@ -254,7 +254,7 @@ impl World {
 
     /// One more thread, which could run from now on.
     pub(super) fn add(&self, name: Arc<str>) -> usize {
-        lock(&self.state).add(name, Standing::Ready)
+        lock(&self.state).add(name, ThreadStatus::Ready)
     }
 
     /// The root has the baton first.
@@ -273,9 +273,9 @@ impl World {
     pub(super) fn leave(&self, me: usize) {
         let mut state = lock(&self.state);
         if state.running == Some(me) {
-            drop(self.pass_on(state, me, Standing::Over));
+            drop(self.pass_on(state, me, ThreadStatus::Over));
         } else {
-            state.stands[me].standing = Standing::Over;
+            state.stands[me].standing = ThreadStatus::Over;
         }
     }
 
@@ -284,7 +284,7 @@ impl World {
         let mut state = lock(&self.state);
         let stand = &mut state.stands[id];
         match stand.standing {
-            Standing::Parked => stand.standing = Standing::Ready,
+            ThreadStatus::Parked => stand.standing = ThreadStatus::Ready,
             _ => stand.token = true, // somebody from outside woke it as it was about to wait
         }
     }
@@ -294,16 +294,16 @@ impl World {
         if mem::take(&mut lock(&self.state).stands[me].token) {
             return;
         }
-        self.switch(me, Standing::Parked, true);
+        self.switch(me, ThreadStatus::Parked, true);
     }
 
     /// The thread polls for something: others go first.
-    pub(super) fn give_way(&self, me: usize) {
-        self.switch(me, Standing::Yielded, true);
+    pub(super) fn yield_now(&self, me: usize) {
+        self.switch(me, ThreadStatus::Yielded, true);
     }
 
     /// The thread comes by a place where others may go on in its place.
-    pub(super) fn preempt(&self, me: usize) {
+    pub(super) fn switch_point(&self, me: usize) {
         let mut state = lock(&self.state);
         if state.running != Some(me) {
             return; // it is about to end
@@ -312,16 +312,16 @@ impl World {
         let is_late = state.steps > lock(&self.course).steps;
         if is_late || state.is_interrupted(self.rules.switch) {
             drop(state);
-            self.switch(me, Standing::Ready, me == ROOT);
+            self.switch(me, ThreadStatus::Ready, me == ROOT);
         }
     }
 
     /// The same where the thread may poll: it gives way every other time.
-    pub(super) fn glance(&self, me: usize) {
+    pub(super) fn poll_point(&self, me: usize) {
         let mut state = lock(&self.state);
         if state.running == Some(me) && state.random.chance(0.5) {
             drop(state);
-            self.give_way(me);
+            self.yield_now(me);
         }
     }
 
@@ -330,7 +330,7 @@ impl World {
     }
 
     /// Others go on until it is this thread's turn again. It unwinds then, if it is doomed and may.
-    fn switch(&self, me: usize, standing: Standing, may_unwind: bool) {
+    fn switch(&self, me: usize, standing: ThreadStatus, may_unwind: bool) {
         let mut state = lock(&self.state);
         if state.running != Some(me) {
             return;
@@ -344,7 +344,7 @@ impl World {
         }
         drop(state);
         if is_doomed {
-            panic::resume_unwind(Box::new(Doomed));
+            panic::resume_unwind(Box::new(Unwind));
         }
     }
 
@@ -353,13 +353,13 @@ impl World {
         &'a self,
         mut state: MutexGuard<'a, State>,
         me: usize,
-        standing: Standing,
+        standing: ThreadStatus,
     ) -> MutexGuard<'a, State> {
         state.stands[me].standing = standing;
         state.count_step();
         let next = self.choose(&mut state);
         state.hand_over(Some(me), next, self.clock.elapsed());
-        if standing == Standing::Over { state } else { Self::await_turn(state, me) }
+        if standing == ThreadStatus::Over { state } else { Self::await_turn(state, me) }
     }
 
     fn await_turn(mut state: MutexGuard<'_, State>, me: usize) -> MutexGuard<'_, State> {
@@ -398,7 +398,7 @@ impl World {
     /// The root goes on, by an unwinding where its closure has not ended.
     fn stop(&self, state: &mut State, ending: bool) -> usize {
         let root = &mut state.stands[ROOT];
-        if root.unwinds && root.standing == Standing::Parked {
+        if root.unwinds && root.standing == ThreadStatus::Parked {
             give_up(self.rules.seed, &state.describe());
         }
         root.doomed = !ending && !root.unwinds;
@@ -424,7 +424,7 @@ impl World {
                     timer::ring_next(&self.clock);
                 }
             }
-            state = self.pass_on(lock(&self.state), CLOCK, Standing::Last);
+            state = self.pass_on(lock(&self.state), CLOCK, ThreadStatus::Last);
         }
     }
 
@@ -446,6 +446,6 @@ fn give_up(seed: u64, left: &[String]) -> ! {
 }
 
 /// This thread has the simulation's time as long as it lives.
-pub(super) fn keep_time(world: &World) {
+pub(super) fn keep_time(world: &Scheduler) {
     clock::enter(Some(world.clock.clone())).for_ever();
 }

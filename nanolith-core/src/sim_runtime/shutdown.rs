@@ -1,8 +1,8 @@
 //! The end of a simulation: what its closure left comes to an end, by itself or not.
 
 use super::{
-    scheduler::{World, lock},
-    threads::{CLOCK, ROOT, Standing},
+    scheduler::{Scheduler, lock},
+    threads::{CLOCK, ROOT, ThreadStatus},
 };
 use crate::{
     time::{clock, timer},
@@ -10,7 +10,7 @@ use crate::{
 };
 use std::mem;
 
-impl World {
+impl Scheduler {
     /// The closure has ended: what it left runs to its end, is told to end, is made to, or is given up, in this order. Gives
     /// what did not end of itself, and how many threads were given up.
     pub(super) fn end(&self) -> (Vec<String>, usize) {
@@ -21,7 +21,7 @@ impl World {
         self.run_enders();
         self.abort_futures();
         for _ in 0..ROUNDS {
-            if !self.doom_all() {
+            if !self.unwind_all() {
                 break;
             }
             self.settle();
@@ -45,7 +45,7 @@ impl World {
             if ends.is_empty() {
                 return;
             }
-            ends.into_iter().for_each(unwind::quietly);
+            ends.into_iter().for_each(unwind::ignore_panics);
             self.settle();
         }
     }
@@ -53,7 +53,7 @@ impl World {
     /// Drops what no thread has run: this one does it.
     fn sweep(&self) {
         let sweeps: Vec<_> = lock(&self.enders).iter().filter_map(|ender| ender.sweep.clone()).collect();
-        sweeps.into_iter().for_each(|sweep| unwind::quietly(|| sweep()));
+        sweeps.into_iter().for_each(|sweep| unwind::ignore_panics(|| sweep()));
     }
 
     /// Has each future end that is no call: handlers of messages, runs of schedules, stages of pipelines.
@@ -85,19 +85,19 @@ impl World {
         let state = lock(&self.state);
         self.go_on(&state);
         if state.running == Some(ROOT) {
-            drop(self.pass_on(state, ROOT, Standing::Last));
+            drop(self.pass_on(state, ROOT, ThreadStatus::Last));
         }
         drop(mem::take(&mut *lock(&self.locals)));
     }
 
     /// Makes those who wait unwind; says whether there are any.
-    fn doom_all(&self) -> bool {
+    fn unwind_all(&self) -> bool {
         let mut state = lock(&self.state);
         let mut any = false;
         for id in state.left() {
             let stand = &mut state.stands[id];
-            if matches!(stand.standing, Standing::Parked | Standing::Yielded) && !stand.unwinds {
-                (stand.doomed, stand.standing, any) = (true, Standing::Ready, true);
+            if matches!(stand.standing, ThreadStatus::Parked | ThreadStatus::Yielded) && !stand.unwinds {
+                (stand.doomed, stand.standing, any) = (true, ThreadStatus::Ready, true);
             }
         }
         any
@@ -107,9 +107,9 @@ impl World {
     pub(crate) fn close(&self) -> usize {
         let mut state = lock(&self.state);
         lock(&self.course).over = true;
-        state.stands[ROOT].standing = Standing::Over;
+        state.stands[ROOT].standing = ThreadStatus::Over;
         state.running = None;
-        if state.stands[CLOCK].standing == Standing::Last {
+        if state.stands[CLOCK].standing == ThreadStatus::Last {
             state.running = Some(CLOCK);
             state.stands[CLOCK].bell.notify_one(); // it sees that it is over
         }

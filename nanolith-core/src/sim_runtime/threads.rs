@@ -17,7 +17,7 @@ pub(super) const CLOCK: usize = 1;
 
 /// How a thread stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum ThreadStatus {
     /// It could run.
     Ready,
     /// It has the baton.
@@ -32,7 +32,7 @@ pub(super) enum Standing {
     Over,
 }
 
-impl Standing {
+impl ThreadStatus {
     fn why(self) -> &'static str {
         match self {
             Self::Ready | Self::Running => "interrupted",
@@ -45,9 +45,9 @@ impl Standing {
 }
 
 /// One thread.
-pub(super) struct Stand {
+pub(super) struct ThreadState {
     pub(super) name: Arc<str>,
-    pub(super) standing: Standing,
+    pub(super) standing: ThreadStatus,
     /// What it is at while it waits.
     pub(super) doing: Option<String>,
     /// It was woken while it did not wait.
@@ -69,7 +69,7 @@ pub(super) enum Due {
 }
 
 pub(super) struct State {
-    pub(super) stands: Vec<Stand>,
+    pub(super) stands: Vec<ThreadState>,
     pub(super) running: Option<usize>,
     pub(super) random: Random,
     /// Switch points so far, taken or not.
@@ -84,13 +84,13 @@ pub(super) struct State {
 }
 
 /// After so many switch points at one moment the clock goes on though somebody could run: computing takes time after all.
-const LONGEST_MOMENT: u64 = 100_000;
+const MAX_STEPS_PER_INSTANT: u64 = 100_000;
 
 /// After so many switch points a thread is interrupted even where nothing else would: it may poll for what others do.
-const LONGEST_RUN: u64 = 1_000;
+const MAX_STEPS_PER_THREAD: u64 = 1_000;
 
 /// So often those who poll look in vain before the clock goes on.
-const PATIENCE: u32 = 64;
+const MAX_IDLE_POLLS: u32 = 64;
 
 impl State {
     pub(super) fn new(seed: u64) -> Self {
@@ -107,9 +107,17 @@ impl State {
     }
 
     /// One more thread, which could run.
-    pub(super) fn add(&mut self, name: Arc<str>, standing: Standing) -> usize {
+    pub(super) fn add(&mut self, name: Arc<str>, standing: ThreadStatus) -> usize {
         let bell = Arc::default();
-        self.stands.push(Stand { name, standing, doing: None, token: false, bell, doomed: false, unwinds: false });
+        self.stands.push(ThreadState {
+            name,
+            standing,
+            doing: None,
+            token: false,
+            bell,
+            doomed: false,
+            unwinds: false,
+        });
         self.stands.len() - 1
     }
 
@@ -119,36 +127,36 @@ impl State {
         self.steps_alone += 1;
     }
 
-    fn standing(&self, standing: Standing) -> Vec<usize> {
+    fn standing(&self, standing: ThreadStatus) -> Vec<usize> {
         (0..self.stands.len()).filter(|id| self.stands[*id].standing == standing).collect()
     }
 
     /// Whether the thread that runs is interrupted, where it may be with this `probability`.
     pub(super) fn is_interrupted(&mut self, probability: f64) -> bool {
-        let is_anybody_ready = self.stands.iter().any(|stand| stand.standing == Standing::Ready);
-        is_anybody_ready && (self.random.chance(probability) || self.steps_alone > LONGEST_RUN)
+        let is_anybody_ready = self.stands.iter().any(|stand| stand.standing == ThreadStatus::Ready);
+        is_anybody_ready && (self.random.chance(probability) || self.steps_alone > MAX_STEPS_PER_THREAD)
     }
 
     /// Threads that have not ended, but for the root and the clock.
     pub(super) fn left(&self) -> Vec<usize> {
         (0..self.stands.len())
-            .filter(|id| ![ROOT, CLOCK].contains(id) && self.stands[*id].standing != Standing::Over)
+            .filter(|id| ![ROOT, CLOCK].contains(id) && self.stands[*id].standing != ThreadStatus::Over)
             .collect()
     }
 
     /// Who is next: one of those who could run, by chance. `None`: nobody could.
     pub(super) fn next(&mut self, due: Due) -> Option<usize> {
-        let can_ring = self.stands[CLOCK].standing == Standing::Last && due != Due::Never;
-        let mut among = self.standing(Standing::Ready);
+        let can_ring = self.stands[CLOCK].standing == ThreadStatus::Last && due != Due::Never;
+        let mut among = self.standing(ThreadStatus::Ready);
         if !among.is_empty() {
             self.idle_turns = 0;
-            if can_ring && (due == Due::Now || self.steps_now > LONGEST_MOMENT) {
+            if can_ring && (due == Due::Now || self.steps_now > MAX_STEPS_PER_INSTANT) {
                 among.push(CLOCK);
             }
-        } else if can_ring && (due == Due::Now || self.idle_turns >= PATIENCE) {
+        } else if can_ring && (due == Due::Now || self.idle_turns >= MAX_IDLE_POLLS) {
             among.push(CLOCK);
         } else {
-            among = self.standing(Standing::Yielded);
+            among = self.standing(ThreadStatus::Yielded);
             self.idle_turns = self.idle_turns.saturating_add(1);
             if among.is_empty() && can_ring {
                 among.push(CLOCK);
@@ -172,7 +180,7 @@ impl State {
             let from = last.map(|last| self.stands[last].name.clone());
             self.trace.push(Switch { at, from, why, to: self.stands[next].name.clone() });
         }
-        self.stands[next].standing = Standing::Running;
+        self.stands[next].standing = ThreadStatus::Running;
         self.running = Some(next);
         if last != Some(next) {
             self.stands[next].bell.notify_one();
@@ -181,18 +189,18 @@ impl State {
 
     /// What each thread that has not ended is at.
     pub(super) fn describe(&self) -> Vec<String> {
-        let known = |stand: &&Stand| !matches!(stand.standing, Standing::Over | Standing::Last);
-        self.stands.iter().filter(known).map(Stand::describe).collect()
+        let known = |stand: &&ThreadState| !matches!(stand.standing, ThreadStatus::Over | ThreadStatus::Last);
+        self.stands.iter().filter(known).map(ThreadState::describe).collect()
     }
 }
 
-impl Stand {
+impl ThreadState {
     pub(super) fn describe(&self) -> String {
         let doing = match (self.standing, &self.doing) {
-            (Standing::Parked, Some(doing)) => doing.as_str(),
-            (Standing::Parked, None) => "waits for work",
-            (Standing::Yielded, _) => "polls for something",
-            (Standing::Running, _) => "runs",
+            (ThreadStatus::Parked, Some(doing)) => doing.as_str(),
+            (ThreadStatus::Parked, None) => "waits for work",
+            (ThreadStatus::Yielded, _) => "polls for something",
+            (ThreadStatus::Running, _) => "runs",
             _ => "could run",
         };
         format!("{}: {doing}", self.name)
@@ -205,10 +213,10 @@ mod tests {
 
     fn state(threads: usize) -> State {
         let mut state = State::new(1);
-        state.add("root".into(), Standing::Parked);
-        state.add("clock".into(), Standing::Last);
+        state.add("root".into(), ThreadStatus::Parked);
+        state.add("clock".into(), ThreadStatus::Last);
         for _ in 0..threads {
-            state.add("thread".into(), Standing::Ready);
+            state.add("thread".into(), ThreadStatus::Ready);
         }
         state
     }
@@ -230,9 +238,9 @@ mod tests {
     #[test]
     fn those_who_poll_look_a_while_before_the_clock_goes_on() {
         let mut state = state(1);
-        state.stands[2].standing = Standing::Yielded;
+        state.stands[2].standing = ThreadStatus::Yielded;
         let turns = (0..1_000).take_while(|_| state.next(Due::Later) == Some(2)).count();
-        assert_eq!(turns, PATIENCE as usize);
+        assert_eq!(turns, MAX_IDLE_POLLS as usize);
         assert_eq!(state.next(Due::Never), Some(2), "there is nothing else to do");
     }
 }

@@ -1,6 +1,6 @@
 //! A token that many share: who cancels it cancels what was given it.
 
-use crate::{call::cancel_tree::Stop, context::block_on, wake::Registration};
+use crate::{call::cancel_tree::CancelNode, context::block_on, wake::Registration};
 use std::{
     fmt,
     future::Future,
@@ -26,7 +26,7 @@ use std::{
 /// Dropping it cancels nothing: see [`CancelToken::drop_guard`].
 #[derive(Clone)]
 pub struct CancelToken {
-    stop: Arc<Stop>,
+    stop: Arc<CancelNode>,
 }
 
 impl Default for CancelToken {
@@ -42,7 +42,7 @@ impl CancelToken {
         Self { stop: Arc::default() }
     }
 
-    pub(crate) fn stop(&self) -> &Arc<Stop> {
+    pub(crate) fn stop(&self) -> &Arc<CancelNode> {
         &self.stop
     }
 
@@ -59,13 +59,13 @@ impl CancelToken {
     /// ```
     #[must_use]
     pub fn child_token(&self) -> Self {
-        Self { stop: Stop::within(&self.stop) }
+        Self { stop: CancelNode::child_of(&self.stop) }
     }
 
     /// Cancels the calls that have the token, and the tokens below it: see [`Handle::cancel`](crate::Handle::cancel). It returns
     /// when they are, and does nothing the second time.
     pub fn cancel(&self) {
-        self.stop.stop();
+        self.stop.cancel();
     }
 
     /// Whether it was cancelled.
@@ -146,13 +146,13 @@ impl fmt::Debug for CancelToken {
 /// May be dropped at any time.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Cancelled {
-    waiter: Registration<Arc<Stop>>,
+    waiter: Registration<Arc<CancelNode>>,
 }
 
 impl Cancelled {
     /// Blocks until the token is cancelled. Within a task, the slot is lent meanwhile.
     pub fn wait(self) {
-        block_on::block_on_anybody(self);
+        block_on::block_on_any(self);
     }
 }
 
@@ -160,7 +160,7 @@ impl Future for Cancelled {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        Stop::poll_stopped(&mut self.waiter, cx.waker())
+        CancelNode::poll_stopped(&mut self.waiter, cx.waker())
     }
 }
 

@@ -91,8 +91,8 @@ impl Error for StillAlive {}
 fn wait_until_done(limit: Option<Duration>) -> Result<(), StillAlive> {
     let deadline = limit.and_then(clock::after);
     let mut waiter = keep_alive::waiter();
-    let done = pin!(poll_fn(|cx| keep_alive::poll_done(&mut waiter, cx)));
-    let done = block_on::block_on_anybody_until(done, deadline);
+    let done = pin!(poll_fn(|cx| keep_alive::poll_none(&mut waiter, cx)));
+    let done = block_on::block_on_any_until(done, deadline);
     // What was done at that very moment is done, too.
     match (done, keep_alive::count()) {
         (None, count @ 1..) => Err(StillAlive { count }),

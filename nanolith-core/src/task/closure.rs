@@ -3,7 +3,7 @@
 use super::{CallSlot, NoState, Run, Scope, TaskSet};
 use crate::{
     call::{
-        call_ref::{Shared, Space},
+        call_ref::{CallRef, Uninit},
         slot::Slot,
     },
     meta::task_info::TaskInfo,
@@ -28,14 +28,14 @@ pub struct Work;
 
 /// One call's work.
 #[allow(missing_debug_implementations)] // no user can name it
-pub struct Piece {
+pub struct Closure {
     info: &'static TaskInfo,
     run: Box<RunPiece>,
 }
 
 type RunPiece = dyn FnOnce(&mut Scope<Work>) -> Run<Box<dyn Any + Send>> + Send;
 
-impl Piece {
+impl Closure {
     /// `info` is what others are told of it: that of the task that it runs many times, or its own.
     pub(crate) fn new<F>(info: &'static TaskInfo, run: F) -> Self
     where
@@ -46,13 +46,13 @@ impl Piece {
 }
 
 /// One closure, as a task.
-pub(crate) fn closure<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Piece {
-    Piece::new(&Work::TASKS[2], |_| Run::Done(Box::new(run())))
+pub(crate) fn closure<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Closure {
+    Closure::new(&Work::TASKS[2], |_| Run::Done(Box::new(run())))
 }
 
 /// One future, as a task.
-pub(crate) fn future<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Piece {
-    Piece::new(&Work::TASKS[3], |scope| {
+pub(crate) fn future<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Closure {
+    Closure::new(&Work::TASKS[3], |scope| {
         scope.spawn_unless_task_local(async move {
             let output: Box<dyn Any + Send> = Box::new(future.await);
             output
@@ -61,7 +61,7 @@ pub(crate) fn future<T: Send + 'static>(future: impl Future<Output = T> + Send +
 }
 
 /// What a piece gave, by its type.
-pub(crate) fn unpack<T: 'static>(output: Box<dyn Any + Send>) -> Option<T> {
+pub(crate) fn downcast_output<T: 'static>(output: Box<dyn Any + Send>) -> Option<T> {
     output.downcast().ok().map(|output| *output)
 }
 
@@ -71,7 +71,7 @@ const SPAWN: TaskInfo = TaskInfo::new("pool", "spawn", "nanolith::pool::spawn");
 const SPAWN_ASYNC: TaskInfo = TaskInfo::new("pool", "spawn_async", "nanolith::pool::spawn_async").asynchronous();
 
 impl TaskSet for Work {
-    type Task = Piece;
+    type Task = Closure;
     type Output = Box<dyn Any + Send>;
     type Calls<E> = E;
     type Shared = NoState;
@@ -81,7 +81,7 @@ impl TaskSet for Work {
     const TASKS: &'static [TaskInfo] = &[MAP, MAP_REDUCE, SPAWN, SPAWN_ASYNC];
     const BRINGS_STATE: bool = true;
 
-    fn info(task: &Piece) -> &'static TaskInfo {
+    fn info(task: &Closure) -> &'static TaskInfo {
         task.info
     }
 
@@ -89,20 +89,20 @@ impl TaskSet for Work {
         executor
     }
 
-    fn run(task: Piece, scope: &mut Scope<Self>) -> Run<Self::Output> {
+    fn run(task: Closure, scope: &mut Scope<Self>) -> Run<Self::Output> {
         (task.run)(scope)
     }
 }
 
-/// The call of one task of many that run as `whole`, for its context: it ends when the whole is ended.
-pub(super) fn part<S: TaskSet>(whole: &Shared<CallSlot<Work>>) -> Shared<CallSlot<S>> {
-    let meta = whole.meta.again();
+/// The call of one task of many that run as `with_hooks`, for its context: it ends when the whole is ended.
+pub(super) fn subtask<S: TaskSet>(whole: &CallRef<CallSlot<Work>>) -> CallRef<CallSlot<S>> {
+    let meta = whole.header.for_retry();
     meta.mark_started(clock::now());
-    let part: Shared<CallSlot<S>> = Space::new().fill(Slot::begun(meta));
-    whole.meta.go_on_as(&part.clone().erase());
-    whole.look_again();
+    let part: CallRef<CallSlot<S>> = Uninit::new().init(Slot::begun(meta));
+    whole.header.delegate_to(&part.clone().erase());
+    whole.fence();
     if whole.is_asked_to_stop() {
-        part.end_call(crate::call::slot::End::Cancelled);
+        part.end_call(crate::call::slot::EndReason::Cancelled);
     }
     part
 }

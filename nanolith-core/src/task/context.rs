@@ -2,10 +2,10 @@
 
 use super::{CallSlot, TaskSet};
 use crate::{
-    call::{Progress, call_ref::Shared},
+    call::{Progress, call_ref::CallRef},
     context::thread_context,
     meta::{priority::Priority, task_info::TaskInfo},
-    wake::extensions::Data,
+    wake::extensions::Extensions,
 };
 use std::{
     fmt,
@@ -38,8 +38,8 @@ use std::{
 /// In a module under `#[define]` it is `&Context<Tasks>`.
 pub struct Context<S: TaskSet> {
     /// `None` in a service's init.
-    pub(super) call: Option<Shared<CallSlot<S>>>,
-    pub(super) data: Data,
+    pub(super) call: Option<CallRef<CallSlot<S>>>,
+    pub(super) data: Extensions,
 }
 
 impl<S: TaskSet> Clone for Context<S> {
@@ -49,11 +49,11 @@ impl<S: TaskSet> Clone for Context<S> {
 }
 
 impl<S: TaskSet> Context<S> {
-    pub(crate) fn new(call: Option<Shared<CallSlot<S>>>, data: Data) -> Self {
+    pub(crate) fn new(call: Option<CallRef<CallSlot<S>>>, data: Extensions) -> Self {
         Self { call, data }
     }
 
-    pub(crate) fn executor_data(&self) -> &Data {
+    pub(crate) fn executor_data(&self) -> &Extensions {
         &self.data
     }
 
@@ -73,7 +73,7 @@ impl<S: TaskSet> Context<S> {
     /// ```
     #[must_use]
     pub fn task(&self) -> Option<&'static TaskInfo> {
-        self.call.as_ref().map(|call| call.meta.task())
+        self.call.as_ref().map(|call| call.header.task())
     }
 
     /// Whether the call was cancelled or timed out, or one within which it was made: nobody waits for the result any more. Also
@@ -93,7 +93,7 @@ impl<S: TaskSet> Context<S> {
     /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.call.as_ref().is_some_and(|call| CallSlot::is_to_stop(call) || thread_context::is_stopping())
+        self.call.as_ref().is_some_and(|call| CallSlot::is_to_stop(call) || thread_context::is_shutting_down())
     }
 
     /// Ends when the call is cancelled or timed out; never, if it is not.
@@ -122,11 +122,11 @@ impl<S: TaskSet> Context<S> {
     ///
     /// May be dropped and asked for again at any time.
     pub fn cancelled(&self) -> impl Future<Output = ()> + '_ {
-        let mut stop = self.call.as_ref().map(|call| call.meta.stop_wait());
+        let mut stop = self.call.as_ref().map(|call| call.header.stop_wait());
         poll_fn(move |cx| {
             if let (Some(call), Some(stop)) = (&self.call, &mut stop) {
                 stop.register(cx.waker());
-                call.look_again();
+                call.fence();
                 CallSlot::hang_on_parents(call);
             }
             if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
@@ -154,7 +154,7 @@ impl<S: TaskSet> Context<S> {
     /// ```
     pub fn progress(&self, done: u64, total: u64) {
         if let Some(call) = &self.call {
-            call.meta.tell_progress(Progress { done, total });
+            call.header.tell_progress(Progress { done, total });
         }
     }
 
@@ -187,7 +187,7 @@ impl<S: TaskSet> Context<S> {
     /// ```
     #[must_use]
     pub fn should_yield(&self) -> bool {
-        self.is_cancelled() || self.call.as_ref().is_some_and(|call| thread_context::should_yield_for(&call.meta))
+        self.is_cancelled() || self.call.as_ref().is_some_and(|call| thread_context::should_yield_for(&call.header))
     }
 
     /// How urgent the call is now: [`Priority::Normal`] in a service's init. Calls that the task submits are as urgent, unless
@@ -208,7 +208,7 @@ impl<S: TaskSet> Context<S> {
     /// ```
     #[must_use]
     pub fn priority(&self) -> Priority {
-        self.call.as_ref().map_or(Priority::Normal, |call| call.meta.priority())
+        self.call.as_ref().map_or(Priority::Normal, |call| call.header.priority())
     }
 
     /// When the call ends as timed out, if it does.
@@ -228,7 +228,7 @@ impl<S: TaskSet> Context<S> {
     /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.call.as_ref().and_then(|call| call.meta.deadline())
+        self.call.as_ref().and_then(|call| call.header.deadline())
     }
 
     /// The value of this type that the executor was built with: `Pool::builder().data(value)`, or a service's.

@@ -3,12 +3,12 @@
 use super::{TaskSet, run::Brought};
 use crate::{
     call::{
-        backend::{self, Host, HostId, Ran, Runnable, Runs},
-        call_ref::{Shared, Space},
+        backend::{self, Backend, ErasedCall, ExecutorId, RunResult, Runs},
+        call_ref::{CallRef, Uninit},
         end_batch::EndBatch,
-        header::Meta,
+        header::Header,
         offload,
-        slot::{Completed, End, Ended, Fellows, Slot, Taken},
+        slot::{CoOwners, CompleteResult, EndReason, EndResult, Slot, TakeResult},
     },
     context::thread_context,
     deadlock::WaitCycle,
@@ -21,7 +21,7 @@ use crate::{
     metrics,
     time::{
         clock,
-        timer::{self, Alarm},
+        timer::{self, TimerAction},
     },
     util::unwind,
 };
@@ -51,7 +51,7 @@ pub(crate) const fn is_large<S: TaskSet>() -> bool {
 }
 
 /// The slot of a call of `S`.
-pub(crate) type CallSlot<S> = Slot<Input<S>, Result<<S as TaskSet>::Output, CallError>, Meta>;
+pub(crate) type CallSlot<S> = Slot<Input<S>, Result<<S as TaskSet>::Output, CallError>, Header>;
 
 /// The call was over before it began: what [`Job::split`] gives then.
 ///
@@ -94,7 +94,7 @@ impl std::error::Error for Stopped {}
 /// ```
 #[must_use = "a job that is dropped ends its call as lost"]
 pub struct Job<S: TaskSet> {
-    slot: Option<Shared<CallSlot<S>>>,
+    slot: Option<CallRef<CallSlot<S>>>,
 }
 
 impl<S: TaskSet> Job<S> {
@@ -118,56 +118,56 @@ impl<S: TaskSet> Job<S> {
         F: FnOnce(Result<S::Output, CallError>) + Send + 'static,
     {
         let caller = Caller { task: S::info(&task), submitted: Location::caller() };
-        Self::told(task, None, Meta::new(caller, None, None), on_complete)
+        Self::with_callback(task, None, Header::new(caller, None, None), on_complete)
     }
 
-    fn told<F>(task: S::Task, shared: Option<S::Shared>, meta: Meta, on_complete: F) -> Self
+    fn with_callback<F>(task: S::Task, shared: Option<S::Shared>, meta: Header, on_complete: F) -> Self
     where
         F: FnOnce(Result<S::Output, CallError>) + Send + 'static,
     {
-        let (job, slot) = Self::with_owner(Space::new(), task, shared, meta);
-        let told = Told { slot: slot.clone(), on_complete: Mutex::new(Some(on_complete)) };
+        let (job, slot) = Self::with_owner(Uninit::new(), task, shared, meta);
+        let told = OnCompleteWaker { slot: slot.clone(), on_complete: Mutex::new(Some(on_complete)) };
         // Nobody has the job yet, so it is not over.
         slot.register(&Waker::from(Arc::new(told)));
         job
     }
 
-    /// The job, and one more owner of its call. `place` is where that is made: see [`Space`].
+    /// The job, and one more owner of its call. `place` is where that is made: see [`Uninit`].
     #[inline(always)]
     pub(crate) fn with_owner(
-        place: Space<CallSlot<S>>,
+        place: Uninit<CallSlot<S>>,
         task: S::Task,
         shared: Option<S::Shared>,
-        meta: Meta,
-    ) -> (Self, Shared<CallSlot<S>>) {
+        meta: Header,
+    ) -> (Self, CallRef<CallSlot<S>>) {
         if shared.is_some() {
             meta.mark_sharing();
         }
-        let told = meta.is_watched();
-        let (slot, other) = place.fill_for_two(Slot::new(Input { task, shared }, meta, told));
+        let told = meta.needs_notify();
+        let (slot, other) = place.init_pair(Slot::new(Input { task, shared }, meta, told));
         (Self { slot: Some(slot) }, other)
     }
 
     /// A job whose outcome nobody hears of.
-    pub(crate) fn alone(place: Space<CallSlot<S>>, task: S::Task, shared: Option<S::Shared>, meta: Meta) -> Self {
+    pub(crate) fn detached(place: Uninit<CallSlot<S>>, task: S::Task, shared: Option<S::Shared>, meta: Header) -> Self {
         if shared.is_some() {
             meta.mark_sharing();
         }
-        let told = meta.is_watched();
+        let told = meta.needs_notify();
         let mut slot = Slot::new(Input { task, shared }, meta, told);
         slot.detach_mut();
-        Self { slot: Some(place.fill(slot)) }
+        Self { slot: Some(place.init(slot)) }
     }
 
-    pub(crate) fn slot(&self) -> &Shared<CallSlot<S>> {
+    pub(crate) fn slot(&self) -> &CallRef<CallSlot<S>> {
         self.slot.as_ref().expect("a job has its slot until it is used up")
     }
 
-    pub(crate) fn into_slot(mut self) -> Shared<CallSlot<S>> {
+    pub(crate) fn into_slot(mut self) -> CallRef<CallSlot<S>> {
         self.slot.take().expect("a job has its slot until it is used up")
     }
 
-    pub(crate) fn from_slot(slot: Shared<CallSlot<S>>) -> Self {
+    pub(crate) fn from_slot(slot: CallRef<CallSlot<S>>) -> Self {
         Self { slot: Some(slot) }
     }
 
@@ -183,20 +183,20 @@ impl<S: TaskSet> Job<S> {
     /// ```
     #[must_use]
     pub fn info(&self) -> &'static TaskInfo {
-        self.slot().meta.task()
+        self.slot().header.task()
     }
 
     /// How urgent it is. A job made by [`Job::new`] is as urgent as the task or scope in which it was made, and
     /// [`Priority::Normal`] elsewhere.
     #[must_use]
     pub fn priority(&self) -> Priority {
-        self.slot().meta.priority()
+        self.slot().header.priority()
     }
 
     /// When its call ends as timed out, if it does.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.slot().meta.deadline()
+        self.slot().header.deadline()
     }
 
     /// Whether its call is over already: cancelled or timed out.
@@ -219,7 +219,7 @@ impl<S: TaskSet> Job<S> {
     /// ```
     #[must_use]
     pub fn full(&self) -> CallError {
-        self.error(End::Full)
+        self.error(EndReason::Full)
     }
 
     /// The error to refuse it with when the executor is closed.
@@ -233,7 +233,7 @@ impl<S: TaskSet> Job<S> {
     /// ```
     #[must_use]
     pub fn closed(&self) -> CallError {
-        self.error(End::Closed)
+        self.error(EndReason::Closed)
     }
 
     /// The error with which a layer refuses it: `layer` is its name.
@@ -255,16 +255,16 @@ impl<S: TaskSet> Job<S> {
     /// ```
     #[must_use]
     pub fn rejected(&self, layer: &'static str) -> CallError {
-        CallError::Rejected(layer, self.slot().meta.at())
+        CallError::Rejected(layer, self.slot().header.at())
     }
 
-    pub(crate) fn error(&self, end: End) -> CallError {
-        self.slot().meta.error(end)
+    pub(crate) fn error(&self, end: EndReason) -> CallError {
+        self.slot().header.error(end)
     }
 
     /// Whether it takes no more than the plain way through an executor.
     pub(crate) fn is_plain(&self) -> bool {
-        Runnable::is_plain(&**self.slot())
+        ErasedCall::is_plain(&**self.slot())
     }
 
     /// Begins the call: the task is yours to run, its outcome goes to the reply.
@@ -286,9 +286,9 @@ impl<S: TaskSet> Job<S> {
     /// [`Stopped`] if the call was cancelled or timed out before.
     pub fn split(self) -> Result<(S::Task, Reply<S>), Stopped> {
         let slot = self.into_slot();
-        slot.meta.submit(clock::now);
+        slot.header.stamp_submitted(clock::now);
         let input = slot.withdraw().ok_or(Stopped)?;
-        slot.meta.mark_started(clock::now());
+        slot.header.mark_started(clock::now());
         if !CallSlot::may_begin(&slot) {
             return Err(Stopped);
         }
@@ -298,96 +298,96 @@ impl<S: TaskSet> Job<S> {
     /// Ends the call with `outcome`, without running it.
     pub(crate) fn answer(self, outcome: Result<S::Output, CallError>) {
         let slot = self.into_slot();
-        slot.meta.submit(clock::now);
+        slot.header.stamp_submitted(clock::now);
         let Some(input) = slot.withdraw() else { return };
-        slot.meta.mark_started(clock::now());
-        let host = slot.meta.last_holder();
+        slot.header.mark_started(clock::now());
+        let host = slot.header.final_executor();
         Reply { slot: Some(slot) }.complete(outcome);
         drop_elsewhere(host, input);
     }
 
     /// Ends the call without running it.
-    pub(crate) fn end(self, how: End) {
+    pub(crate) fn end(self, how: EndReason) {
         self.into_slot().end_call(how);
     }
 
     /// As [`Job::split`], for one who has a call within this one begin.
-    pub(crate) fn open(self) -> Result<(S::Task, Reply<S>), Stopped> {
+    pub(crate) fn start_delegating(self) -> Result<(S::Task, Reply<S>), Stopped> {
         let slot = self.into_slot();
-        slot.meta.submit(clock::now);
+        slot.header.stamp_submitted(clock::now);
         let input = slot.withdraw().ok_or(Stopped)?;
         Ok((input.task, Reply { slot: Some(slot) }))
     }
 
     /// `reply`'s call goes on as one that runs `task`: who ends the former ends the latter, who waits for the former waits for
     /// the latter. `then` has the reply back, with what the latter came to.
-    pub(crate) fn within<F>(reply: Reply<S>, task: S::Task, then: F) -> Self
+    pub(crate) fn delegate<F>(reply: Reply<S>, task: S::Task, then: F) -> Self
     where
         F: FnOnce(Reply<S>, Result<S::Output, CallError>) + Send + 'static,
     {
-        let meta = reply.slot().meta.again();
+        let meta = reply.slot().header.for_retry();
         Self::go_on(reply, task, None, meta, then)
     }
 
-    /// The same with an end of its own: see [`Job::limit`].
-    pub(crate) fn within_until<F>(reply: Reply<S>, task: S::Task, deadline: Instant, then: F) -> Self
+    /// The same with an end of its own.
+    pub(crate) fn delegate_until<F>(reply: Reply<S>, task: S::Task, deadline: Instant, then: F) -> Self
     where
         F: FnOnce(Reply<S>, Result<S::Output, CallError>) + Send + 'static,
     {
-        let meta = reply.slot().meta.again_until(Some(deadline));
+        let meta = reply.slot().header.for_retry_until(Some(deadline));
         let job = Self::go_on(reply, task, None, meta, then);
         let call = job.slot().clone();
-        let ring = Box::new(move || backend::end(&*call, None, End::by_alarm()));
-        job.ring_at(deadline, ring);
+        let ring = Box::new(move || backend::end(&*call, None, EndReason::by_alarm()));
+        job.timeout_at(deadline, ring);
         job
     }
 
-    fn go_on<F>(reply: Reply<S>, task: S::Task, shared: Option<S::Shared>, meta: Meta, then: F) -> Self
+    fn go_on<F>(reply: Reply<S>, task: S::Task, shared: Option<S::Shared>, meta: Header, then: F) -> Self
     where
         F: FnOnce(Reply<S>, Result<S::Output, CallError>) + Send + 'static,
     {
         let call = reply.slot().clone();
-        let within = Within(Some(reply));
-        let job = Self::told(task, shared, meta, move |outcome| within.end(|reply| then(reply, outcome)));
+        let within = DelegatedReply(Some(reply));
+        let job = Self::with_callback(task, shared, meta, move |outcome| within.end(|reply| then(reply, outcome)));
         go_on_as(&call, job.slot());
         job
     }
 
     /// A second call beside those as which `call` goes on. Who ends `call` does not end this.
-    pub(crate) fn beside<F>(call: &CallSlot<S>, task: S::Task, on_complete: F) -> Self
+    pub(crate) fn sibling<F>(call: &CallSlot<S>, task: S::Task, on_complete: F) -> Self
     where
         F: FnOnce(Result<S::Output, CallError>) + Send + 'static,
     {
-        let meta = call.meta.again();
-        meta.mark_within();
-        Self::told(task, None, meta, on_complete)
+        let meta = call.header.for_retry();
+        meta.mark_delegate();
+        Self::with_callback(task, None, meta, on_complete)
     }
 
     /// Rings at `due`, unless the call is over by then.
-    pub(crate) fn ring_at(&self, due: Instant, ring: Box<dyn FnOnce() + Send>) {
-        self.slot().meta.keep_timer(timer::arm(due, Alarm::RunAlways(ring)));
+    pub(crate) fn timeout_at(&self, due: Instant, ring: Box<dyn FnOnce() + Send>) {
+        self.slot().header.keep_timer(timer::arm(due, TimerAction::RunAlways(ring)));
     }
 
     /// Brings the job somewhere at `due`, unless its call is over by then.
-    pub(crate) fn rest_until(self, due: Instant, then: impl FnOnce(Self) + Send + 'static) {
+    pub(crate) fn delay_until(self, due: Instant, then: impl FnOnce(Self) + Send + 'static) {
         let call = self.slot().clone();
-        let key = timer::arm(due, Alarm::Run(Box::new(move || then(self))));
-        call.meta.keep_timer(key);
+        let key = timer::arm(due, TimerAction::Run(Box::new(move || then(self))));
+        call.header.keep_timer(key);
     }
 
     /// Whether it has been through this layer.
-    pub(crate) fn has_passed(&self, layer: LayerId) -> bool {
-        self.slot().meta.has_passed(layer)
+    pub(crate) fn has_layer(&self, layer: LayerId) -> bool {
+        self.slot().header.has_passed(layer)
     }
 
     /// It has been through this layer.
-    pub(crate) fn pass(&self, layer: LayerId) {
-        self.slot().meta.pass(layer);
+    pub(crate) fn mark_layer(&self, layer: LayerId) {
+        self.slot().header.pass(layer);
     }
 
     /// The error of a call for which a cluster has no member.
     pub(crate) fn no_member(&self) -> CallError {
-        CallError::NoMember(self.slot().meta.at())
+        CallError::NoMember(self.slot().header.at())
     }
 
     /// Whether nobody has begun it, or ended it.
@@ -397,32 +397,32 @@ impl<S: TaskSet> Job<S> {
 
     /// The same call with the state that it shares. One that was made for the executor has it already; one of a layer's
     /// becomes a call within a call.
-    pub(crate) fn sharing(self, state: &Arc<S>) -> Self
+    pub(crate) fn with_state(self, state: &Arc<S>) -> Self
     where
         S: TaskSet<Shared = Arc<S>> + Send + Sync,
     {
-        if self.slot().meta.is_sharing() {
+        if self.slot().header.is_sharing() {
             return self;
         }
         let slot = self.into_slot();
         let Some(input) = slot.withdraw() else { return Self::from_slot(slot) };
-        let meta = slot.meta.again();
+        let meta = slot.header.for_retry();
         let reply = Reply { slot: Some(slot) };
         Self::go_on(reply, input.task, Some(state.clone()), meta, Reply::complete)
     }
 
     /// The error to refuse it with when a wait for room would close this cycle.
     pub(crate) fn would_deadlock(&self, cycle: WaitCycle) -> CallError {
-        self.slot().meta.keep_cycle(cycle);
-        self.slot().meta.error(End::WouldDeadlock)
+        self.slot().header.keep_cycle(cycle);
+        self.slot().header.error(EndReason::WouldDeadlock)
     }
 
     /// Takes the task back out; the call is over, and nobody is told.
     pub(crate) fn into_task(self) -> Option<S::Task> {
         let slot = self.into_slot();
         let input = slot.withdraw()?;
-        slot.detach(); // whoever would have been told is told nothing
-        slot.meta.over();
+        slot.drop_waker(); // whoever would have been told is told nothing
+        slot.header.over();
         Some(input.task)
     }
 }
@@ -430,7 +430,7 @@ impl<S: TaskSet> Job<S> {
 impl<S: TaskSet> Drop for Job<S> {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            slot.end_call(End::lost());
+            slot.end_call(EndReason::lost());
         }
     }
 }
@@ -443,26 +443,26 @@ impl<S: TaskSet> fmt::Debug for Job<S> {
 
 /// The task of a call is over. The host no longer lists the call if it timed out before.
 fn end_overrun<S: TaskSet>(slot: &CallSlot<S>) {
-    if let Some(host) = slot.meta.overruns().and_then(HostId::find) {
-        host.no_more_overruns(backend::address(slot));
+    if let Some(host) = slot.header.overruns().and_then(ExecutorId::get) {
+        host.on_overrun_finished(backend::address(slot));
     }
 }
 
 /// Drops an outcome that no caller gets. The host hears of a panic.
-pub(crate) fn drop_unseen<O>(outcome: Result<O, CallError>, host: impl FnOnce() -> Option<Arc<dyn Host>>) {
-    unwind::quietly(move || match outcome {
-        Err(error @ CallError::Panicked(..)) => host().iter().for_each(|host| host.unseen_panic(&error)),
+pub(crate) fn drop_unseen<O>(outcome: Result<O, CallError>, host: impl FnOnce() -> Option<Arc<dyn Backend>>) {
+    unwind::ignore_panics(move || match outcome {
+        Err(error @ CallError::Panicked(..)) => host().iter().for_each(|host| host.on_unobserved_panic(&error)),
         outcome => drop(outcome),
     });
 }
 
 /// The waiter of a job that has no handle.
-struct Told<S: TaskSet, F> {
-    slot: Shared<CallSlot<S>>,
+struct OnCompleteWaker<S: TaskSet, F> {
+    slot: CallRef<CallSlot<S>>,
     on_complete: Mutex<Option<F>>,
 }
 
-impl<S: TaskSet, F: FnOnce(Result<S::Output, CallError>) + Send + 'static> Wake for Told<S, F> {
+impl<S: TaskSet, F: FnOnce(Result<S::Output, CallError>) + Send + 'static> Wake for OnCompleteWaker<S, F> {
     fn wake(self: Arc<Self>) {
         let on_complete = self.on_complete.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let (Some(tell), Some(outcome)) = (on_complete, self.slot.outcome()) {
@@ -472,19 +472,19 @@ impl<S: TaskSet, F: FnOnce(Result<S::Output, CallError>) + Send + 'static> Wake 
 }
 
 /// `call` goes on as `job`: if the former was ended meanwhile, the latter ends too.
-pub(crate) fn go_on_as<S: TaskSet>(call: &CallSlot<S>, job: &Shared<CallSlot<S>>) {
-    call.meta.go_on_as(&job.clone().erase());
-    call.look_again();
+pub(crate) fn go_on_as<S: TaskSet>(call: &CallSlot<S>, job: &CallRef<CallSlot<S>>) {
+    call.header.delegate_to(&job.clone().erase());
+    call.fence();
     if call.is_asked_to_stop() {
-        let is_late = call.meta.deadline().is_some_and(|deadline| deadline <= clock::instant());
-        backend::end(&**job, None, if is_late { End::TimedOut } else { End::Cancelled });
+        let is_late = call.header.deadline().is_some_and(|deadline| deadline <= clock::instant());
+        backend::end(&**job, None, if is_late { EndReason::TimedOut } else { EndReason::Cancelled });
     }
 }
 
 /// The reply to a call that goes on as another.
-struct Within<S: TaskSet>(Option<Reply<S>>);
+struct DelegatedReply<S: TaskSet>(Option<Reply<S>>);
 
-impl<S: TaskSet> Within<S> {
+impl<S: TaskSet> DelegatedReply<S> {
     fn end(mut self, then: impl FnOnce(Reply<S>)) {
         if let Some(reply) = self.0.take() {
             then(reply);
@@ -492,14 +492,14 @@ impl<S: TaskSet> Within<S> {
     }
 }
 
-impl<S: TaskSet> Drop for Within<S> {
+impl<S: TaskSet> Drop for DelegatedReply<S> {
     /// The call as which it goes on was taken back: so is this one, and nobody is told.
     fn drop(&mut self) {
         if let Some(slot) = self.0.take().and_then(|mut reply| reply.slot.take()) {
-            if slot.meta.is_within() {
-                slot.detach();
+            if slot.header.is_delegate() {
+                slot.drop_waker();
             }
-            slot.end_call(End::lost());
+            slot.end_call(EndReason::lost());
         }
     }
 }
@@ -521,16 +521,16 @@ impl<S: TaskSet> Drop for Within<S> {
 /// ```
 #[must_use = "a reply that is dropped ends its call as lost"]
 pub struct Reply<S: TaskSet> {
-    slot: Option<Shared<CallSlot<S>>>,
+    slot: Option<CallRef<CallSlot<S>>>,
 }
 
 impl<S: TaskSet> Reply<S> {
     /// For the one who took the input out of `slot`.
-    pub(crate) fn of(slot: Shared<CallSlot<S>>) -> Self {
+    pub(crate) fn of(slot: CallRef<CallSlot<S>>) -> Self {
         Self { slot: Some(slot) }
     }
 
-    pub(crate) fn slot(&self) -> &Shared<CallSlot<S>> {
+    pub(crate) fn slot(&self) -> &CallRef<CallSlot<S>> {
         self.slot.as_ref().expect("a reply has its slot until it is used up")
     }
 
@@ -549,32 +549,34 @@ impl<S: TaskSet> Reply<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn complete(self, outcome: Result<S::Output, CallError>) {
-        self.complete_with(Fellows::NONE, outcome);
+        self.complete_with(CoOwners::NONE, outcome);
     }
 
     /// The same for one who owns the call more than once.
     #[inline]
-    pub(crate) fn complete_with(mut self, fellows: Fellows<CallSlot<S>>, outcome: Result<S::Output, CallError>) {
+    pub(crate) fn complete_with(mut self, fellows: CoOwners<CallSlot<S>>, outcome: Result<S::Output, CallError>) {
         if let Some(slot) = self.slot.take() {
             match Slot::complete(slot, fellows, outcome) {
-                Completed::Left => {}
-                Completed::Stays(slot) => slot.meta.over(),
-                Completed::Unwanted(slot, outcome) => {
-                    slot.meta.over();
+                CompleteResult::Released => {}
+                CompleteResult::Retained(slot) => slot.header.over(),
+                CompleteResult::Rejected(slot, outcome) => {
+                    slot.header.over();
                     end_overrun(&slot);
-                    drop_unseen(outcome, || thread_context::host_here().or_else(|| slot.meta.last_holder()?.find()));
+                    drop_unseen(outcome, || {
+                        thread_context::current_backend().or_else(|| slot.header.final_executor()?.get())
+                    });
                 }
             }
         }
     }
 
     pub(crate) fn panicked(self, panic: Panic) {
-        let error = CallError::of_panic(panic, self.slot().meta.at());
+        let error = CallError::of_panic(panic, self.slot().header.at());
         self.complete(Err(error));
     }
 
     /// Ends the call for a reason that the slot keeps itself.
-    pub(crate) fn end(mut self, how: End) {
+    pub(crate) fn end(mut self, how: EndReason) {
         if let Some(slot) = self.slot.take() {
             slot.end_call(how);
             end_overrun(&slot);
@@ -601,7 +603,7 @@ impl<S: TaskSet> Reply<S> {
     /// When the call ends as timed out, if it does.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.slot().meta.deadline()
+        self.slot().header.deadline()
     }
 
     /// Ends when the call is cancelled or timed out; never, if it is not. An executor that runs tasks elsewhere passes
@@ -629,10 +631,10 @@ impl<S: TaskSet> Reply<S> {
     ///
     /// May be dropped and asked for again at any time.
     pub fn cancelled(&self) -> impl Future<Output = ()> + '_ {
-        let mut stop = self.slot().meta.stop_wait();
+        let mut stop = self.slot().header.stop_wait();
         poll_fn(move |cx| {
             stop.register(cx.waker());
-            self.slot().look_again();
+            self.slot().fence();
             CallSlot::hang_on_parents(self.slot());
             if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
         })
@@ -642,7 +644,7 @@ impl<S: TaskSet> Reply<S> {
 impl<S: TaskSet> Drop for Reply<S> {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            slot.end_call(End::lost());
+            slot.end_call(EndReason::lost());
             end_overrun(&slot);
         }
     }
@@ -650,29 +652,29 @@ impl<S: TaskSet> Drop for Reply<S> {
 
 impl<S: TaskSet> fmt::Debug for Reply<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reply").field("task", self.slot().meta.task()).finish_non_exhaustive()
+        f.debug_struct("Reply").field("task", self.slot().header.task()).finish_non_exhaustive()
     }
 }
 
 impl<S: TaskSet> CallSlot<S> {
     /// Ends the call, and tells those who want to know: a task that runs, a timer, a watcher of its progress.
-    pub(crate) fn end_call(&self, how: End) {
+    pub(crate) fn end_call(&self, how: EndReason) {
         let mut batch = EndBatch::default();
         let ended = self.end_into(how, &mut batch);
         batch.run();
-        if ended == Ended::Queued {
-            self.drop_input(self.meta.last_holder());
+        if ended == EndResult::Queued {
+            self.drop_input(self.header.final_executor());
         }
     }
 
     /// Runs the call, if it is a plain one that a task of this very pool has submitted and waits for: neither the queue nor
     /// the others of the pool hear of it but by its entry.
-    pub(crate) fn overtake_here(this: &Shared<Self>, host: Option<HostId>) {
-        if !this.meta.is_inside() || !Runnable::is_plain(&**this) || !thread_context::may_overtake(host) {
+    pub(crate) fn overtake_here(this: &CallRef<Self>, host: Option<ExecutorId>) {
+        if !this.header.is_nested() || !ErasedCall::is_plain(&**this) || !thread_context::can_run_inline(host) {
             return;
         }
-        if this.meta.looks_at_begin() && this.meta.is_disowned() {
-            backend::end(&**this, host, End::Cancelled); // it never begins
+        if this.header.has_start_checks() && this.header.is_parent_cancelled() {
+            backend::end(&**this, host, EndReason::Cancelled); // it never begins
             return;
         }
         if const { is_large::<S>() } {
@@ -683,30 +685,30 @@ impl<S: TaskSet> CallSlot<S> {
     }
 
     #[inline(always)]
-    fn overtake_in<I: Brought<S>>(this: &Shared<Self>) {
-        if let Some((input, [call, second])) = Slot::overtake::<I, 2>(this) {
+    fn overtake_in<I: Brought<S>>(this: &CallRef<Self>) {
+        if let Some((input, [call, second])) = Slot::claim_by_waiter::<I, 2>(this) {
             thread_context::count_overtaken();
-            let seen = metrics::is_any_on().then(|| (call.meta.task(), call.meta.submitted_at(), clock::now()));
+            let seen = metrics::is_any_on().then(|| (call.header.task(), call.header.submitted_at(), clock::now()));
             let run = || {
-                super::run_on_pool([call, second], input, None, clock::recent());
+                super::run_on_pool([call, second], input, None, clock::coarse_now());
                 if let Some((task, submitted, began)) = seen {
                     record(task, submitted, began);
                 }
             };
             // What the call's destructors throw stays here.
-            thread_context::run_on_top(|| unwind::quietly(run));
+            thread_context::run_nested(|| unwind::ignore_panics(run));
         }
     }
 
     /// Whether a claimed call is to run. A call ends here if its parents or one of its tokens were cancelled, or if its deadline
     /// has passed. Where the run has a limit, that counts from now.
     #[inline(always)]
-    pub(crate) fn may_begin(this: &Shared<Self>) -> bool {
-        !this.meta.looks_at_begin() || Self::look_at_begin(this)
+    pub(crate) fn may_begin(this: &CallRef<Self>) -> bool {
+        !this.header.has_start_checks() || Self::look_at_begin(this)
     }
 
-    fn look_at_begin(this: &Shared<Self>) -> bool {
-        if let Some(end) = this.meta.end_before_begin() {
+    fn look_at_begin(this: &CallRef<Self>) -> bool {
+        if let Some(end) = this.header.end_before_begin() {
             this.end_call(end);
             return false;
         }
@@ -714,34 +716,34 @@ impl<S: TaskSet> CallSlot<S> {
         if Slot::is_asked_to_stop(this) {
             return false; // it was ended after its executor had claimed it
         }
-        if let Some(deadline) = this.meta.begin_limit() {
+        if let Some(deadline) = this.header.begin_limit() {
             if deadline <= clock::instant() {
-                this.end_call(End::TimedOut); // its limit is zero
+                this.end_call(EndReason::TimedOut); // its limit is zero
                 return false;
             }
-            let (call, host) = (this.clone(), thread_context::host_id());
-            let ring = Box::new(move || backend::end(&*call, host, End::by_alarm()));
-            this.meta.keep_timer(timer::arm(deadline, Alarm::RunAlways(ring)));
+            let (call, host) = (this.clone(), thread_context::current_executor());
+            let ring = Box::new(move || backend::end(&*call, host, EndReason::by_alarm()));
+            this.header.keep_timer(timer::arm(deadline, TimerAction::RunAlways(ring)));
         }
         true
     }
 
     /// Whether the running task is asked to stop. If its parents were cancelled, and it would not have heard of that by itself, its
     /// call ends here.
-    pub(crate) fn is_to_stop(this: &Shared<Self>) -> bool {
+    pub(crate) fn is_to_stop(this: &CallRef<Self>) -> bool {
         this.is_asked_to_stop()
-            || this.meta.looks_at_begin() && this.meta.is_disowned() && {
-                this.end_call(End::Cancelled);
+            || this.header.has_start_checks() && this.header.is_parent_cancelled() && {
+                this.end_call(EndReason::Cancelled);
                 true
             }
     }
 
     /// The call is to hear at once when its parents are cancelled, though it is a plain one.
-    pub(crate) fn hang_on_parents(this: &Shared<Self>) {
-        if let Some(stop) = this.meta.ancestor() {
-            this.meta.hang_on(stop, || this.clone().erase(), None);
+    pub(crate) fn hang_on_parents(this: &CallRef<Self>) {
+        if let Some(stop) = this.header.parent_node() {
+            this.header.link(stop, || this.clone().erase(), None);
             if this.is_over() {
-                this.meta.over(); // it came to its end before it could know of this
+                this.header.over(); // it came to its end before it could know of this
             }
         }
     }
@@ -749,16 +751,16 @@ impl<S: TaskSet> CallSlot<S> {
     #[inline(always)]
     pub(crate) fn outcome(&self) -> Option<Result<S::Output, CallError>> {
         match self.take() {
-            Taken::Outcome(outcome) => Some(outcome),
-            Taken::Ended(end) => Some(Err(self.meta.error(end))),
-            Taken::NotYet => None,
+            TakeResult::Outcome(outcome) => Some(outcome),
+            TakeResult::Ended(end) => Some(Err(self.header.error(end))),
+            TakeResult::NotYet => None,
         }
     }
 }
 
-impl<S: TaskSet> Runnable for CallSlot<S> {
-    fn meta(&self) -> &Meta {
-        &self.meta
+impl<S: TaskSet> ErasedCall for CallSlot<S> {
+    fn header(&self) -> &Header {
+        &self.header
     }
 
     fn is_queued(&self) -> bool {
@@ -770,18 +772,18 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
     }
 
     fn is_asked_to_stop(&self) -> bool {
-        Slot::is_asked_to_stop(self) || self.meta.looks_at_begin() && self.meta.is_disowned()
+        Slot::is_asked_to_stop(self) || self.header.has_start_checks() && self.header.is_parent_cancelled()
     }
 
-    fn look_for_stop(&self) -> bool {
-        Slot::look_for_stop(self)
+    fn recheck_cancelled(&self) -> bool {
+        Slot::recheck_cancelled(self)
     }
 
     fn is_plain(&self) -> bool {
         let may_be_limited = const { any_limited(S::TASKS) };
         !S::HOOKS.are_async()
-            && self.meta.is_plain()
-            && !(may_be_limited && self.meta.task().max_concurrency().is_some())
+            && self.header.is_plain()
+            && !(may_be_limited && self.header.task().max_concurrency().is_some())
     }
 
     fn was_overtaken(&self) -> bool {
@@ -800,19 +802,19 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
         }
     }
 
-    fn end_into(&self, how: End, batch: &mut EndBatch) -> Ended {
+    fn end_into(&self, how: EndReason, batch: &mut EndBatch) -> EndResult {
         let (ended, waker) = self.end_silently(how);
         batch.wake(waker);
-        if ended == Ended::Running {
-            self.meta.tell_stop(batch);
+        if ended == EndResult::Running {
+            self.header.wake_on_cancel(batch);
         }
-        if ended != Ended::Over {
-            self.meta.over_into(batch);
+        if ended != EndResult::Over {
+            self.header.over_into(batch);
         }
         ended
     }
 
-    fn drop_input(&self, host: Option<HostId>) {
+    fn drop_input(&self, host: Option<ExecutorId>) {
         if const { is_large::<S>() } {
             drop_elsewhere(host, self.take_input_in::<Box<Input<S>>>());
         } else {
@@ -822,7 +824,7 @@ impl<S: TaskSet> Runnable for CallSlot<S> {
 }
 
 /// Drops a value of the user's; the timer's thread leaves that to `host`.
-fn drop_elsewhere<T: Send + 'static>(host: Option<HostId>, value: T) {
+fn drop_elsewhere<T: Send + 'static>(host: Option<ExecutorId>, value: T) {
     if std::mem::needs_drop::<T>() {
         offload::run(host, move || drop(value));
     }
@@ -831,22 +833,29 @@ fn drop_elsewhere<T: Send + 'static>(host: Option<HostId>, value: T) {
 /// A call is over that ran ahead of its turn.
 #[cold]
 fn record(task: &'static TaskInfo, submitted: u64, began: u64) {
-    if let Some(host) = thread_context::host_here() {
-        host.record(task, clock::between(submitted, began), clock::between(began, clock::now()));
+    if let Some(host) = thread_context::current_backend() {
+        host.record(task, clock::elapsed(submitted, began), clock::elapsed(began, clock::now()));
     }
 }
 
 const TYPED: &str = "it was asked of a call of this type";
 
-fn run_claimed<S: TaskSet, I: Brought<S>>(call: Shared<dyn Runnable>, host: Option<Arc<dyn Host>>, now: u64) -> Ran {
+fn run_claimed<S: TaskSet, I: Brought<S>>(
+    call: CallRef<dyn ErasedCall>,
+    host: Option<Arc<dyn Backend>>,
+    now: u64,
+) -> RunResult {
     let call = call.downcast::<CallSlot<S>>().expect(TYPED);
     match call.take_input_to_run::<I>() {
         Some(input) => super::run_on_pool([call.clone(), call], input, host, now),
-        None => Ran::Skipped,
+        None => RunResult::Skipped,
     }
 }
 
-fn run_queued<S: TaskSet, I: Brought<S>>(call: Shared<dyn Runnable>, now: u64) -> Result<Ran, Shared<dyn Runnable>> {
+fn run_queued<S: TaskSet, I: Brought<S>>(
+    call: CallRef<dyn ErasedCall>,
+    now: u64,
+) -> Result<RunResult, CallRef<dyn ErasedCall>> {
     let call = call.downcast::<CallSlot<S>>().expect(TYPED);
     match Slot::begin_shared_in::<I, 1>(&call) {
         Some((input, [second])) => Ok(super::run_on_pool([call, second], input, None, now)),

@@ -1,7 +1,7 @@
 //! How a task finds the messengers that are attached to its call, or to what runs it.
 
 use super::{Context, TaskSet};
-use crate::channel::messenger::{Attached, FindError, Finder, Finding, Messenger};
+use crate::channel::messenger::{AttachedMessenger, FindError, Finding, Lookup, Messenger};
 use std::time::Duration;
 
 impl<S: TaskSet> Context<S> {
@@ -76,12 +76,12 @@ impl<S: TaskSet> Context<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn messengers(&self) -> Vec<Attached> {
+    pub fn messengers(&self) -> Vec<AttachedMessenger> {
         self.finder().list()
     }
 
-    fn finder(&self) -> Finder<'_> {
-        let call = self.call.as_ref().and_then(|call| call.meta.attached());
-        Finder { call: call.map(|attached| &**attached), data: &self.data }
+    fn finder(&self) -> Lookup<'_> {
+        let call = self.call.as_ref().and_then(|call| call.header.attached());
+        Lookup { call: call.map(|attached| &**attached), data: &self.data }
     }
 }

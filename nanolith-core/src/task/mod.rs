@@ -15,19 +15,19 @@ mod scope;
 mod state;
 
 pub use closure::Work;
-pub(crate) use closure::{Piece, closure, future, unpack};
+pub(crate) use closure::{Closure, closure, downcast_output, future};
 pub use context::Context;
 pub use hook::{After, Before, CallInfo, HookOutput, HookResult, Hooks, LocalFuture, OnClose, Outcome, SendFuture};
 pub use job::Input;
 pub(crate) use job::{CallSlot, drop_unseen, go_on_as, is_large};
 pub use job::{Job, Reply, Stopped, call_size};
 pub use messaging::{GivesStreams, HasInbox, HasOutbox, StreamArgument, TakesStreams};
-pub(crate) use outbox::Outlets;
+pub(crate) use outbox::Outbox;
 pub use outbox::{OpenStreamError, SendEvent};
 pub(crate) use run::{
-    Brought, Ground, PoolGround, ServiceGround, Spawned, Stage, Whose, on_close, run_on_pool, run_on_service,
+    Brought, Environment, HookRun, PanicSource, PoolEnv, ServiceEnv, Spawned, on_close, run_on_pool, run_on_service,
 };
-pub(crate) use scope::Standing;
+pub(crate) use scope::EnvRef;
 pub use scope::{Run, Scope, apart, apart_boxed};
 pub use state::{NoState, Owner, SharedHandle, Writer};
 
@@ -41,7 +41,7 @@ use std::any::TypeId;
 /// A second `task`, where the set says that it may run twice. A clone that panics counts as one that cannot be made.
 pub(crate) fn duplicate<S: TaskSet>(task: &S::Task) -> Option<S::Task> {
     let mut second = None;
-    unwind::quietly(|| second = S::duplicate(task));
+    unwind::ignore_panics(|| second = S::duplicate(task));
     second
 }
 

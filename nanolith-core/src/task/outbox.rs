@@ -9,7 +9,7 @@ use crate::{
         stream::{CreditError, Credits, StreamReader, StreamWriter, pipe_or_back},
     },
     context::block_on,
-    wake::extensions::Data,
+    wake::extensions::Extensions,
 };
 use std::{
     any::Any,
@@ -23,16 +23,16 @@ use std::{
 };
 
 /// Made with each service; what goes through it is made when it is first asked for, since only then its types are known.
-pub(crate) struct Outlets {
+pub(crate) struct Outbox {
     policy: SlowReceiver,
     events: OnceLock<Box<dyn Any + Send + Sync>>,
     streams: OnceLock<Box<dyn Any + Send + Sync>>,
     /// What ends both.
-    closers: Mutex<Closers>,
+    closers: Mutex<OnClose>,
 }
 
 /// `None` once the service has ended.
-type Closers = Option<Vec<Box<dyn FnOnce() + Send>>>;
+type OnClose = Option<Vec<Box<dyn FnOnce() + Send>>>;
 
 /// Events: the service sends by one endpoint, its owners hear by the other.
 struct Events<T: Clone + Send + Sync + 'static> {
@@ -42,26 +42,26 @@ struct Events<T: Clone + Send + Sync + 'static> {
 
 /// Streams wait here for an owner to take them.
 struct Streams<M> {
-    service: Arc<Mutex<Option<Arc<Offering<M>>>>>,
+    service: Arc<Mutex<Option<Arc<StreamPort<M>>>>>,
     owners: Port<Infallible, StreamReader<M>>,
 }
 
 /// The port by which a service gives its streams. Whoever uses it has it from under its lock, which is free meanwhile.
-type Offering<M> = Port<StreamReader<M>, Infallible>;
+type StreamPort<M> = Port<StreamReader<M>, Infallible>;
 
 const TYPED: &str = "a set has one type of events, and one of streams";
 
-impl Outlets {
+impl Outbox {
     pub(crate) fn new(policy: SlowReceiver) -> Self {
         Self { policy, events: OnceLock::new(), streams: OnceLock::new(), closers: Mutex::new(Some(Vec::new())) }
     }
 
     /// Those of a service, in its data.
-    pub(crate) fn of(data: &Data) -> Option<&Self> {
+    pub(crate) fn of(data: &Extensions) -> Option<&Self> {
         data.get()
     }
 
-    fn closers(&self) -> MutexGuard<'_, Closers> {
+    fn closers(&self) -> MutexGuard<'_, OnClose> {
         self.closers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -71,7 +71,7 @@ impl Outlets {
         closers.into_iter().flatten().for_each(|close| close());
     }
 
-    fn at_the_end(&self, close: impl FnOnce() + Send + 'static) {
+    fn on_close(&self, close: impl FnOnce() + Send + 'static) {
         let mut closers = self.closers();
         match &mut *closers {
             Some(closers) => closers.push(Box::new(close)),
@@ -82,19 +82,19 @@ impl Outlets {
         }
     }
 
-    fn events<T: Clone + Send + Sync + 'static>(&self) -> &Events<T> {
+    fn event_channel<T: Clone + Send + Sync + 'static>(&self) -> &Events<T> {
         let events = self.events.get_or_init(|| {
             let service = Messenger::<T>::kept_for_first(self.policy);
             let (owners, end) = (service.join(), service.join());
-            self.at_the_end(move || end.close_all());
+            self.on_close(move || end.close_all());
             Box::new(Events { service, owners })
         });
         events.downcast_ref().expect(TYPED)
     }
 
     /// The endpoint by which owners hear.
-    pub(crate) fn heard<T: Clone + Send + Sync + 'static>(&self) -> &Messenger<T> {
-        &self.events().owners
+    pub(crate) fn events<T: Clone + Send + Sync + 'static>(&self) -> &Messenger<T> {
+        &self.event_channel().owners
     }
 
     fn streams<M: Send + Sync + 'static>(&self) -> &Streams<M> {
@@ -102,7 +102,7 @@ impl Outlets {
             let (service, owners) = port::pair::<StreamReader<M>, Infallible>();
             let service = Arc::new(Mutex::new(Some(Arc::new(service))));
             let end = service.clone();
-            self.at_the_end(move || {
+            self.on_close(move || {
                 let port = lock(&end).take();
                 drop(port); // nobody holds the lock here
             });
@@ -112,12 +112,12 @@ impl Outlets {
     }
 
     /// The port by which they are given, until the service has ended.
-    fn offering<M: Send + Sync + 'static>(&self) -> Option<Arc<Offering<M>>> {
+    fn offering<M: Send + Sync + 'static>(&self) -> Option<Arc<StreamPort<M>>> {
         lock(&self.streams().service).clone()
     }
 
     /// The port at which streams arrive.
-    pub(crate) fn arriving<M: Send + Sync + 'static>(&self) -> &Port<Infallible, StreamReader<M>> {
+    pub(crate) fn incoming<M: Send + Sync + 'static>(&self) -> &Port<Infallible, StreamReader<M>> {
         &self.streams().owners
     }
 }
@@ -153,9 +153,9 @@ impl<S: TaskSet> Context<S> {
     where
         S: HasOutbox,
     {
-        SendEvent(match Outlets::of(self.executor_data()) {
-            Some(outlets) => Way::Out(outlets.events().service.send(event)),
-            None => Way::Nowhere(Some(event)),
+        SendEvent(match Outbox::of(self.executor_data()) {
+            Some(outlets) => SendState::Out(outlets.event_channel().service.send(event)),
+            None => SendState::Nowhere(Some(event)),
         })
     }
 
@@ -183,8 +183,8 @@ impl<S: TaskSet> Context<S> {
     where
         S: HasOutbox,
     {
-        match Outlets::of(self.executor_data()) {
-            Some(outlets) => outlets.events().service.try_send(event),
+        match Outbox::of(self.executor_data()) {
+            Some(outlets) => outlets.event_channel().service.try_send(event),
             None => Err(TrySendError::Closed(event)),
         }
     }
@@ -204,9 +204,9 @@ impl<S: TaskSet> Context<S> {
 ///
 /// Dropped before it is ready, nothing is said; or, at that very moment, it is.
 #[must_use = "nothing is said until awaited or waited on"]
-pub struct SendEvent<'a, T>(Way<'a, T>);
+pub struct SendEvent<'a, T>(SendState<'a, T>);
 
-enum Way<'a, T> {
+enum SendState<'a, T> {
     Out(Sending<'a, T>),
     Nowhere(Option<T>),
 }
@@ -234,9 +234,9 @@ impl<T> SendEvent<'_, T> {
     /// [`SendError`] with the event where nobody can ever hear.
     pub fn wait(self) -> Result<usize, SendError<T>> {
         match self.0 {
-            Way::Out(sending) => sending.wait(),
-            nowhere @ Way::Nowhere(_) => {
-                block_on::block_on_anybody(SendEvent(nowhere)) // it is ready at once
+            SendState::Out(sending) => sending.wait(),
+            nowhere @ SendState::Nowhere(_) => {
+                block_on::block_on_any(SendEvent(nowhere)) // it is ready at once
             }
         }
     }
@@ -247,8 +247,10 @@ impl<T> Future for SendEvent<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            Way::Out(sending) => Pin::new(sending).poll(cx),
-            Way::Nowhere(event) => Poll::Ready(Err(SendError(event.take().expect("it was polled after it was ready")))),
+            SendState::Out(sending) => Pin::new(sending).poll(cx),
+            SendState::Nowhere(event) => {
+                Poll::Ready(Err(SendError(event.take().expect("it was polled after it was ready"))))
+            }
         }
     }
 }
@@ -326,7 +328,7 @@ impl<S: TaskSet> Context<S> {
     {
         let (writer, reader) =
             pipe_or_back(metadata, credits).map_err(|(error, metadata)| OpenStreamError::Credits(error, metadata))?;
-        let port = Outlets::of(self.executor_data()).and_then(Outlets::offering);
+        let port = Outbox::of(self.executor_data()).and_then(Outbox::offering);
         let offered = match port {
             Some(port) => port.try_send(reader).map_err(port::TrySendError::into_inner),
             None => Err(reader),

@@ -2,24 +2,24 @@
 
 use super::{
     After, Before, CallInfo, CallSlot, HookResult, LocalFuture, OnClose, Outcome, Owner, Reply, Run, Scope, SendFuture,
-    SharedHandle, TaskSet, job::Input, scope::Standing,
+    SharedHandle, TaskSet, job::Input, scope::EnvRef,
 };
 use crate::{
     call::{
-        backend::{Host, Over, Ran, Runnable},
-        call_ref::Shared,
-        running::Spot,
-        slot::{End, Fellows, Leaves},
+        backend::{Backend, Completion, ErasedCall, RunResult},
+        call_ref::CallRef,
+        running::RunningCall,
+        slot::{CoOwners, EndReason, Leaves},
     },
     context::thread_context,
     deadlock,
     error::{BoxError, CallError, Panic},
     meta::task_info::{Receiver, TaskInfo},
     metrics,
-    sched::ring::Points,
+    sched::ring::PrefetchTarget,
     time::clock,
     util::unwind,
-    wake::{WaitTicket, extensions::Data},
+    wake::{WaitTicket, extensions::Extensions},
 };
 use std::{
     cell::RefCell,
@@ -31,64 +31,64 @@ use std::{
 };
 
 /// Where a task runs, as far as its hooks care.
-pub(crate) trait Ground<S: TaskSet>: Clone {
+pub(crate) trait Environment<S: TaskSet>: Clone {
     /// An asynchronous hook's future.
     type Later: Future<Output = HookResult>;
 
-    fn before(&self, call: CallInfo) -> Stage<Self::Later>;
-    fn after(&self, call: CallInfo, outcome: Outcome) -> Stage<Self::Later>;
+    fn before(&self, call: CallInfo) -> HookRun<Self::Later>;
+    fn after(&self, call: CallInfo, outcome: Outcome) -> HookRun<Self::Later>;
     fn supports(&self, info: &TaskInfo) -> bool;
     /// Whether the limit of a close has passed, so that what still waits is dropped.
     fn is_stopping(&self) -> bool;
     /// A task panicked, or a hook around it.
-    fn panicked(&self, whose: Whose, error: &CallError);
+    fn panicked(&self, whose: PanicSource, error: &CallError);
     const IN_SERVICE: bool;
 }
 
 /// Who panicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Whose {
+pub(crate) enum PanicSource {
     Task,
     Hook,
 }
 
 /// A hook's result, or the future of it.
-pub(crate) enum Stage<F> {
-    Now(Result<HookResult, Panic>),
-    Later(F),
+pub(crate) enum HookRun<F> {
+    Ready(Result<HookResult, Panic>),
+    Future(F),
 }
 
-impl<F> Stage<F> {
-    const SKIP: Self = Self::Now(Ok(Ok(())));
+impl<F> HookRun<F> {
+    const SKIP: Self = Self::Ready(Ok(Ok(())));
 
     fn now(hook: impl FnOnce() -> HookResult) -> Self {
-        Self::Now(unwind::catch(hook))
+        Self::Ready(unwind::catch(hook))
     }
 }
 
 // ----- on a pool
 
 /// A pool, and the state that the call shares.
-pub(crate) struct PoolGround<S: TaskSet> {
+pub(crate) struct PoolEnv<S: TaskSet> {
     /// `None`: the one whose thread this is.
-    pub(crate) host: Option<Arc<dyn Host>>,
+    pub(crate) host: Option<Arc<dyn Backend>>,
     pub(crate) shared: Option<S::Shared>,
 }
 
-impl<S: TaskSet> Clone for PoolGround<S> {
+impl<S: TaskSet> Clone for PoolEnv<S> {
     fn clone(&self) -> Self {
         Self { host: self.host.clone(), shared: self.shared.clone() }
     }
 }
 
-impl<S: TaskSet> PoolGround<S> {
+impl<S: TaskSet> PoolEnv<S> {
     /// # Panics
     ///
     /// Panics on a thread that is no host's, where whoever runs the call says which it is.
-    pub(crate) fn host(&self) -> Arc<dyn Host> {
+    pub(crate) fn host(&self) -> Arc<dyn Backend> {
         self.host
             .clone()
-            .or_else(thread_context::host_here)
+            .or_else(thread_context::current_backend)
             .expect("a call runs on its host's thread, or is told which it is")
     }
 
@@ -98,33 +98,33 @@ impl<S: TaskSet> PoolGround<S> {
 }
 
 /// Hooks that ask for a state run where the pool shares one, others everywhere.
-impl<S: TaskSet> Ground<S> for PoolGround<S> {
+impl<S: TaskSet> Environment<S> for PoolEnv<S> {
     type Later = SendFuture<HookResult>;
     const IN_SERVICE: bool = false;
 
-    fn before(&self, call: CallInfo) -> Stage<Self::Later> {
+    fn before(&self, call: CallInfo) -> HookRun<Self::Later> {
         if matches!(S::HOOKS.before, Before::None) {
-            return Stage::SKIP;
+            return HookRun::SKIP;
         }
         match (S::HOOKS.before, self.state()) {
-            (Before::Free(hook), _) => Stage::now(|| hook(&call)),
-            (Before::FreeAsync(hook), _) => Stage::Later(hook(call)),
-            (Before::Shared(hook), Some(state)) => Stage::now(|| hook(&state, &call)),
-            (Before::SharedSendAsync(hook), Some(state)) => Stage::Later(hook(state, call)),
-            _ => Stage::SKIP,
+            (Before::Free(hook), _) => HookRun::now(|| hook(&call)),
+            (Before::FreeAsync(hook), _) => HookRun::Future(hook(call)),
+            (Before::Shared(hook), Some(state)) => HookRun::now(|| hook(&state, &call)),
+            (Before::SharedSendAsync(hook), Some(state)) => HookRun::Future(hook(state, call)),
+            _ => HookRun::SKIP,
         }
     }
 
-    fn after(&self, call: CallInfo, outcome: Outcome) -> Stage<Self::Later> {
+    fn after(&self, call: CallInfo, outcome: Outcome) -> HookRun<Self::Later> {
         if matches!(S::HOOKS.after, After::None) {
-            return Stage::SKIP;
+            return HookRun::SKIP;
         }
         match (S::HOOKS.after, self.state()) {
-            (After::Free(hook), _) => Stage::now(|| hook(&call, outcome)),
-            (After::FreeAsync(hook), _) => Stage::Later(hook(call, outcome)),
-            (After::Shared(hook), Some(state)) => Stage::now(|| hook(&state, &call, outcome)),
-            (After::SharedSendAsync(hook), Some(state)) => Stage::Later(hook(state, call, outcome)),
-            _ => Stage::SKIP,
+            (After::Free(hook), _) => HookRun::now(|| hook(&call, outcome)),
+            (After::FreeAsync(hook), _) => HookRun::Future(hook(call, outcome)),
+            (After::Shared(hook), Some(state)) => HookRun::now(|| hook(&state, &call, outcome)),
+            (After::SharedSendAsync(hook), Some(state)) => HookRun::Future(hook(state, call, outcome)),
+            _ => HookRun::SKIP,
         }
     }
 
@@ -144,55 +144,55 @@ impl<S: TaskSet> Ground<S> for PoolGround<S> {
         self.host().is_stopping()
     }
 
-    fn panicked(&self, _: Whose, _: &CallError) {}
+    fn panicked(&self, _: PanicSource, _: &CallError) {}
 }
 
 // ----- on a service
 
 /// A future that a service's task left, to be taken up by its loop.
 pub(crate) struct Spawned<S: TaskSet> {
-    pub(crate) call: Shared<CallSlot<S>>,
+    pub(crate) call: CallRef<CallSlot<S>>,
     pub(crate) future: LocalFuture<()>,
 }
 
 /// A service's own thread: its state, and where futures go.
-pub(crate) struct ServiceGround<S: TaskSet> {
+pub(crate) struct ServiceEnv<S: TaskSet> {
     pub(crate) owner: Owner<S>,
-    pub(crate) data: Data,
+    pub(crate) data: Extensions,
     pub(crate) spawned: RefCell<Vec<Spawned<S>>>,
     /// Panics that the exception handler has not seen yet.
-    pub(crate) panics: RefCell<Vec<(Whose, CallError)>>,
+    pub(crate) panics: RefCell<Vec<(PanicSource, CallError)>>,
 }
 
-impl<S: TaskSet> Ground<S> for Rc<ServiceGround<S>> {
+impl<S: TaskSet> Environment<S> for Rc<ServiceEnv<S>> {
     type Later = LocalFuture<HookResult>;
     const IN_SERVICE: bool = true;
 
-    fn before(&self, call: CallInfo) -> Stage<Self::Later> {
+    fn before(&self, call: CallInfo) -> HookRun<Self::Later> {
         if matches!(S::HOOKS.before, Before::None) {
-            return Stage::SKIP;
+            return HookRun::SKIP;
         }
         match (S::HOOKS.before, self.owner.read()) {
-            (Before::Free(hook), _) => Stage::now(|| hook(&call)),
-            (Before::FreeAsync(hook), _) => Stage::Later(hook(call)),
-            (Before::Shared(hook), Some(state)) => Stage::now(|| hook(&state, &call)),
-            (Before::SharedAsync(hook), Some(state)) => Stage::Later(hook(state, call)),
-            (Before::SharedSendAsync(hook), Some(state)) => Stage::Later(hook(state, call)),
-            _ => Stage::SKIP,
+            (Before::Free(hook), _) => HookRun::now(|| hook(&call)),
+            (Before::FreeAsync(hook), _) => HookRun::Future(hook(call)),
+            (Before::Shared(hook), Some(state)) => HookRun::now(|| hook(&state, &call)),
+            (Before::SharedAsync(hook), Some(state)) => HookRun::Future(hook(state, call)),
+            (Before::SharedSendAsync(hook), Some(state)) => HookRun::Future(hook(state, call)),
+            _ => HookRun::SKIP,
         }
     }
 
-    fn after(&self, call: CallInfo, outcome: Outcome) -> Stage<Self::Later> {
+    fn after(&self, call: CallInfo, outcome: Outcome) -> HookRun<Self::Later> {
         if matches!(S::HOOKS.after, After::None) {
-            return Stage::SKIP;
+            return HookRun::SKIP;
         }
         match (S::HOOKS.after, self.owner.read()) {
-            (After::Free(hook), _) => Stage::now(|| hook(&call, outcome)),
-            (After::FreeAsync(hook), _) => Stage::Later(hook(call, outcome)),
-            (After::Shared(hook), Some(state)) => Stage::now(|| hook(&state, &call, outcome)),
-            (After::SharedAsync(hook), Some(state)) => Stage::Later(hook(state, call, outcome)),
-            (After::SharedSendAsync(hook), Some(state)) => Stage::Later(hook(state, call, outcome)),
-            _ => Stage::SKIP,
+            (After::Free(hook), _) => HookRun::now(|| hook(&call, outcome)),
+            (After::FreeAsync(hook), _) => HookRun::Future(hook(call, outcome)),
+            (After::Shared(hook), Some(state)) => HookRun::now(|| hook(&state, &call, outcome)),
+            (After::SharedAsync(hook), Some(state)) => HookRun::Future(hook(state, call, outcome)),
+            (After::SharedSendAsync(hook), Some(state)) => HookRun::Future(hook(state, call, outcome)),
+            _ => HookRun::SKIP,
         }
     }
 
@@ -205,7 +205,7 @@ impl<S: TaskSet> Ground<S> for Rc<ServiceGround<S>> {
         false
     }
 
-    fn panicked(&self, whose: Whose, error: &CallError) {
+    fn panicked(&self, whose: PanicSource, error: &CallError) {
         self.panics.borrow_mut().push((whose, error.clone()));
     }
 }
@@ -254,52 +254,52 @@ impl<S: TaskSet> Brought<S> for Box<Input<S>> {
 
 /// Runs a claimed call on a thread of `host`, a pool, which owns it twice.
 pub(crate) fn run_on_pool<S: TaskSet, I: Brought<S>>(
-    [slot, second]: [Shared<CallSlot<S>>; 2],
+    [slot, second]: [CallRef<CallSlot<S>>; 2],
     mut input: I,
-    host: Option<Arc<dyn Host>>,
+    host: Option<Arc<dyn Backend>>,
     now: u64,
-) -> Ran {
+) -> RunResult {
     if !CallSlot::may_begin(&slot) {
-        unwind::quietly(|| drop(input));
-        return Ran::Skipped;
+        unwind::ignore_panics(|| drop(input));
+        return RunResult::Skipped;
     }
-    let ground = PoolGround { host, shared: input.take_shared() };
-    if S::HOOKS.are_async() && !slot.meta.task().is_async() {
-        slot.meta.mark_started(now);
+    let ground = PoolEnv { host, shared: input.take_shared() };
+    if S::HOOKS.are_async() && !slot.header.task().is_async() {
+        slot.header.mark_started(now);
         spawn_run_on_pool(slot, input, ground);
-        return Ran::Spawned;
+        return RunResult::Pending;
     }
-    run(input, [slot, second], Standing::Pool(ground), now, || None)
+    run(input, [slot, second], EnvRef::Pool(ground), now, || None)
 }
 
 /// Runs a synchronous task whose hooks are futures. It has a frame of its own, since a nested call stands on its caller's.
-fn spawn_run_on_pool<S: TaskSet, I: Brought<S>>(slot: Shared<CallSlot<S>>, input: I, ground: PoolGround<S>) {
+fn spawn_run_on_pool<S: TaskSet, I: Brought<S>>(slot: CallRef<CallSlot<S>>, input: I, ground: PoolEnv<S>) {
     let (whole, call) = (ground.clone(), slot.clone());
-    let body = async move { run_within(input, call, Standing::Pool(whole)) };
+    let body = async move { run_within(input, call, EnvRef::Pool(whole)) };
     spawn_checked_on_pool(ground, Reply::of(slot), body);
 }
 
 /// Runs a claimed call on its service's thread, which owns it three times. Meanwhile `third` is at `spot`.
 pub(crate) fn run_on_service<S: TaskSet, I: Brought<S>>(
-    [slot, second, third]: [Shared<CallSlot<S>>; 3],
-    spot: &Spot<CallSlot<S>>,
+    [slot, second, third]: [CallRef<CallSlot<S>>; 3],
+    spot: &RunningCall<CallSlot<S>>,
     input: I,
-    ground: &Rc<ServiceGround<S>>,
+    ground: &Rc<ServiceEnv<S>>,
     now: u64,
-) -> Ran {
+) -> RunResult {
     if !CallSlot::may_begin(&slot) {
-        unwind::quietly(|| drop(input));
-        return Ran::Skipped;
+        unwind::ignore_panics(|| drop(input));
+        return RunResult::Skipped;
     }
-    if S::HOOKS.are_async() && !slot.meta.task().is_async() {
-        slot.meta.mark_started(now);
+    if S::HOOKS.are_async() && !slot.header.task().is_async() {
+        slot.header.mark_started(now);
         let (whole, call) = (ground.clone(), slot.clone());
-        let body = async move { run_within(input, call, Standing::Service(whole)) };
+        let body = async move { run_within(input, call, EnvRef::Service(whole)) };
         spawn_checked_on_service(ground.clone(), Reply::of(slot), body);
-        return Ran::Spawned;
+        return RunResult::Pending;
     }
-    let shown = spot.show(third);
-    run(input, [slot, second], Standing::Service(ground.clone()), now, || shown.back())
+    let shown = spot.publish(third);
+    run(input, [slot, second], EnvRef::Service(ground.clone()), now, || shown.retract())
 }
 
 /// Runs a task whose hooks, if any, are synchronous, or that is asynchronous itself. `shown` gives the owner of the call that
@@ -307,68 +307,68 @@ pub(crate) fn run_on_service<S: TaskSet, I: Brought<S>>(
 #[inline(always)]
 fn run<S: TaskSet, I: Brought<S>>(
     input: I,
-    [slot, second]: [Shared<CallSlot<S>>; 2],
-    standing: Standing<S>,
+    [slot, second]: [CallRef<CallSlot<S>>; 2],
+    standing: EnvRef<S>,
     now: u64,
-    shown: impl FnOnce() -> Option<Shared<CallSlot<S>>>,
-) -> Ran {
-    slot.meta.mark_started(now);
-    let info = slot.meta.task();
-    let running = thread_context::Running::new(second.erase());
+    shown: impl FnOnce() -> Option<CallRef<CallSlot<S>>>,
+) -> RunResult {
+    slot.header.mark_started(now);
+    let info = slot.header.task();
+    let running = thread_context::RunningTask::new(second.erase());
     let mut scope = Scope::new(Reply::of(slot), standing);
     if !scope.supports(info) {
         drop(shown());
-        done(&mut scope, |reply| reply.end(End::Unsupported));
-        return Ran::Skipped;
+        done(&mut scope, |reply| reply.end(EndReason::Unsupported));
+        return RunResult::Skipped;
     }
     if info.is_async() {
         return make_future(input, scope, running, shown);
     }
-    let (ended, running) = thread_context::enter(running, || run_hooked(input, &mut scope));
-    thread_context::settle_polls();
-    let fellows = Fellows { running: Some(running.end()), shown: shown() };
-    let Some(reply) = scope.reply.take() else { return Ran::Done };
-    match (ended, &scope.standing) {
+    let (ended, running) = thread_context::enter_task(running, || run_hooked(input, &mut scope));
+    thread_context::release_pending_polls();
+    let fellows = CoOwners { running: Some(running.end()), shown: shown() };
+    let Some(reply) = scope.reply.take() else { return RunResult::Finished };
+    match (ended, &scope.env) {
         (Ok(output), _) => reply.complete_with(fellows, Ok(output)),
-        (Err(failure), Standing::Pool(ground)) => fail(ground, reply, failure),
-        (Err(failure), Standing::Service(ground)) => fail(ground, reply, failure),
+        (Err(failure), EnvRef::Pool(ground)) => fail(ground, reply, failure),
+        (Err(failure), EnvRef::Service(ground)) => fail(ground, reply, failure),
     }
-    Ran::Done
+    RunResult::Finished
 }
 
 /// Makes the future of an asynchronous task, with which its hooks run. It has a frame of its own, as `spawn_run_on_pool`.
 fn make_future<S: TaskSet, I: Brought<S>>(
     input: I,
     mut scope: Scope<S>,
-    running: thread_context::Running,
-    shown: impl FnOnce() -> Option<Shared<CallSlot<S>>>,
-) -> Ran {
-    let (made, running) = thread_context::enter(running, || unwind::catch(|| input.run(&mut scope)));
+    running: thread_context::RunningTask,
+    shown: impl FnOnce() -> Option<CallRef<CallSlot<S>>>,
+) -> RunResult {
+    let (made, running) = thread_context::enter_task(running, || unwind::catch(|| input.run(&mut scope)));
     drop((running, shown()));
     match made {
-        Ok(Run::Spawned) => Ran::Spawned,
+        Ok(Run::Spawned) => RunResult::Pending,
         Ok(Run::Done(output)) => done(&mut scope, |reply| reply.complete(Ok(output))),
         Err(panic) if scope.reply.is_some() => done(&mut scope, |reply| reply.panicked(panic)),
-        Err(_) => Ran::Spawned,
+        Err(_) => RunResult::Pending,
     }
 }
 
-fn done<S: TaskSet>(scope: &mut Scope<S>, end: impl FnOnce(Reply<S>)) -> Ran {
+fn done<S: TaskSet>(scope: &mut Scope<S>, end: impl FnOnce(Reply<S>)) -> RunResult {
     if let Some(reply) = scope.reply.take() {
         end(reply);
     }
-    Ran::Done
+    RunResult::Finished
 }
 
 /// Why there is no output.
 enum Failure {
-    Panicked(Whose, Panic),
+    Panicked(PanicSource, Panic),
     Hook(BoxError),
     /// The call is over, and nobody waits for an outcome.
     Stopped,
 }
 
-fn deliver<S: TaskSet, G: Ground<S>>(ground: &G, reply: Reply<S>, ended: Result<S::Output, Failure>) {
+fn deliver<S: TaskSet, G: Environment<S>>(ground: &G, reply: Reply<S>, ended: Result<S::Output, Failure>) {
     match ended {
         Ok(output) => reply.complete(Ok(output)),
         Err(failure) => fail(ground, reply, failure),
@@ -376,17 +376,17 @@ fn deliver<S: TaskSet, G: Ground<S>>(ground: &G, reply: Reply<S>, ended: Result<
 }
 
 #[cold]
-fn fail<S: TaskSet, G: Ground<S>>(ground: &G, reply: Reply<S>, failure: Failure) {
+fn fail<S: TaskSet, G: Environment<S>>(ground: &G, reply: Reply<S>, failure: Failure) {
     let error = match failure {
         Failure::Panicked(whose, panic) => {
-            let error = CallError::of_panic(panic, reply.slot().meta.at());
+            let error = CallError::of_panic(panic, reply.slot().header.at());
             if let CallError::Panicked(..) = &error {
                 ground.panicked(whose, &error);
             }
             error
         }
-        Failure::Hook(source) => CallError::Hook(source.into(), reply.slot().meta.at()),
-        Failure::Stopped => return reply.end(End::Cancelled),
+        Failure::Hook(source) => CallError::Hook(source.into(), reply.slot().header.at()),
+        Failure::Stopped => return reply.end(EndReason::Cancelled),
     };
     reply.complete(Err(error));
 }
@@ -400,20 +400,20 @@ fn run_hooked<S: TaskSet, I: Brought<S>>(input: I, scope: &mut Scope<S>) -> Resu
     let now = |stage: Result<HookResult, Panic>| match stage {
         Ok(Ok(())) => Ok(()),
         Ok(Err(source)) => Err(Failure::Hook(source)),
-        Err(panic) => Err(Failure::Panicked(Whose::Hook, panic)),
+        Err(panic) => Err(Failure::Panicked(PanicSource::Hook, panic)),
     };
     let Some(reply) = &scope.reply else { return Err(Failure::Stopped) };
-    let call = info::<S>(reply.slot(), matches!(scope.standing, Standing::Service(_)));
-    let before = match &scope.standing {
-        Standing::Pool(ground) => at_once(ground.before(call)),
-        Standing::Service(ground) => at_once(ground.before(call)),
+    let call = info::<S>(reply.slot(), matches!(scope.env, EnvRef::Service(_)));
+    let before = match &scope.env {
+        EnvRef::Pool(ground) => at_once(ground.before(call)),
+        EnvRef::Service(ground) => at_once(ground.before(call)),
     };
     now(before)?;
     let result = run_alone(input, scope);
     let outcome = outcome(&result);
-    let after = match &scope.standing {
-        Standing::Pool(ground) => at_once(ground.after(call, outcome)),
-        Standing::Service(ground) => at_once(ground.after(call, outcome)),
+    let after = match &scope.env {
+        EnvRef::Pool(ground) => at_once(ground.after(call, outcome)),
+        EnvRef::Service(ground) => at_once(ground.after(call, outcome)),
     };
     result.and_then(|output| now(after).map(|()| output))
 }
@@ -423,15 +423,15 @@ fn run_alone<S: TaskSet, I: Brought<S>>(input: I, scope: &mut Scope<S>) -> Resul
     match unwind::catch(|| input.run(scope)) {
         Ok(Run::Done(output)) => Ok(output),
         Ok(Run::Spawned) => Err(Failure::Stopped),
-        Err(panic) => Err(Failure::Panicked(Whose::Task, panic)),
+        Err(panic) => Err(Failure::Panicked(PanicSource::Task, panic)),
     }
 }
 
 /// The result of a hook that is synchronous.
-fn at_once<F>(stage: Stage<F>) -> Result<HookResult, Panic> {
+fn at_once<F>(stage: HookRun<F>) -> Result<HookResult, Panic> {
     match stage {
-        Stage::Now(result) => result,
-        Stage::Later(_) => unreachable!("`are_async` was asked before"),
+        HookRun::Ready(result) => result,
+        HookRun::Future(_) => unreachable!("`are_async` was asked before"),
     }
 }
 
@@ -444,17 +444,17 @@ fn outcome<O>(result: &Result<O, Failure>) -> Outcome {
 }
 
 fn info<S: TaskSet>(slot: &CallSlot<S>, in_service: bool) -> CallInfo {
-    let meta = &slot.meta;
+    let meta = &slot.header;
     CallInfo { task: meta.task(), priority: meta.priority(), waited: meta.waited(), in_service }
 }
 
 /// Runs a synchronous task as the body of a future, since its hooks are futures. `None`: its kind is not for this place.
 fn run_within<S: TaskSet, I: Brought<S>>(
     input: I,
-    call: Shared<CallSlot<S>>,
-    standing: Standing<S>,
+    call: CallRef<CallSlot<S>>,
+    standing: EnvRef<S>,
 ) -> Option<S::Output> {
-    let mut scope = Scope { reply: None, apart: Some(call), within: None, standing };
+    let mut scope = Scope { reply: None, apart: Some(call), within: None, env: standing };
     match input.run(&mut scope) {
         Run::Done(output) => Some(output),
         Run::Spawned => None,
@@ -464,7 +464,7 @@ fn run_within<S: TaskSet, I: Brought<S>>(
 // ----- futures
 
 /// Keeps `future` going on `ground`'s pool: polled once here and now, then whenever it is woken and its turn has come.
-pub(crate) fn spawn_on_pool<S, F>(ground: PoolGround<S>, reply: Reply<S>, future: F)
+pub(crate) fn spawn_on_pool<S, F>(ground: PoolEnv<S>, reply: Reply<S>, future: F)
 where
     S: TaskSet,
     F: Future<Output = S::Output> + Send + 'static,
@@ -472,31 +472,31 @@ where
     spawn_checked_on_pool(ground, reply, async move { Some(future.await) });
 }
 
-fn spawn_checked_on_pool<S, F>(ground: PoolGround<S>, reply: Reply<S>, body: F)
+fn spawn_checked_on_pool<S, F>(ground: PoolEnv<S>, reply: Reply<S>, body: F)
 where
     S: TaskSet,
     F: Future<Output = Option<S::Output>> + Send + 'static,
 {
-    if !ground.supports(reply.slot().meta.task()) {
-        let over = Over::of(&reply.slot().meta).skipped();
-        reply.end(End::Unsupported);
+    if !ground.supports(reply.slot().header.task()) {
+        let over = Completion::of(&reply.slot().header).skipped();
+        reply.end(EndReason::Unsupported);
         count_over(&ground.host(), over);
         return;
     }
     let (call, host) = (reply.slot().clone().erase(), ground.host());
-    let over = Over::of(call.meta());
+    let over = Completion::of(call.header());
     let slot = if over.has_share_slot { ShareSlot::Held } else { ShareSlot::None };
-    let finish = Finish { host: host.clone(), over, call: call.clone(), suspended: None, slot };
-    let placed = placed(call.clone(), whole(ground, reply, body), finish);
+    let finish = FinishGuard { host: host.clone(), over, call: call.clone(), suspended: None, slot };
+    let placed = in_task_context(call.clone(), with_hooks(ground, reply, body), finish);
     // It keeps its expiration, unless it was raised meanwhile.
-    let schedule = move |work| host.clone().resume(host.rules().expires(call.meta()), work);
+    let schedule = move |work| host.clone().schedule(host.rules().expires(call.header()), work);
     let (runnable, task) = async_task::spawn(placed, schedule);
     task.detach();
     runnable.run();
 }
 
 /// Leaves `future` to the service's loop.
-pub(crate) fn spawn_on_service<S, F>(ground: Rc<ServiceGround<S>>, reply: Reply<S>, future: F)
+pub(crate) fn spawn_on_service<S, F>(ground: Rc<ServiceEnv<S>>, reply: Reply<S>, future: F)
 where
     S: TaskSet,
     F: Future<Output = S::Output> + 'static,
@@ -504,25 +504,25 @@ where
     spawn_checked_on_service(ground, reply, async move { Some(future.await) });
 }
 
-fn spawn_checked_on_service<S, F>(ground: Rc<ServiceGround<S>>, reply: Reply<S>, body: F)
+fn spawn_checked_on_service<S, F>(ground: Rc<ServiceEnv<S>>, reply: Reply<S>, body: F)
 where
     S: TaskSet,
     F: Future<Output = Option<S::Output>> + 'static,
 {
     let call = reply.slot().clone();
-    if !ground.supports(call.meta.task()) {
-        return reply.end(End::Unsupported);
+    if !ground.supports(call.header.task()) {
+        return reply.end(EndReason::Unsupported);
     }
     let here = ground.clone();
-    let placed = placed(call.clone().erase(), whole(ground, reply, body), ());
+    let placed = in_task_context(call.clone().erase(), with_hooks(ground, reply, body), ());
     here.spawned.borrow_mut().push(Spawned { call, future: Box::pin(placed) });
 }
 
 /// Tells the host that a call is over, however its future ends.
-struct Finish {
-    host: Arc<dyn Host>,
-    call: Shared<dyn Runnable>,
-    over: Over,
+struct FinishGuard {
+    host: Arc<dyn Backend>,
+    call: CallRef<dyn ErasedCall>,
+    over: Completion,
     /// Where the call is listed as suspended, once it is.
     suspended: Option<usize>,
     slot: ShareSlot,
@@ -537,14 +537,14 @@ enum ShareSlot {
     Returned(Option<WaitTicket>),
 }
 
-impl Drop for Finish {
+impl Drop for FinishGuard {
     fn drop(&mut self) {
-        let meta = self.call.meta();
+        let meta = self.call.header();
         if metrics::is_any_on() {
             self.host.record(meta.task(), meta.waited(), meta.ran());
         }
         if let Some(call) = self.suspended {
-            self.host.no_more_suspended(call);
+            self.host.on_suspended_finished(call);
         }
         if let ShareSlot::Returned(Some(ticket)) = self.slot {
             self.host.leave_share_line(self.over.share, ticket);
@@ -555,24 +555,24 @@ impl Drop for Finish {
 }
 
 /// Counts a call as over. On a thread that runs it just now, its runner does so when the thread is done with it.
-fn count_over(host: &Arc<dyn Host>, over: Over) {
+fn count_over(host: &Arc<dyn Backend>, over: Completion) {
     if !thread_context::leave_over(host.id(), over) {
-        host.finished(over);
+        host.on_finished(over);
     }
 }
 
 /// What goes when a future has gone.
-trait Last {
+trait OnFinish {
     /// Whether it wants to know how long the future ran.
     fn is_timed(&self) -> bool;
     fn ran(&mut self, nanos: u64);
     /// Whether the future may be polled; else `waker` is woken when it may.
     fn may_go_on(&mut self, waker: &Waker) -> bool;
     /// The future is pending.
-    fn pending(&mut self, call: &Shared<dyn Runnable>);
+    fn pending(&mut self, call: &CallRef<dyn ErasedCall>);
 }
 
-impl Last for () {
+impl OnFinish for () {
     fn is_timed(&self) -> bool {
         false
     }
@@ -583,10 +583,10 @@ impl Last for () {
         true
     }
 
-    fn pending(&mut self, _: &Shared<dyn Runnable>) {}
+    fn pending(&mut self, _: &CallRef<dyn ErasedCall>) {}
 }
 
-impl Last for Finish {
+impl OnFinish for FinishGuard {
     fn is_timed(&self) -> bool {
         self.over.is_timed()
     }
@@ -600,28 +600,28 @@ impl Last for Finish {
         let has_slot = self.host.poll_share_slot(self.over.share, ticket, waker);
         if has_slot {
             self.slot = ShareSlot::Held;
-            self.call.meta().set_share_slot(Some(self.host.id()));
+            self.call.header().set_share_slot(Some(self.host.id()));
         }
         has_slot
     }
 
-    fn pending(&mut self, call: &Shared<dyn Runnable>) {
+    fn pending(&mut self, call: &CallRef<dyn ErasedCall>) {
         if self.suspended.is_none() {
-            self.suspended = Some(call.points().addr());
-            self.host.suspended(call);
+            self.suspended = Some(call.target_ptr().addr());
+            self.host.on_suspended(call);
         }
         if let ShareSlot::Held = self.slot {
             self.slot = ShareSlot::Returned(None);
-            call.meta().set_share_slot(None);
+            call.header().set_share_slot(None);
             self.host.return_share_slot(self.over.share);
         }
     }
 }
 
 /// Polls `future` as part of the task that it is; `finish` goes when it has gone.
-async fn placed<T: Last>(call: Shared<dyn Runnable>, future: impl Future<Output = ()>, finish: T) {
+async fn in_task_context<T: OnFinish>(call: CallRef<dyn ErasedCall>, future: impl Future<Output = ()>, finish: T) {
     let mut finish = finish;
-    let (mut kept, mut polled) = (Some(thread_context::Running::new(call)), false);
+    let (mut kept, mut polled) = (Some(thread_context::RunningTask::new(call)), false);
     let mut future = pin!(future);
     poll_fn(|cx| {
         if !finish.may_go_on(cx.waker()) {
@@ -630,11 +630,11 @@ async fn placed<T: Last>(call: Shared<dyn Runnable>, future: impl Future<Output 
         // A future that panicked is not polled again.
         let Some(running) = kept.take() else { return Poll::Ready(()) };
         if std::mem::replace(&mut polled, true) {
-            running.call.meta().begin_slice();
+            running.call.header().begin_slice();
         }
         let began = finish.is_timed().then(clock::now);
-        let (poll, running) = thread_context::enter(running, || {
-            thread_context::polled_by(cx.waker());
+        let (poll, running) = thread_context::enter_task(running, || {
+            thread_context::set_task_waker(cx.waker());
             future.as_mut().poll(cx)
         });
         if let Some(began) = began {
@@ -652,63 +652,63 @@ async fn placed<T: Last>(call: Shared<dyn Runnable>, future: impl Future<Output 
 }
 
 /// before → task → after, any of them asynchronous.
-async fn whole<S, G, F>(ground: G, reply: Reply<S>, body: F)
+async fn with_hooks<S, G, F>(ground: G, reply: Reply<S>, body: F)
 where
     S: TaskSet,
-    G: Ground<S>,
+    G: Environment<S>,
     F: Future<Output = Option<S::Output>>,
 {
     let call = info::<S>(reply.slot(), G::IN_SERVICE);
-    if let Err(failure) = settle(&reply, ground.before(call)).await {
+    if let Err(failure) = await_hook(&reply, ground.before(call)).await {
         return deliver(&ground, reply, Err(failure));
     }
-    let result = stoppable(&reply, body).await;
+    let result = until_cancelled(&reply, body).await;
     let after = settle_after(&ground, &reply, ground.after(call, outcome(&result))).await;
     deliver(&ground, reply, result.and_then(|output| after.map(|()| output)));
 }
 
 /// The result of a hook before the task. Its future is dropped at its next await once the call is over.
-async fn settle<S, F>(reply: &Reply<S>, hook: Stage<F>) -> Result<(), Failure>
+async fn await_hook<S, F>(reply: &Reply<S>, hook: HookRun<F>) -> Result<(), Failure>
 where
     S: TaskSet,
     F: Future<Output = HookResult>,
 {
     let result = match hook {
-        Stage::Now(result) => result.map_err(|panic| Failure::Panicked(Whose::Hook, panic))?,
-        Stage::Later(future) => until_stopped(reply, Whose::Hook, future, || reply.is_cancelled()).await?,
+        HookRun::Ready(result) => result.map_err(|panic| Failure::Panicked(PanicSource::Hook, panic))?,
+        HookRun::Future(future) => until_stopped(reply, PanicSource::Hook, future, || reply.is_cancelled()).await?,
     };
     result.map_err(Failure::Hook)
 }
 
 /// The same for a hook after the task. A hook that begins after its call was over runs to its end, since it may undo what the
 /// other hook did. Only the limit of a close ends it.
-async fn settle_after<S, G>(ground: &G, reply: &Reply<S>, hook: Stage<G::Later>) -> Result<(), Failure>
+async fn settle_after<S, G>(ground: &G, reply: &Reply<S>, hook: HookRun<G::Later>) -> Result<(), Failure>
 where
     S: TaskSet,
-    G: Ground<S>,
+    G: Environment<S>,
 {
-    let Stage::Later(future) = hook else { return settle(reply, hook).await };
+    let HookRun::Future(future) = hook else { return await_hook(reply, hook).await };
     let mut outlives = None;
     let is_to_stop = || match *outlives.get_or_insert_with(|| reply.is_cancelled()) {
         true => ground.is_stopping(),
         false => reply.is_cancelled(),
     };
-    until_stopped(reply, Whose::Hook, future, is_to_stop).await?.map_err(Failure::Hook)
+    until_stopped(reply, PanicSource::Hook, future, is_to_stop).await?.map_err(Failure::Hook)
 }
 
 /// The body of an asynchronous task: its panic is caught, and it is dropped at its next await once the call is over.
-async fn stoppable<S, F>(reply: &Reply<S>, body: F) -> Result<S::Output, Failure>
+async fn until_cancelled<S, F>(reply: &Reply<S>, body: F) -> Result<S::Output, Failure>
 where
     S: TaskSet,
     F: Future<Output = Option<S::Output>>,
 {
-    until_stopped(reply, Whose::Task, body, || reply.is_cancelled()).await?.ok_or(Failure::Stopped)
+    until_stopped(reply, PanicSource::Task, body, || reply.is_cancelled()).await?.ok_or(Failure::Stopped)
 }
 
 /// Polls a part of a call until `is_to_stop` says so, which the ends of the call and of its executor have it look at.
 async fn until_stopped<S, F>(
     reply: &Reply<S>,
-    whose: Whose,
+    whose: PanicSource,
     part: F,
     mut is_to_stop: impl FnMut() -> bool,
 ) -> Result<F::Output, Failure>
@@ -716,20 +716,20 @@ where
     S: TaskSet,
     F: Future,
 {
-    let mut stop = reply.slot().meta.stop_wait();
+    let mut stop = reply.slot().header.stop_wait();
     let mut part = pin!(part);
     poll_fn(|cx| {
         if is_to_stop() {
             return Poll::Ready(Err(Failure::Stopped));
         }
-        let urgency = reply.slot().meta.priority();
+        let urgency = reply.slot().header.priority();
         match unwind::catch(|| poll_part(reply, part.as_mut(), cx)) {
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
             Err(panic) => Poll::Ready(Err(Failure::Panicked(whose, panic))),
             Ok(Poll::Pending) => {
                 stop.register(cx.waker());
-                reply.slot().look_again();
-                if reply.slot().meta.priority() != urgency && reply.slot().meta.passes_raise_on() {
+                reply.slot().fence();
+                if reply.slot().header.priority() != urgency && reply.slot().header.passes_raise_on() {
                     cx.waker().wake_by_ref(); // it was raised meanwhile, and passes that on to what it waits for
                 }
                 if is_to_stop() { Poll::Ready(Err(Failure::Stopped)) } else { Poll::Pending }
@@ -745,5 +745,5 @@ where
     S: TaskSet,
     F: Future,
 {
-    deadlock::poll(&reply.slot().meta, || reply.slot().clone().erase(), cx, |cx| part.poll(cx))
+    deadlock::poll(&reply.slot().header, || reply.slot().clone().erase(), cx, |cx| part.poll(cx))
 }

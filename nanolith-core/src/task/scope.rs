@@ -1,10 +1,10 @@
 //! What the generated `match` runs a task with: the state, a context if the task wants one, a place for its future.
 
 use super::{
-    Context, Ground, Input, Owner, Reply, ServiceGround, SharedHandle, TaskSet, Work, Writer,
-    run::{PoolGround, spawn_on_pool, spawn_on_service},
+    Context, Environment, Input, Owner, Reply, ServiceEnv, SharedHandle, TaskSet, Work, Writer,
+    run::{PoolEnv, spawn_on_pool, spawn_on_service},
 };
-use crate::call::{call_ref::Shared, slot::End};
+use crate::call::{call_ref::CallRef, slot::EndReason};
 use std::{future::Future, rc::Rc, sync::Arc};
 
 /// What running a task came to.
@@ -36,9 +36,9 @@ pub fn apart_boxed<S: TaskSet>(
 }
 
 /// Where the task stands.
-pub(crate) enum Standing<S: TaskSet> {
-    Pool(PoolGround<S>),
-    Service(Rc<ServiceGround<S>>),
+pub(crate) enum EnvRef<S: TaskSet> {
+    Pool(PoolEnv<S>),
+    Service(Rc<ServiceEnv<S>>),
 }
 
 /// The surroundings of one run of a task: for generated code.
@@ -48,31 +48,31 @@ pub struct Scope<S: TaskSet> {
     /// `None` once it has left with the task's future.
     pub(crate) reply: Option<Reply<S>>,
     /// Where the reply is elsewhere from the beginning.
-    pub(crate) apart: Option<Shared<crate::task::CallSlot<S>>>,
+    pub(crate) apart: Option<CallRef<crate::task::CallSlot<S>>>,
     /// The call that runs many tasks of `S` as one: see [`Work`].
-    pub(crate) within: Option<Shared<crate::task::CallSlot<Work>>>,
-    pub(crate) standing: Standing<S>,
+    pub(crate) within: Option<CallRef<crate::task::CallSlot<Work>>>,
+    pub(crate) env: EnvRef<S>,
 }
 
 const CHECKED: &str = "the executor looked whether it has the state that the task asks for";
 
 impl<S: TaskSet> Scope<S> {
-    pub(crate) fn new(reply: Reply<S>, standing: Standing<S>) -> Self {
-        Self { reply: Some(reply), apart: None, within: None, standing }
+    pub(crate) fn new(reply: Reply<S>, standing: EnvRef<S>) -> Self {
+        Self { reply: Some(reply), apart: None, within: None, env: standing }
     }
 
-    fn call(&self) -> Option<&Shared<crate::task::CallSlot<S>>> {
+    fn call(&self) -> Option<&CallRef<crate::task::CallSlot<S>>> {
         self.reply.as_ref().map(Reply::slot).or(self.apart.as_ref())
     }
 
     /// The context of the call.
     #[must_use]
     pub fn context(&self) -> Context<S> {
-        let data = match &self.standing {
-            Standing::Pool(ground) => ground.host().data().clone(),
-            Standing::Service(ground) => ground.data.clone(),
+        let data = match &self.env {
+            EnvRef::Pool(ground) => ground.host().data().clone(),
+            EnvRef::Service(ground) => ground.data.clone(),
         };
-        let call = self.call().cloned().or_else(|| self.within.as_ref().map(super::closure::part));
+        let call = self.call().cloned().or_else(|| self.within.as_ref().map(super::closure::subtask));
         Context::new(call, data)
     }
 
@@ -83,9 +83,9 @@ impl<S: TaskSet> Scope<S> {
     /// Panics if there is none, which the executor saw to before.
     #[must_use]
     pub fn reader(&self) -> Arc<S> {
-        match &self.standing {
-            Standing::Pool(ground) => ground.shared.as_ref().and_then(SharedHandle::state),
-            Standing::Service(ground) => ground.owner.read(),
+        match &self.env {
+            EnvRef::Pool(ground) => ground.shared.as_ref().and_then(SharedHandle::state),
+            EnvRef::Service(ground) => ground.owner.read(),
         }
         .expect(CHECKED)
     }
@@ -98,9 +98,9 @@ impl<S: TaskSet> Scope<S> {
     #[must_use]
     #[inline]
     pub fn writer(&self) -> Writer<'_, S> {
-        match &self.standing {
-            Standing::Pool(_) => None,
-            Standing::Service(ground) => Some(ground.owner.write()),
+        match &self.env {
+            EnvRef::Pool(_) => None,
+            EnvRef::Service(ground) => Some(ground.owner.write()),
         }
         .expect(CHECKED)
     }
@@ -112,9 +112,9 @@ impl<S: TaskSet> Scope<S> {
     /// Panics if there is none, which the executor saw to before.
     #[must_use]
     pub fn owner(&self) -> Owner<S> {
-        match &self.standing {
-            Standing::Pool(_) => None,
-            Standing::Service(ground) => Some(ground.owner.clone()),
+        match &self.env {
+            EnvRef::Pool(_) => None,
+            EnvRef::Service(ground) => Some(ground.owner.clone()),
         }
         .expect(CHECKED)
     }
@@ -125,9 +125,9 @@ impl<S: TaskSet> Scope<S> {
         F: Future<Output = S::Output> + Send + 'static, // or `#[task(local)]`, for a service's own thread
     {
         let Some(reply) = self.reply.take() else { return Run::Spawned };
-        match &self.standing {
-            Standing::Pool(ground) => spawn_on_pool(ground.clone(), reply, future),
-            Standing::Service(ground) => spawn_on_service(ground.clone(), reply, future),
+        match &self.env {
+            EnvRef::Pool(ground) => spawn_on_pool(ground.clone(), reply, future),
+            EnvRef::Service(ground) => spawn_on_service(ground.clone(), reply, future),
         }
         Run::Spawned
     }
@@ -138,18 +138,18 @@ impl<S: TaskSet> Scope<S> {
         F: Future<Output = S::Output> + 'static,
     {
         let Some(reply) = self.reply.take() else { return Run::Spawned };
-        match &self.standing {
-            Standing::Pool(_) => reply.end(End::Unsupported),
-            Standing::Service(ground) => spawn_on_service(ground.clone(), reply, future),
+        match &self.env {
+            EnvRef::Pool(_) => reply.end(EndReason::Unsupported),
+            EnvRef::Service(ground) => spawn_on_service(ground.clone(), reply, future),
         }
         Run::Spawned
     }
 
     /// Whether the state that tasks of this kind ask for is here.
     pub(crate) fn supports(&self, info: &crate::meta::task_info::TaskInfo) -> bool {
-        match &self.standing {
-            Standing::Pool(ground) => ground.supports(info),
-            Standing::Service(ground) => ground.supports(info),
+        match &self.env {
+            EnvRef::Pool(ground) => ground.supports(info),
+            EnvRef::Service(ground) => ground.supports(info),
         }
     }
 }

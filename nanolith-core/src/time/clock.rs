@@ -3,7 +3,7 @@
 //! Every clock ends [500 years](SPAN) after it began. Whatever adds a duration to a moment does so by [`after`] or [`add`], which
 //! give `None` for a moment beyond that end: what waits for it waits for ever. So no setting is too long, and none wraps.
 //!
-//! A thread may have another [`Source`] of time than the system's clock, which somebody moves by hand. All of the crate asks
+//! A thread may have another [`VirtualClock`] of time than the system's clock, which somebody moves by hand. All of the crate asks
 //! here what time it is, but for what spins or measures for a few microseconds.
 
 use crate::util::per_thread::{at_thread_end, per_thread};
@@ -68,7 +68,7 @@ pub(crate) fn reaches(moment: Instant) -> bool {
 const SPAN: Duration = Duration::from_secs(500 * 31_556_952);
 
 /// The last moment of every clock.
-static END: Lazy<Instant> = Lazy::new(|| *START + Duration::from_nanos(Source::LAST));
+static END: Lazy<Instant> = Lazy::new(|| *START + Duration::from_nanos(VirtualClock::LAST));
 
 /// The time of day, and the date, which may be set.
 #[cfg(feature = "cron")]
@@ -85,12 +85,12 @@ pub(crate) fn wall() -> SystemTime {
 static SOURCES: AtomicUsize = AtomicUsize::new(0);
 
 per_thread! {
-    static SOURCE: RefCell<Option<Arc<Source>>> = RefCell::new(None);
+    static SOURCE: RefCell<Option<Arc<VirtualClock>>> = RefCell::new(None);
 }
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct VirtualClock {
     /// No other has it, and it is not zero.
     number: u64,
     now: AtomicU64,
@@ -100,9 +100,9 @@ pub(crate) struct Source {
     wall: Mutex<(SystemTime, Duration)>,
 }
 
-impl Source {
+impl VirtualClock {
     /// The first moment of 2000, since 1970: a Saturday.
-    const MILLENNIUM: Duration = Duration::from_secs(946_684_800);
+    const VIRTUAL_EPOCH: Duration = Duration::from_secs(946_684_800);
 
     /// Where every such clock begins: late enough for moments before it.
     const BEGIN: u64 = 1_000_000_000_000;
@@ -115,7 +115,7 @@ impl Source {
         // ORDERING: Relaxed, and so below: a thread has a source only after it was handed one, and the handing orders the rest.
         SOURCES.fetch_add(1, Ordering::Relaxed);
         let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-        let wall = (SystemTime::UNIX_EPOCH + Self::MILLENNIUM, Duration::ZERO);
+        let wall = (SystemTime::UNIX_EPOCH + Self::VIRTUAL_EPOCH, Duration::ZERO);
         let (now, over) = (AtomicU64::new(Self::BEGIN), AtomicBool::new(false));
         Arc::new(Self { number, now, over, wall: Mutex::new(wall) })
     }
@@ -136,7 +136,7 @@ impl Source {
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
-        between(Self::BEGIN, self.now.load(Ordering::Relaxed))
+        elapsed(Self::BEGIN, self.now.load(Ordering::Relaxed))
     }
 
     /// What the calendar says. A time that the system cannot represent counts as the one that was set.
@@ -167,7 +167,7 @@ impl Source {
     }
 }
 
-impl Drop for Source {
+impl Drop for VirtualClock {
     fn drop(&mut self) {
         SOURCES.fetch_sub(1, Ordering::Relaxed);
     }
@@ -186,7 +186,7 @@ fn mocked() -> Option<u64> {
 
 /// Where this thread has the time from, if not from the system's clock. Threads that are started from here have it from there
 /// too.
-pub(crate) fn source() -> Option<Arc<Source>> {
+pub(crate) fn source() -> Option<Arc<VirtualClock>> {
     if !is_any_mocked() {
         return None;
     }
@@ -199,8 +199,8 @@ pub(crate) fn is_over() -> bool {
 }
 
 /// Returns the time by `source`, or by the system's clock if that is `None`.
-pub(crate) fn instant_by(source: Option<&Source>) -> Instant {
-    source.map_or_else(Instant::now, Source::instant)
+pub(crate) fn instant_by(source: Option<&VirtualClock>) -> Instant {
+    source.map_or_else(Instant::now, VirtualClock::instant)
 }
 
 /// A moment that no clock reaches.
@@ -209,16 +209,16 @@ pub(crate) fn never() -> Instant {
 }
 
 /// This thread has the time from `source` until what this gives is dropped.
-pub(crate) fn enter(source: Option<Arc<Source>>) -> Entered {
-    Entered(SOURCE.with(|here| here.replace(source)), PhantomData)
+pub(crate) fn enter(source: Option<Arc<VirtualClock>>) -> ClockGuard {
+    ClockGuard(SOURCE.with(|here| here.replace(source)), PhantomData)
 }
 
 /// Gives a thread its former source of time back.
 #[derive(Debug)]
 #[must_use = "the source is left when this is dropped"]
-pub(crate) struct Entered(Option<Arc<Source>>, PhantomData<*const ()>);
+pub(crate) struct ClockGuard(Option<Arc<VirtualClock>>, PhantomData<*const ()>);
 
-impl Entered {
+impl ClockGuard {
     /// The source stays as long as the thread.
     pub(crate) fn for_ever(mut self) {
         drop(self.0.take());
@@ -227,7 +227,7 @@ impl Entered {
     }
 }
 
-impl Drop for Entered {
+impl Drop for ClockGuard {
     fn drop(&mut self) {
         let before = self.0.take();
         let left = SOURCE.with(|here| here.replace(before));
@@ -240,7 +240,7 @@ impl Drop for Entered {
 /// A moment that is not long past, for a fraction of what [`now`] costs: whoever serves calls tells it now and then, and
 /// [`crate::time::coarse`] does every millisecond while somebody serves.
 #[inline]
-pub(crate) fn recent() -> u64 {
+pub(crate) fn coarse_now() -> u64 {
     if is_any_mocked() {
         if let Some(now) = mocked() {
             return now;
@@ -251,18 +251,18 @@ pub(crate) fn recent() -> u64 {
 }
 
 /// Tells everybody that it is `now`, if that is news.
-pub(crate) fn tell(now: u64) {
+pub(crate) fn publish_coarse(now: u64) {
     if is_any_mocked() && mocked().is_some() {
         return; // it is nobody else's
     }
     // ORDERING: Relaxed, as above. Two who tell at once may set it back by as little as lies between their looks.
-    if now > RECENT.load(Ordering::Relaxed) + NEWS {
+    if now > RECENT.load(Ordering::Relaxed) + MAX_STALENESS {
         RECENT.store(now, Ordering::Relaxed);
     }
 }
 
 /// A moment earlier than this is near enough, and costs those who look no cache line. Nanoseconds.
-const NEWS: u64 = 5_000;
+const MAX_STALENESS: u64 = 5_000;
 
 static RECENT: AtomicU64 = AtomicU64::new(0);
 
@@ -279,6 +279,6 @@ pub(crate) fn duration(nanos: u128) -> Duration {
 }
 
 /// The time from one moment to a later one.
-pub(crate) fn between(earlier: u64, later: u64) -> Duration {
+pub(crate) fn elapsed(earlier: u64, later: u64) -> Duration {
     Duration::from_nanos(later.saturating_sub(earlier))
 }

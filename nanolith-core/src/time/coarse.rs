@@ -1,8 +1,8 @@
-//! Keeps [`clock::recent`] true to the millisecond while somebody serves calls that look at it.
+//! Keeps [`clock::coarse_now`] true to the millisecond while somebody serves calls that look at it.
 
 use super::{
     clock,
-    timer::{self, Alarm},
+    timer::{self, TimerAction},
 };
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -17,12 +17,12 @@ static SERVING: AtomicUsize = AtomicUsize::new(0);
 /// Whether the next beat is set.
 static BEATS: AtomicBool = AtomicBool::new(false);
 
-/// While this lives, [`clock::recent`] is at most a few milliseconds behind.
-pub(crate) struct Pulse(());
+/// While this lives, [`clock::coarse_now`] is at most a few milliseconds behind.
+pub(crate) struct CoarseTicker(());
 
-impl Pulse {
+impl CoarseTicker {
     pub(crate) fn begin() -> Self {
-        clock::tell(clock::now());
+        clock::publish_coarse(clock::now());
         // ORDERING: SeqCst, and so below: of one who begins and a last beat that stops, one sees the other.
         SERVING.fetch_add(1, Ordering::SeqCst);
         if !BEATS.swap(true, Ordering::SeqCst) {
@@ -32,18 +32,18 @@ impl Pulse {
     }
 }
 
-impl Drop for Pulse {
+impl Drop for CoarseTicker {
     fn drop(&mut self) {
         SERVING.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 fn set() {
-    timer::arm_real(Instant::now() + BEAT, Alarm::Run(Box::new(beat)));
+    timer::arm_system(Instant::now() + BEAT, TimerAction::Run(Box::new(tick)));
 }
 
-fn beat() {
-    clock::tell(clock::now());
+fn tick() {
+    clock::publish_coarse(clock::now());
     if SERVING.load(Ordering::SeqCst) > 0 {
         return set();
     }
@@ -60,9 +60,9 @@ mod tests {
 
     #[test]
     fn it_beats_while_somebody_serves() {
-        let _pulse = Pulse::begin();
-        let before = clock::recent();
-        while clock::recent() < before + 5_000_000 {
+        let _pulse = CoarseTicker::begin();
+        let before = clock::coarse_now();
+        while clock::coarse_now() < before + 5_000_000 {
             std::thread::yield_now();
         }
     }

@@ -1,7 +1,7 @@
 //! A clock that is moved by hand, for tests of what takes hours.
 
 use super::{
-    clock::{self, Source},
+    clock::{self, VirtualClock},
     timer,
 };
 use std::{
@@ -65,7 +65,7 @@ pub struct MockClock {
 
 /// The clock itself; what is armed goes with its last handle.
 #[derive(Debug)]
-struct Hands(Arc<Source>);
+struct Hands(Arc<VirtualClock>);
 
 impl Drop for Hands {
     fn drop(&mut self) {
@@ -83,10 +83,10 @@ impl MockClock {
     /// A clock that stands still.
     #[must_use]
     pub fn new() -> Self {
-        Self { hands: Arc::new(Hands(Source::new())) }
+        Self { hands: Arc::new(Hands(VirtualClock::new())) }
     }
 
-    fn source(&self) -> &Arc<Source> {
+    fn source(&self) -> &Arc<VirtualClock> {
         &self.hands.0
     }
 
@@ -218,6 +218,6 @@ impl MockClock {
 #[derive(Debug)]
 #[must_use = "the clock is left when this is dropped"]
 pub struct ClockGuard {
-    _entered: clock::Entered,
+    _entered: clock::ClockGuard,
     _clock: MockClock,
 }

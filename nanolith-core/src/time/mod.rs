@@ -16,7 +16,7 @@ pub(crate) mod timer;
 
 pub use mock::{ClockGuard, MockClock};
 
-use clock::Source;
+use clock::VirtualClock;
 use std::{
     error::Error,
     fmt,
@@ -26,7 +26,7 @@ use std::{
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
-use timer::{Alarm, Key};
+use timer::{Key, TimerAction};
 
 /// A thousandth of a second.
 ///
@@ -117,7 +117,7 @@ pub struct Sleep {
     /// `None`: never.
     due: Option<Instant>,
     /// The clock that it was made under. `None`: the system's.
-    source: Option<Arc<Source>>,
+    source: Option<Arc<VirtualClock>>,
     armed: Option<Key>,
 }
 
@@ -132,22 +132,22 @@ impl Sleep {
     /// ```
     pub fn wait(self) {
         if !self.is_of_this_thread() || self.is_past() {
-            return crate::context::block_on::block_on_anybody(self);
+            return crate::context::block_on::block_on_any(self);
         }
         let never = pin!(future::pending::<()>()); // the wait has its own deadline
-        let _reached = crate::context::block_on::block_on_anybody_until(never, self.due);
+        let _reached = crate::context::block_on::block_on_any_until(never, self.due);
     }
 
     /// Whether its clock is this thread's.
     fn is_of_this_thread(&self) -> bool {
-        let number = |source: &Option<Arc<Source>>| source.as_ref().map(|source| source.number());
+        let number = |source: &Option<Arc<VirtualClock>>| source.as_ref().map(|source| source.number());
         number(&self.source) == number(&clock::source())
     }
 
     /// Whether its time has come, or will not, since its clock's simulation is over.
     fn is_past(&self) -> bool {
         let source = self.source.as_deref();
-        source.is_some_and(Source::is_over) || self.due.is_some_and(|due| due <= clock::instant_by(source))
+        source.is_some_and(VirtualClock::is_over) || self.due.is_some_and(|due| due <= clock::instant_by(source))
     }
 }
 
@@ -160,8 +160,8 @@ impl Future for Sleep {
         }
         // One that never ends waits for the end of its clock's simulation all the same.
         let Some(due) = self.due.or_else(|| self.source.is_some().then(clock::never)) else { return Poll::Pending };
-        if !self.armed.is_some_and(|key| timer::rewake(key, cx.waker())) {
-            let alarm = Alarm::Wake(cx.waker().clone());
+        if !self.armed.is_some_and(|key| timer::set_waker(key, cx.waker())) {
+            let alarm = TimerAction::Wake(cx.waker().clone());
             self.armed = Some(timer::arm_by(self.source.as_deref(), due, alarm));
         }
         if self.source.is_none() && timer::start().is_err() {

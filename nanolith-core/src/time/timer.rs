@@ -4,7 +4,7 @@
 //! Where no executor was built, and the system gives no thread, each new timer tries to start the thread again. Meanwhile
 //! a thread that blocks rings what is due ([`ring_without_thread`]), and a future that sleeps asks to be polled again at once.
 //!
-//! Where a thread has a clock of its own ([`clock::Source`]), what it arms is rung by whoever moves that clock.
+//! Where a thread has a clock of its own ([`clock::VirtualClock`]), what it arms is rung by whoever moves that clock.
 
 use super::clock;
 use crate::util::per_thread::per_thread;
@@ -23,7 +23,7 @@ use std::{
 
 /// What happens when the time has come. On the timer's thread it ends calls and wakes, and leaves user code to
 /// [`elsewhere`](crate::call::offload).
-pub(crate) enum Alarm {
+pub(crate) enum TimerAction {
     /// Wakes a sleeper.
     Wake(Waker),
     /// Does something to a call. Where the simulation whose clock it waits for ends first, it is dropped.
@@ -32,10 +32,10 @@ pub(crate) enum Alarm {
     RunAlways(Box<dyn FnOnce() + Send>),
 }
 
-impl Alarm {
-    fn ring(self) {
+impl TimerAction {
+    fn fire(self) {
         as_ringing(|| {
-            crate::util::unwind::quietly(|| match self {
+            crate::util::unwind::ignore_panics(|| match self {
                 Self::Wake(waker) => waker.wake(),
                 Self::Run(run) | Self::RunAlways(run) => run(),
             });
@@ -45,8 +45,8 @@ impl Alarm {
     /// The clock's simulation is over: the sleeper looks at that, and a call ends.
     fn give_up(self) {
         match self {
-            Self::Run(run) => crate::util::unwind::quietly(|| drop(run)),
-            always => always.ring(),
+            Self::Run(run) => crate::util::unwind::ignore_panics(|| drop(run)),
+            always => always.fire(),
         }
     }
 }
@@ -72,7 +72,7 @@ pub(crate) fn as_ringing(f: impl FnOnce()) {
 }
 
 /// Whether an alarm rings on this thread, so that it is nobody's to run tasks on.
-pub(crate) fn is_ringing() -> bool {
+pub(crate) fn on_timer_thread() -> bool {
     RINGING.get()
 }
 
@@ -95,7 +95,7 @@ impl Key {
 
 #[derive(Default)]
 struct Timers {
-    armed: BTreeMap<Key, Alarm>,
+    armed: BTreeMap<Key, TimerAction>,
 }
 
 struct Timer {
@@ -134,7 +134,7 @@ pub(crate) fn ring_without_thread() -> Option<Instant> {
             }
             first.remove()
         };
-        due.ring();
+        due.fire();
     }
     None
 }
@@ -154,7 +154,7 @@ impl Timer {
                 Some(key) if key.due <= now => {
                     let alarm = timers.armed.remove(&key);
                     drop(timers);
-                    alarm.into_iter().for_each(Alarm::ring);
+                    alarm.into_iter().for_each(TimerAction::fire);
                     timers = self.lock();
                 }
                 Some(key) => {
@@ -168,7 +168,7 @@ impl Timer {
 }
 
 impl Timers {
-    fn arm(&mut self, due: Instant, source: u64, alarm: Alarm) -> Key {
+    fn arm(&mut self, due: Instant, source: u64, alarm: TimerAction) -> Key {
         let key = Key::new(due, source);
         self.armed.insert(key, alarm);
         key
@@ -176,14 +176,14 @@ impl Timers {
 }
 
 /// Rings `alarm` at `due`, by this thread's clock.
-pub(crate) fn arm(due: Instant, alarm: Alarm) -> Key {
+pub(crate) fn arm(due: Instant, alarm: TimerAction) -> Key {
     arm_by(clock::source().as_deref(), due, alarm)
 }
 
 /// The same by the clock `source`, or by the system's if that is `None`. Where the simulation of that clock is over, the alarm is
 /// given up at once.
-pub(crate) fn arm_by(source: Option<&clock::Source>, due: Instant, alarm: Alarm) -> Key {
-    let Some(source) = source else { return arm_real(due, alarm) };
+pub(crate) fn arm_by(source: Option<&clock::VirtualClock>, due: Instant, alarm: TimerAction) -> Key {
+    let Some(source) = source else { return arm_system(due, alarm) };
     let mut mocked = mocked();
     if source.is_over() {
         drop(mocked);
@@ -194,7 +194,7 @@ pub(crate) fn arm_by(source: Option<&clock::Source>, due: Instant, alarm: Alarm)
 }
 
 /// The same by the system's clock.
-pub(crate) fn arm_real(due: Instant, alarm: Alarm) -> Key {
+pub(crate) fn arm_system(due: Instant, alarm: TimerAction) -> Key {
     let _ = start(); // every executor has started it; else see the head of this file
     let mut timers = TIMER.lock();
     let key = timers.arm(due, 0, alarm);
@@ -211,19 +211,19 @@ pub(crate) fn disarm(key: Key) {
 }
 
 /// The same, and leaves the alarm, which may hold what is the user's, to the caller.
-pub(crate) fn take(key: Key) -> Option<Alarm> {
+pub(crate) fn take(key: Key) -> Option<TimerAction> {
     with(key, |timers| timers.armed.remove(&key))
 }
 
 /// Sets whom to wake at `key`; false if it has rung.
-pub(crate) fn rewake(key: Key, waker: &Waker) -> bool {
+pub(crate) fn set_waker(key: Key, waker: &Waker) -> bool {
     let is_known = with(key, |timers| match timers.armed.get(&key)? {
-        Alarm::Wake(known) => Some(known.will_wake(waker)),
-        Alarm::Run(_) | Alarm::RunAlways(_) => None,
+        TimerAction::Wake(known) => Some(known.will_wake(waker)),
+        TimerAction::Run(_) | TimerAction::RunAlways(_) => None,
     });
     match is_known {
         Some(false) => {
-            let mut other = Alarm::Wake(waker.clone()); // the earlier waker drops with it, after the release
+            let mut other = TimerAction::Wake(waker.clone()); // the earlier waker drops with it, after the release
             with(key, |timers| timers.armed.get_mut(&key).map(|known| mem::swap(known, &mut other))).is_some()
         }
         is_known => is_known.is_some(),
@@ -266,7 +266,7 @@ fn with_mocked<R>(source: u64, f: impl FnOnce(&mut Timers) -> Option<R>) -> Opti
 }
 
 /// When the next alarm of such a clock is due; none that lies beyond the clock's end.
-pub(crate) fn next_due(source: &clock::Source) -> Option<Instant> {
+pub(crate) fn next_due(source: &clock::VirtualClock) -> Option<Instant> {
     let due = mocked().get(&source.number())?.armed.first_key_value().map(|(key, _)| key.due);
     due.filter(|due| clock::reaches(*due))
 }
@@ -275,7 +275,7 @@ pub(crate) fn next_due(source: &clock::Source) -> Option<Instant> {
 ///
 /// The clock is moved under the lock that disarms the alarm: a clock is never moved to an alarm that was disarmed meanwhile. No
 /// lock is held while the alarm rings.
-pub(crate) fn move_to_next(source: &clock::Source, end: Option<Instant>) -> bool {
+pub(crate) fn move_to_next(source: &clock::VirtualClock, end: Option<Instant>) -> bool {
     let first = with_mocked(source.number(), |timers| {
         let first = timers.armed.first_entry()?;
         let due = first.key().due;
@@ -285,31 +285,31 @@ pub(crate) fn move_to_next(source: &clock::Source, end: Option<Instant>) -> bool
         source.move_to(due);
         Some(first.remove())
     });
-    first.map(Alarm::ring).is_some()
+    first.map(TimerAction::fire).is_some()
 }
 
 /// Rings the first alarm of such a clock, if it is due; says whether it was. No lock is held while it rings.
-pub(crate) fn ring_next(source: &clock::Source) -> bool {
+pub(crate) fn ring_next(source: &clock::VirtualClock) -> bool {
     let now = source.instant();
     let first = with_mocked(source.number(), |timers| {
         timers.armed.first_entry().filter(|first| first.key().due <= now).map(OccupiedEntry::remove)
     });
-    first.map(Alarm::ring).is_some()
+    first.map(TimerAction::fire).is_some()
 }
 
 /// The simulation of such a clock is over: no alarm rings any more. Sleepers are woken, and calls that wait for an alarm end. No
 /// lock is held meanwhile.
-pub(crate) fn end(source: &clock::Source) {
+pub(crate) fn end(source: &clock::VirtualClock) {
     let armed = {
         let mut mocked = mocked();
         source.mark_over();
         mocked.remove(&source.number())
     };
-    armed.into_iter().flat_map(|timers| timers.armed.into_values()).for_each(Alarm::give_up);
+    armed.into_iter().flat_map(|timers| timers.armed.into_values()).for_each(TimerAction::give_up);
 }
 
 /// Nobody moves such a clock any more: what is armed is dropped.
-pub(crate) fn forget(source: &clock::Source) {
+pub(crate) fn forget(source: &clock::VirtualClock) {
     let forgotten = mocked().remove(&source.number());
     drop(forgotten);
 }
@@ -317,7 +317,7 @@ pub(crate) fn forget(source: &clock::Source) {
 #[cfg(all(test, not(any(loom, miri))))]
 mod tests {
     use super::*;
-    use crate::{park::parker::Parking, time::MILLISECOND};
+    use crate::{park::parker::ThreadParker, time::MILLISECOND};
 
     /// In a process of its own, as the whole of it has one timer.
     #[test]
@@ -325,8 +325,8 @@ mod tests {
         if IS_STARTED.load(Ordering::Relaxed) {
             return; // another test of this process has started the thread
         }
-        let parking = Parking::of_this_thread();
-        let key = TIMER.lock().arm(Instant::now() + MILLISECOND, 0, Alarm::Wake(parking.waker().clone()));
+        let parking = ThreadParker::of_this_thread();
+        let key = TIMER.lock().arm(Instant::now() + MILLISECOND, 0, TimerAction::Wake(parking.waker().clone()));
         assert!(parking.park_until(None), "its own alarm wakes it");
         assert!(take(key).is_none());
     }

@@ -1,12 +1,12 @@
 //! A call that is made and not yet submitted, and the ways to submit it.
 
-use super::{Flatten, Handle, delayed::Later};
+use super::{Flatten, Handle, delayed::Delay};
 use crate::{
     call::{
-        backend::{self, HostId, WouldDeadlock},
-        call_ref::Space,
-        header::Meta,
-        slot::End,
+        backend::{self, ExecutorId, WouldDeadlock},
+        call_ref::Uninit,
+        header::Header,
+        slot::EndReason,
     },
     channel::messenger::Messenger,
     context::block_on,
@@ -17,7 +17,7 @@ use crate::{
     task::{Job, TaskSet},
     time::{
         clock,
-        timer::{self, Alarm},
+        timer::{self, TimerAction},
     },
     wake::attachments::Attachments,
 };
@@ -63,19 +63,19 @@ use std::{
 pub struct Call<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
     executor: &'a E,
     extract: fn(S::Output) -> Option<T>,
-    terms: Terms<S>,
-    stage: Stage<'a, S, T>,
+    terms: CallOptions<S>,
+    stage: CallState<'a, S, T>,
 }
 
 /// A call without the executor that it was made for.
-pub(crate) struct Loose<S: TaskSet, T> {
+pub(crate) struct UnboundCall<S: TaskSet, T> {
     extract: fn(S::Output) -> Option<T>,
-    terms: Terms<S>,
+    terms: CallOptions<S>,
     task: S::Task,
 }
 
 /// A call of which nothing rare is asked, in its parts.
-pub(crate) struct PlainCall<'a, S: TaskSet, E: ?Sized, T> {
+pub(crate) struct CallParts<'a, S: TaskSet, E: ?Sized, T> {
     pub(crate) executor: &'a E,
     pub(crate) task: S::Task,
     pub(crate) extract: fn(S::Output) -> Option<T>,
@@ -83,31 +83,31 @@ pub(crate) struct PlainCall<'a, S: TaskSet, E: ?Sized, T> {
     pub(crate) submitted: &'static Location<'static>,
 }
 
-impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> PlainCall<'a, S, E, T> {
+impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> CallParts<'a, S, E, T> {
     pub(crate) fn into_call(self) -> Call<'a, S, E, T> {
         let Self { executor, task, extract, priority, submitted } = self;
-        Call { executor, extract, terms: Terms { submitted, priority, rare: None }, stage: Stage::Lazy(task) }
+        Call { executor, extract, terms: CallOptions { submitted, priority, rare: None }, stage: CallState::Lazy(task) }
     }
 }
 
-impl<S: TaskSet, T> Loose<S, T> {
+impl<S: TaskSet, T> UnboundCall<S, T> {
     /// The call, to be run on `executor`.
     pub(crate) fn on<E: Executor<S> + ?Sized>(self, executor: &E) -> Call<'_, S, E, T> {
         let Self { extract, terms, task } = self;
-        Call { executor, extract, terms, stage: Stage::Lazy(task) }
+        Call { executor, extract, terms, stage: CallState::Lazy(task) }
     }
 }
 
 /// What is asked of a call beside its task.
-struct Terms<S: TaskSet> {
+struct CallOptions<S: TaskSet> {
     submitted: &'static Location<'static>,
     /// `None`: that of whoever submits it.
     priority: Option<Priority>,
-    rare: Option<Box<Rare<S>>>,
+    rare: Option<Box<RareOptions<S>>>,
 }
 
 /// What is asked of few calls: one pointer that is not there for the others.
-pub(super) struct Rare<S: TaskSet> {
+pub(super) struct RareOptions<S: TaskSet> {
     timeout: Option<Duration>,
     deadline: Option<Instant>,
     expires_in: Option<Duration>,
@@ -116,10 +116,10 @@ pub(super) struct Rare<S: TaskSet> {
     pub(super) run_timeout: Option<Duration>,
     pub(super) is_unlinked: bool,
     pub(super) tokens: Vec<CancelToken>,
-    pub(super) later: Option<Later<S>>,
+    pub(super) later: Option<Delay<S>>,
 }
 
-impl<S: TaskSet> Default for Rare<S> {
+impl<S: TaskSet> Default for RareOptions<S> {
     fn default() -> Self {
         Self {
             timeout: None,
@@ -135,19 +135,19 @@ impl<S: TaskSet> Default for Rare<S> {
     }
 }
 
-impl<S: TaskSet> Terms<S> {
-    fn rare(&mut self) -> &mut Rare<S> {
+impl<S: TaskSet> CallOptions<S> {
+    fn rare(&mut self) -> &mut RareOptions<S> {
         self.rare.get_or_insert_default()
     }
 }
 
-impl<S: TaskSet> Rare<S> {
+impl<S: TaskSet> RareOptions<S> {
     /// The same for a call that is submitted now.
     #[cold]
-    fn meta(&self, caller: Caller, priority: Option<Priority>) -> Meta {
-        let start = self.later.as_ref().map_or_else(|| Some(clock::instant()), Later::due);
+    fn meta(&self, caller: Caller, priority: Option<Priority>) -> Header {
+        let start = self.later.as_ref().map_or_else(|| Some(clock::instant()), Delay::due);
         let limit = self.timeout.and_then(|limit| clock::add(start?, limit));
-        let mut meta = Meta::new(caller, priority, limit.into_iter().chain(self.deadline).min());
+        let mut meta = Header::new(caller, priority, limit.into_iter().chain(self.deadline).min());
         if let Some(timeout) = self.expires_in {
             meta.expire_in(timeout);
         }
@@ -155,12 +155,12 @@ impl<S: TaskSet> Rare<S> {
             meta.limit_run(limit);
         }
         if self.is_unlinked {
-            meta.untie();
+            meta.unlink_parent();
         }
         if !self.tokens.is_empty() {
-            meta.heed_tokens();
+            meta.check_tokens();
         }
-        meta.be_watched();
+        meta.set_needs_notify();
         if self.keep_alive {
             meta.keep_alive();
         }
@@ -172,12 +172,12 @@ impl<S: TaskSet> Rare<S> {
 }
 
 /// The handles here cancel when they are dropped.
-enum Stage<'a, S: TaskSet, T> {
+enum CallState<'a, S: TaskSet, T> {
     Lazy(S::Task),
     /// It waits for room. The call is cancelled before its admission goes.
-    Entering(Handle<S, T>, Admission<'a, S>),
+    Admitting(Handle<S, T>, Admission<'a, S>),
     Submitted(Handle<S, T>),
-    Over,
+    Done,
 }
 
 impl<S: TaskSet, E: Executor<S> + ?Sized, T> Unpin for Call<'_, S, E, T> {}
@@ -189,11 +189,11 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     #[inline(always)]
     pub fn new(executor: &'a E, task: S::Task, extract: fn(S::Output) -> Option<T>) -> Self {
         let submitted = Location::caller();
-        let terms = Terms { submitted, priority: None, rare: None };
-        Self { executor, extract, terms, stage: Stage::Lazy(task) }
+        let terms = CallOptions { submitted, priority: None, rare: None };
+        Self { executor, extract, terms, stage: CallState::Lazy(task) }
     }
 
-    pub(super) fn rare(&mut self) -> &mut Rare<S> {
+    pub(super) fn rare(&mut self) -> &mut RareOptions<S> {
         self.terms.rare()
     }
 
@@ -329,7 +329,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     #[must_use]
     pub fn info(&self) -> Option<&'static TaskInfo> {
         match &self.stage {
-            Stage::Lazy(task) => Some(S::info(task)),
+            CallState::Lazy(task) => Some(S::info(task)),
             _ => None,
         }
     }
@@ -367,16 +367,16 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     #[inline(always)]
     pub fn submit(self) -> Handle<S, T> {
         let Self { executor, extract, terms, stage } = self;
-        let Stage::Lazy(task) = stage else { unreachable!("{ONCE}") };
-        let Terms { submitted, priority, rare } = terms;
+        let CallState::Lazy(task) = stage else { unreachable!("{ONCE}") };
+        let CallOptions { submitted, priority, rare } = terms;
         if let Some(rare) = rare {
-            return submit_rare(executor, extract, &Terms { submitted, priority, rare: Some(rare) }, task);
+            return submit_rare(executor, extract, &CallOptions { submitted, priority, rare: Some(rare) }, task);
         }
-        let meta = Meta::new(Caller { task: S::info(&task), submitted }, priority, None);
-        let (job, handle) = make(executor, extract, meta, task, None);
+        let meta = Header::new(Caller { task: S::info(&task), submitted }, priority, None);
+        let (job, handle) = new_job(executor, extract, meta, task, None);
         match executor.execute(job) {
             Ok(()) => handle,
-            Err(refused) => enter(executor, refused, handle),
+            Err(refused) => block_for_admission(executor, refused, handle),
         }
     }
 
@@ -405,12 +405,12 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     #[allow(clippy::result_large_err)] // the call comes back whole, without an allocation
     pub fn try_submit(self) -> Result<Handle<S, T>, Refused<Self>> {
         let Self { executor, extract, terms, stage } = self;
-        let Stage::Lazy(task) = stage else { unreachable!("{ONCE}") };
-        let (job, handle) = prepare(executor, extract, &terms, task);
-        let Err(refused) = bring(executor, &terms, job) else { return Ok(handle) };
+        let CallState::Lazy(task) = stage else { unreachable!("{ONCE}") };
+        let (job, handle) = prepare_job(executor, extract, &terms, task);
+        let Err(refused) = dispatch(executor, &terms, job) else { return Ok(handle) };
         let (job, error) = refused.into_parts();
         match job.into_task() {
-            Some(task) => Err(Refused::new(Self { executor, extract, terms, stage: Stage::Lazy(task) }, error)),
+            Some(task) => Err(Refused::new(Self { executor, extract, terms, stage: CallState::Lazy(task) }, error)),
             // It timed out in the middle: the handle tells.
             None => Ok(handle),
         }
@@ -441,11 +441,14 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// Gives the call back.
     #[inline(always)]
     #[allow(clippy::result_large_err)] // the call comes back whole, without an allocation
-    pub(crate) fn into_plain(self) -> Result<PlainCall<'a, S, E, T>, Self> {
+    pub(crate) fn into_plain(self) -> Result<CallParts<'a, S, E, T>, Self> {
         match self {
-            Self { executor, extract, terms: Terms { submitted, priority, rare: None }, stage: Stage::Lazy(task) } => {
-                Ok(PlainCall { executor, task, extract, priority, submitted })
-            }
+            Self {
+                executor,
+                extract,
+                terms: CallOptions { submitted, priority, rare: None },
+                stage: CallState::Lazy(task),
+            } => Ok(CallParts { executor, task, extract, priority, submitted }),
             call => Err(call),
         }
     }
@@ -462,35 +465,35 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
 
     /// Begins the call, if that was not done and there is room at once. Says whether it is with its executor.
     pub(crate) fn try_begin(&mut self) -> bool {
-        let task = match mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Lazy(task) => task,
+        let task = match mem::replace(&mut self.stage, CallState::Done) {
+            CallState::Lazy(task) => task,
             stage => {
                 self.stage = stage;
-                return matches!(self.stage, Stage::Submitted(_));
+                return matches!(self.stage, CallState::Submitted(_));
             }
         };
-        let (job, handle) = prepare(self.executor, self.extract, &self.terms, task);
+        let (job, handle) = prepare_job(self.executor, self.extract, &self.terms, task);
         match self.executor.execute(job) {
             Ok(()) => {}
             Err(refused) if refused.is_full() => {
                 if let Some(task) = refused.into_inner().into_task() {
-                    self.stage = Stage::Lazy(task);
+                    self.stage = CallState::Lazy(task);
                     return false;
                 }
             }
-            Err(refused) => refuse(refused),
+            Err(refused) => fail_job(refused),
         }
-        self.stage = Stage::Submitted(handle.cancel_on_drop());
+        self.stage = CallState::Submitted(handle.cancel_on_drop());
         true
     }
 
     /// Blocks until the call is over.
     pub(crate) fn finish(mut self) -> Result<T, CallError> {
-        if let Stage::Lazy(_) = self.stage {
+        if let CallState::Lazy(_) = self.stage {
             return self.wait();
         }
         let executor = self.executor;
-        if let Stage::Entering(handle, _) = &self.stage {
+        if let CallState::Admitting(handle, _) = &self.stage {
             let blocked = handle.begin_blocking_for_room(executor.host());
             let _blocked = match blocked {
                 Ok(blocked) => blocked,
@@ -501,54 +504,56 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
             };
             let submitted = std::future::poll_fn(|cx| self.poll_submitted(cx).map(drop));
             let waited = block_on::block_on(submitted, executor.host());
-            if let (Err(WouldDeadlock), Stage::Entering(handle, _)) = (waited, &self.stage) {
-                handle.end(End::WouldDeadlock);
+            if let (Err(WouldDeadlock), CallState::Admitting(handle, _)) = (waited, &self.stage) {
+                handle.end(EndReason::WouldDeadlock);
             }
         }
-        match mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Entering(handle, _) | Stage::Submitted(handle) => handle.wait(),
+        match mem::replace(&mut self.stage, CallState::Done) {
+            CallState::Admitting(handle, _) | CallState::Submitted(handle) => handle.wait(),
             _ => panic!("a call was waited for after it was over"),
         }
     }
 
     /// Takes the call from its executor; `None` if it has been polled.
-    pub(crate) fn loosen(self) -> Option<Loose<S, T>> {
+    pub(crate) fn unbind(self) -> Option<UnboundCall<S, T>> {
         let Self { extract, terms, stage, .. } = self;
         match stage {
-            Stage::Lazy(task) => Some(Loose { extract, terms, task }),
+            CallState::Lazy(task) => Some(UnboundCall { extract, terms, task }),
             _ => None,
         }
     }
 
     /// Submits the call, or begins to wait for room.
     fn start(&mut self) {
-        let Stage::Lazy(task) = mem::replace(&mut self.stage, Stage::Over) else { unreachable!("{ONCE}") };
-        let (job, handle) = prepare(self.executor, self.extract, &self.terms, task);
+        let CallState::Lazy(task) = mem::replace(&mut self.stage, CallState::Done) else { unreachable!("{ONCE}") };
+        let (job, handle) = prepare_job(self.executor, self.extract, &self.terms, task);
         let handle = handle.cancel_on_drop();
-        self.stage = match bring(self.executor, &self.terms, job) {
-            Ok(()) => Stage::Submitted(handle),
-            Err(refused) if refused.is_full() => Stage::Entering(handle, self.executor.admit(refused.into_inner())),
+        self.stage = match dispatch(self.executor, &self.terms, job) {
+            Ok(()) => CallState::Submitted(handle),
+            Err(refused) if refused.is_full() => {
+                CallState::Admitting(handle, self.executor.admit(refused.into_inner()))
+            }
             Err(refused) => {
-                refuse(refused);
-                Stage::Submitted(handle)
+                fail_job(refused);
+                CallState::Submitted(handle)
             }
         };
     }
 
     /// Goes on until the call is with its executor.
     fn poll_submitted(&mut self, cx: &mut Context<'_>) -> Poll<&mut Handle<S, T>> {
-        if let Stage::Lazy(_) = self.stage {
+        if let CallState::Lazy(_) = self.stage {
             self.start();
         }
-        if let Stage::Entering(handle, admission) = &mut self.stage {
-            ready!(Pin::new(&mut Entering { admission, handle }).poll(cx));
-            if let Stage::Entering(handle, admission) = mem::replace(&mut self.stage, Stage::Over) {
+        if let CallState::Admitting(handle, admission) = &mut self.stage {
+            ready!(Pin::new(&mut Admitting { admission, handle }).poll(cx));
+            if let CallState::Admitting(handle, admission) = mem::replace(&mut self.stage, CallState::Done) {
                 drop(admission);
-                self.stage = Stage::Submitted(handle);
+                self.stage = CallState::Submitted(handle);
             }
         }
         match &mut self.stage {
-            Stage::Submitted(handle) => Poll::Ready(handle),
+            CallState::Submitted(handle) => Poll::Ready(handle),
             _ => panic!("a call was polled after it was ready"),
         }
     }
@@ -558,8 +563,8 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
     /// Goes on until the call is with its executor, and gives the handle, once.
     pub(crate) fn poll_submit(&mut self, cx: &mut Context<'_>) -> Poll<Handle<S, T>> {
         ready!(self.poll_submitted(cx));
-        match mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Submitted(handle) => Poll::Ready(handle.detach_on_drop()),
+        match mem::replace(&mut self.stage, CallState::Done) {
+            CallState::Submitted(handle) => Poll::Ready(handle.detach_on_drop()),
             _ => unreachable!("it was just seen to be submitted"),
         }
     }
@@ -571,7 +576,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Future for Call<'_, S, E, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let handle = ready!(self.poll_submitted(cx));
         let outcome = ready!(Pin::new(handle).poll(cx));
-        self.stage = Stage::Over;
+        self.stage = CallState::Done;
         Poll::Ready(outcome)
     }
 }
@@ -637,19 +642,19 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> fmt::Debug for Submit<'_, S, E, T> 
 }
 
 /// A wait for room that ends when the call does, as by its time-out.
-struct Entering<'a, 'b, S: TaskSet, T> {
+struct Admitting<'a, 'b, S: TaskSet, T> {
     admission: &'a mut Admission<'b, S>,
     handle: &'a mut Handle<S, T>,
 }
 
-impl<S: TaskSet, T> Future for Entering<'_, '_, S, T> {
+impl<S: TaskSet, T> Future for Admitting<'_, '_, S, T> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match self.admission.as_mut().poll(cx) {
             Poll::Ready(Ok(())) => Poll::Ready(()),
             Poll::Ready(Err(refused)) => {
-                refuse(refused);
+                fail_job(refused);
                 Poll::Ready(())
             }
             Poll::Pending if self.handle.watch(cx) => Poll::Ready(()),
@@ -662,36 +667,36 @@ const ONCE: &str = "a call is submitted once, since that takes it by value";
 
 /// Makes job and handle, and arms the time-out.
 #[inline(always)]
-fn prepare<S: TaskSet, E: Executor<S> + ?Sized, T>(
+fn prepare_job<S: TaskSet, E: Executor<S> + ?Sized, T>(
     executor: &E,
     extract: fn(S::Output) -> Option<T>,
-    terms: &Terms<S>,
+    terms: &CallOptions<S>,
     task: S::Task,
 ) -> (Job<S>, Handle<S, T>) {
     let caller = Caller { task: S::info(&task), submitted: terms.submitted };
     match &terms.rare {
-        None => make(executor, extract, Meta::new(caller, terms.priority, None), task, None),
-        Some(rare) => make(executor, extract, rare.meta(caller, terms.priority), task, Some(rare)),
+        None => new_job(executor, extract, Header::new(caller, terms.priority, None), task, None),
+        Some(rare) => new_job(executor, extract, rare.meta(caller, terms.priority), task, Some(rare)),
     }
 }
 
 /// The same with what is known of the call.
 #[inline(always)]
-fn make<S: TaskSet, E: Executor<S> + ?Sized, T>(
+fn new_job<S: TaskSet, E: Executor<S> + ?Sized, T>(
     executor: &E,
     extract: fn(S::Output) -> Option<T>,
-    meta: Meta,
+    meta: Header,
     task: S::Task,
-    rare: Option<&Rare<S>>,
+    rare: Option<&RareOptions<S>>,
 ) -> (Job<S>, Handle<S, T>) {
-    let is_heir = meta.inherit(S::HOOKS.are_async() || meta.task().is_async());
-    let (job, slot) = Job::with_owner(Space::new(), task, executor.shared(), meta);
+    let is_heir = meta.inherit_limits(S::HOOKS.are_async() || meta.task().is_async());
+    let (job, slot) = Job::with_owner(Uninit::new(), task, executor.shared(), meta);
     let host = executor.host();
     if host.is_none() {
-        job.slot().meta.seek_holder();
+        job.slot().header.mark_unrouted();
     }
     if rare.is_some() || is_heir {
-        bind(&job, host, rare);
+        link_cancellation(&job, host, rare);
     }
     (job, Handle::new(slot, host, extract))
 }
@@ -700,19 +705,19 @@ fn make<S: TaskSet, E: Executor<S> + ?Sized, T>(
 fn submit_rare<S: TaskSet, E: Executor<S> + ?Sized, T>(
     executor: &E,
     extract: fn(S::Output) -> Option<T>,
-    terms: &Terms<S>,
+    terms: &CallOptions<S>,
     task: S::Task,
 ) -> Handle<S, T> {
-    let (job, handle) = prepare(executor, extract, terms, task);
-    match bring(executor, terms, job) {
+    let (job, handle) = prepare_job(executor, extract, terms, task);
+    match dispatch(executor, terms, job) {
         Ok(()) => handle,
-        Err(refused) => enter(executor, refused, handle),
+        Err(refused) => block_for_admission(executor, refused, handle),
     }
 }
 
 /// Waits for room, blocking, where that is what there was none of.
 #[cold]
-fn enter<S: TaskSet, E: Executor<S> + ?Sized, T>(
+fn block_for_admission<S: TaskSet, E: Executor<S> + ?Sized, T>(
     executor: &E,
     refused: Refused<Job<S>>,
     mut handle: Handle<S, T>,
@@ -726,40 +731,40 @@ fn enter<S: TaskSet, E: Executor<S> + ?Sized, T>(
             }
         };
         let mut admission = executor.admit(refused.into_inner());
-        let entering = Entering { admission: &mut admission, handle: &mut handle };
+        let entering = Admitting { admission: &mut admission, handle: &mut handle };
         if let Err(WouldDeadlock) = block_on::block_on(entering, executor.host()) {
             // Dropping the admission drops the job, too late to matter: the call is over.
-            handle.end(End::WouldDeadlock);
+            handle.end(EndReason::WouldDeadlock);
         }
     } else {
-        refuse(refused);
+        fail_job(refused);
     }
     handle
 }
 
 /// Ends the call of a refused job with the reason, for its handle to tell.
-pub(crate) fn refuse<S: TaskSet>(refused: Refused<Job<S>>) {
+pub(crate) fn fail_job<S: TaskSet>(refused: Refused<Job<S>>) {
     let (job, error) = refused.into_parts();
     job.answer(Err(error));
 }
 
 /// Brings the job to its executor, now or later.
 #[inline(always)]
-fn bring<S: TaskSet, E: Executor<S> + ?Sized>(
+fn dispatch<S: TaskSet, E: Executor<S> + ?Sized>(
     executor: &E,
-    terms: &Terms<S>,
+    terms: &CallOptions<S>,
     job: Job<S>,
 ) -> Result<(), Refused<Job<S>>> {
     match &terms.rare {
-        Some(rare) => bring_rare(executor, rare, job),
+        Some(rare) => dispatch_delayed(executor, rare, job),
         None => executor.execute(job),
     }
 }
 
 #[cold]
-fn bring_rare<S: TaskSet, E: Executor<S> + ?Sized>(
+fn dispatch_delayed<S: TaskSet, E: Executor<S> + ?Sized>(
     executor: &E,
-    rare: &Rare<S>,
+    rare: &RareOptions<S>,
     job: Job<S>,
 ) -> Result<(), Refused<Job<S>>> {
     match &rare.later {
@@ -772,12 +777,12 @@ fn bring_rare<S: TaskSet, E: Executor<S> + ?Sized>(
 
 /// Has the call end when its parents do, or a token says so, or its time is over.
 #[cold]
-fn bind<S: TaskSet>(job: &Job<S>, host: Option<HostId>, rare: Option<&Rare<S>>) {
-    let meta = &job.slot().meta;
+fn link_cancellation<S: TaskSet>(job: &Job<S>, host: Option<ExecutorId>, rare: Option<&RareOptions<S>>) {
+    let meta = &job.slot().header;
     let tokens = rare.into_iter().flat_map(|rare| &rare.tokens).map(CancelToken::stop);
-    for stop in tokens.chain(meta.ancestor()) {
-        if !meta.hang_on(stop, || job.slot().clone().erase(), host) {
-            job.slot().end_call(End::Cancelled);
+    for stop in tokens.chain(meta.parent_node()) {
+        if !meta.link(stop, || job.slot().clone().erase(), host) {
+            job.slot().end_call(EndReason::Cancelled);
             return;
         }
     }
@@ -789,15 +794,15 @@ fn bind<S: TaskSet>(job: &Job<S>, host: Option<HostId>, rare: Option<&Rare<S>>) 
 
 /// Ends the call at its deadline, if it has one, unless it is over by then.
 #[cold]
-pub(super) fn arm<S: TaskSet>(job: &Job<S>, host: Option<HostId>) {
-    let Some(deadline) = job.slot().meta.deadline() else { return };
+pub(super) fn arm<S: TaskSet>(job: &Job<S>, host: Option<ExecutorId>) {
+    let Some(deadline) = job.slot().header.deadline() else { return };
     if deadline <= clock::instant() {
-        job.slot().end_call(End::TimedOut); // it never begins
+        job.slot().end_call(EndReason::TimedOut); // it never begins
         return;
     }
     let call = job.slot().clone();
     let ring = Box::new(move || {
-        backend::end(&*call, host, End::by_alarm());
+        backend::end(&*call, host, EndReason::by_alarm());
     });
-    job.slot().meta.keep_timer(timer::arm(deadline, Alarm::RunAlways(ring)));
+    job.slot().header.keep_timer(timer::arm(deadline, TimerAction::RunAlways(ring)));
 }

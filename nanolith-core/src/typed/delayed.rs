@@ -2,7 +2,7 @@
 
 use super::{
     Call,
-    call::{arm, refuse},
+    call::{arm, fail_job},
 };
 use crate::{
     call::offload,
@@ -13,7 +13,7 @@ use crate::{
     task::{Job, TaskSet},
     time::{
         clock,
-        timer::{self, Alarm},
+        timer::{self, TimerAction},
     },
 };
 use std::{
@@ -58,7 +58,7 @@ where
     /// The executor is asked on a thread of its own where it has some, or else on one of the global pool.
     pub fn after(mut self, delay: Duration) -> Self {
         let due = clock::after(delay);
-        self.rare().later = Some(Later { due, executor: Arc::new(self.executor().clone()) });
+        self.rare().later = Some(Delay { due, executor: Arc::new(self.executor().clone()) });
         self
     }
 
@@ -73,19 +73,19 @@ where
     /// # Ok::<(), CallError>(())
     /// ```
     pub fn at(mut self, due: Instant) -> Self {
-        self.rare().later = Some(Later { due: Some(due), executor: Arc::new(self.executor().clone()) });
+        self.rare().later = Some(Delay { due: Some(due), executor: Arc::new(self.executor().clone()) });
         self
     }
 }
 
 /// When a call goes to its executor, and that.
-pub(super) struct Later<S: TaskSet> {
+pub(super) struct Delay<S: TaskSet> {
     /// `None`: never.
     due: Option<Instant>,
     executor: Arc<dyn Executor<S>>,
 }
 
-impl<S: TaskSet> Later<S> {
+impl<S: TaskSet> Delay<S> {
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
@@ -97,7 +97,7 @@ impl<S: TaskSet> Later<S> {
 
     /// Keeps the job until it is due. One that is due already goes at once.
     pub(super) fn keep(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
-        let meta = &job.slot().meta;
+        let meta = &job.slot().header;
         let Some(due) = self.due.filter(|_| self.is_before(meta.deadline())) else {
             meta.delay(true);
             if sim_runtime::is_here() && meta.deadline().is_none() {
@@ -114,7 +114,7 @@ impl<S: TaskSet> Later<S> {
         meta.delay(true);
         let (slot, executor) = (job.slot().clone(), self.executor.clone());
         let ring = Box::new(move || fall_due(job, executor));
-        slot.meta.keep_first_timer(timer::arm(due, Alarm::Run(ring)));
+        slot.header.keep_first_timer(timer::arm(due, TimerAction::Run(ring)));
         Ok(())
     }
 }
@@ -122,7 +122,7 @@ impl<S: TaskSet> Later<S> {
 /// Keeps a job that is never due until the end of its simulation, which drops it.
 fn keep_to_the_end<S: TaskSet>(job: Job<S>) {
     let slot = job.slot().clone();
-    slot.meta.keep_first_timer(timer::arm(clock::never(), Alarm::Run(Box::new(move || drop(job)))));
+    slot.header.keep_first_timer(timer::arm(clock::never(), TimerAction::Run(Box::new(move || drop(job)))));
 }
 
 /// A job is due. Its limits count from now; where the executor may run user code, another thread than the timer's brings it there.
@@ -130,26 +130,26 @@ fn fall_due<S: TaskSet>(job: Job<S>, executor: Arc<dyn Executor<S>>) {
     if job.is_over() {
         return;
     }
-    job.slot().meta.delay(false);
+    job.slot().header.delay(false);
     let host = executor.host();
     arm(&job, host);
     if executor.takes_by_user_code() {
-        offload::bring(host, move || bring(job, executor));
+        offload::bring(host, move || dispatch(job, executor));
     } else {
-        bring(job, executor);
+        dispatch(job, executor);
     }
 }
 
 /// Brings a job that is due to its executor. If there is no room for it, it waits for some, and no thread blocks.
-fn bring<S: TaskSet>(job: Job<S>, executor: Arc<dyn Executor<S>>) {
+fn dispatch<S: TaskSet>(job: Job<S>, executor: Arc<dyn Executor<S>>) {
     let host = executor.host();
     match executor.execute(job) {
         Ok(()) => {}
         Err(refused) if refused.is_full() => inline::spawn(host, async move {
             if let Err(refused) = executor.admit(refused.into_inner()).await {
-                refuse(refused);
+                fail_job(refused);
             }
         }),
-        Err(refused) => refuse(refused),
+        Err(refused) => fail_job(refused),
     }
 }

@@ -4,10 +4,10 @@ use super::Flatten;
 use crate::{
     call::{
         Progress,
-        backend::{self, HostId, Verdict, WouldDeadlock},
-        call_ref::Shared,
+        backend::{self, ExecutorId, WaitAction, WouldDeadlock},
+        call_ref::CallRef,
         header::ProgressWait,
-        slot::End,
+        slot::EndReason,
     },
     context::{block_on, thread_context},
     deadlock::{self, BlockedWait, Keeper, Wait, WaitCycle},
@@ -44,17 +44,17 @@ use std::{
 /// As a future it may be polled by reference, dropped and polled again, until it is ready.
 #[must_use = "say `.detach()` if the call is to go on without its handle, or `.cancel_on_drop()`"]
 pub struct Handle<S: TaskSet, T> {
-    slot: Shared<CallSlot<S>>,
-    host: Option<HostId>,
+    slot: CallRef<CallSlot<S>>,
+    host: Option<ExecutorId>,
     extract: fn(S::Output) -> Option<T>,
     /// What dropping the handle does.
     on_drop: OnDrop,
     /// Whether a thread counts it as pending, and has lent its slot therefore.
-    counted: thread_context::Counted,
+    counted: thread_context::PendingPoll,
 }
 
 /// Whether a call was submitted just now shows no better than this: the time of its submission may be a near one.
-const LATELY: Duration = Duration::from_micros(16);
+const CLOCK_SKEW: Duration = Duration::from_micros(16);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OnDrop {
@@ -65,7 +65,11 @@ enum OnDrop {
 }
 
 impl<S: TaskSet, T> Handle<S, T> {
-    pub(crate) fn new(slot: Shared<CallSlot<S>>, host: Option<HostId>, extract: fn(S::Output) -> Option<T>) -> Self {
+    pub(crate) fn new(
+        slot: CallRef<CallSlot<S>>,
+        host: Option<ExecutorId>,
+        extract: fn(S::Output) -> Option<T>,
+    ) -> Self {
         Self { slot, host, extract, on_drop: OnDrop::Detach, counted: None }
     }
 
@@ -177,7 +181,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// ```
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        sim_runtime::glance();
+        sim_runtime::poll_point();
         self.slot.is_over()
     }
 
@@ -207,7 +211,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
     /// ```
     pub fn cancel(&self) {
-        self.end(End::Cancelled);
+        self.end(EndReason::Cancelled);
     }
 
     /// Makes the call more urgent; never less. If it is queued it goes where a call of that priority would stand that was
@@ -278,7 +282,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// ```
     #[must_use]
     pub fn info(&self) -> &'static TaskInfo {
-        self.slot.meta.task()
+        self.slot.header.task()
     }
 
     /// How far the task has come: to look at ([`Progressing::latest`]), or to await ([`Progressing::next`]).
@@ -316,15 +320,15 @@ impl<S: TaskSet, T> Handle<S, T> {
         !is_pending
     }
 
-    pub(crate) fn end(&self, how: End) {
+    pub(crate) fn end(&self, how: EndReason) {
         backend::end(&*self.slot, self.host, how);
     }
 
     /// The outcome, if it is there, or comes in a moment, or comes of running the call here and now.
     #[inline(always)]
-    fn ready_soon(&mut self, deadline: Option<Instant>) -> Option<Result<T, CallError>> {
+    fn spin_for_result(&mut self, deadline: Option<Instant>) -> Option<Result<T, CallError>> {
         if !self.slot.is_over() {
-            match thread_context::host_id() {
+            match thread_context::current_executor() {
                 None => self.look_on(deadline),
                 here if here == self.host => CallSlot::overtake_here(&self.slot, here),
                 // A thread of ours has something to lend while it waits.
@@ -336,29 +340,31 @@ impl<S: TaskSet, T> Handle<S, T> {
 
     /// How long to leave a call alone that is waited for: an eighth of what it has waited itself. One that was submitted long
     /// ago is one of many, and more of them will be over by then.
-    fn rest(&self) -> Duration {
-        let age = self.slot.meta.age();
-        if age > LATELY { (age / 8).min(parker::REST) } else { Duration::ZERO }
+    fn recheck_delay(&self) -> Duration {
+        let age = self.slot.header.age();
+        if age > CLOCK_SKEW { (age / 8).min(parker::REST) } else { Duration::ZERO }
     }
 
     /// Looks on for the outcome for as long as that is cheaper than a sleep, and `deadline` leaves.
     fn look_on(&self, deadline: Option<Instant>) {
         let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(clock::instant()));
-        parker::look_on_after(self.rest().min(left), parker::BRIEF.min(left), || self.slot.is_over());
+        parker::spin_until_after(self.recheck_delay().min(left), parker::SPIN_BEFORE_PARK.min(left), || {
+            self.slot.is_over()
+        });
     }
 
     /// The same for one who does not block: a glance, on threads that are not ours.
-    fn ready_at_a_glance(&mut self) -> Option<Result<T, CallError>> {
-        if thread_context::host_id().is_some() || thread_context::is_waiting() {
+    fn poll_spin(&mut self) -> Option<Result<T, CallError>> {
+        if thread_context::current_executor().is_some() || thread_context::is_blocking() {
             return None;
         }
-        parker::look_on(parker::GLANCE, || self.slot.is_over());
+        parker::spin_until(parker::POLL_SPIN, || self.slot.is_over());
         self.ready()
     }
 
     #[inline(always)]
     fn block_until(&mut self, deadline: Option<Instant>) -> Option<Result<T, CallError>> {
-        if let Some(outcome) = self.ready_soon(deadline) {
+        if let Some(outcome) = self.spin_for_result(deadline) {
             return Some(outcome);
         }
         let target = self.target();
@@ -366,38 +372,38 @@ impl<S: TaskSet, T> Handle<S, T> {
             Ok(blocked) => blocked,
             Err(cycle) => {
                 self.end_in_cycle(cycle);
-                return Some(self.give_up());
+                return Some(self.fail_deadlock());
             }
         };
         let outcome = block_on::block_until(Pin::new(&mut *self), target, deadline);
-        outcome.unwrap_or_else(|WouldDeadlock| Some(self.give_up()))
+        outcome.unwrap_or_else(|WouldDeadlock| Some(self.fail_deadlock()))
     }
 
     /// Registers what the task on this thread blocks for, if it does so without a limit: see [`BlockedWait::begin`].
     fn begin_blocking(
         &self,
-        target: Option<HostId>,
+        target: Option<ExecutorId>,
         deadline: Option<Instant>,
     ) -> Result<Option<BlockedWait>, WaitCycle> {
-        let here = thread_context::host_id();
+        let here = thread_context::current_executor();
         if here.is_none() || target.is_none() || deadline.is_some() {
             return Ok(None);
         }
         // Before the look for a cycle: one that has the place of the kind gives it to the call.
-        if self.slot.meta.task().max_concurrency().is_some() {
-            self.give_place();
+        if self.slot.header.task().max_concurrency().is_some() {
+            self.exempt_from_limit();
         }
         // A call of the same pool gets a thread, unless its kind has a limit.
-        let has_thread = here == target && self.slot.meta.task().max_concurrency().is_none();
-        if has_thread || self.slot.meta.deadline().is_some() {
+        let has_thread = here == target && self.slot.header.task().max_concurrency().is_none();
+        if has_thread || self.slot.header.deadline().is_some() {
             return Ok(None);
         }
         BlockedWait::begin(|| Wait::Call(target, self.slot.clone().erase()))
     }
 
     /// Registers that the task on this thread blocks until the executor has room for the call.
-    pub(super) fn begin_blocking_for_room(&self, target: Option<HostId>) -> Result<Option<BlockedWait>, WaitCycle> {
-        if self.slot.meta.deadline().is_some() {
+    pub(super) fn begin_blocking_for_room(&self, target: Option<ExecutorId>) -> Result<Option<BlockedWait>, WaitCycle> {
+        if self.slot.header.deadline().is_some() {
             return Ok(None);
         }
         BlockedWait::begin_for_room(target, false, || self.slot.clone().erase())
@@ -405,28 +411,28 @@ impl<S: TaskSet, T> Handle<S, T> {
 
     /// Ends the call because a wait for it closed this cycle.
     pub(super) fn end_in_cycle(&self, cycle: WaitCycle) {
-        self.slot.meta.keep_cycle(cycle);
-        self.end(End::WouldDeadlock);
+        self.slot.header.keep_cycle(cycle);
+        self.end(EndReason::WouldDeadlock);
     }
 
     /// What a task waits for, or a scope of some priority, is as urgent as that.
-    fn pass_on_urgency(&self) {
-        if let Some(urgency) = thread_context::urgency() {
-            if urgency < self.slot.meta.priority() {
+    fn propagate_priority(&self) {
+        if let Some(urgency) = thread_context::effective_priority() {
+            if urgency < self.slot.header.priority() {
                 self.raise(urgency);
             }
         }
     }
 
     /// The host that will end the call.
-    fn target(&self) -> Option<HostId> {
-        self.host.or_else(|| self.slot.meta.holder())
+    fn target(&self) -> Option<ExecutorId> {
+        self.host.or_else(|| self.slot.header.executor())
     }
 
     /// The wait would never end, so the call ends instead.
-    fn give_up(&mut self) -> Result<T, CallError> {
-        self.end(End::WouldDeadlock);
-        self.ready().unwrap_or_else(|| Err(self.slot.meta.error(End::WouldDeadlock)))
+    fn fail_deadlock(&mut self) -> Result<T, CallError> {
+        self.end(EndReason::WouldDeadlock);
+        self.ready().unwrap_or_else(|| Err(self.slot.header.error(EndReason::WouldDeadlock)))
     }
 
     /// The outcome if it is there.
@@ -434,44 +440,44 @@ impl<S: TaskSet, T> Handle<S, T> {
     fn ready(&mut self) -> Option<Result<T, CallError>> {
         let outcome = self.slot.outcome()?;
         self.on_drop = OnDrop::Nothing;
-        thread_context::pending_over(&mut self.counted);
-        Some(outcome.and_then(|output| (self.extract)(output).ok_or_else(|| self.slot.meta.error(End::Lost))))
+        thread_context::poll_resolved(&mut self.counted);
+        Some(outcome.and_then(|output| (self.extract)(output).ok_or_else(|| self.slot.header.error(EndReason::Lost))))
     }
 
     /// What a thread of the call's own host is to do about it; others wait.
-    fn awaited(&self) -> Verdict {
-        if self.slot.meta.task().max_concurrency().is_some() {
-            self.give_place();
+    fn wait_action(&self) -> WaitAction {
+        if self.slot.header.task().max_concurrency().is_some() {
+            self.exempt_from_limit();
         }
         let holder = self.target();
-        if holder.is_none() || holder != thread_context::host_id() {
-            return Verdict::Wait;
+        if holder.is_none() || holder != thread_context::current_executor() {
+            return WaitAction::Park;
         }
-        if self.slot.meta.is_delayed() {
-            return Verdict::Wait; // nobody has it yet
+        if self.slot.header.is_delayed() {
+            return WaitAction::Park; // nobody has it yet
         }
         let mut call = self.slot.clone().erase();
-        while let Some(onward) = call.meta().onward() {
+        while let Some(onward) = call.header().delegate() {
             call = onward;
         }
-        thread_context::host_here()
-            .map_or(Verdict::Wait, |host| host.awaited(&call, thread_context::blocks_when_pending()))
+        thread_context::current_backend()
+            .map_or(WaitAction::Park, |host| host.on_wait_for(&call, thread_context::poll_blocks_thread()))
     }
 
     /// Where the task that waits has the place for which the call would have to wait, gives it that: now, and should it come to
     /// its executor only later, then.
     #[cold]
-    fn give_place(&self) {
-        if !thread_context::is_within_kind(self.slot.meta.task()) {
+    fn exempt_from_limit(&self) {
+        if !thread_context::is_within_task(self.slot.header.task()) {
             return;
         }
         let mut call = self.slot.clone().erase();
-        let mut is_new = call.meta().exempt();
-        while let Some(onward) = call.meta().onward() {
-            is_new = onward.meta().exempt();
+        let mut is_new = call.header().exempt();
+        while let Some(onward) = call.header().delegate() {
+            is_new = onward.header().exempt();
             call = onward;
         }
-        if let Some(host) = self.target().filter(|_| is_new).and_then(HostId::find) {
+        if let Some(host) = self.target().filter(|_| is_new).and_then(ExecutorId::get) {
             host.exempted(&call);
         }
     }
@@ -503,19 +509,19 @@ impl<S: TaskSet, T> Future for Handle<S, T> {
         if let Some(outcome) = self.ready() {
             return Poll::Ready(outcome);
         }
-        if let Some(outcome) = self.ready_at_a_glance() {
+        if let Some(outcome) = self.poll_spin() {
             return Poll::Ready(outcome);
         }
-        if self.awaited() == Verdict::Deadlock {
-            return Poll::Ready(self.give_up());
+        if self.wait_action() == WaitAction::Deadlock {
+            return Poll::Ready(self.fail_deadlock());
         }
-        self.pass_on_urgency();
+        self.propagate_priority();
         if self.slot.register(cx.waker()) {
             let target = self.target();
             deadlock::pending(cx.waker(), Keeper::Slot, || Wait::Call(target, self.slot.clone().erase()));
-            return match thread_context::pending_poll(&mut self.counted, target) {
+            return match thread_context::poll_pending(&mut self.counted, target) {
                 Ok(()) => Poll::Pending,
-                Err(WouldDeadlock) => Poll::Ready(self.give_up()),
+                Err(WouldDeadlock) => Poll::Ready(self.fail_deadlock()),
             };
         }
         match self.ready() {
@@ -541,10 +547,10 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// taken pays nothing for it.
     #[inline(never)]
     fn detach_call(&mut self) {
-        if let Some(outcome) = self.slot.detach() {
-            drop_unseen(outcome, || self.target()?.find());
+        if let Some(outcome) = self.slot.drop_waker() {
+            drop_unseen(outcome, || self.target()?.get());
         }
-        thread_context::pending_over(&mut self.counted);
+        thread_context::poll_resolved(&mut self.counted);
     }
 }
 
@@ -575,7 +581,7 @@ impl<S: TaskSet, T> fmt::Debug for Handle<S, T> {
 ///
 /// `next` may be dropped at any time; nothing is lost but what a later one overwrites.
 pub struct Progressing<'a, S: TaskSet> {
-    slot: &'a Shared<CallSlot<S>>,
+    slot: &'a CallRef<CallSlot<S>>,
     seen: u64,
 }
 
@@ -600,7 +606,7 @@ impl<S: TaskSet> Progressing<'_, S> {
     /// ```
     #[must_use]
     pub fn latest(&self) -> Option<Progress> {
-        self.slot.meta.progress()
+        self.slot.header.progress()
     }
 
     /// Waits for something new; `None` when the call is over.
@@ -628,7 +634,7 @@ impl<S: TaskSet> Progressing<'_, S> {
             if let Some(progress) = waits.poll_since(&mut self.seen, cx.waker()) {
                 return Poll::Ready(Some(progress));
             }
-            self.slot.look_again();
+            self.slot.fence();
             if self.slot.is_over() { Poll::Ready(None) } else { Poll::Pending }
         })
         .await

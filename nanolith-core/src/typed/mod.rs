@@ -9,10 +9,10 @@ mod options;
 mod send;
 
 pub use call::{Call, Submit};
-pub(crate) use call::{PlainCall, refuse};
+pub(crate) use call::{CallParts, fail_job};
 pub use flatten::Flatten;
 pub(crate) use flatten::flatten;
 pub use from_call::{FromCall, FromCallError, from_call};
 pub use handle::{Handle, Progressing};
-pub(crate) use send::Post;
+pub(crate) use send::MessageTask;
 pub use send::Sending;

@@ -1,7 +1,7 @@
 //! A message on its way into an executor's line: a call that nobody waits for.
 
 use crate::{
-    call::{call_ref::Space, header::Meta},
+    call::{call_ref::Uninit, header::Header},
     channel::stream::StreamReader,
     context::block_on,
     deadlock::{self, BlockedWait, WaitCycle},
@@ -52,41 +52,41 @@ use std::{
 #[must_use = "a message is sent when this is awaited or waited on"]
 pub struct Sending<'a, S: TaskSet, E: Executor<S> + ?Sized, M> {
     executor: &'a E,
-    post: Post<S, M>,
+    post: MessageTask<S, M>,
     submitted: &'static Location<'static>,
-    stage: Stage<'a, S, M>,
+    stage: SendState<'a, S, M>,
 }
 
 /// How something is put into a task that hears it, and taken out again.
-pub(crate) struct Post<S: TaskSet, M> {
+pub(crate) struct MessageTask<S: TaskSet, M> {
     pub(crate) put: fn(M) -> S::Task,
     pub(crate) take: fn(S::Task) -> Option<M>,
 }
 
-impl<S: HasInbox> Post<S, S::Message> {
+impl<S: HasInbox> MessageTask<S, S::Message> {
     pub(crate) fn message() -> Self {
         Self { put: S::TASK, take: S::MESSAGE }
     }
 }
 
-impl<S: TakesStreams> Post<S, StreamReader<S::Metadata>> {
+impl<S: TakesStreams> MessageTask<S, StreamReader<S::Metadata>> {
     pub(crate) fn stream() -> Self {
         Self { put: S::TASK, take: S::STREAM }
     }
 }
 
-enum Stage<'a, S: TaskSet, M> {
+enum SendState<'a, S: TaskSet, M> {
     Lazy(M),
-    Entering(Admission<'a, S>),
-    Over,
+    Admitting(Admission<'a, S>),
+    Done,
 }
 
 impl<S: TaskSet, E: Executor<S> + ?Sized, M> Unpin for Sending<'_, S, E, M> {}
 
 impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
     #[track_caller]
-    pub(crate) fn new(executor: &'a E, post: Post<S, M>, message: M) -> Self {
-        Self { executor, post, submitted: Location::caller(), stage: Stage::Lazy(message) }
+    pub(crate) fn new(executor: &'a E, post: MessageTask<S, M>, message: M) -> Self {
+        Self { executor, post, submitted: Location::caller(), stage: SendState::Lazy(message) }
     }
 
     /// Blocks until the message has its place in the line.
@@ -114,13 +114,13 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
     pub fn wait(mut self) -> Result<(), Refused<M>> {
         let refused = match self.submit() {
             Err(refused) if refused.is_full() => refused,
-            sent => return sent.map_err(|refused| self.given_back(refused)),
+            sent => return sent.map_err(|refused| self.restore_message(refused)),
         };
         let call = || refused.value().slot().clone().erase();
         match BlockedWait::begin_for_room(self.executor.host(), true, call) {
             Ok(_blocked) => {
-                self.stage = Stage::Entering(self.executor.admit(refused.into_inner()));
-                block_on::block_on_anybody(self)
+                self.stage = SendState::Admitting(self.executor.admit(refused.into_inner()));
+                block_on::block_on_any(self)
             }
             Err(cycle) => self.send_in_cycle(refused.into_inner(), cycle),
         }
@@ -131,43 +131,43 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
     fn send_in_cycle(&self, job: Job<S>, cycle: WaitCycle) -> Result<(), Refused<M>> {
         self.executor.execute(job).map_err(|refused| {
             if !refused.is_full() {
-                return self.given_back(refused);
+                return self.restore_message(refused);
             }
             let job = refused.into_inner();
             let error = job.would_deadlock(cycle);
-            self.given_back(Refused::new(job, error))
+            self.restore_message(Refused::new(job, error))
         })
     }
 
     /// Without waiting for room.
     pub(crate) fn try_send(mut self) -> Result<(), Refused<M>> {
-        self.submit().map_err(|refused| self.given_back(refused))
+        self.submit().map_err(|refused| self.restore_message(refused))
     }
 
     /// The message of a refused job, with the reason.
-    fn given_back(&self, refused: Refused<Job<S>>) -> Refused<M> {
+    fn restore_message(&self, refused: Refused<Job<S>>) -> Refused<M> {
         let (job, error) = refused.into_parts();
         let message = job.into_task().and_then(self.post.take);
         Refused::new(message.expect("nobody else has the job, so nobody has ended it"), error)
     }
 
     fn submit(&mut self) -> Result<(), Refused<Job<S>>> {
-        let Stage::Lazy(message) = mem::replace(&mut self.stage, Stage::Over) else {
+        let SendState::Lazy(message) = mem::replace(&mut self.stage, SendState::Done) else {
             panic!("a message was polled after it was sent")
         };
         let task = (self.post.put)(message);
         let caller = Caller { task: S::info(&task), submitted: self.submitted };
-        let meta = Meta::new(caller, None, None);
-        self.executor.execute(Job::alone(Space::new(), task, self.executor.shared(), meta))
+        let meta = Header::new(caller, None, None);
+        self.executor.execute(Job::detached(Uninit::new(), task, self.executor.shared(), meta))
     }
 
     fn start(&mut self) -> Poll<Result<(), Refused<M>>> {
         match self.submit() {
             Err(refused) if refused.is_full() => {
-                self.stage = Stage::Entering(self.executor.admit(refused.into_inner()));
+                self.stage = SendState::Admitting(self.executor.admit(refused.into_inner()));
                 Poll::Pending
             }
-            sent => Poll::Ready(sent.map_err(|refused| self.given_back(refused))),
+            sent => Poll::Ready(sent.map_err(|refused| self.restore_message(refused))),
         }
     }
 }
@@ -176,18 +176,18 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, M> Future for Sending<'_, S, E, M> {
     type Output = Result<(), Refused<M>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if !matches!(self.stage, Stage::Entering(_)) {
+        if !matches!(self.stage, SendState::Admitting(_)) {
             if let Poll::Ready(sent) = self.start() {
                 return Poll::Ready(sent);
             }
         }
-        let Stage::Entering(admission) = &mut self.stage else { unreachable!("it was just seen to enter") };
+        let SendState::Admitting(admission) = &mut self.stage else { unreachable!("it was just seen to enter") };
         let Poll::Ready(sent) = admission.as_mut().poll(cx) else {
             deadlock::pending_elsewhere(); // a message has no handle, so its end would not be noticed
             return Poll::Pending;
         };
-        self.stage = Stage::Over;
-        Poll::Ready(sent.map_err(|refused| self.given_back(refused)))
+        self.stage = SendState::Done;
+        Poll::Ready(sent.map_err(|refused| self.restore_message(refused)))
     }
 }
 

@@ -69,7 +69,7 @@ pub(crate) fn at_thread_end(clean_up: fn()) {
     struct CleanUps(RefCell<Vec<fn()>>);
     impl Drop for CleanUps {
         fn drop(&mut self) {
-            self.0.take().into_iter().for_each(unwind::quietly);
+            self.0.take().into_iter().for_each(unwind::ignore_panics);
         }
     }
     thread_local! {

@@ -101,7 +101,7 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
 }
 
 /// Runs the user's code where nobody can be told of a panic: a waker, a destructor, a handler of threads.
-pub(crate) fn quietly(f: impl FnOnce()) {
+pub(crate) fn ignore_panics(f: impl FnOnce()) {
     if let Err(caught) = catch(f) {
         // A payload may itself panic when dropped.
         std::mem::forget(caught.take_payload());
@@ -173,7 +173,7 @@ mod tests {
             fn drop(&mut self) {
                 assert_eq!(line_of(|| panic!("on top")), Some(line!()));
                 drop(survive(6));
-                quietly(|| panic::resume_unwind(Box::new("on top, without a hook")));
+                ignore_panics(|| panic::resume_unwind(Box::new("on top, without a hook")));
             }
         }
         let mut line = 0;
@@ -201,6 +201,6 @@ mod tests {
                 panic!("dropped");
             }
         }
-        quietly(|| panic::panic_any(Bomb));
+        ignore_panics(|| panic::panic_any(Bomb));
     }
 }

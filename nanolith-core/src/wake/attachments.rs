@@ -8,7 +8,7 @@ use std::{any::Any, fmt, sync::Arc};
 pub(crate) struct Attachment {
     pub(crate) name: Arc<str>,
     /// What it carries, for those who list or ask for another type.
-    pub(crate) carries: &'static str,
+    pub(crate) message_type: &'static str,
     pub(crate) item: Arc<dyn Any + Send + Sync>,
 }
 

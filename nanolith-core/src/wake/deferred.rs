@@ -58,7 +58,7 @@ impl<D> Drop for AfterUnlock<D> {
         mem::take(&mut self.unused).discard();
         if !self.values.is_empty() {
             assert_unlocked();
-            mem::take(&mut self.values).into_iter().for_each(|value| unwind::quietly(|| drop(value)));
+            mem::take(&mut self.values).into_iter().for_each(|value| unwind::ignore_panics(|| drop(value)));
         }
     }
 }

@@ -8,19 +8,19 @@ use std::{
 };
 
 #[derive(Clone, Default)]
-struct Held {
+struct TypeMap {
     values: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     attached: Attachments,
 }
 
 /// At most one value a type; cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct Data(Option<Arc<Held>>);
+pub(crate) struct Extensions(Option<Arc<TypeMap>>);
 
-impl Data {
+impl Extensions {
     /// Adds a value, in place of an earlier one of its type.
     pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
-        self.own().values.insert(TypeId::of::<T>(), Arc::new(value));
+        self.make_mut().values.insert(TypeId::of::<T>(), Arc::new(value));
     }
 
     pub(crate) fn get<T: 'static>(&self) -> Option<&T> {
@@ -29,11 +29,11 @@ impl Data {
 
     /// Attaches to this one, not to its earlier clones.
     pub(crate) fn attach(&mut self, item: Attachment) {
-        self.own().attached.attach(item);
+        self.make_mut().attached.attach(item);
     }
 
     /// Makes room for what is attached later, through any clone that is made from here on.
-    pub(crate) fn open(&mut self) {
+    pub(crate) fn share(&mut self) {
         self.0.get_or_insert_with(Arc::default);
     }
 
@@ -42,7 +42,7 @@ impl Data {
         self.0.as_ref().map(|held| &held.attached)
     }
 
-    fn own(&mut self) -> &mut Held {
+    fn make_mut(&mut self) -> &mut TypeMap {
         Arc::make_mut(self.0.get_or_insert_with(Arc::default))
     }
 }

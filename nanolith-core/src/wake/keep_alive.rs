@@ -9,16 +9,16 @@ use std::{
 
 /// How many keep the program alive, and who waits until none does.
 #[derive(Default)]
-pub(crate) struct Kept {
+pub(crate) struct KeepAliveState {
     count: usize,
     waiting: WaiterSet,
 }
 
 /// By the realm that they are of: see [`sim_runtime::realm`].
-static KEPT: Deferred<BTreeMap<u64, Kept>> = Deferred::new(BTreeMap::new());
+static KEPT: Deferred<BTreeMap<u64, KeepAliveState>> = Deferred::new(BTreeMap::new());
 
 /// Changes what is kept in one realm.
-fn with_kept<R>(realm: u64, change: impl FnOnce(&mut Kept, &mut AfterUnlock) -> R) -> R {
+fn with_kept<R>(realm: u64, change: impl FnOnce(&mut KeepAliveState, &mut AfterUnlock) -> R) -> R {
     KEPT.with(|all, after| {
         let kept = all.entry(realm).or_default();
         let result = change(kept, after);
@@ -56,24 +56,24 @@ impl Drop for KeepAlive {
 pub(crate) struct Realm(u64);
 
 impl WaiterHome for Realm {
-    type State = Kept;
+    type State = KeepAliveState;
 
-    fn with_state<R>(&self, change: impl FnOnce(&mut Kept, &mut AfterUnlock) -> R) -> R {
+    fn with_state<R>(&self, change: impl FnOnce(&mut KeepAliveState, &mut AfterUnlock) -> R) -> R {
         with_kept(self.0, change)
     }
 
-    fn waiters(state: &mut Kept) -> &mut WaiterSet {
+    fn waiters(state: &mut KeepAliveState) -> &mut WaiterSet {
         &mut state.waiting
     }
 }
 
-/// A wait of this realm, for [`poll_done`].
+/// A wait of this realm, for [`poll_none`].
 pub(crate) fn waiter() -> Registration<Realm> {
     Registration::new(Realm(sim_runtime::realm()))
 }
 
 /// Ready when nothing keeps the program alive.
-pub(crate) fn poll_done(waiter: &mut Registration<Realm>, cx: &Context<'_>) -> Poll<()> {
+pub(crate) fn poll_none(waiter: &mut Registration<Realm>, cx: &Context<'_>) -> Poll<()> {
     waiter.poll_until(cx.waker(), |kept| kept.count == 0)
 }
 

@@ -15,7 +15,10 @@ const STORES: &[(&str, &str)] = &[
     ("pool/pool_state.rs", "the wakers of threads that wait for their own pool"),
     ("cluster/cluster_shared.rs", "the cluster's own watch over a member"),
     ("park/condvar.rs", "the wakers of simulated threads; its users hold locks, so the baton stays where it is"),
-    ("pool/threads/simulated.rs", "the wakers of simulated threads; its users hold locks, so the baton stays where it is"),
+    (
+        "pool/threads/simulated.rs",
+        "the wakers of simulated threads; its users hold locks, so the baton stays where it is",
+    ),
 ];
 
 /// Files that clone a waker by other means, each with the reason.

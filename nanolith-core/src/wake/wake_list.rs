@@ -47,7 +47,7 @@ impl Drop for NewWaker {
     fn drop(&mut self) {
         if let Some(waker) = self.0.take() {
             deferred::assert_unlocked();
-            unwind::quietly(|| drop(waker));
+            unwind::ignore_panics(|| drop(waker));
         }
     }
 }
@@ -108,7 +108,7 @@ impl WakeList {
     pub(crate) fn wake(self) {
         if !self.is_empty() {
             self.wake_in_place();
-            sim_runtime::preempt();
+            sim_runtime::switch_point();
         }
     }
 
@@ -131,7 +131,7 @@ impl WakeList {
     #[cold]
     fn each_unlocked(self, f: fn(Waker)) {
         deferred::assert_unlocked();
-        self.each(|waker| unwind::quietly(|| f(waker)));
+        self.each(|waker| unwind::ignore_panics(|| f(waker)));
     }
 
     fn each(self, f: impl FnMut(Waker)) {

@@ -1,10 +1,10 @@
 //! A row of messages, written once each and read by many.
 
-use super::Origin;
+use super::SenderId;
 use std::sync::{Arc, OnceLock, Weak};
 
 pub(super) struct Message<T> {
-    pub(super) from: Origin,
+    pub(super) from: SenderId,
     pub(super) value: T,
 }
 

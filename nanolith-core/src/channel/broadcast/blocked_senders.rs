@@ -1,23 +1,23 @@
 //! Senders that wait for room, with what they want to send. The sender that waits longest and has room is served first, by the
 //! caller that makes room. Pure data; the log's lock is held by the caller.
 
-use super::{Origin, send::Pushed, state::Chores};
+use super::{SenderId, send::SendResult, state::Chores};
 use crate::wake::{NewWaker, WaitQueue, WaitState, WaitTicket};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a sender waits to send.
 pub(super) struct Blocked<T> {
-    from: Origin,
+    from: SenderId,
     value: T,
 }
 
 /// The line, and what became of the messages that were sent from it, until their senders ask.
-pub(super) struct Line<T> {
-    queue: WaitQueue<Blocked<T>, Pushed<T>>,
-    by_origin: BTreeMap<Origin, BTreeSet<WaitTicket>>,
+pub(super) struct BlockedSenders<T> {
+    queue: WaitQueue<Blocked<T>, SendResult<T>>,
+    by_origin: BTreeMap<SenderId, BTreeSet<WaitTicket>>,
 }
 
-impl<T> Line<T> {
+impl<T> BlockedSenders<T> {
     pub(super) fn new() -> Self {
         Self { queue: WaitQueue::default(), by_origin: BTreeMap::new() }
     }
@@ -30,19 +30,19 @@ impl<T> Line<T> {
         self.queue.waiting()
     }
 
-    pub(super) fn join(&mut self, from: Origin, value: T, waker: &mut NewWaker) -> WaitTicket {
+    pub(super) fn join(&mut self, from: SenderId, value: T, waker: &mut NewWaker) -> WaitTicket {
         let ticket = self.queue.join(Blocked { from, value }, waker);
         self.by_origin.entry(from).or_default().insert(ticket);
         ticket
     }
 
     /// The sender that waits longest.
-    pub(super) fn first(&self) -> Option<(WaitTicket, Origin)> {
+    pub(super) fn first(&self) -> Option<(WaitTicket, SenderId)> {
         self.queue.first().map(|(ticket, blocked)| (ticket, blocked.from))
     }
 
     /// The sender of this origin that waits longest.
-    pub(super) fn first_of(&self, from: Origin) -> Option<WaitTicket> {
+    pub(super) fn first_of(&self, from: SenderId) -> Option<WaitTicket> {
         self.by_origin.get(&from)?.first().copied()
     }
 
@@ -50,7 +50,7 @@ impl<T> Line<T> {
     pub(super) fn serve(
         &mut self,
         ticket: WaitTicket,
-        send: impl FnOnce(Origin, T, &mut Chores<T>) -> Pushed<T>,
+        send: impl FnOnce(SenderId, T, &mut Chores<T>) -> SendResult<T>,
         chores: &mut Chores<T>,
     ) {
         let mut origin = None;
@@ -63,7 +63,7 @@ impl<T> Line<T> {
     }
 
     /// What became of the message; `None`: its sender waits with `waker` from now on.
-    pub(super) fn redeem(&mut self, ticket: WaitTicket, waker: &mut NewWaker) -> Option<Pushed<T>> {
+    pub(super) fn redeem(&mut self, ticket: WaitTicket, waker: &mut NewWaker) -> Option<SendResult<T>> {
         match self.queue.redeem(ticket, waker) {
             WaitState::Granted(pushed) => Some(pushed),
             WaitState::Waiting | WaitState::Dismissed => None,
@@ -75,13 +75,13 @@ impl<T> Line<T> {
         &mut self,
         ticket: WaitTicket,
         chores: &mut Chores<T>,
-    ) -> (Option<Blocked<T>>, Option<Pushed<T>>) {
+    ) -> (Option<Blocked<T>>, Option<SendResult<T>>) {
         let left = self.queue.leave(ticket, chores);
         left.0.iter().for_each(|blocked| self.forget(blocked.from, ticket));
         left
     }
 
-    fn forget(&mut self, from: Origin, ticket: WaitTicket) {
+    fn forget(&mut self, from: SenderId, ticket: WaitTicket) {
         if let Some(tickets) = self.by_origin.get_mut(&from) {
             tickets.remove(&ticket);
             if tickets.is_empty() {

@@ -8,45 +8,45 @@ use crate::util::loom::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// How far one receiver has come. It stands alone on its cache line, which only its receiver writes to.
 #[repr(align(128))]
-pub(super) struct Stand {
+pub(super) struct PublishedCursor {
     /// The number of the message that it reads next.
     next: AtomicU64,
     /// How many of the messages that it has passed are its owner's.
     own: AtomicU64,
 }
 
-impl Stand {
+impl PublishedCursor {
     pub(super) fn new(next: u64) -> Self {
         Self { next: AtomicU64::new(next), own: AtomicU64::new(0) }
     }
 
     /// The receiver goes on to `next`.
     #[inline]
-    pub(super) fn go_on(&self, next: u64) {
-        // ORDERING: Release, pairs with the Acquire in `seen`: what was passed on the way is counted.
+    pub(super) fn advance(&self, next: u64) {
+        // ORDERING: Release, pairs with the Acquire in `load`: what was passed on the way is counted.
         self.next.store(next, Ordering::Release);
     }
 
     /// It goes on past messages of its owner, of which it has passed `own` by then.
     pub(super) fn go_on_past_own(&self, next: u64, own: u64) {
-        // ORDERING: Relaxed, `go_on` publishes it.
+        // ORDERING: Relaxed, `advance` publishes it.
         self.own.store(own, Ordering::Relaxed);
-        self.go_on(next);
+        self.advance(next);
     }
 
     /// Where it stands, and how many of its owner's messages it has passed. The latter may be as of a moment later, by which
     /// more seems to be ahead of it, never less.
-    pub(super) fn seen(&self) -> (u64, u64) {
-        // ORDERING: Acquire, pairs with the Release in `go_on`.
+    pub(super) fn load(&self) -> (u64, u64) {
+        // ORDERING: Acquire, pairs with the Release in `advance`.
         let next = self.next.load(Ordering::Acquire);
         (next, self.own.load(Ordering::Relaxed))
     }
 }
 
 /// Whether senders wait for room.
-pub(super) struct Wanted(AtomicU32);
+pub(super) struct SenderWaiting(AtomicU32);
 
-impl Wanted {
+impl SenderWaiting {
     pub(super) fn new() -> Self {
         Self(AtomicU32::new(0))
     }
@@ -95,18 +95,18 @@ mod tests {
     #[test]
     fn a_sender_sees_the_room_or_the_receiver_sees_the_sender() {
         check(|| {
-            let shared = Arc::new((Stand::new(0), Wanted::new()));
+            let shared = Arc::new((PublishedCursor::new(0), SenderWaiting::new()));
             let receiver = thread::spawn({
                 let shared = shared.clone();
                 move || {
                     let (stand, wanted) = &*shared;
-                    stand.go_on(1);
+                    stand.advance(1);
                     wanted.is_set()
                 }
             });
             let (stand, wanted) = &*shared;
             wanted.set();
-            let room = stand.seen().0 == 1;
+            let room = stand.load().0 == 1;
             let told = receiver.join().expect("it ends");
             assert!(room || told, "the sender sleeps, and nobody wakes it");
         });
@@ -116,16 +116,16 @@ mod tests {
     fn never_less_is_ahead_of_a_receiver_than_seems() {
         check(|| {
             // Messages: somebody's, the owner's, somebody's.
-            let stand = Arc::new(Stand::new(0));
+            let stand = Arc::new(PublishedCursor::new(0));
             let receiver = thread::spawn({
                 let stand = stand.clone();
                 move || {
-                    stand.go_on(1);
+                    stand.advance(1);
                     stand.go_on_past_own(2, 1);
-                    stand.go_on(3);
+                    stand.advance(3);
                 }
             });
-            let (next, own) = stand.seen();
+            let (next, own) = stand.load();
             let others_passed = next - own.min(next);
             assert!(others_passed <= [0, 1, 1, 2][next as usize]);
             receiver.join().expect("it ends");

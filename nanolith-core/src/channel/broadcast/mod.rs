@@ -27,8 +27,8 @@ mod receivers;
 mod send;
 mod state;
 
-pub(crate) use log::{Log, Refusal, Sending};
-pub(crate) use receiver::{Receiver, Take};
+pub(crate) use log::{BroadcastChannel, Sending, TrySendError};
+pub(crate) use receiver::{Received, Receiver};
 
 use std::num::NonZero;
 
@@ -80,9 +80,9 @@ impl SlowReceiver {
 
 /// Who sends, so that its own receivers leave its messages out. Numbers are for the user of a log to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Origin(pub(crate) Option<NonZero<u64>>);
+pub(crate) struct SenderId(pub(crate) Option<NonZero<u64>>);
 
-impl Origin {
+impl SenderId {
     /// Nobody in particular: for a receiver which leaves nothing out, or a sender which has no receivers of its own.
     pub(crate) const NONE: Self = Self(None);
 

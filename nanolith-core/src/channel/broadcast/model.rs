@@ -1,6 +1,6 @@
 //! The log against a list of all that was sent and of how far everybody has read.
 
-use super::{Log, Origin, Receiver, Refusal, SlowReceiver, Take};
+use super::{BroadcastChannel, Received, Receiver, SenderId, SlowReceiver, TrySendError};
 use proptest::prelude::*;
 use std::{
     future::Future,
@@ -11,8 +11,8 @@ use std::{
 };
 
 /// Who sends and owns receivers: three, of whom the first is nobody in particular.
-fn origin(number: u64) -> Origin {
-    Origin(NonZero::new(number % 3))
+fn origin(number: u64) -> SenderId {
+    SenderId(NonZero::new(number % 3))
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,25 +52,25 @@ fn policy() -> impl Strategy<Value = SlowReceiver> {
 /// One who reads, and the place in the list of what it reads next.
 struct One {
     receiver: Receiver<usize>,
-    owner: Origin,
+    owner: SenderId,
     next: usize,
 }
 
 struct Model {
-    log: Arc<Log<usize>>,
+    log: Arc<BroadcastChannel<usize>>,
     policy: SlowReceiver,
     /// What was sent and went to somebody: who sent it. The values count up.
-    sent: Vec<Origin>,
+    sent: Vec<SenderId>,
     receivers: Vec<One>,
 }
 
 impl Model {
     fn new(policy: SlowReceiver) -> Self {
-        Self { log: Log::new(policy, false), policy, sent: Vec::new(), receivers: Vec::new() }
+        Self { log: BroadcastChannel::new(policy, false), policy, sent: Vec::new(), receivers: Vec::new() }
     }
 
     fn grain(&self) -> usize {
-        self.log.with(|core, _| core.grain()) as usize
+        self.log.with_state(|core, _| core.grain()) as usize
     }
 
     /// How many of the others' messages a receiver has not read.
@@ -78,7 +78,7 @@ impl Model {
         self.sent[one.next..].iter().filter(|from| !one.owner.is_own(**from)).count()
     }
 
-    fn send(&mut self, from: Origin) -> Result<(), TestCaseError> {
+    fn send(&mut self, from: SenderId) -> Result<(), TestCaseError> {
         let lags = |owned: bool| {
             let lag = |one: &One| (one.owner.is_own(from) == owned).then(|| self.lag(one));
             self.receivers.iter().filter_map(lag).collect::<Vec<_>>()
@@ -95,7 +95,7 @@ impl Model {
                     self.sent.push(from);
                 }
             }
-            (Err(Refusal::Full(back)), SlowReceiver::Wait(bound)) => {
+            (Err(TrySendError::Full(back)), SlowReceiver::Wait(bound)) => {
                 prop_assert_eq!(back, value);
                 prop_assert!(others.iter().any(|lag| *lag >= bound), "there was room");
             }
@@ -109,10 +109,10 @@ impl Model {
         let Self { receivers, sent, .. } = self;
         let Some(at) = nth.checked_rem(receivers.len()) else { return Ok(()) };
         let One { receiver, owner, next } = &mut receivers[at];
-        let foreign = |from: &Origin| !owner.is_own(*from);
+        let foreign = |from: &SenderId| !owner.is_own(*from);
         let taken = receiver.take_now();
         if let SlowReceiver::DropOldest(bound) = policy {
-            if let Some(Take::Lost(count)) = &taken {
+            if let Some(Received::Lost(count)) = &taken {
                 let lost = sent[*next..].iter().filter(|from| foreign(from)).count();
                 *next = head.saturating_sub(bound);
                 let left = sent[*next..].iter().filter(|from| foreign(from)).count();
@@ -128,7 +128,7 @@ impl Model {
         }
         let expected = (*next..head).find(|n| foreign(&sent[*n]));
         *next = expected.map_or(head, |n| n + 1);
-        prop_assert_eq!(taken, expected.map(Take::Message));
+        prop_assert_eq!(taken, expected.map(Received::Message));
         Ok(())
     }
 
@@ -137,7 +137,7 @@ impl Model {
         if self.lag(&self.receivers[at]) == 0 {
             let head = self.sent.len();
             let One { receiver, next, .. } = &mut self.receivers[at];
-            let polled = receiver.poll_take(&mut Context::from_waker(Waker::noop()));
+            let polled = receiver.poll_recv(&mut Context::from_waker(Waker::noop()));
             prop_assert_eq!(polled, Poll::Pending);
             *next = head;
         }
@@ -160,7 +160,7 @@ impl Model {
             Step::Take(nth, count) => (0..count).try_for_each(|_| self.take(nth))?,
             Step::Sleep(nth) => self.sleep(nth)?,
             Step::Dismiss(owner) => {
-                self.log.dismiss(origin(owner));
+                self.log.remove_owner(origin(owner));
                 self.receivers.retain(|one| one.owner != origin(owner));
             }
         }
@@ -168,14 +168,14 @@ impl Model {
     }
 
     fn figures_agree(&self) -> Result<(), TestCaseError> {
-        let (receivers, lag, waiting) = self.log.figures();
+        let (receivers, lag, waiting) = self.log.stats();
         prop_assert_eq!((receivers, waiting), (self.receivers.len(), 0));
         prop_assert_eq!(lag as usize, self.receivers.iter().map(|one| self.lag(one)).max().unwrap_or(0));
         for one in &self.receivers {
             prop_assert_eq!(one.receiver.lag() as usize, self.lag(one));
         }
         if let SlowReceiver::DropOldest(bound) = self.policy {
-            let kept = self.log.with(|core, _| core.kept()) as usize;
+            let kept = self.log.with_state(|core, _| core.kept()) as usize;
             prop_assert!(kept <= bound + self.grain(), "{} are kept", kept);
         }
         Ok(())
@@ -205,7 +205,7 @@ proptest! {
             }
             prop_assert_eq!(model.receivers[nth].receiver.take_now(), None);
         }
-        prop_assert_eq!(model.log.with(|core, _| core.kept()), 0);
+        prop_assert_eq!(model.log.with_state(|core, _| core.kept()), 0);
     }
 }
 
@@ -215,46 +215,46 @@ fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
 
 #[test]
 fn those_in_line_are_served_in_order_by_whoever_makes_room() {
-    let log = Log::new(SlowReceiver::Wait(1), false);
-    let mut receiver = log.receiver(Origin::NONE);
-    let mut sending: Vec<_> = (0..3).map(|n| log.send(Origin::NONE, n)).collect();
+    let log = BroadcastChannel::new(SlowReceiver::Wait(1), false);
+    let mut receiver = log.receiver(SenderId::NONE);
+    let mut sending: Vec<_> = (0..3).map(|n| log.send(SenderId::NONE, n)).collect();
     let polled: Vec<_> = sending.iter_mut().map(poll).collect();
     assert_eq!(polled, [Poll::Ready(Ok(1)), Poll::Pending, Poll::Pending]);
-    assert_eq!(receiver.take_now(), Some(Take::Message(0)));
-    assert_eq!(log.try_send(Origin::NONE, 9), Err(Refusal::Full(9)), "the place is taken");
+    assert_eq!(receiver.take_now(), Some(Received::Message(0)));
+    assert_eq!(log.try_send(SenderId::NONE, 9), Err(TrySendError::Full(9)), "the place is taken");
     assert_eq!(poll(&mut sending[2]), Poll::Pending);
     drop(sending.remove(2)); // gives up
     assert_eq!(poll(&mut sending[1]), Poll::Ready(Ok(1)));
-    assert_eq!((receiver.take_now(), receiver.take_now()), (Some(Take::Message(1)), None));
+    assert_eq!((receiver.take_now(), receiver.take_now()), (Some(Received::Message(1)), None));
 }
 
 #[test]
 fn one_who_waits_hears_of_room_when_a_block_is_read() {
-    let log = Log::new(SlowReceiver::Wait(64), false);
-    let grain = log.with(|core, _| core.grain());
-    let mut receiver = log.receiver(Origin::NONE);
-    assert!((0..64).all(|n| log.try_send(Origin::NONE, n) == Ok(1)));
-    let mut sending = log.send(Origin::NONE, 64);
+    let log = BroadcastChannel::new(SlowReceiver::Wait(64), false);
+    let grain = log.with_state(|core, _| core.grain());
+    let mut receiver = log.receiver(SenderId::NONE);
+    assert!((0..64).all(|n| log.try_send(SenderId::NONE, n) == Ok(1)));
+    let mut sending = log.send(SenderId::NONE, 64);
     assert_eq!(poll(&mut sending), Poll::Pending);
-    assert!((0..grain).all(|n| receiver.try_take() == Some(Take::Message(n))));
+    assert!((0..grain).all(|n| receiver.try_recv() == Some(Received::Message(n))));
     assert_eq!(poll(&mut sending), Poll::Ready(Ok(1)));
 }
 
 #[test]
 fn one_who_waits_hears_of_the_end_and_has_the_value_back() {
-    let log = Log::new(SlowReceiver::Wait(1), false);
-    let mut receiver = log.receiver(Origin::NONE);
-    assert_eq!(log.try_send(Origin::NONE, "sent"), Ok(1));
-    let mut sending = log.send(Origin::NONE, "late");
+    let log = BroadcastChannel::new(SlowReceiver::Wait(1), false);
+    let mut receiver = log.receiver(SenderId::NONE);
+    assert_eq!(log.try_send(SenderId::NONE, "sent"), Ok(1));
+    let mut sending = log.send(SenderId::NONE, "late");
     assert_eq!(poll(&mut sending), Poll::Pending);
-    log.end();
+    log.close();
     assert_eq!(poll(&mut sending), Poll::Ready(Err("late")));
-    assert_eq!((receiver.take_now(), receiver.take_now()), (Some(Take::Message("sent")), Some(Take::Ended)));
+    assert_eq!((receiver.take_now(), receiver.take_now()), (Some(Received::Message("sent")), Some(Received::Ended)));
 }
 
 #[test]
 fn nobody_waits_for_receivers_of_their_own() {
-    let log = Log::new(SlowReceiver::Wait(2), false);
+    let log = BroadcastChannel::new(SlowReceiver::Wait(2), false);
     let (left, right) = (origin(1), origin(2));
     let (mut at_left, mut at_right) = (log.receiver(left), log.receiver(right));
     assert!((0..2).all(|n| log.try_send(right, n) == Ok(1)), "the left one is full");
@@ -262,41 +262,41 @@ fn nobody_waits_for_receivers_of_their_own() {
     assert_eq!(poll(&mut stands_in_line), Poll::Pending);
     for n in 10..1_000 {
         assert_eq!(log.try_send(left, n), Ok(1), "a sender does not wait for itself, nor for who waits for it");
-        assert_eq!(at_right.take_now(), Some(Take::Message(n)));
+        assert_eq!(at_right.take_now(), Some(Received::Message(n)));
     }
-    assert!(log.with(|core, _| core.kept()) < 200, "its own messages are not kept for it");
-    assert_eq!((at_left.take_now(), at_left.take_now()), (Some(Take::Message(0)), Some(Take::Message(1))));
+    assert!(log.with_state(|core, _| core.kept()) < 200, "its own messages are not kept for it");
+    assert_eq!((at_left.take_now(), at_left.take_now()), (Some(Received::Message(0)), Some(Received::Message(1))));
     assert_eq!(poll(&mut stands_in_line), Poll::Ready(Ok(1)));
-    assert_eq!(at_left.take_now(), Some(Take::Message(2)));
+    assert_eq!(at_left.take_now(), Some(Received::Message(2)));
 }
 
 #[test]
 fn what_comes_before_the_first_receiver_can_be_kept_for_it() {
-    let log = Log::new(SlowReceiver::Wait(2), true);
-    assert_eq!((log.try_send(Origin::NONE, 1), log.try_send(Origin::NONE, 2)), (Ok(1), Ok(1)));
-    let mut first = log.receiver(Origin::NONE);
-    let mut second = log.receiver(Origin::NONE);
-    assert_eq!(log.try_send(Origin::NONE, 3), Err(Refusal::Full(3)));
-    assert_eq!((first.take_now(), first.take_now()), (Some(Take::Message(1)), Some(Take::Message(2))));
+    let log = BroadcastChannel::new(SlowReceiver::Wait(2), true);
+    assert_eq!((log.try_send(SenderId::NONE, 1), log.try_send(SenderId::NONE, 2)), (Ok(1), Ok(1)));
+    let mut first = log.receiver(SenderId::NONE);
+    let mut second = log.receiver(SenderId::NONE);
+    assert_eq!(log.try_send(SenderId::NONE, 3), Err(TrySendError::Full(3)));
+    assert_eq!((first.take_now(), first.take_now()), (Some(Received::Message(1)), Some(Received::Message(2))));
     assert_eq!((first.take_now(), second.take_now()), (None, None));
-    assert_eq!(log.try_send(Origin::NONE, 3), Ok(2));
+    assert_eq!(log.try_send(SenderId::NONE, 3), Ok(2));
 }
 
 #[test]
 fn nobody_waits_before_the_first_receiver_and_it_is_told_what_it_lost() {
     for bound in [1, 2, 5, 40, 1_024] {
-        let log = Log::new(SlowReceiver::Wait(bound), true);
+        let log = BroadcastChannel::new(SlowReceiver::Wait(bound), true);
         let sent = 3 * bound as u64 + 7;
         for n in 0..sent {
-            assert_eq!(log.try_send(Origin::NONE, n), Ok(1));
+            assert_eq!(log.try_send(SenderId::NONE, n), Ok(1));
         }
-        let (mut first, mut second) = (log.receiver(Origin::NONE), log.receiver(Origin::NONE));
-        assert_eq!(second.try_take(), None);
-        assert_eq!(first.try_take(), Some(Take::Lost(sent - bound as u64)));
+        let (mut first, mut second) = (log.receiver(SenderId::NONE), log.receiver(SenderId::NONE));
+        assert_eq!(second.try_recv(), None);
+        assert_eq!(first.try_recv(), Some(Received::Lost(sent - bound as u64)));
         for n in sent - bound as u64..sent {
-            assert_eq!(first.try_take(), Some(Take::Message(n)));
+            assert_eq!(first.try_recv(), Some(Received::Message(n)));
         }
-        assert_eq!(first.try_take(), None);
+        assert_eq!(first.try_recv(), None);
     }
 }
 
@@ -306,14 +306,14 @@ struct Counted(#[allow(dead_code)] Arc<()>); // it is there to be counted, not t
 
 #[test]
 fn what_everybody_has_read_is_dropped_when_they_wait_for_more() {
-    let (log, alive) = (Log::new(SlowReceiver::default(), false), Arc::new(()));
-    let mut receivers = [log.receiver(Origin::NONE), log.receiver(Origin::NONE)];
+    let (log, alive) = (BroadcastChannel::new(SlowReceiver::default(), false), Arc::new(()));
+    let mut receivers = [log.receiver(SenderId::NONE), log.receiver(SenderId::NONE)];
     for _ in 0..5 {
-        assert!(log.try_send(Origin::NONE, Counted(alive.clone())).is_ok());
+        assert!(log.try_send(SenderId::NONE, Counted(alive.clone())).is_ok());
     }
     for receiver in &mut receivers {
-        (0..5).for_each(|_| assert!(matches!(receiver.take_now(), Some(Take::Message(Counted(_))))));
-        assert!(receiver.poll_take(&mut Context::from_waker(Waker::noop())).is_pending());
+        (0..5).for_each(|_| assert!(matches!(receiver.take_now(), Some(Received::Message(Counted(_))))));
+        assert!(receiver.poll_recv(&mut Context::from_waker(Waker::noop())).is_pending());
     }
     assert_eq!(Arc::strong_count(&alive), 1);
 }
@@ -321,14 +321,14 @@ fn what_everybody_has_read_is_dropped_when_they_wait_for_more() {
 #[test]
 fn a_stalled_receiver_holds_what_the_bound_says() {
     for bound in [1, 5, 64, 1_000] {
-        let (log, alive) = (Log::new(SlowReceiver::DropOldest(bound), false), Arc::new(()));
-        let mut stalled = log.receiver(Origin::NONE);
-        let mut brisk = log.receiver(Origin::NONE);
+        let (log, alive) = (BroadcastChannel::new(SlowReceiver::DropOldest(bound), false), Arc::new(()));
+        let mut stalled = log.receiver(SenderId::NONE);
+        let mut brisk = log.receiver(SenderId::NONE);
         for n in 0..5_000 {
-            assert!(log.try_send(Origin::NONE, Counted(alive.clone())).is_ok());
-            assert!(matches!(brisk.take_now(), Some(Take::Message(_))));
+            assert!(log.try_send(SenderId::NONE, Counted(alive.clone())).is_ok());
+            assert!(matches!(brisk.take_now(), Some(Received::Message(_))));
             if n == 0 {
-                assert!(matches!(stalled.take_now(), Some(Take::Message(_))), "it stands in a block");
+                assert!(matches!(stalled.take_now(), Some(Received::Message(_))), "it stands in a block");
             }
         }
         let held = Arc::strong_count(&alive) - 1;
@@ -348,12 +348,12 @@ fn a_clone_that_panics_loses_that_message_and_nothing_else() {
         }
     }
     for bound in [1, 8, 1_000] {
-        let log = Log::new(SlowReceiver::Wait(bound), false);
-        let (mut receiver, mut heard) = (log.receiver(Origin::NONE), Vec::new());
+        let log = BroadcastChannel::new(SlowReceiver::Wait(bound), false);
+        let (mut receiver, mut heard) = (log.receiver(SenderId::NONE), Vec::new());
         for n in 0..4 {
-            assert!(log.try_send(Origin::NONE, Shy(n)).is_ok());
+            assert!(log.try_send(SenderId::NONE, Shy(n)).is_ok());
             let take = std::panic::AssertUnwindSafe(|| receiver.take_now());
-            if let Ok(Some(Take::Message(Shy(n)))) = std::panic::catch_unwind(take) {
+            if let Ok(Some(Received::Message(Shy(n)))) = std::panic::catch_unwind(take) {
                 heard.push(n);
             }
             assert!(receiver.take_now().is_none());

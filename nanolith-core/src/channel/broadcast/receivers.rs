@@ -1,23 +1,23 @@
 //! The log as its receivers see it, under the lock: who they are, where they go on, and how they sleep.
 
 use super::{
-    Origin, SlowReceiver,
+    SenderId, SlowReceiver,
     block::Block,
-    cursor::Stand,
-    state::{Chores, Core, Kept},
+    cursor::PublishedCursor,
+    state::{Chores, LogState, RetainedBlock},
 };
 use crate::wake::{NewWaker, WaiterKey};
 use std::sync::Arc;
 
 /// Tells receivers apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ReaderId(u64);
+pub(super) struct ReceiverId(u64);
 
 /// Where a receiver stands, as far as it has told.
-pub(super) struct Reader {
+pub(super) struct ReceiverState {
     /// Whose messages it leaves out.
-    pub(super) owner: Origin,
-    pub(super) stand: Arc<Stand>,
+    pub(super) owner: SenderId,
+    pub(super) stand: Arc<PublishedCursor>,
     /// How many messages its owner has sent since it came.
     pub(super) own: u64,
     /// How many it lost while it stood in for the first receiver, as long as that was not told.
@@ -26,21 +26,21 @@ pub(super) struct Reader {
     pub(super) sleeps: Option<WaiterKey>,
 }
 
-impl Reader {
+impl ReceiverState {
     /// The number of the message that it reads next.
     pub(super) fn at(&self) -> u64 {
-        self.stand.seen().0
+        self.stand.load().0
     }
 
     /// The least number by which it would have no message ahead of it, if all from now on are others'.
-    pub(super) fn even(&self) -> u64 {
-        let (next, own) = self.stand.seen();
+    pub(super) fn effective_position(&self) -> u64 {
+        let (next, own) = self.stand.load();
         next + (self.own - own)
     }
 
     /// How many messages are ahead of it.
     pub(super) fn lag(&self, head: u64) -> u64 {
-        head - self.even()
+        head - self.effective_position()
     }
 }
 
@@ -51,15 +51,15 @@ pub(super) struct Cursor {
     /// How many of its owner's messages it has passed.
     pub(super) own: u64,
     /// Where the others see it.
-    pub(super) stand: Arc<Stand>,
+    pub(super) stand: Arc<PublishedCursor>,
 }
 
 impl Cursor {
     /// Goes on at `next`.
     #[inline]
-    pub(super) fn pass(&mut self, next: u64) {
+    pub(super) fn advance(&mut self, next: u64) {
         self.next = next;
-        self.stand.go_on(next);
+        self.stand.advance(next);
     }
 
     /// Goes on at `next`; so many of its owner's messages are before that.
@@ -71,7 +71,7 @@ impl Cursor {
 }
 
 /// How a receiver goes on.
-pub(super) enum Turn<T> {
+pub(super) enum NextBlock<T> {
     /// Its next message is in this block, or will be.
     Block(Arc<Block<T>>),
     /// It was too slow: so many are lost.
@@ -80,34 +80,34 @@ pub(super) enum Turn<T> {
     Ended,
 }
 
-impl<T> Core<T> {
+impl<T> LogState<T> {
     /// One more receiver, which leaves out the messages of `owner`; where it begins.
-    pub(super) fn join(&mut self, owner: Origin) -> (ReaderId, Cursor) {
+    pub(super) fn join(&mut self, owner: SenderId) -> (ReceiverId, Cursor) {
         let id = self.early.take().unwrap_or_else(|| self.add_reader(owner));
         let Some(reader) = self.readers.get(&id) else { unreachable!("a reader stays until its receiver goes") };
         let stand = reader.stand.clone();
-        let next = stand.seen().0;
+        let next = stand.load().0;
         let own = self.own_since(owner, next);
         self.readers.entry(id).and_modify(|reader| (reader.owner, reader.own) = (owner, own));
         self.owned.entry(owner).or_default().insert(id);
-        self.hearers = None;
+        self.receiver_count_cache = None;
         (id, Cursor { next, own: 0, stand })
     }
 
-    pub(super) fn add_reader(&mut self, owner: Origin) -> ReaderId {
+    pub(super) fn add_reader(&mut self, owner: SenderId) -> ReceiverId {
         self.last_id += 1;
-        let id = ReaderId(self.last_id);
-        let stand = Arc::new(Stand::new(self.head));
-        self.readers.insert(id, Reader { owner, stand, own: 0, lost: 0, sleeps: None });
-        self.hearers = None;
+        let id = ReceiverId(self.last_id);
+        let stand = Arc::new(PublishedCursor::new(self.head));
+        self.readers.insert(id, ReceiverState { owner, stand, own: 0, lost: 0, sleeps: None });
+        self.receiver_count_cache = None;
         self.limit = self.limit.min(self.head.saturating_add(self.bound));
         id
     }
 
     /// Takes a reader out.
-    fn remove_reader(&mut self, id: ReaderId) -> Option<Reader> {
+    fn remove_reader(&mut self, id: ReceiverId) -> Option<ReceiverState> {
         let reader = self.readers.remove(&id)?;
-        self.hearers = None;
+        self.receiver_count_cache = None;
         if let Some(owned) = self.owned.get_mut(&reader.owner) {
             owned.remove(&id);
             if owned.is_empty() {
@@ -118,7 +118,7 @@ impl<T> Core<T> {
     }
 
     /// A receiver goes, and with it what only it had not read.
-    pub(super) fn leave(&mut self, id: ReaderId, chores: &mut Chores<T>) {
+    pub(super) fn leave(&mut self, id: ReceiverId, chores: &mut Chores<T>) {
         if let Some(mut reader) = self.remove_reader(id) {
             self.sleepers.remove(&mut reader.sleeps, chores);
             self.make_room(chores);
@@ -126,7 +126,7 @@ impl<T> Core<T> {
     }
 
     /// All receivers of `owner` go, and are woken if they sleep.
-    pub(super) fn dismiss(&mut self, owner: Origin, chores: &mut Chores<T>) {
+    pub(super) fn dismiss(&mut self, owner: SenderId, chores: &mut Chores<T>) {
         let owned = self.owned.get(&owner).filter(|_| owner.is_own(owner)).cloned();
         for id in owned.unwrap_or_default() {
             if let Some(mut reader) = self.remove_reader(id) {
@@ -138,24 +138,24 @@ impl<T> Core<T> {
     }
 
     /// How many messages are ahead of this receiver.
-    pub(super) fn lag_of(&self, id: ReaderId) -> u64 {
+    pub(super) fn lag_of(&self, id: ReceiverId) -> u64 {
         self.readers.get(&id).map_or(0, |reader| reader.lag(self.head))
     }
 
     /// A receiver learns where to go on.
-    pub(super) fn turn(&mut self, id: ReaderId, cursor: &mut Cursor, chores: &mut Chores<T>) -> Turn<T> {
-        let Some(reader) = self.readers.get_mut(&id) else { return Turn::Ended };
+    pub(super) fn turn(&mut self, id: ReceiverId, cursor: &mut Cursor, chores: &mut Chores<T>) -> NextBlock<T> {
+        let Some(reader) = self.readers.get_mut(&id) else { return NextBlock::Ended };
         let (owner, own) = (reader.owner, reader.own);
         let lost = std::mem::take(&mut reader.lost) + self.catch_up(owner, own, cursor);
         self.make_room(chores);
         if lost > 0 {
-            return Turn::Lost(lost);
+            return NextBlock::Lost(lost);
         }
         if cursor.next == self.head && self.ended {
-            return Turn::Ended;
+            return NextBlock::Ended;
         }
         let at = self.blocks.partition_point(|kept| kept.block.end() <= cursor.next);
-        Turn::Block(match self.blocks.get(at) {
+        NextBlock::Block(match self.blocks.get(at) {
             Some(kept) => kept.block.clone(),
             None => self.open(chores),
         })
@@ -165,7 +165,7 @@ impl<T> Core<T> {
     /// Takes `waker` if it sleeps.
     pub(super) fn sleep(
         &mut self,
-        id: ReaderId,
+        id: ReceiverId,
         cursor: &Cursor,
         waker: &mut Option<NewWaker>,
         chores: &mut Chores<T>,
@@ -182,14 +182,14 @@ impl<T> Core<T> {
     }
 
     /// A receiver sleeps no more, though nothing has come.
-    pub(super) fn rise(&mut self, id: ReaderId, chores: &mut Chores<T>) {
+    pub(super) fn rise(&mut self, id: ReceiverId, chores: &mut Chores<T>) {
         if let Some(reader) = self.readers.get_mut(&id) {
             self.sleepers.remove(&mut reader.sleeps, chores);
         }
     }
 
     /// Takes a receiver past what is no longer kept. Says how many messages it has lost.
-    fn catch_up(&mut self, owner: Origin, own: u64, cursor: &mut Cursor) -> u64 {
+    fn catch_up(&mut self, owner: SenderId, own: u64, cursor: &mut Cursor) -> u64 {
         let at = cursor.next;
         if let SlowReceiver::DropOldest(_) = self.policy {
             let oldest = self.head.saturating_sub(self.bound);
@@ -211,10 +211,10 @@ impl<T> Core<T> {
     }
 
     /// How many messages of `owner` are kept, from number `since` on.
-    fn own_since(&self, owner: Origin, since: u64) -> u64 {
+    fn own_since(&self, owner: SenderId, since: u64) -> u64 {
         let first = self.blocks.partition_point(|kept| kept.block.end() <= since);
         let blocks = self.blocks.range(first..);
-        let messages = blocks.flat_map(|Kept { block, .. }| {
+        let messages = blocks.flat_map(|RetainedBlock { block, .. }| {
             (block.start().max(since)..block.end()).map_while(|number| block.get(number))
         });
         messages.filter(|message| owner.is_own(message.from)).count() as u64

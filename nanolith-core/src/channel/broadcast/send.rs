@@ -1,60 +1,60 @@
 //! The log as its senders see it, under the lock: whether there is room, and what becomes of a message.
 
 use super::{
-    Origin, SlowReceiver,
+    SenderId, SlowReceiver,
     block::Message,
-    blocked_senders::Line,
-    receivers::Reader,
-    state::{Chores, Core},
+    blocked_senders::BlockedSenders,
+    receivers::ReceiverState,
+    state::{Chores, LogState},
 };
 use crate::wake::{NewWaker, WaitTicket};
 use std::collections::BTreeSet;
 
 /// What became of a message that was to be sent.
-pub(crate) enum Pushed<T> {
+pub(crate) enum SendResult<T> {
     /// It went to so many receivers.
-    To(usize),
+    Delivered(usize),
     /// There is no receiver that it could go to. The value is dropped outside of the lock.
-    Unheard(T),
+    NoReceivers(T),
     /// A receiver has no room for it.
     Full(T),
     /// The log has ended.
     Ended(T),
 }
 
-impl<T> Core<T> {
+impl<T> LogState<T> {
     /// Sends, if there is room.
-    pub(super) fn push(&mut self, from: Origin, value: T, chores: &mut Chores<T>) -> Pushed<T> {
+    pub(super) fn push(&mut self, from: SenderId, value: T, chores: &mut Chores<T>) -> SendResult<T> {
         if self.ended {
-            return Pushed::Ended(value);
+            return SendResult::Ended(value);
         }
-        let to = match self.hearers {
+        let to = match self.receiver_count_cache {
             Some((known, to)) if known == from => to,
             _ => self.count_hearers(from),
         };
         if to == 0 {
-            return Pushed::Unheard(value);
+            return SendResult::NoReceivers(value);
         }
-        if !self.has_room(from) && !self.forget_early(chores) {
-            return Pushed::Full(value);
+        if !self.has_room(from) && !self.drop_retained(chores) {
+            return SendResult::Full(value);
         }
         self.append(from, value, chores);
         if self.sleepers.has_waiting() || to < self.readers.len() {
             self.tell_readers(from, chores);
         }
-        Pushed::To(to)
+        SendResult::Delivered(to)
     }
 
     /// Sends, or stands in line.
     pub(super) fn push_or_wait(
         &mut self,
-        from: Origin,
+        from: SenderId,
         value: T,
         waker: &mut NewWaker,
         chores: &mut Chores<T>,
-    ) -> Result<Pushed<T>, WaitTicket> {
+    ) -> Result<SendResult<T>, WaitTicket> {
         match self.push(from, value, chores) {
-            Pushed::Full(value) => {
+            SendResult::Full(value) => {
                 let ticket = self.line.join(from, value, waker);
                 self.wanted.set();
                 self.make_room(chores); // some may have come in the meantime
@@ -66,15 +66,15 @@ impl<T> Core<T> {
 
     /// How many receivers hear what `from` sends; known until one comes or goes.
     #[cold]
-    fn count_hearers(&mut self, from: Origin) -> usize {
+    fn count_hearers(&mut self, from: SenderId) -> usize {
         let own = self.owned.get(&from).filter(|_| from.is_own(from)).map_or(0, BTreeSet::len);
         let to = self.readers.len() - own;
-        self.hearers = Some((from, to));
+        self.receiver_count_cache = Some((from, to));
         to
     }
 
     /// Counts a message of `from` as its own receivers', and wakes the others that sleep.
-    fn tell_readers(&mut self, from: Origin, chores: &mut Chores<T>) {
+    fn tell_readers(&mut self, from: SenderId, chores: &mut Chores<T>) {
         let Self { owned, readers, sleepers, .. } = self;
         for id in owned.get(&from).filter(|_| from.is_own(from)).into_iter().flatten() {
             readers.entry(*id).and_modify(|reader| reader.own += 1);
@@ -83,14 +83,14 @@ impl<T> Core<T> {
     }
 
     /// Whether every receiver that `from` sends to has room for one more.
-    fn has_room(&mut self, from: Origin) -> bool {
+    fn has_room(&mut self, from: SenderId) -> bool {
         if self.head < self.limit || !matches!(self.policy, SlowReceiver::Wait(_)) {
             return true;
         }
         let (head, bound) = (self.head, self.bound);
-        let limit = |reader: &Reader| reader.even().saturating_add(bound);
+        let limit = |reader: &ReceiverState| reader.effective_position().saturating_add(bound);
         // A sender that waited for its own receivers would wait for itself.
-        let is_full = |reader: &Reader| !reader.owner.is_own(from) && limit(reader) <= head;
+        let is_full = |reader: &ReceiverState| !reader.owner.is_own(from) && limit(reader) <= head;
         if self.full.and_then(|id| self.readers.get(&id)).is_some_and(is_full) {
             return false;
         }
@@ -101,27 +101,27 @@ impl<T> Core<T> {
 
     /// Nobody waits for the stand-in: it loses its oldest message, of which the first receiver will be told.
     #[cold]
-    fn forget_early(&mut self, chores: &mut Chores<T>) -> bool {
+    fn drop_retained(&mut self, chores: &mut Chores<T>) -> bool {
         let Some(reader) = self.early.and_then(|id| self.readers.get_mut(&id)) else { return false };
         reader.lost += 1;
-        reader.stand.go_on(reader.at() + 1);
+        reader.stand.advance(reader.at() + 1);
         self.limit = 0; // looked up again by the next sender
         self.make_room(chores);
         true
     }
 
-    fn append(&mut self, from: Origin, value: T, chores: &mut Chores<T>) {
+    fn append(&mut self, from: SenderId, value: T, chores: &mut Chores<T>) {
         let head = self.head;
         let room = self.blocks.back().is_some_and(|kept| head < kept.block.end());
         if !room {
-            self.let_go(chores);
+            self.drop_read_blocks(chores);
             self.open(chores);
         }
         let Some(kept) = self.blocks.back_mut() else { unreachable!("it was just opened") };
         if head == kept.block.start() {
-            kept.sole = Some(from);
-        } else if kept.sole != Some(from) {
-            kept.sole = None;
+            kept.single_sender = Some(from);
+        } else if kept.single_sender != Some(from) {
+            kept.single_sender = None;
         }
         kept.block.put(head, Message { from, value });
         self.head += 1;
@@ -136,7 +136,7 @@ impl<T> Core<T> {
         self.ended = true;
         self.sleepers.notify_all(chores);
         while let Some((ticket, _)) = self.line.first() {
-            self.line.serve(ticket, |_, value, _| Pushed::Ended(value), chores);
+            self.line.serve(ticket, |_, value, _| SendResult::Ended(value), chores);
         }
         if self.early.is_some() {
             return; // what is kept is for the first receiver
@@ -145,8 +145,8 @@ impl<T> Core<T> {
     }
 
     /// Sends for the senders in line that have room now, the longest waiting first.
-    pub(super) fn serve_line(&mut self, chores: &mut Chores<T>) {
-        let mut line = std::mem::replace(&mut self.line, Line::new());
+    pub(super) fn admit_blocked_senders(&mut self, chores: &mut Chores<T>) {
+        let mut line = std::mem::replace(&mut self.line, BlockedSenders::new());
         while let Some(ticket) = self.next_in_line(&line) {
             line.serve(ticket, |from, value, chores| self.push(from, value, chores), chores);
         }
@@ -157,7 +157,7 @@ impl<T> Core<T> {
     ///
     /// A receiver that is full is so for all senders but its owner. So if the first in line has no room, only the owner of that
     /// receiver may have some.
-    fn next_in_line(&mut self, line: &Line<T>) -> Option<WaitTicket> {
+    fn next_in_line(&mut self, line: &BlockedSenders<T>) -> Option<WaitTicket> {
         let (first, from) = line.first()?;
         if self.may_send(from) {
             return Some(first);
@@ -168,7 +168,7 @@ impl<T> Core<T> {
     }
 
     /// Whether a message from here would go to its receivers, or has none.
-    fn may_send(&mut self, from: Origin) -> bool {
+    fn may_send(&mut self, from: SenderId) -> bool {
         self.count_hearers(from) == 0 || self.has_room(from)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Messenger, OpenError, SlowReceiver, registry,
-    shared::{Hub, Seat},
+    shared::{Endpoint, MessengerShared},
 };
 use std::{fmt, marker::PhantomData, sync::Arc};
 
@@ -53,7 +53,7 @@ impl<T: Clone + Send + Sync + 'static> MessengerBuilder<T> {
     /// [`OpenError::ZeroBound`].
     pub fn build(self) -> Result<Messenger<T>, OpenError> {
         let policy = self.checked()?.unwrap_or_default();
-        Ok(Messenger::of(Seat::new(Hub::new(None, policy))))
+        Ok(Messenger::of(Endpoint::new(MessengerShared::new(None, policy))))
     }
 
     /// An endpoint of the messenger of this name, which is made if need be. If there is one it must have the policy that

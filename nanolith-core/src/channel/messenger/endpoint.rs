@@ -2,9 +2,9 @@
 
 use super::{
     MessengerBuilder, OpenError, Sending, SlowReceiver, Subscriber, TrySendError,
-    shared::{Hub, Seat},
+    shared::{Endpoint, MessengerShared},
 };
-use crate::channel::broadcast::Refusal;
+use crate::channel::broadcast;
 use std::{fmt, num::NonZero, sync::Arc};
 
 /// An endpoint of a messenger: sends to the subscribers of all other endpoints, and makes its own.
@@ -21,11 +21,11 @@ use std::{fmt, num::NonZero, sync::Arc};
 /// Any thread may send through a reference; [`messenger`](crate::channel::messenger) has the rules. A clone would be another sender, so there is
 /// none: [`Messenger::join`] makes one.
 pub struct Messenger<T: Clone + Send + Sync + 'static> {
-    seat: Arc<Seat<T>>,
+    seat: Arc<Endpoint<T>>,
 }
 
 impl<T: Clone + Send + Sync + 'static> Messenger<T> {
-    pub(super) fn of(seat: Arc<Seat<T>>) -> Self {
+    pub(super) fn of(seat: Arc<Endpoint<T>>) -> Self {
         Self { seat }
     }
 
@@ -42,12 +42,12 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     #[must_use]
     #[allow(clippy::new_without_default)] // a default that is an endpoint of its own, each time, would surprise
     pub fn new() -> Self {
-        Self::of(Seat::new(Hub::new(None, SlowReceiver::default())))
+        Self::of(Endpoint::new(MessengerShared::new(None, SlowReceiver::default())))
     }
 
     /// One that keeps what is sent for its first subscriber, as far as the policy's bound goes; nobody waits for that one.
     pub(crate) fn kept_for_first(policy: SlowReceiver) -> Self {
-        Self::of(Seat::new(Hub::kept_for_first(policy)))
+        Self::of(Endpoint::new(MessengerShared::kept_for_first(policy)))
     }
 
     /// An endpoint of the messenger of this name, which is made if need be.
@@ -93,7 +93,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// ```
     #[must_use = "dropped, the endpoint is gone"]
     pub fn join(&self) -> Self {
-        Self::of(Seat::new(self.seat.hub.clone()))
+        Self::of(Endpoint::new(self.seat.hub.clone()))
     }
 
     /// Receives everything that other endpoints send from now on.
@@ -149,8 +149,8 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// [`TrySendError`] with the message when a subscriber has no room, or the messenger is closed.
     pub fn try_send(&self, message: T) -> Result<usize, TrySendError<T>> {
         self.seat.hub.log.try_send(self.seat.origin(), message).map_err(|refusal| match refusal {
-            Refusal::Full(message) => TrySendError::Full(message),
-            Refusal::Ended(message) => TrySendError::Closed(message),
+            broadcast::TrySendError::Full(message) => TrySendError::Full(message),
+            broadcast::TrySendError::Ended(message) => TrySendError::Closed(message),
         })
     }
 
@@ -229,7 +229,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     #[must_use]
     pub fn info(&self) -> MessengerInfo {
         let hub = &self.seat.hub;
-        let (receivers, lag, waiting) = hub.log.figures();
+        let (receivers, lag, waiting) = hub.log.stats();
         MessengerInfo {
             name: hub.name.clone(),
             slow_receiver: hub.log.policy(),

@@ -6,7 +6,7 @@ use crate::{
     time::Limit,
     wake::{
         attachments::{AttachWait, Attachment, Attachments},
-        extensions::Data,
+        extensions::Extensions,
     },
 };
 use std::{
@@ -38,27 +38,27 @@ use std::{
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Attached {
+pub struct AttachedMessenger {
     /// The messenger's name.
     pub name: Arc<str>,
     /// The type of its messages.
-    pub carries: &'static str,
+    pub message_type: &'static str,
 }
 
 impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// For the lists of those it is attached to: an endpoint of its own, of which others are made.
     pub(crate) fn attachment(&self) -> Attachment {
-        Attachment { name: self.shared_name(), carries: type_name::<T>(), item: Arc::new(self.join()) }
+        Attachment { name: self.shared_name(), message_type: type_name::<T>(), item: Arc::new(self.join()) }
     }
 }
 
 /// Where a task looks for messengers: what is attached to its call, then what is attached to its executor.
-pub(crate) struct Finder<'a> {
+pub(crate) struct Lookup<'a> {
     pub(crate) call: Option<&'a Attachments>,
-    pub(crate) data: &'a Data,
+    pub(crate) data: &'a Extensions,
 }
 
-impl Finder<'_> {
+impl Lookup<'_> {
     pub(crate) fn find<T: Clone + Send + Sync + 'static>(&self, name: &str) -> Result<Messenger<T>, FindError> {
         let found = self.call.and_then(|call| call.find(name));
         let found = found.or_else(|| self.data.attached().and_then(|attached| attached.find(name)));
@@ -75,17 +75,17 @@ impl Finder<'_> {
             name: name.into(),
             waiter: self.data.attached().map(Attachments::wait),
             limit: Limit::new(limit),
-            carries: PhantomData,
+            message_type: PhantomData,
         }
     }
 
     /// Each name once.
-    pub(crate) fn list(&self) -> Vec<Attached> {
-        let mut list: Vec<Attached> = Vec::new();
+    pub(crate) fn list(&self) -> Vec<AttachedMessenger> {
+        let mut list: Vec<AttachedMessenger> = Vec::new();
         let all = self.call.into_iter().chain(self.data.attached()).flat_map(Attachments::list);
-        for Attachment { name, carries, .. } in all {
+        for Attachment { name, message_type: carries, .. } in all {
             if !list.iter().any(|known| known.name == name) {
-                list.push(Attached { name, carries });
+                list.push(AttachedMessenger { name, message_type: carries });
             }
         }
         list
@@ -94,7 +94,8 @@ impl Finder<'_> {
 
 /// A new endpoint of what was found, if it carries `T`.
 fn endpoint<T: Clone + Send + Sync + 'static>(found: &Attachment) -> Result<Messenger<T>, FindError> {
-    let other = || FindError::OtherType { name: found.name.clone(), asked: type_name::<T>(), carries: found.carries };
+    let other =
+        || FindError::OtherType { name: found.name.clone(), asked: type_name::<T>(), carries: found.message_type };
     found.item.downcast_ref::<Messenger<T>>().map(Messenger::join).ok_or_else(other)
 }
 
@@ -139,7 +140,7 @@ pub struct Finding<T: Clone + Send + Sync + 'static> {
     /// The wait for what is attached to the executor. `None`: nothing can be.
     waiter: Option<AttachWait>,
     limit: Limit,
-    carries: PhantomData<fn() -> T>,
+    message_type: PhantomData<fn() -> T>,
 }
 
 /// Nothing in it is pinned.
@@ -168,7 +169,7 @@ impl<T: Clone + Send + Sync + 'static> Finding<T> {
     pub fn wait(mut self) -> Result<Messenger<T>, FindError> {
         let deadline = self.limit.deadline();
         let finding = pin!(std::future::poll_fn(|cx| self.poll_found(cx)));
-        let found = block_on::block_on_anybody_until(finding, deadline);
+        let found = block_on::block_on_any_until(finding, deadline);
         found.unwrap_or_else(|| Err(self.not_attached()))
     }
 

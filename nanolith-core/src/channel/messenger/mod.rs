@@ -50,10 +50,10 @@ pub use super::broadcast::SlowReceiver;
 pub use builder::MessengerBuilder;
 pub use endpoint::{EndpointId, Messenger, MessengerInfo};
 pub use error::{FindError, OpenError, RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
-pub use lookup::{Attached, Finding};
+pub use lookup::{AttachedMessenger, Finding};
 pub use recv::{Receiving, ReceivingWithin, WaitFor};
 pub use registry::names;
 pub use send::Sending;
 pub use subscriber::{Messages, Subscriber};
 
-pub(crate) use lookup::Finder;
+pub(crate) use lookup::Lookup;

@@ -76,7 +76,7 @@ impl<'a, T: Clone> Receiving<'a, T> {
     #[cold]
     fn wait_long(self) -> Result<T, RecvError> {
         self.subscriber.0.look_on();
-        block_on::block_on_anybody(self)
+        block_on::block_on_any(self)
     }
 }
 
@@ -142,9 +142,9 @@ impl<'a, T: Clone> ReceivingWithin<'a, T> {
     /// As [`Receiving`], and [`RecvTimeoutError::Timeout`].
     pub fn wait(self) -> Result<T, RecvTimeoutError> {
         if self.limit.is_polled_here() {
-            return block_on::block_on_anybody(self);
+            return block_on::block_on_any(self);
         }
-        let received = block_on::block_on_anybody_until(pin!(self.recv), self.limit.deadline());
+        let received = block_on::block_on_any_until(pin!(self.recv), self.limit.deadline());
         received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(Into::into))
     }
 }
@@ -220,7 +220,7 @@ impl<'a, T: Clone, P: FnMut(&T) -> bool> WaitFor<'a, T, P> {
     ///
     /// As [`Receiving`].
     pub fn wait(self) -> Result<T, RecvError> {
-        block_on::block_on_anybody(self)
+        block_on::block_on_any(self)
     }
 
     /// Blocks for the message, but not longer than `limit`, counted from this call.
@@ -239,7 +239,7 @@ impl<'a, T: Clone, P: FnMut(&T) -> bool> WaitFor<'a, T, P> {
     ///
     /// As [`Receiving`], and [`RecvTimeoutError::Timeout`].
     pub fn wait_timeout(mut self, limit: Duration) -> Result<T, RecvTimeoutError> {
-        let received = block_on::block_on_anybody_until(Pin::new(&mut self), Limit::new(limit).deadline());
+        let received = block_on::block_on_any_until(Pin::new(&mut self), Limit::new(limit).deadline());
         received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(Into::into))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     OpenError, SlowReceiver,
-    shared::{Hub, Seat},
+    shared::{Endpoint, MessengerShared},
 };
 use crate::sim_runtime;
 use std::{
@@ -16,7 +16,7 @@ use std::{
 struct Named {
     hub: Weak<dyn Any + Send + Sync>,
     id: NonZero<u64>,
-    carries: &'static str,
+    message_type: &'static str,
     policy: SlowReceiver,
 }
 
@@ -46,25 +46,25 @@ pub fn names() -> Vec<Arc<str>> {
 pub(super) fn open<T: Send + Sync + 'static>(
     name: Arc<str>,
     policy: Option<SlowReceiver>,
-) -> Result<Arc<Seat<T>>, OpenError> {
+) -> Result<Arc<Endpoint<T>>, OpenError> {
     let realm = sim_runtime::realm();
     let mut names = lock();
     if let Some((named, hub)) = names.get(&(realm, name.clone())).and_then(|named| Some((named, named.hub.upgrade()?)))
     {
-        let (carries, has) = (named.carries, named.policy);
+        let (carries, has) = (named.message_type, named.policy);
         drop(names); // the last owner of `hub` takes the lock
-        let hub = hub.downcast::<Hub<T>>();
+        let hub = hub.downcast::<MessengerShared<T>>();
         let hub = hub.map_err(|_| OpenError::OtherType { name: name.clone(), asked: type_name::<T>(), carries })?;
         return match policy {
             Some(asked) if asked != has => Err(OpenError::OtherPolicy { name, asked, has }),
-            _ => Ok(Seat::new(hub)),
+            _ => Ok(Endpoint::new(hub)),
         };
     }
     let policy = policy.unwrap_or_default();
-    let hub = Hub::<T>::new(Some(name.clone()), policy);
-    let seat = Seat::new(hub.clone());
+    let hub = MessengerShared::<T>::new(Some(name.clone()), policy);
+    let seat = Endpoint::new(hub.clone());
     let known: Arc<dyn Any + Send + Sync> = hub.clone();
-    let named = Named { hub: Arc::downgrade(&known), id: hub.id, carries: type_name::<T>(), policy };
+    let named = Named { hub: Arc::downgrade(&known), id: hub.id, message_type: type_name::<T>(), policy };
     names.insert((realm, name), named);
     Ok(seat)
 }

@@ -2,7 +2,7 @@
 
 use super::{SlowReceiver, registry};
 use crate::{
-    channel::broadcast::{Log, Origin},
+    channel::broadcast::{BroadcastChannel, SenderId},
     sim_runtime,
 };
 use std::{
@@ -20,18 +20,18 @@ pub(super) fn number() -> NonZero<u64> {
     NonZero::new(LAST.fetch_add(1, Ordering::Relaxed) + 1).expect("nobody makes 2⁶⁴ endpoints")
 }
 
-pub(super) struct Hub<T> {
+pub(super) struct MessengerShared<T> {
     pub(super) id: NonZero<u64>,
     pub(super) name: Arc<str>,
     /// Whether others find it by its name.
     named: bool,
     /// Where they do.
-    realm: u64,
-    pub(super) log: Arc<Log<T>>,
+    namespace: u64,
+    pub(super) log: Arc<BroadcastChannel<T>>,
     endpoints: Mutex<usize>,
 }
 
-impl<T> Hub<T> {
+impl<T> MessengerShared<T> {
     /// One that others find by its name, or one without.
     pub(super) fn new(name: Option<Arc<str>>, policy: SlowReceiver) -> Arc<Self> {
         let id = number();
@@ -41,8 +41,8 @@ impl<T> Hub<T> {
             id,
             name,
             named,
-            realm: sim_runtime::realm(),
-            log: Log::new(policy, false),
+            namespace: sim_runtime::realm(),
+            log: BroadcastChannel::new(policy, false),
             endpoints: Mutex::new(0),
         })
     }
@@ -50,8 +50,8 @@ impl<T> Hub<T> {
     /// One that keeps what is sent for its first receiver.
     pub(super) fn kept_for_first(policy: SlowReceiver) -> Arc<Self> {
         let id = number();
-        let log = Log::new(policy, true);
-        Arc::new(Self { id, name: format!("#{id}").into(), named: false, realm: 0, log, endpoints: Mutex::new(0) })
+        let log = BroadcastChannel::new(policy, true);
+        Arc::new(Self { id, name: format!("#{id}").into(), named: false, namespace: 0, log, endpoints: Mutex::new(0) })
     }
 
     pub(super) fn endpoints(&self) -> usize {
@@ -66,32 +66,32 @@ impl<T> Hub<T> {
 
     /// Everybody sees the end, and the name is free.
     pub(super) fn close_all(&self) {
-        self.log.end();
-        self.free_name();
+        self.log.close();
+        self.release_name();
     }
 
-    fn free_name(&self) {
+    fn release_name(&self) {
         if self.named {
-            registry::forget(self.realm, &self.name, self.id);
+            registry::forget(self.namespace, &self.name, self.id);
         }
     }
 }
 
-impl<T> Drop for Hub<T> {
+impl<T> Drop for MessengerShared<T> {
     fn drop(&mut self) {
-        self.free_name();
+        self.release_name();
     }
 }
 
 /// One endpoint, shared by the handle that sends and by the subscribers.
-pub(super) struct Seat<T> {
-    pub(super) hub: Arc<Hub<T>>,
+pub(super) struct Endpoint<T> {
+    pub(super) hub: Arc<MessengerShared<T>>,
     pub(super) id: NonZero<u64>,
     closed: OnceLock<()>,
 }
 
-impl<T> Seat<T> {
-    pub(super) fn new(hub: Arc<Hub<T>>) -> Arc<Self> {
+impl<T> Endpoint<T> {
+    pub(super) fn new(hub: Arc<MessengerShared<T>>) -> Arc<Self> {
         hub.count(|endpoints| endpoints + 1);
         Arc::new(Self { hub, id: number(), closed: OnceLock::new() })
     }
@@ -99,18 +99,18 @@ impl<T> Seat<T> {
     /// The handle that sends is gone. Of a messenger that nobody can open any more, the last one ends it.
     pub(super) fn leave(&self) {
         if self.hub.count(|endpoints| endpoints - 1) == 0 && !self.hub.named {
-            self.hub.log.end();
+            self.hub.log.close();
         }
     }
 
-    pub(super) fn origin(&self) -> Origin {
-        Origin(Some(self.id))
+    pub(super) fn origin(&self) -> SenderId {
+        SenderId(Some(self.id))
     }
 
     /// Ends its subscribers, which drop what they had not received.
     pub(super) fn close(&self) {
         let _ = self.closed.set(());
-        self.hub.log.dismiss(self.origin());
+        self.hub.log.remove_owner(self.origin());
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -1,7 +1,7 @@
 //! One who receives.
 
-use super::{Receiving, ReceivingWithin, RecvError, TryRecvError, WaitFor, shared::Seat};
-use crate::channel::broadcast::{Receiver, Take};
+use super::{Receiving, ReceivingWithin, RecvError, TryRecvError, WaitFor, shared::Endpoint};
+use crate::channel::broadcast::{Received, Receiver};
 use futures_util::Stream;
 use std::{
     fmt,
@@ -31,7 +31,7 @@ use std::{
 ///
 /// [`Messenger::subscribe`]: super::Messenger::subscribe
 pub struct Subscriber<T> {
-    seat: Arc<Seat<T>>,
+    seat: Arc<Endpoint<T>>,
     receiver: Receiver<T>,
     lost: u64,
 }
@@ -40,7 +40,7 @@ pub struct Subscriber<T> {
 impl<T> Unpin for Subscriber<T> {}
 
 impl<T: Clone> Subscriber<T> {
-    pub(super) fn new(seat: Arc<Seat<T>>, receiver: Receiver<T>) -> Self {
+    pub(super) fn new(seat: Arc<Endpoint<T>>, receiver: Receiver<T>) -> Self {
         Self { seat, receiver, lost: 0 }
     }
 
@@ -108,7 +108,7 @@ impl<T: Clone> Subscriber<T> {
         ReceivingWithin::new(Receiving::new(self), limit)
     }
 
-    /// The next message for which `predicate` holds; those before it are passed over. For a limit there are
+    /// The next message for which `fits` holds; those before it are passed over. For a limit there are
     /// [`WaitFor::wait_timeout`] and [`time::timeout`](crate::time::timeout).
     ///
     /// ```
@@ -186,7 +186,7 @@ impl<T: Clone> Subscriber<T> {
     fn is_closed(&mut self) -> bool {
         let closed = self.seat.is_closed();
         if closed {
-            self.receiver.let_go();
+            self.receiver.release();
         }
         closed
     }
@@ -203,7 +203,7 @@ impl<T: Clone> Subscriber<T> {
         if self.is_closed() {
             return Some(Err(RecvError::Closed));
         }
-        let taken = self.receiver.try_take()?;
+        let taken = self.receiver.try_recv()?;
         Some(self.heard(taken))
     }
 
@@ -211,19 +211,19 @@ impl<T: Clone> Subscriber<T> {
         if self.is_closed() {
             return Poll::Ready(Err(RecvError::Closed));
         }
-        let taken = ready!(self.receiver.poll_take(cx));
+        let taken = ready!(self.receiver.poll_recv(cx));
         Poll::Ready(self.heard(taken))
     }
 
     #[inline]
-    fn heard(&mut self, taken: Take<T>) -> Result<T, RecvError> {
+    fn heard(&mut self, taken: Received<T>) -> Result<T, RecvError> {
         match taken {
-            Take::Message(message) => Ok(message),
-            Take::Lost(count) => {
+            Received::Message(message) => Ok(message),
+            Received::Lost(count) => {
                 self.lost += count;
                 Err(RecvError::Lost(count))
             }
-            Take::Ended => Err(RecvError::Closed),
+            Received::Ended => Err(RecvError::Closed),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Port,
-    channel::{Channel, Closers},
+    channel::{Closers, Direction},
 };
 use crate::{context::block_on, wake::Registration};
 use std::{
@@ -60,11 +60,11 @@ impl<S, R> Port<S, R> {
 /// May be dropped and asked for again at any time.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Closed<'a, R> {
-    waiter: Registration<Closers<&'a Channel<R>>>,
+    waiter: Registration<Closers<&'a Direction<R>>>,
 }
 
 impl<'a, R> Closed<'a, R> {
-    pub(super) fn new(channel: &'a Channel<R>) -> Self {
+    pub(super) fn new(channel: &'a Direction<R>) -> Self {
         Self { waiter: Closers::at(channel) }
     }
 
@@ -78,7 +78,7 @@ impl<'a, R> Closed<'a, R> {
     /// assert!(ours.is_closed());
     /// ```
     pub fn wait(self) {
-        block_on::block_on_anybody(self);
+        block_on::block_on_any(self);
     }
 }
 

@@ -1,7 +1,7 @@
 //! One end of two.
 
 use super::{
-    channel::{Channel, Observers},
+    channel::{Direction, Observers},
     error::{TryRecvError, TrySendError},
     recv::{Receiving, ReceivingWithin},
     send::Sending,
@@ -22,16 +22,16 @@ use std::{fmt, sync::Arc, time::Duration};
 /// ```
 #[must_use = "dropped, the port is closed"]
 pub struct Port<S, R> {
-    pub(super) outward: Arc<Channel<S>>,
-    pub(super) inward: Arc<Channel<R>>,
+    pub(super) outward: Arc<Direction<S>>,
+    pub(super) inward: Arc<Direction<R>>,
     /// Where it waits as a stream.
-    pub(super) streams: Registration<Observers<Arc<Channel<R>>>>,
+    pub(super) streams: Registration<Observers<Arc<Direction<R>>>>,
     /// Where a message stands in line that it took as a sink.
     pub(super) sinks: Option<WaitTicket>,
 }
 
 impl<S, R> Port<S, R> {
-    pub(super) fn new(outward: Arc<Channel<S>>, inward: Arc<Channel<R>>) -> Self {
+    pub(super) fn new(outward: Arc<Direction<S>>, inward: Arc<Direction<R>>) -> Self {
         let streams = Observers::at(inward.clone());
         Self { outward, inward, streams, sinks: None }
     }
@@ -173,7 +173,7 @@ impl<S, R> Port<S, R> {
     pub fn close(self) {}
 
     /// For a handler, which listens until the port is closed.
-    pub(crate) fn inward(&self) -> &Arc<Channel<R>> {
+    pub(crate) fn inward(&self) -> &Arc<Direction<R>> {
         &self.inward
     }
 }

@@ -56,7 +56,7 @@ mod state;
 mod stream;
 mod wait_for;
 
-pub(crate) use self::channel::{Channel, Receivers};
+pub(crate) use self::channel::{Direction, Receivers};
 pub use self::{
     closed::Closed,
     endpoint::Port,
@@ -108,7 +108,7 @@ pub fn bounded<A, B>(bound: usize) -> (Port<A, B>, Port<B, A>) {
 }
 
 fn connected<A, B>(bound: Option<usize>) -> (Port<A, B>, Port<B, A>) {
-    let there = Arc::new(Channel::new(bound));
-    let back = Arc::new(Channel::new(bound));
+    let there = Arc::new(Direction::new(bound));
+    let back = Arc::new(Direction::new(bound));
     (Port::new(there.clone(), back.clone()), Port::new(back, there))
 }

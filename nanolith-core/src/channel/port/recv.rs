@@ -1,7 +1,7 @@
 //! Waiting for the next message.
 
 use super::{
-    channel::{Channel, Receivers},
+    channel::{Direction, Receivers},
     error::{RecvError, RecvTimeoutError, TryRecvError},
 };
 use crate::{context::block_on, time::Limit, wake::Registration};
@@ -31,12 +31,12 @@ use std::{
 /// Dropped before it is ready, it has received nothing: the message stays for the next receive.
 #[must_use = "receives nothing until awaited or waited on"]
 pub struct Receiving<'a, R> {
-    channel: &'a Channel<R>,
-    waiter: Registration<Receivers<&'a Channel<R>>>,
+    channel: &'a Direction<R>,
+    waiter: Registration<Receivers<&'a Direction<R>>>,
 }
 
 impl<'a, R> Receiving<'a, R> {
-    pub(super) fn new(channel: &'a Channel<R>) -> Self {
+    pub(super) fn new(channel: &'a Direction<R>) -> Self {
         Self { channel, waiter: Receivers::at(channel) }
     }
 
@@ -56,7 +56,7 @@ impl<'a, R> Receiving<'a, R> {
         match self.channel.try_recv() {
             Ok(message) => Ok(message),
             Err(TryRecvError::Closed) => Err(RecvError),
-            Err(TryRecvError::Empty) => block_on::block_on_anybody(self),
+            Err(TryRecvError::Empty) => block_on::block_on_any(self),
         }
     }
 }
@@ -121,9 +121,9 @@ impl<'a, R> ReceivingWithin<'a, R> {
             Err(TryRecvError::Empty) => {}
         }
         if self.limit.is_polled_here() {
-            return block_on::block_on_anybody(self);
+            return block_on::block_on_any(self);
         }
-        let received = block_on::block_on_anybody_until(Pin::new(&mut self.receiving), self.limit.deadline());
+        let received = block_on::block_on_any_until(Pin::new(&mut self.receiving), self.limit.deadline());
         received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(RecvTimeoutError::from))
     }
 }

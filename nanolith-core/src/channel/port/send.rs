@@ -1,7 +1,7 @@
 //! A message on its way into the other port.
 
 use super::{
-    channel::Channel,
+    channel::Direction,
     error::{SendError, SendTimeoutError, TrySendError},
 };
 use crate::{context::block_on, time::Limit, wake::WaitTicket};
@@ -32,7 +32,7 @@ use std::{
 /// Dropped before it is ready, it takes the message back and drops it: nothing was sent.
 #[must_use = "sends nothing until awaited or waited on"]
 pub struct Sending<'a, S> {
-    channel: &'a Channel<S>,
+    channel: &'a Direction<S>,
     state: State<S>,
 }
 
@@ -47,7 +47,7 @@ enum State<S> {
 impl<S> Unpin for Sending<'_, S> {}
 
 impl<'a, S> Sending<'a, S> {
-    pub(super) fn new(channel: &'a Channel<S>, message: S) -> Self {
+    pub(super) fn new(channel: &'a Direction<S>, message: S) -> Self {
         Self { channel, state: State::Unsent(message) }
     }
 
@@ -67,7 +67,7 @@ impl<'a, S> Sending<'a, S> {
     pub fn wait(mut self) -> Result<(), SendError<S>> {
         match self.at_once() {
             Some(sent) => sent.map_err(SendError),
-            None => block_on::block_on_anybody(self),
+            None => block_on::block_on_any(self),
         }
     }
 
@@ -90,7 +90,7 @@ impl<'a, S> Sending<'a, S> {
         if let Some(sent) = self.at_once() {
             return sent.map_err(SendTimeoutError::Closed);
         }
-        match block_on::block_on_anybody_until(Pin::new(&mut self), limit.deadline()) {
+        match block_on::block_on_any_until(Pin::new(&mut self), limit.deadline()) {
             Some(sent) => sent.map_err(|SendError(message)| SendTimeoutError::Closed(message)),
             None => self.take_back().map_or(Ok(()), |message| Err(SendTimeoutError::Timeout(message))),
         }

@@ -13,11 +13,11 @@ use crate::wake::{AfterUnlock, NewWaker, WaitQueue, WaitState, WaitTicket, Waite
 use std::{collections::VecDeque, mem};
 
 /// A message's place among all that were received.
-pub(super) type Number = u64;
+pub(super) type Sequence = u64;
 
-pub(super) type Numbered<T> = VecDeque<(Number, T)>;
+pub(super) type Numbered<T> = VecDeque<(Sequence, T)>;
 
-pub(crate) struct Core<T> {
+pub(crate) struct DirectionState<T> {
     /// How many messages the queue takes; `None`: any number.
     bound: Option<usize>,
     kept: Numbered<T>,
@@ -31,7 +31,7 @@ pub(crate) struct Core<T> {
     pub(super) observers: WaiterSet,
     /// They wait for the sender's close.
     pub(super) closers: WaiterSet,
-    received: Number,
+    received: Sequence,
     /// An observer looks at messages that are out of `kept` meanwhile. Others wait, or they would be given later ones.
     judging: bool,
     /// Another observer came meanwhile, and has to look again.
@@ -41,14 +41,14 @@ pub(crate) struct Core<T> {
 }
 
 /// What became of a message that stood in line.
-pub(super) enum Line<T> {
+pub(super) enum BlockedSendState<T> {
     Waits,
     Went,
     /// The receiver has closed; here it is.
     Back(T),
 }
 
-impl<T> Core<T> {
+impl<T> DirectionState<T> {
     pub(super) fn new(bound: Option<usize>) -> Self {
         Self {
             bound,
@@ -82,7 +82,7 @@ impl<T> Core<T> {
 
     /// Puts a message into the queue if it takes one. `to_waiting`: also without a bound's room, where a receiver waits for
     /// it.
-    pub(super) fn offer(
+    pub(super) fn try_send(
         &mut self,
         message: T,
         to_waiting: bool,
@@ -110,11 +110,11 @@ impl<T> Core<T> {
     }
 
     /// How it stands with a message in line; if it waits still, `waker` is the one to wake.
-    pub(super) fn in_line(&mut self, ticket: WaitTicket, waker: &mut NewWaker) -> Line<T> {
+    pub(super) fn in_line(&mut self, ticket: WaitTicket, waker: &mut NewWaker) -> BlockedSendState<T> {
         match self.line.redeem(ticket, waker) {
-            WaitState::Waiting => Line::Waits,
-            WaitState::Granted(Some(message)) => Line::Back(message),
-            WaitState::Granted(None) | WaitState::Dismissed => Line::Went,
+            WaitState::Waiting => BlockedSendState::Waits,
+            WaitState::Granted(Some(message)) => BlockedSendState::Back(message),
+            WaitState::Granted(None) | WaitState::Dismissed => BlockedSendState::Went,
         }
     }
 
@@ -203,8 +203,8 @@ impl<T> Core<T> {
     // ----- looking through messages
 
     /// Takes out the messages from number `unseen` on, to look at them without the lock: those that were kept, or else the
-    /// next new one. [`Core::put_back`] ends it.
-    pub(super) fn judge(&mut self, unseen: Number, after: &mut AfterUnlock) -> Option<Numbered<T>> {
+    /// next new one. [`DirectionState::return_unmatched`] ends it.
+    pub(super) fn take_unseen(&mut self, unseen: Sequence, after: &mut AfterUnlock) -> Option<Numbered<T>> {
         if self.judging {
             self.is_observer_refused = true;
             return None;
@@ -227,7 +227,7 @@ impl<T> Core<T> {
 
     /// Keeps what did not fit, where it came from. Those look again that could not meanwhile: a receiver for each message
     /// that is there, and the observers.
-    pub(super) fn put_back(&mut self, mut batch: Numbered<T>, after: &mut AfterUnlock) {
+    pub(super) fn return_unmatched(&mut self, mut batch: Numbered<T>, after: &mut AfterUnlock) {
         self.judging = false;
         self.kept.append(&mut batch);
         if mem::take(&mut self.is_observer_refused) {
@@ -243,8 +243,8 @@ impl<T> Core<T> {
         }
     }
 
-    /// As [`Core::is_over`], for an observer that has seen the messages below number `unseen`.
-    pub(super) fn is_over_from(&self, unseen: Number) -> bool {
+    /// As [`DirectionState::is_over`], for an observer that has seen the messages below number `unseen`.
+    pub(super) fn is_over_from(&self, unseen: Sequence) -> bool {
         let all_seen = self.kept.back().is_none_or(|(number, _)| *number < unseen);
         let nothing_new = self.queue.is_empty() && !self.line.has_waiting();
         self.receiver_gone || (self.sender_gone && nothing_new && all_seen && !self.judging)

@@ -1,6 +1,6 @@
 //! One direction against a model: all messages in one list, and for each where it must stand.
 
-use super::{Core, Line, WaitTicket};
+use super::{BlockedSendState, DirectionState, WaitTicket};
 use crate::{
     channel::port::error::TrySendError,
     wake::{AfterUnlock, NewWaker},
@@ -74,13 +74,13 @@ impl Model {
 }
 
 /// As `WaitFor` does it.
-fn find(core: &mut Core<u64>, by: u64) -> Option<u64> {
+fn find(core: &mut DirectionState<u64>, by: u64) -> Option<u64> {
     let (mut unseen, mut after) = (0, AfterUnlock::default());
-    while let Some(mut batch) = core.judge(unseen, &mut after) {
+    while let Some(mut batch) = core.take_unseen(unseen, &mut after) {
         unseen = batch.back().expect("it has looked at something").0 + 1;
         let at = batch.iter().position(|(_, message)| message % by == 0);
         let found = at.and_then(|at| batch.remove(at));
-        core.put_back(batch, &mut after);
+        core.return_unmatched(batch, &mut after);
         if let Some((_, message)) = found {
             return Some(message);
         }
@@ -96,11 +96,11 @@ proptest! {
         bound in prop_oneof![Just(None), (0..4_usize).prop_map(Some)],
         steps in prop::collection::vec(step(), 0..120),
     ) {
-        let (mut core, mut after) = (Core::new(bound), AfterUnlock::default());
+        let (mut core, mut after) = (DirectionState::new(bound), AfterUnlock::default());
         let mut model = Model { bound, ..Model::default() };
         for step in steps {
             match step {
-                Step::Offer => match core.offer(model.last + 1, false, &mut after) {
+                Step::Offer => match core.try_send(model.last + 1, false, &mut after) {
                     Ok(_) => {
                         prop_assert!(model.has_room());
                         model.sent();
@@ -119,7 +119,7 @@ proptest! {
                 }
                 Step::Find(by) => prop_assert_eq!(find(&mut core, by), model.find(by)),
                 Step::Ask(nth) => if let Some((ticket, message)) = model.joined.get(nth) {
-                    let waits = matches!(core.in_line(*ticket, &mut NewWaker::of(Waker::noop())), Line::Waits);
+                    let waits = matches!(core.in_line(*ticket, &mut NewWaker::of(Waker::noop())), BlockedSendState::Waits);
                     prop_assert_eq!(waits, model.is_in_line(*message));
                 },
                 Step::Leave(nth) => if let Some((ticket, message)) = model.joined.get(nth).copied() {

@@ -2,9 +2,9 @@
 
 use super::{
     Port,
-    channel::{Channel, Observers},
+    channel::{Direction, Observers},
     error::{RecvError, RecvTimeoutError},
-    state::Number,
+    state::Sequence,
 };
 use crate::{context::block_on, time::Limit, wake::Registration};
 use std::{
@@ -69,10 +69,10 @@ impl<S, R> Port<S, R> {
 /// Dropped before it is ready, it has taken nothing: what it looked at is kept.
 #[must_use = "receives nothing until awaited or waited on"]
 pub struct WaitFor<'a, R, P> {
-    waiter: Registration<Observers<&'a Channel<R>>>,
-    fits: P,
+    waiter: Registration<Observers<&'a Direction<R>>>,
+    predicate: P,
     /// The number of the first message that it has not looked at.
-    unseen: Number,
+    unseen: Sequence,
 }
 
 /// How many batches are looked through before others have their turn.
@@ -82,8 +82,8 @@ const TURN: usize = 64;
 impl<R, P> Unpin for WaitFor<'_, R, P> {}
 
 impl<'a, R, P: FnMut(&R) -> bool> WaitFor<'a, R, P> {
-    pub(super) fn new(channel: &'a Channel<R>, fits: P) -> Self {
-        Self { waiter: Observers::at(channel), fits, unseen: 0 }
+    pub(super) fn new(channel: &'a Direction<R>, fits: P) -> Self {
+        Self { waiter: Observers::at(channel), predicate: fits, unseen: 0 }
     }
 
     /// Blocks until a message that fits is there. Within a task, the slot is released meanwhile.
@@ -100,7 +100,7 @@ impl<'a, R, P: FnMut(&R) -> bool> WaitFor<'a, R, P> {
     ///
     /// [`RecvError`] when the other port is closed and nothing that it sent fits.
     pub fn wait(self) -> Result<R, RecvError> {
-        block_on::block_on_anybody(self)
+        block_on::block_on_any(self)
     }
 
     /// Blocks until a message that fits is there, but not longer than `limit`, counted from this call.
@@ -118,7 +118,7 @@ impl<'a, R, P: FnMut(&R) -> bool> WaitFor<'a, R, P> {
     ///
     /// [`RecvTimeoutError`].
     pub fn wait_timeout(mut self, limit: Duration) -> Result<R, RecvTimeoutError> {
-        let received = block_on::block_on_anybody_until(Pin::new(&mut self), Limit::new(limit).deadline());
+        let received = block_on::block_on_any_until(Pin::new(&mut self), Limit::new(limit).deadline());
         received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(RecvTimeoutError::from))
     }
 }
@@ -132,7 +132,7 @@ impl<R, P: FnMut(&R) -> bool> Future for WaitFor<'_, R, P> {
             let Poll::Ready(batch) = this.waiter.poll_judge(this.unseen, cx) else {
                 return Poll::Pending;
             };
-            match batch?.find(&mut this.fits) {
+            match batch?.find(&mut this.predicate) {
                 Ok(message) => return Poll::Ready(Ok(message)),
                 Err(next) => this.unseen = next,
             }

@@ -3,7 +3,7 @@
 use super::{
     error::StreamError,
     shared::{Link, ReaderEnd, WriterEnd},
-    wait::{self, Patience},
+    wait::{self, WaitBackoff},
 };
 use crate::context::thread_context;
 use rtrb::Consumer;
@@ -13,32 +13,32 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(super) struct Outlet<T> {
+pub(super) struct ReadHalf<T> {
     consumer: Consumer<T>,
     link: Arc<Link>,
     /// What was taken and given back: it comes before all else.
     rest: Option<T>,
     taken: u64,
-    patience: Patience,
+    patience: WaitBackoff,
     /// The end was told to one who is told once.
     told: bool,
     /// Whether a thread counts us as pending, and has lent its slot therefore.
-    counted: thread_context::Counted,
+    counted: thread_context::PendingPoll,
     /// Whether its waker may be at the bell.
     asked: bool,
 }
 
 // Nothing is pinned in place.
-impl<T> Unpin for Outlet<T> {}
+impl<T> Unpin for ReadHalf<T> {}
 
-impl<T> Outlet<T> {
+impl<T> ReadHalf<T> {
     pub(super) fn new(consumer: Consumer<T>, link: Arc<Link>) -> Self {
         Self {
             consumer,
             link,
             rest: None,
             taken: 0,
-            patience: Patience::new(),
+            patience: WaitBackoff::new(),
             told: false,
             counted: None,
             asked: false,
@@ -58,7 +58,7 @@ impl<T> Outlet<T> {
     fn pop(&mut self) -> Option<T> {
         let value = self.consumer.pop().ok()?;
         self.taken += 1;
-        self.link.freed.ring();
+        self.link.freed.notify();
         Some(value)
     }
 
@@ -72,11 +72,11 @@ impl<T> Outlet<T> {
     }
 
     /// Looks, asks to be woken, and looks again.
-    pub(super) fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<T>, StreamError>> {
+    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<T>, StreamError>> {
         let mut seen = self.take();
         if seen.is_none() {
             self.asked = true;
-            self.link.filled.ask(cx.waker());
+            self.link.filled.register(cx.waker());
             seen = self.take();
         }
         match seen {
@@ -86,7 +86,7 @@ impl<T> Outlet<T> {
             }
             None => {
                 // What we wait for belongs to nobody's host, so the wait cannot be refused.
-                let _ = thread_context::pending_poll(&mut self.counted, None);
+                let _ = thread_context::poll_pending(&mut self.counted, None);
                 Poll::Pending
             }
         }
@@ -97,7 +97,7 @@ impl<T> Outlet<T> {
         if std::mem::take(&mut self.asked) {
             self.link.filled.forget();
         }
-        thread_context::pending_over(&mut self.counted);
+        thread_context::poll_resolved(&mut self.counted);
     }
 
     /// Blocks until a value or the end has come, or until `deadline`.
@@ -110,7 +110,7 @@ impl<T> Outlet<T> {
     fn wait_until(&mut self, deadline: Option<Instant>) -> Option<Result<Option<T>, StreamError>> {
         let seen = || self.consumer.slots() > 0 || self.link.writer_end.get().is_some();
         self.patience.look_on(Duration::ZERO, deadline, seen);
-        self.take().or_else(|| wait::until(deadline, |cx| self.poll_take(cx)))
+        self.take().or_else(|| wait::until(deadline, |cx| self.poll_recv(cx)))
     }
 
     /// The same without a limit.
@@ -137,7 +137,7 @@ impl<T> Outlet<T> {
         if self.told {
             return Poll::Ready(None);
         }
-        let next = ready!(self.poll_take(cx));
+        let next = ready!(self.poll_recv(cx));
         Poll::Ready(self.once(next))
     }
 
@@ -161,7 +161,7 @@ impl<T> Outlet<T> {
     }
 }
 
-impl<T> Drop for Outlet<T> {
+impl<T> Drop for ReadHalf<T> {
     fn drop(&mut self) {
         self.stop_waiting();
         self.end(ReaderEnd::Dropped { taken: self.taken });

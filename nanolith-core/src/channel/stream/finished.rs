@@ -1,6 +1,6 @@
 //! The moment at which a finished stream's reader has taken all of it.
 
-use super::{error::WriteError, producer::Inlet};
+use super::{error::WriteError, producer::WriteHalf};
 use std::{
     fmt,
     future::Future,
@@ -29,11 +29,11 @@ use std::{
 /// May be polled by reference, and dropped at any time.
 #[must_use = "the stream is finished; await this, or wait on it, to see that all was taken"]
 pub struct Finished<T> {
-    inlet: Inlet<T>,
+    inlet: WriteHalf<T>,
 }
 
 impl<T> Finished<T> {
-    pub(super) fn new(inlet: Inlet<T>) -> Self {
+    pub(super) fn new(inlet: WriteHalf<T>) -> Self {
         Self { inlet }
     }
 
@@ -52,7 +52,7 @@ impl<T> Finished<T> {
     ///
     /// [`WriteError::Cancelled`] or [`WriteError::Dropped`] if the reader ended before it had taken all.
     pub fn wait(mut self) -> Result<(), WriteError> {
-        match self.inlet.block_until(None, Inlet::poll_taken) {
+        match self.inlet.block_until(None, WriteHalf::poll_drained) {
             Some(outcome) => outcome,
             None => unreachable!("there is no limit"),
         }
@@ -63,7 +63,7 @@ impl<T> Future for Finished<T> {
     type Output = Result<(), WriteError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.inlet.poll_taken(cx)
+        self.inlet.poll_drained(cx)
     }
 }
 

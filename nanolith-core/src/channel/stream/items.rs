@@ -1,11 +1,11 @@
 //! A stream of typed values.
 
 use super::{
-    consumer::Outlet,
+    consumer::ReadHalf,
     credits::{self, CreditError},
     error::{StreamError, Unsent, WriteError},
     finished::Finished,
-    producer::{self, Inlet},
+    producer::{self, WriteHalf},
     recv::{Receiving, ReceivingWithin},
     send::Sending,
     shared::{ReaderEnd, WriterEnd},
@@ -70,7 +70,7 @@ pub fn items<T>(bound: usize) -> Result<(ItemSender<T>, ItemReceiver<T>), Credit
 /// Dropped before it is finished, as by a panic, it leaves the receiver an error: [`StreamError::Dropped`].
 #[must_use = "dropped, it leaves the receiver an error; `finish` ends the stream"]
 pub struct ItemSender<T> {
-    inlet: Inlet<T>,
+    inlet: WriteHalf<T>,
 }
 
 impl<T> ItemSender<T> {
@@ -126,7 +126,7 @@ impl<T> ItemSender<T> {
     /// ```
     #[must_use]
     pub fn unread(&self) -> Option<WriteError> {
-        self.inlet.unread()
+        self.inlet.reader_error()
     }
 
     /// Ends the stream cleanly: after what was sent the receiver gets `None`. It does not wait.
@@ -183,7 +183,7 @@ impl<T> Sink<T> for ItemSender<T> {
     }
 
     fn start_send(mut self: Pin<&mut Self>, value: T) -> Result<(), WriteError> {
-        self.inlet.accept(value, 0)
+        self.inlet.send_or_buffer(value, 0)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
@@ -224,7 +224,7 @@ impl<T> fmt::Debug for ItemSender<T> {
 /// Dropped before the end, it leaves the sender an error: [`WriteError::Dropped`].
 #[must_use = "dropped, it leaves the sender an error"]
 pub struct ItemReceiver<T> {
-    outlet: Outlet<T>,
+    outlet: ReadHalf<T>,
 }
 
 impl<T> ItemReceiver<T> {

@@ -14,20 +14,20 @@ const ASKED: u32 = 1;
 
 /// Aligned so that the bells of the two sides, each rung all the time by one of them, share no cache line.
 #[repr(align(128))]
-pub(super) struct Bell {
+pub(super) struct Notify {
     asked: AtomicU32,
     waker: AtomicWaker,
 }
 
-impl Bell {
+impl Notify {
     pub(super) fn new() -> Self {
         Self { asked: AtomicU32::new(SILENT), waker: AtomicWaker::new() }
     }
 
     /// Asks for the next ring, on behalf of one side: always the same. Whoever asks looks again before it sleeps.
-    pub(super) fn ask(&self, waker: &Waker) {
+    pub(super) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
-        // ORDERING: AcqRel. Acquire pairs with the Release in `ring`: what was done before a ring that came first is seen
+        // ORDERING: AcqRel. Acquire pairs with the Release in `notify`: what was done before a ring that came first is seen
         // by the look that follows. Release pairs with the Acquire there: who rings after this sees the waker.
         self.asked.swap(ASKED, Ordering::AcqRel);
     }
@@ -39,7 +39,7 @@ impl Bell {
 
     /// Wakes the other side if it asked. Whoever rings has done before what the other side is to see.
     #[inline]
-    pub(super) fn ring(&self) {
+    pub(super) fn notify(&self) {
         // ORDERING: AcqRel, both halves pair with those in `ask`.
         if self.asked.swap(SILENT, Ordering::AcqRel) == ASKED {
             self.waker.wake();

@@ -33,18 +33,18 @@ impl Wake for Told {
 
 /// A ring's counter, published and looked at as the ring does.
 struct Side {
-    bell: Bell,
+    bell: Notify,
     done: AtomicU32,
 }
 
 impl Side {
     fn new() -> Arc<Self> {
-        Arc::new(Self { bell: Bell::new(), done: AtomicU32::new(0) })
+        Arc::new(Self { bell: Notify::new(), done: AtomicU32::new(0) })
     }
 
     fn act(&self, done: u32) {
         self.done.store(done, Ordering::Release);
-        self.bell.ring();
+        self.bell.notify();
     }
 
     fn has_done(&self, done: u32) -> bool {
@@ -59,7 +59,7 @@ fn who_asks_and_sees_nothing_is_woken() {
         let acts = side.clone();
         let other = thread::spawn(move || acts.act(1));
         let told = Arc::new(Told::default());
-        side.bell.ask(&Waker::from(told.clone()));
+        side.bell.register(&Waker::from(told.clone()));
         let seen = side.has_done(1);
         other.join().expect("no panic");
         assert!(seen || told.0.load(SeqCst), "it would sleep for ever");
@@ -75,7 +75,7 @@ fn who_asks_again_is_woken_for_what_comes_then() {
         let mut woken = true;
         for done in 1..=2 {
             let told = Arc::new(Told::default());
-            side.bell.ask(&Waker::from(told.clone()));
+            side.bell.register(&Waker::from(told.clone()));
             if !side.has_done(done) {
                 // It sleeps. Here it goes on only when the other is done with all, which must have woken it.
                 other.join().expect("no panic");
@@ -93,7 +93,7 @@ fn nobody_is_woken_who_did_not_ask() {
         let side = Side::new();
         let told = Arc::new(Told::default());
         side.act(1);
-        side.bell.ask(&Waker::from(told.clone()));
+        side.bell.register(&Waker::from(told.clone()));
         assert!(!told.0.load(SeqCst));
         side.act(2);
         assert!(told.0.swap(false, SeqCst));

@@ -4,10 +4,10 @@
 //! one cell more than there are chunks: what a writer still holds when it ends goes there, so ending never waits.
 
 use super::{
-    consumer::Outlet,
+    consumer::ReadHalf,
     error::{Unsent, WriteError},
     shared::{Link, ReaderEnd, WriterEnd},
-    wait::{self, Patience},
+    wait::{self, WaitBackoff},
 };
 use crate::{context::thread_context, park::parker};
 use rtrb::{Producer, RingBuffer};
@@ -19,19 +19,19 @@ use std::{
 };
 
 /// Both ends of a stream of at most `chunks` values. With a `limit` their weights together stay within it.
-pub(super) fn open<T>(chunks: usize, limit: Option<usize>) -> (Inlet<T>, Outlet<T>) {
+pub(super) fn open<T>(chunks: usize, limit: Option<usize>) -> (WriteHalf<T>, ReadHalf<T>) {
     let (producer, consumer) = RingBuffer::new(chunks + 1);
     let link = Arc::new(Link::new());
-    let outlet = Outlet::new(consumer, link.clone());
+    let outlet = ReadHalf::new(consumer, link.clone());
     (
-        Inlet {
+        WriteHalf {
             producer,
             link,
-            scale: limit.map(Scale::new),
-            held: None,
+            scale: limit.map(ByteCredit::new),
+            buffered: None,
             pushed: 0,
-            pace: Pace::default(),
-            patience: Patience::new(),
+            pace: ReaderRate::default(),
+            patience: WaitBackoff::new(),
             over: false,
             counted: None,
             asked: false,
@@ -40,37 +40,37 @@ pub(super) fn open<T>(chunks: usize, limit: Option<usize>) -> (Inlet<T>, Outlet<
     )
 }
 
-pub(super) struct Inlet<T> {
+pub(super) struct WriteHalf<T> {
     producer: Producer<T>,
     link: Arc<Link>,
     /// `None`: nothing is weighed.
-    scale: Option<Scale>,
+    scale: Option<ByteCredit>,
     /// What was accepted, and waits for credit: it goes before all else.
-    held: Option<(T, usize)>,
+    buffered: Option<(T, usize)>,
     pushed: u64,
-    pace: Pace,
-    patience: Patience,
+    pace: ReaderRate,
+    patience: WaitBackoff,
     /// The end was told.
     over: bool,
     /// Whether a thread counts us as pending, and has lent its slot therefore.
-    counted: thread_context::Counted,
+    counted: thread_context::PendingPoll,
     /// Whether its waker may be at the bell.
     asked: bool,
 }
 
 // Nothing is pinned in place.
-impl<T> Unpin for Inlet<T> {}
+impl<T> Unpin for WriteHalf<T> {}
 
-impl<T> Inlet<T> {
+impl<T> WriteHalf<T> {
     /// Whether a value of this weight may be pushed now.
     ///
     /// # Errors
     ///
     /// When none may be pushed any more.
     #[inline]
-    fn admits(&mut self, weight: usize) -> Result<bool, WriteError> {
+    fn check_capacity(&mut self, weight: usize) -> Result<bool, WriteError> {
         // The look at the reader's end comes after that at the credit: one who throws all away to end said so before.
-        let room = self.fits(weight) || self.settle(weight);
+        let room = self.has_credit(weight) || self.release(weight);
         self.check().map(|()| room)
     }
 
@@ -82,23 +82,23 @@ impl<T> Inlet<T> {
         if self.over {
             return Err(WriteError::Finished);
         }
-        self.unread().map_or(Ok(()), Err)
+        self.reader_error().map_or(Ok(()), Err)
     }
 
     /// By what is known.
     #[inline]
-    fn fits(&self, weight: usize) -> bool {
-        self.producer.cached_slots() > 1 && self.scale.as_ref().is_none_or(|scale| scale.fits(weight))
+    fn has_credit(&self, weight: usize) -> bool {
+        self.producer.cached_slots() > 1 && self.scale.as_ref().is_none_or(|scale| scale.has_credit(weight))
     }
 
     /// By how much the reader has taken up to now.
     #[inline]
-    fn settle(&mut self, weight: usize) -> bool {
+    fn release(&mut self, weight: usize) -> bool {
         let in_flight = self.in_flight();
         if let Some(scale) = &mut self.scale {
-            scale.settle(in_flight);
+            scale.release(in_flight);
         }
-        self.fits(weight)
+        self.has_credit(weight)
     }
 
     /// How many values are in the ring.
@@ -116,7 +116,7 @@ impl<T> Inlet<T> {
         if let Some(scale) = &mut self.scale {
             scale.add(weight);
         }
-        self.link.filled.ring();
+        self.link.filled.notify();
     }
 
     /// Pushes a value, if there is credit now.
@@ -135,10 +135,10 @@ impl<T> Inlet<T> {
     /// The same once what is held has gone before.
     #[inline]
     fn is_ready(&mut self, weight: usize) -> Result<bool, WriteError> {
-        if self.held.is_some() && !self.try_flush()? {
+        if self.buffered.is_some() && !self.try_flush()? {
             return Ok(false);
         }
-        self.admits(weight)
+        self.check_capacity(weight)
     }
 
     /// Waits for credit for a value of this weight, which is pushed then.
@@ -164,12 +164,12 @@ impl<T> Inlet<T> {
         let mut seen = holds(self);
         if matches!(seen, Ok(false)) {
             self.asked = true;
-            self.link.freed.ask(cx.waker());
+            self.link.freed.register(cx.waker());
             seen = holds(self);
         }
         if matches!(seen, Ok(false)) {
             // What we wait for belongs to nobody's host, so the wait cannot be refused.
-            let _ = thread_context::pending_poll(&mut self.counted, None);
+            let _ = thread_context::poll_pending(&mut self.counted, None);
             return Poll::Pending;
         }
         self.stop_waiting();
@@ -181,7 +181,7 @@ impl<T> Inlet<T> {
         if std::mem::take(&mut self.asked) {
             self.link.freed.forget();
         }
-        thread_context::pending_over(&mut self.counted);
+        thread_context::poll_resolved(&mut self.counted);
     }
 
     /// Blocks until `poll` is ready, or until `deadline`.
@@ -200,15 +200,15 @@ impl<T> Inlet<T> {
     // ----- what is accepted before there is credit for it
 
     /// Accepts a value, to be pushed before all else. Nothing else is held.
-    pub(super) fn hold(&mut self, value: T, weight: usize) {
-        debug_assert!(self.held.is_none(), "what is held goes first");
-        self.held = Some((value, weight));
+    pub(super) fn buffer(&mut self, value: T, weight: usize) {
+        debug_assert!(self.buffered.is_none(), "what is held goes first");
+        self.buffered = Some((value, weight));
     }
 
     /// Pushes what is held, if there is credit now; says whether nothing is held any more.
     pub(super) fn try_flush(&mut self) -> Result<bool, WriteError> {
-        let Some((_, weight)) = self.held else { return Ok(true) };
-        let room = self.admits(weight)?;
+        let Some((_, weight)) = self.buffered else { return Ok(true) };
+        let room = self.check_capacity(weight)?;
         if room {
             self.push_held();
         }
@@ -216,7 +216,7 @@ impl<T> Inlet<T> {
     }
 
     fn push_held(&mut self) {
-        if let Some((value, weight)) = self.held.take() {
+        if let Some((value, weight)) = self.buffered.take() {
             self.push(value, weight);
         }
     }
@@ -227,11 +227,11 @@ impl<T> Inlet<T> {
     }
 
     /// A sink's: pushes or holds. Only after it was flushed.
-    pub(super) fn accept(&mut self, value: T, weight: usize) -> Result<(), WriteError> {
+    pub(super) fn send_or_buffer(&mut self, value: T, weight: usize) -> Result<(), WriteError> {
         if self.is_ready(weight)? {
             self.push(value, weight);
-        } else if self.held.is_none() {
-            self.hold(value, weight);
+        } else if self.buffered.is_none() {
+            self.buffer(value, weight);
         } else {
             return Err(WriteError::Full);
         }
@@ -249,12 +249,12 @@ impl<T> Inlet<T> {
     }
 
     /// Waits until the reader has taken all.
-    pub(super) fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
+    pub(super) fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
         self.poll_until(cx, |inlet| inlet.is_taken())
     }
 
     fn is_taken(&self) -> Result<bool, WriteError> {
-        // In this order: see `admits`.
+        // In this order: see `check_capacity`.
         let empty = self.in_flight() == 0;
         match self.link.reader_end.get() {
             None => Ok(empty),
@@ -265,16 +265,16 @@ impl<T> Inlet<T> {
 
     /// Why nobody reads any more.
     #[inline]
-    pub(super) fn unread(&self) -> Option<WriteError> {
+    pub(super) fn reader_error(&self) -> Option<WriteError> {
         self.link.reader_end.get().map(ReaderEnd::error)
     }
 }
 
-impl<T> Drop for Inlet<T> {
+impl<T> Drop for WriteHalf<T> {
     fn drop(&mut self) {
         self.stop_waiting();
         // What is held was not written. It is the user's, so it goes last, when the reader has been told.
-        let held = self.held.take();
+        let held = self.buffered.take();
         self.end(WriterEnd::Dropped);
         drop(held);
     }
@@ -283,9 +283,9 @@ impl<T> Drop for Inlet<T> {
 /// How long the reader takes for a value, as seen when we waited for it. It is believed to be quick at once, and to be slow
 /// little by little: it may just not have run for a while.
 #[derive(Default)]
-struct Pace(Duration);
+struct ReaderRate(Duration);
 
-impl Pace {
+impl ReaderRate {
     /// How long to leave a reader alone that is so far behind: until it has taken half. If we came for each place as it comes
     /// free, it would have to wake us each time. It does not run dry meanwhile.
     fn rest(&self, behind: usize) -> Duration {
@@ -301,21 +301,21 @@ impl Pace {
 }
 
 /// What is in flight by weight.
-struct Scale {
+struct ByteCredit {
     limit: usize,
     load: usize,
     /// The weights that make up the load, the oldest first.
     weights: VecDeque<usize>,
 }
 
-impl Scale {
+impl ByteCredit {
     fn new(limit: usize) -> Self {
         Self { limit, load: 0, weights: VecDeque::new() }
     }
 
     /// What is too heavy for the scale is let through alone.
     #[inline]
-    fn fits(&self, weight: usize) -> bool {
+    fn has_credit(&self, weight: usize) -> bool {
         self.load == 0 || weight <= self.limit.saturating_sub(self.load)
     }
 
@@ -326,7 +326,7 @@ impl Scale {
     }
 
     /// Only so many are left.
-    fn settle(&mut self, left: usize) {
+    fn release(&mut self, left: usize) {
         let gone = self.weights.len().saturating_sub(left);
         self.load -= self.weights.drain(..gone).sum::<usize>();
     }

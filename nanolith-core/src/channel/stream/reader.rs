@@ -1,7 +1,7 @@
 //! The reading end of a stream of bytes.
 
 use super::{
-    consumer::Outlet,
+    consumer::ReadHalf,
     error::StreamError,
     recv::{Receiving, ReceivingWithin},
     shared::ReaderEnd,
@@ -35,12 +35,12 @@ use std::{fmt, sync::Arc, time::Duration};
 /// Dropped before the end, it leaves the writer an error: [`WriteError::Dropped`](super::WriteError::Dropped).
 #[must_use = "dropped, it leaves the writer an error"]
 pub struct StreamReader<M = ()> {
-    pub(super) outlet: Outlet<Bytes>,
+    pub(super) outlet: ReadHalf<Bytes>,
     metadata: Arc<M>,
 }
 
 impl<M> StreamReader<M> {
-    pub(super) fn new(outlet: Outlet<Bytes>, metadata: Arc<M>) -> Self {
+    pub(super) fn new(outlet: ReadHalf<Bytes>, metadata: Arc<M>) -> Self {
         Self { outlet, metadata }
     }
 

@@ -12,12 +12,12 @@ use std::{
 
 impl<M> StreamReader<M> {
     /// What is at hand; empty if nothing is.
-    fn at_hand(&mut self) -> &[u8] {
+    fn buffered(&mut self) -> &[u8] {
         self.outlet.rest().as_deref().unwrap_or_default()
     }
 
     /// Keeps a chunk at hand; false at the end. An empty chunk is not the end: it is passed over.
-    fn keep(&mut self, next: Result<Option<Bytes>, StreamError>) -> io::Result<bool> {
+    fn store_next(&mut self, next: Result<Option<Bytes>, StreamError>) -> io::Result<bool> {
         let next = next?;
         let more = next.is_some();
         if let Some(chunk) = next.filter(|chunk| !chunk.is_empty()) {
@@ -26,7 +26,7 @@ impl<M> StreamReader<M> {
         Ok(more)
     }
 
-    fn used_up(&mut self, count: usize) {
+    fn mark_read(&mut self, count: usize) {
         let rest = self.outlet.rest();
         if let Some(chunk) = rest {
             chunk.advance(count.min(chunk.len()));
@@ -38,10 +38,10 @@ impl<M> StreamReader<M> {
 
     /// Moves what is at hand into `buffer`, as far as it goes.
     fn copy_to(&mut self, buffer: &mut [u8]) -> usize {
-        let at_hand = self.at_hand();
+        let at_hand = self.buffered();
         let count = at_hand.len().min(buffer.len());
         buffer[..count].copy_from_slice(&at_hand[..count]);
-        self.used_up(count);
+        self.mark_read(count);
         count
     }
 }
@@ -73,15 +73,15 @@ impl<M> BufRead for StreamReader<M> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while self.outlet.rest().is_none() {
             let next = self.outlet.block();
-            if !self.keep(next)? {
+            if !self.store_next(next)? {
                 break;
             }
         }
-        Ok(self.at_hand())
+        Ok(self.buffered())
     }
 
     fn consume(&mut self, count: usize) {
-        self.used_up(count);
+        self.mark_read(count);
     }
 }
 
@@ -99,16 +99,16 @@ impl<M> AsyncBufRead for StreamReader<M> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let reader = self.get_mut();
         while reader.outlet.rest().is_none() {
-            let next = ready!(reader.outlet.poll_take(cx));
-            if !reader.keep(next)? {
+            let next = ready!(reader.outlet.poll_recv(cx));
+            if !reader.store_next(next)? {
                 break;
             }
         }
-        Poll::Ready(Ok(reader.at_hand()))
+        Poll::Ready(Ok(reader.buffered()))
     }
 
     fn consume(mut self: Pin<&mut Self>, count: usize) {
-        self.used_up(count);
+        self.mark_read(count);
     }
 }
 

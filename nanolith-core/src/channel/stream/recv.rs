@@ -1,6 +1,6 @@
 //! The next chunk or item of a stream.
 
-use super::{consumer::Outlet, error::StreamError};
+use super::{consumer::ReadHalf, error::StreamError};
 use crate::{context::block_on, time::Limit};
 use std::{
     fmt,
@@ -30,12 +30,12 @@ use std::{
 /// Dropped before it is ready, it takes nothing.
 #[must_use = "nothing is read until this is awaited or waited on"]
 pub struct Receiving<'a, T> {
-    outlet: &'a mut Outlet<T>,
+    outlet: &'a mut ReadHalf<T>,
 }
 
 impl<'a, T> Receiving<'a, T> {
     #[inline]
-    pub(super) fn new(outlet: &'a mut Outlet<T>) -> Self {
+    pub(super) fn new(outlet: &'a mut ReadHalf<T>) -> Self {
         Self { outlet }
     }
 
@@ -63,7 +63,7 @@ impl<T> Future for Receiving<'_, T> {
     type Output = Result<Option<T>, StreamError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.outlet.poll_take(cx)
+        self.outlet.poll_recv(cx)
     }
 }
 
@@ -123,7 +123,7 @@ impl<'a, T> ReceivingWithin<'a, T> {
     /// [`StreamError::Empty`] when the time is over, else as [`Receiving::wait`].
     pub fn wait(self) -> Result<Option<T>, StreamError> {
         if self.limit.is_polled_here() {
-            return block_on::block_on_anybody(self);
+            return block_on::block_on_any(self);
         }
         let received = self.receiving.outlet.block_until(self.limit.deadline());
         received.unwrap_or(Err(StreamError::Empty))

@@ -2,7 +2,7 @@
 
 use super::{
     error::{Unsent, WriteError},
-    producer::Inlet,
+    producer::WriteHalf,
 };
 use crate::time::clock;
 use std::{
@@ -31,7 +31,7 @@ use std::{
 /// Dropped before it is ready, it writes nothing, and drops the chunk or the item.
 #[must_use = "nothing is written until this is awaited or waited on"]
 pub struct Sending<'a, T> {
-    inlet: &'a mut Inlet<T>,
+    inlet: &'a mut WriteHalf<T>,
     /// `None`: it is over.
     value: Option<T>,
     weight: usize,
@@ -42,7 +42,7 @@ impl<T> Unpin for Sending<'_, T> {}
 
 impl<'a, T> Sending<'a, T> {
     #[inline]
-    pub(super) fn new(inlet: &'a mut Inlet<T>, value: T, weight: usize) -> Self {
+    pub(super) fn new(inlet: &'a mut WriteHalf<T>, value: T, weight: usize) -> Self {
         Self { inlet, value: Some(value), weight }
     }
 

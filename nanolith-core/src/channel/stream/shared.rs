@@ -2,16 +2,16 @@
 
 use super::{
     error::{SharedError, StreamError, WriteError},
-    notify::Bell,
+    notify::Notify,
 };
 use crate::error::BoxError;
 use std::sync::OnceLock;
 
 pub(super) struct Link {
     /// Rung by the writer: there is something to read, or there will be no more. The reader asks for it.
-    pub(super) filled: Bell,
+    pub(super) filled: Notify,
     /// Rung by the reader: there is credit, or nobody reads any more. The writer asks for it.
-    pub(super) freed: Bell,
+    pub(super) freed: Notify,
     /// Set once, by the writer, after all that it has written.
     pub(super) writer_end: OnceLock<WriterEnd>,
     /// Set once, by the reader, before it throws away what it has not read.
@@ -20,19 +20,19 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new() -> Self {
-        Self { filled: Bell::new(), freed: Bell::new(), writer_end: OnceLock::new(), reader_end: OnceLock::new() }
+        Self { filled: Notify::new(), freed: Notify::new(), writer_end: OnceLock::new(), reader_end: OnceLock::new() }
     }
 
     /// The writer has ended; what it said first counts.
     pub(super) fn end_writer(&self, end: WriterEnd) {
         let _ = self.writer_end.set(end);
-        self.filled.ring();
+        self.filled.notify();
     }
 
     /// The reader has ended; what it said first counts.
     pub(super) fn end_reader(&self, end: ReaderEnd) {
         let _ = self.reader_end.set(end);
-        self.freed.ring();
+        self.freed.notify();
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     credits::{CreditError, Credits},
     error::{Unsent, WriteError},
     finished::Finished,
-    producer::{self, Inlet},
+    producer::{self, WriteHalf},
     reader::StreamReader,
     send::Sending,
     shared::WriterEnd,
@@ -86,7 +86,7 @@ pub(crate) fn pipe_or_back<M>(
 /// [`StreamError::Dropped`]: super::StreamError::Dropped
 #[must_use = "dropped, it leaves the reader an error; `finish` ends the stream"]
 pub struct StreamWriter<M = ()> {
-    pub(super) inlet: Inlet<Bytes>,
+    pub(super) inlet: WriteHalf<Bytes>,
     /// What small writes have gathered. While something is held it is empty.
     pub(super) buffer: BytesMut,
     /// How much it gathers.
@@ -129,7 +129,7 @@ impl<M> StreamWriter<M> {
     /// Dropped before it is ready, it writes nothing, and drops the chunk.
     #[inline]
     pub fn write(&mut self, chunk: impl Into<Bytes>) -> Sending<'_, Bytes> {
-        self.pour();
+        self.flush_buffer();
         let chunk = chunk.into();
         let weight = chunk.len();
         Sending::new(&mut self.inlet, chunk, weight)
@@ -152,7 +152,7 @@ impl<M> StreamWriter<M> {
     /// Gives the chunk back: as [`WriteError::Full`] for want of credit, and as [`StreamWriter::write`] does.
     #[inline]
     pub fn try_write(&mut self, chunk: impl Into<Bytes>) -> Result<(), Unsent<Bytes>> {
-        self.pour();
+        self.flush_buffer();
         let chunk = chunk.into();
         let weight = chunk.len();
         self.inlet.try_push(chunk, weight)
@@ -170,7 +170,7 @@ impl<M> StreamWriter<M> {
     /// ```
     #[must_use]
     pub fn unread(&self) -> Option<WriteError> {
-        self.inlet.unread()
+        self.inlet.reader_error()
     }
 
     /// Ends the stream cleanly: after what was written the reader gets `None`. It does not wait, not even for credit for what
@@ -224,17 +224,17 @@ impl<M> StreamWriter<M> {
     }
 
     pub(super) fn end(&mut self, end: WriterEnd) {
-        self.pour();
+        self.flush_buffer();
         self.inlet.end(end);
     }
 
     /// What was gathered is held: it goes next.
     #[inline]
-    pub(super) fn pour(&mut self) {
+    pub(super) fn flush_buffer(&mut self) {
         if !self.buffer.is_empty() {
             let chunk = self.buffer.split().freeze();
             let weight = chunk.len();
-            self.inlet.hold(chunk, weight);
+            self.inlet.buffer(chunk, weight);
         }
     }
 }

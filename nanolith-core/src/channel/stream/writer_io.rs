@@ -1,6 +1,6 @@
 //! The writing end as what others expect: `std::io::Write`, `AsyncWrite`, and a `Sink`.
 
-use super::{error::WriteError, producer::Inlet, shared::WriterEnd, writer::StreamWriter};
+use super::{error::WriteError, producer::WriteHalf, shared::WriterEnd, writer::StreamWriter};
 use bytes::Bytes;
 use futures_io::AsyncWrite;
 use futures_util::sink::Sink;
@@ -12,7 +12,7 @@ use std::{
 
 impl<M> StreamWriter<M> {
     /// Gathers some of `bytes`: at least one, if there is one. Nothing is held.
-    fn gather(&mut self, bytes: &[u8]) -> usize {
+    fn fill_buffer(&mut self, bytes: &[u8]) -> usize {
         if self.buffer.capacity() == 0 {
             self.buffer.reserve(self.chunk);
         }
@@ -21,7 +21,7 @@ impl<M> StreamWriter<M> {
         let count = room.min(bytes.len());
         self.buffer.extend_from_slice(&bytes[..count]);
         if count == room {
-            self.pour();
+            self.flush_buffer();
             // It goes at once if it can. If nobody reads any more, the next write says so.
             let _ = self.inlet.try_flush();
         }
@@ -31,12 +31,12 @@ impl<M> StreamWriter<M> {
     /// Once what is held was `flushed`.
     fn gather_after(&mut self, flushed: Result<(), WriteError>, bytes: &[u8]) -> io::Result<usize> {
         flushed.and_then(|()| self.inlet.check())?;
-        Ok(self.gather(bytes))
+        Ok(self.fill_buffer(bytes))
     }
 
     /// Nothing is held, or gathered, when this is ready.
     fn poll_pour(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
-        self.pour();
+        self.flush_buffer();
         self.inlet.poll_flush(cx)
     }
 
@@ -44,7 +44,7 @@ impl<M> StreamWriter<M> {
     fn block_for_credit(&mut self) -> Result<(), WriteError> {
         match self.inlet.try_flush() {
             Ok(true) => Ok(()),
-            Ok(false) => match self.inlet.block_until(None, Inlet::poll_flush) {
+            Ok(false) => match self.inlet.block_until(None, WriteHalf::poll_flush) {
                 Some(outcome) => outcome,
                 None => unreachable!("there is no limit"),
             },
@@ -78,7 +78,7 @@ impl<M> io::Write for StreamWriter<M> {
 
     /// Blocks until what was gathered is in the stream. It does not wait for the reader to take it.
     fn flush(&mut self) -> io::Result<()> {
-        self.pour();
+        self.flush_buffer();
         Ok(self.block_for_credit()?)
     }
 }
@@ -109,8 +109,8 @@ impl<M> Sink<Bytes> for StreamWriter<M> {
 
     fn start_send(mut self: Pin<&mut Self>, chunk: Bytes) -> Result<(), WriteError> {
         let weight = chunk.len();
-        self.pour();
-        self.inlet.accept(chunk, weight)
+        self.flush_buffer();
+        self.inlet.send_or_buffer(chunk, weight)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {

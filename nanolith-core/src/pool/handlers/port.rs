@@ -2,7 +2,7 @@
 
 use crate::pool::{BuildError, Source, Subscription, subscribe};
 use crate::{
-    channel::port::{Channel, Port, Receivers},
+    channel::port::{Direction, Port, Receivers},
     wake::Registration,
 };
 use std::{future::poll_fn, sync::Arc};
@@ -37,14 +37,14 @@ impl<S, R: Send + 'static> Port<S, R> {
     where
         H: FnMut(R) + Send + 'static,
     {
-        subscribe(Inward(Receivers::at(self.inward().clone())), handler)
+        subscribe(PortSource(Receivers::at(self.inward().clone())), handler)
     }
 }
 
 /// A port's messages, without the port: it may be closed meanwhile.
-struct Inward<R>(Registration<Receivers<Arc<Channel<R>>>>);
+struct PortSource<R>(Registration<Receivers<Arc<Direction<R>>>>);
 
-impl<R: Send + 'static> Source<R> for Inward<R> {
+impl<R: Send + 'static> Source<R> for PortSource<R> {
     async fn next(&mut self) -> Option<R> {
         poll_fn(|cx| self.0.poll_recv(cx)).await.ok()
     }

@@ -1,7 +1,7 @@
 //! Handlers of messages. Each is a future on the global pool, so that none takes a thread while there is nothing to hear.
 
 use crate::pool::{BuildError, GlobalPool, spawn::until_end};
-use crate::{call::backend::Host, meta::priority::Priority, time::clock, util::unwind};
+use crate::{call::backend::Backend, meta::priority::Priority, time::clock, util::unwind};
 use async_task::Task;
 use std::{
     fmt,
@@ -15,7 +15,7 @@ use std::{
 };
 
 /// How many messages a handler hears in a row before others have their turn.
-pub(crate) const TURN: usize = 64;
+pub(crate) const MESSAGES_PER_POLL: usize = 64;
 
 /// Keeps a handler listening: made by `on_message` and its like. Dropped, it ends: a message that the handler is at is
 /// still handled, and none after it.
@@ -58,7 +58,7 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         if self.work.is_some() {
-            // ORDERING: Release, pairs with the Acquire in `unless`.
+            // ORDERING: Release, pairs with the Acquire in `until_closed`.
             self.ended.store(true, Ordering::Release);
         }
     }
@@ -81,28 +81,29 @@ where
     N: Source<T>,
     H: FnMut(T) + Send + 'static,
 {
-    let host: Arc<dyn Host> = GlobalPool.with(|pool| pool.inner().clone())?;
+    let host: Arc<dyn Backend> = GlobalPool.with(|pool| pool.inner().clone())?;
     let end = host.end_wait();
     let ended = Arc::new(AtomicBool::new(false));
     let over = ended.clone();
     let hears = async move {
         let mut heard = 0;
-        while let Some(message) = unless(&over, next.next()).await {
-            unwind::quietly(|| handler(message));
+        while let Some(message) = until_closed(&over, next.next()).await {
+            unwind::ignore_panics(|| handler(message));
             heard += 1;
-            if heard % TURN == 0 {
-                GiveWay(false).await;
+            if heard % MESSAGES_PER_POLL == 0 {
+                YieldOnce(false).await;
             }
         }
     };
-    let schedule = move |work| host.clone().resume(host.rules().expirations().of(Priority::Normal, clock::now()), work);
+    let schedule =
+        move |work| host.clone().schedule(host.rules().expirations().of(Priority::Normal, clock::now()), work);
     let (work, task) = async_task::spawn(until_end(end, hears), schedule);
     work.schedule();
     Ok(Subscription { work: Some(task), ended })
 }
 
 /// What `next` gives, unless it is `over`: looked at before a message is taken, so that none is taken in vain.
-async fn unless<T>(over: &AtomicBool, next: impl Future<Output = Option<T>>) -> Option<T> {
+async fn until_closed<T>(over: &AtomicBool, next: impl Future<Output = Option<T>>) -> Option<T> {
     let mut next = pin!(next);
     poll_fn(|cx| {
         // ORDERING: Acquire, pairs with the Release in `drop`.
@@ -118,9 +119,9 @@ pub(crate) trait Source<T>: Send + 'static {
 }
 
 /// Pending once: others have their turn.
-struct GiveWay(bool);
+struct YieldOnce(bool);
 
-impl Future for GiveWay {
+impl Future for YieldOnce {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

@@ -24,13 +24,13 @@ const SCALE: u128 = 1 << 32;
 
 /// What one share has had.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::pool) struct Account {
+pub(in crate::pool) struct ShareClock {
     weight: u32,
-    had: u128,
+    consumed: u128,
     /// Calls that were begun and are not over.
     running: u32,
     /// What its calls took of late, in nanoseconds.
-    guess: u64,
+    estimate: u64,
     /// When it was served last, as a number; who was not for longer goes first.
     served: u64,
     waiting: Waiting,
@@ -38,10 +38,18 @@ pub(in crate::pool) struct Account {
     is_held_back: bool,
 }
 
-impl Account {
+impl ShareClock {
     pub(in crate::pool) fn new(weight: u32) -> Self {
         let waiting = Waiting::default();
-        Self { weight: weight.max(1), had: 0, running: 0, guess: LEAST, served: 0, waiting, is_held_back: false }
+        Self {
+            weight: weight.max(1),
+            consumed: 0,
+            running: 0,
+            estimate: LEAST,
+            served: 0,
+            waiting,
+            is_held_back: false,
+        }
     }
 
     pub(in crate::pool) fn weight(&self) -> u32 {
@@ -53,8 +61,8 @@ impl Account {
     }
 
     /// What it has had, with a guess at what runs.
-    fn level(&self) -> u128 {
-        self.had + self.time(self.guess) * u128::from(self.running)
+    fn virtual_time(&self) -> u128 {
+        self.consumed + self.time(self.estimate) * u128::from(self.running)
     }
 
     fn is_idle(&self) -> bool {
@@ -64,26 +72,26 @@ impl Account {
 
 /// The order among shares, and the tickets.
 #[derive(Default)]
-pub(in crate::pool) struct Order {
+pub(in crate::pool) struct FairQueue {
     /// Shares by what they have had, for each priority of which they have a call waiting.
     next: BTreeSet<(usize, u128, u64, ShareId)>,
     /// What the one that was served last had had by then.
-    level: u128,
+    virtual_time: u128,
     served: u64,
     /// When the tickets in the lanes expire, by priority.
     tickets: [VecDeque<u64>; PRIORITIES],
     waiting: Waiting,
 }
 
-impl Order {
+impl FairQueue {
     /// Changes a share's account, and its place with it.
-    fn change(&mut self, id: ShareId, account: &mut Account, change: impl FnOnce(&mut Account)) {
+    fn change(&mut self, id: ShareId, account: &mut ShareClock, change: impl FnOnce(&mut ShareClock)) {
         for priority in 0..PRIORITIES {
-            self.next.remove(&(priority, account.level(), account.served, id));
+            self.next.remove(&(priority, account.virtual_time(), account.served, id));
         }
         change(account);
         for priority in (0..PRIORITIES).filter(|priority| account.waiting[*priority] > 0) {
-            self.next.insert((priority, account.level(), account.served, id));
+            self.next.insert((priority, account.virtual_time(), account.served, id));
         }
     }
 
@@ -91,7 +99,7 @@ impl Order {
     pub(in crate::pool) fn set_waiting(
         &mut self,
         id: ShareId,
-        account: &mut Account,
+        account: &mut ShareClock,
         waiting: Waiting,
         is_held_back: bool,
     ) {
@@ -104,12 +112,12 @@ impl Order {
         }
         // One that was at its limit was served all the time. It saves up no more than it had when the last call began.
         let level = match account.is_idle() {
-            true if was_held_back => self.level,
+            true if was_held_back => self.virtual_time,
             true => self.lowest(),
             false => 0,
         };
         self.change(id, account, |account| {
-            account.had += level.saturating_sub(account.level());
+            account.consumed += level.saturating_sub(account.virtual_time());
             account.waiting = waiting;
         });
     }
@@ -118,17 +126,17 @@ impl Order {
     fn lowest(&self) -> u128 {
         let first =
             |class: usize| self.next.range((class, 0, 0, 0)..(class + 1, 0, 0, 0)).next().map(|(_, had, ..)| *had);
-        (0..PRIORITIES).filter_map(first).min().unwrap_or(self.level)
+        (0..PRIORITIES).filter_map(first).min().unwrap_or(self.virtual_time)
     }
 
-    pub(in crate::pool) fn set_weight(&mut self, id: ShareId, account: &mut Account, weight: u32) {
+    pub(in crate::pool) fn set_weight(&mut self, id: ShareId, account: &mut ShareClock, weight: u32) {
         self.change(id, account, |account| account.weight = weight.max(1));
     }
 
     // ----- tickets
 
     /// Which tickets are to come into the lanes, with their priorities and expirations; they count as there.
-    pub(in crate::pool) fn issue(&mut self, expires: impl Fn(Priority) -> u64) -> Vec<(Priority, u64)> {
+    pub(in crate::pool) fn issue_tickets(&mut self, expires: impl Fn(Priority) -> u64) -> Vec<(Priority, u64)> {
         let mut issued = Vec::new();
         for priority in Priority::ALL {
             let tickets = &mut self.tickets[priority as usize];
@@ -142,7 +150,7 @@ impl Order {
     }
 
     /// Takes the ticket that expires first; tells of which priority it is.
-    pub(in crate::pool) fn draw(&mut self) -> Option<Priority> {
+    pub(in crate::pool) fn pick(&mut self) -> Option<Priority> {
         let drawn = self.first_ticket()?;
         self.tickets[drawn as usize].pop_front();
         Some(drawn)
@@ -168,8 +176,8 @@ impl Order {
     // ----- what it costs
 
     /// A call of the share begins.
-    pub(in crate::pool) fn began(&mut self, id: ShareId, account: &mut Account) {
-        self.level = self.level.max(account.level());
+    pub(in crate::pool) fn began(&mut self, id: ShareId, account: &mut ShareClock) {
+        self.virtual_time = self.virtual_time.max(account.virtual_time());
         self.served += 1;
         let served = self.served;
         self.change(id, account, |account| {
@@ -179,12 +187,12 @@ impl Order {
     }
 
     /// It is over, and took so long, in nanoseconds.
-    pub(in crate::pool) fn over(&mut self, id: ShareId, account: &mut Account, took: u64) {
+    pub(in crate::pool) fn over(&mut self, id: ShareId, account: &mut ShareClock, took: u64) {
         let took = took.max(LEAST);
         self.change(id, account, |account| {
             account.running -= 1;
-            account.had += account.time(took);
-            account.guess = (account.guess / 8 * 7 + took / 8).max(LEAST);
+            account.consumed += account.time(took);
+            account.estimate = (account.estimate / 8 * 7 + took / 8).max(LEAST);
         });
     }
 }
@@ -192,19 +200,19 @@ impl Order {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::call::aging::Expirations;
+    use crate::call::aging::AgingTable;
 
     /// Shares that each have so many calls of normal priority waiting, which take so long.
     struct Pool {
-        order: Order,
-        shares: Vec<(Account, usize, u64)>,
+        order: FairQueue,
+        shares: Vec<(ShareClock, usize, u64)>,
     }
 
     impl Pool {
         fn new(shares: &[(u32, usize, u64)]) -> Self {
-            let mut pool = Self { order: Order::default(), shares: Vec::new() };
+            let mut pool = Self { order: FairQueue::default(), shares: Vec::new() };
             for (weight, waiting, takes) in shares {
-                pool.shares.push((Account::new(*weight), 0, *takes));
+                pool.shares.push((ShareClock::new(*weight), 0, *takes));
                 pool.come(pool.shares.len() - 1, *waiting);
             }
             pool
@@ -296,22 +304,22 @@ mod tests {
 
     #[test]
     fn tickets_are_drawn_by_their_expiration_and_never_fewer_than_calls() {
-        let mut order = Order::default();
-        let mut account = Account::new(1);
+        let mut order = FairQueue::default();
+        let mut account = ShareClock::new(1);
         let mut waiting = Waiting::default();
         waiting[Priority::Low as usize] = 1;
         order.set_waiting(0, &mut account, waiting, true);
-        let expires = |priority| Expirations::default().of(priority, 0);
+        let expires = |priority| AgingTable::default().of(priority, 0);
         let tickets = |priorities: &[Priority]| -> Vec<_> {
             priorities.iter().map(|priority| (*priority, expires(*priority))).collect()
         };
-        assert_eq!(order.issue(expires), tickets(&[Priority::Low]));
+        assert_eq!(order.issue_tickets(expires), tickets(&[Priority::Low]));
         waiting[Priority::UserBlocking as usize] = 1;
         order.set_waiting(0, &mut account, waiting, true);
-        assert_eq!(order.issue(expires), tickets(&[Priority::UserBlocking]));
-        assert_eq!(order.issue(expires), []);
+        assert_eq!(order.issue_tickets(expires), tickets(&[Priority::UserBlocking]));
+        assert_eq!(order.issue_tickets(expires), []);
         assert_eq!(
-            (order.draw(), order.draw(), order.draw()),
+            (order.pick(), order.pick(), order.pick()),
             (Some(Priority::UserBlocking), Some(Priority::Low), None)
         );
         assert_eq!(order.next(Priority::Normal), None);

@@ -1,5 +1,5 @@
 //! What a pool looks at beside its lanes, once a call has come that asks for it: limits for kinds of tasks, and shares. Pools
-//! that never see such a call never come here: see [`Core::ruled`].
+//! that never see such a call never come here: see [`PoolState::has_limits`].
 
 pub(super) mod fair_queue;
 pub(super) mod share;
@@ -7,105 +7,106 @@ pub(super) mod share_limit;
 pub(super) mod share_table;
 pub(super) mod task_limit;
 
-use super::pool_state::{Core, Work};
+use super::pool_state::{PoolItem, PoolState};
 use crate::{
     call::{
-        backend::{Over, Runnable},
-        call_ref::Shared,
+        backend::{Completion, ErasedCall},
+        call_ref::CallRef,
     },
     meta::task_info::TaskInfo,
-    sched::ring::Points,
+    sched::ring::PrefetchTarget,
     wake::WakeList,
 };
-use share_table::Shares;
-use task_limit::{Id, Kind, Kinds};
+use share_table::ShareTable;
+use task_limit::{Id, TaskLimit, TaskLimits};
 
 #[derive(Default)]
 pub(super) struct Rules {
-    pub(super) kinds: Kinds<Shared<dyn Runnable>>,
-    pub(super) shares: Shares,
+    pub(super) kinds: TaskLimits<CallRef<dyn ErasedCall>>,
+    pub(super) shares: ShareTable,
     /// Calls that are over, for their last owner to drop off the lock.
-    spent: Vec<Shared<dyn Runnable>>,
+    spent: Vec<CallRef<dyn ErasedCall>>,
 }
 
 /// What is dropped after the lock is released.
-pub(super) type Leftovers = (Vec<Shared<dyn Runnable>>, Vec<share_table::Entry>);
+pub(super) type Leftovers = (Vec<CallRef<dyn ErasedCall>>, Vec<share_table::ShareState>);
 
 /// What a runner has taken.
-pub(super) enum Taken {
-    Work(Work),
-    /// A call that some rule is about: it is counted by its [`Over`].
-    Ruled(Shared<dyn Runnable>),
+pub(super) enum Started {
+    Item(PoolItem),
+    /// A call that some rule is about: it is counted by its [`Completion`].
+    Limited(CallRef<dyn ErasedCall>),
 }
 
-fn id(call: &Shared<dyn Runnable>) -> Id {
-    call.points().addr()
+fn id(call: &CallRef<dyn ErasedCall>) -> Id {
+    call.target_ptr().addr()
 }
 
 impl Rules {
-    pub(super) fn leftovers(&mut self) -> Leftovers {
-        (std::mem::take(&mut self.spent), self.shares.leftovers())
+    pub(super) fn take_stale(&mut self) -> Leftovers {
+        (std::mem::take(&mut self.spent), self.shares.take_stale())
     }
 
-    /// Whether there is something in [`Rules::leftovers`].
+    /// Whether there is something in [`Rules::take_stale`].
     pub(super) fn has_leftovers(&self) -> bool {
         !self.spent.is_empty() || self.shares.has_leftovers()
     }
 
     /// Whether one more call of this task may run.
     fn has_room(&mut self, task: &'static TaskInfo) -> bool {
-        self.kinds.of(task).is_none_or(|kind| kind.has_room())
+        self.kinds.get(task).is_none_or(|kind| kind.has_room())
     }
 }
 
-impl Core {
+impl PoolState {
     /// Begins a call whose turn has come, if nobody was first and no rule is against it.
-    pub(super) fn begin_by_rules(&mut self, call: Shared<dyn Runnable>) -> (Option<Taken>, WakeList) {
-        let meta = call.meta();
+    pub(super) fn start_limited(&mut self, call: CallRef<dyn ErasedCall>) -> (Option<Started>, WakeList) {
+        let meta = call.header();
         if call.is_queued() && !self.share_admits(meta.share()) {
             return (None, self.return_to_share(call));
         }
         let expires = self.front.queue.expires(meta);
-        let kind = self.rules.kinds.of(meta.task());
+        let kind = self.rules.kinds.get(meta.task());
         let is_limited = kind.is_some();
-        let may_begin = |kind: &mut Kind<_>| meta.is_exempt() || kind.admit(id(&call), expires, || call.clone());
+        let may_begin =
+            |kind: &mut TaskLimit<_>| meta.is_exempt() || kind.try_start(id(&call), expires, || call.clone());
         if call.is_queued() && !kind.is_none_or(may_begin) {
             return (None, WakeList::default());
         }
         if !call.claim() {
-            let wakes = self.front.pass(&*call);
+            let wakes = self.front.skip_stale(&*call);
             self.rules.spent.push(call);
             return (None, wakes);
         }
         let wakes = self.begun_by_rules(&call, true);
         let is_ruled = is_limited || meta.share() != 0;
-        (Some(if is_ruled { Taken::Ruled(call) } else { Taken::Work(Work::Call(call)) }), wakes)
+        (Some(if is_ruled { Started::Limited(call) } else { Started::Item(PoolItem::Call(call)) }), wakes)
     }
 
     /// Counts a queued call that was claimed to be run, in its turn or out of it.
-    pub(super) fn begun_by_rules(&mut self, call: &Shared<dyn Runnable>, in_turn: bool) -> WakeList {
-        let meta = call.meta();
-        if let Some(kind) = self.rules.kinds.of(meta.task()) {
+    pub(super) fn begun_by_rules(&mut self, call: &CallRef<dyn ErasedCall>, in_turn: bool) -> WakeList {
+        let meta = call.header();
+        if let Some(kind) = self.rules.kinds.get(meta.task()) {
             kind.began(id(call));
         }
         let begun = self.with_share(meta.share(), |order, number, entry| {
             order.began(number, &mut entry.account);
-            entry.begin(call.meta());
-            entry.front.begin_out_of_turn(&**call)
+            entry.begin(call.header());
+            entry.front.start_out_of_order(&**call)
         });
         match begun {
             Some((mine, pools)) => mine.and(pools),
-            None if in_turn => self.front.queue.begun(meta.is_inside()),
-            None => self.front.begin_out_of_turn(&**call),
+            None if in_turn => self.front.queue.on_start(meta.is_nested()),
+            None => self.front.start_out_of_order(&**call),
         }
     }
 
     /// A call that was begun is over.
-    pub(super) fn over(&mut self, over: Over) -> WakeList {
+    pub(super) fn over(&mut self, over: Completion) -> WakeList {
         if !self.ruled {
             return self.front.queue.over(over.inside, over.began);
         }
-        if let Some(kind) = self.rules.kinds.of(over.task) {
+        if let Some(kind) = self.rules.kinds.get(over.task) {
             kind.over();
         }
         let gone = self.with_share(over.share, |order, number, entry| {
@@ -124,11 +125,11 @@ impl Core {
     }
 
     /// A queued call was claimed to be ended.
-    pub(super) fn leave(&mut self, call: &dyn Runnable) -> WakeList {
+    pub(super) fn leave(&mut self, call: &dyn ErasedCall) -> WakeList {
         if !self.ruled {
             return self.front.leave(call);
         }
-        let share = call.meta().share();
+        let share = call.header().share();
         let left = self.with_share(share, |_, _, entry| entry.front.leave(call));
         let wakes = match left {
             Some((mine, pools)) => mine.and(pools),
@@ -140,10 +141,10 @@ impl Core {
     }
 
     /// The same as far as its kind is concerned.
-    pub(super) fn leave_kind(&mut self, call: &dyn Runnable) {
-        let task = call.meta().task();
-        if let Some(kind) = self.rules.kinds.of(task) {
-            let gone = kind.left(std::ptr::from_ref(call).addr(), |held| held.is_queued());
+    pub(super) fn leave_kind(&mut self, call: &dyn ErasedCall) {
+        let task = call.header().task();
+        if let Some(kind) = self.rules.kinds.get(task) {
+            let gone = kind.remove_ended(std::ptr::from_ref(call).addr(), |held| held.is_queued());
             self.rules.spent.extend(gone);
         }
         self.call_next(task);
@@ -154,50 +155,50 @@ impl Core {
     /// Those of this kind for which there is room now go back to the front of their lanes.
     fn call_next(&mut self, task: &'static TaskInfo) {
         loop {
-            let Some(kind) = self.rules.kinds.of(task) else { return };
-            let Some((rank, call)) = kind.call() else { return };
+            let Some(kind) = self.rules.kinds.get(task) else { return };
+            let Some((rank, call)) = kind.next_waiting() else { return };
             if call.is_queued() {
-                kind.called(id(&call), rank);
-                self.put_first(call);
+                kind.mark_requeued(id(&call), rank);
+                self.requeue_front(call);
             } else {
                 self.rules.spent.push(call);
             }
         }
     }
 
-    fn put_first(&mut self, call: Shared<dyn Runnable>) {
-        let (priority, expires) = (call.meta().priority(), self.front.queue.expires(call.meta()));
-        self.front.sort_out().enter_again(priority, expires, Work::Call(call));
+    fn requeue_front(&mut self, call: CallRef<dyn ErasedCall>) {
+        let (priority, expires) = (call.header().priority(), self.front.queue.expires(call.header()));
+        self.front.drain_ring().push_raised(priority, expires, PoolItem::Call(call));
     }
 
     /// Makes a queued call of a limited kind or a share, which a task waits for, the caller's to run on that task's stack, if there
     /// is a place for it. `false`: it has its turn elsewhere. The task may hold a slot of the share `below`, which it returns for
     /// the call.
-    pub(super) fn claim_awaited(
+    pub(super) fn claim_for_waiter(
         &mut self,
-        call: &Shared<dyn Runnable>,
+        call: &CallRef<dyn ErasedCall>,
         blocking: bool,
         below: Option<u32>,
     ) -> (bool, WakeList) {
-        let share = call.meta().share();
+        let share = call.header().share();
         let has_slot = below == Some(share) || self.share_admits(share);
-        let may_run = has_slot && (call.meta().is_exempt() || self.rules.has_room(call.meta().task()));
+        let may_run = has_slot && (call.header().is_exempt() || self.rules.has_room(call.header().task()));
         let claimed = (blocking || self.paused) && may_run && call.claim();
         let wakes = if claimed { self.begun_by_rules(call, false) } else { WakeList::default() };
         (claimed, wakes)
     }
 
     /// A queued call may begin beyond the limit of its kind from now on, and may be held already.
-    pub(super) fn let_through(&mut self, call: &Shared<dyn Runnable>) {
+    pub(super) fn exempt(&mut self, call: &CallRef<dyn ErasedCall>) {
         // One that is not counted yet comes to its lane by itself.
-        if call.is_queued() && call.meta().is_accepted() {
-            self.put_first(call.clone());
+        if call.is_queued() && call.header().is_accepted() {
+            self.requeue_front(call.clone());
         }
     }
 
     /// Takes a place for a call that does not come through the queue.
     pub(super) fn reserve(&mut self, task: &'static TaskInfo) -> bool {
-        let Some(kind) = self.rules.kinds.of(task) else { return true };
+        let Some(kind) = self.rules.kinds.get(task) else { return true };
         let has_room = kind.has_room();
         if has_room {
             kind.began(0);
@@ -206,7 +207,7 @@ impl Core {
     }
 
     pub(super) fn unreserve(&mut self, task: &'static TaskInfo) {
-        if let Some(kind) = self.rules.kinds.of(task) {
+        if let Some(kind) = self.rules.kinds.get(task) {
             kind.over();
         }
         self.call_next(task);
@@ -217,19 +218,19 @@ impl Core {
         let mut wakes = WakeList::default();
         while let Some(first) = self.front.queue.first() {
             let task = match first {
-                Work::Call(call) => call.is_queued().then(|| call.meta().task()),
-                Work::Rest(_) => self.ticket_task(),
+                PoolItem::Call(call) => call.is_queued().then(|| call.header().task()),
+                PoolItem::Other(_) => self.ticket_task(),
             };
             if task.is_some() {
                 return (task, wakes);
             }
             match self.front.queue.pop_first() {
-                Some(Work::Call(call)) => {
-                    wakes = wakes.and(self.front.pass(&*call));
-                    self.front.spend(Work::Call(call));
+                Some(PoolItem::Call(call)) => {
+                    wakes = wakes.and(self.front.skip_stale(&*call));
+                    self.front.discard_stale(PoolItem::Call(call));
                 }
                 // There is a ticket more than calls.
-                Some(Work::Rest(_)) => self.rules.shares.drop_ticket(),
+                Some(PoolItem::Other(_)) => self.rules.shares.drop_ticket(),
                 None => {}
             }
         }
@@ -239,7 +240,7 @@ impl Core {
     // ----- the end
 
     /// Takes out every queued call that waits beside the lanes, claimed to be ended.
-    pub(super) fn claim_beside(&mut self) -> (Vec<Shared<dyn Runnable>>, WakeList) {
+    pub(super) fn claim_all_waiting(&mut self) -> (Vec<CallRef<dyn ErasedCall>>, WakeList) {
         let mut claimed = Vec::new();
         let mut wakes = WakeList::default();
         for call in self.rules.kinds.take_held().into_iter().chain(self.rules.shares.waiting()) {
@@ -254,12 +255,12 @@ impl Core {
     }
 
     /// Counts a queued call that was claimed, to end without having begun.
-    pub(super) fn end_claimed(&mut self, call: &Shared<dyn Runnable>) -> WakeList {
-        let inside = call.meta().is_inside();
-        if let Some(kind) = self.rules.kinds.of(call.meta().task()) {
+    pub(super) fn end_claimed(&mut self, call: &CallRef<dyn ErasedCall>) -> WakeList {
+        let inside = call.header().is_nested();
+        if let Some(kind) = self.rules.kinds.get(call.header().task()) {
             kind.forget(id(call));
         }
-        let ended = self.with_share(call.meta().share(), |_, _, entry| entry.front.queue.discarded(inside));
+        let ended = self.with_share(call.header().share(), |_, _, entry| entry.front.queue.discarded(inside));
         match ended {
             Some((mine, pools)) => mine.and(pools),
             None => self.front.queue.discarded(inside),

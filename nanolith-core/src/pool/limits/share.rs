@@ -1,34 +1,34 @@
 //! Shares of a pool: executors whose calls are taken in proportion to their weights.
 
 use super::{
-    fair_queue::{Account, Order, ShareId},
+    fair_queue::{FairQueue, ShareClock, ShareId},
     share_limit::ShareLimit,
-    share_table::{Entry, Shares},
+    share_table::{ShareState, ShareTable},
 };
-use crate::pool::{Pool, config::MaxQueue, pool_shared::Inner, pool_state::Work};
+use crate::pool::{Pool, config::MaxQueue, pool_shared::PoolShared, pool_state::PoolItem};
 use crate::{
     call::{
-        backend::{Host, HostId, Loan, Over, PermitState, Runnable, Verdict, WouldDeadlock},
-        call_ref::Shared,
+        backend::{Backend, Completion, ErasedCall, ExecutorId, LentPermits, PermitState, WaitAction, WouldDeadlock},
+        call_ref::CallRef,
         end_batch::EndBatch,
-        header::Meta,
+        header::Header,
         offload,
     },
     context::thread_context::{self, Where},
     error::{CallError, Refused},
     executor::{
         Admission, Executor,
-        admission::{self, Gate, OnFull},
+        admission::{self, Admit, OnFull},
     },
     meta::task_info::TaskInfo,
     sched::{
-        injector::Front,
-        policy::Rules,
-        queue::{Bounds, Queue},
-        ring::Inbox,
+        injector::Injector,
+        policy::SchedulingPolicy,
+        queue::{BoundedQueue, Limits},
+        ring::Ring,
     },
     task::{CallSlot, Job, TaskSet},
-    wake::{AfterUnlock, WakeList, extensions::Data},
+    wake::{AfterUnlock, WakeList, extensions::Extensions},
 };
 use std::{
     fmt,
@@ -37,12 +37,12 @@ use std::{
 };
 
 /// All handles of one share.
-pub(in crate::pool) struct Handles {
+pub(in crate::pool) struct ShareHandle {
     pool: Pool,
     number: ShareId,
 }
 
-impl Drop for Handles {
+impl Drop for ShareHandle {
     fn drop(&mut self) {
         let mut core = self.pool.inner().lock();
         core.rules.shares.forget_if_idle(self.number);
@@ -75,8 +75,8 @@ impl Drop for Handles {
 /// It is a handle: clones are one share, and so is what [`Pool::share`] gives for the same name. It keeps the pool open.
 #[derive(Clone)]
 pub struct Share {
-    place: Place,
-    handles: Arc<Handles>,
+    place: ShareAdmission,
+    handles: Arc<ShareHandle>,
 }
 
 impl Share {
@@ -84,19 +84,19 @@ impl Share {
         pool.inner().look_at_rules();
         let mut core = pool.inner().lock();
         let limit = core.limit;
-        let Shares { of, names, order, last, .. } = &mut core.rules.shares;
+        let ShareTable { of, names, order, last, .. } = &mut core.rules.shares;
         let number = *names.entry(name.clone()).or_insert_with(|| {
             *last += 1;
             *last
         });
         let entry = of.entry(number).or_insert_with(|| {
-            let inbox = Arc::new(Inbox::new(1));
-            let queue = Queue::ordered(Bounds { queued: 1, in_flight: usize::MAX }, pool.inner().rules.clone());
-            let mut entry = Entry {
+            let inbox = Arc::new(Ring::new(1));
+            let queue = BoundedQueue::ordered(Limits { queued: 1, in_flight: usize::MAX }, pool.inner().rules.clone());
+            let mut entry = ShareState {
                 pool: pool.inner().id(),
                 name,
-                front: Front::new(queue, inbox),
-                account: Account::new(weight),
+                front: Injector::new(queue, inbox),
+                account: ShareClock::new(weight),
                 max_queue: MaxQueue::default(),
                 on_full: OnFull::default(),
                 ran: 0,
@@ -109,21 +109,21 @@ impl Share {
         });
         order.set_weight(number, &mut entry.account, weight);
         let handles = entry.handles.upgrade();
-        let handles = handles.unwrap_or_else(|| Arc::new(Handles { pool: pool.clone(), number }));
+        let handles = handles.unwrap_or_else(|| Arc::new(ShareHandle { pool: pool.clone(), number }));
         entry.handles = Arc::downgrade(&handles);
         pool.inner().release(core, WakeList::default());
-        Self { place: Place { inner: pool.inner().clone(), number, inbox: Arc::new(Inbox::new(1)) }, handles }
+        Self { place: ShareAdmission { inner: pool.inner().clone(), number, inbox: Arc::new(Ring::new(1)) }, handles }
     }
 
     fn pool(&self) -> &Pool {
         &self.handles.pool
     }
 
-    fn look<R>(&self, look: impl FnOnce(&Entry) -> R, gone: R) -> R {
+    fn look<R>(&self, look: impl FnOnce(&ShareState) -> R, gone: R) -> R {
         self.pool().inner().lock().rules.shares.of.get(&self.place.number).map_or(gone, look)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Order, ShareId, &mut Entry, usize) -> WakeList) {
+    fn change(&self, change: impl FnOnce(&mut FairQueue, ShareId, &mut ShareState, usize) -> WakeList) {
         let mut core = self.pool().inner().lock();
         let limit = core.limit;
         let changed = core.with_share(self.place.number, |order, number, entry| change(order, number, entry, limit));
@@ -278,13 +278,13 @@ impl Share {
 impl<S: TaskSet> Executor<S> for Share {
     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
         self.place.inner.look_at_limits(&job);
-        job.slot().meta.set_share(self.place.number);
+        job.slot().header.set_share(self.place.number);
         admission::execute(&self.place, job).map_err(outside)
     }
 
     fn admit(&self, job: Job<S>) -> Admission<'_, S> {
         self.place.inner.look_at_limits(&job);
-        job.slot().meta.set_share(self.place.number);
+        job.slot().header.set_share(self.place.number);
         let admission = admission::admit(&self.place, job);
         Box::pin(async { admission.await.map_err(outside) })
     }
@@ -293,7 +293,7 @@ impl<S: TaskSet> Executor<S> for Share {
         !self.place.inner.lock().closed
     }
 
-    fn host(&self) -> Option<HostId> {
+    fn host(&self) -> Option<ExecutorId> {
         Some(self.place.inner.id())
     }
 
@@ -305,7 +305,7 @@ impl<S: TaskSet> Executor<S> for Share {
 /// A job that was refused goes where its owner likes.
 fn outside<S: TaskSet>(refused: Refused<Job<S>>) -> Refused<Job<S>> {
     let (job, error) = refused.into_parts();
-    job.slot().meta.set_share(0);
+    job.slot().header.set_share(0);
     Refused::new(job, error)
 }
 
@@ -323,29 +323,29 @@ impl fmt::Debug for Share {
 
 /// Where a share's calls come in: its own queue, under the pool's lock.
 #[derive(Clone)]
-struct Place {
-    inner: Arc<Inner>,
+struct ShareAdmission {
+    inner: Arc<PoolShared>,
     number: ShareId,
     /// No call of a share is a plain one, so nothing is ever in it.
-    inbox: Arc<Inbox<Work>>,
+    inbox: Arc<Ring<PoolItem>>,
 }
 
-impl<S: TaskSet> Gate<S> for Place {
-    type Item = Work;
+impl<S: TaskSet> Admit<S> for ShareAdmission {
+    type Item = PoolItem;
 
     fn on_full(&self) -> OnFull {
         self.inner.lock().rules.shares.of.get(&self.number).map_or(OnFull::default(), |entry| entry.on_full)
     }
 
-    fn inbox(&self) -> &Inbox<Work> {
+    fn inbox(&self) -> &Ring<PoolItem> {
         &self.inbox
     }
 
-    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Front<Work>>) -> (R, WakeList)) -> R {
+    fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Injector<PoolItem>>) -> (R, WakeList)) -> R {
         let mut core = self.inner.lock();
         let closed = core.closed && !inside || core.retired;
         let mut f = Some(f);
-        let mut call = |front: Option<&mut Front<Work>>| f.take().map(|f| f(front));
+        let mut call = |front: Option<&mut Injector<PoolItem>>| f.take().map(|f| f(front));
         let done = match closed {
             true => None,
             false => core.with_share(self.number, |_, _, entry| call(Some(&mut entry.front))),
@@ -360,19 +360,19 @@ impl<S: TaskSet> Gate<S> for Place {
     }
 
     /// Within a share calls go by their priority alone.
-    fn place(&self, _: &Meta) -> Option<u64> {
+    fn place(&self, _: &Header) -> Option<u64> {
         None
     }
 
-    fn item(call: Shared<CallSlot<S>>) -> Work {
-        Work::Call(call.erase())
+    fn item(call: CallRef<CallSlot<S>>) -> PoolItem {
+        PoolItem::Call(call.erase())
     }
 
-    fn call(item: &Work) -> Option<Shared<dyn Runnable>> {
-        <Inner as Gate<S>>::call(item)
+    fn call(item: &PoolItem) -> Option<CallRef<dyn ErasedCall>> {
+        <PoolShared as Admit<S>>::call(item)
     }
 
-    fn reserve(&self, task: &'static TaskInfo) -> bool {
+    fn reserve_limit(&self, task: &'static TaskInfo) -> bool {
         let mut core = self.inner.lock();
         let has_room = core.share_admits(self.number) && core.reserve(task);
         let wakes =
@@ -383,20 +383,20 @@ impl<S: TaskSet> Gate<S> for Place {
 
     fn unreserve(&self, task: &'static TaskInfo) {
         self.inner.return_share_slot(self.number);
-        <Inner as Gate<S>>::unreserve(&self.inner, task);
+        <PoolShared as Admit<S>>::unreserve(&self.inner, task);
     }
 
-    fn dropped(&self, call: &dyn Runnable) {
-        <Inner as Gate<S>>::dropped(&self.inner, call);
+    fn dropped(&self, call: &dyn ErasedCall) {
+        <PoolShared as Admit<S>>::dropped(&self.inner, call);
     }
 
-    fn run_here(&self, call: Shared<CallSlot<S>>) {
+    fn run_on_caller(&self, call: CallRef<CallSlot<S>>) {
         // It was not charged, as one that comes through the queue is. It has its slot from `reserve`.
         let mut core = self.inner.lock();
         let began = core.with_share(self.number, |order, number, entry| {
             order.began(number, &mut entry.account);
             if entry.limit.is_some() {
-                call.meta.set_share_slot(Some(self.inner.id()));
+                call.header.set_share_slot(Some(self.inner.id()));
             }
         });
         let wakes = began.map(|((), wakes)| wakes).unwrap_or_default();
@@ -406,24 +406,24 @@ impl<S: TaskSet> Gate<S> for Place {
 }
 
 /// It is the pool's.
-impl Host for Place {
-    fn id(&self) -> HostId {
+impl Backend for ShareAdmission {
+    fn id(&self) -> ExecutorId {
         self.inner.id()
     }
 
-    fn data(&self) -> &Data {
-        Host::data(&*self.inner)
+    fn data(&self) -> &Extensions {
+        Backend::data(&*self.inner)
     }
 
-    fn rules(&self) -> &Arc<Rules> {
+    fn rules(&self) -> &Arc<SchedulingPolicy> {
         self.inner.rules()
     }
 
-    fn whereabouts(&self) -> Where {
-        self.inner.whereabouts()
+    fn thread_kind(&self) -> Where {
+        self.inner.thread_kind()
     }
 
-    fn lend(&self, permit: &mut PermitState, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
+    fn lend(&self, permit: &mut PermitState, target: Option<ExecutorId>) -> Result<LentPermits, WouldDeadlock> {
         self.inner.lend(permit, target)
     }
 
@@ -431,39 +431,39 @@ impl Host for Place {
         self.inner.waits_for_room()
     }
 
-    fn take_back(&self, loan: Loan) -> PermitState {
+    fn take_back(&self, loan: LentPermits) -> PermitState {
         self.inner.take_back(loan)
     }
 
-    fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict {
-        self.inner.clone().awaited(call, blocking)
+    fn on_wait_for(self: Arc<Self>, call: &CallRef<dyn ErasedCall>, blocking: bool) -> WaitAction {
+        self.inner.clone().on_wait_for(call, blocking)
     }
 
-    fn left_queue(&self, call: &dyn Runnable, batch: &mut EndBatch) {
-        self.inner.left_queue(call, batch);
+    fn on_removed(&self, call: &dyn ErasedCall, batch: &mut EndBatch) {
+        self.inner.on_removed(call, batch);
     }
 
-    fn raised(&self, call: &Shared<dyn Runnable>) {
-        self.inner.raised(call);
+    fn on_raised(&self, call: &CallRef<dyn ErasedCall>) {
+        self.inner.on_raised(call);
     }
 
     fn run_soon(self: Arc<Self>, work: offload::Work) -> Result<(), offload::Work> {
         self.inner.clone().run_soon(work)
     }
 
-    fn unseen_panic(&self, error: &CallError) {
-        self.inner.unseen_panic(error);
+    fn on_unobserved_panic(&self, error: &CallError) {
+        self.inner.on_unobserved_panic(error);
     }
 
     fn record(&self, task: &'static TaskInfo, waited: Duration, ran: Duration) {
         self.inner.record(task, waited, ran);
     }
 
-    fn finished(&self, over: Over) {
-        Host::finished(&*self.inner, over);
+    fn on_finished(&self, over: Completion) {
+        Backend::on_finished(&*self.inner, over);
     }
 
-    fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable) {
-        self.inner.clone().resume(expires, work);
+    fn schedule(self: Arc<Self>, expires: u64, work: async_task::Runnable) {
+        self.inner.clone().schedule(expires, work);
     }
 }

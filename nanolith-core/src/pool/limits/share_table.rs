@@ -1,23 +1,23 @@
 //! The shares of a pool, under its lock: their queues, limits and accounts, and the tickets for their calls in the pool's lanes.
 
 use super::{
-    fair_queue::{Account, Order, ShareId, Waiting},
-    share::Handles,
+    fair_queue::{FairQueue, ShareClock, ShareId, Waiting},
+    share::ShareHandle,
     share_limit::ShareLimit,
 };
 use crate::pool::{
     config::MaxQueue,
-    pool_state::{Core, Rest, Work},
+    pool_state::{OtherItem, PoolItem, PoolState},
 };
 use crate::{
     call::{
-        backend::{HostId, Runnable},
-        call_ref::Shared,
-        header::Meta,
+        backend::{ErasedCall, ExecutorId},
+        call_ref::CallRef,
+        header::Header,
     },
     executor::admission::OnFull,
     meta::{priority::Priority, task_info::TaskInfo},
-    sched::{injector::Front, policy::Rules, queue::Bounds},
+    sched::{injector::Injector, policy::SchedulingPolicy, queue::Limits},
     time::clock,
     wake::{AfterUnlock, WakeList},
 };
@@ -28,36 +28,36 @@ use std::{
 };
 
 /// One share, under the pool's lock.
-pub(in crate::pool) struct Entry {
-    pub(in crate::pool) pool: HostId,
+pub(in crate::pool) struct ShareState {
+    pub(in crate::pool) pool: ExecutorId,
     pub(in crate::pool) name: Arc<str>,
-    pub(in crate::pool) front: Front<Work>,
-    pub(in crate::pool) account: Account,
+    pub(in crate::pool) front: Injector<PoolItem>,
+    pub(in crate::pool) account: ShareClock,
     pub(in crate::pool) max_queue: MaxQueue,
     pub(in crate::pool) on_full: OnFull,
     /// How long its calls have run, in nanoseconds.
     pub(in crate::pool) ran: u64,
     /// How many of its calls may be at work at once, if there is a limit.
     pub(in crate::pool) limit: Option<ShareLimit>,
-    pub(in crate::pool) handles: Weak<Handles>,
+    pub(in crate::pool) handles: Weak<ShareHandle>,
 }
 
-fn is_live(work: &Work) -> bool {
-    matches!(work, Work::Call(call) if call.is_queued())
+fn is_live(work: &PoolItem) -> bool {
+    matches!(work, PoolItem::Call(call) if call.is_queued())
 }
 
-fn task_of(work: &Work) -> Option<&'static TaskInfo> {
+fn task_of(work: &PoolItem) -> Option<&'static TaskInfo> {
     match work {
-        Work::Call(call) => Some(call.meta().task()),
-        Work::Rest(_) => None,
+        PoolItem::Call(call) => Some(call.header().task()),
+        PoolItem::Other(_) => None,
     }
 }
 
-impl Entry {
+impl ShareState {
     /// How many calls of each priority may be drawn: no more than may begin.
     fn waiting(&self) -> Waiting {
         let (lanes, most) = (self.front.queue.lanes(), self.newcomers());
-        Priority::ALL.map(|priority| (lanes.len() - lanes.len_without(priority)).min(most))
+        Priority::ALL.map(|priority| (lanes.len() - lanes.len_except(priority)).min(most))
     }
 
     /// How many calls may begin now.
@@ -66,7 +66,7 @@ impl Entry {
     }
 
     /// A call begins.
-    pub(in crate::pool) fn begin(&mut self, call: &Meta) {
+    pub(in crate::pool) fn begin(&mut self, call: &Header) {
         if let Some(limit) = &mut self.limit {
             limit.take();
             call.set_share_slot(Some(self.pool));
@@ -82,32 +82,32 @@ impl Entry {
 
     /// When the ticket for its next call of a priority expires. The tickets of a share with a limit come again and again, so they
     /// stand where the call does.
-    fn ticket_expires(&self, rules: &Rules, priority: Priority, now: u64) -> u64 {
+    fn ticket_expires(&self, rules: &SchedulingPolicy, priority: Priority, now: u64) -> u64 {
         let first = self.limit.as_ref().and_then(|_| self.front.queue.lanes().first(priority));
         match first {
-            Some(Work::Call(call)) => rules.expires(call.meta()),
+            Some(PoolItem::Call(call)) => rules.expires(call.header()),
             _ => rules.expirations().of(priority, now),
         }
     }
 
-    pub(in crate::pool) fn bounds(&self, concurrency: usize) -> Bounds {
-        Bounds { queued: self.max_queue.calls(concurrency).max(1), in_flight: usize::MAX }
+    pub(in crate::pool) fn bounds(&self, concurrency: usize) -> Limits {
+        Limits { queued: self.max_queue.calls(concurrency).max(1), in_flight: usize::MAX }
     }
 }
 
 /// The shares of a pool.
 #[derive(Default)]
-pub(in crate::pool) struct Shares {
-    pub(in crate::pool) of: BTreeMap<ShareId, Entry>,
+pub(in crate::pool) struct ShareTable {
+    pub(in crate::pool) of: BTreeMap<ShareId, ShareState>,
     pub(in crate::pool) names: BTreeMap<Arc<str>, ShareId>,
-    pub(in crate::pool) order: Order,
+    pub(in crate::pool) order: FairQueue,
     pub(in crate::pool) last: ShareId,
-    gone: Vec<Entry>,
+    gone: Vec<ShareState>,
 }
 
-impl Shares {
+impl ShareTable {
     /// Shares that are gone, to be dropped off the lock.
-    pub(in crate::pool) fn leftovers(&mut self) -> Vec<Entry> {
+    pub(in crate::pool) fn take_stale(&mut self) -> Vec<ShareState> {
         mem::take(&mut self.gone)
     }
 
@@ -116,8 +116,8 @@ impl Shares {
     }
 
     /// The call of the share whose turn it is.
-    fn draw(&mut self) -> Option<(ShareId, Priority)> {
-        let priority = self.order.draw()?;
+    fn pick(&mut self) -> Option<(ShareId, Priority)> {
+        let priority = self.order.pick()?;
         self.order.next(priority).map(|share| (share, priority))
     }
 
@@ -129,12 +129,12 @@ impl Shares {
 
     /// The first ticket in the lanes has gone, and no call with it.
     pub(in crate::pool) fn drop_ticket(&mut self) {
-        self.order.draw();
+        self.order.pick();
     }
 
     /// Nobody holds it, and none of its calls is left.
     pub(in crate::pool) fn forget_if_idle(&mut self, share: ShareId) {
-        let idle = |entry: &Entry| entry.handles.strong_count() == 0 && entry.front.queue.in_flight() == 0;
+        let idle = |entry: &ShareState| entry.handles.strong_count() == 0 && entry.front.queue.in_flight() == 0;
         if self.of.get(&share).is_some_and(idle) {
             if let Some(mut entry) = self.of.remove(&share) {
                 self.names.remove(&entry.name);
@@ -145,11 +145,11 @@ impl Shares {
     }
 
     /// Takes every entry out of the queues.
-    pub(in crate::pool) fn waiting(&mut self) -> Vec<Shared<dyn Runnable>> {
+    pub(in crate::pool) fn waiting(&mut self) -> Vec<CallRef<dyn ErasedCall>> {
         let mut all = Vec::new();
         for (share, entry) in &mut self.of {
             while let Some(work) = entry.front.queue.pop() {
-                if let Work::Call(call) = work {
+                if let PoolItem::Call(call) = work {
                     all.push(call);
                 }
             }
@@ -166,18 +166,18 @@ impl Shares {
     }
 
     pub(in crate::pool) fn dismiss_lines(&mut self) -> WakeList {
-        self.of.values_mut().map(|entry| entry.front.queue.dismiss_line()).fold(WakeList::default(), WakeList::and)
+        self.of.values_mut().map(|entry| entry.front.queue.wake_all_waiting()).fold(WakeList::default(), WakeList::and)
     }
 }
 
-impl Core {
+impl PoolState {
     /// Does something to a share. What its queue counts, the pool's counts too, and there is a ticket for each call in it.
     pub(in crate::pool) fn with_share<R>(
         &mut self,
         share: ShareId,
-        f: impl FnOnce(&mut Order, ShareId, &mut Entry) -> R,
+        f: impl FnOnce(&mut FairQueue, ShareId, &mut ShareState) -> R,
     ) -> Option<(R, WakeList)> {
-        let Shares { of, order, .. } = &mut self.rules.shares;
+        let ShareTable { of, order, .. } = &mut self.rules.shares;
         let entry = of.get_mut(&share)?;
         let before = entry.front.queue.tally();
         // A free slot that no call of the others will take is one for this share, within its limit.
@@ -189,16 +189,16 @@ impl Core {
         let is_held_back = entry.limit.is_some() && entry.front.queue.tally().queued > 0;
         let waiting = entry.waiting();
         order.set_waiting(share, &mut entry.account, waiting, is_held_back);
-        entry.front.spent().into_iter().for_each(|work| self.front.spend(work));
-        let mut wakes = self.front.queue.follow(before, entry.front.queue.tally());
+        entry.front.take_stale().into_iter().for_each(|work| self.front.discard_stale(work));
+        let mut wakes = self.front.queue.apply_delta(before, entry.front.queue.tally());
         let (now, rules) = (clock::now(), self.front.queue.rules());
         let is_limited = entry.limit.is_some();
-        for (priority, expires) in order.issue(|priority| entry.ticket_expires(rules, priority, now)) {
-            wakes = wakes.and(self.front.hold().unwrap_or_default());
-            let ticket = Work::Rest(Rest::Ticket);
+        for (priority, expires) in order.issue_tickets(|priority| entry.ticket_expires(rules, priority, now)) {
+            wakes = wakes.and(self.front.stop_accepting().unwrap_or_default());
+            let ticket = PoolItem::Other(OtherItem::Ticket);
             match is_limited {
                 false => self.front.queue.put_last(priority, now, ticket),
-                true => self.front.queue.enter_again(priority, expires, ticket),
+                true => self.front.queue.push_raised(priority, expires, ticket),
             }
         }
         Some((result, wakes))
@@ -230,10 +230,10 @@ impl Core {
 
     /// A call of a share at its limit, which came to the pool's lanes since it was raised, or was held for its kind, goes back
     /// before all others of its priority there.
-    pub(in crate::pool) fn return_to_share(&mut self, call: Shared<dyn Runnable>) -> WakeList {
-        let (share, now) = (call.meta().share(), clock::now());
-        let put = |_: &mut Order, _, entry: &mut Entry| {
-            entry.front.queue.put_first(call.meta().priority(), now, Work::Call(call));
+    pub(in crate::pool) fn return_to_share(&mut self, call: CallRef<dyn ErasedCall>) -> WakeList {
+        let (share, now) = (call.header().share(), clock::now());
+        let put = |_: &mut FairQueue, _, entry: &mut ShareState| {
+            entry.front.queue.put_first(call.header().priority(), now, PoolItem::Call(call));
         };
         self.with_share(share, put).map(|((), wakes)| wakes).unwrap_or_default()
     }
@@ -241,9 +241,9 @@ impl Core {
     /// The task of the call that the first ticket stands for, if it stands for one. Calls before that which are over go.
     pub(in crate::pool) fn ticket_task(&mut self) -> Option<&'static TaskInfo> {
         while let Some((share, priority)) = self.rules.shares.peek() {
-            let first = |_: &mut Order, _, entry: &mut Entry| loop {
+            let first = |_: &mut FairQueue, _, entry: &mut ShareState| loop {
                 match entry.front.queue.pop_first_if(priority, |work| !is_live(work)) {
-                    Some(spent) => entry.front.spend(spent),
+                    Some(spent) => entry.front.discard_stale(spent),
                     None => return entry.front.queue.lanes().first(priority).and_then(task_of),
                 }
             };
@@ -256,12 +256,12 @@ impl Core {
     }
 
     /// A ticket was drawn: the call that goes instead of it, if there is one.
-    pub(in crate::pool) fn redeem(&mut self) -> Option<Shared<dyn Runnable>> {
-        let (share, priority) = self.rules.shares.draw()?;
-        let pop = |_: &mut Order, _, entry: &mut Entry| loop {
+    pub(in crate::pool) fn redeem(&mut self) -> Option<CallRef<dyn ErasedCall>> {
+        let (share, priority) = self.rules.shares.pick()?;
+        let pop = |_: &mut FairQueue, _, entry: &mut ShareState| loop {
             match entry.front.queue.pop_first_if(priority, |_| true) {
-                Some(Work::Call(call)) if call.is_queued() => return Some(call),
-                Some(spent) => entry.front.spend(spent),
+                Some(PoolItem::Call(call)) if call.is_queued() => return Some(call),
+                Some(spent) => entry.front.discard_stale(spent),
                 None => return None,
             }
         };

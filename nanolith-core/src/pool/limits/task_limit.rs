@@ -17,11 +17,11 @@ pub(in crate::pool) type Id = usize;
 /// Who goes first among those that are held: who expires first, then who came first.
 type Rank = (u64, u64);
 
-pub(in crate::pool) struct Kind<T> {
+pub(in crate::pool) struct TaskLimit<T> {
     task: &'static TaskInfo,
     limit: usize,
     running: usize,
-    held: BTreeMap<Rank, T>,
+    waiting: BTreeMap<Rank, T>,
     /// Those that were called and have not begun.
     called: BTreeSet<(Id, Rank)>,
     came: u64,
@@ -30,21 +30,21 @@ pub(in crate::pool) struct Kind<T> {
 }
 
 /// The kinds of tasks that have a limit.
-pub(in crate::pool) struct Kinds<T>(Vec<Kind<T>>);
+pub(in crate::pool) struct TaskLimits<T>(Vec<TaskLimit<T>>);
 
-impl<T> Default for Kinds<T> {
+impl<T> Default for TaskLimits<T> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<T> Kinds<T> {
+impl<T> TaskLimits<T> {
     /// The kind of this task, if it has a limit.
-    pub(in crate::pool) fn of(&mut self, task: &'static TaskInfo) -> Option<&mut Kind<T>> {
+    pub(in crate::pool) fn get(&mut self, task: &'static TaskInfo) -> Option<&mut TaskLimit<T>> {
         let limit = task.max_concurrency()?;
         let at = self.0.iter().position(|kind| kind.task.identifier() == task.identifier());
         let at = at.unwrap_or_else(|| {
-            self.0.push(Kind::new(task, limit));
+            self.0.push(TaskLimit::new(task, limit));
             self.0.len() - 1
         });
         self.0.get_mut(at)
@@ -58,13 +58,13 @@ impl<T> Kinds<T> {
 
     /// Takes out everything that is held.
     pub(in crate::pool) fn take_held(&mut self) -> Vec<T> {
-        self.0.iter_mut().flat_map(|kind| mem::take(&mut kind.held).into_values()).collect()
+        self.0.iter_mut().flat_map(|kind| mem::take(&mut kind.waiting).into_values()).collect()
     }
 }
 
-impl<T> Kind<T> {
+impl<T> TaskLimit<T> {
     fn new(task: &'static TaskInfo, limit: usize) -> Self {
-        Self { task, limit, running: 0, held: BTreeMap::new(), called: BTreeSet::new(), came: 0, ended: 0 }
+        Self { task, limit, running: 0, waiting: BTreeMap::new(), called: BTreeSet::new(), came: 0, ended: 0 }
     }
 
     /// Whether one more may run.
@@ -73,15 +73,15 @@ impl<T> Kind<T> {
     }
 
     /// Whether the call whose turn has come may begin; else it is held.
-    pub(in crate::pool) fn admit(&mut self, id: Id, expires: u64, call: impl FnOnce() -> T) -> bool {
+    pub(in crate::pool) fn try_start(&mut self, id: Id, expires: u64, call: impl FnOnce() -> T) -> bool {
         if self.has_room() {
             return true;
         }
-        let rank = self.uncall(id).unwrap_or_else(|| {
+        let rank = self.take_requeued(id).unwrap_or_else(|| {
             self.came += 1;
             (expires, self.came)
         });
-        self.held.insert(rank, call());
+        self.waiting.insert(rank, call());
         false
     }
 
@@ -97,33 +97,33 @@ impl<T> Kind<T> {
     }
 
     /// One that was queued has ended; `waits` says which of those that are held still wait. Gives others.
-    pub(in crate::pool) fn left(&mut self, id: Id, waits: impl Fn(&T) -> bool) -> Vec<T> {
+    pub(in crate::pool) fn remove_ended(&mut self, id: Id, waits: impl Fn(&T) -> bool) -> Vec<T> {
         self.forget(id);
         self.ended += 1;
-        if self.ended <= self.held.len() / 2 + 64 {
+        if self.ended <= self.waiting.len() / 2 + 64 {
             return Vec::new();
         }
         self.ended = 0;
         let (stay, gone): (_, BTreeMap<_, _>) =
-            mem::take(&mut self.held).into_iter().partition(|(_, call)| waits(call));
-        self.held = stay;
+            mem::take(&mut self.waiting).into_iter().partition(|(_, call)| waits(call));
+        self.waiting = stay;
         gone.into_values().collect()
     }
 
     /// The next that is called, if there is room for it. Whoever calls it says where it goes, or drops it.
-    pub(in crate::pool) fn call(&mut self) -> Option<(Rank, T)> {
+    pub(in crate::pool) fn next_waiting(&mut self) -> Option<(Rank, T)> {
         if self.running + self.called.len() >= self.limit {
             return None;
         }
-        self.held.pop_first()
+        self.waiting.pop_first()
     }
 
     /// One that was called goes back to its lane.
-    pub(in crate::pool) fn called(&mut self, id: Id, rank: Rank) {
+    pub(in crate::pool) fn mark_requeued(&mut self, id: Id, rank: Rank) {
         self.called.insert((id, rank));
     }
 
-    fn uncall(&mut self, id: Id) -> Option<Rank> {
+    fn take_requeued(&mut self, id: Id) -> Option<Rank> {
         let called = self.first_called(id)?;
         self.called.remove(&called);
         Some(called.1)
@@ -136,7 +136,7 @@ impl<T> Kind<T> {
 
     /// It waits no more. One that was raised may have been called in both its places.
     pub(in crate::pool) fn forget(&mut self, id: Id) {
-        while self.uncall(id).is_some() {}
+        while self.take_requeued(id).is_some() {}
     }
 }
 
@@ -146,22 +146,22 @@ mod tests {
 
     static TASK: TaskInfo = TaskInfo::new("Any", "run", "any::run").concurrency(2);
 
-    fn kind() -> Kind<Id> {
-        Kind::new(&TASK, 2)
+    fn kind() -> TaskLimit<Id> {
+        TaskLimit::new(&TASK, 2)
     }
 
     /// Whether the call begins, as one that expires then.
-    fn come(kind: &mut Kind<Id>, id: Id, expires: u64) -> bool {
-        let begins = kind.admit(id, expires, || id);
+    fn come(kind: &mut TaskLimit<Id>, id: Id, expires: u64) -> bool {
+        let begins = kind.try_start(id, expires, || id);
         if begins {
             kind.began(id);
         }
         begins
     }
 
-    fn call(kind: &mut Kind<Id>) -> Option<Id> {
-        let (rank, id) = kind.call()?;
-        kind.called(id, rank);
+    fn next_waiting(kind: &mut TaskLimit<Id>) -> Option<Id> {
+        let (rank, id) = kind.next_waiting()?;
+        kind.mark_requeued(id, rank);
         Some(id)
     }
 
@@ -169,12 +169,12 @@ mod tests {
     fn so_many_run_and_the_others_are_called_first_in_first_out() {
         let mut kind = kind();
         assert_eq!([1, 2, 3, 4].map(|id| come(&mut kind, id, 7)), [true, true, false, false]);
-        assert_eq!(call(&mut kind), None, "there is no room");
+        assert_eq!(next_waiting(&mut kind), None, "there is no room");
         kind.over();
-        assert_eq!((call(&mut kind), call(&mut kind)), (Some(3), None));
+        assert_eq!((next_waiting(&mut kind), next_waiting(&mut kind)), (Some(3), None));
         assert!(come(&mut kind, 3, 7));
         kind.over();
-        assert_eq!(call(&mut kind), Some(4));
+        assert_eq!(next_waiting(&mut kind), Some(4));
     }
 
     #[test]
@@ -182,11 +182,11 @@ mod tests {
         let mut kind = kind();
         let _ = [1, 2, 3, 4].map(|id| come(&mut kind, id, 7));
         kind.over();
-        assert_eq!(call(&mut kind), Some(3));
+        assert_eq!(next_waiting(&mut kind), Some(3));
         assert!(come(&mut kind, 9, 1), "a more urgent one is faster");
         assert!(!come(&mut kind, 3, 7));
         kind.over();
-        assert_eq!(call(&mut kind), Some(3), "before the fourth");
+        assert_eq!(next_waiting(&mut kind), Some(3), "before the fourth");
     }
 
     #[test]
@@ -194,7 +194,7 @@ mod tests {
         let mut kind = kind();
         let _ = [(1, 7), (2, 7), (3, 7), (4, 5)].map(|(id, expires)| come(&mut kind, id, expires));
         kind.over();
-        assert_eq!(call(&mut kind), Some(4));
+        assert_eq!(next_waiting(&mut kind), Some(4));
     }
 
     #[test]
@@ -202,9 +202,9 @@ mod tests {
         let mut kind = kind();
         let _ = [1, 2, 3, 4].map(|id| come(&mut kind, id, 7));
         kind.over();
-        assert_eq!(call(&mut kind), Some(3));
-        kind.left(3, |_| true);
-        assert_eq!(call(&mut kind), Some(4));
+        assert_eq!(next_waiting(&mut kind), Some(3));
+        kind.remove_ended(3, |_| true);
+        assert_eq!(next_waiting(&mut kind), Some(4));
     }
 
     #[test]
@@ -213,8 +213,8 @@ mod tests {
         let _ = [1, 2].map(|id| come(&mut kind, id, 7));
         for id in 3..10_000 {
             assert!(!come(&mut kind, id, 7));
-            kind.left(id, |_| false);
+            kind.remove_ended(id, |_| false);
         }
-        assert!(kind.held.len() < 256);
+        assert!(kind.waiting.len() < 256);
     }
 }

@@ -3,11 +3,11 @@
 
 use super::{
     rayon_threads,
-    spare::{self, Errand},
+    spare::{self, SpareJob},
 };
-use crate::pool::{pool_shared::Inner, pool_state::Core};
+use crate::pool::{pool_shared::PoolShared, pool_state::PoolState};
 use crate::{
-    call::backend::Host,
+    call::backend::Backend,
     context::{block_on, thread_context},
     error::Panic,
     util::unwind,
@@ -23,13 +23,13 @@ use std::{
 
 /// A thread of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::pool) enum Who {
+pub(in crate::pool) enum ThreadKey {
     /// The rayon thread of this number, of this generation.
     Rayon(u64, usize),
     Spare(usize),
 }
 
-impl Who {
+impl ThreadKey {
     /// The thread that a runner of this generation stands on.
     fn here(generation: Option<u64>) -> Option<Self> {
         match generation {
@@ -40,19 +40,19 @@ impl Who {
 }
 
 /// What each thread is to run once.
-pub(in crate::pool) struct Roll {
+pub(in crate::pool) struct Broadcast {
     /// Who has not come to it, and which result is theirs.
-    pending: Mutex<Vec<(Who, usize)>>,
+    pending: Mutex<Vec<(ThreadKey, usize)>>,
     run: Box<dyn Fn(usize) + Send + Sync>,
 }
 
-impl Roll {
-    fn pending(&self) -> MutexGuard<'_, Vec<(Who, usize)>> {
+impl Broadcast {
+    fn pending(&self) -> MutexGuard<'_, Vec<(ThreadKey, usize)>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the run the taker's, for its thread.
-    fn take(&self, who: Who) -> Option<usize> {
+    fn take(&self, who: ThreadKey) -> Option<usize> {
         let mut pending = self.pending();
         let at = pending.iter().position(|(thread, _)| *thread == who)?;
         Some(pending.swap_remove(at).1)
@@ -65,39 +65,39 @@ impl Roll {
 
 /// A thread's run, which it has taken.
 #[must_use = "the thread is to run it"]
-pub(in crate::pool) struct Turn {
-    roll: Arc<Roll>,
+pub(in crate::pool) struct BroadcastRun {
+    roll: Arc<Broadcast>,
     number: usize,
 }
 
-impl Core {
+impl PoolState {
     /// What a runner's thread is yet to run.
-    pub(in crate::pool) fn turn(&self, generation: Option<u64>) -> Option<Turn> {
-        let who = Who::here(generation)?;
-        let turn = |roll: &Arc<Roll>| roll.take(who).map(|number| Turn { roll: roll.clone(), number });
+    pub(in crate::pool) fn next_broadcast(&self, generation: Option<u64>) -> Option<BroadcastRun> {
+        let who = ThreadKey::here(generation)?;
+        let turn = |roll: &Arc<Broadcast>| roll.take(who).map(|number| BroadcastRun { roll: roll.clone(), number });
         self.rolls.iter().find_map(turn)
     }
 }
 
-impl Inner {
+impl PoolShared {
     /// Runs what a runner's thread has taken.
-    pub(in crate::pool) fn run_turn(&self, Turn { roll, number }: Turn) {
+    pub(in crate::pool) fn run_broadcast(&self, BroadcastRun { roll, number }: BroadcastRun) {
         self.forget_if_taken(&roll);
-        unwind::quietly(|| (roll.run)(number));
-        unwind::quietly(|| drop(roll));
+        unwind::ignore_panics(|| (roll.run)(number));
+        unwind::ignore_panics(|| drop(roll));
     }
 
     /// A thread that is idle comes to it; a runner's does so itself, when its task is over.
-    pub(in crate::pool) fn come_to(&self, roll: &Arc<Roll>, who: Who) {
-        if thread_context::is_runner() {
+    pub(in crate::pool) fn run_if_pending(&self, roll: &Arc<Broadcast>, who: ThreadKey) {
+        if thread_context::holds_permit() {
             return;
         }
         if let Some(number) = roll.take(who) {
-            self.run_turn(Turn { roll: roll.clone(), number });
+            self.run_broadcast(BroadcastRun { roll: roll.clone(), number });
         }
     }
 
-    fn forget_if_taken(&self, roll: &Arc<Roll>) {
+    fn forget_if_taken(&self, roll: &Arc<Broadcast>) {
         if roll.is_taken() {
             let known = {
                 let rolls = &mut self.lock().rolls;
@@ -108,25 +108,27 @@ impl Inner {
     }
 
     /// Calls on every thread there is; gives their number to `begin` before the first can come.
-    fn call_on_all(self: &Arc<Self>, roll: &Arc<Roll>, begin: impl FnOnce(usize)) {
+    fn call_on_all(self: &Arc<Self>, roll: &Arc<Broadcast>, begin: impl FnOnce(usize)) {
         let rayon = self.rayon();
         let generation = self.lock().rayon.generation;
         let threads = rayon.clone();
         {
             let mut pending = roll.pending();
             let kept = threads.as_ref().map_or(0, rayon_threads::count);
-            let spare = self.spares.summon(|number| Errand::Come(self.clone(), roll.clone(), number));
-            let all = (0..kept).map(|number| Who::Rayon(generation, number)).chain(spare.into_iter().map(Who::Spare));
+            let spare = self.spares.run_on_each(|number| SpareJob::Broadcast(self.clone(), roll.clone(), number));
+            let all = (0..kept)
+                .map(|number| ThreadKey::Rayon(generation, number))
+                .chain(spare.into_iter().map(ThreadKey::Spare));
             pending.extend(all.zip(0..));
             begin(pending.len());
         }
         drop(rayon);
         let mut core = self.lock();
         core.rolls.push(roll.clone());
-        core.front.shut(); // who takes from the inbox comes out and looks
+        core.front.close_ring(); // who takes from the inbox comes out and looks
         self.release(core, WakeList::default());
         self.forget_if_taken(roll);
-        threads.iter().for_each(|threads| rayon_threads::call_on_all(threads, self, roll, generation));
+        threads.iter().for_each(|threads| rayon_threads::broadcast(threads, self, roll, generation));
     }
 }
 
@@ -156,7 +158,7 @@ struct Results<T> {
 /// Dropped, the threads run it all the same.
 #[must_use = "the threads run it all the same; this tells when they have"]
 pub struct RunOnAll<T> {
-    inner: Arc<Inner>,
+    inner: Arc<PoolShared>,
     results: Arc<Deferred<Results<T>>>,
 }
 
@@ -192,11 +194,11 @@ impl fmt::Display for RunOnAllError {
 impl std::error::Error for RunOnAllError {}
 
 impl<T: Send + 'static> RunOnAll<T> {
-    pub(in crate::pool) fn begin(inner: Arc<Inner>, run: impl Fn() -> T + Send + Sync + 'static) -> Self {
+    pub(in crate::pool) fn begin(inner: Arc<PoolShared>, run: impl Fn() -> T + Send + Sync + 'static) -> Self {
         let results = Arc::new(Deferred::new(Results { of: Vec::new(), left: 0, waiter: SingleWaiter::default() }));
         let told = results.clone();
         let run = move |number| tell(&told, number, unwind::catch(&run));
-        let roll = Arc::new(Roll { pending: Mutex::default(), run: Box::new(run) });
+        let roll = Arc::new(Broadcast { pending: Mutex::default(), run: Box::new(run) });
         inner.call_on_all(&roll, |threads| {
             results.with(|results, _| {
                 results.of.resize_with(threads, || None);
@@ -219,7 +221,7 @@ impl<T: Send + 'static> RunOnAll<T> {
     ///
     /// [`RunOnAllError::WouldDeadlock`] on a thread of the pool.
     pub fn wait(self) -> Result<Vec<Result<T, Panic>>, RunOnAllError> {
-        let host = Host::id(&*self.inner);
+        let host = Backend::id(&*self.inner);
         block_on::block_on(self, Some(host)).unwrap_or(Err(RunOnAllError::WouldDeadlock))
     }
 }
@@ -238,7 +240,8 @@ impl<T: Send + 'static> Future for RunOnAll<T> {
     type Output = Result<Vec<Result<T, Panic>>, RunOnAllError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let stands_still = thread_context::host_id() == Some(self.inner.id()) && thread_context::blocks_when_pending();
+        let stands_still =
+            thread_context::current_executor() == Some(self.inner.id()) && thread_context::poll_blocks_thread();
         let mut new = Some(NewWaker::of(cx.waker())); // what is not needed of it drops after the release
         let results = self.results.with(|results, after| {
             if results.left == 0 {

@@ -1,18 +1,18 @@
 //! rayon, whose threads the runners stand on. Nothing else in the crate names it.
 
 use super::{
-    broadcast::{Roll, Who},
+    broadcast::{Broadcast, ThreadKey},
     roster::Present,
-    simulated::{self, Crew},
+    simulated::{self, SimThreads},
 };
 use crate::pool::{
     config::{BuildError, ThreadHandler},
-    pool_shared::Inner,
+    pool_shared::PoolShared,
 };
 use crate::{
     call::{
-        backend::{Host, Runnable},
-        call_ref::Shared,
+        backend::{Backend, ErasedCall},
+        call_ref::CallRef,
     },
     context::thread_context,
     sim_runtime,
@@ -31,14 +31,14 @@ use std::{
 pub(in crate::pool) enum Threads {
     Rayon(Arc<rayon::ThreadPool>),
     /// Those of a simulation, each a rayon pool of its own: so a `par_iter` within a task is done by its one thread, in order.
-    Simulated(Arc<Crew>),
+    Simulated(Arc<SimThreads>),
 }
 
 /// A rayon pool whose threads know that they are `inner`'s.
-pub(in crate::pool) fn build(inner: &Arc<Inner>, threads: usize) -> Result<Threads, BuildError> {
+pub(in crate::pool) fn build(inner: &Arc<PoolShared>, threads: usize) -> Result<Threads, BuildError> {
     let config = inner.config.clone();
     if let Some(world) = &inner.world {
-        let crew = Crew::new(world.clone(), threads);
+        let crew = SimThreads::new(world.clone(), threads);
         for number in 0..threads {
             let serves = crew.service();
             spawn_alone(inner, config.thread_name(number), move || serves.serve(number))?;
@@ -60,7 +60,7 @@ pub(in crate::pool) fn abandon(threads: &Threads) {
 /// A thread of its own that runs `serve`. It is a rayon pool of one, so that a `par_iter` within a task stays on it:
 /// the other threads may all be waiting for this one.
 pub(in crate::pool) fn spawn_alone(
-    inner: &Arc<Inner>,
+    inner: &Arc<PoolShared>,
     name: String,
     serve: impl FnOnce() + Send + 'static,
 ) -> Result<(), BuildError> {
@@ -73,7 +73,7 @@ pub(in crate::pool) fn spawn_alone(
     let keep = alone.clone();
     alone.spawn(move || {
         if is_simulated {
-            unwind::quietly(serve); // it is made to unwind if it is left over
+            unwind::ignore_panics(serve); // it is made to unwind if it is left over
         } else {
             serve();
         }
@@ -86,7 +86,7 @@ pub(in crate::pool) fn spawn_alone(
 const LEAST_ALONE: usize = 256 * 1_024;
 
 fn build_named(
-    inner: &Arc<Inner>,
+    inner: &Arc<PoolShared>,
     threads: usize,
     stack_size: Option<usize>,
     mut name: impl FnMut(usize) -> String + 'static,
@@ -106,8 +106,8 @@ fn build_named(
         .start_handler(move |_| {
             let ticket = ticket.lock().unwrap_or_else(PoisonError::into_inner).take();
             ticket.into_iter().for_each(sim_runtime::Ticket::enter);
-            let host: Weak<dyn Host> = weak.clone();
-            thread_context::adopt(id, host);
+            let host: Weak<dyn Backend> = weak.clone();
+            thread_context::set_executor(id, host);
             clock::enter(clock.clone()).for_ever();
             stack::mark_base(known_size);
             run(config.on_thread_start.as_ref());
@@ -151,19 +151,19 @@ fn build_named(
 /// The handler of a thread's start or exit; what it throws stays here.
 fn run(handler: Option<&ThreadHandler>) {
     if let Some(handler) = handler {
-        unwind::quietly(|| handler());
+        unwind::ignore_panics(|| handler());
     }
 }
 
 /// What is sent to a rayon thread. All goes through one closure, so that the depth of the stack tells where it stands.
-enum Sent {
+enum RayonJob {
     /// A permit, to rayon threads of this generation.
-    Begin(Arc<Inner>, u64),
+    Begin(Arc<PoolShared>, u64),
     /// To tell how deep the stack is.
     Measure(mpsc::Sender<Option<usize>>),
 }
 
-impl Sent {
+impl RayonJob {
     #[inline(never)]
     fn run(self) {
         let depth = stack::depth();
@@ -175,7 +175,7 @@ impl Sent {
     }
 }
 
-fn spawn(rayon: &Arc<rayon::ThreadPool>, sent: Sent) {
+fn spawn(rayon: &Arc<rayon::ThreadPool>, sent: RayonJob) {
     // The closure keeps the rayon pool, so that one that was outgrown lives as long as its last runner.
     let keep = rayon.clone();
     rayon.spawn(move || {
@@ -185,24 +185,24 @@ fn spawn(rayon: &Arc<rayon::ThreadPool>, sent: Sent) {
 }
 
 /// Sends a permit to a rayon thread of `generation`; should there be larger ones by now, its runner finds that out.
-pub(in crate::pool) fn send(inner: &Arc<Inner>, generation: u64) {
+pub(in crate::pool) fn send(inner: &Arc<PoolShared>, generation: u64) {
     let threads = inner.rayon().clone();
     match threads {
-        Some(Threads::Rayon(rayon)) => spawn(&rayon, Sent::Begin(inner.clone(), generation)),
+        Some(Threads::Rayon(rayon)) => spawn(&rayon, RayonJob::Begin(inner.clone(), generation)),
         Some(Threads::Simulated(crew)) => {
             let pool = inner.clone();
-            Crew::send(&crew, move || pool.begin_on_rayon(generation, Some(0)));
+            SimThreads::send(&crew, move || pool.begin_on_rayon(generation, Some(0)));
         }
         None => {}
     }
 }
 
 /// Runs a claimed call on a rayon thread, when one is free.
-pub(in crate::pool) fn run_apart(inner: &Arc<Inner>, call: Shared<dyn Runnable>) {
+pub(in crate::pool) fn run_on_spare(inner: &Arc<PoolShared>, call: CallRef<dyn ErasedCall>) {
     let (threads, pool) = (inner.rayon().clone(), inner.clone());
     match threads {
-        Some(Threads::Rayon(rayon)) => rayon.spawn(move || pool.run_apart(call)),
-        Some(Threads::Simulated(crew)) => Crew::send(&crew, move || pool.run_apart(call)),
+        Some(Threads::Rayon(rayon)) => rayon.spawn(move || pool.run_on_spare(call)),
+        Some(Threads::Simulated(crew)) => SimThreads::send(&crew, move || pool.run_on_spare(call)),
         None => {}
     }
 }
@@ -221,12 +221,12 @@ pub(in crate::pool) fn count(threads: &Threads) -> usize {
 }
 
 /// Has every thread come to `roll`, when it is idle.
-pub(in crate::pool) fn call_on_all(threads: &Threads, inner: &Arc<Inner>, roll: &Arc<Roll>, generation: u64) {
+pub(in crate::pool) fn broadcast(threads: &Threads, inner: &Arc<PoolShared>, roll: &Arc<Broadcast>, generation: u64) {
     match threads {
         Threads::Rayon(rayon) => {
             let (keep, pool, roll) = (rayon.clone(), inner.clone(), roll.clone());
             rayon.spawn_broadcast(move |thread| {
-                pool.come_to(&roll, Who::Rayon(generation, thread.index()));
+                pool.run_if_pending(&roll, ThreadKey::Rayon(generation, thread.index()));
                 let _ = &keep; // one that was outgrown lives as long
             });
         }
@@ -234,7 +234,7 @@ pub(in crate::pool) fn call_on_all(threads: &Threads, inner: &Arc<Inner>, roll: 
             let (pool, roll) = (Arc::downgrade(inner), Arc::downgrade(roll));
             crew.call_all(move |number| {
                 if let (Some(pool), Some(roll)) = (pool.upgrade(), roll.upgrade()) {
-                    pool.come_to(&roll, Who::Rayon(generation, number));
+                    pool.run_if_pending(&roll, ThreadKey::Rayon(generation, number));
                 }
             });
         }
@@ -246,7 +246,7 @@ pub(in crate::pool) fn call_on_all(threads: &Threads, inner: &Arc<Inner>, roll: 
 pub(in crate::pool) fn main_loop_depth(threads: &Threads) -> usize {
     let Threads::Rayon(rayon) = threads else { return 0 };
     let (tell, told) = mpsc::channel();
-    spawn(rayon, Sent::Measure(tell));
+    spawn(rayon, RayonJob::Measure(tell));
     told.recv_timeout(MEASURE).ok().flatten().unwrap_or(0)
 }
 

@@ -77,7 +77,7 @@ impl Roster {
     pub(in crate::pool) fn join(&self) {
         let handles = self.state.with(|state, _| mem::take(&mut state.handles));
         for handle in handles.into_values().flatten() {
-            unwind::quietly(|| drop(handle.join()));
+            unwind::ignore_panics(|| drop(handle.join()));
         }
     }
 }

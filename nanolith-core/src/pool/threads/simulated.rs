@@ -1,8 +1,8 @@
 //! The threads of a pool in a simulation: they take what is sent to them in order, as rayon's do.
 
 use crate::{
-    park::parker::Parking,
-    sim_runtime::{self, World},
+    park::parker::ThreadParker,
+    sim_runtime::{self, Scheduler},
     util::{per_thread::per_thread, unwind},
 };
 use std::{
@@ -28,7 +28,7 @@ pub(in crate::pool) fn number() -> Option<usize> {
 
 /// What the threads share.
 pub(in crate::pool) struct Shared {
-    world: Arc<World>,
+    world: Arc<Scheduler>,
     state: Mutex<State>,
 }
 
@@ -43,13 +43,13 @@ struct State {
 }
 
 /// The threads, which end with this when they have done what was sent.
-pub(in crate::pool) struct Crew {
+pub(in crate::pool) struct SimThreads {
     shared: Arc<Shared>,
     threads: usize,
 }
 
-impl Crew {
-    pub(in crate::pool) fn new(world: Arc<World>, threads: usize) -> Self {
+impl SimThreads {
+    pub(in crate::pool) fn new(world: Arc<Scheduler>, threads: usize) -> Self {
         Self { shared: Arc::new(Shared { world, state: Mutex::default() }), threads }
     }
 
@@ -78,8 +78,8 @@ impl Crew {
             let mut state = self.shared.lock();
             (std::mem::take(&mut state.jobs), std::mem::take(&mut state.calls))
         };
-        jobs.into_iter().for_each(|job| unwind::quietly(|| drop(job)));
-        calls.into_iter().for_each(|call| unwind::quietly(|| drop(call)));
+        jobs.into_iter().for_each(|job| unwind::ignore_panics(|| drop(job)));
+        calls.into_iter().for_each(|call| unwind::ignore_panics(|| drop(call)));
     }
 
     /// Has one of the threads do `job`: it is chosen by chance among those that are idle. The threads stay until it is done.
@@ -94,14 +94,14 @@ impl Crew {
             state.jobs.push_back(job);
             match state.idle.len() {
                 0 => None,
-                idle => Some(state.idle.swap_remove((shared.world.lot() % idle as u64) as usize)),
+                idle => Some(state.idle.swap_remove((shared.world.random_u64() % idle as u64) as usize)),
             }
         };
         idle.into_iter().for_each(Waker::wake);
     }
 }
 
-impl Drop for Crew {
+impl Drop for SimThreads {
     fn drop(&mut self) {
         let idle = {
             let mut state = self.shared.lock();
@@ -119,19 +119,19 @@ impl Shared {
 
     pub(in crate::pool) fn serve(&self, number: usize) {
         NUMBER.set(Some(number));
-        let parking = Parking::of_this_thread();
+        let parking = ThreadParker::of_this_thread();
         let mut called = 0;
         loop {
             let mut state = self.lock();
             if let Some(call) = state.calls.get(called).cloned() {
                 drop(state);
                 called += 1;
-                unwind::quietly(|| call(number));
-                sim_runtime::preempt();
+                unwind::ignore_panics(|| call(number));
+                sim_runtime::switch_point();
             } else if let Some(job) = state.jobs.pop_front() {
                 drop(state);
-                unwind::quietly(job);
-                sim_runtime::preempt();
+                unwind::ignore_panics(job);
+                sim_runtime::switch_point();
             } else if state.over {
                 return;
             } else {

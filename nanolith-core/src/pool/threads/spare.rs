@@ -2,12 +2,12 @@
 //! pool grows by beyond the threads that it keeps.
 
 use super::{
-    broadcast::{Roll, Who},
+    broadcast::{Broadcast, ThreadKey},
     rayon_threads,
 };
-use crate::pool::pool_shared::Inner;
+use crate::pool::pool_shared::PoolShared;
 use crate::{
-    call::{backend::Runnable, call_ref::Shared},
+    call::{backend::ErasedCall, call_ref::CallRef},
     park::condvar::Condvar,
     util::{per_thread::per_thread, unwind},
 };
@@ -22,38 +22,38 @@ use std::{
 };
 
 /// What a spare thread is asked to do.
-pub(in crate::pool) enum Errand {
+pub(in crate::pool) enum SpareJob {
     /// To take up a permit.
-    Begin(Arc<Inner>),
+    Work(Arc<PoolShared>),
     /// To run a claimed call that somebody waits for.
-    Run(Arc<Inner>, Shared<dyn Runnable>),
+    RunCall(Arc<PoolShared>, CallRef<dyn ErasedCall>),
     /// To run what each thread is to run once; for the one of this number.
-    Come(Arc<Inner>, Arc<Roll>, usize),
+    Broadcast(Arc<PoolShared>, Arc<Broadcast>, usize),
 }
 
-impl Errand {
-    fn pool(&self) -> &Arc<Inner> {
+impl SpareJob {
+    fn pool(&self) -> &Arc<PoolShared> {
         match self {
-            Self::Begin(pool) | Self::Run(pool, _) | Self::Come(pool, ..) => pool,
+            Self::Work(pool) | Self::RunCall(pool, _) | Self::Broadcast(pool, ..) => pool,
         }
     }
 
     fn run(self) {
         match self {
-            Self::Begin(pool) => pool.begin_spare(),
-            Self::Run(pool, call) => pool.run_apart(call),
-            Self::Come(pool, roll, number) => pool.come_to(&roll, Who::Spare(number)),
+            Self::Work(pool) => pool.begin_spare(),
+            Self::RunCall(pool, call) => pool.run_on_spare(call),
+            Self::Broadcast(pool, roll, number) => pool.run_if_pending(&roll, ThreadKey::Spare(number)),
         }
     }
 }
 
 #[derive(Default)]
 struct State {
-    errands: VecDeque<Errand>,
+    errands: VecDeque<SpareJob>,
     /// Errands for one thread each, by its number.
-    own: Vec<(usize, Errand)>,
+    per_thread: Vec<(usize, SpareJob)>,
     /// The numbers of the threads that have begun.
-    here: Vec<usize>,
+    alive: Vec<usize>,
     /// Threads that wait for an errand.
     idle: usize,
     total: usize,
@@ -64,10 +64,10 @@ struct State {
 
 impl State {
     /// The idle thread of this number ends.
-    fn go(&mut self, number: usize) {
+    fn retire(&mut self, number: usize) {
         self.idle -= 1;
         self.total -= 1;
-        self.here.retain(|known| *known != number);
+        self.alive.retain(|known| *known != number);
     }
 }
 
@@ -81,7 +81,7 @@ pub(in crate::pool) fn thread_number() -> Option<usize> {
 }
 
 /// The spare threads of one pool. They hold no pool while they are idle.
-pub(in crate::pool) struct Spares {
+pub(in crate::pool) struct SpareThreads {
     state: Mutex<State>,
     called: Condvar,
     max: AtomicUsize,
@@ -89,7 +89,7 @@ pub(in crate::pool) struct Spares {
     idle: Duration,
 }
 
-impl Spares {
+impl SpareThreads {
     pub(in crate::pool) fn new(max: usize, idle: Duration) -> Arc<Self> {
         Arc::new(Self { state: Mutex::default(), called: Condvar::default(), max: AtomicUsize::new(max), idle })
     }
@@ -110,7 +110,7 @@ impl Spares {
     }
 
     /// Lets every idle thread go.
-    pub(in crate::pool) fn dismiss(&self) {
+    pub(in crate::pool) fn shutdown(&self) {
         self.lock().dismissed = true;
         self.called.notify_all();
     }
@@ -121,7 +121,7 @@ impl Spares {
 
     /// Gives `errand` to an idle thread or a new one. Gives it back when there are as many as there may be, or the system
     /// gives no more.
-    pub(in crate::pool) fn send(self: &Arc<Self>, errand: Errand) -> Result<(), Errand> {
+    pub(in crate::pool) fn send(self: &Arc<Self>, errand: SpareJob) -> Result<(), SpareJob> {
         let mut state = self.lock();
         if state.idle <= state.errands.len() {
             if state.total >= self.max() || state.dismissed {
@@ -140,10 +140,10 @@ impl Spares {
     }
 
     /// Starts a thread, which begins with `errand`; gives that back if the system gives no thread.
-    fn spawn(self: &Arc<Self>, number: usize, errand: Errand) -> Result<(), Errand> {
+    fn spawn(self: &Arc<Self>, number: usize, errand: SpareJob) -> Result<(), SpareJob> {
         let (spares, pool) = (self.clone(), errand.pool().clone());
         let errand = Arc::new(Mutex::new(Some(errand)));
-        let take = |errand: &Mutex<Option<Errand>>| errand.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let take = |errand: &Mutex<Option<SpareJob>>| errand.lock().unwrap_or_else(PoisonError::into_inner).take();
         let first = errand.clone();
         let serve = move || spares.serve(number, take(&first));
         let started = rayon_threads::spawn_alone(&pool, format!("{}-spare-{number}", pool.config.name), serve);
@@ -152,32 +152,32 @@ impl Spares {
     }
 
     /// Gives every thread an errand of its own; tells their numbers.
-    pub(in crate::pool) fn summon(&self, errand: impl Fn(usize) -> Errand) -> Vec<usize> {
+    pub(in crate::pool) fn run_on_each(&self, errand: impl Fn(usize) -> SpareJob) -> Vec<usize> {
         let mut state = self.lock();
-        let here = state.here.clone();
-        state.own.extend(here.iter().map(|number| (*number, errand(*number))));
+        let here = state.alive.clone();
+        state.per_thread.extend(here.iter().map(|number| (*number, errand(*number))));
         drop(state);
         self.called.notify_all();
         here
     }
 
-    fn serve(&self, number: usize, first: Option<Errand>) {
+    fn serve(&self, number: usize, first: Option<SpareJob>) {
         NUMBER.set(Some(number));
-        self.lock().here.push(number);
-        first.into_iter().for_each(|errand| unwind::quietly(|| errand.run()));
+        self.lock().alive.push(number);
+        first.into_iter().for_each(|errand| unwind::ignore_panics(|| errand.run()));
         while let Some(errand) = self.next(number) {
-            unwind::quietly(|| errand.run());
+            unwind::ignore_panics(|| errand.run());
         }
     }
 
     /// The next errand; `None` when the thread has been idle long enough.
-    fn next(&self, number: usize) -> Option<Errand> {
+    fn next(&self, number: usize) -> Option<SpareJob> {
         let mut state = self.lock();
         state.idle += 1;
         loop {
-            if let Some(at) = state.own.iter().position(|(whose, _)| *whose == number) {
+            if let Some(at) = state.per_thread.iter().position(|(whose, _)| *whose == number) {
                 state.idle -= 1;
-                let own = state.own.swap_remove(at).1;
+                let own = state.per_thread.swap_remove(at).1;
                 if !state.errands.is_empty() {
                     self.called.notify_one(); // this thread may have been called for that
                 }
@@ -188,13 +188,13 @@ impl Spares {
                 return Some(errand);
             }
             if state.dismissed {
-                state.go(number);
+                state.retire(number);
                 return None;
             }
             let (back, timed_out) = self.called.wait_timeout(&self.state, state, self.idle);
             state = back;
-            if timed_out && state.errands.is_empty() && state.own.iter().all(|(whose, _)| *whose != number) {
-                state.go(number);
+            if timed_out && state.errands.is_empty() && state.per_thread.iter().all(|(whose, _)| *whose != number) {
+                state.retire(number);
                 return None;
             }
         }

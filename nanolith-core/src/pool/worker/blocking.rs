@@ -3,28 +3,28 @@
 
 use crate::pool::{
     limits::share_limit::ShareLimit,
-    pool_shared::Inner,
-    pool_state::{Rest, Start, Work},
-    threads::{rayon_threads, spare::Errand},
+    pool_shared::PoolShared,
+    pool_state::{OtherItem, PoolItem, WorkerStart},
+    threads::{rayon_threads, spare::SpareJob},
 };
 use crate::{
     call::{
-        backend::{Host, HostId, Loan, Over, PermitState, Runnable, Verdict, WouldDeadlock},
-        call_ref::Shared,
+        backend::{Backend, Completion, ErasedCall, ExecutorId, LentPermits, PermitState, WaitAction, WouldDeadlock},
+        call_ref::CallRef,
         end_batch::EndBatch,
         offload::{self, Work as Deferred},
-        slot::End,
+        slot::EndReason,
     },
     context::thread_context::{self, Where},
     deadlock::{Needs, Node},
     error::CallError,
     executor::admission::OnFull,
     meta::task_info::TaskInfo,
-    park::parker::Parking,
-    sched::policy::Rules,
+    park::parker::ThreadParker,
+    sched::policy::SchedulingPolicy,
     sim_runtime::EndWait,
     util::unwind,
-    wake::{AfterUnlock, NewWaker, WaitTicket, WakeList, extensions::Data},
+    wake::{AfterUnlock, NewWaker, WaitTicket, WakeList, extensions::Extensions},
 };
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -32,29 +32,29 @@ use std::{
     time::Duration,
 };
 
-impl Host for Inner {
-    fn id(&self) -> HostId {
-        Inner::id(self)
+impl Backend for PoolShared {
+    fn id(&self) -> ExecutorId {
+        PoolShared::id(self)
     }
 
-    fn data(&self) -> &Data {
+    fn data(&self) -> &Extensions {
         &self.config.data
     }
 
-    fn rules(&self) -> &Arc<Rules> {
+    fn rules(&self) -> &Arc<SchedulingPolicy> {
         &self.rules
     }
 
-    fn whereabouts(&self) -> Where {
+    fn thread_kind(&self) -> Where {
         Where::Pool(self.config.name.clone())
     }
 
     /// The last thread that could still run something does not wait for what would have to run.
-    fn lend(&self, permit: &mut PermitState, target: Option<HostId>) -> Result<Loan, WouldDeadlock> {
+    fn lend(&self, permit: &mut PermitState, target: Option<ExecutorId>) -> Result<LentPermits, WouldDeadlock> {
         if matches!(permit, PermitState::Lent) {
-            return Ok(Loan { before: PermitState::Lent, extra: 0 }); // this thread counts as blocked already
+            return Ok(LentPermits { before: PermitState::Lent, extra: 0 }); // this thread counts as blocked already
         }
-        let own = (target == Some(self.id())).then(|| Parking::of_this_thread().waker().clone());
+        let own = (target == Some(self.id())).then(|| ThreadParker::of_this_thread().waker().clone());
         let mut core = self.lock();
         let threads = core.rayon.total + self.spares.max();
         if own.is_some() && core.blocked + 1 >= threads {
@@ -66,12 +66,12 @@ impl Host for Inner {
         let stuck = core.tokens > 0;
         self.release(core, WakeList::default());
         if stuck {
-            self.start(Some(Start::Spare));
+            self.start(Some(WorkerStart::Spare));
         }
         Ok(loan)
     }
 
-    fn overruns(&self, call: &dyn Runnable) {
+    fn on_overrun(&self, call: &dyn ErasedCall) {
         let pool = self.me.clone();
         self.overruns.add(call, move |task| {
             if let Some(pool) = pool.upgrade() {
@@ -82,47 +82,47 @@ impl Host for Inner {
         });
     }
 
-    fn no_more_overruns(&self, address: usize) {
+    fn on_overrun_finished(&self, address: usize) {
         self.overruns.remove(address);
     }
 
-    fn unseen_panic(&self, error: &CallError) {
+    fn on_unobserved_panic(&self, error: &CallError) {
         if let Some(handler) = &self.config.on_panic {
             handler(error);
         }
     }
 
-    fn list_blocked(&self, call: &Shared<dyn Runnable>, is_blocked: bool) {
+    fn list_blocked(&self, call: &CallRef<dyn ErasedCall>, is_blocked: bool) {
         self.blocked.list_or_strike_off(call, is_blocked);
     }
 
-    fn blocked_calls(&self) -> Vec<Shared<dyn Runnable>> {
+    fn blocked_calls(&self) -> Vec<CallRef<dyn ErasedCall>> {
         self.blocked.calls()
     }
 
-    fn suspended_calls(&self) -> Vec<Shared<dyn Runnable>> {
+    fn suspended_calls(&self) -> Vec<CallRef<dyn ErasedCall>> {
         self.suspended.calls()
     }
 
     /// A thread that waits lends its permit, so a call in the queue begins unless each thread that there may be waits, or its
     /// kind is at its limit. Room comes when a call begins, or ends where `max_in_flight` is reached.
-    fn needs(&self, call: &Shared<dyn Runnable>, needs_room: bool) -> Needs {
+    fn needs(&self, call: &CallRef<dyn ErasedCall>, needs_room: bool) -> Needs {
         let core = self.lock();
         let (in_flight, blocked) = (core.front.in_flight(), core.blocked);
         let has_thread = blocked < core.rayon.total + self.spares.max();
-        let full = core.rules.kinds.full(call.meta().task()).filter(|_| !call.meta().is_exempt() && !needs_room);
+        let full = core.rules.kinds.full(call.header().task()).filter(|_| !call.header().is_exempt() && !needs_room);
         drop(core);
-        let node = |call: Shared<dyn Runnable>| Node::new(call, Host::id(self));
+        let node = |call: CallRef<dyn ErasedCall>| Node::new(call, Backend::id(self));
         let of_blocked = || self.blocked.calls().into_iter();
         let waiting = of_blocked().chain(self.suspended.calls()).filter(|call| !call.is_over());
         let (nodes, least): (Vec<_>, usize) = match full {
             Some(running) => {
-                let kind = call.meta().task().identifier();
-                (waiting.filter(|call| call.meta().task().identifier() == kind).map(node).collect(), running)
+                let kind = call.header().task().identifier();
+                (waiting.filter(|call| call.header().task().identifier() == kind).map(node).collect(), running)
             }
             None if !has_thread => (of_blocked().map(node).collect(), blocked),
             // A share has a queue of its own.
-            None if needs_room && call.meta().share() == 0 => (waiting.map(node).collect(), in_flight),
+            None if needs_room && call.header().share() == 0 => (waiting.map(node).collect(), in_flight),
             None => return Needs::Nothing,
         };
         // Where some of them do something else than to wait, they may end.
@@ -133,11 +133,11 @@ impl Host for Inner {
         self.config.on_full == OnFull::Wait
     }
 
-    fn take_back(&self, loan: Loan) -> PermitState {
+    fn take_back(&self, loan: LentPermits) -> PermitState {
         if let PermitState::Lent = loan.before {
             return self.lock().take_back(loan);
         }
-        let parking = Parking::of_this_thread();
+        let parking = ThreadParker::of_this_thread();
         let mut core = self.lock();
         let own = core.remove_own_wait(parking.waker());
         let permit = core.take_back(loan);
@@ -147,56 +147,56 @@ impl Host for Inner {
     }
 
     fn take_stranded(&self) -> bool {
-        Inner::take_stranded(self)
+        PoolShared::take_stranded(self)
     }
 
-    fn awaited(self: Arc<Self>, call: &Shared<dyn Runnable>, blocking: bool) -> Verdict {
-        if !call.is_queued() || !call.meta().is_with(self.id()) || !self.claim_awaited(call, blocking) {
-            return Verdict::Wait;
+    fn on_wait_for(self: Arc<Self>, call: &CallRef<dyn ErasedCall>, blocking: bool) -> WaitAction {
+        if !call.is_queued() || !call.header().is_on(self.id()) || !self.claim_for_waiter(call, blocking) {
+            return WaitAction::Park;
         }
-        if blocking && !thread_context::is_deep() {
+        if blocking && !thread_context::at_max_depth() {
             self.run_on_top(call);
-            return Verdict::Ran;
+            return WaitAction::RanInline;
         }
         // This stack is deep enough, or a future waits in a paused pool: another thread takes the very call.
         self.lock().sent_apart += 1;
-        match self.spares.send(Errand::Run(self.clone(), call.clone())) {
-            Ok(()) => Verdict::Wait,
+        match self.spares.send(SpareJob::RunCall(self.clone(), call.clone())) {
+            Ok(()) => WaitAction::Park,
             Err(_) if blocking => {
                 self.lock().sent_apart -= 1;
-                call.discard(End::WouldDeadlock);
-                Host::finished(&*self, Over::of(call.meta()).skipped());
-                Verdict::Deadlock
+                call.discard(EndReason::WouldDeadlock);
+                Backend::on_finished(&*self, Completion::of(call.header()).skipped());
+                WaitAction::Deadlock
             }
             Err(_) => {
-                rayon_threads::run_apart(&self, call.clone());
-                Verdict::Wait
+                rayon_threads::run_on_spare(&self, call.clone());
+                WaitAction::Park
             }
         }
     }
 
-    fn exempted(&self, call: &Shared<dyn Runnable>) {
-        if call.meta().is_with(self.id()) {
+    fn exempted(&self, call: &CallRef<dyn ErasedCall>) {
+        if call.header().is_on(self.id()) {
             let mut core = self.lock();
-            core.let_through(call);
+            core.exempt(call);
             self.release(core, WakeList::default());
         }
     }
 
-    fn left_queue(&self, call: &dyn Runnable, batch: &mut EndBatch) {
+    fn on_removed(&self, call: &dyn ErasedCall, batch: &mut EndBatch) {
         let mut core = self.lock();
         let wakes = core.leave(call);
         self.release_into(core, wakes, batch);
     }
 
-    fn raised(&self, call: &Shared<dyn Runnable>) {
-        let expires = self.rules.raised(call.meta());
+    fn on_raised(&self, call: &CallRef<dyn ErasedCall>) {
+        let expires = self.rules.raised_position(call.header());
         let mut core = self.lock();
-        core.front.raise(expires, Work::Call(call.clone()));
+        core.front.raise(expires, PoolItem::Call(call.clone()));
         self.release(core, WakeList::default());
     }
 
-    fn finished(&self, over: Over) {
+    fn on_finished(&self, over: Completion) {
         let mut core = self.lock();
         let wakes = core.over(over);
         self.release(core, wakes);
@@ -233,11 +233,11 @@ impl Host for Inner {
         self.world.as_ref().map(|world| world.end_wait())
     }
 
-    fn suspended(&self, call: &Shared<dyn Runnable>) {
+    fn on_suspended(&self, call: &CallRef<dyn ErasedCall>) {
         self.list_suspended(call);
     }
 
-    fn no_more_suspended(&self, call: usize) {
+    fn on_suspended_finished(&self, call: usize) {
         self.suspended.strike_off(call);
     }
 
@@ -272,20 +272,20 @@ impl Host for Inner {
         self.release_within(core, wakes);
     }
 
-    fn resume(self: Arc<Self>, expires: u64, work: async_task::Runnable) {
+    fn schedule(self: Arc<Self>, expires: u64, work: async_task::Runnable) {
         let mut core = self.lock();
         if core.abandoned {
             drop(core);
-            unwind::quietly(|| drop(work));
+            unwind::ignore_panics(|| drop(work));
             return;
         }
-        core.front.queue.resume(expires, Work::Rest(Rest::Resume(work)));
+        core.front.queue.resume(expires, PoolItem::Other(OtherItem::Resume(work)));
         self.release_within(core, WakeList::default());
     }
 }
 
-impl Inner {
-    /// Work of [`Host::run_soon`] is over: a closed pool may have nothing left to do.
+impl PoolShared {
+    /// Work of [`Backend::run_soon`] is over: a closed pool may have nothing left to do.
     fn errand_over(&self) {
         self.with_waiters(|core, after| {
             if core.closed {
@@ -295,19 +295,19 @@ impl Inner {
     }
 
     /// Runs a claimed call that this thread waits for, in the slot that it holds.
-    fn run_on_top(&self, call: &Shared<dyn Runnable>) {
-        let id = Inner::id(self);
+    fn run_on_top(&self, call: &CallRef<dyn ErasedCall>) {
+        let id = PoolShared::id(self);
         let (over, finished) =
-            thread_context::collect_over(id, || thread_context::run_on_top(|| self.run_and_count(call.clone())));
-        over.or(finished).into_iter().for_each(|over| Host::finished(self, over));
+            thread_context::collect_over(id, || thread_context::run_nested(|| self.run_and_count(call.clone())));
+        over.or(finished).into_iter().for_each(|over| Backend::on_finished(self, over));
     }
 
     /// Makes a queued call of ours, which a task waits for, the caller's to run out of its turn, if it is to do so.
-    fn claim_awaited(&self, call: &Shared<dyn Runnable>, blocking: bool) -> bool {
-        if call.meta().task().max_concurrency().is_some() || call.meta().share() != 0 {
-            let below = thread_context::running_share_slot(Inner::id(self));
+    fn claim_for_waiter(&self, call: &CallRef<dyn ErasedCall>, blocking: bool) -> bool {
+        if call.header().task().max_concurrency().is_some() || call.header().share() != 0 {
+            let below = thread_context::running_share_slot(PoolShared::id(self));
             let mut core = self.lock();
-            let (claimed, wakes) = core.claim_awaited(call, blocking, below);
+            let (claimed, wakes) = core.claim_for_waiter(call, blocking, below);
             self.release(core, wakes);
             return claimed;
         }
@@ -319,7 +319,7 @@ impl Inner {
     }
 
     /// A queued call of ours was claimed out of turn.
-    fn begun(&self, call: &Shared<dyn Runnable>) {
+    fn begun(&self, call: &CallRef<dyn ErasedCall>) {
         let mut core = self.lock();
         let wakes = core.begun_by_rules(call, false);
         self.release(core, wakes);

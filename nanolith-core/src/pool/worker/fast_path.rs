@@ -1,34 +1,34 @@
 //! A runner at the inbox: plain calls come and go without the lock.
 
-use crate::pool::{pool_shared::Inner, pool_state::Work};
+use crate::pool::{pool_shared::PoolShared, pool_state::PoolItem};
 use crate::{
-    call::backend::{Ran, Runnable},
+    call::backend::{ErasedCall, RunResult},
     context::thread_context,
-    metrics::Tally,
+    metrics::ThreadRecorder,
     park::parker,
-    time::{clock, coarse::Pulse},
+    time::{clock, coarse::CoarseTicker},
     util::unwind,
     wake::WakeList,
 };
 use std::{cell::Cell, sync::atomic::Ordering};
 
 /// How often a runner sees to what others rest on: figures, and whether one more is wanted.
-const ROUND: u64 = 32;
+const STATS_EVERY: u64 = 32;
 
 /// How often it looks at the clock.
-const GRAIN: u64 = 8;
+const CLOCK_EVERY: u64 = 8;
 
 /// Tells more of the pace than the next look would. Nanoseconds.
-const LONG: u64 = 20_000;
+const LONG_TASK: u64 = 20_000;
 
 /// One who has looked so often for a call is idle.
-const IDLE: u32 = 16;
+const IDLE_SPINS: u32 = 16;
 
 /// So many calls in the inbox are worth a look whether one more runner helps.
-const BACKLOG: usize = 128;
+const SCALE_UP_BACKLOG: usize = 128;
 
 /// What a runner has done at the inbox, as far as nobody has been told.
-struct Done {
+struct BatchStats {
     calls: u64,
     /// When the last grain of calls began, and how many this thread had run on top of others by then.
     began: u64,
@@ -37,53 +37,53 @@ struct Done {
     on_top: u64,
 }
 
-impl Done {
+impl BatchStats {
     fn now() -> Self {
         let began = clock::now();
-        Self { calls: 0, began, seen_from: began, on_top: thread_context::ran_on_top() }
+        Self { calls: 0, began, seen_from: began, on_top: thread_context::nested_runs() }
     }
 }
 
-impl Inner {
+impl PoolShared {
     /// Takes from the inbox until it is empty for a while, until something waits in the lanes, or until it is shut.
-    pub(in crate::pool) fn serve(&self, tally: &mut Tally) {
-        let _pulse = Pulse::begin();
-        let mut done = Done::now();
+    pub(in crate::pool) fn run_fast_path(&self, tally: &mut ThreadRecorder) {
+        let _pulse = CoarseTicker::begin();
+        let mut done = BatchStats::now();
         // What a call's destructors throw stays here.
-        while unwind::catch(|| self.serve_on(&mut done, tally)).is_err() {}
-        self.count_served(done.calls % ROUND);
+        while unwind::catch(|| self.fast_loop(&mut done, tally)).is_err() {}
+        self.count_served(done.calls % STATS_EVERY);
         if tally.is_on() {
             tally.end_grain(done.seen_from, clock::now());
         }
     }
 
-    fn serve_on(&self, done: &mut Done, tally: &mut Tally) {
+    fn fast_loop(&self, done: &mut BatchStats, tally: &mut ThreadRecorder) {
         while !self.hint.is_for_lanes() {
             match self.inbox.pop() {
-                Some(Work::Call(call)) => {
+                Some(PoolItem::Call(call)) => {
                     if tally.is_on() {
-                        tally.see(call.meta().task(), || call.meta().submitted_at());
+                        tally.see(call.header().task(), || call.header().submitted_at());
                     }
-                    match call.try_run(done.began.max(clock::recent())) {
+                    match call.try_run(done.began.max(clock::coarse_now())) {
                         Err(claimed) if !claimed.was_overtaken() => {
                             tally.unsee();
                             self.settle(&*claimed);
                         }
-                        Ok(Ran::Skipped) => tally.unsee(),
+                        Ok(RunResult::Skipped) => tally.unsee(),
                         ran => {
                             if ran.is_err() {
                                 tally.unsee();
                                 self.rules.uncount_overtaken();
                             }
                             done.calls += 1;
-                            if done.calls % GRAIN == 0 && !self.end_grain(done, tally) {
+                            if done.calls % CLOCK_EVERY == 0 && !self.sample_clock(done, tally) {
                                 break;
                             }
                         }
                     }
                 }
-                Some(Work::Rest(_)) | None => {
-                    self.count_served(done.calls % ROUND);
+                Some(PoolItem::Other(_)) | None => {
+                    self.count_served(done.calls % STATS_EVERY);
                     done.calls = 0;
                     if tally.is_on() {
                         tally.end_grain(done.seen_from, clock::now());
@@ -93,54 +93,54 @@ impl Inner {
                         if !self.inbox.has_next() {
                             break;
                         }
-                    } else if !self.wait_at_inbox() {
+                    } else if !self.spin_for_call() {
                         break;
                     }
-                    *done = Done::now();
-                    clock::tell(done.began);
+                    *done = BatchStats::now();
+                    clock::publish_coarse(done.began);
                 }
             }
         }
     }
 
     /// Looks at the clock after a grain of calls, and around after a round of them. Says whether to go on.
-    fn end_grain(&self, done: &mut Done, tally: &mut Tally) -> bool {
-        let (now, on_top) = (clock::now(), thread_context::ran_on_top());
-        clock::tell(now);
-        let took = (now - done.began) / (GRAIN + on_top - done.on_top);
+    fn sample_clock(&self, done: &mut BatchStats, tally: &mut ThreadRecorder) -> bool {
+        let (now, on_top) = (clock::now(), thread_context::nested_runs());
+        clock::publish_coarse(now);
+        let took = (now - done.began) / (CLOCK_EVERY + on_top - done.on_top);
         (done.began, done.on_top) = (now, on_top);
-        let round = done.calls % ROUND == 0;
-        if tally.is_on() && (round || took > LONG) {
+        let round = done.calls % STATS_EVERY == 0;
+        if tally.is_on() && (round || took > LONG_TASK) {
             tally.end_grain(done.seen_from, now);
             done.seen_from = now;
         }
         if round {
-            self.count_served(ROUND);
+            self.count_served(STATS_EVERY);
         }
-        !(round || took > LONG) || self.look_around(took)
+        !(round || took > LONG_TASK) || self.reconsider_workers(took)
     }
 
     /// Waits a moment for a call. Says whether there is one.
-    fn wait_at_inbox(&self) -> bool {
+    fn spin_for_call(&self) -> bool {
         let looks = Cell::new(0_u32);
-        parker::look_on(self.config.spin, || {
+        parker::spin_until(self.config.spin, || {
             looks.set(looks.get() + 1);
-            if looks.get() == IDLE {
+            if looks.get() == IDLE_SPINS {
                 // ORDERING: Relaxed, and so below: a figure.
                 self.resting.fetch_add(1, Ordering::Relaxed);
             }
-            self.inbox.has_next() || self.hint.is_waiting() || !self.inbox.is_in_use()
+            self.inbox.has_next() || self.hint.is_waiting() || !self.inbox.has_consumer()
         });
-        if looks.get() >= IDLE {
+        if looks.get() >= IDLE_SPINS {
             self.resting.fetch_sub(1, Ordering::Relaxed);
         }
         self.inbox.has_next()
     }
 
     /// A call came out of the inbox that somebody else had claimed.
-    fn settle(&self, call: &dyn Runnable) {
+    fn settle(&self, call: &dyn ErasedCall) {
         let mut core = self.lock();
-        core.front.settle(call);
+        core.front.account_claimed(call);
         self.release(core, WakeList::default());
     }
 
@@ -152,15 +152,15 @@ impl Inner {
     }
 
     /// Tells how long tasks take, and asks for one more runner where that helps. Says whether to go on.
-    fn look_around(&self, took: u64) -> bool {
+    fn reconsider_workers(&self, took: u64) -> bool {
         let mut core = self.lock();
-        core.pace.note(took);
-        let tiny = core.pace.is_tiny();
+        core.pace.record(took);
+        let tiny = core.pace.is_small();
         if !tiny {
-            core.front.shut();
+            core.front.close_ring();
         }
-        let enough = core.front.queue.serving() == 1 || core.pace.spreads();
-        if !tiny || self.inbox.len() > BACKLOG {
+        let enough = core.front.queue.ring_consumers() == 1 || core.pace.is_parallel_worthwhile();
+        if !tiny || self.inbox.len() > SCALE_UP_BACKLOG {
             self.release(core, WakeList::default());
         }
         tiny && enough

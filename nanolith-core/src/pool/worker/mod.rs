@@ -6,19 +6,19 @@ pub(super) mod fast_path;
 pub(super) mod watchdog;
 
 use super::{
-    limits::Taken,
-    pool_shared::Inner,
-    pool_state::{Core, Rest, Work},
+    limits::Started,
+    pool_shared::PoolShared,
+    pool_state::{OtherItem, PoolItem, PoolState},
     shutdown::AtWork,
-    threads::broadcast::Turn,
+    threads::broadcast::BroadcastRun,
 };
 use crate::{
     call::{
-        backend::{Host, Over, Permit, Ran, Runnable},
-        call_ref::Shared,
+        backend::{Backend, Completion, ErasedCall, Permit, RunResult},
+        call_ref::CallRef,
     },
     context::thread_context,
-    metrics::Tally,
+    metrics::ThreadRecorder,
     park::parker,
     time::clock,
     util::unwind,
@@ -31,15 +31,15 @@ enum Last {
     Nothing,
     Call {
         inside: bool,
-        ran: Ran,
+        ran: RunResult,
         /// How long it took, in nanoseconds: what it ran of others that it waited for takes its share.
         took: u64,
     },
     Resumed,
     /// A call that some rule is about.
-    Ruled {
-        ran: Ran,
-        over: Over,
+    Limited {
+        ran: RunResult,
+        over: Completion,
     },
     /// It took from the inbox, and found nothing there for a while.
     Served,
@@ -47,17 +47,17 @@ enum Last {
 
 /// What a runner does next.
 enum Next {
-    Run(Work),
+    Run(PoolItem),
     /// A call that some rule is about.
-    RunByRules(Shared<dyn Runnable>),
+    RunByRules(CallRef<dyn ErasedCall>),
     /// Take from the inbox.
     Serve,
     /// Run what each thread is to run once.
-    Turn(Turn),
+    Turn(BroadcastRun),
     Leave,
 }
 
-impl Inner {
+impl PoolShared {
     /// A permit has come to a rayon thread, whose stack is so deep.
     pub(super) fn begin_on_rayon(self: &Arc<Self>, generation: u64, depth: Option<usize>) {
         let mut core = self.lock();
@@ -65,7 +65,7 @@ impl Inner {
         if current {
             core.rayon.coming -= 1;
         }
-        if self.is_on_top(depth) {
+        if self.is_nested_on_rayon(depth) {
             // Stolen on top of a task that waits in `par_iter` and may hold a lock, or of a piece that such a task waits
             // for: another thread has to begin.
             drop(core);
@@ -85,9 +85,9 @@ impl Inner {
     /// ones, and it would only give it back, over and over, until one of these is there.
     fn begin(self: &Arc<Self>, generation: Option<u64>) {
         let is_outgrown = || generation.is_some_and(|generation| generation != self.lock().rayon.generation);
-        while let Some(permit) = self.take_token(generation) {
+        while let Some(permit) = self.claim_start(generation) {
             // The worker puts its permit down before it leaves.
-            let ((), left) = thread_context::as_runner(self.id(), permit, || self.drain(generation));
+            let ((), left) = thread_context::with_permit(self.id(), permit, || self.drain(generation));
             debug_assert!(left.is_none(), "the worker has stepped down");
             if is_outgrown() {
                 return;
@@ -95,8 +95,8 @@ impl Inner {
         }
     }
 
-    fn take_token(&self, generation: Option<u64>) -> Option<Permit> {
-        self.lock().take_token(generation)
+    fn claim_start(&self, generation: Option<u64>) -> Option<Permit> {
+        self.lock().claim_start(generation)
     }
 
     fn drain(self: &Arc<Self>, generation: Option<u64>) {
@@ -104,17 +104,17 @@ impl Inner {
         let mut tally = self.recorder.tally();
         loop {
             last = match self.next(last, generation, &mut tally) {
-                Next::Run(Work::Call(call)) => {
-                    let inside = call.meta().is_inside();
-                    let on_top = thread_context::ran_on_top();
+                Next::Run(PoolItem::Call(call)) => {
+                    let inside = call.header().is_nested();
+                    let on_top = thread_context::nested_runs();
                     let (ran, took) = self.run_measured(call, &mut tally);
-                    let calls = 1 + thread_context::ran_on_top() - on_top;
+                    let calls = 1 + thread_context::nested_runs() - on_top;
                     Last::Call { inside, ran, took: took / calls }
                 }
-                Next::Run(Work::Rest(Rest::Ticket)) => Last::Resumed,
-                Next::Run(Work::Rest(Rest::Resume(work))) => {
+                Next::Run(PoolItem::Other(OtherItem::Ticket)) => Last::Resumed,
+                Next::Run(PoolItem::Other(OtherItem::Resume(work))) => {
                     let began = tally.is_on().then(clock::now);
-                    unwind::quietly(|| {
+                    unwind::ignore_panics(|| {
                         work.run();
                     });
                     if let Some(began) = began {
@@ -124,16 +124,16 @@ impl Inner {
                     Last::Resumed
                 }
                 Next::RunByRules(call) => {
-                    let over = Over::of(call.meta());
+                    let over = Completion::of(call.header());
                     let (ran, took) = self.run_measured(call, &mut tally);
-                    Last::Ruled { ran, over: over.ran(took) }
+                    Last::Limited { ran, over: over.ran(took) }
                 }
                 Next::Turn(turn) => {
-                    self.run_turn(turn);
+                    self.run_broadcast(turn);
                     Last::Resumed
                 }
                 Next::Serve => {
-                    self.serve(&mut tally);
+                    self.run_fast_path(&mut tally);
                     tally.flush();
                     Last::Served
                 }
@@ -144,15 +144,15 @@ impl Inner {
 
     /// Runs a claimed call, and puts down what is to be measured of it. Gives how long it took, in nanoseconds.
     #[inline]
-    fn run_measured(&self, call: Shared<dyn Runnable>, tally: &mut Tally) -> (Ran, u64) {
+    fn run_measured(&self, call: CallRef<dyn ErasedCall>, tally: &mut ThreadRecorder) -> (RunResult, u64) {
         let began = clock::now();
-        let seen = tally.is_on().then(|| (call.meta().task(), call.meta().submitted_at()));
+        let seen = tally.is_on().then(|| (call.header().task(), call.header().submitted_at()));
         let _listed = self.list_at_work(&call);
         let ran = run_call(call, None, began);
         let took = clock::now() - began;
         if let Some((task, submitted)) = seen {
             tally.busy(took);
-            if ran == Ran::Done {
+            if ran == RunResult::Finished {
                 tally.note(task, began.saturating_sub(submitted), took, 1);
             }
             self.bring(tally);
@@ -161,37 +161,37 @@ impl Inner {
     }
 
     /// Lists a call of a simulation while a thread runs it.
-    fn list_at_work(&self, call: &Shared<dyn Runnable>) -> Option<AtWork<'_>> {
+    fn list_at_work(&self, call: &CallRef<dyn ErasedCall>) -> Option<AtWork<'_>> {
         self.world.as_ref().map(|_| AtWork::begin(&self.at_work, self.id(), call))
     }
 
     /// Brings what was measured to the book, unless more waits: a pool that is empty has it all.
-    fn bring(&self, tally: &mut Tally) {
+    fn bring(&self, tally: &mut ThreadRecorder) {
         if !self.hint.is_waiting() {
             tally.flush();
         }
     }
 
     /// Counts what was done last, and takes what is next. `Leave`: the permit is given back.
-    fn next(&self, last: Last, generation: Option<u64>, tally: &mut Tally) -> Next {
+    fn next(&self, last: Last, generation: Option<u64>, tally: &mut ThreadRecorder) -> Next {
         let mut core = self.lock();
         let mut lingered = matches!(last, Last::Served);
         let mut wakes = core.account(last);
         loop {
             if !core.rolls.is_empty() {
-                if let Some(turn) = core.turn(generation) {
+                if let Some(turn) = core.next_broadcast(generation) {
                     core.active += 1;
                     self.release(core, wakes);
                     return Next::Turn(turn);
                 }
             }
-            let leaves = core.is_superfluous(generation) || core.is_in_good_hands();
+            let leaves = core.is_surplus(generation) || core.consumers_keep_up();
             if !leaves {
-                if (core.front.has_waiting() || !lingered) && core.may_serve() && self.world.is_none() {
-                    let posted = core.begin_serving(self.inbox.taken());
+                if (core.front.has_waiting() || !lingered) && core.can_use_fast_path() && self.world.is_none() {
+                    let posted = core.begin_serving(self.inbox.head());
                     self.release(core, wakes);
                     if posted {
-                        watchdog::post(self.me.clone());
+                        watchdog::arm_watchdog(self.me.clone());
                     }
                     return Next::Serve;
                 }
@@ -201,8 +201,8 @@ impl Inner {
                     core.active += 1;
                     self.release(core, wakes);
                     return match work {
-                        Taken::Work(work) => Next::Run(work),
-                        Taken::Ruled(call) => Next::RunByRules(call),
+                        Started::Item(work) => Next::Run(work),
+                        Started::Limited(call) => Next::RunByRules(call),
                     };
                 }
             }
@@ -215,15 +215,15 @@ impl Inner {
             }
             lingered = true;
             core.lingering += 1;
-            self.hint.tell(&core.front);
+            self.hint.publish(&core.front);
             drop(core);
             tally.flush();
-            parker::look_on(self.config.spin, || self.hint.is_waiting());
+            parker::spin_until(self.config.spin, || self.hint.is_waiting());
             core = self.lock();
             core.lingering -= 1;
         }
         let permit = thread_context::put_down_permit().expect("a worker at no task holds its permit");
-        core.step_down(permit, generation);
+        core.release_permit(permit, generation);
         self.release(core, wakes);
         Next::Leave
     }
@@ -231,13 +231,13 @@ impl Inner {
     /// Wakes and drops what came out of the core, before this worker idles or leaves. A destructor may wait for this pool and
     /// lend the permit, which is at no task.
     #[cold]
-    fn run_user_code<'a>(&'a self, core: MutexGuard<'a, Core>, wakes: WakeList) -> MutexGuard<'a, Core> {
+    fn run_user_code<'a>(&'a self, core: MutexGuard<'a, PoolState>, wakes: WakeList) -> MutexGuard<'a, PoolState> {
         thread_context::as_idle(|| self.release(core, wakes));
         self.lock()
     }
 
     /// Runs a call that has entered on its caller's thread.
-    pub(super) fn run_on_caller(&self, call: Shared<dyn Runnable>) {
+    pub(super) fn run_on_caller(&self, call: CallRef<dyn ErasedCall>) {
         {
             let mut core = self.lock();
             core.active += 1;
@@ -252,8 +252,8 @@ impl Inner {
     }
 
     /// Runs a claimed call on this thread. Returns what is to be counted, if the call is over.
-    pub(super) fn run_and_count(&self, call: Shared<dyn Runnable>) -> Option<Over> {
-        let over = Over::of(call.meta());
+    pub(super) fn run_and_count(&self, call: CallRef<dyn ErasedCall>) -> Option<Completion> {
+        let over = Completion::of(call.header());
         if !over.is_timed() {
             return over.after(self.run_call(call));
         }
@@ -263,28 +263,28 @@ impl Inner {
     }
 
     /// Runs a claimed call on this thread; what its destructors throw stays here.
-    pub(super) fn run_call(&self, call: Shared<dyn Runnable>) -> Ran {
-        let Some(me) = self.me.upgrade() else { return Ran::Done };
-        let host: Arc<dyn Host> = me;
+    pub(super) fn run_call(&self, call: CallRef<dyn ErasedCall>) -> RunResult {
+        let Some(me) = self.me.upgrade() else { return RunResult::Finished };
+        let host: Arc<dyn Backend> = me;
         let began = clock::now();
-        let seen = self.recorder.is_on().then(|| (call.meta().task(), call.meta().submitted_at()));
+        let seen = self.recorder.is_on().then(|| (call.header().task(), call.header().submitted_at()));
         let _listed = self.list_at_work(&call);
         let ran = run_call(call, Some(host), began);
-        if let (Ran::Done, Some((task, submitted))) = (ran, seen) {
-            self.recorder.note(task, clock::between(submitted, began), clock::between(began, clock::now()));
+        if let (RunResult::Finished, Some((task, submitted))) = (ran, seen) {
+            self.recorder.note(task, clock::elapsed(submitted, began), clock::elapsed(began, clock::now()));
         }
         ran
     }
 
     /// Runs a call that somebody waits for on a spare thread, beyond the concurrency: the pool is paused, or its one
     /// who waits cannot run it.
-    pub(super) fn run_apart(self: &Arc<Self>, call: Shared<dyn Runnable>) {
+    pub(super) fn run_on_spare(self: &Arc<Self>, call: CallRef<dyn ErasedCall>) {
         let permit = {
             let mut core = self.lock();
             core.sent_apart -= 1;
             core.issue_beyond()
         };
-        let (over, permit) = thread_context::as_runner(self.id(), permit, || {
+        let (over, permit) = thread_context::with_permit(self.id(), permit, || {
             let over = self.run_and_count(call);
             over.or_else(thread_context::take_over)
         });
@@ -296,11 +296,11 @@ impl Inner {
 }
 
 /// Runs a claimed call; what its destructors throw stays here.
-pub(super) fn run_call(call: Shared<dyn Runnable>, host: Option<Arc<dyn Host>>, now: u64) -> Ran {
-    unwind::catch(|| call.run(host, now)).unwrap_or(Ran::Done)
+pub(super) fn run_call(call: CallRef<dyn ErasedCall>, host: Option<Arc<dyn Backend>>, now: u64) -> RunResult {
+    unwind::catch(|| call.run(host, now)).unwrap_or(RunResult::Finished)
 }
 
-impl Core {
+impl PoolState {
     /// Whether user code is to run once the lock is released: wakers and destructors.
     fn owes_user_code(&self, wakes: &WakeList) -> bool {
         !wakes.is_empty() || self.front.queue.has_spent() || self.ruled && self.rules.has_leftovers()
@@ -313,12 +313,12 @@ impl Core {
             Last::Nothing => return WakeList::default(),
             Last::Call { inside, ran, took } => {
                 self.active -= 1;
-                self.pace.note(took);
-                if ran != Ran::Spawned {
-                    return self.front.queue.over(inside, ran == Ran::Done);
+                self.pace.record(took);
+                if ran != RunResult::Pending {
+                    return self.front.queue.over(inside, ran == RunResult::Finished);
                 }
             }
-            Last::Ruled { ran, over } => {
+            Last::Limited { ran, over } => {
                 self.active -= 1;
                 if let Some(over) = over.after(ran) {
                     return self.over(over);
@@ -341,8 +341,8 @@ impl Core {
     /// A runner takes from the inbox from now on. Says whether a guard is to be posted, which looks after those.
     fn begin_serving(&mut self, taken: u64) -> bool {
         self.active += 1;
-        self.front.queue.begin_serving();
-        self.front.open();
+        self.front.queue.add_ring_consumer();
+        self.front.open_ring();
         let posted = self.guard.is_none() && self.limit > 1;
         if posted {
             self.guard = Some(taken);
@@ -351,8 +351,8 @@ impl Core {
     }
 
     fn end_serving(&mut self) -> WakeList {
-        if self.front.queue.serving() == 1 {
-            self.front.shut();
+        if self.front.queue.ring_consumers() == 1 {
+            self.front.close_ring();
         }
         self.front.queue.end_serving()
     }

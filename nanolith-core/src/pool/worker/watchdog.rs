@@ -1,9 +1,9 @@
 //! Somebody who looks after a pool whose calls come and go without the lock: should a runner stand still there, nobody
 //! else would notice that work waits though a permit is free.
 
-use crate::pool::pool_shared::Inner;
+use crate::pool::pool_shared::PoolShared;
 use crate::{
-    time::timer::{self, Alarm},
+    time::timer::{self, TimerAction},
     wake::WakeList,
 };
 use std::{
@@ -12,36 +12,36 @@ use std::{
 };
 
 /// How long work may wait beside a free permit because nobody has looked.
-const ROUND: Duration = Duration::from_millis(1);
+const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Looks at the pool in a while.
-pub(in crate::pool) fn post(pool: Weak<Inner>) {
+pub(in crate::pool) fn arm_watchdog(pool: Weak<PoolShared>) {
     let look = move || {
         if let Some(pool) = pool.upgrade() {
-            pool.look_after();
+            pool.check_stalled();
         }
     };
-    timer::arm_real(Instant::now() + ROUND, Alarm::Run(Box::new(look)));
+    timer::arm_system(Instant::now() + CHECK_INTERVAL, TimerAction::Run(Box::new(look)));
 }
 
-impl Inner {
+impl PoolShared {
     /// The guard's round.
-    fn look_after(&self) {
+    fn check_stalled(&self) {
         let mut core = self.lock();
-        let (seen, taken) = (core.guard.take(), self.inbox.taken());
+        let (seen, taken) = (core.guard.take(), self.inbox.head());
         if !core.front.is_open() {
             return; // it goes home
         }
         if core.front.has_waiting() && seen == Some(taken) {
-            core.pace.forget();
-            core.front.shut();
+            core.pace.reset();
+            core.front.close_ring();
         } else {
             core.guard = Some(taken);
         }
         let stays = core.guard.is_some();
         self.release(core, WakeList::default());
         if stays {
-            post(self.me.clone());
+            arm_watchdog(self.me.clone());
         }
     }
 }

@@ -58,7 +58,7 @@ impl Acquire {
     pub fn wait(self) -> Result<Permit, AcquireError> {
         match self.try_now() {
             Some(taken) => taken,
-            None => block_on::block_on_anybody(self),
+            None => block_on::block_on_any(self),
         }
     }
 
@@ -78,7 +78,7 @@ impl Acquire {
         let deadline = clock::after(limit);
         let taken = match self.try_now() {
             Some(taken) => Some(taken),
-            None => block_on::block_on_anybody_until(Pin::new(&mut self), deadline),
+            None => block_on::block_on_any_until(Pin::new(&mut self), deadline),
         };
         taken.ok_or(AcquireTimeoutError::Timeout)?.map_err(|AcquireError| AcquireTimeoutError::Closed)
     }

@@ -7,7 +7,7 @@ mod state;
 pub use acquire::Acquire;
 pub use error::{AcquireError, AcquireTimeoutError, TryAcquireError};
 
-use self::state::Core;
+use self::state::SemaphoreState;
 use crate::wake::Deferred;
 use std::{fmt, sync::Arc};
 
@@ -36,7 +36,7 @@ use std::{fmt, sync::Arc};
 /// ```
 #[derive(Clone)]
 pub struct Permits {
-    core: Arc<Deferred<Core>>,
+    core: Arc<Deferred<SemaphoreState>>,
 }
 
 impl Permits {
@@ -48,7 +48,7 @@ impl Permits {
     /// ```
     #[must_use]
     pub fn new(count: usize) -> Self {
-        Self { core: Arc::new(Deferred::new(Core::new(count))) }
+        Self { core: Arc::new(Deferred::new(SemaphoreState::new(count))) }
     }
 
     /// No waker runs, and nobody is woken, while this is held.
@@ -163,7 +163,7 @@ impl Permits {
     /// assert_eq!(waits.join().expect("no panic"), Err(AcquireError));
     /// ```
     pub fn close(&self) {
-        self.core.with(Core::close);
+        self.core.with(SemaphoreState::close);
     }
 
     /// Whether it was closed.
@@ -187,7 +187,7 @@ impl Permits {
 
 impl fmt::Debug for Permits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let look = |core: &mut Core, _: &mut _| (core.available(), core.waiting(), core.is_closed());
+        let look = |core: &mut SemaphoreState, _: &mut _| (core.available(), core.waiting(), core.is_closed());
         let (available, waiting, closed) = self.core.with(look);
         let mut debug = f.debug_struct("Permits");
         debug.field("available", &available).field("waiting", &waiting).field("closed", &closed).finish()

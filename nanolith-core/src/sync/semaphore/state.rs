@@ -6,14 +6,14 @@
 use crate::wake::{AfterUnlock, NewWaker, WaitQueue, WaitState, WaitTicket};
 
 #[derive(Default)]
-pub(super) struct Core {
+pub(super) struct SemaphoreState {
     available: usize,
     closed: bool,
     /// What each waiter asks for, and what was granted to it.
     line: WaitQueue<usize, usize>,
 }
 
-impl Core {
+impl SemaphoreState {
     pub(super) fn new(available: usize) -> Self {
         Self { available, ..Self::default() }
     }

@@ -1,6 +1,6 @@
 //! The permits against a model that is a list of who asked for what.
 
-use super::Core;
+use super::SemaphoreState;
 use crate::wake::{AfterUnlock, NewWaker, WaitState, WaitTicket};
 use proptest::prelude::*;
 use std::{
@@ -105,7 +105,7 @@ impl Model {
     }
 }
 
-fn agree(core: &mut Core, model: &mut Model, step: Step) -> Result<(), TestCaseError> {
+fn agree(core: &mut SemaphoreState, model: &mut Model, step: Step) -> Result<(), TestCaseError> {
     let mut after = AfterUnlock::default();
     match step {
         Step::Ask(count) => {
@@ -167,7 +167,7 @@ proptest! {
     /// No permit is lost or made, the longest waiting come first, and each is woken once, when it may come.
     #[test]
     fn permits_go_as_in_a_list_of_who_asked(total in 0..5_usize, steps in prop::collection::vec(step(), 0..80)) {
-        let mut core = Core::new(total);
+        let mut core = SemaphoreState::new(total);
         let mut model = Model { all: Vec::new(), total, closed: false };
         for step in steps {
             agree(&mut core, &mut model, step)?;
