@@ -560,7 +560,7 @@ impl Geometry {
     }
 
     pub fn list(cx: &Context<Self>) -> Vec<String> {
-        cx.messengers().iter().map(|one| format!("{}: {}", one.name, one.carries)).collect()
+        cx.messengers().iter().map(|one| format!("{}: {}", one.name, one.message_type)).collect()
     }
 
     pub fn wrong_type(cx: &Context<Self>, name: String) -> Result<(), FindError> {

@@ -91,9 +91,9 @@ impl Backend for LocalShared {
             return WaitAction::Park;
         }
         let mut core = self.lock();
-        let wakes = core.front.start_out_of_order(&**call);
+        let wakes = core.injector.start_out_of_order(&**call);
         if thread_context::at_max_depth() {
-            let wakes = wakes.and(core.front.queue.over(call.header().is_nested(), false));
+            let wakes = wakes.and(core.injector.queue.over(call.header().is_nested(), false));
             self.release(core, wakes);
             call.discard(EndReason::WouldDeadlock);
             return WaitAction::Deadlock;
@@ -134,14 +134,14 @@ impl Backend for LocalShared {
 
     fn on_removed(&self, call: &dyn ErasedCall, batch: &mut EndBatch) {
         let mut core = self.lock();
-        let wakes = core.front.leave(call);
+        let wakes = core.injector.leave(call);
         self.release_into(core, wakes, batch);
     }
 
     fn on_raised(&self, call: &CallRef<dyn ErasedCall>) {
         let expires = self.rules.raised_position(call.header());
         let mut core = self.lock();
-        core.front.raise(expires, Work::Call(call.clone()));
+        core.injector.raise(expires, Work::Call(call.clone()));
         self.release(core, WakeList::default());
     }
 
@@ -159,7 +159,7 @@ impl Backend for LocalShared {
 
     fn on_finished(&self, over: Completion) {
         let mut core = self.lock();
-        let wakes = core.front.queue.over(over.inside, over.began);
+        let wakes = core.injector.queue.over(over.inside, over.began);
         self.release(core, wakes);
     }
 
@@ -178,7 +178,7 @@ impl Backend for LocalShared {
             unwind::ignore_panics(|| drop(work));
             return;
         }
-        core.front.queue.resume(expires, Work::Resume(work));
+        core.injector.queue.resume(expires, Work::Resume(work));
         self.release(core, WakeList::default());
     }
 }
@@ -215,11 +215,11 @@ impl LocalShared {
         if let Some((_, inside)) = begun {
             core.begun.pop();
             if ran != RunResult::Pending {
-                wakes = core.front.queue.over(inside, ran == RunResult::Finished);
+                wakes = core.injector.queue.over(inside, ran == RunResult::Finished);
             }
         }
         if let Some(over) = finished {
-            wakes = wakes.and(core.front.queue.over(over.inside, over.began));
+            wakes = wakes.and(core.injector.queue.over(over.inside, over.began));
         }
         self.release(core, wakes);
     }

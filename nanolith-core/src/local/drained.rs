@@ -66,7 +66,7 @@ impl Future for Drained {
         if thread_context::current_executor() == Some(self.inner.id) {
             return Poll::Ready(());
         }
-        ready!(self.waiter.poll_until(cx.waker(), |core| core.front.queue.poll_empty_since(since)));
+        ready!(self.waiter.poll_until(cx.waker(), |core| core.injector.queue.poll_empty_since(since)));
         self.since = None;
         Poll::Ready(())
     }

@@ -98,7 +98,7 @@ impl LocalShared {
     /// Releases the lock, then does what came out of it.
     pub(super) fn release(&self, mut core: MutexGuard<'_, LocalState>, wakes: WakeList) {
         let HostNotice { wakes: more, tell } = core.notice();
-        self.rules.publish_earliest(core.front.queue.lanes().earliest());
+        self.rules.publish_earliest(core.injector.queue.lanes().earliest());
         let spent = core.spent();
         drop(core);
         wakes.and(more).wake_in_place();
@@ -111,7 +111,7 @@ impl LocalShared {
     /// The same with all that is user code left to `batch`.
     pub(super) fn release_into(&self, mut core: MutexGuard<'_, LocalState>, wakes: WakeList, batch: &mut EndBatch) {
         let HostNotice { wakes: more, tell } = core.notice();
-        self.rules.publish_earliest(core.front.queue.lanes().earliest());
+        self.rules.publish_earliest(core.injector.queue.lanes().earliest());
         let spent = core.spent();
         drop(core);
         batch.wake_list(wakes.and(more));
@@ -136,7 +136,7 @@ impl LocalShared {
     /// What its queue is at, at this moment.
     pub(super) fn figures(&self) -> Figures {
         let mut core = self.lock();
-        let (figures, wakes) = core.front.figures();
+        let (figures, wakes) = core.injector.figures();
         self.release(core, wakes);
         figures
     }
@@ -144,8 +144,8 @@ impl LocalShared {
     /// For one that waits for an empty moment from now on, what to remember; `None`: this is one.
     pub(super) fn emptied(&self) -> Option<u64> {
         let mut core = self.lock();
-        let (_, wakes) = core.front.figures();
-        let emptied = core.front.queue.empty_count();
+        let (_, wakes) = core.injector.figures();
+        let emptied = core.injector.queue.empty_count();
         self.release(core, wakes);
         emptied
     }
@@ -177,7 +177,7 @@ impl LocalShared {
         let mut core = self.lock();
         core.closed = true;
         core.paused = false;
-        let wakes = core.front.queue.wake_all_waiting();
+        let wakes = core.injector.queue.wake_all_waiting();
         self.release(core, wakes);
     }
 
@@ -187,7 +187,7 @@ impl LocalShared {
         core.closed = true;
         core.paused = false;
         let (calls, _, wakes) = core.take_all(false);
-        let wakes = wakes.and(core.front.queue.wake_all_waiting());
+        let wakes = wakes.and(core.injector.queue.wake_all_waiting());
         let mut batch = EndBatch::default();
         self.release_into(core, wakes, &mut batch);
         let number = calls.len();
@@ -216,7 +216,7 @@ impl LocalShared {
         core.closed = true;
         core.abandoned = true;
         let (calls, futures, wakes) = core.take_all(true);
-        let wakes = wakes.and(core.front.queue.wake_all_waiting());
+        let wakes = wakes.and(core.injector.queue.wake_all_waiting());
         let mut batch = EndBatch::default();
         self.release_into(core, wakes, &mut batch);
         calls.into_iter().for_each(|call| batch.end_claimed(call, how));
@@ -239,7 +239,7 @@ impl<S: TaskSet> Admit<S> for LocalShared {
     fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Injector<Work>>) -> (R, WakeList)) -> R {
         let mut core = self.lock();
         let refuses = core.abandoned || (core.closed && !inside);
-        let (result, wakes) = f((!refuses).then_some(&mut core.front));
+        let (result, wakes) = f((!refuses).then_some(&mut core.injector));
         self.release(core, wakes);
         result
     }
@@ -285,7 +285,7 @@ macro_rules! homes {
 
 homes! {
     /// Those that wait for the empty moment.
-    Emptied: front.queue.drained;
+    Emptied: injector.queue.drained;
     /// Those that wait for work.
     Watchers: watchers;
     /// Those that wait for the driver to go.

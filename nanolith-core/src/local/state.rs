@@ -49,7 +49,7 @@ impl QueueItem for Work {
 }
 
 pub(super) struct LocalState {
-    pub(super) front: Injector<Work>,
+    pub(super) injector: Injector<Work>,
     /// The thread that drives it now.
     pub(super) driver: Option<ThreadId>,
     /// The thread that made it, or drove it last: what that waits for, it brings about itself.
@@ -95,7 +95,7 @@ pub(super) struct HostNotice {
 impl LocalState {
     pub(super) fn new(front: Injector<Work>) -> Self {
         Self {
-            front,
+            injector: front,
             driver: None,
             owner: thread::current().id(),
             outer_executor: None,
@@ -125,7 +125,7 @@ impl LocalState {
     /// Whether there is work that may be run now.
     pub(super) fn has_work(&mut self) -> bool {
         let held = self.is_held();
-        let queue = &self.front.queue;
+        let queue = &self.injector.queue;
         match held {
             true => queue.has_resumed() || self.has_urged(),
             false => queue.queued_outside() + queue.overflow() > 0,
@@ -146,19 +146,19 @@ impl LocalState {
             return if may(u64::MAX) { self.take_begun() } else { (None, WakeList::default()) };
         }
         let mut wakes = WakeList::default();
-        while self.front.queue.lanes().earliest().is_some_and(&mut *may) {
-            let Some(work) = self.front.queue.pop() else { break };
+        while self.injector.queue.lanes().earliest().is_some_and(&mut *may) {
+            let Some(work) = self.injector.queue.pop() else { break };
             match &work {
                 Work::Resume(_) => {
-                    self.front.queue.on_resume();
+                    self.injector.queue.on_resume();
                     return (Some(work), wakes);
                 }
                 Work::Call(call) if call.claim() => {
-                    let begun = self.front.queue.on_start(call.header().is_nested());
+                    let begun = self.injector.queue.on_start(call.header().is_nested());
                     return (Some(work), wakes.and(begun));
                 }
                 Work::Call(call) => {
-                    wakes = wakes.and(self.front.skip_stale(&**call));
+                    wakes = wakes.and(self.injector.skip_stale(&**call));
                     self.spent.push(work);
                 }
             }
@@ -170,13 +170,13 @@ impl LocalState {
     pub(super) fn next_task(&mut self) -> (Option<&'static TaskInfo>, WakeList) {
         let mut wakes = WakeList::default();
         loop {
-            match self.front.queue.first() {
+            match self.injector.queue.first() {
                 Some(Work::Call(call)) if call.is_queued() => return (Some(call.header().task()), wakes),
                 _ => {}
             }
-            let Some(work) = self.front.queue.pop_first() else { return (None, wakes) };
+            let Some(work) = self.injector.queue.pop_first() else { return (None, wakes) };
             if let Work::Call(call) = &work {
-                wakes = wakes.and(self.front.skip_stale(&**call));
+                wakes = wakes.and(self.injector.skip_stale(&**call));
             }
             self.spent.push(work);
         }
@@ -184,13 +184,13 @@ impl LocalState {
 
     /// The same of what was begun, and of what that waits for.
     fn take_begun(&mut self) -> (Option<Work>, WakeList) {
-        if let Some(work) = self.front.queue.pop_resumed() {
-            self.front.queue.on_resume();
+        if let Some(work) = self.injector.queue.pop_resumed() {
+            self.injector.queue.on_resume();
             return (Some(work), WakeList::default());
         }
         while let Some(call) = self.awaited.pop_front() {
             if call.claim() {
-                let wakes = self.front.start_out_of_order(&*call);
+                let wakes = self.injector.start_out_of_order(&*call);
                 return (Some(Work::Call(call)), wakes);
             }
             self.spent.push(Work::Call(call));
@@ -216,24 +216,24 @@ impl LocalState {
         futures_too: bool,
     ) -> (Vec<CallRef<dyn ErasedCall>>, Vec<async_task::Runnable>, WakeList) {
         let (mut calls, mut futures, mut wakes) = (Vec::new(), Vec::new(), WakeList::default());
-        while let Some(work) = self.front.queue.pop() {
+        while let Some(work) = self.injector.queue.pop() {
             match work {
                 Work::Resume(work) => futures.push(work),
                 Work::Call(call) if call.claim() => {
-                    wakes = wakes.and(self.front.queue.discarded(call.header().is_nested()));
+                    wakes = wakes.and(self.injector.queue.discarded(call.header().is_nested()));
                     calls.push(call);
                 }
                 Work::Call(call) => {
-                    wakes = wakes.and(self.front.skip_stale(&*call));
+                    wakes = wakes.and(self.injector.skip_stale(&*call));
                     self.spent.push(Work::Call(call));
                 }
             }
         }
         self.spent.extend(mem::take(&mut self.awaited).into_iter().map(Work::Call));
-        futures.iter().for_each(|_| self.front.queue.on_resume());
+        futures.iter().for_each(|_| self.injector.queue.on_resume());
         if !futures_too {
             for work in futures.drain(..) {
-                self.front.queue.resume(0, Work::Resume(work)); // begun calls go on
+                self.injector.queue.resume(0, Work::Resume(work)); // begun calls go on
             }
         }
         (calls, futures, wakes)
@@ -241,7 +241,7 @@ impl LocalState {
 
     /// What is to be dropped after the lock is released.
     pub(super) fn spent(&mut self) -> Vec<Work> {
-        let mut spent = self.front.take_stale();
+        let mut spent = self.injector.take_stale();
         spent.append(&mut self.spent);
         spent
     }
@@ -267,7 +267,7 @@ impl LocalState {
             return HostNotice { wakes: self.driver_waker.take(), tell: None };
         }
         let tell = (!mem::replace(&mut self.notified, true)).then(|| {
-            let expires = self.front.queue.lanes().earliest().unwrap_or(0);
+            let expires = self.injector.queue.lanes().earliest().unwrap_or(0);
             clock::elapsed(clock::now(), expires)
         });
         HostNotice { wakes: self.watchers.take_all(), tell }

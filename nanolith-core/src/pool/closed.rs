@@ -105,7 +105,7 @@ impl PoolShared {
     fn may_retire(&self, core: &super::pool_state::PoolState) -> bool {
         // ORDERING: Relaxed, it changes under the lock.
         let has_errands = self.errands.load(Ordering::Relaxed) > 0;
-        core.retired || core.closed && core.front.in_flight() == 0 && !has_errands
+        core.retired || core.closed && core.injector.in_flight() == 0 && !has_errands
     }
 
     /// Has the threads of a closed pool end. Says whether they are to; else there is something left to do.

@@ -43,10 +43,10 @@ impl Drained {
     pub(super) fn new(inner: Arc<PoolShared>) -> Self {
         let since = {
             let mut core = inner.lock();
-            core.front.require_exact();
-            let since = core.front.queue.empty_count();
+            core.injector.require_exact();
+            let since = core.injector.queue.empty_count();
             if since.is_none() {
-                core.front.release_exact();
+                core.injector.release_exact();
             }
             inner.release(core, WakeList::default());
             since
@@ -61,7 +61,7 @@ impl Drained {
     /// Whether there was an empty moment since it was made; else `waker` is woken at the next.
     pub(super) fn has_been_empty(&mut self, waker: &Waker) -> bool {
         let Some(since) = self.since else { return true };
-        let is_empty = self.waiter.poll_until(waker, |core| core.front.queue.poll_empty_since(since)).is_ready();
+        let is_empty = self.waiter.poll_until(waker, |core| core.injector.queue.poll_empty_since(since)).is_ready();
         if is_empty {
             self.over();
         }
@@ -71,7 +71,7 @@ impl Drained {
     /// It has seen the empty moment, or goes without.
     fn over(&mut self) {
         if self.since.take().is_some() {
-            self.inner.lock().front.release_exact();
+            self.inner.lock().injector.release_exact();
         }
     }
 

@@ -88,7 +88,7 @@ impl WaiterHome for Filled {
     }
 
     fn waiters(core: &mut PoolState) -> &mut WaiterSet {
-        &mut core.fulls.waiting
+        &mut core.full_events.waiting
     }
 }
 
@@ -102,13 +102,13 @@ struct Seen {
 impl Seen {
     /// The next event, if it has come; `None` within after the last.
     fn next(&mut self, core: &PoolState) -> Option<Option<PoolEvent>> {
-        let (fulls, queue) = (core.fulls.times, &core.front.queue);
+        let (fulls, queue) = (core.full_events.times, &core.injector.queue);
         if fulls > self.fulls {
             self.fulls = fulls;
             return Some(Some(PoolEvent::Full));
         }
-        if let Some(task) = core.fulls.overran.filter(|_| core.fulls.overruns > self.overruns) {
-            self.overruns = core.fulls.overruns;
+        if let Some(task) = core.full_events.overran.filter(|_| core.full_events.overruns > self.overruns) {
+            self.overruns = core.full_events.overruns;
             return Some(Some(PoolEvent::Overrun(task)));
         }
         if queue.poll_empty_since(self.emptied) {
@@ -172,9 +172,12 @@ pub struct PoolEvents {
 impl PoolEvents {
     pub(super) fn new(inner: Arc<PoolShared>) -> Self {
         let mut core = inner.lock();
-        core.front.require_exact();
-        let seen =
-            Seen { fulls: core.fulls.times, overruns: core.fulls.overruns, emptied: core.front.queue.times_emptied() };
+        core.injector.require_exact();
+        let seen = Seen {
+            fulls: core.full_events.times,
+            overruns: core.full_events.overruns,
+            emptied: core.injector.queue.times_emptied(),
+        };
         // ORDERING: Relaxed, who finds the queue full at this very moment need not tell us.
         inner.watched.fetch_add(1, Ordering::Relaxed);
         inner.release(core, WakeList::default());
@@ -223,7 +226,7 @@ impl Iterator for PoolEvents {
 impl Drop for PoolEvents {
     fn drop(&mut self) {
         self.inner.watched.fetch_sub(1, Ordering::Relaxed);
-        self.inner.lock().front.release_exact();
+        self.inner.lock().injector.release_exact();
     }
 }
 

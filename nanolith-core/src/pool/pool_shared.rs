@@ -58,7 +58,7 @@ pub(super) struct PoolShared {
     pub(super) world: Option<Arc<Scheduler>>,
     pub(super) core: Mutex<PoolState>,
     /// Where plain calls come in while tasks are tiny.
-    pub(super) inbox: Arc<Ring<PoolItem>>,
+    pub(super) ring: Arc<Ring<PoolItem>>,
     /// Whether the core looks at rules.
     ruled: AtomicBool,
     /// How much waits in the lanes, for runners without the lock.
@@ -110,7 +110,7 @@ impl PoolShared {
             world,
             core: Mutex::new(PoolState::new(Injector::new(queue, inbox.clone()), tasks, kept)),
             rules,
-            inbox,
+            ring: inbox,
             ruled: AtomicBool::new(false),
             hint: DepthHint::default(),
             served: AtomicU64::new(0),
@@ -179,11 +179,11 @@ impl PoolShared {
     /// The same for a waker, whose user may hold a lock.
     pub(super) fn release_within(&self, mut core: MutexGuard<'_, PoolState>, wakes: WakeList) {
         let wakes = wakes.and(core.count_free_slots());
-        core.front.refill_credits();
+        core.injector.refill_credits();
         let start = core.next_start();
-        self.hint.publish(&core.front);
-        let spent = core.front.take_stale();
-        let leftovers = core.ruled.then(|| core.rules.take_stale());
+        self.hint.publish(&core.injector);
+        let spent = core.injector.take_stale();
+        let leftovers = core.has_limits.then(|| core.limits.take_stale());
         drop(core);
         self.start(start);
         wakes.wake_in_place();
@@ -196,11 +196,11 @@ impl PoolShared {
     /// The same with wakes and drops left to `batch`.
     pub(super) fn release_into(&self, mut core: MutexGuard<'_, PoolState>, wakes: WakeList, batch: &mut EndBatch) {
         let wakes = wakes.and(core.count_free_slots());
-        core.front.refill_credits();
+        core.injector.refill_credits();
         let start = core.next_start();
-        self.hint.publish(&core.front);
-        let spent = core.front.take_stale();
-        let leftovers = core.ruled.then(|| core.rules.take_stale());
+        self.hint.publish(&core.injector);
+        let spent = core.injector.take_stale();
+        let leftovers = core.has_limits.then(|| core.limits.take_stale());
         drop(core);
         self.start(start);
         batch.wake_list(wakes);
@@ -211,7 +211,7 @@ impl PoolShared {
     /// What its queue is at, at this moment.
     pub(super) fn figures(&self) -> Figures {
         let mut core = self.lock();
-        let (figures, wakes) = core.front.figures();
+        let (figures, wakes) = core.injector.figures();
         self.release(core, wakes);
         figures
     }
@@ -219,7 +219,7 @@ impl PoolShared {
     /// Whether its queue has no room for a call from outside.
     pub(super) fn is_full(&self) -> bool {
         let mut core = self.lock();
-        let is_full = !core.front.has_room();
+        let is_full = !core.injector.has_room();
         self.release(core, WakeList::default());
         is_full
     }
@@ -241,7 +241,7 @@ impl PoolShared {
     /// Calls that were begun and are over.
     pub(super) fn completed(&self) -> u64 {
         // ORDERING: Relaxed, a figure.
-        self.lock().front.queue.completed() + self.served.load(Ordering::Relaxed)
+        self.lock().injector.queue.completed() + self.served.load(Ordering::Relaxed)
     }
 
     /// Sends a permit to the thread chosen for it.
@@ -286,7 +286,7 @@ impl PoolShared {
         let mut core = self.lock();
         core.closed = true;
         core.paused = true;
-        core.front.close_ring();
+        core.injector.close_ring();
     }
 
     /// Refuses calls from outside from now on. What was accepted finishes, also in a paused pool.
@@ -301,10 +301,10 @@ impl PoolShared {
         let mut core = self.lock();
         core.closed = true;
         core.paused = false;
-        core.front.close_ring();
-        let wakes = core.front.queue.wake_all_waiting().and(core.fulls.watchers());
-        let wakes = wakes.and(core.rules.shares.dismiss_lines());
-        let wakes = wakes.and(core.front.queue.drained.take_all()); // those that wait for the close, too
+        core.injector.close_ring();
+        let wakes = core.injector.queue.wake_all_waiting().and(core.full_events.watchers());
+        let wakes = wakes.and(core.limits.shares.dismiss_lines());
+        let wakes = wakes.and(core.injector.queue.drained.take_all()); // those that wait for the close, too
         self.release_into(core, wakes, batch);
     }
 
@@ -327,7 +327,7 @@ impl PoolShared {
             core.retired = true;
             core.abandoned = true;
             core.rayon.total = 0;
-            (rayon.take(), mem::take(&mut core.rolls), core.take_resumed())
+            (rayon.take(), mem::take(&mut core.broadcasts), core.take_resumed())
         };
         futures.into_iter().for_each(|future| unwind::ignore_panics(|| drop(future)));
         unwind::ignore_panics(|| drop(rolls));
@@ -346,11 +346,11 @@ impl PoolShared {
     /// The same with user code left to `batch`; gives their number, and that of the calls that are left.
     pub(super) fn end_queued_into(&self, how: EndReason, batch: &mut EndBatch) -> (usize, usize) {
         let mut core = self.lock();
-        core.front.close_ring();
-        core.front.drain_ring();
+        core.injector.close_ring();
+        core.injector.drain_ring();
         let mut resumed = Vec::new();
         let (mut ended, mut wakes) = core.claim_all_waiting();
-        while let Some(work) = core.front.queue.pop() {
+        while let Some(work) = core.injector.queue.pop() {
             match work {
                 PoolItem::Other(OtherItem::Resume(work)) => resumed.push(work),
                 PoolItem::Other(OtherItem::Ticket) => {}
@@ -359,16 +359,16 @@ impl PoolShared {
                     ended.push(call);
                 }
                 PoolItem::Call(call) => {
-                    wakes = wakes.and(core.front.skip_stale(&*call));
-                    core.front.discard_stale(PoolItem::Call(call));
+                    wakes = wakes.and(core.injector.skip_stale(&*call));
+                    core.injector.discard_stale(PoolItem::Call(call));
                 }
             }
         }
         for work in resumed {
-            core.front.queue.on_resume();
-            core.front.queue.resume(0, PoolItem::Other(OtherItem::Resume(work))); // begun calls go on
+            core.injector.queue.on_resume();
+            core.injector.queue.resume(0, PoolItem::Other(OtherItem::Resume(work))); // begun calls go on
         }
-        let (figures, more) = core.front.figures();
+        let (figures, more) = core.injector.figures();
         // ORDERING: Relaxed, a figure.
         let left = figures.in_flight.saturating_sub(self.resting.load(Ordering::Relaxed));
         self.release_into(core, wakes.and(more), batch);
@@ -394,7 +394,7 @@ impl PoolShared {
     pub(super) fn look_at_rules(&self) {
         // ORDERING: Relaxed, the lock orders what is looked at.
         if !self.ruled.load(Ordering::Relaxed) {
-            self.lock().ruled = true;
+            self.lock().has_limits = true;
             self.ruled.store(true, Ordering::Relaxed);
         }
     }
@@ -410,7 +410,7 @@ impl PoolShared {
     /// The task that would run next.
     pub(super) fn next_task(&self) -> Option<&'static TaskInfo> {
         let mut core = self.lock();
-        core.front.drain_ring();
+        core.injector.drain_ring();
         let (next, wakes) = core.next_task();
         self.release(core, wakes);
         next
@@ -425,13 +425,13 @@ impl<S: TaskSet> Admit<S> for PoolShared {
     }
 
     fn inbox(&self) -> &Ring<PoolItem> {
-        &self.inbox
+        &self.ring
     }
 
     fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Injector<PoolItem>>) -> (R, WakeList)) -> R {
         let mut core = self.lock();
         let closed = core.closed && !inside || core.retired;
-        let (result, wakes) = f((!closed).then_some(&mut core.front));
+        let (result, wakes) = f((!closed).then_some(&mut core.injector));
         self.release(core, wakes);
         result
     }
@@ -440,7 +440,7 @@ impl<S: TaskSet> Admit<S> for PoolShared {
         // ORDERING: Relaxed, as where it is counted.
         if self.watched.load(Ordering::Relaxed) > 0 {
             let mut core = self.lock();
-            let wakes = core.fulls.record();
+            let wakes = core.full_events.record();
             self.release(core, wakes);
         }
     }
@@ -492,7 +492,7 @@ impl WaiterHome for Emptied {
     }
 
     fn waiters(core: &mut PoolState) -> &mut WaiterSet {
-        &mut core.front.queue.drained
+        &mut core.injector.queue.drained
     }
 }
 

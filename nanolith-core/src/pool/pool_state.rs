@@ -78,31 +78,31 @@ pub(super) struct RayonThreads {
 }
 
 pub(super) struct PoolState {
-    pub(super) front: Injector<PoolItem>,
+    pub(super) injector: Injector<PoolItem>,
     /// How long tasks take.
-    pub(super) pace: TaskCost,
+    pub(super) task_cost: TaskCost,
     /// How far the inbox had been emptied when the guard last looked; `None`: there is no guard.
-    pub(super) guard: Option<u64>,
+    pub(super) watchdog: Option<u64>,
     /// The concurrency.
     pub(super) limit: usize,
     /// Permits given out.
     pub(super) running: usize,
     /// Permits that no runner has taken up yet.
-    pub(super) tokens: usize,
+    pub(super) pending_starts: usize,
     /// Runners that have nothing to do and look on a while.
-    pub(super) lingering: usize,
+    pub(super) spinning: usize,
     /// Runners at a task, and callers at one that found no room.
     pub(super) active: usize,
     /// Those callers.
     pub(super) callers: usize,
     /// Threads that stand still in a wait.
-    pub(super) blocked: usize,
+    pub(super) blocking: usize,
     /// Those of them that wait for this very pool, by what their wakers point to.
     own_waits: BTreeMap<usize, Waker>,
     /// Claimed calls on their way to a thread of their own, which has not begun them.
     pub(super) sent_apart: usize,
     /// Permits beyond the concurrency, lent by those threads.
-    pub(super) extra: usize,
+    pub(super) extra_permits: usize,
     pub(super) rayon: RayonThreads,
     pub(super) paused: bool,
     pub(super) closed: bool,
@@ -110,26 +110,26 @@ pub(super) struct PoolState {
     pub(super) retired: bool,
     /// Its simulation is over: no thread runs a future that is woken.
     pub(super) abandoned: bool,
-    pub(super) fulls: FullEvents,
+    pub(super) full_events: FullEvents,
     /// Whether a call has ever come that some rule is about.
-    pub(super) ruled: bool,
-    pub(super) rules: Rules,
+    pub(super) has_limits: bool,
+    pub(super) limits: Rules,
     /// What each thread is yet to run once.
-    pub(super) rolls: Vec<Arc<Broadcast>>,
+    pub(super) broadcasts: Vec<Arc<Broadcast>>,
 }
 
 impl PoolState {
     /// Takes out what was begun and waits for a thread. The queued calls have ended before.
     pub(super) fn take_resumed(&mut self) -> Vec<async_task::Runnable> {
         let mut resumed = Vec::new();
-        while let Some(work) = self.front.queue.pop() {
+        while let Some(work) = self.injector.queue.pop() {
             match work {
                 PoolItem::Other(OtherItem::Resume(work)) => {
-                    self.front.queue.on_resume();
+                    self.injector.queue.on_resume();
                     resumed.push(work);
                 }
                 PoolItem::Other(OtherItem::Ticket) => {}
-                call @ PoolItem::Call(_) => self.front.discard_stale(call),
+                call @ PoolItem::Call(_) => self.injector.discard_stale(call),
             }
         }
         resumed
@@ -138,28 +138,28 @@ impl PoolState {
     /// Of so many tasks at once; `kept` rayon threads run them, and spare ones what is beyond.
     pub(super) fn new(front: Injector<PoolItem>, limit: usize, kept: usize) -> Self {
         Self {
-            front,
-            pace: TaskCost::default(),
-            guard: None,
+            injector: front,
+            task_cost: TaskCost::default(),
+            watchdog: None,
             limit,
             running: 0,
-            tokens: 0,
-            lingering: 0,
+            pending_starts: 0,
+            spinning: 0,
             active: 0,
             callers: 0,
-            blocked: 0,
+            blocking: 0,
             own_waits: BTreeMap::new(),
             sent_apart: 0,
-            extra: 0,
+            extra_permits: 0,
             rayon: RayonThreads { total: kept, occupied: 0, coming: 0, generation: 0 },
             paused: false,
             closed: false,
             retired: false,
             abandoned: false,
-            fulls: FullEvents::default(),
-            ruled: false,
-            rules: Rules::default(),
-            rolls: Vec::new(),
+            full_events: FullEvents::default(),
+            has_limits: false,
+            limits: Rules::default(),
+            broadcasts: Vec::new(),
         }
     }
 
@@ -168,16 +168,16 @@ impl PoolState {
         f.field("concurrency", &self.limit)
             .field("active", &self.active)
             .field("runners", &self.running)
-            .field("starting", &self.tokens)
-            .field("lingering", &self.lingering)
-            .field("waiting", &self.blocked)
-            .field("extra", &self.extra)
-            .field("queue_len", &self.front.queue.queued_outside())
-            .field("overflow", &self.front.queue.overflow())
-            .field("in_flight", &self.front.in_flight())
-            .field("in_line", &self.front.queue.waiting_len())
-            .field("completed", &self.front.queue.completed())
-            .field("open", &self.front.is_open())
+            .field("starting", &self.pending_starts)
+            .field("lingering", &self.spinning)
+            .field("waiting", &self.blocking)
+            .field("extra", &self.extra_permits)
+            .field("queue_len", &self.injector.queue.queued_outside())
+            .field("overflow", &self.injector.queue.overflow())
+            .field("in_flight", &self.injector.in_flight())
+            .field("in_line", &self.injector.queue.waiting_len())
+            .field("completed", &self.injector.queue.completed())
+            .field("open", &self.injector.is_open())
             .field("rayon", &self.rayon)
             .field("paused", &self.paused)
             .field("closed", &self.closed)
@@ -186,18 +186,18 @@ impl PoolState {
 
     /// Whether there is work that may be started. A pause holds back what has not begun; futures go on.
     fn has_work(&self) -> bool {
-        if self.paused { self.front.queue.has_resumed() } else { self.front.has_waiting() }
+        if self.paused { self.injector.queue.has_resumed() } else { self.injector.has_waiting() }
     }
 
     /// How many runners there may be now.
     fn permits(&self) -> usize {
-        self.limit + self.extra
+        self.limit + self.extra_permits
     }
 
     /// Tells the queue how many slots run no task. A paused pool has none for what waits.
     pub(super) fn count_free_slots(&mut self) -> WakeList {
         let free = self.permits().saturating_sub(self.active - self.callers);
-        self.front.queue.set_free_slots(if self.paused { 0 } else { free })
+        self.injector.queue.set_free_slots(if self.paused { 0 } else { free })
     }
 
     /// A thread begins to wait: whatever the others do, one more runner may be at work. A runner lends its own permit; one
@@ -205,9 +205,9 @@ impl PoolState {
     /// where more run than should, as after waits that ended, one more is allowed all the same.
     pub(super) fn lend(&mut self, permit: PermitState) -> LentPermits {
         // A task that waits is no tiny one, and what is in the inbox needs somebody else.
-        self.pace.reset();
-        self.front.close_ring();
-        self.blocked += 1;
+        self.task_cost.reset();
+        self.injector.close_ring();
+        self.blocking += 1;
         self.active -= usize::from(matches!(permit, PermitState::Active(_)));
         let extra = if let PermitState::Active(_) | PermitState::Idle(_) = permit {
             self.running -= 1;
@@ -216,7 +216,7 @@ impl PoolState {
             self.rayon.occupied += 1;
             1
         };
-        self.extra += extra;
+        self.extra_permits += extra;
         LentPermits { before: permit, extra }
     }
 
@@ -225,8 +225,8 @@ impl PoolState {
         if let PermitState::Lent = before {
             return before; // the wait below this one has counted
         }
-        self.blocked -= 1;
-        self.extra -= extra;
+        self.blocking -= 1;
+        self.extra_permits -= extra;
         self.active += usize::from(matches!(before, PermitState::Active(_)));
         if let PermitState::Active(_) | PermitState::Idle(_) = before {
             self.running += 1;
@@ -240,31 +240,37 @@ impl PoolState {
 
     /// Gives out one more permit if there is work for it and nobody looks for some.
     pub(super) fn next_start(&mut self) -> Option<WorkerStart> {
-        let wanted = self.has_work() && self.lingering == 0 && self.tokens == 0 && self.running < self.permits();
+        let wanted = self.has_work() && self.spinning == 0 && self.pending_starts == 0 && self.running < self.permits();
         if !wanted || self.consumers_keep_up() {
             return None;
         }
         self.running += 1;
-        self.tokens += 1;
+        self.pending_starts += 1;
         // A start whose token another runner took up is still on its way, and takes up this one, if a thread is free for it.
-        let on_its_way = self.rayon.coming >= self.tokens && self.rayon.occupied + self.tokens <= self.rayon.total;
+        let on_its_way =
+            self.rayon.coming >= self.pending_starts && self.rayon.occupied + self.pending_starts <= self.rayon.total;
 
         (!on_its_way).then(|| self.choose_thread())
     }
 
     /// Whether those who take from the inbox do so faster than one more could help.
     pub(super) fn consumers_keep_up(&self) -> bool {
-        self.front.queue.ring_consumers() > 0
-            && self.front.is_open()
-            && self.front.non_fast_len() == 0
-            && !self.pace.is_parallel_worthwhile()
+        self.injector.queue.ring_consumers() > 0
+            && self.injector.is_open()
+            && self.injector.non_fast_len() == 0
+            && !self.task_cost.is_parallel_worthwhile()
     }
 
     /// Whether a runner may take plain calls from the inbox: tasks are tiny, and nothing stands in the way.
     pub(super) fn can_use_fast_path(&self) -> bool {
-        let undisturbed = !self.paused && !self.closed && self.blocked == 0 && self.extra == 0 && self.rolls.is_empty();
-        let helps = self.front.queue.ring_consumers() == 0 || self.pace.is_parallel_worthwhile();
-        undisturbed && helps && self.pace.is_small() && self.front.can_use_ring() && self.front.head_is_fast()
+        let undisturbed =
+            !self.paused && !self.closed && self.blocking == 0 && self.extra_permits == 0 && self.broadcasts.is_empty();
+        let helps = self.injector.queue.ring_consumers() == 0 || self.task_cost.is_parallel_worthwhile();
+        undisturbed
+            && helps
+            && self.task_cost.is_small()
+            && self.injector.can_use_ring()
+            && self.injector.head_is_fast()
     }
 
     /// Chooses the thread for a token: a rayon thread if one is free.
@@ -279,10 +285,10 @@ impl PoolState {
 
     /// Takes up a permit that was sent; a rayon thread tells of which generation it is.
     pub(super) fn claim_start(&mut self, generation: Option<u64>) -> Option<Permit> {
-        if self.tokens == 0 {
+        if self.pending_starts == 0 {
             return None;
         }
-        self.tokens -= 1;
+        self.pending_starts -= 1;
         if generation == Some(self.rayon.generation) {
             self.rayon.occupied += 1;
         }
@@ -312,14 +318,14 @@ impl PoolState {
         }
         if self.running == 0 {
             // Calls that come now and then gain nothing without the lock, and need no guard.
-            self.pace.reset();
+            self.task_cost.reset();
         }
     }
 
     /// Gives back a permit that found no thread.
     pub(super) fn cancel_start(&mut self) {
-        if self.tokens > 0 {
-            self.tokens -= 1;
+        if self.pending_starts > 0 {
+            self.pending_starts -= 1;
             self.running -= 1;
         }
     }
@@ -338,9 +344,9 @@ impl PoolState {
     ///
     /// The entry of a call that is over or was overtaken is no work.
     pub(super) fn is_stranded(&self) -> bool {
-        let all_wait = self.blocked > 0 && self.blocked == self.own_waits.len();
+        let all_wait = self.blocking > 0 && self.blocking == self.own_waits.len();
         let is_idle = self.running == 0 && self.sent_apart == 0;
-        all_wait && is_idle && self.has_work() && self.front.queue.has_live()
+        all_wait && is_idle && self.has_work() && self.injector.queue.has_live()
     }
 
     /// The threads that wait for this pool.
@@ -356,10 +362,10 @@ impl PoolState {
     /// The next live work, which is begun by this.
     pub(super) fn take(&mut self) -> (Option<Started>, WakeList) {
         let mut wakes = WakeList::default();
-        while let Some(work) = if self.paused { self.front.queue.pop_resumed() } else { self.front.pop() } {
+        while let Some(work) = if self.paused { self.injector.queue.pop_resumed() } else { self.injector.pop() } {
             let call = match work {
                 PoolItem::Other(OtherItem::Resume(_)) => {
-                    self.front.queue.on_resume();
+                    self.injector.queue.on_resume();
                     return (Some(Started::Item(work)), wakes);
                 }
                 PoolItem::Other(OtherItem::Ticket) => match self.redeem() {
@@ -368,18 +374,18 @@ impl PoolState {
                 },
                 PoolItem::Call(call) => call,
             };
-            if self.ruled {
+            if self.has_limits {
                 let (taken, more) = self.start_limited(call);
                 wakes = wakes.and(more);
                 if taken.is_some() {
                     return (taken, wakes);
                 }
             } else if call.claim() {
-                let begun = self.front.queue.on_start(call.header().is_nested());
+                let begun = self.injector.queue.on_start(call.header().is_nested());
                 return (Some(Started::Item(PoolItem::Call(call))), wakes.and(begun));
             } else {
-                wakes = wakes.and(self.front.skip_stale(&*call));
-                self.front.discard_stale(PoolItem::Call(call));
+                wakes = wakes.and(self.injector.skip_stale(&*call));
+                self.injector.discard_stale(PoolItem::Call(call));
             }
         }
         (None, wakes)
@@ -401,7 +407,7 @@ mod tests {
         for _ in 0..10 {
             let (work, task) = async_task::spawn(async {}, drop);
             task.detach();
-            core.front.queue.resume(0, PoolItem::Other(OtherItem::Resume(work)));
+            core.injector.queue.resume(0, PoolItem::Other(OtherItem::Resume(work)));
         }
         core
     }
@@ -426,7 +432,7 @@ mod tests {
         assert_eq!(core.next_start(), Some(WorkerStart::Rayon(0)));
         let _permit = core.claim_start(None).expect("the start made a token");
         assert_eq!(core.next_start(), None, "it takes up the new token");
-        assert_eq!(core.tokens, 1);
+        assert_eq!(core.pending_starts, 1);
     }
 
     #[test]

@@ -30,9 +30,9 @@ impl PoolShared {
         self.spares.set_max(self.config.others(tasks));
         let mut core = self.lock();
         core.limit = tasks;
-        core.front.close_ring();
-        let wakes = core.count_free_slots().and(core.front.queue.set_bounds(self.config.bounds(tasks)));
-        let wakes = wakes.and(core.rules.shares.set_bounds(tasks));
+        core.injector.close_ring();
+        let wakes = core.count_free_slots().and(core.injector.queue.set_bounds(self.config.bounds(tasks)));
+        let wakes = wakes.and(core.limits.shares.set_bounds(tasks));
         self.release(core, wakes);
         Ok(())
     }
@@ -40,7 +40,7 @@ impl PoolShared {
     pub(super) fn set_paused(&self, paused: bool) {
         let mut core = self.lock();
         core.paused = paused;
-        core.front.close_ring();
+        core.injector.close_ring();
         self.release(core, WakeList::default());
     }
 }

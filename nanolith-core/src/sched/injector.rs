@@ -67,7 +67,7 @@ pub(crate) struct Figures {
 
 pub(crate) struct Injector<T: QueueItem> {
     pub(crate) queue: BoundedQueue<T>,
-    inbox: Arc<Ring<T>>,
+    ring: Arc<Ring<T>>,
     /// Whether somebody takes from the inbox.
     open: bool,
     /// Who waits for an empty moment, and needs every call to be counted.
@@ -76,17 +76,17 @@ pub(crate) struct Injector<T: QueueItem> {
 
 impl<T: QueueItem> Injector<T> {
     pub(crate) fn new(queue: BoundedQueue<T>, inbox: Arc<Ring<T>>) -> Self {
-        Self { queue, inbox, open: false, watching: 0 }
+        Self { queue, ring: inbox, open: false, watching: 0 }
     }
 
     /// Calls that were accepted and are not over.
     pub(crate) fn in_flight(&self) -> usize {
-        self.queue.in_flight() + self.inbox.len()
+        self.queue.in_flight() + self.ring.len()
     }
 
     /// Whether anything waits.
     pub(crate) fn has_waiting(&self) -> bool {
-        self.queue.lanes().len() > 0 || self.inbox.len() > 0
+        self.queue.lanes().len() > 0 || self.ring.len() > 0
     }
 
     /// Whether something waits that is not in the inbox, and not for it either.
@@ -115,13 +115,13 @@ impl<T: QueueItem> Injector<T> {
     /// Whether what goes next is in the inbox, or can go there.
     pub(crate) fn head_is_fast(&self) -> bool {
         self.non_fast_len() == 0
-            && (self.inbox.len() > 0 || self.queue.lanes().first(Priority::Normal).is_none_or(is_plain))
+            && (self.ring.len() > 0 || self.queue.lanes().first(Priority::Normal).is_none_or(is_plain))
     }
 
     /// Somebody takes from the inbox from now on.
     pub(crate) fn open_ring(&mut self) {
         self.open = true;
-        self.inbox.set_in_use(true);
+        self.ring.set_in_use(true);
         self.refill_credits();
     }
 
@@ -129,7 +129,7 @@ impl<T: QueueItem> Injector<T> {
     pub(crate) fn close_ring(&mut self) {
         if self.open {
             self.open = false;
-            self.inbox.set_in_use(false);
+            self.ring.set_in_use(false);
             self.drain_ring();
         }
     }
@@ -137,7 +137,7 @@ impl<T: QueueItem> Injector<T> {
     /// Lets no call into the inbox for as long as the lock is held, for one that comes into the lanes.
     #[inline]
     pub(crate) fn stop_accepting(&mut self) -> Option<WakeList> {
-        self.inbox.close();
+        self.ring.close();
         let is_due = self.queue.is_overgrown() || self.queue.is_stale();
         is_due.then(|| self.purge_stale())
     }
@@ -145,7 +145,7 @@ impl<T: QueueItem> Injector<T> {
     /// Whether there is room for one more from outside. What is in the inbox counts as if it came from there, unless the
     /// answer rests on it.
     pub(crate) fn has_room(&mut self) -> bool {
-        self.queue.places() > self.inbox.len() || self.drain_ring().has_room()
+        self.queue.places() > self.ring.len() || self.drain_ring().has_room()
     }
 
     /// Lets newcomers into the inbox, as many as there are places for. Its lane goes first.
@@ -158,25 +158,25 @@ impl<T: QueueItem> Injector<T> {
         }
         self.refill_ring();
         if self.queue.lanes().first(Priority::Normal).is_none() {
-            self.inbox.set_limit(self.queue.places());
+            self.ring.set_limit(self.queue.places());
         }
     }
 
     /// Moves the first calls of the lane into an inbox that has run empty.
     fn refill_ring(&mut self) {
-        if self.queue.lanes().first(Priority::Normal).is_none() || self.inbox.len() > 0 || self.non_fast_len() > 0 {
+        if self.queue.lanes().first(Priority::Normal).is_none() || self.ring.len() > 0 || self.non_fast_len() > 0 {
             return;
         }
-        self.inbox.close();
-        for _ in 0..REFILL.min(self.inbox.capacity()) {
+        self.ring.close();
+        for _ in 0..REFILL.min(self.ring.capacity()) {
             let Some(entry) = self.queue.pop_first_if(Priority::Normal, is_plain) else { return };
             let inside = entry.call().is_some_and(|call| call.header().clear_counted());
             self.queue.count_out(inside);
             if inside {
-                self.inbox.mark_mixed();
+                self.ring.mark_mixed();
             }
             // It was empty, so there is a cell.
-            if let Err(entry) = self.inbox.push_closed(entry) {
+            if let Err(entry) = self.ring.push_closed(entry) {
                 self.enqueue_drained(entry);
             }
         }
@@ -192,10 +192,10 @@ impl<T: QueueItem> Injector<T> {
     /// Every call counted, and none that is over. What waits is looked through only where that tells how it counts: in an
     /// inbox that holds calls from inside.
     pub(crate) fn figures(&mut self) -> (Figures, WakeList) {
-        if self.inbox.is_mixed() {
+        if self.ring.is_mixed() {
             self.drain_ring();
         }
-        let (overtaken, in_inbox) = (self.queue.rules().overtaken(), self.inbox.len());
+        let (overtaken, in_inbox) = (self.queue.rules().overtaken(), self.ring.len());
         let figures = Figures {
             queued_outside: self.queue.queued_outside() + in_inbox,
             overflow: self.queue.overflow().saturating_sub(overtaken),
@@ -241,7 +241,7 @@ impl<T: QueueItem> Injector<T> {
     /// Brings every call out of the inbox to the front of its lane, and counts it. From here on the queue is exact.
     pub(crate) fn drain_ring(&mut self) -> &mut BoundedQueue<T> {
         let mut came = Vec::new();
-        self.inbox.close_and_drain(|entry| came.push(entry));
+        self.ring.close_and_drain(|entry| came.push(entry));
         came.into_iter().rev().for_each(|entry| self.enqueue_drained(entry));
         &mut self.queue
     }
@@ -276,7 +276,7 @@ impl<T: QueueItem> Injector<T> {
     /// Whether the inbox has a place for a plain call, after a look at what came free.
     pub(crate) fn has_credit(&mut self) -> bool {
         self.refill_credits();
-        self.inbox.has_credit()
+        self.ring.has_credit()
     }
 
     // ----- going out
@@ -287,8 +287,8 @@ impl<T: QueueItem> Injector<T> {
             // Who goes first is for the lanes to say.
             return self.drain_ring().pop();
         }
-        while self.inbox.len() > 0 {
-            match self.inbox.pop() {
+        while self.ring.len() > 0 {
+            match self.ring.pop() {
                 None => std::thread::yield_now(), // it is being filled
                 Some(entry) => {
                     let live = entry.call().is_some_and(ErasedCall::is_queued);

@@ -125,7 +125,7 @@ impl<S: TaskSet> Backend for ServiceShared<S> {
 
     fn on_removed(&self, call: &dyn ErasedCall, batch: &mut EndBatch) {
         let mut core = self.lock();
-        let wakes = core.front.leave(call);
+        let wakes = core.injector.leave(call);
         self.release_into(core, wakes, batch);
         // The call may have been the one that a closing service, or a held writer, waited for.
         self.waker.wake_by_ref();
@@ -135,7 +135,7 @@ impl<S: TaskSet> Backend for ServiceShared<S> {
         let expires = self.rules.raised_position(call.header());
         let Some(call) = call.clone().downcast::<CallSlot<S>>() else { return };
         let mut core = self.lock();
-        core.front.raise(expires, call);
+        core.injector.raise(expires, call);
         self.release(core, WakeList::default());
     }
 
@@ -178,14 +178,14 @@ impl<S: TaskSet> Admit<S> for ServiceShared<S> {
     }
 
     fn inbox(&self) -> &Ring<Self::Item> {
-        &self.inbox
+        &self.ring
     }
 
     fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Injector<Self::Item>>) -> (R, WakeList)) -> R {
         let mut core = self.lock();
         let last = if inside { Phase::Closing } else { Phase::Open };
         let open = core.phase <= last;
-        let (result, wakes) = f(open.then_some(&mut core.front));
+        let (result, wakes) = f(open.then_some(&mut core.injector));
         self.release(core, wakes);
         self.waker.wake_by_ref();
         result

@@ -350,11 +350,11 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         while let Some(call) = core.awaited_calls.pop(self.local_tasks.has_writer()) {
             if call.claim() {
                 core.active += 1;
-                let wakes = core.front.start_out_of_order(&*call);
+                let wakes = core.injector.start_out_of_order(&*call);
                 inner.release(core, wakes);
                 return LoopStep::Run(call);
             }
-            core.front.discard_stale(call);
+            core.injector.discard_stale(call);
         }
         if let Some(future) = self.next_to_go_on(&mut core) {
             drop(core);
@@ -369,14 +369,14 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
             && self.local_tasks.is_empty()
             && core.phase == Phase::Open;
         let calm = calm && !sim_runtime::is_here();
-        if calm && core.front.can_use_ring() && core.front.has_waiting() && core.front.head_is_fast() {
-            core.front.queue.add_ring_consumer();
-            core.front.open_ring();
+        if calm && core.injector.can_use_ring() && core.injector.has_waiting() && core.injector.head_is_fast() {
+            core.injector.queue.add_ring_consumer();
+            core.injector.open_ring();
             inner.release(core, WakeList::default());
             return LoopStep::Serve;
         }
-        let next = self.stalled_call.take().or_else(|| core.front.pop());
-        let is_done = core.phase == Phase::Closing && core.front.in_flight() == 0;
+        let next = self.stalled_call.take().or_else(|| core.injector.pop());
+        let is_done = core.phase == Phase::Closing && core.injector.in_flight() == 0;
         let others_go_on = core.yielded.len() > 0;
         inner.release(core, WakeList::default());
         match next {
@@ -396,7 +396,11 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
     fn next_to_go_on(&self, core: &mut ServiceState<S>) -> Option<Waker> {
         let first = core.yielded.earliest()?;
         let hinders = self.stalled_call.is_some() || self.local_tasks.has_writer();
-        if hinders || core.front.earliest().is_none_or(|expires| first <= expires) { core.yielded.pop() } else { None }
+        if hinders || core.injector.earliest().is_none_or(|expires| first <= expires) {
+            core.yielded.pop()
+        } else {
+            None
+        }
     }
 
     /// Claims `call`, if it is not over.
@@ -406,7 +410,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         }
         let mut core = self.inner.lock();
         core.active += 1;
-        let wakes = core.front.queue.on_start(call.header.is_nested());
+        let wakes = core.injector.queue.on_start(call.header.is_nested());
         self.inner.release(core, wakes);
         LoopStep::Run(call)
     }
@@ -471,7 +475,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
 
     /// Takes plain calls from the inbox until it is empty for a while, until something else waits, or until it is shut.
     fn run_fast_path(&mut self) {
-        let inbox = self.inner.inbox.clone();
+        let inbox = self.inner.ring.clone();
         let _serving = Serving { inner: self.inner.clone() };
         let _pulse = CoarseTicker::begin();
         let mut began = clock::now();
@@ -507,7 +511,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
                     };
                     self.tally.unsee();
                     let mut core = self.inner.lock();
-                    core.front.account_claimed(&*call);
+                    core.injector.account_claimed(&*call);
                     self.inner.release(core, WakeList::default());
                 }
                 None => {
@@ -545,7 +549,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
 
     /// Waits a moment for a plain call. Says whether there is one.
     fn spin_for_call(&self) -> bool {
-        let ServiceShared { inbox, hint, .. } = &*self.inner;
+        let ServiceShared { ring: inbox, hint, .. } = &*self.inner;
         parker::spin_until(self.spin, || inbox.has_next() || hint.is_waiting() || !inbox.has_consumer());
         inbox.has_next()
     }
@@ -565,7 +569,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
     fn count_over(&self, call: &CallSlot<S>, began: bool) {
         let mut core = self.inner.lock();
         core.active -= 1;
-        let wakes = core.front.queue.over(call.header.is_nested(), began);
+        let wakes = core.injector.queue.over(call.header.is_nested(), began);
         self.inner.release(core, wakes);
     }
 
@@ -650,8 +654,8 @@ struct Serving<S: TaskSet> {
 impl<S: TaskSet> Drop for Serving<S> {
     fn drop(&mut self) {
         let mut core = self.inner.lock();
-        core.front.close_ring();
-        let wakes = core.front.queue.end_serving();
+        core.injector.close_ring();
+        let wakes = core.injector.queue.end_serving();
         self.inner.release(core, wakes);
     }
 }

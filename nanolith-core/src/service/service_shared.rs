@@ -87,7 +87,7 @@ impl Ending {
 
 /// The service's state under its one lock.
 pub(super) struct ServiceState<S: TaskSet> {
-    pub(super) front: Injector<CallRef<CallSlot<S>>>,
+    pub(super) injector: Injector<CallRef<CallSlot<S>>>,
     pub(super) phase: Phase,
     /// Calls that were begun and are not over.
     pub(super) active: usize,
@@ -117,9 +117,9 @@ pub(super) struct ServiceState<S: TaskSet> {
 impl<S: TaskSet> ServiceState<S> {
     /// Tells the queue whether the service has a state and runs no call, so that the next one begins at once.
     fn count_free_slots(&mut self) -> WakeList {
-        let is_idle = self.active == 0 && self.front.queue.ring_consumers() == 0;
+        let is_idle = self.active == 0 && self.injector.queue.ring_consumers() == 0;
         let is_free = is_idle && self.phase == Phase::Open && !self.is_down && self.restart_request.is_none();
-        self.front.queue.set_free_slots(is_free.into())
+        self.injector.queue.set_free_slots(is_free.into())
     }
 }
 
@@ -174,7 +174,7 @@ pub(super) struct ServiceShared<S: TaskSet> {
     pub(super) rules: Arc<SchedulingPolicy>,
     core: Mutex<ServiceState<S>>,
     /// Where plain calls come in.
-    pub(super) inbox: Arc<Ring<CallRef<CallSlot<S>>>>,
+    pub(super) ring: Arc<Ring<CallRef<CallSlot<S>>>>,
     /// How much waits in the lanes, for the service's thread without the lock.
     pub(super) hint: DepthHint,
     /// How many calls have come and gone without the lock.
@@ -226,7 +226,7 @@ impl<S: TaskSet> ServiceShared<S> {
             data: settings.data.clone(),
             rules: rules.clone(),
             core: Mutex::new(ServiceState {
-                front: Injector::new(queue, inbox.clone()),
+                injector: Injector::new(queue, inbox.clone()),
                 phase: Phase::Open,
                 terminated: false,
                 ending: Ending::Closed,
@@ -241,7 +241,7 @@ impl<S: TaskSet> ServiceShared<S> {
                 restarts: 0,
                 phase_waiters: WaiterSet::new(),
             }),
-            inbox,
+            ring: inbox,
             hint: DepthHint::default(),
             served: AtomicU64::new(0),
             load: AtomicUsize::new(0),
@@ -285,7 +285,7 @@ impl<S: TaskSet> ServiceShared<S> {
         let mut core = self.lock();
         // ORDERING: Relaxed, a figure.
         let served = self.served.load(Ordering::Relaxed);
-        let (figures, wakes) = core.front.figures();
+        let (figures, wakes) = core.injector.figures();
         let serving = self.at_work(&core);
         let info = ServiceInfo {
             name: self.name.clone(),
@@ -305,12 +305,12 @@ impl<S: TaskSet> ServiceShared<S> {
     /// Releases the lock, then does what came out of it.
     pub(super) fn release(&self, mut core: MutexGuard<'_, ServiceState<S>>, wakes: WakeList) {
         let wakes = wakes.and(core.count_free_slots());
-        core.front.refill_credits();
-        self.hint.publish(&core.front);
-        let (calls, serving) = (core.front.queue.in_flight(), core.front.queue.ring_consumers());
+        core.injector.refill_credits();
+        self.hint.publish(&core.injector);
+        let (calls, serving) = (core.injector.queue.in_flight(), core.injector.queue.ring_consumers());
         // ORDERING: Relaxed, a figure.
         self.load.store(2 * (calls - serving) + serving.min(1), Ordering::Relaxed);
-        let spent = core.front.take_stale();
+        let spent = core.injector.take_stale();
         drop(core);
         wakes.wake_in_place();
         crate::util::unwind::ignore_panics(|| drop(spent));
@@ -325,12 +325,12 @@ impl<S: TaskSet> ServiceShared<S> {
         batch: &mut EndBatch,
     ) {
         let wakes = wakes.and(core.count_free_slots());
-        core.front.refill_credits();
-        self.hint.publish(&core.front);
-        let (calls, serving) = (core.front.queue.in_flight(), core.front.queue.ring_consumers());
+        core.injector.refill_credits();
+        self.hint.publish(&core.injector);
+        let (calls, serving) = (core.injector.queue.in_flight(), core.injector.queue.ring_consumers());
         // ORDERING: Relaxed, a figure.
         self.load.store(2 * (calls - serving) + serving.min(1), Ordering::Relaxed);
-        let spent = core.front.take_stale();
+        let spent = core.injector.take_stale();
         drop(core);
         batch.wake_list(wakes);
         spent.into_iter().for_each(|call| batch.drop_owner(call.erase()));
@@ -346,7 +346,7 @@ impl<S: TaskSet> ServiceShared<S> {
             Crash::Group => Some(why),
             why => core.restart_request.take().or(Some(why)),
         };
-        core.front.close_ring();
+        core.injector.close_ring();
         self.release(core, WakeList::default());
         self.waker.wake_by_ref();
         true
@@ -382,16 +382,16 @@ impl<S: TaskSet> ServiceShared<S> {
     fn move_on_under(core: &mut ServiceState<S>, life: Phase) -> WakeList {
         core.phase = core.phase.max(life);
         core.terminated |= life == Phase::Terminating;
-        core.front.close_ring();
-        core.front.queue.wake_all_waiting().and(core.phase_waiters.take_all())
+        core.injector.close_ring();
+        core.injector.queue.wake_all_waiting().and(core.phase_waiters.take_all())
     }
 
     /// Closes the service if it has nothing to do; says whether.
     pub(super) fn close_if_idle(&self) -> bool {
         let mut core = self.lock();
-        core.front.drain_ring();
+        core.injector.drain_ring();
         let at_work = self.at_work(&core) > 0;
-        let calls = core.front.queue.in_flight() - core.front.queue.ring_consumers();
+        let calls = core.injector.queue.in_flight() - core.injector.queue.ring_consumers();
         let idle = core.phase == Phase::Open && calls == 0 && !at_work;
         if idle {
             core.phase = Phase::Closing;
@@ -408,15 +408,15 @@ impl<S: TaskSet> ServiceShared<S> {
         // ORDERING: Relaxed, a figure.
         let told = self.load.load(Ordering::Relaxed);
         let unseen = told % 2 == 1 && self.running.is_set();
-        told / 2 + self.inbox.len() + usize::from(unseen)
+        told / 2 + self.ring.len() + usize::from(unseen)
     }
 
     /// The thread serves nobody any more. Says whether its group wants it to start anew, and after it others.
     pub(super) fn stop_serving(&self) -> bool {
         let mut core = self.lock();
         core.phase = Phase::Terminating;
-        core.front.close_ring();
-        let wakes = core.front.queue.wake_all_waiting().and(core.phase_waiters.take_all());
+        core.injector.close_ring();
+        let wakes = core.injector.queue.wake_all_waiting().and(core.phase_waiters.take_all());
         let asked = core.restart_request.take();
         self.release(core, wakes);
         matches!(asked, Some(Crash::Group))
@@ -486,9 +486,9 @@ impl<S: TaskSet> ServiceShared<S> {
         ending: &Ending,
         batch: &mut EndBatch,
     ) -> (usize, usize) {
-        core.front.close_ring();
+        core.injector.close_ring();
         let urgent = core.awaited_calls.take_all();
-        let queue = core.front.drain_ring();
+        let queue = core.injector.drain_ring();
         let mut ended = Vec::new();
         while let Some(call) = held.take().or_else(|| queue.pop()) {
             if call.claim() {
@@ -499,7 +499,7 @@ impl<S: TaskSet> ServiceShared<S> {
             }
         }
         // The thread may have one more in its hands, which it ends itself, or begins just now.
-        let (figures, more) = core.front.figures();
+        let (figures, more) = core.injector.figures();
         let queued = ended.len() + figures.queued_outside + figures.overflow;
         let running = core.active + self.at_work(&core);
         self.release_into(core, wakes.and(more), batch);
@@ -524,7 +524,7 @@ impl<S: TaskSet> ServiceShared<S> {
 
     /// The plain call that the thread is at, which no queue counts.
     fn at_work(&self, core: &ServiceState<S>) -> usize {
-        usize::from(core.front.queue.ring_consumers() > 0 && self.running.is_set())
+        usize::from(core.injector.queue.ring_consumers() > 0 && self.running.is_set())
     }
 
     /// Has the service's thread run `run` between two calls. Gives it back when the service is over.
@@ -534,7 +534,7 @@ impl<S: TaskSet> ServiceShared<S> {
             return Err(work);
         }
         core.leftovers.push(work);
-        core.front.close_ring(); // the thread comes out of the inbox and looks
+        core.injector.close_ring(); // the thread comes out of the inbox and looks
         self.release(core, WakeList::default());
         self.waker.wake_by_ref();
         Ok(())

@@ -65,8 +65,8 @@ impl PoolState {
         if call.is_queued() && !self.share_admits(meta.share()) {
             return (None, self.return_to_share(call));
         }
-        let expires = self.front.queue.expires(meta);
-        let kind = self.rules.kinds.get(meta.task());
+        let expires = self.injector.queue.expires(meta);
+        let kind = self.limits.kinds.get(meta.task());
         let is_limited = kind.is_some();
         let may_begin =
             |kind: &mut TaskLimit<_>| meta.is_exempt() || kind.try_start(id(&call), expires, || call.clone());
@@ -74,8 +74,8 @@ impl PoolState {
             return (None, WakeList::default());
         }
         if !call.claim() {
-            let wakes = self.front.skip_stale(&*call);
-            self.rules.spent.push(call);
+            let wakes = self.injector.skip_stale(&*call);
+            self.limits.spent.push(call);
             return (None, wakes);
         }
         let wakes = self.begun_by_rules(&call, true);
@@ -86,7 +86,7 @@ impl PoolState {
     /// Counts a queued call that was claimed to be run, in its turn or out of it.
     pub(super) fn begun_by_rules(&mut self, call: &CallRef<dyn ErasedCall>, in_turn: bool) -> WakeList {
         let meta = call.header();
-        if let Some(kind) = self.rules.kinds.get(meta.task()) {
+        if let Some(kind) = self.limits.kinds.get(meta.task()) {
             kind.began(id(call));
         }
         let begun = self.with_share(meta.share(), |order, number, entry| {
@@ -96,17 +96,17 @@ impl PoolState {
         });
         match begun {
             Some((mine, pools)) => mine.and(pools),
-            None if in_turn => self.front.queue.on_start(meta.is_nested()),
-            None => self.front.start_out_of_order(&**call),
+            None if in_turn => self.injector.queue.on_start(meta.is_nested()),
+            None => self.injector.start_out_of_order(&**call),
         }
     }
 
     /// A call that was begun is over.
     pub(super) fn over(&mut self, over: Completion) -> WakeList {
-        if !self.ruled {
-            return self.front.queue.over(over.inside, over.began);
+        if !self.has_limits {
+            return self.injector.queue.over(over.inside, over.began);
         }
-        if let Some(kind) = self.rules.kinds.get(over.task) {
+        if let Some(kind) = self.limits.kinds.get(over.task) {
             kind.over();
         }
         let gone = self.with_share(over.share, |order, number, entry| {
@@ -117,35 +117,35 @@ impl PoolState {
         });
         let wakes = match gone {
             Some((mine, pools)) => mine.and(pools),
-            None => self.front.queue.over(over.inside, over.began),
+            None => self.injector.queue.over(over.inside, over.began),
         };
         self.call_next(over.task);
-        self.rules.shares.forget_if_idle(over.share);
+        self.limits.shares.forget_if_idle(over.share);
         wakes
     }
 
     /// A queued call was claimed to be ended.
     pub(super) fn leave(&mut self, call: &dyn ErasedCall) -> WakeList {
-        if !self.ruled {
-            return self.front.leave(call);
+        if !self.has_limits {
+            return self.injector.leave(call);
         }
         let share = call.header().share();
         let left = self.with_share(share, |_, _, entry| entry.front.leave(call));
         let wakes = match left {
             Some((mine, pools)) => mine.and(pools),
-            None => self.front.leave(call),
+            None => self.injector.leave(call),
         };
         self.leave_kind(call);
-        self.rules.shares.forget_if_idle(share);
+        self.limits.shares.forget_if_idle(share);
         wakes
     }
 
     /// The same as far as its kind is concerned.
     pub(super) fn leave_kind(&mut self, call: &dyn ErasedCall) {
         let task = call.header().task();
-        if let Some(kind) = self.rules.kinds.get(task) {
+        if let Some(kind) = self.limits.kinds.get(task) {
             let gone = kind.remove_ended(std::ptr::from_ref(call).addr(), |held| held.is_queued());
-            self.rules.spent.extend(gone);
+            self.limits.spent.extend(gone);
         }
         self.call_next(task);
     }
@@ -155,20 +155,20 @@ impl PoolState {
     /// Those of this kind for which there is room now go back to the front of their lanes.
     fn call_next(&mut self, task: &'static TaskInfo) {
         loop {
-            let Some(kind) = self.rules.kinds.get(task) else { return };
+            let Some(kind) = self.limits.kinds.get(task) else { return };
             let Some((rank, call)) = kind.next_waiting() else { return };
             if call.is_queued() {
                 kind.mark_requeued(id(&call), rank);
                 self.requeue_front(call);
             } else {
-                self.rules.spent.push(call);
+                self.limits.spent.push(call);
             }
         }
     }
 
     fn requeue_front(&mut self, call: CallRef<dyn ErasedCall>) {
-        let (priority, expires) = (call.header().priority(), self.front.queue.expires(call.header()));
-        self.front.drain_ring().push_raised(priority, expires, PoolItem::Call(call));
+        let (priority, expires) = (call.header().priority(), self.injector.queue.expires(call.header()));
+        self.injector.drain_ring().push_raised(priority, expires, PoolItem::Call(call));
     }
 
     /// Makes a queued call of a limited kind or a share, which a task waits for, the caller's to run on that task's stack, if there
@@ -182,7 +182,7 @@ impl PoolState {
     ) -> (bool, WakeList) {
         let share = call.header().share();
         let has_slot = below == Some(share) || self.share_admits(share);
-        let may_run = has_slot && (call.header().is_exempt() || self.rules.has_room(call.header().task()));
+        let may_run = has_slot && (call.header().is_exempt() || self.limits.has_room(call.header().task()));
         let claimed = (blocking || self.paused) && may_run && call.claim();
         let wakes = if claimed { self.begun_by_rules(call, false) } else { WakeList::default() };
         (claimed, wakes)
@@ -198,7 +198,7 @@ impl PoolState {
 
     /// Takes a place for a call that does not come through the queue.
     pub(super) fn reserve(&mut self, task: &'static TaskInfo) -> bool {
-        let Some(kind) = self.rules.kinds.get(task) else { return true };
+        let Some(kind) = self.limits.kinds.get(task) else { return true };
         let has_room = kind.has_room();
         if has_room {
             kind.began(0);
@@ -207,7 +207,7 @@ impl PoolState {
     }
 
     pub(super) fn unreserve(&mut self, task: &'static TaskInfo) {
-        if let Some(kind) = self.rules.kinds.get(task) {
+        if let Some(kind) = self.limits.kinds.get(task) {
             kind.over();
         }
         self.call_next(task);
@@ -216,7 +216,7 @@ impl PoolState {
     /// The task of the first call that waits for its turn. Entries before it that are out of date go: so each is looked at once.
     pub(super) fn next_task(&mut self) -> (Option<&'static TaskInfo>, WakeList) {
         let mut wakes = WakeList::default();
-        while let Some(first) = self.front.queue.first() {
+        while let Some(first) = self.injector.queue.first() {
             let task = match first {
                 PoolItem::Call(call) => call.is_queued().then(|| call.header().task()),
                 PoolItem::Other(_) => self.ticket_task(),
@@ -224,13 +224,13 @@ impl PoolState {
             if task.is_some() {
                 return (task, wakes);
             }
-            match self.front.queue.pop_first() {
+            match self.injector.queue.pop_first() {
                 Some(PoolItem::Call(call)) => {
-                    wakes = wakes.and(self.front.skip_stale(&*call));
-                    self.front.discard_stale(PoolItem::Call(call));
+                    wakes = wakes.and(self.injector.skip_stale(&*call));
+                    self.injector.discard_stale(PoolItem::Call(call));
                 }
                 // There is a ticket more than calls.
-                Some(PoolItem::Other(_)) => self.rules.shares.drop_ticket(),
+                Some(PoolItem::Other(_)) => self.limits.shares.drop_ticket(),
                 None => {}
             }
         }
@@ -243,12 +243,12 @@ impl PoolState {
     pub(super) fn claim_all_waiting(&mut self) -> (Vec<CallRef<dyn ErasedCall>>, WakeList) {
         let mut claimed = Vec::new();
         let mut wakes = WakeList::default();
-        for call in self.rules.kinds.take_held().into_iter().chain(self.rules.shares.waiting()) {
+        for call in self.limits.kinds.take_held().into_iter().chain(self.limits.shares.waiting()) {
             if call.claim() {
                 wakes = wakes.and(self.end_claimed(&call));
                 claimed.push(call);
             } else {
-                self.rules.spent.push(call);
+                self.limits.spent.push(call);
             }
         }
         (claimed, wakes)
@@ -257,13 +257,13 @@ impl PoolState {
     /// Counts a queued call that was claimed, to end without having begun.
     pub(super) fn end_claimed(&mut self, call: &CallRef<dyn ErasedCall>) -> WakeList {
         let inside = call.header().is_nested();
-        if let Some(kind) = self.rules.kinds.get(call.header().task()) {
+        if let Some(kind) = self.limits.kinds.get(call.header().task()) {
             kind.forget(id(call));
         }
         let ended = self.with_share(call.header().share(), |_, _, entry| entry.front.queue.discarded(inside));
         match ended {
             Some((mine, pools)) => mine.and(pools),
-            None => self.front.queue.discarded(inside),
+            None => self.injector.queue.discarded(inside),
         }
     }
 }

@@ -45,7 +45,7 @@ pub(in crate::pool) struct ShareHandle {
 impl Drop for ShareHandle {
     fn drop(&mut self) {
         let mut core = self.pool.inner().lock();
-        core.rules.shares.forget_if_idle(self.number);
+        core.limits.shares.forget_if_idle(self.number);
         self.pool.inner().release(core, WakeList::default());
     }
 }
@@ -84,7 +84,7 @@ impl Share {
         pool.inner().look_at_rules();
         let mut core = pool.inner().lock();
         let limit = core.limit;
-        let ShareTable { of, names, order, last, .. } = &mut core.rules.shares;
+        let ShareTable { of, names, order, last, .. } = &mut core.limits.shares;
         let number = *names.entry(name.clone()).or_insert_with(|| {
             *last += 1;
             *last
@@ -120,7 +120,7 @@ impl Share {
     }
 
     fn look<R>(&self, look: impl FnOnce(&ShareState) -> R, gone: R) -> R {
-        self.pool().inner().lock().rules.shares.of.get(&self.place.number).map_or(gone, look)
+        self.pool().inner().lock().limits.shares.of.get(&self.place.number).map_or(gone, look)
     }
 
     fn change(&self, change: impl FnOnce(&mut FairQueue, ShareId, &mut ShareState, usize) -> WakeList) {
@@ -334,7 +334,7 @@ impl<S: TaskSet> Admit<S> for ShareAdmission {
     type Item = PoolItem;
 
     fn on_full(&self) -> OnFull {
-        self.inner.lock().rules.shares.of.get(&self.number).map_or(OnFull::default(), |entry| entry.on_full)
+        self.inner.lock().limits.shares.of.get(&self.number).map_or(OnFull::default(), |entry| entry.on_full)
     }
 
     fn inbox(&self) -> &Ring<PoolItem> {

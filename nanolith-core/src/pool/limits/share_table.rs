@@ -177,28 +177,28 @@ impl PoolState {
         share: ShareId,
         f: impl FnOnce(&mut FairQueue, ShareId, &mut ShareState) -> R,
     ) -> Option<(R, WakeList)> {
-        let ShareTable { of, order, .. } = &mut self.rules.shares;
+        let ShareTable { of, order, .. } = &mut self.limits.shares;
         let entry = of.get_mut(&share)?;
         let before = entry.front.queue.tally();
         // A free slot that no call of the others will take is one for this share, within its limit.
-        let others = self.front.queue.waiting().saturating_sub(entry.front.queue.waiting());
-        let free = self.front.queue.free_slots().saturating_sub(others);
+        let others = self.injector.queue.waiting().saturating_sub(entry.front.queue.waiting());
+        let free = self.injector.queue.free_slots().saturating_sub(others);
         let allowed = entry.limit.as_ref().map_or(usize::MAX, ShareLimit::newcomers);
         entry.front.queue.note_free_slots(free.min(allowed));
         let result = f(order, share, entry);
         let is_held_back = entry.limit.is_some() && entry.front.queue.tally().queued > 0;
         let waiting = entry.waiting();
         order.set_waiting(share, &mut entry.account, waiting, is_held_back);
-        entry.front.take_stale().into_iter().for_each(|work| self.front.discard_stale(work));
-        let mut wakes = self.front.queue.apply_delta(before, entry.front.queue.tally());
-        let (now, rules) = (clock::now(), self.front.queue.rules());
+        entry.front.take_stale().into_iter().for_each(|work| self.injector.discard_stale(work));
+        let mut wakes = self.injector.queue.apply_delta(before, entry.front.queue.tally());
+        let (now, rules) = (clock::now(), self.injector.queue.rules());
         let is_limited = entry.limit.is_some();
         for (priority, expires) in order.issue_tickets(|priority| entry.ticket_expires(rules, priority, now)) {
-            wakes = wakes.and(self.front.stop_accepting().unwrap_or_default());
+            wakes = wakes.and(self.injector.stop_accepting().unwrap_or_default());
             let ticket = PoolItem::Other(OtherItem::Ticket);
             match is_limited {
-                false => self.front.queue.put_last(priority, now, ticket),
-                true => self.front.queue.push_raised(priority, expires, ticket),
+                false => self.injector.queue.put_last(priority, now, ticket),
+                true => self.injector.queue.push_raised(priority, expires, ticket),
             }
         }
         Some((result, wakes))
@@ -225,7 +225,7 @@ impl PoolState {
 
     /// Whether one more call of this share may begin.
     pub(in crate::pool) fn share_admits(&self, share: ShareId) -> bool {
-        share == 0 || self.rules.shares.of.get(&share).is_none_or(|entry| entry.newcomers() > 0)
+        share == 0 || self.limits.shares.of.get(&share).is_none_or(|entry| entry.newcomers() > 0)
     }
 
     /// A call of a share at its limit, which came to the pool's lanes since it was raised, or was held for its kind, goes back
@@ -240,7 +240,7 @@ impl PoolState {
 
     /// The task of the call that the first ticket stands for, if it stands for one. Calls before that which are over go.
     pub(in crate::pool) fn ticket_task(&mut self) -> Option<&'static TaskInfo> {
-        while let Some((share, priority)) = self.rules.shares.peek() {
+        while let Some((share, priority)) = self.limits.shares.peek() {
             let first = |_: &mut FairQueue, _, entry: &mut ShareState| loop {
                 match entry.front.queue.pop_first_if(priority, |work| !is_live(work)) {
                     Some(spent) => entry.front.discard_stale(spent),
@@ -257,7 +257,7 @@ impl PoolState {
 
     /// A ticket was drawn: the call that goes instead of it, if there is one.
     pub(in crate::pool) fn redeem(&mut self) -> Option<CallRef<dyn ErasedCall>> {
-        let (share, priority) = self.rules.shares.pick()?;
+        let (share, priority) = self.limits.shares.pick()?;
         let pop = |_: &mut FairQueue, _, entry: &mut ShareState| loop {
             match entry.front.queue.pop_first_if(priority, |_| true) {
                 Some(PoolItem::Call(call)) if call.is_queued() => return Some(call),

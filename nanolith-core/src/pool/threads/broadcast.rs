@@ -75,7 +75,7 @@ impl PoolState {
     pub(in crate::pool) fn next_broadcast(&self, generation: Option<u64>) -> Option<BroadcastRun> {
         let who = ThreadKey::here(generation)?;
         let turn = |roll: &Arc<Broadcast>| roll.take(who).map(|number| BroadcastRun { roll: roll.clone(), number });
-        self.rolls.iter().find_map(turn)
+        self.broadcasts.iter().find_map(turn)
     }
 }
 
@@ -100,7 +100,7 @@ impl PoolShared {
     fn forget_if_taken(&self, roll: &Arc<Broadcast>) {
         if roll.is_taken() {
             let known = {
-                let rolls = &mut self.lock().rolls;
+                let rolls = &mut self.lock().broadcasts;
                 rolls.iter().position(|known| Arc::ptr_eq(known, roll)).map(|at| rolls.swap_remove(at))
             };
             drop(known); // what it drops is the user's
@@ -124,8 +124,8 @@ impl PoolShared {
         }
         drop(rayon);
         let mut core = self.lock();
-        core.rolls.push(roll.clone());
-        core.front.close_ring(); // who takes from the inbox comes out and looks
+        core.broadcasts.push(roll.clone());
+        core.injector.close_ring(); // who takes from the inbox comes out and looks
         self.release(core, WakeList::default());
         self.forget_if_taken(roll);
         threads.iter().for_each(|threads| rayon_threads::broadcast(threads, self, roll, generation));

@@ -57,13 +57,13 @@ impl Backend for PoolShared {
         let own = (target == Some(self.id())).then(|| ThreadParker::of_this_thread().waker().clone());
         let mut core = self.lock();
         let threads = core.rayon.total + self.spares.max();
-        if own.is_some() && core.blocked + 1 >= threads {
+        if own.is_some() && core.blocking + 1 >= threads {
             return Err(WouldDeadlock);
         }
         let loan = core.lend(std::mem::replace(permit, PermitState::Lent));
         own.map(|waker| core.add_own_wait(waker));
         // A start that was sent to a thread which now stands still is for a spare one.
-        let stuck = core.tokens > 0;
+        let stuck = core.pending_starts > 0;
         self.release(core, WakeList::default());
         if stuck {
             self.start(Some(WorkerStart::Spare));
@@ -76,7 +76,7 @@ impl Backend for PoolShared {
         self.overruns.add(call, move |task| {
             if let Some(pool) = pool.upgrade() {
                 let mut core = pool.lock();
-                let wakes = core.fulls.note_overrun(task);
+                let wakes = core.full_events.note_overrun(task);
                 pool.release(core, wakes);
             }
         });
@@ -108,9 +108,9 @@ impl Backend for PoolShared {
     /// kind is at its limit. Room comes when a call begins, or ends where `max_in_flight` is reached.
     fn needs(&self, call: &CallRef<dyn ErasedCall>, needs_room: bool) -> Needs {
         let core = self.lock();
-        let (in_flight, blocked) = (core.front.in_flight(), core.blocked);
+        let (in_flight, blocked) = (core.injector.in_flight(), core.blocking);
         let has_thread = blocked < core.rayon.total + self.spares.max();
-        let full = core.rules.kinds.full(call.header().task()).filter(|_| !call.header().is_exempt() && !needs_room);
+        let full = core.limits.kinds.full(call.header().task()).filter(|_| !call.header().is_exempt() && !needs_room);
         drop(core);
         let node = |call: CallRef<dyn ErasedCall>| Node::new(call, Backend::id(self));
         let of_blocked = || self.blocked.calls().into_iter();
@@ -192,7 +192,7 @@ impl Backend for PoolShared {
     fn on_raised(&self, call: &CallRef<dyn ErasedCall>) {
         let expires = self.rules.raised_position(call.header());
         let mut core = self.lock();
-        core.front.raise(expires, PoolItem::Call(call.clone()));
+        core.injector.raise(expires, PoolItem::Call(call.clone()));
         self.release(core, WakeList::default());
     }
 
@@ -279,7 +279,7 @@ impl Backend for PoolShared {
             unwind::ignore_panics(|| drop(work));
             return;
         }
-        core.front.queue.resume(expires, PoolItem::Other(OtherItem::Resume(work)));
+        core.injector.queue.resume(expires, PoolItem::Other(OtherItem::Resume(work)));
         self.release_within(core, WakeList::default());
     }
 }
@@ -289,7 +289,7 @@ impl PoolShared {
     fn errand_over(&self) {
         self.with_waiters(|core, after| {
             if core.closed {
-                core.front.queue.drained.notify_all(after);
+                core.injector.queue.drained.notify_all(after);
             }
         });
     }

@@ -59,7 +59,7 @@ impl PoolShared {
 
     fn fast_loop(&self, done: &mut BatchStats, tally: &mut ThreadRecorder) {
         while !self.hint.is_for_lanes() {
-            match self.inbox.pop() {
+            match self.ring.pop() {
                 Some(PoolItem::Call(call)) => {
                     if tally.is_on() {
                         tally.see(call.header().task(), || call.header().submitted_at());
@@ -90,7 +90,7 @@ impl PoolShared {
                     }
                     if self.hint.is_waiting() {
                         self.release(self.lock(), WakeList::default()); // the lane goes on to the inbox
-                        if !self.inbox.has_next() {
+                        if !self.ring.has_next() {
                             break;
                         }
                     } else if !self.spin_for_call() {
@@ -129,18 +129,18 @@ impl PoolShared {
                 // ORDERING: Relaxed, and so below: a figure.
                 self.resting.fetch_add(1, Ordering::Relaxed);
             }
-            self.inbox.has_next() || self.hint.is_waiting() || !self.inbox.has_consumer()
+            self.ring.has_next() || self.hint.is_waiting() || !self.ring.has_consumer()
         });
         if looks.get() >= IDLE_SPINS {
             self.resting.fetch_sub(1, Ordering::Relaxed);
         }
-        self.inbox.has_next()
+        self.ring.has_next()
     }
 
     /// A call came out of the inbox that somebody else had claimed.
     fn settle(&self, call: &dyn ErasedCall) {
         let mut core = self.lock();
-        core.front.account_claimed(call);
+        core.injector.account_claimed(call);
         self.release(core, WakeList::default());
     }
 
@@ -154,13 +154,13 @@ impl PoolShared {
     /// Tells how long tasks take, and asks for one more runner where that helps. Says whether to go on.
     fn reconsider_workers(&self, took: u64) -> bool {
         let mut core = self.lock();
-        core.pace.record(took);
-        let tiny = core.pace.is_small();
+        core.task_cost.record(took);
+        let tiny = core.task_cost.is_small();
         if !tiny {
-            core.front.close_ring();
+            core.injector.close_ring();
         }
-        let enough = core.front.queue.ring_consumers() == 1 || core.pace.is_parallel_worthwhile();
-        if !tiny || self.inbox.len() > SCALE_UP_BACKLOG {
+        let enough = core.injector.queue.ring_consumers() == 1 || core.task_cost.is_parallel_worthwhile();
+        if !tiny || self.ring.len() > SCALE_UP_BACKLOG {
             self.release(core, WakeList::default());
         }
         tiny && enough

@@ -178,7 +178,7 @@ impl PoolShared {
         let mut lingered = matches!(last, Last::Served);
         let mut wakes = core.account(last);
         loop {
-            if !core.rolls.is_empty() {
+            if !core.broadcasts.is_empty() {
                 if let Some(turn) = core.next_broadcast(generation) {
                     core.active += 1;
                     self.release(core, wakes);
@@ -187,8 +187,8 @@ impl PoolShared {
             }
             let leaves = core.is_surplus(generation) || core.consumers_keep_up();
             if !leaves {
-                if (core.front.has_waiting() || !lingered) && core.can_use_fast_path() && self.world.is_none() {
-                    let posted = core.begin_serving(self.inbox.head());
+                if (core.injector.has_waiting() || !lingered) && core.can_use_fast_path() && self.world.is_none() {
+                    let posted = core.begin_serving(self.ring.head());
                     self.release(core, wakes);
                     if posted {
                         watchdog::arm_watchdog(self.me.clone());
@@ -214,13 +214,13 @@ impl PoolShared {
                 break;
             }
             lingered = true;
-            core.lingering += 1;
-            self.hint.publish(&core.front);
+            core.spinning += 1;
+            self.hint.publish(&core.injector);
             drop(core);
             tally.flush();
             parker::spin_until(self.config.spin, || self.hint.is_waiting());
             core = self.lock();
-            core.lingering -= 1;
+            core.spinning -= 1;
         }
         let permit = thread_context::put_down_permit().expect("a worker at no task holds its permit");
         core.release_permit(permit, generation);
@@ -303,7 +303,7 @@ pub(super) fn run_call(call: CallRef<dyn ErasedCall>, host: Option<Arc<dyn Backe
 impl PoolState {
     /// Whether user code is to run once the lock is released: wakers and destructors.
     fn owes_user_code(&self, wakes: &WakeList) -> bool {
-        !wakes.is_empty() || self.front.queue.has_spent() || self.ruled && self.rules.has_leftovers()
+        !wakes.is_empty() || self.injector.queue.has_spent() || self.has_limits && self.limits.has_leftovers()
     }
 
     /// Counts what a runner did last.
@@ -313,9 +313,9 @@ impl PoolState {
             Last::Nothing => return WakeList::default(),
             Last::Call { inside, ran, took } => {
                 self.active -= 1;
-                self.pace.record(took);
+                self.task_cost.record(took);
                 if ran != RunResult::Pending {
-                    return self.front.queue.over(inside, ran == RunResult::Finished);
+                    return self.injector.queue.over(inside, ran == RunResult::Finished);
                 }
             }
             Last::Limited { ran, over } => {
@@ -341,19 +341,19 @@ impl PoolState {
     /// A runner takes from the inbox from now on. Says whether a guard is to be posted, which looks after those.
     fn begin_serving(&mut self, taken: u64) -> bool {
         self.active += 1;
-        self.front.queue.add_ring_consumer();
-        self.front.open_ring();
-        let posted = self.guard.is_none() && self.limit > 1;
+        self.injector.queue.add_ring_consumer();
+        self.injector.open_ring();
+        let posted = self.watchdog.is_none() && self.limit > 1;
         if posted {
-            self.guard = Some(taken);
+            self.watchdog = Some(taken);
         }
         posted
     }
 
     fn end_serving(&mut self) -> WakeList {
-        if self.front.queue.ring_consumers() == 1 {
-            self.front.close_ring();
+        if self.injector.queue.ring_consumers() == 1 {
+            self.injector.close_ring();
         }
-        self.front.queue.end_serving()
+        self.injector.queue.end_serving()
     }
 }

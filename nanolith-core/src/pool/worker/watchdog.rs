@@ -28,17 +28,17 @@ impl PoolShared {
     /// The guard's round.
     fn check_stalled(&self) {
         let mut core = self.lock();
-        let (seen, taken) = (core.guard.take(), self.inbox.head());
-        if !core.front.is_open() {
+        let (seen, taken) = (core.watchdog.take(), self.ring.head());
+        if !core.injector.is_open() {
             return; // it goes home
         }
-        if core.front.has_waiting() && seen == Some(taken) {
-            core.pace.reset();
-            core.front.close_ring();
+        if core.injector.has_waiting() && seen == Some(taken) {
+            core.task_cost.reset();
+            core.injector.close_ring();
         } else {
-            core.guard = Some(taken);
+            core.watchdog = Some(taken);
         }
-        let stays = core.guard.is_some();
+        let stays = core.watchdog.is_some();
         self.release(core, WakeList::default());
         if stays {
             arm_watchdog(self.me.clone());
