@@ -239,6 +239,56 @@ fn every_root_is_right() {
     assert!(told.last().is_some_and(|line| line.starts_with("in bulk ")), "{told:#?}");
 }
 
+// ----- tours
+
+#[test]
+fn services_tour_shows_each_step() {
+    assert_eq!(
+        run("services_tour", &[]),
+        [
+            "after a message: 15",
+            "after a stream: 21",
+            "after a reset: 0",
+            "Counter::divide panicked: attempt to divide by zero",
+            "after a restart: 10",
+            "a member's total: 0",
+            "through a port: 9",
+            "by messenger: tea",
+        ]
+    );
+}
+
+#[test]
+fn calls_tour_shows_each_step() {
+    assert_eq!(
+        run("calls_tour", &[]),
+        [
+            "counted to 1000000, packed parcel 7",
+            "delayed: 3",
+            "in bulk: 10000 prices, the same: true",
+            "in a group: 10 parcels",
+            "through a pipeline: 100 parcels",
+            "through layers: 4",
+            "by shares: 2 and 2",
+        ]
+    );
+}
+
+#[test]
+fn simulation_finds_lost_update() {
+    assert_eq!(run("simulation", &[]), ["read, wait, write: a seed fails", "one call: no seed fails"]);
+}
+
+// ----- beside tokio
+
+#[test]
+fn web_server_answers_rejects_and_cancels() {
+    assert_eq!(
+        run("web", &[]),
+        ["/count/1000: 200 168", "search: started", "/count/1000: 503 ", "search: cancelled", "/count/1000: 200 168",]
+    );
+}
+
 /// Runs an example; the lines that it prints.
 fn run(example: &str, arguments: &[&str]) -> Vec<String> {
     let output = Command::new(program::build(example)).args(arguments).output().expect("it runs");
