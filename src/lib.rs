@@ -1,4 +1,66 @@
-#![doc = include_str!("../README.md")]
+//! Plain functions as typed calls, run on a thread pool or on services that own their state.
+//!
+//! [`#[define]`](macro@define) on an `impl` block or a module makes a method of each public function. The method returns a
+//! [`Call`]: block on it with `.wait()`, await it on any runtime, or `.submit()` it for a [`Handle`].
+//!
+//! ```
+//! use nanolith::prelude::*;
+//!
+//! pub struct Geometry;
+//!
+//! #[define]
+//! impl Geometry {
+//!     /// Adds two numbers.
+//!     pub fn add(x: i64, y: i64) -> i64 {
+//!         x + y
+//!     }
+//! }
+//!
+//! fn main() -> Result<(), CallError> {
+//!     let geometry = Geometry::tasks(); // calls to the global pool
+//!     assert_eq!(geometry.add(4, 5).wait()?, 9); // runs on a thread of the pool
+//!     assert_eq!(Geometry::add(4, 5), 9); // still a plain function
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Where calls run
+//!
+//! | executor | made by | runs calls |
+//! |---|---|---|
+//! | the global pool | `Geometry::tasks()` | by priority, on threads of [rayon](https://docs.rs/rayon) |
+//! | [`Pool`] | [`Pool::builder`], `Geometry::on(&pool)` | the same, with limits and a queue of its own |
+//! | [`Service`] | `Counter::service(..)` | one after the other, on the thread that owns the state |
+//! | [`Cluster`] | [`Cluster::launch`] | on one of several services |
+//! | [`Local`] | [`Local::builder`] | on the thread that drives it |
+//! | [`layers`] | [`layers::stack`] | on the executor inside, with retries, limits or a cache around it |
+//!
+//! # Errors
+//!
+//! A call ends once, as its function's output or as a [`CallError`]. A panic is [`CallError::Panicked`] and ends its call only.
+//! A task whose output is a `Result` keeps its own error: [`Call::flatten`] joins the two as a [`TaskError`]. A cycle of tasks
+//! that wait for each other ends with [`CallError::WouldDeadlock`]; see [`deadlock`].
+//!
+//! # Async code
+//!
+//! A call is a future that no runtime has to know. Use `.await` in async code, and never `.wait()`, which blocks the thread.
+//! Dropping the future of a call cancels the call; dropping a [`Handle`] does not, unless it is made with
+//! [`Handle::cancel_on_drop`]. [`PoolBuilder::max_in_flight`] bounds the calls that a server accepts.
+//!
+//! # Modules
+//!
+//! | | |
+//! |---|---|
+//! | [`port`], [`messenger`], [`stream`] | messages between two ends, broadcast by name, bytes and values with backpressure |
+//! | [`bulk`], [`pipeline`] | many inputs through one task, and stages joined by bounded queues |
+//! | [`schedule`], [`time`] | repeated calls, timers and clocks |
+//! | [`TaskGroup`], [`scope()`], [`CancelToken`] | several calls that end together |
+//! | [`sim()`], [`mock`] | tests: a program in an order that a seed decides, and executors with scripted answers |
+//!
+//! The [README](https://github.com/nanolith-rs/nanolith#readme) says when to use this crate and when not; the [examples] are
+//! programs to run.
+//!
+//! [examples]: https://github.com/nanolith-rs/nanolith/tree/main/examples
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
 
@@ -178,6 +240,39 @@ pub mod bulk {
 /// `Send` across an `.await`, end that value before the await, or mark the task `#[task(local)]`,
 /// which only services run. A task is `async` without a runtime: `#[tokio::main]`, `#[tokio::test]`
 /// and the like do not stand on it. `#[inline]` and attributes that keep a function as it is do.
+///
+/// # Where a task can run
+///
+/// | a function | on a pool | on a pool with `#[define(shared)]` | on a service |
+/// |---|---|---|---|
+/// | `pub fn f(x: X) -> Y` | yes | yes | yes |
+/// | `pub async fn f(x: X) -> Y` | yes; a pending task uses no thread | yes | yes; it interleaves with other tasks |
+/// | `pub fn f(&self, ..)` | does not compile | yes; tasks share the state in an `Arc` | yes |
+/// | `pub async fn f(&self, ..)` | does not compile | yes | yes; readers interleave at their awaits |
+/// | `pub fn f(&mut self, ..)`, `async` or not | does not compile | does not compile | yes; it has exclusive access to the state |
+/// | `#[task(local)] pub async fn f(..)`, for a future that is not `Send` | does not compile | does not compile | yes |
+///
+/// A function without a visibility is left alone. [`#[task]`](macro@task) makes it a task; `#[task(skip)]` leaves out a function
+/// that has one.
+///
+/// # What does not compile
+///
+/// | code | what the compiler says |
+/// |---|---|
+/// | `pub fn f(text: &str)` | arguments are owned, because the borrow cannot outlive the call; write `String` |
+/// | `pub fn f(n: Rc<u8>)` | `Rc<u8>` cannot be a task argument, because it would move to another thread |
+/// | `Counter::on(&pool).bump(1)` | `Counter`'s method changes its state, and only a service owns the state |
+/// | `geometry.add(1, 2);` | a warning, `unused_must_use`: a call does nothing until awaited, waited on or submitted |
+/// | `job.wait(); job.wait()` | use of moved value: a handle returns its output once |
+/// | `pub fn f<T>(x: T)` | make the `impl` generic, or write one function for each type |
+/// | `pub fn f(&mut self) -> &mut Self` | the state stays with its executor; return a value or nothing |
+/// | `pub fn new() -> Self`, where `Self` holds an `Rc` | `Rc` cannot be sent between threads: use `#[init]` or `#[task(skip)]` |
+/// | `#[tokio::main] pub async fn f()` | a task needs no runtime to be `async`; remove the attribute |
+/// | a second `#[define]` on a type | the name `only_one_define_block_for_Counter` is defined multiple times |
+///
+/// The folder [`ui-tests`] has a case for each refusal of the macro, beside the compiler's output.
+///
+/// [`ui-tests`]: https://github.com/nanolith-rs/nanolith/tree/main/ui-tests/tests/ui
 ///
 /// # Options
 ///
@@ -569,6 +664,10 @@ pub mod __private {
     #[cfg(feature = "wire")]
     pub use serde;
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/from-node.md")]
