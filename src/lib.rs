@@ -107,19 +107,19 @@ pub use nanolith_core::{JoinAll, JoinNext, Joined, Scope, Shutdown, Spawn, TaskG
 pub use nanolith_core::metrics;
 
 /// Streams from one thread to another: of bytes ([`stream::pipe`]), of values ([`stream::items`]), and of the values that one
-/// call gives ([`stream::from_call`]).
+/// call produces ([`stream::from_call`]).
 ///
-/// Chunks and values are moved, never copied. A writer waits for credit, so a reader that stands still keeps no more than its
-/// credits in memory. Only `finish` ends a stream cleanly: one that failed, or whose writer was dropped or panicked, gives what
-/// was written before and then an error, so it never looks complete. A reader that cancels or goes is seen by the writer, who
-/// gets its chunk back. A task that blocks on a stream lends its pool slot meanwhile.
+/// Chunks and values are moved, never copied. A writer waits for credit, so a slow reader keeps no more than its credits in
+/// memory. Only `finish` ends a stream without an error. After a failed or dropped writer, the reader gets the chunks written
+/// before and then an error, so an incomplete stream never looks complete. After a cancelled or dropped reader, a write fails and
+/// returns its chunk. A task that blocks on a stream releases its pool slot during the wait.
 ///
 /// ```
 /// use nanolith::stream::{self, Credits};
 /// use std::io::{Read, Write};
 /// let (mut writer, mut reader) = stream::pipe((), Credits::new().bytes(1 << 20).chunks(16))?;
 /// std::thread::spawn(move || {
-///     writer.write_all(b"hello").expect("somebody reads");
+///     writer.write_all(b"hello").expect("the reader is there");
 ///     writer.finish();
 /// });
 /// let mut text = String::new();
@@ -370,7 +370,7 @@ assert_eq!(text, r#"{"Add":{"x":4,"y":5}}"#);
 )]
 pub use nanolith_macros::define;
 
-/// Inside of a `#[define]` block: takes a function in, leaves it out, or says how it is called.
+/// Inside of a `#[define]` block: makes a function a task, leaves it out, or sets how it is called.
 ///
 /// | | |
 /// |---|---|
@@ -378,9 +378,9 @@ pub use nanolith_macros::define;
 /// | `#[task(skip)]` | no task, though it has one |
 /// | `#[task(name = other)]` | the method is `other`: for a name that [`Service`] has itself, as `close` |
 /// | `#[task(local)]` | the `async` task's future need not be `Send`, as one that holds an `Rc` across an `.await`: for services only |
-/// | `#[task(sliced)]` | gives a [`Step`] instead of its output, and others their turn between two steps |
+/// | `#[task(sliced)]` | returns a [`Step`] instead of its output, and yields to other calls between two steps |
 /// | `#[task(idempotent)]` | may run twice without harm, so that a layer may try again: [`TaskSet::duplicate`] |
-/// | `#[task(concurrency = 2)]` | at most so many of its calls run at once on a pool: see below |
+/// | `#[task(concurrency = 2)]` | at most two of its calls run at once on a pool: see below |
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -428,15 +428,15 @@ pub use nanolith_macros::define;
 /// # Ok::<(), CallError>(())
 /// ```
 ///
-/// The limit holds for each pool. An asynchronous call counts from its beginning until it is over. Those that wait take no
-/// slot: calls of other tasks pass them, and among themselves they go first in, first out within a priority. They count as
-/// queued, and are cancelled, timed out and drained as all others. In a paused pool they wait, whoever waits for them.
+/// The limit holds for each pool. An asynchronous call counts from its start to its end. Waiting calls use no slot: calls of
+/// other tasks overtake them, and within a priority they run first in, first out. They count as queued, and are cancelled,
+/// timed out and drained like all queued calls. A paused pool starts none of them.
 ///
-/// A task that waits for a call of its own kind, or does so within such a call, gives it its place: that call runs at once,
-/// beyond the limit, while the one above it stands still. But tasks of two kinds that each wait for one of the other, with all
-/// places of both taken, wait for each other, as with two locks taken in two orders.
+/// A task that waits for a call of the same task lends it its place: that call runs at once, beyond the limit, while the waiting
+/// task is blocked. Two limited tasks that each wait for the other, with all places of both in use, wait for each other, as
+/// with two locks that are taken in two orders.
 ///
-/// A service takes no notice of it. All instances of a generic set share one limit.
+/// A service ignores the limit. All instances of a generic set share one limit.
 pub use nanolith_macros::task;
 
 /// Inside of a `#[define]` block: makes the state of a service, on the service's thread.
@@ -535,12 +535,12 @@ pub use nanolith_macros::before_task;
 /// After a task that panicked, its panic counts.
 pub use nanolith_macros::after_task;
 
-/// Inside of a `#[define]` block: hears the messages that are sent to a service: [`Service::send`].
+/// Inside of a `#[define]` block: handles the messages that are sent to a service: [`Service::send`].
 ///
 /// It is `fn(&mut self, cx: &Context<Self>, message: Command)`, with `&self` or without it, the context left out if not
-/// needed, `async` or not, and returns nothing. Messages and calls stand in one line, and are taken in the order in which
-/// they came; the hooks around tasks run around messages, too. What `#[define(inbox = Command)]` says of the message, for
-/// readers, is the type of that parameter.
+/// needed, `async` or not, and returns nothing. Messages and calls wait in one queue, in the order in which they were
+/// sent. The hooks around tasks run around messages too. The type in `#[define(inbox = Command)]` is the type of that
+/// parameter.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -567,14 +567,14 @@ pub use nanolith_macros::after_task;
 ///
 /// # Panics
 ///
-/// A panic in it is seen by the service's exception handler, as a task's is.
+/// A panic in it goes to the service's panic handler, as a panic of a task does.
 pub use nanolith_macros::on_message;
 
-/// Inside of a `#[define]` block: takes the streams that are made to a service: [`Service::create_stream`].
+/// Inside of a `#[define]` block: handles the streams that are opened to a service: [`Service::create_stream`].
 ///
 /// It is `fn(&mut self, cx: &Context<Self>, stream: StreamReader<M>)`, with `&self` or without it, the context left out if
-/// not needed, `async` or not, and returns nothing. `M` is what is said of a stream when it is made, `()` if left out. Streams,
-/// messages and calls stand in one line; while a synchronous one reads its stream, those after it wait.
+/// not needed, `async` or not, and returns nothing. `M` is the metadata of the stream, `()` if left out. Streams, messages and
+/// calls wait in one queue. While a synchronous handler reads its stream, the calls behind it wait.
 ///
 /// ```
 /// use nanolith::{prelude::*, stream::StreamReader};
@@ -602,7 +602,7 @@ pub use nanolith_macros::on_message;
 ///
 /// # Panics
 ///
-/// A panic in it is seen by the service's exception handler, as a task's is, and by the stream's writer, whose reader is gone.
+/// A panic in it goes to the service's panic handler, as a panic of a task does. The stream's writer gets an error.
 pub use nanolith_macros::on_stream;
 
 /// Inside of a `#[define]` block: runs when a service closes, after its last call, and takes the state.
@@ -614,26 +614,26 @@ pub use nanolith_macros::on_stream;
 /// use nanolith::prelude::*;
 /// use std::sync::mpsc::{Sender, channel};
 ///
-/// pub struct Counter { total: i64, told: Sender<i64> }
+/// pub struct Counter { total: i64, last: Sender<i64> }
 ///
 /// #[define]
 /// impl Counter {
 ///     pub fn bump(&mut self, by: i64) { self.total += by }
 ///     #[on_close]
-///     fn done(self) { let _ = self.told.send(self.total); }
+///     fn done(self) { let _ = self.last.send(self.total); }
 /// }
 ///
-/// let (told, last) = channel();
-/// let counter = Counter::service(Counter { total: 10, told }).launch().wait()?;
+/// let (last, totals) = channel();
+/// let counter = Counter::service(Counter { total: 10, last }).launch().wait()?;
 /// counter.bump(5).wait()?;
 /// drop(counter);
-/// assert_eq!(last.recv()?, 15);
+/// assert_eq!(totals.recv()?, 15);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Panics
 ///
-/// A panic in it is told to who waits for the end, as [`CloseError::Panicked`].
+/// A panic in it is the error of the close, [`CloseError::Panicked`].
 pub use nanolith_macros::on_close;
 
 /// What most programs need: the attributes, calls and their ends, pools and services with their settings, and the units
