@@ -22,6 +22,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// What the tasks report to `main`.
 type Reports = UnboundedSender<&'static str>;
 
+/// Tasks that compute primes.
 pub struct Primes;
 
 #[define]
