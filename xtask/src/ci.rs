@@ -11,8 +11,21 @@ use std::{
 
 /// What a change must pass. The tests first: their answer is the one waited for. Miri, the sanitizer and the soak are
 /// apart: they need a nightly toolchain, or time.
-const STEPS: &[&str] =
-    &["test", "fmt", "clippy", "doc", "ui", "features", "tree", "deny", "examples", "stress", "instructions", "loom"];
+const STEPS: &[&str] = &[
+    "test",
+    "fmt",
+    "floors",
+    "clippy",
+    "doc",
+    "ui",
+    "features",
+    "tree",
+    "deny",
+    "examples",
+    "stress",
+    "instructions",
+    "loom",
+];
 
 /// How a step ended.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The table of commands, and each of them in words of cargo.
 
 use crate::{
-    ci, instructions,
+    checks, ci, instructions,
     shell::{Failure, Outcome, cargo, has, need, nightly_cargo, root},
 };
 use std::{collections::BTreeSet, env, ffi::OsStr, fs};
@@ -29,6 +29,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("ci", "all that a change must pass, stopping at the first that does not", ci::run),
     Command::new("test", "unit tests, behaviour tests, doc tests; with nextest if it is installed", test),
     Command::new("fmt", "formatting, checked", fmt),
+    Command::new("floors", "modules of nanolith-core import from earlier floors only", checks::floors::run),
     Command::new("clippy", "clippy over every target of every package, warnings denied", clippy),
     Command::new("doc", "the documentation of the libraries, warnings denied", doc),
     Command::new("ui", "what must not compile, and what the compiler says", ui),

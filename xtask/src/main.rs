@@ -1,10 +1,12 @@
 //! `cargo xtask COMMAND`: everything that CI does, as commands that a person runs too. Without a command it lists them.
 //!
-//! [`commands`] is the table: what each does in words of cargo. [`ci`] runs those that a change must pass. [`instructions`]
-//! counts what a call costs, by what [`callgrind`] wrote. [`shell`] starts programs and says what became of them.
+//! [`commands`] is the table: what each does in words of cargo. [`ci`] runs those that a change must pass. [`checks`]
+//! reads the sources. [`instructions`] counts what a call costs, by what [`callgrind`] wrote. [`shell`] starts programs and says what became of them.
 
 mod ci;
 mod commands;
+
+mod checks;
 
 mod callgrind;
 mod instructions;
