@@ -15,6 +15,7 @@ const STEPS: &[&str] = &[
     "test",
     "fmt",
     "floors",
+    "length",
     "clippy",
     "doc",
     "ui",

@@ -4,6 +4,7 @@
 //! [`uses`] finds paths in code, [`lexer`] splits Rust into code, comments and strings, and [`allow`] holds findings against a list of old ones.
 
 pub(crate) mod floors;
+pub(crate) mod length;
 
 mod allow;
 mod files;
