@@ -16,6 +16,7 @@ const STEPS: &[&str] = &[
     "fmt",
     "floors",
     "length",
+    "words",
     "clippy",
     "doc",
     "ui",

@@ -5,8 +5,10 @@
 
 pub(crate) mod floors;
 pub(crate) mod length;
+pub(crate) mod words;
 
 mod allow;
 mod files;
+mod lexer;
 mod source;
 mod uses;
