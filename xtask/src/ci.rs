@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     "floors",
     "length",
     "words",
+    "api",
     "clippy",
     "doc",
     "ui",

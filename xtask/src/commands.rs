@@ -32,6 +32,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::new("floors", "modules of nanolith-core import from earlier floors only", checks::floors::run),
     Command::new("length", "no file above 400 lines, no function above 60", checks::length::run),
     Command::new("words", "words that comments, messages and Markdown do without", checks::words::run),
+    Command::new("api", "what users can name, held against docs/api.txt", checks::api::run),
     Command::new("clippy", "clippy over every target of every package, warnings denied", clippy),
     Command::new("doc", "the documentation of the libraries, warnings denied", doc),
     Command::new("ui", "what must not compile, and what the compiler says", ui),

@@ -1,0 +1,62 @@
+//! `cargo xtask api`: what a user of `nanolith` can name, held against the listing in `docs/api.txt`.
+//!
+//! The listing is made from the sources: from the `pub` items of `src/lib.rs`, through every `pub use`, with all features
+//! on. So it needs neither a build nor a nightly compiler, and is the same under each version of Rust. Types stand in it as
+//! the sources write them. It does not know which types are `Send`, nor what `#[define]` generates; tests and snapshots do.
+//!
+//! [`krate`] finds what a name stands for, [`expand`] does what `macro_rules` do to items, [`listing`] walks and sorts,
+//! and [`print`](self::print) writes tokens as rustfmt would.
+
+mod expand;
+mod krate;
+mod listing;
+mod print;
+
+use crate::{
+    checks::{files, source::sources},
+    shell::{Failure, Outcome, root},
+};
+use std::{collections::BTreeSet, env, fs};
+
+const LISTING: &str = "docs/api.txt";
+
+/// The crates whose sources the listing is made from. The first is the one that users name.
+const CRATES: &[(&str, &str)] = &[("nanolith", "src"), ("nanolith_core", "nanolith-core/src")];
+
+pub(crate) fn run() -> Outcome {
+    let root = root();
+    let folders: Vec<_> = CRATES.iter().map(|(_, folder)| *folder).collect();
+    let crates = krate::Crates::new(sources(&root, &folders)?, CRATES)?;
+    let lines = listing::lines(&crates, CRATES[0].0)?;
+    println!("{LISTING}: {} lines", lines.len());
+    if env::var_os("NANOLITH_API").is_some_and(|word| word == "update") {
+        return fs::write(root.join(LISTING), lines.join("\n") + "\n")
+            .map_err(|source| Failure::NotRun { line: format!("write {LISTING}"), source });
+    }
+    let difference = difference(&files::read(&root, LISTING)?, &lines);
+    if difference.is_empty() {
+        return Ok(());
+    }
+    let hint = "if that is meant, `NANOLITH_API=update cargo xtask api` writes it, and CHANGELOG.md has a line for it";
+    Err(Failure::Rule(format!("{LISTING} differs from the public API:\n{}\n{hint}", difference.join("\n"))))
+}
+
+/// The lines that are gone, then those that are new.
+fn difference(listing: &str, lines: &[String]) -> Vec<String> {
+    let before: BTreeSet<&str> = listing.lines().collect();
+    let now: BTreeSet<&str> = lines.iter().map(String::as_str).collect();
+    let gone = before.difference(&now).map(|line| format!("- {line}"));
+    let new = now.difference(&before).map(|line| format!("+ {line}"));
+    gone.chain(new).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_names_what_is_gone_and_what_is_new() {
+        assert!(difference("a\nb\n", &["a".into(), "b".into()]).is_empty());
+        assert_eq!(difference("a\nb\n", &["b".into(), "c".into()]), ["- a", "+ c"]);
+    }
+}
