@@ -1,9 +1,9 @@
 //! Lists of what a check finds today and lets pass, in `xtask/allow`. They only shrink.
 //!
-//! A line is `KEY` or `NUMBER KEY`. A finding fails if the list lacks it or names a smaller number; a line fails if nothing
-//! needs it any more. `NANOLITH_ALLOW=update` rewrites a list, and never upwards. What moved may be renamed by it: new
-//! keys take the place of keys that are gone, as long as their sum does not grow. A list that does not exist is written
-//! whole.
+//! A line is `KEY` or `NUMBER KEY`. A finding fails if the list lacks it or names a smaller number;
+//! a line fails if nothing needs it any more. `NANOLITH_ALLOW=update` rewrites a list, and never
+//! upwards. What moved may be renamed by it: new keys take the place of keys that are gone, as long
+//! as their sum does not grow. A list that does not exist is written whole.
 
 use crate::{
     checks::files,

@@ -1,4 +1,5 @@
-//! Files of the workspace, found and read. Paths are relative to the root and have `/` between their parts.
+//! Files of the workspace, found and read. Paths are relative to the root and have `/` between
+//! their parts.
 
 use crate::shell::Failure;
 use std::{ffi::OsStr, fs, io, path::Path};
@@ -6,7 +7,8 @@ use std::{ffi::OsStr, fs, io, path::Path};
 /// Folders that hold what programs wrote.
 const SKIPPED: &[&str] = &["target", "wip"];
 
-/// The paths of the files below `folder` that end in `.extension`, sorted. Hidden folders are skipped.
+/// The paths of the files below `folder` that end in `.extension`, sorted. Hidden folders are
+/// skipped.
 pub(crate) fn paths(root: &Path, folder: &str, extension: &str) -> Result<Vec<String>, Failure> {
     let mut found = Vec::new();
     walk(root, folder, extension, &mut found)?;

@@ -1,8 +1,9 @@
 //! `cargo xtask floors`: a module of nanolith-core imports only from modules of earlier floors.
 //!
-//! `ARCHITECTURE.md` has the list of floors, one a line. Modules of one floor may use each other, but not in a cycle. A
-//! use is a path in code: `crate::x`, or as many `super` as lead to the crate. A path to what `lib.rs` exports again counts
-//! for the module that defines it; one to what `lib.rs` defines itself counts for the module `lib`.
+//! `ARCHITECTURE.md` has the list of floors, one a line. Modules of one floor may use each other,
+//! but not in a cycle. A use is a path in code: `crate::x`, or as many `super` as lead to the
+//! crate. A path to what `lib.rs` exports again counts for the module that defines it; one to what
+//! `lib.rs` defines itself counts for the module `lib`.
 
 use crate::{
     checks::{
@@ -53,7 +54,8 @@ struct Floors {
 }
 
 impl Floors {
-    /// Reads the first block of text below the heading. A line has names with commas between them; two spaces begin a note.
+    /// Reads the first block of text below the heading. A line has names with commas between them;
+    /// two spaces begin a note.
     fn parse(document: &str) -> Result<Self, Failure> {
         let broken = |what: String| Failure::Rule(format!("{DOCUMENT}, \"{HEADING}\": {what}"));
         let mut lines = document.lines();

@@ -16,7 +16,8 @@ use syn::{
 const MAX_FILE: usize = 400;
 const MAX_FUNCTION: usize = 60;
 
-/// How far a number in the list may exceed the length, so that not each shorter line touches the list.
+/// How far a number in the list may exceed the length, so that not each shorter line touches the
+/// list.
 const SLACK: usize = 20;
 
 /// The folders whose files are held to a length.

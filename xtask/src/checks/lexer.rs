@@ -72,7 +72,8 @@ struct Opening {
     hashes: usize,
 }
 
-/// What opens a string here: `"`, `b"`, `c"`, `r"`, `br#"` and the like. A raw identifier (`r#fn`) opens none.
+/// What opens a string here: `"`, `b"`, `c"`, `r"`, `br#"` and the like. A raw identifier (`r#fn`)
+/// opens none.
 fn opening(rest: &str) -> Option<Opening> {
     let prefix = rest.find(|c: char| !matches!(c, 'b' | 'c' | 'r'))?;
     let raw = rest[..prefix].ends_with('r');
@@ -136,8 +137,8 @@ fn character(rest: &str) -> Option<usize> {
     (next == '\'').then_some(close + 2)
 }
 
-/// The length of the identifier or number here, or of one other character. So no prefix of a string is looked for within
-/// an identifier.
+/// The length of the identifier or number here, or of one other character. So no prefix of a string
+/// is looked for within an identifier.
 fn word(rest: &str) -> usize {
     let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
     if end == 0 { rest.chars().next().map_or(1, char::len_utf8) } else { end }

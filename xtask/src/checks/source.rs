@@ -13,8 +13,8 @@ pub(crate) struct Source {
     pub(crate) syntax: syn::File,
 }
 
-/// Parses the Rust files below these folders. Leaves out tests: files that [`is_test_name`] knows, and modules that a
-/// `#[cfg(test)]` declares.
+/// Parses the Rust files below these folders. Leaves out tests: files that [`is_test_name`] knows,
+/// and modules that a `#[cfg(test)]` declares.
 pub(crate) fn sources(root: &Path, folders: &[&str]) -> Result<Vec<Source>, Failure> {
     let mut sources = Vec::new();
     for folder in folders {

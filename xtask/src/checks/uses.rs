@@ -8,8 +8,8 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// The names, each with the line of its use. `depth` is how far below the crate the file's module is; at 0 a path without
-/// `crate` counts too. What `lib.rs` exports again is no use.
+/// The names, each with the line of its use. `depth` is how far below the crate the file's module
+/// is; at 0 a path without `crate` counts too. What `lib.rs` exports again is no use.
 pub(crate) fn uses(file: &syn::File, depth: usize) -> Vec<(String, usize)> {
     let mut uses = Uses { depth, found: Vec::new() };
     uses.visit_file(file);

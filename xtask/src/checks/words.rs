@@ -1,7 +1,8 @@
 //! `cargo xtask words`: words that prose does without. `xtask/words.txt` has them.
 //!
-//! Prose is what stands in comments, in strings and in Markdown. Code is none: neither identifiers, nor what stands between
-//! backticks or in a fenced block, save for the comments and strings in there.
+//! Prose is what stands in comments, in strings and in Markdown. Code is none: neither identifiers,
+//! nor what stands between backticks or in a fenced block, save for the comments and strings in
+//! there.
 
 use crate::{
     checks::{
@@ -37,7 +38,8 @@ fn findings(root: &Path, words: &[Vec<&str>]) -> Result<Findings, Failure> {
             let amount = hits.values().sum();
             if amount > 0 {
                 let each: Vec<_> = hits.iter().map(|(word, count)| format!("\"{word}\" {count}")).collect();
-                let text = format!("{path}: {amount} words that prose does without: {}", each.join(", "));
+                let (each, lines) = (each.join(", "), lines_with(&text, words));
+                let text = format!("{path}: {amount} words that prose does without: {each}; see lines {lines}");
                 findings.insert(path, Finding { amount, text });
             }
         }
@@ -59,6 +61,18 @@ fn hits(prose: &[String], words: &[Vec<&str>]) -> BTreeMap<String, usize> {
         }
     }
     hits
+}
+
+/// The numbers of the lines that have these words, or end in the first of a sequence. Lines of code
+/// may be among them.
+fn lines_with(text: &str, words: &[Vec<&str>]) -> String {
+    let has = |line: &str| {
+        let line = in_words(line);
+        let line: Vec<&str> = line.split_whitespace().collect();
+        words.iter().any(|word| line.ends_with(&word[..1]) || line.windows(word.len()).any(|window| window == word))
+    };
+    let numbers = text.lines().zip(1_usize..).filter(|(line, _)| has(line)).map(|(_, number)| number.to_string());
+    numbers.collect::<Vec<_>>().join(", ")
 }
 
 /// Lower case, with a bar in place of each sign, so that no sequence of words spans it.
@@ -135,8 +149,8 @@ fn without_escapes(text: &str) -> String {
     kept
 }
 
-/// What of Markdown is prose. Of a fenced block of Rust these are its comments and strings, of one in another language it
-/// is everything.
+/// What of Markdown is prose. Of a fenced block of Rust these are its comments and strings, of one
+/// in another language it is everything.
 fn prose_of_markdown(text: &str) -> Vec<String> {
     let mut prose = Vec::new();
     let mut paragraph = String::new();
@@ -241,6 +255,12 @@ mod tests {
     #[test]
     fn a_lone_backtick_hides_nothing_beyond_its_paragraph() {
         assert_eq!(in_markdown("a ` red\n\nred ` red"), 3);
+    }
+
+    #[test]
+    fn a_finding_names_the_lines() {
+        let words = [vec!["red"], vec!["dark", "blue"]];
+        assert_eq!(lines_with("a dark red\nRed.\na dark day\nit is dark\nblue", &words), "1, 2, 4");
     }
 
     #[test]

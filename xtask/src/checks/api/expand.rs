@@ -9,7 +9,8 @@ use syn::{
     parse::{Parse, ParseStream, Parser, discouraged::Speculative},
 };
 
-/// What a call of a macro stands for, by the first rule that fits. `None` if none does, or if it makes no items.
+/// What a call of a macro stands for, by the first rule that fits. `None` if none does, or if it
+/// makes no items.
 pub(crate) fn expand(definition: &TokenStream, call: &TokenStream) -> Option<Vec<Item>> {
     let tokens: Vec<_> = definition.clone().into_iter().collect();
     let rules = tokens.split(|token| is_sign(token, ';')).filter_map(|rule| match rule {

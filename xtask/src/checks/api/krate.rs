@@ -113,8 +113,8 @@ impl Crates {
         }
     }
 
-    /// What a path stands for in a module: a module, a type and a function may share a name. Nothing for names of other
-    /// crates.
+    /// What a path stands for in a module: a module, a type and a function may share a name.
+    /// Nothing for names of other crates.
     pub(crate) fn resolve(&self, module: &str, path: &[String]) -> Vec<Definition> {
         self.resolve_once(module, path, &mut BTreeSet::new())
     }
@@ -263,7 +263,8 @@ pub(crate) fn is_there(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Whether a condition holds: features and everything else of the platform do, what serves tests does not.
+/// Whether a condition holds: features and everything else of the platform do, what serves tests
+/// does not.
 fn holds(condition: TokenStream) -> bool {
     let tokens: Vec<_> = condition.into_iter().collect();
     match &tokens[..] {

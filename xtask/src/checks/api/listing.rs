@@ -127,8 +127,8 @@ impl Listing<'_> {
         }
     }
 
-    /// The path under which an `impl` stands: its type's; if that is not ours, its trait's or that of its trait's argument.
-    /// `None` if one of ours cannot be named.
+    /// The path under which an `impl` stands: its type's; if that is not ours, its trait's or that
+    /// of its trait's argument. `None` if one of ours cannot be named.
     fn home<'p>(
         &self,
         module: &str,

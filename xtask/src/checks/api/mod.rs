@@ -1,11 +1,13 @@
-//! `cargo xtask api`: what a user of `nanolith` can name, held against the listing in `docs/api.txt`.
+//! `cargo xtask api`: what a user of `nanolith` can name, held against the listing in
+//! `docs/api.txt`.
 //!
-//! The listing is made from the sources: from the `pub` items of `src/lib.rs`, through every `pub use`, with all features
-//! on. So it needs neither a build nor a nightly compiler, and is the same under each version of Rust. Types stand in it as
-//! the sources write them. It does not know which types are `Send`, nor what `#[define]` generates; tests and snapshots do.
+//! The listing is made from the sources: from the `pub` items of `src/lib.rs`, through every `pub
+//! use`, with all features on. So it needs neither a build nor a nightly compiler, and is the same
+//! under each version of Rust. Types stand in it as the sources write them. It does not know which
+//! types are `Send`, nor what `#[define]` generates; tests and snapshots do.
 //!
-//! [`krate`] finds what a name stands for, [`expand`] does what `macro_rules` do to items, [`listing`] walks and sorts,
-//! and [`print`](self::print) writes tokens as rustfmt would.
+//! [`krate`] finds what a name stands for, [`expand`] does what `macro_rules` do to items,
+//! [`listing`] walks and sorts, and [`print`](self::print) writes tokens as rustfmt would.
 
 mod expand;
 mod krate;

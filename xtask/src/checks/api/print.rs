@@ -21,7 +21,8 @@ pub(crate) fn print(tokens: TokenStream) -> String {
     text
 }
 
-/// Whether the comma that follows these words makes a tuple of one type: its parenthesis has no comma yet.
+/// Whether the comma that follows these words makes a tuple of one type: its parenthesis has no
+/// comma yet.
 fn is_tuple_of_one(words: &[String]) -> bool {
     let mut depth = 0;
     for (at, word) in words.iter().enumerate().rev() {
