@@ -231,6 +231,7 @@ mod tests {
         assert_eq!(in_rust("let red = f::<Red>(red); println!(\"{red} {red:?}\");"), 0);
         assert_eq!(in_rust("/// Sets `red`, as [`red`](Self::reddish), or is_red, or infrared.\nfn red() {}"), 0);
         assert_eq!(in_markdown("the ``red ` red`` lamp"), 0);
+        assert_eq!(in_markdown("`red`\n```\nlet red;\n```\n`red`"), 0);
     }
 
     #[test]

@@ -197,7 +197,7 @@ impl Crates {
     pub(crate) fn foreign(&self, module: &str, path: &[String]) -> Option<Vec<String>> {
         let (name, before) = path.split_last()?;
         let first = before.first()?;
-        if !matches!(first.as_str(), "crate" | "self" | "super") && !self.modules.contains_key(first) {
+        if self.resolve(module, std::slice::from_ref(first)).is_empty() {
             return Some(path.into());
         }
         let within = self.resolve(module, before).into_iter().find_map(|definition| match definition {

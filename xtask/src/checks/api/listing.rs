@@ -465,8 +465,11 @@ mod tests {
 
     #[test]
     fn an_export_that_leads_nowhere_fails() {
-        let failure =
-            listed(&[("src/lib.rs", "pub use back::Pool;"), ("back/src/lib.rs", "struct Pool;")]).unwrap_err();
-        assert!(failure.to_string().contains("front::Pool: pub use back::Pool"), "{failure}");
+        let back = "struct Pool; mod sim { pub struct Sim; } use sim::Sim;";
+        for name in ["Pool", "Sim", "Nothing"] {
+            let front = format!("pub use back::{name};");
+            let failure = listed(&[("src/lib.rs", &front), ("back/src/lib.rs", back)]).unwrap_err().to_string();
+            assert!(failure.contains(&format!("front::{name}: pub use back::{name}")), "{failure}");
+        }
     }
 }
