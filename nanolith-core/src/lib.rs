@@ -6,104 +6,87 @@
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
 
-mod meta;
-
-mod error;
-mod util;
-
-pub mod time;
-
-mod park;
-mod sim_runtime;
-mod wake;
-
+pub mod bulk;
 mod call;
+mod channel;
+mod cluster;
 mod context;
 pub mod deadlock;
+mod error;
+mod executor;
+mod group;
+pub mod layers;
+pub mod local;
+#[doc(hidden)]
+pub mod macro_support;
+mod meta;
 #[cfg(not(feature = "metrics"))]
 mod metrics;
 #[cfg(feature = "metrics")]
 pub mod metrics;
-mod sched;
-
-mod channel;
-mod sync;
-
-mod task;
-
-mod executor;
-mod typed;
-
-#[doc(hidden)]
-pub mod macro_support;
-
-mod pool;
-
-pub mod local;
-mod service;
-
-mod group;
-
-pub mod layers;
-
-mod cluster;
-
-pub mod schedule;
-
-pub mod bulk;
-
-pub mod pipeline;
-
 pub mod mock;
-
+mod park;
+pub mod pipeline;
+mod pool;
+mod sched;
+pub mod schedule;
+mod service;
 pub mod sim;
+mod sim_runtime;
+mod sync;
+mod task;
+pub mod time;
+mod typed;
+mod util;
+mod wake;
 
-pub use call::Progress;
-pub use channel::{
+pub use crate::call::Progress;
+pub use crate::call::policy::{Order, Queued};
+pub use crate::channel::{
     messenger::{self, Messenger},
     port, stream,
 };
-pub use cluster::{
+pub use crate::cluster::{
     AddError, Adding, Arrival, Balance, CallAll, Choose, Cluster, ClusterBuilder, ClusterCloseWithin, ClusterClosing,
     ClusterControl, ClusterInfo, ClusterLaunch, ClusterLaunchError, ClusterRef, LaunchMember, MemberId, MemberInfo,
     MemberLoad, Resizing,
 };
-pub use context::{
+pub use crate::context::{
     block_on::block_in_place,
     priority_scope::{WithPriority, with_priority, with_priority_async},
-    thread_context::{Current, Where, current},
+    thread_context::{Current, current},
 };
-pub use error::{At, BoxError, CallError, Caller, Panic, Refused, TaskError};
-pub use executor::{Admission, Executor, OwnsState, RunsLocal, SharesState, admission::OnFull};
-pub use group::{JoinAll, JoinNext, Joined, Scope, Shutdown, Spawn, TaskGroup, TryScope, scope, try_scope};
-pub use local::Local;
-pub use meta::{
+pub use crate::error::{At, BoxError, CallError, Caller, Panic, Refused, TaskError};
+pub use crate::executor::{Admission, Executor, OwnsState, RunsLocal, SharesState, admission::OnFull};
+pub use crate::group::{JoinAll, JoinNext, Joined, Scope, Shutdown, Spawn, TaskGroup, TryScope, scope, try_scope};
+pub use crate::local::Local;
+pub use crate::meta::{
     priority::Priority,
     task_info::{Receiver, TaskInfo, fingerprint},
+    thread_kind::Where,
 };
-pub use pool::{
+pub use crate::pool::{
     BuildError, CloseWithin, Closed, Concurrency, Drained, GlobalPool, MaxQueue, NextPoolEvent, Pool, PoolBuilder,
     PoolEvent, PoolEvents, RunOnAll, RunOnAllError, Share, SharedPool, SharedState, Subscription, Unfinished,
 };
-pub use sched::policy::{Order, Queued};
-pub use service::{
+pub use crate::service::{
     AttachError, CloseError, Closing, Control, Crash, CreateStream, CreateStreamError, Group, GroupError, InitError,
     Launch, LaunchError, LifeEvent, LifeEvents, NeverRestarts, NextEvent, NextStream, OnPanic, Restart, Service,
     ServiceBuilder, ServiceCloseWithin, ServiceInfo, ServiceRef, WaitForEvent,
 };
-pub use sim::sim;
-pub use sync::{
+pub use crate::sim::sim;
+pub use crate::sync::backoff::Backoff;
+pub use crate::sync::{
     cancel_token::{CancelToken, Cancelled, DropGuard},
     main_guard::{MainGuard, StillAlive, main_guard},
     semaphore::{Acquire, AcquireError, AcquireTimeoutError, Permit, Permits, TryAcquireError},
 };
-pub use task::{
+pub use crate::task::{
     CallInfo, Context, GivesStreams, HasInbox, HasOutbox, Job, OpenStreamError, Outcome, Reply, SendEvent, Stopped,
     TakesStreams, TaskSet, call_size,
     coop::{Step, YieldNow, should_yield, yield_now},
 };
-pub use time::backoff::Backoff;
-pub use typed::{Call, Flatten, FromCall, FromCallError, Handle, Progressing, Sending, Submit, from_call};
+pub use crate::typed::{Call, Flatten, FromCall, FromCallError, Handle, Progressing, Sending, Submit, from_call};
 
 /// For generated code only.
 #[doc(hidden)]
@@ -117,12 +100,4 @@ pub mod __private {
             SendFuture, SharedHandle, StreamArgument, Writer, apart, apart_boxed, coop::steps,
         },
     };
-}
-
-/// Runs `work` on the global pool; here and now if that cannot be started. The one place where a lower floor reaches the pool.
-fn run_on_global_pool(work: call::offload::Work) {
-    match pool::GlobalSpawner::start() {
-        Ok(chores) => chores.spawn(async move { util::unwind::ignore_panics(work) }),
-        Err(_) => util::unwind::ignore_panics(work),
-    }
 }

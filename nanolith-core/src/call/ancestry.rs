@@ -5,8 +5,15 @@
 //! while it runs. One that leaves a future, or of which something rare is asked, hangs on the stop, and is ended at once.
 
 use super::{backend::ErasedCall, call_ref::CallRef, cancel_tree::CancelNode};
-use crate::error::Caller;
+use crate::{error::Caller, meta::priority::Priority};
 use std::{sync::Arc, time::Instant};
+
+/// Where a call comes from: the calls above it, and the priority that it has unless it is given another.
+#[derive(Default)]
+pub(crate) struct Origin {
+    pub(crate) parents: Option<Arc<Ancestry>>,
+    pub(crate) priority: Priority,
+}
 
 /// How many parents a call remembers.
 const MAX_PARENTS: usize = 16;

@@ -1,21 +1,19 @@
 //! What a call and the executor that holds it know of each other, told by two traits so that neither floor imports the
 //! other: a [`Backend`] has threads and a queue, a [`ErasedCall`] is a call with its types erased.
 
+use super::policy::SchedulingPolicy;
 use super::{
     call_ref::{CallRef, RefCounted},
     end_batch::EndBatch,
     header::Header,
-    offload::Work,
     slot::{EndReason, EndResult},
+    wait_graph::{BlockedWaiter, Needs},
 };
 use crate::{
-    context::thread_context::Where,
-    deadlock::{BlockedWaiter, Needs},
     error::CallError,
-    meta::{priority::Priority, task_info::TaskInfo},
-    sched::policy::SchedulingPolicy,
-    sim_runtime::EndWait,
+    meta::{priority::Priority, task_info::TaskInfo, thread_kind::Where},
     time::clock,
+    wake::EndWait,
     wake::{WaitTicket, extensions::Extensions},
 };
 use once_cell::sync::Lazy;
@@ -29,6 +27,9 @@ use std::{
     task::Waker,
     time::{Duration, Instant},
 };
+
+/// Code to run once.
+pub(crate) type Work = Box<dyn FnOnce() + Send>;
 
 /// Tells hosts apart, for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,9 +5,9 @@
 
 use super::backend::ErasedCall;
 use super::slab;
-use crate::{
-    sched::ring::PrefetchTarget,
-    util::loom::{AtomicU64, Ordering},
+use crate::util::{
+    loom::{AtomicU64, Ordering},
+    prefetch::PrefetchTarget,
 };
 use std::{
     alloc::{self, Layout},
@@ -165,7 +165,7 @@ impl<T: RefCounted> CallRef<T> {
     /// # Safety
     ///
     /// Nobody else answers for that count.
-    pub(super) unsafe fn from_counted(&self) -> Self {
+    pub(super) unsafe fn owner_of_counted(&self) -> Self {
         Self(self.0)
     }
 }

@@ -6,11 +6,11 @@
 //!
 //! Nothing recurses with the depth of the tree.
 
+use super::offload;
 use super::{
     backend::{self, Backend, ErasedCall, ExecutorId},
     call_ref::CallRef,
     cancel_tree::CancelNode,
-    offload,
     slot::{self, EndReason},
 };
 use crate::{util::unwind, wake::WakeList};

@@ -2,15 +2,14 @@
 
 use super::{
     aging::AgingTable,
-    ancestry::Ancestry,
+    ancestry::{Ancestry, Origin},
     backend::{ErasedCall, ExecutorId},
     cancel_tree::{self, CancelNode},
     end_batch::EndBatch,
+    wait_graph::Wait,
 };
 use crate::{
-    context::thread_context,
-    deadlock::{Wait, WaitCycle},
-    error::{At, CallError, Caller, CrashReason},
+    error::{At, CallError, Caller, CrashReason, wait_cycle::WaitCycle},
     meta::{
         priority::Priority,
         task_info::TaskInfo,
@@ -212,10 +211,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Header {
-    /// Without a `priority` it has that of whoever makes it.
+    /// Without a `priority` the call has that of its origin.
     #[inline(always)]
-    pub(crate) fn new(caller: Caller, priority: Option<Priority>, deadline: Option<Instant>) -> Self {
-        let (parents, inherited) = thread_context::descent();
+    pub(crate) fn new(
+        caller: Caller,
+        priority: Option<Priority>,
+        deadline: Option<Instant>,
+        Origin { parents, priority: inherited }: Origin,
+    ) -> Self {
         let mut meta = Self {
             task: caller.task,
             started_at: AtomicU64::new(0),
@@ -248,7 +251,8 @@ impl Header {
 
     /// The same with another deadline.
     pub(crate) fn for_retry_until(&self, deadline: Option<Instant>) -> Self {
-        let mut again = Self::new(self.caller(), Some(self.priority()), deadline);
+        let origin = Origin { parents: self.parents.clone(), priority: self.priority() };
+        let mut again = Self::new(self.caller(), None, deadline, origin);
         if let Some(passed) = self.passed() {
             *lock(&again.cold().passed) = Some(passed);
         }
@@ -256,7 +260,6 @@ impl Header {
             cold.expires_in.get().into_iter().for_each(|nanos| again.cold().expires_in.set(nanos));
         }
         self.attached().into_iter().for_each(|attached| again.attach(attached.clone()));
-        again.parents.clone_from(&self.parents);
         again.begin = again.begin & DUE | self.begin & TIED;
         if self.begin & TOKENS != 0 {
             again.heed_tokens_of(self);

@@ -9,10 +9,12 @@ pub(crate) mod end_batch;
 pub(crate) mod header;
 pub(crate) mod offload;
 pub(crate) mod overruns;
+pub(crate) mod policy;
 pub(crate) mod running;
 mod slab;
 pub(crate) mod slot;
 #[cfg(test)]
 mod slot_tests;
+pub(crate) mod wait_graph;
 
 pub use header::Progress;

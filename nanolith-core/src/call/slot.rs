@@ -286,7 +286,7 @@ impl<I, O, M> Slot<I, O, M> {
     {
         let input = this.claim_input(marks + N as u64 * OWNER)?;
         // SAFETY: they were counted with the step.
-        Some((input, std::array::from_fn(|_| unsafe { this.from_counted() })))
+        Some((input, std::array::from_fn(|_| unsafe { this.owner_of_counted() })))
     }
 
     pub(crate) fn was_overtaken(&self) -> bool {

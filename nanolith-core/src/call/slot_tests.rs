@@ -1,6 +1,7 @@
 //! The slot's protocol, walked through. Each test is a plain one on threads; under loom it takes every interleaving.
 //! `README.md` beside this file names the races.
 
+use super::ancestry::Origin;
 use super::{
     call_ref::CallRef,
     header::Header,
@@ -93,7 +94,7 @@ type Call = Slot<Value, Value, Header>;
 
 fn meta() -> Header {
     const TASK: TaskInfo = TaskInfo::new("Set", "task", "slot::Set::task");
-    Header::new(Caller { task: &TASK, submitted: Location::caller() }, None, None)
+    Header::new(Caller { task: &TASK, submitted: Location::caller() }, None, None, Origin::default())
 }
 
 /// An input or an output that counts how often it was dropped.

@@ -1,7 +1,8 @@
 //! Blocking, in one place: everything with a `.wait()` comes through here, so that a task that blocks gives its slot to
 //! others whatever it waits for.
 
-use super::thread_context::{self, Where};
+use super::thread_context;
+use crate::meta::thread_kind::Where;
 use crate::{
     call::backend::{ExecutorId, WouldDeadlock},
     park::parker::ThreadParker,

@@ -1,8 +1,9 @@
 //! Short futures without a waiter, which no thread is worth: the thread that wakes one polls it, but for the timer's thread, which
 //! leaves that to others. What they do is brief: a call that is due waits so for room.
 
+use crate::call::offload;
 use crate::{
-    call::{backend::ExecutorId, offload},
+    call::backend::ExecutorId,
     util::{per_thread::per_thread, unwind},
 };
 use async_task::Runnable;

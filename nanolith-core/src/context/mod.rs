@@ -3,4 +3,5 @@
 pub(crate) mod block_on;
 pub(crate) mod inline;
 pub(crate) mod priority_scope;
+mod sleep;
 pub(crate) mod thread_context;

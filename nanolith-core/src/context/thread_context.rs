@@ -1,18 +1,20 @@
 //! Where a thread stands: whose it is, and which task it runs. Calls ask here for their parents, waits for the slot they
 //! hold.
 
+use crate::meta::thread_kind::Where;
 use crate::{
     call::{
-        ancestry::{Ancestry, RunAncestry},
+        ancestry::{Ancestry, Origin, RunAncestry},
         backend::{Backend, Completion, ErasedCall, ExecutorId, LentPermits, Permit, PermitState, WouldDeadlock},
         call_ref::CallRef,
         header::{Header, StopHome},
+        policy::SchedulingPolicy,
     },
     meta::{priority::Priority, task_info::TaskInfo, visited_layers::LayerId},
     park::parker::ThreadParker,
-    sched::{policy::SchedulingPolicy, ring::PrefetchTarget},
     util::{
         per_thread::{at_thread_end, per_thread},
+        prefetch::PrefetchTarget,
         stack::{self, OnTop},
     },
     wake::Registration,
@@ -314,19 +316,19 @@ fn look<R>(thread: &ThreadContext, f: impl FnOnce(&CallRef<dyn ErasedCall>) -> R
     Some(seen)
 }
 
-/// The parents of a call that is submitted here and now, and the priority that it has unless it is told another.
+/// Returns the origin of a call that is submitted here and now.
 #[inline]
-pub(crate) fn descent() -> (Option<Arc<Ancestry>>, Priority) {
+pub(crate) fn origin() -> Origin {
     THREAD.with(|thread| match thread.call.take() {
-        Some(call) => descent_within(thread, call),
-        None => (None, scoped_priority(thread).unwrap_or_default()),
+        Some(call) => origin_within(thread, call),
+        None => Origin { parents: None, priority: scoped_priority(thread).unwrap_or_default() },
     })
 }
 
-fn descent_within(thread: &ThreadContext, call: CallRef<dyn ErasedCall>) -> (Option<Arc<Ancestry>>, Priority) {
+fn origin_within(thread: &ThreadContext, call: CallRef<dyn ErasedCall>) -> Origin {
     let (lineage, priority) = (lineage_of(thread, &call), call.header().priority());
     thread.call.set(Some(call));
-    (Some(lineage), scoped_priority(thread).unwrap_or(priority))
+    Origin { parents: Some(lineage), priority: scoped_priority(thread).unwrap_or(priority) }
 }
 
 /// The priority of the innermost scope that is on within the call which runs here.
@@ -704,7 +706,7 @@ pub(crate) fn run_nested<R>(run: impl FnOnce() -> R) -> R {
 
 /// Whether the task that runs here is of this kind, or within one that is.
 pub(crate) fn is_within_task(task: &TaskInfo) -> bool {
-    let (lineage, _) = descent();
+    let lineage = origin().parents;
     let mut callers = lineage.iter().flat_map(|trace| trace.callers());
     callers.any(|caller| caller.task.identifier() == task.identifier())
 }
@@ -715,34 +717,6 @@ pub(crate) fn is_within_layer(layer: LayerId) -> bool {
 }
 
 // ----- for users
-
-/// What kind of thread some code runs on.
-///
-/// ```
-/// use nanolith::{Where, prelude::*};
-/// # pub struct Geometry;
-/// # #[define]
-/// impl Geometry {
-///     pub fn whereabouts() -> Where {
-///         nanolith::current().place().clone()
-///     }
-/// }
-/// let pool = Pool::builder().name("pictures").build()?;
-/// assert_eq!(Geometry::on(&pool).whereabouts().wait()?, Where::Pool("pictures".into()));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Where {
-    /// A thread that is none of ours: `main`, or any that the program started.
-    Outside,
-    /// A thread of the pool of this name.
-    Pool(Arc<str>),
-    /// The thread of the service of this name.
-    Service(Arc<str>),
-    /// A thread that drives the [`Local`](crate::Local) of this name, and runs its work just now.
-    Local(Arc<str>),
-}
 
 /// Where some code runs: made by [`current`].
 ///

@@ -1,53 +1,21 @@
 //! Waits that block a thread, and the cycles that they alone form.
 
 use super::{
-    Needs, Node, WaitCycle, WaitStep, check,
-    graph::{self, Probes},
+    check,
+    graph::{self, Probes, wait_step},
     probe::Probe,
 };
 use crate::{
     call::{
         backend::{Backend, ErasedCall, ExecutorId},
         call_ref::CallRef,
+        wait_graph::{BlockedWaiter, Needs, Node, Wait},
     },
     context::thread_context,
-    sched::ring::PrefetchTarget,
+    error::wait_cycle::WaitCycle,
+    util::prefetch::PrefetchTarget,
 };
 use std::sync::Arc;
-
-/// What a task waits for.
-#[derive(Clone)]
-pub(crate) enum Wait {
-    /// The end of a call, which that host has, if the waiting side knows.
-    Call(Option<ExecutorId>, CallRef<dyn ErasedCall>),
-    /// Room for a call in the host's queue.
-    Room { host: ExecutorId, call: CallRef<dyn ErasedCall>, is_message: bool },
-}
-
-impl Wait {
-    pub(crate) fn call(&self) -> &CallRef<dyn ErasedCall> {
-        match self {
-            Self::Call(_, call) | Self::Room { call, .. } => call,
-        }
-    }
-}
-
-/// A thread that a host has alone blocks; the call that runs there, if one does, waits.
-#[derive(Clone)]
-pub(crate) struct BlockedWaiter {
-    pub(crate) call: Option<CallRef<dyn ErasedCall>>,
-    pub(crate) wait: Wait,
-}
-
-impl BlockedWaiter {
-    /// What has to come before the thread of `host` is free.
-    pub(crate) fn needs(&self, host: ExecutorId) -> Needs {
-        match &self.call {
-            Some(call) => Needs::all(vec![Node::new(call.clone(), host)]),
-            None => Needs::of_wait(&self.wait),
-        }
-    }
-}
 
 /// Of blocking waits alone, a task that is suspended goes on as far as one can tell.
 struct NoProbes;
@@ -113,7 +81,7 @@ impl BlockedWait {
 
     /// Follows the chain of blocking waits from `wait` on. Each of its threads waits for one thing, so the chain has no branches.
     fn cycle(&self, mut wait: Wait) -> Option<WaitCycle> {
-        let mut steps = vec![WaitStep::of(self.call.as_ref().map(|(call, _)| call), Some(self.host.id()), false)];
+        let mut steps = vec![wait_step(self.call.as_ref().map(|(call, _)| call), Some(self.host.id()), false)];
         for _ in 0..LONGEST_CHAIN {
             let (mut call, mut holder, needs_room) = match wait {
                 Wait::Call(host, call) => (call, host, false),
@@ -131,7 +99,7 @@ impl BlockedWait {
                     return Some(WaitCycle::new(steps));
                 }
             }
-            steps.push(WaitStep::of(Some(&call), holder, needs_room));
+            steps.push(wait_step(Some(&call), holder, needs_room));
             if let Some(next) = call.header().blocked().filter(|_| !needs_room) {
                 wait = next; // it runs, and its thread blocks
                 continue;
@@ -145,7 +113,7 @@ impl BlockedWait {
                 if self.is_own(&running) {
                     return Some(WaitCycle::new(steps));
                 }
-                steps.push(WaitStep::of(Some(&running), Some(host.id()), false));
+                steps.push(wait_step(Some(&running), Some(host.id()), false));
             }
             wait = next.wait;
         }

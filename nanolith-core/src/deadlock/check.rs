@@ -9,7 +9,7 @@
 //! deadlocks itself.
 
 use super::{
-    graph::{self, Cycle, Node, Probes},
+    graph::{self, Cycle, Probes},
     probe::Probe,
     suspected,
 };
@@ -19,12 +19,13 @@ use crate::{
         call_ref::CallRef,
         end_batch::EndBatch,
         slot::EndReason,
+        wait_graph::Node,
     },
-    sched::ring::PrefetchTarget,
     time::{
         clock,
         timer::{self, TimerAction},
     },
+    util::prefetch::PrefetchTarget,
 };
 use std::{
     collections::HashMap,

@@ -1,87 +1,30 @@
 //! The wait-for graph of one check: which of its calls can never go on, and which cycles they form.
 
-use super::{Wait, WaitCycle, WaitStep};
 use crate::{
     call::{
         backend::{ErasedCall, ExecutorId},
         call_ref::CallRef,
+        wait_graph::{Key, Needs, Node},
     },
-    sched::ring::PrefetchTarget,
+    error::wait_cycle::{WaitCycle, WaitStep},
+    meta::thread_kind::Where,
 };
 use std::collections::{HashMap, VecDeque};
 
 use super::probe::Probe;
 
-/// What has to come before a call goes on.
-pub(crate) enum Needs {
-    /// Nothing that the graph knows: the call goes on, or something outside decides.
-    Nothing,
-    /// The end of each of these.
-    All(Vec<Node>),
-    /// The end of one of these, whichever comes first.
-    Any(Vec<Node>),
+fn step(node: &Node) -> WaitStep {
+    wait_step(Some(&node.call), node.host, node.needs_room)
 }
 
-impl Needs {
-    /// The end of each of these, if there are any.
-    pub(crate) fn all(nodes: Vec<Node>) -> Self {
-        if nodes.is_empty() { Self::Nothing } else { Self::All(nodes) }
-    }
-
-    /// The same for what a task waits for.
-    pub(crate) fn of_wait(wait: &Wait) -> Self {
-        Self::All(vec![Node::of_wait(wait)])
-    }
-
-    fn nodes(&self) -> &[Node] {
-        match self {
-            Self::Nothing => &[],
-            Self::All(nodes) | Self::Any(nodes) => nodes,
-        }
-    }
-}
-
-/// A call, or the room that it waits for.
-#[derive(Clone)]
-pub(crate) struct Node {
-    pub(crate) call: CallRef<dyn ErasedCall>,
-    pub(crate) host: Option<ExecutorId>,
-    pub(crate) needs_room: bool,
-    /// A message, whose sender has no handle by which its end would be noticed.
-    pub(crate) is_message: bool,
-}
-
-/// Tells a node from others that live.
-type Key = (usize, bool);
-
-impl Node {
-    pub(crate) fn new(call: CallRef<dyn ErasedCall>, host: ExecutorId) -> Self {
-        Self { call, host: Some(host), needs_room: false, is_message: false }
-    }
-
-    fn of_wait(wait: &Wait) -> Self {
-        match wait {
-            Wait::Room { host, call, is_message } => {
-                Self { call: call.clone(), host: Some(*host), needs_room: true, is_message: *is_message }
-            }
-            Wait::Call(host, call) => {
-                let mut call = call.clone();
-                while let Some(onward) = call.header().delegate() {
-                    call = onward;
-                }
-                let host = call.header().executor().or(*host);
-                Self { call, host, needs_room: false, is_message: false }
-            }
-        }
-    }
-
-    pub(crate) fn key(&self) -> Key {
-        (self.call.target_ptr().addr(), self.needs_room)
-    }
-
-    pub(crate) fn step(&self) -> WaitStep {
-        WaitStep::of(Some(&self.call), self.host, self.needs_room)
-    }
+/// Describes a call that `host` has, or that is to come there.
+pub(crate) fn wait_step(
+    call: Option<&CallRef<dyn ErasedCall>>,
+    host: Option<ExecutorId>,
+    needs_room: bool,
+) -> WaitStep {
+    let place = host.and_then(ExecutorId::get).map_or(Where::Outside, |host| host.thread_kind());
+    WaitStep::new(call.map(|call| call.header().caller()), place, needs_room)
 }
 
 /// What a check knows of a suspended task. `None`: nothing yet.
@@ -106,7 +49,7 @@ impl Cycle {
     }
 
     pub(crate) fn named(&self) -> WaitCycle {
-        WaitCycle::new(self.nodes.iter().map(Node::step).collect())
+        WaitCycle::new(self.nodes.iter().map(step).collect())
     }
 
     /// The call that is to end: the youngest that has not begun, else the youngest that a task waits for.

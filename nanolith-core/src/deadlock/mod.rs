@@ -68,13 +68,11 @@
 
 mod blocked;
 mod check;
-mod cycle;
 mod graph;
 mod probe;
 mod suspected;
 
-pub(crate) use blocked::{BlockedWait, BlockedWaiter, Wait};
-pub use cycle::{WaitCycle, WaitStep};
-pub(crate) use graph::{Needs, Node};
+pub use crate::error::wait_cycle::{WaitCycle, WaitStep};
+pub(crate) use blocked::BlockedWait;
 pub(crate) use probe::{Keeper, also_keeps, pending, pending_elsewhere, poll};
 pub use suspected::{NextSuspected, Suspected, suspected};

@@ -5,12 +5,12 @@
 //! The task waits for something else if there are more: a timer, a channel, a future of another crate. A task that is not
 //! checked pays one store for each pending poll of a handle.
 
-use super::{Wait, check};
+use super::check;
+use crate::call::wait_graph::Wait;
 use crate::{
     call::{backend::ErasedCall, call_ref::CallRef, header::Header},
     context::thread_context,
-    sched::ring::PrefetchTarget,
-    util::per_thread::per_thread,
+    util::{per_thread::per_thread, prefetch::PrefetchTarget},
 };
 use std::{
     cell::RefCell,

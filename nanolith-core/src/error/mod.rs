@@ -2,11 +2,16 @@
 
 mod task_error;
 pub(crate) mod view;
+pub(crate) mod wait_cycle;
 
 pub use task_error::TaskError;
 
-use crate::{deadlock::WaitCycle, meta::task_info::TaskInfo, sim_runtime::Unwind};
+use crate::meta::task_info::TaskInfo;
 use std::{any::Any, error::Error, fmt, panic::Location, sync::Arc, sync::Mutex, time::Duration};
+use wait_cycle::WaitCycle;
+
+/// The payload by which the end of a simulation unwinds a thread that waits.
+pub(crate) struct Unwind;
 
 /// Any error, as a hook may give it.
 ///

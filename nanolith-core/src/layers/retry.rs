@@ -11,12 +11,9 @@ use crate::{
     error::{CallError, Refused},
     executor::Executor,
     meta::task_info::TaskInfo,
+    sync::backoff::{Backoff, chance},
     task::{self, Job, Reply, TaskSet},
-    time::{
-        MILLISECOND, SECOND,
-        backoff::{Backoff, chance},
-        clock,
-    },
+    time::{MILLISECOND, SECOND, clock},
     typed::fail_job,
     util::unwind,
 };

@@ -1,6 +1,7 @@
 //! A `Local` as the holder of its calls: how its tasks wait, and how its owner does.
 
 use super::{driver::DriverGuard, local_shared::LocalShared, state::Work};
+use crate::meta::thread_kind::Where;
 use crate::{
     call::{
         backend::{
@@ -9,16 +10,16 @@ use crate::{
         call_ref::CallRef,
         end_batch::EndBatch,
         offload,
+        policy::SchedulingPolicy,
         slot::EndReason,
+        wait_graph::BlockedWaiter,
     },
-    context::thread_context::{self, Where},
-    deadlock::BlockedWaiter,
+    context::thread_context,
     executor::admission::OnFull,
     park::parker::ThreadParker,
     pool::{AtWork, end_suspended},
-    sched::{policy::SchedulingPolicy, ring::PrefetchTarget},
     time::clock,
-    util::unwind,
+    util::{prefetch::PrefetchTarget, unwind},
     wake::{WakeList, extensions::Extensions},
 };
 use std::{

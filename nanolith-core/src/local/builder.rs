@@ -1,15 +1,14 @@
 //! Building a `Local`.
 
 use super::{Local, local_shared::LocalShared};
+use crate::pool::GlobalSpawner;
 use crate::{
+    call::policy::{Order, PolicyConfig},
     channel::messenger::Messenger,
     executor::admission::OnFull,
     meta::priority::Priority,
     pool::{BuildError, MaxQueue},
-    sched::{
-        policy::{Order, PolicyConfig},
-        queue::Limits,
-    },
+    sched::queue::Limits,
     time::timer,
     wake::extensions::Extensions,
 };
@@ -246,6 +245,7 @@ impl LocalBuilder {
     pub fn build(self) -> Result<Local, BuildError> {
         self.config.validate()?;
         timer::start().map_err(BuildError::threads)?;
+        GlobalSpawner::take_offloaded_work();
         Ok(Local::of(LocalShared::new(self.config)))
     }
 }

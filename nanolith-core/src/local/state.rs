@@ -1,16 +1,14 @@
 //! The state of a `Local` under its one lock: the queue, who drives it, and who is to hear of work. Pure data; what is to be
 //! done outside the lock is given back.
 
+use crate::util::prefetch::PrefetchTarget;
 use crate::{
     call::{
         backend::{Backend, ErasedCall},
         call_ref::CallRef,
     },
     meta::task_info::TaskInfo,
-    sched::{
-        injector::{Injector, QueueItem},
-        ring::PrefetchTarget,
-    },
+    sched::injector::{Injector, QueueItem},
     time::clock,
     wake::{AfterUnlock, NewWaker, SingleWaiter, WaiterSet, WakeList},
 };

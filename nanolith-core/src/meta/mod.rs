@@ -2,4 +2,5 @@
 
 pub(crate) mod priority;
 pub(crate) mod task_info;
+pub(crate) mod thread_kind;
 pub(crate) mod visited_layers;

@@ -1,10 +1,7 @@
 //! How an item fails, and what is done about it.
 
 use super::stage_stats::StageMetrics;
-use crate::{
-    error::{BoxError, CallError, Panic},
-    sim_runtime::Unwind,
-};
+use crate::error::{BoxError, CallError, Panic, Unwind};
 use std::{error::Error, fmt, sync::Arc};
 
 /// What a pipeline does about an item that fails.

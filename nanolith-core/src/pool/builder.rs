@@ -1,7 +1,7 @@
 //! Building a pool.
 
 use super::{BuildError, Concurrency, MaxQueue, Pool, config::Config, global::build_global};
-use crate::{error::CallError, executor::admission::OnFull, meta::priority::Priority, sched::policy::Order};
+use crate::{call::policy::Order, error::CallError, executor::admission::OnFull, meta::priority::Priority};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// The settings of a pool: made by [`Pool::builder`].

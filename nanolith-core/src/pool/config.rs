@@ -1,12 +1,8 @@
 //! The settings of a pool, and what is wrong with them.
 
 use crate::{
-    error::CallError,
-    executor::admission::OnFull,
-    park::parker,
-    sched::{policy::PolicyConfig, queue::Limits},
-    sim_runtime,
-    wake::extensions::Extensions,
+    call::policy::PolicyConfig, error::CallError, executor::admission::OnFull, park::parker, sched::queue::Limits,
+    sim_runtime, wake::extensions::Extensions,
 };
 use std::{error::Error, fmt, io, num::NonZero, sync::Arc, thread, time::Duration};
 

@@ -1,5 +1,6 @@
 //! What all handles of a pool share: its lock, its threads, and how work comes in and goes out.
 
+use super::GlobalSpawner;
 use super::{
     config::{BuildError, Config},
     pool_state::{OtherItem, PoolItem, PoolState, WorkerStart},
@@ -17,6 +18,7 @@ use crate::{
         end_batch::EndBatch,
         header::Header,
         overruns::Overruns,
+        policy::SchedulingPolicy,
         slot::EndReason,
     },
     context::thread_context,
@@ -25,7 +27,6 @@ use crate::{
     metrics::Recorder,
     sched::{
         injector::{DepthHint, Figures, Injector},
-        policy::SchedulingPolicy,
         queue::BoundedQueue,
         ring::Ring,
     },
@@ -99,6 +100,7 @@ impl PoolShared {
         let kept = config.kept(tasks);
         unwind::install_hook();
         timer::start().map_err(BuildError::threads)?;
+        GlobalSpawner::take_offloaded_work();
         let world = sim_runtime::world();
         let inbox = Arc::new(Ring::new(if world.is_some() { 1 } else { CELLS }));
         let rules = Arc::new(SchedulingPolicy::new(config.schedule.clone()));

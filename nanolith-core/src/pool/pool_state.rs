@@ -10,15 +10,13 @@ use super::{
     threads::broadcast::Broadcast,
     worker::cost::TaskCost,
 };
+use crate::util::prefetch::PrefetchTarget;
 use crate::{
     call::{
         backend::{ErasedCall, LentPermits, Permit, PermitState},
         call_ref::CallRef,
     },
-    sched::{
-        injector::{Injector, QueueItem},
-        ring::PrefetchTarget,
-    },
+    sched::injector::{Injector, QueueItem},
     wake::WakeList,
 };
 use std::{collections::BTreeMap, fmt, sync::Arc, task::Waker};

@@ -12,8 +12,8 @@ use crate::{
         slot::EndReason,
     },
     context::block_on,
-    sched::ring::PrefetchTarget,
     time::Limit,
+    util::prefetch::PrefetchTarget,
 };
 use std::{
     collections::HashMap,

@@ -5,11 +5,11 @@ use super::Pool;
 use crate::{
     call::backend::Backend,
     meta::priority::Priority,
-    sim_runtime::EndWait,
     task::{self, Work},
     time::clock,
     typed::{Call, Handle},
     util::unwind,
+    wake::EndWait,
 };
 use async_task::Task;
 use std::{

@@ -9,8 +9,9 @@
 
 use super::{
     queue::{BoundedQueue, Stale},
-    ring::{PrefetchTarget, Ring},
+    ring::Ring,
 };
+use crate::util::prefetch::PrefetchTarget;
 use crate::{call::backend::ErasedCall, meta::priority::Priority, wake::WakeList};
 use std::sync::{
     Arc,

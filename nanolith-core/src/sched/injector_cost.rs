@@ -4,13 +4,15 @@ use super::{
     Injector, QueueItem,
     model::{Call, TASK},
 };
+use crate::call::ancestry::Origin;
+use crate::util::prefetch::PrefetchTarget;
 use crate::{
     call::{backend::ErasedCall, call_ref::CallRef, header::Header, slot::Slot},
     error::Caller,
     meta::priority::Priority,
     sched::{
         queue::{BoundedQueue, Limits},
-        ring::{PrefetchTarget, Ring},
+        ring::Ring,
     },
     task::Input,
 };
@@ -96,7 +98,8 @@ impl Lanes {
 }
 
 fn call(priority: Priority, inside: bool) -> CallRef<Call> {
-    let meta = Header::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None);
+    let meta =
+        Header::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None, Origin::default());
     meta.stamp_submitted(|| 10_000_000);
     if inside {
         meta.mark_nested();

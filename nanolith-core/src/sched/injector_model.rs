@@ -2,6 +2,7 @@
 //! bound holds.
 
 use super::Injector;
+use crate::call::ancestry::Origin;
 use crate::{
     call::{backend::ErasedCall, call_ref::CallRef, header::Header, slot::Slot},
     error::Caller,
@@ -131,7 +132,8 @@ impl Model {
     /// As the gate does.
     fn come(&mut self, urgent: bool, inside: bool) -> Result<(), TestCaseError> {
         let priority = if urgent { Priority::Immediate } else { Priority::Normal };
-        let meta = Header::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None);
+        let meta =
+            Header::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None, Origin::default());
         self.came += 1;
         meta.stamp_submitted(|| 10_000_000 + self.came as u64);
         if inside {

@@ -180,7 +180,7 @@ fn agree(lanes: &mut Lanes<u32>, model: &mut Model, step: Step) -> Result<(), Te
             raised.into_iter().for_each(|item| lanes.push_at(priority, item.expires, item.number));
         }
         Step::Resume(nth) => {
-            model.resume(nth).into_iter().for_each(|item| lanes.push_resumed(item.expires, item.number))
+            model.resume(nth).into_iter().for_each(|item| lanes.push_resumed(item.expires, item.number));
         }
         Step::Pop => prop_assert_eq!(lanes.pop(), model.pop()),
         Step::PopResumed => prop_assert_eq!(lanes.pop_resumed(), model.pop_resumed()),

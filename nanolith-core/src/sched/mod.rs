@@ -2,6 +2,5 @@
 
 pub(crate) mod injector;
 pub(crate) mod lanes;
-pub(crate) mod policy;
 pub(crate) mod queue;
 pub(crate) mod ring;

@@ -1,10 +1,8 @@
 //! A bounded queue's book-keeping: the lanes, who is in them, who waits for room, who waits for the end. Pure data; its
 //! owner, a pool or a service, brings the lock, and wakes what comes back from here after releasing it.
 
-use super::{
-    lanes::{Evicted, Lanes},
-    policy::SchedulingPolicy,
-};
+use super::lanes::{Evicted, Lanes};
+use crate::call::policy::SchedulingPolicy;
 use crate::{
     call::header::Header,
     meta::priority::Priority,

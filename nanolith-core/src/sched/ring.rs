@@ -12,7 +12,10 @@
 //! a place, while its position moves with each place that is used, and a shut ring is opened only to give some.
 #![allow(unsafe_code)] // the second room: see ARCHITECTURE.md
 
-use crate::util::loom::{AtomicU32, AtomicU64, Ordering, UnsafeCell, yield_now};
+use crate::util::{
+    loom::{AtomicU32, AtomicU64, Ordering, UnsafeCell, yield_now},
+    prefetch::PrefetchTarget,
+};
 use std::{mem::MaybeUninit, sync::atomic::AtomicUsize};
 
 /// Where the number of places stands in `tail`, above the position.
@@ -35,11 +38,6 @@ struct Cell<T> {
 /// Keeps what one side writes off the other side's cache line.
 #[repr(align(128))]
 struct CachePadded<T>(T);
-
-/// An item that points to what its taker touches next.
-pub(crate) trait PrefetchTarget {
-    fn target_ptr(&self) -> *const ();
-}
 
 /// How many items before its turn an item is fetched.
 const PREFETCH_DISTANCE: u64 = 2;

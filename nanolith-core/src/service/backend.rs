@@ -4,22 +4,24 @@ use super::{
     events::LifeEvent,
     service_shared::{Phase, ServiceShared, required_receiver},
 };
+use crate::meta::thread_kind::Where;
+use crate::util::prefetch::PrefetchTarget;
 use crate::{
     call::{
         backend::{Backend, Completion, ErasedCall, ExecutorId, LentPermits, PermitState, WaitAction, WouldDeadlock},
         call_ref::CallRef,
         end_batch::EndBatch,
         offload::Work,
+        policy::SchedulingPolicy,
         slot::EndReason,
+        wait_graph::{BlockedWaiter, Needs, Node},
     },
-    context::thread_context::{self, Where},
-    deadlock::{BlockedWaiter, Needs, Node},
+    context::thread_context,
     executor::admission::{Admit, OnFull},
     meta::task_info::Receiver,
     sched::{
         injector::{Injector, QueueItem},
-        policy::SchedulingPolicy,
-        ring::{PrefetchTarget, Ring},
+        ring::Ring,
     },
     task::{CallSlot, TaskSet},
     wake::{WakeList, extensions::Extensions},

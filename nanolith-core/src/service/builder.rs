@@ -6,7 +6,9 @@ use super::{
     launch::{Launch, LaunchAttempt, LaunchError, Launched},
     restart::Restart,
 };
+use crate::pool::GlobalSpawner;
 use crate::{
+    call::policy::{Order, PolicyConfig},
     channel::messenger::SlowReceiver,
     error::CallError,
     executor::admission::OnFull,
@@ -14,7 +16,6 @@ use crate::{
     meta::priority::Priority,
     park::parker,
     pool::{BuildError, MIN_STACK, ThreadHandler, check_name, check_spin},
-    sched::policy::{Order, PolicyConfig},
     sim_runtime,
     task::{Context, Outbox, TaskSet},
     time::{clock, timer},
@@ -500,6 +501,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         let Self { start, mut settings } = self;
         validate(&settings)?;
         timer::start().map_err(BuildError::threads)?;
+        GlobalSpawner::take_offloaded_work();
         settings.data.share();
         settings.data.insert(Outbox::new(settings.outbox));
         let mut builder = std::thread::Builder::new().name(settings.name.to_string());

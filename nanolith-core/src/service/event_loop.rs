@@ -20,10 +20,10 @@ use crate::{
         slot::Slot,
     },
     context::{block_on, thread_context},
-    error::CallError,
+    error::{CallError, Unwind},
     metrics::ThreadRecorder,
     park::parker::{self, ThreadParker},
-    sim_runtime::{self, Unwind},
+    sim_runtime,
     task::{
         Brought, CallSlot, Context, Input, Owner, PanicSource, ServiceEnv, TaskSet, is_large, on_close, run_on_service,
     },

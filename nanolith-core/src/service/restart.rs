@@ -2,10 +2,8 @@
 
 use crate::{
     pool::BuildError,
-    time::{
-        MILLISECOND, MINUTE, SECOND,
-        backoff::{Backoff, chance},
-    },
+    sync::backoff::{Backoff, chance},
+    time::{MILLISECOND, MINUTE, SECOND},
 };
 use std::{
     collections::VecDeque,

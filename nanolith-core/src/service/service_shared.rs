@@ -15,11 +15,12 @@ use crate::{
         header::Header,
         offload::Work,
         overruns::Overruns,
+        policy::SchedulingPolicy,
         running::RunningCall,
         slot::EndReason,
+        wait_graph::BlockedWaiter,
     },
     context::thread_context,
-    deadlock::BlockedWaiter,
     error::CrashReason,
     executor::admission::OnFull,
     meta::task_info::{Receiver, TaskInfo},
@@ -29,7 +30,6 @@ use crate::{
     sched::{
         injector::{DepthHint, Injector},
         lanes::Lanes,
-        policy::SchedulingPolicy,
         queue::{BoundedQueue, Limits},
         ring::Ring,
     },
@@ -542,6 +542,10 @@ impl<S: TaskSet> ServiceShared<S> {
 
     /// The service's thread is done: nobody is answered any more.
     pub(super) fn over(&self, error: Option<CloseError>, last: &LifeEvent) {
+        if let Some(outlets) = Outbox::of(&self.data) {
+            outlets.close();
+        }
+        self.watchers.publish(last); // before the end: a caller that has waited for it finds the event there
         let (closers, leftovers) = {
             let mut core = self.lock();
             core.phase = Phase::Over;
@@ -549,10 +553,6 @@ impl<S: TaskSet> ServiceShared<S> {
             (core.close_waiters.take_all(), std::mem::take(&mut core.leftovers))
         };
         leftovers.into_iter().for_each(crate::util::unwind::ignore_panics);
-        if let Some(outlets) = Outbox::of(&self.data) {
-            outlets.close();
-        }
-        self.watchers.publish(last);
         closers.wake();
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::{
     context::block_on,
-    error::Panic,
-    sim_runtime::{self, EndWait, Failure, Scheduler, Unwind},
+    error::{Panic, Unwind},
+    sim_runtime::{self, Failure, Scheduler},
     util::unwind,
+    wake::EndWait,
 };
 use std::{
     fmt,
@@ -35,7 +36,7 @@ use std::{
 pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Spawned<T> {
     unwind::install_hook();
     let (tell, answer) = flume::bounded(1);
-    let end = sim_runtime::world().map(|world| world.end_wait());
+    let end = sim_runtime::world().map(|world| EndWait::new(&world));
     let over = Arc::new(AtomicBool::new(false));
     let has_ended = over.clone();
     let run = move || {

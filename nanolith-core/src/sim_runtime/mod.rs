@@ -9,10 +9,10 @@ mod shutdown;
 mod threads;
 mod trace;
 
-pub(crate) use self::scheduler::{EndWait, Failure, Scheduler};
+pub(crate) use self::scheduler::{EndListener, EndStep, Failure, Scheduler};
 pub use self::trace::{Switch, Trace};
 
-use crate::{time::clock, util::per_thread::per_thread};
+use crate::{error::Unwind, time::clock, util::per_thread::per_thread};
 use std::{
     cell::RefCell,
     panic::{self, AssertUnwindSafe},
@@ -33,9 +33,6 @@ pub(crate) struct Rules {
     /// What it says of the machine.
     pub(crate) cores: usize,
 }
-
-/// What unwinds a thread that would wait for ever.
-pub(crate) struct Unwind;
 
 /// A simulated thread.
 #[derive(Clone)]

@@ -5,18 +5,17 @@
 //! happens under that lock.
 
 use super::{
-    Rules, Unwind,
+    Rules,
     rng::Random,
     threads::{CLOCK, Due, ROOT, State, ThreadStatus},
     trace::Trace,
 };
 use crate::{
-    error::Panic,
+    error::{Panic, Unwind},
     time::{
         clock::{self, VirtualClock},
         timer,
     },
-    wake::{Deferred, HasWaiters, Registration, WaiterSet},
 };
 use std::{
     any::{Any, TypeId},
@@ -26,7 +25,6 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Poll, Waker},
     thread,
     time::{Duration, Instant},
 };
@@ -41,7 +39,7 @@ pub(crate) struct Scheduler {
     pub(super) locals: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
     /// Ends what is left when the grace is over.
     pub(super) enders: Mutex<Vec<OnEnd>>,
-    pub(super) stage: Arc<Deferred<Stages>>,
+    end: Mutex<EndState>,
     /// The grace is over: what is left ends.
     past_grace: AtomicBool,
 }
@@ -54,35 +52,30 @@ pub(super) struct OnEnd {
     pub(super) sweep: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
-/// How far the end has come, for what waits for it.
-#[derive(Default)]
-pub(crate) struct Stages {
+/// A step of a simulation's end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum EndStep {
+    /// The end has not come to a step that anything waits for.
+    #[default]
+    Running,
     /// Futures that are no calls end.
-    pub(super) are_futures_over: bool,
+    FuturesOver,
     /// No thread of the simulation runs any more.
-    pub(super) is_over: bool,
-    pub(super) waiting: WaiterSet,
+    Over,
 }
 
-impl HasWaiters for Stages {
-    fn waiters(&mut self) -> &mut WaiterSet {
-        &mut self.waiting
-    }
+/// Hears which step the end of a simulation has come to.
+pub(crate) trait EndListener: Send + Sync {
+    fn reached(&self, step: EndStep);
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
-/// A wait for a step of a simulation's end.
-pub(crate) struct EndWait(Registration<Arc<Deferred<Stages>>>);
-
-impl EndWait {
-    /// Ready when futures that are no calls are to end.
-    pub(crate) fn poll_futures_over(&mut self, waker: &Waker) -> Poll<()> {
-        self.0.poll_until(waker, |stages| stages.are_futures_over)
-    }
-
-    /// Ready when no thread of the simulation runs any more.
-    pub(crate) fn poll_over(&mut self, waker: &Waker) -> Poll<()> {
-        self.0.poll_until(waker, |stages| stages.is_over)
-    }
+/// The step of the end, and what hears of the next.
+#[derive(Default)]
+pub(super) struct EndState {
+    step: EndStep,
+    listener: Option<Arc<dyn EndListener>>,
 }
 
 /// How far the simulation has come.
@@ -141,7 +134,7 @@ impl Scheduler {
             draws: Mutex::new(Random::new(!seed)),
             locals: Mutex::default(),
             enders: Mutex::default(),
-            stage: Arc::default(),
+            end: Mutex::default(),
             past_grace: AtomicBool::new(false),
         })
     }
@@ -228,9 +221,21 @@ impl Scheduler {
         lock(&self.enders).push(OnEnd { end: Some(Box::new(end)), sweep: Some(Arc::new(sweep)) });
     }
 
-    /// A wait for the end.
-    pub(crate) fn end_wait(&self) -> EndWait {
-        EndWait(Registration::new(self.stage.clone()))
+    /// Returns what hears of the steps of the end. `make` makes it, once, from the step that the end has come to.
+    pub(crate) fn end_listener(&self, make: impl FnOnce(EndStep) -> Arc<dyn EndListener>) -> Arc<dyn EndListener> {
+        let mut end = lock(&self.end);
+        let step = end.step;
+        end.listener.get_or_insert_with(|| make(step)).clone()
+    }
+
+    /// The end has come to `step`.
+    pub(super) fn reach(&self, step: EndStep) {
+        let listener = {
+            let mut end = lock(&self.end);
+            end.step = step;
+            end.listener.clone()
+        };
+        listener.iter().for_each(|listener| listener.reached(step));
     }
 
     pub(super) fn mark_past_grace(&self) {

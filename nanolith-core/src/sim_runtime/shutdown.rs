@@ -1,7 +1,7 @@
 //! The end of a simulation: what its closure left comes to an end, by itself or not.
 
 use super::{
-    scheduler::{Scheduler, lock},
+    scheduler::{EndStep, Scheduler, lock},
     threads::{CLOCK, ROOT, ThreadStatus},
 };
 use crate::{
@@ -32,7 +32,7 @@ impl Scheduler {
         self.settle();
         self.sweep();
         let given_up = self.close();
-        self.finish();
+        self.reach(EndStep::Over);
         self.sweep();
         lock(&self.enders).clear();
         (left, given_up)
@@ -58,19 +58,8 @@ impl Scheduler {
 
     /// Has each future end that is no call: handlers of messages, runs of schedules, stages of pipelines.
     fn abort_futures(&self) {
-        self.stage.with(|stages, after| {
-            stages.are_futures_over = true;
-            stages.waiting.notify_all(after);
-        });
+        self.reach(EndStep::FuturesOver);
         self.settle();
-    }
-
-    /// Wakes those that wait for the last step.
-    fn finish(&self) {
-        self.stage.with(|stages, after| {
-            stages.is_over = true;
-            stages.waiting.notify_all(after);
-        });
     }
 
     fn describe_left(&self) -> Vec<String> {

@@ -118,7 +118,7 @@ impl<S: TaskSet> Job<S> {
         F: FnOnce(Result<S::Output, CallError>) + Send + 'static,
     {
         let caller = Caller { task: S::info(&task), submitted: Location::caller() };
-        Self::with_callback(task, None, Header::new(caller, None, None), on_complete)
+        Self::with_callback(task, None, Header::new(caller, None, None, thread_context::origin()), on_complete)
     }
 
     fn with_callback<F>(task: S::Task, shared: Option<S::Shared>, meta: Header, on_complete: F) -> Self

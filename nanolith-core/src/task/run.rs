@@ -16,9 +16,8 @@ use crate::{
     error::{BoxError, CallError, Panic},
     meta::task_info::{Receiver, TaskInfo},
     metrics,
-    sched::ring::PrefetchTarget,
     time::clock,
-    util::unwind,
+    util::{prefetch::PrefetchTarget, unwind},
     wake::{WaitTicket, extensions::Extensions},
 };
 use std::{

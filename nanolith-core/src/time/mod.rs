@@ -8,7 +8,6 @@
 //! # });
 //! ```
 
-pub(crate) mod backoff;
 pub(crate) mod clock;
 pub(crate) mod coarse;
 pub(crate) mod mock;
@@ -115,37 +114,21 @@ pub fn sleep(duration: Duration) -> Sleep {
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Sleep {
     /// `None`: never.
-    due: Option<Instant>,
+    pub(crate) due: Option<Instant>,
     /// The clock that it was made under. `None`: the system's.
     source: Option<Arc<VirtualClock>>,
     armed: Option<Key>,
 }
 
 impl Sleep {
-    /// Blocks until the time has come. Within a task, the slot is released meanwhile.
-    ///
-    /// ```
-    /// use nanolith::time::{MILLISECOND, sleep};
-    /// let began = std::time::Instant::now();
-    /// sleep(5 * MILLISECOND).wait();
-    /// assert!(began.elapsed() >= 5 * MILLISECOND);
-    /// ```
-    pub fn wait(self) {
-        if !self.is_of_this_thread() || self.is_past() {
-            return crate::context::block_on::block_on_any(self);
-        }
-        let never = pin!(future::pending::<()>()); // the wait has its own deadline
-        let _reached = crate::context::block_on::block_on_any_until(never, self.due);
-    }
-
     /// Whether its clock is this thread's.
-    fn is_of_this_thread(&self) -> bool {
+    pub(crate) fn is_of_this_thread(&self) -> bool {
         let number = |source: &Option<Arc<VirtualClock>>| source.as_ref().map(|source| source.number());
         number(&self.source) == number(&clock::source())
     }
 
     /// Whether its time has come, or will not, since its clock's simulation is over.
-    fn is_past(&self) -> bool {
+    pub(crate) fn is_past(&self) -> bool {
         let source = self.source.as_deref();
         source.is_some_and(VirtualClock::is_over) || self.due.is_some_and(|due| due <= clock::instant_by(source))
     }

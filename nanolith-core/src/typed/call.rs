@@ -1,6 +1,7 @@
 //! A call that is made and not yet submitted, and the ways to submit it.
 
 use super::{Flatten, Handle, delayed::Delay};
+use crate::context::thread_context;
 use crate::{
     call::{
         backend::{self, ExecutorId, WouldDeadlock},
@@ -147,7 +148,8 @@ impl<S: TaskSet> RareOptions<S> {
     fn meta(&self, caller: Caller, priority: Option<Priority>) -> Header {
         let start = self.later.as_ref().map_or_else(|| Some(clock::instant()), Delay::due);
         let limit = self.timeout.and_then(|limit| clock::add(start?, limit));
-        let mut meta = Header::new(caller, priority, limit.into_iter().chain(self.deadline).min());
+        let mut meta =
+            Header::new(caller, priority, limit.into_iter().chain(self.deadline).min(), thread_context::origin());
         if let Some(timeout) = self.expires_in {
             meta.expire_in(timeout);
         }
@@ -372,7 +374,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         if let Some(rare) = rare {
             return submit_rare(executor, extract, &CallOptions { submitted, priority, rare: Some(rare) }, task);
         }
-        let meta = Header::new(Caller { task: S::info(&task), submitted }, priority, None);
+        let meta = Header::new(Caller { task: S::info(&task), submitted }, priority, None, thread_context::origin());
         let (job, handle) = new_job(executor, extract, meta, task, None);
         match executor.execute(job) {
             Ok(()) => handle,
@@ -675,7 +677,9 @@ fn prepare_job<S: TaskSet, E: Executor<S> + ?Sized, T>(
 ) -> (Job<S>, Handle<S, T>) {
     let caller = Caller { task: S::info(&task), submitted: terms.submitted };
     match &terms.rare {
-        None => new_job(executor, extract, Header::new(caller, terms.priority, None), task, None),
+        None => {
+            new_job(executor, extract, Header::new(caller, terms.priority, None, thread_context::origin()), task, None)
+        }
         Some(rare) => new_job(executor, extract, rare.meta(caller, terms.priority), task, Some(rare)),
     }
 }

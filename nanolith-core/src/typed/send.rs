@@ -1,5 +1,6 @@
 //! A message on its way into an executor's line: a call that nobody waits for.
 
+use crate::context::thread_context;
 use crate::{
     call::{call_ref::Uninit, header::Header},
     channel::stream::StreamReader,
@@ -157,7 +158,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
         };
         let task = (self.post.put)(message);
         let caller = Caller { task: S::info(&task), submitted: self.submitted };
-        let meta = Header::new(caller, None, None);
+        let meta = Header::new(caller, None, None, thread_context::origin());
         self.executor.execute(Job::detached(Uninit::new(), task, self.executor.shared(), meta))
     }
 

@@ -2,5 +2,6 @@
 
 pub(crate) mod loom;
 pub(crate) mod per_thread;
+pub(crate) mod prefetch;
 pub(crate) mod stack;
 pub(crate) mod unwind;

@@ -69,7 +69,7 @@ fn stores_waker(line: &str) -> bool {
 /// An alarm is an argument of the timer, so its waker is cloned before the timer's lock.
 fn clones_waker(line: &str) -> bool {
     let clones = ["waker.clone()", "waker().clone()", "waker.cloned()"];
-    !line.contains("Alarm::Wake(") && clones.iter().any(|clone| line.contains(clone))
+    !line.contains("TimerAction::Wake(") && clones.iter().any(|clone| line.contains(clone))
 }
 
 /// The lines of a file that are neither comments nor tests, with their numbers.

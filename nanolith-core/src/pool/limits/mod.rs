@@ -14,7 +14,7 @@ use crate::{
         call_ref::CallRef,
     },
     meta::task_info::TaskInfo,
-    sched::ring::PrefetchTarget,
+    util::prefetch::PrefetchTarget,
     wake::WakeList,
 };
 use share_table::ShareTable;

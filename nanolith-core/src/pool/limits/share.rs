@@ -5,6 +5,7 @@ use super::{
     share_limit::ShareLimit,
     share_table::{ShareState, ShareTable},
 };
+use crate::meta::thread_kind::Where;
 use crate::pool::{Pool, config::MaxQueue, pool_shared::PoolShared, pool_state::PoolItem};
 use crate::{
     call::{
@@ -13,8 +14,9 @@ use crate::{
         end_batch::EndBatch,
         header::Header,
         offload,
+        policy::SchedulingPolicy,
     },
-    context::thread_context::{self, Where},
+    context::thread_context,
     error::{CallError, Refused},
     executor::{
         Admission, Executor,
@@ -23,7 +25,6 @@ use crate::{
     meta::task_info::TaskInfo,
     sched::{
         injector::Injector,
-        policy::SchedulingPolicy,
         queue::{BoundedQueue, Limits},
         ring::Ring,
     },

@@ -14,10 +14,11 @@ use crate::{
         backend::{ErasedCall, ExecutorId},
         call_ref::CallRef,
         header::Header,
+        policy::SchedulingPolicy,
     },
     executor::admission::OnFull,
     meta::{priority::Priority, task_info::TaskInfo},
-    sched::{injector::Injector, policy::SchedulingPolicy, queue::Limits},
+    sched::{injector::Injector, queue::Limits},
     time::clock,
     wake::{AfterUnlock, WakeList},
 };

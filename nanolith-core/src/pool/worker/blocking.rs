@@ -1,6 +1,7 @@
 //! How the pool's threads wait: a slot is lent, a call is claimed. The rules are those of `DESIGN.md`, "No self-inflicted
 //! deadlock".
 
+use crate::meta::thread_kind::Where;
 use crate::pool::{
     limits::share_limit::ShareLimit,
     pool_shared::PoolShared,
@@ -13,17 +14,17 @@ use crate::{
         call_ref::CallRef,
         end_batch::EndBatch,
         offload::{self, Work as Deferred},
+        policy::SchedulingPolicy,
         slot::EndReason,
+        wait_graph::{Needs, Node},
     },
-    context::thread_context::{self, Where},
-    deadlock::{Needs, Node},
+    context::thread_context,
     error::CallError,
     executor::admission::OnFull,
     meta::task_info::TaskInfo,
     park::parker::ThreadParker,
-    sched::policy::SchedulingPolicy,
-    sim_runtime::EndWait,
     util::unwind,
+    wake::EndWait,
     wake::{AfterUnlock, NewWaker, WaitTicket, WakeList, extensions::Extensions},
 };
 use std::{
@@ -230,7 +231,7 @@ impl Backend for PoolShared {
     }
 
     fn end_wait(&self) -> Option<EndWait> {
-        self.world.as_ref().map(|world| world.end_wait())
+        self.world.as_ref().map(|world| EndWait::new(world))
     }
 
     fn on_suspended(&self, call: &CallRef<dyn ErasedCall>) {

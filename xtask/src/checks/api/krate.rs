@@ -119,15 +119,28 @@ impl Crates {
         self.resolve_once(module, path, &mut BTreeSet::new())
     }
 
+    /// The same, within the paths of `seen`: a path that leads to itself leads nowhere.
     fn resolve_once(
         &self,
         module: &str,
         path: &[String],
         seen: &mut BTreeSet<(String, Vec<String>)>,
     ) -> Vec<Definition> {
-        if !seen.insert((module.into(), path.into())) {
+        let this = (module.to_owned(), path.to_vec());
+        if !seen.insert(this.clone()) {
             return Vec::new();
         }
+        let found = self.resolve_steps(module, path, seen);
+        seen.remove(&this);
+        found
+    }
+
+    fn resolve_steps(
+        &self,
+        module: &str,
+        path: &[String],
+        seen: &mut BTreeSet<(String, Vec<String>)>,
+    ) -> Vec<Definition> {
         let Some((first, rest)) = path.split_first() else { return vec![Definition::Module(module.into())] };
         let root = module.split("::").next().unwrap_or(module);
         let begin = match first.as_str() {

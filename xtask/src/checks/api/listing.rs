@@ -393,6 +393,20 @@ mod tests {
     }
 
     #[test]
+    fn glob_follows_a_module_that_another_crate_reexports() {
+        let front = "pub mod stream { pub use back::stream::*; pub use back::Call; }";
+        let back = "mod channel; pub struct Call; pub use channel::stream;";
+        let files = [
+            ("src/lib.rs", front),
+            ("back/src/lib.rs", back),
+            ("back/src/channel/mod.rs", "pub mod stream;"),
+            ("back/src/channel/stream.rs", "pub fn pipe() {}"),
+        ];
+        let lines = listed(&files).unwrap();
+        assert!(lines.contains(&"front::stream::pipe: pub fn pipe()".to_owned()), "{lines:?}");
+    }
+
+    #[test]
     fn types_have_their_public_parts() {
         assert_eq!(
             of("#[derive(Debug, Clone)] pub struct Pool<T> { pub size: usize, name: T }

@@ -1,8 +1,8 @@
 //! The order of one executor's work: how long each priority may wait, an order of the user's own, how long a task may run
 //! before it should give way. Whoever holds the queue brings one of these; calls and their threads ask it.
 
+use super::{aging::AgingTable, header::Header};
 use crate::{
-    call::{aging::AgingTable, header::Header},
     meta::{priority::Priority, task_info::TaskInfo},
     time::clock,
     util::unwind,
@@ -217,14 +217,15 @@ impl SchedulingPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Caller;
+    use crate::{call::ancestry::Origin, error::Caller};
     use std::panic::Location;
 
     const TASK: TaskInfo = TaskInfo::new("Set", "task", "order::Set::task");
     const MS: u64 = 1_000_000;
 
     fn meta(priority: Priority) -> Header {
-        let meta = Header::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None);
+        let meta =
+            Header::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None, Origin::default());
         meta.stamp_submitted(|| 10 * MS);
         meta
     }

@@ -1,13 +1,7 @@
 //! A cycle of waits, as an error names it.
 
-use crate::{
-    call::{
-        backend::{ErasedCall, ExecutorId},
-        call_ref::CallRef,
-    },
-    context::thread_context::Where,
-    error::Caller,
-};
+use super::Caller;
+use crate::meta::thread_kind::Where;
 use std::{fmt, sync::Arc};
 
 /// A cycle of waits: each call waits for the next, and the last one for the first.
@@ -69,10 +63,8 @@ pub struct WaitStep {
 }
 
 impl WaitStep {
-    /// A call that `host` has, or that is to come there.
-    pub(crate) fn of(call: Option<&CallRef<dyn ErasedCall>>, host: Option<ExecutorId>, needs_room: bool) -> Self {
-        let place = host.and_then(ExecutorId::get).map_or(Where::Outside, |host| host.thread_kind());
-        Self { call: call.map(|call| call.header().caller()), place, needs_room }
+    pub(crate) fn new(call: Option<Caller>, place: Where, needs_room: bool) -> Self {
+        Self { call, place, needs_room }
     }
 
     /// Returns the call and the source line of its submission, or `None` for a thread that waits outside of a call, as in

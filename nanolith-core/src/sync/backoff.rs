@@ -1,7 +1,7 @@
 //! Ever longer waits: before a service's restarts, and between the tries of a call.
 
-use super::{MINUTE, clock};
 use crate::sim_runtime;
+use crate::time::{MINUTE, clock};
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
     time::Duration,

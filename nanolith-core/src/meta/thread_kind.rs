@@ -1,0 +1,31 @@
+//! The kinds of threads that code runs on.
+
+use std::sync::Arc;
+
+/// What kind of thread some code runs on.
+///
+/// ```
+/// use nanolith::{Where, prelude::*};
+/// # pub struct Geometry;
+/// # #[define]
+/// impl Geometry {
+///     pub fn whereabouts() -> Where {
+///         nanolith::current().place().clone()
+///     }
+/// }
+/// let pool = Pool::builder().name("pictures").build()?;
+/// assert_eq!(Geometry::on(&pool).whereabouts().wait()?, Where::Pool("pictures".into()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Where {
+    /// A thread that is none of ours: `main`, or any that the program started.
+    Outside,
+    /// A thread of the pool of this name.
+    Pool(Arc<str>),
+    /// The thread of the service of this name.
+    Service(Arc<str>),
+    /// A thread that drives the [`Local`](crate::Local) of this name, and runs its work just now.
+    Local(Arc<str>),
+}

@@ -1,0 +1,57 @@
+//! Waiting for a step of a simulation's end.
+
+use super::{Deferred, HasWaiters, Registration, WaiterSet};
+use crate::sim_runtime::{EndListener, EndStep, Scheduler};
+use std::{
+    any::Any,
+    sync::Arc,
+    task::{Poll, Waker},
+};
+
+/// A wait for a step of a simulation's end.
+pub(crate) struct EndWait(Registration<Arc<Deferred<Steps>>>);
+
+/// The step that the end has come to, and what waits for the next.
+#[derive(Default)]
+pub(crate) struct Steps {
+    step: EndStep,
+    waiting: WaiterSet,
+}
+
+impl HasWaiters for Steps {
+    fn waiters(&mut self) -> &mut WaiterSet {
+        &mut self.waiting
+    }
+}
+
+impl EndListener for Deferred<Steps> {
+    fn reached(&self, step: EndStep) {
+        self.with(|steps, after| {
+            steps.step = step;
+            steps.waiting.notify_all(after);
+        });
+    }
+
+    fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync> {
+        self
+    }
+}
+
+impl EndWait {
+    /// A wait for the end of this simulation.
+    pub(crate) fn new(simulation: &Scheduler) -> Self {
+        let make = |step| Arc::new(Deferred::<Steps>::new(Steps { step, ..Steps::default() })) as Arc<dyn EndListener>;
+        let steps = simulation.end_listener(make).into_any().downcast();
+        Self(Registration::new(steps.unwrap_or_else(|_| unreachable!("only this type listens"))))
+    }
+
+    /// Ready when futures that are no calls are to end.
+    pub(crate) fn poll_futures_over(&mut self, waker: &Waker) -> Poll<()> {
+        self.0.poll_until(waker, |steps| steps.step >= EndStep::FuturesOver)
+    }
+
+    /// Ready when no thread of the simulation runs any more.
+    pub(crate) fn poll_over(&mut self, waker: &Waker) -> Poll<()> {
+        self.0.poll_until(waker, |steps| steps.step == EndStep::Over)
+    }
+}
