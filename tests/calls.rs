@@ -169,7 +169,7 @@ fn an_error_names_the_line_of_the_call() {
     pool.shutdown_now();
     let error = Geometry::on(&pool).add(1, 2).wait().expect_err("the pool is closed");
     assert_eq!((error.at().submitted().file(), error.at().submitted().line()), (file!(), line!() - 1));
-    assert!(error.to_string().starts_with("`Geometry::add` ended, since its executor was closed; submitted at"));
+    assert!(error.to_string().starts_with("`Geometry::add` was rejected: the executor is closed; submitted at"));
 }
 
 pub struct Journal(Vec<u32>);

@@ -68,7 +68,7 @@ fn a_late_answer_is_told_and_not_taken_for_the_next() {
         run("request_response", &[]),
         [
             "Emma: shelf 4",
-            "Ulysses: no message came in time",
+            "Ulysses: timed out waiting for a message",
             "answer to question 2 came late: shelf 7",
             "Middlemarch: shelf 11",
             "library: closed",

@@ -121,8 +121,8 @@ fn crash(fails: Fails, starts: &Starts) -> (CallError, CloseError) {
 #[test]
 fn error_of_failed_restart_reaches_all_who_wait() {
     let (lost, crashed) = crash(Fails::WithError, &Starts::default());
-    let reason = "the service's init gave an error as it started anew: the store cannot be opened";
-    assert!(lost.to_string().starts_with(&format!("`Store::read` was lost when the service crashed ({reason}); ")));
+    let reason = "`#[init]` failed during a restart: the store cannot be opened";
+    assert!(lost.to_string().starts_with(&format!("`Store::read` failed: the service crashed ({reason}); ")));
     assert_eq!(crashed.to_string(), format!("the service ended by a crash: {reason}"));
     let chain = vec![reason.to_owned(), "the store cannot be opened".to_owned(), no_number().to_string()];
     assert_eq!((texts(&lost), texts(&crashed)), (chain.clone(), chain));
@@ -135,7 +135,7 @@ fn error_of_failed_restart_reaches_all_who_wait() {
 #[test]
 fn panic_of_failed_restart_keeps_its_text_and_place() {
     let (lost, crashed) = crash(Fails::WithPanic, &Starts::default());
-    let at = format!("panicked as it started anew at {}:{PANIC_LINE}: the disk is gone", file!());
+    let at = format!("panicked during a restart at {}:{PANIC_LINE}: the disk is gone", file!());
     assert!(lost.to_string().contains(&at), "{lost}");
     assert!(crashed.to_string().contains(&at), "{crashed}");
     let CloseError::Crashed(Crash::InitPanicked(panic)) = crashed else { panic!("not {crashed:?}") };
@@ -164,7 +164,7 @@ fn restart_that_takes_too_long_is_named() {
         });
         clock.run(|| crash(Fails::Late, &starts))
     });
-    assert!(lost.to_string().contains("did not finish in time as it started anew"), "{lost}");
+    assert!(lost.to_string().contains("did not finish in time during a restart"), "{lost}");
     assert!(matches!(crashed, CloseError::Crashed(Crash::InitTimedOut)));
 }
 

@@ -107,7 +107,7 @@ fn awaited_launch_of_an_init_that_hangs_times_out() {
     let (told, _heard) = channel();
     let launch = Hangs::service(0, Arc::default(), told).launch_timeout(MILLISECOND).launch();
     let error = pollster::block_on(launch).map(drop).expect_err("it hangs");
-    assert_eq!(error.to_string(), "the service's init did not finish within the launch timeout");
+    assert_eq!(error.to_string(), "`#[init]` did not finish within the launch timeout");
 }
 
 #[test]

@@ -935,10 +935,10 @@ fn a_handler_may_wait_for_answers_of_its_own_port() {
 fn errors_say_what_happened() {
     let closed = "the other port is closed";
     assert_eq!([SendError(4).to_string(), RecvError.to_string()], [closed, closed]);
-    assert_eq!(TrySendError::Full(4).to_string(), "the port has no room");
-    assert_eq!(SendTimeoutError::Timeout(4).to_string(), "the port had no room in time");
-    assert_eq!(TryRecvError::Empty.to_string(), "no message is there");
-    assert_eq!(RecvTimeoutError::Timeout.to_string(), "no message came in time");
+    assert_eq!(TrySendError::Full(4).to_string(), "the port is full");
+    assert_eq!(SendTimeoutError::Timeout(4).to_string(), "timed out: the port stayed full");
+    assert_eq!(TryRecvError::Empty.to_string(), "the port is empty");
+    assert_eq!(RecvTimeoutError::Timeout.to_string(), "timed out waiting for a message");
     struct NoDebug;
     assert_eq!(format!("{:?}", TrySendError::Full(NoDebug)), "Full(..)");
 }

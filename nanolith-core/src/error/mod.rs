@@ -47,7 +47,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// pool.close();
 /// let error = Geometry::on(&pool).add(4, 5).wait().unwrap_err();
 /// assert!(!worth_another_try(&error));
-/// assert!(error.to_string().starts_with("`Geometry::add` ended, since its executor was closed; submitted at"));
+/// assert!(error.to_string().starts_with("`Geometry::add` was rejected: the executor is closed; submitted at"));
 /// # Ok::<(), nanolith::BuildError>(())
 /// ```
 #[derive(Clone)]
@@ -298,17 +298,17 @@ impl CallError {
             Self::Panicked(..) => "panicked",
             Self::Cancelled(_) => "was cancelled",
             Self::TimedOut(_) => "timed out",
-            Self::Full(_) => "was refused, since the queue was full",
-            Self::Dropped(_) => "was dropped from the full queue",
-            Self::Closed(at) if at.is_simulation_over() => "ended, since its simulation is over",
-            Self::Closed(_) => "ended, since its executor was closed",
-            Self::Crashed(_) => "was lost when the service crashed",
-            Self::Lost(_) => "was let go by its executor without an end",
-            Self::WouldDeadlock(_) => "would have waited for itself",
+            Self::Full(_) => "was rejected: the queue is full",
+            Self::Dropped(_) => "was dropped: a newer call took its entry in the full queue",
+            Self::Closed(at) if at.is_simulation_over() => "ended: its simulation is over",
+            Self::Closed(_) => "was rejected: the executor is closed",
+            Self::Crashed(_) => "failed: the service crashed",
+            Self::Lost(_) => "was dropped by its executor before it completed",
+            Self::WouldDeadlock(_) => "would deadlock: it waits for the task that called it",
             Self::Hook(..) => "failed in a hook",
-            Self::NotStarted(..) => "found no pool",
+            Self::NotStarted(..) => "could not run: the global pool failed to start",
             Self::Unsupported(_) => "cannot run on this executor",
-            Self::NoMember(_) => "found no member in the cluster",
+            Self::NoMember(_) => "could not run: the cluster has no members",
             Self::Rejected(..) => "was rejected by",
         }
     }

@@ -126,7 +126,7 @@ impl fmt::Display for Cause {
         match self {
             Self::Call(error) => error.fmt(f),
             Self::Task(error) | Self::NotStarted(error) => error.fmt(f),
-            Self::SimulationOver => f.write_str("ended, since its simulation is over"),
+            Self::SimulationOver => f.write_str("ended: its simulation is over"),
             Self::Panicked(panic) => write!(f, "panicked{panic}"),
         }
     }

@@ -297,8 +297,8 @@ impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Reason::Setting(name, problem) => write!(f, "`{name}` {problem}"),
-            Reason::Threads(_) => f.write_str("the system gives no threads"),
-            Reason::AlreadyBuilt => f.write_str("the global pool was built before"),
+            Reason::Threads(_) => f.write_str("failed to spawn a thread"),
+            Reason::AlreadyBuilt => f.write_str("the global pool is already built"),
         }
     }
 }

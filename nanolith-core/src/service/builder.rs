@@ -558,7 +558,7 @@ fn validate(settings: &Settings) -> Result<(), BuildError> {
     }
     settings.restart.check()?;
     if settings.outbox.bound() == Some(0) {
-        return Err(BuildError::bad("outbox", "must be bound to at least 1, or nothing could ever be said"));
+        return Err(BuildError::bad("outbox", "must be at least 1"));
     }
     check_spin(settings.spin)?;
     check_name("name", &settings.name)

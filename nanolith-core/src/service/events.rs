@@ -60,9 +60,9 @@ impl fmt::Display for Crash {
         match self {
             Self::Task(error) | Self::Hook(error) => error.fmt(f),
             Self::Loop(panic) => write!(f, "the service panicked{panic}"),
-            Self::Init(error) => write!(f, "the service's init gave an error as it started anew: {error}"),
-            Self::InitPanicked(panic) => write!(f, "the service's init panicked as it started anew{panic}"),
-            Self::InitTimedOut => f.write_str("the service's init did not finish in time as it started anew"),
+            Self::Init(error) => write!(f, "`#[init]` failed during a restart: {error}"),
+            Self::InitPanicked(panic) => write!(f, "`#[init]` panicked during a restart{panic}"),
+            Self::InitTimedOut => f.write_str("`#[init]` did not finish in time during a restart"),
             Self::Asked => f.write_str("the service was asked to start anew"),
             Self::Group => f.write_str("another service of the group crashed"),
             Self::Simulated => f.write_str("a test had the service crash"),

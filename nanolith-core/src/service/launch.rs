@@ -261,9 +261,9 @@ impl<E: fmt::Display> fmt::Display for LaunchError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Init(error) => error.fmt(f),
-            Self::Panicked(panic) => write!(f, "the service's init panicked{panic}"),
+            Self::Panicked(panic) => write!(f, "`#[init]` panicked{panic}"),
             Self::Build(error) => error.fmt(f),
-            Self::TimedOut => f.write_str("the service's init did not finish within the launch timeout"),
+            Self::TimedOut => f.write_str("`#[init]` did not finish within the launch timeout"),
             Self::Lost => f.write_str("the service's thread ended before it started"),
         }
     }

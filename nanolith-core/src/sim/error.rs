@@ -81,11 +81,13 @@ impl fmt::Display for SimError {
                 Some((file, line)) => write!(f, "it panicked at {file}:{line}: {}", panic.message()),
                 None => write!(f, "it panicked: {}", panic.message()),
             },
-            Why::Deadlock(threads) => write!(f, "all threads wait for ever\n  {}", threads.join("\n  ")),
+            Why::Deadlock(threads) => {
+                write!(f, "deadlock: every simulated thread is blocked\n  {}", threads.join("\n  "))
+            }
             Why::Steps(steps, threads) => {
                 write!(f, "it did not end within {steps} steps\n  {}", threads.join("\n  "))
             }
-            Why::Start(error) => write!(f, "the system gives no thread for it: {error}"),
+            Why::Start(error) => write!(f, "failed to spawn a thread: {error}"),
         }
     }
 }

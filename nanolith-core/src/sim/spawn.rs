@@ -47,7 +47,7 @@ pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Spawn
         // ORDERING: Release, pairs with the Acquire in `is_over`: the answer is there.
         has_ended.store(true, Ordering::Release);
     };
-    start(sim_runtime::world(), run).unwrap_or_else(|error| panic!("the system gives no thread: {error}"));
+    start(sim_runtime::world(), run).unwrap_or_else(|error| panic!("failed to spawn a thread: {error}"));
     sim_runtime::switch_point();
     Spawned { answer: answer.into_recv_async(), over, has_answered: false, end }
 }

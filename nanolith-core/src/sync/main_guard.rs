@@ -82,7 +82,7 @@ pub struct StillAlive {
 
 impl fmt::Display for StillAlive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} calls or services were not done in time", self.count)
+        write!(f, "timed out with {} keep-alive calls or services still running", self.count)
     }
 }
 

@@ -191,14 +191,14 @@ impl Limit {
 ///
 /// ```
 /// use nanolith::time::Elapsed;
-/// assert_eq!(Elapsed.to_string(), "the time is over");
+/// assert_eq!(Elapsed.to_string(), "deadline has elapsed");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed;
 
 impl fmt::Display for Elapsed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the time is over")
+        f.write_str("deadline has elapsed")
     }
 }
 

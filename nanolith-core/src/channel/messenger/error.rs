@@ -141,7 +141,7 @@ receiving! {
     /// ```
     TryRecvError {
         /// Nothing has come yet.
-        Empty: "no message has come yet",
+        Empty: "no message has arrived yet",
     }
 }
 
@@ -156,7 +156,7 @@ receiving! {
     /// ```
     RecvTimeoutError {
         /// The time was over first.
-        Timeout: "no message came in time",
+        Timeout: "timed out waiting for a message",
     }
 }
 
@@ -223,7 +223,7 @@ impl fmt::Display for OpenError {
             Self::OtherPolicy { name, asked, has } => {
                 write!(f, "the messenger `{name}` was opened with `{has:?}`, not `{asked:?}`")
             }
-            Self::ZeroBound => f.write_str("the bound of a messenger must be at least 1, or no message could be sent"),
+            Self::ZeroBound => f.write_str("the bound of a messenger must be at least 1"),
         }
     }
 }

@@ -166,7 +166,7 @@ impl<S> fmt::Display for SendError<S> {
 impl<S> fmt::Display for TrySendError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Full(_) => "the port has no room",
+            Self::Full(_) => "the port is full",
             Self::Closed(_) => CLOSED,
         })
     }
@@ -175,7 +175,7 @@ impl<S> fmt::Display for TrySendError<S> {
 impl<S> fmt::Display for SendTimeoutError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Timeout(_) => "the port had no room in time",
+            Self::Timeout(_) => "timed out: the port stayed full",
             Self::Closed(_) => CLOSED,
         })
     }
@@ -190,7 +190,7 @@ impl fmt::Display for RecvError {
 impl fmt::Display for TryRecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Empty => "no message is there",
+            Self::Empty => "the port is empty",
             Self::Closed => CLOSED,
         })
     }
@@ -199,7 +199,7 @@ impl fmt::Display for TryRecvError {
 impl fmt::Display for RecvTimeoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Timeout => "no message came in time",
+            Self::Timeout => "timed out waiting for a message",
             Self::Closed => CLOSED,
         })
     }

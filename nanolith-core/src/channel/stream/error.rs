@@ -52,7 +52,7 @@ impl fmt::Display for StreamError {
         match self {
             Self::Failed(_) => f.write_str("the stream's writer failed"),
             Self::Dropped => f.write_str("the stream's writer was dropped before it finished"),
-            Self::Empty => f.write_str("nothing has come through the stream yet"),
+            Self::Empty => f.write_str("the stream is empty"),
         }
     }
 }
@@ -118,9 +118,9 @@ pub enum WriteError {
 impl fmt::Display for WriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Cancelled(_) => "the stream's reader wants no more",
+            Self::Cancelled(_) => "the reader cancelled the stream",
             Self::Dropped => "the stream's reader was dropped",
-            Self::Finished => "the stream was ended before",
+            Self::Finished => "the stream is already finished",
             Self::Full => "the stream has no credit left",
         })
     }

@@ -54,7 +54,7 @@ impl fmt::Display for AcquireError {
 impl fmt::Display for TryAcquireError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Taken => "no permit is free",
+            Self::Taken => "no permit is available",
             Self::Closed => CLOSED,
         })
     }
@@ -63,7 +63,7 @@ impl fmt::Display for TryAcquireError {
 impl fmt::Display for AcquireTimeoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Timeout => "no permit came free in time",
+            Self::Timeout => "timed out waiting for a permit",
             Self::Closed => CLOSED,
         })
     }
