@@ -1,12 +1,14 @@
-//! How long each priority may be kept waiting on one executor: the table that its lanes are sorted by.
+//! The longest time that calls of each priority may wait on one executor. The lanes sort calls by
+//! it.
 
 use crate::{meta::priority::Priority, time::clock};
 use std::time::Duration;
 
-/// What counts as expired when it comes does so by this much, in nanoseconds.
+/// How far in the past an immediate call's expiration lies when the call is submitted, in
+/// nanoseconds.
 const EARLY: u64 = 1_000_000;
 
-/// A time-out a priority, in nanoseconds.
+/// A timeout for each priority, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AgingTable([u64; Priority::ALL.len()]);
 
@@ -21,7 +23,7 @@ impl AgingTable {
         self.0[priority as usize] = clock::nanos(timeout);
     }
 
-    /// The moment, in nanoseconds, at which work submitted at `now` expires.
+    /// Returns the moment, in nanoseconds, at which work submitted at `now` expires.
     #[inline]
     pub(crate) fn of(&self, priority: Priority, now: u64) -> u64 {
         match self.0[priority as usize] {

@@ -1,28 +1,32 @@
-//! What the calls that one run of a task submits have in common: their parents, for errors; the task's own limit; and a
-//! [`CancelNode`], so that who cancels the task cancels them.
+//! What the calls that one run of a task submits have in common.
 //!
-//! It is made by the run's first such call. A plain child costs it nothing: the child looks at the stop when its turn comes, and
-//! while it runs. One that leaves a future, or of which something rare is asked, hangs on the stop, and is ended at once.
+//! The calls share their parents (for error messages), the deadline of the task, and a
+//! [`CancelNode`], so that cancelling the task cancels them.
+//!
+//! The run's first child call creates the [`Ancestry`]. A fast-path child adds no cost: the child
+//! checks the node when its turn comes, and while it runs. A child that leaves a future, or that
+//! has an [`Extra`](super::header) box, is linked to the node, and the node ends it at once.
 
 use super::{backend::ErasedCall, call_ref::CallRef, cancel_tree::CancelNode};
 use crate::{error::Caller, meta::priority::Priority};
 use std::{sync::Arc, time::Instant};
 
-/// Where a call comes from: the calls above it, and the priority that it has unless it is given another.
+/// The calls above a new call, and the priority that the new call has unless its caller sets
+/// another.
 #[derive(Default)]
 pub(crate) struct Origin {
     pub(crate) parents: Option<Arc<Ancestry>>,
     pub(crate) priority: Priority,
 }
 
-/// How many parents a call remembers.
+/// The maximum number of parents that a call remembers.
 const MAX_PARENTS: usize = 16;
 
-/// The task within which a call was submitted, and what it shares with its siblings.
+/// The task that submitted a call, and what that call shares with its siblings.
 pub(crate) struct Ancestry {
     /// The calls within which the call was submitted, the nearest first.
     callers: Vec<Caller>,
-    /// When the task's own call ends as timed out, if it does.
+    /// The moment at which the task's own call times out, if it has a deadline.
     deadline: Option<Instant>,
     stop: Arc<CancelNode>,
 }
@@ -43,11 +47,12 @@ impl Ancestry {
     }
 }
 
-/// The run's own share of it. Once it is dropped the run is over, and who ends the task's parents ends none of its children.
+/// The run's own reference to its [`Ancestry`]. Dropping it ends the run: its [`CancelNode`] leaves
+/// the tree, and cancelling the task's parents no longer ends its children.
 pub(crate) struct RunAncestry(Arc<Ancestry>);
 
 impl RunAncestry {
-    /// For the first child of the task that runs as `call`.
+    /// Creates the ancestry for the first child of the task that runs as `call`.
     #[cold]
     pub(crate) fn of(call: &CallRef<dyn ErasedCall>) -> Self {
         let meta = call.header();
@@ -56,12 +61,13 @@ impl RunAncestry {
         let stop = meta.parent_node().map_or_else(Arc::default, CancelNode::child_of);
         meta.set_children_node(&stop);
         if call.recheck_cancelled() {
-            stop.cancel(); // whoever ended the call may have come too early to see it
+            stop.cancel(); // the call may have ended before it had the node
         }
         Self(Arc::new(Ancestry { callers, deadline: meta.deadline(), stop }))
     }
 
-    /// The run of `call` is over. If that was cancelled, its children are stopped before its slot is free for them.
+    /// Ends the run of `call`. If the call was cancelled, this stops its children before its slot
+    /// is free for them.
     #[cold]
     pub(crate) fn end(self, call: &CallRef<dyn ErasedCall>) {
         if call.is_asked_to_stop() {

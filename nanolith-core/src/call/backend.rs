@@ -1,5 +1,8 @@
-//! What a call and the executor that holds it know of each other, told by two traits so that neither floor imports the
-//! other: a [`Backend`] has threads and a queue, a [`ErasedCall`] is a call with its types erased.
+//! The interface between a call and its executor: two traits, so that neither folder imports the
+//! other.
+//!
+//! A [`Backend`] is an executor with threads and a queue. An [`ErasedCall`] is a call with its
+//! types erased.
 
 use super::policy::SchedulingPolicy;
 use super::{
@@ -31,21 +34,21 @@ use std::{
 /// Code to run once.
 pub(crate) type Work = Box<dyn FnOnce() + Send>;
 
-/// Tells hosts apart, for ever.
+/// A number that identifies an executor. No number is used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ExecutorId(NonZero<u64>);
 
-/// Every host that lives, for those who keep only its number: a call's handle, its timer. Handles come and go with each
-/// call, so they do not count the host's owners.
+/// Every live executor by its number. A call's handle and timer keep only the number: they come and
+/// go with each call, and so do not touch the executor's reference count.
 static HOSTS: Mutex<BTreeMap<ExecutorId, Known>> = Mutex::new(BTreeMap::new());
 
 struct Known {
     host: Weak<dyn Backend>,
-    /// Whether the time is the system's where it was made.
+    /// Whether the thread that made the executor uses the system's clock.
     has_system_clock: bool,
 }
 
-/// The hosts for which the time is the system's.
+/// Returns the executors that use the system's clock.
 pub(crate) fn all_by_the_system_clock() -> Vec<Weak<dyn Backend>> {
     hosts().values().filter(|known| known.has_system_clock).map(|known| known.host.clone()).collect()
 }
@@ -57,7 +60,7 @@ fn hosts() -> MutexGuard<'static, BTreeMap<ExecutorId, Known>> {
 impl ExecutorId {
     pub(crate) fn new() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        // ORDERING: Relaxed, the number means nothing but itself.
+        // ORDERING: Relaxed, the number publishes nothing but itself.
         let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         Self(NonZero::new(number).expect("nobody makes 2⁶⁴ hosts"))
     }
@@ -70,13 +73,13 @@ impl ExecutorId {
         NonZero::new(number).map(Self)
     }
 
-    /// Makes the host known under this number.
+    /// Registers the executor under this number.
     pub(crate) fn insert(self, host: Weak<dyn Backend>) {
         let known = Known { host, has_system_clock: clock::source().is_none() };
         hosts().insert(self, known);
     }
 
-    /// The host goes.
+    /// Removes the executor, which is being dropped.
     pub(crate) fn remove(self) {
         hosts().remove(&self);
     }
@@ -86,35 +89,37 @@ impl ExecutorId {
     }
 }
 
-/// The wait would never end.
+/// The error of a wait that would never end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WouldDeadlock;
 
-/// What a task's thread is to do about a queued call that it waits for.
+/// What a task's thread does about a queued call that it waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitAction {
-    /// Wait: somebody else runs the call.
+    /// Wait: another thread runs the call.
     Park,
-    /// The call was run here and now.
+    /// The thread ran the call inline.
     RanInline,
-    /// Do not wait: it would never end.
+    /// Do not wait: the wait would never end.
     Deadlock,
 }
 
-/// The right to run one task at a time on a host's threads. The host counts the permits it issues.
+/// The right to run one task at a time on an executor's threads. The executor counts the permits
+/// that it issues.
 ///
-/// A permit is neither `Clone` nor `Copy`, so a thread lends or returns only a permit that it holds.
+/// A permit is neither `Clone` nor `Copy`, so a thread lends or returns only a permit that it
+/// holds.
 #[derive(Debug)]
 #[must_use = "the host counts this permit until it is returned"]
 pub(crate) struct Permit(());
 
 impl Permit {
-    /// Returns a new permit. The caller is the host, and counts it.
+    /// Returns a new permit. The caller is the executor, and counts it.
     pub(crate) fn issue() -> Self {
         Self(())
     }
 
-    /// Ends the permit. The caller is the host, and counts it no more.
+    /// Ends the permit. The caller is the executor, and subtracts it from its count.
     pub(crate) fn cancel(self) {
         let Self(()) = self;
     }
@@ -123,18 +128,18 @@ impl Permit {
 /// The permit of a thread.
 #[derive(Debug, Default)]
 pub(crate) enum PermitState {
-    /// The thread holds no permit: it helps a worker that does, or it runs no task.
+    /// The thread holds no permit: it helps a worker that holds one, or it runs no task.
     #[default]
     Absent,
-    /// The thread holds a permit, and is at no task: it runs wakers and destructors.
+    /// The thread holds a permit and runs no task: it runs wakers and destructors.
     Idle(Permit),
-    /// The thread holds a permit, and is at a task.
+    /// The thread holds a permit and runs a task.
     Active(Permit),
-    /// A wait further down on this stack has lent what the thread has.
+    /// A wait further down on this stack has lent the thread's permit.
     Lent,
 }
 
-/// What a waiting thread has lent to other threads.
+/// The permits that a waiting thread has lent to other threads.
 #[derive(Debug, Default)]
 #[must_use = "the thread takes this back when its wait ends"]
 pub(crate) struct LentPermits {
@@ -144,97 +149,113 @@ pub(crate) struct LentPermits {
     pub(crate) extra: usize,
 }
 
-/// A pool or a service, as seen from the calls it holds and from the threads it owns.
+/// A pool or a service, as seen from its calls and from its threads.
 pub(crate) trait Backend: Send + Sync {
     fn id(&self) -> ExecutorId;
 
-    /// What its builder was given for the tasks' contexts.
+    /// Returns the data that the builder was given for the contexts of tasks.
     fn data(&self) -> &Extensions;
 
-    /// The order of its work. One's own queue has to have the same.
+    /// Returns the policy that orders the executor's work. The executor's own queue uses the same
+    /// policy.
     fn rules(&self) -> &Arc<SchedulingPolicy> {
         static STANDARD: Lazy<Arc<SchedulingPolicy>> = Lazy::new(Arc::default);
         &STANDARD
     }
 
-    /// A call of ours that waits in our queue, perhaps, was made more urgent.
+    /// Updates the order after a call of this executor, which may wait in its queue, was made more
+    /// urgent.
     fn on_raised(&self, call: &CallRef<dyn ErasedCall>) {
         let _ = call;
     }
 
-    /// The future of a task of ours, which runs on the calling thread, gives way to what expires before `expires`; then
-    /// `waker` is used. Where each future that is woken waits for its turn, that is at once.
+    /// Lets a future of this executor, which runs on the calling thread, give way to work that
+    /// expires before `expires`. Wakes `waker` afterwards.
+    ///
+    /// An executor that queues every woken future wakes `waker` at once.
     fn yield_to(&self, expires: u64, waker: &Waker) {
         let _ = expires;
         waker.wake_by_ref();
     }
 
-    /// For [`crate::current`].
+    /// Returns the kind of thread for [`crate::current`].
     fn thread_kind(&self) -> Where;
 
-    /// One of our threads begins to wait for something of `target`'s: other threads may use its permit, which moves into the
-    /// loan.
+    /// Lends the permit of the calling thread, which begins to wait for something of `target`.
+    ///
+    /// The thread belongs to this executor. The permit moves into the loan, and other threads may
+    /// use it.
     fn lend(&self, permit: &mut PermitState, target: Option<ExecutorId>) -> Result<LentPermits, WouldDeadlock>;
 
-    /// Whether the wait of this thread, which is ours, for something of ours is to end, since the system gives no thread for it.
+    /// Returns whether the calling thread's wait must end because the system cannot start another
+    /// thread. The thread and the awaited work belong to this executor.
     fn take_stranded(&self) -> bool {
         false
     }
 
-    /// The one thread of ours begins a blocking wait without a limit, or goes on. Returns its wait before; `None` if this host has
-    /// several threads, so that no call waits for one thread alone.
+    /// Records that the only thread of this executor begins a blocking wait without a limit, or
+    /// resumes.
+    ///
+    /// Returns the wait recorded before. Returns `None` if this executor has several threads: then
+    /// no call waits for one particular thread.
     fn set_blocked(&self, waiter: Option<BlockedWaiter>) -> Option<Option<BlockedWaiter>> {
         drop(waiter);
         None
     }
 
-    /// The blocking wait of the one thread.
+    /// Returns the blocking wait of the only thread.
     fn blocked(&self) -> Option<BlockedWaiter> {
         None
     }
 
-    /// A call that runs on one of our threads blocks it, or goes on.
+    /// Records that a call on a thread of this executor blocks the thread, or resumes.
     fn list_blocked(&self, call: &CallRef<dyn ErasedCall>, is_blocked: bool) {
         let _ = (call, is_blocked);
     }
 
-    /// Those calls.
+    /// Returns the calls that block a thread of this executor.
     fn blocked_calls(&self) -> Vec<CallRef<dyn ErasedCall>> {
         Vec::new()
     }
 
-    /// Calls whose futures are pending, as of the last time that the host looked at them.
+    /// Returns the calls whose futures were pending when the executor last looked at them.
     fn suspended_calls(&self) -> Vec<CallRef<dyn ErasedCall>> {
         Vec::new()
     }
 
-    /// Asks the host to look at its suspended calls, where it has to be asked.
+    /// Asks the executor to look at its suspended calls, if it does so only on request.
     fn inspect(&self) {}
 
-    /// What has to come before a call in our queue begins, or before there is room for a call.
+    /// Returns what must finish before a call in the queue begins, or before the queue has room for
+    /// a call.
     fn needs(&self, call: &CallRef<dyn ErasedCall>, needs_room: bool) -> Needs {
         let _ = (call, needs_room);
         Needs::Nothing
     }
 
-    /// Whether a call from outside that finds the queue full waits for room.
+    /// Returns whether a call from outside waits for room when the queue is full.
     fn waits_for_room(&self) -> bool {
         false
     }
 
-    /// The thread goes on; undoes [`Backend::lend`]. Returns what the thread had before.
+    /// Ends a wait of the calling thread and undoes [`Backend::lend`]. Returns what the thread had
+    /// before.
     fn take_back(&self, loan: LentPermits) -> PermitState;
 
-    /// A task of ours waits for `call`, which is ours too; `blocking` says that its thread would stand still.
+    /// Handles a task's wait for `call`. Both belong to this executor. `blocking` says that the
+    /// wait would block the task's thread.
     fn on_wait_for(self: Arc<Self>, call: &CallRef<dyn ErasedCall>, blocking: bool) -> WaitAction;
 
-    /// A queued call, which a task of its kind waits for, may begin beyond the limit of the kind from now on.
+    /// Updates the queue after a queued call became exempt from the limit of its kind, because a
+    /// task of that kind waits for it.
     fn exempted(&self, call: &CallRef<dyn ErasedCall>) {
         let _ = call;
     }
 
-    /// This thread waits for something of ours. If it is the one that has to bring it about, it runs our work until `is_ready`
-    /// says so, or until `deadline`; `None`: others do that.
+    /// Runs this executor's work on the calling thread until `is_ready` returns true or `deadline`
+    /// passes. The calling thread waits for something of this executor.
+    ///
+    /// Returns `None` if other threads run the work.
     fn drive_until(
         self: Arc<Self>,
         is_ready: &mut dyn FnMut() -> bool,
@@ -244,110 +265,118 @@ pub(crate) trait Backend: Send + Sync {
         None
     }
 
-    /// Whether this thread is the one that has to bring about what is ours.
+    /// Returns whether the calling thread has to run this executor's work.
     fn is_driven_by_us(&self) -> bool {
         false
     }
 
-    /// `call` was claimed to be ended while it was queued: its place is free. User code is left to `batch`.
+    /// Frees the queue room of `call`, which was claimed to be ended while it was queued. User code
+    /// is left to `batch`.
     fn on_removed(&self, call: &dyn ErasedCall, batch: &mut EndBatch);
 
-    /// A call that had a future, or ran out of turn, is over.
+    /// Counts the end of a call that left a future or ran out of turn.
     fn on_finished(&self, over: Completion);
 
-    /// A call is over that no thread of the host's has counted: one measures it who is asked to.
+    /// Records the times of a finished call that no thread of the executor has counted. An executor
+    /// that collects metrics measures the call by this.
     fn record(&self, task: &'static TaskInfo, waited: Duration, ran: Duration) {
         let _ = (task, waited, ran);
     }
 
-    /// Runs `work`, which may block, on a thread of ours as soon as one is free. Gives it back if there is none any more.
+    /// Runs `work`, which may block, on a thread of this executor as soon as one is free. Returns
+    /// `work` as an error if no thread is left.
     fn run_soon(self: Arc<Self>, work: Work) -> Result<(), Work> {
         Err(work)
     }
 
-    /// A call of ours times out while its task runs.
+    /// Lists a call of this executor that times out while its task runs.
     fn on_overrun(&self, call: &dyn ErasedCall) {
         let _ = call;
     }
 
-    /// The task of such a call, at this address, has returned, or it had before.
+    /// Removes such a call by its address: its task has returned, or had returned before the call
+    /// was listed.
     fn on_overrun_finished(&self, address: usize) {
         let _ = address;
     }
 
-    /// A task of ours panicked, and no caller gets the error. No lock is held, and the caller catches what this throws.
+    /// Reports a panic of a task of this executor whose error reaches no caller. The caller holds
+    /// no lock, and catches a panic of this method.
     fn on_unobserved_panic(&self, error: &CallError) {
         let _ = error;
     }
 
-    /// Whether our tasks are asked to stop, all of them.
+    /// Returns whether all tasks of this executor are asked to stop.
     fn is_stopping(&self) -> bool {
         false
     }
 
-    /// A wait for the end of the simulation that it is of.
+    /// Returns a wait for the end of the simulation that the executor belongs to.
     fn end_wait(&self) -> Option<EndWait> {
         None
     }
 
-    /// A call of ours has a future that is pending, for the first time.
+    /// Lists a call of this executor whose future is pending for the first time.
     fn on_suspended(&self, call: &CallRef<dyn ErasedCall>) {
         let _ = call;
     }
 
-    /// The call at this address, which was suspended, is over.
+    /// Removes the suspended call at this address: it is over.
     fn on_suspended_finished(&self, call: usize) {
         let _ = call;
     }
 
-    /// A task of ours that holds a slot of this share waits, or its future is pending: others may have the slot.
+    /// Returns a slot of this share, because the task that holds it waits, or its future is
+    /// pending. Other calls may take the slot.
     fn return_share_slot(&self, share: u32) {
         let _ = share;
     }
 
-    /// The task goes on after a wait, without asking for the slot.
+    /// Counts the slot of a task that resumes after a wait. The task does not ask for the slot.
     fn retake_share_slot(&self, share: u32) {
         let _ = share;
     }
 
-    /// A future of ours goes on as soon as there is a slot of this share for it. Says whether there is; else `waker` is woken when
-    /// there is one, and `ticket` is the place of the future in the line.
+    /// Takes a slot of this share for a future of this executor. Returns whether a slot was free.
+    ///
+    /// If it returns false, `waker` is woken when a slot becomes free, and `ticket` holds the
+    /// future's position among the waiters.
     fn poll_share_slot(&self, share: u32, ticket: &mut Option<WaitTicket>, waker: &Waker) -> bool {
         let _ = (share, ticket, waker);
         true
     }
 
-    /// Such a future is dropped in the line.
+    /// Removes a future that is dropped while it waits for a slot.
     fn leave_share_line(&self, share: u32, ticket: WaitTicket) {
         let _ = (share, ticket);
     }
 
-    /// A future of ours was woken: it goes on when its turn comes, by `expires`.
+    /// Queues a woken future of this executor. Its turn comes by `expires`.
     fn schedule(self: Arc<Self>, expires: u64, work: async_task::Runnable);
 }
 
-/// What running a call came to.
+/// The result of running a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunResult {
-    /// It is over.
+    /// The call is over.
     Finished,
-    /// It left a future, which tells its host when it is over.
+    /// The call left a future, which notifies its executor when it is over.
     Pending,
-    /// It is over, and its task never began.
+    /// The call is over, and its task never began.
     Skipped,
 }
 
-/// A call that is over, as far as its host counts it.
+/// A call that is over, with what its executor counts of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Completion {
     pub(crate) task: &'static TaskInfo,
-    /// How long it ran, in nanoseconds, where somebody asks for that.
+    /// How long the call ran, in nanoseconds, where the share needs it.
     pub(crate) ran: u64,
     pub(crate) share: u32,
-    /// Whether it holds a slot of that share.
+    /// Whether the call holds a slot of that share.
     pub(crate) has_share_slot: bool,
     pub(crate) inside: bool,
-    /// Whether its task began.
+    /// Whether the call's task began.
     pub(crate) began: bool,
 }
 
@@ -363,12 +392,12 @@ impl Completion {
         }
     }
 
-    /// Of a call whose task never began.
+    /// Marks the completion as that of a call whose task never began.
     pub(crate) fn skipped(self) -> Self {
         Self { began: false, ..self }
     }
 
-    /// What there is to count after the call came to `ran`; `None` if it is not over.
+    /// Returns what there is to count after the call came to `ran`; `None` if it is not over.
     pub(crate) fn after(self, ran: RunResult) -> Option<Self> {
         match ran {
             RunResult::Finished => Some(self),
@@ -377,7 +406,7 @@ impl Completion {
         }
     }
 
-    /// Whether somebody asks how long it ran.
+    /// Returns whether the executor needs the call's running time.
     pub(crate) fn is_timed(&self) -> bool {
         self.share != 0
     }
@@ -387,7 +416,7 @@ impl Completion {
     }
 }
 
-/// A call whose types are known only to itself.
+/// A call with its types erased.
 pub(crate) trait ErasedCall: RefCounted + Send + Sync {
     fn header(&self) -> &Header;
 
@@ -395,28 +424,32 @@ pub(crate) trait ErasedCall: RefCounted + Send + Sync {
 
     fn is_over(&self) -> bool;
 
-    /// Whether it was ended while its task ran.
+    /// Returns whether the call was ended while its task ran.
     fn is_asked_to_stop(&self) -> bool;
 
-    /// Whether it was ended while its task ran; for one who has just left word beside it of what is to be stopped then.
+    /// Like [`ErasedCall::is_asked_to_stop`], but with a read-modify-write. The caller has just
+    /// stored beside the call what its end must stop; either this sees the end, or the end sees
+    /// what was stored.
     fn recheck_cancelled(&self) -> bool;
 
-    /// Whether it is of normal priority, leaves no future, and has no time limit.
+    /// Returns whether the call has normal priority, leaves no future, and has no time limit.
     fn is_plain(&self) -> bool;
 
-    /// Whether a task that waits for it runs it, or has run it, ahead of its turn.
+    /// Returns whether a task that waits for the call runs it, or has run it, ahead of its turn.
     fn was_overtaken(&self) -> bool;
 
-    /// Makes the call the claimer's to run; false if somebody was first.
+    /// Claims the call for the caller to run. Returns false if another claim or end was first.
     fn claim(&self) -> bool;
 
-    /// How it is run.
+    /// Returns the functions that run the call.
     fn runs(&self) -> Runs;
 
-    /// Ends the call from outside, be it queued nowhere, claimed or running. User code is left to `batch`.
+    /// Ends the call from outside. The call may be in no queue, claimed or running. User code is
+    /// left to `batch`.
     fn end_into(&self, how: EndReason, batch: &mut EndBatch) -> EndResult;
 
-    /// Drops the arguments of a call that was claimed, or that was ended while it was queued, by the side that did so.
+    /// Drops the arguments of a call. The caller has claimed the call, or has ended it while it was
+    /// queued.
     fn drop_input(&self, host: Option<ExecutorId>);
 
     /// Ends a claimed call without running it, and drops its arguments.
@@ -428,38 +461,41 @@ pub(crate) trait ErasedCall: RefCounted + Send + Sync {
     }
 }
 
-/// The address of a call, for whoever lists it while it has an owner.
+/// Returns the address of a call. It identifies the call as long as an owner exists.
 pub(crate) fn address(call: &dyn ErasedCall) -> usize {
     std::ptr::from_ref(call).cast::<()>().addr()
 }
 
-/// How calls of one type are run, by one of their owners.
+/// The functions that run calls of one type. Each takes one of the owners.
 #[derive(Clone, Copy)]
 pub(crate) struct Runs {
     pub(crate) claimed: RunClaimed,
     pub(crate) queued: RunQueued,
 }
 
-/// For a claimed call, which starts at that moment on the thread of that host, or of its own.
+/// Runs a claimed call for the given executor, from the given moment on. `None` is the executor
+/// whose thread this is.
 pub(crate) type RunClaimed = fn(CallRef<dyn ErasedCall>, Option<Arc<dyn Backend>>, u64) -> RunResult;
 
-/// For one that is claimed by this; gives it back if somebody was first.
+/// Claims a call and runs it. Gives the call back if another claim or end was first.
 pub(crate) type RunQueued = fn(CallRef<dyn ErasedCall>, u64) -> Result<RunResult, CallRef<dyn ErasedCall>>;
 
 impl CallRef<dyn ErasedCall> {
-    /// Runs a claimed call, which starts `now`. `host` is whose the thread is not, and runs it all the same.
+    /// Runs a claimed call, which starts `now`. `host` is the call's executor if this thread is not
+    /// a thread of that executor, else `None`.
     pub(crate) fn run(self, host: Option<Arc<dyn Backend>>, now: u64) -> RunResult {
         (self.runs().claimed)(self, host, now)
     }
 
-    /// Claims the call and runs it, for the host whose thread this is; gives it back if somebody was first.
+    /// Claims the call and runs it on a thread of its executor. Gives the call back if another
+    /// claim or end was first.
     pub(crate) fn try_run(self, now: u64) -> Result<RunResult, Self> {
         (self.runs().queued)(self, now)
     }
 }
 
-/// Ends `call`. Its place, if it was queued at `host`, is free before its caller hears of the end. Where the caller does not
-/// know the host, the call does.
+/// Ends `call`. If it was queued at `host`, its queue room is free before its caller sees the end.
+/// Where `host` is `None`, the call's own header names the executor.
 pub(crate) fn end(call: &dyn ErasedCall, host: Option<ExecutorId>, how: EndReason) {
     let mut batch = EndBatch::default();
     let has_input = batch.end_now(call, host, how);
@@ -469,8 +505,8 @@ pub(crate) fn end(call: &dyn ErasedCall, host: Option<ExecutorId>, how: EndReaso
     }
 }
 
-/// Makes `call` more urgent. If it is queued it gets its new place; if it runs, it looks again at what it waits for, and so
-/// passes that on.
+/// Makes `call` more urgent. A queued call gets its new position. A running call looks again at
+/// what it waits for, and passes the priority on.
 pub(crate) fn raise(call: &CallRef<dyn ErasedCall>, host: Option<ExecutorId>, priority: Priority) {
     if call.is_over() || !call.header().raise(priority) {
         return;

@@ -1,7 +1,9 @@
-//! An owner of a call's slot. The owners are counted in the slot's own word, so that the last step of an executor, which
-//! ends the call, gives its ownership up with it: the one who waits then finds itself alone, and nobody touches the slot
-//! after it.
-#![allow(unsafe_code)] // a room of its own: see ARCHITECTURE.md
+//! A counted reference to a call's slot, like an `Arc` without weak references.
+//!
+//! The count is in the slot's own state word. So the executor's last step, which ends the call,
+//! also releases the executor's reference. The waiting handle then finds itself the only owner, and
+//! no other thread touches the slot afterwards.
+#![allow(unsafe_code)] // unsafe code is allowed here: see ARCHITECTURE.md
 
 use super::backend::ErasedCall;
 use super::slab;
@@ -17,33 +19,35 @@ use std::{
     ptr::NonNull,
 };
 
-/// One owner. The count takes the upper half of the word.
+/// One owner. The count is the upper half of the word.
 pub(super) const OWNER: u64 = 1 << OWNERS;
 pub(super) const OWNERS: u32 = 32;
 const MOST_OWNERS: u64 = 1 << 31;
 
-/// What counts its owners.
+/// A value that counts its owners.
 ///
 /// # Safety
 ///
-/// Its first field, at its own address, is the word: an [`AtomicU64`] whose upper half counts the owners. A new value has one
-/// owner. A step by which the implementation takes an owner off that count leaves at least one, and has Release.
+/// The first field, at the value's own address, is the word: an [`AtomicU64`] whose upper half
+/// counts the owners. A new value has one owner. A step by which the implementation takes an owner
+/// off that count leaves at least one, and has Release.
 pub(crate) unsafe trait RefCounted: 'static {
-    /// The type, told past erasure. Nobody else can name `Sealed`, so nobody overrides this.
+    /// Returns the concrete type behind an erased value. Code outside this module cannot name
+    /// `Sealed`, so it cannot override this method.
     #[doc(hidden)]
     fn kind(&self, _: Sealed) -> TypeId {
         TypeId::of::<Self>()
     }
 }
 
-/// Known to this room alone.
+/// A type that only this module can name.
 pub(crate) struct Sealed(());
 
 /// The word of a value that counts its owners.
 ///
-/// The steps on the count take no reference to the value. As an argument, such a reference would protect the whole value until
-/// the step returns, while another owner may free the value as soon as the count is written. The word itself is not protected,
-/// since it is atomic.
+/// The steps on the count take no reference to the value. As an argument, such a reference would
+/// protect the whole value until the step returns, while another owner may free the value as soon
+/// as the count is written. The word itself is not protected, since it is atomic.
 struct Word(NonNull<AtomicU64>);
 
 impl Word {
@@ -52,49 +56,54 @@ impl Word {
         Self(value.cast())
     }
 
-    /// Counts one owner more.
+    /// Adds one owner to the count.
     ///
     /// # Safety
     ///
-    /// An owner is there until this returns.
+    /// An owner exists until this returns.
     #[inline(always)]
     unsafe fn retain(self) {
-        // SAFETY: an owner keeps the value, which begins with its word.
+        // SAFETY: an owner keeps the value alive, and the value begins with its word.
         let word = unsafe { self.0.as_ref() };
-        // ORDERING: Relaxed, an owner makes another, who hears of the slot through it.
+        // ORDERING: Relaxed, an owner creates another, which learns of the slot through it.
         let before = word.fetch_add(OWNER, Ordering::Relaxed);
         if before >> OWNERS > MOST_OWNERS {
-            std::process::abort(); // as `Arc` does: owners were forgotten, billions of them
+            std::process::abort(); // as `Arc` does: billions of owners were forgotten
         }
     }
 
-    /// Counts one owner less. Returns whether it was the last, and orders what all others did before what that one does next.
+    /// Removes one owner from the count. Returns whether it was the last. Orders what all other
+    /// owners did before what the last owner does next.
     ///
     /// # Safety
     ///
     /// This owner was counted, and does not touch the value after this unless it was the last.
     #[inline(always)]
     unsafe fn release(self) -> bool {
-        // SAFETY: this owner keeps the value, which begins with its word, until the last step below.
+        // SAFETY: this owner keeps the value alive until the last step below; the value begins with
+        // its word.
         let word = unsafe { self.0.as_ref() };
-        // ORDERING: Acquire, pairs with the Release of those who left before. One who finds itself alone stays so.
+        // ORDERING: Acquire, pairs with the Release of the owners that left before, here and in
+        // `Slot::complete`. An owner that is alone stays alone.
         if word.load(Ordering::Acquire) >> OWNERS == 1 {
             return true;
         }
-        // ORDERING: AcqRel. Release orders what this owner did before the end; Acquire, for the last, what all others did.
+        // ORDERING: AcqRel. Release orders what this owner did before the end; Acquire, for the
+        // last owner, what all others did.
         word.fetch_sub(OWNER, Ordering::AcqRel) >> OWNERS == 1
     }
 }
 
-/// One of the owners.
+/// A counted owner of a value.
 pub(crate) struct CallRef<T: ?Sized + RefCounted>(NonNull<T>);
 
-// SAFETY: an owner gives what `&T` gives, and the last one drops the `T`, on whatever thread it is.
+// SAFETY: an owner gives what `&T` gives, and the last owner drops the `T` on its own thread.
 unsafe impl<T: ?Sized + RefCounted + Send + Sync> Send for CallRef<T> {}
 // SAFETY: as above.
 unsafe impl<T: ?Sized + RefCounted + Send + Sync> Sync for CallRef<T> {}
 
-/// Memory for a slot that is made next: so it is made in place. Where it is not, the memory is lost.
+/// Memory for a slot, which is then written in place. Dropping this without [`Uninit::init`] leaks
+/// the memory.
 pub(crate) struct Uninit<T>(NonNull<T>);
 
 impl<T: RefCounted> Uninit<T> {
@@ -112,20 +121,21 @@ impl<T: RefCounted> Uninit<T> {
         CallRef(self.0)
     }
 
-    /// The same with two owners.
+    /// Like [`Uninit::init`], but returns two owners.
     #[inline(always)]
     pub(crate) fn init_pair(self, value: T) -> (CallRef<T>, CallRef<T>) {
         let one = self.init(value);
-        // SAFETY: it was just made, and is not shared yet.
+        // SAFETY: the value was just made, and is not shared yet.
         let word = unsafe { Word::of(one.0).0.as_ref() };
-        // ORDERING: Relaxed, no other thread knows it.
+        // ORDERING: Relaxed, no other thread knows the word.
         word.store(word.load(Ordering::Relaxed) + OWNER, Ordering::Relaxed);
         let other = CallRef(one.0);
         (one, other)
     }
 }
 
-/// Where a checker is to find a use after the end, every slot gets fresh memory.
+/// Whether the memory of slots is reused. Under loom and miri every slot gets fresh memory, so that
+/// they find a use after free.
 const KEPT: bool = !cfg!(any(loom, miri));
 
 impl<T: RefCounted> CallRef<T> {
@@ -134,7 +144,7 @@ impl<T: RefCounted> CallRef<T> {
         Uninit::new().init(value)
     }
 
-    /// The same owner, to whom the type says nothing.
+    /// Erases the type of this owner.
     pub(crate) fn erase(self) -> CallRef<dyn ErasedCall>
     where
         T: ErasedCall,
@@ -148,30 +158,31 @@ impl<T: RefCounted> CallRef<T> {
         self.0
     }
 
-    /// One more owner of what somebody else keeps alive meanwhile.
+    /// Creates an owner from a pointer whose value another owner keeps alive meanwhile.
     ///
     /// # Safety
     ///
-    /// Such an owner's [`CallRef::pointer`] gave it, and that owner is there until this returns.
+    /// The pointer came from [`CallRef::pointer`] of an owner, and that owner exists until this
+    /// returns.
     pub(super) unsafe fn clone_raw(pointer: *mut T) -> Option<Self> {
         let pointer = NonNull::new(pointer)?;
-        // SAFETY: that owner is there meanwhile.
+        // SAFETY: that owner exists meanwhile.
         unsafe { Word::of(pointer).retain() };
         Some(Self(pointer))
     }
 
-    /// One more owner, which was counted already.
+    /// Creates an owner that was counted already.
     ///
     /// # Safety
     ///
-    /// Nobody else answers for that count.
+    /// No other owner stands for that count.
     pub(super) unsafe fn owner_of_counted(&self) -> Self {
         Self(self.0)
     }
 }
 
 impl CallRef<dyn ErasedCall> {
-    /// The same owner, of the type that it had before it was erased.
+    /// Restores the type that this owner had before it was erased.
     pub(crate) fn downcast<T: ErasedCall>(self) -> Option<CallRef<T>> {
         if (*self).kind(Sealed(())) != TypeId::of::<T>() {
             return None;
@@ -183,12 +194,12 @@ impl CallRef<dyn ErasedCall> {
 }
 
 impl<T: ?Sized + RefCounted> CallRef<T> {
-    /// Whether both own the same.
+    /// Returns whether both own the same value.
     pub(super) fn is_of<U: ?Sized + RefCounted>(&self, other: &CallRef<U>) -> bool {
         self.0.addr() == other.0.addr()
     }
 
-    /// Gives the ownership up without a step on the count: that was taken with another.
+    /// Gives up the ownership without a step on the count: another step has already removed it.
     pub(crate) fn forget(self) {
         mem::forget(self);
     }
@@ -198,7 +209,7 @@ impl<T: ?Sized + RefCounted> Deref for CallRef<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: an owner keeps it alive.
+        // SAFETY: an owner keeps the value alive.
         unsafe { self.0.as_ref() }
     }
 }
@@ -214,10 +225,10 @@ impl<T: ?Sized + RefCounted> Clone for CallRef<T> {
 impl<T: ?Sized + RefCounted> Drop for CallRef<T> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: this owner was counted, and goes.
+        // SAFETY: this owner was counted, and ends here.
         if unsafe { Word::of(self.0).release() } {
             let layout = Layout::for_value::<T>(self);
-            // SAFETY: this was the last owner, so nobody reaches the value any more.
+            // SAFETY: this was the last owner, so no other code reaches the value any more.
             unsafe { self.0.drop_in_place() };
             if KEPT {
                 // SAFETY: `Uninit::new` took it with the layout of its type, which is the value's.

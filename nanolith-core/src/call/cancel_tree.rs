@@ -1,8 +1,11 @@
-//! Stopping many at once: the calls that a task submits, those that share a token, those of a scope or a group. A [`CancelNode`] is
-//! a node of a tree; who stops it stops what hangs on it, calls and further nodes, all the way down.
+//! A tree of nodes by which many calls are cancelled at once: the calls that a task submits, those
+//! that share a token, those of a scope or a group.
 //!
-//! A stop ends all of that before it wakes a waiter or drops an argument: see [`EndBatch`]. Nothing recurses, however deep the
-//! tree is.
+//! Cancelling a [`CancelNode`] ends the calls linked to it, and cancels its child nodes, all the
+//! way down.
+//!
+//! A cancellation ends all of that before it wakes a waiter or drops an argument: see [`EndBatch`].
+//! No code recurses, however deep the tree is.
 
 use super::{
     backend::{ErasedCall, ExecutorId},
@@ -21,7 +24,7 @@ use std::{
     task::{Poll, Waker},
 };
 
-/// Where to find a member of a [`CancelNode`].
+/// The key of a member of a [`CancelNode`].
 pub(crate) type LinkId = u64;
 
 /// A node of the tree.
@@ -29,29 +32,29 @@ pub(crate) type LinkId = u64;
 pub(crate) struct CancelNode {
     stopped: AtomicBool,
     list: Deferred<List>,
-    /// On which node this one hangs.
+    /// The parent node, and the key of this node in the parent.
     parent: Mutex<Option<(Arc<CancelNode>, LinkId)>>,
 }
 
 #[derive(Default)]
 pub(crate) struct List {
     members: BTreeMap<LinkId, Member>,
-    /// How many of them are calls.
+    /// The number of members that are calls.
     calls: usize,
     last: LinkId,
-    /// They wait until it is stopped, or until no call is left.
+    /// The waits for the node's cancellation, and for its last call to end.
     waiting: WaiterSet,
 }
 
-/// What hangs on a node.
+/// A child of a node.
 enum Member {
-    /// A call that is not over, and who holds it, if that is known.
+    /// A call that is not over, and the executor that holds it, if that is known.
     Call(CallRef<dyn ErasedCall>, Option<ExecutorId>),
     Stop(Weak<CancelNode>),
 }
 
 impl CancelNode {
-    /// A node that hangs on `up`; stopped from the beginning, if that is.
+    /// Creates a child node of `up`. The node is cancelled from the beginning if `up` is.
     pub(crate) fn child_of(up: &Arc<Self>) -> Arc<Self> {
         let this = Arc::new(Self::default());
         match up.add(Member::Stop(Arc::downgrade(&this))) {
@@ -61,13 +64,14 @@ impl CancelNode {
         this
     }
 
-    /// Hangs a call on it; `None` if it is stopped. The caller says [`CancelNode::remove`] when the call is over.
+    /// Links a call to the node. Returns `None` if the node is cancelled. The caller calls
+    /// [`CancelNode::remove`] when the call is over.
     pub(crate) fn hold(&self, call: CallRef<dyn ErasedCall>, host: Option<ExecutorId>) -> Option<LinkId> {
         self.add(Member::Call(call, host))
     }
 
     fn add(&self, member: Member) -> Option<LinkId> {
-        let mut member = Some(member); // what is not added is dropped after the release
+        let mut member = Some(member); // a member that is not added is dropped after the lock is released
         self.list.with(|list, _| {
             let member = member.take_if(|_| !self.is_stopped())?;
             list.last += 1;
@@ -83,7 +87,7 @@ impl CancelNode {
         batch.run();
     }
 
-    /// The same, with user code left to `batch`.
+    /// Like [`CancelNode::remove`], but leaves user code to `batch`.
     pub(crate) fn remove_into(&self, place: LinkId, batch: &mut EndBatch) {
         let (member, wakes) = self.list.with(|list, after| {
             let member = list.members.remove(&place);
@@ -100,7 +104,7 @@ impl CancelNode {
         }
     }
 
-    /// It hangs on nothing any more.
+    /// Removes the node from its parent.
     pub(crate) fn leave(&self) {
         let up = lock(&self.parent).take();
         if let Some((up, place)) = up {
@@ -110,18 +114,20 @@ impl CancelNode {
 
     #[inline]
     pub(crate) fn is_stopped(&self) -> bool {
-        // ORDERING: Acquire, pairs with the AcqRel in `stop_one`: who sees the stop sees what was written before it.
+        // ORDERING: Acquire, pairs with the AcqRel in `stop_into`: a reader that sees the
+        // cancellation sees what was written before it.
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// Ends the calls that hang on it, as cancelled, and stops the nodes that do. It returns when all of that is done.
+    /// Ends the linked calls as cancelled, and cancels the child nodes. All of that is done when
+    /// this returns.
     pub(crate) fn cancel(self: &Arc<Self>) {
         let mut batch = EndBatch::default();
         batch.stop_node(self.clone());
         batch.run();
     }
 
-    /// Marks this node, and leaves what hangs on it to `batch`.
+    /// Marks this node as cancelled, and leaves its members to `batch`.
     pub(crate) fn stop_into(&self, batch: &mut EndBatch) {
         let wakes = self.list.with(|list, after| {
             // ORDERING: AcqRel. Release pairs with the Acquire in `is_stopped`.
@@ -140,9 +146,9 @@ impl CancelNode {
         batch.wake_list(wakes);
     }
 
-    // ----- waiting for it
+    // ----- waiting for the node
 
-    /// Ready when it is stopped.
+    /// Returns `Ready` when the node is cancelled.
     pub(crate) fn poll_stopped(waiter: &mut Registration<Arc<Self>>, waker: &Waker) -> Poll<()> {
         if waiter.home().is_stopped() {
             waiter.finish();
@@ -152,17 +158,17 @@ impl CancelNode {
         waiter.poll_until(waker, |_| stop.is_stopped())
     }
 
-    /// Ready when no call hangs on it.
+    /// Returns `Ready` when no call is linked to the node.
     pub(crate) fn poll_empty(waiter: &mut Registration<&Self>, waker: &Waker) -> Poll<()> {
         waiter.poll_until(waker, |list| list.calls == 0)
     }
 
-    /// The first call after `place` that hangs on it and is not over, who holds it, and its place.
+    /// Returns the first linked call after `place` that is not over, with its key and its executor.
     pub(crate) fn next_call_after(
         &self,
         place: LinkId,
     ) -> Option<(LinkId, CallRef<dyn ErasedCall>, Option<ExecutorId>)> {
-        // The clone of an owner is a count.
+        // Cloning an owner runs no user code: it adds to a count.
         self.list.with(|list, _| {
             let calls = list.members.range(place + 1..).filter_map(|(place, member)| match member {
                 Member::Call(call, host) => Some((*place, call, *host)),
@@ -174,7 +180,7 @@ impl CancelNode {
     }
 }
 
-/// The waits for its stop, and for the end of its calls.
+/// The waits for the node's cancellation, and for the end of its calls.
 impl WaiterHome for CancelNode {
     type State = List;
 
@@ -188,7 +194,7 @@ impl WaiterHome for CancelNode {
 }
 
 impl Drop for CancelNode {
-    /// One after the other where each was the last to know the next, so that no chain is too long for the stack.
+    /// Drops the chain of parents in a loop, so that a long chain does not overflow the stack.
     fn drop(&mut self) {
         let mut up = take(&mut self.parent);
         while let Some((stop, place)) = up {

@@ -1,10 +1,10 @@
 //! Ending calls from outside, with everything that depends on them.
 //!
-//! A batch has two phases. The first ends every call and stops every node below, and runs no user
+//! A batch has two phases. The first ends every call and cancels every node below, and runs no user
 //! code. The second wakes, then drops. User code of the second phase may cancel: that starts a
 //! batch of its own, which is complete when the cancel returns.
 //!
-//! Nothing recurses with the depth of the tree.
+//! The depth of the tree causes no recursion.
 
 use super::offload;
 use super::{
@@ -16,7 +16,7 @@ use super::{
 use crate::{util::unwind, wake::WakeList};
 use std::{any::Any, sync::Arc, task::Waker};
 
-/// Calls and nodes that end together, and what is left to do after that.
+/// Calls and nodes that end together, and the wakes and drops that follow.
 #[derive(Default)]
 #[must_use = "nothing is woken or dropped before `run`"]
 pub(crate) struct EndBatch {
@@ -29,7 +29,8 @@ pub(crate) struct EndBatch {
     ended: Vec<Ended>,
     stopped: Vec<Arc<CancelNode>>,
     leftovers: Vec<Box<dyn Any + Send>>,
-    /// The executor whose queue a call left last, and those before it. The first takes no allocation.
+    /// The executor whose queue the latest call left, and below it the executors before that. The
+    /// first needs no allocation.
     host: Option<Arc<dyn Backend>>,
     hosts: Vec<Arc<dyn Backend>>,
 }
@@ -46,7 +47,7 @@ struct Ended {
     call: CallRef<dyn ErasedCall>,
     /// The executor that held the call, if that is known.
     host: Option<ExecutorId>,
-    /// Whether the call had not begun, so that its input is the batch's to drop.
+    /// Whether the call had not begun, so that the batch drops its input.
     has_input: bool,
 }
 
@@ -65,23 +66,24 @@ impl Ended {
 impl EndBatch {
     // ----- what is to end
 
-    /// Stops `node`, which ends the calls and stops the nodes below it.
+    /// Cancels `node`, which ends its calls and cancels the nodes below it.
     pub(crate) fn stop_node(&mut self, node: Arc<CancelNode>) {
         self.nodes.push(node);
     }
 
-    /// Ends `call`. Where the caller does not know the call's executor, the call does.
+    /// Ends `call`. If `host` is `None`, the call's own header names the executor.
     pub(crate) fn end_call(&mut self, call: CallRef<dyn ErasedCall>, host: Option<ExecutorId>, how: EndReason) {
         self.calls.push(Target { call, host, how });
     }
 
-    /// Ends a call that was claimed for this, and that no queue counts any more.
+    /// Ends a call that the caller has claimed, and that no queue counts any more.
     pub(crate) fn end_claimed(&mut self, call: CallRef<dyn ErasedCall>, how: EndReason) {
         call.end_into(how, self);
         self.ended.push(Ended { call, host: None, has_input: true });
     }
 
-    /// Ends `call` at once. Says whether the call had not begun: its input is then the caller's to drop, after [`EndBatch::run`].
+    /// Ends `call` at once. Returns whether the call had not begun: the caller then drops its
+    /// input, after [`EndBatch::run`].
     pub(crate) fn end_now(&mut self, call: &dyn ErasedCall, host: Option<ExecutorId>, how: EndReason) -> bool {
         if call.claim() {
             if let Some(host) = host.or_else(|| call.header().final_executor()) {
@@ -101,8 +103,9 @@ impl EndBatch {
         false
     }
 
-    /// Ends a call that runs, or is over. The host of one that runs lists it before, so that the end of the task finds it listed.
-    /// Where it goes on as another call, that one is listed.
+    /// Ends a call that runs, or is over, as timed out. The executor of a running call lists it
+    /// first, so that the end of the task finds it listed. A call that has a delegate is not
+    /// listed: its delegate is.
     fn time_out_running(&mut self, call: &dyn ErasedCall, host: Option<ExecutorId>) {
         let host = host.or_else(|| call.header().final_executor()).filter(|_| call.header().delegate().is_none());
         let Some(host) = host.and_then(ExecutorId::get) else {
@@ -118,16 +121,16 @@ impl EndBatch {
         self.hosts.push(host);
     }
 
-    /// Frees the place of a claimed call in the queue of `host`.
+    /// Frees the queue room of a claimed call at `host`.
     fn leave_queue(&mut self, call: &dyn ErasedCall, host: ExecutorId) {
         let known = self.host.take_if(|known| known.id() == host);
         let Some(known) = known.or_else(|| host.get()) else { return };
         known.on_removed(call, self);
-        // The last owner of a host runs user code as it drops the host.
+        // Dropping the last reference to an executor runs user code.
         self.hosts.extend(self.host.replace(known));
     }
 
-    // ----- what is left to do
+    // ----- what remains to do
 
     pub(crate) fn wake(&mut self, waker: Option<Waker>) {
         waker.into_iter().for_each(|waker| self.wakes.push(waker));
@@ -149,19 +152,19 @@ impl EndBatch {
         }
     }
 
-    /// The same for an owner of a call.
+    /// Drops an owner of a call at the end.
     pub(crate) fn drop_owner(&mut self, call: CallRef<dyn ErasedCall>) {
         self.ended.push(Ended { call, host: None, has_input: false });
     }
 
-    /// The same for an owner of a node.
+    /// Drops an owner of a node at the end.
     pub(crate) fn drop_node(&mut self, node: Arc<CancelNode>) {
         self.stopped.push(node);
     }
 
-    // ----- doing it
+    // ----- carrying it out
 
-    /// Ends and stops everything, then wakes, then drops.
+    /// Ends and cancels everything, then wakes, then drops.
     pub(crate) fn run(mut self) {
         self.end_everything();
         std::mem::take(&mut self.wakes).wake();
@@ -170,7 +173,7 @@ impl EndBatch {
         self.ended.drain(..).for_each(Ended::drop_all);
         let leftovers = std::mem::take(&mut self.leftovers);
         match host {
-            // What is left may own an executor of the user's.
+            // The leftovers may own an executor of the program's.
             Some(_) if !leftovers.is_empty() => offload::run(host, move || drop_each(leftovers)),
             _ => drop_each(leftovers),
         }
@@ -178,7 +181,7 @@ impl EndBatch {
         self.host.take().into_iter().chain(self.hosts.drain(..)).for_each(|host| unwind::ignore_panics(|| drop(host)));
     }
 
-    /// The first phase. All nodes that are known are marked before a call ends and frees its slot.
+    /// Runs the first phase. All known nodes are marked before a call ends and frees its slot.
     fn end_everything(&mut self) {
         loop {
             while let Some(node) = self.nodes.pop() {

@@ -1,4 +1,4 @@
-//! A call's life in one allocation: its [`slot`] and what is known of it beside ([`header`]).
+//! One call: its [`slot`] (state, input, outcome), its [`header`], its memory and its cancellation.
 
 pub(crate) mod aging;
 pub(crate) mod ancestry;

@@ -1,9 +1,10 @@
-//! User code that the timer's thread leaves to others: destructors, orders, executors of the program's own. It may block, and the
-//! timer's thread rings for the whole process.
+//! Moves user code away from the timer's thread: destructors, orders, executors of the program.
 //!
-//! The code runs on a thread of the executor that holds the call, or else on the global pool, or on a new thread where the program
-//! has built no executor. Where a clock is moved by hand, alarms
-//! ring on the thread that moves it, and the code runs there at once.
+//! Such code may block, and the timer's thread serves the whole process.
+//!
+//! The code runs on a thread of the executor that holds the call, or else on the global pool, or on
+//! a new thread if the program has built no executor. Where a clock is moved by hand, alarms fire
+//! on the thread that moves it, and the code runs there at once.
 
 pub(crate) use super::backend::Work;
 use super::backend::{Backend, ExecutorId};
@@ -14,16 +15,16 @@ use std::{
     thread,
 };
 
-/// Runs code on the global pool, where the program has one or may start one.
+/// Runs code on the global pool, if the program has one or may start one.
 static GLOBAL: OnceCell<fn(Work)> = OnceCell::new();
 
-/// Sets what runs the code that no executor runs. The first call decides.
+/// Sets the function that runs the code that no executor runs. The first call decides.
 pub(crate) fn set_global(run: fn(Work)) {
     let _ = GLOBAL.set(run);
 }
 
-/// Runs `work` at once, unless this is the timer's thread: then on a thread of `host`, or else on the global pool. `work` panics
-/// nowhere, or what it throws is dropped.
+/// Runs `work` at once, unless this is the timer's thread. There, runs it on a thread of `host`, or
+/// else on the global pool. A panic of `work` is caught and dropped.
 pub(crate) fn run(host: Option<ExecutorId>, work: impl FnOnce() + Send + 'static) {
     if !timer::is_timer_thread() {
         return unwind::ignore_panics(work);
@@ -49,11 +50,12 @@ fn run_on_new_thread(work: Work) {
         work.into_iter().for_each(unwind::ignore_panics);
     };
     if thread::Builder::new().name("nanolith-offload".into()).spawn(move || run(&on_thread)).is_err() {
-        run(&work); // the system has no thread to give
+        run(&work); // the system cannot start a thread
     }
 }
 
-/// The same for code that brings a job to an executor: wherever it runs, the job comes from outside, as from the timer.
+/// Like [`run`], for code that brings a job to an executor. Wherever the code runs, the job counts
+/// as submitted from outside, as from the timer.
 pub(crate) fn bring(host: Option<ExecutorId>, work: impl FnOnce() + Send + 'static) {
     if timer::is_timer_thread() {
         run(host, move || timer::as_ringing(work));
@@ -62,7 +64,8 @@ pub(crate) fn bring(host: Option<ExecutorId>, work: impl FnOnce() + Send + 'stat
     }
 }
 
-/// Has `host` run `work` as it runs a future that was woken: before calls that have not begun, also while it is paused.
+/// Runs `work` on `host` as a woken future: before calls that have not begun, also while the
+/// executor is paused.
 pub(crate) fn resume(host: Arc<dyn Backend>, work: Work) {
     let schedule = move |runnable| host.clone().schedule(0, runnable);
     let (runnable, task) = async_task::spawn(async move { unwind::ignore_panics(work) }, schedule);

@@ -1,4 +1,4 @@
-//! Tasks that run on after their calls have timed out.
+//! Tasks that continue to run after their calls have timed out.
 
 use super::backend::{self, ErasedCall};
 use crate::{
@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-/// The shortest time for which a task runs on before it is reported.
+/// The minimum time for which such a task runs on before it is reported.
 const MIN_GRACE: Duration = Duration::from_secs(1);
 
 /// The tasks of one executor that run on after their calls have timed out.
@@ -23,14 +23,14 @@ pub(crate) struct Overruns(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
-    /// By the addresses of their calls.
+    /// The tasks by the addresses of their calls.
     running: BTreeMap<usize, Overrun>,
     last_number: u64,
 }
 
 struct Overrun {
     task: &'static TaskInfo,
-    /// An address may come again; a number does not.
+    /// Distinguishes this task from a later one at the same address: numbers are not reused.
     number: u64,
     alarm: Option<timer::Key>,
 }
@@ -40,13 +40,13 @@ impl Overruns {
         lock(&self.0)
     }
 
-    /// Returns how many tasks there are.
+    /// Returns the number of tasks.
     pub(crate) fn count(&self) -> usize {
         self.lock().running.len()
     }
 
-    /// Adds the task of a call that times out while the task runs. If the task runs on for as long again, calls `report`, without
-    /// a lock.
+    /// Adds the task of a call that times out while the task runs. Calls `report`, without a lock,
+    /// if the task runs on for as long again as it has run, and at least for [`MIN_GRACE`].
     pub(crate) fn add(&self, call: &dyn ErasedCall, report: impl FnOnce(&'static TaskInfo) + Send + 'static) {
         let (task, address) = (call.header().task(), backend::address(call));
         let grace = call.header().ran().max(MIN_GRACE);

@@ -1,12 +1,16 @@
-//! Where the call stands that a thread is at, for those who may want to end it meanwhile.
-#![allow(unsafe_code)] // a room of its own: see ARCHITECTURE.md
+//! A published pointer to the call that a thread runs, from which other threads get an owner.
+//!
+//! It works like a [hazard pointer](https://en.wikipedia.org/wiki/Hazard_pointer) with a lock bit:
+//! the thread that runs the call waits to take it back while another thread becomes an owner.
+#![allow(unsafe_code)] // unsafe code is allowed here: see ARCHITECTURE.md
 
 use super::call_ref::{CallRef, RefCounted};
 use crate::util::loom::{AtomicPtr, Ordering, yield_now};
 use std::ptr;
 
-/// One thread puts its call here, and takes it back before the call is over; others get to be its owners too. The lowest
-/// bit of the pointer says that one of those is at it.
+/// The place where one thread publishes the call that it runs. The thread takes the call back
+/// before the call is over. Meanwhile other threads can become owners too. The lowest bit of the
+/// pointer is set while a thread does so.
 pub(crate) struct RunningCall<T: RefCounted> {
     at: AtomicPtr<T>,
 }
@@ -19,7 +23,8 @@ impl<T: RefCounted> RunningCall<T> {
         Self { at: AtomicPtr::new(ptr::null_mut()) }
     }
 
-    /// Puts `call` here until what this gives goes. For the one thread that the spot is of, one call at a time.
+    /// Publishes `call` until the returned guard is dropped. Only the thread that owns the place
+    /// calls this, with one call at a time.
     #[inline]
     pub(crate) fn publish(&self, call: CallRef<T>) -> Published<'_, T> {
         // ORDERING: Release, pairs with the Acquire in `call`: the call is seen as it is now.
@@ -27,13 +32,13 @@ impl<T: RefCounted> RunningCall<T> {
         Published { spot: self, call: Some(call) }
     }
 
-    /// Whether a call is here: a hint.
+    /// Returns whether a call is published: a hint.
     pub(crate) fn is_set(&self) -> bool {
         // ORDERING: Relaxed, a hint.
         !self.at.load(Ordering::Relaxed).is_null()
     }
 
-    /// The call that is here.
+    /// Returns an owner of the published call.
     pub(crate) fn call(&self) -> Option<CallRef<T>> {
         loop {
             // ORDERING: Relaxed, the step below looks again.
@@ -42,15 +47,17 @@ impl<T: RefCounted> RunningCall<T> {
                 return None;
             }
             if pointer.addr() & HELD != 0 {
-                yield_now(); // somebody else is at it
+                yield_now(); // another thread holds the pointer
                 continue;
             }
             let held = pointer.map_addr(|address| address | HELD);
             // ORDERING: Acquire, pairs with the Release in `publish`.
             if self.at.compare_exchange(pointer, held, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                // SAFETY: whoever showed it owns it until `at` is null, and it is not while we hold it.
+                // SAFETY: the publisher owns the call until `at` is null, and `at` is not null
+                // while we hold the bit.
                 let call = unsafe { CallRef::clone_raw(pointer) };
-                // ORDERING: Release, pairs with the Acquire in `Published::drop`: the new owner is counted by then.
+                // ORDERING: Release, pairs with the Acquire in `Published::take`: the new owner is
+                // counted by then.
                 self.at.store(pointer, Ordering::Release);
                 return call;
             }
@@ -58,14 +65,14 @@ impl<T: RefCounted> RunningCall<T> {
     }
 }
 
-/// A call at its spot.
+/// A published call. Dropping it takes the call back.
 pub(crate) struct Published<'a, T: RefCounted> {
     spot: &'a RunningCall<T>,
     call: Option<CallRef<T>>,
 }
 
 impl<T: RefCounted> Published<'_, T> {
-    /// Takes the call back.
+    /// Takes the call back, and returns it.
     #[inline]
     pub(crate) fn retract(mut self) -> Option<CallRef<T>> {
         self.take()
@@ -76,7 +83,7 @@ impl<T: RefCounted> Published<'_, T> {
         let (here, gone) = (call.pointer().as_ptr(), ptr::null_mut());
         // ORDERING: Acquire, pairs with the Release in `call`.
         while self.spot.at.compare_exchange(here, gone, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            yield_now(); // somebody becomes an owner
+            yield_now(); // another thread becomes an owner
         }
         Some(call)
     }

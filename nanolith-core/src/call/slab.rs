@@ -1,9 +1,13 @@
-//! Memory for slots, used again: what one thread gives back goes to the next call, on that thread or on another.
+//! Reused memory for slots, after [Bonwick's magazine
+//! allocator](https://www.usenix.org/legacy/event/usenix01/bonwick.html).
 //!
-//! Each thread keeps two stacks of blocks a size, and changes a full or an empty one for another at the depot, which all
-//! threads share. So a block that is taken on one thread and given back on the other costs a lock every [`MAGAZINE_LEN`] blocks,
-//! where a general allocator would go to the first thread's heap each time.
-#![allow(unsafe_code)] // a room of its own: see ARCHITECTURE.md
+//! A block that a thread frees serves the next call, on that thread or on another.
+//!
+//! Each thread keeps two magazines (stacks of blocks) for each size. It exchanges a full or an
+//! empty magazine at the depot, which all threads share. A block that one thread allocates and
+//! another frees costs one lock every [`MAGAZINE_LEN`] blocks. A general allocator would return
+//! each block to the first thread's heap.
+#![allow(unsafe_code)] // unsafe code is allowed here: see ARCHITECTURE.md
 
 use std::{
     alloc::{self, Layout},
@@ -13,28 +17,29 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// Blocks are as wide as so many cache lines of this size.
+/// The size of a cache line in bytes. The size of a block is a multiple of it.
 const CACHE_LINE: usize = 64;
 
-/// Larger blocks are not kept.
+/// The maximum size of a block that is kept, in cache lines.
 const MAX_LINES: usize = 8;
 
-/// How many blocks go to or from the depot at once.
+/// The number of blocks that move to or from the depot at once.
 const MAGAZINE_LEN: usize = 64;
 
-/// How many rounds of a size the depot keeps, and how many empty stacks beside them.
+/// The maximum number of full magazines of a size in the depot, and of empty ones.
 const MAX_MAGAZINES: usize = 64;
 
-/// A block that nobody uses.
+/// A block that is not in use.
 struct Block(NonNull<u8>);
 
-// SAFETY: nobody else knows the block.
+// SAFETY: no other code knows the block.
 unsafe impl Send for Block {}
 
-/// Blocks of one size.
+/// A stack of blocks of one size.
 type Magazine = Vec<Block>;
 
-/// One thread's blocks of one size: two stacks, so that one who takes and gives in turn does not go to the depot each time.
+/// One thread's blocks of one size. With two magazines, a thread that allocates and frees in turn
+/// does not go to the depot each time.
 struct ThreadCache {
     front: Magazine,
     back: Magazine,
@@ -47,7 +52,7 @@ thread_local! {
     static CACHE: Cache = const { Cache(RefCell::new([const { ThreadCache { front: Vec::new(), back: Vec::new() } }; MAX_LINES])) };
 }
 
-/// What all threads share, of one size.
+/// The magazines of one size that all threads share.
 struct Depot {
     full: Vec<Magazine>,
     empty: Vec<Magazine>,
@@ -60,18 +65,19 @@ fn depot(width: usize) -> MutexGuard<'static, Depot> {
     DEPOTS[width].lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many lines beyond the first a block for `layout` has; `None` if it is not kept.
+/// Returns the number of cache lines beyond the first in a block for `layout`; `None` if such
+/// blocks are not kept.
 const fn width(layout: Layout) -> Option<usize> {
     let lines = layout.size().div_ceil(CACHE_LINE);
     if layout.align() <= CACHE_LINE && 0 < lines && lines <= MAX_LINES { Some(lines - 1) } else { None }
 }
 
-/// The layout of a kept block.
+/// Returns the layout of a kept block.
 fn layout_of(width: usize) -> Layout {
     Layout::from_size_align((width + 1) * CACHE_LINE, CACHE_LINE).expect("a few cache lines")
 }
 
-/// Memory for `layout`, which is not empty.
+/// Returns memory for `layout`, which is not empty.
 #[inline]
 pub(crate) fn alloc(layout: Layout) -> NonNull<u8> {
     match width(layout) {
@@ -83,11 +89,11 @@ pub(crate) fn alloc(layout: Layout) -> NonNull<u8> {
     }
 }
 
-/// Gives it back.
+/// Frees memory, and may keep it for the next allocation.
 ///
 /// # Safety
 ///
-/// `memory` came from [`alloc`] with this very layout, and nobody uses it any more.
+/// `memory` came from [`alloc`] with the same layout, and no code uses it any more.
 #[inline]
 pub(crate) unsafe fn free(memory: NonNull<u8>, layout: Layout) {
     let Some(width) = width(layout) else {
@@ -109,15 +115,19 @@ pub(super) fn allocate(layout: Layout) -> NonNull<u8> {
     NonNull::new(memory).unwrap_or_else(|| alloc::handle_alloc_error(layout))
 }
 
-#[allow(clippy::needless_pass_by_value)] // nobody has a block that was freed
+#[allow(clippy::needless_pass_by_value)] // a freed block has no owner left
 fn dealloc(block: Block, width: usize) {
-    // SAFETY: every block of this width came from `allocate` with this layout, and this one is nobody's.
+    // SAFETY: every block of this width came from `allocate` with this layout, and no code uses
+    // this one.
     unsafe { alloc::dealloc(block.0.as_ptr(), layout_of(width)) }
 }
 
 impl Depot {
-    /// Keeps a stack, and gives back what there is no room for. Threads that end bring a few blocks each, which fill up the last
-    /// stack: so a thread that fetches one gets many, and there are no more stacks than blocks for them.
+    /// Keeps a magazine, and returns the blocks that exceed the limit.
+    ///
+    /// A thread that ends brings a few blocks, which first fill up the last magazine. So a thread
+    /// that fetches a magazine gets many blocks, and the number of magazines stays in proportion to
+    /// the blocks.
     fn keep(&mut self, mut stack: Magazine) -> Magazine {
         if let Some(last) = self.full.last_mut() {
             let room = last.capacity() - last.len();
@@ -137,7 +147,7 @@ impl ThreadCache {
         self.front.pop().or_else(|| self.fetch(width))
     }
 
-    /// Changes the empty front for a full one.
+    /// Replaces the empty front magazine with a full one.
     #[cold]
     fn fetch(&mut self, width: usize) -> Option<Block> {
         mem::swap(&mut self.front, &mut self.back);
@@ -160,7 +170,7 @@ impl ThreadCache {
         self.front.push(block);
     }
 
-    /// Changes the full front for an empty one.
+    /// Replaces the full front magazine with an empty one.
     #[cold]
     fn bring(&mut self, width: usize) {
         mem::swap(&mut self.front, &mut self.back);
@@ -181,7 +191,7 @@ impl ThreadCache {
 }
 
 impl Drop for Cache {
-    /// The thread ends: what it kept goes to the others, as far as there is room.
+    /// Moves the ending thread's blocks to the depot, as far as it has room.
     fn drop(&mut self) {
         for (width, local) in self.0.get_mut().iter_mut().enumerate() {
             for stack in [mem::take(&mut local.front), mem::take(&mut local.back)] {
@@ -197,7 +207,7 @@ mod tests {
     use super::*;
     use std::{collections::HashSet, thread};
 
-    /// A size that nothing else uses.
+    /// A size that no other code uses.
     const ODD: Layout = match Layout::from_size_align(CACHE_LINE * MAX_LINES - 1, 8) {
         Ok(layout) => layout,
         Err(_) => panic!("a few cache lines"),
@@ -236,7 +246,7 @@ mod tests {
             Self((0..count).map(|_| alloc(ODD)).collect())
         }
 
-        /// A new thread gives the blocks back, and ends.
+        /// Frees the blocks on a new thread, which then ends.
         fn give_elsewhere(self) {
             let gives = thread::spawn(move || {
                 let parcel = self;
@@ -249,7 +259,7 @@ mod tests {
     #[test]
     fn threads_that_end_leave_few_and_full_stacks() {
         for _ in 0..4 * MAX_MAGAZINES {
-            Parcel::of(1).give_elsewhere(); // the thread leaves one block, and the next round takes it
+            Parcel::of(1).give_elsewhere(); // the thread leaves one block, and the next iteration takes it
         }
         (0..2 * MAGAZINE_LEN).map(|_| Parcel::of(1)).collect::<Vec<_>>().into_iter().for_each(Parcel::give_elsewhere);
         let depot = depot(MAX_LINES - 1);

@@ -1,4 +1,5 @@
-//! What calls wait for: the edges of the wait-for graph that `deadlock` searches for cycles.
+//! The edges of the [wait-for graph](https://en.wikipedia.org/wiki/Wait-for_graph): what calls wait
+//! for. The `deadlock` folder searches the graph for cycles.
 
 use super::{
     backend::{ErasedCall, ExecutorId},
@@ -9,9 +10,9 @@ use crate::util::prefetch::PrefetchTarget;
 /// What a task waits for.
 #[derive(Clone)]
 pub(crate) enum Wait {
-    /// The end of a call, which that host has, if the waiting side knows.
+    /// The end of a call, and the executor that has the call, if the waiting side knows it.
     Call(Option<ExecutorId>, CallRef<dyn ErasedCall>),
-    /// Room for a call in the host's queue.
+    /// Queue room for a call at the executor.
     Room { host: ExecutorId, call: CallRef<dyn ErasedCall>, is_message: bool },
 }
 
@@ -23,7 +24,7 @@ impl Wait {
     }
 }
 
-/// A thread that a host has alone blocks; the call that runs there, if one does, waits.
+/// A blocking wait of an executor's only thread, and the call that runs there, if there is one.
 #[derive(Clone)]
 pub(crate) struct BlockedWaiter {
     pub(crate) call: Option<CallRef<dyn ErasedCall>>,
@@ -31,7 +32,7 @@ pub(crate) struct BlockedWaiter {
 }
 
 impl BlockedWaiter {
-    /// What has to come before the thread of `host` is free.
+    /// Returns what must happen before the thread of `host` is free.
     pub(crate) fn needs(&self, host: ExecutorId) -> Needs {
         match &self.call {
             Some(call) => Needs::all(vec![Node::new(call.clone(), host)]),
@@ -40,23 +41,23 @@ impl BlockedWaiter {
     }
 }
 
-/// What has to come before a call goes on.
+/// What must happen before a call continues.
 pub(crate) enum Needs {
-    /// Nothing that the graph knows: the call goes on, or something outside decides.
+    /// Nothing known to the graph: the call continues, or its wait depends on something outside.
     Nothing,
-    /// The end of each of these.
+    /// The end of each of these nodes.
     All(Vec<Node>),
-    /// The end of one of these, whichever comes first.
+    /// The end of any of these nodes.
     Any(Vec<Node>),
 }
 
 impl Needs {
-    /// The end of each of these, if there are any.
+    /// Requires the end of each of these nodes, or nothing if there are none.
     pub(crate) fn all(nodes: Vec<Node>) -> Self {
         if nodes.is_empty() { Self::Nothing } else { Self::All(nodes) }
     }
 
-    /// The same for what a task waits for.
+    /// Requires what a task waits for.
     pub(crate) fn of_wait(wait: &Wait) -> Self {
         Self::All(vec![Node::of_wait(wait)])
     }
@@ -69,17 +70,17 @@ impl Needs {
     }
 }
 
-/// A call, or the room that it waits for.
+/// A call, or the queue room that it waits for.
 #[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) call: CallRef<dyn ErasedCall>,
     pub(crate) host: Option<ExecutorId>,
     pub(crate) needs_room: bool,
-    /// A message, whose sender has no handle by which its end would be noticed.
+    /// Whether the call is a message: its sender has no handle that would notice its end.
     pub(crate) is_message: bool,
 }
 
-/// Tells a node from others that live.
+/// A key that distinguishes a node from other live nodes.
 pub(crate) type Key = (usize, bool);
 
 impl Node {
