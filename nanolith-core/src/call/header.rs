@@ -1,4 +1,6 @@
-//! What is known of a call beside its input and outcome, for errors, time-outs, progress and order.
+//! The header of a call: everything about the call except its state, input and outcome.
+//!
+//! It holds the task, priority, times, parents, deadlines, progress and executor of the call.
 
 use super::{
     aging::AgingTable,
@@ -36,7 +38,7 @@ use std::{
 
 use super::{call_ref::CallRef, slot::EndReason};
 
-/// How far a task has come, as it told: `cx.progress(done, total)`. The units are the task's own.
+/// The progress of a task, as reported by `cx.progress(done, total)`. The task chooses the units.
 ///
 /// ```
 /// use nanolith::Progress;
@@ -45,28 +47,33 @@ use super::{call_ref::CallRef, slot::EndReason};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Progress {
-    /// Units done: files, bytes, steps, whatever the task counts.
+    /// The number of units done: files, bytes, steps.
     pub done: u64,
-    /// Units in all.
+    /// The total number of units.
     pub total: u64,
 }
 
-/// Beside the protocol of the slot. What an executor touches comes first, and shares a cache line with the slot's state; the
-/// rest is its caller's, and those who ask.
+/// The header of a call, beside the protocol of the slot.
+///
+/// The fields that an executor uses come first, and share a cache line with the slot's state. The
+/// rest is used by the call's handle, by tokens and by checks.
 #[repr(C)]
 pub(crate) struct Header {
     task: &'static TaskInfo,
-    /// When it began to run, in nanoseconds, as [`clock::now`] tells; zero until then.
+    /// When the call began to run, in nanoseconds of [`clock::now`]; zero until then.
     started_at: AtomicU64,
     /// The priority, and whether it was raised: see [`RAISED`].
     priority: AtomicU8,
-    /// Whether a queue has taken the call, whether a running task of that executor submitted it, whether it carries state.
+    /// Bits about the call's way through its executor: [`COUNTED`] and those below it.
     taken: AtomicU8,
-    /// What is to be looked at when it begins to run: see [`TIED`], [`LIMITED`], [`TOKENS`] and [`DUE`].
+    /// What is checked when the call begins to run: see [`TIED`], [`LIMITED`], [`TOKENS`] and
+    /// [`DUE`].
     begin: u8,
-    /// Whose queue the call was last brought to, where its handle does not know: see [`Header::set_executor`].
+    /// The executor to whose queue the call was last brought, where its handle does not know: see
+    /// [`Header::set_executor`].
     executor: AtomicU32,
-    /// The same for its submission; zero until an executor is asked to take the call.
+    /// When the call was submitted, in nanoseconds; zero until an executor is asked to take the
+    /// call.
     submitted_at: AtomicU64,
     submitted: &'static Location<'static>,
     parents: Option<Arc<Ancestry>>,
@@ -82,88 +89,92 @@ const UNROUTED: u8 = 32;
 const DELEGATED: u8 = 64;
 const LIMIT_EXEMPT: u8 = 128;
 
-/// Beside the priority: it is not the one with which the call was made.
+/// A bit beside the priority: the priority differs from the one with which the call was made.
 const RAISED: u8 = 0x80;
-/// It ends when its parents are cancelled.
+/// A bit of `begin`: cancelling the parents ends the call.
 const TIED: u8 = 1;
-/// Its run has a limit.
+/// A bit of `begin`: the call's run has a limit.
 const LIMITED: u8 = 2;
-/// It ends when a token says so.
+/// A bit of `begin`: a token can end the call.
 const TOKENS: u8 = 4;
-/// It has a deadline of its own.
+/// A bit of `begin`: the call has a deadline of its own.
 const DUE: u8 = 8;
 
-/// The holder's number does not fit, and is among what most calls never need.
+/// The value of `executor` when the executor's number does not fit: `Extra` holds it then.
 const SPILLED: u32 = u32::MAX;
 
-/// What most calls never need.
+/// The fields that most calls never need, in a box of their own.
 #[derive(Default)]
 struct Extra {
     deadline: Option<Instant>,
-    /// The same of the task within which it was submitted.
+    /// The deadline of the task within which the call was submitted.
     inherited: OnceLock<Instant>,
-    /// How long it may run.
+    /// The maximum time for which the call may run.
     run_limit: OnceLock<Duration>,
-    /// When that is over, once it has begun.
+    /// The moment at which `run_limit` ends, once the call has begun.
     run_deadline: OnceLock<Instant>,
     attached: OnceLock<Arc<Attachments>>,
     timer: Mutex<Timer>,
     progress: Deferred<ProgressState>,
-    /// They look again when the call is asked to stop, or raised while it runs.
+    /// The waits that check again when the call is asked to stop, or is raised while it runs.
     stop: Deferred<WaiterSet>,
     alive: Mutex<Option<KeepAlive>>,
-    /// The call as which this one goes on.
+    /// The call as which this call continues.
     delegate: Mutex<Option<CallRef<dyn ErasedCall>>>,
     spilled_executor: Mutex<Option<ExecutorId>>,
-    /// In how many nanoseconds it expires, whatever its priority says.
+    /// The time from submission to expiration in nanoseconds, overriding the priority.
     expires_in: AtomicOptionU64,
-    /// What an order of the user's own said.
+    /// The rank that a custom [`Order`](crate::Order) gave.
     custom_rank: AtomicOptionU64,
-    /// When its future's turn began, in nanoseconds; or one of those below.
+    /// When the current turn of the call's future began, in nanoseconds, or one of the values
+    /// below.
     slice: AtomicU64,
-    /// The share of its pool through which it came, by number; zero: none.
+    /// The number of the pool's share through which the call came; zero for none.
     share: AtomicU32,
-    /// The pool, by number, where it holds a slot of that share; zero: it holds none.
+    /// The number of the pool where the call holds a slot of that share; zero if it holds none.
     share_slot_at: AtomicU64,
     passed: Mutex<Option<Arc<Visited>>>,
-    /// It was submitted, and goes to its executor later.
+    /// Whether the call is submitted, and goes to its executor later.
     is_delayed: AtomicBool,
-    /// On what it hangs.
+    /// The nodes that the call is linked to.
     ties: Mutex<CancelLinks>,
-    /// What stops the calls that its task has submitted.
+    /// The node that cancels the calls submitted by the call's task.
     children: OnceLock<Arc<CancelNode>>,
-    /// What its task blocks a thread for.
+    /// The wait for which the call's task blocks a thread.
     blocked: Mutex<Option<Wait>>,
-    /// How many waits of its future were left pending by a poll; how many had been when a check looked at them.
+    /// The number of waits of the call's future that a poll left pending, and that number at the
+    /// last check.
     waits: AtomicU64,
     looked_at: AtomicU64,
-    /// Whether its future has blocked a thread.
+    /// Whether the call's future has blocked a thread.
     has_blocked: AtomicBool,
-    /// Whether the next poll of its future is to find out what it waits for.
+    /// Whether the next poll of the call's future finds out what it waits for.
     is_probed: AtomicBool,
-    /// The host that lists it since it timed out while its task ran, by number.
+    /// The number of the executor that lists the call since it timed out while its task ran.
     overruns: AtomicOptionU64,
-    /// In which suspected cycle it was reported.
+    /// The suspected cycle in which the call was reported last.
     reported: AtomicU64,
-    /// The cycle of waits that was closed by a wait for this call.
+    /// The cycle of waits that a wait for this call closed.
     cycle: OnceLock<WaitCycle>,
-    /// The crash that the call was lost by.
+    /// The crash that ended the call.
     crash: OnceLock<CrashReason>,
 }
 
-/// The first turn, which began with the call.
+/// A value of `slice`: the first turn, which began with the call.
 const FIRST: u64 = 0;
-/// A later one, which nobody has looked at yet.
+/// A value of `slice`: a later turn whose time no check has asked for yet.
 const UNSEEN: u64 = 1;
-/// The first, when the task has asked how long it has run: such a task asks again.
+/// A value of `slice`: the first turn, after the task has asked how long it has run. Such a task
+/// asks again.
 const ASKED: u64 = 2;
 
-/// A number that may be there: zero is none, else it is less by one.
+/// An optional number. Zero means none; any other value is the number plus one.
 #[derive(Default)]
 struct AtomicOptionU64(AtomicU64);
 
 impl AtomicOptionU64 {
-    // ORDERING: Relaxed, a number that whoever needs it has from the one who wrote it, or does without.
+    // ORDERING: Relaxed. A reader that needs the number has it from the thread that wrote it, or
+    // does without it.
     fn get(&self) -> Option<u64> {
         self.0.load(Ordering::Relaxed).checked_sub(1)
     }
@@ -173,12 +184,12 @@ impl AtomicOptionU64 {
     }
 }
 
-/// What ends the call when it is stopped.
+/// The nodes that end the call when they are cancelled.
 #[derive(Default)]
 struct CancelLinks {
     over: bool,
     held: Vec<(Arc<CancelNode>, cancel_tree::LinkId)>,
-    /// The tokens of a call that goes on as this one.
+    /// The tokens of the call that continues as this call.
     heeded: Vec<Arc<CancelNode>>,
 }
 
@@ -188,20 +199,20 @@ impl CancelLinks {
     }
 }
 
-/// The call's time-out.
+/// The timer that ends the call at its deadline.
 #[derive(Default)]
 enum Timer {
     #[default]
     None,
     Armed(Key),
-    /// The call was over before the timer was armed, or is now.
+    /// The call was over before the timer was armed, or is over now.
     Over,
 }
 
 #[derive(Default)]
 pub(crate) struct ProgressState {
     latest: Option<Progress>,
-    /// Counts what was told, so that a watcher sees what is new to it.
+    /// The number of reports so far, by which a watcher sees what is new to it.
     version: u64,
     waiting: WaiterSet,
 }
@@ -211,7 +222,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Header {
-    /// Without a `priority` the call has that of its origin.
+    /// Creates a header. Without a `priority`, the call has that of its origin.
     #[inline(always)]
     pub(crate) fn new(
         caller: Caller,
@@ -244,12 +255,12 @@ impl Header {
         let _ = self.cold.set(Box::new(Extra { deadline, ..Extra::default() }));
     }
 
-    /// For a second slot of the same call.
+    /// Creates the header for a second slot of the same call.
     pub(crate) fn for_retry(&self) -> Self {
         self.for_retry_until(self.deadline())
     }
 
-    /// The same with another deadline.
+    /// Like [`Header::for_retry`], with another deadline.
     pub(crate) fn for_retry_until(&self, deadline: Option<Instant>) -> Self {
         let origin = Origin { parents: self.parents.clone(), priority: self.priority() };
         let mut again = Self::new(self.caller(), None, deadline, origin);
@@ -289,14 +300,15 @@ impl Header {
         self.parents.as_deref().map_or(&[], Ancestry::callers)
     }
 
-    // ORDERING of `priority`: Relaxed. Who raises it and who rests on it meet at a lock, of the queue or of the wakers below.
+    // ORDERING of `priority`: Relaxed. A raise and a reader that relies on it meet at a lock: that
+    // of the queue, or that of `stop` in [`Extra`].
 
     #[inline]
     pub(crate) fn priority(&self) -> Priority {
         Priority::numbered(self.priority.load(Ordering::Relaxed) & !RAISED)
     }
 
-    /// Makes it more urgent; says whether that is news.
+    /// Makes the call more urgent. Returns whether the priority changed.
     pub(crate) fn raise(&self, to: Priority) -> bool {
         let raised = |now: u8| ((to as u8) < now & !RAISED).then_some(to as u8 | RAISED);
         self.priority.fetch_update(Ordering::Relaxed, Ordering::Relaxed, raised).is_ok()
@@ -311,7 +323,8 @@ impl Header {
         self.submitted_at.load(Ordering::Relaxed)
     }
 
-    /// An executor is asked to take the call, for the first time or again.
+    /// Stamps the submission when an executor is asked to take the call. A later request keeps the
+    /// first time.
     #[inline]
     pub(crate) fn stamp_submitted(&self, now: impl FnOnce() -> u64) {
         if self.submitted_at() == 0 {
@@ -319,12 +332,12 @@ impl Header {
         }
     }
 
-    /// How long ago it was submitted.
+    /// Returns the time since the submission.
     pub(crate) fn age(&self) -> Duration {
         clock::elapsed(self.submitted_at(), clock::now())
     }
 
-    /// When others should have let it go first.
+    /// Returns when the call expires: work that expires later should not run before it.
     pub(crate) fn expires(&self, expirations: &AgingTable) -> u64 {
         let by_priority = || expirations.of(self.priority(), self.submitted_at());
         match self.cold.get().and_then(|cold| cold.expires_in.get()) {
@@ -336,7 +349,7 @@ impl Header {
         }
     }
 
-    /// It expires so long after its submission, whatever its priority says.
+    /// Makes the call expire this long after its submission, overriding its priority.
     pub(crate) fn expire_in(&self, timeout: Duration) {
         self.cold().expires_in.set(clock::nanos(timeout));
     }
@@ -346,43 +359,48 @@ impl Header {
         self.cold.get().is_some_and(|cold| cold.expires_in.get().is_some())
     }
 
-    /// What an order of the user's own said of it, if it did.
+    /// Returns the rank that a custom order gave the call, if it gave one.
     pub(crate) fn custom_rank(&self) -> Option<u64> {
         self.cold.get().and_then(|cold| cold.custom_rank.get())
     }
 
-    /// Keeps what it says; a raised call never goes later than it would have.
+    /// Stores the rank that a custom order gives. A raise never makes the call later.
     pub(crate) fn set_custom_rank(&self, rank: u64) {
         let rank = self.custom_rank().map_or(rank, |before| before.min(rank));
         self.cold().custom_rank.set(rank);
     }
 
-    // ORDERING of `taken`, `submitted_at` and `started_at`: Relaxed. Each is written once, before the slot passes through a lock or
-    // a state change that publishes it; a reader of an unpublished value would only tell a time too short.
+    // ORDERING of `taken`, `submitted_at` and `started_at`: Relaxed. Each is written once, before
+    // the slot passes through a lock or a state change that publishes it. A reader of an
+    // unpublished value would only compute too short a time.
 
-    /// A queue took the call; its lock is held here and in [`Header::is_accepted`].
+    /// Records that a queue took the call. The caller holds the queue's lock, here and in
+    /// [`Header::is_accepted`].
     #[inline]
     pub(crate) fn mark_counted(&self, inside: bool) {
         self.taken.fetch_or(if inside { COUNTED | NESTED } else { COUNTED }, Ordering::Relaxed);
     }
 
-    /// A running task of the executor submitted it.
+    /// Records that a running task of the executor submitted the call.
     #[inline]
     pub(crate) fn mark_nested(&self) {
         self.taken.fetch_or(NESTED, Ordering::Relaxed);
     }
 
-    /// No queue counts the call any more; its lock is held here. Says whether it came from inside.
+    /// Records that no queue counts the call any more. The caller holds the queue's lock. Returns
+    /// whether the call came from inside.
     pub(crate) fn clear_counted(&self) -> bool {
         self.taken.fetch_and(!COUNTED, Ordering::Relaxed) & NESTED != 0
     }
 
-    /// A queue's counts are done with the call; its lock is held here. Says whether that is news: of several entries one counts.
+    /// Takes the call's count from its queue. The caller holds the queue's lock. Returns whether
+    /// the call was still counted: only one of several entries counts.
     pub(crate) fn take_counted(&self) -> bool {
         self.taken.fetch_and(!COUNTED, Ordering::Relaxed) & COUNTED != 0
     }
 
-    /// The call was ended before a queue counted it; its lock is held here and in [`Header::has_left`].
+    /// Records that the call was ended before a queue counted it. The caller holds the queue's
+    /// lock, here and in [`Header::has_left`].
     pub(crate) fn leave(&self) {
         self.taken.fetch_or(REMOVED, Ordering::Relaxed);
     }
@@ -391,7 +409,7 @@ impl Header {
         self.taken.load(Ordering::Relaxed) & REMOVED != 0
     }
 
-    /// Whether it takes no more than the plain way through an executor.
+    /// Returns whether the call is a fast-path call: normal priority, synchronous, no [`Extra`].
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         self.priority.load(Ordering::Relaxed) == Priority::Normal as u8
@@ -399,7 +417,8 @@ impl Header {
             && self.cold.get().is_none()
     }
 
-    /// A task waits for the call, which is to start ahead of its turn.
+    /// Records that a task waits for the call, which starts ahead of its turn. Returns whether this
+    /// is new.
     pub(crate) fn mark_urgent(&self) -> bool {
         self.taken.fetch_or(AWAITED, Ordering::Relaxed) & AWAITED == 0
     }
@@ -408,7 +427,8 @@ impl Header {
         self.taken.load(Ordering::Relaxed) & AWAITED != 0
     }
 
-    /// Whoever has the place of the call's kind waits for it: it may begin beyond the limit. Says whether that is news.
+    /// Lets the call begin beyond the limit of its kind, because the task that has the kind's slot
+    /// waits for it. Returns whether this is new.
     pub(crate) fn exempt(&self) -> bool {
         self.taken.fetch_or(LIMIT_EXEMPT, Ordering::Relaxed) & LIMIT_EXEMPT == 0
     }
@@ -417,7 +437,7 @@ impl Header {
         self.taken.load(Ordering::Relaxed) & LIMIT_EXEMPT != 0
     }
 
-    /// The call carries the state that it shares.
+    /// Records that the call carries the state that it shares.
     #[inline]
     pub(crate) fn mark_sharing(&self) {
         self.taken.fetch_or(HAS_STATE, Ordering::Relaxed);
@@ -441,13 +461,13 @@ impl Header {
         self.started_at.store(now, Ordering::Relaxed);
     }
 
-    /// How long the call waited before it started.
+    /// Returns how long the call waited before it started.
     #[inline]
     pub(crate) fn waited(&self) -> Duration {
         clock::elapsed(self.submitted_at(), self.started_at.load(Ordering::Relaxed))
     }
 
-    /// How long the task has run so far.
+    /// Returns how long the task has run so far.
     pub(crate) fn ran(&self) -> Duration {
         match self.started_at.load(Ordering::Relaxed) {
             0 => Duration::ZERO,
@@ -455,7 +475,7 @@ impl Header {
         }
     }
 
-    /// A turn of its future begins, which is not the first.
+    /// Begins a turn of the call's future. The turn is not the first.
     pub(crate) fn begin_slice(&self) {
         if let Some(cold) = self.cold.get() {
             let began = match cold.slice.load(Ordering::Relaxed) {
@@ -466,7 +486,8 @@ impl Header {
         }
     }
 
-    /// How long it has run in this turn. One that nobody has asked in yet begins now.
+    /// Returns how long the call has run in this turn. If no check has asked in this turn yet, the
+    /// turn begins now.
     pub(crate) fn ran_in_slice(&self) -> Duration {
         let Some(cold) = self.cold.get().or_else(|| self.task.is_async().then(|| self.cold())) else {
             return self.ran();
@@ -485,7 +506,7 @@ impl Header {
         }
     }
 
-    /// Where the call was, as of now.
+    /// Returns the call site, times and parents of the call, as of now.
     pub(crate) fn at(&self) -> At {
         let now = clock::now();
         let started = self.started_at.load(Ordering::Relaxed);
@@ -494,7 +515,7 @@ impl Header {
         At::new(self.caller(), clock::elapsed(submitted, until), clock::elapsed(until, now), self.parents().to_vec())
     }
 
-    /// The error of a call that was ended from outside.
+    /// Returns the error of a call that was ended from outside.
     pub(crate) fn error(&self, end: EndReason) -> CallError {
         let at = self.at();
         match end {
@@ -519,9 +540,9 @@ impl Header {
         }
     }
 
-    // ----- what its task waits for
+    // ----- what the task waits for
 
-    /// Keeps what the task blocks a thread for, and returns what it did before.
+    /// Stores the wait for which the task blocks a thread. Returns the wait stored before.
     pub(crate) fn set_blocked(&self, wait: Option<Wait>) -> Option<Wait> {
         std::mem::replace(&mut *lock(&self.cold().blocked), wait)
     }
@@ -530,10 +551,12 @@ impl Header {
         lock(&self.cold.get()?.blocked).clone()
     }
 
-    // ORDERING of `waits`, `looked_at`, `is_probed` and `reported`: Relaxed. Those who poll the future write the first, checks the
-    // others; a check that reads too early reads again at its next look.
+    // ORDERING of `waits`, `looked_at`, `is_probed` and `reported`: Relaxed. Polls of the future
+    // write the first, checks write the others. A check that reads too early reads again at its
+    // next look.
 
-    /// A wait of its future is pending. Returns whether this poll is to find out which.
+    /// Counts a pending wait of the call's future. Returns whether this poll is a probe, which
+    /// finds out the awaited call.
     pub(crate) fn count_wait(&self) -> bool {
         let cold = self.cold();
         if cold.is_probed.load(Ordering::Relaxed) {
@@ -543,22 +566,22 @@ impl Header {
         false
     }
 
-    /// How many waits have been pending so far. A probe does not count.
+    /// Returns how many waits have been pending so far. A probe does not count.
     pub(crate) fn waits(&self) -> u64 {
         self.cold.get().map_or(0, |cold| cold.waits.load(Ordering::Relaxed))
     }
 
-    /// How many of them a check has looked at.
+    /// Returns how many waits had been pending at the last check.
     pub(crate) fn looked_at(&self) -> u64 {
         self.cold.get().map_or(0, |cold| cold.looked_at.load(Ordering::Relaxed))
     }
 
-    /// The number of them that a check has looked at.
+    /// Stores how many waits have been pending as of this check.
     pub(crate) fn look_at(&self, waits: u64) {
         self.cold().looked_at.store(waits, Ordering::Relaxed);
     }
 
-    /// Has the future polled, which finds out what it waits for.
+    /// Has the future polled as a probe, which finds out what the future waits for.
     pub(crate) fn start_probe(&self) {
         self.cold().is_probed.store(true, Ordering::Relaxed);
         self.cold().stop.with(WaiterSet::notify_all);
@@ -573,24 +596,26 @@ impl Header {
         self.cold().is_probed.store(false, Ordering::Relaxed);
     }
 
-    /// It is reported as part of this suspected cycle. Returns whether it was before.
+    /// Records a report of the call as part of this suspected cycle. Returns whether the call was
+    /// reported in it before.
     pub(crate) fn report(&self, cycle: u64) -> bool {
         self.cold().reported.swap(cycle, Ordering::Relaxed) == cycle
     }
 
-    /// Keeps the cycle because of which the call is to end as [`EndReason::WouldDeadlock`].
+    /// Stores the cycle because of which the call will end as [`EndReason::WouldDeadlock`].
     pub(crate) fn keep_cycle(&self, cycle: WaitCycle) {
-        let _ = self.cold().cycle.set(cycle); // the first that is found is the reason
+        let _ = self.cold().cycle.set(cycle); // the first cycle that is found is the reason
     }
 
-    /// Keeps the crash because of which the call is to end as [`EndReason::Crashed`].
+    /// Stores the crash because of which the call will end as [`EndReason::Crashed`].
     pub(crate) fn keep_crash(&self, crash: &CrashReason) {
         let _ = self.cold().crash.set(crash.clone());
     }
 
-    // ----- who holds it
+    // ----- the executor that holds the call
 
-    /// Its handle does not know who will hold the call: whoever takes it is to say so.
+    /// Records that the call's handle does not know the call's executor. The executor that takes
+    /// the call records itself by [`Header::set_executor`].
     #[inline]
     pub(crate) fn mark_unrouted(&self) {
         self.taken.fetch_or(UNROUTED, Ordering::Relaxed);
@@ -601,27 +626,30 @@ impl Header {
         self.taken.load(Ordering::Relaxed) & UNROUTED != 0
     }
 
-    /// The call is brought to `host`'s queue, or was not taken there. Whoever does so looks after this whether the call is still
-    /// queued.
+    /// Records that the call is brought to the queue of `host`, or was not taken there. The caller
+    /// checks afterwards whether the call is still queued.
     pub(crate) fn set_executor(&self, host: Option<ExecutorId>) {
         let number = host.map_or(0, |host| u32::try_from(host.number()).unwrap_or(SPILLED));
         if number == SPILLED {
             *lock(&self.cold().spilled_executor) = host;
         }
-        // ORDERING: AcqRel, pairs with the one in `final_executor`. Of the two steps one comes first: whoever ends the call sees
-        // this host, or we see that the call was claimed.
+        // ORDERING: AcqRel, pairs with the AcqRel in `final_executor`. One of the two steps comes
+        // first: either the side that ends the call sees this executor, or we see that the call was
+        // claimed.
         self.executor.swap(number, Ordering::AcqRel);
     }
 
-    /// For one who has claimed the call: the host to whose queue it was brought. It is brought to no other after this.
+    /// Returns the executor to whose queue the call was brought. The caller has claimed the call,
+    /// so the call is brought to no other executor after this.
     pub(crate) fn final_executor(&self) -> Option<ExecutorId> {
-        // ORDERING: AcqRel, as in `hold`.
+        // ORDERING: AcqRel, as in `set_executor`.
         self.host_of(self.executor.fetch_add(0, Ordering::AcqRel))
     }
 
-    /// Who holds the call, or that as which it goes on.
+    /// Returns the executor that holds the call, or its delegate.
     pub(crate) fn executor(&self) -> Option<ExecutorId> {
-        // ORDERING: Relaxed, one who waits for a call that is brought elsewhere meanwhile hears of it too late on any.
+        // ORDERING: Relaxed. A waiter of a call that is brought elsewhere meanwhile may learn of it
+        // late with any ordering.
         let own = self.host_of(self.executor.load(Ordering::Relaxed));
         own.or_else(|| self.delegate()?.header().executor())
     }
@@ -630,39 +658,42 @@ impl Header {
         if number == SPILLED { *lock(&self.cold().spilled_executor) } else { ExecutorId::from_raw(number.into()) }
     }
 
-    /// The call goes on as `call`: who ends this one ends that one too, who waits for this one waits for that. The caller
-    /// looks again whether this one has been ended, after this.
+    /// Makes `call` the delegate of this call: ending this call ends the delegate, and waiting for
+    /// this call waits for the delegate. Afterwards the caller checks again whether this call has
+    /// ended.
     pub(crate) fn delegate_to(&self, call: &CallRef<dyn ErasedCall>) {
         call.header().mark_delegate();
         let before = lock(&self.cold().delegate).replace(call.clone());
         drop(before);
         if self.is_exempt() {
-            call.header().exempt(); // whoever said so may have looked for it too early
+            call.header().exempt(); // the exemption may have come before the delegate was set
         }
     }
 
-    /// The call as which this one goes on, if it does.
+    /// Returns the call as which this call continues, if there is one.
     pub(crate) fn delegate(&self) -> Option<CallRef<dyn ErasedCall>> {
         lock(&self.cold.get()?.delegate).clone()
     }
 
-    /// A call beside another: whoever takes it is to say so, and it is no caller's own.
+    /// Marks this call as the delegate of another call. The executor that accepts it records
+    /// itself, because no handle refers to it.
     pub(crate) fn mark_delegate(&self) {
         self.taken.fetch_or(DELEGATED | UNROUTED, Ordering::Relaxed);
     }
 
-    /// Whether another call goes on as this one.
+    /// Returns whether this call is the delegate of another call.
     pub(crate) fn is_delegate(&self) -> bool {
         self.taken.load(Ordering::Relaxed) & DELEGATED != 0
     }
 
-    /// Whether the call is with `host`, as far as one can tell: a layer's call may wait on its way there, or rest.
+    /// Returns whether `host` holds the call, as far as the header knows. A layer's call may be on
+    /// its way to the executor, or may be delayed.
     pub(crate) fn is_on(&self, host: ExecutorId) -> bool {
         // ORDERING: Relaxed, as in `executor`.
         !self.is_unrouted() || self.host_of(self.executor.load(Ordering::Relaxed)) == Some(host)
     }
 
-    // ----- which layers it has been through
+    // ----- the layers that the call has passed
 
     fn passed(&self) -> Option<Arc<Visited>> {
         lock(&self.cold.get()?.passed).clone()
@@ -681,18 +712,18 @@ impl Header {
         self.cold.get_or_init(Box::default)
     }
 
-    /// Whether somebody is to be told of the end, or may be.
+    /// Returns whether the end of the call may have to wake or notify other code.
     #[inline]
     pub(crate) fn needs_notify(&self) -> bool {
         self.cold.get().is_some()
     }
 
-    /// The program is to live until the call is over.
+    /// Keeps the program alive until the call is over.
     pub(crate) fn keep_alive(&self) {
         *lock(&self.cold().alive) = Some(KeepAlive::new());
     }
 
-    /// The call comes to its pool through this share; zero: it does not.
+    /// Sets the share through which the call comes to its pool; zero for none.
     // ORDERING: Relaxed, it is written before the call passes through its pool's lock.
     pub(crate) fn set_share(&self, share: u32) {
         self.cold().share.store(share, Ordering::Relaxed);
@@ -702,21 +733,21 @@ impl Header {
         self.cold.get().map_or(0, |cold| cold.share.load(Ordering::Relaxed))
     }
 
-    /// The call takes a slot of its share, which is this pool's, or returns it.
-    // ORDERING: Relaxed, the thread that runs the call writes and reads it; from one poll of its future to the next the queue
-    // orders it.
+    /// Records that the call takes a slot of its share at this pool, or returns it.
+    // ORDERING: Relaxed. The thread that runs the call writes and reads it; the queue orders two
+    // polls of the call's future.
     pub(crate) fn set_share_slot(&self, pool: Option<ExecutorId>) {
         self.cold().share_slot_at.store(pool.map_or(0, ExecutorId::number), Ordering::Relaxed);
     }
 
-    /// The pool where the call holds a slot of its share.
+    /// Returns the pool where the call holds a slot of its share.
     pub(crate) fn share_slot(&self) -> Option<ExecutorId> {
         ExecutorId::from_raw(self.cold.get()?.share_slot_at.load(Ordering::Relaxed))
     }
 
-    // ----- what is attached to it
+    // ----- attachments
 
-    /// Keeps what the caller attached to the call: once, before it is submitted.
+    /// Stores what the caller attached to the call: once, before the call is submitted.
     #[cold]
     pub(crate) fn attach(&self, attached: Arc<Attachments>) {
         let _ = self.cold().attached.set(attached);
@@ -726,14 +757,15 @@ impl Header {
         self.cold.get().and_then(|cold| cold.attached.get())
     }
 
-    // ----- the time-out
+    // ----- the deadline
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let cold = self.cold.get()?;
         [cold.deadline, cold.inherited.get().copied(), cold.run_deadline.get().copied()].into_iter().flatten().min()
     }
 
-    /// Keeps the timer that will end the call, in place of an earlier one. If the call is over already, the timer is taken back.
+    /// Stores the timer that will end the call, in place of an earlier one. If the call is already
+    /// over, disarms the timer.
     pub(crate) fn keep_timer(&self, key: Key) {
         let timer = &self.cold().timer;
         let unused = {
@@ -753,7 +785,8 @@ impl Header {
         unused.into_iter().for_each(timer::disarm);
     }
 
-    /// The same for the timer that will bring the call to its executor. If it has done so already, there may be another.
+    /// Like [`Header::keep_timer`], for the timer that will bring the call to its executor. If that
+    /// timer has fired, a later timer may already be stored, and stays.
     pub(crate) fn keep_first_timer(&self, key: Key) {
         let is_over = {
             let mut timer = lock(&self.cold().timer);
@@ -767,19 +800,19 @@ impl Header {
         }
     }
 
-    /// The task may run for so long.
+    /// Sets the maximum time for which the task may run.
     #[cold]
     pub(crate) fn limit_run(&mut self, limit: Duration) {
         self.begin |= LIMITED;
         let _ = self.cold().run_limit.set(limit);
     }
 
-    /// Whether the task may run for so long and no longer.
+    /// Returns whether the run time of the task is limited.
     pub(crate) fn has_run_limit(&self) -> bool {
         self.cold.get().is_some_and(|cold| cold.run_limit.get().is_some())
     }
 
-    /// The run begins: when its limit is over, unless the call's own is earlier.
+    /// Begins the run. Returns when its limit ends, unless the call's deadline is earlier.
     pub(crate) fn begin_limit(&self) -> Option<Instant> {
         let cold = self.cold.get()?;
         let over = clock::after(*cold.run_limit.get()?)?;
@@ -787,11 +820,12 @@ impl Header {
         (cold.run_deadline.set(over).is_ok() && is_first).then_some(over)
     }
 
-    // ----- before it goes to its executor
+    // ----- before the call goes to its executor
 
-    /// The call is submitted, and goes to its executor later.
+    /// Sets whether the call is submitted, and goes to its executor later.
     pub(crate) fn delay(&self, is_delayed: bool) {
-        // ORDERING: Relaxed, it is set before anybody else knows the call; one who sees the end of it late waits instead.
+        // ORDERING: Relaxed, it is set before any other thread knows the call. A thread that sees
+        // the end of the delay late waits instead.
         self.cold().is_delayed.store(is_delayed, Ordering::Relaxed);
     }
 
@@ -799,15 +833,17 @@ impl Header {
         self.cold.get().is_some_and(|cold| cold.is_delayed.load(Ordering::Relaxed))
     }
 
-    // ----- its parents, and what else it hangs on
+    // ----- the parents, and other nodes
 
-    /// Neither a limit nor a cancellation of its parents is passed on to it.
+    /// Detaches the call from the deadline and the cancellation of its parents.
     pub(crate) fn unlink_parent(&mut self) {
         self.begin &= !TIED;
     }
 
-    /// Takes the parents' limit over, if that is earlier than its own. Says whether the call is to be hung on what cancels them:
-    /// those that leave a future, or have something beside the slot anyway.
+    /// Takes over the parents' deadline if that is earlier than the call's own.
+    ///
+    /// Returns whether the caller links the call to the node that cancels the parents. That holds
+    /// for calls that leave a future, or that have an [`Extra`] anyway.
     #[inline(always)]
     pub(crate) fn inherit_limits(&self, leaves_future: bool) -> bool {
         let Some(parents) = &self.parents else { return false };
@@ -823,23 +859,24 @@ impl Header {
         self.cold.get().is_some()
     }
 
-    /// What cancels the call when its parents are cancelled, if anything does.
+    /// Returns the node that cancels the call with its parents, if there is one.
     pub(crate) fn parent_node(&self) -> Option<&Arc<CancelNode>> {
         self.parents.as_ref().filter(|_| self.begin & TIED != 0).map(|parents| parents.stop())
     }
 
-    /// Whoever ends the call is to look here.
+    /// Makes [`Header::needs_notify`] return true, so that the end of the call checks this header.
     #[cold]
     pub(crate) fn set_needs_notify(&self) {
         self.cold();
     }
 
-    /// It has tokens, which it hangs on.
+    /// Records that the call has tokens, and is linked to them.
     pub(crate) fn check_tokens(&mut self) {
         self.begin |= TOKENS;
     }
 
-    /// Whether its parents were cancelled, or a token of it: it may hear of that later.
+    /// Returns whether the call's parents or one of its tokens were cancelled. The call's own end
+    /// by that cancellation may come later.
     #[inline]
     pub(crate) fn is_parent_cancelled(&self) -> bool {
         let is_orphan =
@@ -852,7 +889,8 @@ impl Header {
         self.cold.get().is_some_and(|cold| lock(&cold.ties).stops().any(|stop| stop.is_stopped()))
     }
 
-    /// Heeds the tokens of a call that goes on as this one. That call hangs on them, and this one only looks at them.
+    /// Heeds the tokens of a call that continues as this call. That call is linked to them; this
+    /// call only checks them.
     #[cold]
     fn heed_tokens_of(&mut self, call: &Self) {
         let Some(cold) = call.cold.get() else { return };
@@ -861,28 +899,29 @@ impl Header {
         self.check_tokens();
     }
 
-    /// Why the call is not to begin, if a token, its parents or its deadline say so.
+    /// Returns why the call must not begin, if a token, its parents or its deadline ended it.
     #[inline]
     pub(crate) fn end_before_begin(&self) -> Option<EndReason> {
         if self.is_parent_cancelled() {
             return Some(EndReason::Cancelled);
         }
-        // Its timer may not have rung yet.
+        // The timer for the deadline may not have fired yet.
         self.deadline().is_some_and(|deadline| deadline <= clock::instant()).then_some(EndReason::TimedOut)
     }
 
-    /// Whether there is something to look at when it begins to run.
+    /// Returns whether there is something to check when the call begins to run.
     #[inline]
     pub(crate) fn has_start_checks(&self) -> bool {
         self.begin != 0
     }
 
-    /// `stop` is to stop the calls that its task submits.
+    /// Sets the node that cancels the calls that this call's task submits.
     pub(crate) fn set_children_node(&self, stop: &Arc<CancelNode>) {
-        let _ = self.cold().children.set(stop.clone()); // one runs it, and makes one lineage
+        let _ = self.cold().children.set(stop.clone()); // one executor runs the call, and creates one ancestry
     }
 
-    /// Has `stop` end the call, which this is; once. Says false if it was stopped before.
+    /// Links this call to `stop`, which then ends it. A second link to the same node has no effect.
+    /// Returns false if `stop` was cancelled before.
     pub(crate) fn link(
         &self,
         stop: &Arc<CancelNode>,
@@ -902,7 +941,7 @@ impl Header {
         }
     }
 
-    /// The call is over: its timer is taken back.
+    /// Disarms the timer and unlinks the call, which is over.
     #[inline]
     pub(crate) fn over(&self) {
         if self.needs_notify() {
@@ -917,7 +956,7 @@ impl Header {
         batch.run();
     }
 
-    /// The same, with user code left to `batch`.
+    /// Like [`Header::over`], but leaves user code to `batch`.
     pub(crate) fn over_into(&self, batch: &mut EndBatch) {
         let Some(cold) = self.cold.get() else { return };
         let timer = std::mem::replace(&mut *lock(&cold.timer), Timer::Over);
@@ -938,33 +977,38 @@ impl Header {
         batch.wake_list(cold.progress.with(|watched, _| watched.waiting.take_all()));
     }
 
-    // ----- asked to stop
+    // ----- the request to stop
 
-    /// A wait for the moment at which the call is asked to stop. A poll registers it, and then looks again whether it was.
+    /// Creates a wait for the moment at which the call is asked to stop. A poll registers it, and
+    /// then checks again whether the call was asked.
     pub(crate) fn stop_wait(&self) -> Registration<StopHome<&Self>> {
         Registration::new(StopHome(self))
     }
 
-    /// It times out while its task runs on a thread of `host`, which lists it. The step that ends the call orders this before the
-    /// look of the thread that ran the task.
+    /// Records that the call times out while its task runs on a thread of `host`, which lists the
+    /// call. The step that ends the call orders this before the check by the thread that ran the
+    /// task.
     pub(crate) fn mark_overrun(&self, host: ExecutorId) {
         self.cold().overruns.set(host.number());
     }
 
-    /// The host that lists the call, if it timed out while its task ran.
+    /// Returns the executor that lists the call, if the call timed out while its task ran.
     pub(crate) fn overruns(&self) -> Option<ExecutorId> {
         self.cold.get().and_then(|cold| ExecutorId::from_raw(cold.overruns.get()?))
     }
 
-    /// Tells those who want to know that the call was asked to stop: first its children, which are stopped too.
+    /// Handles the request to stop: cancels the calls that the task submitted, then wakes the waits
+    /// for the request.
     pub(crate) fn wake_on_cancel(&self, batch: &mut EndBatch) {
         let Some(cold) = self.cold.get() else { return };
         cold.children.get().into_iter().for_each(|children| batch.stop_node(children.clone()));
         batch.wake_list(cold.stop.with(|waiting, _| waiting.take_all()));
     }
 
-    /// Has those look again that wait for its stop while it runs, as a wait within its task: it was raised. A future that has waited
-    /// for no call has nothing to pass that on to, and is left alone.
+    /// Makes the waits for the call's stop check again, because the call was raised while it runs.
+    ///
+    /// A wait within the task passes the raise on to the awaited call. A future that has waited for
+    /// no call has nothing to pass it on to, and is not woken.
     pub(crate) fn wake_on_raise(&self) {
         let Some(cold) = self.cold.get() else { return };
         cold.stop.with(|waiting, after| {
@@ -974,17 +1018,18 @@ impl Header {
         });
     }
 
-    // ORDERING of `waits` and `has_blocked`, for a raise: Relaxed. Both are written before the wait is registered, under the lock
-    // of `stop`, and the priority is looked at after that. A raise writes the priority before it takes the lock to read them.
+    // ORDERING of `waits` and `has_blocked`, for a raise: Relaxed. Both are written before the wait
+    // is registered, under the lock of `stop`, and the priority is read after that. A raise writes
+    // the priority before it takes the lock to read them.
 
-    /// Whether its task may wait for a call that is to be as urgent as the task.
+    /// Returns whether the task may wait for a call that must become as urgent as the task.
     pub(crate) fn passes_raise_on(&self) -> bool {
         let has_waited =
             |cold: &Extra| cold.waits.load(Ordering::Relaxed) > 0 || cold.has_blocked.load(Ordering::Relaxed);
         !self.task.is_async() || self.cold.get().is_some_and(has_waited)
     }
 
-    /// The task is about to block a thread.
+    /// Records that the task is about to block a thread.
     pub(crate) fn mark_blocking(&self) {
         if self.task.is_async() {
             self.cold().has_blocked.store(true, Ordering::Relaxed);
@@ -1009,7 +1054,7 @@ impl Header {
     }
 }
 
-/// The waits for a call's stop.
+/// The home of waits for a call's stop.
 pub(crate) struct StopHome<C>(pub(crate) C);
 
 impl WaiterHome for StopHome<&Header> {
@@ -1036,7 +1081,7 @@ impl WaiterHome for StopHome<CallRef<dyn ErasedCall>> {
     }
 }
 
-/// The waits for a call's progress, and for its end.
+/// The home of waits for a call's progress, and for its end.
 struct ProgressHome(CallRef<dyn ErasedCall>);
 
 impl WaiterHome for ProgressHome {
@@ -1051,9 +1096,9 @@ impl WaiterHome for ProgressHome {
     }
 }
 
-/// A wait for a call's progress, or for that of the call as which it goes on.
+/// A wait for the progress of a call, or of its delegate.
 pub(crate) struct ProgressWait {
-    /// The call, then each as which the one before goes on.
+    /// The call, then its delegate, and so on.
     calls: Vec<Registration<ProgressHome>>,
 }
 
@@ -1062,12 +1107,13 @@ impl ProgressWait {
         Self { calls: vec![Registration::new(ProgressHome(call))] }
     }
 
-    /// What was told since `seen`, which moves on; else `waker` is woken by more, and by the end. The caller looks for that
-    /// after this.
+    /// Returns the progress reported since version `seen`, and updates `seen`. If there is none,
+    /// registers `waker`, which the next report or the end wakes. Afterwards the caller checks for
+    /// the end.
     pub(crate) fn poll_since(&mut self, seen: &mut u64, waker: &Waker) -> Option<Progress> {
         let mut at = 0;
         while let Some(onward) = self.calls[at].home().0.header().delegate() {
-            // What happens to this call is of no interest but for its end.
+            // Of this call only the end matters.
             self.calls[at].register(waker);
             at += 1;
             if !self.calls.get(at).is_some_and(|known| std::ptr::eq(known.home().0.header(), onward.header())) {
@@ -1077,7 +1123,8 @@ impl ProgressWait {
         }
         self.calls.truncate(at + 1);
         let told = self.calls[at].poll_with(waker, |watched, _| {
-            // A wait that has seen more has seen it of another call, as which this one went on before.
+            // A greater version than this call's is that of another call, as which this one
+            // continued before.
             let is_new = watched.version != *seen;
             is_new.then(|| {
                 *seen = watched.version;

@@ -1,5 +1,5 @@
-//! The order of one executor's work: how long each priority may wait, an order of the user's own, how long a task may run
-//! before it should give way. Whoever holds the queue brings one of these; calls and their threads ask it.
+//! The scheduling policy of one executor: how long each priority may wait, a custom order, and how
+//! long a task may run before it should yield. The executor's queue, calls and threads share it.
 
 use super::{aging::AgingTable, header::Header};
 use crate::{
@@ -16,7 +16,8 @@ use std::{
     time::Duration,
 };
 
-/// An order of one's own, over that of priorities: set by [`PoolBuilder::order`](crate::PoolBuilder::order) and its like.
+/// A custom order of calls, applied over the order of priorities; set by
+/// [`PoolBuilder::order`](crate::PoolBuilder::order) and the `order` method of other builders.
 ///
 /// ```
 /// use nanolith::{Order, Queued, prelude::*};
@@ -33,11 +34,16 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A closure of that signature is one too. It is asked without a lock held, on the thread that submits the call, and again
-/// where the call is raised. If it panics, that counts as `None`.
+/// A closure with the signature of [`Order::rank`] is an order too.
+///
+/// The order runs without a lock held, on the thread that submits the call, and again when the call
+/// is raised. If it panics, that counts as `None`.
 pub trait Order: Send + Sync {
-    /// The call's rank, least first; equal ranks are first in, first out. `None`: where it would stand without this order,
-    /// which is the rank [`Queued::expires`].
+    /// Returns the rank of the call. Calls with the least rank go first; calls of equal rank go
+    /// first in, first out.
+    ///
+    /// `None` leaves the call where it would stand without this order: at the rank
+    /// [`Queued::expires`].
     fn rank(&self, call: &Queued<'_>) -> Option<u64>;
 }
 
@@ -47,7 +53,8 @@ impl<F: Fn(&Queued<'_>) -> Option<u64> + Send + Sync> Order for F {
     }
 }
 
-/// A call that is about to be queued, as an [`Order`] sees it. Moments are nanoseconds on one clock of the process.
+/// A call that is about to be queued, as an [`Order`] sees it. Moments are nanoseconds on one clock
+/// of the process.
 ///
 /// ```
 /// use nanolith::{Queued, prelude::*};
@@ -68,31 +75,33 @@ pub struct Queued<'a> {
 }
 
 impl Queued<'_> {
-    /// The task that is called.
+    /// Returns the task that is called.
     #[must_use]
     pub fn task(&self) -> &'static TaskInfo {
         self.meta.task()
     }
 
-    /// How urgent the call is.
+    /// Returns the call's priority.
     #[must_use]
     pub fn priority(&self) -> Priority {
         self.meta.priority()
     }
 
-    /// When it was submitted.
+    /// Returns when the call was submitted, in nanoseconds.
     #[must_use]
     pub fn submitted(&self) -> u64 {
         self.meta.submitted_at()
     }
 
-    /// When it expires by its priority, or by [`Call::expires_in`](crate::Call::expires_in): its rank without this order.
+    /// Returns when the call expires, in nanoseconds, by its priority or by
+    /// [`Call::expires_in`](crate::Call::expires_in). This is the call's rank without a custom
+    /// order.
     #[must_use]
     pub fn expires(&self) -> u64 {
         self.meta.expires(self.expirations)
     }
 
-    /// When it times out, if it does.
+    /// Returns the call's deadline in nanoseconds, or `None` if it has none.
     #[must_use]
     pub fn deadline(&self) -> Option<u64> {
         self.meta.deadline().map(clock::at)
@@ -105,10 +114,10 @@ impl fmt::Debug for Queued<'_> {
     }
 }
 
-/// How long a task may run before it should give way to others, unless it is set.
+/// The default time for which a task may run before it should yield.
 const SLICE: Duration = Duration::from_millis(5);
 
-/// What a builder says of order.
+/// The settings of a builder that make a policy.
 #[derive(Clone)]
 pub(crate) struct PolicyConfig {
     pub(crate) expirations: AgingTable,
@@ -122,12 +131,12 @@ impl Default for PolicyConfig {
     }
 }
 
-/// A schedule at work, shared by an executor's queue, its threads and its calls.
+/// A policy in use, shared by an executor's queue, its threads and its calls.
 pub(crate) struct SchedulingPolicy {
     schedule: PolicyConfig,
-    /// When the first of what waits expires, told off the lock: a hint.
+    /// The earliest expiration in the queue, readable without the lock: a hint.
     earliest: AtomicU64,
-    /// The overtaken calls whose entry is still in the queue or its inbox.
+    /// The number of overtaken calls whose entry is still in the queue or its ring.
     overtaken: AtomicIsize,
 }
 
@@ -146,12 +155,13 @@ impl SchedulingPolicy {
         &self.schedule.expirations
     }
 
-    /// Whether there is an order beside that of priorities.
+    /// Returns whether there is a custom order.
     pub(crate) fn is_custom(&self) -> bool {
         self.schedule.order.is_some()
     }
 
-    /// Where a call is to stand that comes now, if not at the end of its lane. This asks the user's order: no lock is held.
+    /// Returns the position of a newly queued call, or `None` for the end of its lane. This runs
+    /// the user's order: no lock is held.
     #[inline]
     pub(crate) fn queue_position(&self, meta: &Header) -> Option<u64> {
         if self.is_custom() || meta.has_own_expiration() { self.custom_position(meta) } else { None }
@@ -164,7 +174,7 @@ impl SchedulingPolicy {
         is_apart.then(|| self.expires(meta))
     }
 
-    /// When the call that was raised is to go: it never goes later than it would have.
+    /// Returns the position of a raised call. It is never later than the call's position before.
     pub(crate) fn raised_position(&self, meta: &Header) -> u64 {
         self.ask_order(meta);
         self.expires(meta)
@@ -178,36 +188,41 @@ impl SchedulingPolicy {
         }
     }
 
-    /// When the call's turn comes at the latest, be it queued, running or suspended.
+    /// Returns when the call's turn comes at the latest, whether it is queued, running or
+    /// suspended.
     pub(crate) fn expires(&self, meta: &Header) -> u64 {
         meta.custom_rank().unwrap_or_else(|| meta.expires(self.expirations()))
     }
 
-    /// Whether the call, which runs, should give way: it has run for a slice, or something more urgent waits.
+    /// Returns whether the running call should yield: its slice is used up, or more urgent work
+    /// waits.
     pub(crate) fn should_yield(&self, meta: &Header) -> bool {
         // ORDERING: Relaxed, a hint.
         self.earliest.load(Ordering::Relaxed) < self.expires(meta) || meta.ran_in_slice() > self.schedule.slice
     }
 
-    // ORDERING of `overtaken`: Relaxed, a figure. A reader that knows of the run, by its outcome, knows of the count too.
+    // ORDERING of `overtaken`: Relaxed, a figure. A reader that knows of the run, by its outcome,
+    // knows of the count too.
 
-    /// A thread of the executor runs a call ahead of its turn, whose entry stays in the queue.
+    /// Counts a call that a thread of the executor runs ahead of its turn; its entry stays in the
+    /// queue.
     #[inline]
     pub(crate) fn count_overtaken(&self) {
         self.overtaken.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The entry of an overtaken call has left the queue. It may come out before [`SchedulingPolicy::count_overtaken`].
+    /// Counts that the entry of an overtaken call has left the queue. This may come before
+    /// [`SchedulingPolicy::count_overtaken`].
     pub(crate) fn uncount_overtaken(&self) {
         self.overtaken.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Returns the number of overtaken calls whose entry is still in the queue or its inbox.
+    /// Returns the number of overtaken calls whose entry is still in the queue or its ring.
     pub(crate) fn overtaken(&self) -> usize {
         self.overtaken.load(Ordering::Relaxed).max(0).unsigned_abs()
     }
 
-    /// For whoever holds the queue: what waits there now.
+    /// Publishes the earliest expiration in the queue. The caller holds the queue.
     pub(crate) fn publish_earliest(&self, expires: Option<u64>) {
         // ORDERING: Relaxed, a hint.
         self.earliest.store(expires.unwrap_or(u64::MAX), Ordering::Relaxed);
