@@ -1,5 +1,5 @@
-//! The slot's protocol, walked through. Each test is a plain one on threads; under loom it takes every interleaving.
-//! `README.md` beside this file names the races.
+//! The slot's protocol, tested race by race: on threads by default, in every interleaving under
+//! loom. `README.md` beside this file names the races.
 
 use super::ancestry::Origin;
 use super::{
@@ -34,14 +34,14 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// Without loom: often enough for the threads to meet in more than one way.
+/// Runs a scenario without loom, often enough for the threads to meet in more than one way.
 #[cfg(not(loom))]
 fn model(scenario: impl Fn()) {
     let rounds = if cfg!(miri) { 4 } else { 200 };
     (0..rounds).for_each(|_| scenario());
 }
 
-/// A scenario that shows a fault on few of the schedules that miri takes.
+/// Runs a scenario that shows a fault on few of the schedules that miri takes.
 fn model_often(scenario: impl Fn() + Send + Sync + 'static) {
     #[cfg(miri)]
     (0..20).for_each(|_| scenario());
@@ -49,7 +49,8 @@ fn model_often(scenario: impl Fn() + Send + Sync + 'static) {
     model(scenario);
 }
 
-/// Where two threads wait for each other, so that their next steps are taken at once. Loom takes them in every order anyway.
+/// A point where two threads wait for each other, so that their next steps run at once. Under loom
+/// it does nothing, since loom takes them in every order.
 #[derive(Clone)]
 struct Meeting(#[cfg(not(loom))] Arc<std::sync::Barrier>);
 
@@ -67,7 +68,8 @@ impl Meeting {
     }
 }
 
-/// A scenario too large for every interleaving: loom takes those that interrupt a thread three times at most.
+/// Runs a scenario too large for every interleaving. Loom takes those that interrupt a thread three
+/// times at most.
 fn model_bounded(scenario: impl Fn() + Send + Sync + 'static) {
     #[cfg(loom)]
     {
@@ -79,7 +81,7 @@ fn model_bounded(scenario: impl Fn() + Send + Sync + 'static) {
     model(scenario);
 }
 
-/// A scenario of one thread.
+/// Runs a scenario of one thread.
 fn alone(scenario: impl Fn() + Send + Sync + 'static) {
     #[cfg(loom)]
     model(scenario);
@@ -89,7 +91,8 @@ fn alone(scenario: impl Fn() + Send + Sync + 'static) {
 
 // ----- the scene
 
-/// A slot with the header of real calls: part of that is plain memory, which miri guards more strictly than atomics.
+/// A slot with the header of real calls. Part of the header is plain memory, which miri checks more
+/// strictly than atomics.
 type Call = Slot<Value, Value, Header>;
 
 fn meta() -> Header {
@@ -112,12 +115,12 @@ impl Drop for Value {
     fn drop(&mut self) {
         let Some(count) = self.0.take() else { return };
         if count.fetch_add(1, SeqCst) > 0 {
-            mem::forget(count); // a copy of one that has gone already: its reference is not ours to give back
+            mem::forget(count); // a copy of a value that was dropped already: its reference is not ours to release
         }
     }
 }
 
-/// How often a [`Value`] was dropped.
+/// The number of times a [`Value`] was dropped.
 struct Drops(Arc<AtomicUsize>);
 
 impl Drops {
@@ -126,7 +129,7 @@ impl Drops {
     }
 }
 
-/// A waker that counts.
+/// A waker that counts its wakes.
 #[derive(Default)]
 struct Woken(AtomicUsize);
 
@@ -147,7 +150,7 @@ impl Woken {
     }
 }
 
-/// A call, the output that its executor will leave, and what is known of both at the end.
+/// A call, the output that its executor will store, and the drop counters of both.
 struct Scene {
     call: CallRef<Call>,
     output: Option<Value>,
@@ -160,7 +163,7 @@ impl Scene {
         Self { call: CallRef::new(Slot::new(input, meta(), false)), output: Some(output), drops: [in_drops, out_drops] }
     }
 
-    /// A call that its executor has begun, its input taken.
+    /// Creates a call that its executor has begun, with its input taken.
     fn running() -> Self {
         let scene = Self::new();
         assert!(scene.call.claim());
@@ -168,19 +171,19 @@ impl Scene {
         scene
     }
 
-    /// Another owner of the call, on a thread of its own.
+    /// Runs `act` with another owner of the call, on a new thread.
     fn beside<R: 'static + Send>(&self, act: impl FnOnce(CallRef<Call>) -> R + Send + 'static) -> JoinHandle<R> {
         let call = self.call.clone();
         thread::spawn(move || act(call))
     }
 
-    /// An executor that claims the call and runs it.
+    /// Runs an executor that claims the call and runs it.
     fn executor(&mut self) -> JoinHandle<Ran> {
         let output = self.output();
         self.beside(move |call| run(call, output))
     }
 
-    /// The executor of a running call comes to the end.
+    /// Completes the running call on a new thread.
     fn completer(&mut self) -> JoinHandle<Ran> {
         let output = self.output();
         self.beside(move |call| complete(call, output))
@@ -194,7 +197,7 @@ impl Scene {
         self.output.take().expect("there is one output")
     }
 
-    /// Whatever happened, the input and the output were each dropped once when the last owner has gone.
+    /// Checks that the input and the output were each dropped once when the last owner is gone.
     fn finish(self) {
         let Self { call, output, drops } = self;
         drop((call, output));
@@ -202,10 +205,10 @@ impl Scene {
     }
 }
 
-/// What became of the executor's part.
+/// The result of the executor's part.
 #[derive(Debug, PartialEq, Eq)]
 enum Ran {
-    /// The call was not to be had.
+    /// The executor could not claim the call.
     Declined,
     Delivered,
     /// The outcome came back.
@@ -401,7 +404,7 @@ fn a_slot_dropped_in_any_state_drops_what_it_holds_once() {
     });
 }
 
-/// Panics, without a word, when it is dropped.
+/// A value that panics when it is dropped.
 struct Bomb;
 
 impl Drop for Bomb {
@@ -453,7 +456,7 @@ fn a_waker_that_panics_does_not_reach_the_one_who_wakes() {
     });
 }
 
-// ----- the outcome and the one who waits for it
+// ----- the outcome and the handle that waits for it
 
 #[test]
 fn an_outcome_is_found_at_once_or_its_waiter_is_woken() {
@@ -660,11 +663,11 @@ fn an_executor_that_discards_a_call_agrees_with_the_one_who_ends_it() {
     });
 }
 
-/// A cell that loom watches: two touches that nothing holds apart are an error.
+/// A cell that loom watches: two accesses that no ordering separates are an error.
 #[cfg(loom)]
 struct Watched(loom::cell::UnsafeCell<()>);
 
-// SAFETY: nobody follows the pointer into the cell.
+// SAFETY: no code follows the pointer into the cell.
 #[cfg(loom)]
 #[allow(unsafe_code)] // loom's cell is not `Sync`, and a test shares it
 unsafe impl Sync for Watched {}
@@ -729,7 +732,7 @@ fn one_who_leaves_word_as_the_call_completes_sees_that_or_is_seen() {
                 drop(call);
                 left.load(Acquire)
             }
-            _ => false, // it did not look
+            _ => false, // it did not check
         });
         word.store(true, Release);
         scene.call.fence();
@@ -876,7 +879,7 @@ fn whoever_goes_last_drops_what_is_there_once() {
         let executor = scene.completer();
         let onlooker = scene.beside(|call| drop(call.clone()));
         let Scene { call, output: _, drops } = scene;
-        drop(call); // a handle that goes without a look
+        drop(call); // a handle that is dropped without a look
         assert_eq!(join(executor), Ran::Delivered);
         join(onlooker);
         assert_eq!(drops.map(|drops| drops.count()), [1, 1]);
@@ -897,7 +900,7 @@ fn a_handle_that_takes_and_goes_meets_an_executor_that_leaves() {
     });
 }
 
-// ----- who gets the input
+// ----- the side that gets the input
 
 #[test]
 fn a_call_is_begun_in_its_turn_or_overtaken() {
