@@ -1,11 +1,13 @@
-//! A queue and the inbox in front of it, under the lock of the one who shares them.
+//! A bounded queue with a lock-free ring in front of it, under the lock of the executor that shares
+//! them.
 //!
-//! The inbox is for plain calls: of normal priority, from where no future is left, without a time limit. Such a call
-//! comes and goes without the lock, and is counted nowhere but by its position in the ring. All the rest goes through
-//! the queue, which sorts out the inbox first where the order or the counts rest on it.
+//! The ring is for fast-path calls: of normal priority, without a future, without a time limit.
+//! Such a call comes and goes without the lock, and is counted only by its position in the ring.
+//! All other work goes through the queue. The queue drains the ring first where the order or the
+//! counts depend on it.
 //!
-//! What the inbox holds is older than what waits in the lane of normal priority. So newcomers are let into the inbox only
-//! while that lane is empty.
+//! The items in the ring are older than those in the lane of normal priority. So the ring accepts
+//! calls only while that lane is empty.
 
 use super::{
     queue::{BoundedQueue, Stale},
@@ -18,26 +20,27 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// What waits in such a queue.
+/// An item that waits in such a queue.
 pub(crate) trait QueueItem: Sized + PrefetchTarget {
-    /// The call that nobody has begun, if it is one; else it is a future that was woken.
+    /// Returns the item's call that has not begun. `None` for a future that was woken.
     fn call(&self) -> Option<&dyn ErasedCall>;
 }
 
-/// How many calls go back from their lane to the inbox at once.
+/// The maximum number of calls that move from their lane to the ring at once.
 const REFILL: usize = 256;
 
-/// What the lanes hold, told off the lock: the lock is taken before anything is believed.
+/// The lengths of the lanes, readable without the lock. They are hints: a reader takes the lock
+/// before it relies on them.
 #[derive(Default)]
 pub(crate) struct DepthHint {
-    /// All of it.
+    /// The number of all items.
     waiting: AtomicUsize,
-    /// What is not for the inbox.
+    /// The number of items that are not for the ring.
     non_fast_len: AtomicUsize,
 }
 
 impl DepthHint {
-    // ORDERING: Relaxed, it is a hint.
+    // ORDERING: Relaxed, hints.
     pub(crate) fn publish<T: QueueItem>(&self, front: &Injector<T>) {
         self.waiting.store(front.queue.lanes().len(), Ordering::Relaxed);
         self.non_fast_len.store(front.non_fast_len(), Ordering::Relaxed);
@@ -53,7 +56,7 @@ impl DepthHint {
     }
 }
 
-/// What a queue and its inbox are at.
+/// The figures of a queue and its ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Figures {
     /// Calls from outside that wait.
@@ -62,16 +65,16 @@ pub(crate) struct Figures {
     pub(crate) overflow: usize,
     /// Calls that were accepted and are not over.
     pub(crate) in_flight: usize,
-    /// Calls that are over, of those that the queue has seen.
+    /// Calls that the queue has seen and that are over.
     pub(crate) completed: u64,
 }
 
 pub(crate) struct Injector<T: QueueItem> {
     pub(crate) queue: BoundedQueue<T>,
     ring: Arc<Ring<T>>,
-    /// Whether somebody takes from the inbox.
+    /// Whether threads take from the ring.
     open: bool,
-    /// Who waits for an empty moment, and needs every call to be counted.
+    /// The number of waits for an empty moment, for which every call must be counted.
     watching: usize,
 }
 
@@ -80,53 +83,56 @@ impl<T: QueueItem> Injector<T> {
         Self { queue, ring: inbox, open: false, watching: 0 }
     }
 
-    /// Calls that were accepted and are not over.
+    /// Returns the number of calls that were accepted and are not over.
     pub(crate) fn in_flight(&self) -> usize {
         self.queue.in_flight() + self.ring.len()
     }
 
-    /// Whether anything waits.
+    /// Returns whether anything waits.
     pub(crate) fn has_waiting(&self) -> bool {
         self.queue.lanes().len() > 0 || self.ring.len() > 0
     }
 
-    /// Whether something waits that is not in the inbox, and not for it either.
+    /// Returns the number of waiting items that are neither in the ring nor for it.
     pub(crate) fn non_fast_len(&self) -> usize {
         self.queue.lanes().len_except(Priority::Normal)
     }
 
-    /// What is to be dropped after the lock is released.
+    /// Takes the entries to be dropped after the lock is released.
     pub(crate) fn take_stale(&mut self) -> Vec<T> {
         self.queue.take_stale()
     }
 
-    // ----- the inbox
+    // ----- the ring
 
     pub(crate) fn is_open(&self) -> bool {
         self.open
     }
 
-    /// Whether plain calls may go through the inbox now: nobody waits for a place or for an empty moment, which only calls
-    /// that are counted give, the order is that of priorities, and the bound is none that has to be kept exactly.
+    /// Returns whether fast-path calls may go through the ring now.
+    ///
+    /// Three conditions hold then. There is no wait for room or for an empty moment: only counted
+    /// calls end such a wait. The order is that of priorities. And the bound need not be kept
+    /// exactly.
     pub(crate) fn can_use_ring(&self) -> bool {
         let ordered = self.queue.rules().is_custom();
         self.watching == 0 && !ordered && !self.queue.is_exact() && self.queue.waiting_len() == (0, 0)
     }
 
-    /// Whether what goes next is in the inbox, or can go there.
+    /// Returns whether the next item is in the ring, or can go there.
     pub(crate) fn head_is_fast(&self) -> bool {
         self.non_fast_len() == 0
             && (self.ring.len() > 0 || self.queue.lanes().first(Priority::Normal).is_none_or(is_plain))
     }
 
-    /// Somebody takes from the inbox from now on.
+    /// Opens the ring: threads take from it from now on.
     pub(crate) fn open_ring(&mut self) {
         self.open = true;
         self.ring.set_in_use(true);
         self.refill_credits();
     }
 
-    /// Nobody takes from the inbox: everything goes through the queue.
+    /// Closes the ring: no thread takes from it, and everything goes through the queue.
     pub(crate) fn close_ring(&mut self) {
         if self.open {
             self.open = false;
@@ -135,7 +141,8 @@ impl<T: QueueItem> Injector<T> {
         }
     }
 
-    /// Lets no call into the inbox for as long as the lock is held, for one that comes into the lanes.
+    /// Closes the ring for as long as the lock is held, for a call that goes to the lanes. Removes
+    /// stale entries if there are too many.
     #[inline]
     pub(crate) fn stop_accepting(&mut self) -> Option<WakeList> {
         self.ring.close();
@@ -143,13 +150,14 @@ impl<T: QueueItem> Injector<T> {
         is_due.then(|| self.purge_stale())
     }
 
-    /// Whether there is room for one more from outside. What is in the inbox counts as if it came from there, unless the
-    /// answer rests on it.
+    /// Returns whether there is queue room for one more call from outside. Items in the ring count
+    /// as calls from outside. If the answer depends on that, this drains the ring first.
     pub(crate) fn has_room(&mut self) -> bool {
         self.queue.places() > self.ring.len() || self.drain_ring().has_room()
     }
 
-    /// Lets newcomers into the inbox, as many as there are places for. Its lane goes first.
+    /// Lets as many producers into the ring as there is room. Calls in the lane of normal priority
+    /// move to the ring first.
     pub(crate) fn refill_credits(&mut self) {
         if !self.open {
             return;
@@ -163,7 +171,7 @@ impl<T: QueueItem> Injector<T> {
         }
     }
 
-    /// Moves the first calls of the lane into an inbox that has run empty.
+    /// Moves the first calls of the lane into an empty ring.
     fn refill_ring(&mut self) {
         if self.queue.lanes().first(Priority::Normal).is_none() || self.ring.len() > 0 || self.non_fast_len() > 0 {
             return;
@@ -176,22 +184,23 @@ impl<T: QueueItem> Injector<T> {
             if inside {
                 self.ring.mark_mixed();
             }
-            // It was empty, so there is a cell.
+            // The ring was empty, so there is a cell.
             if let Err(entry) = self.ring.push_closed(entry) {
                 self.enqueue_drained(entry);
             }
         }
     }
 
-    /// The entries of overtaken calls go, which nobody else counts out before their turn comes, and those of others that have
-    /// begun since.
+    /// Removes stale entries: those of overtaken calls, which no other code counts out before their
+    /// turn, and those of calls that have begun or ended since.
     #[cold]
     fn purge_stale(&mut self) -> WakeList {
         self.queue.purge_stale(|entry| entry.call().filter(|call| !call.is_queued()).map(take_stale))
     }
 
-    /// Every call counted, and none that is over. What waits is looked through only where that tells how it counts: in an
-    /// inbox that holds calls from inside.
+    /// Returns the figures. They count every call, and none that is over. If the ring holds calls
+    /// from inside, it is drained first, because only a look at each of its items tells how the
+    /// item counts.
     pub(crate) fn figures(&mut self) -> (Figures, WakeList) {
         if self.ring.is_mixed() {
             self.drain_ring();
@@ -203,12 +212,13 @@ impl<T: QueueItem> Injector<T> {
             in_flight: (self.queue.in_flight() + in_inbox).saturating_sub(overtaken),
             completed: self.queue.completed() + overtaken as u64,
         };
-        // Where nothing but entries is left, they all go, and there is an empty moment.
+        // If only stale entries are left, they are all removed, and the queue is empty.
         let is_empty = figures.in_flight == 0 && self.queue.in_flight() > 0;
         (figures, if is_empty { self.purge_stale() } else { WakeList::default() })
     }
 
-    /// A call that was popped had been claimed: whoever did that counts it, unless it was overtaken.
+    /// Skips the popped entry of a call that was already claimed. The side that claimed the call
+    /// counts it, unless the call was overtaken.
     pub(crate) fn skip_stale(&mut self, call: &dyn ErasedCall) -> WakeList {
         match take_stale(call) {
             Stale::StillCounted => self.queue.on_run_by_waiter(call.header().is_nested()),
@@ -216,17 +226,18 @@ impl<T: QueueItem> Injector<T> {
         }
     }
 
-    /// An entry that was popped is out of date: it is dropped after the lock is released.
+    /// Keeps a stale entry to be dropped after the lock is released.
     pub(crate) fn discard_stale(&mut self, entry: T) {
         self.queue.discard_stale(entry);
     }
 
-    /// A call that may be queued here was raised, and expires so: its entry is put where it stands now.
+    /// Adds an entry for a raised call that may be queued here, at the position that `expires`
+    /// gives.
     pub(crate) fn raise(&mut self, expires: u64, entry: T) {
         if entry.call().is_some_and(|call| !call.header().is_accepted()) {
             self.drain_ring();
         }
-        // One that is not counted is not here yet, or is about to begin.
+        // A call that is not counted is not here yet, or is about to begin.
         let queued = entry.call().filter(|call| call.is_queued() && call.header().is_accepted());
         match queued.map(|call| call.header().priority()) {
             Some(priority) => self.queue.push_raised(priority, expires, entry),
@@ -234,12 +245,13 @@ impl<T: QueueItem> Injector<T> {
         }
     }
 
-    /// When the first of what waits expires.
+    /// Returns when the first waiting item expires.
     pub(crate) fn earliest(&mut self) -> Option<u64> {
         self.drain_ring().lanes().earliest()
     }
 
-    /// Brings every call out of the inbox to the front of its lane, and counts it. From here on the queue is exact.
+    /// Moves every call from the ring to the front of its lane, and counts it. From here on the
+    /// queue is exact.
     pub(crate) fn drain_ring(&mut self) -> &mut BoundedQueue<T> {
         let mut came = Vec::new();
         self.ring.close_and_drain(|entry| came.push(entry));
@@ -247,7 +259,8 @@ impl<T: QueueItem> Injector<T> {
         &mut self.queue
     }
 
-    /// An entry that was in the inbox goes to the front of its lane, unless its call has begun or is being ended.
+    /// Puts an entry from the ring at the front of its lane, unless its call has begun or is being
+    /// ended.
     fn enqueue_drained(&mut self, entry: T) {
         let Some(call) = entry.call() else { return };
         if call.is_queued() {
@@ -262,8 +275,11 @@ impl<T: QueueItem> Injector<T> {
         }
     }
 
-    /// A call left the inbox that somebody else had claimed. Whoever ends a call counts it out of the queue: so it has to be
-    /// counted in, unless they have been here, or the one who waits for it runs it, who counts nothing.
+    /// Counts a call that left the ring after another side had claimed it.
+    ///
+    /// The side that ends a call counts it out of the queue, so the call must be counted in. There
+    /// are two exceptions: that side has already counted the call in, or the call was overtaken,
+    /// and the task that runs it counts nothing.
     pub(crate) fn account_claimed(&mut self, call: &dyn ErasedCall) {
         let meta = call.header();
         if call.was_overtaken() {
@@ -274,7 +290,7 @@ impl<T: QueueItem> Injector<T> {
         }
     }
 
-    /// Whether the inbox has a place for a plain call, after a look at what came free.
+    /// Returns whether the ring has a credit for a fast-path call, after updating the credits.
     pub(crate) fn has_credit(&mut self) -> bool {
         self.refill_credits();
         self.ring.has_credit()
@@ -282,15 +298,15 @@ impl<T: QueueItem> Injector<T> {
 
     // ----- going out
 
-    /// The next entry; what it holds is counted in the queue.
+    /// Takes the next entry. Its call is counted in the queue.
     pub(crate) fn pop(&mut self) -> Option<T> {
         if self.non_fast_len() > 0 {
-            // Who goes first is for the lanes to say.
+            // The lanes decide the order.
             return self.drain_ring().pop();
         }
         while self.ring.len() > 0 {
             match self.ring.pop() {
-                None => std::thread::yield_now(), // it is being filled
+                None => std::thread::yield_now(), // the cell is being filled
                 Some(entry) => {
                     let live = entry.call().is_some_and(ErasedCall::is_queued);
                     self.enqueue_drained(entry);
@@ -305,7 +321,8 @@ impl<T: QueueItem> Injector<T> {
 
     // ----- the empty moment
 
-    /// Somebody waits for an empty moment: until they have seen it, every call is counted.
+    /// Counts every call from now on, for a wait for an empty moment. [`Injector::release_exact`]
+    /// ends this.
     pub(crate) fn require_exact(&mut self) {
         self.watching += 1;
         self.close_ring();
@@ -315,28 +332,29 @@ impl<T: QueueItem> Injector<T> {
         self.watching -= 1;
     }
 
-    /// A call that was claimed out of its turn begins.
+    /// Begins a call that was claimed out of turn.
     pub(crate) fn start_out_of_order(&mut self, call: &dyn ErasedCall) -> WakeList {
         self.count(call);
         self.queue.count_stale();
         self.queue.on_start(call.header().is_nested())
     }
 
-    /// Sees to it that a claimed call is counted in, wherever its entry is.
+    /// Ensures that a claimed call is counted in, wherever its entry is.
     fn count(&mut self, call: &dyn ErasedCall) {
         let meta = call.header();
         if !meta.is_accepted() {
             self.drain_ring();
         }
         if !meta.is_accepted() {
-            // Whoever took it from the inbox finds that it was claimed, and that it was counted.
+            // The thread that took it from the ring finds that it was claimed, and that it was
+            // counted.
             meta.leave();
             meta.mark_counted(meta.is_nested());
             self.queue.count_in(meta.is_nested());
         }
     }
 
-    /// A call that was claimed to be ended leaves.
+    /// Removes a call that was claimed to be ended.
     pub(crate) fn leave(&mut self, call: &dyn ErasedCall) -> WakeList {
         self.count(call);
         let ended = self.queue.on_removed(call.header().is_nested());
@@ -344,12 +362,12 @@ impl<T: QueueItem> Injector<T> {
     }
 }
 
-/// What there is to do about the entry of a call that is not queued.
+/// Returns how to count the stale entry of a call that is not queued.
 fn take_stale(call: &dyn ErasedCall) -> Stale {
     if call.was_overtaken() && call.header().take_counted() { Stale::StillCounted } else { Stale::AlreadyCounted }
 }
 
-/// Whether the inbox may hold it.
+/// Returns whether the ring may hold the entry.
 fn is_plain<T: QueueItem>(entry: &T) -> bool {
     entry.call().is_some_and(|call| call.is_plain() && call.is_queued())
 }

@@ -1,4 +1,5 @@
-//! How many entries an operation looks at while others wait. No time is measured: each look is counted.
+//! How many entries an operation looks at while others wait. No time is measured: each look is
+//! counted.
 
 use super::{
     Injector, QueueItem,
@@ -24,10 +25,10 @@ use std::{
     },
 };
 
-/// How often entries were looked at.
+/// The number of looks at entries.
 type Looks = Arc<AtomicUsize>;
 
-/// An entry that counts how often its call is looked at.
+/// An entry that counts the looks at its call.
 struct Counted {
     call: CallRef<Call>,
     looks: Looks,
@@ -55,7 +56,7 @@ struct Lanes {
 }
 
 impl Lanes {
-    /// One with `n` calls of normal priority, each third of which is from inside.
+    /// Creates a queue with `n` calls of normal priority; every third call is from inside.
     fn filled(n: usize) -> Self {
         let inbox = Arc::new(Ring::new(64));
         let queue = BoundedQueue::new(Limits { queued: usize::MAX, in_flight: usize::MAX });
@@ -78,13 +79,13 @@ impl Lanes {
         Counted { call, looks: self.looks.clone() }
     }
 
-    /// Opens the inbox and puts as many calls into it.
+    /// Opens the ring and puts the same number of calls into it.
     fn fill_inbox(&mut self, calls: usize) {
         self.front.open_ring();
         (0..calls).for_each(|_| assert!(self.inbox.try_push(|| self.entry(call(Priority::Normal, false)))));
     }
 
-    /// The looks at entries that `operation` takes.
+    /// Returns the number of looks at entries that `operation` takes.
     fn count_looks(&mut self, operation: impl FnOnce(&mut Self)) -> usize {
         self.looks.store(0, Relaxed);
         operation(self);
@@ -107,7 +108,7 @@ fn call(priority: Priority, inside: bool) -> CallRef<Call> {
     CallRef::new(Slot::new(Input { task: 0, shared: None }, meta, false))
 }
 
-/// The numbers of calls that wait.
+/// The numbers of the calls that wait.
 const SIZES: [usize; 2] = [100, 10_000];
 
 #[test]

@@ -1,5 +1,5 @@
-//! A queue with its inbox against one list that is searched: whatever way a call takes, it goes once, in its turn, and the
-//! bound holds.
+//! A queue with its ring against a model in one list. Whatever way a call takes, it leaves once, in
+//! its turn, and the bound holds.
 
 use super::Injector;
 use crate::call::ancestry::Origin;
@@ -18,7 +18,7 @@ use std::{panic::Location, sync::Arc};
 
 pub(super) const TASK: TaskInfo = TaskInfo::new("Set", "task", "front::Set::task");
 
-/// A set whose one task gives back its number.
+/// A set whose one task returns its number.
 pub(super) struct Set;
 
 impl TaskSet for Set {
@@ -44,7 +44,7 @@ impl TaskSet for Set {
     }
 }
 
-/// A call that does nothing but stand in a queue. It came at the moment of its number.
+/// A call that only waits in a queue. Its number is the moment of its submission.
 pub(super) type Call = CallSlot<Set>;
 
 fn number(call: &Call) -> u64 {
@@ -53,30 +53,31 @@ fn number(call: &Call) -> u64 {
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// A call comes, by the inbox if it is plain and there is a place.
+    /// A call is submitted: through the ring if it is a fast-path call and there is a credit.
     Come {
         urgent: bool,
         inside: bool,
     },
-    /// One who takes from the inbox takes the next. If that had been claimed, it is settled at once, or with others later.
+    /// A consumer of the ring takes the next call. A call that had been claimed is settled at once,
+    /// or with others later.
     Serve {
         at_once: bool,
     },
-    /// What was taken and had been claimed is settled.
+    /// The calls that were taken although claimed are settled.
     Settle,
-    /// One who holds the lock takes the next.
+    /// The lock holder takes the next call.
     Take,
-    /// The nth that waits is claimed to be ended, and leaves at once.
+    /// The nth waiting call is claimed to be ended, and leaves at once.
     End(usize),
-    /// The nth that waits is claimed to be ended; it leaves when the others have gone on.
+    /// The nth waiting call is claimed to be ended, and leaves at a later step.
     EndLater(usize),
-    /// The nth from inside that waits is overtaken.
+    /// The nth waiting call from inside is overtaken.
     Overtake(usize),
-    /// The nth that waits is made the most urgent.
+    /// The nth waiting call gets the most urgent priority.
     Raise(usize),
     Open,
     Shut,
-    /// Somebody looks at the figures.
+    /// The figures are read.
     Look,
 }
 
@@ -101,16 +102,16 @@ struct Model {
     front: Injector<CallRef<Call>>,
     inbox: Arc<Ring<CallRef<Call>>>,
     bound: usize,
-    /// Those that wait, in the order in which they came.
+    /// The waiting calls, in the order of submission.
     waiting: Vec<CallRef<Call>>,
-    /// Claimed to be ended, and not gone yet.
+    /// The calls that are claimed to be ended and have not left yet.
     ending: Vec<CallRef<Call>>,
-    /// Taken from the inbox after they were claimed, and not settled yet.
+    /// The calls that were taken from the ring after they were claimed, and are not settled yet.
     unsettled: Vec<CallRef<Call>>,
     came: usize,
-    /// Taken from the inbox and run, or found to have been.
+    /// The calls that were taken from the ring and run, or were found to have run.
     served: u64,
-    /// Run, in their turn or overtaken.
+    /// The calls that have run, in their turn or overtaken.
     over: u64,
 }
 
@@ -123,13 +124,14 @@ impl Model {
         Self { front, inbox, bound, waiting, ending, unsettled, came: 0, served: 0, over: 0 }
     }
 
-    /// Calls from outside that have a place: until it is settled, one that was taken from the inbox has none.
+    /// The calls from outside that occupy queue room. A call taken from the ring has none until it
+    /// is settled.
     fn outside(&self) -> usize {
         let unsettled = |call: &CallRef<Call>| self.unsettled.iter().any(|other| number(other) == number(call));
         self.waiting.iter().chain(&self.ending).filter(|call| !call.header.is_nested() && !unsettled(call)).count()
     }
 
-    /// As the gate does.
+    /// Submits a call like admission does.
     fn come(&mut self, urgent: bool, inside: bool) -> Result<(), TestCaseError> {
         let priority = if urgent { Priority::Immediate } else { Priority::Normal };
         let meta =
@@ -172,7 +174,7 @@ impl Model {
         Ok(())
     }
 
-    /// Who goes next: the most urgent, and of those who came first.
+    /// Returns the next call: the most urgent, and among equals the first that came.
     fn goes(&mut self, call: &Call) -> TestCaseResult {
         let next = self.waiting.iter().position(|call| call.header.priority() == Priority::Immediate).unwrap_or(0);
         prop_assert!(!self.waiting.is_empty(), "nobody waits");
@@ -183,7 +185,7 @@ impl Model {
 
     fn serve(&mut self, at_once: bool) -> TestCaseResult {
         if self.front.non_fast_len() > 0 {
-            return Ok(()); // who serves leaves it to the lock's holder
+            return Ok(()); // the consumer leaves it to the lock holder
         }
         while let Some(call) = self.inbox.pop() {
             if call.begin().is_some() {
@@ -245,7 +247,8 @@ impl Model {
         }
     }
 
-    /// As a host does. What it pops meanwhile may be either entry.
+    /// Raises the nth waiting call like an executor does. A later pop may return either of the call's
+    /// two entries.
     fn raise(&mut self, nth: usize) {
         if let Some(at) = nth.checked_rem(self.waiting.len()) {
             let call = self.waiting[at].clone();
@@ -257,7 +260,8 @@ impl Model {
         }
     }
 
-    /// Figures tell what waits, and nothing of what is over; what is about to leave is still there.
+    /// Checks that the figures count what waits and nothing that is over. A call that is about to
+    /// leave is still counted.
     fn look(&mut self) -> TestCaseResult {
         self.settle();
         let (outside, all) = (self.outside(), self.waiting.len() + self.ending.len());

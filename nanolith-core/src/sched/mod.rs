@@ -1,4 +1,4 @@
-//! The order of calls: lanes, the ring in front of them, the bounded queue, and the policy that sorts it.
+//! The order of calls: lanes, the ring in front of them, and the bounded queue.
 
 pub(crate) mod injector;
 pub(crate) mod lanes;

@@ -1,16 +1,26 @@
-//! A ring in front of the lanes, for calls that come fast: one compare-and-swap to come in, one to go out, no lock.
+//! A bounded lock-free ring for fast-path calls, in front of a locked queue: one compare-and-swap
+//! to push, one to pop.
 //!
-//! Whoever holds the lock of the queue behind it says how many items it may hold, and may [close](Ring::close_and_drain) it at any
-//! moment; then newcomers go to the lock. So every rare thing (a bound that is reached, a line, a pause, a close) happens
-//! with the ring shut and empty, and only the plain way is here.
+//! The cells work as in [Vyukov's bounded MPMC
+//! queue](https://www.1024cores.net/home/lock-free-algorithms/queues/bounded-mpmc-queue). In
+//! addition, `tail` carries a count of credits, so that the ring can be limited and closed.
 //!
-//! A newcomer takes a place and a position in one step on one word, `tail`, and then fills the cell of its position. Where
-//! the places have run out, it looks at `head` for those that came free meanwhile. A cell's `sequence` says whose it is:
-//! `2 * lap`, the newcomer's of that lap; `2 * lap + 1`, full, for whoever moves `head` past it.
+//! The holder of the queue's lock sets how many items the ring may hold, and may
+//! [close](Ring::close_and_drain) the ring at any moment. Then producers use the locked queue. So
+//! every rare case (a bound that is reached, waiters for room, a pause, a close) happens with the
+//! ring closed and empty, and this file contains only the fast path.
 //!
-//! Nobody adds places to a ring that was shut in between: `tail` would have to come back to what it was, open and without
-//! a place, while its position moves with each place that is used, and a shut ring is opened only to give some.
-#![allow(unsafe_code)] // the second room: see ARCHITECTURE.md
+//! A producer takes a credit and a position in one step on one word, `tail`, and then fills the
+//! cell of its position. If the credits have run out, it checks `head` for positions that became
+//! free meanwhile. A cell's `sequence` names its owner:
+//!
+//! - `2 * lap`: the cell is empty, and belongs to the producer of that lap;
+//! - `2 * lap + 1`: the cell is full, and belongs to the consumer that moves `head` past it.
+//!
+//! A producer's compare-and-swap cannot succeed on a ring that was closed and reopened in between.
+//! For that, `tail` would have to return to the same position, open and without a credit. But the
+//! position moves with each credit that is used, and a closed ring is opened only with credits.
+#![allow(unsafe_code)] // unsafe code is allowed here: see ARCHITECTURE.md
 
 use crate::util::{
     loom::{AtomicU32, AtomicU64, Ordering, UnsafeCell, yield_now},
@@ -18,55 +28,55 @@ use crate::util::{
 };
 use std::{mem::MaybeUninit, sync::atomic::AtomicUsize};
 
-/// Where the number of places stands in `tail`, above the position.
+/// The bit at which the number of credits begins in `tail`, above the position.
 const CREDIT_SHIFT: u32 = 48;
 const POSITION: u64 = (1 << CREDIT_SHIFT) - 1;
 
-/// Nobody is let in. Above the places.
+/// The bit of `tail` that closes the ring. It is above the credits.
 const CLOSED: u64 = 1 << 63;
 
-/// The most cells there can be.
+/// The maximum number of cells.
 const MAX_CAPACITY: usize = 1 << 14;
 
 struct Cell<T> {
     sequence: AtomicU64,
-    /// Where the item points: a hint for whoever is about to take it.
+    /// The address to which the item points: a hint for prefetching.
     points: AtomicUsize,
     item: UnsafeCell<MaybeUninit<T>>,
 }
 
-/// Keeps what one side writes off the other side's cache line.
+/// Keeps the word that one side writes on a cache line of its own.
 #[repr(align(128))]
 struct CachePadded<T>(T);
 
-/// How many items before its turn an item is fetched.
+/// The distance in positions between the item that is taken and the item that is prefetched.
 const PREFETCH_DISTANCE: u64 = 2;
 
-/// The ring. Its capacity is a power of two.
+/// The ring. The number of its cells is a power of two.
 pub(crate) struct Ring<T: PrefetchTarget> {
-    /// The next position to fill, and above it how many places are left.
+    /// The next position to fill, and above it the number of credits left.
     tail: CachePadded<AtomicU64>,
     /// The next position to empty.
     head: CachePadded<AtomicU64>,
     cells: Box<[Cell<T>]>,
-    /// How many items it may hold while it is open.
+    /// The maximum number of items while the ring is open.
     limit: AtomicU64,
-    /// Whether somebody takes from it: a hint.
+    /// Whether a thread takes from the ring: a hint.
     in_use: AtomicU32,
-    /// Whether all items are being taken out, by whoever holds the lock.
+    /// Whether the lock holder is taking all items out.
     draining: AtomicU32,
-    /// Whether it may hold items that count apart: see [`Ring::mark_mixed`].
+    /// Whether the ring may hold nested items: see [`Ring::mark_mixed`].
     is_mixed: AtomicU32,
 }
 
-// SAFETY: an item is written by the one who took its position and read by the one who moved the head past it; `sequence`
-// orders the two. No reference to an item leaves this room.
+// SAFETY: an item is written by the producer that took its position and read by the consumer that
+// moved the head past it; `sequence` orders the two. No reference to an item leaves this module.
 unsafe impl<T: Send + PrefetchTarget> Sync for Ring<T> {}
 // SAFETY: as above; a ring owns what it holds.
 unsafe impl<T: Send + PrefetchTarget> Send for Ring<T> {}
 
 impl<T: PrefetchTarget> Ring<T> {
-    /// A ring of at least `capacity` cells, shut.
+    /// Creates a closed ring of at least `capacity` cells.
     pub(crate) fn new(capacity: usize) -> Self {
         let capacity = capacity.clamp(1, MAX_CAPACITY).next_power_of_two();
         let cell = || Cell {
@@ -90,24 +100,26 @@ impl<T: PrefetchTarget> Ring<T> {
     }
 
     fn cell(&self, position: u64) -> &Cell<T> {
-        // The capacity is a power of two that fits.
+        // The number of cells is a power of two, so the mask keeps the position in range.
         &self.cells[position as usize & (self.cells.len() - 1)]
     }
 
-    /// What `sequence` says when the cell of `position` is its newcomer's.
+    /// Returns the `sequence` of the cell of `position` while the cell belongs to its producer.
     fn sequence(&self, position: u64) -> u64 {
         (position >> self.cells.len().trailing_zeros()) * 2
     }
 
-    /// Puts in the item that `make` gives, if there is a place for it. `make` must not panic.
+    /// Pushes the item that `make` returns, if there is a credit for it. `make` must not panic.
     pub(crate) fn try_push(&self, make: impl FnOnce() -> T) -> bool {
-        // ORDERING: Acquire, as in the step below: `more` reads the limit that came with it.
+        // ORDERING: Acquire, as in the step below: `credits` reads the limit that was stored
+        // before.
         let mut tail = self.tail.0.load(Ordering::Acquire);
         loop {
             let Some(places) = self.credits(tail) else { return false };
             let next = (places - 1) << CREDIT_SHIFT | (tail + 1) & POSITION;
-            // ORDERING: AcqRel. Acquire pairs with the Release in `set_limit`, so that what made the place is seen. Release
-            // pairs with the Acquire in `close`: whoever shuts the ring sees what came before this item.
+            // ORDERING: AcqRel. Acquire pairs with the Release in `set_limit`, so that what made
+            // the room is seen. Release pairs with the Acquire in `close`: the thread that closes
+            // the ring sees what came before this item.
             match self.tail.0.compare_exchange_weak(tail, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break,
                 Err(now) => tail = now,
@@ -117,11 +129,12 @@ impl<T: PrefetchTarget> Ring<T> {
         true
     }
 
-    /// How many places there are, those included that came free since somebody looked; `None` if there are none.
+    /// Returns the number of credits, including positions that became free meanwhile; `None` if
+    /// there are none.
     fn credits(&self, tail: u64) -> Option<u64> {
         match tail >> CREDIT_SHIFT {
             0 => {
-                // ORDERING: Relaxed, it was written before the ring was opened.
+                // ORDERING: Relaxed, the limit was written before the ring was opened.
                 let limit = self.limit.load(Ordering::Relaxed);
                 limit.checked_sub(self.between(self.head(), tail)).filter(|places| *places > 0)
             }
@@ -130,8 +143,8 @@ impl<T: PrefetchTarget> Ring<T> {
         }
     }
 
-    /// How many positions lie between two.
-    #[allow(clippy::unused_self)] // they are this ring's
+    /// Returns the number of positions between two.
+    #[allow(clippy::unused_self)] // the positions are of this ring
     fn between(&self, head: u64, tail: u64) -> u64 {
         (tail & POSITION).wrapping_sub(head) & POSITION
     }
@@ -139,28 +152,35 @@ impl<T: PrefetchTarget> Ring<T> {
     /// Fills the cell of a position that the caller alone has taken.
     fn write_cell(&self, position: u64, item: T) {
         let (cell, turn) = (self.cell(position), self.sequence(position));
-        // The one who empties moves the head first and reads the item after; a lap later it may still be reading.
-        // ORDERING: Acquire, pairs with the Release in `pop`: the item of the lap before is out.
+        // A consumer moves the head first and reads the item after; a lap later it may still be
+        // reading.
+        // ORDERING: Acquire, pairs with the Release in `read_cell`: the item of the lap before is
+        // out.
         while cell.sequence.load(Ordering::Acquire) != turn {
             yield_now();
         }
         // ORDERING: Relaxed, a hint.
         cell.points.store(item.target_ptr().addr(), Ordering::Relaxed);
-        // SAFETY: the position is the caller's alone, and its turn has come: nobody else touches the cell until `sequence` moves.
+        // SAFETY: the position is the caller's alone, and its turn has come: no other thread
+        // touches the cell until `sequence` moves.
         cell.item.with_mut(|slot| unsafe { (*slot).write(item) });
-        // ORDERING: Release, pairs with the Acquire in `pop`: publishes the item.
+        // ORDERING: Release, pairs with the Acquire in `try_pop`: publishes the item.
         cell.sequence.store(turn + 1, Ordering::Release);
     }
 
-    /// Takes the oldest item out. `None`: there is none, the one who took its position is still filling it, or all are being
-    /// taken out by [`Ring::close_and_drain`]: then what is in here is younger than what that has, and has to wait for it.
+    /// Takes the oldest item out.
+    ///
+    /// Returns `None` if the ring is empty, if the producer of that position is still filling the
+    /// cell, or while [`Ring::close_and_drain`] takes all items out. In the last case the items
+    /// that are still here are younger than those already taken out, and must wait for them.
     pub(crate) fn pop(&self) -> Option<T> {
-        // ORDERING: Relaxed. It is read after the head: who drains says so before it moves the head, so a head that it has moved
-        // shows it, and one that it has not moved is what the step in `take` still finds.
+        // ORDERING: Relaxed. `draining` is read after the head. `close_and_drain` sets it before it
+        // moves the head, so a head that it has moved makes the flag visible. A head that it has
+        // not moved is what the step in `try_pop` still finds.
         self.try_pop(|| self.draining.load(Ordering::Relaxed) > 0)
     }
 
-    /// The same, unless `gives_up` says so once the head was read.
+    /// Like [`Ring::pop`], but checks `gives_up` after reading the head instead of `draining`.
     #[inline(always)]
     fn try_pop(&self, gives_up: impl Fn() -> bool) -> Option<T> {
         // ORDERING: Acquire, pairs with the Release in the step below, for the sake of `draining`.
@@ -177,8 +197,8 @@ impl<T: PrefetchTarget> Ring<T> {
             }
             if now == turn + 1 {
                 let next = (head + 1) & POSITION;
-                // ORDERING: AcqRel. Release pairs with the Acquire in `set_limit`: who counts this place as free sees what the
-                // one who freed it did before.
+                // ORDERING: AcqRel. Release pairs with the Acquire in `head`: a producer that
+                // counts this position as free sees what the consumer that freed it did before.
                 match self.head.0.compare_exchange_weak(head, next, Ordering::AcqRel, Ordering::Acquire) {
                     Ok(_) => {
                         self.prefetch_cell(head + PREFETCH_DISTANCE);
@@ -187,7 +207,8 @@ impl<T: PrefetchTarget> Ring<T> {
                     Err(now) => head = now,
                 }
             } else {
-                // Somebody else took it and has moved the head, or still reads the item of the lap before.
+                // Another consumer took it and has moved the head, or still reads the item of the
+                // lap before.
                 // ORDERING: Acquire, as above.
                 let moved = self.head.0.load(Ordering::Acquire);
                 if moved == head {
@@ -198,7 +219,7 @@ impl<T: PrefetchTarget> Ring<T> {
         }
     }
 
-    /// Brings what the item of a position points to to this core, if it is there already. Whoever takes it writes to it.
+    /// Prefetches the target of a position's item for writing, if the item is already there.
     #[inline]
     fn prefetch_cell(&self, position: u64) {
         let cell = self.cell(position & POSITION);
@@ -210,137 +231,149 @@ impl<T: PrefetchTarget> Ring<T> {
     }
 
     /// Takes the item out of a cell past which the caller has moved the head.
-    #[allow(clippy::unused_self)] // the cell is this ring's
+    #[allow(clippy::unused_self)] // the cell is of this ring
     fn read_cell(&self, cell: &Cell<T>, turn: u64) -> T {
-        // SAFETY: the cell was full, and whoever moves the head past it, once, has its item.
+        // SAFETY: the cell was full, and the caller, which alone moved the head past it, owns its
+        // item.
         let item = cell.item.with_mut(|slot| unsafe { (*slot).assume_init_read() });
-        // ORDERING: Release, pairs with the Acquire in `write_cell`: the item is out before another is written.
+        // ORDERING: Release, pairs with the Acquire in `write_cell`: the item is out before another
+        // is written.
         cell.sequence.store((turn + 2) & (self.sequence(POSITION) + 1), Ordering::Release);
         item
     }
 
-    /// Whether the oldest item is there to be taken: a hint for those who look on.
+    /// Returns whether the oldest item can be taken: a hint.
     pub(crate) fn has_next(&self) -> bool {
         // ORDERING: Relaxed, `pop` looks again.
         let head = self.head.0.load(Ordering::Relaxed);
         self.cell(head).sequence.load(Ordering::Relaxed) == self.sequence(head) + 1
     }
 
-    /// Whether somebody would be let in: a hint.
+    /// Returns whether a push would find a credit: a hint.
     pub(crate) fn has_credit(&self) -> bool {
-        // ORDERING: Acquire, as in `push`, which looks again.
+        // ORDERING: Acquire, as in `try_push`, which looks again.
         self.credits(self.tail.0.load(Ordering::Acquire)).is_some()
     }
 
-    /// Whether those who take from it are about to make places: a hint.
+    /// Returns whether the ring is full and a thread that takes from it will soon make room: a
+    /// hint.
     pub(crate) fn is_saturated(&self) -> bool {
         self.has_consumer() && !self.has_credit()
     }
 
-    /// Whether a good part of what it may hold is free, so that it pays to come: a hint.
+    /// Returns whether a good part of the limit is free, so that a push pays: a hint.
     pub(crate) fn has_slack(&self) -> bool {
         // ORDERING: Relaxed, a hint.
         let limit = self.limit.load(Ordering::Relaxed) as usize;
         self.has_credit() && self.len() <= limit - limit / 8
     }
 
-    /// An item that counts apart from the others was put in: from here on [`Ring::len`] is no figure, until the ring is shut.
+    /// Records that a nested item was pushed, which counts apart from the others. From here on
+    /// [`Ring::len`] cannot be used as a figure, until the ring is closed and drained.
     #[inline]
     pub(crate) fn mark_mixed(&self) {
-        // ORDERING: Relaxed, and so below: who knows of the item, by what its newcomer did next, knows of the mark. It comes
-        // after the item, so that `close_and_drain`, which takes the item out, does not take back the mark of one that it left in.
+        // ORDERING: Relaxed, and so below: a thread that knows of the item, by what its producer
+        // did next, knows of the mark. The mark comes after the item. So `close_and_drain`, which
+        // takes the item out, does not clear the mark of an item that it left in.
         if self.is_mixed.load(Ordering::Relaxed) == 0 {
             self.is_mixed.store(1, Ordering::Relaxed);
         }
     }
 
-    /// Whether items may be in that count apart from the others.
+    /// Returns whether the ring may hold items that count apart from the others.
     pub(crate) fn is_mixed(&self) -> bool {
         self.is_mixed.load(Ordering::Relaxed) > 0
     }
 
-    /// How far the ring has been emptied: moves whenever an item is taken.
+    /// Returns the position up to which the ring has been emptied. It moves whenever an item is
+    /// taken.
     pub(crate) fn head(&self) -> u64 {
-        // ORDERING: Acquire, pairs with the Release in `pop`.
+        // ORDERING: Acquire, pairs with the Release in `try_pop`.
         self.head.0.load(Ordering::Acquire)
     }
 
-    /// How many items there are, or will be at once.
+    /// Returns the number of items, including those whose producers are still filling their cells.
     pub(crate) fn len(&self) -> usize {
         // The head first: read later it might be past this tail.
         let head = self.head();
-        // ORDERING: Acquire, pairs with the Release in `push`.
+        // ORDERING: Acquire, pairs with the Release in `try_push`.
         self.between(head, self.tail.0.load(Ordering::Acquire)) as usize
     }
 
-    /// Whether somebody takes from it: a hint.
+    /// Returns whether a thread takes from the ring: a hint.
     pub(crate) fn has_consumer(&self) -> bool {
         // ORDERING: Relaxed, a hint.
         self.in_use.load(Ordering::Relaxed) > 0
     }
 
-    // ----- for whoever holds the lock of the queue behind
+    // ----- for the holder of the queue's lock
 
     pub(crate) fn set_in_use(&self, is_in_use: bool) {
         // ORDERING: Relaxed, a hint.
         self.in_use.store(is_in_use.into(), Ordering::Relaxed);
     }
 
-    /// May hold so many items from now on, but no more than it has cells; opens it if that gives places. An open ring may be
-    /// allowed more, never less: that is what [`Ring::close`] is for.
+    /// Sets the maximum number of items, at most the number of cells. Opens the ring if that gives
+    /// credits.
+    ///
+    /// The limit of an open ring may grow but not shrink: [`Ring::close`] comes first then.
     pub(crate) fn set_limit(&self, items: usize) {
         let limit = items.min(self.cells.len()) as u64;
-        // ORDERING: Relaxed, published by the step below where the ring was shut.
+        // ORDERING: Relaxed, published by the step below if the ring was closed.
         self.limit.store(limit, Ordering::Relaxed);
         // ORDERING: Relaxed, the step below looks again.
         let tail = self.tail.0.load(Ordering::Relaxed);
         let places = limit.saturating_sub(self.between(self.head(), tail));
         if tail & CLOSED != 0 && places > 0 {
-            // ORDERING: Release, pairs with the Acquire in `push`. Nobody else writes to a shut ring's tail.
+            // ORDERING: Release, pairs with the Acquire in `try_push`. No other thread writes to a
+            // closed ring's tail.
             self.tail.0.store(places << CREDIT_SHIFT | tail & POSITION, Ordering::Release);
         }
     }
 
-    /// Lets nobody in from here on. Gives the position at which that was so.
+    /// Closes the ring to producers. Returns the position at which it was closed.
     pub(crate) fn close(&self) -> u64 {
-        // ORDERING: AcqRel. Acquire pairs with the Release in `push`; Release keeps this before what the lock's holder does.
-        // SHUT comes with the places' end in one step, or a newcomer would find some that came free.
+        // ORDERING: AcqRel. Acquire pairs with the Release in `try_push`; Release keeps this before
+        // what the lock holder does. CLOSED is set and the credits are cleared in one step, or a
+        // producer would find positions that became free.
         let shut = |tail| Some(tail & POSITION | CLOSED);
         let (Ok(tail) | Err(tail)) = self.tail.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, shut);
         tail & POSITION
     }
 
-    /// Lets nobody in from here on, and takes everything out that came in.
+    /// Closes the ring to producers, and takes out all items.
     pub(crate) fn close_and_drain(&self, mut each: impl FnMut(T)) {
         let end = self.close();
-        // ORDERING: Relaxed, published by the steps in `take`.
+        // ORDERING: Relaxed, published by the steps in `try_pop`.
         self.draining.store(1, Ordering::Relaxed);
         while self.head() != end {
             match self.try_pop(|| false) {
                 Some(item) => each(item),
-                // Whoever took the position fills its cell next, or whoever moved the head is at it.
+                // The producer that took the position fills its cell next, or a consumer is moving
+                // the head.
                 None => yield_now(),
             }
         }
         // ORDERING: Relaxed, see `mark_mixed`.
         self.is_mixed.store(0, Ordering::Relaxed);
-        // ORDERING: Release, it stays after the last step.
+        // ORDERING: Release, the store stays after the last step.
         self.draining.store(0, Ordering::Release);
     }
 
-    /// Puts an item into a ring that lets nobody in, if it has a cell free.
+    /// Pushes an item into a closed ring, if it has a free cell.
     pub(crate) fn push_closed(&self, item: T) -> Result<(), T> {
         if self.len() >= self.cells.len() {
             return Err(item);
         }
-        // ORDERING: AcqRel, as in `push`. Nobody is let in, so nobody else moves the tail.
+        // ORDERING: AcqRel, as in `try_push`. The ring is closed, so no other thread moves the
+        // tail.
         let tail = self.tail.0.fetch_add(1, Ordering::AcqRel);
         self.write_cell(tail & POSITION, item);
         Ok(())
     }
 }
 
-/// Brings a cache line to this core, to be written to. Whatever lies there, or does not, this changes nothing.
+/// Prefetches a cache line for writing. Any address is allowed, and memory does not change.
 #[inline]
 fn prefetch(address: usize) {
     #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]

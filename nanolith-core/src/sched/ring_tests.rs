@@ -124,7 +124,7 @@ fn a_cell_is_filled_again_only_when_its_item_is_out() {
             let inbox = inbox.clone();
             thread::spawn(move || inbox.pop().map_or(0, |n| *n))
         };
-        // The place counts as free as soon as the head has moved.
+        // The position counts as free as soon as the head has moved.
         let again = inbox.try_push(|| Box::new(2));
         assert_eq!(other.join().unwrap_or(0), 1);
         assert_eq!(inbox.pop().map(|n| *n), again.then_some(2));
@@ -171,7 +171,7 @@ fn a_ring_that_was_shut_is_not_opened_by_one_who_found_a_place_before() {
             let inbox = inbox.clone();
             thread::spawn(move || inbox.try_push(|| Box::new(2)))
         };
-        let mut got = inbox.pop().map_or(0, |n| *n); // a place comes free, and is given by the one who finds it
+        let mut got = inbox.pop().map_or(0, |n| *n); // a position becomes free, and the producer that finds it gets it
         inbox.close_and_drain(|n| got += *n);
         let came = other.join().unwrap_or(false);
         assert!(!inbox.has_credit() && inbox.len() == 0, "it is shut");
