@@ -1,5 +1,7 @@
-//! The order of work: one first-in first-out lane a priority, the earliest expiration next. Pure data without a lock;
-//! whoever shares it brings the lock.
+//! The order of work: one first-in first-out lane for each priority; the earliest expiration goes
+//! next.
+//!
+//! This is pure data without a lock. The code that shares it provides the lock.
 
 use crate::{call::aging::AgingTable, meta::priority::Priority};
 use std::{
@@ -8,7 +10,7 @@ use std::{
     mem,
 };
 
-/// When an item expires and, among equals, when it came.
+/// The sort key of an item: its expiration and, among equals, the order of arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Rank {
     expires: u64,
@@ -34,38 +36,41 @@ impl<T> PartialOrd for Entry<T> {
     }
 }
 
-/// Reversed, since the standard heap gives its greatest first and we want the earliest.
+/// Reversed, since the standard heap returns its greatest item first and the earliest is needed.
 impl<T> Ord for Entry<T> {
     fn cmp(&self, other: &Self) -> cmp::Ordering {
         other.rank.cmp(&self.rank)
     }
 }
 
-/// The lanes: a plain push or pop takes constant time, one that resumes or has a place of its own `O(log n)`, and so does an
-/// eviction.
+/// The lanes. A push or pop of a lane takes constant time. An item that resumes or has a position
+/// of its own takes `O(log n)`, and so does an eviction.
 pub(crate) struct Lanes<T> {
     expirations: AgingTable,
     /// The sequence numbers of a lane ascend from its front to its back.
     lanes: [VecDeque<Entry<T>>; PRIORITIES],
-    /// Items whose place is not the end of a lane, with their priority: raised ones, and those of a custom order.
+    /// Items whose position is not the end of a lane, with their priority: raised items, and those
+    /// of a custom order.
     placed: BTreeMap<Rank, (Priority, T)>,
     resumed: BinaryHeap<Entry<T>>,
-    /// The sequence numbers of the last item at the end of a queue, and of the last at the front of a lane.
+    /// The sequence numbers of the last item at the end of a queue, and of the last at the front of
+    /// a lane.
     sequence: u64,
     front_sequence: u64,
     len: usize,
-    /// What an eviction need not look at again.
+    /// The items that an eviction need not look at again.
     unfit: [Unfit; PRIORITIES],
-    /// A bit for each of the queues that holds something: those of the lanes first.
+    /// A bit for each queue that is not empty: first the lanes, then [`PLACED`] and [`RESUMED`].
     filled: u8,
 }
 
-/// Which items of one priority an eviction has passed over: they never fit again.
+/// The items of one priority that an eviction has passed over: they never fit again.
 #[derive(Default)]
 struct Unfit {
-    /// The sequence numbers of the first and the last of those in the lane, with all between them.
+    /// The sequence numbers of the first and the last such item in the lane, with all between them.
     in_lane: Option<(u64, u64)>,
-    /// The places of the others that have one of their own, in the order in which they came. Some of the items are gone.
+    /// The positions of the items with a position of their own, in the order of arrival. Evictions
+    /// have not passed over these yet. Some of the items may be gone.
     others_placed: VecDeque<Rank>,
 }
 
@@ -74,7 +79,7 @@ struct Unfit {
 #[must_use = "an item was taken out, or is to be out of date"]
 pub(crate) enum Evicted<'a, T> {
     Out(T),
-    /// It stays in the middle of its lane, and is out of date from here on.
+    /// The item stays in the middle of its lane, and is out of date from here on.
     Left(&'a T),
 }
 
@@ -89,17 +94,18 @@ impl<T> Evicted<'_, T> {
 
 const PRIORITIES: usize = Priority::ALL.len();
 
-/// The numbers of the queues that are no lanes.
+/// The numbers of the queues that are not lanes.
 const PLACED: usize = PRIORITIES;
 const RESUMED: usize = PLACED + 1;
 
-/// In the sequence of what has not been out yet.
+/// A bit in the sequence number of an item that has not been out yet.
 const FRESH_BIT: u64 = 1 << 63;
 
-/// The sequence number from which those at the back ascend, and those at the front descend.
+/// The first sequence number. Those at the back ascend from it, and those at the front descend from
+/// it.
 const FIRST: u64 = 1 << 62;
 
-/// An index of placed items may be so much longer than the items themselves.
+/// The number of entries by which an index of placed items may exceed twice the items themselves.
 const SLACK: usize = 64;
 
 impl<T> Lanes<T> {
@@ -117,18 +123,18 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// How many items the lanes hold, those of ended calls included.
+    /// Returns the number of items in the lanes, including those of ended calls.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Puts an item that came at `now` at the end of its priority's lane.
+    /// Puts an item that arrived at `now` at the end of its priority's lane.
     pub(crate) fn push(&mut self, priority: Priority, now: u64, item: T) {
         let rank = self.rank(priority as usize, self.expirations.of(priority, now));
         self.lanes[priority as usize].push_back(Entry { rank, item });
     }
 
-    /// Puts an item that came at `now` before all others of its priority.
+    /// Puts an item that arrived at `now` before all others of its priority.
     pub(crate) fn push_front(&mut self, priority: Priority, now: u64, item: T) {
         self.front_sequence -= 1;
         self.len += 1;
@@ -137,7 +143,7 @@ impl<T> Lanes<T> {
         self.lanes[priority as usize].push_front(Entry { rank, item });
     }
 
-    /// Puts an item where it says, whatever its priority.
+    /// Puts an item at the position that `expires` gives, regardless of its priority.
     pub(crate) fn push_at(&mut self, priority: Priority, expires: u64, item: T) {
         let rank = self.rank(PLACED, expires);
         self.placed.insert(rank, (priority, item));
@@ -148,22 +154,22 @@ impl<T> Lanes<T> {
         index.push_back(rank);
     }
 
-    /// The first item of a priority.
+    /// Returns the first item in the lane of a priority.
     pub(crate) fn first(&self, priority: Priority) -> Option<&T> {
         self.lanes[priority as usize].front().map(|entry| &entry.item)
     }
 
-    /// Takes the first item of a priority.
+    /// Takes the first item in the lane of a priority.
     pub(crate) fn pop_first(&mut self, priority: Priority) -> Option<T> {
         self.take(priority as usize)
     }
 
-    /// How many items there are that are not in the lane of this priority.
+    /// Returns the number of items that are not in the lane of this priority.
     pub(crate) fn len_except(&self, priority: Priority) -> usize {
         self.len - self.lanes[priority as usize].len()
     }
 
-    /// Puts back an item that was already out once: it keeps its expiration, whatever came since.
+    /// Puts back an item that was out once. It keeps its expiration, regardless of later arrivals.
     pub(crate) fn push_resumed(&mut self, expires: u64, item: T) {
         let rank = self.rank(RESUMED, expires);
         self.resumed.push(Entry { rank, item });
@@ -180,13 +186,13 @@ impl<T> Lanes<T> {
         self.take(RESUMED)
     }
 
-    /// When the first item expires.
+    /// Returns when the first item expires.
     #[inline]
     pub(crate) fn earliest(&self) -> Option<u64> {
         self.next().and_then(|first| self.first_rank(first)).map(|rank| rank.expires)
     }
 
-    /// The item that expires first, of those that do not resume.
+    /// Returns the item that expires first among those that do not resume.
     pub(crate) fn first_newcomer(&self) -> Option<&T> {
         match self.choose(self.filled & !(1 << RESUMED))? {
             PLACED => self.placed.first_key_value().map(|(_, (_, item))| item),
@@ -194,15 +200,16 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Takes it.
+    /// Takes the item that [`Lanes::first_newcomer`] returns.
     pub(crate) fn pop_newcomer(&mut self) -> Option<T> {
         self.choose(self.filled & !(1 << RESUMED)).and_then(|queue| self.take(queue))
     }
 
-    /// Finds the oldest item of the lowest waiting priority that `fits`, as what it came in with. What resumes is never found.
+    /// Takes the oldest item of the lowest waiting priority that `fits`. An item counts with the
+    /// priority with which it came in. Items that resume are never evicted.
     ///
-    /// No item is found twice, and one that did not fit is not asked about again: it never fits later. So an eviction takes
-    /// `O(log n)`, beside the one look at each item.
+    /// No item is found twice. An item that did not fit is not passed to `fits` again, since it
+    /// never fits later. So an eviction takes `O(log n)`, beside the single look at each item.
     pub(crate) fn evict_lowest(&mut self, mut fits: impl FnMut(&T, Priority) -> bool) -> Option<Evicted<'_, T>> {
         for priority in Priority::ALL.into_iter().rev() {
             let in_lane = self.fitting_in_lane(priority, &mut fits);
@@ -220,7 +227,7 @@ impl<T> Lanes<T> {
         None
     }
 
-    /// The position of the first item of a lane that fits.
+    /// Returns the position of the first item of a lane that fits.
     fn fitting_in_lane(&mut self, priority: Priority, fits: &mut impl FnMut(&T, Priority) -> bool) -> Option<usize> {
         let (lane, unfit) = (&self.lanes[priority as usize], &mut self.unfit[priority as usize].in_lane);
         let mut at = 0;
@@ -240,7 +247,7 @@ impl<T> Lanes<T> {
         found
     }
 
-    /// The place of the oldest item of this priority that fits and has a place of its own.
+    /// Returns the rank of the oldest placed item of this priority that fits.
     fn fitting_placed(&mut self, priority: Priority, fits: &mut impl FnMut(&T, Priority) -> bool) -> Option<Rank> {
         let index = &mut self.unfit[priority as usize].others_placed;
         while let Some(rank) = index.front() {
@@ -269,8 +276,10 @@ impl<T> Lanes<T> {
         Some(Evicted::Out(item))
     }
 
-    /// Keeps only the items that `stay`, in their order, and gives back the memory that is far too much for them. Gives the
-    /// others, for their last owner to drop them off the lock.
+    /// Keeps only the items that `stay`, in their order, and releases memory that is far too large
+    /// for them.
+    ///
+    /// Returns the removed items, for their last owner to drop after the lock is released.
     pub(crate) fn retain(&mut self, mut stay: impl FnMut(&T) -> bool) -> Vec<T> {
         let mut gone = Vec::new();
         for lane in &mut self.lanes {
@@ -293,12 +302,12 @@ impl<T> Lanes<T> {
         gone
     }
 
-    /// The rank of one more item, which goes to this queue.
+    /// Returns the rank of a new item, which goes to this queue.
     fn rank(&mut self, queue: usize, expires: u64) -> Rank {
         self.sequence += 1;
         self.len += 1;
         self.filled |= 1 << queue;
-        // What resumes came before all that waits, so among equals it goes first.
+        // An item that resumes came before all that waits, so among equals it goes first.
         let newcomer = if queue == RESUMED { 0 } else { FRESH_BIT };
         Rank { expires, sequence: self.sequence | newcomer }
     }
@@ -332,11 +341,11 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// The queue that holds the item which expires first.
+    /// Returns the queue that holds the item which expires first.
     #[inline]
     fn next(&self) -> Option<usize> {
         let first = self.filled.trailing_zeros() as usize;
-        // Most often there is one alone.
+        // Most often only one queue holds items.
         if self.filled & self.filled.wrapping_sub(1) == 0 {
             (self.filled > 0).then_some(first)
         } else {
@@ -344,7 +353,7 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// The one of these queues that holds the item which expires first.
+    /// Returns the queue among `filled` that holds the item which expires first.
     fn choose(&self, filled: u8) -> Option<usize> {
         (0..=RESUMED).filter(|queue| filled & 1 << queue > 0).min_by_key(|queue| self.first_rank(*queue))
     }

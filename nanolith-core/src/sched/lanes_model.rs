@@ -8,23 +8,23 @@ use std::{cell::Cell, collections::BTreeSet};
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Push(Priority),
-    /// One goes to the front of its lane.
+    /// An item goes to the front of its lane.
     PushFront(Priority),
-    /// One with a place of its own comes, so many milliseconds from now.
+    /// An item with a position of its own comes in, which expires this many milliseconds from now.
     Place(Priority, u64),
-    /// The nth that is in gets a second entry, as one of this priority.
+    /// The nth item gets a second entry, with this priority.
     Raise(usize, Priority),
     Pop,
-    /// Takes the first of those that do not resume.
+    /// The first item that does not resume is taken.
     PopNewcomer,
-    /// Puts the nth of those that are out back in.
+    /// The nth item that is out is put back in.
     Resume(usize),
     PopResumed,
-    /// Evicts one whose number three divides, and which was not evicted before.
+    /// An item is evicted whose number is divisible by three, and which was not evicted before.
     Evict,
-    /// Keeps those whose number the divisor does not divide.
+    /// The items whose number is not divisible by the divisor are kept.
     Retain(u32),
-    /// Time goes on, in milliseconds.
+    /// Time advances by this many milliseconds.
     Later(u64),
 }
 
@@ -57,19 +57,19 @@ struct Item {
     number: u32,
     priority: Priority,
     expires: u64,
-    /// When it came in last; one that came to the front came before all others.
+    /// When the item came in last. An item that came to the front came before all others.
     came: i64,
     resumed: bool,
-    /// Whether it stands in its priority's lane.
+    /// Whether the item is in its priority's lane.
     lane: bool,
 }
 
-/// What is in, in the order of coming, and what is out.
+/// The items that are in, in the order of arrival, and those that are out.
 #[derive(Default)]
 struct Model {
     inside: Vec<Item>,
     outside: Vec<Item>,
-    /// The numbers of those that were evicted, which may be in all the same.
+    /// The numbers of the evicted items. Such an item may still be in.
     evicted: BTreeSet<u32>,
     came: u32,
     now: u64,
@@ -107,7 +107,8 @@ impl Model {
         item
     }
 
-    /// Two entries of the same number: whichever is first goes first, and the other is still there.
+    /// Adds a second entry of the same number. The first of the two goes first, and the other
+    /// stays.
     fn raise(&mut self, nth: usize, priority: Priority) -> Option<Item> {
         let at = nth.checked_rem(self.inside.len())?;
         let came = self.came().into();
@@ -117,7 +118,7 @@ impl Model {
         Some(item)
     }
 
-    /// One that is out goes in as it was.
+    /// Puts an item that is out back in as it was.
     fn resume(&mut self, nth: usize) -> Option<Item> {
         let at = nth.checked_rem(self.outside.len())?;
         let came = self.came().into();
@@ -133,7 +134,8 @@ impl Model {
         Some(item.number)
     }
 
-    /// The place of a lane's item among all: a lane is first in, first out, whatever the clock says of its front.
+    /// Returns the position of a lane's item among all. A lane is first in, first out, regardless
+    /// of the expiration of its front.
     fn in_turn<'a>(&self, items: impl Iterator<Item = &'a Item>) -> Option<Item> {
         let heads = items.filter(|item| !item.lane || self.is_first_of_lane(item));
         heads.min_by_key(|item| (item.expires, !item.resumed, item.came)).copied()
@@ -156,7 +158,7 @@ impl Model {
         self.out(resumed.min_by_key(|item| (item.expires, item.came)).copied())
     }
 
-    /// The one to be evicted, which is not out yet.
+    /// Returns the item to be evicted next.
     fn evict(&mut self) -> Option<Item> {
         let fits = |item: &&Item| !item.resumed && item.number % 3 == 0 && !self.evicted.contains(&item.number);
         let oldest = self.inside.iter().filter(fits).min_by_key(|item| (std::cmp::Reverse(item.priority), item.came));
@@ -166,7 +168,7 @@ impl Model {
     }
 }
 
-/// Takes the step in both, and says whether they gave the same.
+/// Takes the step in both, and returns whether the results are equal.
 fn agree(lanes: &mut Lanes<u32>, model: &mut Model, step: Step) -> Result<(), TestCaseError> {
     match step {
         Step::Push(priority) => lanes.push(priority, model.now, model.push(priority, false).number),
@@ -227,7 +229,7 @@ proptest! {
         }
     }
 
-    /// An item is looked at once by all evictions together, and once more where it is found.
+    /// All evictions together look at an item once, and once more where it is found.
     #[test]
     fn evictions_look_at_each_item_once(
         items in prop::collection::vec((priority(), any::<bool>(), any::<bool>()), 0..200),
@@ -250,7 +252,7 @@ proptest! {
                 evicted.extend(item);
             }
         }
-        // Each eviction finds one of each priority at most, and takes one.
+        // Each eviction finds at most one item of each priority, and takes one.
         let evictions = items.len().div_ceil(evict_every);
         prop_assert!(looks.get() <= items.len() + 2 * evictions, "{} looks, {found} found", looks.get());
     }

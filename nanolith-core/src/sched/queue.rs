@@ -1,5 +1,8 @@
-//! A bounded queue's book-keeping: the lanes, who is in them, who waits for room, who waits for the end. Pure data; its
-//! owner, a pool or a service, brings the lock, and wakes what comes back from here after releasing it.
+//! The bookkeeping of a bounded queue: its lanes, its counts, the waiters for queue room, and the
+//! waits for an empty moment.
+//!
+//! This is pure data. The owner, a pool or a service, holds it under a lock, and wakes the returned
+//! wakers after releasing the lock.
 
 use super::lanes::{Evicted, Lanes};
 use crate::call::policy::SchedulingPolicy;
@@ -10,16 +13,17 @@ use crate::{
 };
 use std::{sync::Arc, task::Waker};
 
-/// How many there may be.
+/// The bounds of a queue.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Calls from outside that are queued beyond those that the executor's free slots will run.
+    /// The maximum number of queued calls from outside, beyond those that the executor's free slots
+    /// will run.
     pub(crate) queued: usize,
-    /// Calls from outside that are queued, running or suspended.
+    /// The maximum number of calls from outside that are queued, running or suspended.
     pub(crate) in_flight: usize,
 }
 
-/// Calls from outside, which the bounds count, and from inside, which they do not.
+/// A number of calls from outside, which the bounds count, and from inside, which they do not.
 #[derive(Clone, Copy, Default)]
 struct NestedCount {
     outside: usize,
@@ -36,16 +40,16 @@ impl NestedCount {
     }
 }
 
-/// An entry that is out of date.
+/// How an entry that is out of date counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stale {
-    /// Its call was run ahead of its turn, and is still counted.
+    /// The entry's call was run ahead of its turn, and is still counted.
     StillCounted,
-    /// Whoever claimed the call counts it.
+    /// The side that claimed the call counts it.
     AlreadyCounted,
 }
 
-/// What a queue counts, for another that counts the same calls.
+/// The counts of a queue, for another queue that counts the same calls.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QueueCounts {
     pub(crate) queued: usize,
@@ -53,61 +57,66 @@ pub(crate) struct QueueCounts {
     pub(crate) completed: u64,
 }
 
-/// Of so few calls one more or less shows.
+/// Bounds below this number are kept exactly, because one call more or less shows.
 const EXACT: usize = 128;
 
-/// So many entries may lie in the lanes before any sweep.
+/// The number of entries in the lanes below which no sweep is due.
 const SWEEP: usize = 1_024;
 
-/// So many more than twice the calls that wait.
+/// The number of entries, beyond twice the waiting calls, that the lanes may hold before they are
+/// stale.
 const STALE: usize = 64;
 
-/// At so many entries a sweep may look for each call that has ended. A raised call has several.
+/// The number of entries that a sweep may look at for each call that has ended. A raised call has
+/// several entries.
 const LOOKS: usize = 8;
 
 pub(crate) struct BoundedQueue<T> {
     lanes: Lanes<T>,
     rules: Arc<SchedulingPolicy>,
-    /// Entries of calls that are over: their last owner drops them off the lock.
+    /// Entries of calls that are over: their last owner drops them after the lock is released.
     ended: Vec<T>,
-    /// How many calls have ended in the lanes since the last sweep.
+    /// The number of calls that have ended in the lanes since the last sweep.
     stale: usize,
-    /// How many entries the lanes may hold before those that are out of date are looked for.
+    /// The number of entries that the lanes may hold before the next sweep.
     sweep_at: usize,
     bounds: Limits,
-    /// Bounds below this are kept to the call.
+    /// Bounds below this number are kept exactly.
     exact_below: usize,
-    /// Slots of the executor that run no task.
+    /// The executor's slots that run no task.
     free_slots: usize,
-    /// Calls that nobody has begun. A call that ended in its lane counts no more, though its entry stays a while.
+    /// The calls that have not begun. A call that ended in its lane is not counted, though its
+    /// entry may stay for a while.
     queued: NestedCount,
-    /// Futures that were woken and wait for their turn.
+    /// The futures that were woken and wait for their turn.
     resumed: usize,
-    /// Calls that were taken and are not over.
+    /// The calls that were accepted and are not over.
     in_flight: NestedCount,
     completed: u64,
-    /// Threads that may be at a call which is not counted here: see [`crate::sched::injector`].
+    /// The number of threads that may run a call which is not counted here: see
+    /// [`crate::sched::injector`].
     ring_consumers: usize,
     line: WaitQueue,
-    /// How often the queue became empty, and who waits for that.
+    /// How often the queue became empty. `drained` holds the waits for that.
     empty_count: u64,
     pub(crate) drained: WaiterSet,
 }
 
 impl<T> BoundedQueue<T> {
-    /// One with the order that priorities have by default: for tests.
+    /// Creates a queue with the default order of priorities, for tests.
     #[cfg(test)]
     pub(crate) fn new(bounds: Limits) -> Self {
         Self::ordered(bounds, Arc::default())
     }
 
-    /// One whose small bounds are kept as loosely as large ones.
+    /// Creates a queue that keeps small bounds as loosely as large ones.
     #[cfg(all(test, not(any(loom, miri))))]
     pub(crate) fn loose(bounds: Limits) -> Self {
         Self { exact_below: 0, ..Self::new(bounds) }
     }
 
-    /// One with the order of its host, which its [`Backend::rules`](crate::call::backend::Backend::rules) tells.
+    /// Creates a queue with the policy of its executor, which
+    /// [`Backend::rules`](crate::call::backend::Backend::rules) returns.
     pub(crate) fn ordered(bounds: Limits, rules: Arc<SchedulingPolicy>) -> Self {
         Self {
             lanes: Lanes::new(*rules.expirations()),
@@ -137,32 +146,33 @@ impl<T> BoundedQueue<T> {
         &self.rules
     }
 
-    /// What is to be dropped after the lock is released.
+    /// Takes the entries to be dropped after the lock is released.
     pub(crate) fn take_stale(&mut self) -> Vec<T> {
         std::mem::take(&mut self.ended)
     }
 
-    /// Whether something is to be dropped after the lock is released.
+    /// Returns whether there are entries to be dropped after the lock is released.
     pub(crate) fn has_spent(&self) -> bool {
         !self.ended.is_empty()
     }
 
-    /// This entry is out of date.
+    /// Keeps a stale entry to be dropped after the lock is released.
     pub(crate) fn discard_stale(&mut self, entry: T) {
         self.ended.push(entry);
     }
 
-    /// Calls from outside that wait.
+    /// Returns the number of calls from outside that wait.
     pub(crate) fn queued_outside(&self) -> usize {
         self.queued.outside
     }
 
-    /// What was admitted beyond the bound: calls of running tasks, and calls that resume.
+    /// Returns the number of items admitted beyond the bound: calls of running tasks, and calls
+    /// that resume.
     pub(crate) fn overflow(&self) -> usize {
         self.queued.inside + self.resumed
     }
 
-    /// Whether something waits beside the entries of calls that are over or were overtaken.
+    /// Returns whether anything waits other than entries of calls that are over or were overtaken.
     pub(crate) fn has_live(&self) -> bool {
         self.queued.sum() + self.resumed > self.rules.overtaken()
     }
@@ -175,27 +185,27 @@ impl<T> BoundedQueue<T> {
         self.completed
     }
 
-    /// Those who stand in line for room, and those of them who were told to come.
+    /// Returns the number of waiters for queue room, and the number of waiters that have a grant.
     pub(crate) fn waiting_len(&self) -> (usize, usize) {
         (self.line.waiting(), self.line.granted())
     }
 
     // ----- coming in
 
-    /// Changes the bounds; those for whom there is room now are let in.
+    /// Changes the bounds. Grants the room that this frees.
     pub(crate) fn set_bounds(&mut self, bounds: Limits) -> WakeList {
         self.bounds = bounds;
         self.grant()
     }
 
-    /// So many slots of the executor run no task now. Those for whom there is room then are let in.
+    /// Sets how many slots of the executor run no task. Grants the room that this frees.
     pub(crate) fn set_free_slots(&mut self, slots: usize) -> WakeList {
         let grows = slots > self.free_slots;
         self.note_free_slots(slots);
         if grows { self.grant() } else { WakeList::default() }
     }
 
-    /// The same, which lets nobody in before a call begins or ends.
+    /// Like [`BoundedQueue::set_free_slots`], but grants no room before a call begins or ends.
     pub(crate) fn note_free_slots(&mut self, slots: usize) {
         self.free_slots = slots;
     }
@@ -204,18 +214,19 @@ impl<T> BoundedQueue<T> {
         self.free_slots
     }
 
-    /// Free slots that no call from inside will take.
+    /// Returns the number of free slots that no call from inside will take.
     fn slots_for_outside(&self) -> usize {
         let inside = (self.queued.inside + self.resumed).saturating_sub(self.rules.overtaken());
         self.free_slots.saturating_sub(inside)
     }
 
-    /// Calls that wait.
+    /// Returns the number of calls that wait.
     pub(crate) fn waiting(&self) -> usize {
         (self.queued.sum() + self.resumed).saturating_sub(self.rules.overtaken())
     }
 
-    /// Places that nobody has or was promised. A call that a free slot will run takes none of the bound.
+    /// Returns the queue room that is neither used nor granted. A call that a free slot will run
+    /// does not count against the bound.
     fn free(&self) -> usize {
         self.free_with(self.slots_for_outside())
     }
@@ -226,68 +237,70 @@ impl<T> BoundedQueue<T> {
         queued.min(in_flight).saturating_sub(self.line.granted())
     }
 
-    /// Whether a newcomer may come in without standing in line.
+    /// Returns whether a call may come in without waiting for room.
     pub(crate) fn has_room(&self) -> bool {
         self.free() > 0 && !self.line.has_waiting()
     }
 
-    /// Takes a call in.
+    /// Adds a call to its lane.
     pub(crate) fn push(&mut self, priority: Priority, now: u64, inside: bool, item: T) {
         *self.queued.of(inside) += 1;
         *self.in_flight.of(inside) += 1;
         self.lanes.push(priority, now, item);
     }
 
-    /// Takes a call in that has a place of its own: it goes by `expires`, whatever its priority.
+    /// Adds a call with a position of its own: its turn comes by `expires`, regardless of its
+    /// priority.
     pub(crate) fn push_at(&mut self, priority: Priority, expires: u64, inside: bool, item: T) {
         self.count_in(inside);
         self.lanes.push_at(priority, expires, item);
     }
 
-    /// When a call's turn comes at the latest.
+    /// Returns when a call's turn comes at the latest.
     pub(crate) fn expires(&self, meta: &Header) -> u64 {
         self.rules.expires(meta)
     }
 
-    /// A second entry for a call that is queued already, and was raised. Whichever comes first is its turn; the other is out of
-    /// date then.
+    /// Adds a second entry for a queued call that was raised. The entry that comes first gives the
+    /// call its turn; the other is then out of date.
     pub(crate) fn push_raised(&mut self, priority: Priority, expires: u64, item: T) {
         self.lanes.push_at(priority, expires, item);
     }
 
-    /// Takes a call in that runs at once, on its caller's thread.
+    /// Counts a call that runs at once, on its caller's thread.
     pub(crate) fn count_running(&mut self) {
         self.in_flight.outside += 1;
     }
 
-    /// A woken future waits for its turn again.
+    /// Adds a woken future, which waits for its turn again.
     pub(crate) fn resume(&mut self, expires: u64, item: T) {
         self.resumed += 1;
         self.lanes.push_resumed(expires, item);
     }
 
-    /// Waits for room behind those that wait already.
+    /// Adds a waiter for room, behind those that already wait.
     pub(crate) fn wait_for_room(&mut self, waker: &mut NewWaker) -> WaitTicket {
         self.line.join((), waker)
     }
 
-    /// Whether the waiter with this ticket may come in now.
+    /// Returns whether the waiter with this ticket may come in now.
     pub(crate) fn redeem(&mut self, ticket: WaitTicket, waker: &mut NewWaker) -> bool {
         self.line.redeem(ticket, waker) == WaitState::Granted(())
     }
 
-    /// The same for a waiter whose waker may be known. `None` if another one is.
+    /// Like [`BoundedQueue::redeem`], for a waiter whose waker may be stored already. Returns
+    /// `None` if another waker is stored.
     pub(crate) fn redeem_known(&mut self, ticket: WaitTicket, waker: &Waker) -> Option<bool> {
         self.line.redeem_known(ticket, waker).map(|state| state == WaitState::Granted(()))
     }
 
-    /// The waiter with this ticket gives up; its waker goes into `after`.
+    /// Removes the waiter with this ticket; its waker goes into `after`.
     pub(crate) fn cancel_wait(&mut self, ticket: WaitTicket, after: &mut AfterUnlock) -> WakeList {
         self.line.leave(ticket, after);
         self.grant()
     }
 
-    /// Sends away all that wait for room: the queue was closed.
+    /// Dismisses all waiters for room, because the queue was closed.
     pub(crate) fn wake_all_waiting(&mut self) -> WakeList {
         let mut after: AfterUnlock = AfterUnlock::default();
         self.line.dismiss(&mut after);
@@ -295,7 +308,7 @@ impl<T> BoundedQueue<T> {
         after.take_wakes()
     }
 
-    /// The one who was let in does not come after all.
+    /// Grants room again that a waiter did not use.
     pub(crate) fn regrant(&mut self) -> WakeList {
         self.grant()
     }
@@ -311,92 +324,99 @@ impl<T> BoundedQueue<T> {
 
     // ----- going out
 
-    /// The next entry, be its call over or not; the taker then says [`BoundedQueue::on_start`] or [`BoundedQueue::on_resume`].
+    /// Takes the next entry, whether its call is over or not. The caller then calls
+    /// [`BoundedQueue::on_start`] or [`BoundedQueue::on_resume`].
     pub(crate) fn pop(&mut self) -> Option<T> {
         self.lanes.pop()
     }
 
-    /// The next future that was woken.
+    /// Takes the next woken future.
     pub(crate) fn pop_resumed(&mut self) -> Option<T> {
         self.lanes.pop_resumed()
     }
 
-    /// Whether a woken future waits for its turn.
+    /// Returns whether a woken future waits for its turn.
     pub(crate) fn has_resumed(&self) -> bool {
         self.resumed > 0
     }
 
-    /// The entry of the oldest call of the lowest priority that `fits`. One that did not fit never does later.
+    /// Evicts the oldest entry of the lowest priority that `fits`. An entry that did not fit never
+    /// fits later.
     pub(crate) fn evict(&mut self, fits: impl FnMut(&T, Priority) -> bool) -> Option<Evicted<'_, T>> {
         self.lanes.evict_lowest(fits)
     }
 
-    /// The entry of a call that begins out of its turn, or was evicted, is still in the lanes.
+    /// Counts a stale entry: its call begins out of turn or was evicted, and the entry is still in
+    /// the lanes.
     pub(crate) fn count_stale(&mut self) {
         self.stale += 1;
     }
 
-    /// The next entry that is no woken future.
+    /// Returns the next entry that is not a woken future.
     pub(crate) fn first(&self) -> Option<&T> {
         self.lanes.first_newcomer()
     }
 
-    /// Takes it.
+    /// Takes the next entry that is not a woken future.
     pub(crate) fn pop_first(&mut self) -> Option<T> {
         self.lanes.pop_newcomer()
     }
 
-    /// A queued call begins, in a slot that was free until the owner of the queue counts the slots again.
+    /// Counts that a queued call begins. It uses a free slot until the owner of the queue counts
+    /// the slots again.
     pub(crate) fn on_start(&mut self, inside: bool) -> WakeList {
         *self.queued.of(inside) -= 1;
         self.free_slots = self.free_slots.saturating_sub(1);
         if inside { WakeList::default() } else { self.grant() }
     }
 
-    /// A woken future goes on, in a slot as [`BoundedQueue::on_start`].
+    /// Counts that a woken future resumes. It uses a slot like [`BoundedQueue::on_start`].
     pub(crate) fn on_resume(&mut self) {
         self.resumed -= 1;
         self.free_slots = self.free_slots.saturating_sub(1);
     }
 
-    /// A call that was begun is over. It counts as completed.
+    /// Counts that a running call is over and completed.
     pub(crate) fn on_finish(&mut self, inside: bool) -> WakeList {
         self.over(inside, true)
     }
 
-    /// A call is over that counted as begun; `began` says whether its task did, and so completed.
+    /// Counts that a call is over that counted as begun. `began` says whether its task began, and
+    /// so completed.
     pub(crate) fn over(&mut self, inside: bool, began: bool) -> WakeList {
         self.completed += u64::from(began);
         self.on_complete(inside)
     }
 
-    /// A queued call was taken out and claimed, to end without having begun.
+    /// Counts that a queued call was taken out and claimed, to end without having begun.
     pub(crate) fn discarded(&mut self, inside: bool) -> WakeList {
         *self.queued.of(inside) -= 1;
         self.on_complete(inside)
     }
 
-    /// A queued call is being ended. Its entry stays until [`BoundedQueue::is_stale`] says that there are too many.
+    /// Counts that a queued call is being ended. Its entry stays until [`BoundedQueue::is_stale`]
+    /// returns true.
     pub(crate) fn on_removed(&mut self, inside: bool) -> WakeList {
         *self.queued.of(inside) -= 1;
         self.stale += 1;
         self.on_complete(inside)
     }
 
-    /// Whether most entries are out of date, and enough calls have ended since the last sweep that each pays for [`LOOKS`].
+    /// Returns whether most entries are stale, and enough calls have ended since the last sweep
+    /// that each pays for [`LOOKS`].
     pub(crate) fn is_stale(&self) -> bool {
         let entries = self.lanes.len();
         LOOKS * self.stale > entries && entries > 2 * (self.queued.sum() + self.resumed) + STALE
     }
 
-    /// Whether twice as many entries have come as the last sweep left.
+    /// Returns whether the lanes have grown to twice what the last sweep left, plus [`SWEEP`].
     pub(crate) fn is_overgrown(&self) -> bool {
         self.lanes.len() > self.sweep_at
     }
 
     fn on_complete(&mut self, inside: bool) -> WakeList {
         *self.in_flight.of(inside) -= 1;
-        // One from inside gives room only where it would have taken a free slot.
+        // A call from inside frees room only if it would have taken a free slot.
         let granted = if inside && self.free_slots == 0 { WakeList::default() } else { self.grant() };
         granted.and(self.check_empty())
     }
@@ -411,32 +431,32 @@ impl<T> BoundedQueue<T> {
 
     // ----- calls that are counted elsewhere: see `crate::sched::injector`
 
-    /// A queued call comes in that was counted elsewhere.
+    /// Counts a queued call that was counted elsewhere before.
     pub(crate) fn count_in(&mut self, inside: bool) {
         *self.queued.of(inside) += 1;
         *self.in_flight.of(inside) += 1;
     }
 
-    /// A queued call goes, and is counted elsewhere from now on.
+    /// Removes a queued call from the counts: it is counted elsewhere from now on.
     pub(crate) fn count_out(&mut self, inside: bool) {
         *self.queued.of(inside) -= 1;
         *self.in_flight.of(inside) -= 1;
     }
 
-    /// The entry of an overtaken call goes that was counted nowhere.
+    /// Counts that the entry of an overtaken call leaves, which was counted nowhere.
     pub(crate) fn settle_overtaken(&mut self) {
         self.rules.uncount_overtaken();
         self.completed += 1;
     }
 
-    /// The entry of a counted call goes that was run ahead of its turn, by the one who waits for it.
+    /// Removes the entry of a counted call that its waiter ran ahead of its turn.
     pub(crate) fn on_run_by_waiter(&mut self, inside: bool) -> WakeList {
         self.rules.uncount_overtaken();
         self.on_start(inside).and(self.on_finish(inside))
     }
 
-    /// Takes the entries out that are `spent`. Those of calls that were run ahead of their turn, all of them from inside, are
-    /// counted out by this.
+    /// Removes the entries that are `spent`. Counts out the calls that were run ahead of their
+    /// turn; all of these are from inside.
     pub(crate) fn purge_stale(&mut self, mut spent: impl FnMut(&T) -> Option<Stale>) -> WakeList {
         let mut gone = 0;
         let swept = self.lanes.retain(|entry| {
@@ -461,7 +481,7 @@ impl<T> BoundedQueue<T> {
         QueueCounts { queued: self.queued.sum(), in_flight: self.in_flight.sum(), completed: self.completed }
     }
 
-    /// Counts, as calls from inside, what another queue has counted.
+    /// Adds what another queue has counted, as calls from inside.
     pub(crate) fn apply_delta(&mut self, before: QueueCounts, after: QueueCounts) -> WakeList {
         self.queued.inside = self.queued.inside + after.queued - before.queued;
         self.in_flight.inside = self.in_flight.inside + after.in_flight - before.in_flight;
@@ -479,52 +499,57 @@ impl<T> BoundedQueue<T> {
         self.lanes.push_front(priority, now, item);
     }
 
-    /// Takes the first call of a priority, if it is one that `fits`.
+    /// Takes the first call of a priority, if it `fits`.
     pub(crate) fn pop_first_if(&mut self, priority: Priority, fits: impl FnOnce(&T) -> bool) -> Option<T> {
         self.lanes.first(priority).filter(|item| fits(item))?;
         self.lanes.pop_first(priority)
     }
 
-    /// A thread begins to take calls that are not counted here.
+    /// Counts a thread that begins to take calls that are not counted here.
     pub(crate) fn add_ring_consumer(&mut self) {
         self.ring_consumers += 1;
     }
 
-    /// It does so no more.
+    /// Counts that a thread stops taking such calls.
     pub(crate) fn end_serving(&mut self) -> WakeList {
         self.ring_consumers -= 1;
         self.check_empty()
     }
 
-    /// How many threads do.
+    /// Returns the number of threads that take such calls.
     pub(crate) fn ring_consumers(&self) -> usize {
         self.ring_consumers
     }
 
-    /// Places for calls from outside that nobody has or was promised, beside those of free slots.
+    /// Returns the queue room for calls from outside that is neither used nor granted, without the
+    /// room of free slots.
     pub(crate) fn places(&self) -> usize {
         if self.line.has_waiting() { 0 } else { self.free_with(0) }
     }
 
-    /// Whether every call and every free slot has to be counted: calls in flight are bounded, or so few may wait that one more
-    /// or less shows. A thread that takes from the inbox counts as at a task, also between two of them.
+    /// Returns whether every call and every free slot must be counted exactly.
+    ///
+    /// That holds if calls in flight are bounded, or if the bound is so small that one call more or
+    /// less shows. A thread that takes from the ring counts as running a task, also between two
+    /// tasks.
     pub(crate) fn is_exact(&self) -> bool {
         self.bounds.in_flight < usize::MAX || self.bounds.queued < self.exact_below
     }
 
-    // ----- the end
+    // ----- the empty moment
 
-    /// For one who waits for an empty moment from now on: what to remember. `None`: this is one.
+    /// Returns the count to remember for a wait for an empty moment. `None` means the queue is
+    /// empty now.
     pub(crate) fn empty_count(&self) -> Option<u64> {
         (self.in_flight() > 0).then_some(self.empty_count)
     }
 
-    /// How often it became empty.
+    /// Returns how often the queue became empty.
     pub(crate) fn times_emptied(&self) -> u64 {
         self.empty_count
     }
 
-    /// Whether there was an empty moment since `empty_count` was remembered.
+    /// Returns whether the queue was empty since `emptied` was remembered.
     pub(crate) fn poll_empty_since(&self, emptied: u64) -> bool {
         self.empty_count > emptied
     }

@@ -1,4 +1,4 @@
-//! The queue's book-keeping against calls that are looked at one by one.
+//! The queue's bookkeeping against a model that keeps every call by itself.
 
 use super::{BoundedQueue, Limits, Stale};
 use crate::{
@@ -16,17 +16,17 @@ use std::{
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// A call comes: from outside, it enters or stands in line.
+    /// A call is submitted. A call from outside enters or waits for room.
     Come {
         inside: bool,
     },
-    /// A call that runs on its caller's thread.
+    /// A call runs on its caller's thread.
     ComeRunning,
-    /// Those in line who were woken come in, the nth first.
+    /// The waiters with a grant come in, the nth first.
     ComeIn(usize),
-    /// The nth in line gives up.
+    /// The nth waiter gives up.
     GiveUp(usize),
-    /// The next call begins, or goes on.
+    /// The next call begins, or resumes.
     Begin,
     /// The nth running call is suspended and woken.
     Suspend(usize),
@@ -36,13 +36,13 @@ enum Step {
     End(usize),
     /// The nth queued call is raised.
     Raise(usize),
-    /// So many slots are free now.
+    /// The number of free slots changes to this.
     Slots(usize),
     Bounds {
         queued: usize,
         in_flight: usize,
     },
-    /// Somebody asks for an empty moment.
+    /// A wait for an empty moment begins.
     AskEmpty,
 }
 
@@ -93,7 +93,7 @@ impl Woken {
 enum Life {
     Queued,
     Running,
-    /// Woken, and waiting for its turn.
+    /// The futures that were woken and wait for their turn.
     Resumed,
     Over,
 }
@@ -104,7 +104,7 @@ struct Call {
     inside: bool,
 }
 
-/// One who asked for an empty moment, and whether there was one since.
+/// A wait for an empty moment, and whether there was one since.
 struct Asker {
     since: u64,
     woken: Arc<Woken>,
@@ -115,7 +115,7 @@ struct Model {
     queue: BoundedQueue<usize>,
     bounds: Limits,
     free_slots: usize,
-    /// By number, which is their entry in the queue.
+    /// The calls by number, which is their entry in the queue.
     calls: Vec<Call>,
     line: Vec<(WaitTicket, Arc<Woken>)>,
     askers: Vec<Asker>,
@@ -136,7 +136,7 @@ impl Model {
         self.calls.iter().filter(|call| call.life != Life::Over && call.inside == inside).count()
     }
 
-    /// Those in line who were told to come.
+    /// The waiters with a grant.
     fn granted(&self) -> usize {
         self.line.iter().filter(|(_, woken)| woken.is()).count()
     }
@@ -169,7 +169,7 @@ impl Model {
         self.line.push((self.queue.wait_for_room(&mut NewWaker::of(&waker)), woken));
     }
 
-    /// One in line looks: with a grant it comes in, and only then.
+    /// Lets a waiter check its ticket: it comes in if and only if it has a grant.
     fn come_in(&mut self, nth: usize) -> Result<(), TestCaseError> {
         let Some(at) = nth.checked_rem(self.line.len()) else { return Ok(()) };
         let (ticket, woken) = self.line[at].clone();
@@ -188,7 +188,7 @@ impl Model {
         }
     }
 
-    /// As an executor does: entries of calls that are over are passed by.
+    /// Takes the next call like an executor: entries of calls that are over are skipped.
     fn begin(&mut self) {
         while let Some(number) = self.queue.pop() {
             let call = &mut self.calls[number];
@@ -241,7 +241,7 @@ impl Model {
         }
     }
 
-    /// It has two entries from now on, and counts as one call.
+    /// Gives the call a second entry. It still counts as one call.
     fn raise(&mut self, nth: usize) {
         if let Some(number) = self.nth(Life::Queued, nth) {
             self.queue.push_raised(Priority::Immediate, 0, number);
@@ -349,7 +349,7 @@ proptest! {
         prop_assert!(model.askers.iter().all(|asker| asker.woken.is()), "everybody saw the empty moment");
     }
 
-    /// What was promised counts: it may come at any time.
+    /// Granted room counts, since its waiter may come at any time.
     #[test]
     fn the_bounds_hold(
         bounds in bounds(),
@@ -358,7 +358,7 @@ proptest! {
         let mut model = Model::new(bounds);
         for step in steps {
             if matches!(step, Step::ComeRunning) && !model.queue.has_room() {
-                continue; // it is what runs beyond the bound
+                continue; // this call runs beyond the bound
             }
             model.take(step)?;
             let granted = model.granted();
@@ -367,7 +367,8 @@ proptest! {
         }
     }
 
-    /// Entries of calls that ended while queued are swept before they outweigh the others.
+    /// Checks that the entries of calls that ended while queued are swept before they outnumber the
+    /// others.
     #[test]
     fn what_ended_does_not_pile_up(ends in prop::collection::vec(prop::bool::weighted(0.9), 0..400)) {
         let mut model = Model::new(Limits { queued: usize::MAX, in_flight: usize::MAX });
