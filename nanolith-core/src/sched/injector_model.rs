@@ -247,8 +247,8 @@ impl Model {
         }
     }
 
-    /// Raises the nth waiting call like an executor does. A later pop may return either of the call's
-    /// two entries.
+    /// Raises the nth waiting call like an executor does. A later pop may return either of the
+    /// call's two entries.
     fn raise(&mut self, nth: usize) {
         if let Some(at) = nth.checked_rem(self.waiting.len()) {
             let call = self.waiting[at].clone();

@@ -1,10 +1,16 @@
-//! Time as one number: nanoseconds since the process first asked, so that a slot keeps a moment in eight bytes.
+//! The clock of this crate: moments as nanoseconds in a `u64`, by the system's clock or a virtual
+//! one.
 //!
-//! Every clock ends [500 years](SPAN) after it began. Whatever adds a duration to a moment does so by [`after`] or [`add`], which
-//! give `None` for a moment beyond that end: what waits for it waits for ever. So no setting is too long, and none wraps.
+//! A moment counts from the first use of the clock by the process, so a slot stores it in eight
+//! bytes.
 //!
-//! A thread may have another [`VirtualClock`] of time than the system's clock, which somebody moves by hand. All of the crate asks
-//! here what time it is, but for what spins or measures for a few microseconds.
+//! Every clock ends [500 years](SPAN) after its start. Code adds a duration to a moment by
+//! [`after`] or [`add`]. Both return `None` for a moment beyond that end: a wait for it never ends.
+//! So no setting is too long, and no sum wraps.
+//!
+//! A thread may use a [`VirtualClock`] instead of the system's clock; a handle moves it by hand.
+//! All of the crate takes the time from here, except code that spins or measures for a few
+//! microseconds.
 
 use crate::util::per_thread::{at_thread_end, per_thread};
 use once_cell::sync::Lazy;
@@ -20,7 +26,8 @@ use std::{
 
 static START: Lazy<Instant> = Lazy::new(Instant::now);
 
-/// Nanoseconds since the first call of this function, plus one: never zero, so that zero can mean "not yet".
+/// Returns the nanoseconds since the first call of this function, plus one. The result is never
+/// zero, so that zero can mean "not yet".
 #[inline]
 pub(crate) fn now() -> u64 {
     if is_any_mocked() {
@@ -31,7 +38,7 @@ pub(crate) fn now() -> u64 {
     nanos(START.elapsed()).saturating_add(1)
 }
 
-/// The same as the standard library has it.
+/// Like [`now`], as an [`Instant`].
 #[inline]
 pub(crate) fn instant() -> Instant {
     if is_any_mocked() {
@@ -42,35 +49,37 @@ pub(crate) fn instant() -> Instant {
     Instant::now()
 }
 
-/// The same for any moment; those before the process first asked count as that.
+/// Converts any moment to nanoseconds like [`now`]. A moment before the first use counts as that
+/// first use.
 pub(crate) fn at(moment: Instant) -> u64 {
     nanos(moment.saturating_duration_since(*START)).saturating_add(1)
 }
 
-/// Returns the moment `delay` from now, by this thread's clock. `None` is never: the clock ends before that.
+/// Returns the moment `delay` from now, by this thread's clock. Returns `None` if the clock ends
+/// before that.
 #[inline]
 pub(crate) fn after(delay: Duration) -> Option<Instant> {
     add(instant(), delay)
 }
 
-/// The same, counted from another moment.
+/// Like [`after`], counted from `moment`.
 #[inline]
 pub(crate) fn add(moment: Instant, delay: Duration) -> Option<Instant> {
     moment.checked_add(delay).filter(|due| reaches(*due))
 }
 
-/// Whether a clock ever comes to `moment`.
+/// Returns whether a clock ever reaches `moment`.
 pub(crate) fn reaches(moment: Instant) -> bool {
     moment <= *END
 }
 
-/// How long a clock goes on.
+/// The time from the start to the end of a clock.
 const SPAN: Duration = Duration::from_secs(500 * 31_556_952);
 
 /// The last moment of every clock.
 static END: Lazy<Instant> = Lazy::new(|| *START + Duration::from_nanos(VirtualClock::LAST));
 
-/// The time of day, and the date, which may be set.
+/// Returns the calendar time, which can be set.
 #[cfg(feature = "cron")]
 pub(crate) fn wall() -> SystemTime {
     match source() {
@@ -79,40 +88,42 @@ pub(crate) fn wall() -> SystemTime {
     }
 }
 
-// ----- other sources
+// ----- virtual clocks
 
-/// How many sources there are beside the system's clock: while there is none, nobody looks for one.
+/// The number of virtual clocks. While it is zero, no thread looks for a virtual clock.
 static SOURCES: AtomicUsize = AtomicUsize::new(0);
 
 per_thread! {
     static SOURCE: RefCell<Option<Arc<VirtualClock>>> = RefCell::new(None);
 }
 
-/// A clock that stands still until it is moved.
+/// A clock that moves only by [`VirtualClock::move_to`].
 #[derive(Debug)]
 pub(crate) struct VirtualClock {
-    /// No other has it, and it is not zero.
+    /// The clock's unique number, which is not zero.
     number: u64,
     now: AtomicU64,
-    /// The clock of a simulation that is over: no alarm rings any more.
+    /// Whether the clock's simulation is over: then no alarm fires any more.
     over: AtomicBool,
-    /// What the calendar was set to last, and how far the clock was by then.
+    /// The calendar time that was set last, and the time elapsed on the clock by then.
     wall: Mutex<(SystemTime, Duration)>,
 }
 
 impl VirtualClock {
-    /// The first moment of 2000, since 1970: a Saturday.
+    /// The initial calendar time: the first moment of 2000, a Saturday, counted from 1970.
     const VIRTUAL_EPOCH: Duration = Duration::from_secs(946_684_800);
 
-    /// Where every such clock begins: late enough for moments before it.
+    /// The start of every virtual clock in nanoseconds. It leaves room for moments before it.
     const BEGIN: u64 = 1_000_000_000_000;
 
-    /// Where every such clock ends. It leaves room for what is added to a moment in nanoseconds.
+    /// The end of every virtual clock in nanoseconds. It leaves room for durations that are added
+    /// to a moment.
     const LAST: u64 = Self::BEGIN + SPAN.as_secs() * 1_000_000_000;
 
     pub(crate) fn new() -> Arc<Self> {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        // ORDERING: Relaxed, and so below: a thread has a source only after it was handed one, and the handing orders the rest.
+        // ORDERING: Relaxed, and so below: a thread gets a virtual clock only from another place,
+        // and that transfer orders the rest.
         SOURCES.fetch_add(1, Ordering::Relaxed);
         let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         let wall = (SystemTime::UNIX_EPOCH + Self::VIRTUAL_EPOCH, Duration::ZERO);
@@ -124,13 +135,13 @@ impl VirtualClock {
         self.number
     }
 
-    /// Whether the simulation that the clock belongs to is over.
+    /// Returns whether the simulation that the clock belongs to is over.
     pub(crate) fn is_over(&self) -> bool {
         // ORDERING: Relaxed. The timer's lock orders it where an alarm is armed.
         self.over.load(Ordering::Relaxed)
     }
 
-    /// Records that no alarm of this clock rings any more. The caller holds the timer's lock.
+    /// Records that no alarm of this clock fires any more. The caller holds the timer's lock.
     pub(crate) fn mark_over(&self) {
         self.over.store(true, Ordering::Relaxed);
     }
@@ -139,13 +150,13 @@ impl VirtualClock {
         elapsed(Self::BEGIN, self.now.load(Ordering::Relaxed))
     }
 
-    /// What the calendar says. A time that the system cannot represent counts as the one that was set.
+    /// Returns the calendar time. If the system cannot represent it, returns the time that was set.
     pub(crate) fn wall(&self) -> SystemTime {
         let (wall, elapsed) = *self.wall.lock().unwrap_or_else(PoisonError::into_inner);
         wall.checked_add(self.elapsed().saturating_sub(elapsed)).unwrap_or(wall)
     }
 
-    /// It is `wall` now, by the calendar; 1970 at the earliest.
+    /// Sets the calendar time; a time before 1970 counts as 1970.
     pub(crate) fn set_wall(&self, wall: SystemTime) {
         let set = (wall.max(SystemTime::UNIX_EPOCH), self.elapsed());
         *self.wall.lock().unwrap_or_else(PoisonError::into_inner) = set;
@@ -160,7 +171,8 @@ impl VirtualClock {
         add(self.instant(), by).unwrap_or(*END)
     }
 
-    /// Moves the clock to `instant`, unless it is there already, or later. It stops at its end.
+    /// Moves the clock to `instant`, unless it is there already, or later. The clock stops at its
+    /// end.
     pub(crate) fn move_to(&self, instant: Instant) {
         let now = nanos(instant.min(*END).saturating_duration_since(*START));
         self.now.fetch_max(now, Ordering::Relaxed);
@@ -173,7 +185,7 @@ impl Drop for VirtualClock {
     }
 }
 
-/// Whether anybody has another source of time: no thread is simulated while nobody has.
+/// Returns whether there is a virtual clock. While there is none, no thread is simulated.
 #[inline]
 pub(crate) fn is_any_mocked() -> bool {
     SOURCES.load(Ordering::Relaxed) > 0
@@ -184,8 +196,8 @@ fn mocked() -> Option<u64> {
     SOURCE.with(|source| source.borrow().as_ref().map(|source| source.now.load(Ordering::Relaxed)))
 }
 
-/// Where this thread has the time from, if not from the system's clock. Threads that are started from here have it from there
-/// too.
+/// Returns this thread's virtual clock; `None` for the system's clock. Threads that this thread
+/// starts use the same clock.
 pub(crate) fn source() -> Option<Arc<VirtualClock>> {
     if !is_any_mocked() {
         return None;
@@ -193,7 +205,7 @@ pub(crate) fn source() -> Option<Arc<VirtualClock>> {
     SOURCE.with(|source| source.borrow().clone())
 }
 
-/// Whether this thread's clock is that of a simulation that is over.
+/// Returns whether this thread's clock is that of a simulation that is over.
 pub(crate) fn is_over() -> bool {
     source().is_some_and(|source| source.is_over())
 }
@@ -203,23 +215,23 @@ pub(crate) fn instant_by(source: Option<&VirtualClock>) -> Instant {
     source.map_or_else(Instant::now, VirtualClock::instant)
 }
 
-/// A moment that no clock reaches.
+/// Returns a moment that no clock reaches.
 pub(crate) fn never() -> Instant {
     *END + Duration::from_secs(1)
 }
 
-/// This thread has the time from `source` until what this gives is dropped.
+/// Makes `source` the clock of this thread until the returned guard is dropped.
 pub(crate) fn enter(source: Option<Arc<VirtualClock>>) -> ClockGuard {
     ClockGuard(SOURCE.with(|here| here.replace(source)), PhantomData)
 }
 
-/// Gives a thread its former source of time back.
+/// A guard that restores the thread's former clock when it is dropped.
 #[derive(Debug)]
 #[must_use = "the source is left when this is dropped"]
 pub(crate) struct ClockGuard(Option<Arc<VirtualClock>>, PhantomData<*const ()>);
 
 impl ClockGuard {
-    /// The source stays as long as the thread.
+    /// Keeps the clock until the thread ends.
     pub(crate) fn for_ever(mut self) {
         drop(self.0.take());
         std::mem::forget(self);
@@ -235,10 +247,12 @@ impl Drop for ClockGuard {
     }
 }
 
-// ----- not so exact
+// ----- the coarse clock
 
-/// A moment that is not long past, for a fraction of what [`now`] costs: whoever serves calls tells it now and then, and
-/// [`crate::time::coarse`] does every millisecond while somebody serves.
+/// Returns a recent moment, for a fraction of the cost of [`now`].
+///
+/// Threads that run calls update it from time to time. [`crate::time::coarse`] updates it every
+/// millisecond while a [`CoarseTicker`](crate::time::coarse::CoarseTicker) exists.
 #[inline]
 pub(crate) fn coarse_now() -> u64 {
     if is_any_mocked() {
@@ -250,35 +264,38 @@ pub(crate) fn coarse_now() -> u64 {
     RECENT.load(Ordering::Relaxed)
 }
 
-/// Tells everybody that it is `now`, if that is news.
+/// Updates the coarse clock to `now`, if that is enough later than its value.
 pub(crate) fn publish_coarse(now: u64) {
     if is_any_mocked() && mocked().is_some() {
-        return; // it is nobody else's
+        return; // a virtual time holds for this thread alone
     }
-    // ORDERING: Relaxed, as above. Two who tell at once may set it back by as little as lies between their looks.
+    // ORDERING: Relaxed, as above. Two updates at once may set it back by as little as lies between
+    // their readings of the clock.
     if now > RECENT.load(Ordering::Relaxed) + MAX_STALENESS {
         RECENT.store(now, Ordering::Relaxed);
     }
 }
 
-/// A moment earlier than this is near enough, and costs those who look no cache line. Nanoseconds.
+/// The difference in nanoseconds below which an update is skipped, which saves readers a cache
+/// miss.
 const MAX_STALENESS: u64 = 5_000;
 
 static RECENT: AtomicU64 = AtomicU64::new(0);
 
-/// A duration as nanoseconds; longer than 584 years counts as that, which is beyond the end of every clock.
+/// Converts a duration to nanoseconds. A duration over 584 years counts as 584 years, which is
+/// beyond the end of every clock.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Nanoseconds as a duration, [`Duration::MAX`] at most.
+/// Converts nanoseconds to a duration, [`Duration::MAX`] at most.
 pub(crate) fn duration(nanos: u128) -> Duration {
     const SECOND: u128 = 1_000_000_000;
     let below = u32::try_from(nanos % SECOND).unwrap_or(0); // it fits
     u64::try_from(nanos / SECOND).map_or(Duration::MAX, |secs| Duration::new(secs, below))
 }
 
-/// The time from one moment to a later one.
+/// Returns the time from one moment to a later one.
 pub(crate) fn elapsed(earlier: u64, later: u64) -> Duration {
     Duration::from_nanos(later.saturating_sub(earlier))
 }

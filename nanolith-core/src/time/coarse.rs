@@ -1,4 +1,4 @@
-//! Keeps [`clock::coarse_now`] true to the millisecond while somebody serves calls that look at it.
+//! Updates [`clock::coarse_now`] every millisecond while threads run calls that read it.
 
 use super::{
     clock,
@@ -11,19 +11,20 @@ use std::{
 
 const BEAT: Duration = Duration::from_millis(1);
 
-/// How many serve.
+/// The number of [`CoarseTicker`]s.
 static SERVING: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether the next beat is set.
+/// Whether the next tick is armed.
 static BEATS: AtomicBool = AtomicBool::new(false);
 
-/// While this lives, [`clock::coarse_now`] is at most a few milliseconds behind.
+/// A guard: while it lives, [`clock::coarse_now`] is at most a few milliseconds behind.
 pub(crate) struct CoarseTicker(());
 
 impl CoarseTicker {
     pub(crate) fn begin() -> Self {
         clock::publish_coarse(clock::now());
-        // ORDERING: SeqCst, and so below: of one who begins and a last beat that stops, one sees the other.
+        // ORDERING: SeqCst, and so below: of a ticker that begins and a last tick that stops, one
+        // sees the other.
         SERVING.fetch_add(1, Ordering::SeqCst);
         if !BEATS.swap(true, Ordering::SeqCst) {
             set();
@@ -48,7 +49,7 @@ fn tick() {
         return set();
     }
     BEATS.store(false, Ordering::SeqCst);
-    // Somebody may have begun since, and found that it still beats.
+    // A ticker may have begun since, and found that the ticks were still armed.
     if SERVING.load(Ordering::SeqCst) > 0 && !BEATS.swap(true, Ordering::SeqCst) {
         set();
     }

@@ -1,4 +1,4 @@
-//! A clock that is moved by hand, for tests of what takes hours.
+//! A clock that tests move by hand, for code that waits for hours.
 
 use super::{
     clock::{self, VirtualClock},
@@ -9,13 +9,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// A clock for tests, which stands still until it is told to [advance](MockClock::advance): what waits for hours is over in
-/// microseconds.
+/// A clock for tests, which moves only when a test [advances](MockClock::advance) it: a wait of
+/// hours takes microseconds.
 ///
-/// It holds within [`MockClock::run`], or while [`MockClock::enter`]'s guard lives, on that thread and on the threads of the
-/// pools and services that are built there. Sleeps, time-outs, deadlines, delays and expirations all go by it;
-/// [`std::time::Instant::now`] does not, so ask [`now`](crate::time::now). Clones are handles on the same clock. The global pool
-/// has the system's time always.
+/// The clock applies within [`MockClock::run`], or while the guard of [`MockClock::enter`] lives.
+/// It applies to that thread and to the threads of the pools and services that are built there.
+/// Sleeps, timeouts, deadlines, delays and expirations all use it. [`std::time::Instant::now`] does
+/// not, so use [`now`](crate::time::now). Clones are handles of the same clock. The global pool
+/// always uses the system's time.
 ///
 /// ```
 /// use nanolith::{prelude::*, time::{HOUR, MockClock, sleep}};
@@ -38,9 +39,10 @@ use std::{
 ///
 /// # What leaves it
 ///
-/// What is made under the clock keeps it, wherever it is awaited: a pool, a service, a schedule, a [`sleep`](crate::time::sleep),
-/// the limit of a receive. A [`timeout`](crate::time::timeout) is made at its first poll. So a handle, or a future, may leave
-/// [`MockClock::run`], and ends when a handle of the clock moves it.
+/// Objects made under the clock keep it, wherever they are awaited: a pool, a service, a schedule,
+/// a [`sleep`](crate::time::sleep), the limit of a receive. A [`timeout`](crate::time::timeout)
+/// counts as made at its first poll. So a handle or a future may leave [`MockClock::run`], and ends
+/// when a handle of the clock moves it.
 ///
 /// ```
 /// use nanolith::time::{HOUR, MockClock, sleep};
@@ -50,20 +52,20 @@ use std::{
 /// nap.wait(); // by the system's clock it takes no time
 /// ```
 ///
-/// Without a handle nothing moves the clock, so it stands still for ever. What waits for it then does not end; a delayed call
+/// Without a handle the clock does not move again. A wait on it then does not end; a delayed call
 /// ends as [`CallError::Lost`](crate::CallError::Lost).
 ///
 /// # The end of time
 ///
-/// The clock ends 500 years after its start. A sleep, time-out, delay or period that lies beyond is never over, however far the
-/// clock is moved; `Duration::MAX` always does. The system's clock and that of a [simulation](mod@crate::sim) treat such durations
-/// alike.
+/// The clock ends 500 years after its start. A sleep, timeout, delay or period beyond that end
+/// never elapses, however far the clock is moved; `Duration::MAX` is always beyond it. The system's
+/// clock and the clock of a [simulation](mod@crate::sim) treat such durations alike.
 #[derive(Clone, Debug)]
 pub struct MockClock {
     hands: Arc<Hands>,
 }
 
-/// The clock itself; what is armed goes with its last handle.
+/// The clock itself. The alarms that are armed on it are dropped with its last handle.
 #[derive(Debug)]
 struct Hands(Arc<VirtualClock>);
 
@@ -80,7 +82,7 @@ impl Default for MockClock {
 }
 
 impl MockClock {
-    /// A clock that stands still.
+    /// Creates a clock that moves only by its handles.
     #[must_use]
     pub fn new() -> Self {
         Self { hands: Arc::new(Hands(VirtualClock::new())) }
@@ -90,7 +92,8 @@ impl MockClock {
         &self.hands.0
     }
 
-    /// Runs `f` with this clock as the time of this thread. What `f` makes [keeps the clock](MockClock#what-leaves-it) afterwards.
+    /// Runs `f` with this clock as the time of this thread. Objects that `f` makes [keep the
+    /// clock](MockClock#what-leaves-it) afterwards.
     pub fn run<R>(&self, f: impl FnOnce() -> R) -> R {
         let _entered = self.enter();
         f()
@@ -111,18 +114,23 @@ impl MockClock {
         ClockGuard { _entered: clock::enter(Some(self.source().clone())), _clock: self.clone() }
     }
 
-    /// Moves the clock forward, from alarm to alarm: each rings, on this thread, at its own time. The clock stops
-    /// [500 years](MockClock#the-end-of-time) after its start, so a longer move rings all alarms up to then.
-    /// A schedule makes each of its beats on the way, which takes long where they are many; a [`leap`](MockClock::leap) counts them.
+    /// Moves the clock forward by `by`, from alarm to alarm. Each alarm fires on this thread, at
+    /// its own time.
     ///
-    /// What an alarm wakes runs on other threads, perhaps later: an alarm that they arm for a time that is past by then rings with
-    /// the next move. When this returns,
+    /// The clock stops [500 years](MockClock#the-end-of-time) after its start, so a longer move
+    /// fires all alarms up to then. A schedule makes each of its ticks on the way, which takes long
+    /// if they are many; a [`leap`](MockClock::leap) only counts them.
     ///
-    /// - calls whose deadline has come have ended, and calls whose delay is over have gone to their executor;
+    /// Tasks that an alarm wakes run on other threads, perhaps later. If such a task then arms an
+    /// alarm for a time that has passed, that alarm fires with the next move. When this returns,
+    ///
+    /// - calls whose deadline has come have ended, and calls whose delay is over have gone to their
+    ///   executor;
     /// - sleepers are woken, and may not have run yet;
-    /// - each beat of an [`every`](crate::schedule::every) is counted in its schedule's
-    ///   [`info`](crate::schedule::Schedule::info) as run or missed; its call is made on the global pool, and may not have been
-    ///   made yet. To await it, have [`on_outcome`](crate::schedule::Plan::on_outcome) say so.
+    /// - each tick of an [`every`](crate::schedule::every) is counted in its schedule's
+    ///   [`info`](crate::schedule::Schedule::info) as run or missed. Its call is made on the global
+    ///   pool, and may not have been made yet. To await the call, use
+    ///   [`on_outcome`](crate::schedule::Plan::on_outcome).
     ///
     /// ```
     /// use nanolith::{prelude::*, schedule::every, time::MockClock};
@@ -147,8 +155,8 @@ impl MockClock {
         self.source().move_to(end);
     }
 
-    /// Moves the clock forward at once, as after a sleep of the whole machine: what was due meanwhile rings late. It stops where
-    /// [`advance`](MockClock::advance) does.
+    /// Moves the clock forward in one step, like a sleep of the whole machine: alarms that became
+    /// due meanwhile fire late. The clock stops at its end like in [`advance`](MockClock::advance).
     ///
     /// ```
     /// use nanolith::{prelude::*, schedule::every, time::{HOUR, MockClock}};
@@ -168,26 +176,28 @@ impl MockClock {
         while timer::ring_next(self.source()) {}
     }
 
-    /// Moves the clock to the next alarm, and rings it. Says false, and moves nothing, if there is none before the clock's end.
+    /// Moves the clock to the next alarm, and fires it. Returns false, and moves nothing, if there
+    /// is none before the clock's end.
     pub fn advance_to_next(&self) -> bool {
         let _entered = self.enter();
         timer::move_to_next(self.source(), None)
     }
 
-    /// How far it was moved so far: 500 years at most.
+    /// Returns how far the clock was moved so far: 500 years at most.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.source().elapsed()
     }
 
-    /// How far it will have been moved after a move by `by`.
+    /// Returns how far the clock will have been moved after a move by `by`.
     pub(crate) fn elapsed_after(&self, by: Duration) -> Duration {
         let (now, end) = (self.source().instant(), self.source().saturating_after(by));
         self.elapsed() + end.saturating_duration_since(now)
     }
 
-    /// What the calendar says: at the beginning the first moment of 2000, universal time, which was a Saturday. Cron expressions go
-    /// by it.
+    /// Returns the calendar time, which cron expressions use.
+    ///
+    /// At the beginning it is the first moment of 2000 in universal time, a Saturday.
     ///
     /// ```
     /// use nanolith::time::{HOUR, MockClock};
@@ -202,19 +212,20 @@ impl MockClock {
         self.source().wall()
     }
 
-    /// Sets the calendar, and moves no alarm: as when somebody sets the system's clock. A time before 1970 counts as 1970.
+    /// Sets the calendar time, and moves no alarm, like a change of the system's clock. A time
+    /// before 1970 counts as 1970.
     pub fn set_wall(&self, wall: SystemTime) {
         self.source().set_wall(wall);
     }
 
-    /// How long until the next alarm rings; `None`: there is none before the clock's end.
+    /// Returns the time until the next alarm fires; `None` if there is none before the clock's end.
     #[must_use]
     pub fn next_alarm(&self) -> Option<Duration> {
         timer::next_due(self.source()).map(|due| due.saturating_duration_since(self.source().instant()))
     }
 }
 
-/// Gives the thread its former time back when it is dropped: what [`MockClock::enter`] gives.
+/// The guard returned by [`MockClock::enter`]. Dropping it restores the thread's former clock.
 #[derive(Debug)]
 #[must_use = "the clock is left when this is dropped"]
 pub struct ClockGuard {

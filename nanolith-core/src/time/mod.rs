@@ -1,4 +1,4 @@
-//! Waiting for time to pass, on any executor: one timer thread serves all.
+//! Time: sleeping, timeouts and mock clocks, for any executor. One timer thread serves the process.
 //!
 //! ```
 //! use nanolith::time::{MILLISECOND, SECOND, sleep, timeout};
@@ -27,7 +27,7 @@ use std::{
 };
 use timer::{Key, TimerAction};
 
-/// A thousandth of a second.
+/// One millisecond.
 ///
 /// ```
 /// use nanolith::time::{MILLISECOND, SECOND};
@@ -56,7 +56,8 @@ pub const MINUTE: Duration = Duration::from_secs(60);
 /// ```
 pub const HOUR: Duration = Duration::from_secs(3600);
 
-/// What time it is: by the [`MockClock`] that this thread is within, else by the system's.
+/// Returns the current time: by the [`MockClock`] that this thread has entered, else by the
+/// system's clock.
 ///
 /// ```
 /// use nanolith::time::{HOUR, MockClock, now};
@@ -72,8 +73,11 @@ pub fn now() -> Instant {
     clock::instant()
 }
 
-/// Ends after `duration`, counted from this call, by the clock of the thread that makes it. Within an `async` task it holds no slot of the pool. With `Duration::MAX`, or any
-/// other that lies beyond the [end of the clock](MockClock#the-end-of-time), it never ends.
+/// Waits until `duration` has passed, counted from this call, by the clock of the calling thread.
+///
+/// Within an `async` task the wait holds no slot of the pool. With `Duration::MAX`, or another
+/// duration that lies beyond the [end of the clock](MockClock#the-end-of-time), the future never
+/// completes.
 ///
 /// ```
 /// use nanolith::{prelude::*, time::sleep};
@@ -89,19 +93,22 @@ pub fn now() -> Instant {
 /// # Ok::<(), CallError>(())
 /// ```
 ///
-/// Made in a [simulation](crate::sim::Simulation#what-leaves-a-simulation), it ends at the latest with that.
+/// A sleep made in a [simulation](crate::sim::Simulation#what-leaves-a-simulation) completes when
+/// the simulation ends, at the latest.
 ///
 /// # Cancel safety
 ///
-/// Dropping it takes the timer back.
+/// Dropping the future disarms the timer.
 ///
-/// Where the program has no executor yet, and the system gives no thread for the timer, the future asks to be polled again at
-/// once until its time has come. [`Sleep::wait`] needs no timer.
+/// # Without a timer thread
+///
+/// If the program has no executor yet, and the system cannot start the timer's thread, the future
+/// asks to be polled again at once until its time has come. [`Sleep::wait`] needs no timer.
 pub fn sleep(duration: Duration) -> Sleep {
     Sleep { due: clock::after(duration), source: clock::source(), armed: None }
 }
 
-/// A future that ends when its time has come; made by [`sleep`].
+/// The future returned by [`sleep`]. It completes when its time has come.
 ///
 /// ```
 /// use nanolith::time::{MILLISECOND, Sleep, sleep};
@@ -113,21 +120,21 @@ pub fn sleep(duration: Duration) -> Sleep {
 #[derive(Debug)]
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Sleep {
-    /// `None`: never.
+    /// When the sleep ends; `None` for never.
     pub(crate) due: Option<Instant>,
-    /// The clock that it was made under. `None`: the system's.
+    /// The clock under which the sleep was made; `None` for the system's.
     source: Option<Arc<VirtualClock>>,
     armed: Option<Key>,
 }
 
 impl Sleep {
-    /// Whether its clock is this thread's.
+    /// Returns whether the sleep's clock is this thread's.
     pub(crate) fn is_of_this_thread(&self) -> bool {
         let number = |source: &Option<Arc<VirtualClock>>| source.as_ref().map(|source| source.number());
         number(&self.source) == number(&clock::source())
     }
 
-    /// Whether its time has come, or will not, since its clock's simulation is over.
+    /// Returns whether the sleep is over: its time has come, or its clock's simulation has ended.
     pub(crate) fn is_past(&self) -> bool {
         let source = self.source.as_deref();
         source.is_some_and(VirtualClock::is_over) || self.due.is_some_and(|due| due <= clock::instant_by(source))
@@ -141,7 +148,7 @@ impl Future for Sleep {
         if self.is_past() {
             return Poll::Ready(());
         }
-        // One that never ends waits for the end of its clock's simulation all the same.
+        // A sleep that never ends still waits for the end of its clock's simulation.
         let Some(due) = self.due.or_else(|| self.source.is_some().then(clock::never)) else { return Poll::Pending };
         if !self.armed.is_some_and(|key| timer::set_waker(key, cx.waker())) {
             let alarm = TimerAction::Wake(cx.waker().clone());
@@ -162,7 +169,7 @@ impl Drop for Sleep {
     }
 }
 
-/// A limit that counts from when it was set; the timer is armed when a future first asks.
+/// A time limit that counts from its creation. The timer is armed at the first poll.
 #[derive(Debug)]
 pub(crate) struct Limit(Sleep);
 
@@ -171,23 +178,24 @@ impl Limit {
         Self(sleep(limit))
     }
 
-    /// Whether a thread that blocks polls the limit, since the limit's clock is not the thread's, or its simulation is over.
+    /// Returns whether a blocking thread must poll the limit: the limit's clock is not the
+    /// thread's, or the simulation of the thread's clock is over.
     pub(crate) fn is_polled_here(&self) -> bool {
         !self.0.is_of_this_thread() || clock::is_over()
     }
 
-    /// For those who block.
+    /// Returns the moment at which the limit ends, for code that blocks.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.0.due
     }
 
-    /// For futures.
+    /// Polls the limit, for futures.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         Pin::new(&mut self.0).poll(cx)
     }
 }
 
-/// The time was over before the future was done: what [`timeout`] gives.
+/// The error of [`timeout`]: the time passed before the future completed.
 ///
 /// ```
 /// use nanolith::time::Elapsed;
@@ -204,7 +212,8 @@ impl fmt::Display for Elapsed {
 
 impl Error for Elapsed {}
 
-/// Gives `future` this long, counted from the first poll: with `Duration::ZERO` one poll, with `Duration::MAX` no limit.
+/// Runs `future` for at most `limit`, counted from the first poll. `Duration::ZERO` allows one
+/// poll, `Duration::MAX` sets no limit.
 ///
 /// ```
 /// use nanolith::time::{Elapsed, MILLISECOND, MINUTE, timeout};
@@ -214,15 +223,15 @@ impl Error for Elapsed {}
 /// # });
 /// ```
 ///
-/// For a call, [`Call::timeout`](crate::Call::timeout) tells the task too.
+/// For a call, use [`Call::timeout`](crate::Call::timeout), which also asks the task to stop.
 ///
 /// # Errors
 ///
-/// [`Elapsed`] when the time was over first; the future is dropped.
+/// Returns [`Elapsed`] if the time passes first; the future is dropped.
 ///
 /// # Cancel safety
 ///
-/// Dropped, it drops the future and takes the timer back.
+/// Dropping it drops the future and disarms the timer.
 pub async fn timeout<F: Future>(limit: Duration, future: F) -> Result<F::Output, Elapsed> {
     let mut future = pin!(future);
     let mut limit = pin!(sleep(limit));

@@ -1,10 +1,13 @@
-//! One thread that wakes others when their time has come. It starts with the first executor, whose build gives the error if the
-//! system gives no thread, or with the first timer. It sleeps when there is no timer.
+//! The timer: one thread that fires alarms, which wake tasks and end calls.
 //!
-//! Where no executor was built, and the system gives no thread, each new timer tries to start the thread again. Meanwhile
-//! a thread that blocks rings what is due ([`ring_without_thread`]), and a future that sleeps asks to be polled again at once.
+//! The thread starts with the first executor or with the first alarm. If the system cannot start
+//! it, the build of that executor returns the error. The thread sleeps while no alarm is armed.
 //!
-//! Where a thread has a clock of its own ([`clock::VirtualClock`]), what it arms is rung by whoever moves that clock.
+//! If no executor was built, and the system cannot start the thread, each new alarm tries to start
+//! the thread again. Meanwhile a thread that blocks fires the alarms that are due
+//! ([`ring_without_thread`]), and a future that sleeps asks to be polled again at once.
+//!
+//! An alarm on a virtual clock ([`clock::VirtualClock`]) fires on the thread that moves that clock.
 
 use super::clock;
 use crate::util::per_thread::per_thread;
@@ -21,14 +24,16 @@ use std::{
     time::Instant,
 };
 
-/// What happens when the time has come. On the timer's thread it ends calls and wakes, and leaves user code to
-/// [`elsewhere`](crate::call::offload).
+/// The action of an alarm. On the timer's thread it ends calls and wakes tasks; it moves user code
+/// to [`offload`](crate::call::offload).
 pub(crate) enum TimerAction {
     /// Wakes a sleeper.
     Wake(Waker),
-    /// Does something to a call. Where the simulation whose clock it waits for ends first, it is dropped.
+    /// Runs code that acts on a call. If the simulation of the alarm's clock ends first, the code
+    /// is dropped.
     Run(Box<dyn FnOnce() + Send>),
-    /// The same, and it runs also where that simulation ends first: the code asks [`clock::is_over`].
+    /// Like `Run`, but the code also runs if that simulation ends first: it checks
+    /// [`clock::is_over`].
     RunAlways(Box<dyn FnOnce() + Send>),
 }
 
@@ -42,7 +47,8 @@ impl TimerAction {
         });
     }
 
-    /// The clock's simulation is over: the sleeper looks at that, and a call ends.
+    /// Ends the alarm with its clock's simulation: a sleeper is woken and checks for the end, and a
+    /// call ends.
     fn give_up(self) {
         match self {
             Self::Run(run) => crate::util::unwind::ignore_panics(|| drop(run)),
@@ -59,36 +65,37 @@ per_thread! {
     static IS_TIMER: Cell<bool> = Cell::new(false);
 }
 
-/// Whether this is the timer's thread, which only ends calls and wakes: see [`elsewhere`](crate::call::offload).
+/// Returns whether this is the timer's thread, which only ends calls and wakes tasks: see
+/// [`offload`](crate::call::offload).
 pub(crate) fn is_timer_thread() -> bool {
     IS_TIMER.get()
 }
 
-/// Runs `f`, which panics nowhere, as an alarm.
+/// Runs `f` as an alarm. `f` must not panic.
 pub(crate) fn as_ringing(f: impl FnOnce()) {
     let before = RINGING.replace(true);
     f();
     RINGING.set(before);
 }
 
-/// Whether an alarm rings on this thread, so that it is nobody's to run tasks on.
+/// Returns whether an alarm fires on this thread, so that the thread must not run tasks.
 pub(crate) fn on_timer_thread() -> bool {
     RINGING.get()
 }
 
-/// Which timer to disarm: unique, and in order of time.
+/// The key of an alarm: unique, and in order of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
     due: Instant,
     number: u64,
-    /// By whose clock: zero is the system's.
+    /// The number of the alarm's clock; zero for the system's.
     source: u64,
 }
 
 impl Key {
     fn new(due: Instant, source: u64) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        // ORDERING: Relaxed, the number is unique and means nothing else.
+        // ORDERING: Relaxed, the number is unique and publishes nothing else.
         Self { due, number: LAST.fetch_add(1, Ordering::Relaxed), source }
     }
 }
@@ -105,13 +112,14 @@ struct Timer {
 
 static TIMER: Timer = Timer { timers: Mutex::new(Timers { armed: BTreeMap::new() }), earlier: Condvar::new() };
 
-/// Whether the timer has its thread.
+/// Whether the timer's thread was started.
 static IS_STARTED: AtomicBool = AtomicBool::new(false);
 
 /// Starts the timer's thread, unless it runs.
 pub(crate) fn start() -> io::Result<()> {
     static STARTING: Mutex<()> = Mutex::new(());
-    // ORDERING: Relaxed, here and below: the flag says nothing of what is armed, which the timer's lock orders.
+    // ORDERING: Relaxed, here and below: the flag publishes nothing about the armed alarms, which
+    // the timer's lock orders.
     if IS_STARTED.load(Ordering::Relaxed) {
         return Ok(());
     }
@@ -123,7 +131,8 @@ pub(crate) fn start() -> io::Result<()> {
     Ok(())
 }
 
-/// Where the timer has no thread, rings what is due on this thread, which is about to block. Returns when the next is due.
+/// If the timer has no thread, fires the alarms that are due on this thread, which is about to
+/// block. Returns when the next is due.
 pub(crate) fn ring_without_thread() -> Option<Instant> {
     while !IS_STARTED.load(Ordering::Relaxed) {
         let due = {
@@ -144,7 +153,8 @@ impl Timer {
         self.timers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Rings what is due, sleeps until the next, for ever. No lock is held while an alarm rings.
+    /// Fires the alarms that are due and sleeps until the next, in an endless loop. No lock is held
+    /// while an alarm fires.
     fn serve(&self) -> ! {
         IS_TIMER.set(true);
         let mut timers = self.lock();
@@ -175,13 +185,13 @@ impl Timers {
     }
 }
 
-/// Rings `alarm` at `due`, by this thread's clock.
+/// Arms an alarm that fires at `due`, by this thread's clock.
 pub(crate) fn arm(due: Instant, alarm: TimerAction) -> Key {
     arm_by(clock::source().as_deref(), due, alarm)
 }
 
-/// The same by the clock `source`, or by the system's if that is `None`. Where the simulation of that clock is over, the alarm is
-/// given up at once.
+/// Like [`arm`], by the clock `source`, or by the system's if that is `None`. If the simulation of
+/// that clock is over, the alarm is given up at once.
 pub(crate) fn arm_by(source: Option<&clock::VirtualClock>, due: Instant, alarm: TimerAction) -> Key {
     let Some(source) = source else { return arm_system(due, alarm) };
     let mut mocked = mocked();
@@ -193,7 +203,7 @@ pub(crate) fn arm_by(source: Option<&clock::VirtualClock>, due: Instant, alarm: 
     mocked.entry(source.number()).or_default().arm(due, source.number(), alarm)
 }
 
-/// The same by the system's clock.
+/// Like [`arm`], by the system's clock.
 pub(crate) fn arm_system(due: Instant, alarm: TimerAction) -> Key {
     let _ = start(); // every executor has started it; else see the head of this file
     let mut timers = TIMER.lock();
@@ -204,18 +214,18 @@ pub(crate) fn arm_system(due: Instant, alarm: TimerAction) -> Key {
     key
 }
 
-/// Takes an alarm back, if it has not rung.
+/// Disarms an alarm, if it has not fired.
 pub(crate) fn disarm(key: Key) {
     let alarm = take(key);
-    drop(alarm); // outside the lock: what it holds may disarm others
+    drop(alarm); // outside the lock: dropping the alarm may disarm others
 }
 
-/// The same, and leaves the alarm, which may hold what is the user's, to the caller.
+/// Like [`disarm`], but returns the alarm, because dropping it may run user code.
 pub(crate) fn take(key: Key) -> Option<TimerAction> {
     with(key, |timers| timers.armed.remove(&key))
 }
 
-/// Sets whom to wake at `key`; false if it has rung.
+/// Sets the waker of the alarm `key`. Returns false if the alarm has fired.
 pub(crate) fn set_waker(key: Key, waker: &Waker) -> bool {
     let is_known = with(key, |timers| match timers.armed.get(&key)? {
         TimerAction::Wake(known) => Some(known.will_wake(waker)),
@@ -223,7 +233,7 @@ pub(crate) fn set_waker(key: Key, waker: &Waker) -> bool {
     });
     match is_known {
         Some(false) => {
-            let mut other = TimerAction::Wake(waker.clone()); // the earlier waker drops with it, after the release
+            let mut other = TimerAction::Wake(waker.clone()); // the earlier waker drops with it, after the lock is released
             with(key, |timers| timers.armed.get_mut(&key).map(|known| mem::swap(known, &mut other))).is_some()
         }
         is_known => is_known.is_some(),
@@ -237,7 +247,7 @@ fn with<R>(key: Key, f: impl FnOnce(&mut Timers) -> Option<R>) -> Option<R> {
     }
 }
 
-/// When the next alarm is due by this thread's clock.
+/// Returns when the next alarm is due by this thread's clock.
 pub(crate) fn next() -> Option<Instant> {
     match clock::source() {
         Some(source) => next_due(&source),
@@ -245,16 +255,17 @@ pub(crate) fn next() -> Option<Instant> {
     }
 }
 
-// ----- clocks that are moved by hand
+// ----- virtual clocks
 
-/// What is armed by the number of each such clock.
+/// The armed alarms of each virtual clock, by the clock's number.
 static MOCKED: Mutex<BTreeMap<u64, Timers>> = Mutex::new(BTreeMap::new());
 
 fn mocked() -> MutexGuard<'static, BTreeMap<u64, Timers>> {
     MOCKED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A clock at which nothing is armed any more leaves nothing behind, also where alarms were armed after its last handle went.
+/// Runs `f` on the alarms of a virtual clock. Removes the clock's entry once no alarm is armed,
+/// also after its last handle was dropped.
 fn with_mocked<R>(source: u64, f: impl FnOnce(&mut Timers) -> Option<R>) -> Option<R> {
     let mut mocked = mocked();
     let timers = mocked.get_mut(&source)?;
@@ -265,16 +276,17 @@ fn with_mocked<R>(source: u64, f: impl FnOnce(&mut Timers) -> Option<R>) -> Opti
     result
 }
 
-/// When the next alarm of such a clock is due; none that lies beyond the clock's end.
+/// Returns when the next alarm of a virtual clock is due, unless it lies beyond the clock's end.
 pub(crate) fn next_due(source: &clock::VirtualClock) -> Option<Instant> {
     let due = mocked().get(&source.number())?.armed.first_key_value().map(|(key, _)| key.due);
     due.filter(|due| clock::reaches(*due))
 }
 
-/// Moves such a clock to its first alarm and rings that, unless it lies beyond `end` or the clock's own end; says whether it did.
+/// Moves a virtual clock to its first alarm and fires the alarm, unless it lies beyond `end` or the
+/// clock's own end. Returns whether an alarm fired.
 ///
-/// The clock is moved under the lock that disarms the alarm: a clock is never moved to an alarm that was disarmed meanwhile. No
-/// lock is held while the alarm rings.
+/// The clock is moved under the lock that disarms the alarm. So a clock is never moved to an alarm
+/// that was disarmed meanwhile. No lock is held while the alarm fires.
 pub(crate) fn move_to_next(source: &clock::VirtualClock, end: Option<Instant>) -> bool {
     let first = with_mocked(source.number(), |timers| {
         let first = timers.armed.first_entry()?;
@@ -288,7 +300,8 @@ pub(crate) fn move_to_next(source: &clock::VirtualClock, end: Option<Instant>) -
     first.map(TimerAction::fire).is_some()
 }
 
-/// Rings the first alarm of such a clock, if it is due; says whether it was. No lock is held while it rings.
+/// Fires the first alarm of a virtual clock, if it is due. Returns whether it was. No lock is held
+/// while the alarm fires.
 pub(crate) fn ring_next(source: &clock::VirtualClock) -> bool {
     let now = source.instant();
     let first = with_mocked(source.number(), |timers| {
@@ -297,8 +310,8 @@ pub(crate) fn ring_next(source: &clock::VirtualClock) -> bool {
     first.map(TimerAction::fire).is_some()
 }
 
-/// The simulation of such a clock is over: no alarm rings any more. Sleepers are woken, and calls that wait for an alarm end. No
-/// lock is held meanwhile.
+/// Ends the alarms of a virtual clock whose simulation is over. Sleepers are woken, and calls that
+/// wait for an alarm end. No lock is held meanwhile.
 pub(crate) fn end(source: &clock::VirtualClock) {
     let armed = {
         let mut mocked = mocked();
@@ -308,7 +321,7 @@ pub(crate) fn end(source: &clock::VirtualClock) {
     armed.into_iter().flat_map(|timers| timers.armed.into_values()).for_each(TimerAction::give_up);
 }
 
-/// Nobody moves such a clock any more: what is armed is dropped.
+/// Drops the alarms of a virtual clock that no handle can move any more.
 pub(crate) fn forget(source: &clock::VirtualClock) {
     let forgotten = mocked().remove(&source.number());
     drop(forgotten);
@@ -319,7 +332,7 @@ mod tests {
     use super::*;
     use crate::{park::parker::ThreadParker, time::MILLISECOND};
 
-    /// In a process of its own, as the whole of it has one timer.
+    /// This test runs in a process of its own, since a process has one timer.
     #[test]
     fn blocking_thread_rings_what_is_due_without_thread() {
         if IS_STARTED.load(Ordering::Relaxed) {
