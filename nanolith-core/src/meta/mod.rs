@@ -1,4 +1,5 @@
-//! What is known of a call's task before the call exists: the task's description, priorities, layers that were visited.
+//! What is known of a call before it exists: its task's description, priorities, and visited
+//! layers.
 
 pub(crate) mod priority;
 pub(crate) mod task_info;

@@ -1,11 +1,12 @@
-//! How urgent a call is.
+//! The priority of a call.
 
 use std::time::Duration;
 
-/// How urgent a call is: how long it may be kept waiting by others before its turn comes.
+/// The urgency of a call: how long other calls may keep it waiting before its turn comes.
 ///
-/// Work expires at its submission plus the priority's time-out; the earliest expiration runs first. So a low priority
-/// is delayed by more urgent work, and never starved by it. The time-outs are those of React's scheduler.
+/// Work expires at its submission plus the timeout of its priority. The earliest expiration runs
+/// first. So more urgent work delays work of low priority, and never starves it. The timeouts are
+/// those of React's scheduler.
 ///
 /// ```
 /// # use nanolith::prelude::*;
@@ -21,21 +22,21 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// Before everything else: expired when it comes.
+    /// Before everything else: expired when submitted.
     Immediate,
-    /// Somebody waits for it and sees the delay: 250 ms.
+    /// For a user who waits and sees the delay: 250 ms.
     UserBlocking,
     /// The default: 5 s.
     #[default]
     Normal,
     /// 10 s.
     Low,
-    /// When nothing else is there, or after 2³⁰ ms (12 days).
+    /// When nothing else waits, or after 2³⁰ ms (12 days).
     Idle,
 }
 
 impl Priority {
-    /// Every priority, the most urgent first.
+    /// All priorities, the most urgent first.
     ///
     /// ```
     /// use nanolith::Priority;
@@ -43,7 +44,7 @@ impl Priority {
     /// ```
     pub const ALL: [Self; 5] = [Self::Immediate, Self::UserBlocking, Self::Normal, Self::Low, Self::Idle];
 
-    /// The one that stands at this place in [`Priority::ALL`]; those beyond are the last.
+    /// Returns the priority at this index of [`Priority::ALL`]; the last for a greater index.
     #[inline]
     pub(crate) const fn numbered(number: u8) -> Self {
         match number {
@@ -55,8 +56,9 @@ impl Priority {
         }
     }
 
-    /// How long work of this priority may be kept waiting. `Immediate` gives zero, and counts as expired one millisecond
-    /// before it comes.
+    /// Returns how long work of this priority may be kept waiting.
+    ///
+    /// `Immediate` returns zero, and counts as expired one millisecond before its submission.
     ///
     /// ```
     /// use nanolith::Priority;

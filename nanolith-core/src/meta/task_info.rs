@@ -1,6 +1,6 @@
-//! What is known of a task before it runs: its names, its signature as text, its size.
+//! The description of a task: its names, its signature as text, its size and its properties.
 
-/// What a task asks of its state.
+/// The access that a task needs to its state.
 ///
 /// ```
 /// use nanolith::{Receiver, TaskSet, prelude::*};
@@ -18,7 +18,7 @@ pub enum Receiver {
     Exclusive,
 }
 
-/// One task of a set, as its definition says.
+/// The description of one task of a set, as its definition states it.
 ///
 /// ```
 /// use nanolith::{TaskInfo, TaskSet, prelude::*};
@@ -45,7 +45,8 @@ pub struct TaskInfo {
 }
 
 impl TaskInfo {
-    /// A synchronous task without arguments, output or state; the other methods add to it. `#[define]` writes this.
+    /// Creates the description of a synchronous task without arguments, output or state. The other
+    /// methods add to it. `#[define]` generates this call.
     ///
     /// ```
     /// use nanolith::TaskInfo;
@@ -72,123 +73,127 @@ impl TaskInfo {
         }
     }
 
-    /// With these arguments, each a name and its type as written.
+    /// Sets the arguments, each a name and its type as written.
     #[must_use]
     pub const fn arguments(mut self, arguments: &'static [(&'static str, &'static str)]) -> Self {
         self.arguments = arguments;
         self
     }
 
-    /// With this output type, as written.
+    /// Sets the output type, as written.
     #[must_use]
     pub const fn output(mut self, output: &'static str) -> Self {
         self.output = output;
         self
     }
 
-    /// With this use of the state.
+    /// Sets the access to the state.
     #[must_use]
     pub const fn receiver(mut self, receiver: Receiver) -> Self {
         self.receiver = receiver;
         self
     }
 
-    /// With arguments of this size, in bytes.
+    /// Sets the size of the arguments, in bytes.
     #[must_use]
     pub const fn size(mut self, bytes: usize) -> Self {
         self.size = bytes;
         self
     }
 
-    /// An `async fn`, or one that is run in slices.
+    /// Marks the task as an `async fn`, or as a task that runs in slices.
     #[must_use]
     pub const fn asynchronous(mut self) -> Self {
         self.asynchronous = true;
         self
     }
 
-    /// Its future stays on one thread: for services only.
+    /// Marks the task's future as bound to one thread: only services run it.
     #[must_use]
     pub const fn local(mut self) -> Self {
         self.local = true;
         self
     }
 
-    /// May run twice without harm.
+    /// Marks the task as idempotent: it may run twice without harm.
     #[must_use]
     pub const fn idempotent(mut self) -> Self {
         self.idempotent = true;
         self
     }
 
-    /// At most so many of its calls run at once on a pool; zero means no limit.
+    /// Sets the maximum number of the task's calls that run at once on a pool; zero means no limit.
     #[must_use]
     pub const fn concurrency(mut self, calls: u32) -> Self {
         self.concurrency = calls;
         self
     }
 
-    /// The name of the set: `Geometry`.
+    /// Returns the name of the set: `Geometry`.
     #[must_use]
     pub const fn set(&self) -> &'static str {
         self.set
     }
 
-    /// The name of the task: `add`.
+    /// Returns the name of the task: `add`.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The identifier, stable from build to build: `demo::Geometry::add`.
+    /// Returns the identifier, stable from build to build: `demo::Geometry::add`.
     #[must_use]
     pub const fn identifier(&self) -> &'static str {
         self.identifier
     }
 
-    /// The arguments, each a name and its type as written.
+    /// Returns the arguments, each a name and its type as written.
     #[must_use]
     pub const fn argument_types(&self) -> &'static [(&'static str, &'static str)] {
         self.arguments
     }
 
-    /// The output type as written.
+    /// Returns the output type as written.
     #[must_use]
     pub const fn output_type(&self) -> &'static str {
         self.output
     }
 
-    /// What the task asks of its state.
+    /// Returns the access that the task needs to its state.
     #[must_use]
     pub const fn state(&self) -> Receiver {
         self.receiver
     }
 
-    /// The size of its arguments in bytes. A set's calls all pay for its largest task: box what is above 512 bytes.
+    /// Returns the size of the task's arguments in bytes.
+    ///
+    /// Each call of a set takes as much memory as the set's largest task: box arguments above 512
+    /// bytes.
     #[must_use]
     pub const fn argument_size(&self) -> usize {
         self.size
     }
 
-    /// Whether it leaves a future: an `async fn`, or one that is run in slices.
+    /// Returns whether the task leaves a future: an `async fn`, or a task that runs in slices.
     #[must_use]
     pub const fn is_async(&self) -> bool {
         self.asynchronous
     }
 
-    /// Whether only a service can run it, since its future stays on one thread.
+    /// Returns whether only a service can run the task, since its future stays on one thread.
     #[must_use]
     pub const fn is_local(&self) -> bool {
         self.local
     }
 
-    /// Whether it may run twice without harm.
+    /// Returns whether the task may run twice without harm.
     #[must_use]
     pub const fn is_idempotent(&self) -> bool {
         self.idempotent
     }
 
-    /// How many of its calls may run at once on a pool: `#[task(concurrency = 2)]`. `None`: as many as the pool runs.
+    /// Returns the maximum number of the task's calls that run at once on a pool, as set by
+    /// `#[task(concurrency = 2)]`. Returns `None` if only the pool's own concurrency limits them.
     ///
     /// ```
     /// use nanolith::{TaskSet, prelude::*};
@@ -206,8 +211,8 @@ impl TaskInfo {
     }
 }
 
-/// Whether any of these tasks has a limit of its own: asked when the program is compiled, so that sets without one pay
-/// nothing.
+/// Returns whether any of these tasks has a limit of its own. This runs at compile time, so sets
+/// without such a limit have no cost.
 pub(crate) const fn any_limited(tasks: &[TaskInfo]) -> bool {
     let mut at = 0;
     while at < tasks.len() {
@@ -225,7 +230,10 @@ impl std::fmt::Display for TaskInfo {
     }
 }
 
-/// A number that changes with any task's name, arguments or output, and with nothing else (FNV-1a, 64 bits).
+/// Returns a hash that changes with any task's name, arguments or output, and with nothing else.
+///
+/// The hash is [FNV-1a](https://en.wikipedia.org/wiki/Fowler%E2%80%93Noll%E2%80%93Vo_hash_function)
+/// with 64 bits.
 ///
 /// ```
 /// use nanolith::{TaskInfo, fingerprint};
@@ -251,7 +259,7 @@ pub const fn fingerprint(tasks: &[TaskInfo]) -> u64 {
     hash
 }
 
-/// One text, and a byte that no UTF-8 text holds to end it.
+/// Hashes a text, and a byte that no UTF-8 text contains to end it.
 const fn mix(mut hash: u64, text: &str) -> u64 {
     let bytes = text.as_bytes();
     let mut at = 0;

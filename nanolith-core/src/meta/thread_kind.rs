@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// What kind of thread some code runs on.
+/// The kind of thread that some code runs on.
 ///
 /// ```
 /// use nanolith::{Where, prelude::*};
@@ -20,12 +20,13 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Where {
-    /// A thread that is none of ours: `main`, or any that the program started.
+    /// A thread that the library did not start: `main`, or another thread of the program.
     Outside,
     /// A thread of the pool of this name.
     Pool(Arc<str>),
     /// The thread of the service of this name.
     Service(Arc<str>),
-    /// A thread that drives the [`Local`](crate::Local) of this name, and runs its work just now.
+    /// A thread that drives the [`Local`](crate::Local) of this name, and runs its work at the
+    /// moment.
     Local(Arc<str>),
 }

@@ -1,24 +1,26 @@
-//! Which layers a job has been through. A layer that is refused by what it is put around gives its job back as it made it, and
-//! knows it again by this when somebody brings it once more.
+//! The layers that a job has passed.
+//!
+//! If the inner executor rejects a job, the layer gives the job back in its original form. When the
+//! job is submitted again, the layer recognizes the job by its number here.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
-/// Tells layers apart, for ever.
+/// A number that identifies a layer. No number is used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LayerId(u64);
 
 impl LayerId {
     pub(crate) fn new() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
-        // ORDERING: Relaxed, the number means nothing but itself.
+        // ORDERING: Relaxed, the number publishes nothing but itself.
         Self(LAST.fetch_add(1, Ordering::Relaxed))
     }
 }
 
-/// The layers that a job has been through: a list that jobs share.
+/// The layers that a job has passed: a list that jobs share.
 #[derive(Debug)]
 pub(crate) struct Visited {
     layer: LayerId,
@@ -26,7 +28,7 @@ pub(crate) struct Visited {
 }
 
 impl Visited {
-    /// `before`, and `layer`.
+    /// Returns the list of `before` and `layer`.
     pub(crate) fn with(before: Option<Arc<Self>>, layer: LayerId) -> Arc<Self> {
         Arc::new(Self { layer, before })
     }

@@ -1,6 +1,8 @@
-//! The few primitives of the protocols that are model-checked: the standard library's, or loom's when they are.
-//! Only the rooms with unsafe code, the bell of streams and the stands of broadcasts import this one; everything else uses the
-//! standard library directly.
+//! The primitives of the model-checked protocols: loom's under `cfg(loom)`, else the standard
+//! library's.
+//!
+//! Only the modules with unsafe code, `channel/stream/notify.rs` and `channel/broadcast/cursor.rs`
+//! import this module. All other code uses the standard library directly.
 
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
@@ -22,7 +24,7 @@ pub(crate) use std::sync::atomic::Ordering;
 
 #[cfg(not(loom))]
 mod plain {
-    /// The standard cell, with the two accessors that loom's has.
+    /// The standard cell, with the accessors of loom's cell.
     pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
     impl<T> UnsafeCell<T> {
@@ -30,7 +32,7 @@ mod plain {
             Self(std::cell::UnsafeCell::new(value))
         }
 
-        /// Hands out the pointer; whoever follows it says why that is sound.
+        /// Passes the pointer to `f`. The code that dereferences it has a `SAFETY:` comment.
         #[inline(always)]
         pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
             f(self.0.get())

@@ -1,4 +1,4 @@
-//! Small tools: the switch to loom, caught panics, values of one thread, the depth of a stack.
+//! Small tools: the switch to loom, caught panics, thread-local values, stack depth, prefetching.
 
 pub(crate) mod loom;
 pub(crate) mod per_thread;

@@ -1,12 +1,13 @@
-//! Values of one thread that answer until the thread has ended, also within the destructors of other thread-locals.
+//! Thread-local values that stay usable until the thread has ended, also within destructors.
 //!
-//! A thread-local with a destructor is gone once that has run, and [`std::thread::LocalKey::with`] panics from then on. A
-//! destructor of the program's that waits for a call would then abort the process. A [`PerThread`] value is never dropped, so
-//! the thread has it to the end, and the compiler needs no look at whether it is still there. A value that owns
-//! something is emptied by its users, or by what they pass to [`at_thread_end`].
+//! A thread-local with a destructor is gone once that has run, and [`std::thread::LocalKey::with`]
+//! panics from then on. A destructor of the program that waits for a call would then abort the
+//! process. A [`PerThread`] value is never dropped, so it lasts as long as the thread, and an
+//! access needs no check. Its users empty a value that owns something, themselves or by a function
+//! that they pass to [`at_thread_end`].
 //!
-//! `clippy.toml` refuses the methods of `LocalKey` that panic. Where a value has to be dropped with its thread, as a cache of
-//! memory has, `LocalKey::try_with` says what holds without it.
+//! `clippy.toml` forbids the methods of `LocalKey` that panic. A value that must be dropped with
+//! its thread, such as a cache of memory, uses `LocalKey::try_with` and handles its absence.
 
 use super::unwind;
 use std::{
@@ -15,11 +16,11 @@ use std::{
     thread::LocalKey,
 };
 
-/// A value of each thread: made by [`per_thread!`].
+/// A thread-local value, declared by [`per_thread!`].
 pub(crate) struct PerThread<T: 'static>(&'static LocalKey<ManuallyDrop<T>>);
 
 impl<T: 'static> PerThread<T> {
-    /// For [`per_thread!`].
+    /// Wraps the key. Only [`per_thread!`] calls this.
     pub(crate) const fn new(key: &'static LocalKey<ManuallyDrop<T>>) -> Self {
         Self(key)
     }
@@ -49,7 +50,7 @@ impl<T: Copy> PerThread<Cell<T>> {
     }
 }
 
-/// Declares a [`PerThread`] value, which begins as a constant.
+/// Declares a [`PerThread`] value with a constant initial value.
 macro_rules! per_thread {
     ($(#[$attribute:meta])* static $name:ident: $type:ty = $value:expr;) => {
         $(#[$attribute])*
@@ -63,8 +64,8 @@ macro_rules! per_thread {
 }
 pub(crate) use per_thread;
 
-/// Runs `clean_up` when this thread ends, after the destructors of the thread-locals that were used later than this call. Does
-/// nothing where the thread's clean-up has run already.
+/// Runs `clean_up` when this thread ends, after the destructors of the thread-locals that were
+/// first used after this call. Does nothing if the thread's clean-up has run already.
 pub(crate) fn at_thread_end(clean_up: fn()) {
     struct CleanUps(RefCell<Vec<fn()>>);
     impl Drop for CleanUps {
@@ -92,7 +93,7 @@ mod tests {
         static VALUE: RefCell<Option<mpsc::Sender<u8>>> = RefCell::new(None);
     }
 
-    /// Runs what it holds when its thread ends.
+    /// A value that runs its closure when its thread ends.
     struct AtEnd(RefCell<Option<Box<dyn FnOnce()>>>);
 
     impl Drop for AtEnd {

@@ -1,6 +1,6 @@
-//! Memory that is read soon.
+//! The trait of queue items that a queue can prefetch.
 
-/// An item that points to what its taker touches next.
+/// An item that points to the memory that its taker uses next.
 pub(crate) trait PrefetchTarget {
     fn target_ptr(&self) -> *const ();
 }

@@ -1,13 +1,15 @@
-//! How deep a thread's stack is, and how much of it is left.
+//! The depth of a thread's stack, and whether enough of the stack is left.
 //!
-//! A call that runs on top of the task that waits for it needs room. A thread that this crate started knows the size of its
-//! stack, so it measures what is left; on other threads [`place`](crate::context::thread_context) counts the calls.
+//! A call that runs on top of the task that waits for it needs stack space. A thread that this
+//! crate started knows the size of its stack, so the thread measures what is left. On other threads
+//! the [thread context](crate::context::thread_context) counts the calls.
 //!
-//! The depth also tells whether a job that rayon runs stands on its thread's main loop, or on top of another job. A thread that
-//! waits within a `par_iter` runs other jobs meanwhile. A runner that began there would keep what is below it waiting. But
-//! the way from a thread's start to a job on its main loop is always the same, so the stack is always as deep there; on top of
-//! another job it is deeper. Where that is not known, the job counts as on top of another, and the start goes to a spare
-//! thread.
+//! The depth also tells whether a job that rayon runs is on its thread's main loop or on top of
+//! another job. A thread that waits within a `par_iter` runs other jobs meanwhile. A worker that
+//! began on such a thread would block the job below it. The way from a thread's start to a job on
+//! its main loop is always the same, so the stack has the same depth there. On top of another job
+//! the stack is deeper. If the depth is not known, the job counts as on top of another, and a spare
+//! thread starts the worker.
 
 use super::per_thread::per_thread;
 use std::{cell::Cell, env, hint::black_box, ptr};
@@ -18,42 +20,46 @@ per_thread! {
 }
 
 per_thread! {
-    /// How many bytes this thread's stack has; zero where that is not known.
+    /// The size of this thread's stack in bytes; zero if it is not known.
     static SIZE: Cell<usize> = Cell::new(0);
 }
 
 per_thread! {
-    /// How deep the stack was where the call on top of the others began, in bytes.
+    /// The depth of the stack in bytes where the topmost call began.
     static TOP: Cell<usize> = Cell::new(0);
 }
 
-/// How many bytes it takes to send a call to another thread, which may have to be started; without optimization, and with
-/// what the system keeps on the stack.
+/// The stack space in bytes for sending a call to another thread, which may have to be started. It
+/// holds without optimization, and includes what the system keeps on the stack.
 const SEND: usize = 28 * 1_024;
 
-/// What the standard library gives a thread, unless `RUST_MIN_STACK` says otherwise.
+/// The stack size in bytes that the standard library uses unless `RUST_MIN_STACK` is set.
 const DEFAULT_SIZE: usize = 2 * 1_024 * 1_024;
 
-/// By how much the depth of the same place may differ from thread to thread, in bytes: frames are aligned.
+/// The maximum difference in bytes between the depths of the same place on two threads: frames are
+/// aligned.
 const SLACK: usize = 128;
 
-/// Notes where this thread's stack begins, and how many bytes it has, if that is known; called as it starts.
+/// Records where this thread's stack begins, and its size in bytes, if that is known. A thread
+/// calls this as it starts.
 #[inline(never)]
 pub(crate) fn mark_base(size: Option<usize>) {
     BASE.set(here());
     SIZE.set(size.unwrap_or(0));
 }
 
-/// How many bytes the stack of a thread has that was started with this setting.
+/// Returns the stack size in bytes of a thread that was started with this setting.
 pub(crate) fn size(setting: Option<usize>) -> usize {
     let by_environment = || env::var("RUST_MIN_STACK").ok()?.parse().ok();
     setting.or_else(by_environment).unwrap_or(DEFAULT_SIZE)
 }
 
-/// Whether less of this thread's stack is left than a call on top of another may need; `None` where its size is not known.
+/// Returns whether less of this thread's stack is left than a call on top of another may need.
+/// Returns `None` if the size of the stack is not known.
 ///
-/// A call that waits for others of its kind nests as deep as its stack allows. So the next call is taken to need as much as
-/// the one that runs here, and a quarter of the stack is kept in any case.
+/// Calls that wait for calls of their own kind nest as deep as the stack allows. So this assumes
+/// that the next call needs as much as the call that runs now. A quarter of the stack is kept in
+/// any case.
 pub(crate) fn is_low() -> Option<bool> {
     let size = SIZE.get();
     if size == 0 {
@@ -65,7 +71,7 @@ pub(crate) fn is_low() -> Option<bool> {
     })
 }
 
-/// A call that runs on top of others, until this is dropped.
+/// A guard for a call that runs on top of others, until it is dropped.
 #[must_use = "the call is over when this is dropped"]
 pub(crate) struct OnTop(usize);
 
@@ -81,14 +87,14 @@ impl Drop for OnTop {
     }
 }
 
-/// How deep the stack is, in bytes; `None` on a thread that was never marked.
+/// Returns the depth of the stack in bytes; `None` on a thread that was never marked.
 #[inline(never)]
 pub(crate) fn depth() -> Option<usize> {
     let base = BASE.get();
     (base != 0).then(|| base.abs_diff(here()))
 }
 
-/// Whether this place is no deeper than `main_loop`, the depth of a job on the main loop.
+/// Returns whether `depth` is no deeper than `main_loop`, the depth of a job on the main loop.
 pub(crate) fn is_on_main_loop(depth: Option<usize>, main_loop: usize) -> bool {
     depth.is_some_and(|depth| depth <= main_loop + SLACK)
 }

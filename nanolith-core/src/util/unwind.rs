@@ -1,10 +1,11 @@
-//! Catching what a task throws, with the place it was thrown at.
+//! Catches the panics of tasks, with the place of each panic.
 //!
-//! The place is known only to the panic hook, so the first executor puts ours before the program's: it notes the place
-//! for the thread and passes on. A program that sets its own hook later loses the places and nothing else.
+//! Only the panic hook knows the place. So the first executor installs a hook in front of the
+//! program's: it notes the place for the thread and calls the program's hook. If a program sets its
+//! own hook later, places are lost and nothing else.
 //!
-//! A task may catch a panic itself, and may pass on a panic of another thread, for which no hook runs. So a note says of which
-//! payload it is, and a payload without a note has no place.
+//! A task may catch a panic itself, and may resume a panic of another thread, for which no hook
+//! runs. So a note identifies its payload, and a payload without a note has no place.
 
 use crate::error::{Panic, Place};
 use once_cell::sync::OnceCell;
@@ -15,22 +16,23 @@ use std::{
     thread,
 };
 
-/// So many notes a thread keeps: one for each panic that is on its way through destructors which panic in turn, and for those
-/// that a task caught itself.
+/// The maximum number of notes of a thread. Several are needed for panics in destructors that run
+/// while another panic unwinds, and for panics that a task caught itself.
 const MAX_NOTES: usize = 8;
 
-/// What the hook notes of one panic.
+/// The hook's note of one panic.
 struct Note {
     payload: Identity,
     place: Place,
 }
 
-/// What tells a payload from others. The hook sees it before it is boxed, so its own address says nothing.
+/// The identity of a payload. The hook sees the payload before it is boxed, so its address is no
+/// use.
 #[derive(PartialEq, Eq)]
 enum Identity {
-    /// A text, and its address. A text that was freed may leave its address to the next.
+    /// A text and its address. The next text may get the address of a text that was freed.
     Text(usize, String),
-    /// Any other value. Two values of one type are not told apart.
+    /// Any other value. Two values of one type are not distinguished.
     Value(TypeId),
 }
 
@@ -51,7 +53,7 @@ thread_local! {
 
 static HOOK: OnceCell<()> = OnceCell::new();
 
-/// Puts our hook before the program's, once. Called by every executor as it starts.
+/// Installs our hook in front of the program's, once. Every executor calls this as it starts.
 pub(crate) fn install_hook() {
     if thread::panicking() {
         return; // the hook cannot be set from here; the next executor does it
@@ -69,7 +71,7 @@ fn note(info: &PanicHookInfo<'_>) {
     let Some(at) = info.location() else { return };
     let note =
         Note { payload: Identity::of(info.payload()), place: Place { file: at.file().to_owned(), line: at.line() } };
-    // A panic while a thread's locals are being dropped has nowhere to be noted.
+    // A panic while the thread's locals are being dropped cannot be noted.
     let _ = NOTES.try_with(|notes| {
         let mut notes = notes.borrow_mut();
         if notes.len() == MAX_NOTES {
@@ -79,7 +81,8 @@ fn note(info: &PanicHookInfo<'_>) {
     });
 }
 
-/// Takes the place at which `payload` was thrown, if this thread's hook noted it. Later panics were caught on the way.
+/// Takes the place at which `payload` was thrown, if this thread's hook noted it. Notes of later
+/// panics, which were caught on the way, are removed.
 fn take_place(payload: &(dyn Any + Send)) -> Option<Place> {
     let identity = Identity::of(payload);
     let take = |notes: &RefCell<Vec<Note>>| {
@@ -90,9 +93,10 @@ fn take_place(payload: &(dyn Any + Send)) -> Option<Place> {
     NOTES.try_with(take).ok().flatten()
 }
 
-/// Runs `f`; a panic becomes a value.
+/// Runs `f`, and returns a panic as an error.
 ///
-/// Unwind safety: what `f` touched is the task's own, or a service's state, whose owner is told of the panic.
+/// Unwind safety: the values that `f` touched belong to the task, or are the state of a service,
+/// whose owner gets the panic.
 pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
     panic::catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
         let place = take_place(&*payload);
@@ -100,7 +104,7 @@ pub(crate) fn catch<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
     })
 }
 
-/// Runs the user's code where nobody can be told of a panic: a waker, a destructor, a handler of threads.
+/// Runs code of the program whose panics have no receiver: a waker, a destructor, a thread handler.
 pub(crate) fn ignore_panics(f: impl FnOnce()) {
     if let Err(caught) = catch(f) {
         // A payload may itself panic when dropped.
@@ -120,13 +124,13 @@ mod tests {
         assert_eq!(caught.place(), Some((file!(), line!() - 2)));
     }
 
-    /// The line of the panic that `f` lets out, if it is known.
+    /// Returns the line of the panic that `f` lets out, if it is known.
     fn line_of(f: impl FnOnce()) -> Option<u32> {
         install_hook();
         catch(f).expect_err("it panics").place().map(|place| place.1)
     }
 
-    /// Panics, and catches that; gives the payload.
+    /// Panics, catches the panic, and returns its payload.
     fn survive(n: u32) -> Box<dyn Any + Send> {
         panic::catch_unwind(|| panic!("caught {n}")).expect_err("it panics")
     }
@@ -135,7 +139,7 @@ mod tests {
     fn a_panic_that_is_passed_on_has_no_place_of_another() {
         let elsewhere = || thread::spawn(|| panic!("elsewhere")).join().expect_err("it panics");
         assert_eq!(line_of(|| panic::resume_unwind(elsewhere())), None);
-        drop(survive(1)); // as an earlier task on this thread
+        drop(survive(1)); // like an earlier task on this thread
         assert_eq!(line_of(|| panic::resume_unwind(elsewhere())), None);
         let of_one_length = || {
             drop(survive(2));
