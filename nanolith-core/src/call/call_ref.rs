@@ -46,8 +46,8 @@ pub(crate) struct Sealed(());
 /// The word of a value that counts its owners.
 ///
 /// The steps on the count take no reference to the value. As an argument, such a reference would
-/// protect the whole value until the step returns, while another owner may free the value as soon
-/// as the count is written. The word itself is not protected, since it is atomic.
+/// protect the whole value until the step returns. But another owner may free the value as soon as
+/// the count is written. The word itself is not protected, since it is atomic.
 struct Word(NonNull<AtomicU64>);
 
 impl Word {

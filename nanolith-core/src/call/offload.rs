@@ -2,9 +2,9 @@
 //!
 //! Such code may block, and the timer's thread serves the whole process.
 //!
-//! The code runs on a thread of the executor that holds the call, or else on the global pool, or on
-//! a new thread if the program has built no executor. Where a clock is moved by hand, alarms fire
-//! on the thread that moves it, and the code runs there at once.
+//! The code runs on a thread of the executor that holds the call, or else on the global pool. If
+//! the program has built no executor, it runs on a new thread. Where a clock is moved by hand,
+//! alarms fire on the thread that moves it, and the code runs there at once.
 
 pub(crate) use super::backend::Work;
 use super::backend::{Backend, ExecutorId};

@@ -8,7 +8,7 @@
 //! The holder of the queue's lock sets how many items the ring may hold, and may
 //! [close](Ring::close_and_drain) the ring at any moment. Then producers use the locked queue. So
 //! every rare case (a bound that is reached, waiters for room, a pause, a close) happens with the
-//! ring closed and empty, and this file contains only the fast path.
+//! ring closed and empty. This file contains only the fast path.
 //!
 //! A producer takes a credit and a position in one step on one word, `tail`, and then fills the
 //! cell of its position. If the credits have run out, it checks `head` for positions that became
