@@ -1,5 +1,7 @@
-//! Blocking, in one place: everything with a `.wait()` comes through here, so that a task that blocks gives its slot to
-//! others whatever it waits for.
+//! Blocks the current thread on a future, and lends the permit of the running task meanwhile.
+//!
+//! Every `.wait()` of this crate goes through this module. So a task that blocks gives its slot to
+//! other tasks, whatever it waits for.
 
 use super::thread_context;
 use crate::meta::thread_kind::Where;
@@ -16,26 +18,28 @@ use std::{
     time::Instant,
 };
 
-/// Blocks until `future` is ready, which nobody's host in particular makes so. Such a wait cannot be refused.
+/// Blocks until `future` is ready. No particular executor makes the future ready, so the wait is
+/// never refused.
 pub(crate) fn block_on_any<F: Future>(future: F) -> F::Output {
     block_on(future, None).unwrap_or_else(|WouldDeadlock| unreachable!("{ANYBODY}"))
 }
 
-/// The same with a limit: `None` when it is reached first.
+/// Like [`block_on_any`], but returns `None` if `deadline` passes first.
 pub(crate) fn block_on_any_until<F: Future>(future: Pin<&mut F>, deadline: Option<Instant>) -> Option<F::Output> {
     block_until(future, None, deadline).unwrap_or_else(|WouldDeadlock| unreachable!("{ANYBODY}"))
 }
 
 const ANYBODY: &str = "only a wait for a host's own work can deadlock with the host";
 
-/// Blocks until `future` is ready. On a thread of a pool or service the slot is lent meanwhile; `target` is the host that
-/// will make it ready, if that is known.
+/// Blocks until `future` is ready. A thread of a pool or a service lends its slot meanwhile.
+///
+/// `target` is the executor that will make the future ready, if that executor is known.
 pub(crate) fn block_on<F: Future>(future: F, target: Option<ExecutorId>) -> Result<F::Output, WouldDeadlock> {
     let mut future = pin!(future);
     block_until(future.as_mut(), target, None).map(|output| output.expect("there is no limit"))
 }
 
-/// The same with a limit: `None` when it is reached first.
+/// Like [`block_on`], but returns `None` if `deadline` passes first.
 pub(crate) fn block_until<F: Future>(
     mut future: Pin<&mut F>,
     target: Option<ExecutorId>,
@@ -62,7 +66,8 @@ pub(crate) fn block_until<F: Future>(
             return driven.map(|()| output);
         }
     }
-    // A task that is raised meanwhile passes that on to what it waits for.
+    // A raise of the running task wakes this thread. The next poll passes the raise on to the
+    // awaited call.
     let mut stop = thread_context::stop_wait();
     let _lent = thread_context::enter_blocking(target)?;
     let _told = sim_runtime::doing(|| describe(target, deadline.is_some()));
@@ -74,7 +79,8 @@ pub(crate) fn block_until<F: Future>(
         if thread_context::is_stranded(target) {
             return Err(WouldDeadlock);
         }
-        // One who wakes itself all the time never gets to sleep, and has its limit all the same.
+        // A future that wakes itself all the time never lets the thread sleep. Its limit holds all
+        // the same.
         let is_late = deadline.is_some_and(|deadline| deadline <= clock::instant() || clock::is_over());
         if is_late || !parking.park_until(deadline) {
             return Ok(None);
@@ -82,7 +88,7 @@ pub(crate) fn block_until<F: Future>(
     }
 }
 
-/// What this thread waits for, for who reads of a deadlock.
+/// Describes what this thread waits for, for the report of a deadlock.
 fn describe(target: Option<ExecutorId>, has_limit: bool) -> String {
     let who =
         thread_context::running_task().map_or("waits".to_owned(), |task| format!("the task `{}` waits", task.name()));
@@ -95,9 +101,11 @@ fn describe(target: Option<ExecutorId>, has_limit: bool) -> String {
     format!("{who}{}{}", whom.unwrap_or_default(), if has_limit { ", with a limit" } else { "" })
 }
 
-/// Runs `f`, which may block by other means than ours, as blocking: within a task, others get its slot meanwhile.
+/// Runs `f`, which may block by means outside this library. Within a task, `f` runs with the task's
+/// slot lent to other tasks.
 ///
-/// Elsewhere it just runs `f`. On a service it does too: the thread is the service, and nobody stands in for it.
+/// Outside a task, this function only runs `f`. On the thread of a service it only runs `f`, too: a
+/// service has one thread, and no other thread stands in for it.
 ///
 /// ```
 /// use nanolith::{block_in_place, prelude::*};

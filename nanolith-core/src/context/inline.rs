@@ -1,5 +1,8 @@
-//! Short futures without a waiter, which no thread is worth: the thread that wakes one polls it, but for the timer's thread, which
-//! leaves that to others. What they do is brief: a call that is due waits so for room.
+//! Polls short detached futures on the threads that wake them.
+//!
+//! Such a future has no waiter and is too brief for a thread of its own. An example is a delayed
+//! call that is due and waits for queue capacity. The timer's thread does not poll such a future,
+//! and leaves the poll to other threads.
 
 use crate::call::offload;
 use crate::{
@@ -10,12 +13,13 @@ use async_task::Runnable;
 use std::{cell::RefCell, collections::VecDeque, future::Future};
 
 per_thread! {
-    /// What is woken while this thread polls one: it comes after that, so that no chain of them is too long for the stack.
+    /// The futures that were woken while this thread polls another one. The thread polls them after
+    /// that poll, so a long chain of wake-ups does not overflow the stack.
     static NEXT: RefCell<Option<VecDeque<Runnable>>> = RefCell::new(None);
 }
 
-/// Polls `future`, which may run user code, here and now, and then wherever it is woken, until it is ready. The timer's thread leaves
-/// the poll to `host`.
+/// Polls `future` at once on this thread, and then on each thread that wakes it, until it is ready.
+/// The future may run user code. The timer's thread leaves the poll to `host`.
 pub(crate) fn spawn(host: Option<ExecutorId>, future: impl Future<Output = ()> + Send + 'static) {
     let (work, task) = async_task::spawn(future, move |work| offload::bring(host, move || run(work)));
     task.detach();
@@ -40,7 +44,8 @@ fn run(work: Runnable) {
     }
 }
 
-/// What comes next on this thread; after the last, nothing is polled here any more.
+/// Returns the next future to poll on this thread. After the last one, the thread counts as polling
+/// none.
 fn next() -> Option<Runnable> {
     NEXT.with(|next| {
         let mut next = next.borrow_mut();

@@ -1,4 +1,4 @@
-//! What the running thread is at: its executor and task, and how it blocks.
+//! The context of the running thread: its executor, its task, and how it blocks.
 
 pub(crate) mod block_on;
 pub(crate) mod inline;

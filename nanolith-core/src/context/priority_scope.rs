@@ -1,4 +1,4 @@
-//! Scopes of a priority: what is submitted within one is as urgent, unless it is told.
+//! Priority scopes: a call that is submitted within a scope has the scope's priority by default.
 
 use super::{block_on, thread_context};
 use crate::meta::priority::Priority;
@@ -9,8 +9,10 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Runs `f`; calls that it submits are of this priority, unless they are told another. A wait within it raises what it waits
-/// for to that priority, as a task's wait does.
+/// Runs `f` in a scope of `priority`. Each call that `f` submits has this priority, unless the call
+/// sets another one.
+///
+/// A wait within `f` raises the awaited call to this priority, like a wait within a task does.
 ///
 /// ```
 /// use nanolith::{prelude::*, with_priority};
@@ -26,13 +28,14 @@ use std::{
 /// # Ok::<(), CallError>(())
 /// ```
 ///
-/// Within a task it stands in the place of the task's own priority. It is for this thread alone: what `f` gives to others to
-/// run is not in it.
+/// Within a task, the scope replaces the task's own priority. The scope covers the calling thread
+/// only: work that `f` hands to other threads is outside it.
 pub fn with_priority<R>(priority: Priority, f: impl FnOnce() -> R) -> R {
     thread_context::with_priority(priority, f)
 }
 
-/// The same for a future: each of its polls is within the scope.
+/// Runs `future` in a scope of `priority`, like [`with_priority`]: each of its polls is within the
+/// scope.
 ///
 /// ```
 /// use nanolith::{prelude::*, with_priority_async};
@@ -50,7 +53,7 @@ pub fn with_priority_async<F: Future>(priority: Priority, future: F) -> WithPrio
     WithPriority { priority, future: Box::pin(future) }
 }
 
-/// A future in a scope of a priority: made by [`with_priority_async`].
+/// A future in a priority scope, returned by [`with_priority_async`].
 ///
 /// ```
 /// use nanolith::{WithPriority, prelude::*, with_priority_async};
@@ -62,7 +65,7 @@ pub fn with_priority_async<F: Future>(priority: Priority, future: F) -> WithPrio
 ///
 /// # Cancel safety
 ///
-/// That of the future.
+/// The same as that of the inner future.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct WithPriority<F> {
     priority: Priority,

@@ -1,11 +1,11 @@
-//! Blocking until a time has come.
+//! Blocking until a [`Sleep`] is due.
 
 use super::block_on;
 use crate::time::Sleep;
 use std::{future, pin::pin};
 
 impl Sleep {
-    /// Blocks until the time has come. Within a task, the slot is released meanwhile.
+    /// Blocks until the sleep is due. Within a task, the slot is released meanwhile.
     ///
     /// ```
     /// use nanolith::time::{MILLISECOND, sleep};

@@ -1,5 +1,6 @@
-//! Where a thread stands: whose it is, and which task it runs. Calls ask here for their parents, waits for the slot they
-//! hold.
+//! The thread-local context of the running thread: its executor, its task, and what it has lent.
+//!
+//! A submitted call looks up its parents here. A wait looks up the permit that the thread holds.
 
 use crate::meta::thread_kind::Where;
 use crate::{
@@ -30,14 +31,15 @@ use std::{
     task::Waker,
 };
 
-/// How many claimed calls may stand on one thread's stack, where the size of that is not known.
+/// The maximum number of claimed calls nested on one thread's stack, where the size of the stack is
+/// unknown.
 const MAX_INLINE_DEPTH: u32 = 64;
 
-/// A task that is being run.
+/// A task that is running.
 pub(crate) struct RunningTask {
-    /// Its call, which is the executor's too meanwhile.
+    /// The task's call. The executor shares it while the task runs.
     pub(crate) call: CallRef<dyn ErasedCall>,
-    /// The task and its parents, made when its first call asks.
+    /// The task and its parents, created when the first call of this task asks for them.
     lineage: Option<RunAncestry>,
 }
 
@@ -47,7 +49,7 @@ impl RunningTask {
         Self { call, lineage: None }
     }
 
-    /// The run is over. Gives the owner of the call.
+    /// Ends the run. Returns the owning reference to the call.
     #[inline]
     pub(crate) fn end(self) -> CallRef<dyn ErasedCall> {
         if let Some(lineage) = self.lineage {
@@ -57,41 +59,43 @@ impl RunningTask {
     }
 }
 
-/// What is known of this thread.
+/// The context of one thread.
 struct ThreadContext {
     id: Cell<Option<ExecutorId>>,
     host: RefCell<Option<Weak<dyn Backend>>>,
-    /// The host's.
+    /// The scheduling policy of `host`.
     rules: RefCell<Option<Arc<SchedulingPolicy>>>,
-    /// Whether a worker of the host is on the stack.
+    /// Whether a worker of the executor is on the stack.
     runner: Cell<bool>,
     /// The permit with which that worker runs tasks.
     permit: Cell<PermitState>,
     call: Cell<Option<CallRef<dyn ErasedCall>>>,
-    /// Goes with the call: see [`RunningTask`].
+    /// Belongs to `call`: see [`RunningTask`].
     lineage: Cell<Option<RunAncestry>>,
-    /// The priority of a scope, and the call within which it is; none of a call within that.
+    /// The priority of the innermost scope, and the address of the call in which the scope was
+    /// opened. The scope does not cover a call that is nested within that call.
     scope: Cell<Option<(Priority, *const ())>>,
-    /// The waker with which the future of the call is polled, by what it points to.
+    /// The data pointer of the waker with which the future of the call is polled.
     task_waker: Cell<*const ()>,
-    /// The host whose calls leave here that they are over, and the one that did.
+    /// The executor whose calls leave their completion in `over`, and the completion that was left.
     collects: Cell<Option<ExecutorId>>,
     over: Cell<Option<Completion>>,
-    /// How many claimed calls stand on the stack.
+    /// The number of claimed calls nested on the stack.
     depth: Cell<u32>,
     is_nested_run: Cell<u64>,
-    /// What is lent since handles were polled within a sync task, and how many of these are pending.
+    /// The loan that was made because handles were polled within a sync task, and the number of
+    /// those handles that are pending.
     lent: Cell<Option<PollLoan>>,
     pending: Cell<u32>,
-    /// Of which loan these are.
+    /// The number of the loan to which the pending handles belong.
     loan: Cell<Option<NonZero<u64>>>,
-    /// Whether our own blocking wait is on: it lends the slot itself.
+    /// Whether a blocking wait of this crate polls: that wait lends the slot itself.
     waiting: Cell<bool>,
 }
 
-/// What is lent since handles were polled within a sync task.
+/// A loan that was made because handles were polled within a sync task.
 struct PollLoan {
-    /// `None`: no host owns the thread.
+    /// `None` if no executor owns the thread.
     loan: Option<LentPermits>,
     _share_slot: Option<ReturnedSlot>,
 }
@@ -128,18 +132,19 @@ per_thread! {
     };
 }
 
-/// Of which loan somebody counts as pending, if any. One who was left pending, and goes elsewhere, to another task or thread,
-/// counts nothing there.
+/// The loan in which a handle counts as pending, if there is one. A pending handle that moves to
+/// another task or thread counts nothing there.
 pub(crate) type PendingPoll = Option<NonZero<u64>>;
 
-/// A number that no other loan has.
+/// Returns a number that no other loan has.
 fn next_loan() -> PendingPoll {
     static LAST: AtomicU64 = AtomicU64::new(0);
-    // ORDERING: Relaxed, the number means nothing but itself.
+    // ORDERING: Relaxed. The number identifies a loan and publishes no other data, so it has no
+    // partner.
     NonZero::new(LAST.fetch_add(1, Ordering::Relaxed) + 1)
 }
 
-/// Restores a thread-local flag when dropped, also by a panic.
+/// Restores the earlier value of a thread-local cell when dropped, also during a panic.
 struct Restore<'a, T: Copy>(&'a Cell<T>, T);
 
 impl<T: Copy> Drop for Restore<'_, T> {
@@ -152,9 +157,9 @@ fn set<T: Copy>(cell: &Cell<T>, value: T) -> Restore<'_, T> {
     Restore(cell, cell.replace(value))
 }
 
-// ----- whose thread it is
+// ----- the executor of the thread
 
-/// This thread is `host`'s from now on.
+/// Makes `host` the executor of this thread from now on.
 pub(crate) fn set_executor(id: ExecutorId, host: Weak<dyn Backend>) {
     let rules = host.upgrade().map(|host| host.rules().clone());
     THREAD.with(|thread| {
@@ -168,7 +173,8 @@ pub(crate) fn set_executor(id: ExecutorId, host: Weak<dyn Backend>) {
     });
 }
 
-/// This thread is `host`'s, and runs its work, until what this gives is dropped: then it is whose it was.
+/// Makes `host` the executor of this thread and marks it as running a worker, until the returned
+/// guard is dropped. The guard restores the executor from before.
 pub(crate) fn enter_executor(id: ExecutorId, host: Weak<dyn Backend>) -> EnterGuard {
     let rules = host.upgrade().map(|host| host.rules().clone());
     THREAD.with(|thread| EnterGuard {
@@ -180,7 +186,7 @@ pub(crate) fn enter_executor(id: ExecutorId, host: Weak<dyn Backend>) -> EnterGu
     })
 }
 
-/// Whose thread it was before.
+/// The executor that the thread belonged to before.
 #[must_use = "the thread is given back when this is dropped"]
 pub(crate) struct EnterGuard {
     id: Option<ExecutorId>,
@@ -201,7 +207,7 @@ impl Drop for EnterGuard {
     }
 }
 
-/// Returns the host whose thread this is.
+/// Returns a weak reference to the executor of this thread.
 pub(crate) fn standing() -> Option<Weak<dyn Backend>> {
     THREAD.with(|thread| thread.host.borrow().clone())
 }
@@ -210,28 +216,28 @@ per_thread! {
     static DRIVES: Cell<bool> = Cell::new(false);
 }
 
-/// This thread may have to bring about itself what it waits for: it drives an executor.
+/// Records that this thread drives an executor: it may have to run itself what it waits for.
 pub(crate) fn mark_driver_thread() {
     DRIVES.set(true);
 }
 
-/// Whether this thread has ever driven something.
+/// Whether this thread has ever driven an executor.
 pub(crate) fn is_driver_thread() -> bool {
     DRIVES.get()
 }
 
-/// The `target` of a wait, if it may be one that this thread drives.
+/// Returns the `target` of a wait, if this thread may be the one that drives it.
 pub(crate) fn driven_by_this_thread(target: Option<ExecutorId>) -> Option<Arc<dyn Backend>> {
     target.filter(|_| is_driver_thread()).and_then(ExecutorId::get)
 }
 
-/// Whose thread this is.
+/// Returns the id of the executor of this thread.
 #[inline]
 pub(crate) fn current_executor() -> Option<ExecutorId> {
     THREAD.with(|thread| thread.id.get())
 }
 
-/// The host whose thread this is.
+/// Returns the executor of this thread.
 pub(crate) fn current_backend() -> Option<Arc<dyn Backend>> {
     THREAD.with(host)
 }
@@ -242,7 +248,7 @@ fn host(thread: &ThreadContext) -> Option<Arc<dyn Backend>> {
 
 /// Runs `f` as a worker that holds `permit`. Returns the permit, unless `f` has taken it out.
 ///
-/// Calls of `host` with a future leave here that they are over: see [`take_over`].
+/// Calls of `host` that have a future leave their completion on this thread: see [`take_over`].
 pub(crate) fn with_permit<R>(host: ExecutorId, permit: Permit, f: impl FnOnce() -> R) -> (R, Option<Permit>) {
     THREAD.with(|thread| {
         let _restore = set(&thread.runner, true);
@@ -253,12 +259,12 @@ pub(crate) fn with_permit<R>(host: ExecutorId, permit: Permit, f: impl FnOnce() 
     })
 }
 
-/// Takes the worker's permit out of its thread, which runs no task from now on.
+/// Takes the worker's permit out of this thread. The thread runs no task from now on.
 pub(crate) fn put_down_permit() -> Option<Permit> {
     THREAD.with(take_permit)
 }
 
-/// Runs `f`, which is no task, on a thread that holds a permit and is at no task.
+/// Runs `f`, which is no task, on a thread that holds a permit and runs no task.
 pub(crate) fn as_idle<R>(f: impl FnOnce() -> R) -> R {
     THREAD.with(|thread| {
         let permit = take_permit(thread).map_or(PermitState::Absent, PermitState::Idle);
@@ -277,12 +283,13 @@ fn take_permit(thread: &ThreadContext) -> Option<Permit> {
     }
 }
 
-// ----- which task it runs
+// ----- the running task
 
-/// Runs `f` as part of `running`, which comes back, to be kept from one poll of a future to the next.
+/// Runs `f` as part of `running`. Returns `running` too, so that the caller can keep it from one
+/// poll of a future to the next.
 #[inline(always)]
 pub(crate) fn enter_task<R>(running: RunningTask, f: impl FnOnce() -> R) -> (R, RunningTask) {
-    /// The task that waits meanwhile for this one, if any.
+    /// The task below on the stack, if there is one. It waits for the new task meanwhile.
     struct RestoreTask(Option<CallRef<dyn ErasedCall>>, Option<RunAncestry>);
     impl RestoreTask {
         fn go_on(&mut self) -> Option<RunningTask> {
@@ -303,11 +310,11 @@ pub(crate) fn enter_task<R>(running: RunningTask, f: impl FnOnce() -> R) -> (R, 
     let mut below = RestoreTask(call, lineage);
     let result = f();
     let running = below.go_on();
-    std::mem::forget(below); // it has gone on
+    std::mem::forget(below); // `go_on` has restored it
     (result, running.expect("whoever ran on top has gone"))
 }
 
-/// Looks at the call of the task that runs here, if any.
+/// Calls `f` with the call of the running task, if there is one.
 #[inline]
 fn look<R>(thread: &ThreadContext, f: impl FnOnce(&CallRef<dyn ErasedCall>) -> R) -> Option<R> {
     let call = thread.call.take()?;
@@ -316,7 +323,7 @@ fn look<R>(thread: &ThreadContext, f: impl FnOnce(&CallRef<dyn ErasedCall>) -> R
     Some(seen)
 }
 
-/// Returns the origin of a call that is submitted here and now.
+/// Returns the origin of a call that is submitted on this thread now.
 #[inline]
 pub(crate) fn origin() -> Origin {
     THREAD.with(|thread| match thread.call.take() {
@@ -331,26 +338,27 @@ fn origin_within(thread: &ThreadContext, call: CallRef<dyn ErasedCall>) -> Origi
     Origin { parents: Some(lineage), priority: scoped_priority(thread).unwrap_or(priority) }
 }
 
-/// The priority of the innermost scope that is on within the call which runs here.
+/// Returns the priority of the innermost scope that was opened within the running call.
 #[inline]
 fn scoped_priority(thread: &ThreadContext) -> Option<Priority> {
     let (priority, within) = thread.scope.get()?;
     (running(thread) == within).then_some(priority)
 }
 
-/// Tells the call that runs here from others; null where none does.
+/// Returns an address that identifies the running call, or null if no call runs.
 fn running(thread: &ThreadContext) -> *const () {
     look(thread, PrefetchTarget::target_ptr).unwrap_or(std::ptr::null())
 }
 
-/// How urgent what runs here is: the scope, else the task; `None` where there is neither.
+/// Returns the priority of the running code: the scope's, else the task's. `None` if there is
+/// neither.
 pub(crate) fn effective_priority() -> Option<Priority> {
     let urgency =
         |thread: &ThreadContext| scoped_priority(thread).or_else(|| look(thread, |call| call.header().priority()));
     THREAD.with(urgency)
 }
 
-/// Runs `f` as a scope of this priority.
+/// Runs `f` in a scope of this priority.
 pub(crate) fn with_priority<R>(priority: Priority, f: impl FnOnce() -> R) -> R {
     THREAD.with(|thread| {
         let _restore = set(&thread.scope, Some((priority, running(thread))));
@@ -358,8 +366,8 @@ pub(crate) fn with_priority<R>(priority: Priority, f: impl FnOnce() -> R) -> R {
     })
 }
 
-/// A wait for the moments at which the task that runs here, and is about to block, is raised or asked to stop. `None`: no task
-/// runs here.
+/// Returns a wait for the moment at which the running task is raised or asked to stop. The task is
+/// about to block. `None` if no task runs.
 pub(crate) fn stop_wait() -> Option<Registration<StopHome<CallRef<dyn ErasedCall>>>> {
     let wait = |call: &CallRef<dyn ErasedCall>| {
         call.header().mark_blocking();
@@ -368,12 +376,12 @@ pub(crate) fn stop_wait() -> Option<Registration<StopHome<CallRef<dyn ErasedCall
     THREAD.with(|thread| look(thread, wait))
 }
 
-/// Whether the task that runs here should give way to others. `None`: no task runs here.
+/// Whether the running task should yield to other tasks. `None` if no task runs.
 pub(crate) fn should_yield() -> Option<bool> {
     THREAD.with(|thread| look(thread, |call| call.is_asked_to_stop() || should_give_way(thread, call.header())))
 }
 
-/// Whether a call that runs on a thread of this host should give way.
+/// Whether a call that runs on a thread of this executor should yield.
 pub(crate) fn should_yield_for(meta: &Header) -> bool {
     THREAD.with(|thread| should_give_way(thread, meta))
 }
@@ -385,13 +393,13 @@ fn should_give_way(thread: &ThreadContext, meta: &Header) -> bool {
     }
 }
 
-/// The future of the task that runs here is polled with this waker.
+/// Records the waker with which the future of the running task is polled.
 pub(crate) fn set_task_waker(waker: &Waker) {
     THREAD.with(|thread| thread.task_waker.set(waker.data()));
 }
 
-/// Uses the waker of a future that is pending, when what is more urgent has had its turn. Where the future is not the task's
-/// own, as in somebody's `block_on`, that is at once.
+/// Wakes a pending future after more urgent work has had its turn. A future that is not the task's
+/// own is woken at once, for example one in a `block_on` of another crate.
 pub(crate) fn give_way(waker: &Waker) {
     let host = THREAD.with(|thread| {
         let polls = look(thread, |call| call.header().task().is_async()) == Some(true);
@@ -412,9 +420,10 @@ fn lineage_of(thread: &ThreadContext, call: &CallRef<dyn ErasedCall>) -> Arc<Anc
     trace
 }
 
-// ----- how its calls end
+// ----- how the calls on the thread end
 
-/// Runs `f`, which runs a call of `host`. Returns with its result what that call left to be counted.
+/// Runs `f`, which runs a call of `host`. Returns the result of `f`, and the completion that the
+/// call left to be counted.
 pub(crate) fn collect_over<R>(host: ExecutorId, f: impl FnOnce() -> R) -> (R, Option<Completion>) {
     THREAD.with(|thread| {
         let _collects = set(&thread.collects, Some(host));
@@ -424,12 +433,13 @@ pub(crate) fn collect_over<R>(host: ExecutorId, f: impl FnOnce() -> R) -> (R, Op
     })
 }
 
-/// Takes what the call that ran here left to be counted.
+/// Takes the completion that the call on this thread left to be counted.
 pub(crate) fn take_over() -> Option<Completion> {
     THREAD.with(|thread| thread.over.take())
 }
 
-/// Leaves to the runner of the call to count that it is over. False if no runner of `host` collects that here.
+/// Leaves `over` to the worker that runs the call, which counts it. Returns `false` if no worker of
+/// `host` collects completions here.
 pub(crate) fn leave_over(host: ExecutorId, over: Completion) -> bool {
     THREAD.with(|thread| {
         let is_free = thread.collects.get() == Some(host) && thread.over.get().is_none();
@@ -440,12 +450,12 @@ pub(crate) fn leave_over(host: ExecutorId, over: Completion) -> bool {
     })
 }
 
-// ----- how it waits
+// ----- how the thread waits
 
-/// What others may have until this is dropped.
+/// The loan of this thread's permit and of its share's slot. Dropping it takes both back.
 pub(crate) struct BlockingGuard {
     loan: Option<(Arc<dyn Backend>, LentPermits)>,
-    /// Goes after the loan.
+    /// Dropped after the loan is taken back.
     _share_slot: Option<ReturnedSlot>,
 }
 
@@ -458,7 +468,7 @@ impl Drop for BlockingGuard {
     }
 }
 
-/// Moves the permit of this thread, if it has one, into a loan of its host.
+/// Moves the permit of this thread, if it has one, into a loan to its executor.
 fn lend_to(
     thread: &ThreadContext,
     host: &Arc<dyn Backend>,
@@ -470,22 +480,24 @@ fn lend_to(
     loan
 }
 
-/// Whether a share has ever had a limit.
+/// Whether any share has ever had a limit.
 static SOME_SHARE_IS_LIMITED: AtomicBool = AtomicBool::new(false);
 
-// ORDERING of it: Relaxed. A call that holds a slot has passed the lock under which its share got the limit.
+// ORDERING of `SOME_SHARE_IS_LIMITED`: Relaxed. The store below pairs with the load in
+// `ReturnedSlot::of`. A call that holds a slot has passed the lock under which its share got the
+// limit.
 pub(crate) fn some_share_is_limited() {
     SOME_SHARE_IS_LIMITED.store(true, Ordering::Relaxed);
 }
 
-/// A slot of a share that a call has returned for a while.
+/// A slot of a share that a call has given back while it waits.
 struct ReturnedSlot {
     call: CallRef<dyn ErasedCall>,
     pool: ExecutorId,
 }
 
 impl ReturnedSlot {
-    /// Returns the slot of the task that runs here, if it holds one.
+    /// Gives back the share's slot of the running task, if the task holds one.
     fn of(thread: &ThreadContext) -> Option<Self> {
         if !SOME_SHARE_IS_LIMITED.load(Ordering::Relaxed) {
             return None;
@@ -500,7 +512,7 @@ impl ReturnedSlot {
 }
 
 impl Drop for ReturnedSlot {
-    /// The task goes on, and takes it back.
+    /// Takes the slot back: the task continues.
     fn drop(&mut self) {
         let meta = self.call.header();
         meta.set_share_slot(Some(self.pool));
@@ -510,7 +522,7 @@ impl Drop for ReturnedSlot {
     }
 }
 
-/// The share of `pool` of which the task that runs here holds a slot.
+/// Returns the share of `pool` in which the running task holds a slot.
 pub(crate) fn running_share_slot(pool: ExecutorId) -> Option<u32> {
     let held = |call: &CallRef<dyn ErasedCall>| {
         call.header().share_slot().filter(|at| *at == pool).map(|_| call.header().share())
@@ -518,7 +530,8 @@ pub(crate) fn running_share_slot(pool: ExecutorId) -> Option<u32> {
     THREAD.with(|thread| look(thread, held).flatten())
 }
 
-/// Lends this thread's slot, if it has one and has not lent it already, for a wait for something of `target`'s.
+/// Lends this thread's slot for a wait on something of `target`. Lends nothing if the thread has no
+/// slot, or has lent it already.
 pub(crate) fn enter_blocking(target: Option<ExecutorId>) -> Result<BlockingGuard, WouldDeadlock> {
     THREAD.with(|thread| {
         let host = if thread.has_lent() { None } else { host(thread) };
@@ -527,12 +540,14 @@ pub(crate) fn enter_blocking(target: Option<ExecutorId>) -> Result<BlockingGuard
     })
 }
 
-/// Whether the wait of this thread for something of `target`'s, whose thread this is, is to end: see [`Backend::take_stranded`].
+/// Whether this thread has to end its wait on `target`, the executor that the thread belongs to.
+/// See [`Backend::take_stranded`].
 pub(crate) fn is_stranded(target: Option<ExecutorId>) -> bool {
     target.is_some() && current_executor() == target && current_backend().is_some_and(|host| host.take_stranded())
 }
 
-/// Runs `f` as our own blocking wait, so that handles polled within it leave the lending to us.
+/// Runs `f` as a poll of this crate's blocking wait. A handle that is polled within `f` leaves the
+/// lending to that wait.
 pub(crate) fn during_block_on<R>(f: impl FnOnce() -> R) -> R {
     THREAD.with(|thread| {
         let _restore = set(&thread.waiting, true);
@@ -540,19 +555,22 @@ pub(crate) fn during_block_on<R>(f: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Whether our own blocking wait is polling on this thread.
+/// Whether this crate's blocking wait polls on this thread.
 pub(crate) fn is_blocking() -> bool {
     THREAD.with(|thread| thread.waiting.get())
 }
 
-/// A wait of the asynchronous task that runs here is pending: counts it, and returns whether this poll is to find out which.
-/// `None`: there is no such task, or its thread blocks.
+/// Counts a pending wait of the running asynchronous task. Returns whether this poll is a probe,
+/// which finds out what the task waits for.
+///
+/// Returns `None` if no asynchronous task runs here, or if its thread blocks.
 #[inline]
 pub(crate) fn count_wait() -> Option<bool> {
     in_async_task(Header::count_wait)
 }
 
-/// Whether this poll of the asynchronous task that runs here is to find out what it waits for.
+/// Whether this poll of the running asynchronous task is a probe, which finds out what the task
+/// waits for.
 pub(crate) fn is_probed() -> bool {
     in_async_task(Header::is_probed) == Some(true)
 }
@@ -564,9 +582,11 @@ fn in_async_task<R>(f: impl FnOnce(&Header) -> R) -> Option<R> {
     THREAD.with(|thread| if thread.waiting.get() { None } else { look(thread) })
 }
 
-/// A handle of `target`'s was polled, and is pending. Within a sync task that means that the thread is about to stand
-/// still in somebody's `block_on`: its slot is lent, until no handle is pending or the task ends. `counted` says whether the
-/// handle was pending before.
+/// Lends the slot of a sync task in which a handle of `target` was polled and is pending.
+///
+/// A pending handle means that the thread is about to block in a `block_on` of another crate. The
+/// slot stays lent until no handle is pending or the task ends. `counted` is set if the handle was
+/// pending before.
 pub(crate) fn poll_pending(counted: &mut PendingPoll, target: Option<ExecutorId>) -> Result<(), WouldDeadlock> {
     THREAD.with(|thread| {
         let is_counted = counted.is_some() && *counted == thread.loan.get();
@@ -588,7 +608,8 @@ pub(crate) fn poll_pending(counted: &mut PendingPoll, target: Option<ExecutorId>
     })
 }
 
-/// A handle that was pending is ready, or gone. With the last of them the thread has its slot again.
+/// Counts out a handle that was pending: it is ready, or dropped. With the last such handle the
+/// thread takes its slot back.
 pub(crate) fn poll_resolved(counted: &mut PendingPoll) {
     let Some(loan) = counted.take() else { return };
     THREAD.with(|thread| {
@@ -601,7 +622,7 @@ pub(crate) fn poll_resolved(counted: &mut PendingPoll) {
     });
 }
 
-/// A task is over: what its pending handles lent is taken back.
+/// Takes back what the pending handles of a task have lent. The task is over.
 #[inline]
 pub(crate) fn release_pending_polls() {
     THREAD.with(|thread| {
@@ -624,7 +645,7 @@ fn settle(thread: &ThreadContext) {
     }
 }
 
-/// Whether a poll here means that the thread stands still if it is not ready.
+/// Whether a poll on this thread blocks the thread if it is pending.
 pub(crate) fn poll_blocks_thread() -> bool {
     THREAD.with(|thread| thread.waiting.get() || in_sync_task(thread))
 }
@@ -633,47 +654,49 @@ fn in_sync_task(thread: &ThreadContext) -> bool {
     look(thread, |call| !call.header().task().is_async()).unwrap_or(false)
 }
 
-/// Whether no other claimed call should run on this stack: little of it is left or, where its size is not known, many calls
-/// stand on it.
+/// Whether no other claimed call should run on this stack, because little of the stack is left.
+/// Where its size is unknown, the number of calls on it is compared with a maximum.
 pub(crate) fn at_max_depth() -> bool {
     stack::is_low().unwrap_or_else(|| THREAD.with(|thread| thread.depth.get() >= MAX_INLINE_DEPTH))
 }
 
-/// Whether any host has ever asked its tasks to stop.
+/// Whether any executor has ever asked its tasks to stop.
 static ANY_SHUTDOWN: AtomicBool = AtomicBool::new(false);
 
-// ORDERING of it: Relaxed, it is asked again and again.
+// ORDERING of `ANY_SHUTDOWN`: Relaxed. The store below pairs with the load in `is_shutting_down`.
+// Tasks repeat that load, so a later one sees the store.
 pub(crate) fn note_shutdown() {
     ANY_SHUTDOWN.store(true, Ordering::Relaxed);
 }
 
-/// Whether the host whose thread this is asks its tasks to stop.
+/// Whether the executor of this thread asks its tasks to stop.
 #[inline]
 pub(crate) fn is_shutting_down() -> bool {
     ANY_SHUTDOWN.load(Ordering::Relaxed) && current_backend().is_some_and(|host| host.is_stopping())
 }
 
-/// Whether a runner stands on this thread.
+/// Whether a worker is on the stack of this thread.
 pub(crate) fn holds_permit() -> bool {
     THREAD.with(|thread| thread.runner.get())
 }
 
-/// Whether a runner of `host` stands here, which may run a call that it waits for.
+/// Whether a worker of `host` is on the stack of this thread, and may run a call that it waits for
+/// on top.
 pub(crate) fn can_run_inline(host: Option<ExecutorId>) -> bool {
     THREAD.with(|thread| thread.runner.get() && host.is_some() && thread.id.get() == host) && !at_max_depth()
 }
 
-/// This thread runs a call of its host ahead of its turn.
+/// Counts a call that this thread runs ahead of its turn.
 pub(crate) fn count_overtaken() {
     THREAD.with(|thread| thread.rules.borrow().iter().for_each(|rules| rules.count_overtaken()));
 }
 
-/// How many calls have run on top of others on this thread.
+/// Returns the number of calls that have run on top of other calls on this thread.
 pub(crate) fn nested_runs() -> u64 {
     THREAD.with(|thread| thread.is_nested_run.get())
 }
 
-/// Keeps apart what the task below has lent, until the call on top of it has gone.
+/// Holds the loan of the task below while a call runs on top of it. Dropping it restores the loan.
 struct LentBelow<'a> {
     thread: &'a ThreadContext,
     loan: Option<PollLoan>,
@@ -693,7 +716,8 @@ pub(crate) fn run_nested<R>(run: impl FnOnce() -> R) -> R {
         let _share_slot = ReturnedSlot::of(thread);
         let _depth = set(&thread.depth, thread.depth.get() + 1);
         thread.is_nested_run.set(thread.is_nested_run.get() + 1);
-        // The task below may be pending in a `block_on`; what it lent stays lent, and the one on top lends for itself.
+        // The task below may be pending in a `block_on`. Its loan stays, and the call on top makes
+        // a loan of its own.
         let _pending = set(&thread.pending, 0);
         let _lent = LentBelow { thread, loan: thread.lent.take() };
         let _loan = set(&thread.loan, None);
@@ -704,21 +728,21 @@ pub(crate) fn run_nested<R>(run: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Whether the task that runs here is of this kind, or within one that is.
+/// Whether the running task or a caller of it is `task`.
 pub(crate) fn is_within_task(task: &TaskInfo) -> bool {
     let lineage = origin().parents;
     let mut callers = lineage.iter().flat_map(|trace| trace.callers());
     callers.any(|caller| caller.task.identifier() == task.identifier())
 }
 
-/// Whether the task that runs here came through this layer.
+/// Whether the call of the running task came through this layer.
 pub(crate) fn is_within_layer(layer: LayerId) -> bool {
     THREAD.with(|thread| look(thread, |call| call.header().has_passed(layer))).unwrap_or(false)
 }
 
 // ----- for users
 
-/// Where some code runs: made by [`current`].
+/// Where the calling code runs, returned by [`current`].
 ///
 /// ```
 /// use nanolith::{Where, current};
@@ -732,20 +756,20 @@ pub struct Current {
 }
 
 impl Current {
-    /// What kind of thread this is.
+    /// Returns the kind of thread that runs the code.
     #[must_use]
     pub fn place(&self) -> &Where {
         &self.place
     }
 
-    /// Which task runs, if one does.
+    /// Returns the task that runs, if there is one.
     #[must_use]
     pub fn task(&self) -> Option<&'static TaskInfo> {
         self.task
     }
 }
 
-/// Tells any code where it runs.
+/// Returns where the calling code runs: the kind of thread, and the task.
 ///
 /// ```
 /// # use nanolith::prelude::*;
@@ -768,12 +792,12 @@ pub fn current() -> Current {
     })
 }
 
-/// The call of the task that runs here.
+/// Returns the call of the running task.
 pub(crate) fn running_call() -> Option<CallRef<dyn ErasedCall>> {
     THREAD.with(|thread| look(thread, CallRef::clone))
 }
 
-/// The task that runs here.
+/// Returns the running task.
 pub(crate) fn running_task() -> Option<&'static TaskInfo> {
     THREAD.with(|thread| look(thread, |call| call.header().task()))
 }
