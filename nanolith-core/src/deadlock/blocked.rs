@@ -1,4 +1,4 @@
-//! Waits that block a thread, and the cycles that they alone form.
+//! Blocking waits, and the search for cycles that consist of blocking waits alone.
 
 use super::{
     check,
@@ -17,7 +17,7 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// Of blocking waits alone, a task that is suspended goes on as far as one can tell.
+/// The probes of a search through blocking waits alone: a suspended task counts as able to go on.
 struct NoProbes;
 
 impl Probes for NoProbes {
@@ -29,22 +29,25 @@ impl Probes for NoProbes {
 /// The edges of a blocking wait without a limit. Dropping it removes them.
 pub(crate) struct BlockedWait {
     host: Arc<dyn Backend>,
-    /// What the host's thread waited for before. `None`: the host has several threads.
+    /// What the executor's thread waited for before. `None` if the executor has several threads.
     before: Option<Option<BlockedWaiter>>,
-    /// The call that runs here, and what it waited for before.
+    /// The call that runs on this thread, and what it waited for before.
     call: Option<(CallRef<dyn ErasedCall>, Option<Wait>)>,
 }
 
-/// A cycle of others, which this thread is not part of, has no end.
+/// The maximum number of steps along a chain of waits. A cycle that this thread is not part of has
+/// no end.
 const LONGEST_CHAIN: usize = 64;
 
 impl BlockedWait {
-    /// Registers that the task on this thread blocks until `wait` is over. `None`: no host owns the thread.
+    /// Registers that the task on this thread blocks until `wait` is over. Returns `None` if no
+    /// executor owns the thread.
     ///
     /// # Errors
     ///
-    /// The wait closes a cycle of blocking waits. Each thread registers its edge before it looks for others: so of the threads
-    /// that close a cycle at least one sees it.
+    /// Returns the cycle, if the wait closes a cycle of blocking waits. Each thread registers its
+    /// edge before it looks for other edges. So at least one of the threads that close a cycle sees
+    /// it.
     pub(crate) fn begin(wait: impl FnOnce() -> Wait) -> Result<Option<Self>, WaitCycle> {
         let Some(host) = thread_context::current_backend() else { return Ok(None) };
         let (call, wait) = (thread_context::running_call(), wait());
@@ -67,7 +70,8 @@ impl BlockedWait {
         }
     }
 
-    /// The same for a wait until `target` has room for the call.
+    /// Like [`begin`](Self::begin), for a wait until the queue of `target` has capacity for the
+    /// call.
     pub(crate) fn begin_for_room(
         target: Option<ExecutorId>,
         is_message: bool,
@@ -79,7 +83,8 @@ impl BlockedWait {
         if waits { Self::begin(|| Wait::Room { host: target, call: call(), is_message }) } else { Ok(None) }
     }
 
-    /// Follows the chain of blocking waits from `wait` on. Each of its threads waits for one thing, so the chain has no branches.
+    /// Follows the chain of blocking waits from `wait` on. Each thread of the chain waits for one
+    /// thing, so the chain has no branches.
     fn cycle(&self, mut wait: Wait) -> Option<WaitCycle> {
         let mut steps = vec![wait_step(self.call.as_ref().map(|(call, _)| call), Some(self.host.id()), false)];
         for _ in 0..LONGEST_CHAIN {
@@ -88,7 +93,7 @@ impl BlockedWait {
                 Wait::Room { host, call, .. } => (call, Some(host), true),
             };
             if call.is_over() {
-                return None; // the task that waits for it is about to go on
+                return None; // the task that waits for `call` is about to go on
             }
             if !needs_room {
                 while let Some(onward) = call.header().delegate() {
@@ -101,7 +106,7 @@ impl BlockedWait {
             }
             steps.push(wait_step(Some(&call), holder, needs_room));
             if let Some(next) = call.header().blocked().filter(|_| !needs_room) {
-                wait = next; // it runs, and its thread blocks
+                wait = next; // the call runs, and its thread blocks
                 continue;
             }
             let host = holder?.get()?;
@@ -120,7 +125,8 @@ impl BlockedWait {
         None
     }
 
-    /// The same where the chain comes to a limit of a pool, behind which several calls may stand.
+    /// Searches for a cycle through a limit of a pool, which the chain has reached. Several calls
+    /// may wait behind such a limit.
     fn cycle_by_limits(
         &self,
         host: &dyn Backend,

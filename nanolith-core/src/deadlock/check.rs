@@ -1,12 +1,15 @@
-//! Looks for cycles that asynchronous tasks are part of, about a second after a task has begun to wait.
+//! Finds cycles of waits that asynchronous tasks are part of, by checks of the wait-for graph.
 //!
-//! The first pending wait of a task arms a check. It looks every quarter of a second at the tasks that began to wait, until each
-//! is known to go on, to wait for something outside, or to be in a cycle; then it ends. So an idle process is not polled. A task
-//! that makes no progress between two looks is probed once (see [`probe`](super::probe)), and the graph is followed from there.
-//! A cycle is ended, or reported, when the next look finds the same cycle again.
+//! The first pending wait of a task arms a check. The check looks every quarter of a second at the
+//! tasks that began to wait. It ends when each task is known to go on, to wait for something
+//! outside, or to be in a cycle. So an idle process is not polled.
 //!
-//! Where a thread has a clock that is moved by hand, as in a simulation, no check is armed: the scheduler of a simulation finds
-//! deadlocks itself.
+//! A task that makes no progress between two looks is probed once (see [`probe`](super::probe)),
+//! and the graph is followed from there. A cycle is ended, or reported, when the next look finds
+//! the same cycle again: about a second after a task began to wait.
+//!
+//! No check is armed where a thread has a clock that is moved by hand, as in a simulation. The
+//! scheduler of a simulation finds deadlocks itself.
 
 use super::{
     graph::{self, Cycle, Probes},
@@ -37,25 +40,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long one look is after the other.
+/// The time between two looks.
 const INTERVAL: Duration = Duration::from_millis(250);
 /// The number of looks without a change after which looks become rarer.
 const PATIENCE: u32 = 8;
-/// The number of looks after which a task is given up that was not polled, because its thread is busy.
+/// The number of looks after which the check gives up a task that was not polled because its thread
+/// is busy.
 const MOST_LOOKS: u32 = 24;
-/// The number of looks at a task that was probed.
+/// The number of looks at a task after its probe.
 const ROUNDS: u32 = 3;
 
 /// Whether a check is going on.
 static ARMED: AtomicBool = AtomicBool::new(false);
-/// How many blocking waits have begun.
+/// The number of blocking waits that have begun.
 static BLOCKED: AtomicU64 = AtomicU64::new(0);
-/// The results of probes, for the check that goes on.
+/// The results of probes, for the check that is going on.
 static PROBED: Mutex<Vec<(CallRef<dyn ErasedCall>, Probe)>> = Mutex::new(Vec::new());
 
-// ORDERING of `ARMED` and `BLOCKED`: Relaxed. A wait that sees a check which is about to end is found by the sweep after it.
+// ORDERING of `ARMED` and `BLOCKED`: Relaxed. A wait that loads `ARMED` just before `finish` clears
+// it arms no check. The sweep after `finish` finds that wait.
 
-/// A task has begun to wait.
+/// Arms a check, unless one is armed: a task has begun to wait.
 #[inline]
 pub(super) fn arm_if_idle() {
     if !ARMED.load(Ordering::Relaxed) {
@@ -63,7 +68,7 @@ pub(super) fn arm_if_idle() {
     }
 }
 
-/// A thread has begun to block.
+/// Counts a thread that has begun to block, and arms a check.
 pub(super) fn arm_for_blocked() {
     BLOCKED.fetch_add(1, Ordering::Relaxed);
     arm_if_idle();
@@ -80,20 +85,21 @@ fn after(interval: Duration, look: impl FnOnce() + Send + 'static) {
     timer::arm_system(Instant::now() + interval, TimerAction::Run(Box::new(look)));
 }
 
-/// A task was probed.
+/// Keeps the result of a probe for the check that is going on.
 pub(super) fn probed(call: &CallRef<dyn ErasedCall>, probe: Probe) {
     if ARMED.load(Ordering::Relaxed) {
         PROBED.lock().unwrap_or_else(PoisonError::into_inner).push((call.clone(), probe));
     }
 }
 
-/// A task that waits.
+/// A task that waits, and what the check knows of it.
 struct Task {
     call: CallRef<dyn ErasedCall>,
     host: Option<ExecutorId>,
-    /// How many waits of it had been pending when it was found.
+    /// The number of the task's waits that had been pending when the task was found.
     waits: u64,
-    /// Whether it began to wait since the last check. Others are looked at because such a task needs them.
+    /// Whether the task began to wait since the last check. A task that did not is looked at
+    /// because a new task needs it.
     is_new: bool,
     is_asked: bool,
     probe: Option<Probe>,
@@ -103,21 +109,22 @@ struct Task {
 
 type Tasks = HashMap<usize, Task>;
 
-/// A check that goes on.
+/// A check that is going on.
 #[derive(Default)]
 struct Check {
     tasks: Tasks,
-    /// The cycles of the last look.
+    /// The cycles that the last look found.
     suspects: Vec<Cycle>,
-    /// How many blocking waits had begun at the last look, and how many looks are left for them.
+    /// The number of blocking waits that had begun at the last look, and the number of looks left
+    /// for them.
     blocked: u64,
     blocked_rounds: u32,
-    /// How many looks in a row have found nothing new.
+    /// The number of looks in a row that have found nothing new.
     quiet: u32,
 }
 
 impl Check {
-    /// One look. It goes on while something is not known.
+    /// Looks once at all waits. Arms the next look while something is not known.
     fn look(mut self) {
         let mut is_news = self.take_probes();
         let (threads, found) = self.find_tasks();
@@ -153,7 +160,8 @@ impl Check {
         is_news
     }
 
-    /// Finds the tasks that wait now. Returns the calls that block the one thread of their host, and whether a task is new.
+    /// Finds the tasks that wait now. Returns the calls that block the one thread of their
+    /// executor, and whether a task is new.
     fn find_tasks(&mut self) -> (Vec<Node>, bool) {
         let (mut threads, mut is_news) = (Vec::new(), false);
         self.tasks.retain(|_, task| !task.call.is_over() && task.call.header().waits() == task.waits);
@@ -183,7 +191,7 @@ impl Check {
         (threads, is_news)
     }
 
-    /// Has the tasks polled that have made no progress since the last look.
+    /// Asks for a probe of each task that has made no progress since the last look.
     fn ask_for_probes(&mut self) {
         for task in self.tasks.values_mut() {
             task.looks += 1;
@@ -193,7 +201,7 @@ impl Check {
         }
     }
 
-    /// Ends or reports the cycles that the last look has found too.
+    /// Ends or reports each cycle that the last look had found too.
     fn judge(&mut self, cycles: Vec<Cycle>) {
         let before: Vec<_> = mem::take(&mut self.suspects).iter().map(Cycle::key).collect();
         let (mut batch, mut reports) = (EndBatch::default(), Vec::new());
@@ -215,7 +223,8 @@ impl Check {
         reports.iter().for_each(suspected::report);
     }
 
-    /// Whether a task is still to be looked at: one that began to wait, or that such a task needs.
+    /// Whether a task is still to be looked at: a task that began to wait, or a task that such a
+    /// task needs.
     fn count_rounds(&mut self, is_wanted: bool) -> bool {
         let is_open = |task: &Task| task.probe.is_none() && task.looks < MOST_LOOKS;
         let is_wanted = is_wanted || self.tasks.values().any(|task| !task.is_new && is_open(task));
@@ -246,7 +255,8 @@ fn node_of(task: &Task) -> Option<Node> {
     Some(Node { call: task.call.clone(), host: task.host, needs_room: false, is_message: false })
 }
 
-/// Remembers at each task of the cycle for what it was reported. Returns whether that was so before.
+/// Marks each task of the cycle with the call for which the cycle was reported. Returns whether all
+/// marks were there before.
 fn is_reported(cycle: &Cycle) -> bool {
     let nodes = &cycle.nodes;
     let mut is_known = true;
@@ -258,7 +268,7 @@ fn is_reported(cycle: &Cycle) -> bool {
     is_known
 }
 
-/// The probes of a check, and the tasks of which it wants more.
+/// The probes of a check, and the tasks for which the graph needs further probes.
 struct Known<'a> {
     tasks: &'a mut Tasks,
     wanted: Vec<Node>,
@@ -279,19 +289,20 @@ impl Probes for Known<'_> {
 }
 
 impl Known<'_> {
-    /// Says whether there are any.
+    /// Adds the wanted tasks to the check. Returns whether there are any.
     fn add_wanted(self) -> bool {
         let is_wanted = !self.wanted.is_empty();
         for Node { call, host, .. } in self.wanted {
             let waits = call.header().waits();
-            // It has made no progress for long, so it is probed at once.
+            // The task has made no progress for long, so it is probed at once.
             self.tasks.entry(address(&call)).or_insert_with(|| Task { looks: 1, ..Task::new(call, host, waits) });
         }
         is_wanted
     }
 }
 
-/// The check ends. A task that began to wait just now may have seen it go on, so that it armed none: a sweep finds that task.
+/// Ends the check. A task that began to wait just now may have seen the check armed, and so armed
+/// none. A later sweep finds that task.
 fn finish() {
     PROBED.lock().unwrap_or_else(PoisonError::into_inner).clear();
     ARMED.store(false, Ordering::Relaxed);
@@ -305,7 +316,7 @@ fn sweep() {
     if ARMED.load(Ordering::Relaxed) {
         return; // a check goes on
     }
-    PROBED.lock().unwrap_or_else(PoisonError::into_inner).clear(); // a probe may have been late
+    PROBED.lock().unwrap_or_else(PoisonError::into_inner).clear(); // a probe may have come late
     let is_new = |call: &CallRef<dyn ErasedCall>| !call.is_over() && call.header().waits() != call.header().looked_at();
     let mut hosts = backend::all_by_the_system_clock().into_iter().filter_map(|host| host.upgrade());
     if hosts.any(|host| host.suspended_calls().iter().any(is_new)) {

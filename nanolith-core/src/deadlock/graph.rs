@@ -1,4 +1,7 @@
-//! The wait-for graph of one check: which of its calls can never go on, and which cycles they form.
+//! The [wait-for graph] of one check: finds the calls that can never go on, and the cycles they
+//! form.
+//!
+//! [wait-for graph]: https://en.wikipedia.org/wiki/Wait-for_graph
 
 use crate::{
     call::{
@@ -17,7 +20,7 @@ fn step(node: &Node) -> WaitStep {
     wait_step(Some(&node.call), node.host, node.needs_room)
 }
 
-/// Describes a call that `host` has, or that is to come there.
+/// Describes a call that `host` has, or that waits for capacity in the queue of `host`.
 pub(crate) fn wait_step(
     call: Option<&CallRef<dyn ErasedCall>>,
     host: Option<ExecutorId>,
@@ -27,7 +30,7 @@ pub(crate) fn wait_step(
     WaitStep::new(call.map(|call| call.header().caller()), place, needs_room)
 }
 
-/// What a check knows of a suspended task. `None`: nothing yet.
+/// Looks up what a check knows of a suspended task. `None` if the check knows nothing yet.
 pub(crate) trait Probes {
     fn probe(&mut self, node: &Node) -> Option<Probe>;
 }
@@ -35,9 +38,10 @@ pub(crate) trait Probes {
 /// A cycle of nodes, each of which needs the next.
 pub(crate) struct Cycle {
     pub(crate) nodes: Vec<Node>,
-    /// Those of them for which the task before waits, so that their end lets it go on.
+    /// The positions of the nodes that the task before them waits for. Their end lets that task go
+    /// on.
     awaited: Vec<usize>,
-    /// Whether a task in it waits for something else too.
+    /// Whether a task of the cycle also waits for something else.
     pub(crate) has_others: bool,
 }
 
@@ -52,29 +56,31 @@ impl Cycle {
         WaitCycle::new(self.nodes.iter().map(step).collect())
     }
 
-    /// The call that is to end: the youngest that has not begun, else the youngest that a task waits for.
+    /// Returns the call that is to end: the youngest call that has not begun, else the youngest
+    /// call that a task waits for.
     pub(crate) fn victim(&self) -> Option<&Node> {
         let awaited = self.awaited.iter().filter_map(|&at| self.nodes.get(at)).filter(|node| !node.is_message);
         awaited.max_by_key(|node| (node.call.is_queued(), node.call.header().submitted_at()))
     }
 }
 
-/// A node that was reached.
+/// A node that the search has reached.
 struct Reached {
     node: Node,
     needs: Vec<usize>,
     is_any: bool,
-    /// Whether what it needs is what its task waits for.
+    /// Whether the needs of the node are what its task waits for.
     waits: bool,
     has_others: bool,
     is_stuck: bool,
 }
 
-/// More nodes than these are not looked at, and count as those that go on.
+/// The maximum number of nodes that a search looks at. Further nodes count as able to go on.
 const MOST_NODES: usize = 8_192;
 
-/// Finds the cycles of calls that can never go on, among those that are reached from `starts`. With `loosely` a task that waits for
-/// several things counts as one that needs each wait of this crate.
+/// Returns the cycles of calls that can never go on, among the calls that are reached from
+/// `starts`. With `loosely`, a task that waits for several things counts as a task that needs each
+/// of its waits of this crate.
 pub(crate) fn cycles(starts: &[Node], probes: &mut impl Probes, loosely: bool) -> Vec<Cycle> {
     let mut reached = explore(starts, probes, loosely);
     free(&mut reached);
@@ -132,10 +138,10 @@ impl Found {
     }
 }
 
-/// What one node needs.
+/// Returns what `node` needs.
 fn look(node: &Node, probes: &mut impl Probes, loosely: bool) -> Found {
     let (call, meta) = (&node.call, node.call.header());
-    // One with a time limit ends by itself.
+    // A call with a time limit ends by itself.
     if call.is_over() || meta.deadline().is_some() || meta.is_delayed() {
         return Found::nothing();
     }
@@ -165,7 +171,8 @@ fn look(node: &Node, probes: &mut impl Probes, loosely: bool) -> Found {
     }
 }
 
-/// Frees each node that can go on, then what needs it, until only those are stuck that need each other.
+/// Frees each node that can go on, and then the nodes that need it. The nodes that stay stuck need
+/// each other.
 fn free(reached: &mut [Reached]) {
     let mut needed_by: Vec<Vec<usize>> = vec![Vec::new(); reached.len()];
     for (at, this) in reached.iter().enumerate() {
@@ -186,7 +193,8 @@ fn free(reached: &mut [Reached]) {
     }
 }
 
-/// From each node that is stuck one way leads on: the cycles in which these ways end.
+/// Follows one edge from each stuck node to the next stuck node. Returns the cycles in which these
+/// paths end.
 fn collect(reached: &[Reached]) -> Vec<Cycle> {
     let next = |at: usize| reached[at].needs.iter().copied().find(|&need| reached[need].is_stuck);
     let mut passed = vec![0_usize; reached.len()];

@@ -1,19 +1,22 @@
-//! Cycles of waits: which end by themselves, and which are reported.
+//! Detection of deadlocks: cycles of waits are found, and are ended or reported.
 //!
-//! A task that waits for a call which, directly or over other calls, waits for that task would wait for ever. Such a cycle is
-//! found in the [wait-for graph] of calls. One call of the cycle ends as
-//! [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock); its text and [`At::cycle`](crate::At::cycle) name each call, its
-//! executor and its source line.
+//! A task would wait forever if it waits for a call that waits for that task, directly or through
+//! other calls. Such a cycle is found in the [wait-for graph] of calls. One call of the cycle ends
+//! as [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock). The text of the error and
+//! [`At::cycle`](crate::At::cycle) name each call, its executor and its source line.
 //!
-//! | the tasks of the cycle | what happens |
-//! |---|---|
-//! | all block, by `.wait()` | the wait that closes the cycle fails at once |
-//! | some await, each waits for nothing but the next call | a call that has not begun ends, after about a second without progress |
-//! | one also waits for a timer, a channel or a future of another crate | all run on; [`suspected`] reports the cycle once |
+//! What happens depends on the tasks of the cycle:
 //!
-//! A wait is a wait for the end of a call, or for room in a queue. A call waits for the thread of its service, for the state that a
-//! reader or writer there has, for a place of its kind (`#[task(concurrency = 1)]`), for a thread of a pool whose threads all wait,
-//! or for room below `max_in_flight`.
+//! - All tasks block, by `.wait()`: the wait that closes the cycle fails at once.
+//! - Some tasks await, and each task waits only for the next call: a call that has not begun ends,
+//!   after about a second without progress.
+//! - A task also waits for a timer, a channel or a future of another crate: all tasks run on, and
+//!   [`suspected`] reports the cycle once.
+//!
+//! A task waits for the end of a call, or for capacity in a queue. A call waits for the thread of
+//! its service, or for the state that a reader or a writer of the service has. It may also wait for
+//! a slot of its kind (`#[task(concurrency = 1)]`), for a thread of a pool whose threads all wait,
+//! or for capacity below `max_in_flight`.
 //!
 //! ```
 //! use nanolith::prelude::*;
@@ -43,28 +46,36 @@
 //!
 //! # What is not found
 //!
-//! - A wait with a limit (`wait_timeout`, `.timeout(..)`) ends by itself, so it is part of no cycle.
-//! - Waits for a port, a stream, a messenger, a permit, a group, a layer's limit, a share's limit or a lock: who ends them is not known.
-//! - Waits for a load of a [`Cache`](crate::layers::Cache) that another call runs.
-//!   A task that awaits one of these beside a call counts as one that waits for something else.
-//! - Handles that are awaited within a `FuturesUnordered`, or whatever else polls with a waker of its own: its tasks run on.
-//! - Asynchronous tasks of a [`Local`](crate::Local), asynchronous hooks of tasks that are synchronous, and `#[init]`.
-//! - Awaited cycles where time is moved by hand: under a [`MockClock`](crate::time::MockClock), and in a simulation, whose scheduler
-//!   reports a deadlock itself.
+//! - A wait with a limit (`wait_timeout`, `.timeout(..)`) ends by itself, so it is part of no
+//!   cycle.
+//! - Waits for a port, a stream, a messenger, a permit, a group, a layer's limit, a share's limit
+//!   or a lock: it is not known what ends them.
+//! - Waits for a load of a [`Cache`](crate::layers::Cache) that another call runs. A task that
+//!   awaits such a wait beside a call counts as a task that waits for something else.
+//! - Handles that are awaited within a `FuturesUnordered`, or within anything else that polls with
+//!   a waker of its own. The tasks of such a cycle run on.
+//! - Asynchronous tasks of a [`Local`](crate::Local), asynchronous hooks of synchronous tasks, and
+//!   `#[init]`.
+//! - Cycles of awaits where time is moved by hand: under a [`MockClock`](crate::time::MockClock),
+//!   and in a simulation. The scheduler of a simulation reports a deadlock itself.
 //!
 //! # What it costs
 //!
-//! A blocking wait that goes to sleep registers what it waits for. A pending `.await` of a handle within a task stores one number.
-//! The first one arms a check, which looks four times a second at the tasks that began to wait, and ends when it knows of each
-//! whether it goes on. An idle process has no check. The check has a task that made no progress polled once more, with a waker whose
-//! clones it counts. A future has to keep the waker of its last poll, so this tells what the task waits for: see
-//! [`Future::poll`].
+//! A blocking wait that goes to sleep registers what it waits for. A pending `.await` of a handle
+//! within a task stores one number. The first such wait arms a check. The check looks four times a
+//! second at the tasks that began to wait, and ends when it knows whether each of them goes on. An
+//! idle process has no check.
+//!
+//! The check has a task without progress polled once more, with a waker whose clones the check
+//! counts. A future has to keep the waker of its last poll, so the clones show what the task waits
+//! for: see [`Future::poll`].
 //!
 //! [wait-for graph]: https://en.wikipedia.org/wiki/Wait-for_graph
 
-// A node of the graph is a call, or the room for one; an edge leads to what it needs. A blocking wait registers its edge and then
-// follows the chain of blocking waits from there: so of the threads that close a cycle at least one sees it. Awaited waits have no
-// edge until a check probes their tasks.
+// A node of the graph is a call, or the queue capacity for a call. An edge leads to what the node
+// needs. A blocking wait registers its edge and then follows the chain of blocking waits from
+// there. So at least one of the threads that close a cycle sees it. An awaited wait has no edge
+// until a check probes its task.
 
 mod blocked;
 mod check;

@@ -1,8 +1,9 @@
-//! What a suspended task waits for, found by one more poll of its future.
+//! Finds out what a suspended task waits for, by one more poll of its future.
 //!
-//! A future may be polled at any time, and has to keep the waker of its last poll. So a check polls the future of a task with a
-//! waker of its own, counts the clones that are left after the poll, and compares them with those that waits of this crate keep.
-//! The task waits for something else if there are more: a timer, a channel, a future of another crate. A task that is not
+//! A future may be polled at any time, and has to keep the waker of its last poll. So a check polls
+//! the task's future with a waker of its own. The probe counts the clones that are left after the
+//! poll, and compares them with the clones that waits of this crate keep. If there are more, the
+//! task waits for something else: a timer, a channel, a future of another crate. A task that is not
 //! checked pays one store for each pending poll of a handle.
 
 use super::check;
@@ -18,16 +19,16 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-/// What one poll left behind.
+/// The result of a probe.
 #[derive(Clone, Default)]
 pub(crate) struct Probe {
-    /// The waits of this crate.
+    /// The waits of this crate at which the task is pending.
     pub(crate) waits: Vec<Wait>,
     /// Whether something else may wake the task.
     pub(crate) has_others: bool,
 }
 
-/// Wakes the task; the clones of it are counted.
+/// A waker that wakes the task. Its clones are counted.
 struct Forward(Waker);
 
 impl Wake for Forward {
@@ -40,22 +41,22 @@ impl Wake for Forward {
     }
 }
 
-/// What a poll has registered so far.
+/// What the poll of a probe has registered so far.
 struct Recording {
-    /// What the waker of the poll points to.
+    /// The data pointer of the poll's waker.
     waker: *const (),
     waits: Vec<Wait>,
-    /// Where clones of the waker are kept by waits of this crate: a call, or a place in a line.
+    /// The clones of the waker that waits of this crate keep: the keeper and the call of each.
     kept: Vec<(Keeper, *const ())>,
     has_others: bool,
 }
 
-/// What keeps a waker on behalf of a call.
+/// The place that keeps a waker on behalf of a call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keeper {
     /// The slot of the call.
     Slot,
-    /// The line of those that wait for room.
+    /// The queue of callers that wait for capacity.
     Line,
 }
 
@@ -63,7 +64,8 @@ per_thread! {
     static RECORDING: RefCell<Option<Recording>> = RefCell::new(None);
 }
 
-/// Polls the future of the task of `call`, and finds out what it waits for if a check has asked for that.
+/// Polls the future of the task of `call`. If a check has asked for a probe, this also finds out
+/// what the task waits for.
 #[inline]
 pub(crate) fn poll<R>(
     call: &Header,
@@ -80,7 +82,7 @@ fn poll_probed<R>(
     cx: &mut Context<'_>,
     poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
 ) -> Poll<R> {
-    /// Puts back what was recorded below, also after a panic.
+    /// Restores the recording from before this poll, also after a panic.
     struct Below(Option<Recording>);
     impl Drop for Below {
         fn drop(&mut self) {
@@ -97,7 +99,7 @@ fn poll_probed<R>(
     drop(below);
     call.header().end_probe();
     if let (Poll::Pending, Some(Recording { waits, kept, has_others, .. })) = (&polled, recorded) {
-        // Neither `forward` nor `waker` is a clone that a future keeps.
+        // The references `forward` and `waker` are not clones that a future keeps.
         let clones = Arc::strong_count(&forward) - 2;
         let has_others = has_others || clones > kept.len();
         check::probed(call, Probe { waits, has_others });
@@ -105,7 +107,7 @@ fn poll_probed<R>(
     polled
 }
 
-/// The task that runs here is pending at `wait`, whose waker `keeper` keeps.
+/// Records that the running task is pending at `wait`. `keeper` keeps the waker of that wait.
 #[inline]
 pub(crate) fn pending(waker: &Waker, keeper: Keeper, wait: impl FnOnce() -> Wait) {
     match thread_context::count_wait() {
@@ -130,14 +132,14 @@ fn record(waker: &Waker, keeper: Keeper, wait: Wait) {
     });
 }
 
-/// `keeper` keeps the waker beside what is pending.
+/// Records that `keeper` keeps the waker, too, beside the wait that is pending.
 pub(crate) fn also_keeps(waker: &Waker, keeper: Keeper, call: &impl PrefetchTarget) {
     if thread_context::is_probed() {
         keeps(waker, keeper, call.target_ptr());
     }
 }
 
-/// The task that runs here is pending at something whose end no check can cause.
+/// Records that the running task is pending at something that no check can end.
 pub(crate) fn pending_elsewhere() {
     if thread_context::is_probed() {
         with(|recording| recording.has_others = true);
@@ -146,7 +148,8 @@ pub(crate) fn pending_elsewhere() {
 
 fn keeps(waker: &Waker, keeper: Keeper, call: *const ()) {
     with(|recording| {
-        // Another waker wraps ours, and the clone in there counts as something else.
+        // Any other waker wraps the waker of the probe. The clone in the wrapper counts as
+        // something else.
         if waker.data() == recording.waker && !recording.kept.contains(&(keeper, call)) {
             recording.kept.push((keeper, call));
         }

@@ -1,4 +1,4 @@
-//! Cycles that may be deadlocks, for those who want to know of them.
+//! The stream of suspected deadlocks: cycles of waits that may still end by themselves.
 
 use super::WaitCycle;
 use crate::context::block_on;
@@ -11,16 +11,18 @@ use std::{
     task::{Context, Poll},
 };
 
-/// How many reports wait for a subscriber that does not take them; later ones are dropped.
+/// The maximum number of reports that wait for a subscriber. Later reports are dropped.
 const MOST_REPORTS: usize = 256;
 
 static SUBSCRIBERS: Mutex<Vec<flume::Sender<WaitCycle>>> = Mutex::new(Vec::new());
 
-/// Returns the suspected deadlocks of this process, from now on.
+/// Returns a stream of the deadlocks that are suspected in this process from now on.
 ///
-/// A report is a [`WaitCycle`] in which a task also waits for something else: a timer, a channel, a future of another crate.
-/// That may still let the task go on, so the cycle is left running. Each cycle is reported once. A subscriber that takes no
-/// reports keeps 256 of them, and misses later ones.
+/// A report is a [`WaitCycle`] in which a task also waits for something else: a timer, a channel, a
+/// future of another crate. The other wait may still let the task go on, so the cycle is left
+/// running. Each cycle is reported once.
+///
+/// A subscriber that takes no reports keeps 256 of them, and misses later ones.
 ///
 /// ```no_run
 /// std::thread::spawn(|| {
@@ -37,16 +39,17 @@ pub fn suspected() -> Suspected {
     Suspected { reports: reports.into_stream() }
 }
 
-/// Sends the report to each subscriber, which may wake one: no lock is held meanwhile.
+/// Sends the report to each subscriber. A send may wake a subscriber, so no lock is held meanwhile.
 pub(super) fn report(cycle: &WaitCycle) {
     let subscribers = SUBSCRIBERS.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for subscriber in subscribers {
-        // It is full or gone.
+        // If the send fails, the channel is full or the subscriber is gone.
         let _ = subscriber.try_send(cycle.clone());
     }
 }
 
-/// Suspected deadlocks: made by [`suspected`]. It is a [`Stream`], an iterator that blocks, and has [`Suspected::recv`].
+/// A stream of suspected deadlocks, returned by [`suspected`]. It is a [`Stream`] and a blocking
+/// iterator, and has [`Suspected::recv`].
 #[must_use = "it reports what is suspected when it is iterated, polled or asked"]
 pub struct Suspected {
     reports: flume::r#async::RecvStream<'static, WaitCycle>,
@@ -85,7 +88,7 @@ impl fmt::Debug for Suspected {
     }
 }
 
-/// Waits for the next report: made by [`Suspected::recv`].
+/// A wait for the next report, returned by [`Suspected::recv`].
 #[must_use = "does nothing until awaited or waited on"]
 pub struct NextSuspected<'a> {
     suspected: &'a mut Suspected,
