@@ -1,4 +1,5 @@
-//! What was measured of an executor's calls, by task. Pure data, under the lock of [`super::recorder`].
+//! The measurements of an executor's calls, by task. Pure data, under the lock of
+//! [`super::recorder`].
 
 use super::{Histogram, Metrics, TaskMetrics, recorder::Sample};
 use crate::{meta::task_info::TaskInfo, time::clock};
@@ -6,10 +7,10 @@ use std::time::Duration;
 
 pub(crate) struct Aggregate {
     since: u64,
-    /// Nanoseconds that threads were at tasks.
+    /// How long threads spent on tasks, in nanoseconds.
     busy: u64,
     kinds: Vec<Kind>,
-    /// Where the last sample went: the next is mostly of the same kind.
+    /// The index of the last sample's kind. The next sample is mostly of the same kind.
     last: usize,
 }
 
@@ -53,7 +54,8 @@ impl Aggregate {
     }
 }
 
-/// A set's table may be there more than once: the compiler copies constants.
+/// Whether both are the same task. The table of a set may exist more than once: the compiler copies
+/// constants.
 pub(super) fn is_same(one: &'static TaskInfo, other: &'static TaskInfo) -> bool {
     std::ptr::eq(one, other) || (one.identifier() == other.identifier() && one.set() == other.set())
 }

@@ -1,9 +1,10 @@
-//! How durations are spread.
+//! A histogram of durations, with percentiles.
 
 use hdrhistogram::Histogram as Hdr;
 use std::{fmt, time::Duration};
 
-/// How long calls took: how many took how long, each to one part in a hundred.
+/// A histogram of durations: how many calls took how long, accurate to one part in a hundred. The
+/// data structure is an [HdrHistogram](https://hdrhistogram.github.io/HdrHistogram/).
 ///
 /// ```
 /// # use nanolith::prelude::*;
@@ -22,7 +23,7 @@ use std::{fmt, time::Duration};
 #[derive(Clone)]
 pub struct Histogram(Hdr<u64>);
 
-/// One part in a hundred.
+/// The number of significant decimal digits: the accuracy is one part in a hundred.
 const DIGITS: u8 = 2;
 
 impl Histogram {
@@ -31,10 +32,10 @@ impl Histogram {
     }
 
     pub(super) fn record(&mut self, nanos: u64, calls: u64) {
-        let _ = self.0.record_n(nanos, calls); // it grows with what comes
+        let _ = self.0.record_n(nanos, calls); // the histogram grows with its values
     }
 
-    /// Adds the calls of another.
+    /// Adds the calls of another histogram.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -45,53 +46,54 @@ impl Histogram {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn merge(&mut self, other: &Self) {
-        // It grows with what comes, so it takes all of it.
+        // The histogram grows with its values, so it takes all values of `other`.
         let _ = self.0.add(&other.0);
     }
 
-    /// How many calls there are in it.
+    /// Returns the number of calls.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// The shortest; zero if there is none.
+    /// Returns the shortest duration, or zero if there are no calls.
     #[must_use]
     pub fn min(&self) -> Duration {
         Duration::from_nanos(self.0.min())
     }
 
-    /// The longest; zero if there is none.
+    /// Returns the longest duration, or zero if there are no calls.
     #[must_use]
     pub fn max(&self) -> Duration {
         Duration::from_nanos(self.0.max())
     }
 
-    /// The mean; zero if there is none.
+    /// Returns the mean duration, or zero if there are no calls.
     #[must_use]
     pub fn mean(&self) -> Duration {
         rounded(self.0.mean())
     }
 
-    /// The standard deviation; zero if there is none.
+    /// Returns the standard deviation, or zero if there are no calls.
     #[must_use]
     pub fn std_dev(&self) -> Duration {
         rounded(self.0.stdev())
     }
 
-    /// So many percent of the calls took no longer: from 0 to 100, and what is beyond counts as these.
+    /// Returns the duration that this percentage of the calls did not exceed. A value outside of 0
+    /// to 100 counts as the nearer of the two.
     #[must_use]
     pub fn percentile(&self, percent: f64) -> Duration {
         Duration::from_nanos(self.0.value_at_percentile(percent.clamp(0.0, 100.0)))
     }
 
-    /// Each length that occurred, rounded, with how many calls there were of it: the shortest first.
+    /// Returns each duration that occurred, rounded, with its number of calls: the shortest first.
     pub fn iter(&self) -> impl Iterator<Item = (Duration, u64)> + '_ {
         self.0.iter_recorded().map(|step| (Duration::from_nanos(step.value_iterated_to()), step.count_at_value()))
     }
 }
 
-/// Not a number counts as zero.
+/// Converts nanoseconds to a duration. NaN counts as zero.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a duration of ours, in nanoseconds
 fn rounded(nanos: f64) -> Duration {
     Duration::from_nanos(nanos.round() as u64)

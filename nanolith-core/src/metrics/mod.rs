@@ -1,5 +1,6 @@
-//! Figures of what executors do over time: how long calls waited and ran, and how busy the threads were. For programs that
-//! ask for it: the cargo feature `metrics`, and `.metrics(true)` on a builder.
+//! Metrics of executors: how long calls waited and ran, and how busy the threads were.
+//!
+//! A program enables them by the cargo feature `metrics`, and by `.metrics(true)` on a builder.
 
 #[cfg(feature = "metrics")]
 mod aggregate;
@@ -20,11 +21,11 @@ mod read {
     use crate::meta::task_info::TaskInfo;
     use std::{fmt, time::Duration};
 
-    /// What an executor measured, as it was when it was asked.
+    /// The measurements of an executor, at the moment they were requested.
     ///
-    /// A call counts when it is over. A thread that is at work brings what it measured some dozens of calls at a time, and when it
-    /// rests. Among short calls in a row the times are means of up to 32, and one wait stands for those of as many, true to
-    /// some milliseconds.
+    /// A call counts when it is over. A busy thread reports its measurements some dozens of calls
+    /// at a time, and before it rests. For short calls in a row, each time is a mean of up to 32
+    /// calls. One wait stands for the waits of as many calls, and is accurate to some milliseconds.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -49,13 +50,13 @@ mod read {
     }
 
     impl Metrics {
-        /// How long calls waited from their submission to their start.
+        /// Returns how long calls waited from their submission to their start.
         #[must_use]
         pub fn wait(&self) -> Histogram {
             self.sum(|task| &task.wait)
         }
 
-        /// How long tasks ran: of asynchronous ones, from the start to the end.
+        /// Returns how long tasks ran. An asynchronous task counts from its start to its end.
         #[must_use]
         pub fn run(&self) -> Histogram {
             self.sum(|task| &task.run)
@@ -67,39 +68,44 @@ mod read {
             sum
         }
 
-        /// The same for each task that was called, in the order of their identifiers.
+        /// Returns the same figures for each task that was called, in the order of the tasks'
+        /// identifiers.
         #[must_use]
         pub fn tasks(&self) -> &[TaskMetrics] {
             &self.tasks
         }
 
-        /// The first task of this name or identifier, if it was called.
+        /// Returns the figures of the first task of this name or identifier, if the task was
+        /// called.
         #[must_use]
         pub fn task(&self, name: &str) -> Option<&TaskMetrics> {
             self.tasks.iter().find(|task| task.task.name() == name || task.task.identifier() == name)
         }
 
-        /// How much of what could have been done was: the time at tasks, by the time since it began to measure times the
-        /// concurrency. From 0 to 1; more where tasks that wait lend their slots. An asynchronous task counts while it is polled.
+        /// Returns the time spent on tasks, divided by the product of the measured time and the
+        /// concurrency.
+        ///
+        /// The result is from 0 to 1. It is greater than 1 where tasks that wait lend their slots.
+        /// An asynchronous task counts while it is polled.
         #[must_use]
         pub fn utilization(&self) -> f64 {
             let whole = self.span.as_secs_f64() * self.slots as f64;
             if whole > 0.0 { self.busy.as_secs_f64() / whole } else { 0.0 }
         }
 
-        /// How long the threads were at tasks, in sum.
+        /// Returns the time that all threads together spent on tasks.
         #[must_use]
         pub fn busy(&self) -> Duration {
             self.busy
         }
 
-        /// For how long this was measured.
+        /// Returns how long the executor has measured.
         #[must_use]
         pub fn span(&self) -> Duration {
             self.span
         }
 
-        /// Adds what another executor measured: of the members of a cluster, for example.
+        /// Adds the measurements of another executor, for example of another member of a cluster.
         ///
         /// ```
         /// # use nanolith::prelude::*;
@@ -135,7 +141,7 @@ mod read {
         }
     }
 
-    /// What was measured of one task: see [`Metrics`].
+    /// The measurements of one task: see [`Metrics`].
     #[derive(Clone)]
     pub struct TaskMetrics {
         pub(super) task: &'static TaskInfo,
@@ -144,19 +150,19 @@ mod read {
     }
 
     impl TaskMetrics {
-        /// Which task.
+        /// Returns the task.
         #[must_use]
         pub fn task(&self) -> &'static TaskInfo {
             self.task
         }
 
-        /// How long its calls waited from their submission to their start.
+        /// Returns how long the task's calls waited from their submission to their start.
         #[must_use]
         pub fn wait(&self) -> &Histogram {
             &self.wait
         }
 
-        /// How long it ran.
+        /// Returns how long the task ran.
         #[must_use]
         pub fn run(&self) -> &Histogram {
             &self.run

@@ -1,6 +1,8 @@
-//! Where executors put down how long calls waited and ran. A thread keeps a [`ThreadRecorder`] of its own, and brings it to the book
-//! that all of an executor's threads share, some dozens of calls at a time. Without the cargo feature `metrics` nothing of this
-//! is left but two empty types.
+//! Records how long calls waited and ran, per thread, and collects the records per executor.
+//!
+//! Each thread keeps a [`ThreadRecorder`]. It moves its records to the `Aggregate` that all threads
+//! of the executor share, some dozens of calls at a time. Without the cargo feature `metrics`, two
+//! empty types are left of this module.
 
 #[cfg(feature = "metrics")]
 pub(crate) use on::{Recorder, Sample, ThreadRecorder, is_any_on};
@@ -24,11 +26,11 @@ mod on {
         time::Duration,
     };
 
-    /// What an executor measures, if it was asked to.
+    /// The measurements of an executor, if its builder enabled them.
     #[derive(Clone, Default)]
     pub(crate) struct Recorder(Option<Arc<Mutex<Aggregate>>>);
 
-    /// Whether any executor of the program was ever asked to measure.
+    /// Whether any executor of the program ever enabled metrics.
     static ANY: AtomicBool = AtomicBool::new(false);
 
     #[inline]
@@ -43,7 +45,8 @@ mod on {
     impl Recorder {
         pub(crate) fn new(on: bool) -> Self {
             if on {
-                // ORDERING: Relaxed, and so below: whoever has a call of such an executor came by it later than by this.
+                // ORDERING: Relaxed, and so is the load in `is_any_on`. A thread that has a call of
+                // such an executor received the call later than this store.
                 ANY.store(true, Ordering::Relaxed);
             }
             Self(on.then(|| Arc::new(Mutex::new(Aggregate::new(clock::now())))))
@@ -54,25 +57,25 @@ mod on {
             self.0.is_some()
         }
 
-        /// A thread's own part of it.
+        /// Returns a recorder for one thread.
         pub(crate) fn tally(&self) -> ThreadRecorder {
             let samples = Vec::with_capacity(if self.is_on() { FULL } else { 0 });
             ThreadRecorder { book: self.0.clone(), samples, busy: 0, batch: Vec::new() }
         }
 
-        /// One call, by somebody who has no tally.
+        /// Records one call of a thread that has no `ThreadRecorder`.
         pub(crate) fn note(&self, task: &'static TaskInfo, waited: Duration, ran: Duration) {
             if let Some(book) = &self.0 {
                 lock(book).note(&Sample { task, waited: clock::nanos(waited), ran: clock::nanos(ran), calls: 1 });
             }
         }
 
-        /// All of it, for so many tasks at once.
+        /// Returns all measurements, for an executor that runs up to `slots` tasks at once.
         pub(crate) fn read(&self, slots: usize) -> Option<Metrics> {
             self.0.as_ref().map(|book| lock(book).read(clock::now(), slots))
         }
 
-        /// Begins anew.
+        /// Discards all measurements and starts again.
         pub(crate) fn reset(&self) {
             if let Some(book) = &self.0 {
                 let fresh = Aggregate::new(clock::now());
@@ -82,7 +85,8 @@ mod on {
         }
     }
 
-    /// So many calls in a row of one kind: how long each waited, and ran, in nanoseconds.
+    /// A number of calls in a row of one task. Each call waited and ran for these times, in
+    /// nanoseconds.
     #[derive(Clone, Copy)]
     pub(crate) struct Sample {
         pub(crate) task: &'static TaskInfo,
@@ -91,20 +95,21 @@ mod on {
         pub(crate) calls: u64,
     }
 
-    /// So many samples go to the book at once.
+    /// The number of samples that a thread moves to the aggregate at once.
     const FULL: usize = 64;
 
-    /// What one thread has measured and not yet brought to the book.
+    /// What one thread has measured and not yet moved to the aggregate.
     pub(crate) struct ThreadRecorder {
         book: Option<Arc<Mutex<Aggregate>>>,
         samples: Vec<Sample>,
-        /// How long the thread was at it, in nanoseconds.
+        /// How long the thread spent on tasks, in nanoseconds.
         busy: u64,
-        /// Short calls since the thread last looked at the clock.
+        /// The short calls since the thread last read the clock.
         batch: Vec<PendingRun>,
     }
 
-    /// So many calls in a row of one kind, the last of which was submitted then.
+    /// A number of calls in a row of one task. `submitted` is when the first call of the batch was
+    /// submitted, and counts for each call of the batch.
     struct PendingRun {
         task: &'static TaskInfo,
         calls: u64,
@@ -117,7 +122,8 @@ mod on {
             self.book.is_some()
         }
 
-        /// So many calls of one kind waited and ran so long each.
+        /// Records a number of calls of one task. Each call waited and ran for these times, in
+        /// nanoseconds.
         pub(crate) fn note(&mut self, task: &'static TaskInfo, waited: u64, ran: u64, calls: u64) {
             self.samples.push(Sample { task, waited, ran, calls });
             if self.samples.len() == FULL {
@@ -125,8 +131,8 @@ mod on {
             }
         }
 
-        /// A short call is about to run. When it was submitted stands on a cache line of its caller's, so the first of a row tells
-        /// for those after it.
+        /// Records that a short call is about to run. The submission time is on a cache line of the
+        /// call's caller, so it is read for the first call of a batch only.
         #[inline(always)]
         pub(crate) fn see(&mut self, task: &'static TaskInfo, submitted: impl FnOnce() -> u64) {
             match self.batch.last_mut() {
@@ -139,13 +145,14 @@ mod on {
             }
         }
 
-        /// It did not run after all.
+        /// Takes back the last record of [`see`](Self::see): the call did not run after all.
         #[cold]
         pub(crate) fn unsee(&mut self) {
             self.batch.last_mut().into_iter().for_each(|last| last.calls -= 1);
         }
 
-        /// The calls that were seen ran from `began` to `now`: their times are the mean.
+        /// Records the calls of the batch, which ran from `began` to `now`. Each call counts with
+        /// the mean time.
         pub(crate) fn end_grain(&mut self, began: u64, now: u64) {
             let calls: u64 = self.batch.iter().map(|seen| seen.calls).sum();
             if calls == 0 {
@@ -160,13 +167,14 @@ mod on {
             self.batch = grain;
         }
 
-        /// The thread was at tasks for so many nanoseconds.
+        /// Adds to the time that the thread spent on tasks, in nanoseconds.
         #[inline]
         pub(crate) fn busy(&mut self, nanos: u64) {
             self.busy += nanos;
         }
 
-        /// Brings what was measured to the book: before the thread rests, so that a pool at rest has it all.
+        /// Moves the records to the aggregate. A thread does this before it rests, so the aggregate
+        /// of an idle pool is complete.
         pub(crate) fn flush(&mut self) {
             let Some(book) = &self.book else { return };
             if self.samples.is_empty() && self.busy == 0 {
@@ -198,7 +206,7 @@ mod off {
     #[derive(Clone, Default)]
     pub(crate) struct Recorder;
 
-    #[allow(clippy::unused_self)] // they are there for the other
+    #[allow(clippy::unused_self)] // the signatures are those of the enabled type
     impl Recorder {
         pub(crate) fn new(_: bool) -> Self {
             Self
@@ -217,7 +225,7 @@ mod off {
 
     pub(crate) struct ThreadRecorder;
 
-    #[allow(clippy::unused_self)] // as above
+    #[allow(clippy::unused_self)] // the signatures are those of the enabled type
     impl ThreadRecorder {
         #[inline]
         pub(crate) fn is_on(&self) -> bool {

@@ -1,4 +1,4 @@
-//! A condition variable at which simulated threads may wait, too.
+//! A condition variable that simulated threads can wait on, too.
 
 use super::parker::ThreadParker;
 use crate::{sim_runtime, time::clock};
@@ -11,7 +11,7 @@ use std::{
 #[derive(Default)]
 pub(crate) struct Condvar {
     real: Real,
-    /// The simulated threads that wait, in order.
+    /// The wakers of the simulated threads that wait, in order.
     waiting: Mutex<Vec<Waker>>,
 }
 
@@ -20,7 +20,8 @@ impl Condvar {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As the real one does; says whether the time was up. It may wake without a cause.
+    /// Waits like [`std::sync::Condvar::wait_timeout`]. Returns whether the time was up. The wait
+    /// may end without a cause.
     pub(crate) fn wait_timeout<'a, T>(
         &self,
         mutex: &'a Mutex<T>,

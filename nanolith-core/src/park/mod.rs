@@ -1,4 +1,4 @@
-//! Threads that sleep and are woken, in a simulation too.
+//! Threads that sleep until they are woken, in a simulation too.
 
 pub(crate) mod condvar;
 pub(crate) mod parker;

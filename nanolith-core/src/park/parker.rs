@@ -1,4 +1,5 @@
-//! A thread as a waker: what blocks here waits as a future would.
+//! Parks a thread until its waker is used, after a short spin, so that a blocking wait works as a
+//! future does.
 
 use crate::{
     sim_runtime,
@@ -20,10 +21,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The thread to unpark, and whether somebody has called for it since it last looked.
+/// The thread to unpark, and whether its waker was used since the thread last looked.
 pub(crate) struct ParkInner {
     thread: Thread,
-    /// Where it sleeps in a simulation.
+    /// The simulated thread that sleeps, if the thread is one.
     seat: Option<sim_runtime::SimThread>,
     notified: AtomicBool,
 }
@@ -34,7 +35,8 @@ impl Wake for ParkInner {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // ORDERING: Release, pairs with the Acquire in `park_until`: the woken thread sees what it was woken for.
+        // ORDERING: Release, pairs with the Acquire in `park_until` and in `park_in`: the woken
+        // thread sees what it was woken for.
         if !self.notified.swap(true, Ordering::Release) {
             match &self.seat {
                 Some(seat) => seat.wake(),
@@ -44,7 +46,7 @@ impl Wake for ParkInner {
     }
 }
 
-/// The calling thread's own waker, and the means to sleep until it is used.
+/// The waker of the calling thread, and the means to sleep until that waker is used.
 #[derive(Clone)]
 pub(crate) struct ThreadParker {
     parker: Arc<ParkInner>,
@@ -65,7 +67,7 @@ impl ThreadParker {
         Self { waker: Waker::from(parker.clone()), parker }
     }
 
-    /// The one of this thread. A thread whose locals are gone gets a fresh one.
+    /// Returns the parker of this thread. A thread whose thread-locals are gone gets a new parker.
     pub(crate) fn of_this_thread() -> Self {
         PARKING.try_with(Clone::clone).unwrap_or_else(|_| Self::new())
     }
@@ -74,21 +76,24 @@ impl ThreadParker {
         &self.waker
     }
 
-    /// Where a wait may stand within the poll of another of the same thread, it may use up the other's call: when this
-    /// is dropped the other is called again, so that it looks for itself.
+    /// Returns a guard that notifies this thread when it is dropped, if `within` is set.
+    ///
+    /// A wait may run within the poll of another wait of the same thread, and may use up the
+    /// notification of that outer wait. The guard's notification makes the outer wait look again.
     pub(crate) fn nest(&self, within: bool) -> RenotifyGuard<'_> {
         RenotifyGuard(within.then_some(&self.parker))
     }
 
-    /// Looks for a while whether the waker is used, and says so. Sleep follows, if it is not.
+    /// Spins for a while, and returns whether the waker was used. If it was not, the caller sleeps
+    /// next.
     pub(crate) fn spin_until(&self, limit: Duration) -> bool {
-        // ORDERING: Relaxed, `park_until` looks again.
+        // ORDERING: Relaxed. `park_until` looks again, with Acquire.
         let called = || self.parker.notified.load(Ordering::Relaxed);
         spin_until(limit, called);
         called()
     }
 
-    /// Sleeps until the waker is used, or until `deadline`. Says whether it was used.
+    /// Sleeps until the waker is used, or until `deadline`. Returns whether the waker was used.
     pub(crate) fn park_until(&self, deadline: Option<Instant>) -> bool {
         self.spin_until(SPIN_BEFORE_PARK);
         let alarm = deadline.filter(|_| clock::source().is_some()).map(|due| DeadlineAlarm::new(due, &self.waker));
@@ -121,12 +126,13 @@ impl ThreadParker {
 }
 
 impl ThreadParker {
-    /// The same in a simulation, where an alarm is set for the deadline.
+    /// Like [`park_until`](Self::park_until), in a simulation. The caller has set an alarm for the
+    /// deadline.
     fn park_in(&self, seat: &sim_runtime::SimThread, deadline: Option<Instant>) -> bool {
-        // ORDERING: Acquire, as above.
+        // ORDERING: Acquire, pairs with the Release in `wake_by_ref`.
         let called = || self.parker.notified.swap(false, Ordering::Acquire);
         if called() {
-            seat.poll_point(); // it may be a thread that wakes itself all the time
+            seat.poll_point(); // the thread may wake itself all the time
             return true;
         }
         while deadline.is_none_or(|deadline| clock::instant() < deadline && !clock::is_over()) {
@@ -139,7 +145,7 @@ impl ThreadParker {
     }
 }
 
-/// Calls a thread whose clock is moved by hand when that has come to its deadline.
+/// An alarm that wakes a thread when its clock, which is moved by hand, has reached the deadline.
 struct DeadlineAlarm(Key);
 
 impl DeadlineAlarm {
@@ -154,38 +160,43 @@ impl Drop for DeadlineAlarm {
     }
 }
 
-/// How long a thread that waits for an answer looks on before it sleeps: what waking it would cost.
+/// How long a thread that waits for an answer spins before it sleeps: as long as it takes to wake
+/// the thread.
 pub(crate) const SPIN_BEFORE_PARK: Duration = Duration::from_micros(5);
 
-/// How long it rests at most before it looks again.
+/// The longest rest of a waiting thread before it looks again.
 pub(crate) const REST: Duration = Duration::from_micros(250);
 
-/// A rest so long is worth a sleep.
+/// A rest of this length or more is spent asleep.
 const SLEEP_THRESHOLD: Duration = Duration::from_micros(60);
 
-/// How long a future's poll looks on for an answer before it says that it is pending: a fraction of what it would cost to have
-/// its task woken.
+/// How long the poll of a future spins for an answer before it returns `Pending`: a fraction of
+/// what it costs to wake the task.
 pub(crate) const POLL_SPIN: Duration = Duration::from_micros(1);
 
-/// How long a thread that serves looks on for more before it sleeps, unless it is told: a few wake-ups' worth.
+/// How long a serving thread spins for more work before it sleeps, by default: as long as a few
+/// wake-ups take.
 pub(crate) const IDLE_SPIN: Duration = Duration::from_micros(30);
 
-/// The longest time for which a thread may be told to look on.
+/// The longest time for which a thread can be configured to spin.
 pub(crate) const MAX_SPIN: Duration = Duration::from_millis(10);
 
-/// Looking on pays only where somebody else can run meanwhile.
+/// Whether the machine has several cores. A spin pays only where another thread can run meanwhile.
 pub(crate) static MULTI_CORE: Lazy<bool> = Lazy::new(|| thread::available_parallelism().map_or(1, NonZero::get) > 1);
 
-/// Looks on until `seen`, but not longer than `limit`, and not at all where that would keep others from running.
+/// Spins until `seen` returns true, for at most `limit`. Does not spin where that would keep other
+/// threads from running.
 ///
-/// Whether it pays shows: where what is waited for has not come while the thread looked on, a few times in a row (it takes
-/// longer, or whoever brings it has been put on this very core), the thread sleeps at once, and tries again now and then.
+/// Each thread adapts to whether spinning pays. A few spins in a row may have failed: the wait
+/// takes longer, or the thread that ends the wait runs on this very core. Then the thread sleeps at
+/// once, and tries to spin again now and then.
 pub(crate) fn spin_until(limit: Duration, seen: impl Fn() -> bool) {
     spin_until_after(Duration::ZERO, limit, seen);
 }
 
-/// The same, but after the first look the next comes after `rest` only, so that more is there to be seen: where many are to
-/// come, to go to and fro for each costs more than the rest.
+/// Like [`spin_until`], but rests for `rest` between the first look and the next. More values are
+/// there after the rest. Where many values are to come, a switch to and fro for each value costs
+/// more than the rest.
 pub(crate) fn spin_until_after(rest: Duration, limit: Duration, seen: impl Fn() -> bool) {
     if seen() || !*MULTI_CORE || sim_runtime::is_here() {
         return;
@@ -197,8 +208,9 @@ pub(crate) fn spin_until_after(rest: Duration, limit: Duration, seen: impl Fn() 
     });
 }
 
-/// The same, but between two looks the core is offered to others, one of whom may be waited for: for those who are many. Where
-/// others keep it for long, that does not pay.
+/// Like [`spin_until`], but yields the core to other threads between two looks. This is for waits
+/// in which many threads take part: the awaited thread may be among those that run meanwhile. Where
+/// other threads keep the core for long, yielding does not pay.
 pub(crate) fn yield_until(limit: Duration, seen: impl Fn(Duration) -> bool) {
     if sim_runtime::is_here() {
         return;
@@ -218,11 +230,14 @@ pub(crate) fn yield_until(limit: Duration, seen: impl Fn(Duration) -> bool) {
     });
 }
 
-/// Who has kept a core for so long has work of its own.
+/// The longest successful yield. A thread that keeps the core for longer has work of its own.
 const MAX_YIELD: Duration = Duration::from_micros(500);
 
-/// Says whether it was `seen` in time. The pauses between two looks grow, so that the cache line that is looked at stays
-/// with the one who writes to it.
+/// Rests for `rest`, and then spins until `seen` returns true, or until `limit` has passed. Returns
+/// whether `seen` returned true.
+///
+/// The pauses between two looks grow, so that the cache line that is read stays with the thread
+/// that writes to it.
 pub(crate) fn look(rest: Duration, limit: Duration, seen: impl Fn() -> bool) -> bool {
     if rest >= SLEEP_THRESHOLD {
         thread::sleep(rest);
@@ -249,18 +264,18 @@ pub(crate) fn look(rest: Duration, limit: Duration, seen: impl Fn() -> bool) -> 
     }
 }
 
-/// How often to look between two looks at the clock.
+/// The number of looks between two reads of the clock.
 const SPINS_PER_CLOCK_READ: u32 = 16;
 
 per_thread! {
     static LUCK: SpinBudget = SpinBudget::new();
 }
 
-/// What the last looks came to.
+/// The results of the last spins. They decide whether the next wait spins.
 pub(crate) struct SpinBudget {
-    /// How many more may come to nothing.
+    /// The number of further spins that may fail.
     left: Cell<u32>,
-    /// How many times it sleeps at once before it tries again.
+    /// The number of waits that sleep at once before a spin is tried again.
     rest: Cell<u32>,
 }
 
@@ -272,7 +287,7 @@ impl SpinBudget {
         Self { left: Cell::new(Self::MOST), rest: Cell::new(0) }
     }
 
-    /// Whether to look on this time.
+    /// Whether to spin this time.
     pub(crate) fn should_spin(&self) -> bool {
         if self.left.get() > 0 {
             return true;
@@ -290,13 +305,13 @@ impl SpinBudget {
     }
 }
 
-/// Calls the outer wait again when the inner one is over.
+/// Notifies the outer wait again when the inner wait is over.
 pub(crate) struct RenotifyGuard<'a>(Option<&'a Arc<ParkInner>>);
 
 impl Drop for RenotifyGuard<'_> {
     fn drop(&mut self) {
         if let Some(parker) = self.0 {
-            // ORDERING: Relaxed, this thread itself looks at it next.
+            // ORDERING: Relaxed. This thread itself reads the flag next.
             parker.notified.store(true, Ordering::Relaxed);
         }
     }
