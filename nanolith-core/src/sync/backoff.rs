@@ -1,4 +1,5 @@
-//! Ever longer waits: before a service's restarts, and between the tries of a call.
+//! [Exponential backoff](https://en.wikipedia.org/wiki/Exponential_backoff) with jitter: the waits
+//! before the restarts of a service, and between the tries of a call.
 
 use crate::sim_runtime;
 use crate::time::{MINUTE, clock};
@@ -7,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-/// Ever longer waits before one restart, or one retry, after the other.
+/// The waits before restarts or retries, each longer than the one before.
 ///
 /// ```
 /// use nanolith::{Backoff, prelude::*};
@@ -21,7 +22,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// No wait at all.
+    /// Returns a backoff without any wait.
     ///
     /// ```
     /// # use nanolith::{Backoff, Restart};
@@ -32,16 +33,18 @@ impl Backoff {
         Self { first: Duration::ZERO, most: Duration::ZERO, jitter: 0.0 }
     }
 
-    /// `first`, then twice as long each time; a quarter of it, more or less, by chance. For a service it begins at `first` again when
-    /// no restart is within the limit's time any more.
+    /// Returns a backoff that waits for `first`, and then twice as long each time.
+    ///
+    /// Each wait is randomly longer or shorter by up to a quarter. For a service, the waits begin
+    /// at `first` again when no restart is within the limit's time any more.
     ///
     /// ```
     /// # use nanolith::{Backoff, prelude::*};
     /// let backoff = Backoff::exponential(10 * MILLISECOND);
     /// ```
     ///
-    /// The number of waits has no limit: the wait grows to the [longest](Backoff::up_to) and stays there. A `first` of zero stays
-    /// zero.
+    /// The number of waits has no limit: the wait grows to the [longest](Backoff::up_to) and stays
+    /// there. A `first` of zero stays zero.
     #[must_use]
     pub const fn exponential(first: Duration) -> Self {
         // Durations cannot be compared in a `const fn`.
@@ -49,8 +52,10 @@ impl Backoff {
         Self { first, most, jitter: 0.25 }
     }
 
-    /// The longest wait, jitter included: a minute unless this says otherwise, or the first wait where that is longer. A shorter
-    /// one than the first counts for all.
+    /// Sets the longest wait, jitter included.
+    ///
+    /// The default is a minute, or the first wait where that is longer. If `most` is shorter than
+    /// the first wait, every wait is limited to `most`.
     ///
     /// ```
     /// # use nanolith::{Backoff, prelude::*};
@@ -62,9 +67,13 @@ impl Backoff {
         self
     }
 
-    /// By which part a wait is longer or shorter by chance, so that those who failed together do not try again together:
-    /// from 0 (exact) to 1 (from nothing to double). What is beyond counts as the nearer of the two, no number as 0. No wait is
-    /// longer than the [longest](Backoff::up_to): where that is near, the chance is spread over what is left below it.
+    /// Sets the part by which a wait is randomly longer or shorter, so that tries that failed
+    /// together are not repeated together.
+    ///
+    /// The part is from 0 (exact) to 1 (from nothing to double). A value outside of this range
+    /// counts as the nearer of the two, and NaN counts as 0. No wait is longer than the
+    /// [longest](Backoff::up_to). Near that limit, the waits are spread over the range that is left
+    /// below it.
     ///
     /// ```
     /// # use nanolith::{Backoff, prelude::*};
@@ -76,7 +85,7 @@ impl Backoff {
         self
     }
 
-    /// Returns the wait after this number of tries, where `chance` is from 0 to 1.
+    /// Returns the wait after this number of tries. `chance` is from 0 to 1.
     pub(crate) fn wait(&self, tries: usize, chance: f64) -> Duration {
         let most = self.most.as_nanos();
         let exact = doubled(self.first.as_nanos(), tries).min(most);
@@ -98,7 +107,8 @@ fn part(nanos: u128, part: f64) -> u128 {
     ((nanos as f64 * part) as u128).min(nanos)
 }
 
-/// A number from 0 to 1, by the chance that the standard library seeds its hash tables with; in a simulation by its seed.
+/// Returns a random number from 0 to 1. It comes from the random state that the standard library
+/// seeds its hash tables with, and in a simulation from the seed.
 pub(crate) fn chance() -> f64 {
     if let Some(world) = sim_runtime::world() {
         return world.draw_part();

@@ -1,4 +1,4 @@
-//! A token that many share: who cancels it cancels what was given it.
+//! A cancellation token: cancelling it cancels the calls and the child tokens that it was given to.
 
 use crate::{call::cancel_tree::CancelNode, context::block_on, wake::Registration};
 use std::{
@@ -10,7 +10,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Cancels many calls, and whatever else looks at it, at once. Clones are the same token.
+/// A token that cancels many calls, and other work that checks it, at once. Clones are the same
+/// token.
 ///
 /// ```
 /// use nanolith::{CancelToken, prelude::*};
@@ -23,7 +24,7 @@ use std::{
 /// # Ok::<(), CallError>(())
 /// ```
 ///
-/// Dropping it cancels nothing: see [`CancelToken::drop_guard`].
+/// Dropping a token cancels nothing: see [`CancelToken::drop_guard`].
 #[derive(Clone)]
 pub struct CancelToken {
     stop: Arc<CancelNode>,
@@ -36,7 +37,7 @@ impl Default for CancelToken {
 }
 
 impl CancelToken {
-    /// A token that is not cancelled.
+    /// Returns a token that is not cancelled.
     #[must_use]
     pub fn new() -> Self {
         Self { stop: Arc::default() }
@@ -46,7 +47,8 @@ impl CancelToken {
         &self.stop
     }
 
-    /// A token that is cancelled with this one, and may be cancelled without it.
+    /// Returns a token that is cancelled together with this token. The child can also be cancelled
+    /// alone.
     ///
     /// ```
     /// # use nanolith::CancelToken;
@@ -62,19 +64,22 @@ impl CancelToken {
         Self { stop: CancelNode::child_of(&self.stop) }
     }
 
-    /// Cancels the calls that have the token, and the tokens below it: see [`Handle::cancel`](crate::Handle::cancel). It returns
-    /// when they are, and does nothing the second time.
+    /// Cancels the calls that have the token, and the tokens below it: see
+    /// [`Handle::cancel`](crate::Handle::cancel).
+    ///
+    /// The method returns when they are cancelled. A second call does nothing.
     pub fn cancel(&self) {
         self.stop.cancel();
     }
 
-    /// Whether it was cancelled.
+    /// Whether the token was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.stop.is_stopped()
     }
 
-    /// Ends when the token is cancelled: a future, or [`wait`](Cancelled::wait).
+    /// Waits until the token is cancelled: the result is a future, and has
+    /// [`wait`](Cancelled::wait) for blocking.
     ///
     /// ```
     /// # use nanolith::CancelToken;
@@ -89,12 +94,13 @@ impl CancelToken {
     ///
     /// # Cancel safety
     ///
-    /// May be dropped and asked for again at any time.
+    /// The future may be dropped at any time, and the method called again.
     pub fn cancelled(&self) -> Cancelled {
         Cancelled { waiter: Registration::new(self.stop.clone()) }
     }
 
-    /// Runs `future` until it is done, or until the token is cancelled: then it is dropped, and this gives `None`.
+    /// Runs `future` until it is done, or until the token is cancelled. In the second case the
+    /// future is dropped, and the result is `None`.
     ///
     /// ```
     /// # use nanolith::CancelToken;
@@ -108,7 +114,7 @@ impl CancelToken {
     ///
     /// # Cancel safety
     ///
-    /// That of `future`.
+    /// The same as that of `future`.
     pub async fn run_until_cancelled<F: Future>(&self, future: F) -> Option<F::Output> {
         let (mut future, mut cancelled) = (pin!(future), self.cancelled());
         std::future::poll_fn(|cx| {
@@ -120,7 +126,7 @@ impl CancelToken {
         .await
     }
 
-    /// Cancels the token when what this gives is dropped, also by a panic.
+    /// Returns a guard that cancels the token when the guard is dropped, also by a panic.
     ///
     /// ```
     /// # use nanolith::CancelToken;
@@ -139,7 +145,7 @@ impl fmt::Debug for CancelToken {
     }
 }
 
-/// A wait for the end of a token: made by [`CancelToken::cancelled`].
+/// A wait for the cancellation of a token, returned by [`CancelToken::cancelled`].
 ///
 /// # Cancel safety
 ///
@@ -170,16 +176,16 @@ impl fmt::Debug for Cancelled {
     }
 }
 
-/// Cancels a token when it is dropped: made by [`CancelToken::drop_guard`].
+/// A guard that cancels a token when it is dropped, returned by [`CancelToken::drop_guard`].
 #[derive(Debug)]
 #[must_use = "the token is cancelled when this is dropped"]
 pub struct DropGuard {
-    /// `None` once it is disarmed.
+    /// `None` once the guard is disarmed.
     token: Option<CancelToken>,
 }
 
 impl DropGuard {
-    /// Gives the token back; it is not cancelled.
+    /// Returns the token without cancelling it.
     ///
     /// ```
     /// # use nanolith::CancelToken;

@@ -1,12 +1,13 @@
-//! The guard in `main` that waits for what keeps the program alive.
+//! The guard in `main` that waits for the calls and services that keep the program alive.
 
 use crate::{context::block_on, time::clock, wake::keep_alive};
 use std::{error::Error, fmt, future::poll_fn, pin::pin, thread, time::Duration};
 
-/// The guard that holds `main` until all is done that was asked to be: calls and services under `keep_alive(true)`. Keep it
-/// in `main`, before all else, so that it is dropped last.
+/// Returns a guard that holds `main` until all calls and services under `keep_alive(true)` are
+/// done. Create it in `main` before all else, so that it is dropped last.
 ///
-/// A program ends when `main` returns, whatever its threads are at. Nothing of this library holds it, but for this guard.
+/// A program ends when `main` returns, whatever its threads are doing. This guard is the only part
+/// of this library that holds `main`.
 ///
 /// ```
 /// use nanolith::{main_guard, prelude::*};
@@ -22,7 +23,8 @@ pub fn main_guard() -> MainGuard {
     MainGuard { limit: None, is_armed: true }
 }
 
-/// Waits when it is dropped: made by [`main_guard`]. While a panic unwinds it does not wait.
+/// A guard that waits when it is dropped, returned by [`main_guard`]. While a panic unwinds, the
+/// guard does not wait.
 #[derive(Debug)]
 #[must_use = "`main` is held where this is dropped: `let _guard = main_guard();`"]
 pub struct MainGuard {
@@ -31,7 +33,7 @@ pub struct MainGuard {
 }
 
 impl MainGuard {
-    /// How long it waits at most. Without this there is no limit.
+    /// Sets the longest time to wait. By default there is no limit.
     ///
     /// ```
     /// # use nanolith::{main_guard, prelude::*};
@@ -42,7 +44,7 @@ impl MainGuard {
         self
     }
 
-    /// Waits now, in place of the drop, and says how it went.
+    /// Waits now instead of on drop, and returns the result.
     ///
     /// ```standalone_crate
     /// # use nanolith::{main_guard, prelude::*};
@@ -56,7 +58,7 @@ impl MainGuard {
     ///
     /// # Errors
     ///
-    /// [`StillAlive`] when the limit was reached first.
+    /// [`StillAlive`] if the limit was reached first.
     pub fn wait(mut self) -> Result<(), StillAlive> {
         self.is_armed = false;
         wait_until_done(self.limit)
@@ -66,17 +68,18 @@ impl MainGuard {
 impl Drop for MainGuard {
     fn drop(&mut self) {
         if self.is_armed && !thread::panicking() {
-            // Who wants to know how it went asks `wait`.
+            // A caller that needs the result calls `wait`.
             let _ = wait_until_done(self.limit);
         }
     }
 }
 
-/// Calls and services still kept the program alive when the limit of [`MainGuard::wait`] was reached.
+/// The error of [`MainGuard::wait`]: calls or services still kept the program alive when the limit
+/// was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StillAlive {
-    /// How many.
+    /// The number of these calls and services.
     pub count: usize,
 }
 
@@ -93,7 +96,7 @@ fn wait_until_done(limit: Option<Duration>) -> Result<(), StillAlive> {
     let mut waiter = keep_alive::waiter();
     let done = pin!(poll_fn(|cx| keep_alive::poll_none(&mut waiter, cx)));
     let done = block_on::block_on_any_until(done, deadline);
-    // What was done at that very moment is done, too.
+    // A call or service that was done at the moment of the limit counts as done.
     match (done, keep_alive::count()) {
         (None, count @ 1..) => Err(StillAlive { count }),
         _ => Ok(()),

@@ -1,4 +1,4 @@
-//! Tools for programs: semaphores, cancellation tokens, the guard of `main`.
+//! Synchronization for programs: semaphores, cancellation tokens, backoff, and the guard of `main`.
 
 pub(crate) mod backoff;
 pub(crate) mod cancel_token;

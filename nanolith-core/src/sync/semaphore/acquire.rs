@@ -1,4 +1,4 @@
-//! Waiting for permits.
+//! The future that waits for permits of a semaphore.
 
 use super::{
     Permit, Permits,
@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-/// Permits to be waited for: made by [`Permits::acquire`] and [`Permits::acquire_many`].
+/// A wait for permits, returned by [`Permits::acquire`] and [`Permits::acquire_many`].
 ///
 /// ```
 /// use nanolith::{Acquire, Permits};
@@ -31,7 +31,8 @@ use std::{
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it leaves the line; a grant goes to the next.
+/// A wait that is dropped before it is ready leaves the queue. A permit that it was granted goes to
+/// the next waiter.
 #[must_use = "takes nothing until awaited or waited on"]
 pub struct Acquire {
     permits: Permits,
@@ -44,7 +45,7 @@ impl Acquire {
         Self { permits, count, ticket: None }
     }
 
-    /// Blocks until the permits are there. Within a task, the task's slot is lent meanwhile.
+    /// Blocks until the permits are granted. Within a task, the task's slot is lent meanwhile.
     ///
     /// ```
     /// use nanolith::Permits;
@@ -62,7 +63,7 @@ impl Acquire {
         }
     }
 
-    /// The same, for `limit` at most, counted from now.
+    /// Blocks like [`wait`](Self::wait), for `limit` at most, counted from now.
     ///
     /// ```
     /// use nanolith::{Permits, time::MILLISECOND};
@@ -73,7 +74,7 @@ impl Acquire {
     ///
     /// # Errors
     ///
-    /// [`AcquireTimeoutError`].
+    /// [`AcquireTimeoutError`] if the limit passes first, or once the permits are closed.
     pub fn wait_timeout(mut self, limit: Duration) -> Result<Permit, AcquireTimeoutError> {
         let deadline = clock::after(limit);
         let taken = match self.try_now() {

@@ -1,8 +1,8 @@
-//! How taking permits fails.
+//! The errors of acquiring permits.
 
 use std::{error::Error, fmt};
 
-/// No permit comes any more: they were closed.
+/// The error of a wait for permits that were closed: no permit comes any more.
 ///
 /// ```
 /// use nanolith::{AcquireError, Permits};
@@ -13,7 +13,7 @@ use std::{error::Error, fmt};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AcquireError;
 
-/// Why no permit was taken at once.
+/// The reason why no permit was taken at once.
 ///
 /// ```
 /// use nanolith::{Permits, TryAcquireError};
@@ -22,13 +22,13 @@ pub struct AcquireError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TryAcquireError {
-    /// There are not so many now, or others wait for them.
+    /// Too few permits are free now, or other callers wait for them.
     Taken,
     /// The permits were closed.
     Closed,
 }
 
-/// Why no permit was taken in time.
+/// The reason why no permit was taken in time.
 ///
 /// ```
 /// use nanolith::{AcquireTimeoutError, Permits, time::MILLISECOND};

@@ -1,4 +1,7 @@
-//! Permits: a fair counting semaphore, for sync and async code. `core` says who has what and who is next; here is its lock.
+//! A fair [counting semaphore](https://en.wikipedia.org/wiki/Semaphore_(programming)) for sync and
+//! async code.
+//!
+//! [`SemaphoreState`] holds the counts and the waiters as pure data. [`Permits`] holds its lock.
 
 mod acquire;
 mod error;
@@ -11,10 +14,11 @@ use self::state::SemaphoreState;
 use crate::wake::Deferred;
 use std::{fmt, sync::Arc};
 
-/// A number of permits that are taken and given back: a fair counting semaphore, for threads and async tasks alike.
+/// A fair counting semaphore: a number of permits that threads and async tasks take and give back.
 ///
-/// It is a handle: clones share the permits. First come, first served: who asks for many is not overtaken by those who ask
-/// for few. A wait that is given up hands on what it was granted, so no permit is lost.
+/// The type is a handle: clones share the permits. Permits are granted first come, first served. A
+/// caller that asks for many permits is not overtaken by callers that ask for few. A wait that is
+/// given up hands on what it was granted, so no permit is lost.
 ///
 /// ```
 /// use nanolith::{Permits, prelude::*};
@@ -40,7 +44,7 @@ pub struct Permits {
 }
 
 impl Permits {
-    /// So many permits. With none, [`Permits::add`] makes the first.
+    /// Creates `count` permits. With a `count` of zero, [`Permits::add`] makes the first permit.
     ///
     /// ```
     /// use nanolith::Permits;
@@ -51,8 +55,8 @@ impl Permits {
         Self { core: Arc::new(Deferred::new(SemaphoreState::new(count))) }
     }
 
-    /// No waker runs, and nobody is woken, while this is held.
-    /// Takes one permit, once there is one: `.await` it, or `.wait()`. It stands in line from when it is first polled.
+    /// Takes one permit, once there is one. Await the result with `.await`, or block on it with
+    /// `.wait()`. The wait joins the queue when it is first polled.
     ///
     /// ```
     /// use nanolith::Permits;
@@ -70,13 +74,16 @@ impl Permits {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it leaves the line; a grant goes to the next.
+    /// A wait that is dropped before it is ready leaves the queue. A permit that it was granted
+    /// goes to the next waiter.
     pub fn acquire(&self) -> Acquire {
         self.acquire_many(1)
     }
 
-    /// Takes `count` permits at once, as one [`Permit`]. Nobody who comes later is served before, so a large `count` is not
-    /// starved. More than there are, it waits until [`Permits::add`] makes them.
+    /// Takes `count` permits at once, as one [`Permit`].
+    ///
+    /// No later caller is served before, so a large `count` is not starved. If `count` is greater
+    /// than the number of permits, the call waits until [`Permits::add`] makes more.
     ///
     /// ```
     /// use nanolith::Permits;
@@ -89,16 +96,16 @@ impl Permits {
     ///
     /// # Errors
     ///
-    /// As [`Permits::acquire`].
+    /// See [`Permits::acquire`].
     ///
     /// # Cancel safety
     ///
-    /// As [`Permits::acquire`].
+    /// See [`Permits::acquire`].
     pub fn acquire_many(&self, count: usize) -> Acquire {
         Acquire::new(self.clone(), count)
     }
 
-    /// Takes one permit, if there is one and nobody waits.
+    /// Takes one permit, if a permit is free and no other caller waits.
     ///
     /// ```
     /// use nanolith::{Permits, TryAcquireError};
@@ -110,12 +117,12 @@ impl Permits {
     ///
     /// # Errors
     ///
-    /// [`TryAcquireError`] says why not.
+    /// [`TryAcquireError`] tells why no permit was taken.
     pub fn try_acquire(&self) -> Result<Permit, TryAcquireError> {
         self.try_acquire_many(1)
     }
 
-    /// Takes `count` permits at once, if there are so many and nobody waits.
+    /// Takes `count` permits at once, if `count` permits are free and no other caller waits.
     ///
     /// ```
     /// use nanolith::Permits;
@@ -127,7 +134,7 @@ impl Permits {
     ///
     /// # Errors
     ///
-    /// [`TryAcquireError`] says why not.
+    /// [`TryAcquireError`] tells why no permit was taken.
     pub fn try_acquire_many(&self, count: usize) -> Result<Permit, TryAcquireError> {
         self.core.with(|core, _| {
             if core.is_closed() {
@@ -138,7 +145,7 @@ impl Permits {
         Ok(Permit { permits: self.clone(), count })
     }
 
-    /// Makes so many more. Those who wait get them first.
+    /// Adds `count` permits. Waiting callers get them first.
     ///
     /// ```
     /// use nanolith::Permits;
@@ -150,7 +157,8 @@ impl Permits {
         self.core.with(|core, after| core.add(count, after));
     }
 
-    /// Gives no more permits: those who wait, and those who come, get an error. What was given stays with its holders.
+    /// Closes the semaphore: callers that wait, and later callers, get an error. Permits that were
+    /// taken stay with their holders.
     ///
     /// ```
     /// use nanolith::{AcquireError, Permits};
@@ -166,19 +174,20 @@ impl Permits {
         self.core.with(SemaphoreState::close);
     }
 
-    /// Whether it was closed.
+    /// Whether the semaphore was closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.core.with(|core, _| core.is_closed())
     }
 
-    /// Permits that nobody has, or was promised: true at the moment when it was read.
+    /// Returns the number of permits that are neither taken nor granted to a waiter. The number is
+    /// true at the moment when it is read.
     #[must_use]
     pub fn available(&self) -> usize {
         self.core.with(|core, _| core.available())
     }
 
-    /// How many wait: true at the moment when it was read.
+    /// Returns the number of waiting callers. The number is true at the moment when it is read.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.core.with(|core, _| core.waiting())
@@ -194,9 +203,10 @@ impl fmt::Debug for Permits {
     }
 }
 
-/// Permits that were taken: given back when this is dropped.
+/// Permits that were taken. Dropping the value gives them back.
 ///
-/// It borrows nothing, so it can go along with what it is for: into a task, or over a port.
+/// The value borrows nothing, so it can move into a task or over a port, together with the work
+/// that needs it.
 ///
 /// ```
 /// use nanolith::{Permit, Permits};
@@ -213,13 +223,14 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// How many permits it stands for.
+    /// Returns the number of permits in this value.
     #[must_use]
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// Gives them back never: there are as many fewer from now on, until [`Permits::add`] makes others.
+    /// Never gives the permits back: the semaphore has fewer permits from now on, until
+    /// [`Permits::add`] makes others.
     ///
     /// ```
     /// use nanolith::Permits;
@@ -232,7 +243,7 @@ impl Permit {
         self.count = 0;
     }
 
-    /// Takes `count` of them as a permit of its own; `None` if it has not so many.
+    /// Moves `count` permits into a value of their own. Returns `None` if this value has fewer.
     ///
     /// ```
     /// use nanolith::Permits;

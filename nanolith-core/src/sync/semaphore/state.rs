@@ -1,7 +1,8 @@
-//! How many permits are free, and who waits for how many. Pure data; its owner brings the lock.
+//! The counts and the waiters of a semaphore. Pure data; its owner brings the lock.
 //!
-//! Permits that come free are granted to the waiter that waits longest, once there are as many as it asks for, and are kept
-//! for it: a later caller cannot take them, however few it wants. A waiter that gives up hands its grant on.
+//! Permits that come free are granted to the waiter that waits longest, once there are enough for
+//! it. The grant is kept for that waiter: a later caller cannot take it, even if it asks for fewer.
+//! A waiter that gives up hands its grant on.
 
 use crate::wake::{AfterUnlock, NewWaker, WaitQueue, WaitState, WaitTicket};
 
@@ -9,7 +10,7 @@ use crate::wake::{AfterUnlock, NewWaker, WaitQueue, WaitState, WaitTicket};
 pub(super) struct SemaphoreState {
     available: usize,
     closed: bool,
-    /// What each waiter asks for, and what was granted to it.
+    /// The number of permits that each waiter asks for, and the number that was granted to it.
     line: WaitQueue<usize, usize>,
 }
 
@@ -18,7 +19,7 @@ impl SemaphoreState {
         Self { available, ..Self::default() }
     }
 
-    /// Permits that nobody has or was promised.
+    /// Returns the number of permits that are neither taken nor granted to a waiter.
     pub(super) fn available(&self) -> usize {
         self.available
     }
@@ -45,19 +46,21 @@ impl SemaphoreState {
         self.line.join(count, waker)
     }
 
-    /// Takes the grant of `ticket`, if there is one; else the waiter waits with `waker` from now on.
+    /// Takes the grant of `ticket`, if there is one. Otherwise the waiter waits with `waker` from
+    /// now on.
     pub(super) fn redeem(&mut self, ticket: WaitTicket, waker: &mut NewWaker) -> WaitState<usize> {
         self.line.redeem(ticket, waker)
     }
 
-    /// The waiter gives up; what was granted to it goes to the next.
+    /// Removes a waiter that gives up. Its grant goes to the next waiter.
     pub(super) fn leave(&mut self, ticket: WaitTicket, after: &mut AfterUnlock) {
         let (_, granted) = self.line.leave(ticket, after);
-        // The waiter may have been the first and have asked for many: the next may have their turn without it.
+        // The waiter may have been the first and may have asked for many permits. Without it, the
+        // next waiters may have their turn.
         self.add(granted.unwrap_or(0), after);
     }
 
-    /// Adds `count` permits, and grants what is free.
+    /// Adds `count` permits, and grants the free permits to waiters.
     pub(super) fn add(&mut self, count: usize, after: &mut AfterUnlock) {
         self.available = self.available.saturating_add(count);
         while let Some((first, &asks)) = self.line.first().filter(|(_, asks)| **asks <= self.available) {
@@ -66,7 +69,7 @@ impl SemaphoreState {
         }
     }
 
-    /// Sends all waiters away. What was granted stays granted.
+    /// Dismisses all waiters. Grants stay granted.
     pub(super) fn close(&mut self, after: &mut AfterUnlock) {
         self.closed = true;
         self.line.dismiss(after);

@@ -1,4 +1,4 @@
-//! The permits against a model that is a list of who asked for what.
+//! A property test: the state of a semaphore against a model that is a list of requests.
 
 use super::SemaphoreState;
 use crate::wake::{AfterUnlock, NewWaker, WaitState, WaitTicket};
@@ -13,11 +13,11 @@ use std::{
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// Tries; else joins.
+    /// A new caller tries to take permits, and else joins the queue.
     Ask(usize),
-    /// The nth of those who ever joined looks, with a new waker.
+    /// The nth caller that ever joined looks, with a new waker.
     Look(usize),
-    /// The nth of those who ever joined leaves, or gives back what it has.
+    /// The nth caller that ever joined leaves, or gives back what it has.
     Leave(usize),
     Add(usize),
     Close,
@@ -62,7 +62,7 @@ struct One {
     woken: Arc<Woken>,
 }
 
-/// Everybody who ever asked, in that order, and how many permits there are in all.
+/// All callers that ever asked, in order, and the number of permits in all.
 struct Model {
     all: Vec<One>,
     total: usize,
@@ -80,7 +80,8 @@ impl Model {
         self.all.iter().any(|one| one.is == Is::Waiting)
     }
 
-    /// The first in line get what is free, each all that it asked for, and none before the one ahead of it.
+    /// Grants the free permits to the first callers in the queue. Each caller gets all that it
+    /// asked for, and none before the caller ahead of it.
     fn settle(&mut self) -> Result<(), TestCaseError> {
         while let Some(at) = self.all.iter().position(|one| one.is == Is::Waiting) {
             let is = if self.closed {
@@ -110,7 +111,7 @@ fn agree(core: &mut SemaphoreState, model: &mut Model, step: Step) -> Result<(),
     match step {
         Step::Ask(count) => {
             if model.closed {
-                return Ok(()); // the owner refuses before it asks
+                return Ok(()); // the owner refuses a caller before it asks
             }
             let at_once = count == 0 || (!model.has_waiting() && count <= model.free());
             let woken = Arc::new(Woken::default());
@@ -164,7 +165,8 @@ fn agree(core: &mut SemaphoreState, model: &mut Model, step: Step) -> Result<(),
 proptest! {
     #![proptest_config(config())]
 
-    /// No permit is lost or made, the longest waiting come first, and each is woken once, when it may come.
+    /// No permit is lost or made. The longest waiting callers come first, and each is woken once,
+    /// when its turn comes.
     #[test]
     fn permits_go_as_in_a_list_of_who_asked(total in 0..5_usize, steps in prop::collection::vec(step(), 0..80)) {
         let mut core = SemaphoreState::new(total);
