@@ -1,7 +1,12 @@
-//! Simulated threads: real ones, of which one runs at a time, chosen by a seed at every place where they block or may be
-//! interrupted. All that starts a thread, blocks it or wakes it asks here first whether it is such a one.
+//! Simulated threads for [deterministic
+//! simulation](https://en.wikipedia.org/wiki/Deterministic_simulation): real threads that run one
+//! at a time, in an order that a seed chooses.
 //!
-//! Outside of a simulation that costs one look at a flag ([`clock::is_any_mocked`]).
+//! The seed chooses the next thread at every place where a thread blocks or may be interrupted.
+//! Code that starts, blocks or wakes a thread first asks this module whether the thread is a
+//! simulated one.
+//!
+//! Outside of a simulation that costs one load of a flag ([`clock::is_any_mocked`]).
 
 mod rng;
 mod scheduler;
@@ -20,17 +25,17 @@ use std::{
     time::Duration,
 };
 
-/// What a simulation goes by.
+/// The settings of a simulation.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     pub(crate) seed: u64,
-    /// How probable it is that a thread is interrupted where it may be.
+    /// The probability that a thread is interrupted at a switch point.
     pub(crate) switch: f64,
-    /// Switch points at most.
+    /// The maximum number of switch points.
     pub(crate) steps: u64,
-    /// How long the clock goes on when the closure has returned.
+    /// How long the clock goes on after the closure has returned.
     pub(crate) grace: Duration,
-    /// What it says of the machine.
+    /// The number of cores that the machine seems to have.
     pub(crate) cores: usize,
 }
 
@@ -45,7 +50,7 @@ per_thread! {
     static HERE: RefCell<Option<SimThread>> = RefCell::new(None);
 }
 
-/// Which simulated thread this is, if it is one.
+/// Returns the simulated thread that this thread is, if it is one.
 #[inline]
 pub(crate) fn here() -> Option<SimThread> {
     if clock::is_any_mocked() { seat() } else { None }
@@ -61,24 +66,27 @@ pub(crate) fn is_here() -> bool {
     clock::is_any_mocked() && HERE.with(|here| here.borrow().is_some())
 }
 
-/// The simulation that this thread is of.
+/// Returns the simulation that this thread belongs to.
 #[inline]
 pub(crate) fn world() -> Option<Arc<Scheduler>> {
     here().map(|seat| seat.world)
 }
 
-/// Whether this thread is of a simulation whose grace is over, so that what is left of it ends.
+/// Whether this thread belongs to a simulation whose grace period is over, so that the rest of the
+/// simulation ends.
 pub(crate) fn is_past_grace() -> bool {
     world().is_some_and(|world| world.is_past_grace())
 }
 
-/// Tells simulations, and what is outside of them, apart: what goes by a name has it within one of these.
+/// Returns a number that tells simulations, and the world outside of them, apart. A name is known
+/// within one realm.
 #[inline]
 pub(crate) fn realm() -> u64 {
     world().map_or(0, |world| world.clock().number())
 }
 
-/// Others may go on here in this thread's place. No lock is held.
+/// A switch point: other simulated threads may run in this thread's place. The caller holds no
+/// lock.
 #[inline]
 pub(crate) fn switch_point() {
     if let Some(seat) = here() {
@@ -86,7 +94,7 @@ pub(crate) fn switch_point() {
     }
 }
 
-/// The same where the thread may be one that polls.
+/// A [`switch_point`] for a thread that may poll in a loop.
 #[inline]
 pub(crate) fn poll_point() {
     if let Some(seat) = here() {
@@ -94,7 +102,7 @@ pub(crate) fn poll_point() {
     }
 }
 
-/// Others go first.
+/// Lets other simulated threads run first.
 pub(crate) fn yield_now() {
     if let Some(seat) = here() {
         seat.world.yield_now(seat.id);
@@ -102,12 +110,12 @@ pub(crate) fn yield_now() {
 }
 
 impl SimThread {
-    /// Somebody calls the thread.
+    /// Wakes the thread.
     pub(crate) fn wake(&self) {
         self.world.wake(self.id);
     }
 
-    /// Sleeps until it is called.
+    /// Sleeps until the thread is woken.
     pub(crate) fn park(&self) {
         self.world.park(self.id);
     }
@@ -117,7 +125,8 @@ impl SimThread {
     }
 }
 
-/// What the thread waits for, for whoever wonders, until this is dropped.
+/// Records what the thread waits for, until the returned guard is dropped. A report of a deadlock
+/// shows it.
 pub(crate) fn doing(what: impl FnOnce() -> String) -> Doing {
     let seat = here();
     if let Some(seat) = &seat {
@@ -139,19 +148,20 @@ impl Drop for Doing {
 
 // ----- the life of a thread
 
-/// A place for a thread that is about to be started.
+/// A reservation for a thread that is about to be started.
 pub(crate) struct Ticket(Option<SimThread>);
 
 impl Scheduler {
-    /// One more thread of the simulation, which [enters](Ticket::enter) as it starts.
+    /// Adds a thread to the simulation. The thread [enters](Ticket::enter) as it starts.
     pub(crate) fn ticket(self: &Arc<Self>, name: &str) -> Ticket {
         let id = self.add(name.into());
         Ticket(Some(SimThread { world: self.clone(), id }))
     }
 
-    /// Runs `f` as the first thread of the simulation, on this thread, and all that it leaves to the end.
+    /// Runs `f` as the first thread of the simulation, on this thread, and runs all that `f` leaves
+    /// to its end.
     ///
-    /// Gives what is left: see [`Scheduler::end`].
+    /// Returns the result of `f`, and what was left: see [`Scheduler::end`].
     pub(crate) fn run<R>(self: &Arc<Self>, f: impl FnOnce() -> R) -> (R, Vec<String>, usize) {
         self.begin();
         let root = Ticket(Some(SimThread { world: self.clone(), id: threads::ROOT }));
@@ -162,7 +172,7 @@ impl Scheduler {
         (result, left, given_up)
     }
 
-    /// The thread that rings the simulation's alarms, until it is over.
+    /// Runs the thread that rings the simulation's alarms, until the simulation is over.
     pub(crate) fn run_clock(self: &Arc<Self>) {
         scheduler::keep_time(self);
         HERE.with(|here| here.replace(Some(SimThread { world: self.clone(), id: threads::CLOCK })));
@@ -172,7 +182,7 @@ impl Scheduler {
 }
 
 impl Ticket {
-    /// This thread is the simulation's from now on: it waits for its turn.
+    /// Makes this thread a thread of the simulation from now on, and waits for its turn.
     pub(crate) fn enter(mut self) {
         let Some(seat) = self.0.take() else { return };
         scheduler::keep_time(&seat.world);
@@ -182,7 +192,7 @@ impl Ticket {
 }
 
 impl Drop for Ticket {
-    /// The thread could not be started.
+    /// Removes the thread, which could not be started.
     fn drop(&mut self) {
         if let Some(seat) = &self.0 {
             seat.world.leave(seat.id);
@@ -190,14 +200,15 @@ impl Drop for Ticket {
     }
 }
 
-/// This thread ends: others go on.
+/// Ends this simulated thread. Other threads go on.
 pub(crate) fn leave() {
     if let Some(seat) = HERE.with(RefCell::take) {
         seat.world.leave(seat.id);
     }
 }
 
-/// Runs a thread's body; what makes it unwind at the end of a simulation stays here.
+/// Runs the body of a thread. Catches the panic payload that unwinds threads at the end of a
+/// simulation.
 pub(crate) fn bounded(body: impl FnOnce()) {
     if !is_here() {
         return body();
@@ -209,7 +220,7 @@ pub(crate) fn bounded(body: impl FnOnce()) {
     }
 }
 
-/// Leaves when it is dropped.
+/// A guard that calls [`leave`] when it is dropped.
 pub(crate) struct Leave;
 
 impl Drop for Leave {

@@ -1,6 +1,6 @@
-//! A small generator of numbers that look random, the same for the same seed.
+//! A pseudorandom number generator: the same seed gives the same numbers.
 
-/// The state of one stream of numbers: SplitMix64.
+/// The state of a [SplitMix64](https://prng.di.unimi.it/splitmix64.c) generator.
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);
 
@@ -17,17 +17,17 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    /// A number below `bound`, which is not zero.
+    /// Returns a number below `bound`, which is not zero.
     pub(super) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound.max(1) as u64) as usize
     }
 
-    /// Says yes with this probability.
+    /// Returns true with this probability.
     pub(super) fn chance(&mut self, probability: f64) -> bool {
         self.part() < probability
     }
 
-    /// A number from 0 up to 1, which it never is.
+    /// Returns a number from 0 (included) to 1 (excluded).
     pub(super) fn part(&mut self) -> f64 {
         f64::from((self.next() >> 32) as u32) / (f64::from(u32::MAX) + 1.0)
     }

@@ -1,8 +1,10 @@
-//! One simulation: its threads, its clock, and the baton that goes from one thread to the next.
+//! The scheduler of one simulation: its threads, its clock, and the turn that it passes from thread
+//! to thread.
 //!
-//! Each thread waits at a bell of its own until it has the baton. One that waits, or comes by a place where it may be
-//! interrupted, chooses under the lock who is next, rings that one's bell, and waits at its own. Nothing else that could block
-//! happens under that lock.
+//! Each thread waits on a condition variable of its own, its `bell`, until it has the turn. A
+//! thread that waits, or passes a switch point, chooses the next thread under the lock. It notifies
+//! that thread's `bell`, and waits at its own. Nothing else that could block happens under that
+//! lock.
 
 use super::{
     Rules,
@@ -34,76 +36,76 @@ pub(crate) struct Scheduler {
     pub(super) clock: Arc<VirtualClock>,
     pub(super) state: Mutex<State>,
     pub(super) course: Mutex<SchedulerState>,
-    /// What user code draws.
+    /// The random numbers that user code draws.
     draws: Mutex<Random>,
     pub(super) locals: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
-    /// Ends what is left when the grace is over.
+    /// The functions that end what is left when the grace period is over.
     pub(super) enders: Mutex<Vec<OnEnd>>,
     end: Mutex<EndState>,
-    /// The grace is over: what is left ends.
+    /// Whether the grace period is over, so that what is left ends.
     past_grace: AtomicBool,
 }
 
-/// What ends something that is left when the grace is over.
+/// The functions that end an item that is left when the grace period is over.
 pub(super) struct OnEnd {
-    /// Ends it, once.
+    /// Ends the item, once.
     pub(super) end: Option<Box<dyn FnOnce() + Send>>,
-    /// Drops what no thread was left to drop. It may run several times.
+    /// Drops what no thread was left to drop. This may run several times.
     pub(super) sweep: Option<Arc<dyn Fn() + Send + Sync>>,
 }
 
-/// A step of a simulation's end.
+/// A step of the end of a simulation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum EndStep {
-    /// The end has not come to a step that anything waits for.
+    /// The simulation has not come to a step that a waiter waits for.
     #[default]
     Running,
-    /// Futures that are no calls end.
+    /// The futures that are no calls end.
     FuturesOver,
     /// No thread of the simulation runs any more.
     Over,
 }
 
-/// Hears which step the end of a simulation has come to.
+/// A listener that is called at each step of the end of a simulation.
 pub(crate) trait EndListener: Send + Sync {
     fn reached(&self, step: EndStep);
 
     fn into_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
 }
 
-/// The step of the end, and what hears of the next.
+/// The step of the end that was reached, and the listener for the next step.
 #[derive(Default)]
 pub(super) struct EndState {
     step: EndStep,
     listener: Option<Arc<dyn EndListener>>,
 }
 
-/// How far the simulation has come.
+/// The progress of the simulation.
 pub(super) struct SchedulerState {
     failure: Option<Failure>,
-    /// The closure has returned, or thrown.
+    /// Whether the closure has returned or panicked.
     pub(super) ending: bool,
-    /// Too many steps: nobody but the root runs.
+    /// Whether the step limit was exceeded, so that only the root thread runs.
     stopping: bool,
-    /// So many steps at most.
+    /// The maximum number of steps.
     steps: u64,
-    /// The clock goes no further than this.
+    /// The latest time to which the clock goes.
     pub(super) limit: Option<Instant>,
     pub(super) over: bool,
-    /// Who kept others from going on.
+    /// The names of the threads that kept other threads from going on.
     holders: Vec<Arc<str>>,
-    /// Threads that user code started.
+    /// The number of threads that user code started.
     spawned: usize,
 }
 
-/// Why a simulation failed, other than by a panic of its closure.
+/// The reason why a simulation failed, other than a panic of its closure.
 #[derive(Clone, Debug)]
 pub(crate) enum Failure {
-    /// A thread panicked, and nobody waited for it.
+    /// A thread panicked, and no other thread waited for it.
     Panicked(Panic),
-    /// What each thread waits for.
+    /// All threads wait. The strings describe what each thread waits for.
     Deadlock(Vec<String>),
-    /// The same, after so many steps.
+    /// The step limit, which is the first field, was exceeded. The strings describe each thread.
     Steps(u64, Vec<String>),
 }
 
@@ -159,12 +161,12 @@ impl Scheduler {
         lock(&self.course).failure.clone()
     }
 
-    /// The simulation has failed, unless it had before.
+    /// Marks the simulation as failed, unless it failed before.
     pub(crate) fn fail(&self, failure: Failure) {
         lock(&self.course).failure.get_or_insert(failure);
     }
 
-    /// Notes who has the baton, and for too long.
+    /// Notes the thread that has the turn, and has kept it for too long. Returns the thread's name.
     pub(crate) fn note_holder(&self) -> Option<Arc<str>> {
         let state = lock(&self.state);
         let holder = state.stands[state.running?].name.clone();
@@ -172,27 +174,27 @@ impl Scheduler {
         Some(holder)
     }
 
-    /// Who was noted so.
+    /// Returns the names of the threads that were noted by [`note_holder`](Self::note_holder).
     pub(crate) fn holders(&self) -> Vec<Arc<str>> {
         lock(&self.course).holders.clone()
     }
 
-    /// A number from the seed, for a choice among threads.
+    /// Returns a number from the seed, for a choice among threads.
     pub(crate) fn random_u64(&self) -> u64 {
         lock(&self.state).random.next()
     }
 
-    /// A number from the seed, for others than the scheduler.
+    /// Returns a number from the seed, for code other than the scheduler.
     pub(crate) fn draw(&self) -> u64 {
         lock(&self.draws).next()
     }
 
-    /// A number from 0 to 1.
+    /// Returns a number from 0 to 1.
     pub(crate) fn draw_part(&self) -> f64 {
         lock(&self.draws).part()
     }
 
-    /// The one value of this type that the simulation has.
+    /// Returns the simulation's only value of this type. Calls `make` if there is none yet.
     pub(crate) fn local<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> T) -> Arc<T> {
         let known = |locals: &HashMap<TypeId, Arc<dyn Any + Send + Sync>>| locals.get(&TypeId::of::<T>()).cloned();
         let found = known(&lock(&self.locals));
@@ -207,12 +209,14 @@ impl Scheduler {
         value.downcast().unwrap_or_else(|_| unreachable!("a value is known by its type"))
     }
 
-    /// Runs `end` when the grace is over, on the thread that ran the closure. No lock is held.
+    /// Runs `end` when the grace period is over, on the thread that ran the closure. No lock is
+    /// held.
     pub(crate) fn at_end(&self, end: impl FnOnce() + Send + 'static) {
         lock(&self.enders).push(OnEnd { end: Some(Box::new(end)), sweep: None });
     }
 
-    /// The same. When no thread of the simulation runs any more, `sweep` drops what is still there, on that thread, too.
+    /// Like [`at_end`](Self::at_end). When no thread of the simulation runs any more, `sweep` drops
+    /// what is left, on that thread too.
     pub(crate) fn at_end_and_after(
         &self,
         end: impl FnOnce() + Send + 'static,
@@ -221,14 +225,15 @@ impl Scheduler {
         lock(&self.enders).push(OnEnd { end: Some(Box::new(end)), sweep: Some(Arc::new(sweep)) });
     }
 
-    /// Returns what hears of the steps of the end. `make` makes it, once, from the step that the end has come to.
+    /// Returns the listener for the steps of the end. `make` creates it, once, from the step that
+    /// was reached.
     pub(crate) fn end_listener(&self, make: impl FnOnce(EndStep) -> Arc<dyn EndListener>) -> Arc<dyn EndListener> {
         let mut end = lock(&self.end);
         let step = end.step;
         end.listener.get_or_insert_with(|| make(step)).clone()
     }
 
-    /// The end has come to `step`.
+    /// Moves the end of the simulation to `step`.
     pub(super) fn reach(&self, step: EndStep) {
         let listener = {
             let mut end = lock(&self.end);
@@ -242,39 +247,40 @@ impl Scheduler {
         self.past_grace.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the grace is over, so that what is left ends.
+    /// Whether the grace period is over, so that what is left ends.
     pub(crate) fn is_past_grace(&self) -> bool {
-        // ORDERING: Relaxed. One thread of the simulation runs at a time, and the baton orders them.
+        // ORDERING: Relaxed, pairs with the store in `mark_past_grace`. One thread of the
+        // simulation runs at a time, and the lock that passes the turn orders them.
         self.past_grace.load(Ordering::Relaxed)
     }
 
     // ----- threads
 
-    /// Which number the next thread of user code has.
+    /// Returns the number of the next thread of user code.
     pub(crate) fn next_spawned(&self) -> usize {
         let mut course = lock(&self.course);
         course.spawned += 1;
         course.spawned
     }
 
-    /// One more thread, which could run from now on.
+    /// Adds a thread that can run from now on.
     pub(super) fn add(&self, name: Arc<str>) -> usize {
         lock(&self.state).add(name, ThreadStatus::Ready)
     }
 
-    /// The root has the baton first.
+    /// Gives the first turn to the root.
     pub(super) fn begin(&self) {
         let mut state = lock(&self.state);
         state.hand_over(None, ROOT, Duration::ZERO);
     }
 
-    /// A thread that was started waits for the baton.
+    /// Waits for the first turn of a thread that was started.
     pub(super) fn enter(&self, me: usize) {
         let state = lock(&self.state);
         drop(Self::await_turn(state, me));
     }
 
-    /// Threads that have not begun end as if they had.
+    /// Ends a thread. A thread that has not begun ends in the same way.
     pub(super) fn leave(&self, me: usize) {
         let mut state = lock(&self.state);
         if state.running == Some(me) {
@@ -284,17 +290,17 @@ impl Scheduler {
         }
     }
 
-    /// Somebody woke the thread.
+    /// Makes a parked thread ready, or leaves a token for a thread that is not parked.
     pub(super) fn wake(&self, id: usize) {
         let mut state = lock(&self.state);
         let stand = &mut state.stands[id];
         match stand.standing {
             ThreadStatus::Parked => stand.standing = ThreadStatus::Ready,
-            _ => stand.token = true, // somebody from outside woke it as it was about to wait
+            _ => stand.token = true, // code outside the simulation woke the thread as it was about to wait
         }
     }
 
-    /// The thread waits until it is woken.
+    /// Parks the thread until it is woken.
     pub(super) fn park(&self, me: usize) {
         if mem::take(&mut lock(&self.state).stands[me].token) {
             return;
@@ -302,16 +308,16 @@ impl Scheduler {
         self.switch(me, ThreadStatus::Parked, true);
     }
 
-    /// The thread polls for something: others go first.
+    /// Lets the other threads go first: the thread polls for something.
     pub(super) fn yield_now(&self, me: usize) {
         self.switch(me, ThreadStatus::Yielded, true);
     }
 
-    /// The thread comes by a place where others may go on in its place.
+    /// A switch point, where other threads may go on in the thread's place.
     pub(super) fn switch_point(&self, me: usize) {
         let mut state = lock(&self.state);
         if state.running != Some(me) {
-            return; // it is about to end
+            return; // the thread is about to end
         }
         state.count_step();
         let is_late = state.steps > lock(&self.course).steps;
@@ -321,7 +327,8 @@ impl Scheduler {
         }
     }
 
-    /// The same where the thread may poll: it gives way every other time.
+    /// Like [`switch_point`](Self::switch_point), for a thread that may poll: it yields every other
+    /// time on average.
     pub(super) fn poll_point(&self, me: usize) {
         let mut state = lock(&self.state);
         if state.running == Some(me) && state.random.chance(0.5) {
@@ -334,7 +341,8 @@ impl Scheduler {
         lock(&self.state).stands[me].doing = doing;
     }
 
-    /// Others go on until it is this thread's turn again. It unwinds then, if it is doomed and may.
+    /// Lets other threads go on until it is this thread's turn again. Then the thread unwinds, if
+    /// it is doomed and may unwind.
     fn switch(&self, me: usize, standing: ThreadStatus, may_unwind: bool) {
         let mut state = lock(&self.state);
         if state.running != Some(me) {
@@ -345,7 +353,7 @@ impl Scheduler {
         state = self.pass_on(state, me, standing);
         let is_doomed = may_unwind && !unwinds && mem::take(&mut state.stands[me].doomed);
         if is_doomed && me == ROOT {
-            self.go_on(&state); // its destructors may wait for others
+            self.go_on(&state); // the root's destructors may wait for other threads
         }
         drop(state);
         if is_doomed {
@@ -353,7 +361,7 @@ impl Scheduler {
         }
     }
 
-    /// Gives the baton to who is next, and waits for it, but for one who has ended.
+    /// Passes the turn to the next thread. Waits for the turn again, unless the thread has ended.
     pub(super) fn pass_on<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -375,7 +383,7 @@ impl Scheduler {
         state
     }
 
-    // ----- who is next
+    // ----- the choice of the next thread
 
     fn choose(&self, state: &mut State) -> usize {
         let mut course = lock(&self.course);
@@ -400,7 +408,7 @@ impl Scheduler {
         }
     }
 
-    /// The root goes on, by an unwinding where its closure has not ended.
+    /// Stops the simulation: the root goes on. It unwinds, where its closure has not ended.
     fn stop(&self, state: &mut State, ending: bool) -> usize {
         let root = &mut state.stands[ROOT];
         if root.unwinds && root.standing == ThreadStatus::Parked {
@@ -418,7 +426,8 @@ impl Scheduler {
         }
     }
 
-    /// The clock's thread: it moves the clock when nobody could run, and rings one alarm at a time.
+    /// Runs the clock's thread, which moves the clock when no thread could run. It rings one alarm
+    /// at a time.
     pub(super) fn serve_clock(&self) {
         let mut state = Self::await_turn(lock(&self.state), CLOCK);
         while !lock(&self.course).over {
@@ -433,7 +442,7 @@ impl Scheduler {
         }
     }
 
-    /// A part of the steps is left for the end.
+    /// Allows further steps after the limit was reached: a part of the steps is left for the end.
     pub(super) fn go_on(&self, state: &State) {
         let mut course = lock(&self.course);
         course.stopping = false;
@@ -441,7 +450,8 @@ impl Scheduler {
     }
 }
 
-/// The root waits for ever while it unwinds: in a destructor. There is no way on.
+/// Aborts the process: the root waits forever in a destructor while it unwinds, and nothing can end
+/// that wait.
 fn give_up(seed: u64, left: &[String]) -> ! {
     eprintln!(
         "simulation failed with seed {seed}: a destructor waits for ever while a panic unwinds\n  {}",
@@ -450,7 +460,7 @@ fn give_up(seed: u64, left: &[String]) -> ! {
     std::process::abort()
 }
 
-/// This thread has the simulation's time as long as it lives.
+/// Makes the simulation's clock the clock of this thread, as long as the thread lives.
 pub(super) fn keep_time(world: &Scheduler) {
     clock::enter(Some(world.clock.clone())).for_ever();
 }

@@ -1,4 +1,4 @@
-//! The end of a simulation: what its closure left comes to an end, by itself or not.
+//! The shutdown of a simulation: ends what is left when the closure has returned.
 
 use super::{
     scheduler::{EndStep, Scheduler, lock},
@@ -11,8 +11,11 @@ use crate::{
 use std::mem;
 
 impl Scheduler {
-    /// The closure has ended: what it left runs to its end, is told to end, is made to, or is given up, in this order. Gives
-    /// what did not end of itself, and how many threads were given up.
+    /// Ends what the closure has left. The rest runs to its end, is then asked to end, is then
+    /// forced to end, and is at last given up.
+    ///
+    /// Returns descriptions of what did not end by itself, and the number of threads that were
+    /// given up.
     pub(super) fn end(&self) -> (Vec<String>, usize) {
         lock(&self.course).ending = true;
         self.settle();
@@ -26,7 +29,7 @@ impl Scheduler {
             }
             self.settle();
         }
-        // What its threads have begun since, or could not end.
+        // The threads may have begun more work meanwhile, or left work that they could not end.
         self.run_enders();
         timer::end(&self.clock);
         self.settle();
@@ -38,7 +41,7 @@ impl Scheduler {
         (left, given_up)
     }
 
-    /// Has executors and schedules end what they have, and those that are made meanwhile.
+    /// Runs the end functions of executors and schedules, and of those that are created meanwhile.
     fn run_enders(&self) {
         for _ in 0..ROUNDS {
             let ends: Vec<_> = lock(&self.enders).iter_mut().filter_map(|ender| ender.end.take()).collect();
@@ -50,13 +53,14 @@ impl Scheduler {
         }
     }
 
-    /// Drops what no thread has run: this one does it.
+    /// Drops on this thread what no other thread has run.
     fn sweep(&self) {
         let sweeps: Vec<_> = lock(&self.enders).iter().filter_map(|ender| ender.sweep.clone()).collect();
         sweeps.into_iter().for_each(|sweep| unwind::ignore_panics(|| sweep()));
     }
 
-    /// Has each future end that is no call: handlers of messages, runs of schedules, stages of pipelines.
+    /// Ends each future that is no call: handlers of messages, runs of schedules, stages of
+    /// pipelines.
     fn abort_futures(&self) {
         self.reach(EndStep::FuturesOver);
         self.settle();
@@ -67,7 +71,7 @@ impl Scheduler {
         state.left().into_iter().map(|id| state.stands[id].describe()).collect()
     }
 
-    /// Others run until none could, or too long.
+    /// Lets the other threads run until none could run, or until their limit is reached.
     fn settle(&self) {
         drop(mem::take(&mut *lock(&self.locals)));
         lock(&self.course).limit = clock::add(self.clock.instant(), self.rules.grace);
@@ -79,7 +83,7 @@ impl Scheduler {
         drop(mem::take(&mut *lock(&self.locals)));
     }
 
-    /// Makes those who wait unwind; says whether there are any.
+    /// Makes the waiting threads unwind. Returns whether there are any.
     fn unwind_all(&self) -> bool {
         let mut state = lock(&self.state);
         let mut any = false;
@@ -92,7 +96,7 @@ impl Scheduler {
         any
     }
 
-    /// Nobody gets the baton any more. Gives how many had not ended.
+    /// Ends all turns: no thread runs any more. Returns the number of threads that had not ended.
     pub(crate) fn close(&self) -> usize {
         let mut state = lock(&self.state);
         lock(&self.course).over = true;
@@ -100,11 +104,11 @@ impl Scheduler {
         state.running = None;
         if state.stands[CLOCK].standing == ThreadStatus::Last {
             state.running = Some(CLOCK);
-            state.stands[CLOCK].bell.notify_one(); // it sees that it is over
+            state.stands[CLOCK].bell.notify_one(); // the clock's thread sees that the simulation is over
         }
         state.left().len()
     }
 }
 
-/// How often what is left is made to unwind before it is given up.
+/// How often the remaining threads are made to unwind before they are given up.
 const ROUNDS: usize = 4;

@@ -1,4 +1,5 @@
-//! Who of a simulation's threads may run, and who runs next. Pure data; the lock lives with `world`.
+//! The threads of a simulation: which can run, and which runs next. Pure data; the lock lives with
+//! `Scheduler`.
 
 use super::{
     rng::Random,
@@ -9,26 +10,26 @@ use std::{
     time::Duration,
 };
 
-/// The thread that runs the closure.
+/// The index of the root thread, which runs the closure.
 pub(super) const ROOT: usize = 0;
 
-/// The thread that rings alarms.
+/// The index of the clock's thread, which rings alarms.
 pub(super) const CLOCK: usize = 1;
 
-/// How a thread stands.
+/// The status of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ThreadStatus {
-    /// It could run.
+    /// The thread can run.
     Ready,
-    /// It has the baton.
+    /// The thread has the turn.
     Running,
-    /// It polls for something, and lets others go first.
+    /// The thread polls for something, and lets other threads go first.
     Yielded,
-    /// It waits to be woken.
+    /// The thread waits to be woken.
     Parked,
-    /// It waits until nobody else can run: the root at its end, and the clock.
+    /// The thread waits until no other thread can run: the root at its end, and the clock.
     Last,
-    /// It has ended, or is given up.
+    /// The thread has ended, or is given up.
     Over,
 }
 
@@ -44,19 +45,19 @@ impl ThreadStatus {
     }
 }
 
-/// One thread.
+/// The state of one thread.
 pub(super) struct ThreadState {
     pub(super) name: Arc<str>,
     pub(super) standing: ThreadStatus,
-    /// What it is at while it waits.
+    /// What the thread is doing while it waits.
     pub(super) doing: Option<String>,
-    /// It was woken while it did not wait.
+    /// Whether the thread was woken while it did not wait.
     pub(super) token: bool,
-    /// Rung when it gets the baton.
+    /// Notified when the thread gets the turn.
     pub(super) bell: Arc<Condvar>,
-    /// It is to unwind when it gets the baton.
+    /// Whether the thread unwinds when it gets the turn.
     pub(super) doomed: bool,
-    /// It unwinds as it waits, so that it cannot be made to.
+    /// Whether the thread unwinds already as it waits, so that it cannot be made to unwind.
     pub(super) unwinds: bool,
 }
 
@@ -72,24 +73,26 @@ pub(super) struct State {
     pub(super) stands: Vec<ThreadState>,
     pub(super) running: Option<usize>,
     pub(super) random: Random,
-    /// Switch points so far, taken or not.
+    /// The number of switch points so far, taken or not.
     pub(super) steps: u64,
-    /// The same since the clock moved.
+    /// The number of switch points since the clock moved.
     pub(super) steps_now: u64,
-    /// The same since another thread had the baton.
+    /// The number of switch points since another thread had the turn.
     pub(super) steps_alone: u64,
-    /// Turns of those who poll since anybody else had one.
+    /// The number of turns of polling threads since any other thread had a turn.
     idle_turns: u32,
     pub(super) trace: Trace,
 }
 
-/// After so many switch points at one moment the clock goes on though somebody could run: computing takes time after all.
+/// The number of switch points at one moment after which the clock may go on, though threads can
+/// run: computing takes time after all.
 const MAX_STEPS_PER_INSTANT: u64 = 100_000;
 
-/// After so many switch points a thread is interrupted even where nothing else would: it may poll for what others do.
+/// The number of switch points after which a thread is interrupted in any case: it may poll for
+/// what other threads do.
 const MAX_STEPS_PER_THREAD: u64 = 1_000;
 
-/// So often those who poll look in vain before the clock goes on.
+/// The number of polls in vain before the clock goes on.
 const MAX_IDLE_POLLS: u32 = 64;
 
 impl State {
@@ -106,7 +109,7 @@ impl State {
         }
     }
 
-    /// One more thread, which could run.
+    /// Adds a thread.
     pub(super) fn add(&mut self, name: Arc<str>, standing: ThreadStatus) -> usize {
         let bell = Arc::default();
         self.stands.push(ThreadState {
@@ -131,20 +134,21 @@ impl State {
         (0..self.stands.len()).filter(|id| self.stands[*id].standing == standing).collect()
     }
 
-    /// Whether the thread that runs is interrupted, where it may be with this `probability`.
+    /// Whether the running thread is interrupted at a switch point, with this `probability`.
     pub(super) fn is_interrupted(&mut self, probability: f64) -> bool {
         let is_anybody_ready = self.stands.iter().any(|stand| stand.standing == ThreadStatus::Ready);
         is_anybody_ready && (self.random.chance(probability) || self.steps_alone > MAX_STEPS_PER_THREAD)
     }
 
-    /// Threads that have not ended, but for the root and the clock.
+    /// Returns the threads that have not ended, without the root and the clock.
     pub(super) fn left(&self) -> Vec<usize> {
         (0..self.stands.len())
             .filter(|id| ![ROOT, CLOCK].contains(id) && self.stands[*id].standing != ThreadStatus::Over)
             .collect()
     }
 
-    /// Who is next: one of those who could run, by chance. `None`: nobody could.
+    /// Returns the next thread: a random choice among those that can run. `None` if no thread can
+    /// run.
     pub(super) fn next(&mut self, due: Due) -> Option<usize> {
         let can_ring = self.stands[CLOCK].standing == ThreadStatus::Last && due != Due::Never;
         let mut among = self.standing(ThreadStatus::Ready);
@@ -169,7 +173,7 @@ impl State {
         }
     }
 
-    /// Gives the baton to `next`, from `last`.
+    /// Passes the turn from `last` to `next`.
     pub(super) fn hand_over(&mut self, last: Option<usize>, next: usize, at: Duration) {
         if next == CLOCK {
             (self.steps_now, self.idle_turns) = (0, 0);
@@ -187,7 +191,7 @@ impl State {
         }
     }
 
-    /// What each thread that has not ended is at.
+    /// Describes what each thread that has not ended is doing.
     pub(super) fn describe(&self) -> Vec<String> {
         let known = |stand: &&ThreadState| !matches!(stand.standing, ThreadStatus::Over | ThreadStatus::Last);
         self.stands.iter().filter(known).map(ThreadState::describe).collect()

@@ -1,4 +1,4 @@
-//! Which thread had the baton when: what two runs of one seed have in common.
+//! The trace of a simulation: which thread ran when. Two runs with one seed have equal traces.
 
 use std::{
     collections::hash_map::DefaultHasher,
@@ -8,17 +8,17 @@ use std::{
     time::Duration,
 };
 
-/// One thread of a simulation went on in place of another.
+/// A switch: a thread of a simulation went on in place of another thread.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Switch {
-    /// How far the simulation's clock had moved.
+    /// The time of the simulation's clock, since its start.
     pub at: Duration,
-    /// Who ran before; `None` at the start.
+    /// The name of the thread that ran before; `None` at the start.
     pub from: Option<Arc<str>>,
-    /// Why that one went no further: it `waits`, `ended`, `gave way`, or was `interrupted`.
+    /// Why that thread went no further: it `waits`, `ended`, `gave way`, or was `interrupted`.
     pub why: &'static str,
-    /// Who went on.
+    /// The name of the thread that went on.
     pub to: Arc<str>,
 }
 
@@ -29,9 +29,10 @@ impl fmt::Display for Switch {
     }
 }
 
-/// Which threads of a simulation went on, in order: equal for two runs with one seed.
+/// The switches between the threads of a simulation, in order: equal for two runs with one seed.
 ///
-/// It keeps the first 100,000 switches; the [fingerprint](Trace::fingerprint) tells of all.
+/// The trace keeps the first 100,000 switches. The [fingerprint](Trace::fingerprint) covers all
+/// switches.
 ///
 /// ```
 /// use nanolith::{prelude::*, sim::Simulation};
@@ -49,7 +50,7 @@ pub struct Trace {
     fingerprint: u64,
 }
 
-/// So many are kept.
+/// The number of switches that a trace keeps.
 const KEPT: usize = 100_000;
 
 impl Trace {
@@ -63,19 +64,19 @@ impl Trace {
         }
     }
 
-    /// The switches, in order, but for those after the first 100,000.
+    /// Returns the switches in order, without those after the first 100,000.
     #[must_use]
     pub fn switches(&self) -> &[Switch] {
         &self.switches
     }
 
-    /// How many there were.
+    /// Returns the number of switches.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// A number that tells two traces apart.
+    /// Returns a number that tells two traces apart.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
