@@ -1,33 +1,37 @@
-//! What is attached to a pool, a service or a call by name, with its type unknown here: messengers, which stand a floor above.
+//! Items that are attached to a pool, a service or a call by name, with their type erased.
+//!
+//! The items are messengers. Their module comes later in the order of folders, so this module
+//! cannot name their type.
 
 use super::{Deferred, HasWaiters, Registration, WaiterSet};
 use std::{any::Any, fmt, sync::Arc};
 
-/// Something attached.
+/// An attached item.
 #[derive(Clone)]
 pub(crate) struct Attachment {
     pub(crate) name: Arc<str>,
-    /// What it carries, for those who list or ask for another type.
+    /// The message type of the item, for callers that list the items or ask for another type.
     pub(crate) message_type: &'static str,
     pub(crate) item: Arc<dyn Any + Send + Sync>,
 }
 
-/// All that is attached in one place, the latest of a name only; more may come at any time.
+/// The items that are attached in one place, only the latest of each name. More items may be
+/// attached at any time.
 #[derive(Default)]
 pub(crate) struct Attachments(Arc<Deferred<List>>);
 
 #[derive(Default)]
 pub(crate) struct List {
     items: Vec<Attachment>,
-    /// They wait for what comes next.
+    /// The tasks that wait for the next item.
     waiting: WaiterSet,
 }
 
-/// A wait for what is attached next.
+/// A wait for the next item that is attached.
 pub(crate) type AttachWait = Registration<Arc<Deferred<List>>>;
 
 impl Attachments {
-    /// Attaches, in place of an earlier one of the name; wakes those who wait.
+    /// Attaches an item in place of an earlier one of the same name, and wakes the waiting tasks.
     pub(crate) fn attach(&self, item: Attachment) {
         let earlier = self.0.with(|list, after| {
             let nth = list.items.iter().position(|known| known.name == item.name);
@@ -43,7 +47,7 @@ impl Attachments {
         self.0.with(|list, _| list.find(name))
     }
 
-    /// In the order in which they came.
+    /// Returns the items in the order in which they were attached.
     pub(crate) fn list(&self) -> Vec<Attachment> {
         self.0.with(|list, _| list.items.clone())
     }
@@ -53,7 +57,7 @@ impl Attachments {
     }
 }
 
-/// The same things, in another place: no task waits there.
+/// Copies the items to another place, where no task waits.
 impl Clone for Attachments {
     fn clone(&self) -> Self {
         Self(Arc::new(Deferred::new(List { items: self.list(), ..List::default() })))

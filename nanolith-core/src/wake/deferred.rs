@@ -1,4 +1,4 @@
-//! A mutex whose users act after its release.
+//! A mutex that defers wakes and drops until after its release.
 
 use super::WakeList;
 use crate::util::unwind;
@@ -9,9 +9,10 @@ use std::{
     task::Waker,
 };
 
-/// What a change under a lock leaves to do: wakes first, then drops. It acts when it is run or dropped.
+/// The wakes and drops that a change under a lock leaves to do: first wakes, then drops. They
+/// happen when this value is run or dropped.
 ///
-/// `D` is the type of the values to drop, which may run user code as they go.
+/// `D` is the type of the values to drop. Their drops may run user code.
 #[derive(Debug)]
 pub(crate) struct AfterUnlock<D = Infallible> {
     wakes: WakeList,
@@ -41,12 +42,12 @@ impl<D> AfterUnlock<D> {
         self.values.push(value);
     }
 
-    /// Takes the wakers to wake out: for an owner that acts on them by its own means.
+    /// Takes out the wakers to wake, for an owner that wakes them itself.
     pub(crate) fn take_wakes(&mut self) -> WakeList {
         mem::take(&mut self.wakes)
     }
 
-    /// Wakes, then drops. The caller holds no lock.
+    /// Wakes the wakers, and then drops the rest. The caller holds no lock.
     pub(crate) fn run(self) {
         drop(self);
     }
@@ -63,7 +64,8 @@ impl<D> Drop for AfterUnlock<D> {
     }
 }
 
-/// Data under a mutex that is only changed by [`Deferred::with`]: wakes and drops happen after the release.
+/// Data under a mutex that is changed only by [`Deferred::with`]. Wakes and drops happen after the
+/// release.
 #[derive(Debug)]
 pub(crate) struct Deferred<T, D = Infallible> {
     data: Mutex<T>,
@@ -81,8 +83,8 @@ impl<T, D> Deferred<T, D> {
         Self { data: Mutex::new(data), kind: std::marker::PhantomData }
     }
 
-    /// Changes the data under the lock. What `change` puts into its [`AfterUnlock`] happens after the release, also when
-    /// `change` panics.
+    /// Changes the data under the lock. What `change` puts into its [`AfterUnlock`] happens after
+    /// the release, even if `change` panics.
     pub(crate) fn with<R>(&self, change: impl FnOnce(&mut T, &mut AfterUnlock<D>) -> R) -> R {
         let mut after = AfterUnlock::default(); // dropped after the guard
         let mut guard = Guard::lock(&self.data);
@@ -92,7 +94,7 @@ impl<T, D> Deferred<T, D> {
         result
     }
 
-    /// The same, unless the lock is held.
+    /// Like [`with`](Self::with), but does nothing if the lock is held.
     pub(crate) fn try_with(&self, change: impl FnOnce(&mut T, &mut AfterUnlock<D>)) {
         let mut after = AfterUnlock::default(); // dropped after the guard
         if let Some(mut guard) = Guard::try_lock(&self.data) {
@@ -175,7 +177,7 @@ mod tests {
         sync::{Arc, Mutex as StdMutex},
     };
 
-    /// Records that it was dropped, and whether the lock was free then.
+    /// A value that records that it was dropped, and takes the lock in its drop.
     struct Probe {
         lock: Arc<Deferred<u32, Probe>>,
         log: Arc<StdMutex<Vec<&'static str>>>,
@@ -220,7 +222,7 @@ mod tests {
         }));
         assert!(result.is_err());
         assert_eq!(waker.wakes(), 1);
-        lock.with(|(), _| ()); // and the lock is free
+        lock.with(|(), _| ()); // the lock is free, too
     }
 
     #[test]

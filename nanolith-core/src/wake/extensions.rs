@@ -1,4 +1,4 @@
-//! What an executor hands to the tasks it runs: values by type, and what is attached by name.
+//! The values that an executor gives to the tasks it runs: values by type, and attachments by name.
 
 use super::attachments::{Attachment, Attachments};
 use std::{
@@ -13,12 +13,12 @@ struct TypeMap {
     attached: Attachments,
 }
 
-/// At most one value a type; cheap to clone.
+/// A map with at most one value for each type. A clone is cheap.
 #[derive(Clone, Default)]
 pub(crate) struct Extensions(Option<Arc<TypeMap>>);
 
 impl Extensions {
-    /// Adds a value, in place of an earlier one of its type.
+    /// Adds a value in place of an earlier one of the same type.
     pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, value: T) {
         self.make_mut().values.insert(TypeId::of::<T>(), Arc::new(value));
     }
@@ -27,17 +27,18 @@ impl Extensions {
         self.0.as_ref()?.values.get(&TypeId::of::<T>())?.downcast_ref()
     }
 
-    /// Attaches to this one, not to its earlier clones.
+    /// Attaches an item to this map, but not to its earlier clones.
     pub(crate) fn attach(&mut self, item: Attachment) {
         self.make_mut().attached.attach(item);
     }
 
-    /// Makes room for what is attached later, through any clone that is made from here on.
+    /// Allocates the shared map. An item that is attached later is then visible through every clone
+    /// made from now on.
     pub(crate) fn share(&mut self) {
         self.0.get_or_insert_with(Arc::default);
     }
 
-    /// What is attached, if this was opened or holds anything.
+    /// Returns the attachments, if the map is shared or holds anything.
     pub(crate) fn attached(&self) -> Option<&Attachments> {
         self.0.as_ref().map(|held| &held.attached)
     }

@@ -1,4 +1,4 @@
-//! What keeps a program alive: calls and services that were asked to. `main_guard` waits for them.
+//! Counts the calls and services that keep the program alive. `main_guard` waits for them.
 
 use super::{AfterUnlock, Deferred, Registration, WaiterHome, WaiterSet};
 use crate::sim_runtime;
@@ -7,17 +7,18 @@ use std::{
     task::{Context, Poll},
 };
 
-/// How many keep the program alive, and who waits until none does.
+/// The number of calls and services that keep the program alive, and the waits until there are
+/// none.
 #[derive(Default)]
 pub(crate) struct KeepAliveState {
     count: usize,
     waiting: WaiterSet,
 }
 
-/// By the realm that they are of: see [`sim_runtime::realm`].
+/// The states by realm: see [`sim_runtime::realm`].
 static KEPT: Deferred<BTreeMap<u64, KeepAliveState>> = Deferred::new(BTreeMap::new());
 
-/// Changes what is kept in one realm.
+/// Changes the state of one realm.
 fn with_kept<R>(realm: u64, change: impl FnOnce(&mut KeepAliveState, &mut AfterUnlock) -> R) -> R {
     KEPT.with(|all, after| {
         let kept = all.entry(realm).or_default();
@@ -29,7 +30,7 @@ fn with_kept<R>(realm: u64, change: impl FnOnce(&mut KeepAliveState, &mut AfterU
     })
 }
 
-/// Keeps the program alive until it is dropped.
+/// A guard that keeps the program alive until it is dropped.
 #[derive(Debug)]
 pub(crate) struct KeepAlive(u64);
 
@@ -52,7 +53,7 @@ impl Drop for KeepAlive {
     }
 }
 
-/// The waits of a realm until nothing keeps the program alive.
+/// A realm, as the home of waits until nothing in it keeps the program alive.
 pub(crate) struct Realm(u64);
 
 impl WaiterHome for Realm {
@@ -67,17 +68,17 @@ impl WaiterHome for Realm {
     }
 }
 
-/// A wait of this realm, for [`poll_none`].
+/// Returns a wait in this realm, for [`poll_none`].
 pub(crate) fn waiter() -> Registration<Realm> {
     Registration::new(Realm(sim_runtime::realm()))
 }
 
-/// Ready when nothing keeps the program alive.
+/// Returns ready when nothing keeps the program alive.
 pub(crate) fn poll_none(waiter: &mut Registration<Realm>, cx: &Context<'_>) -> Poll<()> {
     waiter.poll_until(cx.waker(), |kept| kept.count == 0)
 }
 
-/// How many keep the program alive.
+/// Returns the number of calls and services that keep the program alive.
 pub(crate) fn count() -> usize {
     with_kept(sim_runtime::realm(), |kept, _| kept.count)
 }

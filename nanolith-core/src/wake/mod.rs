@@ -1,15 +1,18 @@
-//! Waiting lists and the one way to act on them: change data under a lock, wake and drop after it.
+//! Waiting lists, and the way to use them: data changes under a lock, and wakes and drops come
+//! after its release.
 //!
-//! A waker is user code: its clone, its drop and its wake may block, take locks and call back into the library. These types
-//! keep all three out of every lock:
+//! A waker is user code: its clone, its drop and its wake may block, take locks and call back into
+//! the library. These types keep all three out of every lock:
 //!
 //! - [`NewWaker`] is cloned before the lock is taken.
-//! - [`AfterUnlock`] collects the wakers to wake and the values to drop, and acts after the release.
-//! - [`Deferred`] is a mutex whose every access ends with its `AfterUnlock`.
-//! - [`WaiterSet`] holds waiters for one event, [`WaitQueue`] waiters for capacity in their order, and [`SingleWaiter`]
-//!   at most one waiter. None of them gives a waker out other than into an `AfterUnlock`.
+//! - [`AfterUnlock`] collects the wakers to wake and the values to drop, and acts after the
+//!   release.
+//! - [`Deferred`] is a mutex that runs an `AfterUnlock` at the end of every access.
+//! - [`WaiterSet`] holds waiters for one event, [`WaitQueue`] waiters for capacity in their order,
+//!   and [`SingleWaiter`] at most one waiter. Each gives a waker out only into an `AfterUnlock`.
 //!
-//! In debug builds a thread that clones, wakes or drops a waker through these types within [`Deferred::with`] panics.
+//! In debug builds, a thread panics if it clones, wakes or drops a waker through these types within
+//! [`Deferred::with`].
 
 pub(crate) mod attachments;
 mod deferred;

@@ -1,4 +1,4 @@
-//! Waiting for a step of a simulation's end.
+//! A wait for a step of the end of a simulation.
 
 use super::{Deferred, HasWaiters, Registration, WaiterSet};
 use crate::sim_runtime::{EndListener, EndStep, Scheduler};
@@ -8,10 +8,10 @@ use std::{
     task::{Poll, Waker},
 };
 
-/// A wait for a step of a simulation's end.
+/// A wait for a step of the end of a simulation.
 pub(crate) struct EndWait(Registration<Arc<Deferred<Steps>>>);
 
-/// The step that the end has come to, and what waits for the next.
+/// The step of the end that was reached, and the tasks that wait for the next step.
 #[derive(Default)]
 pub(crate) struct Steps {
     step: EndStep,
@@ -38,19 +38,19 @@ impl EndListener for Deferred<Steps> {
 }
 
 impl EndWait {
-    /// A wait for the end of this simulation.
+    /// Returns a wait for the end of this simulation.
     pub(crate) fn new(simulation: &Scheduler) -> Self {
         let make = |step| Arc::new(Deferred::<Steps>::new(Steps { step, ..Steps::default() })) as Arc<dyn EndListener>;
         let steps = simulation.end_listener(make).into_any().downcast();
         Self(Registration::new(steps.unwrap_or_else(|_| unreachable!("only this type listens"))))
     }
 
-    /// Ready when futures that are no calls are to end.
+    /// Returns ready when the futures that are no calls have to end.
     pub(crate) fn poll_futures_over(&mut self, waker: &Waker) -> Poll<()> {
         self.0.poll_until(waker, |steps| steps.step >= EndStep::FuturesOver)
     }
 
-    /// Ready when no thread of the simulation runs any more.
+    /// Returns ready when no thread of the simulation runs any more.
     pub(crate) fn poll_over(&mut self, waker: &Waker) -> Poll<()> {
         self.0.poll_until(waker, |steps| steps.step == EndStep::Over)
     }

@@ -1,14 +1,14 @@
-//! At most one waiter.
+//! A waiting list for at most one waiter.
 
 use super::{AfterUnlock, NewWaker, WakeList};
 use std::{convert::Infallible, task::Waker};
 
-/// The one task that waits for something, if it does. Pure data; its owner brings the lock.
+/// The waker of the only waiter, if there is one. Pure data; its owner brings the lock.
 #[derive(Debug, Default)]
 pub(crate) struct SingleWaiter(Option<Waker>);
 
 impl SingleWaiter {
-    /// Waits with `waker`, in place of an earlier one.
+    /// Registers `waker` in place of an earlier one.
     pub(crate) fn register<D>(&mut self, waker: NewWaker, after: &mut AfterUnlock<D>) {
         match &mut self.0 {
             Some(known) => after.drop_waker(waker.replace(known)),
@@ -16,19 +16,19 @@ impl SingleWaiter {
         }
     }
 
-    /// Wakes the waiter, which then waits no more.
+    /// Wakes and removes the waiter.
     pub(crate) fn notify<D>(&mut self, after: &mut AfterUnlock<D>) {
         self.0.take().into_iter().for_each(|waker| after.wake(waker));
     }
 
-    /// Notifies the waiter; the caller wakes the list after the release.
+    /// Notifies the waiter. The caller wakes the returned list after the release.
     pub(crate) fn take(&mut self) -> WakeList {
         let mut after = AfterUnlock::<Infallible>::default();
         self.notify(&mut after);
         after.take_wakes()
     }
 
-    /// The waiter waits no more.
+    /// Removes the waiter without a wake.
     pub(crate) fn remove<D>(&mut self, after: &mut AfterUnlock<D>) {
         self.0.take().into_iter().for_each(|waker| after.drop_waker(waker));
     }

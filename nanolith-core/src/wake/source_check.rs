@@ -1,6 +1,8 @@
-//! A look at the sources: wakers are stored, and cloned to be stored, by the types of this folder alone.
+//! A test that reads the source files: only the types of this folder store wakers, or clone wakers
+//! to store them.
 //!
-//! A list beside these types could drop or clone a waker under its lock, or keep it after its wait is gone.
+//! Another list of wakers could drop or clone a waker under its lock, or keep a waker after its
+//! wait is gone.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -59,27 +61,29 @@ fn assert_only(allowed: &[(&str, &str)], holds: fn(&str) -> bool) {
     assert!(unused.is_empty(), "these files need no exception any more: {unused:?}");
 }
 
-/// A field, a variant or a collection of wakers. A function that takes or returns one passes it on.
+/// Whether the line declares a field, a variant or a collection of wakers. A function that takes or
+/// returns a waker only passes it on.
 fn stores_waker(line: &str) -> bool {
     let declares = line.contains("fn ") || line.starts_with("use ") || line.contains("task::");
     let types = ["<Waker>", "(Waker)", ": Waker,", ", Waker)", ", Waker>", ": AtomicWaker"];
     !declares && types.iter().any(|stored| line.contains(stored))
 }
 
-/// An alarm is an argument of the timer, so its waker is cloned before the timer's lock.
+/// Whether the line clones a waker. An alarm is an argument of the timer, so its waker is cloned
+/// before the timer's lock.
 fn clones_waker(line: &str) -> bool {
     let clones = ["waker.clone()", "waker().clone()", "waker.cloned()"];
     !line.contains("TimerAction::Wake(") && clones.iter().any(|clone| line.contains(clone))
 }
 
-/// The lines of a file that are neither comments nor tests, with their numbers.
+/// Returns the lines of a file that are neither comments nor tests, with their numbers.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line));
     let code = lines.take_while(|(_, line)| !line.starts_with("mod tests") && !line.starts_with("mod model"));
     code.filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
 
-/// The library's files but those of this folder, with their paths in `src`.
+/// Returns the files of the library, without those of this folder, by their paths in `src`.
 fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();

@@ -1,4 +1,5 @@
-//! Subscribers of rare events, each with a channel of its own. A subscription that is dropped leaves nothing behind.
+//! Subscribers of rare events, each with a channel of its own. A dropped subscription leaves
+//! nothing behind.
 
 use futures_util::Stream;
 use std::{
@@ -12,22 +13,24 @@ use std::{
 pub(crate) struct Subscribers<T>(Arc<Mutex<List<T>>>);
 
 struct List<T> {
-    /// What a new subscriber receives first.
+    /// The event that a new subscriber receives first.
     latest: Option<T>,
     is_replaying: bool,
     is_over: bool,
-    /// By the number of the subscription.
+    /// The senders, by the number of the subscription.
     senders: BTreeMap<u64, flume::Sender<T>>,
     last: u64,
 }
 
 impl<T: Clone> Subscribers<T> {
-    /// A new subscriber receives what is published from then on.
+    /// Creates a publisher without replay: a new subscriber receives the events published from then
+    /// on.
     pub(crate) fn new() -> Self {
         Self::with(None)
     }
 
-    /// A new subscriber receives the latest event first, which is `first` until another is published.
+    /// Creates a publisher with replay: a new subscriber receives the latest event first. That is
+    /// `first` until another event is published.
     pub(crate) fn replaying(first: T) -> Self {
         Self::with(Some(first))
     }
@@ -43,7 +46,8 @@ impl<T: Clone> Subscribers<T> {
         list.last += 1;
         let number = list.last;
         if let Some(latest) = &list.latest {
-            // The channel has no bound, its receiver is here, and nothing waits at it yet.
+            // The channel has no bound and its receiver exists, so the send succeeds. No task waits
+            // at the channel yet.
             let _ = sender.send(latest.clone());
         }
         if !list.is_over {
@@ -58,11 +62,12 @@ impl<T: Clone> Subscribers<T> {
             let mut list = lock(&self.0);
             (list.keep(event), list.senders.values().cloned().collect())
         };
-        drop(before); // an error of the user's may go with it
+        drop(before); // an error of the user's may be dropped with it
         send(senders, event);
     }
 
-    /// Does the same, and new subscribers still receive the event before it first.
+    /// Sends `event` to every subscriber, and keeps the earlier event for replay to new
+    /// subscribers.
     pub(crate) fn publish_without_replay(&self, event: &T) {
         let senders: Vec<_> = lock(&self.0).senders.values().cloned().collect();
         send(senders, event);
@@ -81,17 +86,18 @@ impl<T: Clone> Subscribers<T> {
 }
 
 impl<T: Clone> List<T> {
-    /// Keeps `event` for new subscribers, and returns the one before, to be dropped without the lock.
+    /// Keeps `event` for new subscribers. Returns the event before, which the caller drops without
+    /// the lock.
     #[must_use]
     fn keep(&mut self, event: &T) -> Option<T> {
         if self.is_replaying { self.latest.replace(event.clone()) } else { None }
     }
 }
 
-/// Wakes receivers, so no lock is held.
+/// Sends `event` to each sender. A send wakes receivers, so no lock is held.
 fn send<T: Clone>(senders: impl IntoIterator<Item = flume::Sender<T>>, event: &T) {
     for sender in senders {
-        let _ = sender.send(event.clone()); // the channel has no bound; its receiver may have gone
+        let _ = sender.send(event.clone()); // the channel has no bound; its receiver may be gone
     }
 }
 
@@ -99,7 +105,7 @@ fn lock<T>(list: &Mutex<List<T>>) -> MutexGuard<'_, List<T>> {
     list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A stream of what is published. It leaves the list when it is dropped.
+/// A stream of the published events. It leaves the list when it is dropped.
 pub(crate) struct Subscription<T: 'static> {
     receiver: flume::Receiver<T>,
     events: flume::r#async::RecvStream<'static, T>,
@@ -108,7 +114,7 @@ pub(crate) struct Subscription<T: 'static> {
 }
 
 impl<T> Subscription<T> {
-    /// Takes the waker of the last poll back: the future that polled is gone.
+    /// Drops the waker of the last poll: the future that polled is gone.
     pub(crate) fn forget_waker(&mut self) {
         self.events = self.receiver.clone().into_stream();
     }

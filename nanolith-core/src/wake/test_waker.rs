@@ -29,7 +29,7 @@ impl CountingWaker {
         Self::with_action(|| {})
     }
 
-    /// Runs `action` at each wake.
+    /// Creates a waker that runs `action` at each wake.
     pub(crate) fn with_action(action: impl Fn() + Send + Sync + 'static) -> Self {
         Self { shared: Arc::new(Shared { wakes: AtomicUsize::new(0), action: Box::new(action) }) }
     }
@@ -42,7 +42,7 @@ impl CountingWaker {
         self.shared.wakes.load(SeqCst)
     }
 
-    /// How many clones of the waker exist.
+    /// Returns the number of clones of the waker that exist.
     pub(crate) fn clones(&self) -> usize {
         Arc::strong_count(&self.shared) - 1
     }

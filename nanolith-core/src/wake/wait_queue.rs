@@ -1,32 +1,36 @@
-//! Waiters for capacity, first come first served: a ticket queue with direct hand-off.
+//! A first-in, first-out queue of waiters for capacity: a ticket queue with direct hand-off.
 //!
-//! Capacity that comes free is granted to the waiter that waits longest and is kept for it. A later caller cannot take it, and
-//! no waiter has to try again and again. A waiter that gives up hands its grant on.
+//! Capacity that comes free is granted to the waiter that waits longest, and is kept for it. A
+//! later caller cannot take it, and no waiter has to try repeatedly. A waiter that gives up hands
+//! its grant on.
 
 use super::{AfterUnlock, NewWaker};
 use std::{collections::BTreeMap, task::Waker};
 
-/// A place in a [`WaitQueue`]. Later ones are greater.
+/// The position of a waiter in a [`WaitQueue`]. A later waiter has a greater ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct WaitTicket(u64);
 
-/// What became of a waiter that asks again.
+/// The state of a waiter that asks again.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum WaitState<G> {
-    /// It was granted this, and is in the queue no more.
+    /// The waiter was granted this, and has left the queue.
     Granted(G),
-    /// It waits; its waker is known.
+    /// The waiter waits, and its waker is known.
     Waiting,
-    /// It was sent away, or left.
+    /// The waiter was dismissed, or left.
     Dismissed,
 }
 
-/// Waiters in their order, each with a `W` that says what it waits for; a grant leaves a `G` for it. Pure data; its owner
-/// brings the lock. Every operation takes logarithmic time, but [`dismiss`](Self::dismiss).
+/// A queue of waiters. Each waiter has a `W` that says what it waits for, and a grant leaves a `G`
+/// for it.
+///
+/// Pure data; its owner brings the lock. Every operation except [`dismiss`](Self::dismiss) takes
+/// logarithmic time.
 #[derive(Debug)]
 pub(crate) struct WaitQueue<W = (), G = ()> {
     waiting: BTreeMap<WaitTicket, (W, Waker)>,
-    /// Grants whose waiters have not asked since.
+    /// The grants that their waiters have not taken yet.
     granted: BTreeMap<WaitTicket, G>,
     next: u64,
 }
@@ -38,22 +42,22 @@ impl<W, G> Default for WaitQueue<W, G> {
 }
 
 impl<W, G> WaitQueue<W, G> {
-    /// The number of waiters that were granted nothing.
+    /// Returns the number of waiters without a grant.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// The number of grants that are kept for their waiters.
+    /// Returns the number of grants that are kept for their waiters.
     pub(crate) fn granted(&self) -> usize {
         self.granted.len()
     }
 
-    /// Whether a newcomer would have to wait behind another waiter.
+    /// Whether a new waiter would have to wait behind another waiter.
     pub(crate) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// Waits at the end of the queue. Takes the waker.
+    /// Adds a waiter at the end of the queue. Takes the waker out of `waker`.
     pub(crate) fn join(&mut self, waits_for: W, waker: &mut NewWaker) -> WaitTicket {
         self.next += 1;
         let ticket = WaitTicket(self.next);
@@ -61,7 +65,8 @@ impl<W, G> WaitQueue<W, G> {
         ticket
     }
 
-    /// Takes the grant of `ticket`, if there is one; else the waiter waits with `waker` from now on.
+    /// Takes the grant of `ticket`, if there is one. Otherwise the waiter waits with `waker` from
+    /// now on.
     pub(crate) fn redeem(&mut self, ticket: WaitTicket, waker: &mut NewWaker) -> WaitState<G> {
         if let Some(grant) = self.granted.remove(&ticket) {
             return WaitState::Granted(grant);
@@ -71,8 +76,8 @@ impl<W, G> WaitQueue<W, G> {
         WaitState::Waiting
     }
 
-    /// The same for a waiter that may have registered `waker` before, and then needs no clone of it. `None`: it waits with
-    /// another waker.
+    /// Like [`redeem`](Self::redeem), without a clone of `waker`, for a waiter that may have
+    /// registered that waker before. Returns `None` if the waiter waits with another waker.
     pub(crate) fn redeem_known(&mut self, ticket: WaitTicket, waker: &Waker) -> Option<WaitState<G>> {
         if let Some(grant) = self.granted.remove(&ticket) {
             return Some(WaitState::Granted(grant));
@@ -83,7 +88,8 @@ impl<W, G> WaitQueue<W, G> {
         }
     }
 
-    /// Leaves the queue. Returns what the waiter waited for, or what was kept for it; the caller grants that to the next.
+    /// Removes a waiter. Returns what it waited for, or the grant that was kept for it. The caller
+    /// grants that to the next waiter.
     pub(crate) fn leave<D>(&mut self, ticket: WaitTicket, after: &mut AfterUnlock<D>) -> (Option<W>, Option<G>) {
         let waited = self.waiting.remove(&ticket).map(|(waits_for, waker)| {
             after.drop_waker(waker);
@@ -92,13 +98,13 @@ impl<W, G> WaitQueue<W, G> {
         (waited, self.granted.remove(&ticket))
     }
 
-    /// What the waiter that waits longest waits for.
+    /// Returns the ticket of the waiter that waits longest, and what that waiter waits for.
     pub(crate) fn first(&self) -> Option<(WaitTicket, &W)> {
         self.waiting.first_key_value().map(|(ticket, (waits_for, _))| (*ticket, waits_for))
     }
 
-    /// Grants to the waiter with this ticket what `grant` makes of what it waits for, and wakes it. Does nothing if the waiter
-    /// does not wait.
+    /// Grants to the waiter of this ticket what `grant` returns for it, and wakes the waiter. Does
+    /// nothing if the waiter does not wait.
     pub(crate) fn grant<D>(
         &mut self,
         ticket: WaitTicket,
@@ -111,9 +117,9 @@ impl<W, G> WaitQueue<W, G> {
         }
     }
 
-    /// Sends every waiter away: each asks once more and finds itself dismissed. Grants stay.
+    /// Dismisses every waiter: each asks once more and finds itself dismissed. Grants stay.
     ///
-    /// Returns what they waited for.
+    /// Returns what the waiters waited for.
     pub(crate) fn dismiss<D>(&mut self, after: &mut AfterUnlock<D>) -> Vec<W> {
         let waiting = std::mem::take(&mut self.waiting).into_values();
         let dismissed = waiting.map(|(waits_for, waker)| {
@@ -123,7 +129,7 @@ impl<W, G> WaitQueue<W, G> {
         dismissed.collect()
     }
 
-    /// Takes back every grant whose waiter has not asked since.
+    /// Takes back every grant that its waiter has not taken yet.
     pub(crate) fn revoke_grants(&mut self) -> impl Iterator<Item = G> {
         std::mem::take(&mut self.granted).into_values()
     }

@@ -1,4 +1,4 @@
-//! The queue against a list of its waiters.
+//! A property test: the queue against a list of its waiters.
 
 use super::{WaitQueue, WaitState, WaitTicket};
 use crate::wake::{AfterUnlock, NewWaker, test_waker::CountingWaker};
@@ -34,7 +34,7 @@ fn config() -> ProptestConfig {
 enum Stands {
     Waiting,
     Granted,
-    /// It took its grant, left, or was dismissed.
+    /// The waiter took its grant, left, or was dismissed.
     Gone,
 }
 
@@ -60,7 +60,8 @@ impl Model {
         self.waiters.iter().filter(|waiter| waiter.stands == stands).count()
     }
 
-    /// The first `count` that wait are woken, each once, by the waker that it registered last.
+    /// Checks that the first `count` waiters are woken, each once, by the waker that the waiter
+    /// registered last.
     fn expect_woken(&mut self, count: usize, then: Stands) -> Result<(), TestCaseError> {
         let waiting = self.waiters.iter_mut().filter(|waiter| waiter.stands == Stands::Waiting);
         for (nth, waiter) in waiting.enumerate() {
@@ -128,7 +129,8 @@ impl Model {
 proptest! {
     #![proptest_config(config())]
 
-    /// Grants go to the longest waiting, one each; each is taken once; a waiter that leaves takes nothing along.
+    /// Each grant goes to the longest waiting waiter, and is taken once. A waiter that leaves takes
+    /// no grant along.
     #[test]
     fn queue_does_as_a_list_of_waiters(steps in prop::collection::vec(step(), 0..80)) {
         let mut model = Model::default();

@@ -1,4 +1,4 @@
-//! Waiters for one event, in the order in which they came.
+//! A set of waiters for one event, in the order in which they came.
 
 use super::{AfterUnlock, Deferred, NewWaker, WakeList};
 use std::{
@@ -7,27 +7,30 @@ use std::{
     task::{Poll, Waker},
 };
 
-/// Names one waiter of a [`WaiterSet`], until it is removed.
+/// A key that names one waiter of a [`WaiterSet`] until that waiter is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WaiterKey {
     index: usize,
-    /// No two waiters of a set have the same number, so a key of an earlier waiter names nothing.
+    /// Unique among the waiters of a set, so a key of an earlier waiter names nothing.
     number: u64,
 }
 
-/// Tasks that wait for the same event. Pure data; its owner brings the lock.
+/// The tasks that wait for the same event. Pure data; its owner brings the lock.
 ///
-/// [`register`](Self::register), [`remove`](Self::remove) and [`notify_one`](Self::notify_one) take constant time,
-/// [`notify_all`](Self::notify_all) the time of those that it wakes. A waiter that was notified keeps its key until it is
-/// removed, and registers anew with that key if it has to wait again. Each waiter has a `W` by which
-/// [`notify_where`](Self::notify_where) chooses.
+/// [`register`](Self::register), [`remove`](Self::remove) and [`notify_one`](Self::notify_one) take
+/// constant time. [`notify_all`](Self::notify_all) takes time linear in the number of waiters that
+/// it wakes.
+///
+/// A notified waiter keeps its key until it is removed. It registers again with that key if it has
+/// to wait again. Each waiter has a tag `W`, by which [`notify_where`](Self::notify_where) chooses.
 #[derive(Debug)]
 pub(crate) struct WaiterSet<W = ()> {
     entries: Vec<Entry<W>>,
-    /// Waiters with a waker: a list through the entries, the longest waiting first.
+    /// The ends of the list of waiters with a waker. The list links the entries, the longest
+    /// waiting first.
     first: Option<usize>,
     last: Option<usize>,
-    /// Entries without a waiter.
+    /// The first of the entries without a waiter.
     free: Option<usize>,
     registered: usize,
     waiting: usize,
@@ -36,7 +39,7 @@ pub(crate) struct WaiterSet<W = ()> {
 
 #[derive(Debug)]
 struct Entry<W> {
-    /// The number of its waiter.
+    /// The number of the entry's waiter.
     number: u64,
     tag: W,
     state: State,
@@ -52,7 +55,8 @@ enum State {
         before: Option<usize>,
         next: Option<usize>,
     },
-    /// A notification, and whether it was meant for this waiter alone.
+    /// The waiter was notified. `alone` says whether the notification was meant for this waiter
+    /// alone.
     Notified {
         alone: bool,
     },
@@ -69,18 +73,21 @@ impl<W> WaiterSet<W> {
         Self { entries: Vec::new(), first: None, last: None, free: None, registered: 0, waiting: 0, last_number: 0 }
     }
 
-    /// The number of waiters, notified ones included.
+    /// Returns the number of waiters, including notified ones.
     pub(crate) fn len(&self) -> usize {
         self.registered
     }
 
-    /// Whether a waiter waits that was not notified.
+    /// Whether there is a waiter that was not notified.
     pub(crate) fn has_waiting(&self) -> bool {
         self.waiting > 0
     }
 
-    /// Waits with `waker`. Without a key the waiter is new and goes to the end; with one it keeps its turn, unless it was
-    /// notified: then it goes to the end again.
+    /// Registers a waiter with `waker`. A waiter without a key is new and goes to the end of the
+    /// list.
+    ///
+    /// A waiter with a key keeps its turn, unless it was notified. A notified waiter goes to the
+    /// end again.
     pub(crate) fn register_as<D>(
         &mut self,
         tag: W,
@@ -106,8 +113,10 @@ impl<W> WaiterSet<W> {
         matches!(entry, Some(State::Waiting { waker: known, .. }) if known.will_wake(waker))
     }
 
-    /// The waiter waits no more; `key` is `None` after it. Returns whether a [`notify_one`](Self::notify_one) reached it
-    /// that it has not used: the caller notifies the next then.
+    /// Removes a waiter, and sets `key` to `None`.
+    ///
+    /// Returns whether a [`notify_one`](Self::notify_one) reached the waiter and was not used. In
+    /// that case the caller notifies the next waiter.
     pub(crate) fn remove<D>(&mut self, key: &mut Option<WaiterKey>, after: &mut AfterUnlock<D>) -> bool {
         let Some(key) = key.take().filter(|key| self.is_registered(*key)) else { return false };
         let was_alone = matches!(self.entries[key.index].state, State::Notified { alone: true });
@@ -126,14 +135,15 @@ impl<W> WaiterSet<W> {
         self.notify_where(|_| true, after);
     }
 
-    /// Notifies every waiter; the caller wakes the list after the release.
+    /// Notifies every waiter. The caller wakes the returned list after the release.
     pub(crate) fn take_all(&mut self) -> WakeList {
         let mut after = AfterUnlock::<Infallible>::default();
         self.notify_all(&mut after);
         after.take_wakes()
     }
 
-    /// Notifies every waiter whose tag `is_meant`. Takes the time of all that wait.
+    /// Notifies every waiter for whose tag `is_meant` returns true. Takes time linear in the number
+    /// of waiters.
     pub(crate) fn notify_where<D>(&mut self, mut is_meant: impl FnMut(&W) -> bool, after: &mut AfterUnlock<D>) {
         let mut at = self.first;
         while let Some(index) = at {
@@ -152,7 +162,7 @@ impl<W> WaiterSet<W> {
         }
     }
 
-    /// Notifies the waiter that waits longest, and says whether there was one.
+    /// Notifies the waiter that waits longest. Returns whether there was one.
     pub(crate) fn notify_one<D>(&mut self, after: &mut AfterUnlock<D>) -> bool {
         match self.first {
             Some(index) => self.notify(index, true, after),
@@ -197,7 +207,7 @@ impl<W> WaiterSet<W> {
         self.waiting += 1;
     }
 
-    /// Takes an entry out of the list, if it is there. Its state is for the caller to set.
+    /// Takes an entry out of the list, if it is there. The caller sets the state of the entry.
     fn unlink(&mut self, index: usize) -> Option<Waker> {
         let state = std::mem::replace(&mut self.entries[index].state, State::Notified { alone: false });
         let State::Waiting { waker, before, next } = state else { return None };
@@ -217,7 +227,7 @@ impl<W> WaiterSet<W> {
         }
     }
 
-    /// Gives the memory of an empty set back, if it is more than a few entries.
+    /// Frees the memory of an empty set that has more than a few entries.
     fn shrink(&mut self) {
         if self.entries.len() > KEPT_ENTRIES {
             self.entries = Vec::new();
@@ -227,24 +237,25 @@ impl<W> WaiterSet<W> {
 }
 
 impl WaiterSet {
-    /// [`register_as`](Self::register_as) without a tag.
+    /// Like [`register_as`](Self::register_as), without a tag.
     pub(crate) fn register<D>(&mut self, key: &mut Option<WaiterKey>, waker: NewWaker, after: &mut AfterUnlock<D>) {
         self.register_as((), key, waker, after);
     }
 }
 
-/// Entries that an empty set keeps.
+/// The number of entries that an empty set keeps.
 const KEPT_ENTRIES: usize = 32;
 
-/// What owns a [`WaiterSet`], beside the data of its event, under one lock.
+/// An owner of a [`WaiterSet`] and of the data of its event, under one lock.
 pub(crate) trait WaiterHome {
-    /// What the lock protects.
+    /// The data under the lock.
     type State;
 
-    /// Changes the state under the lock. What `change` puts into the [`AfterUnlock`] happens after the release.
+    /// Changes the state under the lock. What `change` puts into the [`AfterUnlock`] happens after
+    /// the release.
     fn with_state<R>(&self, change: impl FnOnce(&mut Self::State, &mut AfterUnlock) -> R) -> R;
 
-    /// The waiters in the state.
+    /// Returns the waiters in the state.
     fn waiters(state: &mut Self::State) -> &mut WaiterSet;
 }
 
@@ -272,7 +283,7 @@ impl<H: WaiterHome> WaiterHome for &H {
     }
 }
 
-/// Data that has waiters for its event beside it.
+/// Data that contains the waiters for its event.
 pub(crate) trait HasWaiters {
     fn waiters(&mut self) -> &mut WaiterSet;
 }
@@ -295,8 +306,8 @@ impl<T: HasWaiters> WaiterHome for Deferred<T> {
     }
 }
 
-/// A waiter's key, held by the future that waits: it leaves the set when it is dropped, and hands on a notification that was
-/// meant for it alone.
+/// A waiter's registration, held by the future that waits. When it is dropped, the waiter leaves
+/// the set, and hands on a notification that was meant for it alone.
 #[derive(Debug)]
 pub(crate) struct Registration<H: WaiterHome> {
     home: H,
@@ -304,7 +315,7 @@ pub(crate) struct Registration<H: WaiterHome> {
 }
 
 impl<H: WaiterHome> Registration<H> {
-    /// A waiter that has not registered.
+    /// Creates a waiter that has not registered.
     pub(crate) fn new(home: H) -> Self {
         Self { home, key: None }
     }
@@ -313,17 +324,17 @@ impl<H: WaiterHome> Registration<H> {
         &self.home
     }
 
-    /// Looks whether the event has come, under the lock: ready with what `look` gives. Else the waiter registers `waker`, before
-    /// which it looks once more. A waker is cloned only to be registered.
+    /// Calls `look` under the lock, and is ready with its result if the event has come. Otherwise
+    /// the waiter registers `waker`, after a second look. A waker is cloned only to be registered.
     ///
-    /// A waiter whose event has come leaves the set, and its notification is used.
+    /// A waiter leaves the set when its event has come, and its notification counts as used.
     pub(crate) fn poll_with<R>(
         &mut self,
         waker: &Waker,
         mut look: impl FnMut(&mut H::State, &mut AfterUnlock) -> Option<R>,
     ) -> Poll<R> {
         let Self { home, key } = self;
-        let mut new = None; // what is not needed of it drops after the release
+        let mut new = None; // the waker that is not needed drops after the release
         loop {
             let seen = home.with_state(|state, after| {
                 if let Some(found) = look(state, after) {
@@ -343,17 +354,17 @@ impl<H: WaiterHome> Registration<H> {
         }
     }
 
-    /// Registers `waker` for the next event, whatever has come before.
+    /// Registers `waker` for the next event, whether or not an event has come before.
     pub(crate) fn register(&mut self, waker: &Waker) {
         let _ = self.poll_until(waker, |_| false);
     }
 
-    /// The same with a condition.
+    /// Like [`poll_with`](Self::poll_with), with a condition in place of a result.
     pub(crate) fn poll_until(&mut self, waker: &Waker, mut has_come: impl FnMut(&mut H::State) -> bool) -> Poll<()> {
         self.poll_with(waker, |state, _| has_come(state).then_some(()))
     }
 
-    /// The waiter has what it waited for: it leaves, and its notification is used.
+    /// Removes the waiter, which has what it waited for. Its notification counts as used.
     pub(crate) fn finish(&mut self) {
         let Self { home, key } = self;
         if key.is_some() {

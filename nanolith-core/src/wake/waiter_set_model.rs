@@ -1,4 +1,4 @@
-//! The set against a list of its waiters.
+//! A property test: the set against a list of its waiters.
 
 use super::{WaiterKey, WaiterSet};
 use crate::wake::{AfterUnlock, NewWaker, test_waker::CountingWaker};
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// A new waiter.
+    /// A new waiter registers.
     Join,
     /// The nth waiter registers again, with a new waker.
     Again(usize),
@@ -44,13 +44,13 @@ struct Waiter {
     key: Option<WaiterKey>,
     waker: CountingWaker,
     stands: Stands,
-    /// Its turn among those that wait.
+    /// The waiter's turn among the waiters that wait.
     turn: usize,
 }
 
 #[derive(Default)]
 struct Model {
-    /// Each waiter has its number in `waiters`.
+    /// The tag of each waiter is its index in `waiters`.
     set: WaiterSet<usize>,
     waiters: Vec<Waiter>,
     turns: usize,

@@ -1,4 +1,4 @@
-//! Wakers that leave a lock, and wakers that are about to enter one.
+//! Wakers that leave a lock ([`WakeList`]), and wakers that are about to enter one ([`NewWaker`]).
 
 use super::deferred;
 use crate::{sim_runtime, util::unwind};
@@ -6,8 +6,9 @@ use std::{mem, task::Waker};
 
 /// A clone of a task's waker, made before a lock is taken: the clone is user code.
 ///
-/// A waiting list takes it, or leaves in it the waker that is not needed. So it is declared before the lock and lent to what
-/// runs under it, and drops after the release.
+/// A waiting list takes the waker, or leaves in this value the waker that is not needed. So the
+/// caller declares the value before it takes the lock, and lends it to the code under the lock. The
+/// value drops after the release.
 #[derive(Debug)]
 pub(crate) struct NewWaker(Option<Waker>);
 
@@ -17,15 +18,15 @@ impl NewWaker {
         Self(Some(waker.clone()))
     }
 
-    /// Stores this waker in `known`, and keeps the earlier one for its drop. Both wake the same task in the common case, and
-    /// then `known` stays.
+    /// Stores this waker in `known`, and keeps the earlier one, to drop it later. In the common
+    /// case both wake the same task, and `known` stays.
     pub(super) fn exchange(&mut self, known: &mut Waker) {
         if let Some(new) = self.0.as_mut().filter(|new| !known.will_wake(new)) {
             mem::swap(known, new);
         }
     }
 
-    /// As [`exchange`](Self::exchange), and returns the waker that is not needed.
+    /// Like [`exchange`](Self::exchange), but returns the waker that is not needed.
     pub(super) fn replace(mut self, known: &mut Waker) -> Waker {
         self.exchange(known);
         self.into_waker()
@@ -37,7 +38,7 @@ impl NewWaker {
 
     /// # Panics
     ///
-    /// Panics if it was taken before: a task waits in one place for one event.
+    /// Panics if the waker was taken before: a task waits in one place for one event.
     pub(super) fn take(&mut self) -> Waker {
         self.0.take().expect("a new waker is stored once")
     }
@@ -52,7 +53,8 @@ impl Drop for NewWaker {
     }
 }
 
-/// Wakers to wake once a lock is released. An empty list costs one word, and the first waker no allocation.
+/// A list of wakers to wake once a lock is released. An empty list costs one word, and the first
+/// waker needs no allocation.
 #[derive(Debug, Default)]
 #[must_use = "tasks wait for these wakers"]
 pub(crate) enum WakeList {
@@ -86,7 +88,7 @@ impl WakeList {
         *self = mem::take(self).and(other);
     }
 
-    /// These wakers, and those of `other` after them.
+    /// Returns these wakers, followed by those of `other`.
     #[inline]
     pub(crate) fn and(self, other: Self) -> Self {
         if other.is_empty() {
@@ -104,7 +106,8 @@ impl WakeList {
         self
     }
 
-    /// Wakes all of them, in the order in which they came. A wake that panics keeps no other from its turn.
+    /// Wakes all wakers, in the order in which they came. A panic of one wake does not skip the
+    /// next wakers.
     pub(crate) fn wake(self) {
         if !self.is_empty() {
             self.wake_in_place();
@@ -112,8 +115,8 @@ impl WakeList {
         }
     }
 
-    /// As [`wake`](Self::wake), without a hand-over to another simulated thread: for a caller whose user may hold a lock, or that
-    /// hands over by its own means.
+    /// Like [`wake`](Self::wake), without a switch to another simulated thread. This is for a
+    /// caller whose user may hold a lock, or a caller that switches by its own means.
     #[inline]
     pub(crate) fn wake_in_place(self) {
         if !self.is_empty() {
@@ -121,7 +124,7 @@ impl WakeList {
         }
     }
 
-    /// Drops all of them without a wake. A drop that panics keeps no other from its turn.
+    /// Drops all wakers without a wake. A panic of one drop does not skip the next wakers.
     pub(super) fn discard(self) {
         if !self.is_empty() {
             self.each_unlocked(drop);
