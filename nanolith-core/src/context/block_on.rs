@@ -79,8 +79,8 @@ pub(crate) fn block_until<F: Future>(
         if thread_context::is_stranded(target) {
             return Err(WouldDeadlock);
         }
-        // A future that wakes itself all the time never lets the thread sleep. Its limit holds all
-        // the same.
+        // A future that wakes itself all the time never lets the thread sleep. Its limit still
+        // applies.
         let is_late = deadline.is_some_and(|deadline| deadline <= clock::instant() || clock::is_over());
         if is_late || !parking.park_until(deadline) {
             return Ok(None);
@@ -105,7 +105,7 @@ fn describe(target: Option<ExecutorId>, has_limit: bool) -> String {
 /// slot lent to other tasks.
 ///
 /// Outside a task, this function only runs `f`. On the thread of a service it only runs `f`, too: a
-/// service has one thread, and no other thread stands in for it.
+/// service has one thread, and no other thread takes over its work.
 ///
 /// ```
 /// use nanolith::{block_in_place, prelude::*};

@@ -44,8 +44,8 @@ fn run(work: Runnable) {
     }
 }
 
-/// Returns the next future to poll on this thread. After the last one, the thread counts as polling
-/// none.
+/// Returns the next future to poll on this thread. After the last future, the thread counts as
+/// polling none.
 fn next() -> Option<Runnable> {
     NEXT.with(|next| {
         let mut next = next.borrow_mut();

@@ -12,7 +12,7 @@ use std::{
 /// Runs `f` in a scope of `priority`. Each call that `f` submits has this priority, unless the call
 /// sets another one.
 ///
-/// A wait within `f` raises the awaited call to this priority, like a wait within a task does.
+/// A wait within `f` raises the awaited call to this priority, like a wait within a task.
 ///
 /// ```
 /// use nanolith::{prelude::*, with_priority};

@@ -226,7 +226,7 @@ pub(crate) fn is_driver_thread() -> bool {
     DRIVES.get()
 }
 
-/// Returns the `target` of a wait, if this thread may be the one that drives it.
+/// Returns the `target` of a wait, if this thread may drive it.
 pub(crate) fn driven_by_this_thread(target: Option<ExecutorId>) -> Option<Arc<dyn Backend>> {
     target.filter(|_| is_driver_thread()).and_then(ExecutorId::get)
 }

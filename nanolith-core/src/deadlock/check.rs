@@ -314,7 +314,7 @@ fn finish() {
 
 fn sweep() {
     if ARMED.load(Ordering::Relaxed) {
-        return; // a check goes on
+        return; // a check is going on
     }
     PROBED.lock().unwrap_or_else(PoisonError::into_inner).clear(); // a probe may have come late
     let is_new = |call: &CallRef<dyn ErasedCall>| !call.is_over() && call.header().waits() != call.header().looked_at();

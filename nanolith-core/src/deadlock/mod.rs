@@ -15,8 +15,8 @@
 //!
 //! A task waits for the end of a call, or for capacity in a queue. A call waits for the thread of
 //! its service, or for the state that a reader or a writer of the service has. It may also wait for
-//! a slot of its kind (`#[task(concurrency = 1)]`), for a thread of a pool whose threads all wait,
-//! or for capacity below `max_in_flight`.
+//! a slot of its kind (`#[task(concurrency = 1)]`) or for capacity below `max_in_flight`. In a pool
+//! it may wait for a thread while all threads of the pool wait.
 //!
 //! ```
 //! use nanolith::prelude::*;
@@ -50,8 +50,10 @@
 //!   cycle.
 //! - Waits for a port, a stream, a messenger, a permit, a group, a layer's limit, a share's limit
 //!   or a lock: it is not known what ends them.
-//! - Waits for a load of a [`Cache`](crate::layers::Cache) that another call runs. A task that
-//!   awaits such a wait beside a call counts as a task that waits for something else.
+//! - Waits for a load of a [`Cache`](crate::layers::Cache) that another call runs.
+//!
+//!   A task that awaits any of these waits beside a call counts as a task that waits for something
+//!   else.
 //! - Handles that are awaited within a `FuturesUnordered`, or within anything else that polls with
 //!   a waker of its own. The tasks of such a cycle run on.
 //! - Asynchronous tasks of a [`Local`](crate::Local), asynchronous hooks of synchronous tasks, and
@@ -66,9 +68,9 @@
 //! second at the tasks that began to wait, and ends when it knows whether each of them goes on. An
 //! idle process has no check.
 //!
-//! The check has a task without progress polled once more, with a waker whose clones the check
-//! counts. A future has to keep the waker of its last poll, so the clones show what the task waits
-//! for: see [`Future::poll`].
+//! A task without progress is polled once more, with a waker of the check that counts its clones. A
+//! future has to keep the waker of its last poll, so the clones show what the task waits for: see
+//! [`Future::poll`].
 //!
 //! [wait-for graph]: https://en.wikipedia.org/wiki/Wait-for_graph
 

@@ -25,7 +25,7 @@ mod read {
     ///
     /// A call counts when it is over. A busy thread reports its measurements some dozens of calls
     /// at a time, and before it rests. For short calls in a row, each time is a mean of up to 32
-    /// calls. One wait stands for the waits of as many calls, and is accurate to some milliseconds.
+    /// calls. One measured wait counts for as many calls, and is accurate to some milliseconds.
     ///
     /// ```
     /// # use nanolith::prelude::*;

@@ -1,5 +1,5 @@
-//! Parks a thread until its waker is used, after a short spin, so that a blocking wait works as a
-//! future does.
+//! Parks a thread until its waker is used, after a short spin. A blocking wait polls its future
+//! with this waker.
 
 use crate::{
     sim_runtime,

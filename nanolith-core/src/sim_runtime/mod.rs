@@ -1,12 +1,14 @@
-//! Simulated threads for [deterministic
-//! simulation](https://en.wikipedia.org/wiki/Deterministic_simulation): real threads that run one
-//! at a time, in an order that a seed chooses.
+//! Simulated threads: real threads that run one at a time, in an order that a seed chooses.
 //!
-//! The seed chooses the next thread at every place where a thread blocks or may be interrupted.
+//! They are the base of [deterministic simulation]. The seed chooses the next thread at every place
+//! where a thread blocks or may be interrupted.
+//!
 //! Code that starts, blocks or wakes a thread first asks this module whether the thread is a
 //! simulated one.
 //!
 //! Outside of a simulation that costs one load of a flag ([`clock::is_any_mocked`]).
+//!
+//! [deterministic simulation]: https://apple.github.io/foundationdb/testing.html
 
 mod rng;
 mod scheduler;

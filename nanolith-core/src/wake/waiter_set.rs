@@ -162,7 +162,7 @@ impl<W> WaiterSet<W> {
         }
     }
 
-    /// Notifies the waiter that waits longest. Returns whether there was one.
+    /// Notifies the waiter that waits longest. Returns whether a waiter was there.
     pub(crate) fn notify_one<D>(&mut self, after: &mut AfterUnlock<D>) -> bool {
         match self.first {
             Some(index) => self.notify(index, true, after),
