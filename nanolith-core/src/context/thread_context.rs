@@ -1,5 +1,4 @@
 //! The thread-local context of the running thread: its executor, its task, and what it has lent.
-//!
 //! A submitted call looks up its parents here. A wait looks up the permit that the thread holds.
 
 use crate::meta::thread_kind::Where;
@@ -31,8 +30,7 @@ use std::{
     task::Waker,
 };
 
-/// The maximum number of claimed calls nested on one thread's stack, where the size of the stack is
-/// unknown.
+/// The maximum number of claimed calls nested on a stack of unknown size.
 const MAX_INLINE_DEPTH: u32 = 64;
 
 /// A task that is running.
@@ -72,8 +70,7 @@ struct ThreadContext {
     call: Cell<Option<CallRef<dyn ErasedCall>>>,
     /// Belongs to `call`: see [`RunningTask`].
     lineage: Cell<Option<RunAncestry>>,
-    /// The priority of the innermost scope, and the address of the call in which the scope was
-    /// opened. The scope does not cover a call that is nested within that call.
+    /// The priority of a scope, and the address of its call. It does not cover calls within that.
     scope: Cell<Option<(Priority, *const ())>>,
     /// The data pointer of the waker with which the future of the call is polled.
     task_waker: Cell<*const ()>,
@@ -83,8 +80,7 @@ struct ThreadContext {
     /// The number of claimed calls nested on the stack.
     depth: Cell<u32>,
     is_nested_run: Cell<u64>,
-    /// The loan that was made because handles were polled within a sync task, and the number of
-    /// those handles that are pending.
+    /// The loan made by handles polled within a sync task, and how many of them are pending.
     lent: Cell<Option<PollLoan>>,
     pending: Cell<u32>,
     /// The number of the loan to which the pending handles belong.
@@ -132,15 +128,13 @@ per_thread! {
     };
 }
 
-/// The loan in which a handle counts as pending, if there is one. A pending handle that moves to
-/// another task or thread counts nothing there.
+/// The loan in which a handle counts as pending. In another task or thread it counts nothing.
 pub(crate) type PendingPoll = Option<NonZero<u64>>;
 
 /// Returns a number that no other loan has.
 fn next_loan() -> PendingPoll {
     static LAST: AtomicU64 = AtomicU64::new(0);
-    // ORDERING: Relaxed. The number identifies a loan and publishes no other data, so it has no
-    // partner.
+    // ORDERING: Relaxed, without a partner: the number publishes no other data.
     NonZero::new(LAST.fetch_add(1, Ordering::Relaxed) + 1)
 }
 
@@ -173,8 +167,7 @@ pub(crate) fn set_executor(id: ExecutorId, host: Weak<dyn Backend>) {
     });
 }
 
-/// Makes `host` the executor of this thread and marks it as running a worker, until the returned
-/// guard is dropped. The guard restores the executor from before.
+/// Makes this thread run a worker of `host`, until the guard restores the executor from before.
 pub(crate) fn enter_executor(id: ExecutorId, host: Weak<dyn Backend>) -> EnterGuard {
     let rules = host.upgrade().map(|host| host.rules().clone());
     THREAD.with(|thread| EnterGuard {
@@ -247,7 +240,6 @@ fn host(thread: &ThreadContext) -> Option<Arc<dyn Backend>> {
 }
 
 /// Runs `f` as a worker that holds `permit`. Returns the permit, unless `f` has taken it out.
-///
 /// Calls of `host` that have a future leave their completion on this thread: see [`take_over`].
 pub(crate) fn with_permit<R>(host: ExecutorId, permit: Permit, f: impl FnOnce() -> R) -> (R, Option<Permit>) {
     THREAD.with(|thread| {
@@ -285,8 +277,7 @@ fn take_permit(thread: &ThreadContext) -> Option<Permit> {
 
 // ----- the running task
 
-/// Runs `f` as part of `running`. Returns `running` too, so that the caller can keep it from one
-/// poll of a future to the next.
+/// Runs `f` as part of `running`. Returns `running` too, to be kept until the next poll.
 #[inline(always)]
 pub(crate) fn enter_task<R>(running: RunningTask, f: impl FnOnce() -> R) -> (R, RunningTask) {
     /// The task below on the stack, if there is one. It waits for the new task meanwhile.
@@ -350,8 +341,7 @@ fn running(thread: &ThreadContext) -> *const () {
     look(thread, PrefetchTarget::target_ptr).unwrap_or(std::ptr::null())
 }
 
-/// Returns the priority of the running code: the scope's, else the task's. `None` if there is
-/// neither.
+/// Returns the priority of the running code: the scope's, else the task's, else `None`.
 pub(crate) fn effective_priority() -> Option<Priority> {
     let urgency =
         |thread: &ThreadContext| scoped_priority(thread).or_else(|| look(thread, |call| call.header().priority()));
@@ -366,8 +356,7 @@ pub(crate) fn with_priority<R>(priority: Priority, f: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Returns a wait for the moment at which the running task is raised or asked to stop. The task is
-/// about to block. `None` if no task runs.
+/// Returns a wait for a raise or stop of the task that is about to block; `None` without a task.
 pub(crate) fn stop_wait() -> Option<Registration<StopHome<CallRef<dyn ErasedCall>>>> {
     let wait = |call: &CallRef<dyn ErasedCall>| {
         call.header().mark_blocking();
@@ -422,8 +411,7 @@ fn lineage_of(thread: &ThreadContext, call: &CallRef<dyn ErasedCall>) -> Arc<Anc
 
 // ----- how the calls on the thread end
 
-/// Runs `f`, which runs a call of `host`. Returns the result of `f`, and the completion that the
-/// call left to be counted.
+/// Runs `f`, which runs a call of `host`. Returns its result and the completion that the call left.
 pub(crate) fn collect_over<R>(host: ExecutorId, f: impl FnOnce() -> R) -> (R, Option<Completion>) {
     THREAD.with(|thread| {
         let _collects = set(&thread.collects, Some(host));
@@ -438,8 +426,7 @@ pub(crate) fn take_over() -> Option<Completion> {
     THREAD.with(|thread| thread.over.take())
 }
 
-/// Leaves `over` to the worker that runs the call, which counts it. Returns `false` if no worker of
-/// `host` collects completions here.
+/// Leaves `over` to the worker to count. Returns `false` if no worker of `host` collects it here.
 pub(crate) fn leave_over(host: ExecutorId, over: Completion) -> bool {
     THREAD.with(|thread| {
         let is_free = thread.collects.get() == Some(host) && thread.over.get().is_none();
@@ -483,9 +470,8 @@ fn lend_to(
 /// Whether any share has ever had a limit.
 static SOME_SHARE_IS_LIMITED: AtomicBool = AtomicBool::new(false);
 
-// ORDERING of `SOME_SHARE_IS_LIMITED`: Relaxed. The store below pairs with the load in
-// `ReturnedSlot::of`. A call that holds a slot has passed the lock under which its share got the
-// limit.
+// ORDERING of `SOME_SHARE_IS_LIMITED`: Relaxed, pairs with the load in `ReturnedSlot::of`. A call
+// that holds a slot has passed the lock under which its share got the limit.
 pub(crate) fn some_share_is_limited() {
     SOME_SHARE_IS_LIMITED.store(true, Ordering::Relaxed);
 }
@@ -530,8 +516,7 @@ pub(crate) fn running_share_slot(pool: ExecutorId) -> Option<u32> {
     THREAD.with(|thread| look(thread, held).flatten())
 }
 
-/// Lends this thread's slot for a wait on something of `target`. Lends nothing if the thread has no
-/// slot, or has lent it already.
+/// Lends this thread's slot, if it has one and has not lent it, for a wait on `target`.
 pub(crate) fn enter_blocking(target: Option<ExecutorId>) -> Result<BlockingGuard, WouldDeadlock> {
     THREAD.with(|thread| {
         let host = if thread.has_lent() { None } else { host(thread) };
@@ -540,14 +525,12 @@ pub(crate) fn enter_blocking(target: Option<ExecutorId>) -> Result<BlockingGuard
     })
 }
 
-/// Whether this thread has to end its wait on `target`, the executor that the thread belongs to.
-/// See [`Backend::take_stranded`].
+/// Whether this thread's wait on `target`, its own executor, must end: [`Backend::take_stranded`].
 pub(crate) fn is_stranded(target: Option<ExecutorId>) -> bool {
     target.is_some() && current_executor() == target && current_backend().is_some_and(|host| host.take_stranded())
 }
 
-/// Runs `f` as a poll of this crate's blocking wait. A handle that is polled within `f` leaves the
-/// lending to that wait.
+/// Runs `f` as a poll of this crate's blocking wait. Handles in `f` leave the lending to that wait.
 pub(crate) fn during_block_on<R>(f: impl FnOnce() -> R) -> R {
     THREAD.with(|thread| {
         let _restore = set(&thread.waiting, true);
@@ -560,17 +543,14 @@ pub(crate) fn is_blocking() -> bool {
     THREAD.with(|thread| thread.waiting.get())
 }
 
-/// Counts a pending wait of the running asynchronous task. Returns whether this poll is a probe,
-/// which finds out what the task waits for.
-///
-/// Returns `None` if no asynchronous task runs here, or if its thread blocks.
+/// Counts a pending wait of the running asynchronous task. Returns whether the poll is a probe.
+/// `None` if no such task runs here, or if its thread blocks.
 #[inline]
 pub(crate) fn count_wait() -> Option<bool> {
     in_async_task(Header::count_wait)
 }
 
-/// Whether this poll of the running asynchronous task is a probe, which finds out what the task
-/// waits for.
+/// Whether this poll of the running asynchronous task is a probe, for what the task waits for.
 pub(crate) fn is_probed() -> bool {
     in_async_task(Header::is_probed) == Some(true)
 }
@@ -608,8 +588,7 @@ pub(crate) fn poll_pending(counted: &mut PendingPoll, target: Option<ExecutorId>
     })
 }
 
-/// Counts out a handle that was pending: it is ready, or dropped. With the last such handle the
-/// thread takes its slot back.
+/// Counts out a handle that is ready or dropped. The last handle takes back the thread's slot.
 pub(crate) fn poll_resolved(counted: &mut PendingPoll) {
     let Some(loan) = counted.take() else { return };
     THREAD.with(|thread| {
@@ -654,8 +633,8 @@ fn in_sync_task(thread: &ThreadContext) -> bool {
     look(thread, |call| !call.header().task().is_async()).unwrap_or(false)
 }
 
-/// Whether no other claimed call should run on this stack, because little of the stack is left.
-/// Where its size is unknown, the number of calls on it is compared with a maximum.
+/// Whether no other claimed call should run on this stack: it is almost full or, where its size is
+/// unknown, has the maximum number of calls on it.
 pub(crate) fn at_max_depth() -> bool {
     stack::is_low().unwrap_or_else(|| THREAD.with(|thread| thread.depth.get() >= MAX_INLINE_DEPTH))
 }
@@ -663,8 +642,7 @@ pub(crate) fn at_max_depth() -> bool {
 /// Whether any executor has ever asked its tasks to stop.
 static ANY_SHUTDOWN: AtomicBool = AtomicBool::new(false);
 
-// ORDERING of `ANY_SHUTDOWN`: Relaxed. The store below pairs with the load in `is_shutting_down`.
-// Tasks repeat that load, so a later one sees the store.
+// ORDERING of `ANY_SHUTDOWN`: Relaxed, pairs with the repeated load in `is_shutting_down`.
 pub(crate) fn note_shutdown() {
     ANY_SHUTDOWN.store(true, Ordering::Relaxed);
 }
@@ -680,8 +658,7 @@ pub(crate) fn holds_permit() -> bool {
     THREAD.with(|thread| thread.runner.get())
 }
 
-/// Whether a worker of `host` is on the stack of this thread, and may run a call that it waits for
-/// on top.
+/// Whether a worker of `host` is on this stack, and may run on top a call that it waits for.
 pub(crate) fn can_run_inline(host: Option<ExecutorId>) -> bool {
     THREAD.with(|thread| thread.runner.get() && host.is_some() && thread.id.get() == host) && !at_max_depth()
 }
@@ -716,8 +693,7 @@ pub(crate) fn run_nested<R>(run: impl FnOnce() -> R) -> R {
         let _share_slot = ReturnedSlot::of(thread);
         let _depth = set(&thread.depth, thread.depth.get() + 1);
         thread.is_nested_run.set(thread.is_nested_run.get() + 1);
-        // The task below may be pending in a `block_on`. Its loan stays, and the call on top makes
-        // a loan of its own.
+        // The loan of a task below in a `block_on` stays. The call on top makes a loan of its own.
         let _pending = set(&thread.pending, 0);
         let _lent = LentBelow { thread, loan: thread.lent.take() };
         let _loan = set(&thread.loan, None);

@@ -1,10 +1,8 @@
-//! The scheduler of one simulation: its threads, its clock, and the turn that it passes from thread
-//! to thread.
+//! The scheduler of one simulation: its threads, its clock, and the turn that threads pass on.
 //!
 //! Each thread waits on a condition variable of its own, its `bell`, until it has the turn. A
 //! thread that waits, or passes a switch point, chooses the next thread under the lock. It notifies
-//! that thread's `bell`, and waits at its own. Nothing else that could block happens under that
-//! lock.
+//! that thread's `bell`, and waits at its own. Under that lock nothing else may block.
 
 use super::{
     Rules,
@@ -209,14 +207,12 @@ impl Scheduler {
         value.downcast().unwrap_or_else(|_| unreachable!("a value is known by its type"))
     }
 
-    /// Runs `end` when the grace period is over, on the thread that ran the closure. No lock is
-    /// held.
+    /// Runs `end` after the grace period, on the thread that ran the closure. No lock is held.
     pub(crate) fn at_end(&self, end: impl FnOnce() + Send + 'static) {
         lock(&self.enders).push(OnEnd { end: Some(Box::new(end)), sweep: None });
     }
 
-    /// Like [`at_end`](Self::at_end). When no thread of the simulation runs any more, `sweep` drops
-    /// what is left, on that thread too.
+    /// Like [`at_end`](Self::at_end). After the last thread, `sweep` drops the rest on that thread.
     pub(crate) fn at_end_and_after(
         &self,
         end: impl FnOnce() + Send + 'static,
@@ -225,8 +221,7 @@ impl Scheduler {
         lock(&self.enders).push(OnEnd { end: Some(Box::new(end)), sweep: Some(Arc::new(sweep)) });
     }
 
-    /// Returns the listener for the steps of the end. `make` creates it, once, from the step that
-    /// was reached.
+    /// Returns the listener for the steps of the end. `make` creates it, once, from the last step.
     pub(crate) fn end_listener(&self, make: impl FnOnce(EndStep) -> Arc<dyn EndListener>) -> Arc<dyn EndListener> {
         let mut end = lock(&self.end);
         let step = end.step;
@@ -249,8 +244,7 @@ impl Scheduler {
 
     /// Whether the grace period is over, so that what is left ends.
     pub(crate) fn is_past_grace(&self) -> bool {
-        // ORDERING: Relaxed, pairs with the store in `mark_past_grace`. One thread of the
-        // simulation runs at a time, and the lock that passes the turn orders them.
+        // ORDERING: Relaxed, pairs with the store in `mark_past_grace`. The lock orders the turns.
         self.past_grace.load(Ordering::Relaxed)
     }
 
@@ -327,8 +321,7 @@ impl Scheduler {
         }
     }
 
-    /// Like [`switch_point`](Self::switch_point), for a thread that may poll: it yields every other
-    /// time on average.
+    /// Like [`switch_point`](Self::switch_point), for a polling thread: it yields half the time.
     pub(super) fn poll_point(&self, me: usize) {
         let mut state = lock(&self.state);
         if state.running == Some(me) && state.random.chance(0.5) {
@@ -341,8 +334,7 @@ impl Scheduler {
         lock(&self.state).stands[me].doing = doing;
     }
 
-    /// Lets other threads go on until it is this thread's turn again. Then the thread unwinds, if
-    /// it is doomed and may unwind.
+    /// Lets other threads run until this thread's next turn. Then it unwinds, if doomed and able.
     fn switch(&self, me: usize, standing: ThreadStatus, may_unwind: bool) {
         let mut state = lock(&self.state);
         if state.running != Some(me) {
@@ -426,8 +418,7 @@ impl Scheduler {
         }
     }
 
-    /// Runs the clock's thread, which moves the clock when no thread could run. It rings one alarm
-    /// at a time.
+    /// Moves the clock when no thread can run, and rings one alarm at a time. Run by `CLOCK`.
     pub(super) fn serve_clock(&self) {
         let mut state = Self::await_turn(lock(&self.state), CLOCK);
         while !lock(&self.course).over {
@@ -450,8 +441,7 @@ impl Scheduler {
     }
 }
 
-/// Aborts the process: the root waits forever in a destructor while it unwinds, and nothing can end
-/// that wait.
+/// Aborts the process: the root waits forever in a destructor while it unwinds.
 fn give_up(seed: u64, left: &[String]) -> ! {
     eprintln!(
         "simulation failed with seed {seed}: a destructor waits for ever while a panic unwinds\n  {}",
