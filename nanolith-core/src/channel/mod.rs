@@ -1,4 +1,5 @@
-//! Channels: the broadcast log, ports, streams and messengers.
+//! Channels between tasks and threads: ports, streams, messengers, and the broadcast log beneath
+//! messengers.
 
 pub(crate) mod broadcast;
 pub mod messenger;

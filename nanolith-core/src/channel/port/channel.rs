@@ -1,5 +1,8 @@
-//! One direction between two ports: the lock around its [`DirectionState`], and what follows its release (wake-ups, and the drops of
-//! users' values). The named futures of this room are thin around it, as is a handler in `pool/handlers/port.rs`.
+//! One direction of a port pair: a [`DirectionState`] behind a lock. Wake-ups, and drops of the
+//! users' values, happen after the lock's release.
+//!
+//! The futures in this folder (`Sending`, `Receiving`, `WaitFor`, `Closed`) are thin wrappers
+//! around a [`Direction`]. So is the handler in `pool/handlers/port.rs`.
 
 use super::{
     error::{RecvError, TryRecvError, TrySendError},
@@ -24,12 +27,16 @@ impl<T> Direction<T> {
         self.0.with(|core, after| core.try_send(message, true, after))
     }
 
-    /// Sends if there is room. A receiver that waits is no room: what is sent so has been taken, or is in the queue.
+    /// Sends a message if the queue has capacity. A waiting receiver does not count as capacity. So
+    /// a sent message is in the queue, or was received from it.
     pub(super) fn send_now(&self, message: T) -> Result<(), TrySendError<T>> {
         self.0.with(|core, after| core.try_send(message, false, after))
     }
 
-    /// Sends, or stands in line: then the ticket says where. `Err`: the receiver has closed.
+    /// Sends a message. If the queue is full, the message joins the line of blocked senders, and
+    /// the returned ticket names its position.
+    ///
+    /// Returns `Err` with the message when the receiver has closed.
     pub(super) fn send(&self, message: T, waker: &Waker) -> Result<Option<WaitTicket>, T> {
         let mut new = NewWaker::of(waker);
         self.0.with(|core, after| match core.try_send(message, false, after) {
@@ -39,7 +46,9 @@ impl<T> Direction<T> {
         })
     }
 
-    /// Waits for a message to go from the line. `Err`: the receiver has closed.
+    /// Waits until the message with this ticket leaves the line of blocked senders.
+    ///
+    /// Returns `Err` with the message when the receiver has closed.
     pub(super) fn poll_line(&self, ticket: WaitTicket, cx: &mut Context<'_>) -> Poll<Result<(), T>> {
         let mut new = NewWaker::of(cx.waker());
         match self.0.with(|core, _| core.in_line(ticket, &mut new)) {
@@ -49,7 +58,7 @@ impl<T> Direction<T> {
         }
     }
 
-    /// Takes a message out of the line, if it is there still.
+    /// Takes a message out of the line of blocked senders, if it is still there.
     pub(super) fn leave_line(&self, ticket: WaitTicket) -> Option<T> {
         self.0.with(|core, after| core.leave_line(ticket, after))
     }
@@ -76,7 +85,8 @@ impl<T> Direction<T> {
         self.0.with(|core, _| core.len())
     }
 
-    /// What had not been received comes back, to be dropped when no receiver waits for it any more.
+    /// Closes the receiver and returns the messages that were not received. The caller drops them
+    /// after this call, outside the lock.
     pub(super) fn close_receiver(&self) -> Unreceived<T> {
         self.0.with(DirectionState::close_receiver)
     }
@@ -86,7 +96,7 @@ impl<T> Direction<T> {
     }
 }
 
-/// A channel's waits of one kind, each a home of its own.
+/// Defines a [`WaiterHome`] for each kind of waiter of a direction.
 macro_rules! homes {
     ($($(#[$doc:meta])* $name:ident: $set:ident;)*) => {$(
         $(#[$doc])*
@@ -106,7 +116,7 @@ macro_rules! homes {
         }
 
         impl<C: Deref<Target = Direction<T>>, T> $name<C> {
-            /// A wait at this channel.
+            /// Creates a registration for this kind of wait at `channel`.
             pub(crate) fn at(channel: C) -> Registration<Self> {
                 Registration::new(Self(channel))
             }
@@ -115,11 +125,11 @@ macro_rules! homes {
 }
 
 homes! {
-    /// Those that take any message.
+    /// The waiters that take any message.
     Receivers: receivers;
-    /// Those that are to see each message.
+    /// The waiters that must see each message.
     Observers: observers;
-    /// Those that wait for the sender to close.
+    /// The waiters for the sender's close.
     Closers: closers;
 }
 
@@ -134,14 +144,14 @@ impl<C: Deref<Target = Direction<T>>, T> Registration<Receivers<C>> {
 }
 
 impl<C: Deref<Target = Direction<T>>, T> Registration<Closers<C>> {
-    /// Waits for the sender to close.
+    /// Waits until the sender is closed.
     pub(super) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_until(cx.waker(), |core| core.is_sender_gone())
     }
 }
 
 impl<C: Deref<Target = Direction<T>>, T> Registration<Observers<C>> {
-    /// Waits for the next message, whatever it is.
+    /// Waits for the next message and takes it, whatever its content.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
         self.poll_with(cx.waker(), |core, after| {
             let message = core.take_observed(after).map(Ok);
@@ -151,7 +161,7 @@ impl<C: Deref<Target = Direction<T>>, T> Registration<Observers<C>> {
 }
 
 impl<'a, T> Registration<Observers<&'a Direction<T>>> {
-    /// Waits for messages from number `unseen` on, to be looked at.
+    /// Waits for messages with number `unseen` or higher, and takes them out for inspection.
     pub(super) fn poll_judge(
         &mut self,
         unseen: Sequence,
@@ -165,14 +175,16 @@ impl<'a, T> Registration<Observers<&'a Direction<T>>> {
     }
 }
 
-/// Messages that an observer looks at. Dropped, also by a panic, those that are left are kept.
+/// The messages that an observer inspects. Dropping the batch returns the remaining messages to the
+/// direction, also during a panic.
 pub(super) struct ScanBatch<'a, T> {
     channel: &'a Direction<T>,
     messages: Numbered<T>,
 }
 
 impl<T> ScanBatch<'_, T> {
-    /// Takes out the first that `fits`, or says which number comes next.
+    /// Takes out the first message that `fits`. Returns `Err` with the number after the batch's
+    /// last message when no message fits.
     pub(super) fn find(mut self, mut fits: impl FnMut(&T) -> bool) -> Result<T, Sequence> {
         let next = self.messages.back().map_or(0, |(number, _)| number + 1);
         let at = self.messages.iter().position(|(_, message)| fits(message)).ok_or(next)?;

@@ -1,4 +1,4 @@
-//! Waiting for the other port to close.
+//! The future that waits until the other port is closed.
 
 use super::{
     Port,
@@ -13,7 +13,7 @@ use std::{
 };
 
 impl<S, R> Port<S, R> {
-    /// Waits for the other port to close. Messages may be there still.
+    /// Waits until the other port is closed. Messages that it sent before may still be available.
     ///
     /// ```
     /// use nanolith::port;
@@ -28,7 +28,8 @@ impl<S, R> Port<S, R> {
         Closed::new(&self.inward)
     }
 
-    /// Whether the other port is closed. Messages may be there still.
+    /// Returns `true` if the other port is closed. Messages that it sent before may still be
+    /// available.
     ///
     /// ```
     /// use nanolith::port;
@@ -43,7 +44,8 @@ impl<S, R> Port<S, R> {
     }
 }
 
-/// The other port's close, to be waited for: made by [`Port::closed`](super::Port::closed).
+/// A future that waits until the other port is closed. Created by
+/// [`Port::closed`](super::Port::closed).
 ///
 /// ```
 /// use nanolith::port::{self, Closed};
@@ -57,7 +59,7 @@ impl<S, R> Port<S, R> {
 ///
 /// # Cancel safety
 ///
-/// May be dropped and asked for again at any time.
+/// This future can be dropped and created again at any time.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Closed<'a, R> {
     waiter: Registration<Closers<&'a Direction<R>>>,
@@ -68,7 +70,8 @@ impl<'a, R> Closed<'a, R> {
         Self { waiter: Closers::at(channel) }
     }
 
-    /// Blocks until the other port is closed. Within a task, the slot is released meanwhile.
+    /// Blocks until the other port is closed. Inside a task, the task's slot is released while this
+    /// method blocks.
     ///
     /// ```
     /// use nanolith::port;

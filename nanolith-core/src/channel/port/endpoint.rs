@@ -1,4 +1,4 @@
-//! One end of two.
+//! The [`Port`] type: one end of a bidirectional channel.
 
 use super::{
     channel::{Direction, Observers},
@@ -9,7 +9,10 @@ use super::{
 use crate::wake::{Registration, WaitTicket};
 use std::{fmt, sync::Arc, time::Duration};
 
-/// One end of two: it sends `S` and receives `R`. Made by [`pair`](super::pair) and [`bounded`](super::bounded); the module says what holds.
+/// One end of a bidirectional channel: it sends `S` and receives `R`.
+///
+/// Ports are created in pairs by [`pair`](super::pair) and [`bounded`](super::bounded). The module
+/// documentation lists the guarantees.
 ///
 /// ```
 /// use nanolith::port::{self, Port};
@@ -24,9 +27,9 @@ use std::{fmt, sync::Arc, time::Duration};
 pub struct Port<S, R> {
     pub(super) outward: Arc<Direction<S>>,
     pub(super) inward: Arc<Direction<R>>,
-    /// Where it waits as a stream.
+    /// The registration of this port when it is polled as a `Stream`.
     pub(super) streams: Registration<Observers<Arc<Direction<R>>>>,
-    /// Where a message stands in line that it took as a sink.
+    /// The ticket of a message that this port accepted as a `Sink` while the queue was full.
     pub(super) sinks: Option<WaitTicket>,
 }
 
@@ -36,7 +39,8 @@ impl<S, R> Port<S, R> {
         Self { outward, inward, streams, sinks: None }
     }
 
-    /// Sends a message, and waits for room if it must. Without a bound there always is room.
+    /// Sends a message, and waits for queue capacity if the other port's queue is full. An
+    /// unbounded port always has capacity.
     ///
     /// ```
     /// use nanolith::port;
@@ -50,16 +54,17 @@ impl<S, R> Port<S, R> {
     ///
     /// # Errors
     ///
-    /// [`SendError`](super::SendError) with the message when the other port is closed, or closes while this one waits.
+    /// Returns [`SendError`](super::SendError) with the message when the other port is closed, or
+    /// closes while this call waits.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has sent nothing; the message is dropped.
+    /// If the future is dropped before it is ready, nothing was sent, and the message is dropped.
     pub fn send(&self, message: S) -> Sending<'_, S> {
         Sending::new(&self.outward, message)
     }
 
-    /// Sends a message if that takes no waiting.
+    /// Sends a message without waiting.
     ///
     /// ```
     /// use nanolith::port::{self, TrySendError};
@@ -71,7 +76,8 @@ impl<S, R> Port<S, R> {
     ///
     /// # Errors
     ///
-    /// [`TrySendError`] with the message.
+    /// Returns [`TrySendError`] with the message when the queue is full or the other port is
+    /// closed.
     pub fn try_send(&self, message: S) -> Result<(), TrySendError<S>> {
         self.outward.try_send(message)
     }
@@ -92,16 +98,17 @@ impl<S, R> Port<S, R> {
     ///
     /// # Errors
     ///
-    /// [`RecvError`](super::RecvError) when the other port is closed and all that it sent was received.
+    /// Returns [`RecvError`](super::RecvError) when the other port is closed and all messages that
+    /// it sent were received.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has received nothing.
+    /// If the future is dropped before it is ready, no message was received.
     pub fn recv(&self) -> Receiving<'_, R> {
         Receiving::new(&self.inward)
     }
 
-    /// The next message, if it is there.
+    /// Receives the next message without waiting.
     ///
     /// ```
     /// use nanolith::port::{self, TryRecvError};
@@ -114,12 +121,13 @@ impl<S, R> Port<S, R> {
     ///
     /// # Errors
     ///
-    /// [`TryRecvError`], which tells a port with nothing in it from one to which nothing can come.
+    /// Returns [`TryRecvError::Empty`] when no message is available, and [`TryRecvError::Closed`]
+    /// when no message can arrive any more.
     pub fn try_recv(&self) -> Result<R, TryRecvError> {
         self.inward.try_recv()
     }
 
-    /// Waits for the next message, but not longer than `limit`, counted from this call.
+    /// Waits for the next message, at most for `limit`. The time counts from this call.
     ///
     /// ```
     /// use nanolith::{port::{self, RecvTimeoutError}, time::MILLISECOND};
@@ -134,12 +142,14 @@ impl<S, R> Port<S, R> {
     ///
     /// # Errors
     ///
-    /// [`RecvTimeoutError`](super::RecvTimeoutError).
+    /// Returns [`RecvTimeoutError`](super::RecvTimeoutError) when the time has elapsed, or when no
+    /// message can arrive any more.
     pub fn recv_timeout(&self, limit: Duration) -> ReceivingWithin<'_, R> {
         ReceivingWithin::new(self.recv(), limit)
     }
 
-    /// How many messages wait to be received here, those of senders that wait for room included.
+    /// Returns the number of messages that this port can receive now. Messages of senders that wait
+    /// for queue capacity are included.
     ///
     /// ```
     /// use nanolith::port;
@@ -153,13 +163,16 @@ impl<S, R> Port<S, R> {
         self.inward.len()
     }
 
-    /// Whether no message waits to be received here: see [`Port::len`].
+    /// Returns `true` if this port has no message to receive. See [`Port::len`].
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Closes the port, as dropping it does. What it sent still arrives; what it had not received is dropped, here and now.
+    /// Closes the port. Dropping the port has the same effect.
+    ///
+    /// Messages that this port sent still arrive. Messages that it had not received are dropped by
+    /// the calling thread.
     ///
     /// ```
     /// use nanolith::port::{self, TrySendError};
@@ -172,7 +185,7 @@ impl<S, R> Port<S, R> {
     /// ```
     pub fn close(self) {}
 
-    /// For a handler, which listens until the port is closed.
+    /// Returns the incoming direction, for a handler that receives until the port is closed.
     pub(crate) fn inward(&self) -> &Arc<Direction<R>> {
         &self.inward
     }
@@ -180,8 +193,10 @@ impl<S, R> Port<S, R> {
 
 impl<S, R> Drop for Port<S, R> {
     fn drop(&mut self) {
-        // First nobody can send to it, so one who sees that no more comes from it sees that too. What it had not received
-        // goes last, when all have been told: it is the user's.
+        // The receiver closes before the sender. So a thread that sees the sender closed also sees
+        // that sends to this port fail.
+        // The unreceived messages are user values, so they are dropped last, after all waiters were
+        // notified.
         let unreceived = self.inward.close_receiver();
         self.outward.close_sender();
         drop(unreceived);

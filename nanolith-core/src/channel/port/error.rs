@@ -1,8 +1,8 @@
-//! How sending and receiving fail. What could not be sent comes back.
+//! The errors of sending to and receiving from a port. Errors of sending return the message.
 
 use std::{error::Error, fmt};
 
-/// The message was not sent, for the other port is closed. Here it is again.
+/// The error of a send to a closed port. It holds the message.
 ///
 /// ```
 /// use nanolith::port::{self, SendError};
@@ -14,13 +14,13 @@ use std::{error::Error, fmt};
 pub struct SendError<S>(pub S);
 
 impl<S> SendError<S> {
-    /// The message.
+    /// Returns the message.
     pub fn into_inner(self) -> S {
         self.0
     }
 }
 
-/// The message was not sent at once. Here it is again.
+/// The error of a send that cannot happen without waiting. It holds the message.
 ///
 /// ```
 /// use nanolith::port::{self, TrySendError};
@@ -33,14 +33,14 @@ impl<S> SendError<S> {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TrySendError<S> {
-    /// There is no room. With a bound of zero: nobody waits to receive it.
+    /// The queue is full. With a bound of zero, no receiver waits for a message.
     Full(S),
     /// The other port is closed.
     Closed(S),
 }
 
 impl<S> TrySendError<S> {
-    /// The message.
+    /// Returns the message.
     pub fn into_inner(self) -> S {
         match self {
             Self::Full(message) | Self::Closed(message) => message,
@@ -48,7 +48,7 @@ impl<S> TrySendError<S> {
     }
 }
 
-/// The message was not sent in time. Here it is again.
+/// The error of a send that did not happen within its time limit. It holds the message.
 ///
 /// ```
 /// use nanolith::{port::{self, SendTimeoutError}, time::MILLISECOND};
@@ -61,14 +61,14 @@ impl<S> TrySendError<S> {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SendTimeoutError<S> {
-    /// There was no room until the time was over.
+    /// The queue stayed full until the time had elapsed.
     Timeout(S),
     /// The other port is closed.
     Closed(S),
 }
 
 impl<S> SendTimeoutError<S> {
-    /// The message.
+    /// Returns the message.
     pub fn into_inner(self) -> S {
         match self {
             Self::Timeout(message) | Self::Closed(message) => message,
@@ -76,7 +76,8 @@ impl<S> SendTimeoutError<S> {
     }
 }
 
-/// No message can come any more: the other port is closed, and all that it sent was received.
+/// The error of a receive after which no message can arrive: the other port is closed, and all
+/// messages that it sent were received.
 ///
 /// ```
 /// use nanolith::port::{self, RecvError};
@@ -89,7 +90,7 @@ impl<S> SendTimeoutError<S> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecvError;
 
-/// No message is there.
+/// The error of a receive that found no message.
 ///
 /// ```
 /// use nanolith::port::{self, TryRecvError};
@@ -100,13 +101,13 @@ pub struct RecvError;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
-    /// One may come.
+    /// A message may still arrive.
     Empty,
-    /// None can come any more: see [`RecvError`].
+    /// No message can arrive any more: see [`RecvError`].
     Closed,
 }
 
-/// No message came in time.
+/// The error of a receive that got no message within its time limit.
 ///
 /// ```
 /// use nanolith::{port::{self, RecvTimeoutError}, time::MILLISECOND};
@@ -117,9 +118,9 @@ pub enum TryRecvError {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecvTimeoutError {
-    /// One may still come.
+    /// A message may still arrive.
     Timeout,
-    /// None can come any more: see [`RecvError`].
+    /// No message can arrive any more: see [`RecvError`].
     Closed,
 }
 
@@ -131,7 +132,7 @@ impl From<RecvError> for RecvTimeoutError {
 
 const CLOSED: &str = "the other port is closed";
 
-// Messages need not be `Debug` for their errors to be.
+// `Debug` is implemented by hand, so that the errors are `Debug` for messages that are not.
 
 impl<S> fmt::Debug for SendError<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,10 +1,10 @@
-//! A port's messages one after another, for `for`.
+//! Iterators over the messages of a port.
 
 use super::Port;
 use std::iter::FusedIterator;
 
 impl<S, R> Port<S, R> {
-    /// The messages one after another, each waited for, until no more can come.
+    /// Returns an iterator that blocks for each message and ends when no more message can arrive.
     ///
     /// ```
     /// use nanolith::port;
@@ -20,7 +20,7 @@ impl<S, R> Port<S, R> {
         Iter(self)
     }
 
-    /// The messages that are there.
+    /// Returns an iterator over the messages that are available without waiting.
     ///
     /// ```
     /// use nanolith::port;
@@ -34,8 +34,9 @@ impl<S, R> Port<S, R> {
     }
 }
 
-/// The messages of a port, each waited for: made by [`Port::iter`]. It ends when the other port is closed and all that it
-/// sent was received.
+/// An iterator that blocks for each message of a port. Created by [`Port::iter`].
+///
+/// It ends when the other port is closed and all messages that it sent were received.
 ///
 /// ```
 /// use nanolith::port;
@@ -58,7 +59,10 @@ impl<S, R> Iterator for Iter<'_, S, R> {
 
 impl<S, R> FusedIterator for Iter<'_, S, R> {}
 
-/// The messages of a port that are there: made by [`Port::try_iter`]. It ends when none is.
+/// An iterator over the messages of a port that are available without waiting. Created by
+/// [`Port::try_iter`].
+///
+/// It ends when no message is available.
 ///
 /// ```
 /// use nanolith::port;
@@ -80,7 +84,7 @@ impl<S, R> Iterator for TryIter<'_, S, R> {
     }
 }
 
-/// As [`Iter`], and keeps the port: made by `into_iter`.
+/// An iterator like [`Iter`] that owns the port. Created by `into_iter`.
 ///
 /// ```
 /// use nanolith::port;

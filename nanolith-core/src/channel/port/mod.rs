@@ -30,20 +30,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What holds
+//! # Guarantees
 //!
-//! - **Order**: messages arrive first in, first out. They wait in the port for which they are, before anybody receives or
-//!   listens, and travel with it: in a task's arguments, in messages, in another port.
-//! - **Closing**: a port closes by [`Port::close`] or when it is dropped. What it sent before still arrives; after that the
-//!   other port's receives give `Closed`, its iterators and handlers end. Sends to a closed port give the message back, and
-//!   so do those that wait for room. What a closed port had not received is dropped by the thread that closes it.
-//! - **Bounds**: [`bounded`] says how many messages may wait for a port. Senders that wait for room are served in the order
-//!   in which they came.
-//! - **One owner**: a port is no clone of another, so a message has one receiver. A port cannot be sent through itself: it
-//!   does not compile, as it is borrowed by its own `send`. (Who sends a port to its *own other end* loses both: nobody
-//!   could receive it.)
+//! - **Order**: messages arrive first in, first out. A message waits in the port that receives it,
+//!   even before that port has a receiver or a handler. The waiting messages travel with the port:
+//!   in a task's arguments, in messages, in another port.
+//! - **Closing**: a port closes by [`Port::close`] or when it is dropped. Messages that it sent
+//!   before still arrive. After them, the other port's receives return `Closed`, and its iterators
+//!   and handlers end. Sends to a closed port return the message; so do sends that wait for queue
+//!   capacity. Messages that a closed port had not received are dropped by the thread that closes
+//!   it.
+//! - **Bounds**: [`bounded`] sets how many messages may wait for a port. Senders that wait for
+//!   queue capacity are served in the order of their arrival.
+//! - **One owner**: a port cannot be cloned, so each message has one receiver. A port cannot be
+//!   sent through itself: that does not compile, because its own `send` borrows it. A port that is
+//!   sent to its *own other end* is lost together with that end: no port is left to receive it.
 //!
-//! Several threads may share a port by reference; each message goes to one of them.
+//! Several threads may share a port by reference. Each message is received by one of them.
 
 mod channel;
 mod closed;
@@ -69,7 +72,7 @@ pub use self::{
 
 use std::sync::Arc;
 
-/// Two connected ports, for any number of messages.
+/// Creates two connected ports without a bound.
 ///
 /// ```
 /// use nanolith::port;
@@ -83,10 +86,12 @@ pub fn pair<A, B>() -> (Port<A, B>, Port<B, A>) {
     connected(None)
 }
 
-/// Two connected ports. So many messages wait for each of them; more wait for room.
+/// Creates two connected ports. At most `bound` messages wait for each of them; a sender of a
+/// further message waits for queue capacity.
 ///
-/// No memory is taken for messages that are not there, however large the bound is. With a bound of zero none waits: a send
-/// ends when the other side has the message, and [`Port::try_send`] succeeds only while somebody waits to receive it.
+/// A large bound costs no memory: memory is allocated for messages that are there. With a bound of
+/// zero no message waits: a send completes when the other port has received the message, and
+/// [`Port::try_send`] succeeds only while a receiver waits.
 ///
 /// ```
 /// use nanolith::port::{self, TrySendError};

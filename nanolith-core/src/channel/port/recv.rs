@@ -1,4 +1,4 @@
-//! Waiting for the next message.
+//! The futures that wait for a port's next message, with and without a time limit.
 
 use super::{
     channel::{Direction, Receivers},
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-/// The next message, to be waited for: made by [`Port::recv`](super::Port::recv).
+/// A future that waits for the next message. Created by [`Port::recv`](super::Port::recv).
 ///
 /// ```
 /// use nanolith::port::{self, Receiving};
@@ -28,7 +28,8 @@ use std::{
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it has received nothing: the message stays for the next receive.
+/// If the future is dropped before it is ready, no message was received: the message stays for the
+/// next receive.
 #[must_use = "receives nothing until awaited or waited on"]
 pub struct Receiving<'a, R> {
     channel: &'a Direction<R>,
@@ -40,7 +41,8 @@ impl<'a, R> Receiving<'a, R> {
         Self { channel, waiter: Receivers::at(channel) }
     }
 
-    /// Blocks until a message is there. Within a task, the slot is released meanwhile.
+    /// Blocks until a message is available. Inside a task, the task's slot is released while this
+    /// method blocks.
     ///
     /// ```
     /// use nanolith::port;
@@ -51,7 +53,8 @@ impl<'a, R> Receiving<'a, R> {
     ///
     /// # Errors
     ///
-    /// [`RecvError`] when the other port is closed and all that it sent was received.
+    /// Returns [`RecvError`] when the other port is closed and all messages that it sent were
+    /// received.
     pub fn wait(self) -> Result<R, RecvError> {
         match self.channel.try_recv() {
             Ok(message) => Ok(message),
@@ -75,7 +78,8 @@ impl<R> fmt::Debug for Receiving<'_, R> {
     }
 }
 
-/// The next message, if it comes in time: made by [`Port::recv_timeout`](super::Port::recv_timeout).
+/// A future that waits for the next message, at most for a limit. Created by
+/// [`Port::recv_timeout`](super::Port::recv_timeout).
 ///
 /// ```
 /// use nanolith::{port::{self, ReceivingWithin, RecvTimeoutError}, time::MILLISECOND};
@@ -89,7 +93,7 @@ impl<R> fmt::Debug for Receiving<'_, R> {
 ///
 /// # Cancel safety
 ///
-/// As [`Receiving`].
+/// The same as for [`Receiving`].
 #[must_use = "receives nothing until awaited or waited on"]
 #[derive(Debug)]
 pub struct ReceivingWithin<'a, R> {
@@ -102,7 +106,8 @@ impl<'a, R> ReceivingWithin<'a, R> {
         Self { receiving, limit: Limit::new(limit) }
     }
 
-    /// Blocks until a message is there or the time is over. Within a task, the slot is released meanwhile.
+    /// Blocks until a message is available or the time has elapsed. Inside a task, the task's slot
+    /// is released while this method blocks.
     ///
     /// ```
     /// use nanolith::{port::{self, RecvTimeoutError}, time::MILLISECOND};
@@ -113,7 +118,8 @@ impl<'a, R> ReceivingWithin<'a, R> {
     ///
     /// # Errors
     ///
-    /// [`RecvTimeoutError`].
+    /// Returns [`RecvTimeoutError`] when the time has elapsed, or when no message can arrive any
+    /// more.
     pub fn wait(mut self) -> Result<R, RecvTimeoutError> {
         match self.receiving.channel.try_recv() {
             Ok(message) => return Ok(message),

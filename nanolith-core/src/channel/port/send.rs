@@ -1,4 +1,4 @@
-//! A message on its way into the other port.
+//! The future that sends a message to the other port.
 
 use super::{
     channel::Direction,
@@ -14,7 +14,8 @@ use std::{
     time::Duration,
 };
 
-/// A message that waits for room: made by [`Port::send`](super::Port::send).
+/// A future that sends a message and waits for queue capacity. Created by
+/// [`Port::send`](super::Port::send).
 ///
 /// ```
 /// use nanolith::port::{self, Sending};
@@ -29,7 +30,8 @@ use std::{
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it takes the message back and drops it: nothing was sent.
+/// If the future is dropped before it is ready, the message is taken back and dropped: nothing was
+/// sent.
 #[must_use = "sends nothing until awaited or waited on"]
 pub struct Sending<'a, S> {
     channel: &'a Direction<S>,
@@ -38,12 +40,12 @@ pub struct Sending<'a, S> {
 
 enum State<S> {
     Unsent(S),
-    /// The message stands in line.
+    /// The message is in the line of blocked senders.
     Waits(WaitTicket),
     Done,
 }
 
-// Nothing here is pinned: a message may move until it is sent.
+// No field is pinned: the message may move until it is sent.
 impl<S> Unpin for Sending<'_, S> {}
 
 impl<'a, S> Sending<'a, S> {
@@ -51,7 +53,8 @@ impl<'a, S> Sending<'a, S> {
         Self { channel, state: State::Unsent(message) }
     }
 
-    /// Blocks until the message is sent. Within a task, the slot is released meanwhile.
+    /// Blocks until the message is sent. Inside a task, the task's slot is released while this
+    /// method blocks.
     ///
     /// ```
     /// use nanolith::port;
@@ -63,7 +66,8 @@ impl<'a, S> Sending<'a, S> {
     ///
     /// # Errors
     ///
-    /// [`SendError`] with the message when the other port is closed, or closes while this one waits.
+    /// Returns [`SendError`] with the message when the other port is closed, or closes while this
+    /// call waits.
     pub fn wait(mut self) -> Result<(), SendError<S>> {
         match self.at_once() {
             Some(sent) => sent.map_err(SendError),
@@ -71,7 +75,7 @@ impl<'a, S> Sending<'a, S> {
         }
     }
 
-    /// Blocks until the message is sent, but not longer than `limit`, counted from this call.
+    /// Blocks until the message is sent, at most for `limit`. The time counts from this call.
     ///
     /// ```
     /// use nanolith::{port::{self, SendTimeoutError}, time::MILLISECOND};
@@ -84,7 +88,8 @@ impl<'a, S> Sending<'a, S> {
     ///
     /// # Errors
     ///
-    /// [`SendTimeoutError`] with the message when the time is over or the other port is closed.
+    /// Returns [`SendTimeoutError`] with the message when the time has elapsed or the other port is
+    /// closed.
     pub fn wait_timeout(mut self, limit: Duration) -> Result<(), SendTimeoutError<S>> {
         let limit = Limit::new(limit);
         if let Some(sent) = self.at_once() {
@@ -96,7 +101,8 @@ impl<'a, S> Sending<'a, S> {
         }
     }
 
-    /// Sends if that takes no waiting. `Err`: the other port is closed.
+    /// Sends the message if that needs no wait. Returns `Some(Err)` with the message when the other
+    /// port is closed, and `None` when the queue is full.
     fn at_once(&mut self) -> Option<Result<(), S>> {
         let State::Unsent(message) = mem::replace(&mut self.state, State::Done) else { return None };
         match self.channel.send_now(message) {
@@ -109,7 +115,7 @@ impl<'a, S> Sending<'a, S> {
         }
     }
 
-    /// The message, if it was not sent.
+    /// Takes back the message if it was not sent.
     fn take_back(&mut self) -> Option<S> {
         match mem::replace(&mut self.state, State::Done) {
             State::Unsent(message) => Some(message),
@@ -125,7 +131,7 @@ impl<S> Future for Sending<'_, S> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if matches!(self.state, State::Unsent(_)) {
             if let Some(sent) = self.at_once() {
-                return Poll::Ready(sent.map_err(SendError)); // without a clone of the waker
+                return Poll::Ready(sent.map_err(SendError)); // the waker was not cloned
             }
         }
         let ticket = match mem::replace(&mut self.state, State::Done) {
@@ -138,7 +144,7 @@ impl<S> Future for Sending<'_, S> {
                 Poll::Pending => ticket,
                 Poll::Ready(sent) => return Poll::Ready(sent.map_err(SendError)),
             },
-            // As with any future, who asks again after the answer is at fault.
+            // The contract of `Future` forbids another poll after `Ready`.
             State::Done => panic!("`Sending` was polled after it was ready"),
         };
         self.state = State::Waits(ticket);
