@@ -1,50 +1,59 @@
-//! One direction between two ports, as plain data: what is on its way, who waits, who has closed. The lock lives in
-//! `channel.rs`; what is to be woken goes into an [`AfterUnlock`], for after its release.
+//! The state of one direction of a port pair, as plain data: its messages, its waiters, and which
+//! sides have closed.
 //!
-//! One message wakes one plain receiver, which hands the notification on if it goes without a message. Observers (each
-//! `wait_for`, whose predicate must see every message, and the port as a stream, which may be left unpolled) are woken by each.
+//! The lock is in `channel.rs`. Wake-ups are collected in an [`AfterUnlock`] and happen after the
+//! lock's release.
 //!
-//! A message passes `line` (its sender waits for room) → `queue` (within the bound) → the receiver. What `wait_for` passed
-//! over has been received; it stands in `kept`, ahead of the queue, and takes no room. Wherever a message goes from one
-//! place to the next, those behind it follow at once, so the line is empty while there is room.
+//! A new message wakes one plain receiver. If that receiver leaves without the message, the next
+//! receiver is woken. A new message wakes every observer. Observers are the `wait_for` futures,
+//! whose predicates must see every message, and the port as a stream, which the user may leave
+//! unpolled.
+//!
+//! A message moves from `line` (its sender waits for queue capacity) to `queue` (within the bound)
+//! to the receiver. Messages that `wait_for` passed over count as received. They are in `kept`,
+//! which is received before the queue and does not count against the bound. When a message moves,
+//! the messages behind it move up under the same lock. So the line is empty while the queue has
+//! capacity.
 
 use super::error::TrySendError;
 use crate::wake::{AfterUnlock, NewWaker, WaitQueue, WaitState, WaitTicket, WaiterSet};
 use std::{collections::VecDeque, mem};
 
-/// A message's place among all that were received.
+/// The number of a message, counted in the order in which messages are received.
 pub(super) type Sequence = u64;
 
 pub(super) type Numbered<T> = VecDeque<(Sequence, T)>;
 
 pub(crate) struct DirectionState<T> {
-    /// How many messages the queue takes; `None`: any number.
+    /// The most messages that the queue holds. `None` means no bound.
     bound: Option<usize>,
     kept: Numbered<T>,
     queue: VecDeque<T>,
-    /// Senders that wait for room, or for their message to be taken. A message that the receiver does not take any more is
-    /// kept for its sender.
+    /// The blocked senders: each waits for queue capacity, or for a receiver to take its message.
+    /// When the receiver closes, the messages stay here until their senders take them back.
     line: WaitQueue<T, Option<T>>,
-    /// They take the next message, whatever it is.
+    /// The waiters that take the next message, whatever its content.
     pub(super) receivers: WaiterSet,
-    /// They are to see each message.
+    /// The waiters that must see each message.
     pub(super) observers: WaiterSet,
-    /// They wait for the sender's close.
+    /// The waiters for the sender's close.
     pub(super) closers: WaiterSet,
     received: Sequence,
-    /// An observer looks at messages that are out of `kept` meanwhile. Others wait, or they would be given later ones.
+    /// An observer inspects messages that it took out of `kept`. Other receives wait meanwhile,
+    /// because they would get later messages.
     judging: bool,
-    /// Another observer came meanwhile, and has to look again.
+    /// Another observer was refused while `judging` was set. It is notified when the inspection
+    /// ends.
     is_observer_refused: bool,
     sender_gone: bool,
     receiver_gone: bool,
 }
 
-/// What became of a message that stood in line.
+/// The state of a message whose sender was blocked.
 pub(super) enum BlockedSendState<T> {
     Waits,
     Went,
-    /// The receiver has closed; here it is.
+    /// The receiver has closed. This is the message.
     Back(T),
 }
 
@@ -66,13 +75,13 @@ impl<T> DirectionState<T> {
         }
     }
 
-    /// One more message is there to be received.
+    /// Notifies the waiters of one more message.
     fn notify_message(&mut self, after: &mut AfterUnlock) {
         self.receivers.notify_one(after);
         self.observers.notify_all(after);
     }
 
-    /// All that wait to receive have to look again.
+    /// Notifies all waiters for messages.
     fn notify_receivers(&mut self, after: &mut AfterUnlock) {
         self.receivers.notify_all(after);
         self.observers.notify_all(after);
@@ -80,8 +89,10 @@ impl<T> DirectionState<T> {
 
     // ----- the sender's side
 
-    /// Puts a message into the queue if it takes one. `to_waiting`: also without a bound's room, where a receiver waits for
-    /// it.
+    /// Puts a message into the queue if the queue has capacity.
+    ///
+    /// With `to_waiting` and a bound of zero, each waiting receiver counts as capacity for one
+    /// message.
     pub(super) fn try_send(
         &mut self,
         message: T,
@@ -101,15 +112,17 @@ impl<T> DirectionState<T> {
         Ok(())
     }
 
-    /// Stands in line with a message for which there was no room under the same lock.
+    /// Adds a message to the line of blocked senders. `try_send` found no capacity for it under the
+    /// same lock.
     pub(super) fn join(&mut self, message: T, waker: &mut NewWaker, after: &mut AfterUnlock) -> WaitTicket {
         let ticket = self.line.join(message, waker);
-        // Of a queue without room, a receiver takes it out of the line.
+        // With a bound of zero, a receiver takes the message out of the line.
         self.notify_message(after);
         ticket
     }
 
-    /// How it stands with a message in line; if it waits still, `waker` is the one to wake.
+    /// Returns the state of a blocked sender's message. If the sender still waits, `waker` replaces
+    /// its waker.
     pub(super) fn in_line(&mut self, ticket: WaitTicket, waker: &mut NewWaker) -> BlockedSendState<T> {
         match self.line.redeem(ticket, waker) {
             WaitState::Waiting => BlockedSendState::Waits,
@@ -118,13 +131,13 @@ impl<T> DirectionState<T> {
         }
     }
 
-    /// Takes a message out of the line, if it is there still.
+    /// Takes a message out of the line of blocked senders, if it is still there.
     pub(super) fn leave_line(&mut self, ticket: WaitTicket, after: &mut AfterUnlock) -> Option<T> {
         let (waiting, granted) = self.line.leave(ticket, after);
         waiting.or_else(|| granted.flatten())
     }
 
-    /// No more will be sent. What was sent stays, also what stands in line.
+    /// Closes the sender. Messages in the queue and in the line can still be received.
     pub(super) fn close_sender(&mut self, after: &mut AfterUnlock) {
         self.sender_gone = true;
         self.notify_receivers(after);
@@ -137,7 +150,8 @@ impl<T> DirectionState<T> {
 
     // ----- the receiver's side
 
-    /// The next message. If another goes from the line for it, its sender is woken.
+    /// Takes the next message. If a blocked sender's message moves up in its place, that sender is
+    /// woken.
     pub(super) fn take(&mut self, after: &mut AfterUnlock) -> Option<T> {
         if self.judging || self.receiver_gone {
             return None;
@@ -162,7 +176,7 @@ impl<T> DirectionState<T> {
         Some(message)
     }
 
-    /// The first message in line, whose sender is done.
+    /// Takes the first message out of the line and completes its sender.
     fn leave_front(&mut self, after: &mut AfterUnlock) -> Option<T> {
         let (first, _) = self.line.first()?;
         let mut front = None;
@@ -174,19 +188,19 @@ impl<T> DirectionState<T> {
         front
     }
 
-    /// Nothing can be received any more.
+    /// Returns `true` if no message can be received any more.
     pub(super) fn is_over(&self) -> bool {
         let nothing = self.kept.is_empty() && self.queue.is_empty() && !self.line.has_waiting();
         self.receiver_gone || (self.sender_gone && nothing && !self.judging)
     }
 
-    /// How many messages a receive would find at once.
+    /// Returns the number of messages that can be received now.
     pub(super) fn len(&self) -> usize {
         self.kept.len() + self.queue.len() + self.line.waiting()
     }
 
-    /// The receiver goes: takes out what is there, to be dropped without the lock. Messages in line stay for their senders
-    /// to take back.
+    /// Closes the receiver. Returns the messages that were not received; the caller drops them
+    /// outside the lock. Messages in the line stay there, and their senders take them back.
     pub(super) fn close_receiver(&mut self, after: &mut AfterUnlock) -> Unreceived<T> {
         self.receiver_gone = true;
         self.notify_receivers(after);
@@ -200,10 +214,11 @@ impl<T> DirectionState<T> {
         self.receiver_gone
     }
 
-    // ----- looking through messages
+    // ----- inspecting messages
 
-    /// Takes out the messages from number `unseen` on, to look at them without the lock: those that were kept, or else the
-    /// next new one. [`DirectionState::return_unmatched`] ends it.
+    /// Takes out the messages from number `unseen` on, so that an observer inspects them without
+    /// the lock. These are the kept messages, or else the next new message.
+    /// [`DirectionState::return_unmatched`] ends the inspection.
     pub(super) fn take_unseen(&mut self, unseen: Sequence, after: &mut AfterUnlock) -> Option<Numbered<T>> {
         if self.judging {
             self.is_observer_refused = true;
@@ -219,14 +234,16 @@ impl<T> DirectionState<T> {
         Some(batch)
     }
 
-    /// The next message for an observer that takes any.
+    /// Takes the next message, for an observer that takes any message.
     pub(super) fn take_observed(&mut self, after: &mut AfterUnlock) -> Option<T> {
         self.is_observer_refused |= self.judging;
         self.take(after)
     }
 
-    /// Keeps what did not fit, where it came from. Those look again that could not meanwhile: a receiver for each message
-    /// that is there, and the observers.
+    /// Ends an inspection: puts the messages that did not fit back into `kept`, in their places.
+    ///
+    /// Then it notifies the waiters that were refused meanwhile: a receiver for each available
+    /// message, and the observers.
     pub(super) fn return_unmatched(&mut self, mut batch: Numbered<T>, after: &mut AfterUnlock) {
         self.judging = false;
         self.kept.append(&mut batch);
@@ -243,7 +260,8 @@ impl<T> DirectionState<T> {
         }
     }
 
-    /// As [`DirectionState::is_over`], for an observer that has seen the messages below number `unseen`.
+    /// Like [`DirectionState::is_over`], for an observer that has seen the messages below number
+    /// `unseen`.
     pub(super) fn is_over_from(&self, unseen: Sequence) -> bool {
         let all_seen = self.kept.back().is_none_or(|(number, _)| *number < unseen);
         let nothing_new = self.queue.is_empty() && !self.line.has_waiting();
@@ -251,7 +269,7 @@ impl<T> DirectionState<T> {
     }
 }
 
-/// What a port had not received when it was closed.
+/// The messages that a port had not received when it was closed.
 pub(super) type Unreceived<T> = (Numbered<T>, VecDeque<T>);
 
 #[cfg(all(test, not(any(loom, miri))))]

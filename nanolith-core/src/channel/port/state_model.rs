@@ -1,4 +1,5 @@
-//! One direction against a model: all messages in one list, and for each where it must stand.
+//! Property test of [`DirectionState`] against a model: one list of all messages, from which the
+//! position of each follows.
 
 use super::{BlockedSendState, DirectionState, WaitTicket};
 use crate::{
@@ -13,11 +14,11 @@ enum Step {
     Offer,
     Join,
     Take,
-    /// Waits for a multiple of this.
+    /// Waits for a multiple of this number.
     Find(u64),
-    /// The nth of those who ever joined asks how it stands.
+    /// The nth blocked sender asks for the state of its message.
     Ask(usize),
-    /// The nth of those who ever joined leaves.
+    /// The nth blocked sender leaves.
     Leave(usize),
 }
 
@@ -39,7 +40,8 @@ fn config() -> ProptestConfig {
 #[derive(Default)]
 struct Model {
     bound: Option<usize>,
-    /// What was sent and not received, in order, and whether it was passed over.
+    /// The messages that were sent and not received, in order. The flag says whether `find` passed
+    /// over the message.
     messages: Vec<(u64, bool)>,
     joined: Vec<(WaitTicket, u64)>,
     last: u64,
@@ -52,7 +54,7 @@ impl Model {
         self.last
     }
 
-    /// Whether one who comes now finds room.
+    /// Returns `true` if the queue has capacity for a new message.
     fn has_room(&self) -> bool {
         let new = self.messages.iter().filter(|(_, kept)| !kept).count();
         self.bound.is_none_or(|bound| new < bound)
@@ -64,7 +66,7 @@ impl Model {
         at.is_some_and(|at| self.bound.is_some_and(|bound| at >= bound))
     }
 
-    /// The first multiple of `by`; those before it are passed over.
+    /// Takes the first multiple of `by`. The messages before it are marked as passed over.
     fn find(&mut self, by: u64) -> Option<u64> {
         let at = self.messages.iter().position(|(message, _)| message % by == 0);
         let end = at.unwrap_or(self.messages.len());
@@ -73,7 +75,7 @@ impl Model {
     }
 }
 
-/// As `WaitFor` does it.
+/// Finds the first multiple of `by` by the same steps as `WaitFor`.
 fn find(core: &mut DirectionState<u64>, by: u64) -> Option<u64> {
     let (mut unseen, mut after) = (0, AfterUnlock::default());
     while let Some(mut batch) = core.take_unseen(unseen, &mut after) {

@@ -1,4 +1,4 @@
-//! A port as the `Stream` of what it receives and the `Sink` of what it sends.
+//! `Stream` (of received messages) and `Sink` (of sent messages) for a port.
 
 use super::{
     Port,
@@ -10,7 +10,7 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-/// Ends when the other port is closed and all that it sent was received.
+/// The stream ends when the other port is closed and all messages that it sent were received.
 ///
 /// ```
 /// use futures_util::StreamExt;
@@ -29,7 +29,8 @@ impl<S, R> Stream for Port<S, R> {
     }
 }
 
-/// Flushed, all is sent. Closing it flushes too, and no more: the port closes when it is dropped.
+/// After a flush, all messages are sent. Closing the sink only flushes it: the port closes when it
+/// is dropped.
 ///
 /// ```
 /// use futures_util::SinkExt;

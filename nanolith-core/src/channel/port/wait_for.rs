@@ -1,4 +1,4 @@
-//! Waiting for the first message that fits.
+//! The future that waits for the first message for which a predicate holds.
 
 use super::{
     Port,
@@ -16,11 +16,11 @@ use std::{
 };
 
 impl<S, R> Port<S, R> {
-    /// Waits for the first message that `fits`. Those before it are kept, in order, for later receives; they have been
-    /// received, so they take no room of a bound any more.
+    /// Waits for the first message that `fits`. The messages before it are kept, in order, for
+    /// later receives. They count as received, so they no longer count against the bound.
     ///
-    /// Messages that were kept before are looked at too. While it looks, other receives of the same port wait, so `fits` must
-    /// not receive from it.
+    /// Messages that an earlier `wait_for` kept are inspected too. While messages are inspected,
+    /// other receives of the same port wait. So `fits` must not receive from this port.
     ///
     /// ```
     /// use nanolith::port;
@@ -37,21 +37,23 @@ impl<S, R> Port<S, R> {
     ///
     /// # Errors
     ///
-    /// [`RecvError`] when the other port is closed and nothing that it sent fits.
+    /// Returns [`RecvError`] when the other port is closed and no message that it sent fits.
     ///
     /// # Panics
     ///
-    /// A panic of `fits` passes through; the messages are kept.
+    /// A panic of `fits` is passed on to the caller. The messages are kept.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it has taken nothing: what it looked at is kept.
+    /// If the future is dropped before it is ready, no message was taken: the inspected messages
+    /// are kept.
     pub fn wait_for<P: FnMut(&R) -> bool>(&self, fits: P) -> WaitFor<'_, R, P> {
         WaitFor::new(&self.inward, fits)
     }
 }
 
-/// The first message that fits, to be waited for: made by [`Port::wait_for`](super::Port::wait_for).
+/// A future that waits for the first message that fits. Created by
+/// [`Port::wait_for`](super::Port::wait_for).
 ///
 /// ```
 /// use nanolith::port;
@@ -66,19 +68,20 @@ impl<S, R> Port<S, R> {
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it has taken nothing: what it looked at is kept.
+/// If the future is dropped before it is ready, no message was taken: the inspected messages are
+/// kept.
 #[must_use = "receives nothing until awaited or waited on"]
 pub struct WaitFor<'a, R, P> {
     waiter: Registration<Observers<&'a Direction<R>>>,
     predicate: P,
-    /// The number of the first message that it has not looked at.
+    /// The number of the first message that this future has not inspected.
     unseen: Sequence,
 }
 
-/// How many batches are looked through before others have their turn.
+/// The number of batches that one poll inspects before it yields to other tasks.
 const TURN: usize = 64;
 
-// Nothing here is pinned.
+// No field is pinned.
 impl<R, P> Unpin for WaitFor<'_, R, P> {}
 
 impl<'a, R, P: FnMut(&R) -> bool> WaitFor<'a, R, P> {
@@ -86,7 +89,8 @@ impl<'a, R, P: FnMut(&R) -> bool> WaitFor<'a, R, P> {
         Self { waiter: Observers::at(channel), predicate: fits, unseen: 0 }
     }
 
-    /// Blocks until a message that fits is there. Within a task, the slot is released meanwhile.
+    /// Blocks until a message that fits is available. Inside a task, the task's slot is released
+    /// while this method blocks.
     ///
     /// ```
     /// use nanolith::port;
@@ -98,12 +102,13 @@ impl<'a, R, P: FnMut(&R) -> bool> WaitFor<'a, R, P> {
     ///
     /// # Errors
     ///
-    /// [`RecvError`] when the other port is closed and nothing that it sent fits.
+    /// Returns [`RecvError`] when the other port is closed and no message that it sent fits.
     pub fn wait(self) -> Result<R, RecvError> {
         block_on::block_on_any(self)
     }
 
-    /// Blocks until a message that fits is there, but not longer than `limit`, counted from this call.
+    /// Blocks until a message that fits is available, at most for `limit`. The time counts from
+    /// this call.
     ///
     /// ```
     /// use nanolith::{port::{self, RecvTimeoutError}, time::MILLISECOND};
@@ -116,7 +121,8 @@ impl<'a, R, P: FnMut(&R) -> bool> WaitFor<'a, R, P> {
     ///
     /// # Errors
     ///
-    /// [`RecvTimeoutError`].
+    /// Returns [`RecvTimeoutError`] when the time has elapsed, or when the other port is closed and
+    /// no message that it sent fits.
     pub fn wait_timeout(mut self, limit: Duration) -> Result<R, RecvTimeoutError> {
         let received = block_on::block_on_any_until(Pin::new(&mut self), Limit::new(limit).deadline());
         received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(RecvTimeoutError::from))
