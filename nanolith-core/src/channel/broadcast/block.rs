@@ -1,4 +1,5 @@
-//! A row of messages, written once each and read by many.
+//! A block of a broadcast log: a fixed row of messages, each written once and read by many
+//! receivers.
 
 use super::SenderId;
 use std::sync::{Arc, OnceLock, Weak};
@@ -8,13 +9,15 @@ pub(super) struct Message<T> {
     pub(super) value: T,
 }
 
-/// Some messages of a log, numbered from `start` on.
+/// A row of messages of a log, numbered from `start`.
 pub(super) struct Block<T> {
     start: u64,
     cells: Box<[OnceLock<Message<T>>]>,
-    /// Set when a reader is to ask the log where to go on: nothing more comes in here, or what is here is too old.
+    /// Set when a reader must ask the log where to continue: the block gets no more messages, or
+    /// its messages are too old.
     over: OnceLock<()>,
-    /// The block after this one; the log keeps it, so that one who stands still here does not.
+    /// The block after this one. The reference is weak, so that a receiver that does not move on
+    /// keeps no later block in memory; the log keeps the blocks.
     next: OnceLock<Weak<Self>>,
 }
 
@@ -32,18 +35,18 @@ impl<T> Block<T> {
         self.start
     }
 
-    /// The number after that of its last cell.
+    /// Returns the number after that of the last cell.
     pub(super) fn end(&self) -> u64 {
         self.start + self.cells.len() as u64
     }
 
-    /// Fills the cell of this number, which is free. The log's lock is held.
+    /// Fills the cell of this number, which is free. The caller holds the log's lock.
     pub(super) fn put(&self, number: u64, message: Message<T>) {
         let put = self.cell(number).map(|cell| cell.set(message));
         debug_assert!(matches!(put, Some(Ok(()))), "a cell is filled once, under the log's lock");
     }
 
-    /// The message of this number, if it is here.
+    /// Returns the message of this number, if it is in this block.
     pub(super) fn get(&self, number: u64) -> Option<&Message<T>> {
         self.cell(number)?.get()
     }
@@ -56,7 +59,7 @@ impl<T> Block<T> {
         let _ = self.next.set(Arc::downgrade(next));
     }
 
-    /// The block after this one, if there is one and the log still keeps it.
+    /// Returns the block after this one, if there is one and the log still keeps it.
     pub(super) fn next(&self) -> Option<Arc<Self>> {
         self.next.get()?.upgrade()
     }

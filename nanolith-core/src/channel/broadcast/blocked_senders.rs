@@ -1,17 +1,19 @@
-//! Senders that wait for room, with what they want to send. The sender that waits longest and has room is served first, by the
-//! caller that makes room. Pure data; the log's lock is held by the caller.
+//! The senders that wait for capacity, each with its message.
+//!
+//! The caller that frees capacity serves the sender that has capacity and has waited longest. Pure
+//! data: the caller holds the log's lock.
 
 use super::{SenderId, send::SendResult, state::Chores};
 use crate::wake::{NewWaker, WaitQueue, WaitState, WaitTicket};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a sender waits to send.
+/// The message that a blocked sender waits to send.
 pub(super) struct Blocked<T> {
     from: SenderId,
     value: T,
 }
 
-/// The line, and what became of the messages that were sent from it, until their senders ask.
+/// The line of blocked senders, and the results of served sends until their senders collect them.
 pub(super) struct BlockedSenders<T> {
     queue: WaitQueue<Blocked<T>, SendResult<T>>,
     by_origin: BTreeMap<SenderId, BTreeSet<WaitTicket>>,
@@ -36,17 +38,18 @@ impl<T> BlockedSenders<T> {
         ticket
     }
 
-    /// The sender that waits longest.
+    /// Returns the sender that has waited longest.
     pub(super) fn first(&self) -> Option<(WaitTicket, SenderId)> {
         self.queue.first().map(|(ticket, blocked)| (ticket, blocked.from))
     }
 
-    /// The sender of this origin that waits longest.
+    /// Returns the sender with identity `from` that has waited longest.
     pub(super) fn first_of(&self, from: SenderId) -> Option<WaitTicket> {
         self.by_origin.get(&from)?.first().copied()
     }
 
-    /// Takes a sender's message out of the line, keeps what `send` makes of it for the sender, and wakes that.
+    /// Takes a sender's message out of the line and passes it to `send`. Keeps the result for the
+    /// sender, and wakes the sender.
     pub(super) fn serve(
         &mut self,
         ticket: WaitTicket,
@@ -62,7 +65,8 @@ impl<T> BlockedSenders<T> {
         origin.into_iter().for_each(|from| self.forget(from, ticket));
     }
 
-    /// What became of the message; `None`: its sender waits with `waker` from now on.
+    /// Takes the result of a served send. `None` means that the sender still waits, with `waker`
+    /// from now on.
     pub(super) fn redeem(&mut self, ticket: WaitTicket, waker: &mut NewWaker) -> Option<SendResult<T>> {
         match self.queue.redeem(ticket, waker) {
             WaitState::Granted(pushed) => Some(pushed),
@@ -70,7 +74,7 @@ impl<T> BlockedSenders<T> {
         }
     }
 
-    /// The sender gives up: returns its message, or what became of it.
+    /// Removes a sender that gives up. Returns its message, or the result of its send.
     pub(super) fn leave(
         &mut self,
         ticket: WaitTicket,

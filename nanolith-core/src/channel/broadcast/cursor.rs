@@ -1,17 +1,19 @@
-//! Where a receiver stands, for senders to see without asking; and whether a sender waits, for receivers to see.
+//! The published position of a receiver, which senders read, and the flag for waiting senders,
+//! which receivers read.
 //!
-//! A sender that finds no room stands in line, says that somebody waits, and looks at the stands once more. A receiver that
-//! has taken all there is, or a whole block, has told its stand before, and then looks whether somebody waits. Whichever
-//! comes first, the other sees it: so nobody waits for room that is there.
+//! A sender that finds a receiver full joins the line of blocked senders, sets the flag, and reads
+//! the positions once more. A receiver that has taken all messages, or a whole block, first
+//! publishes its position and then reads the flag. Of these two steps one comes first, and the
+//! other side sees it. So no sender waits for capacity that is free.
 
 use crate::util::loom::{AtomicU32, AtomicU64, Ordering, fence};
 
-/// How far one receiver has come. It stands alone on its cache line, which only its receiver writes to.
+/// The position of one receiver. It has a cache line of its own, which only its receiver writes to.
 #[repr(align(128))]
 pub(super) struct PublishedCursor {
-    /// The number of the message that it reads next.
+    /// The number of the message that the receiver reads next.
     next: AtomicU64,
-    /// How many of the messages that it has passed are its owner's.
+    /// The number of messages of its owner that the receiver has passed.
     own: AtomicU64,
 }
 
@@ -20,22 +22,26 @@ impl PublishedCursor {
         Self { next: AtomicU64::new(next), own: AtomicU64::new(0) }
     }
 
-    /// The receiver goes on to `next`.
+    /// Publishes `next` as the receiver's position.
     #[inline]
     pub(super) fn advance(&self, next: u64) {
-        // ORDERING: Release, pairs with the Acquire in `load`: what was passed on the way is counted.
+        // ORDERING: Release, pairs with the Acquire in `load`: a thread that reads this position
+        // also sees `own` of the messages before it.
         self.next.store(next, Ordering::Release);
     }
 
-    /// It goes on past messages of its owner, of which it has passed `own` by then.
+    /// Publishes `next` as the position after messages of the receiver's owner. `own` counts all
+    /// messages of its owner before `next`.
     pub(super) fn go_on_past_own(&self, next: u64, own: u64) {
-        // ORDERING: Relaxed, `advance` publishes it.
+        // ORDERING: Relaxed, the Release store in `advance` publishes it.
         self.own.store(own, Ordering::Relaxed);
         self.advance(next);
     }
 
-    /// Where it stands, and how many of its owner's messages it has passed. The latter may be as of a moment later, by which
-    /// more seems to be ahead of it, never less.
+    /// Returns the position, and the number of messages of its owner that the receiver has passed.
+    ///
+    /// The second number may be newer than the first. Then more messages seem to be ahead of the
+    /// receiver than there are, never fewer.
     pub(super) fn load(&self) -> (u64, u64) {
         // ORDERING: Acquire, pairs with the Release in `advance`.
         let next = self.next.load(Ordering::Acquire);
@@ -43,7 +49,7 @@ impl PublishedCursor {
     }
 }
 
-/// Whether senders wait for room.
+/// The flag that senders wait for capacity.
 pub(super) struct SenderWaiting(AtomicU32);
 
 impl SenderWaiting {
@@ -51,22 +57,24 @@ impl SenderWaiting {
         Self(AtomicU32::new(0))
     }
 
-    /// A sender waits: it looks at the stands after this, and under the log's lock.
+    /// Sets the flag. The sender reads the positions after this call, and under the log's lock.
     pub(super) fn set(&self) {
         self.0.store(1, Ordering::Relaxed);
-        // ORDERING: SeqCst, pairs with the fence in `is_set`: the flag is seen there, or the stand is seen here.
+        // ORDERING: SeqCst, pairs with the fence in `is_set`: the flag is seen there, or the
+        // position is seen here.
         fence(Ordering::SeqCst);
     }
 
-    /// Nobody waits any more; the log's lock is held.
+    /// Clears the flag when no sender waits. The caller holds the log's lock.
     pub(super) fn clear(&self) {
-        // ORDERING: Relaxed, one who still sees the flag finds the line empty under the lock.
+        // ORDERING: Relaxed, a receiver that still sees the flag finds the line empty under the
+        // lock.
         if self.0.load(Ordering::Relaxed) != 0 {
             self.0.store(0, Ordering::Relaxed);
         }
     }
 
-    /// For a receiver that has told its stand.
+    /// Returns the flag. The receiver publishes its position before this call.
     #[inline]
     pub(super) fn is_set(&self) -> bool {
         // ORDERING: SeqCst, pairs with the fence in `set`.
@@ -115,7 +123,7 @@ mod tests {
     #[test]
     fn never_less_is_ahead_of_a_receiver_than_seems() {
         check(|| {
-            // Messages: somebody's, the owner's, somebody's.
+            // Three messages: of another sender, of the owner, of another sender.
             let stand = Arc::new(PublishedCursor::new(0));
             let receiver = thread::spawn({
                 let stand = stand.clone();

@@ -1,4 +1,4 @@
-//! Who shares a log, and how one sends.
+//! The broadcast channel, which senders and receivers share, and the future that sends.
 
 use super::{
     Receiver, SenderId, SlowReceiver,
@@ -21,15 +21,15 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A log that is shared by senders and receivers.
+/// A broadcast log that senders and receivers share.
 pub(crate) struct BroadcastChannel<T> {
     core: Deferred<LogState<T>, Arc<Block<T>>>,
     policy: SlowReceiver,
-    /// The core's own.
+    /// The same flag as in the state, readable without the lock.
     pub(super) wanted: Arc<SenderWaiting>,
 }
 
-/// A message was not sent: it comes back.
+/// The error of a send. It holds the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TrySendError<T> {
     Full(T),
@@ -37,8 +37,10 @@ pub(crate) enum TrySendError<T> {
 }
 
 impl<T> BroadcastChannel<T> {
-    /// Under a policy whose bound, if it has one, is at least 1. `keep_for_first` keeps what is sent, by the same policy,
-    /// until the first receiver comes; else it goes to those who are there.
+    /// Creates a channel with a policy. The policy's bound, if it has one, is at least 1.
+    ///
+    /// With `keep_for_first`, messages are kept by the same policy until the first receiver joins.
+    /// Without it, messages go only to the receivers that exist.
     pub(crate) fn new(policy: SlowReceiver, keep_for_first: bool) -> Arc<Self> {
         let wanted = Arc::new(SenderWaiting::new());
         let core = LogState::new(policy, keep_for_first, wanted.clone());
@@ -49,38 +51,39 @@ impl<T> BroadcastChannel<T> {
         self.policy
     }
 
-    /// Looks at the log, and does what comes of it when the lock is free again.
+    /// Locks the state for `change`, and carries out the chores after the lock's release.
     pub(super) fn with_state<R>(&self, change: impl FnOnce(&mut LogState<T>, &mut Chores<T>) -> R) -> R {
         self.core.with(change)
     }
 
-    /// The same, unless another thread looks at it.
+    /// Like [`with_state`](Self::with_state), but does nothing if another thread holds the lock.
     pub(super) fn try_with(&self, change: impl FnOnce(&mut LogState<T>, &mut Chores<T>)) {
         self.core.try_with(change);
     }
 
-    /// A receiver of what is sent from now on, but for the messages of `owner`.
+    /// Creates a receiver of the messages that are sent from now on, except those of `owner`.
     pub(crate) fn receiver(self: &Arc<Self>, owner: SenderId) -> Receiver<T> {
         let (id, cursor) = self.with_state(|core, _| core.join(owner));
         Receiver::new(self.clone(), owner, id, cursor)
     }
 
-    /// Sends, if every receiver has room; says to how many it went.
+    /// Sends a message if every receiver has capacity. Returns the number of receivers that get it.
     pub(crate) fn try_send(&self, from: SenderId, value: T) -> Result<usize, TrySendError<T>> {
         told(self.with_state(|core, chores| core.push(from, value, chores)))
     }
 
-    /// Sends, when every receiver has room.
+    /// Sends a message, and waits until every receiver has capacity.
     pub(crate) fn send(&self, from: SenderId, value: T) -> Sending<'_, T> {
         Sending { log: self, from, stage: Stage::Begun(value) }
     }
 
-    /// No more messages come. What was sent is still received; those who wait for room have their messages back.
+    /// Ends the log. Messages that were sent are still received. Blocked senders get their messages
+    /// back.
     pub(crate) fn close(&self) {
         self.with_state(LogState::end);
     }
 
-    /// The receivers of `owner` end at once.
+    /// Ends the receivers of `owner` at once.
     pub(crate) fn remove_owner(&self, owner: SenderId) {
         self.with_state(|core, chores| core.dismiss(owner, chores));
     }
@@ -89,7 +92,8 @@ impl<T> BroadcastChannel<T> {
         self.with_state(|core, _| core.is_ended())
     }
 
-    /// How many receivers there are, how many messages are ahead of the slowest, and how many senders wait for room.
+    /// Returns the number of receivers, the number of messages ahead of the slowest one, and the
+    /// number of blocked senders.
     pub(crate) fn stats(&self) -> (usize, u64, usize) {
         self.with_state(|core, _| (core.receivers(), core.lag(), core.waiting()))
     }
@@ -104,8 +108,11 @@ fn told<T>(pushed: SendResult<T>) -> Result<usize, TrySendError<T>> {
     }
 }
 
-/// Sends when there is room: gives the number of receivers, or the value if the log has ended. Dropped while it waits, it
-/// leaves the line; if the message had just been sent in its place, it stays sent.
+/// A future that sends a message when there is capacity. It returns the number of receivers, or the
+/// message if the log has ended.
+///
+/// If it is dropped while it waits, its message leaves the line of blocked senders. A message that
+/// was sent from the line just before stays sent.
 pub(crate) struct Sending<'a, T> {
     log: &'a BroadcastChannel<T>,
     from: SenderId,
@@ -118,17 +125,18 @@ enum Stage<T> {
     Over,
 }
 
-/// Nothing in it is pinned.
+/// No field is pinned.
 impl<T> Unpin for Sending<'_, T> {}
 
 impl<T> Sending<'_, T> {
-    /// Blocks until it is sent.
+    /// Blocks until the message is sent.
     pub(crate) fn wait(mut self) -> Result<usize, T> {
         sim_runtime::switch_point();
         if let Some(outcome) = self.begin() {
             return outcome;
         }
-        // While receivers are at work, half of the room pays better than a place of it.
+        // While receivers make progress, waiting until half of the bound is free costs less than
+        // waiting for a single place.
         let half = self.log.policy.bound().unwrap_or(0).div_ceil(2) as u64;
         parker::yield_until(parker::IDLE_SPIN, |_| {
             self.log.with_state(|core, _| core.is_ended() || core.room(self.from) >= half)
@@ -139,7 +147,7 @@ impl<T> Sending<'_, T> {
         block_on::block_on_any(self)
     }
 
-    /// Sends if that needs no wait.
+    /// Sends the message if that needs no wait.
     #[inline]
     fn begin(&mut self) -> Option<Result<usize, T>> {
         let Stage::Begun(value) = mem::replace(&mut self.stage, Stage::Over) else { return None };
@@ -163,7 +171,7 @@ impl<T> Future for Sending<'_, T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if matches!(self.stage, Stage::Begun(_)) {
             if let Some(outcome) = self.begin() {
-                return Poll::Ready(outcome); // without a clone of the waker
+                return Poll::Ready(outcome); // the waker was not cloned
             }
         }
         let (log, from, mut waker) = (self.log, self.from, NewWaker::of(cx.waker()));
@@ -186,7 +194,7 @@ impl<T> Future for Sending<'_, T> {
 impl<T> Drop for Sending<'_, T> {
     fn drop(&mut self) {
         if let Stage::InLine(ticket) = self.stage {
-            // The value that comes out is dropped when the lock is free.
+            // The returned message is dropped after the lock's release.
             drop(self.log.with_state(|core, chores| core.line().leave(ticket, chores)));
         }
     }

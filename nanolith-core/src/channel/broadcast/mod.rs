@@ -1,20 +1,27 @@
-//! A broadcast log: messages that several receivers read, each at its own pace. A messenger stands on one, and so does
-//! what a service tells.
+//! A broadcast log: a sequence of messages that several receivers read, each at its own pace.
+//! Messengers are built on it, and services send their messages through messengers.
 //!
-//! Messages lie in numbered blocks, in the order in which they were sent. A sender takes the log's lock and fills the next
-//! cell. A receiver reads cell after cell and block after block without the lock; it takes it when it finds nothing, looks
-//! once more, and sleeps: so no wake-up is missed.
+//! Messages are in numbered blocks, in the order in which they were sent. A sender takes the log's
+//! lock and fills the next cell. A receiver reads cell after cell and block after block without the
+//! lock. When it finds no message, it takes the lock, looks once more, and sleeps. So it misses no
+//! wake-up.
 //!
-//! Where a receiver stands, senders see without asking; see `stand`. A sender that finds no room leaves its message in line, and
-//! whoever makes room sends it in its place, first come first served. A receiver looks whether somebody waits when it has
-//! taken all there is, or a whole block: while more is there it is left in peace.
+//! Each receiver publishes its position, so senders read it without asking the receiver: see
+//! `cursor`. A sender that finds a receiver full leaves its message in the line of blocked senders.
+//! The caller that frees capacity sends that message, first come first served. A receiver looks for
+//! blocked senders when it has taken all messages, or a whole block; while the block holds more
+//! messages, it does not look.
 //!
-//! `block` is a row of messages, `core` the log under its lock (pure data), which
-//! `readers` and `senders` go on with, `line` the senders that wait, `stand` how far a
-//! receiver has come, `log` who shares it and how one sends, `receiver` how one reads.
+//! - `block` is a row of messages.
+//! - `state` is the log under its lock, as pure data; `receivers` and `send` continue it.
+//! - `blocked_senders` is the line of senders that wait.
+//! - `cursor` is the published position of a receiver.
+//! - `log` is the lock around the state, and the future that sends.
+//! - `receiver` is the handle that reads.
 //!
-//! No user code runs, and no task is woken, while the lock is held: what comes out of the data ([`state::Chores`]) is carried
-//! out after its release, and each receiver clones values for itself.
+//! No user code runs, and no task is woken, while the lock is held. The state hands out wake-ups
+//! and drops as [`state::Chores`], which are carried out after the lock's release. Each receiver
+//! clones values for itself, outside the lock.
 
 mod block;
 mod blocked_senders;
@@ -32,7 +39,7 @@ pub(crate) use receiver::{Received, Receiver};
 
 use std::num::NonZero;
 
-/// What a receiver costs that does not keep up.
+/// What happens when a receiver falls behind.
 ///
 /// ```
 /// use nanolith::messenger::{Messenger, RecvError, SlowReceiver};
@@ -48,28 +55,31 @@ use std::num::NonZero;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SlowReceiver {
-    /// Senders wait for it: no receiver has more than this many messages ahead of it, at least 1.
+    /// Senders wait, so that no receiver has more than this many messages ahead of it. The number
+    /// must be at least 1.
     ///
-    /// A sender that waits hears of room when a receiver has taken all there is for it, or a sixteenth of this number, at
-    /// most 64 messages.
+    /// A waiting sender is notified when a receiver has taken all messages that are there for it,
+    /// or a sixteenth of this number, at most 64 messages.
     Wait(usize),
-    /// It loses the oldest messages, and is told how many: this many of the last are kept, at least 1.
+    /// The receiver loses the oldest messages, and its next receive reports how many. This many of
+    /// the last messages are kept; the number must be at least 1.
     ///
-    /// Of 32 and more, up to a sixteenth more, at most 64 messages, may be kept.
+    /// With 32 and more, up to a sixteenth more messages, at most 64, may be kept.
     DropOldest(usize),
-    /// Nobody waits and nothing is lost: what it has not received is kept, as far as memory goes.
+    /// Senders do not wait and no message is lost. Messages that the receiver has not received are
+    /// kept, up to the available memory.
     Unbounded,
 }
 
 impl Default for SlowReceiver {
-    /// Senders wait, when it has 1,024 messages ahead of it.
+    /// Returns `Wait(1_024)`: senders wait when a receiver has 1,024 messages ahead of it.
     fn default() -> Self {
         Self::Wait(1_024)
     }
 }
 
 impl SlowReceiver {
-    /// The number, if there is one.
+    /// Returns the policy's number of messages, if it has one.
     pub(crate) fn bound(self) -> Option<usize> {
         match self {
             Self::Wait(bound) | Self::DropOldest(bound) => Some(bound),
@@ -78,15 +88,17 @@ impl SlowReceiver {
     }
 }
 
-/// Who sends, so that its own receivers leave its messages out. Numbers are for the user of a log to give.
+/// The identity of a sender. A sender's own receivers skip its messages. The user of a log assigns
+/// the numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SenderId(pub(crate) Option<NonZero<u64>>);
 
 impl SenderId {
-    /// Nobody in particular: for a receiver which leaves nothing out, or a sender which has no receivers of its own.
+    /// No identity: for a receiver that skips no messages, or a sender without receivers of its
+    /// own.
     pub(crate) const NONE: Self = Self(None);
 
-    /// Whether messages of `from` are kept from receivers of `self`.
+    /// Returns `true` if receivers of `self` skip messages of `from`.
     fn is_own(self, from: Self) -> bool {
         self.0.is_some() && self == from
     }

@@ -1,4 +1,5 @@
-//! The log against a list of all that was sent and of how far everybody has read.
+//! Property test of the broadcast log against a model: a list of all sent messages, and a position
+//! in it for each receiver.
 
 use super::{BroadcastChannel, Received, Receiver, SenderId, SlowReceiver, TrySendError};
 use proptest::prelude::*;
@@ -10,7 +11,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// Who sends and owns receivers: three, of whom the first is nobody in particular.
+/// Returns one of three identities for senders and owners. The first is `NONE`.
 fn origin(number: u64) -> SenderId {
     SenderId(NonZero::new(number % 3))
 }
@@ -18,13 +19,13 @@ fn origin(number: u64) -> SenderId {
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Join(u64),
-    /// The nth receiver goes.
+    /// The nth receiver leaves.
     Leave(usize),
-    /// So many are sent.
+    /// Sends this many messages.
     Send(u64, usize),
-    /// The nth receiver takes so many.
+    /// The nth receiver takes this many messages.
     Take(usize, usize),
-    /// The nth receiver falls asleep, if there is nothing for it.
+    /// The nth receiver falls asleep, if there is no message for it.
     Sleep(usize),
     Dismiss(u64),
 }
@@ -49,7 +50,7 @@ fn policy() -> impl Strategy<Value = SlowReceiver> {
     ]
 }
 
-/// One who reads, and the place in the list of what it reads next.
+/// A receiver, and the position in the list of the message that it reads next.
 struct One {
     receiver: Receiver<usize>,
     owner: SenderId,
@@ -59,7 +60,7 @@ struct One {
 struct Model {
     log: Arc<BroadcastChannel<usize>>,
     policy: SlowReceiver,
-    /// What was sent and went to somebody: who sent it. The values count up.
+    /// The sender of each message that went to at least one receiver. The values count up.
     sent: Vec<SenderId>,
     receivers: Vec<One>,
 }
@@ -73,7 +74,7 @@ impl Model {
         self.log.with_state(|core, _| core.grain()) as usize
     }
 
-    /// How many of the others' messages a receiver has not read.
+    /// Returns the number of messages from other senders that a receiver has not read.
     fn lag(&self, one: &One) -> usize {
         self.sent[one.next..].iter().filter(|from| !one.owner.is_own(**from)).count()
     }
@@ -120,7 +121,8 @@ impl Model {
                 return Ok(());
             }
             if grain == 1 {
-                // Kept is what the bound says; the rest of a receiver's is lost, or was its own.
+                // The log keeps as many messages as the bound says. Older messages of this receiver
+                // are lost, or are its owner's.
                 let oldest = head.saturating_sub(bound);
                 prop_assert!(*next >= oldest || !sent[*next..oldest].iter().any(foreign), "it should have been told");
                 *next = (*next).max(oldest);
@@ -198,7 +200,7 @@ proptest! {
         for step in steps {
             model.step(step)?;
         }
-        // Whoever is left reads all that is there.
+        // Each remaining receiver reads all its messages.
         for nth in 0..model.receivers.len() {
             while model.lag(&model.receivers[nth]) > 0 {
                 model.take(nth)?;
@@ -300,9 +302,9 @@ fn nobody_waits_before_the_first_receiver_and_it_is_told_what_it_lost() {
     }
 }
 
-/// Is counted while it lives.
+/// A value whose live clones are counted.
 #[derive(Clone)]
-struct Counted(#[allow(dead_code)] Arc<()>); // it is there to be counted, not to be read
+struct Counted(#[allow(dead_code)] Arc<()>); // the field is there for its reference count
 
 #[test]
 fn what_everybody_has_read_is_dropped_when_they_wait_for_more() {

@@ -1,4 +1,4 @@
-//! How one reads a log.
+//! The receiving handle of a broadcast log.
 
 use super::{
     BroadcastChannel, SenderId,
@@ -14,35 +14,38 @@ use std::{
     time::Duration,
 };
 
-/// Reads a log from the moment on when it was made, at its own pace. Dropped, it lets go of what only it had not read.
+/// A receiver: it reads the messages that are sent after its creation, at its own pace. Dropping it
+/// also drops the messages that only this receiver had not read.
 pub(crate) struct Receiver<T> {
     log: Arc<BroadcastChannel<T>>,
     id: ReceiverId,
     owner: SenderId,
     cursor: Cursor,
-    /// Where it stood when it last saw to what is kept.
+    /// The position at which it last asked the log to drop read blocks.
     settled: u64,
-    /// How many messages it had passed when it last looked on.
+    /// The position at the last [`look_on`](Self::look_on).
     looked: Cell<u64>,
-    /// Where its next message is, or will be.
+    /// The block that has, or will have, the next message.
     block: Option<Arc<Block<T>>>,
-    /// Whether a poll left its waker, and none has looked since.
+    /// Set if the last poll left its waker with the log, and no poll has followed.
     sleeps: bool,
 }
 
-/// Where so many have come since it last waited, more come: to go to and fro with the sender for each costs more than a rest.
+/// If at least this many messages arrived since the last wait, the receiver expects more. Then it
+/// rests before it looks, because a switch between receiver and sender for each message costs more
+/// than the rest.
 const PUBLISH_EVERY: u64 = 16;
 
-/// After so many messages it looks whether the log can let go of some.
+/// After this many messages the receiver asks the log to drop read blocks.
 const MAKE_ROOM_EVERY: u64 = 512;
 
-/// What a receiver finds.
+/// The result of a receive.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Received<T> {
     Message(T),
-    /// It was too slow, and goes on after so many.
+    /// The receiver was too slow and lost this many messages. It continues after them.
     Lost(u64),
-    /// No more messages will come.
+    /// No more messages will arrive.
     Ended,
 }
 
@@ -60,17 +63,17 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// How many messages are ahead of it.
+    /// Returns the number of messages ahead of this receiver.
     pub(crate) fn lag(&self) -> u64 {
         self.log.with_state(|core, _| core.lag_of(self.id))
     }
 
-    /// Learns where to go on.
+    /// Asks the log where to continue.
     #[cold]
     fn turn(&mut self) -> Result<(), Received<T>> {
         let passed = self.block.take();
         let turn = self.log.with_state(|core, chores| core.turn(self.id, &mut self.cursor, chores));
-        unwind::ignore_panics(|| drop(passed)); // nobody holds the lock here
+        unwind::ignore_panics(|| drop(passed)); // the lock is not held here
         match turn {
             NextBlock::Block(block) => {
                 self.block = Some(block);
@@ -81,18 +84,19 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Keeps nothing of the log alive, until it takes again.
+    /// Releases the current block, so that this receiver keeps no message in memory until its next
+    /// receive.
     #[cold]
     pub(crate) fn release(&mut self) {
         self.block = None;
     }
 
-    /// Whether a look at the block is worth it.
+    /// Returns `true` if the block has the next message, or if the receiver must ask the log.
     fn has_next(&self) -> bool {
         self.block.as_ref().is_none_or(|block| block.is_over() || block.get(self.cursor.next).is_some())
     }
 
-    /// Looks on for a while whether something comes.
+    /// Spins for a while, until a message arrives.
     pub(crate) fn look_on(&self) {
         let next = self.cursor.next;
         let many = next - self.looked.replace(next) >= PUBLISH_EVERY;
@@ -102,7 +106,8 @@ impl<T> Receiver<T> {
 }
 
 impl<T: Clone> Receiver<T> {
-    /// What is there, as far as can be seen without the lock; within a block, that leaves out the end.
+    /// Takes the next message as far as it is visible without the lock. Inside a block, the end of
+    /// the log is not visible.
     #[inline]
     pub(crate) fn try_recv(&mut self) -> Option<Received<T>> {
         loop {
@@ -118,11 +123,12 @@ impl<T: Clone> Receiver<T> {
                     while block.get(self.cursor.next).is_some_and(|message| self.owner.is_own(message.from)) {
                         self.cursor.pass_to(self.cursor.next + 1, 1);
                     }
-                    // Within a block of which more is there, nobody needs to know yet.
+                    // While the block holds more messages, waiting senders do not need this
+                    // position yet.
                     if block.get(self.cursor.next).is_none() && self.log.wanted.is_set() {
                         self.log.with_state(LogState::make_room);
                     }
-                    // If this panics, the message is passed all the same.
+                    // If this panics, the cursor has already passed the message.
                     let value = message.value.clone();
                     if self.cursor.next == block.end() {
                         self.pass_block();
@@ -138,8 +144,10 @@ impl<T: Clone> Receiver<T> {
         }
     }
 
-    /// Goes to the next block without a word, if there is one. Now and then it sees to it that the log lets go of what
-    /// nobody needs, unless somebody is at it who will.
+    /// Moves to the next block without the lock, if there is one.
+    ///
+    /// At the last block, and after every `MAKE_ROOM_EVERY` messages, it also asks the log to drop
+    /// read blocks. It skips this if another thread holds the lock.
     fn pass_block(&mut self) {
         let next = self.block.as_ref().and_then(|block| block.next());
         self.block = next;
@@ -149,12 +157,13 @@ impl<T: Clone> Receiver<T> {
         }
     }
 
-    /// What is there, or nothing for certain: it asks the log, which then lets go of what was read.
+    /// Takes the next message. `None` means that the log was asked and has no message now. The log
+    /// drops read blocks when it is asked.
     pub(crate) fn take_now(&mut self) -> Option<Received<T>> {
         self.try_recv().or_else(|| self.turn().err()).or_else(|| self.try_recv())
     }
 
-    /// The next message, the number of those that were lost before it, or the end.
+    /// Waits for the next message, the number of messages lost before it, or the end.
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Received<T>> {
         self.sleeps = false;
         let mut new = None;
@@ -175,7 +184,8 @@ impl<T: Clone> Receiver<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Takes the waker of the last poll back, if it is still there: the future that polled is gone.
+    /// Takes back the waker of the last poll, if the log still has it, because the future that
+    /// polled was dropped.
     #[inline]
     pub(crate) fn rise(&mut self) {
         if std::mem::take(&mut self.sleeps) {

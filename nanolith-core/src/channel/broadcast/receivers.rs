@@ -1,4 +1,5 @@
-//! The log as its receivers see it, under the lock: who they are, where they go on, and how they sleep.
+//! The receiving half of the broadcast log's state, under the lock: joining, leaving, the next
+//! block, and sleep.
 
 use super::{
     SenderId, SlowReceiver,
@@ -9,60 +10,63 @@ use super::{
 use crate::wake::{NewWaker, WaiterKey};
 use std::sync::Arc;
 
-/// Tells receivers apart.
+/// The identity of a receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ReceiverId(u64);
 
-/// Where a receiver stands, as far as it has told.
+/// The log's view of a receiver: its published position and its wait.
 pub(super) struct ReceiverState {
-    /// Whose messages it leaves out.
+    /// The sender whose messages the receiver skips.
     pub(super) owner: SenderId,
     pub(super) stand: Arc<PublishedCursor>,
-    /// How many messages its owner has sent since it came.
+    /// The number of messages that its owner has sent since the receiver joined.
     pub(super) own: u64,
-    /// How many it lost while it stood in for the first receiver, as long as that was not told.
+    /// The number of messages that were dropped while it stood in for the first receiver, until the
+    /// receiver gets that number.
     pub(super) lost: u64,
-    /// Its place among those that sleep.
+    /// The receiver's key among the sleeping receivers.
     pub(super) sleeps: Option<WaiterKey>,
 }
 
 impl ReceiverState {
-    /// The number of the message that it reads next.
+    /// Returns the number of the message that the receiver reads next.
     pub(super) fn at(&self) -> u64 {
         self.stand.load().0
     }
 
-    /// The least number by which it would have no message ahead of it, if all from now on are others'.
+    /// Returns the receiver's position, moved forward by its owner's messages that are still ahead.
+    /// At this head the receiver would have no message ahead of it, if all further messages are
+    /// from other senders.
     pub(super) fn effective_position(&self) -> u64 {
         let (next, own) = self.stand.load();
         next + (self.own - own)
     }
 
-    /// How many messages are ahead of it.
+    /// Returns the number of messages ahead of the receiver.
     pub(super) fn lag(&self, head: u64) -> u64 {
         head - self.effective_position()
     }
 }
 
-/// Where a receiver stands by its own account.
+/// The receiver's own view of its position.
 pub(super) struct Cursor {
-    /// The number of the message that it reads next.
+    /// The number of the message that the receiver reads next.
     pub(super) next: u64,
-    /// How many of its owner's messages it has passed.
+    /// The number of messages of its owner that the receiver has passed.
     pub(super) own: u64,
-    /// Where the others see it.
+    /// The published position, which senders read.
     pub(super) stand: Arc<PublishedCursor>,
 }
 
 impl Cursor {
-    /// Goes on at `next`.
+    /// Moves to message `next`.
     #[inline]
     pub(super) fn advance(&mut self, next: u64) {
         self.next = next;
         self.stand.advance(next);
     }
 
-    /// Goes on at `next`; so many of its owner's messages are before that.
+    /// Moves to message `next`, past `own` messages of the receiver's owner.
     pub(super) fn pass_to(&mut self, next: u64, own: u64) {
         self.next = next;
         self.own += own;
@@ -70,18 +74,18 @@ impl Cursor {
     }
 }
 
-/// How a receiver goes on.
+/// The answer to a receiver that asks where to continue.
 pub(super) enum NextBlock<T> {
-    /// Its next message is in this block, or will be.
+    /// The block that has, or will have, the next message.
     Block(Arc<Block<T>>),
-    /// It was too slow: so many are lost.
+    /// The receiver was too slow and lost this many messages.
     Lost(u64),
-    /// No more messages will come.
+    /// No more messages will arrive.
     Ended,
 }
 
 impl<T> LogState<T> {
-    /// One more receiver, which leaves out the messages of `owner`; where it begins.
+    /// Adds a receiver that skips the messages of `owner`. Returns its start position.
     pub(super) fn join(&mut self, owner: SenderId) -> (ReceiverId, Cursor) {
         let id = self.early.take().unwrap_or_else(|| self.add_reader(owner));
         let Some(reader) = self.readers.get(&id) else { unreachable!("a reader stays until its receiver goes") };
@@ -104,7 +108,7 @@ impl<T> LogState<T> {
         id
     }
 
-    /// Takes a reader out.
+    /// Removes a receiver.
     fn remove_reader(&mut self, id: ReceiverId) -> Option<ReceiverState> {
         let reader = self.readers.remove(&id)?;
         self.receiver_count_cache = None;
@@ -117,7 +121,7 @@ impl<T> LogState<T> {
         Some(reader)
     }
 
-    /// A receiver goes, and with it what only it had not read.
+    /// Removes a receiver, and drops the messages that only this receiver had not read.
     pub(super) fn leave(&mut self, id: ReceiverId, chores: &mut Chores<T>) {
         if let Some(mut reader) = self.remove_reader(id) {
             self.sleepers.remove(&mut reader.sleeps, chores);
@@ -125,7 +129,7 @@ impl<T> LogState<T> {
         }
     }
 
-    /// All receivers of `owner` go, and are woken if they sleep.
+    /// Removes all receivers of `owner`, and wakes those that sleep.
     pub(super) fn dismiss(&mut self, owner: SenderId, chores: &mut Chores<T>) {
         let owned = self.owned.get(&owner).filter(|_| owner.is_own(owner)).cloned();
         for id in owned.unwrap_or_default() {
@@ -137,12 +141,12 @@ impl<T> LogState<T> {
         self.make_room(chores);
     }
 
-    /// How many messages are ahead of this receiver.
+    /// Returns the number of messages ahead of this receiver.
     pub(super) fn lag_of(&self, id: ReceiverId) -> u64 {
         self.readers.get(&id).map_or(0, |reader| reader.lag(self.head))
     }
 
-    /// A receiver learns where to go on.
+    /// Returns where a receiver continues.
     pub(super) fn turn(&mut self, id: ReceiverId, cursor: &mut Cursor, chores: &mut Chores<T>) -> NextBlock<T> {
         let Some(reader) = self.readers.get_mut(&id) else { return NextBlock::Ended };
         let (owner, own) = (reader.owner, reader.own);
@@ -161,8 +165,10 @@ impl<T> LogState<T> {
         })
     }
 
-    /// Puts a receiver to sleep that has read everything, `true`, or lets it look again. It no longer stands in a block.
-    /// Takes `waker` if it sleeps.
+    /// Puts a receiver to sleep and returns `true`, if it has read all messages. Otherwise returns
+    /// `false`, and the receiver looks again.
+    ///
+    /// The receiver holds no block when it calls this. `waker` is taken if the receiver sleeps.
     pub(super) fn sleep(
         &mut self,
         id: ReceiverId,
@@ -181,14 +187,15 @@ impl<T> LogState<T> {
         true
     }
 
-    /// A receiver sleeps no more, though nothing has come.
+    /// Removes a receiver from the sleeping receivers, although no message has arrived.
     pub(super) fn rise(&mut self, id: ReceiverId, chores: &mut Chores<T>) {
         if let Some(reader) = self.readers.get_mut(&id) {
             self.sleepers.remove(&mut reader.sleeps, chores);
         }
     }
 
-    /// Takes a receiver past what is no longer kept. Says how many messages it has lost.
+    /// Moves a receiver past the messages that are no longer kept. Returns how many messages it has
+    /// lost.
     fn catch_up(&mut self, owner: SenderId, own: u64, cursor: &mut Cursor) -> u64 {
         let at = cursor.next;
         if let SlowReceiver::DropOldest(_) = self.policy {
@@ -201,7 +208,7 @@ impl<T> LogState<T> {
             cursor.pass_to(oldest, own - own_kept);
             return (oldest - at) - (own - own_kept);
         }
-        // What is missing from the row was swept away: its owner's messages.
+        // A gap between blocks comes from `drop_unwanted`. Its messages are the receiver's owner's.
         let kept = self.blocks.partition_point(|kept| kept.block.end() <= at);
         let next = self.blocks.get(kept).map_or(self.head, |kept| kept.block.start());
         if next > at {
@@ -210,7 +217,7 @@ impl<T> LogState<T> {
         0
     }
 
-    /// How many messages of `owner` are kept, from number `since` on.
+    /// Counts the kept messages of `owner` from number `since` on.
     fn own_since(&self, owner: SenderId, since: u64) -> u64 {
         let first = self.blocks.partition_point(|kept| kept.block.end() <= since);
         let blocks = self.blocks.range(first..);

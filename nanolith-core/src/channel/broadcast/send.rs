@@ -1,4 +1,5 @@
-//! The log as its senders see it, under the lock: whether there is room, and what becomes of a message.
+//! The sending half of the broadcast log's state, under the lock: capacity checks, sends, and
+//! blocked senders.
 
 use super::{
     SenderId, SlowReceiver,
@@ -10,20 +11,20 @@ use super::{
 use crate::wake::{NewWaker, WaitTicket};
 use std::collections::BTreeSet;
 
-/// What became of a message that was to be sent.
+/// The result of a send.
 pub(crate) enum SendResult<T> {
-    /// It went to so many receivers.
+    /// The message went to this many receivers.
     Delivered(usize),
-    /// There is no receiver that it could go to. The value is dropped outside of the lock.
+    /// No receiver gets the message. The value is dropped outside the lock.
     NoReceivers(T),
-    /// A receiver has no room for it.
+    /// A receiver has no capacity for the message.
     Full(T),
     /// The log has ended.
     Ended(T),
 }
 
 impl<T> LogState<T> {
-    /// Sends, if there is room.
+    /// Sends a message if there is capacity.
     pub(super) fn push(&mut self, from: SenderId, value: T, chores: &mut Chores<T>) -> SendResult<T> {
         if self.ended {
             return SendResult::Ended(value);
@@ -45,7 +46,7 @@ impl<T> LogState<T> {
         SendResult::Delivered(to)
     }
 
-    /// Sends, or stands in line.
+    /// Sends a message, or adds it to the line of blocked senders.
     pub(super) fn push_or_wait(
         &mut self,
         from: SenderId,
@@ -57,14 +58,15 @@ impl<T> LogState<T> {
             SendResult::Full(value) => {
                 let ticket = self.line.join(from, value, waker);
                 self.wanted.set();
-                self.make_room(chores); // some may have come in the meantime
+                self.make_room(chores); // a receiver may have freed capacity since `push`
                 self.line.redeem(ticket, waker).ok_or(ticket)
             }
             pushed => Ok(pushed),
         }
     }
 
-    /// How many receivers hear what `from` sends; known until one comes or goes.
+    /// Counts the receivers that get messages of `from`. The count is cached until a receiver joins
+    /// or leaves.
     #[cold]
     fn count_hearers(&mut self, from: SenderId) -> usize {
         let own = self.owned.get(&from).filter(|_| from.is_own(from)).map_or(0, BTreeSet::len);
@@ -73,7 +75,8 @@ impl<T> LogState<T> {
         to
     }
 
-    /// Counts a message of `from` as its own receivers', and wakes the others that sleep.
+    /// Counts a message of `from` as passed over by its own receivers, and wakes the other sleeping
+    /// receivers.
     fn tell_readers(&mut self, from: SenderId, chores: &mut Chores<T>) {
         let Self { owned, readers, sleepers, .. } = self;
         for id in owned.get(&from).filter(|_| from.is_own(from)).into_iter().flatten() {
@@ -82,7 +85,7 @@ impl<T> LogState<T> {
         sleepers.notify_where(|owner| !owner.is_own(from), chores);
     }
 
-    /// Whether every receiver that `from` sends to has room for one more.
+    /// Returns `true` if every receiver that gets messages of `from` has capacity for one more.
     fn has_room(&mut self, from: SenderId) -> bool {
         if self.head < self.limit || !matches!(self.policy, SlowReceiver::Wait(_)) {
             return true;
@@ -99,13 +102,14 @@ impl<T> LogState<T> {
         self.full.is_none()
     }
 
-    /// Nobody waits for the stand-in: it loses its oldest message, of which the first receiver will be told.
+    /// Drops the oldest message of the stand-in for the first receiver (`early`), because senders
+    /// do not wait for the stand-in. The first receiver will get the number of lost messages.
     #[cold]
     fn drop_retained(&mut self, chores: &mut Chores<T>) -> bool {
         let Some(reader) = self.early.and_then(|id| self.readers.get_mut(&id)) else { return false };
         reader.lost += 1;
         reader.stand.advance(reader.at() + 1);
-        self.limit = 0; // looked up again by the next sender
+        self.limit = 0; // the next sender computes it again
         self.make_room(chores);
         true
     }
@@ -131,7 +135,8 @@ impl<T> LogState<T> {
         }
     }
 
-    /// No more messages come. Those who wait for room are told, those who sleep look what is left for them.
+    /// Ends the log. Blocked senders are woken with their messages, and sleeping receivers are
+    /// woken to look for remaining messages.
     pub(super) fn end(&mut self, chores: &mut Chores<T>) {
         self.ended = true;
         self.sleepers.notify_all(chores);
@@ -139,12 +144,12 @@ impl<T> LogState<T> {
             self.line.serve(ticket, |_, value, _| SendResult::Ended(value), chores);
         }
         if self.early.is_some() {
-            return; // what is kept is for the first receiver
+            return; // the kept messages are for the first receiver
         }
         self.make_room(chores);
     }
 
-    /// Sends for the senders in line that have room now, the longest waiting first.
+    /// Sends for the blocked senders that have capacity now, those that have waited longest first.
     pub(super) fn admit_blocked_senders(&mut self, chores: &mut Chores<T>) {
         let mut line = std::mem::replace(&mut self.line, BlockedSenders::new());
         while let Some(ticket) = self.next_in_line(&line) {
@@ -153,10 +158,10 @@ impl<T> LogState<T> {
         self.line = line;
     }
 
-    /// The longest waiting of the senders that have room.
+    /// Returns the blocked sender that has capacity and has waited longest.
     ///
-    /// A receiver that is full is so for all senders but its owner. So if the first in line has no room, only the owner of that
-    /// receiver may have some.
+    /// A full receiver is full for all senders except its owner. So if the first sender in the line
+    /// has no capacity, only the owner of that receiver may have some.
     fn next_in_line(&mut self, line: &BlockedSenders<T>) -> Option<WaitTicket> {
         let (first, from) = line.first()?;
         if self.may_send(from) {
@@ -167,7 +172,7 @@ impl<T> LogState<T> {
         self.may_send(owner).then_some(first)
     }
 
-    /// Whether a message from here would go to its receivers, or has none.
+    /// Returns `true` if a message of `from` would go to its receivers now, or has no receivers.
     fn may_send(&mut self, from: SenderId) -> bool {
         self.count_hearers(from) == 0 || self.has_room(from)
     }

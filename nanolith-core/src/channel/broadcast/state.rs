@@ -1,4 +1,5 @@
-//! The log under its lock: pure data. What is to be woken or dropped is handed out, for after the lock's release.
+//! The broadcast log's state under its lock, as pure data. Wake-ups and drops are handed out as
+//! [`Chores`], for after the lock's release.
 
 use super::{
     SenderId, SlowReceiver,
@@ -13,16 +14,19 @@ use std::{
     sync::Arc,
 };
 
-/// The most messages of a block. It is also a sixteenth of the bound at most, so that room shows soon.
+/// The most messages of a block. A block also has at most a sixteenth of the bound, so that waiting
+/// senders see free capacity soon.
 const MAX_BLOCK: usize = 64;
 
-/// Those of a block while messages come one by one. A block that is filled has a successor twice as large.
+/// The number of messages of a block while messages arrive one at a time. The block after a full
+/// block is twice as large.
 const MIN_BLOCK: usize = 4;
 
-/// What is to be done when the lock is free again. The values are blocks that are used no more.
+/// The wake-ups and drops to carry out after the lock's release. The dropped values are blocks that
+/// the log no longer keeps.
 pub(super) type Chores<T> = AfterUnlock<Arc<Block<T>>>;
 
-/// A block, and the one who sent all that is in it, unless there are several.
+/// A block, and the sender of all its messages, or `None` if it has messages of several senders.
 pub(super) struct RetainedBlock<T> {
     pub(super) block: Arc<Block<T>>,
     pub(super) single_sender: Option<SenderId>,
@@ -30,34 +34,35 @@ pub(super) struct RetainedBlock<T> {
 
 pub(super) struct LogState<T> {
     pub(super) policy: SlowReceiver,
-    /// What the policy bounds, if it does.
+    /// The policy's bound, or `u64::MAX` if it has none.
     pub(super) bound: u64,
-    /// Cells of a block at most, and of the next one.
+    /// The most cells of a block. `cells` is the number of cells of the next block.
     pub(super) most: usize,
     pub(super) cells: usize,
     pub(super) blocks: VecDeque<RetainedBlock<T>>,
     /// The number of the next message.
     pub(super) head: u64,
-    /// Below this there is room with every receiver; there may be more.
+    /// While `head` is less than this, every receiver has capacity. The true limit may be greater.
     pub(super) limit: u64,
     pub(super) readers: BTreeMap<ReceiverId, ReceiverState>,
-    /// Those of each owner.
+    /// The receivers of each owner.
     pub(super) owned: BTreeMap<SenderId, BTreeSet<ReceiverId>>,
-    /// Those that sleep, each with its owner.
+    /// The sleeping receivers, each with its owner.
     pub(super) sleepers: WaiterSet<SenderId>,
-    /// A reader that kept the first block when that was last looked at.
+    /// A receiver that had not read all of the first block at the last check.
     slowest: Option<ReceiverId>,
-    /// A reader that had no room when that was last looked at.
+    /// A receiver that had no capacity at the last check.
     pub(super) full: Option<ReceiverId>,
-    /// Who sent last, and how many hear that one.
+    /// The last sender, and the number of receivers that get its messages.
     pub(super) receiver_count_cache: Option<(SenderId, usize)>,
     pub(super) last_id: u64,
-    /// Stands in for the first receiver until it comes.
+    /// The receiver state that stands in for the first receiver until it joins.
     pub(super) early: Option<ReceiverId>,
     pub(super) line: BlockedSenders<T>,
     pub(super) wanted: Arc<SenderWaiting>,
     pub(super) ended: bool,
-    /// At so many blocks those are looked for that only their own sender's receivers have not read.
+    /// The number of blocks at which `open` next looks for blocks that only their sender's own
+    /// receivers have not read.
     pub(super) sweep_at: usize,
 }
 
@@ -106,28 +111,29 @@ impl<T> LogState<T> {
         self.ended
     }
 
-    /// How many messages are ahead of the slowest receiver.
+    /// Returns the number of messages ahead of the slowest receiver.
     pub(super) fn lag(&self) -> u64 {
         self.readers.values().map(|reader| reader.lag(self.head)).max().unwrap_or(0)
     }
 
-    /// How many messages `from` can send before it would wait.
+    /// Returns the number of messages that `from` can send before it would wait.
     pub(super) fn room(&self, from: SenderId) -> u64 {
         let lags =
             self.readers.values().filter(|reader| !reader.owner.is_own(from)).map(|reader| reader.lag(self.head));
         lags.max().map_or(u64::MAX, |lag| self.bound.saturating_sub(lag))
     }
 
-    /// The senders that wait for room.
+    /// Returns the line of blocked senders.
     pub(super) fn line(&mut self) -> &mut BlockedSenders<T> {
         &mut self.line
     }
 
-    // ----- its blocks
+    // ----- blocks
 
-    /// A new block for the messages to come.
+    /// Adds a block for the next messages.
     pub(super) fn open(&mut self, chores: &mut Chores<T>) -> Arc<Block<T>> {
-        // Where the oldest are dropped the row is bounded anyway, and its numbers tell how many were lost: it has no gaps.
+        // Under `DropOldest` the number of blocks is bounded anyway. There they must have no gaps,
+        // because `catch_up` computes the number of lost messages from message numbers.
         if self.blocks.len() >= self.sweep_at && !matches!(self.policy, SlowReceiver::DropOldest(_)) {
             self.drop_unwanted(chores);
         }
@@ -140,7 +146,8 @@ impl<T> LogState<T> {
         block
     }
 
-    /// Lets go of what all have read, and sends for those in line who have room now.
+    /// Drops the blocks that all receivers have read, and sends for the blocked senders that have
+    /// capacity now.
     pub(super) fn make_room(&mut self, chores: &mut Chores<T>) {
         if self.drop_read_blocks(chores) {
             self.drop_partial_block(chores);
@@ -153,9 +160,11 @@ impl<T> LogState<T> {
         }
     }
 
-    /// Lets go of the blocks that all have read. Says whether that is all there is.
+    /// Drops the full blocks that all receivers have read. Returns `true` if all receivers have
+    /// read all messages.
     ///
-    /// While the reader that kept the first block still does, there is nothing to look for.
+    /// While the receiver in `slowest` has not read all of the first block, no other receiver is
+    /// checked.
     pub(super) fn drop_read_blocks(&mut self, chores: &mut Chores<T>) -> bool {
         while let Some(RetainedBlock { block: first, .. }) = self.blocks.front() {
             if first.start() == self.head {
@@ -178,7 +187,7 @@ impl<T> LogState<T> {
         true
     }
 
-    /// Lets go of the blocks that end by `number`.
+    /// Drops the blocks that end at or before `number`.
     pub(super) fn drop_until(&mut self, number: u64, chores: &mut Chores<T>) {
         while self.blocks.front().is_some_and(|kept| kept.block.end() <= number) {
             self.drop_first(chores);
@@ -192,8 +201,9 @@ impl<T> LogState<T> {
         }
     }
 
-    /// Everything is read: a block that is filled in part would keep its messages for nobody. Where they come so slowly,
-    /// the next is a small one.
+    /// Drops a last block that is filled in part. All messages are read, so the block would keep
+    /// its messages in memory without a reader. Messages arrive slowly then, so the next block is
+    /// small.
     fn drop_partial_block(&mut self, chores: &mut Chores<T>) {
         if self.blocks.back().is_some_and(|kept| kept.block.start() < self.head) {
             self.cells = self.most.min(MIN_BLOCK);
@@ -203,8 +213,10 @@ impl<T> LogState<T> {
         }
     }
 
-    /// Lets go of the full blocks whose messages are all of one sender and are read by all but its own receivers, which
-    /// leave them out: one of those that stands still would keep them for nothing.
+    /// Drops the full blocks with messages of one sender that all receivers but its own have read.
+    ///
+    /// The sender's own receivers skip these messages. Without this, an own receiver that does not
+    /// read would keep the blocks in memory.
     fn drop_unwanted(&mut self, chores: &mut Chores<T>) {
         for kept in std::mem::take(&mut self.blocks) {
             let end = kept.block.end();
@@ -221,17 +233,17 @@ impl<T> LogState<T> {
     }
 }
 
-/// So many blocks are not worth a look.
+/// The least number of blocks at which a search for unwanted blocks is worth its cost.
 const SWEEP: usize = 64;
 
 #[cfg(all(test, not(any(loom, miri))))]
 impl<T> LogState<T> {
-    /// How many messages lie in the log.
+    /// Returns the number of messages in the log.
     pub(super) fn kept(&self) -> u64 {
         self.blocks.iter().map(|RetainedBlock { block, .. }| block.end().min(self.head) - block.start()).sum()
     }
 
-    /// Cells of a block at most.
+    /// Returns the most cells of a block.
     pub(super) fn grain(&self) -> u64 {
         self.most as u64
     }
