@@ -1,4 +1,4 @@
-//! The reading end of any stream: what came, and then how it ended.
+//! The reading half of any stream: it takes the values from the ring, and then the stream's end.
 
 use super::{
     error::StreamError,
@@ -16,19 +16,19 @@ use std::{
 pub(super) struct ReadHalf<T> {
     consumer: Consumer<T>,
     link: Arc<Link>,
-    /// What was taken and given back: it comes before all else.
+    /// What is left of a value that was taken and given back. It is read before all other values.
     rest: Option<T>,
     taken: u64,
     patience: WaitBackoff,
-    /// The end was told to one who is told once.
+    /// Set when `poll_next` or `block_next` has returned the end. Both return it once.
     told: bool,
-    /// Whether a thread counts us as pending, and has lent its slot therefore.
+    /// Set while the thread counts this half as pending and has released its slot for it.
     counted: thread_context::PendingPoll,
-    /// Whether its waker may be at the bell.
+    /// Set if a waker may be registered in `link.filled`.
     asked: bool,
 }
 
-// Nothing is pinned in place.
+// No field is pinned.
 impl<T> Unpin for ReadHalf<T> {}
 
 impl<T> ReadHalf<T> {
@@ -45,7 +45,7 @@ impl<T> ReadHalf<T> {
         }
     }
 
-    /// What is next: a value, or the end; `None` if nothing has come yet.
+    /// Takes the next value, or returns the end. Returns `None` if neither has arrived.
     #[inline]
     pub(super) fn take(&mut self) -> Option<Result<Option<T>, StreamError>> {
         if let Some(rest) = self.rest.take() {
@@ -62,7 +62,8 @@ impl<T> ReadHalf<T> {
         Some(value)
     }
 
-    /// What was written before the end is seen by a look after it.
+    /// Returns the end, if it is set. The ring is read after the end is seen, because the writer
+    /// pushes its values before it sets the end.
     fn take_end(&mut self) -> Option<Result<Option<T>, StreamError>> {
         self.link.writer_end.get()?;
         match self.pop() {
@@ -71,7 +72,7 @@ impl<T> ReadHalf<T> {
         }
     }
 
-    /// Looks, asks to be woken, and looks again.
+    /// Takes the next value; if there is none, registers the waker and tries again.
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<T>, StreamError>> {
         let mut seen = self.take();
         if seen.is_none() {
@@ -85,14 +86,14 @@ impl<T> ReadHalf<T> {
                 Poll::Ready(outcome)
             }
             None => {
-                // What we wait for belongs to nobody's host, so the wait cannot be refused.
+                // The other end belongs to no executor, so `poll_pending` cannot refuse this wait.
                 let _ = thread_context::poll_pending(&mut self.counted, None);
                 Poll::Pending
             }
         }
     }
 
-    /// The thread has its slot again, and no waker is left behind.
+    /// Ends a wait: removes the waker, and takes the thread's slot back.
     pub(super) fn stop_waiting(&mut self) {
         if std::mem::take(&mut self.asked) {
             self.link.filled.forget();
@@ -100,7 +101,7 @@ impl<T> ReadHalf<T> {
         thread_context::poll_resolved(&mut self.counted);
     }
 
-    /// Blocks until a value or the end has come, or until `deadline`.
+    /// Blocks until a value or the end has arrived, or until `deadline`.
     #[inline]
     pub(super) fn block_until(&mut self, deadline: Option<Instant>) -> Option<Result<Option<T>, StreamError>> {
         self.take().or_else(|| self.wait_until(deadline))
@@ -113,7 +114,7 @@ impl<T> ReadHalf<T> {
         self.take().or_else(|| wait::until(deadline, |cx| self.poll_recv(cx)))
     }
 
-    /// The same without a limit.
+    /// Like [`block_until`](Self::block_until), without a deadline.
     #[inline]
     pub(super) fn block(&mut self) -> Result<Option<T>, StreamError> {
         match self.block_until(None) {
@@ -127,12 +128,12 @@ impl<T> ReadHalf<T> {
         self.rest = Some(rest);
     }
 
-    /// What is left of the last value.
+    /// Returns what is left of the last value.
     pub(super) fn rest(&mut self) -> &mut Option<T> {
         &mut self.rest
     }
 
-    /// As streams and iterators have it: an error is the last item, and comes once.
+    /// Polls for the next item of a `Stream`. An error is the last item, and is returned once.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, StreamError>>> {
         if self.told {
             return Poll::Ready(None);
@@ -141,7 +142,7 @@ impl<T> ReadHalf<T> {
         Poll::Ready(self.once(next))
     }
 
-    /// The same by blocking.
+    /// Like [`poll_next`](Self::poll_next), but blocks.
     pub(super) fn block_next(&mut self) -> Option<Result<T, StreamError>> {
         if self.told {
             return None;
@@ -155,7 +156,7 @@ impl<T> ReadHalf<T> {
         next.transpose()
     }
 
-    /// Says why nothing more is read. What was said first counts.
+    /// Sets the reason why no more is read. The first reason that is set stays.
     pub(super) fn end(&self, end: ReaderEnd) {
         self.link.end_reader(end);
     }

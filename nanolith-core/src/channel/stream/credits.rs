@@ -1,12 +1,14 @@
-//! How much a stream may hold.
+//! The limits of a stream: how many bytes and chunks it holds.
 
 use std::{error::Error, fmt};
 
-/// How much a stream holds before its writer waits: a number of bytes and a number of chunks, whichever is reached first.
+/// The amount that a stream holds before its writer waits: a number of bytes and a number of
+/// chunks, whichever is reached first.
 ///
-/// What counts is in flight: written, and not yet read. A writer waits until its chunk fits into what is left of both, so a
-/// reader that stands still keeps no more than its credits in memory. A chunk larger than all the bytes is let through by
-/// itself, once no other bytes are in flight, so nothing hangs.
+/// The credits count what is in flight: written, and not yet read. A writer waits until its chunk
+/// fits into what is left of both limits. So a reader that stops reading keeps no more than its
+/// credits in memory. A chunk larger than the limit of bytes is sent alone, once no other bytes are
+/// in flight, so it does not wait forever.
 ///
 /// ```
 /// use nanolith::stream::{self, Credits};
@@ -18,19 +20,21 @@ use std::{error::Error, fmt};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// By default these are 1 MiB and 16 chunks. Two things stand beside them: what a writer has not sent yet, which is at most
-/// 64 KiB of buffered `std::io::Write`, or the one chunk that a `Sink` was given too early; and what the reader is at.
+/// The default is 1 MiB and 16 chunks. The credits do not count what the writer has not sent yet:
+/// at most 64 KiB of buffered `std::io::Write`, or the one chunk that a `Sink` accepted before
+/// there was credit. They also do not count the chunk that the reader has taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Credits {
     bytes: usize,
     chunks: usize,
 }
 
-/// The most chunks, or items, that a stream may be made for. Room for all of them is asked for at once.
+/// The most chunks or items of a stream. Memory for all of them is allocated when the stream is
+/// created.
 const MOST_CHUNKS: usize = 1 << 20;
 
 impl Credits {
-    /// 1 MiB, and 16 chunks.
+    /// Creates the default credits: 1 MiB, and 16 chunks.
     ///
     /// ```
     /// use nanolith::stream::Credits;
@@ -53,7 +57,8 @@ impl Credits {
         Self { bytes, ..self }
     }
 
-    /// Sets the number of chunks. The stream asks for room for all of them, 32 bytes each, when it is made.
+    /// Sets the number of chunks. Memory for all of them, 32 bytes each, is allocated when the
+    /// stream is created.
     ///
     /// ```
     /// use nanolith::stream::{self, Credits};
@@ -71,13 +76,13 @@ impl Credits {
         self.bytes
     }
 
-    /// The number of chunks, if all is in order.
+    /// Returns the number of chunks, if both limits are valid.
     pub(super) fn checked(self) -> Result<usize, CreditError> {
         if self.bytes == 0 { Err(CreditError::ZeroBytes) } else { checked(self.chunks) }
     }
 }
 
-/// A number of chunks or items, if it is in order.
+/// Returns a number of chunks or items, if it is valid.
 pub(super) fn checked(chunks: usize) -> Result<usize, CreditError> {
     match chunks {
         0 => Err(CreditError::ZeroChunks),
@@ -92,7 +97,7 @@ impl Default for Credits {
     }
 }
 
-/// A stream cannot be made with such credits.
+/// The error of creating a stream with invalid credits.
 ///
 /// ```
 /// use nanolith::stream::{self, CreditError};
@@ -101,11 +106,11 @@ impl Default for Credits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CreditError {
-    /// No byte could ever be written.
+    /// The limit of bytes is zero, so no byte could be written.
     ZeroBytes,
-    /// No chunk, or no item, could ever be written.
+    /// The limit of chunks or items is zero, so none could be written.
     ZeroChunks,
-    /// So many chunks or items: more than 1,048,576.
+    /// The limit is this number of chunks or items, which is more than 1,048,576.
     TooManyChunks(usize),
 }
 

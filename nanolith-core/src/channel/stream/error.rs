@@ -1,13 +1,13 @@
-//! How reading and writing can fail.
+//! The errors of reading from and writing to a stream.
 
 use std::{error::Error, fmt, io, sync::Arc};
 
-/// Any error, to be told more than once.
+/// An error that can be returned more than once.
 pub(super) type SharedError = Arc<dyn Error + Send + Sync>;
 
-/// Why there is nothing to read, other than a clean end.
+/// The reason why a read returned no value, other than a clean end.
 ///
-/// As an [`io::Error`] it is the inner error; what a failed one has as its kind is in brackets.
+/// Converted to an [`io::Error`], it is the inner error. The resulting kind is in brackets below.
 ///
 /// ```
 /// use nanolith::stream::{self, Credits, StreamError};
@@ -34,9 +34,10 @@ pub enum StreamError {
     /// # Ok::<(), stream::CreditError>(())
     /// ```
     Failed(SharedError),
-    /// The writer was dropped before it finished, as by a panic (`UnexpectedEof`).
+    /// The writer was dropped before it finished the stream, for example by a panic
+    /// (`UnexpectedEof`).
     Dropped,
-    /// Nothing has come yet, or not within the limit (`WouldBlock`). The stream goes on.
+    /// No value has arrived yet, or none within the limit (`WouldBlock`). The stream is still open.
     ///
     /// ```
     /// use nanolith::stream::{self, Credits, StreamError};
@@ -77,18 +78,18 @@ impl From<StreamError> for io::Error {
     }
 }
 
-/// What kind of error somebody gave.
+/// Returns the kind of an error that the user gave.
 fn kind_of(error: &SharedError) -> io::ErrorKind {
     match error.downcast_ref::<io::Error>().map(io::Error::kind) {
-        // What is interrupted would be tried again, and again.
+        // The functions of `std::io` retry after `Interrupted`, without end.
         None | Some(io::ErrorKind::Interrupted) => io::ErrorKind::Other,
         Some(kind) => kind,
     }
 }
 
-/// Why nothing more can be written, or not now.
+/// The reason why a value was not written.
 ///
-/// As an [`io::Error`] it is the inner error; its kind is in brackets.
+/// Converted to an [`io::Error`], it is the inner error. The resulting kind is in brackets below.
 ///
 /// ```
 /// use nanolith::stream::{self, Credits, WriteError};
@@ -105,13 +106,15 @@ fn kind_of(error: &SharedError) -> io::ErrorKind {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// The reader wants no more, for this reason (`BrokenPipe`).
+    /// The reader cancelled the stream, for this reason (`BrokenPipe`).
     Cancelled(SharedError),
     /// The reader was dropped (`BrokenPipe`).
     Dropped,
-    /// The writer itself has ended the stream before, as `close` of a `Sink` or an `AsyncWrite` does (`BrokenPipe`).
+    /// The writer has already ended the stream, for example by `close` of a `Sink` or an
+    /// `AsyncWrite` (`BrokenPipe`).
     Finished,
-    /// There is no credit, or was none within the limit (`WouldBlock`). The stream goes on.
+    /// There is no credit, or there was none within the limit (`WouldBlock`). The stream is still
+    /// open.
     Full,
 }
 
@@ -145,7 +148,7 @@ impl From<WriteError> for io::Error {
     }
 }
 
-/// A chunk or an item that was not written, given back with the reason.
+/// The error of a write that holds the chunk or the item that was not written, and the reason.
 ///
 /// ```
 /// use nanolith::stream;
@@ -168,19 +171,19 @@ impl<T> Unsent<T> {
         Self { value, error }
     }
 
-    /// Why it was not written.
+    /// Returns the reason why it was not written.
     #[must_use]
     pub fn error(&self) -> &WriteError {
         &self.error
     }
 
-    /// Whether it was for want of credit only: it may be tried again.
+    /// Returns `true` if only credit was missing. Such a write can be tried again.
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self.error, WriteError::Full)
     }
 
-    /// What was not written.
+    /// Returns the chunk or the item that was not written.
     #[must_use]
     pub fn into_inner(self) -> T {
         self.value

@@ -1,4 +1,4 @@
-//! The moment at which a finished stream's reader has taken all of it.
+//! The future that waits until the reader has taken all of a finished stream.
 
 use super::{error::WriteError, producer::WriteHalf};
 use std::{
@@ -8,8 +8,11 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Ends when the reader has taken all that was written: made by [`StreamWriter::finished`](super::StreamWriter::finished) and
-/// [`ItemSender::finished`](super::ItemSender::finished), which have finished the stream already. Dropping it changes nothing.
+/// A future that waits until the reader has taken all that was written. Created by
+/// [`StreamWriter::finished`](super::StreamWriter::finished) and
+/// [`ItemSender::finished`](super::ItemSender::finished).
+///
+/// Both methods have already finished the stream, so dropping this future changes nothing.
 ///
 /// ```
 /// use nanolith::stream::{self, Credits};
@@ -26,7 +29,7 @@ use std::{
 ///
 /// # Cancel safety
 ///
-/// May be polled by reference, and dropped at any time.
+/// This future can be polled by reference, and dropped at any time.
 #[must_use = "the stream is finished; await this, or wait on it, to see that all was taken"]
 pub struct Finished<T> {
     inlet: WriteHalf<T>,
@@ -37,7 +40,8 @@ impl<T> Finished<T> {
         Self { inlet }
     }
 
-    /// Blocks until then. Within a task, the task's slot is lent to others meanwhile.
+    /// Blocks until the reader has taken all that was written. Inside a task, the task's slot is
+    /// released while this method blocks.
     ///
     /// ```
     /// # use nanolith::stream::{self, WriteError};
@@ -50,7 +54,8 @@ impl<T> Finished<T> {
     ///
     /// # Errors
     ///
-    /// [`WriteError::Cancelled`] or [`WriteError::Dropped`] if the reader ended before it had taken all.
+    /// Returns [`WriteError::Cancelled`] or [`WriteError::Dropped`] if the reader ended before it
+    /// had taken all.
     pub fn wait(mut self) -> Result<(), WriteError> {
         match self.inlet.block_until(None, WriteHalf::poll_drained) {
             Some(outcome) => outcome,

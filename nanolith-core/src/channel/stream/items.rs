@@ -1,4 +1,4 @@
-//! A stream of typed values.
+//! Streams of typed values: [`items`], [`ItemSender`] and [`ItemReceiver`].
 
 use super::{
     consumer::ReadHalf,
@@ -19,7 +19,8 @@ use std::{
     time::Duration,
 };
 
-/// Makes a stream of values, of which it holds `bound` at most. With a sender among its arguments a call gives many values.
+/// Creates a stream of values that holds at most `bound` of them. A call with the sender among its
+/// arguments can return many values.
 ///
 /// ```
 /// use nanolith::{prelude::*, stream::{self, ItemSender, WriteError}};
@@ -42,17 +43,17 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Room for all `bound` values is asked for at once.
+/// Memory for all `bound` values is allocated at once.
 ///
 /// # Errors
 ///
-/// [`CreditError`] for a bound of zero, or of more than 1,048,576.
+/// Returns [`CreditError`] for a bound of zero, or of more than 1,048,576.
 pub fn items<T>(bound: usize) -> Result<(ItemSender<T>, ItemReceiver<T>), CreditError> {
     let (inlet, outlet) = producer::open(credits::checked(bound)?, None);
     Ok((ItemSender { inlet }, ItemReceiver { outlet }))
 }
 
-/// The sending end of a stream of values: made by [`items`]. It is a `Sink` too.
+/// The sending end of a stream of values. Created by [`items`]. It is also a `Sink`.
 ///
 /// ```
 /// use futures_util::{SinkExt, StreamExt};
@@ -67,14 +68,15 @@ pub fn items<T>(bound: usize) -> Result<(ItemSender<T>, ItemReceiver<T>), Credit
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Dropped before it is finished, as by a panic, it leaves the receiver an error: [`StreamError::Dropped`].
+/// If it is dropped before it is finished, for example by a panic, the receiver gets
+/// [`StreamError::Dropped`].
 #[must_use = "dropped, it leaves the receiver an error; `finish` ends the stream"]
 pub struct ItemSender<T> {
     inlet: WriteHalf<T>,
 }
 
 impl<T> ItemSender<T> {
-    /// Sends a value, once there is room for it: `.await` it, or `.wait()`.
+    /// Sends a value, and waits until there is capacity for it. Use `.await` or `.wait()`.
     ///
     /// ```
     /// # use nanolith::stream;
@@ -86,17 +88,18 @@ impl<T> ItemSender<T> {
     ///
     /// # Errors
     ///
-    /// Gives the value back when nobody receives any more: [`WriteError`] says why.
+    /// Returns the value when the receiver is gone or has cancelled. [`WriteError`] holds the
+    /// reason.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it sends nothing, and drops the value.
+    /// If the future is dropped before it is ready, nothing is sent, and the value is dropped.
     #[inline]
     pub fn send(&mut self, value: T) -> Sending<'_, T> {
         Sending::new(&mut self.inlet, value, 0)
     }
 
-    /// Sends a value, if there is room for it now.
+    /// Sends a value, if there is capacity for it now.
     ///
     /// ```
     /// # use nanolith::stream;
@@ -108,13 +111,15 @@ impl<T> ItemSender<T> {
     ///
     /// # Errors
     ///
-    /// Gives the value back: as [`WriteError::Full`] for want of room, and as [`ItemSender::send`] does.
+    /// Returns the value: with [`WriteError::Full`] if there is no capacity, otherwise with the
+    /// same errors as [`ItemSender::send`].
     #[inline]
     pub fn try_send(&mut self, value: T) -> Result<(), Unsent<T>> {
         self.inlet.try_push(value, 0)
     }
 
-    /// Why nobody receives any more; `None` while somebody may. A task with nothing to send for long may ask.
+    /// Returns the reason why the receiver receives no more, or `None` while the receiver may still
+    /// receive. A task that sends nothing for a long time can check this.
     ///
     /// ```
     /// # use nanolith::stream::{self, WriteError};
@@ -129,7 +134,8 @@ impl<T> ItemSender<T> {
         self.inlet.reader_error()
     }
 
-    /// Ends the stream cleanly: after what was sent the receiver gets `None`. It does not wait.
+    /// Ends the stream cleanly: the receiver gets `None` after the sent values. This method does
+    /// not wait.
     ///
     /// ```
     /// # use nanolith::stream;
@@ -143,8 +149,8 @@ impl<T> ItemSender<T> {
         self.inlet.end(WriterEnd::Finished);
     }
 
-    /// Ends the stream cleanly, as [`ItemSender::finish`] does, and gives something to wait on until the receiver has taken
-    /// all of it.
+    /// Ends the stream cleanly, like [`ItemSender::finish`]. Returns a future that waits until the
+    /// receiver has taken all values.
     ///
     /// ```
     /// # use nanolith::stream;
@@ -160,7 +166,8 @@ impl<T> ItemSender<T> {
         Finished::new(self.inlet)
     }
 
-    /// Ends the stream with an error, which the receiver gets as [`StreamError::Failed`] after what was sent.
+    /// Ends the stream with an error. The receiver gets it as [`StreamError::Failed`], after the
+    /// sent values.
     ///
     /// ```
     /// # use nanolith::stream::{self, StreamError};
@@ -174,7 +181,8 @@ impl<T> ItemSender<T> {
     }
 }
 
-/// Takes one value before there is room for it; `close` ends the stream cleanly, without waiting for the receiver.
+/// The sink accepts one value before there is capacity for it. `close` ends the stream cleanly,
+/// without waiting for the receiver.
 impl<T> Sink<T> for ItemSender<T> {
     type Error = WriteError;
 
@@ -203,7 +211,8 @@ impl<T> fmt::Debug for ItemSender<T> {
     }
 }
 
-/// The receiving end of a stream of values: made by [`items`]. It is a `Stream` too, and iterates, blocking.
+/// The receiving end of a stream of values. Created by [`items`]. It is also a `Stream`, and a
+/// blocking iterator.
 ///
 /// ```
 /// use futures_util::TryStreamExt;
@@ -221,14 +230,14 @@ impl<T> fmt::Debug for ItemSender<T> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Dropped before the end, it leaves the sender an error: [`WriteError::Dropped`].
+/// If it is dropped before the end, the sender gets [`WriteError::Dropped`].
 #[must_use = "dropped, it leaves the sender an error"]
 pub struct ItemReceiver<T> {
     outlet: ReadHalf<T>,
 }
 
 impl<T> ItemReceiver<T> {
-    /// Waits for the next value: `.await` it, or `.wait()`. `None` is a clean end.
+    /// Waits for the next value. `None` is a clean end. Use `.await` or `.wait()`.
     ///
     /// ```
     /// # use nanolith::stream;
@@ -242,17 +251,18 @@ impl<T> ItemReceiver<T> {
     ///
     /// # Errors
     ///
-    /// [`StreamError`] when the sender ended the stream otherwise than by finishing it; all that it sent before comes first.
+    /// Returns [`StreamError`] when the sender ended the stream without finishing it. All values
+    /// that it sent before come first.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it takes nothing.
+    /// If the future is dropped before it is ready, no value is taken.
     #[inline]
     pub fn recv(&mut self) -> Receiving<'_, T> {
         Receiving::new(&mut self.outlet)
     }
 
-    /// The next value, if it is there.
+    /// Receives the next value, if it is available now.
     ///
     /// ```
     /// # use nanolith::stream::{self, StreamError};
@@ -265,13 +275,15 @@ impl<T> ItemReceiver<T> {
     ///
     /// # Errors
     ///
-    /// [`StreamError::Empty`] if it is not, else as [`ItemReceiver::recv`].
+    /// Returns [`StreamError::Empty`] if no value is available, otherwise the same errors as
+    /// [`ItemReceiver::recv`].
     #[inline]
     pub fn try_recv(&mut self) -> Result<Option<T>, StreamError> {
         self.outlet.take().unwrap_or(Err(StreamError::Empty))
     }
 
-    /// Waits for the next value, for `limit` at most, counted from this call: `.await` it, or `.wait()`.
+    /// Waits for the next value, at most for `limit`. The time counts from this call. Use `.await`
+    /// or `.wait()`.
     ///
     /// ```
     /// # use nanolith::{stream::{self, StreamError}, time::MILLISECOND};
@@ -282,16 +294,17 @@ impl<T> ItemReceiver<T> {
     ///
     /// # Errors
     ///
-    /// [`StreamError::Empty`] when the time is over, else as [`ItemReceiver::recv`].
+    /// Returns [`StreamError::Empty`] when the time has elapsed, otherwise the same errors as
+    /// [`ItemReceiver::recv`].
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it takes nothing.
+    /// If the future is dropped before it is ready, no value is taken.
     pub fn recv_timeout(&mut self, limit: Duration) -> ReceivingWithin<'_, T> {
         ReceivingWithin::new(self.recv(), limit)
     }
 
-    /// Wants no more: the sender gets `reason` as [`WriteError::Cancelled`].
+    /// Cancels the stream. The sender gets `reason` as [`WriteError::Cancelled`].
     ///
     /// ```
     /// # use nanolith::stream;
@@ -304,7 +317,7 @@ impl<T> ItemReceiver<T> {
         self.outlet.end(ReaderEnd::cancelled(reason));
     }
 
-    /// Iterates over the values, blocking; an error is the last item.
+    /// Returns an iterator over the values that blocks for each value. An error is the last item.
     ///
     /// ```
     /// # use nanolith::stream;
@@ -322,7 +335,7 @@ impl<T> ItemReceiver<T> {
     }
 }
 
-/// The values; an error is the last item.
+/// The stream yields the values. An error is the last item.
 impl<T> Stream for ItemReceiver<T> {
     type Item = Result<T, StreamError>;
 
@@ -346,7 +359,8 @@ impl<T> fmt::Debug for ItemReceiver<T> {
     }
 }
 
-/// An [`ItemReceiver`]'s values, by blocking for each; an error is the last item.
+/// An iterator over the values of an [`ItemReceiver`] that blocks for each value. An error is the
+/// last item.
 ///
 /// ```
 /// use nanolith::stream;

@@ -1,8 +1,11 @@
-//! Streams: many chunks of bytes, or many values of one type, from one thread or task to another, with backpressure.
+//! Streams: many chunks of bytes, or many values of one type, between two threads or tasks, with
+//! backpressure.
 //!
-//! [`pipe`] makes a stream of bytes: a [`StreamWriter`] and a [`StreamReader`], which are also `std::io::Write` and `Read`,
-//! `AsyncWrite` and `AsyncRead`, `Sink` and `Stream`. [`items`] makes one of typed values: an [`ItemSender`] and an
-//! [`ItemReceiver`]. Both ends are `Send`, so they travel in a task's arguments or in messages, with what they hold.
+//! [`pipe`] creates a stream of bytes: a [`StreamWriter`] and a [`StreamReader`]. They are also
+//! `std::io::Write` and `Read`, `AsyncWrite` and `AsyncRead`, `Sink` and `Stream`. [`items`]
+//! creates a stream of typed values: an [`ItemSender`] and an [`ItemReceiver`]. Both ends are
+//! `Send`. They travel in a task's arguments or in messages, together with the values that they
+//! hold.
 //!
 //! ```
 //! use nanolith::stream::{self, Credits};
@@ -24,18 +27,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What always holds
+//! # Guarantees
 //!
-//! - Chunks and items are moved, never copied, and come out in the order in which they went in.
-//! - A writer waits for credit, so a reader that stands still keeps no more than its [`Credits`] in memory.
-//! - Only [`finish`](StreamWriter::finish) ends a stream cleanly. One that failed, or whose writer was dropped or panicked,
-//!   gives what was written before, and then an error: it never looks complete.
-//! - A reader that cancels, or is dropped, is seen by the writer, who gets its chunk back.
-//! - While neither side has to wait, no lock is taken.
-//! - A task that blocks on a stream lends its pool slot meanwhile.
+//! - Chunks and items are moved, never copied, and arrive in the order in which they were written.
+//! - A writer waits for credit. So a reader that stops reading keeps no more than its [`Credits`]
+//!   in memory.
+//! - Only [`finish`](StreamWriter::finish) ends a stream cleanly. A stream that failed, or whose
+//!   writer was dropped or panicked, yields what was written before, and then an error. It never
+//!   looks complete.
+//! - When a reader cancels or is dropped, the writer's next write returns its chunk with an error.
+//! - While neither end has to wait, no lock is taken.
+//! - A task that blocks on a stream releases its pool slot while it blocks.
 
-// The rooms, from the ground up. `bell` wakes the other side, `link` is what both sides share beside the ring, `inlet`
-// and `outlet` are the two ends of any stream; the rest gives them their faces.
+// From the ground up: `notify` wakes the other end, `shared` is the state that both ends share
+// beside the ring, `producer` and `consumer` are the two halves of any stream. The other modules
+// are the public types around them.
 mod consumer;
 mod credits;
 mod error;

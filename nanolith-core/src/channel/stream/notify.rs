@@ -1,9 +1,16 @@
-//! Waking the other side of a stream: one swap where it does not wait.
+//! The wake-up between the two ends of a stream. Notifying costs one atomic swap if the other end
+//! does not wait.
 //!
-//! Each side has a bell that the other rings after whatever it does. One who finds nothing to do **asks** for the bell, then
-//! looks again, then sleeps. Asking and ringing are both read-modify-writes of one word, so one of them comes first. If the
-//! asking does, the ringing sees it and wakes. If the ringing does, the asking sees whatever was done before it, and so does
-//! the look that follows. Either way nobody sleeps beside something to do; `bell_tests` walks through every interleaving.
+//! Each end has a [`Notify`] for its waits. The other end calls [`notify`](Notify::notify) after
+//! each of its actions. An end that finds nothing to do calls [`register`](Notify::register), looks
+//! again, and then sleeps.
+//!
+//! # Memory ordering
+//!
+//! `register` and `notify` are both read-modify-writes of `asked`, so one of them comes first. If
+//! `register` comes first, `notify` sees `ASKED` and wakes. If `notify` comes first, `register`
+//! sees all actions before it, and so does the look that follows. Either way no end sleeps while it
+//! has something to do. `notify_tests` checks every interleaving under loom.
 
 use crate::util::loom::{AtomicU32, Ordering};
 use futures_util::task::AtomicWaker;
@@ -12,7 +19,8 @@ use std::task::Waker;
 const SILENT: u32 = 0;
 const ASKED: u32 = 1;
 
-/// Aligned so that the bells of the two sides, each rung all the time by one of them, share no cache line.
+/// A waker with a flag. It is aligned so that the two ends' wakers share no cache line: each is
+/// notified often, by one of the ends.
 #[repr(align(128))]
 pub(super) struct Notify {
     asked: AtomicU32,
@@ -24,23 +32,27 @@ impl Notify {
         Self { asked: AtomicU32::new(SILENT), waker: AtomicWaker::new() }
     }
 
-    /// Asks for the next ring, on behalf of one side: always the same. Whoever asks looks again before it sleeps.
+    /// Registers a waker for the next `notify`. Only one end calls this, and it looks again before
+    /// it sleeps.
     pub(super) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
-        // ORDERING: AcqRel. Acquire pairs with the Release in `notify`: what was done before a ring that came first is seen
-        // by the look that follows. Release pairs with the Acquire there: who rings after this sees the waker.
+        // ORDERING: AcqRel. The Acquire pairs with the Release in `notify`: the look that follows
+        // sees the actions before an earlier `notify`. The Release pairs with the Acquire in
+        // `notify`: a later `notify` sees the waker.
         self.asked.swap(ASKED, Ordering::AcqRel);
     }
 
-    /// Takes back the waker of a side that waits no more. A ring that comes meanwhile wakes it, or finds none.
+    /// Removes the waker of an end that no longer waits. A concurrent `notify` wakes that waker, or
+    /// finds none.
     pub(super) fn forget(&self) {
         drop(self.waker.take());
     }
 
-    /// Wakes the other side if it asked. Whoever rings has done before what the other side is to see.
+    /// Wakes the other end if it has registered. The caller has done before this call what the
+    /// other end must see.
     #[inline]
     pub(super) fn notify(&self) {
-        // ORDERING: AcqRel, both halves pair with those in `ask`.
+        // ORDERING: AcqRel, both halves pair with those in `register`.
         if self.asked.swap(SILENT, Ordering::AcqRel) == ASKED {
             self.waker.wake();
         }

@@ -1,4 +1,4 @@
-//! The bell's race: on threads by default, in every interleaving under loom.
+//! Tests of the race in `Notify`: on threads by default, in every interleaving under loom.
 
 use super::*;
 use std::{
@@ -21,7 +21,7 @@ fn check(f: impl Fn() + Sync + Send + 'static) {
     (0..if cfg!(miri) { 4 } else { 200 }).for_each(|_| f());
 }
 
-/// Tells whether it was used.
+/// A waker that records whether it was used.
 #[derive(Default)]
 struct Told(AtomicBool);
 
@@ -31,7 +31,7 @@ impl Wake for Told {
     }
 }
 
-/// A ring's counter, published and looked at as the ring does.
+/// An end's counter, published and read in the same way as the ring's.
 struct Side {
     bell: Notify,
     done: AtomicU32,
@@ -77,7 +77,8 @@ fn who_asks_again_is_woken_for_what_comes_then() {
             let told = Arc::new(Told::default());
             side.bell.register(&Waker::from(told.clone()));
             if !side.has_done(done) {
-                // It sleeps. Here it goes on only when the other is done with all, which must have woken it.
+                // It sleeps. In this test it continues only when the other thread is done, which
+                // must have woken it.
                 other.join().expect("no panic");
                 woken = told.0.load(SeqCst);
                 break;

@@ -1,4 +1,5 @@
-//! A stream that is offered to many, of whom one takes it: over a messenger, for example.
+//! A stream that is offered to several receivers and accepted by one of them, for example over a
+//! messenger.
 
 use super::{
     credits::{CreditError, Credits},
@@ -10,11 +11,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Makes a stream of bytes whose reader is the first who takes the offer: send its clones to whom you like, over a
-/// [`Messenger`](crate::Messenger), through ports, as arguments.
+/// Creates a stream of bytes whose reader goes to the first receiver that accepts the offer. Clones
+/// of the offer can be sent over a [`Messenger`](crate::Messenger), through ports, and as
+/// arguments.
 ///
-/// What is written before is kept, up to the credits. If all clones go and nobody has taken it, the writer is told as by a
-/// reader that goes: [`WriteError::Dropped`](super::WriteError::Dropped).
+/// Bytes that are written before the offer is accepted are kept, up to the credits. If all clones
+/// are dropped and none was accepted, the writer gets the error of a dropped reader:
+/// [`WriteError::Dropped`](super::WriteError::Dropped).
 ///
 /// ```
 /// use nanolith::{Messenger, stream::{self, Credits, StreamOffer}};
@@ -36,20 +39,21 @@ use std::{
 ///
 /// # Errors
 ///
-/// [`CreditError`] for credits of zero, or of more than 1,048,576 chunks.
+/// Returns [`CreditError`] for credits of zero, or of more than 1,048,576 chunks.
 pub fn offer<M>(metadata: M, credits: Credits) -> Result<(StreamWriter<M>, StreamOffer<M>), CreditError> {
     let (writer, reader) = pipe(metadata, credits)?;
     Ok((writer, StreamOffer { reader: Arc::new(Mutex::new(Some(reader))) }))
 }
 
-/// A stream for the first who takes it: made by [`offer`]. Clones are of one offer.
+/// An offer of a stream to the first receiver that accepts it. Created by [`offer`]. All clones are
+/// the same offer.
 #[must_use = "a stream that nobody takes is dropped"]
 pub struct StreamOffer<M = ()> {
     reader: Arc<Mutex<Option<StreamReader<M>>>>,
 }
 
 impl<M> StreamOffer<M> {
-    /// The stream, if nobody has taken it.
+    /// Takes the stream, if no clone of this offer was accepted before.
     ///
     /// ```
     /// use nanolith::stream::{self, Credits};
@@ -64,7 +68,7 @@ impl<M> StreamOffer<M> {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Whether somebody has taken it.
+    /// Returns `true` if a clone of this offer was accepted.
     #[must_use]
     pub fn is_taken(&self) -> bool {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner).is_none()

@@ -1,7 +1,8 @@
-//! The writing end of any stream: what it may push into the ring, and when.
+//! The writing half of any stream: what it may push into the ring, and when.
 //!
-//! How much is in flight is known by what the ring says was taken, so the reader counts nothing for the writer. The ring has
-//! one cell more than there are chunks: what a writer still holds when it ends goes there, so ending never waits.
+//! The number of values in flight follows from the ring's free slots, so the reader counts nothing
+//! for the writer. The ring has one more cell than the stream has chunks. A value that the writer
+//! still holds when it ends goes into that cell, so ending a stream never waits.
 
 use super::{
     consumer::ReadHalf,
@@ -18,7 +19,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Both ends of a stream of at most `chunks` values. With a `limit` their weights together stay within it.
+/// Creates both halves of a stream of at most `chunks` values. With a `limit`, the weights of the
+/// values in flight stay within it.
 pub(super) fn open<T>(chunks: usize, limit: Option<usize>) -> (WriteHalf<T>, ReadHalf<T>) {
     let (producer, consumer) = RingBuffer::new(chunks + 1);
     let link = Arc::new(Link::new());
@@ -43,40 +45,44 @@ pub(super) fn open<T>(chunks: usize, limit: Option<usize>) -> (WriteHalf<T>, Rea
 pub(super) struct WriteHalf<T> {
     producer: Producer<T>,
     link: Arc<Link>,
-    /// `None`: nothing is weighed.
+    /// The credit by weight. `None` means that values have no weight.
     scale: Option<ByteCredit>,
-    /// What was accepted, and waits for credit: it goes before all else.
+    /// A value that was accepted and waits for credit, with its weight. It is pushed before all
+    /// other values.
     buffered: Option<(T, usize)>,
     pushed: u64,
     pace: ReaderRate,
     patience: WaitBackoff,
-    /// The end was told.
+    /// Set when the end was published.
     over: bool,
-    /// Whether a thread counts us as pending, and has lent its slot therefore.
+    /// Set while the thread counts this half as pending and has released its slot for it.
     counted: thread_context::PendingPoll,
-    /// Whether its waker may be at the bell.
+    /// Set if a waker may be registered in `link.freed`.
     asked: bool,
 }
 
-// Nothing is pinned in place.
+// No field is pinned.
 impl<T> Unpin for WriteHalf<T> {}
 
 impl<T> WriteHalf<T> {
-    /// Whether a value of this weight may be pushed now.
+    /// Returns `true` if a value of this weight may be pushed now.
     ///
     /// # Errors
     ///
-    /// When none may be pushed any more.
+    /// Returns the reason when no value may be pushed any more.
     #[inline]
     fn check_capacity(&mut self, weight: usize) -> Result<bool, WriteError> {
-        // The look at the reader's end comes after that at the credit: one who throws all away to end said so before.
+        // The reader's end is read after the credit. A dropped reader sets its end before it
+        // discards values, so this check fails if the credit comes from discarded values.
         let room = self.has_credit(weight) || self.release(weight);
         self.check().map(|()| room)
     }
 
+    /// Checks that the stream has not ended on either side.
+    ///
     /// # Errors
     ///
-    /// When nothing may be pushed any more.
+    /// Returns the reason when no value may be pushed any more.
     #[inline]
     pub(super) fn check(&self) -> Result<(), WriteError> {
         if self.over {
@@ -85,13 +91,15 @@ impl<T> WriteHalf<T> {
         self.reader_error().map_or(Ok(()), Err)
     }
 
-    /// By what is known.
+    /// Returns `true` if there is credit, as far as this half knows without reading the reader's
+    /// position.
     #[inline]
     fn has_credit(&self, weight: usize) -> bool {
         self.producer.cached_slots() > 1 && self.scale.as_ref().is_none_or(|scale| scale.has_credit(weight))
     }
 
-    /// By how much the reader has taken up to now.
+    /// Releases the credit of the values that the reader has taken up to now. Returns `true` if
+    /// there is credit then.
     #[inline]
     fn release(&mut self, weight: usize) -> bool {
         let in_flight = self.in_flight();
@@ -101,12 +109,12 @@ impl<T> WriteHalf<T> {
         self.has_credit(weight)
     }
 
-    /// How many values are in the ring.
+    /// Returns the number of values in the ring.
     fn in_flight(&self) -> usize {
         self.producer.buffer().capacity() - self.producer.slots()
     }
 
-    /// The caller knows that there is room.
+    /// Pushes a value. The caller knows that there is capacity.
     #[inline]
     fn push(&mut self, value: T, weight: usize) {
         if self.producer.push(value).is_err() {
@@ -132,7 +140,8 @@ impl<T> WriteHalf<T> {
         }
     }
 
-    /// The same once what is held has gone before.
+    /// Returns `true` if a value of this weight may be pushed now, after the buffered value was
+    /// pushed.
     #[inline]
     fn is_ready(&mut self, weight: usize) -> Result<bool, WriteError> {
         if self.buffered.is_some() && !self.try_flush()? {
@@ -141,7 +150,7 @@ impl<T> WriteHalf<T> {
         self.check_capacity(weight)
     }
 
-    /// Waits for credit for a value of this weight, which is pushed then.
+    /// Waits for credit for a value of this weight, and pushes it.
     pub(super) fn poll_push(
         &mut self,
         value: &mut Option<T>,
@@ -155,7 +164,7 @@ impl<T> WriteHalf<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Looks, asks to be woken, and looks again.
+    /// Checks `holds`; if it is false, registers the waker and checks again.
     fn poll_until<E>(
         &mut self,
         cx: &mut Context<'_>,
@@ -168,7 +177,7 @@ impl<T> WriteHalf<T> {
             seen = holds(self);
         }
         if matches!(seen, Ok(false)) {
-            // What we wait for belongs to nobody's host, so the wait cannot be refused.
+            // The other end belongs to no executor, so `poll_pending` cannot refuse this wait.
             let _ = thread_context::poll_pending(&mut self.counted, None);
             return Poll::Pending;
         }
@@ -176,7 +185,7 @@ impl<T> WriteHalf<T> {
         Poll::Ready(seen.map(drop))
     }
 
-    /// The thread has its slot again, and no waker is left behind.
+    /// Ends a wait: removes the waker, and takes the thread's slot back.
     pub(super) fn stop_waiting(&mut self) {
         if std::mem::take(&mut self.asked) {
             self.link.freed.forget();
@@ -197,15 +206,17 @@ impl<T> WriteHalf<T> {
         wait::until(deadline, |cx| poll(self, cx))
     }
 
-    // ----- what is accepted before there is credit for it
+    // ----- the value that is accepted before there is credit for it
 
-    /// Accepts a value, to be pushed before all else. Nothing else is held.
+    /// Accepts a value that is pushed before all other values. No value is buffered when this is
+    /// called.
     pub(super) fn buffer(&mut self, value: T, weight: usize) {
         debug_assert!(self.buffered.is_none(), "what is held goes first");
         self.buffered = Some((value, weight));
     }
 
-    /// Pushes what is held, if there is credit now; says whether nothing is held any more.
+    /// Pushes the buffered value, if there is credit now. Returns `true` if no value is buffered
+    /// any more.
     pub(super) fn try_flush(&mut self) -> Result<bool, WriteError> {
         let Some((_, weight)) = self.buffered else { return Ok(true) };
         let room = self.check_capacity(weight)?;
@@ -221,12 +232,12 @@ impl<T> WriteHalf<T> {
         }
     }
 
-    /// Waits until nothing is held.
+    /// Waits until no value is buffered.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
         self.poll_until(cx, Self::try_flush)
     }
 
-    /// A sink's: pushes or holds. Only after it was flushed.
+    /// Pushes or buffers a value, for a `Sink`. The caller has flushed this half before.
     pub(super) fn send_or_buffer(&mut self, value: T, weight: usize) -> Result<(), WriteError> {
         if self.is_ready(weight)? {
             self.push(value, weight);
@@ -240,7 +251,7 @@ impl<T> WriteHalf<T> {
 
     // ----- the end
 
-    /// Nothing comes after what is held. What was said first counts.
+    /// Ends the stream after the buffered value. The first end that is set stays.
     pub(super) fn end(&mut self, end: WriterEnd) {
         if !std::mem::replace(&mut self.over, true) {
             self.push_held();
@@ -248,13 +259,13 @@ impl<T> WriteHalf<T> {
         }
     }
 
-    /// Waits until the reader has taken all.
+    /// Waits until the reader has taken all values.
     pub(super) fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
         self.poll_until(cx, |inlet| inlet.is_taken())
     }
 
     fn is_taken(&self) -> Result<bool, WriteError> {
-        // In this order: see `check_capacity`.
+        // The order of these two reads matters: see `check_capacity`.
         let empty = self.in_flight() == 0;
         match self.link.reader_end.get() {
             None => Ok(empty),
@@ -263,7 +274,7 @@ impl<T> WriteHalf<T> {
         }
     }
 
-    /// Why nobody reads any more.
+    /// Returns the reason why the reader reads no more.
     #[inline]
     pub(super) fn reader_error(&self) -> Option<WriteError> {
         self.link.reader_end.get().map(ReaderEnd::error)
@@ -273,21 +284,27 @@ impl<T> WriteHalf<T> {
 impl<T> Drop for WriteHalf<T> {
     fn drop(&mut self) {
         self.stop_waiting();
-        // What is held was not written. It is the user's, so it goes last, when the reader has been told.
+        // The buffered value was not written. It is a user value, so it is dropped last, after the
+        // reader was notified.
         let held = self.buffered.take();
         self.end(WriterEnd::Dropped);
         drop(held);
     }
 }
 
-/// How long the reader takes for a value, as seen when we waited for it. It is believed to be quick at once, and to be slow
-/// little by little: it may just not have run for a while.
+/// The reader's time per value, measured while the writer waited for it.
+///
+/// A shorter time is adopted at once. A longer time raises the estimate step by step, because the
+/// reader may just not have run for a while.
 #[derive(Default)]
 struct ReaderRate(Duration);
 
 impl ReaderRate {
-    /// How long to leave a reader alone that is so far behind: until it has taken half. If we came for each place as it comes
-    /// free, it would have to wake us each time. It does not run dry meanwhile.
+    /// Returns how long to wait for a reader that is `behind` values behind: until it has taken
+    /// half of them.
+    ///
+    /// If the writer waited for each free cell, the reader would have to wake it each time. The
+    /// reader does not run out of values meanwhile.
     fn rest(&self, behind: usize) -> Duration {
         self.0.saturating_mul(u32::try_from(behind / 2).unwrap_or(u32::MAX)).min(parker::REST)
     }
@@ -300,11 +317,11 @@ impl ReaderRate {
     }
 }
 
-/// What is in flight by weight.
+/// The credit by weight: the weights of the values in flight, and their limit.
 struct ByteCredit {
     limit: usize,
     load: usize,
-    /// The weights that make up the load, the oldest first.
+    /// The weights that add up to `load`, the oldest first.
     weights: VecDeque<usize>,
 }
 
@@ -313,7 +330,8 @@ impl ByteCredit {
         Self { limit, load: 0, weights: VecDeque::new() }
     }
 
-    /// What is too heavy for the scale is let through alone.
+    /// Returns `true` if a value of this weight may be pushed. A weight above the limit has credit
+    /// when no other weight is in flight.
     #[inline]
     fn has_credit(&self, weight: usize) -> bool {
         self.load == 0 || weight <= self.limit.saturating_sub(self.load)
@@ -325,7 +343,7 @@ impl ByteCredit {
         self.weights.push_back(weight);
     }
 
-    /// Only so many are left.
+    /// Releases the weights of all values but the last `left`.
     fn release(&mut self, left: usize) {
         let gone = self.weights.len().saturating_sub(left);
         self.load -= self.weights.drain(..gone).sum::<usize>();

@@ -1,4 +1,4 @@
-//! The reading end of a stream of bytes.
+//! The reading end of a stream of bytes: [`StreamReader`].
 
 use super::{
     consumer::ReadHalf,
@@ -11,10 +11,11 @@ use crate::error::BoxError;
 use bytes::Bytes;
 use std::{fmt, sync::Arc, time::Duration};
 
-/// The reading end of a stream of bytes: made by [`pipe`](super::pipe).
+/// The reading end of a stream of bytes. Created by [`pipe`](super::pipe).
 ///
-/// [`read`](Self::read) gives the chunks as they were written. It is also a `std::io::Read` and `BufRead`, an `AsyncRead` and
-/// `AsyncBufRead`, a `Stream` of chunks, and iterates over them; all may be mixed, for they share what is left of a chunk.
+/// [`read`](Self::read) returns the chunks as they were written. The reader is also a
+/// `std::io::Read` and `BufRead`, an `AsyncRead` and `AsyncBufRead`, a `Stream` of chunks, and an
+/// iterator over chunks. All of these can be mixed, because they share what is left of a chunk.
 ///
 /// ```
 /// use nanolith::stream::{self, Credits};
@@ -32,7 +33,8 @@ use std::{fmt, sync::Arc, time::Duration};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Dropped before the end, it leaves the writer an error: [`WriteError::Dropped`](super::WriteError::Dropped).
+/// If it is dropped before the end, the writer gets
+/// [`WriteError::Dropped`](super::WriteError::Dropped).
 #[must_use = "dropped, it leaves the writer an error"]
 pub struct StreamReader<M = ()> {
     pub(super) outlet: ReadHalf<Bytes>,
@@ -44,13 +46,14 @@ impl<M> StreamReader<M> {
         Self { outlet, metadata }
     }
 
-    /// What was said of the stream when it was made: see [`StreamWriter::metadata`](super::StreamWriter::metadata).
+    /// Returns the metadata that the stream was created with. See
+    /// [`StreamWriter::metadata`](super::StreamWriter::metadata).
     #[must_use]
     pub fn metadata(&self) -> &M {
         &self.metadata
     }
 
-    /// What was said of the stream, of which nothing comes: its writer goes with it.
+    /// Returns the metadata of a stream that is not used, and drops both of its ends.
     pub(crate) fn into_metadata(self, writer: StreamWriter<M>) -> M {
         drop(writer);
         let Self { outlet, metadata } = self;
@@ -58,7 +61,7 @@ impl<M> StreamReader<M> {
         Arc::into_inner(metadata).expect("only the two ends know of it")
     }
 
-    /// Waits for the next chunk: `.await` it, or `.wait()`. `None` is a clean end.
+    /// Waits for the next chunk. `None` is a clean end. Use `.await` or `.wait()`.
     ///
     /// ```
     /// # use nanolith::stream::{self, Credits};
@@ -75,17 +78,18 @@ impl<M> StreamReader<M> {
     ///
     /// # Errors
     ///
-    /// [`StreamError`] when the writer ended the stream otherwise than by finishing it; all that it wrote before comes first.
+    /// Returns [`StreamError`] when the writer ended the stream without finishing it. All chunks
+    /// that it wrote before come first.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it takes nothing.
+    /// If the future is dropped before it is ready, no chunk is taken.
     #[inline]
     pub fn read(&mut self) -> Receiving<'_, Bytes> {
         Receiving::new(&mut self.outlet)
     }
 
-    /// The next chunk, if it is there.
+    /// Reads the next chunk, if it is available now.
     ///
     /// ```
     /// # use nanolith::stream::{self, Credits, StreamError};
@@ -98,13 +102,15 @@ impl<M> StreamReader<M> {
     ///
     /// # Errors
     ///
-    /// [`StreamError::Empty`] if it is not, else as [`StreamReader::read`].
+    /// Returns [`StreamError::Empty`] if no chunk is available, otherwise the same errors as
+    /// [`StreamReader::read`].
     #[inline]
     pub fn try_read(&mut self) -> Result<Option<Bytes>, StreamError> {
         self.outlet.take().unwrap_or(Err(StreamError::Empty))
     }
 
-    /// Waits for the next chunk, for `limit` at most, counted from this call: `.await` it, or `.wait()`.
+    /// Waits for the next chunk, at most for `limit`. The time counts from this call. Use `.await`
+    /// or `.wait()`.
     ///
     /// ```
     /// # use nanolith::{stream::{self, Credits, StreamError}, time::MILLISECOND};
@@ -115,16 +121,18 @@ impl<M> StreamReader<M> {
     ///
     /// # Errors
     ///
-    /// [`StreamError::Empty`] when the time is over, else as [`StreamReader::read`].
+    /// Returns [`StreamError::Empty`] when the time has elapsed, otherwise the same errors as
+    /// [`StreamReader::read`].
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it takes nothing.
+    /// If the future is dropped before it is ready, no chunk is taken.
     pub fn read_timeout(&mut self, limit: Duration) -> ReceivingWithin<'_, Bytes> {
         ReceivingWithin::new(self.read(), limit)
     }
 
-    /// Wants no more: the writer gets `reason` as [`WriteError::Cancelled`](super::WriteError::Cancelled).
+    /// Cancels the stream. The writer gets `reason` as
+    /// [`WriteError::Cancelled`](super::WriteError::Cancelled).
     ///
     /// ```
     /// # use nanolith::stream::{self, Credits};
@@ -137,7 +145,7 @@ impl<M> StreamReader<M> {
         self.outlet.end(ReaderEnd::cancelled(reason));
     }
 
-    /// Iterates over the chunks, blocking; an error is the last item.
+    /// Returns an iterator over the chunks that blocks for each chunk. An error is the last item.
     ///
     /// ```
     /// # use nanolith::stream::{self, Credits};
@@ -169,7 +177,8 @@ impl<M> fmt::Debug for StreamReader<M> {
     }
 }
 
-/// A [`StreamReader`]'s chunks, by blocking for each; an error is the last item.
+/// An iterator over the chunks of a [`StreamReader`] that blocks for each chunk. An error is the
+/// last item.
 ///
 /// ```
 /// use nanolith::stream::{self, Credits};

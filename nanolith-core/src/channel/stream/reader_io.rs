@@ -1,4 +1,5 @@
-//! The reading end as what others expect: `std::io::Read` and `BufRead`, `AsyncRead` and `AsyncBufRead`, a `Stream`.
+//! The I/O traits of [`StreamReader`]: `std::io::Read` and `BufRead`, `AsyncRead` and
+//! `AsyncBufRead`, and `Stream`.
 
 use super::{error::StreamError, reader::StreamReader};
 use bytes::{Buf, Bytes};
@@ -11,12 +12,13 @@ use std::{
 };
 
 impl<M> StreamReader<M> {
-    /// What is at hand; empty if nothing is.
+    /// Returns the unread bytes of the current chunk, or an empty slice.
     fn buffered(&mut self) -> &[u8] {
         self.outlet.rest().as_deref().unwrap_or_default()
     }
 
-    /// Keeps a chunk at hand; false at the end. An empty chunk is not the end: it is passed over.
+    /// Stores the next chunk as the current one. Returns `false` at the end. An empty chunk is
+    /// skipped, and is not the end.
     fn store_next(&mut self, next: Result<Option<Bytes>, StreamError>) -> io::Result<bool> {
         let next = next?;
         let more = next.is_some();
@@ -36,7 +38,7 @@ impl<M> StreamReader<M> {
         }
     }
 
-    /// Moves what is at hand into `buffer`, as far as it goes.
+    /// Copies unread bytes of the current chunk into `buffer`, as far as they fit.
     fn copy_to(&mut self, buffer: &mut [u8]) -> usize {
         let at_hand = self.buffered();
         let count = at_hand.len().min(buffer.len());
@@ -46,7 +48,7 @@ impl<M> StreamReader<M> {
     }
 }
 
-/// Errors have the [`StreamError`] as their inner error: see there for their kinds.
+/// Errors have the [`StreamError`] as their inner error. Its documentation lists the kinds.
 ///
 /// ```
 /// use nanolith::stream::{self, Credits};
@@ -112,7 +114,7 @@ impl<M> AsyncBufRead for StreamReader<M> {
     }
 }
 
-/// The chunks; an error is the last item.
+/// The stream yields the chunks. An error is the last item.
 impl<M> Stream for StreamReader<M> {
     type Item = Result<Bytes, StreamError>;
 

@@ -1,4 +1,4 @@
-//! The next chunk or item of a stream.
+//! The futures that wait for a stream's next chunk or item, with and without a time limit.
 
 use super::{consumer::ReadHalf, error::StreamError};
 use crate::{context::block_on, time::Limit};
@@ -10,8 +10,11 @@ use std::{
     time::Duration,
 };
 
-/// Waits for the next chunk or item: made by [`StreamReader::read`](super::StreamReader::read) and
-/// [`ItemReceiver::recv`](super::ItemReceiver::recv). It gives `None` at a clean end only, however often it is asked.
+/// A future that waits for the next chunk or item. Created by
+/// [`StreamReader::read`](super::StreamReader::read) and
+/// [`ItemReceiver::recv`](super::ItemReceiver::recv).
+///
+/// It returns `None` at a clean end only, also in repeated calls.
 ///
 /// ```
 /// use nanolith::stream;
@@ -27,7 +30,7 @@ use std::{
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it takes nothing.
+/// If the future is dropped before it is ready, nothing is taken.
 #[must_use = "nothing is read until this is awaited or waited on"]
 pub struct Receiving<'a, T> {
     outlet: &'a mut ReadHalf<T>,
@@ -39,7 +42,8 @@ impl<'a, T> Receiving<'a, T> {
         Self { outlet }
     }
 
-    /// Blocks until something has come. Within a task, the task's slot is lent to others meanwhile.
+    /// Blocks until a value or the end has arrived. Inside a task, the task's slot is released
+    /// while this method blocks.
     ///
     /// ```
     /// # use nanolith::stream::{self, Credits};
@@ -52,7 +56,8 @@ impl<'a, T> Receiving<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`StreamError`] when the writer ended the stream otherwise than by finishing it; all that it wrote before comes first.
+    /// Returns [`StreamError`] when the writer ended the stream without finishing it. All that it
+    /// wrote before comes first.
     #[inline]
     pub fn wait(self) -> Result<Option<T>, StreamError> {
         self.outlet.block()
@@ -79,9 +84,11 @@ impl<T> fmt::Debug for Receiving<'_, T> {
     }
 }
 
-/// Waits for the next chunk or item, not longer than a limit: made by
+/// A future that waits for the next chunk or item, at most for a limit. Created by
 /// [`StreamReader::read_timeout`](super::StreamReader::read_timeout) and
-/// [`ItemReceiver::recv_timeout`](super::ItemReceiver::recv_timeout). When the time is over it gives [`StreamError::Empty`].
+/// [`ItemReceiver::recv_timeout`](super::ItemReceiver::recv_timeout).
+///
+/// It returns [`StreamError::Empty`] when the time has elapsed.
 ///
 /// ```
 /// use nanolith::{stream::{self, StreamError}, time::MILLISECOND};
@@ -96,7 +103,7 @@ impl<T> fmt::Debug for Receiving<'_, T> {
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it takes nothing.
+/// If the future is dropped before it is ready, nothing is taken.
 #[must_use = "nothing is read until this is awaited or waited on"]
 #[derive(Debug)]
 pub struct ReceivingWithin<'a, T> {
@@ -109,7 +116,8 @@ impl<'a, T> ReceivingWithin<'a, T> {
         Self { receiving, limit: Limit::new(limit) }
     }
 
-    /// Blocks until something has come, or the time is over. Within a task, the task's slot is lent to others meanwhile.
+    /// Blocks until a value or the end has arrived, or the time has elapsed. Inside a task, the
+    /// task's slot is released while this method blocks.
     ///
     /// ```
     /// # use nanolith::{stream::{self, Credits, StreamError}, time::MILLISECOND};
@@ -120,7 +128,8 @@ impl<'a, T> ReceivingWithin<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`StreamError::Empty`] when the time is over, else as [`Receiving::wait`].
+    /// Returns [`StreamError::Empty`] when the time has elapsed, otherwise the same errors as
+    /// [`Receiving::wait`].
     pub fn wait(self) -> Result<Option<T>, StreamError> {
         if self.limit.is_polled_here() {
             return block_on::block_on_any(self);

@@ -1,4 +1,4 @@
-//! A chunk or an item on its way into a stream.
+//! The future that writes a chunk or an item to a stream.
 
 use super::{
     error::{Unsent, WriteError},
@@ -13,7 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Waits for credit, and writes: made by [`StreamWriter::write`](super::StreamWriter::write) and
+/// A future that waits for credit and writes a chunk or an item. Created by
+/// [`StreamWriter::write`](super::StreamWriter::write) and
 /// [`ItemSender::send`](super::ItemSender::send).
 ///
 /// ```
@@ -28,16 +29,17 @@ use std::{
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, it writes nothing, and drops the chunk or the item.
+/// If the future is dropped before it is ready, nothing is written, and the chunk or the item is
+/// dropped.
 #[must_use = "nothing is written until this is awaited or waited on"]
 pub struct Sending<'a, T> {
     inlet: &'a mut WriteHalf<T>,
-    /// `None`: it is over.
+    /// The value to write. `None` when the write has completed.
     value: Option<T>,
     weight: usize,
 }
 
-// Nothing is pinned in place.
+// No field is pinned.
 impl<T> Unpin for Sending<'_, T> {}
 
 impl<'a, T> Sending<'a, T> {
@@ -46,7 +48,8 @@ impl<'a, T> Sending<'a, T> {
         Self { inlet, value: Some(value), weight }
     }
 
-    /// Blocks until there is credit. Within a task, the task's slot is lent to others meanwhile.
+    /// Blocks until there is credit, and writes. Inside a task, the task's slot is released while
+    /// this method blocks.
     ///
     /// ```
     /// # use nanolith::stream;
@@ -60,13 +63,15 @@ impl<'a, T> Sending<'a, T> {
     ///
     /// # Errors
     ///
-    /// Gives the chunk or the item back when nobody reads any more: [`WriteError`] says why.
+    /// Returns the chunk or the item when the reader is gone or has cancelled. [`WriteError`] holds
+    /// the reason.
     #[inline]
     pub fn wait(mut self) -> Result<(), Unsent<T>> {
         self.block_until(None)
     }
 
-    /// Blocks until there is credit, for `limit` at most, counted from now.
+    /// Blocks until there is credit, at most for `limit`, and writes. The time counts from this
+    /// call.
     ///
     /// ```
     /// # use nanolith::{stream, time::MILLISECOND};
@@ -79,7 +84,8 @@ impl<'a, T> Sending<'a, T> {
     ///
     /// # Errors
     ///
-    /// Gives the chunk or the item back: as [`WriteError::Full`] when the time is over, and as [`Sending::wait`] does.
+    /// Returns the chunk or the item: with [`WriteError::Full`] when the time has elapsed,
+    /// otherwise with the same errors as [`Sending::wait`].
     pub fn wait_timeout(mut self, limit: Duration) -> Result<(), Unsent<T>> {
         self.block_until(clock::after(limit))
     }
@@ -110,7 +116,7 @@ impl<T> Future for Sending<'_, T> {
 
     /// # Panics
     ///
-    /// Panics when polled after it was ready, as futures do.
+    /// Panics when it is polled after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { inlet, value, weight } = &mut *self;
         assert!(value.is_some(), "a write to a stream was polled after it was ready");

@@ -1,4 +1,5 @@
-//! What the two ends of a stream share beside the ring of chunks: a bell each, and how each of them ended.
+//! The state that the two ends of a stream share beside the ring: two wake-ups, and how each end
+//! has ended.
 
 use super::{
     error::{SharedError, StreamError, WriteError},
@@ -8,13 +9,15 @@ use crate::error::BoxError;
 use std::sync::OnceLock;
 
 pub(super) struct Link {
-    /// Rung by the writer: there is something to read, or there will be no more. The reader asks for it.
+    /// Notified by the writer when there is something to read, or when the writer has ended. The
+    /// reader registers here.
     pub(super) filled: Notify,
-    /// Rung by the reader: there is credit, or nobody reads any more. The writer asks for it.
+    /// Notified by the reader when there is credit, or when the reader has ended. The writer
+    /// registers here.
     pub(super) freed: Notify,
-    /// Set once, by the writer, after all that it has written.
+    /// Set once by the writer, after all that it has written.
     pub(super) writer_end: OnceLock<WriterEnd>,
-    /// Set once, by the reader, before it throws away what it has not read.
+    /// Set once by the reader, before it discards the values that it has not read.
     pub(super) reader_end: OnceLock<ReaderEnd>,
 }
 
@@ -23,13 +26,13 @@ impl Link {
         Self { filled: Notify::new(), freed: Notify::new(), writer_end: OnceLock::new(), reader_end: OnceLock::new() }
     }
 
-    /// The writer has ended; what it said first counts.
+    /// Sets the writer's end. The first end that is set stays.
     pub(super) fn end_writer(&self, end: WriterEnd) {
         let _ = self.writer_end.set(end);
         self.filled.notify();
     }
 
-    /// The reader has ended; what it said first counts.
+    /// Sets the reader's end. The first end that is set stays.
     pub(super) fn end_reader(&self, end: ReaderEnd) {
         let _ = self.reader_end.set(end);
         self.freed.notify();
@@ -47,7 +50,7 @@ impl WriterEnd {
         Self::Failed(error.into().into())
     }
 
-    /// What it is to one who reads on.
+    /// Returns what a read gets after all values.
     pub(super) fn outcome<T>(&self) -> Result<Option<T>, StreamError> {
         match self {
             Self::Finished => Ok(None),
@@ -59,7 +62,7 @@ impl WriterEnd {
 
 pub(super) enum ReaderEnd {
     Cancelled(SharedError),
-    /// After it had taken so many.
+    /// The reader was dropped after it had taken this many values.
     Dropped {
         taken: u64,
     },
@@ -70,7 +73,7 @@ impl ReaderEnd {
         Self::Cancelled(reason.into().into())
     }
 
-    /// What it is to one who writes on.
+    /// Returns the error that a write gets.
     pub(super) fn error(&self) -> WriteError {
         match self {
             Self::Cancelled(reason) => WriteError::Cancelled(reason.clone()),

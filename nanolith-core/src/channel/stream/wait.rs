@@ -1,4 +1,4 @@
-//! Blocking on an end of a stream.
+//! Blocking on an end of a stream: spinning and yielding before the thread sleeps.
 
 use crate::{
     context::{block_on, thread_context},
@@ -14,16 +14,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Blocks until `poll` is ready, or until `deadline`. Within a task the slot is lent meanwhile.
+/// Blocks until `poll` is ready, or until `deadline`. Inside a task, the task's slot is released
+/// while this function blocks.
 pub(super) fn until<R>(deadline: Option<Instant>, poll: impl FnMut(&mut Context<'_>) -> Poll<R>) -> Option<R> {
     block_on::block_on_any_until(pin!(poll_fn(poll)), deadline)
 }
 
-/// How one side of a stream looks on for the other before it sleeps. A sleep costs the other side too, who has to wake it.
+/// The backoff of one end of a stream before it sleeps. A sleep also costs the other end, which
+/// must wake this one.
 ///
-/// First it spins: the other may run on another core. Then it offers its core: the other may be waiting for this very one,
-/// and does more in a row then than if it woke us for the first. What comes to nothing a few times in a row is left out, and
-/// tried again now and then.
+/// First the thread spins, because the other end may run on another core. Then it yields its core,
+/// because the other end may wait for this very core. The other end then does more work in a row
+/// than if it woke this thread after the first value. A step that fails a few times in a row is
+/// skipped, and tried again from time to time.
 pub(super) struct WaitBackoff {
     spins: SpinBudget,
     yields: SpinBudget,
@@ -34,15 +37,18 @@ impl WaitBackoff {
         Self { spins: SpinBudget::new(), yields: SpinBudget::new() }
     }
 
-    /// Looks on until `seen`, for as long as that is cheaper than a sleep, and `deadline` leaves; after the first look only
-    /// when `rest` is over. A thread of ours has something to lend while it waits, so it does not.
+    /// Spins and yields until `seen` holds, while that is cheaper than a sleep and `deadline` has
+    /// not passed. After the first check, it checks again only after `rest`.
+    ///
+    /// A thread that runs for an executor does not spin, because it can release its slot while it
+    /// waits.
     pub(super) fn look_on(&self, rest: Duration, deadline: Option<Instant>, seen: impl Fn() -> bool) {
         let left = || deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(clock::instant()));
         if thread_context::current_executor().is_some() || seen() || sim_runtime::is_here() {
             return;
         }
         if let Some(nap) = rest.min(left()).checked_sub(SLEEP_OVERSHOOT) {
-            // The other may have waited for this very core only.
+            // The other end may have waited for this very core only.
             thread::yield_now();
             if seen() {
                 return;
@@ -62,7 +68,8 @@ impl WaitBackoff {
     }
 }
 
-/// Says whether it was `seen` in time.
+/// Yields the core until `seen` holds, or until `limit` has elapsed. Returns `true` if `seen` held
+/// in time.
 fn give_way(limit: Duration, seen: impl Fn() -> bool) -> bool {
     let began = Instant::now();
     while !seen() {
@@ -74,8 +81,8 @@ fn give_way(limit: Duration, seen: impl Fn() -> bool) -> bool {
     true
 }
 
-/// How much longer a short sleep takes than it is asked to.
+/// The time by which a short sleep exceeds the requested duration.
 const SLEEP_OVERSHOOT: Duration = Duration::from_micros(60);
 
-/// For how long the core is offered to others.
+/// How long the thread yields its core to other threads.
 const YIELD_FIRST: Duration = Duration::from_micros(20);

@@ -1,4 +1,4 @@
-//! The writing end of a stream of bytes.
+//! The writing end of a stream of bytes: [`StreamWriter`] and [`pipe`].
 
 use super::{
     credits::{CreditError, Credits},
@@ -13,11 +13,12 @@ use crate::error::BoxError;
 use bytes::{Bytes, BytesMut};
 use std::{fmt, sync::Arc};
 
-/// What `std::io::Write` and `AsyncWrite` gather into a chunk, in bytes, unless there is less credit.
+/// The size in bytes of the chunks that `std::io::Write` and `AsyncWrite` buffer, unless the
+/// credits are smaller.
 const CHUNK: usize = 64 << 10;
 
-/// Makes a stream of bytes. Both ends know the `metadata`: a name, a length, whatever the reader is to know beforehand, or
-/// `()`.
+/// Creates a stream of bytes. Both ends hold the `metadata`: a name, a length, or anything else
+/// that the reader needs beforehand. Use `()` for none.
 ///
 /// ```
 /// use nanolith::{prelude::*, stream::{self, Credits, StreamReader}};
@@ -42,13 +43,13 @@ const CHUNK: usize = 64 << 10;
 ///
 /// # Errors
 ///
-/// [`CreditError`] for credits of zero, or of more than 1,048,576 chunks.
+/// Returns [`CreditError`] for credits of zero, or of more than 1,048,576 chunks.
 pub fn pipe<M>(metadata: M, credits: Credits) -> Result<(StreamWriter<M>, StreamReader<M>), CreditError> {
     pipe_or_back(metadata, credits).map_err(|(error, _)| error)
 }
 
-/// The same, and gives the metadata back where it cannot be.
-#[allow(clippy::type_complexity)] // two ends, or two things that are left of them
+/// Like [`pipe`], but an error also returns the metadata.
+#[allow(clippy::type_complexity)] // the result is two ends, or the error and the metadata
 pub(crate) fn pipe_or_back<M>(
     metadata: M,
     credits: Credits,
@@ -64,11 +65,12 @@ pub(crate) fn pipe_or_back<M>(
     Ok((writer, StreamReader::new(outlet, metadata)))
 }
 
-/// The writing end of a stream of bytes: made by [`pipe`].
+/// The writing end of a stream of bytes. Created by [`pipe`].
 ///
-/// [`write`](Self::write) moves chunks. It is also a `std::io::Write` and an `AsyncWrite`, which gather small writes into
-/// chunks of up to 64 KiB, or the bytes of the credits if that is less, and pass them on when such a chunk is full, at a
-/// flush, before a chunk that is written otherwise, and at the end; and a `Sink` of [`Bytes`].
+/// [`write`](Self::write) moves chunks. The writer is also a `Sink` of [`Bytes`], a
+/// `std::io::Write` and an `AsyncWrite`. The last two buffer small writes into chunks of up to 64
+/// KiB, or of the bytes of the credits if that is less. They send the buffer when it is full, at a
+/// flush, before a chunk that is written by another method, and at the end.
 ///
 /// ```
 /// use nanolith::stream::{self, Credits};
@@ -81,21 +83,22 @@ pub(crate) fn pipe_or_back<M>(
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Dropped before it is finished, as by a panic, it leaves the reader an error: [`StreamError::Dropped`].
+/// If it is dropped before it is finished, for example by a panic, the reader gets
+/// [`StreamError::Dropped`].
 ///
 /// [`StreamError::Dropped`]: super::StreamError::Dropped
 #[must_use = "dropped, it leaves the reader an error; `finish` ends the stream"]
 pub struct StreamWriter<M = ()> {
     pub(super) inlet: WriteHalf<Bytes>,
-    /// What small writes have gathered. While something is held it is empty.
+    /// The bytes of small writes. It is empty while `inlet` has a buffered chunk.
     pub(super) buffer: BytesMut,
-    /// How much it gathers.
+    /// The size at which the buffer is sent, in bytes.
     pub(super) chunk: usize,
     metadata: Arc<M>,
 }
 
 impl<M> StreamWriter<M> {
-    /// What was said of the stream when it was made.
+    /// Returns the metadata that the stream was created with.
     ///
     /// ```
     /// # use nanolith::stream::{self, Credits};
@@ -108,7 +111,8 @@ impl<M> StreamWriter<M> {
         &self.metadata
     }
 
-    /// Moves a chunk into the stream, once there is credit for it: `.await` it, or `.wait()`.
+    /// Moves a chunk into the stream, and waits until there is credit for it. Use `.await` or
+    /// `.wait()`.
     ///
     /// ```
     /// # use nanolith::stream::{self, Bytes, Credits};
@@ -122,11 +126,11 @@ impl<M> StreamWriter<M> {
     ///
     /// # Errors
     ///
-    /// Gives the chunk back when nobody reads any more: [`WriteError`] says why.
+    /// Returns the chunk when the reader is gone or has cancelled. [`WriteError`] holds the reason.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, it writes nothing, and drops the chunk.
+    /// If the future is dropped before it is ready, nothing is written, and the chunk is dropped.
     #[inline]
     pub fn write(&mut self, chunk: impl Into<Bytes>) -> Sending<'_, Bytes> {
         self.flush_buffer();
@@ -149,7 +153,8 @@ impl<M> StreamWriter<M> {
     ///
     /// # Errors
     ///
-    /// Gives the chunk back: as [`WriteError::Full`] for want of credit, and as [`StreamWriter::write`] does.
+    /// Returns the chunk: with [`WriteError::Full`] if there is no credit, otherwise with the same
+    /// errors as [`StreamWriter::write`].
     #[inline]
     pub fn try_write(&mut self, chunk: impl Into<Bytes>) -> Result<(), Unsent<Bytes>> {
         self.flush_buffer();
@@ -158,7 +163,7 @@ impl<M> StreamWriter<M> {
         self.inlet.try_push(chunk, weight)
     }
 
-    /// Why nobody reads any more; `None` while somebody may.
+    /// Returns the reason why the reader reads no more, or `None` while the reader may still read.
     ///
     /// ```
     /// # use nanolith::stream::{self, Credits, WriteError};
@@ -173,8 +178,8 @@ impl<M> StreamWriter<M> {
         self.inlet.reader_error()
     }
 
-    /// Ends the stream cleanly: after what was written the reader gets `None`. It does not wait, not even for credit for what
-    /// small writes have gathered.
+    /// Ends the stream cleanly: the reader gets `None` after the written bytes. This method does
+    /// not wait, not even for credit for buffered small writes.
     ///
     /// ```
     /// # use nanolith::stream::{self, Credits};
@@ -189,8 +194,8 @@ impl<M> StreamWriter<M> {
         self.end(WriterEnd::Finished);
     }
 
-    /// Ends the stream cleanly, as [`StreamWriter::finish`] does, and gives something to wait on until the reader has taken
-    /// all of it.
+    /// Ends the stream cleanly, like [`StreamWriter::finish`]. Returns a future that waits until
+    /// the reader has taken all that was written.
     ///
     /// ```
     /// # use nanolith::stream::{self, Credits};
@@ -206,7 +211,8 @@ impl<M> StreamWriter<M> {
         Finished::new(self.inlet)
     }
 
-    /// Ends the stream with an error, which the reader gets as [`StreamError::Failed`] after what was written.
+    /// Ends the stream with an error. The reader gets it as [`StreamError::Failed`], after the
+    /// written bytes.
     ///
     /// ```
     /// # use nanolith::stream::{self, Credits};
@@ -228,7 +234,8 @@ impl<M> StreamWriter<M> {
         self.inlet.end(end);
     }
 
-    /// What was gathered is held: it goes next.
+    /// Moves the bytes of small writes into `inlet`'s buffer. They are pushed before all other
+    /// chunks.
     #[inline]
     pub(super) fn flush_buffer(&mut self) {
         if !self.buffer.is_empty() {

@@ -1,4 +1,4 @@
-//! The writing end as what others expect: `std::io::Write`, `AsyncWrite`, and a `Sink`.
+//! The I/O traits of [`StreamWriter`]: `std::io::Write`, `AsyncWrite`, and `Sink`.
 
 use super::{error::WriteError, producer::WriteHalf, shared::WriterEnd, writer::StreamWriter};
 use bytes::Bytes;
@@ -11,36 +11,39 @@ use std::{
 };
 
 impl<M> StreamWriter<M> {
-    /// Gathers some of `bytes`: at least one, if there is one. Nothing is held.
+    /// Buffers some of `bytes`: at least one, if there is one. `inlet` has no buffered chunk when
+    /// this is called.
     fn fill_buffer(&mut self, bytes: &[u8]) -> usize {
         if self.buffer.capacity() == 0 {
             self.buffer.reserve(self.chunk);
         }
-        // What is left of an allocation is used up first, so that chunks which are flushed early do not take one each.
+        // The rest of an allocation is used first, so that chunks that are flushed early do not
+        // need an allocation each.
         let room = self.buffer.capacity().min(self.chunk) - self.buffer.len();
         let count = room.min(bytes.len());
         self.buffer.extend_from_slice(&bytes[..count]);
         if count == room {
             self.flush_buffer();
-            // It goes at once if it can. If nobody reads any more, the next write says so.
+            // The chunk is pushed now if there is credit. If the reader is gone, the next write
+            // returns the error.
             let _ = self.inlet.try_flush();
         }
         count
     }
 
-    /// Once what is held was `flushed`.
+    /// Buffers some of `bytes`, if the buffered chunk was flushed without an error.
     fn gather_after(&mut self, flushed: Result<(), WriteError>, bytes: &[u8]) -> io::Result<usize> {
         flushed.and_then(|()| self.inlet.check())?;
         Ok(self.fill_buffer(bytes))
     }
 
-    /// Nothing is held, or gathered, when this is ready.
+    /// Waits until no chunk and no small write is buffered.
     fn poll_pour(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError>> {
         self.flush_buffer();
         self.inlet.poll_flush(cx)
     }
 
-    /// The same by blocking.
+    /// Blocks until no chunk is buffered in `inlet`.
     fn block_for_credit(&mut self) -> Result<(), WriteError> {
         match self.inlet.try_flush() {
             Ok(true) => Ok(()),
@@ -53,7 +56,8 @@ impl<M> StreamWriter<M> {
     }
 }
 
-/// Gathers into chunks of up to 64 KiB. Errors have the [`WriteError`] as their inner error, `BrokenPipe` as their kind.
+/// Small writes are buffered into chunks of up to 64 KiB. Errors have the [`WriteError`] as their
+/// inner error, and `BrokenPipe` as their kind.
 ///
 /// ```
 /// use nanolith::stream::{self, Credits};
@@ -76,14 +80,15 @@ impl<M> io::Write for StreamWriter<M> {
         self.gather_after(flushed, bytes)
     }
 
-    /// Blocks until what was gathered is in the stream. It does not wait for the reader to take it.
+    /// Blocks until the buffered bytes are in the stream. It does not wait for the reader to take
+    /// them.
     fn flush(&mut self) -> io::Result<()> {
         self.flush_buffer();
         Ok(self.block_for_credit()?)
     }
 }
 
-/// As its `std::io::Write`, without blocking; `close` ends the stream cleanly.
+/// Like the `std::io::Write` implementation, without blocking. `close` ends the stream cleanly.
 impl<M> AsyncWrite for StreamWriter<M> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let flushed = ready!(self.inlet.poll_flush(cx));
@@ -99,7 +104,8 @@ impl<M> AsyncWrite for StreamWriter<M> {
     }
 }
 
-/// Takes one chunk before there is credit for it; `close` ends the stream cleanly, without waiting for the reader.
+/// The sink accepts one chunk before there is credit for it. `close` ends the stream cleanly,
+/// without waiting for the reader.
 impl<M> Sink<Bytes> for StreamWriter<M> {
     type Error = WriteError;
 
