@@ -1,4 +1,4 @@
-//! The settings of a messenger.
+//! The builder for a messenger's settings.
 
 use super::{
     Messenger, OpenError, SlowReceiver, registry,
@@ -6,7 +6,7 @@ use super::{
 };
 use std::{fmt, marker::PhantomData, sync::Arc};
 
-/// The settings of a messenger: made by [`Messenger::builder`].
+/// A builder for a messenger. Created by [`Messenger::builder`].
 ///
 /// ```
 /// use nanolith::messenger::{Messenger, SlowReceiver};
@@ -26,7 +26,8 @@ impl<T: Clone + Send + Sync + 'static> MessengerBuilder<T> {
         Self { policy: None, carries: PhantomData }
     }
 
-    /// What a receiver costs that does not keep up. By default senders wait when it has 1,024 messages ahead of it.
+    /// Sets what happens when a receiver falls behind. By default, senders wait when a receiver has
+    /// 1,024 messages ahead of it.
     ///
     /// ```
     /// use nanolith::messenger::{Messenger, SlowReceiver};
@@ -40,7 +41,7 @@ impl<T: Clone + Send + Sync + 'static> MessengerBuilder<T> {
         self
     }
 
-    /// Makes a messenger without a name.
+    /// Creates a messenger without a name.
     ///
     /// ```
     /// use nanolith::messenger::{Messenger, OpenError, SlowReceiver};
@@ -50,14 +51,14 @@ impl<T: Clone + Send + Sync + 'static> MessengerBuilder<T> {
     ///
     /// # Errors
     ///
-    /// [`OpenError::ZeroBound`].
+    /// Returns [`OpenError::ZeroBound`] for a bound of zero.
     pub fn build(self) -> Result<Messenger<T>, OpenError> {
         let policy = self.checked()?.unwrap_or_default();
         Ok(Messenger::of(Endpoint::new(MessengerShared::new(None, policy))))
     }
 
-    /// An endpoint of the messenger of this name, which is made if need be. If there is one it must have the policy that
-    /// was set here, if one was.
+    /// Opens an endpoint of the messenger of this name, and creates the messenger if the name is
+    /// not in use. If a policy was set here, an existing messenger must have the same policy.
     ///
     /// ```
     /// use nanolith::messenger::{Messenger, OpenError, SlowReceiver};
@@ -70,7 +71,8 @@ impl<T: Clone + Send + Sync + 'static> MessengerBuilder<T> {
     ///
     /// # Errors
     ///
-    /// [`OpenError`] when the name is in use with another type or another policy, and for a bound of zero.
+    /// Returns [`OpenError`] when the name is in use with another type or another policy, and for a
+    /// bound of zero.
     pub fn named(self, name: impl Into<Arc<str>>) -> Result<Messenger<T>, OpenError> {
         registry::open(name.into(), self.checked()?).map(Messenger::of)
     }

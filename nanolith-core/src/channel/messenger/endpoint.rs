@@ -1,4 +1,4 @@
-//! An endpoint: one who sends, and makes subscribers.
+//! An endpoint of a messenger: it sends messages and creates subscribers.
 
 use super::{
     MessengerBuilder, OpenError, Sending, SlowReceiver, Subscriber, TrySendError,
@@ -7,7 +7,8 @@ use super::{
 use crate::channel::broadcast;
 use std::{fmt, num::NonZero, sync::Arc};
 
-/// An endpoint of a messenger: sends to the subscribers of all other endpoints, and makes its own.
+/// An endpoint of a messenger. It sends to the subscribers of all other endpoints, and creates
+/// subscribers of its own.
 ///
 /// ```
 /// use nanolith::Messenger;
@@ -18,8 +19,9 @@ use std::{fmt, num::NonZero, sync::Arc};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Any thread may send through a reference; [`messenger`](crate::channel::messenger) has the rules. A clone would be another sender, so there is
-/// none: [`Messenger::join`] makes one.
+/// Any thread may send through a reference. [`messenger`](crate::channel::messenger) has the rules.
+/// An endpoint cannot be cloned, because a clone would be another sender. [`Messenger::join`]
+/// creates another endpoint.
 pub struct Messenger<T: Clone + Send + Sync + 'static> {
     seat: Arc<Endpoint<T>>,
 }
@@ -29,7 +31,8 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
         Self { seat }
     }
 
-    /// A messenger without a name, for those who are handed its endpoints: see [`Messenger::join`].
+    /// Creates a messenger without a name. Other threads and tasks get its endpoints from
+    /// [`Messenger::join`].
     ///
     /// ```
     /// use nanolith::Messenger;
@@ -40,17 +43,19 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    #[allow(clippy::new_without_default)] // a default that is an endpoint of its own, each time, would surprise
+    #[allow(clippy::new_without_default)] // a default that is a new endpoint each time would surprise
     pub fn new() -> Self {
         Self::of(Endpoint::new(MessengerShared::new(None, SlowReceiver::default())))
     }
 
-    /// One that keeps what is sent for its first subscriber, as far as the policy's bound goes; nobody waits for that one.
+    /// Creates a messenger that keeps messages for its first subscriber, up to the policy's bound.
+    /// Senders do not wait for the first subscriber.
     pub(crate) fn kept_for_first(policy: SlowReceiver) -> Self {
         Self::of(Endpoint::new(MessengerShared::kept_for_first(policy)))
     }
 
-    /// An endpoint of the messenger of this name, which is made if need be.
+    /// Opens an endpoint of the messenger of this name, and creates the messenger if the name is
+    /// not in use.
     ///
     /// ```
     /// use nanolith::Messenger;
@@ -62,12 +67,13 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// # Errors
     ///
-    /// [`OpenError::OtherType`] when the name is in use for messages of another type; it names both.
+    /// Returns [`OpenError::OtherType`] when the name is in use for messages of another type. The
+    /// error names both types.
     pub fn named(name: impl Into<Arc<str>>) -> Result<Self, OpenError> {
         Self::builder().named(name)
     }
 
-    /// The settings of a new messenger.
+    /// Returns a builder for a new messenger.
     ///
     /// ```
     /// use nanolith::messenger::{Messenger, SlowReceiver};
@@ -79,7 +85,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
         MessengerBuilder::new()
     }
 
-    /// Another endpoint of the same messenger, for another sender.
+    /// Creates another endpoint of the same messenger, for another sender.
     ///
     /// ```
     /// use nanolith::Messenger;
@@ -96,7 +102,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
         Self::of(Endpoint::new(self.seat.hub.clone()))
     }
 
-    /// Receives everything that other endpoints send from now on.
+    /// Creates a subscriber that receives the messages that other endpoints send from now on.
     ///
     /// ```
     /// use nanolith::Messenger;
@@ -113,8 +119,9 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
         Subscriber::new(self.seat.clone(), receiver)
     }
 
-    /// Sends to the subscribers of all other endpoints; gives their number. Under [`SlowReceiver::Wait`] it waits until
-    /// each has room, else it never waits.
+    /// Sends to the subscribers of all other endpoints, and returns their number. With
+    /// [`SlowReceiver::Wait`] it waits until each subscriber has capacity. With the other policies
+    /// it never waits.
     ///
     /// ```
     /// use nanolith::Messenger;
@@ -128,12 +135,12 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// # Errors
     ///
-    /// [`SendError`](super::SendError) with the message when the messenger is closed.
+    /// Returns [`SendError`](super::SendError) with the message when the messenger is closed.
     pub fn send(&self, message: T) -> Sending<'_, T> {
         Sending::new(self.seat.hub.log.send(self.seat.origin(), message))
     }
 
-    /// Sends without waiting; gives the number of subscribers that it went to.
+    /// Sends without waiting. Returns the number of subscribers that the message went to.
     ///
     /// ```
     /// use nanolith::messenger::{Messenger, SlowReceiver};
@@ -146,7 +153,8 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// # Errors
     ///
-    /// [`TrySendError`] with the message when a subscriber has no room, or the messenger is closed.
+    /// Returns [`TrySendError`] with the message when a subscriber has no capacity, or the
+    /// messenger is closed.
     pub fn try_send(&self, message: T) -> Result<usize, TrySendError<T>> {
         self.seat.hub.log.try_send(self.seat.origin(), message).map_err(|refusal| match refusal {
             broadcast::TrySendError::Full(message) => TrySendError::Full(message),
@@ -154,8 +162,9 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
         })
     }
 
-    /// Ends this endpoint with its subscribers: what they have not received is dropped, and they see `Closed`. What it has
-    /// sent goes its way, and other endpoints stay.
+    /// Ends this endpoint with its subscribers. The messages that they have not received are
+    /// dropped, and they get `Closed`. Messages that this endpoint has sent are still received, and
+    /// other endpoints stay open.
     ///
     /// ```
     /// use nanolith::messenger::{Messenger, RecvError};
@@ -168,13 +177,13 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// Dropping an endpoint instead leaves its subscribers as they are.
+    /// Dropping an endpoint does not end its subscribers.
     pub fn close(self) {
         self.seat.close();
     }
 
-    /// Ends the messenger: nobody can send any more; what was sent before is still received, then all subscribers see
-    /// `Closed`. The name is free at once.
+    /// Closes the messenger for all endpoints. Later sends fail. Messages that were sent before are
+    /// still received, and then all subscribers get `Closed`. The name is free at once.
     ///
     /// ```
     /// use nanolith::messenger::{Messenger, RecvError, SendError};
@@ -190,7 +199,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
         self.seat.hub.close_all();
     }
 
-    /// The messenger's name. One without has its number: `#7`.
+    /// Returns the messenger's name. A messenger without a name has its number instead: `#7`.
     ///
     /// ```
     /// use nanolith::Messenger;
@@ -203,7 +212,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
         &self.seat.hub.name
     }
 
-    /// This endpoint's own number, which no other has.
+    /// Returns the identity of this endpoint, which is unique among all endpoints.
     ///
     /// ```
     /// use nanolith::Messenger;
@@ -215,7 +224,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
         EndpointId(self.seat.id)
     }
 
-    /// The messenger's figures, as of now.
+    /// Returns the messenger's current figures.
     ///
     /// ```
     /// use nanolith::Messenger;
@@ -258,7 +267,8 @@ impl<T: Clone + Send + Sync + 'static> fmt::Debug for Messenger<T> {
     }
 }
 
-/// Tells the endpoints of all messengers apart: made by [`Messenger::id`].
+/// The identity of an endpoint, unique among the endpoints of all messengers. Created by
+/// [`Messenger::id`].
 ///
 /// ```
 /// use nanolith::messenger::{EndpointId, Messenger};
@@ -275,7 +285,7 @@ impl fmt::Display for EndpointId {
     }
 }
 
-/// What there is to know of a messenger, as of the moment when it was asked: made by [`Messenger::info`].
+/// The figures of a messenger at the moment of the call. Created by [`Messenger::info`].
 ///
 /// ```
 /// use nanolith::messenger::{Messenger, MessengerInfo};
@@ -285,18 +295,19 @@ impl fmt::Display for EndpointId {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MessengerInfo {
-    /// Its name.
+    /// The messenger's name.
     pub name: Arc<str>,
-    /// What a receiver costs that does not keep up.
+    /// What happens when a receiver falls behind.
     pub slow_receiver: SlowReceiver,
-    /// Endpoints: each [`Messenger`], and one for each place that it is attached to.
+    /// The number of endpoints: each [`Messenger`], and one for each place that the messenger is
+    /// attached to.
     pub endpoints: usize,
-    /// Subscribers of all endpoints, handlers included.
+    /// The number of subscribers of all endpoints, handlers included.
     pub receivers: usize,
-    /// How many messages are ahead of the slowest subscriber.
+    /// The number of messages ahead of the slowest subscriber.
     pub lag: u64,
-    /// Senders that wait for room.
+    /// The number of senders that wait for capacity.
     pub waiting: usize,
-    /// Whether it is closed.
+    /// `true` if the messenger is closed.
     pub closed: bool,
 }

@@ -1,9 +1,9 @@
-//! How sending, receiving, opening and finding fail.
+//! The errors of sending to, receiving from, opening and finding a messenger.
 
 use super::SlowReceiver;
 use std::{error::Error, fmt, sync::Arc};
 
-/// The messenger is closed: the message comes back.
+/// The error of a send to a closed messenger. It holds the message.
 ///
 /// ```
 /// use nanolith::{Messenger, messenger::SendError};
@@ -15,7 +15,7 @@ use std::{error::Error, fmt, sync::Arc};
 pub struct SendError<T>(pub T);
 
 impl<T> SendError<T> {
-    /// The message.
+    /// Returns the message.
     #[must_use]
     pub fn into_inner(self) -> T {
         self.0
@@ -36,7 +36,7 @@ impl<T> fmt::Display for SendError<T> {
 
 impl<T> Error for SendError<T> {}
 
-/// The message cannot be sent now: it comes back.
+/// The error of a send that cannot happen without waiting. It holds the message.
 ///
 /// ```
 /// use nanolith::messenger::{Messenger, SlowReceiver, TrySendError};
@@ -49,14 +49,14 @@ impl<T> Error for SendError<T> {}
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TrySendError<T> {
-    /// A receiver has no room for it.
+    /// A receiver has no capacity for the message.
     Full(T),
     /// The messenger is closed.
     Closed(T),
 }
 
 impl<T> TrySendError<T> {
-    /// The message.
+    /// Returns the message.
     #[must_use]
     pub fn into_inner(self) -> T {
         match self {
@@ -64,7 +64,7 @@ impl<T> TrySendError<T> {
         }
     }
 
-    /// Whether there will be room later.
+    /// Returns `true` if a later send may succeed, because a receiver may have capacity then.
     #[must_use]
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full(_))
@@ -92,9 +92,10 @@ macro_rules! receiving {
         #[non_exhaustive]
         pub enum $name {
             $($(#[$more])* $variant,)?
-            /// The subscriber was too slow: so many messages were dropped before it received them. It goes on with the next.
+            /// The subscriber was too slow: this many messages were dropped before it received
+            /// them. It continues with the next message.
             Lost(u64),
-            /// No more messages will come: the messenger or the subscriber's endpoint is closed.
+            /// No more messages will arrive: the messenger or the subscriber's endpoint is closed.
             Closed,
         }
 
@@ -113,7 +114,7 @@ macro_rules! receiving {
 }
 
 receiving! {
-    /// There is no message.
+    /// The error of a receive that got no message.
     ///
     /// ```
     /// use nanolith::messenger::{Messenger, RecvError, SlowReceiver};
@@ -129,7 +130,7 @@ receiving! {
 }
 
 receiving! {
-    /// There is no message now.
+    /// The error of a receive that found no message now.
     ///
     /// ```
     /// use nanolith::messenger::{Messenger, TryRecvError};
@@ -140,13 +141,13 @@ receiving! {
     /// assert_eq!(receiver.try_recv(), Err(TryRecvError::Closed));
     /// ```
     TryRecvError {
-        /// Nothing has come yet.
+        /// No message has arrived yet.
         Empty: "no message has arrived yet",
     }
 }
 
 receiving! {
-    /// There was no message in time.
+    /// The error of a receive that got no message within its time limit.
     ///
     /// ```
     /// use nanolith::{messenger::{Messenger, RecvTimeoutError}, time::MILLISECOND};
@@ -155,7 +156,7 @@ receiving! {
     /// assert_eq!(receiver.recv_timeout(MILLISECOND).wait(), Err(RecvTimeoutError::Timeout));
     /// ```
     RecvTimeoutError {
-        /// The time was over first.
+        /// The time elapsed before a message arrived.
         Timeout: "timed out waiting for a message",
     }
 }
@@ -178,7 +179,7 @@ impl From<RecvError> for TryRecvError {
     }
 }
 
-/// A messenger cannot be opened so.
+/// The error of opening a messenger.
 ///
 /// ```
 /// use nanolith::{Messenger, messenger::OpenError};
@@ -195,22 +196,22 @@ pub enum OpenError {
     OtherType {
         /// The name.
         name: Arc<str>,
-        /// The type that was asked for.
+        /// The type that the caller asked for.
         asked: &'static str,
         /// The type that the messenger carries.
         carries: &'static str,
     },
-    /// The name is in use, with another policy than was asked for.
+    /// The name is in use with another policy.
     #[non_exhaustive]
     OtherPolicy {
         /// The name.
         name: Arc<str>,
-        /// The policy that was asked for.
+        /// The policy that the caller asked for.
         asked: SlowReceiver,
         /// The policy that the messenger has.
         has: SlowReceiver,
     },
-    /// A bound of zero: no message could ever be sent.
+    /// The bound is zero, so no message could be sent.
     ZeroBound,
 }
 
@@ -230,7 +231,8 @@ impl fmt::Display for OpenError {
 
 impl Error for OpenError {}
 
-/// A task does not find a messenger: see [`Context::messenger`](crate::Context::messenger).
+/// The error of a task that does not find a messenger. See
+/// [`Context::messenger`](crate::Context::messenger).
 ///
 /// ```
 /// use nanolith::{messenger::FindError, prelude::*};
@@ -248,18 +250,18 @@ impl Error for OpenError {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FindError {
-    /// None of that name is attached to the call, nor to what runs it.
+    /// No messenger of that name is attached to the call or to its executor.
     #[non_exhaustive]
     NotAttached {
-        /// The name that was asked for.
+        /// The name that the task asked for.
         name: Arc<str>,
     },
-    /// It carries messages of another type.
+    /// The messenger carries messages of another type.
     #[non_exhaustive]
     OtherType {
         /// The name.
         name: Arc<str>,
-        /// The type that was asked for.
+        /// The type that the task asked for.
         asked: &'static str,
         /// The type that the messenger carries.
         carries: &'static str,

@@ -1,4 +1,4 @@
-//! What is attached: messengers, looked up by name from within a task.
+//! Lookup of attached messengers by name, from inside a task.
 
 use super::{FindError, Messenger};
 use crate::{
@@ -46,13 +46,15 @@ pub struct AttachedMessenger {
 }
 
 impl<T: Clone + Send + Sync + 'static> Messenger<T> {
-    /// For the lists of those it is attached to: an endpoint of its own, of which others are made.
+    /// Returns an entry for the attachments of a call or an executor. It holds an endpoint of its
+    /// own, from which a lookup creates endpoints.
     pub(crate) fn attachment(&self) -> Attachment {
         Attachment { name: self.shared_name(), message_type: type_name::<T>(), item: Arc::new(self.join()) }
     }
 }
 
-/// Where a task looks for messengers: what is attached to its call, then what is attached to its executor.
+/// The attachments that a task searches for messengers: first those of its call, then those of its
+/// executor.
 pub(crate) struct Lookup<'a> {
     pub(crate) call: Option<&'a Attachments>,
     pub(crate) data: &'a Extensions,
@@ -79,7 +81,7 @@ impl Lookup<'_> {
         }
     }
 
-    /// Each name once.
+    /// Returns the attached messengers, each name once.
     pub(crate) fn list(&self) -> Vec<AttachedMessenger> {
         let mut list: Vec<AttachedMessenger> = Vec::new();
         let all = self.call.into_iter().chain(self.data.attached()).flat_map(Attachments::list);
@@ -92,14 +94,15 @@ impl Lookup<'_> {
     }
 }
 
-/// A new endpoint of what was found, if it carries `T`.
+/// Creates a new endpoint of the attached messenger, if it carries `T`.
 fn endpoint<T: Clone + Send + Sync + 'static>(found: &Attachment) -> Result<Messenger<T>, FindError> {
     let other =
         || FindError::OtherType { name: found.name.clone(), asked: type_name::<T>(), carries: found.message_type };
     found.item.downcast_ref::<Messenger<T>>().map(Messenger::join).ok_or_else(other)
 }
 
-/// Waits until a messenger is attached: made by [`Context::messenger_within`](crate::Context::messenger_within).
+/// A future that waits until a messenger is attached. Created by
+/// [`Context::messenger_within`](crate::Context::messenger_within).
 ///
 /// ```
 /// use nanolith::{Messenger, messenger::Finding, prelude::*};
@@ -124,30 +127,33 @@ fn endpoint<T: Clone + Send + Sync + 'static>(found: &Attachment) -> Result<Mess
 ///
 /// # Errors
 ///
-/// [`FindError`] when none was attached in time, or it carries another type.
+/// Returns [`FindError`] when no messenger of this name was attached in time, or when it carries
+/// another type.
 ///
 /// # Panics
 ///
-/// As a future, when polled after it was ready.
+/// The future panics when it is polled after it was ready.
 ///
 /// # Cancel safety
 ///
-/// May be dropped and asked for again at any time.
+/// This future can be dropped and created again at any time.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Finding<T: Clone + Send + Sync + 'static> {
     found: Option<Result<Messenger<T>, FindError>>,
     name: Arc<str>,
-    /// The wait for what is attached to the executor. `None`: nothing can be.
+    /// The wait for an attachment to the executor. `None` means that messengers cannot be attached
+    /// to it.
     waiter: Option<AttachWait>,
     limit: Limit,
     message_type: PhantomData<fn() -> T>,
 }
 
-/// Nothing in it is pinned.
+/// No field is pinned.
 impl<T: Clone + Send + Sync + 'static> Unpin for Finding<T> {}
 
 impl<T: Clone + Send + Sync + 'static> Finding<T> {
-    /// Blocks until it is attached. Within a task of a pool, the slot is released meanwhile.
+    /// Blocks until the messenger is attached. Inside a task of a pool, the task's slot is released
+    /// while this method blocks.
     ///
     /// ```
     /// use nanolith::{Messenger, messenger::FindError, prelude::*};
@@ -165,7 +171,8 @@ impl<T: Clone + Send + Sync + 'static> Finding<T> {
     ///
     /// # Errors
     ///
-    /// [`FindError`] when none was attached in time, or it carries another type.
+    /// Returns [`FindError`] when no messenger of this name was attached in time, or when it
+    /// carries another type.
     pub fn wait(mut self) -> Result<Messenger<T>, FindError> {
         let deadline = self.limit.deadline();
         let finding = pin!(std::future::poll_fn(|cx| self.poll_found(cx)));

@@ -1,5 +1,5 @@
-//! Typed broadcast, by name: what one endpoint of a messenger sends, the subscribers of all others receive, on any
-//! threads, in tasks and in services.
+//! Messengers: typed broadcast channels, found by name. The subscribers of all other endpoints
+//! receive what one endpoint sends, on any thread, in tasks and in services.
 //!
 //! ```
 //! use nanolith::{Messenger, prelude::*};
@@ -23,18 +23,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # The rules
+//! # Rules
 //!
-//! - An endpoint's messages never come to its own subscribers.
-//! - A subscriber receives what was sent after it was made, in the order in which it was sent. With no subscriber, messages
-//!   are dropped at once.
-//! - What a subscriber costs that does not keep up is chosen: [`SlowReceiver`].
-//! - Endpoints that one thread or task needs are made by [`Messenger::join`] or [`Messenger::named`]; there is no `Clone`,
-//!   since a clone would not be the same sender. To share one endpoint, share it by reference or in an `Arc`.
-//! - [`Messenger::close`] ends an endpoint with its subscribers; what they had not received is dropped.
-//!   [`Messenger::close_all`] ends the messenger: what was sent before is still received, then everybody sees `Closed`.
-//! - A dropped endpoint leaves its subscribers be. A messenger without a name ends with its last endpoint. One with a name may
-//!   be opened again as long as somebody holds an endpoint or a subscriber; after that the name is free.
+//! - The messages of an endpoint never go to its own subscribers.
+//! - A subscriber receives the messages that are sent after its creation, in the order in which
+//!   they are sent. Without a subscriber, messages are dropped at once.
+//! - [`SlowReceiver`] chooses what happens when a subscriber falls behind.
+//! - Each thread or task creates the endpoints that it needs with [`Messenger::join`] or
+//!   [`Messenger::named`]. There is no `Clone`, because a clone would not be the same sender. To
+//!   share one endpoint, share it by reference or in an `Arc`.
+//! - [`Messenger::close`] ends an endpoint with its subscribers. The messages that they had not
+//!   received are dropped. [`Messenger::close_all`] ends the messenger. The messages that were sent
+//!   before are still received, and then all subscribers get `Closed`.
+//! - A dropped endpoint does not end its subscribers. A messenger without a name ends with its last
+//!   endpoint. A messenger with a name can be opened again while one of its endpoints or
+//!   subscribers exists; after that the name is free.
 
 mod builder;
 mod endpoint;

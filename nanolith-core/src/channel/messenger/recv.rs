@@ -1,4 +1,5 @@
-//! Waiting for a message: the next one or a certain one, with a limit or without.
+//! The futures that receive from a messenger: the next message, or the first that fits, with and
+//! without a limit.
 
 use super::{RecvError, RecvTimeoutError, Subscriber};
 use crate::{context::block_on, time::Limit};
@@ -10,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-/// A subscriber that a future polls. Dropped, it leaves no waker with the messenger.
+/// A subscriber that a future polls. Dropping it removes the future's waker from the messenger.
 struct Polled<'a, T>(&'a mut Subscriber<T>);
 
 impl<T> Drop for Polled<'_, T> {
@@ -20,7 +21,7 @@ impl<T> Drop for Polled<'_, T> {
     }
 }
 
-/// Waits for the next message: made by [`Subscriber::recv`].
+/// A future that waits for the next message. Created by [`Subscriber::recv`].
 ///
 /// ```
 /// use nanolith::messenger::{Messenger, Receiving};
@@ -34,12 +35,12 @@ impl<T> Drop for Polled<'_, T> {
 ///
 /// # Errors
 ///
-/// [`RecvError::Lost`] with the number of messages that were dropped before the next one, once; [`RecvError::Closed`] when no
-/// more will come.
+/// Returns [`RecvError::Lost`] with the number of messages that were dropped before the next one,
+/// once. Returns [`RecvError::Closed`] when no more messages will arrive.
 ///
 /// # Cancel safety
 ///
-/// Dropped, it has received nothing.
+/// If the future is dropped before it is ready, no message was received.
 #[must_use = "nothing is received until awaited or waited on"]
 pub struct Receiving<'a, T> {
     subscriber: Polled<'a, T>,
@@ -51,7 +52,8 @@ impl<'a, T: Clone> Receiving<'a, T> {
         Self { subscriber: Polled(subscriber) }
     }
 
-    /// Blocks for the message. Within a task, the slot is released meanwhile.
+    /// Blocks until a message arrives. Inside a task, the task's slot is released while this method
+    /// blocks.
     ///
     /// ```
     /// use nanolith::Messenger;
@@ -64,7 +66,7 @@ impl<'a, T: Clone> Receiving<'a, T> {
     ///
     /// # Errors
     ///
-    /// See [`Subscriber::recv`].
+    /// Returns the errors of [`Subscriber::recv`].
     #[inline]
     pub fn wait(self) -> Result<T, RecvError> {
         match self.subscriber.0.look() {
@@ -94,7 +96,8 @@ impl<T> fmt::Debug for Receiving<'_, T> {
     }
 }
 
-/// Waits for the next message, not longer than a limit: made by [`Subscriber::recv_timeout`].
+/// A future that waits for the next message, at most for a limit. Created by
+/// [`Subscriber::recv_timeout`].
 ///
 /// ```
 /// use nanolith::{messenger::{Messenger, ReceivingWithin}, time::MINUTE};
@@ -108,15 +111,16 @@ impl<T> fmt::Debug for Receiving<'_, T> {
 ///
 /// # Errors
 ///
-/// As [`Receiving`], and [`RecvTimeoutError::Timeout`].
+/// Returns the errors of [`Receiving`], and [`RecvTimeoutError::Timeout`] when the time has
+/// elapsed.
 ///
 /// # Panics
 ///
-/// As [`sleep`](crate::time::sleep) does.
+/// The future panics in the same cases as [`sleep`](crate::time::sleep).
 ///
 /// # Cancel safety
 ///
-/// Dropped, it has received nothing.
+/// If the future is dropped before it is ready, no message was received.
 #[must_use = "nothing is received until awaited or waited on"]
 pub struct ReceivingWithin<'a, T> {
     recv: Receiving<'a, T>,
@@ -128,7 +132,8 @@ impl<'a, T: Clone> ReceivingWithin<'a, T> {
         Self { recv, limit: Limit::new(limit) }
     }
 
-    /// Blocks for the message. Within a task, the slot is released meanwhile.
+    /// Blocks until a message arrives or the time has elapsed. Inside a task, the task's slot is
+    /// released while this method blocks.
     ///
     /// ```
     /// use nanolith::{Messenger, time::MILLISECOND};
@@ -139,7 +144,8 @@ impl<'a, T: Clone> ReceivingWithin<'a, T> {
     ///
     /// # Errors
     ///
-    /// As [`Receiving`], and [`RecvTimeoutError::Timeout`].
+    /// Returns the errors of [`Receiving`], and [`RecvTimeoutError::Timeout`] when the time has
+    /// elapsed.
     pub fn wait(self) -> Result<T, RecvTimeoutError> {
         if self.limit.is_polled_here() {
             return block_on::block_on_any(self);
@@ -167,7 +173,8 @@ impl<T> fmt::Debug for ReceivingWithin<'_, T> {
     }
 }
 
-/// Waits for a message for which a predicate holds: made by [`Subscriber::wait_for`].
+/// A future that waits for the first message for which a predicate holds. Created by
+/// [`Subscriber::wait_for`].
 ///
 /// ```
 /// use nanolith::Messenger;
@@ -182,21 +189,23 @@ impl<T> fmt::Debug for ReceivingWithin<'_, T> {
 ///
 /// # Errors
 ///
-/// As [`Receiving`].
+/// Returns the errors of [`Receiving`].
 ///
 /// # Cancel safety
 ///
-/// Dropped, it has passed over the messages that it saw: also where [`time::timeout`](crate::time::timeout) does so.
+/// If the future is dropped, the messages that it inspected are passed over. This is also the case
+/// when [`time::timeout`](crate::time::timeout) drops it.
 #[must_use = "nothing is received until awaited or waited on"]
 pub struct WaitFor<'a, T, P> {
     subscriber: Polled<'a, T>,
     predicate: P,
 }
 
-/// How many messages are looked at before others have their turn, and a limit its look at the clock.
+/// The number of messages that one poll inspects before it yields to other tasks, and before a
+/// limit is checked against the clock.
 const TURN: usize = 64;
 
-/// Nothing in it is pinned.
+/// No field is pinned.
 impl<T, P> Unpin for WaitFor<'_, T, P> {}
 
 impl<'a, T: Clone, P: FnMut(&T) -> bool> WaitFor<'a, T, P> {
@@ -204,7 +213,8 @@ impl<'a, T: Clone, P: FnMut(&T) -> bool> WaitFor<'a, T, P> {
         Self { subscriber: Polled(subscriber), predicate }
     }
 
-    /// Blocks for the message. Within a task, the slot is released meanwhile.
+    /// Blocks until a message that fits arrives. Inside a task, the task's slot is released while
+    /// this method blocks.
     ///
     /// ```
     /// use nanolith::Messenger;
@@ -218,12 +228,13 @@ impl<'a, T: Clone, P: FnMut(&T) -> bool> WaitFor<'a, T, P> {
     ///
     /// # Errors
     ///
-    /// As [`Receiving`].
+    /// Returns the errors of [`Receiving`].
     pub fn wait(self) -> Result<T, RecvError> {
         block_on::block_on_any(self)
     }
 
-    /// Blocks for the message, but not longer than `limit`, counted from this call.
+    /// Blocks until a message that fits arrives, at most for `limit`. The time counts from this
+    /// call.
     ///
     /// ```
     /// use nanolith::{messenger::{Messenger, RecvTimeoutError}, time::MILLISECOND};
@@ -237,7 +248,8 @@ impl<'a, T: Clone, P: FnMut(&T) -> bool> WaitFor<'a, T, P> {
     ///
     /// # Errors
     ///
-    /// As [`Receiving`], and [`RecvTimeoutError::Timeout`].
+    /// Returns the errors of [`Receiving`], and [`RecvTimeoutError::Timeout`] when the time has
+    /// elapsed.
     pub fn wait_timeout(mut self, limit: Duration) -> Result<T, RecvTimeoutError> {
         let received = block_on::block_on_any_until(Pin::new(&mut self), Limit::new(limit).deadline());
         received.map_or(Err(RecvTimeoutError::Timeout), |received| received.map_err(Into::into))

@@ -1,4 +1,4 @@
-//! The names in use, of the whole process; those of a simulation are its own.
+//! The registry of messenger names in the process. A simulation has a registry of its own.
 
 use super::{
     OpenError, SlowReceiver,
@@ -20,7 +20,7 @@ struct Named {
     policy: SlowReceiver,
 }
 
-/// By the realm that they are of: see [`sim_runtime::realm`].
+/// The messengers by realm (see [`sim_runtime::realm`]) and name.
 type Names = BTreeMap<(u64, Arc<str>), Named>;
 
 fn lock() -> MutexGuard<'static, Names> {
@@ -28,7 +28,8 @@ fn lock() -> MutexGuard<'static, Names> {
     NAMES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The names in use, sorted: those of messengers of which an endpoint or a subscriber lives, and which are not closed.
+/// Returns the names in use, sorted. A name is in use while an endpoint or a subscriber of its
+/// messenger exists, and the messenger is not closed.
 ///
 /// ```
 /// use nanolith::{Messenger, messenger};
@@ -42,7 +43,8 @@ pub fn names() -> Vec<Arc<str>> {
     lock().keys().filter(|(of, _)| *of == realm).map(|(_, name)| name.clone()).collect()
 }
 
-/// The endpoint of a messenger of that name, which is made if need be. A policy that is asked for is the one it has.
+/// Opens an endpoint of the messenger of that name, and creates the messenger if the name is not in
+/// use. If `policy` is set, an existing messenger must have it.
 pub(super) fn open<T: Send + Sync + 'static>(
     name: Arc<str>,
     policy: Option<SlowReceiver>,
@@ -52,7 +54,7 @@ pub(super) fn open<T: Send + Sync + 'static>(
     if let Some((named, hub)) = names.get(&(realm, name.clone())).and_then(|named| Some((named, named.hub.upgrade()?)))
     {
         let (carries, has) = (named.message_type, named.policy);
-        drop(names); // the last owner of `hub` takes the lock
+        drop(names); // dropping the last owner of `hub` takes the lock
         let hub = hub.downcast::<MessengerShared<T>>();
         let hub = hub.map_err(|_| OpenError::OtherType { name: name.clone(), asked: type_name::<T>(), carries })?;
         return match policy {
@@ -69,7 +71,7 @@ pub(super) fn open<T: Send + Sync + 'static>(
     Ok(seat)
 }
 
-/// Frees a name, unless it is in use for another messenger by now.
+/// Frees a name, unless another messenger uses it by now.
 pub(super) fn forget(realm: u64, name: &Arc<str>, id: NonZero<u64>) {
     let name = (realm, name.clone());
     let mut names = lock();

@@ -1,4 +1,4 @@
-//! Sending, which may wait for room.
+//! The future that sends a message through a messenger, and waits for capacity.
 
 use super::SendError;
 use crate::channel::broadcast;
@@ -9,8 +9,10 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Sends a message, when every receiver has room: made by [`Messenger::send`](super::Messenger::send). Gives the number of
-/// receivers that it went to.
+/// A future that sends a message when every receiver has capacity. Created by
+/// [`Messenger::send`](super::Messenger::send).
+///
+/// It returns the number of receivers that the message went to.
 ///
 /// ```
 /// use nanolith::messenger::{Messenger, Sending};
@@ -22,16 +24,17 @@ use std::{
 ///
 /// # Errors
 ///
-/// [`SendError`] with the message when the messenger is closed.
+/// Returns [`SendError`] with the message when the messenger is closed.
 ///
 /// # Panics
 ///
-/// As a future, when polled after it was ready.
+/// The future panics when it is polled after it was ready.
 ///
 /// # Cancel safety
 ///
-/// Dropped before it was polled, nothing was sent. Dropped while it waits for room, the message leaves the line; if room was
-/// found for it at that very moment, it is sent.
+/// If the future is dropped before its first poll, nothing was sent. If it is dropped while it
+/// waits for capacity, its message leaves the line of blocked senders. A message for which capacity
+/// was found just before is sent.
 #[must_use = "nothing is sent until awaited or waited on"]
 pub struct Sending<'a, T> {
     sending: broadcast::Sending<'a, T>,
@@ -43,7 +46,8 @@ impl<'a, T> Sending<'a, T> {
         Self { sending }
     }
 
-    /// Blocks until the message is sent. Within a task, the slot is released meanwhile.
+    /// Blocks until the message is sent. Inside a task, the task's slot is released while this
+    /// method blocks.
     ///
     /// ```
     /// use nanolith::Messenger;
@@ -56,7 +60,7 @@ impl<'a, T> Sending<'a, T> {
     ///
     /// # Errors
     ///
-    /// [`SendError`] with the message when the messenger is closed.
+    /// Returns [`SendError`] with the message when the messenger is closed.
     #[inline]
     pub fn wait(self) -> Result<usize, SendError<T>> {
         self.sending.wait().map_err(SendError)

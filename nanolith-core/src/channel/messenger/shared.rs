@@ -1,4 +1,4 @@
-//! A messenger itself, which its endpoints and subscribers share.
+//! The state that the endpoints and subscribers of a messenger share.
 
 use super::{SlowReceiver, registry};
 use crate::{
@@ -13,26 +13,26 @@ use std::{
     },
 };
 
-/// A number that nothing else of this room has.
+/// Returns a number that is unique among all messengers and endpoints.
 pub(super) fn number() -> NonZero<u64> {
     static LAST: AtomicU64 = AtomicU64::new(0);
-    // ORDERING: Relaxed, the number means nothing but itself.
+    // ORDERING: Relaxed, only the number itself is used; it publishes no other data.
     NonZero::new(LAST.fetch_add(1, Ordering::Relaxed) + 1).expect("nobody makes 2⁶⁴ endpoints")
 }
 
 pub(super) struct MessengerShared<T> {
     pub(super) id: NonZero<u64>,
     pub(super) name: Arc<str>,
-    /// Whether others find it by its name.
+    /// `true` if the messenger can be opened by its name.
     named: bool,
-    /// Where they do.
+    /// The realm in which it can be opened.
     namespace: u64,
     pub(super) log: Arc<BroadcastChannel<T>>,
     endpoints: Mutex<usize>,
 }
 
 impl<T> MessengerShared<T> {
-    /// One that others find by its name, or one without.
+    /// Creates a messenger that can be opened by its name, or one without a name.
     pub(super) fn new(name: Option<Arc<str>>, policy: SlowReceiver) -> Arc<Self> {
         let id = number();
         let named = name.is_some();
@@ -47,7 +47,7 @@ impl<T> MessengerShared<T> {
         })
     }
 
-    /// One that keeps what is sent for its first receiver.
+    /// Creates a messenger that keeps messages for its first receiver.
     pub(super) fn kept_for_first(policy: SlowReceiver) -> Arc<Self> {
         let id = number();
         let log = BroadcastChannel::new(policy, true);
@@ -64,7 +64,7 @@ impl<T> MessengerShared<T> {
         *endpoints
     }
 
-    /// Everybody sees the end, and the name is free.
+    /// Ends the log for all endpoints and subscribers, and frees the name.
     pub(super) fn close_all(&self) {
         self.log.close();
         self.release_name();
@@ -96,7 +96,8 @@ impl<T> Endpoint<T> {
         Arc::new(Self { hub, id: number(), closed: OnceLock::new() })
     }
 
-    /// The handle that sends is gone. Of a messenger that nobody can open any more, the last one ends it.
+    /// Counts a dropped handle. The last handle of a messenger without a name ends the messenger,
+    /// because no new endpoint can be opened.
     pub(super) fn leave(&self) {
         if self.hub.count(|endpoints| endpoints - 1) == 0 && !self.hub.named {
             self.hub.log.close();
@@ -107,7 +108,7 @@ impl<T> Endpoint<T> {
         SenderId(Some(self.id))
     }
 
-    /// Ends its subscribers, which drop what they had not received.
+    /// Ends the endpoint's subscribers, which drop the messages that they had not received.
     pub(super) fn close(&self) {
         let _ = self.closed.set(());
         self.hub.log.remove_owner(self.origin());

@@ -1,4 +1,4 @@
-//! One who receives.
+//! A subscriber: it receives the messages of a messenger's other endpoints.
 
 use super::{Receiving, ReceivingWithin, RecvError, TryRecvError, WaitFor, shared::Endpoint};
 use crate::channel::broadcast::{Received, Receiver};
@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-/// Receives what other endpoints send from the moment on when it was made: by [`Messenger::subscribe`].
+/// A subscriber that receives the messages that other endpoints send after its creation. Created by
+/// [`Messenger::subscribe`].
 ///
 /// ```
 /// use nanolith::Messenger;
@@ -25,9 +26,11 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// It is a [`Stream`] too. Stream and iterator pass over what was lost; [`Subscriber::lost`] tells how much that was.
+/// A subscriber is also a [`Stream`]. The stream and the iterators skip lost messages.
+/// [`Subscriber::lost`] returns how many were lost.
 ///
-/// Dropped, it lets go of what it has not received, and of the senders that wait for it.
+/// Dropping a subscriber drops the messages that it has not received. Senders no longer wait for
+/// it.
 ///
 /// [`Messenger::subscribe`]: super::Messenger::subscribe
 pub struct Subscriber<T> {
@@ -36,7 +39,7 @@ pub struct Subscriber<T> {
     lost: u64,
 }
 
-/// Nothing in it is pinned.
+/// No field is pinned.
 impl<T> Unpin for Subscriber<T> {}
 
 impl<T: Clone> Subscriber<T> {
@@ -44,7 +47,7 @@ impl<T: Clone> Subscriber<T> {
         Self { seat, receiver, lost: 0 }
     }
 
-    /// The next message.
+    /// Waits for the next message.
     ///
     /// ```
     /// use nanolith::Messenger;
@@ -61,13 +64,13 @@ impl<T: Clone> Subscriber<T> {
     ///
     /// # Errors
     ///
-    /// [`RecvError::Lost`] with the number of messages that were dropped before the next one, once; [`RecvError::Closed`]
-    /// when no more will come.
+    /// Returns [`RecvError::Lost`] with the number of messages that were dropped before the next
+    /// one, once. Returns [`RecvError::Closed`] when no more messages will arrive.
     pub fn recv(&mut self) -> Receiving<'_, T> {
         Receiving::new(self)
     }
 
-    /// The next message, if there is one.
+    /// Receives the next message without waiting.
     ///
     /// ```
     /// use nanolith::messenger::{Messenger, TryRecvError};
@@ -81,7 +84,8 @@ impl<T: Clone> Subscriber<T> {
     ///
     /// # Errors
     ///
-    /// As [`Subscriber::recv`], and [`TryRecvError::Empty`].
+    /// Returns the errors of [`Subscriber::recv`], and [`TryRecvError::Empty`] when no message is
+    /// available.
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         if self.is_closed() {
             return Err(TryRecvError::Closed);
@@ -92,7 +96,7 @@ impl<T: Clone> Subscriber<T> {
         }
     }
 
-    /// The next message, if it comes within `limit` from this call.
+    /// Waits for the next message, at most for `limit`. The time counts from this call.
     ///
     /// ```
     /// use nanolith::{Messenger, messenger::RecvTimeoutError, time::MILLISECOND};
@@ -103,13 +107,15 @@ impl<T: Clone> Subscriber<T> {
     ///
     /// # Errors
     ///
-    /// As [`Subscriber::recv`], and [`RecvTimeoutError::Timeout`](super::RecvTimeoutError::Timeout).
+    /// Returns the errors of [`Subscriber::recv`], and
+    /// [`RecvTimeoutError::Timeout`](super::RecvTimeoutError::Timeout) when the time has elapsed.
     pub fn recv_timeout(&mut self, limit: Duration) -> ReceivingWithin<'_, T> {
         ReceivingWithin::new(Receiving::new(self), limit)
     }
 
-    /// The next message for which `fits` holds; those before it are passed over. For a limit there are
-    /// [`WaitFor::wait_timeout`] and [`time::timeout`](crate::time::timeout).
+    /// Waits for the next message for which `predicate` returns `true`. The messages before it are
+    /// skipped. For a time limit, use [`WaitFor::wait_timeout`] or
+    /// [`time::timeout`](crate::time::timeout).
     ///
     /// ```
     /// use nanolith::Messenger;
@@ -125,12 +131,13 @@ impl<T: Clone> Subscriber<T> {
     ///
     /// # Errors
     ///
-    /// As [`Subscriber::recv`]: what was lost may have been what is waited for.
+    /// Returns the errors of [`Subscriber::recv`]. A lost message may have been one that fits.
     pub fn wait_for<P: FnMut(&T) -> bool>(&mut self, predicate: P) -> WaitFor<'_, T, P> {
         WaitFor::new(self, predicate)
     }
 
-    /// Blocks for each message, until no more will come; passes over what was lost.
+    /// Returns an iterator that blocks for each message and ends when no more messages will arrive.
+    /// It skips lost messages.
     ///
     /// ```
     /// use nanolith::Messenger;
@@ -147,7 +154,8 @@ impl<T: Clone> Subscriber<T> {
         Messages(self)
     }
 
-    /// How many messages have come that it has not received.
+    /// Returns the number of messages that were sent to this subscriber and that it has not
+    /// received.
     ///
     /// ```
     /// use nanolith::Messenger;
@@ -163,7 +171,7 @@ impl<T: Clone> Subscriber<T> {
         self.receiver.lag()
     }
 
-    /// How many messages it has lost so far, as far as it has been told.
+    /// Returns the number of lost messages that its receives have reported up to now.
     ///
     /// ```
     /// use nanolith::messenger::{Messenger, SlowReceiver};
@@ -181,7 +189,7 @@ impl<T: Clone> Subscriber<T> {
         self.lost
     }
 
-    /// Whether its endpoint is closed; if so, nothing is kept for it.
+    /// Returns `true` if the endpoint is closed. Then the subscriber keeps no messages in memory.
     #[inline]
     fn is_closed(&mut self) -> bool {
         let closed = self.seat.is_closed();
@@ -191,13 +199,13 @@ impl<T: Clone> Subscriber<T> {
         closed
     }
 
-    /// Looks whether something comes, for a while.
+    /// Spins for a while, until a message arrives.
     #[inline]
     pub(super) fn look_on(&self) {
         self.receiver.look_on();
     }
 
-    /// What is there at a first look.
+    /// Returns the next message, or an error, if it is visible without waiting.
     #[inline]
     pub(super) fn look(&mut self) -> Option<Result<T, RecvError>> {
         if self.is_closed() {
@@ -229,7 +237,7 @@ impl<T: Clone> Subscriber<T> {
 }
 
 impl<T> Subscriber<T> {
-    /// Takes the waker of the last poll back, if it is still there.
+    /// Takes back the waker of the last poll, if the log still has it.
     #[inline]
     pub(super) fn rise(&mut self) {
         self.receiver.rise();
@@ -250,7 +258,8 @@ impl<T: Clone> Stream for Subscriber<T> {
     }
 }
 
-/// The messages of a subscriber, each of which it blocks for: made by [`Subscriber::iter`] and `for`.
+/// An iterator that blocks for each message of a subscriber. Created by [`Subscriber::iter`], and
+/// by `for`.
 ///
 /// ```
 /// use nanolith::Messenger;

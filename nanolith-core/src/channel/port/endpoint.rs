@@ -194,9 +194,8 @@ impl<S, R> Port<S, R> {
 impl<S, R> Drop for Port<S, R> {
     fn drop(&mut self) {
         // The receiver closes before the sender. So a thread that sees the sender closed also sees
-        // that sends to this port fail.
-        // The unreceived messages are user values, so they are dropped last, after all waiters were
-        // notified.
+        // that sends to this port fail. The unreceived messages are user values, so they are
+        // dropped last, after all waiters were notified.
         let unreceived = self.inward.close_receiver();
         self.outward.close_sender();
         drop(unreceived);
