@@ -3,8 +3,9 @@
 //!
 //! A sender that finds a receiver full joins the line of blocked senders, sets the flag, and reads
 //! the positions once more. A receiver that has taken all messages, or a whole block, first
-//! publishes its position and then reads the flag. Of these two steps one comes first, and the
-//! other side sees it. So no sender waits for capacity that is free.
+//! publishes its position and then reads the flag. Each side writes before it reads, as in
+//! [Dekker's algorithm](https://en.wikipedia.org/wiki/Dekker%27s_algorithm). So at least one side
+//! sees the write of the other, and no sender waits for capacity that is free.
 
 use crate::util::loom::{AtomicU32, AtomicU64, Ordering, fence};
 

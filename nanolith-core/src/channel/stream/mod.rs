@@ -39,8 +39,8 @@
 //! - While neither end has to wait, no lock is taken.
 //! - A task that blocks on a stream releases its pool slot while it blocks.
 
-// From the ground up: `notify` wakes the other end, `shared` is the state that both ends share
-// beside the ring, `producer` and `consumer` are the two halves of any stream. The other modules
+// From the ground up: `notify` wakes the other end. `shared` is the state that both ends share
+// beside the ring. `producer` and `consumer` are the two halves of any stream. The other modules
 // are the public types around them.
 mod consumer;
 mod credits;

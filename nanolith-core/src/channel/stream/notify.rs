@@ -32,8 +32,8 @@ impl Notify {
         Self { asked: AtomicU32::new(SILENT), waker: AtomicWaker::new() }
     }
 
-    /// Registers a waker for the next `notify`. Only one end calls this, and it looks again before
-    /// it sleeps.
+    /// Registers a waker for the next `notify`. Only one end calls this method, and that end looks
+    /// again before it sleeps.
     pub(super) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
         // ORDERING: AcqRel. The Acquire pairs with the Release in `notify`: the look that follows
