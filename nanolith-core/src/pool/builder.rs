@@ -1,10 +1,10 @@
-//! Building a pool.
+//! The builder of a pool.
 
 use super::{BuildError, Concurrency, MaxQueue, Pool, config::Config, global::build_global};
 use crate::{call::policy::Order, error::CallError, executor::admission::OnFull, meta::priority::Priority};
 use std::{fmt, sync::Arc, time::Duration};
 
-/// The settings of a pool: made by [`Pool::builder`].
+/// A builder for a [`Pool`], made by [`Pool::builder`].
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -24,7 +24,8 @@ impl PoolBuilder {
         Self { config: Config::default() }
     }
 
-    /// The pool's name, which its threads bear with a number. The default is `nanolith`.
+    /// Sets the pool's name. The names of its threads are this name and a number. The default is
+    /// `nanolith`.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -36,7 +37,7 @@ impl PoolBuilder {
         self
     }
 
-    /// How many tasks run at once: from 1 to 10,000. The default is one a core.
+    /// Sets how many tasks run at once: from 1 to 10,000. The default is one task per core.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -49,7 +50,8 @@ impl PoolBuilder {
         self
     }
 
-    /// Whether it measures how long calls wait and run: [`Pool::metrics`]. The default is not, and costs nothing.
+    /// Sets whether the pool measures how long calls wait and run: see [`Pool::metrics`]. The
+    /// default is `false`, which costs nothing.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -63,11 +65,12 @@ impl PoolBuilder {
         self
     }
 
-    /// How many threads the pool keeps, and begins with: at least 1, at most the concurrency. The default is as many as the
-    /// concurrency.
+    /// Sets how many threads the pool starts with and keeps: at least 1, at most the concurrency.
+    /// The default is the concurrency.
     ///
-    /// When work waits and all threads are busy, the pool starts one more, up to the concurrency; it gives back those that were
-    /// without work for [`PoolBuilder::idle_timeout`]. A `par_iter` in a task that runs on such a thread has that thread alone.
+    /// When work waits and all threads are busy, the pool starts one more thread, up to the
+    /// concurrency. A thread that was without work for [`PoolBuilder::idle_timeout`] ends. A
+    /// `par_iter` in a task on such a thread runs on that thread alone.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -83,8 +86,9 @@ impl PoolBuilder {
         self
     }
 
-    /// How long a thread beyond [`PoolBuilder::min_concurrency`], or one that stood in for a waiting one, stays without work
-    /// before it ends. The default is 5 s. `Duration::ZERO` ends it at once, `Duration::MAX` keeps it.
+    /// Sets how long a spare thread stays without work before it ends. Spare threads are the
+    /// threads beyond [`PoolBuilder::min_concurrency`] and the threads that replaced a waiting one.
+    /// The default is 5 s. `Duration::ZERO` ends a spare thread at once, `Duration::MAX` keeps it.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -100,11 +104,13 @@ impl PoolBuilder {
         self
     }
 
-    /// How many calls from outside may wait beyond those that free slots will run: at least 1. The default is 65,536.
+    /// Sets how many calls from outside the pool may wait, in addition to the calls that free slots
+    /// will run: at least 1. The default is 65,536.
     ///
-    /// A free slot is room. So a call is not refused beside a slot that runs no task, though no thread has taken the calls yet
-    /// that came before. A slot is free once its thread has counted its last call, a moment after that call's outcome is there.
-    /// [`max_in_flight`](Self::max_in_flight) bounds the calls that run as well.
+    /// A free slot counts as capacity. So a call is not rejected while a slot runs no task, even if
+    /// no thread has taken the earlier calls yet. A slot is free once its thread has counted its
+    /// last call, which is a moment after that call's outcome is available.
+    /// [`max_in_flight`](Self::max_in_flight) also bounds the calls that run.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -121,8 +127,8 @@ impl PoolBuilder {
         self
     }
 
-    /// How many calls from outside may be queued, running and suspended together: at least 1. There is no such bound
-    /// unless it is set.
+    /// Sets how many calls from outside the pool may be queued, running and suspended together. The
+    /// bound is at least 1. By default there is no such bound.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -145,7 +151,7 @@ impl PoolBuilder {
         self
     }
 
-    /// What happens to a call that comes when the queue is full. The default is to wait.
+    /// Sets what happens to a call that arrives when the queue is full. The default is to wait.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -162,12 +168,14 @@ impl PoolBuilder {
         self
     }
 
-    /// How long a thread that has run out of work looks on for more before it sleeps, at most: 30 µs unless it is set,
-    /// 10 ms at most. A longer spin finds more calls awake, which saves their callers the tens of microseconds that it takes
-    /// to wake a thread, and costs that much of a core each time the work runs out. `Duration::ZERO` sleeps at once.
+    /// Sets how long a thread without work looks for more work before it sleeps, at most. The
+    /// default is 30 µs, the maximum 10 ms. A longer spin finds more calls while the thread is
+    /// awake, which saves their callers the tens of microseconds that waking a thread takes. A
+    /// longer spin also uses that much of a core each time the work runs out. With `Duration::ZERO`
+    /// the thread sleeps at once.
     ///
-    /// On a machine with one core nobody spins, and a thread whose spins came to nothing a few times in a row leaves them
-    /// out for a while.
+    /// On a machine with one core, threads do not spin. A thread that spun a few times in a row
+    /// without finding work skips the spin for a while.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -182,9 +190,11 @@ impl PoolBuilder {
         self
     }
 
-    /// How long work of this priority may be kept waiting by others on this pool, instead of [`Priority::timeout`]: the
-    /// earliest expiration goes first. Zero counts, for [`Priority::Immediate`], as expired one millisecond before it comes. With
-    /// `Duration::MAX` it goes after all that expires.
+    /// Sets how long calls of this priority may be kept waiting by other calls on this pool,
+    /// instead of
+    /// [`Priority::timeout`]: the call with the earliest expiration goes first. For
+    /// [`Priority::Immediate`], zero counts as expired one millisecond before the call arrives.
+    /// With `Duration::MAX` a call goes after all calls that expire.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -196,8 +206,9 @@ impl PoolBuilder {
         self
     }
 
-    /// An order of one's own, over that of priorities: see [`Order`]. Each call then passes the pool's lock, and takes
-    /// `O(log n)` to be queued; where a full queue drops the oldest call, `O(n)`.
+    /// Sets an order of the program's own, which takes precedence over that of the priorities: see
+    /// [`Order`]. Each call then passes the pool's lock, and queueing it takes `O(log n)`. Dropping
+    /// the oldest call of a full queue takes `O(n)`.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -211,8 +222,9 @@ impl PoolBuilder {
         self
     }
 
-    /// How long a task may run before it should give way ([`Context::should_yield`](crate::Context::should_yield)): 5 ms
-    /// unless it is set. With `Duration::ZERO` it always should.
+    /// Sets how long a task may run before it should yield
+    /// ([`Context::should_yield`](crate::Context::should_yield)). The default is 5 ms. With
+    /// `Duration::ZERO` a task should always yield.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -224,8 +236,8 @@ impl PoolBuilder {
         self
     }
 
-    /// Names each thread by its number, counted from zero. Threads that stand in for waiting ones keep the pool's name,
-    /// as `nanolith-spare-1`.
+    /// Sets the function that names each thread by its number, counted from zero. Spare threads
+    /// keep the pool's name, for example `nanolith-spare-1`.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -246,8 +258,8 @@ impl PoolBuilder {
         self
     }
 
-    /// The stack of each thread, in bytes: at least 65,536; a spare thread has at least 262,144. The default is the standard
-    /// library's.
+    /// Sets the stack size of each thread, in bytes: at least 65,536. A spare thread has at least
+    /// 262,144 bytes. The default is that of the standard library.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -261,7 +273,7 @@ impl PoolBuilder {
         self
     }
 
-    /// Runs on each thread as it starts. A panic in it is swallowed.
+    /// Sets a function that runs on each thread when the thread starts. A panic in it is ignored.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -277,7 +289,7 @@ impl PoolBuilder {
         self
     }
 
-    /// Runs on each thread as it exits. A panic in it is swallowed.
+    /// Sets a function that runs on each thread when the thread exits. A panic in it is ignored.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -292,11 +304,13 @@ impl PoolBuilder {
         self
     }
 
-    /// Hears of each panic of a task that no caller gets: of a call that was detached, or whose handle was dropped unread, and of
-    /// one that had been cancelled or timed out before. The error is a [`CallError::Panicked`](crate::CallError::Panicked).
+    /// Sets a function that runs for each panic of a task that no caller receives. These are panics
+    /// of calls that were detached, whose handle was dropped unread, or that had been cancelled or
+    /// timed out before. The error is a [`CallError::Panicked`](crate::CallError::Panicked).
     ///
-    /// It runs on the thread on which the task panicked, or on which the handle is dropped, with no lock held. It may block and
-    /// submit. A panic in it is swallowed. The default does nothing: the panic hook of the program has printed the panic.
+    /// The function runs on the thread on which the task panicked, or on which the handle is
+    /// dropped, with no lock held. It may block and submit calls. A panic in it is ignored. The
+    /// default does nothing: the program's panic hook has printed the panic.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -311,8 +325,9 @@ impl PoolBuilder {
         self
     }
 
-    /// How many threads may stand in for those that wait within tasks. The default is 256. Beyond it, a wait for the
-    /// same pool that could never end gives [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock).
+    /// Sets how many spare threads may replace threads that wait within tasks. The default is 256.
+    /// Beyond it, a wait for the same pool that could never end gives
+    /// [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock).
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -325,7 +340,8 @@ impl PoolBuilder {
         self
     }
 
-    /// A value for the tasks' contexts, one a type: `cx.data::<T>()`. A later one of the same type takes its place.
+    /// Adds a value to the tasks' contexts, one per type: `cx.data::<T>()`. A later value of the
+    /// same type replaces an earlier one.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -345,7 +361,7 @@ impl PoolBuilder {
         self
     }
 
-    /// Starts the pool.
+    /// Builds and starts the pool.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -357,7 +373,8 @@ impl PoolBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] names the setting that cannot work, or says that the system gives no threads.
+    /// [`BuildError`] names the setting that is invalid, or says that the system provides no
+    /// threads.
     pub fn build(self) -> Result<Pool, BuildError> {
         Pool::build(self.config)
     }
@@ -375,7 +392,8 @@ impl PoolBuilder {
     ///
     /// # Errors
     ///
-    /// As [`PoolBuilder::build`]; also when the global pool has been started before.
+    /// The errors of [`PoolBuilder::build`], and [`BuildError`] if the global pool was started
+    /// before.
     pub fn build_global(self) -> Result<(), BuildError> {
         build_global(self)
     }

@@ -1,4 +1,4 @@
-//! The settings of a pool, and what is wrong with them.
+//! The settings of a pool and their validation.
 
 use crate::{
     call::policy::PolicyConfig, error::CallError, executor::admission::OnFull, park::parker, sched::queue::Limits,
@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{error::Error, fmt, io, num::NonZero, sync::Arc, thread, time::Duration};
 
-/// How many tasks a pool runs at once, in terms of the machine's cores.
+/// The number of tasks that a pool runs at once, relative to the number of the machine's cores.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -15,14 +15,15 @@ use std::{error::Error, fmt, io, num::NonZero, sync::Arc, thread, time::Duration
 /// # Ok::<(), nanolith::BuildError>(())
 /// ```
 ///
-/// "Cores" are what [`std::thread::available_parallelism`] tells: those that this process may use.
+/// The number of cores is [`std::thread::available_parallelism`]: the cores that this process may
+/// use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Concurrency {
     /// A quarter of the cores, at least one.
     Quarter,
     /// Half of the cores, at least one.
     Half,
-    /// One a core.
+    /// One task per core.
     #[default]
     X1,
     /// Twice the cores.
@@ -35,12 +36,12 @@ pub enum Concurrency {
     X8,
     /// Ten times the cores.
     X10,
-    /// This many: from 1 to 10,000.
+    /// Exactly this number of tasks: from 1 to 10,000.
     Exact(usize),
 }
 
 impl Concurrency {
-    /// The number of tasks on this machine.
+    /// Returns the number of tasks on this machine.
     ///
     /// ```
     /// use nanolith::Concurrency;
@@ -66,7 +67,8 @@ impl Concurrency {
     }
 }
 
-/// How many calls from outside may wait beyond those that free slots will run. The default is 65,536.
+/// The number of calls from outside a pool that may wait, in addition to the calls that free slots
+/// will run. The default is 65,536.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -76,24 +78,26 @@ impl Concurrency {
 /// # Ok::<(), nanolith::BuildError>(())
 /// ```
 ///
-/// A free slot is room: a pool of 2 with `Bounded(1)` that runs nothing takes 3 calls at once. A slot is free while its
-/// thread runs no task. A paused pool has no free slot. `PoolBuilder::max_in_flight` bounds the calls that run as well.
+/// A free slot counts as capacity: an idle pool with a concurrency of 2 and `Bounded(1)` accepts 3
+/// calls at once. A slot is free while its thread runs no task. A paused pool has no free slot.
+/// `PoolBuilder::max_in_flight` also bounds the calls that run.
 ///
-/// Calls that running tasks submit to their own pool are always taken, and counted apart: [`Pool::overflow`].
+/// Calls that running tasks submit to their own pool are always accepted, and are counted
+/// separately: [`Pool::overflow`].
 ///
 /// [`Pool::overflow`]: crate::Pool::overflow
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MaxQueue {
-    /// No bound but memory.
+    /// No bound except memory.
     Unbounded,
-    /// The square of the concurrency, which it follows when that changes.
+    /// The square of the concurrency. The bound changes with the concurrency.
     Auto,
-    /// This many calls, at least one.
+    /// This number of calls, at least one.
     Bounded(usize),
 }
 
 impl Default for MaxQueue {
-    /// 65,536 calls.
+    /// Returns `Bounded(65_536)`.
     fn default() -> Self {
         Self::Bounded(65_536)
     }
@@ -109,23 +113,23 @@ impl MaxQueue {
     }
 }
 
-/// What a pool's or a service's thread runs as it starts or exits.
+/// A function that a thread of a pool or a service runs when it starts or exits.
 pub(crate) type ThreadHandler = Arc<dyn Fn() + Send + Sync>;
 
-/// What a pool runs after a panic that no caller gets.
+/// A function that a pool runs after a panic that no caller receives.
 pub(crate) type PanicHandler = Arc<dyn Fn(&CallError) + Send + Sync>;
 
-/// Names a thread by its number.
+/// A function that names a thread by its number.
 pub(crate) type ThreadName = Arc<dyn Fn(usize) -> String + Send + Sync>;
 
-/// What a pool is built from.
+/// The settings of a pool.
 #[derive(Clone)]
 pub(crate) struct Config {
     pub(crate) name: Arc<str>,
     pub(crate) concurrency: Concurrency,
-    /// `None`: as many as the concurrency.
+    /// The number of threads that the pool keeps. `None` stands for the concurrency.
     pub(crate) min_concurrency: Option<Concurrency>,
-    /// How long a thread beyond those stays without work.
+    /// How long a thread that the pool does not keep stays without work before it ends.
     pub(crate) idle_timeout: Duration,
     pub(crate) max_queue: MaxQueue,
     pub(crate) max_in_flight: usize,
@@ -166,14 +170,14 @@ impl Default for Config {
     }
 }
 
-/// How long a thread that a pool does not keep stays without work, unless it is said otherwise.
+/// How long a thread that the pool does not keep stays without work, by default.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// The most tasks that a pool may run at once.
+/// The maximum number of tasks that a pool may run at once.
 const MAX_CONCURRENCY: usize = 10_000;
 
 impl Config {
-    /// The concurrency as a number, if it is one that can be had.
+    /// Returns the concurrency as a number, or an error if it is out of range.
     pub(crate) fn tasks(concurrency: Concurrency) -> Result<usize, BuildError> {
         match concurrency.tasks() {
             0 => Err(BuildError::bad("concurrency", "must be at least 1")),
@@ -182,12 +186,13 @@ impl Config {
         }
     }
 
-    /// How many threads the pool keeps of those that its tasks run on. The others come when work waits, and go.
+    /// Returns how many threads the pool keeps to run tasks. More threads start when work waits,
+    /// and end when they are idle.
     pub(crate) fn kept(&self, concurrency: usize) -> usize {
         self.min_concurrency.map_or(concurrency, Concurrency::tasks)
     }
 
-    /// How many threads there may be beside those: to run tasks, and to stand in for those that wait.
+    /// Returns the maximum number of spare threads, which run tasks or replace threads that wait.
     pub(crate) fn others(&self, concurrency: usize) -> usize {
         self.max_spares.saturating_add(concurrency.saturating_sub(self.kept(concurrency)))
     }
@@ -196,7 +201,7 @@ impl Config {
         Limits { queued: self.max_queue.calls(concurrency), in_flight: self.max_in_flight }
     }
 
-    /// Every setting that cannot work, named.
+    /// Checks every setting and returns the concurrency. The error names an invalid setting.
     pub(crate) fn validate(&self) -> Result<usize, BuildError> {
         let tasks = Self::tasks(self.concurrency)?;
         match self.kept(tasks) {
@@ -223,7 +228,7 @@ impl Config {
         Ok(tasks)
     }
 
-    /// The name of thread `number`.
+    /// Returns the name of thread `number`.
     pub(crate) fn thread_name(&self, number: usize) -> String {
         let name = match &self.thread_name {
             Some(name) => name(number),
@@ -233,10 +238,10 @@ impl Config {
     }
 }
 
-/// The least stack that a thread of ours can start with, in bytes.
+/// The minimum stack size of a thread that this crate starts, in bytes.
 pub(crate) const MIN_STACK: usize = 65_536;
 
-/// Whether a thread may look on for so long before it sleeps.
+/// Checks that the spin of a thread before it sleeps is within its maximum.
 pub(crate) fn check_spin(spin: Duration) -> Result<(), BuildError> {
     if spin > parker::MAX_SPIN {
         return Err(BuildError::bad("spin_before_park", "must be at most 10 ms"));
@@ -244,7 +249,7 @@ pub(crate) fn check_spin(spin: Duration) -> Result<(), BuildError> {
     Ok(())
 }
 
-/// A thread's name cannot hold a NUL byte.
+/// Checks that a thread's name contains no NUL byte.
 pub(crate) fn check_name(setting: &'static str, name: &str) -> Result<(), BuildError> {
     if name.contains('\0') {
         return Err(BuildError::bad(setting, "must not contain a NUL byte"));
@@ -252,7 +257,7 @@ pub(crate) fn check_name(setting: &'static str, name: &str) -> Result<(), BuildE
     Ok(())
 }
 
-/// A pool or a service cannot be made so.
+/// The error of building a pool or a service.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -283,7 +288,8 @@ impl BuildError {
         Self(Reason::AlreadyBuilt)
     }
 
-    /// The setting at fault, if one is; `None` when the system gives no threads, or the global pool was built before.
+    /// Returns the invalid setting. Returns `None` if the system provides no threads, or if the
+    /// global pool was built before.
     #[must_use]
     pub fn setting(&self) -> Option<&'static str> {
         match self.0 {

@@ -1,4 +1,4 @@
-//! What happens to a pool, as a stream: its queue was full or ran empty, a task runs far beyond its time-out.
+//! The events of a pool as a stream: a full queue, an empty pool, a task far beyond its time-out.
 
 use super::{
     pool_shared::{Emptied, PoolShared},
@@ -19,7 +19,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// What happened to a pool's queue.
+/// An event of a pool's queue.
 ///
 /// ```
 /// use nanolith::{PoolEvent, prelude::*};
@@ -38,17 +38,18 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PoolEvent {
-    /// A call found no room in the queue, whatever became of it: [`OnFull`](crate::OnFull).
+    /// A call found the queue full. [`OnFull`](crate::OnFull) decides what happens to the call.
     Full,
-    /// A task of this kind runs far beyond its time-out: for as long again as it ran until then, and for a second at least. It
-    /// keeps its slot. [`Pool::overrunning`](super::Pool::overrunning) says what can be done.
+    /// A task of this kind has run far beyond its time-out: by as long as it ran until then, and by
+    /// at least a second. The task keeps its slot. [`Pool::overrunning`](super::Pool::overrunning)
+    /// says what can be done.
     Overrun(&'static TaskInfo),
-    /// No call was queued, running or suspended, after there was one.
+    /// No call is queued, running or suspended, after there was at least one.
     Drained,
 }
 
-/// How often calls found no room and tasks ran far beyond their time-outs, and the waits for that and for the pool's end. Under
-/// the pool's lock.
+/// Counts of full queues and of tasks far beyond their time-outs, with the waiters for these events
+/// and for the pool's end. This is protected by the pool's lock.
 #[derive(Default)]
 pub(super) struct FullEvents {
     times: u64,
@@ -59,13 +60,13 @@ pub(super) struct FullEvents {
 }
 
 impl FullEvents {
-    /// Once more; those that wait are to be woken.
+    /// Records a full queue, and returns the waiters to be woken.
     pub(super) fn record(&mut self) -> WakeList {
         self.times += 1;
         self.watchers()
     }
 
-    /// A task runs far beyond its time-out.
+    /// Records that a task runs far beyond its time-out, and returns the waiters to be woken.
     pub(super) fn note_overrun(&mut self, task: &'static TaskInfo) -> WakeList {
         self.overruns += 1;
         self.overran = Some(task);
@@ -77,7 +78,7 @@ impl FullEvents {
     }
 }
 
-/// The waits for [`FullEvents`].
+/// The waiters for [`FullEvents`].
 struct Filled(Arc<PoolShared>);
 
 impl WaiterHome for Filled {
@@ -92,7 +93,7 @@ impl WaiterHome for Filled {
     }
 }
 
-/// The events that were told, by their counts.
+/// The counts of the events that a [`PoolEvents`] has returned.
 struct Seen {
     fulls: u64,
     overruns: u64,
@@ -100,7 +101,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// The next event, if it has come; `None` within after the last.
+    /// Returns the next event if it has happened, and the inner `None` after the last event.
     fn next(&mut self, core: &PoolState) -> Option<Option<PoolEvent>> {
         let (fulls, queue) = (core.full_events.times, &core.injector.queue);
         if fulls > self.fulls {
@@ -119,7 +120,7 @@ impl Seen {
     }
 }
 
-/// A wait for the next event. Dropped, it leaves no waker.
+/// A wait for the next event. Its drop removes its waker.
 struct Waits {
     emptied: Registration<Emptied>,
     filled: Registration<Filled>,
@@ -143,12 +144,15 @@ impl Waits {
     }
 }
 
-/// What happens to a pool's queue from now on: made by [`Pool::events`](super::Pool::events). It ends when the pool was closed
-/// and its last call is over.
+/// A stream of what happens to a pool's queue, made by [`Pool::events`](super::Pool::events). The
+/// stream ends when the pool is closed and its last call has ended.
 ///
-/// It is a `Stream`, and a blocking iterator. What happens again before it was asked is told once, of overruns the last. Of
-/// several that happened since, they come in the order of [`PoolEvent`]. While somebody has one, calls take the way through the pool's lock, which costs short ones
-/// some of their rate.
+/// This is a `Stream` and a blocking iterator. An event that happens several times between two
+/// reads is returned once; for overruns, the last one is returned. Different events between two
+/// reads are returned in the order of [`PoolEvent`].
+///
+/// While a `PoolEvents` exists, every call passes the pool's lock. That lowers the rate of short
+/// calls.
 ///
 /// ```
 /// use nanolith::{PoolEvent, prelude::*};
@@ -165,7 +169,7 @@ impl Waits {
 pub struct PoolEvents {
     inner: Arc<PoolShared>,
     seen: Seen,
-    /// The wait of the last poll of the stream.
+    /// The wait of the stream's last poll.
     waits: Waits,
 }
 
@@ -178,13 +182,14 @@ impl PoolEvents {
             overruns: core.full_events.overruns,
             emptied: core.injector.queue.times_emptied(),
         };
-        // ORDERING: Relaxed, who finds the queue full at this very moment need not tell us.
+        // ORDERING: Relaxed, a call that finds the queue full at this moment need not be reported.
+        // The load is in `record_full`.
         inner.watched.fetch_add(1, Ordering::Relaxed);
         inner.release(core, WakeList::default());
         Self { waits: Waits::new(&inner), inner, seen }
     }
 
-    /// The next event; `None` after the last.
+    /// Returns the next event, or `None` after the last event.
     ///
     /// ```
     /// # use nanolith::{PoolEvent, prelude::*};
@@ -236,7 +241,7 @@ impl fmt::Debug for PoolEvents {
     }
 }
 
-/// Waits for an event: made by [`PoolEvents::recv`].
+/// The future that waits for the next event, made by [`PoolEvents::recv`].
 #[must_use = "does nothing until awaited or waited on"]
 pub struct NextPoolEvent<'a> {
     events: &'a mut PoolEvents,
@@ -244,7 +249,7 @@ pub struct NextPoolEvent<'a> {
 }
 
 impl NextPoolEvent<'_> {
-    /// Blocks until it is there.
+    /// Blocks the thread until the next event has happened.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -257,7 +262,8 @@ impl NextPoolEvent<'_> {
     #[must_use]
     pub fn wait(self) -> Option<PoolEvent> {
         let host = Backend::id(&*self.events.inner);
-        // Where a wait of the pool's last free thread would keep the event from happening, there is none.
+        // A wait that blocks the pool's last free thread would prevent the event. It returns
+        // `None`.
         block_on::block_on(self, Some(host)).ok().flatten()
     }
 }

@@ -1,7 +1,10 @@
-//! The pool: lanes of work over runners that stand on rayon threads.
+//! The thread pool: a priority queue of calls, and workers on rayon threads that run them.
 //!
-//! `config` says what a pool is built from, `core` is its state under one lock, `runner` drains it, `waiting` says how
-//! its threads wait, `spares` are the threads that stand in for them, `rayon_pool` is all that knows rayon.
+//! `config` holds a pool's settings, and `pool_state` is the pool's state under one lock.
+//! `pool_shared` is what all handles share. `worker` runs queued calls, and says what a thread does
+//! that waits. `threads` holds the rayon threads, the spare threads and the simulated threads.
+//! `limits` holds the limits of task kinds and the shares. `handlers` runs message handlers on the
+//! global pool.
 
 mod builder;
 mod closed;
@@ -55,10 +58,10 @@ use std::{
     time::Duration,
 };
 
-/// A pool of threads that runs tasks by priority, at most so many at once.
+/// A pool of threads that runs tasks by priority, up to a fixed number at once.
 ///
-/// It is a handle: clones share one pool. When the last is dropped the pool closes, without waiting: the calls that it
-/// accepted still finish.
+/// A `Pool` is a handle, and its clones share one pool. When the last handle is dropped, the pool
+/// closes without waiting. The calls that the pool has accepted still finish.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -75,7 +78,7 @@ pub struct Pool {
     last: Arc<Last>,
 }
 
-/// Closes the pool when its last handle goes.
+/// Closes the pool when its last handle is dropped.
 struct Last(Arc<PoolShared>);
 
 impl Drop for Last {
@@ -85,7 +88,7 @@ impl Drop for Last {
 }
 
 impl Pool {
-    /// The settings of a new pool.
+    /// Returns a builder with the default settings.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -105,16 +108,18 @@ impl Pool {
         &self.last.0
     }
 
-    /// The pool's name, which its threads bear.
+    /// Returns the pool's name. The names of its threads start with it.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner().config.name
     }
 
-    // ----- while it runs
+    // ----- while the pool runs
 
-    /// Changes how many tasks run at once. More start at once; of fewer, those that run finish first. A bound of
-    /// [`MaxQueue::Auto`] follows; it evicts no call. The threads of [`PoolBuilder::min_concurrency`], where that is set, stay.
+    /// Sets how many tasks run at once. A higher number lets more tasks start at once. After a
+    /// lower number, tasks that run finish first. A bound of [`MaxQueue::Auto`] follows the new
+    /// number and evicts no call. The number of threads set by [`PoolBuilder::min_concurrency`]
+    /// stays the same.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -127,21 +132,22 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] when there can be no such pool; nothing has changed then.
+    /// [`BuildError`] if no pool can have this concurrency. The pool is unchanged then.
     pub fn set_concurrency(&self, concurrency: Concurrency) -> Result<(), BuildError> {
         self.inner().set_concurrency(concurrency)
     }
 
-    /// How many tasks run at once at most.
+    /// Returns the maximum number of tasks that run at once.
     ///
-    /// A task that goes on after a wait may exceed this for a moment, until the next runner is done.
+    /// A task that continues after a wait may exceed this number for a moment, until the next
+    /// worker has finished its task.
     #[must_use]
     pub fn max_concurrency(&self) -> usize {
         self.inner().lock().limit
     }
 
-    /// Starts no queued call any more, but for those that a running task waits for. Calls are accepted as before, and
-    /// those that were begun go on.
+    /// Stops starting queued calls, except the calls that a running task waits for. The pool still
+    /// accepts calls, and calls that have started continue.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -158,7 +164,7 @@ impl Pool {
         self.inner().set_paused(true);
     }
 
-    /// Starts queued calls again.
+    /// Starts queued calls again after [`Pool::pause`].
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -172,17 +178,19 @@ impl Pool {
         self.inner().set_paused(false);
     }
 
-    /// Whether it is paused.
+    /// Returns whether the pool is paused.
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.inner().lock().paused
     }
 
-    /// Runs `run` once on each of the pool's threads, for set-up: at once on those that are idle, between two tasks on the
-    /// others. Gives the results, one a thread.
+    /// Runs `run` once on each of the pool's threads, for example to set up thread-locals. Idle
+    /// threads run it at once, the other threads between two tasks. The output has one result for
+    /// each thread.
     ///
-    /// The threads are those that there are now: [`PoolBuilder::on_thread_start`] runs on those that start later. A paused
-    /// pool's threads run it too. A thread whose task does not end never comes to it.
+    /// Only the threads that exist now run it. [`PoolBuilder::on_thread_start`] runs on threads
+    /// that start later. The threads of a paused pool run it too. A thread whose task does not end
+    /// never runs it.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -202,22 +210,24 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// A task of the pool that would stand still in the wait gets [`RunOnAllError::WouldDeadlock`]; an asynchronous one may
-    /// await it.
+    /// [`RunOnAllError::WouldDeadlock`] if a task of the pool would block its own thread in this
+    /// wait. An asynchronous task may await it.
     ///
     /// # Panics
     ///
-    /// A panic in `run` is the result of that thread.
+    /// If `run` panics, the panic is the result of that thread.
     pub fn run_on_all<T: Send + 'static>(&self, run: impl Fn() -> T + Send + Sync + 'static) -> RunOnAll<T> {
         RunOnAll::begin(self.inner().clone(), run)
     }
 
-    /// A share of the pool, as an executor: while several shares have calls waiting, each gets run time in proportion to its
-    /// weight, so that the flood of one holds no other up. Zero counts as one. The same name gives the same share, which has
-    /// this weight from now on.
+    /// Returns a share of the pool, which is an executor. While several shares have calls waiting,
+    /// each share gets run time in proportion to its weight, so a burst of calls in one share does
+    /// not delay the other shares. A weight of zero counts as one. The same name returns the same
+    /// share, and sets its weight from now on.
     ///
-    /// Within a share calls go by their priority, first come first served: `.expires_in(..)` and the pool's own order count for
-    /// nothing there, until a call is raised. What a task of the pool submits through a share is always taken.
+    /// Within a share, calls run by priority, and in order of arrival within a priority.
+    /// `.expires_in(..)` and the pool's own order have no effect within a share, until a call is
+    /// raised. Calls that a task of the pool submits through a share are always accepted.
     ///
     /// ```
     /// # use nanolith::{TaskSet, prelude::*};
@@ -232,16 +242,17 @@ impl Pool {
         Share::new(self, name.into(), weight)
     }
 
-    // ----- figures: each true at the moment when it was read
+    // ----- figures: each is correct at the moment when it is read
 
-    /// Calls from outside that wait for their turn.
+    /// Returns the number of calls from outside the pool that wait for their turn.
     #[must_use]
     pub fn queue_len(&self) -> usize {
         self.inner().figures().queued_outside
     }
 
-    /// Calls that wait beyond the bound: those that running tasks submitted, those that resume, and those of shares, which
-    /// have bounds of their own.
+    /// Returns the number of calls that wait and do not count towards the bound of the queue: calls
+    /// that running tasks submitted, calls that resume, and calls of shares, which have bounds of
+    /// their own.
     #[must_use]
     pub fn overflow(&self) -> usize {
         // ORDERING: Relaxed, a figure.
@@ -249,38 +260,42 @@ impl Pool {
         self.inner().figures().overflow.saturating_sub(errands)
     }
 
-    /// Tasks that run now. A task that waits, or whose future is pending, does not count.
+    /// Returns the number of tasks that run now. A task that waits, or whose future is pending,
+    /// does not count.
     #[must_use]
     pub fn active(&self) -> usize {
         self.inner().active()
     }
 
-    /// Tasks that could start now.
+    /// Returns the number of tasks that could start now.
     #[must_use]
     pub fn idle(&self) -> usize {
         let active = self.inner().active();
         self.inner().lock().limit.saturating_sub(active)
     }
 
-    /// Whether as many tasks run as may.
+    /// Returns whether the maximum number of tasks is running.
     #[must_use]
     pub fn maxed(&self) -> bool {
         let active = self.inner().active();
         active >= self.inner().lock().limit
     }
 
-    /// Calls that were accepted and are not over: queued, running and suspended.
+    /// Returns the number of calls that were accepted and have not ended: queued, running and
+    /// suspended calls.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.inner().in_flight()
     }
 
-    /// Tasks that still run though their calls have timed out. Each keeps its slot.
+    /// Returns the number of tasks that still run although their calls have timed out. Each of them
+    /// keeps its slot.
     ///
-    /// A thread cannot be stopped from outside, so a task has to stop by itself: a synchronous one asks
-    /// [`Context::is_cancelled`](crate::Context::is_cancelled) from time to time, an asynchronous one is dropped at its next `.await`.
-    /// Where a task cannot ask, because it stands still in foreign code, [`set_concurrency`](Self::set_concurrency) gives the others
-    /// more slots. [`PoolEvent::Overrun`] names the task.
+    /// A thread cannot be stopped from outside, so a task has to stop by itself. A synchronous task
+    /// checks [`Context::is_cancelled`](crate::Context::is_cancelled) from time to time. An
+    /// asynchronous task is dropped at its next `.await`. A task that is blocked in foreign code
+    /// cannot check; then [`set_concurrency`](Self::set_concurrency) gives the other tasks more
+    /// slots. [`PoolEvent::Overrun`] names the task.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -306,13 +321,14 @@ impl Pool {
         self.inner().overruns.count()
     }
 
-    /// Calls that were begun and are over.
+    /// Returns the number of calls that were started and have ended.
     #[must_use]
     pub fn completed(&self) -> u64 {
         self.inner().completed()
     }
 
-    /// How long calls waited and ran, by task, and how busy its threads were; `None` unless it was built to measure.
+    /// Returns how long calls waited and ran, by task, and how busy the threads were. Returns
+    /// `None` unless [`PoolBuilder::metrics`] was set.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -332,7 +348,7 @@ impl Pool {
         self.inner().recorder.read(slots)
     }
 
-    /// Forgets what was measured, and begins anew.
+    /// Discards all measurements and starts measuring again.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -346,7 +362,7 @@ impl Pool {
         self.inner().recorder.reset();
     }
 
-    /// The task that would run next, if nothing more urgent came.
+    /// Returns the task that would run next if no more urgent call arrived.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -364,8 +380,8 @@ impl Pool {
         self.inner().next_task()
     }
 
-    /// Threads that the pool has now: those that it keeps, and those beside them, of which
-    /// [`spare_threads`](Pool::spare_threads) tells.
+    /// Returns the number of threads that the pool has now: the threads that it keeps, and its
+    /// [`spare_threads`](Pool::spare_threads).
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -379,17 +395,18 @@ impl Pool {
         kept + self.inner().spares.total()
     }
 
-    /// Threads beside those that the pool keeps: they stand in for those that wait, or are what it grew by beyond
+    /// Returns the number of threads beyond those that the pool keeps. Spare threads replace
+    /// threads that wait, or were started when the pool grew beyond
     /// [`PoolBuilder::min_concurrency`].
     #[must_use]
     pub fn spare_threads(&self) -> usize {
         self.inner().spares.total()
     }
 
-    // ----- the end
+    // ----- closing
 
-    /// Waits for the first moment, from this call on, when no call is queued, running or suspended, even if others come
-    /// at once.
+    /// Waits for the first moment after this call at which no call is queued, running or suspended.
+    /// The wait ends even if new calls arrive immediately after that moment.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -404,10 +421,12 @@ impl Pool {
         Drained::new(self.inner().clone())
     }
 
-    /// Waits until the pool is closed, its calls are over, and its threads have ended, without closing it.
+    /// Waits until the pool is closed, its calls have ended, and its threads have ended. This
+    /// method does not close the pool.
     ///
-    /// A pool that is only closed keeps its threads for as long as its handles live. This has them end once all calls are over,
-    /// and [`on_thread_exit`](PoolBuilder::on_thread_exit) has run on each by then. It keeps no handle itself.
+    /// A pool that is only closed keeps its threads until its handles are dropped. This wait ends
+    /// the threads once all calls have ended. [`on_thread_exit`](PoolBuilder::on_thread_exit) has
+    /// then run on each thread. The returned future holds no handle of the pool.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -427,7 +446,8 @@ impl Pool {
         Closed::new(self.inner().clone())
     }
 
-    /// What happens to its queue from now on: it was full, it ran empty.
+    /// Returns a stream of what happens to the pool's queue from now on: for example that it was
+    /// full, or that it became empty.
     ///
     /// ```
     /// # use nanolith::{PoolEvent, prelude::*};
@@ -442,7 +462,7 @@ impl Pool {
         PoolEvents::new(self.inner().clone())
     }
 
-    /// Whether its queue has no room for a call from outside now.
+    /// Returns whether the queue has no capacity for a call from outside the pool now.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -455,8 +475,9 @@ impl Pool {
         self.inner().is_full()
     }
 
-    /// Accepts no more calls but those of its running tasks; those it has accepted finish, also where it was paused, which
-    /// ends by this. Returns at once: wait for the end with [`Pool::drained`].
+    /// Closes the pool: it accepts no more calls, except those of its running tasks. The calls that
+    /// it has accepted finish. A paused pool resumes. This method returns at once; wait for the end
+    /// with [`Pool::drained`].
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -472,11 +493,12 @@ impl Pool {
         self.inner().close();
     }
 
-    /// Closes as [`Pool::close`] does, and waits until all calls are over, for `limit` at most, counted from now. What has not
-    /// finished by then is ended: a queued call as [`CallError::Cancelled`](crate::CallError::Cancelled), an asynchronous one
-    /// at its await. A synchronous task that runs is asked to stop, which its
-    /// [`Context`](crate::Context::is_cancelled) shows; its caller waits until it returns. A limit of zero ends at once what
-    /// can be ended.
+    /// Closes the pool like [`Pool::close`], and waits until all calls have ended, for `limit` at
+    /// most, counted from now. Calls that have not finished by then are ended. A queued call ends
+    /// as [`CallError::Cancelled`](crate::CallError::Cancelled), an asynchronous call ends at its
+    /// await. A running synchronous task is asked to stop, which its
+    /// [`Context`](crate::Context::is_cancelled) shows; its caller waits until the task returns.
+    /// With a limit of zero, every call that can be ended ends at once.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -499,8 +521,9 @@ impl Pool {
         CloseWithin::new(self.drained(), limit)
     }
 
-    /// Closes, and ends the queued calls as [`CallError::Cancelled`](crate::CallError::Cancelled). Gives their number.
-    /// Running tasks finish.
+    /// Closes the pool, and ends the queued calls as
+    /// [`CallError::Cancelled`](crate::CallError::Cancelled). Returns the number of calls that it
+    /// ended. Running tasks finish.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -516,7 +539,7 @@ impl Pool {
         self.inner().shut_down()
     }
 
-    /// Whether it was closed.
+    /// Returns whether the pool was closed.
     ///
     /// ```
     /// # use nanolith::prelude::*;

@@ -1,7 +1,8 @@
-//! A close with a limit: what has not ended by then is ended, as far as that can be.
+//! Closing a pool with a time limit: the calls that have not ended by then are ended.
 //!
-//! A queued call ends. A suspended one is dropped at its await: those are listed while they are suspended. A synchronous one
-//! is asked to stop, which its context shows, and its caller waits until it returns.
+//! A queued call ends at once. A suspended call is dropped at its await: the pool lists calls while
+//! they are suspended. A synchronous call is asked to stop, which its context shows, and its caller
+//! waits until the call returns.
 
 use super::{drained::Drained, pool_shared::PoolShared};
 use crate::{
@@ -25,7 +26,7 @@ use std::{
     time::Duration,
 };
 
-/// The suspended calls of a pool, to be ended if need be.
+/// A list of a pool's suspended calls, so that a close can end them.
 #[derive(Default)]
 pub(crate) struct SuspendedCalls {
     listed: Mutex<SuspendedSet>,
@@ -34,25 +35,26 @@ pub(crate) struct SuspendedCalls {
 #[derive(Default)]
 struct SuspendedSet {
     calls: HashMap<usize, CallRef<dyn ErasedCall>>,
-    /// How they are being ended, and so are those that come.
+    /// The reason with which the listed calls are ended. Calls that are listed later end with it
+    /// too.
     stopping: Option<EndReason>,
 }
 
 impl SuspendedCalls {
-    /// Lists a call; says whether it is to end, and how.
+    /// Adds a call to the list. Returns the reason with which the call is to end, if it is to end.
     pub(crate) fn insert(&self, call: &CallRef<dyn ErasedCall>) -> Option<EndReason> {
         let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         listed.calls.insert(call.target_ptr().addr(), call.clone());
         listed.stopping
     }
 
-    /// The call is over.
+    /// Removes a call that has ended from the list.
     pub(crate) fn strike_off(&self, call: usize) {
         let gone = self.listed.lock().unwrap_or_else(PoisonError::into_inner).calls.remove(&call);
-        drop(gone); // off the lock
+        drop(gone); // drops after the lock's release
     }
 
-    /// Lists the call, or no longer.
+    /// Adds the call to the list, or removes it.
     pub(crate) fn list_or_strike_off(&self, call: &CallRef<dyn ErasedCall>, is_listed: bool) {
         if is_listed {
             let _ = self.insert(call);
@@ -65,7 +67,7 @@ impl SuspendedCalls {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner).calls.values().cloned().collect()
     }
 
-    /// Ends those that are listed, and from now on those that come.
+    /// Ends all listed calls. Calls that are listed later are to end too.
     pub(crate) fn end_all(&self, host: ExecutorId, how: EndReason, batch: &mut EndBatch) {
         let calls: Vec<_> = {
             let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,8 +78,8 @@ impl SuspendedCalls {
     }
 }
 
-/// A call that a thread of a simulation runs, listed until this is dropped: the end of the simulation ends it, also where the thread
-/// does not end.
+/// A call that a thread of a simulation runs. The call is listed until this is dropped, so the end
+/// of the simulation ends the call even if the thread does not end.
 pub(crate) struct AtWork<'a> {
     list: &'a SuspendedCalls,
     call: usize,
@@ -100,14 +102,16 @@ impl Drop for AtWork<'_> {
     }
 }
 
-/// Ends a suspended call. Where that is over, a hook after its task may still wait: that looks again.
+/// Ends a suspended call. If the call has ended, an after-hook of its task may still wait: this
+/// wakes the hook, which checks again.
 pub(crate) fn end_suspended(call: CallRef<dyn ErasedCall>, host: ExecutorId, how: EndReason, batch: &mut EndBatch) {
     call.header().wake_on_cancel(batch);
     batch.end_call(call, Some(host), how);
 }
 
 impl PoolShared {
-    /// A call is suspended for the first time. It ends if the limit of a close has passed.
+    /// Lists a call that is suspended for the first time. The call ends if the limit of a close has
+    /// passed.
     pub(super) fn list_suspended(&self, call: &CallRef<dyn ErasedCall>) {
         if let Some(how) = self.suspended.insert(call) {
             let mut batch = EndBatch::default();
@@ -116,12 +120,13 @@ impl PoolShared {
         }
     }
 
-    /// Ends what is queued or suspended, and asks what runs to stop. Tells what there was of it.
+    /// Ends queued and suspended calls, and asks running tasks to stop. Returns how many calls
+    /// there were.
     fn stop(&self) -> Result<(), Unfinished> {
         self.stop_as(EndReason::Cancelled)
     }
 
-    /// The simulation is over that the pool is of.
+    /// Ends the pool's calls because its simulation is over.
     pub(super) fn end_with_simulation(&self) {
         let _ = self.stop_as(EndReason::SimulationOver);
         let mut batch = EndBatch::default();
@@ -129,7 +134,7 @@ impl PoolShared {
         batch.run();
     }
 
-    /// The same with this end for the calls.
+    /// Like [`PoolShared::stop`], with `how` as the reason for which calls end.
     fn stop_as(&self, how: EndReason) -> Result<(), Unfinished> {
         let id = Backend::id(self);
         let mut batch = EndBatch::default();
@@ -143,8 +148,10 @@ impl PoolShared {
     }
 }
 
-/// What had not finished within the limit of [`Pool::close_within`](super::Pool::close_within), of
-/// [`Service::close_within`](crate::Service::close_within) or of [`Cluster::close_within`](crate::Cluster::close_within).
+/// The error of a close whose limit passed before all calls had finished: of
+/// [`Pool::close_within`](super::Pool::close_within), of
+/// [`Service::close_within`](crate::Service::close_within) or of
+/// [`Cluster::close_within`](crate::Cluster::close_within).
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -169,19 +176,21 @@ impl Unfinished {
         Self { cancelled, running }
     }
 
-    /// Adds what another executor had.
+    /// Returns the sum of this and the counts of another executor.
     pub(crate) fn and(self, other: Self) -> Self {
         Self { cancelled: self.cancelled + other.cancelled, running: self.running + other.running }
     }
 
-    /// Calls that were queued, and were ended as [`CallError::Cancelled`](crate::CallError::Cancelled).
+    /// Returns the number of calls that were queued, and were ended as
+    /// [`CallError::Cancelled`](crate::CallError::Cancelled).
     #[must_use]
     pub fn cancelled(&self) -> usize {
         self.cancelled
     }
 
-    /// Calls that had begun, and were asked to stop. [`Pool::drained`](super::Pool::drained) or
-    /// [`Control::closed`](crate::Control::closed) tells when they have.
+    /// Returns the number of calls that had started, and were asked to stop. Wait for
+    /// [`Pool::drained`](super::Pool::drained) or [`Control::closed`](crate::Control::closed) to
+    /// learn when they have stopped.
     #[must_use]
     pub fn running(&self) -> usize {
         self.running
@@ -200,8 +209,8 @@ impl fmt::Display for Unfinished {
 
 impl std::error::Error for Unfinished {}
 
-/// Ends when all calls of a closed pool are over, or at the limit: made by
-/// [`Pool::close_within`](super::Pool::close_within), which has closed it.
+/// A future that ends when all calls of a closed pool have ended, or at the limit. It is made by
+/// [`Pool::close_within`](super::Pool::close_within), which has closed the pool.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -217,7 +226,7 @@ impl std::error::Error for Unfinished {}
 ///
 /// # Cancel safety
 ///
-/// Dropped, the pool stays closed, and nothing is ended.
+/// If this is dropped, the pool stays closed, and no call is ended.
 #[must_use = "the pool is closed; what does not finish is ended only by awaiting this, or waiting on it"]
 pub struct CloseWithin {
     drained: Drained,
@@ -230,7 +239,7 @@ impl CloseWithin {
         Self { drained, limit: Limit::new(limit) }
     }
 
-    /// Blocks until then.
+    /// Blocks the thread until all calls have ended, or until the limit.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -241,10 +250,11 @@ impl CloseWithin {
     ///
     /// # Errors
     ///
-    /// [`Unfinished`] tells what did not finish within the limit. A task of the pool that waits for this is itself among that.
+    /// [`Unfinished`] says how many calls did not finish within the limit. If a task of the pool
+    /// calls this, its own call is one of them.
     pub fn wait(self) -> Result<(), Unfinished> {
         let inner = self.drained.inner().clone();
-        // Where the wait could never end, it does so at the limit, which is now.
+        // A wait that could never end ends its calls now, instead of at the limit.
         block_on::block_on(self, Some(inner.id())).unwrap_or_else(|_| inner.stop())
     }
 }

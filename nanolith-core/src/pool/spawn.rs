@@ -1,5 +1,4 @@
-//! Closures and futures on a pool without a task set: the program's, and this crate's own (the stages of a pipeline, what runs the
-//! user's code for schedules).
+//! Closures and futures that run on a pool without a task set.
 
 use super::Pool;
 use crate::{
@@ -19,7 +18,8 @@ use std::{
     task::Poll,
 };
 
-/// Runs `future` on the threads of `pool`, which stays open meanwhile. It panics nowhere. Dropping the task cancels it.
+/// Runs `future` on the threads of `pool`, which stays open until the future ends. The future must
+/// not panic. Dropping the returned task cancels the future.
 pub(crate) fn spawn<F>(pool: &Pool, priority: Priority, future: F) -> Task<()>
 where
     F: Future<Output = ()> + Send + 'static,
@@ -32,7 +32,7 @@ where
     spawn_on(pool.inner().clone(), priority, future)
 }
 
-/// The same on the threads of `host`, which may close.
+/// Runs `future` on the threads of `host`, which may close before the future ends.
 pub(super) fn spawn_on<F>(host: Arc<dyn Backend>, priority: Priority, future: F) -> Task<()>
 where
     F: Future<Output = ()> + Send + 'static,
@@ -44,7 +44,7 @@ where
     task
 }
 
-/// Runs `future` until it is done, or until the end of a simulation: then it is dropped here.
+/// Runs `future` until it ends, or until the end of a simulation, which drops the future here.
 pub(crate) async fn until_end(end: Option<EndWait>, future: impl Future<Output = ()>) {
     let Some(mut end) = end else { return future.await };
     let mut future = pin!(Some(future));
@@ -60,11 +60,13 @@ pub(crate) async fn until_end(end: Option<EndWait>, future: impl Future<Output =
 }
 
 impl Pool {
-    /// Submits one closure, without a task set. The handle is that of any other call: it is awaited, waited on, cancelled or
-    /// detached, and dropping it detaches the call.
+    /// Submits a closure, without a task set. The returned handle is like the handle of any other
+    /// call: it can be awaited, waited on, cancelled or detached. Dropping the handle detaches the
+    /// call.
     ///
-    /// It is submitted as [`Call::submit`](crate::Call::submit) does: where the queue is full, [`OnFull`](crate::OnFull) says
-    /// what happens. A named task of a set can carry a priority, a limit of time and a name of its own.
+    /// The closure is submitted like [`Call::submit`](crate::Call::submit): if the queue is full,
+    /// [`OnFull`](crate::OnFull) decides what happens. A named task of a set can have a priority, a
+    /// time limit and a name of its own.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -77,14 +79,16 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// The handle gives every way in which a call can end: see [`CallError`](crate::CallError). A panic of the closure is
+    /// The handle returns every error with which a call can end: see
+    /// [`CallError`](crate::CallError). A panic of the closure is
     /// [`CallError::Panicked`](crate::CallError::Panicked).
     #[track_caller]
     pub fn spawn<T: Send + 'static>(&self, run: impl FnOnce() -> T + Send + 'static) -> Handle<Work, T> {
         Call::new(self, task::closure(run), task::downcast_output).submit()
     }
 
-    /// The same with a future. The pool's threads poll it; while it is pending it takes no slot.
+    /// Submits a future, without a task set. The pool's threads poll the future. While the future
+    /// is pending, it takes no slot.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -99,7 +103,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// As [`spawn`](Self::spawn).
+    /// The errors of [`spawn`](Self::spawn).
     ///
     /// # Cancel safety
     ///
