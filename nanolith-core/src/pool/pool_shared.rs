@@ -1,4 +1,4 @@
-//! What all handles of a pool share: its lock, its threads, and how work comes in and goes out.
+//! The data that all handles of a pool share: its lock, its threads, its queue and its figures.
 
 use super::GlobalSpawner;
 use super::{
@@ -45,52 +45,54 @@ use std::{
     task::Waker,
 };
 
-/// How many plain calls may wait in the inbox; more wait in their lane.
+/// The capacity of the ring, in fast-path calls. Further calls wait in their lane.
 const CELLS: usize = 4_096;
 
 pub(super) struct PoolShared {
     id: ExecutorId,
     pub(super) me: Weak<PoolShared>,
     pub(super) config: Arc<Config>,
-    /// Where its threads have the time from.
+    /// The virtual clock of the pool's threads, if they have one.
     pub(super) clock: Option<Arc<clock::VirtualClock>>,
     pub(super) rules: Arc<SchedulingPolicy>,
-    /// The simulation that its threads are of.
+    /// The simulation that the pool's threads belong to.
     pub(super) world: Option<Arc<Scheduler>>,
     pub(super) core: Mutex<PoolState>,
-    /// Where plain calls come in while tasks are tiny.
+    /// The ring that fast-path calls pass while tasks are small.
     pub(super) ring: Arc<Ring<PoolItem>>,
-    /// Whether the core looks at rules.
+    /// Whether `PoolState::has_limits` is set.
     ruled: AtomicBool,
-    /// How much waits in the lanes, for runners without the lock.
+    /// The number of waiting items in the lanes, for workers that do not hold the lock.
     pub(super) hint: DepthHint,
-    /// How many calls have come and gone without the lock.
+    /// The number of calls that have passed without the lock.
     pub(super) served: AtomicU64,
-    /// Its tasks are asked to stop.
+    /// Whether the pool's tasks are asked to stop.
     stopping: AtomicBool,
     pub(super) suspended: SuspendedCalls,
     /// In a simulation, the calls that a thread runs.
     pub(super) at_work: SuspendedCalls,
-    /// Calls that block a thread for what another executor, or a limit, has to bring about.
+    /// Calls that block a thread in a wait that another executor, or a limit, has to end.
     pub(super) blocked: SuspendedCalls,
-    /// Tasks that run on after their calls have timed out.
+    /// Tasks that still run after their calls have timed out.
     pub(super) overruns: Overruns,
-    /// Runners that wait at an empty inbox, and count as active and in flight: a figure tells how many do not.
+    /// Workers that wait at an empty ring. They count as active and in flight, so a figure
+    /// subtracts them.
     pub(super) resting: AtomicUsize,
-    /// Work of [`Backend::run_soon`] that waits for its turn: it is no call, and no figure counts it.
+    /// Work of [`Backend::run_soon`] that waits for its turn. It is not a call, and no figure
+    /// counts it.
     pub(super) errands: AtomicUsize,
-    /// `None` while the pool is being built, and when its threads have been let go.
+    /// `None` while the pool is being built, and after its threads were released.
     pub(super) rayon: Mutex<Option<Threads>>,
-    /// How deep the stack of a rayon thread is at a job on its main loop, in bytes.
+    /// The depth of a rayon thread's stack at a job on its main loop, in bytes.
     main_loop: AtomicUsize,
     pub(super) spares: Arc<SpareThreads>,
     /// The threads that have not ended.
     pub(super) roster: Arc<Roster>,
-    /// No thread could be had for work, and every thread waits for this pool.
+    /// Whether work found no thread while every thread waits for this pool.
     is_stranded: AtomicBool,
-    /// How many watch whether the queue is full.
+    /// The number of [`PoolEvents`](super::PoolEvents) that watch this pool.
     pub(super) watched: AtomicUsize,
-    /// What it measures, if it was asked to.
+    /// The measurements, if the pool was built to measure.
     pub(super) recorder: Recorder,
 }
 
@@ -151,7 +153,7 @@ impl PoolShared {
         Ok(inner)
     }
 
-    /// Whether a job so deep stands on top of another.
+    /// Returns whether a job at this stack depth runs on top of another job.
     pub(super) fn is_nested_on_rayon(&self, depth: Option<usize>) -> bool {
         !stack::is_on_main_loop(depth, self.main_loop.load(Ordering::Relaxed))
     }
@@ -160,7 +162,7 @@ impl PoolShared {
         self.id
     }
 
-    /// No user code runs, and nobody is woken, while this is held.
+    /// Locks the state. No user code runs, and no waker is called, while the lock is held.
     pub(super) fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,16 +171,18 @@ impl PoolShared {
         self.rayon.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Releases the lock, then does what came out of it: starts first, then wakes, then drops of user values.
+    /// Releases the lock, then carries out the pending actions: first starts, then wakes, then
+    /// drops of user values.
     ///
-    /// A waker or a destructor may wait for this pool, and lends the permit of its thread. So a worker at no task marks its
-    /// permit as idle before, or has returned it.
+    /// A waker or a destructor may wait for this pool, and lends the permit of its thread. So a
+    /// worker that runs no task marks its permit as idle before, or has returned its permit.
     pub(super) fn release(&self, core: MutexGuard<'_, PoolState>, wakes: WakeList) {
         self.release_within(core, wakes);
         sim_runtime::switch_point();
     }
 
-    /// The same for a waker, whose user may hold a lock.
+    /// Like [`PoolShared::release`], for a waker, whose user may hold a lock. This is no switch
+    /// point of a simulation.
     pub(super) fn release_within(&self, mut core: MutexGuard<'_, PoolState>, wakes: WakeList) {
         let wakes = wakes.and(core.count_free_slots());
         core.injector.refill_credits();
@@ -195,7 +199,7 @@ impl PoolShared {
         }
     }
 
-    /// The same with wakes and drops left to `batch`.
+    /// Like [`PoolShared::release`], with wakes and drops added to `batch`.
     pub(super) fn release_into(&self, mut core: MutexGuard<'_, PoolState>, wakes: WakeList, batch: &mut EndBatch) {
         let wakes = wakes.and(core.count_free_slots());
         core.injector.refill_credits();
@@ -210,7 +214,7 @@ impl PoolShared {
         leftovers.into_iter().for_each(|leftovers| batch.drop_later(leftovers));
     }
 
-    /// What its queue is at, at this moment.
+    /// Returns the figures of the pool's queue at this moment.
     pub(super) fn figures(&self) -> Figures {
         let mut core = self.lock();
         let (figures, wakes) = core.injector.figures();
@@ -218,7 +222,7 @@ impl PoolShared {
         figures
     }
 
-    /// Whether its queue has no room for a call from outside.
+    /// Returns whether the queue has no capacity for a call from outside.
     pub(super) fn is_full(&self) -> bool {
         let mut core = self.lock();
         let is_full = !core.injector.has_room();
@@ -226,21 +230,21 @@ impl PoolShared {
         is_full
     }
 
-    /// Runners at a task.
+    /// Returns the number of workers that run a task.
     pub(super) fn active(&self) -> usize {
         let active = self.lock().active;
         // ORDERING: Relaxed, a figure.
         active.saturating_sub(self.resting.load(Ordering::Relaxed))
     }
 
-    /// Calls that were accepted and are not over.
+    /// Returns the number of calls that were accepted and have not ended.
     pub(super) fn in_flight(&self) -> usize {
         let Figures { in_flight, .. } = self.figures();
         // ORDERING: Relaxed, a figure.
         in_flight.saturating_sub(self.resting.load(Ordering::Relaxed))
     }
 
-    /// Calls that were begun and are over.
+    /// Returns the number of calls that were started and have ended.
     pub(super) fn completed(&self) -> u64 {
         // ORDERING: Relaxed, a figure.
         self.lock().injector.queue.completed() + self.served.load(Ordering::Relaxed)
@@ -255,35 +259,38 @@ impl PoolShared {
         }
     }
 
-    /// Sends a permit to a spare thread. If there is none to be had, the permit is given back: the next worker that is done, or
-    /// goes on after a wait, looks for work again. Where every thread waits for this pool, one of these waits ends.
+    /// Sends a permit to a spare thread. If there is no such thread, the permit is returned. Then
+    /// the next worker that finishes its task, or continues after a wait, looks for work again. If
+    /// every thread waits for this pool, one of these waits ends.
     pub(super) fn send_spare(&self, me: Arc<Self>) {
         if self.spares.send(SpareJob::Work(me)).is_err() {
             let mut core = self.lock();
             core.cancel_start();
             if core.is_stranded() {
-                // ORDERING: Relaxed, the lock orders what the flag is about.
+                // ORDERING: Relaxed, the lock orders the state that the flag stands for.
                 self.is_stranded.store(true, Ordering::Relaxed);
-                let wakers: Vec<_> = core.own_waits().cloned().collect(); // those of our own parkers
+                // These are the wakers of this crate's own parkers.
+                let wakers: Vec<_> = core.own_waits().cloned().collect();
                 drop(core);
                 wakers.into_iter().for_each(Waker::wake);
             }
         }
     }
 
-    /// Whether the wait of this thread for the pool is to end, since no thread can be had for what it waits for. Of many waits
-    /// one hears so.
+    /// Returns whether this thread's wait for the pool is to end, since no thread is available for
+    /// the work that it waits for. Returns `true` to only one of several waits.
     pub(super) fn take_stranded(&self) -> bool {
-        // ORDERING: Relaxed, as above.
+        // ORDERING: Relaxed, as in `send_spare`.
         self.is_stranded.load(Ordering::Relaxed) && {
             let core = self.lock();
             self.is_stranded.swap(false, Ordering::Relaxed) && core.is_stranded()
         }
     }
 
-    // ----- the end
+    // ----- closing
 
-    /// Refuses calls from outside from now on, and starts nothing that is queued, until [`PoolShared::close`].
+    /// Rejects calls from outside from now on, and starts no queued call until
+    /// [`PoolShared::close`].
     pub(super) fn close_paused(&self) {
         let mut core = self.lock();
         core.closed = true;
@@ -291,14 +298,14 @@ impl PoolShared {
         core.injector.close_ring();
     }
 
-    /// Refuses calls from outside from now on. What was accepted finishes, also in a paused pool.
+    /// Rejects calls from outside from now on. Accepted calls finish, also in a paused pool.
     pub(super) fn close(&self) {
         let mut batch = EndBatch::default();
         self.close_into(&mut batch);
         batch.run();
     }
 
-    /// The same with user code left to `batch`.
+    /// Like [`PoolShared::close`], with user code added to `batch`.
     pub(super) fn close_into(&self, batch: &mut EndBatch) {
         let mut core = self.lock();
         core.closed = true;
@@ -306,11 +313,12 @@ impl PoolShared {
         core.injector.close_ring();
         let wakes = core.injector.queue.wake_all_waiting().and(core.full_events.watchers());
         let wakes = wakes.and(core.limits.shares.dismiss_lines());
-        let wakes = wakes.and(core.injector.queue.drained.take_all()); // those that wait for the close, too
+        // The waits for the close are among these.
+        let wakes = wakes.and(core.injector.queue.drained.take_all());
         self.release_into(core, wakes, batch);
     }
 
-    /// Closes, and ends the queued calls; gives their number.
+    /// Closes the pool and ends its queued calls. Returns their number.
     pub(super) fn shut_down(&self) -> usize {
         let mut batch = EndBatch::default();
         self.close_paused();
@@ -320,7 +328,8 @@ impl PoolShared {
         ended
     }
 
-    /// Ends what no thread of the pool has come to, since the simulation is over that the pool is of. The calling thread drops it.
+    /// Ends the calls and drops the futures that no thread of the pool ran, because the pool's
+    /// simulation has ended. The calling thread drops them.
     fn abandon(&self) {
         self.end_queued(EndReason::SimulationOver);
         let (threads, rolls, futures) = {
@@ -338,14 +347,15 @@ impl PoolShared {
         self.spares.shutdown();
     }
 
-    /// Ends every queued call as `how`.
+    /// Ends every queued call for the reason `how`.
     fn end_queued(&self, how: EndReason) {
         let mut batch = EndBatch::default();
         self.end_queued_into(how, &mut batch);
         batch.run();
     }
 
-    /// The same with user code left to `batch`; gives their number, and that of the calls that are left.
+    /// Like [`PoolShared::end_queued`], with user code added to `batch`. Returns the number of the
+    /// calls that were ended, and of the calls that are left.
     pub(super) fn end_queued_into(&self, how: EndReason, batch: &mut EndBatch) -> (usize, usize) {
         let mut core = self.lock();
         core.injector.close_ring();
@@ -368,7 +378,8 @@ impl PoolShared {
         }
         for work in resumed {
             core.injector.queue.on_resume();
-            core.injector.queue.resume(0, PoolItem::Other(OtherItem::Resume(work))); // begun calls go on
+            // Calls that have started continue.
+            core.injector.queue.resume(0, PoolItem::Other(OtherItem::Resume(work)));
         }
         let (figures, more) = core.injector.figures();
         // ORDERING: Relaxed, a figure.
@@ -381,7 +392,7 @@ impl PoolShared {
 
     /// Asks every task to stop, from now on.
     pub(super) fn ask_to_stop(&self) {
-        // ORDERING: Relaxed, it is a question that is asked again and again.
+        // ORDERING: Relaxed, tasks read the flag again and again.
         self.stopping.store(true, Ordering::Relaxed);
         thread_context::note_shutdown();
     }
@@ -390,18 +401,18 @@ impl PoolShared {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    // ----- rules
+    // ----- limits
 
-    /// From here on there may be calls that some rule is about.
+    /// Sets `PoolState::has_limits`. From now on there may be calls with a task limit or a share.
     pub(super) fn look_at_rules(&self) {
-        // ORDERING: Relaxed, the lock orders what is looked at.
+        // ORDERING: Relaxed, the lock orders `has_limits`.
         if !self.ruled.load(Ordering::Relaxed) {
             self.lock().has_limits = true;
             self.ruled.store(true, Ordering::Relaxed);
         }
     }
 
-    /// The same where the job's task has a limit of its own.
+    /// Like [`PoolShared::look_at_rules`], if the job's task has a limit of its own.
     #[inline]
     pub(super) fn look_at_limits<S: TaskSet>(&self, job: &Job<S>) {
         if const { any_limited(S::TASKS) } && job.info().max_concurrency().is_some() {
@@ -409,7 +420,7 @@ impl PoolShared {
         }
     }
 
-    /// The task that would run next.
+    /// Returns the task that would run next.
     pub(super) fn next_task(&self) -> Option<&'static TaskInfo> {
         let mut core = self.lock();
         core.injector.drain_ring();
@@ -439,7 +450,7 @@ impl<S: TaskSet> Admit<S> for PoolShared {
     }
 
     fn record_full(&self) {
-        // ORDERING: Relaxed, as where it is counted.
+        // ORDERING: Relaxed, as at the increment in `PoolEvents::new`.
         if self.watched.load(Ordering::Relaxed) > 0 {
             let mut core = self.lock();
             let wakes = core.full_events.record();
@@ -483,7 +494,7 @@ impl<S: TaskSet> Admit<S> for PoolShared {
     }
 }
 
-/// The waits for the pool's empty moment.
+/// The waiters for the moment when the pool is empty.
 pub(super) struct Emptied(pub(super) Arc<PoolShared>);
 
 impl WaiterHome for Emptied {
@@ -499,7 +510,7 @@ impl WaiterHome for Emptied {
 }
 
 impl PoolShared {
-    /// Changes what waits, which starts no runner.
+    /// Changes the waiters. This starts no worker.
     pub(super) fn with_waiters<R>(&self, change: impl FnOnce(&mut PoolState, &mut AfterUnlock) -> R) -> R {
         let mut after = AfterUnlock::default(); // acts after the release
         let mut core = self.lock();
@@ -508,7 +519,7 @@ impl PoolShared {
 }
 
 impl Drop for PoolShared {
-    /// Nobody is left to run what waits in a pool that was paused: its calls end.
+    /// Ends the calls that wait in a paused pool. No thread is left to run them.
     fn drop(&mut self) {
         self.id.remove();
         self.end_queued(EndReason::Closed);

@@ -1,8 +1,9 @@
-//! The pool's state under its one lock: the queue, the permits, and which thread a start goes to. Pure data; what is to
-//! be done outside the lock is given back.
+//! The state of a pool under its lock: the queue, the permits, and the thread that a start goes to.
+//! This is pure data. Actions that must run outside the lock are returned to the caller.
 //!
-//! A permit is a runner. `running` counts permits given out; a permit whose runner has not begun yet is a `token`,
-//! which whoever comes first takes up: the rayon thread it was sent to, or a spare one.
+//! A permit allows one worker to run. `running` counts the permits in use. `pending_starts` counts
+//! the permits whose worker has not started yet. The first thread that starts claims such a permit:
+//! the rayon thread that it was sent to, or a spare thread.
 
 use super::{
     events::FullEvents,
@@ -21,18 +22,18 @@ use crate::{
 };
 use std::{collections::BTreeMap, fmt, sync::Arc, task::Waker};
 
-/// What waits in a pool's lanes.
+/// An item in a pool's queue.
 pub(super) enum PoolItem {
-    /// A call that nobody has begun, unless its entry is out of date.
+    /// A call that has not started, unless its entry is out of date.
     Call(CallRef<dyn ErasedCall>),
     Other(OtherItem),
 }
 
-/// What is no call. It is apart so that all of this fits into two words.
+/// An item that is no call. It is a separate enum so that a [`PoolItem`] fits into two words.
 pub(super) enum OtherItem {
     /// A future that was woken.
     Resume(async_task::Runnable),
-    /// Some share's call goes, whichever's turn it is.
+    /// A ticket for the first call of the share that is next when the ticket is taken.
     Ticket,
 }
 
@@ -54,24 +55,24 @@ impl QueueItem for PoolItem {
     }
 }
 
-/// A thread that a permit is sent to.
+/// The kind of thread that a permit is sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a token was made for this start"]
 pub(super) enum WorkerStart {
-    /// To the rayon threads of this generation.
+    /// A rayon thread of this generation.
     Rayon(u64),
     Spare,
 }
 
-/// The rayon threads that new runners go to.
+/// The counts of the rayon threads that new workers go to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RayonThreads {
     pub(super) total: usize,
-    /// Threads that runners, or waits of those who help them, stand on.
+    /// Threads that a worker runs on, or a helper of a `par_iter` that waits.
     pub(super) occupied: usize,
     /// Starts that were sent and have not begun.
     pub(super) coming: usize,
-    /// Counts the rayon pools that this pool has had.
+    /// The number of times that this pool has replaced its rayon pool.
     pub(super) generation: u64,
 }
 
@@ -79,45 +80,46 @@ pub(super) struct PoolState {
     pub(super) injector: Injector<PoolItem>,
     /// How long tasks take.
     pub(super) task_cost: TaskCost,
-    /// How far the inbox had been emptied when the guard last looked; `None`: there is no guard.
+    /// The position of the ring's head at the watchdog's last check. `None` if there is no
+    /// watchdog.
     pub(super) watchdog: Option<u64>,
     /// The concurrency.
     pub(super) limit: usize,
-    /// Permits given out.
+    /// Permits in use.
     pub(super) running: usize,
-    /// Permits that no runner has taken up yet.
+    /// Permits that no worker has claimed yet.
     pub(super) pending_starts: usize,
-    /// Runners that have nothing to do and look on a while.
+    /// Workers that have no work and spin for a while.
     pub(super) spinning: usize,
-    /// Runners at a task, and callers at one that found no room.
+    /// Workers and callers that run a task. A caller runs its own task if the queue was full.
     pub(super) active: usize,
-    /// Those callers.
+    /// The callers among `active`.
     pub(super) callers: usize,
-    /// Threads that stand still in a wait.
+    /// Threads that block in a wait.
     pub(super) blocking: usize,
-    /// Those of them that wait for this very pool, by what their wakers point to.
+    /// The wakers of those threads that wait for this pool, by the address of the waker's data.
     own_waits: BTreeMap<usize, Waker>,
-    /// Claimed calls on their way to a thread of their own, which has not begun them.
+    /// Claimed calls that were sent to a thread of their own and have not started.
     pub(super) sent_apart: usize,
-    /// Permits beyond the concurrency, lent by those threads.
+    /// Permits beyond the concurrency, for the threads in `blocking`.
     pub(super) extra_permits: usize,
     pub(super) rayon: RayonThreads,
     pub(super) paused: bool,
     pub(super) closed: bool,
-    /// It was closed, all calls are over, and its threads have been let go.
+    /// The pool is closed, all its calls have ended, and its threads were released.
     pub(super) retired: bool,
-    /// Its simulation is over: no thread runs a future that is woken.
+    /// The pool's simulation has ended: no thread runs a future that is woken.
     pub(super) abandoned: bool,
     pub(super) full_events: FullEvents,
-    /// Whether a call has ever come that some rule is about.
+    /// Whether a call with a task limit or a share has ever arrived.
     pub(super) has_limits: bool,
     pub(super) limits: Rules,
-    /// What each thread is yet to run once.
+    /// The closures that each thread is to run once.
     pub(super) broadcasts: Vec<Arc<Broadcast>>,
 }
 
 impl PoolState {
-    /// Takes out what was begun and waits for a thread. The queued calls have ended before.
+    /// Removes the woken futures from the queue. The queued calls have ended before.
     pub(super) fn take_resumed(&mut self) -> Vec<async_task::Runnable> {
         let mut resumed = Vec::new();
         while let Some(work) = self.injector.queue.pop() {
@@ -133,7 +135,8 @@ impl PoolState {
         resumed
     }
 
-    /// Of so many tasks at once; `kept` rayon threads run them, and spare ones what is beyond.
+    /// Creates the state for `limit` tasks at once. `kept` rayon threads run tasks, and spare
+    /// threads run the tasks beyond that number.
     pub(super) fn new(front: Injector<PoolItem>, limit: usize, kept: usize) -> Self {
         Self {
             injector: front,
@@ -161,7 +164,7 @@ impl PoolState {
         }
     }
 
-    /// Every figure, for whoever wonders what a pool is at.
+    /// Writes every figure, for a `Debug` output.
     pub(super) fn describe(&self, f: &mut fmt::DebugStruct<'_, '_>) -> fmt::Result {
         f.field("concurrency", &self.limit)
             .field("active", &self.active)
@@ -182,27 +185,30 @@ impl PoolState {
             .finish_non_exhaustive()
     }
 
-    /// Whether there is work that may be started. A pause holds back what has not begun; futures go on.
+    /// Returns whether there is work that may start. A pause holds back calls that have not
+    /// started, and no woken futures.
     fn has_work(&self) -> bool {
         if self.paused { self.injector.queue.has_resumed() } else { self.injector.has_waiting() }
     }
 
-    /// How many runners there may be now.
+    /// Returns the maximum number of workers now.
     fn permits(&self) -> usize {
         self.limit + self.extra_permits
     }
 
-    /// Tells the queue how many slots run no task. A paused pool has none for what waits.
+    /// Sets the queue's count of slots that run no task. A paused pool has no free slot for queued
+    /// calls.
     pub(super) fn count_free_slots(&mut self) -> WakeList {
         let free = self.permits().saturating_sub(self.active - self.callers);
         self.injector.queue.set_free_slots(if self.paused { 0 } else { free })
     }
 
-    /// A thread begins to wait: whatever the others do, one more runner may be at work. A runner lends its own permit; one
-    /// that only helps (with a piece of a `par_iter`) has none, though the task that it helps cannot go on without it; and
-    /// where more run than should, as after waits that ended, one more is allowed all the same.
+    /// Records that a thread starts to wait, so that one more worker may run. A worker lends its
+    /// own permit. A thread that helps with a piece of a `par_iter` has no permit, but the task
+    /// that it helps cannot continue without it, so the pool gains an extra permit. The pool also
+    /// gains an extra permit if more workers run than it allows, as after waits that ended.
     pub(super) fn lend(&mut self, permit: PermitState) -> LentPermits {
-        // A task that waits is no tiny one, and what is in the inbox needs somebody else.
+        // A task that waits is not small. Calls in the ring need another worker.
         self.task_cost.reset();
         self.injector.close_ring();
         self.blocking += 1;
@@ -218,10 +224,11 @@ impl PoolState {
         LentPermits { before: permit, extra }
     }
 
-    /// The thread goes on, without waiting for a permit: the next runner that is done steps down.
+    /// Records that the thread continues. The thread does not wait for a permit: the next worker
+    /// that finishes its task steps down.
     pub(super) fn take_back(&mut self, LentPermits { before, extra }: LentPermits) -> PermitState {
         if let PermitState::Lent = before {
-            return before; // the wait below this one has counted
+            return before; // the outer wait has counted this thread
         }
         self.blocking -= 1;
         self.extra_permits -= extra;
@@ -236,7 +243,7 @@ impl PoolState {
         before
     }
 
-    /// Gives out one more permit if there is work for it and nobody looks for some.
+    /// Issues one more permit if there is work for it and no worker is looking for work.
     pub(super) fn next_start(&mut self) -> Option<WorkerStart> {
         let wanted = self.has_work() && self.spinning == 0 && self.pending_starts == 0 && self.running < self.permits();
         if !wanted || self.consumers_keep_up() {
@@ -244,14 +251,15 @@ impl PoolState {
         }
         self.running += 1;
         self.pending_starts += 1;
-        // A start whose token another runner took up is still on its way, and takes up this one, if a thread is free for it.
+        // A start whose permit another worker claimed is still on its way. It claims this permit,
+        // if a thread is free for it.
         let on_its_way =
             self.rayon.coming >= self.pending_starts && self.rayon.occupied + self.pending_starts <= self.rayon.total;
 
         (!on_its_way).then(|| self.choose_thread())
     }
 
-    /// Whether those who take from the inbox do so faster than one more could help.
+    /// Returns whether the workers on the ring are faster than one more worker would help.
     pub(super) fn consumers_keep_up(&self) -> bool {
         self.injector.queue.ring_consumers() > 0
             && self.injector.is_open()
@@ -259,7 +267,8 @@ impl PoolState {
             && !self.task_cost.is_parallel_worthwhile()
     }
 
-    /// Whether a runner may take plain calls from the inbox: tasks are tiny, and nothing stands in the way.
+    /// Returns whether a worker may take fast-path calls from the ring: tasks are small, and no
+    /// other state of the pool prevents it.
     pub(super) fn can_use_fast_path(&self) -> bool {
         let undisturbed =
             !self.paused && !self.closed && self.blocking == 0 && self.extra_permits == 0 && self.broadcasts.is_empty();
@@ -271,7 +280,7 @@ impl PoolState {
             && self.injector.head_is_fast()
     }
 
-    /// Chooses the thread for a token: a rayon thread if one is free.
+    /// Chooses the thread for a start: a rayon thread if one is free.
     pub(super) fn choose_thread(&mut self) -> WorkerStart {
         if self.rayon.occupied + self.rayon.coming < self.rayon.total {
             self.rayon.coming += 1;
@@ -281,7 +290,7 @@ impl PoolState {
         }
     }
 
-    /// Takes up a permit that was sent; a rayon thread tells of which generation it is.
+    /// Claims a permit that was sent. A rayon thread passes the generation of its rayon pool.
     pub(super) fn claim_start(&mut self, generation: Option<u64>) -> Option<Permit> {
         if self.pending_starts == 0 {
             return None;
@@ -293,7 +302,7 @@ impl PoolState {
         Some(Permit::issue())
     }
 
-    /// Issues a permit beyond the concurrency, for a thread that is at a task at once.
+    /// Issues a permit beyond the concurrency, for a thread that runs a task at once.
     pub(super) fn issue_beyond(&mut self) -> Permit {
         self.running += 1;
         self.active += 1;
@@ -307,7 +316,7 @@ impl PoolState {
         self.active -= 1;
     }
 
-    /// Returns a permit that was taken up, from a thread at no task.
+    /// Returns a claimed permit, from a thread that runs no task.
     pub(super) fn release_permit(&mut self, permit: Permit, generation: Option<u64>) {
         permit.cancel();
         self.running -= 1;
@@ -315,12 +324,12 @@ impl PoolState {
             self.rayon.occupied = self.rayon.occupied.saturating_sub(1);
         }
         if self.running == 0 {
-            // Calls that come now and then gain nothing without the lock, and need no guard.
+            // Occasional calls gain nothing from the fast path, and need no watchdog.
             self.task_cost.reset();
         }
     }
 
-    /// Gives back a permit that found no thread.
+    /// Returns a permit for which there was no thread.
     pub(super) fn cancel_start(&mut self) {
         if self.pending_starts > 0 {
             self.pending_starts -= 1;
@@ -328,36 +337,40 @@ impl PoolState {
         }
     }
 
-    /// Counts a thread that waits for this pool. A permit that finds no thread may have to end its wait.
+    /// Adds a thread that waits for this pool. A permit for which there is no thread may have to
+    /// end the thread's wait.
     pub(super) fn add_own_wait(&mut self, waker: Waker) -> Option<Waker> {
         self.own_waits.insert(waker.data().addr(), waker)
     }
 
-    /// Counts it no more. The caller drops the waker after the lock's release.
+    /// Removes a thread that waits for this pool. The caller drops the waker after the lock's
+    /// release.
     pub(super) fn remove_own_wait(&mut self, waker: &Waker) -> Option<Waker> {
         if self.own_waits.is_empty() { None } else { self.own_waits.remove(&waker.data().addr()) }
     }
 
-    /// Whether work waits that no thread will come to: all threads wait for this very pool, and none is about to begin a call.
+    /// Returns whether work waits that no thread will run: all threads wait for this pool, and none
+    /// is about to start a call.
     ///
-    /// The entry of a call that is over or was overtaken is no work.
+    /// An entry of a call that has ended or was overtaken is not work.
     pub(super) fn is_stranded(&self) -> bool {
         let all_wait = self.blocking > 0 && self.blocking == self.own_waits.len();
         let is_idle = self.running == 0 && self.sent_apart == 0;
         all_wait && is_idle && self.has_work() && self.injector.queue.has_live()
     }
 
-    /// The threads that wait for this pool.
+    /// Returns the wakers of the threads that wait for this pool.
     pub(super) fn own_waits(&self) -> impl Iterator<Item = &Waker> {
         self.own_waits.values()
     }
 
-    /// Whether a runner of this generation is to step down: there are too many, or it stands on threads that go.
+    /// Returns whether a worker of this generation is to step down: there are too many workers, or
+    /// its threads belong to a replaced rayon pool.
     pub(super) fn is_surplus(&self, generation: Option<u64>) -> bool {
         self.running > self.permits() || generation.is_some_and(|generation| generation != self.rayon.generation)
     }
 
-    /// The next live work, which is begun by this.
+    /// Takes the next live item from the queue, and marks its call as started.
     pub(super) fn take(&mut self) -> (Option<Started>, WakeList) {
         let mut wakes = WakeList::default();
         while let Some(work) = if self.paused { self.injector.queue.pop_resumed() } else { self.injector.pop() } {
@@ -398,7 +411,7 @@ mod tests {
         ring::Ring,
     };
 
-    /// A core of so many rayon threads, with work for every runner.
+    /// A state with `threads` rayon threads, and work for every worker.
     fn core(threads: usize) -> PoolState {
         let queue = BoundedQueue::new(Limits { queued: 10, in_flight: 10 });
         let mut core = PoolState::new(Injector::new(queue, Arc::new(Ring::new(1))), threads, threads);
@@ -420,7 +433,8 @@ mod tests {
         let mut core = core(1);
         assert_eq!(core.next_start(), Some(WorkerStart::Rayon(0)));
         let _permit = core.claim_start(None).expect("a spare thread was first");
-        let _helps = core.lend(PermitState::Absent); // the only rayon thread blocks, and so does the start on its way to it
+        // The only rayon thread blocks, and so does the start on its way to it.
+        let _helps = core.lend(PermitState::Absent);
         assert_eq!(core.next_start(), Some(WorkerStart::Spare));
     }
 
