@@ -1,5 +1,5 @@
-//! What a pool looks at beside its lanes, once a call has come that asks for it: limits for kinds of tasks, and shares. Pools
-//! that never see such a call never come here: see [`PoolState::has_limits`].
+//! Limits of task kinds and shares of a pool. A pool that never receives a call with a limit or a
+//! share skips this module: see [`PoolState::has_limits`].
 
 pub(super) mod fair_queue;
 pub(super) mod share;
@@ -24,17 +24,17 @@ use task_limit::{Id, TaskLimit, TaskLimits};
 pub(super) struct Rules {
     pub(super) kinds: TaskLimits<CallRef<dyn ErasedCall>>,
     pub(super) shares: ShareTable,
-    /// Calls that are over, for their last owner to drop off the lock.
+    /// Calls that have ended. Their last owner drops them after the lock's release.
     spent: Vec<CallRef<dyn ErasedCall>>,
 }
 
-/// What is dropped after the lock is released.
+/// Values to be dropped after the lock's release.
 pub(super) type Leftovers = (Vec<CallRef<dyn ErasedCall>>, Vec<share_table::ShareState>);
 
-/// What a runner has taken.
+/// An item that a worker has taken.
 pub(super) enum Started {
     Item(PoolItem),
-    /// A call that some rule is about: it is counted by its [`Completion`].
+    /// A call with a task limit or a share. Its [`Completion`] counts its end.
     Limited(CallRef<dyn ErasedCall>),
 }
 
@@ -47,19 +47,19 @@ impl Rules {
         (std::mem::take(&mut self.spent), self.shares.take_stale())
     }
 
-    /// Whether there is something in [`Rules::take_stale`].
+    /// Returns whether [`Rules::take_stale`] would return any value.
     pub(super) fn has_leftovers(&self) -> bool {
         !self.spent.is_empty() || self.shares.has_leftovers()
     }
 
-    /// Whether one more call of this task may run.
+    /// Returns whether one more call of this task may run.
     fn has_room(&mut self, task: &'static TaskInfo) -> bool {
         self.kinds.get(task).is_none_or(|kind| kind.has_room())
     }
 }
 
 impl PoolState {
-    /// Begins a call whose turn has come, if nobody was first and no rule is against it.
+    /// Starts a call whose turn has come, if it is still queued and the limits permit it.
     pub(super) fn start_limited(&mut self, call: CallRef<dyn ErasedCall>) -> (Option<Started>, WakeList) {
         let meta = call.header();
         if call.is_queued() && !self.share_admits(meta.share()) {
@@ -83,7 +83,7 @@ impl PoolState {
         (Some(if is_ruled { Started::Limited(call) } else { Started::Item(PoolItem::Call(call)) }), wakes)
     }
 
-    /// Counts a queued call that was claimed to be run, in its turn or out of it.
+    /// Counts a queued call that was claimed to run, in its turn or before it.
     pub(super) fn begun_by_rules(&mut self, call: &CallRef<dyn ErasedCall>, in_turn: bool) -> WakeList {
         let meta = call.header();
         if let Some(kind) = self.limits.kinds.get(meta.task()) {
@@ -101,7 +101,7 @@ impl PoolState {
         }
     }
 
-    /// A call that was begun is over.
+    /// Counts the end of a call that was started.
     pub(super) fn over(&mut self, over: Completion) -> WakeList {
         if !self.has_limits {
             return self.injector.queue.over(over.inside, over.began);
@@ -124,7 +124,7 @@ impl PoolState {
         wakes
     }
 
-    /// A queued call was claimed to be ended.
+    /// Counts a queued call that was claimed to be ended.
     pub(super) fn leave(&mut self, call: &dyn ErasedCall) -> WakeList {
         if !self.has_limits {
             return self.injector.leave(call);
@@ -140,7 +140,7 @@ impl PoolState {
         wakes
     }
 
-    /// The same as far as its kind is concerned.
+    /// The part of [`PoolState::leave`] that concerns the limit of the call's task.
     pub(super) fn leave_kind(&mut self, call: &dyn ErasedCall) {
         let task = call.header().task();
         if let Some(kind) = self.limits.kinds.get(task) {
@@ -150,9 +150,9 @@ impl PoolState {
         self.call_next(task);
     }
 
-    // ----- kinds
+    // ----- task kinds
 
-    /// Those of this kind for which there is room now go back to the front of their lanes.
+    /// Returns held calls of this task to the front of their lanes, as far as the limit permits.
     fn call_next(&mut self, task: &'static TaskInfo) {
         loop {
             let Some(kind) = self.limits.kinds.get(task) else { return };
@@ -171,9 +171,10 @@ impl PoolState {
         self.injector.drain_ring().push_raised(priority, expires, PoolItem::Call(call));
     }
 
-    /// Makes a queued call of a limited kind or a share, which a task waits for, the caller's to run on that task's stack, if there
-    /// is a place for it. `false`: it has its turn elsewhere. The task may hold a slot of the share `below`, which it returns for
-    /// the call.
+    /// Claims a queued call of a limited task or a share for a task that waits for it, which then
+    /// runs it on its own stack. Returns `false` if the limits do not permit that: then the call
+    /// starts in its turn. The waiting task may hold a slot of the share `below`, which it returns
+    /// for the call.
     pub(super) fn claim_for_waiter(
         &mut self,
         call: &CallRef<dyn ErasedCall>,
@@ -188,15 +189,16 @@ impl PoolState {
         (claimed, wakes)
     }
 
-    /// A queued call may begin beyond the limit of its kind from now on, and may be held already.
+    /// Lets a queued call start beyond the limit of its task. The call may be held already.
     pub(super) fn exempt(&mut self, call: &CallRef<dyn ErasedCall>) {
-        // One that is not counted yet comes to its lane by itself.
+        // A call that is not accepted yet reaches its lane by itself.
         if call.is_queued() && call.header().is_accepted() {
             self.requeue_front(call.clone());
         }
     }
 
-    /// Takes a place for a call that does not come through the queue.
+    /// Counts a call that does not pass through the queue, if the limit of its task permits the
+    /// call.
     pub(super) fn reserve(&mut self, task: &'static TaskInfo) -> bool {
         let Some(kind) = self.limits.kinds.get(task) else { return true };
         let has_room = kind.has_room();
@@ -213,7 +215,8 @@ impl PoolState {
         self.call_next(task);
     }
 
-    /// The task of the first call that waits for its turn. Entries before it that are out of date go: so each is looked at once.
+    /// Returns the task of the first call that waits for its turn. Entries before it that are out
+    /// of date are removed, so each entry is checked once.
     pub(super) fn next_task(&mut self) -> (Option<&'static TaskInfo>, WakeList) {
         let mut wakes = WakeList::default();
         while let Some(first) = self.injector.queue.first() {
@@ -229,7 +232,7 @@ impl PoolState {
                     wakes = wakes.and(self.injector.skip_stale(&*call));
                     self.injector.discard_stale(PoolItem::Call(call));
                 }
-                // There is a ticket more than calls.
+                // There are more tickets than calls.
                 Some(PoolItem::Other(_)) => self.limits.shares.drop_ticket(),
                 None => {}
             }
@@ -237,9 +240,9 @@ impl PoolState {
         (None, wakes)
     }
 
-    // ----- the end
+    // ----- closing
 
-    /// Takes out every queued call that waits beside the lanes, claimed to be ended.
+    /// Claims every call that waits outside the lanes, to be ended, and removes it.
     pub(super) fn claim_all_waiting(&mut self) -> (Vec<CallRef<dyn ErasedCall>>, WakeList) {
         let mut claimed = Vec::new();
         let mut wakes = WakeList::default();
@@ -254,7 +257,7 @@ impl PoolState {
         (claimed, wakes)
     }
 
-    /// Counts a queued call that was claimed, to end without having begun.
+    /// Counts a queued call that was claimed, and ends without having started.
     pub(super) fn end_claimed(&mut self, call: &CallRef<dyn ErasedCall>) -> WakeList {
         let inside = call.header().is_nested();
         if let Some(kind) = self.limits.kinds.get(call.header().task()) {

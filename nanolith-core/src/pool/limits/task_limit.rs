@@ -1,9 +1,9 @@
-//! Limits for kinds of tasks, `#[task(concurrency = 2)]`: how many calls of each run, and which wait beside the lanes until
-//! one of them is over. Pure data, under the pool's lock.
+//! Limits of task kinds, `#[task(concurrency = 2)]`: how many calls of a task run, and which calls
+//! of it are held back. This is pure data under the pool's lock.
 //!
-//! A call whose turn comes while its kind is at the limit is *held*; its place in the lanes goes to others. When a call of
-//! its kind is over it is *called*: it goes back to the front of its lane, and should a more urgent one of its kind be
-//! faster, it is held again in the place that it had.
+//! A call whose turn comes while its task is at the limit is *held*: other calls pass it. When a
+//! call of the task ends, a held call is *called*: it returns to the front of its lane. If a more
+//! urgent call of the task starts before it, the called call is held again at its former rank.
 
 use crate::meta::task_info::TaskInfo;
 use std::{
@@ -11,10 +11,10 @@ use std::{
     mem,
 };
 
-/// Tells a call from others that live.
+/// An identifier that is unique among the calls that exist.
 pub(in crate::pool) type Id = usize;
 
-/// Who goes first among those that are held: who expires first, then who came first.
+/// The order of held calls: by expiration, then by arrival.
 type Rank = (u64, u64);
 
 pub(in crate::pool) struct TaskLimit<T> {
@@ -22,14 +22,15 @@ pub(in crate::pool) struct TaskLimit<T> {
     limit: usize,
     running: usize,
     waiting: BTreeMap<Rank, T>,
-    /// Those that were called and have not begun.
+    /// Calls that were called and have not started.
     called: BTreeSet<(Id, Rank)>,
     came: u64,
-    /// Calls that ended while they may have been held, since somebody last looked for them.
+    /// The number of queued calls that ended since the last search for ended calls among the held
+    /// ones.
     ended: usize,
 }
 
-/// The kinds of tasks that have a limit.
+/// The limits of all tasks that have one.
 pub(in crate::pool) struct TaskLimits<T>(Vec<TaskLimit<T>>);
 
 impl<T> Default for TaskLimits<T> {
@@ -39,7 +40,7 @@ impl<T> Default for TaskLimits<T> {
 }
 
 impl<T> TaskLimits<T> {
-    /// The kind of this task, if it has a limit.
+    /// Returns the limit of this task, if it has one.
     pub(in crate::pool) fn get(&mut self, task: &'static TaskInfo) -> Option<&mut TaskLimit<T>> {
         let limit = task.max_concurrency()?;
         let at = self.0.iter().position(|kind| kind.task.identifier() == task.identifier());
@@ -50,13 +51,13 @@ impl<T> TaskLimits<T> {
         self.0.get_mut(at)
     }
 
-    /// How many calls of this task run, if no more may.
+    /// Returns how many calls of this task run, if the limit is reached.
     pub(in crate::pool) fn full(&self, task: &'static TaskInfo) -> Option<usize> {
         let kind = self.0.iter().find(|kind| kind.task.identifier() == task.identifier())?;
         (!kind.has_room()).then_some(kind.running)
     }
 
-    /// Takes out everything that is held.
+    /// Removes and returns all held calls.
     pub(in crate::pool) fn take_held(&mut self) -> Vec<T> {
         self.0.iter_mut().flat_map(|kind| mem::take(&mut kind.waiting).into_values()).collect()
     }
@@ -67,12 +68,12 @@ impl<T> TaskLimit<T> {
         Self { task, limit, running: 0, waiting: BTreeMap::new(), called: BTreeSet::new(), came: 0, ended: 0 }
     }
 
-    /// Whether one more may run.
+    /// Returns whether one more call may run.
     pub(in crate::pool) fn has_room(&self) -> bool {
         self.running < self.limit
     }
 
-    /// Whether the call whose turn has come may begin; else it is held.
+    /// Returns whether a call whose turn has come may start. If not, the call is held.
     pub(in crate::pool) fn try_start(&mut self, id: Id, expires: u64, call: impl FnOnce() -> T) -> bool {
         if self.has_room() {
             return true;
@@ -85,18 +86,19 @@ impl<T> TaskLimit<T> {
         false
     }
 
-    /// A call begins.
+    /// Counts a call that starts.
     pub(in crate::pool) fn began(&mut self, id: Id) {
         self.running += 1;
         self.forget(id);
     }
 
-    /// One that was begun is over.
+    /// Counts the end of a call that was started.
     pub(in crate::pool) fn over(&mut self) {
         self.running -= 1;
     }
 
-    /// One that was queued has ended; `waits` says which of those that are held still wait. Gives others.
+    /// Counts a queued call that has ended. Returns held calls that have ended, if there may be
+    /// many. `waits` returns whether a held call is still queued.
     pub(in crate::pool) fn remove_ended(&mut self, id: Id, waits: impl Fn(&T) -> bool) -> Vec<T> {
         self.forget(id);
         self.ended += 1;
@@ -110,7 +112,8 @@ impl<T> TaskLimit<T> {
         gone.into_values().collect()
     }
 
-    /// The next that is called, if there is room for it. Whoever calls it says where it goes, or drops it.
+    /// Removes and returns the next call to be called, if the limit permits one more. The caller
+    /// puts the call into its lane and marks it with [`TaskLimit::mark_requeued`], or drops it.
     pub(in crate::pool) fn next_waiting(&mut self) -> Option<(Rank, T)> {
         if self.running + self.called.len() >= self.limit {
             return None;
@@ -118,7 +121,7 @@ impl<T> TaskLimit<T> {
         self.waiting.pop_first()
     }
 
-    /// One that was called goes back to its lane.
+    /// Marks a call that returns to its lane.
     pub(in crate::pool) fn mark_requeued(&mut self, id: Id, rank: Rank) {
         self.called.insert((id, rank));
     }
@@ -129,12 +132,12 @@ impl<T> TaskLimit<T> {
         Some(called.1)
     }
 
-    /// The first place in which this one was called.
+    /// Returns the first rank with which this call was called.
     fn first_called(&self, id: Id) -> Option<(Id, Rank)> {
         self.called.range((id, Rank::default())..).next().copied().filter(|(called, _)| *called == id)
     }
 
-    /// It waits no more. One that was raised may have been called in both its places.
+    /// Removes all marks of a call. A raised call may have been called with both its entries.
     pub(in crate::pool) fn forget(&mut self, id: Id) {
         while self.take_requeued(id).is_some() {}
     }
@@ -150,7 +153,7 @@ mod tests {
         TaskLimit::new(&TASK, 2)
     }
 
-    /// Whether the call begins, as one that expires then.
+    /// Returns whether a call that expires at `expires` starts.
     fn come(kind: &mut TaskLimit<Id>, id: Id, expires: u64) -> bool {
         let begins = kind.try_start(id, expires, || id);
         if begins {

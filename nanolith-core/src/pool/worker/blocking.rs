@@ -1,5 +1,5 @@
-//! How the pool's threads wait: a slot is lent, a call is claimed. The rules are those of `DESIGN.md`, "No self-inflicted
-//! deadlock".
+//! What a pool's thread does while it waits: it lends its permit, or runs the call it waits for.
+//! `DESIGN.md` gives the reasons under "Who runs what: permits, tokens, spares".
 
 use crate::meta::thread_kind::Where;
 use crate::pool::{
@@ -50,10 +50,11 @@ impl Backend for PoolShared {
         Where::Pool(self.config.name.clone())
     }
 
-    /// The last thread that could still run something does not wait for what would have to run.
+    /// Fails if this thread is the last thread that could run the work that it waits for.
     fn lend(&self, permit: &mut PermitState, target: Option<ExecutorId>) -> Result<LentPermits, WouldDeadlock> {
         if matches!(permit, PermitState::Lent) {
-            return Ok(LentPermits { before: PermitState::Lent, extra: 0 }); // this thread counts as blocked already
+            // This thread counts as blocked already.
+            return Ok(LentPermits { before: PermitState::Lent, extra: 0 });
         }
         let own = (target == Some(self.id())).then(|| ThreadParker::of_this_thread().waker().clone());
         let mut core = self.lock();
@@ -63,7 +64,7 @@ impl Backend for PoolShared {
         }
         let loan = core.lend(std::mem::replace(permit, PermitState::Lent));
         own.map(|waker| core.add_own_wait(waker));
-        // A start that was sent to a thread which now stands still is for a spare one.
+        // A start that was sent to a thread which now blocks goes to a spare thread.
         let stuck = core.pending_starts > 0;
         self.release(core, WakeList::default());
         if stuck {
@@ -105,8 +106,9 @@ impl Backend for PoolShared {
         self.suspended.calls()
     }
 
-    /// A thread that waits lends its permit, so a call in the queue begins unless each thread that there may be waits, or its
-    /// kind is at its limit. Room comes when a call begins, or ends where `max_in_flight` is reached.
+    /// A thread that waits lends its permit. So a queued call starts, unless every possible thread
+    /// waits, or the call's task is at its limit. Queue capacity becomes free when a call starts.
+    /// If `max_in_flight` is reached, it becomes free when a call ends.
     fn needs(&self, call: &CallRef<dyn ErasedCall>, needs_room: bool) -> Needs {
         let core = self.lock();
         let (in_flight, blocked) = (core.injector.in_flight(), core.blocking);
@@ -126,7 +128,7 @@ impl Backend for PoolShared {
             None if needs_room && call.header().share() == 0 => (waiting.map(node).collect(), in_flight),
             None => return Needs::Nothing,
         };
-        // Where some of them do something else than to wait, they may end.
+        // Calls beyond these nodes do more than wait, so they may end.
         if nodes.len() < least { Needs::Nothing } else { Needs::Any(nodes) }
     }
 
@@ -159,7 +161,8 @@ impl Backend for PoolShared {
             self.run_on_top(call);
             return WaitAction::RanInline;
         }
-        // This stack is deep enough, or a future waits in a paused pool: another thread takes the very call.
+        // This thread's stack is too deep, or a future waits in a paused pool: another thread runs
+        // this call.
         self.lock().sent_apart += 1;
         match self.spares.send(SpareJob::RunCall(self.clone(), call.clone())) {
             Ok(()) => WaitAction::Park,
@@ -204,7 +207,8 @@ impl Backend for PoolShared {
     }
 
     fn run_soon(self: Arc<Self>, work: Deferred) -> Result<(), Deferred> {
-        // ORDERING: Relaxed, and so below: it is raised under the lock, and else a figure.
+        // ORDERING: Relaxed, also below: the increment and the load in `may_retire` are under the
+        // lock, and the other loads are figures.
         {
             let core = self.lock();
             if core.retired {
@@ -286,7 +290,8 @@ impl Backend for PoolShared {
 }
 
 impl PoolShared {
-    /// Work of [`Backend::run_soon`] is over: a closed pool may have nothing left to do.
+    /// Counts work of [`Backend::run_soon`] as done. A closed pool may have nothing left to do
+    /// then.
     fn errand_over(&self) {
         self.with_waiters(|core, after| {
             if core.closed {
@@ -295,7 +300,7 @@ impl PoolShared {
         });
     }
 
-    /// Runs a claimed call that this thread waits for, in the slot that it holds.
+    /// Runs a claimed call that this thread waits for, in the slot that the thread holds.
     fn run_on_top(&self, call: &CallRef<dyn ErasedCall>) {
         let id = PoolShared::id(self);
         let (over, finished) =
@@ -303,7 +308,8 @@ impl PoolShared {
         over.or(finished).into_iter().for_each(|over| Backend::on_finished(self, over));
     }
 
-    /// Makes a queued call of ours, which a task waits for, the caller's to run out of its turn, if it is to do so.
+    /// Claims a queued call of this pool for the thread that waits for it, to run it before its
+    /// turn. Returns whether the call was claimed.
     fn claim_for_waiter(&self, call: &CallRef<dyn ErasedCall>, blocking: bool) -> bool {
         if call.header().task().max_concurrency().is_some() || call.header().share() != 0 {
             let below = thread_context::running_share_slot(PoolShared::id(self));
@@ -319,7 +325,7 @@ impl PoolShared {
         claimed
     }
 
-    /// A queued call of ours was claimed out of turn.
+    /// Counts a queued call of this pool that was claimed before its turn.
     fn begun(&self, call: &CallRef<dyn ErasedCall>) {
         let mut core = self.lock();
         let wakes = core.begun_by_rules(call, false);

@@ -1,33 +1,36 @@
-//! How long the tasks of a pool take: whether it pays to have them come and go without the lock, and by how many.
+//! The measured cost of a pool's tasks, which decides on the fast path and the number of its
+//! workers.
 
-/// A moving mean of the last tasks' times.
+/// A moving mean of the run times of the last tasks.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::pool) struct TaskCost {
-    /// Nanoseconds.
+    /// The moving mean, in nanoseconds.
     mean: u64,
-    /// The same, but for times that are far beyond it: those of a thread that was off its core, as long as they are few.
+    /// A moving mean that limits the effect of a single long time, in nanoseconds. Such times are
+    /// those of a thread that was off its core, if they are rare.
     usual: u64,
-    /// How many tasks it rests on, as far as that matters.
+    /// The number of recorded tasks, up to [`WARMUP`].
     known: u32,
 }
 
-/// So many tasks in a row tell how the next will be.
+/// The number of recorded tasks after which the mean predicts the next task.
 const WARMUP: u32 = 32;
 
-/// Tasks shorter than this are tiny: the lock would be a good part of their cost. Nanoseconds.
+/// Tasks shorter than this are small: the lock would be a large part of their cost. In nanoseconds.
 const SMALL_NS: u64 = 4_000;
 
-/// Tasks longer than this are worth a second thread, and the wake-up that it costs. Nanoseconds.
+/// Tasks longer than this are worth a second thread and the cost of waking it. In nanoseconds.
 const PARALLEL_MIN_NS: u64 = 400;
 
-/// A time that is far from the usual one moves it by no more than its double and this. Nanoseconds.
+/// A task counts in `usual` with at most double the present value plus this. In nanoseconds.
 const STEP: u64 = 50;
 
-/// What one task adds to the mean at most, since its thread may have been off its core. Nanoseconds.
+/// The maximum run time that counts for one task, since its thread may have been off its core. In
+/// nanoseconds.
 const MOST: u64 = 5 * SMALL_NS;
 
 impl TaskCost {
-    /// A task took so long, in nanoseconds.
+    /// Records the run time of a task, in nanoseconds.
     pub(in crate::pool) fn record(&mut self, took: u64) {
         let took = took.min(MOST);
         if self.known == 0 {
@@ -42,12 +45,12 @@ impl TaskCost {
         *self = Self::default();
     }
 
-    /// Whether tasks are tiny.
+    /// Returns whether tasks are small enough for the fast path.
     pub(in crate::pool) fn is_small(&self) -> bool {
         self.known == WARMUP && self.mean < SMALL_NS
     }
 
-    /// Whether tasks, though tiny, are worth one more thread.
+    /// Returns whether tasks, though small, are worth one more thread.
     pub(in crate::pool) fn is_parallel_worthwhile(&self) -> bool {
         self.usual > PARALLEL_MIN_NS
     }

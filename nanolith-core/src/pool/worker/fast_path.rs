@@ -1,4 +1,4 @@
-//! A runner at the inbox: plain calls come and go without the lock.
+//! The fast path: a worker takes short calls from the ring and runs them without the pool's lock.
 
 use crate::pool::{pool_shared::PoolShared, pool_state::PoolItem};
 use crate::{
@@ -12,27 +12,30 @@ use crate::{
 };
 use std::{cell::Cell, sync::atomic::Ordering};
 
-/// How often a runner sees to what others rest on: figures, and whether one more is wanted.
+/// The number of calls after which a worker updates figures and checks whether one more worker
+/// helps.
 const STATS_EVERY: u64 = 32;
 
-/// How often it looks at the clock.
+/// The number of calls after which a worker reads the clock.
 const CLOCK_EVERY: u64 = 8;
 
-/// Tells more of the pace than the next look would. Nanoseconds.
+/// A mean run time above which a worker makes the checks of [`STATS_EVERY`] at once. In
+/// nanoseconds.
 const LONG_TASK: u64 = 20_000;
 
-/// One who has looked so often for a call is idle.
+/// The number of looks at an empty ring after which a worker counts as idle.
 const IDLE_SPINS: u32 = 16;
 
-/// So many calls in the inbox are worth a look whether one more runner helps.
+/// The number of calls in the ring above which a worker checks whether one more worker helps.
 const SCALE_UP_BACKLOG: usize = 128;
 
-/// What a runner has done at the inbox, as far as nobody has been told.
+/// The counts of a worker on the ring that are not in the pool's figures yet.
 struct BatchStats {
     calls: u64,
-    /// When the last grain of calls began, and how many this thread had run on top of others by then.
+    /// When the last [`CLOCK_EVERY`] calls began. `on_top` is the number of nested runs of this
+    /// thread at that time.
     began: u64,
-    /// Since when calls were seen by the tally.
+    /// The start of the time that `ThreadRecorder::end_grain` records next.
     seen_from: u64,
     on_top: u64,
 }
@@ -45,11 +48,12 @@ impl BatchStats {
 }
 
 impl PoolShared {
-    /// Takes from the inbox until it is empty for a while, until something waits in the lanes, or until it is shut.
+    /// Runs calls from the ring until it stays empty for a while, until an item waits in the lanes,
+    /// or until the ring is closed.
     pub(in crate::pool) fn run_fast_path(&self, tally: &mut ThreadRecorder) {
         let _pulse = CoarseTicker::begin();
         let mut done = BatchStats::now();
-        // What a call's destructors throw stays here.
+        // A panic of a call's destructors is ignored.
         while unwind::catch(|| self.fast_loop(&mut done, tally)).is_err() {}
         self.count_served(done.calls % STATS_EVERY);
         if tally.is_on() {
@@ -89,7 +93,8 @@ impl PoolShared {
                         tally.end_grain(done.seen_from, clock::now());
                     }
                     if self.hint.is_waiting() {
-                        self.release(self.lock(), WakeList::default()); // the lane goes on to the inbox
+                        // This moves calls from their lane to the ring.
+                        self.release(self.lock(), WakeList::default());
                         if !self.ring.has_next() {
                             break;
                         }
@@ -103,7 +108,8 @@ impl PoolShared {
         }
     }
 
-    /// Looks at the clock after a grain of calls, and around after a round of them. Says whether to go on.
+    /// Reads the clock after [`CLOCK_EVERY`] calls, and makes further checks after [`STATS_EVERY`]
+    /// calls. Returns whether to continue.
     fn sample_clock(&self, done: &mut BatchStats, tally: &mut ThreadRecorder) -> bool {
         let (now, on_top) = (clock::now(), thread_context::nested_runs());
         clock::publish_coarse(now);
@@ -120,13 +126,13 @@ impl PoolShared {
         !(round || took > LONG_TASK) || self.reconsider_workers(took)
     }
 
-    /// Waits a moment for a call. Says whether there is one.
+    /// Spins until a call is in the ring, or for a limited time. Returns whether there is a call.
     fn spin_for_call(&self) -> bool {
         let looks = Cell::new(0_u32);
         parker::spin_until(self.config.spin, || {
             looks.set(looks.get() + 1);
             if looks.get() == IDLE_SPINS {
-                // ORDERING: Relaxed, and so below: a figure.
+                // ORDERING: Relaxed, also below: a figure.
                 self.resting.fetch_add(1, Ordering::Relaxed);
             }
             self.ring.has_next() || self.hint.is_waiting() || !self.ring.has_consumer()
@@ -137,7 +143,7 @@ impl PoolShared {
         self.ring.has_next()
     }
 
-    /// A call came out of the inbox that somebody else had claimed.
+    /// Counts a call from the ring that another thread had claimed.
     fn settle(&self, call: &dyn ErasedCall) {
         let mut core = self.lock();
         core.injector.account_claimed(call);
@@ -151,7 +157,8 @@ impl PoolShared {
         }
     }
 
-    /// Tells how long tasks take, and asks for one more runner where that helps. Says whether to go on.
+    /// Records how long tasks take, and requests one more worker if that helps. Returns whether to
+    /// continue.
     fn reconsider_workers(&self, took: u64) -> bool {
         let mut core = self.lock();
         core.task_cost.record(took);

@@ -1,4 +1,5 @@
-//! A runner: it holds a permit, drains the lanes, lingers a moment, and steps down.
+//! The workers of a pool: a worker holds a permit, runs queued calls, spins briefly without work,
+//! and then returns its permit.
 
 pub(super) mod blocking;
 pub(super) mod cost;
@@ -26,39 +27,41 @@ use crate::{
 };
 use std::sync::{Arc, MutexGuard};
 
-/// What a runner did last.
+/// What a worker did last.
 enum Last {
     Nothing,
     Call {
         inside: bool,
         ran: RunResult,
-        /// How long it took, in nanoseconds: what it ran of others that it waited for takes its share.
+        /// The run time in nanoseconds. It is divided by the number of calls that this one ran
+        /// while it waited for them, and itself.
         took: u64,
     },
     Resumed,
-    /// A call that some rule is about.
+    /// A call with a task limit or a share.
     Limited {
         ran: RunResult,
         over: Completion,
     },
-    /// It took from the inbox, and found nothing there for a while.
+    /// The worker took calls from the ring until it found none for a while.
     Served,
 }
 
-/// What a runner does next.
+/// What a worker does next.
 enum Next {
     Run(PoolItem),
-    /// A call that some rule is about.
+    /// Run a call with a task limit or a share.
     RunByRules(CallRef<dyn ErasedCall>),
-    /// Take from the inbox.
+    /// Take calls from the ring.
     Serve,
-    /// Run what each thread is to run once.
+    /// Run a closure that each thread is to run once.
     Turn(BroadcastRun),
     Leave,
 }
 
 impl PoolShared {
-    /// A permit has come to a rayon thread, whose stack is so deep.
+    /// Starts a worker on a rayon thread that a permit was sent to. `depth` is the depth of its
+    /// stack.
     pub(super) fn begin_on_rayon(self: &Arc<Self>, generation: u64, depth: Option<usize>) {
         let mut core = self.lock();
         let current = core.rayon.generation == generation;
@@ -66,8 +69,8 @@ impl PoolShared {
             core.rayon.coming -= 1;
         }
         if self.is_nested_on_rayon(depth) {
-            // Stolen on top of a task that waits in `par_iter` and may hold a lock, or of a piece that such a task waits
-            // for: another thread has to begin.
+            // ^rayon ran this job on top of a task that waits in `par_iter` and may hold a lock, or
+            // on top of a piece that such a task waits for. Another thread has to start the worker.
             drop(core);
             self.send_spare(self.clone());
             return;
@@ -76,17 +79,18 @@ impl PoolShared {
         self.begin(Some(generation));
     }
 
-    /// A permit has come to a spare thread.
+    /// Starts a worker on a spare thread that a permit was sent to.
     pub(super) fn begin_spare(self: &Arc<Self>) {
         self.begin(None);
     }
 
-    /// Takes up permits as long as there are some. On threads that are outgrown it takes no second one: that is for the larger
-    /// ones, and it would only give it back, over and over, until one of these is there.
+    /// Claims permits and runs a worker for each, until there is none. A thread of a replaced rayon
+    /// pool claims only one. A second permit is for the new rayon pool: an old thread would return
+    /// it again and again until a new thread is there.
     fn begin(self: &Arc<Self>, generation: Option<u64>) {
         let is_outgrown = || generation.is_some_and(|generation| generation != self.lock().rayon.generation);
         while let Some(permit) = self.claim_start(generation) {
-            // The worker puts its permit down before it leaves.
+            // The worker returns its permit before it leaves.
             let ((), left) = thread_context::with_permit(self.id(), permit, || self.drain(generation));
             debug_assert!(left.is_none(), "the worker has stepped down");
             if is_outgrown() {
@@ -142,7 +146,7 @@ impl PoolShared {
         }
     }
 
-    /// Runs a claimed call, and puts down what is to be measured of it. Gives how long it took, in nanoseconds.
+    /// Runs a claimed call and records its measurements. Returns its run time, in nanoseconds.
     #[inline]
     fn run_measured(&self, call: CallRef<dyn ErasedCall>, tally: &mut ThreadRecorder) -> (RunResult, u64) {
         let began = clock::now();
@@ -165,14 +169,16 @@ impl PoolShared {
         self.world.as_ref().map(|_| AtWork::begin(&self.at_work, self.id(), call))
     }
 
-    /// Brings what was measured to the book, unless more waits: a pool that is empty has it all.
+    /// Flushes the measurements, unless more calls wait. So the metrics of an empty pool are
+    /// complete.
     fn bring(&self, tally: &mut ThreadRecorder) {
         if !self.hint.is_waiting() {
             tally.flush();
         }
     }
 
-    /// Counts what was done last, and takes what is next. `Leave`: the permit is given back.
+    /// Counts what the worker did last, and chooses what it does next. With [`Next::Leave`] the
+    /// permit has been returned.
     fn next(&self, last: Last, generation: Option<u64>, tally: &mut ThreadRecorder) -> Next {
         let mut core = self.lock();
         let mut lingered = matches!(last, Last::Served);
@@ -228,15 +234,15 @@ impl PoolShared {
         Next::Leave
     }
 
-    /// Wakes and drops what came out of the core, before this worker idles or leaves. A destructor may wait for this pool and
-    /// lend the permit, which is at no task.
+    /// Carries out the pending wakes and drops before this worker idles or leaves. A destructor may
+    /// wait for this pool and lend the permit, which is marked as idle.
     #[cold]
     fn run_user_code<'a>(&'a self, core: MutexGuard<'a, PoolState>, wakes: WakeList) -> MutexGuard<'a, PoolState> {
         thread_context::as_idle(|| self.release(core, wakes));
         self.lock()
     }
 
-    /// Runs a call that has entered on its caller's thread.
+    /// Runs an accepted call on its caller's thread.
     pub(super) fn run_on_caller(&self, call: CallRef<dyn ErasedCall>) {
         {
             let mut core = self.lock();
@@ -251,7 +257,7 @@ impl PoolShared {
         self.release(core, wakes);
     }
 
-    /// Runs a claimed call on this thread. Returns what is to be counted, if the call is over.
+    /// Runs a claimed call on this thread. Returns what is to be counted, if the call has ended.
     pub(super) fn run_and_count(&self, call: CallRef<dyn ErasedCall>) -> Option<Completion> {
         let over = Completion::of(call.header());
         if !over.is_timed() {
@@ -262,7 +268,7 @@ impl PoolShared {
         over.ran(clock::now() - began).after(ran)
     }
 
-    /// Runs a claimed call on this thread; what its destructors throw stays here.
+    /// Runs a claimed call on this thread. A panic of its destructors is ignored.
     pub(super) fn run_call(&self, call: CallRef<dyn ErasedCall>) -> RunResult {
         let Some(me) = self.me.upgrade() else { return RunResult::Finished };
         let host: Arc<dyn Backend> = me;
@@ -276,8 +282,8 @@ impl PoolShared {
         ran
     }
 
-    /// Runs a call that somebody waits for on a spare thread, beyond the concurrency: the pool is paused, or its one
-    /// who waits cannot run it.
+    /// Runs a call for its waiter on a spare thread, beyond the concurrency. The pool is paused, or
+    /// the waiter cannot run the call itself.
     pub(super) fn run_on_spare(self: &Arc<Self>, call: CallRef<dyn ErasedCall>) {
         let permit = {
             let mut core = self.lock();
@@ -295,19 +301,20 @@ impl PoolShared {
     }
 }
 
-/// Runs a claimed call; what its destructors throw stays here.
+/// Runs a claimed call. A panic of its destructors is ignored.
 pub(super) fn run_call(call: CallRef<dyn ErasedCall>, host: Option<Arc<dyn Backend>>, now: u64) -> RunResult {
     unwind::catch(|| call.run(host, now)).unwrap_or(RunResult::Finished)
 }
 
 impl PoolState {
-    /// Whether user code is to run once the lock is released: wakers and destructors.
+    /// Returns whether wakers or destructors are to run once the lock is released.
     fn owes_user_code(&self, wakes: &WakeList) -> bool {
         !wakes.is_empty() || self.injector.queue.has_spent() || self.has_limits && self.limits.has_leftovers()
     }
 
-    /// Counts what a runner did last.
-    #[allow(clippy::needless_pass_by_value)] // what was done last is counted once
+    /// Counts what a worker did last.
+    // The last action is counted once.
+    #[allow(clippy::needless_pass_by_value)]
     fn account(&mut self, last: Last) -> WakeList {
         match last {
             Last::Nothing => return WakeList::default(),
@@ -333,12 +340,13 @@ impl PoolState {
         self.over_left()
     }
 
-    /// Counts the call with a future that came to its end on this thread, if one did.
+    /// Counts the call whose future ended on this thread, if there is such a call.
     fn over_left(&mut self) -> WakeList {
         thread_context::take_over().map_or_else(WakeList::default, |over| self.over(over))
     }
 
-    /// A runner takes from the inbox from now on. Says whether a guard is to be posted, which looks after those.
+    /// Counts a worker that takes calls from the ring from now on. Returns whether to arm a
+    /// watchdog.
     fn begin_serving(&mut self, taken: u64) -> bool {
         self.active += 1;
         self.injector.queue.add_ring_consumer();

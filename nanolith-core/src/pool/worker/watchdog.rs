@@ -1,5 +1,5 @@
-//! Somebody who looks after a pool whose calls come and go without the lock: should a runner stand still there, nobody
-//! else would notice that work waits though a permit is free.
+//! A watchdog for a pool on its fast path, where calls pass without the lock. If a worker blocks
+//! there, no other thread notices that work waits although a permit is free.
 
 use crate::pool::pool_shared::PoolShared;
 use crate::{
@@ -11,10 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long work may wait beside a free permit because nobody has looked.
+/// The maximum time that work waits while a permit is free and no worker is looking for work.
 const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Looks at the pool in a while.
+/// Schedules the next check of the pool.
 pub(in crate::pool) fn arm_watchdog(pool: Weak<PoolShared>) {
     let look = move || {
         if let Some(pool) = pool.upgrade() {
@@ -25,12 +25,14 @@ pub(in crate::pool) fn arm_watchdog(pool: Weak<PoolShared>) {
 }
 
 impl PoolShared {
-    /// The guard's round.
+    /// Checks whether work waits and the ring has not moved since the last check. Then it closes
+    /// the ring.
     fn check_stalled(&self) {
         let mut core = self.lock();
         let (seen, taken) = (core.watchdog.take(), self.ring.head());
         if !core.injector.is_open() {
-            return; // it goes home
+            // The watchdog ends here.
+            return;
         }
         if core.injector.has_waiting() && seen == Some(taken) {
             core.task_cost.reset();
