@@ -1,4 +1,4 @@
-//! The end of a pool's threads, to be waited for.
+//! A future that waits for the end of a pool's threads.
 
 use super::{
     pool_shared::{Emptied, PoolShared},
@@ -16,7 +16,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Ends when the pool is closed, its calls are over, and its threads have ended: made by [`Pool::closed`](super::Pool::closed).
+/// A future that ends when the pool is closed, its calls have ended, and its threads have ended. It
+/// is made by [`Pool::closed`](super::Pool::closed).
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -32,13 +33,13 @@ use std::{
 /// # Ok::<(), nanolith::BuildError>(())
 /// ```
 ///
-/// Awaited, it is ready when each thread has run its last function, the handler of
-/// [`on_thread_exit`](crate::PoolBuilder::on_thread_exit) included. Destructors of thread-locals may still run then. [`Closed::wait`]
-/// waits for these too.
+/// When awaited, this is ready once each thread has run its last function, which is the handler of
+/// [`on_thread_exit`](crate::PoolBuilder::on_thread_exit). Destructors of thread-locals may still
+/// run then. [`Closed::wait`] also waits for these destructors.
 ///
 /// # Cancel safety
 ///
-/// May be dropped and asked for again at any time.
+/// The future may be dropped and requested again at any time.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Closed {
     inner: Arc<PoolShared>,
@@ -52,7 +53,8 @@ impl Closed {
         Self { waiter: Registration::new(Emptied(inner.clone())), inner, ending: None }
     }
 
-    /// Blocks until then. A thread of the pool would wait for itself: for it, this ends at once.
+    /// Blocks the thread until the pool's threads have ended. A thread of the pool would wait for
+    /// itself: on such a thread, this returns at once.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -67,7 +69,7 @@ impl Closed {
         if inner.is_here() {
             return;
         }
-        // The threads end by themselves: the wait is for no work of the pool that could be refused.
+        // This wait is for no work of the pool, so it cannot fail: the threads end by themselves.
         block_on::block_on_any(self);
         if inner.world.is_none() {
             let _lent = thread_context::enter_blocking(None);
@@ -96,19 +98,19 @@ impl Future for Closed {
 }
 
 impl PoolShared {
-    /// Whether this is a thread of the pool.
+    /// Returns whether the current thread belongs to the pool.
     fn is_here(&self) -> bool {
         thread_context::current_executor() == Some(self.id())
     }
 
-    /// Whether nothing is left for the pool's threads to do, from now on.
+    /// Returns whether the pool's threads have no more work, now and later.
     fn may_retire(&self, core: &super::pool_state::PoolState) -> bool {
-        // ORDERING: Relaxed, it changes under the lock.
+        // ORDERING: Relaxed, the count is raised under the lock.
         let has_errands = self.errands.load(Ordering::Relaxed) > 0;
         core.retired || core.closed && core.injector.in_flight() == 0 && !has_errands
     }
 
-    /// Has the threads of a closed pool end. Says whether they are to; else there is something left to do.
+    /// Ends the threads of a closed pool. Returns `false` if there is still work for them.
     fn retire(&self) -> bool {
         let mut rayon = self.rayon();
         let mut core = self.lock();
@@ -121,7 +123,7 @@ impl PoolShared {
         self.roster.keep_handles();
         let threads = rayon.take();
         drop(rayon);
-        drop(threads); // they end when they have done what was sent to them
+        drop(threads); // The threads end after their last jobs.
         self.spares.shutdown();
         true
     }

@@ -1,4 +1,4 @@
-//! Waiting for a pool's empty moment.
+//! A future that waits until a pool is empty.
 
 use super::pool_shared::{Emptied, PoolShared};
 use crate::{
@@ -14,7 +14,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// Ends at the first empty moment: made by [`Pool::drained`](super::Pool::drained).
+/// A future that ends the first time the pool is empty, made by
+/// [`Pool::drained`](super::Pool::drained).
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -30,11 +31,11 @@ use std::{
 ///
 /// # Cancel safety
 ///
-/// It counts from when it was made, however often it is polled.
+/// The wait counts from the creation of this future, however often the future is polled.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Drained {
     inner: Arc<PoolShared>,
-    /// `None`: the pool was empty when it was asked.
+    /// The count of empty moments at creation. `None` if the pool has been empty.
     since: Option<u64>,
     waiter: Registration<Emptied>,
 }
@@ -58,7 +59,8 @@ impl Drained {
         &self.inner
     }
 
-    /// Whether there was an empty moment since it was made; else `waker` is woken at the next.
+    /// Returns whether the pool has been empty since this was created. If not, `waker` is woken the
+    /// next time the pool is empty.
     pub(super) fn has_been_empty(&mut self, waker: &Waker) -> bool {
         let Some(since) = self.since else { return true };
         let is_empty = self.waiter.poll_until(waker, |core| core.injector.queue.poll_empty_since(since)).is_ready();
@@ -68,15 +70,15 @@ impl Drained {
         is_empty
     }
 
-    /// It has seen the empty moment, or goes without.
+    /// Ends the exact counting of calls that this wait requires.
     fn over(&mut self) {
         if self.since.take().is_some() {
             self.inner.lock().injector.release_exact();
         }
     }
 
-    /// Blocks until then. A task that waits for its own pool to be empty would wait for itself: for it, this ends at
-    /// once.
+    /// Blocks the thread until the pool has been empty. A task that waits for its own pool would
+    /// wait for itself: on a thread of the pool, this returns at once.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -89,7 +91,7 @@ impl Drained {
     /// ```
     pub fn wait(self) {
         let host = Backend::id(&*self.inner);
-        // A thread of the pool is let go at its first poll, so there is no slot to lend.
+        // On a thread of the pool the first poll is ready, so there is no slot to lend.
         let _ = block_on::block_on(self, Some(host));
     }
 }

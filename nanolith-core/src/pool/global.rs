@@ -14,10 +14,12 @@ use std::sync::Arc;
 
 static GLOBAL: OnceCell<Pool> = OnceCell::new();
 
-/// The pool that all of a program shares: one task a core, at most 65,536 calls queued.
+/// The pool that the whole program shares. By default it runs one task per core and queues at most
+/// 65,536 calls.
 ///
-/// It starts with the first call. If it cannot, that call ends as [`CallError::NotStarted`], and the next tries again.
-/// [`PoolBuilder::build_global`] gives it other settings.
+/// The pool starts with the first call. If it cannot start, that call ends as
+/// [`CallError::NotStarted`], and the next call tries again. [`PoolBuilder::build_global`] sets
+/// other settings.
 ///
 /// ```
 /// use nanolith::{GlobalPool, TaskSet, prelude::*};
@@ -30,7 +32,8 @@ static GLOBAL: OnceCell<Pool> = OnceCell::new();
 pub struct GlobalPool;
 
 impl GlobalPool {
-    /// The pool itself, started if need be. A [simulation](crate::sim()) has one of its own, of which this leaves a handle for ever.
+    /// Returns the pool, and starts it if necessary. A [simulation](crate::sim()) has a global pool
+    /// of its own, and this method leaks a handle to it.
     ///
     /// ```
     /// use nanolith::{GlobalPool, prelude::*};
@@ -44,13 +47,13 @@ impl GlobalPool {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] when it cannot be started.
+    /// [`BuildError`] if the pool cannot be started.
     pub fn get(self) -> Result<&'static Pool, BuildError> {
         if let Some(world) = sim_runtime::world() {
             return lasting(&world);
         }
         GLOBAL.get_or_try_init(|| {
-            // It is there for all, whatever clock its first user has.
+            // The pool is for the whole program, so it does not take the clock of its first user.
             let _clock = clock::enter(None);
             Pool::builder().build()
         })
@@ -58,7 +61,7 @@ impl GlobalPool {
 }
 
 impl GlobalPool {
-    /// Does `f` with the pool.
+    /// Runs `f` with the pool.
     #[inline]
     pub(super) fn with<R>(self, f: impl FnOnce(&Pool) -> R) -> Result<R, BuildError> {
         match sim_runtime::world() {
@@ -68,12 +71,12 @@ impl GlobalPool {
     }
 }
 
-// ----- in a simulation, which has one of its own
+// ----- in a simulation, which has a global pool of its own
 
 #[derive(Default)]
 struct Simulated(OnceCell<Pool>);
 
-/// A handle that is never dropped, for who asks for one.
+/// A handle that is never dropped, for [`GlobalPool::get`].
 #[derive(Default)]
 struct Lasting(OnceCell<&'static Pool>);
 
@@ -88,7 +91,7 @@ fn lasting(world: &Scheduler) -> Result<&'static Pool, BuildError> {
     Ok(world.local(Lasting::default).0.get_or_init(|| Box::leak(Box::new(pool))))
 }
 
-/// Starts the global pool with settings of one's own.
+/// Starts the global pool with the settings of `builder`.
 pub(super) fn build_global(builder: PoolBuilder) -> Result<(), BuildError> {
     if let Some(world) = sim_runtime::world() {
         let known = world.local(Simulated::default);

@@ -1,4 +1,4 @@
-//! Futures of the crate's own that run the user's code, on the global pool: handlers hear there, schedules make their calls.
+//! A spawner for this crate's own futures that run user code on the global pool.
 
 use super::{BuildError, GlobalPool, spawn::spawn_on};
 use crate::{
@@ -11,30 +11,31 @@ use crate::{
 };
 use std::{future::Future, sync::Arc};
 
-/// The threads that they run on.
+/// A handle to the threads of the global pool.
 #[derive(Clone)]
 pub(crate) struct GlobalSpawner(Arc<dyn Backend>);
 
 impl GlobalSpawner {
     /// # Errors
     ///
-    /// [`BuildError`] when the global pool cannot be started.
+    /// [`BuildError`] if the global pool cannot be started.
     pub(crate) fn start() -> Result<Self, BuildError> {
         Ok(Self(GlobalPool.get()?.inner().clone()))
     }
 
-    /// Runs `future`, which panics nowhere, to its end.
+    /// Runs `future` to its end. The future must not panic.
     pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         spawn_on(self.0.clone(), Priority::Normal, future).detach();
     }
 
-    /// Has the global pool run the code that the timer's thread leaves to others. Each executor that is built says so.
+    /// Registers the global pool to run the code that the timer's thread does not run itself. Each
+    /// executor calls this when it is built.
     pub(crate) fn take_offloaded_work() {
         offload::set_global(run_on_global_pool);
     }
 }
 
-/// Runs `work` on the global pool; here and now if that cannot be started.
+/// Runs `work` on the global pool, or on this thread if the global pool cannot be started.
 fn run_on_global_pool(work: Work) {
     match GlobalSpawner::start() {
         Ok(spawner) => spawner.spawn(async move { unwind::ignore_panics(work) }),

@@ -1,5 +1,5 @@
-//! Plain functions over many values, split as rayon splits, on the threads of the pool whose thread this is. With
-//! `rayon_pool` it is all that knows rayon. `bulk` calls it within a call of the pool.
+//! Plain functions over many values, which rayon splits among the threads of the current pool. Only
+//! this file and `threads::rayon_threads` name rayon. `bulk` uses it within a call of the pool.
 
 use crate::{error::Panic, util::unwind};
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
@@ -11,15 +11,15 @@ use std::{
     },
 };
 
-/// Why there is no result.
+/// The reason why there is no result.
 pub(crate) enum Broken {
-    /// Somebody asked to stop.
+    /// `stop` returned `true`.
     Stopped,
-    /// A function panicked, at this value if it was at one.
+    /// A function panicked, with the index of its value if it had one.
     Panicked(Panic, Option<usize>),
 }
 
-/// Gives what `f` makes of each value, in order.
+/// Returns the output of `f` for each value, in order.
 pub(crate) fn map<T, R, F>(values: Vec<T>, f: F, stop: impl Fn() -> bool + Sync) -> Result<Vec<R>, Broken>
 where
     T: Send,
@@ -37,7 +37,7 @@ where
     })
 }
 
-/// Reduces what `f` makes of the values to one.
+/// Applies `f` to the values and reduces the outputs to one.
 pub(crate) fn map_reduce<T, R, F, I, G>(
     values: Vec<T>,
     f: F,
@@ -65,22 +65,23 @@ where
     })
 }
 
-/// Elsewhere rayon would start a pool of its own.
+/// Returns whether this thread belongs to a rayon pool. On other threads rayon would start its own
+/// pool.
 fn is_on_pool() -> bool {
     rayon::current_thread_index().is_some()
 }
 
-/// Looks at each value's turn whether to stop, and keeps the first panic.
+/// Checks before each value whether to stop, and keeps the first panic.
 struct EarlyExit<F> {
     stop: F,
     broken: AtomicBool,
     first: Mutex<Option<(Panic, Option<usize>)>>,
 }
 
-/// What is thrown so that rayon comes to an end.
+/// The panic payload that makes rayon stop early.
 struct ExitPanic;
 
-/// Without unwinding nothing can be thrown, so that what has begun goes on to its end.
+/// Whether panics unwind. If they do not, the functions run to their end.
 const CAN_UNWIND: bool = cfg!(panic = "unwind");
 
 impl<F: Fn() -> bool + Sync> EarlyExit<F> {
@@ -90,7 +91,7 @@ impl<F: Fn() -> bool + Sync> EarlyExit<F> {
 
     #[inline(always)]
     fn at<R>(&self, value: Option<usize>, f: impl FnOnce() -> R) -> R {
-        // ORDERING: Relaxed, whoever learns of it late has done a little more.
+        // ORDERING: Relaxed, a thread that sees the flag late only does more work.
         if CAN_UNWIND && (self.broken.load(Ordering::Relaxed) || (self.stop)()) {
             resume_unwind(Box::new(ExitPanic));
         }
@@ -103,18 +104,18 @@ impl<F: Fn() -> bool + Sync> EarlyExit<F> {
     #[cold]
     fn broke(&self, panic: Panic, value: Option<usize>) -> ! {
         self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((panic, value));
-        // ORDERING: Relaxed, as above; the panic itself is behind a lock.
+        // ORDERING: Relaxed, as in `at`. The panic itself is under a lock.
         self.broken.store(true, Ordering::Relaxed);
         resume_unwind(Box::new(ExitPanic))
     }
 
-    /// Runs all of it.
+    /// Runs `all`, and returns the first panic or the stop as an error.
     fn over<R>(&self, all: impl FnOnce() -> R) -> Result<R, Broken> {
         unwind::catch(all).map_err(|thrown| {
             match self.first.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 Some((panic, value)) => Broken::Panicked(panic, value),
                 None if (self.stop)() => Broken::Stopped,
-                // A value's own destructor.
+                // The destructor of a value panicked.
                 None => Broken::Panicked(thrown, None),
             }
         })

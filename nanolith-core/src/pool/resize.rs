@@ -1,4 +1,4 @@
-//! Changing a pool while it runs.
+//! Changing the concurrency of a running pool, and pausing it.
 
 use super::{
     config::{BuildError, Concurrency, Config},
@@ -10,8 +10,9 @@ use crate::wake::WakeList;
 use std::sync::Arc;
 
 impl PoolShared {
-    /// More threads mean a larger rayon pool for new runners; the old one goes when its last runner is done. Where the pool
-    /// keeps a number of threads of its own, more of the others may come.
+    /// Changes the concurrency. For more kept threads, a larger rayon pool replaces the present
+    /// one, which ends after its last worker. If the pool keeps a fixed number of threads, more
+    /// spare threads may start instead.
     pub(super) fn set_concurrency(self: &Arc<Self>, concurrency: Concurrency) -> Result<(), BuildError> {
         let tasks = Config::tasks(concurrency)?;
         if self.config.kept(tasks) > self.lock().rayon.total {

@@ -1,4 +1,4 @@
-//! A state that a pool's tasks share: `#[define(shared)]`.
+//! The state that tasks on a pool share: `#[define(shared)]`.
 
 use super::{GlobalPool, Pool};
 use crate::{
@@ -9,7 +9,8 @@ use crate::{
 };
 use std::{fmt, sync::Arc};
 
-/// A state, to be put on a pool: made by `Counter::shared(state)`, which `#[define(shared)]` writes.
+/// A state to run tasks with on a pool. It is made by a method like `Counter::shared(state)`, which
+/// `#[define(shared)]` generates.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -27,13 +28,13 @@ use std::{fmt, sync::Arc};
 pub struct SharedState<S>(Arc<S>);
 
 impl<S: TaskSet<Shared = Arc<S>>> SharedState<S> {
-    /// For generated code.
+    /// Creates the value. This is for generated code.
     #[doc(hidden)]
     pub fn new(state: Arc<S>) -> Self {
         Self(state)
     }
 
-    /// The typed calls, run on `pool` with this state.
+    /// Returns the typed calls, which run on `pool` with this state.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -53,7 +54,7 @@ impl<S: TaskSet<Shared = Arc<S>>> SharedState<S> {
         S::calls(SharedPool { pool: pool.clone(), state: self.0 })
     }
 
-    /// The typed calls, run on the global pool with this state.
+    /// Returns the typed calls, which run on the global pool with this state.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -71,7 +72,7 @@ impl<S: TaskSet<Shared = Arc<S>>> SharedState<S> {
     }
 }
 
-/// Another handle to the same state.
+/// Returns another handle to the same state.
 impl<S> Clone for SharedState<S> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
@@ -84,7 +85,7 @@ impl<S> fmt::Debug for SharedState<S> {
     }
 }
 
-/// A pool with a state that its tasks of `S` share: what the calls of [`SharedState::on`] run on.
+/// A pool with a state that its tasks of `S` share. The calls of [`SharedState::on`] run on it.
 ///
 /// ```
 /// use nanolith::{GlobalPool, SharedPool, prelude::*};
@@ -109,7 +110,8 @@ pub struct SharedPool<S, P = Pool> {
 }
 
 impl<S, P> SharedPool<S, P> {
-    /// As an executor, to put a layer around: [`SharedState::on`] gives the typed calls at once.
+    /// Creates an executor, for example to put a layer around it. [`SharedState::on`] returns the
+    /// typed calls directly.
     ///
     /// ```
     /// use nanolith::{SharedPool, TaskSet, prelude::*};

@@ -1,10 +1,11 @@
-//! Messengers that are attached to a pool, and handlers of what a messenger's endpoint hears.
+//! Messengers that are attached to a pool, and handlers for the messages of a messenger's endpoint.
 
 use crate::channel::messenger::{Messenger, RecvError, Subscriber};
 use crate::pool::{BuildError, PoolBuilder, Source, Subscription, subscribe};
 
 impl PoolBuilder {
-    /// Attaches a messenger: the pool's tasks find it by [`Context::messenger`](crate::Context::messenger).
+    /// Attaches a messenger, which the pool's tasks get by
+    /// [`Context::messenger`](crate::Context::messenger).
     ///
     /// ```
     /// use nanolith::{Messenger, prelude::*};
@@ -31,7 +32,8 @@ impl PoolBuilder {
 }
 
 impl<T: Clone + Send + Sync + 'static> Messenger<T> {
-    /// Gives each message of other endpoints, from now on, to `handler`, on the global pool; passes over what is lost.
+    /// Runs `handler` on the global pool for each message that another endpoint sends from now on.
+    /// Lost messages are skipped.
     ///
     /// ```
     /// use nanolith::Messenger;
@@ -45,7 +47,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] when the global pool cannot be started.
+    /// [`BuildError`] if the global pool cannot be started.
     pub fn on_message(&self, mut handler: impl FnMut(T) + Send + 'static) -> Result<Subscription, BuildError> {
         self.on_message_or_lost(move |message| {
             if let Ok(message) = message {
@@ -54,7 +56,8 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
         })
     }
 
-    /// The same, for a handler that is to hear how many messages were lost before the next.
+    /// Runs `handler` like [`Messenger::on_message`]. The handler also receives how many messages
+    /// were lost before the next one.
     ///
     /// ```
     /// use nanolith::messenger::{Messenger, SlowReceiver};
@@ -71,7 +74,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] when the global pool cannot be started.
+    /// [`BuildError`] if the global pool cannot be started.
     pub fn on_message_or_lost(
         &self,
         handler: impl FnMut(Result<T, u64>) + Send + 'static,

@@ -1,4 +1,4 @@
-//! Handlers of messages: futures on the global pool.
+//! Message handlers, which are futures on the global pool.
 
 pub(super) mod messenger;
 pub(super) mod port;

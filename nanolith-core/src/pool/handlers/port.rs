@@ -1,4 +1,5 @@
-//! Handlers of what ports receive: here, since they run on the global pool, of which ports know nothing.
+//! Handlers for the messages of a port. They are in this module because they run on the global
+//! pool, which `channel::port` does not know.
 
 use crate::pool::{BuildError, Source, Subscription, subscribe};
 use crate::{
@@ -8,11 +9,14 @@ use crate::{
 use std::{future::poll_fn, sync::Arc};
 
 impl<S, R: Send + 'static> Port<S, R> {
-    /// Gives each message to `handler`, on the global pool, until the [`Subscription`] is dropped or no more can come.
+    /// Runs `handler` on the global pool for each message, until the [`Subscription`] is dropped or
+    /// no more messages can come.
     ///
-    /// Messages that came before are heard first. What a handler does not hear stays for receives; while it listens, they
-    /// and it take turns as it happens, and so do two handlers. It ends when its own port is closed. It does not go with a
-    /// port that is sent elsewhere: drop it before.
+    /// Messages that arrived before are handled first. Messages that the handler does not get stay
+    /// for the receive methods. While the handler is active, it and a receive take turns in no
+    /// specific order, and so do two handlers. The handler ends when its own port is closed. The
+    /// handler does not move with a port that is sent elsewhere: drop the subscription before
+    /// sending the port.
     ///
     /// ```
     /// use nanolith::port;
@@ -28,11 +32,12 @@ impl<S, R: Send + 'static> Port<S, R> {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] when the global pool cannot be started.
+    /// [`BuildError`] if the global pool cannot be started.
     ///
     /// # Panics
     ///
-    /// A panic of `handler` ends with that message; it hears the next.
+    /// A panic of `handler` ends the handling of that message. The handler runs for the next
+    /// message.
     pub fn on_message<H>(&self, handler: H) -> Result<Subscription, BuildError>
     where
         H: FnMut(R) + Send + 'static,
@@ -41,7 +46,7 @@ impl<S, R: Send + 'static> Port<S, R> {
     }
 }
 
-/// A port's messages, without the port: it may be closed meanwhile.
+/// The messages of a port, without the port itself, which may be closed in the meantime.
 struct PortSource<R>(Registration<Receivers<Arc<Direction<R>>>>);
 
 impl<R: Send + 'static> Source<R> for PortSource<R> {

@@ -1,4 +1,5 @@
-//! Handlers of messages. Each is a future on the global pool, so that none takes a thread while there is nothing to hear.
+//! Message handlers. Each handler is a future on the global pool, so it uses no thread while there
+//! is no message.
 
 use crate::pool::{BuildError, GlobalPool, spawn::until_end};
 use crate::{call::backend::Backend, meta::priority::Priority, time::clock, util::unwind};
@@ -14,14 +15,16 @@ use std::{
     task::{Context, Poll},
 };
 
-/// How many messages a handler hears in a row before others have their turn.
+/// The number of messages that a handler handles in a row before it yields.
 pub(crate) const MESSAGES_PER_POLL: usize = 64;
 
-/// Keeps a handler listening: made by `on_message` and its like. Dropped, it ends: a message that the handler is at is
-/// still handled, and none after it.
+/// The registration of a message handler, made by `on_message` and similar methods. Dropping it
+/// ends the handler. The message that the handler is running for is still handled, and none after
+/// it.
 ///
-/// Handlers run on the global pool, one message at a time, in order; after 64 in a row others have their turn, so one that
-/// sends to itself starves nobody. What a handler throws ends with that message.
+/// Handlers run on the global pool, one message at a time, in order. After 64 messages in a row a
+/// handler yields, so a handler that sends to itself starves no other work. A panic of the handler
+/// ends the handling of that message only.
 ///
 /// ```
 /// use nanolith::port;
@@ -36,19 +39,19 @@ pub(crate) const MESSAGES_PER_POLL: usize = 64;
 #[must_use = "dropped, the handler hears nothing; `detach` keeps it for as long as messages can come"]
 pub struct Subscription {
     work: Option<Task<()>>,
-    /// Told to a handler that is at a message now: it takes no other.
+    /// Set to tell a running handler that it must not take another message.
     ended: Arc<AtomicBool>,
 }
 
 impl Subscription {
-    /// Lets the handler listen until no more messages can come.
+    /// Keeps the handler active until no more messages can come.
     pub fn detach(mut self) {
         if let Some(work) = self.work.take() {
             work.detach();
         }
     }
 
-    /// Whether no more messages can come.
+    /// Returns whether no more messages can come.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.work.as_ref().is_none_or(Task::is_finished)
@@ -58,7 +61,7 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         if self.work.is_some() {
-            // ORDERING: Release, pairs with the Acquire in `until_closed`.
+            // ORDERING: Release, pairs with the Acquire load in `until_closed`.
             self.ended.store(true, Ordering::Release);
         }
     }
@@ -70,11 +73,11 @@ impl fmt::Debug for Subscription {
     }
 }
 
-/// Gives what `next` gives to `handler`, on the global pool, until `next` says that there is no more.
+/// Runs `handler` on the global pool for each message of `next`, until `next` has no more messages.
 ///
 /// # Errors
 ///
-/// [`BuildError`] when the global pool cannot be started.
+/// [`BuildError`] if the global pool cannot be started.
 pub(crate) fn subscribe<T, N, H>(mut next: N, mut handler: H) -> Result<Subscription, BuildError>
 where
     T: Send + 'static,
@@ -102,23 +105,24 @@ where
     Ok(Subscription { work: Some(task), ended })
 }
 
-/// What `next` gives, unless it is `over`: looked at before a message is taken, so that none is taken in vain.
+/// Returns the output of `next`, or `None` once `over` is set. `over` is checked before a message
+/// is taken, so no message is lost.
 async fn until_closed<T>(over: &AtomicBool, next: impl Future<Output = Option<T>>) -> Option<T> {
     let mut next = pin!(next);
     poll_fn(|cx| {
-        // ORDERING: Acquire, pairs with the Release in `drop`.
+        // ORDERING: Acquire, pairs with the Release store in `Subscription::drop`.
         if over.load(Ordering::Acquire) { Poll::Ready(None) } else { next.as_mut().poll(cx) }
     })
     .await
 }
 
-/// Where a handler's messages come from.
+/// A source of messages for a handler.
 pub(crate) trait Source<T>: Send + 'static {
-    /// The next message; `None` when no more can come.
+    /// Returns the next message, or `None` when no more messages can come.
     fn next(&mut self) -> impl Future<Output = Option<T>> + Send;
 }
 
-/// Pending once: others have their turn.
+/// A future that is pending once, so that other work runs first.
 struct YieldOnce(bool);
 
 impl Future for YieldOnce {

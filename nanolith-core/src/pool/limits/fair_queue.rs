@@ -1,10 +1,14 @@
-//! Who is served next among the shares of a pool. Pure data, under the pool's lock.
+//! The order of a pool's shares: [start-time fair queueing] by weight and run time. This is pure
+//! data under the pool's lock.
 //!
-//! Each share has a queue of its own. For each call in one there is a *ticket* in the pool's lanes, in the lane of the call's
-//! priority, and whoever draws a ticket runs the first call of the share that has had the least, of those that have a call of
-//! that priority waiting. What a share has had is its *virtual time*: the run time of its calls, divided by its weight. A
-//! call that runs counts as what the share's calls took of late. A share that had nothing to do begins where the others are:
-//! nobody saves up.
+//! [start-time fair queueing]: https://doi.org/10.1109/90.649569
+//!
+//! Each share has a queue of its own. For each call in it there is a *ticket* in the pool's lanes,
+//! in the lane of the call's priority. A worker that takes a ticket considers the shares with a
+//! waiting call of that priority. It runs the first such call of the share with the least *virtual
+//! time*. The virtual time of a share is the run time of its calls, divided by its weight. A
+//! running call counts with the recent run time of the share's calls. A share that had no calls
+//! starts at the virtual time of the other shares, so a share does not save up time.
 
 use crate::meta::priority::Priority;
 use std::collections::{BTreeSet, VecDeque};
@@ -13,28 +17,29 @@ pub(in crate::pool) type ShareId = u32;
 
 const PRIORITIES: usize = Priority::ALL.len();
 
-/// How many calls of each priority wait.
+/// The number of waiting calls of each priority.
 pub(in crate::pool) type Waiting = [usize; PRIORITIES];
 
-/// The least that a call is charged, in nanoseconds: so that calls that take no time are counted.
+/// The minimum run time that a call is charged, in nanoseconds, so that very short calls count.
 const LEAST: u64 = 1_000;
 
-/// Virtual time in a nanosecond of run time, at a weight of one.
+/// The virtual time for one nanosecond of run time, at a weight of one.
 const SCALE: u128 = 1 << 32;
 
-/// What one share has had.
+/// The virtual time of one share.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::pool) struct ShareClock {
     weight: u32,
     consumed: u128,
-    /// Calls that were begun and are not over.
+    /// Calls that were started and have not ended.
     running: u32,
-    /// What its calls took of late, in nanoseconds.
+    /// The recent run time of a call, in nanoseconds.
     estimate: u64,
-    /// When it was served last, as a number; who was not for longer goes first.
+    /// The number of the service at which a call of this share started last. At equal virtual time,
+    /// the share with the lowest number goes first.
     served: u64,
     waiting: Waiting,
-    /// Whether a call waits, perhaps for the limit of the share alone.
+    /// Whether a call waits in this share, and the share has a limit.
     is_held_back: bool,
 }
 
@@ -60,7 +65,7 @@ impl ShareClock {
         u128::from(nanos) * SCALE / u128::from(self.weight)
     }
 
-    /// What it has had, with a guess at what runs.
+    /// Returns the share's virtual time, with an estimate for its running calls.
     fn virtual_time(&self) -> u128 {
         self.consumed + self.time(self.estimate) * u128::from(self.running)
     }
@@ -70,21 +75,21 @@ impl ShareClock {
     }
 }
 
-/// The order among shares, and the tickets.
+/// The order of the shares, and their tickets.
 #[derive(Default)]
 pub(in crate::pool) struct FairQueue {
-    /// Shares by what they have had, for each priority of which they have a call waiting.
+    /// The shares by virtual time, for each priority of their waiting calls.
     next: BTreeSet<(usize, u128, u64, ShareId)>,
-    /// What the one that was served last had had by then.
+    /// The highest virtual time at which a call of a share has started.
     virtual_time: u128,
     served: u64,
-    /// When the tickets in the lanes expire, by priority.
+    /// The expirations of the tickets in the lanes, by priority.
     tickets: [VecDeque<u64>; PRIORITIES],
     waiting: Waiting,
 }
 
 impl FairQueue {
-    /// Changes a share's account, and its place with it.
+    /// Changes a share's clock, and with it the share's position in the order.
     fn change(&mut self, id: ShareId, account: &mut ShareClock, change: impl FnOnce(&mut ShareClock)) {
         for priority in 0..PRIORITIES {
             self.next.remove(&(priority, account.virtual_time(), account.served, id));
@@ -95,7 +100,8 @@ impl FairQueue {
         }
     }
 
-    /// So many calls of the share may be drawn now. `is_held_back` says whether any waits in a share with a limit.
+    /// Sets how many calls of the share may be taken now. `is_held_back` says whether a call waits
+    /// in a share with a limit.
     pub(in crate::pool) fn set_waiting(
         &mut self,
         id: ShareId,
@@ -110,7 +116,8 @@ impl FairQueue {
         for (all, (now, before)) in self.waiting.iter_mut().zip(waiting.into_iter().zip(account.waiting)) {
             *all = *all + now - before;
         }
-        // One that was at its limit was served all the time. It saves up no more than it had when the last call began.
+        // A share that was at its limit was never idle. It continues at the virtual time of the
+        // call that started last, and saves up no more.
         let level = match account.is_idle() {
             true if was_held_back => self.virtual_time,
             true => self.lowest(),
@@ -122,7 +129,7 @@ impl FairQueue {
         });
     }
 
-    /// What the one has had that is served next.
+    /// Returns the virtual time of the share that is served next.
     fn lowest(&self) -> u128 {
         let first =
             |class: usize| self.next.range((class, 0, 0, 0)..(class + 1, 0, 0, 0)).next().map(|(_, had, ..)| *had);
@@ -135,7 +142,8 @@ impl FairQueue {
 
     // ----- tickets
 
-    /// Which tickets are to come into the lanes, with their priorities and expirations; they count as there.
+    /// Returns the priorities and expirations of the tickets to put into the lanes. They count as
+    /// issued.
     pub(in crate::pool) fn issue_tickets(&mut self, expires: impl Fn(Priority) -> u64) -> Vec<(Priority, u64)> {
         let mut issued = Vec::new();
         for priority in Priority::ALL {
@@ -149,33 +157,33 @@ impl FairQueue {
         issued
     }
 
-    /// Takes the ticket that expires first; tells of which priority it is.
+    /// Takes the ticket that expires first, and returns its priority.
     pub(in crate::pool) fn pick(&mut self) -> Option<Priority> {
         let drawn = self.first_ticket()?;
         self.tickets[drawn as usize].pop_front();
         Some(drawn)
     }
 
-    /// The priority of the ticket that expires first.
+    /// Returns the priority of the ticket that expires first.
     pub(in crate::pool) fn first_ticket(&self) -> Option<Priority> {
         let first = |priority: &Priority| self.tickets[*priority as usize].front().copied();
         Priority::ALL.into_iter().filter(|priority| first(priority).is_some()).min_by_key(first)
     }
 
-    /// No ticket is left in the lanes.
+    /// Removes all tickets.
     pub(in crate::pool) fn drop_tickets(&mut self) {
         self.tickets.iter_mut().for_each(VecDeque::clear);
     }
 
-    /// Whose turn it is among those that have a call of this priority waiting.
+    /// Returns the share whose turn it is among those with a waiting call of this priority.
     pub(in crate::pool) fn next(&self, priority: Priority) -> Option<ShareId> {
         let class = priority as usize;
         self.next.range((class, 0, 0, 0)..(class + 1, 0, 0, 0)).next().map(|(.., id)| *id)
     }
 
-    // ----- what it costs
+    // ----- charging run time
 
-    /// A call of the share begins.
+    /// Counts a call of the share that starts.
     pub(in crate::pool) fn began(&mut self, id: ShareId, account: &mut ShareClock) {
         self.virtual_time = self.virtual_time.max(account.virtual_time());
         self.served += 1;
@@ -186,7 +194,7 @@ impl FairQueue {
         });
     }
 
-    /// It is over, and took so long, in nanoseconds.
+    /// Counts the end of a call that ran for `took` nanoseconds.
     pub(in crate::pool) fn over(&mut self, id: ShareId, account: &mut ShareClock, took: u64) {
         let took = took.max(LEAST);
         self.change(id, account, |account| {
@@ -202,7 +210,7 @@ mod tests {
     use super::*;
     use crate::call::aging::AgingTable;
 
-    /// Shares that each have so many calls of normal priority waiting, which take so long.
+    /// Shares, each with a number of waiting calls of normal priority and a run time per call.
     struct Pool {
         order: FairQueue,
         shares: Vec<(ShareClock, usize, u64)>,
@@ -230,7 +238,7 @@ mod tests {
             self.order.set_waiting(share as ShareId, account, all, *waiting > 0);
         }
 
-        /// Begins the next call.
+        /// Starts the next call.
         fn begin(&mut self) -> Option<usize> {
             let id = self.order.next(Priority::Normal)?;
             let share = id as usize;
@@ -245,7 +253,7 @@ mod tests {
             self.order.over(share as ShareId, account, *takes);
         }
 
-        /// Runs so many calls, so many at once; tells how many of each share ran.
+        /// Runs `calls` calls, `at_once` at a time. Returns how many calls of each share ran.
         fn run(&mut self, calls: usize, at_once: usize) -> Vec<usize> {
             let mut ran = vec![0; self.shares.len()];
             let mut running = VecDeque::new();

@@ -1,4 +1,4 @@
-//! Shares of a pool: executors whose calls are taken in proportion to their weights.
+//! Shares of a pool: executors whose calls get run time in proportion to the share's weight.
 
 use super::{
     fair_queue::{FairQueue, ShareClock, ShareId},
@@ -37,7 +37,7 @@ use std::{
     time::Duration,
 };
 
-/// All handles of one share.
+/// The value that all handles of one share have in common.
 pub(in crate::pool) struct ShareHandle {
     pool: Pool,
     number: ShareId,
@@ -51,16 +51,19 @@ impl Drop for ShareHandle {
     }
 }
 
-/// A share of a pool: an executor whose calls get their part of the pool's time, by its weight, while others have calls waiting.
-/// Made by [`Pool::share`].
+/// A share of a pool, made by [`Pool::share`]. A share is an executor. While other shares have
+/// calls waiting, its calls get the part of the pool's time that its weight sets.
 ///
-/// When several shares have calls of one priority waiting, the one goes next that has had the least run time for its weight;
-/// within a share they go first in, first out. A more urgent priority goes first, whoever's it is, and among the calls that come
-/// to the pool by no share, those of a share stand where they came. What others do not use, a share may: no thread is idle while
-/// a call waits. A share that had nothing to do saves nothing up, and its next call is served next.
+/// When several shares have calls of one priority waiting, the share with the least run time for
+/// its weight is next. Within a share, the calls of a priority run in order of arrival. A more
+/// urgent priority goes first, regardless of the share. Between a share's calls and the pool's
+/// other calls of the same priority, the order of arrival decides. A share may use the time that
+/// other shares do not use: no thread is idle while a call waits. A share without calls does not
+/// save up time, and its next call is served next.
 ///
-/// Its calls are bounded by its own [`max_queue`](Share::max_queue) and [`on_full`](Share::on_full), and count to none of the
-/// pool's bounds: [`Pool::overflow`] has those that wait. In all else they are calls of the pool.
+/// The bounds of its calls are its own [`max_queue`](Share::max_queue) and
+/// [`on_full`](Share::on_full). Its calls do not count towards the pool's bounds:
+/// [`Pool::overflow`] counts those that wait. In every other respect they are calls of the pool.
 ///
 /// ```
 /// use nanolith::{TaskSet, prelude::*};
@@ -73,7 +76,8 @@ impl Drop for ShareHandle {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// It is a handle: clones are one share, and so is what [`Pool::share`] gives for the same name. It keeps the pool open.
+/// A `Share` is a handle: its clones are one share, and [`Pool::share`] returns the same share for
+/// the same name. A handle keeps the pool open.
 #[derive(Clone)]
 pub struct Share {
     place: ShareAdmission,
@@ -132,8 +136,9 @@ impl Share {
         self.pool().inner().release(core, wakes);
     }
 
-    /// How many of the share's calls from outside may wait beyond those that free slots of the pool will run. The default is
-    /// 65,536; `Bounded(0)` counts as one. Holds from now on for every handle of the share, and evicts no call.
+    /// Sets how many of the share's calls from outside the pool may wait, in addition to the calls
+    /// that free slots of the pool will run. The default is 65,536; `Bounded(0)` counts as one. The
+    /// bound holds from now on for every handle of the share, and evicts no call.
     ///
     /// ```
     /// # use nanolith::{TaskSet, prelude::*};
@@ -156,8 +161,8 @@ impl Share {
         self
     }
 
-    /// What happens to a call that comes when the share's queue is full. The default is to wait. Holds from now on for every
-    /// handle of the share.
+    /// Sets what happens to a call that arrives when the share's queue is full. The default is to
+    /// wait. The setting holds from now on for every handle of the share.
     #[must_use = "a share is an executor: give it to `calls`"]
     pub fn on_full(self, on_full: OnFull) -> Self {
         self.change(|_, _, entry, _| {
@@ -167,16 +172,19 @@ impl Share {
         self
     }
 
-    /// Sets how many of the share's calls run at once at most, however idle the pool is. Without it there is no such limit; 0
-    /// counts as 1. It holds from now on for every handle of the share, and for calls that begin from now on.
+    /// Sets how many of the share's calls run at once at most, even if the pool is idle. By default
+    /// there is no such limit; 0 counts as 1. The limit holds from now on for every handle of the
+    /// share, and for calls that start from now on.
     ///
-    /// It counts as the pool's [concurrency](Pool::max_concurrency) does. A task that waits, or whose future is pending, leaves its
-    /// slot to others. A future that was woken waits until one of the slots is free, and goes before calls that have not begun. A
-    /// synchronous task goes on after a wait without asking, so the share may be over the limit until another of its calls is
-    /// over or waits.
+    /// The limit counts like the pool's [concurrency](Pool::max_concurrency). A task that waits, or
+    /// whose future is pending, leaves its slot to other calls. A woken future waits until a slot
+    /// is free, and goes before calls that have not started. A synchronous task continues after a
+    /// wait without waiting for a slot. So the share may exceed its limit until another of its
+    /// calls ends or waits.
     ///
-    /// While the share is at its limit, the other shares have the pool to themselves, and it saves nothing up. A call that was
-    /// [raised](crate::Handle::raise) is the next to begin. With [`OnFull::CallerRuns`] a caller waits for a slot, too.
+    /// While the share is at its limit, the other shares have the pool to themselves, and the share
+    /// does not save up time. A [raised](crate::Handle::raise) call is the next to start. With
+    /// [`OnFull::CallerRuns`], a caller waits for a slot too.
     ///
     /// ```
     /// use nanolith::{TaskSet, prelude::*};
@@ -210,7 +218,7 @@ impl Share {
         self
     }
 
-    /// Changes its weight, from the next call on. Zero counts as one.
+    /// Sets the share's weight, from the next call on. Zero counts as one.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -227,25 +235,26 @@ impl Share {
         });
     }
 
-    /// Its name.
+    /// Returns the share's name.
     #[must_use]
     pub fn name(&self) -> Arc<str> {
         self.look(|entry| entry.name.clone(), "".into())
     }
 
-    /// Its weight.
+    /// Returns the share's weight.
     #[must_use]
     pub fn weight(&self) -> u32 {
         self.look(|entry| entry.account.weight(), 1)
     }
 
-    /// Its calls that wait for their turn.
+    /// Returns the number of the share's calls that wait for their turn.
     #[must_use]
     pub fn queue_len(&self) -> usize {
         self.look(|entry| entry.front.queue.tally().queued, 0)
     }
 
-    /// Its calls that were begun and are not over: running and suspended.
+    /// Returns the number of the share's calls that were started and have not ended: running and
+    /// suspended calls.
     ///
     /// ```
     /// # use nanolith::{TaskSet, prelude::*};
@@ -262,14 +271,14 @@ impl Share {
         self.look(|entry| entry.front.queue.in_flight() - entry.front.queue.tally().queued, 0)
     }
 
-    /// Its calls that were begun and are over.
+    /// Returns the number of the share's calls that were started and have ended.
     #[must_use]
     pub fn completed(&self) -> u64 {
         self.look(|entry| entry.front.queue.completed(), 0)
     }
 
-    /// How long its calls that are over have run, all together: what it is served by. What an asynchronous task waits is not in
-    /// it; what a synchronous one waits is.
+    /// Returns the total run time of the share's calls that have ended, by which the share is
+    /// served. Waits of a synchronous task are included, waits of an asynchronous task are not.
     #[must_use]
     pub fn run_time(&self) -> Duration {
         self.look(|entry| Duration::from_nanos(entry.ran), Duration::ZERO)
@@ -303,7 +312,7 @@ impl<S: TaskSet> Executor<S> for Share {
     }
 }
 
-/// A job that was refused goes where its owner likes.
+/// Removes the share from a rejected job, since its owner may submit it elsewhere.
 fn outside<S: TaskSet>(refused: Refused<Job<S>>) -> Refused<Job<S>> {
     let (job, error) = refused.into_parts();
     job.slot().header.set_share(0);
@@ -322,12 +331,12 @@ impl fmt::Debug for Share {
     }
 }
 
-/// Where a share's calls come in: its own queue, under the pool's lock.
+/// The admission of a share's calls to its own queue, under the pool's lock.
 #[derive(Clone)]
 struct ShareAdmission {
     inner: Arc<PoolShared>,
     number: ShareId,
-    /// No call of a share is a plain one, so nothing is ever in it.
+    /// This ring stays empty, since calls of a share do not use the fast path.
     inbox: Arc<Ring<PoolItem>>,
 }
 
@@ -360,7 +369,7 @@ impl<S: TaskSet> Admit<S> for ShareAdmission {
         result
     }
 
-    /// Within a share calls go by their priority alone.
+    /// Returns `None`: within a share, the order of calls is that of their priorities.
     fn place(&self, _: &Header) -> Option<u64> {
         None
     }
@@ -392,7 +401,8 @@ impl<S: TaskSet> Admit<S> for ShareAdmission {
     }
 
     fn run_on_caller(&self, call: CallRef<CallSlot<S>>) {
-        // It was not charged, as one that comes through the queue is. It has its slot from `reserve`.
+        // Unlike a queued call, this call was not charged yet. It has its slot from
+        // `reserve_limit`.
         let mut core = self.inner.lock();
         let began = core.with_share(self.number, |order, number, entry| {
             order.began(number, &mut entry.account);
@@ -406,7 +416,7 @@ impl<S: TaskSet> Admit<S> for ShareAdmission {
     }
 }
 
-/// It is the pool's.
+/// All methods forward to the backend of the pool.
 impl Backend for ShareAdmission {
     fn id(&self) -> ExecutorId {
         self.inner.id()

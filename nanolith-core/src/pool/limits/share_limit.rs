@@ -1,19 +1,20 @@
-//! How many calls of a share are at work at once, where the share has a limit. Pure data, under the pool's lock.
+//! The limit of a share: how many of its calls are at work at once. This is pure data under the
+//! pool's lock.
 //!
-//! A call at work holds a *slot* of its share. It takes one as it begins, and a later poll of its future takes one again. It
-//! returns the slot when it is over, when its future is pending, and while its thread waits. A thread that goes on after a wait
-//! takes its slot back at once, as it does with its permit: it may hold a lock that the others want. Meanwhile the share may be
-//! over its limit.
+//! A call at work holds a *slot* of its share. The call takes a slot when it starts, and for each
+//! later poll of its future. It returns the slot when it ends, when its future is pending, and
+//! while its thread waits. A thread that continues after a wait takes its slot back at once, like
+//! its permit: it may hold a lock that other calls want. Until then the share may exceed its limit.
 //!
-//! Futures that were woken wait for slots in a line, and go before calls that have not begun.
+//! Woken futures wait for slots in a queue, and go before calls that have not started.
 
 use crate::wake::{AfterUnlock, NewWaker, WaitQueue, WaitState, WaitTicket};
 
 pub(in crate::pool) struct ShareLimit {
     slots: usize,
-    /// Slots that calls hold.
+    /// The number of slots that calls hold.
     taken: usize,
-    /// Woken futures that wait for slots.
+    /// The woken futures that wait for slots.
     line: WaitQueue,
 }
 
@@ -22,24 +23,25 @@ impl ShareLimit {
         Self { slots: slots.max(1), taken: 0, line: WaitQueue::default() }
     }
 
-    /// Slots that no call holds and none was granted.
+    /// Returns the number of slots that no call holds and that are granted to no future.
     fn free(&self) -> usize {
         self.slots.saturating_sub(self.taken + self.line.granted())
     }
 
-    /// How many calls may begin now: none while a woken future waits.
+    /// Returns how many calls may start now: none while a woken future waits.
     pub(in crate::pool) fn newcomers(&self) -> usize {
         if self.line.has_waiting() { 0 } else { self.free() }
     }
 
-    /// A call takes a slot as it begins or goes on, be there one or not.
+    /// Takes a slot for a call that starts or continues, even if no slot is free.
     pub(in crate::pool) fn take(&mut self) {
         self.taken += 1;
     }
 
-    /// A call returns its slot.
+    /// Returns the slot of a call.
     pub(in crate::pool) fn give_back(&mut self, after: &mut AfterUnlock) {
-        self.taken = self.taken.saturating_sub(1); // a call may have begun before the share had a limit
+        // A call may have started before the share had a limit.
+        self.taken = self.taken.saturating_sub(1);
         self.grant(after);
     }
 
@@ -48,7 +50,8 @@ impl ShareLimit {
         self.grant(after);
     }
 
-    /// A woken future takes a slot, or waits for one with `waker`; `ticket` is its place in the line. Says whether it has one.
+    /// Takes a slot for a woken future, or registers `waker` to wait for one. `ticket` is the
+    /// future's position in the queue. Returns whether the future has a slot.
     pub(in crate::pool) fn poll(&mut self, ticket: &mut Option<WaitTicket>, waker: &mut NewWaker) -> bool {
         let has_slot = match *ticket {
             None => self.newcomers() > 0,
@@ -63,7 +66,8 @@ impl ShareLimit {
         has_slot
     }
 
-    /// A future that waited for a slot is dropped, with what was granted to it. Its waker goes into `unused`.
+    /// Removes a dropped future from the queue, with the slot that was granted to it. Its waker
+    /// goes into `unused`.
     pub(in crate::pool) fn leave(&mut self, ticket: WaitTicket, unused: &mut AfterUnlock) {
         self.line.leave(ticket, unused);
     }
@@ -110,13 +114,13 @@ mod tests {
         prop::collection::vec(op, 0..120)
     }
 
-    /// Calls by what they are at.
+    /// The calls of the model, by their state.
     struct Model {
         slots: usize,
         at_work: usize,
         suspended: usize,
         blocked: usize,
-        /// Those that wait for slots, in order, and whether each was granted one.
+        /// The futures that wait for slots, in order, and whether each was granted a slot.
         line: VecDeque<(WaitTicket, bool)>,
     }
 
@@ -144,7 +148,8 @@ mod tests {
     }
 
     proptest! {
-        /// No call begins or goes on without a slot, none waits while a slot is free, and the line keeps its order.
+        /// No call starts or continues without a slot, no future waits while a slot is free, and
+        /// the queue keeps its order.
         #[test]
         fn limit_counts_what_is_at_work(ops in ops()) {
             let mut limit = ShareLimit::new(2);

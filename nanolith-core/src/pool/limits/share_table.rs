@@ -1,4 +1,5 @@
-//! The shares of a pool, under its lock: their queues, limits and accounts, and the tickets for their calls in the pool's lanes.
+//! The shares of a pool: their queues, limits and clocks, and the tickets for their calls in the
+//! pool's queue. This is pure data under the pool's lock.
 
 use super::{
     fair_queue::{FairQueue, ShareClock, ShareId, Waiting},
@@ -28,7 +29,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-/// One share, under the pool's lock.
+/// The state of one share.
 pub(in crate::pool) struct ShareState {
     pub(in crate::pool) pool: ExecutorId,
     pub(in crate::pool) name: Arc<str>,
@@ -36,9 +37,9 @@ pub(in crate::pool) struct ShareState {
     pub(in crate::pool) account: ShareClock,
     pub(in crate::pool) max_queue: MaxQueue,
     pub(in crate::pool) on_full: OnFull,
-    /// How long its calls have run, in nanoseconds.
+    /// The total run time of the share's calls, in nanoseconds.
     pub(in crate::pool) ran: u64,
-    /// How many of its calls may be at work at once, if there is a limit.
+    /// The limit for the share's calls at work, if there is one.
     pub(in crate::pool) limit: Option<ShareLimit>,
     pub(in crate::pool) handles: Weak<ShareHandle>,
 }
@@ -55,18 +56,18 @@ fn task_of(work: &PoolItem) -> Option<&'static TaskInfo> {
 }
 
 impl ShareState {
-    /// How many calls of each priority may be drawn: no more than may begin.
+    /// Returns how many calls of each priority may be taken: at most the number that may start.
     fn waiting(&self) -> Waiting {
         let (lanes, most) = (self.front.queue.lanes(), self.newcomers());
         Priority::ALL.map(|priority| (lanes.len() - lanes.len_except(priority)).min(most))
     }
 
-    /// How many calls may begin now.
+    /// Returns how many calls may start now.
     fn newcomers(&self) -> usize {
         self.limit.as_ref().map_or(usize::MAX, ShareLimit::newcomers)
     }
 
-    /// A call begins.
+    /// Counts a call that starts.
     pub(in crate::pool) fn begin(&mut self, call: &Header) {
         if let Some(limit) = &mut self.limit {
             limit.take();
@@ -74,15 +75,15 @@ impl ShareState {
         }
     }
 
-    /// A call is over that holds a slot, or does not.
+    /// Counts the end of a call. `has_slot` says whether the call holds a slot.
     pub(in crate::pool) fn finish(&mut self, has_slot: bool) -> WakeList {
         let mut after: AfterUnlock = AfterUnlock::default();
         self.limit.iter_mut().filter(|_| has_slot).for_each(|limit| limit.give_back(&mut after));
         after.take_wakes()
     }
 
-    /// When the ticket for its next call of a priority expires. The tickets of a share with a limit come again and again, so they
-    /// stand where the call does.
+    /// Returns when the ticket for the next call of a priority expires. A share with a limit issues
+    /// tickets again and again, so its tickets expire with the call.
     fn ticket_expires(&self, rules: &SchedulingPolicy, priority: Priority, now: u64) -> u64 {
         let first = self.limit.as_ref().and_then(|_| self.front.queue.lanes().first(priority));
         match first {
@@ -107,7 +108,7 @@ pub(in crate::pool) struct ShareTable {
 }
 
 impl ShareTable {
-    /// Shares that are gone, to be dropped off the lock.
+    /// Returns the removed shares, to be dropped after the lock's release.
     pub(in crate::pool) fn take_stale(&mut self) -> Vec<ShareState> {
         mem::take(&mut self.gone)
     }
@@ -116,24 +117,24 @@ impl ShareTable {
         !self.gone.is_empty()
     }
 
-    /// The call of the share whose turn it is.
+    /// Takes the ticket that expires first. Returns its priority and the share whose turn it is.
     fn pick(&mut self) -> Option<(ShareId, Priority)> {
         let priority = self.order.pick()?;
         self.order.next(priority).map(|share| (share, priority))
     }
 
-    /// The same without taking the ticket.
+    /// Like [`ShareTable::pick`], without taking the ticket.
     fn peek(&self) -> Option<(ShareId, Priority)> {
         let priority = self.order.first_ticket()?;
         self.order.next(priority).map(|share| (share, priority))
     }
 
-    /// The first ticket in the lanes has gone, and no call with it.
+    /// Removes the first ticket, whose item left the lanes without a call.
     pub(in crate::pool) fn drop_ticket(&mut self) {
         self.order.pick();
     }
 
-    /// Nobody holds it, and none of its calls is left.
+    /// Removes the share if it has no handle and no call.
     pub(in crate::pool) fn forget_if_idle(&mut self, share: ShareId) {
         let idle = |entry: &ShareState| entry.handles.strong_count() == 0 && entry.front.queue.in_flight() == 0;
         if self.of.get(&share).is_some_and(idle) {
@@ -145,7 +146,7 @@ impl ShareTable {
         }
     }
 
-    /// Takes every entry out of the queues.
+    /// Removes and returns all calls from the queues of the shares.
     pub(in crate::pool) fn waiting(&mut self) -> Vec<CallRef<dyn ErasedCall>> {
         let mut all = Vec::new();
         for (share, entry) in &mut self.of {
@@ -160,7 +161,7 @@ impl ShareTable {
         all
     }
 
-    /// The pool's concurrency has changed, or it was closed.
+    /// Adapts the bounds of the shares to the pool's concurrency.
     pub(in crate::pool) fn set_bounds(&mut self, concurrency: usize) -> WakeList {
         let each = self.of.values_mut().map(|entry| entry.front.queue.set_bounds(entry.bounds(concurrency)));
         each.fold(WakeList::default(), WakeList::and)
@@ -172,7 +173,8 @@ impl ShareTable {
 }
 
 impl PoolState {
-    /// Does something to a share. What its queue counts, the pool's counts too, and there is a ticket for each call in it.
+    /// Applies `f` to a share. Then the pool's counts follow those of the share's queue, and each
+    /// call in that queue has a ticket.
     pub(in crate::pool) fn with_share<R>(
         &mut self,
         share: ShareId,
@@ -181,7 +183,7 @@ impl PoolState {
         let ShareTable { of, order, .. } = &mut self.limits.shares;
         let entry = of.get_mut(&share)?;
         let before = entry.front.queue.tally();
-        // A free slot that no call of the others will take is one for this share, within its limit.
+        // The free slots that no other queued call will take are for this share, within its limit.
         let others = self.injector.queue.waiting().saturating_sub(entry.front.queue.waiting());
         let free = self.injector.queue.free_slots().saturating_sub(others);
         let allowed = entry.limit.as_ref().map_or(usize::MAX, ShareLimit::newcomers);
@@ -205,7 +207,7 @@ impl PoolState {
         Some((result, wakes))
     }
 
-    /// Does something to the limit of a share, if it has one.
+    /// Applies `f` to the limit of a share, if it has one.
     pub(in crate::pool) fn with_limit<R>(
         &mut self,
         share: ShareId,
@@ -224,13 +226,14 @@ impl PoolState {
         }
     }
 
-    /// Whether one more call of this share may begin.
+    /// Returns whether one more call of this share may start.
     pub(in crate::pool) fn share_admits(&self, share: ShareId) -> bool {
         share == 0 || self.limits.shares.of.get(&share).is_none_or(|entry| entry.newcomers() > 0)
     }
 
-    /// A call of a share at its limit, which came to the pool's lanes since it was raised, or was held for its kind, goes back
-    /// before all others of its priority there.
+    /// Returns a call to its share, which is at its limit, before all other calls of its priority
+    /// there. The call was in the pool's lanes since it was raised, or was held at the limit of its
+    /// task.
     pub(in crate::pool) fn return_to_share(&mut self, call: CallRef<dyn ErasedCall>) -> WakeList {
         let (share, now) = (call.header().share(), clock::now());
         let put = |_: &mut FairQueue, _, entry: &mut ShareState| {
@@ -239,7 +242,8 @@ impl PoolState {
         self.with_share(share, put).map(|((), wakes)| wakes).unwrap_or_default()
     }
 
-    /// The task of the call that the first ticket stands for, if it stands for one. Calls before that which are over go.
+    /// Returns the task of the call that the first ticket stands for, if there is a call. Entries
+    /// of ended calls before it are removed.
     pub(in crate::pool) fn ticket_task(&mut self) -> Option<&'static TaskInfo> {
         while let Some((share, priority)) = self.limits.shares.peek() {
             let first = |_: &mut FairQueue, _, entry: &mut ShareState| loop {
@@ -256,7 +260,7 @@ impl PoolState {
         None
     }
 
-    /// A ticket was drawn: the call that goes instead of it, if there is one.
+    /// Takes the first ticket, and returns the call that starts for it, if there is one.
     pub(in crate::pool) fn redeem(&mut self) -> Option<CallRef<dyn ErasedCall>> {
         let (share, priority) = self.limits.shares.pick()?;
         let pop = |_: &mut FairQueue, _, entry: &mut ShareState| loop {

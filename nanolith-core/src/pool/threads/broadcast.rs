@@ -1,5 +1,5 @@
-//! One run on each of a pool's threads: whoever comes to it first runs it for its thread, a runner between two tasks, a
-//! rayon thread that is idle, or a spare one that is.
+//! A closure that runs once on each of a pool's threads: on a worker's thread between two tasks, on
+//! an idle rayon thread or an idle spare thread at once.
 
 use super::{
     rayon_threads,
@@ -21,16 +21,16 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A thread of the pool.
+/// An identifier of a thread of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::pool) enum ThreadKey {
-    /// The rayon thread of this number, of this generation.
+    /// The generation of a rayon thread, and its number.
     Rayon(u64, usize),
     Spare(usize),
 }
 
 impl ThreadKey {
-    /// The thread that a runner of this generation stands on.
+    /// Returns the current thread, on which a worker of this generation runs.
     fn here(generation: Option<u64>) -> Option<Self> {
         match generation {
             Some(generation) => rayon_threads::thread_number().map(|number| Self::Rayon(generation, number)),
@@ -39,9 +39,9 @@ impl ThreadKey {
     }
 }
 
-/// What each thread is to run once.
+/// A closure that each thread is to run once.
 pub(in crate::pool) struct Broadcast {
-    /// Who has not come to it, and which result is theirs.
+    /// The threads that have not run the closure, and the index of each thread's result.
     pending: Mutex<Vec<(ThreadKey, usize)>>,
     run: Box<dyn Fn(usize) + Send + Sync>,
 }
@@ -51,7 +51,7 @@ impl Broadcast {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the run the taker's, for its thread.
+    /// Takes the run of a thread. Returns the index of its result.
     fn take(&self, who: ThreadKey) -> Option<usize> {
         let mut pending = self.pending();
         let at = pending.iter().position(|(thread, _)| *thread == who)?;
@@ -63,7 +63,7 @@ impl Broadcast {
     }
 }
 
-/// A thread's run, which it has taken.
+/// A run that the current thread has taken.
 #[must_use = "the thread is to run it"]
 pub(in crate::pool) struct BroadcastRun {
     roll: Arc<Broadcast>,
@@ -71,7 +71,7 @@ pub(in crate::pool) struct BroadcastRun {
 }
 
 impl PoolState {
-    /// What a runner's thread is yet to run.
+    /// Takes the next run of the worker's thread, if there is one.
     pub(in crate::pool) fn next_broadcast(&self, generation: Option<u64>) -> Option<BroadcastRun> {
         let who = ThreadKey::here(generation)?;
         let turn = |roll: &Arc<Broadcast>| roll.take(who).map(|number| BroadcastRun { roll: roll.clone(), number });
@@ -80,14 +80,14 @@ impl PoolState {
 }
 
 impl PoolShared {
-    /// Runs what a runner's thread has taken.
+    /// Runs the closure that the worker's thread has taken.
     pub(in crate::pool) fn run_broadcast(&self, BroadcastRun { roll, number }: BroadcastRun) {
         self.forget_if_taken(&roll);
         unwind::ignore_panics(|| (roll.run)(number));
         unwind::ignore_panics(|| drop(roll));
     }
 
-    /// A thread that is idle comes to it; a runner's does so itself, when its task is over.
+    /// Runs the closure on an idle thread. A worker's thread runs it after its task instead.
     pub(in crate::pool) fn run_if_pending(&self, roll: &Arc<Broadcast>, who: ThreadKey) {
         if thread_context::holds_permit() {
             return;
@@ -103,11 +103,12 @@ impl PoolShared {
                 let rolls = &mut self.lock().broadcasts;
                 rolls.iter().position(|known| Arc::ptr_eq(known, roll)).map(|at| rolls.swap_remove(at))
             };
-            drop(known); // what it drops is the user's
+            drop(known); // may drop user values
         }
     }
 
-    /// Calls on every thread there is; gives their number to `begin` before the first can come.
+    /// Requests the run on every existing thread. Passes the number of threads to `begin` before
+    /// the first thread can start the run.
     fn call_on_all(self: &Arc<Self>, roll: &Arc<Broadcast>, begin: impl FnOnce(usize)) {
         let rayon = self.rayon();
         let generation = self.lock().rayon.generation;
@@ -125,23 +126,26 @@ impl PoolShared {
         drop(rayon);
         let mut core = self.lock();
         core.broadcasts.push(roll.clone());
-        core.injector.close_ring(); // who takes from the inbox comes out and looks
+        // Workers on the ring return and find the run.
+        core.injector.close_ring();
         self.release(core, WakeList::default());
         self.forget_if_taken(roll);
         threads.iter().for_each(|threads| rayon_threads::broadcast(threads, self, roll, generation));
     }
 }
 
-/// What came of it so far.
+/// The results so far.
 struct Results<T> {
     of: Vec<Option<Result<T, Panic>>>,
     left: usize,
     waiter: SingleWaiter,
 }
 
-/// Ends when each thread of a pool has run something once: made by [`Pool::run_on_all`](crate::pool::Pool::run_on_all).
+/// A future that ends when each thread of a pool has run the closure, made by
+/// [`Pool::run_on_all`](crate::pool::Pool::run_on_all).
 ///
-/// Its output has a result for each thread; a panic is that thread's result.
+/// Its output has a result for each thread. If the closure panicked on a thread, the panic is that
+/// thread's result.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -155,14 +159,14 @@ struct Results<T> {
 ///
 /// # Cancel safety
 ///
-/// Dropped, the threads run it all the same.
+/// If this is dropped, the threads still run the closure.
 #[must_use = "the threads run it all the same; this tells when they have"]
 pub struct RunOnAll<T> {
     inner: Arc<PoolShared>,
     results: Arc<Deferred<Results<T>>>,
 }
 
-/// Why nobody can wait for a run on all threads: see [`Pool::run_on_all`](crate::pool::Pool::run_on_all).
+/// The error of a wait for [`Pool::run_on_all`](crate::pool::Pool::run_on_all).
 ///
 /// ```
 /// use nanolith::{RunOnAllError, prelude::*};
@@ -180,8 +184,8 @@ pub struct RunOnAll<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RunOnAllError {
-    /// A task of the pool would have stood still in this wait, and its own thread could not have come to the run. The threads
-    /// run it all the same.
+    /// A task of the pool would block its own thread in this wait, and that thread could not run
+    /// the closure. The threads still run the closure.
     WouldDeadlock,
 }
 
@@ -208,7 +212,7 @@ impl<T: Send + 'static> RunOnAll<T> {
         Self { inner, results }
     }
 
-    /// Blocks until then.
+    /// Blocks the thread until each thread of the pool has run the closure.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -242,7 +246,8 @@ impl<T: Send + 'static> Future for RunOnAll<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let stands_still =
             thread_context::current_executor() == Some(self.inner.id()) && thread_context::poll_blocks_thread();
-        let mut new = Some(NewWaker::of(cx.waker())); // what is not needed of it drops after the release
+        // An unused waker drops after the release.
+        let mut new = Some(NewWaker::of(cx.waker()));
         let results = self.results.with(|results, after| {
             if results.left == 0 {
                 return Some(std::mem::take(&mut results.of));
@@ -258,7 +263,7 @@ impl<T: Send + 'static> Future for RunOnAll<T> {
     }
 }
 
-/// It leaves no waker.
+/// Removes the waker.
 impl<T> Drop for RunOnAll<T> {
     fn drop(&mut self) {
         self.results.with(|results, after| results.waiter.remove(after));

@@ -1,4 +1,4 @@
-//! The threads of a pool: rayon's, spare ones, and simulated ones.
+//! The threads of a pool: rayon threads, spare threads, and the threads of a simulation.
 
 pub(super) mod broadcast;
 pub(super) mod rayon_threads;

@@ -1,4 +1,4 @@
-//! rayon, whose threads the runners stand on. Nothing else in the crate names it.
+//! The rayon threads of a pool, on which its workers run. Only this file and `parallel` name rayon.
 
 use super::{
     broadcast::{Broadcast, ThreadKey},
@@ -26,15 +26,16 @@ use std::{
     time::Duration,
 };
 
-/// The threads that a pool's runners stand on.
+/// The threads that a pool keeps for its workers.
 #[derive(Clone)]
 pub(in crate::pool) enum Threads {
     Rayon(Arc<rayon::ThreadPool>),
-    /// Those of a simulation, each a rayon pool of its own: so a `par_iter` within a task is done by its one thread, in order.
+    /// The threads of a simulation. Each is a rayon pool of its own, so its one thread runs a
+    /// `par_iter` within a task alone and in order.
     Simulated(Arc<SimThreads>),
 }
 
-/// A rayon pool whose threads know that they are `inner`'s.
+/// Builds a rayon pool whose threads belong to `inner`.
 pub(in crate::pool) fn build(inner: &Arc<PoolShared>, threads: usize) -> Result<Threads, BuildError> {
     let config = inner.config.clone();
     if let Some(world) = &inner.world {
@@ -50,22 +51,23 @@ pub(in crate::pool) fn build(inner: &Arc<PoolShared>, threads: usize) -> Result<
         .map_err(|error| BuildError::threads(io::Error::other(error)))
 }
 
-/// The threads have ended with their simulation: drops what was sent to them.
+/// Drops the jobs that were sent to the threads of a simulation, which have ended with it.
 pub(in crate::pool) fn abandon(threads: &Threads) {
     if let Threads::Simulated(crew) = threads {
         crew.abandon();
     }
 }
 
-/// A thread of its own that runs `serve`. It is a rayon pool of one, so that a `par_iter` within a task stays on it:
-/// the other threads may all be waiting for this one.
+/// Starts a thread of its own that runs `serve`. The thread is a rayon pool of one, so a `par_iter`
+/// within a task stays on it: the other threads may all be waiting for this one.
 pub(in crate::pool) fn spawn_alone(
     inner: &Arc<PoolShared>,
     name: String,
     serve: impl FnOnce() + Send + 'static,
 ) -> Result<(), BuildError> {
     let is_simulated = inner.world.is_some();
-    // A thread that takes what does not fit another stack has room for more than one such call.
+    // This thread runs calls for which other stacks are too deep. Its stack has space for several
+    // of them.
     let stack_size = inner.config.stack_size.map(|bytes| bytes.max(LEAST_ALONE));
     let alone = build_named(inner, 1, stack_size, move |_| name.clone())
         .map(Arc::new)
@@ -73,7 +75,8 @@ pub(in crate::pool) fn spawn_alone(
     let keep = alone.clone();
     alone.spawn(move || {
         if is_simulated {
-            unwind::ignore_panics(serve); // it is made to unwind if it is left over
+            // A thread that is left over at the end of the simulation unwinds here.
+            unwind::ignore_panics(serve);
         } else {
             serve();
         }
@@ -82,7 +85,7 @@ pub(in crate::pool) fn spawn_alone(
     Ok(())
 }
 
-/// How many bytes the stack of a spare thread has at least.
+/// The minimum stack size of a spare thread, in bytes.
 const LEAST_ALONE: usize = 256 * 1_024;
 
 fn build_named(
@@ -94,11 +97,13 @@ fn build_named(
     let config = inner.config.clone();
     let ticket = Mutex::new(inner.world.as_ref().map(|world| world.ticket(&name(0))));
     let exit = config.clone();
-    // In a simulation each thread is a pool of its own. It leaves the roster while it is one of the simulation's.
+    // In a simulation each thread is a rayon pool of its own. It leaves the roster while it still
+    // belongs to the simulation.
     let leaving = Arc::new(Mutex::new(None));
     let (roster, left) = (inner.roster.clone(), inner.world.is_some().then(|| leaving.clone()));
     let (id, weak, clock) = (inner.id(), Arc::downgrade(inner), inner.clock.clone());
-    // In a simulation a program runs alike in every build, so there the calls are counted.
+    // In a simulation a program runs alike in every build, so the nested calls are counted there
+    // instead.
     let known_size = inner.world.is_none().then(|| stack::size(stack_size));
     let builder = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -148,18 +153,19 @@ fn build_named(
     }
 }
 
-/// The handler of a thread's start or exit; what it throws stays here.
+/// Runs the handler of a thread's start or exit. A panic in it is ignored.
 fn run(handler: Option<&ThreadHandler>) {
     if let Some(handler) = handler {
         unwind::ignore_panics(|| handler());
     }
 }
 
-/// What is sent to a rayon thread. All goes through one closure, so that the depth of the stack tells where it stands.
+/// A job for a rayon thread. All jobs go through one closure, so the depth of the stack shows
+/// whether a job runs on top of another.
 enum RayonJob {
-    /// A permit, to rayon threads of this generation.
+    /// Starts a worker on a rayon thread of this generation.
     Begin(Arc<PoolShared>, u64),
-    /// To tell how deep the stack is.
+    /// Sends back the depth of the stack.
     Measure(mpsc::Sender<Option<usize>>),
 }
 
@@ -169,14 +175,14 @@ impl RayonJob {
         let depth = stack::depth();
         match self {
             Self::Begin(pool, generation) => pool.begin_on_rayon(generation, depth),
-            // Nobody listens if the pool was given up meanwhile.
+            // The receiver is gone if the measurement timed out.
             Self::Measure(tell) => drop(tell.send(depth)),
         }
     }
 }
 
 fn spawn(rayon: &Arc<rayon::ThreadPool>, sent: RayonJob) {
-    // The closure keeps the rayon pool, so that one that was outgrown lives as long as its last runner.
+    // The closure keeps the rayon pool, so a replaced pool lives until its last worker has ended.
     let keep = rayon.clone();
     rayon.spawn(move || {
         sent.run();
@@ -184,7 +190,8 @@ fn spawn(rayon: &Arc<rayon::ThreadPool>, sent: RayonJob) {
     });
 }
 
-/// Sends a permit to a rayon thread of `generation`; should there be larger ones by now, its runner finds that out.
+/// Sends a permit to a rayon thread of `generation`. If the rayon pool has been replaced by then,
+/// the worker finds that out.
 pub(in crate::pool) fn send(inner: &Arc<PoolShared>, generation: u64) {
     let threads = inner.rayon().clone();
     match threads {
@@ -197,7 +204,7 @@ pub(in crate::pool) fn send(inner: &Arc<PoolShared>, generation: u64) {
     }
 }
 
-/// Runs a claimed call on a rayon thread, when one is free.
+/// Runs a claimed call on a rayon thread, when a thread is free.
 pub(in crate::pool) fn run_on_spare(inner: &Arc<PoolShared>, call: CallRef<dyn ErasedCall>) {
     let (threads, pool) = (inner.rayon().clone(), inner.clone());
     match threads {
@@ -207,12 +214,12 @@ pub(in crate::pool) fn run_on_spare(inner: &Arc<PoolShared>, call: CallRef<dyn E
     }
 }
 
-/// Which of its rayon pool's threads this is.
+/// Returns the number of this thread in its rayon pool.
 pub(in crate::pool) fn thread_number() -> Option<usize> {
     simulated::number().or_else(rayon::current_thread_index)
 }
 
-/// How many threads there are.
+/// Returns the number of threads.
 pub(in crate::pool) fn count(threads: &Threads) -> usize {
     match threads {
         Threads::Rayon(rayon) => rayon.current_num_threads(),
@@ -220,14 +227,14 @@ pub(in crate::pool) fn count(threads: &Threads) -> usize {
     }
 }
 
-/// Has every thread come to `roll`, when it is idle.
+/// Has every thread run `roll` when the thread is idle.
 pub(in crate::pool) fn broadcast(threads: &Threads, inner: &Arc<PoolShared>, roll: &Arc<Broadcast>, generation: u64) {
     match threads {
         Threads::Rayon(rayon) => {
             let (keep, pool, roll) = (rayon.clone(), inner.clone(), roll.clone());
             rayon.spawn_broadcast(move |thread| {
                 pool.run_if_pending(&roll, ThreadKey::Rayon(generation, thread.index()));
-                let _ = &keep; // one that was outgrown lives as long
+                let _ = &keep; // a replaced rayon pool lives until then
             });
         }
         Threads::Simulated(crew) => {
@@ -241,8 +248,8 @@ pub(in crate::pool) fn broadcast(threads: &Threads, inner: &Arc<PoolShared>, rol
     }
 }
 
-/// How deep the stack is at a job on the main loop of a new rayon pool. Zero if that is not found out in time, and then
-/// no job counts as on the main loop.
+/// Measures the depth of the stack at a job on the main loop of a new rayon pool, in bytes. Returns
+/// zero if this takes too long. Then no job counts as on the main loop.
 pub(in crate::pool) fn main_loop_depth(threads: &Threads) -> usize {
     let Threads::Rayon(rayon) = threads else { return 0 };
     let (tell, told) = mpsc::channel();
@@ -250,5 +257,5 @@ pub(in crate::pool) fn main_loop_depth(threads: &Threads) -> usize {
     told.recv_timeout(MEASURE).ok().flatten().unwrap_or(0)
 }
 
-/// Long enough for a new thread to begin.
+/// A time that is sufficient for a new thread to start.
 const MEASURE: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! The threads of a pool that have not ended.
+//! The roster of a pool's threads that have not ended.
 
 use crate::{
     util::unwind,
@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{collections::BTreeMap, mem, sync::Arc, thread::JoinHandle};
 
-/// Knows the threads of a pool, from before they start until their last function has returned.
+/// A list of a pool's threads, from before they start until their last function has returned.
 #[derive(Default)]
 pub(in crate::pool) struct Roster {
     state: Deferred<State>,
@@ -16,14 +16,15 @@ pub(in crate::pool) struct Roster {
 pub(in crate::pool) struct State {
     last: u64,
     alive: usize,
-    /// The threads to join, by number. One that ends takes its handle out, unless the pool ends.
+    /// The handles to join the threads, by number. A thread that ends removes its handle, unless
+    /// the pool ends.
     handles: BTreeMap<u64, Option<JoinHandle<()>>>,
-    /// The pool ends: a wait for that joins its threads.
+    /// Whether the pool ends. A wait for its end joins the threads.
     keeps_handles: bool,
     waiting: WaiterSet,
 }
 
-/// The waits for the end of all threads.
+/// The waiters for the end of all threads.
 impl WaiterHome for Roster {
     type State = State;
 
@@ -37,20 +38,21 @@ impl WaiterHome for Roster {
 }
 
 impl State {
-    /// Whether all threads have ended.
+    /// Returns whether all threads have ended.
     pub(in crate::pool) fn is_over(&self) -> bool {
         self.alive == 0
     }
 }
 
-/// A thread of the pool. It ends by the drop of this, but for the destructors of its thread-locals.
+/// A thread's entry in the roster. Its drop is the end of the thread, except for the destructors of
+/// its thread-locals.
 pub(in crate::pool) struct Present {
     roster: Arc<Roster>,
     number: u64,
 }
 
 impl Roster {
-    /// One more thread, which is about to be started.
+    /// Adds a thread that is about to be started.
     pub(in crate::pool) fn enter(self: &Arc<Self>) -> Present {
         let number = self.state.with(|state, _| {
             state.last += 1;
@@ -61,19 +63,20 @@ impl Roster {
         Present { roster: self.clone(), number }
     }
 
-    /// Keeps the handle of a thread that was started, unless it has ended.
+    /// Keeps the handle of a thread that was started, unless the thread has ended.
     pub(in crate::pool) fn set_handle(&self, number: u64, handle: JoinHandle<()>) {
         let mut handle = Some(handle);
         self.state.with(|state, _| state.handles.get_mut(&number).map(|known| mem::swap(known, &mut handle)));
         drop(handle);
     }
 
-    /// The pool ends: from now on the handles of its threads are kept.
+    /// Keeps the handles of the threads from now on, since the pool ends.
     pub(in crate::pool) fn keep_handles(&self) {
         self.state.with(|state, _| state.keeps_handles = true);
     }
 
-    /// Joins the threads that have ended since: so the destructors of their thread-locals are over.
+    /// Joins the threads that have ended since the handles are kept. The destructors of their
+    /// thread-locals have run then.
     pub(in crate::pool) fn join(&self) {
         let handles = self.state.with(|state, _| mem::take(&mut state.handles));
         for handle in handles.into_values().flatten() {
@@ -97,6 +100,6 @@ impl Drop for Present {
             }
             if state.keeps_handles { None } else { state.handles.remove(&self.number) }
         });
-        drop(handle); // the thread's own: it is detached
+        drop(handle); // detaches the current thread
     }
 }

@@ -1,4 +1,4 @@
-//! The threads of a pool in a simulation: they take what is sent to them in order, as rayon's do.
+//! The threads of a pool in a simulation. They take their jobs in order, like rayon's threads.
 
 use crate::{
     park::parker::ThreadParker,
@@ -14,19 +14,19 @@ use std::{
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// What each of the threads does, once.
+/// A function that each of the threads runs once.
 type Call = Arc<dyn Fn(usize) + Send + Sync>;
 
 per_thread! {
     static NUMBER: Cell<Option<usize>> = Cell::new(None);
 }
 
-/// Which of its crew this thread is.
+/// Returns the number of this thread among its pool's threads.
 pub(in crate::pool) fn number() -> Option<usize> {
     NUMBER.get()
 }
 
-/// What the threads share.
+/// The state that the threads share.
 pub(in crate::pool) struct Shared {
     world: Arc<Scheduler>,
     state: Mutex<State>,
@@ -35,14 +35,14 @@ pub(in crate::pool) struct Shared {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<Job>,
-    /// What every thread was called for since the crew began.
+    /// All functions that every thread was to run since the start.
     calls: Vec<Call>,
     idle: Vec<Waker>,
-    /// Nobody sends any more.
+    /// Whether no job will be sent any more.
     over: bool,
 }
 
-/// The threads, which end with this when they have done what was sent.
+/// The threads of a simulated pool. When this is dropped, they end after the jobs that were sent.
 pub(in crate::pool) struct SimThreads {
     shared: Arc<Shared>,
     threads: usize,
@@ -57,7 +57,7 @@ impl SimThreads {
         self.threads
     }
 
-    /// Calls every thread, which comes when it is idle, with its number.
+    /// Has every thread run `call` with its number when the thread is idle.
     pub(in crate::pool) fn call_all(&self, call: impl Fn(usize) + Send + Sync + 'static) {
         let idle = {
             let mut state = self.shared.lock();
@@ -67,12 +67,12 @@ impl SimThreads {
         idle.into_iter().for_each(Waker::wake);
     }
 
-    /// What one more thread is to do.
+    /// Returns the state that one more thread serves.
     pub(in crate::pool) fn service(&self) -> Arc<Shared> {
         self.shared.clone()
     }
 
-    /// No thread is left: drops what was sent.
+    /// Drops the jobs and functions that were sent. No thread is left to run them.
     pub(in crate::pool) fn abandon(&self) {
         let (jobs, calls) = {
             let mut state = self.shared.lock();
@@ -82,7 +82,8 @@ impl SimThreads {
         calls.into_iter().for_each(|call| unwind::ignore_panics(|| drop(call)));
     }
 
-    /// Has one of the threads do `job`: it is chosen by chance among those that are idle. The threads stay until it is done.
+    /// Has one of the threads run `job`: a random one of the idle threads. The threads stay until
+    /// the job has ended.
     pub(in crate::pool) fn send(crew: &Arc<Self>, job: impl FnOnce() + Send + 'static) {
         let (shared, keep) = (&crew.shared, crew.clone());
         let job = Box::new(move || {

@@ -1,5 +1,5 @@
-//! A bounded cache of threads that run what the rayon threads cannot: they stand in for those that wait, and are what a
-//! pool grows by beyond the threads that it keeps.
+//! A bounded set of extra threads. They replace threads that wait, and run tasks when a pool grows
+//! beyond the threads that it keeps.
 
 use super::{
     broadcast::{Broadcast, ThreadKey},
@@ -21,13 +21,13 @@ use std::{
     time::Duration,
 };
 
-/// What a spare thread is asked to do.
+/// A job for a spare thread.
 pub(in crate::pool) enum SpareJob {
-    /// To take up a permit.
+    /// Claims a permit and runs a worker.
     Work(Arc<PoolShared>),
-    /// To run a claimed call that somebody waits for.
+    /// Runs a claimed call for its waiter.
     RunCall(Arc<PoolShared>, CallRef<dyn ErasedCall>),
-    /// To run what each thread is to run once; for the one of this number.
+    /// Runs the closure of a broadcast on the spare thread of this number.
     Broadcast(Arc<PoolShared>, Arc<Broadcast>, usize),
 }
 
@@ -50,20 +50,20 @@ impl SpareJob {
 #[derive(Default)]
 struct State {
     errands: VecDeque<SpareJob>,
-    /// Errands for one thread each, by its number.
+    /// Jobs for one thread each, by the thread's number.
     per_thread: Vec<(usize, SpareJob)>,
-    /// The numbers of the threads that have begun.
+    /// The numbers of the threads that have started.
     alive: Vec<usize>,
-    /// Threads that wait for an errand.
+    /// Threads that wait for a job.
     idle: usize,
     total: usize,
     started: usize,
-    /// The pool is gone: nobody sends errands any more.
+    /// Whether the pool has ended and sends no more jobs.
     dismissed: bool,
 }
 
 impl State {
-    /// The idle thread of this number ends.
+    /// Removes an idle thread, which ends.
     fn retire(&mut self, number: usize) {
         self.idle -= 1;
         self.total -= 1;
@@ -75,12 +75,12 @@ per_thread! {
     static NUMBER: Cell<Option<usize>> = Cell::new(None);
 }
 
-/// Which of its pool's spare threads this is.
+/// Returns the number of this thread among its pool's spare threads.
 pub(in crate::pool) fn thread_number() -> Option<usize> {
     NUMBER.get()
 }
 
-/// The spare threads of one pool. They hold no pool while they are idle.
+/// The spare threads of one pool. An idle thread keeps no reference to the pool.
 pub(in crate::pool) struct SpareThreads {
     state: Mutex<State>,
     called: Condvar,
@@ -94,22 +94,23 @@ impl SpareThreads {
         Arc::new(Self { state: Mutex::default(), called: Condvar::default(), max: AtomicUsize::new(max), idle })
     }
 
-    // ORDERING of `max`: Relaxed, it says nothing of anything else.
+    // ORDERING of `max`: Relaxed, it orders no other data.
     pub(in crate::pool) fn max(&self) -> usize {
         self.max.load(Ordering::Relaxed)
     }
 
-    /// There may be so many from now on; those beyond go when they have been idle long enough.
+    /// Sets the maximum number of threads. Threads beyond it end when they have been idle long
+    /// enough.
     pub(in crate::pool) fn set_max(&self, max: usize) {
         self.max.store(max, Ordering::Relaxed);
     }
 
-    /// How many threads there are now.
+    /// Returns the number of threads now.
     pub(in crate::pool) fn total(&self) -> usize {
         self.lock().total
     }
 
-    /// Lets every idle thread go.
+    /// Ends the threads as soon as they are idle.
     pub(in crate::pool) fn shutdown(&self) {
         self.lock().dismissed = true;
         self.called.notify_all();
@@ -119,8 +120,8 @@ impl SpareThreads {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives `errand` to an idle thread or a new one. Gives it back when there are as many as there may be, or the system
-    /// gives no more.
+    /// Gives `errand` to an idle thread or to a new one. Returns `errand` as the error if the
+    /// maximum number of threads is reached, or if the system provides no more threads.
     pub(in crate::pool) fn send(self: &Arc<Self>, errand: SpareJob) -> Result<(), SpareJob> {
         let mut state = self.lock();
         if state.idle <= state.errands.len() {
@@ -139,7 +140,8 @@ impl SpareThreads {
         Ok(())
     }
 
-    /// Starts a thread, which begins with `errand`; gives that back if the system gives no thread.
+    /// Starts a thread that runs `errand` first. Returns `errand` as the error if the system
+    /// provides no thread.
     fn spawn(self: &Arc<Self>, number: usize, errand: SpareJob) -> Result<(), SpareJob> {
         let (spares, pool) = (self.clone(), errand.pool().clone());
         let errand = Arc::new(Mutex::new(Some(errand)));
@@ -147,11 +149,11 @@ impl SpareThreads {
         let first = errand.clone();
         let serve = move || spares.serve(number, take(&first));
         let started = rayon_threads::spawn_alone(&pool, format!("{}-spare-{number}", pool.config.name), serve);
-        // One that has started takes it itself.
+        // A thread that has started takes the job itself.
         started.or_else(|_| take(&errand).map_or(Ok(()), Err))
     }
 
-    /// Gives every thread an errand of its own; tells their numbers.
+    /// Gives every thread a job of its own. Returns the numbers of the threads.
     pub(in crate::pool) fn run_on_each(&self, errand: impl Fn(usize) -> SpareJob) -> Vec<usize> {
         let mut state = self.lock();
         let here = state.alive.clone();
@@ -170,7 +172,7 @@ impl SpareThreads {
         }
     }
 
-    /// The next errand; `None` when the thread has been idle long enough.
+    /// Waits for the next job. Returns `None` when the thread has been idle long enough.
     fn next(&self, number: usize) -> Option<SpareJob> {
         let mut state = self.lock();
         state.idle += 1;
@@ -179,7 +181,8 @@ impl SpareThreads {
                 state.idle -= 1;
                 let own = state.per_thread.swap_remove(at).1;
                 if !state.errands.is_empty() {
-                    self.called.notify_one(); // this thread may have been called for that
+                    // This thread may have been notified for that job.
+                    self.called.notify_one();
                 }
                 return Some(own);
             }

@@ -1,5 +1,5 @@
-//! What a pool's thread does while it waits: it lends its permit, or runs the call it waits for.
-//! `DESIGN.md` gives the reasons under "Who runs what: permits, tokens, spares".
+//! What a pool's thread does while it waits: it lends its permit, or runs the call that it waits
+//! for. `DESIGN.md` gives the reasons.
 
 use crate::meta::thread_kind::Where;
 use crate::pool::{

@@ -1,19 +1,19 @@
 //! The measured cost of a pool's tasks, which decides on the fast path and the number of its
 //! workers.
 
-/// A moving mean of the run times of the last tasks.
+/// An exponential moving average of the run times of the last tasks.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::pool) struct TaskCost {
-    /// The moving mean, in nanoseconds.
+    /// The average, in nanoseconds.
     mean: u64,
-    /// A moving mean that limits the effect of a single long time, in nanoseconds. Such times are
-    /// those of a thread that was off its core, if they are rare.
+    /// A second average that limits the effect of a single long time, in nanoseconds. Such times
+    /// are those of a thread that was off its core, if they are rare.
     usual: u64,
     /// The number of recorded tasks, up to [`WARMUP`].
     known: u32,
 }
 
-/// The number of recorded tasks after which the mean predicts the next task.
+/// The number of recorded tasks after which the average predicts the next task.
 const WARMUP: u32 = 32;
 
 /// Tasks shorter than this are small: the lock would be a large part of their cost. In nanoseconds.

@@ -33,8 +33,8 @@ enum Last {
     Call {
         inside: bool,
         ran: RunResult,
-        /// The run time in nanoseconds. It is divided by the number of calls that this one ran
-        /// while it waited for them, and itself.
+        /// The mean run time in nanoseconds of this call and of the calls that it ran inline while
+        /// it waited for them.
         took: u64,
     },
     Resumed,
