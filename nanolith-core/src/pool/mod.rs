@@ -221,7 +221,7 @@ impl Pool {
     }
 
     /// Returns a share of the pool, which is an executor. While several shares have calls waiting,
-    /// each share gets run time in proportion to its weight, so a burst of calls in one share does
+    /// each share gets run time in proportion to its weight. So a burst of calls in one share does
     /// not delay the other shares. A weight of zero counts as one. The same name returns the same
     /// share, and sets its weight from now on.
     ///

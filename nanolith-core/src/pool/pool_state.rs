@@ -111,7 +111,7 @@ pub(super) struct PoolState {
     /// The pool's simulation has ended: no thread runs a future that is woken.
     pub(super) abandoned: bool,
     pub(super) full_events: FullEvents,
-    /// Whether a call with a task limit or a share has ever arrived.
+    /// Whether a call with a task limit or a share may have arrived, now or before.
     pub(super) has_limits: bool,
     pub(super) limits: Rules,
     /// The closures that each thread is to run once.
@@ -205,7 +205,7 @@ impl PoolState {
 
     /// Records that a thread starts to wait, so that one more worker may run. A worker lends its
     /// own permit. A thread that helps with a piece of a `par_iter` has no permit, but the task
-    /// that it helps cannot continue without it, so the pool gains an extra permit. The pool also
+    /// that it helps cannot continue without it. So the pool gains an extra permit. The pool also
     /// gains an extra permit if more workers run than it allows, as after waits that ended.
     pub(super) fn lend(&mut self, permit: PermitState) -> LentPermits {
         // A task that waits is not small. Calls in the ring need another worker.

@@ -171,7 +171,7 @@ impl PoolState {
         self.injector.drain_ring().push_raised(priority, expires, PoolItem::Call(call));
     }
 
-    /// Claims a queued call of a limited task or a share for a task that waits for it, which then
+    /// Claims a queued call of a limited task or a share. The task that waits for the call then
     /// runs it on its own stack. Returns `false` if the limits do not permit that: then the call
     /// starts in its turn. The waiting task may hold a slot of the share `below`, which it returns
     /// for the call.

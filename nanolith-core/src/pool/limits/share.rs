@@ -136,9 +136,10 @@ impl Share {
         self.pool().inner().release(core, wakes);
     }
 
-    /// Sets how many of the share's calls from outside the pool may wait, in addition to the calls
-    /// that free slots of the pool will run. The default is 65,536; `Bounded(0)` counts as one. The
-    /// bound holds from now on for every handle of the share, and evicts no call.
+    /// Sets how many of the share's calls from outside the pool may wait. The calls that free slots
+    /// of the pool will run do not count towards this bound. The default is 65,536; `Bounded(0)`
+    /// counts as one. The bound holds from now on for every handle of the share, and evicts no
+    /// call.
     ///
     /// ```
     /// # use nanolith::{TaskSet, prelude::*};

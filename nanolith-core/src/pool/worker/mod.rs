@@ -69,8 +69,9 @@ impl PoolShared {
             core.rayon.coming -= 1;
         }
         if self.is_nested_on_rayon(depth) {
-            // ^rayon ran this job on top of a task that waits in `par_iter` and may hold a lock, or
-            // on top of a piece that such a task waits for. Another thread has to start the worker.
+            // rayon ran this job on top of a task that waits in `par_iter`, or on top of a piece of
+            // such a `par_iter`. The task may hold a lock, and it waits for the piece. Another
+            // thread has to start the worker.
             drop(core);
             self.send_spare(self.clone());
             return;
