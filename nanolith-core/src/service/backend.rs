@@ -1,4 +1,4 @@
-//! The service as the holder of its calls, and as a queue that they come into.
+//! The service as the backend of its calls, and as a queue that admits calls.
 
 use super::{
     events::LifeEvent,
@@ -52,7 +52,7 @@ impl<S: TaskSet> Backend for ServiceShared<S> {
         self.is_asked_to_stop()
     }
 
-    /// The thread is the service: what it waits for, it cannot do itself.
+    /// A wait for the service itself is a deadlock, because the service has only this thread.
     fn lend(&self, _: &mut PermitState, target: Option<ExecutorId>) -> Result<LentPermits, WouldDeadlock> {
         if target == Some(self.id()) { Err(WouldDeadlock) } else { Ok(LentPermits::default()) }
     }
@@ -80,8 +80,9 @@ impl<S: TaskSet> Backend for ServiceShared<S> {
         }
     }
 
-    /// The thread has to be free, and so has the state: a task that changes it keeps each other call out, and a task that reads
-    /// it those that would change it, with all that wait behind them.
+    /// A queued call needs the thread and the state to be free. A pending writer keeps every other
+    /// call out. Pending readers keep a queued writer out, and with it the calls that are queued
+    /// behind it.
     fn needs(&self, call: &CallRef<dyn ErasedCall>, needs_room: bool) -> Needs {
         if let Some(blocked) = Backend::blocked(self) {
             return blocked.needs(self.id);
@@ -129,7 +130,7 @@ impl<S: TaskSet> Backend for ServiceShared<S> {
         let mut core = self.lock();
         let wakes = core.injector.leave(call);
         self.release_into(core, wakes, batch);
-        // The call may have been the one that a closing service, or a held writer, waited for.
+        // The removed call may be the last call of a closing service, or the `stalled_call`.
         self.waker.wake_by_ref();
     }
 
@@ -141,7 +142,8 @@ impl<S: TaskSet> Backend for ServiceShared<S> {
         self.release(core, WakeList::default());
     }
 
-    /// The future goes on when nothing that waits expires earlier: the thread, which this is, sees to that.
+    /// The service's thread, which is the calling thread, resumes the future when no queued call
+    /// expires earlier.
     fn yield_to(&self, expires: u64, waker: &Waker) {
         let waker = waker.clone(); // user code, so before the lock
         self.lock().yielded.push_resumed(expires, waker);
@@ -162,7 +164,7 @@ impl<S: TaskSet> Backend for ServiceShared<S> {
         self.leave_to_thread(work)
     }
 
-    /// A service's futures are its loop's.
+    /// Does nothing: the event loop polls a service's futures.
     fn schedule(self: Arc<Self>, _expires: u64, _work: async_task::Runnable) {}
 }
 
@@ -201,7 +203,7 @@ impl<S: TaskSet> Admit<S> for ServiceShared<S> {
         Some(item.clone().erase())
     }
 
-    /// Never asked: the builder refuses `CallerRuns`.
+    /// Never called: the builder rejects `CallerRuns`.
     fn run_on_caller(&self, call: CallRef<CallSlot<S>>) {
         call.discard(EndReason::Unsupported);
     }

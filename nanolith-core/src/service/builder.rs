@@ -1,4 +1,4 @@
-//! Launching a service.
+//! The builder of a service: its settings, their validation, and the start of its thread.
 
 use super::{
     event_loop,
@@ -24,9 +24,11 @@ use crate::{
 };
 use std::{convert::Infallible, fmt, future::Future, sync::Arc, time::Duration};
 
-/// What a service does after one of its tasks panicked. The caller of that task has been told.
+/// What a service does after one of its tasks panicked. The caller of that task receives
+/// [`CallError::Panicked`] in each case.
 ///
-/// After a panic in a `&mut self` task the state may be half changed: continue only if that is harmless.
+/// After a panic in a `&mut self` task the state may be partly changed. Continue only if that is
+/// harmless.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -43,20 +45,20 @@ use std::{convert::Infallible, fmt, future::Future, sync::Arc, time::Duration};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OnPanic {
-    /// It goes on with the state as it is.
+    /// The service continues with the state as it is.
     #[default]
     Continue,
-    /// It crashes, and its restart policy says how to go on: see [`Restart`]. Without one it ends, and its calls end as
-    /// [`CallError::Crashed`].
+    /// The service crashes, and its restart policy decides what follows: see [`Restart`]. Without a
+    /// policy the service ends, and its calls end as [`CallError::Crashed`].
     Restart,
-    /// It closes. The calls that it accepted still run, on the state as the panic left it.
+    /// The service closes. The accepted calls still run, on the state as the panic left it.
     Close,
 }
 
-/// Says how to go on after a panic.
+/// A user's handler that decides how the service continues after a panic.
 pub(super) type PanicHandler = Box<dyn FnMut(&CallError) -> OnPanic + Send>;
 
-/// What the thread takes with it.
+/// The settings, which move to the service's thread.
 pub(super) struct Settings {
     pub(super) name: Arc<str>,
     pub(super) max_queue: usize,
@@ -75,7 +77,8 @@ pub(super) struct Settings {
     pub(super) on_thread_exit: Option<ThreadHandler>,
 }
 
-/// The settings of a service: made by `Counter::service(..)`, whose arguments are those of the set's `#[init]`.
+/// The settings of a service. Made by `Counter::service(..)`, whose arguments are those of the
+/// set's `#[init]`.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -165,7 +168,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         Self::new(args, StateFactory::Later(Box::new(make)))
     }
 
-    /// The service's name, which its thread bears. The default is the set's.
+    /// Sets the name of the service and of its thread. The default is the set's name.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -179,8 +182,8 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// How many calls from outside may wait behind the one that begins at once: at least 1. The default is 65,536. A service
-    /// that runs no call takes one more.
+    /// Sets how many calls from outside may be queued: at least 1. The default is 65,536. A service
+    /// that runs no call accepts one more, which begins at once.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -195,7 +198,8 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// What happens to a call that comes when the queue is full. The default is to wait. `CallerRuns` is for pools.
+    /// Sets what happens to a call that arrives when the queue is full. The default is to wait.
+    /// `CallerRuns` is for pools only.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -210,8 +214,9 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// How long the thread looks on for more before it sleeps, when it has run out of work: 30 µs unless it is set, 10 ms at
-    /// most. See [`PoolBuilder::spin_before_park`](crate::PoolBuilder::spin_before_park).
+    /// Sets how long the thread spins for more work before it sleeps. The default is 30 µs; the
+    /// maximum is 10 ms. See
+    /// [`PoolBuilder::spin_before_park`](crate::PoolBuilder::spin_before_park).
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -226,8 +231,9 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// How long work of this priority may be kept waiting by others on this service, instead of [`Priority::timeout`]: the
-    /// earliest expiration goes first. Zero counts, for [`Priority::Immediate`], as expired one millisecond before it comes.
+    /// Sets how long work of this priority may be overtaken by other work on this service, instead
+    /// of [`Priority::timeout`]. The earliest expiration runs first. For [`Priority::Immediate`],
+    /// zero counts as expired one millisecond before the call arrives.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -240,8 +246,9 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// An order of one's own, over that of priorities: see [`Order`]. Each call then passes the service's lock, and takes
-    /// `O(log n)` to be queued; where a full queue drops the oldest call, `O(n)`.
+    /// Sets a custom order, which takes precedence over the order of priorities: see [`Order`].
+    /// Each call then takes the service's lock, and `O(log n)` time to be queued. If a full queue
+    /// drops the oldest call, it takes `O(n)`.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -256,8 +263,9 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// How long a task may run before it should give way ([`Context::should_yield`](crate::Context::should_yield)): 5 ms
-    /// unless it is set. With `Duration::ZERO` it always should.
+    /// Sets how long a task may run before it should yield
+    /// ([`Context::should_yield`](crate::Context::should_yield)). The default is 5 ms. With
+    /// `Duration::ZERO` a task should always yield.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -270,7 +278,8 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// The stack of its thread, in bytes: at least 65,536. The default is the standard library's.
+    /// Sets the stack size of the service's thread, in bytes: at least 65,536. The default is the
+    /// standard library's.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -284,9 +293,10 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// Sets the exception handler. It sees each panic of a task or a hook, on the service's thread, and says how to go on: in place
-    /// of the [restart policy](Restart). Without a handler and a policy the service continues with the state as it is. A handler
-    /// that panics closes the service.
+    /// Sets the exception handler. The handler receives each panic of a task or a hook, on the
+    /// service's thread, and decides how the service continues, in place of the [restart
+    /// policy](Restart). Without a handler and a policy the service continues with the state as it
+    /// is. If the handler panics, the service closes.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -310,10 +320,11 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// Sets when the service is started anew, with the same settings and the same arguments of its `#[init]`, which are cloned for
-    /// that. The default is [`Restart::never`]: then a task's panic leaves the state as it is.
+    /// Sets when the service restarts. A restart uses the same settings and a clone of the
+    /// arguments of `#[init]`. The default is [`Restart::never`]: a task's panic then leaves the
+    /// state as it is.
     ///
-    /// Calls that wait meanwhile wait on, and run after the restart. Those that were begun end as
+    /// Queued calls stay queued meanwhile, and run after the restart. Calls that had begun end as
     /// [`CallError::Crashed`].
     ///
     /// ```
@@ -338,8 +349,10 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// The same where the arguments cannot be cloned, or are to be others each time: `args` gives them, as a tuple in the
-    /// order of `#[init]`'s parameters. Where there is no `#[init]` it gives the state.
+    /// Sets the restart policy, and a closure that returns the arguments of each restart. Use this
+    /// if the arguments cannot be cloned, or should differ each time. `args` returns them as a
+    /// tuple in the order of `#[init]`'s parameters. For a set without `#[init]` it returns the
+    /// state.
     ///
     /// ```
     /// # use nanolith::{Restart, prelude::*};
@@ -359,8 +372,8 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// Whether it measures how long calls wait and run: [`Control::metrics`](super::Control::metrics). The default is not, and
-    /// costs nothing.
+    /// Sets whether the service measures how long calls wait and run:
+    /// [`Control::metrics`](super::Control::metrics). The default is `false`, which costs nothing.
     ///
     /// ```
     /// use nanolith::prelude::*;
@@ -375,7 +388,8 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// Whether the program lives until the service has ended: see [`main_guard`](crate::main_guard). The default is no.
+    /// Sets whether the program stays alive until the service has ended: see
+    /// [`main_guard`](crate::main_guard). The default is `false`.
     ///
     /// ```
     /// # use nanolith::{main_guard, prelude::*};
@@ -393,7 +407,8 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// A value for the tasks' contexts, one a type: `cx.data::<T>()`. `#[init]` has it too.
+    /// Adds a value for the tasks' contexts, at most one for each type: `cx.data::<T>()`. `#[init]`
+    /// can read the value too.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -415,7 +430,8 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// Runs on the service's thread as it starts, before `#[init]`. A panic in it is swallowed.
+    /// Sets a function that runs on the service's thread when the thread starts, before `#[init]`.
+    /// A panic of the function is ignored.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -431,7 +447,8 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// Runs on the service's thread as it exits. A panic in it is swallowed.
+    /// Sets a function that runs on the service's thread when the thread exits. A panic of the
+    /// function is ignored.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -447,12 +464,14 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// Sets how long `#[init]` may take, at the launch and at each restart. The default is no limit.
+    /// Sets how long `#[init]` may take, at the launch and at each restart. The default is no
+    /// limit.
     ///
     /// After that time the launch ends as [`LaunchError::TimedOut`], and a restart fails as
-    /// [`Crash::InitTimedOut`](super::Crash::InitTimedOut). An asynchronous `#[init]` is dropped at its next await. A synchronous
-    /// one runs on: a launched service closes when it returns, and a restart that is late succeeds. A service waits in its
-    /// cluster no longer than this, too.
+    /// [`Crash::InitTimedOut`](super::Crash::InitTimedOut). An asynchronous `#[init]` is dropped at
+    /// its next await. A synchronous `#[init]` runs on: a launched service closes when `#[init]`
+    /// returns, and a late restart succeeds. A cluster also waits no longer than this for a new
+    /// member.
     ///
     /// ```
     /// # use nanolith::{LaunchError, prelude::*};
@@ -473,7 +492,8 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// Starts the service's thread, which makes the state. Await what this gives, or wait on it, to have the service.
+    /// Starts the service's thread, which makes the state. The returned [`Launch`] yields the
+    /// service.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -485,13 +505,13 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     ///
     /// # Errors
     ///
-    /// They come through what this gives: see [`LaunchError`].
+    /// The returned [`Launch`] yields them: see [`LaunchError`].
     pub fn launch(self) -> Launch<S, E> {
         unwind::install_hook();
         let (tell, answer) = flume::bounded(1);
         let (limit, attempt) = (self.settings.launch_timeout, Arc::<LaunchAttempt>::default());
         if let Err(error) = self.start(tell.clone(), attempt.clone()) {
-            // The channel is empty, and its receiver is here.
+            // The send cannot fail: the channel is empty and `answer` is its receiver.
             let _ = tell.send(Err(LaunchError::Build(error)));
         }
         Launch::new(answer, limit, attempt)
@@ -513,14 +533,15 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         let stack_size = sim_runtime::world().is_none().then(|| stack::size(settings.stack_size));
         let ticket = sim_runtime::world().map(|world| world.ticket(&settings.name));
         let body = move || {
-            let _leave = sim_runtime::Leave; // after all else
+            let _leave = sim_runtime::Leave; // dropped last
             ticket.into_iter().for_each(sim_runtime::Ticket::enter);
             clock::enter(clock).for_ever();
             stack::mark_base(stack_size);
             let _alive = alive;
             let live = || {
                 event_loop::run_service(settings, start, &attempt, move |launched| {
-                    // If nobody listens any more, the handle that comes back closes the service.
+                    // If the launch was dropped, so is the handle in `launched`, which closes the
+                    // service.
                     let _ = tell.send(launched);
                 });
             };

@@ -1,4 +1,4 @@
-//! The end of a service, to be waited for.
+//! The future that waits for a service's end, and its errors.
 
 use super::{
     events::Crash,
@@ -21,8 +21,9 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Ends when the service's thread has: made by [`Service::close`](super::Service::close) and its like, which have done
-/// their part already. Dropping it changes nothing.
+/// A future that completes when the service's thread has ended. Made by
+/// [`Service::close`](super::Service::close) and similar methods, which have already started the
+/// close. Dropping the future does not stop the close.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -37,7 +38,7 @@ use std::{
 ///
 /// # Cancel safety
 ///
-/// May be dropped and asked for again at any time.
+/// The future can be dropped and created again at any time.
 #[must_use = "the service is ending; await this, or wait on it, to see the end"]
 pub struct Closing<S: TaskSet> {
     waiter: Registration<Closers<S>>,
@@ -52,7 +53,7 @@ impl<S: TaskSet> Closing<S> {
         Backend::id(&*self.waiter.home().0)
     }
 
-    /// The limit of a close has passed: ends what is left.
+    /// Ends the calls that are left, because the limit of the close has passed.
     pub(crate) fn end_at_limit(&self) -> Unfinished {
         self.waiter.home().0.end_at_limit()
     }
@@ -71,7 +72,8 @@ impl<S: TaskSet> Closing<S> {
     ///
     /// # Errors
     ///
-    /// [`CloseError`] if something panicked on the way, or if it is one of the service's own tasks that waits.
+    /// [`CloseError`] if user code panicked during the close, if the service crashed, or if one of
+    /// the service's own tasks waits.
     pub fn wait(self) -> Result<(), CloseError> {
         let host = self.host();
         block_on::block_on(self, Some(host)).unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock))
@@ -97,7 +99,7 @@ impl<S: TaskSet> fmt::Debug for Closing<S> {
     }
 }
 
-/// A service did not end as it should.
+/// The error of a service that did not end in order.
 ///
 /// ```
 /// use nanolith::{CloseError, prelude::*};
@@ -118,9 +120,9 @@ impl<S: TaskSet> fmt::Debug for Closing<S> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum CloseError {
-    /// `#[on_close]`, or the state as it was dropped, panicked.
+    /// `#[on_close]` panicked, or the drop of the state did.
     Panicked(Panic),
-    /// It crashed, and was not to be started anew, or not so often.
+    /// The service crashed, and its policy does not restart it, or the limit was reached.
     ///
     /// ```
     /// use nanolith::{CloseError, prelude::*};
@@ -148,7 +150,8 @@ pub enum CloseError {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     WouldDeadlock,
-    /// It had not ended within the limit of [`Service::close_within`](super::Service::close_within), and what was left was ended.
+    /// The service had not ended within the limit of
+    /// [`Service::close_within`](super::Service::close_within), and the remaining calls were ended.
     Unfinished(Unfinished),
 }
 

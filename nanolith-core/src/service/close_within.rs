@@ -1,4 +1,4 @@
-//! A service's close with a limit: what has not finished by then is ended.
+//! Closing a service with a time limit, at which unfinished calls are ended.
 
 use super::{
     CloseError,
@@ -20,8 +20,8 @@ use std::{
     time::Duration,
 };
 
-/// Ends when a service that closes has ended, or at the limit: made by [`Service::close_within`](super::Service::close_within), which
-/// has closed it.
+/// A future that completes when a closing service has ended, or at the limit. Made by
+/// [`Service::close_within`](super::Service::close_within), which has already closed the service.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -37,7 +37,7 @@ use std::{
 ///
 /// # Cancel safety
 ///
-/// Dropped, the service closes without a limit.
+/// If this is dropped, the service closes without a limit.
 #[must_use = "the service closes; what does not finish is ended only by awaiting this, or waiting on it"]
 pub struct ServiceCloseWithin<S: TaskSet> {
     closing: Closing<S>,
@@ -49,7 +49,7 @@ impl<S: TaskSet> ServiceCloseWithin<S> {
         Self { closing, limit: Limit::new(limit) }
     }
 
-    /// Blocks until then.
+    /// Blocks until the service has ended, or until the limit.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -61,7 +61,8 @@ impl<S: TaskSet> ServiceCloseWithin<S> {
     ///
     /// # Errors
     ///
-    /// [`CloseError::Unfinished`] has what did not finish within the limit; else as [`Closing::wait`].
+    /// [`CloseError::Unfinished`] counts the calls that did not finish within the limit. The other
+    /// errors are those of [`Closing::wait`].
     pub fn wait(self) -> Result<(), CloseError> {
         let host = self.closing.host();
         block_on::block_on(self, Some(host)).unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock))
@@ -86,7 +87,8 @@ impl<S: TaskSet> fmt::Debug for ServiceCloseWithin<S> {
 }
 
 impl<S: TaskSet> ServiceShared<S> {
-    /// Ends what is queued or suspended, and asks what runs to stop. Tells what there was of it.
+    /// Ends queued and suspended calls, and asks running tasks to stop. Returns how many there were
+    /// of each.
     pub(super) fn end_at_limit(&self) -> Unfinished {
         let mut batch = EndBatch::default();
         self.ask_to_stop();

@@ -1,4 +1,5 @@
-//! A service's thread: its state is made here, its calls run here, and here it ends.
+//! The event loop of a service's thread: it makes the state, runs the calls, restarts, and ends the
+//! service.
 
 use super::{
     CloseError, InitError,
@@ -44,7 +45,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The whole life of a service, on its own thread. `launched` hears of the start.
+/// Runs a service from its start to its end, on the service's thread. Calls `launched` with the
+/// result of the start.
 pub(super) fn run_service<S: TaskSet, E: Send + 'static, A>(
     settings: Settings,
     mut init: Box<dyn Initializer<S, E, A>>,
@@ -64,7 +66,7 @@ pub(super) fn run_service<S: TaskSet, E: Send + 'static, A>(
     match made {
         Err(panic) if panic.is::<Unwind>() => launched(Err(LaunchError::Lost)),
         Err(panic) => launched(Err(LaunchError::Panicked(panic))),
-        Ok(None) => launched(Err(LaunchError::Lost)), // it was given up, since a first start has its arguments
+        Ok(None) => launched(Err(LaunchError::Lost)), // given up: a first start has its arguments
         Ok(Some(Err(error))) => launched(Err(LaunchError::Init(error))),
         Ok(Some(Ok(state))) => {
             launched(Ok(ServiceRef::new(inner.clone())));
@@ -99,45 +101,46 @@ fn ground<S: TaskSet>(state: Option<S>, data: &Extensions) -> Rc<ServiceEnv<S>> 
     })
 }
 
-/// Where the thread works.
+/// The data of the service's thread.
 struct EventLoop<S: TaskSet, E, A> {
     inner: Arc<ServiceShared<S>>,
     ground: Rc<ServiceEnv<S>>,
     data: Extensions,
-    /// Makes the next state.
+    /// The initializer, which makes the next state.
     init: Box<dyn Initializer<S, E, A>>,
     local_tasks: LocalTasks<S>,
-    /// The next call, which waits until it may have the state.
+    /// The next call, which waits until it may access the state.
     stalled_call: Option<CallRef<CallSlot<S>>>,
     on_panic: Option<PanicHandler>,
     restarts: Restarts,
-    /// How long `#[init]` may take.
+    /// The time limit of `#[init]`.
     launch_timeout: Option<Duration>,
-    /// Why the state is to be made anew, if it is.
+    /// The reason for a restart, if the state has to be replaced.
     crash: Option<Crash>,
-    /// How long it looks on for more before it sleeps.
+    /// How long the thread spins for more work before it sleeps.
     spin: Duration,
-    /// How many calls it has run since it last slept, as far as that matters.
+    /// The number of calls run since the last sleep, up to `FAST_PATH_AFTER`.
     consecutive_calls: u32,
-    /// What it has measured, if it was asked to.
+    /// The measurements of this thread, if metrics are on.
     tally: ThreadRecorder,
 }
 
-/// So many calls in a row are worth the inbox: those that come now and then gain nothing without the lock.
+/// The number of calls in a row after which the thread takes calls from the ring. Calls that come
+/// rarely gain nothing from it.
 const FAST_PATH_AFTER: u32 = 32;
 
-/// How often the thread looks at the clock while it serves plain calls.
+/// The number of fast-path calls between two reads of the clock.
 const CLOCK_EVERY: u64 = 8;
 
-/// How often it notes how long they took, where somebody measures.
+/// The number of fast-path calls between two samples of their duration, if metrics are on.
 const STATS_EVERY: u64 = 32;
 
-/// What the thread does next.
+/// The next step of the thread.
 enum LoopStep<S: TaskSet> {
     Run(CallRef<CallSlot<S>>),
-    /// Take from the inbox.
+    /// Take calls from the ring.
     Serve,
-    /// Run what the timer's thread has left.
+    /// Run the work that the timer thread has left.
     Tidy(Vec<Work>),
     Again,
     Park,
@@ -160,7 +163,8 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         }
     }
 
-    /// Ends in the way of `life`, or by a crash. Whatever happened, nobody is left waiting.
+    /// Ends the service: in the way of the phase `life`, or because of `crash`. Every waiting
+    /// caller is answered in each case.
     fn end(mut self, life: Phase, crash: Option<Crash>) {
         let is_owed = self.inner.stop_serving();
         let ending = match &crash {
@@ -185,9 +189,11 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         }
     }
 
-    /// Drops the state and makes another, as often as the policy lets it. Calls that were not begun wait meanwhile.
+    /// Drops the state and makes a new one, as often as the policy allows. Queued calls stay queued
+    /// meanwhile.
     ///
-    /// The error is why it cannot; `None` if it was terminated meanwhile.
+    /// The error is the crash that ends the service, or `None` if the service was terminated
+    /// meanwhile.
     fn restart(&mut self, mut crash: Crash, parking: &ThreadParker) -> Result<(), Option<Crash>> {
         self.drop_state(&crash);
         let mut is_for_group = matches!(crash, Crash::Group);
@@ -195,19 +201,19 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         loop {
             if self.inner.is_terminated() {
                 if is_for_group {
-                    self.inner.lock().restart_request = Some(Crash::Group); // and so it stays
+                    self.inner.lock().restart_request = Some(Crash::Group); // keep the request
                 }
                 return Err(None);
             }
             let wait = match crash {
-                Crash::Asked | Crash::Group => Some(Duration::ZERO), // no fault of its own
+                Crash::Asked | Crash::Group => Some(Duration::ZERO), // not a failure of this service
                 _ => self.restarts.next(clock::instant()),
             };
             let Some(wait) = wait else { return Err(Some(crash)) };
             if !self.wait_backoff(wait, has_failed, parking) {
                 continue;
             }
-            // Whoever asked until now has what they asked for.
+            // This start answers all requests made so far.
             is_for_group |= matches!(self.inner.lock().restart_request.take(), Some(Crash::Group));
             let (cx, inner) = (Context::new(None, self.data.clone()), self.inner.clone());
             has_failed = true;
@@ -228,7 +234,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         }
     }
 
-    /// Ends what was begun, and drops the state.
+    /// Ends the calls that have begun, and drops the state.
     fn drop_state(&mut self, crash: &Crash) {
         self.go_down();
         for call in self.local_tasks.dismiss(&Ending::Crashed(crash.reason())) {
@@ -240,9 +246,11 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         self.consecutive_calls = 0;
     }
 
-    /// Waits before a restart. A close cuts that short, since the calls that were accepted still want the state; but not
-    /// where a start `has_failed`, or one that never succeeds would be tried without a pause. Says whether the service is to
-    /// live on.
+    /// Waits before a restart. Returns whether the service should restart.
+    ///
+    /// A close ends the wait early, since the accepted calls still need a state. It does not if an
+    /// earlier start `has_failed`, because an `#[init]` that never succeeds would then be retried
+    /// without a pause.
     fn wait_backoff(&self, wait: Duration, has_failed: bool, parking: &ThreadParker) -> bool {
         let until = clock::after(wait);
         loop {
@@ -268,13 +276,13 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         self.inner.group.get().into_iter().for_each(|place| place.restarted(crash));
     }
 
-    /// Serves until the end, and says which, or until a crash.
+    /// Runs calls until the service ends or crashes. Returns the phase in which the service ends.
     fn serve(&mut self, parking: &ThreadParker) -> Result<Phase, Crash> {
         let mut cx = task::Context::from_waker(parking.waker());
         let mut lingered = false;
         loop {
             self.poll_local_tasks(&mut cx);
-            // Nothing more is begun on a state that is to go, and nobody sleeps over it.
+            // Begin no call on a state that is about to be replaced, and do not sleep before that.
             if let Some(crash) = self.crash.take() {
                 return Err(crash);
             }
@@ -301,14 +309,14 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         }
     }
 
-    /// The futures that are pending, and the call that waits for the state, for a check.
+    /// Returns the pending futures, and the call that waits for the state, for the deadlock check.
     fn seen(&self) -> Seen {
         let held =
             self.stalled_call.as_ref().map(|call| (required_receiver::<S>(call.header.task()), call.clone().erase()));
         Seen { calls: self.local_tasks.calls(), held }
     }
 
-    /// Lets the futures that were woken go on.
+    /// Polls the futures that were woken.
     fn poll_local_tasks(&mut self, cx: &mut task::Context<'_>) {
         if self.local_tasks.is_empty() {
             return;
@@ -385,14 +393,15 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
                 self.stalled_call = Some(call);
                 if others_go_on { LoopStep::Again } else { LoopStep::Park }
             }
-            Some(_) => LoopStep::Again, // it was cancelled while it was held
+            Some(_) => LoopStep::Again, // it was cancelled while it was stalled
             None if is_done => LoopStep::Leave,
             None => LoopStep::Park,
         }
     }
 
-    /// The future of those that gave way whose turn has come: nothing that waits expires earlier, or it cannot begin before
-    /// futures have gone on.
+    /// Returns the waker of the yielded future that should continue now. That is the case if no
+    /// queued call expires earlier, or if the next call cannot begin before pending futures have
+    /// finished.
     fn next_to_go_on(&self, core: &mut ServiceState<S>) -> Option<Waker> {
         let first = core.yielded.earliest()?;
         let hinders = self.stalled_call.is_some() || self.local_tasks.has_writer();
@@ -403,7 +412,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         }
     }
 
-    /// Claims `call`, if it is not over.
+    /// Claims `call`, if it is still queued.
     fn begin(&self, call: CallRef<CallSlot<S>>) -> LoopStep<S> {
         if !call.claim() {
             return LoopStep::Again;
@@ -445,7 +454,8 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         self.adopt_spawned();
     }
 
-    /// Brings what was measured to the book, unless more waits: a service without work has it all.
+    /// Publishes the measurements, unless more calls wait. So the measurements of an idle service
+    /// are complete.
     fn bring(&mut self) {
         if !self.inner.hint.is_waiting() {
             self.tally.flush();
@@ -457,7 +467,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         Some(self.run_here([call.clone(), call.clone(), call.clone()], input, now))
     }
 
-    /// Begins a queued call and runs it; gives it back if another thread was first.
+    /// Begins a queued call and runs it. Returns the call if another thread claimed it first.
     #[inline(always)]
     fn run_queued<I: Brought<S>>(
         &self,
@@ -468,12 +478,13 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         Ok(self.run_here([call, second, third], input, began.max(clock::coarse_now())))
     }
 
-    /// Runs a claimed call, which whoever terminates the service finds meanwhile.
+    /// Runs a claimed call. A concurrent terminate finds the call in `running`.
     fn run_here<I: Brought<S>>(&self, owners: [CallRef<CallSlot<S>>; 3], input: I, now: u64) -> RunResult {
         run_on_service(owners, &self.inner.running, input, &self.ground, now)
     }
 
-    /// Takes plain calls from the inbox until it is empty for a while, until something else waits, or until it is shut.
+    /// Runs fast-path calls from the ring. Returns when the ring stays empty for a while, when
+    /// other work waits, or when the ring is closed.
     fn run_fast_path(&mut self) {
         let inbox = self.inner.ring.clone();
         let _serving = Serving { inner: self.inner.clone() };
@@ -520,7 +531,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
                         self.sample_clock(seen_from, clock::now());
                     }
                     if self.inner.hint.is_waiting() {
-                        self.inner.release(self.inner.lock(), WakeList::default()); // the lane goes on to the inbox
+                        self.inner.release(self.inner.lock(), WakeList::default()); // refill the ring from the lane
                         if !inbox.has_next() {
                             break;
                         }
@@ -547,21 +558,21 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         }
     }
 
-    /// Waits a moment for a plain call. Says whether there is one.
+    /// Spins briefly for a fast-path call. Returns whether there is one.
     fn spin_for_call(&self) -> bool {
         let ServiceShared { ring: inbox, hint, .. } = &*self.inner;
         parker::spin_until(self.spin, || inbox.has_next() || hint.is_waiting() || !inbox.has_consumer());
         inbox.has_next()
     }
 
-    /// Takes up the futures that tasks left, and polls them at the next round.
+    /// Takes over the futures that tasks left pending. The next round of the loop polls them.
     fn adopt_spawned(&mut self) {
         let spawned = std::mem::take(&mut *self.ground.spawned.borrow_mut());
         for spawned in spawned {
             self.inner.list_suspended(&spawned.call, true);
             self.local_tasks.join(spawned);
             self.inner.futures.are_some(true);
-            // A new future has never been polled: the loop comes round at once.
+            // A new future has never been polled: the loop continues without sleeping.
             ThreadParker::of_this_thread().waker().wake_by_ref();
         }
     }
@@ -573,7 +584,8 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         self.inner.release(core, wakes);
     }
 
-    /// Notes that the state is to go, before a call that is over leaves a free slot behind.
+    /// Records a crash. Callers do this before they count a call as over, so that no new call
+    /// begins in the freed slot.
     #[cold]
     fn crashed(&mut self, crash: Crash) {
         self.crash.get_or_insert(crash);
@@ -586,7 +598,7 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         self.inner.release(core, WakeList::default());
     }
 
-    /// Shows panics to the exception handler, which says how to go on.
+    /// Passes panics to the exception handler, which decides how the service continues.
     #[inline]
     fn handle_panics(&mut self) {
         if !self.ground.panics.borrow().is_empty() {
@@ -611,7 +623,8 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
         }
     }
 
-    /// How to go on: what the exception handler says, or else the restart policy.
+    /// Returns how the service continues: by the exception handler if there is one, and by the
+    /// restart policy otherwise.
     fn panic_action(&mut self, whose: PanicSource, error: &CallError) -> OnPanic {
         let policy = self.restarts.policy();
         match &mut self.on_panic {
@@ -622,7 +635,8 @@ impl<S: TaskSet, E: Send + 'static, A> EventLoop<S, E, A> {
     }
 }
 
-/// The limit of an `#[init]` that starts a service anew. Its end wakes the service's thread.
+/// The time limit of an `#[init]` in a restart. When the time passes, the service's thread is
+/// woken.
 struct InitLimit {
     due: Option<Instant>,
     timer: Option<timer::Key>,
@@ -646,7 +660,7 @@ impl Drop for InitLimit {
     }
 }
 
-/// The inbox is open until this goes.
+/// A guard: the ring is open until this is dropped.
 struct Serving<S: TaskSet> {
     inner: Arc<ServiceShared<S>>,
 }
@@ -660,8 +674,8 @@ impl<S: TaskSet> Drop for Serving<S> {
     }
 }
 
-/// The state's end: in the hands of `#[on_close]` if the close was orderly, dropped else. A terminate drops the future of
-/// `#[on_close]` at its next await.
+/// Ends the state: passes it to `#[on_close]` after an orderly close, and drops it otherwise. A
+/// terminate drops the future of `#[on_close]` at its next await.
 fn end<S: TaskSet>(ground: Rc<ServiceEnv<S>>, orderly: bool, is_cut_short: &dyn Fn() -> bool) {
     let owner = ground.owner.clone();
     drop(ground);
@@ -669,7 +683,7 @@ fn end<S: TaskSet>(ground: Rc<ServiceEnv<S>>, orderly: bool, is_cut_short: &dyn 
     if orderly {
         if let Some(mut last) = on_close::<S>(state) {
             let ended = poll_fn(|cx| if is_cut_short() { Poll::Ready(()) } else { last.as_mut().poll(cx) });
-            // Not a wait for a host: there is no slot to lend.
+            // This wait has no target executor: the thread has no permit to lend.
             let _ = block_on::block_on(ended, None);
         }
     }

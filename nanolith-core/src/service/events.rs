@@ -1,4 +1,4 @@
-//! What happens in a service's life, told to those who watch.
+//! The life events of a service, and the streams that deliver them to subscribers.
 
 use super::InitError;
 use crate::{
@@ -17,7 +17,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Why a service crashed.
+/// The reason of a service's crash or restart.
 ///
 /// ```
 /// use nanolith::{Crash, LifeEvent, Restart, prelude::*};
@@ -35,23 +35,25 @@ use std::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Crash {
-    /// A task panicked, and the exception handler or [`Restart::on_panic`](super::Restart::on_panic) had it restarted.
+    /// A task panicked, and the exception handler or
+    /// [`Restart::on_panic`](super::Restart::on_panic) decided on a restart.
     Task(CallError),
     /// A hook panicked.
     Hook(CallError),
-    /// What runs the calls panicked: a future as it was dropped, for example.
+    /// The loop that runs the calls panicked: a future panicked as it was dropped, for example.
     Loop(Panic),
-    /// `#[init]` gave this error when it was to start anew.
+    /// `#[init]` returned this error at a restart.
     Init(InitError),
-    /// `#[init]` panicked when it was to start anew.
+    /// `#[init]` panicked at a restart.
     InitPanicked(Panic),
-    /// `#[init]` took longer than [`launch_timeout`](super::ServiceBuilder::launch_timeout) when it was to start anew.
+    /// `#[init]` took longer than [`launch_timeout`](super::ServiceBuilder::launch_timeout) at a
+    /// restart.
     InitTimedOut,
-    /// [`Control::restart`](super::Control::restart) asked for it.
+    /// [`Control::restart`](super::Control::restart) requested the restart.
     Asked,
-    /// Another of its [group](super::Group) crashed.
+    /// Another member of the service's [group](super::Group) crashed.
     Group,
-    /// A test had it crash: [`sim::crash`](crate::sim::crash).
+    /// A test crashed the service: [`sim::crash`](crate::sim::crash).
     Simulated,
 }
 
@@ -81,13 +83,13 @@ impl Error for Crash {
 }
 
 impl Crash {
-    /// The reason that the errors of the service's calls give.
+    /// Returns this crash as the reason in the errors of the service's calls.
     pub(super) fn reason(&self) -> CrashReason {
         Arc::new(self.clone())
     }
 }
 
-/// What happened in a service's life.
+/// An event in a service's life.
 ///
 /// ```
 /// use nanolith::{LifeEvent, prelude::*};
@@ -102,28 +104,31 @@ impl Crash {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum LifeEvent {
-    /// Its `#[init]` gave the state.
+    /// `#[init]` returned the state.
     Started,
-    /// It crashed, and has a new state.
+    /// The service crashed, or was restarted, and has a new state.
     Restarted {
-        /// Why.
+        /// The reason of the restart.
         crash: Crash,
-        /// The restarts of its life, this one included.
+        /// The number of restarts in the service's life, including this restart.
         restarts: u64,
     },
-    /// A task of this kind runs far beyond its time-out: for as long again as it ran until then, and for a second at least. The
-    /// service serves no other call meanwhile. [`ServiceInfo::overrunning`](super::ServiceInfo::overrunning) says what can be done.
+    /// A task of this kind runs far beyond its timeout: for as long again as it ran until the
+    /// timeout, and at least for a second. The service runs no other call meanwhile.
+    /// [`ServiceInfo::overrunning`](super::ServiceInfo::overrunning) explains what to do.
     Overrun(&'static TaskInfo),
-    /// It crashed, and ended since it is not to be restarted, or not so often.
+    /// The service crashed and ended, because its policy does not restart it, or the limit was
+    /// reached.
     GaveUp(Crash),
-    /// It was closed or terminated, and has ended.
+    /// The service was closed or terminated, and has ended.
     Closed,
 }
 
-/// What happens in a service's life from now on, after the last start, restart or end: made by
-/// [`Control::life`](super::Control::life). It ends after [`LifeEvent::Closed`] or [`LifeEvent::GaveUp`].
+/// The life events of a service, beginning with the latest start, restart or end. Made by
+/// [`Control::life`](super::Control::life). It ends after [`LifeEvent::Closed`] or
+/// [`LifeEvent::GaveUp`].
 ///
-/// It is a `Stream`, and a blocking iterator.
+/// `LifeEvents` is a `Stream` and a blocking iterator.
 ///
 /// ```
 /// use nanolith::{LifeEvent, prelude::*};
@@ -139,7 +144,7 @@ pub struct LifeEvents {
 }
 
 impl LifeEvents {
-    /// The next event; `None` after the last.
+    /// Waits for the next event. Yields `None` after the last event.
     ///
     /// ```
     /// # use nanolith::{LifeEvent, prelude::*};
@@ -156,7 +161,7 @@ impl LifeEvents {
     ///
     /// # Cancel safety
     ///
-    /// No event is lost.
+    /// If the future is dropped, no event is lost.
     pub fn recv(&mut self) -> NextEvent<'_> {
         NextEvent { life: self }
     }
@@ -184,14 +189,14 @@ impl fmt::Debug for LifeEvents {
     }
 }
 
-/// Waits for an event: made by [`LifeEvents::recv`].
+/// A future that waits for an event, from [`LifeEvents::recv`].
 #[must_use = "does nothing until awaited or waited on"]
 pub struct NextEvent<'a> {
     life: &'a mut LifeEvents,
 }
 
 impl NextEvent<'_> {
-    /// Blocks until it is there.
+    /// Blocks until there is an event.
     ///
     /// ```
     /// # use nanolith::{LifeEvent, prelude::*};
@@ -206,7 +211,7 @@ impl NextEvent<'_> {
     }
 }
 
-/// It leaves no waker.
+/// Removes the waker from the subscription.
 impl Drop for NextEvent<'_> {
     fn drop(&mut self) {
         self.life.events.forget_waker();
@@ -227,7 +232,8 @@ impl fmt::Debug for NextEvent<'_> {
     }
 }
 
-/// Publishes what happens in a service's life. A new subscriber receives the latest start, restart or end first.
+/// The publisher of a service's life events. A new subscriber first receives the latest start,
+/// restart or end.
 pub(super) struct Watchers(Subscribers<LifeEvent>);
 
 impl Watchers {

@@ -1,4 +1,5 @@
-//! What a check for deadlocks knows of a service's futures, which only the service's thread can look at.
+//! A view of a service's pending futures for the deadlock check. Only the service's thread can read
+//! the futures themselves.
 
 use crate::{
     call::{backend::ErasedCall, call_ref::CallRef},
@@ -9,34 +10,37 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-/// The futures of a service, as its thread saw them when a check last asked.
+/// The pending futures of a service, as its thread recorded them at the last request of a check.
 #[derive(Default)]
 pub(super) struct Futures {
-    /// Whether there are any.
+    /// Whether the service has pending futures.
     some: AtomicBool,
     is_asked: AtomicBool,
     seen: Mutex<Seen>,
 }
 
-// ORDERING of `some` and `is_asked`: Relaxed. A check that asks too early asks again at its next look; the lock orders what is seen.
+// ORDERING of `some` and `is_asked`: Relaxed, for the pairs `are_some`/`ask` and `ask`/`answer`. A
+// check that asks too early asks again at its next look. The lock of `seen` orders the recorded
+// data.
 
-/// A call that has left a future, and what it asks of the state.
+/// A call whose future is pending, and the access to the state that it needs.
 pub(super) type Suspended = (Receiver, CallRef<dyn ErasedCall>);
 
 #[derive(Default)]
 pub(super) struct Seen {
     pub(super) calls: Vec<Suspended>,
-    /// The next call of the line, which waits for the state.
+    /// The next call of the queue, which waits for the state.
     pub(super) held: Option<Suspended>,
 }
 
 impl Futures {
-    /// The service has futures from now on, or none.
+    /// Sets whether the service has pending futures.
     pub(super) fn are_some(&self, some: bool) {
         self.some.store(some, Ordering::Relaxed);
     }
 
-    /// Asks for a look at the futures. Returns whether the thread is to be woken for it.
+    /// Requests a new record of the futures. Returns whether the caller has to wake the thread for
+    /// it.
     pub(super) fn ask(&self) -> bool {
         let some = self.some.load(Ordering::Relaxed);
         if some {
@@ -47,7 +51,8 @@ impl Futures {
         some
     }
 
-    /// Tells what there is, if a check has asked. Only a thread that has nothing else to do does so.
+    /// Records the futures, if a check has asked. The thread calls this only when it has nothing
+    /// else to do.
     pub(super) fn answer(&self, look: impl FnOnce() -> Seen) {
         if self.is_asked.load(Ordering::Relaxed) {
             self.is_asked.store(false, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! How a service comes by its state: once, or anew after each crash.
+//! How a service makes its state: at its launch, and again at each restart.
 
 use crate::{
     context::block_on,
@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{convert::Infallible, future::poll_fn, task::Poll};
 
-/// What `#[init]` may return: the state, or a `Result` of it.
+/// The return type of `#[init]`: the state, or a `Result` of it.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`#[init]` cannot return `{Self}`",
@@ -43,11 +43,11 @@ impl<S, E: Send + 'static> InitOutput<S> for Result<S, E> {
     }
 }
 
-/// Holds for what every `#[init]` returns.
+/// Asserts at compile time that `T` is a valid return type of `#[init]`.
 #[doc(hidden)]
 pub const fn init_output<S, T: InitOutput<S>>() {}
 
-/// Makes the state out of the arguments of `#[init]`.
+/// A closure that makes the state from the arguments of `#[init]`.
 type MakeNow<S, E, A> = Box<dyn Fn(&Context<S>, A) -> Result<Option<S>, E> + Send>;
 type MakeLater<S, E, A> = Box<dyn Fn(Context<S>, A) -> LocalFuture<Result<Option<S>, E>> + Send>;
 
@@ -56,25 +56,27 @@ pub(super) enum StateFactory<S: TaskSet, E, A> {
     Later(MakeLater<S, E, A>),
 }
 
-/// The arguments of `#[init]`, and how it makes the state of them.
+/// The arguments of `#[init]`, and the closure that makes the state from them.
 pub(super) struct InitArgs<S: TaskSet, E, A> {
     pub(super) first: Option<A>,
     pub(super) next: Option<Next<A>>,
     pub(super) make: StateFactory<S, E, A>,
 }
 
-/// Gives the arguments for each further start.
+/// A closure that returns the arguments for each restart.
 pub(super) type Next<A> = Box<dyn FnMut() -> A + Send>;
 
-/// What the builder hands to the service's thread. It may be handed over, which was seen to where it was made.
+/// The part of the builder that moves to the service's thread. It is `Send`, because the
+/// constructors of the builder require `Send` arguments.
 pub(super) trait Initializer<S: TaskSet, E, A>: Send {
-    /// The arguments of the first start.
+    /// Returns the arguments of the first start.
     fn args(&self) -> Option<&A>;
 
     fn set_args(&mut self, next: Next<A>);
 
-    /// Makes the state, on the service's thread; `None` where it can be made only once, and was, or where it waited and was
-    /// `given_up` meanwhile. Who gives it up wakes that thread.
+    /// Makes the state, on the service's thread. Returns `None` if the arguments were used up by an
+    /// earlier start, or if `given_up` became true while this waited. The caller that sets
+    /// `given_up` wakes the thread.
     fn make(&mut self, cx: Context<S>, given_up: &dyn Fn() -> bool) -> Option<Result<Option<S>, E>>;
 }
 

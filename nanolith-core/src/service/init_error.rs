@@ -1,4 +1,5 @@
-//! The error of an `#[init]`, where its type is not known: with its text and its sources, whatever the type allows.
+//! The error of an `#[init]` with its type erased. It keeps the text and the sources, as far as the
+//! type has them.
 
 use crate::{
     error::view::{self, ErrorView, Owned, Shared},
@@ -12,9 +13,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// The error that an `#[init]` returned, where its type is not known: as a restart's or a new cluster member's.
+/// The error that an `#[init]` returned, with its type erased: the error of a restart, or of a new
+/// cluster member.
 ///
-/// Its text and its [`source`](Error::source) are those of the error. It is cheap to clone.
+/// The text and the [`source`](Error::source) are those of the original error. A clone is cheap.
 ///
 /// ```
 /// use nanolith::{CloseError, Crash, Restart, prelude::*};
@@ -41,22 +43,24 @@ use std::{
 #[derive(Clone)]
 pub struct InitError(Arc<Kept>);
 
-/// An error of some type.
+/// An error of an erased type.
 enum Kept {
-    /// An error that threads may share, and how it is read.
+    /// An error that is `Sync`, and the functions that read it.
     Shared(Shared, ErrorView),
-    /// The text that an error had when it came. The lock is never taken: it makes any error `Sync`.
+    /// An error that is not `Sync`, and its text at the time of the failure. The lock is never
+    /// taken: it makes any error `Sync`.
     Text(String, Mutex<Owned>),
 }
 
 impl InitError {
-    /// Keeps as much of an error of the `#[init]` of `S` as its type allows.
+    /// Creates an `InitError` from an error of the `#[init]` of `S`. It keeps as much as the type
+    /// allows.
     pub(super) fn of<S: TaskSet, E: Send + 'static>(error: E) -> Self {
         Self::new(error, S::error_view(TypeId::of::<E>()))
     }
 
     fn new<E: Send + 'static>(error: E, view: Option<ErrorView>) -> Self {
-        view::learn::<Self>(|_| view::view_of!(Self)); // a `LaunchError` of it has its source
+        view::learn::<Self>(|_| view::view_of!(Self)); // for the source of a `LaunchError` of it
         let shared = match view {
             Some(view) => view.share(Box::new(error)).map(|error| Kept::Shared(error, view)),
             None => Err(Box::new(error) as Owned),
@@ -75,7 +79,7 @@ impl InitError {
         Self(Arc::new(kept))
     }
 
-    /// Returns the error, if it is an `E`, and threads may share an `E`.
+    /// Returns a reference to the original error, if it is an `E` and `E` is `Sync`.
     #[must_use]
     pub fn downcast_ref<E: Send + Sync + 'static>(&self) -> Option<&E> {
         match &*self.0 {
@@ -84,11 +88,11 @@ impl InitError {
         }
     }
 
-    /// Returns the error itself, if it is an `E`.
+    /// Returns the original error, if it is an `E`.
     ///
     /// # Errors
     ///
-    /// Gives it back if it is of another type, or if a clone is left.
+    /// Returns `self` if the error is of another type, or if a clone still exists.
     pub fn downcast<E: Send + 'static>(self) -> Result<E, Self> {
         let error = match Arc::try_unwrap(self.0).map_err(Self)? {
             Kept::Shared(error, view) => error.downcast().map_err(|error| Kept::Shared(error, view)),
@@ -100,7 +104,7 @@ impl InitError {
         error.map(|error| *error).map_err(Self::keep)
     }
 
-    /// Returns the error, or the text that is known of it.
+    /// Returns the error, or its text if the error cannot be shared.
     fn read(&self) -> Result<&(dyn Error + 'static), &str> {
         match &*self.0 {
             Kept::Shared(error, view) => view.as_error(&**error).ok_or("an error that has no text"),
@@ -139,7 +143,7 @@ mod tests {
     use crate::error::BoxError;
     use std::{cell::Cell, io, num::ParseIntError};
 
-    /// What is kept of an error of this type.
+    /// Creates an `InitError` from an error of this type.
     macro_rules! keep {
         ($ty:ty, $error:expr) => {
             InitError::new::<$ty>($error, view::view_of!($ty))

@@ -1,4 +1,4 @@
-//! The start of a service, to be waited for.
+//! The future that waits for a service's start, and its errors.
 
 use super::{InitError, Service, ServiceRef};
 use crate::{
@@ -19,10 +19,12 @@ use std::{
     time::Duration,
 };
 
-/// What the service's thread tells its launcher. A service that nobody takes closes as its handle is dropped.
+/// The result that the service's thread sends to `Launch`. If the `ServiceRef` is dropped without a
+/// receiver, the service closes.
 pub(super) type Launched<S, E> = Result<ServiceRef<S>, LaunchError<E>>;
 
-/// Ends when the service's `#[init]` has: made by [`ServiceBuilder::launch`](super::ServiceBuilder::launch).
+/// A future that completes when the service's `#[init]` has returned. Made by
+/// [`ServiceBuilder::launch`](super::ServiceBuilder::launch).
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -35,29 +37,30 @@ pub(super) type Launched<S, E> = Result<ServiceRef<S>, LaunchError<E>>;
 ///
 /// # Cancel safety
 ///
-/// The service starts without a wait for it. If this is dropped, an asynchronous `#[init]` is dropped at its next await, and a
-/// service that starts all the same closes again.
+/// The service starts even if this is not awaited. If this is dropped, an asynchronous `#[init]` is
+/// dropped at its next await. A service that starts after the drop closes again.
 #[must_use = "gives the service when awaited or waited on"]
 pub struct Launch<S: TaskSet, E: 'static> {
-    /// `None` once it is over.
+    /// `None` after the result was received, or after the launch was given up.
     answer: Option<flume::r#async::RecvFut<'static, Launched<S, E>>>,
     limit: Option<Limit>,
     attempt: Arc<LaunchAttempt>,
 }
 
-/// A launch, as the service's thread sees it.
+/// The launch's data that the service's thread reads.
 #[derive(Default)]
 pub(super) struct LaunchAttempt(Deferred<AttemptState>);
 
 #[derive(Default)]
 struct AttemptState {
     is_given_up: bool,
-    /// The service's thread, while an asynchronous `#[init]` waits.
+    /// The waker of the service's thread, while an asynchronous `#[init]` waits.
     thread: SingleWaiter,
 }
 
 impl LaunchAttempt {
-    /// Wakes the service's thread with `waker` if the launch is given up, until [`LaunchAttempt::forget_thread`].
+    /// Registers `waker`, which wakes the service's thread if the launch is given up. Holds until
+    /// [`LaunchAttempt::forget_thread`].
     pub(super) fn watch(&self, waker: &Waker) {
         let waker = NewWaker::of(waker);
         self.0.with(|state, after| state.thread.register(waker, after));
@@ -88,7 +91,7 @@ impl<S: TaskSet, E: 'static> Launch<S, E> {
         Self { answer: Some(answer.into_recv_async()), limit: limit.map(Limit::new), attempt }
     }
 
-    /// The service, or an error whose type is forgotten.
+    /// Waits for the service. The error of `#[init]` is returned with its type erased.
     pub(crate) async fn of_any_error(self) -> Result<ServiceRef<S>, LaunchError<InitError>>
     where
         E: Send,
@@ -102,7 +105,7 @@ impl<S: TaskSet, E: 'static> Launch<S, E> {
         })
     }
 
-    /// Blocks until the service has started, for `limit` at most.
+    /// Blocks until the service has started, for at most `limit`.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -121,7 +124,7 @@ impl<S: TaskSet, E: 'static> Launch<S, E> {
     ///
     /// # Errors
     ///
-    /// Gives the launch back if the service has not started by then. The start goes on.
+    /// Returns the launch if the service has not started by then. The start continues.
     pub fn wait_timeout(mut self, limit: Duration) -> Result<Result<Service<S>, LaunchError<E>>, Self> {
         match clock::after(limit) {
             None => Ok(self.wait()),
@@ -141,9 +144,9 @@ impl<S: TaskSet, E: 'static> Launch<S, E> {
     ///
     /// # Errors
     ///
-    /// [`LaunchError`] with the error of `#[init]`, its panic, or a setting that cannot work.
+    /// [`LaunchError`] with the error of `#[init]`, its panic, or an invalid setting.
     pub fn wait(self) -> Result<Service<S>, LaunchError<E>> {
-        // The service is not there yet, so nobody can be waiting for himself.
+        // The service has no caller yet, so this wait cannot close a cycle of waits.
         block_on::block_on(self, None).unwrap_or(Err(LaunchError::Lost))
     }
 }
@@ -173,7 +176,7 @@ impl<S: TaskSet, E: 'static> Future for Launch<S, E> {
 }
 
 impl<S: TaskSet, E: 'static> Launch<S, E> {
-    /// A start that comes to its end after this finds no receiver, and closes.
+    /// Gives up the launch. A start that completes later finds no receiver, and the service closes.
     fn give_up(&mut self) {
         let answer = self.answer.take();
         if answer.is_some() {
@@ -194,7 +197,7 @@ impl<S: TaskSet, E> fmt::Debug for Launch<S, E> {
     }
 }
 
-/// A service could not be launched.
+/// The error of a failed launch.
 ///
 /// ```
 /// use nanolith::{LaunchError, prelude::*};
@@ -212,12 +215,12 @@ impl<S: TaskSet, E> fmt::Debug for Launch<S, E> {
 /// assert!(matches!(failed, Err(LaunchError::Init(_))));
 /// ```
 ///
-/// It is an error whatever `#[init]` gives, an `anyhow::Error`, a boxed error or a `String` too, so
-/// `?` passes it on.
+/// `LaunchError<E>` is an [`Error`] for each `E: Debug + Display`, including `anyhow::Error`, boxed
+/// errors and `String`, so `?` passes it on.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LaunchError<E> {
-    /// `#[init]` gave an error.
+    /// `#[init]` returned an error.
     Init(E),
     /// `#[init]` panicked.
     ///
@@ -239,7 +242,7 @@ pub enum LaunchError<E> {
     /// }
     /// ```
     Panicked(Panic),
-    /// A setting cannot work, or the system gives no thread.
+    /// A setting is invalid, or the operating system failed to spawn a thread.
     ///
     /// ```
     /// use nanolith::{LaunchError, prelude::*};
@@ -250,10 +253,11 @@ pub enum LaunchError<E> {
     /// }
     /// ```
     Build(BuildError),
-    /// `#[init]` took longer than [`launch_timeout`](super::ServiceBuilder::launch_timeout). An asynchronous one is dropped at
-    /// its next await. A synchronous one runs on, and the service closes when it returns.
+    /// `#[init]` took longer than [`launch_timeout`](super::ServiceBuilder::launch_timeout). An
+    /// asynchronous `#[init]` is dropped at its next await. A synchronous `#[init]` runs on, and
+    /// the service closes when it returns.
     TimedOut,
-    /// The service's thread ended before it told anything.
+    /// The service's thread ended without a result.
     Lost,
 }
 

@@ -1,4 +1,4 @@
-//! The futures that a service's tasks left, and who of them has the state.
+//! The pending futures of a service's tasks, and which of them hold the state.
 
 use super::service_shared::{Ending, required_receiver};
 use crate::{
@@ -15,15 +15,17 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A future, and the call that it is.
+/// A pending future, and its call.
 ///
-/// Neither its poll nor its drop throws anything at those beside it: they would be forgotten, and never counted out.
+/// A panic in the poll or the drop is caught here. Otherwise `FuturesUnordered` would lose the
+/// other members, and their calls would never be counted as over.
 struct Member<S: TaskSet> {
     call: CallRef<CallSlot<S>>,
     future: Option<LocalFuture<()>>,
 }
 
-/// A call whose future is over, and what that threw: the task's own panic is the task's, so this is a destructor's.
+/// A call whose future is over, and the panic of that future. A task's own panic is caught earlier
+/// and belongs to the call, so this panic comes from a destructor.
 pub(super) type Over<S> = (CallRef<CallSlot<S>>, Option<Panic>);
 
 impl<S: TaskSet> Future for Member<S> {
@@ -47,7 +49,7 @@ impl<S: TaskSet> Drop for Member<S> {
     }
 }
 
-/// Every future of a service that is not over.
+/// All pending futures of a service.
 pub(super) struct LocalTasks<S: TaskSet> {
     members: FuturesUnordered<Member<S>>,
     readers: usize,
@@ -69,7 +71,7 @@ impl<S: TaskSet> LocalTasks<S> {
         self.members.is_empty()
     }
 
-    /// Whether a task that asks for the state so may begin now.
+    /// Returns whether a task with this receiver may begin now.
     pub(super) fn admits(&self, receiver: Receiver) -> bool {
         match receiver {
             Receiver::None => true,
@@ -78,7 +80,7 @@ impl<S: TaskSet> LocalTasks<S> {
         }
     }
 
-    /// Whether one of them has the state alone, so that nothing after it begins.
+    /// Returns whether a future has exclusive access to the state. If so, no later call begins.
     pub(super) fn has_writer(&self) -> bool {
         self.writer
     }
@@ -92,7 +94,7 @@ impl<S: TaskSet> LocalTasks<S> {
         self.members.push(Member { call, future: Some(future) });
     }
 
-    /// Polls those that were woken; gives a call that is over.
+    /// Polls the futures that were woken. Returns a call that is over.
     pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<Over<S>> {
         let Poll::Ready(Some((call, thrown))) = Pin::new(&mut self.members).poll_next(cx) else { return Poll::Pending };
         match required_receiver::<S>(call.header.task()) {
@@ -103,13 +105,13 @@ impl<S: TaskSet> LocalTasks<S> {
         Poll::Ready((call, thrown))
     }
 
-    /// The calls of all of them.
+    /// Returns the calls of all pending futures.
     pub(super) fn calls(&self) -> Vec<(Receiver, CallRef<dyn ErasedCall>)> {
         let calls = self.members.iter().map(|member| &member.call);
         calls.map(|call| (required_receiver::<S>(call.header.task()), call.clone().erase())).collect()
     }
 
-    /// Ends the calls of all of them, which this gives, and then drops the futures.
+    /// Ends the calls of all pending futures, then drops the futures. Returns the calls.
     pub(super) fn dismiss(&mut self, ending: &Ending) -> Vec<CallRef<CallSlot<S>>> {
         let calls: Vec<_> = self.members.iter().map(|member| member.call.clone()).collect();
         let mut batch = EndBatch::default();

@@ -1,4 +1,4 @@
-//! Messages to a service: they stand in one line with its calls.
+//! Messages to a service, which are queued in one order with its calls.
 
 use super::{Service, ServiceRef};
 use crate::{
@@ -8,8 +8,9 @@ use crate::{
 };
 
 impl<S: TaskSet> Service<S> {
-    /// Sends a message, which the set's `#[on_message]` hears in its turn: messages and calls are taken in the order in
-    /// which they came. Where the queue is full, this waits for room, unless the service was told not to.
+    /// Sends a message to the set's `#[on_message]`. Messages and calls are taken in the order in
+    /// which they arrive. If the queue is full, this waits for queue room, unless the service was
+    /// built with another `on_full`.
     ///
     /// ```
     /// use nanolith::prelude::*;
@@ -33,7 +34,7 @@ impl<S: TaskSet> Service<S> {
         Sending::new(&self.executor, MessageTask::message(), message)
     }
 
-    /// Sends a message without waiting for room.
+    /// Sends a message without waiting for queue room.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -53,7 +54,7 @@ impl<S: TaskSet> Service<S> {
     ///
     /// # Errors
     ///
-    /// [`Refused`] gives the message back: the queue is full, or the service closed.
+    /// [`Refused`] gives the message back if the queue is full or the service is closed.
     #[track_caller]
     pub fn try_send(&self, message: S::Message) -> Result<(), Refused<S::Message>>
     where

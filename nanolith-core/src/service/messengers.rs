@@ -1,11 +1,11 @@
-//! Messengers that are attached to a service: at its launch, or later.
+//! Attaching messengers to a service, at its launch or later.
 
 use super::{Control, ServiceBuilder, service_shared::Phase};
 use crate::{call::backend::Backend, channel::messenger::Messenger, task::TaskSet};
 use std::{error::Error, fmt};
 
 impl<S: TaskSet, E, A> ServiceBuilder<S, E, A> {
-    /// Attaches a messenger: the service's tasks, `#[init]` too, find it by
+    /// Attaches a messenger. The service's tasks and its `#[init]` find it with
     /// [`Context::messenger`](crate::Context::messenger).
     ///
     /// ```
@@ -36,7 +36,8 @@ impl<S: TaskSet, E, A> ServiceBuilder<S, E, A> {
 }
 
 impl<S: TaskSet> Control<'_, S> {
-    /// Attaches a messenger to a service that runs. When this returns, every task finds it, those that wait for it first.
+    /// Attaches a messenger to a running service. When this returns, every task finds the
+    /// messenger. Tasks that already wait for the messenger are woken.
     ///
     /// ```
     /// use nanolith::{Messenger, prelude::*};
@@ -56,7 +57,7 @@ impl<S: TaskSet> Control<'_, S> {
     ///
     /// # Errors
     ///
-    /// [`AttachError`] when the service has ended.
+    /// [`AttachError`] if the service has ended.
     pub fn attach<T: Clone + Send + Sync + 'static>(&self, messenger: &Messenger<T>) -> Result<(), AttachError> {
         let over = self.inner.lock().phase == Phase::Over;
         match Backend::data(&**self.inner).attached() {
@@ -69,7 +70,7 @@ impl<S: TaskSet> Control<'_, S> {
     }
 }
 
-/// Nothing can be attached: the service has ended.
+/// The error of [`Control::attach`] for a service that has ended.
 ///
 /// ```
 /// use nanolith::{AttachError, Messenger, prelude::*};

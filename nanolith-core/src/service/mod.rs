@@ -1,9 +1,15 @@
-//! The service: a thread of its own that owns a state, and runs calls on it in the order in which they came.
+//! A service: a thread that owns a state and runs calls on it, in the order in which they arrive.
 //!
-//! `builder` says what a service is launched with, `init` how it comes by its state and `init_error` how that fails, `inner` is what its handles and its
-//! thread share, `executor` how it holds calls, `reference` how others bring them, `local_tasks` the futures that its tasks left,
-//! `thread` its loop. `restart` says when it starts anew, `group` with whom, `life` who hears of that, `closing` is its end.
-//! `messages`, `streams`, `outlets` and `messengers` are what is said to it, and by it.
+//! - `builder`: the settings. `launch`: the future that waits for the start. `init`, `init_error`:
+//!   how the state is made, and the error of that.
+//! - `service_shared`: the data that the handles and the thread share. `backend`: how the service
+//!   holds its calls. `service_ref`: the service as an executor.
+//! - `event_loop`: the loop of the thread. `local_tasks`, `futures`: the pending futures of its
+//!   tasks.
+//! - `restart`, `supervisor`: when the service restarts, and which services restart with it.
+//! - `events`: the life events. `close`, `close_within`: the futures that wait for the end.
+//! - `messages`, `streams`: what callers send to the service. `outbox`, `messengers`: what the
+//!   service sends.
 
 mod backend;
 mod builder;
@@ -50,7 +56,7 @@ use std::{
     time::Duration,
 };
 
-/// A running service: a handle whose clones share it, with the typed methods of its set.
+/// A handle of a running service, with the typed methods of its set. Clones share the service.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -63,7 +69,8 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// When the last handle is dropped the service closes, without waiting: the calls that it accepted still finish.
+/// When the last handle is dropped, the service closes. The drop does not wait: the accepted calls
+/// still finish.
 pub struct Service<S: TaskSet> {
     executor: ServiceRef<S>,
     calls: Arc<S::Calls<ServiceRef<S>>>,
@@ -74,7 +81,7 @@ impl<S: TaskSet> Service<S> {
         Self { calls: Arc::new(S::calls(executor.clone())), executor }
     }
 
-    /// The typed methods, to be passed where any executor's calls are taken.
+    /// Returns the typed methods, to pass to a function that is generic over the executor.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -91,8 +98,7 @@ impl<S: TaskSet> Service<S> {
         &self.calls
     }
 
-    /// What its handles share.
-    /// Has it crash, for tests; says whether it may still come to that.
+    /// Crashes the service, for tests. Returns whether the service can still restart.
     pub(crate) fn crash(&self) -> bool {
         self.executor.inner().restart(Crash::Simulated)
     }
@@ -101,8 +107,9 @@ impl<S: TaskSet> Service<S> {
         self.executor
     }
 
-    /// Closes the service: from now on it accepts only calls of its own running tasks; those accepted finish; then
-    /// `#[on_close]` has the state. Await what this gives, or wait on it, to see the end.
+    /// Closes the service. From now on it accepts only calls of its own running tasks. The accepted
+    /// calls finish, then `#[on_close]` receives the state. The returned [`Closing`] waits for the
+    /// end.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -117,17 +124,21 @@ impl<S: TaskSet> Service<S> {
     ///
     /// # Errors
     ///
-    /// They come through what this gives: see [`CloseError`].
+    /// The returned [`Closing`] yields them: see [`CloseError`].
     pub fn close(&self) -> Closing<S> {
         self.executor.inner().begin_close();
         Closing::new(self.executor.inner().clone())
     }
 
-    /// Closes as [`Service::close`] does, and waits for the end, for `limit` at most, counted from now. What has not finished by then
-    /// is ended as a pool's is. A queued call ends as [`CallError::Cancelled`](crate::CallError::Cancelled), and so does a suspended
-    /// one, at its await. A synchronous task that runs is asked to stop, which its [`Context`](crate::Context::is_cancelled) shows;
-    /// its caller waits until it returns, and the service ends with it. `#[on_close]` does not run then, and one that is
-    /// asynchronous and runs is dropped at its next await. A limit of zero ends at once what can be ended.
+    /// Closes the service like [`Service::close`], and waits until it ends, for at most `limit`,
+    /// counted from now. At the limit, unfinished calls are ended, as in a pool.
+    ///
+    /// A queued call ends as [`CallError::Cancelled`](crate::CallError::Cancelled). A suspended
+    /// call ends in the same way, at its await. A running synchronous task is asked to stop, which
+    /// its [`Context`](crate::Context::is_cancelled) shows. Its caller waits until the task
+    /// returns, and the service ends with the task. `#[on_close]` does not run then. An
+    /// asynchronous `#[on_close]` that already runs is dropped at its next await. A limit of zero
+    /// ends at once every call that can be ended.
     ///
     /// ```
     /// use nanolith::{CloseError, prelude::*};
@@ -150,16 +161,18 @@ impl<S: TaskSet> Service<S> {
     ///
     /// # Errors
     ///
-    /// They come through what this gives. [`CloseError::Unfinished`] has what did not finish within the limit; else as
-    /// [`Service::close`]. A task of the service that waits for this receives [`CloseError::WouldDeadlock`], and nothing is ended.
+    /// The returned [`ServiceCloseWithin`] yields them. [`CloseError::Unfinished`] counts the calls
+    /// that did not finish within the limit; the other errors are those of [`Service::close`]. A
+    /// task of the service that waits for this receives [`CloseError::WouldDeadlock`], and no call
+    /// is ended.
     pub fn close_within(&self, limit: Duration) -> ServiceCloseWithin<S> {
         ServiceCloseWithin::new(self.close(), limit)
     }
 
-    /// Ends the service without waiting for its calls: queued, suspended or running, they end as
-    /// [`CallError::Closed`](crate::CallError::Closed) at once. A synchronous task that runs is asked to stop, and the
-    /// thread ends with it. `#[on_close]` does not run. An `async` `#[init]` that makes the state anew is dropped; a
-    /// synchronous one is waited for.
+    /// Ends the service without waiting for its calls. Queued, suspended and running calls end as
+    /// [`CallError::Closed`](crate::CallError::Closed) at once. A running synchronous task is asked
+    /// to stop, and the thread ends with the task. `#[on_close]` does not run. An `async` `#[init]`
+    /// of a restart is dropped; a synchronous `#[init]` runs to its end first.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -177,13 +190,13 @@ impl<S: TaskSet> Service<S> {
     ///
     /// # Errors
     ///
-    /// They come through what this gives: see [`CloseError`].
+    /// The returned [`Closing`] yields them: see [`CloseError`].
     pub fn terminate(&self) -> Closing<S> {
         self.executor.inner().terminate();
         Closing::new(self.executor.inner().clone())
     }
 
-    /// Its name, thread and figures, as of now.
+    /// Returns the name, the thread and the counts of the service, as of now.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -198,7 +211,7 @@ impl<S: TaskSet> Service<S> {
         self.executor.inner().info()
     }
 
-    /// Rarer verbs.
+    /// Returns a handle for less common operations.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -232,7 +245,7 @@ impl<S: TaskSet> fmt::Debug for Service<S> {
     }
 }
 
-/// What there is to know of a service, as of the moment when it was asked: made by [`Service::info`].
+/// The name, the thread and the counts of a service at one moment, from [`Service::info`].
 ///
 /// ```
 /// use nanolith::{ServiceInfo, prelude::*};
@@ -247,32 +260,35 @@ impl<S: TaskSet> fmt::Debug for Service<S> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServiceInfo {
-    /// Its name, which its thread bears.
+    /// The name of the service and of its thread.
     pub name: Arc<str>,
-    /// Its thread.
+    /// The id of the service's thread.
     pub thread_id: ThreadId,
-    /// Calls that were begun and are not over: one that runs, and those whose futures are pending.
+    /// The number of calls that have begun and are not over: the running call, and the calls whose
+    /// futures are pending.
     pub active_calls: usize,
-    /// Tasks that still run though their calls have timed out. The service serves no other call until they return.
+    /// The number of tasks that still run after their calls timed out. The service runs no other
+    /// call until they return.
     ///
-    /// A thread cannot be stopped from outside, so a task has to stop by itself: a synchronous one asks
-    /// [`Context::is_cancelled`](crate::Context::is_cancelled) from time to time, an asynchronous one is dropped at its next `.await`.
-    /// Where a task cannot ask, because it waits in foreign code, only another service can take its calls.
-    /// [`LifeEvent::Overrun`] names the task.
+    /// A thread cannot be stopped from outside, so a task has to stop by itself. A synchronous task
+    /// asks [`Context::is_cancelled`](crate::Context::is_cancelled) from time to time. An
+    /// asynchronous task is dropped at its next `.await`. A task that blocks in foreign code cannot
+    /// ask; only another service can take over its calls. [`LifeEvent::Overrun`] names the task.
     pub overrunning: usize,
-    /// Calls from outside that wait for their turn.
+    /// The number of queued calls from outside.
     pub queue_len: usize,
-    /// Calls that wait beyond the bound, since the service's own tasks submitted them.
+    /// The number of calls that are queued beyond the bound, because tasks of the service submitted
+    /// them.
     pub overflow: usize,
-    /// Calls that were begun and are over.
+    /// The number of calls that have begun and are over.
     pub completed: u64,
-    /// Whether it is closing or closed: it accepts no calls from outside.
+    /// Whether the service is closing or closed. If so, it accepts no calls from outside.
     pub closed: bool,
-    /// How often it has started anew after a crash.
+    /// The number of restarts after a crash.
     pub restarts: u64,
 }
 
-/// Rarer verbs of a service: made by [`Service::control`].
+/// Less common operations of a service, from [`Service::control`].
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -287,7 +303,7 @@ pub struct Control<'a, S: TaskSet> {
 }
 
 impl<S: TaskSet> Control<'_, S> {
-    /// Waits for the service's end, without bringing it about.
+    /// Waits until the service has ended. Does not close it.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -301,14 +317,14 @@ impl<S: TaskSet> Control<'_, S> {
     ///
     /// # Errors
     ///
-    /// They come through what this gives: see [`CloseError`].
+    /// The returned [`Closing`] yields them: see [`CloseError`].
     pub fn closed(&self) -> Closing<S> {
         Closing::new(self.inner.clone())
     }
 
-    /// Has the service start anew, as after a crash: its state is dropped and `#[init]` makes another. The call that runs
-    /// finishes first; that counts against no limit. A start that has not begun answers all who asked for one, and one who
-    /// asks a service that is over asks in vain.
+    /// Restarts the service, as after a crash: the state is dropped and `#[init]` makes a new one.
+    /// The running call finishes first. This restart counts against no limit. Requests made before
+    /// the restart begins are merged into one. Does nothing if the service has already ended.
     ///
     /// ```
     /// # use nanolith::{LifeEvent, Restart, prelude::*};
@@ -325,7 +341,7 @@ impl<S: TaskSet> Control<'_, S> {
     ///
     /// # Errors
     ///
-    /// [`NeverRestarts`] where the service was launched without a restart policy.
+    /// [`NeverRestarts`] if the service was launched without a restart policy.
     pub fn restart(&self) -> Result<(), NeverRestarts> {
         if !self.inner.restarts {
             return Err(NeverRestarts);
@@ -334,7 +350,8 @@ impl<S: TaskSet> Control<'_, S> {
         Ok(())
     }
 
-    /// What happens in the service's life, beginning with what happened last.
+    /// Returns the stream of the service's life events. It begins with the latest start, restart or
+    /// end.
     ///
     /// ```
     /// # use nanolith::{LifeEvent, prelude::*};
@@ -351,8 +368,8 @@ impl<S: TaskSet> Control<'_, S> {
         self.inner.watchers.join()
     }
 
-    /// How long calls waited and ran, by task, and how busy the thread was; `None` unless the service was built to measure. A
-    /// restart goes on with it.
+    /// Returns how long calls waited and ran, by task, and how busy the thread was. `None` unless
+    /// the service was built with metrics. A restart keeps the measurements.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -370,13 +387,13 @@ impl<S: TaskSet> Control<'_, S> {
         self.inner.recorder.read(1)
     }
 
-    /// Forgets what was measured, and begins anew.
+    /// Discards the measurements and starts again from zero.
     #[cfg(feature = "metrics")]
     pub fn reset_metrics(&self) {
         self.inner.recorder.reset();
     }
 
-    /// The service's thread.
+    /// Returns the service's thread.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -391,7 +408,7 @@ impl<S: TaskSet> Control<'_, S> {
     }
 }
 
-/// A service without a restart policy was asked to start anew: see [`Control::restart`].
+/// The error of [`Control::restart`] for a service that was launched without a restart policy.
 ///
 /// ```
 /// use nanolith::{NeverRestarts, prelude::*};

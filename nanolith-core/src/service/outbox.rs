@@ -1,4 +1,4 @@
-//! What a service says, for its owners to hear.
+//! The receiving side of a service's events and outgoing streams, for the holders of its handles.
 
 use super::{Control, Service, ServiceBuilder, service_shared::ServiceShared};
 use crate::{
@@ -21,9 +21,9 @@ use std::{
 };
 
 impl<S: TaskSet, E, A> ServiceBuilder<S, E, A> {
-    /// What an owner costs that does not keep up with what the service says: see
-    /// [`Context::send`](crate::Context::send). By default the service waits for one that has 1,024 events ahead of it. A
-    /// bound is at least 1.
+    /// Sets what happens when a receiver of events falls behind: see
+    /// [`Context::send`](crate::Context::send). By default the service waits for a receiver that
+    /// has 1,024 events ahead of it. A bound is at least 1.
     ///
     /// ```
     /// # use nanolith::{messenger::SlowReceiver, prelude::*};
@@ -48,7 +48,7 @@ impl<S: TaskSet, E, A> ServiceBuilder<S, E, A> {
     }
 }
 
-/// A service's builder has put them there.
+/// Returns the outbox, which the service's builder has inserted.
 fn outlets<S: TaskSet>(inner: &ServiceShared<S>) -> &Outbox {
     Outbox::of(Backend::data(inner)).expect("every service has its outlets")
 }
@@ -62,9 +62,10 @@ fn arriving<S: GivesStreams>(inner: &ServiceShared<S>) -> &Port<Infallible, Stre
 }
 
 impl<S: TaskSet> Service<S> {
-    /// Gives each event that the service sends from now on to `handler`, on the global pool, until the [`Subscription`] is
-    /// dropped or the service has ended. All who listen hear all. The first also hears what was said before, as far as it is
-    /// kept.
+    /// Passes each event that the service sends from now on to `handler`, on the global pool, until
+    /// the [`Subscription`] is dropped or the service has ended. Each subscriber receives all
+    /// events. The first subscriber also receives the events that were sent before, as far as they
+    /// are retained.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -88,7 +89,7 @@ impl<S: TaskSet> Service<S> {
     ///
     /// # Panics
     ///
-    /// A panic of `handler` ends with that event; it hears the next.
+    /// If `handler` panics, the panic affects that event only; `handler` receives the next event.
     pub fn on_message(&self, handler: impl FnMut(S::Event) + Send + 'static) -> Result<Subscription, BuildError>
     where
         S: HasOutbox,
@@ -96,8 +97,8 @@ impl<S: TaskSet> Service<S> {
         heard(self.executor.inner()).on_message(handler)
     }
 
-    /// Waits for an event for which `fits` holds, of those that are said from now on, or are kept. Others who listen
-    /// hear it too.
+    /// Waits for an event for which `predicate` returns `true`, among the events that are sent from
+    /// now on or are retained. Other subscribers receive the event too.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -117,7 +118,7 @@ impl<S: TaskSet> Service<S> {
     ///
     /// # Errors
     ///
-    /// They come through what this gives: see [`WaitForEvent`].
+    /// The returned future yields them: see [`WaitForEvent`].
     pub fn wait_for<P>(&self, predicate: P) -> WaitForEvent<S::Event, P>
     where
         S: HasOutbox,
@@ -128,8 +129,9 @@ impl<S: TaskSet> Service<S> {
 }
 
 impl<S: HasOutbox> Control<'_, S> {
-    /// The events that the service sends from now on, to be received one by one: a `Stream`, and a blocking iterator. The
-    /// first who asks also gets what was said before, as far as it is kept.
+    /// Subscribes to the events that the service sends from now on. The [`Subscriber`] receives
+    /// them one by one, and is a `Stream` and a blocking iterator. The first subscriber also
+    /// receives the events that were sent before, as far as they are retained.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -152,16 +154,16 @@ impl<S: HasOutbox> Control<'_, S> {
     }
 }
 
-/// Waits for an event of a service: made by [`Service::wait_for`].
+/// A future that waits for an event of a service, from [`Service::wait_for`].
 ///
 /// # Errors
 ///
-/// [`RecvError::Closed`] when the service has ended; [`RecvError::Lost`] where it does not wait for those who are slow, and
-/// events were lost, of which one may have been it.
+/// [`RecvError::Closed`] if the service has ended. [`RecvError::Lost`] if the service does not wait
+/// for slow receivers and events were lost, since the event may have been among them.
 ///
 /// # Cancel safety
 ///
-/// It listens from when it was made, however often it is polled.
+/// The subscription begins when the future is created, however often the future is polled.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct WaitForEvent<T: Clone, P> {
     events: Subscriber<T>,
@@ -171,7 +173,7 @@ pub struct WaitForEvent<T: Clone, P> {
 impl<T: Clone, P> Unpin for WaitForEvent<T, P> {}
 
 impl<T: Clone, P: FnMut(&T) -> bool> WaitForEvent<T, P> {
-    /// Blocks until it is there.
+    /// Blocks until there is such an event.
     ///
     /// # Errors
     ///
@@ -180,7 +182,7 @@ impl<T: Clone, P: FnMut(&T) -> bool> WaitForEvent<T, P> {
         self.events.wait_for(self.predicate).wait()
     }
 
-    /// The same, for at most `limit`.
+    /// Blocks until there is such an event, for at most `limit`.
     ///
     /// ```
     /// # use nanolith::{messenger::RecvTimeoutError, prelude::*};
@@ -197,7 +199,7 @@ impl<T: Clone, P: FnMut(&T) -> bool> WaitForEvent<T, P> {
     ///
     /// # Errors
     ///
-    /// See [`WaitForEvent`]; and [`RecvTimeoutError::Timeout`].
+    /// The errors of [`WaitForEvent`], and [`RecvTimeoutError::Timeout`] at the limit.
     pub fn wait_timeout(mut self, limit: Duration) -> Result<T, RecvTimeoutError> {
         self.events.wait_for(self.predicate).wait_timeout(limit)
     }
@@ -219,9 +221,9 @@ impl<T: Clone, P> fmt::Debug for WaitForEvent<T, P> {
 }
 
 impl<S: TaskSet> Service<S> {
-    /// Gives each stream that the service makes to `handler`, on the global pool, one after the other, until the
-    /// [`Subscription`] is dropped or the service has ended. A stream goes to one of those who listen; those that were made
-    /// before are kept for the first.
+    /// Passes each stream that the service creates to `handler`, on the global pool, one after the
+    /// other, until the [`Subscription`] is dropped or the service has ended. A stream goes to one
+    /// subscriber only. Streams that were created before are retained for the first subscriber.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -250,7 +252,7 @@ impl<S: TaskSet> Service<S> {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] when the global pool cannot be started.
+    /// [`BuildError`] if the global pool cannot be started.
     pub fn on_stream(
         &self,
         handler: impl FnMut(StreamReader<S::Metadata>) + Send + 'static,
@@ -263,7 +265,7 @@ impl<S: TaskSet> Service<S> {
 }
 
 impl<S: GivesStreams> Control<'_, S> {
-    /// Waits for the next stream that the service makes.
+    /// Waits for the next stream that the service creates.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -283,18 +285,19 @@ impl<S: GivesStreams> Control<'_, S> {
     }
 }
 
-/// Waits for a stream of a service: made by [`Control::next_stream`]. `None` when the service has ended.
+/// A future that waits for a stream of a service, from [`Control::next_stream`]. Yields `None` when
+/// the service has ended.
 ///
 /// # Cancel safety
 ///
-/// Dropped, it has taken no stream.
+/// If the future is dropped, it has taken no stream.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct NextStream<'a, M>(Receiving<'a, StreamReader<M>>);
 
 impl<M> Unpin for NextStream<'_, M> {}
 
 impl<M> NextStream<'_, M> {
-    /// Blocks until it is there.
+    /// Blocks until there is a stream.
     #[must_use]
     pub fn wait(self) -> Option<StreamReader<M>> {
         self.0.wait().ok()

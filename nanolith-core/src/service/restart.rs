@@ -1,4 +1,4 @@
-//! When a crashed service is started anew: the policy, and the count that it keeps.
+//! The restart policy of a service, and the count of its recent restarts.
 
 use crate::{
     pool::BuildError,
@@ -10,7 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// When a service is started anew, for [`ServiceBuilder::restart`](super::ServiceBuilder::restart).
+/// The policy that decides when a service restarts, for
+/// [`ServiceBuilder::restart`](super::ServiceBuilder::restart).
 ///
 /// | what happens | [`never`](Restart::never) | [`on_panic`](Restart::on_panic) | [`on_panic().except_in_tasks()`](Restart::except_in_tasks) |
 /// |---|---|---|---|
@@ -18,16 +19,19 @@ use std::{
 /// | a hook panics | the state is kept | a new state | a new state |
 /// | a future panics as it is dropped | the service ends | a new state | a new state |
 /// | [`Control::restart`](super::Control::restart), or a restart of the [group](super::Group) | refused | a new state | a new state |
-/// | `#[init]` fails as it starts anew | | another try | another try |
+/// | `#[init]` fails at a restart | | another try | another try |
 ///
-/// An exception handler ([`ServiceBuilder::on_panic`](super::ServiceBuilder::on_panic)) answers for the first two rows in place of
-/// the policy: [`OnPanic::Restart`](super::OnPanic::Restart) gives a new state, or ends the service where the policy is `never`.
+/// An exception handler ([`ServiceBuilder::on_panic`](super::ServiceBuilder::on_panic)) decides the
+/// first two rows in place of the policy. [`OnPanic::Restart`](super::OnPanic::Restart) then leads
+/// to a new state, or ends the service if the policy is `never`.
 ///
-/// The caller of the task that panicked receives its [panic](crate::CallError::Panicked) in each case. Calls that had begun beside
-/// it end as [`CallError::Crashed`](crate::CallError::Crashed) with the old state; calls that wait in the queue run on the new one.
+/// The caller of the task that panicked receives its [panic](crate::CallError::Panicked) in each
+/// case. Other calls that had begun end as [`CallError::Crashed`](crate::CallError::Crashed) with
+/// the old state. Queued calls run on the new state.
 ///
-/// The service gives up after five restarts within a minute, unless [`Restart::limit`] says otherwise. A close cuts the first wait
-/// after a crash short, so that accepted calls run soon; where a start fails after that, the waits are kept.
+/// The service gives up after five restarts within a minute, unless [`Restart::limit`] sets another
+/// limit. A close skips the first wait after a crash, so that accepted calls run soon. If a start
+/// fails after that, the waits are kept.
 ///
 /// ```
 /// use nanolith::{Backoff, Restart, prelude::*};
@@ -50,8 +54,9 @@ enum When {
 }
 
 impl Restart {
-    /// Creates the policy of a service that is never started anew. A task's panic leaves the state as it is; a crash ends the
-    /// service, and its calls end as [`CallError::Crashed`](crate::CallError::Crashed).
+    /// Creates the policy of a service that never restarts. A task's panic leaves the state as it
+    /// is. A crash ends the service, and its calls end as
+    /// [`CallError::Crashed`](crate::CallError::Crashed).
     ///
     /// ```
     /// # use nanolith::{Restart, prelude::*};
@@ -69,8 +74,8 @@ impl Restart {
         Self::new(When::Never)
     }
 
-    /// Creates a policy that starts the service anew when a task or a hook panics, since the panic may have left the state half
-    /// changed.
+    /// Creates a policy that restarts the service when a task or a hook panics, since the panic may
+    /// have left the state partly changed.
     ///
     /// ```
     /// # use nanolith::{Restart, prelude::*};
@@ -89,7 +94,8 @@ impl Restart {
         Self::new(When::OnPanic)
     }
 
-    /// Keeps the state when a task panics: for tasks that leave it whole. A panic of a hook starts the service anew all the same.
+    /// Keeps the state when a task panics. Use this for tasks that leave the state whole. A panic
+    /// of a hook still restarts the service.
     ///
     /// ```
     /// # use nanolith::{Restart, prelude::*};
@@ -116,8 +122,9 @@ impl Restart {
         Self { when, most: 5, within: MINUTE, backoff: Backoff::exponential(MILLISECOND).up_to(SECOND) }
     }
 
-    /// The service gives up, and ends as crashed, when it would be restarted more than `restarts` times `within` this time.
-    /// At least one restart, within more than nothing; within `Duration::MAX` the restarts of its whole life count.
+    /// Sets the limit of restarts. The service gives up, and ends as crashed, when it would restart
+    /// more than `restarts` times within the time `within`. `restarts` is at least 1, and `within`
+    /// is longer than zero. With `Duration::MAX` all restarts of the service's life count.
     ///
     /// ```
     /// # use nanolith::{Restart, prelude::*};
@@ -130,7 +137,8 @@ impl Restart {
         self
     }
 
-    /// How long the service waits before it starts anew: from 1 ms, doubled each time, to 1 s unless this says otherwise.
+    /// Sets how long the service waits before a restart. The default waits 1 ms first, and doubles
+    /// the wait each time, up to 1 s.
     ///
     /// ```
     /// # use nanolith::{Backoff, Restart, prelude::*};
@@ -150,18 +158,18 @@ impl Restart {
         }
     }
 
-    /// Whether a task's panic that nobody has an answer to is a crash.
+    /// Returns whether a task's panic is a crash if there is no exception handler.
     pub(super) fn after_panic(&self) -> bool {
         self.when == When::OnPanic
     }
 
-    /// Whether a crash leads to a restart at all.
+    /// Returns whether a crash leads to a restart at all.
     pub(super) fn after_crash(&self) -> bool {
         self.when > When::Never
     }
 }
 
-/// What a service remembers of its restarts.
+/// A policy, and the moments of the restarts that count against its limit.
 pub(super) struct Restarts {
     policy: Restart,
     recent: VecDeque<Instant>,
@@ -176,7 +184,8 @@ impl Restarts {
         &self.policy
     }
 
-    /// Counts a restart at `now`. Says how long to wait before it; `None` when there were too many, or there is to be none.
+    /// Counts a restart at `now`. Returns how long to wait before it. Returns `None` if the limit
+    /// is reached, or if the policy never restarts.
     pub(super) fn next(&mut self, now: Instant) -> Option<Duration> {
         if !self.policy.after_crash() {
             return None;

@@ -1,4 +1,4 @@
-//! A service as an executor.
+//! A handle through which a service is used as an executor.
 
 use super::{
     Closing, Service, ServiceInfo,
@@ -20,7 +20,8 @@ use std::{
     task::{Poll, Waker},
 };
 
-/// A service as an executor: what its typed methods call through. Clones share the service and keep it open.
+/// A service as an executor, through which its typed methods submit calls. Clones share the service
+/// and keep it open.
 ///
 /// ```
 /// use nanolith::{ServiceRef, prelude::*};
@@ -36,7 +37,7 @@ pub struct ServiceRef<S: TaskSet> {
     last: Arc<Last<S>>,
 }
 
-/// Closes the service when its last handle goes.
+/// A guard that closes the service when its last handle is dropped.
 struct Last<S: TaskSet>(Arc<ServiceShared<S>>);
 
 impl<S: TaskSet> Drop for Last<S> {
@@ -55,7 +56,7 @@ impl<S: TaskSet> ServiceRef<S> {
     }
 }
 
-/// For a cluster.
+/// Operations for a cluster.
 impl<S: TaskSet> ServiceRef<S> {
     pub(crate) fn info(&self) -> ServiceInfo {
         self.inner().info()
@@ -75,12 +76,12 @@ impl<S: TaskSet> ServiceRef<S> {
         self.inner().on_full
     }
 
-    /// Calls that wait or run; takes no lock.
+    /// Returns the number of queued and running calls. Takes no lock.
     pub(crate) fn load(&self) -> usize {
         self.inner().load()
     }
 
-    /// A watch over the service's stages.
+    /// Returns a watch over the service's stages.
     pub(crate) fn watch(&self) -> StageWatch<S> {
         StageWatch::new(self.inner())
     }
@@ -89,7 +90,7 @@ impl<S: TaskSet> ServiceRef<S> {
         self.inner().close_if_idle()
     }
 
-    /// Takes a job that another service had taken, which ended.
+    /// Accepts a job that another service had accepted before it ended.
     pub(crate) fn take_over(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
         admission::adopt(&**self.inner(), job)
     }
@@ -110,7 +111,7 @@ impl<S: TaskSet> ServiceRef<S> {
 }
 
 impl<S: TaskSet> From<&Service<S>> for ServiceRef<S> {
-    /// The service as an executor, to put a [layer](crate::layers) around.
+    /// Returns the service as an executor, for use inside a [layer](crate::layers).
     fn from(service: &Service<S>) -> Self {
         service.executor.clone()
     }

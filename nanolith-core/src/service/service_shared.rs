@@ -1,4 +1,5 @@
-//! What a service's handles and its thread share.
+//! The data that a service's handles and its thread share: the queue, the phase of the service's
+//! life, the counts, and how calls end with the service.
 
 use super::{
     CloseError, ServiceInfo,
@@ -47,31 +48,31 @@ use std::{
     thread::{self, Thread},
 };
 
-/// How far a service's life has come.
+/// The phase of a service's life. Phases only advance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     Open,
-    /// No more calls from outside; the accepted ones finish.
+    /// Calls from outside are rejected; the accepted calls finish.
     Closing,
-    /// What has not begun, or is suspended, ends.
+    /// Calls that are queued or suspended are ended.
     Terminating,
     Over,
 }
 
-/// How the calls end that a service has not finished.
+/// How a service ends the calls that it has not finished.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Ending {
     #[default]
     Closed,
-    /// The limit of a close has passed.
+    /// The limit of `close_within` has passed.
     Cancelled,
-    /// The simulation is over that the service is of.
+    /// The simulation of the service is over.
     SimulationOver,
     Crashed(CrashReason),
 }
 
 impl Ending {
-    /// The end of one call, whose error names a crash.
+    /// Returns the end of one call. After a crash, the call's error names the crash.
     pub(super) fn of(&self, call: &Header) -> EndReason {
         match self {
             Self::Closed => EndReason::Closed,
@@ -85,37 +86,38 @@ impl Ending {
     }
 }
 
-/// The service's state under its one lock.
+/// The service's data under its one lock.
 pub(super) struct ServiceState<S: TaskSet> {
     pub(super) injector: Injector<CallRef<CallSlot<S>>>,
     pub(super) phase: Phase,
-    /// Calls that were begun and are not over.
+    /// The number of calls that have begun and are not over.
     pub(super) active: usize,
-    /// Queued calls that tasks of the service itself wait for.
+    /// Queued calls that the service's own tasks wait for.
     pub(super) awaited_calls: Urgent<S>,
-    /// Futures of its tasks that gave way to others.
+    /// Futures of the service's tasks that yielded to more urgent work.
     pub(super) yielded: Lanes<Waker>,
-    /// It was terminated, so that its end waits for nothing more.
+    /// Whether the service was terminated. Its end then waits for no call.
     terminated: bool,
-    /// How its calls end then.
+    /// How the calls end when the service is terminated.
     pub(super) ending: Ending,
-    /// Why it did not end as it should.
+    /// Why the service did not end in order.
     pub(super) error: Option<CloseError>,
-    /// User code that the timer's thread has left to the service's thread.
+    /// User code that the timer thread has left to the service's thread.
     pub(super) leftovers: Vec<Work>,
-    /// They wait for the end.
+    /// Callers that wait for the end.
     pub(super) close_waiters: WaiterSet,
-    /// Somebody wants it to start anew.
+    /// The pending request to restart.
     pub(super) restart_request: Option<Crash>,
-    /// It has crashed: no call begins until it has another state.
+    /// Whether the service has crashed. No call begins until it has a new state.
     pub(super) is_down: bool,
     pub(super) restarts: u64,
-    /// They wait for the moment at which it takes no more calls from outside.
+    /// Watchers that wait until the service rejects calls from outside.
     phase_waiters: WaiterSet,
 }
 
 impl<S: TaskSet> ServiceState<S> {
-    /// Tells the queue whether the service has a state and runs no call, so that the next one begins at once.
+    /// Sets the queue's free slots: 1 if the service has a state and runs no call, so that the next
+    /// call begins at once.
     fn count_free_slots(&mut self) -> WakeList {
         let is_idle = self.active == 0 && self.injector.queue.ring_consumers() == 0;
         let is_free = is_idle && self.phase == Phase::Open && !self.is_down && self.restart_request.is_none();
@@ -123,8 +125,8 @@ impl<S: TaskSet> ServiceState<S> {
     }
 }
 
-/// Queued calls that start ahead of their turn, in the order in which tasks began to wait for them. Some have begun or ended
-/// since.
+/// Queued calls that start ahead of their turn, in the order in which tasks began to wait for them.
+/// Some entries may have begun or ended since.
 pub(super) struct Urgent<S: TaskSet> {
     stateless: VecDeque<CallRef<CallSlot<S>>>,
     readers: VecDeque<CallRef<CallSlot<S>>>,
@@ -142,7 +144,8 @@ impl<S: TaskSet> Urgent<S> {
         if needs_state { self.readers.push_back(call) } else { self.stateless.push_back(call) }
     }
 
-    /// Takes the first that may begin now; one that reads the state does not begin while a writer has it.
+    /// Takes the first call that may begin now. A call that reads the state waits while a writer
+    /// has it.
     pub(super) fn pop(&mut self, has_writer: bool) -> Option<CallRef<CallSlot<S>>> {
         self.stateless.pop_front().or_else(|| if has_writer { None } else { self.readers.pop_front() })
     }
@@ -152,18 +155,18 @@ impl<S: TaskSet> Urgent<S> {
     }
 }
 
-/// How near its end a service is.
+/// The stage of a service's life, as other modules see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// It takes calls.
+    /// The service accepts calls.
     Open,
-    /// It takes none from outside.
+    /// The service rejects calls from outside.
     Leaving,
-    /// It is over.
+    /// The service has ended.
     Over,
 }
 
-/// How many plain calls may wait in the inbox; more wait in their lane.
+/// The most fast-path calls that the ring holds. Further calls wait in their lane.
 const CELLS: usize = 4_096;
 
 pub(super) struct ServiceShared<S: TaskSet> {
@@ -173,28 +176,29 @@ pub(super) struct ServiceShared<S: TaskSet> {
     pub(super) data: Extensions,
     pub(super) rules: Arc<SchedulingPolicy>,
     core: Mutex<ServiceState<S>>,
-    /// Where plain calls come in.
+    /// The ring that fast-path calls come in through.
     pub(super) ring: Arc<Ring<CallRef<CallSlot<S>>>>,
-    /// How much waits in the lanes, for the service's thread without the lock.
+    /// The number of calls in the lanes, which the service's thread reads without the lock.
     pub(super) hint: DepthHint,
-    /// How many calls have come and gone without the lock.
+    /// The number of calls that were run without the lock.
     pub(super) served: AtomicU64,
-    /// Calls that are counted in the queue and not over, twice; one more while the thread may be at a call that is not.
+    /// Twice the number of calls that the queue counts and that are not over; plus 1 while the
+    /// thread may run a call that the queue does not count.
     pub(super) load: AtomicUsize,
-    /// The blocking wait of its thread.
+    /// The blocking wait of the service's thread.
     pub(super) blocked: Mutex<Option<BlockedWaiter>>,
-    /// What a check knows of its futures.
+    /// The pending futures, as the deadlock check sees them.
     pub(super) futures: Futures,
-    /// In a simulation, the calls that have left a future.
+    /// In a simulation, the calls whose futures are pending.
     suspended: Option<SuspendedCalls>,
-    /// The synchronous call that runs now.
+    /// The running synchronous call.
     pub(super) running: RunningCall<CallSlot<S>>,
     pub(super) watchers: Arc<Watchers>,
-    /// Tasks that run on after their calls have timed out.
+    /// The tasks that still run after their calls timed out.
     pub(super) overruns: Overruns,
-    /// What it measures, if it was asked to.
+    /// The measurements, if metrics are on.
     pub(super) recorder: Recorder,
-    /// Its tasks are asked to stop.
+    /// Whether the tasks are asked to stop.
     stopping: AtomicBool,
     /// Whether a crash leads to a restart.
     pub(super) restarts: bool,
@@ -204,7 +208,7 @@ pub(super) struct ServiceShared<S: TaskSet> {
     pub(super) waker: Waker,
 }
 
-/// What a task asks of the state, its hooks included.
+/// Returns the access to the state that a task needs, including its hooks.
 pub(super) fn required_receiver<S: TaskSet>(info: &TaskInfo) -> Receiver {
     match info.state() {
         Receiver::None if S::HOOKS.read_state() => Receiver::Shared,
@@ -213,7 +217,7 @@ pub(super) fn required_receiver<S: TaskSet>(info: &TaskInfo) -> Receiver {
 }
 
 impl<S: TaskSet> ServiceShared<S> {
-    /// For the service's own thread, which this is.
+    /// Creates the shared data. The calling thread becomes the service's thread.
     pub(super) fn new(settings: &Settings) -> Arc<Self> {
         let (max_queue, world) = (settings.max_queue, sim_runtime::world());
         let inbox = Arc::new(Ring::new(max_queue.min(CELLS)));
@@ -267,7 +271,7 @@ impl<S: TaskSet> ServiceShared<S> {
         inner
     }
 
-    /// No user code runs, and nobody is woken, while this is held.
+    /// Takes the lock. While it is held, no user code runs and no waker is woken.
     pub(super) fn lock(&self) -> MutexGuard<'_, ServiceState<S>> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -283,7 +287,8 @@ impl<S: TaskSet> ServiceShared<S> {
 
     pub(super) fn info(&self) -> ServiceInfo {
         let mut core = self.lock();
-        // ORDERING: Relaxed, a figure.
+        // ORDERING: Relaxed. A statistic that the service's thread adds to in `run_fast_path`; it
+        // orders no other data.
         let served = self.served.load(Ordering::Relaxed);
         let (figures, wakes) = core.injector.figures();
         let serving = self.at_work(&core);
@@ -302,13 +307,13 @@ impl<S: TaskSet> ServiceShared<S> {
         info
     }
 
-    /// Releases the lock, then does what came out of it.
+    /// Releases the lock, then wakes `wakes` and drops entries that are out of date.
     pub(super) fn release(&self, mut core: MutexGuard<'_, ServiceState<S>>, wakes: WakeList) {
         let wakes = wakes.and(core.count_free_slots());
         core.injector.refill_credits();
         self.hint.publish(&core.injector);
         let (calls, serving) = (core.injector.queue.in_flight(), core.injector.queue.ring_consumers());
-        // ORDERING: Relaxed, a figure.
+        // ORDERING: Relaxed. `load()` reads it as an estimate; it orders no other data.
         self.load.store(2 * (calls - serving) + serving.min(1), Ordering::Relaxed);
         let spent = core.injector.take_stale();
         drop(core);
@@ -317,7 +322,7 @@ impl<S: TaskSet> ServiceShared<S> {
         sim_runtime::switch_point();
     }
 
-    /// The same with wakes and drops left to `batch`.
+    /// Like [`release`](Self::release), but leaves wakes and drops to `batch`.
     pub(super) fn release_into(
         &self,
         mut core: MutexGuard<'_, ServiceState<S>>,
@@ -328,7 +333,7 @@ impl<S: TaskSet> ServiceShared<S> {
         core.injector.refill_credits();
         self.hint.publish(&core.injector);
         let (calls, serving) = (core.injector.queue.in_flight(), core.injector.queue.ring_consumers());
-        // ORDERING: Relaxed, a figure.
+        // ORDERING: Relaxed. `load()` reads it as an estimate; it orders no other data.
         self.load.store(2 * (calls - serving) + serving.min(1), Ordering::Relaxed);
         let spent = core.injector.take_stale();
         drop(core);
@@ -336,7 +341,7 @@ impl<S: TaskSet> ServiceShared<S> {
         spent.into_iter().for_each(|call| batch.drop_owner(call.erase()));
     }
 
-    /// Asks the service to start anew; says whether it may still come to that.
+    /// Requests a restart. Returns whether the service can still restart.
     pub(super) fn restart(&self, why: Crash) -> bool {
         let mut core = self.lock();
         if core.phase >= Phase::Terminating {
@@ -356,7 +361,7 @@ impl<S: TaskSet> ServiceShared<S> {
         self.lock().phase >= Phase::Terminating
     }
 
-    /// Whether a terminate came, also in the middle of an orderly end.
+    /// Returns whether the service was terminated, even in the middle of an orderly end.
     pub(super) fn is_cut_short(&self) -> bool {
         self.lock().terminated
     }
@@ -365,7 +370,8 @@ impl<S: TaskSet> ServiceShared<S> {
         self.move_on(Phase::Closing);
     }
 
-    /// Moves its life on; who waits for room is to look for themselves.
+    /// Advances the life to `life`, and wakes the callers that wait for queue room, which look
+    /// again.
     fn move_on(&self, life: Phase) {
         let mut batch = EndBatch::default();
         self.move_on_into(life, &mut batch);
@@ -386,7 +392,7 @@ impl<S: TaskSet> ServiceShared<S> {
         core.injector.queue.wake_all_waiting().and(core.phase_waiters.take_all())
     }
 
-    /// Closes the service if it has nothing to do; says whether.
+    /// Closes the service if it has nothing to do. Returns whether it did.
     pub(super) fn close_if_idle(&self) -> bool {
         let mut core = self.lock();
         core.injector.drain_ring();
@@ -403,15 +409,18 @@ impl<S: TaskSet> ServiceShared<S> {
         idle
     }
 
-    /// Calls that wait or run, told off the lock.
+    /// Returns the number of queued and running calls, without the lock. The number may be out of
+    /// date.
     pub(super) fn load(&self) -> usize {
-        // ORDERING: Relaxed, a figure.
+        // ORDERING: Relaxed. An estimate that `release` and `release_into` store; it orders no
+        // other data.
         let told = self.load.load(Ordering::Relaxed);
         let unseen = told % 2 == 1 && self.running.is_set();
         told / 2 + self.ring.len() + usize::from(unseen)
     }
 
-    /// The thread serves nobody any more. Says whether its group wants it to start anew, and after it others.
+    /// Marks that the thread runs no more calls. Returns whether the group had requested a restart
+    /// of this service, and of others after it.
     pub(super) fn stop_serving(&self) -> bool {
         let mut core = self.lock();
         core.phase = Phase::Terminating;
@@ -428,7 +437,7 @@ impl<S: TaskSet> ServiceShared<S> {
         batch.run();
     }
 
-    /// The same with user code left to `batch`.
+    /// Like [`terminate`](Self::terminate), but leaves user code to `batch`.
     pub(super) fn terminate_into(&self, batch: &mut EndBatch) {
         self.terminate_as(&Ending::Closed, batch);
         if let Some(call) = self.running.call() {
@@ -437,14 +446,15 @@ impl<S: TaskSet> ServiceShared<S> {
         }
     }
 
-    /// A call has left a future, or that is over: the end of a simulation looks for it, also where the thread does not end.
+    /// Adds a call whose future is pending to the list for the end of a simulation, or removes it.
+    /// The end looks there even if the thread does not end.
     pub(super) fn list_suspended(&self, call: &CallRef<CallSlot<S>>, is_listed: bool) {
         if let Some(calls) = &self.suspended {
             calls.list_or_strike_off(&call.clone().erase(), is_listed);
         }
     }
 
-    /// The simulation is over that the service is of.
+    /// Ends the service and its calls because the simulation is over.
     fn end_with_simulation(&self) {
         let mut batch = EndBatch::default();
         self.ask_to_stop();
@@ -457,7 +467,8 @@ impl<S: TaskSet> ServiceShared<S> {
         batch.run();
     }
 
-    /// Ends the service, with this end for the calls that are queued or suspended. Returns how many had not begun, and how many had.
+    /// Ends the service. Calls that are queued or suspended end with `ending`. Returns how many had
+    /// not begun, and how many had.
     pub(super) fn terminate_as(&self, ending: &Ending, batch: &mut EndBatch) -> (usize, usize) {
         let mut core = self.lock();
         if core.phase < Phase::Terminating {
@@ -469,15 +480,15 @@ impl<S: TaskSet> ServiceShared<S> {
         ended
     }
 
-    /// Ends every queued call, and the one that its thread has `stalled_call`.
+    /// Ends every queued call, and `held`, the `stalled_call` of the service's thread.
     pub(super) fn end_queued(&self, held: Option<CallRef<CallSlot<S>>>, ending: &Ending) {
         let mut batch = EndBatch::default();
         self.end_queued_under(self.lock(), WakeList::default(), held, ending, &mut batch);
         batch.run();
     }
 
-    /// The same under the lock, which is released, with user code left to `batch`. Returns how many calls had not begun, and how
-    /// many had.
+    /// Like [`end_queued`](Self::end_queued) under the lock `core`, which this method releases.
+    /// Leaves user code to `batch`. Returns how many calls had not begun, and how many had.
     fn end_queued_under(
         &self,
         mut core: MutexGuard<'_, ServiceState<S>>,
@@ -498,7 +509,7 @@ impl<S: TaskSet> ServiceShared<S> {
                 queue.discard_stale(call); // the last owner drops the output
             }
         }
-        // The thread may have one more in its hands, which it ends itself, or begins just now.
+        // The thread may hold one more call. It ends that call itself, or begins it at this moment.
         let (figures, more) = core.injector.figures();
         let queued = ended.len() + figures.queued_outside + figures.overflow;
         let running = core.active + self.at_work(&core);
@@ -513,7 +524,8 @@ impl<S: TaskSet> ServiceShared<S> {
 
     /// Asks every task to stop, from now on.
     pub(super) fn ask_to_stop(&self) {
-        // ORDERING: Relaxed, it is a question that is asked again and again.
+        // ORDERING: Relaxed. Tasks poll this flag repeatedly through `is_asked_to_stop`, and no
+        // other data depends on it.
         self.stopping.store(true, Ordering::Relaxed);
         thread_context::note_shutdown();
     }
@@ -522,30 +534,32 @@ impl<S: TaskSet> ServiceShared<S> {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// The plain call that the thread is at, which no queue counts.
+    /// Returns 1 if the thread runs a fast-path call, which no queue counts, and 0 otherwise.
     fn at_work(&self, core: &ServiceState<S>) -> usize {
         usize::from(core.injector.queue.ring_consumers() > 0 && self.running.is_set())
     }
 
-    /// Has the service's thread run `run` between two calls. Gives it back when the service is over.
+    /// Has the service's thread run `work` between two calls. Returns `work` if the service is
+    /// over.
     pub(super) fn leave_to_thread(&self, work: Work) -> Result<(), Work> {
         let mut core = self.lock();
         if core.phase == Phase::Over {
             return Err(work);
         }
         core.leftovers.push(work);
-        core.injector.close_ring(); // the thread comes out of the inbox and looks
+        core.injector.close_ring(); // the thread leaves the ring and looks
         self.release(core, WakeList::default());
         self.waker.wake_by_ref();
         Ok(())
     }
 
-    /// The service's thread is done: nobody is answered any more.
+    /// Marks the service as over. Publishes the last event and wakes the callers that wait for the
+    /// end.
     pub(super) fn over(&self, error: Option<CloseError>, last: &LifeEvent) {
         if let Some(outlets) = Outbox::of(&self.data) {
             outlets.close();
         }
-        self.watchers.publish(last); // before the end: a caller that has waited for it finds the event there
+        self.watchers.publish(last); // before the end: a caller that waited for it finds the event
         let (closers, leftovers) = {
             let mut core = self.lock();
             core.phase = Phase::Over;
@@ -557,10 +571,10 @@ impl<S: TaskSet> ServiceShared<S> {
     }
 }
 
-/// The waits for a service to be over.
+/// The home of the waiters for the end of a service.
 pub(super) struct Closers<S: TaskSet>(pub(super) Arc<ServiceShared<S>>);
 
-/// The waits for a service to take no more calls from outside.
+/// The home of the waiters for the moment when a service starts to reject calls from outside.
 struct Leavers<S: TaskSet>(Arc<ServiceShared<S>>);
 
 impl<S: TaskSet> WaiterHome for Closers<S> {
@@ -588,7 +602,7 @@ impl<S: TaskSet> WaiterHome for Leavers<S> {
 }
 
 impl<S: TaskSet> ServiceShared<S> {
-    /// Changes what waits, which moves no call.
+    /// Changes a waiter set, which moves no call.
     fn with_waiters<R>(&self, change: impl FnOnce(&mut ServiceState<S>, &mut AfterUnlock) -> R) -> R {
         let mut after = AfterUnlock::default(); // acts after the release
         let mut core = self.lock();
@@ -596,7 +610,7 @@ impl<S: TaskSet> ServiceShared<S> {
     }
 }
 
-/// A watch over the stages of a service. Dropped, it leaves no waker.
+/// A watch over the stages of a service. Dropping it removes its wakers.
 pub(crate) struct StageWatch<S: TaskSet> {
     leaving: Registration<Leavers<S>>,
     over: Registration<Closers<S>>,
@@ -607,7 +621,7 @@ impl<S: TaskSet> StageWatch<S> {
         Self { leaving: Registration::new(Leavers(inner.clone())), over: Registration::new(Closers(inner.clone())) }
     }
 
-    /// How near its end the service is; `waker` is woken when that changes.
+    /// Returns the stage of the service. Wakes `waker` when the stage changes.
     pub(crate) fn stage(&mut self, waker: &Waker) -> Stage {
         if self.leaving.poll_until(waker, |core| core.phase > Phase::Open).is_pending() {
             return Stage::Open;

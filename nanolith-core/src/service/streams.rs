@@ -1,4 +1,4 @@
-//! Streams to a service: their readers stand in one line with its calls and messages.
+//! Streams to a service, whose readers are queued in one order with its calls and messages.
 
 use super::{Service, ServiceRef};
 use crate::{
@@ -17,8 +17,8 @@ use std::{
 };
 
 impl<S: TaskSet> Service<S> {
-    /// Makes a stream to the service, which its `#[on_stream]` takes in its turn. What is written before is kept, up to the
-    /// credits.
+    /// Creates a stream to the service. The set's `#[on_stream]` receives the reader in queue
+    /// order. Data that is written before that is kept, up to the credits.
     ///
     /// ```
     /// use nanolith::{prelude::*, stream::{Credits, StreamReader}};
@@ -50,15 +50,16 @@ impl<S: TaskSet> Service<S> {
     }
 }
 
-/// Makes a stream to a service, when awaited or waited on: by [`Service::create_stream`].
+/// A future that creates a stream to a service when awaited or waited on. Made by
+/// [`Service::create_stream`].
 ///
 /// # Panics
 ///
-/// As a future, when polled after it was ready.
+/// Polling the future after it completed panics.
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, no stream is made.
+/// If the future is dropped before it completes, no stream is created.
 #[must_use = "a stream is made when this is awaited or waited on"]
 pub struct CreateStream<'a, S: TakesStreams> {
     service: &'a ServiceRef<S>,
@@ -69,7 +70,7 @@ type Offer<'a, S> = Sending<'a, S, ServiceRef<S>, StreamReader<<S as TakesStream
 
 enum Stage<'a, S: TakesStreams> {
     Lazy(S::Metadata, Credits),
-    /// Its reader is on the way.
+    /// The reader is being sent to the service.
     Offered(Offer<'a, S>, Box<StreamWriter<S::Metadata>>),
     Over,
 }
@@ -77,7 +78,7 @@ enum Stage<'a, S: TakesStreams> {
 impl<S: TakesStreams> Unpin for CreateStream<'_, S> {}
 
 impl<'a, S: TakesStreams> CreateStream<'a, S> {
-    /// How much may be under way at once; else what [`Credits::new`] says.
+    /// Sets how much data may be in transit at once. The default is [`Credits::new`].
     ///
     /// ```
     /// # use nanolith::{prelude::*, stream::{Credits, StreamReader}};
@@ -100,7 +101,7 @@ impl<'a, S: TakesStreams> CreateStream<'a, S> {
         self
     }
 
-    /// Blocks until the stream has its place in the service's line.
+    /// Blocks until the stream's reader is in the service's queue.
     ///
     /// ```
     /// # use nanolith::{prelude::*, stream::StreamReader};
@@ -120,7 +121,8 @@ impl<'a, S: TakesStreams> CreateStream<'a, S> {
     ///
     /// [`CreateStreamError`] gives the metadata back.
     pub fn wait(self) -> Result<StreamWriter<S::Metadata>, CreateStreamError<S::Metadata>> {
-        // Room on a service is nobody's in particular, so no wait for it is a wait for oneself.
+        // Queue room belongs to no particular call, so a wait for it cannot be a wait for the
+        // waiting task.
         block_on::block_on_any(self)
     }
 
@@ -163,7 +165,7 @@ impl<S: TakesStreams> fmt::Debug for CreateStream<'_, S> {
     }
 }
 
-/// No stream was made to a service. Gives the metadata back.
+/// The error of a failed [`Service::create_stream`]. Gives the metadata back.
 ///
 /// ```
 /// use nanolith::{CreateStreamError, prelude::*, stream::StreamReader};
@@ -183,14 +185,15 @@ impl<S: TakesStreams> fmt::Debug for CreateStream<'_, S> {
 /// ```
 #[non_exhaustive]
 pub enum CreateStreamError<M> {
-    /// The credits cannot work.
+    /// The credits are invalid.
     Credits(CreditError, M),
-    /// The service takes no more: it is closed, or full where it does not wait for room.
+    /// The service rejected the stream: it is closed, or its queue is full and it does not wait for
+    /// queue room.
     Refused(Refused<M>),
 }
 
 impl<M> CreateStreamError<M> {
-    /// The metadata.
+    /// Returns the metadata.
     ///
     /// ```
     /// # use nanolith::{prelude::*, stream::{Credits, StreamReader}};

@@ -1,4 +1,4 @@
-//! Services that start anew together.
+//! Groups of services that restart together.
 
 use super::{Service, events::Crash, service_shared::ServiceShared};
 use crate::{call::end_batch::EndBatch, task::TaskSet};
@@ -8,10 +8,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-/// Services of any sets that start anew together. Clones share the group.
+/// A group of services, of any sets, that restart together. Clones share the group.
 ///
-/// What one of them does after a crash is its own restart policy's to say; what the others do, the group's. A restart by the
-/// group counts against no limit. Where a member gives up, those that would have started anew with it are terminated.
+/// What a crashed member does is decided by its own restart policy. What the other members do is
+/// decided by the group. A restart by the group counts against no limit. If a member gives up, the
+/// members that would have restarted with it are terminated.
 ///
 /// ```
 /// use nanolith::{Group, LifeEvent, Restart, prelude::*};
@@ -35,7 +36,7 @@ pub struct Group {
     shared: Arc<Shared>,
 }
 
-/// A group, and a member's place in it.
+/// A member's group, and its position in the group.
 pub(super) struct Place {
     shared: Arc<Shared>,
     position: u64,
@@ -48,9 +49,9 @@ struct Shared {
 
 #[derive(Default)]
 struct Members {
-    /// How many there have been.
+    /// The number of members that were ever added.
     added: u64,
-    /// With their positions, in the order in which they were added.
+    /// The members with their positions, in the order in which they were added.
     known: Vec<(u64, Weak<dyn Member>)>,
 }
 
@@ -61,11 +62,11 @@ enum Strategy {
     RestForOne,
 }
 
-/// A service of whatever set.
+/// A service of any set.
 trait Member: Send + Sync {
-    /// Says whether it may still come to that.
+    /// Requests a restart. Returns whether the service can still restart.
     fn restart(&self, why: Crash) -> bool;
-    /// User code is left to `batch`.
+    /// Terminates the service. Leaves user code to `batch`.
     fn terminate_into(&self, batch: &mut EndBatch);
 }
 
@@ -80,7 +81,7 @@ impl<S: TaskSet> Member for ServiceShared<S> {
 }
 
 impl Group {
-    /// Who crashes starts anew, the others go on.
+    /// Creates a group in which only the crashed member restarts. The other members continue.
     ///
     /// ```
     /// # use nanolith::{Group, Restart, prelude::*};
@@ -94,7 +95,8 @@ impl Group {
         Self::new(Strategy::OneForOne)
     }
 
-    /// When one of them starts anew after a crash, all others do, at the same time.
+    /// Creates a group in which all other members restart, at the same time, when a member restarts
+    /// after a crash.
     ///
     /// ```
     /// # use nanolith::Group;
@@ -105,8 +107,9 @@ impl Group {
         Self::new(Strategy::OneForAll)
     }
 
-    /// When one of them starts anew after a crash, those that were added after it do, one after the other in that order. One
-    /// that has ended, or ends meanwhile, is passed over.
+    /// Creates a group in which the members that were added after a member restart when that member
+    /// restarts after a crash. They restart one after the other, in the order in which they were
+    /// added. A member that has ended, or ends meanwhile, is skipped.
     ///
     /// ```
     /// # use nanolith::Group;
@@ -121,7 +124,7 @@ impl Group {
         Self { shared: Arc::new(Shared { strategy, members: Mutex::default() }) }
     }
 
-    /// Takes `service` in, behind those that are in it. It is in one group for life.
+    /// Adds `service` as the last member. A service belongs to one group for life.
     ///
     /// ```
     /// # use nanolith::{Group, GroupError, prelude::*};
@@ -133,7 +136,8 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// [`GroupError`] where the service is in a group already, or was launched without a restart policy.
+    /// [`GroupError`] if the service is in a group already, or was launched without a restart
+    /// policy.
     pub fn add<S: TaskSet>(&self, service: &Service<S>) -> Result<(), GroupError> {
         let inner = service.executor.inner();
         if !inner.restarts {
@@ -143,7 +147,7 @@ impl Group {
         let place = Place { shared: self.shared.clone(), position: members.added };
         inner.group.set(place).map_err(|_| GroupError::InAGroup)?;
         let member: Arc<dyn Member> = inner.clone();
-        // Those that are gone are not kept for as long as the group.
+        // Remove members that are gone, which would otherwise stay in memory with the group.
         members.known.retain(|(_, member)| member.strong_count() > 0);
         let position = members.added;
         members.known.push((position, Arc::downgrade(&member)));
@@ -157,7 +161,7 @@ impl Shared {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those that live, of some.
+    /// Returns the living members whose position is `wanted`.
     fn running_members(&self, wanted: impl Fn(u64) -> bool) -> Vec<Arc<dyn Member>> {
         let members = self.members();
         let wanted = members.known.iter().filter(|(position, _)| wanted(*position));
@@ -166,7 +170,7 @@ impl Shared {
 }
 
 impl Place {
-    /// The member has started anew.
+    /// Restarts other members, after this member has restarted.
     pub(super) fn restarted(&self, crash: &Crash) {
         match self.shared.strategy {
             Strategy::OneForOne => {}
@@ -180,19 +184,20 @@ impl Place {
         }
     }
 
-    /// The member was to start anew for the group, and has ended in another way.
+    /// Continues with the next member, after this member ended instead of restarting for the group.
     pub(super) fn skip_restart(&self) {
         if self.shared.strategy == Strategy::RestForOne {
             self.restart_next();
         }
     }
 
-    /// The next one that is not over, when it has started anew, sees to the one after it.
+    /// Restarts the next member that is not over. When that member has restarted, it calls this for
+    /// the member after it.
     fn restart_next(&self) {
         self.rest().iter().any(|member| member.restart(Crash::Group));
     }
 
-    /// The member has given up.
+    /// Terminates the members that would have restarted with this member, which has given up.
     pub(super) fn on_give_up(&self) {
         let with_it = match self.shared.strategy {
             Strategy::OneForOne => Vec::new(),
@@ -222,7 +227,7 @@ impl fmt::Debug for Group {
     }
 }
 
-/// A service cannot join a group.
+/// The error of [`Group::add`]: a service cannot join a group.
 ///
 /// ```
 /// use nanolith::{Group, GroupError, Restart, prelude::*};
@@ -235,9 +240,9 @@ impl fmt::Debug for Group {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GroupError {
-    /// It is in a group.
+    /// The service is in a group already.
     InAGroup,
-    /// It was launched without a restart policy.
+    /// The service was launched without a restart policy.
     NeverRestarts,
 }
 
