@@ -1,4 +1,4 @@
-//! A `Local` as the holder of its calls: how its tasks wait, and how its owner does.
+//! A `Local` as the backend of its calls: how its tasks wait, and how its owner waits.
 
 use super::{driver::DriverGuard, local_shared::LocalShared, state::Work};
 use crate::meta::thread_kind::Where;
@@ -44,7 +44,8 @@ impl Backend for LocalShared {
         Where::Local(self.config.name.clone())
     }
 
-    /// The thread is the only one: what it waits for, it cannot do meanwhile. If it is another host's too, that lends.
+    /// A wait for this executor itself is a deadlock, because only this thread runs its work. If
+    /// the thread also belongs to another executor, that executor lends the permit.
     fn lend(&self, permit: &mut PermitState, target: Option<ExecutorId>) -> Result<LentPermits, WouldDeadlock> {
         if target == Some(self.id) {
             return Err(WouldDeadlock);
@@ -189,7 +190,7 @@ impl LocalShared {
         self.lock().outer_executor.clone()?.upgrade()
     }
 
-    /// Runs work that was begun, on this thread, which drives.
+    /// Runs work that has begun. The calling thread drives.
     pub(super) fn run(&self, work: Work) {
         let begun = match &work {
             Work::Call(call) => Some((address(call), call.header().is_nested())),
@@ -226,7 +227,7 @@ impl LocalShared {
     }
 }
 
-/// What its destructors throw stays here.
+/// Runs one piece of work. A panic of its destructors is caught here.
 fn run(work: Work, now: u64) -> RunResult {
     match work {
         Work::Call(call) => unwind::catch(|| call.run(None, now)).unwrap_or(RunResult::Finished),

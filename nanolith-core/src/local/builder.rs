@@ -1,4 +1,4 @@
-//! Building a `Local`.
+//! The builder of a `Local`: its settings and their validation.
 
 use super::{Local, local_shared::LocalShared};
 use crate::pool::GlobalSpawner;
@@ -14,7 +14,7 @@ use crate::{
 };
 use std::{fmt, sync::Arc, time::Duration};
 
-/// What a `Local` is built from.
+/// The settings of a `Local`.
 #[derive(Clone)]
 pub(super) struct Config {
     pub(super) name: Arc<str>,
@@ -60,7 +60,7 @@ impl Config {
     }
 }
 
-/// The settings of a [`Local`]: made by [`Local::builder`].
+/// The settings of a [`Local`], from [`Local::builder`].
 ///
 /// ```
 /// use nanolith::{Local, prelude::*};
@@ -80,7 +80,7 @@ impl LocalBuilder {
         Self { config: Config::default() }
     }
 
-    /// The name, which [`current`](crate::current) tells. The default is `local`.
+    /// Sets the name, which [`current`](crate::current) reports. The default is `local`.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -92,7 +92,8 @@ impl LocalBuilder {
         self
     }
 
-    /// How many calls from outside may be queued: at least 1. The default is 65,536. `MaxQueue::Auto` is one call.
+    /// Sets how many calls from outside may be queued: at least 1. The default is 65,536.
+    /// `MaxQueue::Auto` means one call.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -108,8 +109,8 @@ impl LocalBuilder {
         self
     }
 
-    /// How many calls from outside may be queued, running and suspended together: at least 1. There is no such bound unless it
-    /// is set.
+    /// Sets how many calls from outside may be queued, running and suspended together: at least 1.
+    /// The default is no such bound.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -128,8 +129,8 @@ impl LocalBuilder {
         self
     }
 
-    /// What happens to a call that comes when the queue is full. The default is to wait, which the owner does by driving.
-    /// `CallerRuns` is for pools.
+    /// Sets what happens to a call that arrives when the queue is full. The default is to wait; the
+    /// owner waits by driving. `CallerRuns` is for pools only.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -145,8 +146,9 @@ impl LocalBuilder {
         self
     }
 
-    /// How long work of this priority may be kept waiting by others, instead of [`Priority::timeout`]: the earliest expiration
-    /// goes first. Zero counts, for [`Priority::Immediate`], as expired one millisecond before it comes.
+    /// Sets how long work of this priority may be overtaken by other work, instead of
+    /// [`Priority::timeout`]. The earliest expiration runs first. For [`Priority::Immediate`], zero
+    /// counts as expired one millisecond before the call arrives.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -158,7 +160,7 @@ impl LocalBuilder {
         self
     }
 
-    /// An order of one's own, over that of priorities: see [`Order`].
+    /// Sets a custom order, which takes precedence over the order of priorities: see [`Order`].
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -172,7 +174,7 @@ impl LocalBuilder {
         self
     }
 
-    /// How long [`Local::run_slice`] goes on, and how long a task may run before it should give way
+    /// Sets how long [`Local::run_slice`] runs, and how long a task may run before it should yield
     /// ([`Context::should_yield`](crate::Context::should_yield)). The default is 5 ms.
     ///
     /// ```
@@ -186,7 +188,8 @@ impl LocalBuilder {
         self
     }
 
-    /// A value for the tasks' contexts, one a type: `cx.data::<T>()`. A later one of the same type takes its place.
+    /// Adds a value for the tasks' contexts, at most one for each type: `cx.data::<T>()`. A later
+    /// value of the same type replaces the earlier value.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -206,7 +209,8 @@ impl LocalBuilder {
         self
     }
 
-    /// Attaches a messenger: its tasks find it by [`Context::messenger`](crate::Context::messenger).
+    /// Attaches a messenger. The tasks find it with
+    /// [`Context::messenger`](crate::Context::messenger).
     ///
     /// ```
     /// use nanolith::{Local, Messenger, prelude::*};
@@ -231,7 +235,7 @@ impl LocalBuilder {
         self
     }
 
-    /// Makes it; this thread owns it.
+    /// Builds the `Local`. The calling thread is its owner.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -241,7 +245,8 @@ impl LocalBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] names the setting that cannot work, or says that the system gives no thread for the timer.
+    /// [`BuildError`] names an invalid setting, or reports that the timer thread could not be
+    /// spawned.
     pub fn build(self) -> Result<Local, BuildError> {
         self.config.validate()?;
         timer::start().map_err(BuildError::threads)?;

@@ -1,4 +1,4 @@
-//! Waiting for the empty moment of a `Local`.
+//! The future that waits until a `Local` has no calls.
 
 use super::local_shared::{Emptied, LocalShared};
 use crate::{
@@ -13,7 +13,8 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Ends at the first empty moment: made by [`Local::drained`](super::Local::drained).
+/// A future that completes at the first moment without calls. Made by
+/// [`Local::drained`](super::Local::drained).
 ///
 /// ```
 /// use nanolith::{Local, prelude::*};
@@ -26,11 +27,11 @@ use std::{
 ///
 /// # Cancel safety
 ///
-/// It counts from when it was made, however often it is polled.
+/// The wait counts from the creation of the future, however often the future is polled.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Drained {
     inner: Arc<LocalShared>,
-    /// `None`: it was empty when it was asked.
+    /// The value to compare with; `None` if the `Local` was empty when the future was created.
     since: Option<u64>,
     waiter: Registration<Emptied>,
 }
@@ -41,8 +42,8 @@ impl Drained {
         Self { waiter: Registration::new(Emptied(inner.clone())), inner, since }
     }
 
-    /// Blocks until then; the owner drives meanwhile. A task that waits for its own executor to be empty would wait for itself: for
-    /// it, this ends at once.
+    /// Blocks until that moment. The owner drives meanwhile. A task that waits for its own executor
+    /// to be empty would wait for itself, so for such a task this returns at once.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};

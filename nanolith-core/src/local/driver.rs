@@ -1,4 +1,5 @@
-//! Driving: one thread at a time runs the work, as long as its host has time for it.
+//! Driving a `Local`: the guard that makes one thread at a time run its work, and the loops that do
+//! so.
 
 use super::{
     Turn,
@@ -19,17 +20,17 @@ use std::{
     thread,
 };
 
-/// The right to run the work, until it is dropped.
+/// A guard: the thread that holds it may run the work.
 pub(super) struct DriverGuard<'a> {
     inner: &'a Arc<LocalShared>,
-    /// Whether the thread drove before, and still does after.
+    /// Whether the thread was driving before, and continues after the drop.
     nested: bool,
-    /// Whether the host hears of what is left by a report.
+    /// Whether a report tells the host how much work is left.
     reports: Cell<bool>,
 }
 
 impl<'a> DriverGuard<'a> {
-    /// `None`: it is driven already, perhaps by this very thread.
+    /// Begins to drive. Returns `None` if a thread already drives, which may be the calling thread.
     pub(super) fn begin(inner: &'a Arc<LocalShared>) -> Option<Self> {
         let (here, outer) = (thread::current().id(), thread_context::standing());
         thread_context::mark_driver_thread();
@@ -44,24 +45,26 @@ impl<'a> DriverGuard<'a> {
         Some(Self { inner, nested: false, reports: Cell::new(false) })
     }
 
-    /// For a thread that drives already.
+    /// Returns a nested guard if the calling thread already drives.
     fn within(inner: &'a Arc<LocalShared>) -> Option<Self> {
         let drives = inner.lock().driver == Some(thread::current().id());
         drives.then_some(Self { inner, nested: true, reports: Cell::new(false) })
     }
 
-    /// For a wait of the one who drives, or is to drive. `None`: that is another.
+    /// Returns a guard for a wait of the thread that drives, or of the owner if no thread drives.
+    /// Returns `None` on any other thread.
     pub(super) fn as_owner(inner: &'a Arc<LocalShared>) -> Option<Self> {
         let owns = inner.is_driven_by_us();
         owns.then(|| Self::within(inner).or_else(|| Self::begin(inner))).flatten()
     }
 
-    /// Runs what is next, if it may go on with what expires then. Says whether there was any.
+    /// Runs the next work, if `may` accepts its expiration. Returns whether there was any.
     fn step(&self, may: &mut dyn FnMut(u64) -> bool) -> bool {
         self.take(may, None)
     }
 
-    /// The same for one who is going to sleep if there is none: `waker` is used when some comes.
+    /// Runs the next work, if there is any. Otherwise registers `waker`, which is woken when work
+    /// arrives.
     pub(super) fn step_or_register(&self, waker: &Waker) -> bool {
         self.take(&mut |_| true, Some(waker))
     }
@@ -91,13 +94,13 @@ impl Drop for DriverGuard<'_> {
     }
 }
 
-/// How long a turn goes on.
+/// The condition that ends a turn.
 #[derive(Clone, Copy)]
 pub(super) enum StopCondition {
     Idle,
     /// One piece of work has run.
     One,
-    /// It is so late, in nanoseconds, and nothing has expired.
+    /// The clock has reached this time, in nanoseconds, and no work has expired.
     Late(u64),
 }
 
@@ -125,7 +128,8 @@ impl LocalShared {
         Turn { ran, has_work, next_alarm, busy: false }
     }
 
-    /// Drives until `future` is ready, which is polled here; while another thread drives, waits.
+    /// Drives until `future` is ready. Polls `future` on this thread. While another thread drives,
+    /// waits.
     pub(super) fn block_on<F: Future>(self: &Arc<Self>, future: F) -> F::Output {
         let mut future = pin!(future);
         let parking = ThreadParker::of_this_thread();
@@ -150,7 +154,7 @@ impl LocalShared {
 }
 
 impl DriverGuard<'_> {
-    /// Ends it; says whether work is left.
+    /// Stops driving. Returns whether work is left.
     fn leave(self) -> bool {
         let mut after = AfterUnlock::default();
         let mut core = self.inner.lock();
@@ -158,7 +162,7 @@ impl DriverGuard<'_> {
         let has_work = core.has_work();
         self.inner.release(core, wakes);
         after.run();
-        std::mem::forget(self); // it has left
+        std::mem::forget(self); // `core.leave` has run
         has_work
     }
 }

@@ -1,4 +1,4 @@
-//! What all handles of a `Local` share: its lock, how work comes in, and how it ends.
+//! The data that the handles of a `Local` share: its lock, the admission of work, and its end.
 
 use super::{
     builder::Config,
@@ -34,10 +34,10 @@ use std::{
     thread,
 };
 
-/// What its host has asked to be called with.
+/// The host's handler of [`Local::on_work`](super::Local::on_work).
 pub(super) type OnWork = Arc<dyn Fn(WorkHint) + Send + Sync>;
 
-/// The begun calls of a `Local` that is of a simulation.
+/// The calls of a `Local` that have begun, for the end of its simulation.
 #[derive(Default)]
 pub(super) struct Simulated {
     pub(super) suspended: SuspendedCalls,
@@ -49,15 +49,16 @@ pub(super) struct LocalShared {
     me: Weak<LocalShared>,
     pub(super) config: Config,
     pub(super) rules: Arc<SchedulingPolicy>,
-    /// Where its tasks have the time from.
+    /// The clock of its tasks.
     pub(super) clock: Option<Arc<clock::VirtualClock>>,
     core: Mutex<LocalState>,
-    /// Nothing comes in by it: whoever submits, and whoever drives, takes the lock.
+    /// An unused ring, which `Admit` requires: each submit and each step of the driver takes the
+    /// lock.
     inbox: Arc<Ring<Work>>,
     pub(super) on_work: Mutex<Option<OnWork>>,
-    /// The blocking wait of its driver.
+    /// The blocking wait of the driver.
     pub(super) blocked: Mutex<Option<BlockedWaiter>>,
-    /// In a simulation, the calls whose futures are pending, and those that run.
+    /// In a simulation, the calls whose futures are pending, and the running calls.
     pub(super) simulated: Option<Simulated>,
 }
 
@@ -90,12 +91,12 @@ impl LocalShared {
         inner
     }
 
-    /// No user code runs, and nobody is woken, while this is held.
+    /// Takes the lock. While it is held, no user code runs and no waker is woken.
     pub(super) fn lock(&self) -> MutexGuard<'_, LocalState> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Releases the lock, then does what came out of it.
+    /// Releases the lock, then wakes, drops entries that are out of date, and notifies the host.
     pub(super) fn release(&self, mut core: MutexGuard<'_, LocalState>, wakes: WakeList) {
         let HostNotice { wakes: more, tell } = core.notice();
         self.rules.publish_earliest(core.injector.queue.lanes().earliest());
@@ -108,7 +109,7 @@ impl LocalShared {
         }
     }
 
-    /// The same with all that is user code left to `batch`.
+    /// Like [`release`](Self::release), but leaves all user code to `batch`.
     pub(super) fn release_into(&self, mut core: MutexGuard<'_, LocalState>, wakes: WakeList, batch: &mut EndBatch) {
         let HostNotice { wakes: more, tell } = core.notice();
         self.rules.publish_earliest(core.injector.queue.lanes().earliest());
@@ -128,12 +129,12 @@ impl LocalShared {
         }
     }
 
-    /// This thread is ours until what this gives is dropped, and has our time.
+    /// Enters this executor and its clock on the calling thread, until the guards are dropped.
     pub(super) fn enter(&self) -> (thread_context::EnterGuard, clock::ClockGuard) {
         (thread_context::enter_executor(self.id, self.me.clone()), clock::enter(self.clock.clone()))
     }
 
-    /// What its queue is at, at this moment.
+    /// Returns the counts of the queue at this moment.
     pub(super) fn figures(&self) -> Figures {
         let mut core = self.lock();
         let (figures, wakes) = core.injector.figures();
@@ -141,7 +142,8 @@ impl LocalShared {
         figures
     }
 
-    /// For one that waits for an empty moment from now on, what to remember; `None`: this is one.
+    /// Returns the value that a wait for an empty moment compares with, or `None` if the `Local` is
+    /// empty now.
     pub(super) fn emptied(&self) -> Option<u64> {
         let mut core = self.lock();
         let (_, wakes) = core.injector.figures();
@@ -150,7 +152,7 @@ impl LocalShared {
         emptied
     }
 
-    /// The task of the first call that waits. Entries before it that are out of date go.
+    /// Returns the task of the first queued call. Removes entries before it that are out of date.
     pub(super) fn next_task(&self) -> Option<&'static TaskInfo> {
         let mut core = self.lock();
         let (next, wakes) = core.next_task();
@@ -158,7 +160,7 @@ impl LocalShared {
         next
     }
 
-    /// Whether this thread drives, or is the one that would have to.
+    /// Returns whether the calling thread drives, or is the owner while no thread drives.
     pub(super) fn is_driven_by_us(&self) -> bool {
         let (core, here) = (self.lock(), thread::current().id());
         core.driver.unwrap_or(core.owner) == here
@@ -172,7 +174,8 @@ impl LocalShared {
 
     // ----- the end
 
-    /// Refuses calls from outside from now on. What was accepted is still run by whoever drives.
+    /// Rejects calls from outside from now on. The accepted calls still run when the `Local` is
+    /// driven.
     pub(super) fn close(&self) {
         let mut core = self.lock();
         core.closed = true;
@@ -181,7 +184,7 @@ impl LocalShared {
         self.release(core, wakes);
     }
 
-    /// The same, but what is queued ends. Gives the number of calls.
+    /// Like [`close`](Self::close), but ends the queued calls. Returns their number.
     pub(super) fn shutdown_now(&self) -> usize {
         let mut core = self.lock();
         core.closed = true;
@@ -196,12 +199,14 @@ impl LocalShared {
         number
     }
 
-    /// The last handle has gone, so nobody drives any more: what waits ends, and so does what goes on later.
+    /// Ends the queued calls because the last handle was dropped and no thread can drive any more.
+    /// Futures that would continue later are dropped.
     pub(super) fn close_abandoned(&self) {
         self.abandon_as(EndReason::Closed);
     }
 
-    /// The simulation is over that it is of: all its calls end. This thread drops their arguments and futures.
+    /// Ends all calls because the simulation is over. This thread drops their arguments and
+    /// futures.
     fn end_with_simulation(&self) {
         self.abandon_as(EndReason::SimulationOver);
         let mut batch = EndBatch::default();
@@ -255,13 +260,13 @@ impl<S: TaskSet> Admit<S> for LocalShared {
         }
     }
 
-    /// Never asked: the builder refuses `CallerRuns`.
+    /// Never called: the builder rejects `CallerRuns`.
     fn run_on_caller(&self, call: CallRef<CallSlot<S>>) {
         call.discard(EndReason::Unsupported);
     }
 }
 
-/// The waits of one kind at an executor, each a home of its own.
+/// Defines a `WaiterHome` for each kind of wait on a `Local`.
 macro_rules! homes {
     ($($(#[$doc:meta])* $name:ident: $($set:ident).+;)*) => {$(
         $(#[$doc])*
@@ -284,11 +289,11 @@ macro_rules! homes {
 }
 
 homes! {
-    /// Those that wait for the empty moment.
+    /// The home of the waiters for an empty moment.
     Emptied: injector.queue.drained;
-    /// Those that wait for work.
+    /// The home of the waiters for work.
     Watchers: watchers;
-    /// Those that wait for the driver to go.
+    /// The home of the waiters until the driver stops.
     Leavers: driver_waiters;
 }
 

@@ -1,15 +1,16 @@
-//! Driving along a mock clock: for tests of what is delayed, and what expires.
+//! Driving a `Local` along a mock clock, for tests of delays and expirations.
 
 use super::{Local, Turn};
 use crate::time::MockClock;
 use std::time::Duration;
 
 impl Local {
-    /// Moves the clock forward, from alarm to alarm, and runs at each moment what there is to run: as if it were driven all the
-    /// time. Gives the sum of the turns.
+    /// Moves the clock forward by `by`, from alarm to alarm, and runs the work that is due at each
+    /// alarm, as if a thread drove all the time. Returns the sum of the turns.
     ///
-    /// To move it while nobody drives, and see what expires by that, advance the [clock](MockClock::advance) itself. To run so many
-    /// tasks say [`run_one`](Self::run_one) so often, to run what has expired [`run_expired`](Self::run_expired).
+    /// To move the clock without driving, and see what expires, use [`MockClock::advance`]. To run
+    /// a number of tasks, call [`run_one`](Self::run_one) that often. To run expired work only, use
+    /// [`run_expired`](Self::run_expired).
     ///
     /// ```
     /// use nanolith::{Local, prelude::*, time::{HOUR, MockClock, sleep}};
@@ -47,8 +48,9 @@ impl Local {
         }
     }
 
-    /// Runs everything, what is delayed included: whenever there is nothing to run, moves the clock to its next alarm. It goes on
-    /// until there is none left, so not with something that begins again and again: say [`advance`](Self::advance) for that.
+    /// Runs all work, including delayed work: when there is no work to run, moves the clock to its
+    /// next alarm. Returns when no alarm is left. So this never returns if a task repeats without
+    /// end; use [`advance`](Self::advance) for that.
     ///
     /// ```
     /// use nanolith::{Local, prelude::*, time::{HOUR, MockClock, sleep}};

@@ -1,7 +1,11 @@
-//! An executor that its owner drives: a game loop, a window's thread, a `main` without threads, a test.
+//! An executor without threads, whose owner runs its work: in a game loop, a window's event loop, a
+//! single-threaded `main`, or a test.
 //!
-//! `core` is its state under one lock, `driving` runs the work, `executor` says how its tasks and its owner wait, `turn` and
-//! `work` are what the host's loop sees, `flush` moves a mock clock along.
+//! - `local_shared`, `state`: the shared data and its lock.
+//! - `driver`, `run`: running the work, and the methods that do so. `mock_time`: running along a
+//!   mock clock.
+//! - `backend`: how its tasks and its owner wait. `notify`: notifying the host of work. `drained`:
+//!   the wait for an empty moment.
 
 mod backend;
 mod builder;
@@ -28,11 +32,11 @@ use crate::{
 };
 use std::{fmt, sync::Arc};
 
-/// An executor without threads: whoever owns it runs its work, when they have time for it.
+/// An executor without threads: its owner runs its work, on its own thread, when it has time.
 ///
-/// So it lives in the loop of a host, as React's scheduler does: calls come from any thread and wait in order of expiration, as
-/// a [`Pool`](crate::Pool)'s do, and the host gives them a few milliseconds in each round. Tasks run on the host's thread
-/// alone.
+/// Calls arrive from any thread and are queued in order of expiration, as in a
+/// [`Pool`](crate::Pool). The host's loop gives them a few milliseconds in each round, like React's
+/// scheduler. Tasks run on the host's thread only.
 ///
 /// ```
 /// use nanolith::{Local, prelude::*};
@@ -49,26 +53,32 @@ use std::{fmt, sync::Arc};
 ///
 /// # Driving
 ///
-/// One thread drives at a time, by [`run_for`](Self::run_for) and its like, or [`block_on`](Self::block_on). A second that tries
-/// to gets a report that says [so](Turn::is_busy), and so does a task that tries to drive what drives it. The owner is the thread
-/// that made it, until another drives: then it is that one.
+/// One thread drives at a time, with [`run_for`](Self::run_for) and similar methods, or with
+/// [`block_on`](Self::block_on). If a second thread tries to drive, it receives a
+/// [busy](Turn::is_busy) report. So does a task that tries to drive the executor that runs it. The
+/// owner is the thread that created the `Local`, until another thread drives: then that thread is
+/// the owner.
 ///
-/// What the owner waits for here (`.wait()` on a call, for room, for [`drained`](Self::drained), for the calls of a scope or a
-/// group), it would wait for in vain: so it drives meanwhile. A call that it waits for is run at once, if it is still queued. So does a task's wait, but only what was begun
-/// before goes on meanwhile, and what that waits for, since the task may hold a lock. To `.await` a call in a foreign executor's
-/// `block_on` drives nothing.
+/// A blocking wait of the owner drives meanwhile, because no other thread would run the work. This
+/// holds for `.wait()` on a call, for queue room, for [`drained`](Self::drained), and for the calls
+/// of a scope or a group. If the awaited call is still queued, it runs at once.
+///
+/// A blocking wait of a task drives too. It continues only calls that have begun, and the calls
+/// that those wait for, since the task may hold a lock. An `.await` on a call inside another
+/// executor's `block_on` drives nothing.
 ///
 /// # Its end
 ///
-/// It is a handle: clones share one executor. When the last is dropped nobody can drive any more. So what is queued then ends as
-/// [`CallError::Closed`](crate::CallError::Closed), and a future that would go on later is dropped, which ends its call as
+/// A `Local` is a handle: clones share one executor. When the last clone is dropped, no thread can
+/// drive any more. Queued calls then end as [`CallError::Closed`](crate::CallError::Closed). A
+/// future that would continue later is dropped, which ends its call as
 /// [`CallError::Lost`](crate::CallError::Lost).
 #[derive(Clone)]
 pub struct Local {
     last: Arc<Last>,
 }
 
-/// Ends what waits when the last handle goes.
+/// A guard that ends the queued work when the last handle is dropped.
 struct Last(Arc<LocalShared>);
 
 impl Drop for Last {
@@ -84,8 +94,8 @@ impl Default for Local {
 }
 
 impl Local {
-    /// One with the default settings, which this thread owns. Within a [`MockClock`](crate::time::MockClock), it has its time
-    /// from there.
+    /// Creates a `Local` with the default settings, owned by the calling thread. Within a
+    /// [`MockClock`](crate::time::MockClock), the `Local` uses that clock.
     #[must_use]
     pub fn new() -> Self {
         Self::of(LocalShared::new(builder::Config::default()))
@@ -95,7 +105,7 @@ impl Local {
         Self { last: Arc::new(Last(inner)) }
     }
 
-    /// The settings of a new one.
+    /// Returns a builder with the default settings.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -111,7 +121,7 @@ impl Local {
         &self.last.0
     }
 
-    /// The name, which [`current`](crate::current) tells.
+    /// Returns the name, which [`current`](crate::current) reports.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner().config.name
@@ -119,8 +129,8 @@ impl Local {
 
     // ----- while it runs
 
-    /// Starts no queued call any more, but for those that somebody waits for. Calls are accepted as before, and those that were
-    /// begun go on.
+    /// Starts no more queued calls, except calls that a task or the owner waits for. Calls are
+    /// still accepted, and calls that have begun continue.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -138,50 +148,51 @@ impl Local {
         self.inner().set_paused(true);
     }
 
-    /// Starts queued calls again, when it is driven.
+    /// Lets queued calls start again, when the `Local` is driven.
     pub fn resume(&self) {
         self.inner().set_paused(false);
     }
 
-    /// Whether it is paused.
+    /// Returns whether the `Local` is paused.
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.inner().lock().paused
     }
 
-    // ----- figures: each true at the moment when it was read
+    // ----- counts, each read at one moment
 
-    /// Calls from outside that wait for their turn.
+    /// Returns the number of queued calls from outside.
     #[must_use]
     pub fn queue_len(&self) -> usize {
         self.inner().figures().queued_outside
     }
 
-    /// Calls that wait beyond the bound: those that running tasks submitted, and those that resume.
+    /// Returns the number of calls queued beyond the bound: calls that running tasks submitted, and
+    /// calls that resume.
     #[must_use]
     pub fn overflow(&self) -> usize {
         self.inner().figures().overflow
     }
 
-    /// Tasks that run now: one at most.
+    /// Returns the number of running tasks: 0 or 1.
     #[must_use]
     pub fn active(&self) -> usize {
         self.inner().lock().active.min(1)
     }
 
-    /// Calls that were accepted and are not over: queued, running and suspended.
+    /// Returns the number of accepted calls that are not over: queued, running and suspended calls.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.inner().figures().in_flight
     }
 
-    /// Calls that were begun and are over.
+    /// Returns the number of calls that have begun and are over.
     #[must_use]
     pub fn completed(&self) -> u64 {
         self.inner().figures().completed
     }
 
-    /// The task that would run next, if nothing more urgent came.
+    /// Returns the task that would run next, if no more urgent call arrived.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -198,8 +209,9 @@ impl Local {
 
     // ----- the end
 
-    /// Waits for the first moment, from this call on, when no call is queued, running or suspended, even if others come at once.
-    /// The owner's wait drives.
+    /// Waits until, at some moment from this call on, no call is queued, running or suspended. Such
+    /// a moment counts even if new calls arrive right after it. A blocking wait of the owner
+    /// drives.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -214,8 +226,8 @@ impl Local {
         Drained::new(self.inner().clone())
     }
 
-    /// Accepts no more calls but those of its running tasks; those that it has accepted are still run by whoever drives, also
-    /// where it was paused, which ends by this.
+    /// Closes the `Local`: from now on it accepts only calls of its running tasks. The accepted
+    /// calls still run when it is driven. A pause ends.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -233,8 +245,9 @@ impl Local {
         self.inner().close();
     }
 
-    /// Closes, and ends the queued calls as [`CallError::Cancelled`](crate::CallError::Cancelled). Gives their number. Calls
-    /// that were begun go on.
+    /// Closes the `Local`, and ends the queued calls as
+    /// [`CallError::Cancelled`](crate::CallError::Cancelled). Returns the number of those calls.
+    /// Calls that have begun continue.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -248,7 +261,7 @@ impl Local {
         self.inner().shutdown_now()
     }
 
-    /// Whether it was closed.
+    /// Returns whether the `Local` is closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.inner().lock().closed

@@ -1,4 +1,4 @@
-//! How a host hears that there is work.
+//! Notifying a host that a `Local` has work: a handler, and a future.
 
 use super::{Local, local_shared::Watchers, state::LocalState};
 use crate::{
@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-/// What is known of the work that came to an idle [`Local`].
+/// A description of the work that arrived at an idle [`Local`].
 ///
 /// ```
 /// use nanolith::{Local, prelude::*};
@@ -38,13 +38,14 @@ impl WorkHint {
         Self { expires_in }
     }
 
-    /// How long it may be kept waiting, at most: until the first of it expires. Zero: it has.
+    /// Returns how long the work may wait at most: the time until the first of it expires. Zero if
+    /// it has expired.
     #[must_use]
     pub fn expires_in(&self) -> Duration {
         self.expires_in
     }
 
-    /// Whether it is to run at once.
+    /// Returns whether the work should run at once.
     #[must_use]
     pub fn is_expired(&self) -> bool {
         self.expires_in.is_zero()
@@ -52,12 +53,14 @@ impl WorkHint {
 }
 
 impl Local {
-    /// Calls `handler` when work comes and nobody drives: once, until it is driven the next time. So the host posts a message to
-    /// its own loop. A later handler takes the place of an earlier one.
+    /// Sets a handler that is called when work arrives while no thread drives. It is called once,
+    /// until the next turn. The handler can post a message to the host's loop. A later handler
+    /// replaces an earlier handler.
     ///
-    /// It is called on the thread that brings the work: another's, or a timer's. So it is brief, and does not drive. A handle on
-    /// this very `Local` in it would keep that for ever. If it panics, nothing comes of that. What is
-    /// [left](crate::local::Turn::has_work) after a turn is not told of again.
+    /// The handler runs on the thread that submits or wakes the work: any thread, or the timer
+    /// thread. So it should be brief, and must not drive. A handle of this `Local` inside the
+    /// handler keeps the `Local` alive for ever. A panic of the handler is ignored. Work that is
+    /// [left](crate::local::Turn::has_work) after a turn does not call the handler again.
     ///
     /// ```
     /// use nanolith::{Local, prelude::*};
@@ -86,7 +89,7 @@ impl Local {
         self.inner().release(core, WakeList::default());
     }
 
-    /// Waits until there is work that nobody is at.
+    /// Waits until there is work and no thread drives.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -105,7 +108,8 @@ impl Local {
     }
 }
 
-/// Ends when there is work that nobody is at: made by [`Local::work_available`].
+/// A future that completes when there is work and no thread drives. Made by
+/// [`Local::work_available`].
 ///
 /// ```
 /// # use nanolith::{Local, prelude::*};
@@ -118,14 +122,14 @@ impl Local {
 ///
 /// # Cancel safety
 ///
-/// May be dropped and asked for again at any time.
+/// The future can be dropped and created again at any time.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct WorkAvailable {
     waiter: Registration<Watchers>,
 }
 
 impl WorkAvailable {
-    /// Blocks until then.
+    /// Blocks until there is work and no thread drives.
     pub fn wait(self) {
         block_on::block_on_any(self);
     }

@@ -1,4 +1,4 @@
-//! What the owner's loop calls, and the report it gets.
+//! The methods with which a host's loop drives a `Local`, and the report that they return.
 
 use super::{Local, driver::StopCondition};
 use crate::time::clock;
@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What came of driving a [`Local`] for a while.
+/// The report of a turn: driving a [`Local`] for a while.
 ///
 /// ```
 /// use nanolith::{Local, prelude::*};
@@ -32,33 +32,35 @@ impl Turn {
         Self { busy: true, ..Self::default() }
     }
 
-    /// Another turn followed this one.
+    /// Returns the report of this turn and the `next` turn together.
     pub(super) fn then(self, next: Self) -> Self {
         Self { ran: self.ran + next.ran, ..next }
     }
 
-    /// How many tasks were run, or went on: calls that began, and futures that were woken. What a task ran while it waited for
-    /// it does not count.
+    /// Returns the number of tasks that ran: calls that began, and futures that continued. Calls
+    /// that a task ran while it waited for them do not count.
     #[must_use]
     pub fn ran(&self) -> usize {
         self.ran
     }
 
-    /// Whether there may be more to run: drive again soon. Nobody is told of it in another way, but of what comes to a `Local`
-    /// that had none left.
+    /// Returns whether there may be more work to run. If so, drive again soon: the host is not
+    /// notified of this work in another way, only of work that arrives when none was left.
     #[must_use]
     pub fn has_work(&self) -> bool {
         self.has_work
     }
 
-    /// How long until the next timer rings, of all that go by the same clock: `None`, if there is none. For hosts that would
-    /// sleep until then; what a timer brings is [told](Local::on_work) besides.
+    /// Returns the time until the next timer of the same clock fires, or `None` if there is none. A
+    /// host can sleep until then. The work that a timer brings also calls the handler of
+    /// [`on_work`](Local::on_work).
     #[must_use]
     pub fn next_alarm(&self) -> Option<Duration> {
         self.next_alarm
     }
 
-    /// Whether nothing was done, since it is driven already: by another thread, or by the one whose task asked.
+    /// Returns whether no work was run because the `Local` is driven already: by another thread, or
+    /// by the thread whose task called this.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         self.busy
@@ -66,10 +68,11 @@ impl Turn {
 }
 
 impl Local {
-    /// Runs work in order of expiration, until `budget` is used or there is none. It does not wait.
+    /// Runs work in order of expiration, until `budget` is used or no work is left. Does not wait.
     ///
-    /// What has expired is run beyond the budget, too: it was kept waiting long enough. So a budget of zero runs that alone. A task
-    /// is never interrupted: one that is long asks [`should_yield`](crate::Context::should_yield).
+    /// Expired work runs even beyond the budget, because it has waited long enough. So a budget of
+    /// zero runs expired work only. A task is never interrupted; a long task asks
+    /// [`should_yield`](crate::Context::should_yield).
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -93,7 +96,7 @@ impl Local {
         self.inner().turn(|| StopCondition::Late(clock::now().saturating_add(clock::nanos(budget))))
     }
 
-    /// The same until a moment.
+    /// Runs work in order of expiration, until `deadline` or until no work is left.
     ///
     /// ```
     /// # use nanolith::Local;
@@ -108,7 +111,7 @@ impl Local {
         })
     }
 
-    /// The same for a slice: [`LocalBuilder::slice`](super::LocalBuilder::slice).
+    /// Runs work for a slice: see [`LocalBuilder::slice`](super::LocalBuilder::slice).
     ///
     /// ```
     /// # use nanolith::Local;
@@ -121,7 +124,8 @@ impl Local {
         self.run_for(self.inner().config.schedule.slice)
     }
 
-    /// Runs work until there is none, the work that comes of it included. It does not wait for what is suspended.
+    /// Runs work until none is left, including the work that arrives meanwhile. Does not wait for
+    /// suspended calls.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -136,7 +140,7 @@ impl Local {
         self.inner().turn(|| StopCondition::Idle)
     }
 
-    /// Runs what is next. Says whether there was any.
+    /// Runs the next work. Returns whether there was any.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -151,7 +155,7 @@ impl Local {
         self.inner().turn(|| StopCondition::One).ran > 0
     }
 
-    /// Runs what has expired: what was kept waiting for longer than its priority allows.
+    /// Runs expired work: work that has waited longer than its priority allows.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -167,8 +171,8 @@ impl Local {
         self.run_for(Duration::ZERO)
     }
 
-    /// Drives until `future` is ready, which is polled on this thread, between tasks; sleeps while there is nothing to run. While
-    /// another thread drives, it waits.
+    /// Drives until `future` is ready. Polls `future` on this thread, between tasks. Sleeps while
+    /// there is no work to run. While another thread drives, waits.
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
@@ -183,7 +187,8 @@ impl Local {
     /// # Ok::<(), CallError>(())
     /// ```
     ///
-    /// Within one of its own tasks, only what was begun goes on, and what that waits for.
+    /// Within a task of this `Local`, only calls that have begun continue, and the calls that those
+    /// wait for.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.inner().block_on(future)
     }

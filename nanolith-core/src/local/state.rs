@@ -1,5 +1,5 @@
-//! The state of a `Local` under its one lock: the queue, who drives it, and who is to hear of work. Pure data; what is to be
-//! done outside the lock is given back.
+//! The data of a `Local` under its one lock: the queue, the driver, and the waiters for work. Pure
+//! data: the methods return the actions that run after the lock is released.
 
 use crate::util::prefetch::PrefetchTarget;
 use crate::{
@@ -20,9 +20,9 @@ use std::{
     time::Duration,
 };
 
-/// What waits in the lanes.
+/// An entry of the lanes.
 pub(super) enum Work {
-    /// A call that nobody has begun, unless its entry is out of date.
+    /// A call that has not begun, unless its entry is out of date.
     Call(CallRef<dyn ErasedCall>),
     /// A future that was woken.
     Resume(async_task::Runnable),
@@ -48,45 +48,45 @@ impl QueueItem for Work {
 
 pub(super) struct LocalState {
     pub(super) injector: Injector<Work>,
-    /// The thread that drives it now.
+    /// The thread that drives now.
     pub(super) driver: Option<ThreadId>,
-    /// The thread that made it, or drove it last: what that waits for, it brings about itself.
+    /// The thread that created the `Local`, or that drove it last. A wait of this thread drives.
     pub(super) owner: ThreadId,
-    /// Whose thread the driver is otherwise, and whether it holds a slot there.
+    /// The executor that the driver's thread belongs to outside of this `Local`.
     pub(super) outer_executor: Option<Weak<dyn Backend>>,
-    /// Tasks on the driver's stack: at most one runs, the others wait.
+    /// The number of tasks on the driver's stack. At most one runs; the others wait.
     pub(super) active: usize,
-    /// The calls among them that were run from the queue, by address.
+    /// The addresses of the calls among them that were run from the queue.
     pub(super) begun: Vec<usize>,
-    /// Queued calls that futures of ours wait for.
+    /// Queued calls that futures of this `Local` wait for.
     awaited: VecDeque<CallRef<dyn ErasedCall>>,
-    /// How many there may be before those that have begun go.
+    /// The length of `awaited` at which calls that have begun are removed.
     sweep_at: usize,
     pub(super) paused: bool,
     pub(super) closed: bool,
-    /// Nobody can drive it any more.
+    /// Whether the last handle was dropped, so that no thread can drive.
     pub(super) abandoned: bool,
-    /// Whether the host was told of work since it was driven last.
+    /// Whether the host was notified of work since the last turn.
     pub(super) notified: bool,
-    /// The driver sleeps until there is work.
+    /// The waker of the driver, while it sleeps until there is work.
     driver_waker: SingleWaiter,
-    /// They wait for work.
+    /// Waiters for work.
     pub(super) watchers: WaiterSet,
-    /// They wait for the driver to go.
+    /// Waiters until the driver stops.
     pub(super) driver_waiters: WaiterSet,
-    /// Entries that are out of date: dropped off the lock.
+    /// Entries that are out of date, to be dropped after the lock is released.
     spent: Vec<Work>,
 }
 
-/// So many calls may be urged before those that have begun are looked for.
+/// The least number of awaited calls at which calls that have begun are removed.
 const SWEEP: usize = 64;
 
-/// Who is to hear of work, once the lock is released.
+/// The waiters to wake because of work, once the lock is released.
 #[derive(Default)]
 #[must_use = "somebody waits for this"]
 pub(super) struct HostNotice {
     pub(super) wakes: WakeList,
-    /// In how long the first of it expires: for the host's callback.
+    /// The time until the first work expires, for the host's handler.
     pub(super) tell: Option<Duration>,
 }
 
@@ -114,13 +114,14 @@ impl LocalState {
 
     // ----- work
 
-    /// Whether calls that nobody waits for stay where they are: it is paused, or a task waits, which may hold a lock that they
-    /// would want. What has begun goes on.
+    /// Returns whether queued calls that no task waits for stay queued. That is so if the `Local`
+    /// is paused, or if a task waits, which may hold a lock that they would take. Calls that have
+    /// begun continue.
     fn is_held(&self) -> bool {
         self.paused || self.active > 0
     }
 
-    /// Whether there is work that may be run now.
+    /// Returns whether there is work that may run now.
     pub(super) fn has_work(&mut self) -> bool {
         let held = self.is_held();
         let queue = &self.injector.queue;
@@ -130,7 +131,8 @@ impl LocalState {
         }
     }
 
-    /// Whether a future of ours waits for a queued call of ours. Calls that have begun since go: so each is looked at once.
+    /// Returns whether a future of this `Local` waits for a queued call of it. Removes calls that
+    /// have begun since, so each call is looked at once.
     fn has_urged(&mut self) -> bool {
         while self.awaited.front().is_some_and(|call| !call.is_queued()) {
             self.spent.extend(self.awaited.pop_front().map(Work::Call));
@@ -138,7 +140,8 @@ impl LocalState {
         !self.awaited.is_empty()
     }
 
-    /// The next live work, which is begun by this; `may` says whether to run what expires then.
+    /// Takes the next work, skips entries that are out of date, and marks a call as begun. `may`
+    /// decides by the expiration whether to run the work.
     pub(super) fn take(&mut self, may: &mut dyn FnMut(u64) -> bool) -> (Option<Work>, WakeList) {
         if self.is_held() {
             return if may(u64::MAX) { self.take_begun() } else { (None, WakeList::default()) };
@@ -164,7 +167,8 @@ impl LocalState {
         (None, wakes)
     }
 
-    /// The task of the first call that waits for its turn. Entries before it that are out of date go: so each is looked at once.
+    /// Returns the task of the first queued call. Removes entries before it that are out of date,
+    /// so each entry is looked at once.
     pub(super) fn next_task(&mut self) -> (Option<&'static TaskInfo>, WakeList) {
         let mut wakes = WakeList::default();
         loop {
@@ -180,7 +184,7 @@ impl LocalState {
         }
     }
 
-    /// The same of what was begun, and of what that waits for.
+    /// Takes the next work among woken futures, and among the calls that those wait for.
     fn take_begun(&mut self) -> (Option<Work>, WakeList) {
         if let Some(work) = self.injector.queue.pop_resumed() {
             self.injector.queue.on_resume();
@@ -196,7 +200,7 @@ impl LocalState {
         (None, WakeList::default())
     }
 
-    /// A future of ours waits for a queued call of ours.
+    /// Records that a future of this `Local` waits for a queued call of it.
     pub(super) fn urge(&mut self, call: CallRef<dyn ErasedCall>) {
         if self.awaited.len() >= self.sweep_at {
             let (stay, gone) = mem::take(&mut self.awaited).into_iter().partition(|call| call.is_queued());
@@ -208,7 +212,7 @@ impl LocalState {
         self.awaited.push_back(call);
     }
 
-    /// Everything that waits, at the end: calls, of which the first are claimed, and futures.
+    /// Takes all queued work, at the end: claimed calls, and futures if `futures_too`.
     pub(super) fn take_all(
         &mut self,
         futures_too: bool,
@@ -231,32 +235,33 @@ impl LocalState {
         futures.iter().for_each(|_| self.injector.queue.on_resume());
         if !futures_too {
             for work in futures.drain(..) {
-                self.injector.queue.resume(0, Work::Resume(work)); // begun calls go on
+                self.injector.queue.resume(0, Work::Resume(work)); // calls that have begun continue
             }
         }
         (calls, futures, wakes)
     }
 
-    /// What is to be dropped after the lock is released.
+    /// Takes the entries to drop after the lock is released.
     pub(super) fn spent(&mut self) -> Vec<Work> {
         let mut spent = self.injector.take_stale();
         spent.append(&mut self.spent);
         spent
     }
 
-    // ----- who is to hear of work
+    // ----- notifying of work
 
-    /// The driver sleeps until there is some, or until it is woken for another reason.
+    /// Registers the driver's waker. The driver sleeps until there is work, or until another
+    /// wake-up.
     pub(super) fn sleep(&mut self, waker: NewWaker, after: &mut AfterUnlock) {
         self.driver_waker.register(waker, after);
     }
 
-    /// Whether there is work and no thread at it.
+    /// Returns whether there is work and no thread drives.
     pub(super) fn has_work_for_driver(&mut self) -> bool {
         self.driver.is_none() && self.has_work()
     }
 
-    /// Who is to hear of what waits now.
+    /// Takes the waiters to wake because of the queued work.
     pub(super) fn notice(&mut self) -> HostNotice {
         if !self.has_work() {
             return HostNotice::default();
@@ -271,7 +276,7 @@ impl LocalState {
         HostNotice { wakes: self.watchers.take_all(), tell }
     }
 
-    /// The driver goes. `reports` says that its host knows what is left.
+    /// Removes the driver. `reports` says that a report tells the host how much work is left.
     pub(super) fn leave(&mut self, reports: bool, after: &mut AfterUnlock) -> WakeList {
         self.driver = None;
         self.outer_executor = None;
