@@ -1,4 +1,4 @@
-//! Members that come after the start of a cluster, to be waited for.
+//! The futures that wait for members to join a cluster after its launch, and their errors.
 
 use super::{
     cluster_shared::{ClusterShared, MemberId},
@@ -19,10 +19,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A member's start, whatever its `#[init]` may fail with.
+/// A future of a member's start, with the error type of `#[init]` erased.
 pub(super) type Starting<S> = Pin<Box<dyn Future<Output = Result<ServiceRef<S>, LaunchError<InitError>>> + Send>>;
 
-/// Why a member was not added.
+/// The error of adding a member.
 ///
 /// ```
 /// use nanolith::{AddError, prelude::*};
@@ -35,7 +35,7 @@ pub(super) type Starting<S> = Pin<Box<dyn Future<Output = Result<ServiceRef<S>, 
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AddError {
-    /// It did not start.
+    /// The member did not start.
     Failed(MemberId, LaunchError<InitError>),
     /// The cluster is closed.
     Closed,
@@ -59,7 +59,8 @@ impl Error for AddError {
     }
 }
 
-/// The start of one more member: made by [`ClusterControl::add`](crate::ClusterControl::add).
+/// A future that waits for the start of one more member. Made by
+/// [`ClusterControl::add`](crate::ClusterControl::add).
 ///
 /// ```
 /// use nanolith::{Adding, prelude::*};
@@ -73,11 +74,11 @@ impl Error for AddError {
 ///
 /// # Errors
 ///
-/// The member did not start, or the cluster is closed: see [`AddError`].
+/// [`AddError`] if the member did not start, or the cluster is closed.
 ///
 /// # Cancel safety
 ///
-/// Dropped, the member is not added, and closes as soon as it has started.
+/// If the future is dropped, the member is not added, and closes as soon as it has started.
 #[must_use = "the member joins when this is awaited or waited on"]
 pub struct Adding<S: TaskSet> {
     cluster: Arc<ClusterShared<S>>,
@@ -102,7 +103,7 @@ impl<S: TaskSet> Adding<S> {
     ///
     /// # Errors
     ///
-    /// The member did not start, or the cluster is closed: see [`AddError`].
+    /// [`AddError`] if the member did not start, or the cluster is closed.
     pub fn wait(self) -> Result<MemberId, AddError> {
         match block_on::block_on(self, None) {
             Ok(added) => added,
@@ -124,7 +125,7 @@ impl<S: TaskSet> Adding<S> {
         Poll::Ready(joined)
     }
 
-    /// The member comes no more, or has come.
+    /// Counts the member as no longer starting: it has joined, or will not join.
     fn end(&mut self) {
         if let Some(Ok(_)) = self.start.take() {
             self.cluster.has_started();
@@ -152,7 +153,7 @@ impl<S: TaskSet> fmt::Debug for Adding<S> {
     }
 }
 
-/// Members that come or go until there are as many as was asked for: made by
+/// A future that waits until a cluster has the requested number of members. Made by
 /// [`ClusterControl::resize`](crate::ClusterControl::resize).
 ///
 /// ```
@@ -167,11 +168,13 @@ impl<S: TaskSet> fmt::Debug for Adding<S> {
 ///
 /// # Errors
 ///
-/// The first member that did not start, once the others have: they stay. See [`AddError`].
+/// The [`AddError`] of the first member that did not start, after the other members have started.
+/// Those members stay.
 ///
 /// # Cancel safety
 ///
-/// Dropped, members that have not started are not added; those that close go on closing.
+/// If the future is dropped, members that have not started are not added. Members that close still
+/// close.
 #[must_use = "members join when this is awaited or waited on"]
 pub struct Resizing<S: TaskSet> {
     adding: Vec<Adding<S>>,
@@ -184,7 +187,7 @@ impl<S: TaskSet> Resizing<S> {
         Self { adding, closing: Some(closing), failed: None }
     }
 
-    /// Blocks until those that come have started, and those that go are over.
+    /// Blocks until the new members have started, and the removed members have ended.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -197,7 +200,7 @@ impl<S: TaskSet> Resizing<S> {
     ///
     /// # Errors
     ///
-    /// The first member that did not start: see [`AddError`].
+    /// The [`AddError`] of the first member that did not start.
     pub fn wait(self) -> Result<(), AddError> {
         match block_on::block_on(self, None) {
             Ok(resized) => resized,
@@ -219,7 +222,7 @@ impl<S: TaskSet> Future for Resizing<S> {
             }
         });
         if let Some(Poll::Ready(_)) = closing.as_mut().map(|closing| Pin::new(closing).poll(cx)) {
-            *closing = None; // how they end is theirs
+            *closing = None; // the errors of removed members are ignored
         }
         if !adding.is_empty() || closing.is_some() {
             return Poll::Pending;

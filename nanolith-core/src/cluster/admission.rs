@@ -1,4 +1,4 @@
-//! A call that waits for room in whichever member has some first.
+//! The wait of a call for queue room in any member of a cluster.
 
 use super::cluster_shared::{ClusterShared, Member};
 use crate::{
@@ -14,16 +14,16 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// A job that stands in the line of every member that has one. The first to have room takes it; those who come after it in the
-/// other lines move up.
+/// A job that waits for queue room in every member whose `OnFull` is `Wait`. The first member with
+/// queue room takes the job. The job then leaves the other queues of waiters.
 pub(super) struct ClusterAdmission<S: TaskSet> {
-    /// Its wait for members to come and go.
+    /// The registration that is woken when members join or leave.
     cluster: Registration<Arc<ClusterShared<S>>>,
     job: Option<Job<S>>,
     lines: Vec<Place<S>>,
 }
 
-/// A place in a member's line.
+/// The job's position among the callers that wait for a member's queue room.
 struct Place<S: TaskSet> {
     member: Arc<Member<S>>,
     ticket: Option<WaitTicket>,
@@ -40,7 +40,8 @@ impl<S: TaskSet> ClusterAdmission<S> {
         Self { cluster: Registration::new(cluster), job: Some(job), lines: Vec::new() }
     }
 
-    /// Stands in the lines of those who are members now, and in no others.
+    /// Updates `lines`: waits at each present member whose `OnFull` is `Wait`, and at no other
+    /// member.
     fn join_queues(&mut self) {
         let members = self.cluster.home().members();
         self.lines.retain(|line| members.iter().any(|member| member.id == line.member.id));
@@ -52,7 +53,8 @@ impl<S: TaskSet> ClusterAdmission<S> {
         }
     }
 
-    /// Asks each member. Ready with the job still there, none can take it, or its call is over.
+    /// Polls each member. If the result is ready and the job is still here, no member can take the
+    /// job, or its call is over.
     fn poll_members(&mut self, waker: &Waker) -> Poll<()> {
         let mut closed = Vec::new();
         for Place { member, ticket } in &mut self.lines {
@@ -77,7 +79,7 @@ impl<S: TaskSet> Future for ClusterAdmission<S> {
     type Output = Result<(), Refused<Job<S>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // Before the look at the members: a change after it wakes this.
+        // This comes before the members are read, so that a later change wakes this task.
         self.cluster.register(cx.waker());
         self.join_queues();
         if self.poll_members(cx.waker()).is_pending() {
@@ -85,7 +87,8 @@ impl<S: TaskSet> Future for ClusterAdmission<S> {
         }
         self.lines.clear();
         Poll::Ready(match self.job.take() {
-            // Nobody is left whose line one could stand in; there may be one who takes it at once, or says why not.
+            // No member is left to wait for. A member may accept the job at once, or return an
+            // error.
             Some(job) => self.cluster.home().send(job),
             None => Ok(()),
         })

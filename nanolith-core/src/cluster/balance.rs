@@ -1,4 +1,4 @@
-//! Which member a call goes to.
+//! The balancing policies of a cluster: choosing the member that a call goes to.
 
 use super::cluster_shared::{Member, MemberId};
 use crate::{meta::task_info::TaskInfo, task::TaskSet};
@@ -8,8 +8,8 @@ use std::{
     sync::Arc,
 };
 
-/// How a cluster chooses the member that a call goes to. A call of a member's own task goes to another member, if there is
-/// one.
+/// The policy by which a cluster chooses the member that a call goes to. A call of a member's own
+/// task goes to another member, if there is one.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -22,16 +22,20 @@ use std::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Balance {
-    /// The member with the fewest calls that wait or run, wherever they came from; among equals each in turn.
-    /// One that is about to start anew after a crash still counts: its calls wait for it.
+    /// The member with the fewest queued and running calls, from any caller. Equal members take
+    /// turns. A member that is about to restart after a crash still counts: its calls wait for the
+    /// restart.
     #[default]
     LeastBusy,
     /// Each member in turn.
     RoundRobin,
-    /// The less busy of two that are drawn by lot: nearly as even as `LeastBusy`, and looks at two members only.
+    /// The less busy of two randomly drawn members. Nearly as even as `LeastBusy`, and looks at two
+    /// members only. This is the [power of two
+    /// choices](https://en.wikipedia.org/wiki/Power_of_two_choices).
     PowerOfTwo,
-    /// All calls of one task go to one member, for as long as the members stay; when one goes, only its tasks move. Calls
-    /// that are to be kept together by a key of yours go through [`ClusterControl::use_key`](crate::ClusterControl::use_key).
+    /// All calls of one task go to one member, while the members stay the same. When a member
+    /// leaves, only its tasks move. To keep calls together by a key of your own, use
+    /// [`ClusterControl::use_key`](crate::ClusterControl::use_key).
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -43,8 +47,8 @@ pub enum Balance {
     KeyAffinity,
 }
 
-/// A way of one's own to choose the member that a call goes to: see
-/// [`ClusterBuilder::choose_by`](crate::ClusterBuilder::choose_by). Closures are one too.
+/// A custom way to choose the member that a call goes to: see
+/// [`ClusterBuilder::choose_by`](crate::ClusterBuilder::choose_by). Closures implement this trait.
 ///
 /// ```
 /// use nanolith::{Arrival, Choose, MemberLoad, prelude::*};
@@ -61,9 +65,9 @@ pub enum Balance {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Choose: Send + Sync + 'static {
-    /// The place in `members`, which is never empty, of the one that the call goes to. A number past the end counts on from
-    /// the first. No lock is held meanwhile; a panic ends the call as [`CallError::Lost`](crate::CallError::Lost) and goes on
-    /// in the caller.
+    /// Returns the index in `members` of the member that the call goes to. `members` is never
+    /// empty. An index past the end wraps around. No lock is held during this method. A panic ends
+    /// the call as [`CallError::Lost`](crate::CallError::Lost) and propagates to the caller.
     fn choose(&self, members: &[MemberLoad], call: &Arrival) -> usize;
 }
 
@@ -73,7 +77,7 @@ impl<F: Fn(&[MemberLoad], &Arrival) -> usize + Send + Sync + 'static> Choose for
     }
 }
 
-/// A member, and how busy it is: what [`Choose`] is shown.
+/// A member and its load, as an argument of [`Choose::choose`].
 ///
 /// ```
 /// use nanolith::{Arrival, MemberLoad};
@@ -85,13 +89,13 @@ impl<F: Fn(&[MemberLoad], &Arrival) -> usize + Send + Sync + 'static> Choose for
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemberLoad {
-    /// Which member.
+    /// The id of the member.
     pub id: MemberId,
-    /// Its calls that wait or run, wherever they came from.
+    /// The number of its queued and running calls, from any caller.
     pub calls: usize,
 }
 
-/// A call for which a member is chosen: what [`Choose`] is shown.
+/// A call for which a member is chosen, as an argument of [`Choose::choose`].
 ///
 /// ```
 /// use nanolith::{Arrival, MemberLoad};
@@ -112,20 +116,21 @@ impl Arrival {
         Self { task, turn }
     }
 
-    /// The task that is called; `None` for [`ClusterControl::use_next`](crate::ClusterControl::use_next).
+    /// Returns the called task, or `None` for
+    /// [`ClusterControl::use_next`](crate::ClusterControl::use_next).
     #[must_use]
     pub fn task(&self) -> Option<&'static TaskInfo> {
         self.task
     }
 
-    /// How many were chosen for before this one.
+    /// Returns the number of choices made before this one.
     #[must_use]
     pub fn turn(&self) -> u64 {
         self.turn
     }
 }
 
-/// How a cluster was told to choose.
+/// The policy that a cluster was built with.
 #[derive(Clone)]
 pub(super) enum Policy {
     Ours(Balance),
@@ -141,14 +146,14 @@ impl fmt::Debug for Policy {
     }
 }
 
-/// Those members who may be chosen: all but one, perhaps.
+/// The members that may be chosen: all members, or all but one.
 pub(super) struct Candidates<'a, S: TaskSet> {
     members: &'a [Arc<Member<S>>],
     without: Option<usize>,
 }
 
 impl<'a, S: TaskSet> Candidates<'a, S> {
-    /// Leaves out the member at `without`, unless it is the only one.
+    /// Creates the candidates without the member at index `without`, unless it is the only member.
     pub(super) fn new(members: &'a [Arc<Member<S>>], without: Option<usize>) -> Self {
         Self { members, without: without.filter(|_| members.len() > 1) }
     }
@@ -157,7 +162,7 @@ impl<'a, S: TaskSet> Candidates<'a, S> {
         self.members.len() - usize::from(self.without.is_some())
     }
 
-    /// The place among all members.
+    /// Returns the index among all members.
     fn place(&self, nth: usize) -> usize {
         nth + usize::from(self.without.is_some_and(|without| nth >= without))
     }
@@ -170,7 +175,7 @@ impl<'a, S: TaskSet> Candidates<'a, S> {
         self.get(nth).service.load()
     }
 
-    /// The place of the one to choose. There is at least one.
+    /// Returns the index of the chosen member. There is at least one candidate.
     pub(super) fn choose(&self, policy: &Policy, call: &Arrival) -> usize {
         let chosen = match (policy, call.task) {
             (Policy::Ours(Balance::RoundRobin), _) => self.round_robin(call.turn),
@@ -186,7 +191,7 @@ impl<'a, S: TaskSet> Candidates<'a, S> {
         (turn % self.len() as u64) as usize
     }
 
-    /// The look begins at another each time, so that equals take turns.
+    /// The search begins at another member each time, so that equal members take turns.
     fn least_busy(&self, turn: u64) -> usize {
         let first = self.round_robin(turn);
         let all = (first..self.len()).chain(0..first);
@@ -204,8 +209,10 @@ impl<'a, S: TaskSet> Candidates<'a, S> {
         (0..self.len()).map(|nth| MemberLoad { id: self.get(nth).id, calls: self.load(nth) }).collect()
     }
 
-    /// The member who bids most for the key. Each bid rests on the key and that member alone: when another goes or comes, only
-    /// the keys that it held or wins move.
+    /// Returns the member with the highest weight for the key: [rendezvous
+    /// hashing](https://en.wikipedia.org/wiki/Rendezvous_hashing). Each weight depends on the key
+    /// and that member only. When another member joins or leaves, only the keys that it wins or
+    /// held move.
     pub(super) fn by_key<K: Hash + ?Sized>(&self, key: &K) -> usize {
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
@@ -215,7 +222,8 @@ impl<'a, S: TaskSet> Candidates<'a, S> {
     }
 }
 
-/// Numbers that follow each other come out far apart (the finalizer of splitmix64).
+/// Mixes the bits of a number, so that consecutive numbers give unrelated results: the finalizer of
+/// [SplitMix64](https://prng.di.unimi.it/splitmix64.c).
 fn mix(number: u64) -> u64 {
     let mut bits = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,4 +1,4 @@
-//! What a cluster is launched with.
+//! The builder of a cluster: its name, its balancing policy, and its launch.
 
 use super::{
     Cluster,
@@ -10,7 +10,7 @@ use super::{
 use crate::task::TaskSet;
 use std::{fmt, marker::PhantomData, sync::Arc};
 
-/// The settings of a cluster: made by [`Cluster::builder`].
+/// The settings of a cluster, from [`Cluster::builder`].
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -33,8 +33,8 @@ impl<S: TaskSet> ClusterBuilder<S> {
         Self { name: None, policy: Policy::Ours(Balance::default()), set: PhantomData }
     }
 
-    /// The cluster's name; its members bear it with their numbers. The default is the set's, and members keep the names that
-    /// they are launched with.
+    /// Sets the cluster's name. Each member's name is this name with the member's number. The
+    /// default is the set's name, and then the members keep the names of their own builders.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -48,7 +48,7 @@ impl<S: TaskSet> ClusterBuilder<S> {
         self
     }
 
-    /// How the member that a call goes to is chosen. The default is [`Balance::LeastBusy`].
+    /// Sets how the member that a call goes to is chosen. The default is [`Balance::LeastBusy`].
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -62,7 +62,7 @@ impl<S: TaskSet> ClusterBuilder<S> {
         self
     }
 
-    /// Chooses the member that a call goes to in a way of one's own: see [`Choose`].
+    /// Sets a custom way to choose the member that a call goes to: see [`Choose`].
     ///
     /// ```
     /// use nanolith::{Arrival, MemberLoad, prelude::*};
@@ -77,10 +77,11 @@ impl<S: TaskSet> ClusterBuilder<S> {
         self
     }
 
-    /// Starts `n` members, each from what `member` gives. It is asked again whenever one is added.
+    /// Starts `n` members, each with the builder that `member` returns. `member` is called again
+    /// for each member that is added later.
     ///
-    /// With `n = 0` the cluster is empty: its calls end as [`CallError::NoMember`](crate::CallError::NoMember) until a member
-    /// is added.
+    /// With `n = 0` the cluster is empty: its calls end as
+    /// [`CallError::NoMember`](crate::CallError::NoMember) until a member is added.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -92,7 +93,8 @@ impl<S: TaskSet> ClusterBuilder<S> {
     ///
     /// # Errors
     ///
-    /// They come through what this gives: see [`ClusterLaunchError`](crate::ClusterLaunchError).
+    /// The returned [`ClusterLaunch`] yields them: see
+    /// [`ClusterLaunchError`](crate::ClusterLaunchError).
     pub fn launch<B, F>(self, n: usize, member: F) -> ClusterLaunch<S, B::Error>
     where
         B: LaunchMember<Set = S>,
@@ -101,7 +103,8 @@ impl<S: TaskSet> ClusterBuilder<S> {
         self.launch_numbered(n, move |_| member())
     }
 
-    /// The same for members that differ: `member` is told which one it makes.
+    /// Starts `n` members that may differ: `member` receives the id of the member that it returns a
+    /// builder for.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -114,7 +117,8 @@ impl<S: TaskSet> ClusterBuilder<S> {
     ///
     /// # Errors
     ///
-    /// They come through what this gives: see [`ClusterLaunchError`](crate::ClusterLaunchError).
+    /// The returned [`ClusterLaunch`] yields them: see
+    /// [`ClusterLaunchError`](crate::ClusterLaunchError).
     pub fn launch_numbered<B, F>(self, n: usize, member: F) -> ClusterLaunch<S, B::Error>
     where
         B: LaunchMember<Set = S>,

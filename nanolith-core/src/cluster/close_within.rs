@@ -1,4 +1,4 @@
-//! A cluster's close with a limit for all members together.
+//! Closing a cluster with one time limit for all members.
 
 use super::join_all::ClusterClosing;
 use crate::{call::backend::WouldDeadlock, context::block_on, service::CloseError, task::TaskSet, time::Limit};
@@ -10,8 +10,9 @@ use std::{
     time::Duration,
 };
 
-/// Ends when all members of a cluster that closes have ended, or at the limit: made by
-/// [`Cluster::close_within`](super::Cluster::close_within), which has closed them.
+/// A future that completes when all members of a closing cluster have ended, or at the limit. Made
+/// by [`Cluster::close_within`](super::Cluster::close_within), which has already closed the
+/// members.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -27,7 +28,7 @@ use std::{
 ///
 /// # Cancel safety
 ///
-/// Dropped, the members close without a limit.
+/// If this is dropped, the members close without a limit.
 #[must_use = "the cluster closes; what does not finish is ended only by awaiting this, or waiting on it"]
 pub struct ClusterCloseWithin<S: TaskSet> {
     closing: ClusterClosing<S>,
@@ -39,7 +40,7 @@ impl<S: TaskSet> ClusterCloseWithin<S> {
         Self { closing, limit: Limit::new(limit) }
     }
 
-    /// Blocks until then.
+    /// Blocks until all members have ended, or until the limit.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -51,8 +52,8 @@ impl<S: TaskSet> ClusterCloseWithin<S> {
     ///
     /// # Errors
     ///
-    /// [`CloseError::Unfinished`] has what did not finish within the limit, of all members in sum; else as
-    /// [`ClusterClosing::wait`].
+    /// [`CloseError::Unfinished`] counts the calls of all members that did not finish within the
+    /// limit. The other errors are those of [`ClusterClosing::wait`].
     pub fn wait(self) -> Result<(), CloseError> {
         block_on::block_on(self, None).unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock))
     }

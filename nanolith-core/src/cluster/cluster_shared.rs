@@ -1,7 +1,8 @@
-//! What a cluster's handles share: who its members are, and how they come and go.
+//! The data that a cluster's handles share: its members, and how they join and leave.
 //!
-//! A member that begins to end says so by waking its `watch`, on the thread that ends it: from that moment on no call is sent
-//! to it. Until it is over it is kept among those who leave, so that the close of the cluster waits for it too.
+//! When a member begins to end, it wakes its `Watch`, on the thread that ends it. From that moment
+//! on no call is sent to the member. Until the member is over, it stays in `draining`, so that the
+//! close of the cluster waits for it too.
 
 use super::{
     add::{AddError, Starting},
@@ -25,8 +26,8 @@ use std::{
     task::{Wake, Waker},
 };
 
-/// Tells the members of one cluster apart. They are numbered from 0 in the order in which they were launched, and no number is
-/// used twice.
+/// The id of a member within its cluster. Members are numbered from 0, in the order in which they
+/// were launched. No number is used twice.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -44,7 +45,7 @@ impl MemberId {
         Self(number)
     }
 
-    /// The number of the member.
+    /// Returns the number of the member.
     #[must_use]
     pub fn number(self) -> u64 {
         self.0
@@ -74,7 +75,7 @@ impl<S: TaskSet> Member<S> {
 
 pub(super) type Members<S> = Arc<[Arc<Member<S>>]>;
 
-/// Launches a member.
+/// A closure that launches a member.
 pub(super) type Factory<S> = Box<dyn Fn(MemberId) -> Starting<S> + Send + Sync>;
 
 pub(super) struct ClusterShared<S: TaskSet> {
@@ -82,26 +83,27 @@ pub(super) struct ClusterShared<S: TaskSet> {
     pub(super) policy: Policy,
     factory: Factory<S>,
     roll: RwLock<Membership<S>>,
-    /// Calls that wait for members to come and go.
+    /// Calls that wait for members to join or leave.
     waiting: Deferred<WaiterSet>,
     next_id: AtomicU64,
     turn: AtomicU64,
     pub(super) forwarded: AtomicU64,
-    /// By which it knows again what it gave back.
+    /// The mark that `execute` leaves on a job that it rejects. `Failover::prepare` skips a marked
+    /// job, which is prepared already.
     pub(super) layer: LayerId,
 }
 
 struct Membership<S: TaskSet> {
     members: Members<S>,
-    /// They take no more calls and are not over.
+    /// Members that accept no more calls and are not over.
     draining: Vec<Arc<Member<S>>>,
-    /// Members that are being launched.
+    /// The number of members that are starting.
     coming: usize,
     closed: bool,
 }
 
 impl<S: TaskSet> ClusterShared<S> {
-    /// Without members; the first so many numbers are taken.
+    /// Creates a cluster without members. The first `taken` numbers are in use.
     pub(super) fn new(name: Option<Arc<str>>, policy: Policy, factory: Factory<S>, taken: u64) -> Arc<Self> {
         let roll = Membership { members: Arc::new([]), draining: Vec::new(), coming: 0, closed: false };
         Arc::new(Self {
@@ -137,14 +139,15 @@ impl<S: TaskSet> ClusterShared<S> {
         self.read().closed
     }
 
-    /// The place of the member that a call goes to. There is at least one. A thread that is a member's own prefers others.
+    /// Returns the index of the member that a call goes to. There is at least one member. A call
+    /// from a member's own thread prefers the other members.
     pub(super) fn choose(&self, members: &Members<S>, call: Call, here: Option<ExecutorId>) -> usize {
-        // ORDERING: Relaxed, a number that only tells calls apart.
+        // ORDERING: Relaxed. A counter whose only reader is this line; it orders no other data.
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         Candidates::new(members, place_of(members, here)).choose(&self.policy, &Arrival::new(call, turn))
     }
 
-    // ----- coming
+    // ----- joining
 
     /// Begins to launch a member.
     pub(super) fn start(&self) -> Result<(MemberId, Starting<S>), AddError> {
@@ -156,19 +159,19 @@ impl<S: TaskSet> ClusterShared<S> {
             roll.coming += 1;
         }
         let coming = StartingGuard(self);
-        // ORDERING: Relaxed, a number that only tells members apart.
+        // ORDERING: Relaxed. A counter whose only reader is this line; it orders no other data.
         let id = MemberId(self.next_id.fetch_add(1, Ordering::Relaxed));
         let starting = (self.factory)(id);
-        mem::forget(coming); // it comes
+        mem::forget(coming); // the caller counts it down
         Ok((id, starting))
     }
 
-    /// A member that was to come has come, or does not.
+    /// Counts a member as no longer starting: it has joined, or will not join.
     pub(super) fn has_started(&self) {
         self.write().coming -= 1;
     }
 
-    /// Takes a member in. Says false if the cluster is closed.
+    /// Adds a member. Returns `false` if the cluster is closed.
     pub(super) fn join(self: &Arc<Self>, id: MemberId, service: ServiceRef<S>) -> bool {
         let waker = Waker::from(Arc::new(Watch { cluster: Arc::downgrade(self), id }));
         let watch = Mutex::new(service.watch());
@@ -189,7 +192,8 @@ impl<S: TaskSet> ClusterShared<S> {
         true
     }
 
-    /// How many more are needed for `wanted`; else who is to go, the newest first.
+    /// Returns how many members are missing for `wanted`, and the surplus members, the newest
+    /// first.
     pub(super) fn plan_resize(&self, wanted: usize) -> (usize, Vec<Arc<Member<S>>>) {
         let roll = self.read();
         let all = roll.members.len() + roll.coming;
@@ -197,15 +201,16 @@ impl<S: TaskSet> ClusterShared<S> {
         (wanted.saturating_sub(all), roll.members.iter().rev().take(surplus).cloned().collect())
     }
 
-    // ----- going
+    // ----- leaving
 
-    /// Sees whether a member is going, or gone. If not, it wakes its watch when it does.
+    /// Removes a member that is leaving or over. Registers its `Watch` for the next change
+    /// otherwise.
     pub(super) fn watch_phase(&self, member: &Arc<Member<S>>) {
         match member.stage() {
             Stage::Open => {}
             Stage::Leaving => {
                 self.evict(member, true);
-                // It may have ended, and told so, before it was among those who leave.
+                // The member may have ended, and woken its watch, before it was in `draining`.
                 if member.stage() == Stage::Over {
                     self.evict(member, false);
                 }
@@ -214,9 +219,10 @@ impl<S: TaskSet> ClusterShared<S> {
         }
     }
 
-    /// No call goes to the member any more.
+    /// Removes a member, so that no call goes to it. Keeps it in `draining` if it is `leaving`.
     fn evict(&self, member: &Arc<Member<S>>, leaving: bool) {
-        // A member's last owner closes it, which must not be under the lock.
+        // The drop of a member's last owner closes the member, which must not happen under the
+        // lock.
         let mut gone = Vec::new();
         let was_in = {
             let mut roll = self.write();
@@ -225,7 +231,7 @@ impl<S: TaskSet> ClusterShared<S> {
                 let others = roll.members.iter().filter(|other| other.id != member.id).cloned().collect();
                 gone.push(mem::replace(&mut roll.members, others));
             }
-            roll.draining.retain(|other| other.id != member.id); // the caller has it too
+            roll.draining.retain(|other| other.id != member.id); // the caller holds the member too
             if leaving {
                 roll.draining.push(member.clone());
             }
@@ -237,14 +243,15 @@ impl<S: TaskSet> ClusterShared<S> {
         }
     }
 
-    /// Closes a member.
+    /// Closes a member and removes it.
     pub(super) fn remove(&self, member: &Arc<Member<S>>) -> Closing<S> {
         let closing = member.service.close();
         self.watch_phase(member);
         closing
     }
 
-    /// Ends all members, by `end`, and takes no more in. What this gives waits for those too that were leaving.
+    /// Ends all members with `end`, and accepts no further members. The returned future also waits
+    /// for the members that were leaving already.
     pub(super) fn close(&self, end: impl Fn(&ServiceRef<S>) -> Closing<S>) -> ClusterClosing<S> {
         let all = {
             let mut roll = self.write();
@@ -258,7 +265,7 @@ impl<S: TaskSet> ClusterShared<S> {
         ClusterClosing::new(closing)
     }
 
-    /// Wakes the calls that wait for members to come and go.
+    /// Wakes the calls that wait for members to join or leave.
     fn notify_change(&self) {
         self.waiting.with(WaiterSet::notify_all);
     }
@@ -276,16 +283,16 @@ impl<S: TaskSet> WaiterHome for ClusterShared<S> {
     }
 }
 
-/// The task that is called, if one is.
+/// The called task, if there is one.
 type Call = Option<&'static crate::meta::task_info::TaskInfo>;
 
-/// Where the member stands whose thread this is.
+/// Returns the index of the member whose executor is `here`.
 pub(super) fn place_of<S: TaskSet>(members: &Members<S>, here: Option<ExecutorId>) -> Option<usize> {
     here?;
     members.iter().position(|member| member.host == here)
 }
 
-/// A member that is being launched; dropped, it does not come.
+/// A guard for a member that is starting. Dropping it counts the member as not joining.
 struct StartingGuard<'a, S: TaskSet>(&'a ClusterShared<S>);
 
 impl<S: TaskSet> Drop for StartingGuard<'_, S> {
@@ -294,7 +301,7 @@ impl<S: TaskSet> Drop for StartingGuard<'_, S> {
     }
 }
 
-/// Is woken when a member begins to end, and when it is over.
+/// A waker that is woken when a member begins to end, and when the member is over.
 struct Watch<S: TaskSet> {
     cluster: Weak<ClusterShared<S>>,
     id: MemberId,

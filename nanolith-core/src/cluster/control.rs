@@ -1,4 +1,4 @@
-//! A cluster's rarer verbs.
+//! The less common operations of a cluster.
 
 use super::{
     add::{Adding, Resizing},
@@ -14,7 +14,7 @@ use crate::{
 };
 use std::{fmt, hash::Hash, sync::Arc};
 
-/// Rarer verbs of a cluster: made by [`Cluster::control`](crate::Cluster::control).
+/// Less common operations of a cluster, from [`Cluster::control`](crate::Cluster::control).
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -35,7 +35,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
         Self { inner }
     }
 
-    /// Starts one more member. It joins when this is awaited or waited on.
+    /// Starts one more member. The member joins when the returned future is awaited or waited on.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -48,12 +48,13 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     ///
     /// # Errors
     ///
-    /// They come through what this gives: see [`AddError`](crate::AddError).
+    /// The returned [`Adding`] yields them: see [`AddError`](crate::AddError).
     pub fn add(&self) -> Adding<S> {
         Adding::new(self.inner)
     }
 
-    /// Takes a member out and closes it: the calls that it accepted finish. `None` if there is no such member.
+    /// Removes a member and closes it. Its accepted calls finish. Returns `None` if there is no
+    /// such member.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -70,8 +71,9 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
         Some(self.inner.remove(&self.inner.member(member)?))
     }
 
-    /// Adds members until there are `n`, or closes the newest until no more are left. With `n = 0` all close, and calls end as
-    /// [`CallError::NoMember`](crate::CallError::NoMember) until there are members again.
+    /// Adds members until there are `n`, or closes the newest members until `n` are left. With `n =
+    /// 0` all members close, and calls end as [`CallError::NoMember`](crate::CallError::NoMember)
+    /// until members are added.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -86,7 +88,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     ///
     /// # Errors
     ///
-    /// They come through what this gives: see [`AddError`](crate::AddError).
+    /// The returned [`Resizing`] yields them: see [`AddError`](crate::AddError).
     pub fn resize(&self, n: usize) -> Resizing<S> {
         let (more, surplus) = self.inner.plan_resize(n);
         let adding = (0..more).map(|_| self.add()).collect();
@@ -94,8 +96,8 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
         Resizing::new(adding, ClusterClosing::new(closing))
     }
 
-    /// The member that a call would go to now, as a service; `None` if there is none. Its calls stay with it: when it ends,
-    /// they are told.
+    /// Returns the member that a call would go to now, as a service, or `None` if there is no
+    /// member. Calls on that service do not move: when the member ends, they end with an error.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -115,9 +117,10 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
         Some(service(&members[self.inner.choose(&members, None, thread_context::current_executor())]))
     }
 
-    /// The member for a key, as a service; `None` if there is none. The same key gives the same member for as long as the
-    /// members stay; when one goes only its keys move, each to another, and when one comes it takes its share of all keys.
-    /// So ask anew for each call, or for a few.
+    /// Returns the member for a key, as a service, or `None` if there is no member. The same key
+    /// gives the same member while the members stay the same. When a member leaves, only its keys
+    /// move, each to another member. When a member joins, it takes its share of all keys. So call
+    /// this again for each call, or for every few calls.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -140,7 +143,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
         Some(service(&members[Candidates::new(&members, None).by_key(key)]))
     }
 
-    /// A certain member, as a service; `None` if there is no such member.
+    /// Returns the member with this id, as a service, or `None` if there is no such member.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -157,7 +160,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
         self.inner.member(member).map(|member| service(&member))
     }
 
-    /// The members that take calls now, the oldest first.
+    /// Returns the members that accept calls now, the oldest first.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -171,8 +174,9 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
         self.inner.members().iter().map(|member| member.id).collect()
     }
 
-    /// Submits the same call to each member and does not wait for the ends. Gives how many members there were. Where a
-    /// member's queue is full, this waits for room as [`Call::submit`] does.
+    /// Submits the same call to each member, and does not wait until the calls finish. Returns the
+    /// number of members. If a member's queue is full, this waits for queue room like
+    /// [`Call::submit`].
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -193,8 +197,8 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
         members.len()
     }
 
-    /// Makes the same call on each member, to be awaited or waited on together: one result each, in the order of their
-    /// numbers.
+    /// Creates the same call for each member, to be awaited or waited on together. The result has
+    /// one entry for each member, in the order of their numbers.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -208,7 +212,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     ///
     /// # Panics
     ///
-    /// Panics if `call` gives a call that it has polled.
+    /// Panics if `call` returns a call that it has polled.
     pub fn call_all<T, F>(&self, call: F) -> CallAll<T>
     where
         T: 'static,
@@ -222,7 +226,8 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
         CallAll::new(self.inner.members().iter().map(one).collect())
     }
 
-    /// Closes the members that have nothing to do, and says how many. It does not wait for their end.
+    /// Closes the members that have nothing to do. Returns their number. Does not wait until they
+    /// end.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -239,7 +244,7 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     }
 }
 
-/// A member's handle.
+/// Returns a handle of a member's service.
 fn service<S: TaskSet>(member: &Member<S>) -> Service<S> {
     Service::new(member.service.clone())
 }

@@ -1,4 +1,4 @@
-//! What is waited for from all members together.
+//! The futures that wait for all members of a cluster: for their end, or for a call on each.
 
 use super::cluster_shared::MemberId;
 use crate::{
@@ -17,8 +17,9 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The end of a cluster: of all its members, those included that were leaving already. Made by
-/// [`Cluster::close`](crate::Cluster::close) and [`Cluster::terminate`](crate::Cluster::terminate).
+/// A future that waits for the end of all members of a cluster, including the members that were
+/// leaving already. Made by [`Cluster::close`](crate::Cluster::close) and
+/// [`Cluster::terminate`](crate::Cluster::terminate).
 ///
 /// ```
 /// use nanolith::{ClusterClosing, prelude::*};
@@ -33,12 +34,12 @@ use std::{
 ///
 /// # Errors
 ///
-/// The first of the members' errors, once all are over: see [`CloseError`]. A task of a member cannot wait for that member's
-/// end.
+/// The first error of a member, after all members are over: see [`CloseError`]. A task of a member
+/// cannot wait for that member's end.
 ///
 /// # Cancel safety
 ///
-/// Dropped, the members go on ending.
+/// If the future is dropped, the members still end.
 #[must_use = "the cluster is ending; await this, or wait on it, to see the end"]
 pub struct ClusterClosing<S: TaskSet> {
     members: Vec<Closing<S>>,
@@ -50,7 +51,7 @@ impl<S: TaskSet> ClusterClosing<S> {
         Self { members, failed: None }
     }
 
-    /// The limit of a close has passed: ends what is left.
+    /// Ends the calls that are left, because the limit of the close has passed.
     pub(super) fn end_at_limit(&self) -> Unfinished {
         let nothing = Unfinished::new(0, 0);
         self.members.iter().map(Closing::end_at_limit).fold(nothing, Unfinished::and)
@@ -68,7 +69,7 @@ impl<S: TaskSet> ClusterClosing<S> {
     ///
     /// # Errors
     ///
-    /// The first of the members' errors: see [`CloseError`].
+    /// The first error of a member: see [`CloseError`].
     pub fn wait(self) -> Result<(), CloseError> {
         block_on::block_on(self, None).unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock))
     }
@@ -101,8 +102,9 @@ impl<S: TaskSet> fmt::Debug for ClusterClosing<S> {
 
 pub(super) type OneCall<T> = Pin<Box<dyn Future<Output = (MemberId, Result<T, CallError>)> + Send>>;
 
-/// One call on each member: made by [`ClusterControl::call_all`](crate::ClusterControl::call_all). It does nothing until it is
-/// awaited or waited on, and then gives each member's result.
+/// A future that makes one call on each member. Made by
+/// [`ClusterControl::call_all`](crate::ClusterControl::call_all). The calls are submitted when the
+/// future is awaited or waited on. It yields the result of each member.
 ///
 /// ```
 /// use nanolith::{CallAll, prelude::*};
@@ -117,7 +119,7 @@ pub(super) type OneCall<T> = Pin<Box<dyn Future<Output = (MemberId, Result<T, Ca
 ///
 /// # Cancel safety
 ///
-/// Dropped, the calls that are not over are cancelled.
+/// If the future is dropped, the unfinished calls are cancelled.
 #[must_use = "calls nobody until awaited or waited on"]
 pub struct CallAll<T: 'static> {
     calls: JoinAll<OneCall<T>>,
@@ -128,7 +130,8 @@ impl<T: 'static> CallAll<T> {
         Self { calls: join_all(calls) }
     }
 
-    /// Submits the calls and blocks until all are over; gives one result a member, in the order of their numbers.
+    /// Submits the calls and blocks until all are over. Returns one result for each member, in the
+    /// order of their numbers.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -140,7 +143,8 @@ impl<T: 'static> CallAll<T> {
     /// ```
     #[must_use]
     pub fn wait(self) -> Vec<(MemberId, Result<T, CallError>)> {
-        // A wait for nobody in particular cannot deadlock; a call of one's own member ends by itself.
+        // A wait without a target executor cannot fail as a deadlock. A call to the waiting member
+        // itself ends with an error.
         block_on::block_on(self, None).unwrap_or_default()
     }
 }

@@ -1,4 +1,4 @@
-//! The start of a cluster, to be waited for.
+//! The future that waits for the start of a cluster, and its error.
 
 use super::{Cluster, add::Starting, cluster_shared::MemberId, join_all::ClusterClosing};
 use crate::{
@@ -19,7 +19,7 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// What a member of a cluster can be launched from: a [`ServiceBuilder`].
+/// A builder that a member of a cluster can be launched from: a [`ServiceBuilder`].
 ///
 /// ```
 /// use nanolith::{ClusterLaunch, LaunchMember, prelude::*};
@@ -32,9 +32,9 @@ mod sealed {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait LaunchMember: sealed::Sealed + 'static {
-    /// The set whose tasks it runs.
+    /// The set whose tasks the member runs.
     type Set: TaskSet;
-    /// What its `#[init]` may fail with.
+    /// The error type of the member's `#[init]`.
     type Error: Send + 'static;
 
     #[doc(hidden)]
@@ -59,7 +59,8 @@ pub(super) fn starting<S: TaskSet, E: Send + 'static>(launch: Launch<S, E>) -> S
     Box::pin(launch.of_any_error())
 }
 
-/// The start of a cluster: made by [`Cluster::launch`]. All members start at once.
+/// A future that waits for the start of a cluster. Made by [`Cluster::launch`]. All members start
+/// at the same time.
 ///
 /// ```
 /// use nanolith::{ClusterLaunch, prelude::*};
@@ -72,11 +73,12 @@ pub(super) fn starting<S: TaskSet, E: Send + 'static>(launch: Launch<S, E>) -> S
 ///
 /// # Errors
 ///
-/// The first member that did not start, once those that did are closed: see [`ClusterLaunchError`].
+/// [`ClusterLaunchError`] with the first member that did not start, after the started members have
+/// closed.
 ///
 /// # Cancel safety
 ///
-/// Dropped, the members close as soon as they have started.
+/// If the future is dropped, the members close as soon as they have started.
 #[must_use = "gives the cluster when awaited or waited on"]
 pub struct ClusterLaunch<S: TaskSet, E: 'static> {
     cluster: Option<Cluster<S>>,
@@ -105,7 +107,7 @@ impl<S: TaskSet, E: 'static> ClusterLaunch<S, E> {
     ///
     /// # Errors
     ///
-    /// The first member that did not start: see [`ClusterLaunchError`].
+    /// [`ClusterLaunchError`] with the first member that did not start.
     pub fn wait(self) -> Result<Cluster<S>, ClusterLaunchError<E>> {
         match block_on::block_on(self, None) {
             Ok(launched) => launched,
@@ -140,7 +142,7 @@ impl<S: TaskSet, E: 'static> Future for ClusterLaunch<S, E> {
             let this = &mut *self;
             let started = &mut this.started;
             let close = || ClusterClosing::new(started.drain(..).map(|(_, service)| service.close()).collect());
-            // How they end is of no account beside why the launch failed.
+            // The errors of these closes are ignored: the launch error is returned instead.
             let _ = ready!(Pin::new(this.closing.get_or_insert_with(close)).poll(cx));
         }
         if let Some(error) = self.failed.take() {
@@ -162,7 +164,7 @@ impl<S: TaskSet, E> fmt::Debug for ClusterLaunch<S, E> {
     }
 }
 
-/// Which member of a cluster did not start, and why. The others were closed.
+/// The error of a cluster's launch: a member that did not start. The other members were closed.
 ///
 /// ```
 /// use nanolith::{LaunchError, prelude::*};
@@ -187,13 +189,13 @@ pub struct ClusterLaunchError<E> {
 }
 
 impl<E> ClusterLaunchError<E> {
-    /// Which one did not start; the first of them, if there are several.
+    /// Returns the member that did not start, or the first of them if there are several.
     #[must_use]
     pub fn member(&self) -> MemberId {
         self.member
     }
 
-    /// Why it did not.
+    /// Returns the reason that the member did not start.
     #[must_use]
     pub fn into_inner(self) -> LaunchError<E> {
         self.error

@@ -1,4 +1,4 @@
-//! Messages to the members of a cluster.
+//! Messages to one member, or to all members, of a cluster.
 
 use super::{Cluster, ClusterControl, ClusterRef};
 use crate::{
@@ -8,8 +8,8 @@ use crate::{
 };
 
 impl<S: TaskSet> Cluster<S> {
-    /// Sends a message to one member, which is chosen as for a call. Two messages may go to two members, and then nothing is
-    /// said of their order.
+    /// Sends a message to one member, which is chosen as for a call. Two messages may go to two
+    /// members, and then their order is not defined.
     ///
     /// ```
     /// use nanolith::prelude::*;
@@ -35,11 +35,11 @@ impl<S: TaskSet> Cluster<S> {
         Sending::new(&self.executor, MessageTask::message(), message)
     }
 
-    /// The same without waiting for room.
+    /// Sends a message to one member without waiting for queue room.
     ///
     /// # Errors
     ///
-    /// [`Refused`] gives the message back: all members are full, or there is none.
+    /// [`Refused`] gives the message back if all members are full, or if there is no member.
     #[track_caller]
     pub fn try_send(&self, message: S::Message) -> Result<(), Refused<S::Message>>
     where
@@ -53,7 +53,8 @@ impl<S: HasInbox> ClusterControl<'_, S>
 where
     S::Message: Clone,
 {
-    /// Sends a clone of a message to every member, without waiting for room. Gives the number of those that took it.
+    /// Sends a clone of a message to each member, without waiting for queue room. Returns the
+    /// number of members that accepted it.
     ///
     /// ```
     /// use nanolith::prelude::*;

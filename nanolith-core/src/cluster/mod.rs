@@ -1,8 +1,11 @@
-//! The cluster: several services of one set behind one set of typed calls.
+//! A cluster: several services of one set behind one set of typed calls.
 //!
-//! `builder` and `launch` say how one starts, `inner` is what its handles share: the members and how they come and go.
-//! `balance` chooses a member, `route` takes a call there, and on to another where that one ends; `entering` waits for room.
-//! `control` has the rarer verbs, `adding` and `all` what they give to be waited for.
+//! - `builder`, `launch`: the settings, and the future that waits for the start.
+//! - `cluster_shared`: the data that the handles share: the members, and how they join and leave.
+//! - `balance`: choosing a member. `router`: sending a call to a member, and to another if that one
+//!   ends. `admission`: waiting for queue room.
+//! - `control`: the less common operations. `add`, `join_all`: the futures that they return.
+//!   `close_within`: closing with a time limit. `messages`: messages to members.
 
 mod add;
 mod admission;
@@ -38,8 +41,8 @@ use std::{
     time::Duration,
 };
 
-/// Several services of one set: a handle whose clones share them, with the typed methods of the set. Each call goes to one
-/// member, which [`Balance`] chooses.
+/// A handle of several services of one set, with the typed methods of the set. Clones share the
+/// services. Each call goes to one member, which [`Balance`] chooses.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -51,16 +54,21 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A call goes to the chosen member. If that one's queue is full, it goes to another that has room; if none has, it waits for
-/// room in whichever has some first, or fails, as [`OnFull`](crate::OnFull) says.
+/// A call goes to the chosen member. If the queue of that member is full, the call goes to another
+/// member that has queue room. If no member has queue room, [`OnFull`](crate::OnFull) decides: the
+/// call waits for the first member with queue room, or fails.
 ///
-/// A member that ends leaves at once, however it ends. Calls that it had and did not finish are told
-/// ([`CallError::Closed`](crate::CallError::Closed), [`CallError::Crashed`](crate::CallError::Crashed)), unless the task is
-/// `#[task(idempotent)]`: then the call goes on to another member, where it is always taken. It does so at most as many times
-/// as there were members when it was submitted, never once it was cancelled or has timed out, and never to the member whose own
-/// task submitted it. Such a call costs one more allocation or two, and a clone of its arguments.
+/// A member that ends leaves the cluster at once, in whatever way it ends. Its unfinished calls end
+/// as [`CallError::Closed`](crate::CallError::Closed) or
+/// [`CallError::Crashed`](crate::CallError::Crashed), unless the task is `#[task(idempotent)]`.
+/// Then the call moves to another member, which always accepts it.
 ///
-/// When the last handle is dropped the members close, without waiting: the calls that they accepted still finish.
+/// A call moves at most as many times as there were members when it was submitted. It never moves
+/// after it was cancelled or has timed out, and never to the member whose own task submitted it.
+/// Such a call costs one or two more allocations, and a clone of its arguments.
+///
+/// When the last handle is dropped, the members close. The drop does not wait: the accepted calls
+/// still finish.
 pub struct Cluster<S: TaskSet> {
     executor: ClusterRef<S>,
     calls: Arc<S::Calls<ClusterRef<S>>>,
@@ -75,7 +83,8 @@ impl<S: TaskSet> Cluster<S> {
         self.executor.inner()
     }
 
-    /// Starts `n` members, each from what `member` gives: see [`ClusterBuilder::launch`].
+    /// Starts `n` members, each with the builder that `member` returns: see
+    /// [`ClusterBuilder::launch`].
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -87,7 +96,7 @@ impl<S: TaskSet> Cluster<S> {
     ///
     /// # Errors
     ///
-    /// They come through what this gives: see [`ClusterLaunchError`].
+    /// The returned [`ClusterLaunch`] yields them: see [`ClusterLaunchError`].
     pub fn launch<B, F>(n: usize, member: F) -> ClusterLaunch<S, B::Error>
     where
         B: LaunchMember<Set = S>,
@@ -96,7 +105,7 @@ impl<S: TaskSet> Cluster<S> {
         Self::builder().launch(n, member)
     }
 
-    /// The settings of a cluster that is to be launched.
+    /// Returns a builder with the default settings.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -109,7 +118,7 @@ impl<S: TaskSet> Cluster<S> {
         ClusterBuilder::new()
     }
 
-    /// The typed methods, to be passed where any executor's calls are taken.
+    /// Returns the typed methods, to pass to a function that is generic over the executor.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -126,8 +135,9 @@ impl<S: TaskSet> Cluster<S> {
         &self.calls
     }
 
-    /// Closes all members: from now on they accept only calls of their own running tasks; those accepted finish. No member can
-    /// be added any more. Await what this gives, or wait on it, to see the end.
+    /// Closes all members. From now on they accept only calls of their own running tasks. The
+    /// accepted calls finish. No member can be added any more. The returned [`ClusterClosing`]
+    /// waits for the end.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -142,13 +152,14 @@ impl<S: TaskSet> Cluster<S> {
     ///
     /// # Errors
     ///
-    /// They come through what this gives: see [`CloseError`](crate::CloseError).
+    /// The returned [`ClusterClosing`] yields them: see [`CloseError`](crate::CloseError).
     pub fn close(&self) -> ClusterClosing<S> {
         self.inner().close(ServiceRef::close)
     }
 
-    /// Closes as [`Cluster::close`] does, and waits for the end of all members, for `limit` at most, counted from now. What has not
-    /// finished by then is ended, as [`Service::close_within`](crate::Service::close_within) does.
+    /// Closes the cluster like [`Cluster::close`], and waits until all members end, for at most
+    /// `limit`, counted from now. At the limit, unfinished calls are ended, as in
+    /// [`Service::close_within`](crate::Service::close_within).
     ///
     /// ```
     /// use nanolith::{CloseError, prelude::*};
@@ -167,13 +178,15 @@ impl<S: TaskSet> Cluster<S> {
     ///
     /// # Errors
     ///
-    /// They come through what this gives. [`CloseError::Unfinished`](crate::CloseError::Unfinished) has what did not finish within
-    /// the limit, of all members in sum; else as [`Cluster::close`].
+    /// The returned [`ClusterCloseWithin`] yields them.
+    /// [`CloseError::Unfinished`](crate::CloseError::Unfinished) counts the calls of all members
+    /// that did not finish within the limit. The other errors are those of [`Cluster::close`].
     pub fn close_within(&self, limit: Duration) -> ClusterCloseWithin<S> {
         ClusterCloseWithin::new(self.close(), limit)
     }
 
-    /// Ends all members without waiting for their calls, as [`Service::terminate`](crate::Service::terminate) does.
+    /// Ends all members without waiting for their calls, like
+    /// [`Service::terminate`](crate::Service::terminate).
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -191,12 +204,12 @@ impl<S: TaskSet> Cluster<S> {
     ///
     /// # Errors
     ///
-    /// They come through what this gives: see [`CloseError`](crate::CloseError).
+    /// The returned [`ClusterClosing`] yields them: see [`CloseError`](crate::CloseError).
     pub fn terminate(&self) -> ClusterClosing<S> {
         self.inner().close(ServiceRef::terminate)
     }
 
-    /// All figures, of each member and in sum.
+    /// Returns the counts of each member, and their sums.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -218,14 +231,15 @@ impl<S: TaskSet> Cluster<S> {
             queue_len: members.iter().map(|member| member.service.queue_len).sum(),
             overflow: members.iter().map(|member| member.service.overflow).sum(),
             completed: members.iter().map(|member| member.service.completed).sum(),
-            // ORDERING: Relaxed, a figure.
+            // ORDERING: Relaxed. A statistic that `Failover::go_on` adds to; it orders no other
+            // data.
             moved: inner.forwarded.load(Ordering::Relaxed),
             closed: inner.is_closed(),
             members,
         }
     }
 
-    /// Rarer verbs.
+    /// Returns a handle for less common operations.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -260,8 +274,8 @@ impl<S: TaskSet> fmt::Debug for Cluster<S> {
     }
 }
 
-/// A cluster's figures, as of one moment a member: made by [`Cluster::info`]. The sums are over the members that take calls
-/// now; those that leave count no more.
+/// The counts of a cluster, from [`Cluster::info`]. The counts of each member are read at one
+/// moment. The sums cover the members that accept calls now, not the members that are leaving.
 ///
 /// ```
 /// use nanolith::{ClusterInfo, prelude::*};
@@ -274,27 +288,28 @@ impl<S: TaskSet> fmt::Debug for Cluster<S> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ClusterInfo {
-    /// Its name.
+    /// The name of the cluster.
     pub name: Arc<str>,
-    /// Members that take calls.
+    /// The number of members that accept calls.
     pub active_services: usize,
-    /// Calls that were begun and are not over.
+    /// The number of calls that have begun and are not over.
     pub active_calls: usize,
-    /// Calls from outside that wait for their turn.
+    /// The number of queued calls from outside.
     pub queue_len: usize,
-    /// Calls that wait beyond a member's bound, since its own tasks submitted them or they came from a member that ended.
+    /// The number of calls that are queued beyond a member's bound: calls that the member's own
+    /// tasks submitted, and calls that moved from a member that ended.
     pub overflow: usize,
-    /// Calls that were begun and are over.
+    /// The number of calls that have begun and are over.
     pub completed: u64,
-    /// How many times a call went on to another member since the cluster was launched.
+    /// The number of times that a call moved to another member since the launch.
     pub moved: u64,
-    /// Whether it is closed.
+    /// Whether the cluster is closed.
     pub closed: bool,
-    /// Each member's, the oldest first.
+    /// The counts of each member, the oldest member first.
     pub members: Vec<MemberInfo>,
 }
 
-/// A member's figures.
+/// The counts of a member.
 ///
 /// ```
 /// use nanolith::{MemberInfo, prelude::*};
@@ -308,9 +323,9 @@ pub struct ClusterInfo {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct MemberInfo {
-    /// Which member.
+    /// The id of the member.
     pub id: MemberId,
-    /// Its service's figures.
+    /// The counts of the member's service.
     pub service: ServiceInfo,
 }
 

@@ -1,4 +1,4 @@
-//! A call's way to a member, and on to another when that one ends.
+//! Routing a call to a member of a cluster, and to another member if that one ends.
 
 use super::{
     Cluster,
@@ -18,7 +18,7 @@ use std::{
     sync::{Arc, Weak, atomic::Ordering},
 };
 
-/// A cluster as an executor: what its typed calls stand on. A layer may be put around it.
+/// A cluster as an executor, through which its typed methods submit calls. Layers can wrap it.
 ///
 /// ```
 /// use nanolith::{ClusterRef, OwnsState, prelude::*};
@@ -35,7 +35,7 @@ pub struct ClusterRef<S: TaskSet> {
     last: Arc<Last<S>>,
 }
 
-/// Closes the members when the last handle goes.
+/// A guard that closes the members when the last handle is dropped.
 struct Last<S: TaskSet>(Arc<ClusterShared<S>>);
 
 impl<S: TaskSet> Drop for Last<S> {
@@ -55,7 +55,7 @@ impl<S: TaskSet> ClusterRef<S> {
 }
 
 impl<S: TaskSet> From<&Cluster<S>> for ClusterRef<S> {
-    /// The cluster as an executor, to put a [layer](crate::layers) around.
+    /// Returns the cluster as an executor, for use inside a [layer](crate::layers).
     fn from(cluster: &Cluster<S>) -> Self {
         cluster.executor.clone()
     }
@@ -89,7 +89,7 @@ impl<S: TaskSet> Executor<S> for ClusterRef<S> {
     }
 }
 
-#[diagnostic::do_not_recommend] // a service is what is missing
+#[diagnostic::do_not_recommend] // the error should suggest a service
 impl<S: TaskSet> SharesState<S> for ClusterRef<S> {}
 #[diagnostic::do_not_recommend]
 impl<S: TaskSet> OwnsState<S> for ClusterRef<S> {}
@@ -104,19 +104,21 @@ impl<S: TaskSet> fmt::Debug for ClusterRef<S> {
 }
 
 impl<S: TaskSet> ClusterShared<S> {
-    /// Sends the job to the chosen member; where that one is full, to the next that is not. A member whose own task calls
-    /// comes last, and always takes it.
+    /// Sends the job to the chosen member. If that member is full, sends it to the next member that
+    /// is not full. A member whose own task made the call comes last, and always accepts the job.
     pub(super) fn send(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
         self.try_members(job, thread_context::current_executor(), true, |member, job| member.service.execute(job))
     }
 
-    /// The same for a job that another member had taken, which ended. It does not go to the one whose task waits for it,
-    /// perhaps, in the belief that it is elsewhere.
+    /// Sends a job that another member had accepted before it ended. The job never goes to the
+    /// member `from`, whose task made the call. That task may wait for the call, and assumes that
+    /// it runs on another member.
     fn send_on(&self, job: Job<S>, from: Option<ExecutorId>) -> Result<(), Refused<Job<S>>> {
         self.try_members(job, from, false, |member, job| member.service.take_over(job))
     }
 
-    /// Offers the job to one member after the other, the chosen one first and the one of `here` last, if at all.
+    /// Offers the job to one member after the other: the chosen member first. The member of `here`
+    /// comes last if `to_here` is set, and is left out otherwise.
     fn try_members(
         &self,
         mut job: Job<S>,
@@ -144,7 +146,7 @@ impl<S: TaskSet> ClusterShared<S> {
             if let Some(error) = full {
                 return Err(Refused::new(job, error));
             }
-            // All were closed, and have been taken out. Others may have come.
+            // All these members were closed, and have been removed. Others may have joined.
             let before = std::mem::replace(&mut members, self.members());
             if members.is_empty() || Arc::ptr_eq(&before, &members) {
                 return Err(self.no_members_error(job));
@@ -165,25 +167,26 @@ impl<S: TaskSet> ClusterShared<S> {
         others.chain(own.filter(|_| to_here)).map(|place| &members[place])
     }
 
-    /// There is no member for the job.
+    /// Returns the error of a job for which there is no member.
     fn no_members_error(&self, job: Job<S>) -> Refused<Job<S>> {
         let error = if self.is_closed() { job.closed() } else { job.no_member() };
         Refused::new(job, error)
     }
 }
 
-/// What it takes to run a call once more, on another member, when the one that has it ends.
+/// The data to run a call again on another member, when its member ends.
 struct Failover<S: TaskSet> {
     cluster: Weak<ClusterShared<S>>,
     task: S::Task,
-    /// How many times more.
+    /// The number of times that the call may still move.
     left: usize,
-    /// Whose task made the call.
+    /// The executor of the task that made the call.
     from: Option<ExecutorId>,
 }
 
 impl<S: TaskSet> Failover<S> {
-    /// A call that may run twice becomes one that goes on as another. `None` if the job's call is over.
+    /// Prepares an idempotent call so that a delegate runs it, which can be repeated. Returns
+    /// `None` if the job's call is over.
     fn prepare(cluster: &Arc<ClusterShared<S>>, job: Job<S>) -> Option<Job<S>> {
         if !job.info().is_idempotent() || job.has_layer(cluster.layer) {
             return Some(job);
@@ -208,7 +211,7 @@ impl<S: TaskSet> Failover<S> {
         })
     }
 
-    /// The member that had the call `ended` it.
+    /// Moves the call to another member, after its member ended it with the error `ended`.
     fn go_on(self, reply: Reply<S>, ended: CallError) {
         let Self { cluster, task, left, from } = self;
         let Some(inner) = cluster.upgrade() else { return reply.complete(Err(ended)) };
@@ -216,7 +219,7 @@ impl<S: TaskSet> Failover<S> {
         if reply.is_cancelled() || !inner.members().iter().any(elsewhere) {
             return reply.complete(Err(ended));
         }
-        // ORDERING: Relaxed, a figure.
+        // ORDERING: Relaxed. A statistic that `Cluster::info` reads; it orders no other data.
         inner.forwarded.fetch_add(1, Ordering::Relaxed);
         if let Err(refused) = inner.send_on(Self::begin(cluster, reply, task, left, from), from) {
             fail_job(refused);
