@@ -1,8 +1,8 @@
-//! Calls that belong together: those of a [`scope()`], which are over when it returns, and those of a [`TaskGroup`], which are
-//! joined as they end.
+//! Groups of calls: a [`scope()`] returns when its calls are over, and a [`TaskGroup`] joins its
+//! calls as they end.
 //!
-//! Each hangs on one [`CancelNode`], so that all are cancelled at once, and is watched by whoever spawned it: `member` has the
-//! outcome as soon as it is there.
+//! All calls of a group are attached to one [`CancelNode`], so that they can be cancelled at once.
+//! `watch` gives the outcome of a call to the group as soon as the call ends.
 
 mod scope;
 mod spawnable;
@@ -29,22 +29,26 @@ use std::{
     task::Poll,
 };
 
-/// Where a wait is one of many, for one call after the other, each helps with so many of those that are open: the next helps with
-/// the others. A group of thousands would be looked through thousands of times else.
+/// The most open calls that a wait for one call of a group helps with. The next wait helps with
+/// further calls. Without this bound, a group of thousands of calls would be searched thousands of
+/// times.
 const HELPED: usize = 64;
 
-/// How somebody waits for calls of a group, be it in our own blocking wait, in another's, or in a task.
+/// The state of one wait for calls of a group, in a blocking wait or in a task.
 #[derive(Default)]
 struct Patience {
-    /// Whether a thread counts it as pending, and has lent its slot therefore.
+    /// Whether the thread counts this wait as pending, and has lent its permit because of that.
     counted: thread_context::PendingPoll,
     has_helped: bool,
 }
 
 impl Patience {
-    /// Before a thread of ours waits for the calls that hang on `stop`: it runs those that wait for its own executor, where it
-    /// may, until `is_enough`; and ends those that would never be run while it waits. It looks at so many of them at `most`. Says
-    /// whether to look again.
+    /// Prepares a wait of the current thread for the calls attached to `stop`. Returns whether the
+    /// caller should check again.
+    ///
+    /// If the thread belongs to an executor, this looks at up to `most` of the calls that wait for
+    /// the same executor. It runs them inline if the executor allows that, until `is_enough`. It
+    /// ends calls that could never run while the thread waits.
     fn help(&mut self, stop: &CancelNode, most: usize, is_enough: impl Fn() -> bool) -> bool {
         if std::mem::replace(&mut self.has_helped, true) {
             return false;
@@ -69,9 +73,9 @@ impl Patience {
         true
     }
 
-    /// It is about to be pending.
+    /// Records that the wait is about to be pending.
     fn pending(&mut self) {
-        // Only a wait for a host's own work can be refused.
+        // Only a wait with a target executor can be refused.
         let _ = thread_context::poll_pending(&mut self.counted, None);
     }
 
@@ -86,8 +90,9 @@ impl Drop for Patience {
     }
 }
 
-/// Blocks until `future` is ready, which the calls that hang on `stop` make so. Where this thread is the one that drives what
-/// some of them wait for, it does that meanwhile; it looks at so many of them at `most` for that.
+/// Blocks until `future` is ready. The calls attached to `stop` make `future` ready. If this thread
+/// drives an executor that some of the calls wait for, the thread drives it meanwhile. To find such
+/// an executor, this looks at up to `most` calls.
 fn block_on<F: Future + Unpin>(stop: &CancelNode, most: usize, mut future: F) -> F::Output {
     while let Some(driven) = driven_here(stop, most) {
         let waits = || holders(stop).any(|holder| holder == driven);
@@ -98,14 +103,14 @@ fn block_on<F: Future + Unpin>(stop: &CancelNode, most: usize, mut future: F) ->
         });
         match block_on::block_on(next, Some(driven)) {
             Ok(Some(output)) => return output,
-            Ok(None) => {} // the others wait for somebody else
+            Ok(None) => {} // the remaining calls wait for other executors
             Err(backend::WouldDeadlock) => break,
         }
     }
     block_on::block_on_any(future)
 }
 
-/// What this thread may have to drive, or a call of `stop` is never over.
+/// Returns an executor that this thread has to drive so that the calls of `stop` can end.
 fn driven_here(stop: &CancelNode, most: usize) -> Option<ExecutorId> {
     if !thread_context::is_driver_thread() {
         return None;
@@ -115,7 +120,7 @@ fn driven_here(stop: &CancelNode, most: usize) -> Option<ExecutorId> {
         .find(|holder| thread_context::driven_by_this_thread(Some(*holder)).is_some_and(|host| host.is_driven_by_us()))
 }
 
-/// Who holds the calls that hang on `stop` and are not over.
+/// Returns the executors of the unfinished calls attached to `stop`.
 fn holders(stop: &CancelNode) -> impl Iterator<Item = ExecutorId> + '_ {
     let mut last = 0;
     let calls = std::iter::from_fn(move || {

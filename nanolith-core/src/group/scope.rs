@@ -1,4 +1,4 @@
-//! A scope: its calls are over when it returns.
+//! A scope, which waits until all calls that it spawned are over.
 
 use super::Patience;
 use crate::{
@@ -16,7 +16,8 @@ use std::{
     task::Poll,
 };
 
-/// Runs `f`, and returns when all calls that it spawned are over. If it panics they are cancelled first.
+/// Runs `f`, and returns when all calls that it spawned are over. If `f` panics, the calls are
+/// cancelled first.
 ///
 /// ```
 /// # use nanolith::prelude::*;
@@ -33,19 +34,22 @@ use std::{
 /// # Ok::<(), CallError>(())
 /// ```
 ///
-/// Within a task, the slot is lent while the scope waits at its end, and calls that wait for the same pool are run here and now. A
-/// task of a service that waits so for its own service would never go on: those calls end as
-/// [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock). A call that was cancelled, or whose time is over, is over for its
-/// scope too, though its task may take a while to see that.
+/// Within a task, the thread's permit is lent while the scope waits at its end, and queued calls of
+/// the same pool run inline. If a task of a service waits in this way for its own service, it would
+/// wait for ever. Those calls end as [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock).
 ///
-/// [`try_scope`](crate::try_scope) cancels the others with the first error. Arguments stay owned: to borrow, a task uses `rayon::scope` within.
+/// A call that was cancelled, or whose deadline has passed, is over for its scope too, though its
+/// task may take a while to notice.
+///
+/// [`try_scope`](crate::try_scope) cancels the other calls at the first error. Arguments are owned:
+/// to borrow, a task can use `rayon::scope` inside.
 ///
 /// # Panics
 ///
-/// When `f` does, with what it throws.
+/// Panics if `f` panics, with the same payload.
 pub fn scope<R>(f: impl FnOnce(&Scope) -> R) -> R {
     let scope = Scope { token: CancelToken::new() };
-    // What `f` touched is its caller's, who has the panic too.
+    // The values that `f` touched belong to the caller, which receives the panic too.
     let result = panic::catch_unwind(AssertUnwindSafe(|| f(&scope)));
     if result.is_err() {
         scope.token.cancel();
@@ -54,7 +58,7 @@ pub fn scope<R>(f: impl FnOnce(&Scope) -> R) -> R {
     result.unwrap_or_else(|payload| panic::resume_unwind(payload))
 }
 
-/// Blocks until no call hangs on `stop`.
+/// Blocks until no call is attached to `stop`.
 pub(super) fn wait_for_all(stop: &CancelNode) {
     let mut waiter = Registration::new(stop);
     let mut patience = Patience::default();
@@ -69,15 +73,16 @@ pub(super) fn wait_for_all(stop: &CancelNode) {
     super::block_on(stop, usize::MAX, all);
 }
 
-/// Where calls are spawned that are over when [`scope()`] returns.
+/// A scope in which calls are spawned. They are over when [`scope()`] returns.
 pub struct Scope {
     token: CancelToken,
 }
 
 impl Scope {
-    /// Submits `call`, which is over when the scope returns. The handle is one like any other.
+    /// Submits `call`, which is over when the scope returns. The handle can be used like any other
+    /// handle.
     ///
-    /// It waits for room, blocking, as [`Call::submit`] does.
+    /// This blocks while it waits for queue room, like [`Call::submit`].
     pub fn spawn<S, E, T>(&self, call: Call<'_, S, E, T>) -> Handle<S, T>
     where
         S: TaskSet,
@@ -86,12 +91,12 @@ impl Scope {
         call.cancel_token(&self.token).submit()
     }
 
-    /// Cancels all its calls, and those that are spawned from now on.
+    /// Cancels all calls of the scope, and the calls that are spawned later.
     pub fn cancel(&self) {
         self.token.cancel();
     }
 
-    /// A token that is cancelled with the scope.
+    /// Returns a token that is cancelled with the scope.
     #[must_use]
     pub fn token(&self) -> CancelToken {
         self.token.child_token()

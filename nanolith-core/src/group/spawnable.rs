@@ -1,4 +1,5 @@
-//! What may be spawned in a group: a call, or one whose two results are one.
+//! The trait of values that a group can spawn: a call, or a call whose nested results are
+//! flattened.
 
 use crate::{
     error::{CallError, TaskError},
@@ -9,8 +10,8 @@ use crate::{
 };
 use std::task::{Context, Poll};
 
-/// A call, or a call's [`flatten`](Call::flatten): what a [`TaskGroup`](crate::TaskGroup) or a
-/// [`TryScope`](crate::TryScope) takes. It is sealed.
+/// A call, or a call's [`flatten`](Call::flatten), to spawn in a [`TaskGroup`](crate::TaskGroup) or
+/// a [`TryScope`](crate::TryScope). This trait is sealed.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no call",
     label = "a call is what is spawned: `geometry.add(1, 2)`"
@@ -21,35 +22,35 @@ pub(super) mod sealed {
     use super::{CancelToken, Context, Poll, Watched};
 
     pub trait Spawn {
-        /// What it gives.
+        /// The output of the call.
         type Output: Send + 'static;
-        /// How it fails.
+        /// The error of the call.
         type Error: Send + 'static;
 
-        /// The same, which is cancelled by `token` too.
+        /// Returns the call with `token` as a further source of cancellation.
         #[doc(hidden)]
         fn under(self, token: &CancelToken) -> Self;
 
-        /// Submits it, waiting for room, blocking.
+        /// Submits the call. Blocks while it waits for queue room.
         #[doc(hidden)]
         fn submit(self) -> Watched<Self::Output, Self::Error>;
 
-        /// The same without blocking.
+        /// Submits the call without blocking.
         #[doc(hidden)]
         fn poll_submit(&mut self, cx: &mut Context<'_>) -> Poll<Watched<Self::Output, Self::Error>>;
     }
 }
 
-/// A handle whose owner is told when its call is over, and has the outcome then.
+/// A handle whose owner is woken when the call is over, and can then take the outcome.
 #[doc(hidden)]
 #[allow(missing_debug_implementations)] // no user can name it
 pub struct Watched<T, X>(pub(super) Box<dyn Watch<T, X>>);
 
 pub(super) trait Watch<T, X>: Send {
-    /// Whether the call is over; else `cx` is woken when it is.
+    /// Returns whether the call is over. If not, wakes `cx` when it is.
     fn is_over(&self, cx: &mut Context<'_>) -> bool;
 
-    /// The outcome of a call that is over; `None` if it is not.
+    /// Returns the outcome of the call, or the handle if the call is not over.
     fn outcome(self: Box<Self>) -> Result<Result<T, X>, Box<dyn Watch<T, X>>>;
 }
 
@@ -106,7 +107,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, V: Send + 'static, X: Send + 'static> 
     }
 }
 
-/// A handle whose two results are one.
+/// A handle that flattens the nested results of its call.
 struct Flat<S: TaskSet, V, X>(Handle<S, Result<V, X>>);
 
 impl<S: TaskSet, V: Send + 'static, X: Send + 'static> Watch<V, TaskError<X>> for Flat<S, V, X> {

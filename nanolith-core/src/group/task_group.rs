@@ -1,4 +1,4 @@
-//! A group of calls that are joined as they end.
+//! A group of calls that are joined in the order in which they end.
 
 use super::{
     HELPED, Patience,
@@ -23,7 +23,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Calls that are joined in the order in which they end. Dropped, it cancels those that are not over.
+/// A group of calls that are joined in the order in which they end. Dropping the group cancels the
+/// calls that are not over.
 ///
 /// ```
 /// use nanolith::{TaskGroup, prelude::*};
@@ -41,8 +42,9 @@ use std::{
 /// # Ok::<(), CallError>(()) }).unwrap();
 /// ```
 ///
-/// One made by [`TaskGroup::new`] gives a [`CallError`] for what fails. `TaskGroup::<T, E>::default()` has errors of one's own, that
-/// others become by `Into`: so a call's [`flatten`](crate::Call::flatten) may be spawned too.
+/// A group from [`TaskGroup::new`] returns a [`CallError`] for each failure. `TaskGroup::<T,
+/// E>::default()` has your own error type `E`, into which other errors are converted by `Into`. So
+/// a call's [`flatten`](crate::Call::flatten) can be spawned too.
 ///
 /// ```
 /// use nanolith::{BoxError, TaskGroup, prelude::*};
@@ -62,7 +64,7 @@ pub struct TaskGroup<T, E = CallError> {
     token: CancelToken,
 }
 
-/// What a call has come to, made of it when it is joined.
+/// The outcome of a call. The closure converts it when it is joined.
 type Ended<T, E> = Box<dyn FnOnce() -> Result<T, E> + Send>;
 
 struct Shared<T, E> {
@@ -72,7 +74,7 @@ struct Shared<T, E> {
 
 struct State<T, E> {
     ended: VecDeque<Ended<T, E>>,
-    /// Calls that are not over.
+    /// The number of calls that are not over.
     open: usize,
     waiter: SingleWaiter,
 }
@@ -84,7 +86,7 @@ impl<T, E> Shared<T, E> {
 }
 
 impl<T: Send + 'static> TaskGroup<T> {
-    /// A group without calls.
+    /// Creates a group without calls.
     pub fn new() -> Self {
         Self::default()
     }
@@ -99,16 +101,19 @@ impl<T, E> Default for TaskGroup<T, E> {
 }
 
 impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
-    /// Cancels the others as soon as one fails, and those that are spawned after that.
+    /// Makes the group cancel the other calls as soon as a call fails. Calls that are spawned after
+    /// the failure are cancelled too.
     pub fn cancel_on_error(self) -> Self {
-        // ORDERING: Relaxed, nothing was spawned before, or it is one that may come too late.
+        // ORDERING: Relaxed, read in `Member::take`. Either no call was spawned before, or the
+        // setting may come too late for a call that was.
         self.shared.cancels_on_error.store(true, Ordering::Relaxed);
         self
     }
 
     /// Submits a call, or a call's [`flatten`](crate::Call::flatten).
     ///
-    /// It waits for room, blocking, as [`Call::submit`](crate::Call::submit) does: see [`TaskGroup::spawn_async`].
+    /// This blocks while it waits for queue room, like [`Call::submit`](crate::Call::submit). See
+    /// [`TaskGroup::spawn_async`].
     pub fn spawn<W>(&mut self, work: W)
     where
         W: Spawn<Output = T>,
@@ -117,7 +122,8 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
         self.spawn_map(work, |output| output);
     }
 
-    /// The same for one that gives something else, of which `map` makes what the group gives. It runs where the call is joined.
+    /// Submits a call with another output, which `map` converts into the group's output. `map` runs
+    /// where the call is joined.
     pub fn spawn_map<W, F>(&mut self, work: W, map: F)
     where
         W: Spawn,
@@ -128,11 +134,12 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
         self.watch(handle, map);
     }
 
-    /// As [`TaskGroup::spawn`], waiting for room without blocking.
+    /// Submits a call like [`TaskGroup::spawn`], but waits for queue room without blocking.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, the call is cancelled, and no part of the group.
+    /// If the future is dropped before it completes, the call is cancelled and does not join the
+    /// group.
     pub async fn spawn_async<W>(&mut self, work: W)
     where
         W: Spawn<Output = T> + Send,
@@ -154,36 +161,38 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
         watch(handle, Member { shared, token, map: Mutex::new(Some(map)) });
     }
 
-    /// Waits for the next that ends; `None`: there is none.
+    /// Waits for the next call that ends. Yields `None` if the group has no calls.
     ///
     /// # Cancel safety
     ///
-    /// May be dropped at any time; no outcome is lost.
+    /// If the future is dropped, no outcome is lost.
     pub fn join_next(&mut self) -> JoinNext<'_, T, E> {
         JoinNext { group: self, patience: Patience::default() }
     }
 
-    /// The outcome of one that is over; `None`: none is, or there is none.
+    /// Returns the outcome of a call that is over, or `None` if no call is over.
     pub fn try_join_next(&mut self) -> Option<Result<T, E>> {
         let ended = self.shared.with(|state, _| state.ended.pop_front())?;
         Some(ended())
     }
 
-    /// Waits for all, and gives what they came to, in the order in which they ended.
+    /// Waits for all calls. Yields their outcomes in the order in which they ended.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it cancels what is not over, as the group does.
+    /// If the future is dropped, it cancels the calls that are not over, like the group.
     pub fn join_all(self) -> JoinAll<T, E> {
         JoinAll { group: self, outcomes: Vec::new(), patience: Patience::default() }
     }
 
-    /// Cancels those that are not over. They end, as cancelled, and are joined like the others.
+    /// Cancels the calls that are not over. They end as cancelled, and are joined like the other
+    /// calls.
     pub fn cancel_all(&mut self) {
         std::mem::take(&mut self.token).cancel();
     }
 
-    /// Cancels those that are not over, and waits until all are; their outcomes are dropped.
+    /// Cancels the calls that are not over, and waits until all calls are over. Their outcomes are
+    /// dropped.
     ///
     /// ```
     /// use nanolith::{TaskGroup, prelude::*};
@@ -197,33 +206,34 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
     ///
     /// # Cancel safety
     ///
-    /// May be dropped at any time: they are cancelled all the same.
+    /// If the future is dropped, the calls are cancelled all the same.
     pub fn shutdown(&mut self) -> Shutdown<'_, T, E> {
         self.cancel_all();
         Shutdown { next: self.join_next() }
     }
 
-    /// Those that are not joined.
+    /// Returns the number of calls that are not joined.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.with(|state, _| state.open + state.ended.len())
     }
 
-    /// Whether all were joined.
+    /// Returns whether all calls were joined.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Lets those that are not over go on without the group; outcomes that were not joined are dropped.
+    /// Lets the calls that are not over continue without the group. Outcomes that were not joined
+    /// are dropped.
     pub fn detach_all(&mut self) {
         let mut left = std::mem::take(self);
         let cancels = left.shared.cancels_on_error.load(Ordering::Relaxed);
         self.shared.cancels_on_error.store(cancels, Ordering::Relaxed);
-        left.token = CancelToken::new(); // that of the calls is dropped, and cancels nothing
+        left.token = CancelToken::new(); // the token of the calls is dropped without a cancellation
     }
 
-    /// A wait helps with so many calls at `most`.
+    /// Polls for the next outcome. The wait helps with up to `most` calls.
     fn poll_next(&self, patience: &mut Patience, most: usize, cx: &mut Context<'_>) -> Poll<Option<Ended<T, E>>> {
         let mut new = Some(NewWaker::of(cx.waker()));
         loop {
@@ -248,7 +258,7 @@ impl<T: Send + 'static, E: Send + 'static> TaskGroup<T, E> {
 }
 
 impl<T, E> TaskGroup<T, E> {
-    /// No wait is left that would join an outcome.
+    /// Removes the waiter, after a wait has ended.
     fn forget_waiter(&self) {
         self.shared.with(|state, after| state.waiter.remove(after));
     }
@@ -268,7 +278,7 @@ impl<T, E> fmt::Debug for TaskGroup<T, E> {
     }
 }
 
-/// One of its calls.
+/// A call of the group.
 struct Member<T, E, F> {
     shared: Arc<Shared<T, E>>,
     token: CancelToken,
@@ -291,18 +301,18 @@ where
             state.ended.push_back(Box::new(move || outcome.map(map).map_err(Into::into)));
             state.waiter.notify(after);
         });
-        // ORDERING: Relaxed, as in `cancel_on_error`.
+        // ORDERING: Relaxed, stored in `cancel_on_error`, whose comment gives the reason.
         if has_failed && self.shared.cancels_on_error.load(Ordering::Relaxed) {
             self.token.cancel();
         }
     }
 }
 
-/// A wait for the next call of a group: made by [`TaskGroup::join_next`].
+/// A future that waits for the next call of a group, from [`TaskGroup::join_next`].
 ///
 /// # Cancel safety
 ///
-/// May be dropped at any time; no outcome is lost.
+/// If the future is dropped, no outcome is lost.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct JoinNext<'g, T, E> {
     group: &'g mut TaskGroup<T, E>,
@@ -310,8 +320,9 @@ pub struct JoinNext<'g, T, E> {
 }
 
 impl<T: Send + 'static, E: Send + 'static> JoinNext<'_, T, E> {
-    /// Blocks until one is over. Within a task, the slot is lent meanwhile, and a call that waits for the same pool is run here and
-    /// now; a task of a service that waits for its own service's calls gets [`CallError::WouldDeadlock`].
+    /// Blocks until a call is over. Within a task, the thread's permit is lent meanwhile, and a
+    /// queued call of the same pool runs inline. If a task of a service waits for calls of its own
+    /// service, this returns [`CallError::WouldDeadlock`].
     pub fn wait(self) -> Option<Result<T, E>> {
         let stop = self.group.token.stop().clone();
         super::block_on(&stop, HELPED, self)
@@ -320,7 +331,7 @@ impl<T: Send + 'static, E: Send + 'static> JoinNext<'_, T, E> {
 
 impl<T, E> Unpin for JoinNext<'_, T, E> {}
 
-/// It leaves no waker.
+/// Removes the waker from the group.
 impl<T, E> Drop for JoinNext<'_, T, E> {
     fn drop(&mut self) {
         self.group.forget_waiter();
@@ -342,11 +353,11 @@ impl<T, E> fmt::Debug for JoinNext<'_, T, E> {
     }
 }
 
-/// A wait for all calls of a group: made by [`TaskGroup::join_all`].
+/// A future that waits for all calls of a group, from [`TaskGroup::join_all`].
 ///
 /// # Cancel safety
 ///
-/// Dropped, it cancels what is not over, as the group does.
+/// If the future is dropped, it cancels the calls that are not over, like the group.
 #[must_use = "does nothing until awaited or waited on; dropped, it cancels the calls"]
 pub struct JoinAll<T, E> {
     group: TaskGroup<T, E>,
@@ -355,7 +366,7 @@ pub struct JoinAll<T, E> {
 }
 
 impl<T: Send + 'static, E: Send + 'static> JoinAll<T, E> {
-    /// Blocks until all are over; within a task as [`JoinNext::wait`].
+    /// Blocks until all calls are over. Within a task, see [`JoinNext::wait`].
     pub fn wait(self) -> Vec<Result<T, E>> {
         let stop = self.group.token.stop().clone();
         super::block_on(&stop, usize::MAX, self)
@@ -385,18 +396,18 @@ impl<T, E> fmt::Debug for JoinAll<T, E> {
     }
 }
 
-/// A wait for the end of calls that were cancelled: made by [`TaskGroup::shutdown`].
+/// A future that waits for the end of calls that were cancelled, from [`TaskGroup::shutdown`].
 ///
 /// # Cancel safety
 ///
-/// May be dropped at any time.
+/// The future can be dropped at any time.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Shutdown<'g, T, E> {
     next: JoinNext<'g, T, E>,
 }
 
 impl<T: Send + 'static, E: Send + 'static> Shutdown<'_, T, E> {
-    /// Blocks until all are over.
+    /// Blocks until all calls are over.
     pub fn wait(self) {
         block_on::block_on_any(self);
     }

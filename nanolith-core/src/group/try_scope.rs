@@ -1,4 +1,4 @@
-//! A scope whose first error cancels the rest.
+//! A scope whose first error cancels its other calls.
 
 use super::{
     Patience,
@@ -20,9 +20,11 @@ use std::{
     task::{Context, Poll},
 };
 
-/// As [`scope`](crate::scope()), but the first call that fails cancels the others, and its error is what this returns.
+/// Runs `f` like [`scope`](crate::scope()), but the first call that fails cancels the other calls.
+/// Returns the error of that call.
 ///
-/// A call's [`flatten`](crate::Call::flatten) fails with its task's own error too. Errors become `E` by `Into`.
+/// A call's [`flatten`](crate::Call::flatten) also fails with its task's own error. Errors are
+/// converted into `E` by `Into`.
 ///
 /// ```
 /// # use nanolith::prelude::*;
@@ -40,16 +42,17 @@ use std::{
 /// # Ok::<(), TaskError<ParseIntError>>(())
 /// ```
 ///
-/// An error that `f` returns cancels them too. The first by time counts: where `f` fails since it waits for a call that was
-/// cancelled for another's error, that other's is returned. One that was waited for is `f`'s to return.
+/// An error that `f` returns cancels the calls too. The earliest error counts. If `f` fails because
+/// it waited for a call that was cancelled by another call's error, that other error is returned.
+/// If `f` has already taken the first error by waiting for its call, the result of `f` is returned.
 ///
 /// # Errors
 ///
-/// The first error of a call, else what `f` returns.
+/// The first error of a call, or else the error that `f` returns.
 ///
 /// # Panics
 ///
-/// When `f` does, with what it throws.
+/// Panics if `f` panics, with the same payload.
 pub fn try_scope<R, E, F>(f: F) -> Result<R, E>
 where
     E: Send + 'static,
@@ -57,10 +60,10 @@ where
 {
     let first = First { last: Id(0), failed: None, error: None };
     let scope = TryScope { core: Arc::new(Core { token: CancelToken::new(), first: Mutex::new(first) }) };
-    // What `f` touched is its caller's, who has the panic too.
+    // The values that `f` touched belong to the caller, which receives the panic too.
     let result = panic::catch_unwind(AssertUnwindSafe(|| f(&scope)));
     if !matches!(result, Ok(Ok(_))) {
-        scope.core.first().failed.get_or_insert(NOBODY); // what fails from here on fails for this
+        scope.core.first().failed.get_or_insert(NOBODY); // later failures follow from this one
         scope.core.token.cancel();
     }
     wait_for_all(scope.core.token.stop());
@@ -72,12 +75,13 @@ where
     }
 }
 
-/// Where calls are spawned of which the first that fails cancels the others: see [`try_scope`].
+/// A scope in which calls are spawned. The first call that fails cancels the other calls: see
+/// [`try_scope`].
 pub struct TryScope<E> {
     core: Arc<Core<E>>,
 }
 
-/// Makes the scope's error of a call's, when somebody wants it.
+/// A closure that converts a call's error into the scope's error. It runs when the error is taken.
 type Failure<E> = Box<dyn FnOnce() -> E + Send>;
 
 struct Core<E> {
@@ -89,15 +93,15 @@ struct Core<E> {
 struct First<E> {
     last: Id,
     failed: Option<Id>,
-    /// How, until somebody takes that: who waits for the call, or the scope.
+    /// The error of that call, until the wait for the call or the scope takes it.
     error: Option<Failure<E>>,
 }
 
-/// Tells the calls of a scope apart.
+/// The id of a call in a scope.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Id(u64);
 
-/// The scope's own function.
+/// The id of the scope's own function.
 const NOBODY: Id = Id(0);
 
 impl<E> Core<E> {
@@ -107,9 +111,10 @@ impl<E> Core<E> {
 }
 
 impl<E: Send + 'static> TryScope<E> {
-    /// Submits a call, or a call's [`flatten`](crate::Call::flatten), which is over when the scope returns.
+    /// Submits a call, or a call's [`flatten`](crate::Call::flatten), which is over when the scope
+    /// returns.
     ///
-    /// It waits for room, blocking, as [`Call::submit`](crate::Call::submit) does.
+    /// This blocks while it waits for queue room, like [`Call::submit`](crate::Call::submit).
     pub fn spawn<W>(&self, work: W) -> Joined<'_, W::Output, E>
     where
         W: Spawn,
@@ -125,12 +130,13 @@ impl<E: Send + 'static> TryScope<E> {
         Joined { entry, patience: Patience::default(), scope: PhantomData }
     }
 
-    /// Cancels all its calls, and those that are spawned from now on. The first that fails so is the scope's error.
+    /// Cancels all calls of the scope, and the calls that are spawned later. The first call that
+    /// fails because of this gives the scope its error.
     pub fn cancel(&self) {
         self.core.token.cancel();
     }
 
-    /// A token that is cancelled with the scope: by its first error, too.
+    /// Returns a token that is cancelled with the scope, including by the scope's first error.
     #[must_use]
     pub fn token(&self) -> CancelToken {
         self.core.token.child_token()
@@ -143,7 +149,7 @@ impl<E> fmt::Debug for TryScope<E> {
     }
 }
 
-/// One of its calls.
+/// A call of the scope.
 struct Entry<T, E> {
     id: Id,
     core: Arc<Core<E>>,
@@ -151,7 +157,7 @@ struct Entry<T, E> {
 }
 
 struct State<T, E> {
-    /// Of one that failed first, the scope has the error.
+    /// The outcome. For the call that failed first, the error is in [`First`].
     outcome: Option<Result<T, Option<Failure<E>>>>,
     waiter: SingleWaiter,
 }
@@ -205,12 +211,13 @@ where
     }
 }
 
-/// A call of a [`TryScope`]: a future, or [`wait`](Joined::wait). Dropped, the call goes on within the scope.
+/// A call of a [`TryScope`]: await it, or block with [`wait`](Joined::wait). If this is dropped,
+/// the call continues within the scope.
 #[must_use = "say `.detach()` if nobody waits for it but the scope"]
 pub struct Joined<'s, T, E> {
     entry: Arc<Entry<T, E>>,
     patience: Patience,
-    /// It does not leave the scope, which has the first error.
+    /// Ties this to the scope, which holds the first error.
     scope: PhantomData<&'s TryScope<E>>,
 }
 
@@ -219,13 +226,14 @@ impl<T, E> Joined<'_, T, E> {
     ///
     /// # Errors
     ///
-    /// The call's; one that is cancelled for another's error fails as cancelled.
+    /// The error of the call. A call that is cancelled because of another call's error fails as
+    /// cancelled.
     pub fn wait(self) -> Result<T, E> {
         let core = self.entry.core.clone();
         super::block_on(core.token.stop(), usize::MAX, self)
     }
 
-    /// Leaves the call to the scope, as dropping this does.
+    /// Leaves the call to the scope, like dropping this handle.
     pub fn detach(self) {}
 }
 
@@ -255,7 +263,7 @@ impl<T, E> Future for Joined<'_, T, E> {
     }
 }
 
-/// It leaves no waker.
+/// Removes the waker from the call.
 impl<T, E> Drop for Joined<'_, T, E> {
     fn drop(&mut self) {
         self.entry.state.with(|state, after| state.waiter.remove(after));

@@ -1,4 +1,4 @@
-//! A call of a group: whoever ends it takes the outcome out, and gives it to the group.
+//! Delivery of a call's outcome to its group, on the thread that ends the call.
 
 use super::spawnable::{Watch, Watched};
 use std::{
@@ -6,18 +6,19 @@ use std::{
     task::{Context, Wake, Waker},
 };
 
-/// Takes outcomes in. It is called on the thread that ends the call, so it is brief, and runs nothing of the user's.
+/// A receiver of outcomes. `take` is called on the thread that ends the call, so it is brief and
+/// runs no user code.
 pub(super) trait Sink<T, X>: Send + Sync + 'static {
     fn take(&self, outcome: Result<T, X>);
 }
 
-/// The waiter of the call's slot.
+/// The waker that is registered in the call's slot.
 struct Member<T, X, K> {
     handle: Mutex<Option<Box<dyn Watch<T, X>>>>,
     sink: K,
 }
 
-/// Has `sink` take the outcome as soon as it is there, perhaps at once.
+/// Passes the outcome to `sink` as soon as the call is over, possibly at once.
 pub(super) fn watch<T, X, K>(handle: Watched<T, X>, sink: K)
 where
     T: Send + 'static,
@@ -46,7 +47,7 @@ where
         let Some(handle) = lock().take() else { return };
         match handle.outcome() {
             Ok(outcome) => self.sink.take(outcome),
-            Err(handle) => *lock() = Some(handle), // woken for nothing
+            Err(handle) => *lock() = Some(handle), // a spurious wake-up
         }
     }
 }
