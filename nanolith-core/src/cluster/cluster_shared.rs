@@ -62,7 +62,7 @@ pub(super) struct Member<S: TaskSet> {
     pub(super) id: MemberId,
     pub(super) service: ServiceRef<S>,
     pub(super) host: Option<ExecutorId>,
-    /// Woken when the member begins to end, and when it is over.
+    /// The waker of the member's `Watch`, woken when the member begins to end, and when it is over.
     waker: Waker,
     watch: Mutex<StageWatch<S>>,
 }

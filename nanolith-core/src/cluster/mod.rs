@@ -3,9 +3,9 @@
 //! - `builder`, `launch`: the settings, and the future that waits for the start.
 //! - `cluster_shared`: the data that the handles share: the members, and how they join and leave.
 //! - `balance`: choosing a member. `router`: sending a call to a member, and to another if that one
-//!   ends. `admission`: waiting for queue room.
+//! ends. `admission`: waiting for queue room.
 //! - `control`: the less common operations. `add`, `join_all`: the futures that they return.
-//!   `close_within`: closing with a time limit. `messages`: messages to members.
+//! `close_within`: closing with a time limit. `messages`: messages to members.
 
 mod add;
 mod admission;
@@ -296,8 +296,8 @@ pub struct ClusterInfo {
     pub active_calls: usize,
     /// The number of queued calls from outside.
     pub queue_len: usize,
-    /// The number of calls that are queued beyond a member's bound: calls that the member's own
-    /// tasks submitted, and calls that moved from a member that ended.
+    /// The number of calls that are queued beyond a member's bound: calls of the member's own
+    /// tasks, and calls that moved from an ended member.
     pub overflow: usize,
     /// The number of calls that have begun and are over.
     pub completed: u64,

@@ -35,8 +35,8 @@ use std::{
 /// ```
 ///
 /// Within a task, the thread's permit is lent while the scope waits at its end, and queued calls of
-/// the same pool run inline. If a task of a service waits in this way for its own service, it would
-/// wait for ever. Those calls end as [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock).
+/// the same pool run inline. A task of a service cannot wait in this way for its own service: those
+/// calls end as [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock).
 ///
 /// A call that was cancelled, or whose deadline has passed, is over for its scope too, though its
 /// task may take a while to notice.

@@ -322,7 +322,7 @@ pub struct JoinNext<'g, T, E> {
 impl<T: Send + 'static, E: Send + 'static> JoinNext<'_, T, E> {
     /// Blocks until a call is over. Within a task, the thread's permit is lent meanwhile, and a
     /// queued call of the same pool runs inline. If a task of a service waits for calls of its own
-    /// service, this returns [`CallError::WouldDeadlock`].
+    /// service, the outcome is [`CallError::WouldDeadlock`].
     pub fn wait(self) -> Option<Result<T, E>> {
         let stop = self.group.token.stop().clone();
         super::block_on(&stop, HELPED, self)

@@ -91,7 +91,7 @@ impl LocalShared {
         inner
     }
 
-    /// Takes the lock. While it is held, no user code runs and no waker is woken.
+    /// Takes the lock. While the guard exists, no user code may run and no waker may be woken.
     pub(super) fn lock(&self) -> MutexGuard<'_, LocalState> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 impl Local {
     /// Moves the clock forward by `by`, from alarm to alarm, and runs the work that is due at each
-    /// alarm, as if a thread drove all the time. Returns the sum of the turns.
+    /// alarm. The effect is that of a thread that drives all the time. Returns the sum of the
+    /// turns.
     ///
     /// To move the clock without driving, and see what expires, use [`MockClock::advance`]. To run
     /// a number of tasks, call [`run_one`](Self::run_one) that often. To run expired work only, use

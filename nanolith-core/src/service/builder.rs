@@ -118,7 +118,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         Self { start: Box::new(InitArgs { first: Some(args), next: None, make }), settings }
     }
 
-    /// For generated code.
+    /// Creates the builder of a set whose `#[init]` is synchronous, for generated code.
     #[doc(hidden)]
     pub fn init(args: A, make: impl Fn(&Context<S>, A) -> Result<S, E> + Send + 'static) -> Self
     where
@@ -127,7 +127,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         Self::new(args, StateFactory::Now(Box::new(move |cx, args| make(cx, args).map(Some))))
     }
 
-    /// For generated code.
+    /// Creates the builder of a set whose `#[init]` is asynchronous, for generated code.
     #[doc(hidden)]
     pub fn init_async<F: Future<Output = Result<S, E>> + 'static>(
         args: A,
@@ -143,7 +143,8 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         Self::new(args, StateFactory::Later(Box::new(make)))
     }
 
-    /// For generated code.
+    /// Creates the builder of a set without state whose `#[init]` is synchronous, for generated
+    /// code.
     #[doc(hidden)]
     pub fn init_stateless(args: A, make: impl Fn(&Context<S>, A) -> Result<(), E> + Send + 'static) -> Self
     where
@@ -152,7 +153,8 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         Self::new(args, StateFactory::Now(Box::new(move |cx, args| make(cx, args).map(|()| None))))
     }
 
-    /// For generated code.
+    /// Creates the builder of a set without state whose `#[init]` is asynchronous, for generated
+    /// code.
     #[doc(hidden)]
     pub fn init_stateless_async<F: Future<Output = Result<(), E>> + 'static>(
         args: A,
@@ -294,7 +296,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     }
 
     /// Sets the exception handler. The handler receives each panic of a task or a hook, on the
-    /// service's thread, and decides how the service continues, in place of the [restart
+    /// service's thread. It decides how the service continues, in place of the [restart
     /// policy](Restart). Without a handler and a policy the service continues with the state as it
     /// is. If the handler panics, the service closes.
     ///
@@ -552,7 +554,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
 }
 
 impl<S: TaskSet + Handed> ServiceBuilder<S, Infallible, S> {
-    /// For generated code.
+    /// Creates the builder of a set without `#[init]`, from the state, for generated code.
     #[doc(hidden)]
     pub fn with_state(state: S) -> Self {
         Self::new(state, StateFactory::Now(Box::new(|_, state| Ok(Some(state)))))
@@ -560,7 +562,7 @@ impl<S: TaskSet + Handed> ServiceBuilder<S, Infallible, S> {
 }
 
 impl<S: TaskSet> ServiceBuilder<S, Infallible, ()> {
-    /// For generated code.
+    /// Creates the builder of a set without state and without `#[init]`, for generated code.
     #[doc(hidden)]
     pub fn stateless() -> Self {
         Self::new((), StateFactory::Now(Box::new(|_, ()| Ok(None))))

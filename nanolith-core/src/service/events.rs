@@ -113,8 +113,8 @@ pub enum LifeEvent {
         /// The number of restarts in the service's life, including this restart.
         restarts: u64,
     },
-    /// A task of this kind runs far beyond its timeout: for as long again as it ran until the
-    /// timeout, and at least for a second. The service runs no other call meanwhile.
+    /// A task of this kind runs far beyond its timeout: for as long again as until the timeout, and
+    /// for at least a second. The service runs no other call meanwhile.
     /// [`ServiceInfo::overrunning`](super::ServiceInfo::overrunning) explains what to do.
     Overrun(&'static TaskInfo),
     /// The service crashed and ended, because its policy does not restart it, or the limit was

@@ -62,10 +62,10 @@ fn arriving<S: GivesStreams>(inner: &ServiceShared<S>) -> &Port<Infallible, Stre
 }
 
 impl<S: TaskSet> Service<S> {
-    /// Passes each event that the service sends from now on to `handler`, on the global pool, until
-    /// the [`Subscription`] is dropped or the service has ended. Each subscriber receives all
-    /// events. The first subscriber also receives the events that were sent before, as far as they
-    /// are retained.
+    /// Passes each event that the service sends from now on to `handler`, on the global pool. This
+    /// ends when the [`Subscription`] is dropped or the service has ended. Each subscriber receives
+    /// all events. The first subscriber also receives the events that were sent before, as far as
+    /// they are retained.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -85,7 +85,7 @@ impl<S: TaskSet> Service<S> {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] when the global pool cannot be started.
+    /// [`BuildError`] if the global pool cannot be started.
     ///
     /// # Panics
     ///
@@ -222,8 +222,9 @@ impl<T: Clone, P> fmt::Debug for WaitForEvent<T, P> {
 
 impl<S: TaskSet> Service<S> {
     /// Passes each stream that the service creates to `handler`, on the global pool, one after the
-    /// other, until the [`Subscription`] is dropped or the service has ended. A stream goes to one
-    /// subscriber only. Streams that were created before are retained for the first subscriber.
+    /// other. This ends when the [`Subscription`] is dropped or the service has ended. A stream
+    /// goes to one subscriber only. Streams that were created before are retained for the first
+    /// subscriber.
     ///
     /// ```
     /// # use nanolith::prelude::*;

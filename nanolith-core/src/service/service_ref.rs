@@ -95,7 +95,7 @@ impl<S: TaskSet> ServiceRef<S> {
         admission::adopt(&**self.inner(), job)
     }
 
-    /// See [`admission::poll_admit`].
+    /// Polls for admission of `job` to the service's queue: see [`admission::poll_admit`].
     pub(crate) fn poll_enter(
         &self,
         job: &mut Option<Job<S>>,

@@ -1,5 +1,5 @@
-//! The data that a service's handles and its thread share: the queue, the phase of the service's
-//! life, the counts, and how calls end with the service.
+//! The data that a service's handles and its thread share: the queue, the phase, the counts, and
+//! how calls end with the service.
 
 use super::{
     CloseError, ServiceInfo,
@@ -182,8 +182,8 @@ pub(super) struct ServiceShared<S: TaskSet> {
     pub(super) hint: DepthHint,
     /// The number of calls that were run without the lock.
     pub(super) served: AtomicU64,
-    /// Twice the number of calls that the queue counts and that are not over; plus 1 while the
-    /// thread may run a call that the queue does not count.
+    /// Twice the number of unfinished calls that the queue counts. Plus 1 while the thread may run
+    /// a call that the queue does not count.
     pub(super) load: AtomicUsize,
     /// The blocking wait of the service's thread.
     pub(super) blocked: Mutex<Option<BlockedWaiter>>,
@@ -200,11 +200,11 @@ pub(super) struct ServiceShared<S: TaskSet> {
     pub(super) recorder: Recorder,
     /// Whether the tasks are asked to stop.
     stopping: AtomicBool,
-    /// Whether a crash leads to a restart.
+    /// Whether the policy restarts the service after a crash.
     pub(super) restarts: bool,
     pub(super) group: OnceLock<Place>,
     pub(super) thread: Thread,
-    /// Wakes the service's thread.
+    /// The waker of the service's thread.
     pub(super) waker: Waker,
 }
 
@@ -271,7 +271,7 @@ impl<S: TaskSet> ServiceShared<S> {
         inner
     }
 
-    /// Takes the lock. While it is held, no user code runs and no waker is woken.
+    /// Takes the lock. While the guard exists, no user code may run and no waker may be woken.
     pub(super) fn lock(&self) -> MutexGuard<'_, ServiceState<S>> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -280,7 +280,7 @@ impl<S: TaskSet> ServiceShared<S> {
         self.thread.clone()
     }
 
-    /// Whether the service takes calls from outside.
+    /// Returns whether the service accepts calls from outside.
     pub(super) fn is_open(&self) -> bool {
         self.lock().phase == Phase::Open
     }

@@ -10,8 +10,8 @@ use std::{
 
 /// A group of services, of any sets, that restart together. Clones share the group.
 ///
-/// What a crashed member does is decided by its own restart policy. What the other members do is
-/// decided by the group. A restart by the group counts against no limit. If a member gives up, the
+/// The restart policy of a crashed member decides what that member does. The group decides what the
+/// other members do. A restart by the group counts against no limit. If a member gives up, the
 /// members that would have restarted with it are terminated.
 ///
 /// ```
@@ -107,8 +107,8 @@ impl Group {
         Self::new(Strategy::OneForAll)
     }
 
-    /// Creates a group in which the members that were added after a member restart when that member
-    /// restarts after a crash. They restart one after the other, in the order in which they were
+    /// Creates a group in which the restart of a member after a crash also restarts the members
+    /// that were added after it. These restart one after the other, in the order in which they were
     /// added. A member that has ended, or ends meanwhile, is skipped.
     ///
     /// ```
