@@ -1,4 +1,5 @@
-//! Work that comes as a closure: how many tasks, or one large job, become one call of a pool. `bulk` makes it.
+//! The task set of closures: a call of a pool that runs a closure, a future or many tasks as one.
+//! `bulk` and `Pool::spawn` use it.
 
 use super::{CallSlot, NoState, Run, Scope, TaskSet};
 use crate::{
@@ -11,8 +12,8 @@ use crate::{
 };
 use std::{any::Any, future::Future};
 
-/// The set of closures: [`bulk::map`](crate::bulk::map) and its like are calls of it, and so is what
-/// [`Pool::spawn`](crate::Pool::spawn) runs. Every pool runs it.
+/// The task set of closures. [`bulk::map`](crate::bulk::map) and the other functions of that module
+/// are calls of it, and so is [`Pool::spawn`](crate::Pool::spawn). Every pool runs it.
 ///
 /// ```
 /// use nanolith::{bulk::{self, Work}, prelude::*};
@@ -26,7 +27,7 @@ use std::{any::Any, future::Future};
 #[non_exhaustive]
 pub struct Work;
 
-/// One call's work.
+/// The task of one call: a boxed closure with its description.
 #[allow(missing_debug_implementations)] // no user can name it
 pub struct Closure {
     info: &'static TaskInfo,
@@ -36,7 +37,8 @@ pub struct Closure {
 type RunPiece = dyn FnOnce(&mut Scope<Work>) -> Run<Box<dyn Any + Send>> + Send;
 
 impl Closure {
-    /// `info` is what others are told of it: that of the task that it runs many times, or its own.
+    /// Creates a task from a closure. `info` describes it to hooks, errors and metrics: the
+    /// description of the task that the closure runs many times, or its own.
     pub(crate) fn new<F>(info: &'static TaskInfo, run: F) -> Self
     where
         F: FnOnce(&mut Scope<Work>) -> Run<Box<dyn Any + Send>> + Send + 'static,
@@ -45,12 +47,12 @@ impl Closure {
     }
 }
 
-/// One closure, as a task.
+/// Returns a task that runs one closure.
 pub(crate) fn closure<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Closure {
     Closure::new(&Work::TASKS[2], |_| Run::Done(Box::new(run())))
 }
 
-/// One future, as a task.
+/// Returns a task that runs one future.
 pub(crate) fn future<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Closure {
     Closure::new(&Work::TASKS[3], |scope| {
         scope.spawn_unless_task_local(async move {
@@ -60,7 +62,7 @@ pub(crate) fn future<T: Send + 'static>(future: impl Future<Output = T> + Send +
     })
 }
 
-/// What a piece gave, by its type.
+/// Returns the output of a closure as a `T`, or `None` if it has another type.
 pub(crate) fn downcast_output<T: 'static>(output: Box<dyn Any + Send>) -> Option<T> {
     output.downcast().ok().map(|output| *output)
 }
@@ -94,7 +96,8 @@ impl TaskSet for Work {
     }
 }
 
-/// The call of one task of many that run as `with_hooks`, for its context: it ends when the whole is ended.
+/// Creates the call for the context of one of the tasks that `whole` runs. It ends when `whole`
+/// ends.
 pub(super) fn subtask<S: TaskSet>(whole: &CallRef<CallSlot<Work>>) -> CallRef<CallSlot<S>> {
     let meta = whole.header.for_retry();
     meta.mark_started(clock::now());

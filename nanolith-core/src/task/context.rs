@@ -1,4 +1,4 @@
-//! What a running task can learn and tell: `cx: &Context<Self>`.
+//! The context that a running task can ask for: `cx: &Context<Self>`.
 
 use super::{CallSlot, TaskSet};
 use crate::{
@@ -14,7 +14,8 @@ use std::{
     time::Instant,
 };
 
-/// The context of a running task. A task takes it as its first parameter, by reference; it is no argument of the call.
+/// The context of a running task. A task takes it by reference as its first parameter. It is not an
+/// argument of the call.
 ///
 /// ```
 /// # use nanolith::prelude::*;
@@ -35,7 +36,7 @@ use std::{
 /// # Ok::<(), CallError>(())
 /// ```
 ///
-/// In a module under `#[define]` it is `&Context<Tasks>`.
+/// In a module under `#[define]` its type is `&Context<Tasks>`.
 pub struct Context<S: TaskSet> {
     /// `None` in a service's init.
     pub(super) call: Option<CallRef<CallSlot<S>>>,
@@ -57,7 +58,7 @@ impl<S: TaskSet> Context<S> {
         &self.data
     }
 
-    /// The task that runs; `None` in a service's init.
+    /// Returns the task that runs, or `None` in a service's init.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -76,8 +77,11 @@ impl<S: TaskSet> Context<S> {
         self.call.as_ref().map(|call| call.header.task())
     }
 
-    /// Whether the call was cancelled or timed out, or one within which it was made: nobody waits for the result any more. Also
-    /// when its pool asks all tasks to stop: [`Pool::close_within`](crate::Pool::close_within).
+    /// Returns whether the task should stop, because no caller waits for its output any more.
+    ///
+    /// This is the case if the call, or a call that submitted it, was cancelled or timed out. It is
+    /// also the case if the pool asks all tasks to stop: see
+    /// [`Pool::close_within`](crate::Pool::close_within).
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -96,7 +100,8 @@ impl<S: TaskSet> Context<S> {
         self.call.as_ref().is_some_and(|call| CallSlot::is_to_stop(call) || thread_context::is_shutting_down())
     }
 
-    /// Ends when the call is cancelled or timed out; never, if it is not.
+    /// Waits until the call is cancelled or timed out. If neither happens, the future is never
+    /// ready.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -116,11 +121,11 @@ impl<S: TaskSet> Context<S> {
     /// # Ok::<(), CallError>(())
     /// ```
     ///
-    /// An asynchronous task rarely asks: its future is dropped at its next await.
+    /// An asynchronous task rarely needs this: its future is dropped at its next await.
     ///
     /// # Cancel safety
     ///
-    /// May be dropped and asked for again at any time.
+    /// This future may be dropped and created again at any time.
     pub fn cancelled(&self) -> impl Future<Output = ()> + '_ {
         let mut stop = self.call.as_ref().map(|call| call.header.stop_wait());
         poll_fn(move |cx| {
@@ -133,8 +138,9 @@ impl<S: TaskSet> Context<S> {
         })
     }
 
-    /// Tells how far the task has come, in units of its own; the latest wins. Whoever holds the handle may look, or wait for
-    /// it: [`Handle::progress`](crate::Handle::progress).
+    /// Reports how far the task has come, in a unit of the task's choice. A new report replaces the
+    /// one before it. The holder of the handle reads it, or waits for it, with
+    /// [`Handle::progress`](crate::Handle::progress).
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -158,9 +164,12 @@ impl<S: TaskSet> Context<S> {
         }
     }
 
-    /// Whether the task should stop or give way: it was cancelled, has run for a slice ([`PoolBuilder::slice`], 5 ms unless it is
-    /// set), or something more urgent waits for the executor. An asynchronous task gives way at [`yield_now`], which begins a
-    /// new slice; a synchronous one by [`Step`].
+    /// Returns whether the task should stop or yield.
+    ///
+    /// This is the case if it was cancelled, if it has run for a slice ([`PoolBuilder::slice`], 5
+    /// ms by default), or if a more urgent call waits for the executor. An asynchronous task yields
+    /// with [`yield_now`], which begins a new slice. A synchronous task yields by returning a
+    /// [`Step`].
     ///
     /// [`PoolBuilder::slice`]: crate::PoolBuilder::slice
     /// [`yield_now`]: crate::yield_now
@@ -190,8 +199,8 @@ impl<S: TaskSet> Context<S> {
         self.is_cancelled() || self.call.as_ref().is_some_and(|call| thread_context::should_yield_for(&call.header))
     }
 
-    /// How urgent the call is now: [`Priority::Normal`] in a service's init. Calls that the task submits are as urgent, unless
-    /// they are told.
+    /// Returns the call's present priority, or [`Priority::Normal`] in a service's init. Calls that
+    /// the task submits have the same priority, unless they set another.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -211,7 +220,7 @@ impl<S: TaskSet> Context<S> {
         self.call.as_ref().map_or(Priority::Normal, |call| call.header.priority())
     }
 
-    /// When the call ends as timed out, if it does.
+    /// Returns the moment at which the call times out, or `None` if it has no limit.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -231,7 +240,8 @@ impl<S: TaskSet> Context<S> {
         self.call.as_ref().and_then(|call| call.header.deadline())
     }
 
-    /// The value of this type that the executor was built with: `Pool::builder().data(value)`, or a service's.
+    /// Returns the value of this type that the executor was built with:
+    /// `Pool::builder().data(value)`, or the same method of a service's builder.
     ///
     /// ```
     /// # use nanolith::prelude::*;

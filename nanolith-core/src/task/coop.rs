@@ -1,4 +1,4 @@
-//! Long tasks in slices: they give way to what is more urgent, and go on when their turn comes.
+//! Cooperative scheduling: long tasks yield to more urgent calls and continue afterwards.
 
 use crate::context::thread_context;
 use std::{
@@ -8,8 +8,9 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Whether the task that runs here should give way: the same as [`Context::should_yield`](crate::Context::should_yield), for
-/// code that has no context. Where no task runs, nobody waits for the thread: `false`.
+/// Returns whether the task on this thread should yield. It is
+/// [`Context::should_yield`](crate::Context::should_yield) for code that has no context. Returns
+/// `false` where no task runs, since no call waits for the thread.
 ///
 /// ```
 /// # use nanolith::prelude::*;
@@ -36,7 +37,8 @@ pub fn should_yield() -> bool {
     thread_context::should_yield().unwrap_or(false)
 }
 
-/// Lets others go first: in an asynchronous task, all that expires earlier than the task itself, which keeps its expiration.
+/// Lets other calls run first. In an asynchronous task these are all calls that expire earlier than
+/// the task itself. The task keeps its expiration.
 ///
 /// ```
 /// # use nanolith::prelude::*;
@@ -58,16 +60,17 @@ pub fn should_yield() -> bool {
 /// # Ok::<(), CallError>(())
 /// ```
 ///
-/// Outside of a task, and where a task polls it by means of its own, it is pending once and wakes itself at once.
+/// Outside of a task, and in a future that a task polls without the executor's waker, it is pending
+/// once and wakes itself at once.
 ///
 /// # Cancel safety
 ///
-/// May be dropped at any time.
+/// This future may be dropped at any time.
 pub fn yield_now() -> YieldNow {
     YieldNow { gave_way: false }
 }
 
-/// Pending once: made by [`yield_now`].
+/// A future that is pending once. [`yield_now`] creates it.
 #[derive(Debug)]
 #[must_use = "does nothing until awaited"]
 pub struct YieldNow {
@@ -86,10 +89,12 @@ impl Future for YieldNow {
     }
 }
 
-/// What one step of a long synchronous task came to: the output of a function under `#[task(sliced)]`.
+/// The result of one step of a long synchronous task: the output of a function under
+/// `#[task(sliced)]`.
 ///
-/// Between two steps the task goes back to the lanes with the expiration that it had. So what is more urgent starts within a
-/// slice, at a concurrency of 1 too; and a call that is cancelled meanwhile is not gone on with.
+/// Between two steps the task returns to the lanes with the expiration that it had. So a more
+/// urgent call starts within one slice, even at a concurrency of 1. A call that is cancelled in the
+/// meantime does not continue.
 ///
 /// ```
 /// use nanolith::{Step, prelude::*, should_yield};
@@ -116,21 +121,21 @@ impl Future for YieldNow {
 /// # Ok::<(), CallError>(())
 /// ```
 ///
-/// A task that takes a context gives its steps a clone of that.
+/// A task that takes a context passes a clone of it to its steps.
 pub enum Step<T> {
     /// The task's output.
     Done(T),
-    /// How to go on: made by [`Step::go_on`].
+    /// The next step. [`Step::go_on`] creates it.
     Continue(Box<dyn FnOnce() -> Self + Send>),
 }
 
 impl<T> Step<T> {
-    /// The task is not done: `next` is its next step.
+    /// Returns a step that continues with `next`.
     pub fn go_on(next: impl FnOnce() -> Self + Send + 'static) -> Self {
         Self::Continue(Box::new(next))
     }
 
-    /// Runs all steps in a row, here and now: for plain calls of such a function.
+    /// Runs all steps in a row on this thread, for a direct call of such a function.
     ///
     /// ```
     /// use nanolith::Step;
@@ -158,7 +163,7 @@ impl<T> fmt::Debug for Step<T> {
     }
 }
 
-/// For generated code: the steps of a task, others between them.
+/// Runs the steps of a task and yields between them, for generated code.
 #[doc(hidden)]
 pub async fn steps<T>(mut step: Step<T>) -> T {
     loop {

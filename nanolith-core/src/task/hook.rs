@@ -1,4 +1,4 @@
-//! Hooks: what a set runs before and after each of its tasks, and at the close of its service.
+//! Hooks: functions of a set that run before and after each task, and when its service closes.
 
 use crate::{
     error::BoxError,
@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-/// Which task a hook stands around.
+/// Information about the call that a hook runs for.
 ///
 /// ```
 /// # use nanolith::prelude::*;
@@ -32,32 +32,32 @@ pub struct CallInfo {
 }
 
 impl CallInfo {
-    /// The task.
+    /// Returns the task.
     #[must_use]
     pub fn task(&self) -> &'static TaskInfo {
         self.task
     }
 
-    /// How urgent the call was.
+    /// Returns the priority of the call.
     #[must_use]
     pub fn priority(&self) -> Priority {
         self.priority
     }
 
-    /// How long the call waited before it ran: see [`At::waited`](crate::At::waited).
+    /// Returns how long the call waited before it ran: see [`At::waited`](crate::At::waited).
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.waited
     }
 
-    /// Whether a service runs the task, and not a pool.
+    /// Returns whether a service runs the task; `false` on a pool.
     #[must_use]
     pub fn in_service(&self) -> bool {
         self.in_service
     }
 }
 
-/// How a task ended, as its `after_task` hook sees it.
+/// How a task ended, for its `after_task` hook.
 ///
 /// ```
 /// # use nanolith::prelude::*;
@@ -78,19 +78,19 @@ impl CallInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It gave its output, be that an `Err` of its own.
+    /// The task returned its output, which may be an `Err` of its own.
     Done,
-    /// It panicked.
+    /// The task panicked.
     Panicked,
-    /// It was asked to stop, and its future was dropped.
+    /// The task was asked to stop, and its future was dropped.
     Stopped,
 }
 
-/// What a hook came to.
+/// The result of a hook.
 #[doc(hidden)]
 pub type HookResult = Result<(), BoxError>;
 
-/// What a hook may return: `()`, or a `Result<(), E>` of any error.
+/// A type that a hook may return: `()`, or a `Result<(), E>` of any error.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "a hook cannot return `{Self}`",
@@ -122,7 +122,7 @@ pub type SendFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 #[doc(hidden)]
 pub type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// `#[before_task]`, in the form in which the set has it.
+/// The set's `#[before_task]` function, by its form.
 #[doc(hidden)]
 #[allow(missing_docs, missing_debug_implementations)] // hidden: for generated code
 pub enum Before<S> {
@@ -134,7 +134,7 @@ pub enum Before<S> {
     SharedSendAsync(fn(Arc<S>, CallInfo) -> SendFuture<HookResult>),
 }
 
-/// `#[after_task]`, in the form in which the set has it.
+/// The set's `#[after_task]` function, by its form.
 #[doc(hidden)]
 #[allow(missing_docs, missing_debug_implementations)] // hidden: for generated code
 pub enum After<S> {
@@ -146,7 +146,7 @@ pub enum After<S> {
     SharedSendAsync(fn(Arc<S>, CallInfo, Outcome) -> SendFuture<HookResult>),
 }
 
-/// `#[on_close]`, in the form in which the set has it.
+/// The set's `#[on_close]` function, by its form.
 #[doc(hidden)]
 #[allow(missing_docs, missing_debug_implementations)] // hidden: for generated code
 pub enum OnClose<S> {
@@ -168,18 +168,19 @@ pub struct Hooks<S> {
 
 #[allow(missing_docs)] // hidden: for generated code
 impl<S> Hooks<S> {
-    /// Whether a task's hooks look at the state, so that the task is a reader of it even where it asks for none.
+    /// Returns whether a task's hooks read the state. If so, the task counts as a reader of the
+    /// state, even if the task itself does not use it.
     pub(crate) const fn read_state(&self) -> bool {
         matches!(self.before, Before::Shared(_) | Before::SharedAsync(_) | Before::SharedSendAsync(_))
             || matches!(self.after, After::Shared(_) | After::SharedAsync(_) | After::SharedSendAsync(_))
     }
 
-    /// Whether a task runs by itself.
+    /// Returns whether tasks run without hooks.
     pub(crate) const fn are_none(&self) -> bool {
         matches!((&self.before, &self.after), (Before::None, After::None))
     }
 
-    /// Whether a task's hooks take a future to run.
+    /// Returns whether a task's hooks need a future to run.
     pub(crate) const fn are_async(&self) -> bool {
         matches!(self.before, Before::FreeAsync(_) | Before::SharedAsync(_) | Before::SharedSendAsync(_))
             || matches!(self.after, After::FreeAsync(_) | After::SharedAsync(_) | After::SharedSendAsync(_))

@@ -1,4 +1,5 @@
-//! A call on its way to be run: a [`Job`] until somebody begins it, then a task and the [`Reply`] to it.
+//! A call on its way to an executor: a [`Job`] until the call begins, then a task and its
+//! [`Reply`].
 
 use super::{TaskSet, run::Brought};
 use crate::{
@@ -34,18 +35,20 @@ use std::{
     time::Instant,
 };
 
-/// What a call brings: its task and, on a pool that shares the state, the state. Public for generated code.
+/// The input of a call: its task and, on a pool that shares the state, the state. It is public for
+/// generated code.
 #[doc(hidden)]
-#[allow(missing_debug_implementations)] // it is never shown
+#[allow(missing_debug_implementations)] // it has no use for output
 pub struct Input<S: TaskSet> {
     pub task: S::Task,
     pub(crate) shared: Option<S::Shared>,
 }
 
-/// Larger tasks are in a box from their slot to their function, since each frame on the way may hold a copy.
+/// The size in bytes above which tasks are boxed between their slot and their function, because
+/// each frame in between may hold a copy.
 const LARGE: usize = 4 * 1_024;
 
-/// Whether tasks of this set are run by way of a box.
+/// Returns whether tasks of this set run from a box.
 pub(crate) const fn is_large<S: TaskSet>() -> bool {
     size_of::<S::Task>() > LARGE
 }
@@ -53,7 +56,7 @@ pub(crate) const fn is_large<S: TaskSet>() -> bool {
 /// The slot of a call of `S`.
 pub(crate) type CallSlot<S> = Slot<Input<S>, Result<<S as TaskSet>::Output, CallError>, Header>;
 
-/// The call was over before it began: what [`Job::split`] gives then.
+/// The error of [`Job::split`]: the call was over before it began.
 ///
 /// ```
 /// use nanolith::Stopped;
@@ -70,9 +73,9 @@ impl fmt::Display for Stopped {
 
 impl std::error::Error for Stopped {}
 
-/// A call that nobody has begun. An executor takes it whole or gives it back whole.
+/// A call that has not begun. An executor takes it whole or gives it back whole.
 ///
-/// Dropped unfinished, its call ends as [`CallError::Lost`].
+/// If the job is dropped unfinished, its call ends as [`CallError::Lost`].
 ///
 /// ```
 /// use nanolith::{Job, Refused, Stopped, TaskSet, prelude::*};
@@ -98,8 +101,8 @@ pub struct Job<S: TaskSet> {
 }
 
 impl<S: TaskSet> Job<S> {
-    /// A job of one's own, as a layer around another executor makes: `on_complete` is called with the outcome, once, on
-    /// the thread that ends the job. It is brief and does not panic.
+    /// Creates a job, for a layer around another executor. `on_complete` is called once with the
+    /// outcome, on the thread that ends the job. It should be brief and must not panic.
     ///
     /// ```
     /// use nanolith::{Job, prelude::*};
@@ -127,12 +130,12 @@ impl<S: TaskSet> Job<S> {
     {
         let (job, slot) = Self::with_owner(Uninit::new(), task, shared, meta);
         let told = OnCompleteWaker { slot: slot.clone(), on_complete: Mutex::new(Some(on_complete)) };
-        // Nobody has the job yet, so it is not over.
+        // The job is not shared yet, so its call is not over.
         slot.register(&Waker::from(Arc::new(told)));
         job
     }
 
-    /// The job, and one more owner of its call. `place` is where that is made: see [`Uninit`].
+    /// Creates a job, and a second reference to its call in the memory of `place`: see [`Uninit`].
     #[inline(always)]
     pub(crate) fn with_owner(
         place: Uninit<CallSlot<S>>,
@@ -148,7 +151,7 @@ impl<S: TaskSet> Job<S> {
         (Self { slot: Some(slot) }, other)
     }
 
-    /// A job whose outcome nobody hears of.
+    /// Creates a job without a handle, so its outcome is dropped.
     pub(crate) fn detached(place: Uninit<CallSlot<S>>, task: S::Task, shared: Option<S::Shared>, meta: Header) -> Self {
         if shared.is_some() {
             meta.mark_sharing();
@@ -171,7 +174,7 @@ impl<S: TaskSet> Job<S> {
         Self { slot: Some(slot) }
     }
 
-    /// What is known of its task.
+    /// Returns the description of the job's task.
     ///
     /// ```
     /// use nanolith::{Job, prelude::*};
@@ -186,26 +189,26 @@ impl<S: TaskSet> Job<S> {
         self.slot().header.task()
     }
 
-    /// How urgent it is. A job made by [`Job::new`] is as urgent as the task or scope in which it was made, and
-    /// [`Priority::Normal`] elsewhere.
+    /// Returns the job's priority. A job made by [`Job::new`] has the priority of the task or scope
+    /// in which it was made, and [`Priority::Normal`] elsewhere.
     #[must_use]
     pub fn priority(&self) -> Priority {
         self.slot().header.priority()
     }
 
-    /// When its call ends as timed out, if it does.
+    /// Returns the moment at which the call times out, or `None` if it has no limit.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.slot().header.deadline()
     }
 
-    /// Whether its call is over already: cancelled or timed out.
+    /// Returns whether the call is already over: cancelled or timed out.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.slot().is_over()
     }
 
-    /// The error to refuse it with when there is no room.
+    /// Returns the error with which to refuse the job when the queue is full.
     ///
     /// ```
     /// use nanolith::{Job, Refused, prelude::*};
@@ -222,7 +225,7 @@ impl<S: TaskSet> Job<S> {
         self.error(EndReason::Full)
     }
 
-    /// The error to refuse it with when the executor is closed.
+    /// Returns the error with which to refuse the job when the executor is closed.
     ///
     /// ```
     /// use nanolith::{Job, prelude::*};
@@ -236,7 +239,7 @@ impl<S: TaskSet> Job<S> {
         self.error(EndReason::Closed)
     }
 
-    /// The error with which a layer refuses it: `layer` is its name.
+    /// Returns the error with which a layer refuses the job. `layer` is the layer's name.
     ///
     /// ```
     /// use nanolith::{Job, Refused, TaskSet, prelude::*};
@@ -262,12 +265,13 @@ impl<S: TaskSet> Job<S> {
         self.slot().header.error(end)
     }
 
-    /// Whether it takes no more than the plain way through an executor.
+    /// Returns whether the call may take the fast path through an executor.
     pub(crate) fn is_plain(&self) -> bool {
         ErasedCall::is_plain(&**self.slot())
     }
 
-    /// Begins the call: the task is yours to run, its outcome goes to the reply.
+    /// Begins the call. The caller of this method runs the task and sends its outcome with the
+    /// reply.
     ///
     /// ```
     /// use nanolith::{Job, prelude::*};
@@ -311,7 +315,8 @@ impl<S: TaskSet> Job<S> {
         self.into_slot().end_call(how);
     }
 
-    /// As [`Job::split`], for one who has a call within this one begin.
+    /// Like [`Job::split`], for a caller that delegates the call to another call. The delegate
+    /// marks the call as started.
     pub(crate) fn start_delegating(self) -> Result<(S::Task, Reply<S>), Stopped> {
         let slot = self.into_slot();
         slot.header.stamp_submitted(clock::now);
@@ -319,8 +324,9 @@ impl<S: TaskSet> Job<S> {
         Ok((input.task, Reply { slot: Some(slot) }))
     }
 
-    /// `reply`'s call goes on as one that runs `task`: who ends the former ends the latter, who waits for the former waits for
-    /// the latter. `then` has the reply back, with what the latter came to.
+    /// Creates a delegate: a call that runs `task` for `reply`'s call. An end of the first call
+    /// ends the delegate, and a wait for the first call waits for the delegate. `then` gets the
+    /// reply back, with the outcome of the delegate.
     pub(crate) fn delegate<F>(reply: Reply<S>, task: S::Task, then: F) -> Self
     where
         F: FnOnce(Reply<S>, Result<S::Output, CallError>) + Send + 'static,
@@ -329,7 +335,7 @@ impl<S: TaskSet> Job<S> {
         Self::go_on(reply, task, None, meta, then)
     }
 
-    /// The same with an end of its own.
+    /// Creates a delegate with a deadline of its own.
     pub(crate) fn delegate_until<F>(reply: Reply<S>, task: S::Task, deadline: Instant, then: F) -> Self
     where
         F: FnOnce(Reply<S>, Result<S::Output, CallError>) + Send + 'static,
@@ -353,7 +359,8 @@ impl<S: TaskSet> Job<S> {
         job
     }
 
-    /// A second call beside those as which `call` goes on. Who ends `call` does not end this.
+    /// Creates a second call beside the delegate of `call`. An end of `call` does not end this
+    /// call.
     pub(crate) fn sibling<F>(call: &CallSlot<S>, task: S::Task, on_complete: F) -> Self
     where
         F: FnOnce(Result<S::Output, CallError>) + Send + 'static,
@@ -363,40 +370,40 @@ impl<S: TaskSet> Job<S> {
         Self::with_callback(task, None, meta, on_complete)
     }
 
-    /// Rings at `due`, unless the call is over by then.
+    /// Runs `ring` at `due`, unless the call is over by then.
     pub(crate) fn timeout_at(&self, due: Instant, ring: Box<dyn FnOnce() + Send>) {
         self.slot().header.keep_timer(timer::arm(due, TimerAction::RunAlways(ring)));
     }
 
-    /// Brings the job somewhere at `due`, unless its call is over by then.
+    /// Passes the job to `then` at `due`, unless its call is over by then.
     pub(crate) fn delay_until(self, due: Instant, then: impl FnOnce(Self) + Send + 'static) {
         let call = self.slot().clone();
         let key = timer::arm(due, TimerAction::Run(Box::new(move || then(self))));
         call.header.keep_timer(key);
     }
 
-    /// Whether it has been through this layer.
+    /// Returns whether the job has passed this layer.
     pub(crate) fn has_layer(&self, layer: LayerId) -> bool {
         self.slot().header.has_passed(layer)
     }
 
-    /// It has been through this layer.
+    /// Records that the job has passed this layer.
     pub(crate) fn mark_layer(&self, layer: LayerId) {
         self.slot().header.pass(layer);
     }
 
-    /// The error of a call for which a cluster has no member.
+    /// Returns the error of a call for which a cluster has no member.
     pub(crate) fn no_member(&self) -> CallError {
         CallError::NoMember(self.slot().header.at())
     }
 
-    /// Whether nobody has begun it, or ended it.
+    /// Returns whether the call has neither begun nor ended.
     pub(crate) fn is_queued(&self) -> bool {
         self.slot().is_queued()
     }
 
-    /// The same call with the state that it shares. One that was made for the executor has it already; one of a layer's
-    /// becomes a call within a call.
+    /// Returns the job with the state that it shares. A job that was made for this executor has the
+    /// state already. For a job of a layer, this creates a delegate with the state.
     pub(crate) fn with_state(self, state: &Arc<S>) -> Self
     where
         S: TaskSet<Shared = Arc<S>> + Send + Sync,
@@ -411,17 +418,18 @@ impl<S: TaskSet> Job<S> {
         Self::go_on(reply, input.task, Some(state.clone()), meta, Reply::complete)
     }
 
-    /// The error to refuse it with when a wait for room would close this cycle.
+    /// Returns the error with which to refuse the job when a wait for queue room would close this
+    /// cycle.
     pub(crate) fn would_deadlock(&self, cycle: WaitCycle) -> CallError {
         self.slot().header.keep_cycle(cycle);
         self.slot().header.error(EndReason::WouldDeadlock)
     }
 
-    /// Takes the task back out; the call is over, and nobody is told.
+    /// Takes the task out and ends the call without waking its waiter.
     pub(crate) fn into_task(self) -> Option<S::Task> {
         let slot = self.into_slot();
         let input = slot.withdraw()?;
-        slot.drop_waker(); // whoever would have been told is told nothing
+        slot.drop_waker(); // the waiter is not woken
         slot.header.over();
         Some(input.task)
     }
@@ -441,14 +449,15 @@ impl<S: TaskSet> fmt::Debug for Job<S> {
     }
 }
 
-/// The task of a call is over. The host no longer lists the call if it timed out before.
+/// Records that the task of an ended call is over. If the call timed out before, the executor
+/// removes it from its list.
 fn end_overrun<S: TaskSet>(slot: &CallSlot<S>) {
     if let Some(host) = slot.header.overruns().and_then(ExecutorId::get) {
         host.on_overrun_finished(backend::address(slot));
     }
 }
 
-/// Drops an outcome that no caller gets. The host hears of a panic.
+/// Drops an outcome that no caller takes. A panic is reported to the executor.
 pub(crate) fn drop_unseen<O>(outcome: Result<O, CallError>, host: impl FnOnce() -> Option<Arc<dyn Backend>>) {
     unwind::ignore_panics(move || match outcome {
         Err(error @ CallError::Panicked(..)) => host().iter().for_each(|host| host.on_unobserved_panic(&error)),
@@ -456,7 +465,7 @@ pub(crate) fn drop_unseen<O>(outcome: Result<O, CallError>, host: impl FnOnce() 
     });
 }
 
-/// The waiter of a job that has no handle.
+/// The waiter of a job that has no handle. It runs the job's `on_complete`.
 struct OnCompleteWaker<S: TaskSet, F> {
     slot: CallRef<CallSlot<S>>,
     on_complete: Mutex<Option<F>>,
@@ -471,7 +480,7 @@ impl<S: TaskSet, F: FnOnce(Result<S::Output, CallError>) + Send + 'static> Wake 
     }
 }
 
-/// `call` goes on as `job`: if the former was ended meanwhile, the latter ends too.
+/// Makes `job` the delegate of `call`. If `call` has ended in the meantime, the delegate ends too.
 pub(crate) fn go_on_as<S: TaskSet>(call: &CallSlot<S>, job: &CallRef<CallSlot<S>>) {
     call.header.delegate_to(&job.clone().erase());
     call.fence();
@@ -481,7 +490,7 @@ pub(crate) fn go_on_as<S: TaskSet>(call: &CallSlot<S>, job: &CallRef<CallSlot<S>
     }
 }
 
-/// The reply to a call that goes on as another.
+/// The reply of a call that has a delegate.
 struct DelegatedReply<S: TaskSet>(Option<Reply<S>>);
 
 impl<S: TaskSet> DelegatedReply<S> {
@@ -493,7 +502,8 @@ impl<S: TaskSet> DelegatedReply<S> {
 }
 
 impl<S: TaskSet> Drop for DelegatedReply<S> {
-    /// The call as which it goes on was taken back: so is this one, and nobody is told.
+    /// Ends this call, since its delegate was taken back. If this call is a delegate itself, its
+    /// waiter is not woken.
     fn drop(&mut self) {
         if let Some(slot) = self.0.take().and_then(|mut reply| reply.slot.take()) {
             if slot.header.is_delegate() {
@@ -504,9 +514,9 @@ impl<S: TaskSet> Drop for DelegatedReply<S> {
     }
 }
 
-/// The other half of a job that was begun: takes the outcome, once, from any thread.
+/// The second half of a job that has begun. It takes the outcome, once, on any thread.
 ///
-/// Dropped unfinished, the call ends as [`CallError::Lost`].
+/// If the reply is dropped unfinished, the call ends as [`CallError::Lost`].
 ///
 /// ```
 /// use nanolith::{Job, prelude::*};
@@ -525,7 +535,7 @@ pub struct Reply<S: TaskSet> {
 }
 
 impl<S: TaskSet> Reply<S> {
-    /// For the one who took the input out of `slot`.
+    /// Creates a reply. The caller has taken the input out of `slot`.
     pub(crate) fn of(slot: CallRef<CallSlot<S>>) -> Self {
         Self { slot: Some(slot) }
     }
@@ -534,8 +544,8 @@ impl<S: TaskSet> Reply<S> {
         self.slot.as_ref().expect("a reply has its slot until it is used up")
     }
 
-    /// Ends the call with `outcome`. If the caller has been let go already (cancelled or timed out), the outcome is
-    /// dropped.
+    /// Ends the call with `outcome`. If the call is already over (cancelled or timed out), the
+    /// outcome is dropped.
     ///
     /// ```
     /// use nanolith::{Job, prelude::*};
@@ -552,7 +562,7 @@ impl<S: TaskSet> Reply<S> {
         self.complete_with(CoOwners::NONE, outcome);
     }
 
-    /// The same for one who owns the call more than once.
+    /// Like [`Reply::complete`], for a caller that holds further references to the call.
     #[inline]
     pub(crate) fn complete_with(mut self, fellows: CoOwners<CallSlot<S>>, outcome: Result<S::Output, CallError>) {
         if let Some(slot) = self.slot.take() {
@@ -575,7 +585,7 @@ impl<S: TaskSet> Reply<S> {
         self.complete(Err(error));
     }
 
-    /// Ends the call for a reason that the slot keeps itself.
+    /// Ends the call for a reason that the slot itself records.
     pub(crate) fn end(mut self, how: EndReason) {
         if let Some(slot) = self.slot.take() {
             slot.end_call(how);
@@ -583,7 +593,7 @@ impl<S: TaskSet> Reply<S> {
         }
     }
 
-    /// Whether the call was cancelled or timed out: its caller no longer waits.
+    /// Returns whether the call was cancelled or timed out, so that its caller no longer waits.
     ///
     /// ```
     /// use nanolith::{Job, prelude::*};
@@ -600,14 +610,14 @@ impl<S: TaskSet> Reply<S> {
         CallSlot::is_to_stop(self.slot())
     }
 
-    /// When the call ends as timed out, if it does.
+    /// Returns the moment at which the call times out, or `None` if it has no limit.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.slot().header.deadline()
     }
 
-    /// Ends when the call is cancelled or timed out; never, if it is not. An executor that runs tasks elsewhere passes
-    /// that on.
+    /// Waits until the call is cancelled or timed out. If neither happens, the future is never
+    /// ready. An executor that runs tasks elsewhere forwards the cancellation with it.
     ///
     /// ```
     /// use nanolith::{Job, Refused, TaskSet, prelude::*};
@@ -629,7 +639,7 @@ impl<S: TaskSet> Reply<S> {
     ///
     /// # Cancel safety
     ///
-    /// May be dropped and asked for again at any time.
+    /// This future may be dropped and created again at any time.
     pub fn cancelled(&self) -> impl Future<Output = ()> + '_ {
         let mut stop = self.slot().header.stop_wait();
         poll_fn(move |cx| {
@@ -657,7 +667,7 @@ impl<S: TaskSet> fmt::Debug for Reply<S> {
 }
 
 impl<S: TaskSet> CallSlot<S> {
-    /// Ends the call, and tells those who want to know: a task that runs, a timer, a watcher of its progress.
+    /// Ends the call and wakes its waiters: a running task, a timer and a watcher of its progress.
     pub(crate) fn end_call(&self, how: EndReason) {
         let mut batch = EndBatch::default();
         let ended = self.end_into(how, &mut batch);
@@ -667,8 +677,8 @@ impl<S: TaskSet> CallSlot<S> {
         }
     }
 
-    /// Runs the call, if it is a plain one that a task of this very pool has submitted and waits for: neither the queue nor
-    /// the others of the pool hear of it but by its entry.
+    /// Runs the call inline, if it is a fast-path call that a task of this pool submitted and waits
+    /// for. The queue and the other workers learn of this only from the call's entry.
     pub(crate) fn overtake_here(this: &CallRef<Self>, host: Option<ExecutorId>) {
         if !this.header.is_nested() || !ErasedCall::is_plain(&**this) || !thread_context::can_run_inline(host) {
             return;
@@ -695,13 +705,14 @@ impl<S: TaskSet> CallSlot<S> {
                     record(task, submitted, began);
                 }
             };
-            // What the call's destructors throw stays here.
+            // A panic of the call's destructors is ignored here.
             thread_context::run_nested(|| unwind::ignore_panics(run));
         }
     }
 
-    /// Whether a claimed call is to run. A call ends here if its parents or one of its tokens were cancelled, or if its deadline
-    /// has passed. Where the run has a limit, that counts from now.
+    /// Returns whether a claimed call may run. The call ends here if its parents or one of its
+    /// tokens were cancelled, or if its deadline has passed. A limit on the run starts to count
+    /// here.
     #[inline(always)]
     pub(crate) fn may_begin(this: &CallRef<Self>) -> bool {
         !this.header.has_start_checks() || Self::look_at_begin(this)
@@ -712,9 +723,10 @@ impl<S: TaskSet> CallSlot<S> {
             this.end_call(end);
             return false;
         }
-        // An end takes the tokens away after it has moved the state on. So the look at the state comes second.
+        // An end removes the tokens after it has changed the state. So the state is checked after
+        // the tokens.
         if Slot::is_asked_to_stop(this) {
-            return false; // it was ended after its executor had claimed it
+            return false; // it ended after its executor had claimed it
         }
         if let Some(deadline) = this.header.begin_limit() {
             if deadline <= clock::instant() {
@@ -728,8 +740,8 @@ impl<S: TaskSet> CallSlot<S> {
         true
     }
 
-    /// Whether the running task is asked to stop. If its parents were cancelled, and it would not have heard of that by itself, its
-    /// call ends here.
+    /// Returns whether the running task is asked to stop. If its parents were cancelled and did not
+    /// end the call themselves, the call ends here.
     pub(crate) fn is_to_stop(this: &CallRef<Self>) -> bool {
         this.is_asked_to_stop()
             || this.header.has_start_checks() && this.header.is_parent_cancelled() && {
@@ -738,12 +750,12 @@ impl<S: TaskSet> CallSlot<S> {
             }
     }
 
-    /// The call is to hear at once when its parents are cancelled, though it is a plain one.
+    /// Links a fast-path call to its parents' node, so that their cancellation wakes it at once.
     pub(crate) fn hang_on_parents(this: &CallRef<Self>) {
         if let Some(stop) = this.header.parent_node() {
             this.header.link(stop, || this.clone().erase(), None);
             if this.is_over() {
-                this.header.over(); // it came to its end before it could know of this
+                this.header.over(); // it ended before the link existed
             }
         }
     }
@@ -823,14 +835,14 @@ impl<S: TaskSet> ErasedCall for CallSlot<S> {
     }
 }
 
-/// Drops a value of the user's; the timer's thread leaves that to `host`.
+/// Drops a user's value. On the timer thread, a thread of `host` drops it.
 fn drop_elsewhere<T: Send + 'static>(host: Option<ExecutorId>, value: T) {
     if std::mem::needs_drop::<T>() {
         offload::run(host, move || drop(value));
     }
 }
 
-/// A call is over that ran ahead of its turn.
+/// Records the durations of a call that ran ahead of its turn.
 #[cold]
 fn record(task: &'static TaskInfo, submitted: u64, began: u64) {
     if let Some(host) = thread_context::current_backend() {
@@ -863,7 +875,8 @@ fn run_queued<S: TaskSet, I: Brought<S>>(
     }
 }
 
-/// The size in bytes of a call of `S`, in the one piece of memory that it takes. It is used again for the next.
+/// Returns the size in bytes of a call of `S`, which is one allocation. The memory is reused for
+/// the next call.
 ///
 /// ```
 /// # use nanolith::prelude::*;

@@ -1,9 +1,10 @@
-//! What a set's services hear and say: written by `#[define]`.
+//! The traits of a set's messages, events and streams between a service and its owners. `#[define]`
+//! implements them.
 
 use super::TaskSet;
 use crate::channel::stream::StreamReader;
 
-/// A set whose services take messages: one with an `#[on_message]`.
+/// A set whose services receive messages: a set with an `#[on_message]`.
 ///
 /// ```
 /// use nanolith::{HasInbox, Service, prelude::*};
@@ -34,19 +35,19 @@ use crate::channel::stream::StreamReader;
     note = "give the set an `#[on_message] fn on_message(&mut self, message: ..)`"
 )]
 pub trait HasInbox: TaskSet {
-    /// A message.
+    /// The type of a message.
     type Message: Send + 'static;
 
-    /// The task that hears it.
+    /// Makes the task that handles a message.
     #[doc(hidden)]
     const TASK: fn(Self::Message) -> Self::Task;
 
-    /// Back.
+    /// Returns the message of such a task, or `None` for another task.
     #[doc(hidden)]
     const MESSAGE: fn(Self::Task) -> Option<Self::Message>;
 }
 
-/// A set whose services take streams: one with an `#[on_stream]`.
+/// A set whose services accept streams: a set with an `#[on_stream]`.
 ///
 /// ```
 /// use nanolith::{Service, TakesStreams, prelude::*, stream::StreamReader};
@@ -80,19 +81,19 @@ pub trait HasInbox: TaskSet {
     note = "give the set an `#[on_stream] fn on_stream(&mut self, stream: StreamReader<..>)`"
 )]
 pub trait TakesStreams: TaskSet {
-    /// What is said of a stream when it is made.
+    /// The metadata of a stream, given when the stream is created.
     type Metadata: Send + Sync + 'static;
 
-    /// The task that takes it.
+    /// Makes the task that accepts a stream.
     #[doc(hidden)]
     const TASK: fn(StreamReader<Self::Metadata>) -> Self::Task;
 
-    /// Back.
+    /// Returns the stream of such a task, or `None` for another task.
     #[doc(hidden)]
     const STREAM: fn(Self::Task) -> Option<StreamReader<Self::Metadata>>;
 }
 
-/// What an `#[on_stream]` takes.
+/// The type of the parameter of an `#[on_stream]`.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`#[on_stream]` cannot take `{Self}`",
@@ -108,7 +109,7 @@ impl<M> StreamArgument for StreamReader<M> {
     type Metadata = M;
 }
 
-/// A set whose services make streams for their owners: one under `#[define(streams = Metadata)]`.
+/// A set whose services open streams to their owners: a set under `#[define(streams = Metadata)]`.
 ///
 /// ```
 /// use nanolith::{GivesStreams, Service, prelude::*, stream::StreamReader};
@@ -138,11 +139,11 @@ impl<M> StreamArgument for StreamReader<M> {
     note = "say what is said of them: `#[define(streams = ..)]`"
 )]
 pub trait GivesStreams: TaskSet {
-    /// What is said of a stream when it is made.
+    /// The metadata of a stream, given when the stream is created.
     type Metadata: Send + Sync + 'static;
 }
 
-/// A set whose services say something: one under `#[define(outbox = Event)]`.
+/// A set whose services send events: a set under `#[define(outbox = Event)]`.
 ///
 /// ```
 /// use nanolith::{HasOutbox, Service, prelude::*};
@@ -168,6 +169,6 @@ pub trait GivesStreams: TaskSet {
     note = "say what: `#[define(outbox = ..)]`"
 )]
 pub trait HasOutbox: TaskSet {
-    /// What they say. All who hear get a clone.
+    /// The type of an event. Each receiver gets a clone.
     type Event: Clone + Send + Sync + 'static;
 }

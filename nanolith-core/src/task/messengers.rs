@@ -1,12 +1,13 @@
-//! How a task finds the messengers that are attached to its call, or to what runs it.
+//! Finding the messengers that are attached to a task's call, or to the executor that runs it.
 
 use super::{Context, TaskSet};
 use crate::channel::messenger::{AttachedMessenger, FindError, Finding, Lookup, Messenger};
 use std::time::Duration;
 
 impl<S: TaskSet> Context<S> {
-    /// An endpoint, new and the task's own, of the messenger of this name that is attached: to the call
-    /// ([`Call::messenger`](crate::Call::messenger)), else to the pool or service that runs it.
+    /// Returns a new endpoint, for this task alone, of the attached messenger of this name. A
+    /// messenger of the call ([`Call::messenger`](crate::Call::messenger)) comes before a messenger
+    /// of the pool or service that runs it.
     ///
     /// ```
     /// use nanolith::{Messenger, prelude::*};
@@ -29,12 +30,14 @@ impl<S: TaskSet> Context<S> {
     ///
     /// # Errors
     ///
-    /// [`FindError`] when there is none, or when it carries another type; that names both.
+    /// [`FindError`] if no messenger has this name, or if it carries another type. In that case the
+    /// error names both types.
     pub fn messenger<T: Clone + Send + Sync + 'static>(&self, name: &str) -> Result<Messenger<T>, FindError> {
         self.finder().find(name)
     }
 
-    /// The same, but waits for up to `limit`, from this call on, until one of this name is attached to the service.
+    /// Like [`Context::messenger`], but waits until a messenger of this name is attached to the
+    /// service. The wait lasts up to `limit`, counted from this call.
     ///
     /// ```
     /// use nanolith::{Messenger, prelude::*};
@@ -55,12 +58,12 @@ impl<S: TaskSet> Context<S> {
     ///
     /// # Errors
     ///
-    /// [`FindError`] when none was attached in time, or when it carries another type.
+    /// [`FindError`] if no such messenger was attached in time, or if it carries another type.
     pub fn messenger_within<T: Clone + Send + Sync + 'static>(&self, name: &str, limit: Duration) -> Finding<T> {
         self.finder().within(name, limit)
     }
 
-    /// The messengers that are attached, each name once: those of the call first.
+    /// Returns the attached messengers, each name once. Those of the call come first.
     ///
     /// ```
     /// use nanolith::{Messenger, prelude::*};

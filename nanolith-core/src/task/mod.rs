@@ -1,6 +1,8 @@
-//! A set of tasks, and what its generated code and the executors say to each other.
+//! Task sets: the trait that `#[define]` implements, and the types with which executors run its
+//! tasks.
 //!
-//! `#[define]` writes an `impl TaskSet`; an executor runs one of its tasks by [`TaskSet::run`], a single `match`.
+//! `#[define]` writes an `impl TaskSet`. An executor runs a task with [`TaskSet::run`], a single
+//! `match`.
 
 mod closure;
 mod context;
@@ -38,17 +40,18 @@ use crate::{
 };
 use std::any::TypeId;
 
-/// A second `task`, where the set says that it may run twice. A clone that panics counts as one that cannot be made.
+/// Returns a copy of `task`, if the set declares that it may run twice. Returns `None` if the clone
+/// panics.
 pub(crate) fn duplicate<S: TaskSet>(task: &S::Task) -> Option<S::Task> {
     let mut second = None;
     unwind::ignore_panics(|| second = S::duplicate(task));
     second
 }
 
-/// A set of tasks: made by `#[define]`, never by hand.
+/// A set of tasks. `#[define]` implements this trait; it is never implemented by hand.
 ///
-/// A task is a value of [`TaskSet::Task`], what it gives one of [`TaskSet::Output`]; the typed methods stand on
-/// [`TaskSet::Calls`].
+/// A task is a value of [`TaskSet::Task`], and its output is a value of [`TaskSet::Output`].
+/// [`TaskSet::Calls`] has the typed methods.
 ///
 /// ```
 /// use nanolith::{TaskSet, prelude::*};
@@ -62,32 +65,35 @@ pub(crate) fn duplicate<S: TaskSet>(task: &S::Task) -> Option<S::Task> {
 /// println!("{:016x}", Geometry::FINGERPRINT); // changes with a signature
 /// ```
 pub trait TaskSet: Sized + 'static {
-    /// One variant a task, its arguments as fields: `GeometryTask::Add { x, y }`.
+    /// An enum with one variant per task. The fields are the task's arguments: `GeometryTask::Add {
+    /// x, y }`.
     type Task: Send + 'static;
-    /// One variant a task, with what it gives: `GeometryOutput::Add(sum)`.
+    /// An enum with one variant per task, which holds the task's output:
+    /// `GeometryOutput::Add(sum)`.
     type Output: Send + 'static; // a function that makes the state is `#[init]`; one that is no task is `#[task(skip)]`
-    /// The typed methods, over an executor: `GeometryCalls<E>`.
+    /// The type with the typed methods, over an executor: `GeometryCalls<E>`.
     type Calls<E>;
-    /// What a call on a pool carries of the state: an `Arc` of it under `#[define(shared)]`, else nothing.
+    /// The state that a call on a pool carries: an `Arc` of it under `#[define(shared)]`, otherwise
+    /// nothing.
     type Shared: SharedHandle<Self>;
 
     /// The name of the set: `Geometry`.
     const NAME: &'static str;
-    /// The set's identifier, stable from build to build: `demo::Geometry`.
+    /// The set's identifier, which does not change from build to build: `demo::Geometry`.
     const IDENTIFIER: &'static str;
-    /// Every task of the set, in the order of their definition.
+    /// All tasks of the set, in the order of their definition.
     const TASKS: &'static [TaskInfo];
     /// A number that changes with the signature of any task.
     const FINGERPRINT: u64 = fingerprint(Self::TASKS);
-    /// What runs before and after each task, and at the close of a service.
+    /// The hooks that run before and after each task, and when a service closes.
     #[doc(hidden)]
     const HOOKS: Hooks<Self> = Hooks::NONE;
 
-    /// Whether tasks bring the state that they use along, wherever they run.
+    /// Whether tasks carry the state that they use, on every executor.
     #[doc(hidden)]
     const BRINGS_STATE: bool = false;
 
-    /// What is known of `task`'s kind.
+    /// Returns the description of `task`'s kind.
     ///
     /// ```
     /// use nanolith::{TaskSet, prelude::*};
@@ -96,7 +102,8 @@ pub trait TaskSet: Sized + 'static {
     /// ```
     fn info(task: &Self::Task) -> &'static TaskInfo;
 
-    /// A second `task` to run, where the set says that it may run twice (`#[task(idempotent)]`).
+    /// Returns a copy of `task` to run, if the set declares that it may run twice
+    /// (`#[task(idempotent)]`).
     ///
     /// ```
     /// use nanolith::{TaskSet, prelude::*};
@@ -116,7 +123,7 @@ pub trait TaskSet: Sized + 'static {
         None
     }
 
-    /// The typed methods over `executor`.
+    /// Returns the typed methods over `executor`.
     ///
     /// ```
     /// use nanolith::{TaskSet, prelude::*};
@@ -128,7 +135,7 @@ pub trait TaskSet: Sized + 'static {
     /// ```
     fn calls<E>(executor: E) -> Self::Calls<E>;
 
-    /// How an error of this type is read, if a task or the `#[init]` gives it.
+    /// Returns how to read an error of this type, if a task or the `#[init]` returns it.
     #[doc(hidden)]
     #[must_use]
     fn error_view(of: TypeId) -> Option<ErrorView> {
@@ -140,7 +147,7 @@ pub trait TaskSet: Sized + 'static {
     #[doc(hidden)]
     fn run(task: Self::Task, scope: &mut Scope<Self>) -> Run<Self::Output>;
 
-    /// The same for a large task, which goes from its box to its function without a stop on the way.
+    /// Runs a large task. The task moves from its box into its function without a copy in between.
     #[doc(hidden)]
     #[allow(clippy::boxed_local, reason = "generated code moves the arguments from the box")]
     fn run_boxed(input: Box<Input<Self>>, scope: &mut Scope<Self>) -> Run<Self::Output> {

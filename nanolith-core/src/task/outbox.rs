@@ -1,5 +1,5 @@
-//! What a service says to its owners: events, and streams. It is found in the data of its executor, by those who say and by
-//! those who hear; a pool has none, since nobody owns it.
+//! The events and streams that a service sends to its owners. The service's tasks and its owners
+//! find the [`Outbox`] in the data of the executor. A pool has none, because a pool has no owner.
 
 use super::{Context, GivesStreams, HasOutbox, TaskSet};
 use crate::{
@@ -22,31 +22,33 @@ use std::{
     task::{self, Poll},
 };
 
-/// Made with each service; what goes through it is made when it is first asked for, since only then its types are known.
+/// The channels from a service to its owners. It is created with the service. Each channel is
+/// created at its first use, because only then its type is known.
 pub(crate) struct Outbox {
     policy: SlowReceiver,
     events: OnceLock<Box<dyn Any + Send + Sync>>,
     streams: OnceLock<Box<dyn Any + Send + Sync>>,
-    /// What ends both.
+    /// The functions that close both channels.
     closers: Mutex<OnClose>,
 }
 
 /// `None` once the service has ended.
 type OnClose = Option<Vec<Box<dyn FnOnce() + Send>>>;
 
-/// Events: the service sends by one endpoint, its owners hear by the other.
+/// The event channel: the service sends on one endpoint, and its owners receive on the other.
 struct Events<T: Clone + Send + Sync + 'static> {
     service: Messenger<T>,
     owners: Messenger<T>,
 }
 
-/// Streams wait here for an owner to take them.
+/// The queue of streams that no owner has taken yet.
 struct Streams<M> {
     service: Arc<Mutex<Option<Arc<StreamPort<M>>>>>,
     owners: Port<Infallible, StreamReader<M>>,
 }
 
-/// The port by which a service gives its streams. Whoever uses it has it from under its lock, which is free meanwhile.
+/// The port on which a service sends its streams. It is cloned under its lock and used after the
+/// lock is released.
 type StreamPort<M> = Port<StreamReader<M>, Infallible>;
 
 const TYPED: &str = "a set has one type of events, and one of streams";
@@ -56,7 +58,7 @@ impl Outbox {
         Self { policy, events: OnceLock::new(), streams: OnceLock::new(), closers: Mutex::new(Some(Vec::new())) }
     }
 
-    /// Those of a service, in its data.
+    /// Returns the outbox in the data of a service.
     pub(crate) fn of(data: &Extensions) -> Option<&Self> {
         data.get()
     }
@@ -65,7 +67,8 @@ impl Outbox {
         self.closers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The service has ended: who hears gets what was said, and then the end.
+    /// Closes both channels, because the service has ended. Receivers get what was sent before, and
+    /// then the end.
     pub(crate) fn close(&self) {
         let closers = self.closers().take();
         closers.into_iter().flatten().for_each(|close| close());
@@ -92,7 +95,7 @@ impl Outbox {
         events.downcast_ref().expect(TYPED)
     }
 
-    /// The endpoint by which owners hear.
+    /// Returns the endpoint on which owners receive events.
     pub(crate) fn events<T: Clone + Send + Sync + 'static>(&self) -> &Messenger<T> {
         &self.event_channel().owners
     }
@@ -104,19 +107,19 @@ impl Outbox {
             let end = service.clone();
             self.on_close(move || {
                 let port = lock(&end).take();
-                drop(port); // nobody holds the lock here
+                drop(port); // the lock is not held here
             });
             Box::new(Streams::<M> { service, owners })
         });
         streams.downcast_ref().expect(TYPED)
     }
 
-    /// The port by which they are given, until the service has ended.
+    /// Returns the port on which streams are sent, or `None` once the service has ended.
     fn offering<M: Send + Sync + 'static>(&self) -> Option<Arc<StreamPort<M>>> {
         lock(&self.streams().service).clone()
     }
 
-    /// The port at which streams arrive.
+    /// Returns the port on which streams arrive.
     pub(crate) fn incoming<M: Send + Sync + 'static>(&self) -> &Port<Infallible, StreamReader<M>> {
         &self.streams().owners
     }
@@ -127,11 +130,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<S: TaskSet> Context<S> {
-    /// Says something to the service's owners: see [`Service::on_message`](crate::Service::on_message). Await what this gives,
-    /// or wait on it; by default it waits for owners that have 1,024 events ahead of them.
+    /// Sends an event to the service's owners: see
+    /// [`Service::on_message`](crate::Service::on_message). Await the returned value, or block on
+    /// it with `.wait()`. By default it waits for owners that have 1,024 events ahead of them.
     ///
-    /// Before the first hears, nobody waits: as many events are kept for it as the bound says, and it is told how many were
-    /// lost. On a pool nobody ever hears.
+    /// Before the first owner receives, a send does not wait. Events up to the bound are kept for
+    /// that owner, and it learns how many were lost. On a pool no owner can ever receive.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -159,7 +163,7 @@ impl<S: TaskSet> Context<S> {
         })
     }
 
-    /// The same without waiting.
+    /// Sends an event without waiting.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -178,7 +182,8 @@ impl<S: TaskSet> Context<S> {
     ///
     /// # Errors
     ///
-    /// [`TrySendError`] gives the event back: an owner is too far behind, or nobody can ever hear.
+    /// [`TrySendError`] gives the event back: an owner is too far behind, or no owner can ever
+    /// receive it.
     pub fn try_send(&self, event: S::Event) -> Result<usize, TrySendError<S::Event>>
     where
         S: HasOutbox,
@@ -190,11 +195,12 @@ impl<S: TaskSet> Context<S> {
     }
 }
 
-/// Says something to a service's owners, when all have room for it: made by [`Context::send`]. Gives their number.
+/// A future that sends an event to a service's owners when all of them have capacity.
+/// [`Context::send`] creates it. Its output is the number of owners.
 ///
 /// # Errors
 ///
-/// [`SendError`] with the event where nobody can ever hear: on a pool.
+/// [`SendError`] with the event if no owner can ever receive it: on a pool.
 ///
 /// # Panics
 ///
@@ -202,7 +208,8 @@ impl<S: TaskSet> Context<S> {
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, nothing is said; or, at that very moment, it is.
+/// If it is dropped before it is ready, the event is not sent, unless the send completes at that
+/// very moment.
 #[must_use = "nothing is said until awaited or waited on"]
 pub struct SendEvent<'a, T>(SendState<'a, T>);
 
@@ -214,7 +221,7 @@ enum SendState<'a, T> {
 impl<T> Unpin for SendEvent<'_, T> {}
 
 impl<T> SendEvent<'_, T> {
-    /// Blocks until it is said.
+    /// Blocks until the event is sent.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -231,7 +238,7 @@ impl<T> SendEvent<'_, T> {
     ///
     /// # Errors
     ///
-    /// [`SendError`] with the event where nobody can ever hear.
+    /// [`SendError`] with the event if no owner can ever receive it.
     pub fn wait(self) -> Result<usize, SendError<T>> {
         match self.0 {
             SendState::Out(sending) => sending.wait(),
@@ -262,8 +269,9 @@ impl<T> fmt::Debug for SendEvent<'_, T> {
 }
 
 impl<S: TaskSet> Context<S> {
-    /// Makes a stream to the service's owners, of whom one takes it:
-    /// [`Service::on_stream`](crate::Service::on_stream). What is written before is kept, up to the credits.
+    /// Opens a stream to the service's owners. One owner takes it: see
+    /// [`Service::on_stream`](crate::Service::on_stream). Data that is written before that is kept,
+    /// up to the credits.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -300,7 +308,7 @@ impl<S: TaskSet> Context<S> {
         self.create_stream_with(metadata, Credits::new())
     }
 
-    /// The same, with credits of one's own.
+    /// Like [`Context::create_stream`], with the given credits.
     ///
     /// ```
     /// # use nanolith::{prelude::*, stream::Credits};
@@ -317,7 +325,7 @@ impl<S: TaskSet> Context<S> {
     ///
     /// # Errors
     ///
-    /// [`OpenStreamError`] gives the metadata back: there is no owner, or the credits cannot work.
+    /// [`OpenStreamError`] gives the metadata back: there is no owner, or the credits are invalid.
     pub fn create_stream_with(
         &self,
         metadata: S::Metadata,
@@ -340,7 +348,7 @@ impl<S: TaskSet> Context<S> {
     }
 }
 
-/// A service's task made no stream. Gives the metadata back.
+/// The error of [`Context::create_stream`]. It gives the metadata back.
 ///
 /// ```
 /// use nanolith::{OpenStreamError, prelude::*};
@@ -356,14 +364,14 @@ impl<S: TaskSet> Context<S> {
 /// ```
 #[non_exhaustive]
 pub enum OpenStreamError<M> {
-    /// The credits cannot work.
+    /// The credits are invalid.
     Credits(CreditError, M),
-    /// There is nobody to take it: on a pool, or when the service has ended.
+    /// There is no owner to take the stream: on a pool, or when the service has ended.
     NoOwner(M),
 }
 
 impl<M> OpenStreamError<M> {
-    /// The metadata.
+    /// Returns the metadata.
     pub fn into_inner(self) -> M {
         match self {
             Self::Credits(_, metadata) | Self::NoOwner(metadata) => metadata,

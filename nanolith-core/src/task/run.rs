@@ -1,4 +1,5 @@
-//! Running one task, the same on a pool and on a service: hooks around it, its panic caught, its outcome delivered.
+//! Runs one task on a pool or on a service: calls its hooks, catches its panic and delivers its
+//! outcome.
 
 use super::{
     After, Before, CallInfo, CallSlot, HookResult, LocalFuture, OnClose, Outcome, Owner, Reply, Run, Scope, SendFuture,
@@ -29,29 +30,29 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// Where a task runs, as far as its hooks care.
+/// The executor that a task runs on, with what its hooks need: [`PoolEnv`] or [`ServiceEnv`].
 pub(crate) trait Environment<S: TaskSet>: Clone {
-    /// An asynchronous hook's future.
+    /// The future of an asynchronous hook.
     type Later: Future<Output = HookResult>;
 
     fn before(&self, call: CallInfo) -> HookRun<Self::Later>;
     fn after(&self, call: CallInfo, outcome: Outcome) -> HookRun<Self::Later>;
     fn supports(&self, info: &TaskInfo) -> bool;
-    /// Whether the limit of a close has passed, so that what still waits is dropped.
+    /// Returns whether the time limit of a close has passed, so that pending futures are dropped.
     fn is_stopping(&self) -> bool;
-    /// A task panicked, or a hook around it.
+    /// Records that a task, or a hook around it, panicked.
     fn panicked(&self, whose: PanicSource, error: &CallError);
     const IN_SERVICE: bool;
 }
 
-/// Who panicked.
+/// The part of a call that panicked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PanicSource {
     Task,
     Hook,
 }
 
-/// A hook's result, or the future of it.
+/// The result of a hook, or a future of it.
 pub(crate) enum HookRun<F> {
     Ready(Result<HookResult, Panic>),
     Future(F),
@@ -69,7 +70,7 @@ impl<F> HookRun<F> {
 
 /// A pool, and the state that the call shares.
 pub(crate) struct PoolEnv<S: TaskSet> {
-    /// `None`: the one whose thread this is.
+    /// `None` stands for the executor of the current thread.
     pub(crate) host: Option<Arc<dyn Backend>>,
     pub(crate) shared: Option<S::Shared>,
 }
@@ -83,7 +84,7 @@ impl<S: TaskSet> Clone for PoolEnv<S> {
 impl<S: TaskSet> PoolEnv<S> {
     /// # Panics
     ///
-    /// Panics on a thread that is no host's, where whoever runs the call says which it is.
+    /// Panics if `host` is `None` on a thread that belongs to no executor.
     pub(crate) fn host(&self) -> Arc<dyn Backend> {
         self.host
             .clone()
@@ -96,7 +97,7 @@ impl<S: TaskSet> PoolEnv<S> {
     }
 }
 
-/// Hooks that ask for a state run where the pool shares one, others everywhere.
+/// Hooks that take the state run only where the pool shares a state. All other hooks always run.
 impl<S: TaskSet> Environment<S> for PoolEnv<S> {
     type Later = SendFuture<HookResult>;
     const IN_SERVICE: bool = false;
@@ -148,13 +149,13 @@ impl<S: TaskSet> Environment<S> for PoolEnv<S> {
 
 // ----- on a service
 
-/// A future that a service's task left, to be taken up by its loop.
+/// A future that a service's task created, for the service's event loop.
 pub(crate) struct Spawned<S: TaskSet> {
     pub(crate) call: CallRef<CallSlot<S>>,
     pub(crate) future: LocalFuture<()>,
 }
 
-/// A service's own thread: its state, and where futures go.
+/// The environment of a service's thread: its state, its data and its new futures.
 pub(crate) struct ServiceEnv<S: TaskSet> {
     pub(crate) owner: Owner<S>,
     pub(crate) data: Extensions,
@@ -199,7 +200,7 @@ impl<S: TaskSet> Environment<S> for Rc<ServiceEnv<S>> {
         info.state() == Receiver::None || self.owner.is_some()
     }
 
-    /// Never asked in vain: a service that is terminated drops its futures.
+    /// Always `false`: a service that is terminated drops its futures.
     fn is_stopping(&self) -> bool {
         false
     }
@@ -209,7 +210,8 @@ impl<S: TaskSet> Environment<S> for Rc<ServiceEnv<S>> {
     }
 }
 
-/// Runs the hook of a service's end. A future of it is the caller's to drive.
+/// Runs the hook of a service's end. If the hook is asynchronous, the caller drives the returned
+/// future.
 pub(crate) fn on_close<S: TaskSet>(state: Option<S>) -> Option<LocalFuture<()>> {
     match (S::HOOKS.on_close, state) {
         (OnClose::Free(hook), _) => hook(),
@@ -223,7 +225,7 @@ pub(crate) fn on_close<S: TaskSet>(state: Option<S>) -> Option<LocalFuture<()>> 
 
 // ----- running a claimed call
 
-/// A task on its way to its run: by itself or, where the tasks of its set are large, in a box.
+/// The input of a call that is about to run: unboxed, or boxed if the tasks of its set are large.
 pub(crate) trait Brought<S: TaskSet>: Leaves<Input<S>> + Send + 'static {
     fn take_shared(&mut self) -> Option<S::Shared>;
     fn run(self, scope: &mut Scope<S>) -> Run<S::Output>;
@@ -251,7 +253,8 @@ impl<S: TaskSet> Brought<S> for Box<Input<S>> {
     }
 }
 
-/// Runs a claimed call on a thread of `host`, a pool, which owns it twice.
+/// Runs a claimed call on a thread of the pool `host`. The caller passes two references to the
+/// call.
 pub(crate) fn run_on_pool<S: TaskSet, I: Brought<S>>(
     [slot, second]: [CallRef<CallSlot<S>>; 2],
     mut input: I,
@@ -271,14 +274,16 @@ pub(crate) fn run_on_pool<S: TaskSet, I: Brought<S>>(
     run(input, [slot, second], EnvRef::Pool(ground), now, || None)
 }
 
-/// Runs a synchronous task whose hooks are futures. It has a frame of its own, since a nested call stands on its caller's.
+/// Runs a synchronous task whose hooks are futures. This is a function of its own, because a nested
+/// call adds its stack frame to that of its caller.
 fn spawn_run_on_pool<S: TaskSet, I: Brought<S>>(slot: CallRef<CallSlot<S>>, input: I, ground: PoolEnv<S>) {
     let (whole, call) = (ground.clone(), slot.clone());
     let body = async move { run_within(input, call, EnvRef::Pool(whole)) };
     spawn_checked_on_pool(ground, Reply::of(slot), body);
 }
 
-/// Runs a claimed call on its service's thread, which owns it three times. Meanwhile `third` is at `spot`.
+/// Runs a claimed call on its service's thread. The caller passes three references to the call.
+/// While the task runs, `third` is published in `spot`.
 pub(crate) fn run_on_service<S: TaskSet, I: Brought<S>>(
     [slot, second, third]: [CallRef<CallSlot<S>>; 3],
     spot: &RunningCall<CallSlot<S>>,
@@ -301,8 +306,9 @@ pub(crate) fn run_on_service<S: TaskSet, I: Brought<S>>(
     run(input, [slot, second], EnvRef::Service(ground.clone()), now, || shown.retract())
 }
 
-/// Runs a task whose hooks, if any, are synchronous, or that is asynchronous itself. `shown` gives the owner of the call that
-/// was shown to others, if there is one, and is asked before the call ends.
+/// Runs a task that is asynchronous itself, or whose hooks are synchronous or absent. `shown` takes
+/// back the reference to the call that was published, if there is one. It is called before the call
+/// ends.
 #[inline(always)]
 fn run<S: TaskSet, I: Brought<S>>(
     input: I,
@@ -335,7 +341,8 @@ fn run<S: TaskSet, I: Brought<S>>(
     RunResult::Finished
 }
 
-/// Makes the future of an asynchronous task, with which its hooks run. It has a frame of its own, as `spawn_run_on_pool`.
+/// Creates the future of an asynchronous task, with its hooks. This is a function of its own for
+/// the same reason as `spawn_run_on_pool`.
 fn make_future<S: TaskSet, I: Brought<S>>(
     input: I,
     mut scope: Scope<S>,
@@ -359,11 +366,11 @@ fn done<S: TaskSet>(scope: &mut Scope<S>, end: impl FnOnce(Reply<S>)) -> RunResu
     RunResult::Finished
 }
 
-/// Why there is no output.
+/// The reason why a task has no output.
 enum Failure {
     Panicked(PanicSource, Panic),
     Hook(BoxError),
-    /// The call is over, and nobody waits for an outcome.
+    /// The call is over, and no caller waits for an outcome.
     Stopped,
 }
 
@@ -390,7 +397,7 @@ fn fail<S: TaskSet, G: Environment<S>>(ground: &G, reply: Reply<S>, failure: Fai
     reply.complete(Err(error));
 }
 
-/// before → task → after, all synchronous.
+/// Runs the `before` hook, the task and the `after` hook, all synchronous.
 #[inline(always)]
 fn run_hooked<S: TaskSet, I: Brought<S>>(input: I, scope: &mut Scope<S>) -> Result<S::Output, Failure> {
     if S::HOOKS.are_none() {
@@ -426,7 +433,7 @@ fn run_alone<S: TaskSet, I: Brought<S>>(input: I, scope: &mut Scope<S>) -> Resul
     }
 }
 
-/// The result of a hook that is synchronous.
+/// Returns the result of a synchronous hook.
 fn at_once<F>(stage: HookRun<F>) -> Result<HookResult, Panic> {
     match stage {
         HookRun::Ready(result) => result,
@@ -447,7 +454,8 @@ fn info<S: TaskSet>(slot: &CallSlot<S>, in_service: bool) -> CallInfo {
     CallInfo { task: meta.task(), priority: meta.priority(), waited: meta.waited(), in_service }
 }
 
-/// Runs a synchronous task as the body of a future, since its hooks are futures. `None`: its kind is not for this place.
+/// Runs a synchronous task in a future, because its hooks are futures. Returns `None` if the
+/// executor does not support tasks of its kind.
 fn run_within<S: TaskSet, I: Brought<S>>(
     input: I,
     call: CallRef<CallSlot<S>>,
@@ -462,7 +470,8 @@ fn run_within<S: TaskSet, I: Brought<S>>(
 
 // ----- futures
 
-/// Keeps `future` going on `ground`'s pool: polled once here and now, then whenever it is woken and its turn has come.
+/// Spawns `future` on the pool of `ground`. It is polled once on this thread, and afterwards when
+/// it is woken and its turn in the queue comes.
 pub(crate) fn spawn_on_pool<S, F>(ground: PoolEnv<S>, reply: Reply<S>, future: F)
 where
     S: TaskSet,
@@ -487,14 +496,14 @@ where
     let slot = if over.has_share_slot { ShareSlot::Held } else { ShareSlot::None };
     let finish = FinishGuard { host: host.clone(), over, call: call.clone(), suspended: None, slot };
     let placed = in_task_context(call.clone(), with_hooks(ground, reply, body), finish);
-    // It keeps its expiration, unless it was raised meanwhile.
+    // The call keeps its expiration, unless its priority was raised in the meantime.
     let schedule = move |work| host.clone().schedule(host.rules().expires(call.header()), work);
     let (runnable, task) = async_task::spawn(placed, schedule);
     task.detach();
     runnable.run();
 }
 
-/// Leaves `future` to the service's loop.
+/// Passes `future` to the service's event loop.
 pub(crate) fn spawn_on_service<S, F>(ground: Rc<ServiceEnv<S>>, reply: Reply<S>, future: F)
 where
     S: TaskSet,
@@ -517,22 +526,23 @@ where
     here.spawned.borrow_mut().push(Spawned { call, future: Box::pin(placed) });
 }
 
-/// Tells the host that a call is over, however its future ends.
+/// A guard that reports to the executor that a call is over, in whichever way its future ends.
 struct FinishGuard {
     host: Arc<dyn Backend>,
     call: CallRef<dyn ErasedCall>,
     over: Completion,
-    /// Where the call is listed as suspended, once it is.
+    /// The position of the call in the list of suspended calls, once it is there.
     suspended: Option<usize>,
     slot: ShareSlot,
 }
 
-/// What an asynchronous call has of the limit of its share.
+/// What an asynchronous call holds of its share's limit.
 enum ShareSlot {
-    /// It began without a limit.
+    /// The call began without a limit.
     None,
     Held,
-    /// It is pending, and has returned its slot. Once it is woken it may wait in the line for another.
+    /// The call is pending and has returned its slot. Once it is woken, it may wait in line for
+    /// another slot.
     Returned(Option<WaitTicket>),
 }
 
@@ -553,21 +563,22 @@ impl Drop for FinishGuard {
     }
 }
 
-/// Counts a call as over. On a thread that runs it just now, its runner does so when the thread is done with it.
+/// Counts a call as over. On a thread that runs the call at this moment, the worker counts it after
+/// the run.
 fn count_over(host: &Arc<dyn Backend>, over: Completion) {
     if !thread_context::leave_over(host.id(), over) {
         host.on_finished(over);
     }
 }
 
-/// What goes when a future has gone.
+/// An observer of a future's polls that is dropped after the future.
 trait OnFinish {
-    /// Whether it wants to know how long the future ran.
+    /// Returns whether the observer measures how long the future ran.
     fn is_timed(&self) -> bool;
     fn ran(&mut self, nanos: u64);
-    /// Whether the future may be polled; else `waker` is woken when it may.
+    /// Returns whether the future may be polled. Otherwise `waker` is woken once it may.
     fn may_go_on(&mut self, waker: &Waker) -> bool;
-    /// The future is pending.
+    /// Called when the future is pending.
     fn pending(&mut self, call: &CallRef<dyn ErasedCall>);
 }
 
@@ -617,7 +628,7 @@ impl OnFinish for FinishGuard {
     }
 }
 
-/// Polls `future` as part of the task that it is; `finish` goes when it has gone.
+/// Polls `future` as part of its task, and drops `finish` after the future.
 async fn in_task_context<T: OnFinish>(call: CallRef<dyn ErasedCall>, future: impl Future<Output = ()>, finish: T) {
     let mut finish = finish;
     let (mut kept, mut polled) = (Some(thread_context::RunningTask::new(call)), false);
@@ -650,7 +661,7 @@ async fn in_task_context<T: OnFinish>(call: CallRef<dyn ErasedCall>, future: imp
     .await;
 }
 
-/// before → task → after, any of them asynchronous.
+/// Runs the `before` hook, the task and the `after` hook, any of them asynchronous.
 async fn with_hooks<S, G, F>(ground: G, reply: Reply<S>, body: F)
 where
     S: TaskSet,
@@ -666,7 +677,8 @@ where
     deliver(&ground, reply, result.and_then(|output| after.map(|()| output)));
 }
 
-/// The result of a hook before the task. Its future is dropped at its next await once the call is over.
+/// Returns the result of a hook that runs before the task. Its future is dropped at its next await
+/// once the call is over.
 async fn await_hook<S, F>(reply: &Reply<S>, hook: HookRun<F>) -> Result<(), Failure>
 where
     S: TaskSet,
@@ -679,8 +691,9 @@ where
     result.map_err(Failure::Hook)
 }
 
-/// The same for a hook after the task. A hook that begins after its call was over runs to its end, since it may undo what the
-/// other hook did. Only the limit of a close ends it.
+/// Returns the result of a hook that runs after the task. A hook that begins after the call was
+/// over runs to its end, because it may undo what the first hook did. Only the time limit of a
+/// close ends it.
 async fn settle_after<S, G>(ground: &G, reply: &Reply<S>, hook: HookRun<G::Later>) -> Result<(), Failure>
 where
     S: TaskSet,
@@ -695,7 +708,8 @@ where
     until_stopped(reply, PanicSource::Hook, future, is_to_stop).await?.map_err(Failure::Hook)
 }
 
-/// The body of an asynchronous task: its panic is caught, and it is dropped at its next await once the call is over.
+/// Runs the body of an asynchronous task. Its panic is caught. It is dropped at its next await once
+/// the call is over.
 async fn until_cancelled<S, F>(reply: &Reply<S>, body: F) -> Result<S::Output, Failure>
 where
     S: TaskSet,
@@ -704,7 +718,8 @@ where
     until_stopped(reply, PanicSource::Task, body, || reply.is_cancelled()).await?.ok_or(Failure::Stopped)
 }
 
-/// Polls a part of a call until `is_to_stop` says so, which the ends of the call and of its executor have it look at.
+/// Polls a part of a call until `is_to_stop` returns `true`. The end of the call and the end of its
+/// executor each cause another check.
 async fn until_stopped<S, F>(
     reply: &Reply<S>,
     whose: PanicSource,
@@ -729,7 +744,7 @@ where
                 stop.register(cx.waker());
                 reply.slot().fence();
                 if reply.slot().header.priority() != urgency && reply.slot().header.passes_raise_on() {
-                    cx.waker().wake_by_ref(); // it was raised meanwhile, and passes that on to what it waits for
+                    cx.waker().wake_by_ref(); // it was raised meanwhile, and raises the call that it waits for
                 }
                 if is_to_stop() { Poll::Ready(Err(Failure::Stopped)) } else { Poll::Pending }
             }
@@ -738,7 +753,7 @@ where
     .await
 }
 
-/// Polls a part of a call, and finds out what it waits for if a check has asked for that.
+/// Polls a part of a call, and finds out what it waits for if a deadlock check has requested that.
 fn poll_part<S, F>(reply: &Reply<S>, part: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output>
 where
     S: TaskSet,

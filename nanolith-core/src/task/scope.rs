@@ -1,4 +1,5 @@
-//! What the generated `match` runs a task with: the state, a context if the task wants one, a place for its future.
+//! The scope in which the generated `match` runs a task: access to the state, the task's context
+//! and its future.
 
 use super::{
     Context, Environment, Input, Owner, Reply, ServiceEnv, SharedHandle, TaskSet, Work, Writer,
@@ -7,24 +8,25 @@ use super::{
 use crate::call::{call_ref::CallRef, slot::EndReason};
 use std::{future::Future, rc::Rc, sync::Arc};
 
-/// What running a task came to.
+/// The result of running a task.
 #[doc(hidden)]
 #[allow(missing_debug_implementations)] // hidden: for generated code
 pub enum Run<O> {
     /// The task's output.
     Done(O),
-    /// The task left a future, which the executor keeps.
+    /// The task created a future, which the executor keeps.
     Spawned,
 }
 
-/// Runs one task of a set in a frame of its own: so its locals are not on the stack while another task of the set runs.
+/// Runs one task of a set in a stack frame of its own. So its locals use no stack while another
+/// task of the set runs.
 #[doc(hidden)]
 #[inline(never)]
 pub fn apart<R>(task: impl FnOnce() -> R) -> R {
     task()
 }
 
-/// The same for a large task.
+/// Like [`apart`], for a large task.
 #[doc(hidden)]
 #[inline(never)]
 pub fn apart_boxed<S: TaskSet>(
@@ -35,19 +37,19 @@ pub fn apart_boxed<S: TaskSet>(
     task(input, scope)
 }
 
-/// Where the task stands.
+/// The environment that the task runs in.
 pub(crate) enum EnvRef<S: TaskSet> {
     Pool(PoolEnv<S>),
     Service(Rc<ServiceEnv<S>>),
 }
 
-/// The surroundings of one run of a task: for generated code.
+/// The environment of one run of a task, for generated code.
 #[doc(hidden)]
 #[allow(missing_debug_implementations)] // hidden: for generated code
 pub struct Scope<S: TaskSet> {
-    /// `None` once it has left with the task's future.
+    /// `None` once it has moved into the task's future.
     pub(crate) reply: Option<Reply<S>>,
-    /// Where the reply is elsewhere from the beginning.
+    /// The call, if the reply is not part of this scope.
     pub(crate) apart: Option<CallRef<crate::task::CallSlot<S>>>,
     /// The call that runs many tasks of `S` as one: see [`Work`].
     pub(crate) within: Option<CallRef<crate::task::CallSlot<Work>>>,
@@ -65,7 +67,7 @@ impl<S: TaskSet> Scope<S> {
         self.reply.as_ref().map(Reply::slot).or(self.apart.as_ref())
     }
 
-    /// The context of the call.
+    /// Returns the context of the call.
     #[must_use]
     pub fn context(&self) -> Context<S> {
         let data = match &self.env {
@@ -76,11 +78,11 @@ impl<S: TaskSet> Scope<S> {
         Context::new(call, data)
     }
 
-    /// The state, shared.
+    /// Returns shared access to the state.
     ///
     /// # Panics
     ///
-    /// Panics if there is none, which the executor saw to before.
+    /// Panics if there is no state. The executor checks this before.
     #[must_use]
     pub fn reader(&self) -> Arc<S> {
         match &self.env {
@@ -90,11 +92,11 @@ impl<S: TaskSet> Scope<S> {
         .expect(CHECKED)
     }
 
-    /// The state, alone, while this run lasts.
+    /// Returns exclusive access to the state, for the time of this run.
     ///
     /// # Panics
     ///
-    /// Panics if there is none, which the executor saw to before.
+    /// Panics if there is no state. The executor checks this before.
     #[must_use]
     #[inline]
     pub fn writer(&self) -> Writer<'_, S> {
@@ -105,11 +107,11 @@ impl<S: TaskSet> Scope<S> {
         .expect(CHECKED)
     }
 
-    /// The same for a future, which outlives this run.
+    /// Returns the owner of the state, for a future that outlives this run.
     ///
     /// # Panics
     ///
-    /// Panics if there is none, which the executor saw to before.
+    /// Panics if there is no state. The executor checks this before.
     #[must_use]
     pub fn owner(&self) -> Owner<S> {
         match &self.env {
@@ -119,7 +121,7 @@ impl<S: TaskSet> Scope<S> {
         .expect(CHECKED)
     }
 
-    /// Leaves a future that may move between threads.
+    /// Spawns a future that may move between threads.
     pub fn spawn_unless_task_local<F>(&mut self, future: F) -> Run<S::Output>
     where
         F: Future<Output = S::Output> + Send + 'static, // or `#[task(local)]`, for a service's own thread
@@ -132,7 +134,7 @@ impl<S: TaskSet> Scope<S> {
         Run::Spawned
     }
 
-    /// Leaves a future that stays on this thread.
+    /// Spawns a future that stays on this thread.
     pub fn spawn_local<F>(&mut self, future: F) -> Run<S::Output>
     where
         F: Future<Output = S::Output> + 'static,
@@ -145,7 +147,7 @@ impl<S: TaskSet> Scope<S> {
         Run::Spawned
     }
 
-    /// Whether the state that tasks of this kind ask for is here.
+    /// Returns whether the environment has the state that tasks of this kind need.
     pub(crate) fn supports(&self, info: &crate::meta::task_info::TaskInfo) -> bool {
         match &self.env {
             EnvRef::Pool(ground) => ground.supports(info),

@@ -1,4 +1,5 @@
-//! Who holds a set's state: nobody, many through an `Arc`, or the one thread of a service.
+//! Ownership of a set's state: no state, a state shared through an `Arc`, or a state owned by a
+//! service's thread.
 
 use std::{
     cell::Cell,
@@ -7,19 +8,19 @@ use std::{
     sync::Arc,
 };
 
-/// What a call on a pool carries of the state `S`.
+/// The part of the state `S` that a call on a pool carries.
 #[diagnostic::on_unimplemented(
     message = "`{S}` cannot be shared: the tasks of a pool use it from several threads at once",
     label = "`shared` asks for a state that is `Send` and `Sync`",
     note = "guard what changes with a `Mutex` or an atomic, or leave out `shared` and let a service own the state"
 )]
 pub trait SharedHandle<S>: Clone + Send + Sync + 'static {
-    /// The state, if there is one.
+    /// Returns the state, if there is one.
     #[doc(hidden)]
     fn state(&self) -> Option<Arc<S>>;
 }
 
-/// The set shares no state on pools.
+/// The handle of a set that shares no state on pools.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct NoState;
@@ -37,8 +38,9 @@ impl<S: Send + Sync + 'static> SharedHandle<S> for Arc<S> {
     }
 }
 
-/// A service's state, on its own thread: lent to many readers or to one writer. The service's line sees to it that a
-/// writer comes when no reader is left, so neither [`Owner::read`] nor [`Owner::write`] finds it lent.
+/// A service's state, on the service's own thread. It is lent to many readers or to one writer. The
+/// service starts a writer only when no reader is left, so [`Owner::read`] and [`Owner::write`]
+/// never find the state lent.
 #[doc(hidden)]
 #[allow(missing_debug_implementations)] // hidden: for generated code
 pub struct Owner<S> {
@@ -54,7 +56,8 @@ impl<S> Clone for Owner<S> {
 impl<S> Owner<S> {
     /// `None` for a set without state.
     pub(crate) fn new(state: Option<S>) -> Self {
-        // An `Arc` of what need not be `Send`: it never leaves this thread unless `S` says that it may.
+        // This is an `Arc` of a type that may not be `Send`. The `Arc` leaves this thread only if
+        // `S` allows that.
         #[allow(clippy::arc_with_non_send_sync)]
         let state = state.map(Arc::new);
         Self { home: Rc::new(Cell::new(state)) }
@@ -67,30 +70,30 @@ impl<S> Owner<S> {
         is_some
     }
 
-    /// The state to share; `None` if there is none, or a writer has it.
+    /// Returns the shared state, or `None` if there is none or a writer has it.
     pub(crate) fn read(&self) -> Option<Arc<S>> {
         let state = self.home.take();
         self.home.set(state.clone());
         state
     }
 
-    /// The state alone.
+    /// Returns the state for exclusive access.
     ///
     /// # Panics
     ///
-    /// Panics if somebody else has it, which the service's line prevents.
+    /// The writer panics on use if another task has the state. The service prevents that.
     #[must_use]
     pub fn write(&self) -> Writer<'_, S> {
         Writer { state: self.home.take(), home: &self.home }
     }
 
-    /// The state itself, at the end.
+    /// Returns the state itself, when the service ends.
     pub(crate) fn into_state(self) -> Option<S> {
         self.home.take().and_then(Arc::into_inner)
     }
 }
 
-/// The state in the hands of one task; it goes home when this is dropped.
+/// Exclusive access to the state for one task. Dropping it returns the state to its [`Owner`].
 #[doc(hidden)]
 #[allow(missing_debug_implementations)] // hidden: for generated code
 pub struct Writer<'a, S> {
