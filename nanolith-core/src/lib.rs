@@ -1,7 +1,8 @@
-//! The executors of [nanolith](https://docs.rs/nanolith): the call and its slot, the pool over rayon, the service. Programs
-//! use it through `nanolith`, which adds `#[define]`.
+//! The runtime of [nanolith](https://docs.rs/nanolith): typed calls, pools over rayon, services,
+//! streams and clusters. Programs use it through `nanolith`, which adds `#[define]`.
 //!
-//! The rooms, from the ground up; each imports only from those above it in this list.
+//! The modules below are in alphabetical order. `ARCHITECTURE.md` lists them from the lowest to the
+//! highest. Each imports only from modules earlier in that list.
 #![forbid(unsafe_op_in_unsafe_fn)]
 #![deny(unsafe_code)]
 #![warn(missing_debug_implementations)]
@@ -88,7 +89,7 @@ pub use crate::task::{
 };
 pub use crate::typed::{Call, Flatten, FromCall, FromCallError, Handle, Progressing, Sending, Submit, from_call};
 
-/// For generated code only.
+/// Items for generated code only.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::{

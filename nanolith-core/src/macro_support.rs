@@ -1,14 +1,15 @@
-//! What `#[define]` asserts of the types in a set, at the place where the user wrote them. The traits exist for what the
-//! compiler says when they do not hold.
+//! The bounds that `#[define]` asserts for the types of a set, at the place where the user wrote
+//! them. Each trait exists for the compiler's message when the bound does not hold.
 
-/// The checks of a type that `#[define]` knows a reason of, by the names in it, why it might not
-/// move. All hold for the same types; they differ in what the compiler advises.
+/// Defines a module of checks for each reason why a type might not be `Send`. `#[define]` chooses
+/// the reason by the names in the type. All checks hold for the same types, and differ only in the
+/// compiler's advice.
 macro_rules! checks {
     ($($(#[$doc:meta])* $reason:ident: $note:literal;)*) => {$(
         $(#[$doc])*
         pub mod $reason {
-            /// What a task can take: it is made by the caller, and moves to the thread that runs
-            /// the task.
+            /// A type that a task can take. The caller makes the value, and it moves to the thread
+            /// that runs the task.
             #[diagnostic::on_unimplemented(
                 message = "`{Self}` cannot be a task argument: it would move to another thread",
                 label = "this is not `Send`, or borrows",
@@ -19,7 +20,8 @@ macro_rules! checks {
             #[diagnostic::do_not_recommend]
             impl<T: Send + 'static> Argument for T {}
 
-            /// What a task can return: it is made where the task runs, and moves to the caller.
+            /// A type that a task can return. The task makes the value where it runs, and it moves
+            /// to the caller.
             #[diagnostic::on_unimplemented(
                 message = "a task cannot return `{Self}`: it would move to another thread",
                 label = "this is not `Send`, or borrows",
@@ -46,7 +48,7 @@ checks! {
     once_cell: "a `OnceCell` or `LazyCell` is set from one thread; write `OnceLock<T>` or `LazyLock<T>`";
     /// For a type with a raw pointer.
     pointer: "a raw pointer does not say which thread may use it; write what it points at, as a `Box<T>`, an `Arc<T>` or a `Vec<T>`, or a type of your own that is `Send`";
-    /// For a type with what locking gives.
+    /// For a type with a guard of a lock.
     guard: "a guard is dropped on the thread that locked; write the lock, as `Arc<Mutex<T>>`, and lock it inside of the task";
     /// For a type with a `dyn Error`.
     error: "an error moves with the task's output; write `Box<dyn Error + Send + Sync>`";
@@ -54,7 +56,7 @@ checks! {
     object: "a `dyn Trait` is `Send` only if it says so; write `dyn Trait + Send`";
 }
 
-// The checks stand outside of the macro, since the compiler shows their bounds.
+// These functions are not part of the macro, because the compiler shows their bounds.
 #[allow(missing_docs)]
 pub const fn any_argument<T: any::Argument>() {}
 #[allow(missing_docs)]
@@ -92,7 +94,8 @@ pub const fn object_argument<T: object::Argument>() {}
 #[allow(missing_docs)]
 pub const fn object_returned<T: object::Returned>() {}
 
-/// A state that its service takes, where the set has no `#[init]`: it is made by the caller, and moves to the service.
+/// A state that a service takes, if the set has no `#[init]`. The caller makes the state, and it
+/// moves to the service.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be handed to its service: it would move to another thread",
     label = "this is not `Send`, and has no `#[init]`",
@@ -103,15 +106,15 @@ pub trait Handed: Send {}
 #[diagnostic::do_not_recommend]
 impl<T: Send> Handed for T {}
 
-/// The same for the callers of `service`: the compiler does not check a bound with a lifetime where
-/// it is written.
+/// The bound of [`Handed`] for the callers of `service`. The lifetime keeps the compiler from
+/// checking the bound at its definition.
 pub trait HandedByCaller<'a>: Handed {}
 
 impl<T: Handed> HandedByCaller<'_> for T {}
 
-/// The types of a set whose visibility is an option. The compiler wants them as visible as the
-/// set's own type. If they are not, it reports the type that implements this, once, in place of
-/// each of them.
+/// The types of a set whose visibility is an option. The compiler requires them to be as visible as
+/// the set's own type. If they are not, it reports the type that implements this trait, once,
+/// instead of each of them.
 #[allow(missing_docs)] // hidden: for generated code
 pub trait Visible<S> {
     type Task;
@@ -119,11 +122,12 @@ pub trait Visible<S> {
     type Calls<E>;
 }
 
-/// `T`, if the checks in `{ ..; true }` hold. If one does not, the compiler tells of it alone: what is made of a type
-/// that it could not find out is not looked at any more.
+/// The type `T`, if the checks in `{ ..; true }` hold. If a check fails, the compiler reports only
+/// that check. It does not check anything else that uses a type that it could not compute.
 pub type Checked<T, const HOLD: bool> = <T as Check<HOLD>>::Checked;
 
-/// Only `true` gives a type, so that the compiler has to look at the checks.
+/// A trait that only `true` implements. So the compiler has to evaluate the checks to find the
+/// type.
 #[allow(missing_docs)] // hidden: for generated code
 pub trait Check<const HOLD: bool> {
     type Checked;

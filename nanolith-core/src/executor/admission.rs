@@ -1,4 +1,4 @@
-//! How calls come into a bounded queue: the same for a pool and a service.
+//! Admission of calls to a bounded queue, with backpressure, for pools and services.
 
 use super::Admission;
 use crate::{
@@ -30,7 +30,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// What happens to a call that comes when the queue is full.
+/// What happens to a call that is submitted while the queue is full.
 ///
 /// ```
 /// # use nanolith::prelude::*;
@@ -45,16 +45,17 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A call that a running task of the same executor submits is always taken.
+/// A call that a running task of the same executor submits is always accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnFull {
-    /// It waits for room, first come first served.
+    /// The call waits for queue room, first come first served.
     #[default]
     Wait,
-    /// It ends as [`CallError::Full`](crate::CallError::Full).
+    /// The call ends as [`CallError::Full`](crate::CallError::Full).
     Reject,
-    /// It runs on its caller's thread, at once. For pools only: a service's tasks run on its own thread. One of a kind of which
-    /// as many run as may (`#[task(concurrency = 2)]`) is refused.
+    /// The call runs at once on its caller's thread. This is for pools only, because a service's
+    /// tasks run on the service's own thread. A call whose kind has reached its concurrency limit
+    /// (`#[task(concurrency = 2)]`) is refused.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -73,47 +74,50 @@ pub enum OnFull {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     CallerRuns,
-    /// The oldest call of the lowest waiting priority makes room and ends as
+    /// The oldest call of the lowest waiting priority is dropped to make room. It ends as
     /// [`CallError::Dropped`](crate::CallError::Dropped).
     DropOldest,
-    /// It ends as [`CallError::Dropped`](crate::CallError::Dropped) itself.
+    /// The new call itself ends as [`CallError::Dropped`](crate::CallError::Dropped).
     DropNewest,
 }
 
-/// An executor with a queue.
+/// An executor with a bounded queue.
 pub(crate) trait Admit<S: TaskSet>: Backend {
     /// An entry of its lanes.
     type Item: QueueItem;
 
     fn on_full(&self) -> OnFull;
 
-    /// Where plain calls come in.
+    /// Returns the ring that fast-path calls enter.
     fn inbox(&self) -> &Ring<Self::Item>;
 
-    /// Runs `f` with the queue and its inbox, which are `None` for calls from outside once they are closed; then, off the
-    /// lock, wakes whom `f` says and starts what came in.
+    /// Runs `f` under the lock, with the queue and its ring. `f` gets `None` for a call from
+    /// outside once the queue is closed. After the lock is released, wakes what `f` returned and
+    /// starts the new calls.
     fn with_front<R>(&self, inside: bool, f: impl FnOnce(Option<&mut Injector<Self::Item>>) -> (R, WakeList)) -> R;
 
-    /// The same with the queue alone, in which every call is counted.
+    /// Like [`Admit::with_front`], with the queue alone. The ring is drained first, so the queue
+    /// counts every call.
     fn with_queue<R>(&self, inside: bool, f: impl FnOnce(Option<&mut BoundedQueue<Self::Item>>) -> (R, WakeList)) -> R {
         self.with_front(inside, |front| f(front.map(Injector::drain_ring)))
     }
 
-    /// Where a call is to stand that comes now, if not at the end of its lane. No lock is held.
+    /// Returns the position of a call that is submitted now, or `None` for the end of its lane. No
+    /// lock is held.
     fn place(&self, meta: &Header) -> Option<u64> {
         self.rules().queue_position(meta)
     }
 
-    /// A call found no room.
+    /// Records that a call found the queue full.
     fn record_full(&self) {}
 
     fn item(call: CallRef<CallSlot<S>>) -> Self::Item;
 
-    /// The call of an entry that may be dropped.
+    /// Returns the call of an entry that may be dropped.
     fn call(item: &Self::Item) -> Option<CallRef<dyn ErasedCall>>;
 
-    /// Whether a call of this task may run beside those that run, and counts as one from here on; [`Admit::unreserve`] undoes
-    /// it.
+    /// Returns whether a call of this task may run under its concurrency limit. If so, it counts as
+    /// running from here on. [`Admit::unreserve`] undoes that.
     fn reserve_limit(&self, task: &'static TaskInfo) -> bool {
         let _ = task;
         true
@@ -123,34 +127,36 @@ pub(crate) trait Admit<S: TaskSet>: Backend {
         let _ = task;
     }
 
-    /// Whether a call in its lanes is counted by its queue, and not by another in front of it.
+    /// Returns whether a call in the lanes is counted by this queue. A call of a share is counted
+    /// by the share's queue instead.
     fn counts(&self, call: &Header) -> bool {
         let _ = call;
         true
     }
 
-    /// A queued call is dropped to make room, and is counted.
+    /// Records that a queued call was dropped to make room.
     fn dropped(&self, call: &dyn ErasedCall) {
         let _ = call;
     }
 
-    /// Runs a claimed call on this thread, which is its caller's; it counts as entered.
+    /// Runs a claimed call on this thread, which is its caller's. The call is already counted as
+    /// running.
     fn run_on_caller(&self, call: CallRef<CallSlot<S>>);
 }
 
-/// What became of a job at the gate.
+/// The result of an attempt to admit a job.
 enum AdmitResult<S: TaskSet> {
     In,
-    /// There is a place in the inbox by now.
+    /// The ring has capacity by now, so the attempt is repeated.
     Again(Job<S>),
     Closed(Job<S>),
     Full(Job<S>),
 }
 
-/// Puts the job into its lane, unless its call was ended already, or is being ended: see [`Backend::on_removed`]. The place
-/// that was meant for it then goes to who is next.
+/// Puts the job into its lane, unless its call has ended or is about to end: see
+/// [`Backend::on_removed`]. In that case the queue room goes to the next waiter.
 ///
-/// It goes to its own `place`, if it has one.
+/// The job goes to the position `place`, if there is one.
 fn enter<S: TaskSet, G: Admit<S> + ?Sized>(
     queue: &mut BoundedQueue<G::Item>,
     job: Job<S>,
@@ -159,7 +165,7 @@ fn enter<S: TaskSet, G: Admit<S> + ?Sized>(
 ) -> WakeList {
     let slot = job.into_slot();
     if !slot.is_queued() {
-        queue.discard_stale(G::item(slot)); // the last owner drops wakers
+        queue.discard_stale(G::item(slot)); // the last reference drops wakers
         return queue.regrant();
     }
     slot.header.mark_counted(inside);
@@ -171,14 +177,16 @@ fn enter<S: TaskSet, G: Admit<S> + ?Sized>(
     WakeList::default()
 }
 
-/// Takes the job by the rules of the queue, without waiting.
+/// Admits the job by the policy of the queue, without waiting.
 pub(crate) fn execute<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
-    // A task within waits for one that is exempt, wherever that comes from.
+    // A task inside the executor waits for an exempt job, wherever the job comes from. So the job
+    // counts as inside.
     let inside = is_inside(gate) || is_exempt(&job);
     if job.slot().header.is_unrouted() { hold(gate, job, inside) } else { execute_from(gate, job, inside) }
 }
 
-/// Whether a job comes from a thread of the executor itself. What an alarm brings comes from outside.
+/// Returns whether a job comes from a thread of the executor itself. A job that the timer brings
+/// comes from outside.
 fn is_inside<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G) -> bool {
     thread_context::current_executor() == Some(gate.id()) && !timer::on_timer_thread()
 }
@@ -188,11 +196,11 @@ fn is_exempt<S: TaskSet>(job: &Job<S>) -> bool {
     may_be && job.slot().header.is_exempt()
 }
 
-/// The same for a job whose handle does not know whom it is brought to.
+/// Admits a job whose handle does not know the executor.
 #[cold]
 fn hold<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> Result<(), Refused<Job<S>>> {
     if !is_still_queued(gate, &job) {
-        drop(job.into_slot()); // whoever ends it tells
+        drop(job.into_slot()); // the thread that ends the call also wakes its waiter
         return Ok(());
     }
     execute_from(gate, job, inside).map_err(|refused| {
@@ -202,7 +210,8 @@ fn hold<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -
     })
 }
 
-/// Takes a job that was taken before, by another executor which came to its end: it finds room beyond the bound.
+/// Admits a job that another executor had accepted before it ended. The job may exceed the queue's
+/// bound.
 pub(crate) fn adopt<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
     if !is_still_queued(gate, &job) {
         drop(job.into_slot());
@@ -211,7 +220,8 @@ pub(crate) fn adopt<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> 
     execute_from(gate, job, true)
 }
 
-/// Notes that the job is brought here, if its handle does not know. Says false if its call is being ended.
+/// Records this executor in the job, if its handle does not know it. Returns `false` if its call is
+/// about to end.
 fn is_still_queued<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: &Job<S>) -> bool {
     let slot = job.slot();
     if slot.header.is_unrouted() {
@@ -242,17 +252,17 @@ fn execute_from<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>, inside:
     }
 }
 
-/// Puts a plain call into the inbox, if it has a place.
+/// Puts a fast-path call into the ring, if the ring has capacity.
 fn try_ring<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> AdmitResult<S> {
     let mut slot = Some(job.into_slot());
     if !inside && gate.inbox().is_saturated() && gate.on_full() == OnFull::Wait {
-        // Whoever takes from it is at it, and the two go faster so than by the lock.
+        // A consumer is at work on the ring. A short spin is faster than the lock here.
         parker::spin_until(parker::IDLE_SPIN, || gate.inbox().has_slack() || !gate.inbox().has_consumer());
     }
     if !gate.inbox().has_credit() {
         return slot.map_or(AdmitResult::In, |slot| AdmitResult::Again(Job::from_slot(slot)));
     }
-    // Somebody serves, and tells the time.
+    // A worker is running, so the coarse clock is up to date.
     slot.iter().for_each(|slot| slot.header.stamp_submitted(clock::coarse_now));
     if let (true, Some(slot)) = (inside, &slot) {
         slot.header.mark_nested();
@@ -267,7 +277,7 @@ fn try_ring<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>, inside: boo
     }
 }
 
-/// The same under the lock.
+/// Admits the job under the lock.
 fn enqueue_locked<S: TaskSet, G: Admit<S> + ?Sized>(
     front: Option<&mut Injector<G::Item>>,
     job: Job<S>,
@@ -292,7 +302,7 @@ fn closed<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
     Refused::new(job, error)
 }
 
-/// The queue had no room for the job.
+/// Applies the executor's [`OnFull`] policy to a job.
 fn on_queue_full<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
     gate.record_full();
     match gate.on_full() {
@@ -322,7 +332,8 @@ fn run_on_caller<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) {
     }
 }
 
-/// The oldest call of the lowest priority goes; where all that wait are from inside, the newest.
+/// Evicts the oldest call of the lowest priority and admits the job. If all waiting calls are from
+/// inside, the job itself is dropped.
 fn evict_for<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) {
     let mut dropped = None;
     let place = gate.place(&job.slot().header);
@@ -330,8 +341,8 @@ fn evict_for<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) {
         let Some(queue) = queue else { return (Some(job), WakeList::default()) };
         let fits = |item: &G::Item, priority| {
             let meta = item.call().map(ErasedCall::header);
-            // One that was raised is no longer where its older entry is, and those of a share are counted by that. None of
-            // this changes back.
+            // A raised call has left the position of its older entry, and a call of a share is
+            // counted by the share. Neither fact changes back.
             meta.is_some_and(|meta| !meta.is_nested() && meta.priority() == priority && gate.counts(meta))
         };
         while let Some(evicted) = queue.evict(fits) {
@@ -347,7 +358,7 @@ fn evict_for<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) {
         if dropped.is_none() && !queue.has_room() {
             return (Some(job), WakeList::default());
         }
-        // The newcomer comes in first, so that nobody in line is granted the place.
+        // The new call enters first, so that no waiter is granted the room.
         let wakes = enter::<S, G>(queue, job, false, place);
         let freed = dropped.is_some().then(|| queue.discarded(false));
         (None, wakes.and(freed.unwrap_or_default()))
@@ -361,10 +372,11 @@ fn evict_for<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) {
     }
 }
 
-/// Waits for room where the queue does so; else what happens happens at once.
+/// Waits for queue room, if the executor's policy is to wait. Otherwise admits or refuses the job
+/// at once.
 pub(crate) fn admit<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Admission<'_, S> {
     let waits = gate.on_full() == OnFull::Wait || gate.on_full() == OnFull::CallerRuns && timer::on_timer_thread();
-    // One from inside is taken at once, as where a layer had it wait before it comes here.
+    // A job from inside is admitted at once, even if a layer delayed it before.
     let inside = is_inside(gate) || is_exempt(&job);
     if waits && !inside {
         Box::pin(WaitForRoom { gate, job: Some(job), ticket: None })
@@ -373,7 +385,7 @@ pub(crate) fn admit<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> 
     }
 }
 
-/// A job in line.
+/// A future of a job that waits in line for queue room.
 struct WaitForRoom<'a, S: TaskSet, G: Admit<S> + ?Sized> {
     gate: &'a G,
     job: Option<Job<S>>,
@@ -390,8 +402,9 @@ impl<S: TaskSet, G: Admit<S> + ?Sized> Future for WaitForRoom<'_, S, G> {
     }
 }
 
-/// Takes the job once there is room for it; `waker` is woken then. Ready with the job still there, the gate is closed or the
-/// call is over. Whoever stops asking, while there is a ticket, says [`cancel_admit`].
+/// Admits the job once the queue has room for it, and wakes `waker` then. If the result is ready
+/// and the job is still in `job`, the executor is closed or the call is over. A caller that stops
+/// polling while it holds a ticket calls [`cancel_admit`].
 pub(crate) fn poll_admit<S: TaskSet, G: Admit<S> + ?Sized>(
     gate: &G,
     job: &mut Option<Job<S>>,
@@ -408,7 +421,7 @@ pub(crate) fn poll_admit<S: TaskSet, G: Admit<S> + ?Sized>(
         let poll = gate.with_queue(false, |queue| match queue {
             None => (Some(Poll::Ready(())), WakeList::default()),
             Some(queue) if !live => {
-                // It ended while it stood in line; whoever is next has its place.
+                // The call ended while it waited in line. Its room goes to the next waiter.
                 let wakes = ticket.take().map(|ticket| queue.cancel_wait(ticket, &mut after));
                 (Some(Poll::Ready(())), wakes.unwrap_or_default())
             }
@@ -430,7 +443,7 @@ pub(crate) fn poll_admit<S: TaskSet, G: Admit<S> + ?Sized>(
         deadlock::pending(waker, Keeper::Line, wait);
     }
     match job {
-        // It is not in the queue yet, and nobody is to look for it there.
+        // The call is not in the queue yet, so its header must not name this executor.
         Some(job) if poll.is_pending() && job.slot().header.is_unrouted() => job.slot().header.set_executor(None),
         _ => {}
     }
@@ -440,7 +453,7 @@ pub(crate) fn poll_admit<S: TaskSet, G: Admit<S> + ?Sized>(
     poll
 }
 
-/// Gives up the place in line; whoever is next has it.
+/// Gives up the position in line. A granted room goes to the next waiter.
 pub(crate) fn cancel_admit<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, ticket: &mut Option<WaitTicket>) {
     if let Some(ticket) = ticket.take() {
         let mut after = AfterUnlock::default();
@@ -450,7 +463,8 @@ pub(crate) fn cancel_admit<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, ticket: &
     }
 }
 
-/// Whether there is room now; else the waiter with this ticket waits. `None` if that takes a new waker, which is missing.
+/// Returns whether the queue has room now. If not, the waiter with this ticket waits. Returns
+/// `None` if a new waker is needed for that and `new` has none.
 fn has_turn<T>(
     ticket: &mut Option<WaitTicket>,
     queue: &mut BoundedQueue<T>,

@@ -1,4 +1,4 @@
-//! What happens at the gate in moments that no test from outside can hold still.
+//! Tests of admission at moments that a test from outside cannot hold.
 
 use super::*;
 use crate::{
@@ -47,7 +47,8 @@ impl std::task::Wake for Called {
     }
 }
 
-/// A time-out claims the call, and then waits for the queue's lock to free its place; meanwhile the call's turn comes.
+/// A timeout claims the call, and then waits for the queue's lock to free its room. In the meantime
+/// the turn of the call comes.
 #[test]
 fn a_place_whose_call_is_being_ended_goes_to_the_next_in_line() {
     let pool =
@@ -65,7 +66,7 @@ fn a_place_whose_call_is_being_ended_goes_to_the_next_in_line() {
     assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     assert!(ending_call.claim());
     let host = crate::Executor::<Idle>::host(&pool);
-    crate::call::backend::end(&*first_in, host, EndReason::Cancelled); // a place is free, and is granted to the first in line
+    crate::call::backend::end(&*first_in, host, EndReason::Cancelled); // frees room for the first waiter
     assert!(ending.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
     assert!(called.0.load(Ordering::SeqCst), "the next in line is called");
     assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());

@@ -1,4 +1,5 @@
-//! The waist: one trait joins the typed calls above to whatever runs them below.
+//! The [`Executor`] trait: the interface between typed calls and the pools, services and layers
+//! that run them.
 
 pub(crate) mod admission;
 
@@ -9,7 +10,8 @@ use crate::{
 };
 use std::{future::Future, pin::Pin, sync::Arc};
 
-/// A wait for room, which ends with the job taken, or refused and given back.
+/// A future that waits for queue room. It ends when the job is accepted, or is refused and given
+/// back.
 ///
 /// ```
 /// use nanolith::{Admission, Job, Refused, TaskSet, prelude::*};
@@ -30,9 +32,10 @@ use std::{future::Future, pin::Pin, sync::Arc};
 /// ```
 pub type Admission<'a, S> = Pin<Box<dyn Future<Output = Result<(), Refused<Job<S>>>> + Send + 'a>>;
 
-/// Runs the tasks of `S`: a pool, a service, or a layer around another executor.
+/// A type that runs the tasks of `S`: a pool, a service, or a layer around another executor.
 ///
-/// It takes a [`Job`] whole or gives it back whole. It is dyn-compatible: `Arc<dyn Executor<S>>` is one too.
+/// An executor takes a [`Job`] whole or gives it back whole. The trait is dyn-compatible: `Arc<dyn
+/// Executor<S>>` is an executor too.
 ///
 /// ```
 /// use nanolith::{Job, Refused, TaskSet, prelude::*};
@@ -72,11 +75,12 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Gives the job back when there is no room ([`Refused::is_full`]), or when it can never be run here.
+    /// Gives the job back when the queue is full ([`Refused::is_full`]), or when the job can never
+    /// run here.
     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>>;
 
-    /// Takes the job, when there is room for it. An executor that does not wait for room refuses at once, which is what
-    /// this does unless it is written anew.
+    /// Takes the job once there is room for it. An executor that does not wait for room refuses the
+    /// job at once. This is the default implementation.
     ///
     /// ```
     /// use nanolith::{Job, prelude::*};
@@ -94,19 +98,21 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Gives the job back when it can never be run here, as after a close.
+    /// Gives the job back when it can never run here, for example after a close.
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the job is dropped with it, and its call ends as lost.
+    /// If the future is dropped, the job is dropped with it, and its call ends as lost.
     fn admit(&self, job: Job<S>) -> Admission<'_, S> {
         Box::pin(std::future::ready(self.execute(job)))
     }
 
-    /// Whether the executor takes calls at all: a closed one takes none any more. One that is full, or paused, does. It is true
-    /// unless this is written anew; a layer hands on what its executor says.
+    /// Returns whether the executor takes calls at all. A closed executor does not. An executor
+    /// that is full or paused does. The default is `true`. A layer returns the value of its inner
+    /// executor.
     ///
-    /// A [schedule](crate::schedule) whose run was refused as [`Closed`](crate::CallError::Closed) ends by this.
+    /// A [schedule](crate::schedule) whose run was refused as [`Closed`](crate::CallError::Closed)
+    /// ends if this is `false`.
     ///
     /// ```
     /// use nanolith::{ServiceRef, prelude::*};
@@ -122,36 +128,38 @@ pub trait Executor<S: TaskSet>: Send + Sync {
         true
     }
 
-    /// Who holds the calls, for those that run in this process.
+    /// Returns the id of the executor that holds the calls, if it runs them in this process.
     #[doc(hidden)]
     fn host(&self) -> Option<ExecutorId> {
         None
     }
 
-    /// Whether to take a job may run user code, so that the timer's thread leaves that to others.
+    /// Returns whether taking a job may run user code. If so, the timer thread passes the job to
+    /// another thread.
     #[doc(hidden)]
     fn takes_by_user_code(&self) -> bool {
         true
     }
 
-    /// What each call carries of the state.
+    /// Returns the part of the state that each call carries.
     #[doc(hidden)]
     fn shared(&self) -> Option<S::Shared> {
         None
     }
 
-    /// Who runs many tasks of `S` as one call, if that comes to the same as running each: a pool.
+    /// Returns the executor that can run many tasks of `S` as one call, if that is equivalent to
+    /// running each of them: a pool.
     #[doc(hidden)]
     fn crew(&self) -> Option<&dyn Crew> {
         None
     }
 }
 
-/// Runs work in bulk.
+/// An executor that runs bulk work.
 #[doc(hidden)]
 #[allow(missing_docs)] // hidden: what an executor gives to `bulk`
 pub trait Crew: Executor<Work> {
-    /// How many threads are at work at once.
+    /// Returns the number of threads that work at the same time.
     fn threads(&self) -> usize;
 
     fn to_owned(&self) -> Arc<dyn Crew>;
@@ -195,8 +203,8 @@ forward!(Arc<E>);
 forward!(Box<E>);
 forward!(&E);
 
-/// An executor that shares the state of `S` with its tasks: services, and pools under `#[define(shared)]`. It is what a
-/// method that takes `&self` asks for.
+/// An executor that shares the state of `S` with its tasks: a service, or a pool under
+/// `#[define(shared)]`. A method that takes `&self` requires it.
 ///
 /// ```
 /// use nanolith::{SharesState, prelude::*};
@@ -209,7 +217,8 @@ forward!(&E);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A layer hands it on: `impl<E: SharesState<Counter>> SharesState<Counter> for Layer<E> {}`.
+/// A layer forwards the trait: `impl<E: SharesState<Counter>> SharesState<Counter> for Layer<E>
+/// {}`.
 #[diagnostic::on_unimplemented(
     message = "`{S}`'s method uses its state, and `{Self}` has none",
     label = "this method takes `&self`",
@@ -217,7 +226,7 @@ forward!(&E);
 )]
 pub trait SharesState<S: TaskSet>: Executor<S> {}
 
-/// An executor that owns the state of `S`: services. It is what a method that takes `&mut self` asks for.
+/// An executor that owns the state of `S`: a service. A method that takes `&mut self` requires it.
 ///
 /// ```
 /// use nanolith::{OwnsState, prelude::*};
@@ -237,7 +246,8 @@ pub trait SharesState<S: TaskSet>: Executor<S> {}
 )]
 pub trait OwnsState<S: TaskSet>: SharesState<S> {}
 
-/// An executor that keeps a task's future on one thread: services. It is what a `#[task(local)]` method asks for.
+/// An executor that keeps a task's future on one thread: a service. A `#[task(local)]` method
+/// requires it.
 ///
 /// ```
 /// use nanolith::{RunsLocal, prelude::*};

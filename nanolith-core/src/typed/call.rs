@@ -1,4 +1,4 @@
-//! A call that is made and not yet submitted, and the ways to submit it.
+//! [`Call`]: a typed call that has not been submitted yet, and the methods that submit it.
 
 use super::{Flatten, Handle, delayed::Delay};
 use crate::context::thread_context;
@@ -33,7 +33,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A typed call: lazy, until it is awaited, waited on or submitted.
+/// A typed call. It is lazy: it does nothing until it is awaited, waited on or submitted.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -58,8 +58,8 @@ use std::{
 ///
 /// # Cancel safety
 ///
-/// Dropped before it was polled, nothing was done. Dropped later, the call is cancelled: queued, it never runs;
-/// running, its task is asked to stop.
+/// If it is dropped before the first poll, nothing has happened. If it is dropped later, the call
+/// is cancelled. A queued call never runs. A running task is asked to stop.
 #[must_use = "a call does nothing until awaited, waited on or submitted"]
 pub struct Call<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
     executor: &'a E,
@@ -75,7 +75,7 @@ pub(crate) struct UnboundCall<S: TaskSet, T> {
     task: S::Task,
 }
 
-/// A call of which nothing rare is asked, in its parts.
+/// The parts of a call that has no options but a priority.
 pub(crate) struct CallParts<'a, S: TaskSet, E: ?Sized, T> {
     pub(crate) executor: &'a E,
     pub(crate) task: S::Task,
@@ -92,22 +92,22 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> CallParts<'a, S, E, T> {
 }
 
 impl<S: TaskSet, T> UnboundCall<S, T> {
-    /// The call, to be run on `executor`.
+    /// Returns the call, bound to `executor`.
     pub(crate) fn on<E: Executor<S> + ?Sized>(self, executor: &E) -> Call<'_, S, E, T> {
         let Self { extract, terms, task } = self;
         Call { executor, extract, terms, stage: CallState::Lazy(task) }
     }
 }
 
-/// What is asked of a call beside its task.
+/// The options of a call, beside its task.
 struct CallOptions<S: TaskSet> {
     submitted: &'static Location<'static>,
-    /// `None`: that of whoever submits it.
+    /// `None` stands for the priority of the submitting task or scope.
     priority: Option<Priority>,
     rare: Option<Box<RareOptions<S>>>,
 }
 
-/// What is asked of few calls: one pointer that is not there for the others.
+/// The options that few calls have. They are boxed, so that other calls pay for one pointer only.
 pub(super) struct RareOptions<S: TaskSet> {
     timeout: Option<Duration>,
     deadline: Option<Instant>,
@@ -143,7 +143,7 @@ impl<S: TaskSet> CallOptions<S> {
 }
 
 impl<S: TaskSet> RareOptions<S> {
-    /// The same for a call that is submitted now.
+    /// Returns the header of a call that is submitted now.
     #[cold]
     fn meta(&self, caller: Caller, priority: Option<Priority>) -> Header {
         let start = self.later.as_ref().map_or_else(|| Some(clock::instant()), Delay::due);
@@ -173,10 +173,11 @@ impl<S: TaskSet> RareOptions<S> {
     }
 }
 
-/// The handles here cancel when they are dropped.
+/// The stage of a call. The handles in it cancel the call when they are dropped.
 enum CallState<'a, S: TaskSet, T> {
     Lazy(S::Task),
-    /// It waits for room. The call is cancelled before its admission goes.
+    /// The call waits for queue room. The handle is declared first, so the call is cancelled before
+    /// its admission is dropped.
     Admitting(Handle<S, T>, Admission<'a, S>),
     Submitted(Handle<S, T>),
     Done,
@@ -185,7 +186,7 @@ enum CallState<'a, S: TaskSet, T> {
 impl<S: TaskSet, E: Executor<S> + ?Sized, T> Unpin for Call<'_, S, E, T> {}
 
 impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
-    /// For generated code: `extract` takes the task's own output out of the set's.
+    /// Creates a call, for generated code. `extract` takes the task's own output out of the set's.
     #[doc(hidden)]
     #[track_caller]
     #[inline(always)]
@@ -199,8 +200,9 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         self.terms.rare()
     }
 
-    /// How urgent the call is. Unless it is told, it is as urgent as the task that submits it, or the scope of
-    /// [`with_priority`](crate::with_priority); elsewhere it is [`Priority::Normal`].
+    /// Sets the priority of the call. By default it is the priority of the task that submits the
+    /// call, or of the scope of [`with_priority`](crate::with_priority). Elsewhere the default is
+    /// [`Priority::Normal`].
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -215,9 +217,11 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         self
     }
 
-    /// How long others may keep the call waiting, counted from its submission, whatever its priority says: those that expire
-    /// earlier go first. It never times out by that. `Duration::ZERO` goes before all that came since, `Duration::MAX` after all
-    /// else.
+    /// Sets the maximum time for which other calls may overtake this call, counted from its
+    /// submission. This overrides its priority: calls that expire earlier run first. It affects the
+    /// order only, so the call does not fail when the time passes. A call with `Duration::ZERO`
+    /// runs before all calls that are submitted later. A call with `Duration::MAX` runs after all
+    /// other calls.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -233,8 +237,9 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         self
     }
 
-    /// Ends the call as [`CallError::TimedOut`] when it is not over after this long, counted from its submission, a
-    /// wait for room included. One that is submitted for [later](Call::after) counts from when it is due. See also
+    /// Ends the call as [`CallError::TimedOut`] if it is not over after `limit`. The time counts
+    /// from its submission and includes a wait for queue room. For a call that is submitted for
+    /// [later](Call::after), it counts from the moment when the call is due. See also
     /// [`Call::run_timeout`].
     ///
     /// ```
@@ -247,19 +252,19 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// assert!(matches!(slow.timeout(MILLISECOND).wait(), Err(CallError::TimedOut(_))));
     /// ```
     ///
-    /// A synchronous task that runs keeps its slot until it returns; its caller is let go at once. With a limit of zero the call
-    /// never begins; `Duration::MAX` is no limit.
+    /// A synchronous task that runs keeps its slot until it returns. Its caller returns at once.
+    /// With a limit of zero the call never begins. `Duration::MAX` is no limit.
     #[inline]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.terms.rare().timeout = Some(limit);
         self
     }
 
-    /// Ends the call as [`CallError::TimedOut`] when it is not over at this moment. With a time-out too, the earlier
-    /// counts.
+    /// Ends the call as [`CallError::TimedOut`] if it is not over at `deadline`. If the call has a
+    /// timeout too, the earlier limit applies.
     ///
-    /// Such a limit passes down: a call that its task submits has it too, unless its own is earlier, or it is
-    /// [`unlinked`](Call::unlinked).
+    /// The deadline also applies to a call that the call's task submits, unless that call has an
+    /// earlier limit or is [`unlinked`](Call::unlinked).
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -277,7 +282,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         self
     }
 
-    /// Whether the program lives until the call is over: see [`main_guard`](crate::main_guard). The default is no.
+    /// Sets whether the program stays alive until the call is over: see
+    /// [`main_guard`](crate::main_guard). The default is `false`.
     ///
     /// ```
     /// # use nanolith::{main_guard, prelude::*};
@@ -294,7 +300,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         self
     }
 
-    /// Attaches a messenger to this call: its task finds it by [`Context::messenger`](crate::Context::messenger).
+    /// Attaches a messenger to this call. Its task finds it with
+    /// [`Context::messenger`](crate::Context::messenger).
     ///
     /// ```
     /// use nanolith::Messenger;
@@ -320,7 +327,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         self
     }
 
-    /// What is called; `None` once the call has gone to its executor.
+    /// Returns the task that is called, or `None` once the call was passed to its executor.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -336,7 +343,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         }
     }
 
-    /// Submits the call and blocks until it is over. Within a task, see [`Handle::wait`].
+    /// Submits the call and blocks until it is over. For a wait within a task, see
+    /// [`Handle::wait`].
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -353,8 +361,9 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         self.submit().wait()
     }
 
-    /// Submits the call. Where the executor waits for room ([`OnFull::Wait`](crate::OnFull::Wait)), this blocks until
-    /// there is some. A refusal arrives through the handle.
+    /// Submits the call. If the executor waits for queue room
+    /// ([`OnFull::Wait`](crate::OnFull::Wait)), this blocks until there is room. If the call is
+    /// refused, the handle returns the error.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -382,10 +391,11 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         }
     }
 
-    /// Submits the call without waiting for room.
+    /// Submits the call without waiting for queue room.
     ///
-    /// Where a full executor drops a call to make room ([`OnFull::DropOldest`](crate::OnFull::DropOldest) and its
-    /// like), or runs it on the caller's own thread (`CallerRuns`), it does so here too.
+    /// A full executor may drop a call to make room
+    /// ([`OnFull::DropOldest`](crate::OnFull::DropOldest) and `DropNewest`), or run the call on the
+    /// caller's own thread (`CallerRuns`). This method does not change that.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -413,12 +423,13 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         let (job, error) = refused.into_parts();
         match job.into_task() {
             Some(task) => Err(Refused::new(Self { executor, extract, terms, stage: CallState::Lazy(task) }, error)),
-            // It timed out in the middle: the handle tells.
+            // The call timed out during its submission. The handle returns the error.
             None => Ok(handle),
         }
     }
 
-    /// Submits the call, waiting for room without blocking; gives the handle.
+    /// Submits the call and returns its handle. The returned future waits for queue room without
+    /// blocking.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -431,12 +442,12 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, the call is cancelled.
+    /// If it is dropped before it is ready, the call is cancelled.
     pub fn submit_async(self) -> Submit<'a, S, E, T> {
         Submit { call: self }
     }
 
-    /// What it is made of, if nothing is asked of it but its task and a priority.
+    /// Returns the parts of the call, if it has no options but a priority.
     ///
     /// # Errors
     ///
@@ -455,17 +466,19 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         }
     }
 
-    /// Whom it is made for.
+    /// Returns the executor that the call is made for.
     pub(crate) fn executor(&self) -> &'a E {
         self.executor
     }
 
-    /// Begins the call, if that was not done. Says whether it is with its executor; else `cx` is woken when there is room.
+    /// Begins the call, if that has not happened yet. Returns whether the executor has the call.
+    /// Otherwise `cx` is woken when there is room.
     pub(crate) fn begin(&mut self, cx: &mut Context<'_>) -> bool {
         self.poll_submitted(cx).is_ready()
     }
 
-    /// Begins the call, if that was not done and there is room at once. Says whether it is with its executor.
+    /// Begins the call, if that has not happened yet and the queue has room. Returns whether the
+    /// executor has the call.
     pub(crate) fn try_begin(&mut self) -> bool {
         let task = match mem::replace(&mut self.stage, CallState::Done) {
             CallState::Lazy(task) => task,
@@ -516,7 +529,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         }
     }
 
-    /// Takes the call from its executor; `None` if it has been polled.
+    /// Separates the call from its executor. Returns `None` if it was polled before.
     pub(crate) fn unbind(self) -> Option<UnboundCall<S, T>> {
         let Self { extract, terms, stage, .. } = self;
         match stage {
@@ -525,7 +538,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         }
     }
 
-    /// Submits the call, or begins to wait for room.
+    /// Submits the call, or begins to wait for queue room.
     fn start(&mut self) {
         let CallState::Lazy(task) = mem::replace(&mut self.stage, CallState::Done) else { unreachable!("{ONCE}") };
         let (job, handle) = prepare_job(self.executor, self.extract, &self.terms, task);
@@ -542,7 +555,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         };
     }
 
-    /// Goes on until the call is with its executor.
+    /// Polls the call until its executor has it.
     fn poll_submitted(&mut self, cx: &mut Context<'_>) -> Poll<&mut Handle<S, T>> {
         if let CallState::Lazy(_) = self.stage {
             self.start();
@@ -562,7 +575,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
 }
 
 impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
-    /// Goes on until the call is with its executor, and gives the handle, once.
+    /// Polls the call until its executor has it, and returns the handle, once.
     pub(crate) fn poll_submit(&mut self, cx: &mut Context<'_>) -> Poll<Handle<S, T>> {
         ready!(self.poll_submitted(cx));
         match mem::replace(&mut self.stage, CallState::Done) {
@@ -584,7 +597,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Future for Call<'_, S, E, T> {
 }
 
 impl<'a, S: TaskSet, E: Executor<S> + ?Sized, V, X> Call<'a, S, E, Result<V, X>> {
-    /// Both ways to fail in one: [`TaskError::Call`](crate::TaskError::Call) and
+    /// Combines both kinds of failure in one error: [`TaskError::Call`](crate::TaskError::Call) and
     /// [`TaskError::Task`](crate::TaskError::Task).
     ///
     /// ```
@@ -609,7 +622,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> fmt::Debug for Call<'_, S, E, T> {
     }
 }
 
-/// Waits for room: made by [`Call::submit_async`].
+/// A future that submits a call and waits for queue room. [`Call::submit_async`] creates it.
 ///
 /// ```
 /// use nanolith::{Submit, prelude::*};
@@ -623,7 +636,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> fmt::Debug for Call<'_, S, E, T> {
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, the call is cancelled.
+/// If it is dropped before it is ready, the call is cancelled.
 #[must_use = "does nothing until awaited"]
 pub struct Submit<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
     call: Call<'a, S, E, T>,
@@ -643,7 +656,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> fmt::Debug for Submit<'_, S, E, T> 
     }
 }
 
-/// A wait for room that ends when the call does, as by its time-out.
+/// A wait for queue room that also ends when the call ends, for example by its timeout.
 struct Admitting<'a, 'b, S: TaskSet, T> {
     admission: &'a mut Admission<'b, S>,
     handle: &'a mut Handle<S, T>,
@@ -667,7 +680,7 @@ impl<S: TaskSet, T> Future for Admitting<'_, '_, S, T> {
 
 const ONCE: &str = "a call is submitted once, since that takes it by value";
 
-/// Makes job and handle, and arms the time-out.
+/// Creates the job and the handle of a call, and arms its timeout.
 #[inline(always)]
 fn prepare_job<S: TaskSet, E: Executor<S> + ?Sized, T>(
     executor: &E,
@@ -684,7 +697,7 @@ fn prepare_job<S: TaskSet, E: Executor<S> + ?Sized, T>(
     }
 }
 
-/// The same with what is known of the call.
+/// Creates the job and the handle of a call with this header.
 #[inline(always)]
 fn new_job<S: TaskSet, E: Executor<S> + ?Sized, T>(
     executor: &E,
@@ -719,7 +732,8 @@ fn submit_rare<S: TaskSet, E: Executor<S> + ?Sized, T>(
     }
 }
 
-/// Waits for room, blocking, where that is what there was none of.
+/// Blocks until the executor has room, if it refused the job because it is full. Otherwise ends the
+/// call with the refusal.
 #[cold]
 fn block_for_admission<S: TaskSet, E: Executor<S> + ?Sized, T>(
     executor: &E,
@@ -737,7 +751,8 @@ fn block_for_admission<S: TaskSet, E: Executor<S> + ?Sized, T>(
         let mut admission = executor.admit(refused.into_inner());
         let entering = Admitting { admission: &mut admission, handle: &mut handle };
         if let Err(WouldDeadlock) = block_on::block_on(entering, executor.host()) {
-            // Dropping the admission drops the job, too late to matter: the call is over.
+            // The call is over here. So it has no effect that the drop of the admission drops the
+            // job.
             handle.end(EndReason::WouldDeadlock);
         }
     } else {
@@ -746,13 +761,13 @@ fn block_for_admission<S: TaskSet, E: Executor<S> + ?Sized, T>(
     handle
 }
 
-/// Ends the call of a refused job with the reason, for its handle to tell.
+/// Ends the call of a refused job with the reason of the refusal. Its handle returns that error.
 pub(crate) fn fail_job<S: TaskSet>(refused: Refused<Job<S>>) {
     let (job, error) = refused.into_parts();
     job.answer(Err(error));
 }
 
-/// Brings the job to its executor, now or later.
+/// Passes the job to its executor, now or later.
 #[inline(always)]
 fn dispatch<S: TaskSet, E: Executor<S> + ?Sized>(
     executor: &E,
@@ -772,14 +787,15 @@ fn dispatch_delayed<S: TaskSet, E: Executor<S> + ?Sized>(
     job: Job<S>,
 ) -> Result<(), Refused<Job<S>>> {
     match &rare.later {
-        // Over before anybody heard of it, as by a token: its handle tells.
+        // The call ended before its executor had it, for example by a token. Its handle returns the
+        // error.
         _ if job.is_over() => Ok(()),
         Some(later) => later.keep(job),
         None => executor.execute(job),
     }
 }
 
-/// Has the call end when its parents do, or a token says so, or its time is over.
+/// Links the call to its parents and tokens, which can cancel it, and arms its time limit.
 #[cold]
 fn link_cancellation<S: TaskSet>(job: &Job<S>, host: Option<ExecutorId>, rare: Option<&RareOptions<S>>) {
     let meta = &job.slot().header;
@@ -796,7 +812,7 @@ fn link_cancellation<S: TaskSet>(job: &Job<S>, host: Option<ExecutorId>, rare: O
     }
 }
 
-/// Ends the call at its deadline, if it has one, unless it is over by then.
+/// Arms a timer that ends the call at its deadline, if it has one.
 #[cold]
 pub(super) fn arm<S: TaskSet>(job: &Job<S>, host: Option<ExecutorId>) {
     let Some(deadline) = job.slot().header.deadline() else { return };

@@ -1,4 +1,5 @@
-//! Calls that are submitted now and go to their executor later: one alarm of the timer each.
+//! Delayed calls: `Call::after` and `Call::at`. Each waits for a timer before it goes to its
+//! executor.
 
 use super::{
     Call,
@@ -26,9 +27,10 @@ where
     S: TaskSet,
     E: Executor<S> + Clone + 'static,
 {
-    /// Has the call wait for so long, counted from here, before it goes to its executor. It is submitted all the same: its handle
-    /// is there at once. After `Duration::MAX`, or any other time beyond the clock's end, it never goes there: a cancellation or
-    /// a [`deadline`](Call::deadline) ends it.
+    /// Delays the call by `delay`, counted from this method's call, before it goes to its executor.
+    /// The handle of a submitted call exists at once. With `Duration::MAX`, or any delay beyond the
+    /// end of the clock, the call never goes to its executor. In that case a cancellation or a
+    /// [`deadline`](Call::deadline) ends it.
     ///
     /// ```
     /// use nanolith::{prelude::*, time::{HOUR, MockClock}};
@@ -46,23 +48,33 @@ where
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// The priority's expiration, a [`timeout`](Call::timeout) and the wait that its errors tell of count from when it is due; a
-    /// [`deadline`](Call::deadline) is a moment, and may come before that. Until then the executor knows nothing of the call: it
-    /// takes no room in the queue, no bound holds it, and a cancelled one is never brought there. When it is due it goes the way of
-    /// all calls: where the queue is full, it waits for room, as the queue has it ([`OnFull`](crate::OnFull); one that would run on
-    /// its caller's thread waits for room instead, since it has none), and a refusal arrives through the handle.
+    /// The priority's expiration, a [`timeout`](Call::timeout) and the waiting time in the call's
+    /// errors count from the moment when the call is due. A [`deadline`](Call::deadline) is a fixed
+    /// moment, and may come before that.
     ///
-    /// The call keeps its executor: a pool or a service whose last handle is dropped stays open until the call is with it. One that
-    /// is closed by then refuses it, as [`CallError::Closed`](crate::CallError::Closed). A close waits for no call that is not due.
+    /// Until the call is due, the executor does not know it. It takes no queue room and counts
+    /// towards no bound. If it is cancelled, it never reaches the executor.
     ///
-    /// The executor is asked on a thread of its own where it has some, or else on one of the global pool.
+    /// A call that is due is submitted like any other call. If the queue is full, its policy
+    /// applies ([`OnFull`](crate::OnFull)). A call that would run on its caller's thread waits for
+    /// room instead, since it has no such thread. If the call is refused, the handle returns the
+    /// error.
+    ///
+    /// The call holds its executor: a pool or a service whose last handle is dropped stays open
+    /// until it has the call. If the executor is closed by then, it refuses the call as
+    /// [`CallError::Closed`](crate::CallError::Closed). A close does not wait for calls that are
+    /// not due.
+    ///
+    /// The executor takes the call on a thread of its own, if it has threads. Otherwise a thread of
+    /// the global pool passes it on.
     pub fn after(mut self, delay: Duration) -> Self {
         let due = clock::after(delay);
         self.rare().later = Some(Delay { due, executor: Arc::new(self.executor().clone()) });
         self
     }
 
-    /// Has the call wait until `due` before it goes to its executor: else as [`Call::after`]. A moment that is past is now.
+    /// Delays the call until `due`, before it goes to its executor. Otherwise it is like
+    /// [`Call::after`]. A moment in the past means now.
     ///
     /// ```
     /// # use nanolith::{prelude::*, time::{now}};
@@ -78,9 +90,9 @@ where
     }
 }
 
-/// When a call goes to its executor, and that.
+/// The moment at which a call goes to its executor, with that executor.
 pub(super) struct Delay<S: TaskSet> {
-    /// `None`: never.
+    /// `None` means never.
     due: Option<Instant>,
     executor: Arc<dyn Executor<S>>,
 }
@@ -90,12 +102,12 @@ impl<S: TaskSet> Delay<S> {
         self.due
     }
 
-    /// Whether the call is due before its time is over.
+    /// Returns whether the call is due before `deadline`.
     pub(super) fn is_before(&self, deadline: Option<Instant>) -> bool {
         self.due.is_some_and(|due| deadline.is_none_or(|deadline| due < deadline))
     }
 
-    /// Keeps the job until it is due. One that is due already goes at once.
+    /// Keeps the job until it is due. A job that is already due goes to its executor at once.
     pub(super) fn keep(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
         let meta = &job.slot().header;
         let Some(due) = self.due.filter(|_| self.is_before(meta.deadline())) else {
@@ -103,7 +115,7 @@ impl<S: TaskSet> Delay<S> {
             if sim_runtime::is_here() && meta.deadline().is_none() {
                 keep_to_the_end(job);
             } else {
-                drop(job.into_slot()); // it is never due: its handle keeps it, and a limit ends it
+                drop(job.into_slot()); // never due: its handle keeps the call, and a limit ends it
             }
             return Ok(());
         };
@@ -125,7 +137,8 @@ fn keep_to_the_end<S: TaskSet>(job: Job<S>) {
     slot.header.keep_first_timer(timer::arm(clock::never(), TimerAction::Run(Box::new(move || drop(job)))));
 }
 
-/// A job is due. Its limits count from now; where the executor may run user code, another thread than the timer's brings it there.
+/// Passes on a job that is due. Its limits count from now. If taking it may run user code, a thread
+/// other than the timer's passes it on.
 fn fall_due<S: TaskSet>(job: Job<S>, executor: Arc<dyn Executor<S>>) {
     if job.is_over() {
         return;
@@ -140,7 +153,8 @@ fn fall_due<S: TaskSet>(job: Job<S>, executor: Arc<dyn Executor<S>>) {
     }
 }
 
-/// Brings a job that is due to its executor. If there is no room for it, it waits for some, and no thread blocks.
+/// Passes a job that is due to its executor. If the queue is full, the job waits for room, and no
+/// thread blocks.
 fn dispatch<S: TaskSet>(job: Job<S>, executor: Arc<dyn Executor<S>>) {
     let host = executor.host();
     match executor.execute(job) {

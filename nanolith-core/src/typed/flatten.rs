@@ -1,4 +1,4 @@
-//! A task's own `Result` and the call's, in one.
+//! [`Flatten`]: the task's own `Result` and the call's, combined in one.
 
 use super::{Call, Handle};
 use crate::{
@@ -12,8 +12,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A call or a handle whose task gives a `Result`, seen as one result: made by [`Call::flatten`] and
-/// [`Handle::flatten`].
+/// A call or a handle whose task returns a `Result`, with both results combined in one.
+/// [`Call::flatten`] and [`Handle::flatten`] create it.
 ///
 /// ```
 /// # use nanolith::prelude::*;
@@ -26,7 +26,8 @@ use std::{
 ///
 /// # Cancel safety
 ///
-/// That of what it was made from: a call is cancelled when dropped, a handle detaches.
+/// That of the value it was made from: a call is cancelled when it is dropped, and a handle
+/// detaches.
 #[derive(Debug)]
 #[must_use = "does nothing until awaited, waited on or submitted"]
 pub struct Flatten<F>(F);
@@ -45,7 +46,7 @@ impl<F> Flatten<F> {
     }
 }
 
-/// Both results as one. `S` is the set of the task, which knows its error.
+/// Combines both results in one. `S` is the task's set, which can read the task's error.
 pub(crate) fn flatten<S: TaskSet, V, E: 'static>(outcome: Result<Result<V, E>, CallError>) -> Result<V, TaskError<E>> {
     outcome.map_err(TaskError::Call)?.map_err(|error| {
         view::learn::<E>(S::error_view);
@@ -53,7 +54,7 @@ pub(crate) fn flatten<S: TaskSet, V, E: 'static>(outcome: Result<Result<V, E>, C
     })
 }
 
-/// A call, or a handle, of a set.
+/// A call or a handle, with its set.
 pub trait OfSet {
     #[doc(hidden)]
     type Set: TaskSet;
@@ -79,12 +80,13 @@ impl<S: TaskSet, X: Executor<S> + ?Sized, V, E: 'static> Flatten<Call<'_, S, X, 
     ///
     /// # Errors
     ///
-    /// [`TaskError::Call`] if the call gave no output, [`TaskError::Task`] with the task's own error.
+    /// [`TaskError::Call`] if the call ended without its task's output. [`TaskError::Task`] with
+    /// the task's own error.
     pub fn wait(self) -> Result<V, TaskError<E>> {
         flatten::<S, V, E>(self.0.wait())
     }
 
-    /// Submits the call; see [`Call::submit`].
+    /// Submits the call: see [`Call::submit`].
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -99,7 +101,7 @@ impl<S: TaskSet, X: Executor<S> + ?Sized, V, E: 'static> Flatten<Call<'_, S, X, 
 }
 
 impl<S: TaskSet, V, E: 'static> Flatten<Handle<S, Result<V, E>>> {
-    /// Blocks until the call is over; see [`Handle::wait`].
+    /// Blocks until the call is over: see [`Handle::wait`].
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -111,7 +113,8 @@ impl<S: TaskSet, V, E: 'static> Flatten<Handle<S, Result<V, E>>> {
     ///
     /// # Errors
     ///
-    /// [`TaskError::Call`] if the call gave no output, [`TaskError::Task`] with the task's own error.
+    /// [`TaskError::Call`] if the call ended without its task's output. [`TaskError::Task`] with
+    /// the task's own error.
     pub fn wait(self) -> Result<V, TaskError<E>> {
         flatten::<S, V, E>(self.0.wait())
     }

@@ -1,4 +1,5 @@
-//! The items that a call's task sends, with the call itself as their reason where they end too early.
+//! The function [`from_call`]: the items that a call's task sends, as a stream. If the task fails,
+//! the stream ends with the call's error.
 
 use super::{Call, Handle};
 use crate::{
@@ -16,11 +17,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Submits a call that gives many values: `call` gets the sender, and makes the call that takes it. At most `bound` values are
-/// under way; the task waits for who takes them.
+/// Submits a call that sends many values. The closure `call` gets the sender, and returns the call
+/// that takes it. At most `bound` values are buffered. If the buffer is full, the task waits for
+/// the receiver.
 ///
-/// What this gives is a `Stream` and a blocking iterator of the values. Where the task panics, is cancelled or never runs, the
-/// reason is the [`CallError`]. Dropped early, it cancels the call.
+/// The returned value is a `Stream` and a blocking iterator of the values. If the task panics, is
+/// cancelled or never runs, the last item is the [`CallError`]. Dropping the stream early cancels
+/// the call.
 ///
 /// ```
 /// use nanolith::{prelude::*, stream::{self, ItemSender, WriteError}};
@@ -57,7 +60,7 @@ where
     Ok(FromCall { receiver, handle: Some(handle), is_cut: false })
 }
 
-/// The values that a call gives: made by [`from_call`].
+/// The values that a call sends. [`from_call`] creates it.
 ///
 /// ```
 /// use futures_util::TryStreamExt;
@@ -80,16 +83,18 @@ where
 #[must_use = "dropped, it cancels the call"]
 pub struct FromCall<S: TaskSet, T, O> {
     receiver: ItemReceiver<T>,
-    /// `None` once its failure was told.
+    /// `None` once its failure was returned.
     handle: Option<Handle<S, O>>,
-    /// The sender went without an end; the call, which says why, may not be over yet.
+    /// Whether the sender was dropped without an end. The call, which has the reason, may not be
+    /// over yet.
     is_cut: bool,
 }
 
 impl<S: TaskSet, T, O> Unpin for FromCall<S, T, O> {}
 
 impl<S: TaskSet, T, O> FromCall<S, T, O> {
-    /// The call alone, when no more values are wanted. Its task finds that nobody takes them.
+    /// Returns the handle of the call, and receives no more values. A task that sends another value
+    /// finds the receiver gone.
     ///
     /// ```
     /// # use nanolith::{prelude::*, stream::{self, ItemSender, WriteError}};
@@ -109,7 +114,7 @@ impl<S: TaskSet, T, O> FromCall<S, T, O> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// `None` where the call's failure has been told already.
+    /// Returns `None` if the call's failure was already returned.
     #[must_use]
     pub fn into_handle(self) -> Option<Handle<S, O>> {
         self.handle.map(Handle::detach_on_drop)
@@ -117,7 +122,7 @@ impl<S: TaskSet, T, O> FromCall<S, T, O> {
 }
 
 impl<S: TaskSet, T, O> FromCall<S, T, O> {
-    /// Tells what came, but for a sender that went: then it is cut, and `None`.
+    /// Returns the next item. If the sender was dropped, sets `is_cut` and returns `None`.
     fn heard(&mut self, next: Option<Result<T, StreamError>>) -> Option<Option<Result<T, FromCallError>>> {
         match next {
             Some(Err(StreamError::Dropped)) if self.handle.is_some() => {
@@ -128,7 +133,7 @@ impl<S: TaskSet, T, O> FromCall<S, T, O> {
         }
     }
 
-    /// The call of a stream that is cut is over.
+    /// Returns the error of a stream that was cut, once its call is over.
     fn reason(&mut self, ended: Result<O, CallError>) -> FromCallError {
         self.is_cut = false;
         ended.err().map_or(FromCallError::Stream(StreamError::Dropped), FromCallError::Call)
@@ -173,7 +178,7 @@ impl<S: TaskSet, T, O> fmt::Debug for FromCall<S, T, O> {
     }
 }
 
-/// The values of a call ended before their end.
+/// The error of a stream of values that ended early.
 ///
 /// ```
 /// use nanolith::{prelude::*, stream::{self, FromCallError, ItemSender}};
@@ -194,9 +199,9 @@ impl<S: TaskSet, T, O> fmt::Debug for FromCall<S, T, O> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum FromCallError {
-    /// The call did not give its output.
+    /// The call ended without its task's output.
     Call(CallError),
-    /// The task failed the stream, or returned without an end of it.
+    /// The task failed the stream, or returned without ending it.
     Stream(StreamError),
 }
 

@@ -1,4 +1,4 @@
-//! A handle on a call that was submitted.
+//! [`Handle`]: waits for, cancels or raises a call that was submitted.
 
 use super::Flatten;
 use crate::{
@@ -27,9 +27,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A submitted call: awaited, waited on, polled or cancelled.
+/// A submitted call. It can be awaited, waited on, polled or cancelled.
 ///
-/// It borrows nothing. Dropping it detaches the call, which goes on; [`Handle::cancel_on_drop`] says otherwise.
+/// The handle borrows nothing. Dropping it detaches the call, which continues.
+/// [`Handle::cancel_on_drop`] changes that.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -48,13 +49,14 @@ pub struct Handle<S: TaskSet, T> {
     slot: CallRef<CallSlot<S>>,
     host: Option<ExecutorId>,
     extract: fn(S::Output) -> Option<T>,
-    /// What dropping the handle does.
+    /// What a drop of the handle does.
     on_drop: OnDrop,
-    /// Whether a thread counts it as pending, and has lent its slot therefore.
+    /// Whether a thread counts this handle as pending, and has lent its slot for that reason.
     counted: thread_context::PendingPoll,
 }
 
-/// Whether a call was submitted just now shows no better than this: the time of its submission may be a near one.
+/// The error of a submission time, which may come from the coarse clock. A call that seems younger
+/// than this counts as submitted just now.
 const CLOCK_SKEW: Duration = Duration::from_micros(16);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,8 +76,8 @@ impl<S: TaskSet, T> Handle<S, T> {
         Self { slot, host, extract, on_drop: OnDrop::Detach, counted: None }
     }
 
-    /// Blocks until the call is over. Within a task, the task's slot is lent to others meanwhile, and a call that is
-    /// still queued on the same pool is run right here.
+    /// Blocks until the call is over. Within a task, the task's slot is lent to other calls in the
+    /// meantime. A call that is still queued on the same pool runs on this thread.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -93,8 +95,9 @@ impl<S: TaskSet, T> Handle<S, T> {
     ///
     /// # Errors
     ///
-    /// Every way in which a call can end without its task's output: see [`CallError`]. A task of a service that waits for
-    /// that service gets [`CallError::WouldDeadlock`], and so does one in a cycle of waits: see [`deadlock`].
+    /// Every way in which a call can end without its task's output: see [`CallError`]. A task of a
+    /// service that waits for that service gets [`CallError::WouldDeadlock`]. So does a task whose
+    /// wait closes a cycle of waits: see [`deadlock`].
     #[inline]
     pub fn wait(mut self) -> Result<T, CallError> {
         match self.block_until(None) {
@@ -103,7 +106,7 @@ impl<S: TaskSet, T> Handle<S, T> {
         }
     }
 
-    /// Blocks until the call is over, for `limit` at most, counted from now.
+    /// Blocks until the call is over, for at most `limit`, counted from now.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -119,7 +122,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     ///
     /// # Errors
     ///
-    /// Gives the handle back if the call is not over by then; it goes on.
+    /// Gives the handle back if the call is not over by then. The call continues.
     pub fn wait_timeout(self, limit: Duration) -> Result<Result<T, CallError>, Self> {
         match clock::after(limit) {
             Some(deadline) => self.wait_deadline(deadline),
@@ -142,12 +145,12 @@ impl<S: TaskSet, T> Handle<S, T> {
     ///
     /// # Errors
     ///
-    /// Gives the handle back if the call is not over by then; it goes on.
+    /// Gives the handle back if the call is not over by then. The call continues.
     pub fn wait_deadline(mut self, deadline: Instant) -> Result<Result<T, CallError>, Self> {
         self.block_until(Some(deadline)).ok_or(self)
     }
 
-    /// The outcome if the call is over.
+    /// Returns the outcome if the call is over.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -164,12 +167,12 @@ impl<S: TaskSet, T> Handle<S, T> {
     ///
     /// # Errors
     ///
-    /// Gives the handle back if it is not.
+    /// Gives the handle back if the call is not over.
     pub fn try_wait(mut self) -> Result<Result<T, CallError>, Self> {
         self.ready().ok_or(self)
     }
 
-    /// Whether the call is over.
+    /// Returns whether the call is over.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -186,15 +189,21 @@ impl<S: TaskSet, T> Handle<S, T> {
         self.slot.is_over()
     }
 
-    /// Cancels the call, whose caller is let go at once with [`CallError::Cancelled`].
+    /// Cancels the call. Its caller returns at once with [`CallError::Cancelled`].
     ///
-    /// A queued call never runs, and its place is free. A running task is asked to stop, which its `Context` shows; an
-    /// asynchronous one is dropped at its next await. Cancelling a call that is over does nothing.
+    /// A queued call never runs, and its queue room is free at once. A running task is asked to
+    /// stop, which its `Context` shows. An asynchronous task is dropped at its next await.
+    /// Cancelling a call that is over does nothing.
     ///
-    /// The calls that the running task has submitted, and that are not over, are cancelled too, and so on down: at once those that
-    /// are asynchronous or of which something rare is asked (a limit, a token, a later moment); others that run see it in their
-    /// `Context`, and those that are queued end when their turn comes, at the latest, without running. A time-out does the same. A
-    /// task that ends by itself, or panics, cancels nothing. [`Call::unlinked`](crate::Call::unlinked) leaves a call out of that.
+    /// The calls that the running task has submitted, and that are not over, are cancelled too. The
+    /// same applies to the calls of their tasks, and so on.
+    ///
+    /// Asynchronous calls are cancelled at once, and so are calls with rare options (a limit, a
+    /// token, a delay). Other calls that run see the cancellation in their `Context`. Other calls
+    /// that are queued end without running, at the latest when their turn comes.
+    ///
+    /// A timeout has the same effect. A task that ends by itself, or panics, cancels nothing.
+    /// [`Call::unlinked`](crate::Call::unlinked) excludes a call from this.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -215,11 +224,14 @@ impl<S: TaskSet, T> Handle<S, T> {
         self.end(EndReason::Cancelled);
     }
 
-    /// Makes the call more urgent; never less. If it is queued it goes where a call of that priority would stand that was
-    /// submitted when this one was. If its task runs, what it submits from now on is as urgent, and so is what it waits for;
-    /// its future, if it has one, goes on sooner. A future that awaits a call is polled for that once more; others are not.
+    /// Raises the priority of the call. A priority that is not more urgent changes nothing.
     ///
-    /// A task that waits for a less urgent call raises it so by itself.
+    /// A queued call moves to the position of a call with the new priority and the same time of
+    /// submission. If the task runs, calls that it submits from now on have the new priority. The
+    /// calls that it waits for are raised too, and its future, if it has one, is polled sooner. A
+    /// future that awaits a call is polled once more, to raise that call. Other futures are not.
+    ///
+    /// A task that waits for a less urgent call raises that call automatically.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -236,7 +248,7 @@ impl<S: TaskSet, T> Handle<S, T> {
         backend::raise(&self.slot.clone().erase(), self.host, priority);
     }
 
-    /// Lets the call go on without its handle, as dropping it does.
+    /// Lets the call continue without its handle, like a drop of the handle.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -271,7 +283,7 @@ impl<S: TaskSet, T> Handle<S, T> {
         self
     }
 
-    /// What was called.
+    /// Returns the task that was called.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -286,7 +298,8 @@ impl<S: TaskSet, T> Handle<S, T> {
         self.slot.header.task()
     }
 
-    /// How far the task has come: to look at ([`Progressing::latest`]), or to await ([`Progressing::next`]).
+    /// Returns a view of the task's progress, to read ([`Progressing::latest`]) or to await
+    /// ([`Progressing::next`]).
     ///
     /// ```
     /// use nanolith::{Progress, prelude::*};
@@ -312,7 +325,7 @@ impl<S: TaskSet, T> Handle<S, T> {
         Progressing { slot: &self.slot, seen: 0 }
     }
 
-    /// Whether the call is over; else `cx` is woken when it is.
+    /// Returns whether the call is over. Otherwise `cx` is woken when it is.
     pub(crate) fn watch(&self, cx: &mut Context<'_>) -> bool {
         let is_pending = self.slot.register(cx.waker());
         if is_pending {
@@ -325,28 +338,31 @@ impl<S: TaskSet, T> Handle<S, T> {
         backend::end(&*self.slot, self.host, how);
     }
 
-    /// The outcome, if it is there, or comes in a moment, or comes of running the call here and now.
+    /// Returns the outcome if it exists, if it arrives during a short spin, or if this thread can
+    /// run the call inline.
     #[inline(always)]
     fn spin_for_result(&mut self, deadline: Option<Instant>) -> Option<Result<T, CallError>> {
         if !self.slot.is_over() {
             match thread_context::current_executor() {
                 None => self.look_on(deadline),
                 here if here == self.host => CallSlot::overtake_here(&self.slot, here),
-                // A thread of ours has something to lend while it waits.
+                // A thread of another executor can lend its slot while it waits, so it does not
+                // spin.
                 Some(_) => {}
             }
         }
         self.ready()
     }
 
-    /// How long to leave a call alone that is waited for: an eighth of what it has waited itself. One that was submitted long
-    /// ago is one of many, and more of them will be over by then.
+    /// Returns how long to leave the call alone before the next check: an eighth of its age. An old
+    /// call is usually one of many, and more of them are over after that time.
     fn recheck_delay(&self) -> Duration {
         let age = self.slot.header.age();
         if age > CLOCK_SKEW { (age / 8).min(parker::REST) } else { Duration::ZERO }
     }
 
-    /// Looks on for the outcome for as long as that is cheaper than a sleep, and `deadline` leaves.
+    /// Spins until the call is over, while that is cheaper than a sleep and `deadline` has not
+    /// passed.
     fn look_on(&self, deadline: Option<Instant>) {
         let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(clock::instant()));
         parker::spin_until_after(self.recheck_delay().min(left), parker::SPIN_BEFORE_PARK.min(left), || {
@@ -354,7 +370,8 @@ impl<S: TaskSet, T> Handle<S, T> {
         });
     }
 
-    /// The same for one who does not block: a glance, on threads that are not ours.
+    /// Spins for a very short time, because a poll does not block. Threads of executors do not
+    /// spin.
     fn poll_spin(&mut self) -> Option<Result<T, CallError>> {
         if thread_context::current_executor().is_some() || thread_context::is_blocking() {
             return None;
@@ -380,7 +397,8 @@ impl<S: TaskSet, T> Handle<S, T> {
         outcome.unwrap_or_else(|WouldDeadlock| Some(self.fail_deadlock()))
     }
 
-    /// Registers what the task on this thread blocks for, if it does so without a limit: see [`BlockedWait::begin`].
+    /// Registers what the task on this thread blocks for, if the wait has no limit: see
+    /// [`BlockedWait::begin`].
     fn begin_blocking(
         &self,
         target: Option<ExecutorId>,
@@ -390,7 +408,8 @@ impl<S: TaskSet, T> Handle<S, T> {
         if here.is_none() || target.is_none() || deadline.is_some() {
             return Ok(None);
         }
-        // Before the look for a cycle: one that has the place of the kind gives it to the call.
+        // This comes before the search for a cycle. A task that holds the slot of the kind's limit
+        // gives it to the call.
         if self.slot.header.task().max_concurrency().is_some() {
             self.exempt_from_limit();
         }
@@ -416,7 +435,7 @@ impl<S: TaskSet, T> Handle<S, T> {
         self.end(EndReason::WouldDeadlock);
     }
 
-    /// What a task waits for, or a scope of some priority, is as urgent as that.
+    /// Raises the call to the priority of the task, or of the priority scope, that waits for it.
     fn propagate_priority(&self) {
         if let Some(urgency) = thread_context::effective_priority() {
             if urgency < self.slot.header.priority() {
@@ -425,18 +444,18 @@ impl<S: TaskSet, T> Handle<S, T> {
         }
     }
 
-    /// The host that will end the call.
+    /// Returns the executor that will end the call.
     fn target(&self) -> Option<ExecutorId> {
         self.host.or_else(|| self.slot.header.executor())
     }
 
-    /// The wait would never end, so the call ends instead.
+    /// Ends the call, because the wait for it would never end.
     fn fail_deadlock(&mut self) -> Result<T, CallError> {
         self.end(EndReason::WouldDeadlock);
         self.ready().unwrap_or_else(|| Err(self.slot.header.error(EndReason::WouldDeadlock)))
     }
 
-    /// The outcome if it is there.
+    /// Returns the outcome if it exists.
     #[inline(always)]
     fn ready(&mut self) -> Option<Result<T, CallError>> {
         let outcome = self.slot.outcome()?;
@@ -445,7 +464,8 @@ impl<S: TaskSet, T> Handle<S, T> {
         Some(outcome.and_then(|output| (self.extract)(output).ok_or_else(|| self.slot.header.error(EndReason::Lost))))
     }
 
-    /// What a thread of the call's own host is to do about it; others wait.
+    /// Returns what a thread of the call's own executor does during the wait. A thread of another
+    /// executor parks.
     fn wait_action(&self) -> WaitAction {
         if self.slot.header.task().max_concurrency().is_some() {
             self.exempt_from_limit();
@@ -455,7 +475,7 @@ impl<S: TaskSet, T> Handle<S, T> {
             return WaitAction::Park;
         }
         if self.slot.header.is_delayed() {
-            return WaitAction::Park; // nobody has it yet
+            return WaitAction::Park; // no executor has it yet
         }
         let mut call = self.slot.clone().erase();
         while let Some(onward) = call.header().delegate() {
@@ -465,8 +485,8 @@ impl<S: TaskSet, T> Handle<S, T> {
             .map_or(WaitAction::Park, |host| host.on_wait_for(&call, thread_context::poll_blocks_thread()))
     }
 
-    /// Where the task that waits has the place for which the call would have to wait, gives it that: now, and should it come to
-    /// its executor only later, then.
+    /// Exempts the call from the concurrency limit of its kind, if the waiting task holds the slot
+    /// for which the call would wait. This also applies if the call reaches its executor later.
     #[cold]
     fn exempt_from_limit(&self) {
         if !thread_context::is_within_task(self.slot.header.task()) {
@@ -485,7 +505,7 @@ impl<S: TaskSet, T> Handle<S, T> {
 }
 
 impl<S: TaskSet, V, E> Handle<S, Result<V, E>> {
-    /// Both ways to fail in one: [`TaskError::Call`](crate::TaskError::Call) and
+    /// Combines both kinds of failure in one error: [`TaskError::Call`](crate::TaskError::Call) and
     /// [`TaskError::Task`](crate::TaskError::Task).
     ///
     /// ```
@@ -504,7 +524,7 @@ impl<S: TaskSet, T> Future for Handle<S, T> {
 
     /// # Panics
     ///
-    /// Panics when polled after it was ready, as futures do.
+    /// Panics when polled after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         assert!(self.on_drop != OnDrop::Nothing, "a call's handle was polled after it was ready");
         if let Some(outcome) = self.ready() {
@@ -544,8 +564,8 @@ impl<S: TaskSet, T> Drop for Handle<S, T> {
 }
 
 impl<S: TaskSet, T> Handle<S, T> {
-    /// Drops the handle's side of a call whose outcome was not taken. It has a frame of its own, so a handle whose outcome was
-    /// taken pays nothing for it.
+    /// Drops the handle's side of a call whose outcome was not taken. This is a function of its
+    /// own, so that it costs nothing when the outcome was taken.
     #[inline(never)]
     fn detach_call(&mut self) {
         if let Some(outcome) = self.slot.drop_waker() {
@@ -564,10 +584,10 @@ impl<S: TaskSet, T> fmt::Debug for Handle<S, T> {
     }
 }
 
-/// How far a call's task has come: made by [`Handle::progress`].
+/// The progress of a call's task. [`Handle::progress`] creates it.
 ///
-/// [`latest`](Self::latest) looks; [`next`](Self::next) awaits what is new. The latest wins: a watcher that is slow misses
-/// what lies between.
+/// [`latest`](Self::latest) returns the latest report, and [`next`](Self::next) awaits a new
+/// report. A new report replaces the one before it, so a slow watcher misses reports in between.
 ///
 /// ```
 /// # use nanolith::prelude::*;
@@ -580,14 +600,14 @@ impl<S: TaskSet, T> fmt::Debug for Handle<S, T> {
 ///
 /// # Cancel safety
 ///
-/// `next` may be dropped at any time; nothing is lost but what a later one overwrites.
+/// `next` may be dropped at any time. Only reports that a later report replaces are lost.
 pub struct Progressing<'a, S: TaskSet> {
     slot: &'a CallRef<CallSlot<S>>,
     seen: u64,
 }
 
 impl<S: TaskSet> Progressing<'_, S> {
-    /// What the task told last, if it told anything.
+    /// Returns the latest report of the task, if there is one.
     ///
     /// ```
     /// use nanolith::{Progress, prelude::*};
@@ -610,7 +630,7 @@ impl<S: TaskSet> Progressing<'_, S> {
         self.slot.header.progress()
     }
 
-    /// Waits for something new; `None` when the call is over.
+    /// Waits for a new report. Returns `None` when the call is over.
     ///
     /// ```
     /// use nanolith::{Progress, prelude::*};
@@ -628,7 +648,7 @@ impl<S: TaskSet> Progressing<'_, S> {
     ///
     /// # Cancel safety
     ///
-    /// May be dropped at any time; nothing is lost but what a later one overwrites.
+    /// The future may be dropped at any time. Only reports that a later report replaces are lost.
     pub async fn next(&mut self) -> Option<Progress> {
         let mut waits = ProgressWait::of(self.slot.clone().erase());
         std::future::poll_fn(|cx| {

@@ -1,4 +1,4 @@
-//! Typed calls: what the generated methods give, and what becomes of it.
+//! Typed calls and their handles: the types that the methods written by `#[define]` return.
 
 mod call;
 mod delayed;

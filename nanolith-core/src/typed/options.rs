@@ -1,12 +1,15 @@
-//! How a call is to end early, beside its time-out: by the time that its task runs, by a token, or not with its parents.
+//! Options that end a call early, beside its timeout: a limit on its run, a cancellation token, and
+//! independence from its parents.
 
 use super::Call;
 use crate::{executor::Executor, sync::cancel_token::CancelToken, task::TaskSet};
 use std::time::Duration;
 
 impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
-    /// Ends the call as [`CallError::TimedOut`](crate::CallError::TimedOut) when its task has run for this long, however long the
-    /// call waited before. With a [`timeout`](Call::timeout) or a [`deadline`](Call::deadline) too, the earliest counts.
+    /// Ends the call as [`CallError::TimedOut`](crate::CallError::TimedOut) when its task has run
+    /// for `limit`. The time that the call waited before does not count. If the call has a
+    /// [`timeout`](Call::timeout) or a [`deadline`](Call::deadline) too, the earliest limit
+    /// applies.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -27,16 +30,18 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// The run of an asynchronous task lasts from its first poll to its end, whatever it awaits. A synchronous task keeps its slot
-    /// until it returns; its caller is let go at once. With a limit of zero the task never begins; `Duration::MAX` is no limit.
+    /// The run of an asynchronous task lasts from its first poll to its end, including its awaits.
+    /// A synchronous task keeps its slot until it returns. Its caller returns at once. With a limit
+    /// of zero the task never begins. `Duration::MAX` is no limit.
     #[inline]
     pub fn run_timeout(mut self, limit: Duration) -> Self {
         self.rare().run_timeout = Some(limit);
         self
     }
 
-    /// Cancels the call when `token` is cancelled. If it is already, the call ends as
-    /// [`CallError::Cancelled`](crate::CallError::Cancelled) and never runs. There may be several tokens: the first counts.
+    /// Cancels the call when `token` is cancelled. If the token is already cancelled, the call ends
+    /// as [`CallError::Cancelled`](crate::CallError::Cancelled) and never runs. A call may have
+    /// several tokens. The first of them that is cancelled ends it.
     ///
     /// ```
     /// use nanolith::CancelToken;
@@ -56,8 +61,8 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
         self
     }
 
-    /// Lets the call go on whatever becomes of the task that submits it: neither its deadline nor its cancellation is passed on.
-    /// From elsewhere than a task it says nothing.
+    /// Makes the call independent of the task that submits it: the task's deadline and cancellation
+    /// are not passed on to the call. Outside of a task it has no effect.
     ///
     /// ```
     /// # use nanolith::prelude::*;

@@ -1,4 +1,4 @@
-//! A message on its way into an executor's line: a call that nobody waits for.
+//! Messages to a service: each is a call without a handle in the executor's queue.
 
 use crate::context::thread_context;
 use crate::{
@@ -19,8 +19,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Sends a message when awaited or waited on: made by [`Service::send`](crate::Service::send). It is over when the message
-/// has its place in the line, not when it is heard.
+/// A future that sends a message. [`Service::send`](crate::Service::send) creates it. It is ready
+/// when the message is in the queue, which is before the message is handled.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -41,7 +41,8 @@ use std::{
 ///
 /// # Errors
 ///
-/// [`Refused`] gives the message back: the service is closed, or full where it does not wait for room.
+/// [`Refused`] gives the message back: the service is closed, or it is full and does not wait for
+/// room.
 ///
 /// # Panics
 ///
@@ -49,7 +50,7 @@ use std::{
 ///
 /// # Cancel safety
 ///
-/// Dropped before it is ready, the message is dropped, too, and is not heard.
+/// If it is dropped before it is ready, the message is dropped too, and is not handled.
 #[must_use = "a message is sent when this is awaited or waited on"]
 pub struct Sending<'a, S: TaskSet, E: Executor<S> + ?Sized, M> {
     executor: &'a E,
@@ -58,7 +59,7 @@ pub struct Sending<'a, S: TaskSet, E: Executor<S> + ?Sized, M> {
     stage: SendState<'a, S, M>,
 }
 
-/// How something is put into a task that hears it, and taken out again.
+/// The functions that put a message into the task that handles it, and take it out again.
 pub(crate) struct MessageTask<S: TaskSet, M> {
     pub(crate) put: fn(M) -> S::Task,
     pub(crate) take: fn(S::Task) -> Option<M>,
@@ -90,7 +91,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
         Self { executor, post, submitted: Location::caller(), stage: SendState::Lazy(message) }
     }
 
-    /// Blocks until the message has its place in the line.
+    /// Blocks until the message is in the queue.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -110,8 +111,9 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
     ///
     /// # Errors
     ///
-    /// [`Refused`] gives the message back. Its error is [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock) where the
-    /// service with the full queue waits for this task: see [`deadlock`](crate::deadlock).
+    /// [`Refused`] gives the message back. Its error is
+    /// [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock) if the service with the full
+    /// queue waits for this task: see [`deadlock`](crate::deadlock).
     pub fn wait(mut self) -> Result<(), Refused<M>> {
         let refused = match self.submit() {
             Err(refused) if refused.is_full() => refused,
@@ -127,8 +129,9 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
         }
     }
 
-    /// Sends the message though a wait for room would close a cycle. There may be room since the cycle was closed; after that the
-    /// receiver blocks, so its queue does not change.
+    /// Tries to send the message once more, because a wait for queue room would close a cycle. Room
+    /// may have become free before the cycle closed. After that the receiver blocks, so its queue
+    /// does not change.
     fn send_in_cycle(&self, job: Job<S>, cycle: WaitCycle) -> Result<(), Refused<M>> {
         self.executor.execute(job).map_err(|refused| {
             if !refused.is_full() {
@@ -140,12 +143,12 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
         })
     }
 
-    /// Without waiting for room.
+    /// Sends the message without waiting for queue room.
     pub(crate) fn try_send(mut self) -> Result<(), Refused<M>> {
         self.submit().map_err(|refused| self.restore_message(refused))
     }
 
-    /// The message of a refused job, with the reason.
+    /// Returns the message of a refused job, with the reason.
     fn restore_message(&self, refused: Refused<Job<S>>) -> Refused<M> {
         let (job, error) = refused.into_parts();
         let message = job.into_task().and_then(self.post.take);
