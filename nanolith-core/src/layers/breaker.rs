@@ -1,4 +1,5 @@
-//! Leaving alone what fails.
+//! A [circuit breaker](https://martinfowler.com/bliki/CircuitBreaker.html): a layer that rejects
+//! calls while its executor fails.
 
 use super::{
     breaker_events::{Transitions, Watchers},
@@ -19,16 +20,18 @@ use std::{
     time::Duration,
 };
 
-/// Rejects calls for a while when too many of late have failed, or took too long: so what is down is left alone, and callers hear of
-/// it at once.
+/// Rejects calls for a while after too many recent calls have failed, or were slow. So an executor
+/// that is down gets no calls, and callers get the error at once.
 ///
-/// - **Closed**, it lets calls through. When of the last [100 calls](CircuitBreaker::last_calls) (or those of
-///   [a while](CircuitBreaker::last)) [half](CircuitBreaker::failure_rate) have failed, or as many as
-///   [`slow_rate`](CircuitBreaker::slow_rate) says were slow, it opens; not before it has seen
-///   [10 of them](CircuitBreaker::min_calls).
-/// - **Open**, it rejects calls, as [`CallError::Rejected`], for [30 s](CircuitBreaker::open_for).
-/// - **Half-open**, it lets [3 calls](CircuitBreaker::trials) through, and rejects the others. As these end, by the same rates, it
-///   opens again or closes. One that is not over after [a while](CircuitBreaker::half_open_timeout) counts as failed.
+/// - **Closed**: it lets calls through, and looks at the last [100
+///   calls](CircuitBreaker::last_calls), or at the calls of a [time span](CircuitBreaker::last). It
+///   opens when [half](CircuitBreaker::failure_rate) of them have failed, or when the share of slow
+///   calls reaches [`slow_rate`](CircuitBreaker::slow_rate). It does not open before it has seen
+///   [10 calls](CircuitBreaker::min_calls).
+/// - **Open**: it rejects calls, as [`CallError::Rejected`], for [30 s](CircuitBreaker::open_for).
+/// - **Half-open**: it lets [3 calls](CircuitBreaker::trials) through, and rejects all other calls.
+///   When these end, it opens again or closes, by the same rates. A call that is not over after [a
+///   time limit](CircuitBreaker::half_open_timeout) counts as failed.
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{BreakerState, CircuitBreaker, Layer}, prelude::*};
@@ -45,9 +48,12 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Every error counts as a failure but [`CallError::Cancelled`], which says nothing, unless
-/// [`failure_if`](CircuitBreaker::failure_if) says otherwise. Clones share the state; so it may stand around several executors that
-/// fail together, and a clone that is kept tells how it is. A setting is for the time before that: it gives a breaker that is new.
+/// By default every error counts as a failure, except [`CallError::Cancelled`], which does not
+/// count at all. [`failure_if`](CircuitBreaker::failure_if) sets another rule.
+///
+/// Clones share the state. So a breaker may protect several executors that fail together, and a
+/// clone can be kept to read the state. Each setting returns a new breaker with a state of its own,
+/// so set it before the breaker is cloned.
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is put around an executor"]
 pub struct CircuitBreaker {
@@ -68,7 +74,7 @@ impl Default for CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    /// A closed one, with the settings above. No call is slow.
+    /// Creates a closed breaker with the settings above. No call counts as slow.
     pub fn new() -> Self {
         let settings = Settings {
             failure_rate: 0.5,
@@ -94,8 +100,8 @@ impl CircuitBreaker {
         Self::with(settings, self.failure)
     }
 
-    /// It opens when this part of the calls has failed: from 0 to 1. What is beyond counts as the nearer of the two, no number
-    /// as 1. At 0 one failure is enough.
+    /// Sets the part of the calls, from 0 to 1, that must fail for the breaker to open. A value
+    /// outside of that range is clamped. NaN counts as 1. At 0 one failure is enough.
     ///
     /// ```
     /// # use nanolith::layers::CircuitBreaker;
@@ -105,9 +111,10 @@ impl CircuitBreaker {
         self.set(|settings| settings.failure_rate = clamp(part))
     }
 
-    /// It opens when this part of the calls took as long as that, or longer, however they ended: counted from the moment at which
-    /// they are let through. The part is clamped as the [failure rate](CircuitBreaker::failure_rate)'s. With `Duration::ZERO` every
-    /// call is slow, with `Duration::MAX` none.
+    /// Sets the part of the calls that must be slow for the breaker to open. A call is slow if it
+    /// takes `slow` or longer, however it ends, counted from the moment when it is let through. The
+    /// part is clamped like that of the [failure rate](CircuitBreaker::failure_rate). With
+    /// `Duration::ZERO` every call is slow, with `Duration::MAX` none is.
     ///
     /// ```
     /// # use nanolith::{layers::CircuitBreaker, prelude::*};
@@ -117,8 +124,8 @@ impl CircuitBreaker {
         self.set(|settings| (settings.slow_rate, settings.slow) = (clamp(part), slow))
     }
 
-    /// It looks at so many calls that ended last; at least 1. Fewer than [`min_calls`](CircuitBreaker::min_calls) means that those
-    /// are enough.
+    /// Sets the number of most recent calls that the breaker judges by; at least 1. If it is less
+    /// than [`min_calls`](CircuitBreaker::min_calls), it also replaces that minimum.
     ///
     /// ```
     /// # use nanolith::layers::CircuitBreaker;
@@ -128,8 +135,9 @@ impl CircuitBreaker {
         self.set(|settings| settings.window = Span::Events(calls.max(1)))
     }
 
-    /// It looks at the calls that ended within this time, true to a tenth of it: with `Duration::MAX` at all since it closed, with
-    /// `Duration::ZERO` at those of the same moment.
+    /// Sets the time span of the calls that the breaker judges by. The span has a precision of one
+    /// tenth. With `Duration::MAX` all calls count since the breaker closed. With `Duration::ZERO`
+    /// only calls that end at the same moment count.
     ///
     /// ```
     /// # use nanolith::{layers::CircuitBreaker, prelude::*};
@@ -139,7 +147,7 @@ impl CircuitBreaker {
         self.set(|settings| settings.window = Span::Time(time))
     }
 
-    /// It judges by no fewer calls than these; at least 1.
+    /// Sets the minimum number of calls that the breaker judges by; at least 1.
     ///
     /// ```
     /// # use nanolith::layers::CircuitBreaker;
@@ -149,8 +157,8 @@ impl CircuitBreaker {
         self.set(|settings| settings.min_calls = calls.max(1).into())
     }
 
-    /// How long it stays open: with `Duration::MAX` until a [`reset`](CircuitBreaker::reset), with `Duration::ZERO` it is half-open
-    /// at once.
+    /// Sets how long the breaker stays open. With `Duration::MAX` it stays open until a
+    /// [`reset`](CircuitBreaker::reset). With `Duration::ZERO` it is half-open at once.
     ///
     /// ```
     /// # use nanolith::{layers::CircuitBreaker, prelude::*};
@@ -160,7 +168,7 @@ impl CircuitBreaker {
         self.set(|settings| settings.open_for = time)
     }
 
-    /// How many calls it lets through when it is half-open; at least 1.
+    /// Sets the number of calls that a half-open breaker lets through; at least 1.
     ///
     /// ```
     /// # use nanolith::layers::CircuitBreaker;
@@ -170,12 +178,14 @@ impl CircuitBreaker {
         self.set(|settings| settings.trials = calls.max(1).into())
     }
 
-    /// How long a call may take that is let through while half-open. After that it counts as failed, so a call that never ends
-    /// leaves its place to another. Unless it is set, it is the time that the breaker [stays open](CircuitBreaker::open_for), and a
-    /// second at least; with `Duration::MAX` there is no limit.
+    /// Sets the time limit of a call that is let through while the breaker is half-open. After that
+    /// time it counts as failed, so a call that never ends does not block the next trial. The
+    /// default is the time that the breaker [stays open](CircuitBreaker::open_for), and at least
+    /// one second. With `Duration::MAX` there is no limit.
     ///
-    /// The call itself goes on: give it a [`timeout`](crate::Call::timeout) if it is to end. The limit is looked at as a call comes,
-    /// or the state is asked for; where the call has ended by then, its outcome counts.
+    /// The call itself continues. Give it a [`timeout`](crate::Call::timeout) if it should end. The
+    /// breaker checks the limit when a call comes, or when its state is read. If the call has ended
+    /// by then, its outcome counts.
     ///
     /// ```
     /// use nanolith::{TaskSet, layers::{BreakerState, CircuitBreaker, Layer}, prelude::*, time::MockClock};
@@ -205,7 +215,7 @@ impl CircuitBreaker {
         self.set(|settings| settings.half_open_timeout = Some(limit))
     }
 
-    /// Which errors count as failures.
+    /// Sets which errors count as failures.
     ///
     /// ```
     /// # use nanolith::{layers::CircuitBreaker, prelude::*};
@@ -215,7 +225,7 @@ impl CircuitBreaker {
         Self::with(self.settings, self.failure.on_error(error))
     }
 
-    /// Which outputs count as failures: for tasks that give a `Result` of their own.
+    /// Sets which outputs count as failures, for tasks that return a `Result` of their own.
     ///
     /// ```
     /// # use nanolith::{layers::CircuitBreaker, prelude::*};
@@ -227,23 +237,23 @@ impl CircuitBreaker {
         Self::with(self.settings, self.failure.on_output(output))
     }
 
-    /// How it is.
+    /// Returns the present state.
     #[must_use]
     pub fn state(&self) -> BreakerState {
         self.shared.ask(Breaker::state)
     }
 
-    /// What it does from now on.
+    /// Returns the stream of transitions from now on.
     pub fn transitions(&self) -> Transitions {
         self.shared.watchers.join()
     }
 
-    /// Opens it, for as long as it stays open.
+    /// Opens the breaker for its open time.
     pub fn trip(&self) {
         self.shared.ask(Breaker::open);
     }
 
-    /// Closes it, and forgets what it has seen.
+    /// Closes the breaker and clears its counts.
     pub fn reset(&self) {
         self.shared.ask(|breaker, _| breaker.close());
     }
@@ -254,7 +264,8 @@ fn clamp(part: f64) -> f64 {
 }
 
 impl Shared {
-    /// Asks the breaker something; those who watch hear of what came of it.
+    /// Runs `ask` under the lock, and publishes the transitions that result after the lock is
+    /// released.
     fn ask<R>(&self, ask: impl FnOnce(&mut Breaker, u64) -> R) -> R {
         let now = clock::now();
         let (answer, told) = {
@@ -266,7 +277,7 @@ impl Shared {
     }
 }
 
-/// A call that was let through.
+/// A guard for a call that was let through. Its drop reports how the call ended.
 struct CallGuard {
     shared: Arc<Shared>,
     life: Generation,

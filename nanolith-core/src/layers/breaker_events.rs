@@ -1,4 +1,4 @@
-//! Who hears of it when a circuit breaker opens and closes.
+//! The stream of a circuit breaker's transitions.
 
 use super::breaker_state::Transition;
 use crate::{
@@ -13,10 +13,12 @@ use std::{
     task::{Context, Poll},
 };
 
-/// What a [`CircuitBreaker`](super::CircuitBreaker) does from now on: a `Stream` without an end, and a blocking iterator.
+/// The transitions of a [`CircuitBreaker`](super::CircuitBreaker) from now on: an endless `Stream`,
+/// and a blocking iterator.
 ///
-/// The breaker turns half-open as the first call comes, or the state is asked for, after it was open for its time. It opens since
-/// a half-open call took too long at such a look too. So both transitions come then.
+/// After its open time, a breaker turns half-open when the first call comes or the state is read.
+/// It checks the time limit of half-open calls at the same moments. So both transitions are
+/// published only then.
 ///
 /// ```
 /// use nanolith::layers::{BreakerState, CircuitBreaker};
@@ -33,11 +35,11 @@ pub struct Transitions {
 }
 
 impl Transitions {
-    /// The next one.
+    /// Waits for the next transition.
     ///
     /// # Cancel safety
     ///
-    /// None is lost.
+    /// No transition is lost.
     pub fn recv(&mut self) -> NextTransition<'_> {
         NextTransition { transitions: self }
     }
@@ -72,21 +74,21 @@ impl fmt::Debug for Transitions {
     }
 }
 
-/// Waits for a transition: made by [`Transitions::recv`].
+/// A future that waits for a transition. [`Transitions::recv`] creates it.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct NextTransition<'a> {
     transitions: &'a mut Transitions,
 }
 
 impl NextTransition<'_> {
-    /// Blocks until it is there.
+    /// Blocks until the next transition.
     #[must_use]
     pub fn wait(self) -> Transition {
         block_on::block_on_any(self)
     }
 }
 
-/// It leaves no waker.
+/// The drop removes the waker that a poll has stored.
 impl Drop for NextTransition<'_> {
     fn drop(&mut self) {
         self.transitions.events.forget_waker();
@@ -107,7 +109,7 @@ impl fmt::Debug for NextTransition<'_> {
     }
 }
 
-/// Publishes what a breaker does.
+/// The publisher of a breaker's transitions.
 pub(super) struct Watchers(Subscribers<Transition>);
 
 impl Default for Watchers {

@@ -1,5 +1,5 @@
-//! What a circuit breaker knows: closed, open or half-open, and why. Pure data; its owner brings the lock and the time, in
-//! nanoseconds.
+//! The state machine of a circuit breaker: closed, open or half-open. It is pure data: the caller
+//! holds the lock and passes the time in nanoseconds.
 
 use super::sliding_window::{Counts, Span, Window};
 use crate::time::clock;
@@ -13,15 +13,15 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BreakerState {
-    /// It lets calls through, and counts how they end.
+    /// The breaker lets calls through, and counts how they end.
     Closed,
-    /// It rejects calls.
+    /// The breaker rejects calls.
     Open,
-    /// It was open for its time, and lets a few calls through to see how they end.
+    /// The open time has passed, and the breaker lets a few calls through to see how they end.
     HalfOpen,
 }
 
-/// A [`CircuitBreaker`](super::CircuitBreaker) went from one state to another.
+/// A change of a [`CircuitBreaker`](super::CircuitBreaker) from one state to another.
 ///
 /// ```
 /// use nanolith::layers::{BreakerState, CircuitBreaker, Transition};
@@ -35,7 +35,7 @@ pub enum BreakerState {
 pub struct Transition {
     /// The state before.
     pub from: BreakerState,
-    /// The state from then on.
+    /// The state after.
     pub to: BreakerState,
 }
 
@@ -56,15 +56,16 @@ pub(super) struct Settings {
 pub(super) enum Ended {
     Well,
     Failed,
-    /// It says nothing: it was cancelled, or taken back.
+    /// The end does not count: the call was cancelled, or taken back.
     Unknown,
 }
 
-/// For which life of the breaker a call was let through: its outcome counts in no other.
+/// The generation of the breaker in which a call was let through. Each transition begins a new
+/// generation. An outcome counts in its own generation only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Generation {
     number: u64,
-    /// Tells the trials of one life apart.
+    /// The number of the trial within its generation.
     trial: u64,
 }
 
@@ -75,15 +76,15 @@ enum Stage {
     HalfOpen { running: Vec<Trial>, counts: Counts<3> },
 }
 
-/// A trial call that is not over, the earliest first.
+/// A trial call that is not over. Trials are kept in the order in which they began.
 #[derive(Debug)]
 struct Trial {
     number: u64,
-    /// When it counts as failed.
+    /// The time at which it counts as failed.
     until: u64,
 }
 
-/// All, failed, slow.
+/// The number of counters: all calls, failed calls and slow calls.
 const KINDS: usize = 3;
 
 #[derive(Debug)]
@@ -107,12 +108,12 @@ impl Breaker {
         self.stage.state()
     }
 
-    /// What happened since this was asked last.
+    /// Takes out the transitions since the last call of this method.
     pub(super) fn take_transitions(&mut self) -> Vec<Transition> {
         std::mem::take(&mut self.told)
     }
 
-    /// Lets a call through, or not.
+    /// Returns the generation of a call that is let through, or `None` if it is rejected.
     pub(super) fn enter(&mut self, now: u64) -> Option<Generation> {
         self.move_to(now);
         match &mut self.stage {
@@ -127,21 +128,21 @@ impl Breaker {
         Some(Generation { number: self.life, trial: self.trial })
     }
 
-    /// A call that was let through is over.
+    /// Records the end of a call that was let through.
     pub(super) fn leave(&mut self, now: u64, life: Generation, ended: Ended, took: Duration) {
         if life.number != self.life {
             return;
         }
         if let Stage::HalfOpen { running, .. } = &mut self.stage {
             let Some(at) = running.iter().position(|trial| trial.number == life.trial) else {
-                return; // it took too long, and counts as failed
+                return; // it took too long, and already counted as failed
             };
-            running.remove(at); // where its end says nothing, another may be tried in its place
+            running.remove(at); // if its end does not count, another call may be tried
         }
         self.count(now, ended, took);
     }
 
-    /// Counts an end, and judges by it.
+    /// Counts the end of a call, and opens or closes the breaker if a rate is reached.
     fn count(&mut self, now: u64, ended: Ended, took: Duration) {
         let slow = took >= self.settings.slow;
         let event: Counts<KINDS> = [1, u64::from(ended == Ended::Failed), u64::from(slow)];
@@ -175,7 +176,7 @@ impl Breaker {
         self.go(Stage::Closed(Window::new(self.settings.window)));
     }
 
-    /// Does what has become due since the last look, each at its own time.
+    /// Applies all changes that have become due since the last look, each at its own time.
     fn move_to(&mut self, now: u64) {
         loop {
             match &mut self.stage {
@@ -211,12 +212,14 @@ impl Stage {
     }
 }
 
-/// The least that [`CircuitBreaker::half_open_timeout`](super::CircuitBreaker::half_open_timeout) is, unless it is set.
+/// The minimum of the default for
+/// [`CircuitBreaker::half_open_timeout`](super::CircuitBreaker::half_open_timeout).
 const HALF_OPEN_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Settings {
-    /// A rate of zero is reached by one call, not by none.
-    #[allow(clippy::cast_precision_loss)] // nobody counts 2⁵² calls
+    /// Returns whether the counts reach a rate. A rate of zero is reached by one such call, but not
+    /// by zero calls.
+    #[allow(clippy::cast_precision_loss)] // a count stays below 2⁵²
     fn is_bad(&self, [all, failed, slow]: Counts<KINDS>) -> bool {
         let reaches = |part: u64, rate: f64| part > 0 && part as f64 / all as f64 >= rate;
         reaches(failed, self.failure_rate) || reaches(slow, self.slow_rate)

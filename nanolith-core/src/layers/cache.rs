@@ -1,4 +1,5 @@
-//! Caches outputs by key.
+//! A cache of outputs by key. Calls with one key share one load, as in
+//! [`singleflight`](https://pkg.go.dev/golang.org/x/sync/singleflight).
 
 use super::{
     cache_load::Load,
@@ -23,11 +24,13 @@ use std::{
     time::Duration,
 };
 
-/// Keeps the outputs of tasks and gives copies of them to later calls, for tasks under `#[task(idempotent)]` whose output rests on
-/// their arguments alone. Of several calls with one key that are under way together, one runs, and all receive its output.
+/// Keeps the outputs of tasks and gives copies of them to later calls. It is for tasks under
+/// `#[task(idempotent)]` whose output depends on their arguments alone. If several calls with one
+/// key are in progress at the same time, only the first runs, and all receive its output.
 ///
-/// The first function returns the key of a task, the second copies an output. A call for which either returns `None` goes
-/// through as it is. The cache keeps outputs only, no [`CallError`].
+/// The first function returns the key of a task, and the second copies an output. A call for which
+/// either returns `None` goes through unchanged. The cache keeps outputs only, never a
+/// [`CallError`].
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{Cache, Layer}, prelude::*};
@@ -52,20 +55,24 @@ use std::{
 ///
 /// # Clearing
 ///
-/// [`clear`](Cache::clear) and [`invalidate`](Cache::invalidate) reach loads that are under way. A later call neither shares such
-/// a load nor receives its output. The calls that shared it before still receive it.
+/// [`clear`](Cache::clear) and [`invalidate`](Cache::invalidate) also affect loads in progress. A
+/// later call neither shares such a load nor receives its output. The calls that shared it before
+/// still receive it.
 ///
 /// # Cancel safety
 ///
-/// A call that ends while it waits for the load of another call drops its arguments at once. Where the call that runs the load
-/// is cancelled, or runs out of its own time, the call that waits longest runs the load in its place.
+/// A call that ends while it waits for the load of another call drops its arguments at once. If the
+/// call that runs the load is cancelled, or reaches its own time limit, the call that has waited
+/// longest runs the load instead.
 ///
 /// # Panics
 ///
-/// `Hash` and `Eq` of the key run on the thread that brings a call, and no lock is held meanwhile. They may block, and call the
-/// cache. Where one of them, or one of the two functions, panics, the call goes through as it is.
+/// `Hash` and `Eq` of the key run on the thread that submits a call, and no lock is held meanwhile.
+/// They may block, and call the cache. If one of them, or one of the two functions, panics, the
+/// call goes through unchanged.
 ///
-/// A task that calls the cache for its own key waits for itself, and for ever: no check for cycles sees that.
+/// A task that calls the cache for its own key waits for itself forever. The check for cycles does
+/// not detect that.
 ///
 /// Clones share the entries.
 #[must_use = "a layer does nothing until it is put around an executor"]
@@ -84,11 +91,12 @@ struct Shared<S: TaskSet, K> {
     table: Deferred<Entries<S, K>>,
 }
 
-/// The number of outputs that a cache keeps unless its owner sets another.
+/// The default number of outputs that a cache keeps.
 const CAPACITY: usize = 1_024;
 
 impl<S: TaskSet, K: Hash + Eq> Cache<S, K> {
-    /// Creates a cache that keeps at most 1,024 outputs without a time limit. The least recently used output is evicted first.
+    /// Creates a cache that keeps at most 1,024 outputs without a time limit. The least recently
+    /// used output is evicted first.
     pub fn new(
         key: impl Fn(&S::Task) -> Option<K> + Send + Sync + 'static,
         copy: impl Fn(&S::Output) -> Option<S::Output> + Send + Sync + 'static,
@@ -100,10 +108,10 @@ impl<S: TaskSet, K: Hash + Eq> Cache<S, K> {
         Self { shared: Arc::new(Shared { key, copy, hasher: RandomState::new(), table: Deferred::new(table) }) }
     }
 
-    /// Sets the number of outputs that are kept at most. With 0 none is kept, and calls with one key only share a load that is
-    /// under way.
+    /// Sets the maximum number of outputs that are kept. With 0 no output is kept, and calls with
+    /// one key only share a load in progress.
     ///
-    /// The layer is a new one from here on: set this before it is cloned.
+    /// This returns a new layer with its own entries, so set it before the layer is cloned.
     pub fn capacity(self, outputs: usize) -> Self {
         let time_to_live = self.shared.table.with(|table, _| table.time_to_live());
         Self::with(self.shared.key.clone(), self.shared.copy.clone(), Table::new(outputs, time_to_live))
@@ -111,16 +119,16 @@ impl<S: TaskSet, K: Hash + Eq> Cache<S, K> {
 
     /// Sets how long an output is kept.
     ///
-    /// The layer is a new one from here on: set this before it is cloned.
+    /// This returns a new layer with its own entries, so set it before the layer is cloned.
     ///
-    /// With `Duration::ZERO` nothing is given again, with `Duration::MAX` it is for ever.
+    /// With `Duration::ZERO` no output is used again. With `Duration::MAX` an output never expires.
     pub fn time_to_live(self, time: Duration) -> Self {
         let capacity = self.shared.table.with(|table, _| table.capacity());
         Self::with(self.shared.key.clone(), self.shared.copy.clone(), Table::new(capacity, Some(time)))
     }
 
-    /// Removes the output of one key, and detaches its load that is under way: a later call runs anew. See the
-    /// [type](Cache#clearing).
+    /// Removes the output of one key, and detaches a load of that key in progress, so that a later
+    /// call runs anew. See the [type](Cache#clearing).
     ///
     /// ```
     /// use nanolith::{TaskSet, layers::{Cache, Layer}, prelude::*};
@@ -140,7 +148,7 @@ impl<S: TaskSet, K: Hash + Eq> Cache<S, K> {
     ///
     /// # Panics
     ///
-    /// A panic of the key's `Hash` or `Eq` passes through, and changes nothing.
+    /// A panic of the key's `Hash` or `Eq` is passed on, and changes nothing.
     pub fn invalidate<Q: Hash + Eq + ?Sized>(&self, key: &Q)
     where
         K: Borrow<Q>,
@@ -158,13 +166,15 @@ impl<S: TaskSet, K: Hash + Eq> Cache<S, K> {
         }
     }
 
-    /// Removes all outputs, and detaches the loads that are under way: a later call runs anew. See the [type](Cache#clearing).
+    /// Removes all outputs, and detaches the loads in progress, so that later calls run anew. See
+    /// the [type](Cache#clearing).
     pub fn clear(&self) {
         let entries = self.shared.table.with(|table, _| table.clear());
         entries.into_values().for_each(|entry| unwind::ignore_panics(|| drop(entry)));
     }
 
-    /// Returns the number of outputs that are kept. One whose time is over counts until a call asks for it, or it makes room.
+    /// Returns the number of outputs that are kept. An expired output counts until a call asks for
+    /// it, or until it is evicted.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.table.with(|table, _| table.len())
@@ -177,11 +187,11 @@ impl<S: TaskSet, K: Hash + Eq> Cache<S, K> {
     }
 }
 
-/// What there is for the key of a call.
+/// The result of looking for a call's key.
 enum Looked<S: TaskSet> {
     Value(Arc<S::Output>),
     Loading(Arc<Load<S>>),
-    /// Nothing: the call runs this load.
+    /// No entry existed. The call runs this load.
     Begun(EntryId, Arc<Load<S>>),
 }
 
@@ -190,7 +200,8 @@ impl<S: TaskSet, K> Shared<S, K> {
         ask(|| (self.copy)(output))
     }
 
-    /// The same for one owner of an output, which may be the last.
+    /// Returns a copy for a caller that holds a reference to an output. The reference may be the
+    /// last.
     fn copy_of(&self, output: Arc<S::Output>) -> Option<S::Output> {
         let copy = self.copy(&output);
         unwind::ignore_panics(|| drop(output));
@@ -199,7 +210,7 @@ impl<S: TaskSet, K> Shared<S, K> {
 }
 
 impl<S: TaskSet<Output: Sync>, K: Hash + Eq + Send + Sync + 'static> Shared<S, K> {
-    /// Looks for the key of a task. `None`: it has none, or user code panicked.
+    /// Looks for the key of a task. Returns `None` if it has none, or if user code panicked.
     fn look(&self, task: &S::Task) -> Option<Looked<S>> {
         ask(|| {
             let key = Arc::new((self.key)(task)?);
@@ -207,7 +218,8 @@ impl<S: TaskSet<Output: Sync>, K: Hash + Eq + Send + Sync + 'static> Shared<S, K
         })
     }
 
-    /// Walks through the entries with the key's hash. Keys are compared between two locks, so an entry may be gone by then.
+    /// Walks through the entries with the key's hash. Keys are compared between two locks, so an
+    /// entry may be gone by then.
     fn look_for(&self, key: &Arc<K>) -> Looked<S> {
         let now = clock::now();
         let mut at = EntryId::before(self.hasher.hash_one(&**key));
@@ -231,14 +243,14 @@ impl<S: TaskSet<Output: Sync>, K: Hash + Eq + Send + Sync + 'static> Shared<S, K
         }
     }
 
-    /// Removes an entry that is of no use to later calls.
+    /// Removes an entry that later calls cannot use.
     fn remove(&self, id: EntryId) {
         let entry = self.table.with(|table, _| table.remove(id));
         drop_entries::<S, K>([entry]);
     }
 }
 
-/// Drops entries, and with them keys and outputs. The timer's thread leaves that to the global pool.
+/// Drops entries, with their keys and outputs. On the timer thread, the global pool drops them.
 fn drop_entries<S, K>(entries: impl IntoIterator<Item = Option<Entry<K, Arc<S::Output>, Arc<Load<S>>>>>)
 where
     S: TaskSet<Output: Sync>,
@@ -249,7 +261,7 @@ where
     }
 }
 
-/// Runs the user's code; a panic counts as `None`.
+/// Runs the user's function. A panic counts as `None`.
 fn ask<T>(ask: impl FnOnce() -> Option<T>) -> Option<T> {
     let mut answer = None;
     unwind::ignore_panics(|| answer = ask());
@@ -294,7 +306,7 @@ where
                 }
                 Some(Looked::Loading(load)) => match load.join(task, reply) {
                     Ok(()) => return EnterResult::Finished,
-                    // The load ended meanwhile, and there is its output, or nothing.
+                    // The load has ended. Now the table has its output, or no entry.
                     Err(back) => {
                         (task, reply) = back;
                         continue;
@@ -311,13 +323,13 @@ where
     }
 }
 
-/// Whether the error is that of this one caller, and says nothing to others.
+/// Returns whether the error concerns this one caller alone, and not the other calls of the load.
 fn is_caller_specific<S: TaskSet>(reply: &Reply<S>, error: &CallError) -> bool {
     let is_late = matches!(error, CallError::TimedOut(_)) && reply.slot().header.has_run_limit();
     is_late || reply.is_cancelled()
 }
 
-/// The run of a load. However it ends, the calls that wait for the load hear of that.
+/// The run of a load. However it ends, the calls that wait for the load are notified.
 struct Run<S, K, E>
 where
     S: TaskSet<Output: Sync>,
@@ -326,7 +338,7 @@ where
 {
     around: Arc<LayerStack<Cache<S, K>, E>>,
     id: EntryId,
-    /// `None` once its outcome was handed on.
+    /// `None` once its outcome was passed on.
     load: Option<Arc<Load<S>>>,
 }
 
@@ -381,8 +393,8 @@ where
         offload::run(None, move || drop(unused));
     }
 
-    /// The call that ran the load has gone: the call that waits longest runs it. Where no call waits, later ones are to run anew,
-    /// so the load leaves the table before it is over.
+    /// Hands the load to the call that has waited longest, because the call that ran it has ended.
+    /// If no call waits, later calls must run anew. So the load leaves the table before it is over.
     fn hand_on(&self, load: &Arc<Load<S>>) {
         if self.run_next(load, Load::next) {
             return;
@@ -391,7 +403,7 @@ where
         self.run_next(load, Load::next_or_finish);
     }
 
-    /// Has the next call that has not ended run the load; says whether there is one.
+    /// Lets the next call that has not ended run the load. Returns whether there is such a call.
     fn run_next(&self, load: &Arc<Load<S>>, next: fn(&Load<S>) -> Option<Job<S>>) -> bool {
         while let Some(job) = next(load) {
             if let Ok((task, reply)) = job.start_delegating() {
@@ -409,7 +421,7 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     E: Executor<S> + 'static,
 {
-    /// The call was taken back.
+    /// Hands the load on, because the call was taken back.
     fn drop(&mut self) {
         if let Some(load) = self.load.take() {
             self.hand_on(&load);

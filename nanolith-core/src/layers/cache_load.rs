@@ -1,4 +1,4 @@
-//! A load of a cache, and the calls that wait for its outcome.
+//! A load of the cache in progress, and the calls that wait for its outcome.
 
 use crate::{
     task::{Job, Reply, TaskSet},
@@ -6,8 +6,8 @@ use crate::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 
-/// A load under way. A call that waits for it is a job of its own that no executor has: so who ends the call ends the job, which
-/// drops the arguments at once.
+/// A load in progress. A call that waits for it has a delegate that no executor holds. So an end of
+/// the call ends the delegate, which drops the arguments at once.
 pub(super) struct Load<S: TaskSet> {
     waiters: Deferred<Waiters<S>>,
 }
@@ -23,7 +23,7 @@ impl<S: TaskSet> Load<S> {
         Arc::new(Self { waiters: Deferred::new(Waiters { is_over: false, last: 0, jobs: BTreeMap::new() }) })
     }
 
-    /// Has the call wait for the load.
+    /// Adds the call to the waiters of the load.
     ///
     /// # Errors
     ///
@@ -47,27 +47,28 @@ impl<S: TaskSet> Load<S> {
             }
         });
         match job {
-            // The call was ended before its job was in the list.
+            // The call ended before its job was in the list.
             None if call.is_over() => self.leave(number),
             None => {}
-            // The load ended meanwhile. A call that has ended too wants no other.
+            // The load has ended in the meantime. If the call has ended too, it needs no other
+            // load.
             Some(job) => return job.start_delegating().map_or(Ok(()), Err),
         }
         Ok(())
     }
 
-    /// The call waits no more.
+    /// Removes a waiter.
     fn leave(&self, number: u64) {
         let job = self.waiters.with(|waiters, _| waiters.jobs.remove(&number));
         drop(job);
     }
 
-    /// Takes out the call that waits longest, which is to run the load.
+    /// Takes out the call that has waited longest, to run the load.
     pub(super) fn next(&self) -> Option<Job<S>> {
         self.waiters.with(|waiters, _| waiters.jobs.pop_first().map(|(_, job)| job))
     }
 
-    /// The same; where no call waits, the load is over.
+    /// Like [`Load::next`]. If no call waits, the load is over.
     pub(super) fn next_or_finish(&self) -> Option<Job<S>> {
         self.waiters.with(|waiters, _| {
             let first = waiters.jobs.pop_first();
@@ -76,7 +77,7 @@ impl<S: TaskSet> Load<S> {
         })
     }
 
-    /// The load is over. Returns the calls that waited for it.
+    /// Ends the load. Returns the calls that waited for it.
     pub(super) fn finish(&self) -> impl Iterator<Item = Job<S>> + use<S> {
         let jobs = self.waiters.with(|waiters, _| {
             waiters.is_over = true;

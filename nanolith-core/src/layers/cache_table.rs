@@ -1,14 +1,16 @@
-//! The entries of a cache: loaded values, of which the least recently used are evicted first, and loads under way. Pure data;
-//! its owner brings the lock and the time, in nanoseconds.
+//! The entries of a cache: loaded values, evicted by least recent use, and loads in progress. It is
+//! pure data: the caller holds the lock and passes the time in nanoseconds.
 //!
-//! Nothing here hashes, compares or drops a key, since that is user code. The owner hashes a key before it takes the lock, walks
-//! through the entries with that hash by [`Table::next`], and compares their keys between two locks. From then on an entry is
-//! known by its [`EntryId`].
+//! This module never hashes, compares or drops a key, because that is user code. The owner hashes a
+//! key before it takes the lock. It visits the entries with that hash by [`Table::next`], and
+//! compares their keys while it does not hold the lock. After that an entry is known by its
+//! [`EntryId`].
 
 use crate::time::clock;
 use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
 
-/// An entry of a [`Table`], in the order of hashes. Of two with one hash the later has the greater number.
+/// The id of an entry of a [`Table`]. Ids are ordered by hash. Of two entries with one hash the
+/// later has the greater number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct EntryId {
     hash: u64,
@@ -16,13 +18,13 @@ pub(super) struct EntryId {
 }
 
 impl EntryId {
-    /// Before all entries with this hash.
+    /// Returns the id before all entries with this hash.
     pub(super) const fn before(hash: u64) -> Self {
         Self { hash, number: 0 }
     }
 }
 
-/// A key, and what the table has for it. An owner that takes it out drops it after its lock's release.
+/// A key with its value or load. An owner that takes it out drops it after the lock is released.
 pub(super) struct Entry<K, V, L> {
     key: Arc<K>,
     content: Content<V, L>,
@@ -33,7 +35,7 @@ enum Content<V, L> {
     Loaded { value: V, until: u64, used: u64 },
 }
 
-/// What there is under an id.
+/// The content of an entry.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found<V, L> {
     Value(V),
@@ -42,10 +44,10 @@ pub(super) enum Found<V, L> {
     Nothing,
 }
 
-/// What the end of a load leaves to be dropped after the lock's release.
+/// The values that the end of a load leaves, to be dropped after the lock is released.
 #[must_use = "the owner drops these after its lock's release"]
 pub(super) struct Finished<K, V, L> {
-    /// The entry of the load, if that was still in the table, and one that was evicted.
+    /// The entry of the load, if it was still in the table, and an entry that was evicted.
     pub(super) gone: [Option<Entry<K, V, L>>; 2],
     /// The value, if the table does not keep it.
     pub(super) unused: Option<V>,
@@ -80,7 +82,7 @@ impl<K, V, L> Table<K, V, L> {
         self.by_use.len()
     }
 
-    /// Takes all entries out. A load among them is known to no later call.
+    /// Takes all entries out. Later calls do not find the loads among them.
     #[must_use = "the owner drops these entries after its lock's release"]
     pub(super) fn clear(&mut self) -> BTreeMap<EntryId, Entry<K, V, L>> {
         self.by_use.clear();
@@ -94,7 +96,8 @@ impl<K, V, L> Table<K, V, L> {
         self.entries.range(first..=last).next().map(|(id, entry)| (*id, entry.key.clone()))
     }
 
-    /// Adds a load for a key that no entry has up to `after`. Returns `None` if there is an entry after it to be compared first.
+    /// Adds a load for a key. The caller has compared all entries up to `after`. Returns `None` if
+    /// there is a later entry, which must be compared first.
     pub(super) fn begin(&mut self, after: EntryId, key: &Arc<K>, load: L) -> Option<EntryId> {
         if self.next(after).is_some() {
             return None;
@@ -117,7 +120,7 @@ impl<K, V, L> Table<K, V, L> {
 }
 
 impl<K, V: Clone, L: Clone> Table<K, V, L> {
-    /// Returns what there is at `now`. A use of a value counts.
+    /// Returns the content at `now`. For a value this counts as a use.
     pub(super) fn get(&mut self, id: EntryId, now: u64) -> Found<V, L> {
         let Some(entry) = self.entries.get_mut(&id) else { return Found::Nothing };
         match &mut entry.content {
@@ -133,7 +136,7 @@ impl<K, V: Clone, L: Clone> Table<K, V, L> {
         }
     }
 
-    /// Puts the value of a load in the load's place. Does nothing if the load is not in the table any more.
+    /// Replaces a load by its value. Does nothing if the load is no longer in the table.
     pub(super) fn finish(&mut self, id: EntryId, value: V, now: u64) -> Finished<K, V, L> {
         let Some(load) = self.entries.remove(&id) else {
             return Finished { gone: [None, None], unused: Some(value) };

@@ -1,14 +1,14 @@
-//! The table against a plain list of entries, and its corners.
+//! Tests of the table: against a model that is a plain list, and edge cases.
 
 use super::*;
 use proptest::prelude::*;
 
 type Keys = Table<char, u32, u32>;
 
-/// Every key here has this hash, so that they share a bucket.
+/// The id before all entries. Every key here has this hash, so all keys collide.
 const FIRST: EntryId = EntryId::before(7);
 
-/// Finds the entry of a key, as the owner of a table does.
+/// Finds the entry of a key in the way the owner of a table finds it.
 fn find(table: &Keys, key: char) -> (EntryId, bool) {
     let mut after = FIRST;
     while let Some((id, known)) = table.next(after) {
@@ -27,7 +27,7 @@ fn get(table: &mut Keys, key: char, now: u64) -> Found<u32, u32> {
     }
 }
 
-/// Loads a value in one go, and returns the keys that had to go.
+/// Loads a value at once, and returns the keys that were evicted.
 fn load(table: &mut Keys, key: char, value: u32, now: u64) -> Vec<char> {
     if let (id, true) = find(table, key) {
         drop(table.remove(id));
@@ -106,7 +106,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     prop::collection::vec(op, 0..60)
 }
 
-/// What a table has, as a list of values, the least recently used first, and of loads.
+/// The model of a table: a list of values, the least recently used first, and a list of loads.
 #[derive(Default)]
 struct Model {
     values: Vec<(char, u32)>,

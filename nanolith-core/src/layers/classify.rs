@@ -1,4 +1,4 @@
-//! What a user says of an outcome: whether it is worth another try, whether it counts as a failure.
+//! User predicates on outcomes: whether an outcome should be retried, or counts as a failure.
 
 use crate::{
     call::{backend::ExecutorId, offload},
@@ -10,7 +10,7 @@ use std::{any::Any, fmt, sync::Arc};
 type OfError = Arc<dyn Fn(&CallError) -> bool + Send + Sync>;
 type OfOutput = Arc<dyn Fn(&dyn Any) -> bool + Send + Sync>;
 
-/// Says yes or no to an outcome. What panics says no.
+/// A predicate on outcomes. A panic of the predicate counts as `false`.
 #[derive(Clone)]
 pub(super) struct Classifier {
     error: OfError,
@@ -30,14 +30,15 @@ impl Classifier {
         self
     }
 
-    /// Of outputs of the type `O`; those of other sets are not asked about.
+    /// Sets a predicate on outputs of the type `O`. It is not called for outputs of other types.
     pub(super) fn on_output<O: 'static>(mut self, output: impl Fn(&O) -> bool + Send + Sync + 'static) -> Self {
         self.output = Some(Arc::new(move |any| any.downcast_ref().is_some_and(&output)));
         self.is_custom = true;
         self
     }
 
-    /// Runs `f`, which asks this. Where that runs a predicate of the program's, the timer's thread leaves it to `host`.
+    /// Runs `f`, which uses this predicate. If the program has set the predicate, the timer thread
+    /// passes `f` to `host`.
     pub(super) fn ask_by(&self, host: impl FnOnce() -> Option<ExecutorId>, f: impl FnOnce() + Send + 'static) {
         if self.is_custom { offload::run(host(), f) } else { f() }
     }

@@ -1,4 +1,6 @@
-//! So many at once: a bulkhead.
+//! A concurrency limit
+//! ([bulkhead](https://learn.microsoft.com/azure/architecture/patterns/bulkhead)): a semaphore
+//! around an executor.
 
 use super::layered::{EnterResult, Entering, LayerPolicy, LayerStack, Transparent, layer};
 use crate::{
@@ -17,8 +19,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// Lets at most so many calls through at once. Others wait their turn, first come first served, or are rejected: a bulkhead
-/// between what shares an executor.
+/// Lets at most a fixed number of calls run at the same time. Other calls wait their turn, first
+/// come first served, or are rejected. So calls of one kind cannot take all of an executor that
+/// several kinds share.
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{ConcurrencyLimit, Layer}, prelude::*};
@@ -33,12 +36,12 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A call is under way from the moment at which it is let through until it is over, however it ends. A task that is cancelled while
-/// it runs may go on a while after that. Who waits and is cancelled, or runs out of time, leaves the line. Clones share the
-/// limit.
+/// A call counts from the moment when it is let through until it is over, however it ends. A task
+/// that is cancelled while it runs may continue for a while after that. A waiting call that is
+/// cancelled, or times out, leaves the line. Clones share the limit.
 ///
-/// A call that a task makes which came through the same limit itself is let through at once, beyond the limit: it would wait for
-/// itself otherwise.
+/// A task that came through the limit may itself submit calls through the same limit. Such a call
+/// is let through at once, beyond the limit, since the task would wait for itself otherwise.
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is put around an executor"]
 pub struct ConcurrencyLimit {
@@ -59,14 +62,15 @@ struct Taken {
 }
 
 impl ConcurrencyLimit {
-    /// At most so many at once; 0 counts as 1. Any number may wait.
+    /// Creates a limit of `calls` at the same time; 0 counts as 1. Any number of calls may wait.
     pub fn new(calls: usize) -> Self {
         Self::with(calls, usize::MAX)
     }
 
-    /// At most so many wait; the others are rejected. With 0 nobody waits.
+    /// Sets the maximum number of calls that wait. Further calls are rejected. With 0 no call
+    /// waits.
     ///
-    /// The layer has a line of its own from here on: set this before it is cloned.
+    /// This returns a new layer with its own line, so set it before the layer is cloned.
     ///
     /// ```
     /// # use nanolith::layers::ConcurrencyLimit;
@@ -81,13 +85,13 @@ impl ConcurrencyLimit {
         Self { places: Arc::new(Places { id: LayerId::new(), most: most.max(1), most_waiting, taken }) }
     }
 
-    /// How many are under way.
+    /// Returns the number of calls that were let through and are not over.
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.places.taken.with(|taken, _| taken.count)
     }
 
-    /// How many wait.
+    /// Returns the number of calls that wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.places.taken.with(|taken, _| taken.line.waiting())
@@ -99,7 +103,8 @@ impl Places {
         self.most.saturating_sub(taken.count + taken.line.granted())
     }
 
-    /// Takes a place that no call waits for, or one beyond the limit for a call from inside.
+    /// Takes a free place if no call waits for it, or a place beyond the limit for a call from
+    /// inside.
     fn take(self: &Arc<Self>) -> Option<Place> {
         let inside = thread_context::is_within_layer(self.id);
         let is_taken = self.taken.with(|taken, _| {
@@ -114,7 +119,7 @@ impl Places {
         self.free(taken) > 0 && !taken.line.has_waiting()
     }
 
-    /// Changes what is taken, and grants what is free then to the calls that wait.
+    /// Changes the count or the line under the lock, and grants free places to waiting calls.
     fn change(&self, change: impl FnOnce(&mut Taken, &mut AfterUnlock)) {
         self.taken.with(|taken, after| {
             change(taken, after);
@@ -123,7 +128,8 @@ impl Places {
         });
     }
 
-    /// There is no place: the job may wait for one, if not too many do.
+    /// Refuses the job because no place is free. The job may wait for a place, unless too many
+    /// calls wait.
     fn refuse<S: TaskSet>(&self, job: Job<S>) -> Refused<Job<S>> {
         if self.taken.with(|taken, _| taken.line.waiting()) >= self.most_waiting {
             return reject(job);
@@ -132,7 +138,7 @@ impl Places {
         Refused::new(job, error)
     }
 
-    /// Has the job keep the place until its call is over.
+    /// Lets the job through. It keeps the place until its call is over.
     fn let_in<S: TaskSet>(&self, job: Job<S>, place: Place) -> EnterResult<S, ()> {
         let Ok((task, reply)) = job.start_delegating() else { return EnterResult::Finished };
         let job = Job::delegate(reply, task, |reply, outcome| {
@@ -149,7 +155,7 @@ fn reject<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
     Refused::new(job, error)
 }
 
-/// A place that is taken, until this is dropped.
+/// A place that is taken until this value is dropped.
 struct Place(Arc<Places>);
 
 impl Drop for Place {
@@ -186,7 +192,7 @@ impl<S: TaskSet> LayerPolicy<S> for ConcurrencyLimit {
     }
 }
 
-/// A wait for a place; `None` if too many wait.
+/// A future that waits for a place. Its output is `None` if too many calls wait.
 struct Waiting<'a> {
     places: &'a Arc<Places>,
     ticket: Option<WaitTicket>,
@@ -204,7 +210,7 @@ impl Waiting<'_> {
             let takes = match self.ticket {
                 Some(ticket) if taken.line.redeem(ticket, &mut waker) == WaitState::Granted(()) => Poll::Ready(true),
                 Some(_) => Poll::Pending,
-                // A place may have come free since the look above, while no call waited.
+                // A place may have become free since the check above, while no call waited.
                 None if places.has_place(taken) => Poll::Ready(true),
                 None if taken.line.waiting() >= places.most_waiting => Poll::Ready(false),
                 None => {

@@ -1,4 +1,4 @@
-//! Somebody else, if need be.
+//! A layer that runs a failed call on a second executor.
 
 use super::{
     classify::Classifier,
@@ -14,8 +14,11 @@ use crate::{
 };
 use std::{fmt, sync::Arc};
 
-/// Runs on another executor what failed on this one: tasks under `#[task(idempotent)]`, whose arguments are `Clone`. What the
-/// executor beneath refuses, never having begun it, goes to the other whatever it is, but where there is a use in waiting for room.
+/// Runs calls that fail on this executor on another executor. It does so for tasks under
+/// `#[task(idempotent)]` whose arguments are `Clone`.
+///
+/// A job that the inner executor refuses has not begun, so it goes to the other executor even if
+/// its task is not idempotent. The exception is a job that can still wait for queue room.
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{Fallback, Layer}, prelude::*};
@@ -27,8 +30,8 @@ use std::{fmt, sync::Arc};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Every error but [`CallError::Cancelled`] is a reason, unless [`Fallback::when`] says otherwise. It is for tasks without a state,
-/// since there are two executors.
+/// Every error but [`CallError::Cancelled`] causes a fallback, unless [`Fallback::when`] sets
+/// another rule. The layer is for tasks without a state, because there are two executors.
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is put around an executor"]
 pub struct Fallback<F> {
@@ -37,12 +40,12 @@ pub struct Fallback<F> {
 }
 
 impl<F> Fallback<F> {
-    /// Falls back to `other`.
+    /// Creates a layer that falls back to `other`.
     pub fn to(other: F) -> Self {
         Self { other, when: Classifier::new(|error| !matches!(error, CallError::Cancelled(_))) }
     }
 
-    /// Which errors are a reason to ask the other executor.
+    /// Sets which errors cause a fallback.
     ///
     /// ```
     /// # use nanolith::{layers::Fallback, prelude::*};
@@ -55,7 +58,7 @@ impl<F> Fallback<F> {
         self
     }
 
-    /// Which outputs are a reason too: for tasks that give a `Result` of their own.
+    /// Sets which outputs cause a fallback too, for tasks that return a `Result` of their own.
     ///
     /// ```
     /// # use nanolith::{layers::Fallback, prelude::*};
@@ -109,7 +112,7 @@ impl<S: TaskSet, F: Executor<S> + 'static> LayerPolicy<S> for Fallback<F> {
         let error = refused.error().clone();
         if failed && around.layer.when.matches::<S::Output>(&Err(error)) {
             if refused.value().info().is_idempotent() {
-                fail_job(refused); // of which we hear, since we were asked to
+                fail_job(refused); // the closure in `enter` gets this error
             } else {
                 resubmit::bring(around.clone(), other::<F, E>, refused.into_inner());
             }
@@ -119,7 +122,7 @@ impl<S: TaskSet, F: Executor<S> + 'static> LayerPolicy<S> for Fallback<F> {
     }
 }
 
-/// Goes on with the other executor, or gives the outcome to the caller.
+/// Runs the call on the other executor, or returns the outcome to the caller.
 fn decide<S: TaskSet, F: Executor<S> + 'static, E: Executor<S> + 'static>(
     around: Arc<LayerStack<Fallback<F>, E>>,
     reply: Reply<S>,

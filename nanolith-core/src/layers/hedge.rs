@@ -1,4 +1,5 @@
-//! Twice, if once takes long.
+//! Hedged calls ([The Tail at Scale](https://research.google/pubs/the-tail-at-scale/)): a second
+//! attempt when the first is slow.
 
 use super::{
     layered::{EnterResult, LayerPolicy, LayerStack, Transparent, layer},
@@ -25,8 +26,9 @@ use std::{
     time::Duration,
 };
 
-/// Begins a second attempt of what takes long, and has the first that succeeds: for tasks under `#[task(idempotent)]`, whose arguments
-/// are `Clone`. The other is cancelled. Other tasks it lets through as they are.
+/// Begins a second attempt if the first takes long, and returns the output of the first attempt
+/// that succeeds. The other attempt is cancelled. It does so for tasks under `#[task(idempotent)]`
+/// whose arguments are `Clone`. Other tasks go through unchanged.
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{Hedge, Layer}, prelude::*};
@@ -49,8 +51,9 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// An error ends the call only if no other attempt is under way: a hedge is no retry. It costs up to twice the load: put it around
-/// what is slow at times, and not for want of room.
+/// An error ends the call only if no other attempt is in progress. So a hedge is no retry. It costs
+/// up to twice the load. Use it for an executor that is sometimes slow, but not for an executor
+/// that lacks capacity.
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is put around an executor"]
 pub struct Hedge {
@@ -60,14 +63,15 @@ pub struct Hedge {
 }
 
 impl Hedge {
-    /// Begins the second attempt after this long: with `Duration::ZERO` at once, with `Duration::MAX` never.
+    /// Creates a layer that begins the second attempt after `delay`: with `Duration::ZERO` at once,
+    /// with `Duration::MAX` never.
     pub fn after(delay: Duration) -> Self {
         Self { after: delay, latencies: None, hedged: Arc::default() }
     }
 
-    /// Begins the second attempt when so many percent of the calls would have been over, by what they took of late: 95, say, for
-    /// about one second attempt in twenty. It is clamped to what lies from 0 to 100; no number counts as 100. Until 20 calls are
-    /// over, the delay of [`Hedge::after`] counts.
+    /// Sets the delay to a percentile of the durations of recent calls. For example, 95 leads to
+    /// about one second attempt in twenty calls. The value is clamped to the range from 0 to 100.
+    /// NaN counts as 100. Until 20 calls are over, the delay of [`Hedge::after`] applies.
     ///
     /// ```
     /// # use nanolith::{layers::Hedge, prelude::*};
@@ -78,7 +82,7 @@ impl Hedge {
         self
     }
 
-    /// How many second attempts there were.
+    /// Returns the number of second attempts.
     ///
     /// ```
     /// # use nanolith::{layers::Hedge, prelude::*};
@@ -121,8 +125,9 @@ impl<S: TaskSet> LayerPolicy<S> for Hedge {
     }
 }
 
-/// Two attempts of one call. The first is the one as which the call goes on, and has its reply; if it fails while the second is
-/// under way, the call goes on as the second, and the reply waits here.
+/// The two attempts of one call. The first attempt is the delegate of the call, and holds its
+/// reply. If it fails while the second attempt is in progress, the second becomes the delegate, and
+/// the reply waits in `parked`.
 struct Race<S: TaskSet, E> {
     around: Arc<LayerStack<Hedge, E>>,
     call: CallRef<CallSlot<S>>,
@@ -134,14 +139,14 @@ type Outcome<S> = Result<<S as TaskSet>::Output, CallError>;
 
 struct State<S: TaskSet> {
     second: Second<S>,
-    /// With what the second has won, for the first to give it to the caller.
+    /// The output of the second attempt, if it won. The first attempt passes it to the caller.
     won: Option<S::Output>,
-    /// The first failed, and waits for the second.
+    /// The reply and the error of the first attempt, which failed while the second is in progress.
     parked: Option<(Reply<S>, Outcome<S>)>,
 }
 
 enum Second<S: TaskSet> {
-    /// It begins when the alarm rings.
+    /// The second attempt begins when the timer fires.
     Resting(Option<timer::Key>, S::Task),
     Running(CallRef<CallSlot<S>>),
     Over,
@@ -166,7 +171,7 @@ impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
         Job::delegate(reply, task, move |reply, outcome| first.is_over(reply, outcome))
     }
 
-    /// The first takes long.
+    /// Begins the second attempt, because the first takes long.
     fn begin_second(self: Arc<Self>) {
         let mut state = lock(&self.state);
         let Second::Resting(_, task) = std::mem::replace(&mut state.second, Second::Over) else { return };
@@ -174,7 +179,7 @@ impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
         let job = Job::sibling(&self.call, task, move |outcome| race.second_is_over(outcome));
         state.second = Second::Running(job.slot().clone());
         drop(state);
-        // ORDERING: Relaxed, a figure.
+        // ORDERING: Relaxed. It is a counter that only `Hedge::hedged` reads.
         self.around.layer.hedged.fetch_add(1, Ordering::Relaxed);
         resubmit::send(&self.around, job);
     }
@@ -217,7 +222,7 @@ impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
         match (parked, lost) {
             (Some((reply, Err(error))), Some(Err(_))) => self.complete(reply, Err(error)),
             (Some((reply, _)), Some(outcome)) => self.complete(reply, outcome),
-            // The first hears of it, as does the caller through the first.
+            // The first attempt is cancelled. Its end passes the output to the caller.
             _ if has_won => {
                 if let Some(first) = self.call.header.delegate() {
                     backend::end(&*first, None, EndReason::Cancelled);
@@ -227,7 +232,7 @@ impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
         }
     }
 
-    /// There is no need of a second any more.
+    /// Cancels the second attempt, or its timer.
     fn give_up(&self, second: Second<S>) {
         match second {
             Second::Resting(key, task) => {
@@ -247,7 +252,7 @@ impl<S: TaskSet, E: Executor<S> + 'static> Race<S, E> {
     }
 }
 
-/// The first attempt. Should it be taken back, there will be no second.
+/// The first attempt. If it is taken back, there is no second attempt.
 struct First<S: TaskSet, E: Executor<S> + 'static>(Arc<Race<S, E>>);
 
 impl<S: TaskSet, E: Executor<S> + 'static> First<S, E> {

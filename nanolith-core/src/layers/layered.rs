@@ -1,4 +1,5 @@
-//! An executor with one of our layers around it: what is the same for all of them.
+//! [`Layered`], an executor with a layer around it, and [`LayerPolicy`], the behaviour of one layer
+//! of this module.
 
 use crate::{
     call::backend::ExecutorId,
@@ -14,8 +15,8 @@ use std::{
     sync::Arc,
 };
 
-/// An executor with a layer around it: what [`Layer::layer`](super::Layer::layer) makes of the layers of this module. Clones
-/// share both.
+/// An executor with a layer around it: the result of [`Layer::layer`](super::Layer::layer) for the
+/// layers of this module. Clones share both.
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{CircuitBreaker, Layer, Layered}, prelude::*};
@@ -30,35 +31,37 @@ pub struct Layered<L, E> {
     around: Arc<LayerStack<L, E>>,
 }
 
-/// A layer and what it is put around.
+/// A layer and its inner executor.
 pub struct LayerStack<L, E> {
     pub(super) layer: L,
     pub(super) inner: E,
     id: LayerId,
 }
 
-/// What became of a job that a layer was asked to let in.
+/// The result of submitting a job to a layer.
 #[allow(missing_debug_implementations)] // no user can name it
 pub enum EnterResult<S: TaskSet, P> {
-    /// It goes on to the executor beneath, this one or another that stands for it. `P` is kept until that has taken it.
+    /// The job goes to the inner executor. It is the given job, or a job that represents it. `P` is
+    /// kept until the inner executor has taken the job.
     Forward(Job<S>, P),
-    /// Its call is over.
+    /// The call is over.
     Finished,
     Refused(Refused<Job<S>>),
 }
 
-/// How a wait for a layer looks.
+/// A future that waits until a layer lets a job in.
 pub(super) type Entering<'a, S, P> = Pin<Box<dyn Future<Output = EnterResult<S, P>> + Send + 'a>>;
 
-/// What a layer does. Nobody but the layers of this module has it.
+/// The behaviour of a layer. Only the layers of this module implement it.
 pub trait LayerPolicy<S: TaskSet>: Send + Sync + Sized + 'static {
-    /// What is to be undone, by its drop, if the executor beneath refuses the job.
+    /// A value whose drop undoes the entry, if the inner executor refuses the job.
     type Reservation: Send + 'static;
 
-    /// Whether those whom the executor beneath has no room for wait.
+    /// Whether a call waits for queue room when the inner executor is full.
     const WAITS_FOR_ROOM: bool = true;
 
-    /// Whether the host of the executor beneath has its calls.
+    /// Whether all calls of the layer are held by the inner executor, so that the layer may return
+    /// its id.
     const SINGLE_EXECUTOR: bool = true;
 
     /// Lets the job in, without waiting.
@@ -67,7 +70,7 @@ pub trait LayerPolicy<S: TaskSet>: Send + Sync + Sized + 'static {
         job: Job<S>,
     ) -> EnterResult<S, Self::Reservation>;
 
-    /// Lets the job in, when the layer has room for it.
+    /// Lets the job in once the layer has room for it.
     fn admit<'a, E>(around: &'a Arc<LayerStack<Self, E>>, job: Job<S>) -> Entering<'a, S, Self::Reservation>
     where
         E: Executor<S> + 'static,
@@ -75,12 +78,13 @@ pub trait LayerPolicy<S: TaskSet>: Send + Sync + Sized + 'static {
         Box::pin(ready(Self::enter(around, job)))
     }
 
-    /// The executor beneath has taken the job.
+    /// Called when the inner executor has taken the job.
     fn taken(pass: Self::Reservation) {
         drop(pass);
     }
 
-    /// The executor beneath has refused the job: `for_good`, if it had waited for room. What is given back is known again.
+    /// Called when the inner executor has refused the job. `for_good` is `true` if the job had
+    /// waited for room. A job that is given back is marked, so that the layer recognizes it later.
     fn refused<E>(
         around: &Arc<LayerStack<Self, E>>,
         refused: Refused<Job<S>>,
@@ -94,7 +98,7 @@ pub trait LayerPolicy<S: TaskSet>: Send + Sync + Sized + 'static {
     }
 }
 
-/// A layer beneath which there is one executor: so the state is that one's.
+/// A layer with one inner executor, so that the layer has that executor's state.
 pub trait Transparent {}
 
 impl<L, E> Layered<L, E> {
@@ -102,13 +106,13 @@ impl<L, E> Layered<L, E> {
         Self { around: Arc::new(LayerStack { layer, inner, id: LayerId::new() }) }
     }
 
-    /// The layer.
+    /// Returns the layer.
     #[must_use]
     pub fn policy(&self) -> &L {
         &self.around.layer
     }
 
-    /// What it is put around.
+    /// Returns the inner executor.
     #[must_use]
     pub fn inner(&self) -> &E {
         &self.around.inner
@@ -165,18 +169,18 @@ impl<S: TaskSet, L: LayerPolicy<S>, E: Executor<S> + 'static> Executor<S> for La
 }
 
 impl<L, E> LayerStack<L, E> {
-    /// Whether this layer has been passed before.
+    /// Returns the job as `Ok` if it has passed this layer before, and as `Err` otherwise.
     fn is_reentry<S: TaskSet>(&self, job: Job<S>) -> Result<Job<S>, Job<S>> {
         if job.has_layer(self.id) { Ok(job) } else { Err(job) }
     }
 
-    /// Gives a job back, to be known again.
+    /// Gives a job back, marked so that this layer recognizes it later.
     pub(super) fn return_marked<S: TaskSet>(&self, refused: Refused<Job<S>>) -> Result<(), Refused<Job<S>>> {
         refused.value().mark_layer(self.id);
         Err(refused)
     }
 
-    /// What the executor beneath came to.
+    /// Handles the result of submitting the job to the inner executor.
     fn close<S: TaskSet>(
         self: &Arc<Self>,
         taken: Result<(), Refused<Job<S>>>,
@@ -200,7 +204,7 @@ impl<L, E> LayerStack<L, E> {
     }
 }
 
-#[diagnostic::do_not_recommend] // a service is what is missing
+#[diagnostic::do_not_recommend] // the advice is to use a service
 impl<S: TaskSet, L: LayerPolicy<S> + Transparent, E: SharesState<S> + 'static> SharesState<S> for Layered<L, E> {}
 #[diagnostic::do_not_recommend]
 impl<S: TaskSet, L: LayerPolicy<S> + Transparent, E: OwnsState<S> + 'static> OwnsState<S> for Layered<L, E> {}
@@ -219,7 +223,7 @@ impl<L, E> fmt::Debug for LayerStack<L, E> {
     }
 }
 
-/// Puts a layer of ours around an executor.
+/// Implements `Layer` for a layer of this module.
 macro_rules! layer {
     ($layer:ident $(<$($param:ident),+>)?) => {
         impl<E $($(, $param)+)?> super::Layer<E> for $layer $(<$($param),+>)? {

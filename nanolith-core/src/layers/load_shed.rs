@@ -1,4 +1,4 @@
-//! Away with what there is no room for.
+//! Load shedding: a layer that rejects calls when the inner executor is full.
 
 use super::layered::{EnterResult, LayerPolicy, LayerStack, Transparent, layer};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// Rejects a call at once when the executor beneath has no room for it, where it would wait otherwise.
+/// Rejects a call at once when the inner executor is full. Without this layer the call would wait.
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{Layer, LoadShed}, prelude::*};
@@ -27,7 +27,7 @@ use std::sync::Arc;
 pub struct LoadShed(());
 
 impl LoadShed {
-    /// Rejects what there is no room for.
+    /// Creates the layer.
     pub const fn new() -> Self {
         Self(())
     }

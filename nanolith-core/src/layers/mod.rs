@@ -1,7 +1,9 @@
-//! Layers around an executor: try again, give up in time, keep a failing one alone, let through so many at once.
+//! Layers around an executor: retries, timeouts, circuit breakers, rate and concurrency limits,
+//! hedging, fallbacks, load shedding and caching.
 //!
-//! A layer is a value, which is put around any executor: a pool, a service, a cluster, an `Arc<dyn Executor<S>>`, another layer.
-//! What comes of it, a [`Layered`], is an executor with the same typed methods.
+//! A layer is a value that is put around any executor: a pool, a service, a cluster, an `Arc<dyn
+//! Executor<S>>` or another layer. The result, a [`Layered`], is an executor with the same typed
+//! methods.
 //!
 //! ```
 //! use nanolith::{TaskSet, layers::{self, Layered, Retry, Timeout}, prelude::*};
@@ -18,19 +20,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! In a stack the first layer is the outermost: above, a second is for all three attempts. `.retry(..).timeout(..)` would give a
-//! second to each.
+//! In a stack the first layer is the outermost. In the example above, one second is the limit for
+//! all three attempts together. With `.retry(..).timeout(..)` each attempt would have one second.
 //!
-//! What holds for all of them:
+//! These rules hold for all layers:
 //!
-//! - A call ends once, whatever the layers make of it. Who cancels it, or lets its time run out, ends what the layers have under
-//!   way for it.
-//! - Priority, deadline and attached messengers go down with it. Methods with `&self` and `&mut self` work where the executor
-//!   beneath has the state.
-//! - Where the executor beneath is full, a call waits as it does without layers. Nothing blocks, and nobody polls.
-//! - What a user gives a layer, a predicate, a key, a handler, is brief: it runs on whichever thread ends the call. One that
-//!   panics counts as if it had said no.
-//! - Clones of a layer, and of a [`Layered`], share their state: one [`CircuitBreaker`] may stand around several executors.
+//! - A call ends once, through all layers. Its cancellation or timeout also ends everything that
+//!   the layers have in progress for it.
+//! - Priority, deadline and attached messengers are passed on to the inner executor. Methods with
+//!   `&self` and `&mut self` work if the inner executor has the state.
+//! - If the inner executor is full, a call waits, like a call without layers. No thread blocks or
+//!   polls.
+//! - A function that a user gives to a layer, such as a predicate or a key function, should be
+//!   brief. It runs on the thread that ends the call. If it panics, that counts as the answer
+//!   `false` or `None`.
+//! - Clones of a layer, and of a [`Layered`], share their state. For example, one
+//!   [`CircuitBreaker`] may protect several executors.
 
 mod breaker;
 mod breaker_events;
@@ -67,9 +72,9 @@ pub use retry::Retry;
 pub use stack::{Identity, Pair, Stack, stack};
 pub use timeout::Timeout;
 
-/// Something to put around an executor, as tower has it.
+/// A layer that can be put around an executor, like tower's `Layer`.
 ///
-/// The layers of this module are such, and so may be one's own.
+/// All layers of this module implement it. Programs may implement it for layers of their own.
 ///
 /// ```
 /// use nanolith::{Admission, Job, Refused, TaskSet, layers::{Layer, Timeout, stack}, prelude::*};
@@ -95,9 +100,9 @@ pub use timeout::Timeout;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait Layer<E> {
-    /// What it makes of the executor.
+    /// The type of the executor with the layer around it.
     type Executor;
 
-    /// Puts it around `inner`.
+    /// Puts the layer around `inner`.
     fn layer(self, inner: E) -> Self::Executor;
 }

@@ -1,20 +1,21 @@
-//! How long calls took of late, and what most of them stay below. Pure data; its owner brings the lock.
+//! The latencies of recent calls, and a percentile of them. It is pure data: the caller holds the
+//! lock.
 
 use std::time::Duration;
 
-/// So many calls are remembered,
+/// The number of latencies that are kept.
 const KEPT: usize = 256;
-/// and so many are enough to tell by.
+/// The number of latencies that are enough for a percentile.
 const ENOUGH: usize = 20;
-/// The percentile is looked up anew after so many.
+/// The number of new latencies after which the percentile is computed again.
 const STALE: usize = 16;
 
 #[derive(Debug)]
 pub(super) struct Latencies {
-    /// From 0 to 1.
+    /// The percentile as a part, from 0 to 1.
     part: f64,
     kept: Vec<Duration>,
-    /// Which is the oldest, once there are as many as are kept.
+    /// The index of the oldest latency, once `KEPT` are there.
     oldest: usize,
     found: Option<Duration>,
     since_found: usize,
@@ -36,7 +37,8 @@ impl Latencies {
         self.since_found += 1;
     }
 
-    /// That part of the calls took no longer; `None` while there are too few to tell.
+    /// Returns the latency that this part of the calls did not exceed, or `None` while there are
+    /// too few calls.
     pub(super) fn percentile(&mut self) -> Option<Duration> {
         if self.kept.len() < ENOUGH {
             return None;
@@ -44,7 +46,7 @@ impl Latencies {
         if self.found.is_none() || self.since_found >= STALE {
             let mut sorted = self.kept.clone();
             sorted.sort_unstable();
-            // Both are small, and not negative.
+            // Both factors are small, and not negative.
             #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             let rank = (self.part * sorted.len() as f64).ceil() as usize;
             self.found = sorted.get(rank.clamp(1, sorted.len()) - 1).copied();

@@ -1,4 +1,4 @@
-//! So many in so long: a token bucket.
+//! A rate limit: a [token bucket](https://en.wikipedia.org/wiki/Token_bucket) around an executor.
 
 use super::layered::{EnterResult, Entering, LayerPolicy, LayerStack, Transparent, layer};
 use crate::{
@@ -20,10 +20,11 @@ use std::{
     time::Duration,
 };
 
-/// Lets so many calls through in so long. Others wait their turn, first come first served, or are rejected.
+/// Limits the number of calls per time. Other calls wait their turn, first come first served, or
+/// are rejected.
 ///
-/// It is a token bucket: tokens come at an even rate, and as many are kept for later as the [burst](RateLimit::burst) says. A call
-/// takes one; it gives it back if the executor beneath refuses it.
+/// It is a token bucket. Tokens arrive at an even rate, and up to [burst](RateLimit::burst) tokens
+/// are stored. A call takes one token, and returns it if the inner executor refuses the call.
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{Layer, RateLimit}, prelude::*};
@@ -38,8 +39,8 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Who waits and is cancelled, or runs out of time, leaves the line; a call whose deadline comes before its turn is rejected at once.
-/// Clones share the bucket.
+/// A waiting call that is cancelled, or times out, leaves the line. A call whose deadline comes
+/// before its turn is rejected at once. Clones share the bucket.
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is put around an executor"]
 pub struct RateLimit {
@@ -47,7 +48,8 @@ pub struct RateLimit {
 }
 
 struct Bucket {
-    /// From one token to the next. Times in here are in nanoseconds by the number of calls, so that no rate is rounded.
+    /// The time from one token to the next. Times in this type are nanoseconds multiplied by
+    /// `calls`, so that no rate is rounded.
     interval: u128,
     calls: u32,
     per: Duration,
@@ -58,26 +60,28 @@ struct Bucket {
 
 #[derive(Default)]
 struct State {
-    /// When the bucket is full again.
+    /// The time at which the bucket is full again.
     full_at: u128,
     line: WaitQueue,
-    /// Rings when there is a token for the first in line.
+    /// The timer that fires when there is a token for the first waiter.
     alarm: Option<timer::Key>,
 }
 
 impl RateLimit {
-    /// So many calls in so long, at an even rate; 0 calls count as 1. The burst is as large as that, and any number may wait.
+    /// Creates a limit of `calls` per `per`, at an even rate; 0 calls count as 1. The burst is
+    /// `calls`, and any number of calls may wait.
     ///
-    /// In `Duration::ZERO` there is no limit. Where a token comes beyond the end of the clock, as with `Duration::MAX`, the burst
-    /// is all that goes through.
+    /// With `Duration::ZERO` there is no limit. If the next token would come beyond the end of the
+    /// clock, as with `Duration::MAX`, only the burst goes through.
     pub fn new(calls: u32, per: Duration) -> Self {
         let calls = calls.max(1);
         Self::with(calls, per, calls, usize::MAX)
     }
 
-    /// How many tokens are kept for later, and so may go at once after a rest. At least 1: then calls go at even distances.
+    /// Sets the number of tokens that are stored, which may be used at once after a pause; at least
+    /// 1. With 1, calls go through at even intervals.
     ///
-    /// The layer has a new, full bucket from here on: set this before it is cloned.
+    /// This returns a new layer with a full bucket, so set it before the layer is cloned.
     ///
     /// ```
     /// # use nanolith::{layers::RateLimit, prelude::*};
@@ -87,9 +91,10 @@ impl RateLimit {
         Self::with(self.bucket.calls, self.bucket.per, tokens, self.bucket.most_waiting)
     }
 
-    /// At most so many wait; the others are rejected. With 0 nobody waits.
+    /// Sets the maximum number of calls that wait. Further calls are rejected. With 0 no call
+    /// waits.
     ///
-    /// The layer has a new, full bucket from here on: set this before it is cloned.
+    /// This returns a new layer with a full bucket, so set it before the layer is cloned.
     ///
     /// ```
     /// # use nanolith::{layers::RateLimit, prelude::*};
@@ -104,14 +109,14 @@ impl RateLimit {
         Self { bucket: Arc::new(Bucket { interval: per.as_nanos(), calls, per, burst, most_waiting, state }) }
     }
 
-    /// How many tokens there are now.
+    /// Returns the number of tokens that are available now.
     #[must_use]
     pub fn available(&self) -> u32 {
         let now = clock::now();
         self.bucket.state.with(|state, _| self.bucket.tokens(state, now))
     }
 
-    /// How many wait.
+    /// Returns the number of calls that wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.bucket.state.with(|state, _| state.line.waiting())
@@ -119,12 +124,13 @@ impl RateLimit {
 }
 
 impl Bucket {
-    /// How long it takes to fill the bucket: less than 2¹²⁶, by the largest of both.
+    /// Returns the time that an empty bucket needs to fill: less than 2¹²⁶, even if both factors
+    /// have their largest value.
     fn depth(&self) -> u128 {
         self.interval * u128::from(self.burst)
     }
 
-    /// A moment, given in nanoseconds.
+    /// Converts a moment in nanoseconds to the unit of this type.
     fn at(&self, now: u64) -> u128 {
         u128::from(now) * u128::from(self.calls)
     }
@@ -134,7 +140,8 @@ impl Bucket {
         self.burst.saturating_sub(u32::try_from(missing).unwrap_or(u32::MAX))
     }
 
-    /// When there is a token for a call that comes after `before` others, in nanoseconds.
+    /// Returns the moment, in nanoseconds, at which there is a token for a call with `before` calls
+    /// ahead of it.
     fn due(&self, state: &State, before: usize, now: u64) -> u64 {
         let before = self.interval.saturating_mul(before as u128);
         let emptied = (state.full_at.max(self.at(now)) + self.interval).saturating_sub(self.depth());
@@ -145,7 +152,7 @@ impl Bucket {
         state.full_at = state.full_at.max(self.at(now)) + self.interval;
     }
 
-    /// A token, if there is one that nobody waits for.
+    /// Takes a token, if one is available and no call waits for it.
     fn take(self: &Arc<Self>) -> Option<Token> {
         let now = clock::now();
         let is_taken = self.state.with(|state, _| {
@@ -158,7 +165,8 @@ impl Bucket {
         is_taken.then(|| Token(Some(self.clone())))
     }
 
-    /// Changes what there is, and hands tokens to those who wait. What is granted is spent.
+    /// Changes the state under the lock, and grants tokens to waiting calls. A granted token is
+    /// spent.
     fn change(self: &Arc<Self>, change: impl FnOnce(&mut State, &mut AfterUnlock)) {
         let now = clock::now();
         let before = self.state.with(|state, after| {
@@ -172,7 +180,8 @@ impl Bucket {
         before.into_iter().for_each(timer::disarm);
     }
 
-    /// Sees to it that somebody comes when there is a token for the first in line. Gives the alarm that is not needed any more.
+    /// Arms a timer for the moment when there is a token for the first waiter. Returns the timer
+    /// from before, which is no longer needed.
     fn set_alarm(self: &Arc<Self>, state: &mut State, now: u64) -> Option<timer::Key> {
         let before = state.alarm.take();
         if state.line.has_waiting() {
@@ -186,7 +195,8 @@ impl Bucket {
         before
     }
 
-    /// There is no token: the job may wait for one, if not too many do.
+    /// Refuses the job because there is no token. The job may wait for a token, unless too many
+    /// calls wait.
     fn refuse<S: TaskSet>(&self, job: Job<S>) -> Refused<Job<S>> {
         if self.state.with(|state, _| state.line.waiting()) >= self.most_waiting {
             return reject(job);
@@ -201,7 +211,7 @@ fn reject<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
     Refused::new(job, error)
 }
 
-/// A token; dropped, it is given back.
+/// A token that is returned to the bucket when it is dropped.
 pub struct Token(Option<Arc<Bucket>>);
 
 impl Token {
@@ -250,7 +260,7 @@ impl<S: TaskSet> LayerPolicy<S> for RateLimit {
         token.spent();
     }
 
-    /// It was let through as it came, and its token is back.
+    /// Gives the job back unchanged. Its token is already back in the bucket.
     fn refused<E>(
         _: &Arc<LayerStack<Self, E>>,
         refused: Refused<Job<S>>,
@@ -263,18 +273,19 @@ impl<S: TaskSet> LayerPolicy<S> for RateLimit {
     }
 }
 
-/// A wait for a token; `None` if too many wait, or it would come too late.
+/// A future that waits for a token. Its output is `None` if too many calls wait, or if the token
+/// would come too late.
 struct Waiting<'a> {
     bucket: &'a Arc<Bucket>,
-    /// How much time there was at first.
+    /// The time that was left before the deadline when the wait began.
     left: Option<Duration>,
     ticket: Option<WaitTicket>,
-    /// The end of the clock's simulation: no token comes after it.
+    /// A sleep that ends with the clock's simulation. No token comes after that.
     end: Sleep,
 }
 
 impl Waiting<'_> {
-    /// Stands in line, if there is a use in that.
+    /// Joins the line, if the line is short enough and the token comes in time.
     fn join(&mut self, waker: &Waker) -> bool {
         let (bucket, mut ticket) = (self.bucket, None);
         let (now, mut waker) = (clock::now(), NewWaker::of(waker));

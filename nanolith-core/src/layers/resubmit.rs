@@ -1,4 +1,4 @@
-//! Bringing a job to the executor beneath where nobody waits for its admission: a second attempt, mostly.
+//! Submits a job to the inner executor when no caller polls its admission, as for a second attempt.
 
 use super::layered::LayerStack;
 use crate::{
@@ -17,7 +17,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Brings the job to the executor beneath, and has it wait for room there. A refusal is the outcome of the job.
+/// Submits the job to the inner executor, and lets it wait for queue room there. A refusal ends the
+/// job with that error.
 pub(super) fn send<S: TaskSet, L, E>(around: &Arc<LayerStack<L, E>>, job: Job<S>)
 where
     L: Send + Sync + 'static,
@@ -27,7 +28,7 @@ where
     bring(around, |around| &around.inner, job);
 }
 
-/// The same with whatever holds the executor.
+/// Like [`send`], for any value that holds the executor.
 pub(super) fn bring<S: TaskSet, H, E>(holder: Arc<H>, inner: fn(&H) -> &E, job: Job<S>)
 where
     H: Send + Sync + 'static,
@@ -53,7 +54,8 @@ where
     }
 }
 
-/// A future that no caller has waits: the thread that wakes it brings the job in, but for the timer's thread.
+/// Waits for queue room in a future that no caller holds. The thread that wakes the future submits
+/// the job. The timer thread passes that to another thread.
 fn wait_for_room<S: TaskSet, H, E>(holder: Arc<H>, inner: fn(&H) -> &E, job: Job<S>)
 where
     H: Send + Sync + 'static,
@@ -79,10 +81,10 @@ where
     runnable.schedule();
 }
 
-/// A wait for room; `None` as soon as the call is over.
+/// A future that waits for queue room. Its output is `None` as soon as the call is over.
 struct UntilCallEnds<'a, S: TaskSet> {
     call: CallRef<CallSlot<S>>,
-    /// Hears of the call's end.
+    /// Wakes the future when the call ends.
     watch: ProgressWait,
     admission: Admission<'a, S>,
 }
@@ -94,7 +96,7 @@ impl<S: TaskSet> Future for UntilCallEnds<'_, S> {
         if let Poll::Ready(taken) = self.admission.as_mut().poll(cx) {
             return Poll::Ready(Some(taken));
         }
-        // A wait for a call's progress is woken when the call is over.
+        // A wait for a call's progress is also woken when the call is over.
         let mut seen = 0;
         while self.watch.poll_since(&mut seen, cx.waker()).is_some() {}
         self.call.fence();

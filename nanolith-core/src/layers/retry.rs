@@ -1,4 +1,4 @@
-//! Once more.
+//! A layer that retries failed calls, with backoff and a budget.
 
 use super::{
     classify::Classifier,
@@ -25,7 +25,8 @@ use std::{
     },
 };
 
-/// Tries again what failed: tasks under `#[task(idempotent)]`, whose arguments are `Clone`. Others it lets through as they are.
+/// Retries failed calls: tasks under `#[task(idempotent)]` whose arguments are `Clone`. Other tasks
+/// go through unchanged.
 ///
 /// ```
 /// use nanolith::{Backoff, TaskSet, layers::{Layer, Retry}, prelude::*};
@@ -47,11 +48,13 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Every failure is worth another try, unless [`Retry::when`] says otherwise, but for these: the call was cancelled; the executor is
-/// closed, cannot run the task, or would wait for itself. Nothing is tried again once the caller has gone, or where the call's
-/// deadline would be over by then. A refusal of the executor beneath is a failure too, if there is no use in waiting for room.
+/// By default every failure is retried, except that the call was cancelled, or that the executor is
+/// closed, cannot run the task, or would wait for itself. [`Retry::when`] sets another rule.
 ///
-/// The call's priority, deadline and messengers are those of each attempt.
+/// A call is not retried if its caller is gone, or if its deadline would have passed by then. A
+/// refusal by the inner executor is a failure too, unless the job can still wait for queue room.
+///
+/// Each attempt has the call's priority, deadline and messengers.
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is put around an executor"]
 pub struct Retry {
@@ -63,7 +66,8 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// So many attempts, the first included; 0 counts as 1. The rests between them are from 10 ms, doubled each time, to 1 s.
+    /// Creates a policy that makes up to `attempts` attempts, including the first; 0 counts as 1.
+    /// The delay between attempts starts at 10 ms and doubles each time, up to 1 s.
     pub fn new(attempts: u32) -> Self {
         Self {
             attempts: attempts.max(1),
@@ -74,8 +78,8 @@ impl Retry {
         }
     }
 
-    /// How long to rest before each further attempt. Where a rest lies beyond the end of the clock, as `Duration::MAX` does, the
-    /// attempt before it is the last.
+    /// Sets the delays between attempts. If a delay ends beyond the end of the clock, as with
+    /// `Duration::MAX`, there is no further attempt.
     ///
     /// ```
     /// # use nanolith::{Backoff, layers::Retry, prelude::*};
@@ -86,7 +90,7 @@ impl Retry {
         self
     }
 
-    /// Which failures are worth another try.
+    /// Sets which errors are retried.
     ///
     /// ```
     /// # use nanolith::{layers::Retry, prelude::*};
@@ -97,7 +101,7 @@ impl Retry {
         self
     }
 
-    /// Which outputs are worth another try: for tasks that give a `Result` of their own.
+    /// Sets which outputs are retried, for tasks that return a `Result` of their own.
     ///
     /// ```
     /// # use nanolith::{layers::Retry, prelude::*};
@@ -113,9 +117,10 @@ impl Retry {
         self
     }
 
-    /// Bounds the retries of all calls together, so that they do not bury an executor that is down: over the last ten seconds
-    /// they are at most this part of the calls, and `per_second` a second beside it. Without it there is no such bound, nor with a
-    /// part that is infinite; one that is negative, or no number, counts as 0.
+    /// Limits the retries of all calls together, so that retries do not overload an executor that
+    /// is down. Over the last ten seconds, the retries are at most `part` of the calls, plus
+    /// `per_second` for each second. Without a budget, or with an infinite part, there is no such
+    /// limit. A part that is negative or NaN counts as 0.
     ///
     /// ```
     /// # use nanolith::{layers::Retry, prelude::*};
@@ -126,7 +131,7 @@ impl Retry {
         self
     }
 
-    /// How many retries there were.
+    /// Returns the number of retries.
     ///
     /// ```
     /// # use nanolith::layers::Retry;
@@ -175,7 +180,7 @@ impl<S: TaskSet> LayerPolicy<S> for Retry {
         let failed = for_good || !refused.is_full();
         let error = refused.error().clone();
         if failed && around.layer.takes(refused.value().info()) && around.layer.when.matches::<S::Output>(&Err(error)) {
-            fail_job(refused); // which the attempt hears of
+            fail_job(refused); // the attempt gets this error
             return Ok(());
         }
         around.return_marked(refused)
@@ -185,11 +190,12 @@ impl<S: TaskSet> LayerPolicy<S> for Retry {
 /// One attempt of a call.
 struct Attempt<E> {
     around: Arc<LayerStack<Retry, E>>,
-    /// The first is 1.
+    /// The number of the attempt. The first is 1.
     number: u32,
 }
 
-/// Beyond so many attempts in a row that failed at once, the next begins on the timer's thread, from an empty stack.
+/// The number of attempts in a row without a delay, after which the next begins on the timer
+/// thread, with an empty stack.
 const DEEP: u32 = 16;
 
 impl<E> Attempt<E> {
@@ -200,7 +206,7 @@ impl<E> Attempt<E> {
         let more = self.number < self.around.layer.attempts;
         let again = if more { task::duplicate::<S>(&task) } else { None };
         Job::delegate(reply, task, move |reply, outcome| match again {
-            // The predicate is user code, and so is what the next attempt runs.
+            // The predicate is user code, and the next attempt may run user code too.
             Some(task) => {
                 let host = Executor::<S>::host(&self.around.inner);
                 offload::run(host, move || self.decide(reply, task, outcome));
@@ -224,7 +230,7 @@ impl<E> Attempt<E> {
         !reply.is_cancelled() && self.around.layer.when.matches(outcome)
     }
 
-    /// Rests, and tries again, if there is time and a budget for it.
+    /// Waits for the delay and begins the next attempt, if the deadline and the budget allow it.
     fn go_on<S: TaskSet>(self, reply: Reply<S>, task: S::Task, outcome: Result<S::Output, CallError>)
     where
         E: Executor<S> + 'static,
@@ -240,7 +246,7 @@ impl<E> Attempt<E> {
         if !layer.budget.as_ref().is_none_or(|budget| budget.withdraw(clock::now())) {
             return reply.complete(outcome);
         }
-        // ORDERING: Relaxed, a figure.
+        // ORDERING: Relaxed. It is a counter that only `Retry::retries` reads.
         layer.retries.fetch_add(1, Ordering::Relaxed);
         unwind::ignore_panics(|| drop(outcome));
         let next = Attempt { around: around.clone(), number: number + 1 };

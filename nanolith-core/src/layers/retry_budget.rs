@@ -1,4 +1,6 @@
-//! How much more load retries may be, as Finagle has it: a part of the calls of late, and a few a second in any case.
+//! A limit on the load from retries, like Finagle's
+//! [`RetryBudget`](https://twitter.github.io/finagle/guide/Clients.html#retries): a part of the
+//! recent calls, plus a fixed number per second.
 
 use super::sliding_window::{Span, Window};
 use std::{
@@ -6,14 +8,14 @@ use std::{
     time::Duration,
 };
 
-/// What is of late, in seconds.
+/// The time span of recent calls, in seconds.
 const LATELY: u32 = 10;
 
 #[derive(Debug)]
 pub(super) struct Budget {
     part: f64,
     per_second: u32,
-    /// Calls, and retries.
+    /// The counts of calls and of retries.
     window: Mutex<Window<2>>,
 }
 
@@ -29,11 +31,11 @@ impl Budget {
         self.window.lock().unwrap_or_else(PoisonError::into_inner).add(now, [1, 0]);
     }
 
-    /// Counts a retry, if there may be one.
+    /// Counts a retry, if the budget allows it. Returns whether it does.
     pub(super) fn withdraw(&self, now: u64) -> bool {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         let [calls, retries] = window.counts(now);
-        #[allow(clippy::cast_precision_loss)] // nobody makes 2⁵² calls in ten seconds
+        #[allow(clippy::cast_precision_loss)] // there are fewer than 2⁵² calls in ten seconds
         let by_calls = if self.part.is_finite() { calls as f64 * self.part } else { f64::INFINITY };
         #[allow(clippy::cast_precision_loss)]
         let may = (retries + 1) as f64 <= by_calls + f64::from(self.per_second) * f64::from(LATELY);

@@ -1,29 +1,29 @@
-//! What happened of late: counts over the last so many events, or over the last while. Pure data; its owner brings the lock and
-//! the time, in nanoseconds.
+//! A sliding window of counts: over the last events, or over the last span of time. It is pure
+//! data: the caller holds the lock and passes the time in nanoseconds.
 
 use std::{collections::VecDeque, time::Duration};
 
 /// Counts of `N` kinds of events.
 pub(super) type Counts<const N: usize> = [u64; N];
 
-/// How far back a window looks.
+/// The length of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Span {
-    /// Over so many events, at least one.
+    /// This number of events, at least one.
     Events(usize),
-    /// Over so long. It moves on by tenths.
+    /// This span of time. The window moves in tenths of it.
     Time(Duration),
 }
 
-/// So many parts has a span of time.
+/// The number of parts of a time span.
 const PARTS: u64 = 10;
 
 #[derive(Debug)]
 pub(super) struct Window<const N: usize> {
     span: Span,
-    /// The sum of what is kept.
+    /// The sum of the counts in `kept`.
     sum: Counts<N>,
-    /// Each event, or each part of the time with its number, the oldest first.
+    /// The events, or the parts of the time span with their numbers, the oldest first.
     kept: VecDeque<(u64, Counts<N>)>,
 }
 
@@ -48,7 +48,7 @@ impl<const N: usize> Window<N> {
         }
     }
 
-    /// What is within the window.
+    /// Returns the counts within the window.
     pub(super) fn counts(&mut self, now: u64) -> Counts<N> {
         self.move_to(now);
         self.sum
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn window_moves_on_to_the_last_moment() {
-        let (begin, end) = (1_000_000_000_000, 15_778_477_000_000_000_000); // of a clock that is moved by hand
+        let (begin, end) = (1_000_000_000_000, 15_778_477_000_000_000_000); // of a mock clock
         for (span, last, expected) in
             [(Duration::ZERO, u64::MAX, 1), (Duration::from_nanos(100), u64::MAX, 1), (Duration::MAX, end, 2)]
         {

@@ -1,10 +1,10 @@
-//! Several layers as one, written from the outside in.
+//! A builder that combines several layers into one, from the outermost to the innermost.
 
 use super::{Cache, CircuitBreaker, ConcurrencyLimit, Fallback, Hedge, Layer, LoadShed, RateLimit, Retry, Timeout};
 use crate::task::TaskSet;
 use std::time::Duration;
 
-/// A stack of layers, to which those that are added come beneath those that are there.
+/// Returns an empty stack of layers. Each layer that is added comes beneath the layers before it.
 ///
 /// ```
 /// use nanolith::{Backoff, TaskSet, layers::{self, CircuitBreaker, Retry}, prelude::*};
@@ -25,7 +25,7 @@ pub fn stack() -> Stack<Identity> {
     Stack { layers: Identity }
 }
 
-/// Layers in the making: see [`stack`]. It is a [`Layer`] itself.
+/// A builder of layers: see [`stack`]. It is a [`Layer`] itself.
 #[derive(Clone, Debug)]
 #[must_use = "layers do nothing until they are put around an executor"]
 pub struct Stack<L> {
@@ -33,7 +33,7 @@ pub struct Stack<L> {
 }
 
 impl<L> Stack<L> {
-    /// Adds a layer beneath those that are there.
+    /// Adds a layer beneath the layers before it.
     pub fn layer<M>(self, layer: M) -> Stack<Pair<L, M>> {
         Stack { layers: Pair { outer: self.layers, inner: layer } }
     }
@@ -83,7 +83,7 @@ impl<L> Stack<L> {
         self.layer(cache)
     }
 
-    /// Puts the layers around `executor`, the first outermost.
+    /// Puts the layers around `executor`. The first layer is the outermost.
     pub fn wrap<E>(self, executor: E) -> L::Executor
     where
         L: Layer<E>,
@@ -100,7 +100,7 @@ impl<E, L: Layer<E>> Layer<E> for Stack<L> {
     }
 }
 
-/// No layer: what an empty [`stack`] is.
+/// A layer that does nothing: an empty [`stack`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Identity;
 

@@ -1,4 +1,4 @@
-//! So long, and no longer.
+//! A layer that limits how long each call takes.
 
 use super::layered::{EnterResult, LayerPolicy, LayerStack, Transparent, layer};
 use crate::{
@@ -8,10 +8,12 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// Ends what comes through it as [`CallError::TimedOut`](crate::CallError::TimedOut) when it is not over after this long, counted
-/// from the moment at which it comes, a wait for room included.
+/// Ends a call as [`CallError::TimedOut`](crate::CallError::TimedOut) if it is not over after the
+/// limit. The time counts from the moment when the call enters the layer, and includes a wait for
+/// queue room.
 ///
-/// Within a [`Retry`](super::Retry) it is for each attempt, around one it is for all of them.
+/// Inside a [`Retry`](super::Retry) the limit applies to each attempt. Around a `Retry` it applies
+/// to all attempts together.
 ///
 /// ```
 /// use nanolith::{TaskSet, layers::{Layer, Timeout}, prelude::*};
@@ -25,9 +27,9 @@ use std::{sync::Arc, time::Duration};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The call's own deadline counts where it is earlier. The task sees the earlier of both as its
-/// [deadline](crate::Context::deadline), and is asked to stop; a synchronous one keeps its slot until it returns. With a limit of
-/// zero no call begins; `Duration::MAX` is no limit.
+/// If the call has an earlier deadline, that applies instead. The task sees the earlier of both as
+/// its [deadline](crate::Context::deadline), and is asked to stop. A synchronous task keeps its
+/// slot until it returns. With a limit of zero no call begins. `Duration::MAX` is no limit.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is put around an executor"]
 pub struct Timeout {
@@ -35,7 +37,7 @@ pub struct Timeout {
 }
 
 impl Timeout {
-    /// Gives each call this long.
+    /// Creates a limit of `limit` for each call.
     pub const fn new(limit: Duration) -> Self {
         Self { limit }
     }
@@ -50,7 +52,7 @@ impl<S: TaskSet> LayerPolicy<S> for Timeout {
     fn enter<E: Executor<S> + 'static>(around: &Arc<LayerStack<Self, E>>, job: Job<S>) -> EnterResult<S, ()> {
         let own = clock::after(around.layer.limit);
         let Some(due) = own.filter(|due| job.deadline().is_none_or(|deadline| *due < deadline)) else {
-            return EnterResult::Forward(job, ()); // it ends no later as it is
+            return EnterResult::Forward(job, ()); // the call ends no later without the layer
         };
         match job.start_delegating() {
             Ok((task, reply)) => EnterResult::Forward(Job::delegate_until(reply, task, due, Reply::complete), ()),
