@@ -164,15 +164,12 @@ impl<S: TaskSet> Context<S> {
         }
     }
 
+    /// Returns whether the task should stop or yield.
+    ///
     /// This is the case if it was cancelled, or has run for a slice ([`PoolBuilder::slice`], 5 ms
     /// by default). It is also the case if a more urgent call waits for the executor. An
     /// asynchronous task yields with [`yield_now`], which begins a new slice. A synchronous task
     /// yields by returning a [`Step`].
-    ///
-    /// This is the case if it was cancelled, if it has run for a slice ([`PoolBuilder::slice`], 5
-    /// ms by default), or if a more urgent call waits for the executor. An asynchronous task yields
-    /// with [`yield_now`], which begins a new slice. A synchronous task yields by returning a
-    /// [`Step`].
     ///
     /// [`PoolBuilder::slice`]: crate::PoolBuilder::slice
     /// [`yield_now`]: crate::yield_now

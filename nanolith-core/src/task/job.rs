@@ -38,7 +38,7 @@ use std::{
 /// The input of a call: its task and, on a pool that shares the state, the state. It is public for
 /// generated code.
 #[doc(hidden)]
-#[allow(missing_debug_implementations)] // it has no use for output
+#[allow(missing_debug_implementations)] // it is never printed
 pub struct Input<S: TaskSet> {
     pub task: S::Task,
     pub(crate) shared: Option<S::Shared>,
