@@ -1,4 +1,4 @@
-//! A batch: many tasks of one kind that run as one call, each with its own outcome.
+//! Runs many tasks of one kind as one call of a pool. Each task keeps its own outcome.
 
 use super::results::ResultsBuilder;
 use crate::{
@@ -17,28 +17,29 @@ use crate::{
 };
 use std::{any::Any, sync::Arc, vec};
 
-/// A batch that has run for so long gives away what is left of it. Nanoseconds.
+/// The run time after which a batch hands its remaining tasks to the pool. Nanoseconds.
 const BUDGET: u64 = 200_000;
 
-/// It looks at the clock after so many tasks at most.
+/// The largest number of tasks that a batch runs between two reads of the clock.
 const STRIDE: usize = 32;
 
-/// Tasks to be run one after the other.
+/// Tasks that one call runs one after the other.
 pub(super) struct Batch<S: TaskSet, T> {
     pub(super) tasks: Vec<S::Task>,
     pub(super) info: &'static TaskInfo,
     pub(super) extract: fn(S::Output) -> Option<T>,
     pub(super) shared: Option<S::Shared>,
-    /// Whom to give to what is left when it takes long.
+    /// The pool that gets the remaining tasks if the batch exceeds [`BUDGET`].
     pub(super) crew: Arc<dyn Crew>,
 }
 
-/// What became of a batch.
+/// The results of a batch.
 pub(super) struct Done<T> {
     pub(super) results: ResultsBuilder<T>,
-    /// How long that took, in nanoseconds.
+    /// How long the batch ran, in nanoseconds.
     pub(super) took: u64,
-    /// What it gave away, in order, with the number of tasks of each.
+    /// The smaller batches that this batch handed to the pool, in order, with their numbers of
+    /// tasks.
     pub(super) rest: Vec<(Handle<Work, Done<T>>, usize)>,
 }
 
@@ -65,26 +66,26 @@ impl<S: TaskSet, T: Send + 'static> Batch<S, T> {
     }
 }
 
-/// A batch that is being run.
+/// A batch while it runs.
 struct Runner<S: TaskSet, T> {
     tasks: vec::IntoIter<S::Task>,
     results: ResultsBuilder<T>,
     info: &'static TaskInfo,
     extract: fn(S::Output) -> Option<T>,
-    /// The call that this is.
+    /// The call that runs the whole batch.
     whole: CallRef<CallSlot<Work>>,
     began: u64,
-    /// Tasks until the next look at the clock.
+    /// The number of tasks to run before the next read of the clock.
     stint: usize,
     crew: Arc<dyn Crew>,
     scope: Scope<S>,
 }
 
-/// Why a batch pauses.
+/// Why [`run_stint`](Runner::run_stint) returns.
 enum Pause {
-    /// Nothing is left, or nobody waits for it any more.
+    /// No task is left, or the batch is asked to stop.
     Over,
-    /// It is time to look at the clock.
+    /// The stint is over: the clock is due.
     Stint,
 }
 
@@ -123,7 +124,7 @@ impl<S: TaskSet, T: Send + 'static> Runner<S, T> {
         Pause::Stint
     }
 
-    /// `None`: it failed, as is noted.
+    /// Runs one task without hooks. Returns `None` if it failed; the failure is then in `results`.
     #[inline(always)]
     fn run_alone(&mut self, task: S::Task) -> Option<T> {
         if let Run::Done(output) = S::run(task, &mut self.scope) {
@@ -134,7 +135,7 @@ impl<S: TaskSet, T: Send + 'static> Runner<S, T> {
         self.lost()
     }
 
-    /// before → task → after, all synchronous: see `task/run.rs`.
+    /// Runs before hook → task → after hook, all synchronous: see `task/run.rs`.
     fn run_hooked(&mut self, task: S::Task) -> Option<T> {
         let EnvRef::Pool(ground) = &self.scope.env else { return self.lost() };
         let ground = ground.clone();
@@ -183,13 +184,14 @@ impl<S: TaskSet, T: Send + 'static> Runner<S, T> {
         None
     }
 
-    /// Whether others should have what is left. Only the pool's own threads may give to it whatever its bounds are.
+    /// Returns whether the remaining tasks go to other threads. The batch must run on a thread of
+    /// the pool itself: only such a thread may submit past the pool's bounds.
     fn is_late(&self) -> bool {
         let late = self.tasks.len() > 0 && clock::now() - self.began > BUDGET;
         late && thread_context::current_executor().is_some() && thread_context::current_executor() == self.crew.host()
     }
 
-    /// Gives what is left to the crew, in pieces enough for all of its threads.
+    /// Submits the remaining tasks to the pool, in two pieces for each of its threads.
     #[cold]
     fn give_away(&mut self) -> Vec<(Handle<Work, Done<T>>, usize)> {
         let pieces = self.crew.threads().saturating_mul(2).max(1);

@@ -1,23 +1,24 @@
-//! How much goes into one batch, and how many batches are under way: by what the last ones took.
+//! Chooses the size of batches and how many are in flight, from the run times of earlier batches.
 
 use std::num::NonZero;
 
-/// A batch that takes less is worth doubling. Nanoseconds.
+/// A batch with a shorter run time makes the size double. Nanoseconds.
 const TARGET_MIN_NS: u64 = 40_000;
 
-/// One that takes longer is too large: others could have had a part of it. Nanoseconds.
+/// A batch with a longer run time is too large: other threads could have run part of it.
+/// Nanoseconds.
 const TARGET_MAX_NS: u64 = 100_000;
 
-/// The most inputs of a batch that nobody has set.
+/// The largest batch, if the user sets no size.
 pub(super) const MAX_BATCH: usize = 1_024;
 
-/// Calls under way where each input is one.
+/// The maximum number of calls in flight where each input is a call of its own.
 const MAX_SINGLE: usize = 4_096;
 
-/// Batches under way before anything is known, at least.
+/// The least number of batches allowed in flight before any run time is known.
 const FIRST_BATCH: usize = 16;
 
-/// What was asked for.
+/// The limits that the user sets.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Limits {
     pub(super) in_flight: Option<NonZero<usize>>,
@@ -25,38 +26,40 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// How many inputs to take before anything else is known.
+    /// Returns the number of inputs to take before anything else is known.
     pub(super) fn first(self) -> usize {
         let size = self.batch.map_or(1, NonZero::get);
         self.in_flight.map_or(size, |bound| size.min(bound.get()))
     }
 }
 
-/// How the work goes on.
+/// The current batch size and limits.
 #[derive(Debug)]
 pub(super) struct BatchSizer {
-    /// Inputs under way, at most.
+    /// The maximum number of inputs in flight.
     bound: usize,
-    /// Inputs of the next batch.
+    /// The number of inputs in the next batch.
     size: usize,
-    /// Of any.
+    /// The maximum number of inputs in any batch.
     most: usize,
-    /// Whether the size follows the time that batches take.
+    /// Whether the size follows the run times of batches.
     adapts: bool,
-    /// Batches under way, at most: grows with each that comes back, so that the first ones are not all of one input.
+    /// The maximum number of batches in flight. It grows with each completed batch, because the
+    /// first batches would otherwise all have one input.
     batches: usize,
-    /// Whether inputs come so slowly that a batch of them is long in the making.
+    /// Whether inputs arrive so slowly that filling a batch takes long.
     waits: bool,
 }
 
 impl BatchSizer {
-    /// For calls one by one.
+    /// Makes limits for calls that are submitted one by one.
     pub(super) fn of_singles(wish: Limits) -> Self {
         let bound = wish.in_flight.map_or(MAX_SINGLE, NonZero::get);
         Self { bound, size: 1, most: 1, adapts: false, batches: usize::MAX, waits: false }
     }
 
-    /// For batches on so many threads: each has one and looks forward to another, and so has whoever hands them out.
+    /// Makes limits for batches on `threads` threads. Each thread runs one batch and has one more
+    /// waiting, and the thread that takes the results has two as well.
     pub(super) fn of_batches(wish: Limits, threads: usize) -> Self {
         let batches = threads.saturating_mul(2).saturating_add(2);
         let usual = wish.batch.map_or(MAX_BATCH, NonZero::get).saturating_mul(batches);
@@ -72,17 +75,18 @@ impl BatchSizer {
         self.adapts
     }
 
-    /// How many inputs to take now, with so many under way in so many batches; zero: wait for some to come back.
+    /// Returns how many inputs to take now, with `inputs` in flight in `batches` batches. Zero
+    /// means: wait for a batch to complete.
     pub(super) fn room(&self, inputs: usize, batches: usize) -> usize {
         if batches >= self.batches || inputs >= self.bound {
             return 0;
         }
         let room = self.bound - inputs;
-        // Rather none than a small one, as long as others are under way.
+        // While other batches are in flight, waiting is better than submitting a small batch.
         if room < self.size && batches > 0 { 0 } else { room.min(self.size) }
     }
 
-    /// A batch of so many inputs took so long to run, in nanoseconds.
+    /// Records that a batch of `inputs` inputs ran for `took` nanoseconds.
     pub(super) fn ran(&mut self, inputs: usize, took: u64) {
         if !self.adapts {
             return;
@@ -90,14 +94,14 @@ impl BatchSizer {
         self.batches = self.batches.saturating_add(2);
         if took > TARGET_MAX_NS {
             let fitting = (inputs as u64).saturating_mul(TARGET_MAX_NS) / took;
-            // By half at most: a thread may have been off its core.
+            // At most by half, since the thread may have been off its core.
             self.size = self.size.min((self.size / 2).max(usize::try_from(fitting).unwrap_or(usize::MAX))).max(1);
         } else if took < TARGET_MIN_NS && inputs >= self.size && !self.waits {
             self.size = (self.size * 2).min(self.most);
         }
     }
 
-    /// To take the inputs of a batch took so long, in nanoseconds.
+    /// Records that taking the inputs of a batch took `took` nanoseconds.
     pub(super) fn filled(&mut self, took: u64) {
         self.waits = took > TARGET_MIN_NS;
         if self.adapts && took > TARGET_MAX_NS {

@@ -1,8 +1,9 @@
-//! [`Driver`]: a window, together with the calls that it borrows.
+//! [`Driver`] holds a window together with the calls that the window borrows.
 //!
-//! A window borrows what its calls are made of, and both belong to one iterator. So they live in a
-//! future that the compiler lets borrow from itself. This future never ends: each poll asks the
-//! window for the next result, and the [`Link`] carries the question in and the answer out.
+//! A window borrows the value that its calls are made from, and one iterator owns both. Therefore
+//! both live in one `async` block, which the compiler lets borrow from itself. This future never
+//! completes: each poll asks the window for the next result. The [`Link`] carries the question in
+//! and the answer out.
 
 use super::{batch_size::Limits, results::Results, source::Source, window::Window};
 use crate::{error::CallError, executor::Executor, meta::priority::Priority, task::TaskSet};
@@ -18,7 +19,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// How the work is done.
+/// The options of an [`Each`](super::Each) or an [`EachStream`](super::EachStream).
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Settings {
     pub(super) wish: Limits,
@@ -26,12 +27,12 @@ pub(super) struct Settings {
     pub(super) unordered: bool,
 }
 
-/// What the iterator and the future with the window say to each other.
+/// The shared state of the iterator and the future that holds the window.
 pub(super) struct Link<T>(Mutex<State<T>>);
 
 struct State<T> {
     settings: Settings,
-    /// Whether the thread that asks waits for the answer.
+    /// Whether the asking thread blocks until the answer exists.
     blocks: bool,
     answer: Option<Answer<T>>,
     figures: Figures,
@@ -39,23 +40,23 @@ struct State<T> {
 
 struct Answer<T> {
     next: Next<T>,
-    /// What came with it.
+    /// The other results of the same batch.
     rest: Results<T>,
 }
 
 enum Next<T> {
     Result(Option<Result<T, CallError>>),
-    /// What the inputs, or the closure that makes calls, threw.
+    /// The payload of a panic in the inputs or in the closure that makes calls.
     Panic(Box<dyn Any + Send>),
 }
 
 #[derive(Clone, Copy, Default)]
 pub(super) struct Figures {
-    /// Inputs taken so far.
+    /// The number of inputs taken.
     pub(super) taken: usize,
-    /// Inputs whose result has not come.
+    /// The number of inputs without a result yet.
     pub(super) under_way: usize,
-    /// Whether nothing will come any more.
+    /// Whether no result follows.
     pub(super) is_over: bool,
 }
 
@@ -65,7 +66,7 @@ impl<T> Link<T> {
         Arc::new(Self(Mutex::new(State { settings, blocks: false, answer: None, figures })))
     }
 
-    /// Nothing but moves happens under it.
+    /// Locks the state. Under the lock, values are only moved: no user code runs.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -100,11 +101,11 @@ where
     .await
 }
 
-/// The iterator's end of it.
+/// The iterator's side of the [`Link`].
 pub(super) struct Driver<T, D> {
     run: Pin<Box<D>>,
     link: Arc<Link<T>>,
-    /// What has come and was not given out yet.
+    /// Results that have arrived and were not returned yet.
     results: Results<T>,
 }
 
@@ -113,18 +114,18 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> Driver<T, D> {
         Self { run: Box::pin(run), link, results: Results::none() }
     }
 
-    /// Has an effect when the next result is asked for.
+    /// Changes the settings. The change takes effect when the next result is requested.
     pub(super) fn set(&mut self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.link.lock().settings);
     }
 
-    /// An output that is there, unless an error comes first.
+    /// Returns the next stored output, unless an error comes before it.
     #[inline(always)]
     pub(super) fn next_output(&mut self) -> Option<T> {
         self.results.next_output()
     }
 
-    /// The next result, which the thread waits for.
+    /// Blocks until the next result exists and returns it.
     #[inline(never)]
     pub(super) fn wait_next(&mut self) -> Option<Result<T, CallError>> {
         match self.ask(true, &mut Context::from_waker(Waker::noop())) {
@@ -133,7 +134,7 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> Driver<T, D> {
         }
     }
 
-    /// The next result; else `cx` is woken when there is one.
+    /// Returns the next result. If it is pending, `cx` is woken when it exists.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, CallError>>> {
         self.ask(false, cx)
     }
@@ -152,7 +153,7 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> Driver<T, D> {
         }
     }
 
-    /// Whether nothing will come any more.
+    /// Returns whether no result follows.
     pub(super) fn is_over(&self) -> bool {
         self.results.is_empty() && self.link.lock().figures.is_over
     }

@@ -1,4 +1,4 @@
-//! [`Each`]: inputs in, results out, on a thread that may wait.
+//! [`each`] makes one call for each input of an iterator and returns the results as an iterator.
 
 use super::{
     EachStream,
@@ -9,14 +9,18 @@ use super::{
 use crate::{error::CallError, executor::Executor, meta::priority::Priority, task::TaskSet, typed::Call};
 use std::{convert::Infallible, fmt, future::Future, iter::FusedIterator, num::NonZero};
 
-/// Makes a call of each input and gives the results, in the order of the inputs unless [`unordered`](Each::unordered).
+/// Makes a call for each input and returns the results, in the order of the inputs unless
+/// [`unordered`](Each::unordered) is set.
 ///
-/// `call` makes the lazy call of one input, of whatever task: `calls` is what it makes it of, the
-/// typed methods of a pool, a service, a cluster or a layer, by value or by reference. Write the
-/// closure into this call: elsewhere the compiler does not know that what it returns borrows from
-/// what it takes. Inputs are pulled as results are taken, on the same thread, and never further
-/// ahead than [`in_flight`](Each::in_flight) says; memory does not depend on how many there are.
-/// Dropped midway, what is queued is cancelled, and what runs is asked to stop.
+/// `calls` holds the typed methods of a pool, a service, a cluster or a layer, by value or by
+/// reference. `call` makes the lazy call for one input from it, of any task. Write the closure
+/// directly in this call. Elsewhere, the compiler does not know that the returned call borrows from
+/// the closure's argument.
+///
+/// Inputs are pulled on the thread that takes the results, when it takes them. At most
+/// [`in_flight`](Each::in_flight) inputs are ahead of the results, so memory use does not depend on
+/// the number of inputs. If the iterator is dropped early, queued calls are cancelled and running
+/// calls are asked to stop.
 ///
 /// ```
 /// use nanolith::bulk::each;
@@ -33,11 +37,15 @@ use std::{convert::Infallible, fmt, future::Future, iter::FusedIterator, num::No
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// On a pool, calls of one task become one job of the pool: a batch. It begins with one input and grows as long as it takes
-/// less than some 50 µs, so that tiny tasks cost little and long ones still run on all threads; one that takes long all the
-/// same gives the rest of itself to the others. The tasks of a batch run one after the other, each with its hooks, its context
-/// and its own outcome. The pool's figures and bounds count a batch as one call. Calls of `async` tasks, with a time limit or
-/// a messenger, or around which hooks are `async`, go one by one, and so do all calls of services, clusters and layers.
+/// On a pool, calls of one task are grouped: each group runs as one job of the pool, a batch. The
+/// first batch has one input. Batches grow while a batch takes less than about 50 µs. So tiny tasks
+/// cost little, and long tasks still use all threads. A batch that still takes long hands its
+/// remaining tasks to the other threads.
+///
+/// The tasks of a batch run one after the other, each with its hooks, its context and its own
+/// outcome. The pool's metrics and bounds count a batch as one call. These calls are submitted one
+/// by one: calls of `async` tasks, calls with a time limit or a messenger, calls around which hooks
+/// are `async`, and all calls of services, clusters and layers.
 ///
 /// ```
 /// use nanolith::bulk::each;
@@ -51,9 +59,10 @@ use std::{convert::Infallible, fmt, future::Future, iter::FusedIterator, num::No
 ///
 /// # Errors
 ///
-/// Each input has its own result; [`At::item`](crate::At::item) of an error tells which it was. To stop at the first and cancel
-/// the rest, [`try_collect`](Each::try_collect) them, or leave the loop. To keep them all, collect the results as they are.
-/// Tasks that give a `Result` of their own keep it:
+/// Each input has its own result; [`At::item`](crate::At::item) of an error is the index of the
+/// input. To stop at the first error and cancel the rest, use [`try_collect`](Each::try_collect),
+/// or leave the loop. To keep all errors, collect the results themselves. Tasks that return a
+/// `Result` keep it:
 ///
 /// ```
 /// use nanolith::bulk::each;
@@ -65,17 +74,19 @@ use std::{convert::Infallible, fmt, future::Future, iter::FusedIterator, num::No
 /// assert!(numbers.is_err());
 /// ```
 ///
-/// A call that finds the executor full waits for room where that is what it does; where it refuses, an input fails only while
-/// nothing else of this is under way.
+/// If the executor is full and waits for capacity, the iterator waits too. If a full executor
+/// rejects calls, an input fails only when no other call of this iterator is in flight.
 ///
 /// # Panics
 ///
-/// What `inputs` or `call` throw passes through `next`; the inputs of the batch that was in the making are lost.
+/// A panic of `inputs` or `call` propagates out of `next`. The inputs of the unfinished batch are
+/// lost.
 ///
 /// # Tasks that wait for each other
 ///
-/// Two inputs of one batch run one after the other, so a task that waits for what another input's task does, past the calls of
-/// this library, may wait for ever: give such work a [`batch`](Each::batch) of one.
+/// Two inputs of one batch run one after the other. A task may wait for the effect of another
+/// input's task by other means than the calls of this library; then it may wait for ever. Give such
+/// work a [`batch`](Each::batch) of one.
 pub fn each<C, I, F, S, E, T>(calls: C, inputs: I, call: F) -> Each<T, impl Future<Output = Infallible>>
 where
     I: IntoIterator,
@@ -93,7 +104,7 @@ where
     Each { driver: Driver::new(run, link) }
 }
 
-/// The results of calls in bulk, as an iterator: made by [`each`].
+/// The results of calls in bulk, as an iterator. Made by [`each`].
 ///
 /// ```
 /// use nanolith::bulk::each;
@@ -110,7 +121,7 @@ pub struct Each<T, D> {
 }
 
 impl<T: Send + 'static, D: Future<Output = Infallible>> Each<T, D> {
-    /// Gives each result as soon as it is there. Those of one batch come together.
+    /// Returns each result as soon as it exists. The results of one batch arrive together.
     ///
     /// ```
     /// use nanolith::bulk::each;
@@ -127,8 +138,10 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> Each<T, D> {
         self
     }
 
-    /// How many inputs are taken ahead of the results at most; zero counts as one. The default is a few batches a thread of a
-    /// pool, some thousand inputs, and 4,096 where calls go one by one.
+    /// Sets the maximum number of inputs that are taken ahead of the results; zero counts as one.
+    ///
+    /// The default on a pool is a few batches for each thread, some thousand inputs. Where calls
+    /// are submitted one by one, it is 4,096.
     ///
     /// ```
     /// use nanolith::bulk::each;
@@ -148,8 +161,8 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> Each<T, D> {
         self
     }
 
-    /// Puts so many inputs into each batch, instead of as many as their time suggests; zero counts as one. With one, each
-    /// input is a call by itself.
+    /// Sets the number of inputs in each batch; zero counts as one. With one, each input is a call
+    /// of its own. By default, the size follows the measured run time.
     ///
     /// ```
     /// use nanolith::bulk::each;
@@ -169,13 +182,14 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> Each<T, D> {
         self
     }
 
-    /// How urgent all of the calls are, whatever `call` says. The default is what it says.
+    /// Sets the priority of all calls, overriding the priorities that `call` sets. The default
+    /// keeps those.
     pub fn priority(mut self, priority: Priority) -> Self {
         self.driver.set(|settings| settings.priority = Some(priority));
         self
     }
 
-    /// Collects the outputs of all, or gives the first error and cancels the rest.
+    /// Collects all outputs. At the first error, returns that error and cancels the rest.
     ///
     /// ```
     /// use nanolith::bulk::each;
@@ -187,12 +201,13 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> Each<T, D> {
     ///
     /// # Errors
     ///
-    /// That of the first call that failed: of those in order, or as they came.
+    /// Returns the error of the first call that failed: in the order of the inputs, or, with
+    /// [`unordered`](Each::unordered), in the order of arrival.
     pub fn try_collect<B: std::iter::FromIterator<T>>(self) -> Result<B, CallError> {
         self.collect()
     }
 
-    /// The same results as a `Stream`, for async code.
+    /// Returns the same results as a `Stream`, for async code.
     ///
     /// ```
     /// use futures_util::TryStreamExt;

@@ -1,4 +1,4 @@
-//! [`EachStream`]: the same where nobody may wait.
+//! [`each_stream`] makes one call for each input of a stream and returns the results as a stream.
 
 use super::{
     driver::{self, Driver, Link},
@@ -16,8 +16,9 @@ use std::{
     task::{Context, Poll},
 };
 
-/// As [`each`](super::each), with the inputs of a stream: makes a call of each and gives the results as a stream. Inputs that
-/// are not there yet hold up nothing: what is there goes out as it is.
+/// Makes a call for each input of a stream and returns the results as a stream, like
+/// [`each`](super::each). A pending input delays nothing: a batch is submitted with the inputs that
+/// have arrived.
 ///
 /// ```
 /// use futures_util::{TryStreamExt, stream};
@@ -37,7 +38,8 @@ use std::{
 ///
 /// # Cancel safety
 ///
-/// `next` of it may be dropped at any time; nothing is lost. The stream itself, dropped, cancels what is queued.
+/// The future of `next` may be dropped at any time without losing a result. Dropping the stream
+/// itself cancels the queued calls.
 pub fn each_stream<C, I, F, S, E, T>(calls: C, inputs: I, call: F) -> EachStream<T, impl Future<Output = Infallible>>
 where
     I: Stream,
@@ -55,7 +57,8 @@ where
     EachStream::new(Driver::new(run, link))
 }
 
-/// The results of calls in bulk, as a `Stream`: made by [`each_stream`] and [`Each::into_stream`](super::Each::into_stream).
+/// The results of calls in bulk, as a `Stream`. Made by [`each_stream`] and
+/// [`Each::into_stream`](super::Each::into_stream).
 ///
 /// ```
 /// use futures_util::{StreamExt, stream};
@@ -82,27 +85,28 @@ impl<T: Send + 'static, D: Future<Output = Infallible>> EachStream<T, D> {
         Self { driver }
     }
 
-    /// As [`Each::unordered`](super::Each::unordered).
+    /// Returns each result as soon as it exists: see [`Each::unordered`](super::Each::unordered).
     pub fn unordered(mut self) -> Self {
         self.driver.set(|settings| settings.unordered = true);
         self
     }
 
-    /// As [`Each::in_flight`](super::Each::in_flight).
+    /// Sets the maximum number of inputs ahead of the results: see
+    /// [`Each::in_flight`](super::Each::in_flight).
     pub fn in_flight(mut self, inputs: usize) -> Self {
         let inputs = NonZero::new(inputs).unwrap_or(NonZero::<usize>::MIN);
         self.driver.set(|settings| settings.wish.in_flight = Some(inputs));
         self
     }
 
-    /// As [`Each::batch`](super::Each::batch).
+    /// Sets the number of inputs in each batch: see [`Each::batch`](super::Each::batch).
     pub fn batch(mut self, inputs: usize) -> Self {
         let inputs = NonZero::new(inputs).unwrap_or(NonZero::<usize>::MIN);
         self.driver.set(|settings| settings.wish.batch = Some(inputs));
         self
     }
 
-    /// As [`Each::priority`](super::Each::priority).
+    /// Sets the priority of all calls: see [`Each::priority`](super::Each::priority).
     pub fn priority(mut self, priority: Priority) -> Self {
         self.driver.set(|settings| settings.priority = Some(priority));
         self

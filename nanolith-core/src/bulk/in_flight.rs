@@ -1,4 +1,4 @@
-//! What is under way: single calls and batches, in order or not.
+//! The submitted calls of a window, single or batched, in the order of their inputs or unordered.
 
 use super::batch::Done;
 use crate::{
@@ -15,29 +15,29 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// One call under way, for one input or many.
+/// One submitted call, for one input or for a batch.
 pub(super) enum Submission<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
     One(Call<'a, S, E, T>),
     Batch(Call<'a, Work, dyn Crew + 'a, Done<T>>),
-    /// What a batch gave away.
+    /// A smaller batch that a running batch handed to the pool.
     Rest(Handle<Work, Done<T>>),
 }
 
-/// What came of it.
+/// The outcome of a [`Submission`].
 pub(super) enum TaskOutcome<T> {
     One(Result<T, CallError>),
     Batch(Result<Done<T>, CallError>),
 }
 
-/// A flight, and whose it is.
+/// A submission with the inputs that it covers.
 pub(super) struct Tagged<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
     pub(super) flight: Submission<'a, S, E, T>,
-    /// Which input is its first, and how many there are.
+    /// The index of its first input; `count` is the number of its inputs.
     pub(super) first: usize,
     pub(super) count: usize,
 }
 
-/// What came, of which inputs.
+/// An outcome with the inputs that it covers.
 pub(super) struct TaggedResult<T> {
     pub(super) came: TaskOutcome<T>,
     pub(super) first: usize,
@@ -45,7 +45,8 @@ pub(super) struct TaggedResult<T> {
 }
 
 impl<S: TaskSet, E: Executor<S> + ?Sized, T> Tagged<'_, S, E, T> {
-    /// Says whether it is with its executor; else `cx` is woken when there is room.
+    /// Returns whether the executor has accepted the call. If not, `cx` is woken when there is
+    /// capacity.
     pub(super) fn begin(&mut self, cx: &mut Context<'_>) -> bool {
         match &mut self.flight {
             Submission::One(call) => call.begin(cx),
@@ -54,7 +55,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Tagged<'_, S, E, T> {
         }
     }
 
-    /// The same, if there is room at once.
+    /// Like [`begin`](Tagged::begin), but succeeds only if there is capacity at once.
     pub(super) fn try_begin(&mut self) -> bool {
         match &mut self.flight {
             Submission::One(call) => call.try_begin(),
@@ -63,7 +64,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Tagged<'_, S, E, T> {
         }
     }
 
-    /// Blocks until it is over.
+    /// Blocks until the submission is complete.
     pub(super) fn finish(self) -> TaggedResult<T> {
         let Self { flight, first, count } = self;
         let came = match flight {
@@ -88,13 +89,14 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Future for Tagged<'_, S, E, T> {
     }
 }
 
-/// All that is with the executor.
+/// All calls that the executor has accepted.
 pub(super) enum InFlight<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
     Ordered(VecDeque<Tagged<'a, S, E, T>>),
     Unordered(FuturesUnordered<Tagged<'a, S, E, T>>),
 }
 
-/// The last goes first: else, while one is cancelled, the next would begin.
+/// Drops the last entry first. Otherwise the next call would start while an earlier one is
+/// cancelled.
 impl<S: TaskSet, E: Executor<S> + ?Sized, T> Drop for InFlight<'_, S, E, T> {
     fn drop(&mut self) {
         if let Self::Ordered(entries) = self {
@@ -118,7 +120,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> InFlight<'a, S, E, T> {
         }
     }
 
-    /// Puts entries that take the place of one that is over.
+    /// Inserts entries at the position of a completed entry.
     pub(super) fn replace(&mut self, rest: Vec<Tagged<'a, S, E, T>>) {
         match self {
             Self::Ordered(entries) => rest.into_iter().rev().for_each(|entry| entries.push_front(entry)),
@@ -126,7 +128,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> InFlight<'a, S, E, T> {
         }
     }
 
-    /// What is over, of those in order the oldest; `None` where nothing is under way.
+    /// Returns the next completed submission: the oldest if ordered, `None` if nothing is in
+    /// flight.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<TaggedResult<T>>> {
         match self {
             Self::Ordered(entries) => {

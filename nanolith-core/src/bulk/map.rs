@@ -1,4 +1,4 @@
-//! Plain functions over all of a `Vec`, as one call of a pool.
+//! Plain functions over all items of a `Vec`, as one call of a pool.
 
 use crate::{
     error::CallError,
@@ -9,7 +9,8 @@ use crate::{
 };
 use std::any::Any;
 
-/// A function's work over all of a `Vec`, lazy as every [`Call`]: made by [`map`] and [`map_reduce`].
+/// A function's work over all items of a `Vec`, lazy like every [`Call`]. Made by [`map`] and
+/// [`map_reduce`].
 ///
 /// ```
 /// use nanolith::{Pool, bulk::{self, Mapping}};
@@ -21,12 +22,12 @@ use std::any::Any;
 /// ```
 pub type Mapping<'a, E, R> = Call<'a, Work, E, R>;
 
-/// What `f` makes of each item, in order.
+/// Applies `f` to each item and returns the results in order.
 ///
-/// It is one call of the pool, with a priority, a time limit and a [`Handle`](crate::Handle) as others have. Once it runs, it
-/// splits as rayon's `par_iter` does, over the threads of the pool that have nothing else to do; the pool's figures count one
-/// task. Cancelled, or out of time, it stops before the next item of each thread (where panics unwind; a program that aborts
-/// instead goes through all of them).
+/// This is one call of the pool, with a priority, a time limit and a [`Handle`](crate::Handle) like
+/// other calls. While it runs, it splits over the pool's idle threads, like rayon's `par_iter`; the
+/// pool's metrics count one task. If it is cancelled or times out, each thread stops before its
+/// next item. This needs panics that unwind: a program with `panic = "abort"` processes all items.
 ///
 /// ```
 /// use nanolith::{bulk, prelude::*};
@@ -39,8 +40,8 @@ pub type Mapping<'a, E, R> = Call<'a, Work, E, R>;
 ///
 /// # Errors
 ///
-/// Every way in which a call can end: see [`CallError`]. Where `f` panics, the first panic stops the rest, and the error's
-/// [`At::item`](crate::At::item) tells at which item:
+/// A call can end in every way that [`CallError`] lists. If `f` panics, the first panic stops the
+/// rest, and the error's [`At::item`](crate::At::item) is the index of the item:
 ///
 /// ```
 /// use nanolith::{bulk, prelude::*};
@@ -63,10 +64,12 @@ where
     Call::new(pool, piece, downcast_output)
 }
 
-/// Reduces what `f` makes of the items to one value: `reduce` joins two, of which any may be an `identity`.
+/// Applies `f` to each item and reduces the results to one value. `reduce` joins two values, of
+/// which either may be an `identity`.
 ///
-/// For each thread's share it begins with an `identity`, so that should change nothing; and since it depends on the splitting
-/// which are joined first, though never their order, `reduce` should be associative. Otherwise it is as [`map`].
+/// Each thread's share begins with an `identity`, so joining with it must change nothing. The
+/// splitting decides which values are joined first, but never changes their order, so `reduce`
+/// should be associative. Everything else is as in [`map`].
 ///
 /// ```
 /// use nanolith::{bulk, prelude::*};
@@ -79,7 +82,8 @@ where
 ///
 /// # Errors
 ///
-/// As [`map`]. An item whose joining panics is told too, unless two shares were joined.
+/// The same as for [`map`]. If joining an item panics, the error names the item, unless two shares
+/// were being joined.
 #[track_caller]
 pub fn map_reduce<E, T, R, F, I, G>(pool: &E, items: Vec<T>, f: F, identity: I, reduce: G) -> Mapping<'_, E, R>
 where
@@ -96,7 +100,7 @@ where
     Call::new(pool, piece, downcast_output)
 }
 
-/// Runs all of it within the call of this scope.
+/// Runs the closure `all` within the call of this scope.
 fn run<R: Send + 'static>(
     scope: &mut Scope<Work>,
     all: impl FnOnce(&CallSlot<Work>) -> Result<R, Broken>,
@@ -104,7 +108,7 @@ fn run<R: Send + 'static>(
     let Some(call) = scope.reply.as_ref().map(|reply| reply.slot().clone()) else { return Run::Spawned };
     match all(&call) {
         Ok(result) => Run::Done(Box::new(result)),
-        // The reply that stays in the scope ends it.
+        // The reply stays in the scope, and its drop ends the call.
         Err(Broken::Stopped) => Run::Spawned,
         Err(Broken::Panicked(panic, item)) => {
             let at = call.header.at();

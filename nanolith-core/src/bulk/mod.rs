@@ -1,9 +1,10 @@
-//! Work in bulk: many inputs through one task ([`each`]), or a plain function over a `Vec` ([`map`]).
+//! Bulk work: many inputs through one task ([`each`]), or a plain function over a `Vec` ([`map`]).
 //!
-//! `window` takes inputs and gives results, `source` says where inputs come from, `flight` is what
-//! is under way, `batch` runs many tasks as one call, `pace` says how many, `driver` keeps a window
-//! beside the calls that it borrows. [`each`] stands on the typed calls of any executor; [`map`]
-//! and [`map_reduce`] are calls of a pool by themselves.
+//! `window` takes inputs and returns results, and `source` defines where inputs come from.
+//! `in_flight` holds the submitted calls, `batch` runs many tasks as one call, and `batch_size`
+//! chooses how many. `results` stores the results of a batch. `driver` keeps a window beside the
+//! calls that it borrows. [`each`] works with the typed calls of any executor; [`map`] and
+//! [`map_reduce`] each make one call of a pool.
 
 mod batch;
 mod batch_size;

@@ -1,12 +1,12 @@
-//! The results of a batch: outputs in a row, and the few errors among them apart, so that each output is moved by itself.
+//! The results of a batch. Outputs and errors are stored apart, so that each output is moved alone.
 
 use crate::error::CallError;
 use std::vec;
 
-/// What a batch fills, in order.
+/// The results that a running batch has collected, in order.
 pub(super) struct ResultsBuilder<T> {
     outputs: Vec<T>,
-    /// Each with the number of results before it.
+    /// Each error with the number of results before it.
     errors: Vec<(usize, CallError)>,
 }
 
@@ -29,7 +29,7 @@ impl<T> ResultsBuilder<T> {
         self.outputs.len() + self.errors.len()
     }
 
-    /// To be taken. `first` is the input of the first.
+    /// Returns the results for reading. `first` is the index of the first input.
     pub(super) fn into_results(self, first: usize) -> Results<T> {
         let mut results =
             Results { outputs: self.outputs.into_iter(), errors: self.errors.into_iter(), row: 0, first, given: 0 };
@@ -38,15 +38,15 @@ impl<T> ResultsBuilder<T> {
     }
 }
 
-/// What is taken of it, in order.
+/// Results that are read in order.
 pub(super) struct Results<T> {
     outputs: vec::IntoIter<T>,
     errors: vec::IntoIter<(usize, CallError)>,
-    /// Outputs that come before the next error, or the end.
+    /// The number of outputs before the next error, or before the end.
     row: usize,
-    /// Which input the first result was of.
+    /// The input index of the first result.
     first: usize,
-    /// Results that were given when that row is over.
+    /// The number of results that precede the end of the current row of outputs.
     given: usize,
 }
 
@@ -55,27 +55,27 @@ impl<T> Results<T> {
         ResultsBuilder::for_items(0).into_results(0)
     }
 
-    /// So many times the same error.
+    /// Returns the same error for `count` inputs, starting at the input `first`.
     pub(super) fn all(error: &CallError, count: usize, first: usize) -> Self {
         let errors = (0..count).map(|n| (n, error.clone())).collect();
         ResultsBuilder { outputs: Vec::new(), errors }.into_results(first)
     }
 
-    /// Finds out how long the next row is.
+    /// Computes the length of the next row of outputs.
     fn look(&mut self) {
         let next_error = self.errors.as_slice().first().map(|(place, _)| *place);
         self.row = next_error.map_or(self.outputs.len(), |place| place - self.given);
         self.given += self.row;
     }
 
-    /// The next output of the row.
+    /// Returns the next output of the current row.
     #[inline(always)]
     pub(super) fn next_output(&mut self) -> Option<T> {
         self.row = self.row.checked_sub(1)?;
         self.outputs.next()
     }
 
-    /// The next result.
+    /// Returns the next result.
     pub(super) fn next(&mut self) -> Option<Result<T, CallError>> {
         if let Some(output) = self.next_output() {
             return Some(Ok(output));

@@ -1,4 +1,4 @@
-//! Where inputs come from, and what makes a call of each.
+//! The inputs of a window, and the closure that makes a call for each.
 
 use crate::{executor::Executor, task::TaskSet, typed::Call};
 use futures_util::Stream;
@@ -7,13 +7,14 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Gives calls, one for each input.
+/// A source of calls, one for each input.
 pub(super) trait Source<'a, S: TaskSet, E: Executor<S> + ?Sized + 'a, T> {
-    /// The next call; `None` when there are no more inputs, and not asked again then.
+    /// Returns the next call, or `None` when there are no more inputs. Not called again after
+    /// `None`.
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Option<Call<'a, S, E, T>>>;
 }
 
-/// The inputs of an iterator, pulled on the thread of whoever takes the results.
+/// The inputs of an iterator, pulled on the thread that takes the results.
 pub(super) struct FromIterator<'a, C, I, F> {
     pub(super) calls: &'a C,
     pub(super) inputs: I,

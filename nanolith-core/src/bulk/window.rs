@@ -1,5 +1,5 @@
-//! The window: takes inputs as long as there is room, hands them out, and gives the results back.
-//! [`Each`](super::Each) and [`EachStream`](super::EachStream) ask it by a
+//! [`Window`] takes inputs while there is capacity, submits them, and returns the results.
+//! [`Each`](super::Each) and [`EachStream`](super::EachStream) call it through a
 //! [`Driver`](super::driver::Driver).
 
 use super::{
@@ -34,40 +34,41 @@ use std::{
 
 pub(super) struct Window<'a, S: TaskSet, E: Executor<S> + ?Sized, T, M> {
     source: M,
-    /// The source has no more.
+    /// Whether the source has no more inputs.
     is_over: bool,
     wish: Limits,
     priority: Option<Priority>,
-    /// How it goes on: known with the first call.
+    /// The batch size and limits, known from the first call on.
     pace: Option<BatchSizer>,
     crew: Option<(&'a (dyn Crew + 'a), Arc<dyn Crew>)>,
-    /// Whose that is.
+    /// The executor of the first field of `crew`, as the calls name it.
     executor: Option<&'a E>,
-    /// Made, and not with the executor yet.
+    /// Calls that are made and not submitted yet.
     line: VecDeque<Tagged<'a, S, E, T>>,
     lot: InFlight<'a, S, E, T>,
-    /// Inputs in the two.
+    /// The number of inputs in `line` and `lot`.
     under_way: usize,
-    /// Inputs taken so far.
+    /// The number of inputs taken.
     taken: usize,
-    /// What came with the result that was given.
+    /// The other results of the batch whose first result was returned.
     pub(super) results: Results<T>,
 }
 
-/// A batch that is being filled: its first call, without the task, and all tasks.
+/// A batch that is being filled: the options of its first call, and all tasks.
 struct OpenBatch<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
     executor: &'a E,
     info: &'static TaskInfo,
     extract: fn(S::Output) -> Option<T>,
     priority: Option<Priority>,
-    /// What the call itself says of it, unless all have the same.
+    /// The priority that the call itself sets; `None` if the settings override the priorities of
+    /// all calls.
     asked: Option<Option<Priority>>,
     submitted: &'static Location<'static>,
     tasks: Vec<S::Task>,
 }
 
 impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> OpenBatch<'a, S, E, T> {
-    /// Whether the call is of the same kind, for the same executor.
+    /// Returns whether the call has the same task and priority, and the same executor.
     #[inline(always)]
     fn takes(&self, call: &CallParts<'a, S, E, T>) -> bool {
         let info = S::info(&call.task);
@@ -101,7 +102,7 @@ where
         }
     }
 
-    /// What is under way stays as it is.
+    /// Applies new settings. Calls in flight keep theirs.
     pub(super) fn set(&mut self, settings: Settings) {
         let Settings { wish, priority, unordered } = settings;
         (self.wish, self.priority) = (wish, priority);
@@ -110,9 +111,9 @@ where
         }
     }
 
-    // ----- results out
+    // ----- returning results
 
-    /// The next result, which the thread waits for.
+    /// Blocks until the next result exists and returns it.
     #[inline(never)]
     pub(super) fn wait_next(&mut self) -> Option<Result<T, CallError>> {
         loop {
@@ -127,7 +128,7 @@ where
         }
     }
 
-    /// Waits for one that is over, if any are under way.
+    /// Blocks until one submission is complete. Returns `None` if none is in flight.
     fn wait_lot(&mut self) -> Option<TaggedResult<T>> {
         let entries = match &mut self.lot {
             InFlight::Ordered(entries) => return entries.pop_front().map(Tagged::finish),
@@ -136,7 +137,8 @@ where
         let host = self.executor.and_then(Executor::host);
         let next = poll_fn(|cx| Pin::new(&mut *entries).poll_next(cx));
         block_on::block_on(next, host).unwrap_or_else(|WouldDeadlock| {
-            // There is no thread left that could run them: waited for one by one, each says so.
+            // No thread is left to run these calls. Waiting for each in turn gives each its own
+            // error.
             let mut all = mem::take(entries).into_iter();
             let first = all.next();
             entries.extend(all);
@@ -144,7 +146,7 @@ where
         })
     }
 
-    /// The next result; else `cx` is woken when there is one.
+    /// Returns the next result. If it is pending, `cx` is woken when it exists.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, CallError>>> {
         loop {
             if let Some(result) = self.results.next() {
@@ -163,7 +165,8 @@ where
         }
     }
 
-    /// Something came. A single result is given at once, those of a batch wait to be asked for.
+    /// Records a completed submission. Returns a single result at once; the results of a batch are
+    /// stored in `results`.
     fn on_finished(&mut self, arrival: TaggedResult<T>) -> Option<Result<T, CallError>> {
         let TaggedResult { came, first, count } = arrival;
         self.under_way -= count;
@@ -188,10 +191,10 @@ where
         None
     }
 
-    // ----- inputs in
+    // ----- taking inputs
 
-    /// Takes inputs as long as there is room for them, and some to be had. Does not wait; without `cx` nobody is woken when
-    /// there are more.
+    /// Takes inputs while there is capacity and the source has some ready. Does not block. Without
+    /// `cx`, no waker is registered for later inputs.
     fn fill(&mut self, mut cx: Option<&mut Context<'_>>) {
         loop {
             self.enter(cx.as_deref_mut());
@@ -209,8 +212,9 @@ where
         }
     }
 
-    /// Brings what was made to the executor, in order. Nothing stands in line for room there while something is under way:
-    /// the place might be granted while the one who takes the results is busy, and be kept from others.
+    /// Submits the calls in `line`, in order. While a call is in flight, nothing waits for queue
+    /// room: the queue might grant the room while the consumer of the results is busy, and so
+    /// withhold it from other callers.
     fn enter(&mut self, mut cx: Option<&mut Context<'_>>) {
         while let Some(entry) = self.line.front_mut() {
             let is_in = match cx.as_deref_mut() {
@@ -224,7 +228,8 @@ where
         }
     }
 
-    /// Takes so many inputs, or fewer if there are no more now. Says whether there may be more.
+    /// Takes `room` inputs, or fewer if the source has no more now. Returns whether there may be
+    /// more.
     fn fill_batch(&mut self, room: usize, cx: Option<&mut Context<'_>>) -> bool {
         let nobody = &mut Context::from_waker(Waker::noop());
         let cx = cx.unwrap_or(nobody);
@@ -266,7 +271,8 @@ where
         more
     }
 
-    /// Begins a batch with this call, or makes it one of its own. So many may follow.
+    /// Starts a batch with this call, or submits it as a single call. Up to `more` calls may
+    /// follow.
     #[inline(never)]
     fn open(&mut self, call: CallParts<'a, S, E, T>, more: usize) -> Option<OpenBatch<'a, S, E, T>> {
         self.settle(call.executor);
@@ -276,7 +282,8 @@ where
             return None;
         }
         let CallParts { executor, task, extract, priority, submitted } = call;
-        // One that is to be larger than any other grows as its inputs come: there may be few of them.
+        // A batch with a size above `MAX_BATCH` grows with its inputs, since there may be few of
+        // them.
         let mut tasks = Vec::with_capacity(more.min(batch_size::MAX_BATCH - 1) + 1);
         tasks.push(task);
         let asked = self.priority.is_none().then_some(priority);
@@ -294,7 +301,7 @@ where
         self.enqueue(Submission::One(call), 1);
     }
 
-    /// Finds out how this executor takes them.
+    /// Detects whether this executor accepts batches.
     fn settle(&mut self, executor: &'a E) {
         if self.executor.is_some_and(|known| ptr::addr_eq(known, executor)) {
             return;

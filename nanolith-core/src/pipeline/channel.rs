@@ -1,11 +1,14 @@
-//! What stands between two stages: a bounded queue, whose places are the credits of those before it.
+//! The bounded queue between two stages. Its free places are the credits of the stage before it.
 //!
-//! Whole batches go in and out under one lock. Wakers come out of it and are used after its release:
+//! Whole batches go in and out under one lock. Wakers leave the lock and run after its release:
 //!
-//! - a reader that sleeps is woken by what comes in. One is; it wakes the next, if it leaves something. A writer that is
-//!   about to bring more may put that off ([`WakeTiming::Deferred`]), and rings before it rests;
-//! - a writer that sleeps is woken when a place is free, in a large link a quarter of them, or when a reader is about to
-//!   sleep.
+//! - A sleeping reader is woken by new items. Only one reader is woken; it wakes the next if it
+//!   leaves
+//! items. A writer that is about to push more may defer the wake-up ([`WakeTiming::Deferred`]). It
+//! then calls [`ring`](Writer::ring) before it waits.
+//! - A sleeping writer is woken when a place is free. In a large queue it is woken when a quarter
+//!   of the
+//! places is free, or when a reader is about to sleep.
 
 use super::stage_stats::StageMetrics;
 use crate::{
@@ -22,22 +25,22 @@ use std::{
     task::{Context, Poll},
 };
 
-/// What goes over a link, with the number of the input that it was made of.
+/// An item in a queue, with the index of the input that it was made from.
 pub(super) type Item<T> = (u64, T);
 
-/// Nobody reads any more.
+/// The error of a push when all readers are gone, or the queue is shut.
 #[derive(Debug)]
 pub(super) struct Closed;
 
-/// When a reader is told of what came in.
+/// When a push wakes a reader.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum WakeTiming {
     Now,
-    /// Once the link is half full; the writer rings before it rests.
+    /// Once the queue is half full. The writer calls [`Writer::ring`] before it waits.
     Deferred,
 }
 
-/// Makes a link of so many places, at least one.
+/// Makes a queue of `places` places, at least one.
 pub(super) fn link<T>(places: usize, gauge: Arc<StageMetrics>) -> (Writer<T>, Reader<T>) {
     let state = State {
         queue: VecDeque::new(),
@@ -58,65 +61,65 @@ pub(super) fn link<T>(places: usize, gauge: Arc<StageMetrics>) -> (Writer<T>, Re
 struct StageQueue<T> {
     state: Deferred<State<T>>,
     places: usize,
-    /// The figures of the stage that reads.
+    /// The metrics of the stage that reads.
     gauge: Arc<StageMetrics>,
-    /// How many items ever came in. ORDERING: Relaxed, a figure; changed under the lock alone.
+    /// The total number of items pushed. ORDERING: Relaxed, a figure; changed under the lock alone.
     total: Arc<AtomicU64>,
 }
 
 struct State<T> {
     queue: VecDeque<Item<T>>,
-    /// Places of what was taken and is not used up.
+    /// Places of items that were taken and are not released yet.
     held: usize,
     writers: usize,
     readers: usize,
-    /// How many ends there ever were, which gives each its number.
+    /// The number of ends ever made. It gives each end its id.
     ends: usize,
-    /// Nothing more comes in.
+    /// Whether the queue accepts no more items.
     shut: bool,
-    /// How many batches were taken.
+    /// The number of batches taken.
     batches: u64,
-    /// Those who read, and those who write.
+    /// The waiting readers and the waiting writers.
     asleep: [QueueWaiters; 2],
     looked: DepthSample,
 }
 
-/// The moment of the last look at the depth, and what was seen.
+/// The time of the last sample of the depth, and the depth at that time.
 #[derive(Default)]
 struct DepthSample {
     at: u64,
     depth: usize,
 }
 
-/// Ends that wait, the longest waiting first.
+/// Waiting ends, in the order in which they began to wait.
 #[derive(Default)]
 struct QueueWaiters {
     waiting: WaiterSet,
     keys: BTreeMap<usize, WaiterKey>,
 }
 
-/// A link of so many places is for items of which many come in a row.
+/// A queue with at least this number of places is made for many items in a row.
 const LARGE: usize = 16;
 
 const READERS: usize = 0;
 const WRITERS: usize = 1;
 
 impl QueueWaiters {
-    /// The end with this number waits.
+    /// Registers the waiting end `id`.
     fn add(&mut self, id: usize, waker: NewWaker, after: &mut AfterUnlock) {
         let mut key = self.keys.get(&id).copied();
         self.waiting.register(&mut key, waker, after);
         self.keys.extend(key.map(|key| (id, key)));
     }
 
-    /// The end with this number goes. A notification that it has not used goes to the next.
+    /// Removes the end `id`. If it leaves a notification unused, the next waiter gets it.
     fn remove(&mut self, id: usize, after: &mut AfterUnlock) {
         if self.waiting.remove(&mut self.keys.remove(&id), after) {
             self.waiting.notify_one(after);
         }
     }
 
-    /// The end with this number has what it waited for.
+    /// Removes the end `id`, which has what it waited for.
     fn finish(&mut self, id: usize, after: &mut AfterUnlock) {
         if let Some(key) = self.keys.remove(&id) {
             self.waiting.remove(&mut Some(key), after);
@@ -129,7 +132,8 @@ impl<T> StageQueue<T> {
         self.places.saturating_sub(state.queue.len() + state.held)
     }
 
-    /// Something came in, to a queue that held `before`. Wakes a reader, if it is worth its while.
+    /// Records a push to a queue that held `before` items. Wakes a reader, unless the wake-up is
+    /// deferred.
     #[inline]
     fn on_push(&self, state: &mut State<T>, before: usize, ring: WakeTiming, after: &mut AfterUnlock) {
         let depth = state.queue.len();
@@ -143,10 +147,11 @@ impl<T> StageQueue<T> {
         }
     }
 
-    /// Something went out, from a queue that held `before`.
+    /// Records a take from a queue that held `before` items.
     fn on_pop(&self, state: &mut State<T>, before: usize, now: u64, after: &mut AfterUnlock) {
         let depth = state.queue.len();
-        // How long the items waited in all is the area under the depth; between two looks it is taken as a straight line.
+        // The total waiting time of the items is the area under the depth. Between two samples, the
+        // depth is taken as a straight line.
         let lasted = now.saturating_sub(state.looked.at);
         let area = lasted.saturating_mul((state.looked.depth + before) as u64) / 2;
         state.looked = DepthSample { at: now, depth };
@@ -157,7 +162,7 @@ impl<T> StageQueue<T> {
         self.on_space(state, after);
     }
 
-    /// Wakes the writers if it is worth their while.
+    /// Wakes the writers if enough places are free.
     fn on_space(&self, state: &mut State<T>, after: &mut AfterUnlock) {
         let enough = if self.places < LARGE { 1 } else { self.places / 4 };
         if self.free(state) >= enough {
@@ -173,17 +178,17 @@ impl<T> StageQueue<T> {
     }
 }
 
-/// The writing end. With the last of its clones nothing more comes in.
+/// The writing end. When its last clone is dropped, the queue accepts no more items.
 pub(super) struct Writer<T> {
     link: Arc<StageQueue<T>>,
     id: usize,
 }
 
 impl<T> Writer<T> {
-    /// Puts an item in, if there is room for it; gives it back else.
+    /// Pushes an item if there is room, and returns it otherwise.
     #[inline]
     pub(super) fn try_push(&self, item: Item<T>) -> Result<(), Result<Item<T>, Closed>> {
-        let mut item = Some(item); // what finds no place drops after the release
+        let mut item = Some(item); // an item without room drops after the release
         self.link.state.with(|state, after| {
             if state.shut || state.readers == 0 {
                 return Err(Err(Closed));
@@ -198,14 +203,14 @@ impl<T> Writer<T> {
         })
     }
 
-    /// Puts the items in, as there is room for them.
+    /// Pushes the items, waiting for room.
     pub(super) fn poll_push(
         &self,
         cx: &mut Context<'_>,
         items: &mut VecDeque<Item<T>>,
         ring: WakeTiming,
     ) -> Poll<Result<(), Closed>> {
-        let mut new = None; // what is not needed of it drops after the release
+        let mut new = None; // a waker that is not needed drops after the release
         loop {
             let polled = self.link.state.with(|state, after| {
                 if state.shut || state.readers == 0 {
@@ -231,7 +236,7 @@ impl<T> Writer<T> {
         }
     }
 
-    /// Wakes a reader, if there is something to read.
+    /// Wakes a reader if the queue has items.
     pub(super) fn ring(&self) {
         self.link.state.with(|state, after| {
             if !state.queue.is_empty() {
@@ -242,12 +247,13 @@ impl<T> Writer<T> {
 }
 
 impl<T: Send + 'static> Writer<T> {
-    /// Counts what comes in.
+    /// Returns the counter of pushed items.
     pub(super) fn total(&self) -> Arc<AtomicU64> {
         self.link.total.clone()
     }
 
-    /// What shuts the link: nothing more comes in, and what is in it is still read.
+    /// Returns a closure that shuts the queue. It then accepts no more items; its items are still
+    /// read.
     pub(super) fn to_shut(&self) -> Box<dyn FnOnce() + Send> {
         let link = self.link.clone();
         Box::new(move || link.shut())
@@ -278,13 +284,13 @@ impl<T> Drop for Writer<T> {
     }
 }
 
-/// How much a reader takes.
+/// How many items a reader takes.
 #[derive(Clone, Copy)]
 pub(super) struct Take {
-    /// Fewer are taken only if no more come.
+    /// The least number of items. Fewer are taken only if no more follow.
     pub(super) least: usize,
     pub(super) most: usize,
-    /// Whether their places stay taken until [`Reader::release`].
+    /// Whether the items keep their places until [`Reader::release`].
     pub(super) hold: bool,
 }
 
@@ -294,7 +300,7 @@ impl Take {
     }
 }
 
-/// The reading end. With the last of its clones, what is in the link is dropped.
+/// The reading end. When its last clone is dropped, the items in the queue are dropped.
 pub(super) struct Reader<T> {
     link: Arc<StageQueue<T>>,
     id: usize,
@@ -305,12 +311,12 @@ impl<T> Reader<T> {
         self.link.places
     }
 
-    /// How many wait to be read.
+    /// Returns the number of items in the queue.
     pub(super) fn depth(&self) -> usize {
         self.link.state.with(|state, _| state.queue.len())
     }
 
-    /// Takes the next items; gives their number among the batches. `None`: there are no more.
+    /// Takes the next items and returns the number of this batch. `None`: no more items follow.
     pub(super) fn poll_take(
         &self,
         cx: &mut Context<'_>,
@@ -318,7 +324,7 @@ impl<T> Reader<T> {
         into: &mut VecDeque<Item<T>>,
         now: u64,
     ) -> Poll<Option<u64>> {
-        let mut new = None; // what is not needed of it drops after the release
+        let mut new = None; // a waker that is not needed drops after the release
         loop {
             let polled = self.link.state.with(|state, after| {
                 let before = state.queue.len();
@@ -350,7 +356,7 @@ impl<T> Reader<T> {
         }
     }
 
-    /// Items that were held are used up: their places are free.
+    /// Releases the places of `count` items that were held.
     pub(super) fn release(&self, count: usize) {
         self.link.state.with(|state, after| {
             state.held -= count;

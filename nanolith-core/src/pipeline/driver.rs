@@ -1,4 +1,5 @@
-//! A pipeline as it runs: what its stages, its ends and those who watch or stop it share.
+//! [`Driver`] is the shared state of a running pipeline: its stages, ends, figures and stop
+//! handles.
 
 use super::{
     error::{Cause, ItemError, OnError},
@@ -26,11 +27,11 @@ use std::{
 };
 
 pub(super) struct Driver {
-    /// The input, which is no stage.
+    /// The metrics of the input, which is not a stage.
     pub(super) input: Arc<StageMetrics>,
-    /// Items that came from the input, once it has begun.
+    /// The number of items taken from the input, set when the pipeline starts.
     taken: OnceLock<Arc<AtomicU64>>,
-    /// Items that the consumer got. ORDERING: Relaxed, a figure.
+    /// The number of results that the consumer took. ORDERING: Relaxed, a figure.
     pub(super) delivered: AtomicU64,
     stages: Mutex<Vec<Arc<StageMetrics>>>,
     cancelled: AtomicBool,
@@ -40,16 +41,16 @@ pub(super) struct Driver {
 #[derive(Default)]
 struct State {
     on_error: OnError,
-    /// The stages at work, to be cancelled, and the input that is a stream.
+    /// The running stages, kept to cancel them. `input` is the task of an input that is a stream.
     tasks: Vec<Task<()>>,
     input: Option<Task<()>>,
     /// Ends the input.
     shut: Option<Box<dyn FnOnce() + Send>>,
     stopped: bool,
-    /// How many of the tasks there still are, and the wait for none.
+    /// The number of tasks that have not ended. `waiter` waits for zero.
     live: usize,
     waiter: SingleWaiter,
-    /// What ends the pipeline, and whether that was told.
+    /// The error that ends the pipeline. It is taken when the consumer gets it.
     fatal: Option<ItemError>,
     collected: Vec<ItemError>,
     failed: u64,
@@ -57,7 +58,7 @@ struct State {
     ended: Option<Instant>,
 }
 
-/// Part of a pipeline that a pool drives.
+/// A part of a pipeline that a pool polls.
 pub(super) trait Work: Send + 'static {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }
@@ -78,7 +79,7 @@ impl Driver {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    // ----- its stages
+    // ----- stages
 
     pub(super) fn add_stage(&self) -> Arc<StageMetrics> {
         let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,14 +96,14 @@ impl Driver {
         self.state().on_error = on_error;
     }
 
-    // ----- its course
+    // ----- start and end
 
-    /// Items that were taken from the input.
+    /// Returns the number of items taken from the input.
     pub(super) fn taken(&self) -> u64 {
         self.taken.get().map_or(0, |taken| taken.load(Ordering::Relaxed))
     }
 
-    /// It starts; `taken` counts what comes from the input, and `shut` ends it.
+    /// Starts the pipeline. `taken` counts the items from the input, and `shut` ends the input.
     pub(super) fn begin(&self, taken: Arc<AtomicU64>, shut: Box<dyn FnOnce() + Send>) {
         self.taken.get_or_init(|| taken);
         let mut state = self.state();
@@ -115,7 +116,7 @@ impl Driver {
         }
     }
 
-    /// Has `pool` drive `work`, until it is over or cancelled.
+    /// Spawns `work` on `pool`, until it completes or is cancelled.
     pub(super) fn spawn(self: &Arc<Self>, pool: &Pool, priority: Priority, stage: &Arc<StageMetrics>, work: impl Work) {
         let task = self.worker(pool, priority, stage, work);
         let mut state = self.state();
@@ -127,7 +128,7 @@ impl Driver {
         }
     }
 
-    /// The same for an input that is a stream, which ends with the input.
+    /// Like [`spawn`](Self::spawn), for an input that is a stream. The task ends with the input.
     pub(super) fn spawn_input(self: &Arc<Self>, pool: &Pool, work: impl Work) {
         let task = self.worker(pool, Priority::Immediate, &self.input, work);
         let mut state = self.state();
@@ -152,11 +153,12 @@ impl Driver {
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
-        // ORDERING: Relaxed, who misses it now sees it next time; what is to be seen with it is under the lock.
+        // ORDERING: Relaxed. A thread that misses the store sees it at its next check; all state
+        // that must be seen with it is under the lock.
         self.cancelled.load(Ordering::Relaxed)
     }
 
-    /// Takes no more from the input; what was taken comes out.
+    /// Stops taking items from the input. Items that were taken come out.
     pub(super) fn stop(&self) {
         let mut state = self.state();
         state.stopped = true;
@@ -169,7 +171,7 @@ impl Driver {
         self.state().stopped || self.is_cancelled()
     }
 
-    /// Ends everything now: calls in flight are cancelled, and what is on its way is dropped.
+    /// Cancels the calls in flight and drops the items between stages.
     pub(super) fn cancel(&self) {
         let mut state = self.state();
         self.cancelled.store(true, Ordering::Relaxed);
@@ -179,7 +181,7 @@ impl Driver {
         drop(tasks);
     }
 
-    /// Waits until no stage is at work any more.
+    /// Waits until no stage runs.
     pub(super) fn poll_over(&self, cx: &mut Context<'_>) -> Poll<()> {
         let (waker, mut after) = (NewWaker::of(cx.waker()), AfterUnlock::<Infallible>::default());
         let mut state = self.state();
@@ -194,15 +196,15 @@ impl Driver {
         Poll::Ready(())
     }
 
-    /// The wait for its end is over, or given up.
+    /// Removes the waiter for the end, when the wait has ended or is given up.
     pub(super) fn forget_waiter(&self) {
         let mut after = AfterUnlock::<Infallible>::default(); // acts after the release
         self.state().waiter.remove(&mut after);
     }
 
-    // ----- its errors
+    // ----- errors
 
-    /// Items have failed at a stage.
+    /// Records that `count` items failed at a stage.
     pub(super) fn failed(&self, stage: &StageMetrics, index: u64, count: usize, cause: Cause) {
         stage.failed(count as u64);
         let error = ItemError::new(stage, index, count, cause);
@@ -221,11 +223,13 @@ impl Driver {
                 None
             }
         };
-        // The user's own error may panic as it goes; the stage whose others wait for it goes on all the same.
+        // The drop of a user's error may panic. The stage must go on, because other items wait for
+        // it.
         unwind::ignore_panics(|| drop(unused));
     }
 
-    /// The pipeline cannot go on: it takes no more, and ends with this once what it has came out.
+    /// Records a panic that ends the pipeline. The pipeline takes no more items. Items that were
+    /// taken come out, and then this error.
     pub(super) fn on_panic(&self, at: &StageMetrics, index: u64, cause: Cause) {
         at.failed(1);
         let error = ItemError::new(at, index, 1, cause);
@@ -249,7 +253,7 @@ impl Driver {
         self.state().failed
     }
 
-    /// How long it has run, or ran.
+    /// Returns how long the pipeline has run, or ran.
     pub(super) fn elapsed(&self) -> Duration {
         let state = self.state();
         let until = state.ended.unwrap_or_else(clock::instant);
@@ -257,7 +261,7 @@ impl Driver {
     }
 }
 
-/// The first error counts; gives the one that is not needed.
+/// Stores the first error. Returns the error that is not stored.
 fn put(fatal: &mut Option<ItemError>, error: ItemError) -> Option<ItemError> {
     match fatal {
         Some(_) => Some(error),
@@ -268,7 +272,7 @@ fn put(fatal: &mut Option<ItemError>, error: ItemError) -> Option<ItemError> {
     }
 }
 
-/// Dropping the task cancels it.
+/// Ends the input. Dropping its task cancels the task.
 fn end_input(input: Option<Task<()>>, shut: Option<Box<dyn FnOnce() + Send>>) {
     if let Some(shut) = shut {
         shut();
@@ -276,10 +280,10 @@ fn end_input(input: Option<Task<()>>, shut: Option<Box<dyn FnOnce() + Send>>) {
     drop(input);
 }
 
-/// A stage's part at work. Its ends of links go before the run hears that it is over.
+/// The part of a stage that runs as a task. It drops its queue ends before it reports its end.
 struct Worker<W> {
     work: Option<W>,
-    /// Whether the work has come to its end.
+    /// Whether the work is complete.
     is_over: bool,
     stage: Arc<StageMetrics>,
     run: Arc<Driver>,
@@ -299,7 +303,7 @@ impl<W: Work> Worker<W> {
 
 impl<W> Drop for Worker<W> {
     fn drop(&mut self) {
-        // Without an error, what is dropped with its simulation would look complete.
+        // Without an error, a pipeline that is dropped with its simulation would look complete.
         if !self.is_over && sim_runtime::is_past_grace() && !self.run.is_stopped() {
             self.run.on_panic(&self.stage, 0, Cause::SimulationOver);
         }

@@ -1,4 +1,4 @@
-//! What the calls of a stage are made of: one item each, or a batch.
+//! Takes the items for a stage's calls from the queue before it: one item for a call, or a batch.
 
 use super::{
     batch_size::Size,
@@ -13,23 +13,23 @@ use std::{
     time::Duration,
 };
 
-/// What one call is made of.
+/// The input of one call.
 pub(super) struct InputItem<I> {
     pub(super) payload: I,
-    /// The first item.
+    /// The index of the first item; `count` is the number of items.
     pub(super) index: u64,
     pub(super) count: usize,
 }
 
-/// Takes the next from a link.
+/// Takes the input of the next call from a queue.
 pub(super) trait Input<I>: Send + 'static {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<InputItem<I>>>;
 
-    /// A call of so many items took so long, in nanoseconds.
+    /// Records that a call of `count` items took `nanos` nanoseconds.
     fn ran(&mut self, count: usize, nanos: u64);
 }
 
-/// An item a call.
+/// One item for each call.
 pub(super) struct SingleInput<I> {
     input: Reader<I>,
     taken: VecDeque<Item<I>>,
@@ -50,13 +50,14 @@ impl<I: Send + 'static> Input<I> for SingleInput<I> {
     fn ran(&mut self, _: usize, _: u64) {}
 }
 
-/// As many items a call as wait, up to a size that follows what the calls take.
+/// Several items for each call: as many as wait, up to a size that follows the run times of the
+/// calls.
 pub(super) struct BatchInput<I> {
     input: Reader<I>,
     taken: VecDeque<Item<I>>,
     size: Size,
     gauge: Arc<StageMetrics>,
-    /// How long a call should take, and how long too few items wait for more at most.
+    /// The target duration of a call. It is also the maximum time that too few items wait for more.
     latency: Duration,
     waits: Option<Limit>,
 }
@@ -66,7 +67,7 @@ impl<I> BatchInput<I> {
         Self { input, taken: VecDeque::new(), size, gauge, latency, waits: None }
     }
 
-    /// How many there must be. Fewer are enough once they have waited for long.
+    /// Returns how many items a call needs. One is enough once items have waited for `latency`.
     fn least(&mut self, cx: &mut Context<'_>) -> usize {
         let least = self.size.least();
         let depth = if least > 1 { self.input.depth() } else { 0 };
@@ -84,7 +85,7 @@ impl<I: Send + 'static> Input<Vec<I>> for BatchInput<I> {
         loop {
             let take = Take { least: self.least(cx), most: self.size.now(), hold: false };
             let Poll::Ready(taken) = self.input.poll_take(cx, take, &mut self.taken, clock::now()) else {
-                // The first items may have come just now, and their wait begins.
+                // The first items may have arrived during this poll. Then their wait starts now.
                 let depth = if self.size.least() > 1 && self.waits.is_none() { self.input.depth() } else { 0 };
                 if depth > 0 {
                     continue;

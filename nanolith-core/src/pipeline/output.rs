@@ -1,4 +1,4 @@
-//! What comes out of a running pipeline. Dropped, the pipeline is cancelled.
+//! The reading side of a running pipeline. Dropping it cancels the pipeline.
 
 use super::{
     channel::{Item, Reader, Take},
@@ -13,13 +13,13 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// How many results are taken from the link at once, of which they keep their places.
+/// The maximum number of results taken from the last queue at once. They keep their queue places.
 const CHUNK: usize = 128;
 
 pub(super) struct Output<T> {
     pub(super) run: Arc<Driver>,
     results: Reader<T>,
-    /// Taken from the link. Their places are free once all are used.
+    /// Results taken from the queue. Their places are released when all of them are used.
     taken: VecDeque<Item<T>>,
     held: usize,
     over: bool,
@@ -30,7 +30,7 @@ impl<T> Output<T> {
         Self { run, results, taken: VecDeque::new(), held: 0, over: false }
     }
 
-    /// The next result that is in hand.
+    /// Returns the next result that is already taken from the queue.
     #[inline]
     pub(super) fn next_in_hand(&mut self) -> Option<T> {
         let (_, item) = self.taken.pop_front()?;
@@ -42,7 +42,7 @@ impl<T> Output<T> {
         Some(item)
     }
 
-    /// The next result; an error is the last.
+    /// Returns the next result; an error is the last.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, ItemError>>> {
         loop {
             if let Some(item) = self.next_in_hand() {
@@ -63,7 +63,7 @@ impl<T> Output<T> {
         }
     }
 
-    /// What became of it.
+    /// Returns the report so far. Collected errors move into it.
     pub(super) fn report(&self) -> Report {
         Report::of(&self.run)
     }

@@ -1,4 +1,5 @@
-//! The ends of a pipeline: where its results go.
+//! The final operations of a pipeline: `for_each`, `collect`, an iterator or a stream over its
+//! results.
 
 use super::{
     error::ItemError,
@@ -18,10 +19,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// After so many results in a row others of the same runtime have their turn.
+/// The number of results after which a poll yields to other tasks of the same runtime.
 const TURN: usize = 128;
 
-/// A pipeline, from before its start to its end.
+/// The state of a pipeline, from its plan to its end.
 enum SinkState<T> {
     Planned(Plan<T>),
     Running(Output<T>),
@@ -41,7 +42,7 @@ impl<T: Send + 'static> SinkState<T> {
         }
     }
 
-    /// Gives each result to `consume`, until all are through.
+    /// Passes each result to `consume` until there are no more.
     fn poll_each(&mut self, cx: &mut Context<'_>, mut consume: impl FnMut(T)) -> Poll<Result<Report, ItemError>> {
         for _ in 0..TURN {
             let output = self.start();
@@ -62,7 +63,7 @@ impl<T: Send + 'static> SinkState<T> {
         Poll::Pending
     }
 
-    /// The same, blocking.
+    /// Like [`poll_each`](Self::poll_each), but blocks.
     fn each(&mut self, mut consume: impl FnMut(T)) -> Result<Report, ItemError> {
         let output = self.start();
         loop {
@@ -79,7 +80,8 @@ impl<T: Send + 'static> SinkState<T> {
     }
 }
 
-/// Runs a pipeline, and gives each result to a function: made by [`Pipeline::for_each`](super::Pipeline::for_each).
+/// Runs a pipeline and passes each result to a function. Made by
+/// [`Pipeline::for_each`](super::Pipeline::for_each).
 ///
 /// ```
 /// use nanolith::{GlobalPool, pipeline::{ForEach, Pipeline}};
@@ -94,7 +96,7 @@ impl<T: Send + 'static> SinkState<T> {
 ///
 /// # Cancel safety
 ///
-/// Dropped, the pipeline is cancelled.
+/// Dropping this future cancels the pipeline.
 #[must_use = "a pipeline does nothing until awaited or waited on"]
 pub struct ForEach<T, F> {
     course: SinkState<T>,
@@ -108,16 +110,18 @@ impl<T: Send + 'static, F: FnMut(T)> ForEach<T, F> {
         Self { course: SinkState::Planned(plan), consume }
     }
 
-    /// Starts the pipeline and blocks until it is over. The function runs on this thread. Within a task, the task's slot is
-    /// lent while there is nothing to consume.
+    /// Starts the pipeline and blocks until it ends. The function runs on this thread. Within a
+    /// task, the task's slot is released while there is no result to consume.
     ///
     /// # Errors
     ///
-    /// [`ItemError`]: the first, under [`OnError::Stop`](super::OnError::Stop), or that of an input that panicked.
+    /// [`ItemError`]: the first error under [`OnError::Stop`](super::OnError::Stop), or that of an
+    ///   input
+    /// that panicked.
     ///
     /// # Panics
     ///
-    /// A panic of the function passes through, and cancels the pipeline.
+    /// A panic of the function propagates and cancels the pipeline.
     pub fn wait(mut self) -> Result<Report, ItemError> {
         self.course.each(self.consume)
     }
@@ -138,7 +142,8 @@ impl<T, F> fmt::Debug for ForEach<T, F> {
     }
 }
 
-/// All results of a pipeline, and its report: what [`Pipeline::collect`](super::Pipeline::collect) gives.
+/// All results of a pipeline, and its report. Returned by
+/// [`Pipeline::collect`](super::Pipeline::collect).
 ///
 /// ```
 /// use nanolith::{GlobalPool, pipeline::{Collected, Pipeline}};
@@ -150,9 +155,9 @@ impl<T, F> fmt::Debug for ForEach<T, F> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Collected<T> {
-    /// The results, in order where each stage keeps it.
+    /// The results, in the order of the inputs if each stage keeps the order.
     pub items: Vec<T>,
-    /// What became of the pipeline.
+    /// The report of the pipeline.
     pub report: Report,
 }
 
@@ -173,7 +178,7 @@ impl<T> IntoIterator for Collected<T> {
     }
 }
 
-/// Runs a pipeline, and keeps its results: made by [`Pipeline::collect`](super::Pipeline::collect).
+/// Runs a pipeline and stores its results. Made by [`Pipeline::collect`](super::Pipeline::collect).
 ///
 /// ```
 /// use nanolith::{GlobalPool, pipeline::{Collect, Pipeline}};
@@ -186,7 +191,7 @@ impl<T> IntoIterator for Collected<T> {
 ///
 /// # Cancel safety
 ///
-/// Dropped, the pipeline is cancelled.
+/// Dropping this future cancels the pipeline.
 #[must_use = "a pipeline does nothing until awaited or waited on"]
 pub struct Collect<T> {
     course: SinkState<T>,
@@ -200,11 +205,12 @@ impl<T: Send + 'static> Collect<T> {
         Self { course: SinkState::Planned(plan), items: Vec::new() }
     }
 
-    /// Starts the pipeline and blocks until it is over. Within a task, the task's slot is lent meanwhile.
+    /// Starts the pipeline and blocks until it ends. Within a task, the task's slot is released
+    /// during the wait.
     ///
     /// # Errors
     ///
-    /// As [`ForEach::wait`]. The results until then are dropped.
+    /// The same as for [`ForEach::wait`]. The results before the error are dropped.
     pub fn wait(mut self) -> Result<Collected<T>, ItemError> {
         let report = self.course.each(|item| self.items.push(item))?;
         Ok(Collected { items: self.items, report })
@@ -230,19 +236,19 @@ impl<T> fmt::Debug for Collect<T> {
 macro_rules! running {
     ($name:ident) => {
         impl<T> $name<T> {
-            /// Looks at its stages, from any thread.
+            /// Returns a handle that reads the figures of the stages, from any thread.
             #[must_use]
             pub fn figures(&self) -> Figures {
                 Figures::of(&self.output.run)
             }
 
-            /// Ends it, from any thread.
+            /// Returns a handle that stops the pipeline, from any thread.
             #[must_use]
             pub fn stop_handle(&self) -> StopHandle {
                 StopHandle::of(&self.output.run)
             }
 
-            /// What became of it so far. The errors that were collected go into it.
+            /// Returns the report so far. Collected errors move into it.
             #[must_use]
             pub fn report(&self) -> Report {
                 self.output.report()
@@ -259,8 +265,8 @@ macro_rules! running {
     };
 }
 
-/// The results of a running pipeline, by blocking for each; an error is the last: made by iterating over a
-/// [`Pipeline`](super::Pipeline).
+/// The results of a running pipeline, as an iterator that blocks for each; an error is the last
+/// item. Made by iterating over a [`Pipeline`](super::Pipeline).
 ///
 /// ```
 /// use nanolith::{GlobalPool, pipeline::{Iter, Pipeline}};
@@ -269,7 +275,7 @@ macro_rules! running {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Dropped before its end, the pipeline is cancelled.
+/// Dropping it before its end cancels the pipeline.
 #[must_use = "dropped, the pipeline is cancelled"]
 pub struct Iter<T> {
     output: Output<T>,
@@ -294,7 +300,7 @@ impl<T> Iterator for Iter<T> {
     }
 }
 
-/// The results of a running pipeline as a `Stream`; an error is the last: made by
+/// The results of a running pipeline as a `Stream`; an error is the last item. Made by
 /// [`Pipeline::into_stream`](super::Pipeline::into_stream).
 ///
 /// ```
@@ -307,7 +313,7 @@ impl<T> Iterator for Iter<T> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Dropped before its end, the pipeline is cancelled.
+/// Dropping it before its end cancels the pipeline.
 #[must_use = "dropped, the pipeline is cancelled"]
 pub struct Results<T> {
     output: Output<T>,

@@ -1,4 +1,4 @@
-//! What a stage counts while it runs. [`super::stats`] shows it to others.
+//! The counters of a running stage. [`super::stats`] is their public view.
 
 use crate::{meta::task_info::TaskInfo, time::clock};
 use std::{
@@ -9,31 +9,31 @@ use std::{
     time::Duration,
 };
 
-/// ORDERING: all are Relaxed, figures that others look at.
+/// The counters of a stage. ORDERING: all are Relaxed, figures for observers.
 pub(super) struct StageMetrics {
     name: OnceLock<Arc<str>>,
-    /// The name of one that has been given none.
+    /// The default name, used if no name is set.
     place: Arc<str>,
     depth: AtomicUsize,
     taken: AtomicU64,
-    /// How long all that were taken have waited, in nanoseconds.
+    /// How long all items that were taken have waited, in nanoseconds.
     waited: AtomicU64,
     in_flight: AtomicUsize,
     batch: AtomicUsize,
     tally: Mutex<Tally>,
 }
 
-/// What is counted when something is done.
+/// The counts that change when calls end.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Tally {
     pub(super) done: u64,
     pub(super) errors: u64,
-    /// How long they ran in all, in nanoseconds.
+    /// How long all items ran, in nanoseconds.
     pub(super) ran: u64,
     rate: RateEstimator,
 }
 
-/// What was done lately.
+/// The number of items done recently.
 #[derive(Clone, Copy, Default)]
 struct RateEstimator {
     since: u64,
@@ -41,7 +41,7 @@ struct RateEstimator {
     before: Option<f64>,
 }
 
-/// So long is lately, in nanoseconds.
+/// The length of the measured interval, in nanoseconds.
 const RATE_WINDOW: u64 = 250_000_000;
 
 impl RateEstimator {
@@ -84,12 +84,12 @@ impl StageMetrics {
         })
     }
 
-    /// Gives it a name, if it has none.
+    /// Sets the name, if none is set.
     pub(super) fn name_it(&self, name: impl FnOnce() -> Arc<str>) {
         self.name.get_or_init(name);
     }
 
-    /// Names it after its task, if it has no name.
+    /// Names the stage after its task, if no name is set.
     pub(super) fn name_after(&self, task: Option<&TaskInfo>) {
         if let Some(task) = task.filter(|_| self.name.get().is_none()) {
             self.name_it(|| task.name().into());
@@ -104,7 +104,8 @@ impl StageMetrics {
         self.depth.store(depth, Relaxed);
     }
 
-    /// So many were taken, after so long a wait in all; `depth` are left. Under the link's lock, so nobody else writes.
+    /// Records that `count` items were taken after waiting `waited` nanoseconds in total; `depth`
+    /// are left. Called under the queue's lock, so no other thread writes these counters.
     pub(super) fn record_dequeued(&self, count: usize, depth: usize, waited: u64) {
         self.depth.store(depth, Relaxed);
         self.in_flight.fetch_add(count, Relaxed);
@@ -112,7 +113,7 @@ impl StageMetrics {
         self.waited.store(self.waited.load(Relaxed).saturating_add(waited), Relaxed);
     }
 
-    /// So many are in flight no more.
+    /// Records that `count` items are no longer in flight.
     pub(super) fn record_finished(&self, count: usize) {
         self.in_flight.fetch_sub(count, Relaxed);
     }
@@ -125,7 +126,7 @@ impl StageMetrics {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// So many are done, which took so long in all.
+    /// Records that `done` items are done and ran for `ran` nanoseconds in total.
     pub(super) fn done(&self, done: u64, ran: u64, now: u64) {
         let mut tally = self.tally();
         tally.done += done;
@@ -133,7 +134,7 @@ impl StageMetrics {
         tally.rate.done(done, now);
     }
 
-    /// So many have failed.
+    /// Records that `count` items failed.
     pub(super) fn failed(&self, count: u64) {
         self.tally().errors += count;
     }
@@ -158,7 +159,7 @@ fn mean(nanos: u64, count: u64) -> Duration {
     Duration::from_nanos(nanos.checked_div(count).unwrap_or(0))
 }
 
-/// A gauge, as it stood at one moment.
+/// The counters at one moment.
 pub(super) struct StageSnapshot {
     pub(super) depth: usize,
     pub(super) in_flight: usize,

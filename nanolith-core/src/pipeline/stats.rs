@@ -1,4 +1,4 @@
-//! What a pipeline is at, for whoever wonders, and what became of it.
+//! The public figures of a pipeline: live ones by stage, and the report at its end.
 
 use super::{
     driver::Driver,
@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-/// Looks at a pipeline's stages while it runs, from any thread: made by [`Pipeline::figures`](super::Pipeline::figures).
+/// Reads the figures of a pipeline's stages while it runs, from any thread. Made by
+/// [`Pipeline::figures`](super::Pipeline::figures).
 ///
 /// ```
 /// use nanolith::{GlobalPool, pipeline::Pipeline};
@@ -38,31 +39,32 @@ impl Figures {
         Self { run: run.clone() }
     }
 
-    /// Each stage, the first one first.
+    /// Returns the figures of each stage, from the first stage to the last.
     #[must_use]
     pub fn stages(&self) -> Vec<StageFigures> {
         stages(&self.run)
     }
 
-    /// How many items were taken from the input.
+    /// Returns the number of items taken from the input.
     #[must_use]
     pub fn taken(&self) -> u64 {
         self.run.taken()
     }
 
-    /// How many results the consumer took, counted when it is done with those it took at once.
+    /// Returns the number of results that the consumer took. Results that are taken together are
+    /// counted once all of them are used.
     #[must_use]
     pub fn delivered(&self) -> u64 {
         self.run.delivered.load(Relaxed)
     }
 
-    /// How many items failed, at whatever stage.
+    /// Returns the number of items that failed, at any stage.
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.run.failures()
     }
 
-    /// How long it has run, or ran; zero if it has not started.
+    /// Returns how long the pipeline has run, or ran; zero if it has not started.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.run.elapsed()
@@ -77,7 +79,7 @@ impl fmt::Debug for Figures {
     }
 }
 
-/// A stage, as it stood at one moment. What was taken is done, has failed, is in flight, or was cancelled.
+/// The figures of a stage at one moment. Each item taken is done, failed, in flight, or cancelled.
 ///
 /// ```
 /// use nanolith::{GlobalPool, pipeline::Pipeline};
@@ -89,26 +91,26 @@ impl fmt::Debug for Figures {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StageFigures {
-    /// Its name. One that was given none has that of its task, from its first call on.
+    /// The name of the stage. A stage without a name has that of its task, from its first call on.
     pub name: Arc<str>,
-    /// Items that wait before it.
+    /// The number of items that wait before the stage.
     pub depth: usize,
-    /// Items at work.
+    /// The number of items in calls that have not ended.
     pub in_flight: usize,
-    /// Items that it took, in all.
+    /// The total number of items that the stage took.
     pub taken: u64,
-    /// Items that it has done, in all.
+    /// The total number of items that are done.
     pub done: u64,
-    /// Items that have failed, in all.
+    /// The total number of items that failed.
     pub failed: u64,
-    /// Items done in a second, lately: in the last quarter of a second or so.
+    /// The number of items done per second, over about the last quarter of a second.
     pub rate: f64,
-    /// How long items waited before it, on average, near enough.
+    /// How long items waited before the stage, on average. An estimate.
     pub mean_wait: Duration,
-    /// How long an item took, on average: from its call to the end of it, a wait at a busy executor included. Of a batch, its
-    /// share.
+    /// How long an item took on average, from the submission of its call to its end. That includes
+    /// a wait at a busy executor. An item of a batch counts with its share.
     pub mean_run: Duration,
-    /// How many items a batch has now, at most.
+    /// The current maximum number of items in a batch.
     pub batch: usize,
 }
 
@@ -137,13 +139,13 @@ fn stages(run: &Driver) -> Vec<StageFigures> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum End {
-    /// The input was at its end.
+    /// The input ended.
     Finished,
-    /// It was stopped, or cancelled, by a [`StopHandle`](super::StopHandle).
+    /// The pipeline was stopped or cancelled by a [`StopHandle`](super::StopHandle).
     Stopped,
 }
 
-/// What became of a pipeline.
+/// The result of a pipeline: how it ended, its counts and its errors.
 ///
 /// ```
 /// use nanolith::{GlobalPool, pipeline::{End, OnError, Pipeline}};
@@ -159,24 +161,24 @@ pub enum End {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// How it ended.
+    /// How the pipeline ended.
     pub end: End,
-    /// How many items were taken from the input.
+    /// The number of items taken from the input.
     pub taken: u64,
-    /// How many results came out.
+    /// The number of results that came out.
     pub delivered: u64,
-    /// How many items failed.
+    /// The number of items that failed.
     pub failed: u64,
-    /// Their errors, under [`OnError::Collect`](super::OnError::Collect).
+    /// The errors of failed items, under [`OnError::Collect`](super::OnError::Collect).
     pub errors: Vec<ItemError>,
-    /// Each stage, the first one first.
+    /// The figures of each stage, from the first stage to the last.
     pub stages: Vec<StageFigures>,
-    /// From its start to its end.
+    /// The time from the start of the pipeline to its end.
     pub elapsed: Duration,
 }
 
 impl Report {
-    /// The errors go into it.
+    /// Makes the report. Collected errors move into it.
     pub(super) fn of(run: &Driver) -> Self {
         Self {
             end: if run.is_stopped() { End::Stopped } else { End::Finished },

@@ -1,9 +1,10 @@
-//! Ending a pipeline from elsewhere.
+//! [`StopHandle`] stops or cancels a pipeline from any thread.
 
 use super::driver::Driver;
 use std::{fmt, sync::Arc};
 
-/// Ends a pipeline, from any thread: made by [`Pipeline::stop_handle`](super::Pipeline::stop_handle).
+/// Stops or cancels a pipeline, from any thread. Made by
+/// [`Pipeline::stop_handle`](super::Pipeline::stop_handle).
 ///
 /// ```
 /// use nanolith::{GlobalPool, pipeline::Pipeline};
@@ -24,17 +25,19 @@ impl StopHandle {
         Self { run: run.clone() }
     }
 
-    /// Takes no more from the input, which is dropped; what was taken goes through all stages and comes out. An input that
-    /// blocks is dropped when it gives its next item, which goes nowhere.
+    /// Stops taking items from the input, and drops the input. Items that were taken pass all
+    /// stages and come out. An input that blocks is dropped when it returns its next item; that
+    /// item is discarded.
     pub fn stop(&self) {
         self.run.stop();
     }
 
-    /// Ends everything: as [`StopHandle::stop`], and what is on its way is dropped, its calls cancelled. Tasks that run are
-    /// asked to stop.
+    /// Cancels the pipeline: like [`StopHandle::stop`], and items between stages are dropped and
+    /// their calls cancelled. Running tasks are asked to stop.
     ///
-    /// The stages cancel their calls on their own threads, soon after this returns, so a call may still begin until then. Once
-    /// the pipeline's end has come (its results are over, its wait has returned), no call of it begins.
+    /// The stages cancel their calls on their own threads, soon after this method returns; until
+    /// then, a call may still start. No call starts after the pipeline has ended: after its results
+    /// have ended, or its wait has returned.
     ///
     /// ```
     /// use nanolith::{GlobalPool, pipeline::Pipeline};
@@ -48,7 +51,7 @@ impl StopHandle {
         self.run.cancel();
     }
 
-    /// Whether it was stopped or cancelled.
+    /// Returns whether the pipeline was stopped or cancelled.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
         self.run.is_stopped()
