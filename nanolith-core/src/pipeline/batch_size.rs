@@ -1,19 +1,19 @@
-//! How large a batch is: as many items as take about as long as is aimed at. Pure data.
+//! Chooses the size of a stage's batches so that a batch takes about the target time. Pure data.
 
 use std::ops::RangeInclusive;
 
-/// The size of the next batch, found by measuring the last ones.
+/// The size of the next batch, derived from the run times of earlier batches.
 #[derive(Clone, Debug)]
 pub(super) struct Size {
     least: usize,
     most: usize,
-    /// How long a batch should take, in nanoseconds.
+    /// The target run time of a batch, in nanoseconds.
     target: u64,
     now: usize,
 }
 
 impl Size {
-    /// From the smallest on.
+    /// Starts with the smallest size.
     pub(super) fn new(sizes: &RangeInclusive<usize>, target: u64) -> Self {
         let least = (*sizes.start()).max(1);
         Self { least, most: (*sizes.end()).max(least), target: target.max(1), now: least }
@@ -27,9 +27,12 @@ impl Size {
         self.now
     }
 
-    /// A batch of so many took so long. What took longer than it should makes the next smaller: by half at most, for the thread
-    /// may have been kept from its core, unless it took much longer. What took less makes it larger, twice at most, if it was
-    /// as large as it might be: so what each batch costs by itself, be it of whatever size, is spread over more and more.
+    /// Records that a batch of `count` items took `nanos` nanoseconds.
+    ///
+    /// A batch above the target makes the next one smaller, by half at most, because the thread may
+    /// have been off its core. If it took more than eight times the target, the size may shrink
+    /// further. A batch below the target makes the next one larger, up to double, if the batch had
+    /// the full size. So the fixed cost of a batch is spread over more and more items.
     pub(super) fn ran(&mut self, count: usize, nanos: u64) {
         let fits = (count as f64 * self.target as f64 / nanos.max(1) as f64) as usize;
         let next = if nanos > self.target.saturating_mul(8) {
@@ -37,7 +40,8 @@ impl Size {
         } else if nanos > self.target {
             fits.max(self.now / 2).min(self.now)
         } else if count >= self.now {
-            // One more at least, where time is left for it: what is rounded off would keep a small one from growing.
+            // If the time allows, grow by at least one: rounding would otherwise keep a small size
+            // from growing.
             let one_more = usize::from(nanos < self.target / 4 * 3);
             fits.clamp(self.now.saturating_add(one_more), self.now.saturating_mul(2))
         } else {
@@ -51,7 +55,8 @@ impl Size {
 mod tests {
     use super::*;
 
-    /// Batches of items that take so long each, and so long together.
+    /// Records 40 batches. An item takes `each` nanoseconds, and a batch takes `all` nanoseconds
+    /// more.
     fn settle(size: &mut Size, each: u64, all: u64) -> usize {
         (0..40).for_each(|_| size.ran(size.now(), all + each * size.now() as u64));
         size.now()

@@ -1,4 +1,4 @@
-//! A stage of calls: so many in flight at once, in order or as they are done.
+//! A stage that makes calls: a limited number at once, with results in order or as they complete.
 
 use super::{
     channel::{Item, WakeTiming, Writer},
@@ -20,13 +20,13 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A call that was made.
+/// A call that was made, as a future.
 pub(super) type CallFuture<O> = Pin<Box<dyn Future<Output = Result<O, Cause>> + Send>>;
 
-/// Makes the calls of a stage.
+/// The closure that makes the calls of a stage.
 pub(super) type Make<I, O> = Box<dyn FnMut(I) -> CallFuture<O> + Send>;
 
-/// Makes calls as `make` says, on `target`; `finish` turns a task's output into an item.
+/// Makes a closure that calls `make` on `target`. `finish` turns a task's output into an item.
 pub(super) fn make<C, S, E, I, V, O, F>(
     target: C,
     make: F,
@@ -62,7 +62,7 @@ struct CallsInFlight<O> {
     aboard: Running,
 }
 
-/// Items in flight, until this is dropped.
+/// Counts items as in flight until it is dropped.
 struct Running {
     gauge: Arc<StageMetrics>,
     count: usize,
@@ -74,7 +74,7 @@ impl Drop for Running {
     }
 }
 
-/// What a call came to.
+/// The outcome of a call, with its items.
 struct Completed<O> {
     outcome: Result<O, Cause>,
     index: u64,
@@ -106,7 +106,8 @@ impl<O> Flights<O> {
         if ordered { Self::Ordered(FuturesOrdered::new()) } else { Self::Unordered(FuturesUnordered::new()) }
     }
 
-    /// Those that are not handed on: also those that wait for an earlier one.
+    /// Returns the number of calls whose results were not passed on. With ordered results, that
+    /// includes completed calls that wait for an earlier one.
     fn len(&self) -> usize {
         match self {
             Self::Ordered(flights) => flights.len(),
@@ -129,17 +130,17 @@ impl<O> Flights<O> {
     }
 }
 
-/// After so many calls others have their turn.
+/// The number of completed calls after which a poll yields to other tasks of the pool.
 const TURN: usize = 64;
 
-/// Drives the calls of a stage.
+/// Makes and polls the calls of a stage.
 pub(super) struct Calls<F, I, O> {
     feed: F,
     make: Make<I, O>,
     out: Writer<O>,
     concurrency: usize,
     flights: Flights<O>,
-    /// What is done, and finds no room yet.
+    /// Results that wait for room in the next queue.
     done: VecDeque<Item<O>>,
     input_over: bool,
     gauge: Arc<StageMetrics>,
@@ -160,7 +161,7 @@ impl<F, I, O> Calls<F, I, O> {
 }
 
 impl<F: Input<I>, I: Send + 'static, O: Send + 'static> Calls<F, I, O> {
-    /// Makes calls as long as there is something to make them of, and not too many are under way.
+    /// Makes calls while the input has items and the number in flight is below the limit.
     fn start_calls(&mut self, cx: &mut Context<'_>) {
         while !self.input_over && self.flights.len() + self.done.len() < self.concurrency {
             match self.feed.poll_next(cx) {

@@ -1,4 +1,5 @@
-//! The link against a model that is a plain queue; nobody sleeps beside something to do.
+//! A property test that compares the queue between two stages with a plain queue. It also checks
+//! that no end sleeps while it could go on.
 
 use super::{Item, Reader, StageMetrics, Take, WakeTiming, Writer, link};
 use proptest::prelude::*;
@@ -13,10 +14,10 @@ use std::{
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// The nth writer brings so many, or goes on with what it has left.
+    /// The nth writer pushes this number of items, or first pushes the items it has left.
     Push(usize, usize, bool),
     Ring,
-    /// The nth reader takes.
+    /// The nth reader takes items.
     Take(usize, usize, bool),
     Release,
 }
@@ -34,7 +35,7 @@ fn config() -> ProptestConfig {
     ProptestConfig { cases: 2_048, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// Whether it was called since it fell asleep.
+/// Whether the waker was called since its end went to sleep.
 #[derive(Default)]
 struct Bell(AtomicBool);
 
@@ -44,7 +45,7 @@ impl Wake for Bell {
     }
 }
 
-/// An end of the link, and whether it sleeps.
+/// An end of the queue, and whether it sleeps.
 struct End<E> {
     end: E,
     bell: Arc<Bell>,
@@ -77,12 +78,12 @@ struct Links {
     brings: [VecDeque<Item<u64>>; 2],
     readers: [End<Reader<u64>>; 2],
     places: usize,
-    /// The model: what is in the link, and what is held.
+    /// The model: the items in the queue, and the number of held places.
     queue: VecDeque<u64>,
     held: usize,
     next: u64,
     batches: u64,
-    /// Whether a writer has put off telling a reader.
+    /// Whether no wake-up of a reader is deferred.
     rung: bool,
 }
 
@@ -147,7 +148,8 @@ impl Links {
         self.somebody_is_up()
     }
 
-    /// With something to read, not all readers sleep, once a ring was not put off; with all places free, no writer sleeps.
+    /// Checks that not all readers sleep while there are items, unless a wake-up is deferred.
+    /// Checks that no writer sleeps while all places are free.
     fn somebody_is_up(&self) -> Result<(), TestCaseError> {
         prop_assert!(self.queue.len() + self.held <= self.places);
         let all_read = self.readers.iter().all(End::sleeps);

@@ -1,26 +1,26 @@
-//! How a stage runs: the settings that follow it.
+//! The settings of a stage, and the methods of [`Pipeline`] that set them.
 
 use super::{Pipeline, batch_size::Size, stage_stats::StageMetrics};
 use crate::time::MILLISECOND;
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
-/// What [`Pipeline`] ends with: its input, to which no stage was added yet.
+/// The kind of a [`Pipeline`] without a stage: its input.
 #[derive(Debug)]
 pub enum Input {}
 
-/// What [`Pipeline`] ends with: a stage that makes a call of each item.
+/// The kind of a [`Pipeline`] whose last stage makes a call for each item.
 #[derive(Debug)]
 pub enum Calls {}
 
-/// What [`Pipeline`] ends with: a stage that makes a call of many items.
+/// The kind of a [`Pipeline`] whose last stage makes a call for many items.
 #[derive(Debug)]
 pub enum Batches {}
 
-/// What [`Pipeline`] ends with: a stage that runs a function on each item.
+/// The kind of a [`Pipeline`] whose last stage runs a function on each item.
 #[derive(Debug)]
 pub enum Functions {}
 
-/// A kind of stage: [`Calls`], [`Batches`], [`Functions`].
+/// A kind of stage: [`Calls`], [`Batches`] or [`Functions`].
 pub trait Stage: sealed::Sealed {}
 
 impl Stage for Calls {}
@@ -34,7 +34,7 @@ mod sealed {
     impl Sealed for super::Functions {}
 }
 
-/// How many items wait before a stage, unless it is said.
+/// The default number of items that wait before a stage.
 pub(super) const BUFFER: usize = 16;
 
 #[derive(Clone, Debug)]
@@ -53,12 +53,13 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Those of a stage of batches.
+    /// Returns the default settings of a stage of batches.
     pub(super) fn of_batches() -> Self {
         Self { sizes: 1..=64, ..Self::default() }
     }
 
-    /// The places of the link before the stage: at least as many as the least batch takes.
+    /// Returns the number of places of the queue before the stage: at least the size of the least
+    /// batch.
     pub(super) fn places(&self) -> usize {
         let size = self.sizes.start().max(self.sizes.end());
         self.buffer.unwrap_or(BUFFER.max(*size)).max(*self.sizes.start()).max(1)
@@ -75,9 +76,9 @@ impl<T, K: Stage> Pipeline<T, K> {
         self
     }
 
-    /// How many calls of this stage are in flight at once at most; for a function, how many threads of the pool it takes. The
-    /// default is one; zero counts as one. For a function, more than 1,024 and more than the pool has count as the greater of
-    /// the two.
+    /// Sets how many calls of this stage are in flight at once at most; for a function, the number
+    /// of pool threads. The default is one; zero counts as one. For a function, the greatest value
+    /// is 1,024 or the number of the pool's threads, whichever is more.
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*};
@@ -94,8 +95,8 @@ impl<T, K: Stage> Pipeline<T, K> {
         self.with(|settings| settings.concurrency = calls.max(1))
     }
 
-    /// What comes out of this stage comes in the order in which it went in, which is the default. One that takes long holds
-    /// back those after it that are done; they count as in flight, so memory stays bounded.
+    /// Passes on results in the order of their inputs. This is the default. An item that takes long
+    /// delays completed items after it. Those count as in flight, so memory stays bounded.
     ///
     /// ```
     /// use nanolith::{GlobalPool, pipeline::Pipeline};
@@ -107,7 +108,7 @@ impl<T, K: Stage> Pipeline<T, K> {
         self.with(|settings| settings.ordered = true)
     }
 
-    /// What comes out of this stage comes as it is done.
+    /// Passes on each result as soon as it exists.
     ///
     /// ```
     /// use nanolith::{GlobalPool, pipeline::Pipeline};
@@ -119,11 +120,12 @@ impl<T, K: Stage> Pipeline<T, K> {
         self.with(|settings| settings.ordered = false)
     }
 
-    /// How many items wait before this stage at most. The default is 16, or the largest batch where that is more; zero counts
-    /// as one.
+    /// Sets how many items wait before this stage at most. The default is 16, or the size of the
+    /// largest batch if that is more; zero counts as one.
     ///
-    /// Together with the concurrency of each stage it bounds the memory: when there is no room before a stage, the one before
-    /// begins nothing once it has as many results in hand as it may have calls in flight.
+    /// Together with the concurrency of each stage, this bounds the memory. If there is no room
+    /// before a stage, the stage before it collects at most as many results as it may have calls in
+    /// flight. Then it starts no more calls.
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*};
@@ -141,7 +143,8 @@ impl<T, K: Stage> Pipeline<T, K> {
         self.with(|settings| settings.buffer = Some(items))
     }
 
-    /// The name of this stage in errors and figures. The default is that of its task or function. The first name stays.
+    /// Sets the name of this stage in errors and figures. The default is that of its task or
+    /// function. If the name is set twice, the first one stays.
     ///
     /// ```
     /// use nanolith::{GlobalPool, pipeline::Pipeline};
@@ -158,11 +161,12 @@ impl<T, K: Stage> Pipeline<T, K> {
 }
 
 impl<T> Pipeline<T, Batches> {
-    /// How many items a batch has: as many as wait, at least so many and at most so many. The default is 1 to 64.
+    /// Sets the size of batches: as many items as wait, within this range. The default is 1 to 64.
     ///
-    /// Fewer than the least go on together once they have waited for the [`latency`](Pipeline::latency), or when no more
-    /// come. The link before the stage has room for the least batch at least. Zero counts as one, and a most that is less than
-    /// the least as that.
+    /// Fewer items than the least are processed together once they have waited for the
+    /// [`latency`](Pipeline::latency), or when no more follow. The queue before the stage has room
+    /// for at least one batch of the least size. Zero counts as one, and an upper bound below the
+    /// lower bound counts as the lower bound.
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*};
@@ -180,11 +184,11 @@ impl<T> Pipeline<T, Batches> {
         self.with(|settings| settings.sizes = sizes)
     }
 
-    /// How long the call of a batch should take. The default is 10 ms. With `Duration::ZERO` batches stay small, with
-    /// `Duration::MAX` they grow to the largest.
+    /// Sets the target duration of a batch's call. The default is 10 ms. With `Duration::ZERO`
+    /// batches stay small; with `Duration::MAX` they grow to the largest size.
     ///
-    /// Batches begin small. They grow while their calls take less, and shrink when they take more: so they follow the measured
-    /// rate of the stage.
+    /// The first batches are small. Batches grow while their calls take less than the target, and
+    /// shrink when they take more. So the size follows the measured rate of the stage.
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*};
@@ -202,5 +206,5 @@ impl<T> Pipeline<T, Batches> {
     }
 }
 
-/// The gauge of the stage that was added last, if any was.
+/// The metrics of the stage that was added last, if any.
 pub(super) type LastGauge = Option<Arc<StageMetrics>>;

@@ -1,10 +1,10 @@
-//! How an item fails, and what is done about it.
+//! The error of an item, and what a pipeline does when an item fails.
 
 use super::stage_stats::StageMetrics;
 use crate::error::{BoxError, CallError, Panic, Unwind};
 use std::{error::Error, fmt, sync::Arc};
 
-/// What a pipeline does about an item that fails.
+/// What a pipeline does when an item fails.
 ///
 /// ```
 /// use nanolith::{pipeline::{OnError, Pipeline}, prelude::*};
@@ -21,16 +21,18 @@ use std::{error::Error, fmt, sync::Arc};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnError {
-    /// The first error ends the pipeline: what is in flight is cancelled, and the error is the outcome.
+    /// The first error ends the pipeline: calls in flight are cancelled, and the error is the
+    /// outcome.
     #[default]
     Stop,
     /// The item is left out. The figures count it.
     Skip,
-    /// The item is left out, and its error kept for the [`Report`](super::Report): memory grows with the errors.
+    /// The item is left out, and its error is stored for the [`Report`](super::Report). Memory
+    /// grows with the number of errors.
     Collect,
 }
 
-/// An item of a pipeline that failed: which, at what stage, and why.
+/// The error of a failed item: its index, its stage, and the cause.
 ///
 /// ```
 /// use nanolith::{pipeline::{Cause, Pipeline}, prelude::*};
@@ -63,15 +65,16 @@ pub struct ItemError {
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Cause {
-    /// Its call ended without the task's output.
+    /// The item's call ended without the task's output.
     Call(CallError),
-    /// Its task gave an error of its own.
+    /// The item's task returned an error of its own.
     Task(Arc<dyn Error + Send + Sync>),
-    /// What ran outside of a call panicked: the function of a stage, the closure that makes its calls, or the input.
+    /// Code outside of a call panicked: the function of a stage, the closure that makes its calls,
+    /// or the input.
     Panicked(Panic),
-    /// The pipeline did not start: there was no global pool, or no thread, to be had.
+    /// The pipeline did not start: the global pool, or a thread, could not be started.
     NotStarted(Arc<dyn Error + Send + Sync>),
-    /// The [simulation](crate::sim::Simulation::run) is over in which the pipeline ran.
+    /// The [simulation](crate::sim::Simulation::run) in which the pipeline ran has ended.
     SimulationOver,
 }
 
@@ -80,7 +83,8 @@ impl Cause {
         Self::Task(Arc::from(error.into()))
     }
 
-    /// What ran outside of a call panicked, or was made to unwind at the end of its simulation.
+    /// Makes the cause of a panic outside of a call. The end of a simulation also unwinds such
+    /// code.
     pub(super) fn of_panic(panic: Panic) -> Self {
         if panic.is::<Unwind>() { Self::SimulationOver } else { Self::Panicked(panic) }
     }
@@ -95,26 +99,27 @@ impl ItemError {
         Self { stage: at.name(), index, count, cause }
     }
 
-    /// The name of the stage: as it was given by [`named`](super::Pipeline::named), else that of its task or function. What
-    /// fails before the first stage fails at `input`.
+    /// Returns the name of the stage: the one set by [`named`](super::Pipeline::named), else that
+    /// of its task or function. An item that fails before the first stage fails at `input`.
     #[must_use]
     pub fn stage(&self) -> &str {
         &self.stage
     }
 
-    /// Which item of the input it was made of, counted from zero; of a batch, the first.
+    /// Returns the index of the input item, counted from zero. For a batch, it is that of the first
+    /// item.
     #[must_use]
     pub fn index(&self) -> u64 {
         self.index
     }
 
-    /// How many items failed together: more than one for a batch.
+    /// Returns how many items failed together: more than one for a batch.
     #[must_use]
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// Why it failed.
+    /// Returns why the item failed.
     #[must_use]
     pub fn cause(&self) -> &Cause {
         &self.cause
@@ -150,7 +155,8 @@ impl fmt::Display for ItemError {
     }
 }
 
-/// The same as its text, so that a `main` that returns it, or an `unwrap`, says what a person can read.
+/// The same as the `Display` text, so that a `main` that returns it, or an `unwrap`, prints
+/// readable text.
 impl fmt::Debug for ItemError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

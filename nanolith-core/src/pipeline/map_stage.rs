@@ -1,4 +1,5 @@
-//! A stage of a plain function: a few futures on its pool take batches of items, so that tiny items cost little.
+//! A stage that runs a plain function: a few futures on its pool take batches of items, so that
+//! tiny items cost little.
 
 use super::{
     batch_size::Size,
@@ -19,33 +20,33 @@ use std::{
     task::{Context, Poll},
 };
 
-/// How many items a batch may have.
+/// The range of the number of items in a batch.
 pub(super) const SIZES: RangeInclusive<usize> = 1..=256;
 
-/// As many futures are made at least where more are asked for than the pool has threads: it may grow.
+/// The least upper bound on the stage's futures. A pool with fewer threads may grow later.
 pub(super) const FUTURES: usize = 1_024;
 
-/// How long a batch should take, in nanoseconds.
+/// The target run time of a batch, in nanoseconds.
 pub(super) const TARGET: u64 = 30_000;
 
-/// How long a future works in a row before others have their turn, in nanoseconds.
+/// How long a future works before it yields to other tasks of the pool, in nanoseconds.
 const SLICE: u64 = 120_000;
 
-/// Whose batch is handed on next, where the order is kept.
+/// Lets batches pass in order: holds the number of the batch that may pass next.
 #[derive(Default)]
 pub(super) struct OrderGate(Deferred<Turn>);
 
 #[derive(Default)]
 struct Turn {
     next: u64,
-    /// By batch.
+    /// The waiting futures, by the number of their batch.
     waiting: BTreeMap<u64, SingleWaiter>,
 }
 
 impl OrderGate {
-    /// Whether it is the turn of this batch; else its future is woken then.
+    /// Returns whether `batch` is next. If not, its future is woken when it is.
     fn has_come(&self, batch: u64, cx: &mut Context<'_>) -> bool {
-        let mut new = Some(NewWaker::of(cx.waker())); // what is not needed of it drops after the release
+        let mut new = Some(NewWaker::of(cx.waker())); // a waker that is not needed drops after the release
         self.0.with(|turn, after| {
             let has_come = turn.next == batch;
             if let Some(waker) = new.take_if(|_| !has_come) {
@@ -63,19 +64,19 @@ impl OrderGate {
     }
 }
 
-/// One of the futures of such a stage.
+/// One of the futures of the stage.
 pub(super) struct Functions<F, I, O> {
     pub(super) function: Arc<F>,
     pub(super) input: Reader<I>,
     pub(super) out: Writer<O>,
-    /// `None`: the order is not kept, or there is but one future.
+    /// `None` if the order is not kept, or if the stage has one future.
     pub(super) turns: Option<Arc<OrderGate>>,
     pub(super) gauge: Arc<StageMetrics>,
     pub(super) run: Arc<Driver>,
     pub(super) size: Size,
     pub(super) taken: VecDeque<Item<I>>,
     pub(super) made: VecDeque<Item<O>>,
-    /// The batch in hand.
+    /// The number of the batch that this future is processing.
     pub(super) batch: Option<u64>,
 }
 
@@ -85,7 +86,7 @@ where
     I: Send + 'static,
     O: Send + 'static,
 {
-    /// Hands the batch on. Ready with `false` once nobody wants it.
+    /// Passes on the results of the batch. Returns `false` if the next queue is closed.
     fn forward_ready(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let Some(batch) = self.batch else { return Poll::Ready(true) };
         if self.turns.as_ref().is_some_and(|turns| !turns.has_come(batch, cx)) {
@@ -105,7 +106,7 @@ where
         Poll::Ready(true)
     }
 
-    /// Runs the function on what was taken; gives the time at which that was done.
+    /// Runs the function on the items that were taken. Returns the time after that.
     fn work(&mut self, began: u64) -> u64 {
         let count = self.taken.len();
         let mut failed = Vec::new();

@@ -1,11 +1,15 @@
-//! Pipelines: items flow through stages of tasks, services, clusters and functions, over links that are bounded.
+//! Pipelines: items flow through stages of tasks, services, clusters and functions, over bounded
+//! queues.
 //!
-//! `plan` puts stages together and starts them; `link` stands between two; `calls` and `functions` are what drives a stage,
-//! `feed` and `size` what it takes at once; `source` and `ends` are the ends. All share a `run`. Programs come in by
-//! [`Pipeline`].
+//! `plan` puts stages together and starts them; `channel` is the queue between two stages.
+//! `call_stage` and `map_stage` drive a stage; `input` and `batch_size` define what it takes at
+//! once. `source` is the input of a pipeline, and `sinks` and `output` are its end. `stages` and
+//! `config` add stages and set them up. `stage_stats` counts, and `stats` shows the counts. All
+//! share one `driver`. Programs use [`Pipeline`].
 //!
-//! A stage is a future, or a few: one that makes calls is driven on the global pool, one of functions on the pool that it runs
-//! on. They go on by themselves, whatever the consumer does. An input that may block is pulled on a thread of its own.
+//! A stage is one future, or a few. A stage that makes calls is polled on the global pool, and a
+//! stage of functions on the pool that it runs on. Stages run by themselves, whatever the consumer
+//! does. An input that may block is pulled on a thread of its own.
 
 mod batch_size;
 mod call_stage;
@@ -36,10 +40,11 @@ use std::{fmt, marker::PhantomData};
 
 /// Items that flow through stages of unequal speed, to one consumer.
 ///
-/// Each stage makes calls of its items, on an executor of its own: so many at once ([`concurrency`](Self::concurrency)), in
-/// order or not. The links between the stages are bounded ([`buffer`](Self::buffer)), so a slow stage, or a slow consumer,
-/// stops those before it, and memory is bounded whatever the input. Nothing starts before the end is waited on, awaited or
-/// iterated; from then on it runs by itself.
+/// Each stage makes calls for its items, on an executor of its own. The stage sets how many calls
+/// run at once ([`concurrency`](Self::concurrency)), and whether results keep their order. The
+/// queues between the stages are bounded ([`buffer`](Self::buffer)), so a slow stage or a slow
+/// consumer stops the stages before it. Memory is bounded for every input. Nothing starts before
+/// the pipeline is waited on, awaited or iterated; from then on it runs by itself.
 ///
 /// ```
 /// use nanolith::{pipeline::Pipeline, prelude::*};
@@ -58,14 +63,15 @@ use std::{fmt, marker::PhantomData};
 ///
 /// # How far the input is ahead
 ///
-/// An item is taken from the input once there is room in the first link. So there are never more on their way than fit into
-/// the links ([`buffer`](Self::buffer), [`output`](Self::output)), are in flight at the stages, and the one that the input
-/// gives next. A stage of functions has at most half of what waits before it in flight on each thread, and 256 at most.
-///
+/// An item is taken from the input once there is room in the first queue. So the items under way
+/// are at most these: the items that fit into the queues ([`buffer`](Self::buffer),
+/// [`output`](Self::output)), the items in flight at the stages, and the next item of the input.
+/// Each thread of a stage of functions has at most half of the waiting items in flight, and at most
+/// 256.
 /// # Panics
 ///
-/// None. A panic of a task, of a closure or of a function is the error of its item. One of the input ends the input: what it
-/// gave before comes out, and the panic is the outcome.
+/// None. A panic of a task, of a closure or of a function is the error of its item. A panic of the
+/// input ends the input: items returned before come out, and the panic is the outcome.
 #[must_use = "a pipeline does nothing until its end is awaited, waited on or iterated"]
 pub struct Pipeline<T, K = Input> {
     plan: Plan<T>,
@@ -73,7 +79,8 @@ pub struct Pipeline<T, K = Input> {
 }
 
 impl<T: Send + 'static> Pipeline<T> {
-    /// Begins with an iterator. It is pulled on a thread of its own, so it may block, as by reading a directory or a channel.
+    /// Starts a pipeline with an iterator. It is pulled on a thread of its own, so it may block,
+    /// for example to read a directory or a channel.
     ///
     /// ```
     /// use nanolith::{GlobalPool, pipeline::Pipeline};
@@ -98,7 +105,7 @@ impl<T: Send + 'static> Pipeline<T> {
         }))
     }
 
-    /// Begins with a stream. It is polled on the global pool, so it does not block.
+    /// Starts a pipeline with a stream. It is polled on the global pool, so it must not block.
     ///
     /// ```
     /// use futures_util::stream;
@@ -121,7 +128,7 @@ impl<T: Send + 'static> Pipeline<T> {
 }
 
 impl<T: Send + 'static, K> Pipeline<T, K> {
-    /// What is done about items that fail, at whatever stage. The default is [`OnError::Stop`].
+    /// Sets what happens when an item fails, at any stage. The default is [`OnError::Stop`].
     ///
     /// ```
     /// use nanolith::{GlobalPool, pipeline::{OnError, Pipeline}};
@@ -134,7 +141,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
         self
     }
 
-    /// How many results wait for the consumer at most. The default is 16; zero counts as one.
+    /// Sets how many results wait for the consumer at most. The default is 16; zero counts as one.
     ///
     /// ```
     /// use nanolith::{GlobalPool, pipeline::Pipeline};
@@ -147,7 +154,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
         self
     }
 
-    /// Looks at the stages while it runs, from any thread.
+    /// Returns a handle that reads the figures of the stages, from any thread.
     ///
     /// ```
     /// use nanolith::{GlobalPool, pipeline::Pipeline};
@@ -162,7 +169,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
         Figures::of(&self.plan.run)
     }
 
-    /// Ends it, from any thread.
+    /// Returns a handle that stops the pipeline, from any thread.
     ///
     /// ```
     /// use nanolith::{GlobalPool, pipeline::{End, Pipeline}};
@@ -178,7 +185,8 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
 
     // ----- ends
 
-    /// Runs it and gives each result to `consume`, on the thread that waits, or within the task that awaits.
+    /// Runs the pipeline and passes each result to `consume`, on the waiting thread or within the
+    /// awaiting task.
     ///
     /// ```
     /// use nanolith::{GlobalPool, pipeline::Pipeline};
@@ -190,12 +198,12 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     ///
     /// # Errors
     ///
-    /// [`ItemError`]: the first, under [`OnError::Stop`], or that of an input that panicked.
+    /// [`ItemError`]: the first error under [`OnError::Stop`], or that of an input that panicked.
     pub fn for_each<F: FnMut(T)>(self, consume: F) -> ForEach<T, F> {
         ForEach::new(self.plan, consume)
     }
 
-    /// Runs it and keeps all results, with the report.
+    /// Runs the pipeline and returns all results, with the report.
     ///
     /// ```
     /// use nanolith::{GlobalPool, pipeline::Pipeline};
@@ -206,12 +214,12 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     ///
     /// # Errors
     ///
-    /// As [`Pipeline::for_each`].
+    /// The same as for [`Pipeline::for_each`].
     pub fn collect(self) -> Collect<T> {
         Collect::new(self.plan)
     }
 
-    /// Starts it, and gives its results as a `Stream`; an error is the last.
+    /// Starts the pipeline and returns its results as a `Stream`; an error is the last item.
     ///
     /// ```
     /// use futures_util::StreamExt;
@@ -227,7 +235,7 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
     }
 }
 
-/// Starts it, and gives its results, by blocking for each; an error is the last.
+/// Starts the pipeline. The iterator blocks for each result; an error is the last item.
 impl<T: Send + 'static, K> IntoIterator for Pipeline<T, K> {
     type Item = Result<T, ItemError>;
     type IntoIter = Iter<T>;

@@ -1,5 +1,5 @@
-//! A pipeline that has not started: what will start each of its stages, the last first, so that each has a place to put its
-//! results.
+//! A pipeline that has not started. It holds the closure that starts each stage. The last stage
+//! starts first, so that each stage has a queue for its results.
 
 use super::{
     channel::{self, Reader, Writer},
@@ -12,27 +12,27 @@ use super::{
 use crate::pool::{GlobalPool, Pool};
 use std::sync::Arc;
 
-/// What is there when it starts.
+/// The context in which a stage starts.
 pub(super) struct Starting<'a> {
     pub(super) run: &'a Arc<Driver>,
     pub(super) global: &'static Pool,
 }
 
-/// Starts what gives the items of a link.
+/// The closure that starts the producer of a queue.
 pub(super) type Start<T> = Box<dyn FnOnce(&Starting<'_>, Settings, Writer<T>) + Send>;
 
 pub(super) struct Plan<T> {
     pub(super) run: Arc<Driver>,
-    /// Those of the last stage.
+    /// The settings of the last stage.
     pub(super) settings: Settings,
     pub(super) gauge: LastGauge,
-    /// How many items wait for the consumer.
+    /// The maximum number of results that wait for the consumer.
     pub(super) output: usize,
     start: Start<T>,
 }
 
 impl<T: Send + 'static> Plan<T> {
-    /// A pipeline without a stage.
+    /// Makes a pipeline without a stage.
     pub(super) fn new(start: impl FnOnce(&Starting<'_>, Writer<T>) + Send + 'static) -> Self {
         let start: Start<T> = Box::new(move |starting, _, out: Writer<T>| {
             starting.run.begin(out.total(), out.to_shut());
@@ -41,7 +41,7 @@ impl<T: Send + 'static> Plan<T> {
         Self { run: Driver::new(), settings: Settings::default(), gauge: None, output: BUFFER, start }
     }
 
-    /// The same with one stage more, which `stage` starts.
+    /// Adds a stage, which the closure `stage` starts.
     pub(super) fn add<O: Send + 'static>(
         self,
         settings: Settings,
@@ -58,7 +58,7 @@ impl<T: Send + 'static> Plan<T> {
         Plan { run, settings, gauge: Some(gauge), output, start }
     }
 
-    /// Starts it. What hinders it comes out as its error.
+    /// Starts the pipeline. If it cannot start, its output is the error.
     pub(super) fn start(self) -> Output<T> {
         let Self { run, settings, output, start, .. } = self;
         let (out, results) = channel::link(output, StageMetrics::new("output"));

@@ -1,4 +1,5 @@
-//! Where the items come from: an iterator, on a thread of its own, which may block; or a stream, polled on the global pool.
+//! The input of a pipeline: an iterator pulled on a thread of its own, which may block, or a stream
+//! polled on the global pool.
 
 use super::{
     channel::{Closed, Item, WakeTiming, Writer},
@@ -17,7 +18,8 @@ use std::{
     thread,
 };
 
-/// Starts a thread that pulls the items of `input`. It ends with them, or when nobody wants any more.
+/// Starts a thread that pulls the items of `input`. The thread ends when the input ends, or when
+/// the queue is closed.
 pub(super) fn pull<I>(run: Arc<Driver>, input: I, out: Writer<I::Item>) -> io::Result<()>
 where
     I: Iterator + Send + 'static,
@@ -34,7 +36,7 @@ where
     let clock = clock::source();
     let ticket = sim_runtime::world().map(|world| world.ticket(NAME));
     let body = move || {
-        let _leave = sim_runtime::Leave; // after all else
+        let _leave = sim_runtime::Leave; // runs after everything else
         ticket.into_iter().for_each(sim_runtime::Ticket::enter);
         clock::enter(clock).for_ever();
         sim_runtime::bounded(pull);
@@ -63,14 +65,14 @@ fn push_when_there_is_room<T>(out: &Writer<T>, item: Item<T>) -> Result<(), Clos
     pushed
 }
 
-/// After so many items others have their turn.
+/// The number of items after which a poll yields to other tasks of the pool.
 const TURN: usize = 64;
 
-/// A stream as the input.
+/// An input that is a stream.
 pub(super) struct Streaming<S: Stream> {
     stream: Pin<Box<S>>,
     out: Writer<S::Item>,
-    /// What finds no room yet.
+    /// The item that waits for room in the queue.
     next: VecDeque<Item<S::Item>>,
     index: u64,
     run: Arc<Driver>,

@@ -1,4 +1,4 @@
-//! Adding stages to a pipeline.
+//! The methods of [`Pipeline`] that add stages.
 
 use super::{
     Pipeline,
@@ -18,12 +18,16 @@ use crate::{
 use std::{any, collections::VecDeque, sync::Arc};
 
 impl<T: Send + 'static, K> Pipeline<T, K> {
-    /// Adds a stage that makes a call of each item: a task on a pool, a service, a cluster, or any other executor.
+    /// Adds a stage that makes a call for each item: a task on a pool, a service, a cluster, or any
+    /// other executor.
     ///
-    /// `target` is what the calls are made on: `Geometry::tasks()`, `Geometry::on(&pool)`, a clone of a
-    /// [`Service`](crate::Service) or [`Cluster`](crate::Cluster). What follows sets how the stage runs: by default one call at
-    /// a time, in order. A full executor that waits for room ([`OnFull::Wait`](crate::OnFull::Wait)) is waited for; whatever
-    /// else a call comes to but its output is the item's error.
+    /// `target` is the value that the calls are made on: `Geometry::tasks()`,
+    /// `Geometry::on(&pool)`, or a clone of a [`Service`](crate::Service) or
+    /// [`Cluster`](crate::Cluster). The methods that follow set how the stage runs. By default, it
+    /// runs one call at a time, in order.
+    ///
+    /// If a full executor waits for capacity ([`OnFull::Wait`](crate::OnFull::Wait)), the stage
+    /// waits too. A call that ends without its output is the item's error.
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*};
@@ -49,7 +53,8 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
         self.calls(target, call, Ok, Settings::default(), |input, _, _| SingleInput::new(input))
     }
 
-    /// The same for tasks that give a `Result`: an `Err` is the item's error, as [`Cause::Task`].
+    /// Like [`stage`](Pipeline::stage), for tasks that return a `Result`: an `Err` is the item's
+    /// error, as [`Cause::Task`].
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*};
@@ -73,8 +78,9 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
         self.calls(target, call, own_result, Settings::default(), |input, _, _| SingleInput::new(input))
     }
 
-    /// Adds a stage that makes one call of as many items as wait for it, in batches whose size follows the rate of the stage:
-    /// see [`sizes`](Pipeline::sizes) and [`latency`](Pipeline::latency). What comes out is what each call gives.
+    /// Adds a stage that makes one call for all items that wait for it, in batches whose size
+    /// follows the rate of the stage: see [`sizes`](Pipeline::sizes) and
+    /// [`latency`](Pipeline::latency). The output of each call is one item.
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*};
@@ -97,7 +103,8 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
         self.calls(target, call, Ok, Settings::of_batches(), batches)
     }
 
-    /// The same for tasks that give a `Result`: an `Err` is the error of all items of the batch.
+    /// Like [`batched`](Pipeline::batched), for tasks that return a `Result`: an `Err` is the error
+    /// of all items of the batch.
     ///
     /// ```
     /// use nanolith::{pipeline::{OnError, Pipeline}, prelude::*};
@@ -128,12 +135,14 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
         self.calls(target, call, own_result, Settings::of_batches(), batches)
     }
 
-    /// Adds a stage that runs a function on each item, on the threads of `pool`. For tiny items: many go in one piece of work,
-    /// which is made to take some 30 µs, so that each costs little more than its run.
+    /// Adds a stage that runs a function on each item, on the threads of `pool`. It is made for
+    /// tiny items. A piece of work runs the function on many items and takes about 30 µs, so each
+    /// item costs little more than its run.
     ///
-    /// [`concurrency`](Pipeline::concurrency) says on how many threads it runs. It takes no place in the pool's queue, and goes
-    /// on while the pool is paused. A function that blocks does so within
-    /// [`block_in_place`](crate::block_in_place), if not by a wait of this crate's.
+    /// [`concurrency`](Pipeline::concurrency) sets the number of threads. The stage takes no place
+    /// in the pool's queue and continues while the pool is paused. A function that blocks should do
+    /// so within [`block_in_place`](crate::block_in_place), unless it blocks in a wait of this
+    /// crate.
     ///
     /// ```
     /// use nanolith::{pipeline::Pipeline, prelude::*};
@@ -153,7 +162,8 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
         self.functions(pool, name, move |item| Ok(function(item)))
     }
 
-    /// The same for functions that give a `Result`: an `Err` is the item's error, as [`Cause::Task`].
+    /// Like [`map`](Pipeline::map), for functions that return a `Result`: an `Err` is the item's
+    /// error, as [`Cause::Task`].
     ///
     /// ```
     /// use nanolith::{GlobalPool, pipeline::Pipeline};
@@ -198,7 +208,8 @@ impl<T: Send + 'static, K> Pipeline<T, K> {
             let parts = (feed(input, settings, gauge), make, out);
             let run = starting.run.clone();
             let calls = call_stage::Calls::new(parts, settings.concurrency, settings.ordered, gauge.clone(), run);
-            // It only makes calls and hands on what they give: whoever waits for its turn would keep a whole stage idle.
+            // This future only makes calls and passes on their results. If it waited behind other
+            // work, a whole stage would be idle.
             starting.run.spawn(starting.global, Priority::Immediate, gauge, calls);
         }))
     }
@@ -231,7 +242,8 @@ fn start_functions<I, O, F>(
     F: Fn(I) -> Result<O, Cause> + Send + Sync + 'static,
 {
     let turns = (settings.ordered && settings.concurrency > 1).then(Arc::<OrderGate>::default);
-    // One batch is to leave room for the next, so that the stages before and after have something to do meanwhile.
+    // A batch leaves room for the next, so that the stages before and after have work in the
+    // meantime.
     let most = (*map_stage::SIZES.end()).min(input.places().div_ceil(2));
     for _ in 0..settings.concurrency.min(map_stage::FUTURES.max(pool.max_concurrency())) {
         let worker = Worker {
@@ -248,7 +260,7 @@ fn start_functions<I, O, F>(
         };
         starting.run.spawn(pool, Priority::Normal, gauge, worker);
     }
-    // Where the function's own drop panics, that stays here.
+    // A panic in the drop of the function must not leave this function.
     unwind::ignore_panics(|| drop((input, out)));
 }
 
@@ -260,7 +272,7 @@ fn own_result<O, X: Into<BoxError>>(result: Result<O, X>) -> Result<O, Cause> {
     result.map_err(Cause::task)
 }
 
-/// The last part of a function's path; a closure has none.
+/// Returns the last part of a function's path. The path of a closure has no name.
 fn own_name(path: &'static str) -> Option<&'static str> {
     let name = path.rsplit("::").next()?;
     name.chars().all(|c| c.is_alphanumeric() || c == '_').then_some(name)
