@@ -1,4 +1,4 @@
-//! Saying what is expected, and what becomes of it.
+//! [`Expect`] describes which calls a mock expects, and how it answers them.
 
 use super::{Times, expectations::Expectations, response::Answer};
 use crate::{
@@ -7,10 +7,10 @@ use crate::{
 };
 use std::{fmt, panic::Location, sync::Arc, time::Duration};
 
-/// Says whether a task is one that is expected.
+/// Returns whether a task matches an expectation.
 pub(super) type Fits<S> = Box<dyn Fn(&<S as TaskSet>::Task) -> bool + Send + Sync>;
 
-/// What is expected.
+/// The expected calls and their answer.
 pub(super) struct Expectation<S: TaskSet> {
     pub(super) fits: Fits<S>,
     pub(super) times: Times,
@@ -19,7 +19,7 @@ pub(super) struct Expectation<S: TaskSet> {
     pub(super) told: &'static Location<'static>,
 }
 
-/// Calls that are expected, until it is said what becomes of them: made by [`Mock::expect`](super::Mock::expect).
+/// Expected calls without an answer yet. Made by [`Mock::expect`](super::Mock::expect).
 ///
 /// ```
 /// use nanolith::{mock::Mock, prelude::*, time::{HOUR, MockClock}};
@@ -49,7 +49,8 @@ impl<'a, S: TaskSet> Expect<'a, S> {
         Self { script, fits, times: 1.into(), delay: Duration::ZERO, told }
     }
 
-    /// How many calls are expected: one, unless it is said. `2`, `1..=3`, `1..`, `..` are all good.
+    /// Sets how many calls are expected. The default is one. `2`, `1..=3`, `1..` and `..` are all
+    /// valid.
     ///
     /// ```
     /// # use nanolith::{mock::Mock, prelude::*};
@@ -64,14 +65,16 @@ impl<'a, S: TaskSet> Expect<'a, S> {
         self
     }
 
-    /// How long the answer takes, by the clock of the thread that submits the call. With `Duration::MAX` it never comes.
+    /// Sets how long the answer takes, by the clock of the thread that submits the call. With
+    /// `Duration::MAX` the answer never comes.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// They give what `respond` says: on the thread that submits them, or the clock's if they are delayed. If it panics, so does
-    /// the call.
+    /// Answers the calls with the return value of `respond`. It runs on the thread that submits the
+    /// call. For a delayed answer, it runs on the global pool, or on the thread that moves the
+    /// clock by hand. If `respond` panics, the call ends with that panic.
     ///
     /// ```
     /// # use nanolith::{mock::Mock, prelude::*};
@@ -83,12 +86,12 @@ impl<'a, S: TaskSet> Expect<'a, S> {
     /// # Ok::<(), CallError>(())
     /// ```
     ///
-    /// An output of another task than the one that was called ends the call as [`CallError::Lost`].
+    /// An output of a task other than the called one ends the call as [`CallError::Lost`].
     pub fn returns(self, respond: impl Fn(S::Task) -> S::Output + Send + Sync + 'static) {
         self.answered(Answer::Returns(Arc::new(respond)));
     }
 
-    /// They end with an error: the name of its kind, or a function of where the call was.
+    /// Ends the calls with an error: the name of an error's variant, or a function of [`At`].
     ///
     /// ```
     /// # use nanolith::{mock::Mock, prelude::*};
@@ -102,7 +105,7 @@ impl<'a, S: TaskSet> Expect<'a, S> {
         self.answered(Answer::Fails(Arc::new(error)));
     }
 
-    /// They end as if their task had panicked with this message.
+    /// Ends the calls as if their task had panicked with this message.
     ///
     /// ```
     /// # use nanolith::{mock::Mock, prelude::*};
@@ -119,7 +122,8 @@ impl<'a, S: TaskSet> Expect<'a, S> {
         self.answered(Answer::Panics(message.into()));
     }
 
-    /// They end only by their callers: cancelled, or timed out; or as [`CallError::Lost`] when the mock is dropped.
+    /// Leaves the calls unanswered. They end when their callers cancel them or when they time out;
+    /// when the mock is dropped, they end as [`CallError::Lost`].
     ///
     /// ```
     /// # use nanolith::{mock::Mock, prelude::*};

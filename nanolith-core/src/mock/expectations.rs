@@ -1,4 +1,5 @@
-//! What a mock was told, and what came: under one lock, which is not held while the user's functions look at a task.
+//! The expectations of a mock and the calls it received, under one lock. The lock is not held while
+//! the user's functions inspect a task.
 
 use super::expect::Expectation;
 use crate::{
@@ -21,10 +22,10 @@ pub(super) struct Expectations<S: TaskSet> {
 
 struct State<S: TaskSet> {
     expected: Vec<Expected<S>>,
-    /// How far an order has come.
+    /// The index of the current expectation, if they are met in order.
     at: usize,
     unexpected: Vec<String>,
-    /// Those of calls that are never answered.
+    /// The replies of calls that are never answered.
     held: Vec<Reply<S>>,
     real: Option<Arc<dyn Executor<S>>>,
     describe: Option<Describe<S>>,
@@ -40,7 +41,7 @@ impl<S: TaskSet> Expected<S> {
         self.came >= self.what.times.least
     }
 
-    /// Whether it is for one call more, which counts by this.
+    /// Returns whether the expectation allows another call. If so, it counts the call.
     fn try_match(&mut self) -> bool {
         let takes = self.came < self.what.times.most;
         self.came += usize::from(takes);
@@ -93,7 +94,7 @@ impl<S: TaskSet> Expectations<S> {
         }
     }
 
-    /// The expectation that the task is for, which has one call more by this.
+    /// Returns the expectation that the task matches, and counts the call in it.
     fn find(&self, task: &S::Task) -> Option<Arc<Expectation<S>>> {
         let (all, mut at): (Vec<_>, _) = {
             let state = self.lock();
@@ -108,7 +109,7 @@ impl<S: TaskSet> Expectations<S> {
             let fits = (what.fits)(task);
             let mut state = self.lock();
             if state.at > at {
-                at = state.at; // another call was faster
+                at = state.at; // another call advanced it first
                 continue;
             }
             if fits && state.expected[at].try_match() {
@@ -127,7 +128,7 @@ impl<S: TaskSet> Expectations<S> {
         let info = S::info(task);
         let mut what = format!("`{info}` ({})", info.identifier());
         if let Some(describe) = describe {
-            let _ = write!(what, " with {}", describe(task)); // a string takes everything
+            let _ = write!(what, " with {}", describe(task)); // writing to a string does not fail
         }
         let at = reply.slot().header.at();
         self.lock().unexpected.push(format!("{what}, submitted at {}", at.submitted()));
@@ -135,9 +136,10 @@ impl<S: TaskSet> Expectations<S> {
         reply.complete(Err(CallError::Panicked(panic, at)));
     }
 
-    // ----- what came of it all
+    // ----- the result
 
-    /// What was expected and did not come, and what came and was not expected.
+    /// Returns a line for each expectation that was not met, and for each call that was not
+    /// expected.
     pub(super) fn problems(&self) -> Vec<String> {
         let state = self.lock();
         let unmet = state.expected.iter().filter(|expected| !expected.is_met()).map(|expected| {

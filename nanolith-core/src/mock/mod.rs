@@ -1,5 +1,5 @@
-//! Executors for tests: one that answers as it was told, one that keeps what was called and what came of it, and one that answers
-//! from that.
+//! Executors for tests: [`Mock`] returns scripted answers, [`Recorder`] records calls and their
+//! outcomes, and [`Replay`] answers calls from a record.
 //!
 //! ```
 //! use nanolith::{mock::Mock, prelude::*};
@@ -37,10 +37,11 @@ use crate::{
 };
 use std::{fmt, panic::Location, sync::Arc, thread};
 
-/// An executor for tests, which answers the calls that it was told to expect.
+/// An executor for tests that answers expected calls.
 ///
-/// It is a handle: clones share one script. When the last is dropped it [verifies](Self::verify), unless the thread panics
-/// already. It has every kind of state, so that it stands in for a pool, and for a service.
+/// A mock is a handle: clones share the same expectations. When the last clone is dropped, it
+/// [verifies](Self::verify) them, unless the thread is panicking. It accepts tasks with every kind
+/// of state, so it can replace a pool or a service.
 ///
 /// ```
 /// use nanolith::{mock::Mock, prelude::*};
@@ -59,12 +60,13 @@ use std::{fmt, panic::Location, sync::Arc, thread};
 /// # Ok::<(), CallError>(())
 /// ```
 ///
-/// A call that fits no expectation ends as [`CallError::Panicked`](crate::CallError::Panicked), with a message that names it.
+/// A call that matches no expectation ends as [`CallError::Panicked`](crate::CallError::Panicked),
+/// with a message that names it.
 pub struct Mock<S: TaskSet> {
     last: Arc<Last<S>>,
 }
 
-/// Verifies when the last handle goes.
+/// Verifies the expectations when the last handle is dropped.
 struct Last<S: TaskSet>(Expectations<S>);
 
 impl<S: TaskSet> Drop for Last<S> {
@@ -82,13 +84,14 @@ impl<S: TaskSet> Default for Mock<S> {
 }
 
 impl<S: TaskSet> Mock<S> {
-    /// One whose expectations may be met in any order: a call goes to the first that fits and has not had all its calls.
+    /// Makes a mock whose expectations may be met in any order. A call goes to the first one that
+    /// matches and allows another call.
     #[must_use]
     pub fn new() -> Self {
         Self { last: Arc::new(Last(Expectations::new(false))) }
     }
 
-    /// One whose expectations are met in the order in which they are told.
+    /// Makes a mock whose expectations must be met in the order in which they are added.
     ///
     /// ```
     /// # use nanolith::{mock::Mock, prelude::*};
@@ -110,8 +113,8 @@ impl<S: TaskSet> Mock<S> {
         &self.last.0
     }
 
-    /// Calls that `fits` says yes to are expected: once, unless [`Expect::times`] says otherwise. What becomes of them is said
-    /// next.
+    /// Expects calls for which `fits` returns true: once, unless [`Expect::times`] sets another
+    /// number. The answer is set on the returned value.
     ///
     /// ```
     /// # use nanolith::{mock::Mock, prelude::*};
@@ -127,7 +130,7 @@ impl<S: TaskSet> Mock<S> {
         Expect::new(self.script(), Box::new(fits), Location::caller())
     }
 
-    /// Calls that fit no expectation go on to `executor`, which really runs them.
+    /// Runs calls that match no expectation on `executor`.
     ///
     /// ```
     /// # use nanolith::{mock::Mock, prelude::*};
@@ -146,7 +149,8 @@ impl<S: TaskSet> Mock<S> {
         self
     }
 
-    /// How a call that nobody expects is told of, beside the task's name: where the arguments are `Debug`, what they were.
+    /// Sets how an unexpected call is described in messages, after the task's name. Use this to
+    /// show the arguments of tasks.
     ///
     /// ```
     /// # use nanolith::{mock::Mock, prelude::*};
@@ -164,7 +168,7 @@ impl<S: TaskSet> Mock<S> {
         self
     }
 
-    /// Looks whether all came that was expected, and nothing else.
+    /// Checks that all expected calls came, and no other call.
     ///
     /// ```
     /// # use nanolith::{mock::Mock, prelude::*};
@@ -177,7 +181,7 @@ impl<S: TaskSet> Mock<S> {
     ///
     /// # Panics
     ///
-    /// Panics with a list of what was not so.
+    /// Panics with a list of the differences.
     #[track_caller]
     pub fn verify(&self) {
         self.script().verify();

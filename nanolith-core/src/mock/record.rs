@@ -1,4 +1,4 @@
-//! Keeping what is called, and what comes of it.
+//! [`Recorder`] is a layer that records calls and their outcomes.
 
 use crate::{
     error::{CallError, Refused},
@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// One call, as a [`Recorder`] kept it.
+/// One call, as a [`Recorder`] recorded it.
 ///
 /// ```
 /// use nanolith::{mock::Recorder, prelude::*};
@@ -31,20 +31,21 @@ use std::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Record<K, V> {
-    /// What is known of the task's kind.
+    /// The metadata of the task.
     pub info: &'static TaskInfo,
-    /// What was kept of the task.
+    /// The recorded part of the task.
     pub task: K,
-    /// How urgent the call was when it was submitted.
+    /// The priority of the call when it was submitted.
     pub priority: Priority,
-    /// What was kept of the output, or how else it ended; `None`: it has not.
+    /// The recorded part of the output, or the error; `None` if the call has not ended.
     pub outcome: Option<Result<V, CallError>>,
 }
 
-/// A layer around an executor that keeps each call, in the order in which they were submitted, and what came of it.
+/// A layer around an executor that records each call and its outcome, in the order of submission.
 ///
-/// It cannot keep the tasks themselves, which move to where they run: so it is told what to keep of them, and of what they give. A
-/// [`Replay`](super::Replay) answers from that.
+/// The tasks themselves move to where they run, so the recorder cannot store them. Two functions
+/// choose what it stores of tasks and outputs. A [`Replay`](super::Replay) answers calls from these
+/// records.
 ///
 /// ```
 /// use nanolith::{mock::{Recorder, Replay}, prelude::*};
@@ -59,19 +60,20 @@ pub struct Record<K, V> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// To keep it in a file, choose what can be written: the enums themselves as text, under `#[define(wire)]`.
+/// To write records to a file, store a form that can be written: with `#[define(wire)]`, the enums
+/// themselves as text.
 pub struct Recorder<S: TaskSet, E, K, V> {
     executor: Arc<E>,
     tape: Arc<Log<S, K, V>>,
 }
 
-/// What is kept of a value.
+/// The function that returns the recorded part of a value.
 pub(super) type Keep<T, K> = Box<dyn Fn(&T) -> K + Send + Sync>;
 
 struct Log<S: TaskSet, K, V> {
     keep_task: Keep<S::Task, K>,
     keep_output: Keep<S::Output, V>,
-    /// By number, and in that order.
+    /// The records by number, in ascending order.
     records: Mutex<Entry<K, V>>,
 }
 
@@ -100,7 +102,7 @@ impl<S: TaskSet, K, V> Log<S, K, V> {
         }
     }
 
-    /// It was not taken.
+    /// Removes the record of a call that the executor did not accept.
     fn discard(&self, number: u64) {
         let mut kept = self.lock();
         let at = kept.records.binary_search_by_key(&number, |(number, _)| *number);
@@ -117,8 +119,9 @@ where
     K: Send + 'static,
     V: Send + 'static,
 {
-    /// Puts it around `executor`. `keep_task` and `keep_output` say what is kept: on the thread that submits, and on the one that
-    /// ends the call. They are brief and do not panic.
+    /// Wraps `executor`. `keep_task` returns what to record of a task, on the thread that submits
+    /// the call. `keep_output` returns what to record of an output, on the thread that ends the
+    /// call. Both must be brief and must not panic.
     pub fn new(
         executor: E,
         keep_task: impl Fn(&S::Task) -> K + Send + Sync + 'static,
@@ -132,9 +135,10 @@ where
         Self { executor: Arc::new(executor), tape: Arc::new(tape) }
     }
 
-    /// What was kept so far.
+    /// Returns a copy of the records so far.
     ///
-    /// The records are cloned under the recorder's lock, for which new calls wait: a `Clone` here does not call the recorder.
+    /// The records are cloned under the recorder's lock, and new calls wait for that lock. So their
+    /// `Clone` must not call the recorder.
     #[must_use]
     pub fn records(&self) -> Vec<Record<K, V>>
     where
@@ -144,7 +148,7 @@ where
         self.tape.lock().records.iter().map(|(_, record)| record.clone()).collect()
     }
 
-    /// The same, which is not kept any more.
+    /// Removes and returns the records so far.
     ///
     /// ```
     /// # use nanolith::{mock::Recorder, prelude::*};
@@ -158,14 +162,14 @@ where
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
-    /// A call that is not over has no outcome then, and gets none.
+    /// A call that has not ended has no outcome in its record, and gets none later.
     #[must_use]
     pub fn take(&self) -> Vec<Record<K, V>> {
         let records = std::mem::take(&mut self.tape.lock().records);
         records.into_iter().map(|(_, record)| record).collect()
     }
 
-    /// Keeps the call, and gives one that goes on as it.
+    /// Records the call. Returns a job that runs in its place.
     fn record(&self, job: Job<S>) -> Option<(u64, Job<S>)> {
         let (info, priority) = (job.info(), job.priority());
         let (task, reply) = job.start_delegating().ok()?;

@@ -1,4 +1,4 @@
-//! Answering from what was kept.
+//! [`Replay`] answers calls from records and runs nothing.
 
 use super::{Record, record::Keep};
 use crate::{
@@ -11,8 +11,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// An executor that runs nothing: each call ends as the first of those that were kept of an equal task, and were not replayed
-/// before. Made from what a [`Recorder`](super::Recorder) kept, or from a file.
+/// An executor that runs nothing. Each call ends with the first recorded outcome of an equal task
+/// that was not replayed before. The records come from a [`Recorder`](super::Recorder), or from a
+/// file.
 ///
 /// ```
 /// use nanolith::{mock::Replay, prelude::*};
@@ -30,7 +31,7 @@ use std::{
 /// # Ok::<(), CallError>(())
 /// ```
 ///
-/// A call that was not kept, or was replayed already, ends as [`CallError::Panicked`], with a message that names it.
+/// A call without a record left ends as [`CallError::Panicked`], with a message that names it.
 pub struct Replay<S: TaskSet, K, V> {
     tape: Arc<Log<S, K, V>>,
 }
@@ -41,7 +42,7 @@ struct Log<S: TaskSet, K, V> {
     calls: Mutex<Vec<Option<Entry<K, V>>>>,
 }
 
-/// What was kept of a call.
+/// The record of a call.
 struct Entry<K, V> {
     key: Arc<K>,
     outcome: Result<V, CallError>,
@@ -59,7 +60,8 @@ where
     K: PartialEq + Send + Sync + 'static,
     V: Send + 'static,
 {
-    /// From tasks and how they ended. `key` says what was kept of a task, `output` makes of what was kept what the task gave.
+    /// Makes a replay from tasks and their outcomes. `key` returns what was recorded of a task.
+    /// `output` makes the task's output from what was recorded of it.
     pub fn new(
         calls: impl IntoIterator<Item = (K, Result<V, CallError>)>,
         key: impl Fn(&S::Task) -> K + Send + Sync + 'static,
@@ -70,7 +72,8 @@ where
         Self { tape: Arc::new(tape) }
     }
 
-    /// From the records of a [`Recorder`](super::Recorder). Calls that were not over are left out.
+    /// Makes a replay from the records of a [`Recorder`](super::Recorder). Calls that had not ended
+    /// are left out.
     pub fn of(
         records: impl IntoIterator<Item = Record<K, V>>,
         key: impl Fn(&S::Task) -> K + Send + Sync + 'static,
@@ -80,13 +83,13 @@ where
         Self::new(calls, key, output)
     }
 
-    /// How many of the calls were not replayed.
+    /// Returns the number of recorded calls that were not replayed.
     #[must_use]
     pub fn remaining(&self) -> usize {
         self.tape.lock().iter().flatten().count()
     }
 
-    /// Takes the first that was kept of an equal task.
+    /// Takes the first recorded outcome of an equal task.
     fn take(&self, key: &K) -> Option<Result<V, CallError>> {
         let keys: Vec<_> = {
             let calls = self.tape.lock();

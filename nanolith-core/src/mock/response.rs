@@ -1,4 +1,4 @@
-//! What becomes of a call that was expected.
+//! [`Answer`] is the scripted outcome of an expected call.
 
 use crate::{
     call::offload,
@@ -9,7 +9,7 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// How a task is answered, by the user's own function.
+/// The user's function that returns a task's output.
 pub(super) type Respond<S> = Arc<dyn Fn(<S as TaskSet>::Task) -> <S as TaskSet>::Output + Send + Sync>;
 
 pub(super) enum Answer<S: TaskSet> {
@@ -31,14 +31,15 @@ impl<S: TaskSet> Clone for Answer<S> {
 }
 
 impl<S: TaskSet> Answer<S> {
-    /// Gives it after a while, by this thread's clock; gives the reply back if that is never.
+    /// Answers after `delay`, by this thread's clock. Returns the reply if the answer never comes.
     pub(super) fn give_after(self, delay: Duration, task: S::Task, reply: Reply<S>) -> Option<Reply<S>> {
         let due = clock::after(delay);
         match (&self, due) {
             (Self::Never, _) | (_, None) => return Some(reply),
             (_, Some(_)) if delay.is_zero() => self.give(task, reply),
             (_, Some(due)) => {
-                // A job of its own, which ends with the call: so the call's end drops the arguments.
+                // A job of its own, which ends with the call. So the end of the call drops the
+                // arguments.
                 let job = Job::delegate(reply, task, Reply::complete);
                 job.slot().header.mark_started(clock::now());
                 job.delay_until(due, move |job| offload::run(None, move || self.give_to(job)));

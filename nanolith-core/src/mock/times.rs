@@ -1,11 +1,11 @@
-//! How many calls are expected.
+//! [`Times`] is the number of calls that a mock expects.
 
 use std::{
     fmt,
     ops::{Range, RangeFrom, RangeFull, RangeInclusive, RangeToInclusive},
 };
 
-/// How many calls an expectation is for: a number, or a range of them.
+/// The number of calls of an expectation: a number, or a range of numbers.
 ///
 /// ```
 /// use nanolith::mock::Times;
@@ -13,11 +13,11 @@ use std::{
 /// assert_eq!(all.map(|times| times.to_string()), ["2 calls", "1 to 2 calls", "at least 1 call", "at most 2 calls", "any number of calls"]);
 /// ```
 ///
-/// A range with nothing in it, as `2..=1`, can never be met.
+/// An empty range, such as `2..=1`, can never be met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
     pub(super) least: usize,
-    /// As many as that, at most.
+    /// The maximum number of calls, included.
     pub(super) most: usize,
 }
 

@@ -1,5 +1,6 @@
-//! Beats by cron expressions: what they say of the wall clock, in some time zone. The search for the next moment is `croner`'s,
-//! the zones are `jiff`'s.
+//! [`cron`] and [`Cron`]: schedules by cron expressions, read against the wall clock in a time
+//!   zone.
+//! The crate `croner` searches the next moment, and `jiff` knows the time zones.
 
 use super::{
     Plan, expression,
@@ -16,7 +17,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// Makes a call on `calls` whenever `expression` says: a plan, which [`start`](Plan::start) carries out.
+/// Makes a call on `calls` at each moment that `expression` matches. Returns a plan, which
+/// [`start`](Plan::start) runs.
 ///
 /// ```
 /// use nanolith::{prelude::*, schedule::{Cron, cron}, time::{HOUR, MockClock}};
@@ -32,12 +34,13 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// [`Plan::starting_at`] is the moment before which there is no run. Where the wall clock is set back, or forward, the next beat
-/// follows it once it rings; a machine that sleeps is late by that. The local zone is that of the start.
+/// No run starts before [`Plan::starting_at`]. If the wall clock is set back or forward, the
+/// schedule follows it after the next tick. If the machine sleeps, the tick is late by the length
+/// of the sleep. The local time zone is that at the start.
 ///
 /// # Errors
 ///
-/// [`CronError`] when the expression is not sound, or never fires.
+/// [`CronError`] if the expression is invalid, or never matches.
 pub fn cron<X, C, S, E, T, F>(expression: X, calls: C, call: F) -> Result<Plan<T>, CronError>
 where
     X: TryInto<Cron>,
@@ -52,11 +55,11 @@ where
     Ok(Plan::new(Box::new(ByCron { cron, next: None }), calls, call))
 }
 
-/// A cron expression, and the time zone that it is read in.
+/// A cron expression and the time zone that it is read in.
 ///
-/// There are five fields, minute, hour, day of the month, month and day of the week; a sixth before them is the second, and a
-/// seventh after them the year, from 1970 to 5000. `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` stand for a whole
-/// expression.
+/// There are five fields: minute, hour, day of the month, month and day of the week. A sixth field
+/// before them is the second, and a seventh field after them the year, from 1970 to 5000.
+/// `@hourly`, `@daily`, `@weekly`, `@monthly` and `@yearly` stand for a whole expression.
 ///
 /// | form | means |
 /// | --- | --- |
@@ -70,11 +73,13 @@ where
 /// | `FriL`, `Fri#2` | in the day of the week: the last Friday of the month, the second |
 /// | `+Fri` | the day of the week must hold beside the day of the month |
 ///
-/// Where both fields of days are set, without a `+`, a day that fits either is meant. Whatever else is written is an error, and so
-/// is an expression that means no moment at all, such as the 30th of February.
+/// If both fields of days are set, without a `+`, a day that matches either of them matches. All
+/// other text is an error, and so is an expression that matches no moment at all, such as the 30th
+/// of February.
 ///
-/// Where clocks go back, an expression of one time a day means the first of the two moments of that name, and others mean both.
-/// Where they go forward, one time a day that is left out is put off to the end of the gap.
+/// When clocks go back, a local time occurs twice. An expression of one time a day matches the
+/// first of the two moments, and other expressions match both. When clocks go forward over a time,
+/// an expression of one time a day matches the end of the gap instead.
 ///
 /// ```
 /// use nanolith::schedule::Cron;
@@ -90,29 +95,29 @@ pub struct Cron {
 }
 
 impl Cron {
-    /// By the time zone of the system. As is `"..".parse::<Cron>()`.
+    /// Reads the expression in the time zone of the system, like `"..".parse::<Cron>()`.
     ///
     /// # Errors
     ///
-    /// [`CronError`] when the expression is not sound.
+    /// [`CronError`] if the expression is invalid.
     pub fn local(expression: &str) -> Result<Self, CronError> {
         Self::parse(expression, TimeZone::system())
     }
 
-    /// By universal time.
+    /// Reads the expression in universal time.
     ///
     /// # Errors
     ///
-    /// [`CronError`] when the expression is not sound.
+    /// [`CronError`] if the expression is invalid.
     pub fn utc(expression: &str) -> Result<Self, CronError> {
         Self::parse(expression, TimeZone::UTC)
     }
 
-    /// By the time zone of this name: `"Europe/Zurich"`.
+    /// Reads the expression in the named time zone, such as `"Europe/Zurich"`.
     ///
     /// # Errors
     ///
-    /// [`CronError`] when the expression is not sound, or the system knows no such zone.
+    /// [`CronError`] if the expression is invalid, or the system has no such time zone.
     pub fn in_zone(expression: &str, zone: &str) -> Result<Self, CronError> {
         let zone = TimeZone::get(zone).map_err(|source| CronError::new("time zone", zone, source))?;
         Self::parse(expression, zone)
@@ -123,7 +128,8 @@ impl Cron {
         Ok(Self { expression: Box::new(read), zone })
     }
 
-    /// The first moment after `time` that it means; `None`: there is none up to the year 5000.
+    /// Returns the first matching moment after `time`, or `None` if there is none up to the year
+    /// 5000.
     #[must_use]
     pub fn next_after(&self, time: SystemTime) -> Option<SystemTime> {
         self.find(time, false)
@@ -135,7 +141,7 @@ impl Cron {
         Some(next.timestamp().into())
     }
 
-    /// How many moments it means from `first`, which is one of them, to `last`.
+    /// Returns the number of matching moments from `first`, which matches, to `last`.
     fn count(&self, first: SystemTime, last: SystemTime) -> u64 {
         let [first, last] = [first, last].map(|time| Timestamp::try_from(time).unwrap_or(Timestamp::MAX));
         occurrences::count(&self.expression, &self.zone, first, last).max(1)
@@ -158,7 +164,7 @@ impl TryFrom<&str> for Cron {
     }
 }
 
-/// A cron expression, or a time zone, is none.
+/// The error of an invalid cron expression, or of an unknown time zone.
 ///
 /// ```
 /// use nanolith::schedule::Cron;
@@ -197,14 +203,14 @@ impl Error for CronError {
     }
 }
 
-/// The beats of an expression.
+/// The ticks of a cron expression.
 struct ByCron {
     cron: Cron,
     next: Option<SystemTime>,
 }
 
 impl ByCron {
-    /// When the next beat is due.
+    /// Returns when the next tick is due.
     fn tick(&self, now: Instant) -> NextTick {
         let Some(next) = self.next else { return NextTick::None };
         NextTick::at(clock::add(now, next.duration_since(clock::wall()).unwrap_or(Duration::ZERO)))

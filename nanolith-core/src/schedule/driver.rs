@@ -1,4 +1,5 @@
-//! A schedule at work: an alarm that beats, runs on the global pool, and what becomes of them.
+//! A started schedule: it arms a timer for each tick, runs calls on the global pool, and records
+//! outcomes.
 
 use super::interval::{ScheduleEnd, Ticks};
 use crate::{
@@ -24,52 +25,52 @@ use std::{
 
 pub(super) type Outcome<T> = Result<T, CallError>;
 
-/// Makes the call of a run, and submits it.
+/// The closure that makes the call of a run and submits it.
 pub(super) type Run<T> = dyn Fn() -> Running<T> + Send + Sync;
 
-/// The call, until it is over.
+/// The call of a run, as a future.
 pub(super) type Running<T> = Pin<Box<dyn Future<Output = Ran<T>> + Send>>;
 
-/// What a run came to.
+/// The outcome of a run.
 pub(super) struct Ran<T> {
     pub(super) outcome: Outcome<T>,
-    /// Whether the executor of the call takes no more calls.
+    /// Whether the executor of the call accepts no more calls.
     pub(super) is_closed: bool,
 }
 
-/// Hears what runs come to.
+/// The user's handler of outcomes.
 pub(super) type Handler<T> = dyn FnMut(Outcome<T>) + Send;
 
-/// What a handle needs of a schedule whose runs give whatever they give.
+/// The methods that a handle needs of a schedule, without the type of its outputs.
 pub(super) trait ScheduleControl: Send + Sync {
-    /// Does something to the schedule, and then what follows from that.
+    /// Changes the schedule's state, and then acts on the change.
     fn update(self: Arc<Self>, change: &mut dyn FnMut(&mut State));
-    /// Looks at the state.
+    /// Accesses the state and changes nothing else.
     fn look(&self, look: &mut dyn FnMut(&mut State, &mut AfterUnlock));
 }
 
 pub(super) struct Inner<T> {
     state: Deferred<State>,
     run: Box<Run<T>>,
-    /// `None`: nobody hears of outcomes.
+    /// `None` if there is no handler of outcomes.
     hearing: Option<Mutex<OutcomeQueue<T>>>,
     chores: GlobalSpawner,
-    /// Whose time it goes by.
+    /// The clock that the schedule uses.
     source: Option<Arc<VirtualClock>>,
 }
 
 pub(super) struct State {
     pub(super) beats: Ticks,
     pub(super) errors: u64,
-    /// Whether a look is on its way that begins more runs.
+    /// Whether [`catch_up`](Inner::catch_up) is already spawned.
     catches_up: bool,
     armed: Option<(Instant, timer::Key)>,
-    /// They wait for its end.
+    /// The waiters for the end of the schedule.
     waiting: WaiterSet,
 }
 
 struct OutcomeQueue<T> {
-    /// `None` while somebody has it.
+    /// `None` while a thread runs the handler.
     handler: Option<Box<Handler<T>>>,
     unheard: VecDeque<Outcome<T>>,
 }
@@ -107,7 +108,8 @@ impl<T: Send + 'static> Inner<T> {
         this
     }
 
-    /// Changes the state, which says how many runs begin; arms the alarm for the next beat.
+    /// Changes the state and starts the runs that `change` asks for. Arms the timer for the next
+    /// tick.
     fn go_on(self: &Arc<Self>, change: impl FnOnce(&mut State) -> u64) {
         let _clock = clock::enter(self.source.clone());
         let (begin, catch_up, unused, wakes) = self.state.with(|state, after| {
@@ -128,7 +130,7 @@ impl<T: Send + 'static> Inner<T> {
         wakes.wake();
     }
 
-    /// Begins runs that were too many for one look.
+    /// Starts runs that exceeded the limit of one [`ring`](Ticks::ring).
     fn catch_up(self: &Arc<Self>) {
         self.go_on(|state| {
             state.catches_up = false;
@@ -136,7 +138,7 @@ impl<T: Send + 'static> Inner<T> {
         });
     }
 
-    /// Has the alarm ring at the next beat; gives one that is not needed any more.
+    /// Arms the timer for the next tick. Returns the key of an alarm that is no longer needed.
     fn rearm(self: &Arc<Self>, state: &mut State) -> Option<timer::Key> {
         let due = state.beats.next.due().filter(|_| !state.beats.is_paused);
         if state.armed.map(|(at, _)| at) == due {
@@ -152,7 +154,8 @@ impl<T: Send + 'static> Inner<T> {
 
     fn ring(self: &Arc<Self>) {
         self.go_on(|state| {
-            // One that was put off meanwhile has another alarm, and this one rings for nobody.
+            // If the tick was postponed in the meantime, it has another alarm, and this one has no
+            // effect.
             if state.armed.is_some_and(|(at, _)| at <= clock::instant()) {
                 state.armed = None;
             }
@@ -160,7 +163,7 @@ impl<T: Send + 'static> Inner<T> {
         });
     }
 
-    /// Makes a call, and hears of it, on a thread that is nobody's.
+    /// Makes a call and handles its outcome, on the global pool.
     fn begin(self: &Arc<Self>) {
         let mut this = CurrentRun { schedule: self.clone(), is_closed: false };
         self.chores.spawn(async move {
@@ -173,7 +176,7 @@ impl<T: Send + 'static> Inner<T> {
         });
     }
 
-    /// What a run comes to; `None` if there was not even a call, since the user's function panicked.
+    /// Returns the outcome of a run. `None` if the user's function panicked, so there was no call.
     async fn ran(&self) -> Option<Ran<T>> {
         let mut run = None;
         poll_fn(|cx| {
@@ -190,7 +193,8 @@ impl<T: Send + 'static> Inner<T> {
         .await
     }
 
-    /// Tells the handler, if there is one. While it hears one outcome, others wait, for the same thread.
+    /// Passes the outcome to the handler, if there is one. If the handler is running, the outcome
+    /// waits for the thread that runs it.
     fn hear(&self, outcome: Outcome<T>) {
         let Some(hearing) = &self.hearing else { return unwind::ignore_panics(|| drop(outcome)) };
         let lock = || hearing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -213,10 +217,10 @@ impl<T: Send + 'static> Inner<T> {
     }
 }
 
-/// A run that is on. Dropped, it is over, also where its future is dropped with its simulation.
+/// A run in progress. Its drop ends the run, also when its future is dropped with its simulation.
 struct CurrentRun<T: Send + 'static> {
     schedule: Arc<Inner<T>>,
-    /// Whether the executor of its call takes no more calls.
+    /// Whether the executor of its call accepts no more calls.
     is_closed: bool,
 }
 
@@ -244,14 +248,14 @@ impl<T: Send + 'static> ScheduleControl for Inner<T> {
     }
 }
 
-/// What `look` sees in the state.
+/// Returns what `look` returns for the state.
 pub(super) fn with_state<R>(schedule: &dyn ScheduleControl, look: impl FnOnce(&mut State, &mut AfterUnlock) -> R) -> R {
     let (mut look, mut seen) = (Some(look), None);
     schedule.look(&mut |state, after| seen = look.take().map(|look| look(state, after)));
     seen.expect("a schedule looks once")
 }
 
-/// The waits for a schedule's end.
+/// The waiters for a schedule's end.
 pub(super) struct Ends(pub(super) Arc<dyn ScheduleControl>);
 
 impl WaiterHome for Ends {

@@ -1,12 +1,13 @@
-//! The grammar of cron expressions. `croner` takes some texts for something else: a name in a field that has no names, an item
-//! that is missing, whatever follows a `W`. So an expression is read here first, field by field, and `croner` gets numbers
-//! alone.
+//! Parses and checks cron expressions, field by field, before `croner` gets them.
+//!
+//! `croner` misreads some texts: a name in a field without names, a missing item, any text after a
+//! `W`. So this module reads the expression first and passes only numbers to `croner`.
 
 use super::occurrences::matches_day;
 use jiff::civil::Date;
 use std::{error::Error, fmt};
 
-/// Why a text is no cron expression.
+/// Why a text is not a cron expression.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ExpressionError(String);
 
@@ -24,22 +25,22 @@ fn fail<T>(reason: String) -> Read<T> {
     Err(ExpressionError(reason))
 }
 
-/// Reads an expression that means at least one moment.
+/// Reads an expression that matches at least one moment.
 pub(super) fn read(text: &str) -> Read<croner::Cron> {
     let parsed = to_numbers(&text.to_ascii_uppercase())?.parse::<croner::Cron>();
     let cron = parsed.or_else(|error| fail(error.to_string()))?;
     if ever_fires(&cron.pattern) { Ok(cron) } else { fail("it never fires".to_owned()) }
 }
 
-/// Which forms a field has beside values, ranges, lists and steps.
+/// The forms that a field allows beside values, ranges, lists and steps.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Forms {
     Plain,
     /// `?`, `L`, `LW` and `15W`.
     Day,
-    /// `?`, `5L`, `5#2`, and `+` before the whole.
+    /// `?`, `5L`, `5#2`, and `+` before the whole field.
     Weekday,
-    /// A step needs a range: it would count from the year 1.
+    /// A step needs a range, because it would otherwise count from the year 1.
     Year,
 }
 
@@ -49,7 +50,7 @@ struct Field {
     least: u16,
     most: u16,
     forms: Forms,
-    /// The names of its values, from the first of these on.
+    /// The first named value, and the names of the values from it on.
     names: (u16, &'static [&'static str]),
 }
 
@@ -167,7 +168,7 @@ impl Field {
 
     fn range(&self, item: &str, first: &str, last: &str) -> Read<(u16, u16)> {
         let (from, until) = (self.value(first)?, self.value(last)?);
-        // A week that is counted by names ends with a Sunday too.
+        // A week counted by names may also end with a Sunday.
         let until = if from > 0 && last == "SUN" { 7 } else { until };
         if from <= until { Ok((from, until)) } else { fail(format!("the range `{item}` runs backwards")) }
     }
@@ -180,13 +181,13 @@ impl Field {
     }
 }
 
-/// A number of nothing but digits.
+/// Parses a number that consists of digits only.
 fn number(text: &str) -> Option<u16> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// Whether there is a day that the expression means. Of years that are equally long and begin with the same weekday, one is
-/// looked through.
+/// Returns whether any day matches the expression. Years with the same length and the same first
+/// weekday are checked once.
 fn ever_fires(pattern: &croner::CronPattern) -> bool {
     let mut seen = Vec::new();
     pattern.years.values().into_iter().any(|year| {
@@ -308,7 +309,8 @@ mod tests {
         for text in never {
             assert_eq!(reason(text), "it never fires", "{text}");
         }
-        // The 29th of February is a Monday of 2044, and the 30th of February no day at all, but there are Mondays.
+        // The 29th of February is a Monday in 2044. The 30th of February is not a day, but there
+        // are Mondays.
         for text in ["0 0 29 2 *", "0 0 29 2 +MON", "0 0 30 2 MON", "0 0 0 29 2 ? 2096-2104", "0 0 * 2 MON#5"] {
             assert!(read(text).is_ok(), "{text}");
         }

@@ -1,4 +1,4 @@
-//! The handle on a schedule that was started.
+//! [`Schedule`] is the handle of a started schedule.
 
 use super::{
     driver::{Ends, ScheduleControl, with_state},
@@ -14,7 +14,8 @@ use std::{
     time::Instant,
 };
 
-/// A schedule that was started. Dropping it cancels it; [`detach`](Schedule::detach) says otherwise.
+/// The handle of a started schedule. Dropping it cancels the schedule, unless it was
+/// [detached](Schedule::detach).
 ///
 /// ```
 /// use nanolith::{prelude::*, schedule::every};
@@ -30,19 +31,19 @@ pub struct Schedule {
     is_detached: bool,
 }
 
-/// How a schedule is, at the moment when it was asked: [`Schedule::info`].
+/// The state of a schedule at one moment. Returned by [`Schedule::info`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScheduleInfo {
-    /// Runs that have begun.
+    /// The number of runs that have started.
     pub runs: u64,
-    /// Runs that are on.
+    /// The number of runs in progress.
     pub running: u64,
-    /// Beats without a run, since it was too late for them.
+    /// The number of ticks without a run, because the schedule was late for them.
     pub missed: u64,
-    /// Runs that gave no output: their calls ended as errors, or could not be made.
+    /// The number of runs without an output: their calls ended with errors, or could not be made.
     pub errors: u64,
-    /// Why no more runs begin; `None` while some may. Runs that are on go on.
+    /// Why no more runs start; `None` while some may. Runs in progress continue.
     pub end: Option<ScheduleEnd>,
 }
 
@@ -51,13 +52,14 @@ impl Schedule {
         Self { inner, is_detached: false }
     }
 
-    /// Begins no more runs. Those that are on go on to their end; to cancel them too, give their calls a
-    /// [`CancelToken`](crate::CancelToken). Doing it twice does nothing.
+    /// Starts no more runs. Runs in progress continue to their end; to cancel them too, give their
+    /// calls a [`CancelToken`](crate::CancelToken). A second call of this method does nothing.
     pub fn cancel(&self) {
         self.inner.clone().update(&mut |state| state.beats.stop(ScheduleEnd::Cancelled));
     }
 
-    /// Begins no more runs until [`resume`](Schedule::resume). The beats meanwhile are not missed: there are none.
+    /// Starts no more runs until [`resume`](Schedule::resume). A paused schedule has no ticks, so
+    /// none are missed.
     ///
     /// ```
     /// use nanolith::{prelude::*, schedule::every, time::{HOUR, MockClock}};
@@ -77,19 +79,22 @@ impl Schedule {
         self.inner.clone().update(&mut |state| state.beats.is_paused = true);
     }
 
-    /// Goes on with the first beat after now.
+    /// Resumes the schedule with the first tick after now.
     pub fn resume(&self) {
         self.inner.clone().update(&mut |state| state.beats.resume(clock::instant()));
     }
 
-    /// When the next beat is due; `None`: it is paused, or over, or waits for the run that is on ([`Missed::Delay`](super::Missed)),
-    /// or for a moment beyond the clock's end.
+    /// Returns when the next tick is due.
+    ///
+    /// It is `None` in these cases: the schedule is paused; it has ended; the next tick waits for
+    /// the run in progress ([`Missed::Delay`](super::Missed)); or the tick lies beyond the end of
+    /// the clock.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
         with_state(&*self.inner, |state, _| state.beats.next.due().filter(|_| !state.beats.is_paused))
     }
 
-    /// Its figures.
+    /// Returns the state of the schedule.
     #[must_use]
     pub fn info(&self) -> ScheduleInfo {
         with_state(&*self.inner, |state, _| {
@@ -104,18 +109,20 @@ impl Schedule {
         })
     }
 
-    /// Whether it has [ended](ScheduleInfo::end), and no run is on.
+    /// Returns whether the schedule has [ended](ScheduleInfo::end) and no run is in progress.
     #[must_use]
     pub fn is_over(&self) -> bool {
         with_state(&*self.inner, |state, _| state.beats.is_over())
     }
 
-    /// Ends when the schedule is over: a future, or [`wait`](Ended::wait). Why it is over, its [`info`](ScheduleInfo::end) says.
+    /// Waits until the schedule has ended: a future, or [`wait`](Ended::wait). The reason is in
+    /// [`ScheduleInfo::end`].
     pub fn ended(&self) -> Ended {
         Ended { waiter: Registration::new(Ends(self.inner.clone())) }
     }
 
-    /// Lets it go on without its handle, until the program ends or its times are over.
+    /// Lets the schedule run without its handle, until the program ends or all its runs have
+    /// started.
     pub fn detach(mut self) {
         self.is_detached = true;
     }
@@ -135,18 +142,19 @@ impl fmt::Debug for Schedule {
     }
 }
 
-/// A wait for the end of a schedule: made by [`Schedule::ended`].
+/// A wait for the end of a schedule. Made by [`Schedule::ended`].
 ///
 /// # Cancel safety
 ///
-/// May be dropped at any time.
+/// This future may be dropped at any time.
 #[must_use = "does nothing until awaited or waited on"]
 pub struct Ended {
     waiter: Registration<Ends>,
 }
 
 impl Ended {
-    /// Blocks until the schedule is over. Within a task, the slot is lent meanwhile.
+    /// Blocks until the schedule has ended. Within a task, the task's slot is released during the
+    /// wait.
     pub fn wait(self) {
         block_on::block_on_any(self);
     }

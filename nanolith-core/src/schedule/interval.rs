@@ -1,10 +1,14 @@
-//! When a schedule's runs begin: pure data, held against time by [`super::driver`]. Nothing here drifts: the beat after one is
-//! reckoned from that, not from when somebody got round to it.
+//! The ticks of a schedule, and the rules that decide which of them start a run. Pure data, driven
+//! by [`super::driver`].
+//!
+//! Ticks do not drift: each tick is computed from the tick before it, not from the time at which
+//! the schedule handled that.
 
 use crate::time::clock;
 use std::time::{Duration, Instant};
 
-/// What becomes of a beat for which a schedule is late: the run before is still on, or the clock leapt.
+/// What a schedule does with a missed tick: one that is due while the run before is in progress, or
+/// that the clock has jumped over.
 ///
 /// ```
 /// use nanolith::{prelude::*, schedule::{Missed, every}, time::MockClock};
@@ -23,17 +27,18 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Missed {
-    /// It is left out, and counted: the next run begins with the next beat. The default.
+    /// The tick is left out and counted. The next run starts with the next tick. The default.
     #[default]
     Skip,
-    /// It is made up for: the runs begin one after the other, as fast as they go, until all are caught up with.
+    /// The run is made up for. Runs start one after the other, as fast as possible, until none is
+    /// owed.
     Burst,
-    /// It begins late, as soon as it can, and the beats after it are put off: a whole period lies between. A cron expression's
-    /// stay where they are.
+    /// The run starts late, as soon as possible. Later ticks are postponed, a whole period after
+    /// it. The ticks of a cron expression are not postponed.
     Delay,
 }
 
-/// Why a schedule begins no more runs: [`ScheduleInfo::end`](super::ScheduleInfo::end).
+/// Why a schedule starts no more runs: [`ScheduleInfo::end`](super::ScheduleInfo::end).
 ///
 /// ```
 /// use nanolith::{prelude::*, schedule::{ScheduleEnd, every}};
@@ -48,26 +53,28 @@ pub enum Missed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ScheduleEnd {
-    /// It was [cancelled](super::Schedule::cancel), or its handle was dropped.
+    /// The schedule was [cancelled](super::Schedule::cancel), or its handle was dropped.
     Cancelled,
-    /// All its [times](super::Plan::times) have begun, or its cron expression means no later moment.
+    /// All its [times](super::Plan::times) have started, or its cron expression matches no later
+    /// moment.
     Completed,
-    /// The executor of its calls is closed, so no further call would run; or its [simulation](crate::sim::Simulation::run) is over.
+    /// The executor of its calls is closed, so no further call would run; or its
+    /// [simulation](crate::sim::Simulation::run) has ended.
     Closed,
 }
 
-/// When a schedule's next beat is due.
+/// When a schedule's next tick is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NextTick {
     At(Instant),
-    /// Beyond the end of the clock. The schedule waits for it, so it is not over.
+    /// Beyond the end of the clock. The schedule waits for this tick, so it has not ended.
     Never,
-    /// There is none.
+    /// There is no next tick.
     None,
 }
 
 impl NextTick {
-    /// The beat at this moment, if the clock reaches that.
+    /// Returns the tick at `due`, if the clock reaches that.
     pub(super) fn at(due: Option<Instant>) -> Self {
         due.map_or(Self::Never, Self::At)
     }
@@ -80,20 +87,20 @@ impl NextTick {
     }
 }
 
-/// Where beats come from.
+/// A source of ticks.
 pub(super) trait TickSource: Send {
-    /// The first beat of a schedule that begins now, or at the moment that is given.
+    /// Returns the first tick of a schedule that starts now, or at `starting`.
     fn first(&mut self, now: Instant, starting: Option<Instant>) -> NextTick;
 
-    /// How many beats have come from the one at `due` on until `now`, and the next. None may have come: by the system's clock it
-    /// is earlier than it was.
+    /// Returns the number of ticks from the one at `due` until `now`, and the next tick. The number
+    /// may be zero: the system's clock may have been set back.
     fn passed(&mut self, due: Instant, now: Instant) -> (u64, NextTick);
 
-    /// The next beat, if the last one was put off until now.
+    /// Returns the next tick, if the last one was postponed until now.
     fn delay_from(&mut self, now: Instant) -> NextTick;
 }
 
-/// A beat each period.
+/// A tick each period.
 pub(super) struct FixedInterval(pub(super) Duration);
 
 impl TickSource for FixedInterval {
@@ -113,22 +120,22 @@ impl TickSource for FixedInterval {
     }
 }
 
-/// What a schedule has come to.
+/// The ticks and the counts of a schedule.
 pub(super) struct Ticks {
     pub(super) rhythm: Box<dyn TickSource>,
     pub(super) missed: Missed,
     pub(super) is_overlapping: bool,
-    /// How many runs are yet to begin; `None`: no end.
+    /// The number of runs that have yet to start; `None` if there is no limit.
     pub(super) left: Option<u64>,
     pub(super) next: NextTick,
-    /// Why no more runs begin; the first reason counts.
+    /// Why no more runs start; the first reason is kept.
     pub(super) end: Option<ScheduleEnd>,
-    /// Beats that are to be made up for.
+    /// The number of runs to make up for.
     pub(super) owed: u64,
     pub(super) running: u64,
     pub(super) runs: u64,
     pub(super) skipped: u64,
-    /// A beat was put off until the run that is on is over.
+    /// Whether a tick waits until the run in progress has ended.
     pub(super) is_put_off: bool,
     pub(super) is_paused: bool,
 }
@@ -142,7 +149,7 @@ impl Ticks {
         self.look_for_end();
     }
 
-    /// Time has come to `now`. Says how many runs begin.
+    /// Advances to the time `now`. Returns how many runs to start.
     pub(super) fn ring(&mut self, now: Instant) -> u64 {
         if let Some(due) = self.next.due().filter(|due| *due <= now && !self.is_paused) {
             let (passed, next) = self.rhythm.passed(due, now);
@@ -154,7 +161,7 @@ impl Ticks {
         self.go(now)
     }
 
-    /// So many beats have come since the last look.
+    /// Applies the rule for missed ticks, when `passed` ticks have come since the last check.
     fn beat(&mut self, passed: u64, now: Instant) {
         let is_busy = self.running > 0 && !self.is_overlapping;
         match self.missed {
@@ -181,7 +188,7 @@ impl Ticks {
         self.skipped = self.skipped.saturating_add(beats);
     }
 
-    /// Goes on after a pause, with the first beat after `now`.
+    /// Resumes after a pause, with the first tick after `now`.
     pub(super) fn resume(&mut self, now: Instant) {
         if std::mem::take(&mut self.is_paused) {
             if let Some(due) = self.next.due().filter(|due| *due < now) {
@@ -190,13 +197,13 @@ impl Ticks {
         }
     }
 
-    /// A run is over. Says how many begin.
+    /// Records that a run has ended. Returns how many runs to start.
     pub(super) fn over(&mut self, now: Instant) -> u64 {
         self.running -= 1;
         self.go(now)
     }
 
-    /// Begins as many of the owed runs as may, [`MAX_STARTS`] at most: the next look begins more.
+    /// Starts owed runs as far as the rules allow, at most [`MAX_STARTS`]. Later calls start more.
     fn go(&mut self, now: Instant) -> u64 {
         if self.is_paused {
             return 0;
@@ -218,19 +225,19 @@ impl Ticks {
         begin
     }
 
-    /// The rhythm may have come to its end.
+    /// Ends the schedule if it has no next tick and owes no run.
     fn look_for_end(&mut self) {
         if self.next == NextTick::None && self.owed == 0 {
             self.stop(ScheduleEnd::Completed);
         }
     }
 
-    /// Whether runs are owed that may begin at once.
+    /// Returns whether owed runs may start at once.
     pub(super) fn is_behind(&self) -> bool {
         self.is_overlapping && self.owed > 0 && !self.is_paused
     }
 
-    /// There are no more beats, for this reason.
+    /// Ends the schedule: there are no more ticks, for this reason.
     pub(super) fn stop(&mut self, end: ScheduleEnd) {
         self.next = NextTick::None;
         self.owed = 0;
@@ -243,5 +250,5 @@ impl Ticks {
     }
 }
 
-/// The most runs that begin at one look, which may be on the timer's thread.
+/// The maximum number of runs that one [`Ticks::ring`] starts. It may run on the timer's thread.
 const MAX_STARTS: u64 = 1_000;

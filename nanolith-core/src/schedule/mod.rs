@@ -1,4 +1,5 @@
-//! Calls that are made again and again: [`every`] period, or, with the feature `cron`, as a cron expression says.
+//! Repeated calls: [`every`] period, or, with the feature `cron`, at the moments of a cron
+//! expression.
 //!
 //! ```
 //! use nanolith::{prelude::*, schedule::every, time::{HOUR, MockClock}};
@@ -18,8 +19,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! All schedules share the one thread of the timer, which only tells when it is time: calls are made, and their outcomes heard,
-//! on the global pool, as messages are. The calls themselves run where they say.
+//! All schedules share the timer's thread, which only signals that a tick is due. The global pool
+//! makes the calls and runs the handlers of their outcomes, as it does for messages. The calls
+//! themselves run on their own executors.
 
 #[cfg(feature = "cron")]
 mod cron;
@@ -53,11 +55,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The shortest period: shorter ones count as this.
+/// The shortest period. Shorter periods count as this one.
 const SHORTEST: Duration = Duration::from_micros(1);
 
-/// Makes a call on `calls` every `period`, the first after one: a plan, which [`start`](Plan::start) carries out. `call` may give
-/// its calls priorities, time-outs and whatever else.
+/// Makes a call on `calls` every `period`, the first after one period. Returns a plan, which
+/// [`start`](Plan::start) runs. `call` may set priorities, time-outs and other options of its
+/// calls.
 ///
 /// ```
 /// use nanolith::{prelude::*, schedule::every};
@@ -71,11 +74,12 @@ const SHORTEST: Duration = Duration::from_micros(1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// What calls are made on is kept until the schedule is over, and so are pools and services by it. Once they are closed, the next
-/// run finds that, and ends the schedule as [`ScheduleEnd::Closed`]; the outcome of that run says so too.
+/// The schedule holds `calls` until it ends, and so keeps their pools and services open. If these
+/// are closed, the next run detects it and ends the schedule with [`ScheduleEnd::Closed`]. The
+/// outcome of that run is the matching error.
 ///
-/// A period shorter than a microsecond counts as one. One that lies beyond the end of the clock, such as `Duration::MAX`, makes a
-/// schedule that is not over and never beats.
+/// A period shorter than a microsecond counts as a microsecond. A period that lies beyond the end
+/// of the clock, such as `Duration::MAX`, makes a schedule that never ticks and does not end.
 pub fn every<C, S, E, T, F>(period: Duration, calls: C, call: F) -> Plan<T>
 where
     C: Send + Sync + 'static,
@@ -87,7 +91,7 @@ where
     Plan::new(Box::new(FixedInterval(period.max(SHORTEST))), calls, call)
 }
 
-/// What a schedule is to do: made by [`every`], carried out by [`start`](Plan::start).
+/// A schedule that has not started. Made by [`every`], run by [`start`](Plan::start).
 #[must_use = "nothing is done until `.start()`"]
 pub struct Plan<T> {
     beats: Ticks,
@@ -134,8 +138,8 @@ impl<T: Send + 'static> Plan<T> {
         Self { beats, starting: None, run: Box::new(run), handler: None }
     }
 
-    /// When the first run begins. One that is past is now, when the schedule starts. Without it that is one period after the
-    /// start.
+    /// Sets when the first run starts. A past moment counts as the start of the schedule. The
+    /// default is one period after the start.
     ///
     /// ```
     /// use nanolith::{prelude::*, schedule::every, time::{HOUR, now}};
@@ -150,26 +154,28 @@ impl<T: Send + 'static> Plan<T> {
         self
     }
 
-    /// How many runs there are; then the schedule is over. The default is no end.
+    /// Sets the number of runs, after which the schedule ends. The default is no limit.
     pub fn times(mut self, runs: u64) -> Self {
         self.beats.left = Some(runs);
         self
     }
 
-    /// What becomes of a beat for which it is too late. The default is [`Missed::Skip`].
+    /// Sets what happens to a missed tick. The default is [`Missed::Skip`].
     pub fn missed(mut self, missed: Missed) -> Self {
         self.beats.missed = missed;
         self
     }
 
-    /// Lets a run begin while others are on. The default is one at a time: a beat that finds the run before still on is missed.
+    /// Lets a run start while other runs are in progress. By default, one run is in progress at a
+    /// time: a tick during the run before is missed.
     pub fn overlapping(mut self) -> Self {
         self.beats.is_overlapping = true;
         self
     }
 
-    /// Hears what each run comes to, one at a time, on the global pool. It is part of the run: the next begins after it, unless
-    /// they overlap. What it throws ends with that outcome.
+    /// Sets a handler that gets the outcome of each run, one at a time, on the global pool. The
+    /// handler is part of the run: the next run starts after it, unless runs overlap. A panic of
+    /// the handler affects only that outcome.
     ///
     /// ```
     /// use nanolith::{prelude::*, schedule::every};
@@ -187,11 +193,12 @@ impl<T: Send + 'static> Plan<T> {
         self
     }
 
-    /// Starts the schedule. It goes by the clock of this thread: see [`MockClock`](crate::time::MockClock).
+    /// Starts the schedule. It uses the clock of this thread: see
+    /// [`MockClock`](crate::time::MockClock).
     ///
     /// # Errors
     ///
-    /// [`BuildError`] when the global pool cannot be started.
+    /// [`BuildError`] if the global pool cannot be started.
     pub fn start(self) -> Result<Schedule, BuildError> {
         let Self { beats, starting, run, handler } = self;
         Ok(Schedule::new(Inner::start(beats, starting, run, handler, GlobalSpawner::start()?)))

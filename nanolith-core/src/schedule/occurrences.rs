@@ -1,8 +1,10 @@
-//! How often a cron expression meant a moment within a span of time: by arithmetic, since a clock may leap over years. Pure data.
+//! Counts the moments within a span of time that a cron expression matches, by arithmetic. A search
+//! would be too slow, since a clock may jump over years. Pure data.
 //!
-//! The moments are those that [`Cron::next_after`](super::Cron::next_after) gives one after the other. Where the clocks go back,
-//! an expression of one time a day means the first of the two; others mean both. Where they go forward over such a time, the
-//! first moment after that stands in for it.
+//! The moments are those that [`Cron::next_after`](super::Cron::next_after) returns one after the
+//! other. When clocks go back, an expression of one time a day matches the first of the two
+//! moments; other expressions match both. When clocks go forward over such a time, the first moment
+//! after it counts instead.
 
 use croner::{Cron, CronPattern, JobType};
 use jiff::{
@@ -11,7 +13,7 @@ use jiff::{
     tz::{AmbiguousOffset, TimeZone},
 };
 
-/// Whether the expression means this day.
+/// Returns whether the expression matches this day.
 pub(super) fn matches_day(pattern: &CronPattern, date: Date) -> bool {
     let [month, day] = [date.month(), date.day()].map(|part| u32::from(part.unsigned_abs()));
     let weekday = u32::from(date.weekday().to_sunday_zero_offset().unsigned_abs());
@@ -21,7 +23,7 @@ pub(super) fn matches_day(pattern: &CronPattern, date: Date) -> bool {
         && pattern.day_match(date.year().into(), month, day, weekday).unwrap_or(false)
 }
 
-/// Counts the moments from `from` to `until`, both included, that the expression means in this zone.
+/// Returns the number of matching moments from `from` to `until`, both included, in this time zone.
 pub(super) fn count(cron: &Cron, zone: &TimeZone, from: Timestamp, until: Timestamp) -> u64 {
     let times = TimesOfDay::of(&cron.pattern);
     match (cron.determine_job_type(), times.first()) {
@@ -30,9 +32,9 @@ pub(super) fn count(cron: &Cron, zone: &TimeZone, from: Timestamp, until: Timest
     }
 }
 
-/// The same for an expression of one time a day.
+/// Like [`count`], for an expression of one time a day.
 fn count_days(pattern: &CronPattern, zone: &TimeZone, time: Time, from: Timestamp, until: Timestamp) -> u64 {
-    // What a gap puts off may come on the day after.
+    // A time postponed by a gap may fall on the day after.
     let first = from.to_zoned(zone.clone()).date();
     let days = days(first.yesterday().unwrap_or(first), until.to_zoned(zone.clone()).date());
     let meant =
@@ -40,20 +42,21 @@ fn count_days(pattern: &CronPattern, zone: &TimeZone, time: Time, from: Timestam
     meant.filter(|moment| (from..=until).contains(moment)).map(|_| 1).sum()
 }
 
-/// When a time that comes once a day comes on this day, if it does.
+/// Returns the moment of a daily time on this day, if there is one.
 fn moment(pattern: &CronPattern, zone: &TimeZone, time: DateTime) -> Option<Timestamp> {
     let ambiguous = zone.to_ambiguous_timestamp(time);
     match ambiguous.offset() {
         AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => ambiguous.earlier().ok(),
         AmbiguousOffset::Gap { .. } => {
-            // Read by the later offset, the time lies before the gap.
+            // With the later offset, the time lies before the gap.
             let after = zone.following(ambiguous.earlier().ok()?).next()?.timestamp();
             matches_day(pattern, after.to_zoned(zone.clone()).date()).then_some(after)
         }
     }
 }
 
-/// The same for an expression of several times a day: piece by piece, between which the clocks are changed.
+/// Like [`count`], for an expression of several times a day. Counts the spans between changes of
+/// clocks.
 fn count_times(pattern: &CronPattern, times: &TimesOfDay, zone: &TimeZone, from: Timestamp, until: Timestamp) -> u64 {
     let (mut count, mut from) = (0, from);
     loop {
@@ -68,7 +71,7 @@ fn count_times(pattern: &CronPattern, times: &TimesOfDay, zone: &TimeZone, from:
     }
 }
 
-/// The same for times that no change of clocks lies between.
+/// Like [`count_times`], for a span without a change of clocks.
 fn count_between(pattern: &CronPattern, times: &TimesOfDay, from: DateTime, until: DateTime) -> u64 {
     let days = days(from.date(), until.date()).filter(|day| matches_day(pattern, *day));
     let meant = days.map(|day| {
@@ -83,7 +86,7 @@ fn days(first: Date, last: Date) -> impl Iterator<Item = Date> {
     first.series(Span::new().days(1)).take_while(move |day| *day <= last)
 }
 
-/// The times that are meant of a day that is meant.
+/// The matching times of a matching day.
 struct TimesOfDay {
     hours: Vec<u16>,
     minutes: Vec<u16>,
@@ -105,12 +108,12 @@ impl TimesOfDay {
         product([&self.hours, &self.minutes, &self.seconds])
     }
 
-    /// How many come up to this time, it included.
+    /// Returns the number of times up to this time, including it.
     fn until(&self, time: Time) -> u64 {
         self.before(time) + u64::from(self.has(time))
     }
 
-    /// How many come before this time.
+    /// Returns the number of times before this time.
     fn before(&self, time: Time) -> u64 {
         let [hour, minute, second] = parts(time);
         let mut count = product([below(&self.hours, hour), &self.minutes, &self.seconds]);
@@ -133,7 +136,7 @@ fn parts(time: Time) -> [u16; 3] {
     [time.hour(), time.minute(), time.second()].map(|part| u16::from(part.unsigned_abs()))
 }
 
-/// Those of ascending values that are less than this one.
+/// Returns the values less than `value`. `values` is ascending.
 fn below(values: &[u16], value: u16) -> &[u16] {
     &values[..values.partition_point(|other| *other < value)]
 }
@@ -180,7 +183,7 @@ mod tests {
 
     #[test]
     fn repeated_hour_counts_once_for_one_time_a_day_and_else_twice() {
-        // 2024-10-27, when 02:00 to 03:00 came twice in Zurich.
+        // On 2024-10-27, 02:00 to 03:00 occurred twice in Zurich.
         let day = ("2024-10-26T22:00:00Z", "2024-10-27T22:59:59Z");
         assert_counted("30 2 * * *", "Europe/Zurich", day.0, day.1, 1);
         assert_counted("0,30 2 * * *", "Europe/Zurich", day.0, day.1, 4);
@@ -192,7 +195,7 @@ mod tests {
 
     #[test]
     fn skipped_hour_counts_for_one_time_a_day_alone() {
-        // 2024-03-31, when Zurich had no 02:00 to 03:00.
+        // On 2024-03-31, Zurich had no 02:00 to 03:00.
         let day = ("2024-03-30T23:00:00Z", "2024-03-31T21:59:59Z");
         assert_counted("30 2 * * *", "Europe/Zurich", day.0, day.1, 1);
         assert_counted("0,30 2 * * *", "Europe/Zurich", day.0, day.1, 0);
@@ -239,7 +242,7 @@ mod tests {
         prop::sample::select(&zones[..])
     }
 
-    /// Near to changes of clocks, more often than not, of the years 2010 to 2026.
+    /// Moments of the years 2010 to 2026, most of them near changes of clocks.
     fn moments() -> impl Strategy<Value = i64> {
         let changes =
             [1_711_846_800, 1_729_990_800, 1_331_449_200, 1_352_008_800, 1_508_036_400, 1_519_005_600, 1_728_142_200];

@@ -1,9 +1,10 @@
-//! Why a simulation failed.
+//! [`SimError`] says why a simulation failed.
 
 use crate::{error::Panic, sim_runtime::Trace};
 use std::{error::Error, fmt};
 
-/// A simulation failed: given by [`Simulation::run`](super::Simulation::run). It says the seed with which it fails again.
+/// The error of a simulation that failed. Returned by [`Simulation::run`](super::Simulation::run).
+/// It has the seed that reproduces the failure.
 ///
 /// ```
 /// use nanolith::sim::Simulation;
@@ -29,13 +30,13 @@ pub(super) enum Why {
 }
 
 impl SimError {
-    /// The seed with which it fails again.
+    /// Returns the seed that reproduces the failure.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// The panic of the closure, or of a thread that nobody waited for.
+    /// Returns the panic of the closure, or of a thread without a waiter.
     #[must_use]
     pub fn panic(&self) -> Option<&Panic> {
         match &self.why {
@@ -44,19 +45,20 @@ impl SimError {
         }
     }
 
-    /// Whether all threads waited, and no alarm was set.
+    /// Returns whether all threads waited and no alarm was set.
     #[must_use]
     pub fn is_deadlock(&self) -> bool {
         matches!(self.why, Why::Deadlock(_))
     }
 
-    /// Whether it came to its [step limit](super::Simulation::step_limit).
+    /// Returns whether the simulation reached its [step limit](super::Simulation::step_limit).
     #[must_use]
     pub fn is_live_lock(&self) -> bool {
         matches!(self.why, Why::Steps(..))
     }
 
-    /// What each thread was at when all waited, or when it came to the step limit: a line a thread.
+    /// Returns what each thread did when all threads waited, or at the step limit: one line for
+    /// each thread.
     #[must_use]
     pub fn threads(&self) -> &[String] {
         match &self.why {
@@ -65,7 +67,7 @@ impl SimError {
         }
     }
 
-    /// Which threads had gone on.
+    /// Returns the order in which threads ran.
     #[must_use]
     pub fn trace(&self) -> &Trace {
         &self.trace

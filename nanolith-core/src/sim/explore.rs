@@ -1,11 +1,11 @@
-//! One closure, many seeds.
+//! [`explore`] runs one closure with many seeds.
 
 use super::run::Simulation;
 use std::{env, ops::Range};
 
-/// Runs `f` once for each of these seeds, each time as [`sim()`](super::sim()) does, and stops at the first that fails.
+/// Runs `f` once for each seed, like [`sim()`](super::sim()), and stops at the first failure.
 ///
-/// Where the environment says `NANOLITH_SIM_SEED=42`, it runs that seed alone: so a failure is looked at again.
+/// If the environment sets `NANOLITH_SIM_SEED=42`, only that seed runs. This reproduces a failure.
 ///
 /// ```
 /// use nanolith::{prelude::*, sim};
@@ -20,14 +20,15 @@ use std::{env, ops::Range};
 ///
 /// # Panics
 ///
-/// Panics with the seed, and with what went wrong, at the first that fails; and if `NANOLITH_SIM_SEED` is no number.
+/// Panics at the first failure, with the seed and the error. Panics if `NANOLITH_SIM_SEED` is not a
+/// number.
 #[track_caller]
 pub fn explore(seeds: Range<u64>, f: impl Fn() + Sync) {
     Simulation::new().explore(seeds, f);
 }
 
 impl Simulation {
-    /// [`explore`] with these settings.
+    /// Runs [`explore`] with these settings.
     ///
     /// ```
     /// use nanolith::{prelude::*, sim::{self, Simulation}};
@@ -36,7 +37,7 @@ impl Simulation {
     ///
     /// # Panics
     ///
-    /// As [`explore`] does.
+    /// The same as for [`explore`].
     #[track_caller]
     pub fn explore(&self, seeds: Range<u64>, f: impl Fn() + Sync) {
         for seed in asked().map_or(seeds, |seed| seed..seed.saturating_add(1)) {
@@ -47,7 +48,7 @@ impl Simulation {
     }
 }
 
-/// The one seed that is asked for.
+/// Returns the seed that the environment sets.
 #[track_caller]
 fn asked() -> Option<u64> {
     let seed = env::var_os(SEED)?;

@@ -1,10 +1,14 @@
-//! Whole programs, run from a seed: pools, services, clusters, messengers, streams and timers, with every thread's turn and
-//! every hour of waiting decided by one number.
+//! Deterministic simulation of whole programs: one seed decides the order of all threads and the
+//! passing of time, for pools, services, clusters, messengers, streams and timers.
 //!
-//! [`sim()`] runs a closure as such a program. Its threads are real ones, but one runs at a time, and where one waits, or may be
-//! interrupted, the seed says who goes on. Time stands still while anybody could run and jumps to the next alarm when nobody
-//! could, so hours take no time. [`explore`] runs it for many seeds, stops at the first that fails and tells it; the same seed
-//! runs the same way again. Where all wait for each other, that is told too, and nobody hangs.
+//! [`sim()`] runs a closure as such a program. Its threads are real threads, but only one runs at a
+//! time. Where a thread waits, or may be interrupted, the seed chooses the thread that runs next.
+//! Time stops while any thread can run. When no thread can run, time jumps to the next alarm, so
+//! hours take no time.
+//!
+//! [`explore`] runs the closure for many seeds, stops at the first failure and reports it. The same
+//! seed repeats the same run. If all threads wait for each other, the simulation fails with a
+//! deadlock and does not hang.
 //!
 //! ```
 //! use nanolith::{prelude::*, sim, time::{HOUR, sleep}};
@@ -24,22 +28,28 @@
 //!
 //! # What is simulated
 //!
-//! All that is made within the closure: pools, services and clusters; a global pool and names of messengers that are the
-//! simulation's own; threads started by [`spawn`]; sleeps, time-outs, deadlines, restarts and their backoff. A `par_iter` within a
-//! pool's task is done by that task's thread. Messages, streams, ports and all that waits by `.wait()` or `.await` go as they do
-//! elsewhere. [`random`] draws from the seed.
+//! Everything that is made within the closure is simulated: pools, services and clusters; a global
+//! pool and messenger names that belong to the simulation; threads started by [`spawn`]; sleeps,
+//! time-outs, deadlines, restarts and their backoff. A `par_iter` within a pool's task runs on that
+//! task's thread. Messages, streams, ports and everything that waits by `.wait()` or `.await` work
+//! as they do elsewhere. [`random`] draws from the seed.
 //!
-//! Threads are interrupted where they submit a call, take one up, end one or wait, not between any two lines. Nobody looks on
-//! before they sleep, and plain calls never pass the queue's lock: how fast a program is does not show.
+//! Threads are interrupted where they submit, start or end a call, or wait; not between any two
+//! lines. Threads do not spin before they sleep, and calls never take the fast path past the
+//! queue's lock. So a simulation does not show how fast a program is.
 //!
 //! # What is not
 //!
-//! A thread that blocks by other means, such as `std::sync::mpsc`, `std::thread::sleep` or a file, keeps all others from going on
-//! meanwhile. One that waits so for another thread of the simulation never goes on; that is said on standard error after ten
-//! seconds, with the seed. The same happens where a thread keeps a `std::sync::Mutex` locked while it submits or waits, and
-//! another wants it: with a [switch probability](Simulation::switch_probability) of zero, hardly anything but a wait interrupts. Threads started by
-//! `std::thread::spawn` and executors of others are not of the simulation, nor are pools and services that were made before;
-//! `std::time::Instant` and `HashMap`'s order go by no seed.
+//! A thread that blocks by other means, such as `std::sync::mpsc`, `std::thread::sleep` or a file,
+//! stops all other threads in the meantime. If it waits for another thread of the simulation in
+//! this way, it never resumes. After ten seconds, a message with the seed goes to standard error.
+//! The same happens if a thread holds a `std::sync::Mutex` while it submits or waits, and another
+//! thread locks it. With a [switch probability](Simulation::switch_probability) of zero, hardly
+//! anything but a wait interrupts.
+//!
+//! These are not simulated: threads started by `std::thread::spawn`, executors of other crates, and
+//! pools and services made before. The seed has no effect on `std::time::Instant` and on the order
+//! of a `HashMap`.
 
 mod error;
 mod explore;
@@ -58,7 +68,7 @@ use std::{
     time::Duration,
 };
 
-/// Whether this thread is one of a simulation.
+/// Returns whether this thread belongs to a simulation.
 ///
 /// ```
 /// use nanolith::sim;
@@ -70,7 +80,7 @@ pub fn is_simulated() -> bool {
     sim_runtime::is_here()
 }
 
-/// How far the simulation's clock has moved; zero outside of one.
+/// Returns how far the simulation's clock has moved; zero outside of a simulation.
 ///
 /// ```
 /// use nanolith::{prelude::*, sim};
@@ -81,8 +91,9 @@ pub fn elapsed() -> Duration {
     sim_runtime::world().map_or(Duration::ZERO, |world| world.clock().elapsed())
 }
 
-/// Waits until so much time has passed, as [`sleep(..).wait()`](crate::time::sleep) does: all others do meanwhile what they do in
-/// that time. A time beyond the [end of the clock](crate::time::MockClock#the-end-of-time) never passes.
+/// Waits until the duration `by` has passed, like [`sleep(..).wait()`](crate::time::sleep).
+/// Meanwhile, all other threads run as they do in that time. A time beyond the [end of the
+/// clock](crate::time::MockClock#the-end-of-time) never passes.
 ///
 /// ```
 /// use nanolith::{prelude::*, sim, time::HOUR};
@@ -103,7 +114,7 @@ pub fn advance(by: Duration) {
     sleep(by).wait();
 }
 
-/// A number by chance: from the simulation's seed, or any outside of one.
+/// Returns a random number: from the simulation's seed, or, outside of a simulation, without one.
 ///
 /// ```
 /// use nanolith::sim;
@@ -118,7 +129,7 @@ pub fn random() -> u64 {
     }
 }
 
-/// Lets others go first, in a loop that polls. Where all poll, time goes on.
+/// Lets other threads run first, in a loop that polls. If all threads poll, time advances.
 ///
 /// ```
 /// use nanolith::{prelude::*, sim, time::now};
@@ -138,9 +149,9 @@ pub fn yield_now() {
     }
 }
 
-/// Has a service crash when it is at no synchronous call: what it has begun ends as
-/// [`CallError::Crashed`](crate::CallError::Crashed), and its restart policy says how it goes on. Says false if it has ended, or is
-/// terminated.
+/// Makes a service crash between synchronous calls. Calls that it has started end as
+/// [`CallError::Crashed`](crate::CallError::Crashed), and its restart policy decides what follows.
+/// Returns `false` if the service has ended or is terminated.
 ///
 /// ```
 /// use nanolith::{Restart, prelude::*, sim};
@@ -158,7 +169,7 @@ pub fn crash<S: TaskSet>(service: &Service<S>) -> bool {
     service.crash()
 }
 
-/// Which threads have gone on so far, in order; none outside of a simulation.
+/// Returns the order in which threads have run so far; an empty trace outside of a simulation.
 ///
 /// ```
 /// use nanolith::{prelude::*, sim};

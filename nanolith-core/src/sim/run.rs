@@ -1,4 +1,4 @@
-//! Running a simulation: its settings, and its first threads.
+//! [`sim()`] and [`Simulation`] run a closure as a simulation: its settings, and its first threads.
 
 use super::error::{SimError, Why};
 use crate::{
@@ -14,7 +14,8 @@ use std::{
     time::Duration,
 };
 
-/// Runs `f` as a program whose threads, times and chances are all decided by `seed`: see the [module](mod@crate::sim) of the same name.
+/// Runs `f` as a program whose threads, times and random numbers are all decided by `seed`: see the
+/// [module](mod@crate::sim) of the same name.
 ///
 /// ```
 /// use nanolith::{prelude::*, sim};
@@ -29,8 +30,8 @@ use std::{
 ///
 /// # Panics
 ///
-/// Panics with the seed if `f` panics, if all threads wait for ever, or if it does not end: see [`Simulation::run`], which gives
-/// that as an error.
+/// Panics with the seed if `f` panics, if all threads wait for ever, or if the simulation does not
+/// end. [`Simulation::run`] returns an error instead.
 #[track_caller]
 pub fn sim<R: Send>(seed: u64, f: impl FnOnce() -> R + Send) -> R {
     match Simulation::new().run(seed, f) {
@@ -51,29 +52,35 @@ pub fn sim<R: Send>(seed: u64, f: impl FnOnce() -> R + Send) -> R {
 ///
 /// # What leaves a simulation
 ///
-/// The clock and the threads of a simulation are its own, so nothing goes on after it. A handle, a future or the end of a port may
-/// leave: as the value of the closure, or through a channel. When the grace is over, what is left ends in this order.
+/// The clock and the threads of a simulation belong to it, so nothing runs after it. A handle, a
+/// future or the end of a port may leave it: as the value of the closure, or through a channel.
+/// When the grace period is over, the rest ends in this order.
 ///
-/// - Pools, [locals](crate::Local) and services close. Their calls end as [`CallError::Closed`](crate::CallError::Closed), whether
-///   they are queued, suspended at an `.await` or block a thread. The error says that the simulation is over:
-///   [`At::is_simulation_over`](crate::At::is_simulation_over). So do calls in bulk and in groups, and those that a layer
-///   keeps. A call that is submitted later is refused as `Closed`.
-/// - A schedule ends as [`ScheduleEnd::Closed`](crate::schedule::ScheduleEnd::Closed), a pipeline with
-///   [`Cause::SimulationOver`](crate::pipeline::Cause::SimulationOver).
+/// - Pools, [locals](crate::Local) and services close. Their calls end as
+///   [`CallError::Closed`](crate::CallError::Closed): queued calls, calls suspended at an `.await`,
+///   and calls that block a thread. The error says that the simulation is over:
+///   [`At::is_simulation_over`](crate::At::is_simulation_over). Calls in bulk, calls in groups and
+///   calls held by a layer end in the same way. A call that is submitted later is rejected as
+///   `Closed`.
+/// - A schedule ends as [`ScheduleEnd::Closed`](crate::schedule::ScheduleEnd::Closed), a pipeline
+///   with [`Cause::SimulationOver`](crate::pipeline::Cause::SimulationOver).
 /// - Handlers of messages and streams are dropped.
-/// - The clock stops. Each [`sleep`](crate::time::sleep) that was made in the simulation ends, even one of `Duration::MAX`. Time
-///   limits elapse. A delayed call ends as `Closed`.
+/// - The clock stops. Each [`sleep`](crate::time::sleep) that was made in the simulation ends, even
+///   one of `Duration::MAX`. Time limits elapse. A delayed call ends as `Closed`.
 ///
-/// Waits for the end of a pool, of a service or of a schedule end with these. What a suspended call or a handler holds is dropped
-/// once. So a port, a stream or a messenger whose other end it held is closed. A [`CancelToken`](crate::CancelToken)
-/// or [`Permits`](crate::Permits) that left are not of the simulation: they stay as they are.
+/// Waits for the end of a pool, of a service or of a schedule end with it. Values held by a
+/// suspended call or a handler are dropped once. So the other end of a port, a stream or a
+/// messenger among them is closed. A [`CancelToken`](crate::CancelToken) or
+/// [`Permits`](crate::Permits) that has left does not belong to the simulation, and stays
+/// unchanged.
 ///
-/// The threads of a pool drop the futures of its suspended calls, and a service's thread drops those of the service. The thread that ran the
-/// closure drops the rest: the futures of a local, arguments of queued and delayed calls, and what no other thread has come to. No lock is held
-/// meanwhile, and [`run`](Simulation::run) returns after it.
+/// The threads of a pool drop the futures of its suspended calls, and a service's thread drops
+/// those of the service. The thread that ran the closure drops the rest: the futures of a local,
+/// the arguments of queued and delayed calls, and everything that no other thread has dropped. No
+/// lock is held meanwhile, and [`run`](Simulation::run) returns after it.
 ///
-/// A thread is given up where it does not end: it catches the unwinding, its destructor waits for ever, or no
-/// [steps](Simulation::step_limit) are left for it. What it holds stays with it; its
+/// A thread that does not end is given up: if it catches the unwinding, if its destructor waits for
+/// ever, or if no [steps](Simulation::step_limit) are left for it. Its values stay with it; its
 /// call ends all the same. [`Report::given_up`] counts these threads.
 #[derive(Clone, Debug)]
 #[must_use = "settings do nothing until `run` or `explore`"]
@@ -89,51 +96,58 @@ impl Default for Simulation {
 }
 
 impl Simulation {
-    /// The default settings.
+    /// Returns the default settings.
     pub fn new() -> Self {
         let rules = Rules { seed: 0, switch: 0.25, steps: 10_000_000, grace: MINUTE, cores: 4 };
         Self { rules, patience: 10 * SECOND }
     }
 
-    /// How probable it is that a thread is interrupted where it may be but need not: from 0 to 1, a quarter unless this says
-    /// otherwise. At 0 a thread goes on until it waits, or has come by a thousand such places.
+    /// Sets the probability that a thread is interrupted where it may be but need not: from 0 to 1.
+    /// The default is a quarter. At 0, a thread runs until it waits, or has passed a thousand such
+    /// places.
     pub fn switch_probability(mut self, probability: f64) -> Self {
         self.rules.switch = if probability > 0.0 { probability.min(1.0) } else { 0.0 };
         self
     }
 
-    /// At how many places, all in all, threads may come by that they wait or may be interrupted, before the simulation fails as one
-    /// that does not end: ten million unless this says otherwise.
+    /// Sets the number of steps after which the simulation fails as one that does not end. A step
+    /// is a place where a thread waits or may be interrupted; the steps of all threads count. The
+    /// default is ten million.
     pub fn step_limit(mut self, steps: u64) -> Self {
         self.rules.steps = steps;
         self
     }
 
-    /// How long, by its own clock, a simulation goes on when its closure has returned, for what is still under way: a minute unless
-    /// this says otherwise. What is left then is ended. With `Duration::ZERO` the clock moves no further; with
-    /// `Duration::MAX` it goes on until nothing is left, or the [step limit](Simulation::step_limit) is reached.
+    /// Sets how long, by its own clock, a simulation continues after its closure has returned, for
+    /// unfinished work. The default is a minute. The rest is then ended. With `Duration::ZERO` the
+    /// clock moves no further. With `Duration::MAX` it continues until nothing is left, or until
+    /// the [step limit](Simulation::step_limit) is reached.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.rules.grace = grace;
         self
     }
 
-    /// How many cores the machine seems to have, so that a seed means the same on each: 4 unless this says otherwise, at least 1.
+    /// Sets how many cores the machine appears to have, so that a seed has the same result on each
+    /// machine. The default is 4, the least value 1.
     pub fn cores(mut self, cores: usize) -> Self {
         self.rules.cores = cores.max(1);
         self
     }
 
-    /// How long, by the system's clock, one thread may keep all others from going on before that is said on standard error: ten
-    /// seconds unless this says otherwise, a millisecond at least. `Duration::MAX` says nothing.
+    /// Sets how long, by the system's clock, one thread may stop all others before a message goes
+    /// to standard error. The default is ten seconds, the least value a millisecond.
+    /// `Duration::MAX` disables the message.
     pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience.max(MILLISECOND); // one looks so often
+        self.patience = patience.max(MILLISECOND); // the check runs this often
         self
     }
 
     /// Runs `f` with this seed.
     ///
-    /// When `f` has returned, what it left goes on until nobody could, or until the [grace](Simulation::grace) is over. Then all
-    /// that is left [ends](Simulation#what-leaves-a-simulation), and threads that still wait are made to unwind, silently.
+    /// After `f` has returned, the rest runs until no thread can run, or until the
+    /// [grace](Simulation::grace) period is over. Then everything that is left
+    /// [ends](Simulation#what-leaves-a-simulation), and threads that still wait are unwound without
+    /// a message.
     ///
     /// ```
     /// use nanolith::{prelude::*, sim::Simulation};
@@ -146,8 +160,9 @@ impl Simulation {
     ///
     /// # Errors
     ///
-    /// [`SimError`] if `f` panics, or a thread of [`spawn`](super::spawn) for which nobody waits; if all threads wait and no alarm
-    /// is set; if it comes to the step limit; or if the system gives no thread.
+    /// [`SimError`] if `f` panics, or if a thread of [`spawn`](super::spawn) without a waiter
+    /// panics; if all threads wait and no alarm is set; if the step limit is reached; or if the
+    /// system cannot start a thread.
     pub fn run<R: Send>(&self, seed: u64, f: impl FnOnce() -> R + Send) -> Result<Report<R>, SimError> {
         unwind::install_hook();
         let world = Scheduler::new(seed, Rules { seed, ..self.rules.clone() });
@@ -188,7 +203,7 @@ impl Simulation {
         })
     }
 
-    /// Waits for the end, and says who keeps others from going on.
+    /// Waits for the end, and reports a thread that stops the others.
     fn watch<R>(&self, world: &Scheduler, told: &mpsc::Receiver<Ended<R>>) -> Ended<R> {
         let (mut seen, mut has_told) = (world.steps(), false);
         loop {
@@ -216,31 +231,31 @@ impl Simulation {
     }
 }
 
-/// What a closure came to, and what it left.
+/// The outcome of a closure, and what had not ended after it.
 struct Ended<R> {
     value: Result<R, Panic>,
     left: Vec<String>,
     given_up: usize,
 }
 
-/// How a simulation went: given by [`Simulation::run`].
+/// The result of a simulation. Returned by [`Simulation::run`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Report<R> {
-    /// What the closure gave.
+    /// The value that the closure returned.
     pub value: R,
     /// The seed.
     pub seed: u64,
-    /// How far the clock had moved when all had ended.
+    /// How far the clock had moved when all threads had ended.
     pub elapsed: Duration,
-    /// How many places threads came by where they waited or might have been interrupted.
+    /// The number of places that threads passed where they waited or might have been interrupted.
     pub steps: u64,
-    /// Which threads went on, in order.
+    /// The order in which threads ran.
     pub trace: Trace,
-    /// What had not ended when the grace was over, and was ended: a line a thread.
+    /// The threads that had not ended after the grace period, and were ended: one line for each.
     pub left_over: Vec<String>,
-    /// How many of those could not be ended, and stand still for ever.
+    /// The number of those threads that could not be ended, and wait for ever.
     pub given_up: usize,
-    /// Which threads had kept all others from going on for too long: see [`Simulation::patience`].
+    /// The threads that had stopped all others for too long: see [`Simulation::patience`].
     pub held_up: Vec<Arc<str>>,
 }

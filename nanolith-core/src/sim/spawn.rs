@@ -1,4 +1,4 @@
-//! Threads of user code within a simulation.
+//! [`spawn`] starts a thread of user code within a simulation.
 
 use crate::{
     context::block_on,
@@ -20,8 +20,8 @@ use std::{
     thread,
 };
 
-/// Starts a thread that runs `f`, as `std::thread::spawn` does: within a simulation it is one of the simulation's, elsewhere a
-/// plain one.
+/// Starts a thread that runs `f`, like `std::thread::spawn`. Within a simulation, the thread
+/// belongs to the simulation; elsewhere, it is a plain thread.
 ///
 /// ```
 /// use nanolith::sim;
@@ -31,8 +31,8 @@ use std::{
 ///
 /// # Panics
 ///
-/// Panics if the system gives no thread. A panic of `f` goes to whoever waits for the thread; where nobody does, a simulation fails
-/// by it.
+/// Panics if the system cannot start a thread. A panic of `f` goes to the waiter of the thread. If
+/// there is no waiter, the simulation fails with that panic.
 pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Spawned<T> {
     unwind::install_hook();
     let (tell, answer) = flume::bounded(1);
@@ -40,7 +40,7 @@ pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Spawn
     let over = Arc::new(AtomicBool::new(false));
     let has_ended = over.clone();
     let run = move || {
-        // The channel is empty, and where nobody listens any more nobody hears of a panic but the simulation.
+        // The channel has room. If its receiver is gone, only the simulation gets a panic.
         if let Err(flume::SendError(Err(panic))) = tell.send(unwind::catch(f)) {
             unheard(panic);
         }
@@ -52,9 +52,9 @@ pub fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> Spawn
     Spawned { answer: answer.into_recv_async(), over, has_answered: false, end }
 }
 
-/// Nobody waits for a thread that panicked.
+/// Records the panic of a thread without a waiter.
 fn unheard(panic: Panic) {
-    // What waits past the grace is refused, and its threads may throw that.
+    // Waits after the grace period are rejected, and their threads may panic with that.
     if let Some(world) = sim_runtime::world().filter(|world| !panic.is::<Unwind>() && !world.is_past_grace()) {
         world.fail(Failure::Panicked(panic));
     }
@@ -66,14 +66,14 @@ fn start(world: Option<Arc<Scheduler>>, run: impl FnOnce() + Send + 'static) -> 
     let name = format!("thread-{}", world.next_spawned());
     let ticket = world.ticket(&name);
     let body = move || {
-        let _leave = sim_runtime::Leave; // after all else
+        let _leave = sim_runtime::Leave; // runs after everything else
         ticket.enter();
         sim_runtime::bounded(run);
     };
     builder.name(name).spawn(body).map(drop)
 }
 
-/// A thread that was started by [`spawn`]. Dropped, it goes on alone.
+/// A thread started by [`spawn`]. If this value is dropped, the thread runs on by itself.
 ///
 /// ```
 /// use nanolith::sim;
@@ -87,11 +87,11 @@ pub struct Spawned<T: 'static> {
     answer: flume::r#async::RecvFut<'static, Result<T, Panic>>,
     over: Arc<AtomicBool>,
     has_answered: bool,
-    /// The end of its simulation.
+    /// The wait for the end of its simulation.
     end: Option<EndWait>,
 }
 
-/// What [`Spawned`] says of a thread that did not end with its simulation.
+/// The message of the error for a thread that did not end with its simulation.
 const GIVEN_UP: &str = "the thread did not end with its simulation";
 
 impl<T> Spawned<T> {
@@ -99,12 +99,12 @@ impl<T> Spawned<T> {
     ///
     /// # Errors
     ///
-    /// The thread's panic.
+    /// Returns the thread's panic.
     pub fn wait(self) -> Result<T, Panic> {
         block_on::block_on_any(self)
     }
 
-    /// Whether the thread has ended.
+    /// Returns whether the thread has ended.
     #[must_use]
     pub fn is_over(&self) -> bool {
         sim_runtime::poll_point();
@@ -112,7 +112,7 @@ impl<T> Spawned<T> {
         self.over.load(Ordering::Acquire)
     }
 
-    /// Lets the thread go on alone.
+    /// Lets the thread run on by itself.
     pub fn detach(self) {}
 }
 
@@ -123,7 +123,7 @@ impl<T> Future for Spawned<T> {
         let lost = |what: &'static str| Err(Panic::new(Box::new(what), None));
         let mut answer = Pin::new(&mut self.answer).poll(cx).map(Result::ok);
         if answer.is_pending() && self.end.as_mut().is_some_and(|end| end.poll_over(cx.waker()).is_ready()) {
-            // It may have answered since.
+            // The answer may have arrived since the first poll.
             let late = Pin::new(&mut self.answer).poll(cx).map(Result::ok);
             answer = Poll::Ready(if let Poll::Ready(answer) = late { answer } else { Some(lost(GIVEN_UP)) });
         }
@@ -135,7 +135,7 @@ impl<T> Future for Spawned<T> {
 }
 
 impl<T> Drop for Spawned<T> {
-    /// A panic that nobody has heard of is the simulation's.
+    /// Fails the simulation with the thread's panic, if the panic was not received.
     fn drop(&mut self) {
         if !self.has_answered && self.over.load(Ordering::Acquire) {
             if let Poll::Ready(Ok(Err(panic))) =
