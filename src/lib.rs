@@ -1,7 +1,8 @@
 //! Plain functions as typed calls, run on a thread pool or on services that own their state.
 //!
-//! [`#[define]`](macro@define) on an `impl` block or a module makes a method of each public function. The method returns a
-//! [`Call`]: block on it with `.wait()`, await it on any runtime, or `.submit()` it for a [`Handle`].
+//! [`#[define]`](macro@define) on an `impl` block or a module generates a method for each public
+//! function. The method returns a [`Call`]: block on it with `.wait()`, await it on any runtime, or
+//! `.submit()` it for a [`Handle`].
 //!
 //! ```
 //! use nanolith::prelude::*;
@@ -37,15 +38,17 @@
 //!
 //! # Errors
 //!
-//! A call ends once, as its function's output or as a [`CallError`]. A panic is [`CallError::Panicked`] and ends its call only.
-//! A task whose output is a `Result` keeps its own error: [`Call::flatten`] joins the two as a [`TaskError`]. A cycle of tasks
-//! that wait for each other ends with [`CallError::WouldDeadlock`]; see [`deadlock`].
+//! A call ends once, as its function's output or as a [`CallError`]. A panic is
+//! [`CallError::Panicked`] and ends its call only. A task whose output is a `Result` keeps its own
+//! error: [`Call::flatten`] joins the two as a [`TaskError`]. A cycle of tasks that wait for each
+//! other ends with [`CallError::WouldDeadlock`]; see [`deadlock`].
 //!
 //! # Async code
 //!
-//! A call is a future that no runtime has to know. Use `.await` in async code, and never `.wait()`, which blocks the thread.
-//! Dropping the future of a call cancels the call; dropping a [`Handle`] does not, unless it is made with
-//! [`Handle::cancel_on_drop`]. [`PoolBuilder::max_in_flight`] bounds the calls that a server accepts.
+//! A call is a future that needs no runtime. Use `.await` in async code, and never `.wait()`, which
+//! blocks the thread. Dropping the future of a call cancels the call. Dropping a [`Handle`] does
+//! not, unless [`Handle::cancel_on_drop`] is set. [`PoolBuilder::max_in_flight`] bounds the calls
+//! that a server accepts.
 //!
 //! # Modules
 //!
@@ -55,10 +58,10 @@
 //! | [`bulk`], [`pipeline`] | many inputs through one task, and stages joined by bounded queues |
 //! | [`schedule`], [`time`] | repeated calls, timers and clocks |
 //! | [`TaskGroup`], [`scope()`], [`CancelToken`] | several calls that end together |
-//! | [`sim()`], [`mock`] | tests: a program in an order that a seed decides, and executors with scripted answers |
+//! | [`sim()`], [`mock`] | tests: deterministic simulation from a seed, and executors with scripted answers |
 //!
-//! The [README](https://github.com/nanolith-rs/nanolith#readme) says when to use this crate and when not; the [examples] are
-//! programs to run.
+//! The [README](https://github.com/nanolith-rs/nanolith#readme) says when to use this crate and
+//! when not; the [examples] are programs to run.
 //!
 //! [examples]: https://github.com/nanolith-rs/nanolith/tree/main/examples
 #![forbid(unsafe_code)]
@@ -88,8 +91,8 @@ pub use nanolith_core::{
 pub use nanolith_core::{CancelToken, Cancelled, DropGuard};
 pub use nanolith_core::{JoinAll, JoinNext, Joined, Scope, Shutdown, Spawn, TaskGroup, TryScope, scope, try_scope};
 
-/// How long calls waited and ran, by task, and how busy the threads were: for pools and services that were built with
-/// `.metrics(true)`.
+/// Metrics of pools and services that were built with `.metrics(true)`: how long calls waited and
+/// ran, by task, and how busy the threads were.
 ///
 /// Needs the cargo feature `metrics`.
 ///
@@ -106,13 +109,14 @@ pub use nanolith_core::{JoinAll, JoinNext, Joined, Scope, Shutdown, Spawn, TaskG
 #[cfg(feature = "metrics")]
 pub use nanolith_core::metrics;
 
-/// Streams from one thread to another: of bytes ([`stream::pipe`]), of values ([`stream::items`]), and of the values that one
-/// call produces ([`stream::from_call`]).
+/// Streams from one thread to another: of bytes ([`stream::pipe`]), of values ([`stream::items`]),
+/// and of the values that one call produces ([`stream::from_call`]).
 ///
-/// Chunks and values are moved, never copied. A writer waits for credit, so a slow reader keeps no more than its credits in
-/// memory. Only `finish` ends a stream without an error. After a failed or dropped writer, the reader gets the chunks written
-/// before and then an error, so an incomplete stream never looks complete. After a cancelled or dropped reader, a write fails and
-/// returns its chunk. A task that blocks on a stream releases its pool slot during the wait.
+/// Chunks and values are moved, never copied. A writer waits for credit, so a slow reader keeps no
+/// more than its credits in memory. Only `finish` ends a stream without an error. After a failed or
+/// dropped writer, the reader gets the chunks written before and then an error, so an incomplete
+/// stream never looks complete. After a cancelled or dropped reader, a write fails and returns its
+/// chunk. A task that blocks on a stream releases its pool slot during the wait.
 ///
 /// ```
 /// use nanolith::stream::{self, Credits};
@@ -133,12 +137,12 @@ pub mod stream {
     pub use nanolith_core::{FromCall, FromCallError, from_call};
 }
 
-/// Work in bulk: many inputs through one task, or a plain function over all of a `Vec`.
+/// Bulk work: many inputs through one task, or a plain function over all items of a `Vec`.
 ///
-/// [`each`](bulk::each) makes a call of each input of an iterator and gives the results as an iterator; a stream in, or a
-/// stream out, goes as well ([`each_stream`](bulk::each_stream)). It works over every executor; on a pool, tiny tasks are
-/// batched by the time they take. [`map`](bulk::map) and [`map_reduce`](bulk::map_reduce) split a `Vec` over a pool's threads,
-/// as one call.
+/// [`each`](bulk::each) makes a call for each input of an iterator and returns the results as an
+/// iterator. [`each_stream`](bulk::each_stream) takes and returns streams. Both work with every
+/// executor; on a pool, tiny tasks are batched by their measured run time. [`map`](bulk::map) and
+/// [`map_reduce`](bulk::map_reduce) split a `Vec` over a pool's threads, as one call.
 ///
 /// ```
 /// use nanolith::{bulk::{each, map}, prelude::*};
@@ -164,7 +168,8 @@ pub mod bulk {
     pub use nanolith_core::bulk::*;
 }
 
-/// Makes a set of tasks of an `impl` block or an inline module: every function with a visibility becomes a typed call.
+/// Generates a set of tasks from an `impl` block or an inline module: each function with a
+/// visibility becomes a typed call.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -182,19 +187,19 @@ pub mod bulk {
 /// # Ok::<(), CallError>(())
 /// ```
 ///
-/// The block stays as it is written. Beside it come, for `Geometry`:
+/// The block stays as it is written. For `Geometry`, the macro also generates:
 ///
 /// | | |
 /// |---|---|
 /// | `Geometry::tasks()` | the typed calls on the global pool, `&'static` |
 /// | `Geometry::on(&pool)` | the same on a [`Pool`], or another [`Executor`] that is `Clone` |
-/// | `Geometry::service(..)` | a [`ServiceBuilder`]; takes what `#[init]` takes, else the state, else nothing |
-/// | `Geometry::shared(state)` | under `shared`: a [`SharedState`] to put on a pool |
-/// | `GeometryCalls<E>` | the typed methods over an executor `E`, with the functions' own docs and visibility; `Clone` and `Debug` where `E` is |
-/// | `GeometryTask`, `GeometryOutput` | an enum each, with one variant a task; `Debug` shows the variant |
+/// | `Geometry::service(..)` | a [`ServiceBuilder`]; takes the parameters of `#[init]`, else the state, else nothing |
+/// | `Geometry::shared(state)` | under `shared`: a [`SharedState`] for a pool |
+/// | `GeometryCalls<E>` | the typed methods over an executor `E`, with the functions' own docs and visibility; `Clone` and `Debug` if `E` is |
+/// | `GeometryTask`, `GeometryOutput` | two enums with one variant for each task; `Debug` shows the variant |
 /// | `impl TaskSet for Geometry` | names, identifiers and signatures: see [`TaskSet`] |
 ///
-/// A type has one `#[define]` block. A second one would make the same names again.
+/// A type has one `#[define]` block. A second one would generate the same names again.
 ///
 /// The arguments of a task are the fields of its variant. The variant of a task without arguments
 /// is written with or without braces:
@@ -216,8 +221,8 @@ pub mod bulk {
 ///
 /// # What a task takes and returns
 ///
-/// Arguments and outputs move between threads, so they are owned, `Send` and `'static`. The
-/// compiler points at a type that is not, and names another one.
+/// Arguments and outputs move between threads, so they are owned, `Send` and `'static`. If a type
+/// is not, the compiler points at it and names another type.
 ///
 /// | instead of | write |
 /// |---|---|
@@ -233,13 +238,14 @@ pub mod bulk {
 /// | `-> &mut Self` | `-> ()`: the state stays with its executor |
 /// | `-> impl Future<Output = T>` | `async fn .. -> T` |
 ///
-/// A `pub fn new() -> Self` is a task like any other, so it does not compile where the type is not
-/// `Send`. Make it the [`init`](macro@init) of the service, or leave it out by `#[task(skip)]`.
+/// A `pub fn new() -> Self` is a task like any other, so it does not compile if the type is not
+/// `Send`. Make it the [`init`](macro@init) of the service, or leave it out with `#[task(skip)]`.
 ///
-/// The future of an `async` task moves between the threads of a pool. If it holds what is not
-/// `Send` across an `.await`, end that value before the await, or mark the task `#[task(local)]`,
-/// which only services run. A task is `async` without a runtime: `#[tokio::main]`, `#[tokio::test]`
-/// and the like do not stand on it. `#[inline]` and attributes that keep a function as it is do.
+/// The future of an `async` task moves between the threads of a pool. If it holds a value that is
+/// not `Send` across an `.await`, drop the value before the await. Or mark the task
+/// `#[task(local)]`; then only services run it. A task is `async` without a runtime: attributes
+/// such as `#[tokio::main]` and `#[tokio::test]` are rejected on it. `#[inline]` and attributes
+/// that do not change the function are allowed.
 ///
 /// # Where a task can run
 ///
@@ -252,8 +258,8 @@ pub mod bulk {
 /// | `pub fn f(&mut self, ..)`, `async` or not | does not compile | does not compile | yes; it has exclusive access to the state |
 /// | `#[task(local)] pub async fn f(..)`, for a future that is not `Send` | does not compile | does not compile | yes |
 ///
-/// A function without a visibility is left alone. [`#[task]`](macro@task) makes it a task; `#[task(skip)]` leaves out a function
-/// that has one.
+/// A function without a visibility is left alone. [`#[task]`](macro@task) makes it a task;
+/// `#[task(skip)]` leaves out a function that has one.
 ///
 /// # What does not compile
 ///
@@ -270,7 +276,7 @@ pub mod bulk {
 /// | `#[tokio::main] pub async fn f()` | a task needs no runtime to be `async`; remove the attribute |
 /// | a second `#[define]` on a type | the name `only_one_define_block_for_Counter` is defined multiple times |
 ///
-/// The folder [`ui-tests`] has a case for each refusal of the macro, beside the compiler's output.
+/// The folder [`ui-tests`] has a case for each error of the macro, with the compiler's output.
 ///
 /// [`ui-tests`]: https://github.com/nanolith-rs/nanolith/tree/main/ui-tests/tests/ui
 ///
@@ -278,14 +284,14 @@ pub mod bulk {
 ///
 /// | `#[define(..)]` | |
 /// |---|---|
-/// | `inbox = Command` | what its services hear: see [`on_message`](macro@on_message) |
-/// | `outbox = Event` | what its services say: [`Context::send`] |
-/// | `streams = Metadata` | what is said of the streams that its services make: [`Context::create_stream`] |
+/// | `inbox = Command` | the messages that its services receive: see [`on_message`](macro@on_message) |
+/// | `outbox = Event` | the events that its services send: [`Context::send`] |
+/// | `streams = Metadata` | the metadata of the streams that its services make: [`Context::create_stream`] |
 /// | `shared` | the tasks of a pool share the state through an `Arc`; it is `Send` and `Sync` |
-/// | `identifier = "shop.geometry"` | the set's identifier; else its module path and name |
-/// | `name = Shapes` | the prefix of the generated types: `ShapesCalls`; else the type's name, and none in a module |
-/// | `vis = "pub(crate)"` | that of the generated types and of `tasks`, `on` and `service`; else `pub`. It is not narrower than the type's own, since `TaskSet` shows the types: `pub` alone for a `pub` type |
-/// | `crate = ::path::to::nanolith` | where this crate is, if it has another name |
+/// | `identifier = "shop.geometry"` | the set's identifier; the default is its module path and name |
+/// | `name = Shapes` | the prefix of the generated types: `ShapesCalls`; the default is the type's name, and no prefix in a module |
+/// | `vis = "pub(crate)"` | the visibility of the generated types and of `tasks`, `on` and `service`; the default is `pub`. It is not narrower than the type's own, since `TaskSet` shows the types: for a `pub` type it is `pub` |
+/// | `crate = ::path::to::nanolith` | the path of this crate, if it has another name |
 /// | `wire` | serde for both enums, with the feature `wire` |
 ///
 /// ```
@@ -307,7 +313,8 @@ pub mod bulk {
 ///
 /// # A state
 ///
-/// A function with `&mut self` runs on a service, one with `&self` on a service or, under `shared`, on a pool.
+/// A function with `&mut self` runs on a service. A function with `&self` runs on a service or,
+/// under `shared`, on a pool.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -329,8 +336,8 @@ pub mod bulk {
 ///
 /// # A module
 ///
-/// The set is `Tasks`, its types are `Task`, `Output` and `Calls`, a context is `&Context<Tasks>`, and hooks take no
-/// `self`.
+/// The set is `Tasks`, its types are `Task`, `Output` and `Calls`, a context is `&Context<Tasks>`,
+/// and hooks take no `self`.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -370,14 +377,15 @@ assert_eq!(text, r#"{"Add":{"x":4,"y":5}}"#);
 )]
 pub use nanolith_macros::define;
 
-/// Inside of a `#[define]` block: makes a function a task, leaves it out, or sets how it is called.
+/// Used inside of a `#[define]` block. Makes a function a task, leaves it out, or sets how it is
+/// called.
 ///
 /// | | |
 /// |---|---|
-/// | `#[task]` | a task, though it has no visibility |
-/// | `#[task(skip)]` | no task, though it has one |
-/// | `#[task(name = other)]` | the method is `other`: for a name that [`Service`] has itself, as `close` |
-/// | `#[task(local)]` | the `async` task's future need not be `Send`, as one that holds an `Rc` across an `.await`: for services only |
+/// | `#[task]` | a task, though the function has no visibility |
+/// | `#[task(skip)]` | not a task, though the function has a visibility |
+/// | `#[task(name = other)]` | the method is named `other`: for names that [`Service`] itself has, such as `close` |
+/// | `#[task(local)]` | the `async` task's future need not be `Send`; it may hold an `Rc` across an `.await`: for services only |
 /// | `#[task(sliced)]` | returns a [`Step`] instead of its output, and yields to other calls between two steps |
 /// | `#[task(idempotent)]` | may run twice without harm, so that a layer may try again: [`TaskSet::duplicate`] |
 /// | `#[task(concurrency = 2)]` | at most two of its calls run at once on a pool: see below |
@@ -406,8 +414,8 @@ pub use nanolith_macros::define;
 /// # Ok::<(), CallError>(())
 /// ```
 ///
-/// A task may take `cx: &Context<Self>` first, which is no argument of the call: see [`Context`]. Its other parameters
-/// are owned.
+/// A task may take `cx: &Context<Self>` as its first parameter, which is not an argument of the
+/// call: see [`Context`]. Its other parameters are owned.
 ///
 /// # A limit of its own
 ///
@@ -428,22 +436,24 @@ pub use nanolith_macros::define;
 /// # Ok::<(), CallError>(())
 /// ```
 ///
-/// The limit holds for each pool. An asynchronous call counts from its start to its end. Waiting calls use no slot: calls of
-/// other tasks overtake them, and within a priority they run first in, first out. They count as queued, and are cancelled,
-/// timed out and drained like all queued calls. A paused pool starts none of them.
+/// The limit holds for each pool. An asynchronous call counts from its start to its end. Waiting
+/// calls use no slot: calls of other tasks overtake them. Within a priority, they run first in,
+/// first out. They count as queued, and are cancelled, timed out and drained like all queued calls.
+/// A paused pool starts none of them.
 ///
-/// A task that waits for a call of the same task lends it its place: that call runs at once, beyond the limit, while the waiting
-/// task is blocked. Two limited tasks that each wait for the other, with all places of both in use, wait for each other, as
-/// with two locks that are taken in two orders.
+/// A task that waits for a call of the same task lends it its place under the limit. That call runs
+/// at once, beyond the limit, while the waiting task is blocked. Two limited tasks that each wait
+/// for the other, with all places of both in use, wait for each other, like two locks that are
+/// taken in two orders.
 ///
 /// A service ignores the limit. All instances of a generic set share one limit.
 pub use nanolith_macros::task;
 
-/// Inside of a `#[define]` block: makes the state of a service, on the service's thread.
+/// Used inside of a `#[define]` block. Makes the state of a service, on the service's thread.
 ///
-/// It is `fn(..) -> Self` or `fn(..) -> Result<Self, E>`, `async` or not, and may take `cx: &Context<Self>` first. Its
-/// other parameters become those of `service(..)`, so they are `Send`; the state need not be. In a module it returns
-/// nothing or `Result<(), E>`.
+/// The function is `fn(..) -> Self` or `fn(..) -> Result<Self, E>`, `async` or not, and may take
+/// `cx: &Context<Self>` first. Its other parameters become those of `service(..)`, so they are
+/// `Send`; the state need not be. In a module, it returns nothing or `Result<(), E>`.
 ///
 /// ```
 /// use nanolith::{LaunchError, prelude::*};
@@ -465,18 +475,20 @@ pub use nanolith_macros::task;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Without an `#[init]`, `service(state)` takes a state that is `Send`, and a set whose functions take no `self` needs
-/// none.
+/// Without an `#[init]`, `service(state)` takes a state that is `Send`. A set whose functions take
+/// no `self` needs no state.
 ///
 /// # Errors
 ///
 /// An `Err` ends the launch as [`LaunchError::Init`], a panic as [`LaunchError::Panicked`].
 pub use nanolith_macros::init;
 
-/// Inside of a `#[define]` block: runs before each task, on the same thread or within the same future.
+/// Used inside of a `#[define]` block. Runs before each task, on the same thread or within the same
+/// future.
 ///
-/// It is `fn(&self, call: &CallInfo)` or `fn(call: &CallInfo)`, `async` or not, and returns nothing or `Result<(), E>`.
-/// With `&self` it runs where there is a state: on services, and on pools under `shared`. Without, it runs everywhere.
+/// The function is `fn(&self, call: &CallInfo)` or `fn(call: &CallInfo)`, `async` or not, and
+/// returns nothing or `Result<(), E>`. With `&self` it runs where there is a state: on services,
+/// and on pools under `shared`. Without `&self`, it runs everywhere.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -499,14 +511,16 @@ pub use nanolith_macros::init;
 ///
 /// # Errors
 ///
-/// An `Err` ends the call as [`CallError::Hook`]; neither the task nor `#[after_task]` runs. A panic ends it as
-/// [`CallError::Panicked`].
+/// An `Err` ends the call as [`CallError::Hook`]; neither the task nor `#[after_task]` runs. A
+/// panic ends it as [`CallError::Panicked`].
 pub use nanolith_macros::before_task;
 
-/// Inside of a `#[define]` block: runs after each task whose `#[before_task]` succeeded, however the task ended.
+/// Used inside of a `#[define]` block. Runs after each task whose `#[before_task]` succeeded,
+/// however the task ended.
 ///
-/// It is `fn(&self, call: &CallInfo, outcome: Outcome)`, or the same without `&self`, `async` or not, and returns
-/// nothing or `Result<(), E>`. It runs where [`before_task`](macro@before_task) does.
+/// The function is `fn(&self, call: &CallInfo, outcome: Outcome)`, or the same without `&self`,
+/// `async` or not, and returns nothing or `Result<(), E>`. It runs where
+/// [`before_task`](macro@before_task) does.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -531,16 +545,17 @@ pub use nanolith_macros::before_task;
 ///
 /// # Errors
 ///
-/// An `Err` ends the call as [`CallError::Hook`], a panic as [`CallError::Panicked`], in place of the task's output.
-/// After a task that panicked, its panic counts.
+/// An `Err` ends the call as [`CallError::Hook`], a panic as [`CallError::Panicked`], in place of
+/// the task's output. If the task itself panicked, the call ends with the task's panic.
 pub use nanolith_macros::after_task;
 
-/// Inside of a `#[define]` block: handles the messages that are sent to a service: [`Service::send`].
+/// Used inside of a `#[define]` block. Handles the messages that are sent to a service:
+/// [`Service::send`].
 ///
-/// It is `fn(&mut self, cx: &Context<Self>, message: Command)`, with `&self` or without it, the context left out if not
-/// needed, `async` or not, and returns nothing. Messages and calls wait in one queue, in the order in which they were
-/// sent. The hooks around tasks run around messages too. The type in `#[define(inbox = Command)]` is the type of that
-/// parameter.
+/// The function is `fn(&mut self, cx: &Context<Self>, message: Command)`. It may take `&self` or no
+/// `self`, may leave out the context, may be `async`, and returns nothing. Messages and calls wait
+/// in one queue, in the order in which they were sent. The hooks around tasks run around messages
+/// too. The type in `#[define(inbox = Command)]` is the type of the parameter `message`.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -567,14 +582,16 @@ pub use nanolith_macros::after_task;
 ///
 /// # Panics
 ///
-/// A panic in it goes to the service's panic handler, as a panic of a task does.
+/// A panic of the function goes to the service's panic handler, like a panic of a task.
 pub use nanolith_macros::on_message;
 
-/// Inside of a `#[define]` block: handles the streams that are opened to a service: [`Service::create_stream`].
+/// Used inside of a `#[define]` block. Handles the streams that are opened to a service:
+/// [`Service::create_stream`].
 ///
-/// It is `fn(&mut self, cx: &Context<Self>, stream: StreamReader<M>)`, with `&self` or without it, the context left out if
-/// not needed, `async` or not, and returns nothing. `M` is the metadata of the stream, `()` if left out. Streams, messages and
-/// calls wait in one queue. While a synchronous handler reads its stream, the calls behind it wait.
+/// The function is `fn(&mut self, cx: &Context<Self>, stream: StreamReader<M>)`. It may take
+/// `&self` or no `self`, may leave out the context, may be `async`, and returns nothing. `M` is the
+/// metadata of the stream; the default is `()`. Streams, messages and calls wait in one queue.
+/// While a synchronous handler reads its stream, the calls behind it wait.
 ///
 /// ```
 /// use nanolith::{prelude::*, stream::StreamReader};
@@ -602,13 +619,16 @@ pub use nanolith_macros::on_message;
 ///
 /// # Panics
 ///
-/// A panic in it goes to the service's panic handler, as a panic of a task does. The stream's writer gets an error.
+/// A panic of the function goes to the service's panic handler, like a panic of a task. The
+/// stream's writer gets an error.
 pub use nanolith_macros::on_stream;
 
-/// Inside of a `#[define]` block: runs when a service closes, after its last call, and takes the state.
+/// Used inside of a `#[define]` block. Runs when a service closes, after its last call, and takes
+/// the state.
 ///
-/// It is `fn(self)` or `fn()`, `async` or not, and returns nothing. It runs after [`Service::close`] or when the last
-/// handle is dropped, never after [`Service::terminate`] or a crash.
+/// The function is `fn(self)` or `fn()`, `async` or not, and returns nothing. It runs after
+/// [`Service::close`] or when the last handle is dropped, never after [`Service::terminate`] or a
+/// crash.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -633,11 +653,11 @@ pub use nanolith_macros::on_stream;
 ///
 /// # Panics
 ///
-/// A panic in it is the error of the close, [`CloseError::Panicked`].
+/// A panic of the function is the error of the close, [`CloseError::Panicked`].
 pub use nanolith_macros::on_close;
 
-/// What most programs need: the attributes, calls and their ends, pools and services with their settings, and the units
-/// of time.
+/// The names that most programs need: the attributes, calls and their outcomes, pools and services
+/// with their settings, and the units of time.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -656,7 +676,7 @@ pub mod prelude {
     };
 }
 
-/// For generated code only.
+/// Names for generated code only.
 #[doc(hidden)]
 pub mod __private {
     pub use nanolith_core::__private::*;
