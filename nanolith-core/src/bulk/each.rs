@@ -44,8 +44,8 @@ use std::{convert::Infallible, fmt, future::Future, iter::FusedIterator, num::No
 ///
 /// The tasks of a batch run one after the other, each with its hooks, its context and its own
 /// outcome. The pool's metrics and bounds count a batch as one call. These calls are submitted one
-/// by one: calls of `async` tasks, calls with a time limit or a messenger, calls around which hooks
-/// are `async`, and all calls of services, clusters and layers.
+/// by one: calls of `async` tasks, calls with a time limit or a messenger, and calls with `async`
+/// hooks around them. So are all calls of services, clusters and layers.
 ///
 /// ```
 /// use nanolith::bulk::each;

@@ -41,7 +41,7 @@ pub(super) struct Window<'a, S: TaskSet, E: Executor<S> + ?Sized, T, M> {
     /// The batch size and limits, known from the first call on.
     pace: Option<BatchSizer>,
     crew: Option<(&'a (dyn Crew + 'a), Arc<dyn Crew>)>,
-    /// The executor of the first field of `crew`, as the calls name it.
+    /// The executor that `crew` belongs to.
     executor: Option<&'a E>,
     /// Calls that are made and not submitted yet.
     line: VecDeque<Tagged<'a, S, E, T>>,

@@ -56,7 +56,7 @@ pub struct Record<K, V> {
 /// assert_eq!(Geometry::on(&recorder).add(4, 5).wait()?, 9);
 ///
 /// let replay = Replay::of(recorder.records(), key, GeometryOutput::Add);
-/// assert_eq!(Geometry::on(&replay).add(4, 5).wait()?, 9); // nobody adds
+/// assert_eq!(Geometry::on(&replay).add(4, 5).wait()?, 9); // no pool runs
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 ///     let pool = Pool::builder().build()?;
 ///     # pool.pause();
 ///     let schedule = every(SECOND, Geometry::on(&pool), |geometry| geometry.add(4, 5)).missed(Missed::Skip).start()?;
-///     clock.advance(10 * SECOND); // the first run waits in a pool that stands still
+///     clock.advance(10 * SECOND); // the first run waits in a paused pool
 ///     assert_eq!((schedule.info().runs, schedule.info().missed), (1, 9));
 ///     Ok::<(), Box<dyn std::error::Error>>(())
 /// })?;
