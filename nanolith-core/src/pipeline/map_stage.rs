@@ -23,7 +23,8 @@ use std::{
 /// The range of the number of items in a batch.
 pub(super) const SIZES: RangeInclusive<usize> = 1..=256;
 
-/// The least upper bound on the stage's futures. A pool with fewer threads may grow later.
+/// The maximum number of a stage's futures, unless the pool has more threads. A pool with fewer
+/// threads may grow later.
 pub(super) const FUTURES: usize = 1_024;
 
 /// The target run time of a batch, in nanoseconds.
