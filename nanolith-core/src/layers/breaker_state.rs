@@ -150,7 +150,7 @@ impl Breaker {
             (_, Ended::Unknown) | (Stage::Open { .. }, _) => return,
             (Stage::Closed(window), _) => {
                 window.add(now, event);
-                (window.counts(now), self.settings.min_calls)
+                (window.counts(now), self.settings.enough())
             }
             (Stage::HalfOpen { counts, .. }, _) => {
                 counts.iter_mut().zip(event).for_each(|(count, one)| *count += one);
@@ -225,6 +225,14 @@ impl Settings {
         reaches(failed, self.failure_rate) || reaches(slow, self.slow_rate)
     }
 
+    /// Returns how many calls a closed breaker judges by: the minimum, or all that the window holds.
+    fn enough(&self) -> u64 {
+        match self.window {
+            Span::Events(calls) => self.min_calls.min(u64::try_from(calls).unwrap_or(u64::MAX)),
+            Span::Time(_) => self.min_calls,
+        }
+    }
+
     fn half_open_timeout(&self) -> Duration {
         self.half_open_timeout.unwrap_or_else(|| self.open_for.max(HALF_OPEN_TIMEOUT))
     }
@@ -265,6 +273,16 @@ mod tests {
         assert!(call(&mut breaker, 0, Ended::Well));
         assert_eq!(breaker.state(0), BreakerState::Open);
         assert!(!call(&mut breaker, SECOND - 1, Ended::Well));
+    }
+
+    #[test]
+    fn window_below_the_minimum_is_enough() {
+        let mut breaker = breaker();
+        breaker.settings.min_calls = 10;
+        for _ in 0..4 {
+            assert!(call(&mut breaker, 0, Ended::Failed));
+        }
+        assert_eq!(breaker.state(0), BreakerState::Open);
     }
 
     #[test]
