@@ -1,4 +1,4 @@
-//! The options of `#[define(..)]`, and the reading of options that `#[task(..)]` shares.
+//! Parses the options of `#[define(..)]`, and splits the options of `#[task(..)]` for `attr`.
 
 use std::fmt::Display;
 
@@ -13,24 +13,24 @@ use syn::{
 
 use crate::{mistakes::Mistakes, names, text};
 
-/// What `#[define(..)]` says of the whole set.
+/// The options of `#[define(..)]`, which hold for the whole set.
 pub(crate) struct Options {
     /// The path to the facade.
     pub(crate) krate: Path,
     pub(crate) identifier: Option<LitStr>,
-    /// Of the generated types, and of `tasks`, `on`, `service`.
+    /// The visibility of the generated types, and of `tasks`, `on` and `service`.
     pub(crate) vis: Visibility,
     /// The prefix of the generated types.
     pub(crate) name: Option<Ident>,
-    /// What its services hear.
+    /// The type of the messages that the set's services receive.
     pub(crate) inbox: Option<Type>,
-    /// What its services say.
+    /// The type of the events that the set's services send.
     pub(crate) outbox: Option<Type>,
-    /// What is said of the streams that its services make.
+    /// The type of the value that a caller attaches to a stream to a service.
     pub(crate) streams: Option<Type>,
-    /// Where it says `shared`, if it does.
+    /// The word `shared`, if it is given.
     pub(crate) shared: Option<Ident>,
-    /// Where it says `wire`, if it does.
+    /// The word `wire`, if it is given.
     pub(crate) wire: Option<Ident>,
 }
 
@@ -87,7 +87,7 @@ fn identifier(input: ParseStream<'_>) -> syn::Result<LitStr> {
     }
 }
 
-/// A path that means the same wherever the generated code stands.
+/// Parses a path that means the same in every module.
 fn absolute(input: ParseStream<'_>) -> syn::Result<Path> {
     let path = input.call(Path::parse_mod_style)?;
     let first = path.segments.first().map(|segment| segment.ident.to_string());
@@ -106,7 +106,7 @@ fn visibility(input: ParseStream<'_>) -> syn::Result<Visibility> {
     input.parse::<LitStr>()?.parse()
 }
 
-/// A name, bare or as a text.
+/// Parses a name, written bare or as a string.
 fn prefix(input: ParseStream<'_>) -> syn::Result<Ident> {
     match input.peek(LitStr) {
         true => input.parse::<LitStr>()?.parse(),
@@ -125,9 +125,9 @@ fn wire_is_on(wire: &Ident, mistakes: &mut Mistakes) -> bool {
     on
 }
 
-/// One option: `key`, or `key = value`.
+/// An option: `key`, or `key = value`.
 pub(crate) struct Entry {
-    /// The attribute's name, for messages.
+    /// The attribute's name, for error messages.
     attribute: &'static str,
     pub(crate) key: Ident,
     value: Option<TokenStream>,
@@ -146,7 +146,7 @@ impl Parse for Entry {
     }
 }
 
-/// Up to a comma that is not between the angle brackets of a type.
+/// Returns the tokens up to a comma that is not between the angle brackets of a type.
 fn up_to_comma(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     let (mut tokens, mut depth) = (TokenStream::new(), 0_usize);
     while !input.is_empty() && (depth > 0 || !input.peek(Token![,])) {
@@ -159,14 +159,15 @@ fn up_to_comma(input: ParseStream<'_>) -> syn::Result<TokenStream> {
         }
         token.to_tokens(&mut tokens);
         if is_arrow {
-            input.parse::<TokenTree>()?.to_tokens(&mut tokens); // its `>` ends no type
+            input.parse::<TokenTree>()?.to_tokens(&mut tokens); // this `>` closes no type
         }
     }
     Ok(tokens)
 }
 
 impl Entry {
-    /// The value, which `read` understands; otherwise a mistake that shows a good one.
+    /// Returns the value as parsed by `read`. If that fails, records an error that shows a valid
+    /// value.
     pub(crate) fn value<T>(
         &self,
         mistakes: &mut Mistakes,
@@ -189,7 +190,7 @@ impl Entry {
         }
     }
 
-    /// The key, which stands alone.
+    /// Returns the key, and records an error if it has a value.
     pub(crate) fn alone(self, mistakes: &mut Mistakes) -> Option<Ident> {
         let Self { attribute, key, value } = self;
         if let Some(value) = value {
@@ -199,7 +200,8 @@ impl Entry {
     }
 }
 
-/// The options of one attribute: each known, and given once.
+/// Returns the options of one attribute. Records an error for an unknown option, and for an option
+/// that is given twice.
 pub(crate) fn entries(
     attribute: &'static str,
     known: &[&str],
@@ -229,7 +231,8 @@ fn unknown(attribute: impl Display, name: &str, known: &[&str]) -> String {
     }
 }
 
-/// Reads the options one by one, so that a broken one does not hide those after it.
+/// Splits the options first and parses each of them alone. An option that does not parse therefore
+/// does not hide the options after it.
 fn split(args: TokenStream, mistakes: &mut Mistakes) -> Vec<Entry> {
     let each = |input: ParseStream<'_>| {
         let mut parts = Vec::new();

@@ -1,4 +1,5 @@
-//! Attributes on functions: the helpers that are taken off, and those that generated code repeats.
+//! Attributes on functions: parses and removes the helper attributes, and selects the attributes
+//! that generated code repeats.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
@@ -9,10 +10,10 @@ use syn::{
 
 use crate::{args, mistakes::Mistakes};
 
-/// The attributes that have a meaning inside of a `#[define]` block only.
+/// The attributes that have a meaning only inside a `#[define]` block.
 const HELPERS: [&str; 7] = ["task", "init", "before_task", "after_task", "on_message", "on_stream", "on_close"];
 
-/// A number of calls.
+/// Parses a number of calls, which is at least 1.
 fn at_least_one(input: ParseStream<'_>) -> syn::Result<u32> {
     let number: LitInt = input.parse()?;
     match number.base10_parse()? {
@@ -21,15 +22,15 @@ fn at_least_one(input: ParseStream<'_>) -> syn::Result<u32> {
     }
 }
 
-/// What the helper attributes of one function say.
+/// The parsed helper attributes of one function.
 #[derive(Default)]
 pub(crate) struct Helpers {
     pub(crate) task: Option<TaskOptions>,
-    /// One, unless there is a mistake.
+    /// The hooks that the function is. More than one is a mistake.
     pub(crate) hooks: Vec<(HookKind, Attribute)>,
 }
 
-/// `#[task(..)]`
+/// The options of `#[task(..)]`.
 #[derive(Default)]
 pub(crate) struct TaskOptions {
     /// The attribute, if there is one.
@@ -38,12 +39,12 @@ pub(crate) struct TaskOptions {
     pub(crate) name: Option<Ident>,
     pub(crate) local: Option<Ident>,
     pub(crate) idempotent: Option<Ident>,
-    /// It is run step by step.
+    /// The word `sliced`: the task runs step by step.
     pub(crate) sliced: Option<Ident>,
     pub(crate) concurrency: Option<Limit>,
 }
 
-/// `concurrency = 2`
+/// The option `concurrency = 2`.
 pub(crate) struct Limit {
     key: Ident,
     pub(crate) calls: u32,
@@ -92,7 +93,7 @@ impl TaskOptions {
     }
 }
 
-/// A name, bare or as a text; a keyword needs its `r#`.
+/// Parses a name, written bare or as a string. A keyword needs its `r#`.
 fn name(input: ParseStream<'_>) -> syn::Result<Ident> {
     match input.peek(syn::LitStr) {
         true => input.parse::<syn::LitStr>()?.parse(),
@@ -100,7 +101,7 @@ fn name(input: ParseStream<'_>) -> syn::Result<Ident> {
     }
 }
 
-/// Which hook a function is.
+/// The kind of a hook.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HookKind {
     Init,
@@ -123,7 +124,7 @@ impl HookKind {
         }
     }
 
-    /// Whether it is run in line with the tasks, as one that nobody can call by name.
+    /// Whether the hook runs as a task from the service's queue. Callers cannot name that task.
     pub(crate) const fn is_in_line(self) -> bool {
         matches!(self, Self::OnMessage | Self::OnStream)
     }
@@ -134,8 +135,8 @@ impl HookKind {
     }
 }
 
-/// Takes the helper attributes off a function and reads them. They are known by the last segment of their path, so
-/// that `#[nanolith::task]` is one too.
+/// Removes the helper attributes from a function and parses them. An attribute is recognized by the
+/// last segment of its path, so `#[nanolith::task]` is a helper too.
 pub(crate) fn take(attributes: &mut Vec<Attribute>, mistakes: &mut Mistakes) -> Helpers {
     let mut helpers = Helpers::default();
     attributes.retain(|attribute| {
@@ -183,7 +184,7 @@ fn helper_under_cfg(attribute: &Attribute) -> Option<String> {
     inner.iter().find_map(|meta| helper_name(meta.path()))
 }
 
-/// The condition and the attributes of a `cfg_attr`.
+/// Returns the condition and the attributes of a `cfg_attr`.
 pub(crate) fn conditional(attribute: &Attribute) -> Option<(Meta, Vec<Meta>)> {
     if !attribute.path().is_ident("cfg_attr") {
         return None;
@@ -194,12 +195,12 @@ pub(crate) fn conditional(attribute: &Attribute) -> Option<(Meta, Vec<Meta>)> {
     Some((condition, parts.collect()))
 }
 
-/// Whether an attribute is a `cfg`, which every generated piece of a task repeats.
+/// Whether an attribute is a `cfg`, which each generated item of a task repeats.
 fn is_cfg(meta: &Meta) -> bool {
     meta.path().is_ident("cfg")
 }
 
-/// The attributes of a function that also hold for its generated method.
+/// Whether an attribute of a function also applies to its generated method.
 fn is_for_methods(meta: &Meta) -> bool {
     let path = meta.path();
     is_cfg(meta) || is_lint(meta) || path.is_ident("doc") || path.is_ident("deprecated")
@@ -209,22 +210,23 @@ fn is_lint(meta: &Meta) -> bool {
     ["allow", "warn", "deny", "forbid", "expect"].iter().any(|level| meta.path().is_ident(level))
 }
 
-/// The `cfg`s among `attributes`.
+/// Returns the `cfg`s among `attributes`.
 pub(crate) fn cfgs(attributes: &[Attribute]) -> Vec<Attribute> {
     repeated(attributes, is_cfg)
 }
 
-/// The `cfg`s and the lint levels among `attributes`: what holds for all that comes from an `impl`.
+/// Returns the `cfg`s and the lint levels among `attributes`. They apply to each item that is
+/// generated from an `impl`.
 pub(crate) fn for_items(attributes: &[Attribute]) -> Vec<Attribute> {
     repeated(attributes, |meta| is_cfg(meta) || is_lint(meta))
 }
 
-/// What a generated method repeats of its function.
+/// Returns the attributes that a generated method repeats from its function.
 pub(crate) fn for_methods(attributes: &[Attribute]) -> Vec<Attribute> {
     repeated(attributes, is_for_methods)
 }
 
-/// Whether there is documentation, be it under a `cfg_attr`.
+/// Whether `attributes` contain documentation, also within a `cfg_attr`.
 pub(crate) fn are_documented(attributes: &[Attribute]) -> bool {
     !repeated(attributes, |meta| meta.path().is_ident("doc") && !matches!(meta, Meta::List(_))).is_empty()
 }
@@ -242,7 +244,8 @@ fn repeat(attribute: &Attribute, wanted: fn(&Meta) -> bool) -> Option<Attribute>
     (!inner.is_empty()).then(|| parse_quote!(#[cfg_attr(#condition, #(#inner),*)]))
 }
 
-/// An `expect` is met at the function itself, and may not be met a second time.
+/// Turns an `expect` into an `allow`. The function itself fulfils the expectation, and the
+/// generated method might not.
 fn relaxed(meta: Meta) -> Meta {
     match meta {
         Meta::List(mut list) if list.path.is_ident("expect") => {
@@ -253,7 +256,8 @@ fn relaxed(meta: Meta) -> Meta {
     }
 }
 
-/// What a helper attribute comes to on its own: where it may stand.
+/// Returns the expansion of a helper attribute outside a `#[define]` block: an error that says
+/// where the attribute is allowed.
 pub(crate) fn misplaced(helper: &str, item: &TokenStream) -> TokenStream {
     let example = match helper {
         "task" => "#[define] impl Geometry { #[task] fn add(x: i64, y: i64) -> i64 { x + y } }".to_owned(),

@@ -1,5 +1,5 @@
-//! What comes out beside the errors: the user's item, and an inert copy of the API, so that the callers of a set with
-//! one mistake are told of nothing else.
+//! Generates the output beside errors: the user's item and an inert copy of the API. The callers of
+//! a set with one mistake then get no further errors.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -12,8 +12,9 @@ use crate::{
     valid,
 };
 
-/// For a set that was read and refused. What is refused takes any argument, and gives the type that
-/// the error advises, so that callers may already do as it says.
+/// Generates the output for a set that was parsed and refused. A method with a refused type takes
+/// any argument and returns the type that the error advises. Callers may therefore already follow
+/// the advice.
 pub(crate) fn inert(mut set: Set, mistakes: &Mistakes) -> TokenStream {
     set.form.without_functions(valid::is_refused_by_the_compiler);
     set.form.without_attributes(&set.functions(), valid::takes_function);
@@ -32,8 +33,8 @@ pub(crate) fn inert(mut set: Set, mistakes: &Mistakes) -> TokenStream {
     quote!(#errors #api)
 }
 
-/// For an item that no set can be made of: it stays, less the helper attributes, and less what the compiler would say
-/// again.
+/// Generates the output for an item that cannot become a set. The item stays, without the helper
+/// attributes and without the parts that the compiler would report again.
 pub(crate) fn untouched(item: TokenStream, mistakes: &Mistakes) -> TokenStream {
     let errors = mistakes.compile_errors();
     let item = match syn::parse2::<Item>(item.clone()) {
@@ -43,7 +44,8 @@ pub(crate) fn untouched(item: TokenStream, mistakes: &Mistakes) -> TokenStream {
     quote!(#errors #item)
 }
 
-/// Nothing is left of an `impl` that no type or no stable compiler can have.
+/// Returns the `impl` in a form that the compiler accepts. Returns `None` for an `impl` that no
+/// type can have, or that no stable compiler accepts.
 fn mended(mut item: ItemImpl) -> Option<ItemImpl> {
     let can_have_methods = match ungrouped(&item.self_ty) {
         Type::Path(path) => path.qself.is_none(),

@@ -1,9 +1,9 @@
-//! The `#[define]` attribute of [nanolith](https://docs.rs/nanolith), and the attributes that stand inside of its
-//! blocks. Programs use them through `nanolith`.
+//! The `#[define]` attribute of [nanolith](https://docs.rs/nanolith), and the helper attributes
+//! inside its blocks. Programs use them through `nanolith`.
 //!
-//! The rooms, in the order in which a block passes them: `args` and `attr` read the attributes, `ast` sorts the
-//! block into tasks and hooks, `valid` refuses what cannot work, `expand` writes the code, and `fallback` what
-//! takes its place beside an error.
+//! A block passes the modules in this order. `args` and `attr` parse the attributes. `ast` sorts
+//! the functions of the block into tasks and hooks. `valid` refuses what cannot work. `expand`
+//! generates the code. If there is an error, `fallback` generates the output instead.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -24,7 +24,8 @@ use quote::quote;
 
 use crate::{args::Options, ast::Set, mistakes::Mistakes};
 
-/// Makes a set of tasks of an `impl` block or an inline module: each function with a visibility becomes a typed call.
+/// Makes a set of tasks from an `impl` block or an inline module. Each function with a visibility
+/// becomes a typed call.
 ///
 /// See the documentation of `nanolith`.
 #[proc_macro_attribute]
@@ -32,7 +33,7 @@ pub fn define(args: TokenStream, item: TokenStream) -> TokenStream {
     expansion(args.into(), item.into()).into()
 }
 
-/// Parse, validate, emit.
+/// Parses the block, validates it and generates the code.
 fn expansion(args: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
     let mut mistakes = Mistakes::default();
     let options = Options::parse(args, &mut mistakes);
@@ -58,23 +59,27 @@ macro_rules! helpers {
 }
 
 helpers! {
-    /// Inside of a `#[define]` block: takes a function in, leaves it out (`skip`), or says how it is called.
+    /// Configures a task, inside a `#[define]` block: includes a function, excludes it (`skip`), or
+    /// sets options such as its name.
     task
-    /// Inside of a `#[define]` block: makes the state of a service, on its thread.
+    /// Marks the function that makes the state of a service, inside a `#[define]` block. It runs on
+    /// the service's thread.
     init
-    /// Inside of a `#[define]` block: runs before each task.
+    /// Marks a function that runs before each task, inside a `#[define]` block.
     before_task
-    /// Inside of a `#[define]` block: runs after each task whose `#[before_task]` succeeded.
+    /// Marks a function that runs after each task whose `#[before_task]` succeeded, inside a
+    /// `#[define]` block.
     after_task
-    /// Inside of a `#[define]` block: hears the messages that are sent to a service.
+    /// Marks the function that handles the messages sent to a service, inside a `#[define]` block.
     on_message
-    /// Inside of a `#[define]` block: takes the streams that are made to a service.
+    /// Marks the function that handles the streams opened to a service, inside a `#[define]` block.
     on_stream
-    /// Inside of a `#[define]` block: runs when a service closes.
+    /// Marks the function that runs when a service closes, inside a `#[define]` block.
     on_close
 }
 
-/// The names that no task can have, since the methods of executors would hide them: for a test of the facade.
+/// Returns the names that no task can have, since methods of executors would hide them. A test of
+/// the facade uses this.
 #[doc(hidden)]
 #[proc_macro]
 pub fn reserved_names(_: TokenStream) -> TokenStream {

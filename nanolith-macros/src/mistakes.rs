@@ -1,6 +1,7 @@
-//! What is wrong in one block, gathered so that one build tells all of it.
+//! Collects the mistakes of one block, so that one build reports all of them.
 //!
-//! Every room that reads what the user wrote takes a `&mut Mistakes` and goes on after a find.
+//! Each module that reads the user's code takes a `&mut Mistakes` and continues after it has
+//! recorded a mistake.
 
 use std::fmt::Display;
 
@@ -14,12 +15,13 @@ pub(crate) struct Mistakes {
 }
 
 impl Mistakes {
-    /// Points at all of `place`.
+    /// Records a mistake whose span is all of `place`.
     pub(crate) fn at(&mut self, place: impl ToTokens, message: impl Display) {
         self.add(syn::Error::new_spanned(place, message));
     }
 
-    /// Points at two places that cannot both be: the later one says why, the first one says that it is the other.
+    /// Records two places that exclude each other. The later place gets the reason. The first place
+    /// gets a note that it is the other place.
     pub(crate) fn clash(
         &mut self,
         first: impl ToTokens,
@@ -39,17 +41,18 @@ impl Mistakes {
         }
     }
 
-    /// How many were found so far; a room that compares two answers knows whether what lay between is sound.
+    /// Returns the number of mistakes so far. A caller that compares two numbers knows whether the
+    /// code between them recorded a mistake.
     pub(crate) fn count(&self) -> usize {
         self.count
     }
 
-    /// One `compile_error!` a mistake.
+    /// Returns one `compile_error!` for each mistake.
     pub(crate) fn compile_errors(&self) -> TokenStream {
         self.found.as_ref().map(syn::Error::to_compile_error).unwrap_or_default()
     }
 
-    /// The messages alone, in the order in which they were found.
+    /// Returns the messages alone, in the order in which they were recorded.
     #[cfg(test)]
     pub(crate) fn messages(&self) -> Vec<String> {
         let errors = self.found.clone().into_iter().flatten();

@@ -1,4 +1,5 @@
-//! Names: what a variant is called, which names are taken, and which one was meant.
+//! Names: derives the name of a variant, lists the reserved names, and finds the name that the user
+//! probably meant.
 
 use std::collections::HashSet;
 
@@ -6,8 +7,9 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{ext::IdentExt, spanned::Spanned};
 
-/// The inherent methods of `Service` and `Cluster`. Both hand out a set's methods by `Deref`, so that a task
-/// of such a name would be hidden. A test of the facade holds this list against the types.
+/// The inherent methods of `Service` and `Cluster`. Both types give access to a set's methods by
+/// `Deref`, so such a method would hide a task of the same name. A test of the facade compares this
+/// list with the types.
 pub(crate) const RESERVED: [&str; 12] = [
     "calls",
     "close",
@@ -23,7 +25,7 @@ pub(crate) const RESERVED: [&str; 12] = [
     "control",
 ];
 
-/// Methods of traits in the prelude that every executor or every value has: they hide a task just the same.
+/// The methods of prelude traits that every executor or every value has. They hide a task too.
 const OF_THE_PRELUDE: [(&str, &str); 4] = [
     ("clone", "Clone::clone"),
     ("to_owned", "ToOwned::to_owned"),
@@ -31,7 +33,7 @@ const OF_THE_PRELUDE: [(&str, &str); 4] = [
     ("try_into", "TryInto::try_into"),
 ];
 
-/// What would hide a task of this name, if anything does.
+/// Returns the method that would hide a task of this name, if there is one.
 pub(crate) fn hidden_by(name: &Ident) -> Option<String> {
     let name = name.unraw().to_string();
     if RESERVED.contains(&name.as_str()) {
@@ -41,13 +43,13 @@ pub(crate) fn hidden_by(name: &Ident) -> Option<String> {
     of_a_trait.map(|(_, path)| format!("`{path}`, which is in the prelude"))
 }
 
-/// The variant of a function: `wait_then_add` becomes `WaitThenAdd`.
+/// Returns the variant of a function: `wait_then_add` becomes `WaitThenAdd`.
 pub(crate) fn variant_of(function: &Ident) -> Ident {
     let name = function.unraw().to_string();
     Ident::new(&camel_case(&name), function.span())
 }
 
-/// Joins the words of a name, each with a capital. The result is an identifier whenever `name` is one.
+/// Joins the words of a name and capitalizes each. The result is an identifier if `name` is one.
 fn camel_case(name: &str) -> String {
     let mut joined = String::new();
     for word in name.split('_').filter(|word| !word.is_empty()) {
@@ -74,32 +76,34 @@ fn is_digit(letter: char) -> bool {
     letter.is_numeric()
 }
 
-/// A name for a generated type: at the place of the user's, but of the macro's making, so that lints let it be.
+/// Returns a name for a generated type. It has the position of the user's name and the hygiene of
+/// the macro, so lints skip it.
 pub(crate) fn made(prefix: &str, suffix: &str, place: Span) -> Ident {
     Ident::new(&format!("{prefix}{suffix}"), quietly(place))
 }
 
-/// The user's place in the source under the macro's hygiene: errors point there, lints stay silent.
+/// Returns the user's position in the source, with the macro's hygiene. Errors point there, and
+/// lints are silent.
 pub(crate) fn quietly(place: Span) -> Span {
     Span::call_site().located_at(place)
 }
 
-/// [`quietly`], at all of `tokens`.
+/// Returns the span of all of `tokens`, as [`quietly`] changes it.
 pub(crate) fn place_of(tokens: impl ToTokens) -> Span {
     quietly(tokens.span())
 }
 
-/// [`quietly`], at the last of `tokens`.
+/// Returns the span of the last of `tokens`, as [`quietly`] changes it.
 pub(crate) fn end_of(tokens: TokenStream) -> Span {
     quietly(tokens.into_iter().last().map_or_else(Span::call_site, |last| last.span()))
 }
 
-/// A local variable that no name of the user's can meet.
+/// Returns a local variable that cannot clash with a name of the user's.
 pub(crate) fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
-/// `wanted`, or the first of `wanted2`, `wanted3`, .. that stands nowhere in `taken`.
+/// Returns `wanted`, or the first of `wanted2`, `wanted3`, .. that is not in `taken`.
 pub(crate) fn fresh(wanted: &str, taken: &HashSet<String>) -> Ident {
     let numbered = (2_u32..).map(|number| format!("{wanted}{number}"));
     let mut names = std::iter::once(wanted.to_owned()).chain(numbered);
@@ -107,7 +111,7 @@ pub(crate) fn fresh(wanted: &str, taken: &HashSet<String>) -> Ident {
     Ident::new(&free.unwrap_or_default(), Span::call_site())
 }
 
-/// Adds every identifier in `tokens`, at any depth.
+/// Adds each identifier in `tokens` to `into`, at any depth.
 pub(crate) fn collect_identifiers(tokens: TokenStream, into: &mut HashSet<String>) {
     for token in tokens {
         match token {
@@ -120,14 +124,16 @@ pub(crate) fn collect_identifiers(tokens: TokenStream, into: &mut HashSet<String
     }
 }
 
-/// The known name that was probably meant: at most every third letter off.
+/// Returns the known name that the user probably meant. At most every third letter may differ.
 pub(crate) fn nearest<'a>(written: &str, known: &[&'a str]) -> Option<&'a str> {
     let distances = known.iter().map(|name| (distance(written, name), *name));
     let (steps, name) = distances.min_by_key(|(steps, _)| *steps)?;
     (steps <= name.len().div_ceil(3)).then_some(name)
 }
 
-/// How many letters to insert, delete, replace or swap with their neighbour to come from `a` to `b`.
+/// Returns the [optimal string alignment
+/// distance](https://en.wikipedia.org/wiki/Damerau%E2%80%93Levenshtein_distance): the number of
+/// letters to insert, delete, replace or swap with their neighbour to get from `a` to `b`.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
@@ -184,7 +190,7 @@ mod tests {
         assert_ne!(variant("add_1_2"), variant("add_12"));
     }
 
-    /// Every name of up to five letters from a small alphabet of the awkward ones.
+    /// Tries each name of up to five letters from a small alphabet of difficult letters.
     #[test]
     fn every_variant_is_an_identifier_and_its_own_variant() {
         let mut names = vec![String::new()];

@@ -1,6 +1,6 @@
-//! The expansions of a few sets, held against files that a person can read: `snapshots/*.rs`.
+//! Compares the expansions of a few sets with files that a person can read: `snapshots/*.rs`.
 //!
-//! After a wanted change, `UPDATE_SNAPSHOTS=1 cargo test -p nanolith-macros` writes them anew.
+//! After an intended change, `UPDATE_SNAPSHOTS=1 cargo test -p nanolith-macros` rewrites the files.
 
 use std::{fs, path::PathBuf};
 
@@ -8,8 +8,8 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{File, Item};
 
-/// The expansion, as rustfmt would nearly have it. What the macro of a block passes on stands in
-/// place of its call.
+/// Returns the expansion, nearly as rustfmt formats it. The items that the macro of a block expands
+/// to replace the macro call.
 fn expansion(args: TokenStream, item: TokenStream) -> String {
     let mut file: File = syn::parse2(crate::expansion(args, item)).expect("the expansion is a list of items");
     file.items = file.items.into_iter().flat_map(passed_on).collect();
@@ -19,7 +19,7 @@ fn expansion(args: TokenStream, item: TokenStream) -> String {
 fn passed_on(item: Item) -> Vec<Item> {
     match item {
         Item::Macro(call) if call.mac.path.segments.len() == 2 => {
-            let items = call.mac.tokens.into_iter().skip(1).collect(); // less the key
+            let items = call.mac.tokens.into_iter().skip(1).collect(); // without the key
             let file: File = syn::parse2(items).expect("the macro passes on a list of items");
             file.items.into_iter().flat_map(passed_on).collect()
         }

@@ -1,7 +1,7 @@
-//! Types and signatures as text, spaced as a person would write them.
+//! Prints types and signatures as text, with the spaces that a person would write.
 //!
-//! The text goes into the table of tasks and from there into fingerprints, so that it depends on the tokens
-//! alone: the same signature gives the same text however its source is laid out.
+//! The text goes into the task table, and from there into fingerprints. So it depends on the tokens
+//! alone: the same signature gives the same text for every layout of its source.
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -15,7 +15,7 @@ pub(crate) fn of(tokens: impl ToTokens) -> String {
 #[derive(Default)]
 struct Text {
     written: String,
-    /// The operator that is being written, a character a token: `-` before `>`.
+    /// The operator that is being written, one character from each token: `-` before `>`.
     operator: String,
     lifetime: bool,
 }

@@ -1,4 +1,4 @@
-//! Writes a set's own type where the user wrote `Self`: in a generated enum `Self` would mean the enum.
+//! Replaces `Self` with the set's own type: in a generated enum, `Self` would mean the enum.
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -8,14 +8,14 @@ use syn::{
     visit_mut::{self, VisitMut},
 };
 
-/// `ty`, with `this` for `Self`.
+/// Returns `ty`, with `this` in place of `Self`.
 pub(crate) fn spelled_out(ty: &Type, this: &Type) -> Type {
     let mut ty = ty.clone();
     SpellOut { this }.visit_type_mut(&mut ty);
     ty
 }
 
-/// The same for bounds and `where` clauses.
+/// Replaces `Self` in bounds and `where` clauses.
 pub(crate) fn spell_out_generics(generics: &mut syn::Generics, this: &Type) {
     SpellOut { this }.visit_generics_mut(generics);
 }
@@ -25,7 +25,7 @@ struct SpellOut<'a> {
 }
 
 impl SpellOut<'_> {
-    /// `Self::Item` as `<Counter<T>>::Item`.
+    /// Turns `Self::Item` into `<Counter<T>>::Item`.
     fn qualify(&self, qself: &mut Option<QSelf>, path: &mut Path) {
         if qself.is_some() || !starts_with_self(path) {
             return;
@@ -46,7 +46,7 @@ fn starts_with_self(path: &Path) -> bool {
     path.leading_colon.is_none() && path.segments.first().is_some_and(|first| first.ident == "Self")
 }
 
-/// `this`, where the user wrote `Self`: what the compiler says of it is said there.
+/// Returns `this` with the span of the user's `Self`, so that the compiler reports errors there.
 fn standing_at(this: &Type, place: Span) -> Type {
     let tokens = located(this.to_token_stream(), place);
     syn::parse2(tokens).unwrap_or_else(|_| this.clone())

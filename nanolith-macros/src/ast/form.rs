@@ -13,14 +13,14 @@ use crate::{
     names,
 };
 
-/// The item as written, less the helper attributes once [`Form::take_functions`] took them.
+/// The item as written. [`Form::take_functions`] removes its helper attributes.
 #[derive(Clone)]
 pub(crate) enum Form {
     Impl(ItemImpl),
     Module(ItemMod),
 }
 
-/// What of a function is looked at.
+/// The parts of a function that this module reads.
 struct Parts<'a> {
     attrs: &'a mut Vec<Attribute>,
     vis: &'a Visibility,
@@ -28,7 +28,7 @@ struct Parts<'a> {
 }
 
 impl Form {
-    /// The name of the type, or of the module.
+    /// Returns the name of the type, or of the module.
     pub(crate) fn ident(&self) -> Ident {
         match self {
             Self::Impl(item) => type_name(&item.self_ty).unwrap_or_else(|| names::local("Set")),
@@ -36,7 +36,7 @@ impl Form {
         }
     }
 
-    /// Reads the helper attributes of each function, and takes them off.
+    /// Reads the helper attributes of each function, and removes them.
     pub(crate) fn take_functions(&mut self, mistakes: &mut Mistakes) -> Vec<(Function, Helpers)> {
         let take = |parts: Parts<'_>| {
             let helpers = attr::take(parts.attrs, mistakes);
@@ -46,7 +46,7 @@ impl Form {
         self.parts().into_iter().map(take).collect()
     }
 
-    /// Puts an attribute before those of the functions of these names.
+    /// Puts `attribute` before the attributes of the functions with these names.
     pub(crate) fn mark(&mut self, functions: &[Ident], attribute: &Attribute) {
         for parts in self.parts() {
             if functions.contains(&parts.sig.ident) {
@@ -62,7 +62,7 @@ impl Form {
         }
     }
 
-    /// Every identifier in the head of the block and in its signatures.
+    /// Returns each identifier in the head of the block and in its signatures.
     pub(crate) fn identifiers(&mut self) -> HashSet<String> {
         let mut found = HashSet::new();
         if let Self::Impl(item) = self {
@@ -75,7 +75,8 @@ impl Form {
         found
     }
 
-    /// The names that the block itself defines where generated items will stand, each with its place.
+    /// Returns the names that the block itself defines in the namespace of the generated items.
+    /// Each name has its span.
     pub(crate) fn defined(&self) -> Vec<Ident> {
         match self {
             Self::Impl(item) => item.items.iter().filter_map(name_of_impl_item).collect(),
@@ -86,7 +87,7 @@ impl Form {
         }
     }
 
-    /// The same, where nothing has to be used: an inert API uses nothing.
+    /// Returns a copy of the form that allows unused items: an inert API uses nothing.
     pub(crate) fn quiet(&self) -> Self {
         let mut form = self.clone();
         let (Self::Impl(ItemImpl { attrs, .. }) | Self::Module(ItemMod { attrs, .. })) = &mut form;
@@ -94,7 +95,7 @@ impl Form {
         form
     }
 
-    /// Leaves out the attributes that `refused` picks from the functions of these names.
+    /// Removes the attributes that `refused` selects from the functions with these names.
     pub(crate) fn without_attributes(&mut self, functions: &[Ident], refused: impl Fn(&Attribute) -> bool) {
         for parts in self.parts() {
             if functions.contains(&parts.sig.ident) {
@@ -103,7 +104,7 @@ impl Form {
         }
     }
 
-    /// Leaves out the functions that `refused` picks.
+    /// Removes the functions that `refused` selects.
     pub(crate) fn without_functions(&mut self, refused: impl Fn(&Signature) -> bool) {
         match self {
             Self::Impl(item) => {
@@ -170,7 +171,8 @@ fn names_of_item(item: &Item) -> Vec<Ident> {
     }
 }
 
-/// The names that a `use` brings in; those of a glob give way to what is generated.
+/// Returns the names that a `use` imports. The names of a glob import are left out, since a
+/// generated item shadows them.
 fn names_of_use(tree: &syn::UseTree) -> Vec<Ident> {
     match tree {
         syn::UseTree::Path(path) => names_of_use(&path.tree),

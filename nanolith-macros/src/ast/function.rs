@@ -1,4 +1,4 @@
-//! A function of the block: its receiver, its context, its arguments.
+//! A function of the block: its receiver, its context and its arguments.
 
 use syn::{Attribute, FnArg, Ident, Pat, PatType, ReceiverKind, ReturnType, Signature, Type, Visibility, parse_quote};
 
@@ -12,25 +12,25 @@ pub(crate) struct Function {
     pub(crate) sig: Signature,
 }
 
-/// What a function asks of the state.
+/// The access to the state that a function needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Receiver {
     None,
     Shared,
     Exclusive,
-    /// `self`, which only `#[on_close]` takes.
+    /// `self`: allowed for `#[on_close]` alone.
     Owned,
-    /// `self: Arc<Self>` and the like, which nothing takes.
+    /// `self: Arc<Self>` and other receivers, which no function of a set may have.
     Other,
 }
 
 /// An argument.
 pub(crate) struct Param {
-    /// As written, or made up where there is a pattern.
+    /// The name as written, or a generated name if the user wrote a pattern.
     pub(crate) name: Ident,
-    /// As written.
+    /// The argument as written.
     pub(crate) written: PatType,
-    /// Without `Self`.
+    /// The type as written, with `Self` replaced by the set's own type.
     pub(crate) ty: Type,
 }
 
@@ -50,7 +50,7 @@ impl Function {
         self.sig.asyncness.is_some()
     }
 
-    /// The parameters without `self`.
+    /// Returns the parameters other than `self`.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = &PatType> {
         self.sig.inputs.iter().filter_map(|input| match input {
             FnArg::Typed(input) => Some(input),
@@ -58,7 +58,7 @@ impl Function {
         })
     }
 
-    /// What it returns, `()` included.
+    /// Returns the output type, which is `()` if none is written.
     pub(crate) fn output(&self) -> Type {
         match &self.sig.output {
             ReturnType::Default => parse_quote!(()),
@@ -66,12 +66,12 @@ impl Function {
         }
     }
 
-    /// Whether a context comes first.
+    /// Whether the first parameter is a context.
     pub(crate) fn takes_context(&self) -> bool {
         self.inputs().next().is_some_and(|first| is_context(&first.ty))
     }
 
-    /// The parameters without `self` and without a context that comes first.
+    /// Returns the parameters other than `self` and a leading context.
     pub(crate) fn params(&self, this: &Type) -> Vec<Param> {
         let inputs = self.inputs().skip(usize::from(self.takes_context()));
         inputs.enumerate().map(|(position, input)| Param::new(position, input, this)).collect()
@@ -101,12 +101,12 @@ impl Param {
         Self { name, written: written.clone(), ty: this::spelled_out(&written.ty, this) }
     }
 
-    /// Whether it has a name to make a field of.
+    /// Whether the argument has a name that can become a field.
     pub(crate) fn is_named(&self) -> bool {
         plain_name(&self.written.pat).is_some()
     }
 
-    /// An argument stands or falls with its task.
+    /// Records an error for a `cfg` on an argument: an argument always exists if its task does.
     pub(crate) fn refuse_cfg(&self, mistakes: &mut Mistakes) {
         let conditional = ["cfg", "cfg_attr"];
         for attribute in &self.written.attrs {
@@ -120,7 +120,7 @@ impl Param {
     }
 }
 
-/// The name in `x` and `mut x`.
+/// Returns the name in `x` and `mut x`.
 fn plain_name(pattern: &Pat) -> Option<&Ident> {
     match pattern {
         Pat::Ident(name) if name.by_ref.is_none() && name.subpat.is_none() => Some(&name.ident),
@@ -128,7 +128,7 @@ fn plain_name(pattern: &Pat) -> Option<&Ident> {
     }
 }
 
-/// Whether a type is `&Context<..>`, by whatever path.
+/// Whether a type is `&Context<..>`, by any path.
 pub(crate) fn is_context(ty: &Type) -> bool {
     match ungrouped(ty) {
         Type::Reference(reference) if reference.mutability.is_none() => {
@@ -138,7 +138,7 @@ pub(crate) fn is_context(ty: &Type) -> bool {
     }
 }
 
-/// What stands in parentheses, or came out of a macro's `$ty`.
+/// Returns the type inside parentheses, or inside the invisible group of a macro's `$ty`.
 pub(crate) fn ungrouped(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => ungrouped(&group.elem),
@@ -147,7 +147,7 @@ pub(crate) fn ungrouped(ty: &Type) -> &Type {
     }
 }
 
-/// The last name of a path, less its arguments.
+/// Returns the last name of a path, without its arguments.
 pub(crate) fn type_name(ty: &Type) -> Option<Ident> {
     match ungrouped(ty) {
         Type::Path(path) if path.qself.is_none() => path.path.segments.last().map(|last| last.ident.clone()),

@@ -1,4 +1,4 @@
-//! A hook.
+//! A hook of a set.
 
 use syn::Type;
 
@@ -10,7 +10,7 @@ use crate::{
 pub(crate) struct Hook {
     pub(crate) kind: HookKind,
     pub(crate) function: Function,
-    /// The arguments; those of a service's start, for `#[init]`.
+    /// The arguments. Those of an `#[init]` are the arguments of `service`.
     pub(crate) params: Vec<Param>,
 }
 

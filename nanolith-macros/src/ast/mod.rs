@@ -1,7 +1,7 @@
-//! The model of a set: what the user wrote, sorted into tasks, hooks and the rest.
+//! The model of a set: the functions of a block, sorted into tasks, hooks and other functions.
 //!
-//! Nothing is refused here but what cannot be sorted. What a task or a hook may be is for `valid`, and what becomes
-//! of them for `expand`; both ask the methods of these types.
+//! This module refuses only a function that it cannot sort. `valid` checks whether a task or a hook
+//! is allowed, and `expand` generates code for it. Both call the methods of these types.
 
 mod form;
 mod function;
@@ -32,13 +32,13 @@ pub(crate) struct Set {
     pub(crate) form: Form,
     pub(crate) tasks: Vec<Task>,
     pub(crate) hooks: Vec<Hook>,
-    /// The names that generated items cannot have: none, or there is a mistake.
+    /// The names that generated items cannot have. The set is empty unless there is a mistake.
     pub(crate) clashes: HashSet<String>,
-    /// The executor's type parameter: `E`, or what else stands nowhere in the block's signatures.
+    /// The type parameter for the executor: `E`, or a name that the block's signatures do not use.
     pub(crate) executor: Ident,
 }
 
-/// How a service of the set comes by its state.
+/// The way in which a service of the set gets its state.
 pub(crate) enum Start<'a> {
     Init(&'a Hook),
     WithState,
@@ -46,7 +46,7 @@ pub(crate) enum Start<'a> {
 }
 
 impl Set {
-    /// Sorts the functions of `form`, and takes their helper attributes off.
+    /// Sorts the functions of `form`, and removes their helper attributes.
     pub(crate) fn new(mut form: Form, options: Options, mistakes: &mut Mistakes) -> Self {
         let executor = names::fresh("E", &form.identifiers());
         let functions: Vec<(Function, Helpers)> = form.take_functions(mistakes);
@@ -58,7 +58,7 @@ impl Set {
         set
     }
 
-    /// A task has to own its arguments: clippy is not to say otherwise.
+    /// Allows `clippy::needless_pass_by_value`, since a task has to own its arguments.
     fn let_arguments_be_owned(&mut self) {
         let tasks = self.tasks.iter().map(|task| (&task.params, task.ident()));
         let hooks = self.hooks.iter().map(|hook| (&hook.params, &hook.function.sig.ident));
@@ -85,7 +85,7 @@ impl Set {
         }
     }
 
-    /// The type of the set, as it can be named anywhere in generated code.
+    /// Returns the type of the set in a form that generated code can name anywhere.
     pub(crate) fn this(&self) -> Type {
         match &self.form {
             Form::Impl(item) => ungrouped(&item.self_ty).clone(),
@@ -96,7 +96,7 @@ impl Set {
         }
     }
 
-    /// The type of the set where generated functions stand: `Self` in an `impl`.
+    /// Returns the type of the set as the generated functions name it: `Self` in an `impl`.
     pub(crate) fn this_here(&self) -> Type {
         match &self.form {
             Form::Impl(_) => parse_quote!(Self),
@@ -104,7 +104,7 @@ impl Set {
         }
     }
 
-    /// What an `#[init]` makes: a module has no state.
+    /// Returns the type that an `#[init]` makes. A module has no state, so its type is `()`.
     pub(crate) fn state(&self) -> Type {
         match &self.form {
             Form::Impl(_) => parse_quote!(Self),
@@ -112,7 +112,7 @@ impl Set {
         }
     }
 
-    /// The name of a generated type: `GeometryTask`, or in a module `Task`.
+    /// Returns the name of a generated type: `GeometryTask`, or `Task` in a module.
     pub(crate) fn type_name(&self, suffix: &str) -> Ident {
         let prefix = match (&self.options.name, &self.form) {
             (Some(name), _) => name.unraw().to_string(),
@@ -135,7 +135,7 @@ impl Set {
         self.type_name("Calls")
     }
 
-    /// The name of the set for people: of its type, or of its module.
+    /// Returns the name of the set's type or module, as messages show it.
     pub(crate) fn name(&self) -> String {
         self.form.ident().unraw().to_string()
     }
@@ -156,7 +156,8 @@ impl Set {
         self.options.shared.is_some()
     }
 
-    /// Where a function is called: `Self::add`, and in a module `self::add`, which no argument can shadow.
+    /// Returns the path of a function: `Self::add`, or in a module `self::add`. No argument can
+    /// shadow either path.
     pub(crate) fn path_to(&self, function: &Ident) -> TokenStream {
         match &self.form {
             Form::Impl(_) => quote!(Self::#function),
@@ -164,8 +165,9 @@ impl Set {
         }
     }
 
-    /// The parameters of the `impl`, without `Self` in their bounds. Every type is `'static`, as a set has to be; this
-    /// stands where the head of the `impl` ends, since behind it the compiler shows a bound that it misses.
+    /// Returns the parameters of the `impl`, with `Self` in their bounds replaced. Each type
+    /// parameter is `'static`, as a set has to be. The `'static` bounds have the span of the end of
+    /// the `impl`'s head, where the compiler also reports a missing bound.
     pub(crate) fn generics(&self) -> Generics {
         let Form::Impl(item) = &self.form else { return Generics::default() };
         let (mut generics, this, where_clause) = (item.generics.clone(), &item.self_ty, &item.generics.where_clause);
@@ -179,7 +181,8 @@ impl Set {
         generics
     }
 
-    /// What every generated item repeats of the `impl`; the items of a module stand under its attributes already.
+    /// Returns the attributes of the `impl` that each generated item repeats. The items of a module
+    /// are already under the module's attributes.
     pub(crate) fn attrs(&self) -> Vec<Attribute> {
         match &self.form {
             Form::Impl(item) => attr::for_items(&item.attrs),
@@ -191,18 +194,18 @@ impl Set {
         self.hooks.iter().find(|hook| hook.kind == kind)
     }
 
-    /// The task that a hook in line with the tasks is.
+    /// Returns the task that stands for a hook which waits in the service's queue.
     pub(crate) fn in_line(&self, kind: HookKind) -> Option<&Task> {
         self.tasks.iter().find(|task| task.hook == Some(kind))
     }
 
-    /// The functions that are tasks or hooks.
+    /// Returns the names of the functions that are tasks or hooks.
     pub(crate) fn functions(&self) -> Vec<Ident> {
         let hooks = self.hooks.iter().map(|hook| &hook.function.sig.ident);
         self.tasks.iter().map(Task::ident).chain(hooks).cloned().collect()
     }
 
-    /// Those that can be called by name.
+    /// Returns the tasks that a caller can name.
     pub(crate) fn callable(&self) -> impl Iterator<Item = &Task> {
         self.tasks.iter().filter(|task| task.hook.is_none())
     }
@@ -222,7 +225,8 @@ fn is_static(bound: &TypeParamBound) -> bool {
     matches!(bound, TypeParamBound::Lifetime(lifetime) if lifetime.ident == "static")
 }
 
-/// A function with a visibility is a task, unless `#[task]` or `#[task(skip)]` says otherwise.
+/// Whether a function is a task: it has a visibility, or it has `#[task]`. `#[task(skip)]` excludes
+/// it.
 fn is_task(function: &Function, options: Option<&TaskOptions>) -> bool {
     match options {
         Some(options) => options.skip.is_none(),

@@ -1,4 +1,4 @@
-//! A task.
+//! A task of a set.
 
 use syn::{Attribute, GenericArgument, Ident, PathArguments, Type, Visibility, ext::IdentExt};
 
@@ -13,18 +13,19 @@ pub(crate) struct Task {
     pub(crate) options: TaskOptions,
     pub(crate) variant: Ident,
     pub(crate) params: Vec<Param>,
-    /// Without `Self`.
+    /// The output type, with `Self` replaced by the set's own type.
     pub(crate) output: Type,
-    /// Whether its signature can be a task's: `valid` finds out.
+    /// Whether the signature is allowed for a task. `valid` sets this.
     pub(crate) sound: bool,
-    /// The hook that it is, if nobody can call it by name.
+    /// The kind of hook, if this task stands for a hook. Callers cannot name such a task.
     pub(crate) hook: Option<HookKind>,
-    /// Whether an earlier task has its variant: `valid` finds out.
+    /// Whether an earlier task has the same variant. `valid` sets this.
     pub(crate) is_twin: bool,
 }
 
 impl Task {
-    /// A task of a function without a visibility, one by `#[task]`, gets that of the set.
+    /// Creates a task. A function without a visibility, which is a task by `#[task]`, gets the
+    /// visibility of the set.
     pub(crate) fn new(mut function: Function, options: TaskOptions, vis: &Visibility, this: &Type) -> Self {
         if matches!(function.vis, Visibility::Inherited) {
             function.vis = vis.clone();
@@ -37,32 +38,32 @@ impl Task {
         Self { function, options, variant, params, output, sound: true, hook: None, is_twin: false }
     }
 
-    /// A hook that is run in line with the tasks.
+    /// Creates the task that stands for a hook which waits in the service's queue.
     pub(crate) fn of_hook(kind: HookKind, function: Function, vis: &Visibility, this: &Type) -> Self {
         Self { hook: Some(kind), ..Self::new(function, TaskOptions::default(), vis, this) }
     }
 
-    /// The function.
+    /// Returns the name of the function.
     pub(crate) fn ident(&self) -> &Ident {
         &self.function.sig.ident
     }
 
-    /// What callers call it.
+    /// Returns the name by which callers call the task.
     pub(crate) fn name(&self) -> &Ident {
         self.options.name.as_ref().unwrap_or(self.ident())
     }
 
-    /// Its name in tables.
+    /// Returns the name as the task table shows it, without `r#`.
     pub(crate) fn plain_name(&self) -> String {
         self.name().unraw().to_string()
     }
 
-    /// Whether the executor keeps a future of it.
+    /// Whether running the task leaves a future that the executor polls.
     pub(crate) fn leaves_future(&self) -> bool {
         self.function.is_async() || self.options.sliced.is_some()
     }
 
-    /// What a call of it gives, as written.
+    /// Returns the output type of a call, as the user wrote it.
     pub(crate) fn written_output(&self) -> Type {
         let written = self.function.output();
         self.options.sliced.as_ref().and_then(|_| output_of_steps(&written)).unwrap_or(written)
@@ -81,7 +82,7 @@ impl Task {
     }
 }
 
-/// The `T` of `Step<T>`, by whatever path.
+/// Returns the `T` of `Step<T>`, by any path.
 pub(crate) fn output_of_steps(ty: &Type) -> Option<Type> {
     let Type::Path(path) = ungrouped(ty) else { return None };
     let step = path.path.segments.last().filter(|last| last.ident == "Step")?;

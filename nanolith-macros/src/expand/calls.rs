@@ -1,4 +1,4 @@
-//! `GeometryCalls<E>`: a typed method a task.
+//! Generates `GeometryCalls<E>`, which has one typed method for each task.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
@@ -10,12 +10,12 @@ use crate::{
     names,
 };
 
-/// The struct and its methods.
+/// Generates the struct and its methods.
 pub(crate) fn all(set: &Set) -> TokenStream {
     around(set, |task| construction(set, task))
 }
 
-/// The same, where no method does anything; there is one for the tasks with mistakes too.
+/// Generates the struct with methods that do nothing. Tasks with mistakes have a method too.
 pub(crate) fn inert(set: &Set) -> TokenStream {
     around(set, |_| quote!(::core::unimplemented!()))
 }
@@ -42,7 +42,8 @@ fn around(set: &Set, body: impl Fn(&Task) -> TokenStream) -> TokenStream {
     }
 }
 
-/// A clone where the executor is one, whatever the set's parameters are.
+/// Generates `Clone`, with the bound that the executor is `Clone`. The set's parameters need no
+/// bound.
 fn clone(set: &Set) -> TokenStream {
     let executor = &set.executor;
     let construct = dispatch::construct_calls(set, &quote!(executor: ::core::clone::Clone::clone(&self.executor)));
@@ -54,7 +55,7 @@ fn clone(set: &Set) -> TokenStream {
     implementation(set, &quote!(::core::clone::Clone), &quote!(#executor: ::core::clone::Clone), &body)
 }
 
-/// The executor, with the name of the calls.
+/// Generates `Debug`, which shows the name of the struct and the executor.
 fn debug(set: &Set) -> TokenStream {
     let (executor, name) = (&set.executor, set.calls_type().to_string());
     let formatter = names::local("f");
@@ -114,7 +115,7 @@ fn method(set: &Set, task: &Task, body: &TokenStream) -> TokenStream {
     }
 }
 
-/// What the executor must have for this task, besides running the set.
+/// Returns the bounds that this task needs, in addition to an executor that runs the set.
 fn conditions(set: &Set, task: &Task) -> Option<TokenStream> {
     let (this, executor, krate) = (set.this(), &set.executor, set.krate());
     let state = match task.function.receiver() {
@@ -130,7 +131,7 @@ fn conditions(set: &Set, task: &Task) -> Option<TokenStream> {
     (!predicates.is_empty()).then(|| quote!(where #(#predicates),*))
 }
 
-/// A line for a method whose function has none.
+/// Returns a line of documentation for a method whose function has none.
 fn undocumented(set: &Set, task: &Task) -> Option<TokenStream> {
     let doc = doc(&format!("Calls `{}::{}`.", set.name(), task.ident()));
     (!attr::are_documented(&task.function.attrs)).then_some(doc)
@@ -140,7 +141,7 @@ fn construction(set: &Set, task: &Task) -> TokenStream {
     let (krate, tasks, outputs) = (set.krate(), set.task_type(), set.output_type());
     let (variant, params) = (&task.variant, task.names());
     let (output, value) = (names::local("output"), names::local("value"));
-    // The wrong argument of a caller is told with the place of the parameter.
+    // With this span, an error about a caller's argument also shows the parameter of the function.
     let construct = quote_spanned!(names::quietly(task.ident().span())=> #tasks::#variant { #(#params),* });
     quote! {
         #krate::Call::new(&self.executor, #construct, |#output| match #output {

@@ -1,10 +1,13 @@
-//! Checks of types, each at the user's own: what moves between threads must be able to.
+//! Generates compile-time checks that a value which moves between threads may move, with errors at
+//! the user's own types.
 //!
-//! A check of a type from the standard library stands inside of a generated type: `Checked<SetTask, { argument::<Rc<u8>>();
-//! true }>` is `SetTask`. Where it does not hold, there is no such type, and the compiler tells of nothing that would
-//! follow from it. A check of any other type stands beside, since that type may hold a service of this very set: then
-//! the one would be needed to find out the other. A type with a parameter of the set in it is left to the compiler, which
-//! then says what to add to the `impl`.
+//! A check of a type from the standard library stands inside a generated type: `Checked<SetTask, {
+//! argument::<Rc<u8>>(); true }>` is `SetTask`. If the check fails, the type does not exist, and
+//! the compiler reports no errors that would follow from the first.
+//!
+//! A check of any other type stands beside the generated type. Such a type may contain a service of
+//! the same set, so a check inside would depend on its own result. A type with a parameter of the
+//! set in it is left to the compiler, which then says what to add to the `impl`.
 
 use std::collections::HashSet;
 
@@ -18,13 +21,13 @@ use crate::{
     names, text,
 };
 
-/// The type of the tasks, with the checks that stand inside.
+/// Returns the type of the tasks, with the checks that stand inside it.
 pub(crate) fn tasks(set: &Set) -> TokenStream {
     enumeration(set, &set.task_type(), &of_arguments(set, Origin::Standard))
 }
 
-/// The type of the outputs, with the checks that stand inside. It stands at the function that makes
-/// the state, since there the compiler says why that cannot move.
+/// Returns the type of the outputs, with the checks that stand inside it. Its span is that of the
+/// function that makes the state, so the compiler says there why the state cannot move.
 pub(crate) fn outputs(set: &Set) -> TokenStream {
     let mut name = set.output_type();
     if let Some(maker) = maker(set) {
@@ -33,8 +36,8 @@ pub(crate) fn outputs(set: &Set) -> TokenStream {
     enumeration(set, &name, &of_outputs(set, Origin::Standard))
 }
 
-/// The task that returns the state itself, as `fn new() -> Self` does, if no other output may be
-/// what cannot move.
+/// Returns the task that returns the state itself, such as `fn new() -> Self`. Returns `None` if
+/// another output might be the one that cannot move.
 pub(super) fn maker(set: &Set) -> Option<&Task> {
     let is_unknown = |task: &&Task| Origin::of(&task.output) == Some(Origin::Unknown);
     let mut unknown = set.tasks.iter().filter(|task| task.sound).filter(is_unknown);
@@ -48,7 +51,7 @@ fn mentions_state(set: &Set, ty: &Type) -> bool {
     mentioned.contains("Self") || mentioned.contains(&set.name())
 }
 
-/// The checks that stand beside.
+/// Generates the checks that stand beside the generated types.
 pub(crate) fn assertions(set: &Set) -> TokenStream {
     let attrs = super::attrs(set);
     let (arguments, outputs) = (of_arguments(set, Origin::Unknown), of_outputs(set, Origin::Unknown));
@@ -78,7 +81,8 @@ fn of_outputs(set: &Set, origin: Origin) -> TokenStream {
     tasks.map(|task| under_cfg(task, of_output(task))).collect()
 }
 
-/// The arguments of an `#[init]` as the tuple that its builder keeps, each checked if it is worth it.
+/// Returns the arguments of an `#[init]` as the tuple that its builder stores. Each type that may
+/// not be able to move has a check.
 pub(crate) fn arguments(set: &Set, params: &[Param]) -> TokenStream {
     let types = params.iter().map(|param| argument(set, param).unwrap_or_else(|| param.ty.to_token_stream()));
     quote!((#(#types,)*))
@@ -89,7 +93,8 @@ fn argument(set: &Set, param: &Param) -> Option<TokenStream> {
     Some(checked(set, &param.ty, &check))
 }
 
-/// What an `#[init]` returns, if that is the state or a `Result` of it.
+/// Returns the output type of an `#[init]`, with a check that it is the state or a `Result` of the
+/// state.
 pub(crate) fn init_output(set: &Set, init: &Hook) -> TokenStream {
     let (written, krate) = (init.function.output(), set.krate());
     let state = if set.is_module() { quote!(()) } else { set.this().to_token_stream() };
@@ -102,7 +107,8 @@ pub(crate) fn init_output(set: &Set, init: &Hook) -> TokenStream {
     checked(set, &written, &quote!(#krate::__private::#call;))
 }
 
-/// Whether it says so itself: `Self`, or `Result<Self, ..>`; in a module `()`, or `Result<(), ..>`.
+/// Whether the type as written is the state: `Self` or `Result<Self, ..>`, and in a module `()` or
+/// `Result<(), ..>`.
 fn is_state_or_result(set: &Set, output: &Type) -> bool {
     let is_state = |ty: &Type| text::of(ty) == text::of(set.state());
     let Type::Path(path) = ungrouped(output) else { return is_state(output) };
@@ -137,7 +143,8 @@ fn under_cfg(task: &Task, checks: TokenStream) -> TokenStream {
     }
 }
 
-/// A line, if the type is worth it and comes from one of `origins`.
+/// Returns the call that checks `ty`, unless the type is known to move or comes from none of
+/// `origins`.
 fn check(set: &Set, check: &str, ty: &Type, written: &impl ToTokens, origins: &[Origin]) -> Option<TokenStream> {
     if !origins.contains(&Origin::of(ty)?) || mentions_parameter(set, ty) {
         return None;

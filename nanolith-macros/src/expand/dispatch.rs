@@ -1,4 +1,4 @@
-//! `impl TaskSet for Geometry`, and in it the one `match` that runs a task.
+//! Generates `impl TaskSet for Geometry`, with the `match` that runs a task.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -10,14 +10,14 @@ use crate::{
     names,
 };
 
-/// All of the `impl`.
+/// Generates the whole `impl`.
 pub(crate) fn task_set(set: &Set) -> TokenStream {
     let (hooks, info, duplicate, errors, run, boxed) =
         (hooks::constant(set), id::lookup(set), duplicate(set), errors::view(set), run(set), run_boxed(set));
     implementation(set, &quote! { #hooks #info #duplicate #errors #run #boxed })
 }
 
-/// An `impl` that runs nothing.
+/// Generates an `impl` that runs nothing.
 pub(crate) fn inert(set: &Set) -> TokenStream {
     let krate = set.krate();
     implementation(
@@ -64,7 +64,7 @@ fn implementation(set: &Set, members: &TokenStream) -> TokenStream {
     }
 }
 
-/// The types of tasks, outputs and calls.
+/// Generates the associated types for tasks, outputs and calls.
 fn types(set: &Set) -> TokenStream {
     let (tasks, outputs, executor) = (check::tasks(set), check::outputs(set), &set.executor);
     let over_executor = calls_over(set, &quote!(#executor));
@@ -75,9 +75,9 @@ fn types(set: &Set) -> TokenStream {
     }
 }
 
-/// The type whose name is the error if the option `vis` is narrower than the visibility of the
-/// set's own type. The compiler reports it in place of each of the types above, in the same words
-/// at the same place, and so once.
+/// Returns the type whose name is the error if the option `vis` is narrower than the visibility of
+/// the set's own type. The compiler would report each of the types above; it reports this one in
+/// their place, with the same words and span, and so only once.
 fn witness(set: &Set) -> Option<Ident> {
     let may_be_narrower = !set.is_module() && !matches!(set.vis(), Visibility::Public(_));
     may_be_narrower.then(|| {
@@ -103,7 +103,7 @@ fn witnessed(set: &Set, witness: &Ident, types: &TokenStream) -> TokenStream {
     }
 }
 
-/// What a call on a pool carries of the state.
+/// Generates the part of the state that a call on a pool carries.
 fn shared(set: &Set) -> TokenStream {
     let krate = set.krate();
     match &set.options.shared {
@@ -125,7 +125,7 @@ fn calls(set: &Set) -> TokenStream {
     }
 }
 
-/// `GeometryCalls { executor }`, with what `field` says of the executor.
+/// Generates `GeometryCalls { executor }`, where `field` sets the executor.
 pub(crate) fn construct_calls(set: &Set, field: &TokenStream) -> TokenStream {
     let calls = set.calls_type();
     let phantom = phantom(set).map(|_| quote!(, set: ::core::marker::PhantomData));
@@ -145,8 +145,8 @@ fn run(set: &Set) -> TokenStream {
     }
 }
 
-/// `fn run_boxed`, for a set with a synchronous task whose arguments may be large: it moves them straight from the box to the
-/// function.
+/// Generates `fn run_boxed` for a set with a synchronous task whose arguments may be large. It
+/// moves them from the box directly into the function.
 fn run_boxed(set: &Set) -> Option<TokenStream> {
     let large: Vec<_> = set.tasks.iter().filter(|task| !task.leaves_future() && may_be_large(task)).collect();
     if large.is_empty() {
@@ -162,7 +162,7 @@ fn run_boxed(set: &Set) -> Option<TokenStream> {
         ) -> #krate::__private::Run<Self::Output> {
             match #input.task {
                 #(#arms)*
-                // The set may have a function of its own that is called so.
+                // The path is qualified, since the set may have a function of its own named `run`.
                 _ => <Self as #krate::TaskSet>::run(#input.task, #scope),
             }
         }
@@ -183,12 +183,12 @@ fn boxed_arm(set: &Set, task: &Task) -> TokenStream {
     }
 }
 
-/// Whether the arguments are not known, by their types' names, to be small.
+/// Whether the arguments may be large: at least one type's name is not in the list of small types.
 fn may_be_large(task: &Task) -> bool {
     task.params.iter().any(|param| !is_small(&param.ty))
 }
 
-/// Types of a few words, whatever they own.
+/// The types whose values are a few words on the stack, whatever they own on the heap.
 const SMALL: &[&str] = &[
     "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32",
     "f64", "String", "Vec", "Box", "Arc", "Duration", "Instant", "PathBuf", "HashMap", "HashSet", "BTreeMap",
@@ -211,7 +211,8 @@ fn arm(set: &Set, task: &Task) -> TokenStream {
     let body = match (set.tasks.len(), preparation.is_empty()) {
         (1, true) => quote!(#end,),
         (1, false) => quote!({ #preparation #end }),
-        // Without a frame of its own, the locals of the largest task would be on the stack while any other one runs.
+        // The closure gives the arm its own stack frame. Without one, each task would run with the
+        // locals of the largest task on the stack.
         _ => {
             let krate = set.krate();
             quote!(#krate::__private::apart(move || { #preparation #end }),)
@@ -223,7 +224,8 @@ fn arm(set: &Set, task: &Task) -> TokenStream {
     }
 }
 
-/// What the call borrows from: the context, and for a future that outlives the scope, the state.
+/// Generates the values that the call borrows from: the context, and the state for a future that
+/// outlives the scope.
 fn preparation(task: &Task) -> TokenStream {
     let (scope, cx, state, owner) =
         (names::local("scope"), names::local("cx"), names::local("state"), names::local("owner"));
@@ -242,7 +244,8 @@ fn finish(set: &Set, task: &Task) -> TokenStream {
     quote!(#krate::__private::Run::Done(#outputs::#variant(#call)))
 }
 
-/// Leaves the future. One that is not `Send` where it must be is told at the function's name.
+/// Generates the spawning of the future. An error about a future that has to be `Send` has the span
+/// of the function's name.
 fn spawn(set: &Set, task: &Task) -> TokenStream {
     let (outputs, variant, scope) = (set.output_type(), &task.variant, names::local("scope"));
     let call = call(set, task);
@@ -259,7 +262,7 @@ fn spawn(set: &Set, task: &Task) -> TokenStream {
     quote!(#scope.#spawn(async move { #outputs::#variant(#future.await) }))
 }
 
-/// The call of the user's function.
+/// Generates the call of the user's function.
 fn call(set: &Set, task: &Task) -> TokenStream {
     let path = set.path_to(task.ident());
     let context = names::local("cx");
@@ -281,7 +284,7 @@ fn receiver(task: &Task) -> Option<TokenStream> {
     }
 }
 
-/// `fn duplicate`, for a set with a task that may run twice.
+/// Generates `fn duplicate` for a set with a task that may run twice.
 fn duplicate(set: &Set) -> Option<TokenStream> {
     let idempotent: Vec<_> = set.tasks.iter().filter(|task| task.options.idempotent.is_some()).collect();
     if idempotent.is_empty() {
@@ -299,7 +302,8 @@ fn duplicate(set: &Set) -> Option<TokenStream> {
     })
 }
 
-/// A second task; an argument that is not `Clone` is told at its type.
+/// Generates a copy of a task. An error about an argument that is not `Clone` has the span of the
+/// argument's type.
 fn copy(set: &Set, task: &Task) -> TokenStream {
     let (cfgs, tasks, variant, params) = (task.cfgs(), set.task_type(), &task.variant, task.names());
     let copies = task.params.iter().map(|param| {

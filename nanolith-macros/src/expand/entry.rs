@@ -1,4 +1,4 @@
-//! How callers come by the typed calls: `tasks`, `on`, `service`, `shared`.
+//! Generates the functions that give callers the typed calls: `tasks`, `on`, `service`, `shared`.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -8,12 +8,13 @@ use crate::{
     expand::{attrs, calls_over, dispatch, doc, hooks, impl_attrs},
 };
 
-/// In an `impl` they are associated functions, in a module free ones.
+/// Generates associated functions in an `impl`, and free functions in a module.
 pub(crate) fn functions(set: &Set) -> TokenStream {
     placed(set, hooks::service(set))
 }
 
-/// The same without a service that starts, which may be what the mistake is about.
+/// Generates the same functions, with a `service` that starts nothing: the mistake may be in the
+/// start.
 pub(crate) fn inert(set: &Set) -> TokenStream {
     placed(set, hooks::inert_service(set))
 }
@@ -68,7 +69,7 @@ fn on(set: &Set) -> TokenStream {
     }
 }
 
-/// Under `#[define(shared)]`.
+/// Generates `shared`, for a set with `#[define(shared)]`.
 fn shared(set: &Set) -> Option<TokenStream> {
     let (vis, krate) = (set.vis(), set.krate());
     let doc = doc("A state to share between the tasks of a pool: `.on(&pool)` or `.tasks()` gives the typed calls.");

@@ -1,5 +1,5 @@
-//! `fn error_view`: how the errors that tasks and the `#[init]` give are read where their types are
-//! parameters or forgotten.
+//! Generates `fn error_view`, which gives access to the errors of tasks and of the `#[init]` where
+//! their types are generic parameters or erased.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -12,7 +12,7 @@ use crate::{
     text, this,
 };
 
-/// The function, if any output may be a `Result`.
+/// Generates the function if an output may be a `Result`.
 pub(super) fn view(set: &Set) -> Option<TokenStream> {
     let krate = set.krate();
     let results = results(set);
@@ -31,7 +31,7 @@ pub(super) fn view(set: &Set) -> Option<TokenStream> {
     })
 }
 
-/// The outputs that may be a `Result`, by whatever name, each once. The state is none.
+/// Returns each output that may be a `Result`, by any name, once. The state is not one.
 fn results(set: &Set) -> Vec<(Vec<Attribute>, Type)> {
     let mut results: Vec<(Vec<Attribute>, Type)> = Vec::new();
     let outputs = set.callable().map(|task| (task.cfgs(), task.output.clone()));
@@ -51,7 +51,8 @@ fn results(set: &Set) -> Vec<(Vec<Attribute>, Type)> {
     results
 }
 
-/// Whether it is a macro or a path, and no type of the standard library that is another one.
+/// Whether the type is a macro call or a path that may name a `Result`. Other types of the standard
+/// library are excluded.
 fn may_be_result(ty: &Type) -> bool {
     match ungrouped(ty) {
         Type::Path(path) => path.path.segments.last().is_some_and(|last| {

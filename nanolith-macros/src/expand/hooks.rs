@@ -1,4 +1,4 @@
-//! `const HOOKS`, and `service`, which runs the `#[init]`.
+//! Generates `const HOOKS`, and `service`, which runs the `#[init]`.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
@@ -11,7 +11,7 @@ use crate::{
     names,
 };
 
-/// The constant; a set without hooks keeps the default.
+/// Generates the constant. A set without hooks keeps the default.
 pub(crate) fn constant(set: &Set) -> Option<TokenStream> {
     let krate = set.krate();
     let hooks: Vec<_> =
@@ -29,7 +29,7 @@ pub(crate) fn constant(set: &Set) -> Option<TokenStream> {
     })
 }
 
-/// One hook in the form in which the set has it.
+/// Generates one hook, in the form that fits its signature.
 fn addition(set: &Set, hook: &Hook) -> TokenStream {
     let cfgs = attr::cfgs(&hook.function.attrs);
     let (adds, hook) = match hook.kind {
@@ -79,7 +79,7 @@ fn on_close(set: &Set, hook: &Hook) -> TokenStream {
     quote!(#krate::__private::OnClose::#form(|#state| #body))
 }
 
-/// `service`: with the arguments of `#[init]`, with the state, or with nothing.
+/// Generates `service`. It takes the arguments of `#[init]`, or the state, or nothing.
 pub(crate) fn service(set: &Set) -> TokenStream {
     let (vis, krate, this) = (set.vis(), set.krate(), set.this_here());
     let doc = doc(&format!("A service of `{}`, to be launched.", set.name()));
@@ -109,9 +109,9 @@ pub(crate) fn service(set: &Set) -> TokenStream {
     }
 }
 
-/// The bound of `service` that its callers meet. A generic set may have states that can be handed
-/// over and states that cannot. If a task makes the state, the compiler says there why the state
-/// cannot move, and need not say so here.
+/// Returns the bound of `service` that a caller has to meet. A generic set may have states that can
+/// move between threads and states that cannot. If a task makes the state, the compiler reports a
+/// state that cannot move at that task, so this bound is left out.
 fn handed(set: &Set) -> Option<TokenStream> {
     let krate = set.krate();
     if !set.generics().params.is_empty() {
@@ -151,7 +151,7 @@ fn service_of_init(set: &Set, init: &Hook) -> TokenStream {
     }
 }
 
-/// Everything of the `service` of an `#[init]` but its body.
+/// Generates the signature of the `service` of an `#[init]`.
 fn signature_of_service(set: &Set, init: &Hook) -> TokenStream {
     let (vis, krate, this) = (set.vis(), set.krate(), set.this_here());
     let attrs = attr::for_methods(&init.function.attrs);
@@ -171,13 +171,15 @@ fn signature_of_service(set: &Set, init: &Hook) -> TokenStream {
     }
 }
 
-/// The trait of what an `#[init]` may return: the state, of which a module has none.
+/// Returns the trait of the types that an `#[init]` may return. There is one for a state, and one
+/// for a module, which has no state.
 fn init_output(set: &Set) -> TokenStream {
     let state = set.state();
     quote!(InitOutput<#state>)
 }
 
-/// An item of `<Output as Trait>`; where that does not hold, the compiler points at the user's output type.
+/// Generates an item of `<Output as Trait>`. If the bound does not hold, the compiler points at the
+/// user's output type.
 fn of_output(set: &Set, hook: &Hook, output: &TokenStream, item: &str) -> TokenStream {
     let krate = set.krate();
     let ty = match hook.kind {
@@ -192,14 +194,14 @@ fn of_output(set: &Set, hook: &Hook, output: &TokenStream, item: &str) -> TokenS
     quote_spanned!(place=> <#ty as #krate::__private::#output>::#item)
 }
 
-/// A `service` that starts nothing.
+/// Generates a `service` that starts nothing.
 pub(crate) fn inert_service(set: &Set) -> TokenStream {
     let (vis, krate, this) = (set.vis(), set.krate(), set.this_here());
     let (params, args) = match set.start() {
         Start::Init(init) => {
             let names = init.params.iter().map(|param| &param.name);
             let types: Vec<_> = init.params.iter().map(|param| &param.ty).collect();
-            // An argument that was refused is of any type.
+            // An argument of a refused type may be of any type.
             let args = match types.iter().any(|ty| matches!(ty, Type::ImplTrait(_))) {
                 true => quote!(()),
                 false => quote!((#(#types,)*)),

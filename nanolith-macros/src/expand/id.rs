@@ -1,4 +1,4 @@
-//! What is known of a set before anything runs: its name, its identifier, the table of its tasks.
+//! Generates the static metadata of a set: its name, its identifier and its task table.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -8,7 +8,7 @@ use crate::{
     names, text,
 };
 
-/// `NAME`, `IDENTIFIER` and `TASKS`.
+/// Generates `NAME`, `IDENTIFIER` and `TASKS`.
 pub(crate) fn constants(set: &Set) -> TokenStream {
     let (krate, name, identifier) = (set.krate(), set.name(), identifier(set, None));
     let infos = set.tasks.iter().filter(|task| task.sound).map(|task| info(set, task));
@@ -19,7 +19,7 @@ pub(crate) fn constants(set: &Set) -> TokenStream {
     }
 }
 
-/// Of the set, or of one of its tasks below it.
+/// Generates the identifier of the set, or of one of its tasks.
 fn identifier(set: &Set, task: Option<&Task>) -> TokenStream {
     let below = task.map(|task| format!("::{}", task.plain_name())).unwrap_or_default();
     if let Some(given) = &set.options.identifier {
@@ -52,7 +52,7 @@ fn info(set: &Set, task: &Task) -> TokenStream {
     }
 }
 
-/// Name and type, as written.
+/// Generates the name and the type of an argument, as written.
 fn argument(param: &crate::ast::Param) -> TokenStream {
     let (name, ty) = (param.name.to_string(), text::of(&param.written.ty));
     let name = name.trim_start_matches("r#");
@@ -74,7 +74,8 @@ fn traits(set: &Set, task: &Task) -> Vec<TokenStream> {
     [receiver, asynchronous, local, idempotent, concurrency].into_iter().flatten().collect()
 }
 
-/// `fn info`: an enum of the same variants counts the places in `TASKS`, so that a `cfg` shifts both alike.
+/// Generates `fn info`. It finds a task's index in `TASKS` through an enum with the same variants,
+/// so that a `cfg` changes both in the same way.
 pub(crate) fn lookup(set: &Set) -> TokenStream {
     let (krate, tasks) = (set.krate(), set.task_type());
     let task = names::local("task");

@@ -1,4 +1,5 @@
-//! `impl HasInbox for Counter` and its like: what services of the set hear and say.
+//! Generates `impl`s of `HasInbox`, `TakesStreams`, `HasOutbox` and `GivesStreams`: the types that
+//! services of the set receive and send.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -11,17 +12,18 @@ use crate::{
     this,
 };
 
-/// All of them.
+/// Generates all of these `impl`s.
 pub(crate) fn all(set: &Set) -> TokenStream {
     both(set, &|task| (conversion(set, task), conversion_back(set, task)))
 }
 
-/// The same, where nothing is heard.
+/// Generates the same `impl`s for a set that receives nothing.
 pub(crate) fn inert(set: &Set) -> TokenStream {
     both(set, &|_| (quote!(|_| ::core::unimplemented!()), quote!(|_| ::core::unimplemented!())))
 }
 
-/// `conversions` are from what is heard to the task that hears it, and back.
+/// Generates the `impl`s. `conversions` returns the conversion from a message or a stream to its
+/// task, and the conversion back.
 fn both(set: &Set, conversions: &dyn Fn(&Task) -> (TokenStream, TokenStream)) -> TokenStream {
     let krate = set.krate();
     let heard = |task: &Task| task.params.first().map(|param| param.ty.clone());
@@ -66,7 +68,7 @@ fn conversion_back(set: &Set, task: &Task) -> TokenStream {
     }
 }
 
-/// `impl HasOutbox`, where the option says of what.
+/// Generates `impl HasOutbox`, if the option gives a type.
 fn said(set: &Set, ty: Option<&Type>, of: &TokenStream, name: &TokenStream) -> Option<TokenStream> {
     let ty = this::spelled_out(ty?, &set.this());
     Some(implementation(set, &[], of, &quote!(type #name = #ty;)))

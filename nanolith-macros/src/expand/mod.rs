@@ -1,7 +1,9 @@
-//! What a sound set becomes: the item as written, and beside it (in a module: inside it) the generated items.
+//! Generates the code of a valid set: the item as written, and the generated items beside it. For a
+//! module they are inside it.
 //!
-//! Generated code names everything by full paths, since the user may have no prelude or a `Result` of their own. Its
-//! tokens stand at the attribute, so that lints let them be; a method's name alone is the user's token.
+//! Generated code names each item by its full path, since the user's module may have no prelude or
+//! a `Result` of its own. The tokens have the attribute's span, so lints skip them. Only the name
+//! of a method has the span of the user's token.
 
 mod calls;
 mod check;
@@ -26,7 +28,7 @@ use crate::{
     names,
 };
 
-/// All of it.
+/// Generates the whole expansion of a set.
 pub(crate) fn set(set: &Set) -> TokenStream {
     beside(&set.form, &once::guarded(set, items(set)))
 }
@@ -52,7 +54,8 @@ fn items(set: &Set) -> TokenStream {
     }
 }
 
-/// The same API around the same sound tasks, but for bodies: nothing of it runs, since the build has failed.
+/// Generates the same API for the same valid tasks, without bodies. None of it runs, since the
+/// build has failed.
 pub(crate) fn inert(set: &Set) -> TokenStream {
     let tag = tag(set);
     let task = task::enumeration(set);
@@ -65,7 +68,7 @@ pub(crate) fn inert(set: &Set) -> TokenStream {
     beside(&set.form.quiet(), &once::guarded(set, items))
 }
 
-/// The item as written, with the generated ones at their place.
+/// Returns the item as written, with the generated items beside or inside it.
 fn beside(form: &Form, items: &TokenStream) -> TokenStream {
     match form {
         Form::Impl(item) => quote!(#item #items),
@@ -79,7 +82,7 @@ fn beside(form: &Form, items: &TokenStream) -> TokenStream {
     }
 }
 
-/// The type that stands for a module.
+/// Generates the type that stands for a module.
 fn tag(set: &Set) -> TokenStream {
     if !set.is_module() {
         return TokenStream::new();
@@ -93,7 +96,8 @@ fn tag(set: &Set) -> TokenStream {
     }
 }
 
-/// `Debug` for an enum of the set: the name of the variant. What is in it need not be `Debug`.
+/// Generates `Debug` for an enum of the set. It prints the name of the variant, so the fields need
+/// not be `Debug`.
 fn named(set: &Set, enumeration: &Ident) -> TokenStream {
     let (attrs, generics, formatter) = (impl_attrs(set), set.generics(), names::local("f"));
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
@@ -115,13 +119,14 @@ fn named(set: &Set, enumeration: &Ident) -> TokenStream {
     }
 }
 
-/// A line of documentation.
+/// Generates a line of documentation.
 fn doc(line: &str) -> TokenStream {
     let line = format!(" {line}");
     quote!(#[doc = #line])
 }
 
-/// What stands on every generated type: the block's `cfg`s, and that lints leave alone what the user cannot change.
+/// Generates the attributes of each generated type: the block's `cfg`s, and `allow`s for lints that
+/// the user cannot fix.
 fn attrs(set: &Set) -> TokenStream {
     let repeated = set.attrs();
     quote! {
@@ -130,7 +135,8 @@ fn attrs(set: &Set) -> TokenStream {
     }
 }
 
-/// The same for an `impl`, which holds expressions too.
+/// Generates the attributes of each generated `impl`. An `impl` contains expressions, so it allows
+/// more lints.
 fn impl_attrs(set: &Set) -> TokenStream {
     let repeated = set.attrs();
     quote! {
@@ -143,7 +149,7 @@ fn impl_attrs(set: &Set) -> TokenStream {
     }
 }
 
-/// The set's generics, with the executor's parameter before them.
+/// Returns the set's generics, with the executor's parameter before them.
 fn with_executor(set: &Set) -> Generics {
     let executor = &set.executor;
     let mut generics = set.generics();
@@ -151,14 +157,14 @@ fn with_executor(set: &Set) -> Generics {
     generics
 }
 
-/// The typed calls over `executor`: `StackCalls<E, T>`.
+/// Returns the type of the typed calls over `executor`: `StackCalls<E, T>`.
 fn calls_over(set: &Set, executor: &TokenStream) -> TokenStream {
     let calls = set.calls_type();
     let others = set.generics().params.into_iter().map(argument);
     quote!(#calls<#executor #(, #others)*>)
 }
 
-/// The parameter as an argument.
+/// Returns a generic parameter as a generic argument.
 fn argument(param: syn::GenericParam) -> TokenStream {
     match param {
         syn::GenericParam::Lifetime(param) => param.lifetime.to_token_stream(),
@@ -167,14 +173,15 @@ fn argument(param: syn::GenericParam) -> TokenStream {
     }
 }
 
-/// `PhantomData` of every type parameter, for a set that has some: a task need not mention each.
+/// Returns the `PhantomData` of each type parameter, if the set has any. A task need not mention
+/// each parameter.
 fn phantom(set: &Set) -> Option<TokenStream> {
     let generics = set.generics();
     let types: Vec<_> = generics.type_params().map(|param| &param.ident).collect();
     (!types.is_empty()).then(|| quote!(::core::marker::PhantomData<(#(fn() -> #types,)*)>))
 }
 
-/// The variant that mentions every type parameter and has no value.
+/// Generates a variant that mentions each type parameter and has no value.
 fn phantom_variant(set: &Set) -> Option<TokenStream> {
     let phantom = phantom(set)?;
     let skip = wire::skip(set);

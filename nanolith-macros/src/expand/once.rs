@@ -1,9 +1,10 @@
-//! One block a type: the items of a second block never come into being, and one error says why.
+//! Generates the items of only one block for each type, and one error if there is a second block.
 //!
-//! The generated items stand in the call of a macro that passes them on if they come with its own
-//! key. Each block makes such a macro in a module whose name says what is wrong where two blocks
-//! make it. The compiler reports the second module and keeps the first one, whose macro gives
-//! nothing for the second block's key.
+//! The generated items are in the call of a macro that expands to them if they come with the
+//! macro's own key. Each block defines such a macro in a module. The module's name states the
+//! mistake for the case that two blocks define the module. The compiler reports the second module
+//! and keeps the first one. The first module's macro expands to nothing for the key of the second
+//! block.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -16,8 +17,8 @@ use crate::{
     attr, text,
 };
 
-/// `items`, or nothing where an earlier block of the module is for the same type, or generates
-/// types of the same names.
+/// Generates `items`. They expand to nothing if an earlier block in the module is for the same
+/// type, or generates types of the same names.
 pub(super) fn guarded(set: &Set, items: TokenStream) -> TokenStream {
     let Form::Impl(item) = &set.form else { return items };
     let guard = Guard { cfgs: attr::cfgs(&item.attrs), key: key(set) };
@@ -32,7 +33,7 @@ pub(super) fn guarded(set: &Set, items: TokenStream) -> TokenStream {
 
 struct Guard {
     cfgs: Vec<Attribute>,
-    /// Of this block alone.
+    /// The key, which is different for each block.
     key: Ident,
 }
 
@@ -56,7 +57,7 @@ impl Guard {
     }
 }
 
-/// The same for the same block in every build, and another for every other block.
+/// Returns the key of the block. It is the same in each build, and different for each block.
 fn key(set: &Set) -> Ident {
     let mut hasher = DefaultHasher::new();
     text::of(&set.form).hash(&mut hasher);
@@ -64,7 +65,7 @@ fn key(set: &Set) -> Ident {
     Ident::new(&format!("block_{:016x}", hasher.finish()), Span::call_site())
 }
 
-/// A type as a part of a name: `Counter<i64>` becomes `Counter_i64`.
+/// Returns a type as part of a name: `Counter<i64>` becomes `Counter_i64`.
 fn as_name(ty: &str) -> String {
     let words: Vec<&str> = ty.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     words.join("_")

@@ -1,5 +1,5 @@
-//! What the names in a type show: whether it can be checked inside of a generated type, and why it
-//! may not move.
+//! Classifies a type by the names in it: whether it can be checked inside a generated type, and why
+//! it may not be `Send`.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use syn::{
 
 use crate::{names, text};
 
-/// Where a type that may not move comes from, as far as its names show.
+/// The origin of a type that may not be `Send`, as its names show.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
     Standard,
@@ -19,7 +19,8 @@ pub(super) enum Origin {
 }
 
 impl Origin {
-    /// `None` for a type that is known to move, which is not worth the compiler's time.
+    /// Returns the origin, or `None` for a type that is known to be `Send`. Such a type needs no
+    /// check, which saves compile time.
     pub(super) fn of(ty: &Type) -> Option<Self> {
         let mut mentioned = HashSet::new();
         names::collect_identifiers(ty.to_token_stream(), &mut mentioned);
@@ -34,13 +35,13 @@ impl Origin {
     }
 }
 
-/// Whether a name is of a type that moves if what is in it does, and of the standard library.
+/// Whether the name is of a standard library type that is `Send` if its parameters are.
 pub(super) fn is_known(name: &str) -> bool {
     MOVES.contains(&name)
 }
 
-/// Names whose types move if what is in them does. Should a name be another's, the compiler still
-/// has the last word.
+/// The names whose types are `Send` if their parameters are. If a name belongs to another type, the
+/// compiler still rejects a value that cannot move.
 const MOVES: [&str; 37] = [
     "bool",
     "char",
@@ -81,7 +82,7 @@ const MOVES: [&str; 37] = [
     "BTreeSet",
 ];
 
-/// Other names that the standard library's types are written with, and no set is.
+/// Other names in the types of the standard library. No set has such a name.
 const STANDARD: [&str; 43] = [
     "rc",
     "cell",
@@ -128,7 +129,8 @@ const STANDARD: [&str; 43] = [
     "Sync",
 ];
 
-/// Why a type may not move, as far as its names show: the checks whose words fit.
+/// The reason why a type may not be `Send`, as its names show. It selects the checks with a fitting
+/// error message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
     Any,
@@ -143,7 +145,7 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    /// The first reason that is found; an object counts if it does not say that it is `Send`.
+    /// Returns the first reason found. A trait object counts if it does not name `Send`.
     pub(super) fn of(ty: &Type) -> Self {
         let mut mentioned = HashSet::new();
         names::collect_identifiers(ty.to_token_stream(), &mut mentioned);
@@ -153,7 +155,7 @@ impl Reason {
         by_name.map(|(_, reason)| *reason).or(inside.0).unwrap_or(Self::Any)
     }
 
-    /// What its checks begin with.
+    /// Returns the prefix of the names of the checks for this reason.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Any => "any",
@@ -184,7 +186,7 @@ const BY_NAME: [(&str, Reason); 12] = [
     ("RefMut", Reason::Guard),
 ];
 
-/// Finds what is no name.
+/// A visitor that finds reasons which are not names, such as pointers and trait objects.
 struct Inside(Option<Reason>);
 
 impl<'ast> Visit<'ast> for Inside {

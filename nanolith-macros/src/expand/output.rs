@@ -1,4 +1,4 @@
-//! `enum GeometryOutput`: a variant a task, with what it gives.
+//! Generates `enum GeometryOutput`, with a variant for each task that holds its output.
 
 use proc_macro2::TokenStream;
 use quote::quote;

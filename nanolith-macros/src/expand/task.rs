@@ -1,4 +1,4 @@
-//! `enum GeometryTask`: a variant a task, its arguments as fields.
+//! Generates `enum GeometryTask`, with a variant for each task that has its arguments as fields.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -13,7 +13,8 @@ pub(crate) fn enumeration(set: &Set) -> TokenStream {
     let doc = doc(&format!("The tasks of `{}`, their arguments as fields.", set.name()));
     let generics = set.generics();
     let where_clause = &generics.where_clause;
-    // What is heard comes last: serde counts a variant that it skips as it writes, and not as it reads.
+    // The variants of hooks come last: serde counts a skipped variant when it serializes, but not
+    // when it deserializes.
     let hooks = set.tasks.iter().filter(|task| task.hook.is_some());
     let variants = set.callable().chain(hooks).filter(|task| task.sound).map(|task| variant(set, task));
     let phantom = phantom_variant(set);
@@ -36,7 +37,7 @@ fn variant(set: &Set, task: &Task) -> TokenStream {
     let own_doc = doc(&format!("`{}::{}`.", set.name(), task.ident()));
     let skip = task.hook.and_then(|_| wire::skip(set));
     let docs = names.iter().map(|name| doc(&format!("The argument `{name}`.")));
-    // A task without arguments is a unit-like variant, so that it is written with or without `{}`.
+    // A task without arguments is a unit variant, so that a user can write it with or without `{}`.
     let fields = (!names.is_empty()).then(|| quote!({ #(#docs #names: #types),* }));
     quote! {
         #own_doc

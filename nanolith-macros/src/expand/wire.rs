@@ -1,11 +1,11 @@
-//! `#[define(wire)]`: serde for both enums.
+//! Generates the serde derives of both enums for `#[define(wire)]`.
 
 use proc_macro2::TokenStream;
 use quote::quote;
 
 use crate::{ast::Set, text};
 
-/// The derives, if the set has them.
+/// Generates the derives, if the set has the option.
 pub(crate) fn derives(set: &Set) -> Option<TokenStream> {
     let _ = set.options.wire.as_ref()?;
     let krate = set.krate();
@@ -17,7 +17,7 @@ pub(crate) fn derives(set: &Set) -> Option<TokenStream> {
     })
 }
 
-/// What takes a variant without a value out of them.
+/// Generates the attribute that excludes a variant without a value from the derives.
 pub(crate) fn skip(set: &Set) -> Option<TokenStream> {
     set.options.wire.as_ref().map(|_| quote!(#[serde(skip)]))
 }

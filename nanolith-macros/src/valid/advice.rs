@@ -1,4 +1,4 @@
-//! What to write instead of a type that a task can neither take nor return.
+//! Finds the type to write instead of a type that a task can neither take nor return.
 
 use quote::quote;
 use syn::{
@@ -10,7 +10,7 @@ use syn::{
 
 use crate::{ast::ungrouped, text};
 
-/// What to take or return instead of a reference.
+/// Returns the type to take or return instead of a reference.
 pub(super) fn for_reference(reference: &TypeReference) -> String {
     let inner = ungrouped(&reference.elem);
     let owned = sized(owned(inner));
@@ -20,19 +20,19 @@ pub(super) fn for_reference(reference: &TypeReference) -> String {
         Type::ImplTrait(ty) => for_impl(ty),
         Type::TraitObject(object) => format!("`Box<{}>` or `Arc<{}>`", with_send(object), with_sync(object)),
         _ if is_mutable => format!("`{name}`, and give it back in what the task returns"),
-        // A view, as `str` is of a `String`, or a borrow of a borrow.
+        // The reference is to a view, such as the `str` of a `String`, or to a borrow.
         _ if name != text::of(inner) => format!("`{name}`"),
         _ => format!("`{name}` or `Arc<{name}>`"),
     }
 }
 
-/// What to take or return instead of a type that borrows inside; `None` if no owned types are known
-/// for all of it.
+/// Returns the type to take or return instead of a type that borrows inside. Returns `None` unless
+/// each borrow in it has a known owned type.
 pub(super) fn for_borrow_inside(ty: &Type) -> Option<String> {
     owned_by_value(ty).map(|owned| format!("`{}`", written(&owned)))
 }
 
-/// The type that stands for one that cannot be taken or returned, if one is known.
+/// Returns the type to write instead of a type that cannot be taken or returned, if one is known.
 pub(super) fn instead_of(ty: &Type) -> Option<Type> {
     match ungrouped(ty) {
         Type::ImplTrait(ty) => output_of_future(ty).cloned().or_else(|| converted(ty)),
@@ -40,7 +40,7 @@ pub(super) fn instead_of(ty: &Type) -> Option<Type> {
     }
 }
 
-/// The type with owned types for the borrows in it; `None` if a lifetime is left.
+/// Returns the type with owned types in place of its borrows, or `None` if a lifetime is left.
 fn owned_by_value(ty: &Type) -> Option<Type> {
     let owned = owned(ty);
     let mut search = Lifetimes(false);
@@ -48,7 +48,7 @@ fn owned_by_value(ty: &Type) -> Option<Type> {
     (!search.0).then_some(owned)
 }
 
-/// What to take or return instead of an `impl Trait`.
+/// Returns the type to take or return instead of an `impl Trait`.
 pub(super) fn for_impl(ty: &TypeImplTrait) -> String {
     match converted(ty) {
         Some(ty) => format!("`{}`", written(&ty)),
@@ -56,7 +56,7 @@ pub(super) fn for_impl(ty: &TypeImplTrait) -> String {
     }
 }
 
-/// The type that is usually wanted of an `impl Trait`.
+/// Returns the type that a function usually wants of an `impl Trait`.
 fn converted(ty: &TypeImplTrait) -> Option<Type> {
     let bounds = ty.bounds.iter().filter_map(|bound| match bound {
         TypeParamBound::Trait(bound) => bound.path.segments.last(),
@@ -65,7 +65,7 @@ fn converted(ty: &TypeImplTrait) -> Option<Type> {
     bounds.into_iter().find_map(of_conversion)
 }
 
-/// The `T` of `impl Future<Output = T>`.
+/// Returns the `T` of `impl Future<Output = T>`.
 pub(super) fn output_of_future(ty: &TypeImplTrait) -> Option<&Type> {
     ty.bounds.iter().find_map(|bound| match bound {
         TypeParamBound::Trait(bound) => {
@@ -76,7 +76,7 @@ pub(super) fn output_of_future(ty: &TypeImplTrait) -> Option<&Type> {
     })
 }
 
-/// The type that a function usually wants of a conversion: `PathBuf` for `AsRef<Path>`.
+/// Returns the type that a function usually wants of a conversion: `PathBuf` for `AsRef<Path>`.
 fn of_conversion(bound: &PathSegment) -> Option<Type> {
     Some(match bound.ident.to_string().as_str() {
         "AsRef" | "AsMut" | "Borrow" | "BorrowMut" | "Into" | "TryInto" => sized(owned(type_argument(bound)?)),
@@ -90,7 +90,7 @@ fn of_conversion(bound: &PathSegment) -> Option<Type> {
     })
 }
 
-/// What to take or return instead of a type whose size is not known.
+/// Returns the type to take or return instead of a type whose size is not known.
 pub(super) fn for_unsized(ty: &Type) -> String {
     match ty {
         Type::TraitObject(object) => format!("`Box<{}>`", with_send(object)),
@@ -98,11 +98,11 @@ pub(super) fn for_unsized(ty: &Type) -> String {
     }
 }
 
-/// The bounds of `impl A` or `dyn A`, and the bounds that a move to another thread needs.
+/// Returns the bounds of `impl A` or `dyn A`, and the bounds that a move to another thread needs.
 fn with_send(bounds: &impl Bounds) -> String {
     let mut written = bounds.written();
     let promises = |bound: &str| bounds.bounds().any(|found| found == bound);
-    // An error is boxed as most crates do it.
+    // An error is boxed in the usual form, with `Send` and `Sync`.
     let is_error = promises("Error");
     for bound in ["Send", "Sync"] {
         if !promises(bound) && (bound == "Send" || is_error) {
@@ -120,14 +120,14 @@ fn with_sync(object: &TypeTraitObject) -> String {
     }
 }
 
-/// `impl A + B`, or `dyn A + B`.
+/// The bounds of `impl A + B` or `dyn A + B`.
 trait Bounds {
     fn all(&self) -> impl Iterator<Item = &TypeParamBound>;
 
-    /// Less `impl`.
+    /// Returns the bounds as written, without `impl`.
     fn written(&self) -> String;
 
-    /// The last name of each.
+    /// Returns the last name of each bound.
     fn bounds(&self) -> impl Iterator<Item = String> {
         self.all().filter_map(|bound| match bound {
             TypeParamBound::Trait(bound) => Some(bound.path.segments.last()?.ident.to_string()),
@@ -157,7 +157,7 @@ impl Bounds for TypeTraitObject {
     }
 }
 
-/// `ty`, with an owned type for each borrow.
+/// Returns `ty`, with an owned type in place of each borrow.
 fn owned(ty: &Type) -> Type {
     let mut ty = ty.clone();
     Own.visit_type_mut(&mut ty);
@@ -184,7 +184,7 @@ impl VisitMut for Own {
     }
 }
 
-/// The type that owns what `ty` is a view of: `String` for `str`.
+/// Returns the type that owns the data of the view `ty`: `String` for `str`.
 fn sized(ty: Type) -> Type {
     match ungrouped(&ty) {
         Type::Slice(slice) => {
@@ -210,7 +210,7 @@ fn owner(path: &Path) -> Option<Path> {
     }
 }
 
-/// The type as a program writes it that imports the names of these modules.
+/// Returns the type as text, without the paths of modules whose names a program usually imports.
 fn written(ty: &Type) -> String {
     let modules =
         ["::std::string::", "::std::path::", "::std::ffi::", "::std::vec::", "::std::boxed::", "::std::net::"];
@@ -239,7 +239,7 @@ fn arguments(segment: &PathSegment) -> impl Iterator<Item = &GenericArgument> {
     arguments.into_iter().flatten()
 }
 
-/// Whether a type has a lifetime other than `'static`.
+/// A visitor that finds a lifetime other than `'static`.
 struct Lifetimes(bool);
 
 impl<'ast> Visit<'ast> for Lifetimes {

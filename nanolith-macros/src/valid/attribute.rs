@@ -1,4 +1,4 @@
-//! Attributes of other crates that make something else of a function, so that no task is left.
+//! Recognizes attributes of other crates that turn a function into something that cannot be a task.
 
 use syn::{Attribute, Meta};
 
@@ -25,20 +25,20 @@ pub(super) fn check(set: &Set, mistakes: &mut Mistakes) {
     }
 }
 
-/// Whether an attribute takes the function that it stands on.
+/// Whether an attribute replaces the function that it is on.
 pub(crate) fn takes_function(attribute: &Attribute) -> bool {
     foreign(attribute).is_some()
 }
 
-/// What an attribute makes of a function.
+/// The item that an attribute makes of a function.
 #[derive(Clone, Copy)]
 enum Role {
     Main,
     Test,
 }
 
-/// These are known by the last segment of their path, whatever crate they are from, also under a
-/// `cfg_attr`.
+/// Returns the role of an attribute from another crate. It is recognized by the last segment of its
+/// path, from any crate, and also within a `cfg_attr`.
 fn foreign(attribute: &Attribute) -> Option<(Meta, Role)> {
     let metas = attr::conditional(attribute).map_or_else(|| vec![attribute.meta.clone()], |(_, inner)| inner);
     metas.into_iter().find_map(|meta| {

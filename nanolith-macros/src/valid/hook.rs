@@ -1,4 +1,4 @@
-//! What the signature of a hook may be.
+//! Checks the signatures of hooks.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -14,7 +14,7 @@ use crate::{
 pub(super) fn check(set: &Set, mistakes: &mut Mistakes) {
     refuse_second(set, mistakes);
     for hook in &set.hooks {
-        // Those in line with the tasks are looked at as tasks, too.
+        // The check of tasks also covers the hooks that run as tasks.
         if !hook.kind.is_in_line() {
             signature::check_qualifiers(&hook.function.sig, mistakes);
             signature::check_generics(&hook.function.sig, mistakes);
@@ -38,7 +38,7 @@ fn refuse_second(set: &Set, mistakes: &mut Mistakes) {
     }
 }
 
-/// An `#[init]` takes what it likes, owned, and gives the state.
+/// Checks an `#[init]`: it takes any owned arguments and returns the state.
 fn check_init(set: &Set, hook: &Hook, mistakes: &mut Mistakes) {
     let function = &hook.function;
     if function.receiver() != Receiver::None {
@@ -56,7 +56,7 @@ fn check_init(set: &Set, hook: &Hook, mistakes: &mut Mistakes) {
     signature::check_params(&hook.params, &function.sig.generics, mistakes);
 }
 
-/// The others have a fixed signature.
+/// Checks each other hook, which has a fixed signature.
 fn check_fixed(set: &Set, hook: &Hook, mistakes: &mut Mistakes) {
     let place = wrong_receiver(set, hook).or_else(|| wrong_params(hook)).or_else(|| wrong_output(hook));
     if let Some(place) = place {
@@ -70,7 +70,7 @@ fn wrong_receiver(set: &Set, hook: &Hook) -> Option<TokenStream> {
         _ => Receiver::Shared,
     };
     if hook.kind.is_in_line() {
-        return None; // as a task's
+        return None; // the check of tasks covers this
     }
     let receiver = hook.function.receiver();
     let fits = receiver == Receiver::None || (receiver == right && !set.is_module());
@@ -89,7 +89,7 @@ fn wrong_params(hook: &Hook) -> Option<TokenStream> {
     (!fits).then(|| signature::place_of_params(&hook.function.sig))
 }
 
-/// These have nobody to tell of an error.
+/// Returns the output of a hook that must not return one. Such a hook has no caller for an error.
 fn wrong_output(hook: &Hook) -> Option<TokenStream> {
     let returns = !matches!(ungrouped(&hook.function.output()), Type::Tuple(tuple) if tuple.elems.is_empty());
     let tells_nobody = hook.kind == HookKind::OnClose || hook.kind.is_in_line();
@@ -111,7 +111,7 @@ fn is_named(ty: &Type, name: &str) -> bool {
     type_name(ty).is_some_and(|found| found == name)
 }
 
-/// The right signature, and the one found.
+/// Returns the message, with the correct signature and the one found.
 fn wrong(set: &Set, hook: &Hook) -> String {
     let name = &hook.function.sig.ident;
     let state = if set.is_module() { "" } else { "&self, " };

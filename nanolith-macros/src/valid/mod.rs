@@ -1,4 +1,5 @@
-//! Every refusal. All of them are collected, and each says what to write instead.
+//! Checks a set and refuses what cannot work. All mistakes are collected, and each message says
+//! what to write instead.
 
 mod advice;
 mod attribute;
@@ -21,7 +22,7 @@ use crate::{
     text,
 };
 
-/// Looks at all of a set, and marks the tasks that are sound.
+/// Checks all of a set, and marks the tasks that are sound.
 pub(crate) fn check(set: &mut Set, mistakes: &mut Mistakes) {
     for task in &mut set.tasks {
         let before = mistakes.count();
@@ -47,7 +48,7 @@ fn refuse_no_task(set: &Set, mistakes: &mut Mistakes) {
     }
 }
 
-/// `inbox` says what is heard, so something hears it.
+/// Refuses an `inbox` without an `#[on_message]` that handles its messages.
 fn refuse_vain_inbox(set: &Set, mistakes: &mut Mistakes) {
     let Some(inbox) = &set.options.inbox else { return };
     if set.in_line(HookKind::OnMessage).is_none() {
@@ -63,7 +64,7 @@ fn refuse_vain_inbox(set: &Set, mistakes: &mut Mistakes) {
     }
 }
 
-/// `shared` asks for a state, and for a task that uses it.
+/// Refuses `shared` for a set without a state, or without a task that uses the state.
 fn refuse_vain_shared(set: &Set, mistakes: &mut Mistakes) {
     let Some(shared) = &set.options.shared else { return };
     let mut receivers = set.callable().map(|task| task.function.receiver());

@@ -1,4 +1,5 @@
-//! Names that clash: two tasks with each other, a task with an executor's method, an item with a generated one.
+//! Checks for names that clash: two tasks, a task and an executor's method, or a user's item and a
+//! generated item.
 
 use syn::ext::IdentExt;
 
@@ -34,7 +35,8 @@ fn refuse_hidden(task: &Task, mistakes: &mut Mistakes) {
     }
 }
 
-/// Two functions that are each under a `cfg` may well exclude each other.
+/// Whether two tasks clash. Two functions under a `cfg` each do not, since their conditions may
+/// exclude each other.
 fn clash(earlier: &Task, task: &Task) -> bool {
     earlier.variant == task.variant && (earlier.cfgs().is_empty() || task.cfgs().is_empty())
 }
@@ -58,7 +60,7 @@ fn refuse_twin(earlier: &Task, task: &Task, mistakes: &mut Mistakes) {
     mistakes.clash(first, second, why, other);
 }
 
-/// What `#[define]` adds beside the user's own.
+/// Refuses the names of the items that `#[define]` adds beside the user's items.
 fn refuse_generated(set: &Set, mistakes: &mut Mistakes) {
     let functions = functions(set);
     let types = types(set);
@@ -81,7 +83,8 @@ fn functions(set: &Set) -> Vec<&'static str> {
     ["tasks", "on", "service"].into_iter().chain(shared).collect()
 }
 
-/// Only in a module do they stand among the user's items, where they can be seen.
+/// Returns the names of the generated types that the macro can compare with the user's items. It
+/// sees those items only in a module.
 fn types(set: &Set) -> Vec<String> {
     match set.is_module() {
         true => ["Tasks", "Task", "Output", "Calls"].map(|suffix| set.type_name(suffix).to_string()).into(),

@@ -1,4 +1,4 @@
-//! Where the attribute may stand.
+//! Checks the item that the attribute is on.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -13,7 +13,7 @@ use crate::{
 const PLACE: &str =
     "`#[define]` goes on an inherent `impl` block, `impl Type { .. }`, or on an inline module, `mod name { .. }`";
 
-/// The item, if a set can be made of it.
+/// Returns the item, if it can become a set.
 pub(crate) fn form(item: &TokenStream, mistakes: &mut Mistakes) -> Option<Form> {
     let before = mistakes.count();
     let form = match syn::parse2::<Item>(item.clone()) {
@@ -71,7 +71,7 @@ fn check_type(this: &Type, mistakes: &mut Mistakes) {
     }
 }
 
-/// Arguments stand at the last name alone.
+/// Whether only the last segment of the path has generic arguments.
 fn is_plain_path(this: &Type) -> bool {
     let Type::Path(path) = this else { return false };
     let mut segments = path.path.segments.iter().rev().skip(1);
@@ -88,7 +88,7 @@ fn check_lifetimes(item: &ItemImpl, mistakes: &mut Mistakes) {
     elided.visit_type(&item.self_ty);
 }
 
-/// The `'_` in `impl View<'_>`.
+/// A visitor that refuses the `'_` in `impl View<'_>`.
 struct Elided<'a>(&'a mut Mistakes);
 
 impl<'ast> Visit<'ast> for Elided<'_> {
@@ -132,7 +132,7 @@ fn description(item: &Item) -> &'static str {
     }
 }
 
-/// The word that says what an item is.
+/// Returns the keyword that names the kind of an item.
 fn keyword(item: &Item) -> TokenStream {
     match item {
         Item::Struct(item) => item.struct_token.to_token_stream(),

@@ -1,4 +1,4 @@
-//! What the signature of a task may be.
+//! Checks the signatures of tasks.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -26,7 +26,7 @@ pub(super) fn check(task: &Task, mistakes: &mut Mistakes) {
     check_options(task, mistakes);
 }
 
-/// What of a function's qualifiers neither a task nor a hook can have.
+/// Refuses the qualifiers that neither a task nor a hook can have.
 pub(super) fn check_qualifiers(sig: &Signature, mistakes: &mut Mistakes) {
     let name = &sig.ident;
     if let Some(constness) = &sig.constness {
@@ -97,7 +97,7 @@ fn check_receiver(task: &Task, mistakes: &mut Mistakes) {
     }
 }
 
-/// Of a task, or of an `#[init]`.
+/// Checks the parameters of a task or of an `#[init]`.
 pub(super) fn check_params(params: &[Param], generics: &Generics, mistakes: &mut Mistakes) {
     for param in params {
         param.refuse_cfg(mistakes);
@@ -154,7 +154,7 @@ fn check_options(task: &Task, mistakes: &mut Mistakes) {
     }
 }
 
-/// A task that is run step by step.
+/// Checks a task that runs step by step.
 fn check_sliced(task: &Task, mistakes: &mut Mistakes) {
     let Some(sliced) = &task.options.sliced else { return };
     if let Some(asyncness) = &task.function.sig.asyncness {
@@ -184,7 +184,8 @@ fn check_sliced(task: &Task, mistakes: &mut Mistakes) {
     }
 }
 
-/// Whether the compiler refuses a function of this signature too: then its words would only repeat ours.
+/// Whether the compiler refuses a function of this signature too. A second error from the compiler
+/// would repeat this one.
 pub(crate) fn is_refused_by_the_compiler(sig: &Signature) -> bool {
     let output = match &sig.output {
         ReturnType::Type(_, ty) => ty::finding(ty),
@@ -198,7 +199,7 @@ pub(crate) fn is_refused_by_the_compiler(sig: &Signature) -> bool {
     sig.variadic.is_some() || borrows_from_nothing(sig) || arguments.chain(output).any(refused)
 }
 
-/// Whether the output borrows, and nothing or too much is there to borrow from.
+/// Whether the output borrows, and the parameters have no borrow or several borrows for it.
 fn borrows_from_nothing(sig: &Signature) -> bool {
     let borrows = |ty: &Type| matches!(ty::finding(ty), Some(Finding::Borrow(_) | Finding::BorrowInside(_)));
     let ReturnType::Type(_, output) = &sig.output else { return false };
@@ -215,7 +216,7 @@ pub(crate) fn is_refused(ty: &Type) -> bool {
     ty::finding(ty).is_some()
 }
 
-/// The type itself, or the owned one that is advised in its place if there is one.
+/// Returns the type itself, or the advised owned type for a refused one, if there is one.
 pub(crate) fn advised(ty: &Type) -> Option<Type> {
     match ty::finding(ty) {
         None => Some(ty.clone()),
@@ -224,7 +225,7 @@ pub(crate) fn advised(ty: &Type) -> Option<Type> {
     }
 }
 
-/// `fn name(..) -> ..`, for messages.
+/// Returns `fn name(..) -> ..`, for messages.
 pub(super) fn written(sig: &Signature) -> String {
     let (asyncness, name, inputs, output) = (&sig.asyncness, &sig.ident, &sig.inputs, &sig.output);
     let output = match output {
@@ -234,7 +235,7 @@ pub(super) fn written(sig: &Signature) -> String {
     text::of(quote!(#asyncness fn #name(#inputs) #output)).trim_end().to_owned()
 }
 
-/// Where the parameters stand, or the name if there are none.
+/// Returns the tokens of the parameters, or the name if there are none.
 pub(super) fn place_of_params(sig: &Signature) -> TokenStream {
     match sig.inputs.is_empty() {
         true => sig.ident.to_token_stream(),

@@ -1,10 +1,10 @@
-//! What is refused, and in which words: one misuse a line, each with what its message must hold.
+//! Tests of each refusal: a row is one misuse and a part of its message.
 
 use proc_macro2::TokenStream;
 
 use crate::{args::Options, ast::Set, mistakes::Mistakes};
 
-/// The mistakes of a block.
+/// Returns the mistakes of a block.
 fn told(args: &str, item: &str) -> Vec<String> {
     let mut mistakes = Mistakes::default();
     let options = Options::parse(args.parse().expect("tokens"), &mut mistakes);
@@ -16,7 +16,7 @@ fn told(args: &str, item: &str) -> Vec<String> {
     mistakes.messages()
 }
 
-/// The mistakes of a block with one sound task and these functions.
+/// Returns the mistakes of a block with one sound task and these functions.
 fn told_in_impl(functions: &str) -> Vec<String> {
     told("", &format!("impl Set {{ pub fn sound(x: u8) -> u8 {{ x }} {functions} }}"))
 }

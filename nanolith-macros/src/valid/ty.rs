@@ -1,4 +1,4 @@
-//! What the type of an argument or an output may be.
+//! Checks the type of an argument or an output.
 
 use std::collections::HashSet;
 
@@ -12,11 +12,11 @@ use syn::{
 
 use crate::{ast::ungrouped, mistakes::Mistakes, names, text, valid::advice};
 
-/// What is wrong with a type, and where in it.
+/// A mistake in a type, and its position.
 pub(crate) enum Finding {
     /// The type itself is a reference.
     Borrow(TypeReference),
-    /// A reference or a lifetime inside of it.
+    /// The type contains a reference or a lifetime.
     BorrowInside(TokenStream),
     ImplTrait(TypeImplTrait),
     Unsized(Type),
@@ -24,7 +24,8 @@ pub(crate) enum Finding {
     Never(Type),
 }
 
-/// A borrow for one of the function's own lifetimes is told there.
+/// Checks an argument's type. A borrow for a lifetime parameter of the function is reported at that
+/// parameter.
 pub(super) fn check_argument(ty: &Type, generics: &Generics, mistakes: &mut Mistakes) {
     let Some(finding) = finding(ty).filter(|finding| !finding.is_told_at(generics)) else { return };
     let message = match &finding {
@@ -81,7 +82,7 @@ pub(super) fn check_output(ty: &Type, generics: &Generics, mistakes: &mut Mistak
     mistakes.at(finding.place(), message);
 }
 
-/// What to take or return instead of a type that borrows inside.
+/// Returns the type to take or return instead of a type that borrows inside.
 fn owner_of(ty: &Type) -> String {
     let mut mentioned = HashSet::new();
     names::collect_identifiers(ty.to_token_stream(), &mut mentioned);
@@ -92,7 +93,7 @@ fn owner_of(ty: &Type) -> String {
     advice::for_borrow_inside(ty).unwrap_or_else(|| general.to_owned())
 }
 
-/// Whether there is a `&Self` or a `&mut Self` in it.
+/// Whether the type contains a `&Self` or a `&mut Self`.
 fn borrows_state(ty: &Type) -> bool {
     struct State(bool);
     impl<'ast> Visit<'ast> for State {
@@ -126,7 +127,7 @@ impl Finding {
     }
 }
 
-/// The first thing that is wrong with `ty`.
+/// Returns the first mistake in `ty`.
 pub(crate) fn finding(ty: &Type) -> Option<Finding> {
     let ty = ungrouped(ty);
     match ty {
@@ -147,12 +148,13 @@ pub(super) fn is_static(lifetime: Option<&Lifetime>) -> bool {
     lifetime.is_some_and(|lifetime| lifetime.ident == "static")
 }
 
-/// Looks inside of a type. What a function takes and gives, `fn(&T)` or `dyn Fn(&T)`, is not held by a value of it.
+/// A visitor that searches a type. It skips the arguments and outputs of functions, `fn(&T)` or
+/// `dyn Fn(&T)`, since a value of the type does not hold them.
 #[derive(Default)]
 struct Search {
     found: Option<Finding>,
     in_function: bool,
-    /// The lifetimes of the `for<'a>` that are open.
+    /// The lifetimes of the enclosing `for<'a>`s.
     bound: Vec<String>,
 }
 
@@ -168,11 +170,11 @@ impl Search {
     }
 }
 
-/// What locking gives, and the thread that locked has to drop.
+/// The types of guards that a lock returns. The thread that locked has to drop them.
 const GUARDS: [&str; 6] = ["MutexGuard", "MappedMutexGuard", "RwLockReadGuard", "RwLockWriteGuard", "Ref", "RefMut"];
 
-/// A lifetime that is left out of a path cannot be seen, except in the types of the standard
-/// library that have one.
+/// Whether a path leaves a lifetime out. That is not visible, except for standard library types
+/// that are known to have one.
 fn leaves_lifetime_out(segment: &PathSegment) -> bool {
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return false };
     let has_lifetime = segment.ident == "Cow" || GUARDS.iter().any(|guard| segment.ident == guard);
