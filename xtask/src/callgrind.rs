@@ -1,20 +1,21 @@
-//! What callgrind writes, as far as it is read here: how many instructions one thread ran between two marks, and how many
-//! of them within each function.
+//! Parses the output of callgrind: the number of instructions that a thread ran between two marks,
+//! in all and within each function.
 //!
-//! It is written without its abbreviations of names and lines (`--compress-strings=no --compress-pos=no`).
+//! It reads the format without abbreviations of names and lines (`--compress-strings=no
+//! --compress-pos=no`).
 
 use std::collections::BTreeMap;
 
-/// The instructions of one thread since the mark before.
+/// The instructions of one thread since the previous mark.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Part {
-    /// The function that is the mark; empty for what came after the last one.
+    /// The function that is the mark. It is empty for the instructions after the last mark.
     pub(crate) mark: String,
     pub(crate) total: u64,
     functions: BTreeMap<String, Spent>,
 }
 
-/// What was spent within a function, and within those that it called.
+/// The instructions within a function and the functions that it called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Spent {
     pub(crate) calls: u64,
@@ -22,7 +23,7 @@ pub(crate) struct Spent {
 }
 
 impl Part {
-    /// Reads one file. Whatever is none of ours is passed over.
+    /// Parses one file, and ignores functions that are not ours.
     pub(crate) fn parse(text: &str) -> Self {
         let mut part = Self::default();
         let mut callee = "";
@@ -35,7 +36,7 @@ impl Part {
             } else if let Some(name) = line.strip_prefix("cfn=") {
                 callee = name.trim();
             } else if let Some(calls) = line.strip_prefix("calls=") {
-                // The next line says where the calls stand, and what they cost.
+                // The next line has the position of the calls and their cost.
                 let cost = lines.next().and_then(|line| line.split_whitespace().last());
                 let spent = part.functions.entry(callee.into()).or_default();
                 spent.calls += number(calls.split_whitespace().next());
@@ -45,19 +46,19 @@ impl Part {
         part
     }
 
-    /// What was spent within the function of this name, wherever in its crate it stands.
+    /// Returns the cost of the function of this name, in any module of its crate.
     pub(crate) fn spent_in(&self, function: &str) -> Option<Spent> {
         let named = |name: &str| last_of(name) == function;
         self.functions.iter().find(|(name, spent)| named(name) && spent.calls > 0).map(|(_, spent)| *spent)
     }
 
-    /// Whether this is the function at which it ends.
+    /// Whether the part ends at this function.
     pub(crate) fn ends_at(&self, function: &str) -> bool {
         last_of(&self.mark) == function
     }
 }
 
-/// The last part of a path.
+/// Returns the last segment of a path.
 fn last_of(path: &str) -> &str {
     path.rsplit("::").next().unwrap_or(path)
 }

@@ -1,4 +1,5 @@
-//! `cargo xtask ci`: the commands that a change must pass, one after another, each with its duration.
+//! `cargo xtask ci`: runs the commands that a change must pass, one after another, and prints the
+//! duration of each.
 
 use crate::{
     commands::Command,
@@ -9,8 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What a change must pass. The tests first: their answer is the one waited for. Miri, the sanitizer and the soak are
-/// apart: they need a nightly toolchain, or time.
+/// The commands that a change must pass. Tests are first, since their result matters most. Miri,
+/// the sanitizer and the soak are separate commands: they need a nightly toolchain, or more time.
 const STEPS: &[&str] = &[
     "test",
     "fmt",
@@ -30,11 +31,11 @@ const STEPS: &[&str] = &[
     "loom",
 ];
 
-/// How a step ended.
+/// The result of a step.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ending {
     Passed,
-    /// It cannot be had on this machine.
+    /// The step cannot run on this machine.
     Skipped,
     Failed,
 }
@@ -79,12 +80,12 @@ fn ending(outcome: &Outcome) -> Ending {
     }
 }
 
-/// The failure, and how to see it again without the steps before it.
+/// Returns the failure, with the command that runs its step alone.
 fn again(name: &str, failure: &Failure) -> Failure {
     Failure::Rule(format!("{name} failed: {failure}\nrepeat it with: cargo xtask {name}"))
 }
 
-/// A line for each step that ran, and a closing line in the form of a test runner's.
+/// Returns a line for each step that ran, and a last line in the form of a test runner's summary.
 fn summary(ran: &[Ran]) -> String {
     let mut text = String::from("\n");
     for Ran { name, took, ending } in ran {

@@ -1,4 +1,4 @@
-//! The table of commands, and each of them in words of cargo.
+//! The table of commands, with the cargo commands that each of them runs.
 
 use crate::{
     checks, ci, instructions,
@@ -6,7 +6,7 @@ use crate::{
 };
 use std::{collections::BTreeSet, env, ffi::OsStr, fs};
 
-/// One word after `cargo xtask`.
+/// A command of `cargo xtask`.
 pub(crate) struct Command {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
@@ -18,13 +18,13 @@ impl Command {
         Self { name, about, run }
     }
 
-    /// The command of this name.
+    /// Returns the command of this name.
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
         COMMANDS.iter().find(|command| command.name == name)
     }
 }
 
-/// All of them, in the order in which the help shows them.
+/// All commands, in the order of the help text.
 pub(crate) const COMMANDS: &[Command] = &[
     Command::new("ci", "all that a change must pass, stopping at the first that does not", ci::run),
     Command::new("test", "unit tests, behaviour tests, doc tests; with nextest if it is installed", test),
@@ -54,10 +54,10 @@ pub(crate) const COMMANDS: &[Command] = &[
 /// The packages that users depend on.
 const LIBRARIES: &str = "-p nanolith -p nanolith-core -p nanolith-macros";
 
-/// Packages whose dependencies and running time a plain test run does without.
+/// Packages that a plain test run excludes, to save their dependencies and running time.
 const ASIDE: &str = "--exclude nanolith-bench --exclude nanolith-instructions --exclude nanolith-ui-tests";
 
-/// A user's default build has fewer crates than this.
+/// A user's default build has fewer crates than this number.
 const MAX_CRATES: usize = 30;
 
 const NEXTEST: &str = "nextest run";
@@ -66,13 +66,14 @@ fn test() -> Outcome {
     let runner = runner();
     cargo(&format!("{runner} --workspace {ASIDE}")).run()?;
     if runner == NEXTEST {
-        // It knows no doc tests.
+        // Nextest does not run doc tests.
         cargo(&format!("test --doc --workspace {ASIDE}")).run()?;
     }
     Ok(())
 }
 
-/// Nextest ends a test that hangs and says which it was; cargo's own runner is there without an installation.
+/// Returns the words that run tests. Nextest ends a test that hangs and names it. Cargo's own
+/// runner needs no installation.
 fn runner() -> &'static str {
     if has("nextest") { NEXTEST } else { "test" }
 }
@@ -91,13 +92,14 @@ fn doc() -> Outcome {
 
 fn ui() -> Outcome {
     cargo("test -p nanolith-ui-tests").run()?;
-    // One case is about a feature that is off.
+    // One case tests a feature that is off.
     cargo("test -p nanolith-ui-tests --no-default-features").run()
 }
 
 fn features() -> Outcome {
     need("hack")?;
-    // The libraries alone: the tests are linted with all features, and run with none and with all.
+    // This covers the libraries alone. Tests are linted with all features, and run with none and
+    // with all.
     cargo(&format!("hack --feature-powerset clippy {LIBRARIES} -- -D warnings")).run()?;
     cargo(&format!("{} --all-features {LIBRARIES}", runner())).run()
 }
@@ -110,7 +112,7 @@ fn tree() -> Outcome {
     if count < MAX_CRATES { Ok(()) } else { Err(Failure::Rule(format!("{count} crates, not under {MAX_CRATES}"))) }
 }
 
-/// The crates that a `cargo tree` without prefixes names, each version once.
+/// Returns the crates that a `cargo tree` without prefixes lists, each version once.
 fn crates_in(listing: &str) -> BTreeSet<String> {
     listing
         .lines()
@@ -133,12 +135,12 @@ fn examples() -> Outcome {
     names.into_iter().try_for_each(|name| cargo(&format!("run --release --example {name} -- {}", small(&name))).run())
 }
 
-/// The name of the example in a file of the folder; shared modules stand in folders of their own.
+/// Returns the name of the example in a file of the folder. Shared modules are in folders.
 fn example(file: &OsStr) -> Option<String> {
     file.to_str()?.strip_suffix(".rs").map(Into::into)
 }
 
-/// An example's words for small input. Most need none.
+/// Returns an example's arguments for small input. Most examples need none.
 fn small(example: &str) -> &'static str {
     match example {
         "census" => ".",
@@ -152,11 +154,12 @@ fn loom() -> Outcome {
 }
 
 fn miri() -> Outcome {
-    // Rayon fails under stacked borrows, and its threads count as leaks; hence tree borrows, the lower floors only, and
-    // leaks left to the tests that count drops.
+    // Rayon fails under stacked borrows, and miri reports its threads as leaks. So miri uses tree
+    // borrows, runs the lower floors only and ignores leaks. Tests that count drops find leaks.
     let flags = "-Zmiri-tree-borrows -Zmiri-ignore-leaks";
     nightly_cargo("miri test -p nanolith-core --lib -- call:: sched:: wake::").var("MIRIFLAGS", flags).run()?;
-    // Two owners that release at once show a fault on few schedules. `NANOLITH_MIRI_SEEDS` says how many are taken.
+    // Few schedules show a fault when two owners release at once. `NANOLITH_MIRI_SEEDS` sets the
+    // number of schedules.
     let seeds = env::var("NANOLITH_MIRI_SEEDS").unwrap_or_else(|_| "64".into());
     nightly_cargo("miri test -p nanolith-core --lib -- call::slot_tests::two_owners")
         .var("MIRIFLAGS", &format!("{flags} -Zmiri-preemption-rate=0.02 -Zmiri-many-seeds=0..{seeds}"))
@@ -164,7 +167,8 @@ fn miri() -> Outcome {
 }
 
 fn tsan() -> Outcome {
-    // The standard library has to be built with the sanitizer too, or its locks look like races.
+    // The standard library needs a build with the sanitizer too. Otherwise its locks look like
+    // races.
     let built_std = "-Zbuild-std --target x86_64-unknown-linux-gnu";
     nightly_cargo(&format!("test {built_std} -p nanolith-core --lib --tests"))
         .var("RUSTFLAGS", "-Zsanitizer=thread")
@@ -182,7 +186,7 @@ fn soak() -> Outcome {
     Ok(())
 }
 
-/// The shorter half of the soak, for every change.
+/// The shorter half of the soak, for each change.
 fn stress() -> Outcome {
     cargo("test --test soak_services -- --ignored --nocapture").var("NANOLITH_SOAK", "20").run()
 }

@@ -1,7 +1,9 @@
-//! `cargo xtask instructions`: what a call costs each side, in instructions, held against bounds. Unlike a time, that is
-//! the same on a busy machine and on an idle one, and small changes show.
+//! `cargo xtask instructions`: counts the instructions of each side of a call and compares them
+//! with bounds. Unlike a time, the count is the same on a busy and on an idle machine. Small
+//! changes show.
 //!
-//! The program that is counted is `benches/instructions`, which says how a round goes and why it is always the same.
+//! `benches/instructions` is the program that is counted. Its documentation describes a round, and
+//! why the count is the same in each run.
 
 use crate::{
     callgrind::Part,
@@ -9,29 +11,30 @@ use crate::{
 };
 use std::{fmt::Write as _, fs, io, path::Path};
 
-/// One thing that is counted.
+/// One count.
 struct Count {
     what: &'static str,
     side: Side,
-    /// So many instructions a call are not too many.
+    /// The largest number of instructions for each call that passes.
     bound: u64,
 }
 
-/// Whose instructions are counted.
+/// The side whose instructions are counted.
 enum Side {
-    /// The caller's: those within this function.
+    /// The caller's side: the instructions within this function.
     Caller(&'static str),
-    /// All of the executor's thread, for calls of `task`, up to this mark. What holds the thread before and ends the round
-    /// after is one call more among hundreds.
+    /// The executor's side: all instructions of its thread, for calls of `task`, up to this mark.
+    /// The call that holds the thread before, and the call that ends the round, are included. They
+    /// are two among hundreds.
     Executor { task: &'static str, mark: &'static str },
 }
 
 /// The mark at which the caller's side of a round is complete.
 const END_OF_ROUND: &str = "end_of_round";
 
-/// The bounds are what was counted on x86-64 with Rust 1.95 and glibc 2.36, and 15 per cent, rounded up to fives. Within
-/// five runs the counts differed by less than 0.5 per cent. A change that costs more, and is worth it, raises its bound;
-/// one that saves much lowers it.
+/// The bounds are the counts on x86-64 with Rust 1.95 and glibc 2.36, plus 15 per cent, rounded up
+/// to a multiple of five. Within five runs the counts differed by less than 0.5 per cent. A change
+/// that costs more, and is worth it, raises its bound. A change that saves much lowers it.
 const COUNTS: &[Count] = &[
     Count { what: "submit to a service", side: Side::Caller("submit_to_service"), bound: 345 },
     Count { what: "take from a service", side: Side::Caller("take_from_service"), bound: 180 },
@@ -62,7 +65,7 @@ pub(crate) fn run() -> Outcome {
     verdict(&counted)
 }
 
-/// Whether the instructions that the bounds are about can be counted here.
+/// Whether this machine can count the instructions that the bounds are for.
 fn can_count() -> Outcome {
     if !cfg!(target_arch = "x86_64") {
         return Err(Failure::NotHere("the bounds are those of x86-64".into()));
@@ -74,7 +77,7 @@ fn can_count() -> Outcome {
     Ok(())
 }
 
-/// A thing that was counted; `None`: there was nothing to count.
+/// A count; `None` if there was nothing to count.
 struct Counted {
     count: &'static Count,
     each: Option<f64>,
@@ -86,11 +89,12 @@ impl Counted {
     }
 }
 
-/// Threads apart and in fair turns, since each is one side of the call; a part at each mark; no abbreviations.
+/// Callgrind writes each thread apart, since each thread is one side of the call. Threads run in
+/// fair turns. Each mark starts a new part, and names are not abbreviated.
 const CALLGRIND: &str = "-q --tool=callgrind --separate-threads=yes --fair-sched=try \
     --dump-before=nanolith_instructions::end_of_* --compress-strings=no --compress-pos=no";
 
-/// Builds the program, runs it under callgrind, and reads what that wrote.
+/// Builds the program, runs it under callgrind, and parses the output.
 fn count() -> Result<Vec<Counted>, Failure> {
     cargo("build --release -p nanolith-instructions").run()?;
     let written = target_dir().join("instructions");
@@ -103,7 +107,7 @@ fn count() -> Result<Vec<Counted>, Failure> {
     Ok(COUNTS.iter().map(|count| Counted { count, each: least(&count.side, &parts) }).collect())
 }
 
-/// Makes the directory anew.
+/// Creates the directory, or empties it.
 fn empty(directory: &Path) -> io::Result<()> {
     if directory.exists() {
         fs::remove_dir_all(directory)?;
@@ -119,13 +123,14 @@ fn unreadable(path: &Path, source: &io::Error) -> Failure {
     Failure::Rule(format!("{}: {source}", path.display()))
 }
 
-/// The least of all rounds, a call: the first ones also fill what keeps memory.
+/// Returns the smallest number of instructions for each call among all rounds. The first rounds
+/// also fill caches of memory.
 fn least(side: &Side, parts: &[Part]) -> Option<f64> {
     parts.iter().filter_map(|part| side.each(part)).min_by(f64::total_cmp)
 }
 
 impl Side {
-    /// Instructions a call in this part, if it is one of those that tell.
+    /// Returns the instructions for each call in this part, if the part counts.
     fn each(&self, part: &Part) -> Option<f64> {
         match self {
             Self::Caller(function) => {
@@ -150,7 +155,7 @@ fn table(counted: &[Counted]) -> String {
     text
 }
 
-/// Every count has to be there, and within its bound.
+/// Checks that each count exists and is within its bound.
 fn verdict(counted: &[Counted]) -> Outcome {
     let over: Vec<_> = counted.iter().filter(|row| !row.is_ok()).map(complaint).collect();
     if over.is_empty() { Ok(()) } else { Err(Failure::Rule(over.join("\n"))) }

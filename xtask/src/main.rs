@@ -1,7 +1,10 @@
-//! `cargo xtask COMMAND`: everything that CI does, as commands that a person runs too. Without a command it lists them.
+//! `cargo xtask COMMAND`: the commands of CI, for people to run too. Without a command it lists
+//! them.
 //!
-//! [`commands`] is the table: what each does in words of cargo. [`ci`] runs those that a change must pass. [`checks`]
-//! reads the sources. [`instructions`] counts what a call costs, by what [`callgrind`] wrote. [`shell`] starts programs and says what became of them.
+//! [`commands`] is the table of commands, with the cargo commands that they run. [`ci`] runs the
+//! commands that a change must pass. [`checks`] reads the sources. [`instructions`] counts the
+//! instructions of a call, which [`callgrind`] parses. [`shell`] starts programs and returns their
+//! results.
 
 mod ci;
 mod commands;

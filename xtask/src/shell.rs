@@ -1,4 +1,4 @@
-//! Starting a program from the workspace's root, showing its command line first, and telling how it ended.
+//! Starts a program in the workspace's root, prints its command line first, and returns its result.
 
 use std::{
     env,
@@ -8,19 +8,19 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// What a command of the table comes to.
+/// The result of a command of the table.
 pub(crate) type Outcome = Result<(), Failure>;
 
-/// Why a step did not pass.
+/// The reason why a step did not pass.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The program ran and said no.
+    /// The program ran and returned an error status.
     Refused { line: String, status: String },
-    /// The program did not start, or could not be heard.
+    /// The program did not start, or its output could not be read.
     NotRun { line: String, source: io::Error },
-    /// Everything ran, and what it told breaks a rule of the project.
+    /// Each program ran, and the result breaks a rule of the project.
     Rule(String),
-    /// This machine lacks what is needed, and that is not for a command to install.
+    /// This machine lacks a tool that the command does not install.
     NotHere(String),
 }
 
@@ -34,7 +34,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// A program, its words and what it finds in its environment.
+/// A program, its arguments and its environment.
 #[must_use = "nothing runs before `run`, `output` or `succeeds`"]
 pub(crate) struct Program {
     name: OsString,
@@ -43,17 +43,19 @@ pub(crate) struct Program {
     command: Command,
 }
 
-/// `cargo` with these words, which are split at spaces: the very cargo that started this program.
+/// Creates a `cargo` command with these words, split at spaces. It uses the cargo that started this
+/// program.
 pub(crate) fn cargo(words: &str) -> Program {
     Program::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()), "cargo", words)
 }
 
-/// `cargo` of the nightly toolchain. Through rustup, for the cargo that started this program is of one toolchain.
+/// Creates a `cargo` command of the nightly toolchain. It goes through rustup, since the cargo that
+/// started this program belongs to one toolchain.
 pub(crate) fn nightly_cargo(words: &str) -> Program {
     Program::new("rustup".into(), "rustup", &format!("run nightly cargo {words}"))
 }
 
-/// Any other program, with words that are split at spaces.
+/// Creates a command for another program, with words that are split at spaces.
 pub(crate) fn program(name: &str, words: &str) -> Program {
     Program::new(name.into(), name, words)
 }
@@ -65,26 +67,27 @@ impl Program {
         Self { name, shown: format!("{shown} {words}"), vars: String::new(), command }
     }
 
-    /// One more word, which may have spaces in it.
+    /// Adds one word, which may have spaces in it.
     pub(crate) fn word(mut self, word: &str) -> Self {
         self.shown += &format!(" {word}");
         self.command.arg(word);
         self
     }
 
-    /// Sets a variable of the environment, in place of what the caller's shell holds.
+    /// Sets a variable of the environment, in place of the value in the caller's shell.
     pub(crate) fn var(mut self, key: &str, value: &str) -> Self {
         self.vars += &format!("{key}='{value}' ");
         self.command.env(key, value);
         self
     }
 
-    /// A target directory below the usual one, so that other compiler flags do not throw out what is built there.
+    /// Sets a target directory below the usual one, so that other compiler flags do not replace the
+    /// build there.
     pub(crate) fn target(self, below: &str) -> Self {
         self.var("CARGO_TARGET_DIR", &target_dir().join(below).display().to_string())
     }
 
-    /// Runs it with this program's own input and output.
+    /// Runs the command with this program's own input and output.
     pub(crate) fn run(mut self) -> Outcome {
         println!("$ {}", self.line());
         let status = self.command.status();
@@ -95,7 +98,7 @@ impl Program {
         }
     }
 
-    /// Runs it and gives what it wrote to its standard output.
+    /// Runs the command and returns its standard output.
     pub(crate) fn output(mut self) -> Result<String, Failure> {
         println!("$ {}", self.line());
         let output = self.command.stderr(Stdio::inherit()).output();
@@ -106,7 +109,7 @@ impl Program {
         }
     }
 
-    /// Whether it runs and succeeds, quietly.
+    /// Whether the command runs and succeeds. Prints nothing.
     pub(crate) fn succeeds(mut self) -> bool {
         self.command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
     }
@@ -120,13 +123,13 @@ impl Program {
     }
 }
 
-/// Whether `cargo NAME` is to be had.
+/// Whether `cargo NAME` is installed.
 pub(crate) fn has(subcommand: &str) -> bool {
     cargo(&format!("{subcommand} --version")).succeeds()
 }
 
-/// Installs `cargo NAME` from its crate if it is missing. Unoptimized, to have it sooner: such a tool spends its time
-/// waiting for the compiler anyway.
+/// Installs `cargo NAME` from its crate if it is missing. The build is unoptimized, which is
+/// faster: such a tool mostly waits for the compiler.
 pub(crate) fn need(subcommand: &str) -> Outcome {
     if has(subcommand) {
         return Ok(());
@@ -134,12 +137,13 @@ pub(crate) fn need(subcommand: &str) -> Outcome {
     cargo(&format!("install --locked --debug cargo-{subcommand}")).run()
 }
 
-/// Where cargo puts what it builds.
+/// Returns the directory for cargo's build output.
 pub(crate) fn target_dir() -> PathBuf {
     root().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
-/// The workspace's root. Where cargo says this package is, else where it was built.
+/// Returns the workspace's root. It comes from cargo's variable for this package, or else from the
+/// place where the package was built.
 pub(crate) fn root() -> PathBuf {
     let package = env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&package).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)

@@ -1,9 +1,9 @@
-//! Lists of what a check finds today and lets pass, in `xtask/allow`. They only shrink.
+//! Allow-lists in `xtask/allow`: the present findings of a check that pass. A list only shrinks.
 //!
-//! A line is `KEY` or `NUMBER KEY`. A finding fails if the list lacks it or names a smaller number;
-//! a line fails if nothing needs it any more. `NANOLITH_ALLOW=update` rewrites a list, and never
-//! upwards. What moved may be renamed by it: new keys take the place of keys that are gone, as long
-//! as their sum does not grow. A list that does not exist is written whole.
+//! A line is `KEY` or `NUMBER KEY`. A finding fails if the list lacks it or has a smaller number. A
+//! line fails if no finding needs it. `NANOLITH_ALLOW=update` rewrites a list and never raises a
+//! number. It follows moved files: new keys replace keys that are gone, as long as their sum does
+//! not grow. A list that does not exist is written whole.
 
 use crate::{
     checks::files,
@@ -11,24 +11,24 @@ use crate::{
 };
 use std::{collections::BTreeMap, env, fmt::Write as _, fs, path::Path};
 
-/// A list and what its check says of it.
+/// A list, and what its check defines for it.
 pub(crate) struct List<'a> {
-    /// Its file below `xtask/allow`.
+    /// The name of the file in `xtask/allow`.
     pub(crate) name: &'static str,
     /// What a line allows, in a few words, for the head of the file.
     pub(crate) about: &'static str,
-    /// How far a line's number may exceed what is found.
+    /// How far a line's number may exceed the amount of the finding.
     pub(crate) slack: usize,
-    /// Whether the file, or module, that a key is about exists.
+    /// Whether the file or the module of a key exists.
     pub(crate) exists: &'a dyn Fn(&str) -> bool,
 }
 
-/// Something that a check found.
+/// A finding of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
-    /// How much of it there is; 1 for what is there or not.
+    /// The size of the finding; 1 for a finding that has no size.
     pub(crate) amount: usize,
-    /// What is wrong, and where.
+    /// The mistake, and its position.
     pub(crate) text: String,
 }
 
@@ -37,7 +37,7 @@ pub(crate) type Findings = BTreeMap<String, Finding>;
 type Entries = BTreeMap<String, usize>;
 
 impl List<'_> {
-    /// Compares the findings with the list; updates the list first, if the environment says so.
+    /// Compares the findings with the list. Updates the list first if `NANOLITH_ALLOW` is `update`.
     pub(crate) fn hold(&self, root: &Path, findings: &Findings) -> Outcome {
         let path = format!("xtask/allow/{}", self.name);
         let exists = root.join(&path).exists();
@@ -74,7 +74,7 @@ impl List<'_> {
         problems
     }
 
-    /// The list without what is not needed. Keys that are new come in for keys whose file is gone.
+    /// Returns the list without needless lines. A new key may replace a key whose file is gone.
     fn updated(&self, entries: &Entries, findings: &Findings) -> Entries {
         let lowered = |(key, allowed): (&String, &usize)| {
             let amount = findings.get(key)?.amount;

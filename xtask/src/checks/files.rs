@@ -1,14 +1,14 @@
-//! Files of the workspace, found and read. Paths are relative to the root and have `/` between
+//! Finds and reads the files of the workspace. Paths are relative to the root, with `/` between
 //! their parts.
 
 use crate::shell::Failure;
 use std::{ffi::OsStr, fs, io, path::Path};
 
-/// Folders that hold what programs wrote.
+/// Folders with generated files.
 const SKIPPED: &[&str] = &["target", "wip"];
 
-/// The paths of the files below `folder` that end in `.extension`, sorted. Hidden folders are
-/// skipped.
+/// Returns the paths of the files below `folder` that end in `.extension`, sorted. Skips hidden
+/// folders.
 pub(crate) fn paths(root: &Path, folder: &str, extension: &str) -> Result<Vec<String>, Failure> {
     let mut found = Vec::new();
     walk(root, folder, extension, &mut found)?;

@@ -1,9 +1,11 @@
-//! `cargo xtask floors`: a module of nanolith-core imports only from modules of earlier floors.
+//! `cargo xtask floors`: checks that a module of nanolith-core imports only from modules of earlier
+//! floors.
 //!
-//! `ARCHITECTURE.md` has the list of floors, one a line. Modules of one floor may use each other,
-//! but not in a cycle. A use is a path in code: `crate::x`, or as many `super` as lead to the
-//! crate. A path to what `lib.rs` exports again counts for the module that defines it; one to what
-//! `lib.rs` defines itself counts for the module `lib`.
+//! `ARCHITECTURE.md` has the list of floors, one on each line. The modules of one floor may use
+//! each other, but not in a cycle. A use is a path in code that starts with `crate`, or with enough
+//! `super`s to reach the crate. A path to a name that `lib.rs` exports again counts for the module
+//! that defines the name. A path to a name that `lib.rs` itself defines counts for the module
+//! `lib`.
 
 use crate::{
     checks::{
@@ -24,7 +26,8 @@ const HEADING: &str = "## The floors of nanolith-core";
 /// The module of the file `lib.rs`.
 const ROOT: &str = "lib";
 
-/// Which module uses which, each pair with the first place that does.
+/// The pairs of modules of which the first uses the second, each with the position of the first
+/// use.
 type Graph = BTreeMap<(String, String), String>;
 
 pub(crate) fn run() -> Outcome {
@@ -54,8 +57,8 @@ struct Floors {
 }
 
 impl Floors {
-    /// Reads the first block of text below the heading. A line has names with commas between them;
-    /// two spaces begin a note.
+    /// Parses the first block of text below the heading. A line has names with commas between them.
+    /// Two spaces start a note.
     fn parse(document: &str) -> Result<Self, Failure> {
         let broken = |what: String| Failure::Rule(format!("{DOCUMENT}, \"{HEADING}\": {what}"));
         let mut lines = document.lines();
@@ -74,7 +77,7 @@ impl Floors {
         Ok(floors)
     }
 
-    /// Fails unless the list names these modules, and no other.
+    /// Fails unless the list names exactly these modules.
     fn name_all(&self, modules: &BTreeSet<String>) -> Outcome {
         let unnamed = modules.iter().filter(|module| !self.of.contains_key(*module));
         let missing = self.of.keys().filter(|name| !modules.contains(*name));
@@ -104,13 +107,13 @@ impl Floors {
     }
 }
 
-/// The name of the module, at the top of the crate, that a file belongs to.
+/// Returns the name of the top-level module that a file belongs to.
 fn top_module(path: &str) -> &str {
     let below = path.strip_prefix(SOURCES).unwrap_or(path).trim_start_matches('/');
     below.split('/').next().unwrap_or(below).trim_end_matches(".rs")
 }
 
-/// How deep below the crate a file's module is: 0 for `lib.rs`.
+/// Returns the depth of a file's module below the crate: 0 for `lib.rs`.
 fn depth(path: &str) -> usize {
     let below = path.strip_prefix(SOURCES).unwrap_or(path).trim_start_matches('/');
     match below.rsplit('/').next() {
@@ -130,7 +133,7 @@ fn graph(sources: &[Source], modules: &BTreeSet<String>) -> Graph {
             let home = if modules.contains(&name) { Some(&name) } else { exported.get(&name) };
             let used = match home {
                 Some(used) => used.as_str(),
-                // In `lib.rs` a path may begin with the name of another crate.
+                // In `lib.rs` a path may start with the name of another crate.
                 None if user == ROOT => continue,
                 None => ROOT,
             };
@@ -143,7 +146,7 @@ fn graph(sources: &[Source], modules: &BTreeSet<String>) -> Graph {
     graph
 }
 
-/// The names that `lib.rs` exports again, each with its module.
+/// Returns the names that `lib.rs` exports again, each with its module.
 fn exports(items: &[Item]) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
     for item in items {
@@ -167,14 +170,14 @@ fn collect(tree: &UseTree, module: &str, names: &mut BTreeMap<String, String>) {
     }
 }
 
-/// Modules that all reach each other.
+/// A cycle: modules that can all reach each other.
 struct Cycle {
-    /// A shortest way round, from a module to itself.
+    /// A shortest path through the cycle, from a module back to itself.
     way: Vec<String>,
     members: BTreeSet<String>,
 }
 
-/// The cycles that have no module in common.
+/// Returns the cycles. No two of them have a module in common.
 fn cycles(graph: &Graph) -> Vec<Cycle> {
     let pairs: Vec<_> = graph.keys().cloned().collect();
     let mut cycles: Vec<Cycle> = Vec::new();
@@ -193,7 +196,7 @@ fn cycles(graph: &Graph) -> Vec<Cycle> {
     cycles
 }
 
-/// A shortest way from one module to another, with both ends.
+/// Returns a shortest path from one module to another, with both ends.
 fn path(pairs: &[(String, String)], from: &str, to: &str) -> Option<Vec<String>> {
     let mut before: BTreeMap<&str, &str> = BTreeMap::new();
     let mut queue = VecDeque::from([from]);

@@ -1,4 +1,5 @@
-//! `cargo xtask length`: no file above 400 lines, no function above 60. Tests do not count.
+//! `cargo xtask length`: checks that no file has more than 400 lines and no function more than 60.
+//! Tests do not count.
 
 use crate::{
     checks::{
@@ -16,11 +17,11 @@ use syn::{
 const MAX_FILE: usize = 400;
 const MAX_FUNCTION: usize = 60;
 
-/// How far a number in the list may exceed the length, so that not each shorter line touches the
-/// list.
+/// How far a number in the list may exceed the length, so that a slightly shorter file does not
+/// change the list.
 const SLACK: usize = 20;
 
-/// The folders whose files are held to a length.
+/// The folders whose files are checked.
 const FOLDERS: &[&str] = &["src", "nanolith-core/src", "nanolith-macros/src", "xtask/src", "benches", "examples"];
 
 pub(crate) fn run() -> Outcome {
@@ -36,7 +37,7 @@ pub(crate) fn run() -> Outcome {
     list.hold(&root, &sources.iter().flat_map(too_long).collect())
 }
 
-/// The file, if it is too long, and its functions that are.
+/// Returns the file if it is too long, and its functions that are too long.
 fn too_long(source: &Source) -> Findings {
     let path = &source.path;
     let mut lengths = Lengths { path, owner: String::new(), test_lines: 0, findings: Findings::new() };
@@ -50,7 +51,7 @@ fn too_long(source: &Source) -> Findings {
     findings
 }
 
-/// Finds functions, and the lines of tests.
+/// A visitor that finds functions, and the lines of tests.
 struct Lengths<'a> {
     path: &'a str,
     /// The type or trait whose functions are visited.
@@ -70,7 +71,8 @@ impl Lengths<'_> {
         let key = format!("{path} {owner}{}", signature.ident);
         let text = format!("{path}:{start}: `{owner}{}` has {amount} lines, more than {MAX_FUNCTION}", signature.ident);
         let longer = Finding { amount, text };
-        // Functions of one name, as for two platforms: the longest stands for all.
+        // Functions may share a name, for example one for each platform. The longest counts for
+        // all.
         let found = self.findings.entry(key).or_insert_with(|| longer.clone());
         if found.amount < amount {
             *found = longer;
@@ -136,7 +138,7 @@ fn lines(first: usize, last: usize) -> usize {
     last - first + 1
 }
 
-/// The last name of a type's path.
+/// Returns the last name of a type's path.
 fn name_of(ty: &Type) -> String {
     match ty {
         Type::Path(path) => path.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default(),
@@ -155,7 +157,7 @@ mod tests {
         too_long(&source).into_iter().map(|(key, finding)| (key, finding.amount)).collect()
     }
 
-    /// A function of this many lines.
+    /// Returns the text of a function with this number of lines.
     fn function(name: &str, lines: usize) -> String {
         format!("/// Documented.\n#[inline]\nfn {name}() {{\n{}}}\n", "    f();\n".repeat(lines - 2))
     }

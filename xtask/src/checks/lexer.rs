@@ -1,16 +1,16 @@
-//! Rust text, split into code, comments and literals.
+//! Splits Rust text into code, comments and literals.
 
-/// What a piece of a Rust file is.
+/// The kind of a piece of a Rust file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     Code,
-    /// One comment with its marker: to the end of the line, or to its closing mark.
+    /// One comment with its marker, up to the end of the line or to its closing marker.
     Comment,
-    /// What stands between the quotes of a string.
+    /// The text between the quotes of a string.
     Text,
 }
 
-/// Splits Rust text. Quotes and prefixes of strings, and character literals, count as code.
+/// Splits Rust text. The quotes and prefixes of strings, and character literals, count as code.
 pub(crate) fn pieces(source: &str) -> Vec<(Kind, &str)> {
     let mut lexer = Lexer { source, at: 0, code_from: 0, pieces: Vec::new() };
     while lexer.at < source.len() {
@@ -72,8 +72,8 @@ struct Opening {
     hashes: usize,
 }
 
-/// What opens a string here: `"`, `b"`, `c"`, `r"`, `br#"` and the like. A raw identifier (`r#fn`)
-/// opens none.
+/// Returns the opening of a string at the start of `rest`: `"`, `b"`, `c"`, `r"`, `br#"` and the
+/// like. A raw identifier (`r#fn`) opens no string.
 fn opening(rest: &str) -> Option<Opening> {
     let prefix = rest.find(|c: char| !matches!(c, 'b' | 'c' | 'r'))?;
     let raw = rest[..prefix].ends_with('r');
@@ -103,7 +103,7 @@ fn string_end(text: &str) -> usize {
     end.unwrap_or(text.len())
 }
 
-/// The length of a block comment, with those in it.
+/// Returns the length of a block comment, with the comments nested in it.
 fn block_comment(rest: &str) -> usize {
     let (mut depth, mut at) = (0_usize, 0);
     loop {
@@ -124,7 +124,7 @@ fn block_comment(rest: &str) -> usize {
     }
 }
 
-/// The length of a character literal; a lifetime is none.
+/// Returns the length of a character literal. A lifetime is not a literal.
 fn character(rest: &str) -> Option<usize> {
     let mut chars = rest.strip_prefix('\'')?.char_indices();
     let (_, first) = chars.next()?;
@@ -137,8 +137,8 @@ fn character(rest: &str) -> Option<usize> {
     (next == '\'').then_some(close + 2)
 }
 
-/// The length of the identifier or number here, or of one other character. So no prefix of a string
-/// is looked for within an identifier.
+/// Returns the length of the identifier or number at the start of `rest`, or of one other
+/// character. The lexer therefore never looks for a string's prefix within an identifier.
 fn word(rest: &str) -> usize {
     let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
     if end == 0 { rest.chars().next().map_or(1, char::len_utf8) } else { end }

@@ -1,8 +1,9 @@
-//! The checks that read the sources themselves: order of imports, lengths, words, the public API.
+//! The checks that read the sources: imports between floors, lengths, words and the public API.
 //!
-//! Each check is a module with a `run`. [`files`] finds what they read, [`source`] parses Rust and
-//! leaves tests out, [`uses`] finds paths in code, [`lexer`] splits Rust into code, comments and
-//! strings, and [`allow`] holds findings against a list of old ones.
+//! Each check is a module with a `run`. [`files`] finds the files, and [`source`] parses Rust
+//! without the tests. [`uses`] finds paths in code. [`lexer`] splits Rust into code, comments and
+//! strings.
+//! [`allow`] compares findings with a list of earlier findings.
 
 pub(crate) mod api;
 pub(crate) mod floors;

@@ -1,20 +1,20 @@
-//! Rust files, parsed, without tests.
+//! Parses Rust files and excludes tests.
 
 use crate::{checks::files, shell::Failure};
 use proc_macro2::{TokenStream, TokenTree};
 use std::{collections::BTreeSet, path::Path};
 use syn::{Attribute, Expr, ExprLit, ImplItem, Item, ItemMod, Lit, Meta, MetaNameValue};
 
-/// A file that is no test.
+/// A file that is not a test.
 pub(crate) struct Source {
-    /// From the root, with `/` between its parts.
+    /// The path from the root, with `/` between its parts.
     pub(crate) path: String,
     pub(crate) text: String,
     pub(crate) syntax: syn::File,
 }
 
-/// Parses the Rust files below these folders. Leaves out tests: files that [`is_test_name`] knows,
-/// and modules that a `#[cfg(test)]` declares.
+/// Parses the Rust files below these folders. Excludes tests: files that [`is_test_name`]
+/// recognizes, and modules that a `#[cfg(test)]` declares.
 pub(crate) fn sources(root: &Path, folders: &[&str]) -> Result<Vec<Source>, Failure> {
     let mut sources = Vec::new();
     for folder in folders {
@@ -37,7 +37,7 @@ pub(crate) fn parse(text: String, path: String) -> Result<Source, Failure> {
     }
 }
 
-/// Whether the name of a file, or of one of its folders, says that it holds tests.
+/// Whether the name of a file, or of one of its folders, is the name of tests.
 fn is_test_name(path: &str) -> bool {
     let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
     let stem = name.trim_end_matches(".rs");
@@ -45,7 +45,7 @@ fn is_test_name(path: &str) -> bool {
     folders.split('/').chain([stem]).any(is_test)
 }
 
-/// The modules, as paths without `.rs`, that these items declare for tests alone.
+/// Returns the modules that these items declare for tests alone, as paths without `.rs`.
 fn test_modules(path: &str, items: &[Item]) -> Vec<String> {
     let file = |module: &ItemMod| match module.attrs.iter().find_map(named_path) {
         Some(name) => format!("{}/{}", folder(path), name.trim_end_matches(".rs")),
@@ -58,7 +58,7 @@ fn test_modules(path: &str, items: &[Item]) -> Vec<String> {
     declared.collect()
 }
 
-/// The file that a `#[path = ".."]` names, from the folder of the file that has it.
+/// Returns the file that a `#[path = ".."]` names, relative to the folder of the declaring file.
 fn named_path(attribute: &Attribute) -> Option<String> {
     match &attribute.meta {
         Meta::NameValue(MetaNameValue { path, value: Expr::Lit(ExprLit { lit: Lit::Str(name), .. }), .. }) => {
@@ -72,7 +72,7 @@ fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// The folder in which the modules that a file declares have their files.
+/// Returns the folder of the files of the modules that a file declares.
 fn module_folder(path: &str) -> &str {
     let module = path.trim_end_matches(".rs");
     match module.rsplit_once('/') {
@@ -81,12 +81,12 @@ fn module_folder(path: &str) -> &str {
     }
 }
 
-/// Whether a file is the module's own, or below it.
+/// Whether a file is the file of a module, or below it.
 fn is_of_module(path: &str, module: &str) -> bool {
     path.strip_prefix(module).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
 }
 
-/// Whether an item with these attributes exists in tests alone.
+/// Whether an item with these attributes exists only in tests.
 pub(crate) fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::Path(path) => path.is_ident("test"),
@@ -95,7 +95,7 @@ pub(crate) fn is_test(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Whether a condition is `test`, or an `all(..)` with it.
+/// Whether a condition is `test`, or an `all(..)` that contains it.
 fn needs_test(condition: TokenStream) -> bool {
     let mut is_all = false;
     condition.into_iter().any(|token| match token {
@@ -108,7 +108,7 @@ fn needs_test(condition: TokenStream) -> bool {
     })
 }
 
-/// The attributes of an item, if it can have any.
+/// Returns the attributes of an item, if it can have any.
 pub(crate) fn attributes(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(item) => &item.attrs,
@@ -130,7 +130,7 @@ pub(crate) fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// The attributes of an item of an `impl`.
+/// Returns the attributes of an item of an `impl`.
 pub(crate) fn impl_attributes(item: &ImplItem) -> &[Attribute] {
     match item {
         ImplItem::Const(item) => &item.attrs,

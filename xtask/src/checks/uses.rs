@@ -1,4 +1,4 @@
-//! The names at the top of the crate that a file's code uses.
+//! Finds the top-level names of the crate that a file's code uses.
 
 use crate::checks::source::{attributes, impl_attributes, is_test};
 use proc_macro2::{Span, TokenStream, TokenTree};
@@ -8,8 +8,9 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// The names, each with the line of its use. `depth` is how far below the crate the file's module
-/// is; at 0 a path without `crate` counts too. What `lib.rs` exports again is no use.
+/// Returns the names, each with the line of its use. `depth` is the depth of the file's module
+/// below the crate. At depth 0 a path without `crate` counts too. An export in `lib.rs` is not a
+/// use.
 pub(crate) fn uses(file: &syn::File, depth: usize) -> Vec<(String, usize)> {
     let mut uses = Uses { depth, found: Vec::new() };
     uses.visit_file(file);
@@ -28,7 +29,7 @@ impl Uses {
         }
     }
 
-    /// The segment that follows the crate.
+    /// Returns the segment after the crate.
     fn at_top<'a>(&self, segments: &'a [String]) -> Option<&'a String> {
         let segments = segments.strip_prefix(&["self".to_owned()]).unwrap_or(segments);
         let supers = segments.iter().take_while(|segment| *segment == "super").count();
@@ -50,7 +51,7 @@ impl Uses {
         }
     }
 
-    /// Macros are not parsed: in their tokens `crate::x` is looked for.
+    /// Searches the tokens of a macro call for `crate::x`, since macro calls are not parsed.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut last = [String::new(), String::new(), String::new()];
         for token in tokens {

@@ -1,8 +1,8 @@
-//! `cargo xtask words`: words that prose does without. `xtask/words.txt` has them.
+//! `cargo xtask words`: finds words that prose should not use. `xtask/words.txt` lists them.
 //!
-//! Prose is what stands in comments, in strings and in Markdown. Code is none: neither identifiers,
-//! nor what stands between backticks or in a fenced block, save for the comments and strings in
-//! there.
+//! Prose is the text of comments, strings and Markdown. Code is not prose: neither identifiers, nor
+//! text between backticks, nor a fenced block. The comments and strings in a fenced block are
+//! prose.
 
 use crate::{
     checks::{
@@ -47,7 +47,7 @@ fn findings(root: &Path, words: &[Vec<&str>]) -> Result<Findings, Failure> {
     Ok(findings)
 }
 
-/// How often each of these words, or sequences of words, is in the prose.
+/// Returns how often each of these words, or sequences of words, is in the prose.
 fn hits(prose: &[String], words: &[Vec<&str>]) -> BTreeMap<String, usize> {
     let mut hits = BTreeMap::new();
     for text in prose {
@@ -63,8 +63,8 @@ fn hits(prose: &[String], words: &[Vec<&str>]) -> BTreeMap<String, usize> {
     hits
 }
 
-/// The numbers of the lines that have these words, or end in the first of a sequence. Lines of code
-/// may be among them.
+/// Returns the numbers of the lines that have these words, or that end in the first word of a
+/// sequence. Lines of code may be among them.
 fn lines_with(text: &str, words: &[Vec<&str>]) -> String {
     let has = |line: &str| {
         let line = in_words(line);
@@ -75,7 +75,8 @@ fn lines_with(text: &str, words: &[Vec<&str>]) -> String {
     numbers.collect::<Vec<_>>().join(", ")
 }
 
-/// Lower case, with a bar in place of each sign, so that no sequence of words spans it.
+/// Returns the text in lower case, with a bar in place of each punctuation mark. No sequence of
+/// words spans a bar.
 fn in_words(text: &str) -> String {
     let mut words = String::with_capacity(text.len());
     for c in text.chars() {
@@ -88,7 +89,7 @@ fn in_words(text: &str) -> String {
     words
 }
 
-/// The comments and strings of Rust text. Comments on lines in a row are one.
+/// Returns the comments and strings of Rust text. Comments on consecutive lines are one comment.
 fn prose_of_rust(source: &str) -> Vec<String> {
     let mut prose = Vec::new();
     let mut comment = Comment::default();
@@ -112,7 +113,7 @@ fn prose_of_rust(source: &str) -> Vec<String> {
     prose
 }
 
-/// Lines of one comment, without their marker.
+/// The lines of one comment, without their markers.
 #[derive(Default)]
 struct Comment {
     marker: &'static str,
@@ -129,7 +130,7 @@ fn marker(comment: &str) -> &'static str {
     ["///", "//!", "//", "/**", "/*!", "/*"].into_iter().find(|marker| comment.starts_with(marker)).unwrap_or("")
 }
 
-/// A string without its escaped line ends, and without what a macro formats into it.
+/// Returns a string without escaped line ends and without the placeholders of a format macro.
 fn without_escapes(text: &str) -> String {
     let text = text.replace("\\\n", " ").replace("\\n", "\n").replace("\\t", " ");
     let mut parts = text.split('{');
@@ -149,8 +150,8 @@ fn without_escapes(text: &str) -> String {
     kept
 }
 
-/// What of Markdown is prose. Of a fenced block of Rust these are its comments and strings, of one
-/// in another language it is everything.
+/// Returns the prose of Markdown. Of a fenced block of Rust, that is the comments and strings. Of a
+/// block in another language, it is the whole text.
 fn prose_of_markdown(text: &str) -> Vec<String> {
     let mut prose = Vec::new();
     let mut paragraph = String::new();
@@ -173,19 +174,19 @@ fn prose_of_markdown(text: &str) -> Vec<String> {
     prose
 }
 
-/// The mark that opens a fenced block, and what is said of its language.
+/// Returns the marker that opens a fenced block, and the language after it.
 fn fence(line: &str) -> Option<(&'static str, &str)> {
     let line = line.trim_start();
     ["```", "~~~"].into_iter().find_map(|fence| Some((fence, line.strip_prefix(fence)?.trim_start_matches(['`', '~']))))
 }
 
-/// As rustdoc has it: a block without a language is Rust.
+/// Whether the language is Rust. As in rustdoc, a block without a language is Rust.
 fn is_rust(language: &str) -> bool {
     let first = language.trim().split([',', ' ']).next().unwrap_or("");
     matches!(first, "" | "rust" | "no_run" | "ignore" | "compile_fail" | "should_panic")
 }
 
-/// A paragraph without what stands between backticks.
+/// Returns a paragraph without the text between backticks.
 fn without_code(paragraph: &str) -> String {
     let mut kept = String::new();
     let mut rest = paragraph;
@@ -208,7 +209,7 @@ fn without_code(paragraph: &str) -> String {
 mod tests {
     use super::*;
 
-    /// How often "red" and "dark blue" are in the prose of Rust text.
+    /// Returns how often "red" and "dark blue" are in the prose of Rust text.
     fn in_rust(source: &str) -> usize {
         count(&prose_of_rust(source))
     }

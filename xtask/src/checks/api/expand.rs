@@ -1,4 +1,5 @@
-//! What `macro_rules` do to items: enough of it for macros that make types and `impl`s.
+//! Expands `macro_rules` macros that generate types and `impl`s, as far as this workspace uses
+//! them.
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -9,8 +10,8 @@ use syn::{
     parse::{Parse, ParseStream, Parser, discouraged::Speculative},
 };
 
-/// What a call of a macro stands for, by the first rule that fits. `None` if none does, or if it
-/// makes no items.
+/// Returns the items of a macro call, by the first rule that matches. Returns `None` if no rule
+/// matches, or if the call generates no items.
 pub(crate) fn expand(definition: &TokenStream, call: &TokenStream) -> Option<Vec<Item>> {
     let tokens: Vec<_> = definition.clone().into_iter().collect();
     let rules = tokens.split(|token| is_sign(token, ';')).filter_map(|rule| match rule {
@@ -30,7 +31,7 @@ pub(crate) fn expand(definition: &TokenStream, call: &TokenStream) -> Option<Vec
 #[derive(Default)]
 struct Bound {
     one: BTreeMap<String, TokenStream>,
-    /// For each name in a repetition, what each round bound.
+    /// For each name in a repetition, the bindings of each round.
     many: BTreeMap<String, Rc<Vec<Bound>>>,
 }
 
@@ -144,7 +145,7 @@ fn fragment(kind: &str, input: ParseStream<'_>) -> Result<TokenStream> {
     }
 }
 
-/// The names of the variables in a part of a pattern or a body.
+/// Adds the names of the variables in a part of a pattern or a body.
 fn variables(mut tokens: &[TokenTree], names: &mut Vec<String>) {
     while !tokens.is_empty() {
         let used = match part(tokens) {
@@ -170,16 +171,16 @@ fn transcribe(body: TokenStream, bound: &Bound) -> TokenStream {
     write(&body.into_iter().collect::<Vec<_>>(), &[bound])
 }
 
-/// `scopes` has what is bound around a repetition, the innermost last.
+/// Writes a body. `scopes` has the bindings around a repetition, the innermost last.
 fn write(mut body: &[TokenTree], scopes: &[&Bound]) -> TokenStream {
     let mut out = TokenStream::new();
     while !body.is_empty() {
         let used = match part(body) {
-            // In a body, what looks like a fragment is a variable before a colon.
+            // In a body, a variable before a colon looks like a fragment.
             Part::Variable { name, .. } => {
                 match scopes.iter().rev().find_map(|scope| scope.one.get(&name)) {
                     Some(tokens) => out.extend(tokens.clone()),
-                    None => out.extend(body[1..2].iter().cloned()), // `$crate` is `crate` to a reader
+                    None => out.extend(body[1..2].iter().cloned()), // `$crate` is written as `crate`, for the reader
                 }
                 2
             }
@@ -205,7 +206,7 @@ fn write(mut body: &[TokenTree], scopes: &[&Bound]) -> TokenStream {
     out
 }
 
-/// What the rounds bound that a repetition in a body goes through.
+/// Returns the bindings of each round for a repetition in a body.
 fn rounds<'a>(inner: &[TokenTree], scopes: &[&'a Bound]) -> &'a [Bound] {
     let mut names = Vec::new();
     variables(inner, &mut names);
@@ -217,7 +218,7 @@ fn rounds<'a>(inner: &[TokenTree], scopes: &[&'a Bound]) -> &'a [Bound] {
 mod tests {
     use super::*;
 
-    /// The items that a macro with these rules makes of a call.
+    /// Returns the items that a macro with these rules generates for a call.
     fn made(rules: &str, call: &str) -> Option<String> {
         let items = expand(&rules.parse().unwrap(), &call.parse().unwrap())?;
         Some(items.iter().map(|item| item.to_token_stream().to_string()).collect::<Vec<_>>().join(" "))

@@ -1,4 +1,4 @@
-//! Crates as trees of modules, and what a name in one stands for.
+//! Crates as trees of modules, and the resolution of the names in them.
 
 use super::expand::expand;
 use crate::{
@@ -9,7 +9,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
 use syn::{Attribute, Item, Meta, UseTree, Visibility};
 
-/// Modules by their paths, as in `nanolith_core::pool`, with the items that all features bring.
+/// The modules by path, such as `nanolith_core::pool`, with their items under all features.
 pub(crate) struct Crates {
     modules: BTreeMap<String, Module>,
 }
@@ -20,16 +20,16 @@ pub(crate) struct Module {
     pub(crate) uses: Vec<Use>,
 }
 
-/// One name that a `use` brings, or all of a module's.
+/// One name that a `use` imports, or all names of a module.
 pub(crate) struct Use {
-    /// Its name here; `None` for a glob.
+    /// The name in the importing module; `None` for a glob.
     pub(crate) name: Option<String>,
     pub(crate) path: Vec<String>,
     pub(crate) is_public: bool,
     pub(crate) is_hidden: bool,
 }
 
-/// An item: its module, and its place there. A module is its own.
+/// An item: its module, and its index in that module. A module is an item of its own.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Definition {
     Module(String),
@@ -37,7 +37,7 @@ pub(crate) enum Definition {
 }
 
 impl Crates {
-    /// The crates of these sources; each has its name, and the folder of its sources.
+    /// Parses the crates of these sources. Each crate has its name and the folder of its sources.
     pub(crate) fn new(sources: Vec<Source>, crates: &[(&str, &str)]) -> Result<Self, Failure> {
         let mut files = Vec::new();
         let mut macros: BTreeMap<String, Vec<(String, TokenStream)>> = BTreeMap::new();
@@ -113,13 +113,13 @@ impl Crates {
         }
     }
 
-    /// What a path stands for in a module: a module, a type and a function may share a name.
-    /// Nothing for names of other crates.
+    /// Returns the items that a path means in a module. A module, a type and a function may share a
+    /// name. Returns nothing for a name of another crate.
     pub(crate) fn resolve(&self, module: &str, path: &[String]) -> Vec<Definition> {
         self.resolve_once(module, path, &mut BTreeSet::new())
     }
 
-    /// The same, within the paths of `seen`: a path that leads to itself leads nowhere.
+    /// Resolves a path, except for the paths in `seen`: a path that leads to itself has no result.
     fn resolve_once(
         &self,
         module: &str,
@@ -167,7 +167,7 @@ impl Crates {
         rest.iter().fold(begin, |from, name| step(from, name, seen))
     }
 
-    /// What a name stands for in a module, as far as the module `from` may name it.
+    /// Returns the items that a name means in a module, if they are visible from the module `from`.
     fn lookup(
         &self,
         module: &str,
@@ -206,7 +206,7 @@ impl Crates {
         found
     }
 
-    /// The path in another crate that a path stands for in a module.
+    /// Returns the path in another crate that a path means in a module.
     pub(crate) fn foreign(&self, module: &str, path: &[String]) -> Option<Vec<String>> {
         let (name, before) = path.split_last()?;
         let first = before.first()?;
@@ -221,7 +221,7 @@ impl Crates {
         self.foreign(&within, &used.path)
     }
 
-    /// Whether a `pub use` can pass it on: it is `pub` itself.
+    /// Whether a `pub use` can export the item again: the item itself is `pub`.
     pub(crate) fn is_exportable(&self, definition: &Definition) -> bool {
         let (module, name) = match definition {
             Definition::Item(..) => {
@@ -237,7 +237,7 @@ impl Crates {
     }
 }
 
-/// The path of the module that a file has, if it is below the folder.
+/// Returns the module path of a file, if the file is below the folder.
 fn module_path(file: &str, name: &str, folder: &str) -> Option<String> {
     let below = file.strip_prefix(folder)?.strip_prefix('/')?.strip_suffix(".rs")?;
     let parts = below.split('/').filter(|part| !matches!(*part, "mod" | "lib"));
@@ -260,7 +260,7 @@ pub(crate) fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-/// Whether rustdoc leaves it out.
+/// Whether rustdoc hides the item.
 pub(crate) fn is_hidden(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         Meta::List(list) => list.path.is_ident("doc") && list.tokens.to_string() == "hidden",
@@ -268,7 +268,7 @@ pub(crate) fn is_hidden(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Whether an item with these attributes is there, with all features on, in a build for users.
+/// Whether an item with these attributes exists in a user's build with all features.
 pub(crate) fn is_there(attributes: &[Attribute]) -> bool {
     attributes.iter().all(|attribute| match &attribute.meta {
         Meta::List(list) if list.path.is_ident("cfg") => holds(list.tokens.clone()),
@@ -276,8 +276,7 @@ pub(crate) fn is_there(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Whether a condition holds: features and everything else of the platform do, what serves tests
-/// does not.
+/// Whether a condition holds. Features and platform conditions hold; conditions for tests do not.
 fn holds(condition: TokenStream) -> bool {
     let tokens: Vec<_> = condition.into_iter().collect();
     match &tokens[..] {
@@ -298,7 +297,7 @@ fn holds(condition: TokenStream) -> bool {
     }
 }
 
-/// The name of an item that can be named by a path.
+/// Returns the name of an item that a path can name.
 pub(crate) fn name_of(item: &Item) -> Option<(String, &Visibility)> {
     let (name, visibility) = match item {
         Item::Const(item) => (&item.ident, &item.vis),

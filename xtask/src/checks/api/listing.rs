@@ -1,4 +1,4 @@
-//! The lines of the listing: `PATH: WHAT IT IS`, sorted.
+//! Writes the lines of the API listing, sorted: `PATH: WHAT IT IS`.
 
 use super::{
     krate::{Crates, Definition, Module, is_hidden, is_public, is_there, name_of},
@@ -16,7 +16,8 @@ use syn::{
     ItemTrait, Meta, Pat, Path, PathArguments, Signature, TraitItem, Type, punctuated::Punctuated,
 };
 
-/// What can be named from the crate `root`. Fails if a `pub use` of these crates leads nowhere.
+/// Returns the lines for all that can be named from the crate `root`. Fails if a `pub use` of these
+/// crates resolves to nothing.
 pub(crate) fn lines(crates: &Crates, root: &str) -> Result<Vec<String>, Failure> {
     let mut listing = Listing { crates, named: BTreeMap::new(), lines: BTreeSet::new(), lost: Vec::new() };
     listing.walk(root, root, &mut Vec::new());
@@ -32,12 +33,12 @@ struct Listing<'a> {
     /// The paths by which each item can be named.
     named: BTreeMap<Definition, BTreeSet<String>>,
     lines: BTreeSet<String>,
-    /// Each `pub use` of our own crates that leads nowhere.
+    /// Each `pub use` of our own crates that resolves to nothing.
     lost: Vec<String>,
 }
 
 impl Listing<'_> {
-    /// Finds the names below `path`, which stands for `module`.
+    /// Collects the names below `path`, which is a path of `module`.
     fn walk(&mut self, path: &str, module: &str, within: &mut Vec<String>) {
         if within.iter().any(|above| above == module) {
             return;
@@ -74,7 +75,7 @@ impl Listing<'_> {
         }
     }
 
-    /// What `pub use module::*` names, as if it stood here.
+    /// Collects the names of `pub use module::*`.
     fn walk_glob(&mut self, path: &str, from: &Definition, within: &mut Vec<String>) {
         if let Definition::Module(module) = from {
             self.walk(path, module, within);
@@ -88,7 +89,8 @@ impl Listing<'_> {
         }
     }
 
-    /// What another crate defines, such as an attribute macro, is named by its path there.
+    /// Records an item that another crate defines, such as an attribute macro, by its path in that
+    /// crate.
     fn external(&mut self, path: &str, module: &str, used: &[String]) {
         match self.crates.foreign(module, used) {
             Some(used) => _ = self.lines.insert(format!("{path}: pub use {}", used.join("::"))),
@@ -96,7 +98,7 @@ impl Listing<'_> {
         }
     }
 
-    /// Writes each item at its shortest path, and for its other paths where that is.
+    /// Writes each item at its shortest path. Its other paths get a line that refers to that path.
     fn write(&mut self) {
         let shortest: BTreeMap<Definition, String> = self
             .named
@@ -127,8 +129,9 @@ impl Listing<'_> {
         }
     }
 
-    /// The path under which an `impl` stands: its type's; if that is not ours, its trait's or that
-    /// of its trait's argument. `None` if one of ours cannot be named.
+    /// Returns the path at which an `impl` is listed: the path of its type. If the type is not
+    /// ours, it is the path of the trait or of the trait's argument. Returns `None` if one of our
+    /// own types in it cannot be named.
     fn home<'p>(
         &self,
         module: &str,
@@ -145,7 +148,8 @@ impl Listing<'_> {
         }
     }
 
-    /// The type of our own that is an argument of a trait, as in `impl From<Ours> for io::Error`.
+    /// Returns the type of our own that is an argument of a trait, as in `impl From<Ours> for
+    /// io::Error`.
     fn argument_of(&self, module: &str, path: &Path) -> Option<Definition> {
         let PathArguments::AngleBracketed(arguments) = &path.segments.last()?.arguments else { return None };
         arguments.args.iter().find_map(|argument| match argument {
@@ -154,7 +158,7 @@ impl Listing<'_> {
         })
     }
 
-    /// The type or trait of our own that a path names.
+    /// Returns the type or trait of our own that a path names.
     fn item_at(&self, module: &str, path: &Path) -> Option<Definition> {
         let segments: Vec<_> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
         self.crates.resolve(module, &segments).into_iter().find(|definition| {
@@ -172,7 +176,7 @@ fn type_path(ty: &Type) -> Option<&Path> {
     }
 }
 
-/// A line: what is put behind the item's path, and what it is.
+/// A line: the suffix of the item's path, and a description of the item.
 type Line = (String, String);
 
 fn item_lines(item: &Item) -> Vec<Line> {
@@ -271,7 +275,7 @@ fn impl_lines(block: &ItemImpl) -> Vec<Line> {
         let body = if types.is_empty() { String::new() } else { format!(" {{ {} }}", types.join("; ")) };
         return vec![own(head + &body)];
     }
-    // Where the block asks something of its parameters, so does the method.
+    // If the block has bounds on its parameters, the method's line shows them.
     let within = if head.contains(": ") { format!(" in {head}") } else { String::new() };
     let methods = items.filter_map(|item| match item {
         ImplItem::Fn(item) if is_public(&item.vis) => {
@@ -292,12 +296,13 @@ fn impl_head(block: &ItemImpl) -> String {
     print(quote!(impl #generics #of #ty #bounds))
 }
 
-/// A function's signature, without the `mut` of its parameters, which is no matter of its callers.
+/// Returns a function's signature without the `mut` of its parameters, which does not concern
+/// callers.
 fn signature(visibility: &str, of: &Signature) -> String {
     let mut of = of.clone();
     for parameter in &mut of.inputs {
         match parameter {
-            FnArg::Receiver(receiver) => receiver.mutability = None, // that of `mut self`
+            FnArg::Receiver(receiver) => receiver.mutability = None, // the `mut` of `mut self`
             FnArg::Typed(typed) => {
                 if let Pat::Ident(name) = &mut *typed.pat {
                     name.mutability = None;
@@ -309,7 +314,7 @@ fn signature(visibility: &str, of: &Signature) -> String {
     if visibility.is_empty() { text } else { format!("{visibility} {text}") }
 }
 
-/// `pub struct Name<T> REST where ..`.
+/// Returns `pub struct Name<T> REST where ..`.
 fn declaration(keyword: &str, name: &str, generics: &Generics, rest: &TokenStream) -> String {
     let bounds = &generics.where_clause;
     let text = print(quote!(#generics #rest #bounds));
@@ -317,7 +322,7 @@ fn declaration(keyword: &str, name: &str, generics: &Generics, rest: &TokenStrea
     format!("{keyword} {name}{gap}{text}")
 }
 
-/// The fields of a variant, all of which are public.
+/// Returns the fields of a variant, all of which are public.
 fn fields(fields: &Fields) -> String {
     match fields {
         Fields::Unit => String::new(),
@@ -335,7 +340,7 @@ fn fields(fields: &Fields) -> String {
     }
 }
 
-/// The attributes that users have to do with.
+/// Returns the attributes that concern users.
 fn marks(attributes: &[Attribute]) -> String {
     let names = ["non_exhaustive", "deprecated"];
     let found = names.iter().filter(|name| attributes.iter().any(|attribute| attribute.path().is_ident(name)));
@@ -352,7 +357,7 @@ fn derives(attributes: &[Attribute]) -> BTreeSet<String> {
     paths.flatten().map(|path| print(path.to_token_stream())).collect()
 }
 
-/// The tokens of an item, behind its attributes: each is a `#` and a group.
+/// Returns the tokens of an item after its attributes. Each attribute is a `#` and a group.
 fn without_attributes(count: usize, item: &impl ToTokens) -> TokenStream {
     item.to_token_stream().into_iter().skip(2 * count).collect()
 }
@@ -370,7 +375,7 @@ mod tests {
         lines(&crates, "front")
     }
 
-    /// The listing of a crate of one file, without the line of the crate itself.
+    /// Returns the listing of a crate with one file, without the line of the crate itself.
     fn of(text: &str) -> Vec<String> {
         listed(&[("src/lib.rs", text)]).unwrap().split_off(1)
     }

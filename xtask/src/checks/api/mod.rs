@@ -1,13 +1,14 @@
-//! `cargo xtask api`: what a user of `nanolith` can name, held against the listing in
+//! `cargo xtask api`: compares the names that a user of `nanolith` can use with the listing in
 //! `docs/api.txt`.
 //!
-//! The listing is made from the sources: from the `pub` items of `src/lib.rs`, through every `pub
-//! use`, with all features on. So it needs neither a build nor a nightly compiler, and is the same
-//! under each version of Rust. Types stand in it as the sources write them. It does not know which
-//! types are `Send`, nor what `#[define]` generates; tests and snapshots do.
+//! The listing is generated from the sources: from the `pub` items of `src/lib.rs`, through each
+//! `pub use`, with all features on. It needs neither a build nor a nightly compiler, and is the
+//! same under each version of Rust. Types are listed as the sources write them. The listing does
+//! not show which types are `Send`, nor the code that `#[define]` generates. Tests and snapshots
+//! check these.
 //!
-//! [`krate`] finds what a name stands for, [`expand`] does what `macro_rules` do to items,
-//! [`listing`] walks and sorts, and [`print`](self::print) writes tokens as rustfmt would.
+//! [`krate`] resolves names, and [`expand`] expands `macro_rules` macros. [`listing`] collects and
+//! sorts the lines. [`print`](self::print) writes tokens as rustfmt would.
 
 mod expand;
 mod krate;
@@ -22,7 +23,7 @@ use std::{collections::BTreeSet, env, fs};
 
 const LISTING: &str = "docs/api.txt";
 
-/// The crates whose sources the listing is made from. The first is the one that users name.
+/// The crates whose sources the listing is generated from. Users name the first one.
 const CRATES: &[(&str, &str)] = &[("nanolith", "src"), ("nanolith_core", "nanolith-core/src")];
 
 pub(crate) fn run() -> Outcome {
@@ -43,7 +44,7 @@ pub(crate) fn run() -> Outcome {
     Err(Failure::Rule(format!("{LISTING} differs from the public API:\n{}\n{hint}", difference.join("\n"))))
 }
 
-/// The lines that are gone, then those that are new.
+/// Returns the lines that are gone, followed by the new lines.
 fn difference(listing: &str, lines: &[String]) -> Vec<String> {
     let before: BTreeSet<&str> = listing.lines().collect();
     let now: BTreeSet<&str> = lines.iter().map(String::as_str).collect();

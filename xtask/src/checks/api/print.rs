@@ -1,4 +1,4 @@
-//! Tokens of types and signatures as text, spaced as rustfmt does on one line.
+//! Prints the tokens of types and signatures as text, with the spaces of rustfmt, on one line.
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 
@@ -21,8 +21,7 @@ pub(crate) fn print(tokens: TokenStream) -> String {
     text
 }
 
-/// Whether the comma that follows these words makes a tuple of one type: its parenthesis has no
-/// comma yet.
+/// Whether a comma after these words makes a tuple of one type: the parenthesis has no comma yet.
 fn is_tuple_of_one(words: &[String]) -> bool {
     let mut depth = 0;
     for (at, word) in words.iter().enumerate().rev() {
@@ -40,7 +39,7 @@ fn is_tuple_of_one(words: &[String]) -> bool {
     false
 }
 
-/// Words, with signs of several characters as one.
+/// Splits tokens into words. An operator of several characters is one word.
 fn flatten(tokens: TokenStream, words: &mut Vec<String>) {
     let mut joint = String::new();
     for token in tokens {
