@@ -1,4 +1,5 @@
-//! The global allocator: the system's, which counts while it is told to. The one file of this package with unsafe code.
+//! The global allocator: it forwards to the system's allocator and counts on request. This is the
+//! one file of the package with unsafe code.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -8,19 +9,20 @@ use std::{
 #[global_allocator]
 static COUNTER: Counter = Counter;
 
-/// Off in every timed round: then an allocation costs one load of this flag more.
+/// Whether allocations are counted. It is off in each timed round. An allocation then costs one
+/// more load, that of this flag.
 static COUNTING: AtomicBool = AtomicBool::new(false);
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 struct Counter;
 
-/// Counts from zero, on every thread.
+/// Starts counting from zero, on all threads.
 pub(crate) fn start_counting() {
     ALLOCATIONS.store(0, Ordering::SeqCst);
     COUNTING.store(true, Ordering::SeqCst);
 }
 
-/// Stops counting, and gives the allocations since the start.
+/// Stops counting, and returns the number of allocations since the start.
 pub(crate) fn stop_counting() -> u64 {
     COUNTING.store(false, Ordering::SeqCst);
     ALLOCATIONS.load(Ordering::SeqCst)
@@ -32,7 +34,8 @@ fn count() {
     }
 }
 
-// SAFETY: every method hands its arguments on to the system's allocator unchanged and returns what that returns.
+// SAFETY: every method passes its arguments on to the system's allocator unchanged, and returns
+// that allocator's result.
 unsafe impl GlobalAlloc for Counter {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
@@ -48,12 +51,14 @@ unsafe impl GlobalAlloc for Counter {
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
-        // SAFETY: the caller keeps `realloc`'s contract, and `block` came from the system's allocator.
+        // SAFETY: the caller keeps `realloc`'s contract, and `block` came from the system's
+        // allocator.
         unsafe { System.realloc(block, layout, size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps `dealloc`'s contract, and `block` came from the system's allocator.
+        // SAFETY: the caller keeps `dealloc`'s contract, and `block` came from the system's
+        // allocator.
         unsafe { System.dealloc(block, layout) }
     }
 }

@@ -1,4 +1,4 @@
-//! The command line.
+//! Parses the command line.
 
 use crate::{
     case::Case,
@@ -12,16 +12,16 @@ usage: nanolith-bench compare [CASE..] [--rounds N] [--csv FILE] [--plot DIR] [-
        nanolith-bench check [CASE..] [--rounds N] [--node]
        nanolith-bench list";
 
-/// What is to be done.
+/// The command to run.
 pub(crate) enum Command {
     Compare(Options),
     Check(Options),
     List,
-    /// One contender in a process of its own, for `compare` and `check`.
+    /// Measures one contender in a process of its own, for `compare` and `check`.
     Probe(Probe),
 }
 
-/// How it is to be done.
+/// The options of a command.
 pub(crate) struct Options {
     pub(crate) cases: Vec<&'static Case>,
     pub(crate) rounds: usize,
@@ -31,7 +31,7 @@ pub(crate) struct Options {
     pub(crate) node: bool,
 }
 
-/// Reads what stands after the program's name.
+/// Parses the arguments after the program's name.
 pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
     match arguments.next().as_deref() {
         Some("compare") => options(arguments, 5).map(Command::Compare),

@@ -1,22 +1,22 @@
-//! A case: what is compared, by whom, and in which unit.
+//! A benchmark case: its contenders, and the unit of its figures.
 
 use crate::{
     goals::Goal,
     measure::{Lap, Sample},
 };
 
-/// One comparison. Its first contender is the baseline.
+/// A comparison. Its first contender is the baseline.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
     pub(crate) unit: Unit,
     pub(crate) contenders: &'static [Contender],
     pub(crate) goals: &'static [Goal],
-    /// Whether it runs only where it is named: it takes minutes.
+    /// Whether the case runs only when it is named, since it takes minutes.
     pub(crate) only_named: bool,
 }
 
-/// What a figure counts.
+/// The unit of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
     TasksPerMs,
@@ -26,13 +26,13 @@ pub(crate) enum Unit {
     DeliveriesPerMs,
     ChunksPerMs,
     ItemsPerMs,
-    /// The median, with the 99th percentile beside it.
+    /// The median in nanoseconds, with the 99th percentile beside it.
     Nanos,
     PercentOfCore,
     Seconds,
-    /// Of building.
+    /// Milliseconds of build time for each task.
     MillisPerTask,
-    /// In a tree of dependencies.
+    /// The crates in a dependency tree.
     Crates,
 }
 
@@ -54,24 +54,25 @@ impl Unit {
         }
     }
 
-    /// Whether less is better.
+    /// Whether a smaller figure is better.
     pub(crate) fn is_cost(self) -> bool {
         matches!(self, Self::Nanos | Self::PercentOfCore | Self::Seconds | Self::MillisPerTask | Self::Crates)
     }
 }
 
-/// A name, and what it does.
+/// A contender: its name, and the way in which it runs.
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
     pub(crate) act: Act,
 }
 
-/// How a contender runs.
+/// The way in which a contender runs.
 #[derive(Clone, Copy)]
 pub(crate) enum Act {
-    /// Runs once and gives its figures.
+    /// Runs once and returns its figures.
     Run(fn(&Lap) -> Sample),
-    /// The same where what it needs is there; says what is missing otherwise. What it costs it says itself.
+    /// Runs once if its requirements are met, and otherwise returns what is missing. It reports its
+    /// own costs.
     Try(fn(&Lap) -> Result<Sample, String>),
 }
 
@@ -84,12 +85,12 @@ impl Contender {
         Self { name, act: Act::Try(run) }
     }
 
-    /// Whether its allocations and its memory are those of a process that runs it.
+    /// Whether a probe measures its allocations and memory in a process of their own.
     pub(crate) fn is_probed(&self) -> bool {
         matches!(self.act, Act::Run(_))
     }
 
-    /// Runs once; says why not where it cannot.
+    /// Runs once, or returns the reason why it cannot run.
     pub(crate) fn run(&self, lap: &Lap) -> Result<Sample, String> {
         match self.act {
             Act::Run(run) => Ok(run(lap)),

@@ -1,4 +1,4 @@
-//! Figures for programs to read: a line for each round of each contender, and one with its medians.
+//! Writes figures as CSV: a line for each round of each contender, and a line with its medians.
 
 use crate::{
     goals::Figure,
@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 
-/// A file of them.
+/// A CSV file of figures.
 pub(crate) struct Writer {
     file: BufWriter<File>,
 }

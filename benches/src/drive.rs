@@ -1,4 +1,4 @@
-//! How the peers are called from plain threads: many calls in flight, or one at a time.
+//! Drives the peers from plain threads: many calls in flight, or one at a time.
 
 use crate::{
     measure::{Lap, Meter, Sample, Times},
@@ -12,10 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Calls before the measured section.
+/// The calls before the measured section.
 pub(crate) const WARM_UP: u64 = 8_192;
 
-/// Keeps as many calls in flight as the start says; gives tasks a millisecond.
+/// Keeps the number of calls in flight that `start` sets. Returns tasks for each millisecond.
 pub(crate) fn rate<P: Peer>(lap: &Lap, start: Start, least: u64) -> Sample {
     let peer = P::start(&start);
     let (sample, _) = measured_rate(lap, &peer, &start, least);
@@ -23,7 +23,7 @@ pub(crate) fn rate<P: Peer>(lap: &Lap, start: Start, least: u64) -> Sample {
     sample
 }
 
-/// The same of a service, whose total is checked afterwards.
+/// Measures the rate of a service, and checks its total afterwards.
 pub(crate) fn service_rate<P: Service>(lap: &Lap, start: Start, least: u64) -> Sample {
     let peer = P::start(&start);
     let (sample, counts) = measured_rate(lap, &peer, &start, least);
@@ -32,7 +32,7 @@ pub(crate) fn service_rate<P: Service>(lap: &Lap, start: Start, least: u64) -> S
     sample
 }
 
-/// Also gives the lengths of all series of calls.
+/// Measures a rate. Also returns the length of each series of calls.
 fn measured_rate<P: Peer>(lap: &Lap, peer: &P, start: &Start, least: u64) -> (Sample, Vec<u64>) {
     peer.enter(0);
     let mut counts = vec![pipelined(peer, Pace::exactly(WARM_UP), start.window())];
@@ -43,7 +43,7 @@ fn measured_rate<P: Peer>(lap: &Lap, peer: &P, start: &Start, least: u64) -> (Sa
     (sample, counts)
 }
 
-/// Lets every caller do its series.
+/// Lets each caller run its series.
 fn crowd<P: Peer>(peer: &P, start: &Start, pace: impl Fn() -> Pace + Sync) -> Vec<u64> {
     let caller = &|number| {
         peer.enter(number);
@@ -58,7 +58,7 @@ fn crowd<P: Peer>(peer: &P, start: &Start, pace: impl Fn() -> Pace + Sync) -> Ve
     })
 }
 
-/// Submits, and takes the oldest result whenever the window is full.
+/// Submits calls, and takes the oldest result when the window is full.
 fn pipelined<P: Peer>(peer: &P, mut pace: Pace, window: usize) -> u64 {
     let mut handles = VecDeque::with_capacity(window);
     let mut taken = 0;
@@ -78,7 +78,7 @@ fn pipelined<P: Peer>(peer: &P, mut pace: Pace, window: usize) -> u64 {
     pace.given()
 }
 
-/// One call at a time; gives the median in nanoseconds.
+/// Makes one call at a time. Returns the median in nanoseconds.
 pub(crate) fn latency<P: Peer>(lap: &Lap, start: Start) -> Sample {
     let peer = P::start(&start);
     let (sample, _) = measured_latency(lap, &peer);
@@ -86,7 +86,7 @@ pub(crate) fn latency<P: Peer>(lap: &Lap, start: Start) -> Sample {
     sample
 }
 
-/// The same of a service, whose total is checked afterwards.
+/// Measures the latency of a service, and checks its total afterwards.
 pub(crate) fn service_latency<P: Service>(lap: &Lap, start: Start) -> Sample {
     let peer = P::start(&start);
     let (sample, counts) = measured_latency(lap, &peer);
@@ -111,7 +111,7 @@ fn timed<P: Peer>(peer: &P, n: u64, times: &mut Times) {
     check(n, result);
 }
 
-/// One call at a time, each after so long a rest.
+/// Makes one call at a time, each after a rest of length `rest`.
 pub(crate) fn rested_latency<P: Peer>(lap: &Lap, start: Start, rest: Duration, calls: u64) -> Sample {
     let peer = P::start(&start);
     Pace::exactly(WARM_UP).for_each(|n| check(n, peer.ask(n)));
@@ -126,7 +126,8 @@ pub(crate) fn rested_latency<P: Peer>(lap: &Lap, start: Start, rest: Duration, c
     sample
 }
 
-/// Messages without an answer, then one with one; gives messages a millisecond.
+/// Sends messages without an answer, then one with an answer. Returns messages for each
+/// millisecond.
 pub(crate) fn tells<P: Tell>(lap: &Lap, start: Start, least: u64) -> Sample {
     let peer = P::start(&start);
     Pace::exactly(WARM_UP).for_each(|n| peer.note(n));

@@ -1,4 +1,5 @@
-//! How the peers are called from async code: blocked on by plain threads, or within tasks of tokio's runtime.
+//! Drives the peers from async code: plain threads block on futures, or tasks of tokio's runtime
+//! await.
 
 use crate::{
     drive::WARM_UP,
@@ -9,10 +10,10 @@ use crate::{
 };
 use std::{collections::VecDeque, future::Future, sync::Arc, thread, time::Instant};
 
-/// Checks a result, and where it was made as far as that is promised.
+/// Checks a result, and the thread that made it if the peer guarantees that.
 type Check = fn(u64, u64);
 
-/// Plain threads block on a future that keeps calls in flight; gives tasks a millisecond.
+/// Blocks plain threads on a future that keeps calls in flight. Returns tasks for each millisecond.
 pub(crate) fn rate<P: AsyncPeer>(lap: &Lap, start: Start, least: u64) -> Sample {
     let peer = P::start(&start);
     let (sample, _) = measured_rate(lap, &peer, &start, least);
@@ -20,7 +21,7 @@ pub(crate) fn rate<P: AsyncPeer>(lap: &Lap, start: Start, least: u64) -> Sample 
     sample
 }
 
-/// The same of a service, whose total is checked afterwards.
+/// Measures the rate of a service, and checks its total afterwards.
 pub(crate) fn service_rate<P: AsyncService>(lap: &Lap, start: Start, least: u64) -> Sample {
     let peer = P::start(&start);
     let (sample, counts) = measured_rate(lap, &peer, &start, least);
@@ -49,7 +50,7 @@ fn crowd<P: AsyncPeer>(peer: &P, start: &Start, pace: impl Fn() -> Pace + Sync) 
     })
 }
 
-/// Submits, and awaits the oldest result whenever the window is full.
+/// Submits calls, and awaits the oldest result when the window is full.
 async fn pipelined<P: AsyncPeer>(peer: &P, pace: Pace, window: usize, check: Check) -> u64 {
     let mut handles = VecDeque::with_capacity(window);
     let mut taken = 0;
@@ -65,14 +66,14 @@ async fn pipelined<P: AsyncPeer>(peer: &P, pace: Pace, window: usize, check: Che
     taken
 }
 
-/// Takes the oldest; gives how many are taken then.
+/// Takes the oldest result. Returns the number of results taken by then.
 async fn settle<P: AsyncPeer>(peer: &P, handles: &mut VecDeque<P::Handle>, taken: u64, check: Check) -> u64 {
     let Some(oldest) = handles.pop_front() else { return taken };
     check(taken, peer.take(oldest).await);
     taken + 1
 }
 
-/// A plain thread blocks on each call, one at a time; gives the median in nanoseconds.
+/// Blocks a plain thread on each call, one at a time. Returns the median in nanoseconds.
 pub(crate) fn latency<P: AsyncPeer>(lap: &Lap, start: Start) -> Sample {
     let peer = P::start(&start);
     let (sample, _) = measured_latency(lap, &peer);
@@ -80,7 +81,7 @@ pub(crate) fn latency<P: AsyncPeer>(lap: &Lap, start: Start) -> Sample {
     sample
 }
 
-/// The same of a service, whose total is checked afterwards.
+/// Measures the latency of a service, and checks its total afterwards.
 pub(crate) fn service_latency<P: AsyncService>(lap: &Lap, start: Start) -> Sample {
     let peer = P::start(&start);
     let (sample, counts) = measured_latency(lap, &peer);
@@ -103,7 +104,7 @@ fn measured_latency<P: AsyncPeer>(lap: &Lap, peer: &P) -> (Sample, [u64; 2]) {
     (meter.latency(times), [WARM_UP, pace.given()])
 }
 
-/// Each call after so long a rest, blocked on by a plain thread.
+/// Blocks a plain thread on each call, after a rest of length `rest`.
 pub(crate) fn rested_latency<P: AsyncPeer>(lap: &Lap, start: Start, rest: std::time::Duration, calls: u64) -> Sample {
     let peer = P::start(&start);
     Pace::exactly(WARM_UP).for_each(|n| check(n, peer.block_on(peer.ask(n))));
@@ -121,7 +122,8 @@ pub(crate) fn rested_latency<P: AsyncPeer>(lap: &Lap, start: Start, rest: std::t
     sample
 }
 
-/// Messages without an answer, then one with one; gives messages a millisecond.
+/// Sends messages without an answer, then one with an answer. Returns messages for each
+/// millisecond.
 pub(crate) fn tells<P: AsyncTell>(lap: &Lap, start: Start, least: u64) -> Sample {
     let peer = P::start(&start);
     peer.block_on(told(&peer, Pace::exactly(WARM_UP)));
@@ -135,7 +137,7 @@ pub(crate) fn tells<P: AsyncTell>(lap: &Lap, start: Start, least: u64) -> Sample
     sample
 }
 
-/// Gives how many were told, and the total then.
+/// Returns the number of messages sent, and the total after them.
 async fn told<P: AsyncTell>(peer: &P, mut pace: Pace) -> (u64, u64) {
     for n in pace.by_ref() {
         peer.note(n).await;
@@ -143,7 +145,7 @@ async fn told<P: AsyncTell>(peer: &P, mut pace: Pace) -> (u64, u64) {
     (pace.given(), peer.total().await)
 }
 
-/// A task of the peer's runtime keeps calls in flight.
+/// Keeps calls in flight from a task of the peer's runtime.
 pub(crate) fn rate_within<P: Within>(lap: &Lap, start: Start, least: u64) -> Sample {
     let (lap, check) = (*lap, check_of::<P>());
     within(start, move |peer: Arc<P>| async move {
@@ -154,13 +156,13 @@ pub(crate) fn rate_within<P: Within>(lap: &Lap, start: Start, least: u64) -> Sam
     })
 }
 
-/// A task of the peer's runtime awaits one call at a time.
+/// Awaits one call at a time in a task of the peer's runtime.
 pub(crate) fn latency_within<P: Within>(lap: &Lap, start: Start) -> Sample {
     let lap = *lap;
     within(start, move |peer: Arc<P>| async move { one_by_one(&*peer, &lap).await.0 })
 }
 
-/// The same of a service, whose total is checked afterwards.
+/// Measures the latency of a service, and checks its total afterwards.
 pub(crate) fn service_latency_within<P: Within + AsyncService>(lap: &Lap, start: Start) -> Sample {
     let lap = *lap;
     within(start, move |peer: Arc<P>| async move {
@@ -187,12 +189,13 @@ async fn one_by_one<P: Within>(peer: &P, lap: &Lap) -> (Sample, [u64; 2]) {
     (meter.latency(times), [WARM_UP, pace.given()])
 }
 
-/// A peer that lives in its callers' runtime may answer on its caller's thread.
+/// Returns the check of results. A peer that runs in its callers' runtime may answer on its
+/// caller's thread.
 fn check_of<P: Within>() -> Check {
     if P::APART { check } else { check_value }
 }
 
-/// Starts a peer, does the work in a task of its runtime, and stops it.
+/// Starts a peer, runs the work in a task of its runtime, and stops the peer.
 fn within<P: Within, F>(start: Start, work: impl FnOnce(Arc<P>) -> F) -> Sample
 where
     F: Future<Output = Sample> + Send + 'static,

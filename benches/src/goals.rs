@@ -1,18 +1,19 @@
-//! What is to be reached: ratios between the rows of one case, or figures of one row.
+//! The performance goals: ratios between the rows of one case, or figures of one row.
 
 use crate::{case::Unit, median, report::number};
 
 /// A bound on the figures of one case.
 pub(crate) struct Goal {
-    /// Our rows. Of several the worst counts.
+    /// Our rows. If there are several, the worst one counts.
     pub(crate) ours: &'static [&'static str],
-    /// Whom they are held against: of several the best counts; of none, the figure itself is held against the bound.
+    /// The rows that ours are compared with. If there are several, the best one counts. If there
+    /// are none, our figure itself is compared with the bound.
     pub(crate) peers: &'static [&'static str],
     pub(crate) figure: Figure,
     pub(crate) bound: Bound,
 }
 
-/// Which of a row's figures.
+/// A figure of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Figure {
     Median,
@@ -22,13 +23,13 @@ pub(crate) enum Figure {
 }
 
 impl Figure {
-    /// Whether it comes from a probe, not from the timed rounds.
+    /// Whether the figure comes from a probe instead of the timed rounds.
     pub(crate) fn is_probed(self) -> bool {
         matches!(self, Self::PeakMemory | Self::Allocations)
     }
 }
 
-/// How far.
+/// The bound of a goal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Bound {
     AtLeast(f64),
@@ -54,32 +55,32 @@ impl Bound {
     }
 }
 
-/// How a goal stands.
+/// The result of a goal.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Standing {
     Reached(f64),
     Short(f64),
-    /// A row that it needs has no figure, for this reason.
+    /// A row that the goal needs has no figure, for this reason.
     Unknown(String),
 }
 
 impl Goal {
-    /// Our median against the best of theirs.
+    /// Compares our median with the best of the peers.
     pub(crate) const fn ratio(peers: &'static [&'static str], bound: Bound) -> Self {
         Self { ours: &["nanolith"], peers, figure: Figure::Median, bound }
     }
 
-    /// One of our figures by itself.
+    /// Compares one of our figures with the bound.
     pub(crate) const fn absolute(figure: Figure, bound: Bound) -> Self {
         Self { ours: &["nanolith"], peers: &[], figure, bound }
     }
 
-    /// The rows that it needs.
+    /// Returns the rows that the goal needs.
     pub(crate) fn rows(&self) -> impl Iterator<Item = &'static &'static str> {
         self.ours.iter().chain(self.peers)
     }
 
-    /// Holds the goal against figures of this unit.
+    /// Compares the goal with figures of this unit.
     pub(crate) fn stand(&self, unit: Unit, figure_of: impl Fn(&str, Figure) -> Result<f64, String>) -> Standing {
         let figures = |rows: &[&str]| rows.iter().map(|row| figure_of(row, self.figure)).collect::<Result<Vec<_>, _>>();
         let less_is_better = unit.is_cost() || self.figure != Figure::Median;
@@ -99,7 +100,7 @@ impl Goal {
         if self.bound.holds(value) { Standing::Reached(value) } else { Standing::Short(value) }
     }
 
-    /// What the goal is about, as the begin of its line.
+    /// Returns the start of the goal's line: what the goal is about.
     pub(crate) fn title(&self, case: &str) -> String {
         let figure = match self.figure {
             Figure::Median => "",
@@ -115,7 +116,7 @@ impl Goal {
         }
     }
 
-    /// A line for it: `case ratio goal ok|short`.
+    /// Returns the goal's line: `case ratio goal ok|short`.
     pub(crate) fn line(&self, case: &str, standing: &Standing) -> String {
         let (value, word) = match standing {
             Standing::Reached(value) => (number(*value), "ok"),
@@ -126,7 +127,7 @@ impl Goal {
     }
 }
 
-/// What the process ends with: 0, or 1 when a goal is short.
+/// Returns the exit status of the process: 0, or 1 when a goal is short.
 pub(crate) fn exit_status(standings: &[Standing]) -> u8 {
     standings.iter().any(|standing| matches!(standing, Standing::Short(_))).into()
 }

@@ -1,9 +1,9 @@
-//! Where figures come from: the machine and the commit.
+//! Names the machine and the commit that produced the figures.
 
 use crate::peers::cores;
 use std::{fs, process::Command};
 
-/// `AMD EPYC, 2 cores, commit 1a2b3c4`.
+/// Returns `AMD EPYC, 2 cores, commit 1a2b3c4`.
 pub(crate) fn line() -> String {
     format!("{}, {} cores, commit {}", cpu(), cores(), commit())
 }

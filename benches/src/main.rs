@@ -1,4 +1,5 @@
-//! nanolith beside its peers and beside what people would write by hand, in one run, interleaved round by round.
+//! Benchmarks: compares nanolith with other crates and with hand-written code, in one run,
+//! interleaved round by round.
 //!
 //! ```text
 //! cargo run --release -p nanolith-bench -- compare [CASE..] [--rounds N] [--csv FILE] [--plot DIR] [--node]
@@ -6,7 +7,8 @@
 //! cargo run --release -p nanolith-bench -- list
 //! ```
 //!
-//! Times on shared machines mean little; ratios of medians from one run mean something. Every result is checked.
+//! Times on shared machines mean little; ratios of medians from one run mean something. Every
+//! result is checked.
 
 mod args;
 mod run;
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// 0 when all went well and every goal is reached.
+/// Runs the command. Returns 0 when all went well and each goal is reached.
 fn carry_out(command: &Command) -> Result<u8, Box<dyn Error>> {
     match command {
         Command::Compare(options) => compare(options).map(|()| 0),
@@ -71,7 +73,7 @@ fn outcome(result: Result<u8, Box<dyn Error>>) -> ExitCode {
     )
 }
 
-/// Every contender of every case, with all its figures.
+/// Runs each contender of each case, with all its figures.
 fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
     println!("{}\n", machine::line());
     let mut csv = options.csv.as_deref().map(csv::Writer::create).transpose()?;
@@ -85,7 +87,7 @@ fn compare(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The rows that goals are about, and a line for each goal.
+/// Runs the rows that goals need, and prints a line for each goal.
 fn check(options: &Options) -> u8 {
     let mut standings = Vec::new();
     for case in options.cases.iter().filter(|case| !case.goals.is_empty()) {

@@ -1,4 +1,4 @@
-//! What is measured of one run: time, CPU time, and in a probe allocations and memory.
+//! Measures one run: time, CPU time, and in a probe allocations and memory.
 
 use crate::{alloc, median, pace::Pace};
 use cpu_time::ProcessTime;
@@ -7,29 +7,29 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How one contender is to run, once.
+/// The settings of one run of one contender.
 #[derive(Clone, Copy)]
 pub(crate) struct Lap {
-    /// How long the measured section lasts at least.
+    /// The least duration of the measured section.
     pub(crate) duration: Duration,
-    /// Whether allocations are counted, which takes time: then no time counts.
+    /// Whether allocations are counted. Counting takes time, so such a run is not timed.
     pub(crate) counting: bool,
     /// Whether contenders that are not written in Rust run too.
     pub(crate) node: bool,
 }
 
 impl Lap {
-    /// At least `least` tasks.
+    /// Returns the pace of a run of at least `least` tasks.
     pub(crate) fn tasks(&self, least: u64) -> Pace {
         Pace::lasting(self.duration, least, 1_024)
     }
 
-    /// At least `least` rounds of something larger.
+    /// Returns the pace of a run of at least `least` rounds that are larger than a task.
     pub(crate) fn rounds(&self, least: u64) -> Pace {
         Pace::lasting(self.duration, least, 1)
     }
 
-    /// As many calls as are timed one by one.
+    /// Returns the pace of a run whose calls are timed one by one.
     pub(crate) fn calls(&self) -> Pace {
         Pace::lasting(self.duration, LEAST_CALLS, 64)
     }
@@ -37,22 +37,22 @@ impl Lap {
 
 const LEAST_CALLS: u64 = 5_000;
 
-/// What one run gave.
+/// The figures of one run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sample {
-    /// In the case's unit.
+    /// The figure, in the case's unit.
     pub(crate) figure: f64,
-    /// Of what is timed one by one.
+    /// The 99th percentile, if calls are timed one by one.
     pub(crate) p99: Option<f64>,
-    /// CPU time of the whole process, in nanoseconds a task.
+    /// The CPU time of the whole process, in nanoseconds for each task.
     pub(crate) cpu: Option<f64>,
-    /// Allocations a task.
+    /// The allocations for each task.
     pub(crate) allocations: Option<f64>,
-    /// In MiB, of what ran in a process of its own.
+    /// The peak memory in MiB, for a run in a process of its own.
     pub(crate) peak_memory: Option<f64>,
 }
 
-/// Stands from the begin of a measured section to its end.
+/// A meter that measures from the start of a section to its end.
 pub(crate) struct Meter {
     counting: bool,
     cpu: ProcessTime,
@@ -67,14 +67,14 @@ impl Meter {
         Self { counting: lap.counting, cpu: ProcessTime::now(), began: Instant::now() }
     }
 
-    /// So many tasks were done: gives tasks a millisecond.
+    /// Returns the sample of a section that ran `tasks` tasks, in tasks for each millisecond.
     pub(crate) fn rate(self, tasks: u64) -> Sample {
         let took = self.began.elapsed();
         let figure = tasks as f64 / took.as_secs_f64() / 1e3;
         Sample { figure, ..self.costs(tasks) }
     }
 
-    /// These calls were timed: gives the median in nanoseconds.
+    /// Returns the sample of the timed calls, with the median in nanoseconds.
     pub(crate) fn latency(self, laps: Times) -> Sample {
         let costs = self.costs(laps.nanos.len() as u64);
         let mut sorted = laps.nanos;
@@ -96,7 +96,8 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    /// Made before the measured section: it allocates here, and not again for any usual number of calls.
+    /// Creates it before the measured section. It allocates here, and not again for a usual number
+    /// of calls.
     pub(crate) fn new() -> Self {
         Self { nanos: Vec::with_capacity(1 << 20) }
     }
@@ -106,12 +107,12 @@ impl Times {
     }
 }
 
-/// CPU time of this process so far.
+/// Returns the CPU time of this process so far.
 pub(crate) fn cpu_time() -> Duration {
     ProcessTime::now().as_duration()
 }
 
-/// The most memory that this process had at once, in MiB: known on Linux.
+/// Returns the peak memory of this process in MiB. It is known on Linux.
 pub(crate) fn peak_memory() -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

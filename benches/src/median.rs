@@ -1,6 +1,6 @@
-//! The few figures of a series of rounds.
+//! Computes the median and the percentiles of a series of rounds.
 
-/// The middle one; of an even number, the upper of the two.
+/// Returns the median. If the number of samples is even, it is the upper of the two in the middle.
 pub(crate) fn of(samples: &[f64]) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -15,7 +15,7 @@ pub(crate) fn highest(samples: &[f64]) -> f64 {
     samples.iter().copied().fold(f64::NEG_INFINITY, f64::max)
 }
 
-/// The value that so many of a thousand do not exceed.
+/// Returns the value that `share` of a thousand values do not exceed.
 pub(crate) fn per_mille(sorted: &[u32], share: usize) -> f64 {
     let at = (sorted.len() * share / 1_000).min(sorted.len().saturating_sub(1));
     sorted.get(at).map_or(f64::NAN, |value| f64::from(*value))

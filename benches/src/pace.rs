@@ -1,28 +1,30 @@
-//! The numbers of the tasks of one run: enough of them to fill a lap, so that fast contenders are measured as long as slow ones.
+//! The numbers of the tasks of one run. There are enough of them to fill a lap, so that fast
+//! contenders are measured as long as slow ones.
 
 use std::time::{Duration, Instant};
 
-/// Counts from zero up: at least so many, and on until the lap's time is over.
+/// An iterator that counts up from zero: at least `least` numbers, and more until the lap's time is
+/// over.
 pub(crate) struct Pace {
     next: u64,
     least: u64,
-    /// The clock is looked at when a multiple of this power of two is reached.
+    /// The clock is read at each multiple of this power of two.
     grain: u64,
     until: Option<Instant>,
 }
 
 impl Pace {
-    /// Exactly `count` numbers.
+    /// Returns exactly `count` numbers.
     pub(crate) fn exactly(count: u64) -> Self {
         Self { next: 0, least: count, grain: 1, until: None }
     }
 
-    /// `least` numbers, then more until `duration` from now.
+    /// Returns `least` numbers, then more until `duration` from now.
     pub(crate) fn lasting(duration: Duration, least: u64, grain: u64) -> Self {
         Self { next: 0, least, grain, until: Some(Instant::now() + duration) }
     }
 
-    /// How many numbers were given.
+    /// Returns how many numbers were given.
     pub(crate) fn given(&self) -> u64 {
         self.next
     }

@@ -1,4 +1,4 @@
-//! A picture of a case: a bar for each contender, and its range as a whisker.
+//! Draws a chart of a case: a bar for each contender, with its range as a whisker.
 
 use crate::{
     goals::Figure,
@@ -12,7 +12,7 @@ use std::{error::Error, fs, path::Path};
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 type Outcome = Result<(), Box<dyn Error>>;
 
-/// In pixels.
+/// The width in pixels.
 const WIDTH: u32 = 900;
 const HEAD: i32 = 62;
 const ROW: i32 = 26;

@@ -1,4 +1,5 @@
-//! A contender once more, untimed, in a process of its own: there its allocations are counted and its memory is nobody else's.
+//! Runs a contender once, untimed, in a process of its own. There its allocations are counted, and
+//! the memory of the process is its own.
 
 use crate::{
     case::{Case, Contender},
@@ -7,23 +8,23 @@ use crate::{
 };
 use std::{env, error::Error, process::Command, time::Duration};
 
-/// One contender of one case.
+/// A run of one contender of one case.
 pub(crate) struct Probe {
     case: &'static str,
     contender: &'static Contender,
     node: bool,
 }
 
-/// What a probe finds.
+/// The result of a probe.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Costs {
-    /// A task.
+    /// The allocations for each task.
     pub(crate) allocations: Option<f64>,
-    /// Of the whole process, in MiB.
+    /// The peak memory of the whole process, in MiB.
     pub(crate) peak_memory: Option<f64>,
 }
 
-/// Stands for what is unknown.
+/// The text for an unknown figure.
 const UNKNOWN: &str = "-";
 
 impl Probe {
@@ -31,7 +32,7 @@ impl Probe {
         Self { case: case.name, contender, node }
     }
 
-    /// `CASE CONTENDER NODE`.
+    /// Parses `CASE CONTENDER NODE`.
     pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut next = || arguments.next().ok_or("a probe takes a case, a contender, and whether Node runs");
         let (case, contender, node) = (next()?, next()?, next()?);
@@ -40,7 +41,7 @@ impl Probe {
         Ok(Self { case: case.name, contender, node: node == "true" })
     }
 
-    /// Runs here, and gives a line that [`Costs::parse`] reads.
+    /// Runs in this process, and returns a line that [`Costs::parse`] reads.
     pub(crate) fn run(&self) -> Result<String, Box<dyn Error>> {
         let lap = Lap { duration: Duration::ZERO, counting: true, node: self.node };
         let sample = self.contender.run(&lap)?;

@@ -1,4 +1,4 @@
-//! Small projects in a temporary folder, which cargo builds while we look at the clock.
+//! Creates small projects in a temporary folder, and measures the time of cargo's builds.
 
 use std::{
     env, fs,
@@ -7,10 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Where nanolith is.
+/// The folder of the nanolith workspace.
 const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// Not incremental: what is unchanged would be left out.
+/// The check is not incremental: an incremental check would skip what is unchanged.
 const CHECK: &[&str] = &["check", "--offline", "--config", "build.incremental=false"];
 
 /// A package with one program.
@@ -19,7 +19,8 @@ pub(crate) struct Project {
 }
 
 impl Project {
-    /// Writes it, and sees that its dependencies are there: lines of a manifest, in which `WORKSPACE` stands for this one.
+    /// Writes the package and fetches its dependencies. `dependencies` are lines of a manifest, in
+    /// which `WORKSPACE` stands for this workspace.
     pub(crate) fn new(name: &str, dependencies: &str, program: &str) -> Result<Self, String> {
         let project = Self { folder: env::temp_dir().join("nanolith-bench-compile").join(name) };
         project.write(dependencies, program).map_err(|error| error.to_string())?;
@@ -46,7 +47,7 @@ impl Project {
         self.folder.join("target")
     }
 
-    /// Builds everything.
+    /// Builds the package and all its dependencies.
     pub(crate) fn build_clean(&self, release: bool) -> Result<Duration, String> {
         clear(&self.target()).map_err(|error| error.to_string())?;
         let mut arguments = vec!["build", "--offline"];
@@ -56,8 +57,8 @@ impl Project {
         took
     }
 
-    /// Checks the program alone, and all of it: what it depends on is checked before. The quickest of three, since a
-    /// disturbance only ever adds.
+    /// Checks the program alone, and all of it: its dependencies are checked before. Returns the
+    /// quickest time of three, since a disturbance only adds time.
     pub(crate) fn check(&self) -> Result<Duration, String> {
         self.cargo(CHECK)?;
         let checks: Result<Vec<_>, _> = (0..3).map(|_| self.check_again()).collect();
@@ -70,7 +71,7 @@ impl Project {
         self.timed(CHECK)
     }
 
-    /// How many crates are in its tree, itself left out.
+    /// Returns the number of crates in its tree, without itself.
     pub(crate) fn crates(&self) -> Result<usize, String> {
         let tree = self.cargo(&["tree", "--offline", "--prefix", "none", "--edges", "normal,build", "--no-dedupe"])?;
         let mut names: Vec<_> = tree.lines().map(|line| line.trim_end_matches(" (proc-macro)")).collect();
@@ -84,7 +85,8 @@ impl Project {
         self.cargo(arguments).map(|_| began.elapsed())
     }
 
-    /// What cargo prints. Its target folder is the project's own, and compiler wrappers are left out.
+    /// Runs cargo and returns its output. The target folder is the project's own, and compiler
+    /// wrappers are off.
     fn cargo(&self, arguments: &[&str]) -> Result<String, String> {
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(arguments).current_dir(&self.folder).env("CARGO_TARGET_DIR", self.target());

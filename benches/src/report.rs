@@ -1,4 +1,4 @@
-//! Tables for people to read.
+//! Prints tables for people.
 
 use crate::{
     case::Unit,
@@ -9,7 +9,7 @@ use crate::{
 };
 use std::fmt::Write as _;
 
-/// The figures of a case, a line for each contender.
+/// Returns the figures of a case, with a line for each contender.
 pub(crate) fn table(measured: &Measured) -> String {
     let case = measured.case;
     let rounds = measured.rows.iter().map(|row| row.rounds.len()).max().unwrap_or(0);
@@ -54,7 +54,7 @@ fn or_dash(figure: Option<f64>) -> String {
     figure.map_or("-".into(), number)
 }
 
-/// With as many decimals as tell something.
+/// Returns a number with as many decimals as are significant.
 pub(crate) fn number(figure: f64) -> String {
     match figure.abs() {
         size if size >= 100.0 => format!("{figure:.0}"),
@@ -64,7 +64,7 @@ pub(crate) fn number(figure: f64) -> String {
     }
 }
 
-/// Every case with its contenders.
+/// Returns the list of all cases with their contenders.
 pub(crate) fn list() -> String {
     let mut text = String::new();
     for case in CASES {

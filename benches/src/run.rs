@@ -1,4 +1,5 @@
-//! Running the contenders of a case in turn, round by round, so that what disturbs the machine disturbs them alike.
+//! Runs the contenders of a case in turn, round by round, so that a disturbance of the machine
+//! affects all of them.
 
 use crate::{
     args::Options,
@@ -10,33 +11,33 @@ use crate::{
 };
 use std::time::Duration;
 
-/// How long a measured section lasts at least.
+/// The least duration of a measured section.
 const LAP: Duration = Duration::from_millis(150);
 const SHORT_LAP: Duration = Duration::from_millis(80);
 
-/// What a case gave.
+/// The figures of a case.
 pub(crate) struct Measured {
     pub(crate) case: &'static Case,
     pub(crate) rows: Vec<Row>,
 }
 
-/// What a contender gave.
+/// The figures of a contender.
 pub(crate) struct Row {
     pub(crate) contender: &'static Contender,
     pub(crate) rounds: Vec<Sample>,
-    /// Why it gave nothing, if so.
+    /// The reason why there are no figures, if there are none.
     pub(crate) missing: Option<String>,
-    /// From its probe, if it was probed.
+    /// The costs from its probe, if it was probed.
     pub(crate) costs: Costs,
 }
 
-/// All contenders of a case.
+/// Runs all contenders of a case.
 pub(crate) fn compared(case: &'static Case, options: &Options) -> Measured {
     let rows = case.contenders.iter().map(Row::new).collect();
     timed(case, rows, options.rounds, &Lap { duration: LAP, counting: false, node: options.node })
 }
 
-/// Those that the case's goals are about, in shorter laps.
+/// Runs the contenders that the case's goals are about, in shorter laps.
 pub(crate) fn checked(case: &'static Case, options: &Options) -> Measured {
     let needed = |contender: &&Contender| case.goals.iter().any(|goal| goal.rows().any(|row| *row == contender.name));
     let rows = case.contenders.iter().filter(needed).map(Row::new).collect();
@@ -59,19 +60,19 @@ fn timed(case: &'static Case, mut rows: Vec<Row>, rounds: usize, lap: &Lap) -> M
 }
 
 impl Measured {
-    /// Counts what is not timed: each contender once more, in a process of its own.
+    /// Measures what is not timed: runs each contender once more, in a process of its own.
     pub(crate) fn probe(&mut self, options: &Options) {
         let case = self.case;
         self.rows.iter_mut().filter(|row| row.missing.is_none()).for_each(|row| row.probe(case, options));
     }
 
-    /// A figure of the row of this name, or why there is none.
+    /// Returns a figure of the row of this name, or the reason why there is none.
     pub(crate) fn figure(&self, row: &str, figure: Figure) -> Result<f64, String> {
         let row = self.rows.iter().find(|found| found.contender.name == row).ok_or("no such row")?;
         row.figure(figure).ok_or_else(|| row.missing.clone().unwrap_or_else(|| "no figure".into()))
     }
 
-    /// The median of the first row.
+    /// Returns the median of the first row.
     pub(crate) fn baseline(&self) -> Option<f64> {
         self.rows.first()?.figure(Figure::Median)
     }
@@ -112,7 +113,7 @@ impl Row {
         }
     }
 
-    /// CPU time in nanoseconds a task.
+    /// Returns the CPU time in nanoseconds for each task.
     pub(crate) fn cpu(&self) -> Option<f64> {
         self.median_of(|sample| sample.cpu)
     }

@@ -1,7 +1,8 @@
-//! What every contender computes, and how its results are checked.
+//! The work of each contender, and the check of its results.
 //!
-//! A result carries the number of the thread that made it in its low bits, so that its taker sees that it came from another
-//! thread. All contenders pay the same two loads of a thread-local for it.
+//! A result has the number of the thread that made it in its low bits. So the caller that takes it
+//! sees that it came from another thread. All contenders pay the same two loads of a thread-local
+//! for it.
 
 use std::{
     cell::Cell,
@@ -14,14 +15,14 @@ use std::{
     time::Instant,
 };
 
-/// The bits of a result that tell its thread.
+/// The bits of a result that hold its thread's number.
 const THREAD: u64 = 0xf_ffff;
 
 thread_local! {
     static NUMBER: Cell<u64> = const { Cell::new(0) };
 }
 
-/// This thread's number, from 1 up.
+/// Returns this thread's number, which is at least 1.
 pub(crate) fn thread_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NUMBER.with(|number| {
@@ -32,17 +33,17 @@ pub(crate) fn thread_number() -> u64 {
     })
 }
 
-/// Something that cannot be guessed from its argument's place.
+/// Returns a value that cannot be predicted from the position of its argument.
 pub(crate) fn mix(n: u64) -> u64 {
     n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(7)
 }
 
-/// A value as this thread hands it out.
+/// Returns a value with the number of this thread in it.
 pub(crate) fn stamped(value: u64) -> u64 {
     (value & !THREAD) | thread_number()
 }
 
-/// Checks the result of task `n`, wherever it ran.
+/// Checks the result of task `n`, from any thread.
 pub(crate) fn check_value(n: u64, result: u64) {
     assert_eq!(black_box(result) & !THREAD, mix(n) & !THREAD, "the result of task {n}");
 }
@@ -58,28 +59,29 @@ pub(crate) fn check_elsewhere(result: u64) {
     assert_ne!(result & THREAD, thread_number(), "it ran on its caller's thread");
 }
 
-/// Checks what a service added up of calls numbered from zero up, `counts` of them for each series.
+/// Checks the sum of a service. Its calls are numbered from zero, with `counts` of them in each
+/// series.
 pub(crate) fn check_total(counts: &[u64], total: u64) {
     let of = |count: &u64| (0..*count).fold(0_u64, |sum, n| sum.wrapping_add(mix(n)));
     let expected = counts.iter().map(of).fold(0, u64::wrapping_add);
     assert_eq!(total & !THREAD, expected & !THREAD, "the total of {counts:?} calls");
 }
 
-/// Runs what may panic, for libraries that do not see to that themselves.
+/// Runs work that may panic, for libraries that do not catch panics themselves.
 pub(crate) fn caught(work: impl FnOnce() -> u64) -> Option<u64> {
     catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
-/// How long a task takes.
+/// The work of a task.
 pub(crate) trait Body: Send + Sync + 'static {
-    /// Computes for a while, and gives the result of task `n`.
+    /// Computes for a while, and returns the result of task `n`.
     fn run(n: u64) -> u64;
 }
 
-/// Nothing but its result.
+/// A body that only computes its result.
 pub(crate) struct Tiny;
 
-/// Pure computation of about so many microseconds.
+/// A body that computes for about `MICROS` microseconds.
 pub(crate) struct Micros<const MICROS: u64>;
 
 impl Body for Tiny {
@@ -95,12 +97,13 @@ impl<const MICROS: u64> Body for Micros<MICROS> {
     }
 }
 
-/// Each turn needs the one before, so that none can be left out.
+/// Each turn needs the previous one, so that the compiler can remove none.
 pub(crate) fn grind(n: u64, turns: u64) -> u64 {
     (0..turns).fold(n, |value, turn| mix(value ^ turn))
 }
 
-/// Measured once, as the best of several tries: others may use this core meanwhile.
+/// Returns the turns in a microsecond. Measures once, as the best of several tries, since other
+/// programs may use this core.
 pub(crate) fn turns_a_microsecond() -> u64 {
     static TURNS: OnceLock<u64> = OnceLock::new();
     const TRIAL: u64 = 100_000;
@@ -114,25 +117,25 @@ pub(crate) fn turns_a_microsecond() -> u64 {
     })
 }
 
-/// The state of every service: what it was told, added up.
+/// The state of each service: the sum of its messages.
 #[derive(Default)]
 pub(crate) struct Sum {
     total: u64,
 }
 
 impl Sum {
-    /// Adds, and answers as a task does.
+    /// Adds, and returns a task's result.
     pub(crate) fn add(&mut self, n: u64) -> u64 {
         self.note(n);
         stamped(mix(n))
     }
 
-    /// Adds, and says nothing.
+    /// Adds, and returns nothing.
     pub(crate) fn note(&mut self, n: u64) {
         self.total = self.total.wrapping_add(mix(n));
     }
 
-    /// All that was added.
+    /// Returns the sum of all that was added.
     pub(crate) fn total(&self) -> u64 {
         stamped(self.total)
     }

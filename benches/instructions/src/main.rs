@@ -1,15 +1,19 @@
-//! What `cargo xtask instructions` counts: each side of a call, between functions that are never inlined.
+//! The program whose instructions `cargo xtask instructions` counts: each side of a call is between
+//! functions that are never inlined.
 //!
-//! The count is to be the same in every run, so nothing in a round rests on time. While calls come in, the executor's one
-//! thread is held in a task, behind a [`Gate`]; then it runs them all in a row, and outcomes are taken when all are over.
-//! So nobody sleeps, is woken, meets a lock that is held, or asks before there is an answer.
+//! The count has to be the same in each run, so no part of a round depends on time. While calls are
+//! submitted, the executor's one thread is held in a task behind a [`Gate`]. The thread then runs
+//! all calls in a row. The caller takes the outcomes after all calls are over. So no thread sleeps,
+//! is woken, meets a lock that is held, or asks before there is an answer.
 //!
-//! The service shows the way without its lock. A pool goes that way only while its tasks take less than some microseconds,
-//! and where instructions are counted they take longer. What the pool shows is the way through its lock; it is bound to
-//! that way, since a task that happens to look short would change the count.
+//! The service shows the path without its lock. A pool takes that path only while its tasks take
+//! less than some microseconds, and they take longer while instructions are counted. So the pool
+//! shows the path through its lock. It is bound to that path, since a task that happens to look
+//! short would change the count.
 //!
-//! The caller's side is what is spent within `submit_to_service` and its like. The executor's side is all that its thread
-//! does from one mark, at the end of [`Sums::hold`], to the next, in [`Sums::end`].
+//! The caller's side is the cost of `submit_to_service` and the functions like it. The executor's
+//! side is the work of its thread from the mark at the end of [`Sums::hold`] to the mark in
+//! [`Sums::end`].
 
 use nanolith::{Concurrency, Handle, Pool, ServiceRef, prelude::*};
 use std::{
@@ -22,13 +26,14 @@ use std::{
     thread,
 };
 
-/// Calls in a round: whole stacks of the memory blocks that threads exchange, and far fewer than an inbox has cells.
+/// The calls in a round: a multiple of the memory blocks that threads exchange at once, and far
+/// fewer than the cells of a ring.
 const CALLS: u64 = 256;
 
-/// Rounds of each kind. The first ones fill what keeps memory; the least of all counts.
+/// The rounds of each kind. The first rounds fill caches of memory; the smallest count is used.
 const ROUNDS: usize = 8;
 
-/// More calls in a row than a service runs under its lock before it goes on without.
+/// More calls in a row than a service runs under its lock before it uses the path without it.
 const STREAK: u64 = 64;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -37,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         call_service(&service)?;
         tell(&service)?;
     }
-    // A bound on calls in flight needs every call counted, and so the lock.
+    // A bound on calls in flight requires that each call is counted, and therefore the lock.
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).max_in_flight(usize::MAX - 1).build()?;
     let pool = Sums::on(&pool);
     for _ in 0..ROUNDS {
@@ -100,8 +105,8 @@ fn call_pool(pool: &OnPool) -> Result<(), CallError> {
     Ok(())
 }
 
-/// Holds the service in a task while newcomers need no lock: after a streak of calls, which came in while it was held in
-/// another.
+/// Holds the service in a task while new calls need no lock. The service reaches that state after a
+/// streak of calls, which are submitted while another task holds it.
 fn hold_service(service: &OnService) -> Result<Arc<Gate>, CallError> {
     let (first, second) = (Gate::new(), Gate::new());
     service.hold(first.clone()).submit().detach();
@@ -116,7 +121,7 @@ fn hold_service(service: &OnService) -> Result<Arc<Gate>, CallError> {
     Ok(second)
 }
 
-/// Every call that came before `end` is over by then, and its executor has let go of it.
+/// Waits for `end`. Each call before it is then over, and its executor has released it.
 fn await_end(end: Handle<Sums, ()>) -> Result<(), CallError> {
     while !end.is_finished() {
         thread::yield_now();
@@ -146,16 +151,16 @@ fn submit_to_pool(pool: &OnPool, n: u64) -> Handle<Sums, u64> {
     pool.mix(n).submit()
 }
 
-/// The same as `take_from_service`, and kept apart from it.
+/// Does the same as `take_from_service`. It is a function of its own, so that it is counted apart.
 #[inline(never)]
 fn take_from_pool(handle: Handle<Sums, u64>) -> Result<u64, CallError> {
     black_box(());
     handle.wait()
 }
 
-// ----- marks, of which each has its own number, so that none is taken for another
+// ----- marks: each has a number of its own, so that the compiler does not merge them
 
-/// From here on the executor's thread runs calls.
+/// From this mark on the executor's thread runs calls.
 #[inline(never)]
 fn end_of_hold() {
     black_box(1);
@@ -176,7 +181,7 @@ fn end_of_pool_calls() {
     black_box(4);
 }
 
-/// The caller's side is complete.
+/// At this mark the caller's side is complete.
 #[inline(never)]
 fn end_of_round() {
     black_box(5);
@@ -206,19 +211,19 @@ impl Sums {
         self.total
     }
 
-    /// Keeps the executor's thread until the gate is opened.
+    /// Holds the executor's thread until the gate is opened.
     pub(crate) fn hold(gate: Arc<Gate>) {
         gate.stand();
         end_of_hold();
     }
 
-    /// Comes after all calls of a round.
+    /// Runs after all calls of a round.
     pub(crate) fn end(mark: fn()) {
         mark();
     }
 }
 
-/// Where a task stands until somebody lets it go on.
+/// A gate that holds a task until another thread opens it.
 #[derive(Default)]
 pub(crate) struct Gate {
     held: AtomicBool,
@@ -230,9 +235,9 @@ impl Gate {
         Arc::default()
     }
 
-    /// Stands until it is open.
+    /// Waits until the gate is open.
     fn stand(&self) {
-        // ORDERING: Relaxed, nothing else is told by it; and so below.
+        // ORDERING: Relaxed. The flag publishes no other data. The same holds for the flags below.
         self.held.store(true, Ordering::Relaxed);
         while !self.open.load(Ordering::Relaxed) {
             thread::yield_now();
@@ -243,7 +248,7 @@ impl Gate {
         self.open.store(true, Ordering::Relaxed);
     }
 
-    /// Waits until a task stands here.
+    /// Waits until a task is held at the gate.
     fn await_held(&self) {
         while !self.held.load(Ordering::Relaxed) {
             thread::yield_now();

@@ -16,11 +16,11 @@ use std::{collections::VecDeque, hint::black_box};
 
 const ROOTS: u32 = 10_000_000;
 
-/// Of those who take long.
+/// The number of roots for the contenders that take long.
 const FEWER: u32 = 1_000_000;
 const FEWEST: u32 = 100_000;
 
-/// Handles held at once, as in the case of the roots.
+/// The handles that are held at once, the same number as in the case `roots`.
 const IN_FLIGHT: usize = 4_096;
 
 pub(crate) const BULK: Case = Case {
@@ -63,7 +63,7 @@ fn roots(lap: &Lap, count: u32, run: fn(u32)) -> Sample {
     meter.rate(count.into())
 }
 
-/// The same over all of a `Vec`.
+/// Warms up, then measures a run over all of a `Vec`.
 fn over_vec<P>(lap: &Lap, run: impl Fn(&P, Vec<f64>) -> Vec<f64>, pool: &P) -> Sample {
     let values = || (0..ROOTS).map(f64::from).collect();
     drop(run(pool, values()));
@@ -112,7 +112,8 @@ fn unordered(count: u32) {
     assert!((sum - exact).abs() <= exact * 1e-9, "{sum} is not {exact}");
 }
 
-/// Squares it. Two roundings make a relative error of at most one and a half times the machine's epsilon.
+/// Squares the root. Two roundings make a relative error of at most one and a half times the
+/// machine's epsilon.
 fn check(n: u32, root: f64) {
     let exact = f64::from(n);
     let root = black_box(root);

@@ -1,4 +1,4 @@
-//! compile: what a hello-world costs to build, clean, with us and with others.
+//! compile: the cost of a clean build of a hello-world, for nanolith and for other crates.
 
 use crate::{
     case::{Case, Contender, Unit},
@@ -7,14 +7,14 @@ use crate::{
     project::Project,
 };
 
-/// A program, and what it needs.
+/// A program and its dependencies.
 struct Hello {
     name: &'static str,
     dependencies: &'static str,
     program: &'static str,
 }
 
-/// What is asked about it.
+/// A figure that is measured for each program.
 trait Question {
     fn answer(project: &Project) -> Result<f64, String>;
 }
@@ -84,7 +84,7 @@ fn ask<Q: Question>(hello: &Hello) -> Result<Sample, String> {
     Ok(Sample { figure: Q::answer(&project)?, ..Sample::default() })
 }
 
-/// What async programs need besides.
+/// The additional dependencies of async programs.
 macro_rules! with_tokio {
     ($dependencies:literal) => {
         concat!($dependencies, "\ntokio = { version = \"1\", features = [\"macros\", \"rt-multi-thread\"] }")

@@ -1,4 +1,4 @@
-//! Contention: one, four and sixteen callers at once, with four workers a core.
+//! Contention: one, four and sixteen callers at once, with four workers on each core.
 
 use crate::{
     case::{Case, Contender, Unit},
@@ -15,7 +15,7 @@ use crate::{
     work::Tiny,
 };
 
-/// Tasks or calls of a run, at least, over all callers.
+/// The least number of tasks or calls in a run, over all callers.
 const TASKS: u64 = 200_000;
 
 pub(crate) const T1_CROWD: Case = Case {
@@ -52,7 +52,7 @@ pub(crate) const S2_CROWD: Case = Case {
     ..T1_CROWD
 };
 
-/// The worst is at most a quarter below the best.
+/// The worst figure is at most a quarter below the best.
 const STEADY: &[Goal] = &[Goal { ours: OURS, ..Goal::ratio(OURS, Bound::AtLeast(0.75)) }];
 const OURS: &[&str] = &["nanolith x1", "nanolith x4", "nanolith x16"];
 

@@ -1,4 +1,4 @@
-//! macro: what `#[define]` costs the compiler, with two hundred tasks in one block.
+//! macro: the compile time of `#[define]`, with two hundred tasks in one block.
 
 use crate::{
     case::{Case, Contender, Unit},
@@ -45,13 +45,14 @@ fn millis_a_task(attribute: &str) -> Result<Sample, String> {
     Ok(Sample { figure: (many - one) * 1e3 / f64::from(TASKS - 1), ..Sample::default() })
 }
 
-/// In seconds.
+/// Returns the time of a check, in seconds.
 fn check(name: &str, attribute: &str, tasks: u32) -> Result<f64, String> {
     let project = Project::new(name, "nanolith = { path = \"WORKSPACE\" }", &program(attribute, tasks))?;
     Ok(project.check()?.as_secs_f64())
 }
 
-/// Functions of two arguments and a documentation of one line, as people write them.
+/// Returns a program of functions with two arguments and one line of documentation, like typical
+/// code.
 fn program(attribute: &str, tasks: u32) -> String {
     let mut text = format!(
         "#![allow(unused_imports)]\nuse nanolith::prelude::*;\n\npub struct Set;\n\n{attribute}\nimpl Set {{\n"

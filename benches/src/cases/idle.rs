@@ -1,4 +1,4 @@
-//! idle: what threads at rest cost, some time after their last work.
+//! idle: the cost of idle threads, some time after their last work.
 
 use crate::{
     case::{Case, Contender, Unit},
@@ -19,10 +19,10 @@ use std::{
 
 const SERVICES: usize = 10;
 
-/// Calls of each before the rest.
+/// The calls of each contender before it is idle.
 const CALLS: u64 = 1_000;
 
-/// For spinning to end.
+/// The time for spinning to end.
 const SETTLING: Duration = Duration::from_millis(100);
 const REST: Duration = Duration::from_secs(2);
 
@@ -49,7 +49,7 @@ fn rest<P: Peer, S: Service>(_: &Lap) -> Sample {
     Sample { figure, ..Sample::default() }
 }
 
-/// CPU time of the whole process, in percent of a core.
+/// Returns the CPU time of the whole process, in percent of a core.
 fn cpu_at_rest() -> f64 {
     thread::sleep(SETTLING);
     let (cpu, began) = (cpu_time(), Instant::now());

@@ -1,4 +1,4 @@
-//! Launch: a service from its launch to its end, one call in between.
+//! Launch: a service from its launch to its end, with one call in between.
 
 use crate::{
     case::{Case, Contender, Unit},
@@ -14,7 +14,7 @@ use std::{thread, time::Instant};
 
 const BOUND: usize = 1_024;
 
-/// Launches of a run, at least.
+/// The least number of launches in a run.
 const LAUNCHES: u64 = 500;
 
 pub(crate) const LAUNCH: Case = Case {
@@ -43,7 +43,7 @@ fn lives(lap: &Lap, live: fn(u64)) -> Sample {
     meter.latency(times)
 }
 
-/// A thread that does what one call does.
+/// Starts a thread that does the work of one call, and joins it.
 fn spawn_and_join(n: u64) {
     let sum = thread::spawn(move || stamped(mix(n))).join().expect("it ends");
     check(n, sum);

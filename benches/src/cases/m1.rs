@@ -1,4 +1,4 @@
-//! M1: one sender, four receivers, each of which gets every message.
+//! M1: one sender and four receivers. Each receiver gets each message.
 
 use crate::{
     case::{Case, Contender, Unit},
@@ -16,10 +16,10 @@ use tokio::{sync::broadcast, task};
 
 const RECEIVERS: usize = 4;
 
-/// Messages that a queue holds.
+/// The messages that a queue holds.
 const BOUND: usize = 1_024;
 
-/// Messages of a run, at least.
+/// The least number of messages in a run.
 const MESSAGES: u64 = 50_000;
 
 pub(crate) const M1: Case = Case {
@@ -43,7 +43,7 @@ pub(crate) const M1: Case = Case {
     only_named: false,
 };
 
-/// How many messages were sent, and what each receiver made of them.
+/// The number of messages sent, and the sum that each receiver computed.
 struct Sent {
     count: u64,
     totals: Vec<u64>,
@@ -59,7 +59,7 @@ impl Sent {
     }
 }
 
-/// Sends some to warm up, then measures.
+/// Sends some messages to warm up, then measures.
 fn deliveries(lap: &Lap, send: fn(Pace) -> Sent) -> Sample {
     send(Pace::exactly(WARM_UP)).check();
     let pace = lap.tasks(MESSAGES);
@@ -70,7 +70,7 @@ fn deliveries(lap: &Lap, send: fn(Pace) -> Sent) -> Sample {
     sample
 }
 
-/// What a receiver has heard.
+/// The messages that a receiver got, as a count and a sum.
 #[derive(Default)]
 struct Ear {
     sum: Sum,
@@ -85,7 +85,8 @@ impl Ear {
     }
 }
 
-/// Gives each receiver a thread, and sends from this one. `send` ends what it sends through, and gives the count.
+/// Gives each receiver a thread, and sends from the current thread. `send` ends the channel it
+/// sends through, and returns the count.
 fn on_threads<R: Send>(
     receivers: impl IntoIterator<Item = R>,
     hear: impl Fn(R, &mut Ear) + Sync,
@@ -114,7 +115,8 @@ fn on_bus(mut pace: Pace) -> Sent {
     })
 }
 
-/// tokio's broadcast forgets what is too old: its sender looks, twice a lap, that nobody is too far behind.
+/// tokio's broadcast drops the oldest messages. So its sender checks twice a lap that no receiver
+/// is too far behind.
 fn has_room(sender: &broadcast::Sender<u64>, n: u64) -> bool {
     n & (BOUND as u64 / 2 - 1) != 0 || sender.len() <= BOUND / 2
 }
@@ -218,7 +220,7 @@ fn on_crossbeam(mut pace: Pace) -> Sent {
     })
 }
 
-/// Under the default policy: a sender waits for who has 1,024 messages ahead.
+/// Runs with the default policy: a sender waits for a receiver that is 1,024 messages behind.
 fn on_nanolith(mut pace: Pace) -> Sent {
     let messenger = Messenger::<u64>::builder().slow_receiver(SlowReceiver::Wait(BOUND)).build().expect("it is sound");
     let receivers: Vec<_> = (0..RECEIVERS).map(|_| messenger.join().subscribe()).collect();

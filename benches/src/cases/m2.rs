@@ -1,4 +1,5 @@
-//! M2: chunks of 64 KiB from one thread to another, without a copy; and the same where the receiver reads every byte.
+//! M2: chunks of 64 KiB from one thread to another, without a copy; then the same with a receiver
+//! that reads each byte.
 
 use crate::{
     case::{Case, Contender, Unit},
@@ -12,12 +13,12 @@ use bytes::Bytes;
 use nanolith::stream::{self, Credits};
 use std::{hint::black_box, iter, sync::mpsc, thread};
 
-/// Chunks that a link holds.
+/// The chunks that a link holds.
 const BOUND: usize = 16;
 
 const CHUNK: usize = 64 * 1_024;
 
-/// Chunks that are sent round and round.
+/// The chunks that are sent again and again.
 const STOCK: u8 = 32;
 
 pub(crate) const M2: Case = Case {
@@ -53,10 +54,10 @@ pub(crate) const M2_TOUCHED: Case = Case {
     ..M2
 };
 
-/// What the receiver does with a chunk.
+/// The receiver's use of a chunk.
 struct Use {
     check: fn(u64, &Bytes),
-    /// Chunks of a run, at least.
+    /// The least number of chunks in a run.
     least: u64,
 }
 
@@ -72,7 +73,7 @@ fn check_every_byte(n: u64, chunk: &Bytes) {
     assert_eq!(sum, u64::from(filling(n)) * CHUNK as u64);
 }
 
-/// What every byte of a chunk is.
+/// Returns the value of each byte of a chunk.
 fn filling(n: u64) -> u8 {
     (n % u64::from(STOCK)) as u8
 }
@@ -86,7 +87,7 @@ fn chunks(lap: &Lap, usage: &Use, link: fn(Flow) -> u64) -> Sample {
     meter.rate(link(measured))
 }
 
-/// Chunks to be sent.
+/// The chunks to be sent.
 struct Flow {
     pace: Pace,
     stock: Vec<Bytes>,
@@ -94,7 +95,8 @@ struct Flow {
 }
 
 impl Flow {
-    /// Sends all of them from here to another thread, which ends once `send` is dropped. Gives how many.
+    /// Sends all chunks from the current thread to another thread, which ends after `send` is
+    /// dropped. Returns their number.
     fn run(mut self, mut send: impl FnMut(Bytes), receive: impl FnMut() -> Option<Bytes> + Send) -> u64 {
         thread::scope(|scope| {
             let receiver = scope.spawn(move || {
@@ -149,7 +151,7 @@ fn on_ring(flow: Flow) -> u64 {
     flow.run(send, move || {
         let mut chunk = None;
         until_soon(|| {
-            // What was pushed before the producer went is seen by the look after it.
+            // A chunk pushed before the producer was dropped is seen by the pop after this check.
             let abandoned = consumer.is_abandoned();
             chunk = consumer.pop().ok();
             chunk.is_some() || abandoned

@@ -1,4 +1,4 @@
-//! The cases in the order of a full comparison.
+//! The benchmark cases, in the order of a full comparison.
 
 mod bulk;
 mod compile;
@@ -20,7 +20,7 @@ mod t3;
 
 use crate::case::Case;
 
-/// Every case.
+/// All cases.
 pub(crate) const CASES: &[Case] = &[
     t1::T1,
     t1::T1_1US,
@@ -54,7 +54,7 @@ pub(crate) const CASES: &[Case] = &[
     expansion::MACRO_TASK,
 ];
 
-/// The case of this name, in whatever case it is written.
+/// Returns the case of this name, in upper or lower case.
 pub(crate) fn named(name: &str) -> Option<&'static Case> {
     CASES.iter().find(|case| case.name.eq_ignore_ascii_case(name))
 }

@@ -1,4 +1,5 @@
-//! P1: a pipeline of three unequal stages, each on a thread or a task of its own, over bounded links.
+//! P1: a pipeline of three unequal stages over bounded links. Each stage has a thread or a task of
+//! its own.
 
 use crate::{
     case::{Case, Contender, Unit},
@@ -14,13 +15,13 @@ use rayon::prelude::*;
 use std::{hint::black_box, thread};
 use tokio::{sync::mpsc, task};
 
-/// Items that a link holds.
+/// The items that a link holds.
 const BOUND: usize = 1_024;
 
-/// Items of a run, at least.
+/// The least number of items in a run.
 const ITEMS: u64 = 50_000;
 
-/// Items that go over a link at once, where they are batched.
+/// The items that go over a link at once if the contender batches them.
 const BATCH: usize = 32;
 
 pub(crate) const P1: Case = Case {
@@ -48,7 +49,7 @@ fn items(lap: &Lap, run: fn(Pace) -> u64) -> Sample {
     meter.rate(run(pace))
 }
 
-/// Computes for so many sixteenths of a microsecond.
+/// Computes for this number of sixteenths of a microsecond.
 fn stage(value: u64, sixteenths: u64) -> u64 {
     black_box(grind(value, sixteenths * turns_a_microsecond() / 16));
     mix(value)
@@ -70,12 +71,13 @@ fn check(n: u64, value: u64) {
     assert_eq!(value, mix(mix(mix(n))), "item {n}");
 }
 
-/// The last stage: gives how many items came.
+/// Runs the last stage: returns the number of items that came.
 fn finish(values: impl IntoIterator<Item = u64>) -> u64 {
     (0..).zip(values).map(|(n, value)| check(n, third(value))).count() as u64
 }
 
-/// The three stages over links whose ends are given: each stage drops its sending end when it is over.
+/// Runs the three stages over the given ends of links. Each stage drops its sending end when it
+/// ends.
 fn on_threads<S: Send, R: IntoIterator<Item = u64> + Send>(
     links: [(S, R); 2],
     send: impl Fn(&S, u64) + Sync,
@@ -102,7 +104,8 @@ fn on_crossbeam(pace: Pace) -> u64 {
     on_threads(links, |sender, value| sender.send(value).expect("it listens"), pace)
 }
 
-/// As a hand would write it: whole vectors go over the links, and every stage works through one at a time.
+/// Runs the batched pipeline that a person would write: whole vectors go over the links, and each
+/// stage works through one vector at a time.
 fn in_batches(mut pace: Pace) -> u64 {
     let (to_second, in_second) = crossbeam_channel::bounded::<Vec<u64>>(BOUND / BATCH);
     let (to_third, in_third) = crossbeam_channel::bounded::<Vec<u64>>(BOUND / BATCH);
@@ -151,7 +154,8 @@ fn on_tokio(pace: Pace) -> u64 {
     runtime.block_on(async { task::spawn(last).await.expect("it ends") })
 }
 
-/// Each stage a function on the pool, batches found by measuring; the slowest may run twice at once, and keeps its order.
+/// Runs each stage as a function on the pool, with measured batch sizes. The slowest stage may run
+/// twice at once and keeps its order.
 fn on_nanolith(pace: Pace) -> u64 {
     let pool = Pool::builder().concurrency(Concurrency::Exact(cores())).build().expect("the system gives threads");
     let stages = Pipeline::from_iter(pace)
@@ -172,7 +176,7 @@ fn on_nanolith(pace: Pace) -> u64 {
     count
 }
 
-/// No links at all: all stages of an item at once, on whatever thread is free.
+/// Runs without links: all stages of an item at once, on any free thread.
 fn fused(lap: &Lap) -> Sample {
     turns_a_microsecond();
     let pool = rayon_pool(cores());

@@ -1,4 +1,4 @@
-//! roots: square roots, each a task of its own, beside the same on Node's threads.
+//! roots: square roots, each a task of its own, beside the same tasks on Node's threads.
 
 use crate::{
     case::{Case, Contender, Unit},
@@ -14,7 +14,7 @@ use std::{collections::VecDeque, hint::black_box};
 
 const ROOTS: u64 = 1_000_000;
 
-/// Handles held at once.
+/// The handles that are held at once.
 const IN_FLIGHT: usize = 4_096;
 
 pub(crate) const ROOTS_CASE: Case = Case {
@@ -54,7 +54,8 @@ fn roots(pace: Pace) {
     window.into_iter().for_each(settle);
 }
 
-/// Squares it. Two roundings make a relative error of at most one and a half times the machine's epsilon.
+/// Squares the root. Two roundings make a relative error of at most one and a half times the
+/// machine's epsilon.
 fn check(n: u64, (root, thread): (f64, u64)) {
     let exact = n as f64;
     let root = black_box(root);

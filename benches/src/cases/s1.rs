@@ -1,4 +1,5 @@
-//! S1: call a service that has a state on a thread of its own, and wait, one call at a time.
+//! S1: one call at a time to a service that has a state and a thread of its own. The caller waits
+//! for each.
 
 use crate::{
     case::{Case, Contender, Unit},
@@ -20,7 +21,7 @@ use crate::{
     },
 };
 
-/// Calls that its queue holds, though one is in flight at a time.
+/// The calls that the queue holds, though only one is in flight at a time.
 const BOUND: usize = 1_024;
 
 pub(crate) const S1: Case = Case {

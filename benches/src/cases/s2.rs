@@ -1,4 +1,4 @@
-//! S2: calls to a service that has a state, many in flight, from one caller and from four.
+//! S2: calls to a service with a state, many in flight, from one caller and from four.
 
 use crate::{
     case::{Case, Contender, Unit},
@@ -18,10 +18,10 @@ use crate::{
     },
 };
 
-/// Calls in flight, over all callers.
+/// The calls in flight, over all callers.
 const IN_FLIGHT: usize = 1_024;
 
-/// Calls of a run, at least.
+/// The least number of calls in a run.
 const CALLS: u64 = 200_000;
 
 pub(crate) const S2: Case = Case {

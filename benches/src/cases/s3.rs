@@ -1,4 +1,4 @@
-//! S3: messages to a service without an answer, then one with one.
+//! S3: messages to a service without an answer, and a last one with an answer.
 
 use crate::{
     case::{Case, Contender, Unit},
@@ -22,13 +22,14 @@ use crate::{
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::thread;
 
-/// Messages that a queue holds. ractor's has no bound, and actix's `do_send` does not heed its.
+/// The messages that a queue holds. ractor's queue has no bound, and actix's `do_send` ignores its
+/// bound.
 const BOUND: usize = 65_536;
 
-/// Messages of a run, at least.
+/// The least number of messages in a run.
 const MESSAGES: u64 = 200_000;
 
-/// Messages that are handed over at once where they are batched.
+/// The messages that are handed over at once if the contender batches them.
 const BATCH: usize = 256;
 
 pub(crate) const S3: Case = Case {
@@ -66,7 +67,7 @@ fn tells_async<P: AsyncTell>(lap: &Lap) -> Sample {
 type Push = fn(&mut Producer<u64>, &mut Pace);
 type Pop = fn(&mut Consumer<u64>, &mut Sum);
 
-/// A ring to a thread that ends with its producer: its end is the answer.
+/// Runs a ring to a thread that ends after its producer. The end of the thread is the answer.
 fn ring(lap: &Lap, push: Push, pop: Pop) -> Sample {
     let (mut producer, mut consumer) = RingBuffer::new(BOUND);
     let service = thread::spawn(move || {
@@ -129,7 +130,7 @@ fn pop_batches(consumer: &mut Consumer<u64>, sum: &mut Sum) {
     }
 }
 
-/// Nothing is there, and nothing will come.
+/// Whether the ring is empty and its producer is gone.
 fn is_over(consumer: &Consumer<u64>) -> bool {
     consumer.is_abandoned() && consumer.is_empty()
 }

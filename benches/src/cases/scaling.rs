@@ -1,4 +1,5 @@
-//! Scaling: tasks of about a microsecond from four threads, by the number of workers, where there are cores enough to see it.
+//! Scaling: tasks of about a microsecond from four threads, by the number of workers, on machines
+//! with enough cores.
 
 use crate::{
     case::{Case, Contender, Unit},
@@ -8,7 +9,7 @@ use crate::{
     work::{Micros, turns_a_microsecond},
 };
 
-/// Below this there is little to see.
+/// The least number of cores for this case. With fewer cores there is little to see.
 const LEAST_CORES: usize = 8;
 
 const TASKS: u64 = 100_000;

@@ -1,4 +1,4 @@
-//! T1: tasks submitted one by one, many in flight, every result taken by its handle.
+//! T1: tasks submitted one by one, many in flight. A handle returns each result.
 
 use crate::{
     case::{Case, Contender, Unit},
@@ -17,10 +17,10 @@ use crate::{
 };
 use rayon::prelude::*;
 
-/// Handles held at once.
+/// The handles that are held at once.
 const IN_FLIGHT: usize = 4_096;
 
-/// Tasks of a run, at least.
+/// The least number of tasks in a run.
 const TASKS: u64 = 200_000;
 
 pub(crate) const T1: Case = Case {
@@ -44,7 +44,7 @@ pub(crate) const T1: Case = Case {
             &["rayon + oneshot", "threadpool", "rusty_pool", "tokio spawn", "smol", "tokio spawn_blocking"],
             Bound::AtLeast(4.0),
         ),
-        // What the window and the pool take is spread over all tasks.
+        // The allocations of the window and the pool are spread over all tasks.
         Goal::absolute(Figure::Allocations, Bound::AtMost(1.01)),
     ],
     only_named: false,
@@ -122,7 +122,7 @@ fn tiny_within<P: Within>(lap: &Lap) -> Sample {
     drive_async::rate_within::<P>(lap, Start::bound(IN_FLIGHT), TASKS)
 }
 
-/// Fewer of tasks that take longer.
+/// Returns the number of tasks: fewer if they take longer.
 const fn tasks_of(micros: u64) -> u64 {
     TASKS / 2 / micros
 }
@@ -137,7 +137,7 @@ fn body_async<const MICROS: u64, P: AsyncPeer>(lap: &Lap) -> Sample {
     drive_async::rate::<P>(lap, Start::bound(IN_FLIGHT), tasks_of(MICROS))
 }
 
-/// All items at once, as rayon likes them best.
+/// Runs all items at once, which suits rayon best.
 fn par_iter<const MICROS: u64>(lap: &Lap) -> Sample {
     turns_a_microsecond();
     let pool = rayon_pool(cores());

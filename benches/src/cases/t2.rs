@@ -37,10 +37,10 @@ pub(crate) const T2: Case = Case {
     only_named: false,
 };
 
-/// How long nothing happens between two calls.
+/// The idle time between two calls.
 const GAP: Duration = Duration::from_millis(1);
 
-/// Calls with a gap.
+/// The number of calls with a gap.
 const CALLS: u64 = 200;
 
 pub(crate) const T2_GAP: Case = Case {

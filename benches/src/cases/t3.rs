@@ -1,5 +1,5 @@
-//! T3: a task submits a thousand children to its own pool and waits for all of them. The one case whose tasks may run on the
-//! thread that waits for them.
+//! T3: a task submits a thousand children to its own pool and waits for all of them. It is the one
+//! case whose tasks may run on the thread that waits for them.
 
 use crate::{
     case::{Case, Contender, Unit},
@@ -11,10 +11,10 @@ use crate::{
 use futures_util::future::join_all;
 use std::{future::Future, sync::mpsc};
 
-/// Of each parent.
+/// The children of each parent.
 const CHILDREN: u64 = 1_000;
 
-/// Parents before the measured section, and in it at least.
+/// The parents before the measured section, and the least number in it.
 const WARM_UP: u64 = 10;
 const PARENTS: u64 = 100;
 
@@ -38,7 +38,7 @@ pub(crate) const T3: Case = Case {
     only_named: false,
 };
 
-/// Measures families, each of which a parent has on the pool.
+/// Measures families. The parent of each runs on the pool.
 fn families(lap: &Lap, mut family: impl FnMut()) -> Sample {
     (0..WARM_UP).for_each(|_| family());
     let pace = lap.rounds(PARENTS);
@@ -83,7 +83,7 @@ fn rayon_join(lap: &Lap) -> Sample {
     })
 }
 
-/// Each half on a thread of its own, if one is free.
+/// Runs each half on a thread of its own, if one is free.
 fn join_tree(first: u64, results: &mut [u64]) {
     match results {
         [] => {}
@@ -115,7 +115,7 @@ async fn await_all() {
     check_all(join_all(spawned()).await.into_iter().map(|result| result.expect("it runs")));
 }
 
-/// The parent keeps one thread to itself.
+/// Returns at least two workers, since the parent occupies one thread.
 fn two_or_more() -> usize {
     cores().max(2)
 }
@@ -146,7 +146,7 @@ fn on_threadpool(lap: &Lap) -> Sample {
     sample
 }
 
-/// Children come in whatever order, each with its number.
+/// Collects the children in any order, each with its number.
 fn threadpool_parent(pool: &threadpool::ThreadPool) -> Vec<u64> {
     let (tell, told) = mpsc::channel();
     for n in 0..CHILDREN {

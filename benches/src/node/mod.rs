@@ -1,6 +1,6 @@
-//! The same tasks on Node's threads, where Node is there and was asked for.
+//! Runs the same tasks on Node's threads, if Node is installed and `--node` is given.
 //!
-//! Each run is a process of its own, which says itself what it cost.
+//! Each run is a process of its own, which prints its own costs.
 
 use crate::{
     measure::{Lap, Sample},
@@ -12,16 +12,17 @@ use std::{
     process::{Command, Output},
 };
 
-/// Tasks through a pool of Piscina.
+/// A script that runs tasks through a pool of Piscina.
 pub(crate) const PISCINA: &str = include_str!("piscina.mjs");
 
-/// Tasks through worker threads as such.
+/// A script that runs tasks through plain worker threads.
 pub(crate) const WORKER_THREADS: &str = include_str!("worker_threads.mjs");
 
-/// What the workers run.
+/// The script that the workers run.
 const WORKER: &str = include_str!("worker.mjs");
 
-/// Runs a script, which prints tasks a millisecond, nanoseconds of CPU time a task, and MiB at most.
+/// Runs a script. It prints tasks for each millisecond, nanoseconds of CPU time for each task, and
+/// the peak memory in MiB.
 pub(crate) fn sample(lap: &Lap, script: &str) -> Result<Sample, String> {
     if !lap.node {
         return Err("only with --node".into());
@@ -32,7 +33,7 @@ pub(crate) fn sample(lap: &Lap, script: &str) -> Result<Sample, String> {
     parse(&output).ok_or_else(|| format!("`{}` is not three figures", output.trim()))
 }
 
-/// A folder with Piscina installed.
+/// Returns a folder with Piscina installed.
 fn package() -> Result<PathBuf, String> {
     let folder = env::temp_dir().join("nanolith-bench-node");
     if !folder.join("node_modules/piscina").is_dir() {
@@ -49,7 +50,7 @@ fn install(folder: &Path) -> Result<(), String> {
     said("npm", &mut npm).map(drop)
 }
 
-/// What a program printed.
+/// Returns the output of a program.
 fn said(name: &str, command: &mut Command) -> Result<String, String> {
     let output: io::Result<Output> = command.output();
     let output = output.map_err(|_| format!("{name} is not there"))?;

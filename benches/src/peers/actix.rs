@@ -55,7 +55,7 @@ impl Handler<Total> for Adder {
     }
 }
 
-/// An actor on an arbiter, and the system that it needs, which runs on a thread beside it.
+/// An actor on an arbiter. Its system runs on another thread.
 pub(crate) struct Actix {
     actor: Addr<Adder>,
     arbiter: Arbiter,
@@ -63,7 +63,7 @@ pub(crate) struct Actix {
     thread: JoinHandle<()>,
 }
 
-/// Runs a system until it is stopped; tells of it and of an arbiter.
+/// Runs a system until it is stopped. Sends the system and an arbiter to the caller.
 fn run_system(tell: &mpsc::Sender<(System, Arbiter)>) {
     let runner = System::new();
     let arbiter = runner.block_on(async { Arbiter::new() });

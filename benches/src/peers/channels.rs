@@ -1,4 +1,5 @@
-//! Services by hand: a thread that takes messages from a bounded channel, and a oneshot channel for each answer.
+//! Hand-written services: a thread that takes messages from a bounded channel, and a oneshot
+//! channel for each answer.
 
 use super::{Peer, Service, Start, Tell};
 use crate::work::{Sum, caught};
@@ -7,7 +8,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// What the thread is sent.
+/// A message to the thread.
 pub(crate) enum Message {
     Add(u64, oneshot::Sender<u64>),
     Note(u64),
@@ -16,12 +17,12 @@ pub(crate) enum Message {
 
 /// The sending end of a channel.
 pub(crate) trait Line: Sized + Sync {
-    /// The receiving end.
+    /// The receiving end of the channel.
     type Messages: IntoIterator<Item = Message> + Send + 'static;
 
     fn bounded(bound: usize) -> (Self, Self::Messages);
 
-    /// Waits for room.
+    /// Sends a message. Waits while the channel is full.
     fn push(&self, message: Message);
 }
 
@@ -71,7 +72,7 @@ pub(crate) struct Channel<L> {
     thread: JoinHandle<()>,
 }
 
-/// What a message asks for.
+/// Handles the messages.
 fn serve(messages: impl IntoIterator<Item = Message>) {
     let mut sum = Sum::default();
     for message in messages {

@@ -1,4 +1,5 @@
-//! A service by hand for one caller, which meet at two slots: the question's and the answer's.
+//! A hand-written service for one caller. It has two slots: one for the question, one for the
+//! answer.
 
 use super::{Peer, STOP, Service, Start, TOTAL, slot::Slot};
 use crate::work::{Sum, caught};
@@ -8,14 +9,14 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// Where caller and service meet.
+/// The two slots of a caller and its service.
 #[derive(Default)]
 struct Desk<S> {
     question: CachePadded<S>,
     answer: CachePadded<S>,
 }
 
-/// A service by hand for one caller: a thread, and one slot each way.
+/// A hand-written service for one caller: a thread, and one slot in each direction.
 pub(crate) struct SlotService<S> {
     desk: Arc<Desk<S>>,
     thread: JoinHandle<()>,

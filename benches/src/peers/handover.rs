@@ -1,4 +1,4 @@
-//! A limit: one number handed to another core and its answer back, by spinning alone.
+//! A limit: hands one number to another core and takes its answer, by spinning alone.
 
 use super::{Peer, STOP, Service, Start, TOTAL, spin::until};
 use crate::work::{Body, Sum, Tiny, caught};
@@ -11,7 +11,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// A number, and whose turn it is: the caller's when even, the server's when odd.
+/// A number, and the side that may act: the caller if `turn` is even, the server if it is odd.
 #[derive(Default)]
 struct Line {
     turn: AtomicU64,
@@ -32,21 +32,21 @@ impl Line {
     }
 }
 
-/// The lines that questions and answers go over: one and the same, or one each.
+/// The lines for questions and answers: one line for both, or one for each.
 #[derive(Default)]
 struct Lines {
     lines: [CachePadded<Line>; 2],
     turn: AtomicU64,
 }
 
-/// A thread that answers one caller over so many cache lines, one or two.
+/// A thread that answers one caller over one or two cache lines.
 pub(crate) struct Handover<const LINES: usize> {
     shared: Arc<Lines>,
     thread: JoinHandle<()>,
 }
 
 impl<const LINES: usize> Handover<LINES> {
-    /// Answers every question but the last.
+    /// Answers each question but the last.
     fn serve(shared: &Lines, mut answer: impl FnMut(u64) -> u64) {
         let mut turn = 1;
         loop {
@@ -69,7 +69,7 @@ impl<const LINES: usize> Handover<LINES> {
     }
 
     fn submit(&self, n: u64) {
-        // Only the one caller writes it.
+        // Only the caller writes it.
         let turn = self.shared.turn.load(Ordering::Relaxed);
         self.shared.turn.store(turn + 2, Ordering::Relaxed);
         self.shared.lines[0].pass(turn + 1, n);
@@ -85,7 +85,7 @@ impl<const LINES: usize> Handover<LINES> {
     }
 }
 
-/// Two lines: the question's and the answer's.
+/// Two lines: the first is for the question, the second for the answer.
 pub(crate) struct TwoLines(Handover<2>);
 
 impl Peer for TwoLines {

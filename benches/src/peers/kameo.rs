@@ -1,4 +1,4 @@
-//! kameo's actors: a task of a runtime, or a thread of their own.
+//! kameo's actors, each a task of a runtime or a thread of its own.
 
 use super::{AsyncPeer, AsyncService, AsyncTell, Peer, Service, Start, Within, runtime};
 use crate::work::Sum;
@@ -49,7 +49,7 @@ impl Message<Total> for Sum {
     }
 }
 
-/// An actor, and the runtime that it lives in; on a thread of its own if it is `THREADED`.
+/// An actor and the runtime that it lives in. If it is `THREADED`, it has a thread of its own.
 pub(crate) struct Kameo<const THREADED: bool> {
     actor: ActorRef<Sum>,
     runtime: Runtime,
@@ -119,7 +119,7 @@ impl<const THREADED: bool> Within for Kameo<THREADED> {
 pub(crate) struct BlockingKameo(Kameo<false>);
 
 impl Peer for BlockingKameo {
-    /// The answer: kameo's own handle would borrow the actor.
+    /// The answer. kameo's own handle would borrow the actor.
     type Handle = u64;
 
     fn start(start: &Start) -> Self {

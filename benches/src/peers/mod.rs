@@ -1,4 +1,4 @@
-//! What the cases compare: pools, runtimes, actors and what a hand would write, all behind two small traits.
+//! The contenders: pools, runtimes, actors and hand-written code, behind a few small traits.
 
 pub(crate) mod channels;
 pub(crate) mod nanolith;
@@ -22,41 +22,42 @@ pub(crate) mod spin;
 use std::{future::Future, num::NonZero, thread};
 use tokio::runtime::{Builder, Runtime};
 
-/// What asks a service by hand for its total, and what ends its thread: no call has such a number.
+/// The numbers that ask a hand-written service for its total, and that end its thread. No call has
+/// such a number.
 const TOTAL: u64 = u64::MAX - 1;
 const STOP: u64 = u64::MAX;
 
-/// What a peer is started for.
+/// The settings with which a peer starts.
 #[derive(Clone, Copy)]
 pub(crate) struct Start {
-    /// Threads, of peers that have several.
+    /// The number of threads, for peers that have several.
     pub(crate) workers: usize,
-    /// Calls in flight, over all callers.
+    /// The calls in flight, over all callers.
     pub(crate) bound: usize,
-    /// Threads that call.
+    /// The number of threads that call.
     pub(crate) callers: usize,
 }
 
 impl Start {
-    /// For one caller, with a worker a core.
+    /// Returns the settings for one caller, with a worker on each core.
     pub(crate) fn bound(bound: usize) -> Self {
         Self { workers: cores(), bound, callers: 1 }
     }
 
-    /// Each caller's share of the calls in flight.
+    /// Returns each caller's share of the calls in flight.
     pub(crate) fn window(&self) -> usize {
         (self.bound / self.callers).max(1)
     }
 }
 
-/// Something that is called from plain threads: takes a number, and answers with a task's result.
+/// A peer that plain threads call: it takes a number, and answers with a task's result.
 pub(crate) trait Peer: Sync + Sized {
-    /// What stands for an answer to come.
+    /// The handle of a pending answer.
     type Handle;
 
     fn start(start: &Start) -> Self;
 
-    /// This thread is the caller of this number from now on.
+    /// Makes the current thread the caller of this number.
     fn enter(&self, _caller: usize) {}
 
     fn submit(&self, n: u64) -> Self::Handle;
@@ -64,28 +65,28 @@ pub(crate) trait Peer: Sync + Sized {
     /// Waits for the answer.
     fn take(&self, handle: Self::Handle) -> u64;
 
-    /// Submits one, and waits for it.
+    /// Submits a call, and waits for its answer.
     fn ask(&self, n: u64) -> u64 {
         self.take(self.submit(n))
     }
 
-    /// Ends its threads.
+    /// Ends the peer's threads.
     fn stop(self) {}
 }
 
-/// A peer that owns a [`Sum`](crate::work::Sum), to which every call adds.
+/// A peer that owns a [`Sum`](crate::work::Sum). Each call adds to the sum.
 pub(crate) trait Service: Peer {
     fn total(&self) -> u64;
 }
 
-/// A service that can be told something without an answer.
+/// A service that accepts messages without an answer.
 pub(crate) trait Tell: Service {
     fn note(&self, n: u64);
 }
 
-/// Something that is called from async code.
+/// A peer that async code calls.
 pub(crate) trait AsyncPeer: Sync + Sized {
-    /// What stands for an answer to come.
+    /// The handle of a pending answer.
     type Handle: Send;
 
     fn start(start: &Start) -> Self;
@@ -97,40 +98,40 @@ pub(crate) trait AsyncPeer: Sync + Sized {
 
     fn take(&self, handle: Self::Handle) -> impl Future<Output = u64> + Send;
 
-    /// Submits one, and waits for it.
+    /// Submits a call, and waits for its answer.
     fn ask(&self, n: u64) -> impl Future<Output = u64> + Send {
         async move { self.take(self.submit(n).await).await }
     }
 
-    /// Ends its threads.
+    /// Ends the peer's threads.
     fn stop(self) {}
 }
 
-/// As [`Service`], in async code.
+/// A [`Service`] for async code.
 pub(crate) trait AsyncService: AsyncPeer {
     fn total(&self) -> impl Future<Output = u64> + Send;
 }
 
-/// As [`Tell`], in async code.
+/// A [`Tell`] for async code.
 pub(crate) trait AsyncTell: AsyncService {
     fn note(&self, n: u64) -> impl Future<Output = ()> + Send;
 }
 
-/// A peer that is called from tasks of tokio's multi-thread runtime.
+/// A peer that tasks of tokio's multi-thread runtime call.
 pub(crate) trait Within: AsyncPeer + Send + 'static {
-    /// Whether it runs calls on other threads than the runtime's, where its callers are.
+    /// Whether calls run on threads other than those of the runtime that runs the callers.
     const APART: bool;
 
-    /// The runtime that its callers run on.
+    /// Returns the runtime that runs the callers.
     fn runtime(&self) -> &Runtime;
 }
 
-/// The threads that this process can run at once.
+/// Returns the number of threads that this process can run at once.
 pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// tokio's multi-thread runtime.
+/// Returns tokio's multi-thread runtime.
 pub(crate) fn runtime(workers: usize) -> Runtime {
     Builder::new_multi_thread().worker_threads(workers).enable_time().build().expect("the system gives threads")
 }

@@ -1,4 +1,4 @@
-//! nanolith, with its defaults.
+//! nanolith, with its default settings.
 
 use super::{
     AsyncPeer, AsyncService, Peer, Service, Start, Tell, Within,
@@ -32,7 +32,7 @@ impl<B: TaskBody> Peer for GlobalPool<B> {
     }
 }
 
-/// A pool of so many workers.
+/// A pool with its own number of workers.
 pub(crate) struct OwnPool<B> {
     pool: Pool,
     calls: Calls<Pool>,
@@ -60,7 +60,7 @@ impl<B: TaskBody> Peer for OwnPool<B> {
     }
 }
 
-/// The same, which measures how long its calls wait and run.
+/// The same pool, which measures how long its calls wait and run.
 pub(crate) struct MeasuredPool<B>(OwnPool<B>);
 
 impl<B: TaskBody> Peer for MeasuredPool<B> {

@@ -1,9 +1,9 @@
-//! The tasks of every case, as nanolith has them.
+//! The tasks of each case, as a set of nanolith tasks.
 
 use crate::work::{self, Body, Micros, Sum, Tiny};
 use ::nanolith::{TaskSet, prelude::*};
 
-/// The tasks of every case: free ones, and those of a service.
+/// The tasks of each case: tasks without a state, and those of a service.
 #[derive(Default)]
 pub(crate) struct Numbers {
     sum: Sum,
@@ -11,32 +11,32 @@ pub(crate) struct Numbers {
 
 #[define]
 impl Numbers {
-    /// The smallest task.
+    /// Runs the smallest task.
     pub(crate) fn mix(n: u64) -> u64 {
         Tiny::run(n)
     }
 
-    /// A task of about a microsecond.
+    /// Runs a task of about a microsecond.
     pub(crate) fn mix_1us(n: u64) -> u64 {
         Micros::<1>::run(n)
     }
 
-    /// A task of about ten microseconds.
+    /// Runs a task of about ten microseconds.
     pub(crate) fn mix_10us(n: u64) -> u64 {
         Micros::<10>::run(n)
     }
 
-    /// A square root, and the number of its thread.
+    /// Returns a square root, and the number of its thread.
     pub(crate) fn root(n: u64) -> (f64, u64) {
         ((n as f64).sqrt(), work::thread_number())
     }
 
-    /// A square root and nothing else.
+    /// Returns a square root.
     pub(crate) fn square_root(n: f64) -> f64 {
         n.sqrt()
     }
 
-    /// A task that waits for as many tasks of its own set.
+    /// Submits this number of tasks of its own set, and waits for them.
     pub(crate) fn family(children: u64) -> u64 {
         let numbers = Self::tasks();
         let jobs: Vec<_> = (0..children).map(|n| numbers.mix(n).submit()).collect();
@@ -46,7 +46,7 @@ impl Numbers {
         children
     }
 
-    /// Adds to the state, and answers as a task does.
+    /// Adds to the state, and returns a task's result.
     pub(crate) fn add(&mut self, n: u64) -> u64 {
         self.sum.add(n)
     }
@@ -56,7 +56,7 @@ impl Numbers {
         self.sum.note(n);
     }
 
-    /// All that was added.
+    /// Returns the sum of all that was added.
     pub(crate) fn total(&self) -> u64 {
         self.sum.total()
     }

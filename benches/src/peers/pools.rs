@@ -1,4 +1,5 @@
-//! Thread pools, called from plain threads: rayon, threadpool, rusty_pool, and worker threads behind a channel.
+//! Thread pools called from plain threads: rayon, threadpool, rusty_pool, and worker threads behind
+//! a channel.
 
 use super::{
     Peer, Start,
@@ -12,13 +13,13 @@ use std::{
     time::Duration,
 };
 
-/// `rayon::ThreadPool::spawn` and a oneshot channel a task.
+/// `rayon::ThreadPool::spawn`, with a oneshot channel for each task.
 pub(crate) struct Rayon<B> {
     pool: rayon::ThreadPool,
     body: PhantomData<fn() -> B>,
 }
 
-/// A rayon pool of so many threads.
+/// Returns a rayon pool of `workers` threads.
 pub(crate) fn rayon_pool(workers: usize) -> rayon::ThreadPool {
     rayon::ThreadPoolBuilder::new().num_threads(workers).build().expect("the system gives threads")
 }
@@ -41,14 +42,14 @@ impl<B: Body> Peer for Rayon<B> {
     }
 }
 
-/// Sends what a task gave, unless it panicked.
+/// Sends the result of a task, unless the task panicked.
 fn answer(send: oneshot::Sender<u64>, result: Option<u64>) {
     if let Some(result) = result {
         send.send(result).expect("it is awaited");
     }
 }
 
-/// `threadpool::ThreadPool::execute` and a oneshot channel a task.
+/// `threadpool::ThreadPool::execute`, with a oneshot channel for each task.
 pub(crate) struct ThreadPool<B> {
     pool: threadpool::ThreadPool,
     body: PhantomData<fn() -> B>,
@@ -76,13 +77,13 @@ impl<B: Body> Peer for ThreadPool<B> {
     }
 }
 
-/// `rusty_pool`, which catches panics and gives handles itself.
+/// `rusty_pool`, which catches panics and returns handles itself.
 pub(crate) struct RustyPool<B> {
     pool: rusty_pool::ThreadPool,
     body: PhantomData<fn() -> B>,
 }
 
-/// One whose threads stay.
+/// Returns a `rusty_pool` whose threads stay.
 pub(crate) fn rusty_pool(workers: usize) -> rusty_pool::ThreadPool {
     let pool = rusty_pool::ThreadPool::new(workers, workers, Duration::from_secs(60));
     pool.start_core_threads();
@@ -109,7 +110,7 @@ impl<B: Body> Peer for RustyPool<B> {
     }
 }
 
-/// A bounded crossbeam channel to worker threads, and a slot a task.
+/// A bounded crossbeam channel to worker threads, with a slot for each task.
 pub(crate) struct Crossbeam {
     send: crossbeam_channel::Sender<(u64, Arc<AtomicSlot>)>,
     workers: Vec<JoinHandle<()>>,

@@ -1,4 +1,4 @@
-//! ractor's actors, whose mailbox has no bound: the callers' windows are the only one.
+//! ractor's actors. Their mailbox has no bound, so only the callers' windows limit it.
 
 use super::{AsyncPeer, AsyncService, AsyncTell, Start, Within, runtime};
 use crate::work::Sum;

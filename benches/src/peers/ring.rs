@@ -1,5 +1,5 @@
-//! A limit: rings of slots, each of which takes a number to one worker thread and its answer back, by atomics alone. Every
-//! caller has a ring of its own.
+//! A limit: rings of slots. Each ring takes numbers to one worker thread and their answers back, by
+//! atomics alone. Each caller has a ring of its own.
 
 use super::{Peer, STOP, Service, Start, TOTAL, spin::until};
 use crate::work::{Body, Sum, Tiny, caught};
@@ -13,11 +13,12 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// Questions that are answered before the next ring is looked at.
+/// The questions that are answered before the worker turns to the next ring.
 const TURN: usize = 64;
 
-/// A place in a ring, of a cache line. Its phase of ticket `t` is `2t` while it is free for it, `2t + 1` while it holds
-/// the question, `2t + 2` while it holds the answer; taking that makes it free for the ticket one lap on.
+/// A cell of a ring, in a cache line of its own. For ticket `t` its phase is `2t` while it is free,
+/// `2t + 1` while it holds the question, and `2t + 2` while it holds the answer. Taking the answer
+/// frees the cell for the ticket one lap later.
 #[repr(align(64))]
 struct Place {
     phase: AtomicU64,
@@ -26,7 +27,8 @@ struct Place {
 
 impl Place {
     fn is_in(&self, phase: u64) -> bool {
-        // ORDERING: Acquire, pairs with the Release in `enter`: the value of the phase before is seen.
+        // ORDERING: Acquire, pairs with the Release in `enter`: the value of the previous phase is
+        // seen.
         self.phase.load(Ordering::Acquire) == phase
     }
 
@@ -41,7 +43,7 @@ impl Place {
     }
 }
 
-/// One caller's.
+/// The ring of one caller.
 struct Ring {
     places: Box<[Place]>,
     /// The caller's next ticket.
@@ -76,7 +78,7 @@ impl Ring {
         value
     }
 
-    /// What the worker does: answers what is there, up to a turn of it. Says whether it goes on.
+    /// Answers the pending questions, at most [`TURN`] of them. Returns whether the worker goes on.
     fn answer_some(&self, ticket: &mut u64, mut answer: impl FnMut(u64) -> u64) -> bool {
         for _ in 0..TURN {
             let place = self.place(*ticket);
@@ -95,11 +97,11 @@ impl Ring {
 }
 
 thread_local! {
-    /// Which caller this thread is.
+    /// The number of the caller that this thread is.
     static CALLER: Cell<usize> = const { Cell::new(0) };
 }
 
-/// A worker thread at the other side of all rings.
+/// The rings, and the worker thread at their other side.
 struct Rings {
     rings: Arc<[Ring]>,
     thread: JoinHandle<()>,
@@ -126,7 +128,7 @@ impl Rings {
     }
 }
 
-/// Goes from ring to ring until it is told to stop.
+/// Serves one ring after another until it receives the stop number.
 fn serve(rings: &[Ring], mut answer: impl FnMut(u64) -> u64) {
     let mut tickets = vec![0; rings.len()];
     let mut turns = rings.iter().enumerate().cycle();
@@ -141,7 +143,7 @@ fn serve(rings: &[Ring], mut answer: impl FnMut(u64) -> u64) {
     }
 }
 
-/// Rings to a worker that runs tasks.
+/// The rings to a worker that runs tasks.
 pub(crate) struct TaskRing(Rings);
 
 impl Peer for TaskRing {
@@ -168,7 +170,7 @@ impl Peer for TaskRing {
     }
 }
 
-/// Rings to a thread with a state.
+/// The rings to a thread with a state.
 pub(crate) struct ServiceRing(Rings);
 
 impl Peer for ServiceRing {

@@ -1,4 +1,5 @@
-//! What async code submits tasks to: tokio's tasks and blocking threads, smol's executor, and rayon with tokio's oneshot.
+//! Executors for async code: tokio's tasks and blocking threads, smol's executor, and rayon with
+//! tokio's oneshot channel.
 
 use super::{AsyncPeer, Start, Within, pools::rayon_pool, runtime};
 use crate::work::{Body, caught};
@@ -46,7 +47,7 @@ impl<B: Body> Within for TokioSpawn<B> {
     }
 }
 
-/// `tokio::task::spawn_blocking`, with as many blocking threads as others have workers.
+/// `tokio::task::spawn_blocking`, with one blocking thread for each worker of the other peers.
 pub(crate) struct SpawnBlocking<B> {
     runtime: Runtime,
     body: PhantomData<fn() -> B>,
@@ -123,10 +124,10 @@ impl<B: Body> Within for RayonTokio<B> {
     }
 }
 
-/// smol's executor with threads that run it.
+/// smol's executor, with threads that run it.
 pub(crate) struct Smol<B> {
     executor: Arc<Executor<'static>>,
-    /// The threads end when it is dropped.
+    /// The threads end when this is dropped.
     running: flume::Sender<()>,
     workers: Vec<JoinHandle<()>>,
     body: PhantomData<fn() -> B>,

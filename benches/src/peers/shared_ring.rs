@@ -1,4 +1,5 @@
-//! A limit: one ring that a sender writes once for all its receivers, each of which follows at its own pace.
+//! A limit: one ring that a sender writes once for all its receivers. Each receiver follows at its
+//! own pace.
 
 use super::spin::until_soon;
 use crossbeam_utils::CachePadded;
@@ -7,18 +8,18 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-/// Messages that are published at once: a power of two.
+/// The messages that are published at once. It is a power of two.
 const BATCH: u64 = 64;
 
-/// Stands where the sender will send no more.
+/// A bit in `head` that is set when the sender sends no more.
 const OVER: u64 = 1 << 63;
 
-/// What both sides see.
+/// The state that both sides see.
 struct Shared {
     places: Box<[AtomicU64]>,
-    /// How many messages are published.
+    /// The number of published messages.
     head: CachePadded<AtomicU64>,
-    /// How many each receiver has read.
+    /// The number of messages that each receiver has read.
     cursors: Box<[CachePadded<AtomicU64>]>,
 }
 
@@ -27,18 +28,18 @@ impl Shared {
         &self.places[at as usize % self.places.len()]
     }
 
-    /// How many the slowest has read.
+    /// Returns the number of messages that the slowest receiver has read.
     fn slowest(&self) -> u64 {
-        // ORDERING: Acquire, pairs with the Release in `Receiver::each`: the places are read.
+        // ORDERING: Acquire, pairs with the Release in `Receiver::each`: the cells are read.
         self.cursors.iter().map(|cursor| cursor.load(Ordering::Acquire)).min().unwrap_or(u64::MAX)
     }
 }
 
-/// Ends the ring when it is dropped.
+/// The sender. Its drop ends the ring.
 pub(crate) struct Sender {
     shared: Arc<Shared>,
     next: u64,
-    /// Up to here there is room, as far as is known.
+    /// The messages up to this number have a free cell, as far as the sender knows.
     room: u64,
 }
 
@@ -47,7 +48,8 @@ pub(crate) struct Receiver {
     index: usize,
 }
 
-/// A ring of so many places, which divide by [`BATCH`], for so many receivers.
+/// Creates a ring of `bound` cells for `receivers` receivers. [`BATCH`] divides the number of
+/// cells.
 pub(crate) fn ring(bound: usize, receivers: usize) -> (Sender, Vec<Receiver>) {
     let shared = Arc::new(Shared {
         places: (0..bound).map(|_| AtomicU64::new(0)).collect(),
@@ -59,7 +61,7 @@ pub(crate) fn ring(bound: usize, receivers: usize) -> (Sender, Vec<Receiver>) {
 }
 
 impl Sender {
-    /// Waits for room.
+    /// Sends a message. Waits while the ring is full.
     pub(crate) fn send(&mut self, n: u64) {
         if self.next == self.room {
             self.await_room();
@@ -71,7 +73,7 @@ impl Sender {
         }
     }
 
-    /// Half a ring of it, so that nobody runs for a few places.
+    /// Waits until half the ring is free, so that no thread is woken for a few cells.
     fn await_room(&mut self) {
         let lap = self.shared.places.len() as u64;
         until_soon(|| {
@@ -81,7 +83,7 @@ impl Sender {
     }
 
     fn publish(&self, head: u64) {
-        // ORDERING: Release, pairs with the Acquire in `Receiver::each`: publishes the places.
+        // ORDERING: Release, pairs with the Acquire in `Receiver::each`: publishes the cells.
         self.shared.head.store(head, Ordering::Release);
     }
 }
@@ -93,7 +95,7 @@ impl Drop for Sender {
 }
 
 impl Receiver {
-    /// Hands on every message, until the sender is gone.
+    /// Passes each message to `hear`, until the sender is gone.
     pub(crate) fn each(&self, mut hear: impl FnMut(u64)) {
         let (mut read, mut head) = (0, 0);
         while head & OVER == 0 {
@@ -104,7 +106,8 @@ impl Receiver {
             });
             (read..head & !OVER).for_each(|at| hear(self.shared.place(at).load(Ordering::Relaxed)));
             read = head & !OVER;
-            // ORDERING: Release, pairs with the Acquire in `Shared::slowest`: the places may be written again.
+            // ORDERING: Release, pairs with the Acquire in `Shared::slowest`: the cells may be
+            // written again.
             self.shared.cursors[self.index].store(read, Ordering::Release);
         }
     }

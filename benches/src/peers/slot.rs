@@ -1,4 +1,5 @@
-//! A place for one value, by hand: filled on one thread, taken on another, which looks on briefly before it sleeps.
+//! A hand-written slot for one value. One thread fills it; the thread that takes the value spins
+//! briefly before it sleeps.
 
 use std::{
     hint,
@@ -9,10 +10,10 @@ use std::{
     thread::{self, Thread},
 };
 
-/// How often the taker looks before it sleeps: a few microseconds, about what a wake-up costs.
+/// The number of checks before the taker sleeps: a few microseconds, about the cost of a wake-up.
 const LOOKS: u32 = 200;
 
-/// A place for one value.
+/// A slot for one value.
 pub(crate) trait Slot: Default + Send + Sync + 'static {
     /// Puts a value into an empty slot.
     fn fill(&self, value: u64);
@@ -21,7 +22,7 @@ pub(crate) trait Slot: Default + Send + Sync + 'static {
     fn take(&self) -> u64;
 }
 
-/// Of a lock and a condition.
+/// A slot made of a lock and a condition variable.
 #[derive(Default)]
 pub(crate) struct MutexSlot {
     held: Mutex<Held>,
@@ -71,14 +72,14 @@ impl MutexSlot {
     }
 }
 
-/// Nobody has done anything.
+/// The slot is empty, and no thread waits.
 const EMPTY: u32 = 0;
-/// The taker sleeps, or is about to.
+/// The taker sleeps, or is about to sleep.
 const AWAITED: u32 = 1;
-/// The value is there.
+/// The slot has a value.
 const FULL: u32 = 2;
 
-/// Of atomics.
+/// A slot made of atomics.
 #[derive(Default)]
 pub(crate) struct AtomicSlot {
     state: AtomicU32,
@@ -89,8 +90,8 @@ pub(crate) struct AtomicSlot {
 impl Slot for AtomicSlot {
     fn fill(&self, value: u64) {
         self.value.store(value, Ordering::Relaxed);
-        // ORDERING: Release, pairs with the Acquire loads in `take`: publishes the value. Acquire, pairs with the
-        // exchange in `take`: the taker is seen.
+        // ORDERING: Release, pairs with the Acquire loads in `take`: publishes the value. Acquire,
+        // pairs with the exchange in `take`: the taker is seen.
         let taker = (self.state.swap(FULL, Ordering::AcqRel) == AWAITED).then(|| self.taker.get()).flatten();
         if let Some(taker) = taker {
             taker.unpark();
@@ -102,7 +103,7 @@ impl Slot for AtomicSlot {
             self.sleep();
         }
         let value = self.value.load(Ordering::Relaxed);
-        // The next fill follows from what the taker does with this value, which orders the two.
+        // The next fill depends on the taker's use of this value, which orders the two.
         self.state.store(EMPTY, Ordering::Relaxed);
         value
     }

@@ -1,18 +1,20 @@
-//! Waiting by looking, which the limits do.
+//! Spinning, as the limits do to wait.
 
 use std::{hint, thread};
 
-/// Spins until it holds. Now and then the core is offered to others: on a busy machine the other side may not run at all.
+/// Spins until `holds` returns true. It yields the core at intervals: on a busy machine the other
+/// side may not run at all otherwise.
 pub(crate) fn until(holds: impl FnMut() -> bool) {
     look::<0xfff>(holds);
 }
 
-/// The same where threads may outnumber cores, so that the other side waits for this core.
+/// Spins, where threads may outnumber cores. It yields sooner, since the other side may need this
+/// core.
 pub(crate) fn until_soon(holds: impl FnMut() -> bool) {
     look::<0xf>(holds);
 }
 
-/// Looks, and offers the core after as many looks as the mask's bits count.
+/// Checks `holds`, and yields the core after each number of checks that the mask's bits count.
 fn look<const MASK: u32>(mut holds: impl FnMut() -> bool) {
     let mut looks: u32 = 0;
     while !holds() {

@@ -1,4 +1,5 @@
-//! A service by hand in async code: a task that takes messages from a channel, and a oneshot channel for each answer.
+//! A hand-written service for async code: a task that takes messages from a channel, and a oneshot
+//! channel for each answer.
 
 use super::{AsyncPeer, AsyncService, AsyncTell, Start, Within, runtime};
 use crate::work::{Sum, caught};

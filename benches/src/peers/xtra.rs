@@ -1,4 +1,4 @@
-//! xtra's actors, as a task of tokio's runtime.
+//! xtra's actors, as tasks of tokio's runtime.
 
 use super::{AsyncPeer, AsyncService, AsyncTell, Start, runtime};
 use crate::work::{Sum, caught};
@@ -92,7 +92,8 @@ impl AsyncService for Xtra {
 
 impl AsyncTell for Xtra {
     async fn note(&self, n: u64) {
-        // Its mailbox is a heap without an order of its own: what is not told apart would be overtaken by the total.
+        // Its mailbox is a heap without a stable order. Without a priority of its own, the request
+        // for the total could overtake this message.
         drop(self.actor.send(Note(n)).priority(1).detach().await.expect("the actor runs"));
     }
 }

@@ -180,7 +180,7 @@ fn write(mut body: &[TokenTree], scopes: &[&Bound]) -> TokenStream {
             Part::Variable { name, .. } => {
                 match scopes.iter().rev().find_map(|scope| scope.one.get(&name)) {
                     Some(tokens) => out.extend(tokens.clone()),
-                    None => out.extend(body[1..2].iter().cloned()), // `$crate` is written as `crate`, for the reader
+                    None => out.extend(body[1..2].iter().cloned()), // `$crate` reads as `crate`
                 }
                 2
             }
