@@ -1,7 +1,11 @@
-//! A batcher: it gathers items and hands them on in batches, when there are enough of them, when they are large enough, or
-//! when the oldest has waited long enough. What is left when its port closes goes out as the last batch, so nothing is lost.
+//! A batcher: gathers items and passes them on in batches.
 //!
-//! `cargo run --example batched_transfer` sends 11 records, and prints the batches and why each was sent.
+//! A batch is sent when it has enough items, when it is large enough, or when its oldest item has
+//! waited long enough. When the batcher's port closes, it sends the remaining items as the last
+//! batch, so no item is lost.
+//!
+//! `cargo run --example batched_transfer` sends 11 records, and prints the batches and why each was
+//! sent.
 
 use nanolith::{
     port::{self, Port, RecvTimeoutError},
@@ -13,36 +17,37 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Why a batch was sent.
+/// The reason why a batch was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
-    /// There are enough items.
+    /// The batch has enough items.
     Count,
-    /// They are large enough.
+    /// The batch is large enough.
     Bytes,
-    /// The oldest has waited long enough.
+    /// The oldest item has waited long enough.
     Time,
-    /// No more can come.
+    /// The port is closed, so no more items can come.
     Close,
 }
 
-/// A batch is sent when one of these is reached.
+/// The limits of a batch. A batch is sent when it reaches one of them.
 pub struct Limits {
     count: usize,
     bytes: usize,
-    /// Counted from the batch's first item.
+    /// The time since the batch's first item.
     time: Duration,
 }
 
-/// Items, in the order in which they were sent, and why they were handed on.
+/// The items, in the order in which they were sent, and the reason why they were sent on.
 pub type Batch<T> = (Reason, Vec<T>);
 
-/// For items of one type.
+/// A batcher for items of one type.
 pub struct Batcher<T>(PhantomData<T>);
 
 #[define]
 impl<T: AsRef<[u8]> + Send + 'static> Batcher<T> {
-    /// Gathers until no more items can come. While it waits for one it holds no slot of the pool.
+    /// Gathers items until no more can come. While the task waits for an item, it holds no slot of
+    /// the pool.
     pub async fn run(limits: Limits, items: Port<(), T>, batches: Port<Batch<T>, ()>) {
         while let Ok(first) = items.recv().await {
             let due = Instant::now() + limits.time;
@@ -61,7 +66,7 @@ impl<T: AsRef<[u8]> + Send + 'static> Batcher<T> {
                 }
             };
             if batches.send((reason, batch)).await.is_err() {
-                return; // nobody takes them
+                return; // the other end is closed
             }
         }
     }
@@ -92,7 +97,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         if reason == Reason::Time {
             if let Some((send, mut records)) = rest.take() {
                 records.try_for_each(|record| send.send(record).wait())?;
-            } // here its port is dropped, and so closed
+            } // drops the port, which closes it
         }
     }
     batcher.wait()?;

@@ -1,6 +1,7 @@
-//! Bounded hand-off: a task makes values no faster than its caller takes them, and stops when the caller has enough.
+//! Bounded hand-off: a task makes values no faster than its caller takes them, and stops when the
+//! caller has enough.
 //!
-//! `cargo run --example bounded_handoff` takes the first primes from a task that would go on for ever.
+//! `cargo run --example bounded_handoff` takes the first primes from a task that would never end.
 
 use nanolith::{
     prelude::*,
@@ -8,20 +9,20 @@ use nanolith::{
 };
 use std::error::Error;
 
-/// How many primes may be made ahead of the caller.
+/// The number of primes that the task may make before the caller takes one.
 const BOUND: usize = 2;
 
 struct Primes;
 
 #[define]
 impl Primes {
-    /// Sends one prime after the other, until nobody wants more.
+    /// Sends one prime after another, until the receiver is dropped.
     #[task]
     fn all(mut sender: ItemSender<u64>) -> u64 {
         let primes = (2_u64..).filter(|n| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0));
         let mut sent = 0;
         for prime in primes {
-            // Waits until there is room: one who takes nothing makes nothing.
+            // Waits for capacity: if the caller takes no prime, the task makes none.
             if let Err(unsent) = sender.send(prime).wait() {
                 println!("{prime} comes back: {}", reason(unsent.error()));
                 break;

@@ -1,7 +1,9 @@
-//! Broadcast and send-to: a captain calls all hands through a messenger, and has a port to each for what is meant for one
-//! alone. A hand calls all others, too: never itself.
+//! Broadcast and direct messages: a captain sends to all hands through a messenger, and to each
+//! hand through a port.
 //!
-//! `cargo run --example broadcast` prints what each of three hands heard, and from where.
+//! A hand broadcasts through the same messenger. A sender does not receive its own messages.
+//!
+//! `cargo run --example broadcast` prints what each of three hands received, and from where.
 
 use futures_util::future::{Either, select};
 use nanolith::{
@@ -11,12 +13,13 @@ use nanolith::{
 };
 use std::{error::Error, pin::pin};
 
-/// One of the crew.
+/// A member of the crew.
 pub struct Hand;
 
 #[define]
 impl Hand {
-    /// Repeats to the captain what it hears, from whichever side, until one of them is closed. Gives how much that was.
+    /// Forwards each message from the messenger or the port to the captain, until one of them is
+    /// closed. Returns the number of messages.
     pub async fn serve(name: &'static str, ship: Messenger<String>, captain: Port<String, String>) -> usize {
         let mut all = ship.subscribe();
         let mut heard = 0;
@@ -26,7 +29,7 @@ impl Hand {
                 Either::Left((Ok(words), _)) => format!("{name}, with all: {words}"),
                 Either::Right((Ok(words), _)) => {
                     if words == "look out" {
-                        let _ = ship.send("land ahead".into()).await; // an error if the ship has been left
+                        let _ = ship.send("land ahead".into()).await; // an error if no receiver is left
                     }
                     format!("{name} alone: {words}")
                 }

@@ -1,7 +1,8 @@
-//! A tour of calls: priorities, delays, schedules, bulk work, groups, a pipeline, layers and shares, in one program.
+//! A tour of calls: priorities, delays, schedules, bulk work, groups, a pipeline, layers and
+//! shares, in one program.
 //!
-//! `cargo run --example calls_tour` prints what each step returns. Each step also has an example of its own in the
-//! documentation of the module that it uses.
+//! `cargo run --example calls_tour` prints what each step returns. Each step also has an example of
+//! its own in the documentation of the module that it uses.
 
 use nanolith::{
     Step, TaskGroup, bulk,
@@ -28,7 +29,8 @@ impl Shop {
         format!("parcel {item}")
     }
 
-    /// Counts up to `end` in steps: after 5 ms, or for a more urgent call, the task yields to other calls.
+    /// Counts up to `end` in steps: after 5 ms, or for a more urgent call, the task yields to other
+    /// calls.
     #[task(sliced)]
     pub fn count(cx: &Context<Self>, end: u64) -> Step<u64> {
         count_from(cx.clone(), 0, end)
@@ -49,7 +51,8 @@ fn main() -> Result<(), nanolith::BoxError> {
     let pool = Pool::builder().min_concurrency(Concurrency::Exact(1)).concurrency(Concurrency::X2).build()?;
     let shop = Shop::on(&pool);
 
-    // Five priorities. The calls of a task inherit its priority; a wait raises the call that it waits for.
+    // Five priorities. The calls of a task inherit its priority; a wait raises the call that it
+    // waits for.
     let count = with_priority(Priority::Low, || shop.count(1_000_000).submit());
     let parcel = shop.pack(7).priority(Priority::Idle).submit();
     parcel.raise(Priority::UserBlocking);
@@ -61,7 +64,8 @@ fn main() -> Result<(), nanolith::BoxError> {
     println!("delayed: {}", later.wait()?);
     beats.ended().wait();
 
-    // Bulk: one task over the inputs of an iterator, or one function over a `Vec`. Small tasks run in batches.
+    // Bulk: one task over the inputs of an iterator, or one function over a `Vec`. Small tasks run
+    // in batches.
     let prices = bulk::each(&shop, 0..10_000, |shop, item| shop.price(item)).collect::<Result<Vec<_>, _>>()?;
     let roots = bulk::map(&pool, (0..10_000).map(f64::from).collect(), f64::sqrt).wait()?;
     println!("in bulk: {} prices, the same: {}", prices.len(), prices == roots);

@@ -1,14 +1,18 @@
-//! A census of a folder tree: how many files, bytes, lines and words of each type there are, and which files are the same.
+//! Counts the files, bytes, lines and words of each file type in a folder tree, and finds duplicate
+//! files.
 //!
 //! ```text
 //! cargo run --release --example census -- [PATH] [--json] [--all] [-x]
 //! ```
 //!
-//! It shows the two executors at what each is for. Reading files is a task of [`Census`](count::Census), which runs on a
-//! pool, many at once. The sums are the state of [`Ledger`](ledger::Ledger), a service that alone owns them, so there is no
-//! lock. Between both stands the [`Desk`], with a window of handles: however large the tree is, only so many files are on
-//! their way at once. (What grows with the tree is the ledger alone, by a path and a digest for each file.) A file that
-//! cannot be read is part of the report, and so is one that is gone, or has become something else, when its turn comes.
+//! The program shows a use of each of two executors. A task of [`Census`](count::Census) reads a
+//! file; many of them run at once on a pool. The sums are the state of [`Ledger`](ledger::Ledger),
+//! a service that alone owns them, so there is no lock.
+//!
+//! The [`Desk`] connects the two with a window of handles. So the number of files in progress is
+//! bounded, however large the tree is. Only the ledger grows with the tree, by a path and a digest
+//! for each file. A file that cannot be read is part of the report. So is a file that is gone, or
+//! is no longer a file, when the task opens it.
 
 #[path = "census/arguments.rs"]
 mod arguments;
@@ -56,7 +60,8 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Walks the tree here, counts its files on the pool, and gathers what was counted in the ledger.
+/// Walks the tree on this thread, counts its files on the pool, and records the counts in the
+/// ledger.
 fn take(options: &Options) -> Result<Report, Box<dyn Error>> {
     let pool = Pool::builder().name("census").concurrency(Concurrency::X2).build()?;
     let ledger = Ledger::service().name("ledger").launch().wait()?;

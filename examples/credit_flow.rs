@@ -1,6 +1,8 @@
-//! Credit-based flow control: a quick writer, a slow reader, and never more between them than the credits.
+//! Credit-based flow control: between a fast writer and a slow reader there are never more bytes
+//! than the credit allows.
 //!
-//! `cargo run --example credit_flow` writes 12 chunks of 1 KiB through a credit of 4 KiB, and prints who is at what.
+//! `cargo run --example credit_flow` writes 12 chunks of 1 KiB through a credit of 4 KiB, and
+//! prints each step of the writer and the reader.
 
 use nanolith::{
     prelude::*,
@@ -15,7 +17,8 @@ struct Desk;
 
 #[define]
 impl Desk {
-    /// Reads a chunk for each ticket, so that the caller says how quick it is. Gives the number of bytes.
+    /// Reads a chunk for each ticket, so that the caller sets the speed. Returns the number of
+    /// bytes.
     #[task]
     fn read(mut from: StreamReader<&'static str>, tickets: mpsc::Receiver<()>) -> Result<usize, stream::StreamError> {
         let mut bytes = 0;
@@ -33,7 +36,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (ticket, tickets) = mpsc::channel();
     let reads = Desk::tasks().read(reader, tickets).submit();
     for n in 0..CHUNKS {
-        // No credit: the chunk comes back, the reader is let go on, and the write waits for what it gives back.
+        // There is no credit, so the chunk comes back. The reader gets a ticket, and the write
+        // waits for the credit that the reader returns.
         match writer.try_write(vec![0; CHUNK]) {
             Ok(()) => println!("chunk {n:2}: written at once"),
             Err(unsent) if unsent.is_full() => {
@@ -44,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Err(unsent) => return Err(unsent.into()),
         }
     }
-    // The rest, and the end.
+    // The tickets for the remaining chunks, and for the end of the stream.
     (0..=CHUNKS).try_for_each(|_| ticket.send(()))?;
     writer.finished().wait()?;
     println!("all is taken");

@@ -1,13 +1,16 @@
-//! Makes small pictures of large ones: a pipeline of three stages of unequal speed, over real files.
+//! Shrinks pictures in a pipeline of three stages of unequal speed, over real files.
 //!
 //! ```text
 //! cargo run --release --example pipeline -- [FILE.. --out FOLDER] [--count N]
 //! ```
 //!
-//! To decode a picture, to shrink it and to encode the small one are tasks of [`Pictures`](picture::Pictures), each on a pool of
-//! its own here, as if each had a machine. Between them stand links of a few pictures: however many files there are, no more
-//! than [`ON_THEIR_WAY`] pictures are in memory. A table shows what each stage is at; where the output is no terminal, a line
-//! at each quarter of the way. A file that is no picture is told at the end, and the others go on.
+//! The tasks of [`Pictures`](picture::Pictures) decode a picture, shrink it and encode the small
+//! one. Each task has a pool of its own, as if it had a machine. Queues of a few pictures connect
+//! the stages. However many files there are, no more than [`ON_THEIR_WAY`] pictures are in memory.
+//!
+//! A table shows the work of each stage. If the output is not a terminal, a line is printed at each
+//! quarter of the run instead. A file that is not a picture is reported at the end; the other files
+//! still run.
 
 #[path = "pipeline/arguments.rs"]
 mod arguments;
@@ -20,7 +23,7 @@ mod picture;
 #[path = "pipeline/table.rs"]
 mod table;
 
-#[allow(dead_code)] // its bar is for others
+#[allow(dead_code)] // other examples use its bar
 mod shared;
 
 use arguments::{Options, Wish};
@@ -40,11 +43,12 @@ use std::{
 };
 use table::Live;
 
-/// How many pictures wait for a stage.
+/// The number of pictures that wait for a stage.
 const BUFFER: usize = 4;
-/// How many pictures a stage is at.
+/// The number of pictures that a stage works on.
 const CALLS: usize = 2;
-/// Those, and the paths: one is in the hand of whoever reads the list.
+/// The number of pictures and paths in the pipeline, with the one path that the reader of the list
+/// holds.
 const ON_THEIR_WAY: usize = 3 * CALLS + 4 * BUFFER + 1;
 
 fn main() -> ExitCode {
@@ -62,7 +66,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         std::fs::create_dir_all(out)?;
         return shrink(files.clone(), out);
     }
-    // It is gone with its pictures when this is dropped.
+    // The folder and its pictures are deleted when this is dropped.
     let folder = tempfile::tempdir()?;
     let files = made::pictures(folder.path(), *count)?;
     let out = folder.path().join("small");
@@ -70,7 +74,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     shrink(files, &out)
 }
 
-/// Shrinks the pictures of these files into that folder.
+/// Shrinks the pictures of these files into the folder `out`.
 fn shrink(files: Vec<PathBuf>, out: &Path) -> Result<(), Box<dyn Error>> {
     let total = files.len();
     let pool = |name| Pool::builder().name(name).concurrency(Concurrency::Exact(CALLS)).build();
@@ -97,7 +101,7 @@ fn shrink(files: Vec<PathBuf>, out: &Path) -> Result<(), Box<dyn Error>> {
         match write(&small, out) {
             Ok(()) => written += small.png.len() as u64,
             Err(error) => {
-                stop.stop(); // what is on its way still comes, and is tried
+                stop.stop(); // the items in the pipeline still finish
                 failed.get_or_insert(error);
             }
         }
@@ -109,7 +113,7 @@ fn shrink(files: Vec<PathBuf>, out: &Path) -> Result<(), Box<dyn Error>> {
     tell(&report, written, ahead)
 }
 
-/// Writes a picture, over no other.
+/// Writes a picture. It never overwrites a file.
 fn write(small: &Small, out: &Path) -> io::Result<()> {
     let path = out.join(small.file.file_name().unwrap_or(small.file.as_os_str()));
     let opened = OpenOptions::new().write(true).create_new(true).open(&path);

@@ -1,17 +1,19 @@
-//! A pipeline of three services of unequal work: one draws pictures, one blurs them, which takes longest, one packs them.
+//! A pipeline of three services of unequal work: one draws pictures, one blurs them, which takes
+//! longest, and one packs them.
 //!
-//! `cargo run --example pipeline_services` sends eight pictures through. Each stage sends its work on as a message and waits
-//! where the next one has enough, so a slow stage slows those before it and memory stays flat. Closing the first closes all,
-//! each after its last picture: none is lost, and they come out in order.
+//! `cargo run --example pipeline_services` sends eight pictures through. Each stage sends its
+//! result on as a message, and waits while the next stage's queue is full. So a slow stage slows
+//! the stages before it, and memory stays flat. Closing the first stage closes all stages, each
+//! after its last picture. No picture is lost, and they come out in order.
 
 use nanolith::prelude::*;
 use std::sync::mpsc::{Sender, channel};
 
-/// How many pictures may wait for a stage.
+/// The number of pictures that may wait for a stage.
 const QUEUE: usize = 2;
 const SIDE: usize = 128;
 
-/// A picture on its way; from stage to stage it moves, and is never copied.
+/// A picture. It moves from stage to stage and is never copied.
 pub struct Picture {
     number: usize,
     pixels: Vec<u8>,
@@ -24,7 +26,7 @@ pub struct Draw {
 
 #[define(inbox = usize)]
 impl Draw {
-    /// Quick: squares, smaller ones from picture to picture.
+    /// Draws squares, smaller ones from picture to picture. This is fast.
     #[on_message]
     fn draw(&self, number: usize) {
         let square = SIDE / (number + 2);
@@ -40,14 +42,14 @@ impl Draw {
     }
 }
 
-/// The second.
+/// The second stage.
 pub struct Blur {
     next: Service<Pack>,
 }
 
 #[define(inbox = Picture)]
 impl Blur {
-    /// Slow: each pixel takes on something of its neighbours, fifty times over.
+    /// Blurs: each pixel is mixed with its neighbours, fifty times over. This is slow.
     #[on_message]
     fn blur(&self, mut picture: Picture) {
         for _ in 0..50 {
@@ -66,19 +68,19 @@ impl Blur {
     }
 }
 
-/// The last.
+/// The last stage.
 pub struct Pack {
     done: Sender<usize>,
 }
 
 #[define(inbox = Picture)]
 impl Pack {
-    /// Quick again: equal pixels in a row become one run.
+    /// Packs: equal pixels in a row become one run. This is fast.
     #[on_message]
     fn pack(&self, picture: Picture) {
         let runs = picture.pixels.chunk_by(|a, b| a == b).count();
         println!("packed  {}: {runs} runs", picture.number);
-        let _ = self.done.send(picture.number); // an error if nobody wants to know
+        let _ = self.done.send(picture.number); // an error if the receiver is gone
     }
 }
 
@@ -88,7 +90,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let blur = Blur::service(Blur { next: pack }).name("blur").queue(QUEUE).launch().wait()?;
     let draw = Draw::service(Draw { next: blur }).name("draw").queue(QUEUE).launch().wait()?;
     for number in 0..8 {
-        draw.send(number).wait()?; // waits for room: this loop is no quicker than the slowest stage
+        draw.send(number).wait()?; // waits for capacity: the loop is as fast as the slowest stage
     }
     draw.close().wait()?;
     println!("came out: {:?}", results.iter().collect::<Vec<_>>());

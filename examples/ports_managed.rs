@@ -1,7 +1,7 @@
-//! A port that looks after itself: when its other end is closed it opens another and sends again what came back, and when
-//! it goes it says goodbye and waits until the other end has tidied up.
+//! A managed port: when its other end closes, it opens a new port and sends the returned messages
+//! again. Before it closes, it says goodbye and waits until the other end has ended.
 //!
-//! `cargo run --example ports_managed` prints five pages on printers that hold paper for two each.
+//! `cargo run --example ports_managed` prints five pages on printers with paper for two pages each.
 
 use nanolith::{
     Handle,
@@ -10,27 +10,28 @@ use nanolith::{
     time::timeout,
 };
 
-/// What a printer is told.
+/// A message to a printer.
 pub enum Job {
-    /// To be printed.
+    /// A page to print.
     Page(String),
-    /// No more will come.
+    /// No more pages come.
     Goodbye,
 }
 
-/// Prints pages while it has paper.
+/// A printer, which prints pages while it has paper.
 pub struct Printer;
 
 #[define]
 impl Printer {
-    /// Prints until the paper is used up, then leaves, whatever is still waiting. Gives the number of pages.
+    /// Prints until the paper is used up, then ends, even if pages still wait. Returns the number
+    /// of pages.
     pub async fn run(number: u32, paper: usize, jobs: Port<usize, Job>) -> usize {
         let mut printed = 0;
         while printed < paper {
             let Ok(Job::Page(page)) = jobs.recv().await else { break };
             printed += 1;
             println!("printer {number}: {page}");
-            // Nobody may care; the pages are counted all the same.
+            // The receiver may be gone; the page counts all the same.
             let _ = jobs.send(printed).await;
         }
         println!("printer {number}: off after {printed} pages");
@@ -38,7 +39,7 @@ impl Printer {
     }
 }
 
-/// A port to a printer that works, with the printer.
+/// A port to a printer that works, and the call that runs the printer.
 struct Managed {
     port: Port<Job, usize>,
     printer: Handle<Printer, usize>,
@@ -47,11 +48,11 @@ struct Managed {
 
 impl Managed {
     fn open(number: u32) -> Self {
-        let (port, theirs) = port::bounded(0); // handed over, so no page waits in a printer that leaves
+        let (port, theirs) = port::bounded(0); // a rendezvous, so no page waits in a printer that ends
         Self { port, printer: Printer::tasks().run(number, 2, theirs).submit(), opened: number }
     }
 
-    /// Prints one page, on another printer if this one has left.
+    /// Prints one page, on a new printer if this one has ended.
     async fn print(&mut self, page: String) {
         let mut job = Job::Page(page);
         while let Err(refused) = self.port.send(job).await {
@@ -59,10 +60,10 @@ impl Managed {
             job = refused.into_inner();
             *self = Self::open(self.opened + 1);
         }
-        let _ = self.port.recv().await; // how many it has printed, if it still tells
+        let _ = self.port.recv().await; // the number of printed pages, unless the port is closed
     }
 
-    /// Sends the goodbye if there is somebody to hear it, and waits for the printer to be off.
+    /// Sends the goodbye if the printer still receives, and waits for the printer to end.
     async fn close(self) -> Result<u32, CallError> {
         let _ = self.port.send(Job::Goodbye).await;
         if timeout(MINUTE, self.port.closed()).await.is_err() {

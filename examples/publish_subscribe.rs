@@ -1,7 +1,10 @@
-//! Publish and subscribe: a topic is a messenger of its name. Readers are services that subscribe and unsubscribe while news
-//! comes; who publishes knows none of them, and is told how many there were.
+//! Publish and subscribe: a topic is a messenger with the topic's name.
 //!
-//! `cargo run --example publish_subscribe`
+//! Readers are services that subscribe and unsubscribe while news comes. The publisher knows none
+//! of them, and gets the number of receivers.
+//!
+//! `cargo run --example publish_subscribe` publishes news under two topics, and prints the
+//! receivers.
 
 use nanolith::{
     Messenger,
@@ -10,7 +13,7 @@ use nanolith::{
 };
 use std::{collections::BTreeMap, error::Error};
 
-/// One who reads some topics.
+/// A reader of some topics.
 #[derive(Default)]
 pub struct Reader {
     topics: BTreeMap<String, Subscriber<String>>,
@@ -18,7 +21,7 @@ pub struct Reader {
 
 #[define]
 impl Reader {
-    /// From now on it gets what is published under this topic.
+    /// Starts to receive the news of this topic.
     ///
     /// # Errors
     ///
@@ -29,12 +32,12 @@ impl Reader {
         Ok(())
     }
 
-    /// From now on it does not. What came before is dropped, unless it was read.
+    /// Stops receiving the news of this topic. Unread news is dropped.
     pub fn unsubscribe(&mut self, topic: String) -> bool {
         self.topics.remove(&topic).is_some()
     }
 
-    /// The news since it was asked last, topic by topic.
+    /// Returns the news since the last call, topic by topic.
     pub fn news(&mut self) -> Vec<String> {
         let mut news = Vec::new();
         for (topic, subscriber) in &mut self.topics {

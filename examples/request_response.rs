@@ -1,7 +1,8 @@
-//! Request and response over a pair of ports, with a time limit. An answer that comes after its limit is told as late, and
-//! is not taken for the answer to the next question.
+//! Request and response over a pair of ports, with a time limit. An answer that comes after its
+//! limit is reported as late, and is not taken for the answer to the next question.
 //!
-//! `cargo run --example request_response` asks a library for three books, one of which is hard to find.
+//! `cargo run --example request_response` asks a library for three books, one of which is hard to
+//! find.
 
 use nanolith::{
     port::{self, Port, RecvTimeoutError},
@@ -9,28 +10,29 @@ use nanolith::{
 };
 use std::{sync::mpsc, time::Duration};
 
-/// What a reader sends.
+/// A question of a reader.
 pub struct Question {
     id: u64,
     title: String,
 }
 
-/// What comes back: to which question, and where the book is.
+/// An answer: the number of its question, and the place of the book.
 pub struct Answer {
     id: u64,
     shelf: usize,
 }
 
-/// It knows where each book is.
+/// A library, which knows where each book is.
 pub struct Library;
 
 #[define]
 impl Library {
-    /// Answers one question after the other, until nobody asks.
+    /// Answers one question after another, until the port is closed.
     pub fn answer(desk: Port<Answer, Question>, found: mpsc::Receiver<()>) {
         for Question { id, title } in &desk {
             if title == "Ulysses" {
-                // Mislaid. To print the same each time, it is found when the reader has given up.
+                // This book is mislaid. It is found when the reader has given up, so that the
+                // output is always the same.
                 let _ = nanolith::block_in_place(|| found.recv());
             }
             if desk.send(Answer { id, shelf: title.len() }).wait().is_err() {
@@ -41,7 +43,7 @@ impl Library {
     }
 }
 
-/// One who asks, and knows which answer belongs to which question.
+/// A reader, which matches each answer to its question.
 struct Reader {
     desk: Port<Question, Answer>,
     asked: u64,
@@ -53,7 +55,7 @@ impl Reader {
         let id = self.asked;
         self.desk.send(Question { id, title: title.into() }).wait().map_err(|_| RecvTimeoutError::Closed)?;
         let answer = self.desk.wait_for(|answer| answer.id == id).wait_timeout(limit);
-        // What is left belongs to questions that were given up.
+        // The messages left are answers to questions that were given up.
         for late in self.desk.try_iter() {
             println!("answer to question {} came late: shelf {}", late.id, late.shelf);
         }

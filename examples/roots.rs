@@ -1,13 +1,14 @@
-//! Ten million square roots, each submitted as a task of its own through a bounded queue, each result checked; then the same
-//! in bulk.
+//! Ten million square roots, each submitted as a task of its own through a bounded queue and
+//! checked; then the same in bulk.
 //!
 //! ```text
 //! cargo run --release --example roots -- [COUNT]
 //! ```
 //!
-//! A task this small is nothing but overhead, so what it shows is the overhead: tasks a second, and a peak of memory that
-//! does not grow with COUNT. Two bounds keep it flat. The pool's queue holds at most [`QUEUE`] calls, and `.submit()` waits
-//! for room. The window holds at most [`IN_FLIGHT`] handles: before another call is made, the oldest result is taken.
+//! The work of such a task is negligible, so the program shows the overhead: tasks a second, and a
+//! peak of memory that does not grow with COUNT. Two bounds keep memory flat. The pool's queue
+//! holds at most [`QUEUE`] calls, and `.submit()` waits for capacity. The window holds at most
+//! [`IN_FLIGHT`] handles: before the next call is made, the oldest result is taken.
 
 mod shared;
 
@@ -27,13 +28,13 @@ use std::{
     time::Instant,
 };
 
-/// How many calls the pool's queue holds.
+/// The number of calls that the pool's queue holds.
 const QUEUE: usize = 1_024;
 
-/// How many handles are held: calls that are queued, run, or are over and not looked at yet.
+/// The number of handles that are held: their calls are queued, running, or finished.
 const IN_FLIGHT: usize = 4_096;
 
-/// How many calls are made between two looks at the clock.
+/// The number of calls between two updates of the progress bar.
 const TELL_EVERY: u64 = 4_096;
 
 const HELP: &str = "\
@@ -46,12 +47,12 @@ COUNT is a whole number, 10_000_000 if it is left out.
 Exit codes: 0 all roots are right, 1 the run failed, 2 the command line is wrong.
 ";
 
-/// The smallest task there is.
+/// A set with the smallest possible task.
 pub struct Roots;
 
 #[define]
 impl Roots {
-    /// The square root of `n`.
+    /// Returns the square root of `n`.
     pub fn root(n: u64) -> f64 {
         (n as f64).sqrt()
     }
@@ -102,7 +103,8 @@ fn run(count: u64) -> Result<(), Box<dyn Error>> {
     shared::print(|out| writeln!(out, "in bulk       {} a second, checked as well", grouped(rate)))
 }
 
-/// The same roots through [`each`], which does the window's work and puts many tasks into one call of the pool.
+/// Computes the same roots through [`each`]. It manages the window, and puts many tasks into one
+/// call of the pool.
 fn in_bulk(pool: &Pool, count: u64) -> Result<(), Box<dyn Error>> {
     let roots = Roots::on(pool);
     for (n, root) in (0..).zip(each(&roots, 0..count, |roots, n| roots.root(n))) {
@@ -111,7 +113,7 @@ fn in_bulk(pool: &Pool, count: u64) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Submits every root, and takes and checks every result in the order of submission.
+/// Submits each root, and takes and checks each result in the order of submission.
 fn compute(pool: &Pool, count: u64) -> Result<(), Box<dyn Error>> {
     let roots = Roots::on(pool);
     let mut window = VecDeque::with_capacity(IN_FLIGHT);
@@ -138,7 +140,8 @@ fn settle_oldest(window: &mut VecDeque<(u64, Handle<Roots, f64>)>) -> Result<(),
     }
 }
 
-/// Squares the root. Two roundings make a relative error of at most one and a half times the machine's epsilon.
+/// Squares the root. Two roundings make a relative error of at most one and a half times the
+/// machine's epsilon.
 fn check(n: u64, root: f64) -> Result<(), String> {
     let exact = n as f64;
     if (root * root - exact).abs() <= exact * 1.5 * f64::EPSILON {
@@ -158,12 +161,12 @@ fn summary(out: &mut dyn Write, pool: &Pool, count: u64, seconds: f64) -> io::Re
     writeln!(out, "              {} completed, {} in flight", grouped(pool.completed()), pool.in_flight())
 }
 
-/// Roots a second.
+/// Returns the roots a second.
 fn rate(count: u64, seconds: f64) -> u64 {
     if count == 0 { 0 } else { (count as f64 / seconds) as u64 }
 }
 
-/// The most memory that this process had at once, in bytes: known on Linux.
+/// Returns the peak memory of this process in bytes. It is known on Linux.
 fn peak_memory() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

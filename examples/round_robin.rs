@@ -1,11 +1,14 @@
-//! A round-robin pool of services: each call goes to the next of three cashiers, who keep a till of their own. One goes home
-//! early; what waits at her till is taken on by the others, and the round goes on without her.
+//! A round-robin cluster: each call goes to the next of three services, which are cashiers with a
+//! till of their own.
 //!
-//! `cargo run --example round_robin`
+//! One cashier ends early. The other cashiers take over the calls that wait for it, and the round
+//! continues without it.
+//!
+//! `cargo run --example round_robin` serves some customers, and prints the cashier of each.
 
 use nanolith::{MemberId, prelude::*};
 
-/// One who serves customers, and keeps what they pay.
+/// A cashier, which serves customers and keeps their money.
 pub struct Cashier {
     number: u64,
     till: u64,
@@ -19,13 +22,13 @@ impl Cashier {
         Self { number, till: 0 }
     }
 
-    /// Takes the money; says who did.
+    /// Takes the money, and returns the cashier's number.
     pub fn pay(&mut self, euros: u64) -> u64 {
         self.till += euros;
         self.number
     }
 
-    /// A price may be asked for twice without harm, so another cashier answers where the first cannot.
+    /// Returns a price. The task may run twice, so another cashier answers if the first one ends.
     #[task(idempotent)]
     pub async fn price(&self, item: String) -> (String, u64, u64) {
         nanolith::time::sleep(200 * MILLISECOND).await;
@@ -33,7 +36,7 @@ impl Cashier {
         (item, euros, self.number)
     }
 
-    /// What is in the till.
+    /// Returns the money in the till.
     pub fn till(&self) -> u64 {
         self.till
     }

@@ -1,7 +1,7 @@
 //! A tour of services: messages, streams, restarts, clusters, ports and messengers, in one program.
 //!
-//! `cargo run --example services_tour` prints what each step returns. Each step also has an example of its own in the
-//! documentation of the module that it uses.
+//! `cargo run --example services_tour` prints what each step returns. Each step also has an example
+//! of its own in the documentation of the module that it uses.
 
 use nanolith::{Messenger, Restart, port, prelude::*, stream::StreamReader};
 use std::io::Read;
@@ -38,7 +38,8 @@ impl Counter {
     #[on_stream]
     fn on_stream(&mut self, mut stream: StreamReader) {
         let mut text = String::new();
-        // An error if the writer failed or was dropped. A stream that was cut off never looks complete.
+        // An error if the writer failed or was dropped. A stream that was cut off never looks
+        // complete.
         if stream.read_to_string(&mut text).is_ok() {
             self.total += text.split_whitespace().filter_map(|word| word.parse::<i64>().ok()).sum::<i64>();
         }
@@ -77,13 +78,15 @@ fn main() -> Result<(), nanolith::BoxError> {
     counter.send(Command::Reset).wait()?;
     println!("after a reset: {}", counter.total().wait()?);
 
-    // A panic ends its call. The service starts again from the same arguments; queued calls wait for it.
+    // A panic ends its call. The service starts again from the same arguments; queued calls wait
+    // for it.
     if let Err(CallError::Panicked(panic, at)) = counter.divide(0).wait() {
         println!("{} panicked: {}", at.task(), panic.message());
     }
     println!("after a restart: {}", counter.total().wait()?);
 
-    // A cluster has the same methods. A call runs on the least busy member unless `Balance` says otherwise.
+    // A cluster has the same methods. A call runs on the least busy member unless `Balance` says
+    // otherwise.
     let counters = Cluster::launch(4, || Counter::service(0)).wait()?;
     println!("a member's total: {}", counters.total().wait()?);
 

@@ -1,6 +1,8 @@
-//! A map that many tasks write at once: a `DashMap` as the state that the tasks of a pool share through an `Arc`.
+//! A map that many tasks write at once: a `DashMap` as the state that the tasks of a pool share
+//! through an `Arc`.
 //!
-//! `cargo run --example shared_map` counts the words of three poems at once, while the map is looked at from outside.
+//! `cargo run --example shared_map` counts the words of three poems at once, while the main thread
+//! reads the map.
 
 use dashmap::DashMap;
 use nanolith::prelude::*;
@@ -14,18 +16,19 @@ pub struct Words {
 
 #[define(shared)]
 impl Words {
-    /// Counts the words of a text. Others count theirs meanwhile; two wait for each other only at words of one shard.
+    /// Counts the words of a text. Tasks run at the same time, and wait for each other only at
+    /// words of the same shard of the map.
     pub fn add(&self, text: String) -> usize {
         let words = text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
         words.map(|word| *self.counts.entry(word.to_lowercase()).or_default() += 1).count()
     }
 
-    /// How often this word was seen.
+    /// Returns how often this word was seen.
     pub fn count(&self, word: String) -> u64 {
         self.counts.get(&word).map_or(0, |count| *count)
     }
 
-    /// The words that were seen most often.
+    /// Returns the words that were seen most often.
     pub fn most(&self, number: usize) -> Vec<(String, u64)> {
         let mut all: Vec<_> = self.counts.iter().map(|entry| (entry.key().clone(), *entry.value())).collect();
         all.sort_by(|(a, n), (b, m)| m.cmp(n).then(a.cmp(b)));
@@ -49,7 +52,7 @@ fn main() -> Result<(), CallError> {
     }
     println!("most often: {:?}", words.most(3).wait()?);
     println!("`in` was seen {} times", words.count("in".into()).wait()?);
-    // The map is Rust's own: any thread that has the `Arc` looks into it without a call.
+    // The map is an ordinary Rust value: a thread with the `Arc` can read it without a call.
     println!("{} different words", state.counts.len());
     Ok(())
 }

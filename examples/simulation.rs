@@ -1,7 +1,8 @@
 //! A simulation that finds a race: a lost update between two callers of one service.
 //!
-//! `cargo run --example simulation` tries seeds until one of them fails, then runs a corrected program on all of them. A simulation
-//! runs one thread at a time, in an order that its seed determines, so the seed that failed fails again in the same way.
+//! `cargo run --example simulation` tries seeds until one of them fails, then runs a corrected
+//! program on all of them. A simulation runs one thread at a time, in an order that its seed
+//! determines, so the seed that failed fails again in the same way.
 
 use nanolith::{
     prelude::*,

@@ -1,17 +1,19 @@
-//! A service whose state is not `Send`: an undo tree of `Rc` nodes, made, used and dropped on the service's own thread.
+//! A service whose state is not `Send`: an undo tree of `Rc` nodes, which is created, used and
+//! dropped on the service's own thread.
 //!
-//! `cargo run --example undo` edits a text from four threads, takes some of it back, and prints what is left.
+//! `cargo run --example undo` edits a text from four threads, undoes some of the edits, and prints
+//! the rest.
 
 use nanolith::prelude::*;
 use std::{convert::Infallible, rc::Rc, thread};
 
-/// One version of the text, and the one it was made from.
+/// A version of the text, and the version before it.
 struct Version {
     text: String,
     before: Option<Rc<Version>>,
 }
 
-/// The history of a text. Versions share what came before them, which is what `Rc` is for.
+/// The history of a text. Versions share the earlier versions, which `Rc` allows.
 struct History {
     now: Rc<Version>,
 }
@@ -23,7 +25,7 @@ impl History {
         Ok(Self { now: Rc::new(Version { text, before: None }) })
     }
 
-    /// Adds a word, and gives the number of versions.
+    /// Adds a word, and returns the number of versions.
     #[task]
     fn add(&mut self, word: String) -> usize {
         let text = format!("{} {word}", self.now.text);
@@ -31,20 +33,20 @@ impl History {
         self.depth()
     }
 
-    /// Takes the last word back; false if there is nothing to take back.
+    /// Removes the last word. Returns false if there is no word to remove.
     #[task]
     fn undo(&mut self) -> bool {
         let before = self.now.before.clone();
         before.map(|before| self.now = before).is_some()
     }
 
-    /// The text as it is.
+    /// Returns the present text.
     #[task]
     fn text(&self) -> String {
         self.now.text.clone()
     }
 
-    /// How many versions there are, the first included.
+    /// Returns the number of versions, including the first.
     fn depth(&self) -> usize {
         std::iter::successors(Some(&self.now), |version| version.before.as_ref()).count()
     }

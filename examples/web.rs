@@ -1,7 +1,9 @@
-//! A web server whose handlers await the calls of a pool: axum and tokio serve the sockets, Nanolith runs the work.
+//! A web server whose handlers await the calls of a pool: axum and tokio serve the sockets, and
+//! Nanolith runs the work.
 //!
-//! `cargo run --example web` serves on a free port of this machine and sends itself four requests. One is answered, one is
-//! rejected because the pool is full, one is dropped by its client, which cancels the task, and one is answered again.
+//! `cargo run --example web` serves on a free port of this machine and sends itself four requests.
+//! One is answered, one is rejected because the pool is full, one is dropped by its client, which
+//! cancels the task, and one is answered again.
 
 use axum::{
     Router,

@@ -1,6 +1,8 @@
-//! Two tasks of a pool that talk with each other over a pair of ports, without whoever started them.
+//! Two tasks of a pool that exchange messages over a pair of ports, without the thread that started
+//! them.
 //!
-//! `cargo run --example worker_to_worker` lets one guess a number that the other keeps.
+//! `cargo run --example worker_to_worker` runs a task that guesses a number, and a task that knows
+//! it.
 
 use nanolith::{
     port::{self, Port},
@@ -8,26 +10,28 @@ use nanolith::{
 };
 use std::cmp::Ordering;
 
-/// One keeps a number, another guesses it.
+/// The tasks of a guessing game.
 pub struct Game;
 
 #[define]
 impl Game {
-    /// Answers guesses until no more come: is the number less, the guess, or greater? Gives how many there were.
+    /// Answers guesses until the port is closed: whether the number is less, the guess, or greater.
+    /// Returns the number of guesses.
     pub fn keep(number: u32, guesses: Port<Ordering, u32>) -> usize {
         let mut count = 0;
         for guess in &guesses {
             count += 1;
             println!("keeper: {guess}? {}", words(number.cmp(&guess)));
             if guesses.send(number.cmp(&guess)).wait().is_err() {
-                break; // the other has left
+                break; // the other end is closed
             }
         }
         println!("keeper: the other port is closed");
         count
     }
 
-    /// Halves the range until it has the number. As it ends its port is dropped, and so closed.
+    /// Halves the range until it has the number. The task's port is dropped at its end, which
+    /// closes it.
     pub async fn guess(mut least: u32, mut most: u32, keeper: Port<u32, Ordering>) -> Option<u32> {
         while least <= most {
             let guess = least + (most - least) / 2;

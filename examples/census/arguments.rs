@@ -1,4 +1,4 @@
-//! The command line.
+//! Parses the command line of `census`.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -30,13 +30,13 @@ beginning, or up to 16 MiB if that is more; so is one that has no length.
 Exit codes: 0 the census was taken, 1 it failed, 2 the command line is wrong or PATH is not there.
 ";
 
-/// What the user asks for.
+/// The request of the user.
 pub(crate) enum Wish {
     Help,
     Census(Options),
 }
 
-/// How to take the census.
+/// The options of a census.
 #[derive(Default)]
 pub(crate) struct Options {
     pub(crate) path: PathBuf,
@@ -70,7 +70,7 @@ fn one_path(paths: Vec<OsString>) -> Result<PathBuf, String> {
     let path = paths.next().unwrap_or_else(|| ".".into());
     match paths.next() {
         Some(another) => Err(format!("one PATH is enough: what is `{}`?", another.to_string_lossy())),
-        // The walk would take a bare `-` for standard input.
+        // The walk would read a bare `-` as standard input.
         None if path == "-" => Ok("./-".into()),
         None => Ok(path.into()),
     }

@@ -1,4 +1,4 @@
-//! Counting one file: the task that the pool runs.
+//! Counts one file: the task that the pool runs.
 
 use crate::file::{self, Links};
 use nanolith::prelude::*;
@@ -7,11 +7,11 @@ use std::{
     path::PathBuf,
 };
 
-/// How much is read at once, in bytes.
+/// The bytes that are read at once.
 const CHUNK: usize = 64 * 1_024;
 
-/// A file of this many bytes takes long enough to tell how far it is. From a file that grows while it is read, or that has no
-/// length, so many are read at most.
+/// A file of at least this many bytes takes long enough to report progress. It is also the most
+/// that is read from a file that grows meanwhile or that has no length.
 pub(crate) const LARGE: u64 = 16 * 1_024 * 1_024;
 
 /// The tasks of the pool.
@@ -19,7 +19,8 @@ pub(crate) struct Census;
 
 #[define]
 impl Census {
-    /// Opens the file once, and reads it once, from its start to the end that it had then.
+    /// Opens the file once, and reads it once, from its start to the end that it had when it was
+    /// opened.
     pub(crate) fn count(cx: &Context<Self>, path: PathBuf, links: Links) -> io::Result<Count> {
         let (file, size) = file::open(&path, links)?;
         read(file, size, |bytes| {
@@ -31,7 +32,8 @@ impl Census {
     }
 }
 
-/// Counts what a file of this size holds. `goes_on` is told how many bytes were read, and says whether to read more.
+/// Counts the contents of a file of this size. `goes_on` gets the number of bytes read so far, and
+/// returns whether to read more.
 pub(crate) fn read(file: impl Read, size: u64, mut goes_on: impl FnMut(u64) -> bool) -> io::Result<Count> {
     let mut file = file.take(size.max(LARGE));
     let (mut tally, mut chunk) = (Tally::default(), vec![0; CHUNK]);
@@ -46,26 +48,26 @@ pub(crate) fn read(file: impl Read, size: u64, mut goes_on: impl FnMut(u64) -> b
     Err(io::Error::other("the call was cancelled"))
 }
 
-/// What there is to know of a file.
+/// The counts of a file.
 #[derive(Default)]
 pub(crate) struct Count {
     pub(crate) bytes: u64,
-    /// Newline bytes.
+    /// The number of newline bytes.
     pub(crate) lines: u64,
-    /// Longest runs of bytes that are not white space.
+    /// The number of longest runs of bytes that are not white space.
     pub(crate) words: u64,
     pub(crate) digest: Digest,
 }
 
-/// A BLAKE3 digest: files with the same one are taken to be the same.
+/// A BLAKE3 digest. Files with the same digest count as equal.
 pub(crate) type Digest = [u8; blake3::OUT_LEN];
 
-/// A count on its way through the file.
+/// The counts so far, while a file is read.
 #[derive(Default)]
 struct Tally {
     count: Count,
     hasher: blake3::Hasher,
-    /// The last byte belongs to a word, which may go on in the next chunk.
+    /// Whether the last byte belongs to a word, which may continue in the next chunk.
     in_word: bool,
 }
 
@@ -86,7 +88,8 @@ impl Tally {
     }
 }
 
-/// White space as C's `isspace` has it; the standard library's leaves out the vertical tab.
+/// Whether the byte is white space by C's `isspace`. The standard library's test does not include
+/// the vertical tab.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }

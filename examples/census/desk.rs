@@ -1,4 +1,4 @@
-//! Between the walk, the pool and the ledger.
+//! Sends the files of the walk to the pool, and the counts to the ledger.
 
 use crate::{
     count::{Census, CensusCalls, Count},
@@ -9,13 +9,15 @@ use crate::{
 use nanolith::prelude::*;
 use std::{collections::VecDeque, io, mem, path::PathBuf, time::Duration};
 
-/// How many files are on their way at once: queued, being read, or counted and not in the ledger yet.
+/// The largest number of files in progress: queued, being read, or counted and not yet in the
+/// ledger.
 const IN_FLIGHT: usize = 1_024;
 
-/// How long to wait for the oldest file before a look at the others, and at the progress bar.
+/// How long to wait for the oldest file before the desk checks the other files and the progress
+/// bar.
 const TICK: Duration = Duration::from_millis(50);
 
-/// A file on its way.
+/// A file in progress.
 type Errand = (PathBuf, Handle<Census, io::Result<Count>>);
 
 /// Sends files to the pool, and what was counted to the ledger.
@@ -23,13 +25,13 @@ pub(crate) struct Desk {
     census: CensusCalls<Pool>,
     ledger: Service<Ledger>,
     errands: VecDeque<Errand>,
-    /// The last call of the ledger, which goes on while the next file is waited for.
+    /// The last call of the ledger, which runs while the desk waits for the next file.
     entry: Option<Handle<Ledger, ()>>,
     bar: Bar,
     counted: Progress,
 }
 
-/// What the bar tells.
+/// The figures of the progress bar.
 #[derive(Default)]
 struct Progress {
     files: u64,
@@ -48,7 +50,7 @@ impl Desk {
         }
     }
 
-    /// Has a file counted. While too many are on their way, it waits.
+    /// Submits a file to be counted. Waits while too many files are in progress.
     pub(crate) fn count(&mut self, path: PathBuf, links: Links) -> Result<(), CallError> {
         while self.errands.len() >= IN_FLIGHT {
             self.settle()?;
@@ -59,13 +61,13 @@ impl Desk {
         Ok(())
     }
 
-    /// Has it listed that an entry could not be read.
+    /// Records an entry that could not be read.
     pub(crate) fn reject(&mut self, path: PathBuf, reason: String) -> Result<(), CallError> {
         let entry = self.ledger.reject(Unreadable { path, reason }).submit();
         self.follow(Some(entry))
     }
 
-    /// Waits for every file that is still on its way.
+    /// Waits for each file that is still in progress.
     pub(crate) fn finish(mut self) -> Result<(), CallError> {
         while !self.errands.is_empty() {
             self.settle()?;
@@ -73,8 +75,8 @@ impl Desk {
         self.follow(None)
     }
 
-    /// Waits a while for the oldest file. If it takes longer, for it may be large, takes the others that are done, so
-    /// that the pool is not left without work.
+    /// Waits a while for the oldest file. If that takes longer, for example for a large file, takes
+    /// the other finished files, so that the pool does not run out of work.
     fn settle(&mut self) -> Result<(), CallError> {
         let Some((path, handle)) = self.errands.pop_front() else { return Ok(()) };
         match handle.wait_timeout(TICK) {
@@ -98,7 +100,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Has what became of a file put in the ledger.
+    /// Records the result of a file in the ledger.
     fn record(&mut self, path: PathBuf, outcome: Result<io::Result<Count>, CallError>) -> Result<(), CallError> {
         self.counted.files += 1;
         match outcome {
@@ -112,7 +114,7 @@ impl Desk {
         }
     }
 
-    /// Sees the ledger's last call through, which hardly ever takes a wait, and keeps the next.
+    /// Waits for the ledger's last call, which rarely takes time, and stores the next one.
     fn follow(&mut self, entry: Option<Handle<Ledger, ()>>) -> Result<(), CallError> {
         mem::replace(&mut self.entry, entry).map_or(Ok(()), Handle::wait)
     }
@@ -127,7 +129,7 @@ impl Desk {
     }
 }
 
-/// How far a large file is, with its name.
+/// Returns the progress of a large file, with its name.
 fn large((path, handle): &Errand) -> String {
     match (path.file_name(), handle.progress().latest()) {
         (Some(name), Some(told)) => {

@@ -1,7 +1,8 @@
-//! The report for machines.
+//! Prints the report as JSON.
 //!
-//! Totals are `{"files", "bytes", "lines", "words"}`; a file without an extension is of the type `null`. A path is a string,
-//! or `{"lossy", "bytes"}` where its name is not valid Unicode: as near as text comes to it, and the name itself.
+//! Totals are `{"files", "bytes", "lines", "words"}`. The type of a file without an extension is
+//! `null`. A path is a string. If its name is not valid Unicode, the path is `{"lossy", "bytes"}`:
+//! the closest text, and the bytes of the name.
 
 use crate::ledger::{Duplicates, FileType, Report, Totals, Unreadable};
 use serde_json::{Value, json};

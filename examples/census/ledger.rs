@@ -1,4 +1,4 @@
-//! The sums: a service that alone owns them.
+//! The sums of the census: the state of a service that alone owns them.
 
 use crate::count::{Count, Digest};
 use nanolith::prelude::*;
@@ -8,7 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What the service owns. It keeps a path and a digest of every file, since any other may turn out to be the same.
+/// The state of the service. It stores a path and a digest of each file, since any later file may
+/// be a duplicate.
 #[derive(Default)]
 pub(crate) struct Ledger {
     types: BTreeMap<FileType, Totals>,
@@ -36,7 +37,7 @@ impl Ledger {
         self.unreadable.push(unreadable);
     }
 
-    /// What was gathered so far, in an order that does not depend on who was counted first.
+    /// Returns the report so far, in an order that does not depend on which file was counted first.
     pub(crate) fn report(&self) -> Report {
         let mut unreadable = self.unreadable.clone();
         unreadable.sort();
@@ -53,7 +54,7 @@ impl Ledger {
         }
     }
 
-    /// The largest first.
+    /// Returns the types, the largest first.
     fn sorted_types(&self) -> Vec<(FileType, Totals)> {
         let mut types: Vec<_> = self.types.iter().map(|(name, totals)| (name.clone(), *totals)).collect();
         types.sort_by_key(|(_, totals)| Reverse(totals.bytes));
@@ -66,7 +67,7 @@ impl Ledger {
         total
     }
 
-    /// Those that waste most first.
+    /// Returns the duplicates, those that waste most first.
     fn duplicates(&self) -> Vec<Duplicates> {
         let groups = self.same.iter().filter(|(_, group)| !group.others.is_empty());
         let mut duplicates: Vec<_> = groups.map(|(digest, group)| group.duplicates(*digest)).collect();
@@ -75,7 +76,7 @@ impl Ledger {
     }
 }
 
-/// The files of one digest. Most groups have one member, so that one needs no list.
+/// The files of one digest. Most groups have one file, which needs no list.
 struct Group {
     bytes: u64,
     first: Box<Path>,
@@ -90,7 +91,7 @@ impl Group {
     }
 }
 
-/// An extension as written, or none.
+/// An extension as written, or `None`.
 pub(crate) type FileType = Option<String>;
 
 fn file_type(path: &Path) -> FileType {
@@ -120,22 +121,22 @@ impl Totals {
     }
 }
 
-/// Files that hold the same bytes.
+/// Files with the same bytes.
 pub(crate) struct Duplicates {
     pub(crate) digest: Digest,
-    /// Of each.
+    /// The size of each file.
     pub(crate) bytes: u64,
     pub(crate) paths: Vec<PathBuf>,
 }
 
 impl Duplicates {
-    /// The bytes that one file of them would save.
+    /// Returns the bytes that would be saved if one file were kept.
     pub(crate) fn wasted(&self) -> u64 {
         self.bytes * (self.paths.len() as u64 - 1)
     }
 }
 
-/// An entry that could not be read, and why.
+/// An entry that could not be read, and the reason.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Unreadable {
     pub(crate) path: PathBuf,

@@ -1,4 +1,4 @@
-//! The report for people.
+//! Prints the report as a table.
 
 use crate::{
     ledger::{Duplicates, FileType, Report, Totals, Unreadable},
@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-/// A line of the table: its first cell is aligned to the left, the others to the right.
+/// A line of the table. Its first cell is aligned to the left, the other cells to the right.
 type Row = [String; 5];
 
 pub(crate) fn write(out: &mut dyn Write, report: &Report) -> io::Result<()> {
@@ -71,7 +71,7 @@ fn shown(path: &Path) -> String {
     printable(&path.to_string_lossy())
 }
 
-/// A name may hold line breaks, and codes that a terminal obeys: they are written out.
+/// Escapes control characters: a name may hold line breaks and terminal codes.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }

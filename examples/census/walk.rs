@@ -1,13 +1,13 @@
-//! Finding the files of a tree.
+//! Finds the files of a tree.
 
 use crate::{arguments::Options, file::Links, ledger::Unreadable};
 use ignore::{DirEntry, Error, WalkBuilder};
 use std::path::{Path, PathBuf};
 
-/// A file, which may have become something else when it is opened.
+/// A file. It may no longer be one when it is opened.
 pub(crate) type Found = (PathBuf, Links);
 
-/// Every file below the path, or the path itself, and every entry that could not be looked at.
+/// Returns each file below the path, or the path itself, and each entry that could not be read.
 pub(crate) fn files(options: &Options) -> impl Iterator<Item = Result<Found, Unreadable>> {
     let mut walk = WalkBuilder::new(&options.path);
     walk.standard_filters(!options.all).require_git(false).same_file_system(options.one_file_system);
@@ -20,7 +20,7 @@ pub(crate) fn files(options: &Options) -> impl Iterator<Item = Result<Found, Unr
         .flatten()
 }
 
-/// The entry if it is a file; also what is wrong with the ignore rules that it came with.
+/// Returns the entry if it is a file, and the error of its ignore rules, if there is one.
 fn found(entry: DirEntry, root: &Path) -> [Option<Result<Found, Unreadable>>; 2] {
     let problem = entry.error().map(|error| Err(unreadable(error, root)));
     let links = if entry.depth() == 0 { Links::Follow } else { Links::Refuse };
@@ -28,7 +28,7 @@ fn found(entry: DirEntry, root: &Path) -> [Option<Result<Found, Unreadable>>; 2]
     [problem, file]
 }
 
-/// A link is none, unless it is the root.
+/// Whether the entry is a file. A link counts only if it is the root.
 fn is_file(entry: &DirEntry) -> bool {
     match entry.depth() {
         0 => entry.path().is_file(),
@@ -41,7 +41,8 @@ fn unreadable(error: &Error, root: &Path) -> Unreadable {
     Unreadable { path: path.unwrap_or(root).to_owned(), reason }
 }
 
-/// An error's text holds its path too, which the report shows apart.
+/// Splits an error into its path and its reason. The text of an error repeats the path, which the
+/// report shows apart.
 fn path_and_reason(error: &Error) -> (Option<&Path>, String) {
     match error {
         Error::WithPath { path, err } => (Some(path), path_and_reason(err).1),

@@ -1,4 +1,4 @@
-//! The command line.
+//! Parses the command line of `pipeline`.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -15,7 +15,7 @@ Usage: pipeline [FILE.. --out FOLDER] [--count N]
 Exit codes: 0 all is done (files that are no pictures are told), 1 it failed, 2 the command line is wrong.
 ";
 
-/// What the user asks for.
+/// The request of the user.
 pub(crate) enum Wish {
     Help,
     Shrink(Options),
@@ -23,7 +23,7 @@ pub(crate) enum Wish {
 
 pub(crate) struct Options {
     pub(crate) files: Vec<PathBuf>,
-    /// Where files are given.
+    /// The output folder, if files are given.
     pub(crate) out: Option<PathBuf>,
     pub(crate) count: usize,
 }

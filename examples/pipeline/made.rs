@@ -1,4 +1,4 @@
-//! Pictures to work on, where none are given: rings in colour, of sizes that differ.
+//! Generates pictures for a run without files: rings in colour, of different sizes.
 
 use crate::picture::{Picture, packed};
 use png::{ColorType, Compression};
@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Makes so many files in a folder.
+/// Generates `count` files in a folder.
 pub(crate) fn pictures(folder: &Path, count: usize) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     (0..count).map(|number| picture(folder, number)).collect()
 }

@@ -1,14 +1,14 @@
-//! The three tasks: a file becomes a picture, a picture a small one, a small one the bytes of a file.
+//! The three tasks: decode a file to a picture, shrink the picture, and encode the small picture.
 
 use crate::file::{self, Links};
 use nanolith::prelude::*;
 use png::{BitDepth, ColorType, Compression, Decoder, Encoder, Transformations};
 use std::{io, io::BufReader, path::PathBuf};
 
-/// The longer side of a small picture, in pixels, at most.
+/// The length of the longer side of a small picture, in pixels, at most.
 const SIDE: usize = 128;
 
-/// A picture in memory: a byte for each channel of each pixel.
+/// A picture in memory, with a byte for each channel of each pixel.
 pub(crate) struct Picture {
     pub(crate) file: PathBuf,
     pub(crate) width: usize,
@@ -17,13 +17,13 @@ pub(crate) struct Picture {
     pub(crate) samples: Vec<u8>,
 }
 
-/// A small picture as it is written.
+/// A small picture in the form in which it is written.
 pub(crate) struct Small {
     pub(crate) file: PathBuf,
     pub(crate) png: Vec<u8>,
 }
 
-/// The tasks.
+/// The tasks of the pipeline.
 pub(crate) struct Pictures;
 
 #[define(vis = "pub(crate)")]
@@ -42,7 +42,8 @@ impl Pictures {
         Ok(Picture { file, width, height, color: info.color_type, samples })
     }
 
-    /// Each pixel of the small picture is the mean of those that it covers. One that is small already stays as it is.
+    /// Shrinks a picture. Each pixel of the small picture is the mean of the pixels that it covers.
+    /// A small picture is returned unchanged.
     pub(crate) fn shrink(picture: Picture) -> Picture {
         let Picture { file, width, height, color, samples } = picture;
         let longer = width.max(height);
@@ -63,19 +64,20 @@ impl Pictures {
         Picture { file, width: to_width, height: to_height, color, samples: small }
     }
 
-    /// Packs it in the PNG format.
+    /// Encodes the picture in the PNG format.
     pub(crate) fn encode(picture: Picture) -> Result<Small, png::EncodingError> {
         let png = packed(&picture, Compression::High)?;
         Ok(Small { file: picture.file, png })
     }
 }
 
-/// Which of `from` pixels the one at `at` of `to` covers: one at least.
+/// Returns the range of the `from` pixels that pixel `at` of `to` covers. It has at least one
+/// pixel.
 fn covered(at: usize, to: usize, from: usize) -> std::ops::Range<usize> {
     at * from / to..(at + 1) * from / to
 }
 
-/// The picture in the PNG format.
+/// Returns the picture in the PNG format.
 pub(crate) fn packed(picture: &Picture, compression: Compression) -> Result<Vec<u8>, png::EncodingError> {
     let mut packed = Vec::new();
     let mut encoder = Encoder::new(&mut packed, picture.width as u32, picture.height as u32);

@@ -1,4 +1,4 @@
-//! What each stage is at: a table that is drawn anew on a terminal, and lines where there is none.
+//! Shows the work of each stage: a table that is redrawn on a terminal, or lines of text.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use nanolith::pipeline::{Figures, StageFigures};
@@ -10,15 +10,15 @@ use std::{
     time::Duration,
 };
 
-/// How often the table changes.
+/// The time between two updates of the table.
 const REFRESH: Duration = Duration::from_millis(100);
 
-/// Shows the stages while they are at work.
+/// Shows the stages while they work.
 pub(crate) struct Live {
     figures: Figures,
     total: usize,
     came: Cell<usize>,
-    /// Where there is a terminal: who draws, until this end of the channel goes.
+    /// The thread that draws, if there is a terminal. It ends when this sender is dropped.
     draws: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
@@ -32,7 +32,7 @@ impl Live {
         Self { figures: figures.clone(), total, came: Cell::new(0), draws }
     }
 
-    /// One more came out.
+    /// Records that one more picture has come out.
     pub(crate) fn came(&self) {
         let (before, came) = (self.came.get(), self.came.get() + 1);
         self.came.set(came);
@@ -40,7 +40,7 @@ impl Live {
         if self.draws.is_none() && quarter(before) < quarter(came) {
             let stages = self.figures.stages();
             let at = |stage: &StageFigures| format!("{} {}+{}", stage.name, stage.depth, stage.in_flight);
-            // A reader that has seen enough is no failure.
+            // A closed output is not a failure.
             let _ = writeln!(
                 io::stdout(),
                 "{came} of {}, waiting and at work: {}",
@@ -50,11 +50,11 @@ impl Live {
         }
     }
 
-    /// Takes the table away.
+    /// Removes the table.
     pub(crate) fn end(self) {
         if let Some((lives, draws)) = self.draws {
             drop(lives);
-            let _ = draws.join(); // it draws no more, whatever became of it
+            let _ = draws.join(); // the thread has ended, with or without a panic
         }
     }
 }
@@ -72,7 +72,7 @@ fn draw(figures: &Figures, total: usize, next: impl Fn() -> Result<(), RecvTimeo
     bar.finish_and_clear();
 }
 
-/// A line for each stage.
+/// Writes a line for each stage.
 pub(crate) fn write(
     out: &mut dyn Write,
     stages: &[StageFigures],

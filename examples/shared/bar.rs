@@ -1,4 +1,4 @@
-//! A progress bar for work that turns out to be long: it appears after half a second, on a terminal only.
+//! A progress bar for long work: it appears after half a second, and only on a terminal.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
@@ -6,15 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Work that is over by then shows no bar.
+/// The delay before the bar appears. Shorter work shows no bar.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// How often the bar changes at most.
+/// The least time between two updates of the bar.
 const REFRESH: Duration = Duration::from_millis(100);
 
-/// A bar on standard error, which is gone again when this is dropped.
+/// A bar on standard error. Its drop removes it.
 pub(crate) struct Bar {
-    /// `None` where nobody would see it.
+    /// The time of the next update; `None` if standard error is not a terminal.
     due: Option<Instant>,
     bar: Option<ProgressBar>,
 }
@@ -25,7 +25,7 @@ impl Bar {
         Self { due, bar: None }
     }
 
-    /// Shows how far the work has come, if the bar is due for a change.
+    /// Shows the progress, if the bar is due for an update.
     pub(crate) fn show(&mut self, done: u64, total: u64, message: impl FnOnce() -> String) {
         let now = Instant::now();
         if self.due.is_none_or(|due| now < due) {

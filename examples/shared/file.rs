@@ -1,4 +1,4 @@
-//! Opening a file that may have become something else since its name was found.
+//! Opens a file that may have been replaced since its name was found.
 
 use std::{
     fs::{File, FileType, OpenOptions},
@@ -8,7 +8,7 @@ use std::{
 
 /// Whether an open follows a symbolic link at the end of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code)] // an example that is given its files follows links
+#[allow(dead_code)] // an example with a list of files follows links
 pub(crate) enum Links {
     Follow,
     Refuse,
@@ -16,12 +16,12 @@ pub(crate) enum Links {
 
 /// Opens a regular file for reading, and returns its length in bytes.
 ///
-/// A FIFO has no reader's end that an open waits for, since the open does not block, and what was opened is looked at by its
-/// handle: so a file that is replaced between two system calls changes nothing.
+/// The open does not block, so a FIFO without a writer does not stop it. The kind of the file is
+/// read through its handle. So a file that is replaced between two system calls has no effect.
 ///
 /// # Errors
 ///
-/// The error of the system, or one that says what is there in place of a file.
+/// The error of the system, or an error that names what is there instead of a file.
 pub(crate) fn open(path: &Path, links: Links) -> io::Result<(File, u64)> {
     let mut options = OpenOptions::new();
     options.read(true);
@@ -40,7 +40,8 @@ mod system {
     use super::{FileType, Links, OpenOptions, io, no_file};
     use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
-    /// The open waits for nothing, makes no terminal the program's own, and follows a link only if it may.
+    /// Sets the flags of the open. It never blocks, never makes a terminal the program's
+    /// controlling terminal, and follows a link only if `links` says so.
     pub(super) fn set_flags(options: &mut OpenOptions, links: Links) {
         let no_link = if links == Links::Refuse { libc::O_NOFOLLOW } else { 0 };
         options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | no_link);

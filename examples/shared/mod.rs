@@ -1,4 +1,4 @@
-//! What the example programs share: a progress bar, numbers as text, and how a program ends.
+//! Shared code of the example programs: a progress bar, numbers as text, and the exit of a program.
 
 pub(crate) mod bar;
 pub(crate) mod text;
@@ -9,7 +9,7 @@ use std::{
     process::ExitCode,
 };
 
-/// Writes to standard output. A reader that has seen enough, as in `census | head`, is no failure.
+/// Writes to standard output. A closed output, as in `census | head`, is not a failure.
 pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Box<dyn Error>> {
     let mut out = BufWriter::new(io::stdout().lock());
     match write(&mut out).and_then(|()| out.flush()) {
@@ -18,7 +18,7 @@ pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Res
     }
 }
 
-/// 0, or 1 with what went wrong on standard error.
+/// Returns exit code 0, or prints the error to standard error and returns 1.
 pub(crate) fn exit_code(program: &str, outcome: Result<(), Box<dyn Error>>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -29,7 +29,7 @@ pub(crate) fn exit_code(program: &str, outcome: Result<(), Box<dyn Error>>) -> E
     }
 }
 
-/// 2, with what is wrong with the command line on standard error.
+/// Prints the problem with the command line to standard error, and returns exit code 2.
 pub(crate) fn usage_error(program: &str, problem: &str) -> ExitCode {
     eprintln!("{program}: {problem}\nTry `{program} --help`.");
     ExitCode::from(2)
