@@ -1,4 +1,5 @@
-//! What keeps a program alive, and for how long. In one test: the count is the process's.
+//! Tests of what keeps a program alive, and for how long. It is one test, since the count is global
+//! to the process.
 
 use nanolith::{main_guard, prelude::*};
 use std::{

@@ -1,4 +1,4 @@
-//! Work in bulk: many inputs through one task, or one function over a `Vec`.
+//! Tests of bulk work: many inputs through one task, or one function over a `Vec`.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -44,7 +44,7 @@ impl Geometry {
         x
     }
 
-    /// Waits, as a task does that reads from somewhere, and says where it ran.
+    /// Blocks the thread, as a task does that reads from a device, and returns the thread.
     pub fn stand(nanos: u64) -> ThreadId {
         let began = std::time::Instant::now();
         while began.elapsed().as_nanos() < nanos.into() {
@@ -53,7 +53,7 @@ impl Geometry {
         std::thread::current().id()
     }
 
-    /// Goes on when it is told.
+    /// Returns when it receives a word.
     pub fn hold_on(word: Option<mpsc::Receiver<()>>, x: i64) -> i64 {
         if let Some(word) = word {
             let _ = block_in_place(|| word.recv());
@@ -61,7 +61,7 @@ impl Geometry {
         x
     }
 
-    /// Runs until it is asked to stop.
+    /// Runs until it is cancelled.
     pub fn spin(cx: &Context<Self>, began: mpsc::Sender<()>) -> bool {
         let _ = began.send(());
         while !cx.is_cancelled() {
@@ -75,7 +75,7 @@ impl Geometry {
         (cx.task().map(TaskInfo::name), here.task().map(TaskInfo::name), here.place().clone())
     }
 
-    /// Adds by many calls of its own, on its own pool.
+    /// Adds by many calls of its own set, on its own pool.
     pub fn sum(pool: Pool, to: i64) -> Result<i64, CallError> {
         let geometry = Geometry::on(&pool);
         each(&geometry, 0..to, |geometry, n| geometry.add(n, 1)).sum()
@@ -86,7 +86,7 @@ impl Geometry {
         each(&geometry, 0..to, |geometry, n| geometry.add(n, 1)).unordered().sum()
     }
 
-    /// Waits for a call within one of many.
+    /// Waits for a call, within one of many calls.
     pub fn twice(pool: Pool, x: i64) -> Result<i64, CallError> {
         Geometry::on(&pool).add(x, x).wait()
     }
@@ -141,7 +141,7 @@ fn inputs_of_several_tasks_keep_their_order() {
 
 // ----- bounds
 
-/// An input that counts how far they are ahead of their results.
+/// An input that counts how far the inputs are ahead of their results.
 fn watched(taken: &Cell<usize>) -> impl Iterator<Item = i64> {
     (0..).inspect(|_| taken.set(taken.get() + 1))
 }
@@ -224,7 +224,7 @@ fn nothing_stands_in_line_for_room_while_nobody_takes_results() {
     let mut sums = each(&geometry, 0.., |geometry, n| geometry.add(n, 1)).batch(1);
     for _ in 0..10 {
         sums.next().expect("it does not end").expect("it runs");
-        pool.drained().wait(); // so that a place is free, which nobody keeps
+        pool.drained().wait(); // so that a slot is free that no other call takes
         assert_eq!(geometry.add(1, 2).wait().expect("there is room"), 3);
     }
 }
@@ -255,7 +255,7 @@ fn what_a_batch_gives_away_keeps_its_place() {
     let geometry = Geometry::on(&pool(3));
     let log = Arc::new(Mutex::new(Vec::new()));
     let numbers = each(&geometry, 0..300, |geometry, n| {
-        // The first of a batch takes long, so that the rest is given away.
+        // The first call of a batch takes long, so that the rest is given to other threads.
         if n % 100 == 0 { geometry.hold_on(Some(later(2)), n) } else { geometry.hold_on(None, n) }
     });
     assert_eq!(numbers.batch(100).try_collect::<Vec<_>>().expect("they run"), (0..300).collect::<Vec<_>>());
@@ -264,11 +264,11 @@ fn what_a_batch_gives_away_keeps_its_place() {
     assert_eq!(*log.lock().expect("sound"), (0..100).collect::<Vec<_>>(), "a batch runs in order");
 }
 
-/// A word that comes after some milliseconds.
+/// Returns a receiver whose word comes after some milliseconds.
 fn later(millis: u32) -> mpsc::Receiver<()> {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
-        std::thread::sleep(millis * MILLISECOND); // how long the task that waits for it takes; nothing is awaited
+        std::thread::sleep(millis * MILLISECOND); // the duration of the task that waits for it; nothing is awaited
         let _ = tell.send(());
     });
     told
@@ -287,7 +287,7 @@ fn a_pool_that_closes_finishes_what_was_given_away() {
             std::thread::yield_now();
         }
         pool.close();
-        std::thread::sleep(MILLISECOND); // the first is to take long: that is what is shared out; nothing is awaited
+        std::thread::sleep(MILLISECOND); // the first one takes long, so the rest is shared; nothing is awaited
         tell.send(()).expect("it waits");
         assert_eq!(all.join().expect("it ends").expect("they run"), (0..100).collect::<Vec<_>>());
     });
@@ -416,7 +416,7 @@ fn inputs_that_are_not_run_are_dropped() {
     }
     drop(numbers);
     while Arc::strong_count(&log) > 1 {
-        std::thread::yield_now(); // a batch that runs comes to its end
+        std::thread::yield_now(); // a batch that runs is finished
     }
 }
 
@@ -472,7 +472,7 @@ impl Counter {
         self.total
     }
 
-    /// Asks the other for as many as it was given.
+    /// Asks the other service for as many results as `count`.
     pub fn ask(&mut self, other: Service<Counter>, count: i64) -> Vec<Result<i64, CallError>> {
         each(&other, 0..count, |other, _| other.bump(1)).collect()
     }
@@ -502,7 +502,7 @@ fn a_cluster_takes_inputs() {
     assert_eq!(sums.sum::<Result<i64, _>>().expect("they run"), (1..=500).sum());
 }
 
-/// Counts the calls that pass.
+/// Counts the calls that pass through.
 struct Counted<E>(E, AtomicUsize);
 
 impl<S: TaskSet, E: Executor<S>> Executor<S> for Counted<E> {
@@ -682,7 +682,7 @@ fn an_input_goes_out_though_the_next_is_not_there_yet() {
     });
 }
 
-/// A stream that has what was given to it.
+/// A stream that returns the values given to it.
 fn numbers_by_hand() -> (impl Fn(Option<i64>), impl futures_util::Stream<Item = i64>) {
     let (give, take) = nanolith::port::pair::<Option<i64>, ()>();
     let numbers = take.take_while(|message| std::future::ready(message.is_some())).filter_map(std::future::ready);

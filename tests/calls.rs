@@ -1,4 +1,4 @@
-//! Typed calls of a set, on every kind of waiting.
+//! Tests of a set's typed calls, with each way to wait.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{Progress, TaskError, prelude::*};
@@ -22,7 +22,7 @@ impl Geometry {
         x + y
     }
 
-    /// Counts until it is asked to stop.
+    /// Counts until it is cancelled.
     pub fn count(cx: &Context<Self>, began: mpsc::Sender<()>) -> u64 {
         let mut count = 0;
         let _ = began.send(());

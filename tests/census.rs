@@ -1,4 +1,5 @@
-//! Does `examples/census.rs` count what is there? The program's JSON is held against `find`, `wc`, `tr` and `cmp`.
+//! Tests that `examples/census.rs` counts correctly. Its JSON is compared with the output of
+//! `find`, `wc`, `tr` and `cmp`.
 #![cfg(unix)]
 
 #[allow(dead_code)] // the program uses all of it
@@ -100,7 +101,7 @@ fn a_file_that_opens_and_cannot_be_read_is_listed() {
     assert_eq!(report["unreadable"][0]["path"], "/proc/self/mem");
 }
 
-/// Each of these may stand where the walk has found a file, by the time at which the task opens it.
+/// Each of these may replace a file between the walk and the time at which the task opens it.
 #[test]
 fn what_has_replaced_a_file_is_refused_and_blocks_no_worker() {
     let tree = folder();
@@ -194,13 +195,13 @@ fn a_reader_that_went_away_is_no_failure() {
 
 // ----- the tree
 
-/// An empty folder, whose own name is not hidden.
+/// Creates an empty folder whose own name is not hidden.
 fn folder() -> TempDir {
     tempfile::Builder::new().prefix("census").tempdir().expect("a folder")
 }
 
-/// A folder with a bit of everything: three groups of duplicates, words across the borders of chunks, binary files, names
-/// that are no text, links, a pipe, ignored and hidden files.
+/// Creates a folder with a bit of everything: three groups of duplicates, words across the borders
+/// of chunks, binary files, names that are not text, links, a pipe, ignored and hidden files.
 fn tree() -> TempDir {
     let tree = folder();
     let root = tree.path();
@@ -256,8 +257,8 @@ fn contents() -> Vec<(OsString, Vec<u8>)> {
     files
 }
 
-/// Puts a file so deep that the walk finds it and nobody opens it, the root user included: its path is longer than the
-/// system takes, its folder's is not. Gives its path.
+/// Creates a file so deep that the walk finds it but no user can open it, not even root. Its path
+/// is longer than the system accepts, while the path of its folder is not. Returns its path.
 fn bury_a_file(root: &Path) -> PathBuf {
     const LEVELS: usize = 25;
     let limit = if cfg!(target_os = "linux") { 4_096 } else { 1_024 };
@@ -291,7 +292,7 @@ fn json(arguments: &[&OsStr]) -> Value {
     serde_json::from_str(&text(&census(&arguments))).expect("it is JSON")
 }
 
-/// Files, bytes, lines, words.
+/// Files, bytes, lines and words.
 type Counts = [u64; 4];
 
 fn counts_of(totals: &Value) -> Counts {
@@ -308,7 +309,7 @@ fn duplicates_of(report: &Value) -> BTreeSet<BTreeSet<PathBuf>> {
     groups.map(|group| group["paths"].as_array().expect("a list").iter().map(path_of).collect()).collect()
 }
 
-/// A string, or the bytes of a name that is no text.
+/// Returns a path from a string, or from the bytes of a name that is not text.
 fn path_of(value: &Value) -> PathBuf {
     if let Some(text) = value.as_str() {
         return text.into();
@@ -331,7 +332,7 @@ fn text(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("it is text")
 }
 
-/// The regular files below a folder.
+/// Returns the regular files below a folder.
 fn find(root: &Path, conditions: &[&str]) -> BTreeSet<PathBuf> {
     let conditions = conditions.iter().map(OsStr::new);
     let arguments: Vec<_> = [root.as_os_str(), "-type".as_ref(), "f".as_ref()].into_iter().chain(conditions).collect();
@@ -347,7 +348,8 @@ fn wc(what: &str, input: &[u8]) -> u64 {
     text(&run("wc", &[what.as_ref()], input)).trim().parse().expect("a number")
 }
 
-/// `wc -w`, which in some versions passes over words without a printable byte: so each byte of a word becomes an `x` before.
+/// Counts words by `wc -w`. Some versions skip words without a printable byte, so each byte of a
+/// word becomes an `x` before.
 fn words(input: &[u8]) -> u64 {
     wc("-w", &run("tr", &["-c".as_ref(), "[:space:]".as_ref(), "x".as_ref()], input).stdout)
 }
@@ -366,7 +368,7 @@ fn add(sum: &mut Counts, counts: &Counts) {
     sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
 }
 
-/// What stands after the last dot of a name, unless that is its first character.
+/// Returns the part after the last dot of a name, unless that dot is its first character.
 fn type_of(file: &Path) -> Option<String> {
     let name = file.file_name().expect("a file has a name").to_string_lossy();
     let (stem, extension) = name.rsplit_once('.')?;

@@ -1,4 +1,4 @@
-//! Every setting that is a time, at zero and beyond the end of the clock.
+//! Tests of each setting that is a time, at zero and beyond the end of the clock.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -51,7 +51,7 @@ impl Work {
     }
 }
 
-/// As long as a clock goes on.
+/// The time after which a clock ends.
 const SPAN: Duration = Duration::from_secs(500 * 31_556_952);
 
 /// A time that the system's clock can add, and that lies beyond the end.
@@ -70,7 +70,7 @@ fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Cx::from_waker(Waker::noop()))
 }
 
-/// Nothing comes of it, however far the clock is moved.
+/// Checks that the future never completes, however far the clock is moved.
 #[track_caller]
 fn assert_never<F: Future>(clock: &MockClock, future: F) {
     let mut future = pin!(future);
@@ -313,7 +313,7 @@ fn delay_of_a_call_is_none_or_lasts_for_ever() {
         assert_eq!(work.echo(7).at(now() - SECOND).wait().expect("it runs"), 7);
         let limited = work.echo(7).after(Duration::MAX).deadline(now() + HOUR).submit();
         let never = [work.echo(7).after(Duration::MAX), work.echo(7).at(now() + BEYOND), work.echo(7).after(BEYOND)];
-        let never = never.map(|call| call.timeout(HOUR).submit()); // which counts from when it is due
+        let never = never.map(|call| call.timeout(HOUR).submit()); // which counts from the time at which it is due
         clock.advance(Duration::MAX);
         assert!(matches!(limited.wait(), Err(CallError::TimedOut(_))));
         assert!(never.iter().all(|job| !job.is_finished()));
@@ -347,7 +347,7 @@ fn expiration_orders_calls_from_at_once_to_last_of_all() {
         pool.resume();
         pool.drained().wait();
         let order: Vec<_> = told.try_iter().collect();
-        // Equals go as they came: 7 and 6 both wait for ever.
+        // Equal calls run in the order in which they came: 7 and 6 both wait for ever.
         assert!(order == [2, 1, 3, 4, 5, 7, 6] || order == [1, 2, 3, 4, 5, 7, 6], "{order:?}");
         drop((jobs, later));
     });
@@ -398,7 +398,7 @@ fn settings_of_executors_hold_at_their_ends() {
     });
 }
 
-// ----- what stands for executors, or before them
+// ----- mocks and batches
 
 #[test]
 fn mock_answers_at_once_or_never() {

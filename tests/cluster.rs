@@ -1,4 +1,5 @@
-//! Clusters: who gets a call, who comes and goes, and what becomes of the calls of one who ends.
+//! Tests of clusters: which member gets a call, how members join and leave, and what happens to the
+//! calls of a member that ends.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::needless_pass_by_value)] // a test
 
 use nanolith::{AddError, Arrival, CloseError, Job, LaunchError, MemberId, MemberLoad, Refused, TaskSet, prelude::*};
@@ -16,10 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Long enough for what must happen, on a machine that is busy.
+/// A limit for an event that must happen, on a machine that is busy.
 const LONG: Duration = Duration::from_secs(20);
 
-/// Shut until somebody opens it.
+/// A door that is closed until the test opens it.
 #[derive(Clone, Default)]
 pub struct Door(Arc<(Mutex<bool>, Condvar)>);
 
@@ -72,14 +73,14 @@ impl Worker {
         panic!("no luck")
     }
 
-    /// Tells who it is, and waits.
+    /// Sends its number, and waits.
     pub fn hold(&self, started: Sender<u64>, door: Door) -> u64 {
         let _ = started.send(self.number);
         door.pass();
         self.number
     }
 
-    /// The same, and may run twice.
+    /// Does the same as `hold`, and may run twice.
     #[task(idempotent)]
     pub fn hold_again(&self, started: Sender<u64>, door: Door) -> u64 {
         let _ = started.send(self.number);
@@ -95,7 +96,7 @@ impl Worker {
         cx.progress(2, 2);
     }
 
-    /// Keeps the core busy, and does not sleep.
+    /// Keeps the core busy, without sleeping.
     pub fn work(&self, time: Duration) -> u64 {
         let began = Instant::now();
         while began.elapsed() < time {
@@ -129,7 +130,7 @@ impl Worker {
         cluster.triple(self.number as i64).wait()
     }
 
-    /// The first waits for the second, which waits for the third, and so on.
+    /// The first service waits for the second, which waits for the third, and so on.
     pub fn ask_round(mut ring: Vec<Service<Self>>, limit: Option<Duration>) -> Result<u64, String> {
         let Some(next) = ring.pop() else { return Ok(0) };
         let call = next.ask_round(ring, limit);
@@ -157,7 +158,7 @@ impl Worker {
     }
 }
 
-/// Something a future waits for.
+/// A flag that a future waits for.
 pub mod flag {
     use std::{
         future::poll_fn,
@@ -197,7 +198,7 @@ fn workers(n: usize, balance: Balance) -> Cluster<Worker> {
     builder.launch_numbered(n, |id| Worker::service(id.number())).wait().expect("they start")
 }
 
-/// The same with room for one call in each queue.
+/// Returns a cluster with capacity for one call in each queue.
 fn narrow(n: usize, on_full: OnFull) -> Cluster<Worker> {
     let builder = Cluster::builder().balance(Balance::RoundRobin);
     builder
@@ -218,7 +219,7 @@ fn member(cluster: &Cluster<Worker>, number: u64) -> Service<Worker> {
     cluster.control().use_member(id(cluster, number)).expect("it is a member")
 }
 
-/// Keeps a member busy; gives the call when it runs.
+/// Occupies a member. Returns its call when that runs.
 fn occupy(member: &Service<Worker>, door: &Door) -> Handle<Worker, u64> {
     let (started, starts) = mpsc::channel();
     let held = member.hold(started, door.clone()).submit();
@@ -226,7 +227,7 @@ fn occupy(member: &Service<Worker>, door: &Door) -> Handle<Worker, u64> {
     held
 }
 
-/// Keeps every member busy.
+/// Occupies each member.
 fn occupy_all(cluster: &Cluster<Worker>, door: &Door) -> Vec<Handle<Worker, u64>> {
     cluster.control().members().iter().map(|id| occupy(&member(cluster, id.number()), door)).collect()
 }
@@ -310,7 +311,7 @@ fn a_member_that_does_not_start_is_told_and_the_others_are_closed() {
     settles(|| alive.load(Ordering::SeqCst) == 0);
 }
 
-/// Waits until a thread that is over has gone: nobody tells of that.
+/// Waits until a thread has ended. There is no notification for that.
 fn settles(mut condition: impl FnMut() -> bool) {
     let began = Instant::now();
     while !condition() {
@@ -356,7 +357,7 @@ fn a_close_waits_for_members_that_were_removed_before() {
     let held = occupy(&member(&cluster, 0), &door);
     drop(cluster.control().remove(id(&cluster, 0)));
     let mut closing = pin!(cluster.close());
-    // The one that is idle may end; the other cannot.
+    // The idle member may end; the other member cannot.
     member_ends(&cluster);
     assert!(poll_once(closing.as_mut()).is_pending());
     door.open();
@@ -424,7 +425,7 @@ fn resized_to_zero_all_finish_what_they_have_and_nobody_takes_more() {
     assert_eq!(cluster.double(1).wait().expect("there are members again"), 2);
 }
 
-// ----- who comes and goes
+// ----- members that join and leave
 
 #[test]
 fn members_are_numbered_in_the_order_of_their_launch_and_no_number_comes_twice() {
@@ -666,7 +667,7 @@ fn the_least_busy_gets_the_call_and_equals_take_turns() {
         info.members.iter().map(|member| member.service.active_calls + member.service.queue_len).collect()
     };
     assert_eq!(each(&cluster), [10, 10, 10]);
-    // Calls that come to a member by other ways count too.
+    // Calls that reach a member in other ways count too.
     let _more: Vec<_> = (0..6).map(|_| member(&cluster, 0).number().submit()).collect();
     let _rest: Vec<_> = (0..12).map(|_| cluster.number().submit()).collect();
     assert_eq!(each(&cluster), [16, 16, 16]);
@@ -769,7 +770,7 @@ fn a_second_member_takes_half_of_what_is_yet_to_come() {
     let held = occupy(&member(&cluster, 0), &door);
     let before: Vec<_> = (0..50).map(|_| cluster.number().submit()).collect();
     cluster.control().add().wait().expect("it starts");
-    // The first is stuck: all that comes goes to the second and is done.
+    // The first member is stuck. Each call goes to the second member and completes.
     assert_eq!(numbers(&cluster, 50), [1; 50]);
     door.open();
     held.wait().expect("it runs");
@@ -783,7 +784,7 @@ fn a_call_whose_member_is_full_goes_to_another() {
     let cluster = narrow(3, OnFull::Wait);
     let door = Door::default();
     let _held = occupy_all(&cluster, &door);
-    // Two of three queues are full; whoever's turn it is, the third gets the call.
+    // Two of three queues are full. In any turn, the third member gets the call.
     let _filled = [0, 2].map(|number| member(&cluster, number).number().submit());
     let free = cluster.number().try_submit().expect("one has room");
     let refused = cluster.number().try_submit().expect_err("now all are full");
@@ -796,7 +797,7 @@ fn a_call_whose_member_is_full_goes_to_another() {
     refused.into_inner().wait().expect("it waits for room");
 }
 
-/// To name a method in a chain.
+/// Gives access to a method in a chain.
 trait TaskInfoName {
     fn name_of(&self) -> &'static str;
 }
@@ -921,7 +922,7 @@ fn one_who_gives_up_waiting_for_room_leaves_every_line() {
     drop(gives_up);
     door.open();
     all_run(held.into_iter().chain(filled));
-    // Nobody holds a place that was meant for them.
+    // No capacity stays reserved for the futures that were dropped.
     settles(|| cluster.info().queue_len == 0);
     let both = occupy_all(&cluster, &Door::default());
     let one_each = [0, 1].map(|_| cluster.number().try_submit().expect("there is room in each"));
@@ -943,7 +944,7 @@ fn where_members_reject_so_does_the_cluster() {
     all_run(held.into_iter().chain(filled));
 }
 
-// ----- who ends a call frees its place
+// ----- the end of a call frees its capacity
 
 #[test]
 fn a_queued_call_that_is_cancelled_frees_its_place_at_once() {
@@ -975,7 +976,7 @@ fn a_queued_call_that_times_out_frees_its_place_at_once() {
     assert!(matches!(plain.wait(), Err(CallError::TimedOut(_))));
     let twice = cluster.triple(1).timeout(MILLISECOND).try_submit().expect("there is room");
     assert!(matches!(twice.wait(), Err(CallError::TimedOut(_))));
-    // The one who waits may hear of it a moment before the place of the call within is free.
+    // The waiting caller may get its error a moment before the inner call's capacity is free.
     settles(|| cluster.info().queue_len == 0);
     door.open();
     held.wait().expect("it runs");
@@ -1080,7 +1081,7 @@ fn a_reader_that_awaits_calls_in_its_own_member_is_served_ahead_of_a_writer() {
 
 // ----- a member that ends
 
-/// What a call that is held somewhere came to, in whatever order.
+/// Terminates the member of this number.
 fn terminated(cluster: &Cluster<Worker>, number: u64) -> nanolith::Closing<Worker> {
     member(cluster, number).terminate()
 }
@@ -1089,7 +1090,8 @@ fn terminated(cluster: &Cluster<Worker>, number: u64) -> nanolith::Closing<Worke
 fn calls_of_a_member_that_ends_are_told_or_go_on_elsewhere_if_they_may_run_twice() {
     let cluster = workers(3, Balance::RoundRobin);
     let (door, (started, starts)) = (Door::default(), mpsc::channel());
-    // Six are run or queued at each member, of both sorts; the first at each runs.
+    // Six calls run or are queued at each member, of both kinds. The first call of each member
+    // runs.
     let once: Vec<_> = (0..9).map(|_| cluster.hold(started.clone(), door.clone()).submit()).collect();
     let twice: Vec<_> = (0..9).map(|_| cluster.hold_again(started.clone(), door.clone()).submit()).collect();
     let first: BTreeSet<_> = (0..3).map(|_| starts.recv_timeout(LONG).expect("they run")).collect();
@@ -1123,7 +1125,7 @@ fn a_call_that_runs_when_its_member_ends_runs_again_elsewhere() {
 #[test]
 fn futures_of_a_member_that_ends_go_on_elsewhere() {
     let cluster = workers(2, Balance::RoundRobin);
-    let once = cluster.rest(MINUTE).submit(); // at 0, and so on in turn
+    let once = cluster.rest(MINUTE).submit(); // on member 0, then in turn
     let still = cluster.rest(MINUTE).submit().cancel_on_drop();
     let twice = cluster.rest_again(200 * MILLISECOND).submit();
     settles(|| cluster.info().active_calls == 3);
@@ -1196,7 +1198,7 @@ fn a_call_that_moved_can_be_cancelled_and_times_out() {
     door.open();
 }
 
-/// A call that waits at the first member, and not for ever.
+/// Submits a call that waits for capacity at the first member, with a time limit.
 fn member_queue(cluster: &Cluster<Worker>, started: Sender<u64>, door: &Door) -> Handle<Worker, u64> {
     loop {
         let call = cluster.hold_again(started.clone(), door.clone()).timeout(300 * MILLISECOND).submit();
@@ -1224,7 +1226,8 @@ fn a_call_does_not_move_to_the_member_whose_task_may_wait_for_it() {
     let cluster = workers(2, Balance::RoundRobin);
     let door = Door::default();
     let held = occupy(&member(&cluster, 1), &door);
-    // The task of 0 waits for a call that is queued at 1, which ends: at 0 it would wait for ever.
+    // The task of member 0 waits for a call that is queued at member 1, which ends. At member 0 the
+    // call would wait for ever.
     let asks = member(&cluster, 0).ask_again(cluster.clone()).submit();
     settles(|| member(&cluster, 1).info().queue_len == 1);
     drop(terminated(&cluster, 1));
@@ -1300,7 +1303,7 @@ fn whoever_comes_goes_or_is_killed_every_call_ends_once() {
     settles(|| alive.load(Ordering::SeqCst) == 0);
 }
 
-/// Members come, go and are killed.
+/// Adds, removes and kills members.
 fn disturb(cluster: &Cluster<Worker>, times: u32) {
     let mut random = fastrand::Rng::with_seed(7);
     let control = cluster.control();
@@ -1312,13 +1315,13 @@ fn disturb(cluster: &Cluster<Worker>, times: u32) {
             (2, Some(one)) => drop(control.remove(one)),
             (3 | 4, Some(one)) => drop(control.use_member(one).map(|member| member.terminate())),
             (5, _) => control.resize(random.usize(1..5)).wait().expect("they come and go"),
-            _ => thread::sleep(Duration::from_micros(random.u64(..2_000))), // nothing is awaited: the next comes at an odd moment
+            _ => thread::sleep(Duration::from_micros(random.u64(..2_000))), // nothing is awaited: the next step comes at an odd moment
         }
     }
     control.resize(2).wait().expect("they start");
 }
 
-/// Says how many calls gave their output, and how many a reason.
+/// Returns how many calls gave their output, and how many an error.
 fn call_at_random(cluster: &Cluster<Worker>, seed: u64, stop: &AtomicBool) -> (u64, u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let (mut done, mut told) = (0, 0);
@@ -1361,7 +1364,8 @@ fn count(call: Handle<Worker, u64>, done: &mut u64, told: &mut u64) {
         Ok(_) => *done += 1,
         Err(CallError::Closed(_)) if !twice => *told += 1,
         Err(CallError::Cancelled(_) | CallError::TimedOut(_) | CallError::NoMember(_)) => *told += 1,
-        // Where there was nobody else, or they ended one after the other, it is told too.
+        // If there was no other member, or the members ended one after another, the call is also
+        // closed.
         Err(CallError::Closed(_)) => *told += 1,
         Err(other) => panic!("{other}"),
     }

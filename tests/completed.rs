@@ -1,4 +1,5 @@
-//! What `completed` counts, by every way in and out: calls that began and are over. And what is left after `drained`.
+//! Tests of the figure `completed`: it counts calls that have started and are over, for each way in
+//! and out. Also tests what is left after `drained`.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{Handle, Job, Local, Share, TaskSet, prelude::*, time::sleep};
@@ -75,7 +76,8 @@ impl Work {
         Output::new(&alive)
     }
 
-    /// Submits two children, plain and not, waits until it is to stop, and then for the children.
+    /// Submits two children, one of them on the fast path. Waits until it is cancelled, and then
+    /// for the children.
     pub fn parent(cx: &Context<Self>, pool: Pool, begun: Sender<()>) -> (bool, bool) {
         let _ = begun.send(());
         while !cx.is_cancelled() {
@@ -117,10 +119,10 @@ fn paused(on_full: OnFull) -> Pool {
     pool
 }
 
-/// Ends a queued call.
+/// A way to end a queued call.
 type End = fn(&Pool, &Handle<Work, i64>);
 
-/// How a queued call ends without having begun.
+/// The ways to end a queued call before it has started.
 const ENDS: [End; 2] = [
     |_, call| call.cancel(),
     |pool, _| {
@@ -147,7 +149,7 @@ fn a_queued_call_that_times_out_did_not_complete() {
     assert!(matches!(Work::on(&pool).add(1, 2).timeout(MILLISECOND).wait(), Err(CallError::TimedOut(_))));
     assert_eq!(pool.completed(), 0);
     pool.resume();
-    // A task has the one slot: a close resumes a paused pool.
+    // A task has the only slot: a close resumes a paused pool.
     let ((begun, begins), (go, goes)) = (channel(), channel());
     let running = Work::on(&pool).hold(begun, goes).submit();
     begins.recv().expect("it begins");
@@ -297,7 +299,7 @@ fn a_locals_queued_call_that_ends_did_not_complete() {
 
 type Code = Box<dyn FnOnce() + Send>;
 
-/// Runs its code when it wakes, once.
+/// A waker that runs its code once, when it is woken.
 struct OnWake(Mutex<Option<Code>>);
 
 impl Wake for OnWake {
@@ -307,7 +309,8 @@ impl Wake for OnWake {
     }
 }
 
-/// What a waker of `drained` finds active and alive, when `submit` has submitted one call without a handle.
+/// Returns what a waker of `drained` finds active and alive, after `submit` has submitted one call
+/// without a handle.
 fn found_at_drained(submit: impl FnOnce(&WorkCalls<Pool>, Arc<AtomicUsize>)) -> (usize, usize) {
     let (pool, alive, (tell, told)) = (pool(), Arc::new(AtomicUsize::new(0)), channel());
     pool.pause();

@@ -1,4 +1,5 @@
-//! What a call costs in memory: one block of at most 128 bytes for a set like `Geometry`, which the next call uses again.
+//! Tests of a call's memory: one block of at most 128 bytes for a set like `Geometry`, which the
+//! next call reuses.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::prelude::*;
@@ -21,7 +22,7 @@ impl Geometry {
     }
 }
 
-/// Allocations of this thread while `f` runs, after a first run that warms up.
+/// Returns this thread's allocations while `f` runs, after a first run that warms up.
 fn allocations(mut f: impl FnMut()) -> u64 {
     f();
     (0..10).map(|_| allocation_counter::measure(&mut f).count_total).min().expect("ten runs")
@@ -60,6 +61,6 @@ fn a_call_uses_the_memory_of_the_one_before() {
     pool.pause();
     let _fills = geometry.add(0, 0).submit();
     assert_eq!(allocations(|| assert_eq!(geometry.add(1, 2).wait().expect("it runs here"), 3)), 0);
-    // One for the future of an asynchronous task.
+    // One allocation is for the future of an asynchronous task.
     assert_eq!(allocations(|| assert_eq!(geometry.wait_then_add(1, 2).wait().expect("it runs here"), 3)), 1);
 }

@@ -1,4 +1,4 @@
-//! Calls by cron expressions, on a calendar that is turned by hand.
+//! Tests of calls by cron expressions, with a clock that is moved by hand.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -51,7 +51,7 @@ fn it_runs_on_weekdays_only() {
 #[test]
 fn it_goes_by_the_time_of_its_zone_over_a_change_of_clocks() {
     mocked(|clock| {
-        // 2024-03-30 12:00 in Zurich, where the clocks went forward in the night after.
+        // 2024-03-30 12:00 in Zurich, where the clocks went forward in the following night.
         clock.set_wall(SystemTime::UNIX_EPOCH + Duration::from_secs(1_711_796_400));
         let noon = Cron::in_zone("0 12 * * *", "Europe/Zurich").expect("it is sound");
         let schedule = start(noon, Missed::Skip);
@@ -120,7 +120,7 @@ fn beats_that_a_leap_missed_are_all_counted() {
         assert_eq!(schedule.info().runs + schedule.info().missed, 48 * 3_600 + 400 * 365 * 86_400 + 1);
     });
     mocked(|clock| {
-        // The calendar is set, and a burst makes up for each beat.
+        // The clock is set forward, and a burst makes up for each missed tick.
         let schedule = start(Cron::utc("0 0 * * *").expect("it is sound"), Missed::Burst);
         clock.set_wall(clock.wall() + 300 * DAY);
         clock.advance(DAY);

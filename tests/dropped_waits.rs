@@ -1,4 +1,4 @@
-//! A wait that is polled and dropped leaves no waker behind, whatever it waited for.
+//! Tests that a wait which is polled and dropped leaves no waker behind, for each kind of wait.
 #![allow(missing_docs)] // a test is read from its names
 
 use futures_util::FutureExt;
@@ -17,7 +17,7 @@ use std::{
     task::{Context as Cx, Wake, Waker},
 };
 
-/// How often each wait is made, polled and dropped.
+/// How often each wait is created, polled and dropped.
 const TIMES: usize = 1_000;
 
 struct Counted(AtomicUsize);
@@ -28,7 +28,8 @@ impl Wake for Counted {
     }
 }
 
-/// How many clones of a fresh waker are left after the wait was polled with it twice and dropped.
+/// Returns how many clones of a new waker are left after the wait was polled twice with it and
+/// dropped.
 fn kept<F: Future>(wait: F) -> usize {
     let counted = Arc::new(Counted(AtomicUsize::new(0)));
     let waker = Waker::from(counted.clone());
@@ -42,7 +43,7 @@ fn kept<F: Future>(wait: F) -> usize {
     Arc::strong_count(&counted) - 1
 }
 
-/// Makes, polls and drops a wait again and again.
+/// Creates, polls and drops a wait repeatedly.
 macro_rules! assert_no_waker_stays {
     ($wait:expr) => {
         let kept: usize = (0..TIMES).map(|_| kept($wait)).sum();
@@ -72,7 +73,7 @@ impl Work {
         x + y
     }
 
-    /// Polls and drops waits of a task's own; gives how many wakers stay.
+    /// Polls and drops waits of a task's own. Returns how many wakers stay.
     pub async fn wait_within(cx: &Context<Self>) -> usize {
         let cancelled: usize = (0..TIMES).map(|_| kept(cx.cancelled())).sum();
         let found: usize = (0..TIMES).map(|_| kept(cx.messenger_within::<u32>("no such", 60 * SECOND))).sum();

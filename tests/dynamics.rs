@@ -1,4 +1,5 @@
-//! What changes while a pool runs: its threads, runs on all of them, limits for kinds of tasks.
+//! Tests of what changes while a pool runs: its threads, broadcasts to all threads, and task
+//! limits.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use futures_util::lock::Mutex as AsyncMutex;
@@ -18,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-/// Long enough for what must happen, on a machine that is busy.
+/// A limit for an event that must happen, on a machine that is busy.
 const LONG: Duration = Duration::from_secs(20);
 
 thread_local! {
@@ -29,7 +30,7 @@ pub struct Tasks;
 
 #[define]
 impl Tasks {
-    /// Tells that it has begun, and goes on when it may.
+    /// Reports its start, and returns when it receives a message.
     pub fn hold(begun: Sender<()>, go: Receiver<()>) {
         let _ = begun.send(());
         let _ = go.recv_timeout(LONG);
@@ -39,7 +40,7 @@ impl Tasks {
         2 * x
     }
 
-    /// Has been on all threads before it ends, if it may.
+    /// Runs a closure on all threads before it ends, if it may.
     pub fn everywhere(pool: Pool) -> Result<usize, RunOnAllError> {
         pool.run_on_all(|| ()).wait().map(|all| all.len())
     }
@@ -57,7 +58,7 @@ fn pool(min: usize, max: usize) -> PoolBuilder {
     Pool::builder().min_concurrency(Concurrency::Exact(min)).concurrency(Concurrency::Exact(max))
 }
 
-/// So many tasks that run until they are let go.
+/// Submits `tasks` tasks that run until the test lets them end.
 fn busy(pool: &Pool, tasks: usize) -> (Vec<Sender<()>>, Vec<Handle<Tasks, ()>>) {
     let (begun, told) = mpsc::channel();
     let held = (0..tasks)
@@ -70,7 +71,7 @@ fn busy(pool: &Pool, tasks: usize) -> (Vec<Sender<()>>, Vec<Handle<Tasks, ()>>) 
     held
 }
 
-/// Counts a pool's threads, and tells of each that ends.
+/// Counts a pool's threads, and reports each that ends.
 fn counted(settings: PoolBuilder) -> (Pool, Arc<AtomicUsize>, Receiver<()>) {
     let (tell, ended) = mpsc::channel();
     let started = Arc::new(AtomicUsize::new(0));
@@ -284,9 +285,9 @@ fn it_goes_on_though_nobody_waits_for_it_and_the_pool_is_dropped() {
     assert_eq!(told.iter().collect::<HashSet<_>>().len(), 3);
 }
 
-// ----- limits for kinds of tasks
+// ----- limits of tasks
 
-/// How many run now, and how many ran at once at most.
+/// The number of tasks that run now, and the largest number that ran at once.
 #[derive(Default)]
 pub struct Gauge {
     now: AtomicUsize,
@@ -338,13 +339,13 @@ impl Kinds {
         text.parse().expect("a number")
     }
 
-    /// Waits for one of its own kind.
+    /// Waits for a call of its own task.
     #[task(concurrency = 1)]
     pub fn down(pool: Pool, levels: u32) -> Result<u32, CallError> {
         if levels == 0 { Ok(0) } else { Self::on(&pool).down(pool.clone(), levels - 1).wait()?.map(|below| below + 1) }
     }
 
-    /// The same over a task of another kind, all of them asynchronous.
+    /// Waits for its own task through another task. Both are asynchronous.
     #[task(concurrency = 1)]
     pub async fn down_async(pool: Pool, levels: u32) -> Result<u32, CallError> {
         if levels == 0 { Ok(0) } else { Self::on(&pool).between(pool.clone(), levels).await? }
@@ -354,14 +355,14 @@ impl Kinds {
         Self::on(&pool).down_async(pool.clone(), levels - 1).await?.map(|below| below + 1)
     }
 
-    /// Waits for calls of a kind of which it is none.
+    /// Waits for calls of a task that it is not itself.
     pub fn all_of(pool: Pool, gauge: Arc<Gauge>) -> Result<(), CallError> {
         let kinds = Self::on(&pool);
         let jobs: Vec<_> = (0..8).map(|_| kinds.measured(gauge.clone()).submit()).collect();
         jobs.into_iter().rev().try_for_each(Handle::wait)
     }
 
-    /// Waits for one of its own kind that nobody has yet.
+    /// Waits for a delayed call of its own task, which no executor has yet.
     #[task(concurrency = 1)]
     pub fn later(desk: Arc<dyn Executor<Kinds>>, after: Duration, levels: u32) -> Result<u32, CallError> {
         if levels == 0 {
@@ -380,7 +381,7 @@ impl Kinds {
         below.map(|below| below + 1)
     }
 
-    /// Waits for a service that waits for one of its own kind.
+    /// Waits for a service that waits for a call of this task.
     #[task(concurrency = 1)]
     pub fn around(pool: Pool, service: Service<Kinds>, levels: u32) -> Result<u32, CallError> {
         if levels == 0 { Ok(0) } else { service.relay(pool, service.clone(), levels - 1).wait()? }
@@ -394,7 +395,7 @@ impl Kinds {
         7
     }
 
-    /// Has others run which nobody waits for, once it may.
+    /// Submits detached calls, after it receives a message.
     pub fn starts(pool: Pool, go: Receiver<()>, begun: Sender<usize>, of: Vec<Receiver<()>>) {
         let _ = go.recv_timeout(LONG);
         for (number, go) in of.into_iter().enumerate() {
@@ -407,7 +408,7 @@ fn kinds(threads: usize) -> Pool {
     Pool::builder().concurrency(Concurrency::Exact(threads)).build().expect("sound")
 }
 
-/// Calls of one kind that run until they are let go, the first of them at once.
+/// Calls of one task that run until the test lets them end. The first of them run at once.
 type Held = (Vec<Sender<()>>, Vec<Handle<Kinds, usize>>, Receiver<usize>);
 
 fn hold(pool: &Pool, calls: usize) -> Held {
@@ -536,7 +537,7 @@ fn one_that_waits_for_its_kind_counts_in_the_bounds_and_is_drained() {
     let pool = bounded.on_full(OnFull::Reject).build().expect("sound");
     let (go, jobs, _told) = hold(&pool, 2);
     let (begun, _) = mpsc::channel();
-    // Two beyond those for which there are slots.
+    // Two more calls than there are slots for.
     let waits: Vec<_> = (0..4).map(|_| Kinds::on(&pool).hold(begun.clone(), 9, mpsc::channel().1).submit()).collect();
     let kinds = Kinds::on(&pool);
     let full = kinds.hold(begun, 9, mpsc::channel().1).try_submit();
@@ -560,7 +561,7 @@ fn shutdown_ends_what_waits_for_its_kind() {
     assert_eq!((pool.queue_len(), pool.in_flight()), (0, 0));
 }
 
-/// The first call that waits begins as soon as one of the two before it is over.
+/// Checks that the first waiting call starts as soon as one of the two calls before it is over.
 fn expect_two_at_once(pool: &Pool) {
     let (mut go, jobs, told) = hold(pool, 3);
     assert_eq!(Kinds::on(pool).plain().wait().expect("it runs, so the third is held"), 7);
@@ -635,7 +636,7 @@ fn what_shutdown_ends_leaves_room_for_its_kind() {
     assert!(starts.wait().is_ok());
     let first: HashSet<_> = (0..2).map(|_| told.recv_timeout(LONG).expect("two begin")).collect();
     while pool.next().is_some() {
-        std::thread::yield_now(); // the others are held
+        std::thread::yield_now(); // the remaining calls are held
     }
     assert_eq!(first, HashSet::from([0, 1]));
     drop(go_children.remove(0));

@@ -1,4 +1,4 @@
-//! Calls that end early: by limits that pass down, by their parents, by tokens.
+//! Tests of calls that end early: by inherited limits, by their parents, by tokens.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use futures_util::{FutureExt, StreamExt};
@@ -19,12 +19,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Where tasks tell what became of them.
+/// The channel on which tasks report their events.
 type Told = Sender<&'static str>;
 
 type Counter = Arc<AtomicUsize>;
 
-/// How a task submits its child.
+/// A function by which a task submits its child.
 type Submits = Box<dyn Fn(&WorkCalls<Pool>) -> Handle<Work, ()> + Send>;
 
 pub struct Work;
@@ -82,11 +82,12 @@ impl Work {
     }
 
     pub fn submit_and_end(pool: Pool, told: Told) -> Handle<Work, ()> {
-        // Not a plain one, which would take a moment to hear of a cancellation.
+        // The call is not on the fast path, where it would notice a cancellation a moment later.
         Work::on(&pool).spin(told).run_timeout(HOUR).submit()
     }
 
-    /// Its child has ended by the time that it spins; the child's own child has not.
+    /// Submits a child that has ended by the time this task spins, while the child's own child has
+    /// not.
     pub fn outlive_a_child(cx: &Context<Self>, pool: Pool, told: Told, given: Sender<Handle<Work, ()>>) {
         let work = Work::on(&pool);
         let grandchild = work.submit_and_end(pool.clone(), told).wait();
@@ -517,7 +518,7 @@ fn tokens_cancelled_while_calls_come_and_go_lose_none() {
 
 // ----- a cancel within a cancel
 
-/// Runs a function when it is dropped, as an argument whose destructor is user code.
+/// Runs a function when it is dropped, like an argument whose destructor is user code.
 pub struct AtDrop(Option<Box<dyn FnOnce() + Send>>);
 
 impl AtDrop {
@@ -557,7 +558,7 @@ impl Owns {
     }
 }
 
-/// A group with a suspended call, which is shut down and awaited when the value is dropped.
+/// A group with a suspended call. When the value is dropped, the group is shut down and awaited.
 fn shuts_group_down(pool: &Pool) -> AtDrop {
     let (tell, told) = channel();
     let mut group = TaskGroup::new();
@@ -566,7 +567,7 @@ fn shuts_group_down(pool: &Pool) -> AtDrop {
     AtDrop::new(move || group.shutdown().wait())
 }
 
-/// `cancel` ends a queued call whose argument's destructor waits for the end of a group.
+/// `cancel` ends a queued call. The destructor of the call's argument waits for the end of a group.
 fn destructor_waits(cancel: impl FnOnce(Call<'_, Owns, Pool, ()>, &Pool) -> Handle<Owns, ()>) {
     let (queues, runs) = (pool(1), pool(1));
     queues.pause();
@@ -617,7 +618,7 @@ fn destructor_shuts_group_down_within_future_drop() {
     pool.drained().wait();
 }
 
-/// Wakes by a function.
+/// A waker that calls a function.
 struct WakeBy<F>(F);
 
 impl<F: Fn() + Send + Sync + 'static> std::task::Wake for WakeBy<F> {
@@ -646,7 +647,8 @@ fn waker_cancels_another_token_within_a_cancel() {
     hears(&told, "at once");
 }
 
-/// Two queued calls, each with an argument whose destructor waits for the other call. `cancel` ends both.
+/// Two queued calls, each with an argument whose destructor waits for the other call. `cancel` ends
+/// both.
 fn destructors_wait_for_each_other(calls: &OwnsCalls<impl Executor<Owns>>, token: &CancelToken, cancel: impl FnOnce()) {
     let waits_for = |given: Receiver<Handle<Owns, ()>>| {
         AtDrop::new(move || drop(given.recv().expect("the other handle comes").wait()))
@@ -701,7 +703,7 @@ fn close_within_ends_suspended_calls_before_it_drops_an_argument() {
     let (tell, told) = channel();
     let suspended = Owns::on(&pool).suspend(tell).submit();
     hears(&told, "begun");
-    // It has the one slot: a close resumes a paused pool.
+    // It has the only slot: a close resumes a paused pool.
     let (tell, told) = channel();
     let running = Begins::on(&pool).first(tell).submit();
     hears(&told, "begun");
@@ -720,13 +722,13 @@ pub struct Begins;
 
 #[define]
 impl Begins {
-    /// Keeps its slot until it is cancelled.
+    /// Holds its slot until it is cancelled.
     pub fn first(cx: &Context<Self>, told: Told) {
         let _ = told.send("begun");
         while !cx.is_cancelled() {}
     }
 
-    /// Counts if its token was cancelled before it began.
+    /// Counts if its token was cancelled before the call started.
     pub fn next(token: CancelToken, late: Counter) {
         late.fetch_add(token.is_cancelled().into(), Ordering::Relaxed);
     }
@@ -744,7 +746,7 @@ impl Begins {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Submits children that count, and keeps its slot until it is cancelled.
+    /// Submits children that count, and holds its slot until it is cancelled.
     pub fn parent(cx: &Context<Self>, pool: Pool, counter: Counter, told: Told) {
         let work = Begins::on(&pool);
         let _children: Vec<_> = (0..20).map(|_| work.count(counter.clone()).submit()).collect();
@@ -753,7 +755,8 @@ impl Begins {
     }
 }
 
-/// A call that runs and many that are queued behind it share a token. None of these begins after the cancel.
+/// A running call and many calls queued behind it share a token. None of the queued calls starts
+/// after the cancellation.
 fn none_begins_after_a_cancel<E>(rounds: usize, calls: impl Fn() -> (BegunBy<E>, Box<dyn FnOnce()>))
 where
     E: Executor<Begins> + Clone + 'static,
@@ -786,7 +789,7 @@ where
     assert_eq!(late.load(Ordering::Relaxed), 0);
 }
 
-/// By which executor the first call runs, and by which the next ones come.
+/// The executors of the first call and of the calls after it.
 struct BegunBy<E: Executor<Begins>> {
     first: BeginsCalls<E>,
     next: BeginsCalls<E>,
@@ -831,7 +834,7 @@ fn no_call_within_a_call_begins_after_its_token_is_cancelled() {
     });
 }
 
-/// A pool whose one slot is taken until the handle is cancelled.
+/// A pool whose only slot is occupied until the handle is cancelled.
 fn taken_pool() -> (Pool, Handle<Begins, ()>) {
     let (pool, (tell, told)) = (pool(1), channel());
     let running = Begins::on(&pool).first(tell).submit();
@@ -898,7 +901,7 @@ fn a_call_past_its_deadline_never_begins_though_no_timer_rang() {
         other.pause();
         let (give, given) = channel::<Handle<Work, ()>>();
         let resumed = other.clone();
-        // The clock moves on after this destructor, and rings the other call's timer then.
+        // The clock advances after this destructor, and then the other call's timer fires.
         let argument = AtDrop::new(move || {
             let late = given.recv().expect("the other call comes");
             resumed.resume();

@@ -1,5 +1,5 @@
-//! `?` on a flattened call and on a launch, whatever the error of the task or of the `#[init]` is:
-//! `anyhow`'s, a boxed one, a text, or an error with a source.
+//! Tests of `?` on a flattened call and on a launch, for each kind of error of a task or an
+//! `#[init]`: `anyhow::Error`, a boxed error, a text, or an error with a source.
 #![allow(missing_docs, clippy::missing_errors_doc)] // a test is read from its names
 
 use anyhow::Context as _;
@@ -50,7 +50,7 @@ impl Rows {
     }
 }
 
-/// The texts of an error and of its sources.
+/// Returns the texts of an error and of its sources.
 fn chain(error: &dyn Error) -> Vec<String> {
     let mut texts = vec![error.to_string()];
     let mut source = error.source();
@@ -207,7 +207,7 @@ fn a_member_that_did_not_start_says_why() {
     assert!(failure.downcast::<anyhow::Error>().is_ok(), "by value");
 }
 
-// ----- sets whose errors are not known to be errors
+// ----- sets with error types that may not implement `Error`
 
 pub struct Stack<T>(T);
 
@@ -230,7 +230,7 @@ fn a_generic_set_flattens_errors_and_what_is_none() {
     assert_eq!(error.chain().map(ToString::to_string).collect::<Vec<_>>(), BAD_ROW);
 }
 
-/// An error that a generic set gives before a set that knows it.
+/// An error that a generic set returns before a set that knows its type.
 #[derive(Debug)]
 pub struct Hidden(BadRow);
 

@@ -1,4 +1,5 @@
-//! The examples, run as programs: do they print what happens? (`examples/census.rs` has a test file of its own.)
+//! Tests of the examples: they are run as programs, and their output is checked.
+//! (`examples/census.rs` has a test file of its own.)
 #![allow(missing_docs)] // a test is read from its names
 
 mod program;
@@ -18,7 +19,7 @@ fn no_example_is_left_out() {
     assert!(missing.is_empty(), "no test runs {missing:?}");
 }
 
-/// The Rust files right in a folder.
+/// Returns the Rust files directly in a folder.
 fn sources(folder: &str) -> impl Iterator<Item = PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
@@ -87,7 +88,8 @@ fn batches_are_sent_by_count_by_bytes_by_time_and_at_the_close_with_nothing_lost
             "1 records, 80 bytes, sent by Time"
         ]
     );
-    // On a machine that stands still for a quarter of a second its time is over before the close is seen.
+    // If the machine stalls for a quarter of a second, the batch's time is over before the close is
+    // seen.
     assert!(
         told[3..].iter().any(|line| line.ends_with("sent by Close") || line.ends_with("sent by Time")),
         "{told:#?}"
@@ -289,7 +291,7 @@ fn web_server_answers_rejects_and_cancels() {
     );
 }
 
-/// Runs an example; the lines that it prints.
+/// Runs an example, and returns the lines that it prints.
 fn run(example: &str, arguments: &[&str]) -> Vec<String> {
     let output = Command::new(program::build(example)).args(arguments).output().expect("it runs");
     let told = String::from_utf8(output.stdout).expect("it prints text");
@@ -297,7 +299,7 @@ fn run(example: &str, arguments: &[&str]) -> Vec<String> {
     told.lines().map(str::to_owned).collect()
 }
 
-/// What comes after this beginning, in those lines that have it.
+/// Returns the rest of each line that starts with `beginning`.
 fn after<'a>(told: &'a [String], beginning: &str) -> impl Iterator<Item = &'a str> {
     told.iter().filter_map(move |line| line.strip_prefix(beginning))
 }

@@ -1,5 +1,5 @@
-//! What the generated types, and the handles and settings of this library, implement besides their
-//! own methods.
+//! Tests of the traits that the generated types, and this library's handles and settings,
+//! implement.
 #![allow(missing_docs)] // a test is read from its names
 
 use nanolith::{
@@ -19,7 +19,7 @@ impl Geometry {
     pub fn ring() {}
 }
 
-/// Neither `Clone` nor `Debug`.
+/// A type that is neither `Clone` nor `Debug`.
 pub struct Item;
 
 pub struct Stack<T> {
@@ -38,7 +38,7 @@ fn is_clone<T: Clone>() {}
 fn is_debug<T: Debug>() {}
 fn is_both<T: Clone + Debug>() {}
 
-/// An executor that is `Debug` alone.
+/// An executor that is `Debug`, but not `Clone`.
 #[derive(Debug)]
 struct Once(Pool);
 

@@ -1,4 +1,4 @@
-//! The global pool, in a program of its own: this file has one test.
+//! Test of the global pool, in a program of its own: this file has one test.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{GlobalPool, prelude::*};

@@ -1,4 +1,4 @@
-//! Calls that belong together: scopes and groups.
+//! Tests of calls that belong together: scopes and groups.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -54,7 +54,7 @@ impl Work {
         panic!("on purpose")
     }
 
-    /// A scope within a task, on the task's own pool.
+    /// Opens a scope within a task, on the task's own pool.
     pub fn scope_within(pool: Pool, depth: u32) -> u32 {
         let work = Work::on(&pool);
         if depth == 0 {
@@ -260,7 +260,7 @@ fn a_scope_without_errors_gives_what_it_gives() {
 
 #[test]
 fn a_scope_with_errors_works_within_a_task_of_its_pool() {
-    let pool = pool(2); // the task that waits runs the one that spins
+    let pool = pool(2); // the waiting task runs the one that spins
     assert!(Work::on(&pool).try_scope_within(pool.clone()).wait().expect("it goes on"));
 }
 
@@ -355,7 +355,7 @@ fn groups_within_tasks_of_one_pool_do_not_deadlock() {
     assert_eq!(work.group_within_async(pool.clone()).wait().expect("it goes on"), 45);
 }
 
-/// What only a thread of its own may wait for, or a test that fails would hang.
+/// Runs a wait on a thread of its own, since a failing test would hang otherwise.
 fn apart(f: impl FnOnce() + Send + 'static) {
     let (tell, told) = channel();
     thread::spawn(move || {

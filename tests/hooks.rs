@@ -1,4 +1,4 @@
-//! Hooks: before → task → after, in order, whatever happens.
+//! Tests of hooks: before, task and after run in this order, whatever happens.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{Handle, Local, prelude::*, time::MockClock};
@@ -199,12 +199,12 @@ fn hooks_without_self_run_on_pools_too() {
     assert_eq!(FREE.lock().expect("sound")[2..], ["before work true", "after work Done"]);
 }
 
-// ----- a hook that waits can be ended
+// ----- a pending hook can be ended
 
-/// Where a hook tells that it begins, and that its future is gone.
+/// The channel on which a hook reports its start and the drop of its future.
 type Told = Sender<&'static str>;
 
-/// A future that never ends, and tells of its drop.
+/// A future that never ends, and reports its drop.
 async fn never(told: Told) {
     struct Tells(Told);
     impl Drop for Tells {
@@ -265,7 +265,7 @@ fn hears(heard: &Receiver<&'static str>, what: &str) {
     assert_eq!(heard.recv().expect("the hook tells"), what);
 }
 
-/// Each hook, around each kind of task, on a pool.
+/// Runs each hook, around each kind of task, on a pool.
 fn each_hook_on_a_pool(end: impl Fn(&Pool, Handle<Waits, ()>)) {
     for (before, is_async) in [(true, true), (true, false), (false, true), (false, false)] {
         let (state, heard) = waits(before, !before, false);

@@ -1,4 +1,5 @@
-//! The error of an `#[init]` that fails as its service starts anew: who receives it, and what is left of it.
+//! Tests of the error of an `#[init]` that fails in a restart: which callers receive it, and which
+//! of its parts are kept.
 #![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -19,17 +20,17 @@ use std::{
     thread,
 };
 
-/// How each start after the first fails.
+/// The way in which each start after the first fails.
 #[derive(Clone, Copy)]
 pub enum Fails {
     WithError,
     WithPanic,
     Never,
-    /// It takes longer than it may.
+    /// It takes longer than its limit.
     Late,
 }
 
-/// Counts its starts.
+/// Counts the starts.
 pub type Starts = Arc<AtomicUsize>;
 
 fn is_first(starts: &Starts) -> bool {
@@ -76,7 +77,7 @@ impl Store {
         7
     }
 
-    /// Panics when the sender has gone.
+    /// Panics after the sender is dropped.
     pub fn fail(&mut self, begun: Sender<()>, gate: Receiver<()>) {
         let _ = (begun.send(()), gate.recv());
         panic!("on purpose");
@@ -97,7 +98,8 @@ fn texts(error: &dyn Error) -> Vec<String> {
     texts
 }
 
-/// A store whose restart fails. Gives the error of a call that was queued, and how the service ended.
+/// Launches a store whose restart fails. Returns the error of a queued call, and the error of the
+/// service's end.
 fn crash(fails: Fails, starts: &Starts) -> (CallError, CloseError) {
     let restart = Restart::on_panic().limit(2, 24 * HOUR).backoff(Backoff::none());
     let builder = Store::service(starts.clone(), fails).restart(restart).launch_timeout(HOUR);
@@ -183,7 +185,7 @@ fn call_that_a_crash_has_ended_names_it() {
 
 // ----- errors of any type
 
-/// Its `#[init]` fails from the second start on with an `E`.
+/// A set whose `#[init]` fails from the second start on, with an `E`.
 pub struct Of<E>(PhantomData<fn() -> E>);
 
 pub trait Make: Send + 'static {
@@ -202,7 +204,7 @@ impl<E: Make> Of<E> {
     }
 }
 
-/// The same where the type is known.
+/// Defines the same set where the error type is known.
 macro_rules! set {
     ($name:ident, $error:ty, $make:expr) => {{
         pub struct $name;

@@ -1,4 +1,4 @@
-//! Calls that are submitted now and go to their executor later.
+//! Tests of delayed calls: they are submitted now and reach their executor later.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -146,7 +146,8 @@ fn an_expiration_counts_from_when_the_call_is_due() {
         let (pool, log) = (pool(), Arc::new(Mutex::new(Vec::new())));
         pool.pause();
         let work = Work::on(&pool);
-        // Low expires after ten seconds, normal after five: the low one was submitted first, and is due last.
+        // Low expires after ten seconds, normal after five. The low call was submitted first, and
+        // is due last.
         let low = work.write(log.clone(), 2).priority(Priority::Low).after(8 * SECOND).submit();
         let first = work.write(log.clone(), 0).after(SECOND).submit();
         clock.advance(8 * SECOND);
@@ -185,7 +186,7 @@ fn a_time_out_counts_from_when_the_call_is_due() {
     });
 }
 
-/// Counts what is brought to it.
+/// Counts the calls that reach it.
 #[derive(Clone)]
 struct Seen(Pool, Arc<AtomicUsize>);
 
@@ -285,7 +286,8 @@ fn a_later_call_is_cancelled_with_the_task_that_submitted_it() {
         parent.cancel();
         assert!(matches!(child.wait(), Err(CallError::Cancelled(_))));
         assert_eq!(clock.next_alarm(), None);
-        // One that ends normally cancels nothing, but its deadline holds, unless that is said.
+        // A parent that ends normally cancels nothing. Its deadline still holds, unless the child
+        // is unlinked.
         let tied = work.leave_one_for_later(pool.clone(), false).timeout(MINUTE).wait().expect("it runs");
         let free = work.leave_one_for_later(pool.clone(), true).timeout(MINUTE).wait().expect("it runs");
         let normal = work.leave_one_for_later(pool.clone(), false).wait().expect("it runs");

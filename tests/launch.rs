@@ -1,4 +1,4 @@
-//! Launches that take too long, or that are given up.
+//! Tests of launches that take too long, or that are given up.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -12,14 +12,14 @@ use std::sync::{
     mpsc::{Receiver, Sender, channel},
 };
 
-/// Where an init tells how far it is.
+/// The channel on which an init reports its progress.
 type Told = Sender<&'static str>;
 
 fn hears(heard: &Receiver<&'static str>, what: &str) {
     assert_eq!(heard.recv().expect("the init tells"), what);
 }
 
-/// Its init waits without an end from one start on.
+/// A set whose init waits for ever from some start on.
 pub struct Hangs;
 
 #[define]
@@ -49,7 +49,7 @@ impl Hangs {
     }
 }
 
-/// Its init blocks until it is let go.
+/// A set whose init blocks until the test lets it continue.
 pub struct Blocks {
     told: Told,
 }

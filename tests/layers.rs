@@ -1,4 +1,4 @@
-//! A layer around an executor, as a user would write it.
+//! Test of a user-written layer around an executor.
 #![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 #[path = "layers/breaker.rs"]
@@ -43,7 +43,7 @@ impl Flaky {
     }
 }
 
-/// Tries again what may run twice.
+/// Retries tasks that may run twice.
 struct Retry<E>(Arc<E>);
 
 impl<S: TaskSet, E: Executor<S> + 'static> Executor<S> for Retry<E> {
@@ -62,7 +62,7 @@ fn attempt<S: TaskSet, E: Executor<S> + 'static>(inner: Arc<E>, task: S::Task, r
         (Err(CallError::Panicked(..)), Some(task)) if left > 1 => attempt(inner, task, reply, left - 1),
         (outcome, _) => reply.complete(outcome),
     });
-    // A job that is refused is dropped, and its reply with it: the call ends as lost.
+    // A refused job is dropped together with its reply, so the call ends as lost.
     drop(executor.execute(job));
 }
 
@@ -102,7 +102,7 @@ fn an_executor_that_refuses_gives_the_call_back() {
     assert_eq!(refused.into_inner().info().map(nanolith::TaskInfo::name), Some("once"));
 }
 
-/// A state shared through a layer.
+/// A state that is shared through a layer.
 pub struct Sum(AtomicI64);
 
 #[define(shared)]

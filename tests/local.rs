@@ -1,4 +1,4 @@
-//! `Local`: an executor that its owner drives.
+//! Tests of `Local`, an executor that its owner drives.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-/// What ran, in order.
+/// The tasks that ran, in order.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<&'static str>>>);
 
@@ -141,7 +141,7 @@ impl Desk {
     }
 }
 
-/// A local, and its calls.
+/// Returns a local, its calls and its log.
 fn desk() -> (Local, DeskCalls<Local>, Log) {
     let local = Local::new();
     let calls = Desk::on(&local);
@@ -402,7 +402,7 @@ fn a_ring_of_waits_with_a_service_ends() {
     assert!(matches!(outcome, Err(CallError::WouldDeadlock(_)) | Ok(Err(CallError::WouldDeadlock(_)))), "{outcome:?}");
 }
 
-// ----- the host hears of work
+// ----- notifications of the host
 
 #[test]
 fn the_host_hears_of_work_once_a_turn() {

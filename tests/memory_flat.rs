@@ -1,4 +1,4 @@
-//! Long runs of what lives shortly leave no memory, no thread and no descriptor behind.
+//! Tests that long runs of short-lived things leave no memory, no thread and no descriptor behind.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use futures_util::FutureExt;
@@ -22,7 +22,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The system's allocator, which counts what lives. The one place of this package with unsafe code.
+/// The system's allocator, with a count of what is allocated. This is the one place of the package
+/// with unsafe code.
 struct Counter;
 
 #[global_allocator]
@@ -31,18 +32,19 @@ static COUNTER: Counter = Counter;
 static BLOCKS: AtomicIsize = AtomicIsize::new(0);
 static BYTES: AtomicIsize = AtomicIsize::new(0);
 
-/// Counts blocks and bytes more or less.
+/// Adds `blocks` and `bytes` to the counts. Either may be negative.
 fn count(blocks: isize, bytes: isize) {
     BLOCKS.fetch_add(blocks, Ordering::Relaxed);
     BYTES.fetch_add(bytes, Ordering::Relaxed);
 }
 
-/// The size of a block, which is never more than `isize::MAX`.
+/// Returns the size of a block, which is never more than `isize::MAX`.
 fn signed(size: usize) -> isize {
     isize::try_from(size).unwrap_or(isize::MAX)
 }
 
-// SAFETY: every method hands its arguments on to the system's allocator unchanged and returns what that returns.
+// SAFETY: every method passes its arguments on to the system's allocator unchanged, and returns
+// that allocator's result.
 unsafe impl GlobalAlloc for Counter {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(1, signed(layout.size()));
@@ -52,18 +54,20 @@ unsafe impl GlobalAlloc for Counter {
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(0, signed(size) - signed(layout.size()));
-        // SAFETY: the caller keeps `realloc`'s contract, and `block` came from the system's allocator.
+        // SAFETY: the caller keeps `realloc`'s contract, and `block` came from the system's
+        // allocator.
         unsafe { System.realloc(block, layout, size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         count(-1, -signed(layout.size()));
-        // SAFETY: the caller keeps `dealloc`'s contract, and `block` came from the system's allocator.
+        // SAFETY: the caller keeps `dealloc`'s contract, and `block` came from the system's
+        // allocator.
         unsafe { System.dealloc(block, layout) }
     }
 }
 
-/// What the process has.
+/// The resources of the process.
 #[derive(Clone, Copy, Debug)]
 struct Live {
     blocks: isize,
@@ -83,7 +87,8 @@ impl Live {
         }
     }
 
-    /// Whether so many rounds since `earlier` have left less than any list would grow by in as many rounds.
+    /// Whether `rounds` rounds since `earlier` have left less than a list would grow by in as many
+    /// rounds.
     fn is_flat_since(self, earlier: Self, rounds: isize) -> bool {
         self.blocks - earlier.blocks < rounds / 4
             && self.bytes - earlier.bytes < rounds * 8
@@ -92,8 +97,10 @@ impl Live {
     }
 }
 
-/// Runs `round` again and again; of many times `rounds` of them, some must leave nothing. The first ones fill what is kept on
-/// purpose, and what is kept depends a little on which thread was first; what grows with every round never passes.
+/// Runs `rounds` rounds many times. At least one of these repetitions must leave nothing.
+///
+/// The first repetitions fill caches, whose size depends a little on which thread was first. A
+/// resource that grows in each round never passes.
 #[track_caller]
 fn assert_flat(rounds: isize, round: impl Fn()) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -110,7 +117,8 @@ fn assert_flat(rounds: isize, round: impl Fn()) {
     panic!("{rounds} rounds leave more each time: {seen:#?}");
 }
 
-/// What the process has when no thread has ended for a while: one that ends gives back what it has.
+/// Returns the resources of the process when no thread has ended for a while. A thread that ends
+/// returns its resources.
 fn calm() -> Live {
     let (mut live, mut since) = (Live::now(), Instant::now());
     while since.elapsed() < CALM {
@@ -124,7 +132,7 @@ fn calm() -> Live {
     live
 }
 
-/// Longer than a thread takes to end.
+/// A time that is longer than a thread takes to end.
 const CALM: Duration = Duration::from_millis(50);
 
 pub struct Geometry;

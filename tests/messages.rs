@@ -1,4 +1,5 @@
-//! Messages to a service: one line with its calls, bounds, and what becomes of them at the end.
+//! Tests of messages to a service: one queue with its calls, bounds, and unhandled messages at the
+//! end.
 
 #![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
@@ -8,13 +9,13 @@ use std::{
     sync::mpsc::{Receiver, Sender, channel},
 };
 
-/// Writes down what it hears.
+/// Records the messages that it receives.
 #[derive(Default)]
 pub struct Log {
     heard: Vec<String>,
 }
 
-/// Not `Clone`, and with something that can only be moved.
+/// A message that is not `Clone`, with a part that can only be moved.
 pub enum Command {
     Say(Box<str>),
     Hold(Sender<()>, Receiver<()>),
@@ -49,7 +50,7 @@ fn say(words: &str) -> Command {
     Command::Say(words.into())
 }
 
-/// Holds the service until the sender that this gives has sent, or has gone.
+/// Holds the service until the returned sender has sent, or is dropped.
 fn hold(log: &Service<Log>) -> Result<Sender<()>, Box<dyn Error>> {
     let (begun, begins) = channel();
     let (go, goes) = channel();
@@ -278,7 +279,7 @@ fn a_port_travels_in_a_message_with_what_it_holds() -> Result<(), Box<dyn Error>
     }
     let doubler = Doubler::service(Doubler).launch().wait()?;
     let (ours, theirs) = port::pair();
-    ours.send(1).wait()?; // it goes with the port
+    ours.send(1).wait()?; // the message moves with the port
     doubler.send(theirs).wait()?;
     ours.send(2).wait()?;
     assert_eq!([ours.recv().wait()?, ours.recv().wait()?], [2, 4]);

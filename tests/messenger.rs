@@ -1,4 +1,4 @@
-//! Messengers: who receives what, in which order, what a slow receiver costs, names, ends, and what is attached where.
+//! Tests of messengers: receivers, order, slow receivers, names, ends, and attachments.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use futures_util::{FutureExt, StreamExt};
@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-/// Long enough for what must happen, on a machine that is busy.
+/// A limit for an event that must happen, on a machine that is busy.
 const LONG: Duration = Duration::from_secs(20);
 
 fn with<T: Clone + Send + Sync>(policy: SlowReceiver) -> Messenger<T> {
@@ -36,7 +36,7 @@ fn all<T: Clone>(subscriber: &mut Subscriber<T>) -> Vec<T> {
     std::iter::from_fn(|| subscriber.try_recv().ok()).collect()
 }
 
-// ----- who receives what
+// ----- receivers
 
 #[test]
 fn a_message_goes_to_all_others_and_never_to_the_sender() {
@@ -221,7 +221,7 @@ fn two_handlers_that_answer_each_other_starve_nobody() {
     }
 }
 
-// ----- what a slow receiver costs
+// ----- slow receivers
 
 #[test]
 fn a_sender_waits_for_the_slowest_receiver() {
@@ -303,7 +303,7 @@ fn a_handler_can_be_told_what_it_lost() {
     assert_eq!((told.recv_timeout(LONG), told.recv_timeout(LONG)), (Ok(Err(3)), Ok(Ok(4))));
 }
 
-/// Is counted while it lives.
+/// Counts the values that are alive.
 #[derive(Clone)]
 struct Counted(#[allow(dead_code)] Arc<()>);
 
@@ -597,7 +597,7 @@ fn pools_of_one_builder_share_what_was_attached_before_and_nothing_after() {
 
 #[test]
 fn a_single_calls_task_finds_what_is_attached_to_the_call() {
-    let sums = Messenger::<i64>::new(); // found by its number
+    let sums = Messenger::<i64>::new(); // found by its id
     let mut heard = sums.subscribe();
     let name = || sums.name().to_owned();
     let telling = Geometry::tasks().tell(name(), 4).messenger(&sums).timeout(LONG);
@@ -614,7 +614,7 @@ fn a_calls_messenger_comes_before_the_executors() {
     let (calls, pools) = (Messenger::<i64>::named("nearest"), Messenger::<u32>::new());
     let calls = calls.expect("it is new");
     let pool = Pool::builder().messenger(&calls).messenger(&pools).build().expect("it starts");
-    calls.close_all(); // so that the name is free for another
+    calls.close_all(); // so that the name is free for another messenger
     let calls = Messenger::<u8>::named("nearest").expect("the name is free");
     let list = Geometry::on(&pool).list().messenger(&calls).wait().expect("it runs");
     assert_eq!(list, ["nearest: u8".to_owned(), format!("{}: u32", pools.name())]);
@@ -695,7 +695,7 @@ fn one_who_only_tries_sees_the_end_too() {
     assert_eq!((slow.try_recv(), slow.try_recv()), (Ok(1), Err(TryRecvError::Closed)));
 }
 
-/// Runs `f` on a thread of its own; fails if it is not over in time.
+/// Runs `f` on a thread of its own, and fails if it is not over in time.
 fn in_time<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
     let (tell, told) = channel();
     thread::spawn(move || drop(tell.send(f())));
@@ -738,7 +738,7 @@ fn a_flow_of_messages_that_do_not_fit_does_not_hold_up_the_limit() {
     in_time(|| {
         let left = with::<u32>(SlowReceiver::Unbounded);
         let mut heard = left.join().subscribe();
-        let more = |_: &u32| left.try_send(1).is_err(); // there always is a next one
+        let more = |_: &u32| left.try_send(1).is_err(); // there always is a next message
         left.try_send(1).expect("there is no bound");
         assert_eq!(heard.wait_for(more).wait_timeout(MILLISECOND), Err(RecvTimeoutError::Timeout));
         let limited = pollster::block_on(timeout(MILLISECOND, heard.wait_for(more)));
@@ -757,7 +757,7 @@ fn a_wait_among_many_messages_gives_way_to_others() {
     assert!(polls > Some(1), "it looks at some at a time");
 }
 
-/// A waker that owns something.
+/// A waker that owns a value.
 struct Owns<T>(#[allow(dead_code)] T);
 
 impl<T: Send + Sync + 'static> task::Wake for Owns<T> {
@@ -797,7 +797,8 @@ pub struct Waits;
 
 #[define]
 impl Waits {
-    /// Looks for a messenger that is not there, and gives up. Says how many hold its waker then.
+    /// Looks up a messenger that does not exist, and gives up. Returns how many clones of its waker
+    /// are left then.
     pub fn look_and_give_up(cx: &Context<Self>) -> usize {
         let waker = Arc::new(Owns(()));
         let mut finding = cx.messenger_within::<i64>("nowhere", LONG);
@@ -819,7 +820,7 @@ fn who_gives_up_looking_for_a_messenger_leaves_nothing_behind() {
 const SENDERS: u64 = 4;
 const EACH: u64 = 3_000;
 
-/// What one receiver heard: each sender's numbers in order, none doubled, and how many were lost.
+/// Returns each sender's numbers, in order and without duplicates, and how many messages were lost.
 fn listen(mut heard: Subscriber<(u64, u64)>) -> (BTreeMap<u64, Vec<u64>>, u64) {
     let (mut by_sender, mut lost) = (BTreeMap::<u64, Vec<u64>>::new(), 0);
     loop {

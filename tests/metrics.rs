@@ -1,4 +1,4 @@
-//! What executors measure, and what they tell of their queues.
+//! Tests of the durations that executors measure, and of the figures of their queues.
 #![cfg(feature = "metrics")]
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
@@ -60,7 +60,8 @@ fn measured(pool: &Pool) -> Metrics {
     pool.metrics().expect("it was asked to measure")
 }
 
-/// What was measured once so many calls are in it: a thread brings it when it rests.
+/// Returns the metrics once they contain `calls` calls. A thread submits its metrics when it is
+/// idle.
 fn once_there_are(pool: &Pool, calls: u64) -> Metrics {
     pool.drained().wait();
     loop {

@@ -1,4 +1,4 @@
-//! `Mock`, `Recorder` and `Replay`: a set's executors in tests.
+//! Tests of `Mock`, `Recorder` and `Replay`: executors for tests of a set.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -45,13 +45,13 @@ impl Counter {
     }
 }
 
-/// What a panic of `f` says.
+/// Returns the message of a panic of `f`.
 fn message(f: impl FnOnce()) -> String {
     let payload = catch_unwind(AssertUnwindSafe(f)).expect_err("it panics");
     payload.downcast_ref::<String>().cloned().expect("in text")
 }
 
-/// The same of a call that panicked.
+/// Returns the message of a call that panicked.
 fn panicked<T: std::fmt::Debug>(outcome: Result<T, CallError>) -> String {
     match outcome {
         Err(CallError::Panicked(panic, _)) => panic.message().to_owned(),
@@ -332,7 +332,7 @@ fn errors_are_replayed_too() {
     let recorder = Recorder::new(pool, key, kept);
     let outcome = Geometry::on(&recorder).add(1, 2).timeout(MILLISECOND).wait();
     assert!(matches!(outcome, Err(CallError::TimedOut(_))));
-    // The caller is let go before the recorder hears of it.
+    // The caller gets the outcome before the recorder.
     while recorder.records().iter().any(|record| record.outcome.is_none()) {
         thread::yield_now();
     }

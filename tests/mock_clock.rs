@@ -1,4 +1,4 @@
-//! A clock that is moved by hand.
+//! Tests of the clock that is moved by hand.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -32,7 +32,7 @@ impl Sleeper {
     }
 }
 
-/// Moves the clock on once somebody sleeps.
+/// Advances the clock once a thread sleeps.
 fn go_on(clock: &MockClock) {
     while !clock.advance_to_next() {
         thread::yield_now();
@@ -112,7 +112,7 @@ fn a_thread_that_left_the_clock_has_the_systems_time_again() {
     assert_eq!(clock.next_alarm(), None);
 }
 
-/// A thread that sleeps anew all the time arms an alarm and disarms it.
+/// A thread that sleeps repeatedly arms an alarm and disarms it.
 #[test]
 fn a_move_to_an_alarm_that_is_disarmed_meanwhile_moves_nothing() {
     let clock = MockClock::new();

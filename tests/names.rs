@@ -1,7 +1,9 @@
-//! Names that a task cannot have, since `Service` or `Cluster` has methods of these names.
+//! Tests of the names that a task cannot have, since `Service` or `Cluster` has methods of these
+//! names.
 #![allow(missing_docs)] // a test is read from its names
 
-/// The public methods in the `impl` block of `source` that begins with `head`. Functions without a receiver hide nothing.
+/// Returns the public methods in the `impl` block of `source` that starts with `head`. Functions
+/// without a receiver hide nothing.
 fn methods<'a>(source: &'a str, head: &str) -> Vec<&'a str> {
     let block = source.split_once(head).map_or("", |(_, rest)| rest);
     let block = block.split_once("\n}\n").map_or(block, |(block, _)| block);

@@ -1,4 +1,5 @@
-//! The system gives no more threads: the caller that needs one gets an error, and nothing crashes, hangs or aborts.
+//! Tests of a system without more threads: the caller that needs a thread gets an error. Nothing
+//! crashes, hangs or aborts.
 #![cfg(target_os = "linux")]
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
@@ -37,7 +38,7 @@ impl Geometry {
     }
 }
 
-/// Runs `test` of this name in a process of its own, since it takes the threads from all of it.
+/// Runs `test` of this name in a process of its own, since it takes all threads of the process.
 fn alone(name: &str, test: impl FnOnce()) {
     const ALONE: &str = "NANOLITH_TEST_ALONE";
     if env::var_os(ALONE).is_some() {

@@ -1,4 +1,4 @@
-//! What a service says to its owners: events that all hear, and streams that one takes.
+//! Tests of a service's output: events that each owner receives, and streams that one owner takes.
 
 #![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
@@ -13,7 +13,7 @@ use std::{
     sync::mpsc::{Receiver, Sender, channel},
 };
 
-/// Says its total.
+/// Sends its total as an event.
 pub struct Counter {
     total: i64,
 }
@@ -26,7 +26,7 @@ impl Counter {
         Self { total: first }
     }
 
-    /// To how many it went.
+    /// Returns the number of receivers.
     pub fn bump(&mut self, cx: &Context<Self>, by: i64) -> usize {
         self.total += by;
         cx.send(self.total).wait().unwrap_or_default()
@@ -91,7 +91,7 @@ fn what_is_said_before_anybody_hears_is_kept_for_the_first() -> Result<(), Box<d
 fn all_who_listen_hear_all() -> Result<(), Box<dyn Error>> {
     let counter = launch();
     let mut listeners = [0; 3].map(|_| counter.control().events());
-    listeners[0].recv().wait()?; // of the start
+    listeners[0].recv().wait()?; // the event of the start
     let (tell, told) = channel();
     let listening = counter.on_message(move |total| {
         let _ = tell.send(total);

@@ -1,4 +1,4 @@
-//! Tasks that run on after their calls have timed out.
+//! Tests of tasks that continue after their calls have timed out.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use futures_util::FutureExt;

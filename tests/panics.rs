@@ -1,4 +1,4 @@
-//! What a caller learns of a panic.
+//! Tests of the error that a caller gets for a panic.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::prelude::*;
@@ -31,7 +31,7 @@ impl Work {
     }
 }
 
-/// The words and the line of a task's panic.
+/// Returns the text and the line of a task's panic.
 fn panicked<T>(outcome: Result<T, CallError>) -> (String, Option<u32>) {
     let Err(CallError::Panicked(panic, _)) = outcome else { panic!("it panics") };
     assert!(panic.place().is_none_or(|(file, _)| file == file!()));

@@ -1,5 +1,5 @@
-//! The tables of `docs/peers.md`: every test that they name exists and runs. Also the tests of faults of other libraries that no other
-//! test covers.
+//! Tests of the tables in `docs/peers.md`: each test that they name exists and runs. Also tests for
+//! faults of other libraries that no other test covers.
 #![allow(missing_docs)] // a test is read from its names
 
 use nanolith::{Backoff, LifeEvent, Restart, prelude::*};
@@ -38,7 +38,7 @@ fn a_row_without_a_test_and_one_whose_test_is_gone_are_found() {
     assert_eq!(rows, ["c", "e", "g", "i"].map(|row| row.chars().next()));
 }
 
-/// The rows of a page's tables that no test shows, or not one that is there.
+/// Returns the rows of a page's tables without an existing test.
 fn missing(page: &str) -> Vec<&str> {
     let cells = |row: &str| row.trim_matches('|').rsplit('|').next().map(str::to_owned).unwrap_or_default();
     let mut is_of_peers = false;
@@ -50,7 +50,7 @@ fn missing(page: &str) -> Vec<&str> {
     page.lines().filter(is_row).filter(|row| !is_shown(&cells(row))).collect()
 }
 
-/// Whether a cell names tests, all of which are there.
+/// Whether a cell names tests, all of which exist.
 fn is_shown(cell: &str) -> bool {
     let names: Vec<_> = cell.split('`').skip(1).step_by(2).collect();
     !names.is_empty() && names.into_iter().all(|name| name.split_once(": ").map_or_else(|| is_case(name), is_test))
@@ -74,9 +74,9 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-// ----- what they got wrong
+// ----- faults of other libraries
 
-/// Counts its runs, can be held, and has no luck.
+/// Counts its runs, can be held, and has a task that always fails.
 struct Work;
 
 #[define(vis = "pub(crate)")]

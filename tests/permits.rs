@@ -1,4 +1,5 @@
-//! Permits: none is lost or made, the first to come is the first served, and whoever gives up hands on.
+//! Tests of permits: none is lost or created, waiters are served in order, and a waiter that gives
+//! up passes its grant on.
 #![allow(missing_docs)] // a test is read from its names
 
 use futures_util::FutureExt;
@@ -152,7 +153,7 @@ fn a_task_that_waits_for_a_permit_lends_its_slot() -> Result<(), Box<dyn std::er
     let (tell, told) = mpsc::channel();
     let waits = gate.pass(permits.clone(), tell).submit();
     assert_eq!(told.recv()?, "waits");
-    gate.open(permits).wait()?; // runs, though the only slot's task waits
+    gate.open(permits).wait()?; // runs, though the task in the only slot waits
     waits.wait()?;
     assert_eq!(told.recv()?, "passed");
     Ok(())

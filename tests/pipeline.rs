@@ -1,5 +1,6 @@
-//! Pipelines: what comes out is what went in, nobody runs further ahead than the links allow, and every end is clean.
-// A test is read from its names; a task's arguments are owned.
+//! Tests of pipelines: the output matches the input, no stage runs further ahead than the links
+//! allow, and each end is clean.
+// A test's name is its documentation; a task's arguments are owned.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::needless_pass_by_value)]
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -23,7 +24,7 @@ use std::{
 
 type Tested = Result<(), Box<dyn Error>>;
 
-/// Long enough for what must happen, on a machine that is busy.
+/// A limit for an event that must happen, on a machine that is busy.
 const LONG: Duration = Duration::from_secs(20);
 
 pub struct Geometry;
@@ -47,7 +48,7 @@ impl Geometry {
         x
     }
 
-    /// Gives the number once it gets a permit.
+    /// Returns the number once it gets a permit.
     pub async fn pass(x: i64, gate: Permits) -> i64 {
         gate.acquire().await.map_or(x, |permit| {
             permit.forget();
@@ -72,7 +73,7 @@ fn pool(concurrency: usize) -> Pool {
     Pool::builder().concurrency(Concurrency::Exact(concurrency)).build().expect("the system gives threads")
 }
 
-/// Waits for what another thread brings about.
+/// Waits for a condition that another thread makes true.
 fn until(what: &str, mut is: impl FnMut() -> bool) {
     let end = std::time::Instant::now() + LONG;
     while !is() {
@@ -224,7 +225,7 @@ fn fewer_than_the_least_wait_for_others() {
 
 // ----- how far ahead
 
-/// Counts what it gives, and says when it goes.
+/// Counts the items that it gives, and reports its drop.
 struct Watched {
     next: i64,
     end: i64,
@@ -275,7 +276,7 @@ fn a_consumer_that_rests_stops_the_input_after_what_the_links_hold() {
         .buffer(BUFFER)
         .output(BUFFER);
     let figures = pipeline.figures();
-    // The links, what is in flight, a batch of functions, and the one in the input's hand.
+    // The links, the calls in flight, a batch of functions, and the item that the input holds.
     let most = 3 * BUFFER + CALLS + BUFFER.div_ceil(2) + 1;
     let mut ahead = 0;
     for (taken, n) in pipeline.into_iter().enumerate() {
@@ -284,7 +285,7 @@ fn a_consumer_that_rests_stops_the_input_after_what_the_links_hold() {
         ahead = ahead.max(pulled - taken);
         assert!(pulled - taken <= most + 1, "{pulled} pulled when {taken} were taken");
         if taken == 100 {
-            // It rests until nobody can go on.
+            // The consumer stops until no stage can continue.
             until("the links fill", || figures.stages().iter().all(|stage| stage.depth == BUFFER));
         }
     }
@@ -308,7 +309,8 @@ fn a_slow_stage_in_the_middle_stops_those_before_it() {
         let stages = figures.stages();
         !stages.is_empty() && stages[0].depth == 2 && stages[1].depth == 4
     });
-    // Two and four in the links, one done that waits for room, one at the slow stage, one in the input's hand.
+    // Two and four items in the links, one finished item that waits for capacity, one at the slow
+    // stage, and one that the input holds.
     until("the input stands still", || pulled.load(SeqCst) == 9);
     assert_eq!(figures.taken(), 8);
     let stages = figures.stages();
@@ -382,7 +384,7 @@ fn a_cancel_leaves_no_call_behind() -> Tested {
     gone.recv_timeout(LONG)?;
     assert_eq!(collected.report.end, End::Stopped);
     assert!(collected.len() <= 5);
-    pool.drained().wait(); // the calls are cancelled, for nobody opens the gate
+    pool.drained().wait(); // the calls are cancelled: the gate stays closed
     assert_eq!((gate.waiting(), figures.stages()[0].in_flight), (0, 0));
     Ok(())
 }
@@ -718,7 +720,7 @@ pub struct Inner;
 
 #[define]
 impl Inner {
-    /// A pipeline within a task, whose stages run on that very pool.
+    /// Runs a pipeline within a task. Its stages run on the task's own pool.
     pub fn squares(pool: Pool, to: i64) -> i64 {
         let calls = Geometry::on(&pool);
         let squares = Pipeline::from_iter(0..to).map(&pool, |n| n * n).stage(calls, |geometry, n| geometry.add(n, 0));
@@ -759,7 +761,7 @@ fn several_pipelines_at_once_do_not_get_into_each_others_way() {
     });
 }
 
-/// An error that panics as it goes.
+/// An error that panics when it is dropped.
 #[derive(Debug)]
 struct Spiteful;
 

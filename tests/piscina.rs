@@ -1,4 +1,5 @@
-//! What Piscina does, as far as it has a meaning here and no other test shows it: `docs/peers.md` has the whole list.
+//! Tests of Piscina's behaviours that have a meaning here and that no other test shows.
+//! `docs/peers.md` has the whole list.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::prelude::*;
@@ -12,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-/// Long enough for what must happen, on a machine that is busy.
+/// A limit for an event that must happen, on a machine that is busy.
 const LONG: Duration = Duration::from_secs(20);
 
 pub struct Work;
@@ -23,13 +24,13 @@ impl Work {
         f64::from(x).sqrt()
     }
 
-    /// Tells that it has begun, and goes on when it may.
+    /// Reports its start, and returns when it receives a message.
     pub fn hold(begun: Sender<()>, go: Receiver<()>) {
         let _ = begun.send(());
         let _ = go.recv_timeout(LONG);
     }
 
-    /// Works until it is asked to stop; tells on which thread.
+    /// Runs until it is cancelled, and returns its thread.
     pub fn endless(cx: &Context<Self>, begun: Sender<()>) -> ThreadId {
         let _ = begun.send(());
         while !cx.is_cancelled() {
@@ -38,7 +39,7 @@ impl Work {
         thread::current().id()
     }
 
-    /// Never ends by itself; holds `kept` while it lives.
+    /// Never ends by itself. Holds `kept` while it lives.
     pub async fn suspended(begun: Sender<()>, kept: Sender<()>) {
         let _ = begun.send(());
         std::future::pending::<()>().await;
@@ -68,7 +69,7 @@ fn pool(threads: usize) -> Pool {
     Pool::builder().concurrency(Concurrency::Exact(threads)).build().expect("sound")
 }
 
-/// A task that runs until it is let go.
+/// Submits a task that runs until the test lets it end.
 fn held(pool: &Pool) -> (Sender<()>, Handle<Work, ()>) {
     let (begun, told) = mpsc::channel();
     let (go, may_go) = mpsc::channel();
@@ -77,7 +78,7 @@ fn held(pool: &Pool) -> (Sender<()>, Handle<Work, ()>) {
     (go, job)
 }
 
-/// A task that runs until it is asked to stop.
+/// Submits a task that runs until it is cancelled.
 fn endless(pool: &Pool) -> Handle<Work, ThreadId> {
     let (begun, told) = mpsc::channel();
     let job = Work::on(pool).endless(begun).submit();
@@ -153,7 +154,7 @@ fn the_loop_of_its_documents_finishes() {
     let mut jobs = Vec::new();
     for x in 0..sum {
         let mut call = work.root(x);
-        // It is full, so it needs a drain.
+        // The queue is full, so it needs a drain.
         let job = loop {
             match call.try_submit() {
                 Ok(job) => break job,

@@ -1,4 +1,5 @@
-//! `Pool::closed`: when the calls of a closed pool are over and its threads have ended.
+//! Tests of `Pool::closed`, which waits until the calls of a closed pool are over and its threads
+//! have ended.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{prelude::*, sim};
@@ -29,7 +30,7 @@ thread_local! {
 
 #[define]
 impl Work {
-    /// Says that it has begun, and ends when the sender has gone.
+    /// Reports its start, and ends when the sender is dropped.
     pub fn hold(begun: Sender<()>, gate: Receiver<()>) {
         let _ = (begun.send(()), gate.recv());
     }
@@ -56,7 +57,7 @@ fn pool(name: &str) -> Pool {
     Pool::builder().name(name).concurrency(Concurrency::Exact(2)).build().expect("the settings are sound")
 }
 
-/// The threads of this process with such names.
+/// Returns the threads of this process with this name.
 #[cfg(target_os = "linux")]
 fn threads_named(name: &str) -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").expect("it is there");

@@ -1,4 +1,4 @@
-//! What a pool tells of its queue.
+//! Tests of a pool's events about its queue.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{PoolEvent, prelude::*};

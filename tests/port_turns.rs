@@ -1,4 +1,4 @@
-//! Handlers on a global pool with one slot, in a program of its own.
+//! Tests of handlers on a global pool with one slot, in a program of its own.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{GlobalPool, port, prelude::*};
@@ -17,13 +17,14 @@ impl Geometry {
     }
 }
 
-/// All tests here share it, so it does not matter which of them starts it.
+/// Starts the global pool. All tests here share it, so any of them may start it.
 fn one_slot() {
     let _ = Pool::builder().concurrency(Concurrency::Exact(1)).build_global();
     assert_eq!(GlobalPool.get().expect("it runs").max_concurrency(), 1);
 }
 
-/// Hears what it posts to itself, until told to stop; the number of messages comes back.
+/// Handles the messages that it sends to itself, until `stop` is set. Returns the count of
+/// messages.
 fn posts_to_itself(stop: &Arc<AtomicBool>) -> (nanolith::Subscription, Arc<AtomicU64>, impl Sized + use<>) {
     let (ours, theirs) = port::pair::<u64, ()>();
     ours.try_send(1).expect("there is room");

@@ -1,5 +1,5 @@
-//! What holds for two connected ports: order, closing, bounds, travelling, looking for a message. How they hold under load
-//! is in `ports_stress.rs`.
+//! Tests of two connected ports: order, closing, bounds, moves between threads, and waiting for a
+//! message. `ports_stress.rs` tests them under load.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-/// Long enough for what must happen, on a machine that is busy.
+/// A limit for an event that must happen, on a machine that is busy.
 const LONG: Duration = Duration::from_secs(20);
 
 type Numbers = Port<u32, u32>;
@@ -40,19 +40,19 @@ fn there(port: &Numbers) -> Vec<u32> {
     port.try_iter().collect()
 }
 
-/// Looks on until it is so. The other thread is on its way there.
+/// Waits until the condition holds, which another thread is about to make true.
 fn until(it_is_so: impl Fn() -> bool) {
     while !it_is_so() {
         thread::yield_now();
     }
 }
 
-/// Polls once, for nobody.
+/// Polls once, without a task to wake.
 fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut std::task::Context::from_waker(Waker::noop()))
 }
 
-/// How often it was woken.
+/// Counts how often it was woken.
 #[derive(Default)]
 struct Woken(AtomicUsize);
 
@@ -68,7 +68,7 @@ impl Wake for Woken {
     }
 }
 
-/// Notes the thread it is dropped on.
+/// Records the thread on which it is dropped.
 struct Dropped(Arc<Mutex<Vec<ThreadId>>>);
 
 impl Drop for Dropped {
@@ -257,7 +257,7 @@ fn what_a_port_had_not_received_is_dropped_by_the_thread_that_closes_it() {
         assert!(ours.try_send(Dropped(Arc::clone(&drops))).is_ok());
     }
     let closer = thread::spawn(move || {
-        drop(theirs.wait_for(|_| false).now_or_never()); // looked at, and kept
+        drop(theirs.wait_for(|_| false).now_or_never()); // inspected and kept
         theirs.close();
         thread::current().id()
     });
@@ -442,7 +442,7 @@ impl Tasks {
         port.recv().wait().expect("it comes")
     }
 
-    /// Gives it back, with what it holds.
+    /// Returns the port, with its messages.
     pub fn keep(port: Numbers) -> Numbers {
         port
     }
@@ -474,7 +474,7 @@ fn a_port_travels_in_a_tasks_arguments_with_what_it_holds() {
     let (ours, theirs) = pair();
     send_all(&ours, 1..=2);
     let job = Tasks::on(&pool).all(theirs).submit();
-    send_all(&ours, 3..=4); // while it travels, or has arrived
+    send_all(&ours, 3..=4); // while it moves, or has arrived
     drop(ours);
     assert_eq!(job.wait().expect("it runs"), [1, 2, 3, 4]);
 }
@@ -529,7 +529,7 @@ fn a_port_travels_through_other_ports_with_what_it_holds() {
     let (carry_on, arrived) = port::pair::<Numbers, ()>();
     send_all(&ours, [1]);
     carry.try_send(theirs).expect("there is room");
-    send_all(&ours, [2]); // while nobody has it
+    send_all(&ours, [2]); // while no task holds it
     carry_on.try_send(carried.recv().wait().expect("it comes")).expect("there is room");
     send_all(&ours, [3]);
     let port = arrived.recv().wait().expect("it comes");
@@ -819,7 +819,7 @@ fn a_handler_that_is_dropped_hears_nothing_more_and_the_rest_stays() {
     });
     send_all(&ours, 1..=5);
     assert_eq!(told.recv(), Ok(1));
-    drop(listening); // while it is at the first
+    drop(listening); // while it handles the first message
     go_on.send(()).expect("it listens");
     assert_eq!(told.recv(), Err(mpsc::RecvError), "the handler is gone");
     assert_eq!(there(&theirs), [2, 3, 4, 5]);
@@ -943,7 +943,7 @@ fn errors_say_what_happened() {
     assert_eq!(format!("{:?}", TrySendError::Full(NoDebug)), "Full(..)");
 }
 
-/// A future that was polled once with a waker of its own.
+/// A future that was polled once, with a waker of its own.
 fn waiting<F: Future>(future: F) -> (Pin<Box<F>>, Arc<Woken>) {
     let (mut future, woken) = (Box::pin(future), Arc::new(Woken::default()));
     let waker = Waker::from(woken.clone());

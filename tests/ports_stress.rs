@@ -1,4 +1,5 @@
-//! Ports under load: nothing is lost, doubled or out of order, whatever the bound and whoever closes when.
+//! Tests of ports under load: no message is lost, doubled or out of order, for each bound and each
+//! time of a close.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::port::{self, Port};
@@ -92,7 +93,7 @@ fn receivers_that_look_for_their_own_lose_nothing() {
     }
 }
 
-/// Counts the messages that are there, wherever they are.
+/// Counts the messages that exist, wherever they are.
 struct Counted(u64, Arc<AtomicU64>);
 
 impl Counted {
@@ -108,7 +109,7 @@ impl Drop for Counted {
     }
 }
 
-/// One who sends until it cannot: the number of messages that were taken, in order from 0.
+/// Sends until the port is closed. Returns the number of messages sent, in order from 0.
 fn send_until_closed(port: &Port<Counted, Counted>, most: u64, alive: &Arc<AtomicU64>) -> u64 {
     for n in 0..most {
         if let Err(refused) = port.send(Counted::new(n, alive)).wait() {
@@ -136,7 +137,8 @@ fn closed_at_any_moment_what_was_taken_was_received_or_in_the_closed_port() {
         let (ours, theirs) = connected::<Counted>(bound);
         let (to_send, to_receive) = (fastrand::u64(0..200), fastrand::u64(0..200));
         thread::scope(|scope| {
-            // The receiver closes its end after some messages; the sender, if it was first, at the end of its own.
+            // The receiver closes its end after some messages. If the sender ends first, it closes
+            // its own end.
             let receiver = scope.spawn(move || receive_some(&theirs, to_receive));
             let sent = send_until_closed(&ours, to_send, &alive);
             assert!(ours.is_closed() || sent == to_send);
@@ -172,7 +174,7 @@ fn handlers_that_come_and_go_leave_every_message_to_somebody() {
         theirs.iter().sum::<u64>()
     });
     heard.fetch_add(received, Ordering::SeqCst);
-    // A handler may still be at the last message that it took.
+    // A handler may still run for the last message that it took.
     while heard.load(Ordering::SeqCst) < MESSAGES * (MESSAGES + 1) / 2 {
         thread::yield_now();
     }

@@ -1,4 +1,4 @@
-//! Who goes first: expirations, an order of one's own, what calls inherit, and what raises them.
+//! Tests of the order of calls: expirations, custom orders, inherited priorities, and raises.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -44,13 +44,14 @@ impl Work {
         cx.priority()
     }
 
-    /// Stands until it is let go.
+    /// Blocks until the test lets it end.
     pub fn hold(began: Sender<()>, go: Receiver<()>) {
         let _ = began.send(());
         let _ = go.recv();
     }
 
-    /// What a child has, and a child of that, and one that was told.
+    /// Returns the priorities of a child, of that child's child, and of a child with a priority of
+    /// its own.
     pub fn children(depth: u32) -> Vec<Priority> {
         let mut all = vec![Self::tasks().priority().wait().expect("it runs")];
         match depth {
@@ -60,7 +61,7 @@ impl Work {
         all
     }
 
-    /// The same on the pool that it runs on.
+    /// Returns the priority of a child on the pool that the task runs on.
     pub fn child_on(pool: Pool) -> Priority {
         Self::on(&pool).priority().wait().expect("it runs")
     }
@@ -81,7 +82,7 @@ impl Work {
         counter.priority().wait().expect("it runs")
     }
 
-    /// Waits for a call that is elsewhere.
+    /// Waits for a call of another executor.
     pub fn wait_on(handle: Handle<Self, ()>, began: Sender<()>) {
         let _ = began.send(());
         let _ = handle.wait();
@@ -105,7 +106,7 @@ impl Work {
         .await;
     }
 
-    /// Says what a child has once it is let go.
+    /// Returns the priority of a child that it submits after it receives a message.
     pub fn child_later(pool: Pool, began: Sender<()>, go: Receiver<()>) -> Priority {
         let _ = began.send(());
         let _ = go.recv();
@@ -154,7 +155,7 @@ impl Counter {
     }
 }
 
-/// A pool with one slot that starts nothing yet.
+/// Returns a pool with one slot that starts no task yet.
 fn paused(settings: nanolith::PoolBuilder) -> (Pool, WorkCalls<Pool>) {
     let pool = settings.concurrency(Concurrency::Exact(1)).build().expect("it starts");
     pool.pause();
@@ -166,7 +167,7 @@ fn one_slot() -> Pool {
     Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("it starts")
 }
 
-/// Lets everything run, and tells in which order it did.
+/// Lets each call run, and returns the order in which they ran.
 fn order(pool: &Pool, told: &Receiver<u32>) -> Vec<u32> {
     pool.resume();
     pool.drained().wait();
@@ -306,7 +307,7 @@ fn with_an_order_every_call_is_counted_and_bounds_hold() {
         work.tell(of, to.clone()).wait().expect("it runs");
     }
     pool.drained().wait();
-    // The dropped call never began.
+    // The dropped call never started.
     assert_eq!((pool.completed(), pool.in_flight()), (2_003, 0));
 }
 
@@ -359,7 +360,8 @@ fn a_future_in_a_scope_takes_it_along() {
 fn a_scope_within_a_task_is_of_that_task_alone() {
     let pool = one_slot();
     let priorities = Work::on(&pool).scoped_child(pool.clone()).priority(Priority::Low).wait().expect("it runs");
-    // The one in the middle is a child of a child, which runs on top of the task in its scope.
+    // The priority in the middle is that of a grandchild, which runs on top of the task in its
+    // scope.
     assert_eq!(priorities, [Priority::Idle, Priority::UserBlocking, Priority::Low]);
 }
 
@@ -554,7 +556,8 @@ fn raise_reaches_what_a_future_blocks_on() {
     let (to, told) = mpsc::channel();
     let idle = work.tell(0, to.clone()).priority(Priority::Idle).submit();
     let waiter = Work::on(&one_slot()).block_in_future(idle).priority(Priority::Idle).submit();
-    // The first raise may come before it blocks. When that has reached the call, the future blocks for sure.
+    // The first raise may come before the future blocks. When that raise has reached the call, the
+    // future blocks for sure.
     for (of, priority) in [(1, Priority::Low), (2, Priority::Normal), (3, Priority::UserBlocking)] {
         work.other(of, to.clone()).priority(priority).submit().detach();
         assert_eq!(pool.next().map(TaskInfo::name), Some("other"));
@@ -567,7 +570,8 @@ fn raise_reaches_what_a_future_blocks_on() {
 
 // ----- waits
 
-/// A pool that starts nothing, with two calls: of the last priority, and a more urgent one before it.
+/// Returns a pool that starts no task, with two calls: one of the lowest priority, and a more
+/// urgent one before it.
 fn elsewhere() -> (Pool, Handle<Work, ()>, Receiver<u32>) {
     let (pool, work) = paused(Pool::builder());
     let (to, told) = mpsc::channel();
@@ -577,7 +581,7 @@ fn elsewhere() -> (Pool, Handle<Work, ()>, Receiver<u32>) {
     (pool, idle, told)
 }
 
-/// The call that is awaited stands first by and by.
+/// Waits until the awaited call is first.
 fn await_raised(pool: &Pool) {
     while pool.next().map(TaskInfo::name) != Some("tell") {
         thread::yield_now();
@@ -623,7 +627,7 @@ fn raising_reaches_what_the_raised_call_waits_for() {
     let waiter = Work::on(&outer).wait_on(inner, began).priority(Priority::Idle).submit();
     assert_eq!(both.iter().take(2).count(), 2);
     while middle.active() + outer.active() > 0 {
-        thread::yield_now(); // until both stand in their waits
+        thread::yield_now(); // until both block in their waits
     }
     waiter.raise(Priority::Immediate);
     await_raised(&pool);
@@ -646,7 +650,7 @@ fn raising_reaches_what_a_raised_future_awaits() {
     waiter.wait().expect("it runs");
 }
 
-// ----- as React's scheduler does
+// ----- behaviours of React's scheduler
 
 #[test]
 fn cancel_is_idempotent_and_frees_the_place_once() {

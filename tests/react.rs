@@ -1,6 +1,7 @@
-//! What React's scheduler does, on a [`Local`]: its host is a loop that has a message posted to it, as a browser's is.
+//! Tests of the behaviours of React's scheduler, on a [`Local`]. Its host is a loop that receives
+//! posted messages, like a browser's loop.
 //!
-//! Each test is named after what it shows.
+//! Each test is named after the behaviour that it shows.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{Local, Step, prelude::*, time::MockClock, with_priority};
@@ -13,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-/// What ran, in order.
+/// The lines that ran, in order.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<&'static str>>>);
 
@@ -27,7 +28,7 @@ impl Log {
     }
 }
 
-/// What tasks have at hand: `cx.data()`.
+/// The data of the tasks: `cx.data()`.
 #[derive(Clone)]
 pub struct Stage {
     log: Log,
@@ -42,7 +43,7 @@ impl Play {
         stage(cx).log.note(line);
     }
 
-    /// The same, and it takes a while.
+    /// Says a line, and takes a while.
     pub fn say_for(cx: &Context<Self>, line: &'static str, takes: Duration) {
         stage(cx).clock.advance(takes);
         stage(cx).log.note(line);
@@ -58,7 +59,7 @@ impl Play {
         Play::on(&local).say(next).priority(Priority::Immediate).submit().detach();
     }
 
-    /// Goes on until it should yield; gives how long that took.
+    /// Continues until it should yield. Returns how long that took.
     pub fn block_until_asked_to_yield(cx: &Context<Self>) -> Duration {
         let begun = stage(cx).clock.elapsed();
         while !cx.should_yield() {
@@ -97,18 +98,18 @@ impl Host {
         });
     }
 
-    /// How many messages were posted since this was asked.
+    /// Returns how many messages were posted since the last call.
     fn posted(&self) -> usize {
         self.posted.swap(0, Ordering::Relaxed)
     }
 
-    /// The loop comes to the message. What ran by that, and whether there is to be another.
+    /// Handles one message. Returns the lines that ran, and whether there is more work.
     fn message(&self) -> (Vec<&'static str>, bool) {
         let turn = self.local.run_slice();
         (self.log.take(), turn.has_work())
     }
 
-    /// Runs so many tasks.
+    /// Runs `tasks` tasks.
     fn flush(&self, tasks: usize) -> Vec<&'static str> {
         (0..tasks).for_each(|_| assert!(self.local.run_one()));
         self.log.take()
@@ -367,18 +368,18 @@ fn a_pause_keeps_everything_until_it_is_resumed() {
 
 pub struct Long;
 
-/// Lines, each with how long it takes.
+/// Lines, each with its duration.
 type Script = VecDeque<(&'static str, Duration)>;
 
 #[define]
 impl Long {
-    /// Says one line after the other, and yields when it should.
+    /// Says one line after another, and yields when it should.
     #[task(sliced)]
     pub fn say_all(cx: &Context<Self>, script: Script) -> Step<()> {
         go_on(cx.clone(), script)
     }
 
-    /// The same, and yields after each; with "B" it asks for something urgent.
+    /// Says one line after another, and yields after each. For "B" it submits an urgent call.
     #[task(sliced)]
     pub fn say_each(cx: &Context<Self>, local: Local, script: Script) -> Step<()> {
         say_next(cx.clone(), local, script)
@@ -388,7 +389,7 @@ impl Long {
         cx.priority()
     }
 
-    /// Asks for itself once more, by a nested call without a priority of its own.
+    /// Calls itself once more, by a nested call without a priority of its own.
     pub fn inherited(local: Local) -> Result<Priority, CallError> {
         Long::on(&local).priority().wait()
     }
@@ -508,7 +509,7 @@ fn a_turn_ends_when_nothing_is_left_though_steps_followed_each_other() {
 #[test]
 fn a_task_is_asked_to_yield_at_once_when_more_urgent_work_comes() {
     Host::run(|host| {
-        // It is the only one there: it has its 5 ms.
+        // It is the only task: it has its 5 ms.
         let alone = host.play.block_until_asked_to_yield().submit();
         host.message();
         assert!(alone.wait().expect("it ran") >= 5 * MILLISECOND);
@@ -557,7 +558,8 @@ fn a_task_hands_its_priority_to_what_it_submits() {
 
 #[test]
 fn a_callback_made_in_a_scope_brings_the_scope_along_by_naming_it() {
-    // React wraps a callback with the current priority. Here a closure says `with_priority` itself.
+    // React wraps a callback with the current priority. Here a closure calls `with_priority`
+    // itself.
     Host::run(|host| {
         let local = host.local.clone();
         let wrapped = |priority| {
@@ -613,7 +615,7 @@ fn delayed_tasks_stand_between_those_that_are_not() {
         delayed("timer 2", 300);
         delayed("timer 1", 100);
         ["A", "B", "C", "D"].into_iter().for_each(|line| host.say_for(line, Priority::Normal, takes));
-        // Each expires 5 s after it was due, so they go after what was there before.
+        // Each expires 5 s after it was due, so they run after the earlier calls.
         assert_eq!(host.flush_all(), ["A", "B", "C", "D", "timer 1", "timer 2"]);
     });
 }

@@ -1,4 +1,4 @@
-//! Calls that are made again and again.
+//! Tests of calls that repeat on a schedule.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -65,7 +65,7 @@ fn mocked(f: impl FnOnce(&MockClock)) {
     clock.run(|| f(&clock));
 }
 
-/// A task that stays until it is let go, and hears of each that has begun.
+/// A task that runs until the test lets it end, and reports each start.
 struct Held {
     begun: Receiver<()>,
     go: Sender<()>,
@@ -84,7 +84,7 @@ fn held(
     (set(plan).start().expect("the global pool starts"), Held { begun, go })
 }
 
-/// Until the runs that are on are over.
+/// Waits until the present runs are over.
 fn settle(schedule: &Schedule) {
     while schedule.info().running > 0 {
         std::thread::yield_now();
@@ -134,7 +134,7 @@ fn a_schedule_starts_when_it_is_told_and_ends_after_its_times() {
     });
 }
 
-/// A call may be made by a function too.
+/// A function may make the call too.
 struct Work2;
 
 impl Work2 {

@@ -1,4 +1,4 @@
-//! When a schedule ends, why, and when it does not.
+//! Tests of the end of a schedule: when it ends, why, and when it does not.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -59,7 +59,7 @@ fn mocked(f: impl FnOnce(&MockClock)) {
     clock.run(|| f(&clock));
 }
 
-/// Until the runs that are on are over.
+/// Waits until the present runs are over.
 fn settle(schedule: &Schedule) {
     while schedule.info().running > 0 {
         thread::yield_now();
@@ -217,20 +217,20 @@ fn schedule_on_a_closed_executor_ends_and_says_so() {
 #[test]
 fn schedule_outlives_what_is_not_its_executor() {
     mocked(|clock| {
-        // A member of the cluster is closed, and there is another.
+        // A member of the cluster is closed, and there is another member.
         let cluster = Cluster::launch(2, || Counter::service(Counter(0))).wait().expect("sound");
         let of_cluster = every(SECOND, cluster.clone(), |counter| counter.bump()).start().expect("it starts");
-        // The executor is closed, and another stands in for it.
+        // The executor is closed, and another executor replaces it.
         let closed = pool();
         closed.close();
         let around = Fallback::to(pool()).layer(closed);
         let falls_back = every(SECOND, Work::calls(around), |work| work.fall_back()).start().expect("it starts");
-        // A call is refused as closed by an executor that is not.
+        // An executor that is not closed refuses a call as closed.
         let (once, open) = (pool(), pool());
         once.close();
         let once = ClosedOnce { first: AtomicBool::new(true), closed: once, open };
         let refused_once = every(SECOND, Work::calls(once), |work| work.when()).start().expect("it starts");
-        // It is full, not closed.
+        // The executor is full, not closed.
         let full = Pool::builder().max_queue(MaxQueue::Bounded(1)).on_full(OnFull::Reject);
         let full = full.build().expect("sound");
         full.pause();

@@ -1,4 +1,5 @@
-//! Closing a service or a cluster within a limit: what finishes, what is ended, and what is told of it.
+//! Tests of closing a service or a cluster within a limit: which calls finish, which are ended, and
+//! what the error reports.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{CloseError, prelude::*, sim, time::HOUR};
@@ -11,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-/// Counts how often `#[on_close]` has begun, and been dropped.
+/// Counts how often `#[on_close]` has started, and has been dropped.
 #[derive(Default)]
 pub struct Closes {
     begun: AtomicUsize,
@@ -38,13 +39,13 @@ impl Store {
         Self { closes, closes_late }
     }
 
-    /// Says that it has begun, and ends when the sender has gone.
+    /// Reports its start, and ends when the sender is dropped.
     pub fn hold(&mut self, begun: Sender<()>, gate: Receiver<()>) -> u8 {
         let _ = (begun.send(()), gate.recv());
         7
     }
 
-    /// Ends when it is asked to stop.
+    /// Ends when it is cancelled.
     pub fn spin(cx: &Context<Self>, begun: Sender<()>) -> u8 {
         let _ = begun.send(());
         while !cx.is_cancelled() {
@@ -62,7 +63,7 @@ impl Store {
         7
     }
 
-    /// Has it closed from within.
+    /// Closes its own service.
     pub fn close_itself(&self, itself: Service<Self>) -> bool {
         matches!(itself.close_within(HOUR).wait(), Err(CloseError::WouldDeadlock))
     }
@@ -82,7 +83,7 @@ fn launch(closes: &Arc<Closes>, closes_late: bool) -> Service<Store> {
     Store::service(closes.clone(), closes_late).launch().wait().expect("it starts")
 }
 
-/// What was not finished: queued, and begun.
+/// Returns the numbers of unfinished calls: queued, and started.
 fn unfinished(closed: Result<(), CloseError>) -> (usize, usize) {
     match closed {
         Err(CloseError::Unfinished(unfinished)) => (unfinished.cancelled(), unfinished.running()),
@@ -170,7 +171,7 @@ fn clusters_limit_is_for_all_members() {
     let cluster = Cluster::builder().balance(Balance::RoundRobin);
     let cluster = cluster.launch(3, move || Store::service(of_members.clone(), false)).wait().expect("they start");
     let (tell, begun) = channel();
-    // Each of two members has a call that runs and one that waits; the third is idle.
+    // Each of two members has a call that runs and one that waits. The third member is idle.
     let spins = [(); 2].map(|()| cluster.spin(tell.clone()).submit());
     begun.iter().take(2).for_each(drop);
     cluster.read().wait().expect("the third is idle");
@@ -207,7 +208,7 @@ fn each_call_ends_once_whenever_the_limit_comes() {
             Ok(()) => assert_eq!(ended, 0),
             closed => {
                 let (cancelled, running) = unfinished(closed);
-                // One that is about to begin counts as queued.
+                // A call that is about to start counts as queued.
                 assert!(cancelled <= ended + 1, "{cancelled} were queued, {ended} ended");
                 assert!(ended <= cancelled + running, "{cancelled} were queued, {running} begun, {ended} ended");
             }

@@ -1,4 +1,4 @@
-//! Tasks of a service that await calls of their own service.
+//! Tests of a service's tasks that await calls of their own service.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{CancelToken, prelude::*};
@@ -22,21 +22,21 @@ impl Ledger {
         self.total += by;
     }
 
-    /// Has the state alone until it may go on.
+    /// Holds the state exclusively until it may continue.
     pub async fn add_later(&mut self, by: i64, begun: CancelToken, go: CancelToken) {
         begun.cancel();
         go.cancelled().await;
         self.total += by;
     }
 
-    /// Awaits the total as often, once it may, without the state.
+    /// Awaits the total repeatedly, after it may continue, without the state.
     pub async fn ask(itself: Service<Ledger>, begun: CancelToken, go: CancelToken) -> Result<i64, CallError> {
         begun.cancel();
         go.cancelled().await;
         itself.total().await
     }
 
-    /// The same with the state in common, which no writer has meanwhile.
+    /// Awaits the total repeatedly while it shares the state, so no writer has it.
     pub async fn ask_often(&self, itself: Service<Ledger>, go: CancelToken, times: usize) -> Result<i64, CallError> {
         go.cancelled().await;
         let mut sum = 0;

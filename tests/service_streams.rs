@@ -1,4 +1,5 @@
-//! Streams to a service: taken in line with its calls, with backpressure, and never complete by mistake.
+//! Tests of streams to a service: they are queued with its calls, have backpressure, and are never
+//! complete by mistake.
 
 #![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
@@ -13,7 +14,7 @@ use std::{
     sync::mpsc::{Receiver, Sender, channel},
 };
 
-/// Reads all streams, and keeps what they said.
+/// Reads each stream, and stores its text.
 #[derive(Default)]
 pub struct Shelf {
     books: Vec<(String, Result<String, String>)>,

@@ -1,4 +1,5 @@
-//! Sets in every shape: with state, shared, generic, as modules, with a context and hooks.
+//! Tests of sets in each form: with a state, shared, generic, as modules, with a context and with
+//! hooks.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{Receiver, TaskSet, prelude::*};
@@ -106,7 +107,7 @@ fn on_close_does_not_run_after_terminate() {
     assert!(told.recv().is_err());
 }
 
-/// A state that tasks of a pool share.
+/// A state that the tasks of a pool share.
 pub struct Tally(AtomicI64);
 
 #[define(shared)]
@@ -223,7 +224,7 @@ fn a_set_tells_of_its_tasks() {
     assert_ne!(Counter::FINGERPRINT, <geometry::Tasks as TaskSet>::FINGERPRINT);
 }
 
-/// Generic code takes the calls of a set over any executor.
+/// Generic code can take the calls of a set over any executor.
 fn double_of(calls: &CounterCalls<impl Executor<Counter>>, x: i64) -> i64 {
     calls.double(x).wait().expect("it runs")
 }

@@ -1,4 +1,4 @@
-//! How many calls of a share run at once, where it has a limit.
+//! Tests of a share's limit, which bounds how many of its calls run at once.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -14,14 +14,14 @@ use std::sync::{
     mpsc::{Receiver, Sender, channel},
 };
 
-/// In which order calls did something.
+/// The order in which calls did something.
 type Log = Arc<Mutex<Vec<u32>>>;
 
 pub struct Tenant;
 
 #[define]
 impl Tenant {
-    /// Says that it has begun, and ends when the sender has gone.
+    /// Reports its start, and ends when the sender is dropped.
     pub fn hold(begun: Sender<u32>, gate: Receiver<()>, who: u32) {
         let _ = (begun.send(who), gate.recv());
     }
@@ -30,7 +30,7 @@ impl Tenant {
         log.lock().expect("nobody panics").push(who);
     }
 
-    /// Is pending until a message comes, and then notes that it goes on.
+    /// Is pending until a message comes, and then records that it continues.
     pub async fn pend(begun: Sender<u32>, port: Port<(), ()>, log: Log, who: u32) {
         let _ = begun.send(who);
         let _ = port.recv().await;
@@ -52,7 +52,7 @@ impl Tenant {
         Self::calls(&share).down_async(share.clone(), levels - 1).await?.map(|below| below + 1)
     }
 
-    /// Blocks by other means than ours for a call of its own share.
+    /// Blocks on a call of its own share by a foreign `block_on`.
     pub fn block_on(share: Share, log: Log) -> Result<(), CallError> {
         pollster::block_on(Self::calls(&share).note(log, 1).submit())
     }
@@ -67,7 +67,7 @@ fn pool(slots: usize) -> Pool {
     Pool::builder().concurrency(Concurrency::Exact(slots)).build().expect("the settings are sound")
 }
 
-/// A call that holds a slot of the share until the sender goes. It has begun.
+/// Submits a call that holds a slot of the share until the sender is dropped. It has started.
 fn hold(share: &Share, who: u32) -> (Sender<()>, Handle<Tenant, ()>) {
     let ((tell, begun), (open, gate)) = (channel(), channel());
     let job = Tenant::calls(share).hold(tell, gate, who).submit();
@@ -100,7 +100,7 @@ fn pending_call_leaves_its_slot_and_goes_before_newcomers() {
     let (log, (tell, begun), (ours, theirs)) = (Log::default(), channel(), port::pair());
     let pending = Tenant::calls(&share).pend(tell, theirs, log.clone(), 1).submit();
     assert_eq!(begun.recv(), Ok(1));
-    let (open, holder) = hold(&share, 2); // in the slot of the one that is pending
+    let (open, holder) = hold(&share, 2); // in the slot of the pending call
     let newcomer = Tenant::calls(&share).note(log.clone(), 3).submit();
     ours.send(()).wait().expect("it receives");
     Tenant::on(&pool).note(log.clone(), 10).wait().expect("the pool has slots");
@@ -118,7 +118,7 @@ fn task_that_waits_for_its_own_share_lends_its_slot() {
     assert_eq!(tenant.down(share.clone(), 100).wait().expect("it ends").expect("so do those below"), 100);
     assert_eq!(tenant.down_async(share.clone(), 100).wait().expect("it ends").expect("so do those below"), 100);
     assert!(tenant.block_on(share.clone(), Log::default()).wait().expect("it ends").is_ok());
-    // And each slot came back.
+    // Each slot has been returned.
     let (open, holder) = hold(&share, 1);
     let next = tenant.note(Log::default(), 2).submit();
     assert_eq!((share.queue_len(), share.running()), (1, 1));
@@ -153,7 +153,7 @@ fn cancelled_calls_free_their_slots_and_places() {
     drop(open);
     assert!(holder.wait().is_ok() && next.wait().is_ok());
 
-    // One that waits in the line for a slot, woken by its cancel.
+    // A call that waits for a slot is woken by its cancellation.
     let ((tell, begun), (_ours, theirs)) = (channel(), port::pair());
     let pending = tenant.pend(tell, theirs, log.clone(), 4).submit();
     assert_eq!(begun.recv(), Ok(4));
@@ -204,13 +204,13 @@ fn limits_of_share_and_kind_hold_together() {
     };
     let outside = start(1, &Tenant::on(&pool));
     assert_eq!(begun.recv(), Ok(1));
-    // The kind holds this one, and so it takes no slot of the share.
+    // The task's limit holds this call, so it takes no slot of the share.
     let (open, gate) = channel();
     let held = Tenant::calls(&share).alone(tell.clone(), gate, 2).submit();
     let holders = [3, 4].map(|who| hold(&share, who));
     drop(outside.0);
     outside.1.wait().expect("it ends");
-    // Now the share does.
+    // Now the share's limit holds it.
     Tenant::on(&pool).note(Log::default(), 10).wait().expect("the pool has slots");
     assert!(begun.try_recv().is_err());
     let [(first, _), second] = holders;
@@ -260,7 +260,7 @@ fn close_with_a_limit_ends_what_waits_for_slots() {
 
 #[test]
 fn weights_count_among_shares_with_limits() {
-    // The clock stands still, so that each call is charged the same.
+    // The clock does not move, so each call is charged the same time.
     let log = MockClock::new().run(|| {
         let (pool, log) = (pool(1), Log::default());
         let [heavy, light] =
@@ -280,7 +280,7 @@ fn weights_count_among_shares_with_limits() {
 
 // ----- any program
 
-/// What is at work of a share, and how many may be.
+/// The number of a share's calls at work, and the limit of that number.
 pub struct Limited {
     share: Share,
     limit: usize,
@@ -289,7 +289,7 @@ pub struct Limited {
 }
 
 impl Limited {
-    /// Runs `f` as work of the share. It is counted by what the test sees, and interrupted at any time.
+    /// Runs `f` as work of the share. The test counts it, and may interrupt it at any time.
     fn work<R>(&self, f: impl FnOnce() -> R) -> R {
         let at_work = self.at_work.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(at_work, Ordering::SeqCst);
@@ -309,7 +309,7 @@ fn below(most: u64) -> u64 {
     sim::random() % most
 }
 
-/// Submits a call to any of the shares.
+/// Submits a call to a random share.
 fn submit(shares: &Shares, levels: u32) -> Handle<Any, ()> {
     let at = below(shares.len() as u64) as usize;
     let calls = Any::calls(&shares[at].share);
@@ -327,7 +327,8 @@ impl Any {
         shares[at].work(|| ());
     }
 
-    /// Waits for a call of any share. It is at work before alone, since it goes on without asking.
+    /// Waits for a call of a random share. It counts as at work only before the wait, since it
+    /// continues after the wait without a slot.
     pub fn wait(shares: Shares, at: usize, levels: u32) {
         let job = shares[at].work(|| (levels > 0).then(|| submit(&shares, levels - 1)));
         if let Some(job) = job {
@@ -335,7 +336,7 @@ impl Any {
         }
     }
 
-    /// Is pending now and then, for time or for a call of any share.
+    /// Is sometimes pending, for a time or for a call of a random share.
     pub async fn pend(shares: Shares, at: usize, levels: u32) {
         for _ in 0..below(4) {
             let job = shares[at].work(|| (levels > 0 && below(2) == 0).then(|| submit(&shares, levels - 1)));

@@ -1,4 +1,4 @@
-//! Shares of a pool: by weight, work conserving, each with bounds of its own.
+//! Tests of a pool's shares: weights, use of idle capacity, and a bound for each share.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{Share, SharedPool, TaskInfo, TaskSet, prelude::*};
@@ -12,13 +12,13 @@ use std::{
     time::Duration,
 };
 
-/// Long enough for what must happen, on a machine that is busy.
+/// A limit for an event that must happen, on a machine that is busy.
 const LONG: Duration = Duration::from_secs(20);
 
-/// In which order calls ran.
+/// The order in which calls ran.
 type Log = Arc<Mutex<Vec<u32>>>;
 
-/// An output that looks at its pool as it goes.
+/// An output that queries its pool when it is dropped.
 pub struct Curious(Pool);
 
 impl Drop for Curious {
@@ -31,7 +31,7 @@ pub struct Tenant;
 
 #[define]
 impl Tenant {
-    /// Tells that it has begun, and goes on when it may.
+    /// Reports its start, and returns when it receives a message.
     pub fn hold(begun: Sender<()>, go: Receiver<()>) {
         let _ = begun.send(());
         let _ = go.recv_timeout(LONG);
@@ -92,7 +92,7 @@ fn calls(share: &Share) -> TenantCalls<Share> {
     Tenant::calls(share.clone())
 }
 
-/// A call that runs until it is let go.
+/// Submits a call that runs until the test lets it end.
 fn hold(tenant: &TenantCalls<Share>) -> (Sender<()>, Handle<Tenant, ()>) {
     let (begun, told) = mpsc::channel();
     let (go, may_go) = mpsc::channel();
@@ -105,7 +105,7 @@ fn noted(log: &Log) -> Vec<u32> {
     log.lock().expect("nobody panics").clone()
 }
 
-// ----- who is served
+// ----- order
 
 #[test]
 fn weights_of_three_to_one_share_out_the_run_time_three_to_one() {
@@ -114,7 +114,7 @@ fn weights_of_three_to_one_share_out_the_run_time_three_to_one() {
         let (three, one) = (pool.share("three", 3), pool.share("one", 1));
         let log = Log::default();
         pool.pause();
-        // They are bounded, so that neither runs out in what is looked at.
+        // The number of calls is such that neither share runs out while the test measures.
         let jobs: Vec<_> = [(&three, 3), (&one, 1)]
             .into_iter()
             .flat_map(|(share, who)| (0..300).map(|_| calls(share).nap(log.clone(), who).submit()).collect::<Vec<_>>())
@@ -425,7 +425,7 @@ fn one_name_is_one_share_for_as_long_as_somebody_holds_it() {
     assert_eq!(pool.share("tenant", 1).completed(), 0);
 }
 
-// ----- with what else there is
+// ----- with other features
 
 pub struct Counter(AtomicI64);
 

@@ -1,4 +1,5 @@
-//! Whole programs in a simulation: the same seed runs the same way, other seeds find other orders, and nothing hangs.
+//! Tests of whole programs in a simulation: the same seed runs in the same way, other seeds find
+//! other orders, and nothing hangs.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -44,7 +45,7 @@ impl Work {
         note(&log, n);
     }
 
-    /// As many tasks deep, each waiting for the next.
+    /// Waits for a nested call, `depth` levels deep.
     pub fn nested(depth: u64, pool: Pool) -> u64 {
         if depth == 0 { 0 } else { 1 + Work::on(&pool).nested(depth - 1, pool.clone()).wait().expect("it ends") }
     }
@@ -66,7 +67,7 @@ impl Work {
         format!("{pool:?}")
     }
 
-    /// A sum, and on how many threads it was made.
+    /// Returns a sum, and the number of threads that computed it.
     pub fn sums(factor: u64) -> (u64, usize) {
         let threads = Mutex::new(BTreeSet::new());
         let sum = (1..=100_u64).into_par_iter().map(|n| {
@@ -118,7 +119,7 @@ fn account(balance: u64) -> Service<Account> {
     Account::service(balance).launch().wait().expect("it starts")
 }
 
-/// Two tasks note in which order they run.
+/// Two tasks record the order in which they run.
 fn race() -> Vec<u64> {
     let log = Log::default();
     let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("there are threads");
@@ -135,7 +136,7 @@ fn a_closure_gives_what_it_gives() {
     assert!(!sim::is_simulated());
 }
 
-/// A bit of everything that has threads.
+/// Runs a bit of everything that has threads.
 fn town() -> u64 {
     let pool = Pool::builder().concurrency(Concurrency::Exact(3)).build().expect("there are threads");
     let account = account(10);
@@ -204,7 +205,7 @@ fn user_code_draws_from_the_seed() {
 
 // ----- bugs that it finds
 
-/// Two clients deposit by a read and a write: each is a call, but both together are none.
+/// Two clients deposit by a read and a write. Each is a call, but the two together are not atomic.
 fn lost_update() {
     let account = account(0);
     let clients = [1, 2].map(|sum| {
@@ -247,7 +248,7 @@ fn exploring_stops_at_the_first_seed_that_fails_and_names_it() {
     assert!(message.contains("an update was lost"), "{message}");
 }
 
-/// Each waits for a message that only the other could send, which no host knows of.
+/// Each waits for a message that only the other could send. No executor knows of these waits.
 fn embrace() {
     let pool = Pool::builder().name("hugs").concurrency(Concurrency::Exact(2)).build().expect("there are threads");
     let (left, right) = port::pair::<u64, u64>();
@@ -541,7 +542,7 @@ fn what_would_never_end_is_ended_and_told() {
         let (ours, theirs) = port::pair::<u64, u64>();
         sim::spawn(move || {
             let _kept = (dropped, other, ours);
-            let _ = theirs.recv().wait(); // nobody sends
+            let _ = theirs.recv().wait(); // no message is sent
         })
         .detach();
         sim::advance(SECOND);
@@ -618,7 +619,7 @@ fn no_threads_are_left_by_a_hundred_simulations() {
     sim(0, town);
     let before = threads();
     sim::explore(0..100, || assert!(town() > 0));
-    // Their last steps are not waited for.
+    // The simulation does not wait for their last steps.
     let ended = (0..1_000).any(|_| {
         std::thread::sleep(MILLISECOND);
         threads() <= before + 2

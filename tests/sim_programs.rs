@@ -1,7 +1,8 @@
-//! Random programs in a simulation: calls, waits, cancels, limits, crashes, restarts, closes and kills, over a pool, services, a
-//! cluster and a messenger, in an order that the seed decides. Every call ends once, and nothing hangs.
+//! Tests of random programs in a simulation. They have calls, waits, cancellations, limits,
+//! crashes, restarts, closes and kills, over a pool, services, a cluster and a messenger. The seed
+//! decides the order. Each call ends once, and nothing hangs.
 //!
-//! `NANOLITH_SIM_SEEDS=10000 cargo nextest run --test sim_programs` looks at more of them.
+//! `NANOLITH_SIM_SEEDS=10000 cargo nextest run --test sim_programs` runs more of them.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -19,19 +20,19 @@ use std::{
     time::Duration,
 };
 
-/// What became of the calls.
+/// The counts of the calls' ends.
 #[derive(Default)]
 pub struct Tally {
     begun: AtomicU64,
-    /// Runs that came to their end.
+    /// The runs that completed.
     run: AtomicU64,
-    /// Arguments that were dropped.
+    /// The arguments that were dropped.
     gone: AtomicU64,
     ended: AtomicU64,
     done: AtomicU64,
 }
 
-/// An argument that is counted as it goes.
+/// An argument that counts its drop.
 pub struct Parcel(Arc<Tally>);
 
 impl Parcel {
@@ -80,7 +81,7 @@ impl Worker {
         panic!("as it should")
     }
 
-    /// Waits for another call, of whoever comes.
+    /// Waits for another call, of any service.
     pub fn nested(&self, parcel: Parcel, other: Service<Worker>, inner: Parcel) {
         drop(other.later(inner, SECOND).wait());
         parcel.0.run.fetch_add(1, SeqCst);
@@ -121,7 +122,7 @@ fn launch() -> Service<Worker> {
     Worker::service().restart(restart).queue(100).launch().wait().expect("it starts")
 }
 
-/// All that clients use, and spoil.
+/// The executors and channels that clients use and disturb.
 struct Town {
     tally: Arc<Tally>,
     pool: Pool,
@@ -150,7 +151,7 @@ impl Town {
         Parcel::new(&self.tally)
     }
 
-    /// Sees a call through to its end, in one way or the other.
+    /// Ends a call in a random way.
     fn end<T: Send>(&self, call: Handle<Worker, T>) {
         let how = match below(6) {
             0 => {

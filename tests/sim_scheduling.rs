@@ -1,8 +1,9 @@
-//! Random programs in a simulation over what schedules calls: priorities that are raised, shares, kinds with a limit, delayed
-//! calls, tokens, layers, slices, and pools that are paused, resized and closed, in an order that the seed decides. Every call
-//! ends once, the counts come out even, and nothing hangs.
+//! Tests of random programs in a simulation, over what schedules calls. They have raised
+//! priorities, shares, task limits, delayed calls, tokens, layers, slices, and pools that are
+//! paused, resized and closed. The seed decides the order. Each call ends once, the counts match,
+//! and nothing hangs.
 //!
-//! `NANOLITH_SIM_SEEDS=10000 cargo nextest run --test sim_scheduling` looks at more of them.
+//! `NANOLITH_SIM_SEEDS=10000 cargo nextest run --test sim_scheduling` runs more of them.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -20,17 +21,17 @@ use std::{
     time::Duration,
 };
 
-/// What became of the calls.
+/// The counts of the calls' ends.
 #[derive(Default)]
 pub struct Tally {
     begun: AtomicU64,
-    /// Arguments that were dropped.
+    /// The arguments that were dropped.
     gone: AtomicU64,
-    /// Calls beyond the limit of their kind.
+    /// The calls beyond the limit of their task.
     beyond: AtomicU64,
 }
 
-/// An argument that is counted as it goes.
+/// An argument that counts its drop.
 pub struct Parcel(Arc<Tally>);
 
 impl Parcel {
@@ -53,7 +54,7 @@ impl Drop for Parcel {
     }
 }
 
-/// How many of a kind run.
+/// The number of running calls of a task.
 #[derive(Clone, Default)]
 pub struct Gauge(Arc<AtomicU64>);
 
@@ -74,7 +75,7 @@ impl Drop for Inside {
     }
 }
 
-/// Where calls go.
+/// The executor of a call.
 pub type Desk = Arc<dyn Executor<Worker>>;
 
 pub struct Worker;
@@ -100,7 +101,7 @@ impl Worker {
 
     pub fn panics(parcel: Parcel) {
         drop(parcel);
-        std::panic::resume_unwind(Box::new("as it should")) // which tells nobody
+        std::panic::resume_unwind(Box::new("as it should")) // it reports to no panic hook
     }
 
     #[task(sliced)]
@@ -120,7 +121,7 @@ impl Worker {
         sleep(span).await;
     }
 
-    /// Waits for one of its own kind.
+    /// Waits for a call of its own task.
     #[task(concurrency = 1)]
     pub fn down(parcel: Parcel, desk: Desk, levels: u64) -> u64 {
         if levels == 0 {
@@ -138,7 +139,7 @@ impl Worker {
         calls.down_async(parcel, desk, levels - 1).await.map_or(0, |below| below + 1)
     }
 
-    /// Submits children of all sorts, and waits for most of them.
+    /// Submits children of all kinds, and waits for most of them.
     pub fn family(parcel: Parcel, town: Arc<Town>, children: u64) {
         let calls: Vec<_> = (0..children).map(|_| town.child()).collect();
         drop(parcel);
@@ -187,7 +188,7 @@ fn max_queue() -> MaxQueue {
     if below(2) == 0 { MaxQueue::Bounded(1 + below(3) as usize) } else { MaxQueue::Auto }
 }
 
-/// A pool, and what stands on it.
+/// A pool, and the executors over it.
 #[derive(Clone)]
 struct Place {
     pool: Pool,
@@ -223,7 +224,7 @@ impl Place {
         Self { pool, shares, desks, one: Gauge::default(), two: Gauge::default() }
     }
 
-    /// Closes the pool in one way or the other, and looks whether everything is over.
+    /// Closes the pool in a random way, and checks that each call is over.
     fn end(self) {
         match below(3) {
             0 => self.pool.close(),
@@ -239,7 +240,7 @@ impl Place {
     }
 }
 
-/// All that clients use, and spoil.
+/// The executors that clients use and disturb.
 pub struct Town {
     tally: Arc<Tally>,
     place: Mutex<Place>,
@@ -265,7 +266,7 @@ impl Town {
         Parcel::new(&self.tally)
     }
 
-    /// Submits a call with this and that asked of it.
+    /// Submits a call with random options.
     fn submit<T: Send>(&self, mut call: Call<'_, Worker, Desk, T>) -> Option<Handle<Worker, T>> {
         if below(2) == 0 {
             call = call.priority(Priority::ALL[below(5) as usize]);
@@ -283,7 +284,7 @@ impl Town {
         if below(4) == 0 { call.try_submit().ok() } else { Some(call.submit()) }
     }
 
-    /// A call that some task makes.
+    /// Submits a call from within a task.
     fn child(&self) -> Handle<Worker, u64> {
         let place = self.place();
         let desk = &place.desks[below(place.desks.len() as u64) as usize];
@@ -292,7 +293,7 @@ impl Town {
         call.unwrap_or_else(|| calls.add(self.parcel(), 2).submit())
     }
 
-    /// Sees a call through to its end, in one way or the other.
+    /// Ends a call in a random way.
     fn end<T: Send>(&self, call: Option<Handle<Worker, T>>) {
         let Some(call) = call else { return };
         let raise = |call: &Handle<Worker, T>| call.raise(Priority::ALL[below(5) as usize]);
@@ -408,7 +409,7 @@ fn program() {
     let old = std::mem::take(&mut *town.old.lock().expect("nobody panics with it"));
     old.into_iter().chain([town.place()]).for_each(Place::end);
     drop(town);
-    sim::advance(60 * MINUTE); // what is delayed is due, and what was let go has gone
+    sim::advance(60 * MINUTE); // delayed calls are due, and detached calls are over
     let (begun, gone) = (tally.begun.load(SeqCst), tally.gone.load(SeqCst));
     assert_eq!(gone, begun, "each argument is dropped once");
     assert_eq!(tally.beyond.load(SeqCst), 0, "a kind's limit holds");

@@ -1,4 +1,5 @@
-//! What leaves a simulation, or waits for what is in one, ends when the simulation does.
+//! Tests that a simulation's end also ends the handles that leave the simulation, and the waits for
+//! what is in it.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use futures_util::StreamExt;
@@ -28,7 +29,7 @@ use std::{
     time::Duration,
 };
 
-/// Which thread has dropped each of its values.
+/// The thread that has dropped each value.
 #[derive(Clone, Default)]
 pub struct Drops(Arc<Mutex<Vec<ThreadId>>>);
 
@@ -158,12 +159,12 @@ fn pool() -> Pool {
     Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("the settings are sound")
 }
 
-/// What the closure gives when its simulation is over.
+/// Returns the closure's value when its simulation is over.
 fn left<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     Simulation::new().run(1, f).expect("the simulation ends").value
 }
 
-/// What comes of a wait that is to end.
+/// Returns the output of a wait that must end.
 #[track_caller]
 fn ends<R: Send + 'static>(wait: impl FnOnce() -> R + Send + 'static) -> R {
     let (tell, told) = channel();
@@ -175,7 +176,7 @@ fn ends<R: Send + 'static>(wait: impl FnOnce() -> R + Send + 'static) -> R {
     }
 }
 
-/// The same of a call.
+/// Returns the error of a call that must end.
 #[track_caller]
 fn ended<S: TaskSet, T: Send + 'static>(job: Handle<S, T>) -> CallError {
     let Ok(outcome) = job.wait_timeout(5 * SECOND) else { panic!("the call does not end") };
@@ -207,7 +208,7 @@ fn call_that_sleeps_ends() {
     assert_eq!(drops.count(), 1);
 }
 
-/// The same in a process of its own, without a handle that waits inside.
+/// Nextest runs this test in a process of its own. No handle waits inside the simulation.
 #[test]
 fn call_that_leaves_with_its_pool_is_over_within_a_second() {
     let run = Simulation::new().run(1, || {
@@ -692,7 +693,7 @@ fn receive_with_a_limit_ends() {
     drop(theirs);
 }
 
-// ----- what is sent
+// ----- channels
 
 #[test]
 fn receiver_ends_when_its_sender_was_in_the_simulation() {
@@ -787,7 +788,7 @@ fn main_guard_ends() {
     assert!(ends(|| nanolith::main_guard().wait()).is_ok());
 }
 
-// ----- how it ends
+// ----- the steps of the end
 
 #[test]
 fn futures_are_dropped_by_the_threads_that_polled_them() {
@@ -806,7 +807,7 @@ fn futures_are_dropped_by_the_threads_that_polled_them() {
     }
 }
 
-/// So few steps are left for the end that the pool's threads come to a part of the calls only.
+/// The step limit leaves few steps for the end, so the pool's threads reach only some of the calls.
 #[test]
 fn futures_that_no_thread_comes_to_are_dropped_by_the_closures() {
     let drops = Drops::default();
@@ -816,7 +817,7 @@ fn futures_that_no_thread_comes_to_are_dropped_by_the_closures() {
         let jobs: Vec<_> = (0..3_000).map(|_| Work::on(&pool).later(drops.value()).submit()).collect();
         sim::advance(MILLISECOND);
         for _ in 0..10 {
-            // It never waits, so it cannot be made to unwind.
+            // The thread never waits, so it cannot be made to unwind.
             sim::spawn(|| {
                 while sim::is_simulated() {
                     sleep(Duration::ZERO).wait();

@@ -1,4 +1,4 @@
-//! Long tasks in slices: when they should give way, and that others then have their turn.
+//! Tests of long tasks in slices: when they should yield, and that other calls then run.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{Step, prelude::*, should_yield, yield_now};
@@ -23,14 +23,14 @@ impl Work {
         lamp.store(true, Ordering::Relaxed);
     }
 
-    /// Goes on until the lamp is lit, and gives the number of its steps.
+    /// Continues until the lamp is lit, and returns the number of its steps.
     #[task(sliced)]
     pub fn until_lit(lamp: Arc<AtomicBool>, began: Sender<()>) -> Step<u32> {
         let _ = began.send(());
         burn(lamp, 1)
     }
 
-    /// Tells each of its steps, and gives way after each.
+    /// Reports each of its steps, and yields after each.
     #[task(sliced)]
     pub fn steps(of: u32, count: u32, to: Sender<u32>) -> Step<u32> {
         step(of, count, 0, to)
@@ -46,7 +46,7 @@ impl Work {
         climb(cx.clone(), 0, steps)
     }
 
-    /// The same without slices.
+    /// Does the same as `until_lit`, without slices.
     pub async fn until_lit_async(lamp: Arc<AtomicBool>, began: Sender<()>) -> u32 {
         let _ = began.send(());
         let mut rounds = 0;
@@ -64,7 +64,7 @@ impl Work {
         }
     }
 
-    /// Runs until it should give way, and says so.
+    /// Runs until it should yield, and returns that.
     pub fn until_asked(cx: &Context<Self>, began: Sender<()>) -> bool {
         let _ = began.send(());
         while !cx.should_yield() {
@@ -73,7 +73,7 @@ impl Work {
         should_yield()
     }
 
-    /// Whether it should give way before and after somebody did something.
+    /// Returns whether it should yield before and after an action of the test.
     pub fn asked(cx: &Context<Self>, began: Sender<bool>, go: Receiver<()>) -> bool {
         let _ = began.send(cx.should_yield());
         let _ = go.recv();
@@ -85,7 +85,7 @@ impl Work {
         what
     }
 
-    /// Whether it should give way in its first turn and in its second.
+    /// Returns whether it should yield in its first turn and in its second.
     pub async fn asked_in_two_turns() -> [bool; 2] {
         std::thread::sleep(2 * MILLISECOND);
         let first = should_yield();
@@ -202,7 +202,7 @@ fn one_slot(slice: Duration) -> Pool {
     Pool::builder().concurrency(Concurrency::Exact(1)).slice(slice).build().expect("it starts")
 }
 
-// ----- when to give way
+// ----- when to yield
 
 #[test]
 fn a_task_that_has_run_for_a_slice_should_give_way() {
@@ -369,7 +369,7 @@ fn a_panic_in_a_step_is_the_tasks() {
     assert_eq!((pool.in_flight(), pool.completed()), (0, 2));
 }
 
-// ----- futures that give way
+// ----- futures that yield
 
 #[test]
 fn a_future_that_gives_way_lets_what_is_more_urgent_go_first() {
@@ -411,7 +411,7 @@ fn a_future_that_gave_way_leaves_nothing_behind() {
     pool.drained().wait();
     drop(pool);
     while Arc::strong_count(&what) > 1 {
-        std::thread::yield_now(); // the runner lets go of the last one
+        std::thread::yield_now(); // the worker releases the last one
     }
 }
 

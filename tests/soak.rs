@@ -1,4 +1,5 @@
-//! Everything at once, for as long as `NANOLITH_SOAK` seconds say: no call is left waiting, no place taken, no slot lent.
+//! Soak test of everything at once, for `NANOLITH_SOAK` seconds: no call is left waiting, no
+//! capacity stays reserved, and no slot stays lent.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::prelude::*;
@@ -75,7 +76,7 @@ fn pool(random: &mut fastrand::Rng) -> Pool {
         .expect("the settings are sound")
 }
 
-/// Submits one call of some kind and ends with it in some way. Says whether it gave its output.
+/// Submits a call of some kind and ends it in some way. Returns whether it gave its output.
 fn one(mix: &Arc<MixCalls<Pool>>, random: &mut fastrand::Rng) -> bool {
     let n = random.u64(..60);
     let call = match random.u8(..8) {
@@ -118,7 +119,7 @@ fn disturb(pool: &Pool, random: &mut fastrand::Rng) {
     }
 }
 
-/// One pool and one service, used by four threads until `end`, then closed.
+/// Creates one pool and one service, which four threads use until `end`, and closes them.
 fn round(seed: u64, end: Instant) -> u64 {
     let mut random = fastrand::Rng::with_seed(seed);
     let pool = pool(&mut random);
@@ -177,7 +178,7 @@ fn nothing_is_left_behind_after_a_moment() {
 
 fn soak(time: Duration) {
     std::panic::set_hook(Box::new(|panic| {
-        // Thousands of panics on purpose; any other is told.
+        // Thousands of panics are on purpose. Any other panic is printed.
         let on_purpose = panic.payload().downcast_ref::<String>().is_some_and(|text| text.starts_with("number "));
         if !on_purpose {
             eprintln!("{panic}\n{}", std::backtrace::Backtrace::force_capture());

@@ -1,5 +1,6 @@
-//! Services, clusters, messengers and streams, with members killed at random, for as long as `NANOLITH_SOAK` seconds say:
-//! every call, message and byte is accounted for, and threads and memory are back where they began.
+//! Soak test of services, clusters, messengers and streams, with members killed at random, for
+//! `NANOLITH_SOAK` seconds. Each call, message and byte is accounted for. Threads and memory return
+//! to their initial values.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -19,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What became of everything.
+/// The counts of all calls, messages and bytes.
 #[derive(Default)]
 pub struct Tally {
     done: AtomicU64,
@@ -27,7 +28,7 @@ pub struct Tally {
     sent: AtomicU64,
     refused: AtomicU64,
     heard: AtomicU64,
-    /// Messages that were dropped, heard or not.
+    /// The messages that were dropped, whether handled or not.
     gone: AtomicU64,
     said: AtomicU64,
     streams: AtomicU64,
@@ -36,12 +37,12 @@ pub struct Tally {
     broadcasts: AtomicU64,
     lost: AtomicU64,
     kills: AtomicU64,
-    /// Of streams that nobody finished.
+    /// The reports of streams that were not finished.
     unfinished: Mutex<Vec<Report>>,
 }
 
 impl Tally {
-    /// The stream of this report was dropped half way. Not all reports are kept for long.
+    /// Records that the stream of this report was dropped half way. Only some reports are kept.
     fn note_unfinished(&self, report: Report) {
         let mut unfinished = self.unfinished.lock().expect("nobody panics with it");
         unfinished.push(report);
@@ -51,7 +52,7 @@ impl Tally {
     }
 }
 
-/// No reader took a stream for complete that was dropped half way.
+/// Checks that no reader saw a stream as complete that was dropped half way.
 fn check_unfinished(reports: impl Iterator<Item = Report>) {
     for report in reports {
         let report = *report.lock().expect("nobody panics with it");
@@ -63,7 +64,7 @@ fn add(counter: &AtomicU64, n: u64) {
     counter.fetch_add(n, SeqCst);
 }
 
-/// A message that is counted as it goes.
+/// A message that counts its drop.
 pub struct Parcel(Arc<Tally>);
 
 impl Drop for Parcel {
@@ -72,7 +73,7 @@ impl Drop for Parcel {
     }
 }
 
-/// What a reader made of a stream: how many bytes, and whether it ended cleanly.
+/// A reader's result for a stream: the number of bytes, and whether the stream ended cleanly.
 pub type Report = Arc<Mutex<Option<(u64, bool)>>>;
 
 pub struct Worker {
@@ -138,7 +139,7 @@ fn launch(tally: &Arc<Tally>) -> Service<Worker> {
     worker.outbox(SlowReceiver::DropOldest(64)).launch().wait().expect("it starts")
 }
 
-/// All that is under test.
+/// The services, clusters and channels under test.
 struct Town {
     tally: Arc<Tally>,
     services: [Mutex<Service<Worker>>; SERVICES],
@@ -169,7 +170,7 @@ impl Town {
         self.over.load(SeqCst)
     }
 
-    // ----- who disturbs
+    // ----- disturbances
 
     fn kill(&self, random: &mut fastrand::Rng) {
         add(&self.tally.kills, 1);
@@ -178,7 +179,7 @@ impl Town {
                 let place = &self.services[random.usize(..SERVICES)];
                 let fresh = launch(&self.tally);
                 let old = std::mem::replace(&mut *place.lock().expect("nobody panics with it"), fresh);
-                drop(old.terminate()); // whoever calls it finds out
+                drop(old.terminate()); // its callers notice
             }
             1 => drop(self.service(random).control().restart()),
             2 => {
@@ -197,7 +198,7 @@ impl Town {
         }
     }
 
-    // ----- who works
+    // ----- clients
 
     fn call(&self, random: &mut fastrand::Rng) {
         let n = random.u64(..1_000);
@@ -241,7 +242,7 @@ impl Town {
         }
     }
 
-    /// Writes a stream; if all of it was read, that is what the reader says, too.
+    /// Writes a stream. If all of it was read, checks that the reader reports so.
     fn stream(&self, random: &mut fastrand::Rng) {
         let report = Report::default();
         let credits = Credits::new().bytes(10_000).chunks(8);
@@ -263,7 +264,8 @@ impl Town {
         match writer.finished().wait() {
             Ok(()) => {
                 add(&self.tally.bytes, written);
-                // The reader has taken everything, and says so when it sees the end, unless it is killed before.
+                // The reader has taken each byte. It reports the end when it sees it, unless it is
+                // killed before.
                 if let Some((read, clean)) = *report.lock().expect("nobody panics with it") {
                     assert_eq!((read, clean), (written, true));
                 }
@@ -290,13 +292,14 @@ impl Town {
             messenger.send((sender, n)).wait().expect("it is open");
             n += 1;
             if n % 64 == 0 {
-                thread::sleep(Duration::from_millis(1)); // leaves the cores to others
+                thread::sleep(Duration::from_millis(1)); // leaves the cores to other threads
             }
         }
         n
     }
 
-    /// Hears what is published while it listens, several times: in order, nothing twice, and what is lost is told.
+    /// Receives what is published while it subscribes, several times. Messages are in order,
+    /// without duplicates, and each loss is reported.
     fn hear(&self, messenger: &Messenger<(u64, u64)>, seed: u64) {
         let mut random = fastrand::Rng::with_seed(seed);
         while !self.is_over() {
@@ -321,7 +324,7 @@ impl Town {
         }
     }
 
-    /// Hears what services say, from one to the next.
+    /// Receives the events of services, one service after another.
     fn listen(&self, seed: u64) {
         let mut random = fastrand::Rng::with_seed(seed);
         while !self.is_over() {
@@ -336,7 +339,7 @@ impl Town {
     }
 }
 
-/// A line of `/proc/self/status`, where there is one.
+/// Returns a line of `/proc/self/status`, if the system has it.
 fn status(name: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().nth(1)?.parse().ok()
@@ -346,7 +349,7 @@ fn threads() -> u64 {
     status("Threads").unwrap_or(0)
 }
 
-/// The names of all threads, for the text of a failure.
+/// Returns the names of all threads, for the text of a failure.
 fn thread_names() -> Vec<String> {
     let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     tasks.filter_map(|task| fs::read_to_string(task.path().join("comm")).ok()).collect()
@@ -356,7 +359,7 @@ fn memory() -> u64 {
     status("VmRSS").unwrap_or(0) / 1_024
 }
 
-/// One town, from its beginning to its end.
+/// Runs one town, from its start to its end.
 fn live(duration: Duration, seed: u64) -> Arc<Tally> {
     let town = Town::new();
     let (lossless, lossy) =
@@ -399,19 +402,20 @@ fn live(duration: Duration, seed: u64) -> Arc<Tally> {
 #[ignore = "takes NANOLITH_SOAK seconds, 20 unless it is set: `cargo xtask soak`"]
 fn everything_is_accounted_for_while_members_are_killed() {
     std::panic::set_hook(Box::new(|_| {}));
-    // What the timer's thread leaves to others may go to the global pool, whose threads stay.
+    // Work that the timer's thread leaves to other threads may go to the global pool, whose threads
+    // stay.
     GlobalPool.get().expect("it starts");
     let seconds = std::env::var("NANOLITH_SOAK").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
-    live(Duration::from_secs(2), 1); // threads and memory that are kept, as of the timer, are there afterwards
+    live(Duration::from_secs(2), 1); // warms up: cached memory and threads, like the timer's, exist afterwards
     let (threads_before, memory_before) = (threads(), memory());
     let seed = std::env::var("NANOLITH_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(7);
     let tally = live(Duration::from_secs(seconds), seed);
 
     let until = Instant::now() + 10 * SECOND;
     while threads() > threads_before && Instant::now() < until {
-        thread::sleep(10 * MILLISECOND); // threads that were told to end are ending
+        thread::sleep(10 * MILLISECOND); // threads that were stopped are ending
     }
-    let _ = std::panic::take_hook(); // what fails below shows
+    let _ = std::panic::take_hook(); // a failure below is printed
     check_unfinished(std::mem::take(&mut *tally.unfinished.lock().expect("nobody panicked")).into_iter());
     let (threads_after, memory_after, names) = (threads(), memory(), thread_names());
     let of = |counter: &AtomicU64| counter.load(SeqCst);

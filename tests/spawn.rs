@@ -1,4 +1,4 @@
-//! One closure or one future on a pool, without a task set; panics that no caller gets.
+//! Tests of a closure or a future on a pool, without a task set, and of panics that no caller gets.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -23,7 +23,7 @@ fn pool() -> Pool {
     Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("the settings are sound")
 }
 
-/// A pool, and the texts of the panics that its handler gets.
+/// Returns a pool, and the texts of the panics that its handler gets.
 fn pool_with_handler() -> (Pool, Receiver<String>) {
     let (send, panics) = channel();
     let builder = Pool::builder().concurrency(Concurrency::Exact(1));
@@ -31,7 +31,7 @@ fn pool_with_handler() -> (Pool, Receiver<String>) {
     (pool.expect("the settings are sound"), panics)
 }
 
-/// A closure that says that it runs, and panics when the sender drops.
+/// Returns a closure that reports its start, and panics when the sender is dropped.
 fn panic_later(text: &'static str) -> (impl FnOnce() + Send + 'static, Receiver<()>, Sender<()>) {
     let ((begun, has_begun), (go, may_go)) = (channel(), channel::<()>());
     let run = move || {

@@ -1,4 +1,4 @@
-//! What a call takes of its thread's stack.
+//! Tests of a call's use of its thread's stack.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::prelude::*;
@@ -16,12 +16,12 @@ impl Work {
         buffer.iter().filter(|byte| **byte == 1).count()
     }
 
-    /// Waits for itself, with a small frame.
+    /// Waits for a call of its own task, with a small frame.
     pub fn slim(pool: Pool, depth: u32) -> u32 {
         if depth == 0 { 0 } else { Self::on(&pool).slim(pool.clone(), depth - 1).wait().expect("it runs") + 1 }
     }
 
-    /// Waits for itself, with a frame of 48 KiB.
+    /// Waits for a call of its own task, with a frame of 48 KiB.
     pub fn wide(pool: Pool, depth: u32) -> u32 {
         let buffer = black_box([1_u8; 48 * KIB]);
         let rest = if depth == 0 { 0 } else { Self::on(&pool).wide(pool.clone(), depth - 1).wait().expect("it runs") };
@@ -78,7 +78,7 @@ impl Large {
         of
     }
 
-    /// Has a name that generated code uses too.
+    /// Has a name that generated code also uses.
     pub fn run(of: u8) -> u8 {
         of
     }
@@ -88,10 +88,10 @@ pub struct Wrapped {
     pub bytes: [u8; LARGE],
 }
 
-/// As much as passes on stacks of the default size.
+/// The largest size that fits on stacks of the default size.
 const LARGE: usize = if cfg!(debug_assertions) { 256 * KIB } else { 1_024 * KIB };
 
-/// Runs `calls` on a stack that has room for the arguments as its caller makes them.
+/// Runs `calls` on a stack that has space for the arguments of the caller.
 fn on_a_large_stack(calls: impl FnOnce() + Send + 'static) {
     thread::Builder::new().stack_size(256 << 20).spawn(calls).expect("it starts").join().expect("they run");
 }

@@ -1,4 +1,4 @@
-//! A flood of urgent work delays what is less urgent until that expires, and no longer.
+//! Tests that a flood of urgent work delays less urgent work until that expires, and no longer.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -16,15 +16,16 @@ use std::{
 
 pub struct Work;
 
-/// What each urgent task takes.
+/// The duration of each urgent task.
 const STEP: Duration = Duration::from_millis(10);
 
-/// The tasks on whatever runs them.
+/// The tasks on any executor.
 type Calls = Arc<WorkCalls<Arc<dyn Executor<Work>>>>;
 
 #[define]
 impl Work {
-    /// Takes a step's time, and leaves another of the same priority behind it, until it is `end`.
+    /// Takes the time of a step, and submits another task of the same priority, until the time
+    /// `end`.
     pub fn step(calls: Calls, clock: MockClock, priority: Priority, end: Duration) {
         if clock.elapsed() < end {
             calls.step(calls.clone(), clock.clone(), priority, end).priority(priority).submit().detach();
@@ -32,21 +33,22 @@ impl Work {
         clock.advance(STEP);
     }
 
-    /// Stays until it is let go.
+    /// Runs until the test lets it end.
     pub fn keep(until: Receiver<()>) {
         let _ = until.recv();
     }
 
-    /// When it began.
+    /// Returns the time at which it started.
     pub fn began(clock: MockClock) -> Duration {
         clock.elapsed()
     }
 }
 
-/// How many urgent calls are queued or run at any time.
+/// The number of urgent calls that are queued or running at any time.
 const DEPTH: usize = 4;
 
-/// What waits behind a minute's flood, and when each began. `begin` lets the executor begin once all are queued.
+/// Submits calls that wait behind a flood of a minute, and checks when each started. `begin` lets
+/// the executor start after all calls are queued.
 fn behind_a_flood(executor: Arc<dyn Executor<Work>>, clock: &MockClock, begin: impl FnOnce()) {
     let work: Calls = Arc::new(Work::calls(executor));
     let waiting = [Priority::Normal, Priority::Low, Priority::Idle]
@@ -57,7 +59,8 @@ fn behind_a_flood(executor: Arc<dyn Executor<Work>>, clock: &MockClock, begin: i
     }
     begin();
     let [normal, low, idle] = waiting.map(|handle| handle.wait().expect("it runs"));
-    // Of two that wait, the one goes first that expires first: an urgent one goes after it that came less than its 250 ms before.
+    // The call that expires first runs first. So a waiting call runs before an urgent call that
+    // came less than 250 ms before the waiting call's expiration.
     let early = Priority::UserBlocking.timeout() + STEP;
     for (began, priority) in [(normal, Priority::Normal), (low, Priority::Low)] {
         let expires = priority.timeout();

@@ -1,7 +1,9 @@
-//! Streams: what comes out is what went in, no end looks like another, and nobody holds more than the credits.
+//! Tests of streams: the output matches the input, each end is distinguishable, and the bytes in
+//! flight never exceed the credits.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
-// The traits of asynchronous reading have methods of the same names as the standard ones, so they are named in full.
+// The traits for asynchronous reading have methods with the names of the standard ones, so they are
+// named in full.
 use futures_util::{FutureExt, Sink, Stream, StreamExt, TryStreamExt, future, io as aio};
 use nanolith::{
     prelude::*,
@@ -28,14 +30,14 @@ use std::{
 
 type Tested = Result<(), Box<dyn Error>>;
 
-/// Long enough for what must happen, on a machine that is busy.
+/// A limit for an event that must happen, on a machine that is busy.
 const LONG: Duration = Duration::from_secs(20);
 
 pub struct Geometry;
 
 #[define]
 impl Geometry {
-    /// The numbers below `to`, one by one.
+    /// Sends the numbers below `to`, one by one.
     pub fn numbers(to: i64, mut sender: ItemSender<i64>) -> Result<(), WriteError> {
         for n in 0..to {
             sender.send(n).wait()?;
@@ -52,7 +54,7 @@ impl Geometry {
         Ok(())
     }
 
-    /// Sends `to` numbers and has no more.
+    /// Sends `to` numbers, and panics.
     pub fn numbers_then_panic(to: i64, mut sender: ItemSender<i64>) {
         for n in 0..to {
             sender.send(n).wait().expect("it listens");
@@ -60,7 +62,7 @@ impl Geometry {
         panic!("out of numbers");
     }
 
-    /// Sends one number, and panics long after its sender is gone.
+    /// Sends one number, and panics long after its sender is dropped.
     pub fn one_then_panic(mut sender: ItemSender<i64>, gate: mpsc::Receiver<()>) {
         sender.send(1).wait().expect("it listens");
         drop(sender);
@@ -92,7 +94,7 @@ impl Geometry {
         points.iter().sum()
     }
 
-    /// As [`Self::sum`], but by a runtime of its own.
+    /// Does the same as [`Self::sum`], with a foreign `block_on`.
     pub fn sum_on_pollster(points: ItemReceiver<i64>) -> Result<i64, StreamError> {
         pollster::block_on(points.try_fold(0, |sum, n| async move { Ok(sum + n) }))
     }
@@ -144,7 +146,7 @@ fn chunks_written_before_the_reader_looks_are_kept() -> Tested {
     for n in 0..10 {
         writer.try_write(n.to_string())?;
     }
-    writer.finish(); // the writer is gone before anybody reads
+    writer.finish(); // the writer is dropped before the first read
     let chunks = reader.into_iter().collect::<Result<Vec<_>, _>>()?;
     assert_eq!(chunks.concat(), b"0123456789");
     Ok(())
@@ -207,7 +209,7 @@ fn a_chunk_larger_than_all_the_bytes_passes_alone() -> Tested {
     Ok(())
 }
 
-/// Counts those of its kind that live.
+/// Counts the values of its kind that are alive.
 struct Counted(Arc<AtomicUsize>, Vec<u8>);
 
 impl Counted {
@@ -438,7 +440,7 @@ fn finished_tells_of_a_reader_that_went_before() -> Tested {
 fn finishing_waits_for_nothing_though_the_credit_is_used_up() -> Tested {
     let (mut writer, mut reader) = pipe(Credits::new().bytes(4).chunks(1));
     writer.try_write("full")?;
-    writer.write_all(b"more")?; // gathered
+    writer.write_all(b"more")?; // still in the buffer
     writer.finish();
     let mut text = String::new();
     reader.read_to_string(&mut text)?;
@@ -448,7 +450,7 @@ fn finishing_waits_for_nothing_though_the_credit_is_used_up() -> Tested {
 
 // ----- as `Read` and `Write`
 
-/// Some bytes that do not repeat soon.
+/// Returns bytes that do not repeat soon.
 fn noise(length: usize) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(length as u64);
     (0..length).map(|_| random.u8(..)).collect()
@@ -641,7 +643,7 @@ fn a_task_that_lets_its_sender_go_long_before_it_fails_leaves_no_short_stream() 
     while poll(&mut numbers).is_pending() {
         thread::yield_now(); // it is on its way: 1
     }
-    // The sender goes some time after the item, the call a long time after that.
+    // The sender is dropped some time after the item, and the call ends long after that.
     for _ in 0..100 {
         assert!(poll(&mut numbers).is_pending(), "why it ended is not known yet");
         thread::sleep(MILLISECOND);
@@ -680,7 +682,7 @@ impl Drop for Bomb {
 fn a_value_that_panics_as_it_is_dropped_with_its_sender_hides_no_end() -> Tested {
     let (mut sender, mut receiver) = stream::items(1)?;
     Pin::new(&mut sender).start_send(Bomb(false))?;
-    Pin::new(&mut sender).start_send(Bomb(true))?; // waits for room
+    Pin::new(&mut sender).start_send(Bomb(true))?; // waits for capacity
     assert!(panic::catch_unwind(panic::AssertUnwindSafe(|| drop(sender))).is_err());
     assert!(receiver.recv_timeout(LONG).wait()?.is_some());
     assert!(matches!(receiver.recv_timeout(LONG).wait(), Err(StreamError::Dropped)));
@@ -796,7 +798,7 @@ fn a_handle_that_another_task_polled_before_lends_the_slot_of_the_one_that_polls
 
 // ----- against a model
 
-/// What a stream ought to be: chunks in flight, and how each side ended.
+/// A model of a stream: the chunks in flight, and how each side ended.
 struct Model {
     credits: (usize, usize),
     in_flight: VecDeque<Bytes>,
@@ -810,7 +812,7 @@ impl Model {
     }
 }
 
-/// One history: random writes and reads, then an end from one side or both.
+/// Runs one history: random writes and reads, then an end from one side or both.
 fn history(random: &mut fastrand::Rng) -> Tested {
     let credits = (random.usize(1..200), random.usize(1..6));
     let (writer, reader) = pipe(Credits::new().bytes(credits.0).chunks(credits.1));
@@ -869,7 +871,7 @@ fn every_history_is_that_of_a_simple_queue() -> Tested {
     Ok(())
 }
 
-/// The same on two threads that wait: each side ends when it likes.
+/// Runs the same on two threads that wait. Each side ends at a random time.
 fn race(seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let live = Arc::new(AtomicUsize::new(0));
@@ -905,7 +907,7 @@ fn race(seed: u64) {
             (Ok(None), 0) | (Err(StreamError::Failed(_)), 1) | (Err(StreamError::Dropped), 2) => break true,
             (other, _) => unreachable!("seed {seed}: {other:?}"),
         }
-        // One chunk is in the writer's hand.
+        // The writer holds one chunk.
         assert!(live.load(Ordering::SeqCst) <= credits.0 + 1_000);
     };
     drop(reader);
@@ -932,7 +934,7 @@ fn an_end_never_overtakes_what_was_written_before_it() {
     for _ in 0..20_000 {
         let (sender, mut receiver) = stream::items(1).expect("sound");
         give.send(sender).expect("it listens");
-        // A look of the receiver's may fall between the value and the end.
+        // The receiver may check between the value and the end.
         let first = loop {
             match receiver.try_recv() {
                 Err(StreamError::Empty) => std::hint::spin_loop(),
@@ -947,7 +949,7 @@ fn an_end_never_overtakes_what_was_written_before_it() {
 
 // ----- helpers
 
-/// What a future gives at its first poll.
+/// Returns the output of a future at its first poll.
 fn now<T>(future: impl Future<Output = T>) -> T {
     future.now_or_never().expect("it is ready")
 }

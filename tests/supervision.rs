@@ -1,4 +1,4 @@
-//! What becomes of a service that crashes: restarts, limits, groups, and what is told of it.
+//! Tests of a service that crashes: restarts, limits, groups, and events.
 
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-/// Counts from `first` up. Every start is counted in `starts`.
+/// Counts from `first` up. Each start is counted in `starts`.
 pub struct Counter {
     total: i64,
 }
@@ -48,7 +48,7 @@ impl Counter {
         panic!("the task panics");
     }
 
-    /// Panics when it is let go.
+    /// Panics when the test lets it.
     pub fn fail_later(&mut self, begun: Sender<()>, go: Receiver<()>) {
         let _ = begun.send(());
         let _ = go.recv();
@@ -75,7 +75,7 @@ impl std::error::Error for CannotStart {}
 #[derive(Default)]
 pub struct Starts {
     count: AtomicUsize,
-    /// The numbers of those that fail.
+    /// The numbers of the starts that fail.
     fails: Vec<usize>,
 }
 
@@ -87,7 +87,7 @@ fn at_once() -> Restart {
     Restart::on_panic().except_in_tasks().backoff(Backoff::none())
 }
 
-/// A service that restarts whenever a task panics.
+/// Launches a service that restarts when a task panics.
 fn launch(restart: Restart, starts: &Arc<Starts>) -> Service<Counter> {
     let builder = Counter::service(10, starts.clone()).restart(restart).on_panic(|_| OnPanic::Restart);
     builder.launch().wait().expect("it starts")
@@ -193,7 +193,7 @@ fn calls_that_were_begun_end_as_crashed() -> Result<(), Box<dyn std::error::Erro
         assert!(matches!(call.wait(), Err(CallError::Crashed(_))));
     }
     assert_eq!(counter.bump(1).wait()?, 11);
-    counter.close().wait()?; // it would wait for those that are counted still
+    counter.close().wait()?; // it would wait for calls that are still counted
     Ok(())
 }
 
@@ -231,7 +231,7 @@ fn every_call_ends_once_however_often_the_service_crashes() -> Result<(), Box<dy
     Ok(())
 }
 
-/// The rows of the table in the docs of `Restart`.
+/// Tests the rows of the table in the docs of `Restart`.
 #[test]
 fn policy_decides_what_a_panic_leaves_of_the_state() -> Result<(), Box<dyn std::error::Error>> {
     let (kept, new) = ([1_015, 1_016], [10, 10]);
@@ -366,7 +366,7 @@ fn three(group: &Group) -> Result<[Service<Counter>; 3], GroupError> {
     Ok(services)
 }
 
-/// Crashes the second, and says how often each has started anew when all of `expected` have.
+/// Crashes the second member. Returns how often each has restarted, when all of `expected` have.
 fn after_the_second_crashed(group: &Group, expected: [u64; 3]) -> Result<(), Box<dyn std::error::Error>> {
     let services = three(group)?;
     let mut lives = services.each_ref().map(started);

@@ -1,4 +1,4 @@
-//! Crashes, restarts and ends at bad moments.
+//! Tests of crashes, restarts and ends at unfavourable moments.
 
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
@@ -15,7 +15,7 @@ use std::{
 
 type Failed = Box<dyn std::error::Error>;
 
-/// Opens once, and stays open.
+/// A gate that opens once, and stays open.
 #[derive(Clone, Default)]
 pub struct Gate(Arc<(AtomicBool, Mutex<Vec<Waker>>)>);
 
@@ -35,7 +35,7 @@ impl Gate {
     }
 }
 
-/// Tells when it is dropped, and then panics if it is to.
+/// Reports its drop, and then panics if it should.
 pub struct Last {
     tell: Sender<&'static str>,
     panics: bool,
@@ -48,13 +48,13 @@ impl Drop for Last {
     }
 }
 
-/// How each start goes, by its number.
+/// The behaviour of each start, by its number.
 #[derive(Clone, Default)]
 pub struct Starts {
     count: Arc<AtomicUsize>,
-    /// The first that does not come to an end until `open`, if any does not.
+    /// The first start that does not end until `open`, if there is one.
     stuck: Option<usize>,
-    /// The first that fails, as all after it do.
+    /// The first start that fails. All later starts fail too.
     fails: Option<usize>,
     begun: Gate,
     open: Gate,
@@ -94,7 +94,7 @@ impl Counter {
         panic!("the task panics");
     }
 
-    /// The same beside others.
+    /// Panics when the gate opens, while it shares the state.
     pub async fn fail_later_beside(&self, begun: Sender<()>, gate: Gate) {
         let _ = begun.send(());
         gate.opened().await;
@@ -178,7 +178,7 @@ fn a_future_that_panics_as_it_is_dropped_is_counted_out() -> Result<(), Failed> 
     assert_eq!(told.recv()?, "dropped");
     assert!(matches!(restarted(&mut life), Crash::Loop(_)));
     assert_eq!(counter.bump(1).wait()?, 11);
-    counter.close().wait()?; // it would wait for those that are counted still
+    counter.close().wait()?; // it would wait for calls that are still counted
     assert_eq!(counter.info().active_calls, 0);
     Ok(())
 }
@@ -216,7 +216,7 @@ fn nothing_is_counted_as_at_work_once_a_service_is_over() -> Result<(), Failed> 
     Ok(())
 }
 
-// ----- those who wait for room
+// ----- waiters for capacity
 
 #[test]
 fn all_who_wait_for_room_are_told_when_the_service_gives_up() -> Result<(), Failed> {
@@ -247,7 +247,7 @@ fn all_who_wait_for_room_are_told_when_the_service_gives_up() -> Result<(), Fail
     Ok(())
 }
 
-// ----- while it starts anew
+// ----- during a restart
 
 #[test]
 fn a_service_that_starts_anew_has_no_free_slot() -> Result<(), Failed> {
@@ -374,7 +374,7 @@ fn one_start_answers_all_who_asked_for_it_before() -> Result<(), Failed> {
     let counter = counter.launch().wait()?;
     let mut life = started(&counter);
     assert!(counter.fail().wait().is_err());
-    std::thread::sleep(50 * MILLISECOND); // it waits before it starts anew
+    std::thread::sleep(50 * MILLISECOND); // it waits before it restarts
     counter.control().restart()?;
     assert!(matches!(restarted(&mut life), Crash::Task(_)));
     assert_eq!(counter.bump(1).wait()?, 11);
@@ -398,7 +398,8 @@ fn a_member_that_starts_anew_stays_a_member_and_its_calls_wait_for_it() -> Resul
     assert_eq!(cluster.info().active_services, 1);
     seen.open.open();
     gate.open();
-    // What was begun and may run twice has gone on in the same member, since there is no other.
+    // A call that has started and may run twice has continued in the same member, since there is no
+    // other member.
     assert_eq!((again.wait()?, queued.wait()?), (9, 11));
     assert_eq!(cluster.info().moved, 1);
     cluster.close().wait()?;
@@ -407,13 +408,13 @@ fn a_member_that_starts_anew_stays_a_member_and_its_calls_wait_for_it() -> Resul
 
 // ----- all of it at once
 
-/// A number that looks like chance, and is the same in each run.
+/// Returns a number that looks random, and is the same in each run.
 fn scatter(number: u64) -> u64 {
     let bits = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (bits ^ (bits >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 33
 }
 
-/// Calls of every sort, until they are over; none is left without an end.
+/// Makes calls of each kind, and checks that each of them ends.
 fn torment(services: &[Service<Counter>], round: u64) {
     let ((begun, _begins), (tell, _told)) = (channel(), channel());
     let gate = Gate::default();

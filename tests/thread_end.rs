@@ -1,4 +1,4 @@
-//! Destructors of the program's thread-locals may use everything that is public, as any other code of a thread may.
+//! Tests that destructors of the program's thread-locals may use everything that is public.
 
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
@@ -24,7 +24,7 @@ impl Geometry {
 
 const LONG: Duration = Duration::from_secs(60);
 
-/// Runs what it holds when its thread ends.
+/// Runs its closure when its thread ends.
 struct AtEnd(RefCell<Option<Box<dyn FnOnce()>>>);
 
 impl Drop for AtEnd {
@@ -37,11 +37,12 @@ thread_local! {
     static AT_END: AtEnd = const { AtEnd(RefCell::new(None)) };
 }
 
-/// What `f` gives in the destructor of a thread-local that goes after all of the library's.
+/// Returns the value of `f` in the destructor of a thread-local that is dropped after all of the
+/// library's.
 fn at_end<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
     let (give, take) = mpsc::channel();
     let thread = thread::spawn(move || {
-        // The thread-local that is used first goes last.
+        // The thread-local that is used first is dropped last.
         AT_END.with(|at_end| at_end.0.replace(Some(Box::new(move || give.send(f()).expect("the test waits")))));
         use_all();
     });
@@ -50,7 +51,7 @@ fn at_end<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
     result
 }
 
-/// Uses the library in every way that leaves something to the thread.
+/// Uses the library in each way that leaves a value in the thread.
 fn use_all() {
     assert_eq!(Geometry::tasks().add(4, 5).wait().ok(), Some(9));
     assert!(Geometry::tasks().fail().wait().is_err());
@@ -178,7 +179,7 @@ fn simulation_runs_in_thread_local_destructor() {
     assert_eq!(sum, Some(9));
 }
 
-/// What happens on the library's own threads as they end.
+/// Tests the library's own threads as they end.
 #[test]
 fn pool_thread_that_ends_may_wait_for_other_pool() {
     let (give, take) = mpsc::channel();

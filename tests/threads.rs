@@ -1,4 +1,4 @@
-//! Threads: their names, what runs as they start and exit, time.
+//! Tests of threads: their names, the hooks for their start and exit, and time.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{

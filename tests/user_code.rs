@@ -1,4 +1,5 @@
-//! Where wakers and destructors run: they may wait, submit and ask, as any other code.
+//! Tests of the places where wakers and destructors run: they may wait, submit and query, like any
+//! other code.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{
@@ -37,7 +38,7 @@ impl Drop for OnDrop {
     }
 }
 
-/// Runs its code when it wakes, once.
+/// A waker that runs its code once, when it is woken.
 struct OnWake(Mutex<Option<Code>>);
 
 impl OnWake {
@@ -65,7 +66,7 @@ impl Work {
         value
     }
 
-    /// Suspends once, so that a task that waits for this lends its permit.
+    /// Suspends once, so that a task that waits for this call lends its permit.
     pub async fn rest() {
         sleep(MILLISECOND).await;
     }
@@ -111,14 +112,15 @@ impl Desk {
     }
 }
 
-/// Longer than anything takes here.
+/// A time that is longer than any step here.
 const LONG: Duration = Duration::from_secs(20);
 
 fn pool() -> Pool {
     Pool::builder().concurrency(Concurrency::Exact(1)).build().expect("the settings are sound")
 }
 
-/// Raises the call, so that a second entry of it stays in the queue, and leaves its output to the last owner.
+/// Raises the call, so that a second entry of it stays in the queue, and leaves its output to the
+/// last owner.
 fn raise_and_detach<S: TaskSet, T>(handle: Handle<S, T>) {
     handle.raise(Priority::UserBlocking);
     handle.detach();
@@ -198,9 +200,9 @@ fn output_dropped_by_terminate_may_ask_its_service() {
     drop(free);
 }
 
-// ----- what the timer's thread leaves to others
+// ----- work that the timer's thread leaves to other threads
 
-/// User code that says that it has begun, and goes on when it may.
+/// User code that reports its start, and continues when it may.
 struct Block {
     begun: Sender<()>,
     go: Mutex<Receiver<()>>,
@@ -218,7 +220,7 @@ impl Block {
     }
 }
 
-/// The test's end of it. Dropped, the code goes on.
+/// The test's end of the block. Its drop lets the code continue.
 struct Blocked {
     has_begun: Receiver<()>,
     _release: Sender<()>,
@@ -318,7 +320,7 @@ fn order_of_a_delayed_call_delays_no_time_out() {
     assert!(matches!(call.wait(), Ok(1)));
 }
 
-/// Refuses the first job, and blocks in all others.
+/// Refuses the first job, and blocks in each later job.
 #[derive(Clone)]
 struct Slow {
     block: Arc<Block>,

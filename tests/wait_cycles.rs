@@ -1,4 +1,4 @@
-//! Cycles of waits: which of them end, what the error says, and which are only reported.
+//! Tests of cycles of waits: which of them end, the error's text, and which are only reported.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use futures_util::future::{Either, select};
@@ -112,7 +112,8 @@ impl Helper {
     }
 }
 
-/// So many services, each of which knows the next; each queue has one place.
+/// Returns one service for each name. Each knows the next one, and each queue has capacity for one
+/// call.
 fn ring_of(names: &[&str]) -> Vec<Service<Node>> {
     let launch = |name: &&str| Node::service(Node { other: None }).name(*name).queue(1).launch().wait().expect("sound");
     let nodes: Vec<_> = names.iter().map(launch).collect();
@@ -209,7 +210,7 @@ fn service_and_pool_that_block_on_each_other_end() {
 
 // ----- awaited
 
-/// The services that an account's task may need, known before it runs.
+/// The services that an account's task may need, which are set before it runs.
 pub type Others = Arc<OnceLock<Vec<Service<Account>>>>;
 
 pub struct Account {
@@ -314,7 +315,7 @@ impl Clerk {
     }
 }
 
-/// Ready once it was opened, from anywhere.
+/// Ready after it was opened, from any thread.
 #[derive(Clone, Default)]
 pub struct Gate(Arc<Mutex<(bool, Option<Waker>)>>);
 
@@ -339,7 +340,7 @@ impl Future for Gate {
     }
 }
 
-/// Ready once all that are to meet have come.
+/// Ready after all expected tasks have come.
 #[derive(Clone)]
 pub struct Meeting(Arc<Mutex<(usize, Vec<Waker>)>>, bool);
 
@@ -508,8 +509,8 @@ fn simulation_ends_blocking_cycles_and_reports_awaited_ones() {
     }
 }
 
-/// Two calls of `task`, each of which waits for the other and for something else: waits until the cycle is reported, and sees
-/// that the calls run on.
+/// Submits two calls of `task`. Each waits for the other and for something else. Waits until the
+/// cycle is reported, and checks that the calls continue.
 fn expect_report(
     task: &str,
     submit: impl FnOnce([Service<Account>; 2], Meeting) -> [Handle<Account, bool>; 2],

@@ -1,5 +1,8 @@
-//! A waker is user code: its clone, its wake and its drop may look at what its task waits for. Each test waits for capacity with
-//! such wakers, gives one wait up, and lets one come in. A waker that runs under the owner's lock never ends.
+//! Tests that no waker runs under a lock. A waker is user code: its clone, its wake and its drop
+//! may query what its task waits for.
+//!
+//! Each test waits for capacity with such wakers, gives one wait up, and lets one complete. A waker
+//! that runs under the owner's lock never ends.
 #![allow(missing_docs, clippy::needless_pass_by_value)] // a test is read from its names
 #![allow(unsafe_code, reason = "a waker whose clone is user code needs a table of functions")]
 
@@ -25,7 +28,7 @@ use std::{
     time::Duration,
 };
 
-/// Long enough for what must happen, on a machine that is busy.
+/// A limit for an event that must happen, on a machine that is busy.
 const LONG: Duration = Duration::from_secs(20);
 
 pub struct Geometry;
@@ -36,7 +39,7 @@ impl Geometry {
         x + y
     }
 
-    /// Runs until the other end of `until` drops.
+    /// Runs until the other end of `until` is dropped.
     pub fn hold(started: Sender<()>, until: Receiver<()>) {
         let _ = started.send(());
         let _ = until.recv();
@@ -52,7 +55,7 @@ struct Seen {
     drops: usize,
 }
 
-/// Makes wakers that call `look` at every clone, wake and drop.
+/// Makes wakers that call `look` at each clone, wake and drop.
 struct Looker {
     look: Box<dyn Fn() + Send + Sync>,
     seen: Mutex<Seen>,
@@ -108,9 +111,10 @@ impl Looker {
         RawWaker::new(Arc::into_raw(self.clone()).cast(), &TABLE)
     }
 
-    /// A new waker, which is equal to no earlier one of another looker, and to each of its own.
+    /// Returns a new waker. It equals each waker of this looker, and no waker of another looker.
     fn waker(self: &Arc<Self>) -> Waker {
-        // SAFETY: the functions of the table count the owners of the `Arc`, which may go to any thread.
+        // SAFETY: the functions of the table count the owners of the `Arc`, which may move to any
+        // thread.
         unsafe { Waker::from_raw(self.raw_waker()) }
     }
 
@@ -125,7 +129,7 @@ impl Looker {
     }
 }
 
-/// Two lookers, so that one waker takes the place of another.
+/// Two lookers, so that one waker replaces another.
 struct Lookers([Arc<Looker>; 2]);
 
 impl Lookers {
@@ -133,7 +137,7 @@ impl Lookers {
         Self([Looker::new(look.clone()), Looker::new(look)])
     }
 
-    /// Polls `wait` by one waker and by another, each twice.
+    /// Polls `wait` with one waker and with another, each twice.
     fn poll<F: Future>(&self, mut wait: Pin<&mut F>) {
         for looker in &self.0 {
             for _ in 0..2 {
@@ -143,7 +147,7 @@ impl Lookers {
         }
     }
 
-    /// Waits, and gives the wait up.
+    /// Starts to wait, and gives the wait up.
     fn give_up(&self, wait: impl Future) {
         self.poll(Box::pin(wait).as_mut());
         for looker in &self.0 {
@@ -153,7 +157,7 @@ impl Lookers {
         }
     }
 
-    /// Waits until `free` makes room.
+    /// Waits until `free` frees capacity.
     fn come_in<F: Future>(&self, wait: F, free: impl FnOnce()) -> F::Output {
         let mut wait = pin!(wait);
         self.poll(wait.as_mut());
@@ -182,7 +186,7 @@ fn within_limit(body: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Runs a call that holds its executor until what this returns drops.
+/// Runs a call that holds its executor until the returned sender is dropped.
 fn hold<E: Executor<Geometry>>(geometry: &GeometryCalls<E>) -> Sender<()> {
     let ((started, starts), (release, until)) = (mpsc::channel(), mpsc::channel());
     geometry.hold(started, until).submit().detach();

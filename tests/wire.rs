@@ -1,4 +1,5 @@
-//! `#[define(wire)]`: both enums of a set go over a wire. With `--features wire`.
+//! Tests of `#[define(wire)]`: both enums of a set are serialized and deserialized. They need the
+//! feature `wire`.
 #![cfg(feature = "wire")]
 #![allow(missing_docs, clippy::missing_errors_doc)] // a test is read from its names
 
@@ -35,12 +36,12 @@ fn a_task_without_arguments_is_a_unit_variant() {
     assert!(matches!(serde_json::from_str(r#""Count""#), Ok(GeometryTask::Count)));
 }
 
-// ----- beside messages, which go over none
+// ----- beside messages, which are not serialized
 
-/// What it hears stands before its tasks.
+/// A set with its message handler before its tasks.
 pub struct Shop;
 
-/// No data of serde's.
+/// A type without serde's traits.
 #[derive(Debug)]
 pub struct Plain(u8);
 
@@ -81,7 +82,7 @@ fn tasks_have_the_same_number_on_both_ends_of_a_wire() {
     }
 }
 
-/// A format that has numbers for variants, as those have that do not tell of themselves.
+/// A format with numbers for variants, like formats that are not self-describing.
 mod numbers {
     use serde::{
         Deserialize, Deserializer, Serialize, Serializer,

@@ -1,4 +1,4 @@
-//! Bounds are bounds: what a full queue does, who waits for room, when it is empty.
+//! Tests of queue bounds: the effect of a full queue, the order of waiters, and the empty queue.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 mod common;
@@ -154,7 +154,7 @@ fn room_goes_to_those_who_waited_longest() {
     let mut line: VecDeque<_> = (0..5)
         .map(|_| {
             let (woken, mut submit) = (Arc::new(Woken::default()), Box::pin(calls.run(|| 0).submit_async()));
-            // In line from its first poll on.
+            // The call is in the wait queue from its first poll on.
             assert!(submit.as_mut().poll(&mut Context::from_waker(&woken.clone().into())).is_pending());
             (woken, submit)
         })
@@ -310,7 +310,7 @@ fn the_concurrency_changes_while_it_runs() {
                 calls
                     .run(move || {
                         most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                        together.wait(); // as many as may run do run
+                        together.wait(); // the pool runs as many tasks as it may
                         now.fetch_sub(1, Ordering::SeqCst);
                         0
                     })

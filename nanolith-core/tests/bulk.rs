@@ -1,4 +1,4 @@
-//! Work in bulk against a plain map: whatever the sizes, the bounds and the failures, the results are the same.
+//! Tests bulk work against a plain map: for any size, bound or failure, the results are the same.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 use nanolith::{bulk::each, prelude::*};
@@ -28,7 +28,7 @@ static SMALL: Lazy<Pool> = Lazy::new(|| {
 });
 static LARGE: Lazy<Pool> = Lazy::new(|| Pool::builder().concurrency(Concurrency::Exact(4)).build().expect("it starts"));
 
-/// What a plain map gives: `None` where it panics.
+/// Returns the result of a plain map: `None` where it panics.
 fn plain(n: u32) -> Option<u64> {
     match n % 7 {
         0 => Some(u64::from(n) * 4),

@@ -1,4 +1,5 @@
-//! A free slot is room: the bound of a queue counts calls that wait beyond the slots that run no task.
+//! Tests that a free slot counts as capacity: a queue's bound counts calls that wait beyond the
+//! slots that run no task.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 mod common;
@@ -7,19 +8,19 @@ use common::{Any, AnyCalls, gate};
 use nanolith_core::{CallError, Concurrency, Executor, Handle, MaxQueue, OnFull, Pool, TaskSet};
 use std::{sync::mpsc::Sender, thread};
 
-/// A pool of two slots, in which one call may wait beyond them.
+/// Returns a pool of two slots, in which one call may wait beyond them.
 fn pool() -> Pool {
     let builder = Pool::builder().concurrency(Concurrency::Exact(2)).max_queue(MaxQueue::Bounded(1));
     builder.on_full(OnFull::Reject).build().expect("the settings are sound")
 }
 
-/// Submits so many calls at once; gives how many were refused.
+/// Submits `count` calls at once, and returns how many were refused.
 fn refused_of<E: Executor<Any>>(calls: &AnyCalls<E>, count: usize) -> usize {
     let jobs: Vec<_> = (0..count).map(|_| calls.run(|| 1).submit()).collect();
     jobs.into_iter().map(|job| usize::from(job.wait().is_err())).sum()
 }
 
-/// Submits a call that keeps its slot until the sender drops.
+/// Submits a call that holds its slot until the sender is dropped.
 fn hold<E: Executor<Any>>(calls: &AnyCalls<E>) -> (Sender<()>, Handle<Any, i64>) {
     let (open, opened) = gate();
     let call = calls.run(move || {
@@ -44,7 +45,8 @@ fn pool_that_has_served_tiny_calls_takes_a_call_for_each_slot() {
     let pool = pool();
     let calls = Any::on(pool.clone());
     for round in 0..20 {
-        // Many tiny calls have a thread take them without the pool's lock; it looks on for a while.
+        // After many tiny calls, a thread takes calls without the pool's lock. It spins for a
+        // while.
         (0..2_000).for_each(|_| drop(calls.run(|| 1).wait()));
         while pool.active() > 0 {
             thread::yield_now();

@@ -1,4 +1,4 @@
-//! Handles and calls: cancel, time-outs, progress, what dropping means.
+//! Tests of handles and calls: cancellation, time-outs, progress, and drops.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 mod common;

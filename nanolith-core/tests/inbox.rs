@@ -1,4 +1,5 @@
-//! What holds while calls come and go without the lock: the same as with it.
+//! Tests of calls that go through the ring, without the lock: they behave as calls that take the
+//! lock.
 #![allow(missing_docs)] // a test is read from its names
 
 mod common;
@@ -10,11 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Long enough for a test to do what it is about before the thread sleeps.
+/// A limit for a test's steps before the thread sleeps.
 const SPIN: Duration = Duration::from_millis(10);
 
-/// A pool whose runner takes from the inbox, unless the machine is so busy that short tasks take long: what is asked here
-/// holds either way.
+/// Returns a pool whose worker takes calls from the ring. On a machine so busy that short tasks
+/// take long, it does not; the tests hold either way.
 fn hot(builder: PoolBuilder) -> (Pool, AnyCalls<Pool>) {
     let pool = builder.spin_before_park(SPIN).build().expect("sound");
     let calls = Any::on(pool.clone());
@@ -31,7 +32,7 @@ fn threads(number: usize) -> PoolBuilder {
     Pool::builder().concurrency(Concurrency::Exact(number))
 }
 
-/// A service whose thread takes from the inbox.
+/// Returns a service whose thread takes calls from the ring.
 fn hot_service() -> Service<Any> {
     let service = Any::service(0).spin_before_park(SPIN).launch().wait().expect("it starts");
     (0..200).for_each(|_| {
@@ -40,7 +41,7 @@ fn hot_service() -> Service<Any> {
     service
 }
 
-/// A task that has begun and stands still until the test opens its gate.
+/// Submits a task that has started and blocks until the test opens its gate.
 fn stuck(calls: &AnyCalls<Pool>) -> (mpsc::Sender<()>, Handle<Any, i64>) {
     let (open, wait) = gate();
     let (tell, begun) = mpsc::channel();
@@ -55,7 +56,7 @@ fn stuck(calls: &AnyCalls<Pool>) -> (mpsc::Sender<()>, Handle<Any, i64>) {
     (open, job)
 }
 
-/// Tasks that note their number when they run.
+/// Tasks that record their number when they run.
 struct Order(Arc<Mutex<Vec<i64>>>);
 
 impl Order {
@@ -137,12 +138,12 @@ fn the_bound_holds_and_a_cancelled_call_frees_its_place() {
 #[test]
 fn the_empty_moment_comes_when_all_have_ended() {
     let (pool, calls) = hot(threads(2));
-    pool.drained().wait(); // what has run is counted by then
+    pool.drained().wait(); // a task that has run is counted by then
     let before = pool.completed();
     let jobs: Vec<_> = (0..2_000).map(|n| calls.run(move || n).submit()).collect();
     pool.drained().wait();
     assert!(jobs.iter().all(Handle::is_finished), "nothing was left when it drained");
-    // A runner that has looked for more a few times is idle.
+    // A worker that has found no work a few times is idle.
     let until = Instant::now() + LONG;
     while (pool.completed() - before, pool.in_flight(), pool.queue_len(), pool.active()) != (2_000, 0, 0, 0) {
         assert!(Instant::now() < until, "{pool:?}");
@@ -188,7 +189,7 @@ fn a_service_counts_each_call_once() {
     let jobs: Vec<_> = (0..3_000).map(|_| service.calls().change(1).submit()).collect();
     jobs.into_iter().for_each(|job| assert!(job.wait().is_ok()));
     assert_eq!(service.calls().look().wait().expect("it runs"), 3_200);
-    // A figure may lag a moment behind the answers.
+    // The figure may lag a moment behind the answers.
     let until = Instant::now() + LONG;
     while service.info().completed != 3_201 {
         assert!(Instant::now() < until, "{:?}", service.info());

@@ -1,4 +1,5 @@
-//! Waits within tasks: none deadlocks, no stack grows with them, threads stay bounded.
+//! Tests of waits within tasks: no wait deadlocks, no stack grows with them, and the number of
+//! threads stays bounded.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 #![allow(clippy::disallowed_methods)] // no destructor uses a thread-local of this test
 
@@ -23,7 +24,7 @@ fn calls(pool: &Pool) -> Arc<AnyCalls<Pool>> {
     Arc::new(Any::on(pool.clone()))
 }
 
-/// How many threads of this process bear a name that begins so.
+/// Returns how many threads of this process have a name that starts with `prefix`.
 fn threads_named(prefix: &str) -> usize {
     std::fs::read_dir("/proc/self/task")
         .into_iter()
@@ -84,7 +85,8 @@ fn a_lock_held_across_an_unrelated_wait_blocks_nobody_for_ever() {
     let calls = calls(&pool);
     let lock = Arc::new(Mutex::new(0_i64));
     let (open, opened) = gate();
-    // The unrelated call runs elsewhere, so the holder's slot goes to a task that wants the lock.
+    // The unrelated call runs on another pool, so the slot of the lock's holder goes to a task that
+    // waits for the lock.
     let elsewhere = Arc::new(Any::on(self::pool(1)));
     let (held, holds) = mpsc::channel();
     let holder = {
@@ -179,7 +181,8 @@ fn no_task_starts_on_top_of_a_piece_of_par_iter() {
     let (is_nested, is_released) = (nested.clone(), released.clone());
     let splits = calls.run(move || {
         let (outer_stolen, inner_stolen) = (AtomicBool::new(false), AtomicBool::new(false));
-        // The other thread steals a piece, and this one a piece of that: so the other waits within its piece.
+        // The other thread steals a piece, and this thread steals a piece of that piece. So the
+        // other thread waits within its piece.
         rayon::join(
             || spin_until(&outer_stolen),
             || {
@@ -200,7 +203,7 @@ fn no_task_starts_on_top_of_a_piece_of_par_iter() {
     });
     let splits = splits.submit();
     spin_until(&nested);
-    // rayon gives the start of a second runner to the thread that waits within its piece.
+    // rayon gives the start of a second worker to the thread that waits within its piece.
     for _ in 0..10 {
         assert_eq!(calls.run(|| i64::from(IN_A_PIECE.get())).wait().expect("it runs"), 0);
     }
@@ -213,7 +216,8 @@ fn a_helper_that_waits_frees_a_slot() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("sound");
     pool.set_concurrency(Concurrency::Exact(1)).expect("sound");
     let (outer, inner) = (calls(&pool), calls(&pool));
-    // The task itself waits as rayon waits, which nobody sees; its piece waits, on a thread that holds no slot.
+    // The task itself waits in rayon, which the pool does not see. Its piece waits in a handle, on
+    // a thread that holds no slot.
     let waits = outer.run(move || {
         let stolen = AtomicBool::new(false);
         let piece = || {
@@ -248,7 +252,7 @@ fn pieces_of_par_iter_that_wait_for_what_waits_end() {
     let pool = pool(1);
     pool.set_concurrency(Concurrency::Exact(4)).expect("sound");
     pool.set_concurrency(Concurrency::Exact(1)).expect("sound");
-    // Four rayon threads help with the pieces, and only one permit is there.
+    // Four rayon threads run the pieces, and there is only one permit.
     let (outer, inner) = (calls(&pool), calls(&pool));
     let sum = outer.run(move || {
         (0..40_i64)
@@ -271,7 +275,8 @@ fn join_all_within_a_synchronous_task_ends() {
     let pool = pool(1);
     let (outer, inner) = (calls(&pool), calls(&pool));
     let sum = outer.run(move || {
-        // Pending ones first: that a later one is ready must not take the slot back from those.
+        // The pending calls come first: a later one that is ready must not take the slot back from
+        // them.
         let pause = || nanolith_core::time::sleep(std::time::Duration::from_millis(1));
         let later = (0..10).map(|n| {
             let pause = pause();
@@ -293,7 +298,8 @@ fn par_iter_on_a_spare_thread_needs_no_other_thread() {
     let pool = pool(1);
     let (outer, inner, elsewhere) = (calls(&pool), calls(&pool), calls(&self::pool(1)));
     let (open, opened) = gate();
-    // The only rayon thread waits, so the next task runs on a spare one; so does each call of its pieces.
+    // The only rayon thread waits, so the next task runs on a spare thread, and so does each call
+    // of its pieces.
     let waits = outer.run(move || {
         let unrelated = elsewhere.run(move || {
             opened();
@@ -315,7 +321,7 @@ fn a_foreign_block_on_within_a_task_counts_as_waiting() {
     let pool = pool(1);
     let (outer, inner) = (calls(&pool), calls(&pool));
     let sum = outer.run(move || {
-        // Queued children, and one whose future is pending: a block_on that knows nothing of us drives them.
+        // Queued children, and one whose future is pending. A foreign `block_on` drives them.
         let children: Vec<_> = (0..100).map(|n| inner.run(move || n).submit()).collect();
         let later = inner
             .later(async {
@@ -345,7 +351,7 @@ fn a_waiting_task_gives_its_slot_to_others() {
                 .expect("it runs")
         })
         .submit();
-    // It runs while the first waits.
+    // It runs while the first call waits.
     assert_eq!(calls.run(|| 2).wait().expect("it runs"), 2);
     open.send(()).expect("it waits");
     assert_eq!(waiting.wait().expect("it runs"), 1);
@@ -374,10 +380,10 @@ fn past_the_cap_a_wait_that_cannot_end_is_told_so() {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).max_spare_threads(0).build().expect("sound");
     let (outer, inner) = (calls(&pool), calls(&pool));
     let job = outer.run(move || {
-        // Its future would need the only thread to go on.
+        // The call's future would need the only thread to continue.
         let never = inner.later(std::future::pending()).submit();
         inner.run(|| 0).wait().expect("a queued child is run right here");
-        // Started by the child's round or not, the pending one can never end.
+        // The pending call can never end, whether or not the child's round has started it.
         i64::from(matches!(never.wait(), Err(CallError::WouldDeadlock(_))))
     });
     assert_eq!(job.wait().expect("it runs"), 1);
@@ -502,7 +508,8 @@ fn a_task_that_ends_with_a_pending_poll_gives_its_slot_back() {
     assert_eq!(job.wait().expect("it runs"), 1);
     let _ = open.send(());
     pool.drained().wait();
-    // Were the slot still lent, or given back twice, the pool would run two at once, or none.
+    // If the slot were still lent, or returned twice, the pool would run two tasks at once, or
+    // none.
     let running = Arc::new(AtomicUsize::new(0));
     let jobs: Vec<_> = (0..50)
         .map(|_| {

@@ -1,4 +1,4 @@
-//! Random pipelines beside plain iterators.
+//! Tests random pipelines against plain iterators.
 #![allow(missing_docs, clippy::missing_errors_doc)] // a test is read from its names
 
 use nanolith::{
@@ -69,13 +69,13 @@ fn halve(x: i64) -> Result<i64, &'static str> {
     if x % 5 == 0 { Err("not for us") } else { Ok(x / 2) }
 }
 
-/// Settings, and the name of the stage forgotten: the next may be of any kind.
+/// Applies settings and erases the kind of the stage, since the next stage may be of any kind.
 fn set<K: Stage>(pipeline: Pipeline<i64, K>, random: Random) -> Pipeline<i64, K> {
     let pipeline = pipeline.concurrency(random.concurrency).buffer(random.buffer);
     if random.ordered { pipeline.ordered() } else { pipeline.unordered() }
 }
 
-/// Adds what the first asks for, and runs the rest on what comes out.
+/// Adds the first of the stages, and the remaining stages to its output.
 fn run<K>(
     pipeline: Pipeline<i64, K>,
     stages: &[Random],
@@ -106,7 +106,8 @@ fn run<K>(
                 batch.reverse();
                 batch
             });
-            // The batches of a batch again: one number each, so that what comes out is what went in.
+            // Splits the batches of a batch into single numbers, so that the output equals the
+            // input.
             let single = batches
                 .batched(Arithmetic::tasks(), |calls, of: Vec<Vec<i64>>| calls.add(of.into_iter().flatten().sum(), 0));
             run(single.sizes(1..=1).buffer(3), rest, on)
@@ -124,7 +125,8 @@ fn model(numbers: Vec<i64>, stage: Random) -> Vec<i64> {
     }
 }
 
-/// Batches are sums here, so only what comes of all together can be compared.
+/// Whether a stage has batches. Batches are sums here, so only the sum of the output can be
+/// compared.
 fn has_batches(stages: &[Random]) -> bool {
     stages.iter().any(|stage| matches!(stage.does, Does::Batches))
 }
@@ -145,7 +147,8 @@ proptest! {
             Pool::builder().concurrency(Concurrency::Exact(2)).build().expect("the system gives threads"),
             Arithmetic::service().queue(7).launch().wait().expect("the system gives a thread"),
         );
-        // Once numbers were summed, what follows must not look at each: only the stages before count.
+        // After a stage has summed numbers, single numbers are not comparable. Only the stages
+        // before it count.
         let upto = stages.iter().position(|stage| matches!(stage.does, Does::Batches)).map_or(stages.len(), |at| at + 1);
         let stages = &stages[..upto];
         let mut given = run(Pipeline::from_iter(numbers.clone()), stages, &on).expect("errors are skipped");

@@ -1,4 +1,4 @@
-//! The pool, over a set written by hand.
+//! Tests of the pool, over a hand-written set.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 mod common;
@@ -153,7 +153,7 @@ fn a_pending_async_task_holds_no_slot() {
     assert_eq!(pending.wait().expect("it runs"), 7);
 }
 
-/// A value that comes later, awaited.
+/// Returns a value that arrives later, as a function that sends it and a future.
 fn channel() -> (impl FnOnce(i64), impl Future<Output = i64> + Send) {
     let shared = Arc::new(Mutex::new((None::<i64>, None::<std::task::Waker>)));
     let other = shared.clone();

@@ -1,6 +1,8 @@
-//! Random programs against a simple model: calls are submitted, finished, cancelled and raised; the pool is resized, paused,
-//! resumed and closed; time goes on. After each step the pool runs just what the model says, and at the end each call has ended
-//! once, as the model says.
+//! Tests random programs against a simple model.
+//!
+//! Calls are submitted, finished, cancelled and raised. The pool is resized, paused, resumed and
+//! closed, and time advances. After each step the pool runs exactly what the model runs. At the end
+//! each call has ended once, in the way that the model predicts.
 
 mod common;
 
@@ -20,7 +22,7 @@ enum Step {
         priority: Priority,
         later: bool,
     },
-    /// Lets one of those that were begun go on to its end.
+    /// Lets a call that has started continue to its end.
     Finish(usize),
     Cancel(usize),
     Raise(usize, Priority),
@@ -51,7 +53,7 @@ fn steps() -> impl Strategy<Value = Step> {
 
 type Id = i64;
 
-/// What a task tells of itself.
+/// An event that a task reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Told {
     Began(Id),
@@ -65,7 +67,7 @@ enum End {
     Closed,
 }
 
-/// What waits for a slot.
+/// A call that waits for a slot.
 struct Waiting {
     id: Id,
     expires: Duration,
@@ -79,7 +81,7 @@ struct Known {
     later: bool,
 }
 
-/// A pool as a user thinks of it.
+/// A model of a pool, as a user sees it.
 struct Model {
     limit: usize,
     paused: bool,
@@ -91,10 +93,10 @@ struct Model {
     ends: BTreeMap<Id, End>,
 }
 
-/// Long enough for what must happen; short enough to find the shortest program that fails.
+/// A limit for an event that must happen. It is short, so that a failing program shrinks fast.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Far from zero, so that what expires before it comes has a time.
+/// A start time far from zero, so that an earlier expiration is also a valid time.
 const BEGIN: Duration = Duration::from_secs(1_000);
 
 fn expires(priority: Priority, submitted: Duration) -> Duration {
@@ -118,7 +120,7 @@ impl Model {
         }
     }
 
-    /// Fills the free slots; says who was heard of.
+    /// Fills the free slots, and returns the expected events.
     fn settle(&mut self) -> Vec<Told> {
         let mut told = Vec::new();
         while self.running.len() < self.limit {
@@ -142,7 +144,7 @@ impl Model {
         self.waiting.push(Waiting { id, expires: expires(known.priority, known.submitted), resumes });
     }
 
-    /// Says whether the call was there to be let go on.
+    /// Lets the call continue, if it has started.
     fn finish(&mut self, id: Id) {
         if self.running.remove(&id) {
             self.ends.entry(id).or_insert(End::Done);
@@ -153,7 +155,7 @@ impl Model {
 
     fn cancel(&mut self, id: Id) {
         self.waiting.retain(|waiting| waiting.id != id);
-        self.suspended.remove(&id); // its future goes at its next turn, and tells nobody
+        self.suspended.remove(&id); // its future is dropped at its next turn, without an event
         self.ends.entry(id).or_insert(End::Cancelled);
     }
 
@@ -161,13 +163,13 @@ impl Model {
         let known = self.calls.get_mut(&id).expect("it was submitted");
         known.priority = known.priority.min(priority);
         let expires = expires(known.priority, known.submitted);
-        // A future that was woken before keeps its place for that turn.
+        // A future that was woken earlier keeps its position for that turn.
         let place = self.waiting.iter_mut().find(|waiting| waiting.id == id && !waiting.resumes);
         place.into_iter().for_each(|waiting| waiting.expires = expires);
     }
 }
 
-/// A call, and how to let it go on.
+/// A call, and the gate that lets it continue.
 struct Call {
     handle: Handle<Any, i64>,
     gate: Gate,
@@ -187,7 +189,7 @@ impl Gate {
     }
 }
 
-/// The pool, and what its tasks told.
+/// The pool, and the events that its tasks reported.
 struct Program {
     clock: MockClock,
     pool: Pool,
@@ -258,7 +260,7 @@ impl Program {
     }
 
     fn step(&mut self, step: Step) -> TestCaseResult {
-        // No two expire at one moment: their order is another test's.
+        // No two calls expire at one moment: another test checks their order.
         self.clock.advance(Duration::from_micros(1));
         match step {
             Step::Submit { priority, later } => self.submit(priority, later),
@@ -298,12 +300,13 @@ impl Program {
         self.compare()
     }
 
-    /// A future that was cancelled while it was polled may get on until its next await, and tell so.
+    /// Whether the event is from a future that was cancelled during a poll. Such a future may
+    /// continue to its next await, and report that.
     fn is_late(&self, told: Told) -> bool {
         matches!(told, Told::WentOn(id) if self.model.ends.get(&id) == Some(&End::Cancelled))
     }
 
-    /// The pool does what the model does.
+    /// Checks that the pool does what the model does.
     fn compare(&mut self) -> TestCaseResult {
         let expected = self.model.settle();
         let mut seen = Vec::new();
@@ -316,7 +319,8 @@ impl Program {
                 }
             }
         }
-        // One slot is given in order; of several, who is heard of first is the system's to say.
+        // A single slot is given in order. With several slots, the system decides which event is
+        // first.
         let sorted = |mut told: Vec<Told>| {
             if self.model.limit > 1 {
                 told.sort_unstable();
@@ -324,7 +328,8 @@ impl Program {
             told
         };
         prop_assert_eq!(sorted(seen), sorted(expected));
-        // What has told its last is over soon, and what was begun and waits is not active: only then comes the next step.
+        // A call that has reported its last event ends soon. A call that has started and waits is
+        // not active. The next step comes only after that.
         let done = || self.model.ends.iter().filter(|(_, end)| **end == End::Done);
         let begun = Instant::now();
         while self.pool.active() != self.model.running.len()
@@ -336,7 +341,7 @@ impl Program {
         Ok(())
     }
 
-    /// Lets everything come to its end.
+    /// Lets each call run to its end.
     fn end(mut self) -> TestCaseResult {
         self.step(Step::Resume)?;
         while !self.model.running.is_empty() || !self.model.suspended.is_empty() {
@@ -374,7 +379,7 @@ fn run(limit: usize, steps: Vec<Step>) -> TestCaseResult {
     })
 }
 
-/// Programs of so many steps each, and so many programs.
+/// Runs `cases` programs of `length` steps each.
 fn check(cases: u32, length: usize) {
     let config = ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 8, ..ProptestConfig::default() };
     let programs = (1..4_usize, prop::collection::vec(steps(), length / 2..=length));
@@ -387,7 +392,7 @@ fn random_programs_go_as_a_simple_model_says() {
     check(128, 60);
 }
 
-/// A raise that had the future polled would leave it at the place of the first raise.
+/// If a raise polled the future, the future would keep the position of the first raise.
 #[test]
 fn future_that_is_raised_twice_goes_on_at_its_last_place() {
     let submit = |priority, later| Step::Submit { priority, later };
@@ -403,7 +408,7 @@ fn future_that_is_raised_twice_goes_on_at_its_last_place() {
     run(1, steps).expect("the future goes before the call that came last");
 }
 
-/// `NANOLITH_STEPS` says how many: a million, unless told.
+/// `NANOLITH_STEPS` sets the number of steps. The default is a million.
 #[test]
 #[ignore = "a million steps: `cargo xtask programs`"]
 fn a_million_steps_go_as_a_simple_model_says() {

@@ -1,4 +1,4 @@
-//! The service, over a set written by hand.
+//! Tests of the service, over a hand-written set.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 mod common;

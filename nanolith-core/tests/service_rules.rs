@@ -1,4 +1,5 @@
-//! What a service promises: order, readers and writers, hooks of its life, waits for itself.
+//! Tests of a service's guarantees: order, readers and writers, lifecycle hooks, and waits for its
+//! own calls.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
 
 mod common;
@@ -22,7 +23,7 @@ fn service() -> Service<Any> {
     Any::service(0).launch().wait().expect("it starts")
 }
 
-/// A sleep long enough for an order to show, on a task that is pending meanwhile.
+/// Sleeps long enough for an order to show, in a task that is pending meanwhile.
 async fn a_while() {
     nanolith_core::time::sleep(Duration::from_millis(5)).await;
 }
@@ -95,7 +96,7 @@ fn an_asynchronous_writer_holds_back_what_comes_after_it() {
     assert_eq!(reader.wait().expect("it runs"), 1);
 }
 
-/// Something to await until the test opens it.
+/// Returns a future that is pending until the test opens it.
 fn flag() -> (impl FnOnce(), impl Future<Output = ()> + Send) {
     let (send, receive) = flume::bounded::<()>(1);
     (move || drop(send), async move { assert!(receive.recv_async().await.is_err(), "the sender goes") })
@@ -117,7 +118,8 @@ fn a_held_writer_that_is_cancelled_holds_nobody_up() {
 
 type Calls = Arc<AnyCalls<ServiceRef<Any>>>;
 
-/// The service's own calls, for its tasks to make; they keep no handle of the service alive but this one.
+/// Returns a handle with which the service's tasks call their own service. No other handle keeps
+/// the service alive.
 fn itself(service: &Service<Any>) -> Service<Any> {
     service.clone()
 }
@@ -348,7 +350,7 @@ fn threads_tell_of_their_start_and_exit() {
 
 #[test]
 fn a_pool_refuses_a_task_that_asks_for_a_state() {
-    // The bounds keep the typed methods away; a job made by hand is told at run time.
+    // The bounds exclude the typed methods. A hand-made job gets an error at run time.
     let pool = Pool::builder().build().expect("sound");
     let (tell, told) = mpsc::channel();
     let job = nanolith_core::Job::<Any>::new(common::AnyTask::Look, move |outcome| {

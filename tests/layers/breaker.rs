@@ -1,4 +1,4 @@
-//! Leaving alone what fails.
+//! Tests of the circuit breaker.
 
 use crate::desk::{Desk, Work, WorkCalls, WorkOutput};
 use nanolith::{
@@ -78,7 +78,7 @@ fn a_trial_that_is_cancelled_or_taken_back_makes_room_for_another() {
 fn trial_that_never_ends_counts_as_failed_and_another_is_let_in() {
     let clock = MockClock::new();
     clock.run(|| {
-        let (desk, breaker) = (Desk::default(), nervous()); // which stays open for a second
+        let (desk, breaker) = (Desk::default(), nervous()); // it stays open for a second
         let mut transitions = breaker.transitions();
         let work = over(&desk, &breaker);
         breaker.trip();

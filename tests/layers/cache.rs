@@ -1,4 +1,4 @@
-//! Outputs that are given again, loads that are shared, and keys that are user code.
+//! Tests of the cache: repeated outputs, shared loads, and keys that are user code.
 
 use crate::desk::{Desk, Work, WorkCalls, WorkOutput, WorkTask};
 use nanolith::{
@@ -246,7 +246,7 @@ fn no_call_after_a_clear_receives_an_older_value() {
         let readers = [(); 2].map(|()| {
             scope.spawn(|| {
                 while ROW.load(Ordering::SeqCst) < 500 {
-                    cache.invalidate(&1); // so that a load is under way most of the time
+                    cache.invalidate(&1); // so that a load is in progress most of the time
                     rows.read(1).wait().expect("it reads");
                 }
             })
@@ -259,13 +259,13 @@ fn no_call_after_a_clear_receives_an_older_value() {
             }
             rows.read(1).wait().expect("it reads") < row
         });
-        ROW.store(500, Ordering::SeqCst); // which ends the readers
+        ROW.store(500, Ordering::SeqCst); // ends the readers
         assert_eq!(stale, None);
         readers.into_iter().for_each(|reader| reader.join().expect("it reads"));
     });
 }
 
-/// Blocks until the sender has gone.
+/// Blocks until the sender is dropped.
 pub type Gate = Arc<Mutex<Receiver<()>>>;
 
 fn pass(gate: &Gate) {
@@ -316,7 +316,7 @@ fn cancelled_waiter_drops_its_arguments_at_once() {
     assert_eq!(first.wait().expect("it runs"), 1);
 }
 
-/// A key whose comparisons do what the test asks for.
+/// A key whose comparisons run code of the test.
 struct Custom {
     key: u32,
     hash: u64,

@@ -1,4 +1,4 @@
-//! Settings of layers that are times, at zero and beyond the end of the clock.
+//! Tests of layer settings that are times, at zero and beyond the end of the clock.
 
 use nanolith::{
     Backoff, TaskSet,
@@ -39,7 +39,7 @@ impl Work {
     }
 }
 
-/// As long as a clock goes on.
+/// The time after which a clock ends.
 const SPAN: Duration = Duration::from_secs(500 * 31_556_952);
 
 fn mocked(f: impl FnOnce(&MockClock)) {
@@ -111,12 +111,12 @@ fn rate_is_exact_from_no_limit_to_one_burst() {
         assert_eq!(taken(&once), 3);
         clock.advance(HOUR);
         assert_eq!((taken(&once), once.available()), (0, 0));
-        // Ten calls in 5 ns: two tokens come each nanosecond, and not as many as one likes.
+        // Ten calls in 5 ns: two tokens are added each nanosecond, and no more.
         let fast = RateLimit::new(10, Duration::from_nanos(5)).burst(4);
         assert_eq!(taken(&fast), 4);
         clock.advance(Duration::from_nanos(1));
         assert_eq!(taken(&fast), 2);
-        // A third of a second has no end: none of it is lost.
+        // A third of a second has infinitely many digits: none of it is lost.
         let thirds = RateLimit::new(3, SECOND).burst(1);
         assert_eq!(taken(&thirds), 1);
         for _ in 0..30 {

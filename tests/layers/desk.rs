@@ -1,4 +1,4 @@
-//! An executor whose jobs the test ends by hand, and a set to call on it.
+//! An executor whose jobs the test ends by hand, and a set with calls on it.
 
 use nanolith::{Admission, Job, Refused, Reply, prelude::*};
 use std::{
@@ -28,7 +28,7 @@ impl Work {
     }
 }
 
-/// Takes so many jobs, and does nothing with them.
+/// An executor that accepts a number of jobs, and runs none of them.
 #[derive(Clone, Default)]
 pub struct Desk(Arc<Mutex<Papers>>);
 
@@ -57,20 +57,20 @@ impl Desk {
         self.call();
     }
 
-    /// Those who wait are to look again.
+    /// Wakes the waiters, which then check again.
     fn call(&self) {
         let waiting = std::mem::take(&mut self.0.lock().unwrap().waiting);
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// How many jobs lie here whose calls are not over.
+    /// Returns the number of held jobs whose calls are not over.
     pub(crate) fn len(&self) -> usize {
         let mut papers = self.0.lock().unwrap();
         papers.jobs.retain(|job| !job.is_over());
         papers.jobs.len()
     }
 
-    /// Begins the oldest.
+    /// Starts the oldest job.
     #[track_caller]
     pub(crate) fn begin(&self) -> (WorkTask, Reply<Work>) {
         let job = self.take().unwrap_or_else(|| panic!("no job lies here: {}", Location::caller()));
@@ -84,7 +84,7 @@ impl Desk {
         job
     }
 
-    /// Begins the oldest, and ends it well.
+    /// Starts the oldest job, and completes it.
     #[track_caller]
     pub(crate) fn succeed(&self) {
         let (task, reply) = self.begin();
@@ -95,7 +95,7 @@ impl Desk {
         }));
     }
 
-    /// Begins the oldest, and loses it.
+    /// Starts the oldest job, and drops its reply.
     #[track_caller]
     pub(crate) fn fail(&self) {
         drop(self.begin());

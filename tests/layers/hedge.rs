@@ -1,4 +1,5 @@
-//! A second attempt of what takes long, and another executor for what fails.
+//! Tests of hedging, a second attempt of a slow call, and of fallback, another executor for a
+//! failed call.
 
 use crate::desk::{Desk, Work, WorkCalls, WorkOutput};
 use nanolith::{
@@ -173,7 +174,7 @@ fn a_fall_back_waits_for_room_there() {
     assert!(matches!(work.echo(7).wait(), Err(CallError::Closed(_))), "that is no reason");
 }
 
-/// An argument whose clone does what the test asks for.
+/// An argument whose clone runs code of the test.
 pub struct Argument(pub Arc<()>);
 
 impl Clone for Argument {

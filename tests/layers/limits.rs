@@ -1,4 +1,4 @@
-//! So many at once, and so many in so long.
+//! Tests of the concurrency limit and the rate limit.
 
 use crate::desk::{Desk, Work, WorkCalls, poll_now};
 use nanolith::{
@@ -168,7 +168,7 @@ fn a_service_keeps_its_state_and_does_not_wait_for_itself_through_layers() {
     assert_eq!(calls.push(1).wait().expect("it runs"), 1);
 }
 
-// ----- so many in so long
+// ----- rate limit
 
 fn bucket(desk: &Desk, limit: &RateLimit) -> WorkCalls<Layered<RateLimit, Desk>> {
     Work::calls(limit.clone().layer(desk.clone()))

@@ -1,4 +1,4 @@
-//! Trying again.
+//! Tests of the retry layer.
 
 use crate::desk::{Desk, Work, WorkCalls, WorkOutput, poll_now};
 use nanolith::{

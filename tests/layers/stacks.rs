@@ -1,4 +1,5 @@
-//! Whatever layers stand around a pool, and whatever happens: each call ends, what may run once does, and nothing is left.
+//! Tests of random stacks of layers around a pool: each call ends, a task that may run once runs at
+//! most once, and nothing is left.
 
 use nanolith::{
     Backoff, OnFull, TaskSet,
@@ -21,7 +22,7 @@ use std::{
     time::Instant,
 };
 
-/// The calls that ran, of those that may run once.
+/// The calls that ran, of the tasks that may run once.
 static RAN: Mutex<Option<HashSet<u64>>> = Mutex::new(None);
 
 fn ran(number: u64) {
@@ -55,7 +56,7 @@ impl Chaos {
 
 type Any = Arc<dyn Executor<Chaos>>;
 
-/// What is to be looked at in the end.
+/// The parts of a stack that are checked at the end.
 #[derive(Default)]
 struct Built {
     limits: Vec<ConcurrencyLimit>,
@@ -72,7 +73,7 @@ fn pool(random: &mut fastrand::Rng) -> Pool {
         .expect("sound")
 }
 
-/// One more layer.
+/// Adds one more layer.
 fn wrap(inner: Any, other: &Pool, random: &mut fastrand::Rng, built: &mut Built) -> Any {
     match random.u8(0..10) {
         0 => Arc::new(Timeout::new(random.u32(1..300) * MILLISECOND).layer(inner)),
@@ -112,12 +113,12 @@ fn wrap(inner: Any, other: &Pool, random: &mut fastrand::Rng, built: &mut Built)
     }
 }
 
-/// Calls that a cache takes for the same.
+/// Returns the key under which a cache merges calls.
 fn group(number: u64) -> u64 {
     number / 4
 }
 
-/// Makes a call, one way or another, and sees that it ends.
+/// Makes a call in a random way, and checks that it ends.
 fn call(chaos: &ChaosCalls<Any>, random: &mut fastrand::Rng) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -188,7 +189,7 @@ fn play(seed: u64) {
         go_on("a caller waits");
     }
     callers.into_iter().for_each(|caller| caller.join().unwrap_or_else(|_| panic!("seed {seed}: a caller panicked")));
-    // What was detached, or asked to stop, comes to its end.
+    // A detached or cancelled call runs to its end.
     while here.in_flight() + there.in_flight() > 0 || clock.next_alarm().is_some() {
         go_on("a call is left");
     }
@@ -211,7 +212,7 @@ fn each_call_ends_once_through_every_stack() {
         }
     }));
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let first = number("NANOLITH_SEED").unwrap_or(0); // to play one again, or to go on from there
+    let first = number("NANOLITH_SEED").unwrap_or(0); // repeats a run, or continues from there
     let seeds = first..first + number("NANOLITH_SEEDS").unwrap_or(150);
     seeds.for_each(play);
 }

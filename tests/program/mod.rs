@@ -1,4 +1,4 @@
-//! The examples as programs, for the tests that run them.
+//! Builds the examples as programs, for the tests that run them.
 
 use serde_json::Value;
 use std::{
@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// The example as it is now, whatever has been built before.
+/// Builds the present version of the example, and returns its path.
 pub(crate) fn build(example: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("cargo's folder is within its target folder");
     let mut cargo = Command::new(env!("CARGO"));

@@ -1,5 +1,5 @@
-//! A set of tasks written by hand, as `#[define]` would write it: tasks that run whatever they are given, so that a test
-//! says itself what happens where.
+//! A hand-written set of tasks, in the form that `#[define]` generates. Its tasks run the closures
+//! that they are given, so each test states what happens where.
 #![allow(dead_code, unreachable_pub, clippy::needless_pass_by_value)] // not every test uses all of it
 
 use nanolith_core::{
@@ -8,7 +8,7 @@ use nanolith_core::{
 };
 use std::{convert::Infallible, sync::mpsc, time::Duration};
 
-/// Long enough for what must happen, on a machine that is busy.
+/// A limit for an event that must happen, on a machine that is busy.
 pub const LONG: Duration = Duration::from_secs(20);
 
 pub type Work = Box<dyn FnOnce() -> i64 + Send>;
@@ -176,7 +176,7 @@ impl Any {
     }
 }
 
-/// Something that a task waits for until the test opens it.
+/// Returns a gate that a task waits for until the test opens it.
 pub fn gate() -> (mpsc::Sender<()>, impl FnOnce() + Send + 'static) {
     let (open, opened) = mpsc::channel();
     (open, move || {
