@@ -1,8 +1,8 @@
 //! Credit-based flow control: between a fast writer and a slow reader there are never more bytes
 //! than the credit allows.
 //!
-//! `cargo run --example credit_flow` writes 12 chunks of 1 KiB through a credit of 4 KiB, and
-//! prints each step of the writer and the reader.
+//! `cargo run --example credit_flow` writes 12 chunks of 1 KiB through a credit of 4 KiB. It prints
+//! each step of the writer and the reader.
 
 use nanolith::{
     prelude::*,

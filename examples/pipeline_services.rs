@@ -33,7 +33,7 @@ impl Draw {
         let pixel = |at: usize| if (at / SIDE / square + at % SIDE / square) % 2 == 0 { 0 } else { 255 };
         let pixels = (0..SIDE * SIDE).map(pixel).collect();
         println!("drawn   {number}");
-        assert!(self.next.send(Picture { number, pixels }).wait().is_ok(), "who closes it is this stage alone");
+        assert!(self.next.send(Picture { number, pixels }).wait().is_ok(), "only this stage closes the next one");
     }
 
     #[on_close]
@@ -59,7 +59,7 @@ impl Blur {
             }
         }
         println!("blurred {}", picture.number);
-        assert!(self.next.send(picture).wait().is_ok(), "who closes it is this stage alone");
+        assert!(self.next.send(picture).wait().is_ok(), "only this stage closes the next one");
     }
 
     #[on_close]

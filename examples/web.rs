@@ -2,8 +2,8 @@
 //! Nanolith runs the work.
 //!
 //! `cargo run --example web` serves on a free port of this machine and sends itself four requests.
-//! One is answered, one is rejected because the pool is full, one is dropped by its client, which
-//! cancels the task, and one is answered again.
+//! One is answered. One is rejected because the pool is full. One is dropped by its client, which
+//! cancels the task. The last one is answered again.
 
 use axum::{
     Router,

@@ -1,5 +1,5 @@
 //! Tests of bulk work: many inputs through one task, or one function over a `Vec`.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use nanolith::{

@@ -1,5 +1,5 @@
 //! Tests of a set's typed calls, with each way to wait.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{Progress, TaskError, prelude::*};
 use std::{num::ParseIntError, sync::mpsc, time::Duration};

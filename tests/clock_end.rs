@@ -1,5 +1,5 @@
 //! Tests of each setting that is a time, at zero and beyond the end of the clock.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     Backoff, Local, MaxQueue, Messenger, Permits, Restart, main_guard,

@@ -1,6 +1,6 @@
 //! Tests of the figure `completed`: it counts calls that have started and are over, for each way in
 //! and out. Also tests what is left after `drained`.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{Handle, Job, Local, Share, TaskSet, prelude::*, time::sleep};
 use std::{

@@ -1,6 +1,6 @@
 //! Tests of a call's memory: one block of at most 128 bytes for a set like `Geometry`, which the
 //! next call reuses.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::prelude::*;
 use std::num::ParseIntError;

@@ -1,5 +1,5 @@
 //! Tests that a wait which is polled and dropped leaves no waker behind, for each kind of wait.
-#![allow(missing_docs)] // a test is read from its names
+#![allow(missing_docs)] // a test's name documents it
 
 use futures_util::FutureExt;
 use nanolith::{

@@ -1,6 +1,6 @@
 //! Tests of what changes while a pool runs: its threads, broadcasts to all threads, and task
 //! limits.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use futures_util::lock::Mutex as AsyncMutex;
 use nanolith::{

@@ -1,5 +1,5 @@
 //! Tests of calls that end early: by inherited limits, by their parents, by tokens.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use futures_util::{FutureExt, StreamExt};
 use nanolith::{

@@ -1,6 +1,6 @@
 //! Tests of `?` on a flattened call and on a launch, for each kind of error of a task or an
 //! `#[init]`: `anyhow::Error`, a boxed error, a text, or an error with a source.
-#![allow(missing_docs, clippy::missing_errors_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc)] // a test's name documents it
 
 use anyhow::Context as _;
 use nanolith::{AddError, BoxError, ClusterLaunchError, LaunchError, TaskGroup, prelude::*};

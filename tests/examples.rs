@@ -1,6 +1,6 @@
 //! Tests of the examples: they are run as programs, and their output is checked.
 //! (`examples/census.rs` has a test file of its own.)
-#![allow(missing_docs)] // a test is read from its names
+#![allow(missing_docs)] // a test's name documents it
 
 mod program;
 

@@ -1,6 +1,6 @@
 //! Tests of the traits that the generated types, and this library's handles and settings,
 //! implement.
-#![allow(missing_docs)] // a test is read from its names
+#![allow(missing_docs)] // a test's name documents it
 
 use nanolith::{
     ClusterBuilder, ClusterControl, ClusterRef, Control, GlobalPool, Local, Messenger, PoolBuilder, ServiceRef, Share,

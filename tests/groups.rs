@@ -1,5 +1,5 @@
 //! Tests of calls that belong together: scopes and groups.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     BoxError, Handle, Joined, Local, TaskGroup,

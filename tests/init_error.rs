@@ -1,6 +1,6 @@
 //! Tests of the error of an `#[init]` that fails in a restart: which callers receive it, and which
 //! of its parts are kept.
-#![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     AddError, Backoff, CloseError, Crash, InitError, LaunchError, LifeEvent, Restart,

@@ -1,5 +1,5 @@
 //! Tests of delayed calls: they are submitted now and reach their executor later.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     CancelToken, Handle, Job, Refused,

@@ -1,5 +1,5 @@
 //! Test of a user-written layer around an executor.
-#![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 #[path = "layers/breaker.rs"]
 mod breaker;

@@ -1,7 +1,7 @@
 //! Tests of messages to a service: one queue with its calls, bounds, and unhandled messages at the
 //! end.
 
-#![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{HasInbox, Refused, Restart, prelude::*};
 use std::{

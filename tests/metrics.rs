@@ -1,6 +1,6 @@
 //! Tests of the durations that executors measure, and of the figures of their queues.
 #![cfg(feature = "metrics")]
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     TaskSet,

@@ -1,5 +1,5 @@
 //! Tests of `Mock`, `Recorder` and `Replay`: executors for tests of a set.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     Local, SharedPool,

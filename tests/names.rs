@@ -1,6 +1,6 @@
 //! Tests of the names that a task cannot have, since `Service` or `Cluster` has methods of these
 //! names.
-#![allow(missing_docs)] // a test is read from its names
+#![allow(missing_docs)] // a test's name documents it
 
 /// Returns the public methods in the `impl` block of `source` that starts with `head`. Functions
 /// without a receiver hide nothing.

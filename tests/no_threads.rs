@@ -1,7 +1,7 @@
 //! Tests of a system without more threads: the caller that needs a thread gets an error. Nothing
 //! crashes, hangs or aborts.
 #![cfg(target_os = "linux")]
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     LaunchError, Local,

@@ -1,6 +1,6 @@
 //! Tests of a service's output: events that each owner receives, and streams that one owner takes.
 
-#![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     HasOutbox, LaunchError, OpenStreamError, Restart,

@@ -1,5 +1,5 @@
 //! Tests of tasks that continue after their calls have timed out.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use futures_util::FutureExt;
 use nanolith::{

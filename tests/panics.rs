@@ -1,5 +1,5 @@
 //! Tests of the error that a caller gets for a panic.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::prelude::*;
 use std::{

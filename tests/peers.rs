@@ -1,6 +1,6 @@
 //! Tests of the tables in `docs/peers.md`: each test that they name exists and runs. Also tests for
 //! faults of other libraries that no other test covers.
-#![allow(missing_docs)] // a test is read from its names
+#![allow(missing_docs)] // a test's name documents it
 
 use nanolith::{Backoff, LifeEvent, Restart, prelude::*};
 use std::{

@@ -1,6 +1,6 @@
 //! Tests of permits: none is lost or created, waiters are served in order, and a waiter that gives
 //! up passes its grant on.
-#![allow(missing_docs)] // a test is read from its names
+#![allow(missing_docs)] // a test's name documents it
 
 use futures_util::FutureExt;
 use nanolith::{AcquireError, AcquireTimeoutError, Permits, TryAcquireError, prelude::*};

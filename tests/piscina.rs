@@ -1,6 +1,6 @@
 //! Tests of Piscina's behaviours that have a meaning here and that no other test shows.
 //! `docs/peers.md` has the whole list.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::prelude::*;
 use std::{

@@ -1,6 +1,6 @@
 //! Tests of `Pool::closed`, which waits until the calls of a closed pool are over and its threads
 //! have ended.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{prelude::*, sim};
 use std::{

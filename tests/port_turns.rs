@@ -1,5 +1,5 @@
 //! Tests of handlers on a global pool with one slot, in a program of its own.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{GlobalPool, port, prelude::*};
 use std::sync::{

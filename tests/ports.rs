@@ -1,6 +1,6 @@
 //! Tests of two connected ports: order, closing, bounds, moves between threads, and waiting for a
 //! message. `ports_stress.rs` tests them under load.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use nanolith::{

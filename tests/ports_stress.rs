@@ -1,6 +1,6 @@
 //! Tests of ports under load: no message is lost, doubled or out of order, for each bound and each
 //! time of a close.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::port::{self, Port};
 use std::{

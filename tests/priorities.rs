@@ -1,5 +1,5 @@
 //! Tests of the order of calls: expirations, custom orders, inherited priorities, and raises.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     Backoff, Order, Queued, TaskInfo, TaskSet,

@@ -2,7 +2,7 @@
 //! posted messages, like a browser's loop.
 //!
 //! Each test is named after the behaviour that it shows.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{Local, Step, prelude::*, time::MockClock, with_priority};
 use std::{

@@ -1,5 +1,5 @@
 //! Tests of the end of a schedule: when it ends, why, and when it does not.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     CancelToken, Job, MaxQueue, OnFull, Refused, TaskSet,

@@ -1,6 +1,6 @@
 //! Tests of closing a service or a cluster within a limit: which calls finish, which are ended, and
 //! what the error reports.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{CloseError, prelude::*, sim, time::HOUR};
 use std::{

@@ -1,7 +1,7 @@
 //! Tests of streams to a service: they are queued with its calls, have backpressure, and are never
 //! complete by mistake.
 
-#![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     CreateStreamError,

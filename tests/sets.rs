@@ -1,6 +1,6 @@
 //! Tests of sets in each form: with a state, shared, generic, as modules, with a context and with
 //! hooks.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{Receiver, TaskSet, prelude::*};
 use std::{

@@ -1,5 +1,5 @@
 //! Tests of a share's limit, which bounds how many of its calls run at once.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     Share, TaskSet,

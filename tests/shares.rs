@@ -1,5 +1,5 @@
 //! Tests of a pool's shares: weights, use of idle capacity, and a bound for each share.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{Share, SharedPool, TaskInfo, TaskSet, prelude::*};
 use std::{

@@ -3,7 +3,7 @@
 //! decides the order. Each call ends once, and nothing hangs.
 //!
 //! `NANOLITH_SIM_SEEDS=10000 cargo nextest run --test sim_programs` runs more of them.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     Backoff, Restart,

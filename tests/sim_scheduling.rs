@@ -4,7 +4,7 @@
 //! and nothing hangs.
 //!
 //! `NANOLITH_SIM_SEEDS=10000 cargo nextest run --test sim_scheduling` runs more of them.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     Call, CancelToken, OnFull, Share, Step, TaskSet,

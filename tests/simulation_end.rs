@@ -1,6 +1,6 @@
 //! Tests that a simulation's end also ends the handles that leave the simulation, and the waits for
 //! what is in it.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use futures_util::StreamExt;
 use nanolith::{

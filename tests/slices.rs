@@ -1,5 +1,5 @@
 //! Tests of long tasks in slices: when they should yield, and that other calls then run.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{Step, prelude::*, should_yield, yield_now};
 use std::{

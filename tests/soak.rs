@@ -1,6 +1,6 @@
 //! Soak test of everything at once, for `NANOLITH_SOAK` seconds: no call is left waiting, no
 //! capacity stays reserved, and no slot stays lent.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::prelude::*;
 use rayon::prelude::*;

@@ -1,7 +1,7 @@
 //! Soak test of services, clusters, messengers and streams, with members killed at random, for
 //! `NANOLITH_SOAK` seconds. Each call, message and byte is accounted for. Threads and memory return
 //! to their initial values.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     Backoff, GlobalPool, Restart,

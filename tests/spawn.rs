@@ -1,5 +1,5 @@
 //! Tests of a closure or a future on a pool, without a task set, and of panics that no caller gets.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     Handle, TaskSet,

@@ -1,5 +1,5 @@
 //! Tests that a flood of urgent work delays less urgent work until that expires, and no longer.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     ServiceRef, TaskSet,

@@ -1,6 +1,6 @@
 //! Tests of streams: the output matches the input, each end is distinguishable, and the bytes in
 //! flight never exceed the credits.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 // The traits for asynchronous reading have methods with the names of the standard ones, so they are
 // named in full.

@@ -1,6 +1,6 @@
 //! Tests of a service that crashes: restarts, limits, groups, and events.
 
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     Backoff, CloseError, Crash, Group, GroupError, LaunchError, LifeEvent, LifeEvents, NeverRestarts, Restart,

@@ -1,6 +1,6 @@
 //! Tests of crashes, restarts and ends at unfavourable moments.
 
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{Backoff, Crash, Group, LifeEvent, LifeEvents, Restart, prelude::*};
 use std::{

@@ -1,6 +1,6 @@
 //! Tests that destructors of the program's thread-locals may use everything that is public.
 
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     CancelToken, Messenger, port,

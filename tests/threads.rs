@@ -1,5 +1,5 @@
 //! Tests of threads: their names, the hooks for their start and exit, and time.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     Where, current,

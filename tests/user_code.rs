@@ -1,6 +1,6 @@
 //! Tests of the places where wakers and destructors run: they may wait, submit and query, like any
 //! other code.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
     Backoff, Handle, Job, Local, Queued, Refused, TaskSet,

@@ -1,5 +1,5 @@
 //! Tests of cycles of waits: which of them end, the error's text, and which are only reported.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use futures_util::future::{Either, select};
 use nanolith::{

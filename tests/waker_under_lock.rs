@@ -3,7 +3,7 @@
 //!
 //! Each test waits for capacity with such wakers, gives one wait up, and lets one complete. A waker
 //! that runs under the owner's lock never ends.
-#![allow(missing_docs, clippy::needless_pass_by_value)] // a test is read from its names
+#![allow(missing_docs, clippy::needless_pass_by_value)] // a test's name documents it
 #![allow(unsafe_code, reason = "a waker whose clone is user code needs a table of functions")]
 
 use nanolith::{

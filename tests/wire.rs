@@ -1,7 +1,7 @@
 //! Tests of `#[define(wire)]`: both enums of a set are serialized and deserialized. They need the
 //! feature `wire`.
 #![cfg(feature = "wire")]
-#![allow(missing_docs, clippy::missing_errors_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc)] // a test's name documents it
 
 use nanolith::prelude::*;
 

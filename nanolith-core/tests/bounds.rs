@@ -1,5 +1,5 @@
 //! Tests of queue bounds: the effect of a full queue, the order of waiters, and the empty queue.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 mod common;
 

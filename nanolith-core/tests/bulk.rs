@@ -1,5 +1,5 @@
 //! Tests bulk work against a plain map: for any size, bound or failure, the results are the same.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{bulk::each, prelude::*};
 use once_cell::sync::Lazy;

@@ -1,6 +1,6 @@
 //! Tests that a free slot counts as capacity: a queue's bound counts calls that wait beyond the
 //! slots that run no task.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! Tests of handles and calls: cancellation, time-outs, progress, and drops.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Tests of calls that go through the ring, without the lock: they behave as calls that take the
 //! lock.
-#![allow(missing_docs)] // a test is read from its names
+#![allow(missing_docs)] // a test's name documents it
 
 mod common;
 

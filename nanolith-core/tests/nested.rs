@@ -1,6 +1,6 @@
 //! Tests of waits within tasks: no wait deadlocks, no stack grows with them, and the number of
 //! threads stays bounded.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 #![allow(clippy::disallowed_methods)] // no destructor uses a thread-local of this test
 
 mod common;

@@ -1,5 +1,5 @@
 //! Tests random pipelines against plain iterators.
-#![allow(missing_docs, clippy::missing_errors_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc)] // a test's name documents it
 
 use nanolith::{
     pipeline::{OnError, Pipeline, Stage},

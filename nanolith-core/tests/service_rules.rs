@@ -1,6 +1,6 @@
 //! Tests of a service's guarantees: order, readers and writers, lifecycle hooks, and waits for its
 //! own calls.
-#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test is read from its names
+#![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 mod common;
 

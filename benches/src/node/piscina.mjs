@@ -1,4 +1,5 @@
-// Square roots through a pool of Piscina, 4,096 in flight; prints tasks/ms, ns of CPU time a task, and MiB at most.
+// Computes square roots through a pool of Piscina, with 4,096 in flight. Prints tasks/ms, ns of CPU
+// time for each task, and the peak memory in MiB.
 import { Piscina } from "piscina";
 import { threadId } from "node:worker_threads";
 

@@ -1,4 +1,4 @@
-// What a worker does, for Piscina as its default export, for worker_threads by messages.
+// The worker: its default export runs in Piscina, and its message handler in worker_threads.
 import { isMainThread, parentPort, threadId, workerData } from "node:worker_threads";
 
 const root = (n) => ({ root: Math.sqrt(n), threadId });

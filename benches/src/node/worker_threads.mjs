@@ -1,4 +1,5 @@
-// Square roots through worker threads, 4,096 in flight; prints tasks/ms, ns of CPU time a task, and MiB at most.
+// Computes square roots through worker threads, with 4,096 in flight. Prints tasks/ms, ns of CPU time
+// for each task, and the peak memory in MiB.
 import { Worker, threadId } from "node:worker_threads";
 
 const WARM_UP = 4_096;

@@ -17,8 +17,8 @@ use std::{
 const TURN: usize = 64;
 
 /// A cell of a ring, in a cache line of its own. For ticket `t` its phase is `2t` while it is free,
-/// `2t + 1` while it holds the question, and `2t + 2` while it holds the answer. Taking the answer
-/// frees the cell for the ticket one lap later.
+/// and `2t + 1` while it holds the question. It is `2t + 2` while it holds the answer. Taking the
+/// answer frees the cell for the ticket one lap later.
 #[repr(align(64))]
 struct Place {
     phase: AtomicU64,
