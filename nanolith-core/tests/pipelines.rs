@@ -106,8 +106,8 @@ fn run<K>(
                 batch.reverse();
                 batch
             });
-            // Splits the batches of a batch into single numbers, so that the output equals the
-            // input.
+            // Sums each batch of batches to one number, so that the sum of the output is that of
+            // the input.
             let single = batches
                 .batched(Arithmetic::tasks(), |calls, of: Vec<Vec<i64>>| calls.add(of.into_iter().flatten().sum(), 0));
             run(single.sizes(1..=1).buffer(3), rest, on)

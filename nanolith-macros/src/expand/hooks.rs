@@ -110,8 +110,8 @@ pub(crate) fn service(set: &Set) -> TokenStream {
 }
 
 /// Returns the bound of `service` that a caller has to meet. A generic set may have states that can
-/// move between threads and states that cannot. If a task makes the state, the compiler reports a
-/// state that cannot move at that task, so this bound is left out.
+/// move between threads and states that cannot. If a task makes the state, the compiler says at
+/// that task why the state cannot move, and does not repeat it here.
 fn handed(set: &Set) -> Option<TokenStream> {
     let krate = set.krate();
     if !set.generics().params.is_empty() {
