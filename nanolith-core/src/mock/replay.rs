@@ -27,7 +27,7 @@ use std::{
 ///     |sum: &str| GeometryOutput::Add(sum.parse().unwrap_or(0)),
 /// );
 /// assert_eq!(Geometry::on(&replay).add(1, 2).wait()?, 3);
-/// assert_eq!(replay.left(), 1);
+/// assert_eq!(replay.remaining(), 1);
 /// # Ok::<(), CallError>(())
 /// ```
 ///

@@ -71,7 +71,7 @@ impl<S: TaskSet> Context<S> {
     /// # #[define]
     /// impl Geometry {
     ///     pub fn names(cx: &Context<Self>) -> Vec<String> {
-    ///         cx.messengers().iter().map(|one| format!("{}: {}", one.name, one.carries)).collect()
+    ///         cx.messengers().iter().map(|one| format!("{}: {}", one.name, one.message_type)).collect()
     ///     }
     /// }
     /// let sums = Messenger::<i64>::named("sums")?;

@@ -23,7 +23,7 @@ use std::{
 /// An attached messenger, as [`Context::messengers`](crate::Context::messengers) lists it.
 ///
 /// ```
-/// use nanolith::{Messenger, messenger::Attached, prelude::*};
+/// use nanolith::{Messenger, messenger::AttachedMessenger, prelude::*};
 /// # pub struct Geometry;
 /// # #[define]
 /// impl Geometry {
