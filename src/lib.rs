@@ -69,24 +69,25 @@
 
 extern crate self as nanolith;
 
-pub use nanolith_core::{Acquire, AcquireError, AcquireTimeoutError, Permit, Permits, TryAcquireError};
+pub use nanolith_core::{Acquire, AcquireError, AcquireTimeoutError, Permit, Semaphore, TryAcquireError};
 pub use nanolith_core::{
-    AddError, Adding, Arrival, Balance, CallAll, Choose, Cluster, ClusterBuilder, ClusterCloseWithin, ClusterClosing,
+    AddError, AddMember, Balance, BalancePolicy, CallAll, Cluster, ClusterBuilder, ClusterClose, ClusterCloseTimeout,
     ClusterControl, ClusterInfo, ClusterLaunch, ClusterLaunchError, ClusterRef, LaunchMember, MemberId, MemberInfo,
-    MemberLoad, Resizing,
+    MemberLoad, Resize, RouteRequest,
 };
 pub use nanolith_core::{
-    Admission, At, AttachError, Backoff, BoxError, BuildError, Call, CallError, CallInfo, Caller, CloseError,
-    CloseWithin, Closed, Closing, Concurrency, Context, Control, Crash, CreateStream, CreateStreamError, Current,
-    Drained, Executor, Flatten, GivesStreams, GlobalPool, Group, GroupError, Handle, HasInbox, HasOutbox, InitError,
-    Job, Launch, LaunchError, LifeEvent, LifeEvents, Local, MainGuard, MaxQueue, Messenger, NeverRestarts, NextEvent,
-    NextPoolEvent, NextStream, OnFull, OnPanic, OpenStreamError, Order, Outcome, OwnsState, Panic, Pool, PoolBuilder,
-    PoolEvent, PoolEvents, Priority, Progress, Progressing, Queued, Receiver, Refused, Reply, Restart, RunOnAll,
-    RunOnAllError, RunsLocal, SendEvent, Sending, Service, ServiceBuilder, ServiceCloseWithin, ServiceInfo, ServiceRef,
-    Share, SharedPool, SharedState, SharesState, Step, StillAlive, Stopped, Submit, Subscription, TakesStreams,
-    TaskError, TaskInfo, TaskSet, Unfinished, WaitForEvent, Where, WithPriority, YieldNow, block_in_place, call_size,
-    current, deadlock, fingerprint, layers, local, main_guard, messenger, mock, pipeline, port, schedule, should_yield,
-    sim, time, with_priority, with_priority_async, yield_now,
+    Admission, AttachError, Backoff, BoxError, BuildError, Call, CallError, CallInfo, CallTrace, CloseError,
+    CloseTimeout, CloseTimeoutError, Closed, Closing, Concurrency, Context, Crash, CreateStream, CreateStreamError,
+    Current, Drained, Executor, Flatten, GivesStreams, GlobalPool, GroupError, Handle, HasInbox, HasOutbox, InitError,
+    Job, JobEndedError, Launch, LaunchError, LifeEvent, LifeEvents, Local, MainGuard, MainGuardTimeoutError, MaxQueue,
+    Messenger, NextEvent, NextPoolEvent, NextStream, OnFull, OnPanic, OpenStreamError, Outcome, OwnsState, Panic,
+    ParentCall, Pool, PoolBuilder, PoolEvent, PoolEvents, Priority, Progress, Progressing, QueueOrder, QueuedCall,
+    Receiver, Reply, Restart, RestartError, RestartGroup, RunOnAll, RunOnAllError, RunsLocal, SendEvent, Sending,
+    Service, ServiceBuilder, ServiceCloseTimeout, ServiceControl, ServiceInfo, ServiceRef, Share, SharedPool,
+    SharedState, SharesState, Step, Submit, SubmitError, Subscription, TakesStreams, TaskError, TaskInfo, TaskSet,
+    ThreadKind, WaitForEvent, WithPriority, YieldNow, block_in_place, call_size, current, deadlock, fingerprint,
+    layers, local, main_guard, messenger, mock, pipeline, port, schedule, should_yield, sim, time, with_priority,
+    with_priority_async, yield_now,
 };
 pub use nanolith_core::{CancelToken, Cancelled, DropGuard};
 pub use nanolith_core::{JoinAll, JoinNext, Joined, Scope, Shutdown, Spawn, TaskGroup, TryScope, scope, try_scope};

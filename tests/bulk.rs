@@ -3,7 +3,7 @@
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use nanolith::{
-    Job, Refused, TaskInfo, TaskSet, Where, block_in_place,
+    Job, SubmitError, TaskInfo, TaskSet, ThreadKind, block_in_place,
     bulk::{each, each_stream, map, map_reduce},
     prelude::*,
 };
@@ -70,7 +70,7 @@ impl Geometry {
         true
     }
 
-    pub fn who(cx: &Context<Self>) -> (Option<&'static str>, Option<&'static str>, Where) {
+    pub fn who(cx: &Context<Self>) -> (Option<&'static str>, Option<&'static str>, ThreadKind) {
         let here = nanolith::current();
         (cx.task().map(TaskInfo::name), here.task().map(TaskInfo::name), here.place().clone())
     }
@@ -448,7 +448,7 @@ fn a_task_among_many_knows_its_name_and_place() {
     let pool = Pool::builder().name("crew").build().expect("it starts");
     let geometry = Geometry::on(&pool);
     for who in each(&geometry, 0..50, |geometry, _| geometry.who()).batch(10) {
-        assert_eq!(who.expect("it runs"), (Some("who"), Some("who"), Where::Pool("crew".into())));
+        assert_eq!(who.expect("it runs"), (Some("who"), Some("who"), ThreadKind::Pool("crew".into())));
     }
 }
 
@@ -506,7 +506,7 @@ fn a_cluster_takes_inputs() {
 struct Counted<E>(E, AtomicUsize);
 
 impl<S: TaskSet, E: Executor<S>> Executor<S> for Counted<E> {
-    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         self.1.fetch_add(1, Ordering::Relaxed);
         self.0.execute(job)
     }
@@ -736,7 +736,7 @@ fn map_runs_on_all_threads_of_its_pool_and_on_no_other() {
         meet.wait(); // both at once, or never
         nanolith::current().place().clone()
     });
-    assert_eq!(places.wait().expect("it runs"), vec![Where::Pool("crew".into()); 2]);
+    assert_eq!(places.wait().expect("it runs"), vec![ThreadKind::Pool("crew".into()); 2]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Backoff, Local, MaxQueue, Messenger, Permits, Restart, main_guard,
+    Backoff, Local, MaxQueue, Messenger, Restart, Semaphore, main_guard,
     mock::Mock,
     pipeline::Pipeline,
     port,
@@ -216,7 +216,7 @@ fn blocking_wait_with_a_limit_lasts_for_ever_or_no_time() {
     begins.recv().expect("it runs");
     let job = job.wait_timeout(Duration::ZERO).expect_err("it holds");
     let job = job.wait_deadline(Instant::now()).expect_err("it holds");
-    let permits = Permits::new(0);
+    let permits = Semaphore::new(0);
     assert!(permits.acquire().wait_timeout(Duration::ZERO).is_err());
     thread::scope(|scope| {
         let waits = scope.spawn(|| job.wait_timeout(Duration::MAX).map_err(drop).expect("it waits for ever"));
@@ -241,18 +241,18 @@ fn launch_and_close_wait_for_ever_or_no_time() {
     assert!(Slow::service().launch_timeout(Duration::ZERO).launch().wait().is_err());
     assert!(Slow::service().launch().wait_timeout(Duration::ZERO).is_err());
     let idle = pool();
-    idle.close_within(Duration::ZERO).wait().expect("nothing was left to do");
+    idle.close_timeout(Duration::ZERO).wait().expect("nothing was left to do");
     mocked(|clock| {
         let busy = pool();
         let job = Work::on(&busy).never().submit();
         while busy.active() > 0 || busy.queue_len() > 0 {
             thread::yield_now();
         }
-        let mut closing = busy.close_within(Duration::MAX);
+        let mut closing = busy.close_timeout(Duration::MAX);
         assert!(poll(Pin::new(&mut closing)).is_pending());
         clock.advance(Duration::MAX);
         assert!(poll(Pin::new(&mut closing)).is_pending());
-        assert_eq!(busy.close_within(Duration::ZERO).wait().map_err(|left| left.running()), Err(1));
+        assert_eq!(busy.close_timeout(Duration::ZERO).wait().map_err(|left| left.running()), Err(1));
         assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
     });
     main_guard().limit(Duration::ZERO).wait().expect("nothing keeps the program alive");
@@ -336,14 +336,14 @@ fn expiration_orders_calls_from_at_once_to_last_of_all() {
         let (work, (to, told)) = (Work::on(&pool), channel());
         let tell = |n| work.tell(n, to.clone());
         let jobs = [
-            tell(7).expires_in(Duration::MAX).submit(),
+            tell(7).serve_within(Duration::MAX).submit(),
             tell(6).priority(Priority::Idle).submit(),
             tell(3).submit(),
-            tell(4).expires_in(HOUR).submit(),
+            tell(4).serve_within(HOUR).submit(),
             tell(2).priority(Priority::Low).submit(),
         ];
         clock.advance(MILLISECOND);
-        let later = [tell(5).expires_in(BEYOND / 4).submit(), tell(1).priority(Priority::Immediate).submit()];
+        let later = [tell(5).serve_within(BEYOND / 4).submit(), tell(1).priority(Priority::Immediate).submit()];
         pool.resume();
         pool.drained().wait();
         let order: Vec<_> = told.try_iter().collect();

@@ -2,7 +2,9 @@
 //! calls of a member that ends.
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::needless_pass_by_value)] // a test
 
-use nanolith::{AddError, Arrival, CloseError, Job, LaunchError, MemberId, MemberLoad, Refused, TaskSet, prelude::*};
+use nanolith::{
+    AddError, CloseError, Job, LaunchError, MemberId, MemberLoad, RouteRequest, SubmitError, TaskSet, prelude::*,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
@@ -283,7 +285,7 @@ fn any_executors_code_takes_a_cluster() {
 struct Layer(Cluster<Worker>);
 
 impl Executor<Worker> for Layer {
-    fn execute(&self, job: Job<Worker>) -> Result<(), Refused<Job<Worker>>> {
+    fn execute(&self, job: Job<Worker>) -> Result<(), SubmitError<Job<Worker>>> {
         if let Ok((task, reply)) = job.split() {
             match task {
                 WorkerTask::Double { x } => {
@@ -720,7 +722,7 @@ fn by_affinity_all_calls_of_a_task_go_to_one_member() {
 fn ones_own_way_to_choose_sees_the_loads_and_the_call() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sees = seen.clone();
-    let choose = move |members: &[MemberLoad], call: &Arrival| {
+    let choose = move |members: &[MemberLoad], call: &RouteRequest| {
         let loads: Vec<_> = members.iter().map(|member| (member.id.number(), member.calls)).collect();
         sees.lock().expect("nobody panics with it").push((
             call.task().map(nanolith::TaskInfo::name),
@@ -744,7 +746,7 @@ fn ones_own_way_to_choose_sees_the_loads_and_the_call() {
 
 #[test]
 fn a_way_to_choose_that_panics_leaves_the_cluster_whole() {
-    let builder = Cluster::builder().choose_by(|_: &[MemberLoad], call: &Arrival| {
+    let builder = Cluster::builder().choose_by(|_: &[MemberLoad], call: &RouteRequest| {
         assert!(call.turn() > 0, "not the first");
         0
     });
@@ -1000,7 +1002,7 @@ fn a_running_call_that_is_cancelled_asks_its_task_to_stop() {
 fn a_call_through_a_layer_that_is_cancelled_frees_its_place_too() {
     struct Plain<E>(E);
     impl<S: TaskSet, E: Executor<S>> Executor<S> for Plain<E> {
-        fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+        fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
             self.0.execute(job)
         }
     }

@@ -154,7 +154,7 @@ fn a_queued_call_that_times_out_did_not_complete() {
     let running = Work::on(&pool).hold(begun, goes).submit();
     begins.recv().expect("it begins");
     let call = Work::on(&pool).add(1, 2).submit();
-    let _ = pool.close_within(Duration::ZERO).wait();
+    let _ = pool.close_timeout(Duration::ZERO).wait();
     assert!(call.wait().is_err());
     go.send(()).expect("it waits");
     running.wait().expect("it runs");

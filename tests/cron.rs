@@ -3,7 +3,7 @@
 
 use nanolith::{
     prelude::*,
-    schedule::{Cron, Missed, Schedule, ScheduleEnd, cron},
+    schedule::{Cron, MissedTick, Schedule, ScheduleEnd, cron},
     time::{HOUR, MockClock, now},
 };
 use std::time::{Duration, SystemTime};
@@ -24,7 +24,7 @@ fn mocked(f: impl FnOnce(&MockClock)) {
     clock.run(|| f(&clock));
 }
 
-fn start(expression: Cron, missed: Missed) -> Schedule {
+fn start(expression: Cron, missed: MissedTick) -> Schedule {
     let plan = cron(expression, Work::tasks(), |work| work.value(7)).expect("it is sound");
     plan.missed(missed).start().expect("the global pool starts")
 }
@@ -38,7 +38,7 @@ fn settle(schedule: &Schedule, runs: u64) {
 #[test]
 fn it_runs_on_weekdays_only() {
     mocked(|clock| {
-        let schedule = start(Cron::utc("0 30 9 * * Mon-Fri").expect("it is sound"), Missed::Burst);
+        let schedule = start(Cron::utc("0 30 9 * * Mon-Fri").expect("it is sound"), MissedTick::Burst);
         let monday = now() + 2 * DAY + 9 * HOUR + 30 * MINUTE;
         assert_eq!(schedule.next_due(), Some(monday), "the calendar begins with a Saturday");
         clock.advance(9 * DAY); // two weekends and the five days between
@@ -54,7 +54,7 @@ fn it_goes_by_the_time_of_its_zone_over_a_change_of_clocks() {
         // 2024-03-30 12:00 in Zurich, where the clocks went forward in the following night.
         clock.set_wall(SystemTime::UNIX_EPOCH + Duration::from_secs(1_711_796_400));
         let noon = Cron::in_zone("0 12 * * *", "Europe/Zurich").expect("it is sound");
-        let schedule = start(noon, Missed::Skip);
+        let schedule = start(noon, MissedTick::Skip);
         assert_eq!(schedule.next_due(), Some(now() + DAY - HOUR));
         clock.advance(DAY - HOUR);
         settle(&schedule, 1);
@@ -65,7 +65,7 @@ fn it_goes_by_the_time_of_its_zone_over_a_change_of_clocks() {
 #[test]
 fn a_calendar_that_is_set_is_followed_once_the_alarm_rings() {
     mocked(|clock| {
-        let schedule = start(Cron::utc("0 * * * *").expect("it is sound"), Missed::Skip);
+        let schedule = start(Cron::utc("0 * * * *").expect("it is sound"), MissedTick::Skip);
         clock.set_wall(clock.wall() - 30 * MINUTE);
         clock.advance(HOUR);
         assert_eq!((schedule.info().runs, schedule.next_due()), (0, Some(now() + 30 * MINUTE)));
@@ -84,13 +84,13 @@ fn it_starts_at_a_moment_and_ends_with_its_last() {
         let plan = cron(Cron::utc("0 0 * * *").expect("it is sound"), Work::tasks(), |work| work.value(7));
         let schedule = plan.expect("it is sound").starting_at(now() + 10 * DAY).start().expect("it starts");
         assert_eq!(schedule.next_due(), Some(now() + 10 * DAY));
-        let last = start(Cron::utc("0 0 0 2 1 * 2000").expect("it is sound"), Missed::Skip);
+        let last = start(Cron::utc("0 0 0 2 1 * 2000").expect("it is sound"), MissedTick::Skip);
         clock.advance(DAY);
         last.ended().wait();
         assert_eq!(last.info().runs, 1);
         last.ended().wait();
         assert_eq!(last.info().end, Some(ScheduleEnd::Completed));
-        let past = start(Cron::utc("0 0 0 1 1 * 1999").expect("it is sound"), Missed::Skip);
+        let past = start(Cron::utc("0 0 0 1 1 * 1999").expect("it is sound"), MissedTick::Skip);
         assert_eq!((past.is_over(), past.info().end), (true, Some(ScheduleEnd::Completed)));
     });
 }
@@ -111,7 +111,7 @@ fn start_beyond_the_clock_is_waited_for() {
 #[test]
 fn beats_that_a_leap_missed_are_all_counted() {
     mocked(|clock| {
-        let schedule = start(Cron::utc("* * * * * *").expect("it is sound"), Missed::Skip);
+        let schedule = start(Cron::utc("* * * * * *").expect("it is sound"), MissedTick::Skip);
         clock.leap(48 * HOUR);
         assert_eq!(schedule.info().runs + schedule.info().missed, 48 * 3_600);
         clock.leap(400 * 365 * DAY); // within the time of a test
@@ -121,7 +121,7 @@ fn beats_that_a_leap_missed_are_all_counted() {
     });
     mocked(|clock| {
         // The clock is set forward, and a burst makes up for each missed tick.
-        let schedule = start(Cron::utc("0 0 * * *").expect("it is sound"), Missed::Burst);
+        let schedule = start(Cron::utc("0 0 * * *").expect("it is sound"), MissedTick::Burst);
         clock.set_wall(clock.wall() + 300 * DAY);
         clock.advance(DAY);
         settle(&schedule, 301);
@@ -133,7 +133,7 @@ fn beats_that_a_leap_missed_are_all_counted() {
 #[test]
 fn pause_over_decades_misses_no_beat_and_counts_none() {
     mocked(|clock| {
-        let schedule = start(Cron::utc("* * * * * *").expect("it is sound"), Missed::Burst);
+        let schedule = start(Cron::utc("* * * * * *").expect("it is sound"), MissedTick::Burst);
         schedule.pause();
         clock.leap(30 * 365 * DAY);
         schedule.resume();

@@ -3,7 +3,7 @@
 
 use futures_util::FutureExt;
 use nanolith::{
-    CancelToken, Local, Messenger, Permits, TaskGroup, layers::CircuitBreaker, port, prelude::*, schedule::every,
+    CancelToken, Local, Messenger, Semaphore, TaskGroup, layers::CircuitBreaker, port, prelude::*, schedule::every,
     stream, time,
 };
 use std::{
@@ -135,7 +135,7 @@ fn waits_for_pools() {
     assert_no_waker_stays!(work.add(1, 2));
     let _ = events.recv().now_or_never(); // it was full
     assert_no_waker_stays!(events.recv());
-    assert_no_waker_stays!(pool.close_within(60 * SECOND));
+    assert_no_waker_stays!(pool.close_timeout(60 * SECOND));
     drop(queued);
 }
 
@@ -203,8 +203,8 @@ fn waits_for_messages() {
 
 #[test]
 fn waits_for_room_in_messengers() {
-    use nanolith::messenger::SlowReceiver;
-    let messenger = Messenger::builder().slow_receiver(SlowReceiver::Wait(1)).build().unwrap();
+    use nanolith::messenger::LagPolicy;
+    let messenger = Messenger::builder().slow_receiver(LagPolicy::Wait(1)).build().unwrap();
     let subscriber = messenger.join().subscribe();
     messenger.send(1).wait().unwrap();
     assert_no_waker_stays!(messenger.send(2));
@@ -244,7 +244,7 @@ fn waits_for_tokens() {
 
 #[test]
 fn waits_for_permits() {
-    let permits = Permits::new(1);
+    let permits = Semaphore::new(1);
     let held = permits.try_acquire().unwrap();
     assert_no_waker_stays!(permits.acquire());
     drop(held);

@@ -101,7 +101,7 @@ impl Work {
         let work = Work::on(&other);
         let job = match child {
             Some(counter) => work.count(counter).submit(),
-            None => work.count(Arc::default()).unlinked().submit(),
+            None => work.count(Arc::default()).without_parent().submit(),
         };
         let _ = given.send(job);
         while !cx.is_cancelled() {
@@ -131,8 +131,8 @@ impl Work {
         let plain = matches!(work.value(1).wait(), Err(CallError::Cancelled(_)));
         let cold = matches!(work.value(1).priority(Priority::Low).wait(), Err(CallError::Cancelled(_)));
         let later = matches!(work.value_later(1).wait(), Err(CallError::Cancelled(_)));
-        let unlinked = work.value(1).unlinked().wait().is_ok();
-        let _ = told.send(if plain && cold && later && unlinked { "as it should" } else { "not so" });
+        let without_parent = work.value(1).without_parent().wait().is_ok();
+        let _ = told.send(if plain && cold && later && without_parent { "as it should" } else { "not so" });
     }
 
     pub fn count(counter: Arc<AtomicUsize>) {
@@ -698,7 +698,7 @@ fn all_calls_are_over_before_a_local_drops_an_argument() {
 }
 
 #[test]
-fn close_within_ends_suspended_calls_before_it_drops_an_argument() {
+fn close_timeout_ends_suspended_calls_before_it_drops_an_argument() {
     let pool = pool(1);
     let (tell, told) = channel();
     let suspended = Owns::on(&pool).suspend(tell).submit();
@@ -709,7 +709,7 @@ fn close_within_ends_suspended_calls_before_it_drops_an_argument() {
     hears(&told, "begun");
     let argument = AtDrop::new(move || assert!(matches!(suspended.wait(), Err(CallError::Cancelled(_)))));
     let queued = Owns::on(&pool).own(argument).submit();
-    let unfinished = pool.close_within(Duration::ZERO).wait();
+    let unfinished = pool.close_timeout(Duration::ZERO).wait();
     assert!(unfinished.is_err());
     assert!(queued.wait().is_err());
     assert!(running.wait().is_ok(), "it was asked to stop");

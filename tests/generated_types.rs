@@ -3,8 +3,8 @@
 #![allow(missing_docs)] // a test's name documents it
 
 use nanolith::{
-    ClusterBuilder, ClusterControl, ClusterRef, Control, GlobalPool, Local, Messenger, PoolBuilder, ServiceRef, Share,
-    SharedPool, SharedState, Submit, messenger::MessengerBuilder, prelude::*,
+    ClusterBuilder, ClusterControl, ClusterRef, GlobalPool, Local, Messenger, PoolBuilder, ServiceControl, ServiceRef,
+    Share, SharedPool, SharedState, Submit, messenger::MessengerBuilder, prelude::*,
 };
 use std::fmt::Debug;
 
@@ -43,7 +43,7 @@ fn is_both<T: Clone + Debug>() {}
 struct Once(Pool);
 
 impl Executor<Geometry> for Once {
-    fn execute(&self, job: nanolith::Job<Geometry>) -> Result<(), nanolith::Refused<nanolith::Job<Geometry>>> {
+    fn execute(&self, job: nanolith::Job<Geometry>) -> Result<(), nanolith::SubmitError<nanolith::Job<Geometry>>> {
         self.0.execute(job)
     }
 }
@@ -78,7 +78,7 @@ fn handles_and_settings_are_clone_and_debug() {
     is_both::<ServiceRef<Geometry>>();
     is_both::<Cluster<Geometry>>();
     is_both::<ClusterRef<Geometry>>();
-    is_both::<Control<'_, Geometry>>();
+    is_both::<ServiceControl<'_, Geometry>>();
     is_both::<ClusterControl<'_, Geometry>>();
     is_both::<SharedState<Geometry>>();
     is_clone::<SharedPool<Geometry>>();

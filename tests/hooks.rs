@@ -289,9 +289,9 @@ fn cancel_drops_a_hook_that_waits_on_a_pool() {
 }
 
 #[test]
-fn close_within_drops_a_hook_that_waits() {
+fn close_timeout_drops_a_hook_that_waits() {
     each_hook_on_a_pool(|pool, job| {
-        assert!(pool.close_within(Duration::ZERO).wait().is_err());
+        assert!(pool.close_timeout(Duration::ZERO).wait().is_err());
         assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
     });
 }
@@ -369,7 +369,7 @@ fn after_hook_of_a_cancelled_task_runs_to_its_end() {
 }
 
 #[test]
-fn close_within_drops_a_hook_that_outlives_its_call() {
+fn close_timeout_drops_a_hook_that_outlives_its_call() {
     let (state, heard) = waits(false, true, false);
     let pool = Pool::builder().build().expect("sound");
     let job = Waits::shared(Arc::new(state)).on(&pool).pending().submit();
@@ -378,7 +378,7 @@ fn close_within_drops_a_hook_that_outlives_its_call() {
     }
     job.cancel();
     hears(&heard, "waits");
-    assert!(pool.close_within(Duration::ZERO).wait().is_err());
+    assert!(pool.close_timeout(Duration::ZERO).wait().is_err());
     hears(&heard, "dropped");
     pool.drained().wait();
 }

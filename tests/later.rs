@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    CancelToken, Handle, Job, Refused,
+    CancelToken, Handle, Job, SubmitError,
     prelude::*,
     time::{HOUR, MockClock, now},
 };
@@ -48,10 +48,10 @@ impl Work {
         Work::on(&pool).value(7).after(delay).wait().expect("it runs while this waits")
     }
 
-    pub fn leave_one_for_later(pool: Pool, unlinked: bool) -> Handle<Work, u32> {
+    pub fn leave_one_for_later(pool: Pool, without_parent: bool) -> Handle<Work, u32> {
         let work = Work::on(&pool);
         let call = work.value(7).after(HOUR);
-        if unlinked { call.unlinked().submit() } else { call.submit() }
+        if without_parent { call.without_parent().submit() } else { call.submit() }
     }
 
     pub fn end_with_it(cx: &Context<Self>, pool: Pool, given: std::sync::mpsc::Sender<Handle<Work, u32>>) {
@@ -191,7 +191,7 @@ fn a_time_out_counts_from_when_the_call_is_due() {
 struct Seen(Pool, Arc<AtomicUsize>);
 
 impl Executor<Work> for Seen {
-    fn execute(&self, job: Job<Work>) -> Result<(), Refused<Job<Work>>> {
+    fn execute(&self, job: Job<Work>) -> Result<(), SubmitError<Job<Work>>> {
         self.1.fetch_add(1, Ordering::Relaxed);
         self.0.execute(job)
     }

@@ -18,7 +18,7 @@ mod retry;
 #[path = "layers/stacks.rs"]
 mod stacks;
 
-use nanolith::{Job, Refused, TaskSet, prelude::*};
+use nanolith::{Job, SubmitError, TaskSet, prelude::*};
 use std::sync::{
     Arc,
     atomic::{AtomicI64, AtomicU64, Ordering},
@@ -47,7 +47,7 @@ impl Flaky {
 struct Retry<E>(Arc<E>);
 
 impl<S: TaskSet, E: Executor<S> + 'static> Executor<S> for Retry<E> {
-    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         if let Ok((task, reply)) = job.split() {
             attempt(self.0.clone(), task, reply, 3);
         }
@@ -78,7 +78,7 @@ fn a_layer_makes_jobs_of_its_own() {
 fn a_job_that_is_dropped_ends_its_call_as_lost() {
     struct Forgetful;
     impl<S: TaskSet> Executor<S> for Forgetful {
-        fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+        fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
             drop(job);
             Ok(())
         }
@@ -91,9 +91,9 @@ fn a_job_that_is_dropped_ends_its_call_as_lost() {
 fn an_executor_that_refuses_gives_the_call_back() {
     struct Closed;
     impl<S: TaskSet> Executor<S> for Closed {
-        fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+        fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
             let error = job.closed();
-            Err(Refused::new(job, error))
+            Err(SubmitError::new(job, error))
         }
     }
     let flaky = Flaky::calls(Closed);

@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Local, Where,
+    Local, ThreadKind,
     prelude::*,
     time::{HOUR, MockClock, sleep},
 };
@@ -51,7 +51,7 @@ impl Desk {
         thread::current().id()
     }
 
-    pub fn place() -> Where {
+    pub fn place() -> ThreadKind {
         nanolith::current().place().clone()
     }
 
@@ -240,8 +240,8 @@ fn block_on_goes_on_when_the_one_who_drives_has_gone() {
 #[test]
 fn a_task_knows_where_it_runs() {
     let local = Local::builder().name("frames").build().expect("sound");
-    assert_eq!(Desk::on(&local).place().wait().expect("it runs"), Where::Local("frames".into()));
-    assert_eq!(*nanolith::current().place(), Where::Outside);
+    assert_eq!(Desk::on(&local).place().wait().expect("it runs"), ThreadKind::Local("frames".into()));
+    assert_eq!(*nanolith::current().place(), ThreadKind::Outside);
 }
 
 #[test]
@@ -433,7 +433,7 @@ fn a_host_that_asks_late_hears_of_what_waits() {
     let (tell, told) = channel();
     local.on_work(move |hint| tell.send(hint).expect("somebody listens"));
     let hint = told.try_recv().expect("it is told");
-    assert!(!hint.is_expired() && hint.expires_in() <= 250 * MILLISECOND);
+    assert!(!hint.is_expired() && hint.serve_within() <= 250 * MILLISECOND);
 }
 
 #[test]

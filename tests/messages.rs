@@ -3,7 +3,7 @@
 
 #![allow(missing_docs, unreachable_pub, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{HasInbox, Refused, Restart, prelude::*};
+use nanolith::{HasInbox, Restart, SubmitError, prelude::*};
 use std::{
     error::Error,
     sync::mpsc::{Receiver, Sender, channel},
@@ -59,7 +59,7 @@ fn hold(log: &Service<Log>) -> Result<Sender<()>, Box<dyn Error>> {
     Ok(go)
 }
 
-fn words(refused: Refused<Command>) -> Option<Box<str>> {
+fn words(refused: SubmitError<Command>) -> Option<Box<str>> {
     match refused.into_inner() {
         Command::Say(words) => Some(words),
         _ => None,
@@ -173,7 +173,7 @@ fn what_was_accepted_is_heard_before_a_close_and_what_comes_later_comes_back() -
     let mut heard: Vec<_> = heard.iter().collect();
     heard.sort_unstable();
     assert_eq!(heard, Vec::from_iter(0..10));
-    assert_eq!(service.send(10).wait().map_err(Refused::into_inner), Err(10));
+    assert_eq!(service.send(10).wait().map_err(SubmitError::into_inner), Err(10));
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use futures_util::{FutureExt, StreamExt};
 use nanolith::{
     AttachError,
     messenger::{
-        self, FindError, Messenger, OpenError, RecvError, RecvTimeoutError, SendError, SlowReceiver, Subscriber,
+        self, FindError, LagPolicy, Messenger, OpenError, RecvError, RecvTimeoutError, SendError, Subscriber,
         TryRecvError, TrySendError,
     },
     prelude::*,
@@ -28,7 +28,7 @@ use std::{
 /// A limit for an event that must happen, on a machine that is busy.
 const LONG: Duration = Duration::from_secs(20);
 
-fn with<T: Clone + Send + Sync>(policy: SlowReceiver) -> Messenger<T> {
+fn with<T: Clone + Send + Sync>(policy: LagPolicy) -> Messenger<T> {
     Messenger::builder().slow_receiver(policy).build().expect("the bound is no zero")
 }
 
@@ -225,7 +225,7 @@ fn two_handlers_that_answer_each_other_starve_nobody() {
 
 #[test]
 fn a_sender_waits_for_the_slowest_receiver() {
-    let left = with(SlowReceiver::Wait(2));
+    let left = with(LagPolicy::Wait(2));
     let (mut slow, mut brisk) = (left.join().subscribe(), left.join().subscribe());
     assert_eq!((left.try_send(0), left.try_send(1)), (Ok(2), Ok(2)));
     assert_eq!(all(&mut brisk), [0, 1]);
@@ -245,7 +245,7 @@ fn a_sender_waits_for_the_slowest_receiver() {
 
 #[test]
 fn a_receiver_that_goes_lets_go_of_senders() {
-    let left = with(SlowReceiver::Wait(1));
+    let left = with(LagPolicy::Wait(1));
     let slow = left.join().subscribe();
     assert_eq!(left.try_send(0), Ok(1));
     let mut sending = Box::pin(left.send(1));
@@ -258,7 +258,7 @@ fn a_receiver_that_goes_lets_go_of_senders() {
 
 #[test]
 fn a_send_that_is_given_up_is_not_sent() {
-    let left = with(SlowReceiver::Wait(1));
+    let left = with(LagPolicy::Wait(1));
     let mut slow = left.join().subscribe();
     assert_eq!(left.try_send(0), Ok(1));
     let mut sending = Box::pin(left.send(1));
@@ -270,7 +270,7 @@ fn a_send_that_is_given_up_is_not_sent() {
 
 #[test]
 fn a_receiver_that_is_too_slow_is_told_how_many_it_lost_once() {
-    let left = with(SlowReceiver::DropOldest(3));
+    let left = with(LagPolicy::DropOldest(3));
     let mut slow = left.join().subscribe();
     for n in 0..10 {
         assert_eq!(left.send(n).wait(), Ok(1));
@@ -286,7 +286,7 @@ fn a_receiver_that_is_too_slow_is_told_how_many_it_lost_once() {
 
 #[test]
 fn a_handler_can_be_told_what_it_lost() {
-    let left = with(SlowReceiver::DropOldest(1));
+    let left = with(LagPolicy::DropOldest(1));
     let (tell, told) = channel();
     let (go, may_go) = channel::<()>();
     let handler = move |heard: Result<i32, u64>| {
@@ -310,7 +310,7 @@ struct Counted(#[allow(dead_code)] Arc<()>);
 #[test]
 fn a_stalled_receiver_holds_no_more_than_the_bound() {
     let (alive, bound) = (Arc::new(()), 256);
-    let left = with(SlowReceiver::DropOldest(bound));
+    let left = with(LagPolicy::DropOldest(bound));
     let mut stalled = left.join().subscribe();
     left.send(Counted(alive.clone())).wait().expect("it is open");
     assert!(stalled.recv().wait().is_ok());
@@ -325,7 +325,7 @@ fn a_stalled_receiver_holds_no_more_than_the_bound() {
 
 #[test]
 fn without_a_bound_nothing_is_lost_and_nobody_waits() {
-    let (alive, left) = (Arc::new(()), with(SlowReceiver::Unbounded));
+    let (alive, left) = (Arc::new(()), with(LagPolicy::Unbounded));
     let mut stalled = left.join().subscribe();
     assert!((0..10_000).all(|_| left.try_send(Counted(alive.clone())) == Ok(1)));
     assert_eq!((Arc::strong_count(&alive), stalled.lag()), (10_001, 10_000));
@@ -341,7 +341,7 @@ impl PartialEq for Counted {
 
 #[test]
 fn a_bound_of_zero_is_refused_by_name() {
-    for policy in [SlowReceiver::Wait(0), SlowReceiver::DropOldest(0)] {
+    for policy in [LagPolicy::Wait(0), LagPolicy::DropOldest(0)] {
         assert_eq!(Messenger::<u32>::builder().slow_receiver(policy).build().unwrap_err(), OpenError::ZeroBound);
         let named = Messenger::<u32>::builder().slow_receiver(policy).named("zero");
         assert_eq!(named.unwrap_err(), OpenError::ZeroBound);
@@ -384,12 +384,12 @@ fn a_name_with_another_type_is_an_error_that_names_both() {
 #[test]
 fn a_name_with_another_policy_is_an_error_that_names_both() {
     let open = |policy| Messenger::<u32>::builder().slow_receiver(policy).named("two policies");
-    let _ticks = open(SlowReceiver::DropOldest(4)).expect("it is new");
-    let error = open(SlowReceiver::Unbounded).unwrap_err();
+    let _ticks = open(LagPolicy::DropOldest(4)).expect("it is new");
+    let error = open(LagPolicy::Unbounded).unwrap_err();
     assert_eq!(error.to_string(), "the messenger `two policies` was opened with `DropOldest(4)`, not `Unbounded`");
-    assert!(open(SlowReceiver::DropOldest(4)).is_ok());
+    assert!(open(LagPolicy::DropOldest(4)).is_ok());
     let as_it_is = Messenger::<u32>::named("two policies").expect("no policy is asked for");
-    assert_eq!(as_it_is.info().slow_receiver, SlowReceiver::DropOldest(4));
+    assert_eq!(as_it_is.info().slow_receiver, LagPolicy::DropOldest(4));
 }
 
 #[test]
@@ -486,7 +486,7 @@ fn close_all_lets_everybody_finish_and_then_see_the_end() {
 
 #[test]
 fn close_all_ends_those_who_sleep_and_those_who_wait_for_room() {
-    let left = Arc::new(with(SlowReceiver::Wait(1)));
+    let left = Arc::new(with(LagPolicy::Wait(1)));
     let (full, own) = (left.join().subscribe(), left.subscribe());
     assert_eq!(left.try_send(1), Ok(1));
     let sending = thread::spawn({
@@ -705,7 +705,7 @@ fn in_time<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
 #[test]
 fn one_who_leaves_out_its_own_messages_hears_the_next_of_others_however_many_they_were() {
     in_time(|| {
-        let left = with::<u32>(SlowReceiver::DropOldest(10_000));
+        let left = with::<u32>(LagPolicy::DropOldest(10_000));
         let right = left.join();
         let (mut own, mut other) = (left.subscribe(), right.subscribe());
         for n in 0..9_000 {
@@ -721,7 +721,7 @@ fn one_who_leaves_out_its_own_messages_hears_the_next_of_others_however_many_the
 #[test]
 fn own_messages_among_those_that_were_dropped_are_not_counted_as_lost() {
     in_time(|| {
-        let left = with::<u32>(SlowReceiver::DropOldest(8_000));
+        let left = with::<u32>(LagPolicy::DropOldest(8_000));
         let right = left.join();
         let (mut own, mut other) = (left.subscribe(), right.subscribe());
         for n in 0..10_000 {
@@ -736,7 +736,7 @@ fn own_messages_among_those_that_were_dropped_are_not_counted_as_lost() {
 #[test]
 fn a_flow_of_messages_that_do_not_fit_does_not_hold_up_the_limit() {
     in_time(|| {
-        let left = with::<u32>(SlowReceiver::Unbounded);
+        let left = with::<u32>(LagPolicy::Unbounded);
         let mut heard = left.join().subscribe();
         let more = |_: &u32| left.try_send(1).is_err(); // there always is a next message
         left.try_send(1).expect("there is no bound");
@@ -748,7 +748,7 @@ fn a_flow_of_messages_that_do_not_fit_does_not_hold_up_the_limit() {
 
 #[test]
 fn a_wait_among_many_messages_gives_way_to_others() {
-    let left = with::<u32>(SlowReceiver::Unbounded);
+    let left = with::<u32>(LagPolicy::Unbounded);
     let mut heard = left.join().subscribe();
     (0..10_000).for_each(|n| assert_eq!(left.try_send(n), Ok(1)));
     let mut waiting = heard.wait_for(|n| *n == 9_999);
@@ -773,7 +773,7 @@ fn poll_owning<F: Future>(future: F, owned: Subscriber<u32>) -> task::Poll<F::Ou
 #[test]
 fn a_waker_that_owns_a_subscriber_may_be_dropped_wherever_it_waits() {
     let receives = || {
-        let left = with::<u32>(SlowReceiver::Wait(1));
+        let left = with::<u32>(LagPolicy::Wait(1));
         let mut heard = left.join().subscribe();
         assert!(poll_owning(heard.recv(), left.subscribe()).is_pending());
         (left, heard)
@@ -784,7 +784,7 @@ fn a_waker_that_owns_a_subscriber_may_be_dropped_wherever_it_waits() {
     });
     in_time(move || drop(receives().1));
     in_time(|| {
-        let left = with::<u32>(SlowReceiver::Wait(1));
+        let left = with::<u32>(LagPolicy::Wait(1));
         let _full = left.join().subscribe();
         left.try_send(1).expect("it has room");
         let mut sending = left.send(2);
@@ -833,7 +833,7 @@ fn listen(mut heard: Subscriber<(u64, u64)>) -> (BTreeMap<u64, Vec<u64>>, u64) {
     }
 }
 
-fn crowd(policy: SlowReceiver) {
+fn crowd(policy: LagPolicy) {
     let hub = with(policy);
     let endpoints: Vec<_> = (0..SENDERS).map(|_| hub.join()).collect();
     let subscribers: Vec<_> = endpoints.iter().map(Messenger::subscribe).collect();
@@ -863,33 +863,33 @@ fn crowd(policy: SlowReceiver) {
             assert!(by_sender.values().all(|heard| heard.is_sorted_by(|one, next| one < next)), "in order, once each");
             let heard: usize = by_sender.values().map(Vec::len).sum();
             assert_eq!(heard as u64 + lost, (SENDERS - 1) * EACH, "each message is heard or told as lost");
-            assert!(lost == 0 || matches!(policy, SlowReceiver::DropOldest(_)));
+            assert!(lost == 0 || matches!(policy, LagPolicy::DropOldest(_)));
         }
     });
     handler.detach();
     let handled = told.iter().count() as u64;
-    assert!(handled == (SENDERS - 1) * EACH || matches!(policy, SlowReceiver::DropOldest(_)));
+    assert!(handled == (SENDERS - 1) * EACH || matches!(policy, LagPolicy::DropOldest(_)));
 }
 
 #[test]
 fn a_crowd_that_waits_for_each_other_loses_nothing() {
-    [1, 7, 1_024].into_iter().for_each(|bound| crowd(SlowReceiver::Wait(bound)));
+    [1, 7, 1_024].into_iter().for_each(|bound| crowd(LagPolicy::Wait(bound)));
 }
 
 #[test]
 fn a_crowd_that_drops_the_oldest_accounts_for_every_message() {
-    [1, 7, 1_024].into_iter().for_each(|bound| crowd(SlowReceiver::DropOldest(bound)));
+    [1, 7, 1_024].into_iter().for_each(|bound| crowd(LagPolicy::DropOldest(bound)));
 }
 
 #[test]
 fn a_crowd_without_a_bound_loses_nothing() {
-    crowd(SlowReceiver::Unbounded);
+    crowd(LagPolicy::Unbounded);
 }
 
 #[test]
 fn receivers_that_come_and_go_leave_nothing_behind() {
     let alive = Arc::new(());
-    let hub = with::<Counted>(SlowReceiver::Wait(8));
+    let hub = with::<Counted>(LagPolicy::Wait(8));
     let (stop, stopped): (Sender<()>, Receiver<()>) = channel();
     let sending = {
         let (hub, alive) = (hub.join(), alive.clone());

@@ -129,7 +129,7 @@ fn a_call_that_is_never_answered_ends_by_its_caller_or_with_the_mock() {
 #[test]
 fn what_is_not_expected_goes_on_to_a_real_executor() {
     let local = Local::new();
-    let mock = Mock::<Geometry>::new().otherwise_real(local.clone());
+    let mock = Mock::<Geometry>::new().fall_through_to(local.clone());
     mock.expect(|task| matches!(task, GeometryTask::Add { x: 4, .. })).returns(nine);
     let geometry = Geometry::on(&mock);
     assert_eq!(geometry.add(4, 4).wait().expect("answered"), 9);

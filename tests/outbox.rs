@@ -4,7 +4,7 @@
 
 use nanolith::{
     HasOutbox, LaunchError, OpenStreamError, Restart,
-    messenger::{RecvError, RecvTimeoutError, SlowReceiver, TryRecvError},
+    messenger::{LagPolicy, RecvError, RecvTimeoutError, TryRecvError},
     prelude::*,
     stream::{CreditError, Credits, StreamError},
 };
@@ -121,7 +121,7 @@ fn a_service_that_nobody_hears_does_not_wait() -> Result<(), Box<dyn Error>> {
 
 #[test]
 fn a_service_waits_for_an_owner_who_is_slow() -> Result<(), Box<dyn Error>> {
-    let counter = Counter::service(10).outbox(SlowReceiver::Wait(1)).launch().wait()?;
+    let counter = Counter::service(10).outbox(LagPolicy::Wait(1)).launch().wait()?;
     let mut slow = counter.control().events();
     let waits = counter.bump(5).submit();
     assert!(!counter.try_say(0).submit().is_finished(), "it stands behind the one that waits");
@@ -133,7 +133,7 @@ fn a_service_waits_for_an_owner_who_is_slow() -> Result<(), Box<dyn Error>> {
 
 #[test]
 fn an_owner_may_lose_what_is_old_and_is_told() -> Result<(), Box<dyn Error>> {
-    let counter = Counter::service(10).outbox(SlowReceiver::DropOldest(2)).launch().wait()?;
+    let counter = Counter::service(10).outbox(LagPolicy::DropOldest(2)).launch().wait()?;
     let mut slow = counter.control().events();
     for _ in 0..5 {
         counter.bump(1).wait()?;
@@ -146,7 +146,7 @@ fn an_owner_may_lose_what_is_old_and_is_told() -> Result<(), Box<dyn Error>> {
 
 #[test]
 fn an_outbox_without_room_is_refused() {
-    let launched = Counter::service(10).outbox(SlowReceiver::Wait(0)).launch().wait();
+    let launched = Counter::service(10).outbox(LagPolicy::Wait(0)).launch().wait();
     assert!(matches!(launched, Err(LaunchError::Build(error)) if error.setting() == Some("outbox")));
 }
 

@@ -3,7 +3,7 @@
 #![allow(missing_docs)] // a test's name documents it
 
 use futures_util::FutureExt;
-use nanolith::{AcquireError, AcquireTimeoutError, Permits, TryAcquireError, prelude::*};
+use nanolith::{AcquireError, AcquireTimeoutError, Semaphore, TryAcquireError, prelude::*};
 use std::{
     sync::{
         Arc, Barrier,
@@ -15,7 +15,7 @@ use std::{
 
 #[test]
 fn the_first_to_ask_is_the_first_served_however_few_the_others_want() {
-    let permits = Permits::new(3);
+    let permits = Semaphore::new(3);
     let held = permits.try_acquire_many(2).expect("they are free");
     let mut many = permits.acquire_many(3);
     assert!((&mut many).now_or_never().is_none());
@@ -33,7 +33,7 @@ fn the_first_to_ask_is_the_first_served_however_few_the_others_want() {
 
 #[test]
 fn one_who_gives_up_hands_the_grant_on() {
-    let permits = Permits::new(1);
+    let permits = Semaphore::new(1);
     let held = permits.try_acquire().expect("it is free");
     let (mut first, mut second) = (permits.acquire(), permits.acquire());
     assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
@@ -45,7 +45,7 @@ fn one_who_gives_up_hands_the_grant_on() {
 
 #[test]
 fn one_who_asks_for_many_and_gives_up_lets_those_behind_have_theirs() {
-    let permits = Permits::new(1);
+    let permits = Semaphore::new(1);
     let mut many = permits.acquire_many(5);
     let mut one = permits.acquire();
     assert!((&mut many).now_or_never().is_none() && (&mut one).now_or_never().is_none());
@@ -55,7 +55,7 @@ fn one_who_asks_for_many_and_gives_up_lets_those_behind_have_theirs() {
 
 #[test]
 fn a_close_sends_those_who_wait_away_and_leaves_holders_what_they_have() {
-    let permits = Permits::new(1);
+    let permits = Semaphore::new(1);
     let held = permits.try_acquire().expect("it is free");
     let mut granted = permits.acquire();
     assert!((&mut granted).now_or_never().is_none());
@@ -77,14 +77,14 @@ fn a_close_sends_those_who_wait_away_and_leaves_holders_what_they_have() {
 
 #[test]
 fn a_limit_ends_the_wait_and_the_place_in_line() {
-    let permits = Permits::new(0);
+    let permits = Semaphore::new(0);
     assert_eq!(permits.acquire().wait_timeout(MILLISECOND).unwrap_err(), AcquireTimeoutError::Timeout);
     assert_eq!(permits.waiting(), 0);
 }
 
 #[test]
 fn what_is_forgotten_is_gone_and_what_is_added_is_there() {
-    let permits = Permits::new(2);
+    let permits = Semaphore::new(2);
     permits.try_acquire().expect("it is free").forget();
     assert_eq!(permits.available(), 1);
     permits.add(usize::MAX);
@@ -97,7 +97,7 @@ fn what_is_forgotten_is_gone_and_what_is_added_is_there() {
 fn never_more_hold_a_permit_than_there_are_and_everybody_gets_one() {
     const THREADS: usize = 8;
     const ROUNDS: usize = 2_000;
-    let permits = Permits::new(3);
+    let permits = Semaphore::new(3);
     let (inside, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let start = Barrier::new(THREADS);
     thread::scope(|scope| {
@@ -134,13 +134,13 @@ pub struct Gate;
 
 #[define]
 impl Gate {
-    pub fn pass(permits: Permits, told: mpsc::Sender<&'static str>) {
+    pub fn pass(permits: Semaphore, told: mpsc::Sender<&'static str>) {
         let _ = told.send("waits");
         let permit = permits.acquire().wait();
         let _ = told.send(if permit.is_ok() { "passed" } else { "closed" });
     }
 
-    pub fn open(permits: Permits) {
+    pub fn open(permits: Semaphore) {
         permits.add(1);
     }
 }
@@ -149,7 +149,7 @@ impl Gate {
 fn a_task_that_waits_for_a_permit_lends_its_slot() -> Result<(), Box<dyn std::error::Error>> {
     let pool = Pool::builder().concurrency(Concurrency::Exact(1)).build()?;
     let gate = Gate::on(&pool);
-    let permits = Permits::new(0);
+    let permits = Semaphore::new(0);
     let (tell, told) = mpsc::channel();
     let waits = gate.pass(permits.clone(), tell).submit();
     assert_eq!(told.recv()?, "waits");
@@ -167,7 +167,7 @@ fn a_waker_that_changes_is_the_one_that_is_woken() {
             self.0.fetch_add(1, Ordering::SeqCst);
         }
     }
-    let permits = Permits::new(0);
+    let permits = Semaphore::new(0);
     let wakers = [(); 2].map(|()| Arc::new(Count(AtomicUsize::new(0))));
     let mut taking = permits.acquire();
     for waker in &wakers {

@@ -5,7 +5,7 @@
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use nanolith::{
-    Permits,
+    Semaphore,
     pipeline::{Cause, End, ItemError, OnError, Pipeline},
     port,
     prelude::*,
@@ -49,7 +49,7 @@ impl Geometry {
     }
 
     /// Returns the number once it gets a permit.
-    pub async fn pass(x: i64, gate: Permits) -> i64 {
+    pub async fn pass(x: i64, gate: Semaphore) -> i64 {
         gate.acquire().await.map_or(x, |permit| {
             permit.forget();
             x
@@ -90,7 +90,7 @@ fn items<T>(collected: Result<nanolith::pipeline::Collected<T>, ItemError>) -> V
 
 #[test]
 fn order_is_kept_though_the_first_takes_longest() {
-    let (gate, last) = (Permits::new(0), Arc::new(Permits::new(0)));
+    let (gate, last) = (Semaphore::new(0), Arc::new(Semaphore::new(0)));
     let pipeline = {
         let (gate, last) = (gate.clone(), last.clone());
         Pipeline::from_iter(0..4_i64)
@@ -110,11 +110,11 @@ fn order_is_kept_though_the_first_takes_longest() {
 
 #[test]
 fn without_order_what_is_done_comes_out() {
-    let gate = Permits::new(0);
+    let gate = Semaphore::new(0);
     let held = gate.clone();
     let mut numbers = Pipeline::from_iter(0..4_i64)
         .stage(Geometry::tasks(), move |geometry, n| {
-            geometry.pass(n, if n == 0 { held.clone() } else { Permits::new(1) })
+            geometry.pass(n, if n == 0 { held.clone() } else { Semaphore::new(1) })
         })
         .concurrency(4)
         .unordered()
@@ -294,7 +294,7 @@ fn a_consumer_that_rests_stops_the_input_after_what_the_links_hold() {
 
 #[test]
 fn a_slow_stage_in_the_middle_stops_those_before_it() {
-    let gate = Permits::new(0);
+    let gate = Semaphore::new(0);
     let (input, pulled, _gone) = Watched::to(200);
     let held = gate.clone();
     let pipeline = Pipeline::from_iter(input)
@@ -371,7 +371,7 @@ fn a_stop_lets_out_what_was_taken_and_drops_the_input() -> Tested {
 fn a_cancel_leaves_no_call_behind() -> Tested {
     let pool = pool(2);
     let (input, _pulled, gone) = Watched::to(i64::MAX);
-    let gate = Permits::new(5);
+    let gate = Semaphore::new(5);
     let held = gate.clone();
     let pipeline = Pipeline::from_iter(input)
         .stage(Geometry::on(&pool), move |geometry, n| geometry.pass(n, held.clone()))
@@ -547,7 +547,7 @@ fn a_closed_executor_fails_the_items_that_come_then() -> Tested {
 
 #[test]
 fn batches_grow_while_items_wait_and_calls_are_quick() -> Tested {
-    let gate = Permits::new(0);
+    let gate = Semaphore::new(0);
     let sizes = Arc::new(std::sync::Mutex::new(Vec::new()));
     let (held, noted) = (gate.clone(), sizes.clone());
     let pipeline = Pipeline::from_iter(0..1_000_i64)

@@ -61,7 +61,7 @@ impl Work {
 
     /// Closes its own pool.
     pub fn shut(pool: Pool) -> bool {
-        pool.close_within(MILLISECOND).wait().is_ok()
+        pool.close_timeout(MILLISECOND).wait().is_ok()
     }
 }
 
@@ -216,7 +216,7 @@ fn a_close_within_a_limit_waits_for_what_runs_and_what_is_queued() {
     let pool = pool(1);
     let (go, job) = held(&pool);
     let jobs: Vec<_> = (0..10).map(|x| Work::on(&pool).root(x).submit()).collect();
-    let close = pool.close_within(LONG);
+    let close = pool.close_timeout(LONG);
     assert!(pool.is_closed());
     assert!(matches!(Work::on(&pool).root(1).wait(), Err(CallError::Closed(_))));
     drop(go);
@@ -229,7 +229,7 @@ fn at_its_limit_a_close_ends_what_is_queued_and_asks_what_runs_to_stop() {
     let pool = pool(2);
     let running = [endless(&pool), endless(&pool)];
     let queued: Vec<_> = (0..10).map(|x| Work::on(&pool).root(x).submit()).collect();
-    let unfinished = pool.close_within(10 * MILLISECOND).wait().expect_err("they do not end");
+    let unfinished = pool.close_timeout(10 * MILLISECOND).wait().expect_err("they do not end");
     assert_eq!((unfinished.cancelled(), unfinished.running()), (10, 2));
     assert!(queued.into_iter().all(|job| matches!(job.wait(), Err(CallError::Cancelled(_)))));
     assert!(running.into_iter().all(|job| job.wait().is_ok()), "they saw it");
@@ -245,7 +245,7 @@ fn destroy_is_a_close_without_a_wait_and_drops_what_is_suspended() {
     let jobs: Vec<_> = (0..3).map(|_| Work::on(&pool).suspended(begun.clone(), kept.clone()).submit()).collect();
     (0..3).for_each(|_| told.recv_timeout(LONG).expect("it begins"));
     drop(kept);
-    let unfinished = pool.close_within(Duration::ZERO).wait().expect_err("they do not end");
+    let unfinished = pool.close_timeout(Duration::ZERO).wait().expect_err("they do not end");
     assert_eq!((unfinished.cancelled(), unfinished.running()), (0, 3));
     assert!(jobs.into_iter().all(|job| matches!(job.wait(), Err(CallError::Cancelled(_)))));
     assert!(dropped.recv_timeout(LONG).is_err(), "their futures are gone");
@@ -257,7 +257,7 @@ fn a_close_that_nobody_waits_for_ends_nothing() {
     let pool = pool(1);
     let (go, job) = held(&pool);
     let queued = Work::on(&pool).root(81).submit();
-    drop(pool.close_within(Duration::ZERO));
+    drop(pool.close_timeout(Duration::ZERO));
     drop(go);
     assert!(job.wait().is_ok() && queued.wait().is_ok());
 }
@@ -266,11 +266,11 @@ fn a_close_that_nobody_waits_for_ends_nothing() {
 fn to_close_twice_is_to_close_once() {
     let pool = pool(1);
     let (go, job) = held(&pool);
-    let (first, second) = (pool.close_within(LONG), pool.close_within(LONG));
+    let (first, second) = (pool.close_timeout(LONG), pool.close_timeout(LONG));
     pool.close();
     drop(go);
     assert!(first.wait().is_ok() && second.wait().is_ok() && job.wait().is_ok());
-    assert!(pool.close_within(Duration::ZERO).wait().is_ok(), "nothing is left to do");
+    assert!(pool.close_timeout(Duration::ZERO).wait().is_ok(), "nothing is left to do");
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn a_task_that_closes_its_own_pool_is_what_does_not_finish() {
 fn one_pool_that_is_destroyed_stops_no_other() {
     let (one, other) = (pool(1), pool(1));
     let (stops, goes_on) = (endless(&one), endless(&other));
-    assert!(one.close_within(Duration::ZERO).wait().is_err());
+    assert!(one.close_timeout(Duration::ZERO).wait().is_err());
     stops.wait().expect("it was asked to stop");
     assert!(!goes_on.is_finished());
     goes_on.cancel();

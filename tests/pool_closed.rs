@@ -169,7 +169,7 @@ fn call_beyond_the_limit_of_a_close_is_waited_for() {
     let ((tell, begun), (open, gate)) = (channel(), channel());
     let held = Work::on(&pool).hold(tell, gate).submit();
     begun.recv().expect("it begins");
-    let unfinished = pool.close_within(MILLISECOND).wait().expect_err("it is held");
+    let unfinished = pool.close_timeout(MILLISECOND).wait().expect_err("it is held");
     assert_eq!(unfinished.running(), 1);
     let closed = pool.closed();
     let waits = thread::spawn(move || closed.wait());

@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Backoff, Order, Queued, TaskInfo, TaskSet,
+    Backoff, QueueOrder, QueuedCall, TaskInfo, TaskSet,
     layers::{self, Retry},
     prelude::*,
     with_priority, with_priority_async,
@@ -217,11 +217,11 @@ fn a_call_may_have_an_expiration_of_its_own() {
     let (pool, work) = paused(Pool::builder());
     let (to, told) = mpsc::channel();
     work.tell(0, to.clone()).submit().detach(); // 5 s
-    work.tell(1, to.clone()).expires_in(SECOND).submit().detach();
-    work.tell(2, to.clone()).expires_in(7 * SECOND).priority(Priority::Immediate).submit().detach();
+    work.tell(1, to.clone()).serve_within(SECOND).submit().detach();
+    work.tell(2, to.clone()).serve_within(7 * SECOND).priority(Priority::Immediate).submit().detach();
     work.tell(3, to.clone()).priority(Priority::Low).submit().detach(); // 10 s
-    work.tell(4, to.clone()).expires_in(Duration::ZERO).submit().detach();
-    work.tell(5, to.clone()).expires_in(Duration::MAX).submit().detach();
+    work.tell(4, to.clone()).serve_within(Duration::ZERO).submit().detach();
+    work.tell(5, to.clone()).serve_within(Duration::MAX).submit().detach();
     work.tell(6, to.clone()).priority(Priority::Idle).submit().detach();
     assert_eq!(order(&pool, &told), [4, 1, 0, 2, 3, 6, 5]);
 }
@@ -229,14 +229,14 @@ fn a_call_may_have_an_expiration_of_its_own() {
 #[test]
 fn an_expiration_of_its_own_is_no_time_out() {
     let work = Work::tasks();
-    assert_eq!(work.priority().expires_in(Duration::ZERO).wait().expect("it runs"), Priority::Normal);
+    assert_eq!(work.priority().serve_within(Duration::ZERO).wait().expect("it runs"), Priority::Normal);
 }
 
 // ----- an order of one's own
 
 #[test]
 fn an_order_of_ones_own_stands_over_priorities_and_equals_go_as_they_came() {
-    let order_of = |call: &Queued<'_>| Some(u64::from(call.task().name() == "tell"));
+    let order_of = |call: &QueuedCall<'_>| Some(u64::from(call.task().name() == "tell"));
     let (pool, work) = paused(Pool::builder().order(order_of));
     let (to, told) = mpsc::channel();
     for of in 0..4 {
@@ -248,8 +248,8 @@ fn an_order_of_ones_own_stands_over_priorities_and_equals_go_as_they_came() {
 
 struct NearestDeadline;
 
-impl Order for NearestDeadline {
-    fn rank(&self, call: &Queued<'_>) -> Option<u64> {
+impl QueueOrder for NearestDeadline {
+    fn rank(&self, call: &QueuedCall<'_>) -> Option<u64> {
         call.deadline()
     }
 }
@@ -268,7 +268,7 @@ fn calls_of_which_an_order_says_nothing_stand_where_they_would() {
 #[test]
 fn what_an_order_says_of_a_service_holds_there() {
     let last_first = AtomicUsize::new(0);
-    let order_of = move |_: &Queued<'_>| Some(1_000 - last_first.fetch_add(1, Ordering::Relaxed) as u64);
+    let order_of = move |_: &QueuedCall<'_>| Some(1_000 - last_first.fetch_add(1, Ordering::Relaxed) as u64);
     let counter = Counter::service(Counter { told: Vec::new() }).order(order_of).launch().wait().expect("it starts");
     let (began, held) = mpsc::channel();
     let (go, gate) = mpsc::channel();
@@ -282,7 +282,7 @@ fn what_an_order_says_of_a_service_holds_there() {
 
 #[test]
 fn an_order_that_panics_says_nothing() {
-    let order_of = |_: &Queued<'_>| panic!("no idea");
+    let order_of = |_: &QueuedCall<'_>| panic!("no idea");
     let (pool, work) = paused(Pool::builder().order(order_of));
     let (to, told) = mpsc::channel();
     work.tell(0, to.clone()).submit().detach();
@@ -292,7 +292,7 @@ fn an_order_that_panics_says_nothing() {
 
 #[test]
 fn with_an_order_every_call_is_counted_and_bounds_hold() {
-    let newest_first = |call: &Queued<'_>| Some(u64::MAX - call.submitted());
+    let newest_first = |call: &QueuedCall<'_>| Some(u64::MAX - call.submitted());
     let settings = Pool::builder().order(newest_first).max_queue(MaxQueue::Bounded(3)).on_full(OnFull::DropOldest);
     let (pool, work) = paused(settings);
     let (to, told) = mpsc::channel();
@@ -476,7 +476,7 @@ fn a_call_with_an_expiration_of_its_own_that_is_raised_is_so_when_it_is_tried_ag
         Work::calls(layers::stack().retry(Retry::new(2).backoff(Backoff::none())).wrap(pool.clone())),
         mpsc::channel(),
     );
-    let fails_once = calls.fail_once(1, to.clone(), Arc::default()).expires_in(MINUTE).submit();
+    let fails_once = calls.fail_once(1, to.clone(), Arc::default()).serve_within(MINUTE).submit();
     fails_once.raise(Priority::UserBlocking);
     work.tell(2, to).submit().detach();
     assert_eq!(order(&pool, &told), [1, 1, 2]);

@@ -4,7 +4,7 @@
 use nanolith::{
     CancelToken,
     prelude::*,
-    schedule::{Missed, Schedule, every},
+    schedule::{MissedTick, Schedule, every},
     time::{HOUR, MockClock, now},
 };
 use std::{
@@ -211,7 +211,7 @@ fn a_beat_that_finds_the_run_before_on_is_skipped_and_counted() {
 fn missed_beats_are_made_up_for_one_after_the_other() {
     mocked(|clock| {
         let begun = now();
-        let (schedule, held) = held(SECOND, |plan| plan.missed(Missed::Burst).times(7));
+        let (schedule, held) = held(SECOND, |plan| plan.missed(MissedTick::Burst).times(7));
         clock.advance(5 * SECOND);
         for _ in 0..5 {
             held.begun.recv().expect("it begins");
@@ -232,7 +232,7 @@ fn missed_beats_are_made_up_for_one_after_the_other() {
 fn a_delayed_beat_puts_off_those_after_it() {
     mocked(|clock| {
         let begun = now();
-        let (schedule, held) = held(SECOND, |plan| plan.missed(Missed::Delay));
+        let (schedule, held) = held(SECOND, |plan| plan.missed(MissedTick::Delay));
         clock.advance(5 * SECOND + SECOND / 2);
         held.begun.recv().expect("it begins");
         assert_eq!((schedule.next_due(), schedule.is_over()), (None, false));
@@ -248,7 +248,7 @@ fn a_delayed_beat_puts_off_those_after_it() {
 #[test]
 fn a_clock_that_leaps_counts_what_it_leapt_over() {
     for (missed, runs, skipped, next) in
-        [(Missed::Skip, 1, 9, 500), (Missed::Burst, 10, 0, 500), (Missed::Delay, 1, 9, 1_000)]
+        [(MissedTick::Skip, 1, 9, 500), (MissedTick::Burst, 10, 0, 500), (MissedTick::Delay, 1, 9, 1_000)]
     {
         mocked(|clock| {
             let schedule =
@@ -347,7 +347,7 @@ fn a_schedule_by_the_systems_clock_beats_too() {
     let counted = counter.clone();
     let begun = Instant::now();
     let schedule = every(MILLISECOND, Work::tasks(), move |work| work.count(counted.clone()))
-        .missed(Missed::Burst)
+        .missed(MissedTick::Burst)
         .times(5)
         .start()
         .expect("it starts");
@@ -365,7 +365,7 @@ fn a_thousand_schedules_share_the_timer() {
             .map(|n| {
                 let counted = counter.clone();
                 let plan = every(SECOND + n * MILLISECOND, Work::on(&shared), move |work| work.count(counted.clone()));
-                plan.missed(Missed::Burst).times(3).start().expect("it starts")
+                plan.missed(MissedTick::Burst).times(3).start().expect("it starts")
             })
             .collect();
         clock.advance(HOUR);

@@ -2,10 +2,10 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    CancelToken, Job, MaxQueue, OnFull, Refused, TaskSet,
+    CancelToken, Job, MaxQueue, OnFull, SubmitError, TaskSet,
     layers::{Fallback, Layer, Timeout},
     prelude::*,
-    schedule::{Missed, Schedule, ScheduleEnd, every},
+    schedule::{MissedTick, Schedule, ScheduleEnd, every},
     time::{HOUR, MockClock, now},
 };
 use std::{
@@ -97,7 +97,7 @@ fn beats_end_with_the_clock_and_the_schedule_does_not() {
         let late = every(SECOND, Work::on(&pool()), |work| work.when()).start().expect("it starts");
         assert_eq!((late.is_over(), late.next_due()), (false, None), "no second is left");
     });
-    for missed in [Missed::Skip, Missed::Delay] {
+    for missed in [MissedTick::Skip, MissedTick::Delay] {
         mocked(|clock| {
             let plan = every(century, Work::on(&pool()), |work| work.when()).missed(missed);
             let schedule = plan.starting_at(now() + century / 2).start().expect("it starts");
@@ -136,7 +136,7 @@ fn overlapping_runs_that_are_many_all_begin() {
             counted.fetch_add(1, Ordering::Relaxed);
             work.never().cancel_token(&shared)
         });
-        let schedule = plan.missed(Missed::Burst).overlapping().times(4_321).start().expect("it starts");
+        let schedule = plan.missed(MissedTick::Burst).overlapping().times(4_321).start().expect("it starts");
         clock.leap(10_000 * SECOND);
         while schedule.info().running < 4_321 {
             thread::yield_now(); // none of them ends
@@ -257,7 +257,7 @@ struct ClosedOnce {
 }
 
 impl<S: TaskSet> Executor<S> for ClosedOnce {
-    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         if self.first.swap(false, Ordering::Relaxed) { self.closed.execute(job) } else { self.open.execute(job) }
     }
 }

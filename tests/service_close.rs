@@ -65,7 +65,7 @@ impl Store {
 
     /// Closes its own service.
     pub fn close_itself(&self, itself: Service<Self>) -> bool {
-        matches!(itself.close_within(HOUR).wait(), Err(CloseError::WouldDeadlock))
+        matches!(itself.close_timeout(HOUR).wait(), Err(CloseError::WouldDeadlock))
     }
 
     #[on_close]
@@ -100,7 +100,7 @@ fn accepted_calls_and_on_close_finish_within_the_limit() {
     let closes = Arc::default();
     let store = launch(&closes, false);
     let jobs: Vec<_> = (0..100).map(|_| store.read().submit()).collect();
-    store.close_within(HOUR).wait().expect("it ends in time");
+    store.close_timeout(HOUR).wait().expect("it ends in time");
     assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
     assert_eq!((closes.begun.load(Ordering::SeqCst), closes.dropped.load(Ordering::SeqCst)), (1, 0));
     assert!(matches!(store.read().wait(), Err(CallError::Closed(_))));
@@ -114,7 +114,7 @@ fn limit_ends_queued_calls_and_asks_the_running_task_to_stop() {
     let spins = store.spin(tell).submit();
     begun.recv().expect("it begins");
     let queued = [(); 3].map(|()| store.read().submit());
-    assert_eq!(unfinished(store.close_within(Duration::ZERO).wait()), (3, 1));
+    assert_eq!(unfinished(store.close_timeout(Duration::ZERO).wait()), (3, 1));
     assert!(queued.into_iter().all(|job| is_cancelled(&job.wait())));
     assert_eq!(spins.wait().expect("its caller waits until it returns"), 7);
     store.control().closed().wait().expect("it ends");
@@ -128,7 +128,7 @@ fn limit_ends_suspended_calls() {
     let (tell, begun) = channel();
     let pending = [(); 2].map(|()| store.never(tell.clone()).submit());
     begun.iter().take(2).for_each(drop);
-    assert_eq!(unfinished(pollster::block_on(store.close_within(MILLISECOND))), (0, 2));
+    assert_eq!(unfinished(pollster::block_on(store.close_timeout(MILLISECOND))), (0, 2));
     assert!(pending.into_iter().all(|job| is_cancelled(&job.wait())));
     store.control().closed().wait().expect("it ends");
 }
@@ -137,7 +137,7 @@ fn limit_ends_suspended_calls() {
 fn limit_drops_an_on_close_that_does_not_end() {
     let closes = Arc::default();
     let store = launch(&closes, true);
-    assert_eq!(unfinished(store.close_within(MILLISECOND).wait()), (0, 0));
+    assert_eq!(unfinished(store.close_timeout(MILLISECOND).wait()), (0, 0));
     store.control().closed().wait().expect("it ends");
     assert_eq!(closes.begun.load(Ordering::SeqCst), closes.dropped.load(Ordering::SeqCst));
 }
@@ -150,7 +150,7 @@ fn dropped_close_goes_on_without_a_limit() {
     let held = store.hold(tell, gate).submit();
     begun.recv().expect("it begins");
     let queued = store.read().submit();
-    drop(store.close_within(Duration::ZERO));
+    drop(store.close_timeout(Duration::ZERO));
     drop(open);
     assert_eq!((held.wait().expect("it ends"), queued.wait().expect("it was accepted")), (7, 7));
     store.control().closed().wait().expect("it ends");
@@ -176,7 +176,7 @@ fn clusters_limit_is_for_all_members() {
     begun.iter().take(2).for_each(drop);
     cluster.read().wait().expect("the third is idle");
     let queued = [(); 2].map(|()| cluster.read().submit());
-    assert_eq!(unfinished(cluster.close_within(20 * MILLISECOND).wait()), (2, 2));
+    assert_eq!(unfinished(cluster.close_timeout(20 * MILLISECOND).wait()), (2, 2));
     assert!(queued.into_iter().all(|job| is_cancelled(&job.wait())));
     assert!(spins.into_iter().all(|job| job.wait().is_ok()));
     assert!(cluster.close().wait().is_ok(), "all have ended");
@@ -188,7 +188,7 @@ fn cluster_closes_within_its_limit() {
     let of_members = closes.clone();
     let cluster = Cluster::launch(3, move || Store::service(of_members.clone(), false)).wait().expect("they start");
     let jobs: Vec<_> = (0..100).map(|_| cluster.read().submit()).collect();
-    pollster::block_on(cluster.close_within(HOUR)).expect("they end in time");
+    pollster::block_on(cluster.close_timeout(HOUR)).expect("they end in time");
     assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
     assert_eq!(closes.begun.load(Ordering::SeqCst), 3);
 }
@@ -201,7 +201,7 @@ fn each_call_ends_once_whenever_the_limit_comes() {
         let mut jobs: Vec<_> = (0..sim::random() % 8).map(|_| store.read().submit()).collect();
         let pending = (sim::random() % 2 == 0).then(|| store.never(tell).submit());
         jobs.extend((0..sim::random() % 8).map(|_| store.read().submit()));
-        let closed = store.close_within(MILLISECOND * (sim::random() % 2) as u32).wait();
+        let closed = store.close_timeout(MILLISECOND * (sim::random() % 2) as u32).wait();
         let ended = jobs.into_iter().map(|job| job.wait().is_ok()).filter(|is_ok| !is_ok).count();
         let ended = ended + pending.map_or(0, |job| usize::from(is_cancelled(&job.wait())));
         match closed {

@@ -249,7 +249,7 @@ fn close_with_a_limit_ends_what_waits_for_slots() {
     let (open, holder) = hold(&share, 2);
     let queued = Tenant::calls(&share).note(log.clone(), 3).submit();
     ours.send(()).wait().expect("it receives"); // now it waits for the slot
-    let unfinished = pool.close_within(std::time::Duration::ZERO).wait().expect_err("the limit is reached");
+    let unfinished = pool.close_timeout(std::time::Duration::ZERO).wait().expect_err("the limit is reached");
     assert_eq!((unfinished.cancelled(), unfinished.running()), (1, 2));
     assert!(matches!(queued.wait(), Err(CallError::Cancelled(_))));
     assert!(matches!(pending.wait(), Err(CallError::Cancelled(_))));

@@ -285,7 +285,7 @@ fn a_full_pool_drops_its_own_and_no_call_of_a_share() {
     pool.resume();
     assert!(raised.wait().is_ok());
     assert_eq!(jobs.map(|job| job.wait().is_ok()), [false, true]);
-    assert_eq!(pool.close_within(LONG).wait(), Ok(()));
+    assert_eq!(pool.close_timeout(LONG).wait(), Ok(()));
     assert_eq!((noted(&log), tenant.queue_len(), tenant.running()), (vec![2, 0], 0, 0));
 }
 

@@ -229,7 +229,7 @@ impl Place {
         match below(3) {
             0 => self.pool.close(),
             1 => drop(self.pool.shutdown_now()),
-            _ => drop(self.pool.close_within(moment()).wait()),
+            _ => drop(self.pool.close_timeout(moment()).wait()),
         }
         self.pool.drained().wait();
         let Self { pool, shares, .. } = self;
@@ -272,12 +272,12 @@ impl Town {
             call = call.priority(Priority::ALL[below(5) as usize]);
         }
         match below(12) {
-            0 => call = call.expires_in(moment()),
+            0 => call = call.serve_within(moment()),
             1 => call = call.timeout(moment()),
             2 => call = call.run_timeout(moment()),
             3 | 4 => call = call.after(moment()),
             5 | 6 => call = call.cancel_token(&self.token()),
-            7 => call = call.unlinked(),
+            7 => call = call.without_parent(),
             8 => call = call.after(moment()).timeout(moment()),
             _ => {}
         }
@@ -383,7 +383,7 @@ impl Town {
                 let new = Place::new();
                 let old = std::mem::replace(&mut *self.place.lock().expect("nobody panics with it"), new);
                 match below(5) {
-                    0 => drop(old.pool.close_within(moment()).wait()),
+                    0 => drop(old.pool.close_timeout(moment()).wait()),
                     1 => drop(old.pool.shutdown_now()),
                     2 => old.pool.close(),
                     3 => return,

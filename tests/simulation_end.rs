@@ -4,7 +4,7 @@
 
 use futures_util::StreamExt;
 use nanolith::{
-    Backoff, CancelToken, Local, MaxQueue, OnFull, Permits, TaskSet,
+    Backoff, CancelToken, Local, MaxQueue, OnFull, Semaphore, TaskSet,
     bulk::{each, map},
     layers::{Hedge, Layer, RateLimit, Retry, Timeout},
     messenger::Messenger,
@@ -365,7 +365,7 @@ fn pools_ends_are_awaited() {
         sim::advance(SECOND);
         let mut events = pool.events();
         while let Some(Poll::Ready(Some(_))) = Some(poll_once(&mut events.recv())) {}
-        (pool.drained(), pool.close_within(HOUR), pool.closed(), events)
+        (pool.drained(), pool.close_timeout(HOUR), pool.closed(), events)
     });
     ends(move || drained.wait());
     let _ = ends(move || closing.wait());
@@ -382,7 +382,7 @@ fn pools_ends_are_awaited_from_outside() {
     });
     let (a, b, c, d) = (pool.clone(), pool.clone(), pool.clone(), pool);
     ends(move || a.drained().wait());
-    let _ = ends(move || b.close_within(HOUR).wait());
+    let _ = ends(move || b.close_timeout(HOUR).wait());
     ends(move || drop(d.run_on_all(|| 7).wait()));
     ends(move || c.closed().wait());
 }
@@ -765,7 +765,7 @@ fn cancelled_wait_of_a_call_inside_ends() {
 
 #[test]
 fn permit_of_a_suspended_call_comes_back() {
-    let permits = Permits::new(1);
+    let permits = Semaphore::new(1);
     let permit = permits.try_acquire().expect("there is one");
     left(|| Work::tasks().after(HOUR).submit().detach());
     let (job, _pool) = left(|| {

@@ -5,7 +5,7 @@
 
 use nanolith::{
     Backoff, GlobalPool, Restart,
-    messenger::{Messenger, RecvTimeoutError, SlowReceiver},
+    messenger::{LagPolicy, Messenger, RecvTimeoutError},
     prelude::*,
     stream::{Bytes, Credits, StreamReader},
 };
@@ -136,7 +136,7 @@ const SERVICES: usize = 8;
 fn launch(tally: &Arc<Tally>) -> Service<Worker> {
     let restart = Restart::on_panic().except_in_tasks().limit(usize::MAX, MINUTE).backoff(Backoff::none());
     let worker = Worker::service(tally.clone()).queue(200).restart(restart);
-    worker.outbox(SlowReceiver::DropOldest(64)).launch().wait().expect("it starts")
+    worker.outbox(LagPolicy::DropOldest(64)).launch().wait().expect("it starts")
 }
 
 /// The services, clusters and channels under test.
@@ -362,8 +362,7 @@ fn memory() -> u64 {
 /// Runs one town, from its start to its end.
 fn live(duration: Duration, seed: u64) -> Arc<Tally> {
     let town = Town::new();
-    let (lossless, lossy) =
-        (Messenger::new(), Messenger::builder().slow_receiver(SlowReceiver::DropOldest(100)).build());
+    let (lossless, lossy) = (Messenger::new(), Messenger::builder().slow_receiver(LagPolicy::DropOldest(100)).build());
     let lossy = lossy.expect("the bound is sound");
     thread::scope(|scope| {
         for nth in 0..4 {

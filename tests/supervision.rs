@@ -3,7 +3,7 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Backoff, CloseError, Crash, Group, GroupError, LaunchError, LifeEvent, LifeEvents, NeverRestarts, Restart,
+    Backoff, CloseError, Crash, GroupError, LaunchError, LifeEvent, LifeEvents, Restart, RestartError, RestartGroup,
     prelude::*,
 };
 use std::{
@@ -146,7 +146,7 @@ fn without_a_policy_a_crash_ends_the_service() -> Result<(), Box<dyn std::error:
     assert!(matches!(life.recv().wait(), Some(LifeEvent::GaveUp(Crash::Task(_)))));
     assert!(life.recv().wait().is_none());
     assert!(matches!(counter.bump(1).wait(), Err(CallError::Closed(_))));
-    assert_eq!(counter.control().restart(), Err(NeverRestarts));
+    assert_eq!(counter.control().restart(), Err(RestartError));
     Ok(())
 }
 
@@ -360,14 +360,14 @@ fn who_watches_late_hears_what_happened_last() -> Result<(), Box<dyn std::error:
 
 // ----- groups
 
-fn three(group: &Group) -> Result<[Service<Counter>; 3], GroupError> {
+fn three(group: &RestartGroup) -> Result<[Service<Counter>; 3], GroupError> {
     let services = [(); 3].map(|()| launch(at_once().limit(1, MINUTE), &Arc::default()));
     services.iter().try_for_each(|service| group.add(service))?;
     Ok(services)
 }
 
 /// Crashes the second member. Returns how often each has restarted, when all of `expected` have.
-fn after_the_second_crashed(group: &Group, expected: [u64; 3]) -> Result<(), Box<dyn std::error::Error>> {
+fn after_the_second_crashed(group: &RestartGroup, expected: [u64; 3]) -> Result<(), Box<dyn std::error::Error>> {
     let services = three(group)?;
     let mut lives = services.each_ref().map(started);
     assert!(services[1].fail().wait().is_err());
@@ -385,25 +385,25 @@ fn after_the_second_crashed(group: &Group, expected: [u64; 3]) -> Result<(), Box
 
 #[test]
 fn one_for_one_leaves_the_others_alone() -> Result<(), Box<dyn std::error::Error>> {
-    after_the_second_crashed(&Group::one_for_one(), [0, 1, 0])
+    after_the_second_crashed(&RestartGroup::one_for_one(), [0, 1, 0])
 }
 
 #[test]
 fn one_for_all_restarts_all() -> Result<(), Box<dyn std::error::Error>> {
-    after_the_second_crashed(&Group::one_for_all(), [1, 1, 1])
+    after_the_second_crashed(&RestartGroup::one_for_all(), [1, 1, 1])
 }
 
 #[test]
 fn rest_for_one_restarts_those_after_it() -> Result<(), Box<dyn std::error::Error>> {
-    after_the_second_crashed(&Group::rest_for_one(), [0, 1, 1])
+    after_the_second_crashed(&RestartGroup::rest_for_one(), [0, 1, 1])
 }
 
 #[test]
 fn a_member_that_gives_up_takes_the_others_with_it() -> Result<(), Box<dyn std::error::Error>> {
     for (group, open) in [
-        (Group::one_for_one(), [true, false, true]),
-        (Group::one_for_all(), [false, false, false]),
-        (Group::rest_for_one(), [true, false, false]),
+        (RestartGroup::one_for_one(), [true, false, true]),
+        (RestartGroup::one_for_all(), [false, false, false]),
+        (RestartGroup::rest_for_one(), [true, false, false]),
     ] {
         let services = three(&group)?;
         let mut lives = services.each_ref().map(started);
@@ -423,9 +423,9 @@ fn a_member_that_gives_up_takes_the_others_with_it() -> Result<(), Box<dyn std::
 #[test]
 fn a_service_is_in_one_group_and_can_restart() -> Result<(), Box<dyn std::error::Error>> {
     let service = launch(at_once(), &Arc::default());
-    Group::one_for_one().add(&service)?;
-    assert_eq!(Group::one_for_all().add(&service), Err(GroupError::InAGroup));
+    RestartGroup::one_for_one().add(&service)?;
+    assert_eq!(RestartGroup::one_for_all().add(&service), Err(GroupError::InAGroup));
     let mortal = Counter::service(10, Arc::default()).launch().wait()?;
-    assert_eq!(Group::one_for_all().add(&mortal), Err(GroupError::NeverRestarts));
+    assert_eq!(RestartGroup::one_for_all().add(&mortal), Err(GroupError::NeverRestarts));
     Ok(())
 }

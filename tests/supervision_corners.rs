@@ -2,7 +2,7 @@
 
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
-use nanolith::{Backoff, Crash, Group, LifeEvent, LifeEvents, Restart, prelude::*};
+use nanolith::{Backoff, Crash, LifeEvent, LifeEvents, Restart, RestartGroup, prelude::*};
 use std::{
     future::{Future, pending, poll_fn},
     sync::{
@@ -342,7 +342,7 @@ fn a_start_cannot_wait_for_a_call_of_the_service_that_starts() -> Result<(), Fai
 
 #[test]
 fn rest_for_one_goes_on_past_a_member_that_has_ended() -> Result<(), Failed> {
-    let group = Group::rest_for_one();
+    let group = RestartGroup::rest_for_one();
     let services = [(); 3].map(|()| launch(at_once(), &Starts::default()));
     services.iter().try_for_each(|service| group.add(service))?;
     let mut last = started(&services[2]);
@@ -354,7 +354,7 @@ fn rest_for_one_goes_on_past_a_member_that_has_ended() -> Result<(), Failed> {
 
 #[test]
 fn rest_for_one_goes_on_past_a_member_that_ends_as_it_should_start() -> Result<(), Failed> {
-    let group = Group::rest_for_one();
+    let group = RestartGroup::rest_for_one();
     let stuck = Starts { stuck: Some(1), ..Starts::default() };
     let all = [Starts::default(), stuck.clone(), Starts::default()];
     let services = all.each_ref().map(|starts| launch(at_once(), starts));
@@ -448,7 +448,7 @@ fn torment(services: &[Service<Counter>], round: u64) {
 
 #[test]
 fn members_that_crash_at_once_end_every_call_and_come_to_rest() -> Result<(), Failed> {
-    for group in [Group::one_for_one(), Group::one_for_all(), Group::rest_for_one()] {
+    for group in [RestartGroup::one_for_one(), RestartGroup::one_for_all(), RestartGroup::rest_for_one()] {
         let endless = at_once().limit(usize::MAX, MINUTE);
         let services = [(); 3].map(|()| launch(endless.clone(), &Starts::default()));
         services.iter().try_for_each(|service| group.add(service))?;

@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Where, current,
+    ThreadKind, current,
     prelude::*,
     time::{Elapsed, sleep, timeout},
 };
@@ -23,7 +23,7 @@ impl Threads {
         std::thread::current().name().map(str::to_owned)
     }
 
-    pub fn place() -> Where {
+    pub fn place() -> ThreadKind {
         current().place().clone()
     }
 
@@ -58,7 +58,7 @@ fn a_pools_threads_tell_of_their_start_and_exit() {
         .on_thread_exit(move || assert!(tell.send(()).is_ok(), "somebody listens"))
         .build()
         .expect("sound");
-    assert!(matches!(Threads::on(&pool).place().wait(), Ok(Where::Pool(_))));
+    assert!(matches!(Threads::on(&pool).place().wait(), Ok(ThreadKind::Pool(_))));
     drop(pool);
     assert_eq!(told.iter().count(), 2, "both exit, and their handler is dropped");
     assert_eq!(starts.load(Ordering::Relaxed), 2);

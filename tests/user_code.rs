@@ -3,7 +3,7 @@
 #![allow(missing_docs, clippy::missing_errors_doc, clippy::missing_panics_doc)] // a test's name documents it
 
 use nanolith::{
-    Backoff, Handle, Job, Local, Queued, Refused, TaskSet,
+    Backoff, Handle, Job, Local, QueuedCall, SubmitError, TaskSet,
     layers::{CircuitBreaker, Fallback, Retry, stack},
     mock::Mock,
     prelude::*,
@@ -307,7 +307,7 @@ fn argument_of_a_cancelled_child_delays_no_time_out() {
 #[test]
 fn order_of_a_delayed_call_delays_no_time_out() {
     let (block, blocked) = Block::new();
-    let order = move |call: &Queued<'_>| {
+    let order = move |call: &QueuedCall<'_>| {
         if call.task().name() == "echo" {
             block.stand_still();
         }
@@ -329,7 +329,7 @@ struct Slow {
 }
 
 impl Executor<Work> for Slow {
-    fn execute(&self, job: Job<Work>) -> Result<(), Refused<Job<Work>>> {
+    fn execute(&self, job: Job<Work>) -> Result<(), SubmitError<Job<Work>>> {
         let refuses = {
             let mut left = self.refuses.lock().expect("no panic");
             let refuses = *left > 0;
@@ -338,7 +338,7 @@ impl Executor<Work> for Slow {
         };
         if refuses {
             let error = job.rejected("Slow");
-            return Err(Refused::new(job, error));
+            return Err(SubmitError::new(job, error));
         }
         self.block.stand_still();
         self.pool.execute(job)
@@ -444,7 +444,7 @@ fn answer_of_a_mock_delays_no_time_out() {
 
 #[test]
 fn a_delayed_call_that_an_order_places_keeps_to_the_bound() {
-    let builder = Pool::builder().order(|_: &Queued<'_>| None).max_queue(MaxQueue::Bounded(1));
+    let builder = Pool::builder().order(|_: &QueuedCall<'_>| None).max_queue(MaxQueue::Bounded(1));
     let pool = builder.on_full(OnFull::Reject).build().expect("the settings are sound");
     pool.pause();
     let queued = Work::on(&pool).echo(1).submit();

@@ -3,7 +3,7 @@
 
 use futures_util::future::{Either, select};
 use nanolith::{
-    Refused, Where,
+    SubmitError, ThreadKind,
     deadlock::{WaitCycle, suspected},
     prelude::*,
     sim::Simulation,
@@ -52,7 +52,7 @@ impl Node {
         self.other.as_ref().map_or(Ok(()), |other| other.nothing().wait())
     }
 
-    pub fn send_other(&mut self, start: Start) -> Result<(), Refused<u32>> {
+    pub fn send_other(&mut self, start: Start) -> Result<(), SubmitError<u32>> {
         start.pass();
         self.other.as_ref().map_or(Ok(()), |other| other.send(7).wait())
     }
@@ -156,7 +156,7 @@ fn error_names_each_call_with_its_source_line() {
         cycle.steps().iter().map(|step| (step.call().expect("calls wait").task().name(), step.needs_room())).collect();
     assert_eq!(tasks, [("call_other", false), ("nothing", true), ("call_other", false), ("nothing", true)]);
     let places: Vec<_> = cycle.steps().iter().map(|step| step.place().clone()).collect();
-    let (left, right) = (Where::Service("left".into()), Where::Service("right".into()));
+    let (left, right) = (ThreadKind::Service("left".into()), ThreadKind::Service("right".into()));
     let others = if places[0] == left { [left, right.clone(), right] } else { [right, left.clone(), left] };
     assert_eq!(places[..3], others);
     let text = error.to_string();

@@ -7,9 +7,9 @@
 #![allow(unsafe_code, reason = "a waker whose clone is user code needs a table of functions")]
 
 use nanolith::{
-    Local, Permits, TaskSet,
+    Local, Semaphore, TaskSet,
     layers::{ConcurrencyLimit, Layer, RateLimit},
-    messenger::{Messenger, SlowReceiver},
+    messenger::{LagPolicy, Messenger},
     port,
     prelude::*,
     stream,
@@ -313,7 +313,7 @@ fn rate_limit_runs_no_waker_under_lock() {
 #[test]
 fn permits_run_no_waker_under_lock() {
     within_limit(|| {
-        let permits = Permits::new(0);
+        let permits = Semaphore::new(0);
         let owner = permits.clone();
         let lookers = Lookers::new(move || _ = owner.available());
         lookers.give_up(permits.acquire());
@@ -353,7 +353,7 @@ fn port_close_runs_no_sender_waker_under_lock() {
 #[test]
 fn messenger_sender_runs_no_waker_under_lock() {
     within_limit(|| {
-        let sender = Messenger::<u32>::builder().slow_receiver(SlowReceiver::Wait(1)).build().unwrap();
+        let sender = Messenger::<u32>::builder().slow_receiver(LagPolicy::Wait(1)).build().unwrap();
         let mut receiver = sender.join().subscribe();
         sender.try_send(1).unwrap();
         let owner = Arc::new(sender.join());
@@ -368,7 +368,7 @@ fn messenger_sender_runs_no_waker_under_lock() {
 #[test]
 fn messenger_end_runs_no_sender_waker_under_lock() {
     within_limit(|| {
-        let sender = Messenger::<u32>::builder().slow_receiver(SlowReceiver::Wait(1)).build().unwrap();
+        let sender = Messenger::<u32>::builder().slow_receiver(LagPolicy::Wait(1)).build().unwrap();
         let _receiver = sender.join().subscribe();
         sender.try_send(1).unwrap();
         let owner = Arc::new(sender.join());

@@ -42,49 +42,49 @@ mod util;
 mod wake;
 
 pub use crate::call::Progress;
-pub use crate::call::policy::{Order, Queued};
+pub use crate::call::policy::{QueueOrder, QueuedCall};
 pub use crate::channel::{
     messenger::{self, Messenger},
     port, stream,
 };
 pub use crate::cluster::{
-    AddError, Adding, Arrival, Balance, CallAll, Choose, Cluster, ClusterBuilder, ClusterCloseWithin, ClusterClosing,
+    AddError, AddMember, Balance, BalancePolicy, CallAll, Cluster, ClusterBuilder, ClusterClose, ClusterCloseTimeout,
     ClusterControl, ClusterInfo, ClusterLaunch, ClusterLaunchError, ClusterRef, LaunchMember, MemberId, MemberInfo,
-    MemberLoad, Resizing,
+    MemberLoad, Resize, RouteRequest,
 };
 pub use crate::context::{
     block_on::block_in_place,
     priority_scope::{WithPriority, with_priority, with_priority_async},
     thread_context::{Current, current},
 };
-pub use crate::error::{At, BoxError, CallError, Caller, Panic, Refused, TaskError};
+pub use crate::error::{BoxError, CallError, CallTrace, Panic, ParentCall, SubmitError, TaskError};
 pub use crate::executor::{Admission, Executor, OwnsState, RunsLocal, SharesState, admission::OnFull};
 pub use crate::group::{JoinAll, JoinNext, Joined, Scope, Shutdown, Spawn, TaskGroup, TryScope, scope, try_scope};
 pub use crate::local::Local;
 pub use crate::meta::{
     priority::Priority,
     task_info::{Receiver, TaskInfo, fingerprint},
-    thread_kind::Where,
+    thread_kind::ThreadKind,
 };
 pub use crate::pool::{
-    BuildError, CloseWithin, Closed, Concurrency, Drained, GlobalPool, MaxQueue, NextPoolEvent, Pool, PoolBuilder,
-    PoolEvent, PoolEvents, RunOnAll, RunOnAllError, Share, SharedPool, SharedState, Subscription, Unfinished,
+    BuildError, CloseTimeout, CloseTimeoutError, Closed, Concurrency, Drained, GlobalPool, MaxQueue, NextPoolEvent,
+    Pool, PoolBuilder, PoolEvent, PoolEvents, RunOnAll, RunOnAllError, Share, SharedPool, SharedState, Subscription,
 };
 pub use crate::service::{
-    AttachError, CloseError, Closing, Control, Crash, CreateStream, CreateStreamError, Group, GroupError, InitError,
-    Launch, LaunchError, LifeEvent, LifeEvents, NeverRestarts, NextEvent, NextStream, OnPanic, Restart, Service,
-    ServiceBuilder, ServiceCloseWithin, ServiceInfo, ServiceRef, WaitForEvent,
+    AttachError, CloseError, Closing, Crash, CreateStream, CreateStreamError, GroupError, InitError, Launch,
+    LaunchError, LifeEvent, LifeEvents, NextEvent, NextStream, OnPanic, Restart, RestartError, RestartGroup, Service,
+    ServiceBuilder, ServiceCloseTimeout, ServiceControl, ServiceInfo, ServiceRef, WaitForEvent,
 };
 pub use crate::sim::sim;
 pub use crate::sync::backoff::Backoff;
 pub use crate::sync::{
     cancel_token::{CancelToken, Cancelled, DropGuard},
-    main_guard::{MainGuard, StillAlive, main_guard},
-    semaphore::{Acquire, AcquireError, AcquireTimeoutError, Permit, Permits, TryAcquireError},
+    main_guard::{MainGuard, MainGuardTimeoutError, main_guard},
+    semaphore::{Acquire, AcquireError, AcquireTimeoutError, Permit, Semaphore, TryAcquireError},
 };
 pub use crate::task::{
-    CallInfo, Context, GivesStreams, HasInbox, HasOutbox, Job, OpenStreamError, Outcome, Reply, SendEvent, Stopped,
-    TakesStreams, TaskSet, call_size,
+    CallInfo, Context, GivesStreams, HasInbox, HasOutbox, Job, JobEndedError, OpenStreamError, Outcome, Reply,
+    SendEvent, TakesStreams, TaskSet, call_size,
     coop::{Step, YieldNow, should_yield, yield_now},
 };
 pub use crate::typed::{Call, Flatten, FromCall, FromCallError, Handle, Progressing, Sending, Submit, from_call};

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Any, AnyCalls, LONG, gate};
-use nanolith_core::{CallError, Concurrency, Pool, Where, current};
+use nanolith_core::{CallError, Concurrency, Pool, ThreadKind, current};
 use std::{
     sync::{
         Arc,
@@ -185,7 +185,7 @@ fn a_handle_is_woken_by_the_last_waker_it_was_polled_with() {
 #[test]
 fn code_knows_where_it_runs() {
     let pool = Pool::builder().name("here").build().expect("sound");
-    assert_eq!(current().place(), &Where::Outside);
+    assert_eq!(current().place(), &ThreadKind::Outside);
     let (tell, told) = mpsc::channel();
     calls(&pool)
         .run(move || {
@@ -195,7 +195,7 @@ fn code_knows_where_it_runs() {
         .wait()
         .expect("it runs");
     let there = told.recv().expect("it was sent");
-    assert_eq!(there.place(), &Where::Pool("here".into()));
+    assert_eq!(there.place(), &ThreadKind::Pool("here".into()));
     assert_eq!(there.task().map(nanolith_core::TaskInfo::name), Some("run"));
 }
 

@@ -6,7 +6,7 @@ mod common;
 
 use common::{Any, AnyCalls, LONG, gate};
 use nanolith_core::{
-    BuildError, CallError, CloseError, LaunchError, OnFull, OnPanic, OwnsState, Pool, Service, ServiceRef, Where,
+    BuildError, CallError, CloseError, LaunchError, OnFull, OnPanic, OwnsState, Pool, Service, ServiceRef, ThreadKind,
     current,
 };
 use std::{
@@ -322,7 +322,7 @@ fn a_service_has_a_thread_of_its_own_with_its_name() {
     job.wait().expect("it runs");
     let (id, there) = told.recv().expect("sent");
     assert_eq!(id, service.info().thread_id);
-    assert_eq!(there.place(), &Where::Service("own".into()));
+    assert_eq!(there.place(), &ThreadKind::Service("own".into()));
     assert_eq!(service.control().thread().name(), Some("own"));
 }
 

@@ -13,7 +13,7 @@ use syn::{ext::IdentExt, spanned::Spanned};
 pub(crate) const RESERVED: [&str; 12] = [
     "calls",
     "close",
-    "close_within",
+    "close_timeout",
     "terminate",
     "send",
     "try_send",

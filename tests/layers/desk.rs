@@ -1,6 +1,6 @@
 //! An executor whose jobs the test ends by hand, and a set with calls on it.
 
-use nanolith::{Admission, Job, Refused, Reply, prelude::*};
+use nanolith::{Admission, Job, Reply, SubmitError, prelude::*};
 use std::{
     collections::VecDeque,
     future::poll_fn,
@@ -101,15 +101,15 @@ impl Desk {
         drop(self.begin());
     }
 
-    fn put(&self, job: Job<Work>) -> Result<(), Refused<Job<Work>>> {
+    fn put(&self, job: Job<Work>) -> Result<(), SubmitError<Job<Work>>> {
         let mut papers = self.0.lock().unwrap();
         if papers.closed {
             let error = job.closed();
-            return Err(Refused::new(job, error));
+            return Err(SubmitError::new(job, error));
         }
         if papers.most.is_some_and(|most| papers.jobs.len() >= most) {
             let error = job.full();
-            return Err(Refused::new(job, error));
+            return Err(SubmitError::new(job, error));
         }
         papers.jobs.push_back(job);
         Ok(())
@@ -117,7 +117,7 @@ impl Desk {
 }
 
 impl Executor<Work> for Desk {
-    fn execute(&self, job: Job<Work>) -> Result<(), Refused<Job<Work>>> {
+    fn execute(&self, job: Job<Work>) -> Result<(), SubmitError<Job<Work>>> {
         self.len();
         self.put(job)
     }

@@ -255,7 +255,7 @@ fn a_budget_bounds_the_retries_of_all() {
 fn a_great_many_attempts_that_fail_at_once_need_no_deep_stack() {
     struct Never;
     impl<S: TaskSet> Executor<S> for Never {
-        fn execute(&self, job: nanolith::Job<S>) -> Result<(), nanolith::Refused<nanolith::Job<S>>> {
+        fn execute(&self, job: nanolith::Job<S>) -> Result<(), nanolith::SubmitError<nanolith::Job<S>>> {
             drop(job);
             Ok(())
         }

@@ -59,7 +59,7 @@ use std::{convert::Infallible, fmt, future::Future, iter::FusedIterator, num::No
 ///
 /// # Errors
 ///
-/// Each input has its own result; [`At::item`](crate::At::item) of an error is the index of the
+/// Each input has its own result; [`CallTrace::item`](crate::CallTrace::item) of an error is the index of the
 /// input. To stop at the first error and cancel the rest, use [`try_collect`](Each::try_collect),
 /// or leave the loop. To keep all errors, collect the results themselves. Tasks that return a
 /// `Result` keep it:

@@ -41,7 +41,7 @@ pub type Mapping<'a, E, R> = Call<'a, Work, E, R>;
 /// # Errors
 ///
 /// A call can end in every way that [`CallError`] lists. If `f` panics, the first panic stops the
-/// rest, and the error's [`At::item`](crate::At::item) is the index of the item:
+/// rest, and the error's [`CallTrace::item`](crate::CallTrace::item) is the index of the item:
 ///
 /// ```
 /// use nanolith::{bulk, prelude::*};

@@ -95,7 +95,7 @@ impl<T> Results<T> {
 mod tests {
     use super::*;
     use crate::{
-        error::{At, Caller},
+        error::{CallTrace, ParentCall},
         meta::task_info::TaskInfo,
     };
     use std::{panic::Location, time::Duration};
@@ -103,8 +103,8 @@ mod tests {
     static TASK: TaskInfo = TaskInfo::new("G", "add", "g::add");
 
     fn lost() -> CallError {
-        let caller = Caller { task: &TASK, submitted: Location::caller() };
-        CallError::Lost(At::new(caller, Duration::ZERO, Duration::ZERO, Vec::new()))
+        let caller = ParentCall { task: &TASK, submitted: Location::caller() };
+        CallError::Lost(CallTrace::new(caller, Duration::ZERO, Duration::ZERO, Vec::new()))
     }
 
     #[test]

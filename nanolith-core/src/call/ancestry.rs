@@ -8,7 +8,7 @@
 //! has an [`Extra`](super::header) box, is linked to the node, and the node ends it at once.
 
 use super::{backend::ErasedCall, call_ref::CallRef, cancel_tree::CancelNode};
-use crate::{error::Caller, meta::priority::Priority};
+use crate::{error::ParentCall, meta::priority::Priority};
 use std::{sync::Arc, time::Instant};
 
 /// The calls above a new call, and the priority that the new call has unless its caller sets
@@ -25,14 +25,14 @@ const MAX_PARENTS: usize = 16;
 /// The task that submitted a call, and what that call shares with its siblings.
 pub(crate) struct Ancestry {
     /// The calls within which the call was submitted, the nearest first.
-    callers: Vec<Caller>,
+    callers: Vec<ParentCall>,
     /// The moment at which the task's own call times out, if it has a deadline.
     deadline: Option<Instant>,
     stop: Arc<CancelNode>,
 }
 
 impl Ancestry {
-    pub(crate) fn callers(&self) -> &[Caller] {
+    pub(crate) fn callers(&self) -> &[ParentCall] {
         &self.callers
     }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::CallError,
-    meta::{priority::Priority, task_info::TaskInfo, thread_kind::Where},
+    meta::{priority::Priority, task_info::TaskInfo, thread_kind::ThreadKind},
     time::clock,
     wake::EndWait,
     wake::{WaitTicket, extensions::Extensions},
@@ -179,7 +179,7 @@ pub(crate) trait Backend: Send + Sync {
     }
 
     /// Returns the kind of thread for [`crate::current`].
-    fn thread_kind(&self) -> Where;
+    fn thread_kind(&self) -> ThreadKind;
 
     /// Lends the permit of the calling thread, which begins to wait for something of `target`.
     ///

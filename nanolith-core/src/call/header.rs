@@ -11,7 +11,7 @@ use super::{
     wait_graph::Wait,
 };
 use crate::{
-    error::{At, CallError, Caller, CrashReason, wait_cycle::WaitCycle},
+    error::{CallError, CallTrace, CrashReason, ParentCall, wait_cycle::WaitCycle},
     meta::{
         priority::Priority,
         task_info::TaskInfo,
@@ -123,8 +123,8 @@ struct Extra {
     delegate: Mutex<Option<CallRef<dyn ErasedCall>>>,
     spilled_executor: Mutex<Option<ExecutorId>>,
     /// The time from submission to expiration in nanoseconds, overriding the priority.
-    expires_in: AtomicOptionU64,
-    /// The rank that a custom [`Order`](crate::Order) gave.
+    serve_within: AtomicOptionU64,
+    /// The rank that a custom [`QueueOrder`](crate::QueueOrder) gave.
     custom_rank: AtomicOptionU64,
     /// When the current turn of the call's future began, in nanoseconds, or one of the values
     /// below.
@@ -225,7 +225,7 @@ impl Header {
     /// Creates a header. Without a `priority`, the call has that of its origin.
     #[inline(always)]
     pub(crate) fn new(
-        caller: Caller,
+        caller: ParentCall,
         priority: Option<Priority>,
         deadline: Option<Instant>,
         Origin { parents, priority: inherited }: Origin,
@@ -268,7 +268,7 @@ impl Header {
             *lock(&again.cold().passed) = Some(passed);
         }
         if let Some(cold) = self.cold.get() {
-            cold.expires_in.get().into_iter().for_each(|nanos| again.cold().expires_in.set(nanos));
+            cold.serve_within.get().into_iter().for_each(|nanos| again.cold().serve_within.set(nanos));
         }
         self.attached().into_iter().for_each(|attached| again.attach(attached.clone()));
         again.begin = again.begin & DUE | self.begin & TIED;
@@ -292,11 +292,11 @@ impl Header {
     }
 
     #[inline]
-    pub(crate) fn caller(&self) -> Caller {
-        Caller { task: self.task, submitted: self.submitted }
+    pub(crate) fn caller(&self) -> ParentCall {
+        ParentCall { task: self.task, submitted: self.submitted }
     }
 
-    pub(crate) fn parents(&self) -> &[Caller] {
+    pub(crate) fn parents(&self) -> &[ParentCall] {
         self.parents.as_deref().map_or(&[], Ancestry::callers)
     }
 
@@ -340,7 +340,7 @@ impl Header {
     /// Returns when the call expires: work that expires later should not run before it.
     pub(crate) fn expires(&self, expirations: &AgingTable) -> u64 {
         let by_priority = || expirations.of(self.priority(), self.submitted_at());
-        match self.cold.get().and_then(|cold| cold.expires_in.get()) {
+        match self.cold.get().and_then(|cold| cold.serve_within.get()) {
             None => by_priority(),
             Some(nanos) => {
                 let own = self.submitted_at().saturating_add(nanos);
@@ -351,12 +351,12 @@ impl Header {
 
     /// Makes the call expire this long after its submission, overriding its priority.
     pub(crate) fn expire_in(&self, timeout: Duration) {
-        self.cold().expires_in.set(clock::nanos(timeout));
+        self.cold().serve_within.set(clock::nanos(timeout));
     }
 
     #[inline]
     pub(crate) fn has_own_expiration(&self) -> bool {
-        self.cold.get().is_some_and(|cold| cold.expires_in.get().is_some())
+        self.cold.get().is_some_and(|cold| cold.serve_within.get().is_some())
     }
 
     /// Returns the rank that a custom order gave the call, if it gave one.
@@ -507,12 +507,17 @@ impl Header {
     }
 
     /// Returns the call site, times and parents of the call, as of now.
-    pub(crate) fn at(&self) -> At {
+    pub(crate) fn at(&self) -> CallTrace {
         let now = clock::now();
         let started = self.started_at.load(Ordering::Relaxed);
         let submitted = if self.submitted_at() == 0 { now } else { self.submitted_at() };
         let until = if started == 0 { now } else { started };
-        At::new(self.caller(), clock::elapsed(submitted, until), clock::elapsed(until, now), self.parents().to_vec())
+        CallTrace::new(
+            self.caller(),
+            clock::elapsed(submitted, until),
+            clock::elapsed(until, now),
+            self.parents().to_vec(),
+        )
     }
 
     /// Returns the error of a call that was ended from outside.

@@ -20,12 +20,12 @@ use std::{
 /// [`PoolBuilder::order`](crate::PoolBuilder::order) and the `order` method of other builders.
 ///
 /// ```
-/// use nanolith::{Order, Queued, prelude::*};
+/// use nanolith::{QueueOrder, QueuedCall, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// /// The nearest deadline first; calls without one as they would go anyway.
 /// struct NearestDeadline;
-/// impl Order for NearestDeadline {
-///     fn rank(&self, call: &Queued<'_>) -> Option<u64> {
+/// impl QueueOrder for NearestDeadline {
+///     fn rank(&self, call: &QueuedCall<'_>) -> Option<u64> {
 ///         call.deadline()
 ///     }
 /// }
@@ -34,33 +34,33 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// A closure with the signature of [`Order::rank`] is an order too.
+/// A closure with the signature of [`QueueOrder::rank`] is an order too.
 ///
 /// The order runs without a lock held, on the thread that submits the call, and again when the call
 /// is raised. If it panics, that counts as `None`.
-pub trait Order: Send + Sync {
+pub trait QueueOrder: Send + Sync {
     /// Returns the rank of the call. Calls with the least rank go first; calls of equal rank go
     /// first in, first out.
     ///
     /// `None` leaves the call where it would stand without this order: at the rank
-    /// [`Queued::expires`].
-    fn rank(&self, call: &Queued<'_>) -> Option<u64>;
+    /// [`QueuedCall::expires`].
+    fn rank(&self, call: &QueuedCall<'_>) -> Option<u64>;
 }
 
-impl<F: Fn(&Queued<'_>) -> Option<u64> + Send + Sync> Order for F {
-    fn rank(&self, call: &Queued<'_>) -> Option<u64> {
+impl<F: Fn(&QueuedCall<'_>) -> Option<u64> + Send + Sync> QueueOrder for F {
+    fn rank(&self, call: &QueuedCall<'_>) -> Option<u64> {
         self(call)
     }
 }
 
-/// A call that is about to be queued, as an [`Order`] sees it. Moments are nanoseconds on one clock
+/// A call that is about to be queued, as an [`QueueOrder`] sees it. Moments are nanoseconds on one clock
 /// of the process.
 ///
 /// ```
-/// use nanolith::{Queued, prelude::*};
+/// use nanolith::{QueuedCall, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// // as ever, but what parses may wait for a second more
-/// let order = |call: &Queued<'_>| {
+/// let order = |call: &QueuedCall<'_>| {
 ///     let grace = if call.task().name() == "parse" { 1_000_000_000 } else { 0 };
 ///     Some(call.expires().saturating_add(grace))
 /// };
@@ -69,12 +69,12 @@ impl<F: Fn(&Queued<'_>) -> Option<u64> + Send + Sync> Order for F {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy)]
-pub struct Queued<'a> {
+pub struct QueuedCall<'a> {
     meta: &'a Header,
     expirations: &'a AgingTable,
 }
 
-impl Queued<'_> {
+impl QueuedCall<'_> {
     /// Returns the task that is called.
     #[must_use]
     pub fn task(&self) -> &'static TaskInfo {
@@ -94,7 +94,7 @@ impl Queued<'_> {
     }
 
     /// Returns when the call expires, in nanoseconds, by its priority or by
-    /// [`Call::expires_in`](crate::Call::expires_in). This is the call's rank without a custom
+    /// [`Call::serve_within`](crate::Call::serve_within). This is the call's rank without a custom
     /// order.
     #[must_use]
     pub fn expires(&self) -> u64 {
@@ -108,7 +108,7 @@ impl Queued<'_> {
     }
 }
 
-impl fmt::Debug for Queued<'_> {
+impl fmt::Debug for QueuedCall<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queued").field("task", self.task()).field("priority", &self.priority()).finish_non_exhaustive()
     }
@@ -122,7 +122,7 @@ const SLICE: Duration = Duration::from_millis(5);
 pub(crate) struct PolicyConfig {
     pub(crate) expirations: AgingTable,
     pub(crate) slice: Duration,
-    pub(crate) order: Option<Arc<dyn Order>>,
+    pub(crate) order: Option<Arc<dyn QueueOrder>>,
 }
 
 impl Default for PolicyConfig {
@@ -182,7 +182,7 @@ impl SchedulingPolicy {
 
     fn ask_order(&self, meta: &Header) {
         let Some(order) = &self.schedule.order else { return };
-        let queued = Queued { meta, expirations: self.expirations() };
+        let queued = QueuedCall { meta, expirations: self.expirations() };
         if let Ok(Some(rank)) = unwind::catch(|| order.rank(&queued)) {
             meta.set_custom_rank(rank);
         }
@@ -232,15 +232,19 @@ impl SchedulingPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{call::ancestry::Origin, error::Caller};
+    use crate::{call::ancestry::Origin, error::ParentCall};
     use std::panic::Location;
 
     const TASK: TaskInfo = TaskInfo::new("Set", "task", "order::Set::task");
     const MS: u64 = 1_000_000;
 
     fn meta(priority: Priority) -> Header {
-        let meta =
-            Header::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None, Origin::default());
+        let meta = Header::new(
+            ParentCall { task: &TASK, submitted: Location::caller() },
+            Some(priority),
+            None,
+            Origin::default(),
+        );
         meta.stamp_submitted(|| 10 * MS);
         meta
     }
@@ -262,7 +266,7 @@ mod tests {
 
     #[test]
     fn an_order_says_the_rank_and_its_panic_says_nothing() {
-        let order: Arc<dyn Order> = Arc::new(|call: &Queued<'_>| match call.priority() {
+        let order: Arc<dyn QueueOrder> = Arc::new(|call: &QueuedCall<'_>| match call.priority() {
             Priority::Idle => panic!("no idea"),
             Priority::Low => None,
             _ => Some(7),

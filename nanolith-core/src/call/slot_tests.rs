@@ -8,7 +8,7 @@ use super::{
     running::RunningCall,
     slot::{CoOwners, CompleteResult, EndReason, EndResult, Slot, TakeResult},
 };
-use crate::{error::Caller, meta::task_info::TaskInfo};
+use crate::{error::ParentCall, meta::task_info::TaskInfo};
 use std::{
     mem,
     panic::{Location, resume_unwind},
@@ -97,7 +97,7 @@ type Call = Slot<Value, Value, Header>;
 
 fn meta() -> Header {
     const TASK: TaskInfo = TaskInfo::new("Set", "task", "slot::Set::task");
-    Header::new(Caller { task: &TASK, submitted: Location::caller() }, None, None, Origin::default())
+    Header::new(ParentCall { task: &TASK, submitted: Location::caller() }, None, None, Origin::default())
 }
 
 /// An input or an output that counts how often it was dropped.

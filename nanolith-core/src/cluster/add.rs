@@ -2,7 +2,7 @@
 
 use super::{
     cluster_shared::{ClusterShared, MemberId},
-    join_all::ClusterClosing,
+    join_all::ClusterClose,
 };
 use crate::{
     call::backend::WouldDeadlock,
@@ -63,10 +63,10 @@ impl Error for AddError {
 /// [`ClusterControl::add`](crate::ClusterControl::add).
 ///
 /// ```
-/// use nanolith::{Adding, prelude::*};
+/// use nanolith::{AddMember, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(1, Geometry::service).wait()?;
-/// let adding: Adding<Geometry> = geometry.control().add();
+/// let adding: AddMember<Geometry> = geometry.control().add();
 /// let member = adding.wait()?; // or `.await?`
 /// assert_eq!(geometry.control().members()[1], member);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -80,12 +80,12 @@ impl Error for AddError {
 ///
 /// If the future is dropped, the member is not added, and closes as soon as it has started.
 #[must_use = "the member joins when this is awaited or waited on"]
-pub struct Adding<S: TaskSet> {
+pub struct AddMember<S: TaskSet> {
     cluster: Arc<ClusterShared<S>>,
     start: Option<Result<(MemberId, Starting<S>), AddError>>,
 }
 
-impl<S: TaskSet> Adding<S> {
+impl<S: TaskSet> AddMember<S> {
     pub(super) fn new(cluster: &Arc<ClusterShared<S>>) -> Self {
         Self { start: Some(cluster.start()), cluster: cluster.clone() }
     }
@@ -133,7 +133,7 @@ impl<S: TaskSet> Adding<S> {
     }
 }
 
-impl<S: TaskSet> Future for Adding<S> {
+impl<S: TaskSet> Future for AddMember<S> {
     type Output = Result<MemberId, AddError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -141,13 +141,13 @@ impl<S: TaskSet> Future for Adding<S> {
     }
 }
 
-impl<S: TaskSet> Drop for Adding<S> {
+impl<S: TaskSet> Drop for AddMember<S> {
     fn drop(&mut self) {
         self.end();
     }
 }
 
-impl<S: TaskSet> fmt::Debug for Adding<S> {
+impl<S: TaskSet> fmt::Debug for AddMember<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Adding").finish_non_exhaustive()
     }
@@ -157,10 +157,10 @@ impl<S: TaskSet> fmt::Debug for Adding<S> {
 /// [`ClusterControl::resize`](crate::ClusterControl::resize).
 ///
 /// ```
-/// use nanolith::{Resizing, prelude::*};
+/// use nanolith::{Resize, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(1, Geometry::service).wait()?;
-/// let resizing: Resizing<Geometry> = geometry.control().resize(3);
+/// let resizing: Resize<Geometry> = geometry.control().resize(3);
 /// resizing.wait()?; // or `.await?`
 /// assert_eq!(geometry.control().members().len(), 3);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -176,14 +176,14 @@ impl<S: TaskSet> fmt::Debug for Adding<S> {
 /// If the future is dropped, members that have not started are not added. Members that close still
 /// close.
 #[must_use = "members join when this is awaited or waited on"]
-pub struct Resizing<S: TaskSet> {
-    adding: Vec<Adding<S>>,
-    closing: Option<ClusterClosing<S>>,
+pub struct Resize<S: TaskSet> {
+    adding: Vec<AddMember<S>>,
+    closing: Option<ClusterClose<S>>,
     failed: Option<AddError>,
 }
 
-impl<S: TaskSet> Resizing<S> {
-    pub(super) fn new(adding: Vec<Adding<S>>, closing: ClusterClosing<S>) -> Self {
+impl<S: TaskSet> Resize<S> {
+    pub(super) fn new(adding: Vec<AddMember<S>>, closing: ClusterClose<S>) -> Self {
         Self { adding, closing: Some(closing), failed: None }
     }
 
@@ -209,7 +209,7 @@ impl<S: TaskSet> Resizing<S> {
     }
 }
 
-impl<S: TaskSet> Future for Resizing<S> {
+impl<S: TaskSet> Future for Resize<S> {
     type Output = Result<(), AddError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -231,7 +231,7 @@ impl<S: TaskSet> Future for Resizing<S> {
     }
 }
 
-impl<S: TaskSet> fmt::Debug for Resizing<S> {
+impl<S: TaskSet> fmt::Debug for Resize<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Resizing").field("adding", &self.adding.len()).finish_non_exhaustive()
     }

@@ -2,7 +2,7 @@
 
 use super::cluster_shared::{ClusterShared, Member};
 use crate::{
-    error::Refused,
+    error::SubmitError,
     executor::admission::OnFull,
     task::{Job, TaskSet},
     wake::{Registration, WaitTicket},
@@ -76,7 +76,7 @@ impl<S: TaskSet> ClusterAdmission<S> {
 }
 
 impl<S: TaskSet> Future for ClusterAdmission<S> {
-    type Output = Result<(), Refused<Job<S>>>;
+    type Output = Result<(), SubmitError<Job<S>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // This comes before the members are read, so that a later change wakes this task.

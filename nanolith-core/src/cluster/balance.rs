@@ -51,12 +51,12 @@ pub enum Balance {
 /// [`ClusterBuilder::choose_by`](crate::ClusterBuilder::choose_by). Closures implement this trait.
 ///
 /// ```
-/// use nanolith::{Arrival, Choose, MemberLoad, prelude::*};
+/// use nanolith::{RouteRequest, BalancePolicy, MemberLoad, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// /// The first keeps the calls until it has ten of them.
 /// struct FillUp;
-/// impl Choose for FillUp {
-///     fn choose(&self, members: &[MemberLoad], _: &Arrival) -> usize {
+/// impl BalancePolicy for FillUp {
+///     fn choose(&self, members: &[MemberLoad], _: &RouteRequest) -> usize {
 ///         members.iter().position(|member| member.calls < 10).unwrap_or(0)
 ///     }
 /// }
@@ -64,27 +64,27 @@ pub enum Balance {
 /// assert_eq!((counter.bump(1).wait()?, counter.bump(1).wait()?), (11, 12));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub trait Choose: Send + Sync + 'static {
+pub trait BalancePolicy: Send + Sync + 'static {
     /// Returns the index in `members` of the member that the call goes to. `members` is never
     /// empty. An index past the end wraps around. No lock is held during this method. A panic ends
     /// the call as [`CallError::Lost`](crate::CallError::Lost) and propagates to the caller.
-    fn choose(&self, members: &[MemberLoad], call: &Arrival) -> usize;
+    fn choose(&self, members: &[MemberLoad], call: &RouteRequest) -> usize;
 }
 
-impl<F: Fn(&[MemberLoad], &Arrival) -> usize + Send + Sync + 'static> Choose for F {
-    fn choose(&self, members: &[MemberLoad], call: &Arrival) -> usize {
+impl<F: Fn(&[MemberLoad], &RouteRequest) -> usize + Send + Sync + 'static> BalancePolicy for F {
+    fn choose(&self, members: &[MemberLoad], call: &RouteRequest) -> usize {
         self(members, call)
     }
 }
 
-/// A member and its load, as an argument of [`Choose::choose`].
+/// A member and its load, as an argument of [`BalancePolicy::choose`].
 ///
 /// ```
-/// use nanolith::{Arrival, MemberLoad};
-/// fn idle(members: &[MemberLoad], _: &Arrival) -> usize {
+/// use nanolith::{RouteRequest, MemberLoad};
+/// fn idle(members: &[MemberLoad], _: &RouteRequest) -> usize {
 ///     members.iter().position(|member| member.calls == 0).unwrap_or(0)
 /// }
-/// # let _: &dyn nanolith::Choose = &idle;
+/// # let _: &dyn nanolith::BalancePolicy = &idle;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -95,23 +95,23 @@ pub struct MemberLoad {
     pub calls: usize,
 }
 
-/// A call for which a member is chosen, as an argument of [`Choose::choose`].
+/// A call for which a member is chosen, as an argument of [`BalancePolicy::choose`].
 ///
 /// ```
-/// use nanolith::{Arrival, MemberLoad};
-/// fn heavy_ones_apart(members: &[MemberLoad], call: &Arrival) -> usize {
+/// use nanolith::{RouteRequest, MemberLoad};
+/// fn heavy_ones_apart(members: &[MemberLoad], call: &RouteRequest) -> usize {
 ///     let heavy = call.task().is_some_and(|task| task.name() == "render");
 ///     if heavy { 0 } else { 1 + call.turn() as usize % (members.len() - 1).max(1) }
 /// }
-/// # let _: &dyn nanolith::Choose = &heavy_ones_apart;
+/// # let _: &dyn nanolith::BalancePolicy = &heavy_ones_apart;
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Arrival {
+pub struct RouteRequest {
     task: Option<&'static TaskInfo>,
     turn: u64,
 }
 
-impl Arrival {
+impl RouteRequest {
     pub(super) fn new(task: Option<&'static TaskInfo>, turn: u64) -> Self {
         Self { task, turn }
     }
@@ -134,7 +134,7 @@ impl Arrival {
 #[derive(Clone)]
 pub(super) enum Policy {
     Ours(Balance),
-    Own(Arc<dyn Choose>),
+    Own(Arc<dyn BalancePolicy>),
 }
 
 impl fmt::Debug for Policy {
@@ -176,7 +176,7 @@ impl<'a, S: TaskSet> Candidates<'a, S> {
     }
 
     /// Returns the index of the chosen member. There is at least one candidate.
-    pub(super) fn choose(&self, policy: &Policy, call: &Arrival) -> usize {
+    pub(super) fn choose(&self, policy: &Policy, call: &RouteRequest) -> usize {
         let chosen = match (policy, call.task) {
             (Policy::Ours(Balance::RoundRobin), _) => self.round_robin(call.turn),
             (Policy::Ours(Balance::PowerOfTwo), _) => self.power_of_two(call.turn),

@@ -2,7 +2,7 @@
 
 use super::{
     Cluster,
-    balance::{Balance, Choose, Policy},
+    balance::{Balance, BalancePolicy, Policy},
     cluster_shared::{ClusterShared, MemberId},
     launch::{ClusterLaunch, LaunchMember, starting},
     router::ClusterRef,
@@ -62,17 +62,17 @@ impl<S: TaskSet> ClusterBuilder<S> {
         self
     }
 
-    /// Sets a custom way to choose the member that a call goes to: see [`Choose`].
+    /// Sets a custom way to choose the member that a call goes to: see [`BalancePolicy`].
     ///
     /// ```
-    /// use nanolith::{Arrival, MemberLoad, prelude::*};
+    /// use nanolith::{RouteRequest, MemberLoad, prelude::*};
     /// # use nanolith_doc_sets::*;
-    /// let newest = |members: &[MemberLoad], _: &Arrival| members.len() - 1;
+    /// let newest = |members: &[MemberLoad], _: &RouteRequest| members.len() - 1;
     /// let geometry = Cluster::builder().choose_by(newest).launch(2, Geometry::service).wait()?;
     /// # assert_eq!(geometry.add(4, 5).wait()?, 9);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn choose_by(mut self, choose: impl Choose) -> Self {
+    pub fn choose_by(mut self, choose: impl BalancePolicy) -> Self {
         self.policy = Policy::Own(Arc::new(choose));
         self
     }

@@ -6,8 +6,8 @@
 
 use super::{
     add::{AddError, Starting},
-    balance::{Arrival, Candidates, Policy},
-    join_all::ClusterClosing,
+    balance::{Candidates, Policy, RouteRequest},
+    join_all::ClusterClose,
 };
 use crate::{
     call::backend::ExecutorId,
@@ -144,7 +144,7 @@ impl<S: TaskSet> ClusterShared<S> {
     pub(super) fn choose(&self, members: &Members<S>, call: Call, here: Option<ExecutorId>) -> usize {
         // ORDERING: Relaxed. A counter whose only reader is this line; it orders no other data.
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        Candidates::new(members, place_of(members, here)).choose(&self.policy, &Arrival::new(call, turn))
+        Candidates::new(members, place_of(members, here)).choose(&self.policy, &RouteRequest::new(call, turn))
     }
 
     // ----- joining
@@ -252,7 +252,7 @@ impl<S: TaskSet> ClusterShared<S> {
 
     /// Ends all members with `end`, and accepts no further members. The returned future also waits
     /// for the members that were leaving already.
-    pub(super) fn close(&self, end: impl Fn(&ServiceRef<S>) -> Closing<S>) -> ClusterClosing<S> {
+    pub(super) fn close(&self, end: impl Fn(&ServiceRef<S>) -> Closing<S>) -> ClusterClose<S> {
         let all = {
             let mut roll = self.write();
             roll.closed = true;
@@ -262,7 +262,7 @@ impl<S: TaskSet> ClusterShared<S> {
         };
         let closing = all.iter().map(|member| end(&member.service)).collect();
         self.notify_change();
-        ClusterClosing::new(closing)
+        ClusterClose::new(closing)
     }
 
     /// Wakes the calls that wait for members to join or leave.

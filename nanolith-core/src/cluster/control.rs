@@ -1,10 +1,10 @@
 //! The less common operations of a cluster.
 
 use super::{
-    add::{Adding, Resizing},
+    add::{AddMember, Resize},
     balance::Candidates,
     cluster_shared::{ClusterShared, Member, MemberId},
-    join_all::{CallAll, ClusterClosing, OneCall},
+    join_all::{CallAll, ClusterClose, OneCall},
 };
 use crate::{
     context::thread_context,
@@ -48,9 +48,9 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     ///
     /// # Errors
     ///
-    /// The returned [`Adding`] yields them: see [`AddError`](crate::AddError).
-    pub fn add(&self) -> Adding<S> {
-        Adding::new(self.inner)
+    /// The returned [`AddMember`] yields them: see [`AddError`](crate::AddError).
+    pub fn add(&self) -> AddMember<S> {
+        AddMember::new(self.inner)
     }
 
     /// Removes a member and closes it. Its accepted calls finish. Returns `None` if there is no
@@ -88,12 +88,12 @@ impl<'a, S: TaskSet> ClusterControl<'a, S> {
     ///
     /// # Errors
     ///
-    /// The returned [`Resizing`] yields them: see [`AddError`](crate::AddError).
-    pub fn resize(&self, n: usize) -> Resizing<S> {
+    /// The returned [`Resize`] yields them: see [`AddError`](crate::AddError).
+    pub fn resize(&self, n: usize) -> Resize<S> {
         let (more, surplus) = self.inner.plan_resize(n);
         let adding = (0..more).map(|_| self.add()).collect();
         let closing = surplus.iter().map(|member| self.inner.remove(member)).collect();
-        Resizing::new(adding, ClusterClosing::new(closing))
+        Resize::new(adding, ClusterClose::new(closing))
     }
 
     /// Returns the member that a call would go to now, as a service, or `None` if there is no

@@ -5,7 +5,7 @@ use crate::{
     call::backend::WouldDeadlock,
     context::block_on,
     error::CallError,
-    pool::Unfinished,
+    pool::CloseTimeoutError,
     service::{CloseError, Closing},
     task::TaskSet,
 };
@@ -22,11 +22,11 @@ use std::{
 /// [`Cluster::terminate`](crate::Cluster::terminate).
 ///
 /// ```
-/// use nanolith::{ClusterClosing, prelude::*};
+/// use nanolith::{ClusterClose, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
 /// let accepted = geometry.add(4, 5).submit();
-/// let closing: ClusterClosing<Geometry> = geometry.close();
+/// let closing: ClusterClose<Geometry> = geometry.close();
 /// closing.wait()?; // or `.await?`
 /// assert_eq!(accepted.wait()?, 9);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -41,20 +41,20 @@ use std::{
 ///
 /// If the future is dropped, the members still end.
 #[must_use = "the cluster is ending; await this, or wait on it, to see the end"]
-pub struct ClusterClosing<S: TaskSet> {
+pub struct ClusterClose<S: TaskSet> {
     members: Vec<Closing<S>>,
     failed: Option<CloseError>,
 }
 
-impl<S: TaskSet> ClusterClosing<S> {
+impl<S: TaskSet> ClusterClose<S> {
     pub(super) fn new(members: Vec<Closing<S>>) -> Self {
         Self { members, failed: None }
     }
 
     /// Ends the calls that are left, because the limit of the close has passed.
-    pub(super) fn end_at_limit(&self) -> Unfinished {
-        let nothing = Unfinished::new(0, 0);
-        self.members.iter().map(Closing::end_at_limit).fold(nothing, Unfinished::and)
+    pub(super) fn end_at_limit(&self) -> CloseTimeoutError {
+        let nothing = CloseTimeoutError::new(0, 0);
+        self.members.iter().map(Closing::end_at_limit).fold(nothing, CloseTimeoutError::and)
     }
 
     /// Blocks until all members are over.
@@ -75,7 +75,7 @@ impl<S: TaskSet> ClusterClosing<S> {
     }
 }
 
-impl<S: TaskSet> Future for ClusterClosing<S> {
+impl<S: TaskSet> Future for ClusterClose<S> {
     type Output = Result<(), CloseError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -94,7 +94,7 @@ impl<S: TaskSet> Future for ClusterClosing<S> {
     }
 }
 
-impl<S: TaskSet> fmt::Debug for ClusterClosing<S> {
+impl<S: TaskSet> fmt::Debug for ClusterClose<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClusterClosing").field("members", &self.members.len()).finish_non_exhaustive()
     }

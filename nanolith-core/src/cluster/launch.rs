@@ -1,6 +1,6 @@
 //! The future that waits for the start of a cluster, and its error.
 
-use super::{Cluster, add::Starting, cluster_shared::MemberId, join_all::ClusterClosing};
+use super::{Cluster, add::Starting, cluster_shared::MemberId, join_all::ClusterClose};
 use crate::{
     call::backend::WouldDeadlock,
     context::block_on,
@@ -85,7 +85,7 @@ pub struct ClusterLaunch<S: TaskSet, E: 'static> {
     pending: Vec<(MemberId, Launch<S, E>)>,
     started: Vec<(MemberId, ServiceRef<S>)>,
     failed: Option<ClusterLaunchError<E>>,
-    closing: Option<ClusterClosing<S>>,
+    closing: Option<ClusterClose<S>>,
 }
 
 impl<S: TaskSet, E: 'static> Unpin for ClusterLaunch<S, E> {}
@@ -141,7 +141,7 @@ impl<S: TaskSet, E: 'static> Future for ClusterLaunch<S, E> {
         if self.failed.is_some() {
             let this = &mut *self;
             let started = &mut this.started;
-            let close = || ClusterClosing::new(started.drain(..).map(|(_, service)| service.close()).collect());
+            let close = || ClusterClose::new(started.drain(..).map(|(_, service)| service.close()).collect());
             // The errors of these closes are ignored: the launch error is returned instead.
             let _ = ready!(Pin::new(this.closing.get_or_insert_with(close)).poll(cx));
         }

@@ -2,7 +2,7 @@
 
 use super::{Cluster, ClusterControl, ClusterRef};
 use crate::{
-    error::Refused,
+    error::SubmitError,
     task::{HasInbox, TaskSet},
     typed::{MessageTask, Sending},
 };
@@ -39,9 +39,9 @@ impl<S: TaskSet> Cluster<S> {
     ///
     /// # Errors
     ///
-    /// [`Refused`] gives the message back if all members are full, or if there is no member.
+    /// [`SubmitError`] gives the message back if all members are full, or if there is no member.
     #[track_caller]
-    pub fn try_send(&self, message: S::Message) -> Result<(), Refused<S::Message>>
+    pub fn try_send(&self, message: S::Message) -> Result<(), SubmitError<S::Message>>
     where
         S: HasInbox,
     {

@@ -5,13 +5,13 @@
 //! - `balance`: choosing a member. `router`: sending a call to a member, and to another if that one
 //! ends. `admission`: waiting for queue room.
 //! - `control`: the less common operations. `add`, `join_all`: the futures that they return.
-//! `close_within`: closing with a time limit. `messages`: messages to members.
+//! `close_timeout`: closing with a time limit. `messages`: messages to members.
 
 mod add;
 mod admission;
 mod balance;
 mod builder;
-mod close_within;
+mod close_timeout;
 mod cluster_shared;
 mod control;
 mod join_all;
@@ -19,13 +19,13 @@ mod launch;
 mod messages;
 mod router;
 
-pub use add::{AddError, Adding, Resizing};
-pub use balance::{Arrival, Balance, Choose, MemberLoad};
+pub use add::{AddError, AddMember, Resize};
+pub use balance::{Balance, BalancePolicy, MemberLoad, RouteRequest};
 pub use builder::ClusterBuilder;
-pub use close_within::ClusterCloseWithin;
+pub use close_timeout::ClusterCloseTimeout;
 pub use cluster_shared::MemberId;
 pub use control::ClusterControl;
-pub use join_all::{CallAll, ClusterClosing};
+pub use join_all::{CallAll, ClusterClose};
 pub use launch::{ClusterLaunch, ClusterLaunchError, LaunchMember};
 pub use router::ClusterRef;
 
@@ -136,7 +136,7 @@ impl<S: TaskSet> Cluster<S> {
     }
 
     /// Closes all members. From now on they accept only calls of their own running tasks. The
-    /// accepted calls finish. No member can be added any more. The returned [`ClusterClosing`]
+    /// accepted calls finish. No member can be added any more. The returned [`ClusterClose`]
     /// waits for the end.
     ///
     /// ```
@@ -152,14 +152,14 @@ impl<S: TaskSet> Cluster<S> {
     ///
     /// # Errors
     ///
-    /// The returned [`ClusterClosing`] yields them: see [`CloseError`](crate::CloseError).
-    pub fn close(&self) -> ClusterClosing<S> {
+    /// The returned [`ClusterClose`] yields them: see [`CloseError`](crate::CloseError).
+    pub fn close(&self) -> ClusterClose<S> {
         self.inner().close(ServiceRef::close)
     }
 
     /// Closes the cluster like [`Cluster::close`], and waits until all members end, for at most
     /// `limit`, counted from now. At the limit, unfinished calls are ended, as in
-    /// [`Service::close_within`](crate::Service::close_within).
+    /// [`Service::close_timeout`](crate::Service::close_timeout).
     ///
     /// ```
     /// use nanolith::{CloseError, prelude::*};
@@ -170,7 +170,7 @@ impl<S: TaskSet> Cluster<S> {
     /// # }
     /// let counter = Cluster::launch(2, || Counter::service(10)).wait()?;
     /// let pending = counter.total_later().submit(); // takes a minute
-    /// let Err(CloseError::Unfinished(unfinished)) = counter.close_within(MILLISECOND).wait() else { unreachable!() };
+    /// let Err(CloseError::Unfinished(unfinished)) = counter.close_timeout(MILLISECOND).wait() else { unreachable!() };
     /// assert_eq!(unfinished.cancelled() + unfinished.running(), 1);
     /// assert!(matches!(pending.wait(), Err(CallError::Cancelled(_))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -178,11 +178,11 @@ impl<S: TaskSet> Cluster<S> {
     ///
     /// # Errors
     ///
-    /// The returned [`ClusterCloseWithin`] yields them.
+    /// The returned [`ClusterCloseTimeout`] yields them.
     /// [`CloseError::Unfinished`](crate::CloseError::Unfinished) counts the calls of all members
     /// that did not finish within the limit. The other errors are those of [`Cluster::close`].
-    pub fn close_within(&self, limit: Duration) -> ClusterCloseWithin<S> {
-        ClusterCloseWithin::new(self.close(), limit)
+    pub fn close_timeout(&self, limit: Duration) -> ClusterCloseTimeout<S> {
+        ClusterCloseTimeout::new(self.close(), limit)
     }
 
     /// Ends all members without waiting for their calls, like
@@ -204,8 +204,8 @@ impl<S: TaskSet> Cluster<S> {
     ///
     /// # Errors
     ///
-    /// The returned [`ClusterClosing`] yields them: see [`CloseError`](crate::CloseError).
-    pub fn terminate(&self) -> ClusterClosing<S> {
+    /// The returned [`ClusterClose`] yields them: see [`CloseError`](crate::CloseError).
+    pub fn terminate(&self) -> ClusterClose<S> {
         self.inner().close(ServiceRef::terminate)
     }
 

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     call::backend::ExecutorId,
     context::thread_context,
-    error::{CallError, Refused},
+    error::{CallError, SubmitError},
     executor::{Admission, Executor, OwnsState, RunsLocal, SharesState, admission::OnFull},
     service::ServiceRef,
     task::{self, Job, Reply, TaskSet},
@@ -68,7 +68,7 @@ impl<S: TaskSet> Clone for ClusterRef<S> {
 }
 
 impl<S: TaskSet> Executor<S> for ClusterRef<S> {
-    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         match Failover::prepare(self.inner(), job) {
             Some(job) => self.inner().send(job).inspect_err(|refused| refused.value().mark_layer(self.inner().layer)),
             None => Ok(()),
@@ -106,14 +106,14 @@ impl<S: TaskSet> fmt::Debug for ClusterRef<S> {
 impl<S: TaskSet> ClusterShared<S> {
     /// Sends the job to the chosen member. If that member is full, sends it to the next member that
     /// is not full. A member whose own task made the call comes last, and always accepts the job.
-    pub(super) fn send(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    pub(super) fn send(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         self.try_members(job, thread_context::current_executor(), true, |member, job| member.service.execute(job))
     }
 
     /// Sends a job that another member had accepted before it ended. The job never goes to the
     /// member `from`, whose task made the call. That task may wait for the call, and assumes that
     /// it runs on another member.
-    fn send_on(&self, job: Job<S>, from: Option<ExecutorId>) -> Result<(), Refused<Job<S>>> {
+    fn send_on(&self, job: Job<S>, from: Option<ExecutorId>) -> Result<(), SubmitError<Job<S>>> {
         self.try_members(job, from, false, |member, job| member.service.take_over(job))
     }
 
@@ -124,8 +124,8 @@ impl<S: TaskSet> ClusterShared<S> {
         mut job: Job<S>,
         here: Option<ExecutorId>,
         to_here: bool,
-        take: impl Fn(&Member<S>, Job<S>) -> Result<(), Refused<Job<S>>>,
-    ) -> Result<(), Refused<Job<S>>> {
+        take: impl Fn(&Member<S>, Job<S>) -> Result<(), SubmitError<Job<S>>>,
+    ) -> Result<(), SubmitError<Job<S>>> {
         let mut members = self.members();
         loop {
             let mut full = None;
@@ -138,13 +138,13 @@ impl<S: TaskSet> ClusterShared<S> {
                         match error {
                             CallError::Full(_) => full = Some(error),
                             CallError::Closed(_) => self.watch_phase(member),
-                            _ => return Err(Refused::new(job, error)),
+                            _ => return Err(SubmitError::new(job, error)),
                         }
                     }
                 }
             }
             if let Some(error) = full {
-                return Err(Refused::new(job, error));
+                return Err(SubmitError::new(job, error));
             }
             // All these members were closed, and have been removed. Others may have joined.
             let before = std::mem::replace(&mut members, self.members());
@@ -168,9 +168,9 @@ impl<S: TaskSet> ClusterShared<S> {
     }
 
     /// Returns the error of a job for which there is no member.
-    fn no_members_error(&self, job: Job<S>) -> Refused<Job<S>> {
+    fn no_members_error(&self, job: Job<S>) -> SubmitError<Job<S>> {
         let error = if self.is_closed() { job.closed() } else { job.no_member() };
-        Refused::new(job, error)
+        SubmitError::new(job, error)
     }
 }
 

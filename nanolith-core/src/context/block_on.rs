@@ -4,7 +4,7 @@
 //! other tasks, whatever it waits for.
 
 use super::thread_context;
-use crate::meta::thread_kind::Where;
+use crate::meta::thread_kind::ThreadKind;
 use crate::{
     call::backend::{ExecutorId, WouldDeadlock},
     park::parker::ThreadParker,
@@ -93,10 +93,10 @@ fn describe(target: Option<ExecutorId>, has_limit: bool) -> String {
     let who =
         thread_context::running_task().map_or("waits".to_owned(), |task| format!("the task `{}` waits", task.name()));
     let whom = target.and_then(ExecutorId::get).map(|host| match host.thread_kind() {
-        Where::Pool(name) => format!(" for the pool `{name}`"),
-        Where::Service(name) => format!(" for the service `{name}`"),
-        Where::Local(name) => format!(" for the local `{name}`"),
-        Where::Outside => String::new(),
+        ThreadKind::Pool(name) => format!(" for the pool `{name}`"),
+        ThreadKind::Service(name) => format!(" for the service `{name}`"),
+        ThreadKind::Local(name) => format!(" for the local `{name}`"),
+        ThreadKind::Outside => String::new(),
     });
     format!("{who}{}{}", whom.unwrap_or_default(), if has_limit { ", with a limit" } else { "" })
 }

@@ -1,7 +1,7 @@
 //! The thread-local context of the running thread: its executor, its task, and what it has lent.
 //! A submitted call looks up its parents here. A wait looks up the permit that the thread holds.
 
-use crate::meta::thread_kind::Where;
+use crate::meta::thread_kind::ThreadKind;
 use crate::{
     call::{
         ancestry::{Ancestry, Origin, RunAncestry},
@@ -721,20 +721,20 @@ pub(crate) fn is_within_layer(layer: LayerId) -> bool {
 /// Where the calling code runs, returned by [`current`].
 ///
 /// ```
-/// use nanolith::{Where, current};
+/// use nanolith::{ThreadKind, current};
 /// let here = current();
-/// assert_eq!((here.place(), here.task()), (&Where::Outside, None));
+/// assert_eq!((here.place(), here.task()), (&ThreadKind::Outside, None));
 /// ```
 #[derive(Clone, Debug)]
 pub struct Current {
-    place: Where,
+    place: ThreadKind,
     task: Option<&'static TaskInfo>,
 }
 
 impl Current {
     /// Returns the kind of thread that runs the code.
     #[must_use]
-    pub fn place(&self) -> &Where {
+    pub fn place(&self) -> &ThreadKind {
         &self.place
     }
 
@@ -763,7 +763,7 @@ impl Current {
 #[must_use]
 pub fn current() -> Current {
     THREAD.with(|thread| Current {
-        place: host(thread).map_or(Where::Outside, |host| host.thread_kind()),
+        place: host(thread).map_or(ThreadKind::Outside, |host| host.thread_kind()),
         task: look(thread, |call| call.header().task()),
     })
 }

@@ -10,7 +10,7 @@ use crate::{
         wait_graph::{Key, Needs, Node},
     },
     error::wait_cycle::{WaitCycle, WaitStep},
-    meta::thread_kind::Where,
+    meta::thread_kind::ThreadKind,
 };
 use std::collections::{HashMap, VecDeque};
 
@@ -26,7 +26,7 @@ pub(crate) fn wait_step(
     host: Option<ExecutorId>,
     needs_room: bool,
 ) -> WaitStep {
-    let place = host.and_then(ExecutorId::get).map_or(Where::Outside, |host| host.thread_kind());
+    let place = host.and_then(ExecutorId::get).map_or(ThreadKind::Outside, |host| host.thread_kind());
     WaitStep::new(call.map(|call| call.header().caller()), place, needs_room)
 }
 

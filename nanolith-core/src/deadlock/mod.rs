@@ -3,7 +3,7 @@
 //! A task would wait forever if it waits for a call that waits for that task, directly or through
 //! other calls. Such a cycle is found in the [wait-for graph] of calls. One call of the cycle ends
 //! as [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock). The text of the error and
-//! [`At::cycle`](crate::At::cycle) name each call, its executor and its source line.
+//! [`CallTrace::cycle`](crate::CallTrace::cycle) name each call, its executor and its source line.
 //!
 //! What happens depends on the tasks of the cycle:
 //!

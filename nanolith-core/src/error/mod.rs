@@ -34,7 +34,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// Why a call ended without its task's output.
 ///
 /// It holds no arguments, costs one pointer to clone, and says where the call was submitted, by which chain of calls,
-/// and how long it waited and ran. What can be said beside the kind is in the [`At`] of each.
+/// and how long it waited and ran. What can be said beside the kind is in the [`CallTrace`] of each.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -63,7 +63,7 @@ pub enum CallError {
     ///     other => unreachable!("not {other:?}"),
     /// }
     /// ```
-    Panicked(Panic, At),
+    Panicked(Panic, CallTrace),
     /// The call was cancelled.
     ///
     /// ```
@@ -76,7 +76,7 @@ pub enum CallError {
     /// assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    Cancelled(At),
+    Cancelled(CallTrace),
     /// The call's time was over before its task was done. A running task was asked to stop, and may go on a while.
     ///
     /// ```
@@ -88,7 +88,7 @@ pub enum CallError {
     /// assert!(matches!(outcome, Err(CallError::TimedOut(_))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    TimedOut(At),
+    TimedOut(CallTrace),
     /// The executor's queue was full, and it does not wait.
     ///
     /// ```
@@ -101,7 +101,7 @@ pub enum CallError {
     /// assert!(matches!(geometry.add(4, 5).wait(), Err(CallError::Full(_))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    Full(At),
+    Full(CallTrace),
     /// The call was dropped to make room, as [`OnFull::DropOldest`](crate::OnFull::DropOldest) and
     /// [`OnFull::DropNewest`](crate::OnFull::DropNewest) ask for.
     ///
@@ -116,9 +116,9 @@ pub enum CallError {
     /// assert!(matches!(oldest.wait(), Err(CallError::Dropped(_))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    Dropped(At),
+    Dropped(CallTrace),
     /// The executor was closed, or the [simulation](crate::sim::Simulation::run) that it belongs to is over. Then
-    /// [`At::is_simulation_over`] says so.
+    /// [`CallTrace::is_simulation_over`] says so.
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -128,7 +128,7 @@ pub enum CallError {
     /// assert!(matches!(counter.total().wait(), Err(CallError::Closed(_))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    Closed(At),
+    Closed(CallTrace),
     /// The service crashed while it had the call, and lost it: because the call had begun, or because the service is not
     /// started anew. The source of the error is the [`Crash`](crate::Crash).
     ///
@@ -148,24 +148,24 @@ pub enum CallError {
     /// assert!(matches!(error.source().and_then(|source| source.downcast_ref()), Some(Crash::Task(_))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    Crashed(At),
+    Crashed(CallTrace),
     /// The executor let go of the call without ending it.
     ///
     /// ```
-    /// use nanolith::{Job, Refused, TaskSet, prelude::*};
+    /// use nanolith::{Job, SubmitError, TaskSet, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// struct Forgetful;
     /// impl<S: TaskSet> Executor<S> for Forgetful {
-    ///     fn execute(&self, _: Job<S>) -> Result<(), Refused<Job<S>>> {
+    ///     fn execute(&self, _: Job<S>) -> Result<(), SubmitError<Job<S>>> {
     ///         Ok(()) // it took the job, and drops it
     ///     }
     /// }
     /// assert!(matches!(Geometry::calls(Forgetful).add(4, 5).wait(), Err(CallError::Lost(_))));
     /// ```
-    Lost(At),
+    Lost(CallTrace),
     /// The wait could never have ended: the call waits for the very thread, or state, that its caller holds.
     ///
-    /// Where several calls wait for each other in a cycle, [`At::cycle`] has them, and the text names each with its source line.
+    /// Where several calls wait for each other in a cycle, [`CallTrace::cycle`] has them, and the text names each with its source line.
     /// See [`deadlock`](crate::deadlock) for which cycles are found.
     ///
     /// ```
@@ -183,7 +183,7 @@ pub enum CallError {
     /// assert!(matches!(counter.bump_by_itself(counter.clone()).wait()?, Err(CallError::WouldDeadlock(_))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    WouldDeadlock(At),
+    WouldDeadlock(CallTrace),
     /// A `before_task` or `after_task` hook failed. The error is the hook's own.
     ///
     /// ```
@@ -202,9 +202,9 @@ pub enum CallError {
     ///     other => unreachable!("not {other:?}"),
     /// }
     /// ```
-    Hook(Arc<dyn Error + Send + Sync>, At),
+    Hook(Arc<dyn Error + Send + Sync>, CallTrace),
     /// The global pool could not be started; the next call tries again.
-    NotStarted(Arc<dyn Error + Send + Sync>, At),
+    NotStarted(Arc<dyn Error + Send + Sync>, CallTrace),
     /// The executor has no state to run this task on, or cannot keep its future on one thread. The typed methods do not
     /// compile where this would come; a job made by hand meets it.
     ///
@@ -218,7 +218,7 @@ pub enum CallError {
     /// assert!(matches!(told.recv()?, Err(CallError::Unsupported(_))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    Unsupported(At),
+    Unsupported(CallTrace),
     /// The cluster has no member to run the call: it was launched with none, or all of them have ended.
     ///
     /// ```
@@ -228,7 +228,7 @@ pub enum CallError {
     /// assert!(matches!(geometry.add(4, 5).wait(), Err(CallError::NoMember(_))));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    NoMember(At),
+    NoMember(CallTrace),
     /// A layer, which is named, did not let the call through: an open circuit breaker, for example. Its task did not run.
     ///
     /// ```
@@ -244,10 +244,10 @@ pub enum CallError {
     /// assert_eq!(first.wait()?, 3);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    Rejected(&'static str, At),
+    Rejected(&'static str, CallTrace),
 }
 
-/// Where each kind of error keeps its [`At`].
+/// Where each kind of error keeps its [`CallTrace`].
 macro_rules! place {
     ($error:expr) => {
         match $error {
@@ -276,20 +276,20 @@ impl CallError {
     /// assert_eq!((error.at().submitted().file(), error.at().submitted().line()), (file!(), line!() - 1));
     /// ```
     #[must_use]
-    pub fn at(&self) -> &At {
+    pub fn at(&self) -> &CallTrace {
         place!(self)
     }
 
     /// The same of one input among many.
     pub(crate) fn of_item(mut self, item: usize) -> Self {
-        let at: &mut At = place!(&mut self);
+        let at: &mut CallTrace = place!(&mut self);
         *at = at.clone().of_item(item);
         self
     }
 
     /// The error of a call whose task, or hook, panicked. A thread that waits at the end of its simulation is made to unwind: that
     /// is no panic of the task's.
-    pub(crate) fn of_panic(panic: Panic, at: At) -> Self {
+    pub(crate) fn of_panic(panic: Panic, at: CallTrace) -> Self {
         if panic.is::<Unwind>() { Self::Closed(at.of_ended_simulation()) } else { Self::Panicked(panic, at) }
     }
 
@@ -362,14 +362,14 @@ pub(crate) type CrashReason = Arc<dyn Error + Send + Sync>;
 /// assert!(at.to_string().starts_with("submitted at "));
 /// ```
 #[derive(Clone, Debug)]
-pub struct At(Arc<Details>);
+pub struct CallTrace(Arc<Details>);
 
 #[derive(Clone, Debug)]
 struct Details {
-    caller: Caller,
+    caller: ParentCall,
     waited: Duration,
     ran: Duration,
-    parents: Vec<Caller>,
+    parents: Vec<ParentCall>,
     /// Of work in bulk.
     item: Option<usize>,
     /// Of a call that would have waited for itself.
@@ -382,21 +382,21 @@ struct Details {
 /// A call as its children know it: its task, and where it was submitted.
 ///
 /// ```
-/// use nanolith::{Caller, prelude::*};
+/// use nanolith::{ParentCall, prelude::*};
 /// # use nanolith_doc_sets::*;
-/// fn chain(parents: &[Caller]) -> Vec<String> {
+/// fn chain(parents: &[ParentCall]) -> Vec<String> {
 ///     parents.iter().map(|call| format!("{} from line {}", call.task(), call.submitted().line())).collect()
 /// }
 /// let error = Geometry::tasks().add(i64::MAX, 1).wait().unwrap_err();
 /// assert!(chain(error.at().parents()).is_empty(), "nobody's task made this call");
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Caller {
+pub struct ParentCall {
     pub(crate) task: &'static TaskInfo,
     pub(crate) submitted: &'static Location<'static>,
 }
 
-impl Caller {
+impl ParentCall {
     /// The task that was called.
     #[must_use]
     pub fn task(&self) -> &'static TaskInfo {
@@ -410,8 +410,8 @@ impl Caller {
     }
 }
 
-impl At {
-    pub(crate) fn new(caller: Caller, waited: Duration, ran: Duration, parents: Vec<Caller>) -> Self {
+impl CallTrace {
+    pub(crate) fn new(caller: ParentCall, waited: Duration, ran: Duration, parents: Vec<ParentCall>) -> Self {
         let (item, cycle, crash) = (None, None, None);
         Self(Arc::new(Details { caller, waited, ran, parents, item, cycle, crash, simulation_is_over: false }))
     }
@@ -502,7 +502,7 @@ impl At {
         self.0.waited
     }
 
-    /// How long it ran, the time at which it was suspended included; zero if it never ran. As true as [`At::waited`].
+    /// How long it ran, the time at which it was suspended included; zero if it never ran. As true as [`CallTrace::waited`].
     #[must_use]
     pub fn ran(&self) -> Duration {
         self.0.ran
@@ -525,12 +525,12 @@ impl At {
     /// # Ok::<(), CallError>(())
     /// ```
     #[must_use]
-    pub fn parents(&self) -> &[Caller] {
+    pub fn parents(&self) -> &[ParentCall] {
         &self.0.parents
     }
 }
 
-impl fmt::Display for At {
+impl fmt::Display for CallTrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = self.submitted();
         if let Some(item) = self.item() {
@@ -663,23 +663,23 @@ impl fmt::Debug for Panic {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "holds what was refused"]
-pub struct Refused<T> {
+pub struct SubmitError<T> {
     value: T,
     error: CallError,
 }
 
-impl<T> Refused<T> {
+impl<T> SubmitError<T> {
     /// Refuses `value` because of `error`, as an executor does.
     ///
     /// ```
-    /// use nanolith::{Job, Refused, TaskSet, prelude::*};
+    /// use nanolith::{Job, SubmitError, TaskSet, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// /// An executor that is closed for good.
     /// struct Nobody;
     /// impl<S: TaskSet> Executor<S> for Nobody {
-    ///     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    ///     fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
     ///         let error = job.closed();
-    ///         Err(Refused::new(job, error))
+    ///         Err(SubmitError::new(job, error))
     ///     }
     /// }
     /// assert!(matches!(Geometry::calls(Nobody).add(4, 5).wait(), Err(CallError::Closed(_))));
@@ -749,19 +749,19 @@ impl<T> Refused<T> {
     }
 }
 
-impl<T> fmt::Debug for Refused<T> {
+impl<T> fmt::Debug for SubmitError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refused").field("error", &self.error).finish_non_exhaustive()
     }
 }
 
-impl<T> fmt::Display for Refused<T> {
+impl<T> fmt::Display for SubmitError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.error.fmt(f)
     }
 }
 
-impl<T> Error for Refused<T> {
+impl<T> Error for SubmitError<T> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.error)
     }

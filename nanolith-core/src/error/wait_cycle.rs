@@ -1,12 +1,12 @@
 //! A cycle of waits, as an error names it.
 
-use super::Caller;
-use crate::meta::thread_kind::Where;
+use super::ParentCall;
+use crate::meta::thread_kind::ThreadKind;
 use std::{fmt, sync::Arc};
 
 /// A cycle of waits: each call waits for the next, and the last one for the first.
 ///
-/// [`At::cycle`](crate::At::cycle) returns it for a call that ended as
+/// [`CallTrace::cycle`](crate::CallTrace::cycle) returns it for a call that ended as
 /// [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock). Its text has the source lines.
 ///
 /// ```
@@ -57,26 +57,26 @@ impl fmt::Display for WaitCycle {
 /// A call in a [`WaitCycle`], or an executor whose thread waits outside of a call.
 #[derive(Clone, Debug)]
 pub struct WaitStep {
-    call: Option<Caller>,
-    place: Where,
+    call: Option<ParentCall>,
+    place: ThreadKind,
     needs_room: bool,
 }
 
 impl WaitStep {
-    pub(crate) fn new(call: Option<Caller>, place: Where, needs_room: bool) -> Self {
+    pub(crate) fn new(call: Option<ParentCall>, place: ThreadKind, needs_room: bool) -> Self {
         Self { call, place, needs_room }
     }
 
     /// Returns the call and the source line of its submission, or `None` for a thread that waits outside of a call, as in
     /// `#[init]`.
     #[must_use]
-    pub fn call(&self) -> Option<&Caller> {
+    pub fn call(&self) -> Option<&ParentCall> {
         self.call.as_ref()
     }
 
     /// Returns the executor that has the call.
     #[must_use]
-    pub fn place(&self) -> &Where {
+    pub fn place(&self) -> &ThreadKind {
         &self.place
     }
 
@@ -97,10 +97,10 @@ impl fmt::Display for WaitStep {
             None => f.write_str("the thread")?,
         }
         match &self.place {
-            Where::Pool(name) => write!(f, " on the pool `{name}`")?,
-            Where::Service(name) => write!(f, " on the service `{name}`")?,
-            Where::Local(name) => write!(f, " on the local `{name}`")?,
-            Where::Outside => {}
+            ThreadKind::Pool(name) => write!(f, " on the pool `{name}`")?,
+            ThreadKind::Service(name) => write!(f, " on the service `{name}`")?,
+            ThreadKind::Local(name) => write!(f, " on the local `{name}`")?,
+            ThreadKind::Outside => {}
         }
         match &self.call {
             Some(call) => write!(f, " from {}:{}", call.submitted.file(), call.submitted.line()),

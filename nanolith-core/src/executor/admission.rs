@@ -11,7 +11,7 @@ use crate::{
     },
     context::thread_context,
     deadlock::{self, Keeper},
-    error::Refused,
+    error::SubmitError,
     meta::task_info::{TaskInfo, any_limited},
     park::parker,
     sched::{
@@ -178,7 +178,7 @@ fn enter<S: TaskSet, G: Admit<S> + ?Sized>(
 }
 
 /// Admits the job by the policy of the queue, without waiting.
-pub(crate) fn execute<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+pub(crate) fn execute<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
     // A task inside the executor waits for an exempt job, wherever the job comes from. So the job
     // counts as inside.
     let inside = is_inside(gate) || is_exempt(&job);
@@ -198,7 +198,7 @@ fn is_exempt<S: TaskSet>(job: &Job<S>) -> bool {
 
 /// Admits a job whose handle does not know the executor.
 #[cold]
-fn hold<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> Result<(), Refused<Job<S>>> {
+fn hold<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> Result<(), SubmitError<Job<S>>> {
     if !is_still_queued(gate, &job) {
         drop(job.into_slot()); // the thread that ends the call also wakes its waiter
         return Ok(());
@@ -206,13 +206,13 @@ fn hold<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -
     execute_from(gate, job, inside).map_err(|refused| {
         let (job, error) = refused.into_parts();
         job.slot().header.set_executor(None);
-        Refused::new(job, error)
+        SubmitError::new(job, error)
     })
 }
 
 /// Admits a job that another executor had accepted before it ended. The job may exceed the queue's
 /// bound.
-pub(crate) fn adopt<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+pub(crate) fn adopt<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
     if !is_still_queued(gate, &job) {
         drop(job.into_slot());
         return Ok(());
@@ -231,7 +231,11 @@ fn is_still_queued<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: &Job<S>) -> 
 }
 
 #[inline(always)]
-fn execute_from<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>, inside: bool) -> Result<(), Refused<Job<S>>> {
+fn execute_from<S: TaskSet, G: Admit<S> + ?Sized>(
+    gate: &G,
+    job: Job<S>,
+    inside: bool,
+) -> Result<(), SubmitError<Job<S>>> {
     let plain = job.is_plain();
     let mut passed = AdmitResult::Again(job);
     while let AdmitResult::Again(job) = passed {
@@ -297,13 +301,13 @@ fn enqueue_locked<S: TaskSet, G: Admit<S> + ?Sized>(
     (AdmitResult::Full(job), swept.unwrap_or_default())
 }
 
-fn closed<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
+fn closed<S: TaskSet>(job: Job<S>) -> SubmitError<Job<S>> {
     let error = job.closed();
-    Refused::new(job, error)
+    SubmitError::new(job, error)
 }
 
 /// Applies the executor's [`OnFull`] policy to a job.
-fn on_queue_full<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+fn on_queue_full<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
     gate.record_full();
     match gate.on_full() {
         OnFull::CallerRuns if !timer::on_timer_thread() && gate.reserve_limit(job.info()) => run_on_caller(gate, job),
@@ -314,9 +318,9 @@ fn on_queue_full<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) -> Res
     Ok(())
 }
 
-fn full_error<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
+fn full_error<S: TaskSet>(job: Job<S>) -> SubmitError<Job<S>> {
     let error = job.full();
-    Refused::new(job, error)
+    SubmitError::new(job, error)
 }
 
 fn run_on_caller<S: TaskSet, G: Admit<S> + ?Sized>(gate: &G, job: Job<S>) {
@@ -393,7 +397,7 @@ struct WaitForRoom<'a, S: TaskSet, G: Admit<S> + ?Sized> {
 }
 
 impl<S: TaskSet, G: Admit<S> + ?Sized> Future for WaitForRoom<'_, S, G> {
-    type Output = Result<(), Refused<Job<S>>>;
+    type Output = Result<(), SubmitError<Job<S>>>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { gate, job, ticket } = self.get_mut();

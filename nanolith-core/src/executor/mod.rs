@@ -5,7 +5,7 @@ pub(crate) mod admission;
 
 use crate::{
     call::backend::ExecutorId,
-    error::Refused,
+    error::SubmitError,
     task::{Job, TaskSet, Work},
 };
 use std::{future::Future, pin::Pin, sync::Arc};
@@ -14,12 +14,12 @@ use std::{future::Future, pin::Pin, sync::Arc};
 /// back.
 ///
 /// ```
-/// use nanolith::{Admission, Job, Refused, TaskSet, prelude::*};
+/// use nanolith::{Admission, Job, SubmitError, TaskSet, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// /// A layer that adds nothing.
 /// struct Plain<E>(E);
 /// impl<S: TaskSet, E: Executor<S>> Executor<S> for Plain<E> {
-///     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+///     fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
 ///         self.0.execute(job)
 ///     }
 ///     fn admit(&self, job: Job<S>) -> Admission<'_, S> {
@@ -30,7 +30,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 /// assert_eq!(Geometry::calls(Plain(pool)).add(4, 5).wait()?, 9);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub type Admission<'a, S> = Pin<Box<dyn Future<Output = Result<(), Refused<Job<S>>>> + Send + 'a>>;
+pub type Admission<'a, S> = Pin<Box<dyn Future<Output = Result<(), SubmitError<Job<S>>>> + Send + 'a>>;
 
 /// A type that runs the tasks of `S`: a pool, a service, or a layer around another executor.
 ///
@@ -38,13 +38,13 @@ pub type Admission<'a, S> = Pin<Box<dyn Future<Output = Result<(), Refused<Job<S
 /// Executor<S>>` is an executor too.
 ///
 /// ```
-/// use nanolith::{Job, Refused, TaskSet, prelude::*};
+/// use nanolith::{Job, SubmitError, TaskSet, prelude::*};
 /// use std::sync::atomic::{AtomicU64, Ordering};
 /// # use nanolith_doc_sets::*;
 /// /// Counts the calls that pass.
 /// struct Counted<E>(E, AtomicU64);
 /// impl<S: TaskSet, E: Executor<S>> Executor<S> for Counted<E> {
-///     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+///     fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
 ///         self.1.fetch_add(1, Ordering::Relaxed);
 ///         self.0.execute(job)
 ///     }
@@ -75,9 +75,9 @@ pub trait Executor<S: TaskSet>: Send + Sync {
     ///
     /// # Errors
     ///
-    /// Gives the job back when the queue is full ([`Refused::is_full`]), or when the job can never
+    /// Gives the job back when the queue is full ([`SubmitError::is_full`]), or when the job can never
     /// run here.
-    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>>;
+    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>>;
 
     /// Takes the job once there is room for it. An executor that does not wait for room refuses the
     /// job at once. This is the default implementation.
@@ -168,7 +168,7 @@ pub trait Crew: Executor<Work> {
 macro_rules! forward {
     ($pointer:ty) => {
         impl<S: TaskSet, E: Executor<S> + ?Sized> Executor<S> for $pointer {
-            fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+            fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
                 (**self).execute(job)
             }
 

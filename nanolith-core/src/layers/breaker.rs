@@ -9,7 +9,7 @@ use super::{
     sliding_window::Span,
 };
 use crate::{
-    error::{CallError, Refused},
+    error::{CallError, SubmitError},
     executor::Executor,
     task::{Job, Reply, TaskSet},
     time::{MINUTE, clock},
@@ -302,7 +302,7 @@ impl<S: TaskSet> LayerPolicy<S> for CircuitBreaker {
         let CircuitBreaker { shared, failure, .. } = &around.layer;
         let Some(life) = shared.ask(Breaker::enter) else {
             let error = job.rejected("CircuitBreaker");
-            return EnterResult::Refused(Refused::new(job, error));
+            return EnterResult::Refused(SubmitError::new(job, error));
         };
         let mut through = CallGuard { shared: shared.clone(), life, since: clock::now(), ended: Ended::Unknown };
         let Ok((task, reply)) = job.start_delegating() else { return EnterResult::Finished };

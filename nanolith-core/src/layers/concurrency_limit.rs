@@ -5,7 +5,7 @@
 use super::layered::{EnterResult, Entering, LayerPolicy, LayerStack, Transparent, layer};
 use crate::{
     context::thread_context,
-    error::Refused,
+    error::SubmitError,
     executor::Executor,
     meta::visited_layers::LayerId,
     task::{Job, TaskSet},
@@ -130,12 +130,12 @@ impl Places {
 
     /// Refuses the job because no place is free. The job may wait for a place, unless too many
     /// calls wait.
-    fn refuse<S: TaskSet>(&self, job: Job<S>) -> Refused<Job<S>> {
+    fn refuse<S: TaskSet>(&self, job: Job<S>) -> SubmitError<Job<S>> {
         if self.taken.with(|taken, _| taken.line.waiting()) >= self.most_waiting {
             return reject(job);
         }
         let error = job.full();
-        Refused::new(job, error)
+        SubmitError::new(job, error)
     }
 
     /// Lets the job through. It keeps the place until its call is over.
@@ -150,9 +150,9 @@ impl Places {
     }
 }
 
-fn reject<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
+fn reject<S: TaskSet>(job: Job<S>) -> SubmitError<Job<S>> {
     let error = job.rejected("ConcurrencyLimit");
-    Refused::new(job, error)
+    SubmitError::new(job, error)
 }
 
 /// A place that is taken until this value is dropped.

@@ -6,7 +6,7 @@ use super::{
     resubmit,
 };
 use crate::{
-    error::{CallError, Refused},
+    error::{CallError, SubmitError},
     executor::Executor,
     task::{self, Job, Reply, TaskSet},
     typed::fail_job,
@@ -102,9 +102,9 @@ impl<S: TaskSet, F: Executor<S> + 'static> LayerPolicy<S> for Fallback<F> {
 
     fn refused<E>(
         around: &Arc<LayerStack<Self, E>>,
-        refused: Refused<Job<S>>,
+        refused: SubmitError<Job<S>>,
         for_good: bool,
-    ) -> Result<(), Refused<Job<S>>>
+    ) -> Result<(), SubmitError<Job<S>>>
     where
         E: Executor<S> + 'static,
     {

@@ -3,7 +3,7 @@
 
 use crate::{
     call::backend::ExecutorId,
-    error::Refused,
+    error::SubmitError,
     executor::{Admission, Executor, OwnsState, RunsLocal, SharesState},
     meta::visited_layers::LayerId,
     task::{Job, TaskSet},
@@ -46,7 +46,7 @@ pub enum EnterResult<S: TaskSet, P> {
     Forward(Job<S>, P),
     /// The call is over.
     Finished,
-    Refused(Refused<Job<S>>),
+    Refused(SubmitError<Job<S>>),
 }
 
 /// A future that waits until a layer lets a job in.
@@ -87,9 +87,9 @@ pub trait LayerPolicy<S: TaskSet>: Send + Sync + Sized + 'static {
     /// waited for room. A job that is given back is marked, so that the layer recognizes it later.
     fn refused<E>(
         around: &Arc<LayerStack<Self, E>>,
-        refused: Refused<Job<S>>,
+        refused: SubmitError<Job<S>>,
         for_good: bool,
-    ) -> Result<(), Refused<Job<S>>>
+    ) -> Result<(), SubmitError<Job<S>>>
     where
         E: Executor<S> + 'static,
     {
@@ -126,7 +126,7 @@ impl<L, E> Clone for Layered<L, E> {
 }
 
 impl<S: TaskSet, L: LayerPolicy<S>, E: Executor<S> + 'static> Executor<S> for Layered<L, E> {
-    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         let around = &self.around;
         let (job, pass) = match around.is_reentry(job) {
             Ok(job) => (job, None),
@@ -175,7 +175,7 @@ impl<L, E> LayerStack<L, E> {
     }
 
     /// Gives a job back, marked so that this layer recognizes it later.
-    pub(super) fn return_marked<S: TaskSet>(&self, refused: Refused<Job<S>>) -> Result<(), Refused<Job<S>>> {
+    pub(super) fn return_marked<S: TaskSet>(&self, refused: SubmitError<Job<S>>) -> Result<(), SubmitError<Job<S>>> {
         refused.value().mark_layer(self.id);
         Err(refused)
     }
@@ -183,10 +183,10 @@ impl<L, E> LayerStack<L, E> {
     /// Handles the result of submitting the job to the inner executor.
     fn close<S: TaskSet>(
         self: &Arc<Self>,
-        taken: Result<(), Refused<Job<S>>>,
+        taken: Result<(), SubmitError<Job<S>>>,
         pass: Option<L::Reservation>,
         for_good: bool,
-    ) -> Result<(), Refused<Job<S>>>
+    ) -> Result<(), SubmitError<Job<S>>>
     where
         L: LayerPolicy<S>,
         E: Executor<S> + 'static,

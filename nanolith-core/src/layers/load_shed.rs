@@ -2,7 +2,7 @@
 
 use super::layered::{EnterResult, LayerPolicy, LayerStack, Transparent, layer};
 use crate::{
-    error::Refused,
+    error::SubmitError,
     executor::Executor,
     task::{Job, TaskSet},
 };
@@ -46,9 +46,9 @@ impl<S: TaskSet> LayerPolicy<S> for LoadShed {
 
     fn refused<E>(
         _: &Arc<LayerStack<Self, E>>,
-        refused: Refused<Job<S>>,
+        refused: SubmitError<Job<S>>,
         _for_good: bool,
-    ) -> Result<(), Refused<Job<S>>>
+    ) -> Result<(), SubmitError<Job<S>>>
     where
         E: Executor<S> + 'static,
     {
@@ -57,6 +57,6 @@ impl<S: TaskSet> LayerPolicy<S> for LoadShed {
         }
         let job = refused.into_inner();
         let error = job.rejected("LoadShed");
-        Err(Refused::new(job, error))
+        Err(SubmitError::new(job, error))
     }
 }

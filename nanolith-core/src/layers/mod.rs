@@ -77,7 +77,7 @@ pub use timeout::Timeout;
 /// All layers of this module implement it. Programs may implement it for layers of their own.
 ///
 /// ```
-/// use nanolith::{Admission, Job, Refused, TaskSet, layers::{Layer, Timeout, stack}, prelude::*};
+/// use nanolith::{Admission, Job, SubmitError, TaskSet, layers::{Layer, Timeout, stack}, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// struct Logged;
 /// struct Logging<E>(E);
@@ -87,7 +87,7 @@ pub use timeout::Timeout;
 ///     fn layer(self, inner: E) -> Logging<E> { Logging(inner) }
 /// }
 /// impl<S: TaskSet, E: Executor<S>> Executor<S> for Logging<E> {
-///     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+///     fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
 ///         println!("{} is called", job.info());
 ///         self.0.execute(job)
 ///     }

@@ -2,7 +2,7 @@
 
 use super::layered::{EnterResult, Entering, LayerPolicy, LayerStack, Transparent, layer};
 use crate::{
-    error::Refused,
+    error::SubmitError,
     executor::Executor,
     task::{Job, TaskSet},
     time::{
@@ -197,18 +197,18 @@ impl Bucket {
 
     /// Refuses the job because there is no token. The job may wait for a token, unless too many
     /// calls wait.
-    fn refuse<S: TaskSet>(&self, job: Job<S>) -> Refused<Job<S>> {
+    fn refuse<S: TaskSet>(&self, job: Job<S>) -> SubmitError<Job<S>> {
         if self.state.with(|state, _| state.line.waiting()) >= self.most_waiting {
             return reject(job);
         }
         let error = job.full();
-        Refused::new(job, error)
+        SubmitError::new(job, error)
     }
 }
 
-fn reject<S: TaskSet>(job: Job<S>) -> Refused<Job<S>> {
+fn reject<S: TaskSet>(job: Job<S>) -> SubmitError<Job<S>> {
     let error = job.rejected("RateLimit");
-    Refused::new(job, error)
+    SubmitError::new(job, error)
 }
 
 /// A token that is returned to the bucket when it is dropped.
@@ -263,9 +263,9 @@ impl<S: TaskSet> LayerPolicy<S> for RateLimit {
     /// Gives the job back unchanged. Its token is already back in the bucket.
     fn refused<E>(
         _: &Arc<LayerStack<Self, E>>,
-        refused: Refused<Job<S>>,
+        refused: SubmitError<Job<S>>,
         _for_good: bool,
-    ) -> Result<(), Refused<Job<S>>>
+    ) -> Result<(), SubmitError<Job<S>>>
     where
         E: Executor<S> + 'static,
     {

@@ -3,7 +3,7 @@
 use super::layered::LayerStack;
 use crate::{
     call::{call_ref::CallRef, header::ProgressWait, offload},
-    error::Refused,
+    error::SubmitError,
     executor::{Admission, Executor},
     task::{CallSlot, Job, TaskSet},
     time::timer,
@@ -90,7 +90,7 @@ struct UntilCallEnds<'a, S: TaskSet> {
 }
 
 impl<S: TaskSet> Future for UntilCallEnds<'_, S> {
-    type Output = Option<Result<(), Refused<Job<S>>>>;
+    type Output = Option<Result<(), SubmitError<Job<S>>>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Poll::Ready(taken) = self.admission.as_mut().poll(cx) {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     call::offload,
-    error::{CallError, Refused},
+    error::{CallError, SubmitError},
     executor::Executor,
     meta::task_info::TaskInfo,
     sync::backoff::{Backoff, chance},
@@ -171,9 +171,9 @@ impl<S: TaskSet> LayerPolicy<S> for Retry {
 
     fn refused<E>(
         around: &Arc<LayerStack<Self, E>>,
-        refused: Refused<Job<S>>,
+        refused: SubmitError<Job<S>>,
         for_good: bool,
-    ) -> Result<(), Refused<Job<S>>>
+    ) -> Result<(), SubmitError<Job<S>>>
     where
         E: Executor<S> + 'static,
     {

@@ -1,7 +1,7 @@
 //! A `Local` as the backend of its calls: how its tasks wait, and how its owner waits.
 
 use super::{driver::DriverGuard, local_shared::LocalShared, state::Work};
-use crate::meta::thread_kind::Where;
+use crate::meta::thread_kind::ThreadKind;
 use crate::{
     call::{
         backend::{
@@ -40,8 +40,8 @@ impl Backend for LocalShared {
         &self.rules
     }
 
-    fn thread_kind(&self) -> Where {
-        Where::Local(self.config.name.clone())
+    fn thread_kind(&self) -> ThreadKind {
+        ThreadKind::Local(self.config.name.clone())
     }
 
     /// A wait for this executor itself is a deadlock, because only this thread runs its work. If

@@ -3,7 +3,7 @@
 use super::{Local, local_shared::LocalShared};
 use crate::pool::GlobalSpawner;
 use crate::{
-    call::policy::{Order, PolicyConfig},
+    call::policy::{PolicyConfig, QueueOrder},
     channel::messenger::Messenger,
     executor::admission::OnFull,
     meta::priority::Priority,
@@ -160,16 +160,16 @@ impl LocalBuilder {
         self
     }
 
-    /// Sets a custom order, which takes precedence over the order of priorities: see [`Order`].
+    /// Sets a custom order, which takes precedence over the order of priorities: see [`QueueOrder`].
     ///
     /// ```
     /// # use nanolith::{Local, prelude::*};
-    /// use nanolith::Queued;
-    /// let by_name = |call: &Queued<'_>| call.task().name().len().try_into().ok(); // short names first
+    /// use nanolith::QueuedCall;
+    /// let by_name = |call: &QueuedCall<'_>| call.task().name().len().try_into().ok(); // short names first
     /// let local = Local::builder().order(by_name).build()?;
     /// # Ok::<(), nanolith::BuildError>(())
     /// ```
-    pub fn order(mut self, order: impl Order + 'static) -> Self {
+    pub fn order(mut self, order: impl QueueOrder + 'static) -> Self {
         self.config.schedule.order = Some(Arc::new(order));
         self
     }

@@ -104,8 +104,8 @@ impl LocalShared {
         drop(core);
         wakes.and(more).wake_in_place();
         spent.into_iter().for_each(|work| unwind::ignore_panics(|| drop(work)));
-        if let Some(expires_in) = tell {
-            self.notify_host(WorkHint::new(expires_in));
+        if let Some(serve_within) = tell {
+            self.notify_host(WorkHint::new(serve_within));
         }
     }
 
@@ -117,8 +117,8 @@ impl LocalShared {
         drop(core);
         batch.wake_list(wakes.and(more));
         spent.into_iter().for_each(|work| batch.drop_later(work));
-        if let (Some(expires_in), Some(me)) = (tell, self.me.upgrade()) {
-            batch.call_back(move || me.notify_host(WorkHint::new(expires_in)));
+        if let (Some(serve_within), Some(me)) = (tell, self.me.upgrade()) {
+            batch.call_back(move || me.notify_host(WorkHint::new(serve_within)));
         }
     }
 

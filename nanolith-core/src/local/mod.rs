@@ -25,7 +25,7 @@ pub use run::Turn;
 use self::local_shared::LocalShared;
 use crate::{
     call::backend::ExecutorId,
-    error::Refused,
+    error::SubmitError,
     executor::{Admission, Executor, admission},
     meta::task_info::TaskInfo,
     task::{Job, TaskSet},
@@ -269,7 +269,7 @@ impl Local {
 }
 
 impl<S: TaskSet> Executor<S> for Local {
-    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         admission::execute(&**self.inner(), job)
     }
 

@@ -30,25 +30,25 @@ use std::{
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WorkHint {
-    expires_in: Duration,
+    serve_within: Duration,
 }
 
 impl WorkHint {
-    pub(super) fn new(expires_in: Duration) -> Self {
-        Self { expires_in }
+    pub(super) fn new(serve_within: Duration) -> Self {
+        Self { serve_within }
     }
 
     /// Returns how long the work may wait at most: the time until the first of it expires. Zero if
     /// it has expired.
     #[must_use]
-    pub fn expires_in(&self) -> Duration {
-        self.expires_in
+    pub fn serve_within(&self) -> Duration {
+        self.serve_within
     }
 
     /// Returns whether the work should run at once.
     #[must_use]
     pub fn is_expired(&self) -> bool {
-        self.expires_in.is_zero()
+        self.serve_within.is_zero()
     }
 }
 

@@ -5,21 +5,21 @@ use std::sync::Arc;
 /// The kind of thread that some code runs on.
 ///
 /// ```
-/// use nanolith::{Where, prelude::*};
+/// use nanolith::{ThreadKind, prelude::*};
 /// # pub struct Geometry;
 /// # #[define]
 /// impl Geometry {
-///     pub fn whereabouts() -> Where {
+///     pub fn whereabouts() -> ThreadKind {
 ///         nanolith::current().place().clone()
 ///     }
 /// }
 /// let pool = Pool::builder().name("pictures").build()?;
-/// assert_eq!(Geometry::on(&pool).whereabouts().wait()?, Where::Pool("pictures".into()));
+/// assert_eq!(Geometry::on(&pool).whereabouts().wait()?, ThreadKind::Pool("pictures".into()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Where {
+pub enum ThreadKind {
     /// A thread that the library did not start: `main`, or another thread of the program.
     Outside,
     /// A thread of the pool of this name.

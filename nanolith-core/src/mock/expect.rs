@@ -2,7 +2,7 @@
 
 use super::{Times, expectations::Expectations, response::Answer};
 use crate::{
-    error::{At, CallError},
+    error::{CallError, CallTrace},
     task::TaskSet,
 };
 use std::{fmt, panic::Location, sync::Arc, time::Duration};
@@ -91,7 +91,7 @@ impl<'a, S: TaskSet> Expect<'a, S> {
         self.answered(Answer::Returns(Arc::new(respond)));
     }
 
-    /// Ends the calls with an error: the name of an error's variant, or a function of [`At`].
+    /// Ends the calls with an error: the name of an error's variant, or a function of [`CallTrace`].
     ///
     /// ```
     /// # use nanolith::{mock::Mock, prelude::*};
@@ -101,7 +101,7 @@ impl<'a, S: TaskSet> Expect<'a, S> {
     /// mock.expect(|_| true).fails(CallError::Crashed);
     /// assert!(matches!(Geometry::on(&mock).add(4, 5).wait(), Err(CallError::Crashed(_))));
     /// ```
-    pub fn fails(self, error: impl Fn(At) -> CallError + Send + Sync + 'static) {
+    pub fn fails(self, error: impl Fn(CallTrace) -> CallError + Send + Sync + 'static) {
         self.answered(Answer::Fails(Arc::new(error)));
     }
 

@@ -3,7 +3,7 @@
 
 use super::expect::Expectation;
 use crate::{
-    error::{CallError, Panic, Refused},
+    error::{CallError, Panic, SubmitError},
     executor::Executor,
     task::{Job, Reply, TaskSet},
     time::clock,
@@ -76,7 +76,7 @@ impl<S: TaskSet> Expectations<S> {
 
     // ----- a call
 
-    pub(super) fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    pub(super) fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         let Ok((task, reply)) = job.start_delegating() else { return Ok(()) };
         if let Some(expected) = self.find(&task) {
             reply.slot().header.mark_started(clock::now());

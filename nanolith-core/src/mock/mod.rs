@@ -31,7 +31,7 @@ pub use times::Times;
 
 use self::expectations::Expectations;
 use crate::{
-    error::Refused,
+    error::SubmitError,
     executor::{Executor, OwnsState, RunsLocal, SharesState},
     task::{Job, TaskSet},
 };
@@ -136,7 +136,7 @@ impl<S: TaskSet> Mock<S> {
     /// # use nanolith::{mock::Mock, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
-    /// let mock = Mock::<Geometry>::new().otherwise_real(Pool::builder().build()?);
+    /// let mock = Mock::<Geometry>::new().fall_through_to(Pool::builder().build()?);
     /// mock.expect(|GeometryTask::Add { x, .. }| *x == 4).fails(CallError::Full);
     /// let geometry = Geometry::on(&mock);
     /// assert!(matches!(geometry.add(4, 5).wait(), Err(CallError::Full(_))));
@@ -144,7 +144,7 @@ impl<S: TaskSet> Mock<S> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn otherwise_real(self, executor: impl Executor<S> + 'static) -> Self {
+    pub fn fall_through_to(self, executor: impl Executor<S> + 'static) -> Self {
         self.script().go_on_to(Arc::new(executor));
         self
     }
@@ -189,7 +189,7 @@ impl<S: TaskSet> Mock<S> {
 }
 
 impl<S: TaskSet> Executor<S> for Mock<S> {
-    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         self.script().execute(job)
     }
 }

@@ -1,7 +1,7 @@
 //! [`Recorder`] is a layer that records calls and their outcomes.
 
 use crate::{
-    error::{CallError, Refused},
+    error::{CallError, SubmitError},
     executor::{Admission, Executor, OwnsState, RunsLocal, SharesState},
     meta::{priority::Priority, task_info::TaskInfo},
     task::{Job, TaskSet},
@@ -191,7 +191,7 @@ where
     K: Send + 'static,
     V: Send + 'static,
 {
-    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         let Some((number, job)) = self.record(job) else { return Ok(()) };
         self.executor.execute(job).inspect_err(|_| self.tape.discard(number))
     }

@@ -2,7 +2,7 @@
 
 use super::{Record, record::Keep};
 use crate::{
-    error::{CallError, Panic, Refused},
+    error::{CallError, Panic, SubmitError},
     executor::{Executor, OwnsState, RunsLocal, SharesState},
     task::{Job, TaskSet},
 };
@@ -107,7 +107,7 @@ where
     K: PartialEq + Send + Sync + 'static,
     V: Send + 'static,
 {
-    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         let Ok((task, reply)) = job.split() else { return Ok(()) };
         match self.take(&(self.tape.key)(&task)) {
             Some(outcome) => reply.complete(outcome.map(|value| (self.tape.output)(value))),

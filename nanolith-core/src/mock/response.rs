@@ -2,7 +2,7 @@
 
 use crate::{
     call::offload,
-    error::{At, CallError, Panic},
+    error::{CallError, CallTrace, Panic},
     task::{Job, Reply, TaskSet},
     time::clock,
     util::unwind,
@@ -14,7 +14,7 @@ pub(super) type Respond<S> = Arc<dyn Fn(<S as TaskSet>::Task) -> <S as TaskSet>:
 
 pub(super) enum Answer<S: TaskSet> {
     Returns(Respond<S>),
-    Fails(Arc<dyn Fn(At) -> CallError + Send + Sync>),
+    Fails(Arc<dyn Fn(CallTrace) -> CallError + Send + Sync>),
     Panics(String),
     Never,
 }

@@ -1,7 +1,7 @@
 //! The builder of a pool.
 
 use super::{BuildError, Concurrency, MaxQueue, Pool, config::Config, global::build_global};
-use crate::{call::policy::Order, error::CallError, executor::admission::OnFull, meta::priority::Priority};
+use crate::{call::policy::QueueOrder, error::CallError, executor::admission::OnFull, meta::priority::Priority};
 use std::{fmt, sync::Arc, time::Duration};
 
 /// A builder for a [`Pool`], made by [`Pool::builder`].
@@ -207,17 +207,17 @@ impl PoolBuilder {
     }
 
     /// Sets an order of the program's own, which takes precedence over that of the priorities: see
-    /// [`Order`]. Each call then passes the pool's lock, and queueing it takes `O(log n)`. Dropping
+    /// [`QueueOrder`]. Each call then passes the pool's lock, and queueing it takes `O(log n)`. Dropping
     /// the oldest call of a full queue takes `O(n)`.
     ///
     /// ```
     /// # use nanolith::prelude::*;
-    /// use nanolith::Queued;
-    /// let by_name = |call: &Queued<'_>| call.task().name().len().try_into().ok(); // short names first
+    /// use nanolith::QueuedCall;
+    /// let by_name = |call: &QueuedCall<'_>| call.task().name().len().try_into().ok(); // short names first
     /// let pool = Pool::builder().order(by_name).build()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn order(mut self, order: impl Order + 'static) -> Self {
+    pub fn order(mut self, order: impl QueueOrder + 'static) -> Self {
         self.config.schedule.order = Some(Arc::new(order));
         self
     }

@@ -3,7 +3,7 @@
 use super::{BuildError, Pool, PoolBuilder};
 use crate::{
     call::backend::ExecutorId,
-    error::{CallError, Refused},
+    error::{CallError, SubmitError},
     executor::{Admission, Crew, Executor},
     sim_runtime::{self, Scheduler},
     task::{Job, TaskSet},
@@ -111,7 +111,7 @@ pub(super) fn build_global(builder: PoolBuilder) -> Result<(), BuildError> {
 }
 
 impl<S: TaskSet> Executor<S> for GlobalPool {
-    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         if let Some(world) = sim_runtime::world() {
             return match simulated(&world, Pool::builder()) {
                 Ok(pool) => pool.execute(job),
@@ -152,7 +152,7 @@ impl<S: TaskSet> Executor<S> for GlobalPool {
     }
 }
 
-fn not_started<S: TaskSet>(job: Job<S>, error: BuildError) -> Refused<Job<S>> {
+fn not_started<S: TaskSet>(job: Job<S>, error: BuildError) -> SubmitError<Job<S>> {
     let at = job.slot().header.at();
-    Refused::new(job, CallError::NotStarted(Arc::new(error), at))
+    SubmitError::new(job, CallError::NotStarted(Arc::new(error), at))
 }

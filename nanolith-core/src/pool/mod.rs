@@ -38,7 +38,7 @@ pub(crate) use handlers::subscription::{Source, subscribe};
 pub use limits::share::Share;
 pub use shared_state::{SharedPool, SharedState};
 pub(crate) use shutdown::{AtWork, SuspendedCalls, end_suspended};
-pub use shutdown::{CloseWithin, Unfinished};
+pub use shutdown::{CloseTimeout, CloseTimeoutError};
 pub(crate) use spawn::spawn;
 pub use threads::broadcast::{RunOnAll, RunOnAllError};
 
@@ -47,7 +47,7 @@ use self::{config::Config, pool_shared::PoolShared};
 use crate::metrics::Metrics;
 use crate::{
     call::backend::ExecutorId,
-    error::Refused,
+    error::SubmitError,
     executor::{Admission, Crew, Executor, admission},
     meta::task_info::TaskInfo,
     task::{Job, TaskSet},
@@ -226,7 +226,7 @@ impl Pool {
     /// share, and sets its weight from now on.
     ///
     /// Within a share, calls run by priority, and in order of arrival within a priority.
-    /// `.expires_in(..)` and the pool's own order have no effect within a share, until a call is
+    /// `.serve_within(..)` and the pool's own order have no effect within a share, until a call is
     /// raised. Calls that a task of the pool submits through a share are always accepted.
     ///
     /// ```
@@ -512,13 +512,13 @@ impl Pool {
     /// # let pool = Pool::builder().build()?;
     /// let endless = Geometry::on(&pool).count().submit();
     /// # while pool.queue_len() > 0 { std::thread::yield_now() }
-    /// let unfinished = pool.close_within(10 * MILLISECOND).wait().unwrap_err();
+    /// let unfinished = pool.close_timeout(10 * MILLISECOND).wait().unwrap_err();
     /// assert_eq!((unfinished.cancelled(), unfinished.running()), (0, 1));
     /// assert!(endless.wait()? > 0); // it was asked to stop
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn close_within(&self, limit: Duration) -> CloseWithin {
-        CloseWithin::new(self.drained(), limit)
+    pub fn close_timeout(&self, limit: Duration) -> CloseTimeout {
+        CloseTimeout::new(self.drained(), limit)
     }
 
     /// Closes the pool, and ends the queued calls as
@@ -555,7 +555,7 @@ impl Pool {
 }
 
 impl<S: TaskSet> Executor<S> for Pool {
-    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         self.inner().look_at_limits(&job);
         admission::execute(&**self.inner(), job)
     }

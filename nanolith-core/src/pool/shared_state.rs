@@ -3,7 +3,7 @@
 use super::{GlobalPool, Pool};
 use crate::{
     call::backend::ExecutorId,
-    error::Refused,
+    error::SubmitError,
     executor::{Admission, Crew, Executor, SharesState},
     task::{Job, TaskSet},
 };
@@ -130,7 +130,7 @@ impl<S, P> SharedPool<S, P> {
 }
 
 impl<S: TaskSet<Shared = Arc<S>> + Send + Sync, P: Executor<S>> Executor<S> for SharedPool<S, P> {
-    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         self.pool.execute(job.with_state(&self.state))
     }
 

@@ -122,7 +122,7 @@ impl PoolShared {
 
     /// Ends queued and suspended calls, and asks running tasks to stop. Returns how many calls
     /// there were.
-    fn stop(&self) -> Result<(), Unfinished> {
+    fn stop(&self) -> Result<(), CloseTimeoutError> {
         self.stop_as(EndReason::Cancelled)
     }
 
@@ -135,7 +135,7 @@ impl PoolShared {
     }
 
     /// Like [`PoolShared::stop`], with `how` as the reason for which calls end.
-    fn stop_as(&self, how: EndReason) -> Result<(), Unfinished> {
+    fn stop_as(&self, how: EndReason) -> Result<(), CloseTimeoutError> {
         let id = Backend::id(self);
         let mut batch = EndBatch::default();
         self.close_paused();
@@ -144,14 +144,14 @@ impl PoolShared {
         self.close_into(&mut batch);
         self.suspended.end_all(id, how, &mut batch);
         batch.run();
-        if cancelled + running == 0 { Ok(()) } else { Err(Unfinished { cancelled, running }) }
+        if cancelled + running == 0 { Ok(()) } else { Err(CloseTimeoutError { cancelled, running }) }
     }
 }
 
 /// The error of a close whose limit passed before all calls had finished: of
-/// [`Pool::close_within`](super::Pool::close_within), of
-/// [`Service::close_within`](crate::Service::close_within) or of
-/// [`Cluster::close_within`](crate::Cluster::close_within).
+/// [`Pool::close_timeout`](super::Pool::close_timeout), of
+/// [`Service::close_timeout`](crate::Service::close_timeout) or of
+/// [`Cluster::close_timeout`](crate::Cluster::close_timeout).
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -160,18 +160,18 @@ impl PoolShared {
 /// let pool = Pool::builder().build()?;
 /// let slow = Geometry::on(&pool).wait_then_add(4, 5).submit(); // waits a minute
 /// # while pool.queue_len() > 0 { std::thread::yield_now() }
-/// let unfinished = pool.close_within(MILLISECOND).wait().unwrap_err();
+/// let unfinished = pool.close_timeout(MILLISECOND).wait().unwrap_err();
 /// assert_eq!((unfinished.cancelled(), unfinished.running()), (0, 1));
 /// assert!(matches!(slow.wait(), Err(CallError::Cancelled(_))));
 /// # Ok::<(), nanolith::BuildError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unfinished {
+pub struct CloseTimeoutError {
     cancelled: usize,
     running: usize,
 }
 
-impl Unfinished {
+impl CloseTimeoutError {
     pub(crate) fn new(cancelled: usize, running: usize) -> Self {
         Self { cancelled, running }
     }
@@ -189,7 +189,7 @@ impl Unfinished {
     }
 
     /// Returns the number of calls that had started, and were asked to stop. Wait for
-    /// [`Pool::drained`](super::Pool::drained) or [`Control::closed`](crate::Control::closed) to
+    /// [`Pool::drained`](super::Pool::drained) or [`ServiceControl::closed`](crate::ServiceControl::closed) to
     /// learn when they have stopped.
     #[must_use]
     pub fn running(&self) -> usize {
@@ -197,7 +197,7 @@ impl Unfinished {
     }
 }
 
-impl fmt::Display for Unfinished {
+impl fmt::Display for CloseTimeoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { cancelled, running } = self;
         write!(
@@ -207,10 +207,10 @@ impl fmt::Display for Unfinished {
     }
 }
 
-impl std::error::Error for Unfinished {}
+impl std::error::Error for CloseTimeoutError {}
 
 /// A future that ends when all calls of a closed pool have ended, or at the limit. It is made by
-/// [`Pool::close_within`](super::Pool::close_within), which has closed the pool.
+/// [`Pool::close_timeout`](super::Pool::close_timeout), which has closed the pool.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -218,7 +218,7 @@ impl std::error::Error for Unfinished {}
 /// # let pool = Pool::builder().build()?;
 /// let job = Geometry::on(&pool).add(4, 5).submit();
 /// # pollster::block_on(async {
-/// pool.close_within(MINUTE).await?;
+/// pool.close_timeout(MINUTE).await?;
 /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
 /// assert!(job.is_finished());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -228,12 +228,12 @@ impl std::error::Error for Unfinished {}
 ///
 /// If this is dropped, the pool stays closed, and no call is ended.
 #[must_use = "the pool is closed; what does not finish is ended only by awaiting this, or waiting on it"]
-pub struct CloseWithin {
+pub struct CloseTimeout {
     drained: Drained,
     limit: Limit,
 }
 
-impl CloseWithin {
+impl CloseTimeout {
     pub(super) fn new(drained: Drained, limit: Duration) -> Self {
         drained.inner().close();
         Self { drained, limit: Limit::new(limit) }
@@ -244,23 +244,23 @@ impl CloseWithin {
     /// ```
     /// # use nanolith::prelude::*;
     /// # let pool = Pool::builder().build()?;
-    /// pool.close_within(MINUTE).wait()?; // nothing was left to do
+    /// pool.close_timeout(MINUTE).wait()?; // nothing was left to do
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`Unfinished`] says how many calls did not finish within the limit. If a task of the pool
+    /// [`CloseTimeoutError`] says how many calls did not finish within the limit. If a task of the pool
     /// calls this, its own call is one of them.
-    pub fn wait(self) -> Result<(), Unfinished> {
+    pub fn wait(self) -> Result<(), CloseTimeoutError> {
         let inner = self.drained.inner().clone();
         // A wait that could never end ends its calls now, instead of at the limit.
         block_on::block_on(self, Some(inner.id())).unwrap_or_else(|_| inner.stop())
     }
 }
 
-impl Future for CloseWithin {
-    type Output = Result<(), Unfinished>;
+impl Future for CloseTimeout {
+    type Output = Result<(), CloseTimeoutError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if self.drained.has_been_empty(cx.waker()) {
@@ -270,7 +270,7 @@ impl Future for CloseWithin {
     }
 }
 
-impl fmt::Debug for CloseWithin {
+impl fmt::Debug for CloseTimeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CloseWithin").finish_non_exhaustive()
     }

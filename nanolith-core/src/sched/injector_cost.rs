@@ -9,7 +9,7 @@ use crate::call::ancestry::Origin;
 use crate::util::prefetch::PrefetchTarget;
 use crate::{
     call::{backend::ErasedCall, call_ref::CallRef, header::Header, slot::Slot},
-    error::Caller,
+    error::ParentCall,
     meta::priority::Priority,
     sched::{
         queue::{BoundedQueue, Limits},
@@ -100,7 +100,7 @@ impl Lanes {
 
 fn call(priority: Priority, inside: bool) -> CallRef<Call> {
     let meta =
-        Header::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None, Origin::default());
+        Header::new(ParentCall { task: &TASK, submitted: Location::caller() }, Some(priority), None, Origin::default());
     meta.stamp_submitted(|| 10_000_000);
     if inside {
         meta.mark_nested();

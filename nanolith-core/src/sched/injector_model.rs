@@ -5,7 +5,7 @@ use super::Injector;
 use crate::call::ancestry::Origin;
 use crate::{
     call::{backend::ErasedCall, call_ref::CallRef, header::Header, slot::Slot},
-    error::Caller,
+    error::ParentCall,
     meta::{priority::Priority, task_info::TaskInfo},
     sched::{
         queue::{BoundedQueue, Limits},
@@ -134,8 +134,12 @@ impl Model {
     /// Submits a call like admission does.
     fn come(&mut self, urgent: bool, inside: bool) -> Result<(), TestCaseError> {
         let priority = if urgent { Priority::Immediate } else { Priority::Normal };
-        let meta =
-            Header::new(Caller { task: &TASK, submitted: Location::caller() }, Some(priority), None, Origin::default());
+        let meta = Header::new(
+            ParentCall { task: &TASK, submitted: Location::caller() },
+            Some(priority),
+            None,
+            Origin::default(),
+        );
         self.came += 1;
         meta.stamp_submitted(|| 10_000_000 + self.came as u64);
         if inside {

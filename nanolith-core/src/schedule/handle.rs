@@ -87,7 +87,7 @@ impl Schedule {
     /// Returns when the next tick is due.
     ///
     /// It is `None` in these cases: the schedule is paused; it has ended; the next tick waits for
-    /// the run in progress ([`Missed::Delay`](super::Missed)); or the tick lies beyond the end of
+    /// the run in progress ([`MissedTick::Delay`](super::MissedTick)); or the tick lies beyond the end of
     /// the clock.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 /// that the clock has jumped over.
 ///
 /// ```
-/// use nanolith::{prelude::*, schedule::{Missed, every}, time::MockClock};
+/// use nanolith::{prelude::*, schedule::{MissedTick, every}, time::MockClock};
 /// # use nanolith_doc_sets::*;
 /// let clock = MockClock::new();
 /// clock.run(|| {
 ///     let pool = Pool::builder().build()?;
 ///     # pool.pause();
-///     let schedule = every(SECOND, Geometry::on(&pool), |geometry| geometry.add(4, 5)).missed(Missed::Skip).start()?;
+///     let schedule = every(SECOND, Geometry::on(&pool), |geometry| geometry.add(4, 5)).missed(MissedTick::Skip).start()?;
 ///     clock.advance(10 * SECOND); // the first run waits in a paused pool
 ///     assert_eq!((schedule.info().runs, schedule.info().missed), (1, 9));
 ///     Ok::<(), Box<dyn std::error::Error>>(())
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Missed {
+pub enum MissedTick {
     /// The tick is left out and counted. The next run starts with the next tick. The default.
     #[default]
     Skip,
@@ -123,7 +123,7 @@ impl TickSource for FixedInterval {
 /// The ticks and the counts of a schedule.
 pub(super) struct Ticks {
     pub(super) rhythm: Box<dyn TickSource>,
-    pub(super) missed: Missed,
+    pub(super) missed: MissedTick,
     pub(super) is_overlapping: bool,
     /// The number of runs that have yet to start; `None` if there is no limit.
     pub(super) left: Option<u64>,
@@ -165,13 +165,13 @@ impl Ticks {
     fn beat(&mut self, passed: u64, now: Instant) {
         let is_busy = self.running > 0 && !self.is_overlapping;
         match self.missed {
-            Missed::Burst => self.owed = self.owed.saturating_add(passed),
-            Missed::Skip if is_busy => self.skip(passed),
-            Missed::Skip => {
+            MissedTick::Burst => self.owed = self.owed.saturating_add(passed),
+            MissedTick::Skip if is_busy => self.skip(passed),
+            MissedTick::Skip => {
                 self.skip(passed - 1);
                 self.owed = 1;
             }
-            Missed::Delay => {
+            MissedTick::Delay => {
                 self.skip(passed - 1);
                 self.owed = 1;
                 if is_busy {

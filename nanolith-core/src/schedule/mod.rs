@@ -36,7 +36,7 @@ mod occurrences;
 #[cfg(feature = "cron")]
 pub use cron::{Cron, CronError, cron};
 pub use handle::{Ended, Schedule, ScheduleInfo};
-pub use interval::{Missed, ScheduleEnd};
+pub use interval::{MissedTick, ScheduleEnd};
 
 use self::{
     driver::{Handler, Inner, Outcome, Ran, Run, Running},
@@ -123,7 +123,7 @@ impl<T: Send + 'static> Plan<T> {
         };
         let beats = Ticks {
             rhythm,
-            missed: Missed::default(),
+            missed: MissedTick::default(),
             is_overlapping: false,
             left: None,
             next: NextTick::None,
@@ -160,8 +160,8 @@ impl<T: Send + 'static> Plan<T> {
         self
     }
 
-    /// Sets what happens to a missed tick. The default is [`Missed::Skip`].
-    pub fn missed(mut self, missed: Missed) -> Self {
+    /// Sets what happens to a missed tick. The default is [`MissedTick::Skip`].
+    pub fn missed(mut self, missed: MissedTick) -> Self {
         self.beats.missed = missed;
         self
     }

@@ -4,7 +4,7 @@ use super::{
     events::LifeEvent,
     service_shared::{Phase, ServiceShared, required_receiver},
 };
-use crate::meta::thread_kind::Where;
+use crate::meta::thread_kind::ThreadKind;
 use crate::util::prefetch::PrefetchTarget;
 use crate::{
     call::{
@@ -44,8 +44,8 @@ impl<S: TaskSet> Backend for ServiceShared<S> {
         &self.rules
     }
 
-    fn thread_kind(&self) -> Where {
-        Where::Service(self.name.clone())
+    fn thread_kind(&self) -> ThreadKind {
+        ThreadKind::Service(self.name.clone())
     }
 
     fn is_stopping(&self) -> bool {

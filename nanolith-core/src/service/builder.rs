@@ -8,8 +8,8 @@ use super::{
 };
 use crate::pool::GlobalSpawner;
 use crate::{
-    call::policy::{Order, PolicyConfig},
-    channel::messenger::SlowReceiver,
+    call::policy::{PolicyConfig, QueueOrder},
+    channel::messenger::LagPolicy,
     error::CallError,
     executor::admission::OnFull,
     macro_support::Handed,
@@ -69,7 +69,7 @@ pub(super) struct Settings {
     pub(super) data: Extensions,
     pub(super) on_panic: Option<PanicHandler>,
     pub(super) restart: Restart,
-    pub(super) outbox: SlowReceiver,
+    pub(super) outbox: LagPolicy,
     pub(super) keep_alive: bool,
     pub(super) launch_timeout: Option<Duration>,
     pub(super) metrics: bool,
@@ -108,7 +108,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
             data: Extensions::default(),
             on_panic: None,
             restart: Restart::never(),
-            outbox: SlowReceiver::default(),
+            outbox: LagPolicy::default(),
             keep_alive: false,
             launch_timeout: None,
             metrics: false,
@@ -248,19 +248,19 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
         self
     }
 
-    /// Sets a custom order, which takes precedence over the order of priorities: see [`Order`].
+    /// Sets a custom order, which takes precedence over the order of priorities: see [`QueueOrder`].
     /// Each call then takes the service's lock, and `O(log n)` time to be queued. If a full queue
     /// drops the oldest call, it takes `O(n)`.
     ///
     /// ```
     /// # use nanolith::prelude::*;
     /// # use nanolith_doc_sets::*;
-    /// use nanolith::Queued;
-    /// let by_name = |call: &Queued<'_>| call.task().name().len().try_into().ok(); // short names first
+    /// use nanolith::QueuedCall;
+    /// let by_name = |call: &QueuedCall<'_>| call.task().name().len().try_into().ok(); // short names first
     /// let geometry = Geometry::service().order(by_name).launch().wait()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn order(mut self, order: impl Order + 'static) -> Self {
+    pub fn order(mut self, order: impl QueueOrder + 'static) -> Self {
         self.settings.schedule.order = Some(Arc::new(order));
         self
     }
@@ -375,7 +375,7 @@ impl<S: TaskSet, E: Send + 'static, A: 'static> ServiceBuilder<S, E, A> {
     }
 
     /// Sets whether the service measures how long calls wait and run:
-    /// [`Control::metrics`](super::Control::metrics). The default is `false`, which costs nothing.
+    /// [`ServiceControl::metrics`](super::ServiceControl::metrics). The default is `false`, which costs nothing.
     ///
     /// ```
     /// use nanolith::prelude::*;

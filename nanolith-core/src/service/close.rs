@@ -8,7 +8,7 @@ use crate::{
     call::backend::{Backend, ExecutorId, WouldDeadlock},
     context::block_on,
     error::Panic,
-    pool::Unfinished,
+    pool::CloseTimeoutError,
     task::TaskSet,
     wake::Registration,
 };
@@ -54,7 +54,7 @@ impl<S: TaskSet> Closing<S> {
     }
 
     /// Ends the calls that are left, because the limit of the close has passed.
-    pub(crate) fn end_at_limit(&self) -> Unfinished {
+    pub(crate) fn end_at_limit(&self) -> CloseTimeoutError {
         self.waiter.home().0.end_at_limit()
     }
 
@@ -151,8 +151,8 @@ pub enum CloseError {
     /// ```
     WouldDeadlock,
     /// The service had not ended within the limit of
-    /// [`Service::close_within`](super::Service::close_within), and the remaining calls were ended.
-    Unfinished(Unfinished),
+    /// [`Service::close_timeout`](super::Service::close_timeout), and the remaining calls were ended.
+    Unfinished(CloseTimeoutError),
 }
 
 impl fmt::Display for CloseError {

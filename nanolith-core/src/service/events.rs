@@ -49,9 +49,9 @@ pub enum Crash {
     /// `#[init]` took longer than [`launch_timeout`](super::ServiceBuilder::launch_timeout) at a
     /// restart.
     InitTimedOut,
-    /// [`Control::restart`](super::Control::restart) requested the restart.
+    /// [`ServiceControl::restart`](super::ServiceControl::restart) requested the restart.
     Asked,
-    /// Another member of the service's [group](super::Group) crashed.
+    /// Another member of the service's [group](super::RestartGroup) crashed.
     Group,
     /// A test crashed the service: [`sim::crash`](crate::sim::crash).
     Simulated,
@@ -125,7 +125,7 @@ pub enum LifeEvent {
 }
 
 /// The life events of a service, beginning with the latest start, restart or end. Made by
-/// [`Control::life`](super::Control::life). It ends after [`LifeEvent::Closed`] or
+/// [`ServiceControl::life`](super::ServiceControl::life). It ends after [`LifeEvent::Closed`] or
 /// [`LifeEvent::GaveUp`].
 ///
 /// `LifeEvents` is a `Stream` and a blocking iterator.

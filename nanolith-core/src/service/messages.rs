@@ -2,7 +2,7 @@
 
 use super::{Service, ServiceRef};
 use crate::{
-    error::Refused,
+    error::SubmitError,
     task::{HasInbox, TaskSet},
     typed::{MessageTask, Sending},
 };
@@ -54,9 +54,9 @@ impl<S: TaskSet> Service<S> {
     ///
     /// # Errors
     ///
-    /// [`Refused`] gives the message back if the queue is full or the service is closed.
+    /// [`SubmitError`] gives the message back if the queue is full or the service is closed.
     #[track_caller]
-    pub fn try_send(&self, message: S::Message) -> Result<(), Refused<S::Message>>
+    pub fn try_send(&self, message: S::Message) -> Result<(), SubmitError<S::Message>>
     where
         S: HasInbox,
     {

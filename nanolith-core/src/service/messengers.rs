@@ -1,6 +1,6 @@
 //! Attaching messengers to a service, at its launch or later.
 
-use super::{Control, ServiceBuilder, service_shared::Phase};
+use super::{ServiceBuilder, ServiceControl, service_shared::Phase};
 use crate::{call::backend::Backend, channel::messenger::Messenger, task::TaskSet};
 use std::{error::Error, fmt};
 
@@ -35,7 +35,7 @@ impl<S: TaskSet, E, A> ServiceBuilder<S, E, A> {
     }
 }
 
-impl<S: TaskSet> Control<'_, S> {
+impl<S: TaskSet> ServiceControl<'_, S> {
     /// Attaches a messenger to a running service. When this returns, every task finds the
     /// messenger. Tasks that already wait for the messenger are woken.
     ///
@@ -70,7 +70,7 @@ impl<S: TaskSet> Control<'_, S> {
     }
 }
 
-/// The error of [`Control::attach`] for a service that has ended.
+/// The error of [`ServiceControl::attach`] for a service that has ended.
 ///
 /// ```
 /// use nanolith::{AttachError, Messenger, prelude::*};

@@ -7,14 +7,14 @@
 //! - `event_loop`: the loop of the thread. `local_tasks`, `futures`: the pending futures of its
 //!   tasks.
 //! - `restart`, `supervisor`: when the service restarts, and which services restart with it.
-//! - `events`: the life events. `close`, `close_within`: the futures that wait for the end.
+//! - `events`: the life events. `close`, `close_timeout`: the futures that wait for the end.
 //! - `messages`, `streams`: what callers send to the service. `outbox`, `messengers`: what the
 //!   service sends.
 
 mod backend;
 mod builder;
 mod close;
-mod close_within;
+mod close_timeout;
 mod event_loop;
 mod events;
 mod futures;
@@ -33,7 +33,7 @@ mod supervisor;
 
 pub use builder::{OnPanic, ServiceBuilder};
 pub use close::{CloseError, Closing};
-pub use close_within::ServiceCloseWithin;
+pub use close_timeout::ServiceCloseTimeout;
 pub use events::{Crash, LifeEvent, LifeEvents, NextEvent};
 pub use init::{InitOutput, init_output};
 pub use init_error::InitError;
@@ -44,7 +44,7 @@ pub use restart::Restart;
 pub use service_ref::ServiceRef;
 pub(crate) use service_shared::{Stage, StageWatch};
 pub use streams::{CreateStream, CreateStreamError};
-pub use supervisor::{Group, GroupError};
+pub use supervisor::{GroupError, RestartGroup};
 
 use self::service_shared::ServiceShared;
 use crate::task::TaskSet;
@@ -150,7 +150,7 @@ impl<S: TaskSet> Service<S> {
     /// let counter = Counter::service(10).launch().wait()?;
     /// let pending = counter.total_later().submit(); // takes a minute
     /// # while counter.info().queue_len > 0 { std::thread::yield_now() }
-    /// match counter.close_within(MILLISECOND).wait() {
+    /// match counter.close_timeout(MILLISECOND).wait() {
     ///     Err(CloseError::Unfinished(unfinished)) => assert_eq!((unfinished.cancelled(), unfinished.running()), (0, 1)),
     ///     other => unreachable!("not {other:?}"),
     /// }
@@ -161,12 +161,12 @@ impl<S: TaskSet> Service<S> {
     ///
     /// # Errors
     ///
-    /// The returned [`ServiceCloseWithin`] yields them. [`CloseError::Unfinished`] counts the calls
+    /// The returned [`ServiceCloseTimeout`] yields them. [`CloseError::Unfinished`] counts the calls
     /// that did not finish within the limit; the other errors are those of [`Service::close`]. A
     /// task of the service that waits for this receives [`CloseError::WouldDeadlock`], and no call
     /// is ended.
-    pub fn close_within(&self, limit: Duration) -> ServiceCloseWithin<S> {
-        ServiceCloseWithin::new(self.close(), limit)
+    pub fn close_timeout(&self, limit: Duration) -> ServiceCloseTimeout<S> {
+        ServiceCloseTimeout::new(self.close(), limit)
     }
 
     /// Ends the service without waiting for its calls. Queued, suspended and running calls end as
@@ -220,8 +220,8 @@ impl<S: TaskSet> Service<S> {
     /// assert_eq!(counter.control().thread().name(), Some("Counter"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn control(&self) -> Control<'_, S> {
-        Control { inner: self.executor.inner() }
+    pub fn control(&self) -> ServiceControl<'_, S> {
+        ServiceControl { inner: self.executor.inner() }
     }
 }
 
@@ -298,11 +298,11 @@ pub struct ServiceInfo {
 /// assert_eq!(control.thread().id(), counter.info().thread_id);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Control<'a, S: TaskSet> {
+pub struct ServiceControl<'a, S: TaskSet> {
     inner: &'a Arc<ServiceShared<S>>,
 }
 
-impl<S: TaskSet> Control<'_, S> {
+impl<S: TaskSet> ServiceControl<'_, S> {
     /// Waits until the service has ended. Does not close it.
     ///
     /// ```
@@ -341,10 +341,10 @@ impl<S: TaskSet> Control<'_, S> {
     ///
     /// # Errors
     ///
-    /// [`NeverRestarts`] if the service was launched without a restart policy.
-    pub fn restart(&self) -> Result<(), NeverRestarts> {
+    /// [`RestartError`] if the service was launched without a restart policy.
+    pub fn restart(&self) -> Result<(), RestartError> {
         if !self.inner.restarts {
-            return Err(NeverRestarts);
+            return Err(RestartError);
         }
         self.inner.restart(Crash::Asked);
         Ok(())
@@ -408,35 +408,35 @@ impl<S: TaskSet> Control<'_, S> {
     }
 }
 
-/// The error of [`Control::restart`] for a service that was launched without a restart policy.
+/// The error of [`ServiceControl::restart`] for a service that was launched without a restart policy.
 ///
 /// ```
-/// use nanolith::{NeverRestarts, prelude::*};
+/// use nanolith::{RestartError, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let geometry = Geometry::service().launch().wait()?;
-/// assert_eq!(geometry.control().restart(), Err(NeverRestarts));
+/// assert_eq!(geometry.control().restart(), Err(RestartError));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NeverRestarts;
+pub struct RestartError;
 
-impl fmt::Display for NeverRestarts {
+impl fmt::Display for RestartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the service has no restart policy: launch it with `.restart(..)`")
     }
 }
 
-impl std::error::Error for NeverRestarts {}
+impl std::error::Error for RestartError {}
 
-impl<S: TaskSet> Clone for Control<'_, S> {
+impl<S: TaskSet> Clone for ServiceControl<'_, S> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<S: TaskSet> Copy for Control<'_, S> {}
+impl<S: TaskSet> Copy for ServiceControl<'_, S> {}
 
-impl<S: TaskSet> fmt::Debug for Control<'_, S> {
+impl<S: TaskSet> fmt::Debug for ServiceControl<'_, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Control").field("service", &self.inner.info()).finish()
     }

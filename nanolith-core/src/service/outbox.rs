@@ -1,10 +1,10 @@
 //! The receiving side of a service's events and outgoing streams, for the holders of its handles.
 
-use super::{Control, Service, ServiceBuilder, service_shared::ServiceShared};
+use super::{Service, ServiceBuilder, ServiceControl, service_shared::ServiceShared};
 use crate::{
     call::backend::Backend,
     channel::{
-        messenger::{Messenger, RecvError, RecvTimeoutError, SlowReceiver, Subscriber},
+        messenger::{LagPolicy, Messenger, RecvError, RecvTimeoutError, Subscriber},
         port::{Port, Receiving},
         stream::StreamReader,
     },
@@ -26,13 +26,13 @@ impl<S: TaskSet, E, A> ServiceBuilder<S, E, A> {
     /// has 1,024 events ahead of it. A bound is at least 1.
     ///
     /// ```
-    /// # use nanolith::{messenger::SlowReceiver, prelude::*};
+    /// # use nanolith::{messenger::LagPolicy, prelude::*};
     /// # pub struct Counter { total: i64 }
     /// # #[define(outbox = i64)]
     /// # impl Counter {
     /// #     pub fn bump(&mut self, cx: &Context<Self>, by: i64) { self.total += by; let _ = cx.send(self.total).wait(); }
     /// # }
-    /// let last = SlowReceiver::DropOldest(1);
+    /// let last = LagPolicy::DropOldest(1);
     /// let counter = Counter::service(Counter { total: 10 }).outbox(last).launch().wait()?;
     /// let mut totals = counter.control().events();
     /// for by in 0..4 {
@@ -42,7 +42,7 @@ impl<S: TaskSet, E, A> ServiceBuilder<S, E, A> {
     /// assert_eq!(totals.recv().wait()?, 16);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn outbox(mut self, slow: SlowReceiver) -> Self {
+    pub fn outbox(mut self, slow: LagPolicy) -> Self {
         self.settings.outbox = slow;
         self
     }
@@ -128,7 +128,7 @@ impl<S: TaskSet> Service<S> {
     }
 }
 
-impl<S: HasOutbox> Control<'_, S> {
+impl<S: HasOutbox> ServiceControl<'_, S> {
     /// Subscribes to the events that the service sends from now on. The [`Subscriber`] receives
     /// them one by one, and is a `Stream` and a blocking iterator. The first subscriber also
     /// receives the events that were sent before, as far as they are retained.
@@ -265,7 +265,7 @@ impl<S: TaskSet> Service<S> {
     }
 }
 
-impl<S: GivesStreams> Control<'_, S> {
+impl<S: GivesStreams> ServiceControl<'_, S> {
     /// Waits for the next stream that the service creates.
     ///
     /// ```
@@ -286,7 +286,7 @@ impl<S: GivesStreams> Control<'_, S> {
     }
 }
 
-/// A future that waits for a stream of a service, from [`Control::next_stream`]. Yields `None` when
+/// A future that waits for a stream of a service, from [`ServiceControl::next_stream`]. Yields `None` when
 /// the service has ended.
 ///
 /// # Cancel safety

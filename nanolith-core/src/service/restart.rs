@@ -18,7 +18,7 @@ use std::{
 /// | a task panics | the state is kept | a new state | the state is kept |
 /// | a hook panics | the state is kept | a new state | a new state |
 /// | a future panics as it is dropped | the service ends | a new state | a new state |
-/// | [`Control::restart`](super::Control::restart), or a restart of the [group](super::Group) | refused | a new state | a new state |
+/// | [`ServiceControl::restart`](super::ServiceControl::restart), or a restart of the [group](super::RestartGroup) | refused | a new state | a new state |
 /// | `#[init]` fails at a restart | | another try | another try |
 ///
 /// An exception handler ([`ServiceBuilder::on_panic`](super::ServiceBuilder::on_panic)) decides the

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     call::backend::{Backend, ExecutorId},
-    error::Refused,
+    error::SubmitError,
     executor::{
         Admission, Executor, OwnsState, RunsLocal, SharesState,
         admission::{self, OnFull},
@@ -91,7 +91,7 @@ impl<S: TaskSet> ServiceRef<S> {
     }
 
     /// Accepts a job that another service had accepted before it ended.
-    pub(crate) fn take_over(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    pub(crate) fn take_over(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         admission::adopt(&**self.inner(), job)
     }
 
@@ -124,7 +124,7 @@ impl<S: TaskSet> Clone for ServiceRef<S> {
 }
 
 impl<S: TaskSet> Executor<S> for ServiceRef<S> {
-    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         admission::execute(&**self.inner(), job)
     }
 

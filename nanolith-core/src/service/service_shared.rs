@@ -64,7 +64,7 @@ pub(super) enum Phase {
 pub(super) enum Ending {
     #[default]
     Closed,
-    /// The limit of `close_within` has passed.
+    /// The limit of `close_timeout` has passed.
     Cancelled,
     /// The simulation of the service is over.
     SimulationOver,

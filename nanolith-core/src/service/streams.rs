@@ -4,7 +4,7 @@ use super::{Service, ServiceRef};
 use crate::{
     channel::stream::{CreditError, Credits, StreamReader, StreamWriter, pipe_or_back},
     context::block_on,
-    error::{CallError, Refused},
+    error::{CallError, SubmitError},
     task::{TakesStreams, TaskSet},
     typed::{MessageTask, Sending},
 };
@@ -153,7 +153,7 @@ impl<S: TakesStreams> Future for CreateStream<'_, S> {
             Ok(()) => Ok(*writer),
             Err(refused) => {
                 let (reader, error) = refused.into_parts();
-                Err(CreateStreamError::Refused(Refused::new(reader.into_metadata(*writer), error)))
+                Err(CreateStreamError::Refused(SubmitError::new(reader.into_metadata(*writer), error)))
             }
         })
     }
@@ -189,7 +189,7 @@ pub enum CreateStreamError<M> {
     Credits(CreditError, M),
     /// The service rejected the stream: it is closed, or its queue is full and it does not wait for
     /// queue room.
-    Refused(Refused<M>),
+    Refused(SubmitError<M>),
 }
 
 impl<M> CreateStreamError<M> {

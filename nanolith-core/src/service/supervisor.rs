@@ -15,11 +15,11 @@ use std::{
 /// members that would have restarted with it are terminated.
 ///
 /// ```
-/// use nanolith::{Group, LifeEvent, Restart, prelude::*};
+/// use nanolith::{RestartGroup, LifeEvent, Restart, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let [left, right] = [1, 2].map(|first| Counter::service(first).restart(Restart::on_panic()).launch());
 /// let (left, right) = (left.wait()?, right.wait()?);
-/// let group = Group::one_for_all();
+/// let group = RestartGroup::one_for_all();
 /// group.add(&left)?;
 /// group.add(&right)?;
 ///
@@ -32,7 +32,7 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Group {
+pub struct RestartGroup {
     shared: Arc<Shared>,
 }
 
@@ -80,13 +80,13 @@ impl<S: TaskSet> Member for ServiceShared<S> {
     }
 }
 
-impl Group {
+impl RestartGroup {
     /// Creates a group in which only the crashed member restarts. The other members continue.
     ///
     /// ```
-    /// # use nanolith::{Group, Restart, prelude::*};
+    /// # use nanolith::{RestartGroup, Restart, prelude::*};
     /// # use nanolith_doc_sets::*;
-    /// let group = Group::one_for_one();
+    /// let group = RestartGroup::one_for_one();
     /// group.add(&Geometry::service().restart(Restart::on_panic()).launch().wait()?)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -99,8 +99,8 @@ impl Group {
     /// after a crash.
     ///
     /// ```
-    /// # use nanolith::Group;
-    /// let group = Group::one_for_all();
+    /// # use nanolith::RestartGroup;
+    /// let group = RestartGroup::one_for_all();
     /// ```
     #[must_use]
     pub fn one_for_all() -> Self {
@@ -112,8 +112,8 @@ impl Group {
     /// added. A member that has ended, or ends meanwhile, is skipped.
     ///
     /// ```
-    /// # use nanolith::Group;
-    /// let group = Group::rest_for_one();
+    /// # use nanolith::RestartGroup;
+    /// let group = RestartGroup::rest_for_one();
     /// ```
     #[must_use]
     pub fn rest_for_one() -> Self {
@@ -127,10 +127,10 @@ impl Group {
     /// Adds `service` as the last member. A service belongs to one group for life.
     ///
     /// ```
-    /// # use nanolith::{Group, GroupError, prelude::*};
+    /// # use nanolith::{RestartGroup, GroupError, prelude::*};
     /// # use nanolith_doc_sets::*;
     /// let mortal = Geometry::service().launch().wait()?;
-    /// assert_eq!(Group::one_for_all().add(&mortal), Err(GroupError::NeverRestarts));
+    /// assert_eq!(RestartGroup::one_for_all().add(&mortal), Err(GroupError::NeverRestarts));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -218,7 +218,7 @@ impl Place {
     }
 }
 
-impl fmt::Debug for Group {
+impl fmt::Debug for RestartGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Group")
             .field("strategy", &self.shared.strategy)
@@ -227,14 +227,14 @@ impl fmt::Debug for Group {
     }
 }
 
-/// The error of [`Group::add`]: a service cannot join a group.
+/// The error of [`RestartGroup::add`]: a service cannot join a group.
 ///
 /// ```
-/// use nanolith::{Group, GroupError, Restart, prelude::*};
+/// use nanolith::{RestartGroup, GroupError, Restart, prelude::*};
 /// # use nanolith_doc_sets::*;
 /// let geometry = Geometry::service().restart(Restart::on_panic()).launch().wait()?;
-/// Group::one_for_one().add(&geometry)?;
-/// assert_eq!(Group::one_for_all().add(&geometry), Err(GroupError::InAGroup));
+/// RestartGroup::one_for_one().add(&geometry)?;
+/// assert_eq!(RestartGroup::one_for_all().add(&geometry), Err(GroupError::InAGroup));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

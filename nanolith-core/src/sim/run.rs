@@ -59,7 +59,7 @@ pub fn sim<R: Send>(seed: u64, f: impl FnOnce() -> R + Send) -> R {
 /// - Pools, [locals](crate::Local) and services close. Their calls end as
 ///   [`CallError::Closed`](crate::CallError::Closed): queued calls, calls suspended at an `.await`,
 ///   and calls that block a thread. The error says that the simulation is over:
-///   [`At::is_simulation_over`](crate::At::is_simulation_over). Calls in bulk, calls in groups and
+///   [`CallTrace::is_simulation_over`](crate::CallTrace::is_simulation_over). Calls in bulk, calls in groups and
 ///   calls held by a layer end in the same way. A call that is submitted later is rejected as
 ///   `Closed`.
 /// - A schedule ends as [`ScheduleEnd::Closed`](crate::schedule::ScheduleEnd::Closed), a pipeline
@@ -71,7 +71,7 @@ pub fn sim<R: Send>(seed: u64, f: impl FnOnce() -> R + Send) -> R {
 /// Waits for the end of a pool, of a service or of a schedule end with it. Values held by a
 /// suspended call or a handler are dropped once. So the other end of a port, a stream or a
 /// messenger among them is closed. A [`CancelToken`](crate::CancelToken) or
-/// [`Permits`](crate::Permits) that has left does not belong to the simulation, and stays
+/// [`Semaphore`](crate::Semaphore) that has left does not belong to the simulation, and stays
 /// unchanged.
 ///
 /// The threads of a pool drop the futures of its suspended calls, and a service's thread drops

@@ -58,8 +58,8 @@ impl MainGuard {
     ///
     /// # Errors
     ///
-    /// [`StillAlive`] if the limit was reached first.
-    pub fn wait(mut self) -> Result<(), StillAlive> {
+    /// [`MainGuardTimeoutError`] if the limit was reached first.
+    pub fn wait(mut self) -> Result<(), MainGuardTimeoutError> {
         self.is_armed = false;
         wait_until_done(self.limit)
     }
@@ -78,27 +78,27 @@ impl Drop for MainGuard {
 /// was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct StillAlive {
+pub struct MainGuardTimeoutError {
     /// The number of these calls and services.
     pub count: usize,
 }
 
-impl fmt::Display for StillAlive {
+impl fmt::Display for MainGuardTimeoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "timed out with {} keep-alive calls or services still running", self.count)
     }
 }
 
-impl Error for StillAlive {}
+impl Error for MainGuardTimeoutError {}
 
-fn wait_until_done(limit: Option<Duration>) -> Result<(), StillAlive> {
+fn wait_until_done(limit: Option<Duration>) -> Result<(), MainGuardTimeoutError> {
     let deadline = limit.and_then(clock::after);
     let mut waiter = keep_alive::waiter();
     let done = pin!(poll_fn(|cx| keep_alive::poll_none(&mut waiter, cx)));
     let done = block_on::block_on_any_until(done, deadline);
     // A call or service that was done at the moment of the limit counts as done.
     match (done, keep_alive::count()) {
-        (None, count @ 1..) => Err(StillAlive { count }),
+        (None, count @ 1..) => Err(MainGuardTimeoutError { count }),
         _ => Ok(()),
     }
 }

@@ -81,7 +81,7 @@ impl<S: TaskSet> Context<S> {
     ///
     /// This is the case if the call, or a call that submitted it, was cancelled or timed out. It is
     /// also the case if the pool asks all tasks to stop: see
-    /// [`Pool::close_within`](crate::Pool::close_within).
+    /// [`Pool::close_timeout`](crate::Pool::close_timeout).
     ///
     /// ```
     /// # use nanolith::prelude::*;

@@ -44,7 +44,7 @@ impl CallInfo {
         self.priority
     }
 
-    /// Returns how long the call waited before it ran: see [`At::waited`](crate::At::waited).
+    /// Returns how long the call waited before it ran: see [`CallTrace::waited`](crate::CallTrace::waited).
     #[must_use]
     pub fn waited(&self) -> Duration {
         self.waited

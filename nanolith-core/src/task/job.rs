@@ -13,7 +13,7 @@ use crate::{
     },
     context::thread_context,
     deadlock::WaitCycle,
-    error::{CallError, Caller, Panic},
+    error::{CallError, Panic, ParentCall},
     meta::{
         priority::Priority,
         task_info::{TaskInfo, any_limited},
@@ -59,35 +59,35 @@ pub(crate) type CallSlot<S> = Slot<Input<S>, Result<<S as TaskSet>::Output, Call
 /// The error of [`Job::split`]: the call was over before it began.
 ///
 /// ```
-/// use nanolith::Stopped;
-/// assert_eq!(Stopped.to_string(), "the call was over before it began");
+/// use nanolith::JobEndedError;
+/// assert_eq!(JobEndedError.to_string(), "the call was over before it began");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stopped;
+pub struct JobEndedError;
 
-impl fmt::Display for Stopped {
+impl fmt::Display for JobEndedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the call was over before it began")
     }
 }
 
-impl std::error::Error for Stopped {}
+impl std::error::Error for JobEndedError {}
 
 /// A call that has not begun. An executor takes it whole or gives it back whole.
 ///
 /// If the job is dropped unfinished, its call ends as [`CallError::Lost`].
 ///
 /// ```
-/// use nanolith::{Job, Refused, Stopped, TaskSet, prelude::*};
+/// use nanolith::{Job, SubmitError, JobEndedError, TaskSet, prelude::*};
 /// # pub struct Geometry;
 /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
 /// /// Runs each job by hand, on its caller's thread.
 /// struct ByHand;
 /// impl Executor<Geometry> for ByHand {
-///     fn execute(&self, job: Job<Geometry>) -> Result<(), Refused<Job<Geometry>>> {
+///     fn execute(&self, job: Job<Geometry>) -> Result<(), SubmitError<Job<Geometry>>> {
 ///         match job.split() {
 ///             Ok((GeometryTask::Add { x, y }, reply)) => reply.complete(Ok(GeometryOutput::Add(x + y))),
-///             Err(Stopped) => {} // cancelled, or timed out, while it was queued
+///             Err(JobEndedError) => {} // cancelled, or timed out, while it was queued
 ///         }
 ///         Ok(())
 ///     }
@@ -120,7 +120,7 @@ impl<S: TaskSet> Job<S> {
     where
         F: FnOnce(Result<S::Output, CallError>) + Send + 'static,
     {
-        let caller = Caller { task: S::info(&task), submitted: Location::caller() };
+        let caller = ParentCall { task: S::info(&task), submitted: Location::caller() };
         Self::with_callback(task, None, Header::new(caller, None, None, thread_context::origin()), on_complete)
     }
 
@@ -211,12 +211,12 @@ impl<S: TaskSet> Job<S> {
     /// Returns the error with which to refuse the job when the queue is full.
     ///
     /// ```
-    /// use nanolith::{Job, Refused, prelude::*};
+    /// use nanolith::{Job, SubmitError, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
-    /// fn refuse(job: Job<Geometry>) -> Refused<Job<Geometry>> {
+    /// fn refuse(job: Job<Geometry>) -> SubmitError<Job<Geometry>> {
     ///     let error = job.full();
-    ///     Refused::new(job, error)
+    ///     SubmitError::new(job, error)
     /// }
     /// assert!(refuse(Job::new(GeometryTask::Add { x: 4, y: 5 }, drop)).is_full());
     /// ```
@@ -242,15 +242,15 @@ impl<S: TaskSet> Job<S> {
     /// Returns the error with which a layer refuses the job. `layer` is the layer's name.
     ///
     /// ```
-    /// use nanolith::{Job, Refused, TaskSet, prelude::*};
+    /// use nanolith::{Job, SubmitError, TaskSet, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// /// Lets nobody in.
     /// struct Doorman;
     /// impl<S: TaskSet> Executor<S> for Doorman {
-    ///     fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    ///     fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
     ///         let error = job.rejected("Doorman");
-    ///         Err(Refused::new(job, error))
+    ///         Err(SubmitError::new(job, error))
     ///     }
     /// }
     /// let error = Geometry::calls(Doorman).add(4, 5).wait().unwrap_err();
@@ -282,19 +282,19 @@ impl<S: TaskSet> Job<S> {
     /// });
     /// let (GeometryTask::Add { x, y }, reply) = job.split()?;
     /// reply.complete(Ok(GeometryOutput::Add(x + y)));
-    /// # Ok::<(), nanolith::Stopped>(())
+    /// # Ok::<(), nanolith::JobEndedError>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// [`Stopped`] if the call was cancelled or timed out before.
-    pub fn split(self) -> Result<(S::Task, Reply<S>), Stopped> {
+    /// [`JobEndedError`] if the call was cancelled or timed out before.
+    pub fn split(self) -> Result<(S::Task, Reply<S>), JobEndedError> {
         let slot = self.into_slot();
         slot.header.stamp_submitted(clock::now);
-        let input = slot.withdraw().ok_or(Stopped)?;
+        let input = slot.withdraw().ok_or(JobEndedError)?;
         slot.header.mark_started(clock::now());
         if !CallSlot::may_begin(&slot) {
-            return Err(Stopped);
+            return Err(JobEndedError);
         }
         Ok((input.task, Reply { slot: Some(slot) }))
     }
@@ -317,10 +317,10 @@ impl<S: TaskSet> Job<S> {
 
     /// Like [`Job::split`], for a caller that delegates the call to another call. The delegate
     /// marks the call as started.
-    pub(crate) fn start_delegating(self) -> Result<(S::Task, Reply<S>), Stopped> {
+    pub(crate) fn start_delegating(self) -> Result<(S::Task, Reply<S>), JobEndedError> {
         let slot = self.into_slot();
         slot.header.stamp_submitted(clock::now);
-        let input = slot.withdraw().ok_or(Stopped)?;
+        let input = slot.withdraw().ok_or(JobEndedError)?;
         Ok((input.task, Reply { slot: Some(slot) }))
     }
 
@@ -527,7 +527,7 @@ impl<S: TaskSet> Drop for DelegatedReply<S> {
 /// });
 /// let (_task, reply) = job.split()?;
 /// drop(reply);
-/// # Ok::<(), nanolith::Stopped>(())
+/// # Ok::<(), nanolith::JobEndedError>(())
 /// ```
 #[must_use = "a reply that is dropped ends its call as lost"]
 pub struct Reply<S: TaskSet> {
@@ -603,7 +603,7 @@ impl<S: TaskSet> Reply<S> {
     /// let (_task, reply) = job.split()?;
     /// assert!(!reply.is_cancelled());
     /// assert_eq!(reply.deadline(), None);
-    /// # Ok::<(), nanolith::Stopped>(())
+    /// # Ok::<(), nanolith::JobEndedError>(())
     /// ```
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
@@ -620,13 +620,13 @@ impl<S: TaskSet> Reply<S> {
     /// ready. An executor that runs tasks elsewhere forwards the cancellation with it.
     ///
     /// ```
-    /// use nanolith::{Job, Refused, TaskSet, prelude::*};
+    /// use nanolith::{Job, SubmitError, TaskSet, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
     /// /// Takes every job and never answers, until the caller has gone.
     /// struct Deaf;
     /// impl Executor<Geometry> for Deaf {
-    ///     fn execute(&self, job: Job<Geometry>) -> Result<(), Refused<Job<Geometry>>> {
+    ///     fn execute(&self, job: Job<Geometry>) -> Result<(), SubmitError<Job<Geometry>>> {
     ///         if let Ok((_task, reply)) = job.split() {
     ///             std::thread::spawn(move || pollster::block_on(reply.cancelled()));
     ///         }

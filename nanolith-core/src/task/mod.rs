@@ -22,7 +22,7 @@ pub use context::Context;
 pub use hook::{After, Before, CallInfo, HookOutput, HookResult, Hooks, LocalFuture, OnClose, Outcome, SendFuture};
 pub use job::Input;
 pub(crate) use job::{CallSlot, drop_unseen, go_on_as, is_large};
-pub use job::{Job, Reply, Stopped, call_size};
+pub use job::{Job, JobEndedError, Reply, call_size};
 pub use messaging::{GivesStreams, HasInbox, HasOutbox, StreamArgument, TakesStreams};
 pub(crate) use outbox::Outbox;
 pub use outbox::{OpenStreamError, SendEvent};

@@ -4,7 +4,7 @@
 use super::{Context, GivesStreams, HasOutbox, TaskSet};
 use crate::{
     channel::{
-        messenger::{Messenger, SendError, Sending, SlowReceiver, TrySendError},
+        messenger::{LagPolicy, Messenger, SendError, Sending, TrySendError},
         port::{self, Port},
         stream::{CreditError, Credits, StreamReader, StreamWriter, pipe_or_back},
     },
@@ -25,7 +25,7 @@ use std::{
 /// The channels from a service to its owners. It is created with the service. Each channel is
 /// created at its first use, because only then its type is known.
 pub(crate) struct Outbox {
-    policy: SlowReceiver,
+    policy: LagPolicy,
     events: OnceLock<Box<dyn Any + Send + Sync>>,
     streams: OnceLock<Box<dyn Any + Send + Sync>>,
     /// The functions that close both channels.
@@ -54,7 +54,7 @@ type StreamPort<M> = Port<StreamReader<M>, Infallible>;
 const TYPED: &str = "a set has one type of events, and one of streams";
 
 impl Outbox {
-    pub(crate) fn new(policy: SlowReceiver) -> Self {
+    pub(crate) fn new(policy: LagPolicy) -> Self {
         Self { policy, events: OnceLock::new(), streams: OnceLock::new(), closers: Mutex::new(Some(Vec::new())) }
     }
 

@@ -11,7 +11,7 @@ use crate::{
     },
     channel::messenger::Messenger,
     context::block_on,
-    error::{CallError, Caller, Refused},
+    error::{CallError, ParentCall, SubmitError},
     executor::{Admission, Executor},
     meta::{priority::Priority, task_info::TaskInfo},
     sync::cancel_token::CancelToken,
@@ -111,7 +111,7 @@ struct CallOptions<S: TaskSet> {
 pub(super) struct RareOptions<S: TaskSet> {
     timeout: Option<Duration>,
     deadline: Option<Instant>,
-    expires_in: Option<Duration>,
+    serve_within: Option<Duration>,
     keep_alive: bool,
     attached: Option<Arc<Attachments>>,
     pub(super) run_timeout: Option<Duration>,
@@ -125,7 +125,7 @@ impl<S: TaskSet> Default for RareOptions<S> {
         Self {
             timeout: None,
             deadline: None,
-            expires_in: None,
+            serve_within: None,
             keep_alive: false,
             attached: None,
             run_timeout: None,
@@ -145,12 +145,12 @@ impl<S: TaskSet> CallOptions<S> {
 impl<S: TaskSet> RareOptions<S> {
     /// Returns the header of a call that is submitted now.
     #[cold]
-    fn meta(&self, caller: Caller, priority: Option<Priority>) -> Header {
+    fn meta(&self, caller: ParentCall, priority: Option<Priority>) -> Header {
         let start = self.later.as_ref().map_or_else(|| Some(clock::instant()), Delay::due);
         let limit = self.timeout.and_then(|limit| clock::add(start?, limit));
         let mut meta =
             Header::new(caller, priority, limit.into_iter().chain(self.deadline).min(), thread_context::origin());
-        if let Some(timeout) = self.expires_in {
+        if let Some(timeout) = self.serve_within {
             meta.expire_in(timeout);
         }
         if let Some(limit) = self.run_timeout {
@@ -227,13 +227,13 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// # use nanolith::prelude::*;
     /// # use nanolith_doc_sets::*;
     /// // after whatever else there is, but within about a minute
-    /// let job = Geometry::tasks().add(4, 5).expires_in(MINUTE).submit();
+    /// let job = Geometry::tasks().add(4, 5).serve_within(MINUTE).submit();
     /// assert_eq!(job.wait()?, 9);
     /// # Ok::<(), CallError>(())
     /// ```
     #[inline]
-    pub fn expires_in(mut self, timeout: Duration) -> Self {
-        self.terms.rare().expires_in = Some(timeout);
+    pub fn serve_within(mut self, timeout: Duration) -> Self {
+        self.terms.rare().serve_within = Some(timeout);
         self
     }
 
@@ -264,7 +264,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// timeout too, the earlier limit applies.
     ///
     /// The deadline also applies to a call that the call's task submits, unless that call has an
-    /// earlier limit or is [`unlinked`](Call::unlinked).
+    /// earlier limit or is [`without_parent`](Call::without_parent).
     ///
     /// ```
     /// # use nanolith::prelude::*;
@@ -292,7 +292,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     /// let job = Geometry::tasks().add(4, 5).keep_alive(true).submit();
     /// guard.wait()?;
     /// assert!(job.is_finished());
-    /// # Ok::<(), nanolith::StillAlive>(())
+    /// # Ok::<(), nanolith::MainGuardTimeoutError>(())
     /// ```
     #[inline]
     pub fn keep_alive(mut self, keep: bool) -> Self {
@@ -383,7 +383,8 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
         if let Some(rare) = rare {
             return submit_rare(executor, extract, &CallOptions { submitted, priority, rare: Some(rare) }, task);
         }
-        let meta = Header::new(Caller { task: S::info(&task), submitted }, priority, None, thread_context::origin());
+        let meta =
+            Header::new(ParentCall { task: S::info(&task), submitted }, priority, None, thread_context::origin());
         let (job, handle) = new_job(executor, extract, meta, task, None);
         match executor.execute(job) {
             Ok(()) => handle,
@@ -415,14 +416,14 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
     ///
     /// Gives the call back, whole, with the reason.
     #[allow(clippy::result_large_err)] // the call comes back whole, without an allocation
-    pub fn try_submit(self) -> Result<Handle<S, T>, Refused<Self>> {
+    pub fn try_submit(self) -> Result<Handle<S, T>, SubmitError<Self>> {
         let Self { executor, extract, terms, stage } = self;
         let CallState::Lazy(task) = stage else { unreachable!("{ONCE}") };
         let (job, handle) = prepare_job(executor, extract, &terms, task);
         let Err(refused) = dispatch(executor, &terms, job) else { return Ok(handle) };
         let (job, error) = refused.into_parts();
         match job.into_task() {
-            Some(task) => Err(Refused::new(Self { executor, extract, terms, stage: CallState::Lazy(task) }, error)),
+            Some(task) => Err(SubmitError::new(Self { executor, extract, terms, stage: CallState::Lazy(task) }, error)),
             // The call timed out during its submission. The handle returns the error.
             None => Ok(handle),
         }
@@ -688,7 +689,7 @@ fn prepare_job<S: TaskSet, E: Executor<S> + ?Sized, T>(
     terms: &CallOptions<S>,
     task: S::Task,
 ) -> (Job<S>, Handle<S, T>) {
-    let caller = Caller { task: S::info(&task), submitted: terms.submitted };
+    let caller = ParentCall { task: S::info(&task), submitted: terms.submitted };
     match &terms.rare {
         None => {
             new_job(executor, extract, Header::new(caller, terms.priority, None, thread_context::origin()), task, None)
@@ -737,7 +738,7 @@ fn submit_rare<S: TaskSet, E: Executor<S> + ?Sized, T>(
 #[cold]
 fn block_for_admission<S: TaskSet, E: Executor<S> + ?Sized, T>(
     executor: &E,
-    refused: Refused<Job<S>>,
+    refused: SubmitError<Job<S>>,
     mut handle: Handle<S, T>,
 ) -> Handle<S, T> {
     if refused.is_full() {
@@ -762,7 +763,7 @@ fn block_for_admission<S: TaskSet, E: Executor<S> + ?Sized, T>(
 }
 
 /// Ends the call of a refused job with the reason of the refusal. Its handle returns that error.
-pub(crate) fn fail_job<S: TaskSet>(refused: Refused<Job<S>>) {
+pub(crate) fn fail_job<S: TaskSet>(refused: SubmitError<Job<S>>) {
     let (job, error) = refused.into_parts();
     job.answer(Err(error));
 }
@@ -773,7 +774,7 @@ fn dispatch<S: TaskSet, E: Executor<S> + ?Sized>(
     executor: &E,
     terms: &CallOptions<S>,
     job: Job<S>,
-) -> Result<(), Refused<Job<S>>> {
+) -> Result<(), SubmitError<Job<S>>> {
     match &terms.rare {
         Some(rare) => dispatch_delayed(executor, rare, job),
         None => executor.execute(job),
@@ -785,7 +786,7 @@ fn dispatch_delayed<S: TaskSet, E: Executor<S> + ?Sized>(
     executor: &E,
     rare: &RareOptions<S>,
     job: Job<S>,
-) -> Result<(), Refused<Job<S>>> {
+) -> Result<(), SubmitError<Job<S>>> {
     match &rare.later {
         // The call ended before its executor had it, for example by a token. Its handle returns the
         // error.

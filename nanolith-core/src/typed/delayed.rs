@@ -8,7 +8,7 @@ use super::{
 use crate::{
     call::offload,
     context::inline,
-    error::Refused,
+    error::SubmitError,
     executor::Executor,
     sim_runtime,
     task::{Job, TaskSet},
@@ -108,7 +108,7 @@ impl<S: TaskSet> Delay<S> {
     }
 
     /// Keeps the job until it is due. A job that is already due goes to its executor at once.
-    pub(super) fn keep(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    pub(super) fn keep(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         let meta = &job.slot().header;
         let Some(due) = self.due.filter(|_| self.is_before(meta.deadline())) else {
             meta.delay(true);

@@ -203,7 +203,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// that are queued end without running, at the latest when their turn comes.
     ///
     /// A timeout has the same effect. A task that ends by itself, or panics, cancels nothing.
-    /// [`Call::unlinked`](crate::Call::unlinked) excludes a call from this.
+    /// [`Call::without_parent`](crate::Call::without_parent) excludes a call from this.
     ///
     /// ```
     /// # use nanolith::prelude::*;

@@ -72,7 +72,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
     ///     pub fn clean_up() -> bool { true }
     ///     pub fn spin(cx: &Context<Self>, told: std::sync::mpsc::Sender<bool>) {
     ///         while !cx.is_cancelled() { std::thread::yield_now() }
-    ///         let cleaned = Geometry::tasks().clean_up().unlinked().wait();
+    ///         let cleaned = Geometry::tasks().clean_up().without_parent().wait();
     ///         let _ = told.send(cleaned.is_ok());
     ///     }
     /// }
@@ -83,7 +83,7 @@ impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
     /// # Ok::<(), std::sync::mpsc::RecvError>(())
     /// ```
     #[inline]
-    pub fn unlinked(mut self) -> Self {
+    pub fn without_parent(mut self) -> Self {
         self.rare().is_unlinked = true;
         self
     }

@@ -6,7 +6,7 @@ use crate::{
     channel::stream::StreamReader,
     context::block_on,
     deadlock::{self, BlockedWait, WaitCycle},
-    error::{Caller, Refused},
+    error::{ParentCall, SubmitError},
     executor::{Admission, Executor},
     task::{HasInbox, Job, TakesStreams, TaskSet},
 };
@@ -41,7 +41,7 @@ use std::{
 ///
 /// # Errors
 ///
-/// [`Refused`] gives the message back: the service is closed, or it is full and does not wait for
+/// [`SubmitError`] gives the message back: the service is closed, or it is full and does not wait for
 /// room.
 ///
 /// # Panics
@@ -111,10 +111,10 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
     ///
     /// # Errors
     ///
-    /// [`Refused`] gives the message back. Its error is
+    /// [`SubmitError`] gives the message back. Its error is
     /// [`CallError::WouldDeadlock`](crate::CallError::WouldDeadlock) if the service with the full
     /// queue waits for this task: see [`deadlock`](crate::deadlock).
-    pub fn wait(mut self) -> Result<(), Refused<M>> {
+    pub fn wait(mut self) -> Result<(), SubmitError<M>> {
         let refused = match self.submit() {
             Err(refused) if refused.is_full() => refused,
             sent => return sent.map_err(|refused| self.restore_message(refused)),
@@ -132,40 +132,40 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
     /// Tries to send the message once more, because a wait for queue room would close a cycle. Room
     /// may have become free before the cycle closed. After that the receiver blocks, so its queue
     /// does not change.
-    fn send_in_cycle(&self, job: Job<S>, cycle: WaitCycle) -> Result<(), Refused<M>> {
+    fn send_in_cycle(&self, job: Job<S>, cycle: WaitCycle) -> Result<(), SubmitError<M>> {
         self.executor.execute(job).map_err(|refused| {
             if !refused.is_full() {
                 return self.restore_message(refused);
             }
             let job = refused.into_inner();
             let error = job.would_deadlock(cycle);
-            self.restore_message(Refused::new(job, error))
+            self.restore_message(SubmitError::new(job, error))
         })
     }
 
     /// Sends the message without waiting for queue room.
-    pub(crate) fn try_send(mut self) -> Result<(), Refused<M>> {
+    pub(crate) fn try_send(mut self) -> Result<(), SubmitError<M>> {
         self.submit().map_err(|refused| self.restore_message(refused))
     }
 
     /// Returns the message of a refused job, with the reason.
-    fn restore_message(&self, refused: Refused<Job<S>>) -> Refused<M> {
+    fn restore_message(&self, refused: SubmitError<Job<S>>) -> SubmitError<M> {
         let (job, error) = refused.into_parts();
         let message = job.into_task().and_then(self.post.take);
-        Refused::new(message.expect("nobody else has the job, so nobody has ended it"), error)
+        SubmitError::new(message.expect("nobody else has the job, so nobody has ended it"), error)
     }
 
-    fn submit(&mut self) -> Result<(), Refused<Job<S>>> {
+    fn submit(&mut self) -> Result<(), SubmitError<Job<S>>> {
         let SendState::Lazy(message) = mem::replace(&mut self.stage, SendState::Done) else {
             panic!("a message was polled after it was sent")
         };
         let task = (self.post.put)(message);
-        let caller = Caller { task: S::info(&task), submitted: self.submitted };
+        let caller = ParentCall { task: S::info(&task), submitted: self.submitted };
         let meta = Header::new(caller, None, None, thread_context::origin());
         self.executor.execute(Job::detached(Uninit::new(), task, self.executor.shared(), meta))
     }
 
-    fn start(&mut self) -> Poll<Result<(), Refused<M>>> {
+    fn start(&mut self) -> Poll<Result<(), SubmitError<M>>> {
         match self.submit() {
             Err(refused) if refused.is_full() => {
                 self.stage = SendState::Admitting(self.executor.admit(refused.into_inner()));
@@ -177,7 +177,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
 }
 
 impl<S: TaskSet, E: Executor<S> + ?Sized, M> Future for Sending<'_, S, E, M> {
-    type Output = Result<(), Refused<M>>;
+    type Output = Result<(), SubmitError<M>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if !matches!(self.stage, SendState::Admitting(_)) {

@@ -1,7 +1,7 @@
 //! The broadcast channel, which senders and receivers share, and the future that sends.
 
 use super::{
-    Receiver, SenderId, SlowReceiver,
+    LagPolicy, Receiver, SenderId,
     block::Block,
     cursor::SenderWaiting,
     send::SendResult,
@@ -24,7 +24,7 @@ use std::{
 /// A broadcast log that senders and receivers share.
 pub(crate) struct BroadcastChannel<T> {
     core: Deferred<LogState<T>, Arc<Block<T>>>,
-    policy: SlowReceiver,
+    policy: LagPolicy,
     /// The same flag as in the state, readable without the lock.
     pub(super) wanted: Arc<SenderWaiting>,
 }
@@ -41,13 +41,13 @@ impl<T> BroadcastChannel<T> {
     ///
     /// With `keep_for_first`, messages are kept by the same policy until the first receiver joins.
     /// Without it, messages go only to the receivers that exist.
-    pub(crate) fn new(policy: SlowReceiver, keep_for_first: bool) -> Arc<Self> {
+    pub(crate) fn new(policy: LagPolicy, keep_for_first: bool) -> Arc<Self> {
         let wanted = Arc::new(SenderWaiting::new());
         let core = LogState::new(policy, keep_for_first, wanted.clone());
         Arc::new(Self { core: Deferred::new(core), policy, wanted })
     }
 
-    pub(crate) fn policy(&self) -> SlowReceiver {
+    pub(crate) fn policy(&self) -> LagPolicy {
         self.policy
     }
 

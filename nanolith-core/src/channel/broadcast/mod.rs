@@ -42,8 +42,8 @@ use std::num::NonZero;
 /// What happens when a receiver falls behind.
 ///
 /// ```
-/// use nanolith::messenger::{Messenger, RecvError, SlowReceiver};
-/// let sender = Messenger::<u32>::builder().slow_receiver(SlowReceiver::DropOldest(2)).build()?;
+/// use nanolith::messenger::{Messenger, RecvError, LagPolicy};
+/// let sender = Messenger::<u32>::builder().slow_receiver(LagPolicy::DropOldest(2)).build()?;
 /// let mut slow = sender.join().subscribe();
 /// for n in 0..5 {
 ///     sender.send(n).wait()?;
@@ -54,7 +54,7 @@ use std::num::NonZero;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum SlowReceiver {
+pub enum LagPolicy {
     /// Senders wait, so that no receiver has more than this many messages ahead of it. The number
     /// must be at least 1.
     /// A waiting sender is notified when a receiver has taken all messages that are there for it.
@@ -72,14 +72,14 @@ pub enum SlowReceiver {
     Unbounded,
 }
 
-impl Default for SlowReceiver {
+impl Default for LagPolicy {
     /// Returns `Wait(1_024)`: senders wait when a receiver has 1,024 messages ahead of it.
     fn default() -> Self {
         Self::Wait(1_024)
     }
 }
 
-impl SlowReceiver {
+impl LagPolicy {
     /// Returns the policy's number of messages, if it has one.
     pub(crate) fn bound(self) -> Option<usize> {
         match self {

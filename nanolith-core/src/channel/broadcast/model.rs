@@ -1,7 +1,7 @@
 //! Property test of the broadcast log against a model: a list of all sent messages, and a position
 //! in it for each receiver.
 
-use super::{BroadcastChannel, Received, Receiver, SenderId, SlowReceiver, TrySendError};
+use super::{BroadcastChannel, LagPolicy, Received, Receiver, SenderId, TrySendError};
 use proptest::prelude::*;
 use std::{
     future::Future,
@@ -41,13 +41,9 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn policy() -> impl Strategy<Value = SlowReceiver> {
+fn policy() -> impl Strategy<Value = LagPolicy> {
     let bound = || prop_oneof![4 => 1..9_usize, 1 => 32..200_usize];
-    prop_oneof![
-        bound().prop_map(SlowReceiver::Wait),
-        bound().prop_map(SlowReceiver::DropOldest),
-        Just(SlowReceiver::Unbounded),
-    ]
+    prop_oneof![bound().prop_map(LagPolicy::Wait), bound().prop_map(LagPolicy::DropOldest), Just(LagPolicy::Unbounded),]
 }
 
 /// A receiver, and the position in the list of the message that it reads next.
@@ -59,14 +55,14 @@ struct One {
 
 struct Model {
     log: Arc<BroadcastChannel<usize>>,
-    policy: SlowReceiver,
+    policy: LagPolicy,
     /// The sender of each message that went to at least one receiver. The values count up.
     sent: Vec<SenderId>,
     receivers: Vec<One>,
 }
 
 impl Model {
-    fn new(policy: SlowReceiver) -> Self {
+    fn new(policy: LagPolicy) -> Self {
         Self { log: BroadcastChannel::new(policy, false), policy, sent: Vec::new(), receivers: Vec::new() }
     }
 
@@ -89,14 +85,14 @@ impl Model {
         match (self.log.try_send(from, value), self.policy) {
             (Ok(to), policy) => {
                 prop_assert_eq!(to, others.len());
-                if let SlowReceiver::Wait(bound) = policy {
+                if let LagPolicy::Wait(bound) = policy {
                     prop_assert!(others.iter().all(|lag| *lag < bound), "the bound is exceeded");
                 }
                 if to > 0 {
                     self.sent.push(from);
                 }
             }
-            (Err(TrySendError::Full(back)), SlowReceiver::Wait(bound)) => {
+            (Err(TrySendError::Full(back)), LagPolicy::Wait(bound)) => {
                 prop_assert_eq!(back, value);
                 prop_assert!(others.iter().any(|lag| *lag >= bound), "there was room");
             }
@@ -112,7 +108,7 @@ impl Model {
         let One { receiver, owner, next } = &mut receivers[at];
         let foreign = |from: &SenderId| !owner.is_own(*from);
         let taken = receiver.take_now();
-        if let SlowReceiver::DropOldest(bound) = policy {
+        if let LagPolicy::DropOldest(bound) = policy {
             if let Some(Received::Lost(count)) = &taken {
                 let lost = sent[*next..].iter().filter(|from| foreign(from)).count();
                 *next = head.saturating_sub(bound);
@@ -176,7 +172,7 @@ impl Model {
         for one in &self.receivers {
             prop_assert_eq!(one.receiver.lag() as usize, self.lag(one));
         }
-        if let SlowReceiver::DropOldest(bound) = self.policy {
+        if let LagPolicy::DropOldest(bound) = self.policy {
             let kept = self.log.with_state(|core, _| core.kept()) as usize;
             prop_assert!(kept <= bound + self.grain(), "{} are kept", kept);
         }
@@ -217,7 +213,7 @@ fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
 
 #[test]
 fn those_in_line_are_served_in_order_by_whoever_makes_room() {
-    let log = BroadcastChannel::new(SlowReceiver::Wait(1), false);
+    let log = BroadcastChannel::new(LagPolicy::Wait(1), false);
     let mut receiver = log.receiver(SenderId::NONE);
     let mut sending: Vec<_> = (0..3).map(|n| log.send(SenderId::NONE, n)).collect();
     let polled: Vec<_> = sending.iter_mut().map(poll).collect();
@@ -232,7 +228,7 @@ fn those_in_line_are_served_in_order_by_whoever_makes_room() {
 
 #[test]
 fn one_who_waits_hears_of_room_when_a_block_is_read() {
-    let log = BroadcastChannel::new(SlowReceiver::Wait(64), false);
+    let log = BroadcastChannel::new(LagPolicy::Wait(64), false);
     let grain = log.with_state(|core, _| core.grain());
     let mut receiver = log.receiver(SenderId::NONE);
     assert!((0..64).all(|n| log.try_send(SenderId::NONE, n) == Ok(1)));
@@ -244,7 +240,7 @@ fn one_who_waits_hears_of_room_when_a_block_is_read() {
 
 #[test]
 fn one_who_waits_hears_of_the_end_and_has_the_value_back() {
-    let log = BroadcastChannel::new(SlowReceiver::Wait(1), false);
+    let log = BroadcastChannel::new(LagPolicy::Wait(1), false);
     let mut receiver = log.receiver(SenderId::NONE);
     assert_eq!(log.try_send(SenderId::NONE, "sent"), Ok(1));
     let mut sending = log.send(SenderId::NONE, "late");
@@ -256,7 +252,7 @@ fn one_who_waits_hears_of_the_end_and_has_the_value_back() {
 
 #[test]
 fn nobody_waits_for_receivers_of_their_own() {
-    let log = BroadcastChannel::new(SlowReceiver::Wait(2), false);
+    let log = BroadcastChannel::new(LagPolicy::Wait(2), false);
     let (left, right) = (origin(1), origin(2));
     let (mut at_left, mut at_right) = (log.receiver(left), log.receiver(right));
     assert!((0..2).all(|n| log.try_send(right, n) == Ok(1)), "the left one is full");
@@ -274,7 +270,7 @@ fn nobody_waits_for_receivers_of_their_own() {
 
 #[test]
 fn what_comes_before_the_first_receiver_can_be_kept_for_it() {
-    let log = BroadcastChannel::new(SlowReceiver::Wait(2), true);
+    let log = BroadcastChannel::new(LagPolicy::Wait(2), true);
     assert_eq!((log.try_send(SenderId::NONE, 1), log.try_send(SenderId::NONE, 2)), (Ok(1), Ok(1)));
     let mut first = log.receiver(SenderId::NONE);
     let mut second = log.receiver(SenderId::NONE);
@@ -287,7 +283,7 @@ fn what_comes_before_the_first_receiver_can_be_kept_for_it() {
 #[test]
 fn nobody_waits_before_the_first_receiver_and_it_is_told_what_it_lost() {
     for bound in [1, 2, 5, 40, 1_024] {
-        let log = BroadcastChannel::new(SlowReceiver::Wait(bound), true);
+        let log = BroadcastChannel::new(LagPolicy::Wait(bound), true);
         let sent = 3 * bound as u64 + 7;
         for n in 0..sent {
             assert_eq!(log.try_send(SenderId::NONE, n), Ok(1));
@@ -308,7 +304,7 @@ struct Counted(#[allow(dead_code)] Arc<()>); // the field is there for its refer
 
 #[test]
 fn what_everybody_has_read_is_dropped_when_they_wait_for_more() {
-    let (log, alive) = (BroadcastChannel::new(SlowReceiver::default(), false), Arc::new(()));
+    let (log, alive) = (BroadcastChannel::new(LagPolicy::default(), false), Arc::new(()));
     let mut receivers = [log.receiver(SenderId::NONE), log.receiver(SenderId::NONE)];
     for _ in 0..5 {
         assert!(log.try_send(SenderId::NONE, Counted(alive.clone())).is_ok());
@@ -323,7 +319,7 @@ fn what_everybody_has_read_is_dropped_when_they_wait_for_more() {
 #[test]
 fn a_stalled_receiver_holds_what_the_bound_says() {
     for bound in [1, 5, 64, 1_000] {
-        let (log, alive) = (BroadcastChannel::new(SlowReceiver::DropOldest(bound), false), Arc::new(()));
+        let (log, alive) = (BroadcastChannel::new(LagPolicy::DropOldest(bound), false), Arc::new(()));
         let mut stalled = log.receiver(SenderId::NONE);
         let mut brisk = log.receiver(SenderId::NONE);
         for n in 0..5_000 {
@@ -350,7 +346,7 @@ fn a_clone_that_panics_loses_that_message_and_nothing_else() {
         }
     }
     for bound in [1, 8, 1_000] {
-        let log = BroadcastChannel::new(SlowReceiver::Wait(bound), false);
+        let log = BroadcastChannel::new(LagPolicy::Wait(bound), false);
         let (mut receiver, mut heard) = (log.receiver(SenderId::NONE), Vec::new());
         for n in 0..4 {
             assert!(log.try_send(SenderId::NONE, Shy(n)).is_ok());

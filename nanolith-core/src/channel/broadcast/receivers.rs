@@ -2,7 +2,7 @@
 //! block, and sleep.
 
 use super::{
-    SenderId, SlowReceiver,
+    LagPolicy, SenderId,
     block::Block,
     cursor::PublishedCursor,
     state::{Chores, LogState, RetainedBlock},
@@ -198,7 +198,7 @@ impl<T> LogState<T> {
     /// lost.
     fn catch_up(&mut self, owner: SenderId, own: u64, cursor: &mut Cursor) -> u64 {
         let at = cursor.next;
-        if let SlowReceiver::DropOldest(_) = self.policy {
+        if let LagPolicy::DropOldest(_) = self.policy {
             let oldest = self.head.saturating_sub(self.bound);
             if at >= oldest {
                 return 0;

@@ -2,7 +2,7 @@
 //! blocked senders.
 
 use super::{
-    SenderId, SlowReceiver,
+    LagPolicy, SenderId,
     block::Message,
     blocked_senders::BlockedSenders,
     receivers::ReceiverState,
@@ -87,7 +87,7 @@ impl<T> LogState<T> {
 
     /// Returns `true` if every receiver that gets messages of `from` has capacity for one more.
     fn has_room(&mut self, from: SenderId) -> bool {
-        if self.head < self.limit || !matches!(self.policy, SlowReceiver::Wait(_)) {
+        if self.head < self.limit || !matches!(self.policy, LagPolicy::Wait(_)) {
             return true;
         }
         let (head, bound) = (self.head, self.bound);
@@ -129,7 +129,7 @@ impl<T> LogState<T> {
         }
         kept.block.put(head, Message { from, value });
         self.head += 1;
-        if let SlowReceiver::DropOldest(_) = self.policy {
+        if let LagPolicy::DropOldest(_) = self.policy {
             let oldest = self.head.saturating_sub(self.bound);
             self.drop_until(oldest, chores);
         }

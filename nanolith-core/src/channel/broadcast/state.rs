@@ -2,7 +2,7 @@
 //! [`Chores`], for after the lock's release.
 
 use super::{
-    SenderId, SlowReceiver,
+    LagPolicy, SenderId,
     block::Block,
     blocked_senders::BlockedSenders,
     cursor::SenderWaiting,
@@ -33,7 +33,7 @@ pub(super) struct RetainedBlock<T> {
 }
 
 pub(super) struct LogState<T> {
-    pub(super) policy: SlowReceiver,
+    pub(super) policy: LagPolicy,
     /// The policy's bound, or `u64::MAX` if it has none.
     pub(super) bound: u64,
     /// The most cells of a block. `cells` is the number of cells of the next block.
@@ -67,7 +67,7 @@ pub(super) struct LogState<T> {
 }
 
 impl<T> LogState<T> {
-    pub(super) fn new(policy: SlowReceiver, keep_for_first: bool, wanted: Arc<SenderWaiting>) -> Self {
+    pub(super) fn new(policy: LagPolicy, keep_for_first: bool, wanted: Arc<SenderWaiting>) -> Self {
         let bound = policy.bound().map(|bound| bound.max(1));
         let most = bound.map_or(MAX_BLOCK, |bound| (bound / 16).clamp(1, MAX_BLOCK));
         let mut core = Self {
@@ -134,7 +134,7 @@ impl<T> LogState<T> {
     pub(super) fn open(&mut self, chores: &mut Chores<T>) -> Arc<Block<T>> {
         // Under `DropOldest` the number of blocks is bounded anyway. There they must have no gaps,
         // because `catch_up` computes the number of lost messages from message numbers.
-        if self.blocks.len() >= self.sweep_at && !matches!(self.policy, SlowReceiver::DropOldest(_)) {
+        if self.blocks.len() >= self.sweep_at && !matches!(self.policy, LagPolicy::DropOldest(_)) {
             self.drop_unwanted(chores);
         }
         let block = Arc::new(Block::new(self.head, self.cells));

@@ -1,7 +1,7 @@
 //! The builder for a messenger's settings.
 
 use super::{
-    Messenger, OpenError, SlowReceiver, registry,
+    LagPolicy, Messenger, OpenError, registry,
     shared::{Endpoint, MessengerShared},
 };
 use std::{fmt, marker::PhantomData, sync::Arc};
@@ -9,15 +9,15 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 /// A builder for a messenger. Created by [`Messenger::builder`].
 ///
 /// ```
-/// use nanolith::messenger::{Messenger, SlowReceiver};
-/// let builder = Messenger::<u32>::builder().slow_receiver(SlowReceiver::DropOldest(16));
+/// use nanolith::messenger::{Messenger, LagPolicy};
+/// let builder = Messenger::<u32>::builder().slow_receiver(LagPolicy::DropOldest(16));
 /// let ticks = builder.named("ticks")?;
 /// assert_eq!(ticks.name(), "ticks");
 /// # Ok::<(), nanolith::messenger::OpenError>(())
 /// ```
 #[must_use = "settings do nothing until `build` or `named`"]
 pub struct MessengerBuilder<T> {
-    policy: Option<SlowReceiver>,
+    policy: Option<LagPolicy>,
     carries: PhantomData<fn() -> T>,
 }
 
@@ -30,13 +30,13 @@ impl<T: Clone + Send + Sync + 'static> MessengerBuilder<T> {
     /// 1,024 messages ahead of it.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, SlowReceiver};
-    /// let orders = Messenger::<u32>::builder().slow_receiver(SlowReceiver::Unbounded).build()?;
+    /// use nanolith::messenger::{Messenger, LagPolicy};
+    /// let orders = Messenger::<u32>::builder().slow_receiver(LagPolicy::Unbounded).build()?;
     /// # let slow = orders.join().subscribe();
     /// assert!((0..10_000).all(|n| orders.try_send(n).is_ok()));
     /// # Ok::<(), nanolith::messenger::OpenError>(())
     /// ```
-    pub fn slow_receiver(mut self, policy: SlowReceiver) -> Self {
+    pub fn slow_receiver(mut self, policy: LagPolicy) -> Self {
         self.policy = Some(policy);
         self
     }
@@ -44,8 +44,8 @@ impl<T: Clone + Send + Sync + 'static> MessengerBuilder<T> {
     /// Creates a messenger without a name.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, OpenError, SlowReceiver};
-    /// let zero = Messenger::<u32>::builder().slow_receiver(SlowReceiver::Wait(0));
+    /// use nanolith::messenger::{Messenger, OpenError, LagPolicy};
+    /// let zero = Messenger::<u32>::builder().slow_receiver(LagPolicy::Wait(0));
     /// assert_eq!(zero.build().unwrap_err(), OpenError::ZeroBound);
     /// ```
     ///
@@ -61,10 +61,10 @@ impl<T: Clone + Send + Sync + 'static> MessengerBuilder<T> {
     /// not in use. If a policy was set here, an existing messenger must have the same policy.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, OpenError, SlowReceiver};
-    /// let ticks = Messenger::<u32>::builder().slow_receiver(SlowReceiver::DropOldest(16)).named("ticks")?;
+    /// use nanolith::messenger::{Messenger, OpenError, LagPolicy};
+    /// let ticks = Messenger::<u32>::builder().slow_receiver(LagPolicy::DropOldest(16)).named("ticks")?;
     /// let again = Messenger::<u32>::named("ticks")?; // as it is
-    /// let other = Messenger::<u32>::builder().slow_receiver(SlowReceiver::Unbounded).named("ticks");
+    /// let other = Messenger::<u32>::builder().slow_receiver(LagPolicy::Unbounded).named("ticks");
     /// assert!(matches!(other, Err(OpenError::OtherPolicy { .. })));
     /// # Ok::<(), OpenError>(())
     /// ```
@@ -77,8 +77,8 @@ impl<T: Clone + Send + Sync + 'static> MessengerBuilder<T> {
         registry::open(name.into(), self.checked()?).map(Messenger::of)
     }
 
-    fn checked(self) -> Result<Option<SlowReceiver>, OpenError> {
-        match self.policy.and_then(SlowReceiver::bound) {
+    fn checked(self) -> Result<Option<LagPolicy>, OpenError> {
+        match self.policy.and_then(LagPolicy::bound) {
             Some(0) => Err(OpenError::ZeroBound),
             _ => Ok(self.policy),
         }

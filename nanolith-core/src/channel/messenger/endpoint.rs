@@ -1,7 +1,7 @@
 //! An endpoint of a messenger: it sends messages and creates subscribers.
 
 use super::{
-    MessengerBuilder, OpenError, Sending, SlowReceiver, Subscriber, TrySendError,
+    LagPolicy, MessengerBuilder, OpenError, Sending, Subscriber, TrySendError,
     shared::{Endpoint, MessengerShared},
 };
 use crate::channel::broadcast;
@@ -45,12 +45,12 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     #[must_use]
     #[allow(clippy::new_without_default)] // a default that is a new endpoint each time would surprise
     pub fn new() -> Self {
-        Self::of(Endpoint::new(MessengerShared::new(None, SlowReceiver::default())))
+        Self::of(Endpoint::new(MessengerShared::new(None, LagPolicy::default())))
     }
 
     /// Creates a messenger that keeps messages for its first subscriber, up to the policy's bound.
     /// Senders do not wait for the first subscriber.
-    pub(crate) fn kept_for_first(policy: SlowReceiver) -> Self {
+    pub(crate) fn kept_for_first(policy: LagPolicy) -> Self {
         Self::of(Endpoint::new(MessengerShared::kept_for_first(policy)))
     }
 
@@ -76,9 +76,9 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// Returns a builder for a new messenger.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, SlowReceiver};
-    /// let ticks = Messenger::<u32>::builder().slow_receiver(SlowReceiver::DropOldest(16)).build()?;
-    /// assert_eq!(ticks.info().slow_receiver, SlowReceiver::DropOldest(16));
+    /// use nanolith::messenger::{Messenger, LagPolicy};
+    /// let ticks = Messenger::<u32>::builder().slow_receiver(LagPolicy::DropOldest(16)).build()?;
+    /// assert_eq!(ticks.info().slow_receiver, LagPolicy::DropOldest(16));
     /// # Ok::<(), nanolith::messenger::OpenError>(())
     /// ```
     pub fn builder() -> MessengerBuilder<T> {
@@ -120,7 +120,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     }
 
     /// Sends to the subscribers of all other endpoints, and returns their number. With
-    /// [`SlowReceiver::Wait`] it waits until each subscriber has capacity. With the other policies
+    /// [`LagPolicy::Wait`] it waits until each subscriber has capacity. With the other policies
     /// it never waits.
     ///
     /// ```
@@ -143,8 +143,8 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// Sends without waiting. Returns the number of subscribers that the message went to.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, SlowReceiver};
-    /// let waiter = Messenger::builder().slow_receiver(SlowReceiver::Wait(1)).build()?;
+    /// use nanolith::messenger::{Messenger, LagPolicy};
+    /// let waiter = Messenger::builder().slow_receiver(LagPolicy::Wait(1)).build()?;
     /// let kitchen = waiter.join().subscribe();
     /// assert_eq!(waiter.try_send("tea"), Ok(1));
     /// assert!(waiter.try_send("cake").is_err_and(|error| error.is_full()));
@@ -298,7 +298,7 @@ pub struct MessengerInfo {
     /// The messenger's name.
     pub name: Arc<str>,
     /// What happens when a receiver falls behind.
-    pub slow_receiver: SlowReceiver,
+    pub slow_receiver: LagPolicy,
     /// The number of endpoints: each [`Messenger`], and one for each place that the messenger is
     /// attached to.
     pub endpoints: usize,

@@ -1,6 +1,6 @@
 //! The errors of sending to, receiving from, opening and finding a messenger.
 
-use super::SlowReceiver;
+use super::LagPolicy;
 use std::{error::Error, fmt, sync::Arc};
 
 /// The error of a send to a closed messenger. It holds the message.
@@ -39,8 +39,8 @@ impl<T> Error for SendError<T> {}
 /// The error of a send that cannot happen without waiting. It holds the message.
 ///
 /// ```
-/// use nanolith::messenger::{Messenger, SlowReceiver, TrySendError};
-/// let sender = Messenger::builder().slow_receiver(SlowReceiver::Wait(1)).build()?;
+/// use nanolith::messenger::{Messenger, LagPolicy, TrySendError};
+/// let sender = Messenger::builder().slow_receiver(LagPolicy::Wait(1)).build()?;
 /// let slow = sender.join().subscribe();
 /// assert_eq!(sender.try_send("tea"), Ok(1));
 /// assert_eq!(sender.try_send("cake"), Err(TrySendError::Full("cake")));
@@ -117,8 +117,8 @@ receiving! {
     /// The error of a receive that got no message.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, RecvError, SlowReceiver};
-    /// let sender = Messenger::builder().slow_receiver(SlowReceiver::DropOldest(1)).build()?;
+    /// use nanolith::messenger::{Messenger, RecvError, LagPolicy};
+    /// let sender = Messenger::builder().slow_receiver(LagPolicy::DropOldest(1)).build()?;
     /// let mut slow = sender.join().subscribe();
     /// sender.send("tea").wait()?;
     /// sender.send("cake").wait()?;
@@ -207,9 +207,9 @@ pub enum OpenError {
         /// The name.
         name: Arc<str>,
         /// The policy that the caller asked for.
-        asked: SlowReceiver,
+        asked: LagPolicy,
         /// The policy that the messenger has.
-        has: SlowReceiver,
+        has: LagPolicy,
     },
     /// The bound is zero, so no message could be sent.
     ZeroBound,

@@ -27,13 +27,13 @@ use std::{
 /// # pub struct Geometry;
 /// # #[define]
 /// impl Geometry {
-///     pub fn list(cx: &Context<Self>) -> Vec<Attached> {
+///     pub fn list(cx: &Context<Self>) -> Vec<AttachedMessenger> {
 ///         cx.messengers()
 ///     }
 /// }
 /// let orders = Messenger::<u32>::named("orders")?;
 /// let list = Geometry::tasks().list().messenger(&orders).wait()?;
-/// assert_eq!((&*list[0].name, list[0].carries), ("orders", "u32"));
+/// assert_eq!((&*list[0].name, list[0].message_type), ("orders", "u32"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

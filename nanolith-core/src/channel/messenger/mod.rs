@@ -5,20 +5,20 @@
 //! use nanolith::{Messenger, prelude::*};
 //!
 //! #[derive(Clone, Debug, PartialEq)]
-//! enum Order { Brew(String), Close }
+//! enum QueueOrder { Brew(String), Close }
 //!
-//! let counter = Messenger::<Order>::named("orders")?;
+//! let counter = Messenger::<QueueOrder>::named("orders")?;
 //! let kitchen = std::thread::spawn(|| {
-//!     let orders = Messenger::<Order>::named("orders")?; // another endpoint of the same messenger
+//!     let orders = Messenger::<QueueOrder>::named("orders")?; // another endpoint of the same messenger
 //!     let mut orders = orders.subscribe();
 //! #   Messenger::<()>::named("ready")?.send(()).wait()?;
 //!     let mut brewed = 0;
-//!     while let Order::Brew(_) = orders.recv().wait()? { brewed += 1 }
+//!     while let QueueOrder::Brew(_) = orders.recv().wait()? { brewed += 1 }
 //!     Ok::<_, nanolith::BoxError>(brewed)
 //! });
 //! # while counter.info().receivers == 0 { std::thread::yield_now() }
-//! counter.send(Order::Brew("tea".into())).wait()?; // or `.await`
-//! counter.send(Order::Close).wait()?;
+//! counter.send(QueueOrder::Brew("tea".into())).wait()?; // or `.await`
+//! counter.send(QueueOrder::Close).wait()?;
 //! assert_eq!(kitchen.join().unwrap().unwrap(), 1);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -28,7 +28,7 @@
 //! - The messages of an endpoint never go to its own subscribers.
 //! - A subscriber receives the messages that are sent after its creation, in the order in which
 //!   they are sent. Without a subscriber, messages are dropped at once.
-//! - [`SlowReceiver`] chooses what happens when a subscriber falls behind.
+//! - [`LagPolicy`] chooses what happens when a subscriber falls behind.
 //! - Each thread or task creates the endpoints that it needs with [`Messenger::join`] or
 //!   [`Messenger::named`]. There is no `Clone`, because a clone would not be the same sender. To
 //!   share one endpoint, share it by reference or in an `Arc`.
@@ -49,7 +49,7 @@ mod send;
 mod shared;
 mod subscriber;
 
-pub use super::broadcast::SlowReceiver;
+pub use super::broadcast::LagPolicy;
 pub use builder::MessengerBuilder;
 pub use endpoint::{EndpointId, Messenger, MessengerInfo};
 pub use error::{FindError, OpenError, RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};

@@ -1,7 +1,7 @@
 //! The registry of messenger names in the process. A simulation has a registry of its own.
 
 use super::{
-    OpenError, SlowReceiver,
+    LagPolicy, OpenError,
     shared::{Endpoint, MessengerShared},
 };
 use crate::sim_runtime;
@@ -17,7 +17,7 @@ struct Named {
     hub: Weak<dyn Any + Send + Sync>,
     id: NonZero<u64>,
     message_type: &'static str,
-    policy: SlowReceiver,
+    policy: LagPolicy,
 }
 
 /// The messengers by realm (see [`sim_runtime::realm`]) and name.
@@ -47,7 +47,7 @@ pub fn names() -> Vec<Arc<str>> {
 /// use. If `policy` is set, an existing messenger must have it.
 pub(super) fn open<T: Send + Sync + 'static>(
     name: Arc<str>,
-    policy: Option<SlowReceiver>,
+    policy: Option<LagPolicy>,
 ) -> Result<Arc<Endpoint<T>>, OpenError> {
     let realm = sim_runtime::realm();
     let mut names = lock();

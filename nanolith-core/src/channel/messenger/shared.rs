@@ -1,6 +1,6 @@
 //! The state that the endpoints and subscribers of a messenger share.
 
-use super::{SlowReceiver, registry};
+use super::{LagPolicy, registry};
 use crate::{
     channel::broadcast::{BroadcastChannel, SenderId},
     sim_runtime,
@@ -33,7 +33,7 @@ pub(super) struct MessengerShared<T> {
 
 impl<T> MessengerShared<T> {
     /// Creates a messenger that can be opened by its name, or one without a name.
-    pub(super) fn new(name: Option<Arc<str>>, policy: SlowReceiver) -> Arc<Self> {
+    pub(super) fn new(name: Option<Arc<str>>, policy: LagPolicy) -> Arc<Self> {
         let id = number();
         let named = name.is_some();
         let name = name.unwrap_or_else(|| format!("#{id}").into());
@@ -48,7 +48,7 @@ impl<T> MessengerShared<T> {
     }
 
     /// Creates a messenger that keeps messages for its first receiver.
-    pub(super) fn kept_for_first(policy: SlowReceiver) -> Arc<Self> {
+    pub(super) fn kept_for_first(policy: LagPolicy) -> Arc<Self> {
         let id = number();
         let log = BroadcastChannel::new(policy, true);
         Arc::new(Self { id, name: format!("#{id}").into(), named: false, namespace: 0, log, endpoints: Mutex::new(0) })

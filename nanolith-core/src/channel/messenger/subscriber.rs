@@ -174,8 +174,8 @@ impl<T: Clone> Subscriber<T> {
     /// Returns the number of lost messages that its receives have reported up to now.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, SlowReceiver};
-    /// let left = Messenger::builder().slow_receiver(SlowReceiver::DropOldest(2)).build()?;
+    /// use nanolith::messenger::{Messenger, LagPolicy};
+    /// let left = Messenger::builder().slow_receiver(LagPolicy::DropOldest(2)).build()?;
     /// let mut heard = left.join().subscribe();
     /// for n in 0..9 {
     ///     left.send(n).wait()?;

@@ -60,8 +60,8 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// were lost before the next one.
     ///
     /// ```
-    /// use nanolith::messenger::{Messenger, SlowReceiver};
-    /// let ticks = Messenger::<u32>::builder().slow_receiver(SlowReceiver::DropOldest(16)).build()?;
+    /// use nanolith::messenger::{Messenger, LagPolicy};
+    /// let ticks = Messenger::<u32>::builder().slow_receiver(LagPolicy::DropOldest(16)).build()?;
     /// let (tell, told) = std::sync::mpsc::channel();
     /// let watching = ticks.join().on_message_or_lost(move |tick| drop(tell.send(match tick {
     ///     Ok(tick) => format!("tick {tick}"),

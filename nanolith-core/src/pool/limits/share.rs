@@ -5,7 +5,7 @@ use super::{
     share_limit::ShareLimit,
     share_table::{ShareState, ShareTable},
 };
-use crate::meta::thread_kind::Where;
+use crate::meta::thread_kind::ThreadKind;
 use crate::pool::{Pool, config::MaxQueue, pool_shared::PoolShared, pool_state::PoolItem};
 use crate::{
     call::{
@@ -17,7 +17,7 @@ use crate::{
         policy::SchedulingPolicy,
     },
     context::thread_context,
-    error::{CallError, Refused},
+    error::{CallError, SubmitError},
     executor::{
         Admission, Executor,
         admission::{self, Admit, OnFull},
@@ -287,7 +287,7 @@ impl Share {
 }
 
 impl<S: TaskSet> Executor<S> for Share {
-    fn execute(&self, job: Job<S>) -> Result<(), Refused<Job<S>>> {
+    fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {
         self.place.inner.look_at_limits(&job);
         job.slot().header.set_share(self.place.number);
         admission::execute(&self.place, job).map_err(outside)
@@ -314,10 +314,10 @@ impl<S: TaskSet> Executor<S> for Share {
 }
 
 /// Removes the share from a rejected job, since its owner may submit it elsewhere.
-fn outside<S: TaskSet>(refused: Refused<Job<S>>) -> Refused<Job<S>> {
+fn outside<S: TaskSet>(refused: SubmitError<Job<S>>) -> SubmitError<Job<S>> {
     let (job, error) = refused.into_parts();
     job.slot().header.set_share(0);
-    Refused::new(job, error)
+    SubmitError::new(job, error)
 }
 
 impl fmt::Debug for Share {
@@ -431,7 +431,7 @@ impl Backend for ShareAdmission {
         self.inner.rules()
     }
 
-    fn thread_kind(&self) -> Where {
+    fn thread_kind(&self) -> ThreadKind {
         self.inner.thread_kind()
     }
 

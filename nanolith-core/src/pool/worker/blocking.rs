@@ -1,7 +1,7 @@
 //! What a pool's thread does while it waits: it lends its permit, or runs the call that it waits
 //! for. `DESIGN.md` gives the reasons.
 
-use crate::meta::thread_kind::Where;
+use crate::meta::thread_kind::ThreadKind;
 use crate::pool::{
     limits::share_limit::ShareLimit,
     pool_shared::PoolShared,
@@ -46,8 +46,8 @@ impl Backend for PoolShared {
         &self.rules
     }
 
-    fn thread_kind(&self) -> Where {
-        Where::Pool(self.config.name.clone())
+    fn thread_kind(&self) -> ThreadKind {
+        ThreadKind::Pool(self.config.name.clone())
     }
 
     /// Fails if this thread is the last thread that could run the work that it waits for.

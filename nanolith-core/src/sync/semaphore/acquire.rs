@@ -1,7 +1,7 @@
 //! The future that waits for permits of a semaphore.
 
 use super::{
-    Permit, Permits,
+    Permit, Semaphore,
     error::{AcquireError, AcquireTimeoutError, TryAcquireError},
 };
 use crate::{
@@ -17,11 +17,11 @@ use std::{
     time::Duration,
 };
 
-/// A wait for permits, returned by [`Permits::acquire`] and [`Permits::acquire_many`].
+/// A wait for permits, returned by [`Semaphore::acquire`] and [`Semaphore::acquire_many`].
 ///
 /// ```
-/// use nanolith::{Acquire, Permits};
-/// let permits = Permits::new(1);
+/// use nanolith::{Acquire, Semaphore};
+/// let permits = Semaphore::new(1);
 /// let taking: Acquire = permits.acquire();
 /// # pollster::block_on(async {
 /// let permit = taking.await?; // or `taking.wait()`, which blocks
@@ -35,21 +35,21 @@ use std::{
 /// the next waiter.
 #[must_use = "takes nothing until awaited or waited on"]
 pub struct Acquire {
-    permits: Permits,
+    permits: Semaphore,
     count: usize,
     ticket: Option<WaitTicket>,
 }
 
 impl Acquire {
-    pub(super) fn new(permits: Permits, count: usize) -> Self {
+    pub(super) fn new(permits: Semaphore, count: usize) -> Self {
         Self { permits, count, ticket: None }
     }
 
     /// Blocks until the permits are granted. Within a task, the task's slot is lent meanwhile.
     ///
     /// ```
-    /// use nanolith::Permits;
-    /// assert_eq!(Permits::new(2).acquire_many(2).wait()?.count(), 2);
+    /// use nanolith::Semaphore;
+    /// assert_eq!(Semaphore::new(2).acquire_many(2).wait()?.count(), 2);
     /// # Ok::<(), nanolith::AcquireError>(())
     /// ```
     ///
@@ -66,8 +66,8 @@ impl Acquire {
     /// Blocks like [`wait`](Self::wait), for `limit` at most, counted from now.
     ///
     /// ```
-    /// use nanolith::{Permits, time::MILLISECOND};
-    /// let permits = Permits::new(0);
+    /// use nanolith::{Semaphore, time::MILLISECOND};
+    /// let permits = Semaphore::new(0);
     /// assert!(permits.acquire().wait_timeout(MILLISECOND).is_err());
     /// assert_eq!(permits.waiting(), 0); // it has left the line
     /// ```

@@ -5,8 +5,8 @@ use std::{error::Error, fmt};
 /// The error of a wait for permits that were closed: no permit comes any more.
 ///
 /// ```
-/// use nanolith::{AcquireError, Permits};
-/// let permits = Permits::new(1);
+/// use nanolith::{AcquireError, Semaphore};
+/// let permits = Semaphore::new(1);
 /// permits.close();
 /// assert_eq!(permits.acquire().wait().unwrap_err(), AcquireError);
 /// ```
@@ -16,8 +16,8 @@ pub struct AcquireError;
 /// The reason why no permit was taken at once.
 ///
 /// ```
-/// use nanolith::{Permits, TryAcquireError};
-/// assert_eq!(Permits::new(0).try_acquire().unwrap_err(), TryAcquireError::Taken);
+/// use nanolith::{Semaphore, TryAcquireError};
+/// assert_eq!(Semaphore::new(0).try_acquire().unwrap_err(), TryAcquireError::Taken);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,8 +31,8 @@ pub enum TryAcquireError {
 /// The reason why no permit was taken in time.
 ///
 /// ```
-/// use nanolith::{AcquireTimeoutError, Permits, time::MILLISECOND};
-/// assert_eq!(Permits::new(0).acquire().wait_timeout(MILLISECOND).unwrap_err(), AcquireTimeoutError::Timeout);
+/// use nanolith::{AcquireTimeoutError, Semaphore, time::MILLISECOND};
+/// assert_eq!(Semaphore::new(0).acquire().wait_timeout(MILLISECOND).unwrap_err(), AcquireTimeoutError::Timeout);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

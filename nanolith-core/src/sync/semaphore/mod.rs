@@ -1,7 +1,7 @@
 //! A fair [counting semaphore](https://en.wikipedia.org/wiki/Semaphore_(programming)) for sync and
 //! async code.
 //!
-//! [`SemaphoreState`] holds the counts and the waiters as pure data. [`Permits`] holds its lock.
+//! [`SemaphoreState`] holds the counts and the waiters as pure data. [`Semaphore`] holds its lock.
 
 mod acquire;
 mod error;
@@ -21,12 +21,12 @@ use std::{fmt, sync::Arc};
 /// given up hands on what it was granted, so no permit is lost.
 ///
 /// ```
-/// use nanolith::{Permits, prelude::*};
+/// use nanolith::{Semaphore, prelude::*};
 /// # pub struct Geometry;
 /// # #[define] impl Geometry {
 /// #     pub fn add_holding(_permit: nanolith::Permit, x: i64, y: i64) -> i64 { x + y }
 /// # }
-/// let permits = Permits::new(2); // two of these calls at once, whoever makes them
+/// let permits = Semaphore::new(2); // two of these calls at once, whoever makes them
 /// let mut jobs = Vec::new();
 /// for n in 0..10 {
 ///     let permit = permits.acquire().wait()?; // or `.await`
@@ -39,16 +39,16 @@ use std::{fmt, sync::Arc};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Permits {
+pub struct Semaphore {
     core: Arc<Deferred<SemaphoreState>>,
 }
 
-impl Permits {
-    /// Creates `count` permits. With a `count` of zero, [`Permits::add`] makes the first permit.
+impl Semaphore {
+    /// Creates `count` permits. With a `count` of zero, [`Semaphore::add`] makes the first permit.
     ///
     /// ```
-    /// use nanolith::Permits;
-    /// assert_eq!(Permits::new(3).available(), 3);
+    /// use nanolith::Semaphore;
+    /// assert_eq!(Semaphore::new(3).available(), 3);
     /// ```
     #[must_use]
     pub fn new(count: usize) -> Self {
@@ -59,8 +59,8 @@ impl Permits {
     /// `.wait()`. The wait joins the queue when it is first polled.
     ///
     /// ```
-    /// use nanolith::Permits;
-    /// let permits = Permits::new(1);
+    /// use nanolith::Semaphore;
+    /// let permits = Semaphore::new(1);
     /// let permit = permits.acquire().wait()?;
     /// assert_eq!(permits.available(), 0);
     /// drop(permit);
@@ -83,11 +83,11 @@ impl Permits {
     /// Takes `count` permits at once, as one [`Permit`].
     ///
     /// No later caller is served before, so a large `count` is not starved. If `count` is greater
-    /// than the number of permits, the call waits until [`Permits::add`] makes more.
+    /// than the number of permits, the call waits until [`Semaphore::add`] makes more.
     ///
     /// ```
-    /// use nanolith::Permits;
-    /// let permits = Permits::new(8);
+    /// use nanolith::Semaphore;
+    /// let permits = Semaphore::new(8);
     /// # pollster::block_on(async {
     /// let many = permits.acquire_many(5).await?;
     /// assert_eq!((many.count(), permits.available()), (5, 3));
@@ -96,11 +96,11 @@ impl Permits {
     ///
     /// # Errors
     ///
-    /// See [`Permits::acquire`].
+    /// See [`Semaphore::acquire`].
     ///
     /// # Cancel safety
     ///
-    /// See [`Permits::acquire`].
+    /// See [`Semaphore::acquire`].
     pub fn acquire_many(&self, count: usize) -> Acquire {
         Acquire::new(self.clone(), count)
     }
@@ -108,8 +108,8 @@ impl Permits {
     /// Takes one permit, if a permit is free and no other caller waits.
     ///
     /// ```
-    /// use nanolith::{Permits, TryAcquireError};
-    /// let permits = Permits::new(1);
+    /// use nanolith::{Semaphore, TryAcquireError};
+    /// let permits = Semaphore::new(1);
     /// let _permit = permits.try_acquire()?;
     /// assert_eq!(permits.try_acquire().unwrap_err(), TryAcquireError::Taken);
     /// # Ok::<(), TryAcquireError>(())
@@ -125,8 +125,8 @@ impl Permits {
     /// Takes `count` permits at once, if `count` permits are free and no other caller waits.
     ///
     /// ```
-    /// use nanolith::Permits;
-    /// let permits = Permits::new(3);
+    /// use nanolith::Semaphore;
+    /// let permits = Semaphore::new(3);
     /// assert!(permits.try_acquire_many(4).is_err());
     /// assert_eq!(permits.try_acquire_many(3)?.count(), 3);
     /// # Ok::<(), nanolith::TryAcquireError>(())
@@ -148,8 +148,8 @@ impl Permits {
     /// Adds `count` permits. Waiting callers get them first.
     ///
     /// ```
-    /// use nanolith::Permits;
-    /// let permits = Permits::new(0);
+    /// use nanolith::Semaphore;
+    /// let permits = Semaphore::new(0);
     /// permits.add(2);
     /// assert_eq!(permits.available(), 2);
     /// ```
@@ -161,8 +161,8 @@ impl Permits {
     /// taken stay with their holders.
     ///
     /// ```
-    /// use nanolith::{AcquireError, Permits};
-    /// let permits = Permits::new(0);
+    /// use nanolith::{AcquireError, Semaphore};
+    /// let permits = Semaphore::new(0);
     /// let waits = std::thread::spawn({
     ///     let permits = permits.clone();
     ///     move || permits.acquire().wait().map(drop)
@@ -194,7 +194,7 @@ impl Permits {
     }
 }
 
-impl fmt::Debug for Permits {
+impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let look = |core: &mut SemaphoreState, _: &mut _| (core.available(), core.waiting(), core.is_closed());
         let (available, waiting, closed) = self.core.with(look);
@@ -209,8 +209,8 @@ impl fmt::Debug for Permits {
 /// that needs it.
 ///
 /// ```
-/// use nanolith::{Permit, Permits};
-/// let permits = Permits::new(1);
+/// use nanolith::{Permit, Semaphore};
+/// let permits = Semaphore::new(1);
 /// let permit: Permit = permits.try_acquire()?;
 /// std::thread::spawn(move || drop(permit)).join().expect("no panic");
 /// assert_eq!(permits.available(), 1);
@@ -218,7 +218,7 @@ impl fmt::Debug for Permits {
 /// ```
 #[must_use = "dropped, it is given back at once"]
 pub struct Permit {
-    permits: Permits,
+    permits: Semaphore,
     count: usize,
 }
 
@@ -230,11 +230,11 @@ impl Permit {
     }
 
     /// Never gives the permits back: the semaphore has fewer permits from now on, until
-    /// [`Permits::add`] makes others.
+    /// [`Semaphore::add`] makes others.
     ///
     /// ```
-    /// use nanolith::Permits;
-    /// let permits = Permits::new(3);
+    /// use nanolith::Semaphore;
+    /// let permits = Semaphore::new(3);
     /// permits.try_acquire()?.forget();
     /// assert_eq!(permits.available(), 2);
     /// # Ok::<(), nanolith::TryAcquireError>(())
@@ -246,8 +246,8 @@ impl Permit {
     /// Moves `count` permits into a value of their own. Returns `None` if this value has fewer.
     ///
     /// ```
-    /// use nanolith::Permits;
-    /// let permits = Permits::new(5);
+    /// use nanolith::Semaphore;
+    /// let permits = Semaphore::new(5);
     /// let mut many = permits.try_acquire_many(5)?;
     /// let two = many.split(2).expect("it has five");
     /// assert_eq!((many.count(), two.count()), (3, 2));

@@ -1,6 +1,6 @@
 //! Closing a cluster with one time limit for all members.
 
-use super::join_all::ClusterClosing;
+use super::join_all::ClusterClose;
 use crate::{call::backend::WouldDeadlock, context::block_on, service::CloseError, task::TaskSet, time::Limit};
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use std::{
 };
 
 /// A future that completes when all members of a closing cluster have ended, or at the limit. Made
-/// by [`Cluster::close_within`](super::Cluster::close_within), which has already closed the
+/// by [`Cluster::close_timeout`](super::Cluster::close_timeout), which has already closed the
 /// members.
 ///
 /// ```
@@ -20,7 +20,7 @@ use std::{
 /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
 /// let job = geometry.add(4, 5).submit();
 /// # pollster::block_on(async {
-/// geometry.close_within(MINUTE).await?;
+/// geometry.close_timeout(MINUTE).await?;
 /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
 /// assert_eq!(job.wait()?, 9);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -30,13 +30,13 @@ use std::{
 ///
 /// If this is dropped, the members close without a limit.
 #[must_use = "the cluster closes; what does not finish is ended only by awaiting this, or waiting on it"]
-pub struct ClusterCloseWithin<S: TaskSet> {
-    closing: ClusterClosing<S>,
+pub struct ClusterCloseTimeout<S: TaskSet> {
+    closing: ClusterClose<S>,
     limit: Limit,
 }
 
-impl<S: TaskSet> ClusterCloseWithin<S> {
-    pub(super) fn new(closing: ClusterClosing<S>, limit: Duration) -> Self {
+impl<S: TaskSet> ClusterCloseTimeout<S> {
+    pub(super) fn new(closing: ClusterClose<S>, limit: Duration) -> Self {
         Self { closing, limit: Limit::new(limit) }
     }
 
@@ -46,20 +46,20 @@ impl<S: TaskSet> ClusterCloseWithin<S> {
     /// # use nanolith::prelude::*;
     /// # use nanolith_doc_sets::*;
     /// let geometry = Cluster::launch(2, Geometry::service).wait()?;
-    /// geometry.close_within(MINUTE).wait()?; // nothing was left to do
+    /// geometry.close_timeout(MINUTE).wait()?; // nothing was left to do
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
     /// [`CloseError::Unfinished`] counts the calls of all members that did not finish within the
-    /// limit. The other errors are those of [`ClusterClosing::wait`].
+    /// limit. The other errors are those of [`ClusterClose::wait`].
     pub fn wait(self) -> Result<(), CloseError> {
         block_on::block_on(self, None).unwrap_or_else(|WouldDeadlock| Err(CloseError::WouldDeadlock))
     }
 }
 
-impl<S: TaskSet> Future for ClusterCloseWithin<S> {
+impl<S: TaskSet> Future for ClusterCloseTimeout<S> {
     type Output = Result<(), CloseError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -70,7 +70,7 @@ impl<S: TaskSet> Future for ClusterCloseWithin<S> {
     }
 }
 
-impl<S: TaskSet> fmt::Debug for ClusterCloseWithin<S> {
+impl<S: TaskSet> fmt::Debug for ClusterCloseTimeout<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClusterCloseWithin").finish_non_exhaustive()
     }

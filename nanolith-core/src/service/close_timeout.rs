@@ -8,7 +8,7 @@ use super::{
 use crate::{
     call::{backend::WouldDeadlock, end_batch::EndBatch},
     context::block_on,
-    pool::Unfinished,
+    pool::CloseTimeoutError,
     task::TaskSet,
     time::Limit,
 };
@@ -21,7 +21,7 @@ use std::{
 };
 
 /// A future that completes when a closing service has ended, or at the limit. Made by
-/// [`Service::close_within`](super::Service::close_within), which has already closed the service.
+/// [`Service::close_timeout`](super::Service::close_timeout), which has already closed the service.
 ///
 /// ```
 /// use nanolith::prelude::*;
@@ -29,7 +29,7 @@ use std::{
 /// let counter = Counter::service(10).launch().wait()?;
 /// let job = counter.bump(5).submit();
 /// # pollster::block_on(async {
-/// counter.close_within(MINUTE).await?;
+/// counter.close_timeout(MINUTE).await?;
 /// # Ok::<(), Box<dyn std::error::Error>>(()) })?;
 /// assert_eq!(job.wait()?, 15);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -39,12 +39,12 @@ use std::{
 ///
 /// If this is dropped, the service closes without a limit.
 #[must_use = "the service closes; what does not finish is ended only by awaiting this, or waiting on it"]
-pub struct ServiceCloseWithin<S: TaskSet> {
+pub struct ServiceCloseTimeout<S: TaskSet> {
     closing: Closing<S>,
     limit: Limit,
 }
 
-impl<S: TaskSet> ServiceCloseWithin<S> {
+impl<S: TaskSet> ServiceCloseTimeout<S> {
     pub(super) fn new(closing: Closing<S>, limit: Duration) -> Self {
         Self { closing, limit: Limit::new(limit) }
     }
@@ -55,7 +55,7 @@ impl<S: TaskSet> ServiceCloseWithin<S> {
     /// # use nanolith::prelude::*;
     /// # use nanolith_doc_sets::*;
     /// let geometry = Geometry::service().launch().wait()?;
-    /// geometry.close_within(MINUTE).wait()?; // nothing was left to do
+    /// geometry.close_timeout(MINUTE).wait()?; // nothing was left to do
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -69,7 +69,7 @@ impl<S: TaskSet> ServiceCloseWithin<S> {
     }
 }
 
-impl<S: TaskSet> Future for ServiceCloseWithin<S> {
+impl<S: TaskSet> Future for ServiceCloseTimeout<S> {
     type Output = Result<(), CloseError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -80,7 +80,7 @@ impl<S: TaskSet> Future for ServiceCloseWithin<S> {
     }
 }
 
-impl<S: TaskSet> fmt::Debug for ServiceCloseWithin<S> {
+impl<S: TaskSet> fmt::Debug for ServiceCloseTimeout<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceCloseWithin").finish_non_exhaustive()
     }
@@ -89,11 +89,11 @@ impl<S: TaskSet> fmt::Debug for ServiceCloseWithin<S> {
 impl<S: TaskSet> ServiceShared<S> {
     /// Ends queued and suspended calls, and asks running tasks to stop. Returns how many there were
     /// of each.
-    pub(super) fn end_at_limit(&self) -> Unfinished {
+    pub(super) fn end_at_limit(&self) -> CloseTimeoutError {
         let mut batch = EndBatch::default();
         self.ask_to_stop();
         let (cancelled, running) = self.terminate_as(&Ending::Cancelled, &mut batch);
         batch.run();
-        Unfinished::new(cancelled, running)
+        CloseTimeoutError::new(cancelled, running)
     }
 }
