@@ -98,6 +98,7 @@ async fn main() -> Result<(), Failure> {
     tokio::spawn(async move { axum::serve(listener, app).await });
 
     ask(server, "/count/1000").await?;
+    pool.drained().await; // an answer is sent before its call leaves the pool
 
     let dropped = request(server, "/search").await?;
     println!("{}", reported.recv().await.ok_or("the pool is gone")?);

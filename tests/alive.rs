@@ -32,7 +32,7 @@ fn the_guard_waits_for_what_was_asked_to_be_kept_and_for_nothing_else() -> Resul
     let (go, goes) = channel();
     Slow::tasks().held(begun.clone(), goes).submit().detach();
     begins.recv()?;
-    assert_eq!(still_alive(), 0, "nobody asked");
+    assert_eq!(still_alive(), 0, "no call asked for it");
 
     let (go_kept, goes) = channel();
     Slow::tasks().held(begun, goes).keep_alive(true).submit().detach();

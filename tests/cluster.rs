@@ -28,13 +28,13 @@ pub struct Door(Arc<(Mutex<bool>, Condvar)>);
 
 impl Door {
     fn open(&self) {
-        *self.0.0.lock().expect("nobody panics with it") = true;
+        *self.0.0.lock().expect("no holder panics") = true;
         self.0.1.notify_all();
     }
 
     fn pass(&self) {
-        let shut = self.0.0.lock().expect("nobody panics with it");
-        let (shut, limit) = self.0.1.wait_timeout_while(shut, LONG, |open| !*open).expect("nobody panics with it");
+        let shut = self.0.0.lock().expect("no holder panics");
+        let (shut, limit) = self.0.1.wait_timeout_while(shut, LONG, |open| !*open).expect("no holder panics");
         drop(shut);
         assert!(!limit.timed_out(), "nobody opened the door");
     }
@@ -174,7 +174,7 @@ pub mod flag {
     impl Flag {
         pub fn raise(&self) {
             let wakers = {
-                let mut flag = self.0.lock().expect("nobody panics with it");
+                let mut flag = self.0.lock().expect("no holder panics");
                 flag.0 = true;
                 std::mem::take(&mut flag.1)
             };
@@ -183,7 +183,7 @@ pub mod flag {
 
         pub async fn raised(&self) {
             poll_fn(|cx| {
-                let mut flag = self.0.lock().expect("nobody panics with it");
+                let mut flag = self.0.lock().expect("no holder panics");
                 if flag.0 {
                     return Poll::Ready(());
                 }
@@ -400,13 +400,13 @@ fn a_task_that_waits_for_its_own_clusters_end_is_told_so() {
 fn an_empty_cluster_gives_no_member_until_one_is_added() {
     let cluster = workers(0, Balance::LeastBusy);
     for outcome in [cluster.double(1).wait(), cluster.triple(1).wait(), cluster.double(1).submit().wait()] {
-        let error = outcome.expect_err("nobody is there");
+        let error = outcome.expect_err("the cluster is empty");
         assert!(matches!(error, CallError::NoMember(_)));
         assert!(error.to_string().contains("could not run: the cluster has no members"), "{error}");
         assert_eq!(error.at().submitted().file(), file!());
     }
     assert!(matches!(pollster::block_on(cluster.double(1)), Err(CallError::NoMember(_))));
-    let refused = cluster.triple(1).try_submit().expect_err("nobody is there");
+    let refused = cluster.triple(1).try_submit().expect_err("the cluster is empty");
     assert!(matches!(refused.error(), CallError::NoMember(_)));
     let control = cluster.control();
     assert!(control.use_next().is_none() && control.use_key("a").is_none());
@@ -724,11 +724,7 @@ fn ones_own_way_to_choose_sees_the_loads_and_the_call() {
     let sees = seen.clone();
     let choose = move |members: &[MemberLoad], call: &RouteRequest| {
         let loads: Vec<_> = members.iter().map(|member| (member.id.number(), member.calls)).collect();
-        sees.lock().expect("nobody panics with it").push((
-            call.task().map(nanolith::TaskInfo::name),
-            call.turn(),
-            loads,
-        ));
+        sees.lock().expect("no holder panics").push((call.task().map(nanolith::TaskInfo::name), call.turn(), loads));
         usize::MAX // counts on from the first
     };
     let builder = Cluster::builder().choose_by(choose);
@@ -739,7 +735,7 @@ fn ones_own_way_to_choose_sees_the_loads_and_the_call() {
     drop(cluster.control().use_next());
     door.open();
     held.wait().expect("it runs");
-    let seen = seen.lock().expect("nobody panics with it");
+    let seen = seen.lock().expect("no holder panics");
     assert_eq!(seen[0], (Some("number"), 0, vec![(0, 0), (1, 1), (2, 0)]));
     assert_eq!((seen[1].0, seen[1].1), (None, 1));
 }

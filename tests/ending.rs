@@ -145,7 +145,7 @@ fn pool(concurrency: usize) -> Pool {
 }
 
 fn hears(heard: &Receiver<&'static str>, what: &str) {
-    assert_eq!(heard.recv().expect("somebody tells"), what);
+    assert_eq!(heard.recv().expect("the sender is there"), what);
 }
 
 // ----- limits

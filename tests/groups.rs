@@ -311,7 +311,7 @@ fn the_first_error_cancels_the_rest_where_asked() {
     group.spawn(work.fail());
     assert!(group.join_next().wait().expect("one is left").is_err());
     group.spawn(work.value(7));
-    assert_eq!(group.join_next().wait().expect("one is left").expect("nobody asked"), 7);
+    assert_eq!(group.join_next().wait().expect("one is left").expect("no call asked for it"), 7);
 }
 
 #[test]

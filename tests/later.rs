@@ -24,7 +24,7 @@ impl Work {
     }
 
     pub fn write(log: Arc<Mutex<Vec<u32>>>, n: u32) {
-        log.lock().expect("nobody panics").push(n);
+        log.lock().expect("no holder panics").push(n);
     }
 
     pub fn count(counter: Arc<AtomicUsize>) {
@@ -136,7 +136,7 @@ fn calls_run_in_the_order_in_which_they_are_due() {
         for job in jobs.into_iter().chain([at_once, last]) {
             job.wait().expect("it runs");
         }
-        assert_eq!(*log.lock().expect("nobody panics"), [0, 1, 2, 3, 4]);
+        assert_eq!(*log.lock().expect("no holder panics"), [0, 1, 2, 3, 4]);
     });
 }
 
@@ -157,7 +157,7 @@ fn an_expiration_counts_from_when_the_call_is_due() {
         for job in [low, normal, first] {
             job.wait().expect("it runs");
         }
-        assert_eq!(*log.lock().expect("nobody panics"), [0, 1, 2]);
+        assert_eq!(*log.lock().expect("no holder panics"), [0, 1, 2]);
     });
 }
 

@@ -22,11 +22,11 @@ pub struct Log(Arc<Mutex<Vec<&'static str>>>);
 
 impl Log {
     fn note(&self, name: &'static str) {
-        self.0.lock().expect("nobody panics with it").push(name);
+        self.0.lock().expect("no holder panics").push(name);
     }
 
     fn take(&self) -> Vec<&'static str> {
-        std::mem::take(&mut *self.0.lock().expect("nobody panics with it"))
+        std::mem::take(&mut *self.0.lock().expect("no holder panics"))
     }
 }
 
@@ -64,8 +64,8 @@ impl Desk {
     }
 
     pub fn hold(began: Sender<()>, end: Receiver<()>) {
-        began.send(()).expect("somebody listens");
-        end.recv().expect("somebody tells");
+        began.send(()).expect("the receiver is there");
+        end.recv().expect("the sender is there");
     }
 
     pub async fn nap(log: Log, name: &'static str, how_long: Duration) {
@@ -94,7 +94,7 @@ impl Desk {
     }
 
     pub fn wait_for_nap(local: Local, log: Log, held: Arc<Mutex<()>>) -> Result<(), CallError> {
-        let _held = held.lock().expect("nobody panics with it");
+        let _held = held.lock().expect("no holder panics");
         Desk::on(&local).nap(log.clone(), "nap", MILLISECOND).wait()?;
         log.note("woke");
         Ok(())
@@ -431,7 +431,7 @@ fn a_host_that_asks_late_hears_of_what_waits() {
     let (local, desk, log) = desk();
     desk.note(log, "one").priority(Priority::UserBlocking).submit().detach();
     let (tell, told) = channel();
-    local.on_work(move |hint| tell.send(hint).expect("somebody listens"));
+    local.on_work(move |hint| tell.send(hint).expect("the receiver is there"));
     let hint = told.try_recv().expect("it is told");
     assert!(!hint.is_expired() && hint.serve_within() <= 250 * MILLISECOND);
 }
@@ -445,7 +445,7 @@ fn the_host_hears_when_a_future_is_woken() {
         let turn = local.run_until_idle();
         assert_eq!((turn.has_work(), turn.next_alarm()), (false, Some(HOUR)));
         let (tell, told) = channel();
-        local.on_work(move |hint| tell.send(hint).expect("somebody listens"));
+        local.on_work(move |hint| tell.send(hint).expect("the receiver is there"));
         assert!(told.try_recv().is_err(), "it sleeps");
         clock.advance(HOUR);
         assert!(told.try_recv().expect("it is told").is_expired());
@@ -458,7 +458,7 @@ fn what_a_wait_leaves_is_told_to_the_host() {
     let (local, desk, log) = desk();
     let (tell, told) = channel();
     desk.note(log.clone(), "other").submit().detach();
-    local.on_work(move |hint| tell.send(hint).expect("somebody listens"));
+    local.on_work(move |hint| tell.send(hint).expect("the receiver is there"));
     told.try_recv().expect("it is told");
     desk.note(log, "awaited").wait().expect("it runs");
     told.try_recv().expect("the other is left, and nobody has reported it");

@@ -97,7 +97,7 @@ fn a_blocking_wait_with_a_limit_ends_by_the_clock() {
         thread::scope(|scope| {
             let waits = scope.spawn(|| clock.run(|| job.wait_timeout(HOUR).is_err()));
             go_on(&clock);
-            assert!(waits.join().expect("it does not panic"), "nobody runs it");
+            assert!(waits.join().expect("it does not panic"), "no thread runs it");
         });
     });
 }

@@ -24,7 +24,7 @@ fn the_first_to_ask_is_the_first_served_however_few_the_others_want() {
     assert_eq!(permits.try_acquire().unwrap_err(), TryAcquireError::Taken);
     assert_eq!(permits.waiting(), 2);
     drop(held);
-    let many = many.now_or_never().expect("all are free").expect("nobody closed them");
+    let many = many.now_or_never().expect("all are free").expect("they are open");
     assert!((&mut few).now_or_never().is_none());
     drop(many);
     assert!(few.now_or_never().is_some());
@@ -117,7 +117,7 @@ fn never_more_hold_a_permit_than_there_are_and_everybody_gets_one() {
                     } else {
                         pollster::block_on(permits.acquire_many(count))
                     };
-                    let permit = permit.expect("nobody closes them");
+                    let permit = permit.expect("they stay open");
                     assert!(inside.fetch_add(count, Ordering::SeqCst) + count <= 3);
                     inside.fetch_sub(count, Ordering::SeqCst);
                     drop(permit);

@@ -73,7 +73,7 @@ struct Dropped(Arc<Mutex<Vec<ThreadId>>>);
 
 impl Drop for Dropped {
     fn drop(&mut self) {
-        self.0.lock().expect("nobody panics").push(thread::current().id());
+        self.0.lock().expect("no holder panics").push(thread::current().id());
     }
 }
 
@@ -262,7 +262,7 @@ fn what_a_port_had_not_received_is_dropped_by_the_thread_that_closes_it() {
         thread::current().id()
     });
     let closer = closer.join().expect("it closes");
-    assert_eq!(*drops.lock().expect("nobody panics"), [closer; 3]);
+    assert_eq!(*drops.lock().expect("no holder panics"), [closer; 3]);
     assert!(ours.is_closed());
 }
 
@@ -589,7 +589,7 @@ fn each_message_is_looked_at_once() {
     let (ours, theirs) = pair();
     let looked = Mutex::new(Vec::new());
     let mut waits = pin!(theirs.wait_for(|n| {
-        looked.lock().expect("nobody panics").push(*n);
+        looked.lock().expect("no holder panics").push(*n);
         *n == 5
     }));
     for n in 1..=4 {
@@ -598,7 +598,7 @@ fn each_message_is_looked_at_once() {
     }
     send_all(&ours, [5]);
     assert_eq!(poll(waits), Poll::Ready(Ok(5)));
-    assert_eq!(*looked.lock().expect("nobody panics"), [1, 2, 3, 4, 5]);
+    assert_eq!(*looked.lock().expect("no holder panics"), [1, 2, 3, 4, 5]);
 }
 
 #[test]

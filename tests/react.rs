@@ -20,11 +20,11 @@ pub struct Log(Arc<Mutex<Vec<&'static str>>>);
 
 impl Log {
     fn note(&self, name: &'static str) {
-        self.0.lock().expect("nobody panics with it").push(name);
+        self.0.lock().expect("no holder panics").push(name);
     }
 
     fn take(&self) -> Vec<&'static str> {
-        std::mem::take(&mut *self.0.lock().expect("nobody panics with it"))
+        std::mem::take(&mut *self.0.lock().expect("no holder panics"))
     }
 }
 

@@ -30,7 +30,7 @@ impl Work {
 
     pub fn hold(begun: Sender<()>, gate: Arc<std::sync::Mutex<Receiver<()>>>) {
         let _ = begun.send(());
-        let _ = gate.lock().expect("nobody panics").recv();
+        let _ = gate.lock().expect("no holder panics").recv();
     }
 
     pub fn fail() {
@@ -79,7 +79,7 @@ fn held(
     let gate = Arc::new(std::sync::Mutex::new(gate));
     let tell = std::sync::Mutex::new(tell);
     let plan = every(period, Work::on(&pool()), move |work| {
-        work.hold(tell.lock().expect("nobody panics").clone(), gate.clone())
+        work.hold(tell.lock().expect("no holder panics").clone(), gate.clone())
     });
     (set(plan).start().expect("the global pool starts"), Held { begun, go })
 }

@@ -116,7 +116,7 @@ fn a_service_that_ends_is_seen_by_those_who_write_to_it() -> Result<(), Box<dyn 
     let ended = shelf.terminate();
     drop(go);
     ended.wait()?;
-    let unsent = writer.write("x").wait().expect_err("nobody reads");
+    let unsent = writer.write("x").wait().expect_err("the reader is gone");
     assert!(matches!(unsent.error(), WriteError::Dropped), "{unsent:?}");
     Ok(())
 }
@@ -229,7 +229,7 @@ fn a_buffer_keeps_its_address_through_call_message_and_stream() -> Result<(), Bo
     writer.write(bytes.clone()).wait()?;
     writer.finish();
     assert_eq!(post.seen().wait()?, [address; 2], "through a call and a stream");
-    let buffer = bytes.try_into_mut().map(Vec::from).map_err(|_| "nobody else has it")?;
+    let buffer = bytes.try_into_mut().map(Vec::from).map_err(|_| "it has other owners")?;
     assert_eq!(buffer.as_ptr().addr(), address, "out of the stream");
     post.send(buffer).wait()?;
     assert_eq!(post.seen().wait()?, [address; 3], "through a message");
@@ -261,6 +261,6 @@ fn a_stream_over_a_messenger_goes_to_the_first_who_takes_it() -> Result<(), Box<
     }
     let (mut writer, offer) = stream::offer((), Credits::new())?;
     drop(offer);
-    assert!(matches!(writer.write("x").wait().expect_err("nobody took it").error(), WriteError::Dropped));
+    assert!(matches!(writer.write("x").wait().expect_err("it was not taken").error(), WriteError::Dropped));
     Ok(())
 }

@@ -72,7 +72,7 @@ impl Counter {
     #[on_close]
     fn end(self) {
         let total = self.total.get();
-        self.closed.into_iter().for_each(|closed| closed.send(total).expect("somebody listens"));
+        self.closed.into_iter().for_each(|closed| closed.send(total).expect("the receiver is there"));
     }
 }
 

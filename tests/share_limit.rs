@@ -27,14 +27,14 @@ impl Tenant {
     }
 
     pub fn note(log: Log, who: u32) {
-        log.lock().expect("nobody panics").push(who);
+        log.lock().expect("no holder panics").push(who);
     }
 
     /// Is pending until a message comes, and then records that it continues.
     pub async fn pend(begun: Sender<u32>, port: Port<(), ()>, log: Log, who: u32) {
         let _ = begun.send(who);
         let _ = port.recv().await;
-        log.lock().expect("nobody panics").push(who);
+        log.lock().expect("no holder panics").push(who);
     }
 
     /// Waits for calls of its own share.
@@ -89,7 +89,7 @@ fn share_runs_no_more_than_its_limit_on_an_idle_pool() {
     drop(open);
     first.wait().expect("it ends");
     third.wait().expect("it has a slot");
-    assert_eq!(*log.lock().expect("nobody panics"), [10, 11, 3]);
+    assert_eq!(*log.lock().expect("no holder panics"), [10, 11, 3]);
     drop(second);
 }
 
@@ -107,7 +107,7 @@ fn pending_call_leaves_its_slot_and_goes_before_newcomers() {
     assert!(!pending.is_finished() && !newcomer.is_finished());
     drop(open);
     assert!(holder.wait().is_ok() && pending.wait().is_ok() && newcomer.wait().is_ok());
-    assert_eq!(*log.lock().expect("nobody panics"), [10, 1, 3]);
+    assert_eq!(*log.lock().expect("no holder panics"), [10, 1, 3]);
 }
 
 #[test]
@@ -135,10 +135,10 @@ fn raised_call_waits_for_a_slot_and_is_the_next() {
     let jobs = [2, 3, 4].map(|who| Tenant::calls(&share).note(log.clone(), who).submit());
     jobs[2].raise(Priority::UserBlocking);
     Tenant::on(&pool).note(log.clone(), 10).priority(Priority::Idle).wait().expect("the pool has slots");
-    assert_eq!(*log.lock().expect("nobody panics"), [10]);
+    assert_eq!(*log.lock().expect("no holder panics"), [10]);
     drop(open);
     assert!(holder.wait().is_ok() && jobs.into_iter().all(|job| job.wait().is_ok()));
-    assert_eq!(*log.lock().expect("nobody panics"), [10, 4, 2, 3]);
+    assert_eq!(*log.lock().expect("no holder panics"), [10, 4, 2, 3]);
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn cancelled_calls_free_their_slots_and_places() {
     drop(open);
     assert!(holder.wait().is_ok() && last.wait().is_ok());
     pool.drained().wait();
-    assert_eq!((share.running(), log.lock().expect("nobody panics").clone()), (0, vec![3, 6]));
+    assert_eq!((share.running(), log.lock().expect("no holder panics").clone()), (0, vec![3, 6]));
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn full_share_runs_on_its_caller_only_within_the_limit() {
     tenant.note(log.clone(), 5).wait().expect("it runs here, in the slot");
     pool.resume();
     queued.wait().expect("it ends");
-    assert_eq!(*log.lock().expect("nobody panics"), [2, 5, 4]);
+    assert_eq!(*log.lock().expect("no holder panics"), [2, 5, 4]);
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn weights_count_among_shares_with_limits() {
         assert!(jobs.into_iter().all(|job| job.wait().is_ok()));
         log
     });
-    let log = log.lock().expect("nobody panics");
+    let log = log.lock().expect("no holder panics");
     let heavy = log[..200].iter().filter(|who| **who == 0).count();
     assert!((148..=152).contains(&heavy), "three of four: {heavy} of 200");
 }

@@ -38,18 +38,18 @@ impl Tenant {
     }
 
     pub fn note(log: Log, who: u32) {
-        log.lock().expect("nobody panics").push(who);
+        log.lock().expect("no holder panics").push(who);
     }
 
     /// Takes about a millisecond, on a busy machine too.
     pub fn nap(log: Log, who: u32) {
         thread::sleep(MILLISECOND);
-        log.lock().expect("nobody panics").push(who);
+        log.lock().expect("no holder panics").push(who);
     }
 
     pub async fn note_async(log: Log, who: u32) {
         nanolith::time::sleep(MILLISECOND).await;
-        log.lock().expect("nobody panics").push(who);
+        log.lock().expect("no holder panics").push(who);
     }
 
     /// Waits for calls of its own share.
@@ -102,7 +102,7 @@ fn hold(tenant: &TenantCalls<Share>) -> (Sender<()>, Handle<Tenant, ()>) {
 }
 
 fn noted(log: &Log) -> Vec<u32> {
-    log.lock().expect("nobody panics").clone()
+    log.lock().expect("no holder panics").clone()
 }
 
 // ----- order

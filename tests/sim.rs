@@ -26,11 +26,11 @@ use std::{
 pub type Log = Arc<Mutex<Vec<u64>>>;
 
 pub fn note(log: &Log, n: u64) {
-    log.lock().expect("nobody panics with it").push(n);
+    log.lock().expect("no holder panics").push(n);
 }
 
 pub fn noted(log: &Log) -> Vec<u64> {
-    log.lock().expect("nobody panics with it").clone()
+    log.lock().expect("no holder panics").clone()
 }
 
 pub struct Work;
@@ -71,11 +71,11 @@ impl Work {
     pub fn sums(factor: u64) -> (u64, usize) {
         let threads = Mutex::new(BTreeSet::new());
         let sum = (1..=100_u64).into_par_iter().map(|n| {
-            threads.lock().expect("nobody panics with it").insert(format!("{:?}", std::thread::current().id()));
+            threads.lock().expect("no holder panics").insert(format!("{:?}", std::thread::current().id()));
             n * factor
         });
         let sum = sum.sum();
-        (sum, threads.into_inner().expect("nobody panics with it").len())
+        (sum, threads.into_inner().expect("no holder panics").len())
     }
 }
 
@@ -464,7 +464,7 @@ impl Clerk {
     }
 
     pub fn write(&self, mut writer: stream::StreamWriter<()>, text: String) {
-        writer.write_all(text.as_bytes()).expect("somebody reads");
+        writer.write_all(text.as_bytes()).expect("the reader is there");
         writer.finish();
     }
 }

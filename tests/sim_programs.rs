@@ -144,7 +144,7 @@ impl Town {
 
     fn service(&self) -> Service<Worker> {
         let number = below(self.services.len() as u64) as usize;
-        self.services[number].lock().expect("nobody panics with it").clone()
+        self.services[number].lock().expect("no holder panics").clone()
     }
 
     fn parcel(&self) -> Parcel {
@@ -206,7 +206,7 @@ impl Town {
             3 => {
                 let new = launch();
                 let number = below(self.services.len() as u64) as usize;
-                let old = std::mem::replace(&mut *self.services[number].lock().expect("nobody panics with it"), new);
+                let old = std::mem::replace(&mut *self.services[number].lock().expect("no holder panics"), new);
                 drop(old.close().wait());
             }
             4 => {
@@ -255,7 +255,7 @@ fn check(town: Arc<Town>) {
     town.pool.drained().wait();
     assert_eq!((town.pool.in_flight(), town.pool.queue_len()), (0, 0), "{:?}", town.pool);
     let closing: Vec<_> =
-        town.services.into_iter().map(|service| service.into_inner().expect("nobody panics with it")).collect();
+        town.services.into_iter().map(|service| service.into_inner().expect("no holder panics")).collect();
     drop(town.cluster.close().wait());
     closing.into_iter().for_each(|service| drop(service.close().wait()));
     let (begun, gone) = (tally.begun.load(SeqCst), tally.gone.load(SeqCst));

@@ -255,11 +255,11 @@ impl Town {
     }
 
     fn place(&self) -> Place {
-        self.place.lock().expect("nobody panics with it").clone()
+        self.place.lock().expect("no holder panics").clone()
     }
 
     fn token(&self) -> CancelToken {
-        self.token.lock().expect("nobody panics with it").clone()
+        self.token.lock().expect("no holder panics").clone()
     }
 
     fn parcel(&self) -> Parcel {
@@ -372,7 +372,7 @@ impl Town {
             1 => place.pool.set_concurrency(Concurrency::Exact(1 + below(4) as usize)).expect("it is a number"),
             2 => drop(place.pool.run_on_all(|| ()).wait()),
             3 => {
-                let token = std::mem::take(&mut *self.token.lock().expect("nobody panics with it"));
+                let token = std::mem::take(&mut *self.token.lock().expect("no holder panics"));
                 token.cancel();
             }
             4 => place.shares[0].set_weight(below(5) as u32),
@@ -381,7 +381,7 @@ impl Town {
             }
             6 => {
                 let new = Place::new();
-                let old = std::mem::replace(&mut *self.place.lock().expect("nobody panics with it"), new);
+                let old = std::mem::replace(&mut *self.place.lock().expect("no holder panics"), new);
                 match below(5) {
                     0 => drop(old.pool.close_timeout(moment()).wait()),
                     1 => drop(old.pool.shutdown_now()),
@@ -389,7 +389,7 @@ impl Town {
                     3 => return,
                     _ => {}
                 }
-                self.old.lock().expect("nobody panics with it").push(old);
+                self.old.lock().expect("no holder panics").push(old);
             }
             _ => drop((place.pool.next(), place.pool.is_full())),
         }
@@ -406,7 +406,7 @@ fn program() {
         .collect();
     clients.into_iter().for_each(|client| client.wait().expect("it ends"));
     let tally = town.tally.clone();
-    let old = std::mem::take(&mut *town.old.lock().expect("nobody panics with it"));
+    let old = std::mem::take(&mut *town.old.lock().expect("no holder panics"));
     old.into_iter().chain([town.place()]).for_each(Place::end);
     drop(town);
     sim::advance(60 * MINUTE); // delayed calls are due, and detached calls are over

@@ -44,7 +44,7 @@ pub struct Tally {
 impl Tally {
     /// Records that the stream of this report was dropped half way. Only some reports are kept.
     fn note_unfinished(&self, report: Report) {
-        let mut unfinished = self.unfinished.lock().expect("nobody panics with it");
+        let mut unfinished = self.unfinished.lock().expect("no holder panics");
         unfinished.push(report);
         if unfinished.len() > 1_000 {
             check_unfinished(unfinished.drain(..500));
@@ -55,7 +55,7 @@ impl Tally {
 /// Checks that no reader saw a stream as complete that was dropped half way.
 fn check_unfinished(reports: impl Iterator<Item = Report>) {
     for report in reports {
-        let report = *report.lock().expect("nobody panics with it");
+        let report = *report.lock().expect("no holder panics");
         assert!(!matches!(report, Some((_, true))), "{report:?}");
     }
 }
@@ -107,7 +107,7 @@ impl Worker {
                 Err(_) => break false,
             }
         };
-        *stream.metadata().lock().expect("nobody panics with it") = Some((bytes, clean));
+        *stream.metadata().lock().expect("no holder panics") = Some((bytes, clean));
     }
 
     pub fn add(&mut self, cx: &Context<Self>, n: u64) -> u64 {
@@ -163,7 +163,7 @@ impl Town {
     }
 
     fn service(&self, random: &mut fastrand::Rng) -> Service<Worker> {
-        self.services[random.usize(..SERVICES)].lock().expect("nobody panics with it").clone()
+        self.services[random.usize(..SERVICES)].lock().expect("no holder panics").clone()
     }
 
     fn is_over(&self) -> bool {
@@ -178,14 +178,14 @@ impl Town {
             0 => {
                 let place = &self.services[random.usize(..SERVICES)];
                 let fresh = launch(&self.tally);
-                let old = std::mem::replace(&mut *place.lock().expect("nobody panics with it"), fresh);
+                let old = std::mem::replace(&mut *place.lock().expect("no holder panics"), fresh);
                 drop(old.terminate()); // its callers notice
             }
             1 => drop(self.service(random).control().restart()),
             2 => {
                 let place = &self.services[random.usize(..SERVICES)];
                 let fresh = launch(&self.tally);
-                let old = std::mem::replace(&mut *place.lock().expect("nobody panics with it"), fresh);
+                let old = std::mem::replace(&mut *place.lock().expect("no holder panics"), fresh);
                 drop(old.close());
             }
             _ => {
@@ -266,7 +266,7 @@ impl Town {
                 add(&self.tally.bytes, written);
                 // The reader has taken each byte. It reports the end when it sees it, unless it is
                 // killed before.
-                if let Some((read, clean)) = *report.lock().expect("nobody panics with it") {
+                if let Some((read, clean)) = *report.lock().expect("no holder panics") {
                     assert_eq!((read, clean), (written, true));
                 }
             }
@@ -389,7 +389,7 @@ fn live(duration: Duration, seed: u64) -> Arc<Tally> {
     });
     assert!(lossless.join().subscribe().try_recv().is_err());
     for service in town.services {
-        service.into_inner().expect("nobody panicked").close().wait().expect("it ends as it should");
+        service.into_inner().expect("no holder panicked").close().wait().expect("it ends as it should");
     }
     for cluster in town.clusters {
         cluster.close().wait().expect("it ends as it should");
@@ -415,7 +415,7 @@ fn everything_is_accounted_for_while_members_are_killed() {
         thread::sleep(10 * MILLISECOND); // threads that were stopped are ending
     }
     let _ = std::panic::take_hook(); // a failure below is printed
-    check_unfinished(std::mem::take(&mut *tally.unfinished.lock().expect("nobody panicked")).into_iter());
+    check_unfinished(std::mem::take(&mut *tally.unfinished.lock().expect("no holder panicked")).into_iter());
     let (threads_after, memory_after, names) = (threads(), memory(), thread_names());
     let of = |counter: &AtomicU64| counter.load(SeqCst);
     println!(

@@ -124,7 +124,7 @@ fn a_buffer_of_a_mebibyte_keeps_its_address() -> Tested {
     let writes = thread::spawn(move || writer.write(chunk).wait().map(|()| writer.finish()));
     let chunk = reader.read().wait()?.expect("a chunk");
     assert_eq!((chunk.as_ptr() as usize, chunk.len()), (address, 1 << 20));
-    assert!(chunk.is_unique(), "nobody else holds it");
+    assert!(chunk.is_unique(), "it has no other owner");
     writes.join().expect("no panic")?;
     Ok(())
 }
@@ -389,12 +389,12 @@ fn a_waiting_writer_sees_why_nobody_reads() -> Tested {
         thread::yield_now();
         end(reader);
         let (outcome, mut writer) = writes.join().expect("no panic");
-        let unsent = outcome.expect_err("nobody reads");
+        let unsent = outcome.expect_err("the reader is gone");
         assert!(is_seen(unsent.error()), "{unsent:?}");
         assert_eq!(unsent.into_inner(), "two");
-        assert!(is_seen(&writer.unread().expect("nobody reads")));
+        assert!(is_seen(&writer.unread().expect("the reader is gone")));
         assert!(is_seen(writer.try_write("three").unwrap_err().error()));
-        let error = writer.write_all(b"four").expect_err("nobody reads");
+        let error = writer.write_all(b"four").expect_err("the reader is gone");
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
         assert!(error.get_ref().and_then(|inner| inner.downcast_ref()).is_some_and(is_seen));
     }

@@ -22,13 +22,13 @@ pub struct Gate(Arc<(AtomicBool, Mutex<Vec<Waker>>)>);
 impl Gate {
     fn open(&self) {
         self.0.0.store(true, Ordering::SeqCst);
-        let wakers = std::mem::take(&mut *self.0.1.lock().expect("nobody panics here"));
+        let wakers = std::mem::take(&mut *self.0.1.lock().expect("no holder panics"));
         wakers.into_iter().for_each(Waker::wake);
     }
 
     async fn opened(&self) {
         poll_fn(|cx| {
-            self.0.1.lock().expect("nobody panics here").push(cx.waker().clone());
+            self.0.1.lock().expect("no holder panics").push(cx.waker().clone());
             if self.0.0.load(Ordering::SeqCst) { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
@@ -313,7 +313,7 @@ static ITSELF: Mutex<Option<Service<Selfish>>> = Mutex::new(None);
 impl Selfish {
     #[init]
     async fn start() -> Self {
-        let itself = ITSELF.lock().expect("nobody panics here").clone();
+        let itself = ITSELF.lock().expect("no holder panics").clone();
         if let Some(itself) = itself {
             assert!(matches!(itself.nine().await, Err(CallError::WouldDeadlock(_))));
         }
@@ -328,12 +328,12 @@ impl Selfish {
 #[test]
 fn a_start_cannot_wait_for_a_call_of_the_service_that_starts() -> Result<(), Failed> {
     let service = Selfish::service().restart(Restart::on_panic().except_in_tasks()).launch().wait()?;
-    *ITSELF.lock().expect("nobody panics here") = Some(service.clone());
+    *ITSELF.lock().expect("no holder panics") = Some(service.clone());
     let mut life = service.control().life();
     service.control().restart()?;
     assert!(matches!(life.recv().wait(), Some(LifeEvent::Started)));
     assert!(matches!(life.recv().wait(), Some(LifeEvent::Restarted { .. })));
-    *ITSELF.lock().expect("nobody panics here") = None;
+    *ITSELF.lock().expect("no holder panics") = None;
     assert_eq!(service.nine().wait()?, 9);
     Ok(())
 }

@@ -55,7 +55,7 @@ fn a_pools_threads_tell_of_their_start_and_exit() {
             started.fetch_add(1, Ordering::Relaxed);
             panic!("what a handler throws stays in it");
         })
-        .on_thread_exit(move || assert!(tell.send(()).is_ok(), "somebody listens"))
+        .on_thread_exit(move || assert!(tell.send(()).is_ok(), "the receiver is there"))
         .build()
         .expect("sound");
     assert!(matches!(Threads::on(&pool).place().wait(), Ok(ThreadKind::Pool(_))));

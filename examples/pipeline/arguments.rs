@@ -12,7 +12,7 @@ Usage: pipeline [FILE.. --out FOLDER] [--count N]
   --count N     how many pictures to make, 60 if it is left out
   -h, --help    prints this
 
-Exit codes: 0 all is done (files that are no pictures are told), 1 it failed, 2 the command line is wrong.
+Exit codes: 0 all is done (files that are no pictures are reported), 1 it failed, 2 the command line is wrong.
 ";
 
 /// The request of the user.

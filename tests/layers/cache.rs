@@ -269,7 +269,7 @@ fn no_call_after_a_clear_receives_an_older_value() {
 pub type Gate = Arc<Mutex<Receiver<()>>>;
 
 fn pass(gate: &Gate) {
-    let _ = gate.lock().expect("nobody panics here").recv();
+    let _ = gate.lock().expect("no holder panics").recv();
 }
 
 fn gate() -> (Sender<()>, Gate) {

@@ -62,7 +62,7 @@ impl ExecutorId {
         static LAST: AtomicU64 = AtomicU64::new(0);
         // ORDERING: Relaxed, the number publishes nothing but itself.
         let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-        Self(NonZero::new(number).expect("nobody makes 2⁶⁴ hosts"))
+        Self(NonZero::new(number).expect("a process makes fewer than 2⁶⁴ executors"))
     }
 
     pub(crate) fn number(self) -> u64 {

@@ -314,7 +314,7 @@ fn a_queued_call_that_ends_drops_its_input_at_once() {
         let scene = Scene::new();
         assert_eq!(scene.call.end(EndReason::Cancelled), EndResult::Queued);
         assert_eq!(scene.drops[0].count(), 1);
-        assert!(!scene.call.is_asked_to_stop(), "nobody runs it");
+        assert!(!scene.call.is_asked_to_stop(), "no thread runs it");
         assert!(scene.call.take_input().is_none());
         scene.finish();
     });
@@ -520,7 +520,7 @@ fn a_waker_may_take_the_outcome_where_it_is_woken() {
     impl Wake for Takes {
         fn wake(self: Arc<Self>) {
             let taken = self.call.take();
-            *self.taken.lock().expect("nobody panics with it") = Some(taken);
+            *self.taken.lock().expect("no holder panics") = Some(taken);
         }
     }
     model(|| {
@@ -529,7 +529,7 @@ fn a_waker_may_take_the_outcome_where_it_is_woken() {
         assert!(scene.call.register(&Waker::from(takes.clone())));
         let (executor, ender) = (scene.executor(), scene.ender(EndReason::Cancelled));
         let (ran, ended) = (join(executor), join(ender));
-        let taken = takes.taken.lock().expect("nobody panics with it").take().expect("whoever ends the call wakes");
+        let taken = takes.taken.lock().expect("no holder panics").take().expect("whoever ends the call wakes");
         match ended {
             EndResult::Over => assert!(ran == Ran::Delivered && is_outcome(&taken)),
             EndResult::Running => assert!(ran == Ran::Unwanted && is_ended(&taken, EndReason::Cancelled)),

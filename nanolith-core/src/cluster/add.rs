@@ -107,7 +107,7 @@ impl<S: TaskSet> AddMember<S> {
     pub fn wait(self) -> Result<MemberId, AddError> {
         match block_on::block_on(self, None) {
             Ok(added) => added,
-            Err(WouldDeadlock) => unreachable!("a wait for nobody in particular cannot deadlock"),
+            Err(WouldDeadlock) => unreachable!("a wait without a target cannot deadlock"),
         }
     }
 
@@ -204,7 +204,7 @@ impl<S: TaskSet> Resize<S> {
     pub fn wait(self) -> Result<(), AddError> {
         match block_on::block_on(self, None) {
             Ok(resized) => resized,
-            Err(WouldDeadlock) => unreachable!("a wait for nobody in particular cannot deadlock"),
+            Err(WouldDeadlock) => unreachable!("a wait without a target cannot deadlock"),
         }
     }
 }

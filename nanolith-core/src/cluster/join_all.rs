@@ -120,7 +120,7 @@ pub(super) type OneCall<T> = Pin<Box<dyn Future<Output = (MemberId, Result<T, Ca
 /// # Cancel safety
 ///
 /// If the future is dropped, the unfinished calls are cancelled.
-#[must_use = "calls nobody until awaited or waited on"]
+#[must_use = "does nothing until awaited or waited on"]
 pub struct CallAll<T: 'static> {
     calls: JoinAll<OneCall<T>>,
 }

@@ -111,7 +111,7 @@ impl<S: TaskSet, E: 'static> ClusterLaunch<S, E> {
     pub fn wait(self) -> Result<Cluster<S>, ClusterLaunchError<E>> {
         match block_on::block_on(self, None) {
             Ok(launched) => launched,
-            Err(WouldDeadlock) => unreachable!("a wait for nobody in particular cannot deadlock"),
+            Err(WouldDeadlock) => unreachable!("a wait without a target cannot deadlock"),
         }
     }
 

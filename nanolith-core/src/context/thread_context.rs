@@ -302,7 +302,7 @@ pub(crate) fn enter_task<R>(running: RunningTask, f: impl FnOnce() -> R) -> (R, 
     let result = f();
     let running = below.go_on();
     std::mem::forget(below); // `go_on` has restored it
-    (result, running.expect("whoever ran on top has gone"))
+    (result, running.expect("the nested run has ended"))
 }
 
 /// Calls `f` with the call of the running task, if there is one.

@@ -349,7 +349,7 @@ impl Error for CallError {
 /// Why a service crashed, as the errors of its calls name it.
 pub(crate) type CrashReason = Arc<dyn Error + Send + Sync>;
 
-/// Where a call was submitted, by whom, and how long it took.
+/// The trace of a call: where it was submitted, the calls above it, and how long it took.
 ///
 /// ```
 /// # use nanolith::prelude::*;
@@ -388,7 +388,7 @@ struct Details {
 ///     parents.iter().map(|call| format!("{} from line {}", call.task(), call.submitted().line())).collect()
 /// }
 /// let error = Geometry::tasks().add(i64::MAX, 1).wait().unwrap_err();
-/// assert!(chain(error.at().parents()).is_empty(), "nobody's task made this call");
+/// assert!(chain(error.at().parents()).is_empty(), "no task made this call");
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ParentCall {
@@ -621,7 +621,7 @@ impl Panic {
     /// # use nanolith::prelude::*;
     /// # use nanolith_doc_sets::*;
     /// # let Err(CallError::Panicked(panic, _)) = Geometry::tasks().add(i64::MAX, 1).wait() else { unreachable!() };
-    /// let payload = panic.take_payload().expect("nobody took it");
+    /// let payload = panic.take_payload().expect("it was not taken");
     /// assert!(panic.take_payload().is_none());
     /// let again = std::thread::spawn(|| std::panic::resume_unwind(payload));
     /// assert!(again.join().is_err());

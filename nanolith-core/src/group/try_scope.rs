@@ -213,7 +213,7 @@ where
 
 /// A call of a [`TryScope`]: await it, or block with [`wait`](Joined::wait). If this is dropped,
 /// the call continues within the scope.
-#[must_use = "say `.detach()` if nobody waits for it but the scope"]
+#[must_use = "call `.detach()` if only the scope waits for it"]
 pub struct Joined<'s, T, E> {
     entry: Arc<Entry<T, E>>,
     patience: Patience,

@@ -44,7 +44,7 @@ use std::{fmt, sync::Arc};
 /// let local = Local::new();
 /// let geometry = Geometry::on(&local);
 /// let job = std::thread::spawn(move || geometry.add(4, 5).submit()).join().expect("it does not panic");
-/// assert!(!job.is_finished(), "nobody drives");
+/// assert!(!job.is_finished(), "no thread drives it");
 /// let turn = local.run_for(8 * MILLISECOND); // what a game can spare in each frame
 /// assert_eq!((turn.ran(), turn.has_work()), (1, false));
 /// assert_eq!(job.wait()?, 9);

@@ -73,7 +73,7 @@ impl Local {
     /// let jobs = [(1, 2), (4, 5)].map(|(x, y)| geometry.add(x, y).submit());
     /// wakes.recv()?;
     /// assert_eq!(local.run_slice().ran(), 2);
-    /// assert!(wakes.try_recv().is_err(), "told once");
+    /// assert!(wakes.try_recv().is_err(), "it is called once");
     /// # drop(jobs);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -83,7 +83,7 @@ const SWEEP: usize = 64;
 
 /// The waiters to wake because of work, once the lock is released.
 #[derive(Default)]
-#[must_use = "somebody waits for this"]
+#[must_use = "tasks wait for these wakers"]
 pub(super) struct HostNotice {
     pub(super) wakes: WakeList,
     /// The time until the first work expires, for the host's handler.

@@ -181,7 +181,7 @@ impl Model {
     /// Returns the next call: the most urgent, and among equals the first that came.
     fn goes(&mut self, call: &Call) -> TestCaseResult {
         let next = self.waiting.iter().position(|call| call.header.priority() == Priority::Immediate).unwrap_or(0);
-        prop_assert!(!self.waiting.is_empty(), "nobody waits");
+        prop_assert!(!self.waiting.is_empty(), "no caller waits");
         prop_assert_eq!(number(&self.waiting.remove(next)), number(call));
         self.over += 1;
         Ok(())
@@ -225,7 +225,7 @@ impl Model {
             }
             self.front.skip_stale(&*call).wake();
         }
-        prop_assert!(self.waiting.is_empty(), "somebody waits and nobody goes");
+        prop_assert!(self.waiting.is_empty(), "a caller waits and none is admitted");
         self.front.refill_credits();
         Ok(())
     }

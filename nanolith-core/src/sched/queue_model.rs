@@ -297,7 +297,7 @@ impl Model {
         prop_assert_eq!(self.queue.in_flight(), self.in_flight(false) + self.in_flight(true));
         prop_assert_eq!(self.queue.completed(), self.completed);
         let waits = self.line.len() > self.granted();
-        prop_assert!(!(waits && self.has_room()), "somebody waits though there is room");
+        prop_assert!(!(waits && self.has_room()), "a caller waits though there is room");
         prop_assert_eq!(self.queue.has_room(), self.has_room());
         let first_waits = self.line.iter().position(|(_, woken)| !woken.is()).unwrap_or(self.line.len());
         prop_assert!(
@@ -344,9 +344,9 @@ proptest! {
             model.take(step)?;
         }
         model.wind_down()?;
-        prop_assert!(model.line.is_empty(), "everybody in line came in");
+        prop_assert!(model.line.is_empty(), "each waiting call came in");
         prop_assert_eq!(model.queue.in_flight(), 0);
-        prop_assert!(model.askers.iter().all(|asker| asker.woken.is()), "everybody saw the empty moment");
+        prop_assert!(model.askers.iter().all(|asker| asker.woken.is()), "each asker saw the empty moment");
     }
 
     /// Granted room counts, since its waiter may come at any time.

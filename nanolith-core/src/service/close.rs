@@ -109,7 +109,7 @@ impl<S: TaskSet> fmt::Debug for Closing<S> {
 /// #     #[init] fn start(first: i64) -> Self { Self { total: first } }
 ///     #[on_close]
 ///     fn done(self) {
-///         assert_eq!(self.total, 0, "somebody counted");
+///         assert_eq!(self.total, 0, "a call came in");
 ///     }
 /// #     pub fn total(&self) -> i64 { self.total }
 /// }

@@ -101,7 +101,7 @@ impl<S: TaskSet, E, A: Send> Initializer<S, E, A> for InitArgs<S, E, A> {
                 let made = poll_fn(|cx| if given_up() { Poll::Ready(None) } else { state.as_mut().poll(cx).map(Some) });
                 match block_on::block_on(made, None) {
                     Ok(state) => state,
-                    Err(_) => unreachable!("a wait for nobody in particular cannot deadlock"),
+                    Err(_) => unreachable!("a wait without a target cannot deadlock"),
                 }
             }
         }

@@ -137,7 +137,7 @@ pub(crate) fn doing(what: impl FnOnce() -> String) -> Doing {
     Doing(seat)
 }
 
-#[must_use = "it is told until this is dropped"]
+#[must_use = "the registration ends when this is dropped"]
 pub(crate) struct Doing(Option<SimThread>);
 
 impl Drop for Doing {

@@ -24,7 +24,7 @@ pub struct Switch {
 
 impl fmt::Display for Switch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let from = self.from.as_deref().unwrap_or("nobody");
+        let from = self.from.as_deref().unwrap_or("no thread");
         write!(f, "{:?}: {from} {}, {} goes on", self.at, self.why, self.to)
     }
 }

@@ -245,7 +245,7 @@ impl<S: TaskSet> Job<S> {
     /// use nanolith::{Job, SubmitError, TaskSet, prelude::*};
     /// # pub struct Geometry;
     /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
-    /// /// Lets nobody in.
+    /// /// Rejects every job.
     /// struct Doorman;
     /// impl<S: TaskSet> Executor<S> for Doorman {
     ///     fn execute(&self, job: Job<S>) -> Result<(), SubmitError<Job<S>>> {

@@ -159,7 +159,7 @@ pub trait GivesStreams: TaskSet {
 ///     service.wait_for(|_| true).wait().ok()
 /// }
 /// let counter = Counter::service(Counter { total: 10 }).launch().wait()?;
-/// counter.bump(5).wait()?; // what is said before somebody hears is kept
+/// counter.bump(5).wait()?; // the event is retained for the first subscriber
 /// assert_eq!(first(&counter), Some(15));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

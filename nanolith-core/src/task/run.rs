@@ -89,7 +89,7 @@ impl<S: TaskSet> PoolEnv<S> {
         self.host
             .clone()
             .or_else(thread_context::current_backend)
-            .expect("a call runs on its host's thread, or is told which it is")
+            .expect("a call runs on the thread of its executor, or is given one")
     }
 
     fn state(&self) -> Option<Arc<S>> {

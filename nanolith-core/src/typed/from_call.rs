@@ -109,7 +109,7 @@ impl<S: TaskSet, T, O> FromCall<S, T, O> {
     /// # }
     /// let mut numbers = stream::from_call(16, |items| Geometry::tasks().numbers(1_000_000, items))?;
     /// assert_eq!(numbers.next().transpose()?, Some(0));
-    /// let job = numbers.into_handle().ok_or("its failure was not told")?;
+    /// let job = numbers.into_handle().ok_or("its failure was not reported")?;
     /// assert!(matches!(job.wait()?, Err(WriteError::Dropped)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

@@ -239,7 +239,7 @@ impl<S: TaskSet, T> Handle<S, T> {
     /// # let pool = Pool::builder().build()?;
     /// # pool.pause();
     /// let later = Geometry::on(&pool).add(4, 5).priority(Priority::Idle).submit();
-    /// later.raise(Priority::UserBlocking); // somebody has asked for it
+    /// later.raise(Priority::UserBlocking); // it is urgent now
     /// # pool.resume();
     /// assert_eq!(later.wait()?, 9);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -152,7 +152,7 @@ impl<'a, S: TaskSet, E: Executor<S> + ?Sized, M> Sending<'a, S, E, M> {
     fn restore_message(&self, refused: SubmitError<Job<S>>) -> SubmitError<M> {
         let (job, error) = refused.into_parts();
         let message = job.into_task().and_then(self.post.take);
-        SubmitError::new(message.expect("nobody else has the job, so nobody has ended it"), error)
+        SubmitError::new(message.expect("no other owner has the job, so it has not ended"), error)
     }
 
     fn submit(&mut self) -> Result<(), SubmitError<Job<S>>> {

@@ -96,7 +96,7 @@ impl Model {
                 prop_assert_eq!(back, value);
                 prop_assert!(others.iter().any(|lag| *lag >= bound), "there was room");
             }
-            (Err(_), _) => prop_assert!(false, "nobody has to wait here"),
+            (Err(_), _) => prop_assert!(false, "no sender waits here"),
         }
         Ok(())
     }

@@ -107,7 +107,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// ```
     /// use nanolith::Messenger;
     /// let (left, right) = (Messenger::<i64>::named("figures")?, Messenger::<i64>::named("figures")?);
-    /// left.send(1).wait()?; // nobody listens
+    /// left.send(1).wait()?; // no subscriber
     /// let mut heard = right.subscribe();
     /// left.send(2).wait()?;
     /// assert_eq!(heard.recv().wait()?, 2);
@@ -126,7 +126,7 @@ impl<T: Clone + Send + Sync + 'static> Messenger<T> {
     /// ```
     /// use nanolith::Messenger;
     /// let (waiter, kitchen) = { let waiter = Messenger::new(); let kitchen = waiter.join(); (waiter, kitchen) };
-    /// assert_eq!(waiter.send("tea").wait(), Ok(0)); // nobody listens
+    /// assert_eq!(waiter.send("tea").wait(), Ok(0)); // no subscriber
     /// let (here, there) = (kitchen.subscribe(), kitchen.subscribe());
     /// # pollster::block_on(async {
     /// assert_eq!(waiter.send("tea").await, Ok(2));

@@ -17,7 +17,7 @@ use std::{
 pub(super) fn number() -> NonZero<u64> {
     static LAST: AtomicU64 = AtomicU64::new(0);
     // ORDERING: Relaxed, only the number itself is used; it publishes no other data.
-    NonZero::new(LAST.fetch_add(1, Ordering::Relaxed) + 1).expect("nobody makes 2⁶⁴ endpoints")
+    NonZero::new(LAST.fetch_add(1, Ordering::Relaxed) + 1).expect("a process makes fewer than 2⁶⁴ endpoints")
 }
 
 pub(super) struct MessengerShared<T> {

@@ -8,7 +8,7 @@ use std::{error::Error, fmt};
 /// use nanolith::port::{self, SendError};
 /// let (ours, theirs) = port::pair::<&str, ()>();
 /// theirs.close();
-/// assert_eq!(ours.send("anybody?").wait(), Err(SendError("anybody?")));
+/// assert_eq!(ours.send("anyone?").wait(), Err(SendError("anyone?")));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<S>(pub S);

@@ -14,7 +14,7 @@
 //!         for order in &customer {
 //!             pieces += order.pieces;
 //!             if customer.send(order.id).wait().is_err() {
-//!                 break; // nobody wants to know
+//!                 break; // the other end is closed
 //!             }
 //!         }
 //!         pieces

@@ -108,7 +108,7 @@ proptest! {
                         model.sent();
                     }
                     Err(TrySendError::Full(_)) => prop_assert!(!model.has_room()),
-                    Err(TrySendError::Closed(_)) => prop_assert!(false, "nobody closed it"),
+                    Err(TrySendError::Closed(_)) => prop_assert!(false, "no end closed it"),
                 },
                 Step::Join if !model.has_room() => {
                     let message = model.sent();

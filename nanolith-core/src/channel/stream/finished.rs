@@ -48,7 +48,7 @@ impl<T> Finished<T> {
     /// let (mut sender, receiver) = stream::items(16)?;
     /// sender.send(4).wait()?;
     /// drop(receiver);
-    /// assert!(matches!(sender.finished().wait(), Err(WriteError::Dropped)), "nobody took the 4");
+    /// assert!(matches!(sender.finished().wait(), Err(WriteError::Dropped)), "the 4 was not read");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///

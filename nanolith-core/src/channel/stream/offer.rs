@@ -47,7 +47,7 @@ pub fn offer<M>(metadata: M, credits: Credits) -> Result<(StreamWriter<M>, Strea
 
 /// An offer of a stream to the first receiver that accepts it. Created by [`offer`]. All clones are
 /// the same offer.
-#[must_use = "a stream that nobody takes is dropped"]
+#[must_use = "a stream that is not accepted is dropped"]
 pub struct StreamOffer<M = ()> {
     reader: Arc<Mutex<Option<StreamReader<M>>>>,
 }

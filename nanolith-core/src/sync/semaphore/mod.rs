@@ -26,7 +26,7 @@ use std::{fmt, sync::Arc};
 /// # #[define] impl Geometry {
 /// #     pub fn add_holding(_permit: nanolith::Permit, x: i64, y: i64) -> i64 { x + y }
 /// # }
-/// let permits = Semaphore::new(2); // two of these calls at once, whoever makes them
+/// let permits = Semaphore::new(2); // two of these calls at once, by any callers
 /// let mut jobs = Vec::new();
 /// for n in 0..10 {
 ///     let permit = permits.acquire().wait()?; // or `.await`

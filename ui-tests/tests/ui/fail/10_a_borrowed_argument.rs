@@ -22,6 +22,6 @@ impl Set {
 }
 
 fn main() {
-    // The caller is told nothing on top of it.
+    // The caller gets no second error.
     drop(Set::tasks().of_a_text("some").wait());
 }

@@ -3,7 +3,7 @@
 
 use nanolith::prelude::*;
 
-/// Nobody outside sees it.
+/// It is not visible outside.
 struct Private;
 
 #[derive(Clone)]
