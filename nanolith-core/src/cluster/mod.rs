@@ -3,9 +3,9 @@
 //! - `builder`, `launch`: the settings, and the future that waits for the start.
 //! - `cluster_shared`: the data that the handles share: the members, and how they join and leave.
 //! - `balance`: choosing a member. `router`: sending a call to a member, and to another if that one
-//! ends. `admission`: waiting for queue room.
+//!   ends. `admission`: waiting for queue room.
 //! - `control`: the less common operations. `add`, `join_all`: the futures that they return.
-//! `close_timeout`: closing with a time limit. `messages`: messages to members.
+//!   `close_timeout`: closing with a time limit. `messages`: messages to members.
 
 mod add;
 mod admission;

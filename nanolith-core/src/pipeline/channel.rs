@@ -3,12 +3,10 @@
 //! Whole batches go in and out under one lock. Wakers leave the lock and run after its release:
 //!
 //! - A sleeping reader is woken by new items. Only one reader is woken; it wakes the next if it
-//!   leaves
-//! items. A writer that is about to push more may defer the wake-up ([`WakeTiming::Deferred`]). It
-//! then calls [`ring`](Writer::ring) before it waits.
+//!   leaves items. A writer that is about to push more may defer the wake-up
+//!   ([`WakeTiming::Deferred`]). It then calls [`ring`](Writer::ring) before it waits.
 //! - A sleeping writer is woken when a place is free. In a large queue it is woken when a quarter
-//!   of the
-//! places is free, or when a reader is about to sleep.
+//!   of the places is free, or when a reader is about to sleep.
 
 use super::stage_stats::StageMetrics;
 use crate::{
