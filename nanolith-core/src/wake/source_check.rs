@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 /// Files that store a waker by other means, each with the reason.
 const STORES: &[(&str, &str)] = &[
-    ("call/slot.rs", "the cell of a call's waker is part of the slot's protocol, which has no lock"),
+    ("call/slot/mod.rs", "the cell of a call's waker is part of the slot's protocol, which has no lock"),
     ("channel/stream/notify.rs", "the bell of a stream has at most one waiter and no lock"),
     ("deadlock/probe.rs", "a waker of one poll, which stands before the task's"),
     ("park/parker.rs", "a thread's own waker"),
@@ -25,7 +25,7 @@ const STORES: &[(&str, &str)] = &[
 
 /// Files that clone a waker by other means, each with the reason.
 const CLONES: &[(&str, &str)] = &[
-    ("call/slot.rs", "`register` clones into the slot's cell, which has no lock"),
+    ("call/slot/handle_side.rs", "`register` clones into the slot's cell, which has no lock"),
     ("deadlock/probe.rs", "a waker of one poll, which stands before the task's"),
     ("service/backend.rs", "the clone is made before the service's lock"),
     ("service/service_shared.rs", "the waker of the service's thread"),

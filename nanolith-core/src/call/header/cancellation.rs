@@ -1,0 +1,167 @@
+//! The nodes that cancel a call: those of its parents and tokens, and the node of its own children.
+
+use super::{Header, TIED, TOKENS, deadline::Timer, lock};
+use crate::{
+    call::{
+        backend::{ErasedCall, ExecutorId},
+        call_ref::CallRef,
+        cancel_tree::{self, CancelNode},
+        end_batch::EndBatch,
+        slot::EndReason,
+    },
+    time::{clock, timer},
+};
+use std::sync::Arc;
+
+impl Header {
+    /// Detaches the call from the deadline and the cancellation of its parents.
+    pub(crate) fn unlink_parent(&mut self) {
+        self.begin &= !TIED;
+    }
+
+    /// Takes over the parents' deadline if that is earlier than the call's own.
+    ///
+    /// Returns whether the caller links the call to the node that cancels the parents. That holds
+    /// for calls that leave a future, or that have an `Extra` anyway.
+    #[inline(always)]
+    pub(crate) fn inherit_limits(&self, leaves_future: bool) -> bool {
+        let Some(parents) = &self.parents else { return false };
+        if self.begin & TIED == 0 {
+            return false;
+        }
+        if let Some(deadline) = parents.deadline() {
+            let _ = self.cold().inherited.set(deadline);
+        }
+        if leaves_future {
+            self.cold();
+        }
+        self.cold.get().is_some()
+    }
+
+    /// Returns the node that cancels the call with its parents, if there is one.
+    pub(crate) fn parent_node(&self) -> Option<&Arc<CancelNode>> {
+        self.parents.as_ref().filter(|_| self.begin & TIED != 0).map(|parents| parents.stop())
+    }
+
+    /// Records that the call has tokens, and is linked to them.
+    pub(crate) fn check_tokens(&mut self) {
+        self.begin |= TOKENS;
+    }
+
+    /// Returns whether the call's parents or one of its tokens were cancelled. The call's own end
+    /// by that cancellation may come later.
+    #[inline]
+    pub(crate) fn is_parent_cancelled(&self) -> bool {
+        let is_orphan =
+            self.begin & TIED != 0 && self.parents.as_ref().is_some_and(|parents| parents.stop().is_stopped());
+        is_orphan || self.begin & TOKENS != 0 && self.has_stopped_token()
+    }
+
+    #[cold]
+    fn has_stopped_token(&self) -> bool {
+        self.cold.get().is_some_and(|cold| lock(&cold.ties).stops().any(|stop| stop.is_stopped()))
+    }
+
+    /// Heeds the tokens of a call that continues as this call. That call is linked to them; this
+    /// call only checks them.
+    #[cold]
+    pub(super) fn heed_tokens_of(&mut self, call: &Self) {
+        let Some(cold) = call.cold.get() else { return };
+        let heeded = lock(&cold.ties).stops().cloned().collect();
+        lock(&self.cold().ties).heeded = heeded;
+        self.check_tokens();
+    }
+
+    /// Returns why the call must not begin, if a token, its parents or its deadline ended it.
+    #[inline]
+    pub(crate) fn end_before_begin(&self) -> Option<EndReason> {
+        if self.is_parent_cancelled() {
+            return Some(EndReason::Cancelled);
+        }
+        // The timer for the deadline may not have fired yet.
+        self.deadline().is_some_and(|deadline| deadline <= clock::instant()).then_some(EndReason::TimedOut)
+    }
+
+    /// Returns whether there is something to check when the call begins to run.
+    #[inline]
+    pub(crate) fn has_start_checks(&self) -> bool {
+        self.begin != 0
+    }
+
+    /// Sets the node that cancels the calls that this call's task submits.
+    pub(crate) fn set_children_node(&self, stop: &Arc<CancelNode>) {
+        let _ = self.cold().children.set(stop.clone()); // one executor runs the call, and creates one ancestry
+    }
+
+    /// Links this call to `stop`, which then ends it. A second link to the same node has no effect.
+    /// Returns false if `stop` was cancelled before.
+    pub(crate) fn link(
+        &self,
+        stop: &Arc<CancelNode>,
+        call: impl FnOnce() -> CallRef<dyn ErasedCall>,
+        host: Option<ExecutorId>,
+    ) -> bool {
+        let mut ties = lock(&self.cold().ties);
+        if ties.over || ties.held.iter().any(|(known, _)| Arc::ptr_eq(known, stop)) {
+            return true;
+        }
+        match stop.hold(call(), host) {
+            Some(place) => {
+                ties.held.push((stop.clone(), place));
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Disarms the timer and unlinks the call, which is over.
+    #[inline]
+    pub(crate) fn over(&self) {
+        if self.needs_notify() {
+            self.over_at_once();
+        }
+    }
+
+    #[cold]
+    fn over_at_once(&self) {
+        let mut batch = EndBatch::default();
+        self.over_into(&mut batch);
+        batch.run();
+    }
+
+    /// Like [`Header::over`], but leaves user code to `batch`.
+    pub(crate) fn over_into(&self, batch: &mut EndBatch) {
+        let Some(cold) = self.cold.get() else { return };
+        let timer = std::mem::replace(&mut *lock(&cold.timer), Timer::Over);
+        if let Timer::Armed(key) = timer {
+            timer::take(key).into_iter().for_each(|alarm| batch.drop_later(alarm));
+        }
+        let held = {
+            let mut ties = lock(&cold.ties);
+            ties.over = true;
+            std::mem::take(&mut ties.held)
+        };
+        for (stop, place) in held {
+            stop.remove_into(place, batch);
+            batch.drop_node(stop);
+        }
+        let alive = lock(&cold.alive).take();
+        alive.into_iter().for_each(|alive| batch.drop_later(alive));
+        batch.wake_list(cold.progress.with(|watched, _| watched.waiting.take_all()));
+    }
+}
+
+/// The nodes that end the call when they are cancelled.
+#[derive(Default)]
+pub(super) struct CancelLinks {
+    over: bool,
+    held: Vec<(Arc<CancelNode>, cancel_tree::LinkId)>,
+    /// The tokens of the call that continues as this call.
+    heeded: Vec<Arc<CancelNode>>,
+}
+
+impl CancelLinks {
+    fn stops(&self) -> impl Iterator<Item = &Arc<CancelNode>> {
+        self.held.iter().map(|(stop, _)| stop).chain(&self.heeded)
+    }
+}

@@ -1,0 +1,60 @@
+//! What the errors of a call contain: its trace, and the crash or the cycle that ended it.
+
+use super::Header;
+use crate::{
+    call::slot::EndReason,
+    error::{CallError, CallTrace, CrashReason, wait_cycle::WaitCycle},
+    time::clock,
+};
+use std::sync::atomic::Ordering;
+
+impl Header {
+    /// Returns the call site, times and parents of the call, as of now.
+    pub(crate) fn at(&self) -> CallTrace {
+        let now = clock::now();
+        let started = self.started_at.load(Ordering::Relaxed);
+        let submitted = if self.submitted_at() == 0 { now } else { self.submitted_at() };
+        let until = if started == 0 { now } else { started };
+        CallTrace::new(
+            self.caller(),
+            clock::elapsed(submitted, until),
+            clock::elapsed(until, now),
+            self.parents().to_vec(),
+        )
+    }
+
+    /// Returns the error of a call that was ended from outside.
+    pub(crate) fn error(&self, end: EndReason) -> CallError {
+        let at = self.at();
+        match end {
+            EndReason::Cancelled => CallError::Cancelled(at),
+            EndReason::TimedOut => CallError::TimedOut(at),
+            EndReason::Full => CallError::Full(at),
+            EndReason::Dropped => CallError::Dropped(at),
+            EndReason::Closed => CallError::Closed(at),
+            EndReason::Crashed => CallError::Crashed(match self.cold.get().and_then(|cold| cold.crash.get()) {
+                Some(crash) => at.with_crash(crash.clone()),
+                None => at,
+            }),
+            EndReason::Lost => CallError::Lost(at),
+            EndReason::WouldDeadlock => {
+                CallError::WouldDeadlock(match self.cold.get().and_then(|cold| cold.cycle.get()) {
+                    Some(cycle) => at.with_cycle(cycle.clone()),
+                    None => at,
+                })
+            }
+            EndReason::Unsupported => CallError::Unsupported(at),
+            EndReason::SimulationOver => CallError::Closed(at.of_ended_simulation()),
+        }
+    }
+
+    /// Stores the cycle because of which the call will end as [`EndReason::WouldDeadlock`].
+    pub(crate) fn keep_cycle(&self, cycle: WaitCycle) {
+        let _ = self.cold().cycle.set(cycle); // the first cycle that is found is the reason
+    }
+
+    /// Stores the crash because of which the call will end as [`EndReason::Crashed`].
+    pub(crate) fn keep_crash(&self, crash: &CrashReason) {
+        let _ = self.cold().crash.set(crash.clone());
+    }
+}
