@@ -1,11 +1,9 @@
 //! Typed calls and their handles: the types that the methods written by `#[define]` return.
 
 mod call;
-mod delayed;
 mod flatten;
 mod from_call;
 mod handle;
-mod options;
 mod send;
 
 pub use call::{Call, Submit};

@@ -3,7 +3,7 @@
 
 use super::{
     Call,
-    call::{arm, fail_job},
+    submit::{arm, fail_job},
 };
 use crate::{
     call::offload,

@@ -1,0 +1,276 @@
+//! [`Call`]: a typed call that has not been submitted yet, and the methods that submit it.
+
+mod delayed;
+mod options;
+mod submit;
+
+pub(crate) use options::CallParts;
+pub use submit::Submit;
+pub(crate) use submit::fail_job;
+
+use super::{Flatten, Handle};
+use crate::{
+    call::header::Header,
+    context::thread_context,
+    error::{CallError, ParentCall, SubmitError},
+    executor::{Admission, Executor},
+    meta::task_info::TaskInfo,
+    task::TaskSet,
+};
+use options::CallOptions;
+use std::{
+    fmt,
+    future::Future,
+    panic::Location,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use submit::{block_for_admission, dispatch, new_job, prepare_job, submit_rare};
+
+/// A typed call. It is lazy: it does nothing until it is awaited, waited on or submitted.
+///
+/// ```
+/// use nanolith::prelude::*;
+/// # use nanolith_doc_sets::*;
+/// let geometry = Geometry::tasks();
+/// assert_eq!(geometry.add(4, 5).wait()?, 9); // blocks
+/// # pollster::block_on(async {
+/// assert_eq!(geometry.add(4, 5).await?, 9); // on any async runtime
+/// # Ok::<(), CallError>(()) })?;
+/// let job = geometry.add(4, 5).timeout(MINUTE).submit(); // a `Handle`
+/// # assert_eq!(job.wait()?, 9);
+/// # Ok::<(), CallError>(())
+/// ```
+///
+/// # Errors
+///
+/// Every way in which a call can end without its task's output: see [`CallError`].
+///
+/// # Panics
+///
+/// As a future, when polled after it was ready.
+///
+/// # Cancel safety
+///
+/// If it is dropped before the first poll, nothing has happened. If it is dropped later, the call
+/// is cancelled. A queued call never runs. A running task is asked to stop.
+#[must_use = "a call does nothing until awaited, waited on or submitted"]
+pub struct Call<'a, S: TaskSet, E: Executor<S> + ?Sized, T> {
+    executor: &'a E,
+    extract: fn(S::Output) -> Option<T>,
+    terms: CallOptions<S>,
+    stage: CallState<'a, S, T>,
+}
+
+/// The stage of a call. The handles in it cancel the call when they are dropped.
+enum CallState<'a, S: TaskSet, T> {
+    Lazy(S::Task),
+    /// The call waits for queue room. The handle is declared first, so the call is cancelled before
+    /// its admission is dropped.
+    Admitting(Handle<S, T>, Admission<'a, S>),
+    Submitted(Handle<S, T>),
+    Done,
+}
+
+impl<S: TaskSet, E: Executor<S> + ?Sized, T> Unpin for Call<'_, S, E, T> {}
+
+impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
+    /// Creates a call, for generated code. `extract` takes the task's own output out of the set's.
+    #[doc(hidden)]
+    #[track_caller]
+    #[inline(always)]
+    pub fn new(executor: &'a E, task: S::Task, extract: fn(S::Output) -> Option<T>) -> Self {
+        let submitted = Location::caller();
+        let terms = CallOptions { submitted, priority: None, rare: None };
+        Self { executor, extract, terms, stage: CallState::Lazy(task) }
+    }
+
+    /// Returns the task that is called, or `None` once the call was passed to its executor.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// let call = Geometry::tasks().add(4, 5);
+    /// assert_eq!(call.info().map(|task| task.name()), Some("add"));
+    /// ```
+    #[must_use]
+    pub fn info(&self) -> Option<&'static TaskInfo> {
+        match &self.stage {
+            CallState::Lazy(task) => Some(S::info(task)),
+            _ => None,
+        }
+    }
+
+    /// Submits the call and blocks until it is over. For a wait within a task, see
+    /// [`Handle::wait`].
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// assert_eq!(Geometry::tasks().add(4, 5).wait()?, 9);
+    /// # Ok::<(), CallError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Every way in which a call can end without its task's output: see [`CallError`].
+    #[inline(always)]
+    pub fn wait(self) -> Result<T, CallError> {
+        self.submit().wait()
+    }
+
+    /// Submits the call. If the executor waits for queue room
+    /// ([`OnFull::Wait`](crate::OnFull::Wait)), this blocks until there is room. If the call is
+    /// refused, the handle returns the error.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// let geometry = Geometry::tasks();
+    /// let jobs: Vec<_> = (0..100).map(|n| geometry.add(n, n).submit()).collect();
+    /// for (n, job) in (0..).zip(jobs) {
+    ///     assert_eq!(job.wait()?, n + n);
+    /// }
+    /// # Ok::<(), CallError>(())
+    /// ```
+    #[inline(always)]
+    pub fn submit(self) -> Handle<S, T> {
+        let Self { executor, extract, terms, stage } = self;
+        let CallState::Lazy(task) = stage else { unreachable!("{ONCE}") };
+        let CallOptions { submitted, priority, rare } = terms;
+        if let Some(rare) = rare {
+            return submit_rare(executor, extract, &CallOptions { submitted, priority, rare: Some(rare) }, task);
+        }
+        let meta =
+            Header::new(ParentCall { task: S::info(&task), submitted }, priority, None, thread_context::origin());
+        let (job, handle) = new_job(executor, extract, meta, task, None);
+        match executor.execute(job) {
+            Ok(()) => handle,
+            Err(refused) => block_for_admission(executor, refused, handle),
+        }
+    }
+
+    /// Submits the call without waiting for queue room.
+    ///
+    /// A full executor may drop a call to make room
+    /// ([`OnFull::DropOldest`](crate::OnFull::DropOldest) and `DropNewest`), or run the call on the
+    /// caller's own thread (`CallerRuns`). This method does not change that.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// let pool = Pool::builder().max_queue(MaxQueue::Bounded(1)).build()?;
+    /// let geometry = Geometry::on(&pool);
+    /// # pool.pause();
+    /// let first = geometry.add(1, 2).try_submit().expect("there is room");
+    /// let refused = geometry.add(4, 5).try_submit().expect_err("the queue is full");
+    /// # pool.resume();
+    /// assert_eq!(first.wait()?, 3);
+    /// assert_eq!(refused.into_inner().wait()?, 9); // the same call, which now waits for room
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Gives the call back, whole, with the reason.
+    #[allow(clippy::result_large_err)] // the call comes back whole, without an allocation
+    pub fn try_submit(self) -> Result<Handle<S, T>, SubmitError<Self>> {
+        let Self { executor, extract, terms, stage } = self;
+        let CallState::Lazy(task) = stage else { unreachable!("{ONCE}") };
+        let (job, handle) = prepare_job(executor, extract, &terms, task);
+        let Err(refused) = dispatch(executor, &terms, job) else { return Ok(handle) };
+        let (job, error) = refused.into_parts();
+        match job.into_task() {
+            Some(task) => Err(SubmitError::new(Self { executor, extract, terms, stage: CallState::Lazy(task) }, error)),
+            // The call timed out during its submission. The handle returns the error.
+            None => Ok(handle),
+        }
+    }
+
+    /// Submits the call and returns its handle. The returned future waits for queue room without
+    /// blocking.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// # pollster::block_on(async {
+    /// let job = Geometry::tasks().add(4, 5).submit_async().await; // it is queued from here on
+    /// assert_eq!(job.await?, 9);
+    /// # Ok::<(), CallError>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// If it is dropped before it is ready, the call is cancelled.
+    pub fn submit_async(self) -> Submit<'a, S, E, T> {
+        Submit { call: self }
+    }
+
+    /// Returns the executor that the call is made for.
+    pub(crate) fn executor(&self) -> &'a E {
+        self.executor
+    }
+
+    /// Separates the call from its executor. Returns `None` if it was polled before.
+    pub(crate) fn unbind(self) -> Option<UnboundCall<S, T>> {
+        let Self { extract, terms, stage, .. } = self;
+        match stage {
+            CallState::Lazy(task) => Some(UnboundCall { extract, terms, task }),
+            _ => None,
+        }
+    }
+}
+
+impl<S: TaskSet, E: Executor<S> + ?Sized, T> Future for Call<'_, S, E, T> {
+    type Output = Result<T, CallError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let handle = ready!(self.poll_submitted(cx));
+        let outcome = ready!(Pin::new(handle).poll(cx));
+        self.stage = CallState::Done;
+        Poll::Ready(outcome)
+    }
+}
+
+impl<'a, S: TaskSet, E: Executor<S> + ?Sized, V, X> Call<'a, S, E, Result<V, X>> {
+    /// Combines both kinds of failure in one error: [`TaskError::Call`](crate::TaskError::Call) and
+    /// [`TaskError::Task`](crate::TaskError::Task).
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// # pollster::block_on(async {
+    /// let number = Geometry::tasks().parse("7".into()).flatten().await?;
+    /// assert_eq!(number, 7);
+    /// # Ok::<(), TaskError<std::num::ParseIntError>>(()) }).unwrap();
+    /// ```
+    pub fn flatten(self) -> Flatten<Self> {
+        Flatten::new(self)
+    }
+}
+
+impl<S: TaskSet, E: Executor<S> + ?Sized, T> fmt::Debug for Call<'_, S, E, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("task", &self.info())
+            .field("priority", &self.terms.priority)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A call without the executor that it was made for.
+pub(crate) struct UnboundCall<S: TaskSet, T> {
+    extract: fn(S::Output) -> Option<T>,
+    terms: CallOptions<S>,
+    task: S::Task,
+}
+
+impl<S: TaskSet, T> UnboundCall<S, T> {
+    /// Returns the call, bound to `executor`.
+    pub(crate) fn on<E: Executor<S> + ?Sized>(self, executor: &E) -> Call<'_, S, E, T> {
+        let Self { extract, terms, task } = self;
+        Call { executor, extract, terms, stage: CallState::Lazy(task) }
+    }
+}
+
+const ONCE: &str = "a call is submitted once, since that takes it by value";

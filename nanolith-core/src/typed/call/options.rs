@@ -1,0 +1,339 @@
+//! The options of a call, and the methods of [`Call`] that set them.
+
+use super::{Call, CallState, delayed::Delay};
+use crate::{
+    call::header::Header, channel::messenger::Messenger, context::thread_context, error::ParentCall,
+    executor::Executor, meta::priority::Priority, sync::cancel_token::CancelToken, task::TaskSet, time::clock,
+    wake::attachments::Attachments,
+};
+use std::{
+    panic::Location,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> Call<'a, S, E, T> {
+    /// Sets the priority of the call. By default it is the priority of the task that submits the
+    /// call, or of the scope of [`with_priority`](crate::with_priority). Elsewhere the default is
+    /// [`Priority::Normal`].
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// let job = Geometry::tasks().add(4, 5).priority(Priority::UserBlocking).submit();
+    /// assert_eq!(job.wait()?, 9);
+    /// # Ok::<(), CallError>(())
+    /// ```
+    #[inline]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.terms.priority = Some(priority);
+        self
+    }
+
+    /// Sets the maximum time for which other calls may overtake this call, counted from its
+    /// submission. This overrides its priority: calls that expire earlier run first. It affects the
+    /// order only, so the call does not fail when the time passes. A call with `Duration::ZERO`
+    /// runs before all calls that are submitted later. A call with `Duration::MAX` runs after all
+    /// other calls.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// // after whatever else there is, but within about a minute
+    /// let job = Geometry::tasks().add(4, 5).serve_within(MINUTE).submit();
+    /// assert_eq!(job.wait()?, 9);
+    /// # Ok::<(), CallError>(())
+    /// ```
+    #[inline]
+    pub fn serve_within(mut self, timeout: Duration) -> Self {
+        self.terms.rare().serve_within = Some(timeout);
+        self
+    }
+
+    /// Ends the call as [`CallError::TimedOut`](crate::CallError::TimedOut) if it is not over after
+    /// `limit`. The time counts from its submission and includes a wait for queue room. For a call
+    /// that is submitted for [later](Call::after), it counts from the moment when the call is due.
+    /// See also [`Call::run_timeout`].
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub async fn wait_then_add(x: i64, y: i64) -> i64 { nanolith::time::sleep(MINUTE).await; x + y }
+    /// # }
+    /// let slow = Geometry::tasks().wait_then_add(4, 5); // waits a minute
+    /// assert!(matches!(slow.timeout(MILLISECOND).wait(), Err(CallError::TimedOut(_))));
+    /// ```
+    ///
+    /// A synchronous task that runs keeps its slot until it returns. Its caller returns at once.
+    /// With a limit of zero the call never begins. `Duration::MAX` is no limit.
+    #[inline]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.terms.rare().timeout = Some(limit);
+        self
+    }
+
+    /// Ends the call as [`CallError::TimedOut`](crate::CallError::TimedOut) if it is not over at
+    /// `deadline`. If the call has a timeout too, the earlier limit applies.
+    ///
+    /// The deadline also applies to a call that the call's task submits, unless that call has an
+    /// earlier limit or is [`without_parent`](Call::without_parent).
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # use nanolith_doc_sets::*;
+    /// let until = std::time::Instant::now() + MINUTE;
+    /// let calls = [(1, 2), (4, 5)].map(|(x, y)| Geometry::tasks().add(x, y).deadline(until).submit());
+    /// for job in calls {
+    ///     job.wait()?;
+    /// }
+    /// # Ok::<(), CallError>(())
+    /// ```
+    #[inline]
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.terms.rare().deadline = Some(deadline);
+        self
+    }
+
+    /// Sets whether the program stays alive until the call is over: see
+    /// [`main_guard`](crate::main_guard). The default is `false`.
+    ///
+    /// ```
+    /// # use nanolith::{main_guard, prelude::*};
+    /// # use nanolith_doc_sets::*;
+    /// let guard = main_guard();
+    /// let job = Geometry::tasks().add(4, 5).keep_alive(true).submit();
+    /// guard.wait()?;
+    /// assert!(job.is_finished());
+    /// # Ok::<(), nanolith::MainGuardTimeoutError>(())
+    /// ```
+    #[inline]
+    pub fn keep_alive(mut self, keep: bool) -> Self {
+        self.terms.rare().keep_alive = keep;
+        self
+    }
+
+    /// Attaches a messenger to this call. Its task finds it with
+    /// [`Context::messenger`](crate::Context::messenger).
+    ///
+    /// ```
+    /// use nanolith::Messenger;
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn add_and_tell(cx: &Context<Self>, x: i64, y: i64) {
+    ///         if let Ok(sums) = cx.messenger("sums") {
+    ///             let _ = sums.try_send(x + y);
+    ///         }
+    ///     }
+    /// }
+    /// let sums = Messenger::<i64>::named("sums")?;
+    /// let mut heard = sums.subscribe();
+    /// Geometry::tasks().add_and_tell(4, 5).messenger(&sums).wait()?;
+    /// assert_eq!(heard.recv().wait()?, 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn messenger<M: Clone + Send + Sync + 'static>(mut self, messenger: &Messenger<M>) -> Self {
+        self.terms.rare().attached.get_or_insert_default().attach(messenger.attachment());
+        self
+    }
+
+    /// Returns the parts of the call, if it has no options but a priority.
+    ///
+    /// # Errors
+    ///
+    /// Gives the call back.
+    #[inline(always)]
+    #[allow(clippy::result_large_err)] // the call comes back whole, without an allocation
+    pub(crate) fn into_plain(self) -> Result<CallParts<'a, S, E, T>, Self> {
+        match self {
+            Self {
+                executor,
+                extract,
+                terms: CallOptions { submitted, priority, rare: None },
+                stage: CallState::Lazy(task),
+            } => Ok(CallParts { executor, task, extract, priority, submitted }),
+            call => Err(call),
+        }
+    }
+
+    pub(super) fn rare(&mut self) -> &mut RareOptions<S> {
+        self.terms.rare()
+    }
+}
+
+impl<S: TaskSet, E: Executor<S> + ?Sized, T> Call<'_, S, E, T> {
+    /// Ends the call as [`CallError::TimedOut`](crate::CallError::TimedOut) when its task has run
+    /// for `limit`. The time that the call waited before does not count. If the call has a
+    /// [`timeout`](Call::timeout) or a [`deadline`](Call::deadline) too, the earliest limit
+    /// applies.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry {
+    /// #     pub fn add(x: i64, y: i64) -> i64 { x + y }
+    /// #     pub async fn wait_then_add(x: i64, y: i64) -> i64 { nanolith::time::sleep(MINUTE).await; x + y }
+    /// # }
+    /// # let pool = Pool::builder().build()?;
+    /// # pool.pause();
+    /// let geometry = Geometry::on(&pool);
+    /// let patient = geometry.add(4, 5).run_timeout(SECOND).submit();
+    /// std::thread::sleep(2 * MILLISECOND); // in a queue it has all the time in the world
+    /// # pool.resume();
+    /// assert_eq!(patient.wait()?, 9);
+    /// let slow = geometry.wait_then_add(4, 5).run_timeout(MILLISECOND).wait();
+    /// assert!(matches!(slow, Err(CallError::TimedOut(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// The run of an asynchronous task lasts from its first poll to its end, including its awaits.
+    /// A synchronous task keeps its slot until it returns. Its caller returns at once. With a limit
+    /// of zero the task never begins. `Duration::MAX` is no limit.
+    #[inline]
+    pub fn run_timeout(mut self, limit: Duration) -> Self {
+        self.rare().run_timeout = Some(limit);
+        self
+    }
+
+    /// Cancels the call when `token` is cancelled. If the token is already cancelled, the call ends
+    /// as [`CallError::Cancelled`](crate::CallError::Cancelled) and never runs. A call may have
+    /// several tokens. The first of them that is cancelled ends it.
+    ///
+    /// ```
+    /// use nanolith::CancelToken;
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn spin(cx: &Context<Self>) { while !cx.is_cancelled() { std::thread::yield_now() } } }
+    /// let token = CancelToken::new();
+    /// let jobs = [(); 3].map(|()| Geometry::tasks().spin().cancel_token(&token).submit());
+    /// token.cancel();
+    /// for job in jobs {
+    ///     assert!(matches!(job.wait(), Err(CallError::Cancelled(_))));
+    /// }
+    /// ```
+    #[inline]
+    pub fn cancel_token(mut self, token: &CancelToken) -> Self {
+        self.rare().tokens.push(token.clone());
+        self
+    }
+
+    /// Makes the call independent of the task that submits it: the task's deadline and cancellation
+    /// are not passed on to the call. Outside of a task it has no effect.
+    ///
+    /// ```
+    /// # use nanolith::prelude::*;
+    /// # pub struct Geometry;
+    /// # #[define]
+    /// impl Geometry {
+    ///     pub fn clean_up() -> bool { true }
+    ///     pub fn spin(cx: &Context<Self>, told: std::sync::mpsc::Sender<bool>) {
+    ///         while !cx.is_cancelled() { std::thread::yield_now() }
+    ///         let cleaned = Geometry::tasks().clean_up().without_parent().wait();
+    ///         let _ = told.send(cleaned.is_ok());
+    ///     }
+    /// }
+    /// let (told, hears) = std::sync::mpsc::channel();
+    /// let outcome = Geometry::tasks().spin(told).run_timeout(MILLISECOND).wait();
+    /// assert!(matches!(outcome, Err(CallError::TimedOut(_))));
+    /// assert!(hears.recv()?);
+    /// # Ok::<(), std::sync::mpsc::RecvError>(())
+    /// ```
+    #[inline]
+    pub fn without_parent(mut self) -> Self {
+        self.rare().is_unlinked = true;
+        self
+    }
+}
+
+/// The parts of a call that has no options but a priority.
+pub(crate) struct CallParts<'a, S: TaskSet, E: ?Sized, T> {
+    pub(crate) executor: &'a E,
+    pub(crate) task: S::Task,
+    pub(crate) extract: fn(S::Output) -> Option<T>,
+    pub(crate) priority: Option<Priority>,
+    pub(crate) submitted: &'static Location<'static>,
+}
+
+impl<'a, S: TaskSet, E: Executor<S> + ?Sized, T> CallParts<'a, S, E, T> {
+    pub(crate) fn into_call(self) -> Call<'a, S, E, T> {
+        let Self { executor, task, extract, priority, submitted } = self;
+        Call { executor, extract, terms: CallOptions { submitted, priority, rare: None }, stage: CallState::Lazy(task) }
+    }
+}
+
+/// The options of a call, beside its task.
+pub(super) struct CallOptions<S: TaskSet> {
+    pub(super) submitted: &'static Location<'static>,
+    /// `None` stands for the priority of the submitting task or scope.
+    pub(super) priority: Option<Priority>,
+    pub(super) rare: Option<Box<RareOptions<S>>>,
+}
+
+/// The options that few calls have. They are boxed, so that other calls pay for one pointer only.
+pub(super) struct RareOptions<S: TaskSet> {
+    timeout: Option<Duration>,
+    deadline: Option<Instant>,
+    serve_within: Option<Duration>,
+    keep_alive: bool,
+    attached: Option<Arc<Attachments>>,
+    run_timeout: Option<Duration>,
+    is_unlinked: bool,
+    pub(super) tokens: Vec<CancelToken>,
+    pub(super) later: Option<Delay<S>>,
+}
+
+impl<S: TaskSet> Default for RareOptions<S> {
+    fn default() -> Self {
+        Self {
+            timeout: None,
+            deadline: None,
+            serve_within: None,
+            keep_alive: false,
+            attached: None,
+            run_timeout: None,
+            is_unlinked: false,
+            tokens: Vec::new(),
+            later: None,
+        }
+    }
+}
+
+impl<S: TaskSet> CallOptions<S> {
+    fn rare(&mut self) -> &mut RareOptions<S> {
+        self.rare.get_or_insert_default()
+    }
+}
+
+impl<S: TaskSet> RareOptions<S> {
+    /// Returns the header of a call that is submitted now.
+    #[cold]
+    pub(super) fn meta(&self, caller: ParentCall, priority: Option<Priority>) -> Header {
+        let start = self.later.as_ref().map_or_else(|| Some(clock::instant()), Delay::due);
+        let limit = self.timeout.and_then(|limit| clock::add(start?, limit));
+        let mut meta =
+            Header::new(caller, priority, limit.into_iter().chain(self.deadline).min(), thread_context::origin());
+        if let Some(timeout) = self.serve_within {
+            meta.expire_in(timeout);
+        }
+        if let Some(limit) = self.run_timeout {
+            meta.limit_run(limit);
+        }
+        if self.is_unlinked {
+            meta.unlink_parent();
+        }
+        if !self.tokens.is_empty() {
+            meta.check_tokens();
+        }
+        meta.set_needs_notify();
+        if self.keep_alive {
+            meta.keep_alive();
+        }
+        if let Some(attached) = &self.attached {
+            meta.attach(attached.clone());
+        }
+        meta
+    }
+}
