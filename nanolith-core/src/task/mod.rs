@@ -4,33 +4,44 @@
 //! `#[define]` writes an `impl TaskSet`. An executor runs a task with [`TaskSet::run`], a single
 //! `match`.
 
+mod call_slot;
 mod closure;
 mod context;
 pub(crate) mod coop;
+mod create_stream;
+mod delegate;
+mod environment;
 mod hook;
+mod hooked_future;
 mod job;
 mod messaging;
 mod messengers;
 mod outbox;
+mod reply;
 mod run;
 mod scope;
+mod send_event;
+mod spawn;
 mod state;
 
+pub(crate) use call_slot::{CallSlot, is_large};
+pub use call_slot::{Input, call_size};
 pub use closure::Work;
 pub(crate) use closure::{Closure, closure, downcast_output, future};
 pub use context::Context;
+pub use create_stream::OpenStreamError;
+pub(crate) use delegate::go_on_as;
+pub(crate) use environment::{Environment, HookRun, PanicSource, PoolEnv, ServiceEnv, Spawned, on_close};
 pub use hook::{After, Before, CallInfo, HookOutput, HookResult, Hooks, LocalFuture, OnClose, Outcome, SendFuture};
-pub use job::Input;
-pub(crate) use job::{CallSlot, drop_unseen, go_on_as, is_large};
-pub use job::{Job, JobEndedError, Reply, call_size};
+pub use job::{Job, JobEndedError};
 pub use messaging::{GivesStreams, HasInbox, HasOutbox, StreamArgument, TakesStreams};
 pub(crate) use outbox::Outbox;
-pub use outbox::{OpenStreamError, SendEvent};
-pub(crate) use run::{
-    Brought, Environment, HookRun, PanicSource, PoolEnv, ServiceEnv, Spawned, on_close, run_on_pool, run_on_service,
-};
+pub use reply::Reply;
+pub(crate) use reply::drop_unseen;
+pub(crate) use run::{Brought, run_on_pool, run_on_service};
 pub(crate) use scope::EnvRef;
 pub use scope::{Run, Scope, apart, apart_boxed};
+pub use send_event::SendEvent;
 pub use state::{NoState, Owner, SharedHandle, Writer};
 
 use crate::{

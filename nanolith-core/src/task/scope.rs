@@ -3,7 +3,8 @@
 
 use super::{
     Context, Environment, Input, Owner, Reply, ServiceEnv, SharedHandle, TaskSet, Work, Writer,
-    run::{PoolEnv, spawn_on_pool, spawn_on_service},
+    environment::PoolEnv,
+    spawn::{spawn_on_pool, spawn_on_service},
 };
 use crate::call::{call_ref::CallRef, slot::EndReason};
 use std::{future::Future, rc::Rc, sync::Arc};

@@ -1,0 +1,188 @@
+//! [`Reply`]: a call that has begun, until its outcome ends it.
+
+use super::{CallSlot, TaskSet};
+use crate::{
+    call::{
+        backend::{self, Backend, ExecutorId},
+        call_ref::CallRef,
+        slot::{CoOwners, CompleteResult, EndReason, Slot},
+    },
+    context::thread_context,
+    error::{CallError, Panic},
+    util::unwind,
+};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    sync::Arc,
+    task::Poll,
+    time::Instant,
+};
+
+/// The second half of a job that has begun. It takes the outcome, once, on any thread.
+///
+/// If the reply is dropped unfinished, the call ends as [`CallError::Lost`].
+///
+/// ```
+/// use nanolith::{Job, prelude::*};
+/// # pub struct Geometry;
+/// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+/// let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, |outcome| {
+///     assert!(matches!(outcome, Err(CallError::Lost(_))));
+/// });
+/// let (_task, reply) = job.split()?;
+/// drop(reply);
+/// # Ok::<(), nanolith::JobEndedError>(())
+/// ```
+#[must_use = "a reply that is dropped ends its call as lost"]
+pub struct Reply<S: TaskSet> {
+    pub(super) slot: Option<CallRef<CallSlot<S>>>,
+}
+
+impl<S: TaskSet> Reply<S> {
+    /// Creates a reply. The caller has taken the input out of `slot`.
+    pub(crate) fn of(slot: CallRef<CallSlot<S>>) -> Self {
+        Self { slot: Some(slot) }
+    }
+
+    pub(crate) fn slot(&self) -> &CallRef<CallSlot<S>> {
+        self.slot.as_ref().expect("a reply has its slot until it is used up")
+    }
+
+    /// Ends the call with `outcome`. If the call is already over (cancelled or timed out), the
+    /// outcome is dropped.
+    ///
+    /// ```
+    /// use nanolith::{Job, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let (tell, told) = std::sync::mpsc::channel();
+    /// # let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, move |outcome| drop(tell.send(outcome)));
+    /// let (GeometryTask::Add { x, y }, reply) = job.split()?;
+    /// std::thread::spawn(move || reply.complete(Ok(GeometryOutput::Add(x + y))));
+    /// assert!(matches!(told.recv()?, Ok(GeometryOutput::Add(9))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn complete(self, outcome: Result<S::Output, CallError>) {
+        self.complete_with(CoOwners::NONE, outcome);
+    }
+
+    /// Like [`Reply::complete`], for a caller that holds further references to the call.
+    #[inline]
+    pub(crate) fn complete_with(mut self, fellows: CoOwners<CallSlot<S>>, outcome: Result<S::Output, CallError>) {
+        if let Some(slot) = self.slot.take() {
+            match Slot::complete(slot, fellows, outcome) {
+                CompleteResult::Released => {}
+                CompleteResult::Retained(slot) => slot.header.over(),
+                CompleteResult::Rejected(slot, outcome) => {
+                    slot.header.over();
+                    end_overrun(&slot);
+                    drop_unseen(outcome, || {
+                        thread_context::current_backend().or_else(|| slot.header.final_executor()?.get())
+                    });
+                }
+            }
+        }
+    }
+
+    pub(crate) fn panicked(self, panic: Panic) {
+        let error = CallError::of_panic(panic, self.slot().header.at());
+        self.complete(Err(error));
+    }
+
+    /// Ends the call for a reason that the slot itself records.
+    pub(crate) fn end(mut self, how: EndReason) {
+        if let Some(slot) = self.slot.take() {
+            slot.end_call(how);
+            end_overrun(&slot);
+        }
+    }
+
+    /// Returns whether the call was cancelled or timed out, so that its caller no longer waits.
+    ///
+    /// ```
+    /// use nanolith::{Job, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// # let job = Job::<Geometry>::new(GeometryTask::Add { x: 4, y: 5 }, drop);
+    /// let (_task, reply) = job.split()?;
+    /// assert!(!reply.is_cancelled());
+    /// assert_eq!(reply.deadline(), None);
+    /// # Ok::<(), nanolith::JobEndedError>(())
+    /// ```
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        CallSlot::is_to_stop(self.slot())
+    }
+
+    /// Returns the moment at which the call times out, or `None` if it has no limit.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.slot().header.deadline()
+    }
+
+    /// Waits until the call is cancelled or timed out. If neither happens, the future is never
+    /// ready. An executor that runs tasks elsewhere forwards the cancellation with it.
+    ///
+    /// ```
+    /// use nanolith::{Job, SubmitError, TaskSet, prelude::*};
+    /// # pub struct Geometry;
+    /// # #[define] impl Geometry { pub fn add(x: i64, y: i64) -> i64 { x + y } }
+    /// /// Takes every job and never answers, until the caller has gone.
+    /// struct Deaf;
+    /// impl Executor<Geometry> for Deaf {
+    ///     fn execute(&self, job: Job<Geometry>) -> Result<(), SubmitError<Job<Geometry>>> {
+    ///         if let Ok((_task, reply)) = job.split() {
+    ///             std::thread::spawn(move || pollster::block_on(reply.cancelled()));
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    /// let outcome = Geometry::calls(Deaf).add(4, 5).timeout(MILLISECOND).wait();
+    /// assert!(matches!(outcome, Err(CallError::TimedOut(_))));
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// This future may be dropped and created again at any time.
+    pub fn cancelled(&self) -> impl Future<Output = ()> + '_ {
+        let mut stop = self.slot().header.stop_wait();
+        poll_fn(move |cx| {
+            stop.register(cx.waker());
+            self.slot().fence();
+            CallSlot::hang_on_parents(self.slot());
+            if self.is_cancelled() { Poll::Ready(()) } else { Poll::Pending }
+        })
+    }
+}
+
+impl<S: TaskSet> Drop for Reply<S> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            slot.end_call(EndReason::lost());
+            end_overrun(&slot);
+        }
+    }
+}
+
+impl<S: TaskSet> fmt::Debug for Reply<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("task", self.slot().header.task()).finish_non_exhaustive()
+    }
+}
+
+/// Records that the task of an ended call is over. If the call timed out before, the executor
+/// removes it from its list.
+fn end_overrun<S: TaskSet>(slot: &CallSlot<S>) {
+    if let Some(host) = slot.header.overruns().and_then(ExecutorId::get) {
+        host.on_overrun_finished(backend::address(slot));
+    }
+}
+
+/// Drops an outcome that no caller takes. A panic is reported to the executor.
+pub(crate) fn drop_unseen<O>(outcome: Result<O, CallError>, host: impl FnOnce() -> Option<Arc<dyn Backend>>) {
+    unwind::ignore_panics(move || match outcome {
+        Err(error @ CallError::Panicked(..)) => host().iter().for_each(|host| host.on_unobserved_panic(&error)),
+        outcome => drop(outcome),
+    });
+}
