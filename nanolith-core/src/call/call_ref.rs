@@ -5,8 +5,7 @@
 //! no other thread touches the slot afterwards.
 #![allow(unsafe_code)] // unsafe code is allowed here: see ARCHITECTURE.md
 
-use super::backend::ErasedCall;
-use super::slab;
+use super::{backend::ErasedCall, slab};
 use crate::util::{
     loom::{AtomicU64, Ordering},
     prefetch::PrefetchTarget,

@@ -6,11 +6,11 @@
 //!
 //! The depth of the tree causes no recursion.
 
-use super::offload;
 use super::{
     backend::{self, Backend, ErasedCall, ExecutorId},
     call_ref::CallRef,
     cancel_tree::CancelNode,
+    offload,
     slot::{self, EndReason},
 };
 use crate::{util::unwind, wake::WakeList};

@@ -1,8 +1,8 @@
 //! The slot's protocol, tested race by race: on threads by default, in every interleaving under
 //! loom. `README.md` beside this file names the races.
 
-use super::ancestry::Origin;
 use super::{
+    ancestry::Origin,
     call_ref::CallRef,
     header::Header,
     running::RunningCall,

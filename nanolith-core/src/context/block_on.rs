@@ -4,9 +4,9 @@
 //! other tasks, whatever it waits for.
 
 use super::thread_context;
-use crate::meta::thread_kind::ThreadKind;
 use crate::{
     call::backend::{ExecutorId, WouldDeadlock},
+    meta::thread_kind::ThreadKind,
     park::parker::ThreadParker,
     sim_runtime,
     time::clock,

@@ -4,9 +4,8 @@
 //! call that is due and waits for queue capacity. The timer's thread does not poll such a future,
 //! and leaves the poll to other threads.
 
-use crate::call::offload;
 use crate::{
-    call::backend::ExecutorId,
+    call::{backend::ExecutorId, offload},
     util::{per_thread::per_thread, unwind},
 };
 use async_task::Runnable;

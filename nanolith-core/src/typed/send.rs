@@ -1,10 +1,9 @@
 //! Messages to a service: each is a call without a handle in the executor's queue.
 
-use crate::context::thread_context;
 use crate::{
     call::{call_ref::Uninit, header::Header},
     channel::stream::StreamReader,
-    context::block_on,
+    context::{block_on, thread_context},
     deadlock::{self, BlockedWait, WaitCycle},
     error::{ParentCall, SubmitError},
     executor::{Admission, Executor},

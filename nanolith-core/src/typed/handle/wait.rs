@@ -1,4 +1,5 @@
-//! The wait for a call: a handle spins, runs the call inline, registers a waker, or blocks its thread.
+//! The wait for a call: a handle spins, runs the call inline, registers a waker, or blocks its
+//! thread.
 
 use super::{Handle, OnDrop};
 use crate::{
